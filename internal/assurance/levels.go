@@ -1,0 +1,64 @@
+package assurance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// OneFactor is anything at all that the account can show: AAL1.
+func OneFactor() Requirement { return Need(Known).Or(Need(Held)) }
+
+// TwoFactors is two different factors, or one multi-factor authenticator:
+// SP 800-63B-4 section 2.2.1.
+func TwoFactors() Requirement {
+	return Need(Held | UserVerified).Or(Need(Known | Held))
+}
+
+// Phishing is two factors of which the held one resists phishing ("phr").
+func Phishing() Requirement {
+	return Need(Held | PhishingResistant | UserVerified).Or(Need(Known | Held | PhishingResistant))
+}
+
+// Hardware is Phishing with a key that cannot be exported ("phrh").
+func Hardware() Requirement { return And(Phishing(), Need(HardwareBound)) }
+
+// AAL2 is two factors.
+func AAL2() Requirement { return TwoFactors() }
+
+// AAL3 is a phishing-resistant authenticator with a non-exportable key, and two
+// factors: SP 800-63B-4 section 2.3.1.
+func AAL3() Requirement { return Hardware() }
+
+// AccessPass is a temporary access pass that another person issued.
+func AccessPass() Requirement { return Need(Vouched) }
+
+var named = map[string]func() Requirement{
+	"one-factor":                  OneFactor,
+	"two-factors":                 TwoFactors,
+	"phishing-resistant":          Phishing,
+	"phishing-resistant-hardware": Hardware,
+	"aal1":                        OneFactor,
+	"aal2":                        AAL2,
+	"aal3":                        AAL3,
+	"access-pass":                 AccessPass,
+}
+
+// Named returns the Requirement that a policy writes by name. An unknown name
+// is an error that lists the known ones, and never a Requirement that is met.
+func Named(name string) (Requirement, error) {
+	if f, ok := named[name]; ok {
+		return f(), nil
+	}
+	return Deny("unknown requirement"), fmt.Errorf("unknown requirement %q; use one of %s", name, strings.Join(Names(), ", "))
+}
+
+// Names lists the names that [Named] knows, sorted.
+func Names() []string {
+	names := make([]string, 0, len(named))
+	for n := range named {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,157 @@
+// Package authenticator is the contract that every kind of authenticator
+// fulfils, and authenticatortest the exam that each one sits.
+//
+// It owns the shape of a question, a check and an enrollment. It does not keep
+// anything, count anything or know any protocol: the engine hands in the
+// credential's stored state and stores the next one. Its one invariant: an
+// authenticator is a pure function of its arguments and its configuration, so
+// that single use, guess budgets and audit live in one place, in signin.
+package authenticator
+
+import (
+	"context"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/prompt"
+)
+
+// Description is what an authenticator is, constant for its lifetime.
+type Description struct {
+	// Kind is the stable word in storage, policy and audit: "totp".
+	Kind string
+	// Title is what people call it: "Authenticator app".
+	Title string
+	// Traits are all that it could show at its best. A Result shows a subset.
+	Traits assurance.Trait
+	// Media: the prompt can be played by any medium that has one of these bits.
+	Media prompt.Medium
+	// Slow checks (memory-hard hashes) run outside of transactions and behind
+	// admission control. Others run inside the transaction that spends them.
+	Slow bool
+	// Guessable answers draw on the guess budget. Signatures cannot be guessed,
+	// so that a stranger's noise never locks the owner out of them.
+	Guessable bool
+	// First may be the first thing asked of a person whose name alone is known.
+	First bool
+}
+
+// Credential is one enrolled authenticator, as read from the store: unsealed,
+// and its row's MAC verified.
+type Credential struct {
+	ID      assurance.CredentialID
+	Account assurance.AccountID
+	Kind    string
+	// Label is the owner's own name for it.
+	Label string
+	// State is the authenticator's own, opaque to everybody else.
+	State []byte
+	// Handle is how an answer finds its credential when no account was named
+	// (a WebAuthn credential id, a token serial); unique per kind, or empty.
+	Handle string
+	// Failures counts wrong answers since the last right one.
+	Failures int
+	Created  time.Time
+}
+
+// Result is what a check found. The zero Result is a wrong answer.
+type Result struct {
+	OK bool
+	// Partial is a right answer that is not yet enough: the first of two
+	// consecutive codes. Once and Next are kept, no evidence is added, and the
+	// question is asked again. OK is false then.
+	Partial bool
+	// Credential is which one of those handed in answered.
+	Credential assurance.CredentialID
+	// Traits are what was shown this time.
+	Traits assurance.Trait
+	// Next is the state to keep from now on; nil keeps the old one.
+	Next []byte
+	// Once is a key that may be accepted only once, ever, for this credential:
+	// a time step, a counter, a challenge, a recovery code's number. Every OK
+	// or Partial Result of a replayable answer has one; the engine spends it
+	// under a unique constraint in the transaction that writes the evidence.
+	Once string
+	// Exhausted says the credential has nothing left and is to be retired.
+	Exhausted bool
+	// Reason is a stable word for the audit log when not OK: "wrong",
+	// "replayed", "stale", "wrong-origin", "not-verified", ... Never shown.
+	Reason string
+	// Detail is for the audit log as well: the origin seen, a counter that
+	// went back. It never holds what was typed.
+	Detail string
+	// Bound is what an accepted answer was bound to: a WebAuthn origin.
+	Bound string
+}
+
+// Wrong is a refused answer with its reason.
+func Wrong(reason string) Result { return Result{Reason: reason} }
+
+// Memo is what an authenticator wants back with the answer: a challenge. The
+// engine keeps it sealed and hands it to nobody else. Nil is none.
+type Memo []byte
+
+// Authenticator checks one kind of evidence. Methods are safe for concurrent
+// use. A wrong answer is a value; an error means breakdown, and refuses.
+type Authenticator interface {
+	// Describe returns the same Description each time.
+	Describe() Description
+	// Ask returns the question for these credentials of one account. With none
+	// it returns the question that an account which has one would be asked
+	// (for a discoverable passkey: the one without a list).
+	Ask(credentials []Credential, now time.Time) (prompt.Prompt, Memo, error)
+	// Check compares. With no credentials it takes the usual time and the
+	// answer is wrong. The credentials and the memo belong to one account.
+	Check(ctx context.Context, credentials []Credential, memo Memo, answer prompt.Answer, now time.Time) (Result, error)
+}
+
+// Discoverer is an Authenticator whose answers can name their own credential,
+// so that the person need not type a name.
+type Discoverer interface {
+	// Discover returns the credential's Handle. It checks nothing.
+	Discover(answer prompt.Answer) (handle string, ok bool)
+}
+
+// Person is who enrolls.
+type Person struct {
+	Account assurance.AccountID
+	// UserHandle is 64 random bytes at most that stand for the account towards
+	// authenticators and say nothing about it (WebAuthn section 5.4.3).
+	UserHandle []byte
+	Name       string // canonical name
+	Display    string
+	// Existing are the account's credentials of this kind.
+	Existing []Credential
+}
+
+// Enrolled is a new credential, not yet kept.
+type Enrolled struct {
+	// State and Handle as in Credential. Traits are what it could show.
+	State  []byte
+	Handle string
+	Traits assurance.Trait
+	// Label is a proposal for its name: "YubiKey 5", "Authenticator app".
+	Label string
+	// Detail is for the audit log: an AAGUID, an attestation's verdict.
+	Detail string
+	// Once as in Result: the code that confirmed a TOTP enrollment is spent.
+	Once string
+}
+
+// Enroller is an Authenticator that people can enroll by themselves. Owning a
+// new one is not having used it: enrolling adds no evidence.
+type Enroller interface {
+	// Offer begins: what to show the person, and what to remember.
+	Offer(p Person, now time.Time) (prompt.Prompt, Memo, error)
+	// Accept finishes. A refused answer is a *Refused error.
+	Accept(ctx context.Context, p Person, memo Memo, answer prompt.Answer, now time.Time) (Enrolled, error)
+}
+
+// Refused is an enrollment answer that was understood and not accepted. Public
+// is one sentence for the person on how to mend it.
+type Refused struct {
+	Reason string // a stable word for the audit log
+	Public string
+}
+
+func (r *Refused) Error() string { return "authenticator: enrollment refused: " + r.Reason }

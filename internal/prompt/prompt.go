@@ -1,0 +1,84 @@
+// Package prompt is the words for what is asked, what is answered, and what a
+// medium can play.
+//
+// It owns no behaviour: an authenticator makes a [Prompt], a protocol or a page
+// plays it, and the [Answer] goes back to the engine. Its one invariant: a
+// Prompt names everything a person needs to answer it and nothing that helps
+// anybody else to.
+package prompt
+
+import "encoding/json"
+
+// Medium is what a protocol can play, as a set of bits. The engine never asks
+// for what the medium cannot play. The zero Medium can play nothing.
+type Medium uint8
+
+const (
+	// Line is a text and one typed line in reply, again and again: RADIUS
+	// Access-Challenge, a PAM conversation, a terminal.
+	Line Medium = 1 << iota
+	// Single is one typed line and no second: a client that takes a challenge
+	// for a refusal. Password and code must come together.
+	Single
+	// Silence is waiting while the person acts elsewhere.
+	Silence
+	// Display is a text that the person sees before they act elsewhere, so a
+	// number can be shown.
+	Display
+	// Browser is a page: forms, and WebAuthn through script.
+	Browser
+)
+
+// Can reports whether the medium can play every bit of want.
+func (m Medium) Can(want Medium) bool { return m&want == want }
+
+// Kind says how a Prompt is played.
+type Kind string
+
+const (
+	// Secret is a typed line that is not echoed: a password, a pass.
+	Secret Kind = "secret"
+	// Code is a short typed code that may be echoed where the medium wants so.
+	Code Kind = "code"
+	// PublicKey is a WebAuthn ceremony: Data is the JSON for
+	// navigator.credentials.get or create, the Answer's Data its JSON reply.
+	PublicKey Kind = "public-key"
+	// Elsewhere is an act on another device: Label says what to do there, and
+	// Number is what to type there (never a choice).
+	Elsewhere Kind = "elsewhere"
+)
+
+// Prompt is one question.
+type Prompt struct {
+	// Authenticator is the kind that asks: "password", "totp", ...
+	Authenticator string `json:"authenticator"`
+	Kind          Kind   `json:"kind"`
+	// Label is one short line for the person: "Code from your authenticator app".
+	Label string `json:"label"`
+	// Hint is one optional line more.
+	Hint string `json:"hint,omitempty"`
+	// Digits is the length of a numeric code, 0 when it is not one.
+	Digits int `json:"digits,omitempty"`
+	// Number is what the person must transfer elsewhere; Elsewhere only.
+	Number string `json:"number,omitempty"`
+	// Data is the WebAuthn options, or what an enrollment page must show (an
+	// otpauth URI, recovery codes). It is the only field that may hold a
+	// secret, and only in a Prompt for its own owner's enrollment.
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// Answer is the reply to a Prompt.
+type Answer struct {
+	// Authenticator is the kind that it answers, as the Prompt named it.
+	Authenticator string
+	// Text is the typed line for Secret and Code.
+	Text string
+	// Data is the JSON reply for PublicKey.
+	Data json.RawMessage
+}
+
+// String hides what was typed, so that no log or error can show it.
+func (a Answer) String() string { return "answer to " + a.Authenticator }
+
+// GoString hides what was typed from %#v too.
+func (a Answer) GoString() string { return a.String() }
