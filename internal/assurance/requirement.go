@@ -209,7 +209,7 @@ func (r Requirement) Lapses(evidence []Evidence, now time.Time) time.Time {
 	for _, w := range r.ways {
 		until := now.Add(Forever)
 		w.need.each(func(i int, one Trait) {
-			if t := newest(evidence, one, now).Add(w.age[i]); t.Before(until) {
+			if t := lapses(evidence, one, now, w.age[i]); t.Before(until) {
 				until = t
 			}
 		})
@@ -234,7 +234,7 @@ func ageOf(evidence []Evidence, one Trait, now time.Time, limit time.Duration) f
 		if !e.Traits.Has(one) {
 			continue
 		}
-		if age := now.Sub(e.Time); age >= -skew && age <= limit {
+		if age := now.Sub(e.Time); age >= -skew && age <= limit && !e.lapsed(now) {
 			return fresh
 		}
 		f = stale
@@ -242,16 +242,26 @@ func ageOf(evidence []Evidence, one Trait, now time.Time, limit time.Duration) f
 	return f
 }
 
-// newest returns when this trait was last shown, and the year one if never.
-func newest(evidence []Evidence, one Trait, now time.Time) time.Time {
+// lapses returns until when the evidence shows this trait young enough, and the
+// year one if it never did.
+func lapses(evidence []Evidence, one Trait, now time.Time, limit time.Duration) time.Time {
 	var t time.Time
 	for _, e := range evidence {
-		if e.Traits.Has(one) && e.Time.After(t) && now.Sub(e.Time) >= -skew {
-			t = e.Time
+		if !e.Traits.Has(one) || now.Sub(e.Time) < -skew {
+			continue
+		}
+		end := e.Time.Add(limit)
+		if !e.Until.IsZero() && e.Until.Before(end) {
+			end = e.Until
+		}
+		if end.After(t) {
+			t = end
 		}
 	}
 	return t
 }
+
+func (e Evidence) lapsed(now time.Time) bool { return !e.Until.IsZero() && !now.Before(e.Until) }
 
 // skew is how far two nodes' clocks may stand apart before evidence that one
 // wrote looks to the other as if it came from the future.

@@ -82,6 +82,9 @@ type Result struct {
 	Detail string
 	// Bound is what an accepted answer was bound to: a WebAuthn origin.
 	Bound string
+	// Until is when what was shown stops counting; zero for never. A temporary
+	// access pass sets its own end.
+	Until time.Time
 }
 
 // Wrong is a refused answer with its reason.

@@ -1,0 +1,218 @@
+// Package signin is the engine: the one road to yes.
+//
+// It owns the Attempt, the Step and the Grant; guess budgets, single use,
+// decoys and deadlines; and the audit entry of every decision. It does not know
+// any protocol, any page or any particular authenticator: protocols hand in a
+// [Request] and switch on the [Step], authenticators are handed in. Its
+// neighbours are policy (how much is demanded) and assurance (what is missing).
+//
+// Its one invariant: nothing outside this package can make a [Grant], and every
+// verb that gives one ends in the same private function, decide.
+package signin
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/prompt"
+)
+
+// Self is the name of the built-in application that is Countersign's own
+// portal, console and admin API.
+const Self = "countersign"
+
+// SignIn is the action of an ordinary sign-in. An empty Request.Action means it.
+const SignIn = "sign-in"
+
+// Request says who wants what, by which protocol, from where. A protocol fills
+// in what it saw and nothing that it concluded.
+type Request struct {
+	// Application is the name of what is to be signed in to; unknown names are
+	// refused. Action and Object are what is to be done: "account.create" and
+	// the exact text that the person approves. The Grant serves only them.
+	Application    string
+	Action, Object string
+	// Name is who they claim to be, as typed; empty when not asked yet.
+	Name string
+	// Session is the secret of a standing session, or empty. The engine reads
+	// for itself what the session holds.
+	Session string
+	// Source is the address of the person (not of a proxy or of equipment,
+	// where the protocol can tell); zero when unknown.
+	Source netip.Addr
+	// Protocol is the channel's word: "browser", "forward-auth", "radius".
+	Protocol string
+	// Medium is what the protocol can play.
+	Medium prompt.Medium
+	// Method and Path are the HTTP request's, for policy; else empty.
+	Method, Path string
+	// Raise is a client's wish that can only raise what policy demands, or nil.
+	Raise *assurance.Requirement
+	// Opening are answers that came with the request, in order: a typed
+	// password, a code. An Answer whose Authenticator is AnyCode goes to
+	// whichever code the account has.
+	Opening []prompt.Answer
+	// Partner is the equipment or client that asks ("nas-7"), for the audit log
+	// and, where set, bound to the attempt: an Answer must come by the same.
+	Partner string
+}
+
+// AnyCode in Answer.Authenticator stands for any typed code that the account
+// has enrolled.
+const AnyCode = "code"
+
+// Reply answers a Step of State Ask.
+type Reply struct {
+	Answer prompt.Answer
+	// Source and Partner are where the answer came from. A Partner other than
+	// the attempt's refuses.
+	Source  netip.Addr
+	Partner string
+}
+
+// State is what a protocol switches on.
+type State int
+
+const (
+	// Denied is the zero State.
+	Denied State = iota
+	// Ask wants an answer to any one of Prompts.
+	Ask
+	// Wait means that something is happening elsewhere: Look again.
+	Wait
+	// Granted is yes.
+	Granted
+)
+
+func (s State) String() string {
+	return [...]string{"denied", "ask", "wait", "granted"}[s]
+}
+
+// Step is the engine's answer to every verb.
+type Step struct {
+	State State
+	// Prompts are alternatives, the best first; at least one when State is Ask.
+	// For Wait it is the one that says what to do elsewhere.
+	Prompts []prompt.Prompt
+	// Ticket goes back with the next verb. Each is good for one Answer; Look and
+	// Claim do not use it up. It is secret.
+	Ticket string
+	// Grant is set when State is Granted and the medium is not a browser.
+	// Browsers Claim it instead.
+	Grant Grant
+	// Again is set when State is Ask because the last answer was not accepted.
+	// Public is one bland sentence for the person, for Denied and Again.
+	Again  bool
+	Public string
+	// Attempt is the correlation id that the audit log carries, also for
+	// equipment's own logs. It is not secret. Reason is the audit log's word
+	// for a denial; it never goes to the person.
+	Attempt, Reason string
+	// Deadline is when the attempt ends by itself.
+	Deadline time.Time
+}
+
+// Held is what a standing session holds.
+type Held struct {
+	Account assurance.AccountID
+	// Number is what people and the audit log call the session.
+	Number   string
+	Evidence []assurance.Evidence
+	// Expires is when the session ends, if nothing ends it before.
+	Expires time.Time
+}
+
+// Standing reads sessions. The session room fulfils it, so that a protocol
+// hands over a reference and never evidence.
+type Standing interface {
+	// Standing returns what the session of this secret holds. A session that is
+	// unknown, ended or expired is a Refused failure.
+	Standing(ctx context.Context, secret string) (Held, error)
+}
+
+// Grant is the yes. Only the engine fills it. The zero Grant panics when read,
+// so that a forgotten check fails loudly and never grants.
+type Grant struct{ g *grant }
+
+type grant struct {
+	account     assurance.AccountID
+	name        string
+	display     string
+	mail        string
+	groups      []string
+	application string
+	action      string
+	object      string
+	protocol    string
+	source      netip.Addr
+	session     string
+	attempt     string
+	evidence    []assurance.Evidence
+	at          time.Time
+	lapses      time.Time
+}
+
+func (g Grant) read() *grant {
+	if g.g == nil {
+		panic("signin: a Grant was read that nobody granted")
+	}
+	return g.g
+}
+
+// Account is who was granted.
+func (g Grant) Account() assurance.AccountID { return g.read().account }
+
+// Name is the account's canonical name.
+func (g Grant) Name() string { return g.read().name }
+
+// Display is the person's name for people to read; it may be empty.
+func (g Grant) Display() string { return g.read().display }
+
+// Mail is the first verified mail address, or empty.
+func (g Grant) Mail() string { return g.read().mail }
+
+// Groups are the names of the account's groups, sorted.
+func (g Grant) Groups() []string { return slices.Clone(g.read().groups) }
+
+// Application is what was granted.
+func (g Grant) Application() string { return g.read().application }
+
+// Covers reports whether the grant is for exactly this action on this object.
+// Everything that acts on a Grant asks, and refuses when it does not.
+func (g Grant) Covers(application, action, object string) bool {
+	r := g.read()
+	if action == "" {
+		action = SignIn
+	}
+	return r.application == application && r.action == action && r.object == object
+}
+
+// Action and Object are what the grant serves.
+func (g Grant) Action() string { return g.read().action }
+
+// Object is the text of what the action is done to.
+func (g Grant) Object() string { return g.read().object }
+
+// Protocol is the channel that it came by.
+func (g Grant) Protocol() string { return g.read().protocol }
+
+// Source is where the person is, as far as the protocol could tell.
+func (g Grant) Source() netip.Addr { return g.read().source }
+
+// Session is the number of the standing session that it rests on, or empty.
+func (g Grant) Session() string { return g.read().session }
+
+// Attempt is the audit log's correlation id.
+func (g Grant) Attempt() string { return g.read().attempt }
+
+// Evidence is what was shown. amr, acr and auth_time are computed from it.
+func (g Grant) Evidence() []assurance.Evidence { return slices.Clone(g.read().evidence) }
+
+// Time is when it was granted.
+func (g Grant) Time() time.Time { return g.read().at }
+
+// Lapses is when the evidence will cease to be enough for what was granted.
+func (g Grant) Lapses() time.Time { return g.read().lapses }
