@@ -130,7 +130,7 @@ create table application (
     kind     text   not null,                  -- web, vpn, network-device, ...
     tier     text   not null default 'standard', -- standard, control-plane
     protocol text   not null,                  -- forward-auth, radius, ...
-    settings text   not null,                  -- the protocol's own, strict JSON
+    settings {bytes} not null,                 -- sealed: the protocol's own, strict JSON
     created  bigint not null,
     changed  bigint not null,
     mac      {bytes} not null
