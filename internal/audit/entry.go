@@ -1,0 +1,182 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Actor is who did it: a person, "system", or an API key. It carries no rights;
+// it is what the log says.
+type Actor struct {
+	// Account numbers the person, or is zero for what is none.
+	Account int64 `json:"account,omitempty"`
+	// Name is the account's name, "system", or "api-key NAME".
+	Name string `json:"name"`
+	// Via is the way in: "socket", "console", "radius", "browser", ...
+	Via string `json:"via,omitempty"`
+}
+
+// System is the program itself, acting on its own clock.
+func System(via string) Actor { return Actor{Name: "system", Via: via} }
+
+// The outcomes an entry may have.
+const (
+	OK      = "ok"      // it was done
+	Refused = "refused" // it was understood and not allowed
+	Failed  = "failed"  // it broke
+)
+
+// Entry is one line of the log. Strings are cut to their bounds (see the
+// constants below) and cleaned of what does not print when it is encoded, so
+// nothing that a stranger types can swell or dress up the log. No secret ever
+// belongs in one.
+type Entry struct {
+	// Seq is the entry's number, its place in the tree, from 0. It is not part
+	// of the body: the MAC and the tree bind the two. It is negative for an
+	// entry that waits to be numbered.
+	Seq int64
+	// At is the moment, to the microsecond.
+	At    time.Time
+	Actor Actor
+	// Event is what happened, in dotted lower-case words: "signin.granted",
+	// "credential.enrolled". It must not be empty.
+	Event string
+	// Outcome is OK, Refused or Failed.
+	Outcome string
+	// Account and AccountName say whom it is about.
+	Account     int64
+	AccountName string
+	// Application and Protocol are where the person was going and by which way.
+	Application, Protocol string
+	// Source is the network address it came from.
+	Source string
+	// Action is what was asked for when it is more than signing in, with its
+	// object; Reason is a stable word for why it was refused or failed.
+	Action, Reason string
+	// Attempt ties the entries of one attempt together.
+	Attempt string
+	// Detail is everything else, at most MaxDetail pairs. A new fact goes here,
+	// so that an older release can still read the entry.
+	Detail map[string]string
+}
+
+// Bounds of an entry, in bytes of UTF-8 unless said otherwise.
+const (
+	MaxEvent  = 64
+	MaxText   = 256 // every string of an Entry and Actor that has no bound of its own
+	MaxKey    = 48  // the key of a detail
+	MaxValue  = 512 // the value of a detail
+	MaxDetail = 24  // pairs of detail
+	// MaxBody bounds an encoded entry: what the others add up to if every byte
+	// had to be escaped, rounded up.
+	MaxBody = 40 << 10
+)
+
+// timeForm writes every moment in the same number of bytes.
+const timeForm = "2006-01-02T15:04:05.000000Z"
+
+// Encode returns the entry's body, its leaf in the tree: JSON with the fields in
+// one order, details sorted, empty fields left out and no white space. It
+// refuses an entry without a known outcome or a well-formed event, with a year
+// outside 1..9999, or with more than MaxDetail details: those are mistakes of
+// the program. Everything else it cuts and cleans.
+func (e *Entry) Encode() ([]byte, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	b := make([]byte, 0, 384)
+	b = append(b, `{"at":"`...)
+	b = e.At.UTC().AppendFormat(b, timeForm)
+	b = append(b, `","actor":`...)
+	b = appendActor(b, e.Actor)
+	b = appendField(b, "event", e.Event, MaxEvent)
+	b = appendField(b, "outcome", e.Outcome, MaxText)
+	b = appendNumber(b, "account", e.Account)
+	b = appendField(b, "account_name", e.AccountName, MaxText)
+	b = appendField(b, "application", e.Application, MaxText)
+	b = appendField(b, "protocol", e.Protocol, MaxText)
+	b = appendField(b, "source", e.Source, MaxText)
+	b = appendField(b, "action", e.Action, MaxText)
+	b = appendField(b, "reason", e.Reason, MaxText)
+	b = appendField(b, "attempt", e.Attempt, MaxText)
+	b = appendDetail(b, e.Detail)
+	return append(b, '}'), nil
+}
+
+func (e *Entry) check() error {
+	switch e.Outcome {
+	case OK, Refused, Failed:
+	default:
+		return fmt.Errorf("audit: outcome %q of event %q; use %s, %s or %s", e.Outcome, e.Event, OK, Refused, Failed)
+	}
+	if !validEvent(e.Event) {
+		return fmt.Errorf("audit: event %q; use lower-case words with dots, at most %d bytes", e.Event, MaxEvent)
+	}
+	if y := e.At.UTC().Year(); y < 1 || y > 9999 || e.At.IsZero() {
+		return errors.New("audit: an entry without a sensible time")
+	}
+	if len(e.Detail) > MaxDetail {
+		return fmt.Errorf("audit: %d details in event %q, more than %d", len(e.Detail), e.Event, MaxDetail)
+	}
+	return nil
+}
+
+func validEvent(s string) bool {
+	if s == "" || len(s) > MaxEvent {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// wire is an entry as encoding/json reads it back.
+type wire struct {
+	At          string            `json:"at"`
+	Actor       Actor             `json:"actor"`
+	Event       string            `json:"event"`
+	Outcome     string            `json:"outcome"`
+	Account     int64             `json:"account"`
+	AccountName string            `json:"account_name"`
+	Application string            `json:"application"`
+	Protocol    string            `json:"protocol"`
+	Source      string            `json:"source"`
+	Action      string            `json:"action"`
+	Reason      string            `json:"reason"`
+	Attempt     string            `json:"attempt"`
+	Detail      map[string]string `json:"detail"`
+}
+
+// ErrMalformed is a body that Encode did not write.
+var ErrMalformed = errors.New("audit: malformed entry")
+
+// Decode reads a body. It accepts exactly what Encode writes: any other
+// spelling of the same entry is ErrMalformed. Seq is left zero.
+func Decode(body []byte) (Entry, error) {
+	if len(body) > MaxBody {
+		return Entry{}, fmt.Errorf("%w: %d bytes", ErrMalformed, len(body))
+	}
+	var w wire
+	if err := json.Unmarshal(body, &w); err != nil {
+		return Entry{}, fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	at, err := time.Parse(timeForm, w.At)
+	if err != nil {
+		return Entry{}, fmt.Errorf("%w: its time", ErrMalformed)
+	}
+	e := Entry{At: at, Actor: w.Actor, Event: w.Event, Outcome: w.Outcome, Account: w.Account,
+		AccountName: w.AccountName, Application: w.Application, Protocol: w.Protocol, Source: w.Source,
+		Action: w.Action, Reason: w.Reason, Attempt: w.Attempt, Detail: w.Detail}
+	again, err := e.Encode()
+	if err != nil || !bytes.Equal(again, body) {
+		return Entry{}, fmt.Errorf("%w: not in canonical form", ErrMalformed)
+	}
+	return e, nil
+}
