@@ -57,8 +57,6 @@ create table credential (
     traits     text   not null,
     state      {bytes} not null,               -- sealed
     status     text   not null default 'active', -- active, disabled, lost, revoked
-    failures   bigint not null default 0,      -- wrong answers since the last right one
-    retry      bigint not null default 0,      -- no guess before this moment
     quarantine bigint not null default 0,      -- no privileged action before this moment
     version    bigint not null default 1,
     created    bigint not null,
@@ -76,8 +74,7 @@ create table spent (
     primary key (credential, once)
 );
 
--- Guess budgets of accounts, sources and the installation; credentials keep
--- their own beside their state.
+-- Guess budgets of credentials, accounts, sources and the installation.
 create table guess (
     subject text   primary key,
     count   bigint not null,

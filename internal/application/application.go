@@ -1,0 +1,217 @@
+// Package application says what can be signed in to: by which protocol, of
+// which kind and tier, with which settings.
+//
+// It owns the table application and its copy in memory. It does not read the
+// settings, which belong to each protocol, and decides nothing. Its one
+// invariant: what it hands out was believed (the row's MAC verified and its
+// settings unsealed), and is at most one second older than the store.
+package application
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// Tiers of an application. What administers others is control-plane.
+const (
+	Standard     = "standard"
+	ControlPlane = "control-plane"
+)
+
+// Kinds are what an application can be; they tie it to the rows of M1032.
+var Kinds = []string{
+	"web", "wiki", "vpn", "network-device", "ssh", "rdp", "mail", "webmail", "code",
+	"cloud-console", "cloud-storage", "directory", "deployment", "wifi", "kubernetes", "other",
+}
+
+// Application is one thing to sign in to.
+type Application struct {
+	ID       int64           `json:"id"`
+	Name     string          `json:"name"`
+	Title    string          `json:"title"`
+	Kind     string          `json:"kind"`
+	Tier     string          `json:"tier"`
+	Protocol string          `json:"protocol"`
+	Settings json.RawMessage `json:"settings"`
+	Created  time.Time       `json:"created"`
+	Changed  time.Time       `json:"changed"`
+}
+
+// Topic is the feed's word for a changed application.
+const Topic = "application"
+
+// Catalogue is all applications, in memory.
+type Catalogue struct {
+	db   *store.DB
+	keys *keyring.Keyring
+	log  *slog.Logger
+	view atomic.Pointer[view]
+	gen  atomic.Uint64
+}
+
+type view struct {
+	gen    uint64
+	all    []Application
+	byName map[string]Application
+}
+
+// Open reads all applications and keeps them fresh by the store's feed.
+func Open(ctx context.Context, db *store.DB, keys *keyring.Keyring, log *slog.Logger) (*Catalogue, error) {
+	c := &Catalogue{db: db, keys: keys, log: log}
+	db.Subscribe(func(topic string) {
+		if topic == Topic {
+			c.gen.Add(1)
+		}
+	})
+	_, err := c.fresh(ctx)
+	return c, err
+}
+
+// Changed is a number that moves whenever an application changed, so that a
+// protocol knows when to prepare its own view again.
+func (c *Catalogue) Changed() uint64 { return c.gen.Load() }
+
+// Get returns the application of this name; an unknown one is NotFound.
+func (c *Catalogue) Get(ctx context.Context, name string) (Application, error) {
+	v, err := c.fresh(ctx)
+	if err != nil {
+		return Application{}, err
+	}
+	a, ok := v.byName[name]
+	if !ok {
+		return Application{}, failure.New(failure.NotFound, "There is no application named %q.", name)
+	}
+	return a, nil
+}
+
+// All returns every application by name.
+func (c *Catalogue) All(ctx context.Context) ([]Application, error) {
+	v, err := c.fresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(v.all), nil
+}
+
+// ByProtocol returns the applications of one protocol by name.
+func (c *Catalogue) ByProtocol(ctx context.Context, protocol string) ([]Application, error) {
+	all, err := c.All(ctx)
+	return slices.DeleteFunc(all, func(a Application) bool { return a.Protocol != protocol }), err
+}
+
+// fresh returns a view that is not older than the last change this server has
+// heard of. While the feed cannot be confirmed it reads the store each time, so
+// that a server which is cut off refuses instead of trusting its memory.
+func (c *Catalogue) fresh(ctx context.Context) (*view, error) {
+	gen := c.gen.Load()
+	if v := c.view.Load(); v != nil && v.gen == gen && c.db.FeedFresh() {
+		return v, nil
+	}
+	v, err := c.read(ctx, c.db)
+	if err != nil {
+		return nil, err
+	}
+	v.gen = gen
+	c.view.Store(v)
+	return v, nil
+}
+
+func (c *Catalogue) read(ctx context.Context, r store.Reader) (*view, error) {
+	rows, err := r.Query(ctx, `select id, name, title, kind, tier, protocol, settings, created, changed, mac from application order by name`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	v := &view{byName: map[string]Application{}}
+	for rows.Next() {
+		var a Application
+		var sealed, mac []byte
+		var created, changed int64
+		if err := rows.Scan(&a.ID, &a.Name, &a.Title, &a.Kind, &a.Tier, &a.Protocol, &sealed, &created, &changed, &mac); err != nil {
+			return nil, err
+		}
+		a.Created, a.Changed = store.Time(created), store.Time(changed)
+		if !c.keys.VerifyMAC("application", a.fields(sealed), mac) {
+			c.log.Error("a row was changed behind our back; it is not believed", "table", "application", "name", a.Name)
+			continue // an application that nobody believes is an unknown one: refused
+		}
+		if a.Settings, err = c.keys.Open("application", a.aad(), sealed); err != nil {
+			return nil, fmt.Errorf("application %s: %w", a.Name, err)
+		}
+		v.all = append(v.all, a)
+		v.byName[a.Name] = a
+	}
+	return v, rows.Err()
+}
+
+func (a Application) aad() keyring.AAD {
+	return keyring.AAD{Table: "application", Column: "settings", Row: a.ID}
+}
+
+func (a Application) fields(sealed []byte) *keyring.Fields {
+	return keyring.NewFields().Int(a.ID).String(a.Name).String(a.Kind).String(a.Tier).String(a.Protocol).Bytes(sealed)
+}
+
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
+
+// Check says what is wrong with an application that is to be saved, apart from
+// its settings.
+func (a Application) Check() error {
+	switch {
+	case !nameForm.MatchString(a.Name):
+		return failure.New(failure.Invalid, "Name the application with 1 to 63 of a-z, 0-9, dot and hyphen.")
+	case !slices.Contains(Kinds, a.Kind):
+		return failure.New(failure.Invalid, "Unknown kind %q; use one of %s.", a.Kind, strings.Join(Kinds, ", "))
+	case a.Tier != Standard && a.Tier != ControlPlane:
+		return failure.New(failure.Invalid, "The tier is %s or %s.", Standard, ControlPlane)
+	case len(a.Title) > 120:
+		return failure.New(failure.Invalid, "The title may have 120 bytes at most.")
+	case len(a.Settings) > 1<<16:
+		return failure.New(failure.Invalid, "The settings may have 64 KiB at most.")
+	}
+	return nil
+}
+
+// Set inserts or replaces the application of this name. The caller has checked
+// its settings with its protocol.
+func (c *Catalogue) Set(ctx context.Context, tx *store.Tx, a Application) (Application, error) {
+	if err := a.Check(); err != nil {
+		return Application{}, err
+	}
+	now := tx.Now()
+	err := tx.QueryRow(ctx, `select id, created from application where name = $1`, a.Name).Scan(&a.ID, new(int64))
+	if errors.Is(err, store.ErrNotFound) {
+		err = tx.QueryRow(ctx, `insert into application (name, kind, protocol, settings, created, changed, mac) values ($1,$2,$3,$4,$5,$5,$6) returning id`,
+			a.Name, a.Kind, a.Protocol, []byte{}, store.Unix(now), []byte{}).Scan(&a.ID)
+	}
+	if err != nil {
+		return Application{}, err
+	}
+	sealed := c.keys.Seal("application", a.aad(), a.Settings)
+	_, err = tx.Exec(ctx, `update application set title = $2, kind = $3, tier = $4, protocol = $5, settings = $6, changed = $7, mac = $8 where id = $1`,
+		a.ID, a.Title, a.Kind, a.Tier, a.Protocol, sealed, store.Unix(now), c.keys.MAC("application", a.fields(sealed)))
+	tx.Announce(Topic)
+	return a, err
+}
+
+// Remove deletes the application of this name.
+func (c *Catalogue) Remove(ctx context.Context, tx *store.Tx, name string) error {
+	n, err := tx.Exec(ctx, `delete from application where name = $1`, name)
+	if err == nil && n == 0 {
+		return failure.New(failure.NotFound, "There is no application named %q.", name)
+	}
+	tx.Announce(Topic)
+	return err
+}

@@ -1,0 +1,159 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// States of a credential. Only an active one can show anything.
+const (
+	CredentialActive   = "active"
+	CredentialDisabled = "disabled" // too many wrong answers
+	CredentialRevoked  = "revoked"  // removed by its owner or an administrator
+	CredentialUsedUp   = "used-up"
+)
+
+// Credential is one authenticator of one account, as kept.
+type Credential struct {
+	ID      assurance.CredentialID
+	Account assurance.AccountID
+	Kind    string
+	Label   string
+	Handle  string // unique in its kind, or empty
+	Traits  assurance.Trait
+	State   []byte // the authenticator's own, unsealed
+	Status  string
+	// Quarantine is until when it cannot approve privileged actions.
+	Quarantine time.Time
+	Version    int64
+	Created    time.Time
+	Used       time.Time
+}
+
+const credentialColumns = `c.id, c.account, c.kind, c.label, coalesce(c.handle, ''), c.traits, c.state, c.status, c.quarantine, c.version, c.created, c.used, c.mac`
+
+// fields are what makes a credential powerful. The sealed state is bound to its
+// row by the seal, and the MAC covers its hash through the version.
+func (c Credential) fields(sealed []byte) *keyring.Fields {
+	return keyring.NewFields().Int(int64(c.ID)).Int(int64(c.Account)).String(c.Kind).String(c.Handle).
+		String(c.Traits.String()).String(c.Status).Int(store.Unix(c.Quarantine)).Int(c.Version).
+		Int(store.Unix(c.Created)).Bytes(sealed)
+}
+
+func (c Credential) aad() keyring.AAD {
+	return keyring.AAD{Table: "credential", Column: "state", Row: int64(c.ID), Account: int64(c.Account)}
+}
+
+func (d *Directory) scanCredential(row scanner) (Credential, error) {
+	var c Credential
+	var id, account, quarantine, created, used int64
+	var traits string
+	var sealed, mac []byte
+	err := row.Scan(&id, &account, &c.Kind, &c.Label, &c.Handle, &traits, &sealed, &c.Status, &quarantine, &c.Version, &created, &used, &mac)
+	if err != nil {
+		return Credential{}, err
+	}
+	c.ID, c.Account = assurance.CredentialID(id), assurance.AccountID(account)
+	c.Quarantine, c.Created, c.Used = store.Time(quarantine), store.Time(created), store.Time(used)
+	if c.Traits, err = assurance.ParseTrait(traits); err != nil {
+		return Credential{}, d.tampered("credential", id)
+	}
+	if !d.Keys.VerifyMAC("credential", c.fields(sealed), mac) {
+		return Credential{}, d.tampered("credential", id)
+	}
+	if c.State, err = d.Keys.Open("credential", c.aad(), sealed); err != nil {
+		return Credential{}, d.tampered("credential", id)
+	}
+	return c, nil
+}
+
+// Credentials returns the account's authenticators in every state, oldest first.
+func (d *Directory) Credentials(ctx context.Context, r store.Reader, account assurance.AccountID) ([]Credential, error) {
+	rows, err := r.Query(ctx, `select `+credentialColumns+` from credential c where c.account = $1 order by c.id`, int64(account))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Credential
+	for rows.Next() {
+		c, err := d.scanCredential(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}
+
+// Credential returns one authenticator by account and number, so that a number
+// from another account finds nothing.
+func (d *Directory) Credential(ctx context.Context, r store.Reader, account assurance.AccountID, id assurance.CredentialID) (Credential, error) {
+	return d.oneCredential(r.QueryRow(ctx, `select `+credentialColumns+` from credential c where c.account = $1 and c.id = $2`, int64(account), int64(id)))
+}
+
+// CredentialByHandle finds whose authenticator an answer names.
+func (d *Directory) CredentialByHandle(ctx context.Context, r store.Reader, kind, handle string) (Credential, error) {
+	if handle == "" {
+		return Credential{}, noCredential
+	}
+	return d.oneCredential(r.QueryRow(ctx, `select `+credentialColumns+` from credential c where c.kind = $1 and c.handle = $2`, kind, handle))
+}
+
+var noCredential = &failure.Error{Class: failure.NotFound, Public: "There is no such authenticator.", Reason: "unknown-credential"}
+
+func (d *Directory) oneCredential(row scanner) (Credential, error) {
+	c, err := d.scanCredential(row)
+	if errors.Is(err, store.ErrNotFound) {
+		return Credential{}, noCredential
+	}
+	return c, err
+}
+
+// AddCredential inserts an authenticator. A handle that exists is a Conflict.
+func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credential) (Credential, error) {
+	c.Status, c.Version, c.Created = CredentialActive, 1, tx.Now().Truncate(time.Microsecond)
+	c.Quarantine = c.Quarantine.Truncate(time.Microsecond)
+	var handle any
+	if c.Handle != "" {
+		handle = c.Handle
+	}
+	var id int64
+	err := tx.QueryRow(ctx, `insert into credential (account, kind, label, handle, traits, state, quarantine, created, mac)
+		values ($1,$2,$3,$4,$5,$6,$7,$8,$9) returning id`,
+		int64(c.Account), c.Kind, c.Label, handle, c.Traits.String(), []byte{}, store.Unix(c.Quarantine), store.Unix(c.Created), []byte{}).Scan(&id)
+	if errors.Is(err, store.ErrConflict) {
+		return Credential{}, failure.New(failure.Conflict, "That authenticator is enrolled already.")
+	}
+	if err != nil {
+		return Credential{}, err
+	}
+	c.ID = assurance.CredentialID(id)
+	tx.Announce(Topic(c.Account))
+	return c, d.writeCredential(ctx, tx, c, c.Version)
+}
+
+// UpdateCredential writes state, status, label and quarantine of a credential
+// that was read in the same transaction. Somebody else's change in between is a
+// Conflict.
+func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Credential) error {
+	old := c.Version
+	c.Version++
+	return d.writeCredential(ctx, tx, c, old)
+}
+
+func (d *Directory) writeCredential(ctx context.Context, tx *store.Tx, c Credential, old int64) error {
+	sealed := d.Keys.Seal("credential", c.aad(), c.State)
+	n, err := tx.Exec(ctx, `update credential set label = $3, state = $4, status = $5, quarantine = $6, version = $7, used = $8, mac = $9
+		where id = $1 and version = $2`,
+		int64(c.ID), old, c.Label, sealed, c.Status, store.Unix(c.Quarantine), c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)))
+	if err == nil && n != 1 {
+		return failure.New(failure.Conflict, "The authenticator was changed meanwhile; try again.")
+	}
+	return err
+}

@@ -1,0 +1,257 @@
+// Package directory says who a name is: accounts, their spellings and
+// addresses, groups, and the rows of their authenticators.
+//
+// It owns the tables account, account_alias, address, team, membership and
+// credential. It does not decide anything and never checks an answer: signin
+// reads it while it decides, enrollment and admin write it inside their own
+// audited changes. Its one invariant: a row that makes somebody powerful is
+// believed only if its MAC verifies, so that whoever can write to the database
+// still cannot add a key to an administrator, revive a revoked one, or move one
+// between accounts.
+package directory
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// States of an account. Anything else is treated as suspended.
+const (
+	Active    = "active"
+	Suspended = "suspended"
+)
+
+// Administrators is the built-in group whose members administer Countersign.
+const Administrators = "administrators"
+
+// Directory reads and writes people. Reads take the Reader to read from, so
+// that a decision and what it rests on are one transaction.
+type Directory struct {
+	DB   *store.DB
+	Keys *keyring.Keyring
+	Log  *slog.Logger
+}
+
+// Account is one person or service, with its groups.
+type Account struct {
+	ID      assurance.AccountID
+	Name    string // canonical
+	Display string
+	Kind    string // person, service
+	State   string
+	Handle  []byte // random; what authenticators see instead of a name
+	Created time.Time
+	// Used is the last granted sign-in to within an hour; zero for never.
+	Used time.Time
+	// Groups are the names of its groups, sorted. Privileged says that one of
+	// them is.
+	Groups     []string
+	Privileged bool
+}
+
+// Idle returns for how long the account has not been used.
+func (a Account) Idle(now time.Time) time.Duration {
+	last := a.Created
+	if a.Used.After(last) {
+		last = a.Used
+	}
+	return now.Sub(last)
+}
+
+// ErrTampered is a row whose MAC does not verify. It is a breakdown, never a
+// refusal that somebody could get around, and it is logged loudly.
+var ErrTampered = errors.New("directory: a row was changed behind our back")
+
+const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.mac`
+
+// Find returns the account that a typed name means, by any of its spellings.
+// An unknown or malformed name is a NotFound failure.
+func (d *Directory) Find(ctx context.Context, r store.Reader, typed string) (Account, error) {
+	for _, alias := range Candidates(typed) {
+		row := r.QueryRow(ctx, `select `+accountColumns+` from account_alias n join account a on a.id = n.account where n.alias = $1`, alias)
+		a, err := d.scan(row)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return Account{}, err
+		}
+		return a, d.groups(ctx, r, &a)
+	}
+	return Account{}, unknown
+}
+
+var unknown = &failure.Error{Class: failure.NotFound, Public: "There is no account of that name.", Reason: "unknown-name"}
+
+// Get returns the account of this number.
+func (d *Directory) Get(ctx context.Context, r store.Reader, id assurance.AccountID) (Account, error) {
+	a, err := d.scan(r.QueryRow(ctx, `select `+accountColumns+` from account a where a.id = $1`, int64(id)))
+	if errors.Is(err, store.ErrNotFound) {
+		return Account{}, unknown
+	}
+	if err != nil {
+		return Account{}, err
+	}
+	return a, d.groups(ctx, r, &a)
+}
+
+type scanner interface{ Scan(dest ...any) error }
+
+func (d *Directory) scan(row scanner) (Account, error) {
+	var a Account
+	var id, created, used int64
+	var mac []byte
+	if err := row.Scan(&id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &created, &used, &mac); err != nil {
+		return Account{}, err
+	}
+	a.ID, a.Created, a.Used = assurance.AccountID(id), store.Time(created), store.Time(used)
+	if !d.Keys.VerifyMAC("account", a.fields(), mac) {
+		return Account{}, d.tampered("account", id)
+	}
+	return a, nil
+}
+
+func (a Account) fields() *keyring.Fields {
+	return keyring.NewFields().Int(int64(a.ID)).String(a.Name).String(a.Kind).String(a.State).
+		Bytes(a.Handle).Int(store.Unix(a.Created)).Int(store.Unix(a.Used))
+}
+
+func (d *Directory) tampered(table string, id int64) error {
+	d.Log.Error("a row was changed behind our back; it is not believed", "table", table, "id", id)
+	return fmt.Errorf("%w: %s %d", ErrTampered, table, id)
+}
+
+// groups fills in the account's groups. Both the membership and the group's
+// own row must be believed.
+func (d *Directory) groups(ctx context.Context, r store.Reader, a *Account) error {
+	rows, err := r.Query(ctx, `select m.team, m.created, m.mac, t.name, t.display, t.privileged, t.created, t.mac
+		from membership m join team t on t.id = m.team where m.account = $1`, int64(a.ID))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var g Group
+		var joined int64
+		var mac, teamMAC []byte
+		var privileged, created int64
+		if err := rows.Scan(&g.ID, &joined, &mac, &g.Name, &g.Display, &privileged, &created, &teamMAC); err != nil {
+			return err
+		}
+		g.Privileged, g.Created = privileged == 1, store.Time(created)
+		if !d.Keys.VerifyMAC("team", g.fields(), teamMAC) {
+			return d.tampered("team", g.ID)
+		}
+		if !d.Keys.VerifyMAC("membership", membership(g.ID, a.ID, joined), mac) {
+			return d.tampered("membership", g.ID)
+		}
+		a.Groups = append(a.Groups, g.Name)
+		a.Privileged = a.Privileged || g.Privileged
+	}
+	slices.Sort(a.Groups)
+	return rows.Err()
+}
+
+// NewAccount is what an account begins with.
+type NewAccount struct {
+	Name    string // as typed
+	Display string
+	Kind    string // "" is person
+	Mail    string // verified by whoever creates the account; may be empty
+	// Aliases are further spellings: a UPN, a down-level name.
+	Aliases []string
+}
+
+// Create inserts an account. It is active and has no authenticator and no
+// group. A name or alias that exists is a Conflict.
+func (d *Directory) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Account, error) {
+	name, err := Canonical(n.Name)
+	if err != nil {
+		return Account{}, err
+	}
+	if err := CheckNew(name); err != nil {
+		return Account{}, err
+	}
+	if len(n.Display) > 256 {
+		return Account{}, failure.New(failure.Invalid, "The display name may have 256 bytes at most.")
+	}
+	a := Account{Name: name, Display: n.Display, Kind: n.Kind, State: Active, Created: tx.Now().Truncate(time.Microsecond), Handle: make([]byte, 32)}
+	if a.Kind == "" {
+		a.Kind = "person"
+	}
+	rand.Read(a.Handle)
+	var id int64
+	err = tx.QueryRow(ctx, `insert into account (name, display, kind, state, handle, created, mac) values ($1,$2,$3,$4,$5,$6,$7) returning id`,
+		a.Name, a.Display, a.Kind, a.State, a.Handle, store.Unix(a.Created), []byte{}).Scan(&id)
+	if errors.Is(err, store.ErrConflict) {
+		return Account{}, failure.New(failure.Conflict, "There is an account named %q already.", name)
+	}
+	if err != nil {
+		return Account{}, err
+	}
+	a.ID = assurance.AccountID(id)
+	if err := d.save(ctx, tx, a); err != nil {
+		return Account{}, err
+	}
+	for _, alias := range append([]string{name}, n.Aliases...) {
+		if err := d.addAlias(ctx, tx, a.ID, alias); err != nil {
+			return Account{}, err
+		}
+	}
+	if n.Mail != "" {
+		return a, d.AddMail(ctx, tx, a.ID, n.Mail)
+	}
+	return a, nil
+}
+
+func (d *Directory) addAlias(ctx context.Context, tx *store.Tx, id assurance.AccountID, alias string) error {
+	c, err := Canonical(alias)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `insert into account_alias (alias, account) values ($1,$2)`, c, int64(id))
+	if errors.Is(err, store.ErrConflict) {
+		return failure.New(failure.Conflict, "%q already leads to an account.", c)
+	}
+	return err
+}
+
+// save writes the account's own columns with a fresh MAC.
+func (d *Directory) save(ctx context.Context, tx *store.Tx, a Account) error {
+	n, err := tx.Exec(ctx, `update account set display = $2, state = $3, used = $4, mac = $5 where id = $1`,
+		int64(a.ID), a.Display, a.State, store.Unix(a.Used), d.Keys.MAC("account", a.fields()))
+	if err == nil && n != 1 {
+		err = unknown
+	}
+	return err
+}
+
+// Update writes display name, state and last use of an account that was read in
+// the same transaction, and tells every server's memory.
+func (d *Directory) Update(ctx context.Context, tx *store.Tx, a Account) error {
+	tx.Announce(Topic(a.ID))
+	return d.save(ctx, tx, a)
+}
+
+// Used notes a granted sign-in, at most once an hour so that the common case
+// writes nothing.
+func (d *Directory) Used(ctx context.Context, tx *store.Tx, a Account, now time.Time) error {
+	if now.Sub(a.Used) < time.Hour {
+		return nil
+	}
+	a.Used = now.Truncate(time.Microsecond)
+	return d.save(ctx, tx, a)
+}
+
+// Topic is the feed's word for an account whose rows changed.
+func Topic(id assurance.AccountID) string { return fmt.Sprintf("account/%d", id) }

@@ -1,0 +1,183 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// Group is a named set of accounts. Members of a privileged one are held to
+// what policy demands of administrators.
+type Group struct {
+	ID         int64
+	Name       string
+	Display    string
+	Privileged bool
+	Created    time.Time
+	Members    int
+}
+
+func (g Group) fields() *keyring.Fields {
+	p := int64(0)
+	if g.Privileged {
+		p = 1
+	}
+	return keyring.NewFields().Int(g.ID).String(g.Name).Int(p).Int(store.Unix(g.Created))
+}
+
+func membership(team int64, account assurance.AccountID, created int64) *keyring.Fields {
+	return keyring.NewFields().Int(team).Int(int64(account)).Int(created)
+}
+
+// CreateGroup inserts a group.
+func (d *Directory) CreateGroup(ctx context.Context, tx *store.Tx, name, display string, privileged bool) (Group, error) {
+	c, err := Canonical(name)
+	if err != nil {
+		return Group{}, err
+	}
+	if err := CheckNew(c); err != nil {
+		return Group{}, err
+	}
+	g := Group{Name: c, Display: display, Privileged: privileged, Created: tx.Now().Truncate(time.Microsecond)}
+	p := 0
+	if privileged {
+		p = 1
+	}
+	err = tx.QueryRow(ctx, `insert into team (name, display, privileged, created, mac) values ($1,$2,$3,$4,$5) returning id`,
+		g.Name, g.Display, p, store.Unix(g.Created), []byte{}).Scan(&g.ID)
+	if errors.Is(err, store.ErrConflict) {
+		return Group{}, failure.New(failure.Conflict, "There is a group named %q already.", c)
+	}
+	if err != nil {
+		return Group{}, err
+	}
+	tx.Announce("group")
+	_, err = tx.Exec(ctx, `update team set mac = $2 where id = $1`, g.ID, d.Keys.MAC("team", g.fields()))
+	return g, err
+}
+
+const groupColumns = `t.id, t.name, t.display, t.privileged, t.created, t.mac`
+
+// FindGroup returns the group of this name.
+func (d *Directory) FindGroup(ctx context.Context, r store.Reader, name string) (Group, error) {
+	c, err := Canonical(name)
+	if err != nil {
+		return Group{}, err
+	}
+	g, err := d.scanGroup(r.QueryRow(ctx, `select `+groupColumns+` from team t where t.name = $1`, c))
+	if errors.Is(err, store.ErrNotFound) {
+		return Group{}, failure.New(failure.NotFound, "There is no group named %q.", c)
+	}
+	return g, err
+}
+
+func (d *Directory) scanGroup(row scanner, more ...any) (Group, error) {
+	var g Group
+	var p, created int64
+	var mac []byte
+	if err := row.Scan(append([]any{&g.ID, &g.Name, &g.Display, &p, &created, &mac}, more...)...); err != nil {
+		return Group{}, err
+	}
+	g.Privileged, g.Created = p == 1, store.Time(created)
+	if !d.Keys.VerifyMAC("team", g.fields(), mac) {
+		return Group{}, d.tampered("team", g.ID)
+	}
+	return g, nil
+}
+
+// Groups returns all groups by name, with how many members each has.
+func (d *Directory) Groups(ctx context.Context, r store.Reader) ([]Group, error) {
+	rows, err := r.Query(ctx, `select `+groupColumns+`, (select count(*) from membership m where m.team = t.id) from team t order by t.name`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Group
+	for rows.Next() {
+		var members int
+		g, err := d.scanGroup(rows, &members)
+		if err != nil {
+			return nil, err
+		}
+		g.Members = members
+		out = append(out, g)
+	}
+	return out, rows.Err()
+}
+
+// AddMember puts an account into a group. Twice is a Conflict.
+func (d *Directory) AddMember(ctx context.Context, tx *store.Tx, g Group, a Account) error {
+	at := store.Unix(tx.Now())
+	_, err := tx.Exec(ctx, `insert into membership (team, account, created, mac) values ($1,$2,$3,$4)`,
+		g.ID, int64(a.ID), at, d.Keys.MAC("membership", membership(g.ID, a.ID, at)))
+	if errors.Is(err, store.ErrConflict) {
+		return failure.New(failure.Conflict, "%s is in %s already.", a.Name, g.Name)
+	}
+	tx.Announce(Topic(a.ID))
+	return err
+}
+
+// RemoveMember takes an account out of a group.
+func (d *Directory) RemoveMember(ctx context.Context, tx *store.Tx, g Group, a Account) error {
+	n, err := tx.Exec(ctx, `delete from membership where team = $1 and account = $2`, g.ID, int64(a.ID))
+	if err == nil && n == 0 {
+		return failure.New(failure.NotFound, "%s is not in %s.", a.Name, g.Name)
+	}
+	tx.Announce(Topic(a.ID))
+	return err
+}
+
+// Members returns the accounts of a group by name, at most limit of them.
+func (d *Directory) Members(ctx context.Context, r store.Reader, g Group, limit int) ([]Account, error) {
+	return d.list(ctx, r, `select `+accountColumns+` from membership m join account a on a.id = m.account where m.team = $1 order by a.name limit $2`, g.ID, limit)
+}
+
+// List returns accounts by name: those whose name or display name contains
+// query, after the name of that page token, at most limit.
+func (d *Directory) List(ctx context.Context, r store.Reader, query, after string, limit int) ([]Account, error) {
+	q := "%" + escapeLike(query) + "%"
+	return d.list(ctx, r, `select `+accountColumns+` from account a
+		where a.name > $1 and (a.name like $2 escape '!' or lower(a.display) like lower($2) escape '!') order by a.name limit $3`, after, q, limit)
+}
+
+func (d *Directory) list(ctx context.Context, r store.Reader, query string, args ...any) ([]Account, error) {
+	rows, err := r.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Account
+	for rows.Next() {
+		a, err := d.scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	rows.Close()
+	for i := range out {
+		if err := d.groups(ctx, r, &out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func escapeLike(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := range len(s) {
+		if s[i] == '%' || s[i] == '_' || s[i] == '!' {
+			out = append(out, '!')
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
