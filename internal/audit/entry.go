@@ -81,8 +81,8 @@ const timeForm = "2006-01-02T15:04:05.000000Z"
 // Encode returns the entry's body, its leaf in the tree: JSON with the fields in
 // one order, details sorted, empty fields left out and no white space. It
 // refuses an entry without a known outcome or a well-formed event, with a year
-// outside 1..9999, or with more than MaxDetail details: those are mistakes of
-// the program. Everything else it cuts and cleans.
+// outside 1..9999, or with more than MaxDetail details or
+// an odd name for one: those are mistakes of the program. Everything else it cuts and cleans.
 func (e *Entry) Encode() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, err
@@ -120,6 +120,11 @@ func (e *Entry) check() error {
 	}
 	if len(e.Detail) > MaxDetail {
 		return fmt.Errorf("audit: %d details in event %q, more than %d", len(e.Detail), e.Event, MaxDetail)
+	}
+	for k := range e.Detail {
+		if !validKey(k) {
+			return fmt.Errorf("audit: a detail named %q in event %q; use plain ASCII, at most %d bytes", k, e.Event, MaxKey)
+		}
 	}
 	return nil
 }

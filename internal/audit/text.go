@@ -46,20 +46,14 @@ func appendDetail(b []byte, detail map[string]string) []byte {
 	if len(detail) == 0 {
 		return b
 	}
-	keys := slices.Sorted(maps.Keys(detail))
 	b = append(b, `,"detail":{`...)
-	last := ""
-	for i, k := range keys {
-		key := clean(k, MaxKey)
-		if i > 0 && key == last {
-			continue // two keys that only differ in what was cut
-		}
+	for i, k := range slices.Sorted(maps.Keys(detail)) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		last = key
-		b = appendString(b, key, MaxKey)
-		b = append(b, ':')
+		b = append(b, '"')
+		b = append(b, k...)
+		b = append(b, '"', ':')
 		b = appendString(b, detail[k], MaxValue)
 	}
 	return append(b, '}')
@@ -115,4 +109,10 @@ func plain(s string) bool {
 		}
 	}
 	return true
+}
+
+// validKey reports whether k may name a detail: a word of the program, so that
+// it needs neither cutting nor escaping.
+func validKey(k string) bool {
+	return k != "" && len(k) <= MaxKey && plain(k) && !strings.ContainsAny(k, `"\`)
 }

@@ -127,6 +127,7 @@ create table application (
     kind     text   not null,                  -- web, vpn, network-device, ...
     tier     text   not null default 'standard', -- standard, control-plane
     protocol text   not null,                  -- forward-auth, radius, ...
+    vouches  text   not null default '',       -- what it checks by itself: '' or password
     settings {bytes} not null,                 -- sealed: the protocol's own, strict JSON
     created  bigint not null,
     changed  bigint not null,

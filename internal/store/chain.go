@@ -1,0 +1,151 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"countersign/internal/audit"
+)
+
+// recorded is an entry on its way into the log.
+type recorded struct {
+	body    []byte
+	account int64 // whom it is about
+	at      int64 // microseconds
+}
+
+// chain numbers entries and appends them to the stored tree, in the transaction
+// of whoever calls it. It remembers the tree that it last saw, but goes by the
+// stored one each time: the transaction may have failed, or somebody else may
+// have written.
+type chain struct {
+	auth   *audit.Authenticator
+	tree   audit.Tree
+	stored []byte // the row that tree was read from, nil if none was
+}
+
+func newChain(k *AuditKeys) *chain {
+	return &chain{auth: audit.NewAuthenticator(k.MAC)}
+}
+
+var errTree = errors.New("store: the audit log's tree does not bear our MAC: it was changed from outside, or the audit keys are not this database's")
+
+// load reads the stored tree.
+func (c *chain) load(ctx context.Context, run runner) error {
+	edge, mac, err := readTree(ctx, run)
+	if err != nil {
+		return err
+	}
+	if edge == nil {
+		return c.begin(ctx, run)
+	}
+	if c.stored != nil && bytes.Equal(edge, c.stored) {
+		return nil
+	}
+	if !c.auth.CheckTree(edge, mac) {
+		return errTree
+	}
+	if err := c.tree.UnmarshalBinary(edge); err != nil {
+		return err
+	}
+	c.stored = edge
+	return nil
+}
+
+// begin starts an empty tree, where there is no entry.
+func (c *chain) begin(ctx context.Context, run runner) error {
+	rows, err := run.QueryContext(ctx, "select 1 from audit_entry limit 1")
+	if err != nil {
+		return err
+	}
+	some := rows.Next()
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	if some {
+		return errors.New("store: the audit log has entries but no tree: it was changed from outside")
+	}
+	c.tree = audit.Tree{}
+	edge, err := c.tree.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	_, err = run.ExecContext(ctx, "insert into audit_tree (id, size, frontier, mac) values (1, 0, $1, $2)",
+		edge, c.auth.AppendTree(nil, edge))
+	c.stored = edge
+	return err
+}
+
+func readTree(ctx context.Context, run runner) (edge, mac []byte, err error) {
+	rows, err := run.QueryContext(ctx, "select frontier, mac from audit_tree where id = 1")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	if rows.Next() {
+		err = rows.Scan(&edge, &mac)
+	}
+	return edge, mac, errors.Join(err, rows.Err())
+}
+
+// chunks are the numbers of rows of one insert, so that few texts need to be
+// prepared.
+var chunks = [...]int{64, 16, 4, 1}
+
+var entryInserts = insertTexts("audit_entry (seq, at, account, body, mac)", 5)
+
+// insertTexts writes the inserts for each of chunks.
+func insertTexts(into string, columns int) (texts [len(chunks)]string) {
+	for i, n := range chunks {
+		var b strings.Builder
+		b.WriteString("insert into " + into + " values ")
+		for p := 1; p <= n*columns; p++ {
+			switch {
+			case p%columns != 1 && columns > 1:
+				b.WriteString(", ")
+			case p > 1:
+				b.WriteString(", (")
+			default:
+				b.WriteString("(")
+			}
+			b.WriteString("$" + strconv.Itoa(p))
+			if p%columns == 0 {
+				b.WriteString(")")
+			}
+		}
+		texts[i] = b.String()
+	}
+	return texts
+}
+
+// append numbers the entries, inserts them with their MACs, and stores the tree.
+func (c *chain) append(ctx context.Context, run runner, entries []recorded) error {
+	args := make([]any, 0, min(len(entries), chunks[0])*5)
+	macs := make([]byte, 0, len(entries)*32)
+	for i, size := range chunks {
+		for len(entries) >= size {
+			args = args[:0]
+			for _, e := range entries[:size] {
+				seq := c.tree.Append(e.body)
+				macs = c.auth.Append(macs, seq, e.body)
+				args = append(args, seq, e.at, e.account, e.body, macs[len(macs)-32:])
+			}
+			if _, err := run.ExecContext(ctx, entryInserts[i], args...); err != nil {
+				return fmt.Errorf("writing the audit log: %w", err)
+			}
+			entries = entries[size:]
+		}
+	}
+	edge, err := c.tree.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	c.stored = edge
+	_, err = run.ExecContext(ctx, "update audit_tree set size = $1, frontier = $2, mac = $3 where id = 1",
+		c.tree.Size(), edge, c.auth.AppendTree(nil, edge))
+	return err
+}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"countersign/internal/audit"
+)
+
+// checkpointEvery is how often a tree that grew is signed.
+const checkpointEvery = 5 * time.Second
+
+// UseAuditKeys gives the store the keys of its audit log; only then can it be
+// changed. It refuses keys that are not this database's.
+func (db *DB) UseAuditKeys(k AuditKeys) error {
+	if err := k.check(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	err := db.Housekeep(ctx, "reading the audit log", func(tx *Tx) error {
+		return newChain(&k).load(ctx, tx.run)
+	})
+	if err != nil {
+		return err
+	}
+	if !db.keys.CompareAndSwap(nil, &k) {
+		return errors.New("store: the audit keys were given before")
+	}
+	db.engine.arm()
+	db.background(db.signNow)
+	return nil
+}
+
+// signNow signs the tree every few seconds, until the database is closed.
+func (db *DB) signNow() {
+	ticker := time.NewTicker(checkpointEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-db.stop:
+			return
+		case <-ticker.C:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		if _, err := db.Checkpoint(ctx); err != nil {
+			db.log.Error("the audit log cannot be signed", "error", err)
+		}
+		cancel()
+	}
+}
+
+func (db *DB) lastCheckpoint() {
+	if db.keys.Load() == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if _, err := db.Checkpoint(ctx); err != nil {
+		db.log.Error("the audit log cannot be signed at the end", "error", err)
+	}
+}
+
+// Checkpoint signs the audit log as it stands, keeps the note, and returns it:
+// to be sent where nobody can take it back. If the log has not grown since the
+// last one, it is that one.
+func (db *DB) Checkpoint(ctx context.Context) (string, error) {
+	k := db.keys.Load()
+	if k == nil {
+		return "", errors.New("store: no checkpoint before UseAuditKeys")
+	}
+	var signed string
+	err := db.Housekeep(ctx, "signing the audit log", func(tx *Tx) error {
+		c := newChain(k)
+		if err := c.load(ctx, tx.run); err != nil {
+			return err
+		}
+		var err error
+		if signed, err = c.tree.Checkpoint(k.Origin).Sign(k.Signer); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "insert into audit_checkpoint (size, at, note) values ($1, $2, $3) on conflict (size) do nothing",
+			c.tree.Size(), Unix(tx.Now()), signed)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return signed, nil
+}
+
+// Checkpoints returns the signed notes that are kept, the oldest first.
+func (db *DB) Checkpoints(ctx context.Context) ([]string, error) {
+	rows, err := db.Query(ctx, "select note from audit_checkpoint order by size")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var notes []string
+	for rows.Next() {
+		var n string
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
+		}
+		notes = append(notes, n)
+	}
+	return notes, rows.Err()
+}
+
+// Tree returns the tree that the log will be continued from, checked against its
+// MAC: one more thing that [audit.Verify] compares with the entries.
+func (db *DB) Tree(ctx context.Context) (*audit.Tree, error) {
+	k := db.keys.Load()
+	if k == nil {
+		return nil, errors.New("store: no tree before UseAuditKeys")
+	}
+	var edge, mac []byte
+	err := db.QueryRow(ctx, "select frontier, mac from audit_tree where id = 1").Scan(&edge, &mac)
+	if err != nil {
+		return nil, fmt.Errorf("the audit log's tree: %w", err)
+	}
+	if !audit.NewAuthenticator(k.MAC).CheckTree(edge, mac) {
+		return nil, errTree
+	}
+	t := new(audit.Tree)
+	return t, t.UnmarshalBinary(edge)
+}

@@ -1,0 +1,117 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"countersign/internal/failure"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// The errors that a caller tells apart, by errors.Is.
+var (
+	// ErrNotFound is a query that found no row where one was wanted.
+	ErrNotFound error = failure.New(failure.NotFound, "There is no such entry.")
+	// ErrConflict is a row that may exist only once and already does.
+	ErrConflict error = failure.New(failure.Conflict, "That already exists.")
+	// ErrUnavailable is a database that is gone, full, read-only, closed, too
+	// busy, or whose answer was lost. Whether a change was made is unknown only
+	// in the last case, and then its entry tells.
+	ErrUnavailable error = failure.New(failure.Unavailable, "The database is not available. Try again later.")
+)
+
+// errRetry marks a transaction that the database asks to run again.
+var errRetry = errors.New("store: run the transaction again")
+
+// classify turns an engine's error into ours and keeps its text. Errors of the
+// caller's context stay what they are.
+func classify(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return ErrNotFound
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrUnavailable), errors.Is(err, errRetry):
+		return err
+	}
+	if kind := kindOf(err); kind != nil {
+		return fmt.Errorf("store: %w: %w", kind, err)
+	}
+	return fmt.Errorf("store: %w", err)
+}
+
+func kindOf(err error) error {
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		return liteKind(lite.Code())
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pgKind(pg.Code)
+	}
+	var network net.Error
+	var connect *pgconn.ConnectError
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, net.ErrClosed) ||
+		errors.As(err, &network) || errors.As(err, &connect) || pgconn.Timeout(err) ||
+		strings.Contains(err.Error(), "database is closed") || strings.Contains(err.Error(), "conn closed") {
+		return ErrUnavailable
+	}
+	return nil
+}
+
+func liteKind(code int) error {
+	switch code {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
+		return ErrConflict
+	}
+	switch code & 0xff {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+		sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
+		sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_PERM:
+		return ErrUnavailable
+	}
+	return nil
+}
+
+// pgKind reads an SQLSTATE (PostgreSQL documentation, appendix A).
+func pgKind(code string) error {
+	switch {
+	case code == "23505":
+		return ErrConflict
+	case code == "40001", code == "40P01":
+		return errRetry
+	case code == "25006": // read-only transaction: a standby
+		return ErrUnavailable
+	}
+	switch code[:min(2, len(code))] {
+	case "08", "53", "57", "58", "XX": // connection, resources, shutdown, system, corruption
+		return ErrUnavailable
+	}
+	return nil
+}
+
+// kept is an error that lets the transaction commit.
+type kept struct{ error }
+
+func (k kept) Unwrap() error { return k.error }
+
+// Keep wraps the error with which a function given to [DB.Change] ends to say:
+// commit what was written and recorded, and then return err to the caller. So a
+// refused guess is counted and audited in the very transaction that refuses it.
+// Keep(nil) is nil.
+func Keep(err error) error {
+	if err == nil {
+		return nil
+	}
+	return kept{err}
+}

@@ -1,0 +1,233 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	feedPoll  = 200 * time.Millisecond // how often others' announcements are looked for
+	feedStale = time.Second            // after so long without an answer, memory is not to be trusted
+	feedKeep  = 10 * time.Minute       // how long announcements stay in the table
+	feedGap   = time.Minute            // how long a missing number may still appear: no transaction lasts longer
+	feedPage  = 1000
+)
+
+// feed tells this server's memory what changed, here or on another server.
+type feed struct {
+	mu     sync.Mutex
+	subs   []func(string)
+	alone  bool                // this server is the only one that announces
+	last   int64               // the highest number seen
+	gaps   map[int64]time.Time // lower numbers not seen yet, and since when they are missed
+	looked atomic.Int64        // when the table was last read through, in nanoseconds since start
+	lost   atomic.Bool         // the last look failed
+	start  time.Time
+	swept  time.Time
+}
+
+// Subscribe has f called with every topic that any server announces: before
+// [DB.Change] returns for changes made here, within a second for others. f must
+// be quick and must not write. A topic may come more than once; a caller that
+// was cut off asks [DB.FeedFresh] and then trusts nothing that it remembers.
+func (db *DB) Subscribe(f func(topic string)) {
+	db.feed.mu.Lock()
+	defer db.feed.mu.Unlock()
+	db.feed.subs = append(db.feed.subs, f)
+}
+
+// FeedFresh says whether memory may be trusted: within the last second it was
+// confirmed that every announcement was delivered. With SQLite this server is
+// the one that announces, so it is true unless the database is closed or broken.
+func (db *DB) FeedFresh() bool {
+	select {
+	case <-db.stop:
+		return false
+	default:
+	}
+	f := &db.feed
+	if f.alone {
+		return !f.lost.Load()
+	}
+	return time.Since(f.start)-time.Duration(f.looked.Load()) < feedStale
+}
+
+// startFeed goes on from the newest announcement: memory is empty.
+func (db *DB) startFeed(ctx context.Context) error {
+	f := &db.feed
+	f.start, f.gaps = time.Now(), make(map[int64]time.Time)
+	if err := db.QueryRow(ctx, "select coalesce(max(id), 0) from feed").Scan(&f.last); err != nil {
+		return err
+	}
+	db.background(db.follow)
+	return nil
+}
+
+// follow looks for announcements until the database is closed.
+func (db *DB) follow() {
+	ticker := time.NewTicker(feedPoll)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-db.stop:
+			return
+		case <-ticker.C:
+		}
+		began := time.Since(db.feed.start)
+		err := db.look()
+		db.feed.lost.Store(err != nil)
+		if err != nil {
+			db.log.Warn("the feed of changes cannot be read", "error", err)
+			continue
+		}
+		db.feed.looked.Store(int64(began))
+		db.sweepFeed()
+	}
+}
+
+// look reads what is new and what was missed, and delivers it.
+func (db *DB) look() error {
+	ctx, cancel := context.WithTimeout(context.Background(), feedStale)
+	defer cancel()
+	for {
+		f := &db.feed
+		f.mu.Lock()
+		from := f.last
+		for id, since := range f.gaps {
+			if time.Since(since) > feedGap {
+				delete(f.gaps, id) // rolled back, evidently
+				continue
+			}
+			from = min(from, id-1)
+		}
+		f.mu.Unlock()
+		n, err := db.read(ctx, from)
+		if err != nil {
+			return err
+		}
+		if n < feedPage {
+			return nil
+		}
+	}
+}
+
+func (db *DB) read(ctx context.Context, from int64) (int, error) {
+	rows, err := db.Query(ctx, "select id, topic from feed where id > $1 order by id limit $2", from, feedPage)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var topics []string
+	n := 0
+	for ; rows.Next(); n++ {
+		var id int64
+		var topic string
+		if err := rows.Scan(&id, &topic); err != nil {
+			return 0, err
+		}
+		if db.feed.saw(id) {
+			topics = append(topics, topic)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	db.feed.deliver(topics)
+	return n, nil
+}
+
+// saw notes that a number was seen, and reports whether that is news. Numbers
+// are given out before transactions commit, so a lower one may come later.
+func (f *feed) saw(id int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if id <= f.last {
+		_, missed := f.gaps[id]
+		delete(f.gaps, id)
+		return missed
+	}
+	for gap := max(f.last+1, id-feedPage); gap < id; gap++ {
+		f.gaps[gap] = time.Now()
+	}
+	f.last = id
+	return true
+}
+
+func (f *feed) deliver(topics []string) {
+	if len(topics) == 0 {
+		return
+	}
+	f.mu.Lock()
+	subs := slices.Clone(f.subs)
+	f.mu.Unlock()
+	for _, topic := range topics {
+		for _, sub := range subs {
+			sub(topic)
+		}
+	}
+}
+
+// news is what one transaction announced: its topics, each once, and the
+// numbers that they got.
+type news struct {
+	topics []string
+	ids    []int64
+}
+
+// announced tells this server's memory what it announced itself.
+func (f *feed) announced(n news) {
+	for _, id := range n.ids {
+		f.saw(id)
+	}
+	f.deliver(n.topics)
+}
+
+// writeNews inserts announcements, each once.
+func writeNews(ctx context.Context, run runner, topics []string, now time.Time) (news, error) {
+	if len(topics) == 0 {
+		return news{}, nil
+	}
+	slices.Sort(topics)
+	n := news{topics: slices.Compact(topics)}
+	for _, topic := range n.topics {
+		id, err := insertTopic(ctx, run, topic, now)
+		if err != nil {
+			return news{}, err
+		}
+		n.ids = append(n.ids, id)
+	}
+	return n, nil
+}
+
+func insertTopic(ctx context.Context, run runner, topic string, now time.Time) (id int64, err error) {
+	rows, err := run.QueryContext(ctx, "insert into feed (topic, at) values ($1, $2) returning id", topic, Unix(now))
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	if rows.Next() {
+		err = rows.Scan(&id)
+	}
+	return id, errors.Join(err, rows.Err())
+}
+
+// sweepFeed removes announcements that every server has long heard.
+func (db *DB) sweepFeed() {
+	if time.Since(db.feed.swept) < feedKeep/10 {
+		return
+	}
+	db.feed.swept = time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	err := db.Housekeep(ctx, "sweeping the feed", func(tx *Tx) error {
+		_, err := tx.Exec(ctx, "delete from feed where at < $1", Unix(tx.Now().Add(-feedKeep)))
+		return err
+	})
+	if err != nil {
+		db.log.Warn("old announcements cannot be removed", "error", err)
+	}
+}

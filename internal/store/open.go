@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options say which database to open.
+type Options struct {
+	// DSN is the path of an SQLite file, made if it does not exist, or a
+	// postgres:// URL.
+	DSN string
+	// Now is the clock of [Tx.Now]; nil is time.Now.
+	Now func() time.Time
+	// Log hears about trouble in the background; nil is slog.Default.
+	Log *slog.Logger
+	// Driver is the database/sql driver to use instead of the engine's own: one
+	// that wraps it and breaks, in tests.
+	Driver string
+}
+
+// DB is an open database. It is safe for concurrent use.
+type DB struct {
+	now    func() time.Time
+	log    *slog.Logger
+	reads  *readers
+	engine engine
+	known  statements
+	keys   atomic.Pointer[AuditKeys]
+	feed   feed
+	health health
+	counts counts
+
+	stop      chan struct{} // closed when background work must end
+	closeOnce sync.Once
+	closeErr  error
+	wait      sync.WaitGroup
+}
+
+// Open opens the database, and brings its schema up to date. Until
+// [DB.UseAuditKeys] it can be read but not changed.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	db := &DB{now: o.Now, log: o.Log, stop: make(chan struct{})}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	if db.log == nil {
+		db.log = slog.Default()
+	}
+	if o.DSN == "" {
+		return nil, errors.New("store: no database named; give the path of a file or a postgres:// URL")
+	}
+	open := openSQLite
+	if isPostgres(o.DSN) {
+		open = openPostgres
+	}
+	if err := open(ctx, db, o); err != nil {
+		return nil, err
+	}
+	if err := db.startFeed(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func isPostgres(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+}
+
+// Close signs a last checkpoint, answers what is under way, and closes the
+// database. Everything fails from then on.
+func (db *DB) Close() error {
+	db.closeOnce.Do(func() {
+		db.lastCheckpoint()
+		close(db.stop)
+		db.wait.Wait()
+		db.engine.drain()
+		db.closeErr = db.reads.close()
+	})
+	return db.closeErr
+}
+
+// background runs f until the database is closed.
+func (db *DB) background(f func()) {
+	db.wait.Go(f)
+}
+
+// Query reads committed rows. The statement may not write.
+func (db *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	rows, err := db.reads.query(ctx, query, args)
+	if err != nil {
+		return nil, classify(err)
+	}
+	return &Rows{rows: rows}, nil
+}
+
+// QueryRow is Query for one row; the error comes from its Scan.
+func (db *DB) QueryRow(ctx context.Context, query string, args ...any) Row {
+	rows, err := db.Query(ctx, query, args...)
+	return Row{rows: rows, err: err}
+}
+
+// readers is the pool that reads, with a prepared statement for each text.
+type readers struct {
+	pool    *sql.DB
+	prepare bool     // false where the driver remembers statements itself
+	stmts   sync.Map // query -> *sql.Stmt
+	count   atomic.Int32
+}
+
+// maxStatements bounds what readers keep prepared, so that a text made up at run
+// time cannot fill the memory; further texts are prepared each time.
+const maxStatements = 512
+
+func (r *readers) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	if !r.prepare {
+		return r.pool.QueryContext(ctx, query, args...)
+	}
+	if s, ok := r.stmts.Load(query); ok {
+		return s.(*sql.Stmt).QueryContext(ctx, args...)
+	}
+	if r.count.Load() >= maxStatements {
+		return r.pool.QueryContext(ctx, query, args...)
+	}
+	s, err := r.pool.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if old, loaded := r.stmts.LoadOrStore(strings.Clone(query), s); loaded {
+		s.Close()
+		s = old.(*sql.Stmt)
+	} else {
+		r.count.Add(1)
+	}
+	return s.QueryContext(ctx, args...)
+}
+
+func (r *readers) close() error {
+	for _, s := range r.stmts.Range {
+		s.(*sql.Stmt).Close()
+	}
+	return r.pool.Close()
+}

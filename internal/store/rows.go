@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+)
+
+// Reader reads rows. [DB] reads what is committed, and [Tx] also what it wrote
+// itself.
+type Reader interface {
+	Query(ctx context.Context, query string, args ...any) (*Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) Row
+}
+
+// Rows is the answer to a query. It must be closed; reading it to its end closes
+// it too.
+type Rows struct {
+	rows *sql.Rows
+	// done is told the first error, or nil, and returns what the caller gets.
+	done func(error) error
+}
+
+// Next moves to the next row. It is false at the end and on an error: see Err.
+func (r *Rows) Next() bool { return r.rows.Next() }
+
+// Scan copies the row's columns into dest: *int64, *string, *[]byte (a copy),
+// *bool, *float64, pointers to types made of those, or a pointer to a pointer
+// where a column may be null.
+func (r *Rows) Scan(dest ...any) error {
+	if err := r.rows.Scan(dest...); err != nil {
+		return classify(err)
+	}
+	return nil
+}
+
+// Err returns what ended the rows, nil if that was their end. It must be looked
+// at after a loop over Next.
+func (r *Rows) Err() error { return r.settle(r.rows.Err()) }
+
+// Close ends the rows early. It may be called again.
+func (r *Rows) Close() error { return r.settle(r.rows.Close()) }
+
+func (r *Rows) settle(err error) error {
+	if err == nil {
+		return nil
+	}
+	if r.done != nil {
+		return r.done(err)
+	}
+	return classify(err)
+}
+
+// Row is the answer to a query for one row.
+type Row struct {
+	rows *Rows
+	err  error
+}
+
+// Scan is [Rows.Scan] of the first row; it returns ErrNotFound if there is none.
+func (r Row) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return err
+		}
+		return ErrNotFound
+	}
+	if err := r.rows.Scan(dest...); err != nil {
+		return err
+	}
+	return r.rows.Close()
+}

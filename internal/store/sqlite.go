@@ -1,0 +1,130 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	_ "modernc.org/sqlite" // the driver named "sqlite"
+)
+
+// sqlitePragmas hold for every connection. A commit is on disk when it returns
+// (synchronous FULL). The log is folded back into the file every 16 MB rather
+// than every 4, and no connection maps the file into memory.
+const sqlitePragmas = "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+	"&_pragma=foreign_keys(1)&_pragma=trusted_schema(0)&_pragma=cell_size_check(1)&_pragma=temp_store(memory)" +
+	"&_pragma=cache_size(-8000)&_pragma=wal_autocheckpoint(4000)&_pragma=journal_size_limit(67108864)"
+
+// openSQLite opens the file, made readable to its owner only, with one
+// connection that writes and a few that read.
+func openSQLite(ctx context.Context, db *DB, o Options) error {
+	path, err := filepath.Abs(strings.TrimPrefix(o.DSN, "file:"))
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("store: opening the database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("store: opening the database: %w", err)
+	}
+	driver := o.Driver
+	if driver == "" {
+		driver = "sqlite"
+	}
+	base := (&url.URL{Scheme: "file", Path: path}).String() + "?" + sqlitePragmas
+	writes, err := sql.Open(driver, base)
+	if err != nil {
+		return fmt.Errorf("store: opening %s: %w", path, err)
+	}
+	writes.SetMaxOpenConns(1)
+	if err := migrate(ctx, writes, liteDialect, db.now()); err != nil {
+		writes.Close()
+		return fmt.Errorf("store: %s: %w", path, err)
+	}
+	reads, err := sql.Open(driver, base+"&_pragma=query_only(1)")
+	if err != nil {
+		writes.Close()
+		return fmt.Errorf("store: opening %s: %w", path, err)
+	}
+	pool := max(4, 2*runtime.GOMAXPROCS(0))
+	reads.SetMaxOpenConns(pool)
+	reads.SetMaxIdleConns(pool)
+	db.reads = &readers{pool: reads, prepare: true}
+	db.feed.alone = true
+	db.engine = startWriter(db, writes)
+	return nil
+}
+
+// liteConn is the writing connection with its prepared statements. It ignores
+// the contexts of statements: one that is torn off in its middle would take the
+// whole batch with it.
+type liteConn struct {
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+func openLiteConn(pool *sql.DB) (*liteConn, error) {
+	c, err := pool.Conn(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	return &liteConn{conn: c, stmts: make(map[string]*sql.Stmt)}, nil
+}
+
+func (c *liteConn) prepare(query string) (*sql.Stmt, error) {
+	if s, ok := c.stmts[query]; ok {
+		return s, nil
+	}
+	if len(c.stmts) >= maxStatements {
+		c.forget()
+	}
+	s, err := c.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, err
+	}
+	c.stmts[strings.Clone(query)] = s
+	return s, nil
+}
+
+func (c *liteConn) ExecContext(_ context.Context, query string, args ...any) (sql.Result, error) {
+	s, err := c.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(context.Background(), args...)
+}
+
+func (c *liteConn) QueryContext(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := c.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(context.Background(), args...)
+}
+
+func (c *liteConn) do(query string) error {
+	_, err := c.ExecContext(context.Background(), query)
+	return err
+}
+
+func (c *liteConn) forget() {
+	for _, s := range c.stmts {
+		s.Close()
+	}
+	clear(c.stmts)
+}
+
+// discard closes the connection itself, not only our hold on it, so that
+// whatever transaction it was in is gone.
+func (c *liteConn) discard() {
+	c.forget()
+	_ = c.conn.Raw(func(any) error { return errBadConn })
+	c.conn.Close()
+}

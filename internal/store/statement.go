@@ -1,0 +1,119 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// duty is what a transaction is for, and so what it may run.
+type duty int
+
+const (
+	change       duty = iota // with an entry: everything but the log itself
+	housekeeping             // without one: only what grants nothing
+)
+
+// chores lists what housekeeping may write: tables that make nobody powerful,
+// and removals of what has run out. The verbs are those it may use on each.
+var chores = map[string][]string{
+	"attempt":          {"insert", "update", "delete"},
+	"ticket":           {"insert", "update", "delete"},
+	"guess":            {"insert", "update", "delete"},
+	"known_source":     {"insert", "update", "delete"},
+	"notice":           {"insert", "update", "delete"},
+	"feed":             {"insert", "delete"},
+	"audit_checkpoint": {"insert", "delete"},
+	"spent":            {"delete"},
+	"session":          {"delete", "update"}, // an update of seen only, see below
+}
+
+// closed lists the tables that only this package writes.
+var closed = []string{"audit_entry", "audit_inbox", "audit_tree", "audit_checkpoint", "feed", "schema_version"}
+
+// statements remembers which statements may run. Their texts are constants of
+// the program, so there are few.
+type statements struct {
+	known sync.Map // query -> verdict
+}
+
+// verdict is the refusal for each duty, nil where it may run.
+type verdict [2]error
+
+func (s *statements) admit(query string, d duty) error {
+	if v, ok := s.known.Load(query); ok {
+		return v.(verdict)[d]
+	}
+	v := judge(query)
+	s.known.Store(strings.Clone(query), v)
+	return v[d]
+}
+
+func judge(query string) verdict {
+	st, err := parse(query)
+	if err != nil {
+		return verdict{err, err}
+	}
+	return verdict{change: st.forChange(), housekeeping: st.forHousekeeping()}
+}
+
+// statement is as much of an SQL statement as it takes to judge it.
+type statement struct {
+	verb, table string
+	words       []string // all of it, in lower case
+}
+
+// parse reads the leading words. It refuses several statements in one and
+// comments: a guard that reads only the beginning must know where that is.
+func parse(query string) (statement, error) {
+	for _, bad := range []string{";", "--", "/*"} {
+		if strings.Contains(query, bad) {
+			return statement{}, fmt.Errorf("store: a statement with %q in it", bad)
+		}
+	}
+	words := strings.FieldsFunc(strings.ToLower(query), func(r rune) bool {
+		return strings.ContainsRune(" \t\r\n(),=", r)
+	})
+	if len(words) < 2 {
+		return statement{}, fmt.Errorf("store: not a statement: %q", query)
+	}
+	st := statement{verb: words[0], words: words}
+	switch {
+	case st.verb == "select":
+	case st.verb == "update":
+		st.table = words[1]
+	case len(words) > 2 && (st.verb == "insert" && words[1] == "into" || st.verb == "delete" && words[1] == "from"):
+		st.table = words[2]
+	default:
+		return statement{}, fmt.Errorf("store: a statement must begin with select, insert into, update or delete from, not %q", words[0]+" "+words[1])
+	}
+	return st, nil
+}
+
+func (st statement) forChange() error {
+	if slices.Contains(closed, st.table) {
+		return fmt.Errorf("store: only the store itself writes %s", st.table)
+	}
+	return nil
+}
+
+func (st statement) forHousekeeping() error {
+	if st.verb == "select" {
+		return nil
+	}
+	if !slices.Contains(chores[st.table], st.verb) {
+		return fmt.Errorf("store: housekeeping may not %s %s; use Change", st.verb, st.table)
+	}
+	if st.table == "session" && st.verb == "update" && !st.onlySeen() {
+		return fmt.Errorf("store: housekeeping may set only seen of a session; use Change")
+	}
+	return nil
+}
+
+// onlySeen reports whether an update begins "update session set seen = $n where":
+// one column, set to an argument.
+func (st statement) onlySeen() bool {
+	w := st.words
+	return len(w) > 5 && w[2] == "set" && w[3] == "seen" && strings.HasPrefix(w[4], "$") && w[5] == "where"
+}

@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"countersign/internal/audit"
+)
+
+// runner is one connection in the midst of one transaction.
+type runner interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Tx is one transaction, for the function that it was given to and until that
+// returns; not for several goroutines. The first statement that fails ends it,
+// on both engines: every later one fails with the same error and nothing is
+// written. What may rightly meet an existing row says so in its SQL, with "on
+// conflict do nothing", and looks at the number of rows.
+type Tx struct {
+	run   runner
+	known *statements
+	duty  duty
+	now   time.Time
+	actor audit.Actor
+
+	entries []recorded
+	topics  []string
+	after   []func()
+	open    []*sql.Rows
+	failed  error // what ended the transaction
+}
+
+// Now is the moment of the transaction: the same each time it is asked.
+func (tx *Tx) Now() time.Time { return tx.now }
+
+// Exec runs one insert, update or delete and returns how many rows it touched.
+// A row that may exist only once is ErrConflict.
+func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := tx.admit(ctx, query); err != nil {
+		return 0, err
+	}
+	res, err := tx.run.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, tx.fail(err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return 0, tx.fail(err)
+	}
+	return n, nil
+}
+
+// Query runs a select, or a write that returns rows.
+func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	if err := tx.admit(ctx, query); err != nil {
+		return nil, err
+	}
+	rows, err := tx.run.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, tx.fail(err)
+	}
+	tx.open = append(tx.open, rows)
+	return &Rows{rows: rows, done: tx.fail}, nil
+}
+
+// QueryRow is Query for one row; the error comes from its Scan.
+func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
+	rows, err := tx.Query(ctx, query, args...)
+	return Row{rows: rows, err: err}
+}
+
+// Record adds an entry to the audit log, committed with the change or not at
+// all. Its time and actor are the transaction's when they are empty. An entry
+// that cannot be encoded ends the transaction.
+func (tx *Tx) Record(e audit.Entry) error {
+	if tx.failed != nil {
+		return tx.failed
+	}
+	if tx.duty == housekeeping {
+		return tx.fail(errors.New("store: housekeeping records nothing; use Change"))
+	}
+	if e.At.IsZero() {
+		e.At = tx.now
+	}
+	if e.Actor == (audit.Actor{}) {
+		e.Actor = tx.actor
+	}
+	body, err := e.Encode()
+	if err != nil {
+		return tx.fail(err)
+	}
+	tx.entries = append(tx.entries, recorded{body: body, account: e.Account, at: Unix(e.At)})
+	return nil
+}
+
+// Announce tells every server, once the transaction is committed, that what it
+// remembers under this topic is stale: see [DB.Subscribe].
+func (tx *Tx) Announce(topic string) { tx.topics = append(tx.topics, topic) }
+
+// AfterCommit has f called once the transaction is committed, before its caller
+// is answered; never if it is not.
+func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
+
+// admit refuses what this transaction may not run, before it is run.
+func (tx *Tx) admit(ctx context.Context, query string) error {
+	if tx.failed != nil {
+		return tx.failed
+	}
+	if err := ctx.Err(); err != nil {
+		return tx.fail(err)
+	}
+	if err := tx.known.admit(query, tx.duty); err != nil {
+		return tx.fail(err)
+	}
+	return nil
+}
+
+// fail ends the transaction with its first error.
+func (tx *Tx) fail(err error) error {
+	if tx.failed == nil {
+		tx.failed = classify(err)
+	}
+	return tx.failed
+}
+
+// finish judges what fn returned: the error that rolls the transaction back, or
+// nil with the error that the caller gets although it is committed.
+func (tx *Tx) finish(err error) (rollback, answer error) {
+	for _, rows := range tx.open {
+		rows.Close() // most are closed; what a function forgot would block the commit
+	}
+	var k kept
+	switch {
+	case tx.failed != nil && err == nil:
+		return fmt.Errorf("store: an error was overlooked: %w", tx.failed), nil
+	case tx.failed != nil && !errors.Is(err, tx.failed):
+		return fmt.Errorf("%w (after %w)", err, tx.failed), nil
+	case tx.failed != nil:
+		return unkeep(err), nil
+	case errors.As(err, &k):
+		answer = unkeep(err)
+	case err != nil:
+		return err, nil
+	}
+	if tx.duty == change && len(tx.entries) == 0 {
+		return errNoEntry, nil
+	}
+	return nil, answer
+}
+
+var errNoEntry = errors.New("store: a change without an audit entry; nothing was written")
+
+// unkeep removes the outer mark of [Keep], if that is what err is.
+func unkeep(err error) error {
+	if k, ok := err.(kept); ok {
+		return k.error
+	}
+	return err
+}
