@@ -1,0 +1,81 @@
+// Package testbed starts the real components that tests talk to: nginx, Caddy,
+// HAProxy, PostgreSQL, a Chromium with a virtual authenticator, and a small page
+// to protect.
+//
+// It owns processes and ports; what the components are told is in deploy/, in
+// the very files that people copy. It does not know Countersign itself: that is
+// countersigntest. It is for tests on Linux only. Its one invariant: whatever a
+// test started listens on 127.0.0.1 and has ended when the test has, with its
+// log shown if the test failed.
+package testbed
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Addr returns a loopback address whose port was free a moment ago.
+func Addr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Port returns a TCP port that was free on 127.0.0.1 a moment ago.
+func Port(t testing.TB) int {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(Addr(t))
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Root is the folder of go.mod.
+func Root(t testing.TB) string {
+	t.Helper()
+	_, file, _, _ := runtime.Caller(0)
+	root := filepath.Join(filepath.Dir(file), "..", "..")
+	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
+		t.Fatalf("the module's root is not where the sources were: %v", err)
+	}
+	return root
+}
+
+// Example reads a file of deploy/examples as people copy it and replaces, in
+// pairs, the addresses that only hold in the example. A text that the file does
+// not hold fails the test, so that an example cannot drift from what is tried.
+func Example(t testing.TB, path string, replace ...string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(Root(t), "deploy", "examples", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	for i := 0; i < len(replace); i += 2 {
+		if !strings.Contains(text, replace[i]) {
+			t.Fatalf("%s does not hold %q", path, replace[i])
+		}
+	}
+	return strings.NewReplacer(replace...).Replace(text)
+}
+
+// write puts a file into dir and returns its path.
+func write(t testing.TB, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
