@@ -2,14 +2,19 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 )
 
-// backup copies the database by VACUUM INTO on a connection of its own, so that
-// changes go on meanwhile. The copy appears under its name only when whole.
-func (w *writer) backup(ctx context.Context, path string) error {
+// Backup writes a consistent copy of the database to a new file, while it runs.
+// The copy appears under its name only when it is whole and on disk. It is for
+// SQLite; with PostgreSQL it is an error that names pg_dump.
+func (db *DB) Backup(ctx context.Context, path string) error {
+	if _, file := db.engine.(*writer); !file {
+		return errors.New("store: only an SQLite database is copied this way; use pg_dump for PostgreSQL")
+	}
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("store: %s exists; a backup never overwrites", path)
 	}
@@ -19,7 +24,7 @@ func (w *writer) backup(ctx context.Context, path string) error {
 	}
 	defer os.RemoveAll(dir)
 	part := filepath.Join(dir, "db")
-	if _, err := w.db.reads.pool.ExecContext(ctx, "vacuum into $1", part); err != nil {
+	if _, err := db.reads.pool.ExecContext(ctx, "vacuum into $1", part); err != nil {
 		return fmt.Errorf("store: backup: %w", classify(err))
 	}
 	if err := seal(part); err != nil {

@@ -55,10 +55,11 @@ type work struct {
 type engine interface {
 	// run executes one transaction and returns when it is decided.
 	run(ctx context.Context, w work) error
-	// backup writes a copy of everything to a new file.
-	backup(ctx context.Context, path string) error
-	// arm is told once that the audit keys are there.
-	arm()
-	// drain ends what runs in the background; run fails from then on.
+	// flush numbers the entries that wait to be.
+	flush(ctx context.Context) error
+	// present says whether the database is still the one that was opened, and
+	// one that takes writes.
+	present(ctx context.Context) error
+	// drain answers what is under way; run fails from then on.
 	drain()
 }

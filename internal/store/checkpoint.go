@@ -29,7 +29,6 @@ func (db *DB) UseAuditKeys(k AuditKeys) error {
 	if !db.keys.CompareAndSwap(nil, &k) {
 		return errors.New("store: the audit keys were given before")
 	}
-	db.engine.arm()
 	db.background(db.signNow)
 	return nil
 }
@@ -45,6 +44,7 @@ func (db *DB) signNow() {
 		case <-ticker.C:
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		db.probe(ctx)
 		if _, err := db.Checkpoint(ctx); err != nil {
 			db.log.Error("the audit log cannot be signed", "error", err)
 		}
@@ -70,6 +70,9 @@ func (db *DB) Checkpoint(ctx context.Context) (string, error) {
 	k := db.keys.Load()
 	if k == nil {
 		return "", errors.New("store: no checkpoint before UseAuditKeys")
+	}
+	if err := db.engine.flush(ctx); err != nil {
+		return "", err
 	}
 	var signed string
 	err := db.Housekeep(ctx, "signing the audit log", func(tx *Tx) error {

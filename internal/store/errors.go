@@ -28,6 +28,8 @@ var (
 	ErrUnavailable error = failure.New(failure.Unavailable, "The database is not available. Try again later.")
 )
 
+var errClosed = fmt.Errorf("store: the database is closed: %w", ErrUnavailable)
+
 // errRetry marks a transaction that the database asks to run again.
 var errRetry = errors.New("store: run the transaction again")
 

@@ -13,12 +13,31 @@ type health struct {
 	last atomic.Pointer[error] // nil after a success
 }
 
-func (h *health) wrote(err error) {
-	if err == nil {
-		h.last.Store(nil)
+// wrote notes how a transaction ended. Only one that wrote something proves that
+// writing works again.
+func (db *DB) wrote(err error, touched bool) {
+	switch old := db.health.last.Load(); {
+	case err != nil:
+		if db.health.last.Swap(&err) == nil {
+			db.log.Error("the database cannot be written", "error", err)
+		}
+	case touched && old != nil:
+		db.health.last.Store(nil)
+		db.log.Info("the database can be written again")
+	}
+}
+
+// probe writes something that changes nothing, if the last write failed, so that
+// health returns by itself.
+func (db *DB) probe(ctx context.Context) {
+	if db.health.last.Load() == nil {
 		return
 	}
-	h.last.Store(&err)
+	_ = db.Housekeep(ctx, "", func(tx *Tx) error { // its failure is noted
+		_, err := tx.run.ExecContext(ctx, "update audit_tree set size = size where id = 1")
+		tx.touched++
+		return err
+	})
 }
 
 // Health says whether the database can be read now and the last write to it
@@ -29,6 +48,9 @@ func (db *DB) Health(ctx context.Context) error {
 	case <-db.stop:
 		return errClosed
 	default:
+	}
+	if err := db.engine.present(ctx); err != nil {
+		return err
 	}
 	var one int64
 	if err := db.QueryRow(ctx, "select count(*) from audit_tree").Scan(&one); err != nil {
@@ -41,12 +63,6 @@ func (db *DB) Health(ctx context.Context) error {
 		return errors.New("store: the audit log has no keys yet")
 	}
 	return nil
-}
-
-// Backup writes a consistent copy of the database to a new file, while it runs.
-// Only for SQLite; with PostgreSQL it is an error that names pg_dump.
-func (db *DB) Backup(ctx context.Context, path string) error {
-	return db.engine.backup(ctx, path)
 }
 
 // Stats count since the database was opened.

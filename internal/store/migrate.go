@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"regexp"
@@ -122,5 +121,3 @@ func migrateOne(ctx context.Context, db *sql.DB, d dialect, steps []step, now ti
 	}
 	return false, tx.Commit()
 }
-
-var errNotFile = errors.New("store: only an SQLite database is backed up this way; use pg_dump for PostgreSQL")

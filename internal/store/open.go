@@ -25,6 +25,13 @@ type Options struct {
 	Driver string
 }
 
+func (o Options) driver(own string) string {
+	if o.Driver != "" {
+		return o.Driver
+	}
+	return own
+}
+
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
 	now    func() time.Time
@@ -93,6 +100,9 @@ func (db *DB) background(f func()) {
 
 // Query reads committed rows. The statement may not write.
 func (db *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	if err := checkArgs(args); err != nil {
+		return nil, err
+	}
 	rows, err := db.reads.query(ctx, query, args)
 	if err != nil {
 		return nil, classify(err)

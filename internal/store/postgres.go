@@ -8,93 +8,130 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"runtime"
+	"strconv"
+	"sync"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver named "pgx"
 )
 
 const (
-	// txTimeout bounds one transaction, so that a number that the feed misses
-	// is surely lost after feedGap.
+	// txTimeout bounds one transaction, here and in the server, so that a number
+	// that the feed misses for feedGap is surely lost.
 	txTimeout = 20 * time.Second
 	// maxTries bounds how often PostgreSQL may ask to run a transaction again.
-	maxTries = 20
+	maxTries = 50
+	// maxFree is how many tries run freely; later ones take turns, so that each
+	// time one of them gets through.
+	maxFree = 3
 )
-
-// openPostgres opens one pool that writes and one that only reads.
-func openPostgres(ctx context.Context, db *DB, o Options) error {
-	driver := o.Driver
-	if driver == "" {
-		driver = "pgx"
-	}
-	readDSN, err := readOnlyDSN(o.DSN)
-	if err != nil {
-		return err
-	}
-	writes, err := sql.Open(driver, o.DSN)
-	if err != nil {
-		return errors.New("store: the database's URL cannot be read") // its text may hold a password
-	}
-	size := max(16, 8*runtime.GOMAXPROCS(0))
-	writes.SetMaxOpenConns(size)
-	writes.SetMaxIdleConns(size)
-	if err := migrate(ctx, writes, pgDialect, db.now()); err != nil {
-		writes.Close()
-		return fmt.Errorf("store: postgres: %w", err)
-	}
-	reads, err := sql.Open(driver, readDSN)
-	if err != nil {
-		writes.Close()
-		return errors.New("store: the database's URL cannot be read")
-	}
-	reads.SetMaxOpenConns(size)
-	reads.SetMaxIdleConns(size)
-	db.reads = &readers{pool: reads}
-	db.engine = &postgres{db: db, pool: writes}
-	return nil
-}
-
-// readOnlyDSN has every transaction of a connection refuse to write.
-func readOnlyDSN(dsn string) (string, error) {
-	u, err := url.Parse(dsn)
-	if err != nil {
-		return "", errors.New("store: the database's URL cannot be read")
-	}
-	q := u.Query()
-	q.Set("default_transaction_read_only", "on")
-	u.RawQuery = q.Encode()
-	return u.String(), nil
-}
 
 // postgres is the engine for several servers: serializable transactions, run
 // again when they collide, whose entries a sequencer numbers afterwards.
 type postgres struct {
 	db   *DB
 	pool *sql.DB
+	turn sync.Mutex // held by tries after maxFree
 	seq  sequencer
 }
 
+// openPostgres opens one pool that writes and one that only reads.
+func openPostgres(ctx context.Context, db *DB, o Options) error {
+	writes, err := openPool(o, false)
+	if err != nil {
+		return err
+	}
+	if err := durable(ctx, writes); err != nil {
+		return errors.Join(err, writes.Close())
+	}
+	if err := migrate(ctx, writes, pgDialect, db.now()); err != nil {
+		return errors.Join(fmt.Errorf("store: postgres: %w", err), writes.Close())
+	}
+	reads, err := openPool(o, true)
+	if err != nil {
+		return errors.Join(err, writes.Close())
+	}
+	db.reads = &readers{pool: reads}
+	p := &postgres{db: db, pool: writes}
+	p.seq.db, p.seq.pool = db, writes
+	db.engine = p
+	db.background(p.seq.follow)
+	return nil
+}
+
+func openPool(o Options, readOnly bool) (*sql.DB, error) {
+	// Errors do not repeat the URL: it may hold a password.
+	u, err := url.Parse(o.DSN)
+	if err != nil {
+		return nil, errors.New("store: the database's URL cannot be read")
+	}
+	q := u.Query()
+	if readOnly {
+		q.Set("default_transaction_read_only", "on")
+	}
+	for _, limit := range []string{"statement_timeout", "idle_in_transaction_session_timeout"} {
+		if !readOnly && !q.Has(limit) {
+			q.Set(limit, strconv.FormatInt(txTimeout.Milliseconds(), 10))
+		}
+	}
+	u.RawQuery = q.Encode()
+	pool, err := sql.Open(o.driver("pgx"), u.String())
+	if err != nil {
+		return nil, errors.New("store: the database's URL cannot be read")
+	}
+	size := max(16, 8*runtime.GOMAXPROCS(0))
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return pool, nil
+}
+
+// durable refuses a server that says a transaction is committed before it is on
+// disk.
+func durable(ctx context.Context, pool *sql.DB) error {
+	var mode string
+	if err := pool.QueryRowContext(ctx, "show synchronous_commit").Scan(&mode); err != nil {
+		return classify(err)
+	}
+	if mode == "off" {
+		return errors.New("store: the server commits without waiting for its disk: set synchronous_commit to on")
+	}
+	return nil
+}
+
 func (p *postgres) run(ctx context.Context, w work) error {
+	slow := false
+	defer func() {
+		if slow {
+			p.turn.Unlock()
+		}
+	}()
+	began := time.Now()
 	for try := 1; ; try++ {
 		start := time.Now()
-		answer, err := p.once(ctx, w)
+		answer, touched, err := p.once(ctx, w)
+		p.db.counts.waited(start.Sub(began))
 		p.db.counts.batch(1, time.Since(start))
-		if err == nil {
-			p.db.health.wrote(nil)
+		switch {
+		case err == nil:
+			p.db.wrote(nil, touched)
 			return answer
-		}
-		if !errors.Is(err, errRetry) {
+		case errors.Is(err, errRetry) && try < maxTries:
+		case errors.Is(err, errRetry):
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		default:
 			if errors.Is(err, ErrUnavailable) {
-				p.db.health.wrote(err)
+				p.db.wrote(err, false)
 			}
 			return err
 		}
-		if try == maxTries {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
 		p.db.counts.retries.Add(1)
+		if try == maxFree {
+			p.turn.Lock()
+			slow = true
+		}
 		select {
-		case <-time.After(rand.N(time.Millisecond << min(try, 6))):
+		case <-time.After(rand.N(time.Millisecond << min(try, 5))):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -102,39 +139,72 @@ func (p *postgres) run(ctx context.Context, w work) error {
 }
 
 // once runs one try. An error means that it was rolled back, or that its answer
-// was lost.
-func (p *postgres) once(ctx context.Context, w work) (answer, err error) {
-	ctx, cancel := context.WithTimeout(ctx, txTimeout)
-	defer cancel()
-	sqlTx, err := p.pool.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable})
+// was lost. The caller's context ends statements, never the commit.
+func (p *postgres) once(ctx context.Context, w work) (answer error, touched bool, err error) {
+	conn, err := p.pool.Conn(ctx)
 	if err != nil {
-		return nil, classify(err)
+		return nil, false, classify(err)
+	}
+	defer conn.Close()
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
+	defer cancel()
+	sqlTx, err := conn.BeginTx(whole, &sql.TxOptions{Isolation: sql.LevelSerializable})
+	if err != nil {
+		return nil, false, late(whole, err)
 	}
 	defer sqlTx.Rollback()
 	tx := Tx{run: sqlTx, known: &p.db.known, duty: w.duty, now: p.db.now(), actor: w.actor}
 	rollback, answer := tx.finish(w.fn(&tx))
 	if rollback != nil {
-		return nil, rollback
+		if whole.Err() != nil {
+			return nil, false, late(whole, rollback)
+		}
+		return nil, false, rollback // already ours, or the function's own
 	}
-	if err := p.seq.deposit(ctx, sqlTx, p.db.keys.Load(), tx.entries); err != nil {
-		return nil, classify(err)
-	}
-	n, err := writeNews(ctx, sqlTx, tx.topics, tx.now)
+	n, err := p.seal(whole, sqlTx, &tx)
 	if err != nil {
-		return nil, classify(err)
-	}
-	if err := sqlTx.Commit(); err != nil {
-		return nil, classify(err)
+		return nil, false, late(whole, err)
 	}
 	p.db.feed.announced(n)
 	for _, f := range tx.after {
 		f()
 	}
-	return answer, nil
+	return answer, tx.touched > 0, nil
 }
 
-func (p *postgres) backup(context.Context, string) error { return errNotFile }
+// seal adds the entries and announcements, and commits.
+func (p *postgres) seal(ctx context.Context, sqlTx *sql.Tx, tx *Tx) (news, error) {
+	if err := p.seq.deposit(ctx, sqlTx, tx.entries); err != nil {
+		return news{}, err
+	}
+	n, err := writeNews(ctx, sqlTx, tx.topics, tx.now)
+	if err != nil {
+		return news{}, err
+	}
+	return n, sqlTx.Commit()
+}
 
-func (p *postgres) arm() {}
+// late classifies an error, which is the database's own fault if it took longer
+// than a transaction may.
+func late(whole context.Context, err error) error {
+	if whole.Err() != nil {
+		return fmt.Errorf("%w: the transaction took longer than %v: %w", ErrUnavailable, txTimeout, err)
+	}
+	return classify(err)
+}
+
+// present asks whether the server takes writes: one that was demoted does not.
+func (p *postgres) present(ctx context.Context) error {
+	var standby bool
+	if err := p.pool.QueryRowContext(ctx, "select pg_is_in_recovery()").Scan(&standby); err != nil {
+		return classify(err)
+	}
+	if standby {
+		return fmt.Errorf("store: the server is a standby and takes no writes: %w", ErrUnavailable)
+	}
+	return nil
+}
+
+func (p *postgres) flush(ctx context.Context) error { return p.seq.drain(ctx) }
 
 func (p *postgres) drain() { p.pool.Close() }

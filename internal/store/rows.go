@@ -15,13 +15,20 @@ type Reader interface {
 // Rows is the answer to a query. It must be closed; reading it to its end closes
 // it too.
 type Rows struct {
-	rows *sql.Rows
-	// done is told the first error, or nil, and returns what the caller gets.
-	done func(error) error
+	rows  *sql.Rows
+	ended bool
+	// fail, in a transaction, is told an error and returns what the caller gets.
+	fail func(error) error
 }
 
 // Next moves to the next row. It is false at the end and on an error: see Err.
-func (r *Rows) Next() bool { return r.rows.Next() }
+func (r *Rows) Next() bool {
+	if r.rows.Next() {
+		return true
+	}
+	r.ended = true
+	return false
+}
 
 // Scan copies the row's columns into dest: *int64, *string, *[]byte (a copy),
 // *bool, *float64, pointers to types made of those, or a pointer to a pointer
@@ -38,14 +45,17 @@ func (r *Rows) Scan(dest ...any) error {
 func (r *Rows) Err() error { return r.settle(r.rows.Err()) }
 
 // Close ends the rows early. It may be called again.
-func (r *Rows) Close() error { return r.settle(r.rows.Close()) }
+func (r *Rows) Close() error {
+	r.ended = true
+	return r.settle(r.rows.Close())
+}
 
 func (r *Rows) settle(err error) error {
 	if err == nil {
 		return nil
 	}
-	if r.done != nil {
-		return r.done(err)
+	if r.fail != nil {
+		return r.fail(err)
 	}
 	return classify(err)
 }

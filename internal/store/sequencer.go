@@ -2,21 +2,39 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"strconv"
+	"time"
 
 	"countersign/internal/audit"
 )
 
-// sequencer numbers and chains the entries that several servers deposited.
-type sequencer struct{}
+const (
+	// sequenceEvery is how long an entry waits for its number, at most twice.
+	sequenceEvery = 50 * time.Millisecond
+	// sequenceBatch is how many are numbered in one transaction.
+	sequenceBatch = 1000
+)
+
+// sequencer numbers and chains the entries that servers deposit in PostgreSQL.
+// Every server runs one, and a lock in the database lets one work at a time.
+// Whoever can write to the database itself can remove or repeat an entry while
+// it waits, not afterwards.
+type sequencer struct {
+	db   *DB
+	pool *sql.DB
+}
 
 var inboxInserts = insertTexts("audit_inbox (body, mac)", 2)
 
 // deposit leaves entries to be numbered, in the transaction of their change.
-func (s *sequencer) deposit(ctx context.Context, run runner, k *AuditKeys, entries []recorded) error {
+func (s *sequencer) deposit(ctx context.Context, run runner, entries []recorded) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	auth := audit.NewAuthenticator(k.MAC)
+	auth := audit.NewAuthenticator(s.db.keys.Load().MAC)
 	for i, size := range chunks {
 		for len(entries) >= size {
 			args := make([]any, 0, size*2)
@@ -30,4 +48,113 @@ func (s *sequencer) deposit(ctx context.Context, run runner, k *AuditKeys, entri
 		}
 	}
 	return nil
+}
+
+// follow numbers what is deposited until the database is closed.
+func (s *sequencer) follow() {
+	ticker := time.NewTicker(sequenceEvery)
+	defer ticker.Stop()
+	var said string
+	for {
+		select {
+		case <-s.db.stop:
+			return
+		case <-ticker.C:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), txTimeout)
+		err := s.drain(ctx)
+		cancel()
+		if err != nil && err.Error() != said {
+			s.db.log.Error("the audit log cannot be continued", "error", err)
+		}
+		if said = ""; err != nil {
+			said = err.Error()
+		}
+	}
+}
+
+// drain numbers until nothing waits, or another server is at it. Without keys
+// there is nothing to number.
+func (s *sequencer) drain(ctx context.Context) error {
+	if s.db.keys.Load() == nil {
+		return nil
+	}
+	for {
+		var some bool
+		if err := s.db.QueryRow(ctx, "select exists (select 1 from audit_inbox)").Scan(&some); err != nil || !some {
+			return err
+		}
+		n, err := s.number(ctx)
+		if err != nil {
+			return classify(err)
+		}
+		if n < sequenceBatch {
+			return nil
+		}
+	}
+}
+
+// number numbers one batch and returns how many it took.
+func (s *sequencer) number(ctx context.Context) (int, error) {
+	tx, err := s.pool.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	var mine bool
+	if err := tx.QueryRowContext(ctx, "select pg_try_advisory_xact_lock("+lockKey+", 2)").Scan(&mine); err != nil || !mine {
+		return 0, err
+	}
+	entries, ids, err := s.take(ctx, tx)
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	c := newChain(s.db.keys.Load())
+	if err := c.load(ctx, tx); err != nil {
+		return 0, err
+	}
+	if err := c.append(ctx, tx, entries); err != nil {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, "delete from audit_inbox where id = any($1)", ids); err != nil {
+		return 0, err
+	}
+	return len(ids), tx.Commit()
+}
+
+// take reads a batch from the inbox. What does not bear our MAC was put there by
+// somebody else: it is not numbered, and an entry that says so is.
+func (s *sequencer) take(ctx context.Context, tx *sql.Tx) (entries []recorded, ids []int64, err error) {
+	rows, err := tx.QueryContext(ctx, "select id, body, mac from audit_inbox order by id limit $1", sequenceBatch)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	auth := audit.NewAuthenticator(s.db.keys.Load().MAC)
+	for rows.Next() {
+		var id int64
+		var body, mac []byte
+		if err := rows.Scan(&id, &body, &mac); err != nil {
+			return nil, nil, err
+		}
+		e, err := audit.Decode(body)
+		if err != nil || !auth.Check(audit.Waiting, body, mac) {
+			s.db.log.Error("a forged entry waited to be numbered", "id", id)
+			if e, body, err = s.forged(id, body); err != nil {
+				return nil, nil, err
+			}
+		}
+		ids = append(ids, id)
+		entries = append(entries, recorded{body: body, account: e.Account, at: Unix(e.At)})
+	}
+	return entries, ids, rows.Err()
+}
+
+// forged makes the entry that stands for one that somebody slipped in.
+func (s *sequencer) forged(id int64, body []byte) (audit.Entry, []byte, error) {
+	sum := sha256.Sum256(body)
+	e := audit.Entry{At: s.db.now(), Actor: audit.System("sequencer"), Event: "audit.forged", Outcome: audit.Failed,
+		Reason: "mac", Detail: map[string]string{"inbox": strconv.FormatInt(id, 10), "sha256": hex.EncodeToString(sum[:])}}
+	b, err := e.Encode()
+	return e, b, err
 }

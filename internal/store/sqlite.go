@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -34,12 +36,8 @@ func openSQLite(ctx context.Context, db *DB, o Options) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("store: opening the database: %w", err)
 	}
-	driver := o.Driver
-	if driver == "" {
-		driver = "sqlite"
-	}
 	base := (&url.URL{Scheme: "file", Path: path}).String() + "?" + sqlitePragmas
-	writes, err := sql.Open(driver, base)
+	writes, err := sql.Open(o.driver("sqlite"), base+"&_txlock=immediate")
 	if err != nil {
 		return fmt.Errorf("store: opening %s: %w", path, err)
 	}
@@ -48,7 +46,7 @@ func openSQLite(ctx context.Context, db *DB, o Options) error {
 		writes.Close()
 		return fmt.Errorf("store: %s: %w", path, err)
 	}
-	reads, err := sql.Open(driver, base+"&_pragma=query_only(1)")
+	reads, err := sql.Open(o.driver("sqlite"), base+"&_pragma=query_only(1)")
 	if err != nil {
 		writes.Close()
 		return fmt.Errorf("store: opening %s: %w", path, err)
@@ -58,7 +56,11 @@ func openSQLite(ctx context.Context, db *DB, o Options) error {
 	reads.SetMaxIdleConns(pool)
 	db.reads = &readers{pool: reads, prepare: true}
 	db.feed.alone = true
-	db.engine = startWriter(db, writes)
+	w, err := startWriter(db, writes, path)
+	if err != nil {
+		return errors.Join(fmt.Errorf("store: %w", err), reads.Close(), writes.Close())
+	}
+	db.engine = w
 	return nil
 }
 
@@ -121,10 +123,15 @@ func (c *liteConn) forget() {
 	clear(c.stmts)
 }
 
+func (c *liteConn) close() {
+	c.forget()
+	c.conn.Close()
+}
+
 // discard closes the connection itself, not only our hold on it, so that
 // whatever transaction it was in is gone.
 func (c *liteConn) discard() {
 	c.forget()
-	_ = c.conn.Raw(func(any) error { return errBadConn })
+	_ = c.conn.Raw(func(any) error { return driver.ErrBadConn })
 	c.conn.Close()
 }

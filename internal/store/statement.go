@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ var chores = map[string][]string{
 	"notice":           {"insert", "update", "delete"},
 	"feed":             {"insert", "delete"},
 	"audit_checkpoint": {"insert", "delete"},
-	"spent":            {"delete"},
+	"spent":            {"delete"},           // by age only, see below
 	"session":          {"delete", "update"}, // an update of seen only, see below
 }
 
@@ -81,12 +82,18 @@ func parse(query string) (statement, error) {
 	st := statement{verb: words[0], words: words}
 	switch {
 	case st.verb == "select":
+		if slices.Contains(words, "into") { // makes a table in PostgreSQL
+			return statement{}, errors.New("store: a select into")
+		}
 	case st.verb == "update":
 		st.table = words[1]
 	case len(words) > 2 && (st.verb == "insert" && words[1] == "into" || st.verb == "delete" && words[1] == "from"):
 		st.table = words[2]
 	default:
 		return statement{}, fmt.Errorf("store: a statement must begin with select, insert into, update or delete from, not %q", words[0]+" "+words[1])
+	}
+	if st.verb != "select" && strings.Trim(st.table, "abcdefghijklmnopqrstuvwxyz_") != "" {
+		return statement{}, fmt.Errorf("store: %q is not the plain name of a table", st.table)
 	}
 	return st, nil
 }
@@ -106,7 +113,10 @@ func (st statement) forHousekeeping() error {
 		return fmt.Errorf("store: housekeeping may not %s %s; use Change", st.verb, st.table)
 	}
 	if st.table == "session" && st.verb == "update" && !st.onlySeen() {
-		return fmt.Errorf("store: housekeeping may set only seen of a session; use Change")
+		return errors.New("store: housekeeping may set only seen of a session; use Change")
+	}
+	if st.table == "spent" && !st.onlyOld() {
+		return errors.New("store: housekeeping may forget what is spent only by its age; use Change")
 	}
 	return nil
 }
@@ -116,4 +126,11 @@ func (st statement) forHousekeeping() error {
 func (st statement) onlySeen() bool {
 	w := st.words
 	return len(w) > 5 && w[2] == "set" && w[3] == "seen" && strings.HasPrefix(w[4], "$") && w[5] == "where"
+}
+
+// onlyOld reports whether a delete begins "delete from spent where at < $n".
+func (st statement) onlyOld() bool {
+	w := st.words
+	return len(w) > 6 && w[3] == "where" && w[4] == "at" && w[5] == "<" && strings.HasPrefix(w[6], "$") &&
+		!slices.Contains(w, "or")
 }

@@ -17,7 +17,10 @@ type runner interface {
 }
 
 // Tx is one transaction, for the function that it was given to and until that
-// returns; not for several goroutines. The first statement that fails ends it,
+// returns; not for several goroutines. One statement runs at a time: the rows of
+// a query are read to their end, or closed, before the next.
+//
+// The first statement that fails ends it,
 // on both engines: every later one fails with the same error and nothing is
 // written. What may rightly meet an existing row says so in its SQL, with "on
 // conflict do nothing", and looks at the number of rows.
@@ -31,7 +34,8 @@ type Tx struct {
 	entries []recorded
 	topics  []string
 	after   []func()
-	open    []*sql.Rows
+	current *Rows // what the last query returned
+	touched int64 // rows written
 	failed  error // what ended the transaction
 }
 
@@ -41,7 +45,7 @@ func (tx *Tx) Now() time.Time { return tx.now }
 // Exec runs one insert, update or delete and returns how many rows it touched.
 // A row that may exist only once is ErrConflict.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	if err := tx.admit(ctx, query); err != nil {
+	if err := tx.admit(ctx, query, args); err != nil {
 		return 0, err
 	}
 	res, err := tx.run.ExecContext(ctx, query, args...)
@@ -52,20 +56,21 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 	if err != nil {
 		return 0, tx.fail(err)
 	}
+	tx.touched += n
 	return n, nil
 }
 
 // Query runs a select, or a write that returns rows.
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
-	if err := tx.admit(ctx, query); err != nil {
+	if err := tx.admit(ctx, query, args); err != nil {
 		return nil, err
 	}
 	rows, err := tx.run.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, tx.fail(err)
 	}
-	tx.open = append(tx.open, rows)
-	return &Rows{rows: rows, done: tx.fail}, nil
+	tx.current = &Rows{rows: rows, fail: tx.fail}
+	return tx.current, nil
 }
 
 // QueryRow is Query for one row; the error comes from its Scan.
@@ -107,7 +112,7 @@ func (tx *Tx) Announce(topic string) { tx.topics = append(tx.topics, topic) }
 func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
 
 // admit refuses what this transaction may not run, before it is run.
-func (tx *Tx) admit(ctx context.Context, query string) error {
+func (tx *Tx) admit(ctx context.Context, query string, args []any) error {
 	if tx.failed != nil {
 		return tx.failed
 	}
@@ -116,6 +121,12 @@ func (tx *Tx) admit(ctx context.Context, query string) error {
 	}
 	if err := tx.known.admit(query, tx.duty); err != nil {
 		return tx.fail(err)
+	}
+	if err := checkArgs(args); err != nil {
+		return tx.fail(err)
+	}
+	if tx.current != nil && !tx.current.ended {
+		return tx.fail(errors.New("store: a statement while the rows of the one before are open"))
 	}
 	return nil
 }
@@ -131,9 +142,10 @@ func (tx *Tx) fail(err error) error {
 // finish judges what fn returned: the error that rolls the transaction back, or
 // nil with the error that the caller gets although it is committed.
 func (tx *Tx) finish(err error) (rollback, answer error) {
-	for _, rows := range tx.open {
-		rows.Close() // most are closed; what a function forgot would block the commit
+	if tx.current != nil && !tx.current.ended {
+		tx.current.Close() // a function forgot, and open rows block the commit
 	}
+	defer func() { tx.failed = errOver }()
 	var k kept
 	switch {
 	case tx.failed != nil && err == nil:
@@ -152,6 +164,8 @@ func (tx *Tx) finish(err error) (rollback, answer error) {
 	}
 	return nil, answer
 }
+
+var errOver = errors.New("store: a transaction used after its function returned")
 
 var errNoEntry = errors.New("store: a change without an audit entry; nothing was written")
 

@@ -3,9 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
-	"errors"
-	"fmt"
+	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -13,35 +12,39 @@ import (
 // maxBatch bounds how many requests share one commit.
 const maxBatch = 256
 
-var errBadConn = driver.ErrBadConn
-
-var errClosed = fmt.Errorf("store: the database is closed: %w", ErrUnavailable)
-
 // writer is the SQLite engine: one goroutine that takes all requests that wait,
 // runs each in a savepoint of one transaction, commits, and only then answers
 // them. A flush to disk costs the same for one as for many.
 type writer struct {
 	db      *DB
 	pool    *sql.DB
-	conn    *liteConn // nil until it is needed, and after trouble
-	chain   *chain
+	file    string
+	id      os.FileInfo // which file that was when it was opened
 	queue   chan *request
 	quit    chan struct{} // closed by drain
 	stopped chan struct{} // closed when the goroutine has ended
+
+	// What follows is the goroutine's own.
+	conn    *liteConn // nil until it is needed, and after trouble
+	chain   *chain
+	batch   []*request
+	entries []recorded
+	topics  []string
+	ended   bool
 }
 
 // request is one work on its way through the writer.
 type request struct {
 	work  work
 	tx    Tx
-	ctx   context.Context
 	since time.Time
 	turn  atomic.Int32 // waiting, taken, left
 	done  chan struct{}
 
 	answer   error // what the caller gets if the batch commits
 	err      error // what the caller gets
-	panicked any
+	panicked any   // what the function panicked with, to panic again where it belongs
+	exited   bool  // the function ended its goroutine, as t.FailNow does
 }
 
 const (
@@ -50,15 +53,24 @@ const (
 	left          // its caller went away before
 )
 
-func startWriter(db *DB, pool *sql.DB) *writer {
-	w := &writer{db: db, pool: pool, queue: make(chan *request, maxBatch),
+func startWriter(db *DB, pool *sql.DB, file string) (*writer, error) {
+	id, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{db: db, pool: pool, file: file, id: id, queue: make(chan *request, maxBatch),
 		quit: make(chan struct{}), stopped: make(chan struct{})}
 	go w.loop()
-	return w
+	return w, nil
 }
 
 func (w *writer) run(ctx context.Context, job work) error {
-	r := &request{work: job, ctx: ctx, since: time.Now(), done: make(chan struct{})}
+	r := &request{work: job, since: time.Now(), done: make(chan struct{})}
+	select {
+	case <-w.quit:
+		return errClosed
+	default:
+	}
 	select {
 	case w.queue <- r:
 	case <-ctx.Done():
@@ -66,204 +78,92 @@ func (w *writer) run(ctx context.Context, job work) error {
 	case <-w.quit:
 		return errClosed
 	}
+	if err := w.await(ctx, r); err != nil {
+		return err
+	}
+	switch {
+	case r.panicked != nil:
+		panic(r.panicked)
+	case r.exited:
+		runtime.Goexit()
+	}
+	return r.err
+}
+
+// await returns nil once the request is decided, or why it never will be.
+func (w *writer) await(ctx context.Context, r *request) error {
 	select {
 	case <-r.done:
+		return nil
 	case <-ctx.Done():
 		if r.turn.CompareAndSwap(waiting, left) {
 			return ctx.Err()
 		}
 		<-r.done
+		return nil
 	case <-w.stopped:
-		select {
-		case <-r.done:
-		default:
-			return errClosed // queued after the last batch
-		}
 	}
-	if r.panicked != nil {
-		panic(r.panicked)
+	select {
+	case <-r.done:
+		return nil
+	default:
+		return errClosed // it was queued after the last batch
 	}
-	return r.err
 }
+
+// flush has nothing to do: every batch numbers its entries itself.
+func (w *writer) flush(context.Context) error { return nil }
 
 func (w *writer) drain() {
 	close(w.quit)
 	<-w.stopped
 }
 
+// loop commits batches until drain.
 func (w *writer) loop() {
-	defer close(w.stopped)
-	defer w.pool.Close()
-	batch := make([]*request, 0, maxBatch)
+	defer w.revive()
 	for {
 		select {
 		case r := <-w.queue:
-			batch = w.collect(append(batch[:0], r))
+			w.collect(r)
 		case <-w.quit:
-			if batch = w.collect(batch[:0]); len(batch) == 0 {
-				if w.conn != nil {
-					w.conn.forget()
-					w.conn.conn.Close()
-				}
+			if w.collect(); len(w.batch) == 0 {
+				w.ended = true
 				return
 			}
 		}
-		w.commit(batch)
-		clear(batch)
+		w.commit()
 	}
 }
 
-// collect adds whatever waits to the batch.
-func (w *writer) collect(batch []*request) []*request {
-	for len(batch) < maxBatch {
+// revive ends the writer, or goes on in a new goroutine if a function ended this
+// one: nobody but its caller shall suffer.
+func (w *writer) revive() {
+	if !w.ended {
+		w.abandon()
+		for _, r := range w.batch {
+			r.settle(errExited)
+		}
+		go w.loop()
+		return
+	}
+	if w.conn != nil {
+		w.conn.close()
+	}
+	w.pool.Close()
+	close(w.stopped)
+}
+
+// collect makes the next batch of these and whatever else waits.
+func (w *writer) collect(first ...*request) {
+	clear(w.batch)
+	w.batch = append(w.batch[:0], first...)
+	for len(w.batch) < maxBatch {
 		select {
 		case r := <-w.queue:
-			batch = append(batch, r)
+			w.batch = append(w.batch, r)
 		default:
-			return batch
+			return
 		}
 	}
-	return batch
 }
-
-// commit runs a batch in one transaction and answers everybody in it.
-func (w *writer) commit(batch []*request) {
-	start := time.Now()
-	live := batch[:0]
-	for _, r := range batch {
-		if r.turn.CompareAndSwap(waiting, taken) {
-			live = append(live, r)
-			w.db.counts.waited(start.Sub(r.since))
-		}
-	}
-	if len(live) == 0 {
-		return
-	}
-	n, err := w.attempt(live)
-	if err != nil {
-		err = lost(err)
-		w.abandon()
-	}
-	w.db.health.wrote(err)
-	w.db.counts.batch(len(live), time.Since(start))
-	if err == nil {
-		w.db.feed.announced(n)
-	}
-	for _, r := range live {
-		r.settle(err)
-	}
-}
-
-// lost says that a whole batch failed: whatever the reason, it is the database
-// that was not available to its members.
-func lost(err error) error {
-	err = classify(err)
-	if errors.Is(err, ErrUnavailable) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// settle tells a request's caller how it ended: batch is what became of the
-// transaction that carried it.
-func (r *request) settle(batch error) {
-	switch {
-	case r.err != nil || r.panicked != nil: // decided by its own function
-	case batch != nil:
-		r.err = batch
-	default:
-		for _, f := range r.tx.after {
-			f()
-		}
-		r.err = r.answer
-	}
-	close(r.done)
-}
-
-// attempt runs the batch up to and including its commit. An error means that
-// nothing of it is there (or, if the commit's own answer was lost, that all is).
-func (w *writer) attempt(batch []*request) (n news, err error) {
-	ctx := context.Background()
-	if w.conn == nil {
-		if w.conn, err = openLiteConn(w.pool); err != nil {
-			return news{}, err
-		}
-	}
-	if err := w.conn.do("begin immediate"); err != nil {
-		return news{}, err
-	}
-	var entries []recorded
-	var topics []string
-	for _, r := range batch {
-		if err := w.one(r); err != nil {
-			return news{}, err
-		}
-		if r.err == nil && r.panicked == nil {
-			entries = append(entries, r.tx.entries...)
-			topics = append(topics, r.tx.topics...)
-		}
-	}
-	if len(entries) > 0 {
-		if err := w.append(ctx, entries); err != nil {
-			return news{}, err
-		}
-	}
-	if n, err = writeNews(ctx, w.conn, topics, w.db.now()); err != nil {
-		return news{}, err
-	}
-	return n, w.conn.do("commit")
-}
-
-func (w *writer) append(ctx context.Context, entries []recorded) error {
-	if w.chain == nil {
-		w.chain = newChain(w.db.keys.Load())
-	}
-	if err := w.chain.load(ctx, w.conn); err != nil {
-		return err
-	}
-	return w.chain.append(ctx, w.conn, entries)
-}
-
-// one runs one request in its savepoint. Its own failure stays in the request;
-// an error is the failure of the whole transaction.
-func (w *writer) one(r *request) error {
-	if err := w.conn.do("savepoint request"); err != nil {
-		return err
-	}
-	r.tx = Tx{run: w.conn, known: &w.db.known, duty: r.work.duty, now: w.db.now(), actor: r.work.actor}
-	r.err, r.answer = r.call()
-	if r.err == nil && r.panicked == nil {
-		return w.conn.do("release request")
-	}
-	// If the engine gave up the transaction by itself (a full disk), there is
-	// no savepoint left and this fails: then the batch is lost, as it must be.
-	if err := w.conn.do("rollback to request"); err != nil {
-		return errors.Join(r.err, err)
-	}
-	return w.conn.do("release request")
-}
-
-// call runs the function, and keeps a panic for the goroutine that it belongs to.
-func (r *request) call() (rollback, answer error) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.panicked = p
-			r.tx.finish(errNoEntry)
-		}
-	}()
-	return r.tx.finish(r.work.fn(&r.tx))
-}
-
-// abandon leaves a transaction that failed, and the connection with it: the next
-// batch opens a fresh one.
-func (w *writer) abandon() {
-	if w.conn == nil {
-		return
-	}
-	_ = w.conn.do("rollback")
-	w.conn.discard()
-	w.conn = nil
-}
-
-// arm has nothing to start: the writer chains entries itself.
-func (w *writer) arm() {}

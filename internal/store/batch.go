@@ -1,0 +1,189 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+)
+
+var errExited = fmt.Errorf("store: another request ended the writer: %w", ErrUnavailable)
+
+// commit runs the batch in one transaction and answers everybody in it.
+func (w *writer) commit() {
+	start := time.Now()
+	live := w.batch[:0]
+	for _, r := range w.batch {
+		if r.turn.CompareAndSwap(waiting, taken) {
+			live = append(live, r)
+			w.db.counts.waited(start.Sub(r.since))
+		}
+	}
+	if w.batch = live; len(live) == 0 {
+		return
+	}
+	n, err := w.attempt()
+	if err != nil {
+		err = lost(err)
+		w.abandon()
+	}
+	w.db.counts.batch(len(live), time.Since(start))
+	w.db.wrote(err, w.touched())
+	if err == nil {
+		w.db.feed.announced(n)
+	}
+	for _, r := range live {
+		r.settle(err)
+	}
+}
+
+// touched reports whether the batch wrote anything: an empty transaction
+// commits on a full disk too.
+func (w *writer) touched() bool {
+	for _, r := range w.batch {
+		if r.err == nil && r.tx.touched > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// lost says that a whole batch failed: whatever the reason, it is the database
+// that was not available to its members.
+func lost(err error) error {
+	err = classify(err)
+	if errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// settle tells a request's caller how it ended: batch is what became of the
+// transaction that carried it.
+func (r *request) settle(batch error) {
+	switch {
+	case r.err != nil || r.panicked != nil || r.exited: // its own function decided
+	case batch != nil:
+		r.err = batch
+	default:
+		for _, f := range r.tx.after {
+			f()
+		}
+		r.err = r.answer
+	}
+	close(r.done)
+}
+
+// attempt runs the batch up to and including its commit. An error means that
+// nothing of it is there (or, if the commit's own answer was lost, that all is).
+func (w *writer) attempt() (n news, err error) {
+	ctx := context.Background()
+	if err := w.connect(); err != nil {
+		return news{}, err
+	}
+	if err := w.conn.do("begin immediate"); err != nil {
+		return news{}, err
+	}
+	w.entries, w.topics = w.entries[:0], w.topics[:0]
+	for _, r := range w.batch {
+		if err := w.one(r); err != nil {
+			return news{}, err
+		}
+		if r.err == nil && r.panicked == nil {
+			w.entries = append(w.entries, r.tx.entries...)
+			w.topics = append(w.topics, r.tx.topics...)
+		}
+	}
+	if err := w.append(ctx); err != nil {
+		return news{}, err
+	}
+	if n, err = writeNews(ctx, w.conn, w.topics, w.db.now()); err != nil {
+		return news{}, err
+	}
+	return n, w.conn.do("commit")
+}
+
+// connect opens the connection if there is none.
+func (w *writer) connect() (err error) {
+	if err := w.present(context.Background()); err != nil {
+		return err
+	}
+	if w.conn == nil {
+		w.conn, err = openLiteConn(w.pool)
+	}
+	return err
+}
+
+// present refuses to go on with a file that is no longer under its name: what is
+// written there is lost.
+func (w *writer) present(context.Context) error {
+	id, err := os.Stat(w.file)
+	if err != nil || !os.SameFile(id, w.id) {
+		return fmt.Errorf("store: the database file %s was removed or replaced: %w", w.file, ErrUnavailable)
+	}
+	return nil
+}
+
+// append numbers the batch's entries and appends them to the log.
+func (w *writer) append(ctx context.Context) error {
+	if len(w.entries) == 0 {
+		return nil
+	}
+	if w.chain == nil {
+		w.chain = newChain(w.db.keys.Load())
+	}
+	if err := w.chain.load(ctx, w.conn); err != nil {
+		return err
+	}
+	return w.chain.append(ctx, w.conn, w.entries)
+}
+
+// one runs one request in its savepoint. Its own failure stays in the request;
+// an error is the failure of the whole transaction.
+func (w *writer) one(r *request) error {
+	if err := w.conn.do("savepoint request"); err != nil {
+		return err
+	}
+	r.tx = Tx{run: w.conn, known: &w.db.known, duty: r.work.duty, now: w.db.now(), actor: r.work.actor}
+	if r.call(w.db); r.err == nil && r.panicked == nil {
+		return w.conn.do("release request")
+	}
+	// If the engine gave up the transaction by itself (a full disk), there is
+	// no savepoint left and this fails: then the batch is lost, as it must be.
+	if err := w.conn.do("rollback to request"); err != nil {
+		return errors.Join(r.err, err)
+	}
+	return w.conn.do("release request")
+}
+
+// call runs the function, and keeps a panic for the goroutine that it belongs to.
+func (r *request) call(db *DB) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if r.panicked = recover(); r.panicked == nil {
+			r.exited = true
+			return
+		}
+		db.log.Error("a change panicked", "panic", r.panicked, "stack", string(debug.Stack()))
+		r.tx.finish(errNoEntry)
+	}()
+	err := r.work.fn(&r.tx)
+	returned = true
+	r.err, r.answer = r.tx.finish(err)
+}
+
+// abandon leaves a transaction that failed, and the connection with it: the next
+// batch opens a fresh one.
+func (w *writer) abandon() {
+	if w.conn == nil {
+		return
+	}
+	_ = w.conn.do("rollback")
+	w.conn.discard()
+	w.conn = nil
+}
