@@ -1,0 +1,133 @@
+package policy
+
+import (
+	"slices"
+
+	"countersign/internal/assurance"
+)
+
+// Decision is what a request must show. The zero Decision is never met.
+type Decision struct {
+	// Requirement is at least as strict as each rule that matched.
+	Requirement assurance.Requirement
+	// Reasons are the rules that matched, in the document's order, and before
+	// them why everything is denied, where no rule did it.
+	Reasons []Reason
+	// Refuse are the authenticator kinds whose evidence does not count, sorted.
+	Refuse []string
+}
+
+// Reason is one rule and what it did.
+type Reason struct {
+	// Rule is its name, or empty for what no rule decided.
+	Rule string `json:"rule,omitempty"`
+	// Effect is what it demands: "require two-factors within 15m", "deny:
+	// dormant", "refuse smscode", or "error" when its condition failed.
+	Effect string `json:"effect"`
+}
+
+// AtLeast reports whether whatever meets d also meets o.
+func (d Decision) AtLeast(o Decision) bool {
+	if _, no := d.Requirement.Denied(); no {
+		return true
+	}
+	return d.Requirement.Implies(o.Requirement) && containsAll(d.Refuse, o.Refuse)
+}
+
+// Decide says what these facts must show. It is pure: the same facts give the
+// same Decision.
+func (p *Policy) Decide(f Facts) Decision {
+	if why, ok := p.vet(&f); !ok {
+		return deny(why)
+	}
+	v := &view{facts: &f, policy: p}
+	var b builder
+	for _, r := range p.rules {
+		hit, err := r.matches(v)
+		switch {
+		case err != nil:
+			b.fail(r)
+		case hit:
+			b.add(r)
+		}
+	}
+	return b.decision()
+}
+
+// vet refuses facts that this document was not made for.
+func (p *Policy) vet(f *Facts) (string, bool) {
+	if p == nil {
+		return "no policy", false
+	}
+	if which, odd := p.known.strange(f); odd {
+		return "unknown " + nounOf[which], false
+	}
+	if f.Now.IsZero() && p.reads.time() {
+		return "no time", false
+	}
+	return "", true
+}
+
+func (r *rule) matches(v *view) (bool, error) {
+	if r.condition == nil {
+		return true, nil
+	}
+	return r.condition.holds(v)
+}
+
+// builder adds up rules into a Decision.
+type builder struct {
+	d       Decision
+	demands bool
+}
+
+func (b *builder) add(r *rule) {
+	b.d.Reasons = append(b.d.Reasons, Reason{Rule: r.name, Effect: r.effect})
+	if len(r.refuse) > 0 {
+		b.d.Refuse = union(b.d.Refuse, r.refuse)
+	}
+	if r.demands {
+		b.demand(r.demand)
+	}
+}
+
+// fail denies: a condition that gave no answer may have been meant to deny.
+func (b *builder) fail(r *rule) {
+	b.d.Reasons = append(b.d.Reasons, Reason{Rule: r.name, Effect: "error"})
+	b.demand(assurance.Deny("error in rule " + r.name))
+}
+
+func (b *builder) demand(r assurance.Requirement) {
+	if b.demands {
+		r = assurance.And(b.d.Requirement, r)
+	}
+	b.d.Requirement, b.demands = r, true
+}
+
+func (b *builder) decision() Decision {
+	if !b.demands {
+		b.d.Requirement = assurance.Deny("no rule")
+		b.d.Reasons = append([]Reason{{Effect: "deny: no rule"}}, b.d.Reasons...)
+	}
+	return b.d
+}
+
+func deny(why string) Decision {
+	return Decision{Requirement: assurance.Deny(why), Reasons: []Reason{{Effect: "deny: " + why}}}
+}
+
+// union merges two sorted sets without touching either.
+func union(a, b []string) []string {
+	out := append(slices.Clone(a), b...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func containsAll(in, want []string) bool {
+	for _, w := range want {
+		if !slices.Contains(in, w) {
+			return false
+		}
+	}
+	return true
+}

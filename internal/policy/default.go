@@ -1,0 +1,25 @@
+package policy
+
+import (
+	_ "embed"
+	"strings"
+)
+
+//go:embed default.yaml
+var defaultDocument string
+
+// Default returns the document of a new installation. It compiles wherever the
+// actions "sign-in" and "authenticator.enroll" and the tier "control-plane" are
+// known.
+func Default() []byte { return []byte(defaultDocument) }
+
+// DefaultForCodes returns [Default] for an installation whose first
+// administrator has a password and a code and no passkey: administrators need
+// two factors, as fresh as there, so that they are not locked out of adding a
+// passkey. It is weaker, says so in its first line, and coverage shows it.
+func DefaultForCodes() []byte {
+	weaker := strings.NewReplacer("require: phishing-resistant\n", "require: two-factors\n", "expect: phishing-resistant\n", "expect: two-factors\n")
+	return []byte("# WEAKER THAN THE DEFAULT: the first administrator has no passkey yet. Once every\n" +
+		"# administrator has one, write phishing-resistant in \"administrators\" and \"administration\".\n#\n" +
+		weaker.Replace(defaultDocument))
+}

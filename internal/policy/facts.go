@@ -1,0 +1,192 @@
+package policy
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Facts is one request as a condition sees it.
+type Facts struct {
+	Account     Account
+	Application Application
+	// Protocol is the channel that the request came by: "browser", "radius".
+	Protocol string
+	// Action is what is to be done: "sign-in", "authenticator.enroll". It is
+	// never empty; an unknown one is denied.
+	Action string
+	// Method and Path are an HTTP request's: the method in capitals, the path
+	// decoded and cleaned as the application will see it. Empty otherwise.
+	Method, Path string
+	// Source is where the person is. The zero Addr is unknown, and in no network.
+	Source netip.Addr
+	// Now is the moment of the request. A document that reads the time denies
+	// a request without one.
+	Now time.Time
+}
+
+// Account is who asks.
+type Account struct {
+	Name string
+	// Kind is "person" or "service".
+	Kind   string
+	Groups []string
+	// Privileged holds a role that changes what others may do.
+	Privileged bool
+	// Dormant was unused for longer than the dormancy limit.
+	Dormant bool
+	// New has no authenticator yet that could be a second factor.
+	New bool
+	// Suspended was switched off by an administrator.
+	Suspended bool
+}
+
+// Application is what is to be signed in to.
+type Application struct {
+	Name, Kind, Tier string
+	// Protocol is the one that it is set up for.
+	Protocol string
+}
+
+// Known is the names that exist when a document is compiled. A document that
+// mentions another name is refused, and so is, for everything but groups and
+// applications, a request that carries one: those two come and go, so a name
+// that no rule mentions is an ordinary one.
+type Known struct {
+	// Groups are the names of all groups.
+	Groups []string
+	// Kinds are the authenticators' kinds: "password", "totp", "passkey".
+	Kinds []string
+	// Actions are all actions, "sign-in" among them.
+	Actions []string
+	// Applications are the applications' names.
+	Applications []string
+	// ApplicationKinds and Tiers are what an application can be.
+	ApplicationKinds, Tiers []string
+	// Protocols are the channels that a request can come by.
+	Protocols []string
+	// AccountKinds are what an account can be.
+	AccountKinds []string
+}
+
+// fact numbers one thing that a condition can read.
+type fact uint8
+
+const (
+	accountName fact = iota
+	accountKind
+	accountGroups
+	accountPrivileged
+	accountDormant
+	accountNew
+	accountSuspended
+	applicationName
+	applicationKind
+	applicationTier
+	applicationProtocol
+	requestProtocol
+	requestAction
+	requestMethod
+	requestPath
+	requestSource
+	nowHour
+	nowWeekday
+	nowTime
+
+	factCount
+)
+
+// sort is what kind of value a fact has.
+type sort uint8
+
+const (
+	text sort = iota
+	yesNo
+	number
+	moment
+	address
+	groupSet
+)
+
+var sortWords = [...]string{"a text", "yes or no", "a number", "a time", "an address", "a set of groups"}
+
+var factTable = [factCount]struct {
+	name string
+	sort sort
+}{
+	accountName:         {"account.name", text},
+	accountKind:         {"account.kind", text},
+	accountGroups:       {"account.groups", groupSet},
+	accountPrivileged:   {"account.privileged", yesNo},
+	accountDormant:      {"account.dormant", yesNo},
+	accountNew:          {"account.new", yesNo},
+	accountSuspended:    {"account.suspended", yesNo},
+	applicationName:     {"application.name", text},
+	applicationKind:     {"application.kind", text},
+	applicationTier:     {"application.tier", text},
+	applicationProtocol: {"application.protocol", text},
+	requestProtocol:     {"protocol", text},
+	requestAction:       {"action", text},
+	requestMethod:       {"method", text},
+	requestPath:         {"path", text},
+	requestSource:       {"source", address},
+	nowHour:             {"now.hour", number},
+	nowWeekday:          {"now.weekday", text},
+	nowTime:             {"now.time", moment},
+}
+
+func (f fact) String() string { return factTable[f].name }
+
+var factByName = func() map[string]fact {
+	m := make(map[string]fact, factCount)
+	for f := range factCount {
+		m[f.String()] = f
+	}
+	return m
+}()
+
+// weekdays are the values of now.weekday, by time.Weekday.
+var weekdays = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
+
+// textOf returns a fact of sort text.
+func (f *Facts) textOf(which fact, zone *time.Location) string {
+	switch which {
+	case accountName:
+		return f.Account.Name
+	case accountKind:
+		return f.Account.Kind
+	case applicationName:
+		return f.Application.Name
+	case applicationKind:
+		return f.Application.Kind
+	case applicationTier:
+		return f.Application.Tier
+	case applicationProtocol:
+		return f.Application.Protocol
+	case requestProtocol:
+		return f.Protocol
+	case requestAction:
+		return f.Action
+	case requestMethod:
+		return f.Method
+	case requestPath:
+		return f.Path
+	case nowWeekday:
+		return weekdays[f.Now.In(zone).Weekday()]
+	}
+	return ""
+}
+
+// flagOf returns a fact of sort yesNo.
+func (f *Facts) flagOf(which fact) bool {
+	switch which {
+	case accountPrivileged:
+		return f.Account.Privileged
+	case accountDormant:
+		return f.Account.Dormant
+	case accountNew:
+		return f.Account.New
+	case accountSuspended:
+		return f.Account.Suspended
+	}
+	return false
+}
