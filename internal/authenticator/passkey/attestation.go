@@ -51,15 +51,18 @@ func (a *Authenticator) attest(o *protocol.AttestationObject, clientDataHash []b
 }
 
 // vouched reports whether the statement's certificates chain to a root that is
-// trusted for the model. For a TPM the subject is in a critical extension that
+// trusted for the model. Nobody vouches for the zero AAGUID: it names none. For a TPM the subject is in a critical extension that
 // only the statement's own verification understands (section 8.3.1).
 func (a *Authenticator) vouched(o *protocol.AttestationObject, now time.Time) bool {
+	var g aaguid
+	copy(g[:], o.AuthData.AttData.AAGUID)
+	if g == (aaguid{}) {
+		return false
+	}
 	roots := x509.NewCertPool()
 	for _, root := range a.options.Roots {
 		roots.AddCert(root)
 	}
-	var g aaguid
-	copy(g[:], o.AuthData.AttData.AAGUID)
 	entry, _ := a.options.MDS.model(g)
 	for _, der := range entry.roots {
 		if root, err := x509.ParseCertificate(der); err == nil {

@@ -134,7 +134,11 @@ func (k *Key) Get(origin string, request []byte) (json.RawMessage, error) {
 		c.counter++
 	}
 	client := k.clientData("webauthn.get", origin, o.Challenge)
-	auth := k.truncate(k.authData(c, 0))
+	auth := k.authData(c, 0)
+	if k.Lie.Extensions != nil {
+		auth = append(k.authData(c, 0x80), k.Lie.Extensions...)
+	}
+	auth = k.truncate(auth)
 	hash := sha256.Sum256(client)
 	signature, err := k.sign(c, append(bytes.Clone(auth), hash[:]...))
 	if err != nil {

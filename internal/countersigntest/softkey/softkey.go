@@ -97,6 +97,8 @@ type Lie struct {
 	CredentialID []byte
 	// ClaimedAAGUID differs from the one that the attestation certificate names.
 	ClaimedAAGUID *[16]byte
+	// Extensions follow the authenticator data of a request, with the ED flag.
+	Extensions []byte
 	// Truncate cuts this many bytes off the end of the attestation object or
 	// the authenticator data, before anything is signed over the latter.
 	Truncate int
