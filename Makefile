@@ -1,0 +1,56 @@
+# make        builds the programs into bin/
+# make test   installs what tests need from Debian, then runs every test
+# make check  formatting, vet, staticcheck, and who imports whom
+# make race   the rooms that share memory, with the race detector
+# make bench  the budgets of docs/performance.md, as ratios of one run
+# make fuzz   every fuzz target for FUZZTIME
+# make soak   the long tests
+# make install PREFIX=/usr/local DESTDIR=
+
+GO          ?= go
+PREFIX      ?= /usr/local
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+SOAKTIME    ?= 2h
+RACE        ?= ./internal/...
+BENCH       ?= ./internal/...
+PACKAGES    ?= ./...
+
+.PHONY: build test check race bench fuzz soak install clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+test:
+	deploy/test-packages.sh
+	$(GO) test -timeout 60m $(PACKAGES)
+
+check:
+	@test -z "$$(gofmt -l cmd internal)" || { echo "gofmt these:"; gofmt -l cmd internal; exit 1; }
+	$(GO) vet $(PACKAGES)
+	$(GO) run $(STATICCHECK) $(PACKAGES)
+	$(GO) test ./internal/rooms
+
+race:
+	$(GO) test -race -timeout 60m $(RACE)
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(BENCH) | grep -v -e 'no test files' -e '^PASS$$' -e '^ok '
+
+# go test -fuzz takes one target of one package at a time.
+fuzz:
+	@grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' -H cmd internal | sed 's/:func / /' | \
+	while read -r file target; do \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" || exit 1; \
+	done
+
+soak:
+	$(GO) test -tags soak -run '^TestSoak' -count 1 -v -timeout $(SOAKTIME) $(PACKAGES)
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 bin/* $(DESTDIR)$(PREFIX)/bin/
+
+clean:
+	rm -rf bin

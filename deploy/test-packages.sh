@@ -1,0 +1,80 @@
+#!/bin/sh
+# Installs from Debian what the tests start and talk to. Runs as root or with
+# sudo; does nothing, quickly, when everything is there already.
+set -eu
+
+# One package a line, with what it is for.
+packages=$(sed 's/#.*//' <<'LIST'
+ca-certificates     # downloads of Go modules
+chromium            # the pages, with a virtual authenticator
+caddy               # forward-auth
+expect              # conversations on a terminal
+freeradius-utils    # radclient: an independent RADIUS client
+gcc                 # pam/, and the race detector
+git                 # version stamps
+haproxy             # forward-auth
+ldap-utils          # ldapsearch, ldapwhoami: an independent LDAP client
+libc6-dev           # pam/
+libpam-radius-auth  # RADIUS as PAM stacks speak it
+libpam0g-dev        # pam/
+make                # this
+nginx-light         # forward-auth
+oathtool            # an independent TOTP and HOTP
+openssh-client      # ssh
+openssh-server      # sshd
+openssl             # certificates, and a second opinion on signatures
+pamtester           # PAM conversations
+postgresql          # the second store
+procps              # ps
+sshpass             # ssh without a terminal
+sudo                # approvals
+swaks               # mail
+zbar-tools          # reads the QR codes that pages show
+LIST
+)
+
+missing() {
+	for p in $packages; do
+		case $(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true) in
+		installed) ;;
+		*) printf '%s ' "$p" ;;
+		esac
+	done
+}
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	echo "This is not Debian. Install what these packages hold, then run: go test ./..." >&2
+	echo "$packages" >&2
+	exit 1
+fi
+
+want=$(missing)
+[ -n "$want" ] || exit 0
+echo "Installing for the tests: $want"
+
+root=
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null || { echo "Run deploy/test-packages.sh as root: there is no sudo." >&2; exit 1; }
+	root="sudo -n"
+fi
+
+# No package may start a service: the tests start their own, on loopback.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	trap '$root rm -f $policy' EXIT
+	printf '#!/bin/sh\nexit 101\n' | $root tee $policy >/dev/null
+	$root chmod 755 $policy
+fi
+
+install() {
+	$root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+		-o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold \
+		install --no-install-recommends $want
+}
+
+# The lists that are there are tried first; they are fetched when they are too
+# old or absent.
+install 2>/dev/null || { $root apt-get -qq -o DPkg::Lock::Timeout=600 update && install; }
+
+left=$(missing)
+[ -z "$left" ] || { echo "Not installed: $left" >&2; exit 1; }
