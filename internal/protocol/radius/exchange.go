@@ -1,0 +1,159 @@
+package radius
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"countersign/internal/prompt"
+	"countersign/internal/protocol/radius/packet"
+	"countersign/internal/signin"
+)
+
+const (
+	unsupportedText = "This server takes a typed password or code (PAP); set the equipment to PAP."
+	strayText       = "That sign-in is over. Start again."
+	lateText        = "It was not approved in time. Start again."
+	cannotPlayText  = "This sign-in needs a question that the equipment is not set up to ask."
+)
+
+// ask finds out what the request says and hands it to the engine: a first one
+// to Begin, one with a State to Answer or Look. The letter is the State's, or 0.
+func (s *Server) ask(ctx context.Context, j *job) (letter byte, step signin.Step, err error) {
+	if j.request, err = packet.Parse(j.octets); err != nil {
+		return 0, signin.Step{}, err
+	}
+	var once bool
+	if j.content, once = read(j.request, j.client.source); !once {
+		return 0, signin.Step{}, errTwice
+	}
+	if method := j.content.unsupported(j.request); method != "" {
+		s.drop(&s.Stats.Unsupported, s.about(j, "unsupported-method"), s.Now())
+		return 0, signin.Step{Public: unsupportedText, Reason: "unsupported-method"}, nil
+	}
+	typed, err := j.typed()
+	if err != nil {
+		return 0, signin.Step{}, err
+	}
+	j.partner = j.content.partner(j.client, j.from.Addr())
+	if j.content.state == nil {
+		step, err = s.begin(ctx, j, typed)
+		return 0, step, err
+	}
+	return s.goOn(ctx, j, typed)
+}
+
+// typed is what the person typed; nothing when there is no User-Password.
+func (j *job) typed() (string, error) {
+	if j.content.hidden == nil {
+		return "", nil
+	}
+	var room [packet.MaxPassword]byte
+	plain, err := j.client.secret.Reveal(room[:0], j.content.hidden, j.request.Authenticator())
+	return string(plain), err
+}
+
+func (s *Server) begin(ctx context.Context, j *job, typed string) (signin.Step, error) {
+	return s.Engine.Begin(ctx, signin.Request{
+		Application: j.client.application,
+		Name:        string(j.content.name),
+		Source:      j.content.person(),
+		Protocol:    Protocol,
+		Medium:      j.client.medium(),
+		Opening:     j.client.opening(typed),
+		Partner:     j.partner,
+	})
+}
+
+// goOn continues a sign-in. An Answer for no authenticator by name goes to
+// whichever was asked.
+func (s *Server) goOn(ctx context.Context, j *job, typed string) (byte, signin.Step, error) {
+	letter, ticket, ok := j.bearer().read(j.content.state)
+	if !ok || j.client.mode != Challenge {
+		s.drop(&s.Stats.StrayState, s.about(j, "stray-state"), s.Now())
+		return 0, signin.Step{Public: strayText, Reason: "stray-state"}, nil
+	}
+	if letter == stateWait {
+		step, err := s.Engine.Look(ctx, ticket)
+		return letter, step, err
+	}
+	step, err := s.Engine.Answer(ctx, ticket, signin.Reply{
+		Answer: prompt.Answer{Text: typed}, Source: j.content.person(), Partner: j.partner,
+	})
+	return letter, step, err
+}
+
+func (j *job) bearer() bearer {
+	return bearer{key: j.client.key, name: string(j.content.name), partner: j.partner}
+}
+
+// render writes the reply to a step.
+func (s *Server) render(j *job, step signin.Step) ([]byte, error) {
+	mode := j.client.mode
+	switch step.State {
+	case signin.Granted:
+		d := j.draft(packet.AccessAccept)
+		d.AddEncoded(j.client.attributes(step.Grant.Groups()))
+		return j.finish(&d, &s.Stats.Accepted)
+	case signin.Ask:
+		if mode == Challenge {
+			return s.challenge(j, step, stateAnswer)
+		}
+		step.Public = cannotPlayText
+	case signin.Wait:
+		switch mode {
+		case Challenge:
+			return s.challenge(j, step, stateWait)
+		case Wait:
+			step.Public = lateText
+		default:
+			step.Public = cannotPlayText
+		}
+	}
+	d := j.draft(packet.AccessReject)
+	if len(j.content.eap) >= 2 {
+		// RFC 3579 section 2.6.3: a Reject of EAP carries EAP-Failure.
+		d.Add(packet.EAPMessage, []byte{4, j.content.eap[1], 0, 4})
+	}
+	d.AddText(packet.ReplyMessage, step.Public)
+	return j.finish(&d, &s.Stats.Rejected)
+}
+
+// challenge asks the person something, or tells what to do elsewhere.
+func (s *Server) challenge(j *job, step signin.Step, letter byte) ([]byte, error) {
+	d := j.draft(packet.AccessChallenge)
+	d.AddText(packet.ReplyMessage, question(step))
+	d.Add(packet.State, j.bearer().write(letter, step.Ticket))
+	// RFC 2865 section 5.27: how long the person has. RFC 2869 section 5.10:
+	// whether to show what is typed.
+	if left := step.Deadline.Sub(s.Now()); left > 0 {
+		d.AddInteger(packet.SessionTimeout, uint32(max(left/time.Second, 1)))
+	}
+	if echo := len(step.Prompts) > 0 && step.Prompts[0].Kind != prompt.Secret; echo {
+		d.AddInteger(packet.Prompt, 1)
+	} else {
+		d.AddInteger(packet.Prompt, 0)
+	}
+	return j.finish(&d, &s.Stats.Challenged)
+}
+
+// question is what the person reads: the alternatives in one line, a hint, and
+// for an act elsewhere the number to type there.
+func question(step signin.Step) string {
+	var labels, hints []string
+	for _, p := range step.Prompts {
+		label := p.Label
+		if p.Number != "" {
+			label += ": " + p.Number + ", then press Enter here"
+		}
+		labels = append(labels, label)
+		if p.Hint != "" {
+			hints = append(hints, p.Hint+" ")
+		}
+	}
+	text := strings.Join(hints, "") + strings.Join(labels, ", or ") + ": "
+	if step.Again && step.Public != "" {
+		text = step.Public + " " + text
+	}
+	return text
+}

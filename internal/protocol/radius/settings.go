@@ -1,0 +1,204 @@
+package radius
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"countersign/internal/failure"
+)
+
+// Protocol is the word of this room in applications, policy and the audit log.
+const Protocol = "radius"
+
+// Mode is how a sign-in is played.
+type Mode string
+
+const (
+	// Challenge takes the password first, or nothing, and asks for the rest by
+	// Access-Challenge.
+	Challenge Mode = "challenge"
+	// Appended takes password and code in one line.
+	Appended Mode = "appended"
+	// CodeOnly takes the code; whatever asks has checked the password itself.
+	CodeOnly Mode = "code-only"
+	// Wait takes the password and waits while the person acts elsewhere.
+	Wait Mode = "wait"
+)
+
+// Settings are what an application of protocol "radius" is configured with.
+type Settings struct {
+	// Clients are the equipment that may ask; at least one.
+	Clients []Client `json:"clients"`
+	// Mode is challenge unless set.
+	Mode Mode `json:"mode,omitempty"`
+	// Separator stands between password and code in mode appended: one
+	// character, split at the last. Without it the code is the last CodeDigits
+	// characters.
+	Separator string `json:"separator,omitempty"`
+	// CodeDigits is 6 unless set, 4 to 10.
+	CodeDigits int `json:"code_digits,omitempty"`
+	// Timeout is for how many seconds the equipment waits for a reply, all its
+	// retransmissions together: 5 unless set, 60 in mode wait; 2 to 120.
+	Timeout int `json:"timeout,omitempty"`
+	// Replies are what an Access-Accept carries: of the first entry that fits
+	// the person's groups.
+	Replies []Reply `json:"replies,omitempty"`
+	// SourceAttribute names where the equipment puts the person's address:
+	// Calling-Station-Id or Tunnel-Client-Endpoint. Without it the address is
+	// unknown.
+	SourceAttribute string `json:"source_attribute,omitempty"`
+	// Bind says what a person must come back by within one sign-in: "nas", the
+	// same client and NAS-Identifier or NAS address (unless set), or "client".
+	Bind string `json:"bind,omitempty"`
+	// Ports are the ports of ours that this application answers on; every one
+	// unless set.
+	Ports []int `json:"ports,omitempty"`
+}
+
+// Client is equipment, or a network of it, with one shared secret.
+type Client struct {
+	// Name is what the audit log calls it.
+	Name string `json:"name"`
+	// Networks are where it sends from: "10.0.0.5" or "10.0.0.0/24".
+	Networks []string `json:"networks"`
+	// Secret is the shared secret, 16 characters at least.
+	Secret string `json:"secret"`
+	// NASIdentifiers, when set, confine the entry to requests with one of these
+	// in NAS-Identifier, so that a network can serve several applications.
+	NASIdentifiers []string `json:"nas_identifiers,omitempty"`
+	// Exception lets requests without Message-Authenticator in, for a while and
+	// from this machine alone. Without it every request must have one.
+	Exception *Exception `json:"message_authenticator_exception,omitempty"`
+}
+
+// Exception is for a client that cannot send a Message-Authenticator.
+type Exception struct {
+	// Reason is why, for whoever reads the list of exceptions.
+	Reason string `json:"reason"`
+	// Expires is when it ends, 30 days from now at most.
+	Expires time.Time `json:"expires"`
+}
+
+// Reply is what the Access-Accept for people of some groups carries.
+type Reply struct {
+	// Groups: one of them fits; none at all fits everybody.
+	Groups     []string    `json:"groups,omitempty"`
+	Attributes []Attribute `json:"attributes"`
+}
+
+// Attribute is one attribute of an Access-Accept: a standard one by Name, or a
+// vendor's by Vendor and Type.
+type Attribute struct {
+	Name string `json:"name,omitempty"`
+	// Vendor is the vendor's enterprise number, Type its own for the attribute,
+	// and Format what Value is: text (unless set), integer, address or hex.
+	Vendor uint32 `json:"vendor,omitempty"`
+	Type   int    `json:"type,omitempty"`
+	Format string `json:"format,omitempty"`
+	Value  string `json:"value"`
+}
+
+const (
+	maxExceptionAge = 30 * 24 * time.Hour
+	minSecret       = 16
+	maxSecret       = 256
+	// maxReply leaves room for the Proxy-States of a request in its reply.
+	maxReply = 2048
+)
+
+// CheckSettings says in one sentence what is wrong with an application's
+// settings, as an Invalid failure, before they are saved.
+func CheckSettings(raw json.RawMessage) error {
+	s, err := parseSettings(raw)
+	if err != nil {
+		return err
+	}
+	return s.checkExceptions(time.Now())
+}
+
+// parseSettings reads strictly and fills in what is not set.
+func parseSettings(raw json.RawMessage) (Settings, error) {
+	var s Settings
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return s, readError(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return s, invalid("There is something after the end of the RADIUS settings.")
+	}
+	s.fillIn()
+	return s, s.check()
+}
+
+// readError keeps what was written, which may be a secret, out of the sentence.
+func readError(err error) error {
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return invalid("The RADIUS setting %s cannot be a %s.", t.Field, t.Value)
+	}
+	if text := err.Error(); strings.HasPrefix(text, "json: unknown field ") {
+		return invalid("There is no RADIUS setting %s.", strings.TrimPrefix(text, "json: unknown field "))
+	}
+	return invalid("The RADIUS settings are not the JSON object that they should be.")
+}
+
+func (s *Settings) fillIn() {
+	if s.Mode == "" {
+		s.Mode = Challenge
+	}
+	if s.CodeDigits == 0 {
+		s.CodeDigits = 6
+	}
+	if s.Timeout == 0 && s.Mode == Wait {
+		s.Timeout = 60
+	}
+	if s.Timeout == 0 {
+		s.Timeout = 5
+	}
+	if s.Bind == "" {
+		s.Bind = "nas"
+	}
+}
+
+func (s *Settings) check() error {
+	switch {
+	case s.Mode != Challenge && s.Mode != Appended && s.Mode != CodeOnly && s.Mode != Wait:
+		return invalid("Unknown mode %q; use challenge, appended, code-only or wait.", s.Mode)
+	case s.Separator != "" && s.Mode != Appended:
+		return invalid("A separator is for the mode appended only.")
+	case len([]rune(s.Separator)) > 1:
+		return invalid("The separator is one character, such as a comma.")
+	case s.CodeDigits < 4 || s.CodeDigits > 10:
+		return invalid("code_digits is 4 to 10.")
+	case s.Timeout < 2 || s.Timeout > 120:
+		return invalid("timeout is 2 to 120 seconds: as long as the equipment waits for a reply.")
+	case s.Bind != "nas" && s.Bind != "client":
+		return invalid("Unknown bind %q; use nas or client.", s.Bind)
+	case s.SourceAttribute != "" && sourceAttributes[s.SourceAttribute] == 0:
+		return invalid("source_attribute is Calling-Station-Id or Tunnel-Client-Endpoint.")
+	case len(s.Clients) == 0:
+		return invalid("List at least one client: the equipment that may ask.")
+	}
+	for _, port := range s.Ports {
+		if port < 1 || port > 65535 {
+			return invalid("%d is not a port.", port)
+		}
+	}
+	if err := checkClients(s.Clients); err != nil {
+		return err
+	}
+	for _, r := range s.Replies {
+		if _, err := encode(r.Attributes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return failure.New(failure.Invalid, format, args...)
+}
