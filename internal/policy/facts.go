@@ -34,7 +34,8 @@ type Account struct {
 	Privileged bool
 	// Dormant was unused for longer than the dormancy limit.
 	Dormant bool
-	// New has no authenticator yet that could be a second factor.
+	// New has never signed in, and so may have nothing yet that could be a
+	// second factor.
 	New bool
 	// Suspended was switched off by an administrator.
 	Suspended bool

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -145,6 +147,19 @@ func (r *reader) word(n *yaml.Node, what string) (string, bool) {
 		return "", false
 	}
 	return n.Value, true
+}
+
+// name reads one line of text that people will see in logs and pages.
+func (r *reader) name(n *yaml.Node, what string) string {
+	s, ok := r.word(n, what)
+	if !ok {
+		return ""
+	}
+	if len(s) > maxName || !utf8.ValidString(s) || strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) || s != strings.TrimSpace(s) {
+		r.fail(n, "%s must be one line of at most %d printable characters", what, maxName)
+		return ""
+	}
+	return s
 }
 
 // words reads a text or a list of texts, none twice.

@@ -2,10 +2,8 @@ package policy
 
 import (
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
@@ -59,21 +57,21 @@ func (s *shaper) call(e ast.Expr, c ast.CallExpr) *formula {
 	case operators.LogicalNot:
 		return s.join(not, args)
 	case operators.Equals:
-		return s.leaf(s.compare(e, args[0], args[1], is))
+		return leafOf(s.compare(e, args[0], args[1], is))
 	case operators.NotEquals:
-		return s.negated(s.leaf(s.compare(e, args[0], args[1], is)))
+		return negated(leafOf(s.compare(e, args[0], args[1], is)))
 	case operators.Less:
-		return s.leaf(s.compare(e, args[0], args[1], less))
+		return leafOf(s.compare(e, args[0], args[1], less))
 	case operators.LessEquals:
-		return s.leaf(s.compare(e, args[0], args[1], lessOrIs))
+		return leafOf(s.compare(e, args[0], args[1], lessOrIs))
 	case operators.Greater:
-		return s.leaf(s.compare(e, args[0], args[1], more))
+		return leafOf(s.compare(e, args[0], args[1], more))
 	case operators.GreaterEquals:
-		return s.leaf(s.compare(e, args[0], args[1], moreOrIs))
+		return leafOf(s.compare(e, args[0], args[1], moreOrIs))
 	case operators.In:
-		return s.leaf(s.in(e, args[0], args[1]))
+		return leafOf(s.in(e, args[0], args[1]))
 	case "startsWith", "endsWith", "contains", "matches":
-		return s.leaf(s.text(e, c))
+		return leafOf(s.text(e, c))
 	default:
 		s.complain(e, "%s is not part of the conditions' language; use == != < <= > >= in && || !, startsWith, endsWith, contains or matches", plainName(name))
 		return nil
@@ -99,14 +97,14 @@ func (s *shaper) join(op connective, args []ast.Expr) *formula {
 	return m
 }
 
-func (s *shaper) leaf(a *atom) *formula {
+func leafOf(a *atom) *formula {
 	if a == nil {
 		return nil
 	}
 	return &formula{op: leaf, atom: a}
 }
 
-func (s *shaper) negated(m *formula) *formula {
+func negated(m *formula) *formula {
 	if m == nil {
 		return nil
 	}
@@ -251,128 +249,4 @@ func (s *shaper) text(e ast.Expr, c ast.CallExpr) *atom {
 		return nil
 	}
 	return a
-}
-
-// literals puts literals that fit the atom's fact into it.
-func (s *shaper) literals(a *atom, from ...ast.Expr) bool {
-	for _, e := range from {
-		want := factTable[a.fact].sort
-		ok := false
-		switch want {
-		case text:
-			var w string
-			if w, ok = textLiteral(e); ok {
-				a.words = append(a.words, w)
-			}
-		case number:
-			var i types.Int
-			if e.Kind() == ast.LiteralKind {
-				if i, ok = e.AsLiteral().(types.Int); ok {
-					a.numbers = append(a.numbers, int64(i))
-				}
-			}
-		case moment:
-			var t time.Time
-			if t, ok = timeLiteral(e); ok {
-				a.times = append(a.times, t)
-			}
-		}
-		if !ok {
-			s.complain(e, "%v is compared with %s", a.fact, literalWords[want])
-			return false
-		}
-	}
-	return true
-}
-
-var literalWords = map[sort]string{
-	text:   "a text in quotes",
-	number: "a whole number",
-	moment: `a time such as timestamp("2026-12-01T00:00:00Z")`,
-}
-
-func isName(e ast.Expr) bool { return dotted(e) != "" }
-
-// dotted returns a name such as account.kind, or "" for anything else.
-func dotted(e ast.Expr) string {
-	switch e.Kind() {
-	case ast.IdentKind:
-		return strings.TrimPrefix(e.AsIdent(), ".")
-	case ast.SelectKind:
-		if sel := e.AsSelect(); !sel.IsTestOnly() {
-			if left := dotted(sel.Operand()); left != "" {
-				return left + "." + sel.FieldName()
-			}
-		}
-	}
-	return ""
-}
-
-// fact resolves a name.
-func (s *shaper) fact(e ast.Expr) (fact, bool) {
-	name := dotted(e)
-	f, ok := factByName[name]
-	switch {
-	case ok:
-		return f, true
-	case name == "":
-		s.complain(e, "only facts can be used here, such as account.kind or source")
-	case strings.HasPrefix(name, "networks."):
-		s.complain(e, "a network is used as in source in %s", name)
-	default:
-		s.complain(e, "unknown fact %s; %s", name, mend(name, factNames()))
-	}
-	return 0, false
-}
-
-func factNames() []string {
-	names := make([]string, factCount)
-	for f := range factCount {
-		names[f] = f.String()
-	}
-	return names
-}
-
-func networkNames(networks map[string]*network) []string {
-	names := make([]string, 0, len(networks))
-	for n := range networks {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
-}
-
-func mirrored(op comparison) comparison {
-	switch op {
-	case less:
-		return more
-	case lessOrIs:
-		return moreOrIs
-	case more:
-		return less
-	case moreOrIs:
-		return lessOrIs
-	}
-	return op
-}
-
-func textLiteral(e ast.Expr) (string, bool) {
-	if e.Kind() != ast.LiteralKind {
-		return "", false
-	}
-	s, ok := e.AsLiteral().(types.String)
-	return string(s), ok
-}
-
-// timeLiteral reads timestamp("...") with a constant of RFC 3339.
-func timeLiteral(e ast.Expr) (time.Time, bool) {
-	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != "timestamp" || e.AsCall().IsMemberFunction() || len(e.AsCall().Args()) != 1 {
-		return time.Time{}, false
-	}
-	s, ok := textLiteral(e.AsCall().Args()[0])
-	if !ok {
-		return time.Time{}, false
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	return t, err == nil
 }

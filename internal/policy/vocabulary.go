@@ -54,6 +54,14 @@ func (v *vocabulary) list(which fact) []string {
 	return slices.Sorted(maps.Keys(v.byFact[which]))
 }
 
+// first returns the first name, or "" when there is none.
+func first(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return names[0]
+}
+
 func setOf(names []string) map[string]bool {
 	m := make(map[string]bool, len(names))
 	for _, n := range names {

@@ -1,0 +1,224 @@
+package policy
+
+import "strings"
+
+// analysis is one class under one policy: which rules depend on what is free,
+// and the cells that they divide it into.
+type analysis struct {
+	policy *Policy
+	class  Class
+	rules  []analysed
+	// dimensions are the free facts that matter, each with its cells.
+	dimensions []dimension
+	// coarse gives up telling cells apart: every free atom is a blur then.
+	coarse bool
+	seen   map[string]bool // which rules matched, in cells decided already
+}
+
+// analysed is a rule and what is known of it for the whole class.
+type analysed struct {
+	*rule
+	always bool
+	// blurry rules have atoms whose cells cannot be listed.
+	blurry    bool
+	uncertain bool // in some cell
+}
+
+// dimension is one free fact, as the values that stand for its cells.
+type dimension []func(*Facts)
+
+// analyse leaves out the rules that no request of the class can match.
+func (p *Policy) analyse(c Class) *analysis {
+	a := &analysis{policy: p, class: c, seen: map[string]bool{}}
+	var open []*atom
+	for _, r := range p.rules {
+		t := yes
+		if r.shape != nil {
+			t = r.shape.settle(&c.Facts, p.zone, a.free)
+		}
+		if t == no {
+			continue
+		}
+		one := analysed{rule: r, always: t == yes}
+		if t == unknown {
+			r.shape.atoms(func(at *atom) {
+				switch {
+				case !a.free(at):
+				case at.blurs():
+					one.blurry = true
+				default:
+					open = append(open, at)
+				}
+			})
+		}
+		a.rules = append(a.rules, one)
+	}
+	a.divide(open)
+	return a
+}
+
+// free reports whether the atom's fact is free in the class.
+func (a *analysis) free(at *atom) bool { return a.class.Free&freedom[at.fact] != 0 }
+
+var freedom = [factCount]Free{
+	requestSource: FreeSource, nowHour: FreeTime, nowWeekday: FreeTime, nowTime: FreeTime,
+	requestProtocol: FreeProtocol, requestAction: FreeAction, requestMethod: FreeRequest, requestPath: FreeRequest,
+}
+
+// blurs reports whether the cases of an atom cannot be listed. Whatever is
+// asked of an action or a protocol can: there are finitely many.
+func (at *atom) blurs() bool {
+	return (at.fact == requestPath || at.fact == requestMethod) && (at.op == part || at.op == match)
+}
+
+// unclear is what remains unknown of an atom within a cell.
+func (a *analysis) unclear(at *atom) bool { return a.free(at) && (a.coarse || at.blurs()) }
+
+// each calls f with one request of every cell.
+func (a *analysis) each(f func(*Facts)) {
+	at := make([]int, len(a.dimensions))
+	for {
+		facts := a.class.Facts
+		for i, d := range a.dimensions {
+			d[at[i]](&facts)
+		}
+		f(&facts)
+		i := 0
+		for ; i < len(at); i++ {
+			if at[i]++; at[i] < len(a.dimensions[i]) {
+				break
+			}
+			at[i] = 0
+		}
+		if i == len(at) {
+			return
+		}
+	}
+}
+
+// decide returns the weakest Decisions that a request of this cell may get, or
+// none when another cell had the same. Rules that remain uncertain are taken not
+// to apply; where no other rule demands anything, one of them does, since
+// without any the request is denied.
+func (a *analysis) decide(f *Facts) []Decision {
+	var b builder
+	var maybe []*rule
+	matched := make([]byte, 0, 64)
+	v := &view{facts: f, policy: a.policy}
+	for i := range a.rules {
+		r := &a.rules[i]
+		mark := byte('.')
+		switch t, err := a.asks(r, v); {
+		case err != nil:
+			b.fail(r.rule)
+			mark = '!'
+		case t == yes:
+			b.add(r.rule)
+			mark = '+'
+		case t == unknown:
+			r.uncertain = true
+			maybe = append(maybe, r.rule)
+			mark = '?'
+		}
+		matched = append(matched, mark)
+	}
+	if a.seen[string(matched)] {
+		return nil
+	}
+	a.seen[string(matched)] = true
+	if b.demands {
+		return []Decision{b.decision()}
+	}
+	return b.withOneOf(maybe)
+}
+
+func (a *analysis) asks(r *analysed, v *view) (truth, error) {
+	if r.always {
+		return yes, nil
+	}
+	if r.blurry || a.coarse {
+		return r.shape.settle(v.facts, a.policy.zone, a.unclear), nil
+	}
+	hit, err := r.matches(v)
+	return truthOf(hit), err
+}
+
+// withOneOf returns the Decisions with each of the rules that demand something,
+// or without any when none does.
+func (b *builder) withOneOf(rules []*rule) []Decision {
+	var out []Decision
+	for _, r := range rules {
+		if r.demands {
+			one := builder{d: b.d}
+			one.d.Reasons = append([]Reason(nil), b.d.Reasons...)
+			one.add(r)
+			out = append(out, one.decision())
+		}
+	}
+	if len(out) == 0 {
+		return []Decision{b.decision()}
+	}
+	return out
+}
+
+// blurred names the rules that were uncertain somewhere.
+func (a *analysis) blurred() []string {
+	var names []string
+	for _, r := range a.rules {
+		if r.uncertain {
+			names = append(names, r.name)
+		}
+	}
+	return names
+}
+
+// divide finds the cells. Should there be too many, none are told apart.
+func (a *analysis) divide(open []*atom) {
+	total := 1
+	for _, facts := range [][]fact{{requestSource}, {nowHour, nowWeekday, nowTime}, {requestProtocol}, {requestAction}, {requestMethod}, {requestPath}} {
+		d := a.cells(ofFacts(open, facts), facts[0])
+		if len(d) == 0 {
+			continue
+		}
+		a.dimensions = append(a.dimensions, d)
+		if total *= len(d); total > maxCells {
+			a.coarse, a.dimensions = true, nil
+			return
+		}
+	}
+}
+
+func ofFacts(atoms []*atom, facts []fact) []*atom {
+	var out []*atom
+	for _, at := range atoms {
+		for _, f := range facts {
+			if at.fact == f {
+				out = append(out, at)
+			}
+		}
+	}
+	return out
+}
+
+// cells returns one setter for each way in which the atoms, which all read one
+// free fact, can come out together.
+func (a *analysis) cells(atoms []*atom, which fact) dimension {
+	if len(atoms) == 0 {
+		return a.unread(which)
+	}
+	var d dimension
+	seen := map[string]bool{}
+	for _, set := range a.candidates(atoms, which) {
+		f := a.class.Facts
+		set(&f)
+		var truths strings.Builder
+		for _, at := range atoms {
+			truths.WriteByte('0' + bit(at.holds(&f, a.policy.zone)))
+		}
+		if !seen[truths.String()] {
+			seen[truths.String()] = true
+			d = append(d, set)
+		}
+	}
+	return d
+}

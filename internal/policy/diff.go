@@ -1,0 +1,52 @@
+package policy
+
+// Change is one request that two documents decide differently.
+type Change struct {
+	Facts         Facts
+	Before, After Decision
+	Direction     Direction
+}
+
+// Direction says what a change does to one request.
+type Direction string
+
+// The directions. Mixed is easier in one way and harder in another: a typed
+// code no longer counts, and a passkey need not be as fresh.
+const (
+	Looser   Direction = "looser"
+	Stricter Direction = "stricter"
+	Mixed    Direction = "mixed"
+)
+
+// Opens reports whether the change lets in what was denied whatever was shown.
+func (c Change) Opens() bool { return denies(c.Before) && !denies(c.After) }
+
+// Closes reports whether the change denies what could be met before.
+func (c Change) Closes() bool { return !denies(c.Before) && denies(c.After) }
+
+func denies(d Decision) bool {
+	_, no := d.Requirement.Denied()
+	return no
+}
+
+// Diff decides each of these requests by both documents, and returns those that
+// come out differently. Another reason for the same demand is no difference.
+func Diff(before, after *Policy, population []Facts) []Change {
+	var out []Change
+	for _, f := range population {
+		c := Change{Facts: f, Before: before.Decide(f), After: after.Decide(f)}
+		harder, easier := c.After.AtLeast(c.Before), c.Before.AtLeast(c.After)
+		switch {
+		case harder && easier:
+			continue
+		case harder:
+			c.Direction = Stricter
+		case easier:
+			c.Direction = Looser
+		default:
+			c.Direction = Mixed
+		}
+		out = append(out, c)
+	}
+	return out
+}
