@@ -62,7 +62,11 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	if err != nil || len(root) != tlog.HashSize {
 		return Checkpoint{}, errCheckpoint
 	}
-	return Checkpoint{Origin: lines[0], Size: size, Root: tlog.Hash(root)}, nil
+	c := Checkpoint{Origin: lines[0], Size: size, Root: tlog.Hash(root)}
+	if c.Root.String() != lines[2] { // the decoder overlooks carriage returns
+		return Checkpoint{}, errCheckpoint
+	}
+	return c, nil
 }
 
 // OpenCheckpoint checks the signature of a note and reads it. A checkpoint of
