@@ -74,7 +74,7 @@ func (c *chain) begin(ctx context.Context, run runner) error {
 	if err != nil {
 		return err
 	}
-	_, err = run.ExecContext(ctx, "insert into audit_tree (id, size, frontier, mac) values (1, 0, $1, $2)",
+	_, err = run.ExecContext(ctx, "insert into audit_tree (id, size, frontier, mac) values (1, 0, $1, $2) on conflict (id) do nothing",
 		edge, c.auth.AppendTree(nil, edge))
 	c.stored = edge
 	return err

@@ -21,7 +21,7 @@ func (db *DB) UseAuditKeys(k AuditKeys) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	err := db.Housekeep(ctx, "reading the audit log", func(tx *Tx) error {
-		return newChain(&k).load(ctx, tx.run)
+		return tx.fail(newChain(&k).load(ctx, tx.run))
 	})
 	if err != nil {
 		return err
@@ -33,7 +33,8 @@ func (db *DB) UseAuditKeys(k AuditKeys) error {
 	return nil
 }
 
-// signNow signs the tree every few seconds, until the database is closed.
+// signNow signs the tree every few seconds if it grew, until the database is
+// closed.
 func (db *DB) signNow() {
 	ticker := time.NewTicker(checkpointEvery)
 	defer ticker.Stop()
@@ -45,11 +46,21 @@ func (db *DB) signNow() {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		db.probe(ctx)
-		if _, err := db.Checkpoint(ctx); err != nil {
+		if err := db.signIfGrown(ctx); err != nil {
 			db.log.Error("the audit log cannot be signed", "error", err)
 		}
 		cancel()
 	}
+}
+
+func (db *DB) signIfGrown(ctx context.Context) error {
+	var grown bool
+	err := db.QueryRow(ctx, "select coalesce(max(size), 0) > (select coalesce(max(size), -1) from audit_checkpoint) from audit_tree").Scan(&grown)
+	if err != nil || !grown {
+		return err
+	}
+	_, err = db.Checkpoint(ctx)
+	return err
 }
 
 func (db *DB) lastCheckpoint() {
@@ -58,14 +69,17 @@ func (db *DB) lastCheckpoint() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if _, err := db.Checkpoint(ctx); err != nil {
+	err := db.engine.flush(ctx)
+	if err == nil {
+		err = db.signIfGrown(ctx)
+	}
+	if err != nil {
 		db.log.Error("the audit log cannot be signed at the end", "error", err)
 	}
 }
 
 // Checkpoint signs the audit log as it stands, keeps the note, and returns it:
-// to be sent where nobody can take it back. If the log has not grown since the
-// last one, it is that one.
+// to be sent where nobody can take it back.
 func (db *DB) Checkpoint(ctx context.Context) (string, error) {
 	k := db.keys.Load()
 	if k == nil {
@@ -78,10 +92,13 @@ func (db *DB) Checkpoint(ctx context.Context) (string, error) {
 	err := db.Housekeep(ctx, "signing the audit log", func(tx *Tx) error {
 		c := newChain(k)
 		if err := c.load(ctx, tx.run); err != nil {
-			return err
+			return tx.fail(err)
 		}
 		var err error
 		if signed, err = c.tree.Checkpoint(k.Origin).Sign(k.Signer); err != nil {
+			return err
+		}
+		if err := db.thinCheckpoints(ctx, tx); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, "insert into audit_checkpoint (size, at, note) values ($1, $2, $3) on conflict (size) do nothing",
@@ -92,6 +109,20 @@ func (db *DB) Checkpoint(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return signed, nil
+}
+
+// thinCheckpoints keeps of those older than a day one for each hour: they only
+// narrow down where something was changed, for whoever has no MAC key. It looks
+// once an hour.
+func (db *DB) thinCheckpoints(ctx context.Context, tx *Tx) error {
+	const hour = int64(time.Hour / time.Microsecond)
+	now := Unix(tx.Now())
+	if last := db.thinned.Load(); now-last < hour || !db.thinned.CompareAndSwap(last, now) {
+		return nil
+	}
+	_, err := tx.Exec(ctx, "delete from audit_checkpoint where at < $1 and size not in "+
+		"(select max(size) from audit_checkpoint where at < $1 group by at / $2)", now-24*hour, hour)
+	return err
 }
 
 // Checkpoints returns the signed notes that are kept, the oldest first.

@@ -55,107 +55,157 @@ func (db *DB) Entries(ctx context.Context, f Filter) ([]audit.Entry, error) {
 	return out, nil
 }
 
+// page is how many rows one query of a long read takes. One query for all would
+// keep SQLite from folding its log back as long as it runs.
+const page = 5000
+
 // EachEntry calls f with every entry from a number on, as it is stored: to
 // export the log or to verify it. It stops at f's first error and returns it.
 func (db *DB) EachEntry(ctx context.Context, from int64, f func(audit.Leaf) error) error {
-	rows, err := db.Query(ctx, "select seq, body, mac from audit_entry where seq >= $1 order by seq", from)
+	for {
+		n, err := db.entryPage(ctx, &from, f)
+		if err != nil || n < page {
+			return err
+		}
+	}
+}
+
+// entryPage reads one page and moves from behind it.
+func (db *DB) entryPage(ctx context.Context, from *int64, f func(audit.Leaf) error) (n int, err error) {
+	rows, err := db.Query(ctx, "select seq, body, mac from audit_entry where seq >= $1 order by seq limit $2", *from, page)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer rows.Close()
-	for rows.Next() {
+	for ; rows.Next(); n++ {
 		var l audit.Leaf
 		if err := rows.Scan(&l.Seq, &l.Body, &l.MAC); err != nil {
-			return err
+			return n, err
 		}
 		if err := f(l); err != nil {
-			return err
+			return n, err
+		}
+		*from = l.Seq + 1
+	}
+	return n, rows.Err()
+}
+
+// Leaves is EachEntry for [audit.Verify]: every entry from the first.
+func (db *DB) Leaves(ctx context.Context) iter.Seq2[audit.Leaf, error] {
+	return func(yield func(audit.Leaf, error) bool) {
+		err := db.EachEntry(ctx, math.MinInt64, func(l audit.Leaf) error {
+			if !yield(l, nil) {
+				return errStop
+			}
+			return nil
+		})
+		if err != nil && err != errStop {
+			yield(audit.Leaf{}, err)
 		}
 	}
-	return rows.Err()
 }
+
+var errStop = errors.New("store: enough")
 
 // scan streams the entries that f chooses: those that wait to be numbered are
 // the newest, and bear a negative number.
 func (db *DB) scan(ctx context.Context, f Filter) iter.Seq2[audit.Entry, error] {
 	return func(yield func(audit.Entry, error) bool) {
-		parts := []string{numbered, waitingRoom}
+		parts := []func(context.Context, Filter, func(audit.Entry, error) bool) bool{db.scanNumbered, db.scanWaiting}
 		if f.Newest {
 			slices.Reverse(parts)
 		}
 		for _, part := range parts {
-			if part == waitingRoom && f.Before > 0 {
-				continue
-			}
-			if !db.scanPart(ctx, f, part, yield) {
+			if !part(ctx, f, yield) {
 				return
 			}
 		}
 	}
 }
 
-const (
-	numbered    = "audit_entry"
-	waitingRoom = "audit_inbox"
-)
-
-// scanPart streams one table's entries, and reports whether to go on.
-func (db *DB) scanPart(ctx context.Context, f Filter, table string, yield func(audit.Entry, error) bool) bool {
-	query, args, err := db.filterQuery(ctx, f, table)
+// scanNumbered streams from the log, page by page, and reports whether to go on.
+func (db *DB) scanNumbered(ctx context.Context, f Filter, yield func(audit.Entry, error) bool) bool {
+	from, before, err := db.bounds(ctx, f)
 	if err != nil {
 		return yield(audit.Entry{}, err)
 	}
+	query := "select seq, body from audit_entry where seq >= $1 and seq < $2"
+	args := []any{from, before, page}
+	if f.Account != 0 {
+		query, args = query+" and account = $4", append(args, f.Account)
+	}
+	query += map[bool]string{false: " order by seq", true: " order by seq desc"}[f.Newest] + " limit $3"
+	for {
+		p := db.scanPage(ctx, f, query, args, yield)
+		if p.ended || p.rows < page {
+			return !p.ended
+		}
+		if f.Newest {
+			args[1] = p.last
+		} else {
+			args[0] = p.last + 1
+		}
+	}
+}
+
+// scanWaiting streams from the inbox, which is never long.
+func (db *DB) scanWaiting(ctx context.Context, f Filter, yield func(audit.Entry, error) bool) bool {
+	if f.Before > 0 {
+		return true
+	}
+	query := "select -id, body from audit_inbox order by id" + map[bool]string{true: " desc"}[f.Newest]
+	return !db.scanPage(ctx, f, query, nil, yield).ended
+}
+
+// scanned is how a page went: rows read, the number of the last, and whether
+// the whole stream ended with it.
+type scanned struct {
+	rows  int
+	last  int64
+	ended bool
+}
+
+func (db *DB) scanPage(ctx context.Context, f Filter, query string, args []any, yield func(audit.Entry, error) bool) (p scanned) {
 	rows, err := db.Query(ctx, query, args...)
 	if err != nil {
-		return yield(audit.Entry{}, err)
+		yield(audit.Entry{}, err)
+		return scanned{ended: true}
 	}
 	defer rows.Close()
-	text := strings.ToLower(f.Text)
-	for rows.Next() {
-		var seq int64
+	for ; rows.Next(); p.rows++ {
 		var body []byte
-		if err := rows.Scan(&seq, &body); err != nil {
-			return yield(audit.Entry{}, err)
+		if err := rows.Scan(&p.last, &body); err != nil {
+			p.ended = true
+			yield(audit.Entry{}, err)
+			return p
 		}
-		if f.Event != "" && !bytes.Contains(body, []byte(f.Event)) {
-			continue // most rows of a rare search end here, undecoded
-		}
-		e, err := audit.Decode(body)
-		if err != nil {
-			e = audit.Entry{Event: "audit.unreadable", Outcome: audit.Failed, Reason: err.Error()}
-		} else if !f.matches(&e) || text != "" && !strings.Contains(strings.ToLower(string(body)), text) {
-			continue
-		}
-		if e.Seq = seq; !yield(e, nil) {
-			return false
+		e, ok := f.pick(body)
+		if e.Seq = p.last; ok && !yield(e, nil) {
+			p.ended = true
+			return p
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return yield(audit.Entry{}, err)
+		p.ended = true
+		yield(audit.Entry{}, err)
 	}
-	return true
+	return p
 }
 
-// filterQuery writes the query for what an index can answer; matches does the
-// rest.
-func (db *DB) filterQuery(ctx context.Context, f Filter, table string) (string, []any, error) {
-	order := " order by id"
-	query, args := "select -id, body from audit_inbox where id > $1", []any{int64(0)}
-	if table == numbered {
-		from, before, err := db.bounds(ctx, f)
-		if err != nil {
-			return "", nil, err
-		}
-		order = " order by seq"
-		query, args = "select seq, body from audit_entry where seq >= $1 and seq < $2", []any{from, before}
-		if f.Account != 0 {
-			query, args = query+" and account = $3", append(args, f.Account)
-		}
+// pick decodes a body and reports whether the filter chooses it. What cannot be
+// read is shown, unless it lacks the event that is asked for.
+func (f *Filter) pick(body []byte) (audit.Entry, bool) {
+	if f.Event != "" && !bytes.Contains(body, []byte(f.Event)) {
+		return audit.Entry{}, false // most rows of a rare search end here, undecoded
 	}
-	if f.Newest {
-		order += " desc"
+	e, err := audit.Decode(body)
+	if err != nil {
+		return audit.Entry{Event: "audit.unreadable", Outcome: audit.Failed, Reason: err.Error()}, true
 	}
-	return query + order, args, nil
+	if f.Text != "" && !strings.Contains(strings.ToLower(string(body)), strings.ToLower(f.Text)) {
+		return audit.Entry{}, false
+	}
+	return e, f.matches(&e)
 }
 
 // skew is how far the times of entries may stray from the order of their

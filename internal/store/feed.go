@@ -59,7 +59,7 @@ func (db *DB) FeedFresh() bool {
 // startFeed goes on from the newest announcement: memory is empty.
 func (db *DB) startFeed(ctx context.Context) error {
 	f := &db.feed
-	f.start, f.gaps = time.Now(), make(map[int64]time.Time)
+	f.start, f.swept, f.gaps = time.Now(), time.Now(), make(map[int64]time.Time)
 	if err := db.QueryRow(ctx, "select coalesce(max(id), 0) from feed").Scan(&f.last); err != nil {
 		return err
 	}

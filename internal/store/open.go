@@ -44,6 +44,8 @@ type DB struct {
 	health health
 	counts counts
 
+	thinned atomic.Int64 // when old checkpoints were last thinned out
+
 	stop      chan struct{} // closed when background work must end
 	closeOnce sync.Once
 	closeErr  error

@@ -131,9 +131,9 @@ func (tx *Tx) admit(ctx context.Context, query string, args []any) error {
 	return nil
 }
 
-// fail ends the transaction with its first error.
+// fail ends the transaction with its first error; nil is none.
 func (tx *Tx) fail(err error) error {
-	if tx.failed == nil {
+	if tx.failed == nil && err != nil {
 		tx.failed = classify(err)
 	}
 	return tx.failed

@@ -1,0 +1,565 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/failure"
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+// exam opens a fresh database on each engine with keys that the test knows.
+func exam(t *testing.T, f func(t *testing.T, db *store.DB, k store.AuditKeys)) {
+	t.Helper()
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		k := storetest.Keys(t)
+		f(t, storetest.OpenWith(t, store.Options{DSN: dsn}, k), k)
+	})
+}
+
+func TestChangeWritesWithItsEntry(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+		if err := change(db, "a"); err != nil {
+			t.Fatal(err)
+		}
+		if !spent(t, db)["a"] {
+			t.Error("the row is not there")
+		}
+		verify(t, db, k)
+	})
+}
+
+func TestNoEntryNoWrite(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, "insert into spent (credential, once, at) values (1, 'a', 1)")
+			return err
+		})
+		if err == nil {
+			t.Error("a change without an entry was accepted")
+		}
+		err = db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			if _, err := tx.Exec(ctx, "insert into spent (credential, once, at) values (1, 'b', 1)"); err != nil {
+				return err
+			}
+			return tx.Record(audit.Entry{Event: "test.change", Outcome: "unknown"})
+		})
+		if err == nil {
+			t.Error("an entry that cannot be written was accepted")
+		}
+		err = db.Change(ctx, audit.Actor{}, func(tx *store.Tx) error { return put(tx, "c") })
+		if err == nil {
+			t.Error("a change by nobody was accepted")
+		}
+		if rows := spent(t, db); len(rows) > 0 {
+			t.Errorf("written: %v", rows)
+		}
+		verify(t, db, k)
+	})
+}
+
+func TestNoChangeBeforeTheKeys(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		db, err := store.Open(ctx, store.Options{DSN: dsn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if err := change(db, "a"); err == nil {
+			t.Error("changed without audit keys")
+		}
+		if err := db.Health(ctx); err == nil {
+			t.Error("healthy without audit keys")
+		}
+		for name, spoil := range map[string]func(*store.AuditKeys){
+			"short MAC":   func(k *store.AuditKeys) { k.MAC = k.MAC[:31] },
+			"no signer":   func(k *store.AuditKeys) { k.Signer = nil },
+			"no verifier": func(k *store.AuditKeys) { k.Verifier = nil },
+			"no origin":   func(k *store.AuditKeys) { k.Origin = "" },
+		} {
+			k := storetest.Keys(t)
+			spoil(&k)
+			if err := db.UseAuditKeys(k); err == nil {
+				t.Errorf("%s: accepted", name)
+			}
+		}
+		if err := db.UseAuditKeys(storetest.Keys(t)); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(db, "a"); err != nil {
+			t.Error(err)
+		}
+		if err := db.Health(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := db.UseAuditKeys(storetest.Keys(t)); err == nil {
+			t.Error("other keys were accepted afterwards")
+		}
+	})
+}
+
+func TestAFailedChangeWritesNothing(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+		mine := errors.New("my own")
+		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			if err := put(tx, "a"); err != nil {
+				return err
+			}
+			tx.AfterCommit(func() { t.Error("called although nothing was committed") })
+			tx.Announce("never")
+			return mine
+		})
+		if err != mine {
+			t.Errorf("got %v", err)
+		}
+		if rows := spent(t, db); len(rows) > 0 {
+			t.Errorf("written: %v", rows)
+		}
+		verify(t, db, k)
+	})
+}
+
+func TestKeepCommitsAndReturnsItsError(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+		refused := failure.Refuse("wrong", "No.")
+		called := false
+		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			called = false
+			tx.AfterCommit(func() { called = true })
+			if err := put(tx, "counted"); err != nil {
+				return err
+			}
+			return store.Keep(refused)
+		})
+		if err != error(refused) {
+			t.Errorf("got %#v", err)
+		}
+		if !called || !spent(t, db)["counted"] {
+			t.Error("not committed")
+		}
+		if err := db.Change(ctx, storetest.Actor, func(*store.Tx) error { return store.Keep(refused) }); err == error(refused) {
+			t.Error("kept without an entry")
+		}
+		if store.Keep(nil) != nil {
+			t.Error("Keep(nil) is an error")
+		}
+		verify(t, db, k)
+	})
+}
+
+func TestAnOverlookedErrorStillFails(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+		for name, end := range map[string]error{"nil": nil, "kept": store.Keep(errors.New("refused"))} {
+			err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+				if err := put(tx, "a"); err != nil {
+					return err
+				}
+				put(tx, "a") // a conflict, overlooked
+				return end
+			})
+			if !errors.Is(err, store.ErrConflict) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if rows := spent(t, db); len(rows) > 0 {
+			t.Errorf("written: %v", rows)
+		}
+		verify(t, db, k)
+	})
+}
+
+func TestErrorsHaveClasses(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+		if err := change(db, "a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(db, "a"); !errors.Is(err, store.ErrConflict) || failure.ClassOf(err) != failure.Conflict {
+			t.Errorf("twice: %v", err)
+		}
+		team := func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, "insert into team (name, created, mac) values ('ops', 1, $1)", []byte("m"))
+			return errors.Join(err, tx.Record(entry("a")))
+		}
+		db.Change(ctx, storetest.Actor, team)
+		if err := db.Change(ctx, storetest.Actor, team); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("a name twice: %v", err)
+		}
+		var s string
+		if err := db.QueryRow(ctx, "select once from spent where once = 'none'").Scan(&s); !errors.Is(err, store.ErrNotFound) || failure.ClassOf(err) != failure.NotFound {
+			t.Errorf("no row: %v", err)
+		}
+		for name, text := range map[string]string{"not UTF-8": "\xff", "a zero byte": "a\x00"} {
+			if err := db.QueryRow(ctx, "select once from spent where once = $1", text).Scan(&s); failure.ClassOf(err) != failure.Invalid {
+				t.Errorf("%s, read: %v", name, err)
+			}
+			if err := change(db, text); failure.ClassOf(err) != failure.Invalid {
+				t.Errorf("%s, written: %v", name, err)
+			}
+		}
+		for _, odd := range []any{true, time.Now(), 1.5, time.Second} {
+			if err := db.QueryRow(ctx, "select once from spent where at = $1", odd).Scan(&s); err == nil || errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%T: %v", odd, err)
+			}
+		}
+		if err := db.QueryRow(ctx, "select nothing from nowhere").Scan(&s); err == nil || errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("a mistake in SQL: %v", err)
+		}
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		if err := db.Change(gone, storetest.Actor, func(tx *store.Tx) error { return put(tx, "b") }); !errors.Is(err, context.Canceled) {
+			t.Errorf("canceled: %v", err)
+		}
+		if spent(t, db)["b"] {
+			t.Error("canceled and written")
+		}
+	})
+}
+
+func TestReadersCannotWrite(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+		if err := change(db, "a"); err != nil {
+			t.Fatal(err)
+		}
+		var s string
+		for _, q := range []string{"delete from spent returning once", "insert into spent (credential, once, at) values (2, 'x', 1) returning once"} {
+			if err := db.QueryRow(ctx, q).Scan(&s); err == nil || errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s: %v", q, err)
+			}
+		}
+		if n := count(t, db, "select count(*) from spent"); n != 1 {
+			t.Errorf("%d rows", n)
+		}
+	})
+}
+
+func TestValuesComeBackAsTheyWere(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+		now := time.Date(2026, 11, 24, 19, 40, 31, 123456000, time.UTC)
+		var id int64
+		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			var none *string
+			err := tx.QueryRow(ctx, "insert into credential (account, kind, handle, traits, state, created, used, mac) "+
+				"values ($1, $2, $3, $4, $5, $6, $7, $8) returning id", 7, "totp", none, "", []byte{}, store.Unix(now), store.Unix(time.Time{}), []byte{0, 255}).Scan(&id)
+			if err != nil {
+				return err
+			}
+			return tx.Record(entry("x"))
+		})
+		if err != nil || id == 0 {
+			t.Fatal(id, err)
+		}
+		var account, created, used int64
+		var kind, traits string
+		var handle *string
+		var state, mac []byte
+		err = db.QueryRow(ctx, "select account, kind, handle, traits, state, created, used, mac from credential where id = $1", id).
+			Scan(&account, &kind, &handle, &traits, &state, &created, &used, &mac)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if account != 7 || kind != "totp" || handle != nil || traits != "" || len(state) != 0 || string(mac) != "\x00\xff" ||
+			!store.Time(created).Equal(now) || !store.Time(used).IsZero() {
+			t.Error(account, kind, handle, traits, state, mac, created, used)
+		}
+		if !strings.HasSuffix(store.Time(created).String(), "UTC") {
+			t.Error("not in UTC")
+		}
+	})
+}
+
+// A number that an account once had is never given to another.
+func TestNumbersAreNotGivenAgain(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+		add := func(name string) (id int64) {
+			t.Helper()
+			err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+				err := tx.QueryRow(ctx, "insert into team (name, created, mac) values ($1, 1, $2) returning id", name, []byte("m")).Scan(&id)
+				return errors.Join(err, tx.Record(entry(name)))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return id
+		}
+		first := add("first")
+		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, "delete from team where id = $1", first)
+			return errors.Join(err, tx.Record(entry("gone")))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second := add("second"); second <= first {
+			t.Errorf("%d after %d", second, first)
+		}
+	})
+}
+
+func TestTxSeesItsOwnWritesAndOneMoment(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			if err := put(tx, "a"); err != nil {
+				return err
+			}
+			if n := count(t, tx, "select count(*) from spent"); n != 1 {
+				t.Errorf("sees %d", n)
+			}
+			if n := count(t, db, "select count(*) from spent"); n != 0 {
+				t.Errorf("others see %d before the commit", n)
+			}
+			if a, b := tx.Now(), tx.Now(); a != b || a.IsZero() {
+				t.Error(a, b)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestOneStatementAtATime(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+		for _, key := range []string{"a", "b", "c"} {
+			if err := change(db, key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			rows, err := tx.Query(ctx, "select once from spent")
+			if err != nil {
+				return err
+			}
+			rows.Next()
+			return put(tx, "d") // while they are open
+		})
+		if err == nil {
+			t.Error("a statement ran while rows were open")
+		}
+		var leaked *store.Tx
+		err = db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			leaked = tx
+			if err := put(tx, "e"); err != nil {
+				return err
+			}
+			_, err := tx.Query(ctx, "select once from spent") // left open
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if err := put(leaked, "f"); err == nil {
+			t.Error("a transaction was used after its end")
+		}
+		if rows := spent(t, db); rows["d"] || !rows["e"] || rows["f"] {
+			t.Error(rows)
+		}
+		verify(t, db, k)
+	})
+}
+
+// 64 goroutines on one row and on rows of their own: nothing is lost, nothing
+// twice, whatever fails between.
+func TestManyAtOnce(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+		const clients, rounds = 64, 10
+		boom := errors.New("boom")
+		var wg sync.WaitGroup
+		for c := range clients {
+			wg.Go(func() {
+				for i := range rounds {
+					fails := (c+i)%5 == 0
+					err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+						_, err := tx.Exec(ctx, "insert into guess (subject, count, since) values ('all', 1, 1) "+
+							"on conflict (subject) do update set count = guess.count + 1")
+						if err != nil {
+							return err
+						}
+						if err := put(tx, key(c, "/", i)); err != nil {
+							return err
+						}
+						if fails {
+							return boom
+						}
+						return nil
+					})
+					if fails != errors.Is(err, boom) || !fails && err != nil {
+						t.Errorf("%d/%d: %v", c, i, err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		want := int64(clients * rounds * 4 / 5)
+		if n := count(t, db, "select count from guess where subject = 'all'"); n != want {
+			t.Errorf("counted %d, want %d", n, want)
+		}
+		if n := int64(len(spent(t, db))); n != want {
+			t.Errorf("%d rows, want %d", n, want)
+		}
+		verify(t, db, k)
+	})
+}
+
+// One key, many takers: exactly one gets it.
+func TestExactlyOneWins(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+		for round := range 5 {
+			results := make([]error, 32)
+			var wg sync.WaitGroup
+			for i := range results {
+				wg.Go(func() { results[i] = change(db, key("round ", round)) })
+			}
+			wg.Wait()
+			won := 0
+			for _, err := range results {
+				if err == nil {
+					won++
+				} else if !errors.Is(err, store.ErrConflict) {
+					t.Error(err)
+				}
+			}
+			if won != 1 {
+				t.Errorf("%d won", won)
+			}
+		}
+		verify(t, db, k)
+	})
+}
+
+// Two transactions that each read what the other writes: one of them must see
+// the other's.
+func TestSerializable(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+		var wg sync.WaitGroup
+		for c := range 8 {
+			wg.Go(func() {
+				err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+					n := int64(0)
+					if err := tx.QueryRow(ctx, "select count(*) from spent").Scan(&n); err != nil {
+						return err
+					}
+					if n >= 3 {
+						return tx.Record(entry("full"))
+					}
+					return put(tx, key(c))
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := count(t, db, "select count(*) from spent"); n != 3 {
+			t.Errorf("%d rows under a limit of 3", n)
+		}
+	})
+}
+
+func TestPanicsAndExitsHitOnlyTheirOwner(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+		func() {
+			defer func() {
+				if p := recover(); p != "mine" {
+					t.Errorf("recovered %v", p)
+				}
+			}()
+			db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+				put(tx, "panicked")
+				panic("mine")
+			})
+		}()
+		var wg sync.WaitGroup
+		returned := false
+		wg.Go(func() {
+			db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+				put(tx, "exited")
+				runtime.Goexit() // as t.FailNow does
+				return nil
+			})
+			returned = true
+		})
+		wg.Wait()
+		if returned {
+			t.Error("Change returned although its goroutine was to end")
+		}
+		if err := change(db, "after"); err != nil {
+			t.Fatal(err)
+		}
+		if rows := spent(t, db); len(rows) != 1 {
+			t.Error(rows)
+		}
+		verify(t, db, k)
+	})
+}
+
+func TestClosedIsUnavailable(t *testing.T) {
+	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(db, "a"); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("change: %v", err)
+		}
+		var s string
+		if err := db.QueryRow(ctx, "select once from spent").Scan(&s); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("read: %v", err)
+		}
+		if err := db.Health(ctx); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("health: %v", err)
+		}
+		if db.FeedFresh() {
+			t.Error("fresh")
+		}
+		if err := db.Close(); err != nil {
+			t.Errorf("closed again: %v", err)
+		}
+	})
+}
+
+// Whoever is in Change while the database is closed gets an answer, a true one.
+func TestCloseUnderLoad(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		k := storetest.Keys(t)
+		db := storetest.OpenWith(t, store.Options{DSN: dsn}, k)
+		var mu sync.Mutex
+		done := make(map[string]bool)
+		var wg sync.WaitGroup
+		started := make(chan bool, 16)
+		for c := range 16 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					if err := change(db, key(c, "/", i)); err != nil {
+						return
+					}
+					mu.Lock()
+					done[key(c, "/", i)] = true
+					mu.Unlock()
+					if i == 2 {
+						started <- true
+					}
+				}
+			})
+		}
+		for range 16 {
+			<-started
+		}
+		db.Close()
+		wg.Wait()
+		again := storetest.OpenWith(t, store.Options{DSN: dsn}, k)
+		rows := spent(t, again)
+		for key := range done {
+			if !rows[key] {
+				t.Errorf("%s was confirmed and is not there", key)
+			}
+		}
+		verify(t, again, k)
+	})
+}

@@ -1,0 +1,227 @@
+package storetest
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5/stdlib"
+	"modernc.org/sqlite"
+)
+
+// ErrInjected is what a broken statement fails with.
+var ErrInjected = errors.New("storetest: injected fault")
+
+// Faults breaks a database below database/sql: it is a driver around the real
+// one. Only connections that write are broken.
+type Faults struct {
+	// Driver is its name, for store.Options.
+	Driver string
+
+	mu     sync.Mutex
+	left   int // statements until the fault; negative when disarmed
+	when   When
+	fired  bool
+	pragma string
+	around func(query string)
+}
+
+// When says on which side of a statement the fault is.
+type When int
+
+const (
+	Before When = iota // the statement is not run
+	After              // it is run, and its answer is lost
+)
+
+var drivers atomic.Int64
+
+// NewFaults registers a driver around the one that the DSN is for.
+func NewFaults(tb testing.TB, dsn string) *Faults {
+	tb.Helper()
+	var under driver.Driver = new(sqlite.Driver)
+	if strings.HasPrefix(dsn, "postgres") {
+		under = stdlib.GetDefaultDriver()
+	}
+	f := &Faults{Driver: fmt.Sprintf("faults-%d", drivers.Add(1)), left: -1}
+	sql.Register(f.Driver, faultyDriver{under, f})
+	return f
+}
+
+// Arm breaks the n-th statement from now, begin and commit included, from 0.
+func (f *Faults) Arm(n int, when When) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left, f.when, f.fired = n, when, false
+}
+
+// Disarm breaks nothing more, and reports whether something broke since Arm.
+func (f *Faults) Disarm() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left = -1
+	return f.fired
+}
+
+// Pragma runs an SQLite pragma on the writing connection before its next
+// statement, such as "query_only=1" or "max_page_count=1": that is a disk that
+// is read-only or full, as SQLite itself knows it.
+func (f *Faults) Pragma(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pragma = text
+}
+
+// Around has g called with each statement before it runs, to hold it up or to
+// count it.
+func (f *Faults) Around(g func(query string)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.around = g
+}
+
+// pass runs one statement, or breaks it.
+func (f *Faults) pass(query string, exec func(string) error, run func() error) error {
+	f.mu.Lock()
+	pragma, around := f.pragma, f.around
+	f.pragma = ""
+	now := f.left == 0
+	if f.left >= 0 {
+		f.left--
+	}
+	f.fired = f.fired || now
+	when := f.when
+	f.mu.Unlock()
+	if around != nil {
+		around(query)
+	}
+	if pragma != "" {
+		if err := exec("pragma " + pragma); err != nil {
+			return err
+		}
+	}
+	if now && when == Before {
+		return ErrInjected
+	}
+	err := run()
+	if now && err == nil {
+		return ErrInjected
+	}
+	return err
+}
+
+type faultyDriver struct {
+	driver.Driver
+	f *Faults
+}
+
+func (d faultyDriver) Open(name string) (driver.Conn, error) {
+	c, err := d.Driver.Open(name)
+	if err != nil || strings.Contains(name, "query_only") || strings.Contains(name, "default_transaction_read_only") {
+		return c, err
+	}
+	return &faultyConn{full: c.(full), f: d.f}, nil
+}
+
+// full is what both drivers' connections can do.
+type full interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.SessionResetter
+}
+
+type faultyConn struct {
+	full
+	f *Faults
+}
+
+func (c *faultyConn) exec(query string) error {
+	_, err := c.full.ExecContext(context.Background(), query, nil)
+	return err
+}
+
+func (c *faultyConn) BeginTx(ctx context.Context, o driver.TxOptions) (tx driver.Tx, err error) {
+	err = c.f.pass("begin", c.exec, func() error {
+		tx, err = c.full.BeginTx(ctx, o)
+		return err
+	})
+	if err != nil && tx != nil {
+		tx.Rollback()
+		return nil, err
+	}
+	return faultyTx{tx, c}, err
+}
+
+func (c *faultyConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	s, err := c.full.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return faultyStmt{s, query, c}, nil
+}
+
+func (c *faultyConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (res driver.Result, err error) {
+	err = c.f.pass(query, c.exec, func() error {
+		res, err = c.full.ExecContext(ctx, query, args)
+		return err
+	})
+	return res, err
+}
+
+func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return c.query(query, func() (driver.Rows, error) { return c.full.QueryContext(ctx, query, args) })
+}
+
+func (c *faultyConn) query(query string, run func() (driver.Rows, error)) (rows driver.Rows, err error) {
+	err = c.f.pass(query, c.exec, func() error {
+		rows, err = run()
+		return err
+	})
+	if err != nil && rows != nil {
+		rows.Close()
+		rows = nil
+	}
+	return rows, err
+}
+
+// CheckNamedValue lets the driver below judge arguments, if it wants to.
+func (c *faultyConn) CheckNamedValue(v *driver.NamedValue) error {
+	if n, ok := c.full.(driver.NamedValueChecker); ok {
+		return n.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+type faultyTx struct {
+	driver.Tx
+	c *faultyConn
+}
+
+func (t faultyTx) Commit() error { return t.c.f.pass("commit", t.c.exec, t.Tx.Commit) }
+
+type faultyStmt struct {
+	driver.Stmt
+	query string
+	c     *faultyConn
+}
+
+func (s faultyStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res driver.Result, err error) {
+	err = s.c.f.pass(s.query, s.c.exec, func() error {
+		res, err = s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+		return err
+	})
+	return res, err
+}
+
+func (s faultyStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return s.c.query(s.query, func() (driver.Rows, error) { return s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args) })
+}

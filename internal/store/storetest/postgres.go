@@ -1,0 +1,228 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"countersign/internal/store"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The environment that decides where the PostgreSQL half of an exam runs.
+const (
+	// EnvDSN names a server to use, by its postgres:// URL.
+	EnvDSN = "COUNTERSIGN_TEST_POSTGRES"
+	// EnvNone, set to 1, leaves that half out. Nothing else does: a machine
+	// without PostgreSQL fails the exam, and says why.
+	EnvNone = "COUNTERSIGN_TEST_NO_POSTGRES"
+)
+
+// Main runs a package's tests and then stops the server that they may have
+// started. It is the whole of a TestMain.
+func Main(m *testing.M) {
+	code := m.Run()
+	server.stop()
+	os.Exit(code)
+}
+
+// Each runs a test on SQLite and on PostgreSQL, on a fresh database each.
+func Each(t *testing.T, f func(t *testing.T, db *store.DB)) {
+	t.Helper()
+	EachDSN(t, func(t *testing.T, dsn string) { f(t, OpenWith(t, store.Options{DSN: dsn}, Keys(t))) })
+}
+
+// EachDSN is Each for a test that opens the database itself, more than once
+// perhaps.
+func EachDSN(t *testing.T, f func(t *testing.T, dsn string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { f(t, filepath.Join(t.TempDir(), "test.db")) })
+	if os.Getenv(EnvNone) == "1" {
+		t.Logf("PostgreSQL is left out: %s=1", EnvNone)
+		return
+	}
+	t.Run("postgres", func(t *testing.T) { f(t, Postgres(t)) })
+}
+
+// Postgres returns the URL of a fresh schema on a real server, which is started
+// if need be. The schema is dropped when the test ends.
+func Postgres(tb testing.TB) string {
+	tb.Helper()
+	base, err := server.start()
+	if err != nil {
+		tb.Fatalf("no PostgreSQL to test on: %v\nInstall the server (Debian: postgresql), set %s to a server's URL, or %s=1 to do without.", err, EnvDSN, EnvNone)
+	}
+	schema := "t_" + strings.ToLower(rand.Text())
+	statement(tb, base, "create schema "+schema)
+	tb.Cleanup(func() { statement(tb, base, "drop schema "+schema+" cascade") })
+	u, err := url.Parse(base)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("search_path", schema)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+func statement(tb testing.TB, dsn, sql string) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// throwaway is a private server: its files in a temporary folder, reachable only
+// by a socket in it.
+type throwaway struct {
+	once sync.Once
+	dsn  string
+	err  error
+	dir  string
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+var server throwaway
+
+func (s *throwaway) start() (string, error) {
+	s.once.Do(func() {
+		if s.dsn = os.Getenv(EnvDSN); s.dsn == "" {
+			s.err = s.launch()
+		}
+	})
+	return s.dsn, s.err
+}
+
+func (s *throwaway) launch() error {
+	bin, err := findBinaries()
+	if err != nil {
+		return err
+	}
+	who, err := unprivileged()
+	if err != nil {
+		return err
+	}
+	if s.dir, err = os.MkdirTemp("", "countersign-pg-"); err != nil {
+		return err
+	}
+	if who != nil {
+		if err := os.Chown(s.dir, int(who.Uid), int(who.Gid)); err != nil {
+			return err
+		}
+	}
+	data := filepath.Join(s.dir, "data")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb.Dir, initdb.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: who}
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	// What is tested is that we wait for a commit, not that the disk does.
+	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", s.dir, "-c", "listen_addresses=",
+		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=300", "-c", "shared_buffers=32MB")
+	s.cmd.Dir, s.cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGQUIT}
+	s.dsn = "postgres://postgres@/postgres?host=" + url.QueryEscape(s.dir)
+	return s.await()
+}
+
+// await starts the server and waits until it answers.
+func (s *throwaway) await() error {
+	var log bytes.Buffer
+	s.cmd.Stdout, s.cmd.Stderr = &log, &log
+	started := make(chan error)
+	s.done = make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // the server dies with the thread that started it
+		err := s.cmd.Start()
+		started <- err
+		if err == nil {
+			s.cmd.Wait()
+		}
+		close(s.done)
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		conn, err := pgx.Connect(ctx, s.dsn)
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-s.done:
+			return fmt.Errorf("the server ended:\n%s", log.String())
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (s *throwaway) stop() {
+	if s.cmd != nil && s.cmd.Process != nil {
+		s.cmd.Process.Signal(syscall.SIGQUIT) // at once: nothing of it is needed any more
+		<-s.done
+	}
+	if s.dir != "" {
+		os.RemoveAll(s.dir)
+	}
+}
+
+// findBinaries returns the folder of the newest server that is installed.
+func findBinaries() (string, error) {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if p, err := exec.LookPath("postgres"); err == nil {
+		found = append(found, p)
+	}
+	if len(found) == 0 {
+		return "", errors.New("there is no postgres in /usr/lib/postgresql/*/bin nor in PATH")
+	}
+	slices.Sort(found)
+	return filepath.Dir(found[len(found)-1]), nil
+}
+
+// unprivileged returns whom the server runs as when we are root, which it
+// refuses to be, and nil otherwise.
+func unprivileged() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, err
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
