@@ -169,7 +169,7 @@ func (r *request) call(db *DB) {
 			r.exited = true
 			return
 		}
-		db.log.Error("a change panicked", "panic", r.panicked, "stack", string(debug.Stack()))
+		db.log.Error("a change panicked", "stack", string(debug.Stack()))
 		r.tx.finish(errNoEntry)
 	}()
 	err := r.work.fn(&r.tx)

@@ -124,6 +124,7 @@ func insertTexts(into string, columns int) (texts [len(chunks)]string) {
 
 // append numbers the entries, inserts them with their MACs, and stores the tree.
 func (c *chain) append(ctx context.Context, run runner, entries []recorded) error {
+	c.stored = nil // until all is written, the tree here is ahead of the stored one
 	args := make([]any, 0, min(len(entries), chunks[0])*5)
 	macs := make([]byte, 0, len(entries)*32)
 	for i, size := range chunks {
@@ -144,8 +145,10 @@ func (c *chain) append(ctx context.Context, run runner, entries []recorded) erro
 	if err != nil {
 		return err
 	}
-	c.stored = edge
 	_, err = run.ExecContext(ctx, "update audit_tree set size = $1, frontier = $2, mac = $3 where id = 1",
 		c.tree.Size(), edge, c.auth.AppendTree(nil, edge))
+	if err == nil {
+		c.stored = edge // if this is never committed, the next load finds another row
+	}
 	return err
 }

@@ -31,7 +31,9 @@ const (
 type postgres struct {
 	db   *DB
 	pool *sql.DB
-	turn sync.Mutex // held by tries after maxFree
+	turn sync.Mutex   // held by tries after maxFree
+	gate sync.RWMutex // held for reading by what is under way
+	shut bool         // no more is let in
 	seq  sequencer
 }
 
@@ -100,6 +102,11 @@ func durable(ctx context.Context, pool *sql.DB) error {
 }
 
 func (p *postgres) run(ctx context.Context, w work) error {
+	p.gate.RLock()
+	defer p.gate.RUnlock()
+	if p.shut {
+		return errClosed
+	}
 	slow := false
 	defer func() {
 		if slow {
@@ -181,7 +188,13 @@ func (p *postgres) seal(ctx context.Context, sqlTx *sql.Tx, tx *Tx) (news, error
 	if err != nil {
 		return news{}, err
 	}
-	return n, sqlTx.Commit()
+	if err := sqlTx.Commit(); err != nil {
+		if err = classify(err); !errors.Is(err, errRetry) {
+			err = lost(err)
+		}
+		return news{}, err
+	}
+	return n, nil
 }
 
 // late classifies an error, which is the database's own fault if it took longer
@@ -207,4 +220,9 @@ func (p *postgres) present(ctx context.Context) error {
 
 func (p *postgres) flush(ctx context.Context) error { return p.seq.drain(ctx) }
 
-func (p *postgres) drain() { p.pool.Close() }
+func (p *postgres) drain() {
+	p.gate.Lock()
+	p.shut = true
+	p.gate.Unlock()
+	p.pool.Close()
+}
