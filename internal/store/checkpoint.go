@@ -3,10 +3,7 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
-
-	"countersign/internal/audit"
 )
 
 // checkpointEvery is how often a tree that grew is signed.
@@ -141,23 +138,4 @@ func (db *DB) Checkpoints(ctx context.Context) ([]string, error) {
 		notes = append(notes, n)
 	}
 	return notes, rows.Err()
-}
-
-// Tree returns the tree that the log will be continued from, checked against its
-// MAC: one more thing that [audit.Verify] compares with the entries.
-func (db *DB) Tree(ctx context.Context) (*audit.Tree, error) {
-	k := db.keys.Load()
-	if k == nil {
-		return nil, errors.New("store: no tree before UseAuditKeys")
-	}
-	var edge, mac []byte
-	err := db.QueryRow(ctx, "select frontier, mac from audit_tree where id = 1").Scan(&edge, &mac)
-	if err != nil {
-		return nil, fmt.Errorf("the audit log's tree: %w", err)
-	}
-	if !audit.NewAuthenticator(k.MAC).CheckTree(edge, mac) {
-		return nil, errTree
-	}
-	t := new(audit.Tree)
-	return t, t.UnmarshalBinary(edge)
 }

@@ -15,29 +15,20 @@ import (
 	"countersign/internal/store/storetest"
 )
 
-// exam opens a fresh database on each engine with keys that the test knows.
-func exam(t *testing.T, f func(t *testing.T, db *store.DB, k store.AuditKeys)) {
-	t.Helper()
-	storetest.EachDSN(t, func(t *testing.T, dsn string) {
-		k := storetest.Keys(t)
-		f(t, storetest.OpenWith(t, store.Options{DSN: dsn}, k), k)
-	})
-}
-
 func TestChangeWritesWithItsEntry(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		if err := change(db, "a"); err != nil {
 			t.Fatal(err)
 		}
 		if !spent(t, db)["a"] {
 			t.Error("the row is not there")
 		}
-		verify(t, db, k)
+		verify(t, db)
 	})
 }
 
 func TestNoEntryNoWrite(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
 			_, err := tx.Exec(ctx, "insert into spent (credential, once, at) values (1, 'a', 1)")
 			return err
@@ -61,7 +52,7 @@ func TestNoEntryNoWrite(t *testing.T) {
 		if rows := spent(t, db); len(rows) > 0 {
 			t.Errorf("written: %v", rows)
 		}
-		verify(t, db, k)
+		verify(t, db)
 	})
 }
 
@@ -106,7 +97,7 @@ func TestNoChangeBeforeTheKeys(t *testing.T) {
 }
 
 func TestAFailedChangeWritesNothing(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		mine := errors.New("my own")
 		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
 			if err := put(tx, "a"); err != nil {
@@ -122,12 +113,12 @@ func TestAFailedChangeWritesNothing(t *testing.T) {
 		if rows := spent(t, db); len(rows) > 0 {
 			t.Errorf("written: %v", rows)
 		}
-		verify(t, db, k)
+		verify(t, db)
 	})
 }
 
 func TestKeepCommitsAndReturnsItsError(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		refused := failure.Refuse("wrong", "No.")
 		called := false
 		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
@@ -150,12 +141,12 @@ func TestKeepCommitsAndReturnsItsError(t *testing.T) {
 		if store.Keep(nil) != nil {
 			t.Error("Keep(nil) is an error")
 		}
-		verify(t, db, k)
+		verify(t, db)
 	})
 }
 
 func TestAnOverlookedErrorStillFails(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		for name, end := range map[string]error{"nil": nil, "kept": store.Keep(errors.New("refused"))} {
 			err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
 				if err := put(tx, "a"); err != nil {
@@ -171,12 +162,12 @@ func TestAnOverlookedErrorStillFails(t *testing.T) {
 		if rows := spent(t, db); len(rows) > 0 {
 			t.Errorf("written: %v", rows)
 		}
-		verify(t, db, k)
+		verify(t, db)
 	})
 }
 
 func TestErrorsHaveClasses(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		if err := change(db, "a"); err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +214,7 @@ func TestErrorsHaveClasses(t *testing.T) {
 }
 
 func TestReadersCannotWrite(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		if err := change(db, "a"); err != nil {
 			t.Fatal(err)
 		}
@@ -240,7 +231,7 @@ func TestReadersCannotWrite(t *testing.T) {
 }
 
 func TestValuesComeBackAsTheyWere(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		now := time.Date(2026, 11, 24, 19, 40, 31, 123456000, time.UTC)
 		var id int64
 		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
@@ -276,7 +267,7 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 
 // A number that an account once had is never given to another.
 func TestNumbersAreNotGivenAgain(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		add := func(name string) (id int64) {
 			t.Helper()
 			err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
@@ -303,7 +294,7 @@ func TestNumbersAreNotGivenAgain(t *testing.T) {
 }
 
 func TestTxSeesItsOwnWritesAndOneMoment(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
 			if err := put(tx, "a"); err != nil {
 				return err
@@ -326,7 +317,7 @@ func TestTxSeesItsOwnWritesAndOneMoment(t *testing.T) {
 }
 
 func TestOneStatementAtATime(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		for _, key := range []string{"a", "b", "c"} {
 			if err := change(db, key); err != nil {
 				t.Fatal(err)
@@ -361,14 +352,14 @@ func TestOneStatementAtATime(t *testing.T) {
 		if rows := spent(t, db); rows["d"] || !rows["e"] || rows["f"] {
 			t.Error(rows)
 		}
-		verify(t, db, k)
+		verify(t, db)
 	})
 }
 
 // 64 goroutines on one row and on rows of their own: nothing is lost, nothing
 // twice, whatever fails between.
 func TestManyAtOnce(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		const clients, rounds = 64, 10
 		boom := errors.New("boom")
 		var wg sync.WaitGroup
@@ -404,13 +395,13 @@ func TestManyAtOnce(t *testing.T) {
 		if n := int64(len(spent(t, db))); n != want {
 			t.Errorf("%d rows, want %d", n, want)
 		}
-		verify(t, db, k)
+		verify(t, db)
 	})
 }
 
 // One key, many takers: exactly one gets it.
 func TestExactlyOneWins(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		for round := range 5 {
 			results := make([]error, 32)
 			var wg sync.WaitGroup
@@ -430,14 +421,14 @@ func TestExactlyOneWins(t *testing.T) {
 				t.Errorf("%d won", won)
 			}
 		}
-		verify(t, db, k)
+		verify(t, db)
 	})
 }
 
 // Two transactions that each read what the other writes: one of them must see
 // the other's.
 func TestSerializable(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		var wg sync.WaitGroup
 		for c := range 8 {
 			wg.Go(func() {
@@ -464,7 +455,7 @@ func TestSerializable(t *testing.T) {
 }
 
 func TestPanicsAndExitsHitOnlyTheirOwner(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, k store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		func() {
 			defer func() {
 				if p := recover(); p != "mine" {
@@ -496,12 +487,12 @@ func TestPanicsAndExitsHitOnlyTheirOwner(t *testing.T) {
 		if rows := spent(t, db); len(rows) != 1 {
 			t.Error(rows)
 		}
-		verify(t, db, k)
+		verify(t, db)
 	})
 }
 
 func TestClosedIsUnavailable(t *testing.T) {
-	exam(t, func(t *testing.T, db *store.DB, _ store.AuditKeys) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -560,6 +551,6 @@ func TestCloseUnderLoad(t *testing.T) {
 				t.Errorf("%s was confirmed and is not there", key)
 			}
 		}
-		verify(t, again, k)
+		verify(t, again)
 	})
 }

@@ -42,7 +42,7 @@ func TestEveryStatementMayBreak(t *testing.T) {
 				if err := change(db, row+" next"); err != nil {
 					t.Errorf("after %s: %v", row, err)
 				}
-				verify(t, db, k)
+				verify(t, db)
 				if !fired {
 					break
 				}
@@ -93,6 +93,6 @@ func TestBreakdownsUnderLoad(t *testing.T) {
 			}
 		}
 		t.Logf("%d confirmed, %d there", len(confirmed), len(rows))
-		verify(t, db, k)
+		verify(t, db)
 	})
 }

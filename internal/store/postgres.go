@@ -218,7 +218,7 @@ func (p *postgres) present(ctx context.Context) error {
 	return nil
 }
 
-func (p *postgres) flush(ctx context.Context) error { return p.seq.drain(ctx) }
+func (p *postgres) flush(ctx context.Context) error { return p.seq.drain(ctx, "pg_advisory_xact_lock") }
 
 func (p *postgres) drain() {
 	p.gate.Lock()

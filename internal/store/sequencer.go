@@ -62,7 +62,7 @@ func (s *sequencer) follow() {
 		case <-ticker.C:
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), txTimeout)
-		err := s.drain(ctx)
+		err := s.drain(ctx, "pg_try_advisory_xact_lock")
 		cancel()
 		if err != nil && err.Error() != said {
 			s.db.log.Error("the audit log cannot be continued", "error", err)
@@ -73,9 +73,9 @@ func (s *sequencer) follow() {
 	}
 }
 
-// drain numbers until nothing waits, or another server is at it. Without keys
-// there is nothing to number.
-func (s *sequencer) drain(ctx context.Context) error {
+// drain numbers until nothing waits, or another server is at it and lock does
+// not wait for that. Without keys there is nothing to number.
+func (s *sequencer) drain(ctx context.Context, lock string) error {
 	if s.db.keys.Load() == nil {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (s *sequencer) drain(ctx context.Context) error {
 		if err := s.db.QueryRow(ctx, "select exists (select 1 from audit_inbox)").Scan(&some); err != nil || !some {
 			return err
 		}
-		n, err := s.number(ctx)
+		n, err := s.number(ctx, lock)
 		if err != nil {
 			return classify(err)
 		}
@@ -95,14 +95,14 @@ func (s *sequencer) drain(ctx context.Context) error {
 }
 
 // number numbers one batch and returns how many it took.
-func (s *sequencer) number(ctx context.Context) (int, error) {
+func (s *sequencer) number(ctx context.Context, lock string) (int, error) {
 	tx, err := s.pool.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
 	defer tx.Rollback()
-	var mine bool
-	if err := tx.QueryRowContext(ctx, "select pg_try_advisory_xact_lock("+lockKey+", 2)").Scan(&mine); err != nil || !mine {
+	var said string // "false" if another server has it; a lock that waits says nothing
+	if err := tx.QueryRowContext(ctx, "select "+lock+"("+lockKey+", 2)::text").Scan(&said); err != nil || said == "false" {
 		return 0, err
 	}
 	entries, ids, err := s.take(ctx, tx)
