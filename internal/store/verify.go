@@ -17,31 +17,20 @@ func (db *DB) Verify(ctx context.Context, witnessed ...string) (audit.Report, er
 	if err != nil {
 		return audit.Report{}, err
 	}
-	tree, err := db.Tree(ctx)
+	tree, last, err := db.tree(ctx)
 	if err != nil {
 		return audit.Report{}, err
 	}
 	k := db.keys.Load()
-	r, err := audit.Verify(upTo(db.Leaves(ctx), tree.Size()), audit.Check{Origin: k.Origin, Verifier: k.Verifier,
+	return audit.Verify(upTo(db.Leaves(ctx), last), audit.Check{Origin: k.Origin, Verifier: k.Verifier,
 		Checkpoints: append(notes, witnessed...), MAC: k.MAC, Tree: tree})
-	if err != nil {
-		return r, err
-	}
-	// What came meanwhile is not looked at, but nothing may ever stand behind
-	// the end of the tree.
-	var size, behind int64
-	err = db.QueryRow(ctx, "select size, (select count(*) from audit_entry where seq >= size) from audit_tree where id = 1").Scan(&size, &behind)
-	if err == nil && behind > 0 {
-		r.Faults = append(r.Faults, audit.Fault{Kind: audit.Inserted, From: size, To: size + behind - 1, Note: "behind the end of the tree"})
-	}
-	return r, err
 }
 
-// upTo ends the entries where the tree ends that was read before them.
-func upTo(leaves iter.Seq2[audit.Leaf, error], size int64) iter.Seq2[audit.Leaf, error] {
+// upTo ends the entries with the last one that was there with the tree.
+func upTo(leaves iter.Seq2[audit.Leaf, error], last int64) iter.Seq2[audit.Leaf, error] {
 	return func(yield func(audit.Leaf, error) bool) {
 		for l, err := range leaves {
-			if err == nil && l.Seq >= size || !yield(l, err) {
+			if err == nil && l.Seq > last || !yield(l, err) {
 				return
 			}
 		}
@@ -51,18 +40,25 @@ func upTo(leaves iter.Seq2[audit.Leaf, error], size int64) iter.Seq2[audit.Leaf,
 // Tree returns the tree that the log will be continued from, checked against its
 // MAC: one more thing that [audit.Verify] compares with the entries.
 func (db *DB) Tree(ctx context.Context) (*audit.Tree, error) {
+	t, _, err := db.tree(ctx)
+	return t, err
+}
+
+// tree also returns the highest number that an entry bears at that moment.
+func (db *DB) tree(ctx context.Context) (*audit.Tree, int64, error) {
 	k := db.keys.Load()
 	if k == nil {
-		return nil, errors.New("store: no tree before UseAuditKeys")
+		return nil, 0, errors.New("store: no tree before UseAuditKeys")
 	}
 	var edge, mac []byte
-	err := db.QueryRow(ctx, "select frontier, mac from audit_tree where id = 1").Scan(&edge, &mac)
+	var last int64
+	err := db.QueryRow(ctx, "select frontier, mac, (select coalesce(max(seq), -1) from audit_entry) from audit_tree where id = 1").Scan(&edge, &mac, &last)
 	if err != nil {
-		return nil, fmt.Errorf("the audit log's tree: %w", err)
+		return nil, 0, fmt.Errorf("the audit log's tree: %w", err)
 	}
 	if !audit.NewAuthenticator(k.MAC).CheckTree(edge, mac) {
-		return nil, errTree
+		return nil, 0, errTree
 	}
 	t := new(audit.Tree)
-	return t, t.UnmarshalBinary(edge)
+	return t, last, t.UnmarshalBinary(edge)
 }

@@ -25,10 +25,12 @@ type Faults struct {
 	Driver string
 
 	mu     sync.Mutex
-	left   int // statements until the fault; negative when disarmed
+	left   int    // statements until the fault; negative when disarmed
+	only   string // what they begin with
 	when   When
 	fired  bool
 	pragma string
+	turn   int // which pragma that is
 	around func(query string)
 }
 
@@ -55,10 +57,13 @@ func NewFaults(tb testing.TB, dsn string) *Faults {
 }
 
 // Arm breaks the n-th statement from now, begin and commit included, from 0.
-func (f *Faults) Arm(n int, when When) {
+func (f *Faults) Arm(n int, when When) { f.ArmAt("", n, when) }
+
+// ArmAt is Arm among the statements that begin with these words.
+func (f *Faults) ArmAt(begin string, n int, when When) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.left, f.when, f.fired = n, when, false
+	f.only, f.left, f.when, f.fired = begin, n, when, false
 }
 
 // Disarm breaks nothing more, and reports whether something broke since Arm.
@@ -70,12 +75,14 @@ func (f *Faults) Disarm() bool {
 }
 
 // Pragma runs an SQLite pragma on the writing connection before its next
-// statement, such as "query_only=1" or "max_page_count=1": that is a disk that
-// is read-only or full, as SQLite itself knows it.
+// statement, and on each one that takes its place, such as "query_only=1" or
+// "max_page_count=1": that is a disk that is read-only or full, as SQLite itself
+// knows it.
 func (f *Faults) Pragma(text string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pragma = text
+	f.turn++
 }
 
 // Around has g called with each statement before it runs, to hold it up or to
@@ -87,12 +94,15 @@ func (f *Faults) Around(g func(query string)) {
 }
 
 // pass runs one statement, or breaks it.
-func (f *Faults) pass(query string, exec func(string) error, run func() error) error {
+func (f *Faults) pass(query string, c *faultyConn, run func() error) error {
 	f.mu.Lock()
-	pragma, around := f.pragma, f.around
-	f.pragma = ""
-	now := f.left == 0
-	if f.left >= 0 {
+	pragma, around := "", f.around
+	if c.turn != f.turn {
+		c.turn, pragma = f.turn, f.pragma
+	}
+	now := false
+	if strings.HasPrefix(query, f.only) && f.left >= 0 {
+		now = f.left == 0
 		f.left--
 	}
 	f.fired = f.fired || now
@@ -102,7 +112,7 @@ func (f *Faults) pass(query string, exec func(string) error, run func() error) e
 		around(query)
 	}
 	if pragma != "" {
-		if err := exec("pragma " + pragma); err != nil {
+		if _, err := c.full.ExecContext(context.Background(), "pragma "+pragma, nil); err != nil {
 			return err
 		}
 	}
@@ -141,16 +151,12 @@ type full interface {
 
 type faultyConn struct {
 	full
-	f *Faults
-}
-
-func (c *faultyConn) exec(query string) error {
-	_, err := c.full.ExecContext(context.Background(), query, nil)
-	return err
+	f    *Faults
+	turn int // the last pragma that it ran
 }
 
 func (c *faultyConn) BeginTx(ctx context.Context, o driver.TxOptions) (tx driver.Tx, err error) {
-	err = c.f.pass("begin", c.exec, func() error {
+	err = c.f.pass("begin", c, func() error {
 		tx, err = c.full.BeginTx(ctx, o)
 		return err
 	})
@@ -170,7 +176,7 @@ func (c *faultyConn) PrepareContext(ctx context.Context, query string) (driver.S
 }
 
 func (c *faultyConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (res driver.Result, err error) {
-	err = c.f.pass(query, c.exec, func() error {
+	err = c.f.pass(query, c, func() error {
 		res, err = c.full.ExecContext(ctx, query, args)
 		return err
 	})
@@ -182,7 +188,7 @@ func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driv
 }
 
 func (c *faultyConn) query(query string, run func() (driver.Rows, error)) (rows driver.Rows, err error) {
-	err = c.f.pass(query, c.exec, func() error {
+	err = c.f.pass(query, c, func() error {
 		rows, err = run()
 		return err
 	})
@@ -206,7 +212,7 @@ type faultyTx struct {
 	c *faultyConn
 }
 
-func (t faultyTx) Commit() error { return t.c.f.pass("commit", t.c.exec, t.Tx.Commit) }
+func (t faultyTx) Commit() error { return t.c.f.pass("commit", t.c, t.Tx.Commit) }
 
 type faultyStmt struct {
 	driver.Stmt
@@ -215,7 +221,7 @@ type faultyStmt struct {
 }
 
 func (s faultyStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res driver.Result, err error) {
-	err = s.c.f.pass(s.query, s.c.exec, func() error {
+	err = s.c.f.pass(s.query, s.c, func() error {
 		res, err = s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 		return err
 	})

@@ -81,6 +81,34 @@ func Postgres(tb testing.TB) string {
 	return u.String()
 }
 
+// Server is a private PostgreSQL server that a test may kill.
+type Server struct {
+	DSN string
+	s   *throwaway
+}
+
+// StartPostgres starts a server for one test, stopped when that ends.
+func StartPostgres(tb testing.TB) *Server {
+	tb.Helper()
+	s := new(throwaway)
+	tb.Cleanup(s.stop)
+	if err := s.launch(); err != nil {
+		tb.Fatalf("PostgreSQL does not start: %v", err)
+	}
+	return &Server{DSN: s.dsn, s: s}
+}
+
+// Kill ends the server at once.
+func (s *Server) Kill() { s.s.kill() }
+
+// Restart starts it again, on what it had.
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	if err := s.s.run(); err != nil {
+		tb.Fatalf("PostgreSQL does not start again: %v", err)
+	}
+}
+
 func statement(tb testing.TB, dsn, sql string) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -102,6 +130,8 @@ type throwaway struct {
 	dsn  string
 	err  error
 	dir  string
+	bin  string
+	who  *syscall.Credential
 	cmd  *exec.Cmd
 	done chan struct{}
 }
@@ -134,22 +164,22 @@ func (s *throwaway) launch() error {
 			return err
 		}
 	}
-	data := filepath.Join(s.dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(s.dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	initdb.Dir, initdb.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: who}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	// What is tested is that we wait for a commit, not that the disk does.
-	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", s.dir, "-c", "listen_addresses=",
-		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=300", "-c", "shared_buffers=32MB")
-	s.cmd.Dir, s.cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGQUIT}
+	s.bin, s.who = bin, who
 	s.dsn = "postgres://postgres@/postgres?host=" + url.QueryEscape(s.dir)
-	return s.await()
+	return s.run()
 }
 
-// await starts the server and waits until it answers.
-func (s *throwaway) await() error {
+// run starts the server and waits until it answers.
+func (s *throwaway) run() error {
+	// What is tested is that we wait for a commit, not that the disk does.
+	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-c", "listen_addresses=",
+		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=300", "-c", "shared_buffers=32MB")
+	s.cmd.Dir, s.cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: s.who, Pdeathsig: syscall.SIGQUIT}
 	var log bytes.Buffer
 	s.cmd.Stdout, s.cmd.Stderr = &log, &log
 	started := make(chan error)
@@ -183,11 +213,16 @@ func (s *throwaway) await() error {
 	}
 }
 
-func (s *throwaway) stop() {
+func (s *throwaway) kill() {
 	if s.cmd != nil && s.cmd.Process != nil {
-		s.cmd.Process.Signal(syscall.SIGQUIT) // at once: nothing of it is needed any more
+		s.cmd.Process.Signal(syscall.SIGQUIT) // at once
 		<-s.done
+		s.cmd = nil
 	}
+}
+
+func (s *throwaway) stop() {
+	s.kill()
 	if s.dir != "" {
 		os.RemoveAll(s.dir)
 	}
