@@ -12,7 +12,8 @@ import (
 // The copy appears under its name only when it is whole and on disk. It is for
 // SQLite; with PostgreSQL it is an error that names pg_dump.
 func (db *DB) Backup(ctx context.Context, path string) error {
-	if _, file := db.engine.(*writer); !file {
+	w, file := db.engine.(*writer)
+	if !file {
 		return errors.New("store: only an SQLite database is copied this way; use pg_dump for PostgreSQL")
 	}
 	if _, err := os.Lstat(path); err == nil {
@@ -24,13 +25,31 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	}
 	defer os.RemoveAll(dir)
 	part := filepath.Join(dir, "db")
-	if _, err := db.reads.pool.ExecContext(ctx, "vacuum into $1", part); err != nil {
+	pool, err := w.spare() // readers may not, and the writer has no time
+	if err != nil {
+		return fmt.Errorf("store: backup: %w", err)
+	}
+	defer pool.Close()
+	if _, err := pool.ExecContext(ctx, "vacuum into $1", part); err != nil {
 		return fmt.Errorf("store: backup: %w", classify(err))
 	}
 	if err := seal(part); err != nil {
 		return fmt.Errorf("store: backup: %w", err)
 	}
 	if err := os.Link(part, path); err != nil { // unlike a rename, fails where a file appeared
+		return fmt.Errorf("store: backup: %w", err)
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder puts a new name on disk.
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("store: backup: %w", err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
 		return fmt.Errorf("store: backup: %w", err)
 	}
 	return nil

@@ -36,30 +36,32 @@ func openSQLite(ctx context.Context, db *DB, o Options) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("store: opening the database: %w", err)
 	}
-	base := (&url.URL{Scheme: "file", Path: path}).String() + "?" + sqlitePragmas
-	writes, err := sql.Open(o.driver("sqlite"), base+"&_txlock=immediate")
+	pool := func(extra string) (*sql.DB, error) {
+		base := (&url.URL{Scheme: "file", Path: path}).String() + "?" + sqlitePragmas
+		return sql.Open(o.driver("sqlite"), base+extra)
+	}
+	writes, err := pool("&_txlock=immediate")
 	if err != nil {
 		return fmt.Errorf("store: opening %s: %w", path, err)
 	}
 	writes.SetMaxOpenConns(1)
 	if err := migrate(ctx, writes, liteDialect, db.now()); err != nil {
-		writes.Close()
-		return fmt.Errorf("store: %s: %w", path, err)
+		return errors.Join(fmt.Errorf("store: %s: %w", path, err), writes.Close())
 	}
-	reads, err := sql.Open(o.driver("sqlite"), base+"&_pragma=query_only(1)")
+	reads, err := pool("&_pragma=query_only(1)")
 	if err != nil {
-		writes.Close()
-		return fmt.Errorf("store: opening %s: %w", path, err)
+		return errors.Join(fmt.Errorf("store: opening %s: %w", path, err), writes.Close())
 	}
-	pool := max(4, 2*runtime.GOMAXPROCS(0))
-	reads.SetMaxOpenConns(pool)
-	reads.SetMaxIdleConns(pool)
+	size := max(4, 2*runtime.GOMAXPROCS(0))
+	reads.SetMaxOpenConns(size)
+	reads.SetMaxIdleConns(size)
 	db.reads = &readers{pool: reads, prepare: true}
 	db.feed.alone = true
 	w, err := startWriter(db, writes, path)
 	if err != nil {
 		return errors.Join(fmt.Errorf("store: %w", err), reads.Close(), writes.Close())
 	}
+	w.spare = func() (*sql.DB, error) { return pool("") }
 	db.engine = w
 	return nil
 }

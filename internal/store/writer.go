@@ -18,6 +18,7 @@ const maxBatch = 256
 type writer struct {
 	db      *DB
 	pool    *sql.DB
+	spare   func() (*sql.DB, error) // opens another pool, for a backup
 	file    string
 	id      os.FileInfo // which file that was when it was opened
 	queue   chan *request

@@ -1,0 +1,132 @@
+package store_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+func TestOpenAgainKeepsEverything(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		k := storetest.Keys(t)
+		for i := range 3 {
+			db := storetest.OpenWith(t, store.Options{DSN: dsn}, k)
+			if n := len(spent(t, db)); n != i {
+				t.Errorf("%d rows, want %d", n, i)
+			}
+			if err := change(db, key(i)); err != nil {
+				t.Fatal(err)
+			}
+			db.Close()
+		}
+		db := storetest.OpenWith(t, store.Options{DSN: dsn}, k)
+		notes, err := db.Checkpoints(ctx)
+		if err != nil || len(notes) < 3 {
+			t.Errorf("closing signed %d checkpoints, %v", len(notes), err)
+		}
+		verify(t, db)
+	})
+}
+
+func TestManyOpenANewDatabaseAtOnce(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		k := storetest.Keys(t)
+		var wg sync.WaitGroup
+		for i := range 6 {
+			wg.Go(func() {
+				db, err := store.Open(ctx, store.Options{DSN: dsn})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer db.Close()
+				if err := db.UseAuditKeys(k); err != nil {
+					t.Error(err)
+				} else if err := change(db, key(i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		verify(t, storetest.OpenWith(t, store.Options{DSN: dsn}, k))
+	})
+}
+
+func TestANewerSchema(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		k := storetest.Keys(t)
+		storetest.OpenWith(t, store.Options{DSN: dsn}, k).Close()
+		intruder(t, dsn, "insert into schema_version (version, at) select max(version) + 1, 0 from schema_version")
+		db, err := store.Open(ctx, store.Options{DSN: dsn})
+		if err != nil {
+			t.Fatalf("one newer: %v", err)
+		}
+		db.Close()
+		intruder(t, dsn, "insert into schema_version (version, at) select max(version) + 1, 0 from schema_version")
+		if _, err := store.Open(ctx, store.Options{DSN: dsn}); err == nil || !strings.Contains(err.Error(), "newer release") {
+			t.Errorf("two newer: %v", err)
+		}
+	})
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	garbage := filepath.Join(dir, "garbage")
+	if err := os.WriteFile(garbage, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, dsn := range map[string]string{
+		"nothing":     "",
+		"a folder":    dir,
+		"no folder":   filepath.Join(dir, "no", "folder"),
+		"garbage":     garbage,
+		"no server":   "postgres://ada:geheim@/x?host=" + dir,
+		"a wrong URL": "postgres://ada:geheim@%zz/x",
+	} {
+		db, err := store.Open(ctx, store.Options{DSN: dsn})
+		if err == nil {
+			db.Close()
+			t.Errorf("%s: opened", name)
+			continue
+		}
+		if strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%s: the password is in the error", name)
+		}
+		if (name == "no server" || name == "garbage") && !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Every table has the columns of its own kinds on both engines: a text in a
+// column of numbers is refused by both.
+func TestColumnsAreStrict(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			if err := tx.Record(entry("x")); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, "insert into guess (subject, count, since) values ('a', $1, 1)", "many")
+			return err
+		})
+		if err == nil {
+			t.Error("a text was taken for a number")
+		}
+		err = db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			if err := tx.Record(entry("x")); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, "insert into guess (subject, count, since) values (null, 1, 1)")
+			return err
+		})
+		if err == nil {
+			t.Error("a key may be null")
+		}
+	})
+}

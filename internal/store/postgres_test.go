@@ -1,0 +1,96 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+// Transactions that collide are run again until each is done, on two servers
+// that share one row and one log.
+func TestCollisionsAreRunAgain(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	k := storetest.Keys(t)
+	servers := []*store.DB{storetest.OpenWith(t, store.Options{DSN: dsn}, k), storetest.OpenWith(t, store.Options{DSN: dsn}, k)}
+	var wg sync.WaitGroup
+	for s, db := range servers {
+		for c := range 16 {
+			wg.Go(func() {
+				for i := range 5 {
+					err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+						var n int64
+						err := tx.QueryRow(ctx, "select count from guess where subject = 'all'").Scan(&n)
+						if err != nil && !errors.Is(err, store.ErrNotFound) {
+							return err
+						}
+						_, err = tx.Exec(ctx, "insert into guess (subject, count, since) values ('all', $1, 1) "+
+							"on conflict (subject) do update set count = $1", n+1) // read, then written: lost unless serializable
+						if err != nil {
+							return err
+						}
+						return put(tx, key(s, "/", c, "/", i))
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if n := count(t, servers[0], "select count from guess where subject = 'all'"); n != 160 {
+		t.Errorf("counted %d of 160", n)
+	}
+	if servers[0].Stats().Retries+servers[1].Stats().Retries == 0 {
+		t.Error("nothing collided: the test shows nothing")
+	}
+	verify(t, servers[1])
+}
+
+// A caller that goes away in the midst of its change: not written.
+func TestContextEndsARunningChange(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	db := storetest.OpenWith(t, store.Options{DSN: dsn}, storetest.Keys(t))
+	gone, cancel := context.WithCancel(ctx)
+	err := db.Change(gone, storetest.Actor, func(tx *store.Tx) error {
+		if err := put(tx, "a"); err != nil {
+			return err
+		}
+		cancel()
+		_, err := tx.Exec(gone, "delete from spent")
+		return err
+	})
+	if !errors.Is(err, context.Canceled) || len(spent(t, db)) > 0 {
+		t.Error(err, spent(t, db))
+	}
+	// Once the function has returned, the change is made whatever the caller does.
+	gone, cancel = context.WithCancel(ctx)
+	err = db.Change(gone, storetest.Actor, func(tx *store.Tx) error {
+		defer cancel()
+		return put(tx, "b")
+	})
+	if err != nil || !spent(t, db)["b"] {
+		t.Error(err, spent(t, db))
+	}
+	verify(t, db)
+}
+
+func TestAServerThatDoesNotWaitForItsDisk(t *testing.T) {
+	_, err := store.Open(ctx, store.Options{DSN: storetest.Postgres(t) + "&synchronous_commit=off"})
+	if err == nil || !strings.Contains(err.Error(), "synchronous_commit") {
+		t.Error(err)
+	}
+}
+
+func TestNoFileToBackUp(t *testing.T) {
+	db := storetest.OpenWith(t, store.Options{DSN: storetest.Postgres(t)}, storetest.Keys(t))
+	if err := db.Backup(ctx, filepath.Join(t.TempDir(), "x")); err == nil || !strings.Contains(err.Error(), "pg_dump") {
+		t.Error(err)
+	}
+}
