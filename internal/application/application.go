@@ -30,6 +30,10 @@ const (
 	ControlPlane = "control-plane"
 )
 
+// VouchesPassword says that equipment checks the password itself and asks us
+// only for the code.
+const VouchesPassword = "password"
+
 // Kinds are what an application can be; they tie it to the rows of M1032.
 var Kinds = []string{
 	"web", "wiki", "vpn", "network-device", "ssh", "rdp", "mail", "webmail", "code",
@@ -38,12 +42,15 @@ var Kinds = []string{
 
 // Application is one thing to sign in to.
 type Application struct {
-	ID       int64           `json:"id"`
-	Name     string          `json:"name"`
-	Title    string          `json:"title"`
-	Kind     string          `json:"kind"`
-	Tier     string          `json:"tier"`
-	Protocol string          `json:"protocol"`
+	ID       int64  `json:"id"`
+	Name     string `json:"name"`
+	Title    string `json:"title"`
+	Kind     string `json:"kind"`
+	Tier     string `json:"tier"`
+	Protocol string `json:"protocol"`
+	// Vouches is what the application checks by itself before it asks us:
+	// nothing, or VouchesPassword. It is a weakness that coverage lists.
+	Vouches  string          `json:"vouches,omitempty"`
 	Settings json.RawMessage `json:"settings"`
 	Created  time.Time       `json:"created"`
 	Changed  time.Time       `json:"changed"`
@@ -129,7 +136,7 @@ func (c *Catalogue) fresh(ctx context.Context) (*view, error) {
 }
 
 func (c *Catalogue) read(ctx context.Context, r store.Reader) (*view, error) {
-	rows, err := r.Query(ctx, `select id, name, title, kind, tier, protocol, settings, created, changed, mac from application order by name`)
+	rows, err := r.Query(ctx, `select id, name, title, kind, tier, protocol, vouches, settings, created, changed, mac from application order by name`)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +146,7 @@ func (c *Catalogue) read(ctx context.Context, r store.Reader) (*view, error) {
 		var a Application
 		var sealed, mac []byte
 		var created, changed int64
-		if err := rows.Scan(&a.ID, &a.Name, &a.Title, &a.Kind, &a.Tier, &a.Protocol, &sealed, &created, &changed, &mac); err != nil {
+		if err := rows.Scan(&a.ID, &a.Name, &a.Title, &a.Kind, &a.Tier, &a.Protocol, &a.Vouches, &sealed, &created, &changed, &mac); err != nil {
 			return nil, err
 		}
 		a.Created, a.Changed = store.Time(created), store.Time(changed)
@@ -161,7 +168,7 @@ func (a Application) aad() keyring.AAD {
 }
 
 func (a Application) fields(sealed []byte) *keyring.Fields {
-	return keyring.NewFields().Int(a.ID).String(a.Name).String(a.Kind).String(a.Tier).String(a.Protocol).Bytes(sealed)
+	return keyring.NewFields().Int(a.ID).String(a.Name).String(a.Kind).String(a.Tier).String(a.Protocol).String(a.Vouches).Bytes(sealed)
 }
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
@@ -176,6 +183,8 @@ func (a Application) Check() error {
 		return failure.New(failure.Invalid, "Unknown kind %q; use one of %s.", a.Kind, strings.Join(Kinds, ", "))
 	case a.Tier != Standard && a.Tier != ControlPlane:
 		return failure.New(failure.Invalid, "The tier is %s or %s.", Standard, ControlPlane)
+	case a.Vouches != "" && a.Vouches != VouchesPassword:
+		return failure.New(failure.Invalid, "An application vouches for nothing, or for the %s.", VouchesPassword)
 	case len(a.Title) > 120:
 		return failure.New(failure.Invalid, "The title may have 120 bytes at most.")
 	case len(a.Settings) > 1<<16:
@@ -200,8 +209,8 @@ func (c *Catalogue) Set(ctx context.Context, tx *store.Tx, a Application) (Appli
 		return Application{}, err
 	}
 	sealed := c.keys.Seal("application", a.aad(), a.Settings)
-	_, err = tx.Exec(ctx, `update application set title = $2, kind = $3, tier = $4, protocol = $5, settings = $6, changed = $7, mac = $8 where id = $1`,
-		a.ID, a.Title, a.Kind, a.Tier, a.Protocol, sealed, store.Unix(now), c.keys.MAC("application", a.fields(sealed)))
+	_, err = tx.Exec(ctx, `update application set title = $2, kind = $3, tier = $4, protocol = $5, settings = $6, changed = $7, mac = $8, vouches = $9 where id = $1`,
+		a.ID, a.Title, a.Kind, a.Tier, a.Protocol, sealed, store.Unix(now), c.keys.MAC("application", a.fields(sealed)), a.Vouches)
 	tx.Announce(Topic)
 	return a, err
 }

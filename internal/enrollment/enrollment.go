@@ -1,0 +1,403 @@
+// Package enrollment adds, removes and names authenticators.
+//
+// It owns the guardrails of ATT&CK T1098.005: nothing is added or removed
+// without a Grant for exactly that, every change is told to all addresses of
+// the account, and a new authenticator is in quarantine for what is privileged.
+// It does not decide who may (signin does) and knows no particular
+// authenticator (they are handed in). Its one invariant: enrolling adds no
+// evidence, because owning a new key is not having used it.
+package enrollment
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/authenticator"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/notify"
+	"countersign/internal/prompt"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+)
+
+// Actions that a Grant must name. Their object is the kind to enroll, or the
+// number of the authenticator.
+const (
+	Enroll = "authenticator.enroll"
+	Remove = "authenticator.remove"
+	Rename = "authenticator.rename"
+	NotMe  = "report.not-me"
+)
+
+// Enrollments changes authenticators.
+type Enrollments struct {
+	DB        *store.DB
+	Keys      *keyring.Keyring
+	Directory *directory.Directory
+	Tickets   *ticket.Tickets
+	Sessions  *session.Sessions
+	// Authenticators are all kinds; those that are Enrollers can be enrolled.
+	Authenticators []authenticator.Authenticator
+	// NewPass makes a temporary access pass: what the person types, and what is
+	// kept.
+	NewPass func(now time.Time, lifetime time.Duration) (string, authenticator.Enrolled, error)
+	// Quarantine is for how long a new authenticator cannot approve what is
+	// privileged, where the account had two factors before.
+	Quarantine time.Duration
+	Now        func() time.Time
+	Log        *slog.Logger
+}
+
+// Kind is something that a person can enroll by themselves.
+type Kind struct{ Kind, Title string }
+
+// Kinds lists what people can enroll, in the order in which it is offered.
+func (e *Enrollments) Kinds() []Kind {
+	var out []Kind
+	for _, a := range e.Authenticators {
+		if _, ok := a.(authenticator.Enroller); ok {
+			d := a.Describe()
+			out = append(out, Kind{d.Kind, d.Title})
+		}
+	}
+	return out
+}
+
+// Authenticator is one enrolled authenticator, for its owner and for
+// administrators.
+type Authenticator struct {
+	ID         assurance.CredentialID `json:"id"`
+	Kind       string                 `json:"kind"`
+	Title      string                 `json:"title"`
+	Label      string                 `json:"label"`
+	Traits     assurance.Trait        `json:"traits"`
+	Status     string                 `json:"status"`
+	Quarantine time.Time              `json:"quarantine,omitzero"`
+	Created    time.Time              `json:"created"`
+	Used       time.Time              `json:"used,omitzero"`
+}
+
+// List returns the account's authenticators that are not revoked or used up,
+// oldest first.
+func (e *Enrollments) List(ctx context.Context, account assurance.AccountID) ([]Authenticator, error) {
+	rows, err := e.Directory.Credentials(ctx, e.DB, account)
+	if err != nil {
+		return nil, err
+	}
+	var out []Authenticator
+	for _, c := range rows {
+		if c.Status == directory.CredentialRevoked || c.Status == directory.CredentialUsedUp {
+			continue
+		}
+		out = append(out, e.describe(c))
+	}
+	return out, nil
+}
+
+func (e *Enrollments) describe(c directory.Credential) Authenticator {
+	title := c.Kind
+	if a := e.kind(c.Kind); a != nil {
+		title = a.Describe().Title
+	}
+	q := c.Quarantine
+	if !e.Now().Before(q) {
+		q = time.Time{}
+	}
+	return Authenticator{ID: c.ID, Kind: c.Kind, Title: title, Label: c.Label, Traits: c.Traits, Status: c.Status, Quarantine: q, Created: c.Created, Used: c.Used}
+}
+
+func (e *Enrollments) kind(kind string) authenticator.Authenticator {
+	for _, a := range e.Authenticators {
+		if a.Describe().Kind == kind {
+			return a
+		}
+	}
+	return nil
+}
+
+// Offer is what a page shows so that the person can enroll.
+type Offer struct {
+	Kind    string
+	Prompt  prompt.Prompt
+	Ticket  string // goes back to Finish; secret
+	Expires time.Time
+}
+
+// pending is what waits for the person's reply, sealed behind the ticket.
+type pending struct {
+	Account assurance.AccountID
+	Session string
+	Kind    string
+	Memo    authenticator.Memo
+	Prompt  prompt.Prompt
+	Attempt string
+	Expires time.Time
+	// First says that the account could not show two factors, so that what is
+	// enrolled now needs no quarantine.
+	First bool
+}
+
+// codeLife is how long an enrollment may take (SP 800-63B-4 section 4.1.2.2:
+// ten minutes at most).
+const codeLife = 10 * time.Minute
+
+const ticketKind = "enroll"
+
+// Begin offers an authenticator of this kind. The grant must be for exactly
+// this.
+func (e *Enrollments) Begin(ctx context.Context, g signin.Grant, kind string) (Offer, error) {
+	how, ok := e.kind(kind).(authenticator.Enroller)
+	if !ok {
+		return Offer{}, failure.New(failure.Invalid, "There is no authenticator of kind %q to set up.", clip(kind, 40))
+	}
+	if !g.Covers(signin.Self, Enroll, kind) {
+		return Offer{}, failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+	}
+	person, first, err := e.person(ctx, e.DB, g.Account(), kind)
+	if err != nil {
+		return Offer{}, err
+	}
+	p, memo, err := how.Offer(person, e.Now())
+	if err != nil {
+		return Offer{}, err
+	}
+	expires := e.Now().Add(codeLife)
+	b, err := json.Marshal(pending{Account: g.Account(), Session: g.Session(), Kind: kind, Memo: memo, Prompt: p, Attempt: g.Attempt(), Expires: expires, First: first})
+	if err != nil {
+		return Offer{}, err
+	}
+	secret, err := e.Tickets.Issue(ctx, ticket.Spec{Kind: ticketKind, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
+	return Offer{Kind: kind, Prompt: p, Ticket: secret, Expires: expires}, err
+}
+
+// Resume shows an offer again, after a reload or a refused reply.
+func (e *Enrollments) Resume(ctx context.Context, g signin.Grant, secret string) (Offer, error) {
+	p, err := e.pending(ctx, g, secret)
+	return Offer{Kind: p.Kind, Prompt: p.Prompt, Ticket: secret, Expires: p.Expires}, err
+}
+
+func (e *Enrollments) pending(ctx context.Context, g signin.Grant, secret string) (pending, error) {
+	var p pending
+	t, err := e.Tickets.Peek(ctx, ticketKind, secret)
+	if err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal(t.Payload, &p); err != nil {
+		return p, err
+	}
+	if g.Application() != signin.Self || p.Account != g.Account() || p.Session != g.Session() {
+		return pending{}, failure.Refuse("other-session", "That was begun in another session; begin again.")
+	}
+	return p, nil
+}
+
+// person gathers what an authenticator may know of who enrolls, and whether
+// the account lacks two factors so far.
+func (e *Enrollments) person(ctx context.Context, r store.Reader, id assurance.AccountID, kind string) (authenticator.Person, bool, error) {
+	a, err := e.Directory.Get(ctx, r, id)
+	if err != nil {
+		return authenticator.Person{}, false, err
+	}
+	if a.State != directory.Active {
+		return authenticator.Person{}, false, failure.Refuse("suspended", "The account is suspended.")
+	}
+	rows, err := e.Directory.Credentials(ctx, r, id)
+	if err != nil {
+		return authenticator.Person{}, false, err
+	}
+	p := authenticator.Person{Account: id, UserHandle: a.Handle, Name: a.Name, Display: a.Display}
+	var evidence []assurance.Evidence
+	for _, c := range rows {
+		if c.Status != directory.CredentialActive {
+			continue
+		}
+		evidence = append(evidence, assurance.Evidence{Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: e.Now()})
+		if c.Kind == kind {
+			p.Existing = append(p.Existing, authenticator.Credential{ID: c.ID, Account: id, Kind: kind, Label: c.Label, State: c.State, Handle: c.Handle, Created: c.Created})
+		}
+	}
+	return p, !assurance.TwoFactors().Met(evidence, e.Now()), nil
+}
+
+// maxTries is how many replies one offer takes.
+const maxTries = 5
+
+// Finish takes the person's reply to an offer and keeps the authenticator. The
+// grant is any current one of the same person in the same session. A reply that
+// was understood and not accepted is an Invalid failure with a sentence on how
+// to mend it, and the offer stands, five times.
+func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string, answer prompt.Answer, label string) (Authenticator, error) {
+	p, err := e.pending(ctx, g, secret)
+	if err != nil {
+		return Authenticator{}, err
+	}
+	if err := e.spendTry(ctx, p, secret); err != nil {
+		return Authenticator{}, err
+	}
+	a := e.kind(p.Kind)
+	how := a.(authenticator.Enroller)
+	person, _, err := e.person(ctx, e.DB, p.Account, p.Kind)
+	if err != nil {
+		return Authenticator{}, err
+	}
+	enrolled, err := how.Accept(ctx, person, p.Memo, answer, e.Now())
+	var refused *authenticator.Refused
+	if errors.As(err, &refused) {
+		return Authenticator{}, e.refused(ctx, g, p, refused)
+	}
+	if err != nil {
+		return Authenticator{}, err
+	}
+	c := directory.Credential{Account: p.Account, Kind: p.Kind, Label: cleanLabel(label, enrolled.Label), Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State}
+	if !p.First {
+		c.Quarantine = e.Now().Add(e.Quarantine)
+	}
+	err = e.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+		if _, err := e.Tickets.TakeIn(ctx, tx, ticketKind, secret); err != nil {
+			return err
+		}
+		c, err = e.keep(ctx, tx, g, p, c, enrolled)
+		return err
+	})
+	if err != nil {
+		return Authenticator{}, err
+	}
+	return e.describe(c), nil
+}
+
+// spendTry counts a reply before it is looked at.
+func (e *Enrollments) spendTry(ctx context.Context, p pending, secret string) error {
+	key := "enroll/" + ticket.Name(secret)
+	var count int64
+	err := e.DB.Housekeep(ctx, "enroll.try", func(tx *store.Tx) error {
+		return tx.QueryRow(ctx, `insert into guess (subject, count, since) values ($1, 1, $2)
+			on conflict (subject) do update set count = guess.count + 1 returning count`, key, store.Unix(e.Now())).Scan(&count)
+	})
+	if err == nil && count > maxTries {
+		return failure.Refuse("too-many-tries", "That was tried too often; begin again.")
+	}
+	return err
+}
+
+func (e *Enrollments) refused(ctx context.Context, g signin.Grant, p pending, r *authenticator.Refused) error {
+	err := e.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+		return tx.Record(audit.Entry{Event: "credential.refused", Outcome: "refused", Reason: r.Reason, Account: int64(p.Account), AccountName: g.Name(),
+			Application: signin.Self, Protocol: g.Protocol(), Source: source(g), Attempt: p.Attempt, Detail: map[string]string{"authenticator": p.Kind}})
+	})
+	return errors.Join(err, &failure.Error{Class: failure.Invalid, Reason: r.Reason, Public: r.Public})
+}
+
+// single are the kinds of which an account has one: a new one replaces it.
+var single = []string{"password", "recoverycode"}
+
+func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p pending, c directory.Credential, enrolled authenticator.Enrolled) (directory.Credential, error) {
+	account, err := e.Directory.Get(ctx, tx, p.Account)
+	if err != nil {
+		return c, err
+	}
+	if account.State != directory.Active {
+		return c, failure.Refuse("suspended", "The account is suspended.")
+	}
+	if slices.Contains(single, c.Kind) {
+		if err := e.retire(ctx, tx, p.Account, c.Kind); err != nil {
+			return c, err
+		}
+	}
+	if c, err = e.Directory.AddCredential(ctx, tx, c); err != nil {
+		return c, err
+	}
+	if enrolled.Once != "" {
+		if _, err := tx.Exec(ctx, `insert into spent (credential, once, at) values ($1,$2,$3)`, int64(c.ID), enrolled.Once, store.Unix(e.Now())); err != nil {
+			return c, err
+		}
+	}
+	en := e.entry(g, "credential.enrolled", c)
+	if enrolled.Detail != "" {
+		en.Detail["detail"] = enrolled.Detail
+	}
+	tx.Record(en)
+	return c, e.tell(ctx, tx, account, "A new way to sign in was added to your account",
+		fmt.Sprintf("%q (%s) can now be used to sign in as %s.", c.Label, e.describe(c).Title, account.Name))
+}
+
+func (e *Enrollments) retire(ctx context.Context, tx *store.Tx, account assurance.AccountID, kind string) error {
+	rows, err := e.Directory.Credentials(ctx, tx, account)
+	if err != nil {
+		return err
+	}
+	for _, c := range rows {
+		if c.Kind == kind && (c.Status == directory.CredentialActive || c.Status == directory.CredentialDisabled) {
+			c.Status = directory.CredentialRevoked
+			if err := e.Directory.UpdateCredential(ctx, tx, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Enrollments) entry(g signin.Grant, event string, c directory.Credential) audit.Entry {
+	return audit.Entry{Event: event, Outcome: "ok", Account: int64(c.Account), AccountName: g.Name(), Application: signin.Self,
+		Protocol: g.Protocol(), Source: source(g), Action: g.Action(), Attempt: g.Attempt(),
+		Detail: map[string]string{"authenticator": c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10), "label": c.Label, "traits": c.Traits.String()}}
+}
+
+// tell queues the notice to every address, with what to do if it was not them.
+func (e *Enrollments) tell(ctx context.Context, tx *store.Tx, account directory.Account, subject, what string) error {
+	mails, err := e.Directory.Mails(ctx, tx, account.ID)
+	if err != nil {
+		return err
+	}
+	body := what + fmt.Sprintf("\n\nThis was done at %s.\n\nIf that was not you, sign in now, choose \"This was not me\" in your history, and tell your administrator.\n",
+		e.Now().UTC().Format("15:04 UTC on 2 January 2006"))
+	for _, m := range mails {
+		if err := notify.Queue(ctx, tx, notify.Notice{Account: int64(account.ID), Address: m, Subject: subject, Body: body}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func actor(g signin.Grant) audit.Actor {
+	return audit.Actor{Account: int64(g.Account()), Name: g.Name(), Via: g.Protocol()}
+}
+
+func source(g signin.Grant) string {
+	if a := g.Source(); a.IsValid() {
+		return a.Unmap().String()
+	}
+	return ""
+}
+
+// cleanLabel keeps what can be read: 60 characters at most, one line.
+func cleanLabel(label, proposal string) string {
+	s := strings.Join(strings.FieldsFunc(label, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.In(r, unicode.Cf) }), " ")
+	if s == "" {
+		s = proposal
+	}
+	if r := []rune(s); len(r) > 60 {
+		s = string(r[:60])
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	return s
+}

@@ -1,0 +1,180 @@
+package enrollment
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// Remove revokes one of the grant's own authenticators. It refuses to take the
+// last way to two factors: another must be added first.
+func (e *Enrollments) Remove(ctx context.Context, g signin.Grant, id assurance.CredentialID) error {
+	if !g.Covers(signin.Self, Remove, strconv.FormatInt(int64(id), 10)) {
+		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+	}
+	return e.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+		rows, err := e.Directory.Credentials(ctx, tx, g.Account())
+		if err != nil {
+			return err
+		}
+		var rest []assurance.Evidence
+		var gone *directory.Credential
+		for _, c := range rows {
+			switch {
+			case c.ID == id && c.Status != directory.CredentialRevoked:
+				gone = &c
+			case c.Status == directory.CredentialActive:
+				rest = append(rest, assurance.Evidence{Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: e.Now()})
+			}
+		}
+		if gone == nil {
+			return failure.New(failure.NotFound, "There is no such authenticator.")
+		}
+		if !assurance.TwoFactors().Met(rest, e.Now()) {
+			return failure.New(failure.Conflict, "Without it you could not sign in with two factors. Add another way first.")
+		}
+		if err := e.RevokeIn(ctx, tx, gone); err != nil {
+			return err
+		}
+		tx.Record(e.entry(g, "credential.removed", *gone))
+		account, err := e.Directory.Get(ctx, tx, g.Account())
+		if err != nil {
+			return err
+		}
+		return e.tell(ctx, tx, account, "A way to sign in was removed from your account",
+			fmt.Sprintf("%q (%s) can no longer be used to sign in as %s.", gone.Label, e.describe(*gone).Title, account.Name))
+	})
+}
+
+// RevokeIn revokes a credential that was read in this transaction, inside
+// another room's change, which records it. What its evidence granted ends with
+// it, because evidence of a revoked authenticator no longer counts.
+func (e *Enrollments) RevokeIn(ctx context.Context, tx *store.Tx, c *directory.Credential) error {
+	c.Status = directory.CredentialRevoked
+	tx.Announce(directory.Topic(c.Account))
+	return e.Directory.UpdateCredential(ctx, tx, *c)
+}
+
+// Tell queues a notice to every address of an account, inside another room's
+// change.
+func (e *Enrollments) Tell(ctx context.Context, tx *store.Tx, account directory.Account, subject, what string) error {
+	return e.tell(ctx, tx, account, subject, what)
+}
+
+// Rename gives one of the grant's own authenticators another name.
+func (e *Enrollments) Rename(ctx context.Context, g signin.Grant, id assurance.CredentialID, label string) error {
+	if !g.Covers(signin.Self, Rename, strconv.FormatInt(int64(id), 10)) {
+		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+	}
+	return e.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+		c, err := e.Directory.Credential(ctx, tx, g.Account(), id)
+		if err != nil {
+			return err
+		}
+		c.Label = cleanLabel(label, c.Label)
+		if err := e.Directory.UpdateCredential(ctx, tx, c); err != nil {
+			return err
+		}
+		return tx.Record(e.entry(g, "credential.renamed", c))
+	})
+}
+
+// passes are the bounds of a temporary access pass.
+const (
+	PassDefault = time.Hour
+	PassCeiling = 8 * time.Hour
+)
+
+// PassIn replaces the account's access pass by a new one inside another room's
+// change, and returns what the person types.
+func (e *Enrollments) PassIn(ctx context.Context, tx *store.Tx, account directory.Account, lifetime time.Duration) (string, time.Time, error) {
+	if lifetime <= 0 {
+		lifetime = PassDefault
+	}
+	if lifetime > PassCeiling {
+		return "", time.Time{}, failure.New(failure.Invalid, "A pass may live for %s at most.", PassCeiling)
+	}
+	if err := e.retire(ctx, tx, account.ID, "accesspass"); err != nil {
+		return "", time.Time{}, err
+	}
+	shown, enrolled, err := e.NewPass(e.Now(), lifetime)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	_, err = e.Directory.AddCredential(ctx, tx, directory.Credential{Account: account.ID, Kind: "accesspass", Label: "Temporary access pass",
+		Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State})
+	return shown, e.Now().Add(lifetime), err
+}
+
+// ReportNotMe is the person's word that something in their history was not
+// them: all their sessions end, administrators are told, and the entry says
+// which. The password is switched off where there is one, so that it must be
+// set anew with another authenticator or a pass.
+func (e *Enrollments) ReportNotMe(ctx context.Context, g signin.Grant, entry int64) error {
+	if !g.Covers(signin.Self, NotMe, strconv.FormatInt(entry, 10)) {
+		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+	}
+	return e.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+		account, err := e.Directory.Get(ctx, tx, g.Account())
+		if err != nil {
+			return err
+		}
+		ended, err := e.Sessions.EndAllIn(ctx, tx, account.ID, g.Session())
+		if err != nil {
+			return err
+		}
+		disabled, err := e.disablePassword(ctx, tx, account.ID)
+		if err != nil {
+			return err
+		}
+		tx.Record(audit.Entry{Event: "alarm.not-me", Outcome: "ok", Account: int64(account.ID), AccountName: account.Name, Application: signin.Self,
+			Protocol: g.Protocol(), Source: source(g), Attempt: g.Attempt(),
+			Detail: map[string]string{"entry": strconv.FormatInt(entry, 10), "sessions-ended": strconv.Itoa(ended), "password-disabled": strconv.FormatBool(disabled)}})
+		return e.tellAdministrators(ctx, tx, account)
+	})
+}
+
+func (e *Enrollments) disablePassword(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error) {
+	rows, err := e.Directory.Credentials(ctx, tx, account)
+	if err != nil {
+		return false, err
+	}
+	for _, c := range rows {
+		if c.Traits.Has(assurance.Known) && c.Status == directory.CredentialActive {
+			c.Status = directory.CredentialDisabled
+			tx.Announce(directory.Topic(account))
+			return true, e.Directory.UpdateCredential(ctx, tx, c)
+		}
+	}
+	return false, nil
+}
+
+func (e *Enrollments) tellAdministrators(ctx context.Context, tx *store.Tx, about directory.Account) error {
+	group, err := e.Directory.FindGroup(ctx, tx, directory.Administrators)
+	if failure.ClassOf(err) == failure.NotFound && err != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	members, err := e.Directory.Members(ctx, tx, group, 100)
+	if err != nil {
+		return err
+	}
+	for _, m := range append(members, about) {
+		err := e.tell(ctx, tx, m, "Somebody reports a sign-in that was not theirs",
+			fmt.Sprintf("%s reports that something in their history was not them. Their other sessions were ended and their password was switched off.", about.Name))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+// Package notify sends people notices by mail.
+//
+// It owns the table notice, an outbox: a notice is queued in the transaction of
+// the change that it tells of, so none is lost and none tells of what did not
+// happen. It writes no texts; each room has its own. Its one invariant: a
+// notice is sent at least once or marked failed, and never holds a secret.
+package notify
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net"
+	"net/smtp"
+	"strings"
+	"time"
+
+	"countersign/internal/failure"
+	"countersign/internal/store"
+)
+
+// Notice is one message to one address.
+type Notice struct {
+	Account int64
+	Address string
+	Subject string
+	Body    string
+}
+
+// Queue adds a notice to the outbox inside a change.
+func Queue(ctx context.Context, tx *store.Tx, n Notice) error {
+	if strings.ContainsAny(n.Address+n.Subject, "\r\n\x00") {
+		return failure.New(failure.Invalid, "A mail address or subject cannot have line breaks.")
+	}
+	now := store.Unix(tx.Now())
+	_, err := tx.Exec(ctx, `insert into notice (account, address, subject, body, created, due) values ($1,$2,$3,$4,$5,$5)`, n.Account, n.Address, n.Subject, n.Body, now)
+	return err
+}
+
+// Deliver sends one notice. An error is tried again later.
+type Deliver func(ctx context.Context, n Notice) error
+
+// Sender empties the outbox.
+type Sender struct {
+	DB      *store.DB
+	Deliver Deliver
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// maxTries is how often a notice is tried, over about a day.
+const maxTries = 10
+
+// Send sends what is due and returns how many went out.
+func (s *Sender) Send(ctx context.Context) (int, error) {
+	rows, err := s.DB.Query(ctx, `select id, account, address, subject, body, tries from notice where state = 'waiting' and due <= $1 order by id limit 100`, store.Unix(s.Now()))
+	if err != nil {
+		return 0, err
+	}
+	type due struct {
+		Notice
+		id, tries int64
+	}
+	var list []due
+	for rows.Next() {
+		var d due
+		if err := rows.Scan(&d.id, &d.Account, &d.Address, &d.Subject, &d.Body, &d.tries); err != nil {
+			rows.Close()
+			return 0, err
+		}
+		list = append(list, d)
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	sent := 0
+	for _, d := range list {
+		state, wait := "sent", time.Duration(0)
+		if err := s.Deliver(ctx, d.Notice); err != nil {
+			s.Log.Warn("a notice could not be delivered", "notice", d.id, "try", d.tries+1, "error", err)
+			state, wait = "waiting", time.Minute<<min(d.tries, 8)
+			if d.tries+1 >= maxTries {
+				state = "failed"
+			}
+		} else {
+			sent++
+		}
+		err := s.DB.Housekeep(ctx, "notice.sent", func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `update notice set state = $2, tries = tries + 1, due = $3 where id = $1`, d.id, state, store.Unix(s.Now().Add(wait)))
+			return err
+		})
+		if err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// SMTP delivers to a mail server. STARTTLS is demanded unless the server is on
+// loopback.
+func SMTP(server, from string) Deliver {
+	return func(_ context.Context, n Notice) error {
+		host, _, err := net.SplitHostPort(server)
+		if err != nil {
+			return err
+		}
+		c, err := smtp.Dial(server)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if ok, _ := c.Extension("STARTTLS"); ok {
+			if err := c.StartTLS(tlsConfig(host)); err != nil {
+				return err
+			}
+		} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return fmt.Errorf("notify: %s offers no STARTTLS", host)
+		}
+		return submit(c, from, n)
+	}
+}
+
+func submit(c *smtp.Client, from string, n Notice) error {
+	if err := c.Mail(from); err != nil {
+		return err
+	}
+	if err := c.Rcpt(n.Address); err != nil {
+		return err
+	}
+	w, err := c.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(message(from, n, time.Now())); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return c.Quit()
+}
+
+// message writes RFC 5322 with the body in base64, so that no line of it can be
+// taken for anything else.
+func message(from string, n Notice, at time.Time) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\n", from, n.Address, mime.QEncoding.Encode("utf-8", n.Subject), at.Format(time.RFC1123Z))
+	b.WriteString("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\nAuto-Submitted: auto-generated\r\n\r\n")
+	body := base64.StdEncoding.EncodeToString([]byte(n.Body))
+	for len(body) > 76 {
+		b.WriteString(body[:76] + "\r\n")
+		body = body[76:]
+	}
+	b.WriteString(body + "\r\n")
+	return []byte(b.String())
+}

@@ -1,0 +1,109 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+)
+
+// Errand is where a browser was going when it had to sign in or to step up. It
+// waits behind a ticket, sealed, so that nothing of it can be changed on the
+// way and nothing that was typed is lost.
+type Errand struct {
+	// Application, Action, Object, Method and Path are the engine's request.
+	Application    string
+	Action, Object string
+	Method, Path   string
+	Raise          *assurance.Requirement
+	// Return is where to go when it is granted: a path of ours, or an absolute
+	// URL that the protocol has checked.
+	Return string
+	// Name is who it is for, when that is known: the name field's first value.
+	Name string
+	// Form is what was posted, to be done once it is granted.
+	Form url.Values
+}
+
+const errandKind, errandLife = "errand", 15 * time.Minute
+
+// Send keeps an errand for 15 minutes and returns its code, for the address of
+// the sign-in page. The code lets nobody in.
+func (s *Sessions) Send(ctx context.Context, e Errand) (string, error) {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return "", err
+	}
+	return s.Tickets.Issue(ctx, ticket.Spec{Kind: errandKind, Payload: b, Lifetime: errandLife})
+}
+
+// Errand returns the errand of a code and leaves it there.
+func (s *Sessions) Errand(ctx context.Context, code string) (Errand, error) {
+	t, err := s.Tickets.Peek(ctx, errandKind, code)
+	if err != nil {
+		return Errand{}, err
+	}
+	var e Errand
+	return e, json.Unmarshal(t.Payload, &e)
+}
+
+// handover is a session on its way to another host.
+type handover struct{ Number, Host string }
+
+const handoverKind, handoverLife = "handover", time.Minute
+
+// Derive returns a code, good once and for a minute, with which the host can
+// begin a session of its own that hangs from this one.
+func (s *Sessions) Derive(ctx context.Context, secret, host string) (string, error) {
+	r, err := s.read(ctx, s.DB, secret)
+	if err != nil {
+		return "", err
+	}
+	if r.Parent != "" || host == "" {
+		return "", gone
+	}
+	b, err := json.Marshal(handover{Number: r.Number, Host: host})
+	if err != nil {
+		return "", err
+	}
+	return s.Tickets.Issue(ctx, ticket.Spec{Kind: handoverKind, Owner: int64(r.Account), Payload: b, Lifetime: handoverLife})
+}
+
+// Accept turns a code into the host's own session, and returns the secret for
+// its cookie. A code for another host is refused and used up.
+func (s *Sessions) Accept(ctx context.Context, code, host string, g Visit) (string, error) {
+	t, err := s.Tickets.Take(ctx, handoverKind, code)
+	if err != nil {
+		return "", err
+	}
+	var h handover
+	if err := json.Unmarshal(t.Payload, &h); err != nil {
+		return "", err
+	}
+	if h.Host != host {
+		return "", failure.Refuse("other-host", gone.Public)
+	}
+	parent, err := s.byNumber(ctx, h.Number)
+	if err != nil {
+		return "", err
+	}
+	r := row{payload: payload{Number: newNumber(), Account: parent.Account, Parent: parent.Number, Host: host, Evidence: parent.Evidence},
+		source: clip(g.Source, 64), agent: clip(g.Agent, 200), created: parent.created}
+	var secret string
+	err = s.DB.Change(ctx, g.actor(parent.Account), func(tx *store.Tx) error {
+		var err error
+		if secret, err = s.insert(ctx, tx, &r); err != nil {
+			return err
+		}
+		return tx.Record(g.entry(parent.Account, r))
+	})
+	return secret, err
+}
+
+var _ signin.Standing = (*Sessions)(nil)

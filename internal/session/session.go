@@ -1,0 +1,458 @@
+// Package session keeps the evidence that a browser has shown.
+//
+// It owns the table session, the cookies' names, the handing of a session to
+// another host, and the errands: where a browser was going when it had to sign
+// in. It decides nothing: a session is started from a Grant and read by the
+// engine, which decides anew each time. Its one invariant: a session's secret
+// is in the browser alone (only its hash is stored), it changes whenever the
+// session gains evidence, and an ended session holds nothing.
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+)
+
+// Cookie returns the name of the session cookie. Over https it is bound to its
+// host by the __Host- prefix (RFC 6265bis section 4.1.3.2).
+func Cookie(secure bool) string {
+	if secure {
+		return "__Host-countersign"
+	}
+	return "countersign"
+}
+
+// Limits are how long sessions live (SP 800-63B-4 section 2). Zero fields take
+// the default, which is also the ceiling.
+type Limits struct {
+	Overall2 time.Duration // AAL1 and AAL2: 24 h
+	Idle2    time.Duration // 1 h
+	Overall3 time.Duration // AAL3: 12 h
+	Idle3    time.Duration // 15 min
+}
+
+func (l Limits) of(evidence []assurance.Evidence) (overall, idle time.Duration) {
+	pick := func(d, ceiling time.Duration) time.Duration {
+		if d <= 0 || d > ceiling {
+			return ceiling
+		}
+		return d
+	}
+	if assurance.AAL(evidence) == 3 {
+		return pick(l.Overall3, 12*time.Hour), pick(l.Idle3, 15*time.Minute)
+	}
+	return pick(l.Overall2, 24*time.Hour), pick(l.Idle2, time.Hour)
+}
+
+// Sessions reads and writes sessions.
+type Sessions struct {
+	DB      *store.DB
+	Keys    *keyring.Keyring
+	Tickets *ticket.Tickets
+	Limits  Limits
+	Now     func() time.Time
+}
+
+// Session is one session, for its owner and for administrators.
+type Session struct {
+	Number   string
+	Account  assurance.AccountID
+	Host     string // the host that its cookie serves; empty is our own
+	Source   string
+	Agent    string
+	Evidence []assurance.Evidence
+	Created  time.Time
+	Seen     time.Time
+	Expires  time.Time
+	Ended    time.Time // zero while it stands
+}
+
+// AAL is the level that the session's evidence supports.
+func (s Session) AAL() int { return assurance.AAL(s.Evidence) }
+
+// AMR are the RFC 8176 methods of the session's evidence.
+func (s Session) AMR() []string { return assurance.AMR(s.Evidence) }
+
+// payload is what is sealed. It names its row so that it cannot be moved.
+type payload struct {
+	Number   string
+	Account  assurance.AccountID
+	Parent   string
+	Host     string
+	Evidence []assurance.Evidence
+}
+
+type row struct {
+	payload
+	id      []byte
+	source  string
+	agent   string
+	created time.Time
+	seen    time.Time
+	expires time.Time
+	ended   time.Time
+}
+
+func aad(number string, account assurance.AccountID) keyring.AAD {
+	return keyring.AAD{Table: "session", Column: "payload", Key: number, Account: int64(account)}
+}
+
+var gone = &failure.Error{Class: failure.Refused, Reason: "no-session", Public: "Your session has ended. Sign in again."}
+
+func secretOf(id []byte) string { return base64.RawURLEncoding.EncodeToString(id) }
+
+func hash(secret string) ([]byte, bool) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(secret)
+	if err != nil || len(raw) != 32 {
+		return nil, false
+	}
+	h := sha256.Sum256(raw)
+	return h[:], true
+}
+
+// Topic is the feed's word for a session that ended or changed.
+func Topic(number string) string { return "session/" + number }
+
+// Start begins a session with what was shown for a claimed grant, and returns
+// its secret for the cookie.
+func (s *Sessions) Start(ctx context.Context, g signin.Grant, agent string) (string, error) {
+	r := row{payload: payload{Number: newNumber(), Account: g.Account(), Evidence: g.Evidence()}, source: text(g), agent: clip(agent, 200)}
+	var secret string
+	err := s.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+		var err error
+		secret, err = s.insert(ctx, tx, &r)
+		if err != nil {
+			return err
+		}
+		tx.Record(s.entry(g, "session.started", r))
+		return nil
+	})
+	return secret, err
+}
+
+// Raise adds what a grant has shown to a session of the same account and gives
+// it a new secret; the old one is dead. When the session has ended, or is
+// somebody else's, a new one begins instead and the old one is ended.
+func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, agent string) (string, error) {
+	var fresh string
+	err := s.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+		old, err := s.read(ctx, tx, secret)
+		switch {
+		case failure.ClassOf(err) == failure.Refused && err != nil:
+			old = nil
+		case err != nil:
+			return err
+		case old.Account != g.Account() || old.Host != "":
+			if err := s.end(ctx, tx, old.Number, "replaced"); err != nil {
+				return err
+			}
+			old = nil
+		}
+		r := row{payload: payload{Number: newNumber(), Account: g.Account()}, source: text(g), agent: clip(agent, 200)}
+		if old != nil {
+			r.Number, r.Evidence, r.created = old.Number, old.Evidence, old.created
+			if _, err := tx.Exec(ctx, `delete from session where id = $1`, old.id); err != nil {
+				return err
+			}
+			tx.Announce(Topic(old.Number))
+		}
+		for _, e := range g.Evidence() {
+			r.Evidence = assurance.Append(r.Evidence, e)
+		}
+		if fresh, err = s.insert(ctx, tx, &r); err != nil {
+			return err
+		}
+		tx.Record(s.entry(g, "session.raised", r))
+		return nil
+	})
+	return fresh, err
+}
+
+func (s *Sessions) insert(ctx context.Context, tx *store.Tx, r *row) (string, error) {
+	raw := make([]byte, 32)
+	rand.Read(raw)
+	id := sha256.Sum256(raw)
+	now := s.Now()
+	if r.created.IsZero() {
+		r.created = now
+	}
+	overall, _ := s.Limits.of(r.Evidence)
+	if r.expires = r.created.Add(overall); r.expires.After(dies(r.Evidence)) {
+		r.expires = dies(r.Evidence)
+	}
+	plain, err := json.Marshal(r.payload)
+	if err != nil {
+		return "", err
+	}
+	_, err = tx.Exec(ctx, `insert into session (id, number, account, parent, host, payload, source, agent, created, seen, expires) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
+		id[:], r.Number, int64(r.Account), r.Parent, r.Host, s.Keys.Seal("session", aad(r.Number, r.Account), plain), r.source, r.agent,
+		store.Unix(r.created), store.Unix(now), store.Unix(r.expires))
+	return secretOf(raw), err
+}
+
+// dies is when a session that rests on a pass alone ends: with the pass.
+func dies(evidence []assurance.Evidence) time.Time {
+	end := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, e := range evidence {
+		if !e.Until.IsZero() && e.Until.Before(end) {
+			end = e.Until
+		}
+	}
+	return end
+}
+
+const columns = `id, number, account, parent, host, payload, source, agent, created, seen, expires, ended`
+
+// read returns the standing session of a secret.
+func (s *Sessions) read(ctx context.Context, from store.Reader, secret string) (*row, error) {
+	id, ok := hash(secret)
+	if !ok {
+		return nil, gone
+	}
+	r, err := s.scan(from.QueryRow(ctx, `select `+columns+` from session where id = $1`, id))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, gone
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, s.standing(r)
+}
+
+func (s *Sessions) scan(from interface{ Scan(...any) error }) (*row, error) {
+	var r row
+	var account, created, seen, expires, ended int64
+	var sealed []byte
+	var number, parent, host string
+	if err := from.Scan(&r.id, &number, &account, &parent, &host, &sealed, &r.source, &r.agent, &created, &seen, &expires, &ended); err != nil {
+		return nil, err
+	}
+	plain, err := s.Keys.Open("session", aad(number, assurance.AccountID(account)), sealed)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(plain, &r.payload); err != nil {
+		return nil, err
+	}
+	if r.Number != number || r.Account != assurance.AccountID(account) || r.Host != host || r.Parent != parent {
+		return nil, failure.New(failure.Internal, "a session's row was changed behind our back")
+	}
+	r.created, r.seen, r.expires, r.ended = store.Time(created), store.Time(seen), store.Time(expires), store.Time(ended)
+	return &r, nil
+}
+
+func (s *Sessions) standing(r *row) error {
+	now := s.Now()
+	_, idle := s.Limits.of(r.Evidence)
+	if ended := !r.ended.IsZero(); ended || !now.Before(r.expires) || now.Sub(r.seen) > idle {
+		return gone
+	}
+	return nil
+}
+
+// Standing returns what the session of a secret holds, and notes that it is in
+// use. A session for another host holds what its parent holds.
+func (s *Sessions) Standing(ctx context.Context, secret string) (signin.Held, error) {
+	r, err := s.read(ctx, s.DB, secret)
+	if err != nil {
+		return signin.Held{}, err
+	}
+	root := r
+	if r.Parent != "" {
+		if root, err = s.byNumber(ctx, r.Parent); err != nil {
+			return signin.Held{}, err
+		}
+		if root.Account != r.Account {
+			return signin.Held{}, gone
+		}
+	}
+	if err := s.touch(ctx, r, root); err != nil {
+		return signin.Held{}, err
+	}
+	expires := r.expires
+	if root.expires.Before(expires) {
+		expires = root.expires
+	}
+	return signin.Held{Account: r.Account, Number: root.Number, Evidence: root.Evidence, Expires: expires}, nil
+}
+
+func (s *Sessions) byNumber(ctx context.Context, number string) (*row, error) {
+	r, err := s.scan(s.DB.QueryRow(ctx, `select `+columns+` from session where number = $1`, number))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, gone
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, s.standing(r)
+}
+
+// touch notes the use of sessions at most once a minute each.
+func (s *Sessions) touch(ctx context.Context, rows ...*row) error {
+	now := s.Now()
+	for _, r := range rows {
+		if now.Sub(r.seen) < time.Minute {
+			continue
+		}
+		r.seen = now
+		err := s.DB.Housekeep(ctx, "session.seen", func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `update session set seen = $2 where number = $1`, r.Number, store.Unix(now))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Number returns what people call the session of a secret.
+func (s *Sessions) Number(ctx context.Context, secret string) (string, error) {
+	r, err := s.read(ctx, s.DB, secret)
+	if err != nil {
+		return "", err
+	}
+	return r.Number, nil
+}
+
+// List returns the account's standing sessions, the newest first. Those of
+// other hosts hang from one of ours and are not listed by themselves.
+func (s *Sessions) List(ctx context.Context, account assurance.AccountID) ([]Session, error) {
+	rows, err := s.DB.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0 and expires > $2 order by seen desc limit 200`,
+		int64(account), store.Unix(s.Now()))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Session
+	for rows.Next() {
+		r, err := s.scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		if s.standing(r) == nil && r.Parent == "" {
+			out = append(out, Session{Number: r.Number, Account: r.Account, Host: r.Host, Source: r.source, Agent: r.agent,
+				Evidence: r.Evidence, Created: r.created, Seen: r.seen, Expires: r.expires, Ended: r.ended})
+		}
+	}
+	return out, rows.Err()
+}
+
+// EndIn ends one of the account's sessions and those that hang from it, inside
+// another room's change, which records it.
+func (s *Sessions) EndIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) (bool, error) {
+	var n int64
+	if err := tx.QueryRow(ctx, `select count(*) from session where account = $1 and number = $2 and ended = 0`, int64(account), number).Scan(&n); err != nil || n == 0 {
+		return false, err
+	}
+	return true, s.end(ctx, tx, number, "")
+}
+
+// EndAllIn ends the account's sessions but one, inside another room's change.
+func (s *Sessions) EndAllIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, except string) (int, error) {
+	rows, err := tx.Query(ctx, `select number from session where account = $1 and ended = 0 and parent = '' and number <> $2`, int64(account), except)
+	if err != nil {
+		return 0, err
+	}
+	var numbers []string
+	for rows.Next() {
+		var number string
+		if err := rows.Scan(&number); err != nil {
+			return 0, err
+		}
+		numbers = append(numbers, number)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return 0, err
+	}
+	for _, number := range numbers {
+		if err := s.end(ctx, tx, number, ""); err != nil {
+			return 0, err
+		}
+	}
+	return len(numbers), nil
+}
+
+func (s *Sessions) end(ctx context.Context, tx *store.Tx, number, _ string) error {
+	tx.Announce(Topic(number))
+	_, err := tx.Exec(ctx, `update session set ended = $2 where (number = $1 or parent = $1) and ended = 0`, number, store.Unix(s.Now()))
+	return err
+}
+
+// End ends one session of an account, as this actor, for this reason. One that
+// is not there is NotFound.
+func (s *Sessions) End(ctx context.Context, by audit.Actor, account assurance.AccountID, number, reason string) error {
+	return s.DB.Change(ctx, by, func(tx *store.Tx) error {
+		there, err := s.EndIn(ctx, tx, account, number)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return failure.New(failure.NotFound, "That session has ended already.")
+		}
+		return tx.Record(audit.Entry{Event: "session.ended", Outcome: "ok", Account: int64(account), Reason: reason, Detail: map[string]string{"session": number}})
+	})
+}
+
+// SignOut ends the session of this secret. One that has ended is no error.
+func (s *Sessions) SignOut(ctx context.Context, secret string) error {
+	r, err := s.read(ctx, s.DB, secret)
+	if failure.ClassOf(err) == failure.Refused && err != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	number := r.Number
+	if r.Parent != "" {
+		number = r.Parent // signing out of one host signs out of all
+	}
+	err = s.End(ctx, audit.Actor{Account: int64(r.Account), Name: "owner", Via: "browser"}, r.Account, number, "signed-out")
+	if failure.ClassOf(err) == failure.NotFound {
+		return nil
+	}
+	return err
+}
+
+func (s *Sessions) entry(g signin.Grant, event string, r row) audit.Entry {
+	return audit.Entry{Event: event, Outcome: "ok", Account: int64(g.Account()), AccountName: g.Name(), Application: g.Application(),
+		Protocol: g.Protocol(), Source: text(g), Attempt: g.Attempt(),
+		Detail: map[string]string{"session": r.Number, "host": r.Host, "agent": r.agent}}
+}
+
+func actor(g signin.Grant) audit.Actor {
+	return audit.Actor{Account: int64(g.Account()), Name: g.Name(), Via: g.Protocol()}
+}
+
+func text(g signin.Grant) string {
+	if a := g.Source(); a.IsValid() {
+		return a.Unmap().String()
+	}
+	return ""
+}
+
+func newNumber() string {
+	var b [9]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	return s
+}

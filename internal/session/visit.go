@@ -1,0 +1,33 @@
+package session
+
+import (
+	"context"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/store"
+)
+
+// Visit is the browser that brings a handover code, for the audit log.
+type Visit struct {
+	Application string
+	Source      string
+	Agent       string
+}
+
+func (v Visit) actor(account assurance.AccountID) audit.Actor {
+	return audit.Actor{Account: int64(account), Name: "owner", Via: "forward-auth"}
+}
+
+func (v Visit) entry(account assurance.AccountID, r row) audit.Entry {
+	return audit.Entry{Event: "session.handed-over", Outcome: "ok", Account: int64(account), Application: v.Application,
+		Protocol: "forward-auth", Source: v.Source, Detail: map[string]string{"session": r.Parent, "host": r.Host, "agent": r.agent}}
+}
+
+// Sweep deletes sessions that ended or expired more than a day ago.
+func (s *Sessions) Sweep(ctx context.Context) error {
+	return s.DB.Housekeep(ctx, "session.sweep", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from session where expires < $1`, store.Unix(s.Now().AddDate(0, 0, -1)))
+		return err
+	})
+}

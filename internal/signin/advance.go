@@ -1,0 +1,286 @@
+package signin
+
+import (
+	"context"
+	"strings"
+	"unicode"
+
+	"countersign/internal/application"
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
+	"countersign/internal/store"
+)
+
+// turn is one call of the engine on one attempt: what was answered, and what
+// must be known before the transaction begins.
+type turn struct {
+	app     application.Application
+	held    []assurance.Evidence
+	answers []prompt.Answer
+	opening bool
+	// slow are the questions that were checked outside of the transaction, by
+	// the place of their answer.
+	slow map[int]*question
+}
+
+// advance checks the answers, books them, decides, and writes all of it in one
+// transaction. It returns the step that follows.
+func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error) {
+	var err error
+	if t.app, err = e.application(ctx, at.Application); err != nil {
+		return e.deny(ctx, at, failure.ReasonOf(err), err)
+	}
+	if t.held, err = e.heldBy(ctx, at); err != nil {
+		return Step{}, err
+	}
+	if len(t.answers) == 0 {
+		return e.unanswered(ctx, at, t)
+	}
+	if err := e.runSlow(ctx, at, &t); err != nil {
+		return Step{}, err
+	}
+	var step Step
+	err = e.DB.Change(ctx, e.actor(at), func(tx *store.Tx) error {
+		next := at.clone()
+		var err error
+		step, err = e.book(ctx, tx, next, t)
+		return err
+	})
+	return step, err
+}
+
+// unanswered decides without an answer. Asking a first question grants nothing
+// and changes nothing that matters, so it costs no audit entry.
+func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, error) {
+	d, err := e.decide(ctx, e.DB, at, t.app, t.held)
+	if err != nil {
+		return Step{}, err
+	}
+	var step Step
+	run := func(tx *store.Tx) error {
+		next := at.clone()
+		d, err := e.decide(ctx, tx, next, t.app, t.held)
+		if err != nil {
+			return err
+		}
+		step, err = e.follow(ctx, tx, next, d)
+		return err
+	}
+	if d.state == Ask || d.state == Granted && at.browser() {
+		err = e.DB.Housekeep(ctx, "attempt.ask", run)
+	} else {
+		err = e.DB.Change(ctx, e.actor(at), run)
+	}
+	return step, err
+}
+
+// runSlow checks what is slow, one after the other, and stops at the first that
+// is wrong: the rest would be refused anyway.
+func (e *Engine) runSlow(ctx context.Context, at *attempt, t *turn) error {
+	t.slow = map[int]*question{}
+	for i, answer := range t.answers {
+		kinds, err := e.aimed(ctx, e.DB, at, answer, t.opening)
+		if err != nil {
+			return err
+		}
+		if len(kinds) != 1 || e.kinds[kinds[0]] == nil || !e.kinds[kinds[0]].Describe().Slow {
+			continue
+		}
+		q, err := e.checkSlow(ctx, at, kinds[0], answer)
+		if err != nil {
+			return err
+		}
+		t.slow[i] = q
+		if q.refusal != "" || !q.result.OK && !q.result.Partial {
+			return nil
+		}
+	}
+	return nil
+}
+
+// book settles every answer in turn and then follows the decision.
+func (e *Engine) book(ctx context.Context, tx *store.Tx, at *attempt, t turn) (Step, error) {
+	var partial string
+	for i, answer := range t.answers {
+		v, account, err := e.bookOne(ctx, tx, at, t, i, answer)
+		if err != nil {
+			return Step{}, err
+		}
+		if !v.ok && !v.partial {
+			return e.followWrong(ctx, tx, at, t, v, account)
+		}
+		if v.partial {
+			partial = v.kind
+		}
+		tx.Record(e.accepted(at, account, v))
+	}
+	d, err := e.decide(ctx, tx, at, t.app, t.held)
+	if err != nil {
+		return Step{}, err
+	}
+	if partial != "" && d.state == Ask {
+		d.partial = partial
+	}
+	return e.follow(ctx, tx, at, d)
+}
+
+// bookOne settles one answer with whichever authenticator it is for.
+func (e *Engine) bookOne(ctx context.Context, tx *store.Tx, at *attempt, t turn, i int, answer prompt.Answer) (verdict, directory.Account, error) {
+	if q := t.slow[i]; q != nil {
+		v, err := e.settle(ctx, tx, at, q)
+		return v, q.account, err
+	}
+	kinds, err := e.aimed(ctx, tx, at, answer, t.opening)
+	if err != nil {
+		return verdict{}, directory.Account{}, err
+	}
+	v := verdict{reason: "not-asked"}
+	var account directory.Account
+	for _, kind := range kinds {
+		q, err := e.prepare(ctx, tx, at, kind, answer)
+		if err != nil {
+			return v, account, err
+		}
+		account = q.account
+		if q.how != nil {
+			if err := q.check(ctx, e, at); err != nil {
+				return v, account, err
+			}
+		}
+		if v, err = e.settle(ctx, tx, at, q); err != nil || v.ok || v.partial {
+			return v, account, err
+		}
+	}
+	return v, account, nil
+}
+
+// aimed narrows an answer for any code to the kinds whose codes look like it
+// and that the account has. Somebody without any is compared with the first.
+func (e *Engine) aimed(ctx context.Context, r store.Reader, at *attempt, answer prompt.Answer, opening bool) ([]string, error) {
+	kinds := e.kindsFor(at, answer, opening)
+	if len(kinds) <= 1 {
+		return kinds, nil
+	}
+	var shaped []string
+	for _, kind := range kinds {
+		p, _, err := e.kinds[kind].Ask(nil, e.Now())
+		if err != nil {
+			return nil, err
+		}
+		if p.Digits > 0 == numeric(answer.Text) {
+			shaped = append(shaped, kind)
+		}
+	}
+	account, err := e.claimed(ctx, r, at)
+	if err != nil || account.ID == 0 {
+		return shaped[:min(1, len(shaped))], err
+	}
+	credentials, err := e.Directory.Credentials(ctx, r, account.ID)
+	if err != nil {
+		return nil, err
+	}
+	var enrolled []string
+	for _, kind := range shaped {
+		for _, c := range credentials {
+			if c.Kind == kind && c.Status == directory.CredentialActive {
+				enrolled = append(enrolled, kind)
+				break
+			}
+		}
+	}
+	if len(enrolled) == 0 {
+		return shaped[:min(1, len(shaped))], nil
+	}
+	return enrolled, nil
+}
+
+// numeric reports whether a text looks like one or two codes of digits.
+func numeric(s string) bool {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsDigit(r) || unicode.IsSpace(r) }) == ""
+}
+
+// followWrong ends the attempt where wrong answers cannot be mended in place,
+// and asks again where they can.
+func (e *Engine) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t turn, v verdict, account directory.Account) (Step, error) {
+	en := e.entry(at, account, "answer.refused", "refused", v.reason)
+	en.Detail["authenticator"] = v.kind
+	if v.detail != "" {
+		en.Detail["detail"] = v.detail
+	}
+	if !at.browser() || at.Tries >= e.Limits.Tries {
+		en.Event = "signin.refused"
+		tx.Record(en)
+		if len(at.Evidence) > 0 {
+			if err := e.factorMissing(ctx, tx, at, account, v.reason); err != nil {
+				return Step{}, err
+			}
+		}
+		return e.denied(at, v.reason), e.forgetAttempt(ctx, tx, at)
+	}
+	tx.Record(en)
+	d, err := e.decide(ctx, tx, at, t.app, t.held)
+	if err != nil {
+		return Step{}, err
+	}
+	step, err := e.follow(ctx, tx, at, d)
+	if step.State == Ask {
+		step.Again, step.Public = true, bland
+	}
+	step.Reason = v.reason
+	return step, err
+}
+
+// follow turns a decision into the step, and writes what the step needs.
+func (e *Engine) follow(ctx context.Context, tx *store.Tx, at *attempt, d decision) (Step, error) {
+	step := Step{State: d.state, Attempt: at.ID, Deadline: at.Deadline}
+	switch d.state {
+	case Granted:
+		if !at.browser() {
+			g, err := e.grant(ctx, tx, at, d)
+			step.Grant = g
+			return step, err
+		}
+		at.Asked = nil
+	case Ask:
+		prompts, err := e.ask(at, d)
+		if err != nil {
+			return Step{}, err
+		}
+		step.Prompts = prompts
+	default:
+		step.State, step.Public, step.Reason = Denied, d.public, d.reason
+		if step.Public == "" {
+			step.Public = bland
+		}
+		if err := e.end(ctx, tx, at, d.reason); err != nil {
+			return Step{}, err
+		}
+		return step, nil
+	}
+	if err := e.saveAttempt(ctx, tx, at); err != nil {
+		return Step{}, err
+	}
+	step.Ticket = at.ticket()
+	return step, nil
+}
+
+// ask puts the questions of a decision and remembers their memos.
+func (e *Engine) ask(at *attempt, d decision) ([]prompt.Prompt, error) {
+	at.Asked = nil
+	var out []prompt.Prompt
+	for _, kind := range d.kinds {
+		q := question{credentials: d.credentials[kind], kind: kind}
+		p, memo, err := e.kinds[kind].Ask(q.comparable(), e.Now())
+		if err != nil {
+			return nil, err
+		}
+		if kind == d.partial {
+			p.Label, p.Hint = "The next code", "That code was right. To be sure, wait for the next one and type it."
+		}
+		at.Asked = append(at.Asked, asked{Kind: kind, Memo: memo})
+		out = append(out, p)
+	}
+	return out, nil
+}

@@ -1,0 +1,385 @@
+package signin
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/authenticator"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
+	"countersign/internal/store"
+)
+
+// question is one answer on its way to one kind of authenticator: whose it
+// would be, what it is compared with and who pays for a wrong one.
+type question struct {
+	answer      prompt.Answer
+	kind        string
+	how         authenticator.Authenticator
+	account     directory.Account // zero for nobody
+	credentials []directory.Credential
+	subjects    []subject
+
+	refusal string // refused without a check, for this reason
+	charged bool   // the budget was spent before the check
+	checked bool
+	result  authenticator.Result
+}
+
+// prepare finds out whom an answer of this kind belongs to. Nothing about an
+// unknown name differs but that there is nothing to compare with.
+func (e *Engine) prepare(ctx context.Context, r store.Reader, at *attempt, kind string, answer prompt.Answer) (*question, error) {
+	q := &question{answer: answer, kind: kind, how: e.kinds[kind]}
+	if q.how == nil {
+		q.refusal = "unknown-kind"
+		return q, nil
+	}
+	account, err := e.whose(ctx, r, at, q)
+	if err != nil {
+		return nil, err
+	}
+	q.account = account
+	if account.ID != 0 {
+		all, err := e.Directory.Credentials(ctx, r, account.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range all {
+			if c.Kind == kind && c.Status == directory.CredentialActive {
+				q.credentials = append(q.credentials, c)
+			}
+		}
+	}
+	if !q.how.Describe().Guessable {
+		return q, nil
+	}
+	q.subjects = e.subjects(at, account, kind, q.credentials)
+	over, err := e.readBudget(ctx, r, at, account, q.subjects)
+	q.refusal = over
+	return q, err
+}
+
+// whose returns the account that an answer is about: fixed by evidence, named
+// by the answer itself, or named by what was typed. Nobody is no error.
+func (e *Engine) whose(ctx context.Context, r store.Reader, at *attempt, q *question) (directory.Account, error) {
+	account, err := e.claimed(ctx, r, at)
+	if err != nil {
+		return directory.Account{}, err
+	}
+	d, ok := q.how.(authenticator.Discoverer)
+	if !ok || at.Account != 0 {
+		return account, nil
+	}
+	handle, ok := d.Discover(q.answer)
+	if !ok {
+		return account, nil
+	}
+	c, err := e.Directory.CredentialByHandle(ctx, r, q.kind, handle)
+	if failure.ClassOf(err) == failure.NotFound && err != nil {
+		return directory.Account{}, nil
+	}
+	if err != nil {
+		return directory.Account{}, err
+	}
+	if at.Name != "" && account.ID != c.Account {
+		q.refusal = "other-account"
+		return account, nil
+	}
+	return e.Directory.Get(ctx, r, c.Account)
+}
+
+// claimed returns who the attempt is about so far.
+func (e *Engine) claimed(ctx context.Context, r store.Reader, at *attempt) (directory.Account, error) {
+	var account directory.Account
+	var err error
+	switch {
+	case at.Account != 0:
+		account, err = e.Directory.Get(ctx, r, at.Account)
+	case at.Name != "":
+		account, err = e.Directory.Find(ctx, r, at.Name)
+	}
+	if err != nil && failure.ClassOf(err) == failure.NotFound {
+		return directory.Account{}, nil
+	}
+	return account, err
+}
+
+// check runs the authenticator, unless the question is refused already. A
+// refused slow one still takes its time, so that a lock cannot be told from a
+// wrong answer.
+func (q *question) check(ctx context.Context, e *Engine, at *attempt) error {
+	known := q.comparable()
+	if q.refusal != "" {
+		if !q.how.Describe().Slow {
+			return nil
+		}
+		known = nil
+	}
+	q.checked = true
+	r, err := q.how.Check(ctx, known, at.memo(q.kind), q.answer, e.Now())
+	q.result = r
+	return err
+}
+
+// comparable hands the credentials to the authenticator with their failures.
+func (q *question) comparable() []authenticator.Credential {
+	out := make([]authenticator.Credential, len(q.credentials))
+	for i, c := range q.credentials {
+		out[i] = authenticator.Credential{ID: c.ID, Account: c.Account, Kind: c.Kind, Label: c.Label, State: c.State, Handle: c.Handle, Created: c.Created}
+		for _, s := range q.subjects {
+			if s.key == credentialKey(c.ID) {
+				out[i].Failures = s.count
+				if q.charged {
+					out[i].Failures--
+				}
+			}
+		}
+	}
+	return out
+}
+
+// checkSlow does what must not hold up a transaction: it spends the budget
+// first, in a transaction of its own, and then hashes.
+func (e *Engine) checkSlow(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*question, error) {
+	var q *question
+	err := e.DB.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
+		var err error
+		q, err = e.prepare(ctx, tx, at, kind, answer)
+		if err != nil || q.refusal != "" || q.subjects == nil {
+			return err
+		}
+		q.charged = true
+		return e.charge(ctx, tx, q.subjects)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return q, q.check(ctx, e, at)
+}
+
+// verdict is what became of one answer.
+type verdict struct {
+	ok, partial    bool
+	kind           string
+	reason, detail string
+}
+
+// settle books what a check found, in the transaction that will also hold the
+// decision: the once-key is spent, state and evidence are kept, or a wrong
+// guess is charged.
+func (e *Engine) settle(ctx context.Context, tx *store.Tx, at *attempt, q *question) (verdict, error) {
+	r := q.result
+	v := verdict{kind: q.kind, reason: q.refusal, detail: r.Detail}
+	if q.refusal == "" && (r.OK || r.Partial) {
+		fresh, err := e.spend(ctx, tx, r)
+		if err != nil {
+			return v, err
+		}
+		switch {
+		case !fresh:
+			v.reason = "replayed"
+		case at.Account != 0 && at.Account != q.account.ID:
+			v.reason = "other-account"
+		default:
+			v.ok, v.partial = r.OK, r.Partial
+			return v, e.keep(ctx, tx, at, q)
+		}
+	}
+	if v.reason == "" {
+		v.reason = r.Reason
+	}
+	if v.reason == "" {
+		v.reason = "wrong"
+	}
+	return v, e.miss(ctx, tx, at, q)
+}
+
+// spend takes the once-key; false means somebody was there before.
+func (e *Engine) spend(ctx context.Context, tx *store.Tx, r authenticator.Result) (bool, error) {
+	if r.Once == "" {
+		return true, nil
+	}
+	n, err := tx.Exec(ctx, `insert into spent (credential, once, at) values ($1,$2,$3) on conflict do nothing`, int64(r.Credential), r.Once, store.Unix(e.Now()))
+	return n == 1, err
+}
+
+// keep stores the credential's next state and, unless more is to come, appends
+// the evidence.
+func (e *Engine) keep(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
+	r := q.result
+	i := slices.IndexFunc(q.credentials, func(c directory.Credential) bool { return c.ID == r.Credential })
+	if i < 0 {
+		return failure.New(failure.Internal, "%s accepted with a credential that it was not given", q.kind)
+	}
+	if r.Next != nil || r.Exhausted {
+		// A slow check read the row in another transaction: read it again.
+		c, err := e.Directory.Credential(ctx, tx, q.account.ID, r.Credential)
+		if err != nil {
+			return err
+		}
+		if c.Version != q.credentials[i].Version {
+			return failure.New(failure.Conflict, "The authenticator was used at the same moment; try again.")
+		}
+		if r.Next != nil {
+			c.State = r.Next
+		}
+		if r.Exhausted {
+			c.Status = directory.CredentialUsedUp
+		}
+		c.Used = e.Now()
+		if err := e.Directory.UpdateCredential(ctx, tx, c); err != nil {
+			return err
+		}
+	}
+	if !r.OK {
+		return e.refundHalf(ctx, tx, q)
+	}
+	if err := e.refund(ctx, tx, q.subjects, r.Credential, q.charged); err != nil {
+		return err
+	}
+	bound := r.Bound
+	if at.Action != SignIn {
+		bound = at.Action + " " + at.Object
+	}
+	at.Account = q.account.ID
+	at.Evidence = assurance.Append(at.Evidence, assurance.Evidence{
+		Account: q.account.ID, Kind: q.kind, Credential: r.Credential, Traits: r.Traits,
+		Time: e.Now(), Channel: at.Protocol, Bound: bound, Until: r.Until,
+	})
+	return nil
+}
+
+// refundHalf gives a partial answer back what a slow check was charged; what
+// was wrong before it stays counted until the second half is right too.
+func (e *Engine) refundHalf(ctx context.Context, tx *store.Tx, q *question) error {
+	if !q.charged {
+		return nil
+	}
+	return e.refund(ctx, tx, q.subjects, 0, true)
+}
+
+// miss charges a wrong guess and disables what has had too many.
+func (e *Engine) miss(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
+	if q.subjects == nil || !q.checked || q.refusal != "" {
+		return nil
+	}
+	if !q.charged {
+		if err := e.charge(ctx, tx, q.subjects); err != nil {
+			return err
+		}
+	}
+	e.detect(tx, at, q)
+	for _, c := range q.credentials {
+		for _, s := range q.subjects {
+			if s.key == credentialKey(c.ID) && s.count >= e.Limits.Disable {
+				if err := e.disable(ctx, tx, at, q, c.ID); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// disable takes an authenticator out of use until it is bound anew
+// (SP 800-63B-4 section 3.2.2), and tells its owner.
+func (e *Engine) disable(ctx context.Context, tx *store.Tx, at *attempt, q *question, id assurance.CredentialID) error {
+	c, err := e.Directory.Credential(ctx, tx, q.account.ID, id)
+	if err != nil || c.Status != directory.CredentialActive {
+		return err
+	}
+	c.Status = directory.CredentialDisabled
+	if err := e.Directory.UpdateCredential(ctx, tx, c); err != nil {
+		return err
+	}
+	tx.Announce(directory.Topic(q.account.ID))
+	en := e.entry(at, q.account, "credential.disabled", "ok", "too-many-wrong-answers")
+	en.Detail["authenticator"] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)
+	tx.Record(en)
+	return e.tellOwner(ctx, tx, q.account, noticeDisabled(q.how.Describe().Title))
+}
+
+// detect raises an alarm at each power of ten of wrong answers: from one
+// source, and in the whole installation, which a spray cannot avoid.
+func (e *Engine) detect(tx *store.Tx, at *attempt, q *question) {
+	for _, s := range q.subjects {
+		if s.window == 0 || !alarming(s.count) || strings.HasPrefix(s.key, "name/") {
+			continue
+		}
+		name, _, _ := strings.Cut(s.key, "/")
+		en := e.entry(at, directory.Account{}, "alarm.guessing", "ok", name)
+		en.AccountName = ""
+		en.Detail = map[string]string{"subject": s.key, "wrong-answers": strconv.Itoa(s.count), "window": s.window.String()}
+		tx.Record(en)
+	}
+}
+
+func alarming(count int) bool {
+	return count == 20 || count == 100 || count == 1000 || count == 10_000
+}
+
+// kindsFor says which authenticators an answer may be for, in order.
+func (e *Engine) kindsFor(at *attempt, answer prompt.Answer, opening bool) []string {
+	switch {
+	case answer.Authenticator == "" || answer.Authenticator == AnyCode && !opening:
+		var out []string
+		for _, a := range at.Asked {
+			if how := e.kinds[a.Kind]; how != nil && how.Describe().Media&(prompt.Line|prompt.Single) != 0 {
+				out = append(out, a.Kind)
+			}
+		}
+		return out
+	case answer.Authenticator == AnyCode:
+		var out []string
+		for _, how := range e.Authenticators {
+			if d := how.Describe(); d.Media&(prompt.Line|prompt.Single) != 0 && d.Traits.Has(assurance.Held) {
+				out = append(out, d.Kind)
+			}
+		}
+		return out
+	case opening || at.wasAsked(answer.Authenticator):
+		return []string{answer.Authenticator}
+	}
+	return nil
+}
+
+// accepted describes a piece of evidence in the audit log.
+func (e *Engine) accepted(at *attempt, account directory.Account, v verdict) audit.Entry {
+	en := e.entry(at, account, "evidence.accepted", "ok", "")
+	en.Detail["authenticator"] = v.kind
+	if v.partial {
+		en.Event, en.Reason = "evidence.half", "second-code-wanted"
+	}
+	if n := len(at.Evidence); n > 0 && v.ok {
+		en.Detail["traits"] = at.Evidence[n-1].Traits.String()
+		en.Detail["credential"] = strconv.FormatInt(int64(at.Evidence[n-1].Credential), 10)
+	}
+	if v.detail != "" {
+		en.Detail["detail"] = v.detail
+	}
+	return en
+}
+
+func (at *attempt) clone() *attempt {
+	c := *at
+	c.Evidence = slices.Clone(at.Evidence)
+	c.Asked = slices.Clone(at.Asked)
+	c.handle = slices.Clone(at.handle)
+	return &c
+}
+
+func withDetail(en audit.Entry, more map[string]string) audit.Entry {
+	d := maps.Clone(en.Detail)
+	if d == nil {
+		d = map[string]string{}
+	}
+	maps.Copy(d, more)
+	en.Detail = d
+	return en
+}

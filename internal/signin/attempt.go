@@ -1,0 +1,228 @@
+package signin
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/prompt"
+	"countersign/internal/store"
+)
+
+// attempt is one person trying one application by one protocol. Between steps
+// it is a sealed row, so that any server can go on with it.
+type attempt struct {
+	ID string // correlation id
+	Request
+	// SessionNumber names the standing session that it began from.
+	SessionNumber string
+	// Account is fixed by the first evidence or by the session; zero before.
+	Account assurance.AccountID
+	// Evidence is what this attempt has shown, without what the session holds.
+	Evidence []assurance.Evidence
+	// Asked are the questions that wait for an answer.
+	Asked    []asked
+	Tries    int
+	Created  time.Time
+	Deadline time.Time
+
+	// handle and step are where the row is; handle is nil before the first save.
+	handle []byte
+	step   int64
+}
+
+// asked is one question that was asked, with what its authenticator wants back.
+type asked struct {
+	Kind string
+	Memo authenticator.Memo
+}
+
+func newID() string {
+	var b [10]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// A ticket is the row's handle and the number of the step it belongs to. Taking
+// it moves the row to the next step in one statement, so a ticket is good once
+// and no second table is needed. See docs/decisions/0002.
+func (at *attempt) ticket() string {
+	return base64.RawURLEncoding.EncodeToString(at.handle) + "." + strconv.FormatInt(at.step, 10)
+}
+
+func parseTicket(ticket string) (handle []byte, step int64, ok bool) {
+	h, s, found := strings.Cut(ticket, ".")
+	handle, err := base64.RawURLEncoding.Strict().DecodeString(h)
+	if !found || err != nil || len(handle) != handleSize || len(s) > 4 {
+		return nil, 0, false
+	}
+	step, err = strconv.ParseInt(s, 10, 32)
+	return handle, step, err == nil && step > 0 && strconv.FormatInt(step, 10) == s
+}
+
+// handleSize gives 144 bits, and with the step a State of 27 octets.
+const handleSize = 18
+
+func hashHandle(handle []byte) []byte {
+	h := sha256.Sum256(handle)
+	return h[:]
+}
+
+func attemptAAD() keyring.AAD { return keyring.AAD{Table: "attempt", Column: "payload"} }
+
+// saved is what is sealed; the handle's hash is in it so that a payload cannot
+// be moved to another row.
+type saved struct {
+	Handle  []byte
+	Attempt *attempt
+}
+
+// saveAttempt writes the attempt as its next step, inserting it the first time.
+func (e *Engine) saveAttempt(ctx context.Context, tx *store.Tx, at *attempt) error {
+	first := at.handle == nil
+	if first {
+		at.handle = make([]byte, handleSize)
+		rand.Read(at.handle)
+		at.step = 0
+	}
+	hash := hashHandle(at.handle)
+	plain, err := json.Marshal(saved{Handle: hash, Attempt: at})
+	if err != nil {
+		return err
+	}
+	sealed := e.Keys.Seal("attempt", attemptAAD(), plain)
+	at.step++
+	if first {
+		_, err = tx.Exec(ctx, `insert into attempt (handle, step, account, payload, created, expires) values ($1,$2,$3,$4,$5,$6)`,
+			hash, at.step, int64(at.Account), sealed, store.Unix(at.Created), store.Unix(at.Deadline))
+		return err
+	}
+	n, err := tx.Exec(ctx, `update attempt set step = $2, account = $3, payload = $4 where handle = $1`, hash, at.step, int64(at.Account), sealed)
+	if err == nil && n != 1 {
+		return errLateTicket
+	}
+	return err
+}
+
+var (
+	errStrayTicket = &failure.Error{Class: failure.Refused, Reason: "unknown-ticket", Public: bland}
+	errUsedTicket  = &failure.Error{Class: failure.Refused, Reason: "used-ticket", Public: bland}
+	errLateTicket  = &failure.Error{Class: failure.Refused, Reason: "late-ticket", Public: bland}
+)
+
+// readAttempt reads the attempt of a ticket without using it up.
+func (e *Engine) readAttempt(ctx context.Context, r store.Reader, ticket string) (*attempt, error) {
+	handle, step, ok := parseTicket(ticket)
+	if !ok {
+		return nil, errStrayTicket
+	}
+	at, err := e.loadAttempt(ctx, r, handle)
+	if err != nil {
+		return nil, err
+	}
+	if at.step != step {
+		return nil, errUsedTicket
+	}
+	return at, nil
+}
+
+func (e *Engine) loadAttempt(ctx context.Context, r store.Reader, handle []byte) (*attempt, error) {
+	hash := hashHandle(handle)
+	var step, expires int64
+	var sealed []byte
+	err := r.QueryRow(ctx, `select step, payload, expires from attempt where handle = $1`, hash).Scan(&step, &sealed, &expires)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errStrayTicket
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !e.Now().Before(store.Time(expires)) {
+		return nil, errLateTicket
+	}
+	plain, err := e.Keys.Open("attempt", attemptAAD(), sealed)
+	if err != nil {
+		return nil, err
+	}
+	var s saved
+	if err := json.Unmarshal(plain, &s); err != nil {
+		return nil, err
+	}
+	if s.Attempt == nil || string(s.Handle) != string(hash) {
+		return nil, failure.New(failure.Internal, "an attempt's payload belongs to another row")
+	}
+	s.Attempt.handle, s.Attempt.step = handle, step
+	return s.Attempt, nil
+}
+
+// takeStep uses a ticket up: of any number at once exactly one gets the attempt.
+func (e *Engine) takeStep(ctx context.Context, ticket string) (*attempt, error) {
+	handle, step, ok := parseTicket(ticket)
+	if !ok {
+		return nil, errStrayTicket
+	}
+	var at *attempt
+	err := e.DB.Housekeep(ctx, "attempt.take", func(tx *store.Tx) error {
+		n, err := tx.Exec(ctx, `update attempt set step = step + 1 where handle = $1 and step = $2`, hashHandle(handle), step)
+		if err != nil {
+			return err
+		}
+		if at, err = e.loadAttempt(ctx, tx, handle); err == nil && n == 0 {
+			return errUsedTicket
+		}
+		return err
+	})
+	return at, err
+}
+
+// forgetAttempt deletes the row; one that was never saved is no error.
+func (e *Engine) forgetAttempt(ctx context.Context, tx *store.Tx, at *attempt) error {
+	if at.handle == nil {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `delete from attempt where handle = $1`, hashHandle(at.handle))
+	return err
+}
+
+// dropAttempt deletes the row at exactly this step, so that one of many claims
+// wins.
+func (e *Engine) dropAttempt(ctx context.Context, tx *store.Tx, at *attempt) error {
+	n, err := tx.Exec(ctx, `delete from attempt where handle = $1 and step = $2`, hashHandle(at.handle), at.step)
+	if err == nil && n != 1 {
+		return errUsedTicket
+	}
+	return err
+}
+
+// memo returns what the question of this kind wants back.
+func (at *attempt) memo(kind string) authenticator.Memo {
+	for _, a := range at.Asked {
+		if a.Kind == kind {
+			return a.Memo
+		}
+	}
+	return nil
+}
+
+func (at *attempt) wasAsked(kind string) bool {
+	for _, a := range at.Asked {
+		if a.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// browser reports whether the attempt is played on pages, so that its grant is
+// claimed and wrong answers may be mended in place.
+func (at *attempt) browser() bool { return at.Medium.Can(prompt.Browser) }

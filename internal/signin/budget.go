@@ -1,0 +1,212 @@
+package signin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/store"
+)
+
+// A guess budget belongs to a subject: a credential, an account (or the name
+// that none has), a source, the installation. One budget serves every protocol
+// and every spelling of a name, and a new attempt never refills it. Reading,
+// judging and charging happen in one serialisable transaction, so N guesses at
+// once on M servers cannot exceed it.
+type subject struct {
+	key    string
+	window time.Duration // after which it starts anew; 0 counts what is consecutive
+	limit  int
+	reason string
+
+	count int
+	since time.Time
+	retry time.Time
+}
+
+// subjects lists whom a guess is charged to. The credentials come first.
+func (e *Engine) subjects(at *attempt, account directory.Account, kind string, credentials []directory.Credential) []subject {
+	var out []subject
+	for _, c := range credentials {
+		out = append(out, subject{key: credentialKey(c.ID), limit: e.Limits.Disable, reason: "disabled"})
+	}
+	if account.ID != 0 {
+		out = append(out, subject{key: accountKey(account.ID), window: time.Hour, limit: e.Limits.PerAccount, reason: "account-budget"})
+	} else {
+		// A name that nobody has wears out like one that somebody has.
+		out = append(out,
+			subject{key: nameKey(kind, at.Name), limit: e.Limits.Disable, reason: "disabled"},
+			subject{key: nameKey("", at.Name), window: time.Hour, limit: e.Limits.PerAccount, reason: "account-budget"})
+	}
+	if at.Source.IsValid() {
+		out = append(out, subject{key: sourceKey(at.Source), window: 10 * time.Minute, limit: e.Limits.PerSource, reason: "source-budget"})
+	}
+	return append(out, subject{key: installation, window: 10 * time.Minute, limit: e.Limits.PerInstallation, reason: "installation-budget"})
+}
+
+const installation = "installation"
+
+func credentialKey(id assurance.CredentialID) string { return fmt.Sprintf("credential/%d", id) }
+func accountKey(id assurance.AccountID) string       { return fmt.Sprintf("account/%d", id) }
+
+// nameKey counts for names that nobody has, by a hash: what people type into a
+// name field is now and then their password.
+func nameKey(kind, typed string) string {
+	c, err := directory.Canonical(typed)
+	if err != nil {
+		c = "\x00malformed"
+	}
+	h := sha256.Sum256([]byte(kind + "\x00" + c))
+	return "name/" + hex.EncodeToString(h[:12])
+}
+
+// sourceKey counts an IPv6 /64 as one source: one subscriber has all of it.
+func sourceKey(a netip.Addr) string {
+	a = a.Unmap().WithZone("")
+	if a.Is6() {
+		p, err := a.Prefix(64)
+		if err == nil {
+			return "source/" + p.String()
+		}
+	}
+	return "source/" + a.String()
+}
+
+// readBudget fills in the subjects' counts and says whether one more guess is
+// allowed: an empty reason is yes.
+func (e *Engine) readBudget(ctx context.Context, r store.Reader, at *attempt, account directory.Account, subjects []subject) (string, error) {
+	if err := loadSubjects(ctx, r, subjects); err != nil {
+		return "", err
+	}
+	now := e.Now()
+	for i := range subjects {
+		s := &subjects[i]
+		if s.window > 0 && now.Sub(s.since) >= s.window {
+			s.count, s.since = 0, now
+		}
+		switch {
+		case s.key == installation && s.count >= s.limit:
+			known, err := e.knownSource(ctx, r, at, account)
+			if err != nil {
+				return "", err
+			}
+			if !known {
+				return s.reason, nil
+			}
+		case s.count >= s.limit:
+			return s.reason, nil
+		case now.Before(s.retry):
+			return "delayed", nil
+		}
+	}
+	return "", nil
+}
+
+func loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error {
+	marks := make([]string, len(subjects))
+	args := make([]any, len(subjects))
+	for i, s := range subjects {
+		marks[i] = fmt.Sprintf("$%d", i+1)
+		args[i] = s.key
+	}
+	rows, err := r.Query(ctx, `select subject, count, since, retry from guess where subject in (`+strings.Join(marks, ",")+`)`, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key string
+		var count, since, retry int64
+		if err := rows.Scan(&key, &count, &since, &retry); err != nil {
+			return err
+		}
+		for i := range subjects {
+			if subjects[i].key == key {
+				subjects[i].count, subjects[i].since, subjects[i].retry = int(count), store.Time(since), store.Time(retry)
+			}
+		}
+	}
+	return rows.Err()
+}
+
+// charge counts one guess against every subject that readBudget has read in the
+// same transaction.
+func (e *Engine) charge(ctx context.Context, tx *store.Tx, subjects []subject) error {
+	now := e.Now()
+	for i := range subjects {
+		s := &subjects[i]
+		s.count++
+		if s.since.IsZero() {
+			s.since = now
+		}
+		if s.window == 0 && s.count >= e.Limits.Delay {
+			s.retry = now.Add(delay(s.count - e.Limits.Delay))
+		}
+		_, err := tx.Exec(ctx, `insert into guess (subject, count, since, retry) values ($1,$2,$3,$4)
+			on conflict (subject) do update set count = excluded.count, since = excluded.since, retry = excluded.retry`,
+			s.key, s.count, store.Unix(s.since), store.Unix(s.retry))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// delay grows from 30 seconds, twice as long each time, to an hour
+// (SP 800-63B-4 section 3.2.2).
+func delay(n int) time.Duration {
+	return min(30*time.Second<<min(n, 10), time.Hour)
+}
+
+// refund gives back what a right answer was charged: the credential's row and
+// the account's begin anew, the shared ones get their one back.
+func (e *Engine) refund(ctx context.Context, tx *store.Tx, subjects []subject, credential assurance.CredentialID, charged bool) error {
+	for _, s := range subjects {
+		var err error
+		switch {
+		case s.key == credentialKey(credential) && (s.count > 0 || charged):
+			_, err = tx.Exec(ctx, `delete from guess where subject = $1`, s.key)
+		case charged:
+			_, err = tx.Exec(ctx, `update guess set count = count - 1 where subject = $1 and count > 0`, s.key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// knownSource reports whether the account has signed in from this source in
+// the last 30 days.
+func (e *Engine) knownSource(ctx context.Context, r store.Reader, at *attempt, account directory.Account) (bool, error) {
+	if account.ID == 0 || !at.Source.IsValid() {
+		return false, nil
+	}
+	var n int64
+	err := r.QueryRow(ctx, `select count(*) from known_source where account = $1 and source = $2 and seen > $3`,
+		int64(account.ID), sourceKey(at.Source), store.Unix(e.Now().Add(-30*24*time.Hour))).Scan(&n)
+	return n > 0, err
+}
+
+// noteSource remembers from where the account was granted something, at most
+// once a day for each.
+func (e *Engine) noteSource(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
+	if !at.Source.IsValid() {
+		return nil
+	}
+	key, now := sourceKey(at.Source), e.Now()
+	var seen int64
+	err := tx.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where account = $1 and source = $2`, int64(account.ID), key).Scan(&seen)
+	if err != nil || now.Sub(store.Time(seen)) < 24*time.Hour {
+		return err
+	}
+	_, err = tx.Exec(ctx, `insert into known_source (account, source, seen) values ($1,$2,$3) on conflict (account, source) do update set seen = excluded.seen`,
+		int64(account.ID), key, store.Unix(now))
+	return err
+}

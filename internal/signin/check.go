@@ -1,0 +1,260 @@
+package signin
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"countersign/internal/directory"
+	"countersign/internal/store"
+)
+
+// Check decides over a standing session: may it do this now? It makes no
+// attempt and writes nothing. Granted carries the Grant; Ask means that the
+// person must be sent to the sign-in pages with the same request; the Step of
+// either has no ticket.
+//
+// What was granted is remembered by the facts that the rules read, until the
+// evidence lapses, half a minute at most, or any of what it rests on changes.
+// While this server cannot confirm that it hears of changes it remembers
+// nothing.
+func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
+	if r.Action == "" {
+		r.Action = SignIn
+	}
+	if r.Session == "" {
+		return Step{State: Ask, Reason: "no-session"}, nil
+	}
+	now := e.Now()
+	p, err := e.Rules.Current(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	app, err := e.application(ctx, r.Application)
+	if err != nil {
+		if isRefused(err) {
+			return Step{State: Denied, Public: bland, Reason: "unknown-application"}, nil
+		}
+		return Step{}, err
+	}
+	at := &attempt{Request: r, Created: now, Deadline: now}
+	s := e.memory.session(r.Session, now)
+	if s != nil {
+		key, until, cacheable := p.Key(e.facts(at, app, s.account))
+		if cacheable {
+			if g := s.granted(r.Application+"\x00"+r.Object+"\x00"+key, now, until); g != nil {
+				return Step{State: Granted, Grant: g.from(r)}, nil
+			}
+		}
+	}
+	return e.checkAnew(ctx, at)
+}
+
+// checkAnew reads what the session holds and decides.
+func (e *Engine) checkAnew(ctx context.Context, at *attempt) (Step, error) {
+	read := e.memory.begin()
+	held, err := e.standing(ctx, at.Session)
+	if isRefused(err) {
+		return Step{State: Ask, Reason: "no-session"}, nil
+	}
+	if err != nil {
+		return Step{}, err
+	}
+	at.Account, at.SessionNumber = held.Account, held.Number
+	at.Medium |= checkMedium
+	app, err := e.application(ctx, at.Application)
+	if err != nil {
+		return Step{}, err
+	}
+	d, err := e.decide(ctx, e.DB, at, app, held.Evidence)
+	if err != nil {
+		return Step{}, err
+	}
+	switch d.state {
+	case Granted:
+		g, err := e.fill(ctx, e.DB, at, d)
+		if err != nil {
+			return Step{}, err
+		}
+		e.remember(ctx, read, at, held, d, g)
+		return Step{State: Granted, Grant: g}, nil
+	case Ask:
+		return Step{State: Ask, Reason: "step-up"}, nil
+	}
+	public := d.public
+	if public == "" {
+		public = bland
+	}
+	return Step{State: Denied, Public: public, Reason: d.reason}, nil
+}
+
+// checkMedium is what the sign-in pages can play: Check asks whether sending
+// the person there could help.
+const checkMedium = 1 << 4 // prompt.Browser
+
+// from returns the grant as this request sees it.
+func (g *remembered) from(r Request) Grant {
+	if g.grant.g.source == r.Source {
+		return g.grant
+	}
+	c := *g.grant.g
+	c.source = r.Source
+	return Grant{g: &c}
+}
+
+// memory remembers what standing sessions were granted. A topic of the feed
+// moves a counter, and what was remembered under another count is forgotten.
+type memory struct {
+	db       *store.DB
+	sessions sync.Map // secret -> *rememberedSession
+	size     atomic.Int64
+	topics   sync.Map // topic -> *atomic.Uint64
+	all      atomic.Uint64
+}
+
+// most is how many sessions are remembered before all are forgotten: at about
+// 2 KiB each this bounds the memory, and a refill costs one read per session.
+const most = 50_000
+
+// rememberedSession is one session and its grants.
+type rememberedSession struct {
+	account directory.Account
+	marks   []mark
+	until   time.Time
+	grants  sync.Map // key -> *remembered
+	count   atomic.Int64
+}
+
+type remembered struct {
+	grant Grant
+	until time.Time
+}
+
+// mark is a counter and what it said when the session was read.
+type mark struct {
+	counter *atomic.Uint64
+	said    uint64
+}
+
+func newMemory(db *store.DB) *memory {
+	m := &memory{db: db}
+	db.Subscribe(func(topic string) {
+		if !strings.Contains(topic, "/") {
+			m.all.Add(1) // policy, groups, applications
+			return
+		}
+		if c, ok := m.topics.Load(topic); ok {
+			c.(*atomic.Uint64).Add(1)
+		}
+	})
+	return m
+}
+
+// begin notes the counts before anything is read, so that a change during the
+// reading is not missed.
+func (m *memory) begin() uint64 { return m.all.Load() }
+
+func (m *memory) counter(topic string) *atomic.Uint64 {
+	c, _ := m.topics.LoadOrStore(topic, new(atomic.Uint64))
+	return c.(*atomic.Uint64)
+}
+
+func (m *memory) session(secret string, now time.Time) *rememberedSession {
+	if !m.db.FeedFresh() {
+		return nil
+	}
+	v, ok := m.sessions.Load(secret)
+	if !ok {
+		return nil
+	}
+	s := v.(*rememberedSession)
+	if !now.Before(s.until) || !s.current() {
+		m.forget(secret)
+		return nil
+	}
+	return s
+}
+
+func (s *rememberedSession) current() bool {
+	for _, k := range s.marks {
+		if k.counter.Load() != k.said {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *memory) forget(secret string) {
+	if _, there := m.sessions.LoadAndDelete(secret); there {
+		m.size.Add(-1)
+	}
+}
+
+func (s *rememberedSession) granted(key string, now, _ time.Time) *remembered {
+	v, ok := s.grants.Load(key)
+	if !ok {
+		return nil
+	}
+	g := v.(*remembered)
+	if !now.Before(g.until) {
+		s.grants.Delete(key)
+		return nil
+	}
+	return g
+}
+
+// trust is how long a session is remembered without asking the session room,
+// which also notes that it is in use.
+const trust = 30 * time.Second
+
+// remember keeps a grant, unless the world moved while it was decided.
+func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held Held, d decision, g Grant) {
+	now, m := e.Now(), e.memory
+	p, err := e.Rules.Current(ctx)
+	app, appErr := e.application(ctx, at.Application)
+	if err != nil || appErr != nil {
+		return
+	}
+	key, until, cacheable := p.Key(e.facts(at, app, d.account))
+	if !cacheable {
+		return
+	}
+	s := m.session(at.Session, now)
+	if s == nil {
+		// The counters are made before the second look at the session, so that
+		// a revocation either moves them or is seen by that look.
+		account, number := m.counter(directory.Topic(d.account.ID)), m.counter("session/"+held.Number)
+		s = &rememberedSession{account: d.account, until: now.Add(trust), marks: []mark{{&m.all, read}, {account, account.Load()}, {number, number.Load()}}}
+		again, err := e.standing(ctx, at.Session)
+		if err != nil || again.Number != held.Number {
+			return
+		}
+		fresh, err := e.Directory.Get(ctx, e.DB, d.account.ID)
+		if err != nil || e.barred(fresh) != "" {
+			return
+		}
+		if held.Expires.Before(s.until) {
+			s.until = held.Expires
+		}
+		if m.size.Add(1) > most {
+			m.sessions.Clear()
+			m.topics.Clear()
+			m.size.Store(0)
+			return
+		}
+		m.sessions.Store(at.Session, s)
+	}
+	end := s.until
+	for _, t := range []time.Time{until, g.Lapses()} {
+		if !t.IsZero() && t.Before(end) {
+			end = t
+		}
+	}
+	if s.count.Add(1) > 1000 {
+		s.grants.Clear()
+		s.count.Store(0)
+	}
+	s.grants.Store(at.Application+"\x00"+at.Object+"\x00"+key, &remembered{grant: g, until: end})
+}

@@ -1,0 +1,299 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"countersign/internal/application"
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/authenticator"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/prompt"
+	"countersign/internal/store"
+)
+
+// Parts are what an Engine is made of.
+type Parts struct {
+	DB           *store.DB
+	Keys         *keyring.Keyring
+	Directory    *directory.Directory
+	Applications *application.Catalogue
+	Rules        *Rules
+	// Authenticators in the order in which they are offered, strongest first.
+	Authenticators []authenticator.Authenticator
+	// Standing reads sessions; nil where there are none.
+	Standing Standing
+	Limits   Limits
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Engine decides. It is safe for concurrent use; all its state is in the store.
+type Engine struct {
+	Parts
+	kinds  map[string]authenticator.Authenticator
+	memory *memory
+}
+
+// New makes an Engine. It refuses limits that pass a ceiling and two
+// authenticators of one kind.
+func New(p Parts) (*Engine, error) {
+	limits, err := p.Limits.Check()
+	if err != nil {
+		return nil, err
+	}
+	p.Limits = limits
+	e := &Engine{Parts: p, kinds: map[string]authenticator.Authenticator{}}
+	for _, a := range p.Authenticators {
+		kind := a.Describe().Kind
+		if _, twice := e.kinds[kind]; twice {
+			return nil, fmt.Errorf("signin: two authenticators of kind %q", kind)
+		}
+		e.kinds[kind] = a
+	}
+	e.memory = newMemory(p.DB)
+	return e, nil
+}
+
+// bland is the one sentence for every refusal before a person has proved who
+// they are: it tells nothing about names, passwords or locks.
+const bland = "That did not work. Check what you typed and try again; if it keeps failing, ask your administrator."
+
+// Begin starts an attempt and goes as far as the request's opening answers
+// lead. The Step says what is missing. An error is a breakdown, and refuses.
+func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
+	if r.Action == "" {
+		r.Action = SignIn
+	}
+	at := &attempt{ID: newID(), Request: r, Created: e.Now(), Deadline: e.Now().Add(e.Limits.Attempt)}
+	at.Opening, at.Session = nil, ""
+	if r.Session != "" {
+		held, err := e.standing(ctx, r.Session)
+		switch {
+		case err == nil:
+			at.Account, at.SessionNumber, at.Session = held.Account, held.Number, r.Session
+		case !isRefused(err):
+			return Step{}, err
+		}
+	}
+	return e.advance(ctx, at, turn{answers: r.Opening, opening: true})
+}
+
+// Answer takes a reply to a Step of State Ask. A ticket is good for one Answer;
+// a used, unknown or late one, or one that another partner brings, is Denied.
+func (e *Engine) Answer(ctx context.Context, ticket string, reply Reply) (Step, error) {
+	at, err := e.takeStep(ctx, ticket)
+	if err != nil {
+		return e.strayTicket(ctx, reply, err)
+	}
+	if at.Partner != reply.Partner {
+		return e.deny(ctx, at, "other-partner", nil)
+	}
+	if reply.Source.IsValid() {
+		at.Source = reply.Source
+	}
+	if at.Tries++; at.Tries > e.Limits.Tries {
+		return e.deny(ctx, at, "too-many-tries", nil)
+	}
+	return e.advance(ctx, at, turn{answers: []prompt.Answer{reply.Answer}})
+}
+
+// Look returns the current Step again: after a reload, or while waiting. Its
+// ticket replaces those before it and uses nothing up.
+func (e *Engine) Look(ctx context.Context, ticket string) (Step, error) {
+	at, err := e.readAttempt(ctx, e.DB, ticket)
+	if err != nil {
+		return e.strayTicket(ctx, Reply{}, err)
+	}
+	return e.advance(ctx, at, turn{})
+}
+
+// Claim turns a Step of State Granted in a browser into its Grant, once. It
+// decides again over the stored evidence, so that whatever changed since then
+// counts. What is claimed must be what was begun.
+func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, object string) (Grant, error) {
+	if action == "" {
+		action = SignIn
+	}
+	at, err := e.readAttempt(ctx, e.DB, ticket)
+	if err != nil {
+		return Grant{}, err
+	}
+	if at.Application != applicationName || at.Action != action || at.Object != object {
+		return Grant{}, e.refuse(ctx, at, "other-action")
+	}
+	app, err := e.application(ctx, at.Application)
+	if err != nil {
+		return Grant{}, err
+	}
+	held, err := e.heldBy(ctx, at)
+	if err != nil {
+		return Grant{}, err
+	}
+	var g Grant
+	err = e.DB.Change(ctx, e.actor(at), func(tx *store.Tx) error {
+		g = Grant{}
+		if err := e.dropAttempt(ctx, tx, at); err != nil {
+			return err
+		}
+		d, err := e.decide(ctx, tx, at, app, held)
+		if err != nil {
+			return err
+		}
+		if d.state != Granted {
+			tx.Record(e.entry(at, d.account, "signin.refused", "refused", "not-enough"))
+			return store.Keep(failure.Refuse("not-enough", bland))
+		}
+		g, err = e.grant(ctx, tx, at, d)
+		return err
+	})
+	return g, err
+}
+
+// refuse records a refusal of a known attempt and returns it as a failure.
+func (e *Engine) refuse(ctx context.Context, at *attempt, reason string) error {
+	if _, err := e.deny(ctx, at, reason, nil); err != nil {
+		return err
+	}
+	return failure.Refuse(reason, bland)
+}
+
+// deny ends an attempt: the row goes, the entry stays.
+func (e *Engine) deny(ctx context.Context, at *attempt, reason string, cause error) (Step, error) {
+	if cause != nil && failure.ClassOf(cause) == failure.Internal {
+		return Step{}, cause
+	}
+	err := e.DB.Change(ctx, e.actor(at), func(tx *store.Tx) error {
+		return e.end(ctx, tx, at, reason)
+	})
+	if err != nil {
+		return Step{}, err
+	}
+	return e.denied(at, reason), nil
+}
+
+// end records a denial in a transaction. What was right and came to nothing is
+// an event of its own: the password was right and the factor is missing.
+func (e *Engine) end(ctx context.Context, tx *store.Tx, at *attempt, reason string) error {
+	if err := e.forgetAttempt(ctx, tx, at); err != nil {
+		return err
+	}
+	var account directory.Account
+	if at.Account != 0 {
+		a, err := e.Directory.Get(ctx, tx, at.Account)
+		if err != nil && failure.ClassOf(err) != failure.NotFound {
+			return err
+		}
+		account = a
+	}
+	tx.Record(e.entry(at, account, "signin.refused", "refused", reason))
+	if len(at.Evidence) > 0 {
+		return e.factorMissing(ctx, tx, at, account, reason)
+	}
+	return nil
+}
+
+func (e *Engine) denied(at *attempt, reason string) Step {
+	return Step{State: Denied, Public: bland, Attempt: at.ID, Reason: reason}
+}
+
+// strayTicket answers a ticket that leads nowhere.
+func (e *Engine) strayTicket(ctx context.Context, reply Reply, cause error) (Step, error) {
+	if failure.ClassOf(cause) != failure.Refused {
+		return Step{}, cause
+	}
+	reason := failure.ReasonOf(cause)
+	err := e.DB.Change(ctx, audit.Actor{Name: "nobody", Via: reply.Partner}, func(tx *store.Tx) error {
+		tx.Record(audit.Entry{Event: "signin.refused", Outcome: "refused", Reason: reason, Source: addrText(reply.Source)})
+		return nil
+	})
+	return Step{State: Denied, Public: bland, Reason: reason}, err
+}
+
+// application returns what is to be signed in to; Countersign itself is built in.
+func (e *Engine) application(ctx context.Context, name string) (application.Application, error) {
+	if name == Self {
+		return application.Application{Name: Self, Title: "Countersign", Kind: "directory", Tier: application.Standard, Protocol: "browser"}, nil
+	}
+	a, err := e.Applications.Get(ctx, name)
+	if failure.ClassOf(err) == failure.NotFound && err != nil {
+		return a, failure.Refuse("unknown-application", bland)
+	}
+	return a, err
+}
+
+func (e *Engine) standing(ctx context.Context, secret string) (Held, error) {
+	if e.Standing == nil {
+		return Held{}, failure.Refuse("no-sessions", bland)
+	}
+	return e.Standing.Standing(ctx, secret)
+}
+
+// heldBy reads again what the attempt's session holds. A session that ended
+// meanwhile holds nothing; that it is gone is not a breakdown.
+func (e *Engine) heldBy(ctx context.Context, at *attempt) ([]assurance.Evidence, error) {
+	if at.Session == "" {
+		return nil, nil
+	}
+	held, err := e.standing(ctx, at.Session)
+	if failure.ClassOf(err) == failure.Refused && err != nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if held.Account != at.Account {
+		return nil, nil
+	}
+	return held.Evidence, nil
+}
+
+func (e *Engine) actor(at *attempt) audit.Actor {
+	return audit.Actor{Account: int64(at.Account), Name: at.Name, Via: at.Protocol}
+}
+
+// entry writes down one decision.
+func (e *Engine) entry(at *attempt, account directory.Account, event, outcome, reason string) audit.Entry {
+	name := account.Name
+	if name == "" {
+		name = at.Name
+	}
+	en := audit.Entry{
+		Event: event, Outcome: outcome, Reason: reason, Account: int64(account.ID), AccountName: name,
+		Application: at.Application, Protocol: at.Protocol, Source: addrText(at.Source), Attempt: at.ID,
+		Detail: map[string]string{},
+	}
+	if at.Action != SignIn {
+		en.Action = at.Action
+		en.Detail["object"] = at.Object
+	}
+	if at.Partner != "" {
+		en.Detail["partner"] = at.Partner
+	}
+	if at.Path != "" {
+		en.Detail["path"] = at.Method + " " + at.Path
+	}
+	if at.SessionNumber != "" {
+		en.Detail["session"] = at.SessionNumber
+	}
+	return en
+}
+
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.Unmap().String()
+}
+
+func isRefused(err error) bool {
+	var f *failure.Error
+	return errors.As(err, &f) && f.Class == failure.Refused
+}

@@ -1,0 +1,44 @@
+package signin
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// notice is what an owner is told, in words that anybody understands.
+type notice struct{ subject, body string }
+
+func noticeFactorMissing(at *attempt, now time.Time) notice {
+	from := addrText(at.Source)
+	if from == "" {
+		from = "an unknown address"
+	}
+	return notice{
+		subject: "Somebody used your password, and was refused",
+		body: fmt.Sprintf("At %s somebody at %s typed your right password for %s and had no second factor, so they were not let in.\n\n"+
+			"If that was you, all is well. If it was not, your password is known to somebody else: sign in, change it, and choose \"This was not me\" in your history.\n",
+			now.UTC().Format("15:04 UTC on 2 January 2006"), from, at.Application),
+	}
+}
+
+func noticeDisabled(title string) notice {
+	return notice{
+		subject: "One of your ways to sign in was switched off",
+		body: fmt.Sprintf("There were too many wrong answers for your %s, so it is switched off. Your other ways to sign in still work.\n\n"+
+			"If that was not you, somebody is guessing. To use it again, sign in another way and set it up anew, or ask an administrator for a temporary access pass.\n", title),
+	}
+}
+
+// openLate unseals an attempt that is over; one that cannot be read is nothing.
+func (e *Engine) openLate(l *lateAttempt) *attempt {
+	plain, err := e.Keys.Open("attempt", attemptAAD(), l.sealed)
+	if err != nil {
+		return nil
+	}
+	var s saved
+	if json.Unmarshal(plain, &s) != nil || s.Attempt == nil || string(s.Handle) != string(l.hash) {
+		return nil
+	}
+	return s.Attempt
+}

@@ -1,0 +1,153 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"countersign/internal/application"
+	"countersign/internal/directory"
+	"countersign/internal/keyring"
+	"countersign/internal/policy"
+	"countersign/internal/store"
+)
+
+// PolicyTopic is the feed's word for a changed policy document.
+const PolicyTopic = "policy"
+
+// Rules holds the policy in force: the newest document of the store, compiled.
+// A document that was changed behind our back is not believed: the last good
+// one stays in force and the log says so.
+type Rules struct {
+	DB   *store.DB
+	Keys *keyring.Keyring
+	// Known are the names that a document may mention, read when it is compiled.
+	Known func(ctx context.Context) (policy.Known, error)
+	Log   *slog.Logger
+
+	gen     atomic.Uint64
+	current atomic.Pointer[compiled]
+	compile sync.Mutex
+}
+
+type compiled struct {
+	gen     uint64
+	version int64
+	policy  *policy.Policy
+}
+
+// Watch keeps the rules fresh by the store's feed. Call it once.
+func (r *Rules) Watch() {
+	r.DB.Subscribe(func(topic string) {
+		if topic == PolicyTopic || topic == "group" || topic == application.Topic {
+			r.gen.Add(1)
+		}
+	})
+}
+
+// Document is one version of the policy as kept.
+type Document struct {
+	Version int64
+	Body    string
+	Author  string
+	Created int64
+}
+
+func (d Document) fields() *keyring.Fields {
+	return keyring.NewFields().Int(d.Version).String(d.Body).String(d.Author).Int(d.Created)
+}
+
+// ErrNoPolicy is an installation without any document: it denies everything.
+var ErrNoPolicy = errors.New("signin: there is no policy")
+
+// Current returns the policy in force.
+func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
+	gen := r.gen.Load()
+	if c := r.current.Load(); c != nil && c.gen == gen && r.DB.FeedFresh() {
+		return c.policy, nil
+	}
+	r.compile.Lock()
+	defer r.compile.Unlock()
+	last := r.current.Load()
+	doc, err := r.Latest(ctx, r.DB)
+	switch {
+	case errors.Is(err, directory.ErrTampered) && last != nil:
+		r.Log.Error("the policy was changed behind our back; the last good one stays in force", "version", last.version)
+		return last.policy, nil
+	case err != nil:
+		return nil, err
+	case last != nil && last.version == doc.Version && last.gen == gen:
+		return last.policy, nil
+	}
+	known, err := r.Known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := policy.Compile([]byte(doc.Body), known)
+	if err != nil {
+		if last != nil {
+			r.Log.Error("the policy no longer compiles; the last good one stays in force", "version", doc.Version, "error", err)
+			return last.policy, nil
+		}
+		return nil, err
+	}
+	r.current.Store(&compiled{gen: gen, version: doc.Version, policy: p})
+	return p, nil
+}
+
+// Latest returns the newest document.
+func (r *Rules) Latest(ctx context.Context, from store.Reader) (Document, error) {
+	return r.document(from.QueryRow(ctx, `select version, body, author, created, mac from policy order by version desc limit 1`))
+}
+
+// Version returns one document by its number.
+func (r *Rules) Version(ctx context.Context, from store.Reader, version int64) (Document, error) {
+	return r.document(from.QueryRow(ctx, `select version, body, author, created, mac from policy where version = $1`, version))
+}
+
+func (r *Rules) document(row store.Row) (Document, error) {
+	var d Document
+	var mac []byte
+	err := row.Scan(&d.Version, &d.Body, &d.Author, &d.Created, &mac)
+	if errors.Is(err, store.ErrNotFound) {
+		return d, ErrNoPolicy
+	}
+	if err != nil {
+		return d, err
+	}
+	if !r.Keys.VerifyMAC("policy", d.fields(), mac) {
+		r.Log.Error("a row was changed behind our back; it is not believed", "table", "policy", "version", d.Version)
+		return d, directory.ErrTampered
+	}
+	return d, nil
+}
+
+// Save keeps a new version. The caller has compiled it.
+func (r *Rules) Save(ctx context.Context, tx *store.Tx, body, author string) (Document, error) {
+	d := Document{Body: body, Author: author, Created: store.Unix(tx.Now())}
+	err := tx.QueryRow(ctx, `insert into policy (body, author, created, mac) values ($1,$2,$3,$4) returning version`, body, author, d.Created, []byte{}).Scan(&d.Version)
+	if err != nil {
+		return d, err
+	}
+	tx.Announce(PolicyTopic)
+	_, err = tx.Exec(ctx, `update policy set mac = $2 where version = $1`, d.Version, r.Keys.MAC("policy", d.fields()))
+	return d, err
+}
+
+// facts are what policy may read of an attempt.
+func (e *Engine) facts(at *attempt, app application.Application, account directory.Account) policy.Facts {
+	now := e.Now()
+	return policy.Facts{
+		Account: policy.Account{
+			Name: account.Name, Kind: account.Kind, Groups: account.Groups, Privileged: account.Privileged,
+			Dormant:   account.Idle(now) > e.Limits.Dormant,
+			New:       account.Used.IsZero(),
+			Suspended: account.State != directory.Active,
+		},
+		Application: policy.Application{Name: app.Name, Kind: app.Kind, Tier: app.Tier, Protocol: app.Protocol},
+		Protocol:    at.Protocol, Action: at.Action, Method: at.Method, Path: at.Path,
+		Source: at.Source.Unmap(), Now: now,
+	}
+}

@@ -1,0 +1,159 @@
+// Package ticket issues one-time handles: links, enrollment offers, errands,
+// handovers.
+//
+// It owns the table ticket. A ticket is a secret for its bearer, of which only
+// a hash is stored, with a sealed payload behind it. It decides nothing. Its one
+// invariant: of any number of takers at once, exactly one gets the ticket, and
+// none after its time.
+package ticket
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// Tickets issues and takes.
+type Tickets struct {
+	DB   *store.DB
+	Keys *keyring.Keyring
+	Now  func() time.Time
+}
+
+// Spec is a ticket to be issued.
+type Spec struct {
+	// Kind is what it is for: a ticket of one kind is nothing to another.
+	Kind string
+	// Owner is the account whose it is, or 0.
+	Owner int64
+	// Payload is up to 64 KiB, sealed.
+	Payload []byte
+	// Lifetime must be positive.
+	Lifetime time.Duration
+}
+
+// Ticket is what was behind a secret.
+type Ticket struct {
+	Owner   int64
+	Payload []byte
+	Expires time.Time
+}
+
+const secretSize = 24 // 192 bits
+
+var stray = &failure.Error{Class: failure.Refused, Reason: "unknown-ticket", Public: "That link or form is no longer good. Begin again."}
+
+func hash(kind, secret string) ([]byte, bool) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(secret)
+	if err != nil || len(raw) != secretSize {
+		return nil, false
+	}
+	h := sha256.Sum256(append([]byte(kind+"\x00"), raw...))
+	return h[:], true
+}
+
+// Name returns what a secret may be called where it must not be told.
+func Name(secret string) string {
+	h := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(h[:12])
+}
+
+func aad(kind string, h []byte, owner int64) keyring.AAD {
+	return keyring.AAD{Table: "ticket", Column: "payload", Key: kind + "/" + hex.EncodeToString(h), Account: owner}
+}
+
+// Issue makes a ticket in a transaction of its own and returns its secret.
+func (t *Tickets) Issue(ctx context.Context, s Spec) (string, error) {
+	var secret string
+	err := t.DB.Housekeep(ctx, "ticket.issue", func(tx *store.Tx) error {
+		var err error
+		secret, err = t.IssueIn(ctx, tx, s)
+		return err
+	})
+	return secret, err
+}
+
+// IssueIn is Issue inside another room's change.
+func (t *Tickets) IssueIn(ctx context.Context, tx *store.Tx, s Spec) (string, error) {
+	if len(s.Payload) > 1<<16 {
+		return "", failure.New(failure.Invalid, "That is too long; 64 KiB at most.")
+	}
+	if s.Lifetime <= 0 || s.Kind == "" {
+		return "", failure.New(failure.Internal, "a ticket without kind or lifetime")
+	}
+	raw := make([]byte, secretSize)
+	rand.Read(raw)
+	secret := base64.RawURLEncoding.EncodeToString(raw)
+	h, _ := hash(s.Kind, secret)
+	now := t.Now()
+	_, err := tx.Exec(ctx, `insert into ticket (hash, kind, owner, payload, created, expires) values ($1,$2,$3,$4,$5,$6)`,
+		h, s.Kind, s.Owner, t.Keys.Seal(keyring.Ticket, aad(s.Kind, h, s.Owner), s.Payload), store.Unix(now), store.Unix(now.Add(s.Lifetime)))
+	return secret, err
+}
+
+// Peek returns what is behind a secret and leaves it there. An unknown, used,
+// late or other kind's secret is a Refused failure, and cannot be told apart.
+func (t *Tickets) Peek(ctx context.Context, kind, secret string) (Ticket, error) {
+	h, ok := hash(kind, secret)
+	if !ok {
+		return Ticket{}, stray
+	}
+	return t.open(kind, h, t.DB.QueryRow(ctx, `select owner, payload, expires from ticket where hash = $1 and kind = $2`, h, kind))
+}
+
+// Take uses a ticket up.
+func (t *Tickets) Take(ctx context.Context, kind, secret string) (Ticket, error) {
+	var out Ticket
+	err := t.DB.Housekeep(ctx, "ticket.take", func(tx *store.Tx) error {
+		var err error
+		out, err = t.TakeIn(ctx, tx, kind, secret)
+		if err != nil && failure.ClassOf(err) == failure.Refused {
+			return store.Keep(err) // a late one is gone all the same
+		}
+		return err
+	})
+	return out, err
+}
+
+// TakeIn is Take inside another room's change: used up if that commits.
+func (t *Tickets) TakeIn(ctx context.Context, tx *store.Tx, kind, secret string) (Ticket, error) {
+	h, ok := hash(kind, secret)
+	if !ok {
+		return Ticket{}, stray
+	}
+	return t.open(kind, h, tx.QueryRow(ctx, `delete from ticket where hash = $1 and kind = $2 returning owner, payload, expires`, h, kind))
+}
+
+func (t *Tickets) open(kind string, h []byte, row store.Row) (Ticket, error) {
+	var out Ticket
+	var sealed []byte
+	var expires int64
+	err := row.Scan(&out.Owner, &sealed, &expires)
+	if errors.Is(err, store.ErrNotFound) {
+		return Ticket{}, stray
+	}
+	if err != nil {
+		return Ticket{}, err
+	}
+	if out.Expires = store.Time(expires); !t.Now().Before(out.Expires) {
+		return Ticket{}, stray
+	}
+	out.Payload, err = t.Keys.Open(keyring.Ticket, aad(kind, h, out.Owner), sealed)
+	return out, err
+}
+
+// Sweep deletes what is late.
+func (t *Tickets) Sweep(ctx context.Context) error {
+	return t.DB.Housekeep(ctx, "ticket.sweep", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from ticket where expires < $1`, store.Unix(t.Now()))
+		return err
+	})
+}
