@@ -1,0 +1,133 @@
+// Package password checks memorised secrets (SP 800-63B-4 section 3.1.1).
+//
+// It owns the rules for a new password, its normal form, and its hash. It does
+// not count guesses (signin does). Its one invariant: comparing with nothing
+// takes as long as comparing with something.
+package password
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/slowhash"
+	"countersign/internal/prompt"
+)
+
+// Kind is the word for passwords in storage, policy and audit.
+const Kind = "password"
+
+const (
+	minLength = 8
+	maxLength = 256 // code points
+	maxBytes  = 4 * maxLength
+)
+
+// Authenticator checks passwords. It is safe for concurrent use.
+type Authenticator struct {
+	params slowhash.Params
+	gate   *slowhash.Gate
+	decoy  []byte
+}
+
+// New returns an Authenticator that hashes new passwords with these parameters
+// behind this gate.
+func New(params slowhash.Params, gate *slowhash.Gate) (*Authenticator, error) {
+	return &Authenticator{params: params, gate: gate, decoy: slowhash.NewSalt()}, params.Check()
+}
+
+// Describe returns what passwords are.
+func (a *Authenticator) Describe() authenticator.Description {
+	return authenticator.Description{Kind: Kind, Title: "Password", Traits: assurance.Known,
+		Media: prompt.Line | prompt.Single | prompt.Browser, Slow: true, Guessable: true, First: true}
+}
+
+// Ask asks for the password.
+func (a *Authenticator) Ask([]authenticator.Credential, time.Time) (prompt.Prompt, authenticator.Memo, error) {
+	return prompt.Prompt{Authenticator: Kind, Kind: prompt.Secret, Label: "Password"}, nil, nil
+}
+
+type state struct {
+	Version int    `json:"v"`
+	PHC     string `json:"phc"`
+}
+
+// Check hashes once, whatever was typed and whoever was named. What no password
+// can be is wrong without a hash of its own: the decoy's stands in.
+func (a *Authenticator) Check(ctx context.Context, credentials []authenticator.Credential, _ authenticator.Memo, answer prompt.Answer, _ time.Time) (authenticator.Result, error) {
+	typed, ok := normal(answer.Text)
+	hash := slowhash.Hash{Params: a.params, Salt: a.decoy, Result: make([]byte, slowhash.SumSize)}
+	if len(credentials) > 0 {
+		var s state
+		if json.Unmarshal(credentials[0].State, &s) != nil || s.Version != 1 {
+			return authenticator.Result{}, errors.New("password: a stored password cannot be read")
+		}
+		var err error
+		if hash, err = slowhash.Parse(s.PHC); err != nil {
+			return authenticator.Result{}, err
+		}
+	}
+	leave, err := a.gate.Enter(ctx)
+	if err != nil {
+		return authenticator.Result{}, err
+	}
+	defer leave()
+	if !hash.Equal(hash.Sum(typed, hash.Salt)) || !ok || len(credentials) == 0 {
+		return authenticator.Wrong("wrong"), nil
+	}
+	r := authenticator.Result{OK: true, Credential: credentials[0].ID, Traits: assurance.Known}
+	if hash.Cheaper(a.params) {
+		r.Next = a.hash(typed)
+	}
+	return r, nil
+}
+
+func (a *Authenticator) hash(typed []byte) []byte {
+	h := slowhash.Hash{Params: a.params, Salt: slowhash.NewSalt()}
+	h.Result = h.Sum(typed, h.Salt)
+	b, _ := json.Marshal(state{Version: 1, PHC: h.String()})
+	return b
+}
+
+// normal is the form that is hashed: NFKC (SP 800-63B-4 section 3.1.1.2 asks for
+// a normalisation before hashing), so that a password typed on another keyboard
+// is the same.
+func normal(text string) ([]byte, bool) {
+	if len(text) > maxBytes || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return nil, false
+	}
+	n := norm.NFKC.Bytes([]byte(text))
+	return n, utf8.RuneCount(n) <= maxLength
+}
+
+// Offer asks for a new password.
+func (a *Authenticator) Offer(authenticator.Person, time.Time) (prompt.Prompt, authenticator.Memo, error) {
+	return prompt.Prompt{Authenticator: Kind, Kind: prompt.Secret, Label: "New password", Hint: "At least 8 characters. A few random words make a good one."}, nil, nil
+}
+
+// Accept keeps a new password that nobody would guess first.
+func (a *Authenticator) Accept(ctx context.Context, p authenticator.Person, _ authenticator.Memo, answer prompt.Answer, _ time.Time) (authenticator.Enrolled, error) {
+	typed, ok := normal(answer.Text)
+	n := utf8.RuneCount(typed)
+	switch folded := strings.ToLower(string(typed)); {
+	case !ok || n < minLength:
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "length", Public: "Use 8 to 256 characters."}
+	case common(folded):
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "common", Public: "Many people use that password, so it is guessed first. Choose another."}
+	case folded == strings.ToLower(p.Name) || folded == strings.ToLower(p.Display):
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "own-name", Public: "Your own name is guessed first. Choose another password."}
+	}
+	leave, err := a.gate.Enter(ctx)
+	if err != nil {
+		return authenticator.Enrolled{}, err
+	}
+	defer leave()
+	return authenticator.Enrolled{State: a.hash(typed), Traits: assurance.Known, Label: "Password"}, nil
+}
