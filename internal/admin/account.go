@@ -1,0 +1,395 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/enrollment"
+	"countersign/internal/failure"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+)
+
+// Account is an account as administrators see it.
+type Account struct {
+	Name       string    `json:"name"`
+	Display    string    `json:"display"`
+	Mail       string    `json:"mail,omitempty"`
+	Kind       string    `json:"kind"`
+	State      string    `json:"state"`
+	Groups     []string  `json:"groups"`
+	Privileged bool      `json:"privileged"`
+	Dormant    bool      `json:"dormant"`
+	Created    time.Time `json:"created"`
+	Used       time.Time `json:"used,omitzero"`
+	// Kinds are the kinds of its active authenticators.
+	Kinds []string `json:"authenticators"`
+}
+
+func (a *Admin) account(ctx context.Context, r store.Reader, d directory.Account) (Account, error) {
+	out := Account{Name: d.Name, Display: d.Display, Kind: d.Kind, State: d.State, Groups: d.Groups, Privileged: d.Privileged,
+		Dormant: d.Idle(a.Now()) > a.Dormant, Created: d.Created, Used: d.Used, Kinds: []string{}}
+	if out.Groups == nil {
+		out.Groups = []string{}
+	}
+	mails, err := a.Directory.Mails(ctx, r, d.ID)
+	if err != nil {
+		return out, err
+	}
+	out.Mail = strings.Join(mails, ", ")
+	credentials, err := a.Directory.Credentials(ctx, r, d.ID)
+	if err != nil {
+		return out, err
+	}
+	for _, c := range credentials {
+		if c.Status == directory.CredentialActive && !slices.Contains(out.Kinds, c.Kind) {
+			out.Kinds = append(out.Kinds, c.Kind)
+		}
+	}
+	return out, nil
+}
+
+// AccountCreate makes an account without any access.
+type AccountCreate struct {
+	Name    string   `json:"name"`
+	Display string   `json:"display,omitempty"`
+	Mail    string   `json:"mail,omitempty"`
+	Kind    string   `json:"kind,omitempty"`
+	Groups  []string `json:"groups,omitempty"`
+}
+
+func (c *AccountCreate) Action() string { return "account.create" }
+func (c *AccountCreate) Object() string {
+	return fmt.Sprintf("account %s (%s, %s) in groups [%s]", c.Name, c.Display, c.Mail, strings.Join(c.Groups, " "))
+}
+
+func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	if c.Kind != "" && c.Kind != "person" && c.Kind != "service" {
+		return nil, failure.New(failure.Invalid, "The kind of an account is person or service.")
+	}
+	var out Account
+	var made directory.Account
+	err := a.change(ctx, g, "account.created", nil, &made, func(tx *store.Tx) error {
+		var err error
+		made, err = a.Directory.Create(ctx, tx, directory.NewAccount{Name: c.Name, Display: c.Display, Kind: c.Kind, Mail: c.Mail})
+		if err != nil {
+			return err
+		}
+		for _, name := range c.Groups {
+			group, err := a.Directory.FindGroup(ctx, tx, name)
+			if err != nil {
+				return err
+			}
+			if err := a.Directory.AddMember(ctx, tx, group, made); err != nil {
+				return err
+			}
+		}
+		if made, err = a.Directory.Get(ctx, tx, made.ID); err != nil {
+			return err
+		}
+		out, err = a.account(ctx, tx, made)
+		return err
+	})
+	return out, err
+}
+
+// AccountList lists accounts whose name contains a text.
+type AccountList struct {
+	Query string `json:"query,omitempty"`
+	After string `json:"after,omitempty"`
+	Limit int    `json:"limit,omitempty"`
+}
+
+// AccountPage is one page of accounts; Next is empty on the last.
+type AccountPage struct {
+	Accounts []Account `json:"accounts"`
+	Next     string    `json:"next,omitempty"`
+}
+
+func (c *AccountList) Action() string { return "account.list" }
+func (c *AccountList) Object() string { return "" }
+
+func (c *AccountList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	limit := c.Limit
+	if limit <= 0 || limit > 500 {
+		limit = 50
+	}
+	rows, err := a.Directory.List(ctx, a.DB, c.Query, c.After, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	page := AccountPage{Accounts: []Account{}}
+	for i, d := range rows {
+		if i == limit {
+			page.Next = rows[limit-1].Name
+			break
+		}
+		acc, err := a.account(ctx, a.DB, d)
+		if err != nil {
+			return nil, err
+		}
+		page.Accounts = append(page.Accounts, acc)
+	}
+	return page, nil
+}
+
+// AccountShow shows one account.
+type AccountShow struct {
+	Name string `json:"name"`
+}
+
+// AccountDetail is one account with what hangs from it.
+type AccountDetail struct {
+	Account
+	Authenticators []enrollment.Authenticator `json:"enrolled"`
+	Sessions       []session.Session          `json:"sessions"`
+}
+
+func (c *AccountShow) Action() string { return "account.show" }
+func (c *AccountShow) Object() string { return "" }
+
+func (c *AccountShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	d, err := a.Directory.Find(ctx, a.DB, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	var out AccountDetail
+	if out.Account, err = a.account(ctx, a.DB, d); err != nil {
+		return nil, err
+	}
+	if out.Authenticators, err = a.Enrollments.List(ctx, d.ID); err != nil {
+		return nil, err
+	}
+	out.Sessions, err = a.Sessions.List(ctx, d.ID)
+	return out, err
+}
+
+// AccountSuspend switches an account off.
+type AccountSuspend struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func (c *AccountSuspend) Action() string { return "account.suspend" }
+func (c *AccountSuspend) Object() string { return "account " + c.Name + ": " + c.Reason }
+
+func (c *AccountSuspend) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	return a.setState(ctx, g, c.Name, "account.suspended", c.Reason, func(d *directory.Account) error {
+		if d.ID == g.Account() {
+			return failure.New(failure.Refused, "You cannot suspend yourself; ask another administrator.")
+		}
+		d.State = directory.Suspended
+		return nil
+	})
+}
+
+// AccountResume switches an account on again, also one that is dormant. A
+// dormant account is resumed by a second person: nobody can do it for themselves.
+type AccountResume struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func (c *AccountResume) Action() string { return "account.resume" }
+func (c *AccountResume) Object() string { return "account " + c.Name + ": " + c.Reason }
+
+func (c *AccountResume) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	return a.setState(ctx, g, c.Name, "account.resumed", c.Reason, func(d *directory.Account) error {
+		if d.ID == g.Account() {
+			return failure.New(failure.Refused, "Another person must do that.")
+		}
+		d.State = directory.Active
+		if d.Idle(a.Now()) > a.Dormant {
+			d.Used = a.Now().Truncate(time.Microsecond)
+		}
+		return nil
+	})
+}
+
+func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reason string, edit func(*directory.Account) error) (any, error) {
+	var out Account
+	var d directory.Account
+	err := a.change(ctx, g, event, map[string]string{"reason": reason}, &d, func(tx *store.Tx) error {
+		var err error
+		if d, err = a.Directory.Find(ctx, tx, name); err != nil {
+			return err
+		}
+		if err := edit(&d); err != nil {
+			return err
+		}
+		if err := a.Directory.Update(ctx, tx, d); err != nil {
+			return err
+		}
+		if d.State != directory.Active {
+			if _, err := a.Sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
+				return err
+			}
+		}
+		out, err = a.account(ctx, tx, d)
+		return err
+	})
+	return out, err
+}
+
+// PassIssue issues a temporary access pass to somebody else.
+type PassIssue struct {
+	Account string `json:"account"`
+	// Lifetime is in seconds, 3600 when zero, 28800 at most.
+	Lifetime int    `json:"lifetime,omitempty"`
+	Note     string `json:"note,omitempty"`
+}
+
+// Pass is an issued pass. Code and Link are shown once and kept nowhere.
+type Pass struct {
+	Account string    `json:"account"`
+	Code    string    `json:"code"`
+	Link    string    `json:"link"`
+	Expires time.Time `json:"expires"`
+}
+
+func (c *PassIssue) Action() string { return "pass.issue" }
+func (c *PassIssue) Object() string {
+	return fmt.Sprintf("account %s for %d seconds: %s", c.Account, c.Lifetime, c.Note)
+}
+
+func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	if c.Lifetime < 0 {
+		return nil, failure.New(failure.Invalid, "The lifetime is a number of seconds.")
+	}
+	var d directory.Account
+	var pass Pass
+	err := a.change(ctx, g, "pass.issued", map[string]string{"note": c.Note}, &d, func(tx *store.Tx) error {
+		issuer, err := a.Directory.Get(ctx, tx, g.Account())
+		if err != nil {
+			return err
+		}
+		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+			return err
+		}
+		if err := a.mayIssue(issuer, d); err != nil {
+			return err
+		}
+		pass, err = a.passIn(ctx, tx, d, time.Duration(c.Lifetime)*time.Second)
+		if err != nil {
+			return err
+		}
+		return a.Enrollments.Tell(ctx, tx, d, "A temporary access pass was issued for your account",
+			fmt.Sprintf("%s issued a pass with which %s can set up a way to sign in. It is good once.", issuer.Name, d.Name))
+	})
+	return pass, err
+}
+
+// mayIssue keeps the pass from being the weak door: never for oneself, never
+// for who is suspended or dormant, and for administrators only by one.
+func (a *Admin) mayIssue(issuer, to directory.Account) error {
+	switch {
+	case issuer.ID == to.ID:
+		return failure.Refuse("own-pass", "Nobody can issue a pass for themselves; ask another administrator.")
+	case to.State != directory.Active:
+		return failure.Refuse("suspended", "The account is suspended; resume it first.")
+	case to.Idle(a.Now()) > a.Dormant:
+		return failure.Refuse("dormant", "The account is dormant; resume it first.")
+	case to.Privileged && !issuer.Privileged:
+		return failure.Refuse("privileged", "Only an administrator can issue a pass for an administrator.")
+	}
+	return nil
+}
+
+const welcomeKind = "welcome"
+
+func (a *Admin) passIn(ctx context.Context, tx *store.Tx, d directory.Account, lifetime time.Duration) (Pass, error) {
+	code, expires, err := a.Enrollments.PassIn(ctx, tx, d, lifetime)
+	if err != nil {
+		return Pass{}, err
+	}
+	link, err := a.Tickets.IssueIn(ctx, tx, ticket.Spec{Kind: welcomeKind, Owner: int64(d.ID), Payload: []byte(d.Name + "\n" + code), Lifetime: expires.Sub(a.Now())})
+	if err != nil {
+		return Pass{}, err
+	}
+	return Pass{Account: d.Name, Code: code, Link: a.PublicURL.JoinPath("welcome").String() + "?code=" + link, Expires: expires}, nil
+}
+
+// Welcome returns whom a welcome link is for and the pass behind it. The link
+// stays good until its pass is used.
+func (a *Admin) Welcome(ctx context.Context, code string) (name, pass string, err error) {
+	t, err := a.Tickets.Peek(ctx, welcomeKind, code)
+	if err != nil {
+		return "", "", err
+	}
+	name, pass, _ = strings.Cut(string(t.Payload), "\n")
+	return name, pass, nil
+}
+
+// SessionEnd ends sessions.
+type SessionEnd struct {
+	Account string `json:"account"`
+	// Number is the session's; all of them when empty.
+	Number string `json:"number,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func (c *SessionEnd) Action() string { return "session.end" }
+func (c *SessionEnd) Object() string {
+	return "sessions of " + c.Account + " " + c.Number + ": " + c.Reason
+}
+
+func (c *SessionEnd) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	var d directory.Account
+	ended := 0
+	err := a.change(ctx, g, "session.ended", map[string]string{"session": c.Number, "reason": c.Reason}, &d, func(tx *store.Tx) error {
+		var err error
+		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+			return err
+		}
+		if c.Number == "" {
+			ended, err = a.Sessions.EndAllIn(ctx, tx, d.ID, "")
+			return err
+		}
+		there, err := a.Sessions.EndIn(ctx, tx, d.ID, c.Number)
+		if err == nil && !there {
+			return failure.New(failure.NotFound, "That session has ended already.")
+		}
+		ended = 1
+		return err
+	})
+	return map[string]int{"ended": ended}, err
+}
+
+// AuthenticatorRevoke revokes somebody's authenticator.
+type AuthenticatorRevoke struct {
+	Account string `json:"account"`
+	ID      int64  `json:"id"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+func (c *AuthenticatorRevoke) Action() string { return "authenticator.revoke" }
+func (c *AuthenticatorRevoke) Object() string {
+	return fmt.Sprintf("authenticator %d of %s: %s", c.ID, c.Account, c.Reason)
+}
+
+func (c *AuthenticatorRevoke) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	var d directory.Account
+	err := a.change(ctx, g, "credential.revoked", map[string]string{"authenticator": strconv.FormatInt(c.ID, 10), "reason": c.Reason}, &d, func(tx *store.Tx) error {
+		var err error
+		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+			return err
+		}
+		credential, err := a.Directory.Credential(ctx, tx, d.ID, assurance.CredentialID(c.ID))
+		if err != nil {
+			return err
+		}
+		if err := a.Enrollments.RevokeIn(ctx, tx, &credential); err != nil {
+			return err
+		}
+		return a.Enrollments.Tell(ctx, tx, d, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", credential.Label, d.Name))
+	})
+	return map[string]string{"revoked": c.Account}, err
+}

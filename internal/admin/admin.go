@@ -1,0 +1,154 @@
+// Package admin is what administrators may do and see: one [Command] for each.
+//
+// It owns the list of commands, what each needs to know, and the entry that
+// each leaves. It does not decide who may: a command is done only with a Grant
+// that signin made for exactly its action and its object. The console, the API
+// and the command line all come through [Admin.Do]. Its one invariant: no
+// command changes anything without such a Grant and an entry that names it.
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"countersign/internal/application"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/enrollment"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/policy"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+)
+
+// Parts are what an Admin works on.
+type Parts struct {
+	DB           *store.DB
+	Keys         *keyring.Keyring
+	Directory    *directory.Directory
+	Applications *application.Catalogue
+	Enrollments  *enrollment.Enrollments
+	Sessions     *session.Sessions
+	Tickets      *ticket.Tickets
+	Engine       *signin.Engine
+	Rules        *signin.Rules
+	// Known are the names that a policy may mention.
+	Known func(ctx context.Context) (policy.Known, error)
+	// CheckSettings says what is wrong with an application's settings; each
+	// protocol has its own.
+	CheckSettings func(protocol string, settings []byte) error
+	PublicURL     *url.URL
+	Dormant       time.Duration
+	Now           func() time.Time
+	Log           *slog.Logger
+}
+
+// Admin does commands.
+type Admin struct{ Parts }
+
+// New makes an Admin.
+func New(p Parts) *Admin { return &Admin{Parts: p} }
+
+// Command is one thing that can be asked for. Object is the exact text of what
+// it is done to: what an approval names and a person reads before approving.
+type Command interface {
+	Action() string
+	Object() string
+}
+
+// doer is a Command of this package.
+type doer interface {
+	Command
+	do(ctx context.Context, a *Admin, g signin.Grant) (any, error)
+}
+
+// Do does a command. The grant must be for exactly its action and object; a
+// grant for another is refused and audited.
+func (a *Admin) Do(ctx context.Context, g signin.Grant, c Command) (any, error) {
+	d, ok := c.(doer)
+	if !ok {
+		return nil, failure.New(failure.Internal, "a command of another room")
+	}
+	if !g.Covers(signin.Self, c.Action(), c.Object()) {
+		err := a.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+			return tx.Record(a.entry(g, "admin.refused", "refused", map[string]string{"wanted": c.Action(), "granted": g.Action()}))
+		})
+		if err != nil {
+			return nil, err
+		}
+		return nil, failure.Refuse("other-action", "The approval is for something else.")
+	}
+	return d.do(ctx, a, g)
+}
+
+// change runs a change as the grant's account and records the command.
+func (a *Admin) change(ctx context.Context, g signin.Grant, event string, detail map[string]string, about *directory.Account, fn func(tx *store.Tx) error) error {
+	return a.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		en := a.entry(g, event, "ok", detail)
+		if about != nil {
+			en.Account, en.AccountName = int64(about.ID), about.Name
+		}
+		return tx.Record(en)
+	})
+}
+
+func (a *Admin) entry(g signin.Grant, event, outcome string, detail map[string]string) audit.Entry {
+	en := audit.Entry{Event: event, Outcome: outcome, Application: signin.Self, Protocol: g.Protocol(), Action: g.Action(), Attempt: g.Attempt(), Detail: map[string]string{"object": g.Object()}}
+	for k, v := range detail {
+		en.Detail[k] = v
+	}
+	if s := g.Source(); s.IsValid() {
+		en.Source = s.Unmap().String()
+	}
+	return en
+}
+
+func actor(g signin.Grant) audit.Actor {
+	return audit.Actor{Account: int64(g.Account()), Name: g.Name(), Via: g.Protocol()}
+}
+
+// Spec describes one command, for the API, its document and the command line.
+type Spec struct {
+	Action  string
+	Summary string
+	// Reads says that it changes nothing.
+	Reads bool
+	New   func() Command
+}
+
+// Commands lists every command. The API's routes, the OpenAPI document and the
+// policy's known actions are made from this one list.
+func Commands() []Spec {
+	return []Spec{
+		{"account.create", "Create an account. It has no authenticator and no access until somebody else issues a pass.", false, func() Command { return &AccountCreate{} }},
+		{"account.list", "List accounts by name.", true, func() Command { return &AccountList{} }},
+		{"account.show", "Show one account with its authenticators and sessions.", true, func() Command { return &AccountShow{} }},
+		{"account.suspend", "Suspend an account: it gets nothing and its sessions end.", false, func() Command { return &AccountSuspend{} }},
+		{"account.resume", "Resume a suspended or dormant account.", false, func() Command { return &AccountResume{} }},
+		{"pass.issue", "Issue a temporary access pass to somebody else.", false, func() Command { return &PassIssue{} }},
+		{"session.end", "End one or all sessions of an account.", false, func() Command { return &SessionEnd{} }},
+		{"authenticator.revoke", "Revoke somebody's authenticator.", false, func() Command { return &AuthenticatorRevoke{} }},
+		{"group.list", "List groups.", true, func() Command { return &GroupList{} }},
+		{"group.show", "Show a group and its members.", true, func() Command { return &GroupShow{} }},
+		{"group.create", "Create a group.", false, func() Command { return &GroupCreate{} }},
+		{"group.member.add", "Add an account to a group.", false, func() Command { return &MemberAdd{} }},
+		{"group.member.remove", "Remove an account from a group.", false, func() Command { return &MemberRemove{} }},
+		{"application.list", "List applications.", true, func() Command { return &ApplicationList{} }},
+		{"application.show", "Show an application with its settings; secrets are hidden.", true, func() Command { return &ApplicationShow{} }},
+		{"application.set", "Add or change an application.", false, func() Command { return &ApplicationSet{} }},
+		{"application.remove", "Remove an application.", false, func() Command { return &ApplicationRemove{} }},
+		{"policy.show", "Show the policy, or an older version of it.", true, func() Command { return &PolicyShow{} }},
+		{"policy.check", "Check a policy document without saving it, and run its tests.", true, func() Command { return &PolicyCheck{} }},
+		{"policy.change", "Save a policy document and put it in force.", false, func() Command { return &PolicyChange{} }},
+		{"audit.search", "Search the audit log, newest first.", true, func() Command { return &AuditSearch{} }},
+		{"audit.checkpoint", "Sign a checkpoint of the audit log.", true, func() Command { return &AuditCheckpoint{} }},
+	}
+}

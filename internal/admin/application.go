@@ -1,0 +1,125 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	"countersign/internal/application"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// ApplicationList lists applications, without their settings.
+type ApplicationList struct{}
+
+func (c *ApplicationList) Action() string { return "application.list" }
+func (c *ApplicationList) Object() string { return "" }
+
+func (c *ApplicationList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	all, err := a.Applications.All(ctx)
+	for i := range all {
+		all[i].Settings = nil
+	}
+	return all, err
+}
+
+// ApplicationShow shows an application; what its settings call a secret is
+// hidden.
+type ApplicationShow struct {
+	Name string `json:"name"`
+}
+
+func (c *ApplicationShow) Action() string { return "application.show" }
+func (c *ApplicationShow) Object() string { return "" }
+
+func (c *ApplicationShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	app, err := a.Applications.Get(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	app.Settings, err = hide(app.Settings)
+	return app, err
+}
+
+func hide(raw json.RawMessage) (json.RawMessage, error) {
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return nil, err
+	}
+	return json.Marshal(hidden(v))
+}
+
+func hidden(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, inner := range v {
+			if strings.Contains(k, "secret") {
+				v[k] = "(hidden)"
+				continue
+			}
+			v[k] = hidden(inner)
+		}
+	case []any:
+		for i := range v {
+			v[i] = hidden(v[i])
+		}
+	}
+	return v
+}
+
+// ApplicationSet adds an application or replaces the one of that name.
+type ApplicationSet struct {
+	Name     string          `json:"name"`
+	Title    string          `json:"title,omitempty"`
+	Kind     string          `json:"kind"`
+	Tier     string          `json:"tier,omitempty"`
+	Protocol string          `json:"protocol"`
+	Vouches  string          `json:"vouches,omitempty"`
+	Settings json.RawMessage `json:"settings"`
+}
+
+func (c *ApplicationSet) Action() string { return "application.set" }
+
+// Object holds a digest of the settings, so that an approval of some settings
+// serves no others and shows no secret.
+func (c *ApplicationSet) Object() string {
+	sum := sha256.Sum256(c.Settings)
+	return strings.Join([]string{"application " + c.Name, c.Title, c.Kind, c.Tier, c.Protocol, c.Vouches, "settings " + hex.EncodeToString(sum[:8])}, ", ")
+}
+
+func (c *ApplicationSet) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	if c.Name == signin.Self {
+		return nil, failure.New(failure.Invalid, "That name is Countersign's own.")
+	}
+	if err := a.CheckSettings(c.Protocol, c.Settings); err != nil {
+		return nil, err
+	}
+	app := application.Application{Name: c.Name, Title: c.Title, Kind: c.Kind, Tier: c.Tier, Protocol: c.Protocol, Vouches: c.Vouches, Settings: c.Settings}
+	if app.Tier == "" {
+		app.Tier = application.Standard
+	}
+	err := a.change(ctx, g, "application.set", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
+		_, err := a.Applications.Set(ctx, tx, app)
+		return err
+	})
+	return map[string]string{"application": c.Name}, err
+}
+
+// ApplicationRemove removes an application.
+type ApplicationRemove struct {
+	Name string `json:"name"`
+}
+
+func (c *ApplicationRemove) Action() string { return "application.remove" }
+func (c *ApplicationRemove) Object() string { return "application " + c.Name }
+
+func (c *ApplicationRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	err := a.change(ctx, g, "application.removed", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
+		return a.Applications.Remove(ctx, tx, c.Name)
+	})
+	return map[string]string{"removed": c.Name}, err
+}

@@ -1,0 +1,118 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+
+	"countersign/internal/directory"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// Group is a group as administrators see it.
+type Group struct {
+	Name       string   `json:"name"`
+	Display    string   `json:"display"`
+	Privileged bool     `json:"privileged"`
+	Members    int      `json:"members"`
+	Accounts   []string `json:"accounts,omitempty"`
+}
+
+// GroupList lists groups.
+type GroupList struct{}
+
+func (c *GroupList) Action() string { return "group.list" }
+func (c *GroupList) Object() string { return "" }
+
+func (c *GroupList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	rows, err := a.Directory.Groups(ctx, a.DB)
+	out := []Group{}
+	for _, g := range rows {
+		out = append(out, Group{Name: g.Name, Display: g.Display, Privileged: g.Privileged, Members: g.Members})
+	}
+	return out, err
+}
+
+// GroupShow shows a group and the first 500 of its members.
+type GroupShow struct {
+	Name string `json:"name"`
+}
+
+func (c *GroupShow) Action() string { return "group.show" }
+func (c *GroupShow) Object() string { return "" }
+
+func (c *GroupShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	g, err := a.Directory.FindGroup(ctx, a.DB, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	members, err := a.Directory.Members(ctx, a.DB, g, 500)
+	out := Group{Name: g.Name, Display: g.Display, Privileged: g.Privileged, Members: len(members)}
+	for _, m := range members {
+		out.Accounts = append(out.Accounts, m.Name)
+	}
+	return out, err
+}
+
+// GroupCreate makes a group.
+type GroupCreate struct {
+	Name       string `json:"name"`
+	Display    string `json:"display,omitempty"`
+	Privileged bool   `json:"privileged,omitempty"`
+}
+
+func (c *GroupCreate) Action() string { return "group.create" }
+func (c *GroupCreate) Object() string {
+	return fmt.Sprintf("group %s (%s), privileged %t", c.Name, c.Display, c.Privileged)
+}
+
+func (c *GroupCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	var made directory.Group
+	err := a.change(ctx, g, "group.created", nil, nil, func(tx *store.Tx) error {
+		var err error
+		made, err = a.Directory.CreateGroup(ctx, tx, c.Name, c.Display, c.Privileged)
+		return err
+	})
+	return Group{Name: made.Name, Display: made.Display, Privileged: made.Privileged}, err
+}
+
+// MemberAdd puts an account into a group.
+type MemberAdd struct {
+	Group   string `json:"group"`
+	Account string `json:"account"`
+}
+
+func (c *MemberAdd) Action() string { return "group.member.add" }
+func (c *MemberAdd) Object() string { return "account " + c.Account + " into group " + c.Group }
+
+func (c *MemberAdd) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	return a.member(ctx, g, "group.member-added", c.Group, c.Account, a.Directory.AddMember)
+}
+
+// MemberRemove takes an account out of a group.
+type MemberRemove struct {
+	Group   string `json:"group"`
+	Account string `json:"account"`
+}
+
+func (c *MemberRemove) Action() string { return "group.member.remove" }
+func (c *MemberRemove) Object() string { return "account " + c.Account + " out of group " + c.Group }
+
+func (c *MemberRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, a.Directory.RemoveMember)
+}
+
+func (a *Admin) member(ctx context.Context, g signin.Grant, event, group, account string, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
+	var d directory.Account
+	err := a.change(ctx, g, event, map[string]string{"group": group}, &d, func(tx *store.Tx) error {
+		team, err := a.Directory.FindGroup(ctx, tx, group)
+		if err != nil {
+			return err
+		}
+		if d, err = a.Directory.Find(ctx, tx, account); err != nil {
+			return err
+		}
+		return edit(ctx, tx, team, d)
+	})
+	return map[string]string{"group": group, "account": d.Name}, err
+}

@@ -1,0 +1,132 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"countersign/internal/audit"
+	"countersign/internal/failure"
+	"countersign/internal/policy"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// PolicyShow shows the policy in force, or an older version.
+type PolicyShow struct {
+	Version int64 `json:"version,omitempty"`
+}
+
+func (c *PolicyShow) Action() string { return "policy.show" }
+func (c *PolicyShow) Object() string { return "" }
+
+func (c *PolicyShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	if c.Version == 0 {
+		return a.Rules.Latest(ctx, a.DB)
+	}
+	return a.Rules.Version(ctx, a.DB, c.Version)
+}
+
+// PolicyCheck compiles a document and runs its tests, and saves nothing.
+type PolicyCheck struct {
+	Body string `json:"body"`
+}
+
+func (c *PolicyCheck) Action() string { return "policy.check" }
+func (c *PolicyCheck) Object() string { return "" }
+
+func (c *PolicyCheck) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	p, err := a.compile(ctx, c.Body)
+	if err != nil {
+		return nil, err
+	}
+	return p.Test(), nil
+}
+
+func (a *Admin) compile(ctx context.Context, body string) (*policy.Policy, error) {
+	known, err := a.Known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := policy.Compile([]byte(body), known)
+	if err != nil {
+		return nil, &failure.Error{Class: failure.Invalid, Public: err.Error(), Reason: "policy"}
+	}
+	return p, nil
+}
+
+// PolicyChange saves a document and puts it in force. One whose own tests fail
+// is refused.
+type PolicyChange struct {
+	Body string `json:"body"`
+}
+
+func (c *PolicyChange) Action() string { return "policy.change" }
+func (c *PolicyChange) Object() string {
+	sum := sha256.Sum256([]byte(c.Body))
+	return "policy document " + hex.EncodeToString(sum[:16])
+}
+
+func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	if _, err := a.compile(ctx, c.Body); err != nil {
+		return nil, err
+	}
+	var d signin.Document
+	err := a.change(ctx, g, "policy.changed", nil, nil, func(tx *store.Tx) error {
+		var err error
+		d, err = a.Rules.Save(ctx, tx, c.Body, g.Name())
+		return err
+	})
+	return map[string]int64{"version": d.Version}, err
+}
+
+// AuditSearch searches the log, newest first.
+type AuditSearch struct {
+	Account     string `json:"account,omitempty"`
+	Application string `json:"application,omitempty"`
+	Event       string `json:"event,omitempty"`
+	Outcome     string `json:"outcome,omitempty"`
+	Text        string `json:"text,omitempty"`
+	Before      int64  `json:"before,omitempty"`
+	Limit       int    `json:"limit,omitempty"`
+}
+
+// AuditPage is one page of the log.
+type AuditPage struct {
+	Entries []audit.Entry `json:"entries"`
+	Next    int64         `json:"next,omitempty"`
+}
+
+func (c *AuditSearch) Action() string { return "audit.search" }
+func (c *AuditSearch) Object() string { return "" }
+
+func (c *AuditSearch) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	f := store.Filter{Application: c.Application, Event: c.Event, Outcome: c.Outcome, Text: c.Text, Before: c.Before, Limit: c.Limit, Newest: true}
+	if f.Limit <= 0 || f.Limit > 500 {
+		f.Limit = 50
+	}
+	if c.Account != "" {
+		d, err := a.Directory.Find(ctx, a.DB, c.Account)
+		if err != nil {
+			return nil, err
+		}
+		f.Account = int64(d.ID)
+	}
+	entries, err := a.DB.Entries(ctx, f)
+	page := AuditPage{Entries: entries}
+	if n := len(entries); n == f.Limit {
+		page.Next = entries[n-1].Seq
+	}
+	return page, err
+}
+
+// AuditCheckpoint signs a checkpoint of the log, to be kept elsewhere.
+type AuditCheckpoint struct{}
+
+func (c *AuditCheckpoint) Action() string { return "audit.checkpoint" }
+func (c *AuditCheckpoint) Object() string { return "" }
+
+func (c *AuditCheckpoint) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	note, err := a.DB.Checkpoint(ctx)
+	return map[string]string{"checkpoint": note}, err
+}

@@ -1,0 +1,146 @@
+package keyring
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"countersign/internal/store"
+)
+
+// Keyring holds a database's keys in memory. It is safe for concurrent use.
+type Keyring struct {
+	db   *store.DB
+	ring atomic.Pointer[ring]
+	log  auditLog
+
+	mu     sync.Mutex // held while keys are read or changed
+	root   Root
+	loaded time.Time
+}
+
+// ring is all keys at one moment; it is replaced, never changed.
+type ring map[Purpose][]*dataKey // ascending by generation
+
+// newest returns the key that seals.
+func (r ring) newest(p Purpose) *dataKey {
+	keys := r[p]
+	if len(keys) == 0 {
+		return nil
+	}
+	return keys[len(keys)-1]
+}
+
+func (r ring) find(p Purpose, generation uint32) *dataKey {
+	for _, d := range slices.Backward(r[p]) {
+		if d.generation == generation {
+			return d
+		}
+	}
+	return nil
+}
+
+// Seal encrypts and authenticates a value that will live in one place. It
+// panics for a purpose that is not in [Purposes], and for a place without table
+// or column.
+func (k *Keyring) Seal(p Purpose, place AAD, plaintext []byte) []byte {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	s.b = place.append(s.b[:0])
+	return k.newest(p).seal(s.b, plaintext)
+}
+
+// Open returns what was sealed for this place. Anything else is [ErrSealed],
+// unless keys had to be read and could not be.
+func (k *Keyring) Open(p Purpose, place AAD, sealed []byte) ([]byte, error) {
+	if len(sealed) < sealMin || sealed[0] != sealVersion {
+		return nil, ErrSealed
+	}
+	d := k.find(p, binary.BigEndian.Uint32(sealed[1:5]))
+	if d == nil {
+		return nil, ErrSealed
+	}
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	s.b = place.append(s.b[:0])
+	return d.open(s.b, sealed)
+}
+
+// MAC authenticates fields, 36 bytes. It panics for a purpose that is not in
+// [Purposes].
+func (k *Keyring) MAC(p Purpose, f *Fields) []byte {
+	return k.newest(p).appendMAC(make([]byte, 0, macSize), f)
+}
+
+// VerifyMAC reports, in constant time, whether mac is one that MAC made of the
+// same fields.
+func (k *Keyring) VerifyMAC(p Purpose, f *Fields, mac []byte) bool {
+	if len(mac) != macSize {
+		return false
+	}
+	d := k.find(p, binary.BigEndian.Uint32(mac[:4]))
+	return d != nil && d.verifyMAC(f, mac)
+}
+
+func (k *Keyring) newest(p Purpose) *dataKey {
+	d := k.ring.Load().newest(p)
+	if d == nil || p == auditMAC || p == auditSign {
+		panic(fmt.Sprintf("keyring: no purpose %q; add it to Purposes", p))
+	}
+	return d
+}
+
+// find returns a generation's key. One that another server has just made is read
+// from the database.
+func (k *Keyring) find(p Purpose, generation uint32) *dataKey {
+	if !p.known() {
+		panic(fmt.Sprintf("keyring: no purpose %q; add it to Purposes", p))
+	}
+	if d := k.ring.Load().find(p, generation); d != nil {
+		return d
+	}
+	k.reload(time.Second)
+	return k.ring.Load().find(p, generation)
+}
+
+// topic is announced when keys were changed.
+const topic = "keyring"
+
+// reload reads the keys again, unless that was done within the interval: values
+// with made-up generations must not become a flood of queries.
+func (k *Keyring) reload(atMost time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Since(k.loaded) < atMost {
+		return
+	}
+	k.loaded = time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	r, err := k.load(ctx, k.db)
+	if err != nil {
+		slog.Error("the keys were changed on another server and cannot be read here", "error", err)
+		return
+	}
+	k.ring.Store(&r)
+}
+
+// AuditKeys returns the keys of the audit log, to verify it.
+func (k *Keyring) AuditKeys() store.AuditKeys { return k.log.keys }
+
+// LogKey returns the public key of the audit log's checkpoints, as a C2SP
+// verifier key: what somebody needs to check a checkpoint without us.
+func (k *Keyring) LogKey() string { return k.log.public }
+
+// Origin names the audit log in its checkpoints.
+func (k *Keyring) Origin() string { return k.log.keys.Origin }
+
+// scratch is room for an AAD.
+type scratch struct{ b []byte }
+
+var scratches = sync.Pool{New: func() any { return &scratch{b: make([]byte, 0, 192)} }}

@@ -1,0 +1,41 @@
+package keyring
+
+import "slices"
+
+// Purpose says what a key is for. Each has keys of its own, so what was sealed
+// or authenticated for one never opens or verifies for another.
+type Purpose string
+
+// The purposes, named after the tables and cookies whose values they protect. A
+// new one is added here, and gets its key at the next start.
+const (
+	Account     Purpose = "account"
+	APIKey      Purpose = "api-key"
+	Application Purpose = "application"
+	Attempt     Purpose = "attempt"
+	Cookie      Purpose = "cookie"
+	Credential  Purpose = "credential"
+	Decoy       Purpose = "decoy"
+	Drill       Purpose = "drill"
+	Form        Purpose = "form"
+	Membership  Purpose = "membership"
+	Policy      Purpose = "policy"
+	Session     Purpose = "session"
+	Team        Purpose = "team"
+	Ticket      Purpose = "ticket"
+)
+
+// Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
+func Purposes() []Purpose {
+	return []Purpose{Account, APIKey, Application, Attempt, Cookie, Credential, Decoy, Drill, Form,
+		Membership, Policy, Session, Team, Ticket}
+}
+
+// The audit log's own keys. They authenticate every entry there is, so they stay
+// the same for the life of a database.
+const (
+	auditMAC  Purpose = "audit-mac"
+	auditSign Purpose = "audit-sign"
+)
+
+func (p Purpose) known() bool { return slices.Contains(Purposes(), p) }

@@ -1,0 +1,117 @@
+package keyring
+
+import (
+	"context"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"countersign/internal/audit"
+	"countersign/internal/failure"
+	"countersign/internal/store"
+)
+
+// RotateRoot wraps every data key anew under another root key, in one
+// transaction. From then on the old one does not open the database. Whoever had
+// the old root key and an old copy of the database still has its data keys: see
+// [Keyring.RotateDataKey].
+func (k *Keyring) RotateRoot(ctx context.Context, actor audit.Actor, fresh Root) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if fresh.Equal(k.root) {
+		return failure.New(failure.Invalid, "That is the root key in use already.")
+	}
+	over, err := fresh.wrapper()
+	if err != nil {
+		return err
+	}
+	under, err := k.root.wrapper()
+	if err != nil {
+		return err
+	}
+	err = k.db.Change(ctx, actor, func(tx *store.Tx) error {
+		n, err := rewrap(ctx, tx, under, over)
+		if err != nil {
+			return err
+		}
+		tx.Announce(topic)
+		return tx.Record(audit.Entry{Event: "keyring.root-rotated", Outcome: audit.OK,
+			Detail: map[string]string{"keys": strconv.Itoa(n)}})
+	})
+	if err == nil {
+		k.root = fresh
+	}
+	return err
+}
+
+// rewrap wraps all keys anew, and returns how many there are.
+func rewrap(ctx context.Context, tx *store.Tx, under, over cipher.AEAD) (int, error) {
+	rows, err := readWrapped(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := unwrapAll(rows, under); err != nil {
+		return 0, elsewhere(err)
+	}
+	for _, w := range rows {
+		d, err := w.unwrap(under)
+		if err != nil {
+			return 0, err
+		}
+		w.wrap(over, d.generation, d.key)
+		if _, err := tx.Exec(ctx, "update wrapped_key set wrapped = $2 where id = $1", w.id, w.wrapped); err != nil {
+			return 0, err
+		}
+	}
+	return len(rows), nil
+}
+
+// elsewhere explains a root key that opened the database when we started.
+func elsewhere(err error) error {
+	if errors.Is(err, ErrWrongRoot) {
+		return failure.Wrap(failure.Conflict, err, "The root key was rotated on another server. Give this one the new key and start it again.")
+	}
+	return err
+}
+
+// RotateDataKey makes a new generation of a purpose's key. It seals from now on;
+// what older ones sealed still opens. Other servers have heard within a second.
+func (k *Keyring) RotateDataKey(ctx context.Context, actor audit.Actor, p Purpose) error {
+	if !p.known() {
+		return failure.New(failure.Invalid, "There is no key for %q that can be rotated; the purposes are %v.", string(p), Purposes())
+	}
+	if err := k.rotate(ctx, actor, p); err != nil {
+		return err
+	}
+	k.reload(0)
+	return nil
+}
+
+func (k *Keyring) rotate(ctx context.Context, actor audit.Actor, p Purpose) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	under, err := k.root.wrapper()
+	if err != nil {
+		return err
+	}
+	return k.db.Change(ctx, actor, func(tx *store.Tx) error {
+		r, err := k.load(ctx, tx) // also proves that our root key is still the one
+		if err != nil {
+			return elsewhere(err)
+		}
+		old := r.newest(p)
+		if old == nil {
+			return fmt.Errorf("keyring: the key for %s is missing", p)
+		}
+		if _, err := tx.Exec(ctx, "update wrapped_key set retired = $2 where purpose = $1 and retired = 0", string(p), store.Unix(tx.Now())); err != nil {
+			return err
+		}
+		if err := insertKey(ctx, tx, under, p, old.generation+1); err != nil {
+			return err
+		}
+		tx.Announce(topic)
+		return tx.Record(audit.Entry{Event: "keyring.data-key-rotated", Outcome: audit.OK,
+			Detail: map[string]string{"purpose": string(p), "generation": strconv.FormatUint(uint64(old.generation)+1, 10)}})
+	})
+}

@@ -1,0 +1,127 @@
+package look
+
+import (
+	"bytes"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"embed"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// Options are what a [Look] needs to know.
+type Options struct {
+	// Secure says that browsers come by https.
+	Secure bool
+	// Organisation is whose installation it is, for the foot of each page; it
+	// may be empty.
+	Organisation string
+	// Now is the clock that "3 minutes ago" is told by.
+	Now func() time.Time
+	// Log hears of errors that are our own fault.
+	Log *slog.Logger
+}
+
+// Look renders pages. It is safe for concurrent use.
+type Look struct {
+	Options
+	Jar
+	assets *assets
+	base   *template.Template
+	own    *Set
+}
+
+// New makes a Look. An error is a mistake in the embedded files.
+func New(o Options) (*Look, error) {
+	a, err := loadAssets()
+	if err != nil {
+		return nil, err
+	}
+	l := &Look{Options: o, Jar: Jar{Secure: o.Secure}, assets: a}
+	l.base, err = template.New("look").Funcs(l.functions()).Option("missingkey=error").ParseFS(templateFiles, "templates/_*.html")
+	if err != nil {
+		return nil, err
+	}
+	l.own = l.Load(templateFiles)
+	return l, nil
+}
+
+// Set is one room's pages.
+type Set struct {
+	look  *Look
+	pages map[string]*template.Template
+}
+
+// Load parses a room's folder "templates". A file that begins with an
+// underscore is a part that all of the room's pages may use; every other file is
+// a page of that name and defines "body". It panics on a template that does not
+// parse, like [template.Must]: the files are compiled in.
+func (l *Look) Load(files fs.FS) *Set {
+	names := must(fs.Glob(files, "templates/*.html"))
+	room := template.Must(l.base.Clone())
+	var pages []string
+	for _, name := range names {
+		if !strings.HasPrefix(path.Base(name), "_") {
+			pages = append(pages, name)
+			continue
+		}
+		template.Must(room.Parse(string(must(fs.ReadFile(files, name)))))
+	}
+	s := &Set{look: l, pages: map[string]*template.Template{}}
+	for _, name := range pages {
+		t := template.Must(template.Must(room.Clone()).Parse(string(must(fs.ReadFile(files, name)))))
+		s.pages[strings.TrimSuffix(path.Base(name), ".html")] = t
+	}
+	return s
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Names lists the pages of a set, so that a test can render every one.
+func (s *Set) Names() []string {
+	var out []string
+	for name := range s.pages {
+		out = append(out, name)
+	}
+	return out
+}
+
+// Render writes a page. Nothing is sent before all of it is rendered, so that a
+// page which breaks becomes an error page and never half a page.
+func (s *Set) Render(w http.ResponseWriter, r *http.Request, p Page) error {
+	l := s.look
+	f := frame{Page: p, Token: l.token(w, r), Organisation: l.Organisation}
+	if note := l.Get(r, noteCookie); note != "" {
+		f.Note = decodeNote(note)
+		l.Drop(w, noteCookie)
+	}
+	var b bytes.Buffer
+	if err := s.execute(&b, f); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	if p.Refresh > 0 {
+		h.Set("Refresh", strconv.Itoa(int(max(1, p.Refresh/time.Second))))
+	}
+	w.WriteHeader(max(p.Status, http.StatusOK))
+	_, err := w.Write(b.Bytes())
+	if err != nil {
+		l.Log.Debug("the browser went away", "error", err)
+	}
+	return nil
+}

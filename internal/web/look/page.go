@@ -1,0 +1,112 @@
+package look
+
+import (
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Shape is the outline of a page.
+type Shape string
+
+const (
+	// Card is one thing to do, in the middle: signing in, an error.
+	Card Shape = "card"
+	// Desk is a page with a header and links beside it.
+	Desk Shape = "desk"
+)
+
+// Page is what a room hands in.
+type Page struct {
+	// Template is the name of the room's file without its ending.
+	Template string
+	// Status is the HTTP status; zero is 200.
+	Status int
+	// Title goes in the window's title. It is our own words, never anybody's
+	// name.
+	Title string
+	Shape Shape
+	// Links are the room's own pages, for the navigation of a Desk.
+	Links []Link
+	// Person is who is signed in; nil is nobody.
+	Person *Person
+	// Problem is one sentence on what to mend, shown above everything.
+	Problem string
+	// Refresh has the browser load the page again after so long; zero is never.
+	Refresh time.Duration
+	// Data is the page's own.
+	Data any
+}
+
+// Link is an entry of the navigation.
+type Link struct {
+	Href, Text string
+	Here       bool
+}
+
+// Person is who is signed in, for the header.
+type Person struct {
+	Name, Display string
+	// Console says that the administrators' pages are open to them.
+	Console bool
+}
+
+// Called is the name that a person reads.
+func (p Person) Called() string {
+	if p.Display != "" {
+		return p.Display
+	}
+	return p.Name
+}
+
+// frame is what the layout sees.
+type frame struct {
+	Page
+	Token        string
+	Note         string
+	Organisation string
+}
+
+func (s *Set) execute(w io.Writer, f frame) error {
+	t, ok := s.pages[f.Template]
+	if !ok {
+		return errors.New("look: there is no page " + f.Template)
+	}
+	return t.ExecuteTemplate(w, "layout", f)
+}
+
+const (
+	noteCookie = "note"
+	noteLife   = time.Minute
+)
+
+// Note keeps one sentence for the next page: what was just done.
+func (l *Look) Note(w http.ResponseWriter, text string) {
+	l.Set(w, noteCookie, base64.RawURLEncoding.EncodeToString([]byte(text)), noteLife)
+}
+
+func decodeNote(value string) string {
+	b, err := base64.RawURLEncoding.DecodeString(value)
+	if err != nil || len(b) > 1000 {
+		return ""
+	}
+	return string(b)
+}
+
+// Go sends the browser to one of our own pages with a GET.
+func Go(w http.ResponseWriter, r *http.Request, path string) error {
+	if !ownPath(path) {
+		return errors.New("look: a redirect that leaves us")
+	}
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}
+
+// Done notes a sentence and goes to one of our own pages.
+func (l *Look) Done(w http.ResponseWriter, r *http.Request, path, note string) error {
+	l.Note(w, note)
+	return Go(w, r, path)
+}
+
