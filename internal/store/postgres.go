@@ -21,20 +21,17 @@ const (
 	txTimeout = 20 * time.Second
 	// maxTries bounds how often PostgreSQL may ask to run a transaction again.
 	maxTries = 50
-	// maxFree is how many tries run freely; later ones take turns, so that each
-	// time one of them gets through.
-	maxFree = 3
 )
 
 // postgres is the engine for several servers: serializable transactions, run
 // again when they collide, whose entries a sequencer numbers afterwards.
 type postgres struct {
-	db   *DB
-	pool *sql.DB
-	turn sync.Mutex   // held by tries after maxFree
-	gate sync.RWMutex // held for reading by what is under way
-	shut bool         // no more is let in
-	seq  sequencer
+	db    *DB
+	pool  *sql.DB
+	lanes *lanes
+	gate  sync.RWMutex // held for reading by what is under way
+	shut  bool         // no more is let in
+	seq   sequencer
 }
 
 // openPostgres opens one pool that writes and one that only reads.
@@ -54,7 +51,7 @@ func openPostgres(ctx context.Context, db *DB, o Options) error {
 		return errors.Join(err, writes.Close())
 	}
 	db.reads = &readers{pool: reads}
-	p := &postgres{db: db, pool: writes}
+	p := &postgres{db: db, pool: writes, lanes: newLanes(poolSize() - 2)} // the sequencer and health need a connection too
 	p.seq.db, p.seq.pool = db, writes
 	db.engine = p
 	db.background(p.seq.follow)
@@ -81,12 +78,13 @@ func openPool(o Options, readOnly bool) (*sql.DB, error) {
 	if err != nil {
 		return nil, errors.New("store: the database's URL cannot be read")
 	}
-	size := max(16, 8*runtime.GOMAXPROCS(0))
-	pool.SetMaxOpenConns(size)
-	pool.SetMaxIdleConns(size)
+	pool.SetMaxOpenConns(poolSize())
+	pool.SetMaxIdleConns(poolSize())
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	return pool, nil
 }
+
+func poolSize() int { return max(16, 8*runtime.GOMAXPROCS(0)) }
 
 // durable refuses a server that says a transaction is committed before it is on
 // disk.
@@ -107,42 +105,46 @@ func (p *postgres) run(ctx context.Context, w work) error {
 	if p.shut {
 		return errClosed
 	}
-	slow := false
-	defer func() {
-		if slow {
-			p.turn.Unlock()
-		}
-	}()
-	began := time.Now()
 	for try := 1; ; try++ {
-		start := time.Now()
-		answer, touched, err := p.once(ctx, w)
-		p.db.counts.waited(start.Sub(began))
-		p.db.counts.batch(1, time.Since(start))
+		answer, err := p.try(ctx, w)
 		switch {
 		case err == nil:
-			p.db.wrote(nil, touched)
 			return answer
-		case errors.Is(err, errRetry) && try < maxTries:
-		case errors.Is(err, errRetry):
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		default:
-			if errors.Is(err, ErrUnavailable) {
-				p.db.wrote(err, false)
-			}
+		case !errors.Is(err, errRetry):
 			return err
+		case try == maxTries:
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		p.db.counts.retries.Add(1)
-		if try == maxFree {
-			p.turn.Lock()
-			slow = true
-		}
 		select {
 		case <-time.After(rand.N(time.Millisecond << min(try, 5))):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// try runs a transaction once, in a lane.
+func (p *postgres) try(ctx context.Context, w work) (answer, err error) {
+	came := time.Now()
+	if err := p.lanes.enter(ctx); err != nil {
+		return nil, err
+	}
+	collided := false
+	defer func() { p.lanes.leave(collided) }() // also if the function panics
+	start := time.Now()
+	answer, touched, err := p.once(ctx, w)
+	p.db.counts.waited(start.Sub(came))
+	p.db.counts.batch(1, time.Since(start))
+	switch {
+	case err == nil:
+		p.db.wrote(nil, touched)
+	case errors.Is(err, errRetry):
+		collided = true
+	case errors.Is(err, ErrUnavailable):
+		p.db.wrote(err, false)
+	}
+	return answer, err
 }
 
 // once runs one try. An error means that it was rolled back, or that its answer

@@ -11,8 +11,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
-	_ "modernc.org/sqlite" // the driver named "sqlite"
+	"modernc.org/sqlite" // also the driver named "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // sqlitePragmas hold for every connection. A commit is on disk when it returns
@@ -45,7 +47,8 @@ func openSQLite(ctx context.Context, db *DB, o Options) error {
 		return fmt.Errorf("store: opening %s: %w", path, err)
 	}
 	writes.SetMaxOpenConns(1)
-	if err := migrate(ctx, writes, liteDialect, db.now()); err != nil {
+	err = patiently(ctx, func() error { return migrate(ctx, writes, liteDialect, db.now()) })
+	if err != nil {
 		return errors.Join(fmt.Errorf("store: %s: %w", path, err), writes.Close())
 	}
 	reads, err := pool("&_pragma=query_only(1)")
@@ -64,6 +67,23 @@ func openSQLite(ctx context.Context, db *DB, o Options) error {
 	w.spare = func() (*sql.DB, error) { return pool("") }
 	db.engine = w
 	return nil
+}
+
+// patiently tries again while another process has the file. SQLite itself waits
+// for that, but not when a new file is switched to its write-ahead log.
+func patiently(ctx context.Context, try func() error) error {
+	for end := time.Now().Add(10 * time.Second); ; {
+		err := try()
+		var lite *sqlite.Error
+		if !errors.As(err, &lite) || lite.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // liteConn is the writing connection with its prepared statements. It ignores
