@@ -1,0 +1,98 @@
+package totp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/otp"
+)
+
+// stateVersion is raised with any new field, because an older node would drop
+// the field when it writes the next state.
+const stateVersion = 1
+
+// state is a key as it is kept.
+type state struct {
+	Version int     `json:"v"`
+	Key     otp.Key `json:"k"`
+	// Period is in seconds.
+	Period int64 `json:"p"`
+	// Last is the latest step that was accepted, also as the first of two.
+	Last int64 `json:"l,omitempty"`
+	// Half is the step of the first of two codes; 0 for none.
+	Half int64 `json:"h,omitempty"`
+	// Drift is by how many steps the device's clock is ahead, -1 to 1.
+	Drift int64 `json:"d,omitempty"`
+}
+
+func newState(k otp.Key, period time.Duration) state {
+	return state{Version: stateVersion, Key: k, Period: int64(period / time.Second)}
+}
+
+func (s state) check() error {
+	if err := s.Key.Check(); err != nil {
+		return fmt.Errorf("totp: %w", err)
+	}
+	switch {
+	case s.Key.Digits == 7:
+		return errors.New("totp: codes must have 6 or 8 digits")
+	case s.Period != 30 && s.Period != 60:
+		return errors.New("totp: the period must be 30 or 60 seconds")
+	case s.Drift < -1 || s.Drift > 1 || s.Last < 0 || s.Half < 0 || s.Half > s.Last:
+		return errors.New("totp: steps are out of range")
+	}
+	return nil
+}
+
+func (s state) encode() ([]byte, error) { return json.Marshal(s) }
+
+// decodeState reads a stored key. An error means that the row is not one of
+// ours, which refuses; it never shows the row.
+func decodeState(b []byte) (state, error) {
+	var s state
+	if json.Unmarshal(b, &s) != nil {
+		return state{}, errors.New("totp: a stored key cannot be read")
+	}
+	if s.Version != stateVersion {
+		return state{}, fmt.Errorf("totp: a stored key has version %d; this release reads %d", s.Version, stateVersion)
+	}
+	return s, s.check()
+}
+
+// step is the step that a moment lies in, counted from 1970 (RFC 6238 section
+// 4.2). It is never accepted when not positive.
+func (s state) step(now time.Time) int64 { return now.Unix() / s.Period }
+
+// Seed is a key that came with a device, or from another system.
+type Seed struct {
+	Key otp.Key
+	// Period is 30 or 60 seconds.
+	Period time.Duration
+	// Label is what its owner will see; empty is "Authenticator app".
+	Label string
+}
+
+// Import makes a credential of a seed. Nobody has shown yet that they hold the
+// device: the caller has reasons to believe it.
+func Import(seed Seed) (authenticator.Enrolled, error) {
+	return newState(seed.Key, seed.Period).enrolled(seed.Label, "")
+}
+
+func (s state) enrolled(label, once string) (authenticator.Enrolled, error) {
+	if err := s.check(); err != nil {
+		return authenticator.Enrolled{}, err
+	}
+	b, err := s.encode()
+	if err != nil {
+		return authenticator.Enrolled{}, err
+	}
+	if label == "" {
+		label = "Authenticator app"
+	}
+	detail := fmt.Sprintf("%s, %d digits, %d seconds", s.Key.Algorithm, s.Key.Digits, s.Period)
+	return authenticator.Enrolled{State: b, Traits: assurance.Held, Label: label, Detail: detail, Once: once}, nil
+}
