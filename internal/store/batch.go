@@ -68,10 +68,7 @@ func (r *request) settle(batch error) {
 	case batch != nil:
 		r.err = batch
 	default:
-		for _, f := range r.tx.after {
-			f()
-		}
-		r.err = r.answer
+		r.err, r.committed = r.answer, true
 	}
 	close(r.done)
 }

@@ -89,55 +89,64 @@ func (db *DB) follow() {
 	}
 }
 
-// look reads what is new and what was missed, and delivers it.
+// look reads what was missed and what is new, and delivers it.
 func (db *DB) look() error {
 	ctx, cancel := context.WithTimeout(context.Background(), feedStale)
 	defer cancel()
-	for {
-		f := &db.feed
-		f.mu.Lock()
-		from := f.last
-		for id, since := range f.gaps {
-			if time.Since(since) > feedGap {
-				delete(f.gaps, id) // rolled back, evidently
-				continue
-			}
-			from = min(from, id-1)
-		}
-		f.mu.Unlock()
-		n, err := db.read(ctx, from)
-		if err != nil {
+	if missed := db.feed.missed(); len(missed) > 0 && !db.feed.alone {
+		if _, err := db.hear(ctx, "select id, topic from feed where id = any($1)", missed); err != nil {
 			return err
 		}
-		if n < feedPage {
-			return nil
+	}
+	for {
+		db.feed.mu.Lock()
+		from := db.feed.last
+		db.feed.mu.Unlock()
+		n, err := db.hear(ctx, "select id, topic from feed where id > $1 order by id limit $2", from, feedPage)
+		if err != nil || n < feedPage {
+			return err
 		}
 	}
 }
 
-func (db *DB) read(ctx context.Context, from int64) (int, error) {
-	rows, err := db.Query(ctx, "select id, topic from feed where id > $1 order by id limit $2", from, feedPage)
+// hear reads announcements, delivers those that are news, and returns how many
+// it read.
+func (db *DB) hear(ctx context.Context, query string, args ...any) (n int, err error) {
+	rows, err := db.Query(ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
 	defer rows.Close()
 	var topics []string
-	n := 0
 	for ; rows.Next(); n++ {
 		var id int64
 		var topic string
-		if err := rows.Scan(&id, &topic); err != nil {
-			return 0, err
+		if err = rows.Scan(&id, &topic); err != nil {
+			break
 		}
 		if db.feed.saw(id) {
 			topics = append(topics, topic)
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return 0, err
-	}
+	// What was seen counts as heard, so it is delivered whatever ended the rows.
 	db.feed.deliver(topics)
-	return n, nil
+	return n, errors.Join(err, rows.Err())
+}
+
+// missed returns the numbers that are still missed. After feedGap their
+// transactions were rolled back, evidently.
+func (f *feed) missed() []int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ids := make([]int64, 0, len(f.gaps))
+	for id, since := range f.gaps {
+		if time.Since(since) > feedGap {
+			delete(f.gaps, id)
+			continue
+		}
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 // saw notes that a number was seen, and reports whether that is news. Numbers

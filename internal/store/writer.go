@@ -42,10 +42,11 @@ type request struct {
 	turn  atomic.Int32 // waiting, taken, left
 	done  chan struct{}
 
-	answer   error // what the caller gets if the batch commits
-	err      error // what the caller gets
-	panicked any   // what the function panicked with, to panic again where it belongs
-	exited   bool  // the function ended its goroutine, as t.FailNow does
+	answer    error // what the caller gets if the batch commits
+	err       error // what the caller gets
+	committed bool
+	panicked  any  // what the function panicked with, to panic again where it belongs
+	exited    bool // the function ended its goroutine, as t.FailNow does
 }
 
 const (
@@ -87,6 +88,10 @@ func (w *writer) run(ctx context.Context, job work) error {
 		panic(r.panicked)
 	case r.exited:
 		runtime.Goexit()
+	case r.committed:
+		for _, f := range r.tx.after {
+			f()
+		}
 	}
 	return r.err
 }
