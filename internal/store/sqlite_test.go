@@ -188,3 +188,15 @@ func TestOddPaths(t *testing.T) {
 		db.Close()
 	}
 }
+
+// A commit that returns is on disk, and references hold.
+func TestConnectionsAreSetUp(t *testing.T) {
+	db := storetest.Open(t)
+	for name, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1",
+		"busy_timeout": "10000", "trusted_schema": "0", "mmap_size": "0"} {
+		got, err := store.Pragma(db, name)
+		if err != nil || got != want && !(name == "mmap_size" && got == "") {
+			t.Errorf("%s is %q, %v", name, got, err)
+		}
+	}
+}
