@@ -42,7 +42,7 @@ func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
 	at := &attempt{Request: r, Created: now, Deadline: now}
 	s := e.memory.session(r.Session, now)
 	if s != nil {
-		key, until, cacheable := p.Key(e.facts(at, app, s.account))
+		key, until, cacheable := p.Key(e.facts(at, app, s.account, s.fresh))
 		if cacheable {
 			if g := s.granted(r.Application+"\x00"+r.Object+"\x00"+key, now, until); g != nil {
 				return Step{State: Granted, Grant: g.from(r)}, nil
@@ -121,6 +121,7 @@ const most = 50_000
 // rememberedSession is one session and its grants.
 type rememberedSession struct {
 	account directory.Account
+	fresh   bool
 	marks   []mark
 	until   time.Time
 	grants  sync.Map // key -> *remembered
@@ -217,7 +218,7 @@ func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held He
 	if err != nil || appErr != nil {
 		return
 	}
-	key, until, cacheable := p.Key(e.facts(at, app, d.account))
+	key, until, cacheable := p.Key(e.facts(at, app, d.account, d.fresh))
 	if !cacheable {
 		return
 	}
@@ -226,7 +227,7 @@ func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held He
 		// The counters are made before the second look at the session, so that
 		// a revocation either moves them or is seen by that look.
 		account, number := m.counter(directory.Topic(d.account.ID)), m.counter("session/"+held.Number)
-		s = &rememberedSession{account: d.account, until: now.Add(trust), marks: []mark{{&m.all, read}, {account, account.Load()}, {number, number.Load()}}}
+		s = &rememberedSession{account: d.account, fresh: d.fresh, until: now.Add(trust), marks: []mark{{&m.all, read}, {account, account.Load()}, {number, number.Load()}}}
 		again, err := e.standing(ctx, at.Session)
 		if err != nil || again.Number != held.Number {
 			return

@@ -22,6 +22,7 @@ type decision struct {
 	account directory.Account
 	reason  string
 	public  string
+	fresh   bool // the account cannot show two factors yet
 
 	requirement assurance.Requirement
 	evidence    []assurance.Evidence // all that counted
@@ -49,6 +50,10 @@ func (e *Engine) decide(ctx context.Context, r store.Reader, at *attempt, app ap
 	}
 	d := decision{account: account}
 	if d.reason = e.barred(account); d.reason != "" {
+		return d, nil
+	}
+	if app.Name == Self && administers(at.Action) && !slices.Contains(account.Groups, directory.Administrators) {
+		d.reason = "not-administrator"
 		return d, nil
 	}
 	credentials, err := e.Directory.Credentials(ctx, r, account.ID)
@@ -89,6 +94,15 @@ func (e *Engine) barred(a directory.Account) string {
 	return ""
 }
 
+// own are the actions that people may do to their own account. Every other
+// action in Countersign itself is administration.
+var own = []string{SignIn, "authenticator.enroll", "authenticator.remove", "authenticator.rename", "report.not-me"}
+
+func administers(action string) bool { return !slices.Contains(own, action) }
+
+// OwnActions lists what people may do to their own account.
+func OwnActions() []string { return slices.Clone(own) }
+
 // demand asks policy, and adds what only raises: the client's wish, and for
 // changing authenticators as much as the account can show already.
 func (e *Engine) demand(ctx context.Context, at *attempt, app application.Application, account directory.Account, credentials []directory.Credential, d *decision) ([]string, error) {
@@ -96,7 +110,8 @@ func (e *Engine) demand(ctx context.Context, at *attempt, app application.Applic
 	if err != nil {
 		return nil, err
 	}
-	verdict := p.Decide(e.facts(at, app, account))
+	d.fresh = e.lacksTwoFactors(credentials)
+	verdict := p.Decide(e.facts(at, app, account, d.fresh))
 	d.requirement = verdict.Requirement
 	for _, r := range verdict.Reasons {
 		d.rules = append(d.rules, r.Rule)
@@ -114,6 +129,15 @@ func (e *Engine) demand(ctx context.Context, at *attempt, app application.Applic
 // who could not before, or the other way round.
 func changesAuthenticators(action string) bool {
 	return action == "authenticator.enroll" || action == "authenticator.remove"
+}
+
+// lacksTwoFactors reports whether these authenticators together are not enough.
+func (e *Engine) lacksTwoFactors(credentials []directory.Credential) bool {
+	var all []assurance.Evidence
+	for _, c := range credentials {
+		all = append(all, assurance.Evidence{Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: e.Now()})
+	}
+	return !assurance.TwoFactors().Met(all, e.Now())
 }
 
 // asMuchAsCanBeShown is what changing authenticators demands beyond policy: the
@@ -147,7 +171,7 @@ func privileged(at *attempt, app application.Application) bool {
 	if app.Tier == application.ControlPlane {
 		return true
 	}
-	return at.Action != SignIn && !strings.HasPrefix(at.Action, "portal.")
+	return at.Action != SignIn
 }
 
 // usable are the credentials that could count here.

@@ -15,7 +15,6 @@ const permissions = "publickey-credentials-get=(self), publickey-credentials-cre
 	"camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), hid=(), bluetooth=(), midi=(), " +
 	"display-capture=(), browsing-topics=(), clipboard-read=(), identity-credentials-get=()"
 
-
 // guard sets the headers that every response bears.
 //
 // The referrer policy is same-origin and not no-referrer: it tells other sites

@@ -109,4 +109,3 @@ func (l *Look) Done(w http.ResponseWriter, r *http.Request, path, note string) e
 	l.Note(w, note)
 	return Go(w, r, path)
 }
-

@@ -1,0 +1,266 @@
+// Package challenge is the one place that plays a Step in a browser.
+//
+// It owns the pages for signing in, for a welcome link and for setting up. It
+// knows no protocol: an errand says where the person was going, and they are
+// sent back there when it is granted. It decides nothing. Its one invariant: an
+// attempt's ticket and a session's secret are in cookies alone, never in an
+// address or a page.
+package challenge
+
+import (
+	"embed"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/web/look"
+)
+
+//go:embed templates
+var files embed.FS
+
+// Parts are what the pages are played with.
+type Parts struct {
+	Look     *look.Look
+	Engine   *signin.Engine
+	Sessions *session.Sessions
+	Admin    *admin.Admin
+	// Source says where a browser is, behind whatever proxies are trusted.
+	Source func(*http.Request) netip.Addr
+}
+
+// Challenge serves the pages.
+type Challenge struct {
+	Parts
+	pages *look.Set
+}
+
+// New prepares the pages.
+func New(p Parts) *Challenge { return &Challenge{Parts: p, pages: p.Look.Load(files)} }
+
+// TicketCookie holds the ticket of the attempt that a browser is in.
+const TicketCookie = "countersign-attempt"
+
+const (
+	errandCookie = "countersign-errand"
+	cookieLife   = 15 * time.Minute
+)
+
+// Routes lists the pages. All are public: they are how one comes to a session.
+func (c *Challenge) Routes() []look.Route {
+	return []look.Route{
+		{Pattern: "GET /sign-in", Demand: look.Public(), Handler: c.show},
+		{Pattern: "POST /sign-in", Demand: look.Public(), Handler: c.answer},
+		{Pattern: "POST /sign-out", Demand: look.Public(), Handler: c.signOut},
+		{Pattern: "GET /welcome", Demand: look.Public(), Handler: c.welcome},
+		{Pattern: "POST /welcome", Demand: look.Public(), Handler: c.accept},
+		{Pattern: "GET /setup", Demand: look.Public(), Handler: c.setup},
+		{Pattern: "POST /setup", Demand: look.Public(), Handler: c.setUp},
+	}
+}
+
+// errand returns where the browser was going; the portal when nowhere.
+func (c *Challenge) errand(r *http.Request, code string) session.Errand {
+	if code != "" {
+		if e, err := c.Sessions.Errand(r.Context(), code); err == nil {
+			return e
+		}
+	}
+	return session.Errand{Application: signin.Self, Return: "/account"}
+}
+
+func (c *Challenge) request(r *http.Request, e session.Errand) signin.Request {
+	return signin.Request{Application: e.Application, Action: e.Action, Object: e.Object, Method: e.Method, Path: e.Path, Raise: e.Raise,
+		Session: c.secret(r), Source: c.Source(r), Protocol: "browser", Medium: prompt.Browser}
+}
+
+func (c *Challenge) secret(r *http.Request) string {
+	return c.Look.GetNamed(r, session.Cookie(c.Look.Options.Secure))
+}
+
+// show begins an attempt, or goes on with the one that the browser is in.
+func (c *Challenge) show(w http.ResponseWriter, r *http.Request) error {
+	code := r.URL.Query().Get("errand")
+	e := c.errand(r, code)
+	step, err := c.Engine.Begin(r.Context(), c.request(r, e))
+	if err != nil {
+		return err
+	}
+	c.Look.Set(w, errandCookie, code, cookieLife)
+	return c.play(w, r, e, "", step)
+}
+
+// answer hands a reply to the engine. A name begins anew: who is asked for is
+// fixed when an attempt begins.
+func (c *Challenge) answer(w http.ResponseWriter, r *http.Request) error {
+	e := c.errand(r, c.Look.Get(r, errandCookie))
+	form := r.PostForm
+	name := form.Get("name")
+	a := prompt.Answer{Authenticator: form.Get("authenticator"), Text: form.Get("text"), Data: []byte(form.Get("data"))}
+	ticket := c.Look.Get(r, TicketCookie)
+	var step signin.Step
+	var err error
+	if name != "" {
+		req := c.request(r, e)
+		req.Session, req.Name, req.Opening = "", name, []prompt.Answer{a}
+		step, err = c.Engine.Begin(r.Context(), req)
+	} else {
+		step, err = c.Engine.Answer(r.Context(), ticket, signin.Reply{Answer: a, Source: c.Source(r)})
+	}
+	if err != nil {
+		return err
+	}
+	return c.play(w, r, e, name, step)
+}
+
+type view struct {
+	Title, Object, Name string
+	Action              bool
+	First               bool
+	Passkey             *prompt.Prompt
+	Typed               []prompt.Prompt
+}
+
+// play shows a step, or goes where it leads.
+func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Errand, name string, step signin.Step) error {
+	switch step.State {
+	case signin.Granted:
+		return c.granted(w, r, e, step)
+	case signin.Ask:
+		c.Look.Set(w, TicketCookie, step.Ticket, cookieLife)
+		v := view{Title: e.Application, Object: e.Object, Name: name, Action: e.Action != "" && e.Action != signin.SignIn}
+		for _, p := range step.Prompts {
+			v.First = v.First || p.Authenticator == "password"
+			if p.Kind == prompt.PublicKey {
+				v.Passkey = &p
+				continue
+			}
+			v.Typed = append(v.Typed, p)
+		}
+		v.First = v.First && v.Passkey != nil && len(v.Typed) > 1 // the opening page offers every way in
+		page := look.Page{Template: "signin", Title: "Sign in", Shape: look.Card, Data: v}
+		if step.Again {
+			page.Problem, page.Status = step.Public, http.StatusUnauthorized
+		}
+		return c.pages.Render(w, r, page)
+	}
+	c.Look.Drop(w, TicketCookie)
+	return c.pages.Render(w, r, look.Page{Template: "denied", Title: "Not signed in", Shape: look.Card, Status: http.StatusForbidden, Data: step})
+}
+
+// granted starts or raises the session, and goes back to the errand. The grant
+// of an action is claimed there, by what does it.
+func (c *Challenge) granted(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
+	if e.Action != "" && e.Action != signin.SignIn {
+		c.Look.Set(w, TicketCookie, step.Ticket, cookieLife)
+		return c.leave(w, r, e)
+	}
+	g, err := c.Engine.Claim(r.Context(), step.Ticket, e.Application, e.Action, e.Object)
+	if err != nil {
+		return err
+	}
+	if err := c.begin(w, r, g); err != nil {
+		return err
+	}
+	return c.leave(w, r, e)
+}
+
+func (c *Challenge) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) error {
+	var secret string
+	var err error
+	if old := c.secret(r); old != "" {
+		secret, err = c.Sessions.Raise(r.Context(), old, g, r.UserAgent())
+	} else {
+		secret, err = c.Sessions.Start(r.Context(), g, r.UserAgent())
+	}
+	if err != nil {
+		return err
+	}
+	c.Look.Drop(w, TicketCookie)
+	c.Look.SetNamed(w, session.Cookie(c.Look.Options.Secure), secret, 24*time.Hour)
+	return nil
+}
+
+func (c *Challenge) leave(w http.ResponseWriter, r *http.Request, e session.Errand) error {
+	c.Look.Drop(w, errandCookie)
+	return c.Look.Leave(w, r, e.Return)
+}
+
+func (c *Challenge) signOut(w http.ResponseWriter, r *http.Request) error {
+	if secret := c.secret(r); secret != "" {
+		if err := c.Sessions.SignOut(r.Context(), secret); err != nil {
+			return err
+		}
+	}
+	c.Look.DropNamed(w, session.Cookie(c.Look.Options.Secure))
+	return c.Look.Done(w, r, "/sign-in", "You are signed out.")
+}
+
+func (c *Challenge) welcome(w http.ResponseWriter, r *http.Request) error {
+	code := r.URL.Query().Get("code")
+	name, _, err := c.Admin.Welcome(r.Context(), code)
+	if err != nil {
+		return err
+	}
+	return c.pages.Render(w, r, look.Page{Template: "welcome", Title: "Welcome", Shape: look.Card, Data: map[string]string{"Name": name, "Code": code}})
+}
+
+// welcomeObject is what a welcome link's grant is for.
+const welcomeObject = "first authenticators"
+
+func (c *Challenge) accept(w http.ResponseWriter, r *http.Request) error {
+	name, pass, err := c.Admin.Welcome(r.Context(), r.PostForm.Get("code"))
+	if err != nil {
+		return err
+	}
+	return c.passIn(w, r, name, pass)
+}
+
+// passIn signs in with a pass, as far as a pass leads: to setting up.
+func (c *Challenge) passIn(w http.ResponseWriter, r *http.Request, name, pass string) error {
+	const action = "authenticator.enroll"
+	step, err := c.Engine.Begin(r.Context(), signin.Request{Application: signin.Self, Action: action, Object: welcomeObject, Name: name, Source: c.Source(r),
+		Protocol: "browser", Medium: prompt.Browser, Opening: []prompt.Answer{{Authenticator: "accesspass", Text: pass}}})
+	if err != nil {
+		return err
+	}
+	if step.State != signin.Granted {
+		return failure.Refuse("pass", "That pass is no longer good. Ask for another one.")
+	}
+	g, err := c.Engine.Claim(r.Context(), step.Ticket, signin.Self, action, welcomeObject)
+	if err != nil {
+		return err
+	}
+	secret, err := c.Sessions.Start(r.Context(), g, r.UserAgent())
+	if err != nil {
+		return err
+	}
+	c.Look.SetNamed(w, session.Cookie(c.Look.Options.Secure), secret, 8*time.Hour)
+	return look.Go(w, r, "/account")
+}
+
+func (c *Challenge) setup(w http.ResponseWriter, r *http.Request) error {
+	code := r.URL.Query().Get("code")
+	if err := c.Admin.SetupOpen(r.Context(), code); err != nil {
+		return err
+	}
+	return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Data: map[string]string{"Code": code, "Name": "", "Display": "", "Mail": ""}})
+}
+
+func (c *Challenge) setUp(w http.ResponseWriter, r *http.Request) error {
+	f := r.PostForm
+	pass, err := c.Admin.Setup(r.Context(), f.Get("code"), f.Get("name"), f.Get("display"), f.Get("mail"))
+	if class := failure.ClassOf(err); err != nil && (class == failure.Invalid || class == failure.Conflict) {
+		return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Status: http.StatusBadRequest, Problem: failure.Public(err),
+			Data: map[string]string{"Code": f.Get("code"), "Name": f.Get("name"), "Display": f.Get("display"), "Mail": f.Get("mail")}})
+	}
+	if err != nil {
+		return err
+	}
+	return c.passIn(w, r, pass.Account, pass.Code)
+}

@@ -1,0 +1,262 @@
+// Package portal is a person's own pages: their authenticators, sessions and
+// history.
+//
+// It owns no rule. Each change is an action that the engine is asked for, and
+// enrollment does it; where a fresh proof is missing, the browser is sent to the
+// sign-in pages and comes back to the same act. Its one invariant: nothing is
+// shown or changed but the signed-in person's own.
+package portal
+
+import (
+	"embed"
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/enrollment"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/web/challenge"
+	"countersign/internal/web/look"
+)
+
+//go:embed templates
+var files embed.FS
+
+// Parts are what the pages work on.
+type Parts struct {
+	Look        *look.Look
+	Engine      *signin.Engine
+	Sessions    *session.Sessions
+	Enrollments *enrollment.Enrollments
+	Admin       *admin.Admin
+	Source      func(*http.Request) netip.Addr
+}
+
+// Portal serves the pages.
+type Portal struct {
+	Parts
+	pages *look.Set
+}
+
+// New prepares the pages.
+func New(p Parts) *Portal { return &Portal{Parts: p, pages: p.Look.Load(files)} }
+
+// Routes lists the pages with what each demands.
+func (p *Portal) Routes() []look.Route {
+	return []look.Route{
+		{Pattern: "GET /account", Demand: look.Session(), Handler: p.home},
+		{Pattern: "GET /{$}", Demand: look.Public(), Handler: func(w http.ResponseWriter, r *http.Request) error { return look.Go(w, r, "/account") }},
+		{Pattern: "GET /account/history", Demand: look.Session(), Handler: p.history},
+		{Pattern: "POST /account/do", Demand: look.Action("the posted one"), Handler: p.act},
+		{Pattern: "GET /account/continue", Demand: look.Action("the one that was approved"), Handler: p.resume},
+		{Pattern: "GET /account/setup", Demand: look.Session(), Handler: p.offer},
+		{Pattern: "POST /account/setup", Demand: look.Session(), Handler: p.finish},
+		{Pattern: "POST /account/end-session", Demand: look.Session(), Handler: p.endSession},
+	}
+}
+
+func (p *Portal) request(r *http.Request, action, object string) signin.Request {
+	return signin.Request{Application: signin.Self, Action: action, Object: object, Session: p.Look.GetNamed(r, session.Cookie(p.Look.Options.Secure)),
+		Source: p.Source(r), Protocol: "browser", Medium: prompt.Browser}
+}
+
+// enter returns a grant for the pages. A person whose session holds only a pass
+// gets one for setting up (limited), and nothing else.
+func (p *Portal) enter(w http.ResponseWriter, r *http.Request) (g signin.Grant, limited, ok bool, err error) {
+	step, err := p.Engine.Check(r.Context(), p.request(r, signin.SignIn, ""))
+	if err != nil || step.State == signin.Granted {
+		return step.Grant, false, err == nil, err
+	}
+	early, err := p.Engine.Check(r.Context(), p.request(r, enrollment.Enroll, "password"))
+	if err != nil || early.State == signin.Granted {
+		return early.Grant, true, err == nil, err
+	}
+	code, err := p.Sessions.Send(r.Context(), session.Errand{Application: signin.Self, Return: r.URL.Path})
+	if err != nil {
+		return g, false, false, err
+	}
+	return g, false, false, look.Go(w, r, "/sign-in?errand="+url.QueryEscape(code))
+}
+
+type homeView struct {
+	Limited        bool
+	Authenticators []enrollment.Authenticator
+	Kinds          []enrollment.Kind
+	Sessions       []session.Session
+	This           string
+	Ready          bool
+}
+
+func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
+	g, limited, ok, err := p.enter(w, r)
+	if !ok {
+		return err
+	}
+	v := homeView{Limited: limited, Kinds: p.Enrollments.Kinds(), This: g.Session()}
+	if v.Authenticators, err = p.Enrollments.List(r.Context(), g.Account()); err != nil {
+		return err
+	}
+	var shown []assurance.Evidence
+	for _, a := range v.Authenticators {
+		shown = append(shown, assurance.Evidence{Kind: a.Kind, Credential: a.ID, Traits: a.Traits, Time: time.Now()})
+	}
+	v.Ready = assurance.TwoFactors().Met(shown, time.Now())
+	if !limited {
+		if v.Sessions, err = p.Sessions.List(r.Context(), g.Account()); err != nil {
+			return err
+		}
+	}
+	return p.render(w, r, g, "home", "Your account", v)
+}
+
+func (p *Portal) render(w http.ResponseWriter, r *http.Request, g signin.Grant, template, title string, data any) error {
+	links := []look.Link{{Href: "/account", Text: "Ways to sign in", Here: template == "home"}, {Href: "/account/history", Text: "History", Here: template == "history"}}
+	return p.pages.Render(w, r, look.Page{Template: template, Title: title, Shape: look.Desk, Links: links,
+		Person: &look.Person{Name: g.Name(), Display: g.Display(), Console: contains(g.Groups(), "administrators")}, Data: data})
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// act does what was posted, or sends the person to prove themselves first.
+func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
+	action, object := r.PostForm.Get("action"), r.PostForm.Get("object")
+	step, err := p.Engine.Check(r.Context(), p.request(r, action, object))
+	if err != nil {
+		return err
+	}
+	switch step.State {
+	case signin.Granted:
+		return p.do(w, r, step.Grant, action, object)
+	case signin.Ask:
+		code, err := p.Sessions.Send(r.Context(), session.Errand{Application: signin.Self, Action: action, Object: object, Form: r.PostForm,
+			Return: "/account/continue?action=" + url.QueryEscape(action) + "&object=" + url.QueryEscape(object)})
+		if err != nil {
+			return err
+		}
+		return look.Go(w, r, "/sign-in?errand="+url.QueryEscape(code))
+	}
+	return failure.Refuse(step.Reason, step.Public)
+}
+
+// resume does what was approved on the sign-in pages.
+func (p *Portal) resume(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	g, err := p.Engine.Claim(r.Context(), p.Look.Get(r, challenge.TicketCookie), signin.Self, q.Get("action"), q.Get("object"))
+	if err != nil {
+		return err
+	}
+	p.Look.Drop(w, challenge.TicketCookie)
+	return p.do(w, r, g, q.Get("action"), q.Get("object"))
+}
+
+func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, action, object string) error {
+	id, _ := strconv.ParseInt(object, 10, 64)
+	switch action {
+	case enrollment.Enroll:
+		offer, err := p.Enrollments.Begin(r.Context(), g, object)
+		if err != nil {
+			return err
+		}
+		p.Look.Set(w, offerCookie, offer.Ticket, 10*time.Minute)
+		return look.Go(w, r, "/account/setup")
+	case enrollment.Remove:
+		if err := p.Enrollments.Remove(r.Context(), g, assurance.CredentialID(id)); err != nil {
+			return err
+		}
+		return p.Look.Done(w, r, "/account", "It was removed.")
+	case enrollment.NotMe:
+		if err := p.Enrollments.ReportNotMe(r.Context(), g, id); err != nil {
+			return err
+		}
+		return p.Look.Done(w, r, "/account", "Thank you. Your other sessions were ended, your password was switched off, and your administrators were told.")
+	}
+	return failure.New(failure.NotFound, "There is no such thing to do.")
+}
+
+const offerCookie = "countersign-offer"
+
+type offerView struct {
+	Kind   string
+	Prompt prompt.Prompt
+	URI    string
+	Secret string
+	Codes  []string
+}
+
+func (p *Portal) offer(w http.ResponseWriter, r *http.Request) error { return p.showOffer(w, r, "") }
+
+func (p *Portal) showOffer(w http.ResponseWriter, r *http.Request, problem string) error {
+	g, _, ok, err := p.enter(w, r)
+	if !ok {
+		return err
+	}
+	o, err := p.Enrollments.Resume(r.Context(), g, p.Look.Get(r, offerCookie))
+	if err != nil {
+		return err
+	}
+	v := offerView{Kind: o.Kind, Prompt: o.Prompt}
+	var shown struct {
+		URI    string   `json:"uri"`
+		Secret string   `json:"secret"`
+		Codes  []string `json:"codes"`
+	}
+	if o.Prompt.Kind != prompt.PublicKey && len(o.Prompt.Data) > 0 {
+		if err := json.Unmarshal(o.Prompt.Data, &shown); err != nil {
+			return err
+		}
+		v.URI, v.Secret, v.Codes = shown.URI, shown.Secret, shown.Codes
+	}
+	status := 0
+	if problem != "" {
+		status = http.StatusBadRequest
+	}
+	return p.pages.Render(w, r, look.Page{Template: "offer", Title: "Set up", Shape: look.Card, Problem: problem, Status: status, Data: v})
+}
+
+func (p *Portal) finish(w http.ResponseWriter, r *http.Request) error {
+	g, _, ok, err := p.enter(w, r)
+	if !ok {
+		return err
+	}
+	f := r.PostForm
+	a, err := p.Enrollments.Finish(r.Context(), g, p.Look.Get(r, offerCookie), prompt.Answer{Authenticator: f.Get("authenticator"), Text: f.Get("text"), Data: []byte(f.Get("data"))}, f.Get("label"))
+	if failure.ClassOf(err) == failure.Invalid {
+		return p.showOffer(w, r, failure.Public(err))
+	}
+	if err != nil {
+		return err
+	}
+	p.Look.Drop(w, offerCookie)
+	return p.Look.Done(w, r, "/account", a.Title+" was added.")
+}
+
+func (p *Portal) endSession(w http.ResponseWriter, r *http.Request) error {
+	g, limited, ok, err := p.enter(w, r)
+	if !ok {
+		return err
+	}
+	if limited {
+		return failure.Refuse("limited", "Sign in first.")
+	}
+	by := audit.Actor{Account: int64(g.Account()), Name: g.Name(), Via: "browser"}
+	if err := p.Sessions.End(r.Context(), by, g.Account(), r.PostForm.Get("number"), "ended by its owner"); err != nil {
+		return err
+	}
+	return p.Look.Done(w, r, "/account", "That session was ended.")
+}
