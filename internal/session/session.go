@@ -15,6 +15,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"countersign/internal/assurance"
@@ -216,8 +217,22 @@ func dies(evidence []assurance.Evidence) time.Time {
 
 const columns = `id, number, account, parent, host, payload, source, agent, created, seen, expires, ended`
 
-// read returns the standing session of a secret.
-func (s *Sessions) read(ctx context.Context, from store.Reader, secret string) (*row, error) {
+// At returns the reference of a session that serves another host: the secret
+// alone is nothing there, so what one application's cookie opens is that
+// application.
+func At(origin, secret string) string {
+	if secret == "" {
+		return ""
+	}
+	return origin + " " + secret
+}
+
+// read returns the standing session of a secret, or of a reference that [At] made.
+func (s *Sessions) read(ctx context.Context, from store.Reader, reference string) (*row, error) {
+	origin, secret, elsewhere := strings.Cut(reference, " ")
+	if !elsewhere {
+		origin, secret = "", reference
+	}
 	id, ok := hash(secret)
 	if !ok {
 		return nil, gone
@@ -228,6 +243,9 @@ func (s *Sessions) read(ctx context.Context, from store.Reader, secret string) (
 	}
 	if err != nil {
 		return nil, err
+	}
+	if r.Host != origin {
+		return nil, gone
 	}
 	return r, s.standing(r)
 }

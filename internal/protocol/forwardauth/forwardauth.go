@@ -159,7 +159,8 @@ func (d *Door) verify(w http.ResponseWriter, r *http.Request, q asked) {
 	if c := r.CookiesNamed(cookie(q.scheme)); len(c) == 1 {
 		secret = c[0].Value
 	}
-	step, err := d.Engine.Check(r.Context(), signin.Request{Application: at.app, Action: at.settings.action(q.method, path), Session: secret,
+	origin := q.scheme + "://" + strings.ToLower(q.host)
+	step, err := d.Engine.Check(r.Context(), signin.Request{Application: at.app, Action: at.settings.action(q.method, path), Session: session.At(origin, secret),
 		Source: d.Source(r), Protocol: Protocol, Medium: prompt.Browser, Method: q.method, Path: path})
 	switch {
 	case err != nil:
@@ -262,7 +263,7 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request) {
 	}
 	switch step.State {
 	case signin.Granted:
-		code, err := d.Sessions.Derive(r.Context(), secret, u.Scheme+"://"+u.Host)
+		code, err := d.Sessions.Derive(r.Context(), secret, u.Scheme+"://"+strings.ToLower(u.Host))
 		if err != nil {
 			http.Error(w, failure.Public(err), http.StatusForbidden)
 			return
@@ -294,7 +295,7 @@ func (d *Door) accept(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Refused.", http.StatusForbidden)
 		return
 	}
-	secret, err := d.Sessions.Accept(r.Context(), r.URL.Query().Get("code"), scheme+"://"+host, session.Visit{Application: at.app, Source: d.Source(r).String(), Agent: r.UserAgent()})
+	secret, err := d.Sessions.Accept(r.Context(), r.URL.Query().Get("code"), scheme+"://"+strings.ToLower(host), session.Visit{Application: at.app, Source: d.Source(r).String(), Agent: r.UserAgent()})
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusForbidden)
 		return

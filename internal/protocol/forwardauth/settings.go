@@ -123,3 +123,17 @@ func contains(list []string, s string) bool {
 	}
 	return false
 }
+
+// Actions lists the actions that an application's rules name, which policy may
+// then mention.
+func Actions(raw json.RawMessage) []string {
+	s, err := parse(raw)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, r := range s.Rules {
+		out = append(out, r.Action)
+	}
+	return out
+}

@@ -14,7 +14,7 @@ import (
 	"embed"
 )
 
-//go:embed templates
+//go:embed all:templates
 var templateFiles embed.FS
 
 // Options are what a [Look] needs to know.

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/application"
+	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/accesspass"
+	"countersign/internal/authenticator/passkey"
+	"countersign/internal/authenticator/password"
+	"countersign/internal/authenticator/slowhash"
+	"countersign/internal/authenticator/totp"
+	"countersign/internal/directory"
+	"countersign/internal/enrollment"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/policy"
+	"countersign/internal/protocol/forwardauth"
+	"countersign/internal/protocol/radius"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+	"countersign/internal/web/challenge"
+	"countersign/internal/web/console"
+	"countersign/internal/web/look"
+	"countersign/internal/web/portal"
+)
+
+// settings are what an installation is made with.
+type settings struct {
+	folder    string // where the database and the root key are
+	database  string // a postgres:// URL, or empty for SQLite in the folder
+	publicURL *url.URL
+	proxies   []netip.Prefix
+	now       func() time.Time
+	log       *slog.Logger
+}
+
+// installation is a Countersign, put together and not yet serving.
+type installation struct {
+	db       *store.DB
+	keys     *keyring.Keyring
+	engine   *signin.Engine
+	admin    *admin.Admin
+	sessions *session.Sessions
+	tickets  *ticket.Tickets
+	radius   *radius.Server
+	handler  http.Handler
+}
+
+func assemble(ctx context.Context, s settings) (*installation, error) {
+	if err := os.MkdirAll(s.folder, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := rootKey(s.folder)
+	if err != nil {
+		return nil, err
+	}
+	dsn := s.database
+	if dsn == "" {
+		dsn = filepath.Join(s.folder, "countersign.db")
+	}
+	db, err := store.Open(ctx, store.Options{DSN: dsn, Now: s.now, Log: s.log})
+	if err != nil {
+		return nil, err
+	}
+	keys, err := keyring.Open(ctx, db, root)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	in := &installation{db: db, keys: keys}
+	if err := in.build(ctx, s); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return in, nil
+}
+
+func authenticators(u *url.URL) ([]authenticator.Authenticator, error) {
+	keys, err := passkey.New(passkey.Options{RPID: u.Hostname(), RPName: "Countersign", Origins: []string{u.Scheme + "://" + u.Host}})
+	if err != nil {
+		return nil, err
+	}
+	codes, err := totp.New(totp.Options{Issuer: "Countersign (" + u.Hostname() + ")"})
+	if err != nil {
+		return nil, err
+	}
+	passwords, err := password.New(slowhash.Default(), slowhash.NewGate(0, 0))
+	if err != nil {
+		return nil, err
+	}
+	return []authenticator.Authenticator{keys, passwords, codes, accesspass.Authenticator{}}, nil
+}
+
+func (in *installation) build(ctx context.Context, s settings) error {
+	kinds, err := authenticators(s.publicURL)
+	if err != nil {
+		return err
+	}
+	people := &directory.Directory{DB: in.db, Keys: in.keys, Log: s.log}
+	catalogue, err := application.Open(ctx, in.db, in.keys, s.log)
+	if err != nil {
+		return err
+	}
+	in.tickets = &ticket.Tickets{DB: in.db, Keys: in.keys, Now: s.now}
+	in.sessions = &session.Sessions{DB: in.db, Keys: in.keys, Tickets: in.tickets, Now: s.now}
+	known := func(ctx context.Context) (policy.Known, error) { return names(ctx, in.db, people, catalogue, kinds) }
+	rules := &signin.Rules{DB: in.db, Keys: in.keys, Known: known, Log: s.log}
+	rules.Watch()
+	limits, err := signin.Limits{}.Check()
+	if err != nil {
+		return err
+	}
+	in.engine, err = signin.New(signin.Parts{DB: in.db, Keys: in.keys, Directory: people, Applications: catalogue, Rules: rules,
+		Authenticators: kinds, Standing: in.sessions, Limits: limits, Now: s.now, Log: s.log})
+	if err != nil {
+		return err
+	}
+	enrollments := &enrollment.Enrollments{DB: in.db, Keys: in.keys, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
+		Authenticators: kinds, NewPass: accesspass.Issue, Quarantine: limits.Quarantine, Now: s.now, Log: s.log}
+	in.admin = admin.New(admin.Parts{DB: in.db, Keys: in.keys, Directory: people, Applications: catalogue, Enrollments: enrollments,
+		Sessions: in.sessions, Tickets: in.tickets, Engine: in.engine, Rules: rules, Known: known, CheckSettings: checkSettings,
+		PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now, Log: s.log})
+	if err := in.admin.Install(ctx); err != nil {
+		return err
+	}
+	in.radius, err = radius.New(radius.Parts{Engine: in.engine, Applications: catalogue, Now: s.now})
+	if err != nil {
+		return err
+	}
+	door := forwardauth.New(forwardauth.Parts{Engine: in.engine, Sessions: in.sessions, Applications: catalogue, Proxies: s.proxies, PublicURL: s.publicURL})
+	in.handler, err = in.pages(s, door, enrollments)
+	return err
+}
+
+func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *enrollment.Enrollments) (http.Handler, error) {
+	l, err := look.New(look.Options{Secure: s.publicURL.Scheme == "https", Now: s.now, Log: s.log})
+	if err != nil {
+		return nil, err
+	}
+	var routes []look.Route
+	routes = append(routes, challenge.New(challenge.Parts{Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Source: door.Source}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Look: l, Engine: in.engine, Sessions: in.sessions, Enrollments: enrollments, Admin: in.admin, Source: door.Source}).Routes()...)
+	routes = append(routes, console.New(console.Parts{Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Source: door.Source}).Routes()...)
+	pages, err := (&look.Server{Look: l, Routes: routes}).Handler()
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	door.Handle(mux)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := in.db.Health(r.Context()); err != nil {
+			s.log.Warn("not ready", "error", err)
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	mux.Handle("/", pages)
+	return mux, nil
+}
+
+// checkSettings asks the protocol whose settings they are.
+func checkSettings(protocol string, raw []byte) error {
+	switch protocol {
+	case forwardauth.Protocol:
+		return forwardauth.CheckSettings(raw)
+	case "radius":
+		return radius.CheckSettings(raw)
+	}
+	return failure.New(failure.Invalid, "There is no protocol %q; use forward-auth or radius.", protocol)
+}
+
+// names lists what a policy may mention.
+func names(ctx context.Context, db *store.DB, people *directory.Directory, catalogue *application.Catalogue, kinds []authenticator.Authenticator) (policy.Known, error) {
+	k := policy.Known{ApplicationKinds: application.Kinds, Tiers: []string{application.Standard, application.ControlPlane},
+		Protocols: []string{"browser", "radius", forwardauth.Protocol}, AccountKinds: []string{"person", "service"}, Actions: signin.OwnActions()}
+	for _, c := range admin.Commands() {
+		k.Actions = append(k.Actions, c.Action)
+	}
+	for _, a := range kinds {
+		k.Kinds = append(k.Kinds, a.Describe().Kind)
+	}
+	groups, err := people.Groups(ctx, db)
+	if err != nil {
+		return k, err
+	}
+	for _, g := range groups {
+		k.Groups = append(k.Groups, g.Name)
+	}
+	all, err := catalogue.All(ctx)
+	for _, a := range all {
+		k.Applications = append(k.Applications, a.Name)
+		if a.Protocol == forwardauth.Protocol {
+			k.Actions = append(k.Actions, forwardauth.Actions(a.Settings)...)
+		}
+	}
+	return k, err
+}
