@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"encoding/base32"
+	"fmt"
+	"html"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/netip"
+	"net/url"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"countersign/internal/authenticator/otp"
+	"countersign/internal/protocol/radius"
+	"countersign/internal/store"
+)
+
+// world is a whole Countersign on loopback with a clock that tests can move.
+type world struct {
+	*installation
+	t      *testing.T
+	base   string
+	radius string
+	skew   atomic.Int64 // nanoseconds ahead of the real clock
+}
+
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) }
+
+func (w *world) later(d time.Duration) { w.skew.Add(int64(d)) }
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	w := &world{t: t, base: "http://localhost:" + port}
+	u, _ := url.Parse(w.base)
+	ctx, stop := context.WithCancel(context.Background())
+	w.installation, err = assemble(ctx, settings{folder: t.TempDir(), publicURL: u, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, now: w.now, log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns, err := radius.Listen([]string{"127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.radius = conns[0].LocalAddr().String()
+	server := &http.Server{Handler: w.handler}
+	done := make(chan struct{})
+	go server.Serve(l)
+	go func() { defer close(done); w.installation.radius.Serve(ctx, conns) }()
+	t.Cleanup(func() { stop(); <-done; server.Close(); w.db.Close() })
+	return w
+}
+
+// person is a browser without script.
+type person struct {
+	w      *world
+	client *http.Client
+	page   string
+	status int
+	secret []byte // of the authenticator app
+}
+
+func (w *world) person() *person {
+	jar, _ := cookiejar.New(nil)
+	return &person{w: w, client: &http.Client{Jar: jar}}
+}
+
+func (p *person) take(r *http.Response, err error) {
+	p.w.t.Helper()
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	p.page, p.status = string(b), r.StatusCode
+}
+
+func (p *person) get(path string) {
+	p.w.t.Helper()
+	if strings.HasPrefix(path, "/") {
+		path = p.w.base + path
+	}
+	p.take(p.client.Get(path))
+}
+
+var tokenField = regexp.MustCompile(`name="form-token" value="([^"]+)"`)
+
+func (p *person) post(path string, fields ...string) {
+	p.w.t.Helper()
+	m := tokenField.FindStringSubmatch(p.page)
+	if m == nil {
+		p.w.t.Fatalf("there is no form on the page:\n%s", p.page)
+	}
+	form := url.Values{"form-token": {m[1]}}
+	for i := 0; i < len(fields); i += 2 {
+		form.Set(fields[i], fields[i+1])
+	}
+	p.take(p.client.PostForm(p.w.base+path, form))
+}
+
+func (p *person) sees(text string) {
+	p.w.t.Helper()
+	if !strings.Contains(html.UnescapeString(p.page), text) {
+		p.w.t.Fatalf("status %d; the page does not say %q:\n%s", p.status, text, p.page)
+	}
+}
+
+func (p *person) code() string {
+	k := otp.Key{Algorithm: otp.SHA1, Digits: 6, Secret: p.secret}
+	return k.Code(uint64(p.w.now().Unix() / 30))
+}
+
+var (
+	secretField = regexp.MustCompile(`<code class="secret">([A-Z2-7 ]+)</code>`)
+	passphrase  = "correct horse battery staple"
+)
+
+// enrollCodes sets up a password and an authenticator app with a welcome link.
+func (w *world) enrollCodes(name string) *person {
+	w.t.Helper()
+	pass, err := w.admin.Plant(context.Background(), name, "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := w.person()
+	p.get(pass.Link)
+	_, code, _ := strings.Cut(pass.Link, "code=")
+	p.post("/welcome", "code", code)
+	p.sees("Set up how you sign in")
+	p.post("/account/do", "action", "authenticator.enroll", "object", "password")
+	p.post("/account/setup", "authenticator", "password", "text", passphrase)
+	p.sees("Password was added")
+	p.post("/account/do", "action", "authenticator.enroll", "object", "totp")
+	m := secretField.FindStringSubmatch(p.page)
+	if m == nil {
+		w.t.Fatalf("no secret on the page:\n%s", p.page)
+	}
+	if p.secret, err = base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(m[1], " ", "")); err != nil {
+		w.t.Fatal(err)
+	}
+	p.post("/account/setup", "authenticator", "totp", "text", p.code())
+	p.sees("was added")
+	w.later(time.Minute)
+	return p
+}
+
+func (w *world) events(event string) int {
+	w.t.Helper()
+	entries, err := w.db.Entries(context.Background(), store.Filter{Event: event, Limit: 1000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// The promise: with a password alone nobody gets in; with password and code the
+// honest person does, once for each code; and the log verifies.
+func TestPasswordAndCodeInTheBrowser(t *testing.T) {
+	w := newWorld(t)
+	ada := w.enrollCodes("ada")
+
+	mallory := w.person()
+	mallory.get("/sign-in")
+	mallory.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
+	mallory.sees("Code from your authenticator app")
+	mallory.get("/account")
+	mallory.sees("Sign in")
+	mallory.post("/sign-in", "authenticator", "totp", "text", "000000")
+	if mallory.status == http.StatusOK {
+		t.Error("a wrong code was answered 200")
+	}
+
+	known, unknown := w.person(), w.person()
+	for name, p := range map[string]*person{"ada": known, "nobody": unknown} {
+		p.get("/sign-in")
+		p.post("/sign-in", "name", name, "authenticator", "password", "text", "not the password")
+		p.page = strings.NewReplacer(name, "NAME").Replace(regexp.MustCompile(`(form-token" value|challenge&#34;:&#34;)[^>]*`).ReplaceAllString(p.page, ""))
+	}
+	if known.status != unknown.status || known.page != unknown.page {
+		t.Errorf("a name that exists can be told from one that does not:\n%s\n%s", known.page, unknown.page)
+	}
+
+	honest := w.person()
+	honest.get("/sign-in")
+	honest.post("/sign-in", "name", " ADA ", "authenticator", "password", "text", passphrase)
+	code := ada.code()
+	honest.post("/sign-in", "authenticator", "totp", "text", code)
+	honest.sees("Where you are signed in")
+
+	replay := w.person()
+	replay.get("/sign-in")
+	replay.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
+	replay.post("/sign-in", "authenticator", "totp", "text", code)
+	replay.get("/account")
+	replay.sees("Sign in")
+	if w.events("signin.granted") != 2 { // the welcome pass, and the honest sign-in
+		t.Errorf("%d grants in the log", w.events("signin.granted"))
+	}
+	report, err := w.db.Verify(context.Background())
+	if err != nil || !report.OK() {
+		t.Errorf("the log does not verify: %v, %v", report, err)
+	}
+}
+
+// The promise: equipment lets nobody in by RADIUS without the code, and no code
+// twice, also not one that was used in the browser.
+func TestRADIUS(t *testing.T) {
+	w := newWorld(t)
+	ada := w.enrollCodes("ada")
+	const secret = "a-secret-of-the-equipment"
+	if err := w.plantApplications(context.Background(), "localhost:1", secret); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(password, state string) string {
+		t.Helper()
+		in := fmt.Sprintf("User-Name = \"ada\"\nUser-Password = \"%s\"\nNAS-Identifier = \"nas\"\nMessage-Authenticator = 0x00\n", password)
+		if state != "" {
+			in += "State = " + state + "\n"
+		}
+		cmd := exec.Command("radclient", "-x", "-r", "1", "-t", "5", w.radius, "auth", secret)
+		cmd.Stdin = strings.NewReader(in)
+		out, _ := cmd.CombinedOutput() // radclient exits 1 for a challenge and a reject
+		return string(out)
+	}
+	state := regexp.MustCompile(`State = (0x[0-9a-f]+)`)
+	challenge := func() string {
+		t.Helper()
+		out := ask(passphrase, "")
+		m := state.FindAllStringSubmatch(out, -1)
+		if !strings.Contains(out, "Access-Challenge") || m == nil {
+			t.Fatalf("no challenge:\n%s", out)
+		}
+		return m[len(m)-1][1]
+	}
+	if out := ask("wrong password", ""); !strings.Contains(out, "Access-Reject") {
+		t.Errorf("a wrong password:\n%s", out)
+	}
+	if out := ask("000000", challenge()); !strings.Contains(out, "Access-Reject") {
+		t.Errorf("a wrong code:\n%s", out)
+	}
+	code := ada.code()
+	if out := ask(code, challenge()); !strings.Contains(out, "Received Access-Accept") {
+		t.Errorf("the right code:\n%s", out)
+	}
+	if out := ask(code, challenge()); strings.Contains(out, "Received Access-Accept") {
+		t.Errorf("a code was accepted twice:\n%s", out)
+	}
+	if w.events("alarm.factor-missing") == 0 {
+		t.Error("a right password without its code raised no alarm")
+	}
+}
