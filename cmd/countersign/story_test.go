@@ -47,7 +47,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, base: "http://localhost:" + port}
 	u, _ := url.Parse(w.base)
 	ctx, stop := context.WithCancel(context.Background())
-	w.installation, err = assemble(ctx, settings{folder: t.TempDir(), publicURL: u, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, now: w.now, log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	w.installation, err = assemble(ctx, settings{folder: t.TempDir(), publicURL: u, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, now: w.now, log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

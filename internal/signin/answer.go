@@ -247,7 +247,7 @@ func (e *Engine) keep(ctx context.Context, tx *store.Tx, at *attempt, q *questio
 	if at.Action != SignIn {
 		bound = at.Action + " " + at.Object
 	}
-	at.Account = q.account.ID
+	at.Account, at.Name = q.account.ID, q.account.Name
 	at.Evidence = assurance.Append(at.Evidence, assurance.Evidence{
 		Account: q.account.ID, Kind: q.kind, Credential: r.Credential, Traits: r.Traits,
 		Time: e.Now(), Channel: at.Protocol, Bound: bound, Until: r.Until,

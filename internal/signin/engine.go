@@ -256,7 +256,14 @@ func (e *Engine) heldBy(ctx context.Context, at *attempt) ([]assurance.Evidence,
 }
 
 func (e *Engine) actor(at *attempt) audit.Actor {
-	return audit.Actor{Account: int64(at.Account), Name: at.Name, Via: at.Protocol}
+	name := at.Name
+	switch {
+	case name == "" && at.SessionNumber != "":
+		name = "session " + at.SessionNumber
+	case name == "":
+		name = "somebody" // a passkey names its owner only once it is checked
+	}
+	return audit.Actor{Account: int64(at.Account), Name: name, Via: at.Protocol}
 }
 
 // entry writes down one decision.

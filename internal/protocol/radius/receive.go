@@ -63,10 +63,16 @@ func (s *Server) receive(l *listener) error {
 func (l *listener) read(buf, control []byte) (arrival, error) {
 	if l.control == 0 {
 		n, from, err := l.conn.ReadFromUDPAddrPort(buf)
-		return arrival{datagram: buf[:n], from: from}, err
+		if err != nil {
+			return arrival{}, err // the counts are -1 then
+		}
+		return arrival{datagram: buf[:n], from: from}, nil
 	}
 	n, cn, _, from, err := l.conn.ReadMsgUDPAddrPort(buf, control)
-	return arrival{datagram: buf[:n], from: from, via: replyControl(control[:cn])}, err
+	if err != nil {
+		return arrival{}, err
+	}
+	return arrival{datagram: buf[:n], from: from, via: replyControl(control[:cn])}, nil
 }
 
 func (l *listener) send(reply []byte, to netip.AddrPort, via []byte) error {

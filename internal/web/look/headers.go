@@ -12,7 +12,7 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 // permissions switches off what no page of ours uses, and keeps passkeys for
 // ourselves.
 const permissions = "publickey-credentials-get=(self), publickey-credentials-create=(self), clipboard-write=(self), " +
-	"camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), hid=(), bluetooth=(), midi=(), " +
+	"camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=(), " +
 	"display-capture=(), browsing-topics=(), clipboard-read=(), identity-credentials-get=()"
 
 // guard sets the headers that every response bears.

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"countersign/internal/testbed"
+)
+
+// behindNginx puts the example of deploy/examples in front of a real page.
+func (w *world) behindNginx(page *testbed.Page) string {
+	w.t.Helper()
+	conf, err := os.ReadFile("../../deploy/examples/nginx.conf")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	port := testbed.Port(w.t)
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	own := strings.Replace(strings.TrimPrefix(w.base, "http://"), "localhost", "127.0.0.1", 1)
+	text := strings.NewReplacer("127.0.0.1:8081", addr, "127.0.0.1:8080", own, "127.0.0.1:3000", page.Addr).Replace(string(conf))
+	testbed.Nginx(w.t, addr, text)
+	return fmt.Sprintf("localhost:%d", port)
+}
+
+// screenshot keeps a picture when COUNTERSIGN_SCREENSHOTS names a folder.
+func screenshot(b *testbed.Browser, name string) {
+	if dir := os.Getenv("COUNTERSIGN_SCREENSHOTS"); dir != "" {
+		b.Screenshot(filepath.Join(dir, name+"-phone.png"), 390, false)
+		b.Screenshot(filepath.Join(dir, name+"-dark.png"), 1280, true)
+	}
+}
+
+// The promise: a newcomer follows the set-up link, makes a passkey, administers
+// with it, and reaches a page behind nginx; a stranger does not.
+func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
+	w := newWorld(t)
+	page := testbed.NewPage(t)
+	host := w.behindNginx(page)
+	if err := w.plantApplications(context.Background(), host, "a-secret-of-the-equipment"); err != nil {
+		t.Fatal(err)
+	}
+	code, err := w.admin.SetupLink(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	b := testbed.Chromium(t)
+	b.Passkey()
+	b.Visit(w.base + "/setup?code=" + code)
+	screenshot(b, "setup")
+	b.Fill("#name", "root")
+	b.Fill("#display", "Radia Perlman")
+	b.Click("main form button")
+	b.WaitText("h1", "Set up how you sign in")
+	screenshot(b, "first")
+	b.Click(`form:has(input[value=passkey]) button`)
+	b.WaitText("button", "Create it")
+	b.Click("main form button")
+	b.WaitText("main", "Use a passkey or security key")
+	screenshot(b, "prove")
+	b.Click("form[data-passkey] button")
+	b.WaitText("main", "This browser")
+	screenshot(b, "account")
+
+	b.Visit(w.base + "/console/account.list")
+	b.Click("main form button")
+	b.WaitText("pre", "Radia Perlman")
+	screenshot(b, "console")
+
+	b.Visit("http://" + host + "/notes?page=1")
+	b.WaitLocation("http://" + host + "/notes?page=1")
+	if seen := page.Seen(); len(seen) == 0 || seen[len(seen)-1].Header.Get("Remote-User") != "root" {
+		t.Errorf("the page saw %v", seen)
+	}
+
+	before := len(page.Seen())
+	stranger := w.person()
+	stranger.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for _, path := range []string{"/notes", "/%2e%2e/notes", "//notes", "/a/..%2fnotes", "/.countersign/accept?code=x&to=/"} {
+		r, _ := http.NewRequest("GET", "http://"+strings.Replace(host, "localhost", "127.0.0.1", 1)+path, nil)
+		r.Host = host
+		r.Header.Set("Accept", "text/html")
+		r.Header.Set("Remote-User", "root")
+		stranger.take(stranger.client.Do(r))
+		if stranger.status == http.StatusOK {
+			t.Errorf("a stranger got %s", path)
+		}
+	}
+	if len(page.Seen()) != before {
+		t.Errorf("a stranger reached the page: %v", page.Seen()[before:])
+	}
+}
