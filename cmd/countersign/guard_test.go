@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/audit"
+	"countersign/internal/enrollment"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+func line(name, password, code string) signin.Request {
+	r := signin.Request{Application: "vpn", Name: name, Protocol: "radius", Medium: prompt.Single, Source: netip.MustParseAddr("203.0.113.9"),
+		Opening: []prompt.Answer{{Authenticator: "password", Text: password}}}
+	if code != "" {
+		r.Opening = append(r.Opening, prompt.Answer{Authenticator: signin.AnyCode, Text: code})
+	}
+	return r
+}
+
+func (w *world) begin(r signin.Request) signin.Step {
+	w.t.Helper()
+	s, err := w.engine.Begin(context.Background(), r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+func withVPN(t *testing.T) (*world, *person) {
+	w := newWorld(t)
+	ada := w.enrollCodes("ada")
+	if err := w.plantApplications(context.Background(), "wiki.test", "a-secret-of-the-equipment"); err != nil {
+		t.Fatal(err)
+	}
+	return w, ada
+}
+
+// The promise: 64 right codes at once are one sign-in.
+func TestOneCodeManyTimesAtOnce(t *testing.T) {
+	w, ada := withVPN(t)
+	code := ada.code()
+	var step sync.Map
+	var all sync.WaitGroup
+	for i := range 64 {
+		r := line("ada", passphrase, code)
+		r.Opening = r.Opening[1:]
+		all.Go(func() {
+			s, err := w.engine.Begin(context.Background(), r)
+			if err == nil {
+				step.Store(i, s.Reason)
+			}
+		})
+	}
+	all.Wait()
+	refused := 0
+	step.Range(func(_, reason any) bool {
+		if reason != "" && reason != "cannot-ask-here" {
+			refused++
+		}
+		return true
+	})
+	if n := w.events("evidence.accepted"); refused != 63 {
+		t.Errorf("%d of 64 were refused; %d pieces of evidence", refused, n)
+	}
+}
+
+// The promise: wrong codes draw on one budget whatever the spelling of the name
+// and the protocol; at its end the code is switched off, and stays off.
+func TestGuessesWearOut(t *testing.T) {
+	w, ada := withVPN(t)
+	for i, name := range []string{"ada", "ADA", " Ada", "aDa", "ada", "ada", "ada", "ada", "ada", "ada"} {
+		if s := w.begin(line(name, passphrase, fmt.Sprintf("%06d", i))); s.State != signin.Denied {
+			t.Fatalf("guess %d: %v", i, s.State)
+		}
+		w.later(2 * time.Hour) // past every delay
+	}
+	if w.events("credential.disabled") != 1 {
+		t.Error("ten wrong codes did not switch the authenticator off")
+	}
+	if s := w.begin(line("ada", passphrase, ada.code())); s.State != signin.Denied {
+		t.Error("a right code was accepted from an authenticator that is off")
+	}
+}
+
+// The promise: after three wrong codes one right code is not enough; the next
+// one as well is.
+func TestTwoCodesAfterThreeWrong(t *testing.T) {
+	w, ada := withVPN(t)
+	for i := range 3 {
+		w.begin(line("ada", passphrase, fmt.Sprintf("%06d", i)))
+	}
+	if s := w.begin(line("ada", passphrase, ada.code())); s.State == signin.Granted {
+		t.Fatal("one code was enough after three wrong ones")
+	}
+	w.later(5 * time.Minute)
+	first := ada.code()
+	w.later(30 * time.Second)
+	if s := w.begin(line("ada", passphrase, first+" "+ada.code())); s.State != signin.Granted {
+		t.Errorf("two codes in a row were refused: %s", s.Reason)
+	}
+}
+
+// The promise: a delay holds even for the right answer, and gives nothing away.
+func TestDelay(t *testing.T) {
+	w, ada := withVPN(t)
+	for range 5 {
+		w.begin(line("ada", "not the password", ""))
+	}
+	s := w.begin(line("ada", passphrase, ada.code()))
+	if s.State != signin.Denied || s.Reason != "delayed" {
+		t.Errorf("the sixth guess: %v %s", s.State, s.Reason)
+	}
+	w.later(time.Minute)
+	if s := w.begin(line("ada", passphrase, ada.code())); s.State != signin.Granted {
+		t.Errorf("after the delay: %s", s.Reason)
+	}
+}
+
+// The promise: an account that nobody used for 30 days gets nothing, with
+// everything right.
+func TestDormant(t *testing.T) {
+	w, ada := withVPN(t)
+	w.later(31 * 24 * time.Hour)
+	if s := w.begin(line("ada", passphrase, ada.code())); s.State != signin.Denied || s.Reason != "dormant" {
+		t.Errorf("%v %s", s.State, s.Reason)
+	}
+}
+
+// The promise: whoever writes to the database cannot make themselves powerful.
+func TestRowsChangedBehindOurBack(t *testing.T) {
+	for name, statement := range map[string]string{
+		"revived account":      "update account set state = 'active', display = display, name = 'mallory' where name = 'ada'",
+		"moved authenticator":  "update credential set account = account + 1 where kind = 'totp'",
+		"revived traits":       "update credential set traits = 'known+held+phishing-resistant' where kind = 'password'",
+		"softened application": "update application set vouches = 'password' where name = 'vpn'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, ada := withVPN(t)
+			err := w.db.Change(context.Background(), audit.Actor{Name: "mallory"}, func(tx *store.Tx) error {
+				if _, err := tx.Exec(context.Background(), statement); err != nil {
+					return err
+				}
+				tx.Announce("application")
+				return tx.Record(audit.Entry{Event: "test.tampered", Outcome: "ok"})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := w.engine.Begin(context.Background(), line("ada", passphrase, ada.code()))
+			if err == nil && s.State == signin.Granted {
+				t.Error("it was believed")
+			}
+		})
+	}
+}
+
+// The promise: one application's cookie opens no other application, and a used
+// handover code nothing.
+func TestCookieOfOneHost(t *testing.T) {
+	w, ada := withVPN(t)
+	ctx := context.Background()
+	s := w.person()
+	s.get("/sign-in")
+	s.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
+	s.post("/sign-in", "authenticator", "totp", "text", ada.code())
+	s.sees("Where you are signed in")
+	var secret string
+	base, _ := http.NewRequest("GET", w.base, nil)
+	for _, c := range s.client.Jar.Cookies(base.URL) {
+		if c.Name == session.Cookie(false) {
+			secret = c.Value
+		}
+	}
+	code, err := w.sessions.Derive(ctx, secret, "https://wiki.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := w.sessions.Accept(ctx, code, "https://wiki.test", session.Visit{Application: "wiki"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.sessions.Accept(ctx, code, "https://wiki.test", session.Visit{}); err == nil {
+		t.Error("a handover code was good twice")
+	}
+	check := func(application, reference string) signin.State {
+		st, err := w.engine.Check(ctx, signin.Request{Application: application, Session: reference, Protocol: "forward-auth", Medium: prompt.Browser})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.State
+	}
+	if check("wiki", session.At("https://wiki.test", child)) != signin.Granted {
+		t.Error("the host's own cookie does not open it")
+	}
+	if check("wiki", session.At("https://code.test", child)) == signin.Granted || check("wiki", child) == signin.Granted {
+		t.Error("the cookie opens another host, or ours")
+	}
+	if err := w.sessions.SignOut(ctx, secret); err != nil {
+		t.Fatal(err)
+	}
+	if check("wiki", session.At("https://wiki.test", child)) == signin.Granted {
+		t.Error("the host's session outlived the sign-out")
+	}
+}
+
+// The promise: nobody administers who is no administrator; a grant for one act
+// does no other; nobody issues themselves a pass.
+func TestAdministration(t *testing.T) {
+	w, ada := withVPN(t)
+	ctx := context.Background()
+	s := w.person()
+	s.get("/sign-in")
+	s.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
+	s.post("/sign-in", "authenticator", "totp", "text", ada.code())
+	base, _ := http.NewRequest("GET", w.base, nil)
+	var secret string
+	for _, c := range s.client.Jar.Cookies(base.URL) {
+		if c.Name == session.Cookie(false) {
+			secret = c.Value
+		}
+	}
+	for _, spec := range admin.Commands() {
+		c := spec.New()
+		if c.Action() != spec.Action {
+			t.Errorf("%s calls itself %s", spec.Action, c.Action())
+		}
+		st, err := w.engine.Check(ctx, signin.Request{Application: signin.Self, Action: c.Action(), Object: c.Object(), Session: secret, Protocol: "browser", Medium: prompt.Browser})
+		if err != nil || st.State == signin.Granted {
+			t.Errorf("%s: %v %v for somebody who is no administrator", spec.Action, st.State, err)
+		}
+	}
+	own, err := w.engine.Check(ctx, signin.Request{Application: signin.Self, Action: enrollment.Enroll, Object: "passkey", Session: secret, Protocol: "browser", Medium: prompt.Browser})
+	if err != nil || own.State != signin.Granted {
+		t.Fatal(own.State, err)
+	}
+	if _, err := w.admin.Do(ctx, own.Grant, &admin.AccountList{}); failure.ClassOf(err) != failure.Refused {
+		t.Errorf("a grant to enroll listed accounts: %v", err)
+	}
+	if w.events("admin.refused") != 1 {
+		t.Error("the misused grant is not in the log")
+	}
+	if len(admin.Commands()) < 22 {
+		t.Error("the list of commands shrank")
+	}
+}
+
+// The promise: a welcome link is good once.
+func TestPassOnce(t *testing.T) {
+	w := newWorld(t)
+	pass, err := w.admin.Plant(context.Background(), "grace", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _ := strings.Cut(pass.Link, "code=")
+	for i, want := range []string{"Set up how you sign in", "no longer good"} {
+		p := w.person()
+		p.get(pass.Link)
+		p.post("/welcome", "code", code)
+		p.sees(want)
+		if i == 1 && p.status == http.StatusOK {
+			t.Error("a used pass was answered 200")
+		}
+	}
+}
