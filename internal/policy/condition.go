@@ -45,7 +45,7 @@ func (c *conditions) compile(rd *ruleDraft) {
 	}
 	tree, before := parsed.NativeRep(), len(c.reader.problems)
 	s := &shaper{known: c.known, networks: c.nets, complain: func(at ast.Expr, format string, args ...any) {
-		where := tree.SourceInfo().GetStartLocation(at.ID())
+		where := tree.SourceInfo().GetStartLocation(leftmost(at).ID())
 		c.reader.inside(rd, where.Line(), where.Column(), fmt.Sprintf(format, args...))
 	}}
 	shape := s.formula(tree.Expr())

@@ -58,15 +58,17 @@ func newEnvironment(networks map[string]*network) (*cel.Env, error) {
 	return cel.NewCustomEnv(options...)
 }
 
-// functions are what a condition may call, apart from in.
+// callable are the functions of CEL's standard library that a condition may use.
+var callable = []string{
+	operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot, operators.Equals, operators.NotEquals,
+	operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals,
+	overloads.StartsWith, overloads.EndsWith, overloads.Contains, overloads.Matches, overloads.TypeConvertTimestamp,
+}
+
 func functions() []*env.Function {
-	var out []*env.Function
-	for _, name := range []string{
-		operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot, operators.Equals, operators.NotEquals,
-		operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals,
-		overloads.StartsWith, overloads.EndsWith, overloads.Contains, overloads.Matches, overloads.TypeConvertTimestamp,
-	} {
-		out = append(out, env.NewFunction(name))
+	out := make([]*env.Function, len(callable))
+	for i, name := range callable {
+		out[i] = env.NewFunction(name)
 	}
 	return out
 }

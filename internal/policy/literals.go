@@ -76,17 +76,29 @@ func (s *shaper) fact(e ast.Expr) (fact, bool) {
 	case strings.HasPrefix(name, "networks."):
 		s.complain(e, "a network is used as in source in %s", name)
 	default:
-		s.complain(e, "unknown fact %s; %s", name, mend(name, factNames()))
+		s.complain(e, "unknown fact %s; %s", name, mend(name, s.names()))
 	}
 	return 0, false
 }
 
-func factNames() []string {
-	names := make([]string, factCount)
+// names are all names that a condition may use.
+func (s *shaper) names() []string {
+	var names []string
 	for f := range factCount {
-		names[f] = f.String()
+		names = append(names, f.String())
+	}
+	for _, n := range networkNames(s.networks) {
+		names = append(names, "networks."+n)
 	}
 	return names
+}
+
+// leftmost returns where a dotted name begins: its own position is the dot's.
+func leftmost(e ast.Expr) ast.Expr {
+	for e.Kind() == ast.SelectKind {
+		e = e.AsSelect().Operand()
+	}
+	return e
 }
 
 func networkNames(networks map[string]*network) []string {

@@ -38,10 +38,9 @@ func newNetwork(name string, prefixes []netip.Prefix) *network {
 }
 
 // joins reports whether b, which starts no earlier than a, overlaps or touches
-// a. Families never join: Next of the last IPv4 address is invalid.
-func joins(a, b span) bool {
-	return a.first.BitLen() == b.first.BitLen() && (!a.last.Less(b.first) || a.last.Next() == b.first)
-}
+// a. Families never join: all of IPv4 comes before IPv6, and nothing valid comes
+// next to its last address.
+func joins(a, b span) bool { return !a.last.Less(b.first) || a.last.Next() == b.first }
 
 func lastOf(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
@@ -63,7 +62,7 @@ func (n *network) contains(a netip.Addr) bool {
 	if found {
 		return true
 	}
-	return i > 0 && n.spans[i-1].first.BitLen() == a.BitLen() && !n.spans[i-1].last.Less(a)
+	return i > 0 && !n.spans[i-1].last.Less(a)
 }
 
 // plain writes an address the one way that it is compared in.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -73,9 +74,13 @@ func (s *shaper) call(e ast.Expr, c ast.CallExpr) *formula {
 	case "startsWith", "endsWith", "contains", "matches":
 		return leafOf(s.text(e, c))
 	default:
-		s.complain(e, "%s is not part of the conditions' language; use == != < <= > >= in && || !, startsWith, endsWith, contains or matches", plainName(name))
+		s.foreign(e, name)
 		return nil
 	}
+}
+
+func (s *shaper) foreign(at ast.Expr, function string) {
+	s.complain(at, "%s is not part of the conditions' language; use == != < <= > >= in && || !, startsWith, endsWith, contains or matches", plainName(function))
 }
 
 // plainName turns CEL's inner names of operators into what was typed.
@@ -117,6 +122,10 @@ func (s *shaper) compare(e, left, right ast.Expr, op comparison) *atom {
 		left, right, op = right, left, mirrored(op)
 	}
 	if !isName(left) {
+		if left.Kind() == ast.CallKind && !slices.Contains(callable, left.AsCall().FunctionName()) {
+			s.foreign(left, left.AsCall().FunctionName())
+			return nil
+		}
 		s.complain(e, "one side of a comparison must be a fact, such as account.privileged or application.kind")
 		return nil
 	}
