@@ -274,3 +274,43 @@ func TestPassOnce(t *testing.T) {
 		}
 	}
 }
+
+// The promise: guesses over many names from one source wear the source out, and
+// nobody at another source is kept out by that.
+func TestSourceWearsOut(t *testing.T) {
+	w, ada := withVPN(t)
+	for i := range 100 {
+		r := line(fmt.Sprintf("name-%d", i), "", "123456")
+		r.Opening = r.Opening[1:]
+		w.begin(r)
+	}
+	guess := line("ada", passphrase, ada.code())
+	if s := w.begin(guess); s.State != signin.Denied || s.Reason != "source-budget" {
+		t.Errorf("from the worn-out source: %v %s", s.State, s.Reason)
+	}
+	if w.events("alarm.guessing") == 0 {
+		t.Error("the spray raised no alarm")
+	}
+	w.later(30 * time.Second)
+	guess = line("ada", passphrase, ada.code())
+	guess.Source = netip.MustParseAddr("198.51.100.4")
+	if s := w.begin(guess); s.State != signin.Granted {
+		t.Errorf("from elsewhere: %s", s.Reason)
+	}
+}
+
+// The promise: one account has one budget, over all its authenticators.
+func TestAccountWearsOut(t *testing.T) {
+	w, _ := withVPN(t)
+	err := w.db.Housekeep(context.Background(), "test", func(tx *store.Tx) error {
+		_, err := tx.Exec(context.Background(), `insert into guess (subject, count, since) select 'account/' || id, 30, $1 from account where name = 'ada'
+			on conflict (subject) do update set count = 30, since = excluded.since`, store.Unix(w.now()))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := w.begin(line("ada", passphrase, "")); s.Reason != "account-budget" {
+		t.Errorf("%v %s", s.State, s.Reason)
+	}
+}

@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -372,14 +371,4 @@ func (at *attempt) clone() *attempt {
 	c.Asked = slices.Clone(at.Asked)
 	c.handle = slices.Clone(at.handle)
 	return &c
-}
-
-func withDetail(en audit.Entry, more map[string]string) audit.Entry {
-	d := maps.Clone(en.Detail)
-	if d == nil {
-		d = map[string]string{}
-	}
-	maps.Copy(d, more)
-	en.Detail = d
-	return en
 }

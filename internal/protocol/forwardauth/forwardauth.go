@@ -59,7 +59,6 @@ func (d *Door) Handle(mux *http.ServeMux) {
 // asked is a proxy's question, whatever its dialect.
 type asked struct {
 	scheme, host, target, method string
-	source                       netip.Addr
 	// redirects says that the proxy relays our redirect as it is.
 	redirects bool
 }

@@ -101,10 +101,6 @@ func granted(groups ...string) signin.Step {
 	return step
 }
 
-func denied() signin.Step {
-	return signin.Step{State: signin.Denied, Public: "That did not work.", Reason: "wrong"}
-}
-
 // rig is a server on loopback.
 type rig struct {
 	*radius.Server
