@@ -30,6 +30,7 @@ type world struct {
 	t      *testing.T
 	base   string
 	radius string
+	folder string
 	skew   atomic.Int64 // nanoseconds ahead of the real clock
 }
 
@@ -37,17 +38,20 @@ func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.skew.Loa
 
 func (w *world) later(d time.Duration) { w.skew.Add(int64(d)) }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldOn(t, "") }
+
+// newWorldOn is newWorld on a PostgreSQL database.
+func newWorldOn(t *testing.T, database string) *world {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	w := &world{t: t, base: "http://localhost:" + port}
+	w := &world{t: t, base: "http://localhost:" + port, folder: t.TempDir()}
 	u, _ := url.Parse(w.base)
 	ctx, stop := context.WithCancel(context.Background())
-	w.installation, err = assemble(ctx, settings{folder: t.TempDir(), publicURL: u, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, now: w.now, log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	w.installation, err = assemble(ctx, settings{folder: w.folder, database: database, publicURL: u, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, now: w.now, log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
