@@ -27,7 +27,7 @@ import (
 // world is a whole Countersign on loopback with a clock that tests can move.
 type world struct {
 	*installation
-	t      *testing.T
+	t      testing.TB
 	base   string
 	radius string
 	folder string
@@ -38,10 +38,10 @@ func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.skew.Loa
 
 func (w *world) later(d time.Duration) { w.skew.Add(int64(d)) }
 
-func newWorld(t *testing.T) *world { return newWorldOn(t, "") }
+func newWorld(t testing.TB) *world { return newWorldOn(t, "") }
 
 // newWorldOn is newWorld on a PostgreSQL database.
-func newWorldOn(t *testing.T, database string) *world {
+func newWorldOn(t testing.TB, database string) *world {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"countersign/internal/session"
+)
+
+// get drives a handler over keep-alive connections.
+func drive(b *testing.B, h http.Handler, headers map[string]string) {
+	server := httptest.NewServer(h)
+	defer server.Close()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r, _ := http.NewRequest("GET", server.URL+"/verify/caddy", nil)
+			for name, value := range headers {
+				r.Header.Set(name, value)
+			}
+			res, err := client.Do(r)
+			if err != nil {
+				b.Fatal(err)
+			}
+			io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+			if res.StatusCode != http.StatusOK {
+				b.Fatal(res.Status)
+			}
+		}
+	})
+}
+
+// BenchmarkForwardAuth compares a check with a live session with a handler that
+// reads a cookie and answers 200, by the same client in the same run.
+func BenchmarkForwardAuth(b *testing.B) {
+	w := newWorld(b)
+	ada := w.enrollCodes("ada")
+	if err := w.plantApplications(b.Context(), "wiki.test", "a-secret-of-the-equipment"); err != nil {
+		b.Fatal(err)
+	}
+	p := w.person()
+	p.get("/sign-in")
+	p.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
+	p.post("/sign-in", "authenticator", "totp", "text", ada.code())
+	base, _ := http.NewRequest("GET", w.base, nil)
+	var secret string
+	for _, c := range p.client.Jar.Cookies(base.URL) {
+		if c.Name == session.Cookie(false) {
+			secret = c.Value
+		}
+	}
+	code, err := w.sessions.Derive(b.Context(), secret, "http://wiki.test")
+	if err != nil {
+		b.Fatal(err)
+	}
+	child, err := w.sessions.Accept(b.Context(), code, "http://wiki.test", session.Visit{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	headers := map[string]string{"X-Forwarded-Proto": "http", "X-Forwarded-Host": "wiki.test", "X-Forwarded-Uri": "/notes", "X-Forwarded-Method": "GET",
+		"Cookie": "countersign-app=" + child}
+	b.Run("bare", func(b *testing.B) {
+		drive(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if _, err := r.Cookie("countersign-app"); err != nil {
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		}), headers)
+	})
+	b.Run("check", func(b *testing.B) { drive(b, w.handler, headers) })
+}
