@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"countersign/internal/testbed"
 )
@@ -78,6 +79,21 @@ func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
 		t.Errorf("the page saw %v", seen)
 	}
 
+	// Six minutes later a change must be approved by itself: what was typed is
+	// not lost on the way, and the approval names it.
+	b.Visit(w.base + "/console/group.create")
+	w.later(6 * time.Minute)
+	b.Fill("#input", `{"name": "operators", "display": "Operators"}`)
+	b.Click("main form button")
+	b.WaitText("h1", "Approve")
+	b.WaitText("main", "group operators (Operators)")
+	screenshot(b, "approve")
+	b.Click("form[data-passkey] button")
+	b.WaitText("pre", "operators")
+	if w.events("group.created") != 1 {
+		t.Error("the approved change is not in the log")
+	}
+
 	stranger := w.person()
 	stranger.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	for _, path := range []string{"/notes", "/%2e%2e/notes", "//notes", "/a/..%2fnotes", "/.countersign/accept?code=x&to=/"} {
@@ -94,5 +110,13 @@ func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
 		if strings.HasPrefix(seen.Header.Get("User-Agent"), "Go-http-client") {
 			t.Errorf("a stranger reached the page: %s", seen.Target)
 		}
+	}
+
+	// Stopped, it lets nobody through.
+	w.stop()
+	stranger.get("http://" + strings.Replace(host, "localhost", "127.0.0.1", 1) + "/notes")
+	b.Visit("http://" + host + "/notes?page=2")
+	for _, seen := range page.Seen() {
+		t.Errorf("with Countersign stopped the page was reached: %s", seen.Target)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ type world struct {
 	base   string
 	radius string
 	folder string
+	stop   func()       // as if the server were switched off
 	skew   atomic.Int64 // nanoseconds ahead of the real clock
 }
 
@@ -64,7 +66,8 @@ func newWorldOn(t testing.TB, database string) *world {
 	done := make(chan struct{})
 	go server.Serve(l)
 	go func() { defer close(done); w.installation.radius.Serve(ctx, conns) }()
-	t.Cleanup(func() { stop(); <-done; server.Close(); w.db.Close() })
+	w.stop = sync.OnceFunc(func() { stop(); <-done; server.Close(); w.db.Close() })
+	t.Cleanup(w.stop)
 	return w
 }
 

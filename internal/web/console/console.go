@@ -75,10 +75,10 @@ type view struct {
 	Specs  []admin.Spec
 }
 
-// enter demands what listing accounts demands: the least that an administrator
-// must show to see anything here.
+// enter demands what policy demands of an administrator who signs in. What is
+// proved then raises the session; each command demands its own on top.
 func (c *Console) enter(w http.ResponseWriter, r *http.Request) (signin.Grant, bool, error) {
-	step, err := c.Engine.Check(r.Context(), c.request(r, "account.list", ""))
+	step, err := c.Engine.Check(r.Context(), c.request(r, signin.SignIn, ""))
 	if err != nil {
 		return signin.Grant{}, false, err
 	}
@@ -149,13 +149,13 @@ func (c *Console) post(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	g, ok, err := c.enter(w, r)
-	if !ok {
-		return err
-	}
 	input := r.PostForm.Get("input")
 	cmd, err := decode(s, input)
 	if err != nil {
+		g, ok, entered := c.enter(w, r)
+		if !ok {
+			return entered
+		}
 		return c.render(w, r, g, failure.Public(err), "command", view{Spec: s, Input: input})
 	}
 	step, err := c.Engine.Check(r.Context(), c.request(r, cmd.Action(), cmd.Object()))
