@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"countersign/internal/audit"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
@@ -55,7 +56,10 @@ func (c *auditVerify) Run(ctx context.Context) error {
 			return err
 		}
 	} else {
-		fmt.Println(report)
+		for _, f := range report.Faults {
+			fmt.Println(f)
+		}
+		fmt.Printf("%d entries, %d checkpoints agree, the largest covers %d; root %s\n", report.Entries, report.Checkpoints, report.Signed, report.Root)
 	}
 	if err == nil && !report.OK() {
 		return errors.New("the audit log is not as it was written")
@@ -68,25 +72,26 @@ type auditExport struct {
 }
 
 func (c *auditExport) Run(ctx context.Context) error {
-	db, _, err := openLog(ctx, c.Data)
+	db, keys, err := openLog(ctx, c.Data)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	out := json.NewEncoder(os.Stdout)
-	for from := int64(0); ; {
-		entries, err := db.Entries(ctx, store.Filter{From: from, Limit: 1000})
+	notes, err := db.Checkpoints(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := audit.NewWriter(os.Stdout, keys.Origin(), notes)
+	if err != nil {
+		return err
+	}
+	for leaf, err := range db.Leaves(ctx) {
 		if err != nil {
 			return err
 		}
-		for _, e := range entries {
-			if err := out.Encode(e); err != nil {
-				return err
-			}
-			from = e.Seq + 1
-		}
-		if len(entries) < 1000 {
-			return nil
+		if err := out.Write(leaf); err != nil {
+			return err
 		}
 	}
+	return nil
 }

@@ -86,6 +86,9 @@ func assemble(ctx context.Context, s settings) (*installation, error) {
 	return in, nil
 }
 
+// localhost stands for the public URL where only the kinds matter.
+var localhost = &url.URL{Scheme: "http", Host: "localhost"}
+
 func authenticators(u *url.URL) ([]authenticator.Authenticator, error) {
 	keys, err := passkey.New(passkey.Options{RPID: u.Hostname(), RPName: "Countersign", Origins: []string{u.Scheme + "://" + u.Host}})
 	if err != nil {

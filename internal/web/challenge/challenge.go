@@ -133,7 +133,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 		return c.granted(w, r, e, step)
 	case signin.Ask:
 		c.Look.Set(w, TicketCookie, step.Ticket, cookieLife)
-		v := view{Title: e.Application, Object: e.Object, Name: name, Action: e.Action != "" && e.Action != signin.SignIn}
+		v := view{Title: e.Application, Object: e.Action + ": " + e.Object, Name: name, Action: e.Action != "" && e.Action != signin.SignIn}
 		for _, p := range step.Prompts {
 			v.First = v.First || p.Authenticator == "password"
 			if p.Kind == prompt.PublicKey {

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"countersign/internal/application"
+	"countersign/internal/directory"
+	"countersign/internal/policy"
+)
+
+type policyCommand struct {
+	Check   policyCheck   `cmd:"" help:"Say whether a policy document is well formed, whether every name in it exists, and whether its own tests hold. Saves nothing."`
+	Default policyDefault `cmd:"" help:"Print the policy of a new installation."`
+}
+
+type policyDefault struct{}
+
+func (policyDefault) Run() error {
+	_, err := os.Stdout.Write(policy.Default())
+	return err
+}
+
+type policyCheck struct {
+	File string `arg:"" help:"The document."`
+	Data string `default:"countersign-data" help:"Folder of the installation whose groups and applications it may name."`
+	JSON bool   `help:"Print JSON."`
+}
+
+func (c *policyCheck) Run(ctx context.Context) error {
+	body, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	db, keys, err := openLog(ctx, c.Data)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	quiet := slog.New(slog.DiscardHandler)
+	catalogue, err := application.Open(ctx, db, keys, quiet)
+	if err != nil {
+		return err
+	}
+	kinds, err := authenticators(localhost)
+	if err != nil {
+		return err
+	}
+	known, err := names(ctx, db, &directory.Directory{DB: db, Keys: keys, Log: quiet}, catalogue, kinds)
+	if err != nil {
+		return err
+	}
+	p, err := policy.Compile(body, known)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	results, failed := p.Test(), 0
+	for _, r := range results {
+		if !r.OK {
+			failed++
+		}
+	}
+	if c.JSON {
+		err = json.NewEncoder(os.Stdout).Encode(results)
+	} else {
+		_, err = fmt.Printf("%s: %d rules, %d tests, %d of them failed\n", c.File, len(p.Rules()), len(results), failed)
+	}
+	if err == nil && failed > 0 {
+		for _, r := range results {
+			if !r.OK {
+				fmt.Fprintf(os.Stderr, "  line %d, %s: wanted %s, got %s\n", r.Line, r.Name, r.Want, r.Got)
+			}
+		}
+		return errors.New("the document's own tests do not hold")
+	}
+	return err
+}
