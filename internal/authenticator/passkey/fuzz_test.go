@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
+
 	"countersign/internal/authenticator"
 	"countersign/internal/prompt"
 )
@@ -97,44 +100,61 @@ func FuzzAccept(f *testing.F) {
 	})
 }
 
-// An attestation object by itself, past the checks that would stop most noise.
-func FuzzAttestation(f *testing.F) {
+// The parts of an assertion by themselves, past the JSON and base64 that would
+// stop most noise.
+func FuzzAssertion(f *testing.F) {
 	v := readVectors(f)
 	a := v.relyingParty(f)
-	for _, vector := range v.List {
-		f.Add([]byte(vector.Registration.Attestation), []byte(vector.Registration.ClientData))
+	kept, _, reason := v.List[0].enroll(f, a)
+	if reason != "" {
+		f.Fatal(reason)
 	}
-	f.Fuzz(func(t *testing.T, object, client []byte) {
-		var r reply
-		r.Type, r.Response.Attestation, r.Response.ClientData = "public-key", object, client
-		r.RawID = attestedID(object)
-		r.ID = r.RawID.String()
-		_, parsed, err := parseCreation(r.encode(t))
-		if err != nil {
-			return
-		}
-		hash := sha256.Sum256(client)
-		if v, ok := a.attest(parsed, hash[:], vectorTime); v.trusted && !ok {
-			t.Fatal("trusted and not valid")
+	m := memo{Type: typeGet, Challenge: octets(v.List[0].Authentication.Challenge)}
+	for _, vector := range v.List {
+		f.Add([]byte(vector.Authentication.ClientData), []byte(vector.Authentication.AuthData), []byte(vector.Authentication.Signature))
+	}
+	f.Fuzz(func(t *testing.T, client, auth, signature []byte) {
+		r := v.List[0].assertion()
+		r.Response.ClientData, r.Response.AuthData, r.Response.Signature = client, auth, signature
+		_, _, refused := a.assert(m, r, kept)
+		if refused.Reason == "" && !libraryAccepts(a, m, r.encode(t), kept.Key) {
+			t.Fatalf("we accept what the library refuses: %x %x %x", client, auth, signature)
 		}
 	})
 }
 
-// attestedID finds the credential id in an attestation object, roughly.
-func attestedID(object []byte) octets {
-	_, auth, found := bytes.Cut(object, []byte("authData"))
-	if !found || len(auth) < 60 {
-		return nil
-	}
-	for _, head := range []int{2, 3} {
-		if id := auth[head:]; len(id) > 55 {
-			n := int(id[53])<<8 | int(id[54])
-			if n > 0 && 55+n <= len(id) {
-				return octets(id[55 : 55+n])
-			}
+// The parts of an attestation by themselves: its statement in any format over
+// any authenticator data.
+func FuzzAttestation(f *testing.F) {
+	v := readVectors(f)
+	a := v.relyingParty(f)
+	for _, vector := range v.List {
+		var parts struct {
+			Format    string                  `cbor:"fmt"`
+			Statement webauthncbor.RawMessage `cbor:"attStmt"`
+			AuthData  []byte                  `cbor:"authData"`
 		}
+		if err := webauthncbor.Unmarshal(vector.Registration.Attestation, &parts); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(parts.Format, []byte(parts.Statement), parts.AuthData, []byte(vector.Registration.ClientData))
 	}
-	return nil
+	f.Fuzz(func(t *testing.T, format string, statement, auth, client []byte) {
+		object := &protocol.AttestationObject{Format: format, RawAuthData: auth}
+		if webauthncbor.Unmarshal(statement, &object.AttStatement) != nil || object.AuthData.Unmarshal(auth) != nil {
+			return
+		}
+		var r reply
+		r.RawID, r.Response.ClientData = object.AuthData.AttData.CredentialID, client
+		kept, reason := a.created(memo{Type: typeCreate}, &r, object)
+		if reason == "" && len(kept.Key) == 0 {
+			t.Fatal("created without a key")
+		}
+		hash := sha256.Sum256(client)
+		if v, ok := a.attest(object, hash[:], vectorTime); v.trusted && (!ok || object.Format == None) {
+			t.Fatal("trusted and not valid")
+		}
+	})
 }
 
 // A key has one text, and reads back as the same key.
