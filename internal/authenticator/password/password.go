@@ -11,6 +11,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -100,7 +101,7 @@ func (a *Authenticator) hash(typed []byte) []byte {
 // a normalisation before hashing), so that a password typed on another keyboard
 // is the same.
 func normal(text string) ([]byte, bool) {
-	if len(text) > maxBytes || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+	if len(text) > maxBytes || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
 		return nil, false
 	}
 	n := norm.NFKC.Bytes([]byte(text))
@@ -118,7 +119,7 @@ func (a *Authenticator) Accept(ctx context.Context, p authenticator.Person, _ au
 	n := utf8.RuneCount(typed)
 	switch folded := strings.ToLower(string(typed)); {
 	case !ok || n < minLength:
-		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "length", Public: "Use 8 to 256 characters."}
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "length", Public: "Use 8 to 256 characters that can be typed on one line."}
 	case common(folded):
 		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "common", Public: "Many people use that password, so it is guessed first. Choose another."}
 	case folded == strings.ToLower(p.Name) || folded == strings.ToLower(p.Display):
