@@ -1,0 +1,141 @@
+package attack
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// surroundings adds what is true of an application besides its policy: doors
+// that do not pass Countersign, people who are let in weaker than it seems.
+func (in *Input) surroundings(a Application, s *RowState) {
+	for _, d := range a.OpenDoors {
+		s.Gaps = append(s.Gaps, Gap{Kind: OpenDoor, Application: a.Name, Protocol: a.Protocol,
+			Sentence: fmt.Sprintf("%s has a door that does not pass Countersign: %s.", a.Name, d)})
+	}
+	for _, p := range in.People {
+		if len(p.Applications) > 0 && !slices.Contains(p.Applications, a.Name) {
+			continue
+		}
+		g := Gap{Kind: WeakAccount, Account: p.Name, Sentence: fmt.Sprintf("%s %s.", p.Name, p.Lacks)}
+		if !slices.Contains(s.Gaps, g) {
+			s.Gaps = append(s.Gaps, g)
+		}
+	}
+	for _, c := range a.Caveats {
+		s.Notes = append(s.Notes, fmt.Sprintf("%s: %s.", a.Name, c))
+	}
+}
+
+// exceptionGaps are the exceptions in force at any of these applications.
+func (in *Input) exceptionGaps(tied []Application) []Gap {
+	var gaps []Gap
+	for _, e := range in.Exceptions {
+		if e.Over(in.Now) || !slices.ContainsFunc(tied, e.touches) {
+			continue
+		}
+		gaps = append(gaps, Gap{Kind: Loosened, Application: e.Application, Protocol: e.Protocol, Exception: e.What, Sentence: e.sentence()})
+	}
+	return gaps
+}
+
+func (e Exception) sentence() string {
+	s := "An exception is in force: " + e.What
+	if e.Expires.IsZero() {
+		s += ", without an end"
+	} else {
+		s += ", until " + day(e.Expires)
+	}
+	if e.FailOpen {
+		s += "; it opens when Countersign cannot be asked"
+	}
+	return s + "."
+}
+
+// proof is what the drills say of one row.
+type proof struct {
+	proven        bool
+	passed, until time.Time
+	gaps          []Gap
+	notes         []string
+}
+
+// proof asks for a passed drill of every application that the row is about, or
+// of the whole installation, none older than [Fresh].
+func (in *Input) proof(r Row, tied []Application) proof {
+	p := proof{proven: true}
+	whole, anyWhole := in.latest(r.ID, "")
+	for _, a := range tied {
+		d, ok := in.latest(r.ID, a.Name)
+		if anyWhole && (!ok || whole.Time.After(d.Time)) {
+			d, ok = whole, true
+		}
+		in.judge(&p, r, a, d, ok)
+	}
+	if !p.proven {
+		p.until = time.Time{}
+	}
+	return p
+}
+
+func (in *Input) judge(p *proof, r Row, a Application, d Drill, ok bool) {
+	note := func(format string, args ...any) {
+		p.proven = false
+		if s := fmt.Sprintf(format, args...); !slices.Contains(p.notes, s) {
+			p.notes = append(p.notes, s)
+		}
+	}
+	where := "the installation"
+	if d.Application != "" {
+		where = d.Application
+	}
+	switch {
+	case !ok && r.Drill == "":
+		note("There is no drill for this row yet.")
+	case !ok:
+		note("No drill has attacked %s yet; run countersign drill.", a.Name)
+	case !d.Passed:
+		p.proven = false
+		g := Gap{Kind: DrillFailed, Application: d.Application, Sentence: fmt.Sprintf("The drill of %s failed on %s%s.", where, day(d.Time), detail(d))}
+		if !slices.Contains(p.gaps, g) {
+			p.gaps = append(p.gaps, g)
+		}
+	case d.Time.After(in.Now.Add(time.Minute)):
+		note("The drill of %s is dated %s, which is not yet; it does not count.", where, day(d.Time))
+	case in.Now.Sub(d.Time) > Fresh:
+		p.see(d.Time)
+		note("The drill of %s last passed on %s, more than %d days ago.", where, day(d.Time), int(Fresh.Hours()/24))
+	default:
+		if until := d.Time.Add(Fresh); p.until.IsZero() || until.Before(p.until) {
+			p.until = until
+		}
+		p.see(d.Time)
+	}
+}
+
+// see notes that a drill passed.
+func (p *proof) see(t time.Time) {
+	if t.After(p.passed) {
+		p.passed = t
+	}
+}
+
+// latest returns the newest result of a row at one application.
+func (in *Input) latest(row, application string) (Drill, bool) {
+	var best Drill
+	found := false
+	for _, d := range in.Drills {
+		// Of two at one moment the failed one counts.
+		if d.Row == row && d.Application == application && (!found || d.Time.After(best.Time) || d.Time.Equal(best.Time) && !d.Passed) {
+			best, found = d, true
+		}
+	}
+	return best, found
+}
+
+func detail(d Drill) string {
+	if d.Detail == "" {
+		return ""
+	}
+	return ": " + d.Detail
+}
