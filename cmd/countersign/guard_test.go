@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -312,5 +313,34 @@ func TestAccountWearsOut(t *testing.T) {
 	}
 	if s := w.begin(line("ada", passphrase, "")); s.Reason != "account-budget" {
 		t.Errorf("%v %s", s.State, s.Reason)
+	}
+}
+
+// The promise: a recovery code stands in for the phone once, and never for the
+// password.
+func TestRecoveryCode(t *testing.T) {
+	w := newWorld(t)
+	ada := w.enrollCodes("ada")
+	p := w.person()
+	p.get("/sign-in")
+	p.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
+	p.post("/sign-in", "authenticator", "totp", "text", ada.code())
+	p.post("/account/do", "action", "authenticator.enroll", "object", "recoverycode")
+	m := regexp.MustCompile(`<li><code>([0-9A-Z-]+)</code>`).FindAllStringSubmatch(p.page, -1)
+	if len(m) != 10 {
+		t.Fatalf("%d codes on the page:\n%s", len(m), p.page)
+	}
+	p.post("/account/setup", "authenticator", "recoverycode", "text", m[4][1])
+	p.sees("Added: Recovery codes")
+	for i, want := range []string{"Where you are signed in", "Sign in"} {
+		q := w.person()
+		q.get("/sign-in")
+		q.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
+		q.post("/sign-in", "authenticator", "recoverycode", "text", strings.ToLower(m[7][1]))
+		q.get("/account")
+		q.sees(want)
+		if i == 1 && strings.Contains(q.page, "Where you are signed in") {
+			t.Error("a recovery code was good twice")
+		}
 	}
 }

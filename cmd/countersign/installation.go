@@ -18,6 +18,7 @@ import (
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/authenticator/password"
+	"countersign/internal/authenticator/recoverycode"
 	"countersign/internal/authenticator/slowhash"
 	"countersign/internal/authenticator/totp"
 	"countersign/internal/directory"
@@ -98,11 +99,16 @@ func authenticators(u *url.URL) ([]authenticator.Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	passwords, err := password.New(slowhash.Default(), slowhash.NewGate(0, 0))
+	gate := slowhash.NewGate(0, 0)
+	passwords, err := password.New(slowhash.Default(), gate)
 	if err != nil {
 		return nil, err
 	}
-	return []authenticator.Authenticator{keys, passwords, codes, accesspass.Authenticator{}}, nil
+	saved, err := recoverycode.New(slowhash.Default(), gate)
+	if err != nil {
+		return nil, err
+	}
+	return []authenticator.Authenticator{keys, passwords, codes, saved, accesspass.Authenticator{}}, nil
 }
 
 func (in *installation) build(ctx context.Context, s settings) error {

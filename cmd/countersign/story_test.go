@@ -152,7 +152,7 @@ func (w *world) enrollCodes(name string) *person {
 	p.sees("Set up how you sign in")
 	p.post("/account/do", "action", "authenticator.enroll", "object", "password")
 	p.post("/account/setup", "authenticator", "password", "text", passphrase)
-	p.sees("Password was added")
+	p.sees("Added: Password")
 	p.post("/account/do", "action", "authenticator.enroll", "object", "totp")
 	m := secretField.FindStringSubmatch(p.page)
 	if m == nil {
@@ -162,7 +162,7 @@ func (w *world) enrollCodes(name string) *person {
 		w.t.Fatal(err)
 	}
 	p.post("/account/setup", "authenticator", "totp", "text", p.code())
-	p.sees("was added")
+	p.sees("Added: ")
 	w.later(time.Minute)
 	return p
 }

@@ -243,7 +243,7 @@ func (p *Portal) finish(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.Look.Drop(w, offerCookie)
-	return p.Look.Done(w, r, "/account", a.Title+" was added.")
+	return p.Look.Done(w, r, "/account", "Added: "+a.Title+".")
 }
 
 func (p *Portal) endSession(w http.ResponseWriter, r *http.Request) error {
