@@ -143,6 +143,11 @@ func TestPlantedGaps(t *testing.T) {
 
 func TestGapsStayWhereTheyBelong(t *testing.T) {
 	in := sound()
+	in.Classes = append(in.Classes, Class{Accounts: "suspended", Privileged: true, Application: "countersign", Action: "account.create", Strength: Denied})
+	if s := state(t, in, "T1136"); s.State != Enforced {
+		t.Errorf("a class that gets nothing makes it %s: %+v", s.State, s.Gaps)
+	}
+	in = sound()
 	in.Exceptions = []Exception{{What: "old client", Protocol: "radius", Expires: now.Add(time.Hour)}, {What: "over", Expires: now}}
 	in.People = []Person{{Name: "eve", Lacks: "holds only SMS", Applications: []string{"vpn"}}}
 	if s := state(t, in, "T1213"); s.State != Enforced {
