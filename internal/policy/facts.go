@@ -34,8 +34,8 @@ type Account struct {
 	Privileged bool
 	// Dormant was unused for longer than the dormancy limit.
 	Dormant bool
-	// New has never signed in, and so may have nothing yet that could be a
-	// second factor.
+	// New cannot show two factors yet: its first authenticators are still to be
+	// enrolled.
 	New bool
 	// Suspended was switched off by an administrator.
 	Suspended bool
