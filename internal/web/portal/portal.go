@@ -13,12 +13,14 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
 	"countersign/internal/admin"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
+	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
@@ -89,6 +91,7 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) (g signin.Grant, 
 
 type homeView struct {
 	Limited        bool
+	Administrator  bool // who must begin with a passkey
 	Authenticators []enrollment.Authenticator
 	Kinds          []enrollment.Kind
 	Sessions       []session.Session
@@ -109,6 +112,11 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 	for _, a := range v.Authenticators {
 		shown = append(shown, assurance.Evidence{Kind: a.Kind, Credential: a.ID, Traits: a.Traits, Time: time.Now()})
 	}
+	// The default policy lets administrators in with what cannot be phished
+	// alone, so codes as the first thing would lock them out.
+	if v.Administrator = limited && slices.Contains(g.Groups(), directory.Administrators); v.Administrator {
+		v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return k.Kind != "passkey" })
+	}
 	v.Ready = assurance.TwoFactors().Met(shown, time.Now())
 	if !limited {
 		if v.Sessions, err = p.Sessions.List(r.Context(), g.Account()); err != nil {
@@ -121,16 +129,7 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 func (p *Portal) render(w http.ResponseWriter, r *http.Request, g signin.Grant, template, title string, data any) error {
 	links := []look.Link{{Href: "/account", Text: "Ways to sign in", Here: template == "home"}, {Href: "/account/history", Text: "History", Here: template == "history"}}
 	return p.pages.Render(w, r, look.Page{Template: template, Title: title, Shape: look.Desk, Links: links,
-		Person: &look.Person{Name: g.Name(), Display: g.Display(), Console: contains(g.Groups(), "administrators")}, Data: data})
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
+		Person: &look.Person{Name: g.Name(), Display: g.Display(), Console: slices.Contains(g.Groups(), directory.Administrators)}, Data: data})
 }
 
 // act does what was posted, or sends the person to prove themselves first.
