@@ -94,6 +94,17 @@ func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
 		t.Error("the approved change is not in the log")
 	}
 
+	// A policy whose own test does not hold is refused, and the text stays.
+	b.Visit(w.base + "/console/policy.change")
+	b.Fill("#input", `{"body": "rules:\n  - name: all\n    require: two-factors\ntests:\n  - name: strict\n    given: {action: sign-in}\n    expect: phishing-resistant\n"}`)
+	b.Click("main form button")
+	b.WaitText("h1", "Approve")
+	b.Click("form[data-passkey] button")
+	b.WaitText("main", "does not hold")
+	if w.events("policy.changed") != 0 {
+		t.Error("a policy was saved whose own test does not hold")
+	}
+
 	stranger := w.person()
 	stranger.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	for _, path := range []string{"/notes", "/%2e%2e/notes", "//notes", "/a/..%2fnotes", "/.countersign/accept?code=x&to=/"} {

@@ -68,11 +68,17 @@ func (c *PolicyChange) Object() string {
 }
 
 func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	if _, err := a.compile(ctx, c.Body); err != nil {
+	p, err := a.compile(ctx, c.Body)
+	if err != nil {
 		return nil, err
 	}
+	for _, r := range p.Test() {
+		if !r.OK {
+			return nil, failure.New(failure.Invalid, "The document's own test %q (line %d) does not hold: it wants %s and gets %s.", r.Name, r.Line, r.Want, r.Got)
+		}
+	}
 	var d signin.Document
-	err := a.change(ctx, g, "policy.changed", nil, nil, func(tx *store.Tx) error {
+	err = a.change(ctx, g, "policy.changed", nil, nil, func(tx *store.Tx) error {
 		var err error
 		d, err = a.Rules.Save(ctx, tx, c.Body, g.Name())
 		return err
