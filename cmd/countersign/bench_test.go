@@ -42,17 +42,7 @@ func BenchmarkForwardAuth(b *testing.B) {
 	if err := w.plantApplications(b.Context(), "wiki.test", "a-secret-of-the-equipment"); err != nil {
 		b.Fatal(err)
 	}
-	p := w.person()
-	p.get("/sign-in")
-	p.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
-	p.post("/sign-in", "authenticator", "totp", "text", ada.code())
-	base, _ := http.NewRequest("GET", w.base, nil)
-	var secret string
-	for _, c := range p.client.Jar.Cookies(base.URL) {
-		if c.Name == session.Cookie(false) {
-			secret = c.Value
-		}
-	}
+	secret := w.signedIn(ada)
 	code, err := w.sessions.Derive(b.Context(), secret, "http://wiki.test")
 	if err != nil {
 		b.Fatal(err)

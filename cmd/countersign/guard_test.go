@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
@@ -172,18 +173,7 @@ func TestRowsChangedBehindOurBack(t *testing.T) {
 func TestCookieOfOneHost(t *testing.T) {
 	w, ada := withVPN(t)
 	ctx := context.Background()
-	s := w.person()
-	s.get("/sign-in")
-	s.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
-	s.post("/sign-in", "authenticator", "totp", "text", ada.code())
-	s.sees("Where you are signed in")
-	var secret string
-	base, _ := http.NewRequest("GET", w.base, nil)
-	for _, c := range s.client.Jar.Cookies(base.URL) {
-		if c.Name == session.Cookie(false) {
-			secret = c.Value
-		}
-	}
+	secret := w.signedIn(ada)
 	code, err := w.sessions.Derive(ctx, secret, "https://wiki.test")
 	if err != nil {
 		t.Fatal(err)
@@ -216,22 +206,41 @@ func TestCookieOfOneHost(t *testing.T) {
 	}
 }
 
+// The promise: what was remembered for one act serves no other, whatever facts
+// the policy reads, and a client's wish is never answered from memory.
+func TestRememberedGrantServesItsOwnAct(t *testing.T) {
+	w, ada := withVPN(t)
+	ctx := context.Background()
+	err := w.db.Change(ctx, audit.Actor{Name: "test"}, func(tx *store.Tx) error {
+		_, err := w.admin.Rules.Save(ctx, tx, "rules:\n  - name: all\n    require: two-factors\n", "test")
+		if err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.policy", Outcome: "ok"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := w.signedIn(ada)
+	strong := assurance.Phishing()
+	for i, c := range []struct {
+		action string
+		raise  *assurance.Requirement
+		want   signin.State
+	}{{"", nil, signin.Granted}, {"", nil, signin.Granted}, {"account.list", nil, signin.Denied}, {"", &strong, signin.Denied}, {"", nil, signin.Granted}} {
+		s, err := w.engine.Check(ctx, signin.Request{Application: signin.Self, Action: c.action, Raise: c.raise, Session: secret, Protocol: "browser", Medium: prompt.Browser})
+		if err != nil || s.State != c.want {
+			t.Errorf("check %d: %v %s %v", i, s.State, s.Reason, err)
+		}
+	}
+}
+
 // The promise: nobody administers who is no administrator; a grant for one act
 // does no other; nobody issues themselves a pass.
 func TestAdministration(t *testing.T) {
 	w, ada := withVPN(t)
 	ctx := context.Background()
-	s := w.person()
-	s.get("/sign-in")
-	s.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
-	s.post("/sign-in", "authenticator", "totp", "text", ada.code())
-	base, _ := http.NewRequest("GET", w.base, nil)
-	var secret string
-	for _, c := range s.client.Jar.Cookies(base.URL) {
-		if c.Name == session.Cookie(false) {
-			secret = c.Value
-		}
-	}
+	secret := w.signedIn(ada)
 	for _, spec := range admin.Commands() {
 		c := spec.New()
 		if c.Action() != spec.Action {

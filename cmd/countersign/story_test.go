@@ -22,6 +22,7 @@ import (
 
 	"countersign/internal/authenticator/otp"
 	"countersign/internal/protocol/radius"
+	"countersign/internal/session"
 	"countersign/internal/store"
 )
 
@@ -165,6 +166,28 @@ func (w *world) enrollCodes(name string) *person {
 	p.sees("Added: ")
 	w.later(time.Minute)
 	return p
+}
+
+// signedIn signs ada in with password and code, and returns the secret of the
+// session that her browser then has.
+func (w *world) signedIn(ada *person) string {
+	w.t.Helper()
+	p := w.person()
+	p.get("/sign-in")
+	p.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
+	p.post("/sign-in", "authenticator", "totp", "text", ada.code())
+	p.sees("Where you are signed in")
+	base, err := url.Parse(w.base)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, c := range p.client.Jar.Cookies(base) {
+		if c.Name == session.Cookie(false) {
+			return c.Value
+		}
+	}
+	w.t.Fatal("signed in without a session")
+	return ""
 }
 
 func (w *world) events(event string) int {

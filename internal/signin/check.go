@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
 
@@ -34,17 +36,16 @@ func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
 	}
 	app, err := e.application(ctx, r.Application)
 	if err != nil {
-		if isRefused(err) {
+		if failure.ClassOf(err) == failure.Refused {
 			return Step{State: Denied, Public: bland, Reason: "unknown-application"}, nil
 		}
 		return Step{}, err
 	}
 	at := &attempt{Request: r, Created: now, Deadline: now}
-	s := e.memory.session(r.Session, now)
-	if s != nil {
-		key, until, cacheable := p.Key(e.facts(at, app, s.account, s.fresh))
-		if cacheable {
-			if g := s.granted(r.Application+"\x00"+r.Object+"\x00"+key, now, until); g != nil {
+	if s := e.memory.session(r.Session, now); s != nil {
+		key, _, cacheable := p.Key(e.facts(at, app, s.account, s.fresh))
+		if cacheable && r.Raise == nil {
+			if g := s.granted(memoryKey(r, key), now); g != nil {
 				return Step{State: Granted, Grant: g.from(r)}, nil
 			}
 		}
@@ -52,18 +53,25 @@ func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
 	return e.checkAnew(ctx, at)
 }
 
+// memoryKey says what a remembered grant serves: what policy read, and what the
+// engine itself looks at or the grant names whatever policy reads. A request
+// with a wish of its own is not remembered at all.
+func memoryKey(r Request, policyKey string) string {
+	return strings.Join([]string{r.Application, r.Action, r.Object, r.Protocol, policyKey}, "\x00")
+}
+
 // checkAnew reads what the session holds and decides.
 func (e *Engine) checkAnew(ctx context.Context, at *attempt) (Step, error) {
 	read := e.memory.begin()
 	held, err := e.standing(ctx, at.Session)
-	if isRefused(err) {
+	if failure.ClassOf(err) == failure.Refused {
 		return Step{State: Ask, Reason: "no-session"}, nil
 	}
 	if err != nil {
 		return Step{}, err
 	}
 	at.Account, at.SessionNumber = held.Account, held.Number
-	at.Medium |= checkMedium
+	at.Medium |= prompt.Browser // Check asks whether sending the person to the pages could help
 	app, err := e.application(ctx, at.Application)
 	if err != nil {
 		return Step{}, err
@@ -89,10 +97,6 @@ func (e *Engine) checkAnew(ctx context.Context, at *attempt) (Step, error) {
 	}
 	return Step{State: Denied, Public: public, Reason: d.reason}, nil
 }
-
-// checkMedium is what the sign-in pages can play: Check asks whether sending
-// the person there could help.
-const checkMedium = 1 << 4 // prompt.Browser
 
 // from returns the grant as this request sees it.
 func (g *remembered) from(r Request) Grant {
@@ -193,7 +197,7 @@ func (m *memory) forget(secret string) {
 	}
 }
 
-func (s *rememberedSession) granted(key string, now, _ time.Time) *remembered {
+func (s *rememberedSession) granted(key string, now time.Time) *remembered {
 	v, ok := s.grants.Load(key)
 	if !ok {
 		return nil
@@ -219,7 +223,7 @@ func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held He
 		return
 	}
 	key, until, cacheable := p.Key(e.facts(at, app, d.account, d.fresh))
-	if !cacheable {
+	if !cacheable || at.Raise != nil {
 		return
 	}
 	s := m.session(at.Session, now)
@@ -257,5 +261,5 @@ func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held He
 		s.grants.Clear()
 		s.count.Store(0)
 	}
-	s.grants.Store(at.Application+"\x00"+at.Object+"\x00"+key, &remembered{grant: g, until: end})
+	s.grants.Store(memoryKey(at.Request, key), &remembered{grant: g, until: end})
 }

@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -79,7 +78,7 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 		switch {
 		case err == nil:
 			at.Account, at.SessionNumber, at.Session = held.Account, held.Number, r.Session
-		case !isRefused(err):
+		case failure.ClassOf(err) != failure.Refused:
 			return Step{}, err
 		}
 	}
@@ -298,9 +297,4 @@ func addrText(a netip.Addr) string {
 		return ""
 	}
 	return a.Unmap().String()
-}
-
-func isRefused(err error) bool {
-	var f *failure.Error
-	return errors.As(err, &f) && f.Class == failure.Refused
 }
