@@ -135,11 +135,11 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	enrollments := &enrollment.Enrollments{DB: in.db, Keys: in.keys, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
-		Authenticators: kinds, NewPass: accesspass.Issue, Quarantine: limits.Quarantine, Now: s.now, Log: s.log}
-	in.admin = admin.New(admin.Parts{DB: in.db, Keys: in.keys, Directory: people, Applications: catalogue, Enrollments: enrollments,
-		Sessions: in.sessions, Tickets: in.tickets, Engine: in.engine, Rules: rules, Known: known, CheckSettings: checkSettings,
-		PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now, Log: s.log})
+	enrollments := &enrollment.Enrollments{DB: in.db, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
+		Authenticators: kinds, NewPass: accesspass.Issue, Quarantine: limits.Quarantine, Now: s.now}
+	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments,
+		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings,
+		PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := in.admin.Install(ctx); err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ package admin
 
 import (
 	"context"
-	"log/slog"
 	"net/url"
 	"time"
 
@@ -18,7 +17,6 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
-	"countersign/internal/keyring"
 	"countersign/internal/policy"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -29,13 +27,11 @@ import (
 // Parts are what an Admin works on.
 type Parts struct {
 	DB           *store.DB
-	Keys         *keyring.Keyring
 	Directory    *directory.Directory
 	Applications *application.Catalogue
 	Enrollments  *enrollment.Enrollments
 	Sessions     *session.Sessions
 	Tickets      *ticket.Tickets
-	Engine       *signin.Engine
 	Rules        *signin.Rules
 	// Known are the names that a policy may mention.
 	Known func(ctx context.Context) (policy.Known, error)
@@ -45,7 +41,6 @@ type Parts struct {
 	PublicURL     *url.URL
 	Dormant       time.Duration
 	Now           func() time.Time
-	Log           *slog.Logger
 }
 
 // Admin does commands.
@@ -75,7 +70,7 @@ func (a *Admin) Do(ctx context.Context, g signin.Grant, c Command) (any, error) 
 		return nil, failure.New(failure.Internal, "a command of another room")
 	}
 	if !g.Covers(signin.Self, c.Action(), c.Object()) {
-		err := a.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+		err := a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 			return tx.Record(a.entry(g, "admin.refused", "refused", map[string]string{"wanted": c.Action(), "granted": g.Action()}))
 		})
 		if err != nil {
@@ -88,7 +83,7 @@ func (a *Admin) Do(ctx context.Context, g signin.Grant, c Command) (any, error) 
 
 // change runs a change as the grant's account and records the command.
 func (a *Admin) change(ctx context.Context, g signin.Grant, event string, detail map[string]string, about *directory.Account, fn func(tx *store.Tx) error) error {
-	return a.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+	return a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -101,18 +96,11 @@ func (a *Admin) change(ctx context.Context, g signin.Grant, event string, detail
 }
 
 func (a *Admin) entry(g signin.Grant, event, outcome string, detail map[string]string) audit.Entry {
-	en := audit.Entry{Event: event, Outcome: outcome, Application: signin.Self, Protocol: g.Protocol(), Action: g.Action(), Attempt: g.Attempt(), Detail: map[string]string{"object": g.Object()}}
+	en := audit.Entry{Event: event, Outcome: outcome, Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: map[string]string{"object": g.Object()}}
 	for k, v := range detail {
 		en.Detail[k] = v
 	}
-	if s := g.Source(); s.IsValid() {
-		en.Source = s.Unmap().String()
-	}
 	return en
-}
-
-func actor(g signin.Grant) audit.Actor {
-	return audit.Actor{Account: int64(g.Account()), Name: g.Name(), Via: g.Protocol()}
 }
 
 // Spec describes one command, for the API, its document and the command line.

@@ -58,13 +58,7 @@ func (a *Admin) administered(ctx context.Context, r store.Reader) (bool, error) 
 		if err != nil {
 			return false, err
 		}
-		var shown []assurance.Evidence
-		for _, c := range credentials {
-			if c.Status == directory.CredentialActive {
-				shown = append(shown, assurance.Evidence{Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: a.Now()})
-			}
-		}
-		if assurance.TwoFactors().Met(shown, a.Now()) {
+		if assurance.TwoFactors().Met(directory.CouldShow(credentials, a.Now()), a.Now()) {
 			return true, nil
 		}
 	}
@@ -100,7 +94,7 @@ func (a *Admin) Setup(ctx context.Context, code, name, display, mail string) (Pa
 		switch {
 		case err == nil && !d.Privileged:
 			return failure.New(failure.Conflict, "There is an account of that name already; choose another.")
-		case failure.ClassOf(err) == failure.NotFound && err != nil:
+		case failure.ClassOf(err) == failure.NotFound:
 			if d, err = a.Directory.Create(ctx, tx, directory.NewAccount{Name: name, Display: display, Mail: mail}); err != nil {
 				return err
 			}

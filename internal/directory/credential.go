@@ -36,6 +36,19 @@ type Credential struct {
 	Used       time.Time
 }
 
+// CouldShow is what these authenticators would show at this moment if each were
+// used: the evidence to hold a Requirement against when the question is what an
+// account is able to meet. Only active ones could show anything.
+func CouldShow(credentials []Credential, now time.Time) []assurance.Evidence {
+	var out []assurance.Evidence
+	for _, c := range credentials {
+		if c.Status == CredentialActive {
+			out = append(out, assurance.Evidence{Account: c.Account, Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: now})
+		}
+	}
+	return out
+}
+
 const credentialColumns = `c.id, c.account, c.kind, c.label, coalesce(c.handle, ''), c.traits, c.state, c.status, c.quarantine, c.version, c.created, c.used, c.mac`
 
 // fields are what makes a credential powerful. The sealed state is bound to its

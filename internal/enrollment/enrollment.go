@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +24,6 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
-	"countersign/internal/keyring"
 	"countersign/internal/notify"
 	"countersign/internal/prompt"
 	"countersign/internal/session"
@@ -46,7 +44,6 @@ const (
 // Enrollments changes authenticators.
 type Enrollments struct {
 	DB        *store.DB
-	Keys      *keyring.Keyring
 	Directory *directory.Directory
 	Tickets   *ticket.Tickets
 	Sessions  *session.Sessions
@@ -59,7 +56,6 @@ type Enrollments struct {
 	// privileged, where the account had two factors before.
 	Quarantine time.Duration
 	Now        func() time.Time
-	Log        *slog.Logger
 }
 
 // Kind is something that a person can enroll by themselves.
@@ -220,17 +216,22 @@ func (e *Enrollments) person(ctx context.Context, r store.Reader, id assurance.A
 		return authenticator.Person{}, false, err
 	}
 	p := authenticator.Person{Account: id, UserHandle: a.Handle, Name: a.Name, Display: a.Display}
-	var evidence []assurance.Evidence
 	for _, c := range rows {
-		if c.Status != directory.CredentialActive {
-			continue
-		}
-		evidence = append(evidence, assurance.Evidence{Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: e.Now()})
-		if c.Kind == kind {
+		if c.Status == directory.CredentialActive && c.Kind == kind {
 			p.Existing = append(p.Existing, authenticator.Credential{ID: c.ID, Account: id, Kind: kind, Label: c.Label, State: c.State, Handle: c.Handle, Created: c.Created})
 		}
 	}
-	return p, !assurance.TwoFactors().Met(evidence, e.Now()), nil
+	return p, !e.twoFactors(rows), nil
+}
+
+func (e *Enrollments) twoFactors(rows []directory.Credential) bool {
+	return assurance.TwoFactors().Met(directory.CouldShow(rows, e.Now()), e.Now())
+}
+
+// TwoFactors reports whether the account could sign in with two factors.
+func (e *Enrollments) TwoFactors(ctx context.Context, account assurance.AccountID) (bool, error) {
+	rows, err := e.Directory.Credentials(ctx, e.DB, account)
+	return e.twoFactors(rows), err
 }
 
 // maxTries is how many replies one offer takes.
@@ -266,7 +267,7 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 	if !p.First {
 		c.Quarantine = e.Now().Add(e.Quarantine)
 	}
-	err = e.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+	err = e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		if _, err := e.Tickets.TakeIn(ctx, tx, ticketKind, secret); err != nil {
 			return err
 		}
@@ -294,9 +295,9 @@ func (e *Enrollments) spendTry(ctx context.Context, p pending, secret string) er
 }
 
 func (e *Enrollments) refused(ctx context.Context, g signin.Grant, p pending, r *authenticator.Refused) error {
-	err := e.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+	err := e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		return tx.Record(audit.Entry{Event: "credential.refused", Outcome: "refused", Reason: r.Reason, Account: int64(p.Account), AccountName: g.Name(),
-			Application: signin.Self, Protocol: g.Protocol(), Source: source(g), Attempt: p.Attempt, Detail: map[string]string{"authenticator": p.Kind}})
+			Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Attempt: p.Attempt, Detail: map[string]string{"authenticator": p.Kind}})
 	})
 	return errors.Join(err, &failure.Error{Class: failure.Invalid, Reason: r.Reason, Public: r.Public})
 }
@@ -352,7 +353,7 @@ func (e *Enrollments) retire(ctx context.Context, tx *store.Tx, account assuranc
 
 func (e *Enrollments) entry(g signin.Grant, event string, c directory.Credential) audit.Entry {
 	return audit.Entry{Event: event, Outcome: "ok", Account: int64(c.Account), AccountName: g.Name(), Application: signin.Self,
-		Protocol: g.Protocol(), Source: source(g), Action: g.Action(), Attempt: g.Attempt(),
+		Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(),
 		Detail: map[string]string{"authenticator": c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10), "label": c.Label, "traits": c.Traits.String()}}
 }
 
@@ -370,17 +371,6 @@ func (e *Enrollments) tell(ctx context.Context, tx *store.Tx, account directory.
 		}
 	}
 	return nil
-}
-
-func actor(g signin.Grant) audit.Actor {
-	return audit.Actor{Account: int64(g.Account()), Name: g.Name(), Via: g.Protocol()}
-}
-
-func source(g signin.Grant) string {
-	if a := g.Source(); a.IsValid() {
-		return a.Unmap().String()
-	}
-	return ""
 }
 
 // cleanLabel keeps what can be read: 60 characters at most, one line.

@@ -3,6 +3,7 @@ package enrollment
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,37 +21,29 @@ func (e *Enrollments) Remove(ctx context.Context, g signin.Grant, id assurance.C
 	if !g.Covers(signin.Self, Remove, strconv.FormatInt(int64(id), 10)) {
 		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
-	return e.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		rows, err := e.Directory.Credentials(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
-		var rest []assurance.Evidence
-		var gone *directory.Credential
-		for _, c := range rows {
-			switch {
-			case c.ID == id && c.Status != directory.CredentialRevoked:
-				gone = &c
-			case c.Status == directory.CredentialActive:
-				rest = append(rest, assurance.Evidence{Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: e.Now()})
-			}
-		}
-		if gone == nil {
+		at := slices.IndexFunc(rows, func(c directory.Credential) bool { return c.ID == id && c.Status != directory.CredentialRevoked })
+		if at < 0 {
 			return failure.New(failure.NotFound, "There is no such authenticator.")
 		}
-		if !assurance.TwoFactors().Met(rest, e.Now()) {
+		gone := rows[at]
+		if rest := slices.Delete(rows, at, at+1); !e.twoFactors(rest) {
 			return failure.New(failure.Conflict, "Without it you could not sign in with two factors. Add another way first.")
 		}
-		if err := e.RevokeIn(ctx, tx, gone); err != nil {
+		if err := e.RevokeIn(ctx, tx, &gone); err != nil {
 			return err
 		}
-		tx.Record(e.entry(g, "credential.removed", *gone))
+		tx.Record(e.entry(g, "credential.removed", gone))
 		account, err := e.Directory.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
 		return e.tell(ctx, tx, account, "A way to sign in was removed from your account",
-			fmt.Sprintf("%q (%s) can no longer be used to sign in as %s.", gone.Label, e.describe(*gone).Title, account.Name))
+			fmt.Sprintf("%q (%s) can no longer be used to sign in as %s.", gone.Label, e.describe(gone).Title, account.Name))
 	})
 }
 
@@ -74,7 +67,7 @@ func (e *Enrollments) Rename(ctx context.Context, g signin.Grant, id assurance.C
 	if !g.Covers(signin.Self, Rename, strconv.FormatInt(int64(id), 10)) {
 		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
-	return e.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		c, err := e.Directory.Credential(ctx, tx, g.Account(), id)
 		if err != nil {
 			return err
@@ -122,7 +115,7 @@ func (e *Enrollments) ReportNotMe(ctx context.Context, g signin.Grant, entry int
 	if !g.Covers(signin.Self, NotMe, strconv.FormatInt(entry, 10)) {
 		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
-	return e.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		account, err := e.Directory.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
@@ -136,7 +129,7 @@ func (e *Enrollments) ReportNotMe(ctx context.Context, g signin.Grant, entry int
 			return err
 		}
 		tx.Record(audit.Entry{Event: "alarm.not-me", Outcome: "ok", Account: int64(account.ID), AccountName: account.Name, Application: signin.Self,
-			Protocol: g.Protocol(), Source: source(g), Attempt: g.Attempt(),
+			Protocol: g.Protocol(), Source: g.SourceText(), Attempt: g.Attempt(),
 			Detail: map[string]string{"entry": strconv.FormatInt(entry, 10), "sessions-ended": strconv.Itoa(ended), "password-disabled": strconv.FormatBool(disabled)}})
 		return e.tellAdministrators(ctx, tx, account)
 	})
@@ -159,7 +152,7 @@ func (e *Enrollments) disablePassword(ctx context.Context, tx *store.Tx, account
 
 func (e *Enrollments) tellAdministrators(ctx context.Context, tx *store.Tx, about directory.Account) error {
 	group, err := e.Directory.FindGroup(ctx, tx, directory.Administrators)
-	if failure.ClassOf(err) == failure.NotFound && err != nil {
+	if failure.ClassOf(err) == failure.NotFound {
 		return nil
 	}
 	if err != nil {

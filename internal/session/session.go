@@ -130,9 +130,9 @@ func Topic(number string) string { return "session/" + number }
 // Start begins a session with what was shown for a claimed grant, and returns
 // its secret for the cookie.
 func (s *Sessions) Start(ctx context.Context, g signin.Grant, agent string) (string, error) {
-	r := row{payload: payload{Number: newNumber(), Account: g.Account(), Evidence: g.Evidence()}, source: text(g), agent: clip(agent, 200)}
+	r := row{payload: payload{Number: newNumber(), Account: g.Account(), Evidence: g.Evidence()}, source: g.SourceText(), agent: clip(agent, 200)}
 	var secret string
-	err := s.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+	err := s.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		var err error
 		secret, err = s.insert(ctx, tx, &r)
 		if err != nil {
@@ -149,20 +149,20 @@ func (s *Sessions) Start(ctx context.Context, g signin.Grant, agent string) (str
 // somebody else's, a new one begins instead and the old one is ended.
 func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, agent string) (string, error) {
 	var fresh string
-	err := s.DB.Change(ctx, actor(g), func(tx *store.Tx) error {
+	err := s.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		old, err := s.read(ctx, tx, secret)
 		switch {
-		case failure.ClassOf(err) == failure.Refused && err != nil:
+		case failure.ClassOf(err) == failure.Refused:
 			old = nil
 		case err != nil:
 			return err
 		case old.Account != g.Account() || old.Host != "":
-			if err := s.end(ctx, tx, old.Number, "replaced"); err != nil {
+			if err := s.end(ctx, tx, old.Number); err != nil {
 				return err
 			}
 			old = nil
 		}
-		r := row{payload: payload{Number: newNumber(), Account: g.Account()}, source: text(g), agent: clip(agent, 200)}
+		r := row{payload: payload{Number: newNumber(), Account: g.Account()}, source: g.SourceText(), agent: clip(agent, 200)}
 		if old != nil {
 			r.Number, r.Evidence, r.created = old.Number, old.Evidence, old.created
 			if _, err := tx.Exec(ctx, `delete from session where id = $1`, old.id); err != nil {
@@ -337,15 +337,6 @@ func (s *Sessions) touch(ctx context.Context, rows ...*row) error {
 	return nil
 }
 
-// Number returns what people call the session of a secret.
-func (s *Sessions) Number(ctx context.Context, secret string) (string, error) {
-	r, err := s.read(ctx, s.DB, secret)
-	if err != nil {
-		return "", err
-	}
-	return r.Number, nil
-}
-
 // List returns the account's standing sessions, the newest first. Those of
 // other hosts hang from one of ours and are not listed by themselves.
 func (s *Sessions) List(ctx context.Context, account assurance.AccountID) ([]Session, error) {
@@ -376,7 +367,7 @@ func (s *Sessions) EndIn(ctx context.Context, tx *store.Tx, account assurance.Ac
 	if err := tx.QueryRow(ctx, `select count(*) from session where account = $1 and number = $2 and ended = 0`, int64(account), number).Scan(&n); err != nil || n == 0 {
 		return false, err
 	}
-	return true, s.end(ctx, tx, number, "")
+	return true, s.end(ctx, tx, number)
 }
 
 // EndAllIn ends the account's sessions but one, inside another room's change.
@@ -397,14 +388,14 @@ func (s *Sessions) EndAllIn(ctx context.Context, tx *store.Tx, account assurance
 		return 0, err
 	}
 	for _, number := range numbers {
-		if err := s.end(ctx, tx, number, ""); err != nil {
+		if err := s.end(ctx, tx, number); err != nil {
 			return 0, err
 		}
 	}
 	return len(numbers), nil
 }
 
-func (s *Sessions) end(ctx context.Context, tx *store.Tx, number, _ string) error {
+func (s *Sessions) end(ctx context.Context, tx *store.Tx, number string) error {
 	tx.Announce(Topic(number))
 	_, err := tx.Exec(ctx, `update session set ended = $2 where (number = $1 or parent = $1) and ended = 0`, number, store.Unix(s.Now()))
 	return err
@@ -428,7 +419,7 @@ func (s *Sessions) End(ctx context.Context, by audit.Actor, account assurance.Ac
 // SignOut ends the session of this secret. One that has ended is no error.
 func (s *Sessions) SignOut(ctx context.Context, secret string) error {
 	r, err := s.read(ctx, s.DB, secret)
-	if failure.ClassOf(err) == failure.Refused && err != nil {
+	if failure.ClassOf(err) == failure.Refused {
 		return nil
 	}
 	if err != nil {
@@ -447,19 +438,8 @@ func (s *Sessions) SignOut(ctx context.Context, secret string) error {
 
 func (s *Sessions) entry(g signin.Grant, event string, r row) audit.Entry {
 	return audit.Entry{Event: event, Outcome: "ok", Account: int64(g.Account()), AccountName: g.Name(), Application: g.Application(),
-		Protocol: g.Protocol(), Source: text(g), Attempt: g.Attempt(),
+		Protocol: g.Protocol(), Source: g.SourceText(), Attempt: g.Attempt(),
 		Detail: map[string]string{"session": r.Number, "host": r.Host, "agent": r.agent}}
-}
-
-func actor(g signin.Grant) audit.Actor {
-	return audit.Actor{Account: int64(g.Account()), Name: g.Name(), Via: g.Protocol()}
-}
-
-func text(g signin.Grant) string {
-	if a := g.Source(); a.IsValid() {
-		return a.Unmap().String()
-	}
-	return ""
 }
 
 func newNumber() string {

@@ -80,7 +80,7 @@ func (e *Engine) whose(ctx context.Context, r store.Reader, at *attempt, q *ques
 		return account, nil
 	}
 	c, err := e.Directory.CredentialByHandle(ctx, r, q.kind, handle)
-	if failure.ClassOf(err) == failure.NotFound && err != nil {
+	if failure.ClassOf(err) == failure.NotFound {
 		return directory.Account{}, nil
 	}
 	if err != nil {
@@ -103,7 +103,7 @@ func (e *Engine) claimed(ctx context.Context, r store.Reader, at *attempt) (dire
 	case at.Name != "":
 		account, err = e.Directory.Find(ctx, r, at.Name)
 	}
-	if err != nil && failure.ClassOf(err) == failure.NotFound {
+	if failure.ClassOf(err) == failure.NotFound {
 		return directory.Account{}, nil
 	}
 	return account, err

@@ -133,11 +133,7 @@ func changesAuthenticators(action string) bool {
 
 // lacksTwoFactors reports whether these authenticators together are not enough.
 func (e *Engine) lacksTwoFactors(credentials []directory.Credential) bool {
-	var all []assurance.Evidence
-	for _, c := range credentials {
-		all = append(all, assurance.Evidence{Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: e.Now()})
-	}
-	return !assurance.TwoFactors().Met(all, e.Now())
+	return !assurance.TwoFactors().Met(directory.CouldShow(credentials, e.Now()), e.Now())
 }
 
 // asMuchAsCanBeShown is what changing authenticators demands beyond policy: the
@@ -145,17 +141,12 @@ func (e *Engine) lacksTwoFactors(credentials []directory.Credential) bool {
 // with the password where there is one. Whoever has no two factors yet needs
 // the pass.
 func (e *Engine) asMuchAsCanBeShown(credentials []directory.Credential) assurance.Requirement {
-	pass := assurance.AccessPass()
-	var all []assurance.Evidence
 	now := e.Now()
-	for _, c := range credentials {
-		if now.Before(c.Quarantine) {
-			continue
-		}
-		all = append(all, assurance.Evidence{Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: now})
-		if c.Traits.Has(assurance.Known) {
-			pass = assurance.And(assurance.AccessPass(), assurance.Need(assurance.Known))
-		}
+	settled := slices.DeleteFunc(slices.Clone(credentials), func(c directory.Credential) bool { return now.Before(c.Quarantine) })
+	all := directory.CouldShow(settled, now)
+	pass := assurance.AccessPass()
+	if assurance.Union(all).Has(assurance.Known) {
+		pass = assurance.And(pass, assurance.Need(assurance.Known))
 	}
 	for _, strong := range []assurance.Requirement{assurance.Phishing(), assurance.TwoFactors()} {
 		if strong.Met(all, now) {

@@ -222,7 +222,7 @@ func (e *Engine) application(ctx context.Context, name string) (application.Appl
 		return application.Application{Name: Self, Title: "Countersign", Kind: "directory", Tier: application.Standard, Protocol: "browser"}, nil
 	}
 	a, err := e.Applications.Get(ctx, name)
-	if failure.ClassOf(err) == failure.NotFound && err != nil {
+	if failure.ClassOf(err) == failure.NotFound {
 		return a, failure.Refuse("unknown-application", bland)
 	}
 	return a, err
@@ -242,7 +242,7 @@ func (e *Engine) heldBy(ctx context.Context, at *attempt) ([]assurance.Evidence,
 		return nil, nil
 	}
 	held, err := e.standing(ctx, at.Session)
-	if failure.ClassOf(err) == failure.Refused && err != nil {
+	if failure.ClassOf(err) == failure.Refused {
 		return nil, nil
 	}
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"countersign/internal/assurance"
+	"countersign/internal/audit"
 	"countersign/internal/prompt"
 )
 
@@ -201,6 +202,14 @@ func (g Grant) Protocol() string { return g.read().protocol }
 
 // Source is where the person is, as far as the protocol could tell.
 func (g Grant) Source() netip.Addr { return g.read().source }
+
+// SourceText is Source for the audit log and for people, empty when unknown.
+func (g Grant) SourceText() string { return addrText(g.Source()) }
+
+// Actor is the grant's account as the audit log names who acts.
+func (g Grant) Actor() audit.Actor {
+	return audit.Actor{Account: int64(g.Account()), Name: g.Name(), Via: g.Protocol()}
+}
 
 // Session is the number of the standing session that it rests on, or empty.
 func (g Grant) Session() string { return g.read().session }

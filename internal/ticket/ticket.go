@@ -115,7 +115,7 @@ func (t *Tickets) Take(ctx context.Context, kind, secret string) (Ticket, error)
 	err := t.DB.Housekeep(ctx, "ticket.take", func(tx *store.Tx) error {
 		var err error
 		out, err = t.TakeIn(ctx, tx, kind, secret)
-		if err != nil && failure.ClassOf(err) == failure.Refused {
+		if failure.ClassOf(err) == failure.Refused {
 			return store.Keep(err) // a late one is gone all the same
 		}
 		return err

@@ -19,7 +19,6 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/assurance"
-	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
@@ -108,16 +107,14 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 	if v.Authenticators, err = p.Enrollments.List(r.Context(), g.Account()); err != nil {
 		return err
 	}
-	var shown []assurance.Evidence
-	for _, a := range v.Authenticators {
-		shown = append(shown, assurance.Evidence{Kind: a.Kind, Credential: a.ID, Traits: a.Traits, Time: time.Now()})
-	}
 	// The default policy lets administrators in with what cannot be phished
 	// alone, so codes as the first thing would lock them out.
 	if v.Administrator = limited && slices.Contains(g.Groups(), directory.Administrators); v.Administrator {
 		v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return k.Kind != "passkey" })
 	}
-	v.Ready = assurance.TwoFactors().Met(shown, time.Now())
+	if v.Ready, err = p.Enrollments.TwoFactors(r.Context(), g.Account()); err != nil {
+		return err
+	}
 	if !limited {
 		if v.Sessions, err = p.Sessions.List(r.Context(), g.Account()); err != nil {
 			return err
@@ -253,8 +250,7 @@ func (p *Portal) endSession(w http.ResponseWriter, r *http.Request) error {
 	if limited {
 		return failure.Refuse("limited", "Sign in first.")
 	}
-	by := audit.Actor{Account: int64(g.Account()), Name: g.Name(), Via: "browser"}
-	if err := p.Sessions.End(r.Context(), by, g.Account(), r.PostForm.Get("number"), "ended by its owner"); err != nil {
+	if err := p.Sessions.End(r.Context(), g.Actor(), g.Account(), r.PostForm.Get("number"), "ended by its owner"); err != nil {
 		return err
 	}
 	return p.Look.Done(w, r, "/account", "That session was ended.")
