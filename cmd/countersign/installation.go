@@ -157,10 +157,11 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	if err != nil {
 		return nil, err
 	}
+	browser := challenge.Browser{Look: l, Engine: in.engine, Sessions: in.sessions, Source: door.Source}
 	var routes []look.Route
-	routes = append(routes, challenge.New(challenge.Parts{Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Source: door.Source}).Routes()...)
-	routes = append(routes, portal.New(portal.Parts{Look: l, Engine: in.engine, Sessions: in.sessions, Enrollments: enrollments, Admin: in.admin, Source: door.Source}).Routes()...)
-	routes = append(routes, console.New(console.Parts{Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Source: door.Source}).Routes()...)
+	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Admin: in.admin}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Browser: browser, Enrollments: enrollments, Admin: in.admin}).Routes()...)
+	routes = append(routes, console.New(console.Parts{Browser: browser, Admin: in.admin}).Routes()...)
 	pages, err := (&look.Server{Look: l, Routes: routes}).Handler()
 	if err != nil {
 		return nil, err

@@ -2,8 +2,6 @@ package signin
 
 import (
 	"context"
-	"strings"
-	"unicode"
 
 	"countersign/internal/application"
 	"countersign/internal/assurance"
@@ -29,7 +27,7 @@ type turn struct {
 // transaction. It returns the step that follows.
 func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error) {
 	var err error
-	if t.app, err = e.application(ctx, at.Application); err != nil {
+	if t.app, err = e.judge.application(ctx, at.Application); err != nil {
 		return e.deny(ctx, at, failure.ReasonOf(err), err)
 	}
 	if t.held, err = e.heldBy(ctx, at); err != nil {
@@ -42,7 +40,7 @@ func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error)
 		return Step{}, err
 	}
 	var step Step
-	err = e.DB.Change(ctx, e.actor(at), func(tx *store.Tx) error {
+	err = e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		next := at.clone()
 		var err error
 		step, err = e.book(ctx, tx, next, t)
@@ -54,14 +52,14 @@ func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error)
 // unanswered decides without an answer. Asking a first question grants nothing
 // and changes nothing that matters, so it costs no audit entry.
 func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, error) {
-	d, err := e.decide(ctx, e.DB, at, t.app, t.held)
+	d, err := e.judge.decide(ctx, e.DB, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err
 	}
 	var step Step
 	run := func(tx *store.Tx) error {
 		next := at.clone()
-		d, err := e.decide(ctx, tx, next, t.app, t.held)
+		d, err := e.judge.decide(ctx, tx, next, t.app, t.held)
 		if err != nil {
 			return err
 		}
@@ -71,7 +69,7 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 	if d.state == Ask || d.state == Granted && at.browser() {
 		err = e.DB.Housekeep(ctx, "attempt.ask", run)
 	} else {
-		err = e.DB.Change(ctx, e.actor(at), run)
+		err = e.DB.Change(ctx, at.actor(), run)
 	}
 	return step, err
 }
@@ -81,14 +79,14 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 func (e *Engine) runSlow(ctx context.Context, at *attempt, t *turn) error {
 	t.slow = map[int]*question{}
 	for i, answer := range t.answers {
-		kinds, err := e.aimed(ctx, e.DB, at, answer, t.opening)
+		kinds, err := e.examiner.aimed(ctx, e.DB, at, answer, t.opening)
 		if err != nil {
 			return err
 		}
 		if len(kinds) != 1 || e.kinds[kinds[0]] == nil || !e.kinds[kinds[0]].Describe().Slow {
 			continue
 		}
-		q, err := e.checkSlow(ctx, at, kinds[0], answer)
+		q, err := e.examiner.checkSlow(ctx, at, kinds[0], answer)
 		if err != nil {
 			return err
 		}
@@ -114,9 +112,9 @@ func (e *Engine) book(ctx context.Context, tx *store.Tx, at *attempt, t turn) (S
 		if v.partial {
 			partial = v.kind
 		}
-		tx.Record(e.accepted(at, account, v))
+		tx.Record(at.accepted(account, v))
 	}
-	d, err := e.decide(ctx, tx, at, t.app, t.held)
+	d, err := e.judge.decide(ctx, tx, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err
 	}
@@ -129,82 +127,37 @@ func (e *Engine) book(ctx context.Context, tx *store.Tx, at *attempt, t turn) (S
 // bookOne settles one answer with whichever authenticator it is for.
 func (e *Engine) bookOne(ctx context.Context, tx *store.Tx, at *attempt, t turn, i int, answer prompt.Answer) (verdict, directory.Account, error) {
 	if q := t.slow[i]; q != nil {
-		v, err := e.settle(ctx, tx, at, q)
+		v, err := e.examiner.settle(ctx, tx, at, q)
 		return v, q.account, err
 	}
-	kinds, err := e.aimed(ctx, tx, at, answer, t.opening)
+	kinds, err := e.examiner.aimed(ctx, tx, at, answer, t.opening)
 	if err != nil {
 		return verdict{}, directory.Account{}, err
 	}
 	v := verdict{reason: "not-asked"}
 	var account directory.Account
 	for _, kind := range kinds {
-		q, err := e.prepare(ctx, tx, at, kind, answer)
+		q, err := e.examiner.prepare(ctx, tx, at, kind, answer)
 		if err != nil {
 			return v, account, err
 		}
 		account = q.account
 		if q.how != nil {
-			if err := q.check(ctx, e, at); err != nil {
+			if err := q.check(ctx, e.examiner, at); err != nil {
 				return v, account, err
 			}
 		}
-		if v, err = e.settle(ctx, tx, at, q); err != nil || v.ok || v.partial {
+		if v, err = e.examiner.settle(ctx, tx, at, q); err != nil || v.ok || v.partial {
 			return v, account, err
 		}
 	}
 	return v, account, nil
 }
 
-// aimed narrows an answer for any code to the kinds whose codes look like it
-// and that the account has. Somebody without any is compared with the first.
-func (e *Engine) aimed(ctx context.Context, r store.Reader, at *attempt, answer prompt.Answer, opening bool) ([]string, error) {
-	kinds := e.kindsFor(at, answer, opening)
-	if len(kinds) <= 1 {
-		return kinds, nil
-	}
-	var shaped []string
-	for _, kind := range kinds {
-		p, _, err := e.kinds[kind].Ask(nil, e.Now())
-		if err != nil {
-			return nil, err
-		}
-		if p.Digits > 0 == numeric(answer.Text) {
-			shaped = append(shaped, kind)
-		}
-	}
-	account, err := e.claimed(ctx, r, at)
-	if err != nil || account.ID == 0 {
-		return shaped[:min(1, len(shaped))], err
-	}
-	credentials, err := e.Directory.Credentials(ctx, r, account.ID)
-	if err != nil {
-		return nil, err
-	}
-	var enrolled []string
-	for _, kind := range shaped {
-		for _, c := range credentials {
-			if c.Kind == kind && c.Status == directory.CredentialActive {
-				enrolled = append(enrolled, kind)
-				break
-			}
-		}
-	}
-	if len(enrolled) == 0 {
-		return shaped[:min(1, len(shaped))], nil
-	}
-	return enrolled, nil
-}
-
-// numeric reports whether a text looks like one or two codes of digits.
-func numeric(s string) bool {
-	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsDigit(r) || unicode.IsSpace(r) }) == ""
-}
-
 // followWrong ends the attempt where wrong answers cannot be mended in place,
 // and asks again where they can.
 func (e *Engine) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t turn, v verdict, account directory.Account) (Step, error) {
-	en := e.entry(at, account, "answer.refused", "refused", v.reason)
+	en := at.entry(account, "answer.refused", "refused", v.reason)
 	en.Detail["authenticator"] = v.kind
 	if v.detail != "" {
 		en.Detail["detail"] = v.detail
@@ -217,10 +170,10 @@ func (e *Engine) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t t
 				return Step{}, err
 			}
 		}
-		return e.denied(at, v.reason), e.forgetAttempt(ctx, tx, at)
+		return at.denied(v.reason), e.attempts.forget(ctx, tx, at)
 	}
 	tx.Record(en)
-	d, err := e.decide(ctx, tx, at, t.app, t.held)
+	d, err := e.judge.decide(ctx, tx, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err
 	}
@@ -259,7 +212,7 @@ func (e *Engine) follow(ctx context.Context, tx *store.Tx, at *attempt, d decisi
 		}
 		return step, nil
 	}
-	if err := e.saveAttempt(ctx, tx, at); err != nil {
+	if err := e.attempts.save(ctx, tx, at); err != nil {
 		return Step{}, err
 	}
 	step.Ticket = at.ticket()

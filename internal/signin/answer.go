@@ -31,21 +31,29 @@ type question struct {
 	result  authenticator.Result
 }
 
+// examiner takes answers: whose they would be, whether they are right, and what
+// a right or a wrong one changes.
+type examiner struct {
+	Parts
+	kinds   map[string]authenticator.Authenticator
+	guesses *guesses
+}
+
 // prepare finds out whom an answer of this kind belongs to. Nothing about an
 // unknown name differs but that there is nothing to compare with.
-func (e *Engine) prepare(ctx context.Context, r store.Reader, at *attempt, kind string, answer prompt.Answer) (*question, error) {
-	q := &question{answer: answer, kind: kind, how: e.kinds[kind]}
+func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kind string, answer prompt.Answer) (*question, error) {
+	q := &question{answer: answer, kind: kind, how: x.kinds[kind]}
 	if q.how == nil {
 		q.refusal = "unknown-kind"
 		return q, nil
 	}
-	account, err := e.whose(ctx, r, at, q)
+	account, err := x.whose(ctx, r, at, q)
 	if err != nil {
 		return nil, err
 	}
 	q.account = account
 	if account.ID != 0 {
-		all, err := e.Directory.Credentials(ctx, r, account.ID)
+		all, err := x.Directory.Credentials(ctx, r, account.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -58,16 +66,16 @@ func (e *Engine) prepare(ctx context.Context, r store.Reader, at *attempt, kind 
 	if !q.how.Describe().Guessable {
 		return q, nil
 	}
-	q.subjects = e.subjects(at, account, kind, q.credentials)
-	over, err := e.readBudget(ctx, r, at, account, q.subjects)
+	q.subjects = x.guesses.subjects(at, account, kind, q.credentials)
+	over, err := x.guesses.read(ctx, r, at, account, q.subjects)
 	q.refusal = over
 	return q, err
 }
 
 // whose returns the account that an answer is about: fixed by evidence, named
 // by the answer itself, or named by what was typed. Nobody is no error.
-func (e *Engine) whose(ctx context.Context, r store.Reader, at *attempt, q *question) (directory.Account, error) {
-	account, err := e.claimed(ctx, r, at)
+func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *question) (directory.Account, error) {
+	account, err := x.claimed(ctx, r, at)
 	if err != nil {
 		return directory.Account{}, err
 	}
@@ -79,7 +87,7 @@ func (e *Engine) whose(ctx context.Context, r store.Reader, at *attempt, q *ques
 	if !ok {
 		return account, nil
 	}
-	c, err := e.Directory.CredentialByHandle(ctx, r, q.kind, handle)
+	c, err := x.Directory.CredentialByHandle(ctx, r, q.kind, handle)
 	if failure.ClassOf(err) == failure.NotFound {
 		return directory.Account{}, nil
 	}
@@ -90,18 +98,18 @@ func (e *Engine) whose(ctx context.Context, r store.Reader, at *attempt, q *ques
 		q.refusal = "other-account"
 		return account, nil
 	}
-	return e.Directory.Get(ctx, r, c.Account)
+	return x.Directory.Get(ctx, r, c.Account)
 }
 
 // claimed returns who the attempt is about so far.
-func (e *Engine) claimed(ctx context.Context, r store.Reader, at *attempt) (directory.Account, error) {
+func (x *examiner) claimed(ctx context.Context, r store.Reader, at *attempt) (directory.Account, error) {
 	var account directory.Account
 	var err error
 	switch {
 	case at.Account != 0:
-		account, err = e.Directory.Get(ctx, r, at.Account)
+		account, err = x.Directory.Get(ctx, r, at.Account)
 	case at.Name != "":
-		account, err = e.Directory.Find(ctx, r, at.Name)
+		account, err = x.Directory.Find(ctx, r, at.Name)
 	}
 	if failure.ClassOf(err) == failure.NotFound {
 		return directory.Account{}, nil
@@ -112,7 +120,7 @@ func (e *Engine) claimed(ctx context.Context, r store.Reader, at *attempt) (dire
 // check runs the authenticator, unless the question is refused already. A
 // refused slow one still takes its time, so that a lock cannot be told from a
 // wrong answer.
-func (q *question) check(ctx context.Context, e *Engine, at *attempt) error {
+func (q *question) check(ctx context.Context, x *examiner, at *attempt) error {
 	known := q.comparable()
 	if q.refusal != "" {
 		if !q.how.Describe().Slow {
@@ -121,7 +129,7 @@ func (q *question) check(ctx context.Context, e *Engine, at *attempt) error {
 		known = nil
 	}
 	q.checked = true
-	r, err := q.how.Check(ctx, known, at.memo(q.kind), q.answer, e.Now())
+	r, err := q.how.Check(ctx, known, at.memo(q.kind), q.answer, x.Now())
 	q.result = r
 	return err
 }
@@ -145,21 +153,21 @@ func (q *question) comparable() []authenticator.Credential {
 
 // checkSlow does what must not hold up a transaction: it spends the budget
 // first, in a transaction of its own, and then hashes.
-func (e *Engine) checkSlow(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*question, error) {
+func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*question, error) {
 	var q *question
-	err := e.DB.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
+	err := x.DB.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
 		var err error
-		q, err = e.prepare(ctx, tx, at, kind, answer)
+		q, err = x.prepare(ctx, tx, at, kind, answer)
 		if err != nil || q.refusal != "" || q.subjects == nil {
 			return err
 		}
 		q.charged = true
-		return e.charge(ctx, tx, q.subjects)
+		return x.guesses.charge(ctx, tx, q.subjects)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return q, q.check(ctx, e, at)
+	return q, q.check(ctx, x, at)
 }
 
 // verdict is what became of one answer.
@@ -172,11 +180,11 @@ type verdict struct {
 // settle books what a check found, in the transaction that will also hold the
 // decision: the once-key is spent, state and evidence are kept, or a wrong
 // guess is charged.
-func (e *Engine) settle(ctx context.Context, tx *store.Tx, at *attempt, q *question) (verdict, error) {
+func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *question) (verdict, error) {
 	r := q.result
 	v := verdict{kind: q.kind, reason: q.refusal, detail: r.Detail}
 	if q.refusal == "" && (r.OK || r.Partial) {
-		fresh, err := e.spend(ctx, tx, r)
+		fresh, err := x.spend(ctx, tx, r)
 		if err != nil {
 			return v, err
 		}
@@ -187,7 +195,7 @@ func (e *Engine) settle(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 			v.reason = "other-account"
 		default:
 			v.ok, v.partial = r.OK, r.Partial
-			return v, e.keep(ctx, tx, at, q)
+			return v, x.keep(ctx, tx, at, q)
 		}
 	}
 	if v.reason == "" {
@@ -196,21 +204,21 @@ func (e *Engine) settle(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 	if v.reason == "" {
 		v.reason = "wrong"
 	}
-	return v, e.miss(ctx, tx, at, q)
+	return v, x.miss(ctx, tx, at, q)
 }
 
 // spend takes the once-key; false means somebody was there before.
-func (e *Engine) spend(ctx context.Context, tx *store.Tx, r authenticator.Result) (bool, error) {
+func (x *examiner) spend(ctx context.Context, tx *store.Tx, r authenticator.Result) (bool, error) {
 	if r.Once == "" {
 		return true, nil
 	}
-	n, err := tx.Exec(ctx, `insert into spent (credential, once, at) values ($1,$2,$3) on conflict do nothing`, int64(r.Credential), r.Once, store.Unix(e.Now()))
+	n, err := tx.Exec(ctx, `insert into spent (credential, once, at) values ($1,$2,$3) on conflict do nothing`, int64(r.Credential), r.Once, store.Unix(x.Now()))
 	return n == 1, err
 }
 
 // keep stores the credential's next state and, unless more is to come, appends
 // the evidence.
-func (e *Engine) keep(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
+func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
 	r := q.result
 	i := slices.IndexFunc(q.credentials, func(c directory.Credential) bool { return c.ID == r.Credential })
 	if i < 0 {
@@ -218,7 +226,7 @@ func (e *Engine) keep(ctx context.Context, tx *store.Tx, at *attempt, q *questio
 	}
 	if r.Next != nil || r.Exhausted {
 		// A slow check read the row in another transaction: read it again.
-		c, err := e.Directory.Credential(ctx, tx, q.account.ID, r.Credential)
+		c, err := x.Directory.Credential(ctx, tx, q.account.ID, r.Credential)
 		if err != nil {
 			return err
 		}
@@ -231,15 +239,15 @@ func (e *Engine) keep(ctx context.Context, tx *store.Tx, at *attempt, q *questio
 		if r.Exhausted {
 			c.Status = directory.CredentialUsedUp
 		}
-		c.Used = e.Now()
-		if err := e.Directory.UpdateCredential(ctx, tx, c); err != nil {
+		c.Used = x.Now()
+		if err := x.Directory.UpdateCredential(ctx, tx, c); err != nil {
 			return err
 		}
 	}
 	if !r.OK {
-		return e.refundHalf(ctx, tx, q)
+		return x.refundHalf(ctx, tx, q)
 	}
-	if err := e.refund(ctx, tx, q.subjects, r.Credential, q.charged); err != nil {
+	if err := x.guesses.refund(ctx, tx, q.subjects, r.Credential, q.charged); err != nil {
 		return err
 	}
 	bound := r.Bound
@@ -249,35 +257,35 @@ func (e *Engine) keep(ctx context.Context, tx *store.Tx, at *attempt, q *questio
 	at.Account, at.Name = q.account.ID, q.account.Name
 	at.Evidence = assurance.Append(at.Evidence, assurance.Evidence{
 		Account: q.account.ID, Kind: q.kind, Credential: r.Credential, Traits: r.Traits,
-		Time: e.Now(), Channel: at.Protocol, Bound: bound, Until: r.Until,
+		Time: x.Now(), Channel: at.Protocol, Bound: bound, Until: r.Until,
 	})
 	return nil
 }
 
 // refundHalf gives a partial answer back what a slow check was charged; what
 // was wrong before it stays counted until the second half is right too.
-func (e *Engine) refundHalf(ctx context.Context, tx *store.Tx, q *question) error {
+func (x *examiner) refundHalf(ctx context.Context, tx *store.Tx, q *question) error {
 	if !q.charged {
 		return nil
 	}
-	return e.refund(ctx, tx, q.subjects, 0, true)
+	return x.guesses.refund(ctx, tx, q.subjects, 0, true)
 }
 
 // miss charges a wrong guess and disables what has had too many.
-func (e *Engine) miss(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
+func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
 	if q.subjects == nil || !q.checked || q.refusal != "" {
 		return nil
 	}
 	if !q.charged {
-		if err := e.charge(ctx, tx, q.subjects); err != nil {
+		if err := x.guesses.charge(ctx, tx, q.subjects); err != nil {
 			return err
 		}
 	}
-	e.detect(tx, at, q)
+	x.detect(tx, at, q)
 	for _, c := range q.credentials {
 		for _, s := range q.subjects {
-			if s.key == credentialKey(c.ID) && s.count >= e.Limits.Disable {
-				if err := e.disable(ctx, tx, at, q, c.ID); err != nil {
+			if s.key == credentialKey(c.ID) && s.count >= x.Limits.Disable {
+				if err := x.disable(ctx, tx, at, q, c.ID); err != nil {
 					return err
 				}
 			}
@@ -288,31 +296,31 @@ func (e *Engine) miss(ctx context.Context, tx *store.Tx, at *attempt, q *questio
 
 // disable takes an authenticator out of use until it is bound anew
 // (SP 800-63B-4 section 3.2.2), and tells its owner.
-func (e *Engine) disable(ctx context.Context, tx *store.Tx, at *attempt, q *question, id assurance.CredentialID) error {
-	c, err := e.Directory.Credential(ctx, tx, q.account.ID, id)
+func (x *examiner) disable(ctx context.Context, tx *store.Tx, at *attempt, q *question, id assurance.CredentialID) error {
+	c, err := x.Directory.Credential(ctx, tx, q.account.ID, id)
 	if err != nil || c.Status != directory.CredentialActive {
 		return err
 	}
 	c.Status = directory.CredentialDisabled
-	if err := e.Directory.UpdateCredential(ctx, tx, c); err != nil {
+	if err := x.Directory.UpdateCredential(ctx, tx, c); err != nil {
 		return err
 	}
 	tx.Announce(directory.Topic(q.account.ID))
-	en := e.entry(at, q.account, "credential.disabled", "ok", "too-many-wrong-answers")
+	en := at.entry(q.account, "credential.disabled", "ok", "too-many-wrong-answers")
 	en.Detail["authenticator"] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)
 	tx.Record(en)
-	return e.tellOwner(ctx, tx, q.account, noticeDisabled(q.how.Describe().Title))
+	return x.tellOwner(ctx, tx, q.account, noticeDisabled(q.how.Describe().Title))
 }
 
 // detect raises an alarm at each power of ten of wrong answers: from one
 // source, and in the whole installation, which a spray cannot avoid.
-func (e *Engine) detect(tx *store.Tx, at *attempt, q *question) {
+func (x *examiner) detect(tx *store.Tx, at *attempt, q *question) {
 	for _, s := range q.subjects {
 		if s.window == 0 || !alarming(s.count) || strings.HasPrefix(s.key, "name/") {
 			continue
 		}
 		name, _, _ := strings.Cut(s.key, "/")
-		en := e.entry(at, directory.Account{}, "alarm.guessing", "ok", name)
+		en := at.entry(directory.Account{}, "alarm.guessing", "ok", name)
 		en.AccountName = ""
 		en.Detail = map[string]string{"subject": s.key, "wrong-answers": strconv.Itoa(s.count), "window": s.window.String()}
 		tx.Record(en)
@@ -323,34 +331,9 @@ func alarming(count int) bool {
 	return count == 20 || count == 100 || count == 1000 || count == 10_000
 }
 
-// kindsFor says which authenticators an answer may be for, in order.
-func (e *Engine) kindsFor(at *attempt, answer prompt.Answer, opening bool) []string {
-	switch {
-	case answer.Authenticator == "" || answer.Authenticator == AnyCode && !opening:
-		var out []string
-		for _, a := range at.Asked {
-			if how := e.kinds[a.Kind]; how != nil && how.Describe().Media&(prompt.Line|prompt.Single) != 0 {
-				out = append(out, a.Kind)
-			}
-		}
-		return out
-	case answer.Authenticator == AnyCode:
-		var out []string
-		for _, how := range e.Authenticators {
-			if d := how.Describe(); d.Media&(prompt.Line|prompt.Single) != 0 && d.Traits.Has(assurance.Held) {
-				out = append(out, d.Kind)
-			}
-		}
-		return out
-	case opening || at.wasAsked(answer.Authenticator):
-		return []string{answer.Authenticator}
-	}
-	return nil
-}
-
 // accepted describes a piece of evidence in the audit log.
-func (e *Engine) accepted(at *attempt, account directory.Account, v verdict) audit.Entry {
-	en := e.entry(at, account, "evidence.accepted", "ok", "")
+func (at *attempt) accepted(account directory.Account, v verdict) audit.Entry {
+	en := at.entry(account, "evidence.accepted", "ok", "")
 	en.Detail["authenticator"] = v.kind
 	if v.partial {
 		en.Event, en.Reason = "evidence.half", "second-code-wanted"

@@ -80,6 +80,13 @@ func hashHandle(handle []byte) []byte {
 
 func attemptAAD() keyring.AAD { return keyring.AAD{Table: "attempt", Column: "payload"} }
 
+// attempts keeps attempts between their steps.
+type attempts struct {
+	db   *store.DB
+	keys *keyring.Keyring
+	now  func() time.Time
+}
+
 // saved is what is sealed; the handle's hash is in it so that a payload cannot
 // be moved to another row.
 type saved struct {
@@ -87,8 +94,8 @@ type saved struct {
 	Attempt *attempt
 }
 
-// saveAttempt writes the attempt as its next step, inserting it the first time.
-func (e *Engine) saveAttempt(ctx context.Context, tx *store.Tx, at *attempt) error {
+// save writes the attempt as its next step, inserting it the first time.
+func (a *attempts) save(ctx context.Context, tx *store.Tx, at *attempt) error {
 	first := at.handle == nil
 	if first {
 		at.handle = make([]byte, handleSize)
@@ -100,7 +107,7 @@ func (e *Engine) saveAttempt(ctx context.Context, tx *store.Tx, at *attempt) err
 	if err != nil {
 		return err
 	}
-	sealed := e.Keys.Seal("attempt", attemptAAD(), plain)
+	sealed := a.keys.Seal("attempt", attemptAAD(), plain)
 	at.step++
 	if first {
 		_, err = tx.Exec(ctx, `insert into attempt (handle, step, account, payload, created, expires) values ($1,$2,$3,$4,$5,$6)`,
@@ -120,13 +127,13 @@ var (
 	errLateTicket  = &failure.Error{Class: failure.Refused, Reason: "late-ticket", Public: bland}
 )
 
-// readAttempt reads the attempt of a ticket without using it up.
-func (e *Engine) readAttempt(ctx context.Context, r store.Reader, ticket string) (*attempt, error) {
+// read reads the attempt of a ticket without using it up.
+func (a *attempts) read(ctx context.Context, r store.Reader, ticket string) (*attempt, error) {
 	handle, step, ok := parseTicket(ticket)
 	if !ok {
 		return nil, errStrayTicket
 	}
-	at, err := e.loadAttempt(ctx, r, handle)
+	at, err := a.load(ctx, r, handle)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +143,7 @@ func (e *Engine) readAttempt(ctx context.Context, r store.Reader, ticket string)
 	return at, nil
 }
 
-func (e *Engine) loadAttempt(ctx context.Context, r store.Reader, handle []byte) (*attempt, error) {
+func (a *attempts) load(ctx context.Context, r store.Reader, handle []byte) (*attempt, error) {
 	hash := hashHandle(handle)
 	var step, expires int64
 	var sealed []byte
@@ -147,10 +154,20 @@ func (e *Engine) loadAttempt(ctx context.Context, r store.Reader, handle []byte)
 	if err != nil {
 		return nil, err
 	}
-	if !e.Now().Before(store.Time(expires)) {
+	if !a.now().Before(store.Time(expires)) {
 		return nil, errLateTicket
 	}
-	plain, err := e.Keys.Open("attempt", attemptAAD(), sealed)
+	at, err := a.unseal(hash, sealed)
+	if err != nil {
+		return nil, err
+	}
+	at.handle, at.step = handle, step
+	return at, nil
+}
+
+// unseal reads a row's payload, which must be that row's own.
+func (a *attempts) unseal(hash, sealed []byte) (*attempt, error) {
+	plain, err := a.keys.Open("attempt", attemptAAD(), sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -161,23 +178,22 @@ func (e *Engine) loadAttempt(ctx context.Context, r store.Reader, handle []byte)
 	if s.Attempt == nil || string(s.Handle) != string(hash) {
 		return nil, failure.New(failure.Internal, "an attempt's payload belongs to another row")
 	}
-	s.Attempt.handle, s.Attempt.step = handle, step
 	return s.Attempt, nil
 }
 
-// takeStep uses a ticket up: of any number at once exactly one gets the attempt.
-func (e *Engine) takeStep(ctx context.Context, ticket string) (*attempt, error) {
+// take uses a ticket up: of any number at once exactly one gets the attempt.
+func (a *attempts) take(ctx context.Context, ticket string) (*attempt, error) {
 	handle, step, ok := parseTicket(ticket)
 	if !ok {
 		return nil, errStrayTicket
 	}
 	var at *attempt
-	err := e.DB.Housekeep(ctx, "attempt.take", func(tx *store.Tx) error {
+	err := a.db.Housekeep(ctx, "attempt.take", func(tx *store.Tx) error {
 		n, err := tx.Exec(ctx, `update attempt set step = step + 1 where handle = $1 and step = $2`, hashHandle(handle), step)
 		if err != nil {
 			return err
 		}
-		if at, err = e.loadAttempt(ctx, tx, handle); err == nil && n == 0 {
+		if at, err = a.load(ctx, tx, handle); err == nil && n == 0 {
 			return errUsedTicket
 		}
 		return err
@@ -185,8 +201,8 @@ func (e *Engine) takeStep(ctx context.Context, ticket string) (*attempt, error) 
 	return at, err
 }
 
-// forgetAttempt deletes the row; one that was never saved is no error.
-func (e *Engine) forgetAttempt(ctx context.Context, tx *store.Tx, at *attempt) error {
+// forget deletes the row; one that was never saved is no error.
+func (a *attempts) forget(ctx context.Context, tx *store.Tx, at *attempt) error {
 	if at.handle == nil {
 		return nil
 	}
@@ -194,9 +210,9 @@ func (e *Engine) forgetAttempt(ctx context.Context, tx *store.Tx, at *attempt) e
 	return err
 }
 
-// dropAttempt deletes the row at exactly this step, so that one of many claims
+// drop deletes the row at exactly this step, so that one of many claims
 // wins.
-func (e *Engine) dropAttempt(ctx context.Context, tx *store.Tx, at *attempt) error {
+func (a *attempts) drop(ctx context.Context, tx *store.Tx, at *attempt) error {
 	n, err := tx.Exec(ctx, `delete from attempt where handle = $1 and step = $2`, hashHandle(at.handle), at.step)
 	if err == nil && n != 1 {
 		return errUsedTicket

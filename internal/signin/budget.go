@@ -30,24 +30,30 @@ type subject struct {
 	retry time.Time
 }
 
+// guesses keeps the budgets.
+type guesses struct {
+	limits Limits
+	now    func() time.Time
+}
+
 // subjects lists whom a guess is charged to. The credentials come first.
-func (e *Engine) subjects(at *attempt, account directory.Account, kind string, credentials []directory.Credential) []subject {
+func (g *guesses) subjects(at *attempt, account directory.Account, kind string, credentials []directory.Credential) []subject {
 	var out []subject
 	for _, c := range credentials {
-		out = append(out, subject{key: credentialKey(c.ID), limit: e.Limits.Disable, reason: "disabled"})
+		out = append(out, subject{key: credentialKey(c.ID), limit: g.limits.Disable, reason: "disabled"})
 	}
 	if account.ID != 0 {
-		out = append(out, subject{key: accountKey(account.ID), window: time.Hour, limit: e.Limits.PerAccount, reason: "account-budget"})
+		out = append(out, subject{key: accountKey(account.ID), window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"})
 	} else {
 		// A name that nobody has wears out like one that somebody has.
 		out = append(out,
-			subject{key: nameKey(kind, at.Name), limit: e.Limits.Disable, reason: "disabled"},
-			subject{key: nameKey("", at.Name), window: time.Hour, limit: e.Limits.PerAccount, reason: "account-budget"})
+			subject{key: nameKey(kind, at.Name), limit: g.limits.Disable, reason: "disabled"},
+			subject{key: nameKey("", at.Name), window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"})
 	}
 	if at.Source.IsValid() {
-		out = append(out, subject{key: sourceKey(at.Source), window: 10 * time.Minute, limit: e.Limits.PerSource, reason: "source-budget"})
+		out = append(out, subject{key: sourceKey(at.Source), window: 10 * time.Minute, limit: g.limits.PerSource, reason: "source-budget"})
 	}
-	return append(out, subject{key: installation, window: 10 * time.Minute, limit: e.Limits.PerInstallation, reason: "installation-budget"})
+	return append(out, subject{key: installation, window: 10 * time.Minute, limit: g.limits.PerInstallation, reason: "installation-budget"})
 }
 
 const installation = "installation"
@@ -78,13 +84,13 @@ func sourceKey(a netip.Addr) string {
 	return "source/" + a.String()
 }
 
-// readBudget fills in the subjects' counts and says whether one more guess is
+// read fills in the subjects' counts and says whether one more guess is
 // allowed: an empty reason is yes.
-func (e *Engine) readBudget(ctx context.Context, r store.Reader, at *attempt, account directory.Account, subjects []subject) (string, error) {
+func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account directory.Account, subjects []subject) (string, error) {
 	if err := loadSubjects(ctx, r, subjects); err != nil {
 		return "", err
 	}
-	now := e.Now()
+	now := g.now()
 	for i := range subjects {
 		s := &subjects[i]
 		if s.window > 0 && now.Sub(s.since) >= s.window {
@@ -92,7 +98,7 @@ func (e *Engine) readBudget(ctx context.Context, r store.Reader, at *attempt, ac
 		}
 		switch {
 		case s.key == installation && s.count >= s.limit:
-			known, err := e.knownSource(ctx, r, at, account)
+			known, err := g.knownSource(ctx, r, at, account)
 			if err != nil {
 				return "", err
 			}
@@ -135,18 +141,18 @@ func loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error
 	return rows.Err()
 }
 
-// charge counts one guess against every subject that readBudget has read in the
+// charge counts one guess against every subject that read has filled in in the
 // same transaction.
-func (e *Engine) charge(ctx context.Context, tx *store.Tx, subjects []subject) error {
-	now := e.Now()
+func (g *guesses) charge(ctx context.Context, tx *store.Tx, subjects []subject) error {
+	now := g.now()
 	for i := range subjects {
 		s := &subjects[i]
 		s.count++
 		if s.since.IsZero() {
 			s.since = now
 		}
-		if s.window == 0 && s.count >= e.Limits.Delay {
-			s.retry = now.Add(delay(s.count - e.Limits.Delay))
+		if s.window == 0 && s.count >= g.limits.Delay {
+			s.retry = now.Add(delay(s.count - g.limits.Delay))
 		}
 		_, err := tx.Exec(ctx, `insert into guess (subject, count, since, retry) values ($1,$2,$3,$4)
 			on conflict (subject) do update set count = excluded.count, since = excluded.since, retry = excluded.retry`,
@@ -166,7 +172,7 @@ func delay(n int) time.Duration {
 
 // refund gives back what a right answer was charged: the credential's row and
 // the account's begin anew, the shared ones get their one back.
-func (e *Engine) refund(ctx context.Context, tx *store.Tx, subjects []subject, credential assurance.CredentialID, charged bool) error {
+func (g *guesses) refund(ctx context.Context, tx *store.Tx, subjects []subject, credential assurance.CredentialID, charged bool) error {
 	for _, s := range subjects {
 		var err error
 		switch {
@@ -184,23 +190,23 @@ func (e *Engine) refund(ctx context.Context, tx *store.Tx, subjects []subject, c
 
 // knownSource reports whether the account has signed in from this source in
 // the last 30 days.
-func (e *Engine) knownSource(ctx context.Context, r store.Reader, at *attempt, account directory.Account) (bool, error) {
+func (g *guesses) knownSource(ctx context.Context, r store.Reader, at *attempt, account directory.Account) (bool, error) {
 	if account.ID == 0 || !at.Source.IsValid() {
 		return false, nil
 	}
 	var n int64
 	err := r.QueryRow(ctx, `select count(*) from known_source where account = $1 and source = $2 and seen > $3`,
-		int64(account.ID), sourceKey(at.Source), store.Unix(e.Now().Add(-30*24*time.Hour))).Scan(&n)
+		int64(account.ID), sourceKey(at.Source), store.Unix(g.now().Add(-30*24*time.Hour))).Scan(&n)
 	return n > 0, err
 }
 
 // noteSource remembers from where the account was granted something, at most
 // once a day for each.
-func (e *Engine) noteSource(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
+func (g *guesses) noteSource(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
 	if !at.Source.IsValid() {
 		return nil
 	}
-	key, now := sourceKey(at.Source), e.Now()
+	key, now := sourceKey(at.Source), g.now()
 	var seen int64
 	err := tx.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where account = $1 and source = $2`, int64(account.ID), key).Scan(&seen)
 	if err != nil || now.Sub(store.Time(seen)) < 24*time.Hour {

@@ -34,7 +34,7 @@ func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
-	app, err := e.application(ctx, r.Application)
+	app, err := e.judge.application(ctx, r.Application)
 	if err != nil {
 		if failure.ClassOf(err) == failure.Refused {
 			return Step{State: Denied, Public: bland, Reason: "unknown-application"}, nil
@@ -43,7 +43,7 @@ func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
 	}
 	at := &attempt{Request: r, Created: now, Deadline: now}
 	if s := e.memory.session(r.Session, now); s != nil {
-		key, _, cacheable := p.Key(e.facts(at, app, s.account, s.fresh))
+		key, _, cacheable := p.Key(e.judge.facts(at, app, s.account, s.fresh))
 		if cacheable && r.Raise == nil {
 			if g := s.granted(memoryKey(r, key), now); g != nil {
 				return Step{State: Granted, Grant: g.from(r)}, nil
@@ -72,11 +72,11 @@ func (e *Engine) checkAnew(ctx context.Context, at *attempt) (Step, error) {
 	}
 	at.Account, at.SessionNumber = held.Account, held.Number
 	at.Medium |= prompt.Browser // Check asks whether sending the person to the pages could help
-	app, err := e.application(ctx, at.Application)
+	app, err := e.judge.application(ctx, at.Application)
 	if err != nil {
 		return Step{}, err
 	}
-	d, err := e.decide(ctx, e.DB, at, app, held.Evidence)
+	d, err := e.judge.decide(ctx, e.DB, at, app, held.Evidence)
 	if err != nil {
 		return Step{}, err
 	}
@@ -218,11 +218,11 @@ const trust = 30 * time.Second
 func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held Held, d decision, g Grant) {
 	now, m := e.Now(), e.memory
 	p, err := e.Rules.Current(ctx)
-	app, appErr := e.application(ctx, at.Application)
+	app, appErr := e.judge.application(ctx, at.Application)
 	if err != nil || appErr != nil {
 		return
 	}
-	key, until, cacheable := p.Key(e.facts(at, app, d.account, d.fresh))
+	key, until, cacheable := p.Key(e.judge.facts(at, app, d.account, d.fresh))
 	if !cacheable || at.Raise != nil {
 		return
 	}
@@ -237,7 +237,7 @@ func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held He
 			return
 		}
 		fresh, err := e.Directory.Get(ctx, e.DB, d.account.ID)
-		if err != nil || e.barred(fresh) != "" {
+		if err != nil || e.judge.barred(fresh) != "" {
 			return
 		}
 		if held.Expires.Before(s.until) {

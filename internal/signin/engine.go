@@ -37,8 +37,12 @@ type Parts struct {
 // Engine decides. It is safe for concurrent use; all its state is in the store.
 type Engine struct {
 	Parts
-	kinds  map[string]authenticator.Authenticator
-	memory *memory
+	kinds    map[string]authenticator.Authenticator
+	judge    *judge
+	examiner *examiner
+	guesses  *guesses
+	attempts *attempts
+	memory   *memory
 }
 
 // New makes an Engine. It refuses limits that pass a ceiling and two
@@ -57,6 +61,10 @@ func New(p Parts) (*Engine, error) {
 		}
 		e.kinds[kind] = a
 	}
+	e.judge = &judge{Parts: p, kinds: e.kinds}
+	e.guesses = &guesses{limits: limits, now: p.Now}
+	e.examiner = &examiner{Parts: p, kinds: e.kinds, guesses: e.guesses}
+	e.attempts = &attempts{db: p.DB, keys: p.Keys, now: p.Now}
 	e.memory = newMemory(p.DB)
 	return e, nil
 }
@@ -88,7 +96,7 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 // Answer takes a reply to a Step of State Ask. A ticket is good for one Answer;
 // a used, unknown or late one, or one that another partner brings, is Denied.
 func (e *Engine) Answer(ctx context.Context, ticket string, reply Reply) (Step, error) {
-	at, err := e.takeStep(ctx, ticket)
+	at, err := e.attempts.take(ctx, ticket)
 	if err != nil {
 		return e.strayTicket(ctx, reply, err)
 	}
@@ -107,7 +115,7 @@ func (e *Engine) Answer(ctx context.Context, ticket string, reply Reply) (Step, 
 // Look returns the current Step again: after a reload, or while waiting. Its
 // ticket replaces those before it and uses nothing up.
 func (e *Engine) Look(ctx context.Context, ticket string) (Step, error) {
-	at, err := e.readAttempt(ctx, e.DB, ticket)
+	at, err := e.attempts.read(ctx, e.DB, ticket)
 	if err != nil {
 		return e.strayTicket(ctx, Reply{}, err)
 	}
@@ -121,14 +129,14 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 	if action == "" {
 		action = SignIn
 	}
-	at, err := e.readAttempt(ctx, e.DB, ticket)
+	at, err := e.attempts.read(ctx, e.DB, ticket)
 	if err != nil {
 		return Grant{}, err
 	}
 	if at.Application != applicationName || at.Action != action || at.Object != object {
 		return Grant{}, e.refuse(ctx, at, "other-action")
 	}
-	app, err := e.application(ctx, at.Application)
+	app, err := e.judge.application(ctx, at.Application)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -137,17 +145,17 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 		return Grant{}, err
 	}
 	var g Grant
-	err = e.DB.Change(ctx, e.actor(at), func(tx *store.Tx) error {
+	err = e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		g = Grant{}
-		if err := e.dropAttempt(ctx, tx, at); err != nil {
+		if err := e.attempts.drop(ctx, tx, at); err != nil {
 			return err
 		}
-		d, err := e.decide(ctx, tx, at, app, held)
+		d, err := e.judge.decide(ctx, tx, at, app, held)
 		if err != nil {
 			return err
 		}
 		if d.state != Granted {
-			tx.Record(e.entry(at, d.account, "signin.refused", "refused", "not-enough"))
+			tx.Record(at.entry(d.account, "signin.refused", "refused", "not-enough"))
 			return store.Keep(failure.Refuse("not-enough", bland))
 		}
 		g, err = e.grant(ctx, tx, at, d)
@@ -169,19 +177,19 @@ func (e *Engine) deny(ctx context.Context, at *attempt, reason string, cause err
 	if cause != nil && failure.ClassOf(cause) == failure.Internal {
 		return Step{}, cause
 	}
-	err := e.DB.Change(ctx, e.actor(at), func(tx *store.Tx) error {
+	err := e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		return e.end(ctx, tx, at, reason)
 	})
 	if err != nil {
 		return Step{}, err
 	}
-	return e.denied(at, reason), nil
+	return at.denied(reason), nil
 }
 
 // end records a denial in a transaction. What was right and came to nothing is
 // an event of its own: the password was right and the factor is missing.
 func (e *Engine) end(ctx context.Context, tx *store.Tx, at *attempt, reason string) error {
-	if err := e.forgetAttempt(ctx, tx, at); err != nil {
+	if err := e.attempts.forget(ctx, tx, at); err != nil {
 		return err
 	}
 	var account directory.Account
@@ -192,14 +200,14 @@ func (e *Engine) end(ctx context.Context, tx *store.Tx, at *attempt, reason stri
 		}
 		account = a
 	}
-	tx.Record(e.entry(at, account, "signin.refused", "refused", reason))
+	tx.Record(at.entry(account, "signin.refused", "refused", reason))
 	if len(at.Evidence) > 0 {
 		return e.factorMissing(ctx, tx, at, account, reason)
 	}
 	return nil
 }
 
-func (e *Engine) denied(at *attempt, reason string) Step {
+func (at *attempt) denied(reason string) Step {
 	return Step{State: Denied, Public: bland, Attempt: at.ID, Reason: reason}
 }
 
@@ -214,18 +222,6 @@ func (e *Engine) strayTicket(ctx context.Context, reply Reply, cause error) (Ste
 		return nil
 	})
 	return Step{State: Denied, Public: bland, Reason: reason}, err
-}
-
-// application returns what is to be signed in to; Countersign itself is built in.
-func (e *Engine) application(ctx context.Context, name string) (application.Application, error) {
-	if name == Self {
-		return application.Application{Name: Self, Title: "Countersign", Kind: "directory", Tier: application.Standard, Protocol: "browser"}, nil
-	}
-	a, err := e.Applications.Get(ctx, name)
-	if failure.ClassOf(err) == failure.NotFound {
-		return a, failure.Refuse("unknown-application", bland)
-	}
-	return a, err
 }
 
 func (e *Engine) standing(ctx context.Context, secret string) (Held, error) {
@@ -254,7 +250,7 @@ func (e *Engine) heldBy(ctx context.Context, at *attempt) ([]assurance.Evidence,
 	return held.Evidence, nil
 }
 
-func (e *Engine) actor(at *attempt) audit.Actor {
+func (at *attempt) actor() audit.Actor {
 	name := at.Name
 	switch {
 	case name == "" && at.SessionNumber != "":
@@ -266,7 +262,7 @@ func (e *Engine) actor(at *attempt) audit.Actor {
 }
 
 // entry writes down one decision.
-func (e *Engine) entry(at *attempt, account directory.Account, event, outcome, reason string) audit.Entry {
+func (at *attempt) entry(account directory.Account, event, outcome, reason string) audit.Entry {
 	name := account.Name
 	if name == "" {
 		name = at.Name

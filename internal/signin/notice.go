@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -28,17 +27,4 @@ func noticeDisabled(title string) notice {
 		body: fmt.Sprintf("There were too many wrong answers for your %s, so it is switched off. Your other ways to sign in still work.\n\n"+
 			"If that was not you, somebody is guessing. To use it again, sign in another way and set it up anew, or ask an administrator for a temporary access pass.\n", title),
 	}
-}
-
-// openLate unseals an attempt that is over; one that cannot be read is nothing.
-func (e *Engine) openLate(l *lateAttempt) *attempt {
-	plain, err := e.Keys.Open("attempt", attemptAAD(), l.sealed)
-	if err != nil {
-		return nil
-	}
-	var s saved
-	if json.Unmarshal(plain, &s) != nil || s.Attempt == nil || string(s.Handle) != string(l.hash) {
-		return nil
-	}
-	return s.Attempt
 }

@@ -135,20 +135,3 @@ func (r *Rules) Save(ctx context.Context, tx *store.Tx, body, author string) (Do
 	_, err = tx.Exec(ctx, `update policy set mac = $2 where version = $1`, d.Version, r.Keys.MAC("policy", d.fields()))
 	return d, err
 }
-
-// facts are what policy may read of an attempt. fresh says that the account
-// cannot show two factors yet.
-func (e *Engine) facts(at *attempt, app application.Application, account directory.Account, fresh bool) policy.Facts {
-	now := e.Now()
-	return policy.Facts{
-		Account: policy.Account{
-			Name: account.Name, Kind: account.Kind, Groups: account.Groups, Privileged: account.Privileged,
-			Dormant:   account.Idle(now) > e.Limits.Dormant,
-			New:       fresh,
-			Suspended: account.State != directory.Active,
-		},
-		Application: policy.Application{Name: app.Name, Kind: app.Kind, Tier: app.Tier, Protocol: app.Protocol},
-		Protocol:    at.Protocol, Action: at.Action, Method: at.Method, Path: at.Path,
-		Source: at.Source.Unmap(), Now: now,
-	}
-}

@@ -154,13 +154,8 @@ func (d *Door) verify(w http.ResponseWriter, r *http.Request, q asked) {
 		http.Error(w, "Refused.", http.StatusForbidden)
 		return
 	}
-	secret := ""
-	if c := r.CookiesNamed(cookie(q.scheme)); len(c) == 1 {
-		secret = c[0].Value
-	}
-	origin := q.scheme + "://" + strings.ToLower(q.host)
-	step, err := d.Engine.Check(r.Context(), signin.Request{Application: at.app, Action: at.settings.action(q.method, path), Session: session.At(origin, secret),
-		Source: d.Source(r), Protocol: Protocol, Medium: prompt.Browser, Method: q.method, Path: path})
+	reference := session.At(origin(q.scheme, q.host), oneCookie(r, cookie(q.scheme)))
+	step, err := d.check(r, at, q.method, path, reference)
 	switch {
 	case err != nil:
 		http.Error(w, "The sign-in service is not available. Try again soon.", http.StatusForbidden)
@@ -168,10 +163,27 @@ func (d *Door) verify(w http.ResponseWriter, r *http.Request, q asked) {
 		identify(w.Header(), step.Grant)
 		w.WriteHeader(http.StatusOK)
 	case step.State == signin.Ask:
-		d.send(w, r, q, at, path)
+		d.send(w, r, q, at)
 	default:
 		http.Error(w, step.Public, http.StatusForbidden)
 	}
+}
+
+// check asks the engine about one request for an application.
+func (d *Door) check(r *http.Request, at place, method, path, reference string) (signin.Step, error) {
+	return d.Engine.Check(r.Context(), signin.Request{Application: at.app, Action: at.settings.action(method, path), Session: reference,
+		Source: d.Source(r), Protocol: Protocol, Medium: prompt.Browser, Method: method, Path: path})
+}
+
+// origin is how a session names the host that it serves.
+func origin(scheme, host string) string { return scheme + "://" + strings.ToLower(host) }
+
+// oneCookie returns a cookie that was sent exactly once.
+func oneCookie(r *http.Request, name string) string {
+	if c := r.CookiesNamed(name); len(c) == 1 {
+		return c[0].Value
+	}
+	return ""
 }
 
 // cookie is the session's name on an application's own host.
@@ -201,10 +213,9 @@ func plain(s string) string {
 }
 
 // send answers who must sign in: a page goes there, anything else gets 401.
-func (d *Door) send(w http.ResponseWriter, r *http.Request, q asked, at place, path string) {
-	back := url.URL{Scheme: q.scheme, Host: q.host, Path: path}
+func (d *Door) send(w http.ResponseWriter, r *http.Request, q asked, at place) {
 	to := d.PublicURL.JoinPath("forward/start")
-	to.RawQuery = url.Values{"to": {back.Scheme + "://" + back.Host + q.target}, "method": {q.method}}.Encode()
+	to.RawQuery = url.Values{"to": {q.scheme + "://" + q.host + q.target}, "method": {q.method}}.Encode()
 	page := (q.method == http.MethodGet || q.method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
 	if page {
 		w.Header().Set("Location", to.String())
@@ -249,20 +260,15 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	method := r.URL.Query().Get("method")
-	secret := ""
-	if c := r.CookiesNamed(session.Cookie(d.PublicURL.Scheme == "https")); len(c) == 1 {
-		secret = c[0].Value
-	}
-	action := at.settings.action(method, path)
-	step, err := d.Engine.Check(r.Context(), signin.Request{Application: at.app, Action: action, Session: secret, Source: d.Source(r),
-		Protocol: Protocol, Medium: prompt.Browser, Method: method, Path: path})
+	secret := oneCookie(r, session.Cookie(d.PublicURL.Scheme == "https"))
+	step, err := d.check(r, at, method, path, secret)
 	if err != nil {
 		http.Error(w, "The sign-in service is not available. Try again soon.", http.StatusServiceUnavailable)
 		return
 	}
 	switch step.State {
 	case signin.Granted:
-		code, err := d.Sessions.Derive(r.Context(), secret, u.Scheme+"://"+strings.ToLower(u.Host))
+		code, err := d.Sessions.Derive(r.Context(), secret, origin(u.Scheme, u.Host))
 		if err != nil {
 			http.Error(w, failure.Public(err), http.StatusForbidden)
 			return
@@ -294,7 +300,7 @@ func (d *Door) accept(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Refused.", http.StatusForbidden)
 		return
 	}
-	secret, err := d.Sessions.Accept(r.Context(), r.URL.Query().Get("code"), scheme+"://"+strings.ToLower(host), session.Visit{Application: at.app, Source: d.Source(r).String(), Agent: r.UserAgent()})
+	secret, err := d.Sessions.Accept(r.Context(), r.URL.Query().Get("code"), origin(scheme, host), session.Visit{Application: at.app, Source: d.Source(r).String(), Agent: r.UserAgent()})
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusForbidden)
 		return

@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net"
+	"slices"
 	"strings"
 
 	"countersign/internal/failure"
@@ -105,7 +106,7 @@ func cleanPath(target string) (string, bool) {
 func (s Settings) action(method, path string) string {
 	for _, r := range s.Rules {
 		matches := path == r.Path || strings.HasSuffix(r.Path, "/") && strings.HasPrefix(path, r.Path)
-		if len(r.Methods) > 0 && !contains(r.Methods, method) {
+		if len(r.Methods) > 0 && !slices.Contains(r.Methods, method) {
 			matches = false
 		}
 		if matches {
@@ -113,15 +114,6 @@ func (s Settings) action(method, path string) string {
 		}
 	}
 	return ""
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // Actions lists the actions that an application's rules name, which policy may

@@ -10,7 +10,6 @@ package challenge
 import (
 	"embed"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"countersign/internal/admin"
@@ -26,12 +25,8 @@ var files embed.FS
 
 // Parts are what the pages are played with.
 type Parts struct {
-	Look     *look.Look
-	Engine   *signin.Engine
-	Sessions *session.Sessions
-	Admin    *admin.Admin
-	// Source says where a browser is, behind whatever proxies are trusted.
-	Source func(*http.Request) netip.Addr
+	Browser
+	Admin *admin.Admin
 }
 
 // Challenge serves the pages.
@@ -43,8 +38,8 @@ type Challenge struct {
 // New prepares the pages.
 func New(p Parts) *Challenge { return &Challenge{Parts: p, pages: p.Look.Load(files)} }
 
-// TicketCookie holds the ticket of the attempt that a browser is in.
-const TicketCookie = "countersign-attempt"
+// ticketCookie holds the ticket of the attempt that a browser is in.
+const ticketCookie = "countersign-attempt"
 
 const (
 	errandCookie = "countersign-errand"
@@ -76,11 +71,7 @@ func (c *Challenge) errand(r *http.Request, code string) session.Errand {
 
 func (c *Challenge) request(r *http.Request, e session.Errand) signin.Request {
 	return signin.Request{Application: e.Application, Action: e.Action, Object: e.Object, Method: e.Method, Path: e.Path, Raise: e.Raise,
-		Session: c.secret(r), Source: c.Source(r), Protocol: "browser", Medium: prompt.Browser}
-}
-
-func (c *Challenge) secret(r *http.Request) string {
-	return c.Look.GetNamed(r, session.Cookie(c.Look.Options.Secure))
+		Session: c.Secret(r), Source: c.Source(r), Protocol: "browser", Medium: prompt.Browser}
 }
 
 // show begins an attempt, or goes on with the one that the browser is in.
@@ -102,7 +93,7 @@ func (c *Challenge) answer(w http.ResponseWriter, r *http.Request) error {
 	form := r.PostForm
 	name := form.Get("name")
 	a := prompt.Answer{Authenticator: form.Get("authenticator"), Text: form.Get("text"), Data: []byte(form.Get("data"))}
-	ticket := c.Look.Get(r, TicketCookie)
+	ticket := c.Look.Get(r, ticketCookie)
 	var step signin.Step
 	var err error
 	if name != "" {
@@ -132,7 +123,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 	case signin.Granted:
 		return c.granted(w, r, e, step)
 	case signin.Ask:
-		c.Look.Set(w, TicketCookie, step.Ticket, cookieLife)
+		c.Look.Set(w, ticketCookie, step.Ticket, cookieLife)
 		v := view{Title: e.Application, Object: e.Action + ": " + e.Object, Name: name, Action: e.Action != "" && e.Action != signin.SignIn}
 		for _, p := range step.Prompts {
 			v.First = v.First || p.Authenticator == "password"
@@ -149,7 +140,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 		}
 		return c.pages.Render(w, r, page)
 	}
-	c.Look.Drop(w, TicketCookie)
+	c.Look.Drop(w, ticketCookie)
 	return c.pages.Render(w, r, look.Page{Template: "denied", Title: "Not signed in", Shape: look.Card, Status: http.StatusForbidden, Data: step})
 }
 
@@ -157,7 +148,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 // of an action is claimed there, by what does it.
 func (c *Challenge) granted(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
 	if e.Action != "" && e.Action != signin.SignIn {
-		c.Look.Set(w, TicketCookie, step.Ticket, cookieLife)
+		c.Look.Set(w, ticketCookie, step.Ticket, cookieLife)
 		return c.leave(w, r, e)
 	}
 	g, err := c.Engine.Claim(r.Context(), step.Ticket, e.Application, e.Action, e.Object)
@@ -173,7 +164,7 @@ func (c *Challenge) granted(w http.ResponseWriter, r *http.Request, e session.Er
 func (c *Challenge) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) error {
 	var secret string
 	var err error
-	if old := c.secret(r); old != "" {
+	if old := c.Secret(r); old != "" {
 		secret, err = c.Sessions.Raise(r.Context(), old, g, r.UserAgent())
 	} else {
 		secret, err = c.Sessions.Start(r.Context(), g, r.UserAgent())
@@ -181,7 +172,7 @@ func (c *Challenge) begin(w http.ResponseWriter, r *http.Request, g signin.Grant
 	if err != nil {
 		return err
 	}
-	c.Look.Drop(w, TicketCookie)
+	c.Look.Drop(w, ticketCookie)
 	c.Look.SetNamed(w, session.Cookie(c.Look.Options.Secure), secret, 24*time.Hour)
 	return nil
 }
@@ -192,7 +183,7 @@ func (c *Challenge) leave(w http.ResponseWriter, r *http.Request, e session.Erra
 }
 
 func (c *Challenge) signOut(w http.ResponseWriter, r *http.Request) error {
-	if secret := c.secret(r); secret != "" {
+	if secret := c.Secret(r); secret != "" {
 		if err := c.Sessions.SignOut(r.Context(), secret); err != nil {
 			return err
 		}

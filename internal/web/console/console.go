@@ -11,12 +11,10 @@ import (
 	"embed"
 	"encoding/json"
 	"net/http"
-	"net/netip"
 	"net/url"
 
 	"countersign/internal/admin"
 	"countersign/internal/failure"
-	"countersign/internal/prompt"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/challenge"
@@ -28,11 +26,8 @@ var files embed.FS
 
 // Parts are what the pages work on.
 type Parts struct {
-	Look     *look.Look
-	Engine   *signin.Engine
-	Sessions *session.Sessions
-	Admin    *admin.Admin
-	Source   func(*http.Request) netip.Addr
+	challenge.Browser
+	Admin *admin.Admin
 }
 
 // Console serves the pages.
@@ -63,11 +58,6 @@ func spec(action string) (admin.Spec, error) {
 	return admin.Spec{}, failure.New(failure.NotFound, "There is no such command.")
 }
 
-func (c *Console) request(r *http.Request, action, object string) signin.Request {
-	return signin.Request{Application: signin.Self, Action: action, Object: object, Session: c.Look.GetNamed(r, session.Cookie(c.Look.Options.Secure)),
-		Source: c.Source(r), Protocol: "browser", Medium: prompt.Browser}
-}
-
 type view struct {
 	Spec   admin.Spec
 	Input  string
@@ -78,7 +68,7 @@ type view struct {
 // enter demands what policy demands of an administrator who signs in. What is
 // proved then raises the session; each command demands its own on top.
 func (c *Console) enter(w http.ResponseWriter, r *http.Request) (signin.Grant, bool, error) {
-	step, err := c.Engine.Check(r.Context(), c.request(r, signin.SignIn, ""))
+	step, err := c.Check(r, signin.SignIn, "")
 	if err != nil {
 		return signin.Grant{}, false, err
 	}
@@ -88,11 +78,7 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request) (signin.Grant, b
 	if step.State == signin.Granted {
 		return step.Grant, true, nil
 	}
-	code, err := c.Sessions.Send(r.Context(), session.Errand{Application: signin.Self, Return: r.URL.Path})
-	if err != nil {
-		return signin.Grant{}, false, err
-	}
-	return signin.Grant{}, false, look.Go(w, r, "/sign-in?errand="+url.QueryEscape(code))
+	return signin.Grant{}, false, c.Send(w, r, session.Errand{Return: r.URL.Path})
 }
 
 func (c *Console) list(w http.ResponseWriter, r *http.Request) error {
@@ -158,7 +144,7 @@ func (c *Console) post(w http.ResponseWriter, r *http.Request) error {
 		}
 		return c.render(w, r, g, failure.Public(err), "command", view{Spec: s, Input: input})
 	}
-	step, err := c.Engine.Check(r.Context(), c.request(r, cmd.Action(), cmd.Object()))
+	step, err := c.Check(r, cmd.Action(), cmd.Object())
 	if err != nil {
 		return err
 	}
@@ -166,13 +152,13 @@ func (c *Console) post(w http.ResponseWriter, r *http.Request) error {
 	case signin.Granted:
 		return c.do(w, r, step.Grant, s, cmd, input)
 	case signin.Ask:
-		code, err := c.Sessions.Send(r.Context(), session.Errand{Application: signin.Self, Action: cmd.Action(), Object: cmd.Object(),
+		code, err := c.Keep(r, session.Errand{Action: cmd.Action(), Object: cmd.Object(),
 			Return: "/console/" + s.Action + "/approved", Form: url.Values{"input": {input}}})
 		if err != nil {
 			return err
 		}
 		c.Look.Set(w, waitingCookie, code, waitingLife)
-		return look.Go(w, r, "/sign-in?errand="+url.QueryEscape(code))
+		return c.SignIn(w, r, code)
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }
@@ -192,11 +178,10 @@ func (c *Console) approved(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	g, err := c.Engine.Claim(r.Context(), c.Look.Get(r, challenge.TicketCookie), signin.Self, cmd.Action(), cmd.Object())
+	g, err := c.Claim(w, r, cmd.Action(), cmd.Object())
 	if err != nil {
 		return err
 	}
-	c.Look.Drop(w, challenge.TicketCookie)
 	c.Look.Drop(w, waitingCookie)
 	return c.do(w, r, g, s, cmd, input)
 }

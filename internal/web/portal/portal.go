@@ -11,7 +11,6 @@ import (
 	"embed"
 	"encoding/json"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -34,12 +33,9 @@ var files embed.FS
 
 // Parts are what the pages work on.
 type Parts struct {
-	Look        *look.Look
-	Engine      *signin.Engine
-	Sessions    *session.Sessions
+	challenge.Browser
 	Enrollments *enrollment.Enrollments
 	Admin       *admin.Admin
-	Source      func(*http.Request) netip.Addr
 }
 
 // Portal serves the pages.
@@ -65,27 +61,18 @@ func (p *Portal) Routes() []look.Route {
 	}
 }
 
-func (p *Portal) request(r *http.Request, action, object string) signin.Request {
-	return signin.Request{Application: signin.Self, Action: action, Object: object, Session: p.Look.GetNamed(r, session.Cookie(p.Look.Options.Secure)),
-		Source: p.Source(r), Protocol: "browser", Medium: prompt.Browser}
-}
-
 // enter returns a grant for the pages. A person whose session holds only a pass
 // gets one for setting up (limited), and nothing else.
 func (p *Portal) enter(w http.ResponseWriter, r *http.Request) (g signin.Grant, limited, ok bool, err error) {
-	step, err := p.Engine.Check(r.Context(), p.request(r, signin.SignIn, ""))
+	step, err := p.Check(r, signin.SignIn, "")
 	if err != nil || step.State == signin.Granted {
 		return step.Grant, false, err == nil, err
 	}
-	early, err := p.Engine.Check(r.Context(), p.request(r, enrollment.Enroll, "password"))
+	early, err := p.Check(r, enrollment.Enroll, "password")
 	if err != nil || early.State == signin.Granted {
 		return early.Grant, true, err == nil, err
 	}
-	code, err := p.Sessions.Send(r.Context(), session.Errand{Application: signin.Self, Return: r.URL.Path})
-	if err != nil {
-		return g, false, false, err
-	}
-	return g, false, false, look.Go(w, r, "/sign-in?errand="+url.QueryEscape(code))
+	return g, false, false, p.Send(w, r, session.Errand{Return: r.URL.Path})
 }
 
 type homeView struct {
@@ -132,7 +119,7 @@ func (p *Portal) render(w http.ResponseWriter, r *http.Request, g signin.Grant, 
 // act does what was posted, or sends the person to prove themselves first.
 func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 	action, object := r.PostForm.Get("action"), r.PostForm.Get("object")
-	step, err := p.Engine.Check(r.Context(), p.request(r, action, object))
+	step, err := p.Check(r, action, object)
 	if err != nil {
 		return err
 	}
@@ -140,12 +127,8 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 	case signin.Granted:
 		return p.do(w, r, step.Grant, action, object)
 	case signin.Ask:
-		code, err := p.Sessions.Send(r.Context(), session.Errand{Application: signin.Self, Action: action, Object: object, Form: r.PostForm,
+		return p.Send(w, r, session.Errand{Action: action, Object: object, Form: r.PostForm,
 			Return: "/account/continue?action=" + url.QueryEscape(action) + "&object=" + url.QueryEscape(object)})
-		if err != nil {
-			return err
-		}
-		return look.Go(w, r, "/sign-in?errand="+url.QueryEscape(code))
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }
@@ -153,11 +136,10 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 // resume does what was approved on the sign-in pages.
 func (p *Portal) resume(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	g, err := p.Engine.Claim(r.Context(), p.Look.Get(r, challenge.TicketCookie), signin.Self, q.Get("action"), q.Get("object"))
+	g, err := p.Claim(w, r, q.Get("action"), q.Get("object"))
 	if err != nil {
 		return err
 	}
-	p.Look.Drop(w, challenge.TicketCookie)
 	return p.do(w, r, g, q.Get("action"), q.Get("object"))
 }
 

@@ -1,0 +1,82 @@
+package signin
+
+import (
+	"context"
+	"strings"
+	"unicode"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/prompt"
+	"countersign/internal/store"
+)
+
+// aimed narrows an answer for any code to the kinds whose codes look like it
+// and that the account has. Somebody without any is compared with the first.
+func (x *examiner) aimed(ctx context.Context, r store.Reader, at *attempt, answer prompt.Answer, opening bool) ([]string, error) {
+	kinds := x.kindsFor(at, answer, opening)
+	if len(kinds) <= 1 {
+		return kinds, nil
+	}
+	var shaped []string
+	for _, kind := range kinds {
+		p, _, err := x.kinds[kind].Ask(nil, x.Now())
+		if err != nil {
+			return nil, err
+		}
+		if p.Digits > 0 == numeric(answer.Text) {
+			shaped = append(shaped, kind)
+		}
+	}
+	account, err := x.claimed(ctx, r, at)
+	if err != nil || account.ID == 0 {
+		return shaped[:min(1, len(shaped))], err
+	}
+	credentials, err := x.Directory.Credentials(ctx, r, account.ID)
+	if err != nil {
+		return nil, err
+	}
+	var enrolled []string
+	for _, kind := range shaped {
+		for _, c := range credentials {
+			if c.Kind == kind && c.Status == directory.CredentialActive {
+				enrolled = append(enrolled, kind)
+				break
+			}
+		}
+	}
+	if len(enrolled) == 0 {
+		return shaped[:min(1, len(shaped))], nil
+	}
+	return enrolled, nil
+}
+
+// numeric reports whether a text looks like one or two codes of digits.
+func numeric(s string) bool {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsDigit(r) || unicode.IsSpace(r) }) == ""
+}
+
+// kindsFor says which authenticators an answer may be for, in order.
+func (x *examiner) kindsFor(at *attempt, answer prompt.Answer, opening bool) []string {
+	switch {
+	case answer.Authenticator == "" || answer.Authenticator == AnyCode && !opening:
+		var out []string
+		for _, a := range at.Asked {
+			if how := x.kinds[a.Kind]; how != nil && how.Describe().Media&(prompt.Line|prompt.Single) != 0 {
+				out = append(out, a.Kind)
+			}
+		}
+		return out
+	case answer.Authenticator == AnyCode:
+		var out []string
+		for _, how := range x.Authenticators {
+			if d := how.Describe(); d.Media&(prompt.Line|prompt.Single) != 0 && d.Traits.Has(assurance.Held) {
+				out = append(out, d.Kind)
+			}
+		}
+		return out
+	case opening || at.wasAsked(answer.Authenticator):
+		return []string{answer.Authenticator}
+	}
+	return nil
+}

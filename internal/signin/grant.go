@@ -1,0 +1,100 @@
+package signin
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/notify"
+	"countersign/internal/store"
+)
+
+// grant makes the yes. It is the only place that fills one in.
+func (e *Engine) grant(ctx context.Context, tx *store.Tx, at *attempt, d decision) (Grant, error) {
+	g, err := e.fill(ctx, tx, at, d)
+	if err != nil {
+		return Grant{}, err
+	}
+	en := at.entry(d.account, "signin.granted", "ok", "")
+	en.Detail["shown"] = shown(d.evidence)
+	en.Detail["acr"] = assurance.ACR(d.evidence)
+	en.Detail["rules"] = strings.Join(d.rules, ", ")
+	tx.Record(en)
+	if err := e.Directory.Used(ctx, tx, d.account, e.Now()); err != nil {
+		return Grant{}, err
+	}
+	if err := e.guesses.noteSource(ctx, tx, at, d.account); err != nil {
+		return Grant{}, err
+	}
+	return g, e.attempts.forget(ctx, tx, at)
+}
+
+func (e *Engine) fill(ctx context.Context, r store.Reader, at *attempt, d decision) (Grant, error) {
+	if d.state != Granted || d.account.ID == 0 {
+		return Grant{}, failure.New(failure.Internal, "a grant was asked for that was not decided")
+	}
+	mails, err := e.Directory.Mails(ctx, r, d.account.ID)
+	if err != nil {
+		return Grant{}, err
+	}
+	now := e.Now()
+	g := &grant{
+		account: d.account.ID, name: d.account.Name, display: d.account.Display, groups: d.account.Groups,
+		application: at.Application, action: at.Action, object: at.Object, protocol: at.Protocol,
+		source: at.Source, session: at.SessionNumber, attempt: at.ID, evidence: d.evidence, at: now,
+		lapses: d.requirement.Lapses(d.evidence, now),
+	}
+	if len(mails) > 0 {
+		g.mail = mails[0]
+	}
+	return Grant{g: g}, nil
+}
+
+func shown(evidence []assurance.Evidence) string {
+	kinds := make([]string, len(evidence))
+	for i, ev := range evidence {
+		kinds[i] = ev.Kind
+	}
+	return strings.Join(kinds, ", ")
+}
+
+// factorMissing is the event that an alert is made of: something was right, and
+// the rest never came. Its owner is told, at most once an hour.
+func (e *Engine) factorMissing(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account, reason string) error {
+	en := at.entry(account, "alarm.factor-missing", "refused", reason)
+	en.Detail["shown"] = shown(at.Evidence)
+	tx.Record(en)
+	if !slices.ContainsFunc(at.Evidence, func(ev assurance.Evidence) bool { return ev.Traits.Has(assurance.Known) }) {
+		return nil
+	}
+	return e.tellOwner(ctx, tx, account, noticeFactorMissing(at, e.Now()))
+}
+
+// tellOwner queues a notice to every verified address of the account, unless
+// the same one went out within the hour.
+func (p Parts) tellOwner(ctx context.Context, tx *store.Tx, account directory.Account, n notice) error {
+	if account.ID == 0 {
+		return nil
+	}
+	var recent int64
+	err := tx.QueryRow(ctx, `select count(*) from notice where account = $1 and subject = $2 and created > $3`,
+		int64(account.ID), n.subject, store.Unix(p.Now().Add(-time.Hour))).Scan(&recent)
+	if err != nil || recent > 0 {
+		return err
+	}
+	mails, err := p.Directory.Mails(ctx, tx, account.ID)
+	if err != nil {
+		return err
+	}
+	for _, m := range mails {
+		err := notify.Queue(ctx, tx, notify.Notice{Account: int64(account.ID), Address: m, Subject: n.subject, Body: n.body})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
