@@ -7,13 +7,13 @@ import (
 	"testing"
 
 	"countersign/internal/signin"
-	"countersign/internal/testbed"
+	"countersign/internal/store/storetest"
 )
 
 // The promises hold on PostgreSQL with two servers: what one accepted the other
 // does not, and what one ended the other refuses.
 func TestTwoServersOnPostgreSQL(t *testing.T) {
-	dsn := testbed.PostgreSQL(t)
+	dsn := storetest.StartPostgres(t).DSN
 	w := newWorldOn(t, dsn)
 	ada := w.enrollCodes("ada")
 	if err := w.plantApplications(context.Background(), "wiki.test", "a-secret-of-the-equipment"); err != nil {

@@ -1,14 +1,10 @@
 package testbed_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"countersign/internal/testbed"
 )
@@ -48,20 +44,5 @@ func TestEnds(t *testing.T) {
 	if c, err := net.Dial("tcp", addr); err == nil {
 		c.Close()
 		t.Error("it still listens")
-	}
-}
-
-func TestPostgreSQL(t *testing.T) {
-	db, err := pgx.Connect(context.Background(), testbed.PostgreSQL(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close(context.Background())
-	var version string
-	if err := db.QueryRow(context.Background(), "select version()").Scan(&version); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.HasPrefix(version, "PostgreSQL") {
-		t.Error(version)
 	}
 }
