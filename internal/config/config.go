@@ -1,0 +1,160 @@
+// Package config reads the one configuration file, strictly.
+//
+// It owns the file's words, their defaults and what is plainly wrong with them;
+// [File] is the manual. It opens no other file and judges no number that a room
+// of its own has a ceiling for: the rooms refuse those when they are put
+// together. Its one invariant: a word that nobody knows, or that is there twice,
+// is refused by its line, so that a typo never means "the default".
+package config
+
+import (
+	"time"
+)
+
+// File is the whole configuration. Every part may be left out.
+type File struct {
+	// Listen is the address of the pages and the API, HOST:PORT. Without TLS it
+	// must be on loopback, or plain_http must say so.
+	Listen string `yaml:"listen"`
+	// PublicURL is how browsers reach the pages, such as
+	// https://login.example.org. It decides the origin and the relying party of
+	// passkeys: changing the host orphans every enrolled passkey.
+	PublicURL string `yaml:"public_url"`
+	// PlainHTTP allows an address off loopback without TLS: for a proxy on
+	// another machine that brings TLS itself. Everything between is readable.
+	PlainHTTP bool `yaml:"plain_http"`
+	// Organisation is whose installation it is, for the foot of each page.
+	Organisation string `yaml:"organisation"`
+	// Data is the folder of the database, the root key and the local socket.
+	Data string `yaml:"data"`
+	// Database is a postgres:// URL; empty is SQLite in the data folder. A
+	// password is better kept in a PGPASSFILE than here.
+	Database string `yaml:"database"`
+	// TrustedProxies are the networks whose forwarded headers are believed.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// Metrics is where Prometheus finds /metrics, HOST:PORT; empty is nowhere.
+	Metrics string `yaml:"metrics"`
+
+	TLS           TLS           `yaml:"tls"`
+	Log           Log           `yaml:"log"`
+	Radius        Radius        `yaml:"radius"`
+	Mail          Mail          `yaml:"mail"`
+	Passkeys      Passkeys      `yaml:"passkeys"`
+	Limits        Limits        `yaml:"limits"`
+	Sessions      Sessions      `yaml:"sessions"`
+	LocalRecovery LocalRecovery `yaml:"local_recovery"`
+}
+
+// TLS is the certificate of the pages. Both files are read again when they
+// change, so that a renewal needs no restart.
+type TLS struct {
+	// Certificate and Key are PEM files; the certificate with its chain.
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+// Log is what is written to standard error.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string `yaml:"level"`
+	// Format is text or json.
+	Format string `yaml:"format"`
+}
+
+// Radius is where equipment asks. Which equipment may, and with which secret,
+// belongs to the application.
+type Radius struct {
+	// Listen are UDP addresses such as 0.0.0.0:1812.
+	Listen []string `yaml:"listen"`
+}
+
+// Mail is how notices are sent. Without a server they wait.
+type Mail struct {
+	// Server is HOST:PORT. Off loopback it must offer STARTTLS.
+	Server string `yaml:"server"`
+	// From is the sender's address.
+	From string `yaml:"from"`
+	// Username and PasswordFile sign in to the server; both or neither.
+	Username     string `yaml:"username"`
+	PasswordFile string `yaml:"password_file"`
+}
+
+// Passkeys are what is demanded of passkeys and security keys, old and new.
+type Passkeys struct {
+	// Attestation is none or direct: whether a new key is asked for its make.
+	Attestation string `yaml:"attestation"`
+	// RequireAttested refuses keys whose make is not proven.
+	RequireAttested bool `yaml:"require_attested"`
+	// Allow are the only models accepted (AAGUIDs), when there are any; Deny are
+	// models refused.
+	Allow []string `yaml:"allow"`
+	Deny  []string `yaml:"deny"`
+	// BackupEligible is allow or deny: keys that can be copied between devices.
+	BackupEligible string `yaml:"backup_eligible"`
+	// Metadata is a file of the FIDO Metadata Service (the signed BLOB);
+	// MetadataRoot is the PEM certificate it must hang from. Both or neither.
+	Metadata     string `yaml:"metadata"`
+	MetadataRoot string `yaml:"metadata_root"`
+}
+
+// Limits are the engine's numbers. What is left out takes its default; each has
+// a ceiling that no setting passes.
+type Limits struct {
+	NextCode        int      `yaml:"next_code"`
+	Delay           int      `yaml:"delay"`
+	Disable         int      `yaml:"disable"`
+	PerAccount      int      `yaml:"per_account"`
+	PerSource       int      `yaml:"per_source"`
+	PerInstallation int      `yaml:"per_installation"`
+	Tries           int      `yaml:"tries"`
+	Attempt         Duration `yaml:"attempt"`
+	Dormant         Duration `yaml:"dormant"`
+	Quarantine      Duration `yaml:"quarantine"`
+}
+
+// Sessions are how long a session lives, altogether and unused. They can be
+// shortened, never lengthened (SP 800-63B-4 section 2).
+type Sessions struct {
+	AAL2     Duration `yaml:"aal2"`
+	AAL2Idle Duration `yaml:"aal2_idle"`
+	AAL3     Duration `yaml:"aal3"`
+	AAL3Idle Duration `yaml:"aal3_idle"`
+}
+
+// LocalRecovery lets whoever holds this machine issue a pass for an
+// administrator without signing in: for when no administrator can. While it is
+// on, coverage lists it as an exception, and every use is told to every
+// administrator.
+type LocalRecovery struct {
+	// Until ends it by itself, 30 days ahead at most: 2026-12-01 or
+	// 2026-12-01T12:00:00Z. Empty is off.
+	Until  string `yaml:"until"`
+	Reason string `yaml:"reason"`
+}
+
+const day = 24 * time.Hour
+
+// Default is the configuration of a machine that has only this binary.
+func Default() File {
+	return File{
+		Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", Data: "countersign-data",
+		Log:      Log{Level: "info", Format: "text"},
+		Passkeys: Passkeys{Attestation: "none", BackupEligible: "allow"},
+		Limits: Limits{NextCode: 3, Delay: 5, Disable: 10, PerAccount: 30, PerSource: 100, PerInstallation: 2000, Tries: 8,
+			Attempt: Duration(10 * time.Minute), Dormant: Duration(30 * day), Quarantine: Duration(day)},
+		Sessions: Sessions{AAL2: Duration(day), AAL2Idle: Duration(time.Hour), AAL3: Duration(12 * time.Hour), AAL3Idle: Duration(15 * time.Minute)},
+	}
+}
+
+// End is when local recovery ends; zero when it is off.
+func (l LocalRecovery) End() time.Time {
+	for _, form := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(form, l.Until); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// Open reports whether local recovery is on.
+func (l LocalRecovery) Open(now time.Time) bool { return l.Until != "" && now.Before(l.End()) }

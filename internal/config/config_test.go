@@ -1,0 +1,101 @@
+package config
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct{ text, says string }{
+		{"listen: 127.0.0.1:1\nlistenn: x\n", `line 2: there is no setting "listenn" here`},
+		{"tls:\n  cert: x\n", `line 2: there is no setting "cert" here`},
+		{"listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", "line 2"},
+		{"listen: 0.0.0.0:443\n", "not on loopback"},
+		{"listen: 8080\n", "HOST:PORT"},
+		{"public_url: login.example.org\n", "public_url must be like"},
+		{"public_url: https://u:p@login.example.org\n", "public_url must be like"},
+		{"public_url: https://login.example.org/mfa\n", "public_url must be like"},
+		{"tls: {certificate: a.pem}\n", "come together"},
+		{"trusted_proxies: [everybody]\n", "not a network"},
+		{"trusted_proxies: [0.0.0.0/0]\n", "is everybody"},
+		{"log: {level: loud}\n", `log.level is "loud"`},
+		{"limits: {dormant: soon}\n", `line 1: "soon" is not a length of time`},
+		{"limits: {dormant: -5m}\n", "not a length of time"},
+		{"limits: {tries: many}\n", "line 1: what is there does not fit"},
+		{"database: mysql://x\n", "postgres://"},
+		{"mail: {server: 'mx:25'}\n", "come together"},
+		{"mail: {server: 'mx:25', from: 'a@b\\r\\nBcc: x'}\n---\n", "second document"},
+		{"mail: {server: 'mx:25', from: \"a@b\\r\\nBcc: x\"}\n", "one mail address"},
+		{"passkeys: {backup_eligible: maybe}\n", "allow, deny"},
+		{"local_recovery: {until: 2999-01-01, reason: why not}\n", "more than 31 days"},
+		{"local_recovery: {until: tomorrow, reason: why not}\n", "must be a day"},
+		{"local_recovery: {until: 2026-12-01}\n", "must say why"},
+		{"[1, 2]\n", "line 1: what is there does not fit"},
+		{"a: &a [*a]\n", "a"},
+		{"listen: [", "line 1"},
+	} {
+		if _, err := Parse([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%q: %v, which does not say %q", c.text, err, c.says)
+		}
+	}
+}
+
+func TestEmptyIsDefault(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "{}\n"} {
+		if c, err := Parse([]byte(text)); err != nil || len(c.Radius.Listen) != 0 || c.Listen != "127.0.0.1:8080" {
+			t.Errorf("%q: %+v, %v", text, c, err)
+		}
+	}
+}
+
+// What is printed can be read back and means the same.
+func TestPrint(t *testing.T) {
+	c := Default()
+	c.Limits.Dormant, c.Limits.Attempt, c.Limits.Quarantine = Duration(30*24*time.Hour), Duration(15*time.Minute), -1
+	c.TrustedProxies = []string{"10.0.0.0/8"}
+	var b bytes.Buffer
+	if err := c.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Parse(b.Bytes())
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, &b)
+	}
+	if now, restart := Changes(c, back); len(now)+len(restart) > 0 {
+		t.Errorf("printed and read back, it differs in %v %v:\n%s", now, restart, &b)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	was, is := Default(), Default()
+	is.Listen, is.Log.Level, is.Mail.Server, is.TLS.Key = "127.0.0.1:1", "debug", "mx:25", "k"
+	now, restart := Changes(was, is)
+	if !slices.Equal(now, []string{"tls.key", "log.level", "mail.server"}) || !slices.Equal(restart, []string{"listen"}) {
+		t.Errorf("now %v, restart %v", now, restart)
+	}
+	if got := Live(was, is); got.Listen != was.Listen || got.Mail.Server != "mx:25" {
+		t.Errorf("%+v", got)
+	}
+	// Every key that is called live is carried over by Live.
+	if n, r := Changes(Live(was, is), is); len(n) != 0 || len(r) != 1 {
+		t.Errorf("still to come: %v, %v", n, r)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("listen: 127.0.0.1:1\n")
+	f.Add("limits: {dormant: 30d, quarantine: none}\n")
+	f.Add("a: &a [*a, *a]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := Parse([]byte(text))
+		if err != nil {
+			return
+		}
+		if err := c.Check(); err != nil {
+			t.Errorf("parsed, and yet: %v", err)
+		}
+	})
+}
