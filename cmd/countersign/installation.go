@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
-	"time"
 
 	"countersign/internal/admin"
 	"countersign/internal/application"
@@ -37,16 +34,6 @@ import (
 	"countersign/internal/web/look"
 	"countersign/internal/web/portal"
 )
-
-// settings are what an installation is made with.
-type settings struct {
-	folder    string // where the database and the root key are
-	database  string // a postgres:// URL, or empty for SQLite in the folder
-	publicURL *url.URL
-	proxies   []netip.Prefix
-	now       func() time.Time
-	log       *slog.Logger
-}
 
 // installation is a Countersign, put together and not yet serving.
 type installation struct {
@@ -90,8 +77,9 @@ func assemble(ctx context.Context, s settings) (*installation, error) {
 // localhost stands for the public URL where only the kinds matter.
 var localhost = &url.URL{Scheme: "http", Host: "localhost"}
 
-func authenticators(u *url.URL) ([]authenticator.Authenticator, error) {
-	keys, err := passkey.New(passkey.Options{RPID: u.Hostname(), RPName: "Countersign", Origins: []string{u.Scheme + "://" + u.Host}})
+func authenticators(u *url.URL, o passkey.Options) ([]authenticator.Authenticator, error) {
+	o.RPID, o.RPName, o.Origins = u.Hostname(), "Countersign", []string{u.Scheme + "://" + u.Host}
+	keys, err := passkey.New(o)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +100,7 @@ func authenticators(u *url.URL) ([]authenticator.Authenticator, error) {
 }
 
 func (in *installation) build(ctx context.Context, s settings) error {
-	kinds, err := authenticators(s.publicURL)
+	kinds, err := authenticators(s.publicURL, s.passkeys)
 	if err != nil {
 		return err
 	}
@@ -122,11 +110,11 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.tickets = &ticket.Tickets{DB: in.db, Keys: in.keys, Now: s.now}
-	in.sessions = &session.Sessions{DB: in.db, Keys: in.keys, Tickets: in.tickets, Now: s.now}
+	in.sessions = &session.Sessions{DB: in.db, Keys: in.keys, Tickets: in.tickets, Limits: s.sessions, Now: s.now}
 	known := func(ctx context.Context) (policy.Known, error) { return names(ctx, in.db, people, catalogue, kinds) }
 	rules := &signin.Rules{DB: in.db, Keys: in.keys, Known: known, Log: s.log}
 	rules.Watch()
-	limits, err := signin.Limits{}.Check()
+	limits, err := s.limits.Check()
 	if err != nil {
 		return err
 	}
@@ -153,7 +141,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 }
 
 func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *enrollment.Enrollments) (http.Handler, error) {
-	l, err := look.New(look.Options{Secure: s.publicURL.Scheme == "https", Now: s.now, Log: s.log})
+	l, err := look.New(look.Options{Secure: s.publicURL.Scheme == "https", Organisation: s.organisation, Now: s.now, Log: s.log})
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ var version = ""
 
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Config  configCommand  `cmd:"" help:"Look at configuration files."`
 	Audit   auditCommand   `cmd:"" help:"Look at the audit log."`
 	Policy  policyCommand  `cmd:"" help:"Look at policy documents."`
 	Version versionCommand `cmd:"" help:"Print the version."`

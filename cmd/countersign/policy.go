@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"countersign/internal/application"
+	"countersign/internal/authenticator/passkey"
 	"countersign/internal/directory"
 	"countersign/internal/policy"
 )
@@ -46,7 +47,7 @@ func (c *policyCheck) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kinds, err := authenticators(localhost)
+	kinds, err := authenticators(localhost, passkey.Options{})
 	if err != nil {
 		return err
 	}

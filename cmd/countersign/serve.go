@@ -7,55 +7,58 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
 	"time"
 
+	"countersign/internal/config"
 	"countersign/internal/notify"
 	"countersign/internal/protocol/radius"
 )
 
+// serveCommand's flags stand before the file's settings; one that is left out
+// leaves the file's.
 type serveCommand struct {
-	Listen       string   `default:"127.0.0.1:8080" env:"COUNTERSIGN_LISTEN" help:"Address of the pages."`
-	PublicURL    string   `name:"public-url" default:"http://localhost:8080" env:"COUNTERSIGN_PUBLIC_URL" help:"How browsers reach the pages. It decides the origin and the passkeys' relying party."`
-	Data         string   `default:"countersign-data" env:"COUNTERSIGN_DATA" help:"Folder of the database and the root key."`
+	Config       string   `env:"COUNTERSIGN_CONFIG" help:"Configuration file; see: countersign config print"`
+	Listen       string   `env:"COUNTERSIGN_LISTEN" help:"Address of the pages (127.0.0.1:8080)."`
+	PublicURL    string   `name:"public-url" env:"COUNTERSIGN_PUBLIC_URL" help:"How browsers reach the pages (http://localhost:8080). It decides the origin and the passkeys' relying party."`
+	Data         string   `env:"COUNTERSIGN_DATA" help:"Folder of the database and the root key (countersign-data)."`
 	Database     string   `env:"COUNTERSIGN_DATABASE" help:"A postgres:// URL; SQLite in the data folder when empty."`
 	Radius       []string `name:"radius" help:"Addresses to serve RADIUS on, such as 127.0.0.1:1812."`
 	TrustedProxy []string `name:"trusted-proxy" help:"Networks whose forwarded headers are believed, such as 127.0.0.0/8."`
-	TLSCert      string   `name:"tls-certificate" help:"PEM file; with it the pages are served by https."`
-	TLSKey       string   `name:"tls-key" help:"PEM file of the certificate's key."`
-	SMTP         string   `name:"smtp" help:"Mail server for notices, HOST:PORT; notices wait when empty."`
-	MailFrom     string   `name:"mail-from" help:"Sender of notices."`
 	Demo         bool     `help:"Use a temporary folder, three people, a protected page and a RADIUS client."`
 }
 
-// check turns the flags into settings, or says in one sentence what is wrong.
-func (c *serveCommand) check(log *slog.Logger) (settings, error) {
-	u, err := url.Parse(c.PublicURL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" || u.User != nil || u.RawQuery != "" {
-		return settings{}, fmt.Errorf("--public-url must be like https://login.example.org, without a path")
-	}
-	s := settings{folder: c.Data, database: c.Database, publicURL: u, now: time.Now, log: log}
-	for _, p := range c.TrustedProxy {
-		prefix, err := netip.ParsePrefix(p)
-		if err != nil {
-			return settings{}, fmt.Errorf("--trusted-proxy %q is not a network such as 127.0.0.0/8", p)
+// file reads the configuration and lays the flags over it.
+func (c *serveCommand) file() (config.File, error) {
+	file := config.Default()
+	if c.Config != "" {
+		var err error
+		if file, err = config.Read(c.Config); err != nil {
+			return file, err
 		}
-		s.proxies = append(s.proxies, prefix)
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		return settings{}, fmt.Errorf("--listen must be HOST:PORT, not %q", c.Listen)
+	for _, o := range []struct {
+		flag    string
+		setting *string
+	}{{c.Listen, &file.Listen}, {c.PublicURL, &file.PublicURL}, {c.Data, &file.Data}, {c.Database, &file.Database}} {
+		if o.flag != "" {
+			*o.setting = o.flag
+		}
 	}
-	if ip, err := netip.ParseAddr(host); c.TLSCert == "" && (err != nil && host != "localhost" || err == nil && !ip.IsLoopback()) {
-		return settings{}, fmt.Errorf("--listen %s is not on loopback, so it needs --tls-certificate and --tls-key", c.Listen)
+	if len(c.Radius) > 0 {
+		file.Radius.Listen = c.Radius
 	}
-	return s, nil
+	if len(c.TrustedProxy) > 0 {
+		file.TrustedProxies = c.TrustedProxy
+	}
+	return file, file.Check()
 }
 
+// Run serves until it is told to stop.
 func (c *serveCommand) Run(ctx context.Context) error {
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if c.Demo {
 		folder, err := os.MkdirTemp("", "countersign-demo-")
 		if err != nil {
@@ -64,51 +67,136 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		defer os.RemoveAll(folder)
 		c.Data, c.Radius, c.TrustedProxy = folder, []string{"127.0.0.1:18120"}, []string{"127.0.0.0/8"}
 	}
-	s, err := c.check(log)
+	file, err := c.file()
 	if err != nil {
 		return err
 	}
-	in, err := assemble(ctx, s)
+	d := newDaemon(file)
+	s, err := settingsOf(file, d.log)
 	if err != nil {
 		return err
 	}
-	defer in.db.Close()
-	return c.run(ctx, in, s)
+	s.recovery = func() config.LocalRecovery { return d.file.Load().LocalRecovery }
+	if d.in, err = assemble(ctx, s); err != nil {
+		return err
+	}
+	defer d.in.db.Close()
+	greet := d.greet
+	if c.Demo {
+		greet = d.in.demonstrate
+	}
+	d.reread = c.file
+	return d.run(ctx, s, greet)
 }
 
-func (c *serveCommand) run(ctx context.Context, in *installation, s settings) error {
-	listener, err := net.Listen("tcp", c.Listen)
+// daemon is a running server with what can change while it runs.
+type daemon struct {
+	in     *installation
+	file   atomic.Pointer[config.File]
+	level  slog.LevelVar
+	log    *slog.Logger
+	reread func() (config.File, error)
+}
+
+func newDaemon(file config.File) *daemon {
+	d := &daemon{}
+	d.file.Store(&file)
+	d.setLevel(file.Log.Level)
+	options := &slog.HandlerOptions{Level: &d.level}
+	if file.Log.Format == "json" {
+		d.log = slog.New(slog.NewJSONHandler(os.Stderr, options))
+	} else {
+		d.log = slog.New(slog.NewTextHandler(os.Stderr, options))
+	}
+	return d
+}
+
+func (d *daemon) setLevel(word string) {
+	var l slog.Level
+	if l.UnmarshalText([]byte(word)) == nil {
+		d.level.Set(l)
+	}
+}
+
+// reload takes from the file what can change now, and says what cannot. A file
+// that cannot be used changes nothing.
+func (d *daemon) reload() (now, restart []string, err error) {
+	is, err := d.reread()
+	if err != nil {
+		d.log.Error("the configuration is not used; everything stays as it was", "error", err)
+		return nil, nil, err
+	}
+	was := *d.file.Load()
+	now, restart = config.Changes(was, is)
+	next := config.Live(was, is)
+	d.file.Store(&next)
+	d.setLevel(next.Log.Level)
+	d.log.Info("the configuration was read again", "changed", now, "needs a restart", restart)
+	return now, restart, nil
+}
+
+// listeners are the sockets, opened before anything is served.
+type listeners struct {
+	pages  net.Listener
+	radius []*net.UDPConn
+}
+
+func (d *daemon) listen(file config.File) (listeners, error) {
+	pages, err := net.Listen("tcp", file.Listen)
+	if err != nil {
+		return listeners{}, err
+	}
+	conns, err := radius.Listen(file.Radius.Listen)
+	return listeners{pages, conns}, err
+}
+
+// pages is the web server; with TLS when there is a certificate.
+func (d *daemon) pages() (*http.Server, error) {
+	server := &http.Server{Handler: d.in.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)}
+	if d.file.Load().TLS.Certificate == "" {
+		return server, nil
+	}
+	c := &certificates{files: func() config.TLS { return d.file.Load().TLS }, log: d.log}
+	var err error
+	server.TLSConfig, err = c.tlsConfig()
+	return server, err
+}
+
+func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context, settings) error) error {
+	file := *d.file.Load()
+	server, err := d.pages()
 	if err != nil {
 		return err
 	}
-	conns, err := radius.Listen(c.Radius)
+	l, err := d.listen(file)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
-	server := &http.Server{Handler: in.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
-	if err := c.greet(ctx, in, s, listener); err != nil {
+	fmt.Printf("Countersign listens on %s; browsers go to %s\n", l.pages.Addr(), s.publicURL)
+	if err := greet(ctx, s); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 2)
 	go func() {
-		if c.TLSCert != "" {
-			failed <- server.ServeTLS(listener, c.TLSCert, c.TLSKey)
+		if server.TLSConfig != nil {
+			failed <- server.ServeTLS(l.pages, "", "")
 			return
 		}
-		failed <- server.Serve(listener)
+		failed <- server.Serve(l.pages)
 	}()
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		if len(conns) > 0 {
-			if err := in.radius.Serve(ctx, conns); err != nil {
+		if len(l.radius) > 0 {
+			if err := d.in.radius.Serve(ctx, l.radius); err != nil {
 				failed <- err
 			}
 		}
 	}()
-	go c.housekeep(ctx, in, s)
+	go d.housekeep(ctx, s)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
@@ -124,13 +212,9 @@ func (c *serveCommand) run(ctx context.Context, in *installation, s settings) er
 	return err
 }
 
-// greet prints where to go.
-func (c *serveCommand) greet(ctx context.Context, in *installation, s settings, l net.Listener) error {
-	fmt.Printf("Countersign listens on %s; browsers go to %s\n", l.Addr(), s.publicURL)
-	if c.Demo {
-		return in.demonstrate(ctx, s)
-	}
-	code, err := in.admin.SetupLink(ctx)
+// greet prints the set-up link while there is no administrator.
+func (d *daemon) greet(ctx context.Context, s settings) error {
+	code, err := d.in.admin.SetupLink(ctx)
 	if err != nil || code == "" {
 		return err
 	}
@@ -138,20 +222,27 @@ func (c *serveCommand) greet(ctx context.Context, in *installation, s settings, 
 	return nil
 }
 
-// housekeep sends notices and sweeps what is over.
-func (c *serveCommand) housekeep(ctx context.Context, in *installation, s settings) {
+// housekeep sends notices, sweeps what is over, and reads the configuration
+// again on SIGHUP.
+func (d *daemon) housekeep(ctx context.Context, s settings) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-hangup:
+			d.reload() //nolint:errcheck // it is logged
+			continue
 		case <-tick.C:
 		}
-		_, err := in.engine.Sweep(ctx)
-		err = errors.Join(err, in.tickets.Sweep(ctx), in.sessions.Sweep(ctx))
-		if c.SMTP != "" {
-			_, sent := (&notify.Sender{DB: in.db, Deliver: notify.SMTP(c.SMTP, c.MailFrom), Now: s.now, Log: s.log}).Send(ctx)
+		_, err := d.in.engine.Sweep(ctx)
+		err = errors.Join(err, d.in.tickets.Sweep(ctx), d.in.sessions.Sweep(ctx))
+		if mail := d.file.Load().Mail; mail.Server != "" {
+			_, sent := (&notify.Sender{DB: d.in.db, Deliver: notify.SMTP(mail.Server, mail.From), Now: s.now, Log: s.log}).Send(ctx)
 			err = errors.Join(err, sent)
 		}
 		if err != nil && ctx.Err() == nil {

@@ -95,6 +95,9 @@ type Passkeys struct {
 	// MetadataRoot is the PEM certificate it must hang from. Both or neither.
 	Metadata     string `yaml:"metadata"`
 	MetadataRoot string `yaml:"metadata_root"`
+	// MetadataSigner is the DNS name of who signs it; empty suits a root that
+	// certifies nothing else.
+	MetadataSigner string `yaml:"metadata_signer"`
 }
 
 // Limits are the engine's numbers. What is left out takes its default; each has
@@ -139,7 +142,7 @@ func Default() File {
 	return File{
 		Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", Data: "countersign-data",
 		Log:      Log{Level: "info", Format: "text"},
-		Passkeys: Passkeys{Attestation: "none", BackupEligible: "allow"},
+		Passkeys: Passkeys{Attestation: "none", BackupEligible: "allow", MetadataSigner: "mds.fidoalliance.org"},
 		Limits: Limits{NextCode: 3, Delay: 5, Disable: 10, PerAccount: 30, PerSource: 100, PerInstallation: 2000, Tries: 8,
 			Attempt: Duration(10 * time.Minute), Dormant: Duration(30 * day), Quarantine: Duration(day)},
 		Sessions: Sessions{AAL2: Duration(day), AAL2Idle: Duration(time.Hour), AAL3: Duration(12 * time.Hour), AAL3Idle: Duration(15 * time.Minute)},

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+	"time"
+
+	"countersign/internal/authenticator/passkey"
+	"countersign/internal/config"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+)
+
+// settings are what an installation is made with: the configuration with its
+// texts read. The zero values of passkeys, limits and sessions are the defaults.
+type settings struct {
+	folder       string // where the database and the root key are
+	database     string // a postgres:// URL, or empty for SQLite in the folder
+	publicURL    *url.URL
+	organisation string
+	proxies      []netip.Prefix
+	passkeys     passkey.Options
+	limits       signin.Limits
+	sessions     session.Limits
+	// recovery is read each time it matters; nil is off.
+	recovery func() config.LocalRecovery
+	now      func() time.Time
+	log      *slog.Logger
+}
+
+// settingsOf reads the texts of a configuration that was checked, and the files
+// that it names.
+func settingsOf(c config.File, log *slog.Logger) (settings, error) {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil {
+		return settings{}, err
+	}
+	u.Path = ""
+	proxies, err := c.Proxies()
+	if err != nil {
+		return settings{}, err
+	}
+	s := settings{folder: c.Data, database: c.Database, publicURL: u, organisation: c.Organisation, proxies: proxies, now: time.Now, log: log}
+	l, d := c.Limits, func(d config.Duration) time.Duration { return time.Duration(d) }
+	s.limits = signin.Limits{NextCode: l.NextCode, Delay: l.Delay, Disable: l.Disable, PerAccount: l.PerAccount, PerSource: l.PerSource,
+		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine)}
+	s.sessions = session.Limits{Overall2: d(c.Sessions.AAL2), Idle2: d(c.Sessions.AAL2Idle), Overall3: d(c.Sessions.AAL3), Idle3: d(c.Sessions.AAL3Idle)}
+	p := c.Passkeys
+	s.passkeys = passkey.Options{Attestation: p.Attestation, RequireAttested: p.RequireAttested, AllowAAGUIDs: p.Allow, DenyAAGUIDs: p.Deny, BackupEligible: p.BackupEligible}
+	s.passkeys.MDS, err = metadata(p)
+	return s, err
+}
+
+// metadata reads what the FIDO Metadata Service says; nil when nothing is named.
+func metadata(p config.Passkeys) (*passkey.Metadata, error) {
+	if p.Metadata == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(p.MetadataRoot)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("passkeys.metadata_root: %s holds no PEM certificate", p.MetadataRoot)
+	}
+	root, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("passkeys.metadata_root: %w", err)
+	}
+	m, err := passkey.NewMetadata(passkey.MetadataSource{Roots: []*x509.Certificate{root}, Signer: p.MetadataSigner})
+	if err != nil {
+		return nil, err
+	}
+	blob, err := os.ReadFile(p.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.Load(blob, 0, time.Now()); err != nil {
+		return nil, fmt.Errorf("passkeys.metadata: %w", err)
+	}
+	return m, nil
+}
