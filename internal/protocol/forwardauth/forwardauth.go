@@ -49,7 +49,7 @@ func New(p Parts) *Door { return &Door{Parts: p} }
 // a browser is sent to.
 func (d *Door) Handle(mux *http.ServeMux) {
 	mux.HandleFunc("/verify/nginx", d.nginx)
-	mux.HandleFunc("/verify/haproxy", d.nginx)
+	mux.HandleFunc("/verify/haproxy", d.forwarded)
 	mux.HandleFunc("/verify/caddy", d.forwarded)
 	mux.HandleFunc("/verify/traefik", d.forwarded)
 	mux.HandleFunc("GET /forward/start", d.start)
@@ -64,7 +64,6 @@ type asked struct {
 }
 
 // nginx asks with the whole URL in one header, and takes 200, 401 and 403 only.
-// HAProxy's script asks the same way.
 func (d *Door) nginx(w http.ResponseWriter, r *http.Request) {
 	u, err := url.Parse(one(r, "X-Original-Url"))
 	if err != nil || u.User != nil {
@@ -75,7 +74,7 @@ func (d *Door) nginx(w http.ResponseWriter, r *http.Request) {
 	d.verify(w, r, asked{scheme: u.Scheme, host: u.Host, target: target, method: one(r, "X-Original-Method")})
 }
 
-// forwarded is how Caddy and Traefik ask.
+// forwarded is how Caddy and Traefik ask, and our own script in HAProxy.
 func (d *Door) forwarded(w http.ResponseWriter, r *http.Request) {
 	d.verify(w, r, asked{scheme: one(r, "X-Forwarded-Proto"), host: one(r, "X-Forwarded-Host"), target: one(r, "X-Forwarded-Uri"),
 		method: one(r, "X-Forwarded-Method"), redirects: true})
