@@ -5,13 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"path/filepath"
 
 	"countersign/internal/audit"
-	"countersign/internal/keyring"
-	"countersign/internal/store"
 )
 
 type auditCommand struct {
@@ -20,37 +16,26 @@ type auditCommand struct {
 }
 
 type auditVerify struct {
-	Data string `default:"countersign-data" help:"Folder of the database and the root key."`
-	JSON bool   `help:"Print JSON."`
-}
-
-func openLog(ctx context.Context, folder string) (*store.DB, *keyring.Keyring, error) {
-	path := filepath.Join(folder, "countersign.db")
-	if _, err := os.Stat(path); err != nil {
-		return nil, nil, fmt.Errorf("there is no database in %s; name its folder with --data", folder)
-	}
-	root, err := rootKey(folder)
-	if err != nil {
-		return nil, nil, err
-	}
-	db, err := store.Open(ctx, store.Options{DSN: path, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, nil, err
-	}
-	keys, err := keyring.Open(ctx, db, root)
-	if err != nil {
-		return nil, nil, errors.Join(err, db.Close())
-	}
-	return db, keys, nil
+	place
+	Witness []string `help:"A file with checkpoints that were sent elsewhere before; may be given more than once." type:"existingfile"`
+	JSON    bool     `help:"Print JSON."`
 }
 
 func (c *auditVerify) Run(ctx context.Context) error {
-	db, _, err := openLog(ctx, c.Data)
+	var witnessed []string
+	for _, name := range c.Witness {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		witnessed = append(witnessed, string(b))
+	}
+	db, _, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	report, err := db.Verify(ctx)
+	report, err := db.Verify(ctx, witnessed...)
 	if c.JSON {
 		if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
 			return err
@@ -68,11 +53,11 @@ func (c *auditVerify) Run(ctx context.Context) error {
 }
 
 type auditExport struct {
-	Data string `default:"countersign-data" help:"Folder of the database and the root key."`
+	place
 }
 
 func (c *auditExport) Run(ctx context.Context) error {
-	db, keys, err := openLog(ctx, c.Data)
+	db, keys, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func assemble(ctx context.Context, s settings) (*installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := keyring.Open(ctx, db, root)
+	keys, err := openKeys(ctx, db, root)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

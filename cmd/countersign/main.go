@@ -21,6 +21,7 @@ type commands struct {
 	Config  configCommand  `cmd:"" help:"Look at configuration files."`
 	Audit   auditCommand   `cmd:"" help:"Look at the audit log."`
 	Policy  policyCommand  `cmd:"" help:"Look at policy documents."`
+	Keys    keysCommand    `cmd:"" help:"Look at the keys, and change them."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

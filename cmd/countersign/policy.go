@@ -28,8 +28,8 @@ func (policyDefault) Run() error {
 
 type policyCheck struct {
 	File string `arg:"" help:"The document."`
-	Data string `default:"countersign-data" help:"Folder of the installation whose groups and applications it may name."`
-	JSON bool   `help:"Print JSON."`
+	place
+	JSON bool `help:"Print JSON."`
 }
 
 func (c *policyCheck) Run(ctx context.Context) error {
@@ -37,7 +37,7 @@ func (c *policyCheck) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, keys, err := openLog(ctx, c.Data)
+	db, keys, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

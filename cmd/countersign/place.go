@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+
+	"countersign/internal/audit"
+	"countersign/internal/config"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// place says which installation a command is about, as serve says it: flags
+// before the configuration file.
+type place struct {
+	Config   string `env:"COUNTERSIGN_CONFIG" help:"Configuration file that names the data folder and the database."`
+	Data     string `env:"COUNTERSIGN_DATA" help:"Folder of the database and the root key (countersign-data)."`
+	Database string `env:"COUNTERSIGN_DATABASE" help:"A postgres:// URL; SQLite in the data folder when empty."`
+}
+
+// settle fills in what the configuration file says.
+func (p place) settle() (place, error) {
+	file := config.Default()
+	if p.Config != "" {
+		var err error
+		if file, err = config.Read(p.Config); err != nil {
+			return p, err
+		}
+	}
+	if p.Data == "" {
+		p.Data = file.Data
+	}
+	if p.Database == "" {
+		p.Database = file.Database
+	}
+	return p, nil
+}
+
+// dsn is the database, and an error if there is none: a command that looks must
+// not make one.
+func (p place) dsn() (string, error) {
+	if p.Database != "" {
+		if !strings.HasPrefix(p.Database, "postgres://") && !strings.HasPrefix(p.Database, "postgresql://") {
+			return "", errors.New("--database must be a postgres:// URL")
+		}
+		return p.Database, nil
+	}
+	path := filepath.Join(p.Data, databaseFile)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("there is no database in %s; name its folder with --data", p.Data)
+	}
+	return path, nil
+}
+
+// databaseFile is the SQLite database in the data folder.
+const databaseFile = "countersign.db"
+
+// open opens an installation that exists, whether or not a server runs on it.
+func (p place) open(ctx context.Context) (*store.DB, *keyring.Keyring, error) {
+	p, err := p.settle()
+	if err != nil {
+		return nil, nil, err
+	}
+	dsn, err := p.dsn()
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := store.Open(ctx, store.Options{DSN: dsn, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, nil, err
+	}
+	root, err := findRoot(p.Data)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("there is no root key: neither in COUNTERSIGN_ROOT_KEY, nor as a credential, nor in %s", p.Data)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	keys, err := openKeys(ctx, db, root)
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return db, keys, nil
+}
+
+// operator is whoever gives a command on this machine, for the audit log.
+func operator() audit.Actor {
+	name := fmt.Sprintf("uid %d", os.Getuid())
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	return audit.Actor{Name: "operator " + name, Via: "command line"}
+}
