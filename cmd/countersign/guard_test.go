@@ -174,15 +174,16 @@ func TestCookieOfOneHost(t *testing.T) {
 	w, ada := withVPN(t)
 	ctx := context.Background()
 	secret := w.signedIn(ada)
-	code, err := w.sessions.Derive(ctx, secret, "https://wiki.test")
+	wiki := session.Handover{Host: "https://wiki.test", Browser: "ada's"}
+	code, err := w.sessions.Derive(ctx, secret, wiki)
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := w.sessions.Accept(ctx, code, "https://wiki.test", session.Visit{Application: "wiki"})
+	child, err := w.sessions.Accept(ctx, code, wiki, session.Visit{Application: "wiki"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.sessions.Accept(ctx, code, "https://wiki.test", session.Visit{}); err == nil {
+	if _, err := w.sessions.Accept(ctx, code, wiki, session.Visit{}); err == nil {
 		t.Error("a handover code was good twice")
 	}
 	check := func(application, reference string) signin.State {

@@ -166,7 +166,7 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 		fmt.Fprintln(w, "ready")
 	})
 	mux.Handle("/", pages)
-	return mux, nil
+	return door.Before(mux), nil
 }
 
 // checkSettings asks the protocol whose settings they are.

@@ -17,11 +17,13 @@ import (
 // waits behind a ticket, sealed, so that nothing of it can be changed on the
 // way and nothing that was typed is lost.
 type Errand struct {
-	// Application, Action, Object, Method and Path are the engine's request.
+	// Application, Action, Object, Method, Path and Protocol are the engine's request.
 	Application    string
 	Action, Object string
 	Method, Path   string
-	Raise          *assurance.Requirement
+	// Protocol is whose errand it is; empty is the browser's own.
+	Protocol string
+	Raise    *assurance.Requirement
 	// Return is where to go when it is granted: a path of ours, or an absolute
 	// URL that the protocol has checked.
 	Return string
@@ -53,22 +55,35 @@ func (s *Sessions) Errand(ctx context.Context, code string) (Errand, error) {
 	return e, json.Unmarshal(t.Payload, &e)
 }
 
+// Handover says to whom a session is handed.
+type Handover struct {
+	// Host is the origin of the host that is to have a session of its own.
+	Host string
+	// Browser is what the host will know the browser by: the hash of a random
+	// cookie that it has there. A code that was made for one browser begins
+	// nothing in another.
+	Browser string
+}
+
 // handover is a session on its way to another host.
-type handover struct{ Number, Host string }
+type handover struct {
+	Number string
+	Handover
+}
 
 const handoverKind, handoverLife = "handover", time.Minute
 
 // Derive returns a code, good once and for a minute, with which the host can
-// begin a session of its own that hangs from this one.
-func (s *Sessions) Derive(ctx context.Context, secret, host string) (string, error) {
+// begin a session of its own in that browser, which hangs from this one.
+func (s *Sessions) Derive(ctx context.Context, secret string, to Handover) (string, error) {
 	r, err := s.read(ctx, s.DB, secret)
 	if err != nil {
 		return "", err
 	}
-	if r.Parent != "" || host == "" {
+	if r.Parent != "" || to.Host == "" || to.Browser == "" {
 		return "", gone
 	}
-	b, err := json.Marshal(handover{Number: r.Number, Host: host})
+	b, err := json.Marshal(handover{Number: r.Number, Handover: to})
 	if err != nil {
 		return "", err
 	}
@@ -76,8 +91,8 @@ func (s *Sessions) Derive(ctx context.Context, secret, host string) (string, err
 }
 
 // Accept turns a code into the host's own session, and returns the secret for
-// its cookie. A code for another host is refused and used up.
-func (s *Sessions) Accept(ctx context.Context, code, host string, g Visit) (string, error) {
+// its cookie. A code for another host or browser is refused and used up.
+func (s *Sessions) Accept(ctx context.Context, code string, to Handover, g Visit) (string, error) {
 	t, err := s.Tickets.Take(ctx, handoverKind, code)
 	if err != nil {
 		return "", err
@@ -86,14 +101,17 @@ func (s *Sessions) Accept(ctx context.Context, code, host string, g Visit) (stri
 	if err := json.Unmarshal(t.Payload, &h); err != nil {
 		return "", err
 	}
-	if h.Host != host {
+	if h.Host != to.Host {
 		return "", failure.Refuse("other-host", gone.Public)
+	}
+	if h.Browser != to.Browser || h.Browser == "" {
+		return "", failure.Refuse("other-browser", gone.Public)
 	}
 	parent, err := s.byNumber(ctx, h.Number)
 	if err != nil {
 		return "", err
 	}
-	r := row{payload: payload{Number: newNumber(), Account: parent.Account, Parent: parent.Number, Host: host, Evidence: parent.Evidence},
+	r := row{payload: payload{Number: newNumber(), Account: parent.Account, Parent: parent.Number, Host: to.Host, Evidence: parent.Evidence},
 		source: clip(g.Source, 64), agent: clip(g.Agent, 200), created: parent.created}
 	var secret string
 	err = s.DB.Change(ctx, g.actor(parent.Account), func(tx *store.Tx) error {

@@ -8,6 +8,7 @@
 package challenge
 
 import (
+	"cmp"
 	"embed"
 	"net/http"
 	"time"
@@ -71,7 +72,7 @@ func (c *Challenge) errand(r *http.Request, code string) session.Errand {
 
 func (c *Challenge) request(r *http.Request, e session.Errand) signin.Request {
 	return signin.Request{Application: e.Application, Action: e.Action, Object: e.Object, Method: e.Method, Path: e.Path, Raise: e.Raise,
-		Session: c.Secret(r), Source: c.Source(r), Protocol: "browser", Medium: prompt.Browser}
+		Session: c.Secret(r), Source: c.Source(r), Protocol: cmp.Or(e.Protocol, "browser"), Medium: prompt.Browser}
 }
 
 // show begins an attempt, or goes on with the one that the browser is in.
@@ -124,7 +125,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 		return c.granted(w, r, e, step)
 	case signin.Ask:
 		c.Look.Set(w, ticketCookie, step.Ticket, cookieLife)
-		v := view{Title: e.Application, Object: e.Action + ": " + e.Object, Name: name, Action: e.Action != "" && e.Action != signin.SignIn}
+		v := view{Title: e.Application, Object: e.Action + ": " + e.Object, Name: name, Action: ours(e)}
 		for _, p := range step.Prompts {
 			v.First = v.First || p.Authenticator == "password"
 			if p.Kind == prompt.PublicKey {
@@ -144,10 +145,16 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 	return c.pages.Render(w, r, look.Page{Template: "denied", Title: "Not signed in", Shape: look.Card, Status: http.StatusForbidden, Data: step})
 }
 
+// ours reports whether an errand is to do something here.
+func ours(e session.Errand) bool {
+	return e.Application == signin.Self && e.Action != "" && e.Action != signin.SignIn
+}
+
 // granted starts or raises the session, and goes back to the errand. The grant
-// of an action is claimed there, by what does it.
+// of an action of our own is claimed there, by what does it; an application's
+// is decided again there, over what the session then holds.
 func (c *Challenge) granted(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
-	if e.Action != "" && e.Action != signin.SignIn {
+	if ours(e) {
 		c.Look.Set(w, ticketCookie, step.Ticket, cookieLife)
 		return c.leave(w, r, e)
 	}

@@ -1,0 +1,162 @@
+package forwardauth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+
+	"countersign/internal/failure"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+)
+
+// A session comes to an application's own host in three steps, so that the host
+// may be of another domain than ours:
+//
+//	begin   on the host: the browser gets a random cookie there, and is sent on
+//	        with the cookie's hash;
+//	start   on our host: the session there is checked. If it is enough, a code is
+//	        made that is good once, for a minute, for this host and this browser;
+//	accept  on the host: code and random cookie become the host's own session.
+//
+// The code passes through an address. Whoever reads it there has neither the
+// random cookie nor, by then, a code that is still good. And nobody can sign
+// somebody else in as themselves by sending them a code of their own.
+const (
+	beginPath  = "/.countersign/begin"
+	acceptPath = "/.countersign/accept"
+)
+
+// cookie is the session's name on an application's own host.
+func cookie(scheme string) string {
+	if scheme == "https" {
+		return "__Host-countersign-app"
+	}
+	return "countersign-app"
+}
+
+// wayCookie is the random cookie's. It lives as long as one may take to sign in.
+func wayCookie(scheme string) string { return cookie(scheme) + "-way" }
+
+const wayLife = 15 * 60 // seconds
+
+// browser is the hash by which a random cookie is known.
+func browser(way string) string {
+	h := sha256.Sum256([]byte(way))
+	return base64.RawURLEncoding.EncodeToString(h[:])
+}
+
+// whole reports whether a random value is one of ours: 256 bits.
+func whole(s string) bool {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return err == nil && len(b) == 32
+}
+
+// private keeps what is in the address to this page.
+func private(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+}
+
+// onHost understands a request that came through an application's proxy, and
+// where in the application the browser is going.
+func (d *Door) onHost(r *http.Request) (question, error) {
+	if !d.trusted(r) {
+		return question{}, errRefused
+	}
+	host := r.Host // Envoy's way; the others' Host is our own
+	if len(r.Header.Values("X-Forwarded-Host")) > 0 {
+		host = one(r, "X-Forwarded-Host")
+	}
+	return d.understand(r.Context(), asked{scheme: proto(r), host: host, target: r.URL.Query().Get("to"), method: http.MethodGet})
+}
+
+// begin runs on the application's host.
+func (d *Door) begin(w http.ResponseWriter, r *http.Request) {
+	private(w)
+	q, err := d.onHost(r)
+	if err != nil {
+		http.Error(w, failure.Public(err), http.StatusForbidden)
+		return
+	}
+	way := oneCookie(r, wayCookie(q.scheme))
+	if !whole(way) { // else another tab is on its way already
+		raw := make([]byte, 32)
+		rand.Read(raw)
+		way = base64.RawURLEncoding.EncodeToString(raw)
+	}
+	http.SetCookie(w, &http.Cookie{Name: wayCookie(q.scheme), Value: way, Path: "/", MaxAge: wayLife, HttpOnly: true, Secure: q.scheme == "https", SameSite: http.SameSiteLaxMode})
+	to := d.PublicURL.JoinPath("forward/start")
+	to.RawQuery = url.Values{"to": {q.origin() + q.raw}, "browser": {browser(way)}}.Encode()
+	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+}
+
+// start runs on our own host.
+func (d *Door) start(w http.ResponseWriter, r *http.Request) {
+	private(w)
+	a := asked{method: http.MethodGet}
+	a.scheme, a.host, a.target = splitURL(r.URL.Query().Get("to"))
+	q, err := d.understand(r.Context(), a)
+	by := r.URL.Query().Get("browser")
+	if err != nil || !whole(by) {
+		http.Error(w, "That address is not one that can be gone back to.", http.StatusBadRequest)
+		return
+	}
+	secret := oneCookie(r, session.Cookie(d.PublicURL.Scheme == "https"))
+	step, err := d.check(r.Context(), q, secret, d.Source(r))
+	switch {
+	case err != nil:
+		http.Error(w, "The sign-in service is not available. Try again soon.", http.StatusServiceUnavailable)
+	case step.State == signin.Granted:
+		d.handOver(w, r, q, session.Handover{Host: q.origin(), Browser: by})
+	case step.State == signin.Ask:
+		d.askFor(w, r, q)
+	default:
+		http.Error(w, step.Public, http.StatusForbidden)
+	}
+}
+
+func (d *Door) handOver(w http.ResponseWriter, r *http.Request, q question, h session.Handover) {
+	code, err := d.Sessions.Derive(r.Context(), oneCookie(r, session.Cookie(d.PublicURL.Scheme == "https")), h)
+	if err != nil {
+		http.Error(w, failure.Public(err), http.StatusForbidden)
+		return
+	}
+	http.Redirect(w, r, q.origin()+acceptPath+"?"+url.Values{"code": {code}, "to": {q.raw}}.Encode(), http.StatusSeeOther)
+}
+
+// askFor sends the browser to sign in, or to show more, and back to start.
+func (d *Door) askFor(w http.ResponseWriter, r *http.Request, q question) {
+	code, err := d.Sessions.Send(r.Context(), session.Errand{Application: q.at.app, Action: q.action, Protocol: Protocol, Method: q.method, Path: q.path,
+		Return: "/forward/start?" + r.URL.RawQuery})
+	if err != nil {
+		http.Error(w, failure.Public(err), http.StatusServiceUnavailable)
+		return
+	}
+	http.Redirect(w, r, "/sign-in?errand="+url.QueryEscape(code), http.StatusSeeOther)
+}
+
+// accept runs on the application's host.
+func (d *Door) accept(w http.ResponseWriter, r *http.Request) {
+	private(w)
+	q, err := d.onHost(r)
+	if err != nil {
+		http.Error(w, failure.Public(err), http.StatusForbidden)
+		return
+	}
+	way := oneCookie(r, wayCookie(q.scheme))
+	if !whole(way) { // the hash of nothing is a hash, too
+		http.Error(w, "This is not the browser that asked. Go back to the application and try again.", http.StatusForbidden)
+		return
+	}
+	h := session.Handover{Host: q.origin(), Browser: browser(way)}
+	secret, err := d.Sessions.Accept(r.Context(), r.URL.Query().Get("code"), h, session.Visit{Application: q.at.app, Source: d.Source(r).String(), Agent: r.UserAgent()})
+	if err != nil {
+		http.Error(w, failure.Public(err), http.StatusForbidden)
+		return
+	}
+	http.SetCookie(w, &http.Cookie{Name: cookie(q.scheme), Value: secret, Path: "/", HttpOnly: true, Secure: q.scheme == "https", SameSite: http.SameSiteLaxMode})
+	http.Redirect(w, r, q.raw, http.StatusSeeOther)
+}

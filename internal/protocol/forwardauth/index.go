@@ -1,0 +1,63 @@
+package forwardauth
+
+import "context"
+
+// place is an application at a host.
+type place struct {
+	app      string
+	settings Settings
+}
+
+// index finds the application of a host.
+type index struct {
+	changed uint64
+	hosts   map[string]place
+}
+
+// find returns the application of a host in its one spelling: the one that
+// names it exactly, else the one whose wildcard covers it.
+func (d *Door) find(ctx context.Context, host string) (place, bool, error) {
+	changed := d.Applications.Changed()
+	ix := d.index.Load()
+	if ix == nil || ix.changed != changed {
+		all, err := d.Applications.ByProtocol(ctx, Protocol)
+		if err != nil {
+			return place{}, false, err
+		}
+		ix = &index{changed: changed, hosts: map[string]place{}}
+		for _, a := range all {
+			s, err := parse(a.Settings)
+			if err != nil {
+				continue // settings that cannot be read open no host
+			}
+			ix.add(place{a.Name, s})
+		}
+		d.index.Store(ix)
+	}
+	p, ok := ix.find(host)
+	return p, ok, nil
+}
+
+// add enters an application. A host that two applications name belongs to
+// neither: which rules hold there is not ours to guess.
+func (ix *index) add(p place) {
+	for _, h := range p.settings.Hosts {
+		key, err := settingsHost(h)
+		if err != nil {
+			continue
+		}
+		if other, taken := ix.hosts[key]; taken && other.app != p.app {
+			ix.hosts[key] = place{}
+			continue
+		}
+		ix.hosts[key] = p
+	}
+}
+
+func (ix *index) find(host string) (place, bool) {
+	p, ok := ix.hosts[host]
+	if !ok {
+		p = ix.hosts[wildcard(host)]
+	}
+	return p, p.app != ""
+}
