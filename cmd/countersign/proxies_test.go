@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -41,6 +42,11 @@ var fronts = []front{
 			t.Fatal(err)
 		}
 		testbed.HAProxy(t, addr, testbed.Example(t, "haproxy.cfg", "127.0.0.1:8081", addr, "127.0.0.1:8080", own, "127.0.0.1:3000", page, "/etc/haproxy/haproxy.lua", script))
+	}},
+	{"traefik", func(t testing.TB, addr, own, page string) { // its time limit is 30 seconds, and cannot be set
+		host, _, _ := strings.Cut(addr, ":")
+		testbed.Traefik(t, addr, testbed.Example(t, "traefik.yml", "127.0.0.1:8081", addr, "/etc/traefik/", ""),
+			testbed.Example(t, "traefik-sites.yml", "wiki.example.org", host, "127.0.0.1:8080", own, "127.0.0.1:3000", page))
 	}},
 }
 
@@ -229,21 +235,11 @@ func (s *site) failsClosed(honest *person) {
 	everybody := []*person{honest, s.person()}
 	honest.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	try := func(why string) {
+		var all sync.WaitGroup
 		for _, p := range everybody {
-			r, _ := http.NewRequest("GET", "http://"+s.host+"/notes", nil)
-			r.Header.Set("Accept", "text/html")
-			resp, err := p.client.Do(r)
-			if errors.Is(err, io.EOF) || errors.As(err, new(*net.OpError)) {
-				continue // cut off is not let through
-			}
-			if err != nil {
-				s.t.Fatalf("%s: %v", why, err)
-			}
-			resp.Body.Close()
-			if resp.StatusCode/100 == 2 {
-				s.t.Errorf("%s: answered %d", why, resp.StatusCode)
-			}
+			all.Go(func() { s.notThrough(p, why) })
 		}
+		all.Wait()
 		s.closed(why)
 	}
 	for why, fault := range faults {
@@ -257,4 +253,26 @@ func (s *site) failsClosed(honest *person) {
 	}
 	s.world.stop()
 	try("stopped")
+}
+
+// notThrough asks for a page, which must not come.
+func (s *site) notThrough(p *person, why string) {
+	r, err := http.NewRequest("GET", "http://"+s.host+"/notes", nil)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	r.Header.Set("Accept", "text/html")
+	resp, err := p.client.Do(r)
+	if errors.Is(err, io.EOF) || errors.As(err, new(*net.OpError)) {
+		return // cut off is not let through
+	}
+	if err != nil {
+		s.t.Errorf("%s: %v", why, err)
+		return
+	}
+	resp.Body.Close()
+	if resp.StatusCode/100 == 2 {
+		s.t.Errorf("%s: answered %d", why, resp.StatusCode)
+	}
 }

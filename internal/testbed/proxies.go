@@ -2,8 +2,13 @@ package testbed
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Nginx runs nginx with a configuration for inside http{} that listens on addr.
@@ -69,4 +74,42 @@ func HAProxy(t testing.TB, addr, conf string) *Log {
 		Path: Program(t, "haproxy"), Args: []string{"-db", "-f", path},
 		Dir: dir, Ready: addr,
 	})
+}
+
+// Traefik runs Traefik with its own settings, in which the file of the sites is
+// named traefik-sites.yml, and the sites. Debian has no Traefik: without the one
+// that deploy/test-traefik.sh builds, the test is skipped.
+func Traefik(t testing.TB, addr, conf, sites string) *Log {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(cache, "countersign-tests", "traefik-v3.6.12")
+	if _, err := os.Stat(program); err != nil {
+		t.Skip("there is no Traefik here; deploy/test-traefik.sh builds one, in about five minutes")
+	}
+	dir := t.TempDir()
+	write(t, dir, "traefik-sites.yml", sites)
+	path := write(t, dir, "traefik.yml", conf)
+	log := Start(t, Process{Path: program, Args: []string{"--configFile=" + path}, Dir: dir, Ready: addr})
+	awaitSite(t, addr)
+	return log
+}
+
+// awaitSite waits until a proxy that listens before it knows its sites knows one.
+func awaitSite(t testing.TB, addr string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		r, err := http.Get("http://" + addr + "/.countersign/")
+		if err != nil {
+			continue
+		}
+		body, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err == nil && string(body) != "404 page not found\n" || r.StatusCode != http.StatusNotFound {
+			return
+		}
+	}
+	t.Fatalf("%s never knew its sites", addr)
 }

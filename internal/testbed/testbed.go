@@ -1,5 +1,5 @@
 // Package testbed starts the real components that tests talk to: nginx, Caddy,
-// HAProxy, a Chromium with a virtual authenticator, and a small page
+// HAProxy, Traefik, a Chromium with a virtual authenticator, and a small page
 // to protect.
 //
 // It owns processes and ports; what the components are told is in deploy/, in
