@@ -37,17 +37,22 @@ var fronts = []front{
 			"timeout 5s", "timeout 1s"))
 	}},
 	{"haproxy", func(t testing.TB, addr, own, page string) {
-		script := filepath.Join(t.TempDir(), "haproxy.lua")
-		if err := os.WriteFile(script, []byte(testbed.Example(t, "haproxy.lua", "timeout = 5000", "timeout = 1000")), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		testbed.HAProxy(t, addr, testbed.Example(t, "haproxy.cfg", "127.0.0.1:8081", addr, "127.0.0.1:8080", own, "127.0.0.1:3000", page, "/etc/haproxy/haproxy.lua", script))
+		haproxy(t, addr, own, page, "timeout = 5000", "timeout = 1000")
 	}},
 	{"traefik", func(t testing.TB, addr, own, page string) { // its time limit is 30 seconds, and cannot be set
 		host, _, _ := strings.Cut(addr, ":")
 		testbed.Traefik(t, addr, testbed.Example(t, "traefik.yml", "127.0.0.1:8081", addr, "/etc/traefik/", ""),
 			testbed.Example(t, "traefik-sites.yml", "wiki.example.org", host, "127.0.0.1:8080", own, "127.0.0.1:3000", page))
 	}},
+}
+
+// haproxy starts HAProxy with its script, in which some texts are replaced.
+func haproxy(t testing.TB, addr, own, page string, replace ...string) {
+	script := filepath.Join(t.TempDir(), "haproxy.lua")
+	if err := os.WriteFile(script, []byte(testbed.Example(t, "haproxy.lua", replace...)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	testbed.HAProxy(t, addr, testbed.Example(t, "haproxy.cfg", "127.0.0.1:8081", addr, "127.0.0.1:8080", own, "127.0.0.1:3000", page, "/etc/haproxy/haproxy.lua", script))
 }
 
 // faultyLine lies between a proxy and Countersign, and can fail in many ways.
@@ -275,4 +280,15 @@ func (s *site) notThrough(p *person, why string) {
 	if resp.StatusCode/100 == 2 {
 		s.t.Errorf("%s: answered %d", why, resp.StatusCode)
 	}
+}
+
+// The promise: HAProxy's script can only say yes. One that breaks off before it
+// does says no.
+func TestHAProxyScriptBreaks(t *testing.T) {
+	broken := front{"haproxy", func(t testing.TB, addr, own, page string) {
+		haproxy(t, addr, own, page, "local answer = ", `error("broken") local answer = `)
+	}}
+	s := newSite(t, broken)
+	s.notThrough(s.person(), "a broken script")
+	s.closed("a broken script")
 }
