@@ -13,6 +13,7 @@ import (
 	"countersign/internal/application"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
+	"countersign/internal/authenticator/apikey"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/authenticator/password"
 	"countersign/internal/authenticator/recoverycode"
@@ -96,7 +97,7 @@ func authenticators(u *url.URL, o passkey.Options) ([]authenticator.Authenticato
 	if err != nil {
 		return nil, err
 	}
-	return []authenticator.Authenticator{keys, passwords, codes, saved, accesspass.Authenticator{}}, nil
+	return []authenticator.Authenticator{keys, passwords, codes, saved, accesspass.Authenticator{}, apikey.Authenticator{}}, nil
 }
 
 func (in *installation) build(ctx context.Context, s settings) error {
@@ -124,7 +125,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	enrollments := &enrollment.Enrollments{DB: in.db, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
-		Authenticators: kinds, NewPass: accesspass.Issue, Quarantine: limits.Quarantine, Now: s.now}
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Quarantine: limits.Quarantine, Now: s.now}
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments,
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings,
 		PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
@@ -169,6 +170,10 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	return door.Before(mux), nil
 }
 
+func newKey(t enrollment.KeyTerms) (string, authenticator.Enrolled, error) {
+	return apikey.Issue(apikey.Terms{Actions: t.Actions, Networks: t.Networks, Expires: t.Expires})
+}
+
 // checkSettings asks the protocol whose settings they are.
 func checkSettings(protocol string, raw []byte) error {
 	switch protocol {
@@ -183,7 +188,7 @@ func checkSettings(protocol string, raw []byte) error {
 // names lists what a policy may mention.
 func names(ctx context.Context, db *store.DB, people *directory.Directory, catalogue *application.Catalogue, kinds []authenticator.Authenticator) (policy.Known, error) {
 	k := policy.Known{ApplicationKinds: application.Kinds, Tiers: []string{application.Standard, application.ControlPlane},
-		Protocols: []string{"browser", "radius", forwardauth.Protocol}, AccountKinds: []string{"person", "service"}, Actions: signin.OwnActions()}
+		Protocols: []string{"browser", "radius", forwardauth.Protocol, "api"}, AccountKinds: []string{directory.Person, directory.Service}, Actions: signin.OwnActions()}
 	for _, c := range admin.Commands() {
 		k.Actions = append(k.Actions, c.Action)
 	}

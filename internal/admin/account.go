@@ -72,7 +72,7 @@ func (c *AccountCreate) Object() string {
 }
 
 func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	if c.Kind != "" && c.Kind != "person" && c.Kind != "service" {
+	if c.Kind != "" && c.Kind != directory.Person && c.Kind != directory.Service {
 		return nil, failure.New(failure.Invalid, "The kind of an account is person or service.")
 	}
 	var out Account
@@ -293,6 +293,8 @@ func (a *Admin) mayIssue(issuer, to directory.Account) error {
 	switch {
 	case issuer.ID == to.ID:
 		return failure.Refuse("own-pass", "Nobody can issue a pass for themselves; ask another administrator.")
+	case to.Kind != directory.Person:
+		return failure.Refuse("service", "A service has no authenticators of its own; issue it a key.")
 	case to.State != directory.Active:
 		return failure.Refuse("suspended", "The account is suspended; resume it first.")
 	case to.Idle(a.Now()) > a.Dormant:

@@ -122,6 +122,7 @@ func Commands() []Spec {
 		{"account.suspend", "Suspend an account: it gets nothing and its sessions end.", false, func() Command { return &AccountSuspend{} }},
 		{"account.resume", "Resume a suspended or dormant account.", false, func() Command { return &AccountResume{} }},
 		{"pass.issue", "Issue a temporary access pass to somebody else.", false, func() Command { return &PassIssue{} }},
+		{"key.issue", "Issue an automation key to a service account, for some actions from some networks.", false, func() Command { return &KeyIssue{} }},
 		{"session.end", "End one or all sessions of an account.", false, func() Command { return &SessionEnd{} }},
 		{"authenticator.revoke", "Revoke somebody's authenticator.", false, func() Command { return &AuthenticatorRevoke{} }},
 		{"group.list", "List groups.", true, func() Command { return &GroupList{} }},

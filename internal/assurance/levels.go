@@ -33,6 +33,9 @@ func AAL3() Requirement { return Hardware() }
 // AccessPass is a temporary access pass that another person issued.
 func AccessPass() Requirement { return Need(Vouched) }
 
+// AutomationKey is a key that an administrator issued to a service.
+func AutomationKey() Requirement { return Need(Delegated) }
+
 var named = map[string]func() Requirement{
 	"one-factor":                  OneFactor,
 	"two-factors":                 TwoFactors,
@@ -42,6 +45,7 @@ var named = map[string]func() Requirement{
 	"aal2":                        AAL2,
 	"aal3":                        AAL3,
 	"access-pass":                 AccessPass,
+	"automation-key":              AutomationKey,
 }
 
 // Named returns the Requirement that a policy writes by name. An unknown name

@@ -47,13 +47,16 @@ const (
 	// Recovery is a saved recovery code. It is a held thing that its owner is
 	// down to, so nothing that grants by itself accepts it as the only one.
 	Recovery
+	// Delegated is an automation key: an administrator approved in advance exactly
+	// what it is used for. It says nothing of a person.
+	Delegated
 
 	traitCount = iota
 )
 
 var traitWords = [traitCount]string{
 	"known", "held", "user-verified", "phishing-resistant", "hardware-bound",
-	"restricted", "vouched", "recovery",
+	"restricted", "vouched", "recovery", "delegated",
 }
 
 // Has reports whether t contains every bit of want.

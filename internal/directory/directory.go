@@ -31,6 +31,12 @@ const (
 	Suspended = "suspended"
 )
 
+// Kinds of accounts.
+const (
+	Person  = "person"
+	Service = "service" // a program; it has no factors, only keys for what was approved
+)
+
 // Administrators is the built-in group whose members administer Countersign.
 const Administrators = "administrators"
 
@@ -187,7 +193,7 @@ func (d *Directory) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Acc
 	}
 	a := Account{Name: name, Display: n.Display, Kind: n.Kind, State: Active, Created: tx.Now().Truncate(time.Microsecond), Handle: make([]byte, 32)}
 	if a.Kind == "" {
-		a.Kind = "person"
+		a.Kind = Person
 	}
 	rand.Read(a.Handle)
 	var id int64

@@ -52,6 +52,8 @@ type Enrollments struct {
 	// NewPass makes a temporary access pass: what the person types, and what is
 	// kept.
 	NewPass func(now time.Time, lifetime time.Duration) (string, authenticator.Enrolled, error)
+	// NewKey makes an automation key in the same way.
+	NewKey func(t KeyTerms) (string, authenticator.Enrolled, error)
 	// Quarantine is for how long a new authenticator cannot approve what is
 	// privileged, where the account had two factors before.
 	Quarantine time.Duration

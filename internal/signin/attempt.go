@@ -30,6 +30,9 @@ type attempt struct {
 	Account assurance.AccountID
 	// Evidence is what this attempt has shown, without what the session holds.
 	Evidence []assurance.Evidence
+	// Delegated says that an automation key came with the request and serves it:
+	// then the approval of its issue stands for membership of administrators.
+	Delegated bool
 	// Asked are the questions that wait for an answer.
 	Asked    []asked
 	Tries    int

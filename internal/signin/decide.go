@@ -56,7 +56,7 @@ func (j *judge) decide(ctx context.Context, r store.Reader, at *attempt, app app
 	if d.reason = j.barred(account); d.reason != "" {
 		return d, nil
 	}
-	if app.Name == Self && administers(at.Action) && !slices.Contains(account.Groups, directory.Administrators) {
+	if app.Name == Self && administers(at.Action) && !at.Delegated && !slices.Contains(account.Groups, directory.Administrators) {
 		d.reason = "not-administrator"
 		return d, nil
 	}

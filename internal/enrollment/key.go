@@ -1,0 +1,33 @@
+package enrollment
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"countersign/internal/directory"
+	"countersign/internal/store"
+)
+
+// KeyTerms are what an automation key is good for.
+type KeyTerms struct {
+	Actions  []string
+	Networks []netip.Prefix
+	Expires  time.Time
+	Label    string
+}
+
+// KeyIn adds an automation key to a service account inside another room's
+// change. It returns the key's text, which is kept nowhere, and its number.
+func (e *Enrollments) KeyIn(ctx context.Context, tx *store.Tx, account directory.Account, t KeyTerms) (string, int64, error) {
+	text, enrolled, err := e.NewKey(t)
+	if err != nil {
+		return "", 0, err
+	}
+	if t.Label == "" {
+		t.Label = enrolled.Label
+	}
+	c, err := e.Directory.AddCredential(ctx, tx, directory.Credential{Account: account.ID, Kind: "apikey", Label: t.Label,
+		Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State})
+	return text, int64(c.ID), err
+}
