@@ -59,11 +59,11 @@ func (a *Admin) account(ctx context.Context, r store.Reader, d directory.Account
 
 // AccountCreate makes an account without any access.
 type AccountCreate struct {
-	Name    string   `json:"name"`
-	Display string   `json:"display,omitempty"`
-	Mail    string   `json:"mail,omitempty"`
-	Kind    string   `json:"kind,omitempty"`
-	Groups  []string `json:"groups,omitempty"`
+	Name    string   `json:"name" arg:"" help:"The account's name, as the person types it."`
+	Display string   `json:"display,omitempty" help:"What the person is called."`
+	Mail    string   `json:"mail,omitempty" help:"Where notices go."`
+	Kind    string   `json:"kind,omitempty" help:"person, or service for a program." default:"person" enum:"person,service"`
+	Groups  []string `json:"groups,omitempty" name:"group" help:"A group it is in from the start; give it again for more."`
 }
 
 func (c *AccountCreate) Action() string { return "account.create" }
@@ -103,9 +103,9 @@ func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 
 // AccountList lists accounts whose name contains a text.
 type AccountList struct {
-	Query string `json:"query,omitempty"`
-	After string `json:"after,omitempty"`
-	Limit int    `json:"limit,omitempty"`
+	Query string `json:"query,omitempty" arg:"" optional:"" help:"Only names that contain this."`
+	After string `json:"after,omitempty" help:"Go on after this name."`
+	Limit int    `json:"limit,omitempty" help:"How many: 50 when left out, 500 at most."`
 }
 
 // AccountPage is one page of accounts; Next is empty on the last.
@@ -143,7 +143,7 @@ func (c *AccountList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 
 // AccountShow shows one account.
 type AccountShow struct {
-	Name string `json:"name"`
+	Name string `json:"name" arg:"" help:"The account."`
 }
 
 // AccountDetail is one account with what hangs from it.
@@ -174,8 +174,8 @@ func (c *AccountShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 
 // AccountSuspend switches an account off.
 type AccountSuspend struct {
-	Name   string `json:"name"`
-	Reason string `json:"reason,omitempty"`
+	Name   string `json:"name" arg:"" help:"The account."`
+	Reason string `json:"reason,omitempty" help:"Why, for the log."`
 }
 
 func (c *AccountSuspend) Action() string { return "account.suspend" }
@@ -194,8 +194,8 @@ func (c *AccountSuspend) do(ctx context.Context, a *Admin, g signin.Grant) (any,
 // AccountResume switches an account on again, also one that is dormant. A
 // dormant account is resumed by a second person: nobody can do it for themselves.
 type AccountResume struct {
-	Name   string `json:"name"`
-	Reason string `json:"reason,omitempty"`
+	Name   string `json:"name" arg:"" help:"The account."`
+	Reason string `json:"reason,omitempty" help:"Why, for the log."`
 }
 
 func (c *AccountResume) Action() string { return "account.resume" }
@@ -241,10 +241,10 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 
 // PassIssue issues a temporary access pass to somebody else.
 type PassIssue struct {
-	Account string `json:"account"`
+	Account string `json:"account" arg:"" help:"Whom the pass is for; never yourself."`
 	// Lifetime is in seconds, 3600 when zero, 28800 at most.
-	Lifetime int    `json:"lifetime,omitempty"`
-	Note     string `json:"note,omitempty"`
+	Lifetime int    `json:"lifetime,omitempty" help:"Seconds it lives: 3600 when left out, 28800 at most."`
+	Note     string `json:"note,omitempty" help:"How you made sure who it is."`
 }
 
 // Pass is an issued pass. Code and Link are shown once and kept nowhere.
@@ -332,10 +332,10 @@ func (a *Admin) Welcome(ctx context.Context, code string) (name, pass string, er
 
 // SessionEnd ends sessions.
 type SessionEnd struct {
-	Account string `json:"account"`
+	Account string `json:"account" arg:"" help:"Whose sessions."`
 	// Number is the session's; all of them when empty.
-	Number string `json:"number,omitempty"`
-	Reason string `json:"reason,omitempty"`
+	Number string `json:"number,omitempty" arg:"" optional:"" help:"Which one; all of them when left out."`
+	Reason string `json:"reason,omitempty" help:"Why, for the log."`
 }
 
 func (c *SessionEnd) Action() string { return "session.end" }
@@ -367,9 +367,9 @@ func (c *SessionEnd) do(ctx context.Context, a *Admin, g signin.Grant) (any, err
 
 // AuthenticatorRevoke revokes somebody's authenticator.
 type AuthenticatorRevoke struct {
-	Account string `json:"account"`
-	ID      int64  `json:"id"`
-	Reason  string `json:"reason,omitempty"`
+	Account string `json:"account" arg:"" help:"Whose authenticator."`
+	ID      int64  `json:"id" arg:"" help:"Its number, as account show prints it."`
+	Reason  string `json:"reason,omitempty" help:"Why, for the log."`
 }
 
 func (c *AuthenticatorRevoke) Action() string { return "authenticator.revoke" }

@@ -31,7 +31,7 @@ func (c *ApplicationList) do(ctx context.Context, a *Admin, _ signin.Grant) (any
 // ApplicationShow shows an application; what its settings call a secret is
 // hidden.
 type ApplicationShow struct {
-	Name string `json:"name"`
+	Name string `json:"name" arg:"" help:"The application."`
 }
 
 func (c *ApplicationShow) Action() string { return "application.show" }
@@ -74,13 +74,13 @@ func hidden(v any) any {
 
 // ApplicationSet adds an application or replaces the one of that name.
 type ApplicationSet struct {
-	Name     string          `json:"name"`
-	Title    string          `json:"title,omitempty"`
-	Kind     string          `json:"kind"`
-	Tier     string          `json:"tier,omitempty"`
-	Protocol string          `json:"protocol"`
-	Vouches  string          `json:"vouches,omitempty"`
-	Settings json.RawMessage `json:"settings"`
+	Name     string          `json:"name" arg:"" help:"The application's name."`
+	Title    string          `json:"title,omitempty" help:"What people call it."`
+	Kind     string          `json:"kind" required:"" help:"What it is, such as wiki, vpn, webmail, code, network-device."`
+	Tier     string          `json:"tier,omitempty" default:"standard" enum:"standard,control-plane" help:"control-plane for what administers other systems."`
+	Protocol string          `json:"protocol" required:"" help:"forward-auth or radius."`
+	Vouches  string          `json:"vouches,omitempty" help:"What it checks by itself before it asks us: password, or nothing."`
+	Settings json.RawMessage `json:"settings" required:"" type:"json-file" placeholder:"FILE" help:"The protocol's settings, JSON; - reads standard input."`
 }
 
 func (c *ApplicationSet) Action() string { return "application.set" }
@@ -112,7 +112,7 @@ func (c *ApplicationSet) do(ctx context.Context, a *Admin, g signin.Grant) (any,
 
 // ApplicationRemove removes an application.
 type ApplicationRemove struct {
-	Name string `json:"name"`
+	Name string `json:"name" arg:"" help:"The application."`
 }
 
 func (c *ApplicationRemove) Action() string { return "application.remove" }

@@ -35,7 +35,7 @@ func (c *GroupList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, erro
 
 // GroupShow shows a group and the first 500 of its members.
 type GroupShow struct {
-	Name string `json:"name"`
+	Name string `json:"name" arg:"" help:"The group."`
 }
 
 func (c *GroupShow) Action() string { return "group.show" }
@@ -56,9 +56,9 @@ func (c *GroupShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, erro
 
 // GroupCreate makes a group.
 type GroupCreate struct {
-	Name       string `json:"name"`
-	Display    string `json:"display,omitempty"`
-	Privileged bool   `json:"privileged,omitempty"`
+	Name       string `json:"name" arg:"" help:"The group's name."`
+	Display    string `json:"display,omitempty" help:"What it is called."`
+	Privileged bool   `json:"privileged,omitempty" help:"Its members are administrators of something; policy is stricter with them."`
 }
 
 func (c *GroupCreate) Action() string { return "group.create" }
@@ -78,8 +78,8 @@ func (c *GroupCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 
 // MemberAdd puts an account into a group.
 type MemberAdd struct {
-	Group   string `json:"group"`
-	Account string `json:"account"`
+	Group   string `json:"group" arg:"" help:"The group."`
+	Account string `json:"account" arg:"" help:"The account."`
 }
 
 func (c *MemberAdd) Action() string { return "group.member.add" }
@@ -91,8 +91,8 @@ func (c *MemberAdd) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 
 // MemberRemove takes an account out of a group.
 type MemberRemove struct {
-	Group   string `json:"group"`
-	Account string `json:"account"`
+	Group   string `json:"group" arg:"" help:"The group."`
+	Account string `json:"account" arg:"" help:"The account."`
 }
 
 func (c *MemberRemove) Action() string { return "group.member.remove" }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/failure"
@@ -14,22 +15,34 @@ import (
 
 // PolicyShow shows the policy in force, or an older version.
 type PolicyShow struct {
-	Version int64 `json:"version,omitempty"`
+	Version int64 `json:"version,omitempty" arg:"" optional:"" help:"An older version; the one in force when left out."`
 }
 
 func (c *PolicyShow) Action() string { return "policy.show" }
 func (c *PolicyShow) Object() string { return "" }
 
 func (c *PolicyShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	var d signin.Document
+	var err error
 	if c.Version == 0 {
-		return a.Rules.Latest(ctx, a.DB)
+		d, err = a.Rules.Latest(ctx, a.DB)
+	} else {
+		d, err = a.Rules.Version(ctx, a.DB, c.Version)
 	}
-	return a.Rules.Version(ctx, a.DB, c.Version)
+	return PolicyDocument{Version: d.Version, Author: d.Author, Created: store.Time(d.Created), Body: d.Body}, err
+}
+
+// PolicyDocument is one saved version of the policy.
+type PolicyDocument struct {
+	Version int64     `json:"version"`
+	Author  string    `json:"author"`
+	Created time.Time `json:"created"`
+	Body    string    `json:"body"`
 }
 
 // PolicyCheck compiles a document and runs its tests, and saves nothing.
 type PolicyCheck struct {
-	Body string `json:"body"`
+	Body string `json:"body" arg:"" type:"text-file" name:"file" help:"The document; - reads standard input."`
 }
 
 func (c *PolicyCheck) Action() string { return "policy.check" }
@@ -58,7 +71,7 @@ func (a *Admin) compile(ctx context.Context, body string) (*policy.Policy, error
 // PolicyChange saves a document and puts it in force. One whose own tests fail
 // is refused.
 type PolicyChange struct {
-	Body string `json:"body"`
+	Body string `json:"body" arg:"" type:"text-file" name:"file" help:"The document; - reads standard input."`
 }
 
 func (c *PolicyChange) Action() string { return "policy.change" }
@@ -88,13 +101,13 @@ func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 
 // AuditSearch searches the log, newest first.
 type AuditSearch struct {
-	Account     string `json:"account,omitempty"`
-	Application string `json:"application,omitempty"`
-	Event       string `json:"event,omitempty"`
-	Outcome     string `json:"outcome,omitempty"`
-	Text        string `json:"text,omitempty"`
-	Before      int64  `json:"before,omitempty"`
-	Limit       int    `json:"limit,omitempty"`
+	Account     string `json:"account,omitempty" help:"Only about this account."`
+	Application string `json:"application,omitempty" help:"Only about this application."`
+	Event       string `json:"event,omitempty" help:"Only this event, such as signin.refused."`
+	Outcome     string `json:"outcome,omitempty" help:"Only this outcome: ok, refused, error."`
+	Text        string `json:"text,omitempty" arg:"" optional:"" help:"Only entries that contain this."`
+	Before      int64  `json:"before,omitempty" help:"Only entries before this number."`
+	Limit       int    `json:"limit,omitempty" help:"How many: 50 when left out, 500 at most."`
 }
 
 // AuditPage is one page of the log.

@@ -69,16 +69,16 @@ type Sessions struct {
 
 // Session is one session, for its owner and for administrators.
 type Session struct {
-	Number   string
-	Account  assurance.AccountID
-	Host     string // the host that its cookie serves; empty is our own
-	Source   string
-	Agent    string
-	Evidence []assurance.Evidence
-	Created  time.Time
-	Seen     time.Time
-	Expires  time.Time
-	Ended    time.Time // zero while it stands
+	Number   string               `json:"number"`
+	Account  assurance.AccountID  `json:"account"`
+	Host     string               `json:"host,omitempty"` // the host that its cookie serves; empty is our own
+	Source   string               `json:"source,omitempty"`
+	Agent    string               `json:"agent,omitempty"`
+	Evidence []assurance.Evidence `json:"evidence"`
+	Created  time.Time            `json:"created"`
+	Seen     time.Time            `json:"seen"`
+	Expires  time.Time            `json:"expires"`
+	Ended    time.Time            `json:"ended,omitzero"` // zero while it stands
 }
 
 // AAL is the level that the session's evidence supports.
@@ -130,7 +130,17 @@ func Topic(number string) string { return "session/" + number }
 // Start begins a session with what was shown for a claimed grant, and returns
 // its secret for the cookie.
 func (s *Sessions) Start(ctx context.Context, g signin.Grant, agent string) (string, error) {
-	r := row{payload: payload{Number: newNumber(), Account: g.Account(), Evidence: g.Evidence()}, source: g.SourceText(), agent: clip(agent, 200)}
+	return s.StartAt(ctx, g, "", agent)
+}
+
+// CommandLine is the host of a command line's session. No host of the network
+// has such a name, so neither serves in the other's place.
+const CommandLine = "(command-line)"
+
+// StartAt is Start for a session that another host holds by itself: its secret
+// alone is nothing, see [At].
+func (s *Sessions) StartAt(ctx context.Context, g signin.Grant, host, agent string) (string, error) {
+	r := row{payload: payload{Number: newNumber(), Account: g.Account(), Host: host, Evidence: g.Evidence()}, source: g.SourceText(), agent: clip(agent, 200)}
 	var secret string
 	err := s.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		var err error
@@ -429,7 +439,7 @@ func (s *Sessions) SignOut(ctx context.Context, secret string) error {
 	if r.Parent != "" {
 		number = r.Parent // signing out of one host signs out of all
 	}
-	err = s.End(ctx, audit.Actor{Account: int64(r.Account), Name: "owner", Via: "browser"}, r.Account, number, "signed-out")
+	err = s.End(ctx, audit.Actor{Account: int64(r.Account), Name: "owner", Via: via(r)}, r.Account, number, "signed-out")
 	if failure.ClassOf(err) == failure.NotFound {
 		return nil
 	}
@@ -440,6 +450,13 @@ func (s *Sessions) entry(g signin.Grant, event string, r row) audit.Entry {
 	return audit.Entry{Event: event, Outcome: "ok", Account: int64(g.Account()), AccountName: g.Name(), Application: g.Application(),
 		Protocol: g.Protocol(), Source: g.SourceText(), Attempt: g.Attempt(),
 		Detail: map[string]string{"session": r.Number, "host": r.Host, "agent": r.agent}}
+}
+
+func via(r *row) string {
+	if r.Host == CommandLine {
+		return "api"
+	}
+	return "browser"
 }
 
 func newNumber() string {

@@ -28,6 +28,9 @@ const Self = "countersign"
 // SignIn is the action of an ordinary sign-in. An empty Request.Action means it.
 const SignIn = "sign-in"
 
+// CommandLine is the action of a command line that signs in as its person.
+const CommandLine = "command-line.sign-in"
+
 // Request says who wants what, by which protocol, from where. A protocol fills
 // in what it saw and nothing that it concluded.
 type Request struct {

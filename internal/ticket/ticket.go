@@ -38,6 +38,16 @@ type Spec struct {
 	Payload []byte
 	// Lifetime must be positive.
 	Lifetime time.Duration
+	// Secret is one that [NewSecret] made and that somebody holds already; empty
+	// makes one.
+	Secret string
+}
+
+// NewSecret makes a secret for a ticket that is issued later.
+func NewSecret() string {
+	raw := make([]byte, secretSize)
+	rand.Read(raw)
+	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
 // Ticket is what was behind a secret.
@@ -89,10 +99,14 @@ func (t *Tickets) IssueIn(ctx context.Context, tx *store.Tx, s Spec) (string, er
 	if s.Lifetime <= 0 || s.Kind == "" {
 		return "", failure.New(failure.Internal, "a ticket without kind or lifetime")
 	}
-	raw := make([]byte, secretSize)
-	rand.Read(raw)
-	secret := base64.RawURLEncoding.EncodeToString(raw)
-	h, _ := hash(s.Kind, secret)
+	secret := s.Secret
+	if secret == "" {
+		secret = NewSecret()
+	}
+	h, ok := hash(s.Kind, secret)
+	if !ok {
+		return "", failure.New(failure.Internal, "a ticket's secret of another form")
+	}
 	now := t.Now()
 	_, err := tx.Exec(ctx, `insert into ticket (hash, kind, owner, payload, created, expires) values ($1,$2,$3,$4,$5,$6)`,
 		h, s.Kind, s.Owner, t.Keys.Seal(keyring.Ticket, aad(s.Kind, h, s.Owner), s.Payload), store.Unix(now), store.Unix(now.Add(s.Lifetime)))

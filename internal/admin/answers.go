@@ -1,0 +1,22 @@
+package admin
+
+import (
+	"countersign/internal/application"
+	"countersign/internal/policy"
+)
+
+// answers are an empty value of what each command answers, for the document of
+// the API.
+var answers = map[string]any{
+	"account.create": Account{}, "account.list": AccountPage{}, "account.show": AccountDetail{}, "account.suspend": Account{}, "account.resume": Account{},
+	"pass.issue": Pass{}, "key.issue": Key{},
+	"session.end": map[string]int{}, "authenticator.revoke": map[string]string{},
+	"group.list": []Group{}, "group.show": Group{}, "group.create": Group{}, "group.member.add": map[string]string{}, "group.member.remove": map[string]string{},
+	"application.list": []application.Application{}, "application.show": application.Application{}, "application.set": map[string]string{}, "application.remove": map[string]string{},
+	"policy.show": PolicyDocument{}, "policy.check": []policy.TestResult{}, "policy.change": map[string]int64{},
+	"audit.search": AuditPage{}, "audit.checkpoint": map[string]string{},
+}
+
+// Answer returns an empty value of what a command answers; nil when the command
+// is not known.
+func Answer(action string) any { return answers[action] }

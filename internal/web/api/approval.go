@@ -1,0 +1,250 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/failure"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/ticket"
+	"countersign/internal/web/look"
+)
+
+// Approval says that a person must approve the command in their browser first.
+type Approval struct {
+	// Page is for the browser, Wait is what to ask the API with.
+	Page string `json:"page"`
+	Wait string `json:"wait"`
+	// Text is what is approved, word for word.
+	Text    string    `json:"text"`
+	Expires time.Time `json:"expires"`
+}
+
+// ApprovalWait asks after an approval.
+type ApprovalWait struct {
+	Wait string `json:"wait" help:"What the approval was answered with."`
+}
+
+// ApprovalState is how an approval stands: waiting, done or refused.
+type ApprovalState struct {
+	State string `json:"state"`
+	// Answer is the command's, when it was done; it is told once.
+	Answer json.RawMessage `json:"answer,omitempty"`
+	// Detail says why not.
+	Detail string `json:"detail,omitempty"`
+}
+
+const (
+	pendingKind = "api-pending" // what the browser approves
+	waitingKind = "api-waiting" // that the client may still wait
+	answerKind  = "api-answer"  // what the client gets
+	approveLife = 10 * time.Minute
+)
+
+// pending is what waits behind the page: a command, or a sign-in.
+type pending struct {
+	Action, Object string
+	Input          json.RawMessage `json:",omitempty"`
+	// Account is whose approval it must be; zero for anybody's own sign-in.
+	Account int64
+	// Wait is what the answer goes to. Challenge, Redirect and Agent are of a
+	// sign-in.
+	Wait                       string `json:",omitempty"`
+	Challenge, Redirect, Agent string `json:",omitempty"`
+	// From is where the client is, for the person to read.
+	From string
+}
+
+func (a *API) keep(r *http.Request, p pending) (string, error) {
+	p.From = "this machine"
+	if src := a.Source(r); src.IsValid() {
+		p.From = src.Unmap().String()
+	}
+	b, err := json.Marshal(p)
+	if err != nil {
+		return "", err
+	}
+	return a.Tickets.Issue(r.Context(), ticket.Spec{Kind: pendingKind, Owner: p.Account, Payload: b, Lifetime: approveLife})
+}
+
+func (a *API) page(code string) string {
+	return a.Admin.PublicURL.JoinPath("approve").String() + "?code=" + code
+}
+
+// await keeps a command until the session's owner has approved it.
+func (a *API) await(r *http.Request, s admin.Spec, cmd admin.Command) (any, error) {
+	_, reference := bearer(r)
+	held, err := a.Sessions.Standing(r.Context(), reference)
+	if err != nil {
+		return nil, signInNeeded
+	}
+	input, err := json.Marshal(cmd)
+	if err != nil {
+		return nil, err
+	}
+	wait := ticket.NewSecret()
+	code, err := a.keep(r, pending{Action: s.Action, Object: cmd.Object(), Input: input, Account: int64(held.Account), Wait: wait})
+	if err != nil {
+		return nil, err
+	}
+	_, err = a.Tickets.Issue(r.Context(), ticket.Spec{Kind: waitingKind, Owner: int64(held.Account), Lifetime: approveLife, Secret: wait})
+	return Approval{Page: a.page(code), Wait: wait, Text: s.Action + ": " + cmd.Object(), Expires: a.Now().Add(approveLife).Truncate(time.Second)}, err
+}
+
+// poll answers once, and says in between that it is still waiting.
+func (a *API) poll(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var in ApprovalWait
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	t, err := a.Tickets.Take(r.Context(), answerKind, in.Wait)
+	if err == nil {
+		return json.RawMessage(t.Payload), nil
+	}
+	if failure.ClassOf(err) != failure.Refused {
+		return nil, err
+	}
+	if _, err := a.Tickets.Peek(r.Context(), waitingKind, in.Wait); err != nil {
+		return nil, err
+	}
+	return ApprovalState{State: "waiting"}, nil
+}
+
+// answer leaves the outcome for the client that waits.
+func (a *API) answer(r *http.Request, p pending, s ApprovalState) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if len(b) > 1<<16 {
+		b, _ = json.Marshal(ApprovalState{State: s.State, Detail: "It was done; its answer is too long to be handed over."})
+	}
+	_, err = a.Tickets.Issue(r.Context(), ticket.Spec{Kind: answerKind, Owner: p.Account, Payload: b, Lifetime: approveLife, Secret: p.Wait})
+	return err
+}
+
+// Routes lists the pages on which a person approves.
+func (a *API) Routes() []look.Route {
+	return []look.Route{
+		{Pattern: "GET /approve", Demand: look.Public(), Handler: a.show},
+		{Pattern: "POST /approve", Demand: look.Public(), Handler: a.approve},
+		{Pattern: "GET /approve/done", Demand: look.Action("the request's"), Handler: a.approved},
+	}
+}
+
+// approveCookie holds the code between the page and the end of signing in.
+const approveCookie = "countersign-approve"
+
+func (a *API) pending(r *http.Request, code string) (pending, error) {
+	t, err := a.Tickets.Peek(r.Context(), pendingKind, code)
+	if err != nil {
+		return pending{}, err
+	}
+	var p pending
+	return p, json.Unmarshal(t.Payload, &p)
+}
+
+type approveView struct {
+	pending
+	Code  string
+	Login bool
+}
+
+func (a *API) show(w http.ResponseWriter, r *http.Request) error {
+	code := r.URL.Query().Get("code")
+	p, err := a.pending(r, code)
+	if err != nil {
+		return err
+	}
+	return a.pages.Render(w, r, look.Page{Template: "approve", Title: "Approve", Shape: look.Card, Data: approveView{p, code, p.Action == loginAction}})
+}
+
+// approve goes on to prove who approves, or refuses for good.
+func (a *API) approve(w http.ResponseWriter, r *http.Request) error {
+	code := r.PostForm.Get("code")
+	p, err := a.pending(r, code)
+	if err != nil {
+		return err
+	}
+	if r.PostForm.Get("refuse") != "" {
+		if _, err := a.Tickets.Take(r.Context(), pendingKind, code); err != nil {
+			return err
+		}
+		if p.Wait != "" {
+			if err := a.answer(r, p, ApprovalState{State: "refused", Detail: "It was refused in the browser."}); err != nil {
+				return err
+			}
+		}
+		return a.render(w, r, approvedView{Refused: true})
+	}
+	errand, err := a.Keep(r, session.Errand{Action: p.Action, Object: p.Object, Return: "/approve/done"})
+	if err != nil {
+		return err
+	}
+	a.Look.Set(w, approveCookie, code, approveLife)
+	return a.SignIn(w, r, errand)
+}
+
+type approvedView struct {
+	Refused bool
+	Text    string
+	// Code is shown where no page of the client's waits for it.
+	Code string
+}
+
+// approved does what was approved, as the account that asked for it.
+func (a *API) approved(w http.ResponseWriter, r *http.Request) error {
+	code := a.Look.Get(r, approveCookie)
+	p, err := a.pending(r, code)
+	if err != nil {
+		return err
+	}
+	g, err := a.Claim(w, r, p.Action, p.Object)
+	if err != nil {
+		return err
+	}
+	a.Look.Drop(w, approveCookie)
+	if p.Account != 0 && p.Account != int64(g.Account()) {
+		return failure.Refuse("other-account", "That was asked for by somebody else; only they can approve it.")
+	}
+	if _, err := a.Tickets.Take(r.Context(), pendingKind, code); err != nil {
+		return err
+	}
+	if p.Action == loginAction {
+		return a.loggedIn(w, r, g, p)
+	}
+	return a.carryOut(w, r, g, p)
+}
+
+func (a *API) carryOut(w http.ResponseWriter, r *http.Request, g signin.Grant, p pending) error {
+	cmd, err := again(p.Action, p.Input, p.Object)
+	if err != nil {
+		return err
+	}
+	outcome := ApprovalState{State: "done"}
+	result, err := a.do(r, g, cmd)
+	if err != nil {
+		if failure.ClassOf(err) == failure.Internal {
+			a.Log.Error("an approved command failed", "action", p.Action, "error", err)
+		}
+		outcome = ApprovalState{State: "refused", Detail: failure.Public(err)}
+	} else if outcome.Answer, err = json.Marshal(result); err != nil {
+		return err
+	}
+	if err := a.answer(r, p, outcome); err != nil {
+		return err
+	}
+	view := approvedView{Refused: outcome.State != "done", Text: outcome.Detail}
+	return a.render(w, r, view)
+}
+
+func (a *API) render(w http.ResponseWriter, r *http.Request, v approvedView) error {
+	title := "Done"
+	if v.Refused {
+		title = "Not done"
+	}
+	return a.pages.Render(w, r, look.Page{Template: "approved", Title: title, Shape: look.Card, Data: v})
+}

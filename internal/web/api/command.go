@@ -1,0 +1,89 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+
+	"countersign/internal/admin"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+)
+
+// command does one command: at once where the session or the key is enough, and
+// otherwise after a browser has approved its text.
+func (a *API) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (any, error) {
+	return func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		cmd := s.New()
+		if err := read(r, cmd); err != nil {
+			return nil, err
+		}
+		step, err := a.ask(r, cmd)
+		if err != nil {
+			return nil, err
+		}
+		switch step.State {
+		case signin.Granted:
+			return a.do(r, step.Grant, cmd)
+		case signin.Ask:
+			if s.Reads {
+				return nil, signInNeeded // looking is a matter of the session
+			}
+			return a.await(r, s, cmd)
+		}
+		return nil, failure.Refuse(step.Reason, step.Public)
+	}
+}
+
+func (a *API) do(r *http.Request, g signin.Grant, cmd admin.Command) (any, error) {
+	answer, err := a.Admin.Do(r.Context(), g, cmd)
+	if err == nil && answer == nil {
+		answer = struct{}{}
+	}
+	return answer, err
+}
+
+// ask asks the engine whether this request may do this.
+func (a *API) ask(r *http.Request, cmd admin.Command) (signin.Step, error) {
+	key, reference := bearer(r)
+	req := a.request(r, cmd.Action(), cmd.Object())
+	if key != "" {
+		return a.Engine.CheckKey(r.Context(), req, keyKind, key)
+	}
+	if reference == "" {
+		return signin.Step{}, signInNeeded
+	}
+	if _, err := a.Sessions.Standing(r.Context(), reference); failure.ClassOf(err) == failure.Refused {
+		return signin.Step{}, signInNeeded
+	} else if err != nil {
+		return signin.Step{}, err
+	}
+	return a.Engine.Check(r.Context(), req)
+}
+
+// again decodes what was kept of a command and makes sure that it is the same.
+func again(action string, input []byte, object string) (admin.Command, error) {
+	for _, s := range admin.Commands() {
+		if s.Action != action {
+			continue
+		}
+		cmd := s.New()
+		if err := json.Unmarshal(input, cmd); err != nil {
+			return nil, err
+		}
+		if cmd.Object() != object {
+			return nil, failure.New(failure.Internal, "a kept command reads differently")
+		}
+		return cmd, nil
+	}
+	return nil, failure.New(failure.NotFound, "There is no such command.")
+}
+
+// indirect returns what a pointer points to, for the document.
+func indirect(v any) reflect.Type {
+	t := reflect.TypeOf(v)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}

@@ -1,0 +1,178 @@
+package api
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"countersign/internal/failure"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/ticket"
+)
+
+// loginAction is what a browser approves when a command line signs in.
+const loginAction = signin.CommandLine
+
+// LoginBegin begins a sign-in by the browser (RFC 8252, RFC 7636).
+type LoginBegin struct {
+	Challenge string `json:"challenge" help:"S256 of the verifier, as in RFC 7636 section 4.2."`
+	Redirect  string `json:"redirect,omitempty" help:"An address on this person's own machine, http://127.0.0.1:PORT/, that the browser brings the code to; without it the page shows the code."`
+	Agent     string `json:"agent,omitempty" help:"What asks, for the person to read, such as a host's name."`
+}
+
+// LoginPage is the page for the browser.
+type LoginPage struct {
+	Page string `json:"page"`
+}
+
+// LoginFinish turns the code into a session.
+type LoginFinish struct {
+	Code     string `json:"code" help:"What the browser brought or showed; good once, for five minutes."`
+	Verifier string `json:"verifier" help:"What the challenge was made from."`
+}
+
+// Session is a command line's session. Secret is told once.
+type Session struct {
+	Secret  string    `json:"secret,omitempty"`
+	Account string    `json:"account"`
+	Display string    `json:"display,omitempty"`
+	Groups  []string  `json:"groups,omitempty"`
+	Number  string    `json:"number,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+const (
+	codeKind = "api-login"
+	codeLife = 5 * time.Minute
+)
+
+// handed is what a code stands for.
+type handed struct {
+	Challenge string
+	Session
+}
+
+func (a *API) login(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var in LoginBegin
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	if b, err := base64.RawURLEncoding.Strict().DecodeString(in.Challenge); err != nil || len(b) != sha256.Size {
+		return nil, failure.New(failure.Invalid, "The challenge must be the base64url of a SHA-256 sum.")
+	}
+	if in.Redirect != "" && !loopback(in.Redirect) {
+		return nil, failure.New(failure.Invalid, "The redirect must be http://127.0.0.1:PORT/ or http://[::1]:PORT/.")
+	}
+	code, err := a.keep(r, pending{Action: loginAction, Object: a.object(r, in.Agent), Challenge: in.Challenge, Redirect: in.Redirect, Agent: in.Agent})
+	return LoginPage{Page: a.page(code)}, err
+}
+
+// object is what the person reads and approves: where the command line is.
+func (a *API) object(r *http.Request, agent string) string {
+	from := "this machine"
+	if src := a.Source(r); src.IsValid() {
+		from = src.Unmap().String()
+	}
+	agent = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return -1
+		}
+		return c
+	}, agent)
+	if len(agent) > 100 {
+		agent = agent[:100]
+	}
+	return strings.TrimSpace("command line at " + from + " " + strings.ToValidUTF8(agent, ""))
+}
+
+// loopback accepts the redirects of RFC 8252 section 7.3: an address, not the
+// name localhost, which can be made to mean another machine.
+func loopback(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "/" || u.Port() == "" {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return err == nil && ip.IsLoopback() && s == u.String()
+}
+
+// loggedIn starts the command line's session and hands over a code for it.
+func (a *API) loggedIn(w http.ResponseWriter, r *http.Request, g signin.Grant, p pending) error {
+	s, err := a.start(r, g, p.Agent)
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(handed{Challenge: p.Challenge, Session: s})
+	if err != nil {
+		return err
+	}
+	code, err := a.Tickets.Issue(r.Context(), ticket.Spec{Kind: codeKind, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
+	if err != nil {
+		return err
+	}
+	if p.Redirect != "" {
+		return a.Look.Leave(w, r, p.Redirect+"?code="+code)
+	}
+	return a.render(w, r, approvedView{Code: code})
+}
+
+func (a *API) start(r *http.Request, g signin.Grant, agent string) (Session, error) {
+	if agent == "" {
+		agent = "command line"
+	}
+	secret, err := a.Sessions.StartAt(r.Context(), g, session.CommandLine, agent)
+	if err != nil {
+		return Session{}, err
+	}
+	held, err := a.Sessions.Standing(r.Context(), session.At(session.CommandLine, secret))
+	return Session{Secret: secret, Account: g.Name(), Display: g.Display(), Groups: g.Groups(), Number: held.Number, Expires: held.Expires}, err
+}
+
+func (a *API) finish(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var in LoginFinish
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	t, err := a.Tickets.Take(r.Context(), codeKind, strings.TrimSpace(in.Code))
+	if err != nil {
+		return nil, err
+	}
+	var h handed
+	if err := json.Unmarshal(t.Payload, &h); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(in.Verifier))
+	if subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(h.Challenge)) != 1 {
+		// Whoever has the code and not the verifier did not begin this sign-in.
+		if err := a.Sessions.SignOut(r.Context(), session.At(session.CommandLine, h.Secret)); err != nil {
+			return nil, err
+		}
+		return nil, failure.Refuse("other-verifier", "That code is for another command line. Begin again.")
+	}
+	return h.Session, nil
+}
+
+func (a *API) whoami(_ http.ResponseWriter, r *http.Request) (any, error) {
+	_, reference := bearer(r)
+	held, err := a.Sessions.Standing(r.Context(), reference)
+	if failure.ClassOf(err) == failure.Refused {
+		return nil, signInNeeded
+	}
+	if err != nil {
+		return nil, err
+	}
+	name, display, groups, err := a.Admin.WhoIs(r.Context(), held.Account)
+	return Session{Account: name, Display: display, Groups: groups, Number: held.Number, Expires: held.Expires}, err
+}
+
+func (a *API) logout(_ http.ResponseWriter, r *http.Request) (any, error) {
+	_, reference := bearer(r)
+	return struct{}{}, a.Sessions.SignOut(r.Context(), reference)
+}

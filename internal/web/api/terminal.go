@@ -1,0 +1,123 @@
+package api
+
+import (
+	"net/http"
+
+	"countersign/internal/admin"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
+	"countersign/internal/signin"
+)
+
+// TerminalAnswer is one turn of a conversation on a terminal. The first names
+// the account, or, with a command, comes with a session; each later one brings
+// the ticket and one typed answer.
+type TerminalAnswer struct {
+	Name          string `json:"name,omitempty"`
+	Agent         string `json:"agent,omitempty"`
+	Ticket        string `json:"ticket,omitempty"`
+	Authenticator string `json:"authenticator,omitempty"`
+	Text          string `json:"text,omitempty"`
+	// Command is what is to be approved on the terminal; empty signs in.
+	Command *TerminalCommand `json:"command,omitempty"`
+}
+
+// TerminalCommand is a command that is approved and done on the terminal.
+type TerminalCommand struct {
+	Action string `json:"action"`
+	Input  string `json:"input" help:"The command's own JSON."`
+}
+
+// TerminalStep is what comes next: an answer is asked for, the session has
+// begun, or the command was done.
+type TerminalStep struct {
+	Ask     []TerminalPrompt `json:"ask,omitempty"`
+	Ticket  string           `json:"ticket,omitempty"`
+	Session *Session         `json:"session,omitempty"`
+	Answer  any              `json:"answer,omitempty"`
+}
+
+// TerminalPrompt is one question; any one of them can be answered.
+type TerminalPrompt struct {
+	Authenticator string `json:"authenticator"`
+	Label         string `json:"label"`
+	Hint          string `json:"hint,omitempty"`
+	Hidden        bool   `json:"hidden"`
+}
+
+func (a *API) terminal(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var in TerminalAnswer
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	action, object, cmd := loginAction, a.object(r, in.Agent), admin.Command(nil)
+	if in.Command != nil {
+		var err error
+		if cmd, err = parse(*in.Command); err != nil {
+			return nil, err
+		}
+		action, object = cmd.Action(), cmd.Object()
+	}
+	step, err := a.turn(r, in, action, object)
+	if err != nil {
+		return nil, err
+	}
+	switch step.State {
+	case signin.Ask:
+		return asked(step), nil
+	case signin.Granted:
+		return a.settled(r, step.Grant, in, cmd, action, object)
+	}
+	return nil, failure.Refuse(step.Reason, step.Public)
+}
+
+func parse(c TerminalCommand) (admin.Command, error) {
+	for _, s := range admin.Commands() {
+		if s.Action == c.Action {
+			cmd := s.New()
+			return cmd, decode([]byte(c.Input), cmd)
+		}
+	}
+	return nil, failure.New(failure.NotFound, "There is no such command.")
+}
+
+// turn begins the attempt or answers its question.
+func (a *API) turn(r *http.Request, in TerminalAnswer, action, object string) (signin.Step, error) {
+	if in.Ticket != "" {
+		answer := prompt.Answer{Authenticator: in.Authenticator, Text: in.Text}
+		return a.Engine.Answer(r.Context(), in.Ticket, signin.Reply{Answer: answer, Source: a.Source(r), Partner: terminalPartner})
+	}
+	req := a.request(r, action, object)
+	req.Name, req.Medium, req.Partner = in.Name, prompt.Line, terminalPartner
+	if in.Command == nil {
+		req.Session = ""
+	} else if req.Session == "" {
+		return signin.Step{}, signInNeeded
+	}
+	return a.Engine.Begin(r.Context(), req)
+}
+
+// terminalPartner binds an attempt to this way in: its ticket is nothing on the
+// sign-in pages.
+const terminalPartner = "terminal"
+
+func asked(step signin.Step) TerminalStep {
+	out := TerminalStep{Ticket: step.Ticket}
+	for _, p := range step.Prompts {
+		out.Ask = append(out.Ask, TerminalPrompt{Authenticator: p.Authenticator, Label: p.Label, Hint: p.Hint, Hidden: p.Kind == prompt.Secret})
+	}
+	return out
+}
+
+// settled starts the session, or does the command if the grant is for exactly it.
+func (a *API) settled(r *http.Request, g signin.Grant, in TerminalAnswer, cmd admin.Command, action, object string) (any, error) {
+	if !g.Covers(signin.Self, action, object) {
+		return nil, failure.Refuse("other-action", "The approval is for something else.")
+	}
+	if cmd != nil {
+		answer, err := a.do(r, g, cmd)
+		return TerminalStep{Answer: answer}, err
+	}
+	s, err := a.start(r, g, in.Agent)
+	return TerminalStep{Session: &s}, err
+}
