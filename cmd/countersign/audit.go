@@ -7,21 +7,24 @@ import (
 	"fmt"
 	"os"
 
+	"countersign/internal/admin"
 	"countersign/internal/audit"
 )
 
 type auditCommand struct {
-	Verify auditVerify `cmd:"" help:"Check offline that no entry was changed, removed, inserted, moved or cut off."`
-	Export auditExport `cmd:"" help:"Write the log as JSON lines."`
+	Search     do[admin.AuditSearch]     `cmd:"" help:"Search the log, newest first."`
+	Tail       auditTail                 `cmd:"" help:"Print what is written from now on, as it comes."`
+	Checkpoint do[admin.AuditCheckpoint] `cmd:"" help:"Sign a checkpoint of the log, to be kept elsewhere."`
+	Verify     auditVerify               `cmd:"" help:"Check offline that no entry was changed, removed, inserted, moved or cut off."`
+	Export     auditExport               `cmd:"" help:"Write the log as JSON lines."`
 }
 
 type auditVerify struct {
 	place
 	Witness []string `help:"A file with checkpoints that were sent elsewhere before; may be given more than once." type:"existingfile"`
-	JSON    bool     `help:"Print JSON."`
 }
 
-func (c *auditVerify) Run(ctx context.Context) error {
+func (c *auditVerify) Run(ctx context.Context, conn *connection) error {
 	var witnessed []string
 	for _, name := range c.Witness {
 		b, err := os.ReadFile(name)
@@ -36,7 +39,7 @@ func (c *auditVerify) Run(ctx context.Context) error {
 	}
 	defer db.Close()
 	report, err := db.Verify(ctx, witnessed...)
-	if c.JSON {
+	if conn.JSON {
 		if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
 			return err
 		}

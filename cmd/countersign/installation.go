@@ -30,6 +30,7 @@ import (
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
+	"countersign/internal/web/api"
 	"countersign/internal/web/challenge"
 	"countersign/internal/web/console"
 	"countersign/internal/web/look"
@@ -45,6 +46,7 @@ type installation struct {
 	sessions *session.Sessions
 	tickets  *ticket.Tickets
 	radius   *radius.Server
+	api      *api.API
 	handler  http.Handler
 }
 
@@ -147,7 +149,9 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 		return nil, err
 	}
 	browser := challenge.Browser{Look: l, Engine: in.engine, Sessions: in.sessions, Source: door.Source}
+	in.api = api.New(api.Parts{Browser: browser, Admin: in.admin, Tickets: in.tickets, Now: s.now, Log: s.log})
 	var routes []look.Route
+	routes = append(routes, in.api.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Admin: in.admin}).Routes()...)
 	routes = append(routes, portal.New(portal.Parts{Browser: browser, Enrollments: enrollments, Admin: in.admin}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Browser: browser, Admin: in.admin}).Routes()...)
@@ -166,6 +170,7 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	mux.Handle("/api/", in.api.Handler())
 	mux.Handle("/", pages)
 	return door.Before(mux), nil
 }

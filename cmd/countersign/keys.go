@@ -22,7 +22,6 @@ type keysCommand struct {
 
 type keysShow struct {
 	place
-	JSON bool `help:"Print JSON."`
 }
 
 // shownKeys is what may be told of an installation's keys.
@@ -32,7 +31,7 @@ type shownKeys struct {
 	DataKeys []keyring.Key `json:"data_keys"`
 }
 
-func (c *keysShow) Run(ctx context.Context) error {
+func (c *keysShow) Run(ctx context.Context, conn *connection) error {
 	p, err := c.settle()
 	if err != nil {
 		return err
@@ -50,7 +49,7 @@ func (c *keysShow) Run(ctx context.Context) error {
 	if shown.DataKeys, err = keys.List(ctx); err != nil {
 		return err
 	}
-	if c.JSON {
+	if conn.JSON {
 		return json.NewEncoder(os.Stdout).Encode(shown)
 	}
 	fmt.Printf("root key       %s\naudit log key  %s\n\n", shown.Root, shown.LogKey)

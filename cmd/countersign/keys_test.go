@@ -144,7 +144,7 @@ func TestRotateDataAndShow(t *testing.T) {
 	if len(credential) != 2 || credential[0].Retired.IsZero() || !credential[1].Retired.IsZero() || credential[1].Generation != 2 {
 		t.Errorf("the keys of credentials: %+v", credential)
 	}
-	if err := (&keysShow{place: place{Data: folder}}).Run(t.Context()); err != nil {
+	if err := (&keysShow{place: place{Data: folder}}).Run(t.Context(), &connection{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -161,13 +161,13 @@ func TestAuditOnPostgreSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := place{Data: folder, Database: dsn}
-	if err := (&auditVerify{place: p}).Run(t.Context()); err != nil {
+	if err := (&auditVerify{place: p}).Run(t.Context(), &connection{}); err != nil {
 		t.Error(err)
 	}
 	if err := (&auditExport{place: p}).Run(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := (&auditVerify{place: place{Data: folder}}).Run(t.Context()); err == nil {
+	if err := (&auditVerify{place: place{Data: folder}}).Run(t.Context(), &connection{}); err == nil {
 		t.Error("without its URL a database was found in the folder")
 	}
 }

@@ -4,9 +4,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime/debug"
 	"syscall"
 
@@ -17,33 +20,106 @@ import (
 var version = ""
 
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	Config  configCommand  `cmd:"" help:"Look at configuration files."`
-	Audit   auditCommand   `cmd:"" help:"Look at the audit log."`
-	Policy  policyCommand  `cmd:"" help:"Look at policy documents."`
-	Keys    keysCommand    `cmd:"" help:"Look at the keys, and change them."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	connection
+
+	Serve         serveCommand         `cmd:"" group:"server" help:"Run the server."`
+	Config        configCommand        `cmd:"" group:"server" help:"Look at configuration files."`
+	Reload        reloadCommand        `cmd:"" group:"server" help:"Have the server on this machine read its configuration again."`
+	SetupLink     setupLinkCommand     `cmd:"" group:"server" name:"setup-link" help:"Print a new link for the first administrator, while there is none."`
+	Recover       recoverCommand       `cmd:"" group:"server" help:"Issue a pass for an administrator on the server's machine, if local_recovery allows it."`
+	Keys          keysCommand          `cmd:"" group:"server" help:"Look at the keys of this machine, and change them."`
+	Login         loginCommand         `cmd:"" group:"you" help:"Sign in, to administer."`
+	Logout        logoutCommand        `cmd:"" group:"you" help:"Sign out."`
+	Whoami        whoamiCommand        `cmd:"" group:"you" help:"Say who is signed in."`
+	Account       accountCommand       `cmd:"" group:"admin" help:"Accounts."`
+	Pass          passCommand          `cmd:"" group:"admin" help:"Temporary access passes."`
+	Session       sessionCommand       `cmd:"" group:"admin" help:"Sessions."`
+	Authenticator authenticatorCommand `cmd:"" group:"admin" help:"Authenticators."`
+	Key           keyCommand           `cmd:"" group:"admin" help:"Automation keys."`
+	Group         groupCommand         `cmd:"" group:"admin" help:"Groups."`
+	Application   applicationCommand   `cmd:"" group:"admin" help:"Applications."`
+	Policy        policyCommand        `cmd:"" group:"admin" help:"The policy."`
+	Audit         auditCommand         `cmd:"" group:"admin" help:"The audit log."`
+	Completion    completionCommand    `cmd:"" group:"you" help:"Print a completion script for your shell."`
+	Version       versionCommand       `cmd:"" group:"you" help:"Print the version."`
+}
+
+var groups = []kong.Group{
+	{Key: "server", Title: "The server:"},
+	{Key: "you", Title: "You:"},
+	{Key: "admin", Title: "Administration, by a running server:"},
 }
 
 type versionCommand struct{}
 
-func (versionCommand) Run() error {
+func (versionCommand) Run(conn *connection) error {
 	v := version
 	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
 		v = info.Main.Version
 	}
+	if conn.JSON {
+		return json.NewEncoder(os.Stdout).Encode(map[string]string{"version": v})
+	}
 	fmt.Println("countersign", v)
 	return nil
+}
+
+// readInput reads a file, or standard input for "-".
+func readInput(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(path)
+}
+
+// fileText is for a text that is given by the name of its file.
+func fileText(ctx *kong.DecodeContext, target reflect.Value) error {
+	var path string
+	if err := ctx.Scan.PopValueInto("file", &path); err != nil {
+		return err
+	}
+	b, err := readInput(path)
+	if err != nil {
+		return err
+	}
+	if target.Kind() == reflect.String {
+		target.SetString(string(b))
+		return nil
+	}
+	if !json.Valid(b) {
+		return fmt.Errorf("%s is not JSON", path)
+	}
+	target.SetBytes(b)
+	return nil
+}
+
+func parser(c *commands) (*kong.Kong, error) {
+	return kong.New(c, kong.Name("countersign"), kong.ExplicitGroups(groups),
+		kong.Description("Two factors in front of everything: multi-factor authentication on your own machine."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.NamedMapper("text-file", kong.MapperFunc(fileText)), kong.NamedMapper("json-file", kong.MapperFunc(fileText)))
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c commands
-	k := kong.Parse(&c, kong.Name("countersign"), kong.UsageOnError(),
-		kong.Description("Two factors in front of everything: multi-factor authentication on your own machine."),
-		kong.BindTo(ctx, (*context.Context)(nil)))
-	if err := k.Run(); err != nil {
+	p, err := parser(&c)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "countersign:", err)
+		os.Exit(2)
+	}
+	args := os.Args[1:]
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := p.Parse(args)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "countersign: %v\nSee: countersign --help\n", err)
+		os.Exit(2)
+	}
+	k.BindTo(ctx, (*context.Context)(nil))
+	if err := k.Run(&c.connection, p); err != nil {
 		fmt.Fprintln(os.Stderr, "countersign:", err)
 		os.Exit(1)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 
+	"countersign/internal/admin"
 	"countersign/internal/application"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/directory"
@@ -15,8 +16,10 @@ import (
 )
 
 type policyCommand struct {
-	Check   policyCheck   `cmd:"" help:"Say whether a policy document is well formed, whether every name in it exists, and whether its own tests hold. Saves nothing."`
-	Default policyDefault `cmd:"" help:"Print the policy of a new installation."`
+	Show    do[admin.PolicyShow]   `cmd:"" help:"Show the policy in force, or an older version of it."`
+	Change  do[admin.PolicyChange] `cmd:"" help:"Save a policy document and put it in force."`
+	Check   policyCheck            `cmd:"" help:"Say whether a policy document is well formed, whether every name in it exists, and whether its own tests hold. Saves nothing."`
+	Default policyDefault          `cmd:"" help:"Print the policy of a new installation."`
 }
 
 type policyDefault struct{}
@@ -29,10 +32,9 @@ func (policyDefault) Run() error {
 type policyCheck struct {
 	File string `arg:"" help:"The document."`
 	place
-	JSON bool `help:"Print JSON."`
 }
 
-func (c *policyCheck) Run(ctx context.Context) error {
+func (c *policyCheck) Run(ctx context.Context, conn *connection) error {
 	body, err := os.ReadFile(c.File)
 	if err != nil {
 		return err
@@ -65,7 +67,7 @@ func (c *policyCheck) Run(ctx context.Context) error {
 			failed++
 		}
 	}
-	if c.JSON {
+	if conn.JSON {
 		err = json.NewEncoder(os.Stdout).Encode(results)
 	} else {
 		_, err = fmt.Printf("%s: %d rules, %d tests, %d of them failed\n", c.File, len(p.Rules()), len(results), failed)

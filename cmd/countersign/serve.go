@@ -138,6 +138,7 @@ func (d *daemon) reload() (now, restart []string, err error) {
 // listeners are the sockets, opened before anything is served.
 type listeners struct {
 	pages  net.Listener
+	local  net.Listener
 	radius []*net.UDPConn
 }
 
@@ -146,8 +147,12 @@ func (d *daemon) listen(file config.File) (listeners, error) {
 	if err != nil {
 		return listeners{}, err
 	}
+	local, err := listenLocal(file.Data)
+	if err != nil {
+		return listeners{}, err
+	}
 	conns, err := radius.Listen(file.Radius.Listen)
-	return listeners{pages, conns}, err
+	return listeners{pages, local, conns}, err
 }
 
 // pages is the web server; with TLS when there is a certificate.
@@ -179,7 +184,9 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
+	local := &http.Server{Handler: d.local(), ReadHeaderTimeout: 10 * time.Second}
+	go func() { failed <- local.Serve(l.local) }()
 	go func() {
 		if server.TLSConfig != nil {
 			failed <- server.ServeTLS(l.pages, "", "")
@@ -204,7 +211,7 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 	cancel()
 	grace, done := context.WithTimeout(context.Background(), 10*time.Second)
 	defer done()
-	err = errors.Join(err, server.Shutdown(grace))
+	err = errors.Join(err, server.Shutdown(grace), local.Shutdown(grace))
 	<-stopped
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

@@ -37,30 +37,32 @@ type Entry struct {
 	// Seq is the entry's number, its place in the tree, from 0. It is not part
 	// of the body: the MAC and the tree bind the two. It is negative for an
 	// entry that waits to be numbered.
-	Seq int64
+	Seq int64 `json:"seq"`
 	// At is the moment, to the microsecond.
-	At    time.Time
-	Actor Actor
+	At    time.Time `json:"time"`
+	Actor Actor     `json:"actor"`
 	// Event is what happened, in dotted lower-case words: "signin.granted",
 	// "credential.enrolled". It must not be empty.
-	Event string
+	Event string `json:"event"`
 	// Outcome is OK, Refused or Failed.
-	Outcome string
+	Outcome string `json:"outcome"`
 	// Account and AccountName say whom it is about.
-	Account     int64
-	AccountName string
+	Account     int64  `json:"account,omitempty"`
+	AccountName string `json:"account_name,omitempty"`
 	// Application and Protocol are where the person was going and by which way.
-	Application, Protocol string
+	Application string `json:"application,omitempty"`
+	Protocol    string `json:"protocol,omitempty"`
 	// Source is the network address it came from.
-	Source string
+	Source string `json:"source,omitempty"`
 	// Action is what was asked for when it is more than signing in, with its
 	// object; Reason is a stable word for why it was refused or failed.
-	Action, Reason string
+	Action string `json:"action,omitempty"`
+	Reason string `json:"reason,omitempty"`
 	// Attempt ties the entries of one attempt together.
-	Attempt string
+	Attempt string `json:"attempt,omitempty"`
 	// Detail is everything else, at most MaxDetail pairs. A new fact goes here,
 	// so that an older release can still read the entry.
-	Detail map[string]string
+	Detail map[string]string `json:"detail,omitempty"`
 }
 
 // Bounds of an entry, in bytes of UTF-8 unless said otherwise.

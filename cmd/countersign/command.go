@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/web/api"
+)
+
+// do is one command of admin as one of the command line: its fields are the
+// arguments and flags.
+type do[T any] struct {
+	Command T `embed:""`
+}
+
+// Run has the server do it.
+func (d *do[T]) Run(ctx context.Context, conn *connection) error {
+	c, err := conn.connect()
+	if err != nil {
+		return err
+	}
+	cmd, ok := any(&d.Command).(admin.Command)
+	if !ok {
+		return errors.New("that is no command")
+	}
+	answer, err := c.do(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	return c.print(os.Stdout, answer)
+}
+
+// do sends a command, and has it approved where it must be.
+func (c *client) do(ctx context.Context, cmd admin.Command) (json.RawMessage, error) {
+	var raw json.RawMessage
+	status, err := c.call(ctx, "POST", api.Root+"commands/"+cmd.Action(), cmd, &raw)
+	if err != nil || status != 202 {
+		return raw, err
+	}
+	if c.login.Terminal {
+		return c.approveHere(ctx, cmd)
+	}
+	var a api.Approval
+	if err := json.Unmarshal(raw, &a); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(os.Stderr, "This needs your approval:\n\n  %s\n\nApprove it in your browser, within 10 minutes:\n\n  %s\n\n", a.Text, a.Page)
+	open(a.Page)
+	return c.await(ctx, a)
+}
+
+// pace is how often the command line asks whether an approval was given.
+const pace = time.Second
+
+func (c *client) await(ctx context.Context, a api.Approval) (json.RawMessage, error) {
+	for time.Now().Before(a.Expires) {
+		var s api.ApprovalState
+		if _, err := c.call(ctx, "POST", api.Root+"approval", api.ApprovalWait{Wait: a.Wait}, &s); err != nil {
+			return nil, err
+		}
+		switch s.State {
+		case "done":
+			if s.Detail != "" {
+				fmt.Fprintln(os.Stderr, s.Detail)
+			}
+			return s.Answer, nil
+		case "refused":
+			return nil, errors.New(s.Detail)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pace):
+		}
+	}
+	return nil, errors.New("nobody approved it in time; nothing was changed")
+}
+
+// Nouns of the command line. Each verb is a command of admin; a test compares
+// the two lists.
+type (
+	accountCommand struct {
+		List    do[admin.AccountList]    `cmd:"" help:"List accounts by name."`
+		Show    do[admin.AccountShow]    `cmd:"" help:"Show one account with its authenticators and sessions."`
+		Create  do[admin.AccountCreate]  `cmd:"" help:"Create an account. It has no access until somebody else issues a pass."`
+		Suspend do[admin.AccountSuspend] `cmd:"" help:"Suspend an account: it gets nothing and its sessions end."`
+		Resume  do[admin.AccountResume]  `cmd:"" help:"Resume a suspended or dormant account."`
+	}
+	passCommand struct {
+		Issue do[admin.PassIssue] `cmd:"" help:"Issue a temporary access pass to somebody else."`
+	}
+	keyCommand struct {
+		Issue do[admin.KeyIssue] `cmd:"" help:"Issue an automation key to a service account."`
+	}
+	sessionCommand struct {
+		End do[admin.SessionEnd] `cmd:"" help:"End one or all sessions of an account."`
+	}
+	authenticatorCommand struct {
+		Revoke do[admin.AuthenticatorRevoke] `cmd:"" help:"Revoke somebody's authenticator, or an automation key."`
+	}
+	groupCommand struct {
+		List   do[admin.GroupList]   `cmd:"" help:"List groups."`
+		Show   do[admin.GroupShow]   `cmd:"" help:"Show a group and its members."`
+		Create do[admin.GroupCreate] `cmd:"" help:"Create a group."`
+		Member struct {
+			Add    do[admin.MemberAdd]    `cmd:"" help:"Add an account to a group."`
+			Remove do[admin.MemberRemove] `cmd:"" help:"Remove an account from a group."`
+		} `cmd:"" help:"Who is in a group."`
+	}
+	applicationCommand struct {
+		List   do[admin.ApplicationList]   `cmd:"" help:"List applications."`
+		Show   do[admin.ApplicationShow]   `cmd:"" help:"Show an application with its settings; secrets are hidden."`
+		Set    do[admin.ApplicationSet]    `cmd:"" help:"Add or change an application."`
+		Remove do[admin.ApplicationRemove] `cmd:"" help:"Remove an application."`
+	}
+)

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// print writes an answer for a person, or as JSON.
+func (c connection) print(w io.Writer, raw json.RawMessage) error {
+	if c.JSON {
+		var b bytes.Buffer
+		if err := json.Indent(&b, raw, "", "  "); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(w, b.String())
+		return err
+	}
+	v, err := parseOrdered(raw)
+	if err != nil {
+		return err
+	}
+	return show(w, v)
+}
+
+// field is one member of an object, in the order in which it was written.
+type field struct {
+	name  string
+	value any
+}
+
+type fields []field
+
+func (f fields) get(name string) any {
+	for _, x := range f {
+		if x.name == name {
+			return x.value
+		}
+	}
+	return nil
+}
+
+// parseOrdered reads JSON into fields, []any, string, json.Number, bool and nil.
+func parseOrdered(raw []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	return parseValue(d)
+}
+
+func parseValue(d *json.Decoder) (any, error) {
+	t, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t {
+	case json.Delim('{'):
+		out := fields{}
+		for d.More() {
+			name, err := d.Token()
+			if err != nil {
+				return nil, err
+			}
+			v, err := parseValue(d)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, field{fmt.Sprint(name), v})
+		}
+		_, err = d.Token()
+		return out, err
+	case json.Delim('['):
+		out := []any{}
+		for d.More() {
+			v, err := parseValue(d)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, v)
+		}
+		_, err = d.Token()
+		return out, err
+	}
+	return t, nil
+}
+
+func show(w io.Writer, v any) error {
+	switch v := v.(type) {
+	case []any:
+		return table(w, v)
+	case fields:
+		if list, ok := onlyList(v); ok {
+			if err := table(w, list); err != nil {
+				return err
+			}
+			if next := text(v.get("next")); next != "" && next != "0" {
+				fmt.Fprintf(w, "There is more: go on with --after %s or --before %s\n", next, next)
+			}
+			return nil
+		}
+		return card(w, v)
+	}
+	_, err := fmt.Fprintln(w, text(v))
+	return err
+}
+
+// onlyList finds the list that an answer is about, beside a word on where to go
+// on.
+func onlyList(f fields) ([]any, bool) {
+	var list []any
+	found := false
+	for _, x := range f {
+		switch v := x.value.(type) {
+		case []any:
+			if found {
+				return nil, false
+			}
+			list, found = v, true
+		default:
+			if x.name != "next" {
+				return nil, false
+			}
+		}
+	}
+	return list, found
+}
+
+// brief are the columns of lists whose rows hold more than fits a line.
+var brief = [][]string{
+	{"seq", "time", "event", "outcome", "account_name", "application", "source", "reason"},
+	{"name", "display", "state", "groups", "authenticators", "used"},
+}
+
+// columns are the fields of the rows that say anything, in the order of the
+// first row that has them.
+func columns(rows []any) []string {
+	var out []string
+	for _, r := range rows {
+		f, ok := r.(fields)
+		if !ok {
+			return nil
+		}
+		for _, x := range f {
+			if text(x.value) != "" && !slices.Contains(out, x.name) {
+				out = append(out, x.name)
+			}
+		}
+	}
+	for _, b := range brief {
+		if len(out) > len(b) && slices.Contains(out, b[0]) && slices.Contains(out, b[2]) {
+			return slices.DeleteFunc(slices.Clone(b), func(n string) bool { return !slices.Contains(out, n) })
+		}
+	}
+	return out
+}
+
+func table(w io.Writer, rows []any) error {
+	if len(rows) == 0 {
+		_, err := fmt.Fprintln(w, "Nothing.")
+		return err
+	}
+	names := columns(rows)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if names == nil {
+		for _, r := range rows {
+			fmt.Fprintln(t, text(r))
+		}
+		return t.Flush()
+	}
+	fmt.Fprintln(t, strings.ToUpper(strings.ReplaceAll(strings.Join(names, "\t"), "_", " ")))
+	for _, r := range rows {
+		cells := make([]string, len(names))
+		for i, n := range names {
+			cells[i] = strings.Join(strings.Fields(text(r.(fields).get(n))), " ")
+		}
+		fmt.Fprintln(t, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+	}
+	return t.Flush()
+}
+
+// card prints one thing: its plain fields, then its lists, then its long text.
+func card(w io.Writer, f fields) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var long []field
+	for _, x := range f {
+		list, isList := x.value.([]any)
+		_, isObject := x.value.(fields)
+		switch s := text(x.value); {
+		case s == "":
+		case strings.Contains(s, "\n"), isObject, isList && len(list) > 0 && isRow(list[0]):
+			long = append(long, x)
+		default:
+			fmt.Fprintf(t, "%s\t%s\n", strings.ReplaceAll(x.name, "_", " "), s)
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, x := range long {
+		if len(long) > 1 || len(long) < len(f) {
+			fmt.Fprintf(w, "\n%s:\n", strings.ReplaceAll(x.name, "_", " "))
+		}
+		if err := showLong(w, x.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isRow(v any) bool { _, ok := v.(fields); return ok }
+
+func showLong(w io.Writer, v any) error {
+	if s, ok := v.(string); ok {
+		_, err := fmt.Fprintln(w, strings.TrimRight(s, "\n"))
+		return err
+	}
+	return show(w, v)
+}
+
+// text writes a value in one line, and a moment in local time.
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		if t, err := time.Parse(time.RFC3339Nano, v); err == nil {
+			return t.Local().Format("2006-01-02 15:04:05")
+		}
+		return v
+	case bool:
+		if !v {
+			return "no"
+		}
+		return "yes"
+	case json.Number:
+		return v.String()
+	case []any:
+		var parts []string
+		for _, x := range v {
+			parts = append(parts, text(x))
+		}
+		return strings.Join(parts, ", ")
+	case fields:
+		var parts []string
+		for _, x := range v {
+			if s := text(x.value); s != "" {
+				parts = append(parts, x.name+"="+quoteIf(s))
+			}
+		}
+		return strings.Join(parts, " ")
+	}
+	return fmt.Sprint(v)
+}
+
+func quoteIf(s string) string {
+	if strings.ContainsAny(s, " =\"") {
+		return strconv.Quote(s)
+	}
+	return s
+}

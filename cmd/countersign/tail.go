@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/audit"
+)
+
+type auditTail struct {
+	Account string `help:"Only about this account."`
+	Event   string `help:"Only this event."`
+}
+
+// Run asks for what is new each second, and prints a line for each entry.
+func (t *auditTail) Run(ctx context.Context, conn *connection) error {
+	c, err := conn.connect()
+	if err != nil {
+		return err
+	}
+	last := int64(-1)
+	for {
+		page, err := t.page(ctx, c)
+		if err != nil {
+			return err
+		}
+		for i := len(page.Entries) - 1; i >= 0; i-- {
+			if e := page.Entries[i]; last >= 0 && e.Seq > last {
+				if err := t.line(conn, e); err != nil {
+					return err
+				}
+			}
+		}
+		if len(page.Entries) > 0 {
+			last = max(last, page.Entries[0].Seq)
+		}
+		last = max(last, 0)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pace):
+		}
+	}
+}
+
+func (t *auditTail) page(ctx context.Context, c *client) (admin.AuditPage, error) {
+	var page admin.AuditPage
+	raw, err := c.do(ctx, &admin.AuditSearch{Account: t.Account, Event: t.Event, Limit: 200})
+	if err != nil {
+		return page, err
+	}
+	return page, json.Unmarshal(raw, &page)
+}
+
+func (t *auditTail) line(conn *connection, e audit.Entry) error {
+	if conn.JSON {
+		return json.NewEncoder(os.Stdout).Encode(e)
+	}
+	_, err := fmt.Printf("%s  %-24s %-8s %s %s %s %s\n", e.At.Local().Format("15:04:05"), e.Event, e.Outcome, e.AccountName, e.Application, e.Source, e.Reason)
+	return err
+}

@@ -1,0 +1,82 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/store"
+)
+
+// Recover issues a pass for an administrator to whoever holds the machine, for
+// when no administrator can sign in. It is called only where the configuration
+// opened that for a time. It is an alarm in the log, every administrator is
+// told, and it gives a pass and nothing else: what the pass leads to is decided
+// like everything. A password that is forgotten is revoked too, since a pass
+// stands in for what is held and never for what is known.
+func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool) (Pass, error) {
+	if strings.TrimSpace(reason) == "" {
+		return Pass{}, failure.New(failure.Invalid, "Say why, for those who are told of it.")
+	}
+	var pass Pass
+	err := a.DB.Change(ctx, audit.Actor{Name: "local recovery", Via: "socket"}, func(tx *store.Tx) error {
+		d, err := a.Directory.Find(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		group, err := a.Directory.FindGroup(ctx, tx, directory.Administrators)
+		if err != nil {
+			return err
+		}
+		members, err := a.Directory.Members(ctx, tx, group, 1000)
+		if err != nil {
+			return err
+		}
+		is := false
+		for _, m := range members {
+			is = is || m.ID == d.ID
+			if err := a.Enrollments.Tell(ctx, tx, m, "An administrator's account was recovered on the server itself",
+				fmt.Sprintf("Somebody with access to the machine issued a pass for %s. The reason they gave: %s", d.Name, reason)); err != nil {
+				return err
+			}
+		}
+		if !is {
+			return failure.New(failure.Invalid, "%s is not an administrator; an administrator can issue them a pass.", d.Name)
+		}
+		d.State = directory.Active
+		d.Used = a.Now().Truncate(time.Microsecond) // awake again, or the pass would be nothing
+		if err := a.Directory.Update(ctx, tx, d); err != nil {
+			return err
+		}
+		if forgotten {
+			if err := a.forget(ctx, tx, d); err != nil {
+				return err
+			}
+		}
+		tx.Record(audit.Entry{Event: "alarm.local-recovery", Outcome: "ok", Account: int64(d.ID), AccountName: d.Name, Reason: reason})
+		pass, err = a.passIn(ctx, tx, d, 0)
+		return err
+	})
+	return pass, err
+}
+
+// forget revokes what an account knows.
+func (a *Admin) forget(ctx context.Context, tx *store.Tx, d directory.Account) error {
+	credentials, err := a.Directory.Credentials(ctx, tx, d.ID)
+	if err != nil {
+		return err
+	}
+	for _, c := range credentials {
+		if c.Status != directory.CredentialRevoked && c.Traits.Has(assurance.Known) {
+			if err := a.Enrollments.RevokeIn(ctx, tx, &c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
