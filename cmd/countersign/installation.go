@@ -14,6 +14,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
+	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/authenticator/password"
 	"countersign/internal/authenticator/recoverycode"
@@ -90,6 +91,10 @@ func authenticators(u *url.URL, o passkey.Options) ([]authenticator.Authenticato
 	if err != nil {
 		return nil, err
 	}
+	tokens, err := hotp.New(hotp.Options{Issuer: "Countersign (" + u.Hostname() + ")"})
+	if err != nil {
+		return nil, err
+	}
 	gate := slowhash.NewGate(0, 0)
 	passwords, err := password.New(slowhash.Default(), gate)
 	if err != nil {
@@ -99,7 +104,7 @@ func authenticators(u *url.URL, o passkey.Options) ([]authenticator.Authenticato
 	if err != nil {
 		return nil, err
 	}
-	return []authenticator.Authenticator{keys, passwords, codes, saved, accesspass.Authenticator{}, apikey.Authenticator{}}, nil
+	return []authenticator.Authenticator{keys, passwords, codes, tokens, saved, accesspass.Authenticator{}, apikey.Authenticator{}}, nil
 }
 
 func (in *installation) build(ctx context.Context, s settings) error {

@@ -136,22 +136,36 @@ func (e *Engine) bookOne(ctx context.Context, tx *store.Tx, at *attempt, t turn,
 	}
 	v := verdict{reason: "not-asked"}
 	var account directory.Account
+	questions, err := e.examined(ctx, tx, at, kinds, answer)
+	for i := 0; i < len(questions) && err == nil; i++ {
+		account = questions[i].account
+		v, err = e.examiner.settle(ctx, tx, at, questions[i])
+	}
+	return v, account, err
+}
+
+// examined compares an answer with every kind that it may be for. Only the kind
+// that it is right for is left, so that a code of one device is no wrong answer
+// to another. Where it is wrong for all, each is charged; what they share was
+// read before any charge, and so counts one wrong answer and not several.
+func (e *Engine) examined(ctx context.Context, tx *store.Tx, at *attempt, kinds []string, answer prompt.Answer) ([]*question, error) {
+	var out []*question
 	for _, kind := range kinds {
 		q, err := e.examiner.prepare(ctx, tx, at, kind, answer)
 		if err != nil {
-			return v, account, err
+			return nil, err
 		}
-		account = q.account
 		if q.how != nil {
 			if err := q.check(ctx, e.examiner, at); err != nil {
-				return v, account, err
+				return nil, err
 			}
 		}
-		if v, err = e.examiner.settle(ctx, tx, at, q); err != nil || v.ok || v.partial {
-			return v, account, err
+		if q.result.OK || q.result.Partial {
+			return []*question{q}, nil
 		}
+		out = append(out, q)
 	}
-	return v, account, nil
+	return out, nil
 }
 
 // followWrong ends the attempt where wrong answers cannot be mended in place,

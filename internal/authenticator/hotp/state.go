@@ -1,0 +1,90 @@
+package hotp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/otp"
+)
+
+// stateVersion is raised with any new field, because an older node would drop
+// the field when it writes the next state.
+const stateVersion = 1
+
+// maxCounter bounds a counter, so that no window runs over the end of 64 bits
+// and begins again at codes that were used.
+const maxCounter = 1 << 62
+
+// state is a key as it is kept.
+type state struct {
+	Version int     `json:"v"`
+	Key     otp.Key `json:"k"`
+	// Next is the lowest counter whose code may still be accepted.
+	Next uint64 `json:"n,omitempty"`
+	// Wanted is the counter of the second of two codes, when the first was right
+	// and the second is awaited; 0 for none, because no second code is the
+	// device's first.
+	Wanted uint64 `json:"w,omitempty"`
+}
+
+func newState(k otp.Key, next uint64) state {
+	return state{Version: stateVersion, Key: k, Next: next}
+}
+
+func (s state) check() error {
+	if err := s.Key.Check(); err != nil {
+		return fmt.Errorf("hotp: %w", err)
+	}
+	if s.Next > maxCounter || s.Wanted > maxCounter || s.Wanted > 0 && s.Wanted <= s.Next {
+		return errors.New("hotp: counters are out of range")
+	}
+	return nil
+}
+
+func (s state) encode() ([]byte, error) { return json.Marshal(s) }
+
+// decodeState reads a stored key. An error means that the row is not one of
+// ours, which refuses; it never shows the row.
+func decodeState(b []byte) (state, error) {
+	var s state
+	if json.Unmarshal(b, &s) != nil {
+		return state{}, errors.New("hotp: a stored key cannot be read")
+	}
+	if s.Version != stateVersion {
+		return state{}, fmt.Errorf("hotp: a stored key has version %d; this release reads %d", s.Version, stateVersion)
+	}
+	return s, s.check()
+}
+
+// Seed is a key that came with a device, or from another system.
+type Seed struct {
+	Key otp.Key
+	// Counter is that of the next code that the device will show.
+	Counter uint64
+	// Label is what its owner will see; empty is "Code token".
+	Label string
+}
+
+// Import makes a credential of a seed. Nobody has shown yet that they hold the
+// device: the caller has reasons to believe it.
+func Import(seed Seed) (authenticator.Enrolled, error) {
+	return newState(seed.Key, seed.Counter).enrolled(seed.Label, "")
+}
+
+func (s state) enrolled(label, once string) (authenticator.Enrolled, error) {
+	if err := s.check(); err != nil {
+		return authenticator.Enrolled{}, err
+	}
+	b, err := s.encode()
+	if err != nil {
+		return authenticator.Enrolled{}, err
+	}
+	if label == "" {
+		label = "Code token"
+	}
+	detail := fmt.Sprintf("%s, %d digits, next counter %d", s.Key.Algorithm, s.Key.Digits, s.Next)
+	return authenticator.Enrolled{State: b, Traits: assurance.Held, Label: label, Detail: detail, Once: once}, nil
+}
