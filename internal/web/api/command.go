@@ -18,6 +18,10 @@ func (a *API) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (an
 		if err := read(r, cmd); err != nil {
 			return nil, err
 		}
+		cmd, err := settle(s, cmd)
+		if err != nil {
+			return nil, err
+		}
 		step, err := a.ask(r, cmd)
 		if err != nil {
 			return nil, err
@@ -59,6 +63,17 @@ func (a *API) ask(r *http.Request, cmd admin.Command) (signin.Step, error) {
 		return signin.Step{}, err
 	}
 	return a.Engine.Check(r.Context(), req)
+}
+
+// settle writes a command and reads it again, so that its text does not depend
+// on how its JSON was spaced: what is approved later is read from what was kept.
+func settle(s admin.Spec, cmd admin.Command) (admin.Command, error) {
+	b, err := json.Marshal(cmd)
+	if err != nil {
+		return nil, err
+	}
+	out := s.New()
+	return out, json.Unmarshal(b, out)
 }
 
 // again decodes what was kept of a command and makes sure that it is the same.
