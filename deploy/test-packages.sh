@@ -8,6 +8,7 @@ packages=$(sed 's/#.*//' <<'LIST'
 ca-certificates     # downloads of Go modules
 chromium            # the pages, with a virtual authenticator
 caddy               # forward-auth
+curl                # requests to a local socket
 expect              # conversations on a terminal
 freeradius-utils    # radclient: an independent RADIUS client
 gcc                 # pam/, and the race detector
