@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"countersign/internal/authenticator"
-	"countersign/internal/countersigntest/softkey"
 	"countersign/internal/prompt"
+	"countersign/internal/softkey"
 )
 
 // BenchmarkCheck measures a whole check against the bare verification of the

@@ -11,8 +11,8 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/passkey"
-	"countersign/internal/countersigntest/softkey"
 	"countersign/internal/prompt"
+	"countersign/internal/softkey"
 )
 
 const proven = assurance.Held | assurance.PhishingResistant | assurance.UserVerified

@@ -10,8 +10,8 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/passkey"
-	"countersign/internal/countersigntest/softkey"
 	"countersign/internal/prompt"
+	"countersign/internal/softkey"
 )
 
 func TestOffer(t *testing.T) {

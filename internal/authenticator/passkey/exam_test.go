@@ -9,8 +9,8 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/authenticatortest"
 	"countersign/internal/authenticator/passkey"
-	"countersign/internal/countersigntest/softkey"
 	"countersign/internal/prompt"
+	"countersign/internal/softkey"
 )
 
 func TestExam(t *testing.T) {

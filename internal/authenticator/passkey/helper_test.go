@@ -10,8 +10,8 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/passkey"
-	"countersign/internal/countersigntest/softkey"
 	"countersign/internal/prompt"
+	"countersign/internal/softkey"
 )
 
 const origin = "https://login.example.org"

@@ -7,8 +7,8 @@ import (
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 
 	"countersign/internal/authenticator"
-	"countersign/internal/countersigntest/softkey"
 	"countersign/internal/prompt"
+	"countersign/internal/softkey"
 )
 
 // libraryAccepts asks go-webauthn about an assertion: an implementation by other

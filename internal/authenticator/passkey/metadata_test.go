@@ -11,7 +11,7 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator/passkey"
-	"countersign/internal/countersigntest/softkey"
+	"countersign/internal/softkey"
 )
 
 const signer = "mds.example"

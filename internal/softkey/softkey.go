@@ -1,5 +1,5 @@
 // Package softkey is a passkey in memory together with the browser it is used
-// in, for tests: it answers creation and request options as a page would be
+// in, for canaries and tests: it answers creation and request options as a page would be
 // answered, and lies on demand.
 //
 // It owns no product code and shares none: its encoders are its own, so that a

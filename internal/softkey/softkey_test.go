@@ -5,7 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"countersign/internal/countersigntest/softkey"
+	"countersign/internal/softkey"
 )
 
 const (
