@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base32"
 	"fmt"
 	"html"
@@ -35,6 +36,8 @@ type world struct {
 	folder string
 	stop   func()       // as if the server were switched off
 	skew   atomic.Int64 // nanoseconds ahead of the real clock
+	// transport is how people get here; nil is the usual way.
+	transport http.RoundTripper
 }
 
 func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) }
@@ -46,12 +49,29 @@ func newWorld(t testing.TB) *world { return newWorldOn(t, "") }
 // newWorldOn is newWorld on a PostgreSQL database.
 func newWorldOn(t testing.TB, database string) *world {
 	t.Helper()
+	return newWorldAt(t, database, "http://localhost", nil)
+}
+
+// newWorldAt is newWorld at an origin, to which a port is added. With https it
+// has a certificate, and its people trust every certificate and find every name
+// under .test on this machine.
+func newWorldAt(t testing.TB, database, origin string, certificate *tls.Certificate) *world {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	w := &world{t: t, base: "http://localhost:" + port, folder: t.TempDir()}
+	w := &world{t: t, base: origin + ":" + port, folder: t.TempDir()}
+	if certificate != nil {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*certificate}})
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			_, port, _ := net.SplitHostPort(addr)
+			return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+port)
+		}}
+		t.Cleanup(transport.CloseIdleConnections)
+		w.transport = transport
+	}
 	u, _ := url.Parse(w.base)
 	ctx, stop := context.WithCancel(context.Background())
 	w.installation, err = assemble(ctx, settings{folder: w.folder, database: database, publicURL: u, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, now: w.now, log: slog.New(slog.NewTextHandler(t.Output(), nil))})
@@ -83,7 +103,7 @@ type person struct {
 
 func (w *world) person() *person {
 	jar, _ := cookiejar.New(nil)
-	return &person{w: w, client: &http.Client{Jar: jar}}
+	return &person{w: w, client: &http.Client{Jar: jar, Transport: w.transport}}
 }
 
 func (p *person) take(r *http.Response, err error) {

@@ -127,10 +127,14 @@ func (d *Door) handOver(w http.ResponseWriter, r *http.Request, q question, h se
 	http.Redirect(w, r, q.origin()+acceptPath+"?"+url.Values{"code": {code}, "to": {q.raw}}.Encode(), http.StatusSeeOther)
 }
 
-// askFor sends the browser to sign in, or to show more, and back to start.
+// askFor sends the browser to sign in, or to show more, and back to start: by an
+// absolute address, which is left for from a page and not from a posted form,
+// since browsers would not follow a form on to the application's host.
 func (d *Door) askFor(w http.ResponseWriter, r *http.Request, q question) {
+	back := d.PublicURL.JoinPath("forward/start")
+	back.RawQuery = r.URL.RawQuery
 	code, err := d.Sessions.Send(r.Context(), session.Errand{Application: q.at.app, Action: q.action, Protocol: Protocol, Method: q.method, Path: q.path,
-		Return: "/forward/start?" + r.URL.RawQuery})
+		Return: back.String()})
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusServiceUnavailable)
 		return
