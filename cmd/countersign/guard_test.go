@@ -186,6 +186,18 @@ func TestCookieOfOneHost(t *testing.T) {
 	if _, err := w.sessions.Accept(ctx, code, wiki, session.Visit{}); err == nil {
 		t.Error("a handover code was good twice")
 	}
+	for _, other := range []session.Handover{{Host: "https://code.test", Browser: wiki.Browser}, {Host: wiki.Host, Browser: "mallory's"}, {Host: wiki.Host}, {}} {
+		code, err := w.sessions.Derive(ctx, secret, wiki)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.sessions.Accept(ctx, code, other, session.Visit{}); err == nil {
+			t.Errorf("a code for %v was good for %v", wiki, other)
+		}
+		if _, err := w.sessions.Accept(ctx, code, wiki, session.Visit{}); err == nil {
+			t.Error("a code that was tried elsewhere is still good")
+		}
+	}
 	check := func(application, reference string) signin.State {
 		st, err := w.engine.Check(ctx, signin.Request{Application: application, Session: reference, Protocol: "forward-auth", Medium: prompt.Browser})
 		if err != nil {

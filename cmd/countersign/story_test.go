@@ -83,7 +83,7 @@ func newWorldAt(t testing.TB, database, origin string, certificate *tls.Certific
 		t.Fatal(err)
 	}
 	w.radius = conns[0].LocalAddr().String()
-	server := &http.Server{Handler: w.handler}
+	server := &http.Server{Handler: w.handler, MaxHeaderBytes: 32 << 10} // as serve has it
 	done := make(chan struct{})
 	go server.Serve(l)
 	go func() { defer close(done); w.installation.radius.Serve(ctx, conns) }()

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/session"
+	"countersign/internal/testbed"
+)
+
+// backends are real programs as applications. Each says ADMIN to whom it lets
+// into /admin, by its own reading of the address, and PLAIN to others.
+var backends = []struct {
+	name  string
+	start func(t testing.TB) (addr string)
+}{
+	{"nginx", func(t testing.TB) string {
+		addr := testbed.Addr(t)
+		testbed.Nginx(t, addr, fmt.Sprintf("server { listen %s; location = /admin { return 200 ADMIN; } location /admin/ { return 200 ADMIN; } location / { return 200 PLAIN; } }", addr))
+		return addr
+	}},
+	{"caddy", func(t testing.TB) string {
+		addr := testbed.Addr(t)
+		testbed.Caddy(t, addr, fmt.Sprintf("http://%s {\n\t@admin path /admin /admin/*\n\trespond @admin ADMIN\n\trespond PLAIN\n}", addr))
+		return addr
+	}},
+	{"haproxy", func(t testing.TB) string {
+		addr := testbed.Addr(t)
+		testbed.HAProxy(t, addr, fmt.Sprintf(`global
+  expose-experimental-directives
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 5s
+  timeout server 5s
+frontend f
+  bind %s
+  http-request normalize-uri percent-decode-unreserved
+  http-request normalize-uri path-strip-dot
+  http-request normalize-uri path-strip-dotdot
+  http-request normalize-uri path-merge-slashes
+  http-request return status 200 content-type text/plain string ADMIN if { path /admin } or { path_beg /admin/ }
+  http-request return status 200 content-type text/plain string PLAIN
+`, addr))
+		return addr
+	}},
+	{"go", func(t testing.TB) string {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/admin/", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ADMIN") })
+		mux.HandleFunc("/admin", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ADMIN") })
+		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "PLAIN") })
+		s := httptest.NewServer(mux)
+		t.Cleanup(s.Close)
+		return strings.TrimPrefix(s.URL, "http://")
+	}},
+}
+
+// waysToAdmin are targets that some program takes for /admin.
+var waysToAdmin = []string{
+	"/admin", "/admin/", "/admin/x", "/%61dmin", "/%61%64%6D%69%6E", "/%61%64%6d%69%6e/x", "//admin", "///admin//x", "/./admin", "/x/../admin", "/x/y/../../admin/x",
+	"/%2e/admin", "/x/%2e%2e/admin", "/x/%2E./admin", "/x/.%2e/admin", "/x%2f..%2fadmin", "/x%2F%2e%2e%2Fadmin", "/%2fadmin", "/admin%2f", "/admin%2Fx", "/admin%00", "/admin;a=b", "/admin/;x", "/x/..;/admin", "/;/admin",
+	"/admin?x", "/admin?/../x", "/admin#x", "/admin%3fx", "/admin%23x", "/admin%20", "/admin.", "/ADMIN", "/Admin/x", "\\admin", "/\\admin", "/x\\..\\admin", "/%5cadmin", "/x%5c..%5cadmin",
+	"/%2561dmin", "/%252fadmin", "/x/%252e%252e/admin", "/%c0%afadmin", "/%u0061dmin", "/\xc0\xafadmin", "/admin\t", "/admin%09", "/admin\x0b", "http://HOST/admin", "http://HOST/x/../admin", "http://elsewhere/admin", "//elsewhere/admin", "HOST/admin", "admin", "/.countersign/../admin", "/.countersign/%2e%2e/admin", "/.countersign%2f..%2fadmin",
+	"/.countersign/..;/admin", "/.countersign/x/../../admin", "/%2ecountersign/../admin", "/.countersign//../admin", "/.countersign/.%2e/admin", "/.countersign\\..\\admin", "/countersign-verify/../admin", "/countersign-verify", "/admin/.countersign/", "/admin/.countersign/accept",
+	"/verify/caddy/../../admin", "/admin/./", "/admin/x/..", "/admin%2e", "/admin/%2e", "/ad%6Din", "/%41dmin",
+}
+
+// raw sends a request as it stands and returns what came back: status and body.
+func raw(t testing.TB, addr, method, target string, headers ...string) (int, string) {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(15 * time.Second)) // bounds a failure only
+	fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", method, strings.ReplaceAll(target, "HOST", addr), addr)
+	for _, h := range headers {
+		fmt.Fprintf(c, "%s\r\n", h)
+	}
+	fmt.Fprint(c, "\r\n")
+	r, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
+	if err != nil {
+		return 0, "" // cut off, which is an answer to nonsense
+	}
+	defer r.Body.Close()
+	body, _ := io.ReadAll(r.Body)
+	return r.StatusCode, string(body)
+}
+
+// handed gives a standing session to a host, and returns the Cookie header.
+func (w *world) handed(secret, host string) string {
+	w.t.Helper()
+	ctx := context.Background()
+	to := session.Handover{Host: "http://" + host, Browser: "hers"}
+	code, err := w.sessions.Derive(ctx, secret, to)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	child, err := w.sessions.Accept(ctx, code, to, session.Visit{Application: "wiki"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return "Cookie: countersign-app=" + child
+}
+
+// The promise: behind every proxy and in front of every backend, no spelling of
+// /admin that the backend takes for it gets past the rule about /admin. Without
+// the rule, several do: so the test can fail.
+func TestNoSpellingReachesAdmin(t *testing.T) {
+	for _, f := range fronts {
+		t.Run(f.name, func(t *testing.T) {
+			w := newWorld(t)
+			ada := w.enrollCodes("ada")
+			own := strings.Replace(strings.TrimPrefix(w.base, "http://"), "localhost", "127.0.0.1", 1)
+			addrs, hosts := map[string]string{}, []string{}
+			for _, b := range backends {
+				addr := testbed.Addr(t)
+				f.start(t, addr, own, b.start(t))
+				addrs[b.name] = addr
+				hosts = append(hosts, addr)
+			}
+			w.protect("wiki", map[string]any{"hosts": hosts})
+			secret := w.signedIn(ada)
+			w.later(20 * time.Minute) // too old for an action, by the policy of a new installation
+			for name, addr := range addrs {
+				cookie := w.handed(secret, addr)
+				if n := admitted(t, addr, cookie, nil); n < 3 {
+					t.Errorf("without a rule only %d spellings reach /admin of %s", n, name)
+				}
+			}
+			w.protect("wiki", map[string]any{"hosts": hosts, "rules": []any{map[string]any{"path": "/admin", "action": "wiki.admin"}}})
+			for name, addr := range addrs {
+				cookie := w.handed(secret, addr)
+				admitted(t, addr, cookie, func(target string) { t.Errorf("%q reaches /admin of %s", target, name) })
+				if status, body := raw(t, addr, "GET", "/notes", cookie); status != http.StatusOK || body != "PLAIN" {
+					t.Errorf("what needs no more is answered %d %q", status, body)
+				}
+			}
+		})
+	}
+}
+
+// admitted counts the spellings that are answered with ADMIN, and tells each.
+func admitted(t testing.TB, addr, cookie string, tell func(target string)) int {
+	n := 0
+	for _, target := range waysToAdmin {
+		if _, body := raw(t, addr, "GET", target, cookie); body == "ADMIN" {
+			n++
+			if tell != nil {
+				tell(target)
+			}
+		}
+	}
+	return n
+}
+
+// socket is an application that opens WebSockets and echoes, as far as HTTP goes.
+func socket(t testing.TB) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			io.WriteString(w, "PLAIN")
+			return
+		}
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+		line, err := rw.ReadString('\n')
+		if err == nil {
+			io.WriteString(c, "echo "+line)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// The promise: a WebSocket is opened with a session and not without, a header
+// that is too large opens nothing, and a second method, host or cookie neither.
+func TestOddRequests(t *testing.T) {
+	for _, f := range fronts {
+		t.Run(f.name, func(t *testing.T) {
+			w := newWorld(t)
+			ada := w.enrollCodes("ada")
+			addr := testbed.Addr(t)
+			f.start(t, addr, strings.Replace(strings.TrimPrefix(w.base, "http://"), "localhost", "127.0.0.1", 1), socket(t))
+			w.protect("wiki", map[string]any{"hosts": []string{addr}, "rules": []any{map[string]any{"path": "/m", "methods": []string{"DELETE"}, "action": "wiki.delete"}}})
+			cookie := w.handed(w.signedIn(ada), addr)
+			w.later(20 * time.Minute)
+
+			if got := handshake(t, addr); got != "401" {
+				t.Errorf("without a session a WebSocket is answered %s", got)
+			}
+			if got := handshake(t, addr, cookie); got != "echo hello\n" {
+				t.Errorf("with a session a WebSocket is answered %s", got)
+			}
+			for why, headers := range map[string][]string{
+				"40 KiB of header":      {cookie, "X-Long: " + strings.Repeat("a", 40<<10)},
+				"40 KiB of cookie":      {cookie + "; x=" + strings.Repeat("a", 40<<10)},
+				"the same cookie twice": {cookie + "; " + strings.TrimPrefix(cookie, "Cookie: ")},
+				"two hosts":             {cookie, "Host: elsewhere"},
+			} {
+				if status, body := raw(t, addr, "GET", "/notes", headers...); status == http.StatusOK || strings.Contains(body, "PLAIN") {
+					t.Errorf("%s: %d", why, status)
+				}
+			}
+			if status, _ := raw(t, addr, "GET", "/notes", cookie, "Cookie: x="+strings.Repeat("a", 3<<10)); status != http.StatusOK {
+				t.Errorf("3 KiB of somebody's cookies are too much: %d", status)
+			}
+			for _, c := range []struct {
+				method string
+				more   string
+			}{{"DELETE", "X-A: b"}, {"delete", "X-A: b"}, {"POST", "X-HTTP-Method-Override: DELETE"}, {"POST", "X-HTTP-Method: DELETE"}, {"POST", "X-Method-Override: DELETE"}, {"TRACE", "X-A: b"}} {
+				if status, body := raw(t, addr, c.method, "/m", cookie, "Content-Length: 0", c.more); status == http.StatusOK || strings.Contains(body, "PLAIN") {
+					t.Errorf("%s with %s: %d", c.method, c.more, status)
+				}
+			}
+			if status, _ := raw(t, addr, "POST", "/m", cookie, "Content-Length: 0"); status != http.StatusOK {
+				t.Errorf("a method without a rule: %d", status)
+			}
+		})
+	}
+}
+
+// handshake tries to open a WebSocket (RFC 6455 section 4.1) and returns the answer's
+// status, or what it says to hello.
+func handshake(t testing.TB, addr string, headers ...string) string {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(15 * time.Second))
+	fmt.Fprintf(c, "GET /socket HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-Fetch-Mode: websocket\r\n", addr)
+	for _, h := range headers {
+		fmt.Fprintf(c, "%s\r\n", h)
+	}
+	fmt.Fprint(c, "\r\n")
+	in := bufio.NewReader(c)
+	r, err := http.ReadResponse(in, &http.Request{Method: "GET"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.StatusCode != http.StatusSwitchingProtocols {
+		return fmt.Sprint(r.StatusCode)
+	}
+	io.WriteString(c, "hello\n")
+	line, err := in.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
+}
