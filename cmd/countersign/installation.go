@@ -96,7 +96,7 @@ func authenticators(u *url.URL, o passkey.Options) ([]authenticator.Authenticato
 		return nil, err
 	}
 	gate := slowhash.NewGate(0, 0)
-	passwords, err := password.New(slowhash.Default(), gate)
+	passwords, err := password.New(slowhash.Default(), gate, "Countersign", u.Hostname())
 	if err != nil {
 		return nil, err
 	}

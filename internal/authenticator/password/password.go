@@ -33,15 +33,17 @@ const (
 
 // Authenticator checks passwords. It is safe for concurrent use.
 type Authenticator struct {
-	params slowhash.Params
-	gate   *slowhash.Gate
-	decoy  []byte
+	params  slowhash.Params
+	gate    *slowhash.Gate
+	decoy   []byte
+	service []string // names that no password may hold
 }
 
 // New returns an Authenticator that hashes new passwords with these parameters
-// behind this gate.
-func New(params slowhash.Params, gate *slowhash.Gate) (*Authenticator, error) {
-	return &Authenticator{params: params, gate: gate, decoy: slowhash.NewSalt()}, params.Check()
+// behind this gate, and refuses those made of what the service is called: names,
+// and host names.
+func New(params slowhash.Params, gate *slowhash.Gate, service ...string) (*Authenticator, error) {
+	return &Authenticator{params: params, gate: gate, decoy: slowhash.NewSalt(), service: names(service)}, params.Check()
 }
 
 // Describe returns what passwords are.
@@ -116,14 +118,11 @@ func (a *Authenticator) Offer(authenticator.Person, time.Time) (prompt.Prompt, a
 // Accept keeps a new password that nobody would guess first.
 func (a *Authenticator) Accept(ctx context.Context, p authenticator.Person, _ authenticator.Memo, answer prompt.Answer, _ time.Time) (authenticator.Enrolled, error) {
 	typed, ok := normal(answer.Text)
-	n := utf8.RuneCount(typed)
-	switch folded := strings.ToLower(string(typed)); {
-	case !ok || n < minLength:
+	if !ok || utf8.RuneCount(typed) < minLength {
 		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "length", Public: "Use 8 to 256 characters that can be typed on one line."}
-	case common(folded):
-		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "common", Public: "Many people use that password, so it is guessed first. Choose another."}
-	case folded == strings.ToLower(p.Name) || folded == strings.ToLower(p.Display):
-		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "own-name", Public: "Your own name is guessed first. Choose another password."}
+	}
+	if r := a.guessable(fold(string(typed)), p); r != nil {
+		return authenticator.Enrolled{}, r
 	}
 	leave, err := a.gate.Enter(ctx)
 	if err != nil {
@@ -131,4 +130,24 @@ func (a *Authenticator) Accept(ctx context.Context, p authenticator.Person, _ au
 	}
 	defer leave()
 	return authenticator.Enrolled{State: a.hash(typed), Traits: assurance.Known, Label: "Password"}, nil
+}
+
+// guessable refuses what is guessed first (SP 800-63B-4 section 3.1.1.2): what
+// many people use, the person's own name, and the service's.
+func (a *Authenticator) guessable(folded string, p authenticator.Person) *authenticator.Refused {
+	if common(folded) {
+		return &authenticator.Refused{Reason: "common", Public: "Many people use that password, so it is guessed first. Choose another."}
+	}
+	local, _, _ := strings.Cut(p.Name, "@")
+	for _, name := range []string{p.Name, local, p.Display} {
+		if made(folded, name) {
+			return &authenticator.Refused{Reason: "own-name", Public: "Your own name is in that password, and is guessed first. Choose another."}
+		}
+	}
+	for _, name := range a.service {
+		if made(folded, name) {
+			return &authenticator.Refused{Reason: "service-name", Public: "The name of this service is in that password, and is guessed first. Choose another."}
+		}
+	}
+	return nil
 }
