@@ -107,6 +107,7 @@ type (
 		List   do[admin.GroupList]   `cmd:"" help:"List groups."`
 		Show   do[admin.GroupShow]   `cmd:"" help:"Show a group and its members."`
 		Create do[admin.GroupCreate] `cmd:"" help:"Create a group."`
+		Remove do[admin.GroupRemove] `cmd:"" help:"Remove a group that is empty and that the policy does not mention."`
 		Member struct {
 			Add    do[admin.MemberAdd]    `cmd:"" help:"Add an account to a group."`
 			Remove do[admin.MemberRemove] `cmd:"" help:"Remove an account from a group."`

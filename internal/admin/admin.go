@@ -38,9 +38,14 @@ type Parts struct {
 	// CheckSettings says what is wrong with an application's settings; each
 	// protocol has its own.
 	CheckSettings func(protocol string, settings []byte) error
-	PublicURL     *url.URL
-	Dormant       time.Duration
-	Now           func() time.Time
+	// Engine is asked what it would decide; it is never asked for a Grant.
+	Engine *signin.Engine
+	// Openings says what an application's settings leave open; each protocol has
+	// its own.
+	Openings  func(application.Application) (Openings, error)
+	PublicURL *url.URL
+	Dormant   time.Duration
+	Now       func() time.Time
 }
 
 // Admin does commands.
@@ -128,6 +133,7 @@ func Commands() []Spec {
 		{"group.list", "List groups.", true, func() Command { return &GroupList{} }},
 		{"group.show", "Show a group and its members.", true, func() Command { return &GroupShow{} }},
 		{"group.create", "Create a group.", false, func() Command { return &GroupCreate{} }},
+		{"group.remove", "Remove a group that is empty and that the policy does not mention.", false, func() Command { return &GroupRemove{} }},
 		{"group.member.add", "Add an account to a group.", false, func() Command { return &MemberAdd{} }},
 		{"group.member.remove", "Remove an account from a group.", false, func() Command { return &MemberRemove{} }},
 		{"application.list", "List applications.", true, func() Command { return &ApplicationList{} }},
@@ -136,6 +142,10 @@ func Commands() []Spec {
 		{"application.remove", "Remove an application.", false, func() Command { return &ApplicationRemove{} }},
 		{"policy.show", "Show the policy, or an older version of it.", true, func() Command { return &PolicyShow{} }},
 		{"policy.check", "Check a policy document without saving it, and run its tests.", true, func() Command { return &PolicyCheck{} }},
+		{"policy.test", "Run the tests that the policy, or a document, holds.", true, func() Command { return &PolicyTest{} }},
+		{"policy.explain", "Say what an account would have to show for something, why, and whether it could.", true, func() Command { return &PolicyExplain{} }},
+		{"policy.diff", "Say whom a document or an older version would let in, keep out, or ask for less or more.", true, func() Command { return &PolicyDiff{} }},
+		{"policy.versions", "List the saved versions of the policy.", true, func() Command { return &PolicyVersions{} }},
 		{"policy.change", "Save a policy document and put it in force.", false, func() Command { return &PolicyChange{} }},
 		{"audit.search", "Search the audit log, newest first.", true, func() Command { return &AuditSearch{} }},
 		{"audit.checkpoint", "Sign a checkpoint of the audit log.", true, func() Command { return &AuditCheckpoint{} }},

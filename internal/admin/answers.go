@@ -11,9 +11,10 @@ var answers = map[string]any{
 	"account.create": Account{}, "account.list": AccountPage{}, "account.show": AccountDetail{}, "account.suspend": Account{}, "account.resume": Account{},
 	"pass.issue": Pass{}, "key.issue": Key{},
 	"session.end": map[string]int{}, "authenticator.revoke": map[string]string{},
-	"group.list": []Group{}, "group.show": Group{}, "group.create": Group{}, "group.member.add": map[string]string{}, "group.member.remove": map[string]string{},
+	"group.list": []Group{}, "group.show": Group{}, "group.create": Group{}, "group.remove": map[string]string{}, "group.member.add": map[string]string{}, "group.member.remove": map[string]string{},
 	"application.list": []application.Application{}, "application.show": application.Application{}, "application.set": map[string]string{}, "application.remove": map[string]string{},
 	"policy.show": PolicyDocument{}, "policy.check": []policy.TestResult{}, "policy.change": map[string]int64{},
+	"policy.test": []policy.TestResult{}, "policy.explain": PolicyExplanation{}, "policy.diff": PolicyDifference{}, "policy.versions": []PolicyVersion{},
 	"audit.search": AuditPage{}, "audit.checkpoint": map[string]string{},
 }
 

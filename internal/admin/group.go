@@ -3,8 +3,10 @@ package admin
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"countersign/internal/directory"
+	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
@@ -74,6 +76,37 @@ func (c *GroupCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 		return err
 	})
 	return Group{Name: made.Name, Display: made.Display, Privileged: made.Privileged}, err
+}
+
+// GroupRemove removes a group. One that the policy mentions stays: without it
+// the policy would no longer compile, and nobody could change it any more.
+type GroupRemove struct {
+	Name string `json:"name" arg:"" help:"The group."`
+}
+
+func (c *GroupRemove) Action() string { return "group.remove" }
+func (c *GroupRemove) Object() string { return "group " + c.Name }
+
+func (c *GroupRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	p, err := a.Rules.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var gone directory.Group
+	err = a.change(ctx, g, "group.removed", map[string]string{"group": c.Name}, nil, func(tx *store.Tx) error {
+		var err error
+		if gone, err = a.Directory.FindGroup(ctx, tx, c.Name); err != nil {
+			return err
+		}
+		switch {
+		case gone.Name == directory.Administrators:
+			return failure.New(failure.Refused, "The administrators' group stays: without it nobody could administer.")
+		case slices.Contains(p.Mentions().Groups, gone.Name):
+			return failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", gone.Name)
+		}
+		return a.Directory.RemoveGroup(ctx, tx, gone)
+	})
+	return map[string]string{"removed": gone.Name}, err
 }
 
 // MemberAdd puts an account into a group.

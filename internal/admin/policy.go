@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"countersign/internal/audit"
@@ -148,4 +149,14 @@ func (c *AuditCheckpoint) Object() string { return "" }
 func (c *AuditCheckpoint) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	note, err := a.DB.Checkpoint(ctx)
 	return map[string]string{"checkpoint": note}, err
+}
+
+func moment(micros int64) time.Time { return store.Time(micros) }
+
+// missingVersion says in words that there is no such version.
+func missingVersion(err error, version int64) error {
+	if errors.Is(err, signin.ErrNoPolicy) {
+		return failure.New(failure.NotFound, "There is no version %d of the policy.", version)
+	}
+	return err
 }

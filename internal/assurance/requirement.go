@@ -220,6 +220,19 @@ func (r Requirement) Lapses(evidence []Evidence, now time.Time) time.Time {
 	return best
 }
 
+// Oldest returns how old what is shown may be on the easiest way: [Forever] when
+// some trait of it may be of any time in the session, zero when r denies.
+func (r Requirement) Oldest() time.Duration {
+	if _, no := r.Denied(); no {
+		return 0
+	}
+	var oldest time.Duration
+	for _, w := range r.ways {
+		w.need.each(func(i int, _ Trait) { oldest = max(oldest, w.age[i]) })
+	}
+	return oldest
+}
+
 type freshness int
 
 const (

@@ -137,35 +137,52 @@ func (d *Directory) tampered(table string, id int64) error {
 	return fmt.Errorf("%w: %s %d", ErrTampered, table, id)
 }
 
+// memberRow is a membership and its group, as kept.
+type memberRow struct {
+	group                       Group
+	privileged, created, joined int64
+	mac, teamMAC                []byte
+}
+
+const memberColumns = `m.team, m.created, m.mac, t.name, t.display, t.privileged, t.created, t.mac`
+
+func (m *memberRow) columns() []any {
+	return []any{&m.group.ID, &m.joined, &m.mac, &m.group.Name, &m.group.Display, &m.privileged, &m.created, &m.teamMAC}
+}
+
 // groups fills in the account's groups. Both the membership and the group's
 // own row must be believed.
 func (d *Directory) groups(ctx context.Context, r store.Reader, a *Account) error {
-	rows, err := r.Query(ctx, `select m.team, m.created, m.mac, t.name, t.display, t.privileged, t.created, t.mac
-		from membership m join team t on t.id = m.team where m.account = $1`, int64(a.ID))
+	rows, err := r.Query(ctx, `select `+memberColumns+` from membership m join team t on t.id = m.team where m.account = $1`, int64(a.ID))
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var g Group
-		var joined int64
-		var mac, teamMAC []byte
-		var privileged, created int64
-		if err := rows.Scan(&g.ID, &joined, &mac, &g.Name, &g.Display, &privileged, &created, &teamMAC); err != nil {
+		var m memberRow
+		if err := rows.Scan(m.columns()...); err != nil {
 			return err
 		}
-		g.Privileged, g.Created = privileged == 1, store.Time(created)
-		if !d.Keys.VerifyMAC("team", g.fields(), teamMAC) {
-			return d.tampered("team", g.ID)
+		if err := d.join(a, &m); err != nil {
+			return err
 		}
-		if !d.Keys.VerifyMAC("membership", membership(g.ID, a.ID, joined), mac) {
-			return d.tampered("membership", g.ID)
-		}
-		a.Groups = append(a.Groups, g.Name)
-		a.Privileged = a.Privileged || g.Privileged
 	}
 	slices.Sort(a.Groups)
 	return rows.Err()
+}
+
+// join adds a group that is believed.
+func (d *Directory) join(a *Account, m *memberRow) error {
+	m.group.Privileged, m.group.Created = m.privileged == 1, store.Time(m.created)
+	if !d.Keys.VerifyMAC("team", m.group.fields(), m.teamMAC) {
+		return d.tampered("team", m.group.ID)
+	}
+	if !d.Keys.VerifyMAC("membership", membership(m.group.ID, a.ID, m.joined), m.mac) {
+		return d.tampered("membership", m.group.ID)
+	}
+	a.Groups = append(a.Groups, m.group.Name)
+	a.Privileged = a.Privileged || m.group.Privileged
+	return nil
 }
 
 // NewAccount is what an account begins with.

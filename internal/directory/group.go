@@ -110,6 +110,24 @@ func (d *Directory) Groups(ctx context.Context, r store.Reader) ([]Group, error)
 	return out, rows.Err()
 }
 
+// RemoveGroup deletes a group that has no members any more: whoever is in it is
+// taken out one by one, each with an entry of its own.
+func (d *Directory) RemoveGroup(ctx context.Context, tx *store.Tx, g Group) error {
+	var members int64
+	if err := tx.QueryRow(ctx, `select count(*) from membership where team = $1`, g.ID).Scan(&members); err != nil {
+		return err
+	}
+	if members > 0 {
+		return failure.New(failure.Conflict, "%s still has %d members; take them out first.", g.Name, members)
+	}
+	n, err := tx.Exec(ctx, `delete from team where id = $1`, g.ID)
+	if err == nil && n == 0 {
+		return failure.New(failure.NotFound, "There is no group named %q.", g.Name)
+	}
+	tx.Announce("group")
+	return err
+}
+
 // AddMember puts an account into a group. Twice is a Conflict.
 func (d *Directory) AddMember(ctx context.Context, tx *store.Tx, g Group, a Account) error {
 	at := store.Unix(tx.Now())

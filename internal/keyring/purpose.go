@@ -15,6 +15,7 @@ const (
 	Attempt     Purpose = "attempt"
 	Cookie      Purpose = "cookie"
 	Credential  Purpose = "credential"
+	Declaration Purpose = "declaration"
 	Decoy       Purpose = "decoy"
 	Drill       Purpose = "drill"
 	Form        Purpose = "form"
@@ -27,7 +28,7 @@ const (
 
 // Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
 func Purposes() []Purpose {
-	return []Purpose{Account, APIKey, Application, Attempt, Cookie, Credential, Decoy, Drill, Form,
+	return []Purpose{Account, APIKey, Application, Attempt, Cookie, Credential, Declaration, Decoy, Drill, Form,
 		Membership, Policy, Session, Team, Ticket}
 }
 

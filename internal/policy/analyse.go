@@ -8,6 +8,8 @@ type analysis struct {
 	policy *Policy
 	class  Class
 	rules  []analysed
+	// open are the free atoms whose cases can be listed.
+	open []*atom
 	// dimensions are the free facts that matter, each with its cells.
 	dimensions []dimension
 	// coarse gives up telling cells apart: every free atom is a blur then.
@@ -27,10 +29,17 @@ type analysed struct {
 // dimension is one free fact, as the values that stand for its cells.
 type dimension []func(*Facts)
 
-// analyse leaves out the rules that no request of the class can match.
+// analyse finds the cells of one document.
 func (p *Policy) analyse(c Class) *analysis {
+	a := p.opened(c)
+	a.dimensions, a.coarse = divide(c, a)
+	return a
+}
+
+// opened leaves out the rules that no request of the class can match, and finds
+// what the others read of what is free.
+func (p *Policy) opened(c Class) *analysis {
 	a := &analysis{policy: p, class: c, seen: map[string]bool{}}
-	var open []*atom
 	for _, r := range p.rules {
 		t := yes
 		if r.shape != nil {
@@ -47,13 +56,12 @@ func (p *Policy) analyse(c Class) *analysis {
 				case at.blurs():
 					one.blurry = true
 				default:
-					open = append(open, at)
+					a.open = append(a.open, at)
 				}
 			})
 		}
 		a.rules = append(a.rules, one)
 	}
-	a.divide(open)
 	return a
 }
 
@@ -75,17 +83,19 @@ func (at *atom) blurs() bool {
 func (a *analysis) unclear(at *atom) bool { return a.free(at) && (a.coarse || at.blurs()) }
 
 // each calls f with one request of every cell.
-func (a *analysis) each(f func(*Facts)) {
-	at := make([]int, len(a.dimensions))
+func (a *analysis) each(f func(*Facts)) { each(a.class.Facts, a.dimensions, f) }
+
+func each(base Facts, dimensions []dimension, f func(*Facts)) {
+	at := make([]int, len(dimensions))
 	for {
-		facts := a.class.Facts
-		for i, d := range a.dimensions {
+		facts := base
+		for i, d := range dimensions {
 			d[at[i]](&facts)
 		}
 		f(&facts)
 		i := 0
 		for ; i < len(at); i++ {
-			if at[i]++; at[i] < len(a.dimensions[i]) {
+			if at[i]++; at[i] < len(dimensions[i]) {
 				break
 			}
 			at[i] = 0
@@ -172,20 +182,21 @@ func (a *analysis) blurred() []string {
 	return names
 }
 
-// divide finds the cells. Should there be too many, none are told apart.
-func (a *analysis) divide(open []*atom) {
+// divide finds the cells that these analyses of one class make together. Should
+// there be too many, coarse says that none are told apart.
+func divide(c Class, parts ...*analysis) (dimensions []dimension, coarse bool) {
 	total := 1
 	for _, facts := range [][]fact{{requestSource}, {nowHour, nowWeekday, nowTime}, {requestProtocol}, {requestAction}, {requestMethod}, {requestPath}} {
-		d := a.cells(ofFacts(open, facts), facts[0])
+		d := cells(c, facts, parts)
 		if len(d) == 0 {
 			continue
 		}
-		a.dimensions = append(a.dimensions, d)
+		dimensions = append(dimensions, d)
 		if total *= len(d); total > maxCells {
-			a.coarse, a.dimensions = true, nil
-			return
+			return nil, true
 		}
 	}
+	return dimensions, false
 }
 
 func ofFacts(atoms []*atom, facts []fact) []*atom {
@@ -200,24 +211,39 @@ func ofFacts(atoms []*atom, facts []fact) []*atom {
 	return out
 }
 
-// cells returns one setter for each way in which the atoms, which all read one
-// free fact, can come out together.
-func (a *analysis) cells(atoms []*atom, which fact) dimension {
-	if len(atoms) == 0 {
-		return a.unread(which)
+// cells returns one setter for each way in which the atoms that read these free
+// facts, which are one dimension, can come out together. Documents have clocks
+// of their own: where one's hour changes another's need not, so the candidates
+// of each are taken, and told apart by all.
+func cells(c Class, facts []fact, parts []*analysis) dimension {
+	var all []*atom
+	own := make([][]*atom, len(parts))
+	for i, a := range parts {
+		own[i] = ofFacts(a.open, facts)
+		all = append(all, own[i]...)
+	}
+	switch {
+	case len(parts) == 0:
+		return nil
+	case len(all) == 0:
+		return parts[0].unread(facts[0])
 	}
 	var d dimension
 	seen := map[string]bool{}
-	for _, set := range a.candidates(atoms, which) {
-		f := a.class.Facts
-		set(&f)
-		var truths strings.Builder
-		for _, at := range atoms {
-			truths.WriteByte('0' + bit(at.holds(&f, a.policy.zone)))
-		}
-		if !seen[truths.String()] {
-			seen[truths.String()] = true
-			d = append(d, set)
+	for _, a := range parts {
+		for _, set := range a.candidates(all, facts[0]) {
+			f := c.Facts
+			set(&f)
+			var truths strings.Builder
+			for i, b := range parts {
+				for _, at := range own[i] {
+					truths.WriteByte('0' + bit(at.holds(&f, b.policy.zone)))
+				}
+			}
+			if !seen[truths.String()] {
+				seen[truths.String()] = true
+				d = append(d, set)
+			}
 		}
 	}
 	return d

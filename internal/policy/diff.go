@@ -34,19 +34,24 @@ func denies(d Decision) bool {
 func Diff(before, after *Policy, population []Facts) []Change {
 	var out []Change
 	for _, f := range population {
-		c := Change{Facts: f, Before: before.Decide(f), After: after.Decide(f)}
-		harder, easier := c.After.AtLeast(c.Before), c.Before.AtLeast(c.After)
-		switch {
-		case harder && easier:
-			continue
-		case harder:
-			c.Direction = Stricter
-		case easier:
-			c.Direction = Looser
-		default:
-			c.Direction = Mixed
+		if c, differs := changed(f, before.Decide(f), after.Decide(f)); differs {
+			out = append(out, c)
 		}
-		out = append(out, c)
 	}
 	return out
+}
+
+// changed compares two Decisions about one request.
+func changed(f Facts, before, after Decision) (Change, bool) {
+	c := Change{Facts: f, Before: before, After: after, Direction: Mixed}
+	harder, easier := after.AtLeast(before), before.AtLeast(after)
+	switch {
+	case harder && easier:
+		return c, false
+	case harder:
+		c.Direction = Stricter
+	case easier:
+		c.Direction = Looser
+	}
+	return c, true
 }

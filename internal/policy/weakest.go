@@ -131,10 +131,7 @@ func (w Weakness) AtLeast(r assurance.Requirement) bool {
 func (w Weakness) String() string {
 	parts := make([]string, len(w.Ways))
 	for i, way := range w.Ways {
-		parts[i] = way.Decision.Requirement.String()
-		if len(way.Decision.Refuse) > 0 {
-			parts[i] += " without " + strings.Join(way.Decision.Refuse, ", ")
-		}
+		parts[i] = way.Decision.String()
 	}
 	return strings.Join(parts, " | ")
 }

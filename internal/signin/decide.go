@@ -56,7 +56,7 @@ func (j *judge) decide(ctx context.Context, r store.Reader, at *attempt, app app
 	if d.reason = j.barred(account); d.reason != "" {
 		return d, nil
 	}
-	if app.Name == Self && administers(at.Action) && !at.Delegated && !slices.Contains(account.Groups, directory.Administrators) {
+	if !mayAdminister(at, app, account) {
 		d.reason = "not-administrator"
 		return d, nil
 	}
@@ -64,7 +64,7 @@ func (j *judge) decide(ctx context.Context, r store.Reader, at *attempt, app app
 	if err != nil {
 		return decision{}, err
 	}
-	credentials = slices.DeleteFunc(credentials, func(c directory.Credential) bool { return c.Status != directory.CredentialActive })
+	credentials = active(credentials)
 	refused, err := j.demand(ctx, at, app, account, credentials, &d)
 	if err != nil {
 		return decision{}, err
@@ -103,6 +103,17 @@ func (j *judge) barred(a directory.Account) string {
 var own = []string{SignIn, CommandLine, "authenticator.enroll", "authenticator.remove", "authenticator.rename", "report.not-me"}
 
 func administers(action string) bool { return !slices.Contains(own, action) }
+
+// mayAdminister reports whether the account may ask for this at all: anybody
+// for what is their own, administrators and their delegates for the rest.
+func mayAdminister(at *attempt, app application.Application, account directory.Account) bool {
+	return app.Name != Self || !administers(at.Action) || at.Delegated || slices.Contains(account.Groups, directory.Administrators)
+}
+
+// active are the credentials that could show anything.
+func active(credentials []directory.Credential) []directory.Credential {
+	return slices.DeleteFunc(credentials, func(c directory.Credential) bool { return c.Status != directory.CredentialActive })
+}
 
 // OwnActions lists what people may do to their own account.
 func OwnActions() []string { return slices.Clone(own) }
@@ -286,11 +297,16 @@ func (j *judge) facts(at *attempt, app application.Application, account director
 // application returns what is to be signed in to; Countersign itself is built in.
 func (j *judge) application(ctx context.Context, name string) (application.Application, error) {
 	if name == Self {
-		return application.Application{Name: Self, Title: "Countersign", Kind: "directory", Tier: application.Standard, Protocol: "browser"}, nil
+		return ourselves(), nil
 	}
 	a, err := j.Applications.Get(ctx, name)
 	if failure.ClassOf(err) == failure.NotFound {
 		return a, failure.Refuse("unknown-application", bland)
 	}
 	return a, err
+}
+
+// ourselves is Countersign as an application.
+func ourselves() application.Application {
+	return application.Application{Name: Self, Title: "Countersign", Kind: "directory", Tier: application.Standard, Protocol: "browser"}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -107,7 +108,7 @@ func (r *Rules) Version(ctx context.Context, from store.Reader, version int64) (
 	return r.document(from.QueryRow(ctx, `select version, body, author, created, mac from policy where version = $1`, version))
 }
 
-func (r *Rules) document(row store.Row) (Document, error) {
+func (r *Rules) document(row interface{ Scan(...any) error }) (Document, error) {
 	var d Document
 	var mac []byte
 	err := row.Scan(&d.Version, &d.Body, &d.Author, &d.Created, &mac)
@@ -134,4 +135,26 @@ func (r *Rules) Save(ctx context.Context, tx *store.Tx, body, author string) (Do
 	tx.Announce(PolicyTopic)
 	_, err = tx.Exec(ctx, `update policy set mac = $2 where version = $1`, d.Version, r.Keys.MAC("policy", d.fields()))
 	return d, err
+}
+
+// Versions returns documents, newest first: those before a version, or all where
+// it is zero.
+func (r *Rules) Versions(ctx context.Context, from store.Reader, before int64, limit int) ([]Document, error) {
+	if before <= 0 {
+		before = math.MaxInt64
+	}
+	rows, err := from.Query(ctx, `select version, body, author, created, mac from policy where version < $1 order by version desc limit $2`, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Document
+	for rows.Next() {
+		d, err := r.document(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, rows.Err()
 }

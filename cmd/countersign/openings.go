@@ -1,0 +1,38 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"countersign/internal/admin"
+	"countersign/internal/application"
+	"countersign/internal/attack"
+	"countersign/internal/protocol/forwardauth"
+	"countersign/internal/protocol/radius"
+)
+
+// openings asks the protocol whose settings they are what they leave open.
+func openings(app application.Application) (admin.Openings, error) {
+	var o admin.Openings
+	switch app.Protocol {
+	case forwardauth.Protocol:
+		o.Web, o.Actions = true, forwardauth.Actions(app.Settings)
+	case radius.Protocol:
+		var s radius.Settings
+		if err := json.Unmarshal(app.Settings, &s); err != nil {
+			return o, fmt.Errorf("the settings of %s cannot be read", app.Name) // what was written may be a secret
+		}
+		for _, c := range s.Clients {
+			if e := c.Exception; e != nil {
+				o.Exceptions = append(o.Exceptions, attack.Exception{
+					What:   fmt.Sprintf("%s at %s may leave out its Message-Authenticator", c.Name, strings.Join(c.Networks, ", ")),
+					Reason: e.Reason, Application: app.Name, Protocol: app.Protocol, Expires: e.Expires})
+			}
+		}
+	}
+	if app.Vouches == application.VouchesPassword {
+		o.Caveats = append(o.Caveats, "the equipment checks the password itself and is believed; Countersign asks for the rest")
+	}
+	return o, nil
+}

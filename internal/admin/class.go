@@ -1,0 +1,232 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"countersign/internal/application"
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/policy"
+	"countersign/internal/signin"
+)
+
+// class is all accounts that no rule of the policies at hand can tell apart, and
+// that hold authenticators of the same kinds: what is true of one of them is
+// true of all. One of them stands for it.
+type class struct {
+	one   directory.Surveyed
+	names []string // the first few
+	count int
+	// says is what they have in common, in words.
+	says string
+}
+
+// few is how many accounts are named before they are counted.
+const few = 5
+
+// who names a small class by its members and a large one by what they have in
+// common.
+func (c *class) who() string {
+	if c.count <= few {
+		return strings.Join(c.names, ", ")
+	}
+	return c.says
+}
+
+// classes groups every account. The accounts whose rows were changed behind our
+// back are in none: the engine refuses them whatever policy says.
+func (a *Admin) classes(ctx context.Context, policies ...*policy.Policy) (classes []*class, tampered []string, err error) {
+	if a.Engine == nil {
+		return nil, nil, failure.New(failure.Unavailable, "This server has no engine to ask.")
+	}
+	mentioned := map[string]bool{}
+	for _, p := range policies {
+		for _, g := range p.Mentions().Groups {
+			mentioned[g] = true
+		}
+	}
+	byKey := map[string]*class{}
+	err = a.Directory.Survey(ctx, a.DB, func(s directory.Surveyed) error {
+		if s.Tampered {
+			tampered = append(tampered, s.Account.Name)
+			return nil
+		}
+		key := a.classKey(s, policies)
+		c := byKey[key]
+		if c == nil {
+			c = &class{one: s, says: a.describe(s, mentioned)}
+			byKey[key] = c
+			classes = append(classes, c)
+		}
+		if c.count++; c.count <= few {
+			c.names = append(c.names, s.Account.Name)
+		}
+		return nil
+	})
+	return classes, tampered, err
+}
+
+// classKey holds everything about an account that a decision can depend on,
+// other than who it is.
+func (a *Admin) classKey(s directory.Surveyed, policies []*policy.Policy) string {
+	var b strings.Builder
+	v := a.Engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: signin.SignIn})
+	for _, p := range policies {
+		fmt.Fprintf(&b, "%q ", p.Alike(v.Facts))
+	}
+	fmt.Fprint(&b, v.Refuses, s.Account.Kind, s.Account.Privileged, slices.Contains(s.Account.Groups, directory.Administrators), kinds(s.Credentials))
+	for _, c := range s.Credentials {
+		fmt.Fprint(&b, c.Status == directory.CredentialActive && a.Now().Before(c.Quarantine))
+	}
+	if s.Account.Kind == directory.Service {
+		for _, spec := range Commands() {
+			if a.Engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: spec.Action}).Delegated {
+				fmt.Fprint(&b, spec.Action)
+			}
+		}
+	}
+	return b.String()
+}
+
+// kinds are the kinds of the active authenticators, with what each shows.
+func kinds(credentials []directory.Credential) []string {
+	var out []string
+	for _, c := range credentials {
+		if k := c.Kind + " " + c.Traits.String(); c.Status == directory.CredentialActive && !slices.Contains(out, k) {
+			out = append(out, k)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// describe says what the accounts of a class have in common.
+func (a *Admin) describe(s directory.Surveyed, mentioned map[string]bool) string {
+	words := []string{"people"}
+	switch {
+	case s.Account.Kind == directory.Service:
+		words[0] = "services"
+	case slices.Contains(s.Account.Groups, directory.Administrators):
+		words[0] = "administrators"
+	case s.Account.Privileged:
+		words[0] = "privileged people"
+	}
+	var groups, held []string
+	for _, g := range s.Account.Groups {
+		if mentioned[g] {
+			groups = append(groups, g)
+		}
+	}
+	if len(groups) > 0 {
+		words = append(words, "in "+strings.Join(groups, ", "))
+	}
+	for _, k := range kinds(s.Credentials) {
+		kind, _, _ := strings.Cut(k, " ")
+		if !slices.Contains(held, kind) {
+			held = append(held, kind)
+		}
+	}
+	if len(held) == 0 {
+		words = append(words, "with no authenticator")
+	} else {
+		words = append(words, "with "+strings.Join(held, ", "))
+	}
+	switch {
+	case s.Account.State != directory.Active:
+		words = append(words, "(suspended)")
+	case s.Account.Idle(a.Now()) > a.Dormant:
+		words = append(words, "(dormant)")
+	}
+	return strings.Join(words, " ")
+}
+
+// place is one application as requests reach it.
+type place struct {
+	application.Application
+	// actions are what can be asked of it, the ordinary sign-in first.
+	actions []string
+	// channels are the protocols that a request for it can come by.
+	channels []string
+	// web says that requests carry a method and a path.
+	web      bool
+	openings Openings
+}
+
+// places are all applications, Countersign itself first.
+func (a *Admin) places(ctx context.Context) ([]place, error) {
+	own := place{Application: signin.Own(), actions: signin.OwnActions(), channels: []string{"browser", "api"}}
+	for _, s := range Commands() {
+		own.actions = append(own.actions, s.Action)
+	}
+	all, err := a.Applications.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []place{own}
+	for _, app := range all {
+		p := place{Application: app, actions: []string{signin.SignIn}, channels: []string{app.Protocol}}
+		if a.Openings != nil {
+			if p.openings, err = a.Openings(app); err != nil {
+				return nil, err
+			}
+		}
+		p.web = p.openings.Web
+		for _, action := range p.openings.Actions {
+			if !slices.Contains(p.actions, action) {
+				p.actions = append(p.actions, action)
+			}
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// asks is a class of requests: one class of accounts, one application, one
+// action and one protocol, with everything else free.
+func (a *Admin) asks(c *class, p place, action, channel string) (policy.Class, signin.View) {
+	v := a.Engine.View(signin.Standpoint{Account: c.one.Account, Credentials: c.one.Credentials, Application: p.Application, Action: action})
+	f := v.Facts
+	f.Protocol = channel
+	free := policy.FreeSource | policy.FreeTime
+	if p.web {
+		free |= policy.FreeRequest
+	}
+	return policy.Class{Facts: f, Free: free}, v
+}
+
+// witness says how to come by a decision, as far as it was free.
+func witness(f policy.Facts, p *policy.Policy) string {
+	reads := p.Reads()
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(reads, n) })
+	}
+	var parts []string
+	if has("source") {
+		if f.Source == (netip.Addr{}) {
+			parts = append(parts, "from an unknown address")
+		} else {
+			parts = append(parts, "from "+f.Source.String())
+		}
+	}
+	parts = append(parts, "by "+f.Protocol)
+	if has("method", "path") && (f.Method != "" || f.Path != "") {
+		parts = append(parts, "for "+strings.TrimSpace(f.Method+" "+f.Path))
+	}
+	if has("now.hour", "now.weekday", "now.time") {
+		parts = append(parts, "at "+f.Now.UTC().Format("Mon 2006-01-02 15:04:05Z"))
+	}
+	return strings.Join(parts, " ")
+}
+
+// besides is a demand with what the engine adds to it.
+func besides(r assurance.Requirement, v signin.View) assurance.Requirement {
+	if v.Beside != nil {
+		r = assurance.And(r, *v.Beside)
+	}
+	return r
+}

@@ -1,0 +1,192 @@
+package admin
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"countersign/internal/failure"
+	"countersign/internal/policy"
+	"countersign/internal/signin"
+)
+
+// PolicyDiff compares a document, or a saved version, with the policy in force.
+type PolicyDiff struct {
+	Body    string `json:"body,omitempty" arg:"" optional:"" type:"text-file" name:"file" help:"The document; - reads standard input."`
+	Version int64  `json:"version,omitempty" help:"A saved version instead."`
+}
+
+// PolicyDifference is what policy.diff answers.
+type PolicyDifference struct {
+	// Answer is the whole of it in one sentence.
+	Answer string `json:"answer"`
+	// Exact says that every request was looked at. Otherwise Unsure are the rules
+	// that could not be analysed, and there may be more differences than these.
+	Exact  bool     `json:"exact"`
+	Unsure []string `json:"unsure,omitempty"`
+	// Changes are the differences, those that let in or ask less first.
+	Changes []PolicyEffect `json:"changes"`
+}
+
+// PolicyEffect is one difference for one class of accounts at one application.
+type PolicyEffect struct {
+	// Effect is "lets in", "asks less", "asks otherwise", "asks more" or "keeps out".
+	Effect string `json:"effect"`
+	// Accounts says for whom, and Count how many they are.
+	Accounts    string   `json:"accounts"`
+	Count       int      `json:"count"`
+	Application string   `json:"application"`
+	Actions     []string `json:"actions"`
+	Before      string   `json:"before"`
+	After       string   `json:"after"`
+	// Witness is a request that shows it.
+	Witness string `json:"witness"`
+	// Rules are the new document's that decide there.
+	Rules []string `json:"rules,omitempty"`
+}
+
+func (c *PolicyDiff) Action() string { return "policy.diff" }
+
+// Object is empty: nothing is changed.
+func (c *PolicyDiff) Object() string { return "" }
+
+func (c *PolicyDiff) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	if c.Body == "" && c.Version == 0 {
+		return nil, failure.New(failure.Invalid, "Give a document, or a version, to compare with the policy in force.")
+	}
+	before, err := a.Rules.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after, _, err := a.document(ctx, c.Body, c.Version)
+	if err != nil {
+		return nil, err
+	}
+	classes, _, err := a.classes(ctx, before, after)
+	if err != nil {
+		return nil, err
+	}
+	places, err := a.places(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := differ{admin: a, before: before, after: after, out: PolicyDifference{Exact: true, Changes: []PolicyEffect{}}}
+	for _, cl := range classes {
+		for _, p := range places {
+			d.at(cl, p)
+		}
+	}
+	return d.finish(), nil
+}
+
+// differ gathers differences. One that several actions share is told once.
+type differ struct {
+	admin         *Admin
+	before, after *policy.Policy
+	out           PolicyDifference
+	seen          map[string]int
+}
+
+func (d *differ) at(c *class, p place) {
+	d.seen = map[string]int{}
+	for _, action := range p.actions {
+		for _, channel := range p.channels {
+			asked, v := d.admin.asks(c, p, action, channel)
+			if v.Refuses != "" {
+				continue // refused before and after, whatever policy says
+			}
+			got := policy.Compare(d.before, d.after, asked)
+			d.out.Exact = d.out.Exact && got.Exact
+			for _, r := range got.Blurred {
+				if !slices.Contains(d.out.Unsure, r) {
+					d.out.Unsure = append(d.out.Unsure, r)
+				}
+			}
+			for _, change := range got.Changes {
+				d.add(c, p, action, change, v)
+			}
+		}
+	}
+}
+
+func (d *differ) add(c *class, p place, action string, change policy.Change, v signin.View) {
+	change.Before.Requirement, change.After.Requirement = besides(change.Before.Requirement, v), besides(change.After.Requirement, v)
+	effect := effectOf(change)
+	if effect == "" {
+		return // what the engine demands besides makes them one
+	}
+	before, after := change.Before.String(), change.After.String()
+	key := effect + "\x00" + before + "\x00" + after
+	if i, ok := d.seen[key]; ok {
+		if !slices.Contains(d.out.Changes[i].Actions, action) {
+			d.out.Changes[i].Actions = append(d.out.Changes[i].Actions, action)
+		}
+		return
+	}
+	e := PolicyEffect{Effect: effect, Accounts: c.who(), Count: c.count, Application: p.Name, Actions: []string{action}, Before: before, After: after, Witness: bothWitness(change.Facts, d.before, d.after)}
+	for _, r := range change.After.Reasons {
+		if r.Rule != "" {
+			e.Rules = append(e.Rules, r.Rule)
+		}
+	}
+	d.seen[key] = len(d.out.Changes)
+	d.out.Changes = append(d.out.Changes, e)
+}
+
+// bothWitness says of a request what either document reads.
+func bothWitness(f policy.Facts, before, after *policy.Policy) string {
+	b, a := witness(f, before), witness(f, after)
+	if len(b) > len(a) {
+		return b
+	}
+	return a
+}
+
+// effects from the most to the least dangerous.
+var effects = []string{"lets in", "asks less", "asks otherwise", "asks more", "keeps out"}
+
+func effectOf(c policy.Change) string {
+	harder, easier := c.After.AtLeast(c.Before), c.Before.AtLeast(c.After)
+	switch {
+	case harder && easier:
+		return ""
+	case c.Opens():
+		return "lets in"
+	case c.Closes():
+		return "keeps out"
+	case easier:
+		return "asks less"
+	case harder:
+		return "asks more"
+	}
+	return "asks otherwise"
+}
+
+func (d *differ) finish() PolicyDifference {
+	slices.SortStableFunc(d.out.Changes, func(a, b PolicyEffect) int {
+		return slices.Index(effects, a.Effect) - slices.Index(effects, b.Effect)
+	})
+	slices.Sort(d.out.Unsure)
+	var parts []string
+	for _, e := range effects {
+		n := 0
+		for _, c := range d.out.Changes {
+			if c.Effect == e {
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, e+" ("+plural(n)+")")
+		}
+	}
+	switch {
+	case len(parts) > 0:
+		d.out.Answer = "It " + strings.Join(parts, ", ") + "."
+	default:
+		d.out.Answer = "Nobody is asked for anything else."
+	}
+	if !d.out.Exact {
+		d.out.Answer += " There may be more: not every rule can be analysed."
+	}
+	return d.out
+}

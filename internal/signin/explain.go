@@ -1,0 +1,214 @@
+package signin
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"countersign/internal/application"
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/policy"
+	"countersign/internal/prompt"
+)
+
+// Explanation says what a request would have to show and why, and whether its
+// account could. Nothing is asked for, nothing is written, and no Grant comes of
+// it.
+type Explanation struct {
+	Facts policy.Facts
+	// Policy is what each rule of the policy in force said of these facts.
+	Policy policy.Explanation
+	// Requirement is all that must be shown: the policy's, and what the engine
+	// adds for changing authenticators.
+	Requirement assurance.Requirement
+	// Abilities are the account's active authenticators.
+	Abilities []Ability
+	// Possible says that what is left of them is enough. Reason is the audit
+	// log's word for why it is not.
+	Possible bool
+	Reason   string
+}
+
+// Plays is what a protocol can play at its best: typed lines for equipment, a
+// page for everything else.
+func Plays(protocol string) prompt.Medium {
+	if protocol == "radius" {
+		return prompt.Line | prompt.Single
+	}
+	return prompt.Browser
+}
+
+// Ability is one authenticator, and why it would not count; empty when it would.
+type Ability struct {
+	Kind, Label string
+	Traits      assurance.Trait
+	Not         string
+}
+
+// Explain decides for a request as if its account showed everything that it has
+// and that the medium can play, at a moment. It takes the engine's own road:
+// the same facts and the same decision, over evidence that was never given.
+// An unknown name or application is a failure, as it is told to administrators.
+func (e *Engine) Explain(ctx context.Context, r Request, now time.Time) (Explanation, error) {
+	if r.Action == "" {
+		r.Action = SignIn
+	}
+	j := e.judge.at(now)
+	account, err := j.Directory.Find(ctx, j.DB, r.Name)
+	if err != nil {
+		return Explanation{}, err
+	}
+	app, err := j.application(ctx, r.Application)
+	if err != nil {
+		return Explanation{}, err
+	}
+	credentials, err := j.Directory.Credentials(ctx, j.DB, account.ID)
+	if err != nil {
+		return Explanation{}, err
+	}
+	credentials = active(credentials)
+	p, err := j.Rules.Current(ctx)
+	if err != nil {
+		return Explanation{}, err
+	}
+	at := &attempt{Request: r, Account: account.ID, Created: now, Deadline: now}
+	if at.Delegated = j.delegated(app, account, credentials, r.Action); at.Delegated {
+		at.Medium = 0 // a key comes with its request
+	}
+	x := Explanation{Facts: j.facts(at, app, account, j.lacksTwoFactors(credentials))}
+	x.Policy = p.Explain(x.Facts)
+	x.Abilities = j.abilities(at, app, credentials, x.Policy.Decision.Refuse)
+	at.Evidence = could(account.ID, credentials, x.Abilities, now)
+	d, err := j.decide(ctx, j.DB, at, app, nil)
+	if err != nil {
+		return Explanation{}, err
+	}
+	if x.Requirement = d.requirement; d.state != Granted && j.refusedBefore(d) {
+		x.Requirement = assurance.Deny(d.reason)
+	}
+	x.Possible, x.Reason = d.state == Granted, d.reason
+	if !x.Possible && x.Reason == "" {
+		x.Reason = "not-enough"
+	}
+	return x, nil
+}
+
+// at is the judge at another moment.
+func (j *judge) at(now time.Time) *judge {
+	other := *j
+	other.Now = func() time.Time { return now }
+	return &other
+}
+
+// refusedBefore reports whether the engine refused before it asked policy.
+func (j *judge) refusedBefore(d decision) bool {
+	why, no := d.requirement.Denied()
+	return no && why == "no way"
+}
+
+// abilities says of each authenticator whether it would count here.
+func (j *judge) abilities(at *attempt, app application.Application, credentials []directory.Credential, refused []string) []Ability {
+	usable := j.usable(at, app, credentials, refused)
+	out := make([]Ability, len(credentials))
+	for i, c := range credentials {
+		out[i] = Ability{Kind: c.Kind, Label: c.Label, Traits: c.Traits, Not: j.unplayable(c.Kind, at.Medium)}
+		switch {
+		case slices.Contains(refused, c.Kind):
+			out[i].Not = "policy refuses it here"
+		case !slices.ContainsFunc(usable, func(u directory.Credential) bool { return u.ID == c.ID }):
+			out[i].Not = "it is new, and counts for this only after " + c.Quarantine.UTC().Format(time.RFC3339)
+		}
+	}
+	return out
+}
+
+// unplayable says why a kind cannot be shown by a medium. A key that comes with
+// its request needs no medium.
+func (j *judge) unplayable(kind string, m prompt.Medium) string {
+	how := j.kinds[kind]
+	switch {
+	case how == nil:
+		return "this server does not know its kind"
+	case how.Describe().Media == 0 && m == 0:
+		return ""
+	case how.Describe().Media&m == 0:
+		return "it cannot be shown by this protocol"
+	}
+	return ""
+}
+
+// could is the evidence of the authenticators that would count.
+func could(account assurance.AccountID, credentials []directory.Credential, abilities []Ability, now time.Time) []assurance.Evidence {
+	var out []assurance.Evidence
+	for i, c := range credentials {
+		if abilities[i].Not == "" {
+			out = append(out, assurance.Evidence{Account: account, Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: now})
+		}
+	}
+	return out
+}
+
+// Standpoint is the part of a request that says who asks for what.
+type Standpoint struct {
+	Account directory.Account
+	// Credentials are the account's; only active ones are looked at.
+	Credentials []directory.Credential
+	// Application is one of the catalogue's, or what [Engine.Own] returns.
+	Application application.Application
+	Action      string
+}
+
+// Own returns Countersign itself as an application, as the engine sees it.
+func Own() application.Application { return ourselves() }
+
+// View is what a standpoint comes to before anything is shown.
+type View struct {
+	// Facts are what policy reads, without what a request is free to choose.
+	Facts policy.Facts
+	// Beside is what the engine demands beside policy, where it does.
+	Beside *assurance.Requirement
+	// Refuses is why the engine refuses without asking policy, or empty.
+	Refuses string
+	// Delegated says that an automation key of the account serves the action.
+	Delegated bool
+}
+
+// View looks from a standpoint at this moment. It is for saying things about
+// many accounts at once, and is made by what decides about one.
+func (e *Engine) View(s Standpoint) View {
+	credentials := active(slices.Clone(s.Credentials))
+	at := &attempt{Request: Request{Application: s.Application.Name, Action: s.Action}, Account: s.Account.ID}
+	v := View{Facts: e.judge.facts(at, s.Application, s.Account, e.judge.lacksTwoFactors(credentials))}
+	v.Delegated = e.judge.delegated(s.Application, s.Account, credentials, s.Action)
+	at.Delegated = v.Delegated
+	if v.Refuses = e.judge.barred(s.Account); v.Refuses == "" && !mayAdminister(at, s.Application, s.Account) {
+		v.Refuses = "not-administrator"
+	}
+	if changesAuthenticators(s.Action) {
+		beside := e.judge.asMuchAsCanBeShown(credentials)
+		v.Beside = &beside
+	}
+	return v
+}
+
+// delegated reports whether an automation key of the account was issued for the
+// action. Keys serve services alone, and in Countersign itself alone.
+func (j *judge) delegated(app application.Application, account directory.Account, credentials []directory.Credential, action string) bool {
+	if app.Name != Self || account.Kind != directory.Service {
+		return false
+	}
+	for _, c := range credentials {
+		server, ok := j.kinds[c.Kind].(Server)
+		if !ok {
+			continue
+		}
+		q := question{credentials: []directory.Credential{c}, kind: c.Kind}
+		// There is no source here, so that whether it is the right one is left out.
+		if why, err := server.Serves(q.comparable()[0], action, netip.Addr{}); err == nil && why != "other-action" {
+			return true
+		}
+	}
+	return false
+}
