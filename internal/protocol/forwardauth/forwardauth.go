@@ -83,7 +83,7 @@ func (d *Door) understand(ctx context.Context, a asked) (question, error) {
 	if q.target, ok = readTarget(a.target); !ok {
 		return q, errUnclear
 	}
-	if q.action, ok = at.settings.action(q.request); !ok {
+	if q.action, ok = at.rules.action(q.request); !ok {
 		return q, errUnclear
 	}
 	return q, nil

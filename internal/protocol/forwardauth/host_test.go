@@ -54,8 +54,8 @@ func TestSettingsHost(t *testing.T) {
 // two applications belongs to neither.
 func TestIndex(t *testing.T) {
 	ix := &index{hosts: map[string]place{}}
-	ix.add(place{"apps", Settings{Hosts: []string{"*.apps.example.org", "*.example.org:8443", "shared.example.org"}}})
-	ix.add(place{"wiki", Settings{Hosts: []string{"wiki.apps.example.org", "WIKI.apps.example.org", "Shared.Example.org."}}})
+	ix.add("apps", Settings{Hosts: []string{"*.apps.example.org", "*.example.org:8443", "shared.example.org"}})
+	ix.add("wiki", Settings{Hosts: []string{"wiki.apps.example.org", "WIKI.apps.example.org", "Shared.Example.org."}})
 	for host, want := range map[string]string{"wiki.apps.example.org": "wiki", "code.apps.example.org": "apps", "apps.example.org": "", "a.b.apps.example.org": "", "x.example.org:8443": "apps",
 		"x.example.org": "", "code.apps.example.org:8443": "", "shared.example.org": "", "*.apps.example.org": "apps", "org": "", "": ""} {
 		got, ok := ix.find(host)

@@ -4,8 +4,8 @@ import "context"
 
 // place is an application at a host.
 type place struct {
-	app      string
-	settings Settings
+	app   string
+	rules rules
 }
 
 // index finds the application of a host.
@@ -30,7 +30,7 @@ func (d *Door) find(ctx context.Context, host string) (place, bool, error) {
 			if err != nil {
 				continue // settings that cannot be read open no host
 			}
-			ix.add(place{a.Name, s})
+			ix.add(a.Name, s)
 		}
 		d.index.Store(ix)
 	}
@@ -40,8 +40,9 @@ func (d *Door) find(ctx context.Context, host string) (place, bool, error) {
 
 // add enters an application. A host that two applications name belongs to
 // neither: which rules hold there is not ours to guess.
-func (ix *index) add(p place) {
-	for _, h := range p.settings.Hosts {
+func (ix *index) add(app string, s Settings) {
+	p := place{app, prepare(s.Rules)}
+	for _, h := range s.Hosts {
 		key, err := settingsHost(h)
 		if err != nil {
 			continue

@@ -20,7 +20,7 @@ func without(t *testing.T) (*Door, http.Handler) {
 	}
 	d := New(Parts{Applications: &application.Catalogue{}, PublicURL: u, Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	ix := &index{hosts: map[string]place{}}
-	ix.add(place{"wiki", Settings{Hosts: []string{"wiki.example.org"}}})
+	ix.add("wiki", Settings{Hosts: []string{"wiki.example.org"}})
 	d.index.Store(ix)
 	mux := http.NewServeMux()
 	d.Handle(mux)

@@ -52,12 +52,37 @@ type request struct {
 	overridden bool
 }
 
+// rules are an application's, prepared.
+type rules []prepared
+
+// prepared is a rule with its path decoded, and what is left of that when all is
+// taken away that some program overlooks. A rule whose path cannot be read today
+// makes everything unclear.
+type prepared struct {
+	Rule
+	own, skeleton string
+	readable      bool
+}
+
+func prepare(list []Rule) rules {
+	var out rules
+	for _, r := range list {
+		own, ok := rulePath(r.Path)
+		out = append(out, prepared{r, own, pathSkeleton(own), ok})
+	}
+	return out
+}
+
 // action returns what a request is, by the first rule that covers it, or none.
 // It is false when a rule covers it in one spelling and not in another, as
 // /ADMIN for a rule about /admin: that is refused, and never a way around.
-func (s Settings) action(r request) (string, bool) {
-	for _, rule := range s.Rules {
-		switch rule.read(r) {
+func (rs rules) action(r request) (string, bool) {
+	if len(rs) == 0 {
+		return "", true
+	}
+	loose := pathSkeleton(r.path)
+	for _, rule := range rs {
+		switch rule.read(r, loose) {
 		case yes:
 			return rule.Action, true
 		case unclear:
@@ -67,22 +92,21 @@ func (s Settings) action(r request) (string, bool) {
 	return "", true
 }
 
-func (rule Rule) read(r request) reading {
-	got := both(rule.readPath(r.path), rule.readMethod(r))
+func (rule prepared) read(r request, loose string) reading {
+	got := both(rule.readPath(r.path, loose), rule.readMethod(r))
 	if got == no || len(rule.Query) == 0 {
 		return got
 	}
 	return both(got, rule.readQuery(r.query))
 }
 
-func (rule Rule) readPath(p string) reading {
-	own, ok := rulePath(rule.Path)
+func (rule prepared) readPath(path, loose string) reading {
 	switch {
-	case !ok:
-		return unclear // saved under other rules than today's
-	case under(own, p):
+	case !rule.readable:
+		return unclear
+	case under(rule.own, path):
 		return yes
-	case under(pathSkeleton(own), pathSkeleton(p)):
+	case under(rule.skeleton, loose):
 		return unclear
 	}
 	return no

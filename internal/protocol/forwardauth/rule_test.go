@@ -2,7 +2,7 @@ package forwardauth
 
 import "testing"
 
-func ask(t *testing.T, s Settings, method, raw string) (string, bool) {
+func ask(t *testing.T, s rules, method, raw string) (string, bool) {
 	t.Helper()
 	tg, ok := readTarget(raw)
 	if !ok {
@@ -12,8 +12,8 @@ func ask(t *testing.T, s Settings, method, raw string) (string, bool) {
 }
 
 func TestRules(t *testing.T) {
-	s := Settings{Rules: []Rule{{Path: "/admin/", Methods: []string{"POST"}, Action: "change"}, {Path: "/admin/", Methods: []string{"GET"}, Action: "look"},
-		{Path: "/export", Action: "export"}, {Path: "/café", Action: "coffee"}, {Path: "/a b", Action: "space"}}}
+	s := prepare([]Rule{{Path: "/admin/", Methods: []string{"POST"}, Action: "change"}, {Path: "/admin/", Methods: []string{"GET"}, Action: "look"},
+		{Path: "/export", Action: "export"}, {Path: "/café", Action: "coffee"}, {Path: "/a b", Action: "space"}})
 	for _, c := range []struct {
 		method, raw, action string
 		clear               bool
@@ -51,11 +51,11 @@ func TestRules(t *testing.T) {
 // A rule by query is not passed by repeating, respelling or hiding the name,
 // whether it is the stricter rule or the laxer one that comes first.
 func TestRulesByQuery(t *testing.T) {
-	strict := Settings{Rules: []Rule{{Path: "/do", Query: []string{"action=delete"}, Action: "delete"}, {Path: "/page", Query: []string{"edit"}, Action: "edit"},
-		{Path: "/two", Query: []string{"a=1", "b=2"}, Action: "two"}}}
-	lax := Settings{Rules: []Rule{{Path: "/do", Query: []string{"action=view"}, Action: "view"}, {Path: "/do", Action: "change"}}}
+	strict := prepare([]Rule{{Path: "/do", Query: []string{"action=delete"}, Action: "delete"}, {Path: "/page", Query: []string{"edit"}, Action: "edit"},
+		{Path: "/two", Query: []string{"a=1", "b=2"}, Action: "two"}})
+	lax := prepare([]Rule{{Path: "/do", Query: []string{"action=view"}, Action: "view"}, {Path: "/do", Action: "change"}})
 	for _, c := range []struct {
-		s           Settings
+		s           rules
 		raw, action string
 		clear       bool
 	}{

@@ -77,6 +77,9 @@ func decodePath(sent string) (string, bool) {
 // skeleton is what is left of a text when all is taken away that some program
 // overlooks: case, compatibility forms, and spaces at the ends.
 func skeleton(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return strings.TrimSpace(strings.ToLower(s)) // the same, and quick
+	}
 	return strings.TrimSpace(norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s))))
 }
 

@@ -118,7 +118,7 @@ var spellings = []string{"/admin", "/admin/", "/admin/users", "/%61dmin", "/%61%
 // No spelling that some application takes for /admin is taken by us for
 // anything else: it is under the rule, or refused.
 func TestNoSpellingPassesARule(t *testing.T) {
-	s := Settings{Rules: []Rule{{Path: "/admin", Action: "administer"}}}
+	s := prepare([]Rule{{Path: "/admin", Action: "administer"}})
 	for _, spelling := range spellings {
 		unguarded(t, s, spelling)
 	}
@@ -137,7 +137,7 @@ func TestNoSpellingPassesARule(t *testing.T) {
 
 // unguarded fails the test when a target passes without the rule and some
 // reader takes it for /admin.
-func unguarded(t *testing.T, s Settings, raw string) {
+func unguarded(t *testing.T, s rules, raw string) {
 	t.Helper()
 	tg, ok := readTarget(raw)
 	if !ok {
@@ -157,6 +157,20 @@ func FuzzNoSpellingPassesARule(f *testing.F) {
 	for _, s := range spellings {
 		f.Add(s)
 	}
-	s := Settings{Rules: []Rule{{Path: "/admin", Action: "administer"}}}
+	s := prepare([]Rule{{Path: "/admin", Action: "administer"}})
 	f.Fuzz(func(t *testing.T, raw string) { unguarded(t, s, raw) })
+}
+
+// The quick way to a skeleton is the slow one's.
+func FuzzSkeleton(f *testing.F) {
+	f.Add("/Admin. ")
+	f.Fuzz(func(t *testing.T, s string) {
+		b := []byte(s)
+		for i := range b {
+			b[i] &= 0x7f
+		}
+		if quick, slow := skeleton(string(b)), skeleton(string(b)+"é"); strings.TrimSpace(strings.TrimSuffix(slow, "é")) != quick {
+			t.Errorf("%q: %q and %q", b, quick, slow)
+		}
+	})
 }
