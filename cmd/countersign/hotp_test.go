@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/base32"
 	"fmt"
 	"os/exec"
 	"regexp"
@@ -28,15 +27,7 @@ func (k *token) press() string {
 func (p *person) enrollToken() *token {
 	p.w.t.Helper()
 	p.post("/account/do", "action", "authenticator.enroll", "object", "hotp")
-	m := secretField.FindStringSubmatch(p.page)
-	if m == nil {
-		p.w.t.Fatalf("no secret on the page:\n%s", p.page)
-	}
-	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(m[1], " ", ""))
-	if err != nil {
-		p.w.t.Fatal(err)
-	}
-	k := &token{key: otp.Key{Algorithm: otp.SHA1, Digits: 6, Secret: secret}}
+	k := &token{key: otp.Key{Algorithm: otp.SHA1, Digits: 6, Secret: p.shownSecret()}}
 	p.post("/account/setup", "authenticator", "hotp", "text", k.press())
 	p.sees("Added: Code token")
 	return k
@@ -53,9 +44,7 @@ func (w *world) welcomed(name string) *person {
 	p.get(pass.Link)
 	_, code, _ := strings.Cut(pass.Link, "code=")
 	p.post("/welcome", "code", code)
-	p.post("/account/do", "action", "authenticator.enroll", "object", "password")
-	p.post("/account/setup", "authenticator", "password", "text", passphrase)
-	p.sees("Added: Password")
+	p.enrollPassword()
 	return p
 }
 

@@ -171,21 +171,41 @@ func (w *world) enrollCodes(name string) *person {
 	_, code, _ := strings.Cut(pass.Link, "code=")
 	p.post("/welcome", "code", code)
 	p.sees("Set up how you sign in")
+	p.enrollPassword()
+	p.enrollApp()
+	w.later(time.Minute)
+	return p
+}
+
+// enrollPassword sets the password that everybody in these stories has.
+func (p *person) enrollPassword() {
+	p.w.t.Helper()
 	p.post("/account/do", "action", "authenticator.enroll", "object", "password")
 	p.post("/account/setup", "authenticator", "password", "text", passphrase)
 	p.sees("Added: Password")
+}
+
+// enrollApp sets up an authenticator app; code then gives its codes.
+func (p *person) enrollApp() {
+	p.w.t.Helper()
 	p.post("/account/do", "action", "authenticator.enroll", "object", "totp")
-	m := secretField.FindStringSubmatch(p.page)
-	if m == nil {
-		w.t.Fatalf("no secret on the page:\n%s", p.page)
-	}
-	if p.secret, err = base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(m[1], " ", "")); err != nil {
-		w.t.Fatal(err)
-	}
+	p.secret = p.shownSecret()
 	p.post("/account/setup", "authenticator", "totp", "text", p.code())
 	p.sees("Added: ")
-	w.later(time.Minute)
-	return p
+}
+
+// shownSecret reads the key that an offer shows for typing.
+func (p *person) shownSecret() []byte {
+	p.w.t.Helper()
+	m := secretField.FindStringSubmatch(p.page)
+	if m == nil {
+		p.w.t.Fatalf("no secret on the page:\n%s", p.page)
+	}
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(m[1], " ", ""))
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	return secret
 }
 
 // signedIn signs ada in with password and code, and returns the secret of the

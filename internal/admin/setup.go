@@ -2,15 +2,19 @@ package admin
 
 import (
 	"context"
+	"strconv"
+	"time"
 
+	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
+	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
-	"time"
 )
 
 const setupKind, setupLife = "setup", 24 * time.Hour
@@ -71,9 +75,20 @@ func (a *Admin) SetupOpen(ctx context.Context, code string) error {
 	return err
 }
 
-// Setup makes the first administrator and a pass for them, once. After there is
-// one who can sign in it refuses, whatever the code.
-func (a *Admin) Setup(ctx context.Context, code, name, display, mail string) (Pass, error) {
+// Newcomer is who follows the set-up link.
+type Newcomer struct {
+	Code          string // of the link
+	Name          string // to sign in with
+	Display, Mail string // may be empty
+	// Codes is the choice of a password and codes instead of a passkey, and with
+	// it of the weaker policy, without which that choice would lock them out.
+	Codes bool
+}
+
+// Setup makes the first administrator and a pass for them, once, and puts the
+// policy in force that fits their choice. After there is one who can sign in it
+// refuses, whatever the code.
+func (a *Admin) Setup(ctx context.Context, n Newcomer) (Pass, error) {
 	var pass Pass
 	err := a.DB.Change(ctx, setUp, func(tx *store.Tx) error {
 		done, err := a.administered(ctx, tx)
@@ -83,25 +98,14 @@ func (a *Admin) Setup(ctx context.Context, code, name, display, mail string) (Pa
 		if done {
 			return failure.Refuse("set-up-done", "There is an administrator already; ask them for an account.")
 		}
-		if _, err := a.Tickets.TakeIn(ctx, tx, setupKind, code); err != nil {
+		if _, err := a.Tickets.TakeIn(ctx, tx, setupKind, n.Code); err != nil {
 			return err
 		}
-		group, err := a.Directory.FindGroup(ctx, tx, directory.Administrators)
+		if err := a.fitPolicy(ctx, tx, n.Codes); err != nil {
+			return err
+		}
+		d, err := a.firstAdministrator(ctx, tx, n)
 		if err != nil {
-			return err
-		}
-		d, err := a.Directory.Find(ctx, tx, name)
-		switch {
-		case err == nil && !d.Privileged:
-			return failure.New(failure.Conflict, "There is an account of that name already; choose another.")
-		case failure.ClassOf(err) == failure.NotFound:
-			if d, err = a.Directory.Create(ctx, tx, directory.NewAccount{Name: name, Display: display, Mail: mail}); err != nil {
-				return err
-			}
-			if err := a.Directory.AddMember(ctx, tx, group, d); err != nil {
-				return err
-			}
-		case err != nil:
 			return err
 		}
 		tx.Record(audit.Entry{Event: "installation.administrator", Outcome: "ok", Account: int64(d.ID), AccountName: d.Name})
@@ -109,6 +113,73 @@ func (a *Admin) Setup(ctx context.Context, code, name, display, mail string) (Pa
 		return err
 	})
 	return pass, err
+}
+
+func (a *Admin) firstAdministrator(ctx context.Context, tx *store.Tx, n Newcomer) (directory.Account, error) {
+	group, err := a.Directory.FindGroup(ctx, tx, directory.Administrators)
+	if err != nil {
+		return directory.Account{}, err
+	}
+	d, err := a.Directory.Find(ctx, tx, n.Name)
+	switch {
+	case err == nil && !d.Privileged:
+		return d, failure.New(failure.Conflict, "There is an account of that name already; choose another.")
+	case failure.ClassOf(err) == failure.NotFound:
+		if d, err = a.Directory.Create(ctx, tx, directory.NewAccount{Name: n.Name, Display: n.Display, Mail: n.Mail}); err != nil {
+			return d, err
+		}
+		return d, a.Directory.AddMember(ctx, tx, group, d)
+	}
+	return d, err
+}
+
+// fitPolicy puts the default policy in force that fits how the first
+// administrator signs in. It replaces what set-up wrote and nothing that anybody
+// changed: whoever holds a set-up link must not weaken a policy with it.
+func (a *Admin) fitPolicy(ctx context.Context, tx *store.Tx, codes bool) error {
+	now, err := a.Rules.Latest(ctx, tx)
+	if err != nil {
+		return err
+	}
+	strict, weak := string(policy.Default()), string(policy.DefaultForCodes())
+	want, why := strict, "passkey-chosen"
+	if codes {
+		want, why = weak, "codes-chosen"
+	}
+	switch {
+	case now.Body == want:
+		return nil
+	case now.Body != strict && now.Body != weak && codes:
+		return failure.New(failure.Conflict, "The policy of this installation was changed, and set-up does not weaken it. Begin with a passkey.")
+	case now.Body != strict && now.Body != weak:
+		return nil
+	}
+	d, err := a.Rules.Save(ctx, tx, want, "set-up")
+	if err != nil {
+		return err
+	}
+	return tx.Record(audit.Entry{Event: "policy.changed", Outcome: "ok", Reason: why, Detail: map[string]string{"version": strconv.FormatInt(d.Version, 10)}})
+}
+
+// CodesAreEnough reports whether an administrator with a password and codes could
+// sign in here and add a passkey later: whether it is safe to begin with them.
+func (a *Admin) CodesAreEnough(ctx context.Context) (bool, error) {
+	p, err := a.Rules.Current(ctx)
+	if err != nil {
+		return false, err
+	}
+	facts := policy.Facts{
+		Account:     policy.Account{Kind: "person", Groups: []string{directory.Administrators}, Privileged: true},
+		Application: policy.Application{Name: signin.Self, Kind: "directory", Tier: application.Standard, Protocol: "browser"},
+		Protocol:    "browser", Now: a.Now(),
+	}
+	codes := []assurance.Evidence{{Traits: assurance.Known, Time: a.Now()}, {Traits: assurance.Held, Time: a.Now()}}
+	for _, facts.Action = range []string{signin.SignIn, enrollment.Enroll} {
+		if !p.Decide(facts).Requirement.Met(codes, a.Now()) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // Plant makes an account with a pass, for the demonstration only: it is called

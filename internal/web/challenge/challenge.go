@@ -247,15 +247,15 @@ func (c *Challenge) setup(w http.ResponseWriter, r *http.Request) error {
 	if err := c.Admin.SetupOpen(r.Context(), code); err != nil {
 		return err
 	}
-	return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Data: map[string]string{"Code": code, "Name": "", "Display": "", "Mail": ""}})
+	return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Data: admin.Newcomer{Code: code}})
 }
 
 func (c *Challenge) setUp(w http.ResponseWriter, r *http.Request) error {
 	f := r.PostForm
-	pass, err := c.Admin.Setup(r.Context(), f.Get("code"), f.Get("name"), f.Get("display"), f.Get("mail"))
+	n := admin.Newcomer{Code: f.Get("code"), Name: f.Get("name"), Display: f.Get("display"), Mail: f.Get("mail"), Codes: f.Get("with") == "codes"}
+	pass, err := c.Admin.Setup(r.Context(), n)
 	if class := failure.ClassOf(err); err != nil && (class == failure.Invalid || class == failure.Conflict) {
-		return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Status: http.StatusBadRequest, Problem: failure.Public(err),
-			Data: map[string]string{"Code": f.Get("code"), "Name": f.Get("name"), "Display": f.Get("display"), "Mail": f.Get("mail")}})
+		return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Status: http.StatusBadRequest, Problem: failure.Public(err), Data: n})
 	}
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@
 package portal
 
 import (
+	"context"
 	"embed"
 	"encoding/json"
 	"net/http"
@@ -78,6 +79,7 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) (g signin.Grant, 
 type homeView struct {
 	Limited        bool
 	Administrator  bool // who must begin with a passkey
+	Weaker         bool // an administrator who may begin with codes
 	Authenticators []enrollment.Authenticator
 	Kinds          []enrollment.Kind
 	Sessions       []session.Session
@@ -94,10 +96,10 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 	if v.Authenticators, err = p.Enrollments.List(r.Context(), g.Account()); err != nil {
 		return err
 	}
-	// The default policy lets administrators in with what cannot be phished
-	// alone, so codes as the first thing would lock them out.
-	if v.Administrator = limited && slices.Contains(g.Groups(), directory.Administrators); v.Administrator {
-		v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return k.Kind != "passkey" })
+	if limited && slices.Contains(g.Groups(), directory.Administrators) {
+		if err := p.forAdministrator(r.Context(), &v); err != nil {
+			return err
+		}
 	}
 	if v.Ready, err = p.Enrollments.TwoFactors(r.Context(), g.Account()); err != nil {
 		return err
@@ -108,6 +110,19 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return p.render(w, r, g, "home", "Your account", v)
+}
+
+// forAdministrator offers a new administrator what the policy lets them in with:
+// where it is only what cannot be phished, codes as the first thing would lock
+// them out.
+func (p *Portal) forAdministrator(ctx context.Context, v *homeView) error {
+	codes, err := p.Admin.CodesAreEnough(ctx)
+	if v.Weaker = codes; codes || err != nil {
+		return err
+	}
+	v.Administrator = true
+	v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return k.Kind != "passkey" })
+	return nil
 }
 
 func (p *Portal) render(w http.ResponseWriter, r *http.Request, g signin.Grant, template, title string, data any) error {
