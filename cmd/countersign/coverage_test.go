@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/base32"
+	"encoding/json"
+	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -199,4 +204,310 @@ func TestGroupInThePolicyStays(t *testing.T) {
 	if _, err := o.try(&admin.GroupRemove{Name: directory.Administrators}); err == nil {
 		t.Error("the administrators' group was removed")
 	}
+}
+
+// strict is a policy under which every row that this office has something for
+// is enforced.
+const strict = `rules:
+  - {name: first, when: 'account.new && action == "authenticator.enroll"', require: access-pass}
+  - {name: all, when: '!(account.new && action == "authenticator.enroll")', require: phishing-resistant}
+  - {name: fresh, when: 'action != "sign-in" && !(account.new && action == "authenticator.enroll")', require: phishing-resistant, within: 15m}
+`
+
+// coverage is coverage.show as a program gets it: through JSON.
+func (o *office) coverage() attack.Report {
+	o.t.Helper()
+	b, err := json.Marshal(do1[attack.Data](o, &admin.CoverageShow{}))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	for _, format := range attack.Formats() {
+		if err := attack.Render(io.Discard, b, format); err != nil {
+			o.t.Errorf("%s: %v", format, err)
+		}
+	}
+	var r attack.Report
+	if err := json.Unmarshal(b, &r); err != nil {
+		o.t.Fatal(err)
+	}
+	return r
+}
+
+func (o *office) row(id string) attack.RowState {
+	o.t.Helper()
+	for _, s := range o.coverage().Rows {
+		if s.Row.ID == id {
+			return s
+		}
+	}
+	o.t.Fatalf("no row %s", id)
+	return attack.RowState{}
+}
+
+// is checks a row's state and that what leaves the gap is named.
+func (o *office) is(id string, want attack.State, kind attack.GapKind, says ...string) {
+	o.t.Helper()
+	s := o.row(id)
+	if s.State != want {
+		o.t.Errorf("%s is %s, not %s: %+v %v", id, s.State, want, s.Gaps, s.Notes)
+	}
+	if kind == "" {
+		return
+	}
+	i := slices.IndexFunc(s.Gaps, func(g attack.Gap) bool { return g.Kind == kind })
+	if i < 0 {
+		o.t.Errorf("%s has no gap of kind %s: %+v", id, kind, s.Gaps)
+		return
+	}
+	for _, word := range says {
+		if !strings.Contains(s.Gaps[i].Sentence, word) {
+			o.t.Errorf("%q does not name %q", s.Gaps[i].Sentence, word)
+		}
+	}
+}
+
+// Each planted gap is named by what leaves it, and goes when it is mended.
+func TestCoverageNamesPlantedGaps(t *testing.T) {
+	o := newOffice(t)
+	o.policy(strict)
+	for _, id := range []string{"T1133", "T1213", "T1110", "T1098", "T1098.005", "T1136", "T1556.006", "T1539"} {
+		o.is(id, attack.Enforced, "")
+	}
+	o.is("T1021.001", attack.Open, attack.NothingGuarded, "rdp")
+
+	t.Run("an application without policy", func(t *testing.T) {
+		o.policy("rules:\n  - {name: vpn, when: 'application.kind in [\"vpn\", \"directory\"]', require: phishing-resistant, within: 5m}\n")
+		o.is("T1213", attack.Partial, attack.NoPolicy, "wiki", "nobody gets in")
+		o.is("T1133", attack.Enforced, "")
+		o.policy(strict)
+		o.is("T1213", attack.Enforced, "")
+	})
+	t.Run("one address in the whole space", func(t *testing.T) {
+		o.policy("networks: {hole: [10.1.2.3]}\nrules:\n  - {name: most, when: '!(application.name == \"vpn\" && source in networks.hole)', require: phishing-resistant, within: 5m}\n  - {name: rest, require: one-factor}\n")
+		o.is("T1133", attack.Open, attack.TooWeak, "vpn", "ada", "10.1.2.3", "radius")
+		o.is("T1110", attack.Partial, attack.TooWeak, "vpn")
+		o.is("T1213", attack.Enforced, "")
+	})
+	o.policy(strict)
+	t.Run("a person with only a password", func(t *testing.T) {
+		p := o.withPassword("grace")
+		o.is("T1078", attack.Partial, attack.WeakAccount, "grace has only password")
+		if a := o.coverage().People; len(a) != 1 || !slices.Equal(a[0].Names, []string{"grace"}) {
+			t.Errorf("%+v", a)
+		}
+		o.addCodes(p)
+		o.is("T1078", attack.Enforced, "")
+	})
+	t.Run("a RADIUS exception", func(t *testing.T) {
+		settings := func(exception string) json.RawMessage {
+			return json.RawMessage(`{"clients":[{"name":"old","networks":["127.0.0.1"],"secret":"a-secret-of-the-equipment"` + exception + `}]}`)
+		}
+		end := o.now().Add(48 * time.Hour).UTC()
+		set := &admin.ApplicationSet{Name: "vpn", Kind: "vpn", Protocol: "radius", Settings: settings(`,"message_authenticator_exception":{"reason":"firmware","expires":"` + end.Format(time.RFC3339) + `"}`)}
+		do1[map[string]string](o, set)
+		o.is("T1133", attack.Partial, attack.Loosened, "old at 127.0.0.1", "Message-Authenticator", "until "+end.Format(time.DateOnly))
+		o.is("T1213", attack.Enforced, "")
+		if e := o.coverage().Exceptions; len(e) != 1 || e[0].Expires.Unix() != end.Unix() || e[0].Reason != "firmware" || e[0].Application != "vpn" {
+			t.Errorf("the inventory: %+v", e)
+		}
+		o.again(72 * time.Hour) // it ends by itself
+		o.is("T1133", attack.Enforced, "")
+		set.Settings = settings("")
+		do1[map[string]string](o, set)
+		if e := o.coverage().Exceptions; len(e) != 0 {
+			t.Errorf("%+v", e)
+		}
+	})
+	t.Run("a path that asks less", func(t *testing.T) {
+		set := &admin.ApplicationSet{Name: "wiki", Kind: "wiki", Protocol: "forward-auth", Settings: json.RawMessage(`{"hosts":["wiki.test"],"rules":[{"path":"/feed","action":"wiki.feed"}]}`)}
+		do1[map[string]string](o, set)
+		o.policy("rules:\n  - {name: most, when: 'action != \"wiki.feed\"', require: phishing-resistant, within: 5m}\n  - {name: feed, when: 'action == \"wiki.feed\"', require: one-factor}\n")
+		o.is("T1213", attack.Open, attack.TooWeak, "wiki.feed", "known, or held")
+		o.policy(strict)
+		o.is("T1213", attack.Enforced, "")
+	})
+	t.Run("equipment that checks the password itself", func(t *testing.T) {
+		vouched := &admin.ApplicationSet{Name: "switch", Kind: "network-device", Protocol: "radius", Vouches: "password", Settings: json.RawMessage(`{"clients":[{"name":"s","networks":["192.0.2.1"],"secret":"another-secret-of-it"}]}`)}
+		do1[map[string]string](o, vouched)
+		s := o.row("T1556.004")
+		if !slices.ContainsFunc(s.Notes, func(n string) bool { return strings.Contains(n, "switch") }) {
+			t.Errorf("%+v", s.Notes)
+		}
+		o.is("T1556.004", attack.Open, attack.NotAnalysed, "application.command")
+	})
+	t.Run("an account that was changed behind our back", func(t *testing.T) {
+		o.tamper("update account set kind = 'service' where name = 'grace'")
+		o.is("T1078", attack.Partial, attack.WeakAccount, "grace has rows that were changed")
+	})
+	_, secret, _ := strings.Cut("x:a-secret-of-the-equipment", ":")
+	if b, err := json.Marshal(do1[attack.Data](o, &admin.CoverageShow{})); err != nil || strings.Contains(string(b), secret) {
+		t.Error("a secret is in the report", err)
+	}
+}
+
+// What is not here must be said again in time, and is contradicted by what is.
+func TestDeclarations(t *testing.T) {
+	o := newOffice(t)
+	o.policy(strict)
+	until := o.now().AddDate(0, 0, 3).UTC().Format(time.DateOnly)
+	declare := &admin.CoverageDeclare{Row: "T1669", Reason: "no wireless network", Until: until}
+	do1[admin.Declared](o, declare)
+	o.is("T1669", attack.NotHere, "")
+	o.tamper("update declaration set technique = 'T1485'")
+	o.is("T1485", attack.Open, attack.NothingGuarded)
+	o.is("T1669", attack.Open, attack.NothingGuarded)
+	o.tamper("delete from declaration")
+	do1[admin.Declared](o, declare)
+	o.again(4 * 24 * time.Hour)
+	o.is("T1669", attack.Open, attack.NothingGuarded)
+	if s := o.row("T1669"); len(s.Notes) == 0 || !strings.Contains(s.Notes[0], until) {
+		t.Errorf("that the declaration ended is not said: %v", s.Notes)
+	}
+	declare.Until = o.now().AddDate(0, 6, 0).UTC().Format(time.DateOnly)
+	do1[admin.Declared](o, declare)
+	o.is("T1669", attack.NotHere, "")
+	do1[map[string]string](o, &admin.CoverageWithdraw{Row: "T1669"})
+	o.is("T1669", attack.Open, attack.NothingGuarded)
+	do1[admin.Declared](o, &admin.CoverageDeclare{Row: "T1133", Reason: "no VPN", Until: declare.Until})
+	o.is("T1133", attack.Partial, attack.Undeclared, "vpn")
+	for _, bad := range []*admin.CoverageDeclare{{Row: "T0000", Reason: "x", Until: until}, {Row: "T1669", Reason: " ", Until: declare.Until},
+		{Row: "T1669", Reason: "x", Until: "2020-01-01"}, {Row: "T1669", Reason: "x", Until: o.now().AddDate(2, 0, 0).Format(time.DateOnly)}, {Row: "T1669", Reason: "x", Until: "soon"}} {
+		if _, err := o.try(bad); failure.ClassOf(err) != failure.Invalid {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	if o.events("coverage.declared") != 4 || o.events("coverage.withdrawn") != 1 {
+		t.Errorf("%d and %d entries", o.events("coverage.declared"), o.events("coverage.withdrawn"))
+	}
+	// A grant to declare one row declares no other.
+	g := o.grant(declare)
+	if _, err := o.admin.Do(t.Context(), g, &admin.CoverageDeclare{Row: "T1133", Reason: declare.Reason, Until: declare.Until}); failure.ClassOf(err) != failure.Refused {
+		t.Errorf("%v", err)
+	}
+}
+
+func (o *office) report(age time.Duration, results ...attack.DrillResult) string {
+	o.t.Helper()
+	at := o.now().Add(-age)
+	for i := range results {
+		results[i].Time = at
+	}
+	signed, err := admin.SignDrill(o.keys, attack.DrillReport{Began: at.Add(-time.Hour), Ended: at, By: "a test", Results: results})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return signed
+}
+
+// A row is proven by a signed report of the last 30 days, and by nothing else.
+func TestDrillsProveForThirtyDays(t *testing.T) {
+	o := newOffice(t)
+	o.policy(strict)
+	passed := attack.DrillResult{Row: "T1133", Application: "vpn", Blocked: attack.Held, Audited: attack.Held, Honest: attack.Held, Control: attack.NotRun, Closed: attack.NotRun}
+	failed := passed
+	failed.Honest = attack.Failed
+	old := o.report(31*24*time.Hour, passed)
+	do1[admin.Recorded](o, &admin.DrillRecord{Report: old})
+	o.is("T1133", attack.Enforced, "")
+	if s := o.row("T1133"); len(s.Notes) == 0 || !strings.Contains(s.Notes[0], "more than 30 days ago") {
+		t.Errorf("%v", s.Notes)
+	}
+	fresh := o.report(29*24*time.Hour, passed)
+	do1[admin.Recorded](o, &admin.DrillRecord{Report: fresh})
+	o.is("T1133", attack.Proven, "")
+	o.is("T1110", attack.Enforced, "")
+	o.again(2 * 24 * time.Hour)
+	o.is("T1133", attack.Enforced, "")
+	if got := do1[admin.Recorded](o, &admin.DrillRecord{Report: o.report(time.Hour, failed)}); got.Failed != 1 {
+		t.Errorf("%+v", got)
+	}
+	o.is("T1133", attack.Partial, attack.DrillFailed, "vpn")
+	o.tamper("update drill_result set passed = 1")
+	o.is("T1133", attack.Enforced, "")
+	do1[admin.Recorded](o, &admin.DrillRecord{Report: o.report(time.Minute, passed)})
+	o.is("T1133", attack.Proven, "")
+	do1[admin.Recorded](o, &admin.DrillRecord{Report: o.report(2*time.Hour, failed)})
+	o.is("T1133", attack.Proven, "") // an older report changes nothing
+
+	checkpoint, err := o.db.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := newWorld(t)
+	foreign, err := admin.SignDrill(other.keys, attack.DrillReport{Began: o.now().Add(-time.Hour), Ended: o.now(), Results: []attack.DrillResult{passed}})
+	if err == nil {
+		t.Error("a result without its time was signed")
+	}
+	passed.Time = o.now()
+	if foreign, err = admin.SignDrill(other.keys, attack.DrillReport{Began: o.now().Add(-time.Hour), Ended: o.now().Add(time.Second), Results: []attack.DrillResult{passed}}); err != nil {
+		t.Fatal(err)
+	}
+	before := o.events("drill.recorded")
+	for name, bad := range map[string]string{
+		"another installation's": foreign, "a checkpoint": checkpoint, "nothing": "", "twice": fresh,
+		"changed": strings.Replace(o.report(time.Minute, failed), `"failed"`, `"held"`, 1), "of tomorrow": o.report(-24*time.Hour, passed),
+	} {
+		if _, err := o.try(&admin.DrillRecord{Report: bad}); err == nil || failure.ClassOf(err) == failure.Internal {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if o.events("drill.recorded") != before {
+		t.Error("a refused report was recorded")
+	}
+}
+
+// tamper writes to the database behind our back.
+func (o *office) tamper(statement string) {
+	o.t.Helper()
+	o.change(func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, statement)
+		return err
+	})
+}
+
+// again lets time pass, and signs in anew.
+func (o *office) again(d time.Duration) {
+	o.t.Helper()
+	o.later(d)
+	inForce, err := o.admin.Rules.Latest(o.t.Context(), o.db)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.policy(plain)
+	o.secret = o.signedIn(o.ada)
+	o.later(time.Minute)
+	o.policy(inForce.Body)
+}
+
+// withPassword is a person who has a password and nothing else yet.
+func (o *office) withPassword(name string) *person {
+	o.t.Helper()
+	pass, err := o.admin.Plant(context.Background(), name, "")
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	p := o.person()
+	p.get(pass.Link)
+	_, code, _ := strings.Cut(pass.Link, "code=")
+	p.post("/welcome", "code", code)
+	p.post("/account/do", "action", "authenticator.enroll", "object", "password")
+	p.post("/account/setup", "authenticator", "password", "text", passphrase)
+	p.sees("Added: Password")
+	return p
+}
+
+func (o *office) addCodes(p *person) {
+	o.t.Helper()
+	p.post("/account/do", "action", "authenticator.enroll", "object", "totp")
+	m := secretField.FindStringSubmatch(p.page)
+	if m == nil {
+		o.t.Fatalf("no secret on the page:\n%s", p.page)
+	}
+	var err error
+	if p.secret, err = base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(m[1], " ", "")); err != nil {
+		o.t.Fatal(err)
+	}
+	p.post("/account/setup", "authenticator", "totp", "text", p.code())
+	p.sees("Added: ")
+	o.later(time.Minute)
 }

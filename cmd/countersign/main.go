@@ -39,6 +39,8 @@ type commands struct {
 	Group         groupCommand         `cmd:"" group:"admin" help:"Groups."`
 	Application   applicationCommand   `cmd:"" group:"admin" help:"Applications."`
 	Policy        policyCommand        `cmd:"" group:"admin" help:"The policy."`
+	Coverage      coverageCommand      `cmd:"" group:"admin" help:"How far M1032 holds here, row by row."`
+	Drill         drillCommand         `cmd:"" group:"admin" help:"Drills."`
 	Audit         auditCommand         `cmd:"" group:"admin" help:"The audit log."`
 	Completion    completionCommand    `cmd:"" group:"you" help:"Print a completion script for your shell."`
 	Version       versionCommand       `cmd:"" group:"you" help:"Print the version."`

@@ -147,6 +147,10 @@ func Commands() []Spec {
 		{"policy.diff", "Say whom a document or an older version would let in, keep out, or ask for less or more.", true, func() Command { return &PolicyDiff{} }},
 		{"policy.versions", "List the saved versions of the policy.", true, func() Command { return &PolicyVersions{} }},
 		{"policy.change", "Save a policy document and put it in force.", false, func() Command { return &PolicyChange{} }},
+		{"coverage.show", "Show how far each row of ATT&CK's M1032 holds here, and what leaves a gap.", true, func() Command { return &CoverageShow{} }},
+		{"coverage.declare", "Declare that there is nothing here for a row to be about, until a day.", false, func() Command { return &CoverageDeclare{} }},
+		{"coverage.withdraw", "Take such a declaration back.", false, func() Command { return &CoverageWithdraw{} }},
+		{"drill.record", "Hand in the signed report of a drill.", false, func() Command { return &DrillRecord{} }},
 		{"audit.search", "Search the audit log, newest first.", true, func() Command { return &AuditSearch{} }},
 		{"audit.checkpoint", "Sign a checkpoint of the audit log.", true, func() Command { return &AuditCheckpoint{} }},
 	}

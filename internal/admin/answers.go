@@ -2,6 +2,7 @@ package admin
 
 import (
 	"countersign/internal/application"
+	"countersign/internal/attack"
 	"countersign/internal/policy"
 )
 
@@ -15,6 +16,7 @@ var answers = map[string]any{
 	"application.list": []application.Application{}, "application.show": application.Application{}, "application.set": map[string]string{}, "application.remove": map[string]string{},
 	"policy.show": PolicyDocument{}, "policy.check": []policy.TestResult{}, "policy.change": map[string]int64{},
 	"policy.test": []policy.TestResult{}, "policy.explain": PolicyExplanation{}, "policy.diff": PolicyDifference{}, "policy.versions": []PolicyVersion{},
+	"coverage.show": attack.Data{}, "coverage.declare": Declared{}, "coverage.withdraw": map[string]string{}, "drill.record": Recorded{},
 	"audit.search": AuditPage{}, "audit.checkpoint": map[string]string{},
 }
 

@@ -20,7 +20,7 @@ import (
 // true of all. One of them stands for it.
 type class struct {
 	one   directory.Surveyed
-	names []string // the first few
+	names []string // the first of them, mostNames at most
 	count int
 	// says is what they have in common, in words.
 	says string
@@ -28,6 +28,9 @@ type class struct {
 
 // few is how many accounts are named before they are counted.
 const few = 5
+
+// mostNames bounds how many accounts of a class are named to programs.
+const mostNames = 1000
 
 // who names a small class by its members and a large one by what they have in
 // common.
@@ -63,7 +66,7 @@ func (a *Admin) classes(ctx context.Context, policies ...*policy.Policy) (classe
 			byKey[key] = c
 			classes = append(classes, c)
 		}
-		if c.count++; c.count <= few {
+		if c.count++; c.count <= mostNames {
 			c.names = append(c.names, s.Account.Name)
 		}
 		return nil

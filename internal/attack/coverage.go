@@ -70,10 +70,15 @@ const (
 	Loosened       GapKind = "exception"
 	DrillFailed    GapKind = "drill-failed"
 	Undeclared     GapKind = "declaration"
+	NoPolicy       GapKind = "no-policy"
 )
 
 // Coverage computes the state of every row, by ID.
 func Coverage(in Input) []RowState {
+	in.byApplication = map[string][]Class{}
+	for _, c := range in.Classes {
+		in.byApplication[c.Application] = append(in.byApplication[c.Application], c)
+	}
 	out := make([]RowState, len(rows))
 	for i, r := range Rows() {
 		out[i] = in.cover(r)
@@ -177,8 +182,8 @@ func (in *Input) demandGaps(r Row, a Application) []Gap {
 			continue
 		}
 		said := false
-		for _, c := range in.Classes {
-			if c.Application != a.Name || !t.about(c.Action) || t.Privileged && !c.Privileged {
+		for _, c := range in.byApplication[a.Name] {
+			if !t.about(c.Action) && !(c.Entrance && len(t.Actions) == 0) || t.Privileged && !c.Privileged {
 				continue
 			}
 			said = true
@@ -199,7 +204,8 @@ func (c Class) falls(t Tie, a Application) (Gap, bool) {
 	if c.Strength == Denied {
 		return Gap{}, false
 	}
-	stale := t.Within > 0 && (c.Within == 0 || c.Within > time.Duration(t.Within))
+	// A pass needs no limit of its own: it is good once, and dies within 8 hours.
+	stale := t.Within > 0 && c.Strength != Vouched && (c.Within == 0 || c.Within > time.Duration(t.Within))
 	if c.Strength >= t.Demand && !stale {
 		return Gap{}, false
 	}
@@ -208,6 +214,9 @@ func (c Class) falls(t Tie, a Application) (Gap, bool) {
 		want += " within " + t.Within.String()
 	}
 	s := fmt.Sprintf("%s: %s gets away with %s for %s", a.Name, who(c), cmp.Or(c.Weakest, c.Strength.String()), c.Action)
+	if c.Strength >= t.Demand {
+		s += ", some of it " + aged(c.Within)
+	}
 	if c.Witness != "" {
 		s += " (" + c.Witness + ")"
 	}
@@ -217,8 +226,16 @@ func (c Class) falls(t Tie, a Application) (Gap, bool) {
 	return Gap{Kind: TooWeak, Application: a.Name, Protocol: a.Protocol, Account: c.Accounts, Sentence: s + "; the row wants " + want + "."}, true
 }
 
+// aged says how old evidence may be.
+func aged(within time.Duration) string {
+	if within == 0 {
+		return "from any time in the session"
+	}
+	return "up to " + Duration(within).String() + " old"
+}
+
 func who(c Class) string {
-	if c.Count > 0 {
+	if c.Count > 1 {
 		return fmt.Sprintf("%s (%d)", c.Accounts, c.Count)
 	}
 	return c.Accounts

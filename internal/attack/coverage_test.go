@@ -111,6 +111,11 @@ func TestPlantedGaps(t *testing.T) {
 		{"an approval of any age", func(in *Input) {
 			in.Classes = append(in.Classes, Class{Accounts: "administrators", Privileged: true, Application: "countersign", Action: "group.member.add", Strength: PhishingResistant})
 		}, "T1098", Open, TooWeak, []string{"group.member.add"}},
+		{"an application that no rule is about", func(in *Input) { in.Applications[1].Unruled = true },
+			"T1133", Partial, NoPolicy, []string{"vpn", "nobody gets in"}},
+		{"one more way in that demands less", func(in *Input) {
+			in.Classes = append(in.Classes, Class{Accounts: "all", Application: "wiki", Action: "wiki.feed", Entrance: true, Strength: OneFactor, Exact: true})
+		}, "T1213", Open, TooWeak, []string{"wiki.feed"}},
 		{"a door around", func(in *Input) { in.Applications[2].OpenDoors = []string{"port 8080 answers directly"} },
 			"T1213", Partial, OpenDoor, []string{"wiki", "port 8080"}},
 		{"a drill that failed", func(in *Input) {
@@ -330,7 +335,7 @@ func met(in Input, tie Tie, a Application) bool {
 			continue
 		}
 		said = true
-		fresh := tie.Within == 0 || c.Within > 0 && c.Within <= time.Duration(tie.Within)
+		fresh := tie.Within == 0 || c.Strength == Vouched || c.Within > 0 && c.Within <= time.Duration(tie.Within)
 		if c.Strength != Denied && (c.Strength < tie.Demand || !fresh) {
 			return false
 		}

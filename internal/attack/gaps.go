@@ -9,6 +9,10 @@ import (
 // surroundings adds what is true of an application besides its policy: doors
 // that do not pass Countersign, people who are let in weaker than it seems.
 func (in *Input) surroundings(a Application, s *RowState) {
+	if a.Unruled {
+		s.Gaps = append(s.Gaps, Gap{Kind: NoPolicy, Application: a.Name, Protocol: a.Protocol,
+			Sentence: fmt.Sprintf("No rule of the policy is about %s, so nobody gets in, and nothing says what it should demand.", a.Name)})
+	}
 	for _, d := range a.OpenDoors {
 		s.Gaps = append(s.Gaps, Gap{Kind: OpenDoor, Application: a.Name, Protocol: a.Protocol,
 			Sentence: fmt.Sprintf("%s has a door that does not pass Countersign: %s.", a.Name, d)})

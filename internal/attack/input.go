@@ -26,6 +26,10 @@ type Input struct {
 	NotHere []Declaration
 	// Exceptions are everything that was loosened for a time.
 	Exceptions []Exception
+
+	// byApplication are the classes again, made once so that many of them cost
+	// no more for each row.
+	byApplication map[string][]Class
 }
 
 // Application is one thing that Countersign guards.
@@ -37,6 +41,9 @@ type Application struct {
 	// Caveats are weaknesses that leave the second factor in place: "the
 	// equipment checks the password itself".
 	Caveats []string
+	// Unruled says that no rule of the policy is about signing in here, so that
+	// nobody gets in: safe, and not what anybody meant.
+	Unruled bool
 }
 
 // Class is the weakest that some kind of account gets at one application.
@@ -56,14 +63,23 @@ type Class struct {
 	Within   time.Duration
 	// Witness says how to get it: "from 203.0.113.9 by radius".
 	Witness string
+	// Entrance says that the action is one more way into the application, so that
+	// what a row wants of signing in it wants of this.
+	Entrance bool
 	// Exact says that it can really be had; otherwise it is a floor, because
 	// rules compare what cannot be listed.
 	Exact bool
 }
 
-// Person is one account that policy lets in weaker than it seems.
+// Person is one account, or all that share a weakness, which policy lets in
+// weaker than it seems or which cannot show what policy wants.
 type Person struct {
+	// Name is what a sentence begins with: "eve", or "eve, bob and 40 more".
 	Name string
+	// Names are the accounts one by one, as far as they are listed, and Count how
+	// many there are. Both may be left out for one.
+	Names []string
+	Count int
 	// Lacks says what, in words: "holds only SMS, which can be taken over".
 	Lacks string
 	// Applications are where it matters; none means everywhere.

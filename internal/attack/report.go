@@ -2,7 +2,6 @@ package attack
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -17,11 +16,20 @@ type Report struct {
 	// Exceptions are all, those that end first at the top, then those without
 	// an end, and at last those that are over.
 	Exceptions []Exception
+	// People are the accounts that fall short, and Caveats what is weak and
+	// leaves the second factor in place.
+	People  []Person
+	Caveats []string
 }
 
 // NewReport computes the coverage of every row.
 func NewReport(in Input) Report {
-	r := Report{Name: in.Name, Time: in.Now, Rows: Coverage(in), Exceptions: slices.Clone(in.Exceptions)}
+	r := Report{Name: in.Name, Time: in.Now, Rows: Coverage(in), Exceptions: slices.Clone(in.Exceptions), People: slices.Clone(in.People)}
+	for _, a := range in.Applications {
+		for _, c := range a.Caveats {
+			r.Caveats = append(r.Caveats, a.Name+": "+c)
+		}
+	}
 	slices.SortStableFunc(r.Exceptions, func(a, b Exception) int {
 		return cmp.Or(cmp.Compare(rank(a, in.Now), rank(b, in.Now)), a.Expires.Compare(b.Expires))
 	})
@@ -86,54 +94,6 @@ func Limits() []string {
 		"Rows about equipment and clouds that were not at hand are proved on the wire and on stand-ins.",
 		"Passkeys do not stop a person from approving a stranger's device code. Keep that grant off.",
 	}
-}
-
-type wireReport struct {
-	Name       string                   `json:"name,omitempty"`
-	Time       time.Time                `json:"time"`
-	Mitigation string                   `json:"mitigation"`
-	Summary    map[string]map[State]int `json:"summary"`
-	Rows       []wireRow                `json:"rows"`
-	Exceptions []wireException          `json:"exceptions"`
-	Limits     []string                 `json:"limits"`
-}
-
-type wireRow struct {
-	ID           string    `json:"id"`
-	Name         string    `json:"name"`
-	Founding     bool      `json:"founding"`
-	State        State     `json:"state"`
-	Duty         string    `json:"duty"`
-	Applications []string  `json:"applications,omitempty"`
-	Gaps         []Gap     `json:"gaps,omitempty"`
-	Notes        []string  `json:"notes,omitempty"`
-	Drilled      time.Time `json:"drilled,omitzero"`
-	Until        time.Time `json:"until,omitzero"`
-}
-
-type wireException struct {
-	What        string    `json:"what"`
-	Reason      string    `json:"reason,omitempty"`
-	By          string    `json:"by,omitempty"`
-	Application string    `json:"application,omitempty"`
-	Protocol    string    `json:"protocol,omitempty"`
-	FailOpen    bool      `json:"fail_open"`
-	Expires     time.Time `json:"expires,omitzero"`
-	InForce     bool      `json:"in_force"`
-}
-
-// MarshalJSON writes the report for programs. States, kinds of gaps and keys
-// are stable words.
-func (r Report) MarshalJSON() ([]byte, error) {
-	out := wireReport{Name: r.Name, Time: r.Time, Mitigation: "M1032", Limits: Limits(),
-		Summary: map[string]map[State]int{"founding": r.Tally(true), "all": r.Tally(false)}}
-	for _, s := range r.Rows {
-		out.Rows = append(out.Rows, wireRow{s.Row.ID, s.Row.Name, s.Row.Founding, s.State, s.Row.Duty, s.Applications, s.Gaps, s.Notes, s.Drilled, s.Until})
-	}
-	for _, e := range r.Exceptions {
-		out.Exceptions = append(out.Exceptions, wireException{e.What, e.Reason, e.By, e.Application, e.Protocol, e.FailOpen, e.Expires, !e.Over(r.Time)})
-	}
-	return json.Marshal(out)
 }
 
 // clean keeps names that others chose from moving a terminal's cursor.
