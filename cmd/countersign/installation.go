@@ -127,7 +127,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.engine, err = signin.New(signin.Parts{DB: in.db, Keys: in.keys, Directory: people, Applications: catalogue, Rules: rules,
-		Authenticators: kinds, Standing: in.sessions, Limits: limits, Now: s.now, Log: s.log})
+		Authenticators: kinds, Reading: admin.Reading(), Standing: in.sessions, Limits: limits, Now: s.now, Log: s.log})
 	if err != nil {
 		return err
 	}
@@ -202,6 +202,7 @@ func names(ctx context.Context, db *store.DB, people *directory.Directory, catal
 	for _, c := range admin.Commands() {
 		k.Actions = append(k.Actions, c.Action)
 	}
+	k.Reading = admin.Reading()
 	for _, a := range kinds {
 		k.Kinds = append(k.Kinds, a.Describe().Kind)
 	}

@@ -155,3 +155,14 @@ func Commands() []Spec {
 		{"audit.checkpoint", "Sign a checkpoint of the audit log.", true, func() Command { return &AuditCheckpoint{} }},
 	}
 }
+
+// Reading lists the actions that only look. Policy lets the session cover them.
+func Reading() []string {
+	var out []string
+	for _, s := range Commands() {
+		if s.Reads {
+			out = append(out, s.Action)
+		}
+	}
+	return out
+}

@@ -70,7 +70,7 @@ func (a *analysis) free(at *atom) bool { return a.class.Free&freedom[at.fact] !=
 
 var freedom = [factCount]Free{
 	requestSource: FreeSource, nowHour: FreeTime, nowWeekday: FreeTime, nowTime: FreeTime,
-	requestProtocol: FreeProtocol, requestAction: FreeAction, requestMethod: FreeRequest, requestPath: FreeRequest,
+	requestProtocol: FreeProtocol, requestAction: FreeAction, requestReads: FreeAction, requestMethod: FreeRequest, requestPath: FreeRequest,
 }
 
 // blurs reports whether the cases of an atom cannot be listed. Whatever is
@@ -186,7 +186,7 @@ func (a *analysis) blurred() []string {
 // there be too many, coarse says that none are told apart.
 func divide(c Class, parts ...*analysis) (dimensions []dimension, coarse bool) {
 	total := 1
-	for _, facts := range [][]fact{{requestSource}, {nowHour, nowWeekday, nowTime}, {requestProtocol}, {requestAction}, {requestMethod}, {requestPath}} {
+	for _, facts := range [][]fact{{requestSource}, {nowHour, nowWeekday, nowTime}, {requestProtocol}, {requestAction, requestReads}, {requestMethod}, {requestPath}} {
 		d := cells(c, facts, parts)
 		if len(d) == 0 {
 			continue

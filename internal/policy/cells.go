@@ -18,7 +18,7 @@ func (a *analysis) candidates(atoms []*atom, which fact) []func(*Facts) {
 	case requestProtocol:
 		return setters(a.policy.known.list(which), func(f *Facts, v string) { f.Protocol = v })
 	case requestAction:
-		return setters(a.policy.known.list(which), func(f *Facts, v string) { f.Action = v })
+		return setters(a.policy.known.list(which), func(f *Facts, v string) { f.Action, f.Reads = v, a.policy.known.reads[v] })
 	case requestMethod:
 		return setters(slices.Concat([]string{""}, methods, texts(atoms, "")), func(f *Facts, v string) { f.Method = v })
 	}
@@ -33,7 +33,7 @@ func (a *analysis) unread(which fact) dimension {
 	case which == requestProtocol && a.class.Free&FreeProtocol != 0 && !a.policy.known.byFact[which][a.class.Protocol]:
 		return dimension{func(f *Facts) { f.Protocol = known }}
 	case which == requestAction && a.class.Free&FreeAction != 0 && !a.policy.known.byFact[which][a.class.Action]:
-		return dimension{func(f *Facts) { f.Action = known }}
+		return dimension{func(f *Facts) { f.Action, f.Reads = known, a.policy.known.reads[known] }}
 	}
 	return nil
 }

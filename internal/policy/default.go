@@ -9,7 +9,8 @@ import (
 var defaultDocument string
 
 // Default returns the document of a new installation. It compiles wherever the
-// actions "sign-in" and "authenticator.enroll" and the tier "control-plane" are
+// actions "sign-in", "authenticator.enroll",
+// "account.create" and "audit.search" and the tier "control-plane" are
 // known.
 func Default() []byte { return []byte(defaultDocument) }
 

@@ -172,7 +172,7 @@ func (r *reader) given(n *yaml.Node, f *Facts, known *vocabulary) {
 			r.mapping(n, "application", word(&a.Name, applicationName), word(&a.Kind, applicationKind),
 				word(&a.Tier, applicationTier), word(&a.Protocol, applicationProtocol))
 		}},
-		word(&f.Protocol, requestProtocol), word(&f.Action, requestAction),
+		word(&f.Protocol, requestProtocol), word(&f.Action, requestAction), flag(&f.Reads, "reads"),
 		word(&f.Method, requestMethod), word(&f.Path, requestPath),
 		field{"source", func(n *yaml.Node) { f.Source = r.source(n) }},
 		field{"time", func(n *yaml.Node) { f.Now = r.time(n) }},

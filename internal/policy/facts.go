@@ -14,6 +14,9 @@ type Facts struct {
 	// Action is what is to be done: "sign-in", "authenticator.enroll". It is
 	// never empty; an unknown one is denied.
 	Action string
+	// Reads says that the action only looks and changes nothing. It is set by
+	// who knows the actions; an action that nobody said it of counts as a change.
+	Reads bool
 	// Method and Path are an HTTP request's: the method in capitals, the path
 	// decoded and cleaned as the application will see it. Empty otherwise.
 	Method, Path string
@@ -59,6 +62,8 @@ type Known struct {
 	Kinds []string
 	// Actions are all actions, "sign-in" among them.
 	Actions []string
+	// Reading are those of Actions that only look.
+	Reading []string
 	// Applications are the applications' names.
 	Applications []string
 	// ApplicationKinds and Tiers are what an application can be.
@@ -86,6 +91,7 @@ const (
 	applicationProtocol
 	requestProtocol
 	requestAction
+	requestReads
 	requestMethod
 	requestPath
 	requestSource
@@ -127,6 +133,7 @@ var factTable = [factCount]struct {
 	applicationProtocol: {"application.protocol", text},
 	requestProtocol:     {"protocol", text},
 	requestAction:       {"action", text},
+	requestReads:        {"reads", yesNo},
 	requestMethod:       {"method", text},
 	requestPath:         {"path", text},
 	requestSource:       {"source", address},
@@ -188,6 +195,8 @@ func (f *Facts) flagOf(which fact) bool {
 		return f.Account.New
 	case accountSuspended:
 		return f.Account.Suspended
+	case requestReads:
+		return f.Reads
 	}
 	return false
 }

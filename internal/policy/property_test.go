@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ const testNetworks = "networks:\n  office: [10.20.0.0/16, 2001:db8:20::/48]\n  l
 
 // listed are comparisons whose cases can be listed; blurry are the others.
 var listed = []string{
-	`account.privileged`, `account.new`, `account.dormant`, `"staff" in account.groups`, `"admins" in account.groups`,
+	`account.privileged`, `reads`, `account.new`, `account.dormant`, `"staff" in account.groups`, `"admins" in account.groups`,
 	`application.kind == "vpn"`, `application.tier != "standard"`, `account.name == "ada"`, `account.name.contains("d")`,
 	`source in networks.office`, `source in networks.lab`, `source in networks.all`,
 	`protocol == "radius"`, `protocol.startsWith("r")`, `protocol.contains("e")`, `action in ["sign-in", "policy.change"]`, `action.matches("^authenticator")`,
@@ -91,14 +92,15 @@ var drawFacts = rapid.Custom(func(t *rapid.T) Facts {
 	word := func(label string, from ...string) string { return rapid.SampledFrom(from).Draw(t, label) }
 	flag := func(label string) bool { return rapid.Bool().Draw(t, label) }
 	known := standard()
+	action := word("action", known.Actions...)
 	return Facts{
 		Account: Account{Name: word("name", "ada", "bob", "eve"), Kind: word("kind", known.AccountKinds...), Privileged: flag("privileged"),
 			Dormant: flag("dormant"), New: flag("new"), Groups: rapid.SliceOfDistinct(rapid.SampledFrom(known.Groups), rapid.ID[string]).Draw(t, "groups")},
 		Application: Application{Name: word("app", known.Applications...), Kind: word("app kind", known.ApplicationKinds...), Tier: word("tier", known.Tiers...)},
 		Protocol:    word("protocol", known.Protocols...),
-		Action:      word("action", known.Actions...),
-		Method:      word("method", "", "GET", "POST", "PUT", "REPORT", "PXO"),
-		Path:        word("path", "", "/", "/q", "/admin/", "/admin/x", "/admin/x.zip", "/admin/xx.zip", "/x.zip", "/v1/x", "/admin", "/v2/a.zip"),
+		Action:      action, Reads: slices.Contains(known.Reading, action),
+		Method: word("method", "", "GET", "POST", "PUT", "REPORT", "PXO"),
+		Path:   word("path", "", "/", "/q", "/admin/", "/admin/x", "/admin/x.zip", "/admin/xx.zip", "/x.zip", "/v1/x", "/admin", "/v2/a.zip"),
 		Source: rapid.SampledFrom([]netip.Addr{{}, addr("10.19.255.255"), addr("10.20.0.0"), addr("10.20.7.1"), addr("10.20.255.255"), addr("10.21.0.0"),
 			addr("10.22.0.0"), addr("192.0.2.7"), addr("::ffff:192.0.2.7"), addr("255.255.255.255"), addr("::"), addr("2001:db8:20::1"), addr("2001:db8:21::"), addr("ffff::")}).Draw(t, "source"),
 		Now: drawTime(t),
@@ -241,7 +243,7 @@ func chosen(c Class, by Facts) Facts {
 		f.Protocol = by.Protocol
 	}
 	if c.Free&FreeAction != 0 {
-		f.Action = by.Action
+		f.Action, f.Reads = by.Action, by.Reads
 	}
 	if c.Free&FreeRequest != 0 {
 		f.Method, f.Path = by.Method, by.Path

@@ -9,6 +9,7 @@ import (
 type vocabulary struct {
 	byFact [factCount]map[string]bool
 	kinds  map[string]bool // of authenticators
+	reads  map[string]bool // actions that only look
 }
 
 // methods are the HTTP methods of RFC 9110 section 9, RFC 5789 and RFC 4918.
@@ -17,7 +18,7 @@ var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS
 	"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK"}
 
 func newVocabulary(k Known) vocabulary {
-	v := vocabulary{kinds: setOf(k.Kinds)}
+	v := vocabulary{kinds: setOf(k.Kinds), reads: setOf(k.Reading)}
 	v.byFact[accountGroups] = setOf(k.Groups)
 	v.byFact[accountKind] = setOf(k.AccountKinds)
 	v.byFact[applicationName] = setOf(k.Applications)

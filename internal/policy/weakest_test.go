@@ -34,6 +34,7 @@ func TestWeakestFindsTheNeedle(t *testing.T) {
 			func(f Facts) bool { return f.Now.Equal(at("2031-01-01T06:00:00Z")) }},
 		{"a protocol", "", `protocol == "tacacs"`, func(f Facts) bool { return f.Protocol == "tacacs" }},
 		{"an action by its end", "", `action.endsWith(".command")`, func(f Facts) bool { return f.Action == "application.command" }},
+		{"an action that only looks", "", `reads`, func(f Facts) bool { return f.Action == "audit.search" && f.Reads }},
 		{"a path", "", `path == "/healthz" && method == "GET"`, func(f Facts) bool { return f.Path == "/healthz" && f.Method == "GET" }},
 		{"a path's both ends", "", `path.startsWith("/a/") && path.endsWith(".js") && !path.startsWith("/a/b") && path != "/a/.js"`,
 			func(f Facts) bool { return f.Path != "" }},

@@ -24,6 +24,9 @@ type Errand struct {
 	// Protocol is whose errand it is; empty is the browser's own.
 	Protocol string
 	Raise    *assurance.Requirement
+	// Looks says that the action only looks: what is proved for it joins the
+	// session, as for a sign-in, and there is nothing to claim.
+	Looks bool
 	// Return is where to go when it is granted: a path of ours, or an absolute
 	// URL that the protocol has checked.
 	Return string

@@ -289,7 +289,7 @@ func (j *judge) facts(at *attempt, app application.Application, account director
 			Suspended: account.State != directory.Active,
 		},
 		Application: policy.Application{Name: app.Name, Kind: app.Kind, Tier: app.Tier, Protocol: app.Protocol},
-		Protocol:    at.Protocol, Action: at.Action, Method: at.Method, Path: at.Path,
+		Protocol:    at.Protocol, Action: at.Action, Reads: app.Name == Self && slices.Contains(j.Reading, at.Action), Method: at.Method, Path: at.Path,
 		Source: at.Source.Unmap(), Now: now,
 	}
 }

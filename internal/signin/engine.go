@@ -27,6 +27,8 @@ type Parts struct {
 	Rules        *Rules
 	// Authenticators in the order in which they are offered, strongest first.
 	Authenticators []authenticator.Authenticator
+	// Reading are the actions in Countersign itself that only look.
+	Reading []string
 	// Standing reads sessions; nil where there are none.
 	Standing Standing
 	Limits   Limits

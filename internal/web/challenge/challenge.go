@@ -147,7 +147,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 
 // ours reports whether an errand is to do something here.
 func ours(e session.Errand) bool {
-	return e.Application == signin.Self && e.Action != "" && e.Action != signin.SignIn
+	return e.Application == signin.Self && !e.Looks && e.Action != "" && e.Action != signin.SignIn
 }
 
 // granted starts or raises the session, and goes back to the errand. The grant
