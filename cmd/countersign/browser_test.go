@@ -68,7 +68,7 @@ func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
 	b.WaitText("main", "This browser")
 	screenshot(b, "account")
 
-	b.Visit(w.base + "/console/account.list")
+	b.Visit(w.base + "/console/commands/account.list")
 	b.Click("main form button")
 	b.WaitText("pre", "Radia Perlman")
 	screenshot(b, "console")
@@ -81,7 +81,7 @@ func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
 
 	// Six minutes later a change must be approved by itself: what was typed is
 	// not lost on the way, and the approval names it.
-	b.Visit(w.base + "/console/group.create")
+	b.Visit(w.base + "/console/commands/group.create")
 	w.later(6 * time.Minute)
 	b.Fill("#input", `{"name": "operators", "display": "Operators"}`)
 	b.Click("main form button")
@@ -95,7 +95,7 @@ func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
 	}
 
 	// A policy whose own test does not hold is refused, and the text stays.
-	b.Visit(w.base + "/console/policy.change")
+	b.Visit(w.base + "/console/commands/policy.change")
 	b.Fill("#input", `{"body": "rules:\n  - name: all\n    require: two-factors\ntests:\n  - name: strict\n    given: {action: sign-in}\n    expect: phishing-resistant\n"}`)
 	b.Click("main form button")
 	b.WaitText("h1", "Approve")

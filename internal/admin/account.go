@@ -32,6 +32,8 @@ type Account struct {
 	Used       time.Time `json:"used,omitzero"`
 	// Kinds are the kinds of its active authenticators.
 	Kinds []string `json:"authenticators"`
+	// TwoFactors says that they are enough for two factors.
+	TwoFactors bool `json:"two_factors"`
 }
 
 func (a *Admin) account(ctx context.Context, r store.Reader, d directory.Account) (Account, error) {
@@ -54,6 +56,7 @@ func (a *Admin) account(ctx context.Context, r store.Reader, d directory.Account
 			out.Kinds = append(out.Kinds, c.Kind)
 		}
 	}
+	out.TwoFactors = assurance.TwoFactors().Met(directory.CouldShow(credentials, a.Now()), a.Now())
 	return out, nil
 }
 
@@ -86,7 +89,7 @@ func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 		for _, name := range c.Groups {
 			group, err := a.Directory.FindGroup(ctx, tx, name)
 			if err != nil {
-				return err
+				return failure.At("groups", err)
 			}
 			if err := a.Directory.AddMember(ctx, tx, group, made); err != nil {
 				return err
@@ -104,6 +107,7 @@ func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 // AccountList lists accounts whose name contains a text.
 type AccountList struct {
 	Query string `json:"query,omitempty" arg:"" optional:"" help:"Only names that contain this."`
+	State string `json:"state,omitempty" help:"Only those that are suspended, dormant, or without-two-factors."`
 	After string `json:"after,omitempty" help:"Go on after this name."`
 	Limit int    `json:"limit,omitempty" help:"How many: 50 when left out, 500 at most."`
 }
@@ -122,7 +126,7 @@ func (c *AccountList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 	if limit <= 0 || limit > 500 {
 		limit = 50
 	}
-	rows, err := a.Directory.List(ctx, a.DB, c.Query, c.After, limit+1)
+	rows, err := a.Directory.ListOf(ctx, a.DB, directory.Which{Query: c.Query, State: c.State, Woken: a.Now().Add(-a.Dormant)}, c.After, limit+1)
 	if err != nil {
 		return nil, err
 	}

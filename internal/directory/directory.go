@@ -200,13 +200,13 @@ type NewAccount struct {
 func (d *Directory) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Account, error) {
 	name, err := Canonical(n.Name)
 	if err != nil {
-		return Account{}, err
+		return Account{}, failure.At("name", err)
 	}
 	if err := CheckNew(name); err != nil {
-		return Account{}, err
+		return Account{}, failure.At("name", err)
 	}
 	if len(n.Display) > 256 {
-		return Account{}, failure.New(failure.Invalid, "The display name may have 256 bytes at most.")
+		return Account{}, failure.At("display", failure.New(failure.Invalid, "The display name may have 256 bytes at most."))
 	}
 	a := Account{Name: name, Display: n.Display, Kind: n.Kind, State: Active, Created: tx.Now().Truncate(time.Microsecond), Handle: make([]byte, 32)}
 	if a.Kind == "" {
@@ -217,7 +217,7 @@ func (d *Directory) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Acc
 	err = tx.QueryRow(ctx, `insert into account (name, display, kind, state, handle, created, mac) values ($1,$2,$3,$4,$5,$6,$7) returning id`,
 		a.Name, a.Display, a.Kind, a.State, a.Handle, store.Unix(a.Created), []byte{}).Scan(&id)
 	if errors.Is(err, store.ErrConflict) {
-		return Account{}, failure.New(failure.Conflict, "There is an account named %q already.", name)
+		return Account{}, failure.At("name", failure.New(failure.Conflict, "There is an account named %q already.", name))
 	}
 	if err != nil {
 		return Account{}, err
@@ -228,11 +228,11 @@ func (d *Directory) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Acc
 	}
 	for _, alias := range append([]string{name}, n.Aliases...) {
 		if err := d.addAlias(ctx, tx, a.ID, alias); err != nil {
-			return Account{}, err
+			return Account{}, failure.At("name", err)
 		}
 	}
 	if n.Mail != "" {
-		return a, d.AddMail(ctx, tx, a.ID, n.Mail)
+		return a, failure.At("mail", d.AddMail(ctx, tx, a.ID, n.Mail))
 	}
 	return a, nil
 }

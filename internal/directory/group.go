@@ -38,10 +38,10 @@ func membership(team int64, account assurance.AccountID, created int64) *keyring
 func (d *Directory) CreateGroup(ctx context.Context, tx *store.Tx, name, display string, privileged bool) (Group, error) {
 	c, err := Canonical(name)
 	if err != nil {
-		return Group{}, err
+		return Group{}, failure.At("name", err)
 	}
 	if err := CheckNew(c); err != nil {
-		return Group{}, err
+		return Group{}, failure.At("name", err)
 	}
 	g := Group{Name: c, Display: display, Privileged: privileged, Created: tx.Now().Truncate(time.Microsecond)}
 	p := 0
@@ -51,7 +51,7 @@ func (d *Directory) CreateGroup(ctx context.Context, tx *store.Tx, name, display
 	err = tx.QueryRow(ctx, `insert into team (name, display, privileged, created, mac) values ($1,$2,$3,$4,$5) returning id`,
 		g.Name, g.Display, p, store.Unix(g.Created), []byte{}).Scan(&g.ID)
 	if errors.Is(err, store.ErrConflict) {
-		return Group{}, failure.New(failure.Conflict, "There is a group named %q already.", c)
+		return Group{}, failure.At("name", failure.New(failure.Conflict, "There is a group named %q already.", c))
 	}
 	if err != nil {
 		return Group{}, err
@@ -153,14 +153,6 @@ func (d *Directory) RemoveMember(ctx context.Context, tx *store.Tx, g Group, a A
 // Members returns the accounts of a group by name, at most limit of them.
 func (d *Directory) Members(ctx context.Context, r store.Reader, g Group, limit int) ([]Account, error) {
 	return d.list(ctx, r, `select `+accountColumns+` from membership m join account a on a.id = m.account where m.team = $1 order by a.name limit $2`, g.ID, limit)
-}
-
-// List returns accounts by name: those whose name or display name contains
-// query, after the name of that page token, at most limit.
-func (d *Directory) List(ctx context.Context, r store.Reader, query, after string, limit int) ([]Account, error) {
-	q := "%" + escapeLike(query) + "%"
-	return d.list(ctx, r, `select `+accountColumns+` from account a
-		where a.name > $1 and (a.name like $2 escape '!' or lower(a.display) like lower($2) escape '!') order by a.name limit $3`, after, q, limit)
 }
 
 func (d *Directory) list(ctx context.Context, r store.Reader, query string, args ...any) ([]Account, error) {

@@ -46,6 +46,8 @@ type Error struct {
 	Public string
 	// Reason is a stable word for the audit log: "stale", "own-pass", ...
 	Reason string
+	// Field is the input that it is about, by its name in a request, or empty.
+	Field string
 	// Cause is for the log, or nil. It stays reachable by errors.Is.
 	Cause error
 }
@@ -107,4 +109,25 @@ func ReasonOf(err error) string {
 		return e.Reason
 	}
 	return ClassOf(err).String()
+}
+
+// At says which input a classified error is about, where that is not said yet.
+// Nil and what nobody classified stay as they are.
+func At(field string, err error) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Field != "" {
+		return err
+	}
+	c := *e
+	c.Field = field
+	return &c
+}
+
+// FieldOf returns the input that an error is about, or empty.
+func FieldOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Field
+	}
+	return ""
 }

@@ -1,27 +1,29 @@
-// Package console is the administrators' pages: every command of admin, each as
-// one form and one answer.
+// Package console is the administrators' pages.
 //
-// It owns no list and no rule: the pages are made from admin's own list, and
-// the engine decides each time. Its one invariant: what is done is what was
-// approved, because both are the same command's text.
+// It owns how the commands of admin look: a page made for each thing that is
+// administered, and one plain form for every command there is. It has no rule of
+// its own: a page is shown under the grant of the command that reads it, a form
+// is done under the grant of the command that it becomes. Its neighbours are
+// admin, which does commands, and web/challenge, which plays an approval. Its
+// one invariant: what is done is what was approved, because both are the same
+// command's text, read from the same kept form.
 package console
 
 import (
-	"bytes"
 	"embed"
-	"encoding/json"
+	"errors"
 	"net/http"
-	"net/url"
+	"slices"
+	"strings"
 
 	"countersign/internal/admin"
-	"countersign/internal/failure"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/challenge"
 	"countersign/internal/web/look"
 )
 
-//go:embed templates
+//go:embed all:templates
 var files embed.FS
 
 // Parts are what the pages work on.
@@ -39,164 +41,83 @@ type Console struct {
 // New prepares the pages.
 func New(p Parts) *Console { return &Console{Parts: p, pages: p.Look.Load(files)} }
 
-// Routes lists the pages. What each demands is its command's action.
+// Routes lists the pages with what each demands.
 func (c *Console) Routes() []look.Route {
-	return []look.Route{
-		{Pattern: "GET /console", Demand: look.Session(), Handler: c.list},
-		{Pattern: "GET /console/{action}", Demand: look.Session(), Handler: c.form},
-		{Pattern: "POST /console/{action}", Demand: look.Action("the command's"), Handler: c.post, Limit: 256 << 10},
-		{Pattern: "GET /console/{action}/approved", Demand: look.Action("the command's"), Handler: c.approved},
-	}
+	return slices.Concat([]look.Route{
+		c.page("/console", "account.list", func(v *visit) error { return look.Go(v.w, v.r, accountsPath) }),
+	}, c.accountRoutes(), c.commandRoutes())
 }
 
-func spec(action string) (admin.Spec, error) {
-	for _, s := range admin.Commands() {
-		if s.Action == action {
-			return s, nil
+// visit is one request. Who looks is known from the first grant on.
+type visit struct {
+	*Console
+	w http.ResponseWriter
+	r *http.Request
+	g signin.Grant
+	// back is where to come back to when the person has to sign in first.
+	back string
+}
+
+// page is a route that shows something under the grants of the commands that it
+// reads with; action is the first of them.
+func (c *Console) page(path, action string, show func(v *visit) error) look.Route {
+	return look.Route{Pattern: "GET " + path, Demand: look.Action(action), Handler: c.serve(func(v *visit) error {
+		v.back = v.r.URL.RequestURI()
+		return show(v)
+	})}
+}
+
+// serve runs a route, and sends the browser to sign in where that is needed.
+func (c *Console) serve(do func(v *visit) error) look.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := do(&visit{Console: c, w: w, r: r})
+		var first *signInFirst
+		if errors.As(err, &first) {
+			return c.Send(w, r, first.errand)
 		}
+		return err
 	}
-	return admin.Spec{}, failure.New(failure.NotFound, "There is no such command.")
 }
 
-type view struct {
-	Spec   admin.Spec
-	Input  string
-	Answer string
-	Specs  []admin.Spec
+// links are the pages that the navigation names.
+var links = []look.Link{
+	{Href: "/console/accounts", Text: "Accounts"},
+	{Href: "/console/commands", Text: "All commands"},
 }
 
-// enter demands what policy demands of an administrator who signs in. What is
-// proved then raises the session; each command demands its own on top.
-func (c *Console) enter(w http.ResponseWriter, r *http.Request) (signin.Grant, bool, error) {
-	step, err := c.Check(r, signin.SignIn, "")
-	if err != nil {
-		return signin.Grant{}, false, err
-	}
-	if step.State == signin.Granted && !isAdministrator(step.Grant) {
-		return signin.Grant{}, false, notYours
-	}
-	if step.State == signin.Granted {
-		return step.Grant, true, nil
-	}
-	return signin.Grant{}, false, c.Send(w, r, session.Errand{Return: r.URL.Path})
+// sheet is a page that is ready to be shown.
+type sheet struct {
+	template string
+	// title is our own words; here is the link of the navigation that it is under.
+	title, here string
+	// problem is one sentence above everything.
+	problem string
+	data    any
 }
 
-func (c *Console) list(w http.ResponseWriter, r *http.Request) error {
-	g, ok, err := c.enter(w, r)
-	if !ok {
-		return err
+// show renders a page for who looks.
+func (v *visit) show(s sheet) error {
+	nav := slices.Clone(links)
+	for i := range nav {
+		nav[i].Here = nav[i].Href == s.here
 	}
-	return c.render(w, r, g, "", "list", view{Specs: admin.Commands()})
+	p := look.Page{Template: s.template, Title: s.title, Shape: look.Desk, Links: nav, Problem: s.problem,
+		Person: &look.Person{Name: v.g.Name(), Display: v.g.Display(), Console: true}, Data: s.data}
+	if s.problem != "" {
+		p.Status = http.StatusBadRequest
+	}
+	return v.pages.Render(v.w, v.r, p)
 }
 
-func (c *Console) render(w http.ResponseWriter, r *http.Request, g signin.Grant, problem, template string, v view) error {
-	links := []look.Link{{Href: "/console", Text: "All commands", Here: template == "list"}}
-	for _, s := range admin.Commands() {
-		if s.Action == "account.list" || s.Action == "application.list" || s.Action == "policy.show" || s.Action == "audit.search" {
-			links = append(links, look.Link{Href: "/console/" + s.Action, Text: s.Action, Here: s.Action == v.Spec.Action})
-		}
-	}
-	page := look.Page{Template: template, Title: "Administration", Shape: look.Desk, Links: links, Problem: problem,
-		Person: &look.Person{Name: g.Name(), Display: g.Display(), Console: true}, Data: v}
-	if problem != "" {
-		page.Status = http.StatusBadRequest
-	}
-	return c.pages.Render(w, r, page)
-}
+// signInFirst says that a page cannot be shown before this errand is run.
+type signInFirst struct{ errand session.Errand }
 
-func (c *Console) form(w http.ResponseWriter, r *http.Request) error {
-	g, ok, err := c.enter(w, r)
-	if !ok {
-		return err
-	}
-	s, err := spec(r.PathValue("action"))
-	if err != nil {
-		return err
-	}
-	empty, err := json.MarshalIndent(s.New(), "", "  ")
-	if err != nil {
-		return err
-	}
-	return c.render(w, r, g, "", "command", view{Spec: s, Input: string(empty)})
-}
+func (*signInFirst) Error() string { return "the person must sign in first" }
 
-func decode(s admin.Spec, input string) (admin.Command, error) {
-	cmd := s.New()
-	d := json.NewDecoder(bytes.NewReader([]byte(input)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(cmd); err != nil {
-		return nil, failure.New(failure.Invalid, "That cannot be read: %s.", err)
-	}
-	return cmd, nil
-}
+// done goes on to a page of ours and says there what was done.
+func (v *visit) done(path, note string) error { return v.Look.Done(v.w, v.r, path, note) }
 
-func (c *Console) post(w http.ResponseWriter, r *http.Request) error {
-	s, err := spec(r.PathValue("action"))
-	if err != nil {
-		return err
-	}
-	input := r.PostForm.Get("input")
-	cmd, err := decode(s, input)
-	if err != nil {
-		g, ok, entered := c.enter(w, r)
-		if !ok {
-			return entered
-		}
-		return c.render(w, r, g, failure.Public(err), "command", view{Spec: s, Input: input})
-	}
-	step, err := c.Check(r, cmd.Action(), cmd.Object())
-	if err != nil {
-		return err
-	}
-	switch step.State {
-	case signin.Granted:
-		return c.do(w, r, step.Grant, s, cmd, input)
-	case signin.Ask:
-		code, err := c.Keep(r, session.Errand{Action: cmd.Action(), Object: cmd.Object(),
-			Return: "/console/" + s.Action + "/approved", Form: url.Values{"input": {input}}})
-		if err != nil {
-			return err
-		}
-		c.Look.Set(w, waitingCookie, code, waitingLife)
-		return c.SignIn(w, r, code)
-	}
-	return failure.Refuse(step.Reason, step.Public)
-}
-
-// approved does what was posted before the person was sent to approve it.
-func (c *Console) approved(w http.ResponseWriter, r *http.Request) error {
-	s, err := spec(r.PathValue("action"))
-	if err != nil {
-		return err
-	}
-	e, err := c.Sessions.Errand(r.Context(), c.Look.Get(r, waitingCookie))
-	if err != nil {
-		return err
-	}
-	input := e.Form.Get("input")
-	cmd, err := decode(s, input)
-	if err != nil {
-		return err
-	}
-	g, err := c.Claim(w, r, cmd.Action(), cmd.Object())
-	if err != nil {
-		return err
-	}
-	c.Look.Drop(w, waitingCookie)
-	return c.do(w, r, g, s, cmd, input)
-}
-
-func (c *Console) do(w http.ResponseWriter, r *http.Request, g signin.Grant, s admin.Spec, cmd admin.Command, input string) error {
-	answer, err := c.Admin.Do(r.Context(), g, cmd)
-	if err != nil {
-		if failure.ClassOf(err) == failure.Internal {
-			return err
-		}
-		return c.render(w, r, g, failure.Public(err), "command", view{Spec: s, Input: input})
-	}
-	b, err := json.MarshalIndent(answer, "", "  ")
-	if err != nil {
-		return err
-	}
-	return c.render(w, r, g, "", "command", view{Spec: s, Input: input, Answer: string(b)})
+// under joins a name to a path, as one segment.
+func under(path, name string) string {
+	return path + "/" + strings.ReplaceAll(escape(name), "/", "%2F")
 }

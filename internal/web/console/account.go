@@ -1,0 +1,205 @@
+package console
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/session"
+	"countersign/internal/web/look"
+)
+
+type accountView struct {
+	admin.AccountDetail
+	Path    string
+	Tags    []tag
+	Forms   map[string]*form
+	Joins   []choice // groups that the account is not in
+	History []told
+	Own     bool
+}
+
+// Form is one of the page's forms: the one that was sent, or an empty one.
+func (a accountView) Form(name string) *form {
+	if f := a.Forms[name]; f != nil {
+		return f.as(name)
+	}
+	return typed(nil).as(name)
+}
+
+// Lifetimes are how long a pass can live.
+func (accountView) Lifetimes() []choice {
+	return choices("3600", "1 hour", "900", "15 minutes", "14400", "4 hours", "28800", "8 hours")
+}
+
+// Standing reports whether the account can be given a pass.
+func (a accountView) Standing() bool { return a.State == "active" && !a.Dormant && a.Kind != "service" }
+
+// account shows one account; which is the form that was sent, if one was.
+func (v *visit) account(which string, f *form) error {
+	name := v.r.PathValue("name")
+	d, err := read[admin.AccountDetail](v, &admin.AccountShow{Name: name})
+	if err != nil {
+		return err
+	}
+	log, err := read[admin.AuditPage](v, &admin.AuditSearch{Account: d.Name, Limit: 12})
+	if err != nil {
+		return err
+	}
+	groups, err := read[[]admin.Group](v, &admin.GroupList{})
+	if err != nil {
+		return err
+	}
+	view := accountView{AccountDetail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(d.Account), History: tellAll(log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}}
+	view.Joins = []choice{{"", "Choose a group"}}
+	for _, g := range groups {
+		if !slices.Contains(d.Groups, g.Name) {
+			view.Joins = append(view.Joins, choice{g.Name, called(g)})
+		}
+	}
+	problem := ""
+	if f != nil {
+		view.Forms[which], problem = f, f.problem("reason", "note", "lifetime", "group", "actions", "networks", "days")
+	}
+	return v.show(sheet{template: "account", title: "Account", here: accountsPath, problem: problem, data: view})
+}
+
+func called(g admin.Group) string {
+	if g.Display == "" {
+		return g.Name
+	}
+	return g.Display + " (" + g.Name + ")"
+}
+
+// on is a form on an account's own page.
+func (c *Console) on(which, action string, read func(name string, f *form) admin.Command, done func(v *visit, f *form, answer any) error) change {
+	return change{path: accountsPath + "/{name}/" + which, action: action,
+		read:  func(v *visit, f *form) admin.Command { return read(v.r.PathValue("name"), f) },
+		page:  func(v *visit) string { return under(accountsPath, v.r.PathValue("name")) },
+		again: func(v *visit, f *form) error { return v.account(which, f) },
+		done:  done}
+}
+
+// back goes on to the account's page and says what was done.
+func backToAccount(note string) func(v *visit, f *form, answer any) error {
+	return func(v *visit, f *form, _ any) error {
+		return v.done(under(accountsPath, v.r.PathValue("name")), note)
+	}
+}
+
+func (c *Console) accountForms() []change {
+	why := func(f *form) string { return f.must("reason", "Say why; whoever reads the log will want to know.") }
+	return []change{
+		{path: "/console/new-account", action: "account.create",
+			page:  func(*visit) string { return "/console/new-account" },
+			again: (*visit).newAccount,
+			read: func(_ *visit, f *form) admin.Command {
+				return &admin.AccountCreate{Name: f.must("name", "Every account needs a name."), Display: f.text("display"), Mail: f.text("mail"), Kind: f.text("kind"), Groups: f.values["groups"]}
+			},
+			done: func(v *visit, _ *form, answer any) error {
+				made := answer.(admin.Account)
+				return v.done(under(accountsPath, made.Name), "The account was made. It can do nothing yet: issue a pass, so that its owner can set up how they sign in.")
+			}},
+		c.on("suspend", "account.suspend", func(name string, f *form) admin.Command { return &admin.AccountSuspend{Name: name, Reason: why(f)} },
+			backToAccount("The account is suspended, and its sessions have ended.")),
+		c.on("resume", "account.resume", func(name string, f *form) admin.Command { return &admin.AccountResume{Name: name, Reason: why(f)} },
+			backToAccount("The account is awake again.")),
+		c.on("pass", "pass.issue", func(name string, f *form) admin.Command {
+			seconds, err := strconv.Atoi(f.text("lifetime"))
+			if err != nil {
+				f.wrong("lifetime", "Choose how long the pass is good.")
+			}
+			return &admin.PassIssue{Account: name, Lifetime: seconds, Note: f.must("note", "Say how you made sure who it is: met, called back, an identity card.")}
+		}, func(v *visit, _ *form, answer any) error { return v.pass(answer.(admin.Pass)) }),
+		c.on("key", "key.issue", func(name string, f *form) admin.Command {
+			days, err := strconv.Atoi(f.text("days"))
+			if err != nil {
+				f.wrong("days", "Write a number of days.")
+			}
+			return &admin.KeyIssue{Account: name, Actions: f.values["actions"], Networks: f.lines("networks"), Days: days, Note: f.must("note", "Say what the key is for.")}
+		}, func(v *visit, _ *form, answer any) error { return v.key(answer.(admin.Key)) }),
+		c.on("end-session", "session.end", func(name string, f *form) admin.Command {
+			return &admin.SessionEnd{Account: name, Number: f.must("number", "Choose a session."), Reason: f.text("reason")}
+		}, backToAccount("That session has ended.")),
+		c.on("end-sessions", "session.end", func(name string, f *form) admin.Command {
+			return &admin.SessionEnd{Account: name, Reason: f.text("reason")}
+		}, backToAccount("All sessions of the account have ended.")),
+		c.on("revoke", "authenticator.revoke", func(name string, f *form) admin.Command {
+			id, err := strconv.ParseInt(f.text("id"), 10, 64)
+			if err != nil {
+				f.wrong("id", "Choose what to revoke.")
+			}
+			return &admin.AuthenticatorRevoke{Account: name, ID: id, Reason: why(f)}
+		}, backToAccount("It was revoked, and its owner is told.")),
+		c.on("join", "group.member.add", func(name string, f *form) admin.Command {
+			return &admin.MemberAdd{Group: f.must("group", "Choose a group."), Account: name}
+		}, backToAccount("The account was added to the group.")),
+		c.on("leave", "group.member.remove", func(name string, f *form) admin.Command {
+			return &admin.MemberRemove{Group: f.must("group", "Choose a group."), Account: name}
+		}, backToAccount("The account was taken out of the group.")),
+	}
+}
+
+type passView struct {
+	admin.Pass
+	Path, Good string
+}
+
+// pass shows an issued pass, this once.
+func (v *visit) pass(p admin.Pass) error {
+	return v.show(sheet{template: "pass", title: "A temporary access pass", here: accountsPath,
+		data: passView{p, under(accountsPath, p.Account), good(p.Expires, v.Look.Now())}})
+}
+
+type keyView struct {
+	admin.Key
+	Path string
+}
+
+// key shows an issued key, this once.
+func (v *visit) key(k admin.Key) error {
+	return v.show(sheet{template: "key", title: "An automation key", here: accountsPath, data: keyView{k, under(accountsPath, k.Account)}})
+}
+
+// good says until when something can be used.
+func good(until, now time.Time) string {
+	return "once, until " + look.Moment(until) + " (" + look.Until(until, now) + ")"
+}
+
+// Shows says in words what somebody has shown in a session.
+func shows(s session.Session) string {
+	kinds := ""
+	for i, e := range s.Evidence {
+		if i > 0 {
+			kinds += ", "
+		}
+		kinds += e.Kind
+	}
+	return kinds
+}
+
+// Shown pairs each session with what was shown in it.
+func (a accountView) Shown() []sessionView {
+	out := make([]sessionView, len(a.Sessions))
+	for i, s := range a.Sessions {
+		out[i] = sessionView{s, shows(s)}
+	}
+	return out
+}
+
+type sessionView struct {
+	session.Session
+	Shown string
+}
+
+// Sent reports whether this is the form that was sent and came back.
+func (a accountView) Sent(name string) bool { return a.Forms[name] != nil }
+
+// Commands are what a key can be issued for.
+func (accountView) Commands() []admin.Spec {
+	return slices.DeleteFunc(admin.Commands(), func(s admin.Spec) bool { return s.Action == "key.issue" })
+}
+
+// Group is the address of a group's page.
+func (accountView) Group(name string) string { return under("/console/groups", name) }

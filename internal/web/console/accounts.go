@@ -1,0 +1,107 @@
+package console
+
+import (
+	"net/url"
+	"slices"
+
+	"countersign/internal/admin"
+	"countersign/internal/web/look"
+)
+
+const accountsPath = "/console/accounts"
+
+func (c *Console) accountRoutes() []look.Route {
+	return slices.Concat([]look.Route{
+		c.page(accountsPath, "account.list", (*visit).accounts),
+		c.page("/console/new-account", "account.list", func(v *visit) error { return v.newAccount(filled("kind", "person")) }),
+		c.page(accountsPath+"/{name}", "account.show", func(v *visit) error { return v.account("", nil) }),
+	}, c.routes(c.accountForms()...))
+}
+
+// tag is a word on the state of something.
+type tag struct{ Text, Class string }
+
+// tagsOf says what is to be known of an account at a glance.
+func tagsOf(a admin.Account) []tag {
+	var out []tag
+	if a.State != "active" {
+		out = append(out, tag{"suspended", "bad"})
+	}
+	if a.Dormant {
+		out = append(out, tag{"dormant", "warn"})
+	}
+	if a.Kind == "service" {
+		out = append(out, tag{"service", ""})
+	} else if !a.TwoFactors {
+		out = append(out, lacking(a))
+	}
+	if a.Privileged {
+		out = append(out, tag{"administrator", "good"})
+	}
+	return out
+}
+
+func lacking(a admin.Account) tag {
+	switch {
+	case len(a.Kinds) == 0:
+		return tag{"waiting for a pass", "warn"}
+	case slices.Contains(a.Kinds, "accesspass"):
+		return tag{"pass issued", "warn"}
+	}
+	return tag{"no second factor", "bad"}
+}
+
+type accountRow struct {
+	admin.Account
+	Path string
+	Tags []tag
+}
+
+func rowsOf(accounts []admin.Account) []accountRow {
+	out := make([]accountRow, len(accounts))
+	for i, a := range accounts {
+		out[i] = accountRow{a, under(accountsPath, a.Name), tagsOf(a)}
+	}
+	return out
+}
+
+type accountsView struct {
+	Form   *form
+	Rows   []accountRow
+	Next   string // address of the next page, or empty
+	Later  bool   // it is not the first
+	Chosen bool
+}
+
+var accountStates = choices("", "All accounts", "without-two-factors", "Without two factors", "dormant", "Dormant", "suspended", "Suspended")
+
+// States are what the list can be narrowed to.
+func (accountsView) States() []choice { return accountStates }
+
+func (v *visit) accounts() error {
+	q := v.r.URL.Query()
+	f := typed(q)
+	page, err := read[admin.AccountPage](v, &admin.AccountList{Query: f.text("q"), State: f.text("state"), After: q.Get("after")})
+	if err != nil {
+		return err
+	}
+	view := accountsView{Form: f, Rows: rowsOf(page.Accounts), Later: q.Get("after") != "", Chosen: f.text("q") != "" || f.text("state") != ""}
+	if page.Next != "" {
+		view.Next = accountsPath + "?" + url.Values{"q": {f.text("q")}, "state": {f.text("state")}, "after": {page.Next}}.Encode()
+	}
+	return v.show(sheet{template: "accounts", title: "Accounts", here: accountsPath, data: view})
+}
+
+type newAccountView struct {
+	Form   *form
+	Groups []admin.Group
+}
+
+func (v *visit) newAccount(f *form) error {
+	groups, err := read[[]admin.Group](v, &admin.GroupList{})
+	if err != nil {
+		return err
+	}
+	return v.show(sheet{template: "new-account", title: "New account", here: accountsPath,
+		problem: f.problem("name", "display", "mail", "groups"), data: newAccountView{f, groups}})
+}

@@ -1,0 +1,109 @@
+package console
+
+import (
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/failure"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/web/look"
+)
+
+// change is one form that changes something.
+type change struct {
+	// path is where it is posted to, and action is the command that it becomes.
+	path, action string
+	// read turns what was typed into the command, and notes on the form what
+	// cannot be one.
+	read func(v *visit, f *form) admin.Command
+	// page is where the form is, and again shows it there with what was typed.
+	page  func(v *visit) string
+	again func(v *visit, f *form) error
+	// done says what was done.
+	done func(v *visit, f *form, answer any) error
+	// limit is the greatest form in bytes; zero is 64 KiB.
+	limit int64
+}
+
+const (
+	waitingCookie = "waiting"
+	waitingLife   = 15 * time.Minute
+	approvedPath  = "/approved"
+)
+
+// routes are those of a form: where it is posted, and where the browser comes
+// back to when the command was approved on the sign-in pages.
+func (c *Console) routes(forms ...change) []look.Route {
+	var out []look.Route
+	for _, f := range forms {
+		out = append(out,
+			look.Route{Pattern: "POST " + f.path, Demand: look.Action(f.action), Limit: f.limit, Handler: c.serve(f.post)},
+			look.Route{Pattern: "GET " + f.path + approvedPath, Demand: look.Action(f.action), Handler: c.serve(f.approved)})
+	}
+	return out
+}
+
+// post does what was posted, or has the person approve it first: its exact text
+// is shown to them, and a proof of its own is asked for.
+func (c change) post(v *visit) error {
+	v.back = c.page(v)
+	f := typed(v.r.PostForm)
+	cmd := c.read(v, f)
+	if f.bad() {
+		return c.again(v, f)
+	}
+	step, err := v.Check(v.r, cmd.Action(), cmd.Object())
+	if err != nil {
+		return err
+	}
+	switch step.State {
+	case signin.Granted:
+		return c.do(v, step.Grant, f, cmd)
+	case signin.Ask:
+		code, err := v.Keep(v.r, session.Errand{Action: cmd.Action(), Object: cmd.Object(), Return: v.r.URL.EscapedPath() + approvedPath, Form: v.r.PostForm})
+		if err != nil {
+			return err
+		}
+		v.Look.Set(v.w, waitingCookie, code, waitingLife)
+		return v.SignIn(v.w, v.r, code)
+	}
+	return failure.Refuse(step.Reason, step.Public)
+}
+
+// approved does what was posted before the person was sent to approve it. The
+// form is the one that was kept; the grant is for its text and no other.
+func (c change) approved(v *visit) error {
+	v.back = c.page(v)
+	e, err := v.Sessions.Errand(v.r.Context(), v.Look.Get(v.r, waitingCookie))
+	if err != nil {
+		return err
+	}
+	f := typed(e.Form)
+	cmd := c.read(v, f)
+	if f.bad() {
+		return c.again(v, f)
+	}
+	g, err := v.Claim(v.w, v.r, cmd.Action(), cmd.Object())
+	if err != nil {
+		return err
+	}
+	v.Look.Drop(v.w, waitingCookie)
+	return c.do(v, g, f, cmd)
+}
+
+// do does it. What admin cannot do is said beside the field that it is about,
+// and nothing that was typed is lost.
+func (c change) do(v *visit, g signin.Grant, f *form, cmd admin.Command) error {
+	v.g = g
+	answer, err := v.Admin.Do(v.r.Context(), g, cmd)
+	switch failure.ClassOf(err) {
+	case failure.Invalid, failure.Conflict, failure.NotFound, failure.Refused:
+		f.wrong(failure.FieldOf(err), failure.Public(err))
+		return c.again(v, f)
+	}
+	if err != nil {
+		return err
+	}
+	return c.done(v, f, answer)
+}

@@ -1,0 +1,128 @@
+package console
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"countersign/internal/audit"
+)
+
+// told is an entry of the audit log in plain words, with everything else folded
+// behind it.
+type told struct {
+	audit.Entry
+	Words string
+	Class string // bad, warn, good or empty
+	Facts []pair
+}
+
+type pair struct{ Name, Value string }
+
+func tellAll(entries []audit.Entry) []told {
+	out := make([]told, len(entries))
+	for i, e := range entries {
+		out[i] = told{Entry: e, Words: tell(e), Class: classOf(e), Facts: facts(e)}
+	}
+	return out
+}
+
+func classOf(e audit.Entry) string {
+	switch {
+	case strings.HasPrefix(e.Event, "alarm.") || e.Event == "audit.forged" || e.Event == "audit.unreadable" || e.Outcome == audit.Failed:
+		return "bad"
+	case e.Outcome == audit.Refused:
+		return "warn"
+	}
+	return ""
+}
+
+// sentences are what happened, by event. %s is filled in by [tell]: {who} is the
+// account, {by} who did it, {where} the application, and {detail.x} a detail.
+var sentences = map[string]string{
+	"signin.granted":             "{who} was let in to {where} with {detail.shown}",
+	"signin.refused":             "{who} was refused at {where}: {reason}",
+	"answer.refused":             "A wrong answer for {who} at {where}: {reason}",
+	"alarm.factor-missing":       "The password of {who} was right and the second factor never came, at {where}",
+	"alarm.guessing":             "Somebody is guessing at {where}: {reason}",
+	"alarm.not-me":               "{who} says that an entry was not them",
+	"alarm.local-recovery":       "{who} was recovered on the machine itself: {reason}",
+	"account.created":            "{by} made the account {who}",
+	"account.suspended":          "{by} suspended {who}: {detail.reason}",
+	"account.resumed":            "{by} resumed {who}: {detail.reason}",
+	"pass.issued":                "{by} issued a temporary access pass to {who}: {detail.note}",
+	"key.issued":                 "{by} issued an automation key to {who} for {detail.actions}",
+	"session.started":            "{who} began a session",
+	"session.raised":             "{who} proved more in a session",
+	"session.ended":              "A session of {who} ended",
+	"session.handed-over":        "{who} opened {detail.host}",
+	"credential.enrolled":        "{who} added {detail.label}",
+	"credential.removed":         "{who} removed {detail.label}",
+	"credential.renamed":         "{who} renamed {detail.label}",
+	"credential.revoked":         "{by} revoked authenticator {detail.authenticator} of {who}: {detail.reason}",
+	"credential.refused":         "{who} could not add {detail.authenticator}: {reason}",
+	"credential.disabled":        "{detail.authenticator} of {who} was switched off after too many wrong answers",
+	"group.created":              "{by} made a group: {detail.object}",
+	"group.member-added":         "{by} added {who} to {detail.group}",
+	"group.member-removed":       "{by} took {who} out of {detail.group}",
+	"application.set":            "{by} changed the application {detail.application}",
+	"application.removed":        "{by} removed the application {detail.application}",
+	"policy.changed":             "{by} changed the policy",
+	"admin.refused":              "{by} tried {detail.wanted} with an approval for {detail.granted}",
+	"installation.made":          "Countersign was installed",
+	"installation.administrator": "{who} became the first administrator",
+	"keyring.made":               "The keys were made",
+	"keyring.root-rotated":       "The root key was rotated",
+	"keyring.data-key-rotated":   "The data key was rotated",
+	"audit.forged":               "An entry of the log was forged: {reason}",
+	"audit.unreadable":           "An entry of the log cannot be read: {reason}",
+}
+
+// tell says an entry in plain words.
+func tell(e audit.Entry) string {
+	s, ok := sentences[e.Event]
+	if !ok {
+		s = strings.NewReplacer(".", " ", "-", " ").Replace(e.Event) + " ({by})"
+	}
+	where := cmp.Or(e.Application, "Countersign")
+	if where == "countersign" {
+		where = "Countersign"
+	}
+	if e.Action != "" && strings.HasPrefix(e.Event, "signin.") {
+		where += ", to " + e.Action
+	}
+	words := []string{"{who}", cmp.Or(e.AccountName, "somebody"), "{by}", cmp.Or(e.Actor.Name, "somebody"), "{where}", where, "{reason}", cmp.Or(e.Reason, "no reason given")}
+	for k, v := range e.Detail {
+		words = append(words, "{detail."+k+"}", v)
+	}
+	s = strings.NewReplacer(words...).Replace(s)
+	// What an entry does not say leaves no trace.
+	for strings.Contains(s, "{") {
+		i := strings.IndexByte(s, '{')
+		j := strings.IndexByte(s[i:], '}')
+		if j < 0 {
+			break
+		}
+		s = s[:i] + s[i+j+1:]
+	}
+	return strings.TrimRight(strings.TrimSpace(s), ":")
+}
+
+// facts is everything that an entry says, in the order in which people ask.
+func facts(e audit.Entry) []pair {
+	all := []pair{{"Event", e.Event}, {"Outcome", e.Outcome}, {"Reason", e.Reason}, {"Account", e.AccountName}, {"Done by", e.Actor.Name}, {"Way in", e.Actor.Via},
+		{"Application", e.Application}, {"Protocol", e.Protocol}, {"From", e.Source}, {"Action", e.Action}, {"Attempt", e.Attempt}}
+	for _, k := range sortedKeys(e.Detail) {
+		all = append(all, pair{k, e.Detail[k]})
+	}
+	return slices.DeleteFunc(all, func(p pair) bool { return p.Value == "" })
+}
+
+func sortedKeys(m map[string]string) []string {
+	var out []string
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
