@@ -32,7 +32,9 @@ func (w *world) behindNginx(page *testbed.Page) string {
 func screenshot(b *testbed.Browser, name string) {
 	if dir := os.Getenv("COUNTERSIGN_SCREENSHOTS"); dir != "" {
 		b.Screenshot(filepath.Join(dir, name+"-phone.png"), 390, false)
-		b.Screenshot(filepath.Join(dir, name+"-dark.png"), 1280, true)
+		b.Screenshot(filepath.Join(dir, name+"-phone-dark.png"), 390, true)
+		b.Screenshot(filepath.Join(dir, name+"-wide.png"), 1280, false)
+		b.Screenshot(filepath.Join(dir, name+"-wide-dark.png"), 1280, true)
 	}
 }
 

@@ -125,7 +125,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 		return c.granted(w, r, e, step)
 	case signin.Ask:
 		c.Look.Set(w, ticketCookie, step.Ticket, cookieLife)
-		v := view{Title: e.Application, Object: e.Action + ": " + e.Object, Name: name, Action: ours(e)}
+		v := view{Title: e.Application, Object: look.Act(e.Action, e.Object), Name: name, Action: ours(e)}
 		for _, p := range step.Prompts {
 			v.First = v.First || p.Authenticator == "password"
 			if p.Kind == prompt.PublicKey {

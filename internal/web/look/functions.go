@@ -19,6 +19,8 @@ func (l *Look) functions() template.FuncMap {
 		"join":   strings.Join,
 		"list":   func(items ...any) []any { return items },
 		"lower":  strings.ToLower,
+		"fours":  fours,
+		"agent":  Agent,
 	}
 }
 
@@ -75,4 +77,16 @@ func plural(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
+}
+
+// fours sets a key in groups of four, for eyes that go back and forth.
+func fours(key string) string {
+	var b strings.Builder
+	for i, r := range key {
+		if i > 0 && i%4 == 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }

@@ -6,6 +6,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/failure"
+	"countersign/internal/web/look"
 )
 
 type line struct {
@@ -36,27 +37,49 @@ func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
 	return p.render(w, r, g, "history", "History", lines)
 }
 
+// doing are a person's own acts, as what they were proved for.
+var doing = map[string]string{
+	"authenticator.enroll": "set up a way to sign in", "authenticator.remove": "remove a way to sign in",
+	"authenticator.rename": "rename a way to sign in", "report.not-me": "report an entry",
+}
+
+// why are the reasons of refusals that a person can make something of.
+var why = map[string]string{
+	"wrong": "what was typed was wrong", "replayed": "the code was used before", "stale": "the code was of another time", "ahead": "the token was too far ahead",
+	"malformed": "what was typed was no code", "disabled": "too many wrong answers", "delayed": "too soon after wrong answers", "account-budget": "too many wrong answers",
+	"not-administrator": "only for administrators", "nothing-enrolled": "no way to sign in that is enough there", "suspended": "the account is suspended", "dormant": "the account was long unused",
+}
+
 func tell(e audit.Entry) string {
 	what := e.Application
 	if what == "countersign" {
 		what = "Countersign"
 	}
-	if e.Action != "" && e.Action != "sign-in" {
-		what = "“" + e.Action + "” in " + what
+	to, at := "Let in to "+what, what
+	if d := doing[e.Action]; d != "" {
+		to, at = "Proved to "+d, what+", to "+d
+	} else if e.Action != "" && e.Action != "sign-in" {
+		to, at = "Proved for “"+e.Action+"” in "+what, what+", for “"+e.Action+"”"
 	}
 	switch e.Event {
 	case "signin.granted":
-		return "Let in to " + what + " with " + e.Detail["shown"]
+		return to + " with " + look.Kinds(e.Detail["shown"])
 	case "signin.refused", "answer.refused":
-		return "Refused at " + what + " (" + e.Reason + ")"
+		reason := why[e.Reason]
+		if reason == "" {
+			reason = e.Reason
+		}
+		return "Refused at " + at + ": " + reason
 	case "alarm.factor-missing":
 		return "The password was right and the second factor never came, at " + what
 	case "credential.enrolled":
 		return "Added: " + e.Detail["label"]
+	case "credential.renamed":
+		return "Renamed: " + e.Detail["label"]
 	case "credential.removed", "credential.revoked":
 		return "Removed: " + e.Detail["label"]
 	case "credential.disabled":
-		return "Switched off after too many wrong answers: " + e.Detail["authenticator"]
+		return "Switched off after too many wrong answers: " + kindOf(e.Detail["authenticator"])
 	case "pass.issued":
 		return "A temporary access pass was issued by " + e.Actor.Name
 	case "session.ended":
@@ -67,4 +90,10 @@ func tell(e audit.Entry) string {
 		return "You reported an entry as not yours"
 	}
 	return ""
+}
+
+// kindOf is what people call an authenticator that the log has as "totp/3".
+func kindOf(named string) string {
+	kind, _, _ := strings.Cut(named, "/")
+	return look.Kinds(kind)
 }

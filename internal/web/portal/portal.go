@@ -11,10 +11,12 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"countersign/internal/admin"
@@ -58,6 +60,9 @@ func (p *Portal) Routes() []look.Route {
 		{Pattern: "GET /account/continue", Demand: look.Action("the one that was approved"), Handler: p.resume},
 		{Pattern: "GET /account/setup", Demand: look.Session(), Handler: p.offer},
 		{Pattern: "POST /account/setup", Demand: look.Session(), Handler: p.finish},
+		{Pattern: "GET /account/rename", Demand: look.Session(), Handler: p.naming},
+		{Pattern: "POST /account/rename", Demand: look.Action(enrollment.Rename), Handler: p.name},
+		{Pattern: "GET /account/rename/approved", Demand: look.Action(enrollment.Rename), Handler: p.named},
 		{Pattern: "POST /account/end-session", Demand: look.Session(), Handler: p.endSession},
 	}
 }
@@ -186,8 +191,10 @@ const offerCookie = "countersign-offer"
 
 type offerView struct {
 	Kind   string
+	Title  string // of the kind
 	Prompt prompt.Prompt
 	URI    string
+	Open   template.URL // the URI as a link, for who reads the page on the device
 	Secret string
 	Codes  []string
 }
@@ -203,7 +210,7 @@ func (p *Portal) showOffer(w http.ResponseWriter, r *http.Request, problem strin
 	if err != nil {
 		return err
 	}
-	v := offerView{Kind: o.Kind, Prompt: o.Prompt}
+	v := offerView{Kind: o.Kind, Title: p.title(o.Kind), Prompt: o.Prompt}
 	var shown struct {
 		URI    string   `json:"uri"`
 		Secret string   `json:"secret"`
@@ -214,12 +221,25 @@ func (p *Portal) showOffer(w http.ResponseWriter, r *http.Request, problem strin
 			return err
 		}
 		v.URI, v.Secret, v.Codes = shown.URI, shown.Secret, shown.Codes
+		if strings.HasPrefix(v.URI, "otpauth://") {
+			v.Open = template.URL(v.URI)
+		}
 	}
 	status := 0
 	if problem != "" {
 		status = http.StatusBadRequest
 	}
 	return p.pages.Render(w, r, look.Page{Template: "offer", Title: "Set up", Shape: look.Card, Problem: problem, Status: status, Data: v})
+}
+
+// title is what people call a kind.
+func (p *Portal) title(kind string) string {
+	for _, k := range p.Enrollments.Kinds() {
+		if k.Kind == kind {
+			return k.Title
+		}
+	}
+	return kind
 }
 
 func (p *Portal) finish(w http.ResponseWriter, r *http.Request) error {
