@@ -143,7 +143,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	door := forwardauth.New(forwardauth.Parts{Engine: in.engine, Sessions: in.sessions, Applications: catalogue, Proxies: s.proxies, PublicURL: s.publicURL})
+	door := forwardauth.New(forwardauth.Parts{Engine: in.engine, Sessions: in.sessions, Applications: catalogue, Proxies: s.proxies, PublicURL: s.publicURL, Now: s.now})
 	in.handler, err = in.pages(s, door, enrollments)
 	return err
 }

@@ -187,6 +187,8 @@ func admitted(t testing.TB, addr, cookie string, tell func(target string)) int {
 func socket(t testing.TB) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
+			n, _ := io.Copy(io.Discard, r.Body)
+			w.Header().Set("X-Body", fmt.Sprint(n))
 			io.WriteString(w, "PLAIN")
 			return
 		}
@@ -245,12 +247,44 @@ func TestOddRequests(t *testing.T) {
 					t.Errorf("%s with %s: %d", c.method, c.more, status)
 				}
 			}
+			posts(t, addr, cookie)
 			if status, _ := raw(t, addr, "POST", "/m", cookie, "Content-Length: 0"); status != http.StatusOK {
 				t.Errorf("a method without a rule: %d", status)
 			}
 		})
 	}
 }
+
+// posts sends bodies of known and of unknown length: they arrive whole with a
+// session, and not at all without.
+func posts(t testing.TB, addr, cookie string) {
+	t.Helper()
+	for why, body := range map[string]io.Reader{"a body": strings.NewReader(strings.Repeat("b", 200<<10)), "chunks": io.LimitReader(zeros{}, 200<<10), "chunks without a session": io.LimitReader(zeros{}, 20<<10)} {
+		r, err := http.NewRequest("POST", "http://"+addr+"/save", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "200 204800"
+		if name, value, _ := strings.Cut(cookie, ": "); !strings.Contains(why, "without") {
+			r.Header.Set(name, value)
+		} else {
+			want = "401 "
+		}
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Errorf("%s: %v", why, err)
+			continue
+		}
+		resp.Body.Close()
+		if got := fmt.Sprint(resp.StatusCode, " ", resp.Header.Get("X-Body")); got != want {
+			t.Errorf("%s is answered %s, not %s", why, got, want)
+		}
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // handshake tries to open a WebSocket (RFC 6455 section 4.1) and returns the answer's
 // status, or what it says to hello.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"countersign/internal/application"
 	"countersign/internal/failure"
@@ -19,11 +20,18 @@ import (
 type Parts struct {
 	Engine       *signin.Engine
 	Sessions     *session.Sessions
-	Applications *application.Catalogue
+	Applications Catalogue
 	// Proxies are the networks whose forwarded headers are believed.
 	Proxies []netip.Prefix
 	// PublicURL is where our own pages are.
 	PublicURL *url.URL
+	Now       func() time.Time
+}
+
+// Catalogue is what the door asks of *application.Catalogue.
+type Catalogue interface {
+	ByProtocol(ctx context.Context, protocol string) ([]application.Application, error)
+	Changed() uint64
 }
 
 // Door answers proxies.

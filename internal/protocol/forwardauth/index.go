@@ -1,6 +1,9 @@
 package forwardauth
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // place is an application at a host.
 type place struct {
@@ -11,20 +14,26 @@ type place struct {
 // index finds the application of a host.
 type index struct {
 	changed uint64
+	made    time.Time
 	hosts   map[string]place
 }
+
+// keep is how long an index is used without asking the catalogue, which reads
+// the store whenever this server cannot confirm that it hears of changes. So a
+// server that is cut off knows no host a second later.
+const keep = time.Second
 
 // find returns the application of a host in its one spelling: the one that
 // names it exactly, else the one whose wildcard covers it.
 func (d *Door) find(ctx context.Context, host string) (place, bool, error) {
-	changed := d.Applications.Changed()
+	changed, now := d.Applications.Changed(), d.Now()
 	ix := d.index.Load()
-	if ix == nil || ix.changed != changed {
+	if ix == nil || ix.changed != changed || now.Sub(ix.made).Abs() >= keep {
 		all, err := d.Applications.ByProtocol(ctx, Protocol)
 		if err != nil {
 			return place{}, false, err
 		}
-		ix = &index{changed: changed, hosts: map[string]place{}}
+		ix = &index{changed: changed, made: now, hosts: map[string]place{}}
 		for _, a := range all {
 			s, err := parse(a.Settings)
 			if err != nil {

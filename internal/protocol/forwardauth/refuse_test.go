@@ -1,14 +1,34 @@
 package forwardauth
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"testing"
+	"time"
 
 	"countersign/internal/application"
 )
+
+// list is a catalogue of one application. The way to the store may be cut.
+type list struct {
+	settings string
+	changed  uint64
+	cut      bool
+}
+
+func (l *list) Changed() uint64 { return l.changed }
+
+func (l *list) ByProtocol(context.Context, string) ([]application.Application, error) {
+	if l.cut {
+		return nil, errors.New("the store does not answer")
+	}
+	return []application.Application{{Name: "wiki", Settings: json.RawMessage(l.settings)}}, nil
+}
 
 // without is a door with one application and no engine: whoever gets as far as
 // the engine makes it panic.
@@ -18,10 +38,7 @@ func without(t *testing.T) (*Door, http.Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := New(Parts{Applications: &application.Catalogue{}, PublicURL: u, Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
-	ix := &index{hosts: map[string]place{}}
-	ix.add("wiki", Settings{Hosts: []string{"wiki.example.org"}})
-	d.index.Store(ix)
+	d := New(Parts{Applications: &list{settings: `{"hosts":["wiki.example.org"]}`}, PublicURL: u, Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Now: time.Now})
 	mux := http.NewServeMux()
 	d.Handle(mux)
 	return d, d.Before(mux)
@@ -115,5 +132,36 @@ func TestOnHostRefuses(t *testing.T) {
 				t.Errorf("%s with %s is answered %d, %v", path, why, status, asked)
 			}
 		}
+	}
+}
+
+// A change is heard of at once, and a server that is cut off from the store does
+// not go on by what it remembers.
+func TestIndexIsFresh(t *testing.T) {
+	now, l := time.Now(), &list{settings: `{"hosts":["a.example.org"]}`}
+	d := New(Parts{Applications: l, Now: func() time.Time { return now }})
+	knows := func(host string) bool {
+		_, ok, err := d.find(t.Context(), host)
+		return ok && err == nil
+	}
+	if !knows("a.example.org") || knows("b.example.org") {
+		t.Fatal("the index is not what the catalogue says")
+	}
+	l.settings, l.changed = `{"hosts":["b.example.org"]}`, 1
+	if knows("a.example.org") || !knows("b.example.org") {
+		t.Error("a change that was announced is not heard of")
+	}
+	l.settings = `{"hosts":["a.example.org"]}`
+	now = now.Add(keep)
+	if !knows("a.example.org") || knows("b.example.org") {
+		t.Error("a change that was not announced is never heard of")
+	}
+	l.cut = true
+	if !knows("a.example.org") {
+		t.Error("the index is not used at all")
+	}
+	now = now.Add(keep)
+	if knows("a.example.org") {
+		t.Error("a second after the store was lost, a host is still known")
 	}
 }
