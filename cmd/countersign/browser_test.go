@@ -16,16 +16,12 @@ import (
 // behindNginx puts the example of deploy/examples in front of a real page.
 func (w *world) behindNginx(page *testbed.Page) string {
 	w.t.Helper()
-	conf, err := os.ReadFile("../../deploy/examples/nginx.conf")
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	port := testbed.Port(w.t)
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	own := strings.Replace(strings.TrimPrefix(w.base, "http://"), "localhost", "127.0.0.1", 1)
-	text := strings.NewReplacer("127.0.0.1:8081", addr, "127.0.0.1:8080", own, "127.0.0.1:3000", page.Addr).Replace(string(conf))
-	testbed.Nginx(w.t, addr, text)
-	return fmt.Sprintf("localhost:%d", port)
+	host := fmt.Sprintf("localhost:%d", port)
+	testbed.Nginx(w.t, addr, testbed.Example(w.t, "nginx.conf", "127.0.0.1:8081", addr, "wiki.example.org", host, "127.0.0.1:8080", own, "127.0.0.1:3000", page.Addr))
+	return host
 }
 
 // screenshot keeps a picture when COUNTERSIGN_SCREENSHOTS names a folder.

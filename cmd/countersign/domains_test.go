@@ -74,8 +74,12 @@ func newDomains(t testing.TB) *domains {
 	addr := testbed.Addr(t)
 	_, port, _ := strings.Cut(addr, ":")
 	d.wiki, d.code = "https://wiki.other.test:"+port, "https://code.third.test:"+port
-	testbed.Nginx(t, addr, testbed.Example(t, "nginx.conf", "127.0.0.1:8081;", fmt.Sprintf("%s ssl; ssl_certificate %s; ssl_certificate_key %s;", addr, certFile, keyFile),
-		"127.0.0.1:8080", strings.TrimPrefix(plain.URL, "http://"), "127.0.0.1:3000", d.page.Addr))
+	var conf strings.Builder
+	for _, name := range []string{"wiki.other.test", "code.third.test"} {
+		conf.WriteString(testbed.Example(t, "nginx.conf", "127.0.0.1:8081;", fmt.Sprintf("%s ssl; ssl_certificate %s; ssl_certificate_key %s;", addr, certFile, keyFile),
+			"server_name wiki.example.org", "server_name "+name, "wiki.example.org", name+":"+port, "127.0.0.1:8080", strings.TrimPrefix(plain.URL, "http://"), "127.0.0.1:3000", d.page.Addr))
+	}
+	testbed.Nginx(t, addr, conf.String())
 	d.ada = d.enrollCodes("ada")
 	d.protect("wiki", map[string]any{"hosts": []string{"wiki.other.test:" + port}, "rules": []any{map[string]any{"path": "/admin", "action": "wiki.admin"}}})
 	d.protect("code", map[string]any{"hosts": []string{"*.third.test:" + port}})

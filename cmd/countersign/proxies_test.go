@@ -30,7 +30,7 @@ type front struct {
 // limits are shortened, so that a Countersign that hangs does not hang a test.
 var fronts = []front{
 	{"nginx", func(t testing.TB, addr, own, page string) {
-		testbed.Nginx(t, addr, testbed.Example(t, "nginx.conf", "127.0.0.1:8081", addr, "127.0.0.1:8080", own, "127.0.0.1:3000", page, "timeout 5s", "timeout 1s"))
+		testbed.Nginx(t, addr, testbed.Example(t, "nginx.conf", "127.0.0.1:8081", addr, "wiki.example.org", addr, "127.0.0.1:8080", own, "127.0.0.1:3000", page, "timeout 5s", "timeout 1s"))
 	}},
 	{"caddy", func(t testing.TB, addr, own, page string) {
 		testbed.Caddy(t, addr, testbed.Example(t, "Caddyfile", "http://127.0.0.1:8081, http://localhost:8081", "http://"+addr, "127.0.0.1:8080", own, "127.0.0.1:3000", page,
@@ -52,7 +52,7 @@ func haproxy(t testing.TB, addr, own, page string, replace ...string) {
 	if err := os.WriteFile(script, []byte(testbed.Example(t, "haproxy.lua", replace...)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	testbed.HAProxy(t, addr, testbed.Example(t, "haproxy.cfg", "127.0.0.1:8081", addr, "127.0.0.1:8080", own, "127.0.0.1:3000", page, "/etc/haproxy/haproxy.lua", script))
+	testbed.HAProxy(t, addr, testbed.Example(t, "haproxy.cfg", "127.0.0.1:8081", addr, "wiki.example.org", addr, "127.0.0.1:8080", own, "127.0.0.1:3000", page, "/etc/haproxy/haproxy.lua", script))
 }
 
 // faultyLine lies between a proxy and Countersign, and can fail in many ways.

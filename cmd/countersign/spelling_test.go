@@ -96,13 +96,19 @@ func madeUp(n int) []string {
 // raw sends a request as it stands and returns what came back: status and body.
 func raw(t testing.TB, addr, method, target string, headers ...string) (int, string) {
 	t.Helper()
+	return rawTo(t, addr, addr, method, target, headers...)
+}
+
+// rawTo is raw with another Host.
+func rawTo(t testing.TB, addr, host, method, target string, headers ...string) (int, string) {
+	t.Helper()
 	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(15 * time.Second)) // bounds a failure only
-	fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", method, strings.ReplaceAll(target, "HOST", addr), addr)
+	fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", method, strings.ReplaceAll(target, "HOST", addr), host)
 	for _, h := range headers {
 		fmt.Fprintf(c, "%s\r\n", h)
 	}
@@ -336,6 +342,33 @@ func TestNobodyTakesHeadersAway(t *testing.T) {
 						t.Errorf("with Connection: %s the page was told %q", name, seen.Header["Remote-User"])
 					}
 				}
+			}
+		})
+	}
+}
+
+// The promise: a session for one site opens no other by naming the wrong one,
+// in the Host header or in the target: what is asked about is what is served.
+func TestAnotherSitesSession(t *testing.T) {
+	for _, f := range fronts {
+		t.Run(f.name, func(t *testing.T) {
+			w := newWorld(t)
+			ada := w.enrollCodes("ada")
+			page, addr := testbed.NewPage(t), testbed.Addr(t)
+			f.start(t, addr, strings.Replace(strings.TrimPrefix(w.base, "http://"), "localhost", "127.0.0.1", 1), page.Addr)
+			w.protect("wiki", map[string]any{"hosts": []string{addr}})
+			w.protect("canteen", map[string]any{"hosts": []string{"canteen.test"}})
+			secret := w.signedIn(ada)
+			canteen, wiki := w.handed(secret, "canteen.test"), w.handed(secret, addr)
+			for _, c := range []struct{ target, host string }{{"/notes", "canteen.test"}, {"http://" + addr + "/notes", "canteen.test"}, {"http://canteen.test/notes", addr}, {"http://canteen.test/notes", "canteen.test"},
+				{"/notes", "canteen.test:80"}, {"/notes", "CANTEEN.test."}, {"/notes", addr + ", canteen.test"}, {"/notes", "canteen.test\r\nX-Forwarded-Host: canteen.test"}} {
+				rawTo(t, addr, c.host, "GET", c.target, canteen, "X-Forwarded-Host: canteen.test", "X-Original-Url: http://canteen.test/notes")
+				for _, seen := range page.Seen() {
+					t.Errorf("the canteen's session, with %s at %q, opened %s of the wiki", c.target, c.host, seen.Target)
+				}
+			}
+			if status, _ := raw(t, addr, "GET", "/notes", wiki); status != http.StatusOK {
+				t.Errorf("the wiki's own session is answered %d", status)
 			}
 		})
 	}
