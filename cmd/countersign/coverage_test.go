@@ -434,12 +434,12 @@ func TestDrillsProveForThirtyDays(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := newWorld(t)
-	foreign, err := admin.SignDrill(other.keys, attack.DrillReport{Began: o.now().Add(-time.Hour), Ended: o.now(), Results: []attack.DrillResult{passed}})
-	if err == nil {
+	if _, err := admin.SignDrill(other.keys, attack.DrillReport{Began: o.now().Add(-time.Hour), Ended: o.now(), Results: []attack.DrillResult{passed}}); err == nil {
 		t.Error("a result without its time was signed")
 	}
 	passed.Time = o.now()
-	if foreign, err = admin.SignDrill(other.keys, attack.DrillReport{Began: o.now().Add(-time.Hour), Ended: o.now().Add(time.Second), Results: []attack.DrillResult{passed}}); err != nil {
+	foreign, err := admin.SignDrill(other.keys, attack.DrillReport{Began: o.now().Add(-time.Hour), Ended: o.now().Add(time.Second), Results: []attack.DrillResult{passed}})
+	if err != nil {
 		t.Fatal(err)
 	}
 	before := o.events("drill.recorded")

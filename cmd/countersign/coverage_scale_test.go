@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/assurance"
+	"countersign/internal/attack"
+	"countersign/internal/directory"
+	"countersign/internal/policy"
+	"countersign/internal/store"
+)
+
+// crowd makes accounts of a few kinds: in one of 20 groups, with a password and
+// perhaps a code or a key.
+func (o *office) crowd(n int) {
+	o.t.Helper()
+	people := o.admin.Directory
+	var groups []directory.Group
+	o.change(func(ctx context.Context, tx *store.Tx) error {
+		for i := range 20 {
+			g, err := people.CreateGroup(ctx, tx, fmt.Sprintf("team-%02d", i), "", false)
+			if err != nil {
+				return err
+			}
+			groups = append(groups, g)
+		}
+		return nil
+	})
+	for from := 0; from < n; from += 500 {
+		o.change(func(ctx context.Context, tx *store.Tx) error {
+			for i := from; i < min(from+500, n); i++ {
+				d, err := people.Create(ctx, tx, directory.NewAccount{Name: fmt.Sprintf("person-%06d", i)})
+				if err != nil {
+					return err
+				}
+				if err := people.AddMember(ctx, tx, groups[i%20], d); err != nil {
+					return err
+				}
+				held := []directory.Credential{{Kind: "password", Traits: assurance.Known}}
+				switch i % 3 {
+				case 0:
+					held = append(held, directory.Credential{Kind: "totp", Traits: assurance.Held})
+				case 1:
+					held = append(held, directory.Credential{Kind: "passkey", Traits: assurance.Held | assurance.PhishingResistant | assurance.UserVerified})
+				}
+				for _, c := range held {
+					c.Account, c.State = d.ID, []byte("{}")
+					if _, err := people.AddCredential(ctx, tx, c); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// Ten thousand accounts are as many classes as a thousand are, and each is
+// counted once. COVERAGE_ACCOUNTS makes it measure.
+func TestCoverageOfACrowd(t *testing.T) {
+	n := 1000
+	if s := os.Getenv("COVERAGE_ACCOUNTS"); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := newOffice(t)
+	o.crowd(n)
+	o.policy(string(policy.Default()) + "\n")
+	began := time.Now()
+	d := do1[attack.Data](o, &admin.CoverageShow{})
+	took := time.Since(began)
+	if len(d.Accounts) != 1 || d.Accounts[0].Count != n/3 || len(d.Accounts[0].Names) != min(n/3, 1000) {
+		t.Errorf("%d people with only a password are told as %+v", n/3, len(d.Accounts))
+	}
+	began = time.Now()
+	diff := do1[admin.PolicyDifference](o, &admin.PolicyDiff{Body: plain + "  - {name: seven, when: '\"team-07\" in account.groups', deny: seven}\n"})
+	sum := 0
+	for _, c := range diff.Changes {
+		if c.Effect == "keeps out" && c.Application == "vpn" {
+			sum += c.Count
+		}
+	}
+	if sum != n/20 {
+		t.Errorf("%d of team-07 are kept out of the VPN, not %d", sum, n/20)
+	}
+	t.Logf("%d accounts: coverage in %v, diff in %v", n, took, time.Since(began))
+}
