@@ -89,6 +89,7 @@ type (
 		Show    do[admin.AccountShow]    `cmd:"" help:"Show one account with its authenticators and sessions."`
 		Create  do[admin.AccountCreate]  `cmd:"" help:"Create an account. It has no access until somebody else issues a pass."`
 		Suspend do[admin.AccountSuspend] `cmd:"" help:"Suspend an account: it gets nothing and its sessions end."`
+		Remove  do[admin.AccountRemove]  `cmd:"" help:"Remove an account for good; what the log says of it stays."`
 		Resume  do[admin.AccountResume]  `cmd:"" help:"Resume a suspended or dormant account."`
 	}
 	passCommand struct {

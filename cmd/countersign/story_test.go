@@ -36,6 +36,8 @@ type world struct {
 	folder string
 	stop   func()       // as if the server were switched off
 	skew   atomic.Int64 // nanoseconds ahead of the real clock
+	// instead answers in the server's place, when it is set.
+	instead atomic.Pointer[http.HandlerFunc]
 	// transport is how people get here; nil is the usual way.
 	transport http.RoundTripper
 }
@@ -43,6 +45,14 @@ type world struct {
 func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) }
 
 func (w *world) later(d time.Duration) { w.skew.Add(int64(d)) }
+
+func (w *world) answer(rw http.ResponseWriter, r *http.Request) {
+	if h := w.instead.Load(); h != nil {
+		(*h)(rw, r)
+		return
+	}
+	w.handler.ServeHTTP(rw, r)
+}
 
 func newWorld(t testing.TB) *world { return newWorldOn(t, "") }
 
@@ -83,7 +93,7 @@ func newWorldAt(t testing.TB, database, origin string, certificate *tls.Certific
 		t.Fatal(err)
 	}
 	w.radius = conns[0].LocalAddr().String()
-	server := &http.Server{Handler: w.handler, MaxHeaderBytes: 32 << 10} // as serve has it
+	server := &http.Server{Handler: http.HandlerFunc(w.answer), MaxHeaderBytes: 32 << 10} // as serve has it
 	done := make(chan struct{})
 	go server.Serve(l)
 	go func() { defer close(done); w.installation.radius.Serve(ctx, conns) }()

@@ -126,6 +126,7 @@ func Commands() []Spec {
 		{"account.show", "Show one account with its authenticators and sessions.", true, func() Command { return &AccountShow{} }},
 		{"account.suspend", "Suspend an account: it gets nothing and its sessions end.", false, func() Command { return &AccountSuspend{} }},
 		{"account.resume", "Resume a suspended or dormant account.", false, func() Command { return &AccountResume{} }},
+		{"account.remove", "Remove an account for good; what the log says of it stays.", false, func() Command { return &AccountRemove{} }},
 		{"pass.issue", "Issue a temporary access pass to somebody else.", false, func() Command { return &PassIssue{} }},
 		{"key.issue", "Issue an automation key to a service account, for some actions from some networks.", false, func() Command { return &KeyIssue{} }},
 		{"session.end", "End one or all sessions of an account.", false, func() Command { return &SessionEnd{} }},

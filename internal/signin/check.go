@@ -14,7 +14,7 @@ import (
 )
 
 // Check decides over a standing session: may it do this now? It makes no
-// attempt and writes nothing. Granted carries the Grant; Ask means that the
+// attempt and writes nothing but refusals of administration. Granted carries the Grant; Ask means that the
 // person must be sent to the sign-in pages with the same request; the Step of
 // either has no ticket.
 //
@@ -89,13 +89,13 @@ func (e *Engine) checkAnew(ctx context.Context, at *attempt) (Step, error) {
 		e.remember(ctx, read, at, held, d, g)
 		return Step{State: Granted, Grant: g}, nil
 	case Ask:
-		return Step{State: Ask, Reason: "step-up"}, nil
+		return Step{State: Ask, Reason: "step-up"}, e.noteUnproved(ctx, at, d, "step-up")
 	}
 	public := d.public
 	if public == "" {
 		public = bland
 	}
-	return Step{State: Denied, Public: public, Reason: d.reason}, nil
+	return Step{State: Denied, Public: public, Reason: d.reason}, e.noteUnproved(ctx, at, d, d.reason)
 }
 
 // from returns the grant as this request sees it.

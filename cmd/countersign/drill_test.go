@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/audit"
+	"countersign/internal/drill"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+	"countersign/internal/testbed"
+)
+
+// clerk does commands on a world as an administrator who is always fresh.
+// Grants come from the engine, as for everybody.
+type clerk struct {
+	w      *world
+	person *person
+	secret string
+}
+
+func (w *world) clerk() *clerk {
+	return &clerk{w: w, person: w.administrator("operator")}
+}
+
+func (o *clerk) Do(ctx context.Context, action string, in, out any) error {
+	for _, s := range admin.Commands() {
+		if s.Action != action {
+			continue
+		}
+		cmd := s.New()
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(b, cmd); err != nil {
+			return err
+		}
+		g, err := o.grant(ctx, cmd)
+		if err != nil {
+			return err
+		}
+		answer, err := o.w.admin.Do(ctx, g, cmd)
+		if err != nil || out == nil {
+			return err
+		}
+		if b, err = json.Marshal(answer); err != nil {
+			return err
+		}
+		return json.Unmarshal(b, out)
+	}
+	return errors.New("no such command: " + action)
+}
+
+func (o *clerk) grant(ctx context.Context, c admin.Command) (signin.Grant, error) {
+	for range 2 {
+		if o.secret != "" {
+			step, err := o.w.engine.Check(ctx, signin.Request{Application: signin.Self, Action: c.Action(), Object: c.Object(), Session: o.secret, Protocol: "api"})
+			if err != nil || step.State == signin.Granted {
+				return step.Grant, err
+			}
+		}
+		o.w.later(time.Minute) // so that there is a code that was not used
+		if err := o.signIn(); err != nil {
+			return signin.Grant{}, err
+		}
+	}
+	return signin.Grant{}, failure.Refuse("operator", "the operator cannot sign in")
+}
+
+func (o *clerk) signIn() error {
+	step, err := o.w.engine.Begin(context.Background(), line("operator", passphrase, o.person.code()))
+	if err != nil {
+		return err
+	}
+	if step.State != signin.Granted {
+		return fmt.Errorf("the operator: %s %s", step.State, step.Reason)
+	}
+	o.secret, err = o.w.sessions.Start(context.Background(), step.Grant, "operator")
+	return err
+}
+
+const drillSecret = "a-secret-of-the-equipment"
+
+// oneFactor is a policy that takes the guard out.
+const oneFactor = `rules:
+  - name: anything goes
+    when: '!(account.new && action == "authenticator.enroll")'
+    require: one-factor
+  - name: the first authenticator
+    when: account.new && action == "authenticator.enroll"
+    require: access-pass
+`
+
+// bed is a guarded world and an unguarded one, each behind its nginx.
+type bed struct {
+	t              testing.TB
+	guarded, naked *world
+	stage, open    drill.Stage
+	admin, naive   *clerk
+	database       *storetest.Server
+	gone           atomic.Bool // what RADIUS relays drop
+}
+
+func newBed(t testing.TB) *bed {
+	b := &bed{t: t, database: storetest.StartPostgres(t)}
+	b.guarded, b.naked = newWorldOn(t, b.database.DSN), newWorld(t)
+	b.admin, b.naive = b.guarded.clerk(), b.naked.clerk()
+	b.stage, b.open = b.stageOf(b.guarded), b.stageOf(b.naked)
+	b.stage.Radius = b.relay(b.guarded.radius)
+	b.naked.setPolicy(oneFactor)
+	return b
+}
+
+func (w *world) setPolicy(body string) {
+	w.t.Helper()
+	err := w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
+		if _, err := w.admin.Rules.Save(context.Background(), tx, body, "test"); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.policy", Outcome: audit.OK})
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (b *bed) stageOf(w *world) drill.Stage {
+	host := w.behindNginx(testbed.NewPage(b.t))
+	if err := w.plantApplications(context.Background(), host, drillSecret); err != nil {
+		b.t.Fatal(err)
+	}
+	return drill.Stage{Server: w.base, Page: "http://" + host + "/notes", Radius: w.radius, Secret: drillSecret, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
+}
+
+// relay passes datagrams on to a RADIUS server, until it is told to drop them.
+func (b *bed) relay(to string) string {
+	front, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { front.Close() })
+	go func() {
+		buffer := make([]byte, 4096)
+		for {
+			n, from, err := front.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			if !b.gone.Load() {
+				go answerFor(front, from, to, slices.Clone(buffer[:n]))
+			}
+		}
+	}()
+	return front.LocalAddr().String()
+}
+
+func answerFor(front net.PacketConn, from net.Addr, to string, packet []byte) {
+	c, err := net.Dial("udp", to)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := c.Write(packet); err != nil {
+		return
+	}
+	reply := make([]byte, 4096)
+	if n, err := c.Read(reply); err == nil {
+		front.WriteTo(reply[:n], from)
+	}
+}
+
+func (b *bed) Unguarded() (drill.Stage, drill.Administrator) { return b.open, b.naive }
+
+func (b *bed) Later(d time.Duration) {
+	b.guarded.later(d)
+	b.naked.later(d)
+}
+
+// Trick plays what an intruder leaves of Countersign's address, or of what it
+// stands on.
+func (b *bed) Trick(_ context.Context, name string) (func(), error) {
+	switch name {
+	case "clock-a-year-on":
+		b.guarded.later(365 * 24 * time.Hour)
+		return func() { b.guarded.later(-365 * 24 * time.Hour) }, nil
+	case "database-gone":
+		b.database.Kill()
+		return func() {
+			b.database.Restart(b.t)
+			for end := time.Now().Add(30 * time.Second); b.guarded.db.Health(context.Background()) != nil && time.Now().Before(end); {
+				time.Sleep(20 * time.Millisecond)
+			}
+		}, nil
+	}
+	h := map[string]http.HandlerFunc{"stopped": hangUp, "silent": sayNothing, "wrong-certificate": speakTLS}[name]
+	if h == nil {
+		return nil, errors.New("no such trick: " + name)
+	}
+	b.guarded.instead.Store(&h)
+	b.gone.Store(true)
+	return func() { b.guarded.instead.Store(nil); b.gone.Store(false) }, nil
+}
+
+func hangUp(w http.ResponseWriter, _ *http.Request) {
+	if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
+		c.Close()
+	}
+}
+
+func sayNothing(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+// speakTLS answers as a TLS server does to a client that speaks http, which is
+// what a wrong certificate comes to where the certificate is checked.
+func speakTLS(w http.ResponseWriter, _ *http.Request) {
+	if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
+		c.Write([]byte{0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x0a})
+		c.Close()
+	}
+}
+
+var _ drill.Bed = (*bed)(nil)
+
+// The promise of the product: every row that has a drill is attacked with real
+// components and holds, with all five proofs.
+func TestDrill(t *testing.T) {
+	b := newBed(t)
+	results, err := drill.Run(t.Context(), drill.Plan{Stage: b.stage, Admin: b.admin, Bed: b, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := 0
+	for _, r := range results {
+		if r.Skipped != "" {
+			continue
+		}
+		played++
+		for _, p := range r.Proofs() {
+			t.Logf("%-10s %-12s %-7s %s", r.Row, p.Name, p.State, p.Detail)
+			if p.State != drill.Passed {
+				t.Errorf("%s: %s %s: %s", r.Row, p.Name, p.State, p.Detail)
+			}
+		}
+		for _, d := range r.Doors {
+			t.Logf("%-10s   door %s: open %t %s", r.Row, d.Name, d.Open, d.Detail)
+		}
+	}
+	if played < 15 {
+		t.Errorf("only %d rows were drilled", played)
+	}
+}

@@ -1,0 +1,30 @@
+package directory
+
+import (
+	"context"
+
+	"countersign/internal/store"
+)
+
+// Remove takes an account away for good, with its names, addresses, groups and
+// authenticators. Its number is never given again, and what the log says of it
+// stays.
+func (d *Directory) Remove(ctx context.Context, tx *store.Tx, a Account) error {
+	tx.Announce(Topic(a.ID))
+	for _, statement := range []string{
+		`delete from spent where credential in (select id from credential where account = $1)`,
+		`delete from credential where account = $1`,
+		`delete from membership where account = $1`,
+		`delete from address where account = $1`,
+		`delete from account_alias where account = $1`,
+		`delete from known_source where account = $1`,
+		`delete from ticket where owner = $1`,
+		`delete from attempt where account = $1`,
+		`delete from account where id = $1`,
+	} {
+		if _, err := tx.Exec(ctx, statement, int64(a.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

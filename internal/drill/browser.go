@@ -1,0 +1,176 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// browser is a browser without script: pages, forms and cookies.
+type browser struct {
+	client *http.Client
+	server string
+	at     *url.URL // where it is
+	status int
+	body   string
+	// sent are the forms that it sent, for an attacker who listens.
+	sent []form
+	// headers are added to every request.
+	headers http.Header
+}
+
+type form struct {
+	path   string
+	values url.Values
+}
+
+func (s *scene) browse(attacker bool) *browser {
+	jar, _ := cookiejar.New(nil)
+	d := &net.Dialer{Timeout: 5 * time.Second}
+	if attacker && s.From.IsValid() {
+		d.LocalAddr = &net.TCPAddr{IP: s.From.AsSlice()}
+	}
+	wait := 20 * time.Second
+	if s.down {
+		wait = s.Patience // a browser waits longer, and gets no more
+	}
+	t := &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true}
+	return &browser{client: &http.Client{Jar: jar, Transport: t, Timeout: wait}, server: s.Server}
+}
+
+var refresh = regexp.MustCompile(`^0;\s*url=(.+)$`)
+
+func (b *browser) do(ctx context.Context, method, address string, values url.Values) error {
+	for range 5 {
+		var body io.Reader
+		if values != nil {
+			body = strings.NewReader(values.Encode())
+		}
+		r, err := http.NewRequestWithContext(ctx, method, address, body)
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Accept", "text/html")
+		for k, v := range b.headers {
+			r.Header[k] = v
+		}
+		if values != nil {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Origin", b.server)
+		}
+		next, err := b.take(b.client.Do(r))
+		if err != nil || next == "" {
+			return err
+		}
+		method, address, values = http.MethodGet, next, nil
+	}
+	return errors.New("it goes round in circles")
+}
+
+// take reads a page, and where it sends the browser on to by itself.
+func (b *browser) take(r *http.Response, err error) (next string, _ error) {
+	if err != nil {
+		return "", err
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(r.Body, 4<<20))
+	if err != nil {
+		return "", err
+	}
+	b.at, b.status, b.body = r.Request.URL, r.StatusCode, string(text)
+	if m := refresh.FindStringSubmatch(r.Header.Get("Refresh")); m != nil {
+		to, err := b.at.Parse(m[1])
+		if err != nil {
+			return "", err
+		}
+		return to.String(), nil
+	}
+	return "", nil
+}
+
+func (b *browser) get(ctx context.Context, address string) error {
+	return b.do(ctx, http.MethodGet, address, nil)
+}
+
+var tokenField = regexp.MustCompile(`name="form-token" value="([^"]+)"`)
+
+// post sends a form of the page it is on, to Countersign.
+func (b *browser) post(ctx context.Context, path string, fields ...string) error {
+	m := tokenField.FindStringSubmatch(b.body)
+	if m == nil {
+		return fmt.Errorf("there is no form on %s", path)
+	}
+	values := url.Values{"form-token": {m[1]}}
+	for i := 0; i+1 < len(fields); i += 2 {
+		values.Set(fields[i], fields[i+1])
+	}
+	b.sent = append(b.sent, form{path, values})
+	return b.do(ctx, http.MethodPost, b.server+path, values)
+}
+
+func (b *browser) says(text string) bool { return strings.Contains(html.UnescapeString(b.body), text) }
+
+// reads reports whether the browser gets to read a page: it is answered there,
+// and not sent away to sign in.
+func (b *browser) reads(ctx context.Context, page string) bool {
+	if b.get(ctx, page) != nil {
+		return false
+	}
+	want, err := url.Parse(page)
+	return err == nil && b.status == http.StatusOK && b.at.Host == want.Host && !strings.HasPrefix(b.at.Path, "/sign-in") && !strings.HasPrefix(b.at.Path, "/.countersign")
+}
+
+// typed begins to sign in with a password and, if asked for one, a code.
+func (b *browser) typed(ctx context.Context, name, password, code string) error {
+	if err := b.get(ctx, b.server+"/sign-in"); err != nil {
+		return err
+	}
+	if err := b.post(ctx, "/sign-in", "name", name, "authenticator", "password", "text", password); err != nil {
+		return err
+	}
+	if code == "" || !b.asks("hotp") {
+		return nil
+	}
+	return b.post(ctx, "/sign-in", "authenticator", "hotp", "text", code)
+}
+
+func (b *browser) asks(kind string) bool {
+	return strings.Contains(b.body, `name="authenticator" value="`+kind+`"`)
+}
+
+var passkeyForm = regexp.MustCompile(`data-passkey="([^"]*)"`)
+
+// options are what the page asks a passkey for.
+func (b *browser) options() ([]byte, error) {
+	m := passkeyForm.FindStringSubmatch(b.body)
+	if m == nil {
+		return nil, fmt.Errorf("the page %s (%d, %s) asks for no passkey", b.at.Path, b.status, b.title())
+	}
+	return []byte(html.UnescapeString(m[1])), nil
+}
+
+var heading = regexp.MustCompile(`<h1>([^<]*)`)
+
+func (b *browser) title() string {
+	if m := heading.FindStringSubmatch(b.body); m != nil {
+		return html.UnescapeString(m[1])
+	}
+	return "no heading"
+}
+
+// origin is what a browser says of the page that it is on.
+func (b *browser) origin() string { return b.at.Scheme + "://" + b.at.Host }
+
+// inside reports whether somebody is signed in to the portal.
+func (b *browser) inside(ctx context.Context) bool {
+	return b.get(ctx, b.server+"/account") == nil && b.status == http.StatusOK && strings.HasPrefix(b.at.Path, "/account") && b.says("Sign out")
+}
