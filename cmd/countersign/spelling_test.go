@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -254,6 +256,12 @@ func TestOddRequests(t *testing.T) {
 				}
 			}
 			posts(t, addr, cookie)
+			for target, to := range map[string]string{"/notes?" + strings.Repeat("a", 2000): "/notes?" + strings.Repeat("a", 2000), "/notes?" + strings.Repeat("a", 6000): "/notes", "/" + strings.Repeat("a", 6000): "/"} {
+				r := w.person().hop("http://" + addr + target)
+				if r.StatusCode != http.StatusFound || r.Header.Get("Location") != "http://"+addr+"/.countersign/begin?to="+url.QueryEscape(to) {
+					t.Errorf("a page of %d bytes: %d %.80s", len(target), r.StatusCode, r.Header.Get("Location"))
+				}
+			}
 			if status, _ := raw(t, addr, "POST", "/m", cookie, "Content-Length: 0"); status != http.StatusOK {
 				t.Errorf("a method without a rule: %d", status)
 			}
@@ -367,9 +375,54 @@ func TestAnotherSitesSession(t *testing.T) {
 					t.Errorf("the canteen's session, with %s at %q, opened %s of the wiki", c.target, c.host, seen.Target)
 				}
 			}
+			r := pageRequest("http://" + addr + "/.countersign/begin?to=/notes")
+			for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto", "X-Original-Url", "Forwarded"} {
+				r.Header.Set(name, "canteen.test")
+			}
+			resp, err := http.DefaultTransport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if to, err := resp.Location(); err != nil || to.Query().Get("to") != "http://"+addr+"/notes" {
+				t.Errorf("a forged host begins the way of %v, %v", to, err)
+			}
 			if status, _ := raw(t, addr, "GET", "/notes", wiki); status != http.StatusOK {
 				t.Errorf("the wiki's own session is answered %d", status)
 			}
 		})
+	}
+}
+
+// The wildcard of docs/nginx.md: nginx knows the names, and Countersign too.
+func TestNginxWildcard(t *testing.T) {
+	w := newWorld(t)
+	ada := w.enrollCodes("ada")
+	page, addr := testbed.NewPage(t), testbed.Addr(t)
+	_, port, _ := strings.Cut(addr, ":")
+	own := strings.Replace(strings.TrimPrefix(w.base, "http://"), "localhost", "127.0.0.1", 1)
+	names := "map $host $apps {\n    default \"\";\n    \"~^[a-z0-9-]+\\.apps\\.example\\.org$\" $host;\n}\n"
+	doc, err := os.ReadFile("../../docs/nginx.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), names) {
+		t.Error("the document shows another map")
+	}
+	testbed.Nginx(t, addr, names+testbed.Example(t, "nginx.conf", "127.0.0.1:8081", addr, "server_name wiki.example.org", "server_name *.apps.example.org",
+		"$countersign_site wiki.example.org", "$countersign_site $apps:"+port, "127.0.0.1:8080", own, "127.0.0.1:3000", page.Addr))
+	w.protect("wiki", map[string]any{"hosts": []string{"*.apps.example.org:" + port}})
+	secret := w.signedIn(ada)
+	for host, status := range map[string]int{"a.apps.example.org": 200, "A.Apps.example.org.": 200, "b.apps.example.org:" + port: 200, "a.b.apps.example.org": 403, "apps.example.org": 403, "elsewhere.org": 403} {
+		plain := strings.TrimSuffix(strings.ToLower(host), ".")
+		if !strings.Contains(plain, ":") {
+			plain += ":" + port
+		}
+		if got, _ := rawTo(t, addr, host, "GET", "/notes", w.handed(secret, plain)); got != status {
+			t.Errorf("%s is answered %d, not %d", host, got, status)
+		}
+	}
+	if got, _ := rawTo(t, addr, "b.apps.example.org", "GET", "/notes", w.handed(secret, "a.apps.example.org:"+port)); got == http.StatusOK {
+		t.Error("one name's session opens another name of the wildcard")
 	}
 }

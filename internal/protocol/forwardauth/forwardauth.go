@@ -155,7 +155,7 @@ func plain(s string) string {
 // else gets 401.
 func send(w http.ResponseWriter, r *http.Request, q question, redirects bool) {
 	if page(r, q.method) {
-		w.Header().Set("Location", q.origin()+beginPath+"?"+url.Values{"to": {q.raw}}.Encode())
+		w.Header().Set("Location", q.origin()+beginPath+"?"+url.Values{"to": {comeBack(q.target)}}.Encode())
 		if redirects {
 			w.WriteHeader(http.StatusFound)
 			return
@@ -163,6 +163,22 @@ func send(w http.ResponseWriter, r *http.Request, q question, redirects bool) {
 	}
 	w.Header().Set("WWW-Authenticate", `Countersign realm="`+q.at.app+`"`)
 	http.Error(w, "Sign in first.", http.StatusUnauthorized)
+}
+
+// longWay is how long an address to come back to may be, percent-encoded: proxies
+// keep a whole answer's headers in 4 KiB, and take a longer one for an error.
+const longWay = 3000
+
+// comeBack is where a browser comes back to: to what it asked for, or as near to
+// it as can be carried.
+func comeBack(t target) string {
+	path, _, _ := strings.Cut(t.raw, "?")
+	for _, to := range []string{t.raw, path} {
+		if len(url.QueryEscape(to)) <= longWay {
+			return to
+		}
+	}
+	return "/"
 }
 
 // page reports whether a person looks at what a request brings: then they can
