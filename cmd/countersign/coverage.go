@@ -14,10 +14,6 @@ type coverageCommand struct {
 	Withdraw do[admin.CoverageWithdraw] `cmd:"" help:"Take such a declaration back."`
 }
 
-type drillCommand struct {
-	Record do[admin.DrillRecord] `cmd:"" help:"Hand in the signed report of a drill."`
-}
-
 // coverageShow is coverage.show with a choice of how it is written.
 type coverageShow struct {
 	Row    string `arg:"" optional:"" help:"Everything about one row, such as T1133."`

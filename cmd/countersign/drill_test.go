@@ -8,7 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -260,5 +263,67 @@ func TestDrill(t *testing.T) {
 	}
 	if played < 15 {
 		t.Errorf("only %d rows were drilled", played)
+	}
+}
+
+// A drill that cannot fail shows nothing: where the guard is out, each row of a
+// deployment says so.
+func TestDrillFails(t *testing.T) {
+	b := &bed{t: t, naked: newWorld(t)}
+	b.naive = b.naked.clerk()
+	b.open = b.stageOf(b.naked)
+	b.naked.setPolicy(oneFactor)
+	rows := []string{"T1040", "T1078", "T1110", "T1110.001", "T1110.002", "T1110.003", "T1110.004", "T1133", "T1213"}
+	results, err := drill.Run(t.Context(), drill.Plan{Stage: b.open, Admin: b.naive, Rows: rows})
+	if err != nil || len(results) != len(rows) {
+		t.Fatal(len(results), err)
+	}
+	for _, r := range results {
+		if r.Blocked.State != drill.Failed || r.Passed() {
+			t.Errorf("%s is said to hold without its guard: %+v", r.Row, r.Blocked)
+		}
+		if r.Control.State != drill.NotTried || r.Closed.State != drill.NotTried {
+			t.Errorf("%s claims proofs that a deployment cannot give", r.Row)
+		}
+	}
+}
+
+// The promise: an administrator drills the running installation from the command
+// line; the report is signed, handed in, and coverage knows of it.
+func TestDrillCommand(t *testing.T) {
+	w := newWorld(t)
+	ada := w.administrator("ada")
+	host := w.behindNginx(testbed.NewPage(t))
+	if err := w.plantApplications(t.Context(), host, drillSecret); err != nil {
+		t.Fatal(err)
+	}
+	sh, browser := w.shell(), w.person()
+	sh.login(browser, "ada", ada.code())
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(drillSecret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report := filepath.Join(t.TempDir(), "report")
+	out, complaint, ok := sh.run("", "drill", "run", "--data", w.folder, "--page", "http://"+host+"/notes", "--radius", w.radius, "--radius-secret-file", secret,
+		"--row", "T1078", "--row", "T1133", "--row", "T1213", "--row", "T1621", "--out", report)
+	if !ok || strings.Count(out, "yes") != 9 || !strings.Contains(out, "Open, because") {
+		t.Fatalf("%s%s", out, complaint)
+	}
+	if w.events("drill.recorded") != 1 {
+		t.Error("the report was not handed in")
+	}
+	if out, complaint, ok := sh.run("", "drill", "record", report); ok {
+		t.Errorf("a report counts twice: %s%s", out, complaint)
+	}
+	out, complaint, ok = sh.run("", "coverage", "show", "T1213")
+	if !ok || !strings.Contains(out, "proven") || !strings.Contains(out, "Drill passed") {
+		t.Errorf("%s%s", out, complaint)
+	}
+	out, _, _ = sh.run("", "account", "list", "canary")
+	if strings.Contains(out, "canary") {
+		t.Errorf("canaries are left over:\n%s", out)
+	}
+	if w.events("account.removed") < 3 {
+		t.Error("the removals are not in the log")
 	}
 }

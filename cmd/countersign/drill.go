@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"countersign/internal/admin"
+	"countersign/internal/attack"
+	"countersign/internal/drill"
+)
+
+type drillCommand struct {
+	Run    drillRun              `cmd:"" default:"withargs" help:"Attack this installation with canary accounts, row by row, and show what was refused. Run it on the server's machine: the report is signed with its key."`
+	Record do[admin.DrillRecord] `cmd:"" help:"Hand in the signed report of a drill."`
+}
+
+// drillRun drills a deployment.
+type drillRun struct {
+	place
+	Page         string   `placeholder:"URL" help:"A page behind forward-auth, to be attacked."`
+	Radius       string   `placeholder:"HOST:PORT" help:"The RADIUS server, to be attacked."`
+	RadiusSecret string   `name:"radius-secret-file" type:"existingfile" help:"File with the secret that a RADIUS client at this address shares."`
+	From         string   `placeholder:"ADDRESS" help:"Another address of this machine for the attacker, so that honest people at the usual one lose no guesses."`
+	Row          []string `help:"Only this row, such as T1110.003; give it again for more."`
+	Out          string   `placeholder:"FILE" help:"Write the signed report to a file."`
+	NoRecord     bool     `name:"no-record" help:"Do not hand in the report: the rows do not count as proven."`
+}
+
+// Run drills, prints, signs, and hands in.
+func (d *drillRun) Run(ctx context.Context, conn *connection) error {
+	c, err := conn.connect()
+	if err != nil {
+		return err
+	}
+	plan, err := d.plan(ctx, c)
+	if err != nil {
+		return err
+	}
+	report := attack.DrillReport{Began: time.Now().UTC(), By: "countersign " + version}
+	progress := newProgress(os.Stderr)
+	plan.Tell = func(r drill.Result) { progress.step(r) }
+	results, err := drill.Run(ctx, plan)
+	progress.end()
+	if err != nil {
+		return err
+	}
+	report.Ended = time.Now().UTC().Add(time.Second)
+	report.Results = reported(results)
+	if err := d.show(conn, results); err != nil {
+		return err
+	}
+	if len(report.Results) == 0 {
+		return errors.New("no row could be drilled; name a --page or --radius to be attacked")
+	}
+	if err := d.handIn(ctx, c, report); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if r.Skipped == "" && !r.Passed() {
+			return errors.New("at least one row does not hold")
+		}
+	}
+	return nil
+}
+
+func (d *drillRun) plan(ctx context.Context, c *client) (drill.Plan, error) {
+	p := drill.Plan{Admin: c, Rows: d.Row, Stage: drill.Stage{Page: d.Page, Radius: d.Radius}}
+	if (d.Radius == "") != (d.RadiusSecret == "") {
+		return p, errors.New("--radius and --radius-secret-file come together")
+	}
+	if d.RadiusSecret != "" {
+		b, err := os.ReadFile(d.RadiusSecret)
+		if err != nil {
+			return p, err
+		}
+		p.Stage.Secret = strings.TrimRight(string(b), "\r\n")
+	}
+	if d.From != "" {
+		from, err := netip.ParseAddr(d.From)
+		if err != nil {
+			return p, fmt.Errorf("--from %q is not an address", d.From)
+		}
+		p.Stage.From = from
+	}
+	var document struct {
+		Servers []struct{ URL string }
+	}
+	if _, err := c.call(ctx, "GET", "/api/v1/openapi.json", nil, &document); err != nil {
+		return p, err
+	}
+	if len(document.Servers) != 1 {
+		return p, errors.New("the server does not say what its address is")
+	}
+	p.Stage.Server = document.Servers[0].URL
+	return p, nil
+}
+
+// Do does a command for the drill, and has it approved where it must be.
+func (c *client) Do(ctx context.Context, action string, in, out any) error {
+	for _, s := range admin.Commands() {
+		if s.Action != action {
+			continue
+		}
+		cmd := s.New()
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(b, cmd); err != nil {
+			return err
+		}
+		answer, err := c.do(ctx, cmd)
+		if err != nil || out == nil {
+			return err
+		}
+		return json.Unmarshal(answer, out)
+	}
+	return errors.New("there is no command " + action)
+}
+
+var proofWords = map[drill.State]attack.Proof{drill.NotTried: attack.NotRun, drill.Passed: attack.Held, drill.Failed: attack.Failed}
+
+func reported(results []drill.Result) []attack.DrillResult {
+	var out []attack.DrillResult
+	for _, r := range results {
+		if r.Skipped != "" {
+			continue
+		}
+		detail := r.Blocked.Detail
+		if len(detail) > 1000 {
+			detail = detail[:1000]
+		}
+		out = append(out, attack.DrillResult{Row: r.Row, Time: r.Time.Add(time.Second), Blocked: proofWords[r.Blocked.State], Audited: proofWords[r.Audited.State],
+			Honest: proofWords[r.Honest.State], Control: proofWords[r.Control.State], Closed: proofWords[r.Closed.State], Detail: strings.ToValidUTF8(detail, "")})
+	}
+	return out
+}
+
+// handIn signs the report, keeps it where it was asked for, and records it.
+func (d *drillRun) handIn(ctx context.Context, c *client, report attack.DrillReport) error {
+	p, err := d.settle()
+	if err != nil {
+		return err
+	}
+	db, keys, err := p.open(ctx)
+	if err != nil {
+		return fmt.Errorf("the report cannot be signed: %w", err)
+	}
+	defer db.Close()
+	signed, err := report.Sign(keys.AuditKeys().Signer)
+	if err != nil {
+		return err
+	}
+	if d.Out != "" {
+		if err := os.WriteFile(d.Out, []byte(signed), 0o644); err != nil {
+			return err
+		}
+	}
+	if d.NoRecord {
+		return nil
+	}
+	_, err = c.do(ctx, &admin.DrillRecord{Report: signed})
+	if err == nil {
+		fmt.Fprintln(os.Stderr, "The report is handed in; see: countersign coverage")
+	}
+	return err
+}
+
+var marks = map[drill.State]string{drill.Passed: "yes", drill.Failed: "NO", drill.NotTried: "-"}
+
+func (d *drillRun) show(conn *connection, results []drill.Result) error {
+	if conn.JSON {
+		e := json.NewEncoder(os.Stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(results)
+	}
+	return drillTable(os.Stdout, results)
+}
+
+// drillTable prints a line a row, and what opened or failed under it.
+func drillTable(w io.Writer, results []drill.Result) error {
+	fmt.Fprintf(w, "%-10s  %-34s %-8s %-8s %-8s %-7s %s\n", "ROW", "", "CONTROL", "BLOCKED", "AUDITED", "HONEST", "FAIL-CLOSED")
+	skipped := map[string][]string{}
+	for _, r := range results {
+		if r.Skipped != "" {
+			skipped[r.Skipped] = append(skipped[r.Skipped], r.Row)
+			continue
+		}
+		name := r.Name
+		if len(name) > 33 {
+			name = name[:32] + "…"
+		}
+		fmt.Fprintf(w, "%-10s  %-34s %-8s %-8s %-8s %-7s %s\n", r.Row, name, marks[r.Control.State], marks[r.Blocked.State], marks[r.Audited.State], marks[r.Honest.State], marks[r.Closed.State])
+		for _, p := range r.Proofs() {
+			if p.State == drill.Failed {
+				fmt.Fprintf(w, "            %s: %s\n", p.Name, p.Detail)
+			}
+		}
+	}
+	for why, rows := range skipped {
+		if _, err := fmt.Fprintf(w, "\nOpen, because %s:\n  %s\n", why, strings.Join(rows, " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// progress is a bar on a terminal, and nothing elsewhere.
+type progress struct {
+	w    *os.File
+	on   bool
+	done int
+}
+
+func newProgress(w *os.File) *progress { return &progress{w: w, on: term.IsTerminal(int(w.Fd()))} }
+
+func (p *progress) step(r drill.Result) {
+	p.done++
+	if !p.on {
+		return
+	}
+	total := len(attack.Rows())
+	filled := p.done * 30 / total
+	fmt.Fprintf(p.w, "\r[%s%s] %2d of %d  %-10s", strings.Repeat("=", filled), strings.Repeat(" ", 30-min(filled, 30)), p.done, total, r.Row)
+}
+
+func (p *progress) end() {
+	if p.on {
+		fmt.Fprint(p.w, "\r\033[K")
+	}
+}
