@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"countersign/internal/admin"
 )
 
 // version is set when a release is built.
@@ -31,6 +33,7 @@ type commands struct {
 	Login         loginCommand         `cmd:"" group:"you" help:"Sign in, to administer."`
 	Logout        logoutCommand        `cmd:"" group:"you" help:"Sign out."`
 	Whoami        whoamiCommand        `cmd:"" group:"you" help:"Say who is signed in."`
+	Overview      overviewCommand      `cmd:"" group:"admin" help:"How the installation is."`
 	Account       accountCommand       `cmd:"" group:"admin" help:"Accounts."`
 	Pass          passCommand          `cmd:"" group:"admin" help:"Temporary access passes."`
 	Session       sessionCommand       `cmd:"" group:"admin" help:"Sessions."`
@@ -125,4 +128,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "countersign:", err)
 		os.Exit(1)
 	}
+}
+
+type overviewCommand struct {
+	Show do[admin.OverviewShow] `cmd:"" default:"1" help:"Count accounts that need attention, and say how far the audit log is signed."`
 }

@@ -86,6 +86,21 @@ func (a *Admin) Do(ctx context.Context, g signin.Grant, c Command) (any, error) 
 	return d.do(ctx, a, g)
 }
 
+// sounder is a Command that can say beforehand what would be refused.
+type sounder interface {
+	sound(ctx context.Context, a *Admin) error
+}
+
+// Sound says what is wrong with a command before anybody is asked to approve it,
+// where that can be said. It changes nothing, and it is for who may do the
+// command: it tells what exists.
+func (a *Admin) Sound(ctx context.Context, c Command) error {
+	if s, ok := c.(sounder); ok {
+		return s.sound(ctx, a)
+	}
+	return nil
+}
+
 // change runs a change as the grant's account and records the command.
 func (a *Admin) change(ctx context.Context, g signin.Grant, event string, detail map[string]string, about *directory.Account, fn func(tx *store.Tx) error) error {
 	return a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
@@ -121,6 +136,7 @@ type Spec struct {
 // policy's known actions are made from this one list.
 func Commands() []Spec {
 	return []Spec{
+		{"overview.show", "Count accounts that need attention, and say how far the audit log is signed.", true, func() Command { return &OverviewShow{} }},
 		{"account.create", "Create an account. It has no authenticator and no access until somebody else issues a pass.", false, func() Command { return &AccountCreate{} }},
 		{"account.list", "List accounts by name.", true, func() Command { return &AccountList{} }},
 		{"account.show", "Show one account with its authenticators and sessions.", true, func() Command { return &AccountShow{} }},

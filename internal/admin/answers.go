@@ -9,6 +9,7 @@ import (
 // answers are an empty value of what each command answers, for the document of
 // the API.
 var answers = map[string]any{
+	"overview.show":  Overview{},
 	"account.create": Account{}, "account.list": AccountPage{}, "account.show": AccountDetail{}, "account.suspend": Account{}, "account.resume": Account{}, "account.remove": map[string]string{},
 	"pass.issue": Pass{}, "key.issue": Key{},
 	"session.end": map[string]int{}, "authenticator.revoke": map[string]string{},

@@ -14,6 +14,9 @@ import (
 	"countersign/internal/store"
 )
 
+// Application is one thing to sign in to.
+type Application = application.Application
+
 // ApplicationList lists applications, without their settings.
 type ApplicationList struct{}
 
@@ -58,8 +61,8 @@ func hidden(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, inner := range v {
-			if strings.Contains(k, "secret") {
-				v[k] = "(hidden)"
+			if isSecret(k) {
+				v[k] = HiddenSecret
 				continue
 			}
 			v[k] = hidden(inner)
@@ -92,18 +95,45 @@ func (c *ApplicationSet) Object() string {
 	return strings.Join([]string{"application " + c.Name, c.Title, c.Kind, c.Tier, c.Protocol, c.Vouches, "settings " + hex.EncodeToString(sum[:8])}, ", ")
 }
 
+// application is what is to be saved. Settings may say of a secret that it is
+// hidden: then the one of the stored application stays.
+func (c *ApplicationSet) application(ctx context.Context, a *Admin) (Application, error) {
+	app := Application{Name: c.Name, Title: c.Title, Kind: c.Kind, Tier: c.Tier, Protocol: c.Protocol, Vouches: c.Vouches, Settings: c.Settings}
+	if app.Tier == "" {
+		app.Tier = application.Standard
+	}
+	var stored json.RawMessage
+	if old, err := a.Applications.Get(ctx, c.Name); err == nil && old.Protocol == c.Protocol {
+		stored = old.Settings
+	}
+	var err error
+	if app.Settings, err = keepSecrets(c.Settings, stored); err != nil {
+		return app, err
+	}
+	return app, failure.At("settings", a.CheckSettings(c.Protocol, app.Settings))
+}
+
+// sound says what keeps an application from being saved.
+func (c *ApplicationSet) sound(ctx context.Context, a *Admin) error {
+	if c.Name == signin.Self {
+		return failure.At("name", failure.New(failure.Invalid, "That name is Countersign's own."))
+	}
+	app, err := c.application(ctx, a)
+	if err != nil {
+		return err
+	}
+	return app.Check()
+}
+
 func (c *ApplicationSet) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	if c.Name == signin.Self {
 		return nil, failure.New(failure.Invalid, "That name is Countersign's own.")
 	}
-	if err := a.CheckSettings(c.Protocol, c.Settings); err != nil {
+	app, err := c.application(ctx, a)
+	if err != nil {
 		return nil, err
 	}
-	app := application.Application{Name: c.Name, Title: c.Title, Kind: c.Kind, Tier: c.Tier, Protocol: c.Protocol, Vouches: c.Vouches, Settings: c.Settings}
-	if app.Tier == "" {
-		app.Tier = application.Standard
-	}
-	err := a.change(ctx, g, "application.set", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
+	err = a.change(ctx, g, "application.set", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
 		_, err := a.Applications.Set(ctx, tx, app)
 		return err
 	})
@@ -131,3 +161,6 @@ func (c *ApplicationRemove) do(ctx context.Context, a *Admin, g signin.Grant) (a
 	})
 	return map[string]string{"removed": c.Name}, err
 }
+
+// ApplicationKinds are what an application can be.
+func ApplicationKinds() []string { return slices.Clone(application.Kinds) }

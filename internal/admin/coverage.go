@@ -14,6 +14,9 @@ import (
 	"countersign/internal/signin"
 )
 
+// Coverage is what coverage.show answers.
+type Coverage = attack.Data
+
 // CoverageShow says how far M1032 holds here, row by row, from the policy in
 // force, every account, every application and the drills of the last 30 days.
 type CoverageShow struct{}

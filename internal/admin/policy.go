@@ -7,7 +7,6 @@ import (
 	"errors"
 	"time"
 
-	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
 	"countersign/internal/signin"
@@ -41,6 +40,13 @@ type PolicyDocument struct {
 	Body    string    `json:"body"`
 }
 
+// PolicyTestResult is how one test of a document came out.
+type PolicyTestResult = policy.TestResult
+
+// PolicyProblems is what keeps a document from compiling, by line: the cause of
+// the error that every command gives for such a document.
+type PolicyProblems = policy.Problems
+
 // PolicyCheck compiles a document and runs its tests, and saves nothing.
 type PolicyCheck struct {
 	Body string `json:"body" arg:"" type:"text-file" name:"file" help:"The document; - reads standard input."`
@@ -64,7 +70,7 @@ func (a *Admin) compile(ctx context.Context, body string) (*policy.Policy, error
 	}
 	p, err := policy.Compile([]byte(body), known)
 	if err != nil {
-		return nil, &failure.Error{Class: failure.Invalid, Public: err.Error(), Reason: "policy"}
+		return nil, &failure.Error{Class: failure.Invalid, Public: err.Error(), Reason: "policy", Field: "body", Cause: err}
 	}
 	return p, nil
 }
@@ -81,74 +87,31 @@ func (c *PolicyChange) Object() string {
 	return "policy document " + hex.EncodeToString(sum[:16])
 }
 
-func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+// sound says what keeps a document from being saved.
+func (c *PolicyChange) sound(ctx context.Context, a *Admin) error {
 	p, err := a.compile(ctx, c.Body)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, r := range p.Test() {
 		if !r.OK {
-			return nil, failure.New(failure.Invalid, "The document's own test %q (line %d) does not hold: it wants %s and gets %s.", r.Name, r.Line, r.Want, r.Got)
+			return failure.At("body", failure.New(failure.Invalid, "The document's own test %q (line %d) does not hold: it wants %s and gets %s.", r.Name, r.Line, r.Want, r.Got))
 		}
 	}
+	return nil
+}
+
+func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	if err := c.sound(ctx, a); err != nil {
+		return nil, err
+	}
 	var d signin.Document
-	err = a.change(ctx, g, "policy.changed", nil, nil, func(tx *store.Tx) error {
+	err := a.change(ctx, g, "policy.changed", nil, nil, func(tx *store.Tx) error {
 		var err error
 		d, err = a.Rules.Save(ctx, tx, c.Body, g.Name())
 		return err
 	})
 	return map[string]int64{"version": d.Version}, err
-}
-
-// AuditSearch searches the log, newest first.
-type AuditSearch struct {
-	Account     string `json:"account,omitempty" help:"Only about this account."`
-	Application string `json:"application,omitempty" help:"Only about this application."`
-	Event       string `json:"event,omitempty" help:"Only this event, such as signin.refused."`
-	Outcome     string `json:"outcome,omitempty" help:"Only this outcome: ok, refused, error."`
-	Text        string `json:"text,omitempty" arg:"" optional:"" help:"Only entries that contain this."`
-	Before      int64  `json:"before,omitempty" help:"Only entries before this number."`
-	Limit       int    `json:"limit,omitempty" help:"How many: 50 when left out, 500 at most."`
-}
-
-// AuditPage is one page of the log.
-type AuditPage struct {
-	Entries []audit.Entry `json:"entries"`
-	Next    int64         `json:"next,omitempty"`
-}
-
-func (c *AuditSearch) Action() string { return "audit.search" }
-func (c *AuditSearch) Object() string { return "" }
-
-func (c *AuditSearch) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	f := store.Filter{Application: c.Application, Event: c.Event, Outcome: c.Outcome, Text: c.Text, Before: c.Before, Limit: c.Limit, Newest: true}
-	if f.Limit <= 0 || f.Limit > 500 {
-		f.Limit = 50
-	}
-	if c.Account != "" {
-		d, err := a.Directory.Find(ctx, a.DB, c.Account)
-		if err != nil {
-			return nil, err
-		}
-		f.Account = int64(d.ID)
-	}
-	entries, err := a.DB.Entries(ctx, f)
-	page := AuditPage{Entries: entries}
-	if n := len(entries); n == f.Limit {
-		page.Next = entries[n-1].Seq
-	}
-	return page, err
-}
-
-// AuditCheckpoint signs a checkpoint of the log, to be kept elsewhere.
-type AuditCheckpoint struct{}
-
-func (c *AuditCheckpoint) Action() string { return "audit.checkpoint" }
-func (c *AuditCheckpoint) Object() string { return "" }
-
-func (c *AuditCheckpoint) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	note, err := a.DB.Checkpoint(ctx)
-	return map[string]string{"checkpoint": note}, err
 }
 
 func moment(micros int64) time.Time { return store.Time(micros) }

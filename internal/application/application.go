@@ -178,17 +178,17 @@ var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
 func (a Application) Check() error {
 	switch {
 	case !nameForm.MatchString(a.Name):
-		return failure.New(failure.Invalid, "Name the application with 1 to 63 of a-z, 0-9, dot and hyphen.")
+		return failure.At("name", failure.New(failure.Invalid, "Name the application with 1 to 63 of a-z, 0-9, dot and hyphen."))
 	case !slices.Contains(Kinds, a.Kind):
-		return failure.New(failure.Invalid, "Unknown kind %q; use one of %s.", a.Kind, strings.Join(Kinds, ", "))
+		return failure.At("kind", failure.New(failure.Invalid, "Unknown kind %q; use one of %s.", a.Kind, strings.Join(Kinds, ", ")))
 	case a.Tier != Standard && a.Tier != ControlPlane:
-		return failure.New(failure.Invalid, "The tier is %s or %s.", Standard, ControlPlane)
+		return failure.At("tier", failure.New(failure.Invalid, "The tier is %s or %s.", Standard, ControlPlane))
 	case a.Vouches != "" && a.Vouches != VouchesPassword:
-		return failure.New(failure.Invalid, "An application vouches for nothing, or for the %s.", VouchesPassword)
+		return failure.At("vouches", failure.New(failure.Invalid, "An application vouches for nothing, or for the %s.", VouchesPassword))
 	case len(a.Title) > 120:
-		return failure.New(failure.Invalid, "The title may have 120 bytes at most.")
+		return failure.At("title", failure.New(failure.Invalid, "The title may have 120 bytes at most."))
 	case len(a.Settings) > 1<<16:
-		return failure.New(failure.Invalid, "The settings may have 64 KiB at most.")
+		return failure.At("settings", failure.New(failure.Invalid, "The settings may have 64 KiB at most."))
 	}
 	return nil
 }

@@ -30,6 +30,8 @@ const (
 	waitingCookie = "waiting"
 	waitingLife   = 15 * time.Minute
 	approvedPath  = "/approved"
+	// moreField is the button that asks for room for one more of something.
+	moreField = "more"
 )
 
 // routes are those of a form: where it is posted, and where the browser comes
@@ -49,6 +51,9 @@ func (c *Console) routes(forms ...change) []look.Route {
 func (c change) post(v *visit) error {
 	v.back = c.page(v)
 	f := typed(v.r.PostForm)
+	if f.text(moreField) != "" {
+		return c.again(v, f) // the form with room for one more, and nothing is done
+	}
 	cmd := c.read(v, f)
 	if f.bad() {
 		return c.again(v, f)
@@ -56,6 +61,12 @@ func (c change) post(v *visit) error {
 	step, err := v.Check(v.r, cmd.Action(), cmd.Object())
 	if err != nil {
 		return err
+	}
+	if step.State == signin.Ask && step.Reason != "no-session" {
+		// What would be refused anyway is said before anybody approves it.
+		if err := v.Admin.Sound(v.r.Context(), cmd); err != nil {
+			return c.mend(v, f, err)
+		}
 	}
 	switch step.State {
 	case signin.Granted:
@@ -97,13 +108,19 @@ func (c change) approved(v *visit) error {
 func (c change) do(v *visit, g signin.Grant, f *form, cmd admin.Command) error {
 	v.g = g
 	answer, err := v.Admin.Do(v.r.Context(), g, cmd)
+	if err != nil {
+		return c.mend(v, f, err)
+	}
+	return c.done(v, f, answer)
+}
+
+// mend shows the form again for what the person can mend.
+func (c change) mend(v *visit, f *form, err error) error {
 	switch failure.ClassOf(err) {
 	case failure.Invalid, failure.Conflict, failure.NotFound, failure.Refused:
+		f.err = err
 		f.wrong(failure.FieldOf(err), failure.Public(err))
 		return c.again(v, f)
 	}
-	if err != nil {
-		return err
-	}
-	return c.done(v, f, answer)
+	return err
 }

@@ -43,9 +43,8 @@ func New(p Parts) *Console { return &Console{Parts: p, pages: p.Look.Load(files)
 
 // Routes lists the pages with what each demands.
 func (c *Console) Routes() []look.Route {
-	return slices.Concat([]look.Route{
-		c.page("/console", "account.list", func(v *visit) error { return look.Go(v.w, v.r, accountsPath) }),
-	}, c.accountRoutes(), c.commandRoutes())
+	return slices.Concat(c.homeRoutes(), c.accountRoutes(), c.groupRoutes(), c.applicationRoutes(), c.policyRoutes(),
+		c.coverageRoutes(), c.auditRoutes(), c.commandRoutes())
 }
 
 // visit is one request. Who looks is known from the first grant on.
@@ -81,7 +80,13 @@ func (c *Console) serve(do func(v *visit) error) look.Handler {
 
 // links are the pages that the navigation names.
 var links = []look.Link{
-	{Href: "/console/accounts", Text: "Accounts"},
+	{Href: homePath, Text: "Overview"},
+	{Href: accountsPath, Text: "Accounts"},
+	{Href: groupsPath, Text: "Groups"},
+	{Href: applicationsPath, Text: "Applications"},
+	{Href: policyPath, Text: "Policy"},
+	{Href: coveragePath, Text: "Coverage"},
+	{Href: auditPath, Text: "Audit log"},
 	{Href: "/console/commands", Text: "All commands"},
 }
 

@@ -13,6 +13,8 @@ type form struct {
 	// problems are by the name of a field; "" is the form as a whole.
 	problems map[string]string
 	prefix   string
+	// err is what admin said, for a page that can show more of it.
+	err error
 }
 
 // typed makes a form of what was posted or kept. A nil map is an empty form.

@@ -1,0 +1,72 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"countersign/internal/directory"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// OverviewShow says how the installation is: what is to be counted, and how far
+// the audit log is signed.
+type OverviewShow struct{}
+
+// Overview is what overview.show answers.
+type Overview struct {
+	Accounts          int64 `json:"accounts"`
+	WithoutTwoFactors int64 `json:"without_two_factors"`
+	Dormant           int64 `json:"dormant"`
+	Suspended         int64 `json:"suspended"`
+	Groups            int   `json:"groups"`
+	Applications      int   `json:"applications"`
+	// Entries is how long the audit log is, Signed how much of it the newest
+	// checkpoint covers, and Checkpoint when that was signed. They are as the
+	// store says; "audit verify" proves it.
+	Entries    int64     `json:"entries"`
+	Signed     int64     `json:"signed"`
+	Checkpoint time.Time `json:"checkpoint,omitzero"`
+}
+
+func (c *OverviewShow) Action() string { return "overview.show" }
+
+// Object is empty: nothing is changed.
+func (c *OverviewShow) Object() string { return "" }
+
+func (c *OverviewShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	var o Overview
+	woken := a.Now().Add(-a.Dormant)
+	for state, into := range map[string]*int64{"": &o.Accounts, directory.WithoutTwoFactors: &o.WithoutTwoFactors, directory.Dormant: &o.Dormant, directory.Suspended: &o.Suspended} {
+		n, err := a.Directory.Count(ctx, a.DB, directory.Which{State: state, Woken: woken})
+		if err != nil {
+			return nil, err
+		}
+		*into = n
+	}
+	groups, err := a.Directory.Groups(ctx, a.DB)
+	if err != nil {
+		return nil, err
+	}
+	applications, err := a.Applications.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o.Groups, o.Applications = len(groups), len(applications)
+	return o, a.log(ctx, &o)
+}
+
+// log fills in how long the log is and how far it is signed.
+func (a *Admin) log(ctx context.Context, o *Overview) error {
+	if err := a.DB.QueryRow(ctx, `select coalesce(max(seq), -1) + 1 from audit_entry`).Scan(&o.Entries); err != nil {
+		return err
+	}
+	var at int64
+	err := a.DB.QueryRow(ctx, `select size, at from audit_checkpoint order by size desc limit 1`).Scan(&o.Signed, &at)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	o.Checkpoint = store.Time(at)
+	return err
+}

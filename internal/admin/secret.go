@@ -1,0 +1,96 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"countersign/internal/failure"
+)
+
+// HiddenSecret stands for a secret that is not shown. Where settings that are to
+// be saved say it, the stored secret of the same place stays.
+const HiddenSecret = "(hidden)"
+
+func isSecret(key string) bool { return strings.Contains(key, "secret") }
+
+// keepSecrets puts the stored secrets back where the settings say that they are
+// hidden. The same place is the same keys, and in a list the element of the same
+// name; what has no stored secret there is Invalid, so that none of them ever
+// moves to something else.
+func keepSecrets(settings, stored json.RawMessage) (json.RawMessage, error) {
+	if !bytes.Contains(settings, []byte(HiddenSecret)) {
+		return settings, nil
+	}
+	now, err := anyJSON(settings)
+	if err != nil {
+		return settings, nil // the protocol says what is wrong with it
+	}
+	before, err := anyJSON(stored)
+	if err != nil {
+		before = nil
+	}
+	out, err := restored(now, before, "the application")
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(out)
+}
+
+// anyJSON keeps numbers as they are written.
+func anyJSON(raw []byte) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	err = d.Decode(&v)
+	return v, err
+}
+
+func restored(now, before any, of string) (any, error) {
+	switch now := now.(type) {
+	case map[string]any:
+		old, _ := before.(map[string]any)
+		if name, ok := now["name"].(string); ok {
+			of = name
+		}
+		for k, inner := range now {
+			var err error
+			if isSecret(k) && inner == HiddenSecret {
+				secret, ok := old[k].(string)
+				if !ok {
+					return nil, failure.At("settings", failure.New(failure.Invalid, "There is no stored secret of %s to keep; write a new one.", of))
+				}
+				now[k] = secret
+			} else if now[k], err = restored(inner, old[k], of); err != nil {
+				return nil, err
+			}
+		}
+	case []any:
+		old, _ := before.([]any)
+		for i, inner := range now {
+			var err error
+			if now[i], err = restored(inner, sameName(inner, old), of); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return now, nil
+}
+
+// sameName returns the one element that bears the name, or nothing.
+func sameName(v any, among []any) any {
+	m, _ := v.(map[string]any)
+	name, ok := m["name"].(string)
+	if !ok || name == "" {
+		return nil
+	}
+	var found any
+	for _, other := range among {
+		if o, _ := other.(map[string]any); o["name"] == name {
+			if found != nil {
+				return nil
+			}
+			found = other
+		}
+	}
+	return found
+}

@@ -1,0 +1,87 @@
+package console
+
+import (
+	"slices"
+
+	"countersign/internal/admin"
+	"countersign/internal/web/look"
+)
+
+const groupsPath = "/console/groups"
+
+func (c *Console) groupRoutes() []look.Route {
+	return slices.Concat([]look.Route{
+		c.page(groupsPath, "group.list", (*visit).groups),
+		c.page("/console/new-group", "group.list", func(v *visit) error { return v.newGroup(typed(nil)) }),
+		c.page(groupsPath+"/{name}", "group.show", func(v *visit) error { return v.group(typed(nil)) }),
+	}, c.routes(c.groupForms()...))
+}
+
+type groupRow struct {
+	admin.Group
+	Path string
+}
+
+func (v *visit) groups() error {
+	all, err := read[[]admin.Group](v, &admin.GroupList{})
+	if err != nil {
+		return err
+	}
+	rows := make([]groupRow, len(all))
+	for i, g := range all {
+		rows[i] = groupRow{g, under(groupsPath, g.Name)}
+	}
+	return v.show(sheet{template: "groups", title: "Groups", here: groupsPath, data: rows})
+}
+
+func (v *visit) newGroup(f *form) error {
+	if _, err := v.admit(&admin.GroupList{}); err != nil {
+		return err
+	}
+	return v.show(sheet{template: "new-group", title: "New group", here: groupsPath, problem: f.problem("name", "display"), data: f})
+}
+
+type groupView struct {
+	groupRow
+	Form *form
+}
+
+// Member is the address of a member's page.
+func (groupView) Member(name string) string { return under(accountsPath, name) }
+
+func (v *visit) group(f *form) error {
+	g, err := read[admin.Group](v, &admin.GroupShow{Name: v.r.PathValue("name")})
+	if err != nil {
+		return err
+	}
+	return v.show(sheet{template: "group", title: "Group", here: groupsPath, problem: f.problem("account"), data: groupView{groupRow{g, under(groupsPath, g.Name)}, f}})
+}
+
+func (c *Console) groupForms() []change {
+	own := func(v *visit) string { return under(groupsPath, v.r.PathValue("name")) }
+	back := func(note string) func(v *visit, f *form, answer any) error {
+		return func(v *visit, _ *form, _ any) error { return v.done(own(v), note) }
+	}
+	return []change{
+		{path: "/console/new-group", action: "group.create",
+			page:  func(*visit) string { return "/console/new-group" },
+			again: (*visit).newGroup,
+			read: func(_ *visit, f *form) admin.Command {
+				return &admin.GroupCreate{Name: f.must("name", "Every group needs a name."), Display: f.text("display"), Privileged: f.text("privileged") == "yes"}
+			},
+			done: func(v *visit, _ *form, answer any) error {
+				return v.done(under(groupsPath, answer.(admin.Group).Name), "The group was made.")
+			}},
+		{path: groupsPath + "/{name}/add", action: "group.member.add", page: own, again: (*visit).group,
+			read: func(v *visit, f *form) admin.Command {
+				return &admin.MemberAdd{Group: v.r.PathValue("name"), Account: f.must("account", "Write the name of an account.")}
+			}, done: back("The account was added.")},
+		{path: groupsPath + "/{name}/take-out", action: "group.member.remove", page: own, again: (*visit).group,
+			read: func(v *visit, f *form) admin.Command {
+				return &admin.MemberRemove{Group: v.r.PathValue("name"), Account: f.must("account", "Choose an account.")}
+			}, done: back("The account was taken out.")},
+		{path: groupsPath + "/{name}/remove", action: "group.remove", page: own, again: (*visit).group,
+			read: func(v *visit, _ *form) admin.Command { return &admin.GroupRemove{Name: v.r.PathValue("name")} },
+			done: func(v *visit, _ *form, _ any) error { return v.done(groupsPath, "The group was removed.") }},
+	}
+}

@@ -1,0 +1,237 @@
+package console
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"countersign/internal/admin"
+	"countersign/internal/failure"
+	"countersign/internal/web/look"
+)
+
+const policyPath = "/console/policy"
+
+// mostPolicy is the greatest form with a document in it, in bytes.
+const mostPolicy = 256 << 10
+
+func (c *Console) policyRoutes() []look.Route {
+	routes := []look.Route{
+		c.page(policyPath, "policy.show", (*visit).policy),
+		c.page(policyPath+"/edit", "policy.show", (*visit).editPolicy),
+		c.page(policyPath+"/versions", "policy.versions", (*visit).policyVersions),
+		c.page(policyPath+"/compare", "policy.diff", (*visit).comparePolicy),
+		c.page(policyPath+"/explain", "policy.explain", (*visit).explain),
+		{Pattern: "POST " + policyPath + "/check", Demand: look.Action("policy.check"), Limit: mostPolicy, Handler: c.serve(func(v *visit) error {
+			v.back = policyPath + "/edit"
+			return v.checkPolicy(typed(v.r.PostForm))
+		})},
+	}
+	return append(routes, c.routes(change{path: policyPath + "/save", action: "policy.change", limit: mostPolicy,
+		page:  func(*visit) string { return policyPath + "/edit" },
+		again: func(v *visit, f *form) error { return v.policyForm(policyEdit{Form: f}) },
+		read:  func(_ *visit, f *form) admin.Command { return &admin.PolicyChange{Body: document(f)} },
+		done: func(v *visit, _ *form, _ any) error {
+			return v.done(policyPath, "The policy is in force, on every server, from now on.")
+		}})...)
+}
+
+// document is the text as it is kept: browsers send lines with CR LF.
+func document(f *form) string {
+	return strings.ReplaceAll(f.must("body", "A policy without any rule lets nobody in."), "\r\n", "\n") + "\n"
+}
+
+// line is one line of a document.
+type line struct {
+	Number  int
+	Text    string
+	Remark  bool
+	Problem string
+}
+
+func linesOf(body string) []line {
+	var out []line
+	for text := range strings.Lines(body) {
+		text = strings.TrimRight(text, "\r\n")
+		out = append(out, line{Number: len(out) + 1, Text: text, Remark: strings.HasPrefix(strings.TrimSpace(text), "#")})
+	}
+	return out
+}
+
+func number(v *visit, name string) int64 {
+	n, _ := strconv.ParseInt(v.r.URL.Query().Get(name), 10, 64) // what is no number is none
+	return n
+}
+
+type policyView struct {
+	admin.PolicyDocument
+	InForce bool
+	Lines   []line
+	Tests   []admin.PolicyTestResult
+	Holds   int
+}
+
+// policy shows the document in force, or an older one, with its tests.
+func (v *visit) policy() error {
+	version := number(v, "version")
+	d, err := read[admin.PolicyDocument](v, &admin.PolicyShow{Version: version})
+	if err != nil {
+		return err
+	}
+	now, err := read[admin.PolicyDocument](v, &admin.PolicyShow{})
+	if err != nil {
+		return err
+	}
+	view := policyView{PolicyDocument: d, InForce: now.Version == d.Version, Lines: linesOf(d.Body)}
+	tests, err := read[[]admin.PolicyTestResult](v, &admin.PolicyTest{Version: d.Version})
+	if err != nil && failure.ClassOf(err) != failure.Invalid { // an old one may name what is gone
+		return err
+	}
+	view.Tests = tests
+	for _, t := range tests {
+		if t.OK {
+			view.Holds++
+		}
+	}
+	return v.show(sheet{template: "policy", title: "Policy", here: policyPath, data: view})
+}
+
+// policyEdit is the page on which a document is changed.
+type policyEdit struct {
+	Form     *form
+	Problems []line
+	Checked  bool
+	Tests    []admin.PolicyTestResult
+	Diff     *admin.PolicyDifference
+}
+
+// Failing are the tests that do not hold.
+func (e policyEdit) Failing() []admin.PolicyTestResult {
+	var out []admin.PolicyTestResult
+	for _, t := range e.Tests {
+		if !t.OK {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func (v *visit) editPolicy() error {
+	d, err := read[admin.PolicyDocument](v, &admin.PolicyShow{Version: number(v, "version")})
+	if err != nil {
+		return err
+	}
+	return v.policyForm(policyEdit{Form: filled("body", d.Body)})
+}
+
+// checkPolicy compiles the document, runs its tests, and says what it would
+// change for whom. It saves nothing.
+func (v *visit) checkPolicy(f *form) error {
+	edit := policyEdit{Form: f}
+	body := document(f)
+	if f.bad() {
+		return v.policyForm(edit)
+	}
+	tests, err := read[[]admin.PolicyTestResult](v, &admin.PolicyCheck{Body: body})
+	if failure.ClassOf(err) == failure.Invalid {
+		f.err = err
+		f.wrong("body", failure.Public(err))
+		return v.policyForm(edit)
+	}
+	if err != nil {
+		return err
+	}
+	edit.Checked, edit.Tests = true, tests
+	diff, err := read[admin.PolicyDifference](v, &admin.PolicyDiff{Body: body})
+	if err != nil {
+		return err
+	}
+	edit.Diff = &diff
+	return v.policyForm(edit)
+}
+
+// policyForm shows the document for changing, and each problem with its line.
+func (v *visit) policyForm(e policyEdit) error {
+	if _, err := v.admit(&admin.PolicyShow{}); err != nil {
+		return err
+	}
+	var found admin.PolicyProblems
+	problem := e.Form.problem("body")
+	if errors.As(e.Form.err, &found) {
+		all := linesOf(e.Form.values.Get("body"))
+		for _, p := range found {
+			l := line{Number: p.Line, Problem: p.Sentence}
+			if p.Line > 0 && p.Line <= len(all) {
+				l.Text = all[p.Line-1].Text
+			}
+			e.Problems = append(e.Problems, l)
+		}
+		e.Form.problems["body"] = "This cannot be a policy yet; see the lines below the document."
+	}
+	return v.show(sheet{template: "policy-edit", title: "Change the policy", here: policyPath, problem: problem, data: e})
+}
+
+type versionsView struct {
+	Versions []admin.PolicyVersion
+	Next     int64
+}
+
+const versionsShown = 50
+
+func (v *visit) policyVersions() error {
+	list, err := read[[]admin.PolicyVersion](v, &admin.PolicyVersions{Before: number(v, "before"), Limit: versionsShown})
+	if err != nil {
+		return err
+	}
+	view := versionsView{Versions: list}
+	if len(list) == versionsShown {
+		view.Next = list[len(list)-1].Version
+	}
+	return v.show(sheet{template: "policy-versions", title: "Versions of the policy", here: policyPath, data: view})
+}
+
+type compareView struct {
+	Version int64
+	admin.PolicyDifference
+}
+
+func (v *visit) comparePolicy() error {
+	version := number(v, "version")
+	d, err := read[admin.PolicyDifference](v, &admin.PolicyDiff{Version: version})
+	if err != nil {
+		return err
+	}
+	return v.show(sheet{template: "policy-compare", title: "Compare", here: policyPath, data: compareView{version, d}})
+}
+
+type explainView struct {
+	Form   *form
+	Apps   []choice
+	Answer *admin.PolicyExplanation
+}
+
+// explain asks for somebody what the policy would demand of them.
+func (v *visit) explain() error {
+	apps, err := read[[]admin.Application](v, &admin.ApplicationList{})
+	if err != nil {
+		return err
+	}
+	view := explainView{Form: typed(v.r.URL.Query()), Apps: choices("", "Countersign itself")}
+	for _, a := range apps {
+		view.Apps = append(view.Apps, choice{a.Name, applicationRow{a, ""}.Called()})
+	}
+	f := view.Form
+	if f.text("account") != "" {
+		answer, err := read[admin.PolicyExplanation](v, &admin.PolicyExplain{Account: f.text("account"), Application: f.text("application"), Source: f.text("source"), ForAction: f.text("action"), Method: f.text("method"), Path: f.text("path")})
+		switch failure.ClassOf(err) {
+		case failure.Invalid, failure.NotFound:
+			f.wrong(failure.FieldOf(err), failure.Public(err))
+		default:
+			if err != nil {
+				return err
+			}
+			view.Answer = &answer
+		}
+	}
+	return v.show(sheet{template: "policy-explain", title: "Explain", here: policyPath, problem: f.problem("account", "source", "action"), data: view})
+}
