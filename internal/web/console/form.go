@@ -40,6 +40,13 @@ func (f *form) as(prefix string) *form {
 	return f
 }
 
+// Under is the same form with ids of its own, for fields that are on the page a
+// second time.
+func (f *form) Under(prefix string) *form {
+	c := *f
+	return c.as(prefix)
+}
+
 func (f *form) text(name string) string { return strings.TrimSpace(f.values.Get(name)) }
 
 // lines are the lines of a text area that are not blank.
