@@ -103,6 +103,7 @@ func (v *survey) weakest(p place, action string) (out []attack.Class, ruled bool
 	names := map[string][]*class{}
 	for _, c := range v.classes {
 		one := attack.Class{Application: p.Name, Action: action, Strength: attack.Denied, Exact: true, Weakest: "deny",
+			Reads:    p.Name == signin.Self && slices.Contains(Reading(), action),
 			Entrance: p.Name != signin.Self && action != signin.SignIn, Privileged: c.one.Account.Privileged}
 		for _, channel := range p.channels {
 			cl, view := v.admin.asks(c, p, action, channel)

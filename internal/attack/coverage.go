@@ -205,7 +205,7 @@ func (c Class) falls(t Tie, a Application) (Gap, bool) {
 		return Gap{}, false
 	}
 	// A pass needs no limit of its own: it is good once, and dies within 8 hours.
-	stale := t.Within > 0 && c.Strength != Vouched && (c.Within == 0 || c.Within > time.Duration(t.Within))
+	stale := t.Within > 0 && c.Strength != Vouched && !c.Reads && (c.Within == 0 || c.Within > time.Duration(t.Within))
 	if c.Strength >= t.Demand && !stale {
 		return Gap{}, false
 	}

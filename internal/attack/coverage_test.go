@@ -57,6 +57,22 @@ func TestSoundInstallation(t *testing.T) {
 	}
 }
 
+// Looking at what is administered must be as strong as changing it, and need not
+// be as fresh.
+func TestLookingNeedNotBeFresh(t *testing.T) {
+	for _, tt := range []struct {
+		reads    bool
+		strength Strength
+		want     State
+	}{{true, PhishingResistant, Enforced}, {true, TwoFactors, Open}, {false, PhishingResistant, Open}} {
+		in := sound()
+		in.Classes = append(in.Classes, Class{Accounts: "root", Privileged: true, Application: "countersign", Action: "account.list", Reads: tt.reads, Strength: tt.strength, Exact: true})
+		if s := state(t, in, "T1098"); s.State != tt.want {
+			t.Errorf("reads %t, %s: %s, %+v", tt.reads, tt.strength, s.State, s.Gaps)
+		}
+	}
+}
+
 func TestNothingIsOpen(t *testing.T) {
 	for _, s := range Coverage(Input{Now: now}) {
 		if s.State != Open || len(s.Gaps) != 1 || s.Gaps[0].Kind != NothingGuarded {
@@ -335,7 +351,7 @@ func met(in Input, tie Tie, a Application) bool {
 			continue
 		}
 		said = true
-		fresh := tie.Within == 0 || c.Strength == Vouched || c.Within > 0 && c.Within <= time.Duration(tie.Within)
+		fresh := tie.Within == 0 || c.Reads || c.Strength == Vouched || c.Within > 0 && c.Within <= time.Duration(tie.Within)
 		if c.Strength != Denied && (c.Strength < tie.Demand || !fresh) {
 			return false
 		}

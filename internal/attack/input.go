@@ -63,6 +63,9 @@ type Class struct {
 	Within   time.Duration
 	// Witness says how to get it: "from 203.0.113.9 by radius".
 	Witness string
+	// Reads says that the action only looks: what a row wants of how strong it
+	// is holds, and how fresh it must be is for what changes something.
+	Reads bool
 	// Entrance says that the action is one more way into the application, so that
 	// what a row wants of signing in it wants of this.
 	Entrance bool

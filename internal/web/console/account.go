@@ -132,6 +132,8 @@ func (c *Console) accountForms() []change {
 			}
 			return &admin.AuthenticatorRevoke{Account: name, ID: id, Reason: why(f)}
 		}, backToAccount("It was revoked, and its owner is told.")),
+		c.on("remove", "account.remove", func(name string, _ *form) admin.Command { return &admin.AccountRemove{Name: name} },
+			func(v *visit, _ *form, _ any) error { return v.done(accountsPath, "The account was removed for good.") }),
 		c.on("join", "group.member.add", func(name string, f *form) admin.Command {
 			return &admin.MemberAdd{Group: f.must("group", "Choose a group."), Account: name}
 		}, backToAccount("The account was added to the group.")),
