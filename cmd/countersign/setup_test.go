@@ -58,6 +58,7 @@ func TestSetUpWithCodes(t *testing.T) {
 	root.post("/sign-in", "name", "root", "authenticator", "password", "text", passphrase)
 	root.post("/sign-in", "authenticator", "totp", "text", root.code())
 	root.sees("Where you are signed in")
+	root.sees("add one as soon as you can")
 	root.get("/console")
 	root.sees("All commands")
 

@@ -84,7 +84,7 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) (g signin.Grant, 
 type homeView struct {
 	Limited        bool
 	Administrator  bool // who must begin with a passkey
-	Weaker         bool // an administrator who may begin with codes
+	Weaker         bool // an administrator without a passkey, whom codes let in
 	Authenticators []enrollment.Authenticator
 	Kinds          []enrollment.Kind
 	Sessions       []session.Session
@@ -101,7 +101,7 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 	if v.Authenticators, err = p.Enrollments.List(r.Context(), g.Account()); err != nil {
 		return err
 	}
-	if limited && slices.Contains(g.Groups(), directory.Administrators) {
+	if slices.Contains(g.Groups(), directory.Administrators) {
 		if err := p.forAdministrator(r.Context(), &v); err != nil {
 			return err
 		}
@@ -119,14 +119,17 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 
 // forAdministrator offers a new administrator what the policy lets them in with:
 // where it is only what cannot be phished, codes as the first thing would lock
-// them out.
+// them out. Where codes are enough it reminds those who have no passkey.
 func (p *Portal) forAdministrator(ctx context.Context, v *homeView) error {
 	codes, err := p.Admin.CodesAreEnough(ctx)
-	if v.Weaker = codes; codes || err != nil {
+	if err != nil {
 		return err
 	}
-	v.Administrator = true
-	v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return k.Kind != "passkey" })
+	has := slices.ContainsFunc(v.Authenticators, func(a enrollment.Authenticator) bool { return a.Traits.Has(assurance.PhishingResistant) })
+	v.Weaker = codes && !has
+	if v.Administrator = v.Limited && !codes; v.Administrator {
+		v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return k.Kind != "passkey" })
+	}
 	return nil
 }
 
