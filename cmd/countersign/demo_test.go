@@ -8,6 +8,7 @@ import (
 // The demonstration's own page is as closed as one behind a real proxy, and opens
 // to whoever shows two factors.
 func TestDemonstrationPage(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ada := w.enrollCodes("ada")
 	ctx, stop := context.WithCancel(context.Background())

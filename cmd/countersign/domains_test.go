@@ -174,6 +174,7 @@ func (p *person) opens(address string) bool {
 // by a code that nobody else can use, nor twice, nor elsewhere, nor late, and
 // that no address keeps.
 func TestTwoRootDomains(t *testing.T) {
+	t.Parallel()
 	d := newDomains(t)
 	p := d.signedInPerson()
 
@@ -274,6 +275,7 @@ func (d *domains) noReferer() error {
 // The promise: nobody can sign somebody else in as themselves, by sending them a
 // code that they made, whether the victim has been on the way or not.
 func TestNobodySignsAnotherIn(t *testing.T) {
+	t.Parallel()
 	d := newDomains(t)
 	mallory := d.signedInPerson() // ada plays mallory: she has an account
 	start := func(browser string) string {
@@ -316,6 +318,7 @@ func TestNobodySignsAnotherIn(t *testing.T) {
 // enough for the rest shows more for it, once, and comes back to it; and when the
 // session at Countersign ends, that of every host has.
 func TestRuleAsksForMore(t *testing.T) {
+	t.Parallel()
 	d := newDomains(t)
 	p := d.signedInPerson()
 	p.take(p.client.Do(pageRequest(d.wiki + "/notes")))

@@ -46,6 +46,7 @@ func (w *world) envoy(method, host, target string, headers ...string) *http.Resp
 // then sets, no with what the browser is to get, and never yes to a target that
 // a multiplexer would have tidied.
 func TestEnvoy(t *testing.T) {
+	t.Parallel()
 	w, ada := withVPN(t)
 	ctx := context.Background()
 	secret := w.signedIn(ada)

@@ -176,6 +176,7 @@ var forged = []string{
 // code, and comes back to where they were going; with less, or with forged
 // headers, nobody does; and whatever happens to Countersign, nobody does.
 func TestProxies(t *testing.T) {
+	t.Parallel()
 	for _, f := range fronts {
 		t.Run(f.name, func(t *testing.T) {
 			s := newSite(t, f)
@@ -285,6 +286,7 @@ func (s *site) notThrough(p *person, why string) {
 // The promise: HAProxy's script can only say yes. One that breaks off before it
 // does says no.
 func TestHAProxyScriptBreaks(t *testing.T) {
+	t.Parallel()
 	broken := front{"haproxy", func(t testing.TB, addr, own, page string) {
 		haproxy(t, addr, own, page, "local answer = ", `error("broken") local answer = `)
 	}}

@@ -144,6 +144,7 @@ func (w *world) handed(secret, host string) string {
 // /admin that the backend takes for it gets past the rule about /admin. Without
 // the rule, several do: so the test can fail.
 func TestNoSpellingReachesAdmin(t *testing.T) {
+	t.Parallel()
 	for _, f := range fronts {
 		t.Run(f.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -218,6 +219,7 @@ func socket(t testing.TB) string {
 // The promise: a WebSocket is opened with a session and not without, a header
 // that is too large opens nothing, and a second method, host or cookie neither.
 func TestOddRequests(t *testing.T) {
+	t.Parallel()
 	for _, f := range fronts {
 		t.Run(f.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -335,6 +337,7 @@ func handshake(t testing.TB, addr string, headers ...string) string {
 // naming it as a header that ends at the proxy (RFC 9110 section 7.6.1), nor what
 // the proxy says away from Countersign.
 func TestNobodyTakesHeadersAway(t *testing.T) {
+	t.Parallel()
 	for _, f := range fronts {
 		t.Run(f.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -358,6 +361,7 @@ func TestNobodyTakesHeadersAway(t *testing.T) {
 // The promise: a session for one site opens no other by naming the wrong one,
 // in the Host header or in the target: what is asked about is what is served.
 func TestAnotherSitesSession(t *testing.T) {
+	t.Parallel()
 	for _, f := range fronts {
 		t.Run(f.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -396,6 +400,7 @@ func TestAnotherSitesSession(t *testing.T) {
 
 // The wildcard of docs/nginx.md: nginx knows the names, and Countersign too.
 func TestNginxWildcard(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ada := w.enrollCodes("ada")
 	page, addr := testbed.NewPage(t), testbed.Addr(t)
