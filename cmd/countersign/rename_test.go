@@ -159,6 +159,7 @@ func TestRenameAfterAWhile(t *testing.T) {
 	screenshot(b, "prove-rename")
 	b.Fill("#text-password", passphrase)
 	b.Click("form:has(#text-password) button")
+	b.WaitGone("#text-password")
 	b.Fill("#text-totp", ada.code())
 	b.Click("form:has(#text-totp) button")
 	b.WaitText("main", "It has its new name.")
