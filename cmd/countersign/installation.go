@@ -127,7 +127,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.engine, err = signin.New(signin.Parts{DB: in.db, Keys: in.keys, Directory: people, Applications: catalogue, Rules: rules,
-		Authenticators: kinds, Reading: admin.Reading(), Standing: in.sessions, Limits: limits, Now: s.now, Log: s.log})
+		Authenticators: kinds, Reading: admin.Reading(), Standing: in.sessions, Limits: limits, ApproveAt: s.publicURL.Host + "/account/approve", Now: s.now, Log: s.log})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ type Purpose string
 const (
 	Account     Purpose = "account"
 	APIKey      Purpose = "api-key"
+	Approval    Purpose = "approval"
 	Application Purpose = "application"
 	Attempt     Purpose = "attempt"
 	Cookie      Purpose = "cookie"
@@ -28,7 +29,7 @@ const (
 
 // Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
 func Purposes() []Purpose {
-	return []Purpose{Account, APIKey, Application, Attempt, Cookie, Credential, Declaration, Decoy, Drill, Form,
+	return []Purpose{Account, APIKey, Approval, Application, Attempt, Cookie, Credential, Declaration, Decoy, Drill, Form,
 		Membership, Policy, Session, Team, Ticket}
 }
 

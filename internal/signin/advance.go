@@ -52,6 +52,10 @@ func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error)
 // unanswered decides without an answer. Asking a first question grants nothing
 // and changes nothing that matters, so it costs no audit entry.
 func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, error) {
+	answered, err := e.answeredElsewhere(ctx, at)
+	if err != nil {
+		return Step{}, err
+	}
 	d, err := e.judge.decide(ctx, e.DB, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err
@@ -59,6 +63,14 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 	var step Step
 	run := func(tx *store.Tx) error {
 		next := at.clone()
+		reason, err := e.takeElsewhere(ctx, tx, next)
+		if err != nil {
+			return err
+		}
+		if reason != "" {
+			step = next.denied(reason)
+			return e.end(ctx, tx, next, reason)
+		}
 		d, err := e.judge.decide(ctx, tx, next, t.app, t.held)
 		if err != nil {
 			return err
@@ -66,7 +78,7 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 		step, err = e.follow(ctx, tx, next, d)
 		return err
 	}
-	if d.state == Ask || d.state == Granted && at.browser() {
+	if !answered && (d.state == Ask || d.state == Granted && at.browser()) {
 		err = e.DB.Housekeep(ctx, "attempt.ask", run)
 	} else {
 		err = e.DB.Change(ctx, at.actor(), run)
@@ -211,11 +223,17 @@ func (e *Engine) follow(ctx context.Context, tx *store.Tx, at *attempt, d decisi
 		}
 		at.Asked = nil
 	case Ask:
-		prompts, err := e.ask(at, d)
+		prompts, err := e.ask(ctx, tx, at, d)
 		if err != nil {
 			return Step{}, err
 		}
-		step.Prompts = prompts
+		if step.Prompts = prompts; len(prompts) == 0 {
+			step = at.denied("nothing-to-ask")
+			return step, e.end(ctx, tx, at, "nothing-to-ask")
+		}
+		if elsewhereOnly(at, prompts) {
+			step.State = Wait
+		}
 	default:
 		step.State, step.Public, step.Reason = Denied, d.public, d.reason
 		if step.Public == "" {
@@ -234,10 +252,20 @@ func (e *Engine) follow(ctx context.Context, tx *store.Tx, at *attempt, d decisi
 }
 
 // ask puts the questions of a decision and remembers their memos.
-func (e *Engine) ask(at *attempt, d decision) ([]prompt.Prompt, error) {
+func (e *Engine) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision) ([]prompt.Prompt, error) {
 	at.Asked = nil
 	var out []prompt.Prompt
 	for _, kind := range d.kinds {
+		if kind == Elsewhere {
+			p, offered, err := e.askElsewhere(ctx, tx, at)
+			if err != nil {
+				return nil, err
+			}
+			if offered {
+				out = append(out, p)
+			}
+			continue
+		}
 		q := question{credentials: d.credentials[kind], kind: kind}
 		p, memo, err := e.kinds[kind].Ask(q.comparable(), e.Now())
 		if err != nil {

@@ -34,10 +34,14 @@ type attempt struct {
 	// then the approval of its issue stands for membership of administrators.
 	Delegated bool
 	// Asked are the questions that wait for an answer.
-	Asked    []asked
-	Tries    int
-	Created  time.Time
-	Deadline time.Time
+	Asked []asked
+	Tries int
+	// Approval is the row that it waits for elsewhere, or 0. Transfers says that
+	// the person chose to transfer a number.
+	Approval  int64
+	Transfers bool
+	Created   time.Time
+	Deadline  time.Time
 
 	// handle and step are where the row is; handle is nil before the first save.
 	handle []byte

@@ -100,7 +100,7 @@ func (j *judge) barred(a directory.Account) string {
 
 // own are the actions that people may do to their own account. Every other
 // action in Countersign itself is administration.
-var own = []string{SignIn, CommandLine, "authenticator.enroll", "authenticator.remove", "authenticator.rename", "report.not-me"}
+var own = []string{SignIn, CommandLine, Approve, "authenticator.enroll", "authenticator.remove", "authenticator.rename", "report.not-me"}
 
 func administers(action string) bool { return !slices.Contains(own, action) }
 
@@ -133,6 +133,9 @@ func (j *judge) demand(ctx context.Context, at *attempt, app application.Applica
 	}
 	if at.Raise != nil {
 		d.requirement = assurance.And(d.requirement, *at.Raise)
+	}
+	if at.Action == Approve && app.Name == Self {
+		d.requirement = assurance.And(d.requirement, assurance.Phishing().Within(approvalFresh))
 	}
 	if changesAuthenticators(at.Action) {
 		d.requirement = assurance.And(d.requirement, j.asMuchAsCanBeShown(credentials))
@@ -253,6 +256,8 @@ func (j *judge) choose(at *attempt, missing []assurance.Missing, usable []direct
 	for _, c := range playable {
 		could |= c.Traits
 	}
+	elsewhere := j.transferable(at, usable)
+	could |= elsewhere
 	for _, m := range missing {
 		if lacks := m.Absent | m.Stale; could.Has(lacks) {
 			want |= lacks
@@ -272,9 +277,30 @@ func (j *judge) choose(at *attempt, missing []assurance.Missing, usable []direct
 			d.kinds = append(d.kinds, kind)
 		}
 	}
+	if elsewhere&want != 0 {
+		d.kinds = append(d.kinds, Elsewhere)
+	}
 	if len(d.kinds) > 0 {
 		d.state, d.reason, d.public = Ask, "", ""
 	}
+}
+
+// transferable is what an approval on another device could show here: what the
+// account's passkeys show, without their resistance to phishing. It takes a
+// medium on which a number can be shown first, and somebody who has shown
+// something already, so that a stranger causes nothing. A passkey in quarantine
+// approves nothing.
+func (j *judge) transferable(at *attempt, usable []directory.Credential) assurance.Trait {
+	if at.Medium&(prompt.Display|prompt.Browser) == 0 || len(at.Evidence) == 0 || at.Action == Approve {
+		return 0
+	}
+	var t assurance.Trait
+	for _, c := range usable {
+		if c.Traits.Has(assurance.Held|assurance.PhishingResistant) && !j.Now().Before(c.Quarantine) {
+			t |= c.Traits &^ assurance.PhishingResistant
+		}
+	}
+	return t
 }
 
 // facts are what policy may read of an attempt. fresh says that the account

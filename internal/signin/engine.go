@@ -32,19 +32,23 @@ type Parts struct {
 	// Standing reads sessions; nil where there are none.
 	Standing Standing
 	Limits   Limits
-	Now      func() time.Time
-	Log      *slog.Logger
+	// ApproveAt is the address where sign-ins elsewhere are approved, as people
+	// read it: "login.example.org/account/approve".
+	ApproveAt string
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // Engine decides. It is safe for concurrent use; all its state is in the store.
 type Engine struct {
 	Parts
-	kinds    map[string]authenticator.Authenticator
-	judge    *judge
-	examiner *examiner
-	guesses  *guesses
-	attempts *attempts
-	memory   *memory
+	kinds     map[string]authenticator.Authenticator
+	judge     *judge
+	examiner  *examiner
+	guesses   *guesses
+	attempts  *attempts
+	approvals *approvals
+	memory    *memory
 }
 
 // New makes an Engine. It refuses limits that pass a ceiling and two
@@ -67,6 +71,7 @@ func New(p Parts) (*Engine, error) {
 	e.guesses = &guesses{limits: limits, now: p.Now}
 	e.examiner = &examiner{Parts: p, kinds: e.kinds, guesses: e.guesses}
 	e.attempts = &attempts{db: p.DB, keys: p.Keys, now: p.Now}
+	e.approvals = &approvals{keys: p.Keys, now: p.Now}
 	e.memory = newMemory(p.DB)
 	return e, nil
 }
@@ -110,6 +115,10 @@ func (e *Engine) Answer(ctx context.Context, ticket string, reply Reply) (Step, 
 	}
 	if at.Tries++; at.Tries > e.Limits.Tries {
 		return e.deny(ctx, at, "too-many-tries", nil)
+	}
+	if e.looksElsewhere(at, reply.Answer) {
+		at.Transfers = true
+		return e.advance(ctx, at, turn{})
 	}
 	return e.advance(ctx, at, turn{answers: []prompt.Answer{reply.Answer}})
 }

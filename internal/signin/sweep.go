@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/store"
@@ -32,7 +33,10 @@ func (e *Engine) Sweep(ctx context.Context) (int, error) {
 			return 0, err
 		}
 	}
-	return len(late), nil
+	return len(late), e.DB.Housekeep(ctx, "approval.sweep", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from approval where expires < $1`, store.Unix(e.Now().Add(-2*time.Hour)))
+		return err
+	})
 }
 
 type lateAttempt struct{ hash, sealed []byte }

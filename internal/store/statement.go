@@ -21,6 +21,7 @@ const (
 // and removals of what has run out. The verbs are those it may use on each.
 var chores = map[string][]string{
 	"attempt":          {"insert", "update", "delete"},
+	"approval":         {"insert", "delete"}, // answering one is a change
 	"ticket":           {"insert", "update", "delete"},
 	"guess":            {"insert", "update", "delete"},
 	"known_source":     {"insert", "update", "delete"},

@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"embed"
 	"net/http"
+	"slices"
 	"time"
 
 	"countersign/internal/admin"
@@ -52,6 +53,7 @@ func (c *Challenge) Routes() []look.Route {
 	return []look.Route{
 		{Pattern: "GET /sign-in", Demand: look.Public(), Handler: c.show},
 		{Pattern: "POST /sign-in", Demand: look.Public(), Handler: c.answer},
+		{Pattern: "GET /sign-in/wait", Demand: look.Public(), Handler: c.wait},
 		{Pattern: "POST /sign-out", Demand: look.Public(), Handler: c.signOut},
 		{Pattern: "GET /welcome", Demand: look.Public(), Handler: c.welcome},
 		{Pattern: "POST /welcome", Demand: look.Public(), Handler: c.accept},
@@ -116,6 +118,21 @@ type view struct {
 	First               bool
 	Passkey             *prompt.Prompt
 	Typed               []prompt.Prompt
+	Elsewhere           *prompt.Prompt
+}
+
+// transfers reports whether a number is to be typed on another device.
+func transfers(step signin.Step) bool {
+	return slices.ContainsFunc(step.Prompts, func(p prompt.Prompt) bool { return p.Kind == prompt.Elsewhere && p.Number != "" })
+}
+
+// wait looks whether an approval on another device was given.
+func (c *Challenge) wait(w http.ResponseWriter, r *http.Request) error {
+	step, err := c.Engine.Look(r.Context(), c.Look.Get(r, ticketCookie))
+	if err != nil {
+		return err
+	}
+	return c.play(w, r, c.errand(r, c.Look.Get(r, errandCookie)), "", step)
 }
 
 // play shows a step, or goes where it leads.
@@ -123,19 +140,29 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 	switch step.State {
 	case signin.Granted:
 		return c.granted(w, r, e, step)
-	case signin.Ask:
+	case signin.Ask, signin.Wait:
 		c.Look.Set(w, ticketCookie, step.Ticket, cookieLife)
+		if transfers(step) && r.Method == http.MethodPost {
+			return look.Go(w, r, "/sign-in/wait")
+		}
 		v := view{Title: e.Application, Object: look.Act(e.Action, e.Object), Name: name, Action: ours(e)}
 		for _, p := range step.Prompts {
 			v.First = v.First || p.Authenticator == "password"
-			if p.Kind == prompt.PublicKey {
+			switch p.Kind {
+			case prompt.PublicKey:
 				v.Passkey = &p
+				continue
+			case prompt.Elsewhere:
+				v.Elsewhere = &p
 				continue
 			}
 			v.Typed = append(v.Typed, p)
 		}
 		v.First = v.First && v.Passkey != nil && len(v.Typed) > 1 // the opening page offers every way in
 		page := look.Page{Template: "signin", Title: "Sign in", Shape: look.Card, Data: v}
+		if transfers(step) {
+			page.Template, page.Refresh = "wait", 3*time.Second
+		}
 		if step.Again {
 			page.Problem, page.Status = step.Public, http.StatusUnauthorized
 		}

@@ -63,6 +63,9 @@ func (p *Portal) Routes() []look.Route {
 		{Pattern: "GET /account/rename", Demand: look.Session(), Handler: p.naming},
 		{Pattern: "POST /account/rename", Demand: look.Action(enrollment.Rename), Handler: p.name},
 		{Pattern: "GET /account/rename/approved", Demand: look.Action(enrollment.Rename), Handler: p.named},
+		{Pattern: "GET /account/approve", Demand: look.Session(), Handler: p.number},
+		{Pattern: "POST /account/approve", Demand: look.Session(), Handler: p.found},
+		{Pattern: "POST /account/refuse", Demand: look.Session(), Handler: p.refuse},
 		{Pattern: "POST /account/end-session", Demand: look.Session(), Handler: p.endSession},
 	}
 }
@@ -134,9 +137,14 @@ func (p *Portal) forAdministrator(ctx context.Context, v *homeView) error {
 }
 
 func (p *Portal) render(w http.ResponseWriter, r *http.Request, g signin.Grant, template, title string, data any) error {
-	links := []look.Link{{Href: "/account", Text: "Ways to sign in", Here: template == "home"}, {Href: "/account/history", Text: "History", Here: template == "history"}}
-	return p.pages.Render(w, r, look.Page{Template: template, Title: title, Shape: look.Desk, Links: links,
-		Person: &look.Person{Name: g.Name(), Display: g.Display(), Console: slices.Contains(g.Groups(), directory.Administrators)}, Data: data})
+	return p.pages.Render(w, r, p.page(g, template, title, data))
+}
+
+func (p *Portal) page(g signin.Grant, template, title string, data any) look.Page {
+	links := []look.Link{{Href: "/account", Text: "Ways to sign in", Here: template == "home"}, {Href: "/account/history", Text: "History", Here: template == "history"},
+		{Href: "/account/approve", Text: "Approve a sign-in", Here: template == "approve"}}
+	return look.Page{Template: template, Title: title, Shape: look.Desk, Links: links,
+		Person: &look.Person{Name: g.Name(), Display: g.Display(), Console: slices.Contains(g.Groups(), directory.Administrators)}, Data: data}
 }
 
 // act does what was posted, or sends the person to prove themselves first.
@@ -186,6 +194,8 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, acti
 			return err
 		}
 		return p.Look.Done(w, r, "/account", "Thank you. Your other sessions were ended, your password was switched off, and your administrators were told.")
+	case signin.Approve:
+		return p.approveIt(w, r, g, object)
 	}
 	return failure.New(failure.NotFound, "There is no such thing to do.")
 }

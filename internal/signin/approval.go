@@ -1,0 +1,410 @@
+package signin
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/prompt"
+	"countersign/internal/store"
+)
+
+// Elsewhere is the kind of a prompt that is answered on another device: the
+// person types the number that is shown where they sign in, in a browser where
+// they prove themselves with a passkey. There is no request to tap, so nobody
+// can be worn down by requests, and a number that nobody shows approves nothing
+// (ATT&CK T1621). See docs/decisions/0005.
+const Elsewhere = "approval"
+
+// Approve is the action of approving a sign-in elsewhere.
+const Approve = "sign-in.approve"
+
+const (
+	approvalDigits = 6
+	approvalFresh  = 5 * time.Minute
+	approvalLife   = 3 * time.Minute
+	// outstanding is how many of an account's sign-ins may wait at once.
+	outstanding = 3
+	// unanswered is how many may be left unanswered in an hour before no more are
+	// offered; other ways stay open.
+	unansweredMost = 10
+)
+
+// Waiting is one sign-in that waits to be approved, for its owner to read.
+type Waiting struct {
+	ID          int64
+	Application string
+	Action      string
+	Object      string
+	Source      string
+	Protocol    string
+	Partner     string
+	Created     time.Time
+	Expires     time.Time
+}
+
+// Text is what is approved, word for word.
+func (w Waiting) Text() string {
+	from := w.Source
+	if from == "" {
+		from = "an unknown address"
+	}
+	what := "sign in to " + w.Application
+	if w.Action != "" && w.Action != SignIn {
+		what = w.Action + " " + w.Object + " in " + w.Application
+	}
+	by := w.Protocol
+	if w.Partner != "" {
+		by += " " + w.Partner
+	}
+	return fmt.Sprintf("request %d: %s, from %s, by %s", w.ID, what, from, by)
+}
+
+// approval is a row, unsealed.
+type approval struct {
+	id      int64
+	account assurance.AccountID
+	state   string
+	created time.Time
+	expires time.Time
+	body    approvalBody
+}
+
+// approvalBody is what is sealed. It names its account and its attempt, so that
+// it cannot be moved.
+type approvalBody struct {
+	Account  assurance.AccountID
+	Attempt  string
+	Number   string
+	Waiting  Waiting
+	Evidence *assurance.Evidence `json:",omitempty"`
+}
+
+type approvals struct {
+	keys *keyring.Keyring
+	now  func() time.Time
+}
+
+// find is what a row is found by: whose it is and the number.
+func (a *approvals) find(account assurance.AccountID, number string) []byte {
+	return a.keys.MAC(keyring.Approval, keyring.NewFields().Int(int64(account)).String(number))
+}
+
+func approvalAAD(find []byte, account assurance.AccountID) keyring.AAD {
+	return keyring.AAD{Table: "approval", Column: "payload", Key: string(find), Account: int64(account)}
+}
+
+// offered says whether one more may wait.
+func (a *approvals) offered(ctx context.Context, r store.Reader, account assurance.AccountID) (bool, error) {
+	now := a.now()
+	var waiting, left int64
+	err := r.QueryRow(ctx, `select count(*) from approval where account = $1 and state = 'waiting' and expires > $2`, int64(account), store.Unix(now)).Scan(&waiting)
+	if err != nil {
+		return false, err
+	}
+	err = r.QueryRow(ctx, `select count(*) from approval where account = $1 and state = 'waiting' and expires <= $2 and created > $3`,
+		int64(account), store.Unix(now), store.Unix(now.Add(-time.Hour))).Scan(&left)
+	return waiting < outstanding && left < unansweredMost, err
+}
+
+// open begins to wait for an attempt, and returns the number to be shown.
+func (a *approvals) open(ctx context.Context, tx *store.Tx, at *attempt) (string, error) {
+	now := a.now()
+	expires := now.Add(approvalLife)
+	if expires.After(at.Deadline) {
+		expires = at.Deadline
+	}
+	for range 20 {
+		n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+		if err != nil {
+			return "", err
+		}
+		number := fmt.Sprintf("%0*d", approvalDigits, n)
+		find := a.find(at.Account, number)
+		body := approvalBody{Account: at.Account, Attempt: at.ID, Number: number, Waiting: Waiting{Application: at.Application, Action: at.Action, Object: at.Object,
+			Source: addrText(at.Source), Protocol: at.Protocol, Partner: at.Partner}}
+		sealed, err := a.seal(find, body)
+		if err != nil {
+			return "", err
+		}
+		err = tx.QueryRow(ctx, `insert into approval (account, number, payload, created, expires) values ($1,$2,$3,$4,$5) on conflict do nothing returning id`,
+			int64(at.Account), find, sealed, store.Unix(now), store.Unix(expires)).Scan(&at.Approval)
+		if !errors.Is(err, store.ErrNotFound) {
+			return number, err
+		}
+	}
+	return "", failure.New(failure.Unavailable, "There are too many sign-ins waiting.")
+}
+
+func (a *approvals) seal(find []byte, body approvalBody) ([]byte, error) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	return a.keys.Seal(keyring.Approval, approvalAAD(find, body.Account), b), nil
+}
+
+var noApproval = failure.New(failure.NotFound, "Nothing waits under that number. Look at the number again; it is good for three minutes.")
+
+const approvalColumns = `id, account, number, payload, state, created, expires`
+
+func (a *approvals) scan(row store.Row) (*approval, error) {
+	var out approval
+	var account, created, expires int64
+	var find, sealed []byte
+	err := row.Scan(&out.id, &account, &find, &sealed, &out.state, &created, &expires)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, noApproval
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.account, out.created, out.expires = assurance.AccountID(account), store.Time(created), store.Time(expires)
+	plain, err := a.keys.Open(keyring.Approval, approvalAAD(find, out.account), sealed)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(plain, &out.body); err != nil {
+		return nil, err
+	}
+	if out.body.Account != out.account {
+		return nil, failure.New(failure.Internal, "an approval's row was changed behind our back")
+	}
+	out.body.Waiting.ID, out.body.Waiting.Created, out.body.Waiting.Expires = out.id, out.created, out.expires
+	return &out, nil
+}
+
+// of returns the approval that an attempt waits for; one that is not its own is
+// NotFound.
+func (a *approvals) of(ctx context.Context, r store.Reader, at *attempt) (*approval, error) {
+	row, err := a.scan(r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, at.Approval, int64(at.Account)))
+	if err == nil && row.body.Attempt != at.ID {
+		return nil, noApproval
+	}
+	return row, err
+}
+
+// set moves a row from one state to another, once.
+func (a *approvals) set(ctx context.Context, tx *store.Tx, row *approval, from, to string) error {
+	find := a.find(row.account, row.body.Number)
+	sealed, err := a.seal(find, row.body)
+	if err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, `update approval set state = $2, payload = $3 where id = $1 and state = $4`, row.id, to, sealed, from)
+	if err == nil && n != 1 {
+		return failure.New(failure.Conflict, "That was answered already.")
+	}
+	return err
+}
+
+// WaitingFor finds the sign-in that waits under a number, for its owner alone.
+// Numbers that nothing waits under draw on the account's budget, so that a
+// stolen session cannot look for one.
+func (e *Engine) WaitingFor(ctx context.Context, g Grant, typed string) (Waiting, error) {
+	number := strings.Map(func(r rune) rune {
+		if r == ' ' || r == '-' {
+			return -1
+		}
+		return r
+	}, typed)
+	if _, err := strconv.Atoi(number); err != nil || len(number) != approvalDigits {
+		return Waiting{}, failure.New(failure.Invalid, "The number has six digits.")
+	}
+	row, err := e.approvals.scan(e.DB.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and number = $2 and state = 'waiting'`,
+		int64(g.Account()), e.approvals.find(g.Account(), number)))
+	if err == nil && e.Now().Before(row.expires) {
+		return row.body.Waiting, nil
+	}
+	if err != nil && failure.ClassOf(err) != failure.NotFound {
+		return Waiting{}, err
+	}
+	return Waiting{}, e.wrongNumber(ctx, g)
+}
+
+// wrongNumber spends a guess and records it.
+func (e *Engine) wrongNumber(ctx context.Context, g Grant) error {
+	at := &attempt{Request: Request{Application: Self, Protocol: g.Protocol(), Source: g.Source(), Name: g.Name()}, Account: g.Account()}
+	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		account, err := e.Directory.Get(ctx, tx, g.Account())
+		if err != nil {
+			return err
+		}
+		subjects := e.guesses.subjects(at, account, Elsewhere, nil)
+		over, err := e.guesses.read(ctx, tx, at, account, subjects)
+		if err != nil {
+			return err
+		}
+		en := audit.Entry{Event: "approval.wrong-number", Outcome: "refused", Reason: "wrong", Account: int64(account.ID), AccountName: account.Name, Application: Self, Protocol: g.Protocol(), Source: g.SourceText()}
+		tx.Record(en)
+		if over != "" {
+			return store.Keep(failure.Refuse(over, "There were too many wrong numbers. Wait a while."))
+		}
+		if err := e.guesses.charge(ctx, tx, subjects); err != nil {
+			return err
+		}
+		return store.Keep(noApproval)
+	})
+}
+
+// ByID returns a waiting sign-in of the grant's account.
+func (e *Engine) ByID(ctx context.Context, g Grant, id int64) (Waiting, error) {
+	row, err := e.approvals.scan(e.DB.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2 and state = 'waiting' and expires > $3`,
+		id, int64(g.Account()), store.Unix(e.Now())))
+	if err != nil {
+		return Waiting{}, err
+	}
+	return row.body.Waiting, nil
+}
+
+// ApproveIt approves a waiting sign-in. The grant must be for exactly its text,
+// and rest on a passkey: that is what the sign-in is then given, without its
+// resistance to phishing, which does not cross to another device.
+func (e *Engine) ApproveIt(ctx context.Context, g Grant, id int64) error {
+	w, err := e.ByID(ctx, g, id)
+	if err != nil {
+		return err
+	}
+	if !g.Covers(Self, Approve, w.Text()) {
+		return failure.Refuse("other-action", "The approval is for something else.")
+	}
+	shown := assurance.Evidence{}
+	for _, ev := range g.Evidence() {
+		if ev.Traits.Has(assurance.Held|assurance.PhishingResistant) && ev.Time.After(shown.Time) {
+			shown = ev
+		}
+	}
+	if shown.Kind == "" {
+		return failure.Refuse("no-passkey", "Only a passkey or a security key can approve.")
+	}
+	shown.Traits &^= assurance.PhishingResistant
+	shown.Bound = w.Text()
+	return e.answerWaiting(ctx, g, id, &shown)
+}
+
+// RefuseIt refuses a waiting sign-in; any session of its owner may.
+func (e *Engine) RefuseIt(ctx context.Context, g Grant, id int64) error {
+	return e.answerWaiting(ctx, g, id, nil)
+}
+
+func (e *Engine) answerWaiting(ctx context.Context, g Grant, id int64, shown *assurance.Evidence) error {
+	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		row, err := e.approvals.scan(tx.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, id, int64(g.Account())))
+		if err != nil {
+			return err
+		}
+		if !e.Now().Before(row.expires) {
+			return noApproval
+		}
+		state, event := "refused", "approval.refused"
+		if shown != nil {
+			state, event = "approved", "approval.approved"
+		}
+		row.body.Evidence = shown
+		if err := e.approvals.set(ctx, tx, row, "waiting", state); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: event, Outcome: "ok", Account: int64(g.Account()), AccountName: g.Name(), Application: row.body.Waiting.Application,
+			Protocol: g.Protocol(), Source: g.SourceText(), Attempt: row.body.Attempt, Detail: map[string]string{"request": row.body.Waiting.Text()}})
+	})
+}
+
+// answeredElsewhere reports whether an attempt's approval was answered.
+func (e *Engine) answeredElsewhere(ctx context.Context, at *attempt) (bool, error) {
+	if at.Approval == 0 {
+		return false, nil
+	}
+	row, err := e.approvals.of(ctx, e.DB, at)
+	if failure.ClassOf(err) == failure.NotFound {
+		return false, nil
+	}
+	return err == nil && row.state != "waiting", err
+}
+
+// takeElsewhere appends what was approved, once, and forgets what was not. It
+// returns the reason of a refusal.
+func (e *Engine) takeElsewhere(ctx context.Context, tx *store.Tx, at *attempt) (string, error) {
+	if at.Approval == 0 {
+		return "", nil
+	}
+	row, err := e.approvals.of(ctx, tx, at)
+	if failure.ClassOf(err) == failure.NotFound {
+		at.Approval = 0
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case row.state == "refused":
+		return "refused-elsewhere", nil
+	case row.state == "approved" && row.body.Evidence != nil:
+		if err := e.approvals.set(ctx, tx, row, "approved", "used"); err != nil {
+			return "", err
+		}
+		ev := *row.body.Evidence
+		ev.Channel = at.Protocol
+		at.Evidence, at.Approval = assurance.Append(at.Evidence, ev), 0
+		account, err := e.Directory.Get(ctx, tx, at.Account)
+		if err != nil {
+			return "", err
+		}
+		if err := tx.Record(at.accepted(account, verdict{ok: true, kind: Elsewhere})); err != nil {
+			return "", err
+		}
+	case row.state == "waiting" && e.Now().Before(row.expires):
+	default:
+		at.Approval = 0 // late: another can be asked for
+	}
+	return "", nil
+}
+
+// askElsewhere is the question, with the number once it is asked for. Where the
+// person is in a browser it is asked for by pressing a button, because most who
+// see the page will not use it.
+func (e *Engine) askElsewhere(ctx context.Context, tx *store.Tx, at *attempt) (prompt.Prompt, bool, error) {
+	p := prompt.Prompt{Authenticator: Elsewhere, Kind: prompt.Elsewhere, Label: "Approve it on another device"}
+	if at.Approval != 0 {
+		row, err := e.approvals.of(ctx, tx, at)
+		if err != nil {
+			return p, false, err
+		}
+		p.Number = row.body.Number
+	} else if !at.browser() || at.Transfers {
+		may, err := e.approvals.offered(ctx, tx, at.Account)
+		if err != nil || !may {
+			return p, false, err
+		}
+		if p.Number, err = e.approvals.open(ctx, tx, at); err != nil {
+			return p, false, err
+		}
+	}
+	if p.Number != "" {
+		p.Label = "Type this number at " + e.ApproveAt
+	}
+	return p, true, nil
+}
+
+// looksElsewhere reports whether an answer only asks whether the approval was
+// given, or asks for a number: a typed line that is empty, or the button.
+func (e *Engine) looksElsewhere(at *attempt, a prompt.Answer) bool {
+	if a.Authenticator == Elsewhere {
+		return at.Account != 0
+	}
+	return at.Approval != 0 && a.Authenticator == "" && a.Text == ""
+}
+
+// elsewhereOnly reports whether there is nothing to do but wait.
+func elsewhereOnly(at *attempt, prompts []prompt.Prompt) bool {
+	return at.Approval != 0 && len(prompts) == 1 && prompts[0].Kind == prompt.Elsewhere
+}

@@ -1,0 +1,80 @@
+package portal
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+)
+
+// approveView is the form for a number, or what waits under it.
+type approveView struct {
+	Number  string
+	Waiting *signin.Waiting
+	Text    string
+}
+
+// number asks for the number that is shown where the person signs in.
+func (p *Portal) number(w http.ResponseWriter, r *http.Request) error {
+	return p.showWaiting(w, r, approveView{}, "")
+}
+
+func (p *Portal) showWaiting(w http.ResponseWriter, r *http.Request, v approveView, problem string) error {
+	g, limited, ok, err := p.enter(w, r)
+	if !ok {
+		return err
+	}
+	if limited {
+		return failure.Refuse("limited", "Set up how you sign in first.")
+	}
+	page := p.page(g, "approve", "Approve a sign-in", v)
+	if page.Problem = problem; problem != "" {
+		page.Status = http.StatusBadRequest
+	}
+	return p.pages.Render(w, r, page)
+}
+
+// found shows what waits under a number, before anything is approved.
+func (p *Portal) found(w http.ResponseWriter, r *http.Request) error {
+	g, limited, ok, err := p.enter(w, r)
+	if !ok || limited {
+		return err
+	}
+	number := r.PostForm.Get("number")
+	waiting, err := p.Engine.WaitingFor(r.Context(), g, number)
+	if class := failure.ClassOf(err); class == failure.NotFound || class == failure.Invalid {
+		return p.showWaiting(w, r, approveView{Number: number}, failure.Public(err))
+	}
+	if err != nil {
+		return err
+	}
+	return p.showWaiting(w, r, approveView{Waiting: &waiting, Text: waiting.Text()}, "")
+}
+
+func (p *Portal) approveIt(w http.ResponseWriter, r *http.Request, g signin.Grant, object string) error {
+	var id int64
+	if _, err := fmt.Sscanf(object, "request %d:", &id); err != nil {
+		return failure.New(failure.Invalid, "That is no request.")
+	}
+	if err := p.Engine.ApproveIt(r.Context(), g, id); err != nil {
+		return err
+	}
+	return p.Look.Done(w, r, "/account/approve", "Approved. The other device goes on by itself, or press Enter there.")
+}
+
+func (p *Portal) refuse(w http.ResponseWriter, r *http.Request) error {
+	g, _, ok, err := p.enter(w, r)
+	if !ok {
+		return err
+	}
+	id, err := strconv.ParseInt(r.PostForm.Get("id"), 10, 64)
+	if err != nil {
+		return failure.New(failure.Invalid, "That is no request.")
+	}
+	if err := p.Engine.RefuseIt(r.Context(), g, id); err != nil {
+		return err
+	}
+	return p.Look.Done(w, r, "/account/history", "Refused. If you did not begin it, your password is known to somebody: change it.")
+}
