@@ -52,6 +52,14 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	}
 	w.enrollCodes("ada")
 	w.enrollCodes("linus")
+	if _, err := w.admin.Plant(context.Background(), "katherine", "Katherine Johnson"); err != nil {
+		t.Fatal(err)
+	}
+	mallory := w.person()
+	for range 3 {
+		mallory.get("/sign-in")
+		mallory.signIn("ada", "000000")
+	}
 	code, err := w.admin.SetupLink(context.Background())
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"countersign/internal/audit"
 )
 
 // comes signs a person in on a fresh page.
@@ -155,4 +157,164 @@ func TestConsoleApprovalsCannotBeMoved(t *testing.T) {
 	if root.status == http.StatusOK || w.events("account.suspended") != 0 {
 		t.Error("something was done without an approval")
 	}
+}
+
+// The promise: a shared secret that was stored is on no page and in no answer
+// again; an empty field keeps it, and it moves to no other client.
+func TestConsoleKeepsSecrets(t *testing.T) {
+	w := newWorld(t)
+	root := w.person()
+	root.comes("root", w.administrator("root").secret)
+	const first, second = "kX9-Lq27-vTzp-40aM", "w7R.mmQ2-bN5x-pp1Z"
+	root.get("/console/new-application?protocol=radius")
+	form := []string{"protocol", "radius", "base", "{}", "kind", "vpn", "tier", "standard", "mode", "challenge"}
+	post := func(path string, more ...string) {
+		t.Helper()
+		root.does(path, append(append([]string{}, form...), more...)...)
+	}
+	post("/console/new-application", "name", "vpn", "client-name-0", "gate", "client-networks-0", "10.0.0.5")
+	root.sees("A new client needs a secret.")
+	post("/console/new-application", "name", "vpn", "client-name-0", "gate", "client-networks-0", "10.0.0.5", "client-secret-0", "radius")
+	root.sees(`The secret of the client "gate" must have`)
+	post("/console/new-application", "name", "vpn", "client-name-0", "gate", "client-networks-0", "10.0.0.5", "client-secret-0", first)
+	root.sees("The application was saved.")
+	stored := func() string {
+		t.Helper()
+		app, err := w.admin.Applications.Get(t.Context(), "vpn")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(app.Settings)
+	}
+	base := func() string {
+		t.Helper()
+		root.get("/console/applications/vpn")
+		m := regexp.MustCompile(`name="base" value="([^"]*)"`).FindStringSubmatch(root.page)
+		if m == nil {
+			t.Fatalf("no settings on the page:\n%s", root.page)
+		}
+		return html.UnescapeString(m[1])
+	}
+	change := func(more ...string) {
+		t.Helper()
+		form[3] = base()
+		if strings.Contains(root.page, first) || strings.Contains(root.page, second) {
+			t.Error("the page shows a stored secret")
+		}
+		post("/console/applications/vpn/change", more...)
+	}
+	change("client-was-0", "gate", "client-name-0", "gate", "client-networks-0", "10.0.0.0/24", "client-name-1", "door", "client-networks-1", "10.1.0.1", "client-secret-1", second)
+	root.sees("The application was saved.")
+	if s := stored(); !strings.Contains(s, first) || !strings.Contains(s, second) || !strings.Contains(s, "10.0.0.0/24") {
+		t.Error("an empty secret did not keep the stored one")
+	}
+	// Renamed, or in another's place, it is nobody's.
+	change("client-was-0", "gate", "client-name-0", "mallory", "client-networks-0", "10.0.0.0/24")
+	root.sees("There is no stored secret of mallory to keep; write a new one.")
+	change("client-was-0", "gate", "client-name-0", "gate", "client-networks-0", "10.0.0.0/24", "client-was-1", "door", "client-name-1", "door", "client-networks-1", "10.1.0.1", "client-gone-0", "yes")
+	root.sees("The application was saved.")
+	if s := stored(); strings.Contains(s, first) || !strings.Contains(s, second) {
+		t.Error("removing one client did not leave the other's secret")
+	}
+	change("advanced", "yes", "settings", `{"clients":[{"name":"door","networks":["10.1.0.1"],"secret":"(hidden)"}],"timeout":9}`)
+	root.sees("The application was saved.")
+	if s := stored(); !strings.Contains(s, second) || !strings.Contains(s, "9") {
+		t.Error("the advanced form did not keep the secret")
+	}
+	root.get("/console/audit")
+	if strings.Contains(root.page, first) || strings.Contains(root.page, second) {
+		t.Error("the log shows a secret")
+	}
+	root.post("/console/applications/vpn/change", "advanced", "yes", "protocol", "radius", "kind", "vpn", "settings", "{")
+	root.sees("That is not JSON")
+}
+
+// The promise: what cannot be a policy is refused by its line before anybody
+// approves it, one that locks the door by its own test is not saved, and the log
+// that is exported can be verified.
+func TestConsolePolicyAndLog(t *testing.T) {
+	w := newWorld(t)
+	root := w.person()
+	root.comes("root", w.administrator("root").secret)
+	w.later(6 * time.Minute)
+	root.get("/console/policy/edit")
+	root.sees("# Countersign's policy")
+	root.post("/console/policy/save", "body", "rules:\r\n  - name: all\r\n    require: two-factor\r\n")
+	root.sees("Line 3")
+	root.sees("two-factors")
+	root.post("/console/policy/check", "body", "rules:\r\n  - name: all\r\n    require: two-factors\r\n")
+	root.sees("It can be a policy")
+	root.does("/console/policy/save", "body", "rules:\r\n  - name: all\r\n    require: two-factors\r\ntests:\r\n  - name: strict\r\n    given: {action: sign-in}\r\n    expect: phishing-resistant\r\n")
+	root.sees("does not hold")
+	root.does("/console/policy/save", "body", "rules:\r\n  - name: all\r\n    require: two-factors\r\n    within: 1h\r\n")
+	root.sees("The policy is in force")
+	doc, err := w.admin.Rules.Latest(t.Context(), w.db)
+	if err != nil || doc.Body != "rules:\n  - name: all\n    require: two-factors\n    within: 1h\n" || doc.Author != "root" {
+		t.Errorf("saved %+v, %v", doc, err)
+	}
+	root.get("/console/policy/versions")
+	root.sees("in force")
+	root.get("/console/policy/explain?account=root&source=nowhere")
+	root.sees("is not an address")
+	root.get("/console/policy/explain?account=root")
+	root.sees("root can sign in to countersign")
+
+	root.get("/console/audit?event=policy&account=nobody")
+	root.sees("There is no account of that name.")
+	root.get("/console/audit?since=yesterday")
+	root.sees("Write a day")
+	root.get("/console/audit?event=policy")
+	root.sees("root changed the policy")
+	root.get("/console/audit/export")
+	log, err := audit.ReadLog(strings.NewReader(root.page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, err := range log.Entries() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n < 10 || w.events("audit.exported") != 1 {
+		t.Errorf("%d entries were exported, %d exports are in the log", n, w.events("audit.exported"))
+	}
+	if strings.Contains(root.page, passphrase) {
+		t.Error("the export holds a password")
+	}
+}
+
+// Groups are made, filled, emptied and removed; names of others are text and
+// nothing else, wherever they are shown.
+func TestConsoleGroupsAndHostileNames(t *testing.T) {
+	w := newWorld(t)
+	root := w.person()
+	root.comes("root", w.administrator("root").secret)
+	root.get("/console/new-group")
+	root.does("/console/new-group", "name", "a group")
+	root.sees("without spaces")
+	root.does("/console/new-group", "name", "operators", "display", `"><script>alert(1)</script>`)
+	root.sees("The group was made.")
+	root.does("/console/new-account", "name", "eve@example.org", "display", `<img src=x onerror=alert(1)>`, "kind", "person", "groups", "operators")
+	root.sees("The account was made.")
+	root.does("/console/groups/operators/add", "account", "nobody-at-all")
+	root.sees("There is no account of that name.")
+	root.does("/console/groups/operators/add", "account", "eve@example.org")
+	root.sees("is in operators already")
+	for _, path := range []string{"/console", "/console/accounts", "/console/accounts/eve@example.org", "/console/groups", "/console/groups/operators", "/console/audit", "/console/new-account"} {
+		root.get(path)
+		if root.status != http.StatusOK || strings.Contains(root.page, "<img src=x") || strings.Contains(root.page, "<script>alert") {
+			t.Errorf("%s: %d, or a name that is more than text", path, root.status)
+		}
+	}
+	root.does("/console/groups/operators/remove")
+	if w.events("group.removed") != 0 {
+		t.Error("a group with members was removed")
+	}
+	root.get("/console/groups/operators")
+	root.does("/console/groups/operators/take-out", "account", "eve@example.org")
+	root.sees("was taken out")
+	root.does("/console/groups/operators/remove")
+	root.sees("The group was removed.")
 }

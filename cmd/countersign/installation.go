@@ -48,6 +48,7 @@ type installation struct {
 	tickets  *ticket.Tickets
 	radius   *radius.Server
 	api      *api.API
+	routes   []look.Route // of the pages, with what each demands
 	handler  http.Handler
 }
 
@@ -160,6 +161,7 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Admin: in.admin}).Routes()...)
 	routes = append(routes, portal.New(portal.Parts{Browser: browser, Enrollments: enrollments, Admin: in.admin}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Browser: browser, Admin: in.admin}).Routes()...)
+	in.routes = routes
 	pages, err := (&look.Server{Look: l, Routes: routes}).Handler()
 	if err != nil {
 		return nil, err

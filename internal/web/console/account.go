@@ -3,6 +3,7 @@ package console
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"countersign/internal/admin"
@@ -171,14 +172,11 @@ func good(until, now time.Time) string {
 
 // Shows says in words what somebody has shown in a session.
 func shows(s session.Session) string {
-	kinds := ""
+	kinds := make([]string, len(s.Evidence))
 	for i, e := range s.Evidence {
-		if i > 0 {
-			kinds += ", "
-		}
-		kinds += e.Kind
+		kinds[i] = e.Kind
 	}
-	return kinds
+	return look.Kinds(strings.Join(kinds, ", "))
 }
 
 // Shown pairs each session with what was shown in it.

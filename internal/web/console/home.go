@@ -1,6 +1,8 @@
 package console
 
 import (
+	"slices"
+
 	"countersign/internal/admin"
 	"countersign/internal/audit"
 	"countersign/internal/web/look"
@@ -36,12 +38,14 @@ func (v *visit) home() error {
 	if err != nil {
 		return err
 	}
-	refused, err := read[admin.AuditPage](v, &admin.AuditSearch{Outcome: audit.Refused, Limit: mostShown})
+	refused, err := read[admin.AuditPage](v, &admin.AuditSearch{Outcome: audit.Refused, Limit: 5 * mostShown})
 	if err != nil {
 		return err
 	}
+	lately := slices.DeleteFunc(refused.Entries, asked)
+	lately = lately[:min(len(lately), mostShown)]
 	return v.show(sheet{template: "home", title: "Overview", here: homePath,
-		data: homeView{Overview: o, Form: typed(nil), Weak: rowsOf(weak.Accounts), Alarms: tellAll(refused.Entries)}})
+		data: homeView{Overview: o, Form: typed(nil), Weak: rowsOf(weak.Accounts), Alarms: tellAll(lately)}})
 }
 
 // Small makes a count fit for a sentence.

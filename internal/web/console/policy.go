@@ -166,7 +166,7 @@ func (v *visit) policyForm(e policyEdit) error {
 			}
 			e.Problems = append(e.Problems, l)
 		}
-		e.Form.problems["body"] = "This cannot be a policy yet; see the lines below the document."
+		e.Form.problems["body"] = "This cannot be a policy yet; see the lines above."
 	}
 	return v.show(sheet{template: "policy-edit", title: "Change the policy", here: policyPath, problem: problem, data: e})
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"countersign/internal/audit"
+	"countersign/internal/web/look"
 )
 
 // told is an entry of the audit log in plain words, with everything else folded
@@ -31,10 +32,22 @@ func classOf(e audit.Entry) string {
 	switch {
 	case strings.HasPrefix(e.Event, "alarm.") || e.Event == "audit.forged" || e.Event == "audit.unreadable" || e.Outcome == audit.Failed:
 		return "bad"
-	case e.Outcome == audit.Refused:
+	case e.Outcome == audit.Refused && !asked(e):
 		return "warn"
 	}
 	return ""
+}
+
+// asked reports whether an entry is the first half of an approval and no
+// refusal: somebody wanted to do something and was asked to prove themselves.
+func asked(e audit.Entry) bool { return e.Event == "action.refused" && e.Reason == "step-up" }
+
+// reasons are the stable words of refusals in plain ones.
+var reasons = map[string]string{
+	"": "no reason given", "wrong": "it was wrong", "replayed": "it was used before", "stale": "it was of another time", "ahead": "the token was too far ahead",
+	"malformed": "it was no code", "disabled": "switched off after too many wrong answers", "delayed": "too soon after wrong answers", "account-budget": "too many wrong answers",
+	"not-administrator": "only administrators may", "nothing-enrolled": "nothing is set up that is enough there", "suspended": "the account is suspended",
+	"dormant": "the account is dormant", "unknown-name": "there is no such account", "step-up": "it must be proved again", "not-enough": "not enough was shown",
 }
 
 // sentences are what happened, by event. %s is filled in by [tell]: {who} is the
@@ -42,7 +55,9 @@ func classOf(e audit.Entry) string {
 var sentences = map[string]string{
 	"signin.granted":             "{who} was let in to {where} with {detail.shown}",
 	"signin.refused":             "{who} was refused at {where}: {reason}",
-	"answer.refused":             "A wrong answer for {who} at {where}: {reason}",
+	"answer.refused":             "{who} was not accepted at {where} with {detail.authenticator}: {reason}",
+	"action.refused":             "{who} may not {action}: {reason}",
+	"action.asked":               "{who} was asked to approve {action}",
 	"alarm.factor-missing":       "The password of {who} was right and the second factor never came, at {where}",
 	"alarm.guessing":             "Somebody is guessing at {where}: {reason}",
 	"alarm.not-me":               "{who} says that an entry was not them",
@@ -68,7 +83,7 @@ var sentences = map[string]string{
 	"credential.enrolled":        "{who} added {detail.label}",
 	"credential.removed":         "{who} removed {detail.label}",
 	"credential.renamed":         "{who} renamed {detail.label}",
-	"credential.revoked":         "{by} revoked authenticator {detail.authenticator} of {who}: {detail.reason}",
+	"credential.revoked":         "{by} revoked an authenticator of {who}: {detail.reason}",
 	"credential.refused":         "{who} could not add {detail.authenticator}: {reason}",
 	"credential.disabled":        "{detail.authenticator} of {who} was switched off after too many wrong answers",
 	"group.created":              "{by} made a group: {detail.object}",
@@ -89,7 +104,11 @@ var sentences = map[string]string{
 
 // tell says an entry in plain words.
 func tell(e audit.Entry) string {
-	s, ok := sentences[e.Event]
+	event := e.Event
+	if asked(e) {
+		event = "action.asked"
+	}
+	s, ok := sentences[event]
 	if !ok {
 		s = strings.NewReplacer(".", " ", "-", " ").Replace(e.Event) + " ({by})"
 	}
@@ -100,8 +119,12 @@ func tell(e audit.Entry) string {
 	if e.Action != "" && strings.HasPrefix(e.Event, "signin.") {
 		where += ", to " + e.Action
 	}
-	words := []string{"{who}", cmp.Or(e.AccountName, "somebody"), "{by}", cmp.Or(e.Actor.Name, "somebody"), "{where}", where, "{reason}", cmp.Or(e.Reason, "no reason given")}
+	words := []string{"{who}", cmp.Or(e.AccountName, "somebody"), "{by}", cmp.Or(e.Actor.Name, "somebody"), "{where}", where, "{reason}", cmp.Or(reasons[e.Reason], e.Reason), "{action}", cmp.Or(e.Action, "do that")}
 	for k, v := range e.Detail {
+		if k == "shown" || k == "authenticator" {
+			kind, _, _ := strings.Cut(v, "/")
+			v = look.Kinds(map[bool]string{true: kind, false: v}[k == "authenticator"])
+		}
 		words = append(words, "{detail."+k+"}", v)
 	}
 	s = strings.NewReplacer(words...).Replace(s)
