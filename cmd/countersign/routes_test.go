@@ -18,8 +18,8 @@ import (
 
 const routesFile = "testdata/routes.txt"
 
-// Every page and every request of the API says what it demands, and the list of
-// them changes only where somebody wrote it down:
+// Every page and every request of the API says what it demands. None disappears,
+// demands another thing, or is open to everybody, unless somebody wrote it down:
 //
 //	UPDATE=1 go test ./cmd/countersign -run TestRoutes
 func TestRoutesSayWhatTheyDemand(t *testing.T) {
@@ -71,8 +71,12 @@ func TestRoutesSayWhatTheyDemand(t *testing.T) {
 		}
 	}
 	for _, l := range lines {
-		if !slices.Contains(known, l) {
-			t.Errorf("not in %s: %s", routesFile, l)
+		switch public := strings.HasSuffix(l, "\t"+look.Public().String()); {
+		case slices.Contains(known, l):
+		case public:
+			t.Errorf("open to everybody, and not in %s: %s", routesFile, l)
+		default:
+			t.Logf("new, and not in %s yet: %s", routesFile, l)
 		}
 	}
 }
