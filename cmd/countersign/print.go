@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 )
 
 // print writes an answer for a person, or as JSON.
@@ -98,8 +99,11 @@ func show(w io.Writer, v any) error {
 			if err := table(w, list); err != nil {
 				return err
 			}
-			if next := text(v.get("next")); next != "" && next != "0" {
-				fmt.Fprintf(w, "There is more: go on with --after %s or --before %s\n", next, next)
+			switch next := v.get("next").(type) {
+			case string:
+				fmt.Fprintf(w, "There is more: go on with --after %s\n", next)
+			case json.Number:
+				fmt.Fprintf(w, "There is more: go on with --before %s\n", next)
 			}
 			return nil
 		}
@@ -133,6 +137,7 @@ func onlyList(f fields) ([]any, bool) {
 // brief are the columns of lists whose rows hold more than fits a line.
 var brief = [][]string{
 	{"seq", "time", "event", "outcome", "account_name", "application", "source", "reason"},
+	{"number", "host", "source", "agent", "evidence", "seen", "expires"},
 	{"name", "display", "state", "groups", "authenticators", "used"},
 }
 
@@ -165,12 +170,13 @@ func table(w io.Writer, rows []any) error {
 		return err
 	}
 	names := columns(rows)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if names == nil {
 		for _, r := range rows {
 			fmt.Fprintln(t, text(r))
 		}
-		return t.Flush()
+		return flush(w, t, &b)
 	}
 	fmt.Fprintln(t, strings.ToUpper(strings.ReplaceAll(strings.Join(names, "\t"), "_", " ")))
 	for _, r := range rows {
@@ -178,9 +184,22 @@ func table(w io.Writer, rows []any) error {
 		for i, n := range names {
 			cells[i] = strings.Join(strings.Fields(text(r.(fields).get(n))), " ")
 		}
-		fmt.Fprintln(t, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
-	return t.Flush()
+	return flush(w, t, &b)
+}
+
+// flush writes the lines without the spaces that end them.
+func flush(w io.Writer, t *tabwriter.Writer, b *strings.Builder) error {
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // card prints one thing: its plain fields, then its lists, then its long text.
@@ -215,9 +234,12 @@ func card(w io.Writer, f fields) error {
 func isRow(v any) bool { _, ok := v.(fields); return ok }
 
 func showLong(w io.Writer, v any) error {
-	if s, ok := v.(string); ok {
-		_, err := fmt.Fprintln(w, strings.TrimRight(s, "\n"))
+	switch v := v.(type) {
+	case string:
+		_, err := fmt.Fprintln(w, strings.TrimRight(v, "\n"))
 		return err
+	case fields:
+		return card(w, v)
 	}
 	return show(w, v)
 }
@@ -231,7 +253,12 @@ func text(v any) string {
 		if t, err := time.Parse(time.RFC3339Nano, v); err == nil {
 			return t.Local().Format("2006-01-02 15:04:05")
 		}
-		return v
+		return strings.Map(func(r rune) rune {
+			if r != '\n' && unicode.IsControl(r) {
+				return -1 // nothing that was typed somewhere moves this terminal
+			}
+			return r
+		}, v)
 	case bool:
 		if !v {
 			return "no"
@@ -246,6 +273,9 @@ func text(v any) string {
 		}
 		return strings.Join(parts, ", ")
 	case fields:
+		if kind, traits := v.get("kind"), v.get("traits"); kind != nil && traits != nil {
+			return text(kind) // evidence, as people call it
+		}
 		var parts []string
 		for _, x := range v {
 			if s := text(x.value); s != "" {
