@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -50,14 +51,14 @@ var reasons = map[string]string{
 	"dormant": "the account is dormant", "unknown-name": "there is no such account", "step-up": "it must be proved again", "not-enough": "not enough was shown",
 }
 
-// sentences are what happened, by event. %s is filled in by [tell]: {who} is the
+// sentences are what happened, by event. [tell] fills in what is in braces: {who} is the
 // account, {by} who did it, {where} the application, and {detail.x} a detail.
 var sentences = map[string]string{
 	"signin.granted":             "{who} was let in to {where} with {detail.shown}",
 	"signin.refused":             "{who} was refused at {where}: {reason}",
 	"answer.refused":             "{who} was not accepted at {where} with {detail.authenticator}: {reason}",
-	"action.refused":             "{who} may not {action}: {reason}",
-	"action.asked":               "{who} was asked to approve {action}",
+	"action.refused":             "{who} was refused {action}: {reason}",
+	"action.asked":               "{who} was asked for a fresh proof, for {action}",
 	"alarm.factor-missing":       "The password of {who} was right and the second factor never came, at {where}",
 	"alarm.guessing":             "Somebody is guessing at {where}: {reason}",
 	"alarm.not-me":               "{who} says that an entry was not them",
@@ -89,8 +90,8 @@ var sentences = map[string]string{
 	"group.created":              "{by} made a group: {detail.object}",
 	"group.member-added":         "{by} added {who} to {detail.group}",
 	"group.member-removed":       "{by} took {who} out of {detail.group}",
-	"application.set":            "{by} changed the application {detail.application}",
-	"application.removed":        "{by} removed the application {detail.application}",
+	"application.set":            "{by} changed the application {application}",
+	"application.removed":        "{by} removed the application {application}",
 	"policy.changed":             "{by} changed the policy",
 	"admin.refused":              "{by} tried {detail.wanted} with an approval for {detail.granted}",
 	"installation.made":          "Countersign was installed",
@@ -101,6 +102,9 @@ var sentences = map[string]string{
 	"audit.forged":               "An entry of the log was forged: {reason}",
 	"audit.unreadable":           "An entry of the log cannot be read: {reason}",
 }
+
+// blanks are what a sentence leaves to be filled in.
+var blanks = regexp.MustCompile(`\{[a-z.]+\}`)
 
 // tell says an entry in plain words.
 func tell(e audit.Entry) string {
@@ -119,24 +123,20 @@ func tell(e audit.Entry) string {
 	if e.Action != "" && strings.HasPrefix(e.Event, "signin.") {
 		where += ", to " + e.Action
 	}
-	words := []string{"{who}", cmp.Or(e.AccountName, "somebody"), "{by}", cmp.Or(e.Actor.Name, "somebody"), "{where}", where, "{reason}", cmp.Or(reasons[e.Reason], e.Reason), "{action}", cmp.Or(e.Action, "do that")}
+	words := map[string]string{"who": cmp.Or(e.AccountName, "somebody"), "by": cmp.Or(e.Actor.Name, "somebody"), "where": where,
+		"reason": cmp.Or(reasons[e.Reason], e.Reason), "action": cmp.Or(e.Action, "something"), "application": cmp.Or(e.Detail["application"], e.Application)}
 	for k, v := range e.Detail {
-		if k == "shown" || k == "authenticator" {
-			kind, _, _ := strings.Cut(v, "/")
-			v = look.Kinds(map[bool]string{true: kind, false: v}[k == "authenticator"])
+		switch k {
+		case "shown":
+			v = look.Kinds(v)
+		case "authenticator":
+			v, _, _ = strings.Cut(v, "/")
+			v = look.Kinds(v)
 		}
-		words = append(words, "{detail."+k+"}", v)
+		words["detail."+k] = v
 	}
-	s = strings.NewReplacer(words...).Replace(s)
 	// What an entry does not say leaves no trace.
-	for strings.Contains(s, "{") {
-		i := strings.IndexByte(s, '{')
-		j := strings.IndexByte(s[i:], '}')
-		if j < 0 {
-			break
-		}
-		s = s[:i] + s[i+j+1:]
-	}
+	s = blanks.ReplaceAllStringFunc(s, func(b string) string { return words[strings.Trim(b, "{}")] })
 	return strings.TrimRight(strings.TrimSpace(s), ":")
 }
 

@@ -1,0 +1,42 @@
+package console
+
+import (
+	"testing"
+	"time"
+
+	"countersign/internal/audit"
+)
+
+func TestTell(t *testing.T) {
+	for want, e := range map[string]audit.Entry{
+		"ada was let in to vpn with password and authenticator app":            {Event: "signin.granted", Outcome: audit.OK, AccountName: "ada", Application: "vpn", Detail: map[string]string{"shown": "password, totp"}},
+		"root suspended eve: left":                                             {Event: "account.suspended", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}, AccountName: "eve", Detail: map[string]string{"reason": "left"}},
+		"root suspended eve":                                                   {Event: "account.suspended", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}, AccountName: "eve"},
+		"root changed the application wiki":                                    {Event: "application.set", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}, Application: "countersign", Detail: map[string]string{"application": "wiki"}},
+		"ada was not accepted at wiki with authenticator app: it was wrong":    {Event: "answer.refused", Outcome: audit.Refused, Reason: "wrong", AccountName: "ada", Application: "wiki", Detail: map[string]string{"authenticator": "totp/7"}},
+		"something new happened (root)":                                        {Event: "something.new-happened", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}},
+		"root was asked for a fresh proof, for group.create":                   {Event: "action.refused", Reason: "step-up", Outcome: audit.Refused, AccountName: "root", Action: "group.create"},
+		"somebody was refused at Countersign: there is no such account":        {Event: "signin.refused", Outcome: audit.Refused, Reason: "unknown-name", Application: "countersign"},
+		"{detail.reason} was refused at Countersign: there is no such account": {Event: "signin.refused", Outcome: audit.Refused, AccountName: "{detail.reason}", Reason: "unknown-name"},
+	} {
+		if got := tell(e); got != want {
+			t.Errorf("%s: got %q, want %q", e.Event, got, want)
+		}
+	}
+	if classOf(audit.Entry{Event: "action.refused", Reason: "step-up", Outcome: audit.Refused}) != "" || classOf(audit.Entry{Event: "alarm.not-me", Outcome: audit.OK}) != "bad" {
+		t.Error("an approval is marked, or an alarm is not")
+	}
+}
+
+// Whatever an entry holds can be told, in one line of bounded length.
+func FuzzTell(f *testing.F) {
+	f.Add("signin.granted", "ada", "wrong", "shown", "password")
+	f.Add("{who}", "{by}{detail.x}", "{", "x", "{who}")
+	f.Fuzz(func(t *testing.T, event, name, reason, key, value string) {
+		e := audit.Entry{At: time.Unix(0, 0), Event: event, AccountName: name, Actor: audit.Actor{Name: name}, Reason: reason, Action: value, Detail: map[string]string{key: value}}
+		if s := tell(e); len(s) > 300+2*(len(event)+len(name)+len(reason)+3*len(value)) {
+			t.Errorf("%d bytes", len(s))
+		}
+		facts(e)
+	})
+}
