@@ -22,6 +22,7 @@ func pictures(b *testbed.Browser, name string) {
 		width  int
 		dark   bool
 	}{{"phone", 390, false}, {"phone-dark", 390, true}, {"desk", 1280, false}, {"desk-dark", 1280, true}} {
+		testbed.Eval[bool](b, `window.scrollTo(0, 0), document.activeElement.blur(), true`) // the links go with the page
 		b.Screenshot(filepath.Join(dir, name+"-"+p.ending+".png"), p.width, p.dark)
 	}
 }

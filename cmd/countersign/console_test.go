@@ -101,6 +101,13 @@ func TestConsoleAccounts(t *testing.T) {
 
 	root.get("/console/accounts/grace")
 	root.sees("met in person")
+	m = regexp.MustCompile(`/revoke"><input[^>]*><input type="hidden" name="id" value="([0-9]+)"`).FindStringSubmatch(root.page)
+	if m == nil {
+		t.Fatalf("nothing to revoke on the page:\n%s", root.page)
+	}
+	root.post("/console/accounts/grace/revoke", "id", m[1])
+	root.sees("<details open><summary>Revoke")
+	root.sees("Say why")
 	root.does("/console/accounts/grace/leave", "group", "administrators")
 	root.sees("taken out of the group")
 	root.post("/console/accounts/grace/suspend", "reason", "")

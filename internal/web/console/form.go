@@ -77,6 +77,9 @@ func (f *form) must(name, sentence string) string {
 	return s
 }
 
+// Bad reports whether something is wrong with it.
+func (f *form) Bad() bool { return f.bad() }
+
 func (f *form) bad() bool { return len(f.problems) > 0 }
 
 // problem is the sentence above a page whose form has something wrong: all that
