@@ -5,13 +5,18 @@ import (
 	"fmt"
 	"html"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"countersign/internal/failure"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
+	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/softkey"
 )
@@ -278,4 +283,95 @@ func TestApproveElsewhereInTheBrowser(t *testing.T) {
 	browser.transfer(m[1], key)
 	other.get("/sign-in/wait")
 	other.sees("Where you are signed in")
+}
+
+// held is the secret of the session that a browser has.
+func (p *person) held() string {
+	p.w.t.Helper()
+	base, err := url.Parse(p.w.base)
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	for _, c := range p.client.Jar.Cookies(base) {
+		if c.Name == session.Cookie(false) {
+			return c.Value
+		}
+	}
+	p.w.t.Fatal("the browser has no session")
+	return ""
+}
+
+// The promise: an approval is for one sign-in, proved freshly with a passkey,
+// taken once however many ask, and never a way to step up by itself.
+func TestApprovalIsForOneThing(t *testing.T) {
+	w, ada, browser, key := withPasskey(t)
+	ctx := context.Background()
+	waiting := func(number string) signin.Waiting {
+		t.Helper()
+		g, err := w.engine.Check(ctx, signin.Request{Application: signin.Self, Session: browser.held(), Protocol: "browser", Medium: prompt.Browser})
+		if err != nil || g.State != signin.Granted {
+			t.Fatal(g.State, err)
+		}
+		found, err := w.engine.WaitingFor(ctx, g.Grant, number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	check := func(object string) signin.Step {
+		t.Helper()
+		s, err := w.engine.Check(ctx, signin.Request{Application: signin.Self, Action: signin.Approve, Object: object, Session: browser.held(), Protocol: "browser", Medium: prompt.Browser})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first, second := w.begin(display("ada", passphrase)), w.begin(display("ada", passphrase))
+	one, _ := elsewhere(first)
+	two, _ := elsewhere(second)
+	a, b := waiting(one), waiting(two)
+	g := check(a.Text())
+	if g.State != signin.Granted {
+		t.Fatalf("just signed in with the passkey: %v %s", g.State, g.Reason)
+	}
+	if err := w.engine.ApproveIt(ctx, g.Grant, b.ID); failure.ClassOf(err) != failure.Refused {
+		t.Errorf("an approval of one sign-in approved another: %v", err)
+	}
+	if err := w.engine.ApproveIt(ctx, g.Grant, a.ID); err != nil {
+		t.Fatal(err)
+	}
+	var granted atomic.Int32
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			if s, err := w.engine.Look(ctx, first.Ticket); err == nil && s.State == signin.Granted {
+				granted.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := granted.Load(); n != 1 {
+		t.Errorf("one approval was %d sign-ins", n)
+	}
+
+	w.later(6 * time.Minute)
+	if s := check("anything"); s.State == signin.Granted {
+		t.Error("a passkey of six minutes ago approves")
+	}
+	w.later(15 * time.Minute)
+	step, err := w.engine.Begin(ctx, signin.Request{Application: signin.Self, Action: "authenticator.enroll", Object: "totp", Session: browser.held(), Protocol: "browser", Medium: prompt.Browser})
+	if err != nil || step.State != signin.Ask {
+		t.Fatal(step.State, err)
+	}
+	if _, offered := elsewhere(step); offered {
+		t.Error("a session alone can have its step-up approved elsewhere")
+	}
+	_ = key
+	typed := w.person()
+	typed.get("/sign-in")
+	typed.signIn("ada", ada.code())
+	s, err := w.engine.Check(ctx, signin.Request{Application: signin.Self, Action: signin.Approve, Object: "anything", Session: typed.held(), Protocol: "browser", Medium: prompt.Browser})
+	if err != nil || s.State == signin.Granted {
+		t.Errorf("password and code approve: %v %v", s.State, err)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"html"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"regexp"
@@ -21,7 +22,9 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/enrollment"
 	"countersign/internal/policy"
+	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/web/api"
 )
@@ -410,5 +413,34 @@ func TestEveryCommandCanBeSaid(t *testing.T) {
 		if admin.Answer(s.Action) == nil {
 			t.Errorf("%s does not say what it answers; see answers.go", s.Action)
 		}
+	}
+}
+
+// A key that hangs from a person's account is nothing, whoever put it there.
+func TestKeysAreForServices(t *testing.T) {
+	w := newWorld(t)
+	w.administrator("ada")
+	ctx := context.Background()
+	text, enrolled, err := newKey(enrollment.KeyTerms{Actions: []string{"account.list"}, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Expires: w.now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	people := w.admin.Directory
+	err = w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
+		d, err := people.Find(ctx, tx, "ada")
+		if err != nil {
+			return err
+		}
+		if _, err := people.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "apikey", Label: "smuggled", Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State}); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.key", Outcome: audit.OK})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.engine.CheckKey(ctx, signin.Request{Application: signin.Self, Action: "account.list", Protocol: api.Protocol, Source: netip.MustParseAddr("127.0.0.1")}, "apikey", text)
+	if err != nil || s.State != signin.Denied || s.Reason != "not-a-service" {
+		t.Errorf("%v %s %v", s.State, s.Reason, err)
 	}
 }
