@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/store"
 )
 
 // comes signs a person in on a fresh page.
@@ -324,4 +325,53 @@ func TestConsoleGroupsAndHostileNames(t *testing.T) {
 	root.sees("was taken out")
 	root.does("/console/groups/operators/remove")
 	root.sees("The group was removed.")
+}
+
+// The promise: where a policy wants a fresh proof for looking as well, it is
+// asked for once and then looked at; what was proved for looking approves no
+// change, and nobody is sent in circles.
+func TestConsoleUnderAPolicyThatWantsFreshLooks(t *testing.T) {
+	w := newWorld(t)
+	secret := w.administrator("root").secret
+	w.enrollCodes("ada")
+	const old = `
+rules:
+  - name: everybody
+    require: two-factors
+  - name: administration
+    when: account.privileged && action != "sign-in"
+    require: two-factors
+    within: 5m
+  - name: suspending
+    when: action == "account.suspend"
+    require: two-factors
+    within: 1m
+`
+	err := w.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+		if _, err := w.admin.Rules.Save(t.Context(), tx, old, "test"); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.policy", Outcome: audit.OK})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := w.person()
+	root.comes("root", secret)
+	w.later(6 * time.Minute)
+	root.get("/console/accounts/ada")
+	root.sees("<h1>Sign in</h1>")
+	root.post("/sign-in", "authenticator", "password", "text", passphrase)
+	root.post("/sign-in", "authenticator", "totp", "text", root.code())
+	root.sees("Ways to sign in")
+	w.later(2 * time.Minute)
+	root.get("/console/accounts/ada")
+	root.sees("Ways to sign in")
+	root.post("/console/accounts/ada/suspend", "reason", "left")
+	root.sees("account ada: left")
+	if w.events("account.suspended") != 0 {
+		t.Error("what was proved for looking approved a change")
+	}
+	root.proves()
+	root.sees("its sessions have ended")
 }
