@@ -124,6 +124,7 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	for _, p := range []struct{ path, name, says string }{
 		{"/console", "home", "What needs attention"},
 		{"/console/accounts", "accounts", "Grace Hopper"},
+		{"/console/accounts/grace", "account-full", "Passkey"},
 		{"/console/accounts?state=dormant", "accounts-none", "No account is like that"},
 		{"/console/groups", "groups", "Administrators"},
 		{"/console/groups/administrators", "group", "root"},
