@@ -274,7 +274,7 @@ func TestApproveElsewhereInTheBrowser(t *testing.T) {
 	other.get("/sign-in")
 	other.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
 	other.post("/sign-in", "authenticator", signin.Elsewhere)
-	m := regexp.MustCompile(`class="number"[^>]*>(\d{6})<`).FindStringSubmatch(other.page)
+	m := regexp.MustCompile(`class="transfer"[^>]*>(\d{6})<`).FindStringSubmatch(other.page)
 	if m == nil {
 		t.Fatalf("no number:\n%s", other.page)
 	}

@@ -33,6 +33,9 @@ func (a *API) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (an
 			if s.Reads {
 				return nil, signInNeeded // looking is a matter of the session
 			}
+			if err := a.Admin.Sound(r.Context(), cmd); err != nil {
+				return nil, err // nobody is asked to approve what would be refused
+			}
 			return a.await(r, s, cmd)
 		}
 		return nil, failure.Refuse(step.Reason, step.Public)
