@@ -92,13 +92,8 @@ func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
 		t.Error("the approved change is not in the log")
 	}
 
-<<<<<<< HEAD
 	// A policy whose own test does not hold is refused before anybody approves it,
 	// and the text stays.
-=======
-	// A policy whose own test does not hold is refused before anybody is asked to
-	// approve it, and the text stays.
->>>>>>> b3cc2a5 (countersign: the browser's story knows that a bad policy is refused before it is approved)
 	b.Visit(w.base + "/console/commands/policy.change")
 	b.Fill("#input", `{"body": "rules:\n  - name: all\n    require: two-factors\ntests:\n  - name: strict\n    given: {action: sign-in}\n    expect: phishing-resistant\n"}`)
 	b.Click("main form button")
