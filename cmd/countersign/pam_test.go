@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,14 +92,18 @@ func TestPAM(t *testing.T) {
 	if in, said := h.login("ada", passphrase, code); !in {
 		t.Errorf("password and code: %s", said)
 	}
+	var all sync.WaitGroup
 	for what, lines := range map[string][]string{
 		"the code again": {passphrase, code}, "the password alone": {passphrase, ""}, "the password twice": {passphrase, passphrase},
 		"a wrong password": {"wrong", code}, "nothing": {"", ""}, "both in one line": {passphrase + code},
 	} {
-		if in, said := h.login("ada", lines...); in {
-			t.Errorf("%s: %s", what, said)
-		}
+		all.Go(func() { // PAM waits after each refusal
+			if in, said := h.login("ada", lines...); in {
+				t.Errorf("%s: %s", what, said)
+			}
+		})
 	}
+	all.Wait()
 	if in, said := h.login("nobody", passphrase, code); in {
 		t.Errorf("nobody: %s", said)
 	}
