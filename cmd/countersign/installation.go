@@ -64,7 +64,7 @@ func assemble(ctx context.Context, s settings) (*installation, error) {
 	if dsn == "" {
 		dsn = filepath.Join(s.folder, "countersign.db")
 	}
-	db, err := store.Open(ctx, store.Options{DSN: dsn, Now: s.now, Log: s.log})
+	db, err := store.Open(ctx, store.Options{DSN: dsn, Driver: s.driver, Now: s.now, Log: s.log})
 	if err != nil {
 		return nil, err
 	}

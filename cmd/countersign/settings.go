@@ -29,8 +29,10 @@ type settings struct {
 	sessions     session.Limits
 	// recovery is read each time it matters; nil is off.
 	recovery func() config.LocalRecovery
-	now      func() time.Time
-	log      *slog.Logger
+	// driver is the database/sql driver; empty is the usual one.
+	driver string
+	now    func() time.Time
+	log    *slog.Logger
 }
 
 // settingsOf reads the texts of a configuration that was checked, and the files

@@ -67,12 +67,22 @@ func newWorldOn(t testing.TB, database string) *world {
 // under .test on this machine.
 func newWorldAt(t testing.TB, database, origin string, certificate *tls.Certificate) *world {
 	t.Helper()
+	return newWorldFrom(t, settings{database: database}, origin, certificate)
+}
+
+// newWorldFrom is newWorldAt with more of its settings chosen; the folder is a
+// temporary one unless it is named.
+func newWorldFrom(t testing.TB, s settings, origin string, certificate *tls.Certificate) *world {
+	t.Helper()
+	if s.folder == "" {
+		s.folder = t.TempDir()
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	w := &world{t: t, base: origin + ":" + port, folder: t.TempDir()}
+	w := &world{t: t, base: origin + ":" + port, folder: s.folder}
 	if certificate != nil {
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*certificate}})
 		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -84,7 +94,9 @@ func newWorldAt(t testing.TB, database, origin string, certificate *tls.Certific
 	}
 	u, _ := url.Parse(w.base)
 	ctx, stop := context.WithCancel(context.Background())
-	w.installation, err = assemble(ctx, settings{folder: w.folder, database: database, publicURL: u, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, now: w.now, log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	s.publicURL, s.proxies = u, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	s.now, s.log = w.now, slog.New(slog.NewTextHandler(t.Output(), nil))
+	w.installation, err = assemble(ctx, s)
 	if err != nil {
 		t.Fatal(err)
 	}

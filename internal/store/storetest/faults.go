@@ -27,6 +27,7 @@ type Faults struct {
 	mu     sync.Mutex
 	left   int    // statements until the fault; negative when disarmed
 	only   string // what they begin with
+	writes bool   // those that only read do not count
 	when   When
 	fired  bool
 	pragma string
@@ -63,7 +64,14 @@ func (f *Faults) Arm(n int, when When) { f.ArmAt("", n, when) }
 func (f *Faults) ArmAt(begin string, n int, when When) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.only, f.left, f.when, f.fired = begin, n, when, false
+	f.only, f.writes, f.left, f.when, f.fired = begin, false, n, when, false
+}
+
+// ArmWrites is Arm among the statements that do not only read.
+func (f *Faults) ArmWrites(n int, when When) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.only, f.writes, f.left, f.when, f.fired = "", true, n, when, false
 }
 
 // Disarm breaks nothing more, and reports whether something broke since Arm.
@@ -101,7 +109,7 @@ func (f *Faults) pass(query string, c *faultyConn, run func() error) error {
 		c.turn, pragma = f.turn, f.pragma
 	}
 	now := false
-	if strings.HasPrefix(query, f.only) && f.left >= 0 {
+	if strings.HasPrefix(query, f.only) && f.left >= 0 && !(f.writes && strings.HasPrefix(strings.TrimSpace(query), "select")) {
 		now = f.left == 0
 		f.left--
 	}
