@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"countersign/internal/config"
-	"countersign/internal/notify"
 	"countersign/internal/protocol/radius"
 )
 
@@ -249,8 +248,7 @@ func (d *daemon) housekeep(ctx context.Context, s settings) {
 		_, err := d.in.engine.Sweep(ctx)
 		err = errors.Join(err, d.in.tickets.Sweep(ctx), d.in.sessions.Sweep(ctx))
 		if mail := d.file.Load().Mail; mail.Server != "" {
-			_, sent := (&notify.Sender{DB: d.in.db, Deliver: notify.SMTP(mail.Server, mail.From), Now: s.now, Log: s.log}).Send(ctx)
-			err = errors.Join(err, sent)
+			err = errors.Join(err, d.in.send(ctx, mail, s))
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("housekeeping", "error", err)

@@ -77,6 +77,9 @@ type Mail struct {
 	// Username and PasswordFile sign in to the server; both or neither.
 	Username     string `yaml:"username"`
 	PasswordFile string `yaml:"password_file"`
+	// CA is a PEM file of the roots that vouch for the server; the system's when
+	// empty.
+	CA string `yaml:"ca"`
 }
 
 // Passkeys are what is demanded of passkeys and security keys, old and new.

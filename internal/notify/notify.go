@@ -8,12 +8,7 @@ package notify
 
 import (
 	"context"
-	"encoding/base64"
-	"fmt"
 	"log/slog"
-	"mime"
-	"net"
-	"net/smtp"
 	"strings"
 	"time"
 
@@ -97,63 +92,4 @@ func (s *Sender) Send(ctx context.Context) (int, error) {
 		}
 	}
 	return sent, nil
-}
-
-// SMTP delivers to a mail server. STARTTLS is demanded unless the server is on
-// loopback.
-func SMTP(server, from string) Deliver {
-	return func(_ context.Context, n Notice) error {
-		host, _, err := net.SplitHostPort(server)
-		if err != nil {
-			return err
-		}
-		c, err := smtp.Dial(server)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		if ok, _ := c.Extension("STARTTLS"); ok {
-			if err := c.StartTLS(tlsConfig(host)); err != nil {
-				return err
-			}
-		} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return fmt.Errorf("notify: %s offers no STARTTLS", host)
-		}
-		return submit(c, from, n)
-	}
-}
-
-func submit(c *smtp.Client, from string, n Notice) error {
-	if err := c.Mail(from); err != nil {
-		return err
-	}
-	if err := c.Rcpt(n.Address); err != nil {
-		return err
-	}
-	w, err := c.Data()
-	if err != nil {
-		return err
-	}
-	if _, err := w.Write(message(from, n, time.Now())); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	return c.Quit()
-}
-
-// message writes RFC 5322 with the body in base64, so that no line of it can be
-// taken for anything else.
-func message(from string, n Notice, at time.Time) []byte {
-	var b strings.Builder
-	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\n", from, n.Address, mime.QEncoding.Encode("utf-8", n.Subject), at.Format(time.RFC1123Z))
-	b.WriteString("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\nAuto-Submitted: auto-generated\r\n\r\n")
-	body := base64.StdEncoding.EncodeToString([]byte(n.Body))
-	for len(body) > 76 {
-		b.WriteString(body[:76] + "\r\n")
-		body = body[76:]
-	}
-	b.WriteString(body + "\r\n")
-	return []byte(b.String())
 }

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strings"
+
+	"countersign/internal/config"
+	"countersign/internal/notify"
+)
+
+// send empties the outbox by way of the configured mail server.
+func (in *installation) send(ctx context.Context, c config.Mail, s settings) error {
+	m := notify.Mailer{Server: c.Server, From: c.From, Username: c.Username, Password: func() (string, error) {
+		b, err := os.ReadFile(c.PasswordFile)
+		return strings.TrimRight(string(b), "\r\n"), err
+	}}
+	if c.CA != "" {
+		text, err := os.ReadFile(c.CA)
+		if err != nil {
+			return err
+		}
+		m.Roots = x509.NewCertPool()
+		if !m.Roots.AppendCertsFromPEM(text) {
+			return fmt.Errorf("mail.ca: %s holds no certificate", c.CA)
+		}
+	}
+	_, err := (&notify.Sender{DB: in.db, Deliver: m.Deliver, Now: s.now, Log: s.log}).Send(ctx)
+	return err
+}
