@@ -364,6 +364,7 @@ func (h *house) breakOnce(t *testing.T, a act, way breaking, n int) bool {
 	step := fmt.Sprintf("%s %d", way.name, n)
 	h.later(10 * time.Minute) // a new code, and no budget worn out by what follows
 	do := a.ready(h)
+	h.written("") // numbers whatever waits to be
 	h.mark = int64(h.number(`select size from audit_tree`))
 	was := h.ledger()
 	way.arm(h.Faults, n)

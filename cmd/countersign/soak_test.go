@@ -24,3 +24,12 @@ func TestSoakEveryStatementMayBreak(t *testing.T) {
 		})
 	}
 }
+
+// TestSoakKilled is TestKilledUnderRealClients, 500 times.
+func TestSoakKilled(t *testing.T) {
+	k := newKilling(t, 24)
+	for n := range 500 {
+		k.round(n)
+	}
+	k.settle()
+}

@@ -1,0 +1,409 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"countersign/internal/protocol/radius/packet"
+	"countersign/internal/store"
+)
+
+// gateway is equipment that asks by RADIUS over UDP, in this process and without
+// a word of our server's code but the packet's format.
+type gateway struct {
+	address, secret string
+	asked           func() // is told of each request that was sent
+}
+
+// ask sends one Access-Request and waits for its answer, or until ctx ends: then
+// nobody knows what became of it. A gateway never sends it again here.
+func (g gateway) ask(ctx context.Context, name, typed string, state []byte) (code packet.Code, next []byte, err error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", g.address)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	secret := packet.NewSecret([]byte(g.secret))
+	var authenticator [16]byte
+	rand.Read(authenticator[:])
+	d := packet.Start(nil, packet.AccessRequest, authenticator[0])
+	d.Add(packet.UserName, []byte(name))
+	d.Hide(secret, []byte(typed), authenticator)
+	if state != nil {
+		d.Add(packet.State, state)
+	}
+	octets, err := d.Request(secret, authenticator)
+	if err != nil {
+		return 0, nil, err
+	}
+	if _, err := conn.Write(octets); err != nil {
+		return 0, nil, err
+	}
+	if g.asked != nil {
+		g.asked()
+	}
+	answer := make([]byte, packet.MaxLength)
+	n, err := conn.Read(answer)
+	if err != nil {
+		return 0, nil, err
+	}
+	p, err := packet.Parse(answer[:n])
+	if err != nil {
+		return 0, nil, err
+	}
+	if !secret.VerifyReply(p, authenticator) {
+		return 0, nil, errors.New("an answer that is not the server's")
+	}
+	next, _ = p.Get(packet.State)
+	return p.Code(), next, nil
+}
+
+// outcome is what a client knows of one sign-in.
+type outcome int
+
+const (
+	refused outcome = iota
+	accepted
+	unknown // no answer came
+)
+
+// signIn types the password, and at the challenge the code that press gives; it
+// returns the code, empty when it came to none.
+func (g gateway) signIn(ctx context.Context, name string, press func() string) (code string, o outcome) {
+	c, state, err := g.ask(ctx, name, passphrase, nil)
+	if err != nil || c != packet.AccessChallenge {
+		return "", refused
+	}
+	code = press()
+	switch c, _, err = g.ask(ctx, name, code, state); {
+	case err != nil:
+		return code, unknown
+	case c == packet.AccessAccept:
+		return code, accepted
+	}
+	return code, refused
+}
+
+// program is the real binary, as a process that can be killed.
+type program struct {
+	t            testing.TB
+	args         []string
+	env          []string
+	base, radius string
+	cmd          *exec.Cmd
+	done         chan struct{}
+	log          *os.File
+}
+
+// freePort is one that nobody listens on now.
+func freePort(t testing.TB, network string) string {
+	t.Helper()
+	if network == "udp" {
+		c, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.LocalAddr().String()
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// newProgram is a server on a data folder, and with a database URL on that.
+func newProgram(t testing.TB, folder, database string, env ...string) *program {
+	t.Helper()
+	pages, radius := freePort(t, "tcp"), freePort(t, "udp")
+	_, port, _ := net.SplitHostPort(pages)
+	p := &program{t: t, base: "http://localhost:" + port, radius: radius, env: env,
+		args: []string{"serve", "--listen", pages, "--public-url", "http://localhost:" + port, "--data", folder, "--radius", radius}}
+	if database != "" {
+		p.args = append(p.args, "--database", database)
+	}
+	t.Cleanup(p.kill)
+	return p
+}
+
+func asCountersign(args []string, env ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append([]string{asProgram + "=1", "PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}, env...)
+	return cmd
+}
+
+// start starts it and waits until it answers.
+func (p *program) start() {
+	p.t.Helper()
+	cmd, done := asCountersign(p.args, p.env...), make(chan struct{})
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() { cmd.Wait(); close(done) }()
+	p.cmd, p.done = cmd, done
+	for {
+		r, err := http.Get(p.base + "/readyz")
+		if err == nil {
+			r.Body.Close()
+			if r.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-done:
+			p.t.Fatalf("the server does not start:\n%s", out.String())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// kill is kill -9.
+func (p *program) kill() {
+	if p.cmd != nil {
+		p.cmd.Process.Kill()
+		<-p.done
+		p.cmd = nil
+	}
+}
+
+// browse is signIn by the pages. It returns the browser too if that was let in;
+// whatever the network does is no failure here.
+func (p *program) browse(ctx context.Context, name string, press func() string) (client *http.Client, code string, o outcome) {
+	jar, _ := cookiejar.New(nil)
+	client = &http.Client{Jar: jar}
+	page, err := fetch(ctx, client, p.base+"/sign-in", nil)
+	post := func(fields url.Values) {
+		m := tokenField.FindStringSubmatch(page)
+		if err != nil || m == nil {
+			err = errors.Join(err, errors.New("there is no form"))
+			return
+		}
+		if fields.Get("text") == "" {
+			code = press()
+			fields.Set("text", code)
+		}
+		fields.Set("form-token", m[1])
+		page, err = fetch(ctx, client, p.base+"/sign-in", fields)
+	}
+	post(url.Values{"name": {name}, "authenticator": {"password"}, "text": {passphrase}})
+	post(url.Values{"authenticator": {"hotp"}})
+	switch {
+	case code == "":
+		return nil, "", refused
+	case err != nil:
+		return nil, code, unknown
+	case strings.Contains(page, "Where you are signed in"):
+		return client, code, accepted
+	}
+	return nil, code, refused
+}
+
+// fetch gets a page, or posts fields to it.
+func fetch(ctx context.Context, client *http.Client, address string, fields url.Values) (string, error) {
+	method, body := "GET", io.Reader(nil)
+	if fields != nil {
+		method, body = "POST", strings.NewReader(fields.Encode())
+	}
+	r, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return "", err
+	}
+	if fields != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	return string(b), err
+}
+
+// customer is one account with a code token and what its clients know.
+type customer struct {
+	name string
+	*token
+	browses  bool
+	accepts  int            // that a client saw
+	unknowns int            // whose answer never came
+	codes    map[string]int // how often each code was accepted
+	last     string         // the newest code that was accepted
+	doubtful string         // the newest whose answer never came
+	inside   *http.Client   // the newest browser that was let in
+}
+
+// note books an outcome.
+func (c *customer) note(code string, o outcome) {
+	switch o {
+	case accepted:
+		c.accepts++
+		c.codes[code]++
+		c.last = code
+	case unknown:
+		c.unknowns++
+		c.doubtful = code
+	}
+}
+
+// visit is one sign-in with the next code.
+func (c *customer) visit(ctx context.Context, p *program, g gateway) {
+	if !c.browses {
+		c.note(g.signIn(ctx, c.name, c.press))
+		return
+	}
+	client, code, o := p.browse(ctx, c.name, c.press)
+	if c.note(code, o); o == accepted {
+		c.inside = client
+	}
+}
+
+// killing is a run of kills.
+type killing struct {
+	t         *testing.T
+	random    *mathrand.Rand
+	customers []*customer
+	program   *program
+	gateway   gateway
+	folder    string
+}
+
+func newKilling(t *testing.T, customers int) *killing {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	w := newWorld(t)
+	k := &killing{t: t, random: mathrand.New(mathrand.NewPCG(seed, 0)), folder: w.folder}
+	for i := range customers {
+		name := fmt.Sprintf("customer-%d", i)
+		k.customers = append(k.customers, &customer{name: name, token: w.welcomed(name).enrollToken(), browses: i%3 == 2, codes: map[string]int{}})
+	}
+	k.gateway.secret = w.equipment().secret
+	w.stop()
+	k.program = newProgram(t, w.folder, "")
+	k.gateway.address = k.program.radius
+	return k
+}
+
+// round starts the server, has everybody sign in, and kills it in the midst.
+func (k *killing) round(n int) {
+	k.t.Helper()
+	k.program.start()
+	k.afterwards(k.customers[n%len(k.customers)])
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	moment := int64(1 + k.random.IntN(40))
+	var asked atomic.Int64
+	reached := make(chan struct{})
+	g := k.gateway
+	g.asked = func() {
+		if asked.Add(1) == moment {
+			close(reached)
+		}
+	}
+	var all sync.WaitGroup
+	for _, c := range k.customers {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				c.visit(ctx, k.program, g)
+			}
+		})
+	}
+	<-reached
+	time.Sleep(time.Duration(k.random.IntN(5000)) * time.Microsecond) // anywhere in what a sign-in does
+	k.program.kill()
+	stop()
+	all.Wait()
+	if out, err := asCountersign([]string{"audit", "verify", "--data", k.folder}).CombinedOutput(); err != nil {
+		k.t.Fatalf("after kill %d the log does not verify: %v\n%s", n, err, out)
+	}
+}
+
+// afterwards is what must hold of a customer after a kill: who was let in is in,
+// what was accepted is not accepted again, and the next code is.
+func (k *killing) afterwards(c *customer) {
+	k.t.Helper()
+	ctx := context.Background()
+	if c.inside != nil {
+		page, err := fetch(ctx, c.inside, k.program.base+"/account", nil)
+		if err != nil || !strings.Contains(page, "Where you are signed in") {
+			k.t.Errorf("%s was let in before the kill and is not in: %v\n%s", c.name, err, page)
+		}
+		c.inside = nil
+	}
+	for _, code := range []string{c.last, c.doubtful} {
+		if code != "" {
+			c.note(k.gateway.signIn(ctx, c.name, func() string { return code }))
+		}
+	}
+	code, o := k.gateway.signIn(ctx, c.name, c.press)
+	if c.note(code, o); o != accepted {
+		k.t.Errorf("%s: a fresh code was not accepted right after the start", c.name)
+	}
+	for code, n := range c.codes {
+		if n > 1 {
+			k.t.Errorf("%s: code %s was accepted %d times", c.name, code, n)
+		}
+	}
+	clear(c.codes)
+	c.codes[c.last]++
+	c.doubtful = ""
+}
+
+// settle sets what the clients saw against the log.
+func (k *killing) settle() {
+	k.t.Helper()
+	w := newWorldFrom(k.t, settings{folder: k.folder}, "http://localhost", nil)
+	total := 0
+	for _, c := range k.customers {
+		account, err := w.admin.Directory.Find(context.Background(), w.db, c.name)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		entries, err := w.db.Entries(context.Background(), store.Filter{Account: int64(account.ID), Event: "signin.granted", Limit: 10_000})
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		granted := len(entries) - 1 // one was the welcome
+		if granted < c.accepts || granted > c.accepts+c.unknowns {
+			k.t.Errorf("%s: its client saw %d accepts and %d times nothing; the log has %d", c.name, c.accepts, c.unknowns, granted)
+		}
+		total += c.accepts
+	}
+	k.t.Logf("%d sign-ins were accepted", total)
+	if total < len(k.customers) {
+		k.t.Error("there was no load")
+	}
+}
+
+// The promise: the server is killed at any moment, and starts again by itself;
+// the log verifies, every Access-Accept and session that a client saw has its
+// entry and is good, and no code is accepted twice.
+func TestKilledUnderRealClients(t *testing.T) {
+	t.Parallel()
+	k := newKilling(t, 6)
+	for n := range 15 {
+		k.round(n)
+	}
+	k.settle()
+}
