@@ -357,3 +357,28 @@ func TestRADIUS(t *testing.T) {
 		t.Error("a right password without its code raised no alarm")
 	}
 }
+
+// plant puts a cookie into a browser, as somebody who can write one does.
+func (p *person) plant(name, value string) {
+	p.w.t.Helper()
+	base, err := url.Parse(p.w.base)
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	p.client.Jar.SetCookies(base, []*http.Cookie{{Name: name, Value: value, Path: "/"}})
+}
+
+// signInAgain answers a step-up with password and code.
+func (p *person) signInAgain(ada *person) {
+	p.w.t.Helper()
+	for _, kind := range []string{"password", "totp"} {
+		if !strings.Contains(p.page, `name="authenticator" value="`+kind+`"`) {
+			continue
+		}
+		text := passphrase
+		if kind == "totp" {
+			text = ada.code()
+		}
+		p.post("/sign-in", "authenticator", kind, "text", text)
+	}
+}

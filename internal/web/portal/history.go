@@ -2,6 +2,7 @@ package portal
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"countersign/internal/audit"
@@ -12,8 +13,13 @@ import (
 type line struct {
 	Entry audit.Entry
 	Words string
-	Alarm bool
+	// Doubt says that it could have been somebody else.
+	Doubt bool
 }
+
+// doubtful are the events that somebody who got in leaves behind, beside every
+// refusal and alarm.
+var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved"}
 
 // history tells the person's own entries in plain words.
 func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
@@ -31,7 +37,7 @@ func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
 	var lines []line
 	for _, e := range entries {
 		if words := tell(e); words != "" {
-			lines = append(lines, line{Entry: e, Words: words, Alarm: strings.HasPrefix(e.Event, "alarm.") || e.Outcome == "refused"})
+			lines = append(lines, line{Entry: e, Words: words, Doubt: strings.HasPrefix(e.Event, "alarm.") || e.Outcome == "refused" || slices.Contains(doubtful, e.Event)})
 		}
 	}
 	return p.render(w, r, g, "history", "History", lines)
