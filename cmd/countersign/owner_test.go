@@ -89,7 +89,7 @@ func phishingResistant(w *world) { w.setPolicy("rules:\n  - name: all\n    requi
 // and the password that somebody knows, keeps the session they report from, and
 // administrators are told.
 func TestNotMe(t *testing.T) {
-	w, ada, owner, _ := withPasskey(t)
+	w, ada, owner, key := withPasskey(t)
 	p := w.postOffice()
 	w.administrator("root")
 	w.address("root", "root@example.org")
@@ -98,6 +98,9 @@ func TestNotMe(t *testing.T) {
 	thief := w.person()
 	thief.get("/sign-in")
 	thief.signIn("ada", ada.code())
+	copied := w.person() // a browser whose session somebody copied
+	copied.get("/sign-in")
+	copied.usePasskey(key)
 	owner.get("/account/history")
 	m := regexp.MustCompile(`name="action" value="report.not-me"><input type="hidden" name="object" value="(\d+)"`).FindStringSubmatch(owner.page)
 	if m == nil {
@@ -107,6 +110,9 @@ func TestNotMe(t *testing.T) {
 	owner.sees("Thank you")
 	if s := w.check(thief.held(), signin.SignIn, ""); s.State == signin.Granted {
 		t.Error("the thief is still in")
+	}
+	if s := w.check(copied.held(), signin.SignIn, ""); s.State == signin.Granted {
+		t.Error("a copied session is still in")
 	}
 	if s := w.check(owner.held(), signin.SignIn, ""); s.State != signin.Granted {
 		t.Errorf("the owner was thrown out: %v %s", s.State, s.Reason)
