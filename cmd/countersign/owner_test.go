@@ -83,7 +83,9 @@ func TestQuarantine(t *testing.T) {
 // weaker lets administrators in with codes, phishingResistant does not.
 func weaker(w *world) { w.setPolicy("rules:\n  - name: all\n    require: two-factors\n") }
 
-func phishingResistant(w *world) { w.setPolicy("rules:\n  - name: all\n    require: phishing-resistant\n") }
+func phishingResistant(w *world) {
+	w.setPolicy("rules:\n  - name: all\n    require: phishing-resistant\n")
+}
 
 // The promise: who reports that something was not them loses every other session
 // and the password that somebody knows, keeps the session they report from, and
