@@ -31,9 +31,10 @@ type house struct {
 	mark      int64    // the log's size when the step began
 }
 
-func newHouse(t *testing.T, dsn string) *house {
+func newHouse(t *testing.T, dsn string) *house { return newHouseIn(t, dsn, t.TempDir()) }
+
+func newHouseIn(t *testing.T, dsn, folder string) *house {
 	t.Helper()
-	folder := t.TempDir()
 	under := dsn
 	if under == "" {
 		under = filepath.Join(folder, "countersign.db")
@@ -107,8 +108,17 @@ type ledger struct {
 	grants, once, started, endings, enrolled, changes, suspensions int // entries; once are codes and passes that were accepted
 }
 
+// numbered waits until the log has all that was written.
+func (h *house) numbered() {
+	h.t.Helper()
+	if _, err := h.db.Checkpoint(context.Background()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 func (h *house) ledger() ledger {
 	h.t.Helper()
+	h.numbered()
 	l := ledger{
 		spent: h.number(`select count(*) from spent`), sessions: h.number(`select count(*) from session`),
 		ended: h.number(`select count(*) from session where ended > 0`), credentials: h.number(`select count(*) from credential`),
@@ -364,7 +374,7 @@ func (h *house) breakOnce(t *testing.T, a act, way breaking, n int) bool {
 	step := fmt.Sprintf("%s %d", way.name, n)
 	h.later(10 * time.Minute) // a new code, and no budget worn out by what follows
 	do := a.ready(h)
-	h.written("") // numbers whatever waits to be
+	h.numbered()
 	h.mark = int64(h.number(`select size from audit_tree`))
 	was := h.ledger()
 	way.arm(h.Faults, n)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"countersign/internal/store/storetest"
 )
@@ -32,4 +33,10 @@ func TestSoakKilled(t *testing.T) {
 		k.round(n)
 	}
 	k.settle()
+}
+
+// TestSoakPostgreSQLFrozen is TestPostgreSQLFrozen for ten seconds.
+func TestSoakPostgreSQLFrozen(t *testing.T) {
+	server := storetest.StartPostgres(t)
+	newHouse(t, server.DSN).frozen(server, 10*time.Second)
 }

@@ -40,8 +40,12 @@ func (db *DB) probe(ctx context.Context) {
 	})
 }
 
-// Health says whether the database can be read now and the last write to it
-// succeeded. It writes nothing. A disk that filled up stays unhealthy until a
+// healthWait is how long a database may take to answer that it is well: one that
+// is frozen keeps its connections and says nothing.
+const healthWait = 2 * time.Second
+
+// Health says whether the database can be read now, within two seconds, and the
+// last write to it succeeded. It writes nothing. A disk that filled up stays unhealthy until a
 // write succeeds again; the store itself tries every few seconds.
 func (db *DB) Health(ctx context.Context) error {
 	select {
@@ -49,6 +53,8 @@ func (db *DB) Health(ctx context.Context) error {
 		return errClosed
 	default:
 	}
+	ctx, cancel := context.WithTimeout(ctx, healthWait)
+	defer cancel()
 	if err := db.engine.present(ctx); err != nil {
 		return err
 	}

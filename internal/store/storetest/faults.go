@@ -141,11 +141,44 @@ type faultyDriver struct {
 
 func (d faultyDriver) Open(name string) (driver.Conn, error) {
 	c, err := d.Driver.Open(name)
+	return d.wrap(name, c, err)
+}
+
+// OpenConnector keeps the caller's context where the driver below knows it: a
+// server that is frozen is waited for no longer than that.
+func (d faultyDriver) OpenConnector(name string) (driver.Connector, error) {
+	c := faultyConnector{d: d, name: name}
+	under, ok := d.Driver.(driver.DriverContext)
+	if !ok {
+		return c, nil
+	}
+	var err error
+	c.under, err = under.OpenConnector(name)
+	return c, err
+}
+
+func (d faultyDriver) wrap(name string, c driver.Conn, err error) (driver.Conn, error) {
 	if err != nil || strings.Contains(name, "query_only") || strings.Contains(name, "default_transaction_read_only") {
 		return c, err
 	}
 	return &faultyConn{full: c.(full), f: d.f}, nil
 }
+
+type faultyConnector struct {
+	d     faultyDriver
+	name  string
+	under driver.Connector // nil where the driver has none
+}
+
+func (c faultyConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	if c.under == nil {
+		return c.d.Open(c.name)
+	}
+	conn, err := c.under.Connect(ctx)
+	return c.d.wrap(c.name, conn, err)
+}
+
+func (c faultyConnector) Driver() driver.Driver { return c.d }
 
 // full is what both drivers' connections can do.
 type full interface {

@@ -109,6 +109,36 @@ func (s *Server) Restart(tb testing.TB) {
 	}
 }
 
+// Pause stops all processes of the server where they are, as an overloaded or
+// frozen machine does: connections stay and nothing answers. What it returns
+// has them go on.
+func (s *Server) Pause(tb testing.TB) (resume func()) {
+	tb.Helper()
+	root := s.s.cmd.Process.Pid
+	all := []int{root}
+	signal := func(pids []int, what syscall.Signal) {
+		for _, pid := range pids {
+			syscall.Kill(pid, what) //nolint:errcheck // it may be gone
+		}
+	}
+	// The first stops before the others are listed, so that it starts no more.
+	signal(all, syscall.SIGSTOP)
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", root, root))
+	if err != nil {
+		signal(all, syscall.SIGCONT)
+		tb.Fatal(err)
+	}
+	for word := range strings.FieldsSeq(string(children)) {
+		if pid, err := strconv.Atoi(word); err == nil {
+			all = append(all, pid)
+		}
+	}
+	signal(all[1:], syscall.SIGSTOP)
+	resume = sync.OnceFunc(func() { signal(all, syscall.SIGCONT) })
+	tb.Cleanup(resume) // before the server is stopped
+	return resume
+}
+
 func statement(tb testing.TB, dsn, sql string) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
