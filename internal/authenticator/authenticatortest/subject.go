@@ -91,4 +91,5 @@ var parts = []struct {
 	{"hostile memos", hostileMemos},
 	{"broken state", brokenState},
 	{"enrollment", enrollment},
+	{"an older state put back", rewound},
 }
