@@ -30,6 +30,9 @@ type commands struct {
 	SetupLink     setupLinkCommand     `cmd:"" group:"server" name:"setup-link" help:"Print a new link for the first administrator, while there is none."`
 	Recover       recoverCommand       `cmd:"" group:"server" help:"Issue a pass for an administrator on the server's machine, if local_recovery allows it."`
 	Keys          keysCommand          `cmd:"" group:"server" help:"Look at the keys of this machine, and change them."`
+	Backup        backupCommand        `cmd:"" group:"server" help:"Write one encrypted file that holds the whole installation, while it runs."`
+	Restore       restoreCommand       `cmd:"" group:"server" help:"Make an installation from a backup."`
+	Rewound       rewoundCommand       `cmd:"" group:"server" help:"After an older copy of the database was put back by other means than restore: make worthless what was used since."`
 	Login         loginCommand         `cmd:"" group:"you" help:"Sign in, to administer."`
 	Logout        logoutCommand        `cmd:"" group:"you" help:"Sign out."`
 	Whoami        whoamiCommand        `cmd:"" group:"you" help:"Say who is signed in."`
