@@ -5,6 +5,7 @@ set -eu
 
 # One package a line, with what it is for.
 packages=$(sed 's/#.*//' <<'LIST'
+age                 # an independent reader of backups
 ca-certificates     # downloads of Go modules
 chromium            # the pages, with a virtual authenticator
 caddy               # forward-auth

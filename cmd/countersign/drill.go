@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"countersign/internal/admin"
 	"countersign/internal/attack"
 	"countersign/internal/drill"
@@ -46,10 +44,10 @@ func (d *drillRun) Run(ctx context.Context, conn *connection) error {
 		return err
 	}
 	report := attack.DrillReport{Began: time.Now().UTC(), By: "countersign " + version}
-	progress := newProgress(os.Stderr)
-	plan.Tell = func(r drill.Result) { progress.step(r) }
+	bar, done := newProgress(os.Stderr), int64(0)
+	plan.Tell = func(drill.Result) { done++; bar.show("drilling", done, int64(len(attack.Rows()))) }
 	results, err := drill.Run(ctx, plan)
-	progress.end()
+	bar.clear()
 	if err != nil {
 		return err
 	}
@@ -212,29 +210,4 @@ func drillTable(w io.Writer, results []drill.Result) error {
 		}
 	}
 	return nil
-}
-
-// progress is a bar on a terminal, and nothing elsewhere.
-type progress struct {
-	w    *os.File
-	on   bool
-	done int
-}
-
-func newProgress(w *os.File) *progress { return &progress{w: w, on: term.IsTerminal(int(w.Fd()))} }
-
-func (p *progress) step(r drill.Result) {
-	p.done++
-	if !p.on {
-		return
-	}
-	total := len(attack.Rows())
-	filled := p.done * 30 / total
-	fmt.Fprintf(p.w, "\r[%s%s] %2d of %d  %-10s", strings.Repeat("=", filled), strings.Repeat(" ", 30-min(filled, 30)), p.done, total, r.Row)
-}
-
-func (p *progress) end() {
-	if p.on {
-		fmt.Fprint(p.w, "\r\033[K")
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -255,4 +254,3 @@ func inherit(stage string, owner fs.FileInfo) error {
 		return os.Lchown(path, int(who.Uid), int(who.Gid))
 	})
 }
-

@@ -6,8 +6,11 @@ import (
 	"countersign/internal/store"
 )
 
-// DropAttemptsIn forgets every attempt under way, inside a change that records
-// it, and returns how many there were.
+// DropAttemptsIn forgets every attempt under way, and what waits to be approved
+// for one, inside a change that records it, and returns how many there were.
 func DropAttemptsIn(ctx context.Context, tx *store.Tx) (int64, error) {
+	if _, err := tx.Exec(ctx, `delete from approval`); err != nil {
+		return 0, err
+	}
 	return tx.Exec(ctx, `delete from attempt`)
 }
