@@ -3,6 +3,7 @@
 package main
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -39,4 +40,30 @@ func TestSoakKilled(t *testing.T) {
 func TestSoakPostgreSQLFrozen(t *testing.T) {
 	server := storetest.StartPostgres(t)
 	newHouse(t, server.DSN).frozen(server, 10*time.Second)
+}
+
+// TestSoakSpray is an hour of a spray over 100,000 names, from one source and
+// then from many.
+func TestSoakSpray(t *testing.T) {
+	var many []netip.Addr
+	for i := range 250 {
+		many = append(many, netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}))
+	}
+	for name, sources := range map[string][]netip.Addr{"one source": many[:1], "many sources": many} {
+		t.Run(name, func(t *testing.T) {
+			d := newTown(t)
+			d.spray(50_000, 10_000, sources)
+			if len(d.alarms("alarm.spray")) == 0 {
+				t.Error("nobody noticed")
+			}
+			d.flat()
+		})
+	}
+}
+
+// TestSoakFlood is a long flood of garbage, and many half-open sign-ins.
+func TestSoakFlood(t *testing.T) {
+	d := newTown(t)
+	d.garbage(5_000_000)
+	d.abandoned(50_000)
 }

@@ -282,6 +282,9 @@ func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 		}
 	}
 	x.detect(tx, at, q)
+	if err := x.sprayed(ctx, tx, at, q.subjects); err != nil {
+		return err
+	}
 	for _, c := range q.credentials {
 		for _, s := range q.subjects {
 			if s.key == credentialKey(c.ID) && s.count >= x.Limits.Disable {

@@ -1,0 +1,96 @@
+package signin
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/store"
+)
+
+// What budgets cannot show, tallies do: over how many names wrong answers are
+// spread (a spray tries one password on each, so that no name wears out), and
+// for how many people the password was right and the rest never came (a stuffing
+// run tries pairs that leaked elsewhere). A name counts once in an hour. Tallies
+// are rows in the store like budgets and are charged in the transaction of what
+// they count, so that however many servers there are, each alarm is raised once.
+
+// tallied is how long a name that counted does not count again, and after which
+// a tally starts anew.
+const tallied = time.Hour
+
+// steps are where a tally raises its alarm.
+type steps struct{ source, installation []int }
+
+var (
+	spraySteps    = steps{[]int{20, 100, 1000, 10_000}, []int{1000, 10_000, 100_000}}
+	stuffingSteps = steps{[]int{5, 20, 100, 1000}, []int{20, 100, 1000, 10_000}}
+)
+
+// sprayed is told of a wrong answer that was charged. What is the first for its
+// name within the hour, it tallies.
+func (x *examiner) sprayed(ctx context.Context, tx *store.Tx, at *attempt, subjects []subject) error {
+	first := slices.ContainsFunc(subjects, func(s subject) bool {
+		return s.window == tallied && s.count == 1 && (strings.HasPrefix(s.key, "account/") || strings.HasPrefix(s.key, "name/"))
+	})
+	if !first {
+		return nil
+	}
+	return x.guesses.tally(ctx, tx, at, "spray", spraySteps)
+}
+
+// stuffed is told that an account's password was right and the rest never came.
+func (e *Engine) stuffed(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
+	if account.ID == 0 || !slices.ContainsFunc(at.Evidence, func(ev assurance.Evidence) bool { return ev.Traits.Has(assurance.Known) }) {
+		return nil
+	}
+	person := []subject{{key: "missing/" + accountKey(account.ID), window: tallied}}
+	if err := e.guesses.count(ctx, tx, person); err != nil || person[0].count != 1 {
+		return err
+	}
+	return e.guesses.tally(ctx, tx, at, "stuffing", stuffingSteps)
+}
+
+// tally counts one more name against the source and the installation, and raises
+// the alarm at each step.
+func (g *guesses) tally(ctx context.Context, tx *store.Tx, at *attempt, what string, s steps) error {
+	counted := []subject{{key: what + "/" + installation, window: tallied, reason: installation}}
+	limits := [][]int{s.installation}
+	if at.Source.IsValid() {
+		counted = append(counted, subject{key: what + "/" + sourceKey(at.Source), window: tallied, reason: "source"})
+		limits = append(limits, s.source)
+	}
+	if err := g.count(ctx, tx, counted); err != nil {
+		return err
+	}
+	for i, c := range counted {
+		if !slices.Contains(limits[i], c.count) {
+			continue
+		}
+		en := at.entry(directory.Account{}, "alarm."+what, audit.OK, c.reason)
+		en.AccountName = ""
+		en.Detail = map[string]string{"subject": strings.TrimPrefix(c.key, what+"/"), "names": strconv.Itoa(c.count), "window": c.window.String()}
+		if err := tx.Record(en); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count charges subjects that limit nobody.
+func (g *guesses) count(ctx context.Context, tx *store.Tx, subjects []subject) error {
+	if err := loadSubjects(ctx, tx, subjects); err != nil {
+		return err
+	}
+	for i := range subjects {
+		if s := &subjects[i]; g.now().Sub(s.since) >= s.window {
+			s.count, s.since = 0, g.now()
+		}
+	}
+	return g.charge(ctx, tx, subjects)
+}
