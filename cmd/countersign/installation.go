@@ -133,7 +133,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	enrollments := &enrollment.Enrollments{DB: in.db, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
-		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Quarantine: limits.Quarantine, Now: s.now}
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, Quarantine: limits.Quarantine, Now: s.now}
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments,
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, Engine: in.engine, Openings: openings,
 		PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})

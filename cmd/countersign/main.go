@@ -41,6 +41,7 @@ type commands struct {
 	Pass          passCommand          `cmd:"" group:"admin" help:"Temporary access passes."`
 	Session       sessionCommand       `cmd:"" group:"admin" help:"Sessions."`
 	Authenticator authenticatorCommand `cmd:"" group:"admin" help:"Authenticators."`
+	Token         tokenCommand         `cmd:"" group:"admin" help:"Hardware tokens."`
 	Key           keyCommand           `cmd:"" group:"admin" help:"Automation keys."`
 	Group         groupCommand         `cmd:"" group:"admin" help:"Groups."`
 	Application   applicationCommand   `cmd:"" group:"admin" help:"Applications."`

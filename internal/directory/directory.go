@@ -1,8 +1,8 @@
 // Package directory says who a name is: accounts, their spellings and
 // addresses, groups, and the rows of their authenticators.
 //
-// It owns the tables account, account_alias, address, team, membership and
-// credential. It does not decide anything and never checks an answer: signin
+// It owns the tables account, account_alias, address, team, membership,
+// credential and token. It does not decide anything and never checks an answer: signin
 // reads it while it decides, enrollment and admin write it inside their own
 // audited changes. Its one invariant: a row that makes somebody powerful is
 // believed only if its MAC verifies, so that whoever can write to the database

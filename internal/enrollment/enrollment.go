@@ -54,6 +54,8 @@ type Enrollments struct {
 	NewPass func(now time.Time, lifetime time.Duration) (string, authenticator.Enrolled, error)
 	// NewKey makes an automation key in the same way.
 	NewKey func(t KeyTerms) (string, authenticator.Enrolled, error)
+	// Tokens make and put right what hardware tokens keep.
+	Tokens TokenKinds
 	// Quarantine is for how long a new authenticator cannot approve what is
 	// privileged, where the account had two factors before.
 	Quarantine time.Duration

@@ -25,12 +25,13 @@ const (
 	Session     Purpose = "session"
 	Team        Purpose = "team"
 	Ticket      Purpose = "ticket"
+	Token       Purpose = "token"
 )
 
 // Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Cookie, Credential, Declaration, Decoy, Drill, Form,
-		Membership, Policy, Session, Team, Ticket}
+		Membership, Policy, Session, Team, Ticket, Token}
 }
 
 // The audit log's own keys. They authenticate every entry there is, so they stay

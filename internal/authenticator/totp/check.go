@@ -120,10 +120,10 @@ func (s state) match(o Options, digits string, failures int, now time.Time) find
 	case at <= s.Last, two && at-1 <= s.Last && at-1 != s.Half:
 		return finding{reason: reasonReplayed}
 	case two, demanded && s.Half > 0 && at == s.Half+1:
-		f.next.Drift = min(max(at-present, -1), 1)
+		f.next.Drift = s.learn(at - present)
 	case demanded:
 		f.partial, f.next.Half = true, at
-	case s.Drift < 0 && at >= present:
+	case s.Drift == -1 && at >= present:
 		f.next.Drift = 0 // a slow clock does not show the present code
 	}
 	if f.next.Drift != s.Drift {
@@ -133,8 +133,8 @@ func (s state) match(o Options, digits string, failures int, now time.Time) find
 }
 
 // window returns the first and the last step that are accepted. A device that is
-// slow is still believed when its clock was put right: the present step is
-// within one of where its clock was.
+// one step slow is still believed when its clock was put right: the present step
+// is within one of where its clock was.
 func (s state) window(w Window, present int64, demanded bool) (low, high int64) {
 	low, high = present+s.Drift, present+s.Drift
 	if w == Previous || w == Either || demanded {
@@ -143,7 +143,7 @@ func (s state) window(w Window, present int64, demanded bool) (low, high int64) 
 	if w == Either || demanded {
 		high++
 	}
-	if s.Drift < 0 {
+	if s.Drift == -1 {
 		high = max(high, present)
 	}
 	return low, high

@@ -25,7 +25,8 @@ type state struct {
 	Last int64 `json:"l,omitempty"`
 	// Half is the step of the first of two codes; 0 for none.
 	Half int64 `json:"h,omitempty"`
-	// Drift is by how many steps the device's clock is ahead, -1 to 1.
+	// Drift is by how many steps the device's clock is ahead: -1 to 1 as it is
+	// learned, further only where [Resync] put it.
 	Drift int64 `json:"d,omitempty"`
 }
 
@@ -38,11 +39,9 @@ func (s state) check() error {
 		return fmt.Errorf("totp: %w", err)
 	}
 	switch {
-	case s.Key.Digits == 7:
-		return errors.New("totp: codes must have 6 or 8 digits")
 	case s.Period != 30 && s.Period != 60:
 		return errors.New("totp: the period must be 30 or 60 seconds")
-	case s.Drift < -1 || s.Drift > 1 || s.Last < 0 || s.Half < 0 || s.Half > s.Last:
+	case s.Drift < -maxDrift || s.Drift > maxDrift || s.Last < 0 || s.Half < 0 || s.Half > s.Last:
 		return errors.New("totp: steps are out of range")
 	}
 	return nil

@@ -42,7 +42,7 @@ type Options struct {
 	Issuer string
 	// Algorithm is SHA1 when empty, which every app knows.
 	Algorithm otp.Algorithm
-	// Digits are 6 or 8; 0 is 6.
+	// Digits are 6 to 8; 0 is 6.
 	Digits int
 	// Period is 30 or 60 seconds; 0 is 30.
 	Period time.Duration

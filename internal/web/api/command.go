@@ -18,6 +18,7 @@ func (a *API) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (an
 		if err := read(r, cmd); err != nil {
 			return nil, err
 		}
+		a.Admin.Receive(cmd)
 		cmd, err := settle(s, cmd)
 		if err != nil {
 			return nil, err

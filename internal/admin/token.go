@@ -1,0 +1,359 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// Token is one hardware token as administrators see it; never its secret.
+type Token struct {
+	Serial       string    `json:"serial"`
+	Manufacturer string    `json:"manufacturer,omitempty"`
+	Kind         string    `json:"kind"`
+	Detail       string    `json:"detail"`
+	State        string    `json:"state"`
+	Owner        string    `json:"owner,omitempty"` // whose it is, or was last
+	Issued       time.Time `json:"issued,omitzero"`
+	Created      time.Time `json:"created"`
+}
+
+// TokenPage is a page of tokens. Next is where to go on, or empty.
+type TokenPage struct {
+	Tokens []Token `json:"tokens"`
+	Next   string  `json:"next,omitempty"`
+}
+
+// TokenList lists tokens by serial.
+type TokenList struct {
+	Serial string `json:"serial,omitempty" arg:"" optional:"" help:"A part of the serial number."`
+	State  string `json:"state,omitempty" help:"stock, assigned, returned, lost or revoked."`
+	Owner  string `json:"owner,omitempty" help:"Whose tokens."`
+	After  string `json:"after,omitempty" help:"Go on after this serial."`
+	Limit  int    `json:"limit,omitempty" help:"How many: 100 when left out, 1000 at most."`
+}
+
+func (c *TokenList) Action() string { return "token.list" }
+func (c *TokenList) Object() string { return "" }
+
+func (c *TokenList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	which := directory.Tokens{Serial: c.Serial, State: c.State}
+	if c.Owner != "" {
+		owner, err := a.Directory.Find(ctx, a.DB, c.Owner)
+		if err != nil {
+			return nil, err
+		}
+		which.Owner = owner.ID
+	}
+	limit := min(max(c.Limit, 0), 1000)
+	if limit == 0 {
+		limit = 100
+	}
+	tokens, err := a.Directory.ListTokens(ctx, a.DB, which, c.After, limit)
+	out := TokenPage{Tokens: []Token{}}
+	for _, t := range tokens {
+		shown, err := a.shownToken(ctx, a.DB, t)
+		if err != nil {
+			return nil, err
+		}
+		out.Tokens = append(out.Tokens, shown)
+	}
+	if len(tokens) == limit {
+		out.Next = tokens[limit-1].Serial
+	}
+	return out, err
+}
+
+func (a *Admin) shownToken(ctx context.Context, r store.Reader, t directory.Token) (Token, error) {
+	out := Token{Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Detail: t.Detail, State: t.State, Issued: t.Issued, Created: t.Created}
+	if t.Account == 0 {
+		return out, nil
+	}
+	owner, err := a.Directory.Get(ctx, r, t.Account)
+	if failure.ClassOf(err) == failure.NotFound {
+		out.Owner = "(removed)"
+		return out, nil
+	}
+	out.Owner = owner.Name
+	return out, err
+}
+
+// TokenAssign makes a token from stock an authenticator of somebody else's.
+type TokenAssign struct {
+	Serial  string `json:"serial" arg:"" help:"The serial number, as it is printed on the token."`
+	Account string `json:"account" arg:"" help:"Whom it is for; never yourself."`
+	Note    string `json:"note,omitempty" help:"How you made sure who it is."`
+}
+
+func (c *TokenAssign) Action() string { return "token.assign" }
+func (c *TokenAssign) Object() string {
+	return fmt.Sprintf("token %s to %s: %s", c.Serial, c.Account, c.Note)
+}
+
+func (c *TokenAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	var d directory.Account
+	var out Token
+	err := a.change(ctx, g, "token.assigned", map[string]string{"serial": c.Serial, "note": c.Note}, &d, func(tx *store.Tx) error {
+		issuer, err := a.Directory.Get(ctx, tx, g.Account())
+		if err != nil {
+			return err
+		}
+		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+			return err
+		}
+		if err := a.mayAssign(issuer, d); err != nil {
+			return err
+		}
+		out, err = a.assign(ctx, tx, c.Serial, d)
+		return err
+	})
+	return out, err
+}
+
+// mayAssign keeps a token from being a second factor that one makes oneself.
+func (a *Admin) mayAssign(issuer, to directory.Account) error {
+	if issuer.ID == to.ID {
+		return failure.Refuse("own-token", "Nobody can assign a token to themselves; ask another administrator.")
+	}
+	if to.Kind != directory.Person {
+		return failure.Refuse("service", "A service has no authenticators of its own; issue it a key.")
+	}
+	return a.mayIssue(issuer, to)
+}
+
+func (a *Admin) assign(ctx context.Context, tx *store.Tx, serial string, to directory.Account) (Token, error) {
+	t, err := a.Directory.Token(ctx, tx, serial)
+	if err != nil {
+		return Token{}, err
+	}
+	switch t.State {
+	case directory.TokenStock:
+	case directory.TokenReturned:
+		return Token{}, failure.New(failure.Conflict, "That token came back and has shown nothing since: run token.resync with two of its codes first.")
+	default:
+		return Token{}, failure.New(failure.Conflict, "That token is not in stock; it is %s.", t.State)
+	}
+	c, err := a.Enrollments.AssignIn(ctx, tx, to, directory.Credential{Kind: t.Kind, Label: "Token " + t.Serial, Traits: assurance.Held, State: t.Seed})
+	if err != nil {
+		return Token{}, err
+	}
+	t.State, t.Account, t.Credential, t.Seed = directory.TokenAssigned, to.ID, c.ID, nil
+	if err := a.Directory.UpdateToken(ctx, tx, t); err != nil {
+		return Token{}, err
+	}
+	return a.shownToken(ctx, tx, t)
+}
+
+// TokenRevoke ends a token for good and erases its seed.
+type TokenRevoke struct {
+	Serial string `json:"serial" arg:"" help:"The serial number."`
+	Reason string `json:"reason,omitempty" help:"Why, for the log."`
+}
+
+func (c *TokenRevoke) Action() string { return "token.revoke" }
+func (c *TokenRevoke) Object() string { return "token " + c.Serial + ", for good: " + c.Reason }
+
+func (c *TokenRevoke) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	return a.moveToken(ctx, g, c.Serial, "token.revoked", c.Reason, func(t *directory.Token) error {
+		if t.State == directory.TokenRevoked {
+			return failure.New(failure.Conflict, "That token is revoked already.")
+		}
+		t.State, t.Seed = directory.TokenRevoked, nil
+		return nil
+	})
+}
+
+// TokenLost switches off a token that its owner cannot find.
+type TokenLost struct {
+	Serial string `json:"serial" arg:"" help:"The serial number."`
+	Reason string `json:"reason,omitempty" help:"What happened, for the log."`
+}
+
+func (c *TokenLost) Action() string { return "token.lost" }
+func (c *TokenLost) Object() string { return "token " + c.Serial + " is lost: " + c.Reason }
+
+func (c *TokenLost) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	return a.moveToken(ctx, g, c.Serial, "token.lost", c.Reason, func(t *directory.Token) error {
+		if t.State == directory.TokenRevoked || t.State == directory.TokenLost {
+			return failure.New(failure.Conflict, "That token is %s already.", t.State)
+		}
+		t.State = directory.TokenLost
+		return nil
+	})
+}
+
+// TokenReturn takes a token back from its owner. It cannot be assigned before two
+// of its codes were shown, see [TokenResync].
+type TokenReturn struct {
+	Serial string `json:"serial" arg:"" help:"The serial number."`
+	Reason string `json:"reason,omitempty" help:"Why, for the log."`
+}
+
+func (c *TokenReturn) Action() string { return "token.return" }
+func (c *TokenReturn) Object() string { return "token " + c.Serial + " comes back: " + c.Reason }
+
+func (c *TokenReturn) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	return a.moveToken(ctx, g, c.Serial, "token.returned", c.Reason, func(t *directory.Token) error {
+		if t.State != directory.TokenAssigned && t.State != directory.TokenLost {
+			return failure.New(failure.Conflict, "That token is not with anybody; it is %s.", t.State)
+		}
+		if len(t.Seed) == 0 {
+			return failure.New(failure.Conflict, "What was kept of that token went with its owner's account; it can only be revoked.")
+		}
+		t.State = directory.TokenReturned
+		return nil
+	})
+}
+
+// moveToken ends what a token lets its owner do and puts it elsewhere. The edit
+// gets the token with the seed as it stands now, counter and all, so that no code
+// that was accepted is accepted again from the next owner.
+func (a *Admin) moveToken(ctx context.Context, g signin.Grant, serial, event, reason string, edit func(*directory.Token) error) (any, error) {
+	var out Token
+	var about directory.Account
+	err := a.change(ctx, g, event, map[string]string{"serial": serial, "reason": reason}, &about, func(tx *store.Tx) error {
+		t, err := a.Directory.Token(ctx, tx, serial)
+		if err != nil {
+			return err
+		}
+		if about, err = a.takeBack(ctx, tx, &t); err != nil {
+			return err
+		}
+		if err := edit(&t); err != nil {
+			return err
+		}
+		if err := a.Directory.UpdateToken(ctx, tx, t); err != nil {
+			return err
+		}
+		out, err = a.shownToken(ctx, tx, t)
+		return err
+	})
+	return out, err
+}
+
+// takeBack revokes the credential that a token is, tells its owner, and puts the
+// seed back into the token. An owner who was removed is the zero Account.
+func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, t *directory.Token) (directory.Account, error) {
+	if t.State != directory.TokenAssigned {
+		return directory.Account{}, nil
+	}
+	owner, err := a.Directory.Get(ctx, tx, t.Account)
+	if failure.ClassOf(err) == failure.NotFound {
+		return directory.Account{}, nil
+	}
+	if err != nil {
+		return directory.Account{}, err
+	}
+	c, err := a.Directory.Credential(ctx, tx, t.Account, t.Credential)
+	if err != nil {
+		return owner, err
+	}
+	t.Seed = c.State
+	if c.Status == directory.CredentialRevoked {
+		return owner, nil
+	}
+	if err := a.Enrollments.RevokeIn(ctx, tx, &c); err != nil {
+		return owner, err
+	}
+	return owner, a.Enrollments.Tell(ctx, tx, owner, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", c.Label, owner.Name))
+}
+
+// TokenResync puts a token right by two of its codes in a row. One that came back
+// is in stock again with it.
+type TokenResync struct {
+	Serial string `json:"serial" arg:"" help:"The serial number."`
+	Codes  string `json:"codes" arg:"" help:"Two codes that the token showed one after the other, such as \"123456 654321\"."`
+	// Received is when the server got them: an approval may take minutes, and the
+	// token's clock is judged by this moment. What a client sends here is not kept.
+	Received time.Time `json:"received,omitzero" kong:"-"`
+}
+
+func (c *TokenResync) Action() string { return "token.resync" }
+func (c *TokenResync) Object() string { return "token " + c.Serial + ", by two of its codes" }
+
+func (c *TokenResync) receive(now time.Time) { c.Received = now.UTC().Truncate(time.Second) }
+
+func (c *TokenResync) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	if c.Received.IsZero() {
+		c.receive(a.Now())
+	}
+	var out Token
+	var about directory.Account
+	err := a.change(ctx, g, "token.resynchronised", map[string]string{"serial": c.Serial}, &about, func(tx *store.Tx) error {
+		t, err := a.Directory.Token(ctx, tx, c.Serial)
+		if err != nil {
+			return err
+		}
+		switch t.State {
+		case directory.TokenAssigned:
+			about, err = a.resyncAssigned(ctx, tx, t, c)
+		case directory.TokenStock, directory.TokenReturned:
+			err = a.resyncStock(ctx, tx, &t, c)
+		default:
+			err = failure.New(failure.Conflict, "That token is %s.", t.State)
+		}
+		if err != nil {
+			return err
+		}
+		out, err = a.shownToken(ctx, tx, t)
+		return err
+	})
+	return out, err
+}
+
+var wrongPair = &failure.Error{Class: failure.Refused, Reason: "wrong-codes", Public: "Those are not two codes that this token shows one after the other now and that were not used before."}
+
+func (a *Admin) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Token, c *TokenResync) error {
+	r, err := a.Enrollments.Tokens.Resync(t.Kind, t.Seed, c.Codes, c.Received)
+	if err == nil && !r.OK {
+		err = wrongPair
+	}
+	if err != nil {
+		return err
+	}
+	t.State, t.Seed = directory.TokenStock, r.Next
+	return a.Directory.UpdateToken(ctx, tx, *t)
+}
+
+func (a *Admin) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.Token, c *TokenResync) (directory.Account, error) {
+	owner, err := a.Directory.Get(ctx, tx, t.Account)
+	if err != nil {
+		return owner, err
+	}
+	credential, err := a.Directory.Credential(ctx, tx, t.Account, t.Credential)
+	if err != nil {
+		return owner, err
+	}
+	if credential.Status == directory.CredentialRevoked {
+		return owner, failure.New(failure.Conflict, "Its owner has removed that token from the account; run token.return first.")
+	}
+	r, err := a.Enrollments.Tokens.Resync(t.Kind, credential.State, c.Codes, c.Received)
+	if err == nil && !r.OK {
+		err = wrongPair
+	}
+	if err != nil {
+		return owner, err
+	}
+	if _, err := tx.Exec(ctx, `insert into spent (credential, once, at) values ($1,$2,$3)`, int64(credential.ID), r.Once, store.Unix(a.Now())); err != nil {
+		return owner, err
+	}
+	credential.State = r.Next
+	return owner, a.Directory.UpdateCredential(ctx, tx, credential)
+}
+
+// receiver is a Command that must know when it came.
+type receiver interface{ receive(now time.Time) }
+
+// Receive notes when a command came, where that matters to it: before anybody is
+// asked to approve it.
+func (a *Admin) Receive(c Command) {
+	if r, ok := c.(receiver); ok {
+		r.receive(a.Now())
+	}
+}

@@ -1,0 +1,24 @@
+package hotp
+
+import (
+	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/otp"
+	"countersign/internal/authenticator/typed"
+)
+
+// Resync puts the counter past two codes in a row, which may lie up to 1000
+// codes ahead: a token that was pressed in a drawer for years. Neither code may
+// have been accepted before, and neither, nor any before them, is accepted again.
+// A wrong pair is a Result that is not OK.
+func Resync(stored []byte, text string) (authenticator.Result, error) {
+	s, err := decodeState(stored)
+	if err != nil {
+		return authenticator.Result{}, err
+	}
+	digits, _ := typed.Digits(text)
+	answer, ok := otp.Cut(digits, s.Key.Digits)
+	if !ok || answer.Second == "" {
+		return authenticator.Wrong(reasonMalformed), nil
+	}
+	return s.two(Options{Resync: maxResync}, answer).result()
+}

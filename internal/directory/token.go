@@ -1,0 +1,242 @@
+package directory
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// States of a hardware token. Only one in stock can be assigned.
+const (
+	TokenStock    = "stock"
+	TokenAssigned = "assigned"
+	TokenReturned = "returned" // it came back and has shown nothing yet
+	TokenLost     = "lost"
+	TokenRevoked  = "revoked" // for good; its seed is erased
+)
+
+// Token is one hardware token. Its seed is here only while nobody has it.
+type Token struct {
+	id           int64
+	Serial       string
+	Manufacturer string
+	Kind         string // hotp, totp
+	// Detail says hash, digits and period, for people.
+	Detail string
+	// Issued is the day it was made, where its file said so.
+	Issued time.Time
+	// Seed is the authenticator's own state, unsealed; empty while the token is
+	// assigned, lost or revoked.
+	Seed  []byte
+	State string
+	// Account and Credential are whose it is, or was last; 0 for nobody yet.
+	Account    assurance.AccountID
+	Credential assurance.CredentialID
+	// Batch is the digest of the import that it came with.
+	Batch   string
+	Created time.Time
+	version int64
+}
+
+const tokenColumns = `t.id, t.serial, t.manufacturer, t.kind, t.detail, t.issued, t.seed, t.state, t.account, t.credential, t.batch, t.version, t.created, t.mac`
+
+func (t Token) fields(sealed []byte) *keyring.Fields {
+	return keyring.NewFields().Int(t.id).String(t.Serial).String(t.Manufacturer).String(t.Kind).String(t.Detail).
+		Int(store.Unix(t.Issued)).String(t.State).Int(int64(t.Account)).Int(int64(t.Credential)).String(t.Batch).
+		Int(t.version).Int(store.Unix(t.Created)).Bytes(sealed)
+}
+
+func (t Token) aad() keyring.AAD {
+	return keyring.AAD{Table: "token", Column: "seed", Row: t.id, Account: int64(t.Account)}
+}
+
+func (d *Directory) scanToken(row scanner) (Token, error) {
+	var t Token
+	var issued, account, credential, created int64
+	var sealed, mac []byte
+	err := row.Scan(&t.id, &t.Serial, &t.Manufacturer, &t.Kind, &t.Detail, &issued, &sealed, &t.State, &account, &credential, &t.Batch, &t.version, &created, &mac)
+	if err != nil {
+		return Token{}, err
+	}
+	t.Issued, t.Created = store.Time(issued), store.Time(created)
+	t.Account, t.Credential = assurance.AccountID(account), assurance.CredentialID(credential)
+	if !d.Keys.VerifyMAC(keyring.Token, t.fields(sealed), mac) {
+		return Token{}, d.tampered("token", t.id)
+	}
+	if t.Seed, err = d.Keys.Open(keyring.Token, t.aad(), sealed); err != nil {
+		return Token{}, d.tampered("token", t.id)
+	}
+	return t, nil
+}
+
+// Token returns the token of this serial, as it is printed on the device.
+func (d *Directory) Token(ctx context.Context, r store.Reader, serial string) (Token, error) {
+	t, err := d.scanToken(r.QueryRow(ctx, `select `+tokenColumns+` from token t where t.serial = $1`, serial))
+	if errors.Is(err, store.ErrNotFound) {
+		return Token{}, &failure.Error{Class: failure.NotFound, Public: "There is no token of that serial number.", Reason: "unknown-token"}
+	}
+	return t, err
+}
+
+// Tokens chooses tokens. The zero Tokens is all of them.
+type Tokens struct {
+	// Serial is a part of the serial number.
+	Serial string
+	State  string
+	// Owner is whose they are, or were; 0 for anybody's.
+	Owner assurance.AccountID
+}
+
+// ListTokens returns tokens by serial after the given one, at most limit.
+func (d *Directory) ListTokens(ctx context.Context, r store.Reader, w Tokens, after string, limit int) ([]Token, error) {
+	rows, err := r.Query(ctx, `select `+tokenColumns+` from token t where t.serial > $1 and t.serial like $2 escape '!'
+		and ($3 = '' or t.state = $3) and ($4 = 0 or t.account = $4) order by t.serial limit $5`,
+		after, "%"+escapeLike(w.Serial)+"%", w.State, int64(w.Owner), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Token
+	for rows.Next() {
+		t, err := d.scanToken(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, rows.Err()
+}
+
+// tokensAtOnce is how many tokens one statement inserts or looks for.
+const tokensAtOnce = 50
+
+// knownTokens and insertTokens are statements for tokensAtOnce tokens.
+var (
+	knownTokens  = `select serial from token where serial in (` + placeholders(tokensAtOnce, 1) + `)`
+	insertTokens = `insert into token (id, serial, manufacturer, kind, detail, issued, seed, state, batch, created, mac) values ` + placeholders(tokensAtOnce, 11)
+	insertToken  = `insert into token (id, serial, manufacturer, kind, detail, issued, seed, state, batch, created, mac) values ` + placeholders(1, 11)
+)
+
+// placeholders writes n groups of width arguments; groups of one stand bare.
+func placeholders(n, width int) string {
+	var b strings.Builder
+	at := 0
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if width > 1 {
+			b.WriteByte('(')
+		}
+		for j := range width {
+			if j > 0 {
+				b.WriteByte(',')
+			}
+			at++
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(at))
+		}
+		if width > 1 {
+			b.WriteByte(')')
+		}
+	}
+	return b.String()
+}
+
+// KnownTokens returns those of the serials that exist already.
+func (d *Directory) KnownTokens(ctx context.Context, r store.Reader, serials []string) ([]string, error) {
+	var out []string
+	for len(serials) > 0 {
+		n := min(len(serials), tokensAtOnce)
+		args := make([]any, tokensAtOnce)
+		for i := range args {
+			args[i] = serials[min(i, n-1)]
+		}
+		found, err := serialsOf(ctx, r, args)
+		if err != nil {
+			return nil, err
+		}
+		out, serials = append(out, found...), serials[n:]
+	}
+	return out, nil
+}
+
+func serialsOf(ctx context.Context, r store.Reader, args []any) ([]string, error) {
+	rows, err := r.Query(ctx, knownTokens, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var serial string
+		if err := rows.Scan(&serial); err != nil {
+			return nil, err
+		}
+		out = append(out, serial)
+	}
+	return out, rows.Err()
+}
+
+// AddTokens puts tokens into stock, all or none: a serial that exists is a
+// Conflict, which ends the transaction.
+func (d *Directory) AddTokens(ctx context.Context, tx *store.Tx, tokens []Token) error {
+	for len(tokens) >= tokensAtOnce {
+		if err := d.insertTokens(ctx, tx, insertTokens, tokens[:tokensAtOnce]); err != nil {
+			return err
+		}
+		tokens = tokens[tokensAtOnce:]
+	}
+	for i := range tokens {
+		if err := d.insertTokens(ctx, tx, insertToken, tokens[i:i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Directory) insertTokens(ctx context.Context, tx *store.Tx, statement string, tokens []Token) error {
+	args := make([]any, 0, len(tokens)*11)
+	for _, t := range tokens {
+		t.id, t.State, t.version, t.Account, t.Credential = tokenID(), TokenStock, 1, 0, 0
+		t.Created, t.Issued = tx.Now().Truncate(time.Microsecond), t.Issued.Truncate(time.Microsecond)
+		sealed := d.Keys.Seal(keyring.Token, t.aad(), t.Seed)
+		args = append(args, t.id, t.Serial, t.Manufacturer, t.Kind, t.Detail, store.Unix(t.Issued), sealed, t.State, t.Batch,
+			store.Unix(t.Created), d.Keys.MAC(keyring.Token, t.fields(sealed)))
+	}
+	_, err := tx.Exec(ctx, statement, args...)
+	if errors.Is(err, store.ErrConflict) {
+		return failure.New(failure.Conflict, "A token of the same serial number is there already; nothing was imported.")
+	}
+	return err
+}
+
+// tokenID makes a row's number: positive, and never met twice.
+func tokenID() int64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return int64(binary.BigEndian.Uint64(b[:])>>1) | 1
+}
+
+// UpdateToken writes where a token is that was read in the same transaction.
+// Somebody else's change in between is a Conflict.
+func (d *Directory) UpdateToken(ctx context.Context, tx *store.Tx, t Token) error {
+	old := t.version
+	t.version++
+	sealed := d.Keys.Seal(keyring.Token, t.aad(), t.Seed)
+	n, err := tx.Exec(ctx, `update token set seed = $3, state = $4, account = $5, credential = $6, version = $7, mac = $8 where id = $1 and version = $2`,
+		t.id, old, sealed, t.State, int64(t.Account), int64(t.Credential), t.version, d.Keys.MAC(keyring.Token, t.fields(sealed)))
+	if err == nil && n != 1 {
+		return failure.New(failure.Conflict, "The token was changed meanwhile; try again.")
+	}
+	return err
+}

@@ -1,0 +1,346 @@
+package tokenfile
+
+import (
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// namespace is that of RFC 6030 section 11.
+const namespace = "urn:ietf:params:xml:ns:keyprov:pskc"
+
+// container is a PSKC file as far as its beginning goes.
+type container struct {
+	*reading
+	doc     *document
+	cipher  *opener
+	encrypt *node
+	mac     *node
+}
+
+// pskc reads a key container (RFC 6030 section 4) package by package.
+func (x *reading) pskc(r io.Reader) error {
+	c := &container{reading: x, doc: newDocument(r, x.Format == "privacyidea")}
+	if err := c.root(); err != nil {
+		return err
+	}
+	for {
+		t, err := c.doc.next()
+		if errors.Is(err, io.EOF) {
+			return fatal(c.doc.line(), "the file ends too early")
+		}
+		if err != nil {
+			return err
+		}
+		switch t := t.(type) {
+		case xml.StartElement:
+			if err := c.part(t); err != nil {
+				return err
+			}
+		case xml.EndElement:
+			return c.end()
+		case xml.CharData:
+			if strings.TrimSpace(string(t)) != "" {
+				return fatal(c.doc.line(), "there is text between the key packages")
+			}
+		}
+	}
+}
+
+func (c *container) root() error {
+	for {
+		t, err := c.doc.next()
+		if errors.Is(err, io.EOF) {
+			return fatal(0, "that is not a PSKC file")
+		}
+		if err != nil {
+			return err
+		}
+		switch t := t.(type) {
+		case xml.StartElement:
+			n := &node{attributes: t.Attr}
+			if t.Name.Space != namespace || c.doc.spell(t.Name.Local) != c.doc.spell("KeyContainer") {
+				return fatal(c.doc.line(), "that is not a PSKC file")
+			}
+			if v := n.attribute("Version") + n.attribute("version"); v != "1.0" {
+				return fatal(c.doc.line(), "PSKC of version %.16q cannot be read, only 1.0", v)
+			}
+			return nil
+		case xml.CharData:
+			if strings.TrimSpace(string(t)) != "" {
+				return fatal(c.doc.line(), "that is not a PSKC file")
+			}
+		}
+	}
+}
+
+// end reads what follows the container, which is nothing.
+func (c *container) end() error {
+	for {
+		t, err := c.doc.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if text, ok := t.(xml.CharData); !ok || strings.TrimSpace(string(text)) != "" {
+			return fatal(c.doc.line(), "something follows the container")
+		}
+	}
+}
+
+// part reads one child of the container.
+func (c *container) part(start xml.StartElement) error {
+	line := c.doc.line()
+	n, err := c.doc.element(start)
+	if err != nil {
+		return err
+	}
+	name := c.doc.spell(start.Name.Local)
+	switch name {
+	case c.doc.spell("EncryptionKey"):
+		if c.encrypt != nil || c.cipher != nil {
+			return fatal(line, "the file has two encryption keys")
+		}
+		c.encrypt = n
+		return nil
+	case c.doc.spell("MACMethod"):
+		if c.mac != nil || c.cipher != nil {
+			return fatal(line, "the file has two MAC methods")
+		}
+		c.mac = n
+		return nil
+	case c.doc.spell("KeyPackage"):
+		if c.cipher == nil {
+			if c.cipher, err = c.newOpener(); err != nil {
+				return err
+			}
+		}
+		return c.keyPackage(n, line)
+	case c.doc.spell("Signature"), c.doc.spell("Extensions"):
+		return nil // a signature says who made the file, which our operator knows otherwise
+	}
+	return fatal(line, "the element %.32q is not one of RFC 6030", start.Name.Local)
+}
+
+// child is kid, in the spelling of the document.
+func (c *container) child(n *node, path ...string) *node {
+	for _, name := range path {
+		n = n.kid(c.doc.spell(name))
+	}
+	return n
+}
+
+func (c *container) attribute(n *node, name string) string { return n.attribute(c.doc.spell(name)) }
+
+// keyPackage reads one package (RFC 6030 section 4.1). A value that cannot be
+// opened or whose MAC is wrong ends the reading; everything else is noted.
+func (c *container) keyPackage(n *node, line int) error {
+	key := c.child(n, "Key")
+	t := Token{Line: line, Serial: c.child(n, "DeviceInfo", "SerialNo").value(), Manufacturer: c.child(n, "DeviceInfo", "Manufacturer").value()}
+	if key == nil {
+		c.problem(t, errors.New("the package has no key"))
+		return nil
+	}
+	if t.Serial == "" {
+		t.Serial = c.attribute(key, "Id")
+	}
+	kind := c.attribute(key, "Algorithm")
+	if kind == namespace+":pin" {
+		c.report.Left++
+		return nil
+	}
+	t.Kind = strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(kind), namespace), "#")
+	t.Kind = strings.TrimPrefix(t.Kind, ":")
+	if t.Kind != HOTP && t.Kind != TOTP {
+		c.problem(t, fmt.Errorf("keys of %.80q cannot be used; only hotp and totp", kind))
+		return nil
+	}
+	err := c.key(&t, n, key)
+	var s *stop
+	if errors.As(err, &s) {
+		return err
+	}
+	if err != nil {
+		c.problem(t, err)
+		return nil
+	}
+	return c.add(t)
+}
+
+func (c *container) problem(t Token, err error) {
+	if !plain(t.Serial) {
+		t.Serial = ""
+	}
+	c.note(Problem{t.Line, t.Serial, err.Error()})
+}
+
+// key fills in what the Key element says.
+func (c *container) key(t *Token, pack, key *node) error {
+	parameters := c.child(key, "AlgorithmParameters")
+	suite := c.child(parameters, "Suite")
+	name := suite.value()
+	if name == "" {
+		name = c.attribute(suite, "hashalgo") // privacyIDEA
+	}
+	var err error
+	if t.Algorithm, err = algorithm(name, "SHA1"); err != nil {
+		return err
+	}
+	if err := c.response(t, c.child(parameters, "ResponseFormat")); err != nil {
+		return err
+	}
+	if err := c.usable(pack, key, t); err != nil {
+		return err
+	}
+	data := c.child(key, "Data")
+	secret := c.child(data, "Secret")
+	if secret == nil {
+		return errors.New("the file holds no secret for it, only how a device derives one")
+	}
+	if t.Secret, err = c.secret(secret, t.Line); err != nil {
+		return err
+	}
+	if t.Kind == TOTP {
+		n, err := c.integer(c.child(data, "TimeInterval"), t.Line, 30)
+		t.Period = int(min(n, 1<<30))
+		return err
+	}
+	t.Counter, err = c.integer(c.child(data, "Counter"), t.Line, 0)
+	return err
+}
+
+// response reads the format of the codes (RFC 6030 section 4.3.4).
+func (c *container) response(t *Token, n *node) error {
+	t.Digits = c.Digits
+	if n == nil {
+		return nil
+	}
+	if e := c.attribute(n, "Encoding"); e != "DECIMAL" && e != "" {
+		return fmt.Errorf("codes in %.32q cannot be used, only DECIMAL", e)
+	}
+	if d := c.attribute(n, "CheckDigits"); d == "true" || d == "1" {
+		return errors.New("codes with a check digit cannot be used")
+	}
+	digits, err := number(c.attribute(n, "Length"), c.Digits)
+	t.Digits = digits
+	return err
+}
+
+// usable refuses keys that their policy forbids to use so (RFC 6030 section 5):
+// what is not understood forbids too.
+func (c *container) usable(pack, key *node, t *Token) error {
+	device := c.child(pack, "DeviceInfo")
+	policy := c.child(key, "Policy")
+	if err := c.dates(c.child(device, "StartDate"), c.child(device, "ExpiryDate"), t); err != nil {
+		return err
+	}
+	if policy == nil {
+		return nil
+	}
+	usages, otp := 0, false
+	for _, k := range policy.kids {
+		switch k.name {
+		case c.doc.spell("KeyUsage"):
+			usages++
+			otp = otp || k.value() == "OTP"
+		case c.doc.spell("PINPolicy"):
+			if mode := c.attribute(k, "PINUsageMode"); mode != "" && mode != "Local" {
+				return fmt.Errorf("its PIN is of the mode %.32q; only a PIN that the device itself asks for can be used", mode)
+			}
+		case c.doc.spell("StartDate"), c.doc.spell("ExpiryDate"):
+		case c.doc.spell("NumberOfTransactions"):
+			return errors.New("its number of codes is limited, which is not kept here")
+		default:
+			return fmt.Errorf("its policy says %.32q, which is not known", k.name)
+		}
+	}
+	if usages > 0 && !otp {
+		return errors.New("its policy does not let it be used for one-time codes")
+	}
+	return c.dates(c.child(policy, "StartDate"), c.child(policy, "ExpiryDate"), t)
+}
+
+func (c *container) dates(start, expiry *node, t *Token) error {
+	if s := start.value(); s != "" {
+		at, err := date(s)
+		if err != nil {
+			return err
+		}
+		t.Issued = at
+	}
+	if e := expiry.value(); e != "" {
+		at, err := date(e)
+		if err != nil {
+			return err
+		}
+		if !c.Now.Before(at) {
+			return fmt.Errorf("it expired on %s", at.Format(time.DateOnly))
+		}
+	}
+	return nil
+}
+
+// date reads an xs:dateTime; one without a zone is taken to be UTC.
+func date(text string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04:05.999999999"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, errors.New("a date must look like 2026-01-31T00:00:00Z")
+}
+
+// secret returns a value that is plain or encrypted. One that is plain in a file
+// that has keys would be one that somebody put there.
+func (c *container) secret(n *node, line int) ([]byte, error) {
+	if plainValue := c.child(n, "PlainValue"); plainValue != nil {
+		if c.cipher.encrypted() {
+			return nil, fatal(line, "a secret is not encrypted although the file has a key")
+		}
+		return decode(plainValue.value())
+	}
+	return c.cipher.open(c, n, line)
+}
+
+// integer returns a number, plain or encrypted; without an element it is the
+// fallback. Encrypted, it is big-endian (RFC 6030 section 4.2).
+func (c *container) integer(n *node, line int, fallback uint64) (uint64, error) {
+	if n == nil {
+		return fallback, nil
+	}
+	if p := c.child(n, "PlainValue"); p != nil {
+		v, err := strconv.ParseUint(p.value(), 10, 63)
+		if err != nil {
+			return 0, errors.New("a counter or an interval is not a number")
+		}
+		return v, nil
+	}
+	b, err := c.cipher.open(c, n, line)
+	if err != nil {
+		return 0, err
+	}
+	if len(b) > 8 {
+		return 0, errors.New("a counter or an interval is too long")
+	}
+	var v uint64
+	for _, x := range b {
+		v = v<<8 | uint64(x)
+	}
+	return v, nil
+}
+
+// decode reads base64 with spaces and line breaks in it.
+func decode(text string) ([]byte, error) {
+	b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	if err != nil {
+		return nil, errors.New("a value is not base64")
+	}
+	return b, nil
+}

@@ -1,0 +1,239 @@
+// Package tokenfile reads the files in which hardware tokens are sold and moved:
+// PSKC (RFC 6030), the CSV of several makers, and what other servers export.
+//
+// It owns the formats, the decryption of PSKC and the report of what is wrong,
+// line by line. It keeps nothing, knows no account and opens no file: admin puts
+// tokens into stock, the command line opens the file. Its one invariant: a file
+// is read to its end before it counts, and with one fault anywhere, or one MAC
+// that does not fit, all of it is refused.
+package tokenfile
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Kinds of tokens.
+const (
+	HOTP = "hotp"
+	TOTP = "totp"
+)
+
+// Token is one token as its file describes it.
+type Token struct {
+	// Line is where in the file it begins, from 1.
+	Line         int
+	Kind         string // hotp, totp
+	Serial       string
+	Manufacturer string
+	Algorithm    string // SHA1, SHA256, SHA512
+	Digits       int    // 6 to 8
+	Period       int    // totp: 30 or 60 seconds
+	Counter      uint64 // hotp: of the next code
+	Secret       []byte // 16 to 128 bytes
+	// Issued is when it was made or became valid; zero where the file is silent.
+	Issued time.Time
+}
+
+// Formats are the words for what can be read.
+func Formats() []string {
+	return []string{"pskc", "oath-csv", "yubico-csv", "entra-csv", "privacyidea", "linotp", "multiotp", "authelia"}
+}
+
+// Options say how a file is read.
+type Options struct {
+	// Format is one of Formats.
+	Format string
+	// Key opens a PSKC file that was encrypted with a key agreed on beforehand: 16,
+	// 24 or 32 bytes. Password opens one that was encrypted with a password.
+	Key, Password []byte
+	// Digits are those of tokens whose format does not say, 6 when 0.
+	Digits int
+	// Now refuses tokens that have expired.
+	Now time.Time
+}
+
+// Problem is one thing that is wrong with a file.
+type Problem struct {
+	Line   int // from 1; 0 for the whole file
+	Serial string
+	Text   string // one sentence without a full stop, and never a secret
+}
+
+func (p Problem) String() string {
+	switch {
+	case p.Line == 0:
+		return p.Text
+	case p.Serial == "":
+		return fmt.Sprintf("line %d: %s", p.Line, p.Text)
+	}
+	return fmt.Sprintf("line %d, token %.64q: %s", p.Line, p.Serial, p.Text)
+}
+
+// Report is what reading came to.
+type Report struct {
+	// Tokens is how many were handed over.
+	Tokens int
+	// Problems are the first 100; More is how many there are beside them. With any
+	// of them nothing of the file may be used.
+	Problems []Problem
+	More     int
+	// Left are keys that are no tokens and were passed over on purpose: the PINs
+	// that a file brings for its tokens.
+	Left int
+}
+
+// OK reports whether the file may be used.
+func (r Report) OK() bool { return len(r.Problems) == 0 }
+
+// Bounds of a file.
+const (
+	maxTokens   = 1_000_000
+	maxSize     = 4 << 30
+	maxRecord   = 64 << 10 // bytes of one line, or of one XML token
+	maxProblems = 100
+)
+
+// stop is a fault after which nothing more of a file can be read.
+type stop struct{ problem Problem }
+
+func (s *stop) Error() string { return s.problem.String() }
+
+func fatal(line int, format string, args ...any) error {
+	return &stop{Problem{Line: line, Text: fmt.Sprintf(format, args...)}}
+}
+
+// Read reads a whole file, in memory that does not grow with it beyond the serial
+// numbers. Each token that is well formed goes to each, which may keep it only if
+// the Report is OK in the end: a caller reads a file once to judge it, and again
+// to use it. An error is of each or of the reader, never about the file.
+func Read(r io.Reader, o Options, each func(Token) error) (Report, error) {
+	x := &reading{Options: o, each: each, seen: map[string]int{}}
+	if o.Digits == 0 {
+		x.Digits = 6
+	}
+	counted := &bounded{r: r, left: maxSize}
+	var err error
+	switch o.Format {
+	case "pskc", "privacyidea":
+		err = x.pskc(counted)
+	default:
+		read, ok := tables[o.Format]
+		if !ok {
+			return Report{}, fmt.Errorf("there is no format %q; it is one of %s", o.Format, strings.Join(Formats(), ", "))
+		}
+		err = x.table(counted, read)
+	}
+	var s *stop
+	if errors.As(err, &s) {
+		x.note(s.problem)
+		err = nil
+	}
+	if err == nil && x.report.OK() && x.report.Tokens == 0 {
+		x.note(Problem{Text: "there is no token in the file"})
+	}
+	return x.report, err
+}
+
+// reading is one file being read.
+type reading struct {
+	Options
+	each   func(Token) error
+	seen   map[string]int // serial to line
+	report Report
+}
+
+func (x *reading) note(p Problem) {
+	if len(x.report.Problems) == maxProblems {
+		x.report.More++
+		return
+	}
+	x.report.Problems = append(x.report.Problems, p)
+}
+
+// add hands over a token, or notes what is wrong with it.
+func (x *reading) add(t Token) error {
+	if err := t.check(); err != nil {
+		x.note(Problem{t.Line, t.Serial, err.Error()})
+		return nil
+	}
+	if line, twice := x.seen[t.Serial]; twice {
+		x.note(Problem{t.Line, t.Serial, fmt.Sprintf("the serial number is that of line %d", line)})
+		return nil
+	}
+	if len(x.seen) == maxTokens {
+		return fatal(t.Line, "a file may have %d tokens; split it", maxTokens)
+	}
+	x.seen[t.Serial] = t.Line
+	x.report.Tokens++
+	return x.each(t)
+}
+
+func (t Token) check() error {
+	switch {
+	case !plain(t.Serial) || t.Serial == "":
+		return errors.New("a serial number must have 1 to 64 printable ASCII characters")
+	case !plain(t.Manufacturer):
+		return errors.New("the manufacturer must have 64 printable ASCII characters at most")
+	case t.Algorithm != "SHA1" && t.Algorithm != "SHA256" && t.Algorithm != "SHA512":
+		return errors.New("the algorithm must be SHA1, SHA256 or SHA512")
+	case t.Digits < 6 || t.Digits > 8:
+		return fmt.Errorf("codes must have 6 to 8 digits, not %d", t.Digits)
+	case len(t.Secret) < 16 || len(t.Secret) > 128:
+		return fmt.Errorf("the secret must have 16 to 128 bytes, not %d", len(t.Secret))
+	case t.Kind == TOTP && t.Period != 30 && t.Period != 60:
+		return fmt.Errorf("the period must be 30 or 60 seconds, not %d", t.Period)
+	case t.Kind == HOTP && t.Counter > 1<<62:
+		return errors.New("the counter is out of range")
+	case t.Kind != TOTP && t.Kind != HOTP:
+		return errors.New("a token must be hotp or totp")
+	}
+	return nil
+}
+
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return len(s) <= 64
+}
+
+// bounded refuses a file without end.
+type bounded struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fatal(0, "the file is longer than %d GiB", maxSize>>30)
+	}
+	n, err := b.r.Read(p)
+	b.left -= int64(n)
+	return n, err
+}
+
+// lines reads lines of bounded length and counts them.
+type lines struct {
+	r    *bufio.Reader
+	line int
+}
+
+// next returns a line without its end. io.EOF is the end of the file.
+func (l *lines) next() (string, error) {
+	b, err := l.r.ReadSlice('\n')
+	l.line++
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return "", fatal(l.line, "the line is longer than %d bytes", maxRecord)
+	case err != nil && (!errors.Is(err, io.EOF) || len(b) == 0):
+		return "", err
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}
