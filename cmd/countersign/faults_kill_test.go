@@ -91,13 +91,18 @@ func (g gateway) signIn(ctx context.Context, name string, press func() string) (
 		return "", refused
 	}
 	code = press()
-	switch c, _, err = g.ask(ctx, name, code, state); {
+	return code, g.answer(ctx, name, code, state)
+}
+
+// answer types a code at a challenge.
+func (g gateway) answer(ctx context.Context, name, code string, state []byte) outcome {
+	switch c, _, err := g.ask(ctx, name, code, state); {
 	case err != nil:
-		return code, unknown
+		return unknown
 	case c == packet.AccessAccept:
-		return code, accepted
+		return accepted
 	}
-	return code, refused
+	return refused
 }
 
 // program is the real binary, as a process that can be killed.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -66,4 +67,12 @@ func TestSoakFlood(t *testing.T) {
 	d := newTown(t)
 	d.garbage(5_000_000)
 	d.abandoned(50_000)
+}
+
+// TestSoakSingleUse is TestSingleUseOnSeveralServers on two and on three for
+// longer.
+func TestSoakSingleUse(t *testing.T) {
+	for _, servers := range []int{2, 3} {
+		t.Run(fmt.Sprint(servers), func(t *testing.T) { newSeveral(t, servers, 24).run(14, 60) })
+	}
 }
