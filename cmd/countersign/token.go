@@ -124,13 +124,19 @@ type upload struct {
 	client *client
 	batch  admin.TokenBatch
 	rows   []admin.TokenRow
+	size   int // of the rows, about, in bytes
 	sum    hash.Hash
 }
+
+// partSize is when a part is sent, in bytes: well under the 64 KiB that it may
+// have.
+const partSize = 48 << 10
 
 func (u *upload) add(t tokenfile.Token) error {
 	u.rows = append(u.rows, admin.TokenRow{Line: t.Line, Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Algorithm: t.Algorithm,
 		Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Issued: t.Issued})
-	if len(u.rows) < admin.TokenRowsPerPart {
+	u.size += 180 + len(t.Serial) + len(t.Manufacturer) + 2*len(t.Secret)
+	if len(u.rows) < admin.TokenRowsPerPart && u.size < partSize {
 		return nil
 	}
 	return u.send()
@@ -149,7 +155,7 @@ func (u *upload) send() error {
 	u.sum.Write(digest)
 	u.batch.Parts++
 	u.batch.Count += len(u.rows)
-	u.rows = u.rows[:0]
+	u.rows, u.size = u.rows[:0], 0
 	return nil
 }
 

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,8 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/audit"
 	"countersign/internal/store"
+	"countersign/internal/ticket"
 )
 
 // fob is a hardware token, whose codes another implementation computes: OATH
@@ -307,4 +313,98 @@ func TestTokenRowsChangedBehindOurBack(t *testing.T) {
 	for _, serial := range []string{"A", "C"} {
 		desk.refuses("went wrong", "token", "assign", serial, "grace")
 	}
+}
+
+// The attacker holds an administrator's session and swaps tokens between what is
+// approved and what is imported; or sends parts as somebody else.
+func TestImportIsWhatWasApproved(t *testing.T) {
+	w := newWorld(t)
+	desk := w.tokenDesk()
+	stage := func(name string) admin.TokenBatch {
+		var b admin.TokenBatch
+		out := desk.does("--json", "token", "stage", desk.file(name+","+secretOf(20, 0)+"\n"), "--format", "oath-csv")
+		if err := json.Unmarshal([]byte(out), &b); err != nil || b.Count != 1 || strings.Contains(out, secretOf(20, 0)) {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return b
+	}
+	b, err := os.ReadFile(filepath.Join(desk.home, "countersign", "login.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept login
+	if err := json.Unmarshal(b, &kept); err != nil {
+		t.Fatal(err)
+	}
+	post := func(batch admin.TokenBatch) (int, string) {
+		body, _ := json.Marshal(admin.TokenImport{TokenBatch: batch})
+		req, _ := http.NewRequest("POST", w.base+"/api/v1/commands/token.import", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+kept.Secret)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		answer, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(answer)
+	}
+	good, evil := stage("GOOD"), stage("EVIL")
+	swapped, more, none := good, good, good
+	swapped.Upload = evil.Upload
+	more.Count = 2
+	none.Upload = ticket.NewSecret()
+	for name, batch := range map[string]admin.TokenBatch{"swapped": swapped, "another count": more, "nothing sent": none} {
+		if status, answer := post(batch); status < 400 {
+			t.Errorf("%s: %d %s", name, status, answer)
+		}
+	}
+	if n := w.count(t, `select count(*) from token`); n != 0 {
+		t.Fatalf("%d tokens", n)
+	}
+	if status, answer := post(good); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	if status, _ := post(good); status < 400 {
+		t.Error("one upload was imported twice")
+	}
+	other := w.administrator("eve")
+	theirs := w.shell()
+	theirs.login(w.person(), "eve", other.code())
+	if b, err = os.ReadFile(filepath.Join(theirs.home, "countersign", "login.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &kept); err != nil {
+		t.Fatal(err)
+	}
+	if status, answer := post(evil); status < 400 {
+		t.Errorf("another administrator imported what ada sent: %s", answer)
+	}
+}
+
+// The promise: whoever is given a token is told so at their address, and told
+// again when it is taken; and a new token approves nothing privileged at first.
+func TestOwnerOfATokenIsTold(t *testing.T) {
+	w := newWorld(t)
+	desk := w.tokenDesk()
+	desk.does("token", "import", desk.file("A,"+secretOf(20, 0)+"\n"), "--format", "oath-csv", "--commit")
+	desk.does("account", "create", "bob", "--mail", "bob@example.org")
+	desk.does("token", "assign", "A", "bob")
+	if n := w.count(t, `select count(*) from notice where address = 'bob@example.org' and subject = 'A token was assigned to your account'`); n != 1 {
+		t.Errorf("told %d times of the token", n)
+	}
+	bob, err := w.admin.Directory.Find(t.Context(), w.db, "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := w.admin.Directory.Credentials(t.Context(), w.db, bob.ID)
+	if err != nil || len(held) != 1 || !held[0].Quarantine.After(w.now()) || held[0].Label != "Token A" {
+		t.Errorf("%d authenticators, %v; want one in quarantine", len(held), err)
+	}
+	desk.does("token", "lost", "A")
+	if n := w.count(t, `select count(*) from notice where address = 'bob@example.org' and subject = 'A way to sign in was revoked'`); n != 1 {
+		t.Errorf("told %d times of its loss", n)
+	}
+	desk.does("account", "create", "robot", "--kind", "service")
+	desk.refuses("service", "token", "assign", "A", "robot")
 }

@@ -34,10 +34,10 @@ type TokenRow struct {
 	Issued       time.Time `json:"issued,omitzero"`
 }
 
-// Bounds of an upload. A part with as many rows stays under the 64 KiB of a
-// ticket, whatever is in its rows.
+// Bounds of an upload. A part is kept as a ticket, so that its JSON must stay
+// under 64 KiB beside its number of rows.
 const (
-	TokenRowsPerPart = 100
+	TokenRowsPerPart = 300
 	tokenParts       = 10_000
 	uploadKind       = "token-part"
 	uploadLife       = 30 * time.Minute
@@ -49,7 +49,7 @@ type TokenStage struct {
 	// Upload is a secret of the sender's making; the parts are found by it.
 	Upload string     `json:"upload" required:"" help:"24 random bytes in unpadded base64url, the same for each part."`
 	Part   int        `json:"part" help:"The number of the part, from 0."`
-	Rows   []TokenRow `json:"rows" required:"" help:"The tokens, as JSON: 1 to 100."`
+	Rows   []TokenRow `json:"rows" required:"" help:"The tokens, as JSON: 1 to 300."`
 }
 
 // TokenStaged is a part that was taken. Digest is its SHA-256.

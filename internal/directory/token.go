@@ -35,7 +35,7 @@ type Token struct {
 	// Issued is the day it was made, where its file said so.
 	Issued time.Time
 	// Seed is the authenticator's own state, unsealed; empty while the token is
-	// assigned, lost or revoked.
+	// assigned, and for good when it is revoked.
 	Seed  []byte
 	State string
 	// Account and Credential are whose it is, or was last; 0 for nobody yet.
@@ -116,38 +116,19 @@ func (d *Directory) ListTokens(ctx context.Context, r store.Reader, w Tokens, af
 	return out, rows.Err()
 }
 
-// tokensAtOnce is how many tokens one statement inserts or looks for.
+// tokensAtOnce is how many tokens one statement looks for.
 const tokensAtOnce = 50
 
-// knownTokens and insertTokens are statements for tokensAtOnce tokens.
-var (
-	knownTokens  = `select serial from token where serial in (` + placeholders(tokensAtOnce, 1) + `)`
-	insertTokens = `insert into token (id, serial, manufacturer, kind, detail, issued, seed, state, batch, created, mac) values ` + placeholders(tokensAtOnce, 11)
-	insertToken  = `insert into token (id, serial, manufacturer, kind, detail, issued, seed, state, batch, created, mac) values ` + placeholders(1, 11)
-)
+var knownTokens = `select serial from token where serial in (` + placeholders(tokensAtOnce) + `)`
 
-// placeholders writes n groups of width arguments; groups of one stand bare.
-func placeholders(n, width int) string {
+// placeholders writes n arguments.
+func placeholders(n int) string {
 	var b strings.Builder
-	at := 0
 	for i := range n {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		if width > 1 {
-			b.WriteByte('(')
-		}
-		for j := range width {
-			if j > 0 {
-				b.WriteByte(',')
-			}
-			at++
-			b.WriteByte('$')
-			b.WriteString(strconv.Itoa(at))
-		}
-		if width > 1 {
-			b.WriteByte(')')
-		}
+		b.WriteString("$" + strconv.Itoa(i+1))
 	}
 	return b.String()
 }
@@ -188,43 +169,33 @@ func serialsOf(ctx context.Context, r store.Reader, args []any) ([]string, error
 }
 
 // AddTokens puts tokens into stock, all or none: a serial that exists is a
-// Conflict, which ends the transaction.
+// Conflict, which ends the transaction. Each has a statement of its own: SQLite
+// keeps a journal in memory for every one that writes several rows, and that
+// grows with the square of a large import.
 func (d *Directory) AddTokens(ctx context.Context, tx *store.Tx, tokens []Token) error {
-	for len(tokens) >= tokensAtOnce {
-		if err := d.insertTokens(ctx, tx, insertTokens, tokens[:tokensAtOnce]); err != nil {
-			return err
+	first := tokenID()
+	for i, t := range tokens {
+		t.id, t.State, t.version, t.Account, t.Credential = first+int64(i), TokenStock, 1, 0, 0
+		t.Created, t.Issued = tx.Now().Truncate(time.Microsecond), t.Issued.Truncate(time.Microsecond)
+		sealed := d.Keys.Seal(keyring.Token, t.aad(), t.Seed)
+		_, err := tx.Exec(ctx, `insert into token (id, serial, manufacturer, kind, detail, issued, seed, state, batch, created, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
+			t.id, t.Serial, t.Manufacturer, t.Kind, t.Detail, store.Unix(t.Issued), sealed, t.State, t.Batch, store.Unix(t.Created), d.Keys.MAC(keyring.Token, t.fields(sealed)))
+		if errors.Is(err, store.ErrConflict) {
+			return failure.New(failure.Conflict, "A token of the serial number %q is there already; nothing was imported.", t.Serial)
 		}
-		tokens = tokens[tokensAtOnce:]
-	}
-	for i := range tokens {
-		if err := d.insertTokens(ctx, tx, insertToken, tokens[i:i+1]); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *Directory) insertTokens(ctx context.Context, tx *store.Tx, statement string, tokens []Token) error {
-	args := make([]any, 0, len(tokens)*11)
-	for _, t := range tokens {
-		t.id, t.State, t.version, t.Account, t.Credential = tokenID(), TokenStock, 1, 0, 0
-		t.Created, t.Issued = tx.Now().Truncate(time.Microsecond), t.Issued.Truncate(time.Microsecond)
-		sealed := d.Keys.Seal(keyring.Token, t.aad(), t.Seed)
-		args = append(args, t.id, t.Serial, t.Manufacturer, t.Kind, t.Detail, store.Unix(t.Issued), sealed, t.State, t.Batch,
-			store.Unix(t.Created), d.Keys.MAC(keyring.Token, t.fields(sealed)))
-	}
-	_, err := tx.Exec(ctx, statement, args...)
-	if errors.Is(err, store.ErrConflict) {
-		return failure.New(failure.Conflict, "A token of the same serial number is there already; nothing was imported.")
-	}
-	return err
-}
-
-// tokenID makes a row's number: positive, and never met twice.
+// tokenID makes the number of the first row of several: positive, with room above
+// it, and never met twice.
 func tokenID() int64 {
 	var b [8]byte
 	rand.Read(b[:])
-	return int64(binary.BigEndian.Uint64(b[:])>>1) | 1
+	return int64(binary.BigEndian.Uint64(b[:])>>2) + 1
 }
 
 // UpdateToken writes where a token is that was read in the same transaction.

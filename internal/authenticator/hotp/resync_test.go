@@ -1,0 +1,55 @@
+package hotp_test
+
+import (
+	"testing"
+	"time"
+
+	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/hotp"
+	"countersign/internal/authenticator/otp"
+	"countersign/internal/prompt"
+)
+
+// Two codes bring a token back from up to 1000 codes ahead. Neither they nor any
+// before them are good again.
+func TestResync(t *testing.T) {
+	key, err := otp.NewKey(otp.SHA1, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := hotp.Import(hotp.Seed{Key: key, Counter: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := hotp.New(hotp.Options{Issuer: "Test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[uint64]bool{48: false, 49: false, 50: true, 60: true, 1049: true, 1050: false} {
+		pair := key.Code(at) + " " + key.Code(at+1)
+		r, err := hotp.Resync(seed.State, pair)
+		if err != nil || r.OK != want {
+			t.Errorf("at %d: %+v, %v", at, r, err)
+		}
+		if !r.OK {
+			continue
+		}
+		if again, err := hotp.Resync(r.Next, pair); err != nil || again.OK {
+			t.Errorf("at %d: the pair is good again", at)
+		}
+		own := []authenticator.Credential{{ID: 1, Account: 1, Kind: hotp.Kind, State: r.Next}}
+		for n := uint64(50); n <= at+2; n++ {
+			if c, err := a.Check(t.Context(), own, nil, prompt.Answer{Text: key.Code(n)}, time.Time{}); err != nil || c.OK != (n == at+2) {
+				t.Errorf("at %d: the code %d is %t, %v", at, n, c.OK, err)
+			}
+		}
+	}
+	for _, bad := range []string{"", key.Code(50), key.Code(50) + key.Code(52), key.Code(51) + key.Code(50)} {
+		if r, err := hotp.Resync(seed.State, bad); err != nil || r.OK {
+			t.Errorf("%q: %+v, %v", bad, r, err)
+		}
+	}
+	if _, err := hotp.Resync([]byte("{}"), "123456654321"); err == nil {
+		t.Error("a state that is not one is read")
+	}
+}
