@@ -2,7 +2,8 @@
 # make test   installs what tests need from Debian, then runs every test
 # make check  formatting, vet, staticcheck, and who imports whom
 # make race   the rooms that share memory, with the race detector
-# make bench  the budgets of docs/performance.md, as ratios of one run
+# make bench  the budgets of docs/performance.md, as ratios of one run; BENCHSIZE=full grows as far as the design says
+# make benches  every other benchmark
 # make fuzz   every fuzz target for FUZZTIME
 # make soak   the long tests
 # make install PREFIX=/usr/local DESTDIR=
@@ -17,7 +18,7 @@ RACE        ?= ./internal/...
 BENCH       ?= ./internal/...
 PACKAGES    ?= ./...
 
-.PHONY: build test check race bench fuzz soak install clean
+.PHONY: build test check race bench benches fuzz soak install clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -36,6 +37,9 @@ race:
 	$(GO) test -race -timeout 60m $(RACE)
 
 bench:
+	$(GO) test -run '^$$' -bench '^BenchmarkCosts$$' -benchtime 1x -timeout 120m ./cmd/countersign | grep -v -e level= -e '^ok '
+
+benches:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(BENCH) | grep -v -e 'no test files' -e '^PASS$$' -e '^ok '
 
 # go test -fuzz takes one target of one package at a time.
