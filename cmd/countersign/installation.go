@@ -17,6 +17,7 @@ import (
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/authenticator/password"
+	"countersign/internal/authenticator/push"
 	"countersign/internal/authenticator/recoverycode"
 	"countersign/internal/authenticator/slowhash"
 	"countersign/internal/authenticator/totp"
@@ -32,6 +33,7 @@ import (
 	"countersign/internal/store"
 	"countersign/internal/ticket"
 	"countersign/internal/web/api"
+	"countersign/internal/web/app"
 	"countersign/internal/web/challenge"
 	"countersign/internal/web/console"
 	"countersign/internal/web/look"
@@ -47,6 +49,7 @@ type installation struct {
 	sessions *session.Sessions
 	tickets  *ticket.Tickets
 	radius   *radius.Server
+	pusher   *pusher
 	api      *api.API
 	routes   []look.Route // of the pages, with what each demands
 	handler  http.Handler
@@ -105,7 +108,8 @@ func authenticators(u *url.URL, o passkey.Options) ([]authenticator.Authenticato
 	if err != nil {
 		return nil, err
 	}
-	return []authenticator.Authenticator{keys, passwords, codes, tokens, saved, accesspass.Authenticator{}, apikey.Authenticator{}}, nil
+	phone := push.New(u.JoinPath(app.Path).String())
+	return []authenticator.Authenticator{keys, passwords, phone, codes, tokens, saved, accesspass.Authenticator{}, apikey.Authenticator{}}, nil
 }
 
 func (in *installation) build(ctx context.Context, s settings) error {
@@ -127,13 +131,20 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
+	var enrollments *enrollment.Enrollments
+	disown := func(ctx context.Context, tx *store.Tx, d signin.Disowned) error {
+		return enrollments.DisownIn(ctx, tx, enrollment.Disowned{Account: d.Account, Entry: d.Entry})
+	}
 	in.engine, err = signin.New(signin.Parts{DB: in.db, Keys: in.keys, Directory: people, Applications: catalogue, Rules: rules,
-		Authenticators: kinds, Reading: admin.Reading(), Standing: in.sessions, Limits: limits, ApproveAt: s.publicURL.Host + "/account/approve", Now: s.now, Log: s.log})
+		Authenticators: kinds, Reading: admin.Reading(), Standing: in.sessions, Limits: limits, ApproveAt: s.publicURL.Host + "/account/approve", Disown: disown, Now: s.now, Log: s.log})
 	if err != nil {
 		return err
 	}
-	enrollments := &enrollment.Enrollments{DB: in.db, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
+	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, Quarantine: limits.Quarantine, Now: s.now}
+	if in.pusher, err = openPusher(ctx, in, s); err != nil {
+		return err
+	}
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments,
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, Engine: in.engine, Openings: openings,
 		PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
@@ -160,6 +171,7 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	routes = append(routes, in.api.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Admin: in.admin}).Routes()...)
 	routes = append(routes, portal.New(portal.Parts{Browser: browser, Enrollments: enrollments, Admin: in.admin}).Routes()...)
+	routes = append(routes, app.New(app.Parts{Browser: browser, Enrollments: enrollments, PushKey: in.pusher.public, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Browser: browser, Admin: in.admin}).Routes()...)
 	in.routes = routes
 	pages, err := (&look.Server{Look: l, Routes: routes}).Handler()

@@ -203,6 +203,7 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 		}
 	}()
 	go d.housekeep(ctx, s)
+	go d.in.pusher.run(ctx, s.log)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:

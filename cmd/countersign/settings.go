@@ -14,6 +14,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/session"
 	"countersign/internal/signin"
+	"countersign/internal/webpush"
 )
 
 // settings are what an installation is made with: the configuration with its
@@ -29,6 +30,8 @@ type settings struct {
 	sessions     session.Limits
 	// recovery is read each time it matters; nil is off.
 	recovery func() config.LocalRecovery
+	// push is how push services are reached.
+	push webpush.Options
 	// driver is the database/sql driver; empty is the usual one.
 	driver string
 	now    func() time.Time

@@ -20,6 +20,7 @@ func (d *Directory) Remove(ctx context.Context, tx *store.Tx, a Account) error {
 		`delete from known_source where account = $1`,
 		`delete from ticket where owner = $1`,
 		`delete from attempt where account = $1`,
+		`delete from wake where account = $1`,
 		`delete from account where id = $1`,
 	} {
 		if _, err := tx.Exec(ctx, statement, int64(a.ID)); err != nil {

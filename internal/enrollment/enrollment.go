@@ -175,6 +175,9 @@ func (e *Enrollments) Begin(ctx context.Context, g signin.Grant, kind string) (O
 	if err != nil {
 		return Offer{}, err
 	}
+	if err := e.openBinding(ctx, how, person, kind, memo); err != nil {
+		return Offer{}, err
+	}
 	expires := e.Now().Add(codeLife)
 	b, err := json.Marshal(pending{Account: g.Account(), Session: g.Session(), Kind: kind, Memo: memo, Prompt: p, Attempt: g.Attempt(), Expires: expires, First: first})
 	if err != nil {
@@ -258,6 +261,11 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 	person, _, err := e.person(ctx, e.DB, p.Account, p.Kind)
 	if err != nil {
 		return Authenticator{}, err
+	}
+	if _, ok := how.(authenticator.Binder); ok { // never what the browser says of the device
+		if answer.Data, err = e.proposed(ctx, how, p); err != nil {
+			return Authenticator{}, err
+		}
 	}
 	enrolled, err := how.Accept(ctx, person, p.Memo, answer, e.Now())
 	var refused *authenticator.Refused

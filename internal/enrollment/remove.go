@@ -120,19 +120,35 @@ func (e *Enrollments) ReportNotMe(ctx context.Context, g signin.Grant, entry int
 		if err != nil {
 			return err
 		}
-		ended, err := e.Sessions.EndAllIn(ctx, tx, account.ID, g.Session())
-		if err != nil {
-			return err
-		}
-		disabled, err := e.disablePassword(ctx, tx, account.ID)
-		if err != nil {
-			return err
-		}
-		tx.Record(audit.Entry{Event: "alarm.not-me", Outcome: "ok", Account: int64(account.ID), AccountName: account.Name, Application: signin.Self,
-			Protocol: g.Protocol(), Source: g.SourceText(), Attempt: g.Attempt(),
-			Detail: map[string]string{"entry": strconv.FormatInt(entry, 10), "sessions-ended": strconv.Itoa(ended), "password-disabled": strconv.FormatBool(disabled)}})
-		return e.tellAdministrators(ctx, tx, account)
+		return e.DisownIn(ctx, tx, Disowned{Account: account, Keep: g.Session(), Entry: audit.Entry{Protocol: g.Protocol(), Source: g.SourceText(), Attempt: g.Attempt(),
+			Detail: map[string]string{"entry": strconv.FormatInt(entry, 10)}}})
 	})
+}
+
+// Disowned is something that a person says they did not do.
+type Disowned struct {
+	Account directory.Account
+	// Keep is the session that goes on; empty ends all.
+	Keep string
+	// Entry says where it was said and of what: protocol, source, attempt, detail.
+	Entry audit.Entry
+}
+
+// DisownIn does what [Enrollments.ReportNotMe] says inside another room's change.
+func (e *Enrollments) DisownIn(ctx context.Context, tx *store.Tx, d Disowned) error {
+	ended, err := e.Sessions.EndAllIn(ctx, tx, d.Account.ID, d.Keep)
+	if err != nil {
+		return err
+	}
+	disabled, err := e.disablePassword(ctx, tx, d.Account.ID)
+	if err != nil {
+		return err
+	}
+	en := d.Entry
+	en.Event, en.Outcome, en.Account, en.AccountName, en.Application = "alarm.not-me", "ok", int64(d.Account.ID), d.Account.Name, signin.Self
+	en.Detail["sessions-ended"], en.Detail["password-disabled"] = strconv.Itoa(ended), strconv.FormatBool(disabled)
+	tx.Record(en)
+	return e.tellAdministrators(ctx, tx, d.Account)
 }
 
 func (e *Enrollments) disablePassword(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error) {

@@ -22,6 +22,7 @@ const (
 	Form        Purpose = "form"
 	Membership  Purpose = "membership"
 	Policy      Purpose = "policy"
+	Push        Purpose = "push"
 	Session     Purpose = "session"
 	Team        Purpose = "team"
 	Ticket      Purpose = "ticket"
@@ -31,7 +32,7 @@ const (
 // Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Cookie, Credential, Declaration, Decoy, Drill, Form,
-		Membership, Policy, Session, Team, Ticket, Token}
+		Membership, Policy, Push, Session, Team, Ticket, Token}
 }
 
 // The audit log's own keys. They authenticate every entry there is, so they stay

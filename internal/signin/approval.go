@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
+	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/prompt"
@@ -212,49 +212,7 @@ func (a *approvals) set(ctx context.Context, tx *store.Tx, row *approval, from, 
 // Numbers that nothing waits under draw on the account's budget, so that a
 // stolen session cannot look for one.
 func (e *Engine) WaitingFor(ctx context.Context, g Grant, typed string) (Waiting, error) {
-	number := strings.Map(func(r rune) rune {
-		if r == ' ' || r == '-' {
-			return -1
-		}
-		return r
-	}, typed)
-	if _, err := strconv.Atoi(number); err != nil || len(number) != approvalDigits {
-		return Waiting{}, failure.New(failure.Invalid, "The number has six digits.")
-	}
-	row, err := e.approvals.scan(e.DB.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and number = $2 and state = 'waiting'`,
-		int64(g.Account()), e.approvals.find(g.Account(), number)))
-	if err == nil && e.Now().Before(row.expires) {
-		return row.body.Waiting, nil
-	}
-	if err != nil && failure.ClassOf(err) != failure.NotFound {
-		return Waiting{}, err
-	}
-	return Waiting{}, e.wrongNumber(ctx, g)
-}
-
-// wrongNumber spends a guess and records it.
-func (e *Engine) wrongNumber(ctx context.Context, g Grant) error {
-	at := &attempt{Request: Request{Application: Self, Protocol: g.Protocol(), Source: g.Source(), Name: g.Name()}, Account: g.Account()}
-	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		account, err := e.Directory.Get(ctx, tx, g.Account())
-		if err != nil {
-			return err
-		}
-		subjects := e.guesses.subjects(at, account, Elsewhere, nil)
-		over, err := e.guesses.read(ctx, tx, at, account, subjects)
-		if err != nil {
-			return err
-		}
-		en := audit.Entry{Event: "approval.wrong-number", Outcome: "refused", Reason: "wrong", Account: int64(account.ID), AccountName: account.Name, Application: Self, Protocol: g.Protocol(), Source: g.SourceText()}
-		tx.Record(en)
-		if over != "" {
-			return store.Keep(failure.Refuse(over, "There were too many wrong numbers. Wait a while."))
-		}
-		if err := e.guesses.charge(ctx, tx, subjects); err != nil {
-			return err
-		}
-		return store.Keep(noApproval)
-	})
+	return e.waitingUnder(ctx, g.Actor(), guesser{protocol: g.Protocol(), source: g.Source(), account: g.Account()}, typed)
 }
 
 // ByID returns a waiting sign-in of the grant's account.
@@ -299,24 +257,41 @@ func (e *Engine) RefuseIt(ctx context.Context, g Grant, id int64) error {
 
 func (e *Engine) answerWaiting(ctx context.Context, g Grant, id int64, shown *assurance.Evidence) error {
 	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		row, err := e.approvals.scan(tx.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, id, int64(g.Account())))
+		row, err := e.waitingRow(ctx, tx, g.Account(), id)
 		if err != nil {
 			return err
 		}
-		if !e.Now().Before(row.expires) {
-			return noApproval
-		}
-		state, event := "refused", "approval.refused"
-		if shown != nil {
-			state, event = "approved", "approval.approved"
-		}
-		row.body.Evidence = shown
-		if err := e.approvals.set(ctx, tx, row, "waiting", state); err != nil {
+		return e.settleWaiting(ctx, tx, row, shown, audit.Entry{AccountName: g.Name(), Protocol: g.Protocol(), Source: g.SourceText(), Detail: map[string]string{}})
+	})
+}
+
+// waitingRow reads one that is not late, of this account.
+func (e *Engine) waitingRow(ctx context.Context, r store.Reader, account assurance.AccountID, id int64) (*approval, error) {
+	row, err := e.approvals.scan(r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, id, int64(account)))
+	if err == nil && !e.Now().Before(row.expires) {
+		return nil, noApproval
+	}
+	return row, err
+}
+
+// settleWaiting approves with what was shown, or refuses, once. The entry says
+// who and where. What is approved opens pushes again.
+func (e *Engine) settleWaiting(ctx context.Context, tx *store.Tx, row *approval, shown *assurance.Evidence, en audit.Entry) error {
+	state := "refused"
+	en.Event = "approval.refused"
+	if shown != nil {
+		state, en.Event = "approved", "approval.approved"
+		if _, err := tx.Exec(ctx, `delete from wake where account = $1`, int64(row.account)); err != nil {
 			return err
 		}
-		return tx.Record(audit.Entry{Event: event, Outcome: "ok", Account: int64(g.Account()), AccountName: g.Name(), Application: row.body.Waiting.Application,
-			Protocol: g.Protocol(), Source: g.SourceText(), Attempt: row.body.Attempt, Detail: map[string]string{"request": row.body.Waiting.Text()}})
-	})
+	}
+	row.body.Evidence = shown
+	if err := e.approvals.set(ctx, tx, row, "waiting", state); err != nil {
+		return err
+	}
+	en.Outcome, en.Account, en.Application, en.Attempt = "ok", int64(row.account), row.body.Waiting.Application, row.body.Attempt
+	en.Detail["request"] = row.body.Waiting.Text()
+	return tx.Record(en)
 }
 
 // answeredElsewhere reports whether an attempt's approval was answered.
@@ -388,11 +363,36 @@ func (e *Engine) askElsewhere(ctx context.Context, tx *store.Tx, at *attempt) (p
 		if p.Number, err = e.approvals.open(ctx, tx, at); err != nil {
 			return p, false, err
 		}
+		if err := e.wantWake(ctx, tx, at); err != nil {
+			return p, false, err
+		}
 	}
 	if p.Number != "" {
-		p.Label = "Type this number at " + e.ApproveAt
+		place, err := e.approvePlace(ctx, tx, at.Account)
+		if err != nil {
+			return p, false, err
+		}
+		p.Label = "Type this number " + place
 	}
 	return p, true, nil
+}
+
+// approvePlace says where the account can type a number.
+func (e *Engine) approvePlace(ctx context.Context, r store.Reader, account assurance.AccountID) (string, error) {
+	all, err := e.Directory.Credentials(ctx, r, account)
+	if err != nil {
+		return "", err
+	}
+	apps, keys := len(e.apps(all)) > 0, slices.ContainsFunc(all, func(c directory.Credential) bool {
+		return c.Status == directory.CredentialActive && c.Traits.Has(assurance.Held|assurance.PhishingResistant)
+	})
+	switch {
+	case apps && keys:
+		return "in your Countersign app, or at " + e.ApproveAt, nil
+	case apps:
+		return "in your Countersign app", nil
+	}
+	return "at " + e.ApproveAt, nil
 }
 
 // looksElsewhere reports whether an answer only asks whether the approval was

@@ -250,7 +250,8 @@ func (j *judge) choose(at *attempt, missing []assurance.Missing, usable []direct
 	}
 	playable := slices.DeleteFunc(slices.Clone(usable), func(c directory.Credential) bool {
 		how := j.kinds[c.Kind]
-		return how == nil || how.Describe().Media&at.Medium == 0
+		_, remote := how.(authenticator.Approver)
+		return how == nil || remote || how.Describe().Media&at.Medium == 0
 	})
 	var could, want assurance.Trait
 	for _, c := range playable {
@@ -286,17 +287,18 @@ func (j *judge) choose(at *attempt, missing []assurance.Missing, usable []direct
 }
 
 // transferable is what an approval on another device could show here: what the
-// account's passkeys show, without their resistance to phishing. It takes a
-// medium on which a number can be shown first, and somebody who has shown
-// something already, so that a stranger causes nothing. A passkey in quarantine
-// approves nothing.
+// account's passkeys show, without their resistance to phishing, and what its
+// apps show. It takes a medium on which a number can be shown first, and somebody
+// who has shown something already, so that a stranger causes nothing. What is in
+// quarantine approves nothing.
 func (j *judge) transferable(at *attempt, usable []directory.Credential) assurance.Trait {
 	if at.Medium&(prompt.Display|prompt.Browser) == 0 || len(at.Evidence) == 0 || at.Action == Approve {
 		return 0
 	}
 	var t assurance.Trait
 	for _, c := range usable {
-		if c.Traits.Has(assurance.Held|assurance.PhishingResistant) && !j.Now().Before(c.Quarantine) {
+		_, app := j.kinds[c.Kind].(authenticator.Approver)
+		if (app || c.Traits.Has(assurance.Held|assurance.PhishingResistant)) && !j.Now().Before(c.Quarantine) {
 			t |= c.Traits &^ assurance.PhishingResistant
 		}
 	}

@@ -35,8 +35,11 @@ type Parts struct {
 	// ApproveAt is the address where sign-ins elsewhere are approved, as people
 	// read it: "login.example.org/account/approve".
 	ApproveAt string
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Disown ends what an account has standing, because its owner says in the app
+	// that a sign-in was not theirs. It runs in the change that refuses it.
+	Disown func(ctx context.Context, tx *store.Tx, d Disowned) error
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Engine decides. It is safe for concurrent use; all its state is in the store.

@@ -28,3 +28,11 @@ func noticeDisabled(title string) notice {
 			"If that was not you, somebody is guessing. To use it again, sign in another way and set it up anew, or ask an administrator for a temporary access pass.\n", title),
 	}
 }
+
+func noticePushFlood() notice {
+	return notice{
+		subject: "Sign-ins as you were left unanswered",
+		body: "Somebody begins sign-ins with your password, and nobody answers them, so your app is no longer woken for them. You can still open the app and type a number, and all your other ways to sign in work.\n\n" +
+			"If that is not you, your password is known to somebody else: sign in, change it, and choose \"This was not me\" in your history.\n",
+	}
+}

@@ -21,7 +21,8 @@ const (
 // and removals of what has run out. The verbs are those it may use on each.
 var chores = map[string][]string{
 	"attempt":          {"insert", "update", "delete"},
-	"approval":         {"insert", "delete"}, // answering one is a change
+	"approval":         {"insert", "delete"},           // answering one is a change
+	"wake":             {"insert", "update", "delete"}, // at most somebody's own app rings
 	"ticket":           {"insert", "update", "delete"},
 	"guess":            {"insert", "update", "delete"},
 	"known_source":     {"insert", "update", "delete"},

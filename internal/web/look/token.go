@@ -33,6 +33,9 @@ func (j Jar) token(w http.ResponseWriter, r *http.Request) string {
 	return tokenOf(value)
 }
 
+// FormToken is the token of this browser's forms, for a script that sends them.
+func (j Jar) FormToken(w http.ResponseWriter, r *http.Request) string { return j.token(w, r) }
+
 func tokenOf(cookie string) string {
 	sum := sha256.Sum256([]byte("countersign form\x00" + cookie))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

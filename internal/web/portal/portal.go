@@ -234,7 +234,7 @@ func (p *Portal) showOffer(w http.ResponseWriter, r *http.Request, problem strin
 			return err
 		}
 		v.URI, v.Secret, v.Codes = shown.URI, shown.Secret, shown.Codes
-		if strings.HasPrefix(v.URI, "otpauth://") {
+		if strings.HasPrefix(v.URI, "otpauth://") || o.Kind == "push" {
 			v.Open = template.URL(v.URI)
 		}
 	}

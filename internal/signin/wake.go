@@ -1,0 +1,235 @@
+package signin
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/authenticator"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/store"
+)
+
+// The ladder that ends pushes which nobody answers. It has no setting: a push is
+// a courtesy, and the number is found without one.
+const (
+	wakeSoon    = 3 // in wakeSoonIn, or
+	wakeSoonIn  = 10 * time.Minute
+	wakeLater   = 10 // in wakeLaterIn
+	wakeLaterIn = 24 * time.Hour
+)
+
+// apps are the credentials that approve on a device of their own, and may.
+func (e *Engine) apps(all []directory.Credential) []directory.Credential {
+	var out []directory.Credential
+	for _, c := range all {
+		_, ok := e.kinds[c.Kind].(authenticator.Approver)
+		if ok && c.Status == directory.CredentialActive && !e.Now().Before(c.Quarantine) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// wantWake asks for the account's apps to be woken for an approval that was just
+// opened; one that was opened once is never opened again, so a retransmission
+// wakes nobody. An account without an app has no row.
+func (e *Engine) wantWake(ctx context.Context, tx *store.Tx, at *attempt) error {
+	all, err := e.Directory.Credentials(ctx, tx, at.Account)
+	if err != nil || len(e.apps(all)) == 0 {
+		return err
+	}
+	state := "waiting"
+	if closed, err := e.wakeClosed(ctx, tx, at.Account); err != nil {
+		return err
+	} else if closed {
+		state = "held"
+	}
+	_, err = tx.Exec(ctx, `insert into wake (approval, account, state, created) values ($1,$2,$3,$4) on conflict (approval) do nothing`,
+		at.Approval, int64(at.Account), state, store.Unix(e.Now()))
+	return err
+}
+
+// wakeClosed reports whether too much was left unanswered. What is answered
+// takes its account's rows away.
+func (e *Engine) wakeClosed(ctx context.Context, r store.Reader, account assurance.AccountID) (bool, error) {
+	now := e.Now()
+	var soon, later, disowned int64
+	err := r.QueryRow(ctx, `select coalesce(sum(case when created > $2 then 1 else 0 end), 0), count(*), coalesce(sum(case when state = 'disowned' then 1 else 0 end), 0)
+		from wake where account = $1 and created > $3`, int64(account), store.Unix(now.Add(-wakeSoonIn)), store.Unix(now.Add(-wakeLaterIn))).Scan(&soon, &later, &disowned)
+	return soon >= wakeSoon || later >= wakeLater || disowned > 0, err
+}
+
+// WakeUp sends one push to one address. NotFound says that nobody is there any
+// more.
+type WakeUp func(ctx context.Context, to authenticator.Address) error
+
+// Wake wakes the apps of what waits, and raises the alarm for what is held back.
+// A row is taken before anything is sent, so that of several servers one sends,
+// and what fails is not tried again: the number is found without it.
+func (e *Engine) Wake(ctx context.Context, send WakeUp) (int, error) {
+	rows, err := e.DB.Query(ctx, `select approval, account, state from wake where state = 'waiting' or state = 'held' order by approval limit 100`)
+	if err != nil {
+		return 0, err
+	}
+	type due struct {
+		approval int64
+		account  assurance.AccountID
+		state    string
+	}
+	var list []due
+	for rows.Next() {
+		var d due
+		var account int64
+		if err := rows.Scan(&d.approval, &account, &d.state); err != nil {
+			rows.Close()
+			return 0, err
+		}
+		d.account = assurance.AccountID(account)
+		list = append(list, d)
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	at, sent := make(chan struct{}, 8), 0
+	for _, d := range list {
+		if d.state == "held" {
+			if err := e.wakeHeld(ctx, d.approval, d.account); err != nil {
+				return sent, err
+			}
+			continue
+		}
+		apps, account, err := e.takeWake(ctx, d.approval, d.account)
+		if err != nil {
+			return sent, err
+		}
+		for _, c := range apps {
+			sent++
+			at <- struct{}{}
+			all.Go(func() {
+				defer func() { <-at }()
+				e.wakeOne(ctx, account, c, send)
+			})
+		}
+	}
+	return sent, nil
+}
+
+// takeWake takes a row and returns the apps to wake.
+func (e *Engine) takeWake(ctx context.Context, id int64, owner assurance.AccountID) ([]directory.Credential, directory.Account, error) {
+	var apps []directory.Credential
+	var account directory.Account
+	err := e.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
+		apps = nil
+		n, err := tx.Exec(ctx, `update wake set state = 'sent' where approval = $1 and state = 'waiting'`, id)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errWakeTaken
+		}
+		if account, err = e.Directory.Get(ctx, tx, owner); err != nil {
+			return err
+		}
+		en := audit.Entry{Event: "push.sent", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: Self, Protocol: AppProtocol, Detail: map[string]string{}}
+		row, err := e.waitingRow(ctx, tx, owner, id)
+		switch {
+		case failure.ClassOf(err) == failure.NotFound || err == nil && row.state != "waiting":
+			en.Outcome, en.Reason = "refused", "late"
+		case err != nil:
+			return err
+		default:
+			all, err := e.Directory.Credentials(ctx, tx, owner)
+			if err != nil {
+				return err
+			}
+			for _, c := range e.apps(all) {
+				if _, ok := e.address(c); ok {
+					apps = append(apps, c)
+				}
+			}
+			en.Application, en.Attempt = row.body.Waiting.Application, row.body.Attempt
+		}
+		en.Detail["apps"] = strconv.Itoa(len(apps))
+		return tx.Record(en)
+	})
+	if failure.ReasonOf(err) == errWakeTaken.Reason {
+		return nil, account, nil
+	}
+	return apps, account, err
+}
+
+var errWakeTaken = &failure.Error{Class: failure.Conflict, Reason: "wake-taken", Public: "Another server woke it."}
+
+func (e *Engine) address(c directory.Credential) (authenticator.Address, bool) {
+	q := question{credentials: []directory.Credential{c}, kind: c.Kind}
+	how, ok := e.kinds[c.Kind].(authenticator.Approver)
+	if !ok {
+		return authenticator.Address{}, false
+	}
+	return how.Address(q.comparable()[0])
+}
+
+// wakeOne sends one push and records one that failed. An app that is gone is not
+// woken again.
+func (e *Engine) wakeOne(ctx context.Context, account directory.Account, c directory.Credential, send WakeUp) {
+	to, _ := e.address(c)
+	cause := send(ctx, to)
+	if cause == nil {
+		return
+	}
+	e.Log.Warn("an app could not be woken", "account", account.Name, "authenticator", int64(c.ID), "error", cause)
+	err := e.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
+		tx.Record(audit.Entry{Event: "push.failed", Outcome: "failed", Reason: failure.ClassOf(cause).String(), Account: int64(account.ID), AccountName: account.Name, Application: Self,
+			Protocol: AppProtocol, Detail: map[string]string{"authenticator": c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)}})
+		if failure.ClassOf(cause) != failure.NotFound {
+			return nil
+		}
+		return e.moveApp(ctx, tx, appCaller{account: account, credential: c, how: e.kinds[c.Kind].(authenticator.Approver)}, authenticator.Address{})
+	})
+	if err != nil {
+		e.Log.Warn("a failed push could not be recorded", "error", err)
+	}
+}
+
+// wakeHeld raises the alarm that pushes are closed, once a day for an account.
+func (e *Engine) wakeHeld(ctx context.Context, id int64, owner assurance.AccountID) error {
+	var told int64
+	err := e.DB.QueryRow(ctx, `select count(*) from wake where account = $1 and state = 'told' and created > $2`, int64(owner), store.Unix(e.Now().Add(-wakeLaterIn))).Scan(&told)
+	if err != nil {
+		return err
+	}
+	take := func(tx *store.Tx) error {
+		n, err := tx.Exec(ctx, `update wake set state = 'told' where approval = $1 and state = 'held'`, id)
+		if err == nil && n == 0 {
+			return errWakeTaken
+		}
+		return err
+	}
+	if told > 0 {
+		err = e.DB.Housekeep(ctx, "wake.held", take)
+	} else {
+		err = e.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
+			if err := take(tx); err != nil {
+				return err
+			}
+			account, err := e.Directory.Get(ctx, tx, owner)
+			if err != nil {
+				return err
+			}
+			tx.Record(audit.Entry{Event: "alarm.push-flood", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: Self, Protocol: AppProtocol})
+			return e.tellOwner(ctx, tx, account, noticePushFlood())
+		})
+	}
+	if failure.ReasonOf(err) == errWakeTaken.Reason {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,213 @@
+// Package app is the Countersign app: a page that a person installs on their
+// phone, with a key of its own, to approve sign-ins elsewhere.
+//
+// It owns the page, its script, its manifest and its service worker, and the few
+// requests that the script sends. It has no rule of its own: every request is
+// signed by the app's key, and the engine decides. Nobody is signed in here. Its
+// one invariant: nothing about a sign-in is shown before its number was typed.
+package app
+
+import (
+	"embed"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"countersign/internal/enrollment"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/web/challenge"
+	"countersign/internal/web/look"
+)
+
+//go:embed templates
+var templates embed.FS
+
+//go:embed files
+var files embed.FS
+
+// Path is where the app is; it is the scope of its service worker.
+const Path = "/app/"
+
+const kind = "push"
+
+// contentPolicy is that of every page, with what an installed app needs besides:
+// its manifest, its service worker from one address, and requests to ourselves.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; manifest-src 'self'; worker-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types countersign-app"
+
+// Parts are what the app works on.
+type Parts struct {
+	challenge.Browser
+	Enrollments *enrollment.Enrollments
+	// PushKey is the application server's public key, in base64url.
+	PushKey string
+	// CheckAddress refuses a push service that could never be reached.
+	CheckAddress func(signin.AppAddress) error
+}
+
+// App serves the page and its requests.
+type App struct {
+	Parts
+	pages *look.Set
+}
+
+// New prepares the app.
+func New(p Parts) *App { return &App{Parts: p, pages: p.Look.Load(templates)} }
+
+// Routes lists the page and the requests. Each request is public as far as
+// sessions go: what it demands is the signature of an app.
+func (a *App) Routes() []look.Route {
+	return []look.Route{
+		{Pattern: "GET /app", Demand: look.Public(), Handler: func(w http.ResponseWriter, r *http.Request) error { return look.Go(w, r, Path) }},
+		{Pattern: "GET " + Path + "{$}", Demand: look.Public(), Handler: a.page},
+		{Pattern: "GET " + Path + "app.js", Demand: look.Public(), Handler: file("app.js", "text/javascript; charset=utf-8")},
+		{Pattern: "GET " + Path + "worker.js", Demand: look.Public(), Handler: file("worker.js", "text/javascript; charset=utf-8")},
+		{Pattern: "GET " + Path + "manifest.webmanifest", Demand: look.Public(), Handler: file("manifest.webmanifest", "application/manifest+json")},
+		{Pattern: "GET " + Path + "moment", Demand: look.Public(), Handler: a.say(a.moment)},
+		{Pattern: "POST " + Path + "bind", Demand: look.Public(), Handler: a.say(a.bind), Limit: 8 << 10},
+		{Pattern: "POST " + Path + "look", Demand: look.Public(), Handler: a.say(a.look), Limit: 8 << 10},
+		{Pattern: "POST " + Path + "answer", Demand: look.Public(), Handler: a.say(a.answer), Limit: 8 << 10},
+		{Pattern: "POST " + Path + "move", Demand: look.Public(), Handler: a.say(a.move), Limit: 8 << 10},
+	}
+}
+
+func (a *App) page(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Content-Security-Policy", contentPolicy)
+	return a.pages.Render(w, r, look.Page{Template: "app", Title: "App", Shape: look.Card})
+}
+
+func file(name, kind string) look.Handler {
+	body, err := files.ReadFile("files/" + name)
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Content-Security-Policy", contentPolicy)
+		w.Header().Set("Cache-Control", "no-cache")
+		_, err := w.Write(body)
+		return err
+	}
+}
+
+// say answers a script: JSON, and for a refusal its one sentence and its word.
+func (a *App) say(f func(w http.ResponseWriter, r *http.Request) (any, error)) look.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		out, err := f(w, r)
+		status := http.StatusOK
+		if err != nil {
+			if class := failure.ClassOf(err); class == failure.Internal || class == failure.Unavailable {
+				a.Look.Log.Error("the app was not answered", "path", r.URL.Path, "error", err)
+			}
+			status = look.Status(err)
+			out = map[string]string{"problem": failure.Public(err), "reason": failure.ReasonOf(err)}
+		}
+		body, err := json.Marshal(out)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, err = w.Write(body)
+		return err
+	}
+}
+
+// moment gives the app what it needs to sign and to send anything.
+func (a *App) moment(w http.ResponseWriter, r *http.Request) (any, error) {
+	return map[string]string{"moment": a.Engine.Moment(), "token": a.Look.FormToken(w, r), "pushKey": a.PushKey}, nil
+}
+
+// bind proposes this device's key for an enrollment that waits for one.
+func (a *App) bind(_ http.ResponseWriter, r *http.Request) (any, error) {
+	name, err := a.Enrollments.Bind(r.Context(), r.PostForm.Get("code"), []byte(r.PostForm.Get("proposal")), a.place(r))
+	return map[string]string{"name": name}, err
+}
+
+func (a *App) place(r *http.Request) string {
+	if from := a.Source(r); from.IsValid() {
+		return from.Unmap().String()
+	}
+	return ""
+}
+
+var noSignature = failure.New(failure.Invalid, "The app's request could not be read.")
+
+func (a *App) call(r *http.Request) (signin.AppCall, error) {
+	f := r.PostForm
+	signature, err := base64.RawURLEncoding.DecodeString(f.Get("signature"))
+	if err != nil || len(signature) != 64 {
+		return signin.AppCall{}, noSignature
+	}
+	return signin.AppCall{Kind: kind, App: f.Get("app"), Moment: f.Get("moment"), Signature: signature, Source: a.Source(r)}, nil
+}
+
+// found is what waits, for who typed its number.
+type found struct {
+	ID          int64  `json:"id"`
+	Text        string `json:"text"`
+	Application string `json:"application"`
+	Action      string `json:"action,omitempty"`
+	From        string `json:"from"`
+	By          string `json:"by"`
+	Created     string `json:"created"`
+}
+
+func (a *App) look(_ http.ResponseWriter, r *http.Request) (any, error) {
+	call, err := a.call(r)
+	if err != nil {
+		return nil, err
+	}
+	wait, err := a.Engine.WaitingForApp(r.Context(), call, r.PostForm.Get("number"))
+	if err != nil {
+		return nil, err
+	}
+	out := found{ID: wait.ID, Text: wait.Text(), Application: wait.Application, From: wait.Source, By: wait.Protocol, Created: wait.Created.UTC().Format("15:04:05 UTC")}
+	if wait.Action != signin.SignIn {
+		out.Action = wait.Action + " " + wait.Object
+	}
+	if wait.Partner != "" {
+		out.By += " " + wait.Partner
+	}
+	return out, nil
+}
+
+func (a *App) answer(_ http.ResponseWriter, r *http.Request) (any, error) {
+	call, err := a.call(r)
+	if err != nil {
+		return nil, err
+	}
+	f := r.PostForm
+	id, err := strconv.ParseInt(f.Get("id"), 10, 64)
+	if err != nil {
+		return nil, noSignature
+	}
+	err = a.Engine.AnswerByApp(r.Context(), call, signin.AppAnswer{ID: id, Number: f.Get("number"), Text: f.Get("text"), Decision: f.Get("decision")})
+	return map[string]string{}, err
+}
+
+// move keeps where this app can be woken.
+func (a *App) move(_ http.ResponseWriter, r *http.Request) (any, error) {
+	call, err := a.call(r)
+	if err != nil {
+		return nil, err
+	}
+	f := r.PostForm
+	to := signin.AppAddress{Endpoint: f.Get("endpoint")}
+	for _, part := range []struct {
+		name string
+		into *[]byte
+	}{{"p256dh", &to.Public}, {"auth", &to.Secret}} {
+		if *part.into, err = base64.RawURLEncoding.DecodeString(f.Get(part.name)); err != nil {
+			return nil, noSignature
+		}
+	}
+	if to.Endpoint != "" {
+		if err := a.CheckAddress(to); err != nil {
+			return nil, failure.Wrap(failure.Invalid, err, "This browser's push service cannot be used.")
+		}
+	}
+	return map[string]string{}, a.Engine.MoveApp(r.Context(), call, to)
+}

@@ -1,0 +1,148 @@
+// The app keeps one key that no script can read out, and signs with it what its
+// owner decides. It shows nothing about a sign-in before its number was typed.
+
+const worker = "/app/worker.js";
+const bytes = (text) => new TextEncoder().encode(text);
+const base64url = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const base64 = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
+const unbase64url = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+const at = (id) => document.getElementById(id);
+
+function show(section) {
+  for (const s of document.querySelectorAll("main section")) s.hidden = s.id !== section;
+}
+function say(id, text) {
+  for (const other of ["problem", "done"]) at(other).hidden = true;
+  at(id).querySelector("span").textContent = text;
+  at(id).hidden = !text;
+}
+
+// The key is in IndexedDB, because only there a key can be kept that cannot be read.
+function store(mode, act) {
+  return new Promise((resolve, reject) => {
+    const open = indexedDB.open("countersign-app", 1);
+    open.onupgradeneeded = () => open.result.createObjectStore("key");
+    open.onerror = () => reject(open.error);
+    open.onsuccess = () => {
+      const request = act(open.result.transaction("key", mode).objectStore("key"));
+      request.onsuccess = () => { open.result.close(); resolve(request.result); };
+      request.onerror = () => reject(request.error);
+    };
+  });
+}
+const read = () => store("readonly", (s) => s.get("app"));
+const write = (value) => store("readwrite", (s) => s.put(value, "app"));
+
+// statement joins fields so that no two lists of fields are the same bytes.
+function statement(...fields) {
+  return bytes(fields.map((f) => `${bytes(f).length}:${f}\n`).join(""));
+}
+const sign = (app, ...fields) => crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, app.keys.privateKey, statement(...fields));
+const hash = (data) => crypto.subtle.digest("SHA-256", data);
+
+async function answered(response) {
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw Object.assign(new Error(body.problem ?? "That did not work. Try again."), { reason: body.reason });
+  return body;
+}
+const moment = async () => answered(await fetch("/app/moment", { cache: "no-store" }));
+const post = async (path, fields) => answered(await fetch(path, { method: "POST", body: new URLSearchParams(fields) }));
+
+// call signs its fields and sends them under their names.
+async function call(verb, fields) {
+  const app = await read();
+  const now = await moment();
+  const signature = await sign(app, "countersign " + verb, location.host, app.handle, now.moment, ...Object.values(fields));
+  return post("/app/" + verb, { ...fields, app: app.handle, moment: now.moment, signature: base64url(signature), "form-token": now.token });
+}
+
+async function attempt(act) {
+  say("problem", "");
+  try {
+    await act();
+  } catch (e) {
+    say("problem", e instanceof TypeError ? "Countersign cannot be reached. Look at your connection." : e.message);
+  }
+}
+
+const code = new URLSearchParams(location.hash.slice(1)).get("bind");
+if (code) history.replaceState(null, "", location.pathname); // the code is not left in the history
+
+async function bind() {
+  const keys = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+  const point = await crypto.subtle.exportKey("raw", keys.publicKey);
+  const app = { keys, handle: base64url(await hash(point)) };
+  const signature = await sign(app, "countersign bind", code, base64url(point));
+  const now = await moment();
+  const proposal = JSON.stringify({ key: base64(point), signature: base64(signature), label: "Countersign app" });
+  const bound = await post("/app/bind", { code, proposal, "form-token": now.token });
+  await write({ ...app, name: bound.name });
+  const sum = new DataView(await hash(statement("countersign confirm", code, base64url(point))));
+  at("confirmation").textContent = String(sum.getBigUint64(0) % 1000000n).padStart(6, "0");
+  at("owner").textContent = bound.name;
+  show("bound");
+}
+
+let waiting; // what was found, with the number as it was typed
+
+async function look(number) {
+  waiting = undefined;
+  const found = await call("look", { number });
+  waiting = { ...found, number };
+  at("application").textContent = found.application;
+  at("act").textContent = found.action ? ", to do: " + found.action : "";
+  at("from").textContent = found.from || "an unknown address";
+  at("by").textContent = found.by;
+  at("created").textContent = found.created;
+  show("found");
+}
+
+const said = {
+  approve: "Approved. The other device goes on by itself, or press Enter there.",
+  deny: "Refused. If you did not begin it, your password is known to somebody: change it.",
+  "not-me": "Refused. Your sessions were ended, your password was switched off, and your administrators were told.",
+};
+
+async function decide(decision) {
+  const { id, number, text } = waiting;
+  waiting = undefined;
+  at("number").value = "";
+  show("ask");
+  await call("answer", { id: String(id), number, text, decision });
+  say("done", said[decision]);
+}
+
+async function wake() {
+  if (await Notification.requestPermission() !== "granted") throw new Error("This browser was told not to show notices.");
+  const { pushKey } = await moment();
+  const registration = await navigator.serviceWorker.ready;
+  const to = (await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: unbase64url(pushKey) })
+    .catch(() => { throw new Error("This browser has no push service. The app works without: open it and type the number."); })).toJSON();
+  await call("move", { endpoint: to.endpoint, p256dh: to.keys.p256dh, auth: to.keys.auth });
+  at("wake").hidden = true;
+  say("done", "This device will be woken.");
+}
+
+function busy(button, act) {
+  button.setAttribute("aria-busy", "true");
+  return attempt(act).finally(() => button.removeAttribute("aria-busy"));
+}
+
+at("bind").addEventListener("click", (e) => busy(e.target, bind));
+at("added").addEventListener("click", () => start());
+at("wake").addEventListener("click", (e) => busy(e.target, wake));
+at("look").addEventListener("submit", (e) => { e.preventDefault(); busy(e.submitter ?? e.target, () => look(at("number").value)); });
+for (const decision of ["approve", "deny", "not-me"]) at(decision).addEventListener("click", (e) => busy(e.target, () => decide(decision)));
+
+async function start() {
+  const app = await read();
+  show(app ? "ask" : "none");
+  const registration = await navigator.serviceWorker?.ready;
+  if (app && registration?.pushManager) at("wake").hidden = Boolean(await registration.pushManager.getSubscription());
+}
+
+if ("serviceWorker" in navigator) {
+  const policy = window.trustedTypes?.createPolicy("countersign-app", { createScriptURL: (u) => { if (u !== worker) throw new TypeError("another script"); return u; } });
+  navigator.serviceWorker.register(policy ? policy.createScriptURL(worker) : worker, { scope: "/app/" }).catch(() => { /* then there is no page without a network */ });
+}
+if (code) show("ready"); else attempt(start);

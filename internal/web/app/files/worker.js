@@ -1,0 +1,40 @@
+// The worker shows the app's page when there is no network, and rings when the
+// server wakes it. It never answers anything by itself: a notice has no buttons.
+
+const shell = "countersign-shell-1";
+
+addEventListener("install", (e) => e.waitUntil(skipWaiting()));
+addEventListener("activate", (e) => e.waitUntil(clients.claim()));
+
+// keep remembers what the page is made of, as it was fetched last.
+async function keep(request) {
+  const cache = await caches.open(shell);
+  try {
+    const response = await fetch(request);
+    if (response.ok) await cache.put(request, response.clone());
+    return response;
+  } catch {
+    return (await cache.match(request, { ignoreSearch: true })) ?? Response.error();
+  }
+}
+
+const parts = ["/app/", "/app/app.js", "/app/manifest.webmanifest"];
+
+addEventListener("fetch", (e) => {
+  const at = new URL(e.request.url);
+  if (e.request.method !== "GET" || at.origin !== location.origin) return;
+  if (parts.includes(at.pathname) || at.pathname.startsWith("/assets/")) e.respondWith(keep(e.request));
+});
+
+addEventListener("push", (e) => e.waitUntil(registration.showNotification("Somebody signs in as you", {
+  body: "If it is you, open the app and type the number that is shown there.",
+  tag: "countersign", // one notice, however many pushes
+})));
+
+addEventListener("notificationclick", (e) => {
+  e.notification.close();
+  e.waitUntil((async () => {
+    for (const open of await clients.matchAll({ type: "window" })) if (new URL(open.url).pathname === "/app/") return open.focus();
+    return clients.openWindow("/app/");
+  })());
+});

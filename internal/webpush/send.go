@@ -1,0 +1,97 @@
+package webpush
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"countersign/internal/failure"
+)
+
+// Options say how a Sender reaches push services. The zero value is for the
+// public internet.
+type Options struct {
+	// Inside are networks that may be reached although they are not public, at
+	// any port: for a push service of one's own, and for tests.
+	Inside []netip.Prefix
+	// Roots are whom to trust; nil is the system's.
+	Roots *x509.CertPool
+}
+
+// wait bounds one push from the look-up of the name to the answer.
+const wait = 10 * time.Second
+
+// Sender sends pushes. It is safe for concurrent use.
+type Sender struct {
+	key     Key
+	subject string
+	now     func() time.Time
+	client  *http.Client
+}
+
+// NewSender makes a Sender. The subject is a mailto: or https: URL of whoever
+// runs this installation (RFC 8292 section 2.1).
+func NewSender(key Key, subject string, o Options, now func() time.Time) *Sender {
+	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: o.control}
+	transport := &http.Transport{
+		Proxy:       nil, // a proxy would be asked for the inside in our stead
+		DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+		TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: wait, MaxResponseHeaderBytes: 16 << 10, MaxConnsPerHost: 8, IdleConnTimeout: time.Minute,
+	}
+	return &Sender{key: key, subject: subject, now: now, client: &http.Client{Transport: transport, Timeout: wait,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// Message is what is sent, and for how long the service may keep it for a
+// browser that is not there.
+type Message struct {
+	Text []byte
+	Keep time.Duration
+}
+
+// Send sends one message. NotFound says that the browser is no longer there for
+// good (RFC 8030 section 7.3), Invalid that the address can never do,
+// Unavailable that the service did not take it this time. Nothing is tried again.
+func (s *Sender) Send(ctx context.Context, endpoint string, to Recipient, m Message) error {
+	u, err := CheckEndpoint(endpoint)
+	if err != nil {
+		return failure.Wrap(failure.Invalid, err, "That is no address of a push service.")
+	}
+	body, err := Encrypt(to, m.Text)
+	if err != nil {
+		return failure.Wrap(failure.Invalid, err, "Nothing can be encrypted for that browser.")
+	}
+	signature, err := s.key.authorization(u, s.subject, s.now())
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", signature)
+	r.Header.Set("Content-Encoding", "aes128gcm")
+	r.Header.Set("Content-Type", "application/octet-stream")
+	r.Header.Set("TTL", strconv.Itoa(int(m.Keep/time.Second)))
+	r.Header.Set("Urgency", "high")
+	answer, err := s.client.Do(r)
+	if err != nil {
+		return failure.Wrap(failure.Unavailable, err, "The push service could not be reached.")
+	}
+	defer answer.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(answer.Body, 4<<10)) //nolint:errcheck // so that the connection can be used again
+	switch {
+	case answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusGone:
+		return failure.New(failure.NotFound, "The browser is no longer subscribed.")
+	case answer.StatusCode < 200 || answer.StatusCode > 299:
+		return failure.New(failure.Unavailable, "The push service answered with status %d.", answer.StatusCode)
+	}
+	return nil
+}
