@@ -145,12 +145,17 @@ func TestSpray(t *testing.T) {
 	d.flat()
 }
 
-// One person who mistypes over and over is no spray.
-func TestOneNameIsNoSpray(t *testing.T) {
+// A few people who mistype over and over are no spray.
+func TestFewNamesAreNoSpray(t *testing.T) {
 	t.Parallel()
 	d := newTown(t)
-	for range 25 {
-		d.begin(line("ada", "not the password", ""))
+	for range 7 {
+		for _, name := range []string{"ada", "somebody", "somebody-else", "a-third"} {
+			if s := d.begin(line(name, "not the password", "")); s.Reason == "delayed" {
+				t.Fatalf("%s was not compared", name)
+			}
+		}
+		d.later(2 * time.Minute)
 	}
 	if n := len(d.alarms("alarm.spray")); n != 0 {
 		t.Errorf("%d alarms of a spray", n)
