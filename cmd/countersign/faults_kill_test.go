@@ -113,7 +113,6 @@ type program struct {
 	base, radius string
 	cmd          *exec.Cmd
 	done         chan struct{}
-	log          *os.File
 }
 
 // freePort is one that nobody listens on now.
