@@ -14,11 +14,11 @@ import (
 )
 
 // row reads the cells of one line into a token. first says that no line before it
-// had any, for formats that begin with a heading; a heading returns skip.
+// had any, for formats that begin with a heading; a heading returns errSkip.
 type row func(x *reading, cells []string, first bool) (Token, error)
 
-// skip is a line that holds no token and need not.
-var skip = errors.New("no token")
+// errSkip is a line that holds no token and need not.
+var errSkip = errors.New("no token")
 
 // tables are the formats with a token on each line.
 var tables = map[string]row{
@@ -58,7 +58,7 @@ func (x *reading) line(number int, text string, read row, first bool) error {
 		return nil
 	}
 	t, err := read(x, cells, first)
-	if errors.Is(err, skip) {
+	if errors.Is(err, errSkip) {
 		return nil
 	}
 	t.Line = number
@@ -220,7 +220,7 @@ func yubicoRow(x *reading, c []string, _ bool) (Token, error) {
 // number, secret key, time interval, manufacturer, model", in base32.
 func entraRow(x *reading, c []string, first bool) (t Token, err error) {
 	if first && strings.EqualFold(cell(c, 1), "serial number") {
-		return t, skip
+		return t, errSkip
 	}
 	t = Token{Serial: cell(c, 1), Manufacturer: cell(c, 4), Kind: TOTP, Algorithm: "SHA1", Digits: x.Digits}
 	if len(c) != 6 {
@@ -236,7 +236,7 @@ func entraRow(x *reading, c []string, first bool) (t Token, err error) {
 // interval_or_event", the seed in hex.
 func multiotpRow(x *reading, c []string, first bool) (t Token, err error) {
 	if first && strings.EqualFold(c[0], "serial_number") {
-		return t, skip
+		return t, errSkip
 	}
 	t = Token{Serial: c[0], Manufacturer: cell(c, 1), Kind: strings.ToLower(cell(c, 2)), Algorithm: "SHA1"}
 	if len(c) != 6 {
@@ -261,7 +261,7 @@ func multiotpRow(x *reading, c []string, first bool) (t Token, err error) {
 // keys have no serial number; they get one made of the name.
 func autheliaRow(_ *reading, c []string, first bool) (t Token, err error) {
 	if first && strings.EqualFold(cell(c, 1), "username") {
-		return t, skip
+		return t, errSkip
 	}
 	if len(c) != 6 || c[1] == "" {
 		return t, errors.New("a line must have 6 cells: issuer, username, algorithm, digits, period, secret")
