@@ -18,6 +18,7 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/audit"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 	"countersign/internal/ticket"
 )
 
@@ -407,4 +408,24 @@ func TestOwnerOfATokenIsTold(t *testing.T) {
 	}
 	desk.does("account", "create", "robot", "--kind", "service")
 	desk.refuses("service", "token", "assign", "A", "robot")
+}
+
+// The same rows on PostgreSQL: import, list, assign, return.
+func TestTokensOnPostgreSQL(t *testing.T) {
+	w := newWorldOn(t, storetest.Postgres(t))
+	desk := w.tokenDesk()
+	button := &fob{t, "C-1", "", secretOf(20, 0), 6, 0, 0}
+	path := desk.file("C-1," + button.secret + "\nC-2," + secretOf(20, 1) + "\n")
+	desk.does("token", "import", path, "--format", "oath-csv", "--commit")
+	desk.refuses("there already", "token", "import", path, "--format", "oath-csv", "--commit")
+	w.welcomed("grace")
+	desk.does("token", "assign", "C-1", "grace")
+	if out := desk.does("token", "list", "C", "--owner", "grace", "--state", "assigned"); strings.Count(out, "C-") != 1 {
+		t.Errorf("the list says %s", out)
+	}
+	desk.does("token", "return", "C-1")
+	desk.does("token", "resync", "C-1", button.press()+button.press())
+	if n := w.count(t, `select count(*) from token where state = 'stock'`); n != 2 {
+		t.Errorf("%d tokens in stock", n)
+	}
 }

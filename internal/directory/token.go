@@ -99,7 +99,7 @@ type Tokens struct {
 // ListTokens returns tokens by serial after the given one, at most limit.
 func (d *Directory) ListTokens(ctx context.Context, r store.Reader, w Tokens, after string, limit int) ([]Token, error) {
 	rows, err := r.Query(ctx, `select `+tokenColumns+` from token t where t.serial > $1 and t.serial like $2 escape '!'
-		and ($3 = '' or t.state = $3) and ($4 = 0 or t.account = $4) order by t.serial limit $5`,
+		and (cast($3 as text) = '' or t.state = $3) and (cast($4 as bigint) = 0 or t.account = $4) order by t.serial limit $5`,
 		after, "%"+escapeLike(w.Serial)+"%", w.State, int64(w.Owner), limit)
 	if err != nil {
 		return nil, err
