@@ -235,6 +235,23 @@ func TestApproveInTheAppByRADIUS(t *testing.T) {
 	}
 }
 
+// The promise: a browser that waits goes on by itself once the app approved.
+func TestApproveInTheAppForABrowser(t *testing.T) {
+	w, _, device := withApp(t)
+	desk := w.person()
+	desk.get("/sign-in")
+	desk.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
+	desk.post("/sign-in", "authenticator", signin.Elsewhere)
+	desk.sees("in your Countersign app:")
+	m := regexp.MustCompile(`class="transfer"[^>]*>(\d{6})<`).FindStringSubmatch(desk.page)
+	if m == nil {
+		t.Fatalf("no number:\n%s", desk.page)
+	}
+	device.approve(m[1])
+	desk.get("/sign-in/wait")
+	desk.sees("Where you are signed in")
+}
+
 // The promise: what is forged, replayed, late, mis-numbered, for another text or
 // of another account approves nothing, and leaves an entry.
 func TestAppAttacks(t *testing.T) {

@@ -2,8 +2,16 @@
 // server wakes it. It never answers anything by itself: a notice has no buttons.
 
 const shell = "countersign-shell-1";
+const parts = ["/app/", "/app/app.js", "/app/manifest.webmanifest"];
 
-addEventListener("install", (e) => e.waitUntil(skipWaiting()));
+// fill keeps the page and what it names before it is needed.
+async function fill() {
+  const cache = await caches.open(shell);
+  const page = await (await fetch("/app/")).text();
+  await cache.addAll([...parts, ...new Set(page.match(/\/assets\/[\w.-]+/g))]);
+}
+
+addEventListener("install", (e) => e.waitUntil(fill().then(skipWaiting)));
 addEventListener("activate", (e) => e.waitUntil(clients.claim()));
 
 // keep remembers what the page is made of, as it was fetched last.
@@ -17,8 +25,6 @@ async function keep(request) {
     return (await cache.match(request, { ignoreSearch: true })) ?? Response.error();
   }
 }
-
-const parts = ["/app/", "/app/app.js", "/app/manifest.webmanifest"];
 
 addEventListener("fetch", (e) => {
   const at = new URL(e.request.url);
