@@ -306,9 +306,10 @@ func TestAppAttacks(t *testing.T) {
 		"no decision": func() string { return device.decide(id, number, text, "yes") },
 		"a moment of one's own": func() string {
 			form := device.signed("answer", answer...)
-			form.Set("moment", "1800000000.AAAA")
 			u, _ := url.Parse(w.base)
-			form.Set("signature", device.sign("countersign answer", u.Host, device.handle, "1800000000.AAAA", id, number, text, signin.Approved))
+			made := fmt.Sprintf("%d.%s", w.now().Unix(), strings.Repeat("A", 48)) // the right length of a MAC
+			form.Set("moment", made)
+			form.Set("signature", device.sign("countersign answer", u.Host, device.handle, made, id, number, text, signin.Approved))
 			_, r := device.post("answer", form)
 			return r
 		},
@@ -357,6 +358,9 @@ func TestAppAttacks(t *testing.T) {
 	own.sees("It was removed")
 	if r := device.decide(id, number, text, signin.Approved); r != "revoked" {
 		t.Errorf("a removed app: %q", r)
+	}
+	if _, _, r := device.look(number); r != "revoked" {
+		t.Errorf("a removed app looks: %q", r)
 	}
 }
 
@@ -565,6 +569,31 @@ func TestNotMeInTheApp(t *testing.T) {
 	}
 	if w.events("alarm.not-me") != 1 {
 		t.Error("no alarm")
+	}
+}
+
+// The promise: who is woken and sees no number refuses all that waits without
+// being shown any of it; where nothing waits nothing is ended.
+func TestDisownWithoutNumber(t *testing.T) {
+	w, _, device := withApp(t)
+	if _, r := device.call("disown"); r != "nothing-waits" {
+		t.Errorf("nothing waits, and: %q", r)
+	}
+	one, two := w.begin(display("ada", passphrase)), w.begin(display("ada", passphrase))
+	if _, r := w.phone().call("disown"); r != "unknown-app" {
+		t.Errorf("a device that nobody added: %q", r)
+	}
+	answer, r := device.call("disown")
+	if r != "" || len(answer) != 0 {
+		t.Errorf("%v %q", answer, r)
+	}
+	for _, step := range []signin.Step{one, two} {
+		if s, err := w.engine.Answer(context.Background(), step.Ticket, signin.Reply{}); err != nil || s.State != signin.Denied || s.Reason != "refused-elsewhere" {
+			t.Errorf("disowned: %v %s %v", s.State, s.Reason, err)
+		}
+	}
+	if s := w.begin(display("ada", passphrase)); s.State != signin.Denied || w.events("alarm.not-me") != 1 || w.events("approval.refused") != 2 {
+		t.Errorf("the password still works: %v", s.State)
 	}
 }
 

@@ -277,13 +277,82 @@ func (e *Engine) refuseByApp(ctx context.Context, tx *store.Tx, row *approval, d
 	if err := e.settleWaiting(ctx, tx, row, nil, en); err != nil || decision != Disowns {
 		return err
 	}
+	return e.disown(ctx, tx, row, c, en.Source)
+}
+
+// disown closes pushes for a day and ends what the account has standing.
+func (e *Engine) disown(ctx context.Context, tx *store.Tx, row *approval, c appCaller, source string) error {
 	_, err := tx.Exec(ctx, `insert into wake (approval, account, state, created) values ($1,$2,'disowned',$3)
-		on conflict (approval) do update set state = 'disowned'`, row.id, int64(row.account), store.Unix(e.Now()))
+		on conflict (approval) do update set state = 'disowned', created = excluded.created`, row.id, int64(row.account), store.Unix(e.Now()))
 	if err != nil || e.Disown == nil {
 		return err
 	}
-	return e.Disown(ctx, tx, Disowned{Account: c.account, Entry: audit.Entry{Protocol: AppProtocol, Source: en.Source, Attempt: row.body.Attempt,
+	return e.Disown(ctx, tx, Disowned{Account: c.account, Entry: audit.Entry{Protocol: AppProtocol, Source: source, Attempt: row.body.Attempt,
 		Detail: map[string]string{"request": row.body.Waiting.Text()}}})
+}
+
+// disownable is for how long a sign-in that nobody answered can be disowned.
+const disownable = time.Hour
+
+// DisownByApp refuses all that waits, without a number: who is woken for a sign-in
+// that somebody else began sees no number. It shows nothing of what waits, and is
+// refused where nothing did in the last hour.
+func (e *Engine) DisownByApp(ctx context.Context, call AppCall) error {
+	c, reason, err := e.caller(ctx, e.DB, call, "disown")
+	if err != nil {
+		return err
+	}
+	if reason == "" && e.Now().Before(c.credential.Quarantine) {
+		reason = "quarantine"
+	}
+	if reason != "" {
+		return e.refuseApp(ctx, call, c, reason)
+	}
+	return e.DB.Change(ctx, c.actor(), func(tx *store.Tx) error { return e.disownAll(ctx, tx, call, c) })
+}
+
+// left are the account's approvals of the last hour that nobody answered.
+func (e *Engine) left(ctx context.Context, r store.Reader, account assurance.AccountID) ([]int64, error) {
+	rows, err := r.Query(ctx, `select id from approval where account = $1 and state = 'waiting' and created > $2 order by id`,
+		int64(account), store.Unix(e.Now().Add(-disownable)))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
+}
+
+func (e *Engine) disownAll(ctx context.Context, tx *store.Tx, call AppCall, c appCaller) error {
+	ids, err := e.left(ctx, tx, c.account.ID)
+	if err != nil {
+		return err
+	}
+	var waiting []*approval
+	for _, id := range ids {
+		row, err := e.approvals.scan(tx.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1`, id))
+		if err != nil {
+			return err
+		}
+		waiting = append(waiting, row)
+	}
+	if len(waiting) == 0 {
+		return c.refused(tx, call, "nothing-waits", "Nobody began a sign-in as you in the last hour that waits for you.")
+	}
+	source := addrText(call.Source)
+	for _, row := range waiting {
+		if err := e.settleWaiting(ctx, tx, row, nil, audit.Entry{AccountName: c.account.Name, Protocol: AppProtocol, Source: source, Detail: map[string]string{}}); err != nil {
+			return err
+		}
+	}
+	return e.disown(ctx, tx, waiting[len(waiting)-1], c, source)
 }
 
 // MoveApp keeps where an app can be woken; an empty endpoint is nowhere.

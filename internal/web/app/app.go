@@ -69,6 +69,7 @@ func (a *App) Routes() []look.Route {
 		{Pattern: "POST " + Path + "bind", Demand: look.Public(), Handler: a.say(a.bind), Limit: 8 << 10},
 		{Pattern: "POST " + Path + "look", Demand: look.Public(), Handler: a.say(a.look), Limit: 8 << 10},
 		{Pattern: "POST " + Path + "answer", Demand: look.Public(), Handler: a.say(a.answer), Limit: 8 << 10},
+		{Pattern: "POST " + Path + "disown", Demand: look.Public(), Handler: a.say(a.disown), Limit: 8 << 10},
 		{Pattern: "POST " + Path + "move", Demand: look.Public(), Handler: a.say(a.move), Limit: 8 << 10},
 	}
 }
@@ -186,6 +187,15 @@ func (a *App) answer(_ http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	err = a.Engine.AnswerByApp(r.Context(), call, signin.AppAnswer{ID: id, Number: f.Get("number"), Text: f.Get("text"), Decision: f.Get("decision")})
 	return map[string]string{}, err
+}
+
+// disown refuses all that waits, for who was woken and sees no number.
+func (a *App) disown(_ http.ResponseWriter, r *http.Request) (any, error) {
+	call, err := a.call(r)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{}, a.Engine.DisownByApp(r.Context(), call)
 }
 
 // move keeps where this app can be woken.

@@ -112,6 +112,12 @@ async function decide(decision) {
   say("done", said[decision]);
 }
 
+async function disown() {
+  await call("disown", {});
+  show("ask");
+  say("done", said["not-me"]);
+}
+
 async function wake() {
   if (await Notification.requestPermission() !== "granted") throw new Error("This browser was told not to show notices.");
   const { pushKey } = await moment();
@@ -130,6 +136,9 @@ function busy(button, act) {
 
 at("bind").addEventListener("click", (e) => busy(e.target, bind));
 at("added").addEventListener("click", () => start());
+at("stranger").addEventListener("click", () => { say("problem", ""); show("sure"); });
+at("back").addEventListener("click", () => show("ask"));
+at("disown").addEventListener("click", (e) => busy(e.target, disown));
 at("wake").addEventListener("click", (e) => busy(e.target, wake));
 at("look").addEventListener("submit", (e) => { e.preventDefault(); busy(e.submitter ?? e.target, () => look(at("number").value)); });
 for (const decision of ["approve", "deny", "not-me"]) at(decision).addEventListener("click", (e) => busy(e.target, () => decide(decision)));
@@ -145,4 +154,12 @@ if ("serviceWorker" in navigator) {
   const policy = window.trustedTypes?.createPolicy("countersign-app", { createScriptURL: (u) => { if (u !== worker) throw new TypeError("another script"); return u; } });
   navigator.serviceWorker.register(policy ? policy.createScriptURL(worker) : worker, { scope: "/app/" }).catch(() => { /* then there is no page without a network */ });
 }
-if (code) show("ready"); else attempt(start);
+// offer says what adding this device would take away.
+async function offer() {
+  const app = await read();
+  at("already").hidden = !app;
+  at("before").textContent = app?.name ?? "";
+  show("ready");
+}
+
+attempt(code ? offer : start);
