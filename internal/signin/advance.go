@@ -91,6 +91,13 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 func (e *Engine) runSlow(ctx context.Context, at *attempt, t *turn) error {
 	t.slow = map[int]*question{}
 	for i, answer := range t.answers {
+		shaped, _, err := e.examiner.shaped(at, answer, t.opening)
+		if err != nil {
+			return err
+		}
+		if !e.examiner.anySlow(shaped) {
+			continue
+		}
 		kinds, err := e.examiner.aimed(ctx, e.DB, at, answer, t.opening)
 		if err != nil {
 			return err

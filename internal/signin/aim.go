@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -14,25 +15,15 @@ import (
 // aimed narrows an answer for any code to the kinds whose codes look like it
 // and that the account has. Somebody without any is compared with the first.
 func (x *examiner) aimed(ctx context.Context, r store.Reader, at *attempt, answer prompt.Answer, opening bool) ([]string, error) {
-	kinds := x.kindsFor(at, answer, opening)
-	if len(kinds) <= 1 {
-		return kinds, nil
-	}
-	var shaped []string
-	for _, kind := range kinds {
-		p, _, err := x.kinds[kind].Ask(nil, x.Now())
-		if err != nil {
-			return nil, err
-		}
-		if p.Digits > 0 == numeric(answer.Text) {
-			shaped = append(shaped, kind)
-		}
+	shaped, sure, err := x.shaped(at, answer, opening)
+	if err != nil || sure {
+		return shaped, err
 	}
 	account, err := x.claimed(ctx, r, at)
 	if err != nil || account.ID == 0 {
 		return shaped[:min(1, len(shaped))], err
 	}
-	credentials, err := x.Directory.Credentials(ctx, r, account.ID)
+	credentials, err := x.belongings(ctx, r, at, account.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +40,30 @@ func (x *examiner) aimed(ctx context.Context, r store.Reader, at *attempt, answe
 		return shaped[:min(1, len(shaped))], nil
 	}
 	return enrolled, nil
+}
+
+// shaped narrows an answer to the kinds whose codes look like it, without
+// looking at anybody. It is sure when there was nothing to narrow down.
+func (x *examiner) shaped(at *attempt, answer prompt.Answer, opening bool) (kinds []string, sure bool, err error) {
+	all := x.kindsFor(at, answer, opening)
+	if len(all) <= 1 {
+		return all, true, nil
+	}
+	for _, kind := range all {
+		p, _, err := x.kinds[kind].Ask(nil, x.Now())
+		if err != nil {
+			return nil, false, err
+		}
+		if p.Digits > 0 == numeric(answer.Text) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds, false, nil
+}
+
+// anySlow reports whether one of these kinds is checked outside of transactions.
+func (x *examiner) anySlow(kinds []string) bool {
+	return slices.ContainsFunc(kinds, func(k string) bool { return x.kinds[k] != nil && x.kinds[k].Describe().Slow })
 }
 
 // numeric reports whether a text looks like one or two codes of digits.

@@ -25,8 +25,9 @@ type question struct {
 	credentials []directory.Credential
 	subjects    []subject
 
-	refusal string // refused without a check, for this reason
-	charged bool   // the budget was spent before the check
+	tx      *store.Tx // that it was prepared in, or nil
+	refusal string    // refused without a check, for this reason
+	charged bool      // the budget was spent before the check
 	checked bool
 	result  authenticator.Result
 }
@@ -43,6 +44,7 @@ type examiner struct {
 // unknown name differs but that there is nothing to compare with.
 func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kind string, answer prompt.Answer) (*question, error) {
 	q := &question{answer: answer, kind: kind, how: x.kinds[kind]}
+	q.tx, _ = r.(*store.Tx)
 	if q.how == nil {
 		q.refusal = "unknown-kind"
 		return q, nil
@@ -53,7 +55,7 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 	}
 	q.account = account
 	if account.ID != 0 {
-		all, err := x.Directory.Credentials(ctx, r, account.ID)
+		all, err := x.belongings(ctx, r, at, account.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -101,16 +103,9 @@ func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *qu
 	return x.Directory.Get(ctx, r, c.Account)
 }
 
-// claimed returns who the attempt is about so far.
+// claimed returns who the attempt is about so far; nobody is no error.
 func (x *examiner) claimed(ctx context.Context, r store.Reader, at *attempt) (directory.Account, error) {
-	var account directory.Account
-	var err error
-	switch {
-	case at.Account != 0:
-		account, err = x.Directory.Get(ctx, r, at.Account)
-	case at.Name != "":
-		account, err = x.Directory.Find(ctx, r, at.Name)
-	}
+	account, err := x.person(ctx, r, at)
 	if failure.ClassOf(err) == failure.NotFound {
 		return directory.Account{}, nil
 	}
@@ -225,10 +220,13 @@ func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 		return failure.New(failure.Internal, "%s accepted with a credential that it was not given", q.kind)
 	}
 	if r.Next != nil || r.Exhausted {
-		// A slow check read the row in another transaction: read it again.
-		c, err := x.Directory.Credential(ctx, tx, q.account.ID, r.Credential)
-		if err != nil {
-			return err
+		c := q.credentials[i]
+		if q.tx != tx {
+			// A slow check read the row before this transaction: read it again.
+			var err error
+			if c, err = x.Directory.Credential(ctx, tx, q.account.ID, r.Credential); err != nil {
+				return err
+			}
 		}
 		if c.Version != q.credentials[i].Version {
 			return failure.New(failure.Conflict, "The authenticator was used at the same moment; try again.")
@@ -240,6 +238,7 @@ func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 			c.Status = directory.CredentialUsedUp
 		}
 		c.Used = x.Now()
+		at.rewritten()
 		if err := x.Directory.UpdateCredential(ctx, tx, c); err != nil {
 			return err
 		}
@@ -305,6 +304,7 @@ func (x *examiner) disable(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 		return err
 	}
 	c.Status = directory.CredentialDisabled
+	at.rewritten()
 	if err := x.Directory.UpdateCredential(ctx, tx, c); err != nil {
 		return err
 	}

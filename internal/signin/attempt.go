@@ -43,6 +43,7 @@ type attempt struct {
 	Created   time.Time
 	Deadline  time.Time
 
+	seen seen
 	// handle and step are where the row is; handle is nil before the first save.
 	handle []byte
 	step   int64

@@ -45,7 +45,7 @@ func (j *judge) decide(ctx context.Context, r store.Reader, at *attempt, app app
 	if at.Account == 0 {
 		return j.firstQuestions(at), nil
 	}
-	account, err := j.Directory.Get(ctx, r, at.Account)
+	account, err := j.person(ctx, r, at)
 	if err != nil {
 		if failure.ClassOf(err) == failure.NotFound {
 			return decision{reason: "no-account"}, nil
@@ -60,7 +60,7 @@ func (j *judge) decide(ctx context.Context, r store.Reader, at *attempt, app app
 		d.reason = "not-administrator"
 		return d, nil
 	}
-	credentials, err := j.Directory.Credentials(ctx, r, account.ID)
+	credentials, err := j.belongings(ctx, r, at, account.ID)
 	if err != nil {
 		return decision{}, err
 	}

@@ -1,0 +1,64 @@
+package signin
+
+import (
+	"context"
+	"slices"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/store"
+)
+
+// seen is what one transaction has read of an attempt's account, so that whose
+// an answer is, what it is compared with and what is decided rest on one
+// reading. It is nothing to any other transaction: a retry and another server
+// read for themselves.
+type seen struct {
+	tx      *store.Tx
+	name    string
+	account directory.Account
+	// credentials are read when known is set, and no longer what is stored after
+	// this transaction has written one of them.
+	credentials []directory.Credential
+	known       bool
+}
+
+// person returns who the attempt is about so far: fixed by evidence, or named.
+// Nobody is a NotFound failure, or the zero account where no name was given.
+func (p Parts) person(ctx context.Context, r store.Reader, at *attempt) (directory.Account, error) {
+	tx, inside := r.(*store.Tx)
+	if s := at.seen; inside && s.tx == tx {
+		if at.Account != 0 && s.account.ID == at.Account || at.Account == 0 && at.Name != "" && s.name == at.Name {
+			return s.account, nil
+		}
+	}
+	var account directory.Account
+	var err error
+	switch {
+	case at.Account != 0:
+		account, err = p.Directory.Get(ctx, r, at.Account)
+	case at.Name != "":
+		account, err = p.Directory.Find(ctx, r, at.Name)
+	}
+	if err == nil && inside && account.ID != 0 {
+		at.seen = seen{tx: tx, name: at.Name, account: account}
+	}
+	return account, err
+}
+
+// belongings returns every authenticator of an account.
+func (p Parts) belongings(ctx context.Context, r store.Reader, at *attempt, account assurance.AccountID) ([]directory.Credential, error) {
+	tx, inside := r.(*store.Tx)
+	ours := inside && at.seen.tx == tx && at.seen.account.ID == account
+	if ours && at.seen.known {
+		return slices.Clone(at.seen.credentials), nil
+	}
+	all, err := p.Directory.Credentials(ctx, r, account)
+	if err == nil && ours {
+		at.seen.credentials, at.seen.known = slices.Clone(all), true
+	}
+	return all, err
+}
+
+// rewritten says that a credential was written, so that they are read again.
+func (at *attempt) rewritten() { at.seen.known, at.seen.credentials = false, nil }
