@@ -44,6 +44,8 @@ type attempt struct {
 	Deadline  time.Time
 
 	seen seen
+	// tallied says that this turn's wrong answer counted for its name.
+	tallied bool
 	// handle and step are where the row is; handle is nil before the first save.
 	handle []byte
 	step   int64

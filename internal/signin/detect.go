@@ -38,9 +38,10 @@ func (x *examiner) sprayed(ctx context.Context, tx *store.Tx, at *attempt, subje
 	first := slices.ContainsFunc(subjects, func(s subject) bool {
 		return s.window == tallied && s.count == 1 && (strings.HasPrefix(s.key, "account/") || strings.HasPrefix(s.key, "name/"))
 	})
-	if !first {
-		return nil
+	if !first || at.tallied {
+		return nil // or it may have been for another authenticator of the same name
 	}
+	at.tallied = true
 	return x.guesses.tally(ctx, tx, at, "spray", spraySteps)
 }
 
