@@ -138,6 +138,7 @@ func (d *daemon) reload() (now, restart []string, err error) {
 type listeners struct {
 	pages  net.Listener
 	local  net.Listener
+	counts net.Listener // nil for none
 	radius []*net.UDPConn
 }
 
@@ -150,8 +151,14 @@ func (d *daemon) listen(file config.File) (listeners, error) {
 	if err != nil {
 		return listeners{}, err
 	}
+	var counts net.Listener
+	if file.Metrics != "" {
+		if counts, err = net.Listen("tcp", file.Metrics); err != nil {
+			return listeners{}, err
+		}
+	}
 	conns, err := radius.Listen(file.Radius.Listen)
-	return listeners{pages, local, conns}, err
+	return listeners{pages, local, counts, conns}, err
 }
 
 // pages is the web server; with TLS when there is a certificate.
@@ -183,9 +190,14 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	local := &http.Server{Handler: d.local(), ReadHeaderTimeout: 10 * time.Second}
 	go func() { failed <- local.Serve(l.local) }()
+	if l.counts != nil {
+		counts := &http.Server{Handler: d.in.metrics(), ReadHeaderTimeout: 10 * time.Second}
+		defer counts.Close()
+		go func() { failed <- counts.Serve(l.counts) }()
+	}
 	go func() {
 		if server.TLSConfig != nil {
 			failed <- server.ServeTLS(l.pages, "", "")

@@ -14,8 +14,8 @@ import (
 // Check says everything that is plainly wrong, a line each; nil when nothing is.
 func (c File) Check() error {
 	return errors.Join(
-		c.checkListen(), c.checkPublicURL(), c.checkDatabase(), c.checkProxies(),
-		address("metrics", c.Metrics, true), c.checkRadius(), c.checkMail(), c.checkPasskeys(),
+		c.checkListen(), c.checkMetrics(), c.checkPublicURL(), c.checkDatabase(), c.checkProxies(),
+		c.checkRadius(), c.checkMail(), c.checkPasskeys(),
 		word("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		word("log.format", c.Log.Format, "text", "json"),
 		c.checkRecovery(time.Now()),
@@ -65,6 +65,14 @@ func (c File) checkListen() error {
 		return fmt.Errorf("listen is %s, which is not on loopback: set tls.certificate and tls.key, or plain_http: true behind a proxy that brings TLS", c.Listen)
 	}
 	return nil
+}
+
+// checkMetrics keeps the numbers on this machine: they are for whoever asks.
+func (c File) checkMetrics() error {
+	if err := address("metrics", c.Metrics, true); err != nil || c.Metrics == "" || loopback(c.Metrics) {
+		return err
+	}
+	return fmt.Errorf("metrics is %s; it may be on loopback only, such as 127.0.0.1:9100: let the collector on this machine read it", c.Metrics)
 }
 
 func (c File) checkPublicURL() error {

@@ -1,0 +1,134 @@
+package metrics
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/store"
+)
+
+// Log counts the audit log's entries by event, outcome and protocol as they are
+// written, by whichever server: everything that is decided is in it, so nothing
+// else needs to count. It begins when the process does.
+type Log struct {
+	DB *store.DB
+	// Protocols are the words that a protocol may have; any other is "other".
+	Protocols []string
+
+	mu     sync.Mutex
+	next   int64 // the first entry that was not counted
+	begun  bool
+	counts map[[3]string]float64
+}
+
+const (
+	// mostSeries bounds the series; what comes beyond is "other".
+	mostSeries = 400
+	pageSize   = 10_000
+	mostPages  = 100
+)
+
+// Gather counts what is new and returns all counts.
+func (l *Log) Gather(ctx context.Context) ([]Sample, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.counts == nil {
+		l.counts = map[[3]string]float64{}
+	}
+	if err := l.begin(ctx); err != nil {
+		return nil, err
+	}
+	for range mostPages {
+		entries, err := l.DB.Entries(ctx, store.Filter{From: l.next, Limit: pageSize})
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			l.count(e)
+		}
+		if len(entries) < pageSize {
+			break
+		}
+	}
+	var out []Sample
+	for k, v := range l.counts {
+		out = append(out, Sample{Name: "countersign_audit_entries_total", Help: "Entries of the audit log since this server started, of all servers.", Kind: Counter,
+			Labels: []string{"event", k[0], "outcome", k[1], "protocol", k[2]}, Value: v})
+	}
+	slices.SortFunc(out, func(a, b Sample) int { return slices.Compare(a.Labels, b.Labels) })
+	return out, nil
+}
+
+// begin starts counting at the end of the log.
+func (l *Log) begin(ctx context.Context) error {
+	if l.begun {
+		return nil
+	}
+	newest, err := l.DB.Entries(ctx, store.Filter{Newest: true, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(newest) > 0 {
+		l.next = max(newest[0].Seq, 0)
+	}
+	l.begun = true
+	return nil
+}
+
+func (l *Log) count(e audit.Entry) {
+	if e.Seq < 0 {
+		return // not yet numbered: it comes again
+	}
+	l.next = e.Seq + 1
+	k := [3]string{e.Event, e.Outcome, e.Protocol}
+	if !slices.Contains(l.Protocols, k[2]) {
+		k[2] = "other"
+	}
+	if strings.TrimLeft(k[0], "abcdefghijklmnopqrstuvwxyz.-") != "" {
+		k[0] = "other"
+	}
+	if _, known := l.counts[k]; !known && len(l.counts) >= mostSeries {
+		k = [3]string{"other", "other", "other"}
+	}
+	l.counts[k]++
+}
+
+// Store tells of the database: what waits, and how the writer is doing.
+func Store(db *store.DB) Source {
+	return func(ctx context.Context) ([]Sample, error) {
+		s := db.Stats()
+		out := []Sample{
+			{Name: "countersign_store_batches_total", Help: "Transactions tried.", Kind: Counter, Value: float64(s.Batches)},
+			{Name: "countersign_store_requests_total", Help: "Changes and chores that they carried.", Kind: Counter, Value: float64(s.Requests)},
+			{Name: "countersign_store_retries_total", Help: "Transactions run again.", Kind: Counter, Value: float64(s.Retries)},
+			{Name: "countersign_store_wait_seconds_total", Help: "Time that requests waited for their turn, all together.", Kind: Counter, Value: s.Waited.Seconds()},
+			{Name: "countersign_store_busy_seconds_total", Help: "Time that transactions took.", Kind: Counter, Value: s.Busy.Seconds()},
+			{Name: "countersign_store_healthy", Help: "1 when the database takes reads and the last write worked.", Kind: Gauge, Value: truth(db.Health(ctx) == nil)},
+			{Name: "countersign_feed_fresh", Help: "1 when this server hears of revocations; at 0 it remembers nothing.", Kind: Gauge, Value: truth(db.FeedFresh())},
+		}
+		for _, q := range []struct{ name, help, query string }{
+			{"countersign_attempts", "Sign-ins under way.", `select count(*) from attempt where expires > $1`},
+			{"countersign_sessions", "Sessions that stand.", `select count(*) from session where ended = 0 and expires > $1`},
+			{"countersign_notices_waiting", "Notices that wait to be sent.", `select count(*) from notice where state = 'waiting' and created <= $1`},
+			{"countersign_notices_failed", "Notices that could not be sent and are given up.", `select count(*) from notice where state = 'failed' and created <= $1`},
+		} {
+			var n int64
+			if err := db.QueryRow(ctx, q.query, store.Unix(time.Now())).Scan(&n); err != nil {
+				return nil, err
+			}
+			out = append(out, Sample{Name: q.name, Help: q.help, Kind: Gauge, Value: float64(n)})
+		}
+		return out, nil
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
