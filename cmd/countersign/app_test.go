@@ -17,12 +17,14 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"countersign/internal/authenticator"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
+	"countersign/internal/store/storetest"
 )
 
 // phone is the app in Go: what its script does, and what somebody does who has
@@ -192,16 +194,85 @@ func (p *person) addPhone(device *phone) {
 func withApp(t *testing.T) (w *world, ada *person, device *phone) {
 	t.Helper()
 	w, ada = withVPN(t)
+	return w, ada, w.withPhone(ada)
+}
+
+// withPhone adds a Countersign app and waits out its quarantine.
+func (w *world) withPhone(ada *person) (device *phone) {
+	w.t.Helper()
 	device = w.phone()
 	browser := w.person()
 	browser.get("/sign-in")
 	browser.signIn("ada", ada.code())
 	browser.addPhone(device)
 	if _, offered := elsewhere(w.begin(display("ada", passphrase))); offered {
-		t.Error("an app in quarantine is offered")
+		w.t.Error("an app in quarantine is offered")
 	}
 	w.later(25 * time.Hour)
-	return w, ada, device
+	return device
+}
+
+// The promise: two servers on one PostgreSQL wake an app once for a sign-in, and
+// one approval that both are told of at once is one.
+func TestAppOnPostgreSQL(t *testing.T) {
+	dsn := storetest.StartPostgres(t).DSN
+	w := newWorldOn(t, dsn)
+	ada := w.enrollCodes("ada")
+	if err := w.plantApplications(context.Background(), "wiki.test", "a-secret-of-the-equipment"); err != nil {
+		t.Fatal(err)
+	}
+	root, err := rootKey(w.folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("COUNTERSIGN_ROOT_KEY", root.Text())
+	other := newWorldOn(t, dsn)
+	device := w.withPhone(ada)
+	other.skew.Store(w.skew.Load())
+	if w.pusher.public != other.pusher.public {
+		t.Error("two servers have two keys for pushes")
+	}
+	if r := device.subscribe("https://push.example.net/x", device.point(), make([]byte, 16)); r != "" {
+		t.Fatal(r)
+	}
+	step := w.begin(display("ada", passphrase))
+	number, _ := elsewhere(step)
+	var rang atomic.Int32
+	var all sync.WaitGroup
+	for i := range 8 {
+		engine := []*world{w, other}[i%2].engine
+		all.Go(func() {
+			engine.Wake(context.Background(), func(context.Context, authenticator.Address) error { rang.Add(1); return nil }) //nolint:errcheck // another was first
+		})
+	}
+	all.Wait()
+	if n := rang.Load(); n != 1 {
+		t.Errorf("one sign-in rang %d times", n)
+	}
+	id, text, refused := device.look(number)
+	if refused != "" {
+		t.Fatal(refused)
+	}
+	u, _ := url.Parse(w.base)
+	moment := w.engine.Moment()
+	signature, _ := base64.RawURLEncoding.DecodeString(device.sign("countersign answer", u.Host, device.handle, moment, id, number, text, signin.Approved))
+	var approved atomic.Int32
+	for range 16 {
+		all.Go(func() {
+			err := w.engine.AnswerByApp(context.Background(), signin.AppCall{Kind: "push", App: device.handle, Moment: moment, Signature: signature},
+				signin.AppAnswer{ID: int64(atoi(id)), Number: number, Text: text, Decision: signin.Approved})
+			if err == nil {
+				approved.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if approved.Load() != 1 || w.events("approval.approved") != 1 {
+		t.Errorf("one decision was %d approvals", approved.Load())
+	}
+	if s, err := other.engine.Answer(context.Background(), step.Ticket, signin.Reply{}); err != nil || s.State != signin.Granted {
+		t.Errorf("on the other server: %v %v", s.State, err)
+	}
 }
 
 var appNumber = regexp.MustCompile(`Countersign app: (\d{6})`)

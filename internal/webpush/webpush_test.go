@@ -90,8 +90,10 @@ func verified(t testing.TB, header string) (claims map[string]any, key string) {
 	if !ok || len(part) != 3 {
 		t.Fatal("not a header field of RFC 8292")
 	}
-	point := b64(t, key)
-	public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(point[1:33]), Y: new(big.Int).SetBytes(point[33:])}
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), b64(t, key))
+	if err != nil {
+		t.Fatal(err)
+	}
 	signature, sum := b64(t, part[2]), sha256.Sum256([]byte(part[0]+"."+part[1]))
 	if len(signature) != 64 || !ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])) {
 		t.Fatal("the signature is wrong")
