@@ -6,6 +6,7 @@
 # make benches  every other benchmark
 # make fuzz   every fuzz target for FUZZTIME
 # make soak   the long tests
+# make deb      a Debian package in bin/
 # make install PREFIX=/usr/local DESTDIR=
 
 GO          ?= go
@@ -18,7 +19,7 @@ RACE        ?= ./internal/...
 BENCH       ?= ./internal/...
 PACKAGES    ?= ./...
 
-.PHONY: build test check race bench benches fuzz soak install clean
+.PHONY: build deb test check race bench benches fuzz soak install clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -51,6 +52,9 @@ fuzz:
 
 soak:
 	$(GO) test -tags soak -run '^TestSoak' -count 1 -v -timeout $(SOAKTIME) $(PACKAGES)
+
+deb:
+	deploy/debian/build.sh bin
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin
