@@ -440,6 +440,29 @@ func atoi(s string) (n int) {
 	return n
 }
 
+// The promise: a new app approves nothing for a day, also where a passkey may and
+// a number is shown because of it.
+func TestNewAppIsInQuarantine(t *testing.T) {
+	w, _, browser, key := withPasskey(t)
+	device := w.phone()
+	browser.get("/account")
+	browser.addPhone(device)
+	number, offered := elsewhere(w.begin(display("ada", passphrase)))
+	if !offered {
+		t.Fatal("the passkey approves nothing")
+	}
+	if _, _, r := device.look(number); r != "quarantine" {
+		t.Errorf("a new app looks: %q", r)
+	}
+	if r := device.decide("1", number, "anything", signin.Approved); r != "quarantine" {
+		t.Errorf("a new app approves: %q", r)
+	}
+	if _, r := device.call("disown"); r != "quarantine" {
+		t.Errorf("a new app disowns: %q", r)
+	}
+	browser.transfer(number, key)
+}
+
 // The promise: a binding code is good once, for ten minutes, for a device that
 // signs it; whoever was quicker is not bound, because the owner types the number
 // of their own device.
