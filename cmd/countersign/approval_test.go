@@ -237,6 +237,13 @@ func TestApprovalRefusedAndGuessed(t *testing.T) {
 	if !locked {
 		t.Error("forty wrong numbers, and still counting")
 	}
+	if number, offered := elsewhere(w.begin(display("ada", passphrase))); !offered {
+		t.Error("wrong numbers in her own session keep ada from being offered one")
+	} else {
+		browser.get("/account/approve")
+		browser.post("/account/approve", "number", number)
+		browser.sees("too many wrong numbers")
+	}
 
 	bob := w.enrollCodes("bob")
 	if _, offered := elsewhere(w.begin(display("bob", passphrase))); offered {
