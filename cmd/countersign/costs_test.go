@@ -51,7 +51,7 @@ func BenchmarkCosts(b *testing.B) {
 	t := &costs{b: b}
 	t.radiusServer()
 	t.on("SQLite", "")
-	t.on("PostgreSQL", storetest.StartPostgres(b).DSN)
+	t.on("PostgreSQL", storetest.StartDurablePostgres(b).DSN)
 	t.passkey()
 	t.password()
 	t.growth()

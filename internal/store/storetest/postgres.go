@@ -98,6 +98,18 @@ func StartPostgres(tb testing.TB) *Server {
 	return &Server{DSN: s.dsn, s: s}
 }
 
+// StartDurablePostgres is StartPostgres for measurements: the server waits for
+// its disk, as it does in life.
+func StartDurablePostgres(tb testing.TB) *Server {
+	tb.Helper()
+	s := &throwaway{durable: true}
+	tb.Cleanup(s.stop)
+	if err := s.launch(); err != nil {
+		tb.Fatalf("PostgreSQL does not start: %v", err)
+	}
+	return &Server{DSN: s.dsn, s: s}
+}
+
 // Kill ends the server at once.
 func (s *Server) Kill() { s.s.kill() }
 
@@ -164,6 +176,8 @@ type throwaway struct {
 	who  *syscall.Credential
 	cmd  *exec.Cmd
 	done chan struct{}
+	// durable has it wait for the disk.
+	durable bool
 }
 
 var server throwaway
@@ -206,9 +220,12 @@ func (s *throwaway) launch() error {
 
 // run starts the server and waits until it answers.
 func (s *throwaway) run() error {
-	// What is tested is that we wait for a commit, not that the disk does.
-	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-c", "listen_addresses=",
-		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=300", "-c", "shared_buffers=32MB")
+	args := []string{"-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=300", "-c", "shared_buffers=32MB"}
+	if !s.durable {
+		// What is tested is that we wait for a commit, not that the disk does.
+		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off")
+	}
+	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), args...)
 	s.cmd.Dir, s.cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: s.who, Pdeathsig: syscall.SIGQUIT}
 	var log bytes.Buffer
 	s.cmd.Stdout, s.cmd.Stderr = &log, &log
