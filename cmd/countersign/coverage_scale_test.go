@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +81,11 @@ func TestCoverageOfACrowd(t *testing.T) {
 	took := time.Since(began)
 	if len(d.Accounts) != 1 || d.Accounts[0].Count != n/3 || len(d.Accounts[0].Names) != min(n/3, 1000) {
 		t.Errorf("%d people with only a password are told as %+v", n/3, len(d.Accounts))
+	}
+	o.policy(plain)
+	told := fmt.Sprintf("(%d) gets away", n) // all but the administrator, as one
+	if s := o.row("T1539"); !slices.ContainsFunc(s.Gaps, func(g attack.Gap) bool { return g.Application == "wiki" && strings.Contains(g.Sentence, told) }) {
+		t.Errorf("nothing says %q: %+v", told, s.Gaps)
 	}
 	began = time.Now()
 	diff := do1[admin.PolicyDifference](o, &admin.PolicyDiff{Body: plain + "  - {name: seven, when: '\"team-07\" in account.groups', deny: seven}\n"})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
@@ -135,6 +136,11 @@ func TestExplainSaysWhatHappens(t *testing.T) {
 	if x.Possible || !strings.Contains(x.Answer, "nothing more to show") {
 		t.Errorf("with codes refused: %+v", x)
 	}
+	for _, a := range x.Shows {
+		if a.Kind == "totp" && (a.Counts || a.Why == "") {
+			t.Errorf("a refused code is said to count: %+v", a)
+		}
+	}
 	if b, _ := o.try(&admin.PolicyExplain{Account: "nobody"}); b != nil {
 		t.Errorf("an account that is not there is explained: %v", b)
 	}
@@ -145,6 +151,32 @@ func TestExplainSaysWhatHappens(t *testing.T) {
 	r := signin.Request{Application: "vpn", Name: "ada", Protocol: "radius", Medium: prompt.Single}
 	if x, err := o.engine.Explain(context.Background(), r, o.now()); err != nil || x.Possible || x.Reason != "dormant" {
 		t.Errorf("a dormant account: %+v %v", x, err)
+	}
+}
+
+// What a protocol cannot play does not count there, and counts where it can.
+func TestExplainKnowsWhatCanBePlayed(t *testing.T) {
+	o := newOffice(t)
+	o.change(func(ctx context.Context, tx *store.Tx) error {
+		d, err := o.admin.Directory.Find(ctx, tx, "ada")
+		if err != nil {
+			return err
+		}
+		_, err = o.admin.Directory.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "passkey", State: []byte("{}"),
+			Traits: assurance.Held | assurance.UserVerified | assurance.PhishingResistant})
+		return err
+	})
+	o.policy("rules:\n  - {name: all, require: phishing-resistant}\n")
+	for application, want := range map[string]bool{"vpn": false, "wiki": true, signin.Self: true} {
+		x := do1[admin.PolicyExplanation](o, &admin.PolicyExplain{Account: "ada", Application: application})
+		if x.Possible != want {
+			t.Errorf("%s: %s", application, x.Answer)
+		}
+		for _, a := range x.Shows {
+			if a.Kind == "passkey" && a.Counts != want {
+				t.Errorf("%s: the passkey counts %v: %s", application, a.Counts, a.Why)
+			}
+		}
 	}
 }
 

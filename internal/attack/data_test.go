@@ -154,6 +154,16 @@ func TestDrillReport(t *testing.T) {
 	if _, err := OpenDrillReport(string(other), v); err == nil {
 		t.Error("something else that was signed is a report")
 	}
+	body, err := json.Marshal(drilled())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other, err = note.Sign(&note.Note{Text: "some other head\n" + string(body) + "\n"}, s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenDrillReport(string(other), v); err == nil {
+		t.Error("a report's body under another head is a report")
+	}
 	for name, change := range map[string]func(*DrillReport){
 		"no results":          func(r *DrillReport) { r.Results = nil },
 		"no beginning":        func(r *DrillReport) { r.Began = time.Time{} },

@@ -71,6 +71,26 @@ func TestCompareFindsTheNeedle(t *testing.T) {
 	}
 }
 
+// Two documents with clocks half an hour apart: each denies an hour, and between
+// them are half hours that no full hour of either alone would show.
+func TestCompareWithTwoClocks(t *testing.T) {
+	document := func(zone, hour string) *Policy {
+		return compile(t, "timezone: "+zone+"\nrules:\n  - {name: all, require: two-factors}\n  - {name: closed, when: now.hour == "+hour+", deny: closed}\n")
+	}
+	utc, kolkata := document("UTC", "3"), document("Asia/Kolkata", "8") // 03:00 to 04:00 and 02:30 to 03:30 in UTC
+	f := plainFacts()
+	f.Now = at("2026-11-03T12:00:00Z")
+	for _, pair := range [][2]*Policy{{utc, kolkata}, {kolkata, utc}} {
+		opens, closes := false, false
+		for _, c := range Compare(pair[0], pair[1], Class{Facts: f, Free: FreeTime}).Changes {
+			opens, closes = opens || c.Opens(), closes || c.Closes()
+		}
+		if !opens || !closes {
+			t.Errorf("opens %v, closes %v", opens, closes)
+		}
+	}
+}
+
 // Two accounts, or applications, that are alike are never told apart.
 func TestAlike(t *testing.T) {
 	all := append(append([]string{}, listed...), blurry...)
