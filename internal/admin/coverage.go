@@ -135,7 +135,7 @@ func (v *survey) weakest(p place, action string) (out []attack.Class, ruled bool
 // analysed is the policy's weakest for a class of requests. What it depends on
 // is how the rules see the account and the application, and what is asked.
 func (v *survey) analysed(c policy.Class, action string) policy.Weakness {
-	key := fmt.Sprintf("%q %s %s %d", v.policy.Alike(c.Facts), action, c.Protocol, c.Free)
+	key := fmt.Sprintf("%q %s %t %s %d", v.policy.Alike(c.Facts), action, c.Facts.Reads, c.Protocol, c.Free)
 	w, ok := v.known[key]
 	if !ok {
 		w = v.policy.Weakest(c)
