@@ -169,6 +169,12 @@ func TestNoSpellingReachesAdmin(t *testing.T) {
 			w.protect("wiki", map[string]any{"hosts": hosts, "rules": []any{map[string]any{"path": "/admin", "action": "wiki.admin"}}})
 			for name, addr := range addrs {
 				cookie := w.handed(secret, addr)
+				// A server hears of a changed application within a second.
+				for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+					if status, _ := raw(t, addr, "GET", "/admin", cookie); status != http.StatusOK {
+						break
+					}
+				}
 				admitted(t, addr, cookie, func(target string) { t.Errorf("%q reaches /admin of %s", target, name) })
 				if status, body := raw(t, addr, "GET", "/notes", cookie); status != http.StatusOK || body != "PLAIN" {
 					t.Errorf("what needs no more is answered %d %q", status, body)
