@@ -61,8 +61,14 @@ func TestAppInChromium(t *testing.T) {
 	if len(messages) != 1 || messages[0] != wakeText {
 		t.Fatalf("the push service took %q", messages)
 	}
-	phone.Push(w.base, "/app/", messages[0])
-	if title := testbed.Eval[string](phone, noticed); title != "Somebody signs in as you" {
+	title := ""
+	for range 20 { // the browser's tool drops a message now and then, which is no part of what is tested
+		phone.Push(w.base, "/app/", messages[0])
+		if title = testbed.Eval[string](phone, noticed); title != "" {
+			break
+		}
+	}
+	if title != "Somebody signs in as you" {
 		t.Errorf("the notice is %q", title)
 	}
 	if text := phone.Text("main"); strings.Contains(text, "vpn") || strings.Contains(text, "Approve it") {
@@ -104,12 +110,13 @@ const readKey = `new Promise((done, failed) => {
 	};
 })`
 
-// noticed waits for the notice and returns its title.
+// noticed waits a little for the notice and returns its title, or nothing.
 const noticed = `(async () => {
 	const registration = await navigator.serviceWorker.ready;
-	for (;;) {
+	for (let i = 0; i < 40; i++) {
 		const [n] = await registration.getNotifications();
 		if (n) return n.title;
 		await new Promise((r) => setTimeout(r, 20));
 	}
+	return "";
 })()`

@@ -163,7 +163,7 @@ func (b *Browser) Push(origin, scope, text string) {
 			}
 		}
 	}()
-	b.Do(call(serviceworker.Enable, cdp.Empty{}))
+	b.Do(call(serviceworker.Disable, cdp.Empty{}), call(serviceworker.Enable, cdp.Empty{})) // enabling tells of all that is there
 	id, ok := <-found
 	if !ok {
 		b.fail(errors.New("there is no service worker for " + scope))
