@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -176,6 +177,40 @@ func TestNoticesCannotBeForged(t *testing.T) {
 	for _, m := range p.server.Mails() {
 		if m.Header.Get("Bcc") != "" || len(m.To) != 1 || m.To[0] != "ada@example.org" {
 			t.Errorf("forged: %+v", m)
+		}
+	}
+}
+
+// The promise: two servers on one database send a notice once.
+func TestNoticeOnceOnTwoServers(t *testing.T) {
+	a, b, _, _ := twoNodes(t)
+	p := a.postOffice()
+	a.address("ada", "ada@example.org")
+	for range 3 {
+		a.begin(line("ada", passphrase, "000000"))
+		a.later(61 * time.Minute)
+	}
+	b.skew.Store(a.skew.Load())
+	var all sync.WaitGroup
+	for i := range 8 {
+		w := []*world{a, b}[i%2]
+		all.Go(func() {
+			if err := w.send(context.Background(), p.mail, settings{now: w.now, log: slog.New(slog.DiscardHandler)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	seen := map[string]int{}
+	for _, m := range p.server.Mails() {
+		seen[m.Header.Get("Message-Id")]++
+	}
+	if len(seen) < 3 {
+		t.Errorf("%d notices came", len(seen))
+	}
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("%s was sent %d times", id, n)
 		}
 	}
 }

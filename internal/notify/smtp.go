@@ -2,10 +2,11 @@ package notify
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"mime"
@@ -109,8 +110,11 @@ func (m Mailer) submit(c *smtp.Client, n Notice) error {
 func message(from string, n Notice, at time.Time) []byte {
 	var b strings.Builder
 	_, domain, _ := strings.Cut(from, "@")
+	// The same notice sent twice has the same Message-ID, so that a mail server can
+	// tell (RFC 5322 section 3.6.4).
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %s %s", n.ID, n.Address, n.Subject, n.Body))
 	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s@%s>\r\n",
-		from, n.Address, mime.QEncoding.Encode("utf-8", n.Subject), at.Format(time.RFC1123Z), rand.Text(), domain)
+		from, n.Address, mime.QEncoding.Encode("utf-8", n.Subject), at.Format(time.RFC1123Z), hex.EncodeToString(sum[:16]), domain)
 	b.WriteString("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\nAuto-Submitted: auto-generated\r\n\r\n")
 	body := base64.StdEncoding.EncodeToString([]byte(n.Body))
 	for len(body) > 76 {
