@@ -18,6 +18,8 @@ import (
 
 // Notice is one message to one address.
 type Notice struct {
+	// ID numbers it once it is queued.
+	ID      int64
 	Account int64
 	Address string
 	Subject string
@@ -45,23 +47,40 @@ type Sender struct {
 	Log     *slog.Logger
 }
 
-// maxTries is how often a notice is tried, over about a day.
-const maxTries = 10
+const (
+	// maxTries is how often a notice is tried, over about a week: a minute after
+	// the first time, twice as long each time, and then every four hours.
+	maxTries = 50
+	longest  = 4 * time.Hour
+	// lease is how long one server has for a notice before another may send it.
+	lease = 2 * time.Minute
+)
+
+// claim takes a notice for this server; false means that another has it.
+func (s *Sender) claim(ctx context.Context, id, due int64) (bool, error) {
+	var n int64
+	err := s.DB.Housekeep(ctx, "notice.claim", func(tx *store.Tx) error {
+		var err error
+		n, err = tx.Exec(ctx, `update notice set due = $3 where id = $1 and due = $2 and state = 'waiting'`, id, due, store.Unix(s.Now().Add(lease)))
+		return err
+	})
+	return n == 1, err
+}
 
 // Send sends what is due and returns how many went out.
 func (s *Sender) Send(ctx context.Context) (int, error) {
-	rows, err := s.DB.Query(ctx, `select id, account, address, subject, body, tries from notice where state = 'waiting' and due <= $1 order by id limit 100`, store.Unix(s.Now()))
+	rows, err := s.DB.Query(ctx, `select id, account, address, subject, body, tries, due from notice where state = 'waiting' and due <= $1 order by id limit 100`, store.Unix(s.Now()))
 	if err != nil {
 		return 0, err
 	}
 	type due struct {
 		Notice
-		id, tries int64
+		id, tries, due int64
 	}
 	var list []due
 	for rows.Next() {
 		var d due
-		if err := rows.Scan(&d.id, &d.Account, &d.Address, &d.Subject, &d.Body, &d.tries); err != nil {
+		if err := rows.Scan(&d.id, &d.Account, &d.Address, &d.Subject, &d.Body, &d.tries, &d.due); err != nil {
 			rows.Close()
 			return 0, err
 		}
@@ -73,10 +92,18 @@ func (s *Sender) Send(ctx context.Context) (int, error) {
 	}
 	sent := 0
 	for _, d := range list {
+		ours, err := s.claim(ctx, d.id, d.due)
+		if err != nil {
+			return sent, err
+		}
+		if !ours {
+			continue
+		}
+		d.ID = d.id
 		state, wait := "sent", time.Duration(0)
 		if err := s.Deliver(ctx, d.Notice); err != nil {
 			s.Log.Warn("a notice could not be delivered", "notice", d.id, "try", d.tries+1, "error", err)
-			state, wait = "waiting", time.Minute<<min(d.tries, 8)
+			state, wait = "waiting", min(time.Minute<<min(d.tries, 8), longest)
 			if d.tries+1 >= maxTries {
 				state = "failed"
 			}
