@@ -110,7 +110,7 @@ func (s *Sender) Send(ctx context.Context) (int, error) {
 		} else {
 			sent++
 		}
-		err := s.DB.Housekeep(ctx, "notice.sent", func(tx *store.Tx) error {
+		err = s.DB.Housekeep(ctx, "notice.sent", func(tx *store.Tx) error {
 			_, err := tx.Exec(ctx, `update notice set state = $2, tries = tries + 1, due = $3 where id = $1`, d.id, state, store.Unix(s.Now().Add(wait)))
 			return err
 		})
