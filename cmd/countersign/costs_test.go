@@ -271,6 +271,19 @@ type holder struct {
 
 func (h *holder) code() string { h.counter++; return h.key.Code(h.counter - 1) }
 
+// signIn signs in by the next code. Of two equal codes near each other the later
+// counts, once in a hundred thousand: then the generator goes on past them.
+func (h *holder) signIn(a *asker) error {
+	for range 2 {
+		code, err := a.ask(h.name, h.code())
+		if err != nil || code == 2 {
+			return err
+		}
+		h.counter += 10
+	}
+	return fmt.Errorf("a right code was rejected")
+}
+
 // populate makes accounts, the first of them with a code generator.
 func populate(b *testing.B, w *world, accounts, holders int) []*holder {
 	b.Helper()
@@ -353,11 +366,7 @@ func (c *costs) on(name, dsn string) {
 		subject[i], limit[i] = newAsker(c.b, w.radius, drillSecret), newAsker(c.b, server, drillSecret)
 	}
 	a, l := c.turns(inFlight, func(i int) error {
-		code, err := subject[i].ask(holders[i].name, holders[i].code())
-		if err == nil && code != 2 {
-			err = fmt.Errorf("answered %d", code)
-		}
-		return err
+		return holders[i].signIn(subject[i])
 	}, func(i int) error { _, err := limit[i].ask(holders[i].name, "123456"); return err })
 	c.row("RADIUS one-time code, durable and audited, 64 in flight", name, perSecond(a), "no store "+perSecond(l), ratio(a, l), "0.50; 10,000/s on SQLite")
 	c.forwardAuth(name, w)
@@ -560,11 +569,7 @@ func (c *costs) growth() {
 			askers[i] = newAsker(c.b, w.radius, drillSecret)
 		}
 		return func(i int) error {
-			code, err := askers[i].ask(holders[i].name, holders[i].code())
-			if err == nil && code != 2 {
-				err = fmt.Errorf("answered %d", code)
-			}
-			return err
+			return holders[i].signIn(askers[i])
 		}
 	}
 	a, l := c.turns(inFlight, ask(large, many), ask(small, few))
