@@ -253,6 +253,15 @@ func (n nas) silence(octets []byte) {
 	n.want(status(), packet.AccessAccept)
 }
 
+// counted waits until a counter has moved past what it was: several readers take
+// datagrams, so one that nobody replies to may be counted a moment after the next
+// was answered.
+func counted(counter func() uint64, before uint64) {
+	for give := time.Now().Add(10 * time.Second); counter() == before && time.Now().Before(give); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func status() []byte {
 	r := &request{}
 	rand.Read(r.authenticator[:])
