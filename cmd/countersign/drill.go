@@ -104,25 +104,23 @@ func (d *drillRun) plan(ctx context.Context, c *client) (drill.Plan, error) {
 
 // Do does a command for the drill, and has it approved where it must be.
 func (c *client) Do(ctx context.Context, action string, in, out any) error {
-	for _, s := range admin.Commands() {
-		if s.Action != action {
-			continue
-		}
-		cmd := s.New()
-		b, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(b, cmd); err != nil {
-			return err
-		}
-		answer, err := c.do(ctx, cmd)
-		if err != nil || out == nil {
-			return err
-		}
-		return json.Unmarshal(answer, out)
+	s, ok := admin.Find(action)
+	if !ok {
+		return errors.New("there is no command " + action)
 	}
-	return errors.New("there is no command " + action)
+	cmd := s.New()
+	b, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, cmd); err != nil {
+		return err
+	}
+	answer, err := c.do(ctx, cmd)
+	if err != nil || out == nil {
+		return err
+	}
+	return json.Unmarshal(answer, out)
 }
 
 var proofWords = map[drill.State]attack.Proof{drill.NotTried: attack.NotRun, drill.Passed: attack.Held, drill.Failed: attack.Failed}

@@ -39,32 +39,30 @@ func (w *world) clerk() *clerk {
 }
 
 func (o *clerk) Do(ctx context.Context, action string, in, out any) error {
-	for _, s := range admin.Commands() {
-		if s.Action != action {
-			continue
-		}
-		cmd := s.New()
-		b, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(b, cmd); err != nil {
-			return err
-		}
-		g, err := o.grant(ctx, cmd)
-		if err != nil {
-			return err
-		}
-		answer, err := o.w.admin.Do(ctx, g, cmd)
-		if err != nil || out == nil {
-			return err
-		}
-		if b, err = json.Marshal(answer); err != nil {
-			return err
-		}
-		return json.Unmarshal(b, out)
+	s, ok := admin.Find(action)
+	if !ok {
+		return errors.New("no such command: " + action)
 	}
-	return errors.New("no such command: " + action)
+	cmd := s.New()
+	b, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, cmd); err != nil {
+		return err
+	}
+	g, err := o.grant(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	answer, err := o.w.admin.Do(ctx, g, cmd)
+	if err != nil || out == nil {
+		return err
+	}
+	if b, err = json.Marshal(answer); err != nil {
+		return err
+	}
+	return json.Unmarshal(b, out)
 }
 
 func (o *clerk) grant(ctx context.Context, c admin.Command) (signin.Grant, error) {

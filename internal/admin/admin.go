@@ -10,6 +10,7 @@ package admin
 import (
 	"context"
 	"net/url"
+	"slices"
 	"time"
 
 	"countersign/internal/application"
@@ -180,6 +181,16 @@ func Commands() []Spec {
 		{"audit.search", "Search the audit log, newest first.", true, func() Command { return &AuditSearch{} }},
 		{"audit.checkpoint", "Sign a checkpoint of the audit log.", true, func() Command { return &AuditCheckpoint{} }},
 	}
+}
+
+// Find returns the command that does the action, and false if none does.
+func Find(action string) (Spec, bool) {
+	all := Commands()
+	i := slices.IndexFunc(all, func(s Spec) bool { return s.Action == action })
+	if i < 0 {
+		return Spec{}, false
+	}
+	return all[i], true
 }
 
 // Reading lists the actions that only look. Policy lets the session cover them.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +60,7 @@ func (c *KeyIssue) check() ([]netip.Prefix, error) {
 		return nil, failure.New(failure.Invalid, "A key needs the actions it may do and the networks it may be used from.")
 	}
 	for _, action := range c.Actions {
-		if !slices.ContainsFunc(Commands(), func(s Spec) bool { return s.Action == action }) {
+		if _, ok := Find(action); !ok {
 			return nil, failure.New(failure.Invalid, "There is no action %q.", action)
 		}
 		if action == c.Action() {

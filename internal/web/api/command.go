@@ -82,21 +82,21 @@ func settle(s admin.Spec, cmd admin.Command) (admin.Command, error) {
 
 // again decodes what was kept of a command and makes sure that it is the same.
 func again(action string, input []byte, object string) (admin.Command, error) {
-	for _, s := range admin.Commands() {
-		if s.Action != action {
-			continue
-		}
-		cmd := s.New()
-		if err := json.Unmarshal(input, cmd); err != nil {
-			return nil, err
-		}
-		if cmd.Object() != object {
-			return nil, failure.New(failure.Internal, "a kept command reads differently")
-		}
-		return cmd, nil
+	s, ok := admin.Find(action)
+	if !ok {
+		return nil, noCommand
 	}
-	return nil, failure.New(failure.NotFound, "There is no such command.")
+	cmd := s.New()
+	if err := json.Unmarshal(input, cmd); err != nil {
+		return nil, err
+	}
+	if cmd.Object() != object {
+		return nil, failure.New(failure.Internal, "a kept command reads differently")
+	}
+	return cmd, nil
 }
+
+var noCommand = failure.New(failure.NotFound, "There is no such command.")
 
 // indirect returns what a pointer points to, for the document.
 func indirect(v any) reflect.Type {

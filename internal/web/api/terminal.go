@@ -72,13 +72,12 @@ func (a *API) terminal(_ http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 func parse(c TerminalCommand) (admin.Command, error) {
-	for _, s := range admin.Commands() {
-		if s.Action == c.Action {
-			cmd := s.New()
-			return cmd, decode([]byte(c.Input), cmd)
-		}
+	s, ok := admin.Find(c.Action)
+	if !ok {
+		return nil, noCommand
 	}
-	return nil, failure.New(failure.NotFound, "There is no such command.")
+	cmd := s.New()
+	return cmd, decode([]byte(c.Input), cmd)
 }
 
 // turn begins the attempt or answers its question.
