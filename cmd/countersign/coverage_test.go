@@ -203,6 +203,11 @@ func TestDiffNamesTheHole(t *testing.T) {
 	if len(d.Changes) == 0 || d.Changes[0].Effect != "keeps out" || d.Changes[0].Application != "wiki" {
 		t.Errorf("%+v", d)
 	}
+	// What the engine demands beside policy is the same before and after.
+	beside := "  - {name: all, when: '!(" + first + ") && action != \"sign-in.approve\"', require: two-factors}\n  - {name: approve, when: 'action == \"sign-in.approve\"', require: one-factor}\n"
+	if d := do1[admin.PolicyDifference](o, &admin.PolicyDiff{Body: plain[:strings.Index(plain, "  - {name: all")] + beside}); len(d.Changes) != 0 {
+		t.Errorf("approving takes a passkey whatever policy says: %+v", d.Changes)
+	}
 	versions := do1[[]admin.PolicyVersion](o, &admin.PolicyVersions{})
 	if len(versions) < 2 || !versions[0].InForce || versions[1].InForce {
 		t.Errorf("%+v", versions)

@@ -118,8 +118,8 @@ func active(credentials []directory.Credential) []directory.Credential {
 // OwnActions lists what people may do to their own account.
 func OwnActions() []string { return slices.Clone(own) }
 
-// demand asks policy, and adds what only raises: the client's wish, and for
-// changing authenticators as much as the account can show already.
+// demand asks policy, and adds what only raises: the client's wish, and what
+// the engine demands beside.
 func (j *judge) demand(ctx context.Context, at *attempt, app application.Application, account directory.Account, credentials []directory.Credential, d *decision) ([]string, error) {
 	p, err := j.Rules.Current(ctx)
 	if err != nil {
@@ -134,13 +134,26 @@ func (j *judge) demand(ctx context.Context, at *attempt, app application.Applica
 	if at.Raise != nil {
 		d.requirement = assurance.And(d.requirement, *at.Raise)
 	}
-	if at.Action == Approve && app.Name == Self {
-		d.requirement = assurance.And(d.requirement, assurance.Phishing().Within(approvalFresh))
-	}
-	if changesAuthenticators(at.Action) {
-		d.requirement = assurance.And(d.requirement, j.asMuchAsCanBeShown(credentials))
+	if beside := j.beside(app, at.Action, credentials); beside != nil {
+		d.requirement = assurance.And(d.requirement, *beside)
 	}
 	return verdict.Refuse, nil
+}
+
+// beside is what the engine demands beside policy, and nil where that is
+// nothing: a passkey shown just now for approving what happens elsewhere, and
+// for changing authenticators as much as the account can show already.
+func (j *judge) beside(app application.Application, action string, credentials []directory.Credential) *assurance.Requirement {
+	var r assurance.Requirement
+	switch {
+	case action == Approve && app.Name == Self:
+		r = assurance.Phishing().Within(approvalFresh)
+	case changesAuthenticators(action):
+		r = j.asMuchAsCanBeShown(credentials)
+	default:
+		return nil
+	}
+	return &r
 }
 
 // changesAuthenticators lists the actions after which somebody could sign in

@@ -186,10 +186,7 @@ func (e *Engine) View(s Standpoint) View {
 	if v.Refuses = e.judge.barred(s.Account); v.Refuses == "" && !mayAdminister(at, s.Application, s.Account) {
 		v.Refuses = "not-administrator"
 	}
-	if changesAuthenticators(s.Action) {
-		beside := e.judge.asMuchAsCanBeShown(credentials)
-		v.Beside = &beside
-	}
+	v.Beside = e.judge.beside(s.Application, s.Action, credentials)
 	return v
 }
 
