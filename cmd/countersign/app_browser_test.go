@@ -53,7 +53,7 @@ func TestAppInChromium(t *testing.T) {
 	out := vpn.ask("ada", passphrase, "")
 	state, number := last(t, stateAttribute, out), last(t, appNumber, out)
 	for range 2 {
-		if _, err := w.engine.Wake(context.Background(), w.pusher.wake); err != nil {
+		if _, err := w.engine.Pushes.Wake(context.Background(), w.pusher.wake); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -242,7 +242,7 @@ func TestAppOnPostgreSQL(t *testing.T) {
 	for i := range 8 {
 		engine := []*world{w, other}[i%2].engine
 		all.Go(func() {
-			engine.Wake(context.Background(), func(context.Context, authenticator.Address) error { rang.Add(1); return nil }) //nolint:errcheck // another was first
+			engine.Pushes.Wake(context.Background(), func(context.Context, authenticator.Address) error { rang.Add(1); return nil }) //nolint:errcheck // another was first
 		})
 	}
 	all.Wait()
@@ -254,12 +254,12 @@ func TestAppOnPostgreSQL(t *testing.T) {
 		t.Fatal(refused)
 	}
 	u, _ := url.Parse(w.base)
-	moment := w.engine.Moment()
+	moment := w.engine.Apps.Moment()
 	signature, _ := base64.RawURLEncoding.DecodeString(device.sign("countersign answer", u.Host, device.handle, moment, id, number, text, signin.Approved))
 	var approved atomic.Int32
 	for range 16 {
 		all.Go(func() {
-			err := w.engine.AnswerByApp(context.Background(), signin.AppCall{Kind: "push", App: device.handle, Moment: moment, Signature: signature},
+			err := w.engine.Apps.Answer(context.Background(), signin.AppCall{Kind: "push", App: device.handle, Moment: moment, Signature: signature},
 				signin.AppAnswer{ID: int64(atoi(id)), Number: number, Text: text, Decision: signin.Approved})
 			if err == nil {
 				approved.Add(1)
@@ -519,9 +519,9 @@ func TestTenThousandNumbers(t *testing.T) {
 	// The engine is asked without HTTP, for speed; one moment serves two minutes.
 	u, _ := url.Parse(w.base)
 	look := func(typed string) error {
-		moment := w.engine.Moment()
+		moment := w.engine.Apps.Moment()
 		signature, _ := base64.RawURLEncoding.DecodeString(device.sign("countersign look", u.Host, device.handle, moment, typed))
-		_, err := w.engine.WaitingForApp(ctx, signin.AppCall{Kind: "push", App: device.handle, Moment: moment, Signature: signature}, typed)
+		_, err := w.engine.Apps.WaitingFor(ctx, signin.AppCall{Kind: "push", App: device.handle, Moment: moment, Signature: signature}, typed)
 		return err
 	}
 	for i := range 10_000 {
@@ -547,7 +547,7 @@ func (w *world) rings(fail error) int {
 	w.t.Helper()
 	var mu sync.Mutex
 	n := 0
-	if _, err := w.engine.Wake(context.Background(), func(context.Context, authenticator.Address) error {
+	if _, err := w.engine.Pushes.Wake(context.Background(), func(context.Context, authenticator.Address) error {
 		mu.Lock()
 		defer mu.Unlock()
 		n++

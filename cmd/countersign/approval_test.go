@@ -319,7 +319,7 @@ func TestApprovalIsForOneThing(t *testing.T) {
 		if err != nil || g.State != signin.Granted {
 			t.Fatal(g.State, err)
 		}
-		found, err := w.engine.WaitingFor(ctx, g.Grant, number)
+		found, err := w.engine.Approvals.WaitingFor(ctx, g.Grant, number)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -341,10 +341,10 @@ func TestApprovalIsForOneThing(t *testing.T) {
 	if g.State != signin.Granted {
 		t.Fatalf("just signed in with the passkey: %v %s", g.State, g.Reason)
 	}
-	if err := w.engine.ApproveIt(ctx, g.Grant, b.ID); failure.ClassOf(err) != failure.Refused {
+	if err := w.engine.Approvals.Approve(ctx, g.Grant, b.ID); failure.ClassOf(err) != failure.Refused {
 		t.Errorf("an approval of one sign-in approved another: %v", err)
 	}
-	if err := w.engine.ApproveIt(ctx, g.Grant, a.ID); err != nil {
+	if err := w.engine.Approvals.Approve(ctx, g.Grant, a.ID); err != nil {
 		t.Fatal(err)
 	}
 	var granted atomic.Int32

@@ -95,7 +95,7 @@ func (p *pusher) run(ctx context.Context, log *slog.Logger) {
 			return
 		case <-tick.C:
 		}
-		if _, err := p.engine.Wake(ctx, p.wake); err != nil && ctx.Err() == nil {
+		if _, err := p.engine.Pushes.Wake(ctx, p.wake); err != nil && ctx.Err() == nil {
 			log.Warn("waking apps", "error", err)
 		}
 	}

@@ -52,7 +52,7 @@ func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error)
 // unanswered decides without an answer. Asking a first question grants nothing
 // and changes nothing that matters, so it costs no audit entry.
 func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, error) {
-	answered, err := e.answeredElsewhere(ctx, at)
+	answered, err := e.elsewhere.answered(ctx, at)
 	if err != nil {
 		return Step{}, err
 	}
@@ -63,7 +63,7 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 	var step Step
 	run := func(tx *store.Tx) error {
 		next := at.clone()
-		reason, err := e.takeElsewhere(ctx, tx, next)
+		reason, err := e.elsewhere.take(ctx, tx, next)
 		if err != nil {
 			return err
 		}
@@ -264,7 +264,7 @@ func (e *Engine) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision)
 	var out []prompt.Prompt
 	for _, kind := range d.kinds {
 		if kind == Elsewhere {
-			p, offered, err := e.askElsewhere(ctx, tx, at)
+			p, offered, err := e.elsewhere.ask(ctx, tx, at)
 			if err != nil {
 				return nil, err
 			}

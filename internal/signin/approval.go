@@ -7,15 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"slices"
 	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
-	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
-	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
 
@@ -90,13 +87,14 @@ type approvalBody struct {
 	Evidence *assurance.Evidence `json:",omitempty"`
 }
 
-type approvals struct {
+// approvalRows are the approvals in the store.
+type approvalRows struct {
 	keys *keyring.Keyring
 	now  func() time.Time
 }
 
 // find is what a row is found by: whose it is and the number.
-func (a *approvals) find(account assurance.AccountID, number string) []byte {
+func (a *approvalRows) find(account assurance.AccountID, number string) []byte {
 	return a.keys.MAC(keyring.Approval, keyring.NewFields().Int(int64(account)).String(number))
 }
 
@@ -105,7 +103,7 @@ func approvalAAD(find []byte, account assurance.AccountID) keyring.AAD {
 }
 
 // offered says whether one more may wait.
-func (a *approvals) offered(ctx context.Context, r store.Reader, account assurance.AccountID) (bool, error) {
+func (a *approvalRows) offered(ctx context.Context, r store.Reader, account assurance.AccountID) (bool, error) {
 	now := a.now()
 	var waiting, left int64
 	err := r.QueryRow(ctx, `select count(*) from approval where account = $1 and state = 'waiting' and expires > $2`, int64(account), store.Unix(now)).Scan(&waiting)
@@ -118,7 +116,7 @@ func (a *approvals) offered(ctx context.Context, r store.Reader, account assuran
 }
 
 // open begins to wait for an attempt, and returns the number to be shown.
-func (a *approvals) open(ctx context.Context, tx *store.Tx, at *attempt) (string, error) {
+func (a *approvalRows) open(ctx context.Context, tx *store.Tx, at *attempt) (string, error) {
 	now := a.now()
 	expires := now.Add(approvalLife)
 	if expires.After(at.Deadline) {
@@ -146,7 +144,7 @@ func (a *approvals) open(ctx context.Context, tx *store.Tx, at *attempt) (string
 	return "", failure.New(failure.Unavailable, "There are too many sign-ins waiting.")
 }
 
-func (a *approvals) seal(find []byte, body approvalBody) ([]byte, error) {
+func (a *approvalRows) seal(find []byte, body approvalBody) ([]byte, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
@@ -158,7 +156,7 @@ var noApproval = failure.New(failure.NotFound, "Nothing waits under that number.
 
 const approvalColumns = `id, account, number, payload, state, created, expires`
 
-func (a *approvals) scan(row store.Row) (*approval, error) {
+func (a *approvalRows) scan(row interface{ Scan(...any) error }) (*approval, error) {
 	var out approval
 	var account, created, expires int64
 	var find, sealed []byte
@@ -186,7 +184,7 @@ func (a *approvals) scan(row store.Row) (*approval, error) {
 
 // of returns the approval that an attempt waits for; one that is not its own is
 // NotFound.
-func (a *approvals) of(ctx context.Context, r store.Reader, at *attempt) (*approval, error) {
+func (a *approvalRows) of(ctx context.Context, r store.Reader, at *attempt) (*approval, error) {
 	row, err := a.scan(r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, at.Approval, int64(at.Account)))
 	if err == nil && row.body.Attempt != at.ID {
 		return nil, noApproval
@@ -195,7 +193,7 @@ func (a *approvals) of(ctx context.Context, r store.Reader, at *attempt) (*appro
 }
 
 // set moves a row from one state to another, once.
-func (a *approvals) set(ctx context.Context, tx *store.Tx, row *approval, from, to string) error {
+func (a *approvalRows) set(ctx context.Context, tx *store.Tx, row *approval, from, to string) error {
 	find := a.find(row.account, row.body.Number)
 	sealed, err := a.seal(find, row.body)
 	if err != nil {
@@ -208,75 +206,18 @@ func (a *approvals) set(ctx context.Context, tx *store.Tx, row *approval, from, 
 	return err
 }
 
-// WaitingFor finds the sign-in that waits under a number, for its owner alone.
-// Numbers that nothing waits under draw on the account's budget, so that a
-// stolen session cannot look for one.
-func (e *Engine) WaitingFor(ctx context.Context, g Grant, typed string) (Waiting, error) {
-	return e.waitingUnder(ctx, g.Actor(), guesser{protocol: g.Protocol(), source: g.Source(), account: g.Account()}, typed)
-}
-
-// ByID returns a waiting sign-in of the grant's account.
-func (e *Engine) ByID(ctx context.Context, g Grant, id int64) (Waiting, error) {
-	row, err := e.approvals.scan(e.DB.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2 and state = 'waiting' and expires > $3`,
-		id, int64(g.Account()), store.Unix(e.Now())))
-	if err != nil {
-		return Waiting{}, err
-	}
-	return row.body.Waiting, nil
-}
-
-// ApproveIt approves a waiting sign-in. The grant must be for exactly its text,
-// and rest on a passkey: that is what the sign-in is then given, without its
-// resistance to phishing, which does not cross to another device.
-func (e *Engine) ApproveIt(ctx context.Context, g Grant, id int64) error {
-	w, err := e.ByID(ctx, g, id)
-	if err != nil {
-		return err
-	}
-	if !g.Covers(Self, Approve, w.Text()) {
-		return failure.Refuse("other-action", "The approval is for something else.")
-	}
-	shown := assurance.Evidence{}
-	for _, ev := range g.Evidence() {
-		if ev.Traits.Has(assurance.Held|assurance.PhishingResistant) && ev.Time.After(shown.Time) {
-			shown = ev
-		}
-	}
-	if shown.Kind == "" {
-		return failure.Refuse("no-passkey", "Only a passkey or a security key can approve.")
-	}
-	shown.Traits &^= assurance.PhishingResistant
-	shown.Bound = w.Text()
-	return e.answerWaiting(ctx, g, id, &shown)
-}
-
-// RefuseIt refuses a waiting sign-in; any session of its owner may.
-func (e *Engine) RefuseIt(ctx context.Context, g Grant, id int64) error {
-	return e.answerWaiting(ctx, g, id, nil)
-}
-
-func (e *Engine) answerWaiting(ctx context.Context, g Grant, id int64, shown *assurance.Evidence) error {
-	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		row, err := e.waitingRow(ctx, tx, g.Account(), id)
-		if err != nil {
-			return err
-		}
-		return e.settleWaiting(ctx, tx, row, shown, audit.Entry{AccountName: g.Name(), Protocol: g.Protocol(), Source: g.SourceText(), Detail: map[string]string{}})
-	})
-}
-
-// waitingRow reads one that is not late, of this account.
-func (e *Engine) waitingRow(ctx context.Context, r store.Reader, account assurance.AccountID, id int64) (*approval, error) {
-	row, err := e.approvals.scan(r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, id, int64(account)))
-	if err == nil && !e.Now().Before(row.expires) {
+// waiting reads one that is not late, of this account.
+func (a *approvalRows) waiting(ctx context.Context, r store.Reader, account assurance.AccountID, id int64) (*approval, error) {
+	row, err := a.scan(r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, id, int64(account)))
+	if err == nil && !a.now().Before(row.expires) {
 		return nil, noApproval
 	}
 	return row, err
 }
 
-// settleWaiting approves with what was shown, or refuses, once. The entry says
+// settle approves with what was shown, or refuses, once. The entry says
 // who and where. What is approved opens pushes again.
-func (e *Engine) settleWaiting(ctx context.Context, tx *store.Tx, row *approval, shown *assurance.Evidence, en audit.Entry) error {
+func (a *approvalRows) settle(ctx context.Context, tx *store.Tx, row *approval, shown *assurance.Evidence, en audit.Entry) error {
 	state := "refused"
 	en.Event = "approval.refused"
 	if shown != nil {
@@ -286,125 +227,10 @@ func (e *Engine) settleWaiting(ctx context.Context, tx *store.Tx, row *approval,
 		}
 	}
 	row.body.Evidence = shown
-	if err := e.approvals.set(ctx, tx, row, "waiting", state); err != nil {
+	if err := a.set(ctx, tx, row, "waiting", state); err != nil {
 		return err
 	}
 	en.Outcome, en.Account, en.Application, en.Attempt = "ok", int64(row.account), row.body.Waiting.Application, row.body.Attempt
 	en.Detail["request"] = row.body.Waiting.Text()
 	return tx.Record(en)
-}
-
-// answeredElsewhere reports whether an attempt's approval was answered.
-func (e *Engine) answeredElsewhere(ctx context.Context, at *attempt) (bool, error) {
-	if at.Approval == 0 {
-		return false, nil
-	}
-	row, err := e.approvals.of(ctx, e.DB, at)
-	if failure.ClassOf(err) == failure.NotFound {
-		return false, nil
-	}
-	return err == nil && row.state != "waiting", err
-}
-
-// takeElsewhere appends what was approved, once, and forgets what was not. It
-// returns the reason of a refusal.
-func (e *Engine) takeElsewhere(ctx context.Context, tx *store.Tx, at *attempt) (string, error) {
-	if at.Approval == 0 {
-		return "", nil
-	}
-	row, err := e.approvals.of(ctx, tx, at)
-	if failure.ClassOf(err) == failure.NotFound {
-		at.Approval = 0
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	switch {
-	case row.state == "refused":
-		return "refused-elsewhere", nil
-	case row.state == "approved" && row.body.Evidence != nil:
-		if err := e.approvals.set(ctx, tx, row, "approved", "used"); err != nil {
-			return "", err
-		}
-		ev := *row.body.Evidence
-		ev.Channel = at.Protocol
-		at.Evidence, at.Approval = assurance.Append(at.Evidence, ev), 0
-		account, err := e.Directory.Get(ctx, tx, at.Account)
-		if err != nil {
-			return "", err
-		}
-		if err := tx.Record(at.accepted(account, verdict{ok: true, kind: Elsewhere})); err != nil {
-			return "", err
-		}
-	case row.state == "waiting" && e.Now().Before(row.expires):
-	default:
-		at.Approval = 0 // late: another can be asked for
-	}
-	return "", nil
-}
-
-// askElsewhere is the question, with the number once it is asked for. Where the
-// person is in a browser it is asked for by pressing a button, because most who
-// see the page will not use it.
-func (e *Engine) askElsewhere(ctx context.Context, tx *store.Tx, at *attempt) (prompt.Prompt, bool, error) {
-	p := prompt.Prompt{Authenticator: Elsewhere, Kind: prompt.Elsewhere, Label: "Approve it on another device"}
-	if at.Approval != 0 {
-		row, err := e.approvals.of(ctx, tx, at)
-		if err != nil {
-			return p, false, err
-		}
-		p.Number = row.body.Number
-	} else if !at.browser() || at.Transfers {
-		may, err := e.approvals.offered(ctx, tx, at.Account)
-		if err != nil || !may {
-			return p, false, err
-		}
-		if p.Number, err = e.approvals.open(ctx, tx, at); err != nil {
-			return p, false, err
-		}
-		if err := e.wantWake(ctx, tx, at); err != nil {
-			return p, false, err
-		}
-	}
-	if p.Number != "" {
-		place, err := e.approvePlace(ctx, tx, at.Account)
-		if err != nil {
-			return p, false, err
-		}
-		p.Label = "Type this number " + place
-	}
-	return p, true, nil
-}
-
-// approvePlace says where the account can type a number.
-func (e *Engine) approvePlace(ctx context.Context, r store.Reader, account assurance.AccountID) (string, error) {
-	all, err := e.Directory.Credentials(ctx, r, account)
-	if err != nil {
-		return "", err
-	}
-	apps, keys := len(e.apps(all)) > 0, slices.ContainsFunc(all, func(c directory.Credential) bool {
-		return c.Status == directory.CredentialActive && c.Traits.Has(assurance.Held|assurance.PhishingResistant)
-	})
-	switch {
-	case apps && keys:
-		return "in your Countersign app, or at " + e.ApproveAt, nil
-	case apps:
-		return "in your Countersign app", nil
-	}
-	return "at " + e.ApproveAt, nil
-}
-
-// looksElsewhere reports whether an answer only asks whether the approval was
-// given, or asks for a number: a typed line that is empty, or the button.
-func (e *Engine) looksElsewhere(at *attempt, a prompt.Answer) bool {
-	if a.Authenticator == Elsewhere {
-		return at.Account != 0
-	}
-	return at.Approval != 0 && a.Authenticator == "" && a.Text == ""
-}
-
-// elsewhereOnly reports whether there is nothing to do but wait.
-func elsewhereOnly(at *attempt, prompts []prompt.Prompt) bool {
-	return at.Approval != 0 && len(prompts) == 1 && prompts[0].Kind == prompt.Elsewhere
 }

@@ -45,12 +45,17 @@ type Parts struct {
 // Engine decides. It is safe for concurrent use; all its state is in the store.
 type Engine struct {
 	Parts
+	// What is done on another device than the one that signs in.
+	Approvals *Approvals
+	Apps      *Apps
+	Pushes    *Pushes
+
 	kinds     map[string]authenticator.Authenticator
 	judge     *judge
 	examiner  *examiner
 	guesses   *guesses
 	attempts  *attempts
-	approvals *approvals
+	elsewhere *elsewhere
 	memory    *memory
 }
 
@@ -74,7 +79,11 @@ func New(p Parts) (*Engine, error) {
 	e.guesses = &guesses{limits: limits, now: p.Now}
 	e.examiner = &examiner{Parts: p, kinds: e.kinds, guesses: e.guesses}
 	e.attempts = &attempts{db: p.DB, keys: p.Keys, now: p.Now}
-	e.approvals = &approvals{keys: p.Keys, now: p.Now}
+	rows := &approvalRows{keys: p.Keys, now: p.Now}
+	e.Approvals = &Approvals{Parts: p, rows: rows, guesses: e.guesses, examiner: e.examiner}
+	e.Apps = &Apps{Parts: p, judge: e.judge, approvals: e.Approvals}
+	e.Pushes = &Pushes{Parts: p, kinds: e.kinds, rows: rows}
+	e.elsewhere = &elsewhere{Parts: p, rows: rows, pushes: e.Pushes}
 	e.memory = newMemory(p.DB)
 	return e, nil
 }
@@ -119,7 +128,7 @@ func (e *Engine) Answer(ctx context.Context, ticket string, reply Reply) (Step, 
 	if at.Tries++; at.Tries > e.Limits.Tries {
 		return e.deny(ctx, at, "too-many-tries", nil)
 	}
-	if e.looksElsewhere(at, reply.Answer) {
+	if looksElsewhere(at, reply.Answer) {
 		at.Transfers = true
 		return e.advance(ctx, at, turn{})
 	}

@@ -26,36 +26,36 @@ type guesser struct {
 // subjects are whom a wrong number is charged to. The account's budget for
 // numbers is one of its own, so that nobody who guesses its password keeps its
 // owner from approving.
-func (e *Engine) numberSubjects(g guesser) []subject {
-	out := []subject{{key: "number/" + strconv.FormatInt(int64(g.account), 10), window: time.Hour, limit: e.Limits.PerAccount, reason: "account-budget"}}
+func (a *Approvals) subjects(g guesser) []subject {
+	out := []subject{{key: "number/" + strconv.FormatInt(int64(g.account), 10), window: time.Hour, limit: a.Limits.PerAccount, reason: "account-budget"}}
 	if g.app != nil {
-		out = append(out, subject{key: credentialKey(g.app.ID), limit: e.Limits.Disable, reason: "disabled"})
+		out = append(out, subject{key: credentialKey(g.app.ID), limit: a.Limits.Disable, reason: "disabled"})
 	}
 	return out
 }
 
-// waitingUnder finds what waits under a number. The budget is asked first, so
+// under finds what waits under a number. The budget is asked first, so
 // that a right guess after too many wrong ones finds nothing either.
-func (e *Engine) waitingUnder(ctx context.Context, actor audit.Actor, g guesser, typed string) (Waiting, error) {
+func (a *Approvals) under(ctx context.Context, actor audit.Actor, g guesser, typed string) (Waiting, error) {
 	number, err := readNumber(typed)
 	if err != nil {
 		return Waiting{}, err
 	}
-	over, err := e.guesses.read(ctx, e.DB, &attempt{}, directory.Account{}, e.numberSubjects(g))
+	over, err := a.guesses.read(ctx, a.DB, &attempt{}, directory.Account{}, a.subjects(g))
 	if err != nil {
 		return Waiting{}, err
 	}
 	if over == "" {
-		row, err := e.approvals.scan(e.DB.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and number = $2 and state = 'waiting'`,
-			int64(g.account), e.approvals.find(g.account, number)))
-		if err == nil && e.Now().Before(row.expires) {
+		row, err := a.rows.scan(a.DB.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and number = $2 and state = 'waiting'`,
+			int64(g.account), a.rows.find(g.account, number)))
+		if err == nil && a.Now().Before(row.expires) {
 			return row.body.Waiting, nil
 		}
 		if err != nil && failure.ClassOf(err) != failure.NotFound {
 			return Waiting{}, err
 		}
 	}
-	return Waiting{}, e.DB.Change(ctx, actor, func(tx *store.Tx) error { return e.wrongNumber(ctx, tx, g) })
+	return Waiting{}, a.DB.Change(ctx, actor, func(tx *store.Tx) error { return a.wrong(ctx, tx, g) })
 }
 
 // readNumber takes six digits, with spaces or hyphens between them.
@@ -67,16 +67,16 @@ func readNumber(typed string) (string, error) {
 	return number, nil
 }
 
-// wrongNumber spends a guess and records it. An app that guessed too often is
+// wrong spends a guess and records it. An app that guessed too often is
 // switched off like any other authenticator.
-func (e *Engine) wrongNumber(ctx context.Context, tx *store.Tx, g guesser) error {
-	account, err := e.Directory.Get(ctx, tx, g.account)
+func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
+	account, err := a.Directory.Get(ctx, tx, g.account)
 	if err != nil {
 		return err
 	}
-	subjects := e.numberSubjects(g)
+	subjects := a.subjects(g)
 	at := &attempt{Request: Request{Application: Self, Action: SignIn, Protocol: g.protocol, Source: g.source, Name: account.Name}, Account: account.ID}
-	over, err := e.guesses.read(ctx, tx, at, account, subjects)
+	over, err := a.guesses.read(ctx, tx, at, account, subjects)
 	if err != nil {
 		return err
 	}
@@ -84,12 +84,12 @@ func (e *Engine) wrongNumber(ctx context.Context, tx *store.Tx, g guesser) error
 	if over != "" {
 		return store.Keep(failure.Refuse(over, "There were too many wrong numbers. Wait a while."))
 	}
-	if err := e.guesses.charge(ctx, tx, subjects); err != nil {
+	if err := a.guesses.charge(ctx, tx, subjects); err != nil {
 		return err
 	}
-	if g.app != nil && subjects[len(subjects)-1].count >= e.Limits.Disable {
-		q := &question{account: account, kind: g.app.Kind, how: e.kinds[g.app.Kind]}
-		if err := e.examiner.disable(ctx, tx, at, q, g.app.ID); err != nil {
+	if g.app != nil && subjects[len(subjects)-1].count >= a.Limits.Disable {
+		q := &question{account: account, kind: g.app.Kind, how: a.examiner.kinds[g.app.Kind]}
+		if err := a.examiner.disable(ctx, tx, at, q, g.app.ID); err != nil {
 			return err
 		}
 	}

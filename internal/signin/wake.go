@@ -23,41 +23,49 @@ const (
 	wakeLaterIn = 24 * time.Hour
 )
 
+// Pushes wake the apps of accounts whose sign-ins wait. It is safe for
+// concurrent use.
+type Pushes struct {
+	Parts
+	kinds map[string]authenticator.Authenticator
+	rows  *approvalRows
+}
+
 // apps are the credentials that approve on a device of their own, and may.
-func (e *Engine) apps(all []directory.Credential) []directory.Credential {
+func (p *Pushes) apps(all []directory.Credential) []directory.Credential {
 	var out []directory.Credential
 	for _, c := range all {
-		_, ok := e.kinds[c.Kind].(authenticator.Approver)
-		if ok && c.Status == directory.CredentialActive && !e.Now().Before(c.Quarantine) {
+		_, ok := p.kinds[c.Kind].(authenticator.Approver)
+		if ok && c.Status == directory.CredentialActive && !p.Now().Before(c.Quarantine) {
 			out = append(out, c)
 		}
 	}
 	return out
 }
 
-// wantWake asks for the account's apps to be woken for an approval that was just
+// want asks for the account's apps to be woken for an approval that was just
 // opened; one that was opened once is never opened again, so a retransmission
 // wakes nobody. An account without an app has no row.
-func (e *Engine) wantWake(ctx context.Context, tx *store.Tx, at *attempt) error {
-	all, err := e.Directory.Credentials(ctx, tx, at.Account)
-	if err != nil || len(e.apps(all)) == 0 {
+func (p *Pushes) want(ctx context.Context, tx *store.Tx, at *attempt) error {
+	all, err := p.belongings(ctx, tx, at, at.Account)
+	if err != nil || len(p.apps(all)) == 0 {
 		return err
 	}
 	state := "waiting"
-	if closed, err := e.wakeClosed(ctx, tx, at.Account); err != nil {
+	if closed, err := p.closed(ctx, tx, at.Account); err != nil {
 		return err
 	} else if closed {
 		state = "held"
 	}
 	_, err = tx.Exec(ctx, `insert into wake (approval, account, state, created) values ($1,$2,$3,$4) on conflict (approval) do nothing`,
-		at.Approval, int64(at.Account), state, store.Unix(e.Now()))
+		at.Approval, int64(at.Account), state, store.Unix(p.Now()))
 	return err
 }
 
-// wakeClosed reports whether too much was left unanswered. What is answered
+// closed reports whether too much was left unanswered. What is answered
 // takes its account's rows away.
-func (e *Engine) wakeClosed(ctx context.Context, r store.Reader, account assurance.AccountID) (bool, error) {
-	now := e.Now()
+func (p *Pushes) closed(ctx context.Context, r store.Reader, account assurance.AccountID) (bool, error) {
+	now := p.Now()
 	var soon, later, disowned int64
 	err := r.QueryRow(ctx, `select coalesce(sum(case when created > $2 then 1 else 0 end), 0), count(*), coalesce(sum(case when state = 'disowned' then 1 else 0 end), 0)
 		from wake where account = $1 and created > $3`, int64(account), store.Unix(now.Add(-wakeSoonIn)), store.Unix(now.Add(-wakeLaterIn))).Scan(&soon, &later, &disowned)
@@ -71,8 +79,8 @@ type WakeUp func(ctx context.Context, to authenticator.Address) error
 // Wake wakes the apps of what waits, and raises the alarm for what is held back.
 // A row is taken before anything is sent, so that of several servers one sends,
 // and what fails is not tried again: the number is found without it.
-func (e *Engine) Wake(ctx context.Context, send WakeUp) (int, error) {
-	rows, err := e.DB.Query(ctx, `select approval, account, state from wake where state = 'waiting' or state = 'held' order by approval limit 100`)
+func (p *Pushes) Wake(ctx context.Context, send WakeUp) (int, error) {
+	rows, err := p.DB.Query(ctx, `select approval, account, state from wake where state = 'waiting' or state = 'held' order by approval limit 100`)
 	if err != nil {
 		return 0, err
 	}
@@ -101,12 +109,12 @@ func (e *Engine) Wake(ctx context.Context, send WakeUp) (int, error) {
 	at, sent := make(chan struct{}, 8), 0
 	for _, d := range list {
 		if d.state == "held" {
-			if err := e.wakeHeld(ctx, d.approval, d.account); err != nil {
+			if err := p.held(ctx, d.approval, d.account); err != nil {
 				return sent, err
 			}
 			continue
 		}
-		apps, account, err := e.takeWake(ctx, d.approval, d.account)
+		apps, account, err := p.take(ctx, d.approval, d.account)
 		if err != nil {
 			return sent, err
 		}
@@ -115,18 +123,18 @@ func (e *Engine) Wake(ctx context.Context, send WakeUp) (int, error) {
 			at <- struct{}{}
 			all.Go(func() {
 				defer func() { <-at }()
-				e.wakeOne(ctx, account, c, send)
+				p.send(ctx, account, c, send)
 			})
 		}
 	}
 	return sent, nil
 }
 
-// takeWake takes a row and returns the apps to wake.
-func (e *Engine) takeWake(ctx context.Context, id int64, owner assurance.AccountID) ([]directory.Credential, directory.Account, error) {
+// take takes a row and returns the apps to wake.
+func (p *Pushes) take(ctx context.Context, id int64, owner assurance.AccountID) ([]directory.Credential, directory.Account, error) {
 	var apps []directory.Credential
 	var account directory.Account
-	err := e.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
+	err := p.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
 		apps = nil
 		n, err := tx.Exec(ctx, `update wake set state = 'sent' where approval = $1 and state = 'waiting'`, id)
 		if err != nil {
@@ -135,23 +143,23 @@ func (e *Engine) takeWake(ctx context.Context, id int64, owner assurance.Account
 		if n == 0 {
 			return errWakeTaken
 		}
-		if account, err = e.Directory.Get(ctx, tx, owner); err != nil {
+		if account, err = p.Directory.Get(ctx, tx, owner); err != nil {
 			return err
 		}
 		en := audit.Entry{Event: "push.sent", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: Self, Protocol: AppProtocol, Detail: map[string]string{}}
-		row, err := e.waitingRow(ctx, tx, owner, id)
+		row, err := p.rows.waiting(ctx, tx, owner, id)
 		switch {
 		case failure.ClassOf(err) == failure.NotFound || err == nil && row.state != "waiting":
 			en.Outcome, en.Reason = "refused", "late"
 		case err != nil:
 			return err
 		default:
-			all, err := e.Directory.Credentials(ctx, tx, owner)
+			all, err := p.Directory.Credentials(ctx, tx, owner)
 			if err != nil {
 				return err
 			}
-			for _, c := range e.apps(all) {
-				if _, ok := e.address(c); ok {
+			for _, c := range p.apps(all) {
+				if _, ok := p.address(c); ok {
 					apps = append(apps, c)
 				}
 			}
@@ -168,41 +176,42 @@ func (e *Engine) takeWake(ctx context.Context, id int64, owner assurance.Account
 
 var errWakeTaken = &failure.Error{Class: failure.Conflict, Reason: "wake-taken", Public: "Another server woke it."}
 
-func (e *Engine) address(c directory.Credential) (authenticator.Address, bool) {
+func (p *Pushes) address(c directory.Credential) (authenticator.Address, bool) {
 	q := question{credentials: []directory.Credential{c}, kind: c.Kind}
-	how, ok := e.kinds[c.Kind].(authenticator.Approver)
+	how, ok := p.kinds[c.Kind].(authenticator.Approver)
 	if !ok {
 		return authenticator.Address{}, false
 	}
 	return how.Address(q.comparable()[0])
 }
 
-// wakeOne sends one push and records one that failed. An app that is gone is not
+// send sends one push and records one that failed. An app that is gone is not
 // woken again.
-func (e *Engine) wakeOne(ctx context.Context, account directory.Account, c directory.Credential, send WakeUp) {
-	to, _ := e.address(c)
+func (p *Pushes) send(ctx context.Context, account directory.Account, c directory.Credential, send WakeUp) {
+	to, _ := p.address(c)
 	cause := send(ctx, to)
 	if cause == nil {
 		return
 	}
-	e.Log.Warn("an app could not be woken", "account", account.Name, "authenticator", int64(c.ID), "error", cause)
-	err := e.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
+	p.Log.Warn("an app could not be woken", "account", account.Name, "authenticator", int64(c.ID), "error", cause)
+	err := p.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
 		tx.Record(audit.Entry{Event: "push.failed", Outcome: "failed", Reason: failure.ClassOf(cause).String(), Account: int64(account.ID), AccountName: account.Name, Application: Self,
 			Protocol: AppProtocol, Detail: map[string]string{"authenticator": c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)}})
 		if failure.ClassOf(cause) != failure.NotFound {
 			return nil
 		}
-		return e.moveApp(ctx, tx, appCaller{account: account, credential: c, how: e.kinds[c.Kind].(authenticator.Approver)}, authenticator.Address{})
+		gone := appCaller{account: account, credential: c, how: p.kinds[c.Kind].(authenticator.Approver)}
+		return gone.move(ctx, tx, p.Directory, authenticator.Address{})
 	})
 	if err != nil {
-		e.Log.Warn("a failed push could not be recorded", "error", err)
+		p.Log.Warn("a failed push could not be recorded", "error", err)
 	}
 }
 
-// wakeHeld raises the alarm that pushes are closed, once a day for an account.
-func (e *Engine) wakeHeld(ctx context.Context, id int64, owner assurance.AccountID) error {
+// held raises the alarm that pushes are closed, once a day for an account.
+func (p *Pushes) held(ctx context.Context, id int64, owner assurance.AccountID) error {
 	var told int64
-	err := e.DB.QueryRow(ctx, `select count(*) from wake where account = $1 and state = 'told' and created > $2`, int64(owner), store.Unix(e.Now().Add(-wakeLaterIn))).Scan(&told)
+	err := p.DB.QueryRow(ctx, `select count(*) from wake where account = $1 and state = 'told' and created > $2`, int64(owner), store.Unix(p.Now().Add(-wakeLaterIn))).Scan(&told)
 	if err != nil {
 		return err
 	}
@@ -214,18 +223,18 @@ func (e *Engine) wakeHeld(ctx context.Context, id int64, owner assurance.Account
 		return err
 	}
 	if told > 0 {
-		err = e.DB.Housekeep(ctx, "wake.held", take)
+		err = p.DB.Housekeep(ctx, "wake.held", take)
 	} else {
-		err = e.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
+		err = p.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
 			if err := take(tx); err != nil {
 				return err
 			}
-			account, err := e.Directory.Get(ctx, tx, owner)
+			account, err := p.Directory.Get(ctx, tx, owner)
 			if err != nil {
 				return err
 			}
 			tx.Record(audit.Entry{Event: "alarm.push-flood", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: Self, Protocol: AppProtocol})
-			return e.tellOwner(ctx, tx, account, noticePushFlood())
+			return p.tellOwner(ctx, tx, account, noticePushFlood())
 		})
 	}
 	if failure.ReasonOf(err) == errWakeTaken.Reason {

@@ -118,7 +118,7 @@ func (a *App) say(f func(w http.ResponseWriter, r *http.Request) (any, error)) l
 
 // moment gives the app what it needs to sign and to send anything.
 func (a *App) moment(w http.ResponseWriter, r *http.Request) (any, error) {
-	return map[string]string{"moment": a.Engine.Moment(), "token": a.Look.FormToken(w, r), "pushKey": a.PushKey}, nil
+	return map[string]string{"moment": a.Engine.Apps.Moment(), "token": a.Look.FormToken(w, r), "pushKey": a.PushKey}, nil
 }
 
 // bind proposes this device's key for an enrollment that waits for one.
@@ -161,7 +161,7 @@ func (a *App) look(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	wait, err := a.Engine.WaitingForApp(r.Context(), call, r.PostForm.Get("number"))
+	wait, err := a.Engine.Apps.WaitingFor(r.Context(), call, r.PostForm.Get("number"))
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (a *App) answer(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, noSignature
 	}
-	err = a.Engine.AnswerByApp(r.Context(), call, signin.AppAnswer{ID: id, Number: f.Get("number"), Text: f.Get("text"), Decision: f.Get("decision")})
+	err = a.Engine.Apps.Answer(r.Context(), call, signin.AppAnswer{ID: id, Number: f.Get("number"), Text: f.Get("text"), Decision: f.Get("decision")})
 	return map[string]string{}, err
 }
 
@@ -195,7 +195,7 @@ func (a *App) disown(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{}, a.Engine.DisownByApp(r.Context(), call)
+	return map[string]string{}, a.Engine.Apps.NotMe(r.Context(), call)
 }
 
 // move keeps where this app can be woken.
@@ -219,5 +219,5 @@ func (a *App) move(_ http.ResponseWriter, r *http.Request) (any, error) {
 			return nil, failure.Wrap(failure.Invalid, err, "This browser's push service cannot be used.")
 		}
 	}
-	return map[string]string{}, a.Engine.MoveApp(r.Context(), call, to)
+	return map[string]string{}, a.Engine.Apps.Move(r.Context(), call, to)
 }

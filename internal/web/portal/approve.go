@@ -43,7 +43,7 @@ func (p *Portal) found(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	number := r.PostForm.Get("number")
-	waiting, err := p.Engine.WaitingFor(r.Context(), g, number)
+	waiting, err := p.Engine.Approvals.WaitingFor(r.Context(), g, number)
 	if class := failure.ClassOf(err); class == failure.NotFound || class == failure.Invalid {
 		return p.showWaiting(w, r, approveView{Number: number}, failure.Public(err))
 	}
@@ -58,7 +58,7 @@ func (p *Portal) approveIt(w http.ResponseWriter, r *http.Request, g signin.Gran
 	if _, err := fmt.Sscanf(object, "request %d:", &id); err != nil {
 		return failure.New(failure.Invalid, "That is no request.")
 	}
-	if err := p.Engine.ApproveIt(r.Context(), g, id); err != nil {
+	if err := p.Engine.Approvals.Approve(r.Context(), g, id); err != nil {
 		return err
 	}
 	return p.Look.Done(w, r, "/account/approve", "Approved. The other device goes on by itself, or press Enter there.")
@@ -73,7 +73,7 @@ func (p *Portal) refuse(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return failure.New(failure.Invalid, "That is no request.")
 	}
-	if err := p.Engine.RefuseIt(r.Context(), g, id); err != nil {
+	if err := p.Engine.Approvals.Refuse(r.Context(), g, id); err != nil {
 		return err
 	}
 	return p.Look.Done(w, r, "/account/history", "Refused. If you did not begin it, your password is known to somebody: change it.")

@@ -1,0 +1,135 @@
+package signin
+
+import (
+	"context"
+	"slices"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
+	"countersign/internal/store"
+)
+
+// elsewhere is an attempt's side of its approval: the number that is asked for,
+// and what came of it.
+type elsewhere struct {
+	Parts
+	rows   *approvalRows
+	pushes *Pushes
+}
+
+// answered reports whether an attempt's approval was answered.
+func (w *elsewhere) answered(ctx context.Context, at *attempt) (bool, error) {
+	if at.Approval == 0 {
+		return false, nil
+	}
+	row, err := w.rows.of(ctx, w.DB, at)
+	if failure.ClassOf(err) == failure.NotFound {
+		return false, nil
+	}
+	return err == nil && row.state != "waiting", err
+}
+
+// take appends what was approved, once, and forgets what was not. It
+// returns the reason of a refusal.
+func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string, error) {
+	if at.Approval == 0 {
+		return "", nil
+	}
+	row, err := w.rows.of(ctx, tx, at)
+	if failure.ClassOf(err) == failure.NotFound {
+		at.Approval = 0
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case row.state == "refused":
+		return "refused-elsewhere", nil
+	case row.state == "approved" && row.body.Evidence != nil:
+		if err := w.rows.set(ctx, tx, row, "approved", "used"); err != nil {
+			return "", err
+		}
+		ev := *row.body.Evidence
+		ev.Channel = at.Protocol
+		at.Evidence, at.Approval = assurance.Append(at.Evidence, ev), 0
+		account, err := w.person(ctx, tx, at)
+		if err != nil {
+			return "", err
+		}
+		if err := tx.Record(at.accepted(account, verdict{ok: true, kind: Elsewhere})); err != nil {
+			return "", err
+		}
+	case row.state == "waiting" && w.Now().Before(row.expires):
+	default:
+		at.Approval = 0 // late: another can be asked for
+	}
+	return "", nil
+}
+
+// ask is the question, with the number once it is asked for. Where the
+// person is in a browser it is asked for by pressing a button, because most who
+// see the page will not use it.
+func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.Prompt, bool, error) {
+	p := prompt.Prompt{Authenticator: Elsewhere, Kind: prompt.Elsewhere, Label: "Approve it on another device"}
+	if at.Approval != 0 {
+		row, err := w.rows.of(ctx, tx, at)
+		if err != nil {
+			return p, false, err
+		}
+		p.Number = row.body.Number
+	} else if !at.browser() || at.Transfers {
+		may, err := w.rows.offered(ctx, tx, at.Account)
+		if err != nil || !may {
+			return p, false, err
+		}
+		if p.Number, err = w.rows.open(ctx, tx, at); err != nil {
+			return p, false, err
+		}
+		if err := w.pushes.want(ctx, tx, at); err != nil {
+			return p, false, err
+		}
+	}
+	if p.Number != "" {
+		place, err := w.place(ctx, tx, at)
+		if err != nil {
+			return p, false, err
+		}
+		p.Label = "Type this number " + place
+	}
+	return p, true, nil
+}
+
+// place says where the account can type a number.
+func (w *elsewhere) place(ctx context.Context, tx *store.Tx, at *attempt) (string, error) {
+	all, err := w.belongings(ctx, tx, at, at.Account)
+	if err != nil {
+		return "", err
+	}
+	apps, keys := len(w.pushes.apps(all)) > 0, slices.ContainsFunc(all, func(c directory.Credential) bool {
+		return c.Status == directory.CredentialActive && c.Traits.Has(assurance.Held|assurance.PhishingResistant)
+	})
+	switch {
+	case apps && keys:
+		return "in your Countersign app, or at " + w.ApproveAt, nil
+	case apps:
+		return "in your Countersign app", nil
+	}
+	return "at " + w.ApproveAt, nil
+}
+
+// looksElsewhere reports whether an answer only asks whether the approval was
+// given, or asks for a number: a typed line that is empty, or the button.
+func looksElsewhere(at *attempt, a prompt.Answer) bool {
+	if a.Authenticator == Elsewhere {
+		return at.Account != 0
+	}
+	return at.Approval != 0 && a.Authenticator == "" && a.Text == ""
+}
+
+// elsewhereOnly reports whether there is nothing to do but wait.
+func elsewhereOnly(at *attempt, prompts []prompt.Prompt) bool {
+	return at.Approval != 0 && len(prompts) == 1 && prompts[0].Kind == prompt.Elsewhere
+}
