@@ -3,25 +3,11 @@ package signin
 import (
 	"context"
 
-	"countersign/internal/application"
-	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
-
-// turn is one call of the engine on one attempt: what was answered, and what
-// must be known before the transaction begins.
-type turn struct {
-	app     application.Application
-	held    []assurance.Evidence
-	answers []prompt.Answer
-	opening bool
-	// slow are the questions that were checked outside of the transaction, by
-	// the place of their answer.
-	slow map[int]*question
-}
 
 // advance checks the answers, books them, decides, and writes all of it in one
 // transaction. It returns the step that follows.
@@ -36,7 +22,7 @@ func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error)
 	if len(t.answers) == 0 {
 		return e.unanswered(ctx, at, t)
 	}
-	if err := e.runSlow(ctx, at, &t); err != nil {
+	if err := e.examiner.runSlow(ctx, at, &t); err != nil {
 		return Step{}, err
 	}
 	var step Step
@@ -86,42 +72,11 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 	return step, err
 }
 
-// runSlow checks what is slow, one after the other, and stops at the first that
-// is wrong: the rest would be refused anyway.
-func (e *Engine) runSlow(ctx context.Context, at *attempt, t *turn) error {
-	t.slow = map[int]*question{}
-	for i, answer := range t.answers {
-		shaped, _, err := e.examiner.shaped(at, answer, t.opening)
-		if err != nil {
-			return err
-		}
-		if !e.examiner.anySlow(shaped) {
-			continue
-		}
-		kinds, err := e.examiner.aimed(ctx, e.DB, at, answer, t.opening)
-		if err != nil {
-			return err
-		}
-		if len(kinds) != 1 || e.kinds[kinds[0]] == nil || !e.kinds[kinds[0]].Describe().Slow {
-			continue
-		}
-		q, err := e.examiner.checkSlow(ctx, at, kinds[0], answer)
-		if err != nil {
-			return err
-		}
-		t.slow[i] = q
-		if q.refusal != "" || !q.result.OK && !q.result.Partial {
-			return nil
-		}
-	}
-	return nil
-}
-
 // book settles every answer in turn and then follows the decision.
 func (e *Engine) book(ctx context.Context, tx *store.Tx, at *attempt, t turn) (Step, error) {
 	var partial string
 	for i, answer := range t.answers {
-		v, account, err := e.bookOne(ctx, tx, at, t, i, answer)
+		v, account, err := e.examiner.bookOne(ctx, tx, at, t, i, answer)
 		if err != nil {
 			return Step{}, err
 		}
@@ -141,50 +96,6 @@ func (e *Engine) book(ctx context.Context, tx *store.Tx, at *attempt, t turn) (S
 		d.partial = partial
 	}
 	return e.follow(ctx, tx, at, d)
-}
-
-// bookOne settles one answer with whichever authenticator it is for.
-func (e *Engine) bookOne(ctx context.Context, tx *store.Tx, at *attempt, t turn, i int, answer prompt.Answer) (verdict, directory.Account, error) {
-	if q := t.slow[i]; q != nil {
-		v, err := e.examiner.settle(ctx, tx, at, q)
-		return v, q.account, err
-	}
-	kinds, err := e.examiner.aimed(ctx, tx, at, answer, t.opening)
-	if err != nil {
-		return verdict{}, directory.Account{}, err
-	}
-	v := verdict{reason: "not-asked"}
-	var account directory.Account
-	questions, err := e.examined(ctx, tx, at, kinds, answer)
-	for i := 0; i < len(questions) && err == nil; i++ {
-		account = questions[i].account
-		v, err = e.examiner.settle(ctx, tx, at, questions[i])
-	}
-	return v, account, err
-}
-
-// examined compares an answer with every kind that it may be for. Only the kind
-// that it is right for is left, so that a code of one device is no wrong answer
-// to another. Where it is wrong for all, each is charged; what they share was
-// read before any charge, and so counts one wrong answer and not several.
-func (e *Engine) examined(ctx context.Context, tx *store.Tx, at *attempt, kinds []string, answer prompt.Answer) ([]*question, error) {
-	var out []*question
-	for _, kind := range kinds {
-		q, err := e.examiner.prepare(ctx, tx, at, kind, answer)
-		if err != nil {
-			return nil, err
-		}
-		if q.how != nil {
-			if err := q.check(ctx, e.examiner, at); err != nil {
-				return nil, err
-			}
-		}
-		if q.result.OK || q.result.Partial {
-			return []*question{q}, nil
-		}
-		out = append(out, q)
-	}
-	return out, nil
 }
 
 // followWrong ends the attempt where wrong answers cannot be mended in place,

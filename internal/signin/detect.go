@@ -46,15 +46,15 @@ func (x *examiner) sprayed(ctx context.Context, tx *store.Tx, at *attempt, subje
 }
 
 // stuffed is told that an account's password was right and the rest never came.
-func (e *Engine) stuffed(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
+func (g *guesses) stuffed(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
 	if account.ID == 0 || !slices.ContainsFunc(at.Evidence, func(ev assurance.Evidence) bool { return ev.Traits.Has(assurance.Known) }) {
 		return nil
 	}
 	person := []subject{{key: "missing/" + accountKey(account.ID), window: tallied}}
-	if err := e.guesses.count(ctx, tx, person); err != nil || person[0].count != 1 {
+	if err := g.count(ctx, tx, person); err != nil || person[0].count != 1 {
 		return err
 	}
-	return e.guesses.tally(ctx, tx, at, "stuffing", stuffingSteps)
+	return g.tally(ctx, tx, at, "stuffing", stuffingSteps)
 }
 
 // tally counts one more name against the source and the installation, and raises

@@ -68,7 +68,7 @@ func (e *Engine) factorMissing(ctx context.Context, tx *store.Tx, at *attempt, a
 	en := at.entry(account, "alarm.factor-missing", "refused", reason)
 	en.Detail["shown"] = shown(at.Evidence)
 	tx.Record(en)
-	if err := e.stuffed(ctx, tx, at, account); err != nil {
+	if err := e.guesses.stuffed(ctx, tx, at, account); err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(at.Evidence, func(ev assurance.Evidence) bool { return ev.Traits.Has(assurance.Known) }) {
