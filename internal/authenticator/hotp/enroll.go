@@ -54,10 +54,10 @@ func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, sealed
 	digits, _ := typed.Digits(answer.Text)
 	f := m.State.match(a.options, digits, 0)
 	switch {
-	case f.reason == reasonAhead:
-		return authenticator.Enrolled{}, &authenticator.Refused{Reason: f.reason, Public: "The device is many codes ahead. Type two of its codes, one after the other, into the field."}
-	case !f.accepted:
-		return authenticator.Enrolled{}, &authenticator.Refused{Reason: f.reason, Public: "That is not the code that belongs to this key. Type the one that the device shows now."}
+	case f.Reason == reasonAhead:
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: f.Reason, Public: "The device is many codes ahead. Type two of its codes, one after the other, into the field."}
+	case !f.Accepted:
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: f.Reason, Public: "That is not the code that belongs to this key. Type the one that the device shows now."}
 	}
-	return f.next.enrolled("", once(f.counter))
+	return f.Next.enrolled("", f.Once)
 }

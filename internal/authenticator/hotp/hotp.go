@@ -119,22 +119,13 @@ func (a *Authenticator) Describe() authenticator.Description {
 // Ask asks for a code. The question is the same whether or not there were
 // failures: who only typed a name must not learn of them.
 func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time) (prompt.Prompt, authenticator.Memo, error) {
-	p := prompt.Prompt{
+	return otp.Ask(prompt.Prompt{
 		Authenticator: Kind,
 		Kind:          prompt.Code,
 		Label:         "Next code from your code token",
 		Digits:        a.options.Digits,
-	}
-	for i, c := range credentials {
-		s, err := decodeState(c.State)
-		if err != nil {
-			return prompt.Prompt{}, nil, err
-		}
-		if i > 0 && s.Key.Digits != p.Digits {
-			p.Digits = 0 // either will do
-			break
-		}
-		p.Digits = s.Key.Digits
-	}
-	return p, nil, nil
+	}, credentials, func(stored []byte) (otp.Key, error) {
+		s, err := decodeState(stored)
+		return s.Key, err
+	})
 }

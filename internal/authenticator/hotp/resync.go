@@ -18,7 +18,7 @@ func Resync(stored []byte, text string) (authenticator.Result, error) {
 	digits, _ := typed.Digits(text)
 	answer, ok := otp.Cut(digits, s.Key.Digits)
 	if !ok || answer.Second == "" {
-		return authenticator.Wrong(reasonMalformed), nil
+		return authenticator.Wrong(otp.Malformed), nil
 	}
-	return s.two(Options{Resync: maxResync}, answer).result()
+	return s.two(Options{Resync: maxResync}, answer).Result(0)
 }

@@ -1,9 +1,9 @@
 // Package otp computes one-time codes and finds which one was typed.
 //
-// It owns RFC 4226's function, the key it takes, the search through a window and
-// the otpauth URI that brings a key to an app. It does not know whether the
-// moving factor is time or a count, nor which codes were used already: totp and
-// hotp do. Its one invariant: a search compares every code of its window, in
+// It owns RFC 4226's function, the key it takes, the search through a window, the
+// choice of the best that several keys make of one answer, and the otpauth URI
+// that brings a key to an app. It does not know whether the moving factor is time
+// or a count, nor which codes were used already: totp and hotp do. Its one invariant: a search compares every code of its window, in
 // constant time, whether or not one fits.
 package otp
 

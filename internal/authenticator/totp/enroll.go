@@ -55,11 +55,11 @@ func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, sealed
 	digits, _ := typed.Digits(answer.Text)
 	f := m.State.match(Options{Window: Either, NextCode: 1}, digits, 0, now)
 	switch {
-	case f.reason == reasonStale:
-		return authenticator.Enrolled{}, &authenticator.Refused{Reason: f.reason, Public: "That code is from another time. Set the clock of your device to automatic and type the code that it shows then."}
-	case f.step <= 0:
-		return authenticator.Enrolled{}, &authenticator.Refused{Reason: f.reason, Public: "That is not the code that belongs to this key. Type the one that the app shows now."}
+	case f.Reason == reasonStale:
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: f.Reason, Public: "That code is from another time. Set the clock of your device to automatic and type the code that it shows then."}
+	case !f.Accepted:
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: f.Reason, Public: "That is not the code that belongs to this key. Type the one that the app shows now."}
 	}
-	f.next.Drift = min(max(f.step-m.State.step(now), -1), 1)
-	return f.next.enrolled("", once(f.step))
+	f.Next.Drift = min(max(f.Next.Last-m.State.step(now), -1), 1)
+	return f.Next.enrolled("", f.Once)
 }

@@ -35,18 +35,18 @@ func Resync(stored []byte, text string, now time.Time) (authenticator.Result, er
 	digits, _ := typed.Digits(text)
 	answer, ok := otp.Cut(digits, s.Key.Digits)
 	if !ok || answer.Second == "" {
-		return authenticator.Wrong(reasonMalformed), nil
+		return authenticator.Wrong(otp.Malformed), nil
 	}
 	present := s.step(now)
 	_, last := s.Key.Find(answer, uint64(present-maxDrift), 2*maxDrift+1)
 	if last < 0 {
-		return authenticator.Wrong(reasonWrong), nil
+		return authenticator.Wrong(otp.Wrong), nil
 	}
 	at := present - maxDrift + int64(last)
 	if at-1 <= s.Last {
-		return authenticator.Wrong(reasonReplayed), nil
+		return authenticator.Wrong(otp.Replayed), nil
 	}
-	f := finding{step: at, next: s}
-	f.next.Last, f.next.Half, f.next.Drift = at, 0, at-present
-	return f.result()
+	f := finding{Accepted: true, Once: once(at), Next: s}
+	f.Next.Last, f.Next.Half, f.Next.Drift = at, 0, at-present
+	return f.Result(0)
 }
