@@ -58,18 +58,20 @@ func lookAlike(ctx context.Context, s *scene) ([]Door, error) {
 		return []Door{{"the cookie of a sign-in with password and code", s.steal(ctx, kit), ""}}, nil
 	}
 	var doors []Door
-	if err := victim.get(ctx, kit.url+"/sign-in"); err == nil {
-		err := victim.passkey(ctx, s.canary.key)
-		doors = append(doors, Door{"an honest browser's passkey", err == nil && s.steal(ctx, kit), errText(err)})
+	if err := victim.get(ctx, kit.url+"/sign-in"); err != nil {
+		return nil, err
 	}
+	err = victim.passkey(ctx, s.canary.key)
+	doors = append(doors, Door{"an honest browser's passkey", err == nil && s.steal(ctx, kit), errText(err)})
 	liar := s.browse(false)
 	liar.server = kit.url
-	if err := liar.get(ctx, kit.url+"/sign-in"); err == nil {
-		careless := s.canary.key.Clone()
-		careless.Lie.Disobey = true // a browser that signs for any page
-		err := liar.passkey(ctx, careless)
-		doors = append(doors, Door{"a careless browser's passkey, signed for the look-alike's own name", s.steal(ctx, kit), errText(err)})
+	if err := liar.get(ctx, kit.url+"/sign-in"); err != nil {
+		return nil, err
 	}
+	careless := s.canary.key.Clone()
+	careless.Lie.Disobey = true // a browser that signs for any page
+	err = liar.passkey(ctx, careless)
+	doors = append(doors, Door{"a careless browser's passkey, signed for the look-alike's own name", s.steal(ctx, kit), errText(err)})
 	return append(doors, Door{"whatever else was heard", s.steal(ctx, kit), ""}), nil
 }
 
@@ -129,7 +131,7 @@ func (k *kit) listen(r *http.Response) error {
 	k.cookies = append(k.cookies, r.Cookies()...)
 	k.mu.Unlock()
 	for i, c := range r.Header["Set-Cookie"] {
-		r.Header["Set-Cookie"][i] = strings.ReplaceAll(strings.ReplaceAll(c, "; Secure", ""), "__Host-", "__Host-")
+		r.Header["Set-Cookie"][i] = strings.ReplaceAll(c, "; Secure", "")
 	}
 	if u, err := url.Parse(r.Header.Get("Location")); err == nil && u.IsAbs() {
 		r.Header.Set("Location", k.url+u.RequestURI())

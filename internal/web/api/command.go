@@ -61,12 +61,11 @@ func (a *API) ask(r *http.Request, cmd admin.Command) (signin.Step, error) {
 	if reference == "" {
 		return signin.Step{}, signInNeeded
 	}
-	if _, err := a.Sessions.Standing(r.Context(), reference); failure.ClassOf(err) == failure.Refused {
+	step, err := a.Engine.Check(r.Context(), req)
+	if err == nil && step.Reason == "no-session" {
 		return signin.Step{}, signInNeeded
-	} else if err != nil {
-		return signin.Step{}, err
 	}
-	return a.Engine.Check(r.Context(), req)
+	return step, err
 }
 
 // settle writes a command and reads it again, so that its text does not depend
