@@ -168,14 +168,17 @@ func TestSessionLimits(t *testing.T) {
 	p.signIn("ada", ada.code())
 	before := p.held()
 	w.later(20 * time.Minute)
-	p.get("/account")
-	p.post("/account/do", "action", "authenticator.enroll", "object", "recoverycode")
-	p.signInAgain(ada)
+	p.get("/sign-in")
+	p.signIn("ada", ada.code())
 	after := p.held()
-	if before != after {
-		if s := w.check(before, signin.SignIn, ""); s.State == signin.Granted {
-			t.Error("the secret of before the step-up is still good")
-		}
+	if before == after {
+		t.Error("signing in again did not change the secret")
+	}
+	if s := w.check(before, signin.SignIn, ""); s.State == signin.Granted {
+		t.Error("the secret of before it is still good")
+	}
+	if s := w.check(after, signin.SignIn, ""); s.State != signin.Granted {
+		t.Errorf("the secret of after it: %v %s", s.State, s.Reason)
 	}
 	planted := w.person()
 	planted.get("/sign-in")
@@ -183,8 +186,10 @@ func TestSessionLimits(t *testing.T) {
 	planted.get("/sign-in")
 	w.later(time.Minute)
 	planted.signIn("ada", ada.code())
-	if planted.held() == strings.Repeat("A", 43) {
+	if held := planted.held(); held == strings.Repeat("A", 43) {
 		t.Error("a planted secret became a session")
+	} else if s := w.check(held, signin.SignIn, ""); s.State != signin.Granted {
+		t.Errorf("who had a planted secret did not get in: %v %s", s.State, s.Reason)
 	}
 }
 
@@ -237,7 +242,10 @@ func TestDecoyByRADIUS(t *testing.T) {
 	shape := regexp.MustCompile(`(?m)^\s+(State|Message-Authenticator) = \S+|Id \d+ |\d+\.\d+\.\d+\.\d+:\d+|length \d+|"(ada|nobody-such)"`)
 	answer := func(name, password, state string) string {
 		out := vpn.ask(name, password, state)
-		_, received, _ := strings.Cut(out, "Received")
+		_, received, ok := strings.Cut(out, "Received")
+		if !ok {
+			t.Fatalf("no answer:\n%s", out)
+		}
 		return shape.ReplaceAllString(received, "-")
 	}
 	for _, c := range []struct{ password, code string }{{"a wrong password", ""}, {"", ""}} {
@@ -249,9 +257,12 @@ func TestDecoyByRADIUS(t *testing.T) {
 
 // The promise: a stranger's wrong answers never keep the owner from a passkey.
 func TestPasskeyIsNeverLockedOut(t *testing.T) {
-	w, _, _, key := withPasskey(t)
+	w, ada, _, key := withPasskey(t)
 	for i := range 60 {
 		w.begin(line("ada", fmt.Sprint("guess ", i), "000000"))
+	}
+	if s := w.begin(line("ada", passphrase, ada.code())); s.State == signin.Granted {
+		t.Fatal("after 60 guesses the password and a code are not locked, so there is nothing that the passkey escapes")
 	}
 	owner := w.person()
 	owner.get("/sign-in")
