@@ -340,7 +340,11 @@ func (a *Admin) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.To
 	if err != nil {
 		return owner, err
 	}
-	if _, err := tx.Exec(ctx, `insert into spent (credential, once, at) values ($1,$2,$3)`, int64(credential.ID), r.Once, store.Unix(a.Now())); err != nil {
+	fresh, err := directory.Spend(ctx, tx, credential.ID, r.Once, a.Now())
+	if err == nil && !fresh {
+		err = wrongPair
+	}
+	if err != nil {
 		return owner, err
 	}
 	credential.State = r.Next

@@ -333,10 +333,9 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 	if c, err = e.Directory.AddCredential(ctx, tx, c); err != nil {
 		return c, err
 	}
-	if enrolled.Once != "" {
-		if _, err := tx.Exec(ctx, `insert into spent (credential, once, at) values ($1,$2,$3)`, int64(c.ID), enrolled.Once, store.Unix(e.Now())); err != nil {
-			return c, err
-		}
+	// A credential made a moment ago has spent nothing before.
+	if _, err := directory.Spend(ctx, tx, c.ID, enrolled.Once, e.Now()); err != nil {
+		return c, err
 	}
 	en := e.entry(g, "credential.enrolled", c)
 	if enrolled.Detail != "" {

@@ -179,7 +179,7 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 	r := q.result
 	v := verdict{kind: q.kind, reason: q.refusal, detail: r.Detail}
 	if q.refusal == "" && (r.OK || r.Partial) {
-		fresh, err := x.spend(ctx, tx, r)
+		fresh, err := directory.Spend(ctx, tx, r.Credential, r.Once, x.Now())
 		if err != nil {
 			return v, err
 		}
@@ -200,15 +200,6 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 		v.reason = "wrong"
 	}
 	return v, x.miss(ctx, tx, at, q)
-}
-
-// spend takes the once-key; false means somebody was there before.
-func (x *examiner) spend(ctx context.Context, tx *store.Tx, r authenticator.Result) (bool, error) {
-	if r.Once == "" {
-		return true, nil
-	}
-	n, err := tx.Exec(ctx, `insert into spent (credential, once, at) values ($1,$2,$3) on conflict do nothing`, int64(r.Credential), r.Once, store.Unix(x.Now()))
-	return n == 1, err
 }
 
 // keep stores the credential's next state and, unless more is to come, appends
