@@ -2,7 +2,8 @@
 # make test   installs what tests need from Debian, then runs every test
 # make check  formatting, vet, staticcheck, and who imports whom
 # make race   the rooms that share memory, with the race detector
-# make bench  the budgets of docs/performance.md, as ratios of one run; BENCHSIZE=full grows as far as the design says
+# make bench  the budgets of docs/performance.md, as ratios of one run; BENCHSIZE=full grows as far
+#             as the design says, and COSTS=/passkey measures one part: server, sqlite, postgres, passkey, password, growth
 # make benches  every other benchmark
 # make fuzz   every fuzz target for FUZZTIME
 # make soak   the long tests
@@ -38,7 +39,7 @@ race:
 	$(GO) test -race -timeout 60m $(RACE)
 
 bench:
-	$(GO) test -run '^$$' -bench '^BenchmarkCosts$$' -benchtime 1x -timeout 120m ./cmd/countersign | grep -v -e level= -e '^ok '
+	$(GO) test -run '^$$' -bench '^BenchmarkCosts$$$(COSTS)' -benchtime 1x -timeout 120m ./cmd/countersign | grep -v -e level= -e '^ok '
 
 benches:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(BENCH) | grep -v -e 'no test files' -e '^PASS$$' -e '^ok '

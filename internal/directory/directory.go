@@ -63,6 +63,9 @@ type Account struct {
 	// them is.
 	Groups     []string
 	Privileged bool
+	// Mail is the first of its confirmed addresses, or empty. Only Find and Get
+	// read it.
+	Mail string
 }
 
 // Idle returns for how long the account has not been used.
@@ -84,15 +87,10 @@ const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.cr
 // An unknown or malformed name is a NotFound failure.
 func (d *Directory) Find(ctx context.Context, r store.Reader, typed string) (Account, error) {
 	for _, alias := range Candidates(typed) {
-		row := r.QueryRow(ctx, `select `+accountColumns+` from account_alias n join account a on a.id = n.account where n.alias = $1`, alias)
-		a, err := d.scan(row)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
+		a, err := d.one(ctx, r, `account_alias n join account a on a.id = n.account `+theirGroups+` where n.alias = $1`, alias)
+		if err != unknown {
+			return a, err
 		}
-		if err != nil {
-			return Account{}, err
-		}
-		return a, d.groups(ctx, r, &a)
 	}
 	return Account{}, unknown
 }
@@ -101,28 +99,82 @@ var unknown = &failure.Error{Class: failure.NotFound, Public: "There is no accou
 
 // Get returns the account of this number.
 func (d *Directory) Get(ctx context.Context, r store.Reader, id assurance.AccountID) (Account, error) {
-	a, err := d.scan(r.QueryRow(ctx, `select `+accountColumns+` from account a where a.id = $1`, int64(id)))
-	if errors.Is(err, store.ErrNotFound) {
-		return Account{}, unknown
-	}
+	return d.one(ctx, r, `account a `+theirGroups+` where a.id = $1`, int64(id))
+}
+
+// One statement reads an account with its groups and its address, because every
+// sign-in does: a row for each group, or one without any.
+const (
+	theirGroups   = `left join membership m on m.account = a.id left join team t on t.id = m.team`
+	groupsAndMail = `coalesce(m.team, 0), coalesce(m.created, 0), m.mac, coalesce(t.name, ''), coalesce(t.display, ''), coalesce(t.privileged, 0), coalesce(t.created, 0), t.mac,
+		coalesce((select min(e.address) from address e where e.account = a.id and e.kind = 'mail' and e.verified > 0), '')`
+)
+
+func (d *Directory) one(ctx context.Context, r store.Reader, from string, arg any) (Account, error) {
+	rows, err := r.Query(ctx, `select `+accountColumns+`, `+groupsAndMail+` from `+from, arg)
 	if err != nil {
 		return Account{}, err
 	}
-	return a, d.groups(ctx, r, &a)
+	defer rows.Close()
+	var a Account
+	for rows.Next() {
+		var row accountRow
+		var m memberRow
+		var mail string
+		if err := rows.Scan(append(append(row.columns(), m.columns()...), &mail)...); err != nil {
+			return Account{}, err
+		}
+		if a.ID == 0 {
+			if a, err = d.believe(row); err != nil {
+				return Account{}, err
+			}
+			a.Mail = mail
+		}
+		if m.group.ID == 0 || m.teamMAC == nil {
+			continue
+		}
+		if err := d.join(&a, &m); err != nil {
+			return Account{}, err
+		}
+	}
+	slices.Sort(a.Groups)
+	if err := rows.Err(); err != nil {
+		return Account{}, err
+	}
+	if a.ID == 0 {
+		return Account{}, unknown
+	}
+	return a, nil
 }
 
 type scanner interface{ Scan(dest ...any) error }
 
+// accountRow is an account's own row, as kept.
+type accountRow struct {
+	account           Account
+	id, created, used int64
+	mac               []byte
+}
+
+func (r *accountRow) columns() []any {
+	a := &r.account
+	return []any{&r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.mac}
+}
+
 func (d *Directory) scan(row scanner) (Account, error) {
-	var a Account
-	var id, created, used int64
-	var mac []byte
-	if err := row.Scan(&id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &created, &used, &mac); err != nil {
+	var r accountRow
+	if err := row.Scan(r.columns()...); err != nil {
 		return Account{}, err
 	}
-	a.ID, a.Created, a.Used = assurance.AccountID(id), store.Time(created), store.Time(used)
-	if !d.Keys.VerifyMAC("account", a.fields(), mac) {
-		return Account{}, d.tampered("account", id)
+	return d.believe(r)
+}
+
+// believe returns the account of a row that bears our MAC.
+func (d *Directory) believe(r accountRow) (Account, error) {
+	a := r.account
+	a.ID, a.Created, a.Used = assurance.AccountID(r.id), store.Time(r.created), store.Time(r.used)
+	if !d.Keys.VerifyMAC("account", a.fields(), r.mac) {
+		return Account{}, d.tampered("account", r.id)
 	}
 	return a, nil
 }

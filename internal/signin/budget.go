@@ -34,6 +34,7 @@ type subject struct {
 type guesses struct {
 	limits Limits
 	now    func() time.Time
+	noted  noted
 }
 
 // subjects lists whom a guess is charged to. The credentials come first.
@@ -196,7 +197,7 @@ func (g *guesses) knownSource(ctx context.Context, r store.Reader, at *attempt, 
 	}
 	var n int64
 	err := r.QueryRow(ctx, `select count(*) from known_source where account = $1 and source = $2 and seen > $3`,
-		int64(account.ID), sourceKey(at.Source), store.Unix(g.now().Add(-30*24*time.Hour))).Scan(&n)
+		int64(account.ID), sourceKey(at.Source), store.Unix(g.now().Add(-30*day))).Scan(&n)
 	return n > 0, err
 }
 
@@ -206,13 +207,21 @@ func (g *guesses) noteSource(ctx context.Context, tx *store.Tx, at *attempt, acc
 	if !at.Source.IsValid() {
 		return nil
 	}
-	key, now := sourceKey(at.Source), g.now()
+	n, now := note{account.ID, sourceKey(at.Source)}, g.now()
+	if g.noted.within(n, now) {
+		return nil
+	}
 	var seen int64
-	err := tx.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where account = $1 and source = $2`, int64(account.ID), key).Scan(&seen)
-	if err != nil || now.Sub(store.Time(seen)) < 24*time.Hour {
+	err := tx.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where account = $1 and source = $2`, int64(n.account), n.source).Scan(&seen)
+	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `insert into known_source (account, source, seen) values ($1,$2,$3) on conflict (account, source) do update set seen = excluded.seen`,
-		int64(account.ID), key, store.Unix(now))
+	last := store.Time(seen)
+	if now.Sub(last) >= day {
+		last = now
+		_, err = tx.Exec(ctx, `insert into known_source (account, source, seen) values ($1,$2,$3) on conflict (account, source) do update set seen = excluded.seen`,
+			int64(n.account), n.source, store.Unix(now))
+	}
+	tx.AfterCommit(func() { g.noted.keep(n, last) })
 	return err
 }

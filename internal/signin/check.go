@@ -82,7 +82,7 @@ func (e *Engine) checkAnew(ctx context.Context, at *attempt) (Step, error) {
 	}
 	switch d.state {
 	case Granted:
-		g, err := e.fill(ctx, e.DB, at, d)
+		g, err := e.fill(at, d)
 		if err != nil {
 			return Step{}, err
 		}

@@ -15,7 +15,7 @@ import (
 
 // grant makes the yes. It is the only place that fills one in.
 func (e *Engine) grant(ctx context.Context, tx *store.Tx, at *attempt, d decision) (Grant, error) {
-	g, err := e.fill(ctx, tx, at, d)
+	g, err := e.fill(at, d)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -33,23 +33,16 @@ func (e *Engine) grant(ctx context.Context, tx *store.Tx, at *attempt, d decisio
 	return g, e.attempts.forget(ctx, tx, at)
 }
 
-func (e *Engine) fill(ctx context.Context, r store.Reader, at *attempt, d decision) (Grant, error) {
+func (e *Engine) fill(at *attempt, d decision) (Grant, error) {
 	if d.state != Granted || d.account.ID == 0 {
 		return Grant{}, failure.New(failure.Internal, "a grant was asked for that was not decided")
 	}
-	mails, err := e.Directory.Mails(ctx, r, d.account.ID)
-	if err != nil {
-		return Grant{}, err
-	}
 	now := e.Now()
 	g := &grant{
-		account: d.account.ID, name: d.account.Name, display: d.account.Display, groups: d.account.Groups,
+		account: d.account.ID, name: d.account.Name, display: d.account.Display, mail: d.account.Mail, groups: d.account.Groups,
 		application: at.Application, action: at.Action, object: at.Object, protocol: at.Protocol,
 		source: at.Source, session: at.SessionNumber, attempt: at.ID, evidence: d.evidence, at: now,
 		lapses: d.requirement.Lapses(d.evidence, now),
-	}
-	if len(mails) > 0 {
-		g.mail = mails[0]
 	}
 	return Grant{g: g}, nil
 }

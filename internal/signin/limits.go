@@ -56,7 +56,6 @@ func (l *Limits) counts() []bound[int] {
 }
 
 func (l *Limits) spans() []bound[time.Duration] {
-	const day = 24 * time.Hour
 	return []bound[time.Duration]{
 		{"attempt", &l.Attempt, 10 * time.Minute, 15 * time.Minute},
 		{"dormant", &l.Dormant, 30 * day, 365 * day},

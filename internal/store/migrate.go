@@ -26,10 +26,10 @@ type dialect struct {
 // as in PostgreSQL: an account must not inherit what belonged to another. Tables
 // are strict, so that a column holds what it says.
 var liteDialect = dialect{words: strings.NewReplacer(
-	"{identity}", "integer primary key autoincrement", "{bytes}", "blob", "bigint", "integer", "\n)", "\n) strict")}
+	"{identity}", "integer primary key autoincrement", "{bytes}", "blob", "bigint", "integer", "\n) {keyed}", "\n) strict, without rowid", "\n)", "\n) strict")}
 
 var pgDialect = dialect{words: strings.NewReplacer(
-	"{identity}", "bigint generated always as identity primary key", "{bytes}", "bytea"),
+	"{identity}", "bigint generated always as identity primary key", "{bytes}", "bytea", " {keyed}", ""),
 	lock: "select pg_advisory_xact_lock(" + lockKey + ", 1)"}
 
 // lockKey tells apart installations that share a PostgreSQL database by schema.

@@ -109,7 +109,7 @@ func (c *liteConn) prepare(query string) (*sql.Stmt, error) {
 	if len(c.stmts) >= maxStatements {
 		c.forget()
 	}
-	s, err := c.conn.PrepareContext(context.Background(), query)
+	s, err := c.conn.PrepareContext(context.Background(), ordinal(query))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 -- One text for both engines. Tokens: {identity} is the generated integer
--- primary key, {bytes} the binary type. Times are integers: microseconds since
--- 1970, and 0 means never. Every row that makes somebody powerful has a mac.
+-- primary key, {bytes} the binary type, {keyed} a table of few words a row,
+-- which lies in the order of its key where the engine can do that. Times are
+-- integers: microseconds since 1970, and 0 means never. Every row that makes
+-- somebody powerful has a mac.
 
 create table account (
     id       {identity},
@@ -19,7 +21,7 @@ create table account (
 create table account_alias (
     alias   text   primary key,
     account bigint not null
-);
+) {keyed};
 create index account_alias_account on account_alias (account);
 
 create table address (
@@ -28,7 +30,7 @@ create table address (
     address  text   not null,
     verified bigint not null default 0,
     primary key (account, kind, address)
-);
+) {keyed};
 
 create table team (
     id         {identity},
@@ -45,7 +47,7 @@ create table membership (
     created bigint not null,
     mac     {bytes} not null,
     primary key (account, team)
-);
+) {keyed};
 create index membership_team on membership (team);
 
 create table credential (
@@ -72,7 +74,7 @@ create table spent (
     once       text   not null,
     at         bigint not null,
     primary key (credential, once)
-);
+) {keyed};
 
 -- Guess budgets of credentials, accounts, sources and the installation.
 create table guess (
@@ -80,7 +82,7 @@ create table guess (
     count   bigint not null,
     since   bigint not null,                   -- start of the window
     retry   bigint not null default 0
-);
+) {keyed};
 
 create table attempt (
     handle  {bytes} primary key,               -- hash of the secret part
@@ -159,7 +161,7 @@ create table known_source (
     source  text   not null,
     seen    bigint not null,
     primary key (account, source)
-);
+) {keyed};
 
 create table notice (
     id      {identity},

@@ -1,0 +1,44 @@
+package signin
+
+import (
+	"sync"
+	"time"
+
+	"countersign/internal/assurance"
+)
+
+const day = 24 * time.Hour
+
+// note is one account and a source that it was granted something from.
+type note struct {
+	account assurance.AccountID
+	source  string
+}
+
+// noted is when this server last saw the rows of such notes, so that a sign-in
+// from the usual place does not look again. It grants nobody anything: a row that
+// is gone since is only written a day later.
+type noted struct {
+	mu   sync.Mutex
+	last map[note]time.Time
+}
+
+// manyNotes is how many notes are remembered before all are forgotten.
+const manyNotes = 100_000
+
+// within reports whether the note was made less than a day ago.
+func (m *noted) within(n note, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok := m.last[n]
+	return ok && now.Sub(at) < day && !now.Before(at)
+}
+
+func (m *noted) keep(n note, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.last == nil || len(m.last) >= manyNotes {
+		m.last = map[note]time.Time{}
+	}
+	m.last[n] = at
+}
