@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -56,8 +57,18 @@ func (c *serveCommand) file() (config.File, error) {
 	return file, file.Check()
 }
 
+// collectLater lets twice as much garbage gather as Go does by itself: what is
+// alive in a server is a few megabytes, and collecting it often cost a tenth of
+// the sign-ins a second. GOGC in the environment stands.
+func collectLater() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
+	}
+}
+
 // Run serves until it is told to stop.
 func (c *serveCommand) Run(ctx context.Context) error {
+	collectLater()
 	if c.Demo {
 		folder, err := os.MkdirTemp("", "countersign-demo-")
 		if err != nil {

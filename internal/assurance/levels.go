@@ -6,35 +6,41 @@ import (
 	"strings"
 )
 
+// The levels are made once: a Requirement is never changed.
+var (
+	oneFactor     = Need(Known).Or(Need(Held))
+	twoFactors    = Need(Held | UserVerified).Or(Need(Known | Held))
+	phishing      = Need(Held | PhishingResistant | UserVerified).Or(Need(Known | Held | PhishingResistant))
+	hardware      = And(phishing, Need(HardwareBound))
+	accessPass    = Need(Vouched)
+	automationKey = Need(Delegated)
+)
+
 // OneFactor is anything at all that the account can show: AAL1.
-func OneFactor() Requirement { return Need(Known).Or(Need(Held)) }
+func OneFactor() Requirement { return oneFactor }
 
 // TwoFactors is two different factors, or one multi-factor authenticator:
 // SP 800-63B-4 section 2.2.1.
-func TwoFactors() Requirement {
-	return Need(Held | UserVerified).Or(Need(Known | Held))
-}
+func TwoFactors() Requirement { return twoFactors }
 
 // Phishing is two factors of which the held one resists phishing ("phr").
-func Phishing() Requirement {
-	return Need(Held | PhishingResistant | UserVerified).Or(Need(Known | Held | PhishingResistant))
-}
+func Phishing() Requirement { return phishing }
 
 // Hardware is Phishing with a key that cannot be exported ("phrh").
-func Hardware() Requirement { return And(Phishing(), Need(HardwareBound)) }
+func Hardware() Requirement { return hardware }
 
 // AAL2 is two factors.
-func AAL2() Requirement { return TwoFactors() }
+func AAL2() Requirement { return twoFactors }
 
 // AAL3 is a phishing-resistant authenticator with a non-exportable key, and two
 // factors: SP 800-63B-4 section 2.3.1.
-func AAL3() Requirement { return Hardware() }
+func AAL3() Requirement { return hardware }
 
 // AccessPass is a temporary access pass that another person issued.
-func AccessPass() Requirement { return Need(Vouched) }
+func AccessPass() Requirement { return accessPass }
 
 // AutomationKey is a key that an administrator issued to a service.
-func AutomationKey() Requirement { return Need(Delegated) }
+func AutomationKey() Requirement { return automationKey }
 
 var named = map[string]func() Requirement{
 	"one-factor":                  OneFactor,

@@ -29,7 +29,7 @@ func BenchmarkDecide50(b *testing.B) {
 	p, f := fifty(b), plainFacts()
 	b.ReportAllocs()
 	for b.Loop() {
-		p.Decide(f)
+		p.decide(f)
 	}
 }
 

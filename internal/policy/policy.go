@@ -26,6 +26,7 @@ type Policy struct {
 	zone     *time.Location
 	known    vocabulary
 	reads    readSet
+	decided  decided
 }
 
 // rule is one compiled rule.

@@ -198,8 +198,22 @@ func TestKeysKeepDecisionsApart(t *testing.T) {
 	})
 }
 
+// What is remembered is what would be decided anew, whoever asked before.
+func TestRememberedIsDecidedAnew(t *testing.T) {
+	all := append(append([]string{}, listed...), blurry...)
+	rapid.Check(t, func(t *rapid.T) {
+		p := compileRapid(t, rapid.SliceOfN(ruleOf(all), 1, 4).Draw(t, "rules"))
+		for _, f := range rapid.SliceOfN(drawFacts, 2, 20).Draw(t, "facts") {
+			x, y := p.Decide(f), p.decide(f)
+			if !x.AtLeast(y) || !y.AtLeast(x) {
+				t.Fatalf("remembered %v, decided %v", x.Requirement, y.Requirement)
+			}
+		}
+	})
+}
+
 func same(t *rapid.T, p *Policy, a, b Facts) {
-	x, y := p.Decide(a), p.Decide(b)
+	x, y := p.decide(a), p.decide(b)
 	if !x.AtLeast(y) || !y.AtLeast(x) {
 		t.Fatalf("one key, two decisions: %v for %+v, %v for %+v", x.Requirement, a, y.Requirement, b)
 	}

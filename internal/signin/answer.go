@@ -229,10 +229,10 @@ func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 			c.Status = directory.CredentialUsedUp
 		}
 		c.Used = x.Now()
-		at.rewritten()
 		if err := x.Directory.UpdateCredential(ctx, tx, c); err != nil {
 			return err
 		}
+		at.wrote(c)
 	}
 	if !r.OK {
 		return x.refundHalf(ctx, tx, q)
@@ -295,10 +295,10 @@ func (x *examiner) disable(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 		return err
 	}
 	c.Status = directory.CredentialDisabled
-	at.rewritten()
 	if err := x.Directory.UpdateCredential(ctx, tx, c); err != nil {
 		return err
 	}
+	at.wrote(c)
 	tx.Announce(directory.Topic(q.account.ID))
 	en := at.entry(q.account, "credential.disabled", "ok", "too-many-wrong-answers")
 	en.Detail["authenticator"] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)

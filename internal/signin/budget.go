@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,8 +59,11 @@ func (g *guesses) subjects(at *attempt, account directory.Account, kind string, 
 
 const installation = "installation"
 
-func credentialKey(id assurance.CredentialID) string { return fmt.Sprintf("credential/%d", id) }
-func accountKey(id assurance.AccountID) string       { return fmt.Sprintf("account/%d", id) }
+func credentialKey(id assurance.CredentialID) string {
+	return "credential/" + strconv.FormatInt(int64(id), 10)
+}
+
+func accountKey(id assurance.AccountID) string { return "account/" + strconv.FormatInt(int64(id), 10) }
 
 // nameKey counts for names that nobody has, by a hash: what people type into a
 // name field is now and then their password.
@@ -116,13 +119,11 @@ func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account
 }
 
 func loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error {
-	marks := make([]string, len(subjects))
 	args := make([]any, len(subjects))
 	for i, s := range subjects {
-		marks[i] = fmt.Sprintf("$%d", i+1)
 		args[i] = s.key
 	}
-	rows, err := r.Query(ctx, `select subject, count, since, retry from guess where subject in (`+strings.Join(marks, ",")+`)`, args...)
+	rows, err := r.Query(ctx, subjectsQuery(len(subjects)), args...)
 	if err != nil {
 		return err
 	}
@@ -140,6 +141,17 @@ func loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error
 		}
 	}
 	return rows.Err()
+}
+
+// subjectsQuery reads n subjects.
+func subjectsQuery(n int) string {
+	var b strings.Builder
+	b.WriteString(`select subject, count, since, retry from guess where subject in ($1`)
+	for i := 2; i <= n; i++ {
+		b.WriteString(",$" + strconv.Itoa(i))
+	}
+	b.WriteString(")")
+	return b.String()
 }
 
 // charge counts one guess against every subject that read has filled in in the

@@ -17,8 +17,7 @@ type seen struct {
 	tx      *store.Tx
 	name    string
 	account directory.Account
-	// credentials are read when known is set, and no longer what is stored after
-	// this transaction has written one of them.
+	// credentials are read when known is set; wrote keeps them current.
 	credentials []directory.Credential
 	known       bool
 }
@@ -60,5 +59,14 @@ func (p Parts) belongings(ctx context.Context, r store.Reader, at *attempt, acco
 	return all, err
 }
 
-// rewritten says that a credential was written, so that they are read again.
-func (at *attempt) rewritten() { at.seen.known, at.seen.credentials = false, nil }
+// wrote keeps what this transaction has just made of a credential, so that it is
+// not read again: UpdateCredential counts the version up and changes nothing
+// else.
+func (at *attempt) wrote(c directory.Credential) {
+	c.Version++
+	for i := range at.seen.credentials {
+		if at.seen.credentials[i].ID == c.ID {
+			at.seen.credentials[i] = c
+		}
+	}
+}
