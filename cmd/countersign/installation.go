@@ -17,6 +17,7 @@ import (
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/authenticator/password"
+	"countersign/internal/authenticator/pin"
 	"countersign/internal/authenticator/push"
 	"countersign/internal/authenticator/recoverycode"
 	"countersign/internal/authenticator/slowhash"
@@ -85,17 +86,17 @@ func assemble(ctx context.Context, s settings) (*installation, error) {
 // localhost stands for the public URL where only the kinds matter.
 var localhost = &url.URL{Scheme: "http", Host: "localhost"}
 
-func authenticators(u *url.URL, o passkey.Options) ([]authenticator.Authenticator, error) {
+func authenticators(u *url.URL, o passkey.Options, pins pin.Keys) ([]authenticator.Authenticator, error) {
 	o.RPID, o.RPName, o.Origins = u.Hostname(), "Countersign", []string{u.Scheme + "://" + u.Host}
 	keys, err := passkey.New(o)
 	if err != nil {
 		return nil, err
 	}
-	codes, err := totp.New(totp.Options{Issuer: "Countersign (" + u.Hostname() + ")"})
+	codes, err := totp.New(totp.Options{Issuer: "Countersign (" + u.Hostname() + ")", PINs: pins})
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := hotp.New(hotp.Options{Issuer: "Countersign (" + u.Hostname() + ")"})
+	tokens, err := hotp.New(hotp.Options{Issuer: "Countersign (" + u.Hostname() + ")", PINs: pins})
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +114,8 @@ func authenticators(u *url.URL, o passkey.Options) ([]authenticator.Authenticato
 }
 
 func (in *installation) build(ctx context.Context, s settings) error {
-	kinds, err := authenticators(s.publicURL, s.passkeys)
+	pins := pinKeys{in.keys}
+	kinds, err := authenticators(s.publicURL, s.passkeys, pins)
 	if err != nil {
 		return err
 	}
@@ -141,7 +143,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
-		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, Quarantine: limits.Quarantine, Now: s.now}
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins}, Quarantine: limits.Quarantine, Now: s.now}
 	if in.pusher, err = openPusher(ctx, in, s); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (c *policyCheck) Run(ctx context.Context, conn *connection) error {
 	if err != nil {
 		return err
 	}
-	kinds, err := authenticators(localhost, passkey.Options{})
+	kinds, err := authenticators(localhost, passkey.Options{}, nil)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (r rewound) print(w io.Writer) {
 
 // kinds are the program's authenticators whose answers could be given again.
 func rewindable() (map[string]authenticator.Rewinder, error) {
-	all, err := authenticators(localhost, passkey.Options{})
+	all, err := authenticators(localhost, passkey.Options{}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ type tokenCommand struct {
 	Stage   tokenStage            `cmd:"" help:"Send a token file and print what token.import is to be asked with, for programs."`
 	Assign  do[admin.TokenAssign] `cmd:"" help:"Make a token from stock an authenticator of somebody else's."`
 	Resync  do[admin.TokenResync] `cmd:"" help:"Put a token right by two of its codes in a row."`
+	PIN     do[admin.TokenPIN]    `cmd:"" name:"pin" help:"Give somebody's token a new first PIN, which its owner must change, or take the PIN away."`
 	Lost    do[admin.TokenLost]   `cmd:"" help:"Switch off a token that its owner cannot find."`
 	Return  do[admin.TokenReturn] `cmd:"" help:"Take a token back from its owner."`
 	Revoke  do[admin.TokenRevoke] `cmd:"" help:"End a token for good."`

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/otp"
+	"countersign/internal/authenticator/pin"
 	"countersign/internal/authenticator/totp"
 	"countersign/internal/enrollment"
+	"countersign/internal/keyring"
 )
 
 // tokenKinds are the authenticators that hardware tokens are.
@@ -30,4 +33,73 @@ func (tokenKinds) Resync(kind string, state []byte, codes string, now time.Time)
 		return hotp.Resync(state, codes)
 	}
 	return totp.Resync(state, codes, now)
+}
+
+// pinKeys hash PINs under keys of the keyring, so that neither a sealed row that
+// somebody opened nor the keys alone let them be tried.
+type pinKeys struct{ keys *keyring.Keyring }
+
+func pinFields(salt []byte, pin string) *keyring.Fields {
+	return keyring.NewFields().Bytes(salt).String(pin)
+}
+
+func (k pinKeys) MAC(salt []byte, pin string) []byte {
+	return k.keys.MAC(keyring.PIN, pinFields(salt, pin))
+}
+
+func (k pinKeys) Verify(salt []byte, pin string, mac []byte) bool {
+	return k.keys.VerifyMAC(keyring.PIN, pinFields(salt, pin), mac)
+}
+
+// pinKinds are the authenticators that can have a PIN in front of their codes.
+type pinKinds struct{ keys pin.Keys }
+
+var errNoPIN = errors.New("that kind of authenticator has no PIN")
+
+func (pinKinds) put(kind string, state []byte, p *pin.Kept) (authenticator.Enrolled, error) {
+	switch kind {
+	case hotp.Kind:
+		return hotp.SetPIN(state, p)
+	case totp.Kind:
+		return totp.SetPIN(state, p)
+	}
+	return authenticator.Enrolled{}, errNoPIN
+}
+
+func (pinKinds) Standing(kind string, state []byte) string {
+	var kept *pin.Kept
+	err := errNoPIN
+	switch kind {
+	case hotp.Kind:
+		kept, err = hotp.PIN(state)
+	case totp.Kind:
+		kept, err = totp.PIN(state)
+	}
+	switch {
+	case err != nil:
+		return ""
+	case kept == nil:
+		return "none"
+	case kept.First:
+		return "first"
+	}
+	return "set"
+}
+
+func (p pinKinds) Set(kind string, state []byte, text string) (authenticator.Enrolled, error) {
+	kept, _, err := pin.New(p.keys, text)
+	if err != nil {
+		return authenticator.Enrolled{}, err
+	}
+	return p.put(kind, state, kept)
+}
+
+func (p pinKinds) Give(kind string, state []byte) (authenticator.Enrolled, string, error) {
+	kept, digits := pin.Give(p.keys)
+	e, err := p.put(kind, state, kept)
+	return e, digits, err
+}
+
+func (p pinKinds) Clear(kind string, state []byte) (authenticator.Enrolled, error) {
+	return p.put(kind, state, nil)
 }

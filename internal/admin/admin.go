@@ -154,6 +154,7 @@ func Commands() []Spec {
 		{"token.import", "Put the tokens of a sent file into stock: all of them, or none.", false, func() Command { return &TokenImport{} }},
 		{"token.assign", "Make a token from stock an authenticator of somebody else's.", false, func() Command { return &TokenAssign{} }},
 		{"token.resync", "Put a token right by two of its codes in a row.", false, func() Command { return &TokenResync{} }},
+		{"token.pin", "Give somebody's token a new first PIN, which its owner must change, or take the PIN away.", false, func() Command { return &TokenPIN{} }},
 		{"token.lost", "Switch off a token that its owner cannot find.", false, func() Command { return &TokenLost{} }},
 		{"token.return", "Take a token back from its owner.", false, func() Command { return &TokenReturn{} }},
 		{"token.revoke", "End a token for good.", false, func() Command { return &TokenRevoke{} }},

@@ -65,14 +65,15 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 	return pass, err
 }
 
-// forget revokes what an account knows.
+// forget revokes what an account knows, and not the devices that also ask for a
+// PIN: that is replaced by token.pin.
 func (a *Admin) forget(ctx context.Context, tx *store.Tx, d directory.Account) error {
 	credentials, err := a.Directory.Credentials(ctx, tx, d.ID)
 	if err != nil {
 		return err
 	}
 	for _, c := range credentials {
-		if c.Status != directory.CredentialRevoked && c.Traits.Has(assurance.Known) {
+		if c.Status != directory.CredentialRevoked && c.Traits.Has(assurance.Known) && !c.Traits.Has(assurance.Held) {
 			if err := a.Enrollments.RevokeIn(ctx, tx, &c); err != nil {
 				return err
 			}

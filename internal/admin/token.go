@@ -254,7 +254,12 @@ func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, t *directory.Token) 
 	if err != nil {
 		return owner, err
 	}
-	t.Seed = c.State
+	// Its next owner does not get the PIN of this one.
+	bare, err := a.Enrollments.PINs.Clear(c.Kind, c.State)
+	if err != nil {
+		return owner, err
+	}
+	t.Seed = bare.State
 	if c.Status == directory.CredentialRevoked {
 		return owner, nil
 	}

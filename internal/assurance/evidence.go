@@ -120,6 +120,9 @@ func AMR(evidence []Evidence) []string {
 		case e.Traits.Has(Vouched):
 			out = append(out, "kba") // RFC 8176 has no word for a pass; the nearest is knowledge
 		}
+		if e.Traits.Has(Known | Held) {
+			out = append(out, "pin") // one device, and a PIN that we check ourselves
+		}
 		if e.Traits.Has(UserVerified) {
 			out = append(out, "user")
 		}

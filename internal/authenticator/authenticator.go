@@ -61,6 +61,11 @@ type Result struct {
 	// consecutive codes. Once and Next are kept, no evidence is added, and the
 	// question is asked again. OK is false then.
 	Partial bool
+	// Used is an answer that is refused and used up all the same: the right code
+	// behind a wrong PIN, which nobody may give again with the right one. Once and
+	// Next are kept, and it is charged like any wrong answer. OK and Partial are
+	// false then.
+	Used bool
 	// Credential is which one of those handed in answered.
 	Credential assurance.CredentialID
 	// Traits are what was shown this time.

@@ -151,7 +151,7 @@ func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credentia
 	return c, d.writeCredential(ctx, tx, c, c.Version)
 }
 
-// UpdateCredential writes state, status, label and quarantine of a credential
+// UpdateCredential writes state, status, label, traits and quarantine of a credential
 // that was read in the same transaction. Somebody else's change in between is a
 // Conflict.
 func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Credential) error {
@@ -162,9 +162,9 @@ func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Creden
 
 func (d *Directory) writeCredential(ctx context.Context, tx *store.Tx, c Credential, old int64) error {
 	sealed := d.Keys.Seal("credential", c.aad(), c.State)
-	n, err := tx.Exec(ctx, `update credential set label = $3, state = $4, status = $5, quarantine = $6, version = $7, used = $8, mac = $9
+	n, err := tx.Exec(ctx, `update credential set label = $3, state = $4, status = $5, quarantine = $6, version = $7, used = $8, mac = $9, traits = $10
 		where id = $1 and version = $2`,
-		int64(c.ID), old, c.Label, sealed, c.Status, store.Unix(c.Quarantine), c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)))
+		int64(c.ID), old, c.Label, sealed, c.Status, store.Unix(c.Quarantine), c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)), c.Traits.String())
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The authenticator was changed meanwhile; try again.")
 	}

@@ -38,6 +38,7 @@ const (
 	Enroll = "authenticator.enroll"
 	Remove = "authenticator.remove"
 	Rename = "authenticator.rename"
+	SetPIN = "authenticator.pin"
 	NotMe  = "report.not-me"
 )
 
@@ -54,8 +55,10 @@ type Enrollments struct {
 	NewPass func(now time.Time, lifetime time.Duration) (string, authenticator.Enrolled, error)
 	// NewKey makes an automation key in the same way.
 	NewKey func(t KeyTerms) (string, authenticator.Enrolled, error)
-	// Tokens make and put right what hardware tokens keep.
+	// Tokens make and put right what hardware tokens keep, and PINs what stands in
+	// front of their codes.
 	Tokens TokenKinds
+	PINs   PINKinds
 	// Quarantine is for how long a new authenticator cannot approve what is
 	// privileged, where the account had two factors before.
 	Quarantine time.Duration
@@ -89,6 +92,9 @@ type Authenticator struct {
 	Quarantine time.Time              `json:"quarantine,omitzero"`
 	Created    time.Time              `json:"created"`
 	Used       time.Time              `json:"used,omitzero"`
+	// PIN is what stands in front of its codes: none, set, first for one that an
+	// administrator gave, or wanted. Empty where no PIN can.
+	PIN string `json:"pin,omitempty"`
 }
 
 // List returns the account's authenticators that are not revoked or used up,
@@ -117,7 +123,7 @@ func (e *Enrollments) describe(c directory.Credential) Authenticator {
 	if !e.Now().Before(q) {
 		q = time.Time{}
 	}
-	return Authenticator{ID: c.ID, Kind: c.Kind, Title: title, Label: c.Label, Traits: c.Traits, Status: c.Status, Quarantine: q, Created: c.Created, Used: c.Used}
+	return Authenticator{ID: c.ID, Kind: c.Kind, Title: title, Label: c.Label, Traits: c.Traits, Status: c.Status, Quarantine: q, Created: c.Created, Used: c.Used, PIN: e.PINs.Standing(c.Kind, c.State)}
 }
 
 func (e *Enrollments) kind(kind string) authenticator.Authenticator {

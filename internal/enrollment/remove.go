@@ -157,7 +157,7 @@ func (e *Enrollments) disablePassword(ctx context.Context, tx *store.Tx, account
 		return false, err
 	}
 	for _, c := range rows {
-		if c.Traits.Has(assurance.Known) && c.Status == directory.CredentialActive {
+		if c.Traits.Has(assurance.Known) && !c.Traits.Has(assurance.Held) && c.Status == directory.CredentialActive {
 			c.Status = directory.CredentialDisabled
 			tx.Announce(directory.Topic(account))
 			return true, e.Directory.UpdateCredential(ctx, tx, c)

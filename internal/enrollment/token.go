@@ -11,12 +11,13 @@ import (
 
 // Seed is what a file says of one hardware token.
 type Seed struct {
-	// Kind is hotp or totp.
+	// Kind is hotp, totp or ocra.
 	Kind      string
+	Suite     string // ocra: RFC 6287 section 6; it says the rest too
 	Algorithm string // SHA1, SHA256 or SHA512
 	Digits    int
 	Period    int    // seconds, totp
-	Counter   uint64 // of the next code, hotp
+	Counter   uint64 // of the next code, hotp and ocra
 	Secret    []byte
 	Label     string // what its owner will see
 }

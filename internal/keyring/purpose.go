@@ -21,6 +21,7 @@ const (
 	Drill       Purpose = "drill"
 	Form        Purpose = "form"
 	Membership  Purpose = "membership"
+	PIN         Purpose = "pin"
 	Policy      Purpose = "policy"
 	Push        Purpose = "push"
 	Session     Purpose = "session"
@@ -32,7 +33,7 @@ const (
 // Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Cookie, Credential, Declaration, Decoy, Drill, Form,
-		Membership, Policy, Push, Session, Team, Ticket, Token}
+		Membership, PIN, Policy, Push, Session, Team, Ticket, Token}
 }
 
 // The audit log's own keys. They authenticate every entry there is, so they stay

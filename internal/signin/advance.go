@@ -191,6 +191,9 @@ func (e *Engine) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision)
 		}
 		if kind == d.partial {
 			p.Label, p.Hint = "The next code", "That code was right. To be sure, wait for the next one and type it."
+			if p.Kind == prompt.Secret {
+				p.Label, p.Hint = "PIN and the next code", "That was right. To be sure, wait for the next code and type it, behind the PIN again."
+			}
 		}
 		at.Asked = append(at.Asked, asked{Kind: kind, Memo: memo})
 		out = append(out, p)

@@ -85,7 +85,8 @@ func (x *examiner) kindsFor(at *attempt, answer prompt.Answer, opening bool) []s
 	case answer.Authenticator == AnyCode:
 		var out []string
 		for _, how := range x.Authenticators {
-			if d := how.Describe(); d.Media&(prompt.Line|prompt.Single) != 0 && d.Traits.Has(assurance.Held) {
+			// What nobody can type unasked is not meant: it answers a challenge.
+			if d := how.Describe(); d.Media.Can(prompt.Single) && d.Traits.Has(assurance.Held) {
 				out = append(out, d.Kind)
 			}
 		}

@@ -193,6 +193,15 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 			return v, x.keep(ctx, tx, at, q)
 		}
 	}
+	if q.refusal == "" && r.Used {
+		// It may have been used before: then there is nothing left to use up.
+		if _, err := directory.Spend(ctx, tx, r.Credential, r.Once, x.Now()); err != nil {
+			return v, err
+		}
+		if err := x.rewrite(ctx, tx, at, q); err != nil {
+			return v, err
+		}
+	}
 	if v.reason == "" {
 		v.reason = r.Reason
 	}
@@ -202,37 +211,47 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 	return v, x.miss(ctx, tx, at, q)
 }
 
+// rewrite stores the next state of the credential that a result is about.
+func (x *examiner) rewrite(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
+	r := q.result
+	i := slices.IndexFunc(q.credentials, func(c directory.Credential) bool { return c.ID == r.Credential })
+	if i < 0 {
+		return failure.New(failure.Internal, "%s answered with a credential that it was not given", q.kind)
+	}
+	if r.Next == nil && !r.Exhausted {
+		return nil
+	}
+	c := q.credentials[i]
+	if q.tx != tx {
+		// A slow check read the row before this transaction: read it again.
+		var err error
+		if c, err = x.Directory.Credential(ctx, tx, q.account.ID, r.Credential); err != nil {
+			return err
+		}
+	}
+	if c.Version != q.credentials[i].Version {
+		return failure.New(failure.Conflict, "The authenticator was used at the same moment; try again.")
+	}
+	if r.Next != nil {
+		c.State = r.Next
+	}
+	if r.Exhausted {
+		c.Status = directory.CredentialUsedUp
+	}
+	c.Used = x.Now()
+	if err := x.Directory.UpdateCredential(ctx, tx, c); err != nil {
+		return err
+	}
+	at.wrote(c)
+	return nil
+}
+
 // keep stores the credential's next state and, unless more is to come, appends
 // the evidence.
 func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
 	r := q.result
-	i := slices.IndexFunc(q.credentials, func(c directory.Credential) bool { return c.ID == r.Credential })
-	if i < 0 {
-		return failure.New(failure.Internal, "%s accepted with a credential that it was not given", q.kind)
-	}
-	if r.Next != nil || r.Exhausted {
-		c := q.credentials[i]
-		if q.tx != tx {
-			// A slow check read the row before this transaction: read it again.
-			var err error
-			if c, err = x.Directory.Credential(ctx, tx, q.account.ID, r.Credential); err != nil {
-				return err
-			}
-		}
-		if c.Version != q.credentials[i].Version {
-			return failure.New(failure.Conflict, "The authenticator was used at the same moment; try again.")
-		}
-		if r.Next != nil {
-			c.State = r.Next
-		}
-		if r.Exhausted {
-			c.Status = directory.CredentialUsedUp
-		}
-		c.Used = x.Now()
-		if err := x.Directory.UpdateCredential(ctx, tx, c); err != nil {
-			return err
-		}
-		at.wrote(c)
+	if err := x.rewrite(ctx, tx, at, q); err != nil {
+		return err
 	}
 	if !r.OK {
 		return x.refundHalf(ctx, tx, q)

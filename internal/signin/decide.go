@@ -100,7 +100,7 @@ func (j *judge) barred(a directory.Account) string {
 
 // own are the actions that people may do to their own account. Every other
 // action in Countersign itself is administration.
-var own = []string{SignIn, CommandLine, Approve, "authenticator.enroll", "authenticator.remove", "authenticator.rename", "report.not-me"}
+var own = []string{SignIn, CommandLine, Approve, "authenticator.enroll", "authenticator.remove", "authenticator.rename", "authenticator.pin", "report.not-me"}
 
 func administers(action string) bool { return !slices.Contains(own, action) }
 
@@ -159,7 +159,7 @@ func (j *judge) beside(app application.Application, action string, credentials [
 // changesAuthenticators lists the actions after which somebody could sign in
 // who could not before, or the other way round.
 func changesAuthenticators(action string) bool {
-	return action == "authenticator.enroll" || action == "authenticator.remove"
+	return action == "authenticator.enroll" || action == "authenticator.remove" || action == "authenticator.pin"
 }
 
 // lacksTwoFactors reports whether these authenticators together are not enough.
@@ -218,6 +218,7 @@ func counting(at *attempt, app application.Application, held []assurance.Evidenc
 		for _, ev := range list {
 			alive := slices.ContainsFunc(usable, func(c directory.Credential) bool { return c.ID == ev.Credential && c.Kind == ev.Kind })
 			// A pass is used up by its one use; what it showed lives until its end.
+			ev = withoutLostPIN(ev, usable)
 			if ev.Account == at.Account && (alive || ev.Traits.Has(assurance.Vouched)) && !slices.Contains(refused, ev.Kind) {
 				out = assurance.Append(out, ev)
 			}
@@ -232,6 +233,18 @@ func counting(at *attempt, app application.Application, held []assurance.Evidenc
 	return out
 }
 
+// withoutLostPIN is evidence without what a PIN showed that its authenticator has
+// not any more, because an administrator replaced it.
+func withoutLostPIN(ev assurance.Evidence, usable []directory.Credential) assurance.Evidence {
+	if ev.Traits.Has(assurance.Held | assurance.Known) {
+		has := func(c directory.Credential) bool { return c.ID == ev.Credential && c.Traits.Has(assurance.Known) }
+		if !slices.ContainsFunc(usable, has) {
+			ev.Traits &^= assurance.Known
+		}
+	}
+	return ev
+}
+
 // firstQuestions are those for somebody who has shown nothing: the same for
 // every name, whether anybody has it or not.
 func (j *judge) firstQuestions(at *attempt) decision {
@@ -239,6 +252,9 @@ func (j *judge) firstQuestions(at *attempt) decision {
 	for _, a := range j.Authenticators {
 		desc := a.Describe()
 		opens := desc.Traits&(assurance.Known|assurance.PhishingResistant|assurance.Vouched) != 0
+		if desc.Traits.Has(assurance.Held) && !desc.Traits.Has(assurance.PhishingResistant) {
+			opens = false // a code, whether or not some have a PIN in front
+		}
 		if desc.First && opens && at.Medium&desc.Media != 0 && (at.Name != "" || at.browser()) {
 			d.kinds = append(d.kinds, desc.Kind)
 		}

@@ -108,7 +108,7 @@ func (d *desk) settle(r authenticator.Result, version int) authenticator.Result 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case !r.OK && !r.Partial:
+	case !r.OK && !r.Partial && !r.Used:
 		return r
 	case d.retired:
 		return authenticator.Wrong("retired")
@@ -181,8 +181,10 @@ func consistent(t testing.TB, d authenticator.Description, r authenticator.Resul
 		t.Errorf("showed %s, of which %s was never described", r.Traits, r.Traits&^d.Traits)
 	case accepted && !slices.ContainsFunc(credentials, func(c authenticator.Credential) bool { return c.ID == r.Credential }):
 		t.Error("accepted for a credential that was not handed in")
-	case !accepted && (r.Next != nil || r.Once != "" || r.Exhausted || !r.Until.IsZero()):
+	case !accepted && !r.Used && (r.Next != nil || r.Once != "" || r.Exhausted || !r.Until.IsZero()):
 		t.Error("a refusal wants something to be kept")
+	case r.Used && (accepted || r.Next == nil || r.Once == ""):
+		t.Error("an answer is used up and accepted, or used up and nothing keeps it from coming again")
 	case !accepted && r.Reason == "":
 		t.Error("a refusal without a reason")
 	case r.Next != nil && len(r.Next) == 0:

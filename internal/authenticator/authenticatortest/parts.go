@@ -48,11 +48,18 @@ func question(t *testing.T, s Subject) {
 	if q.Kind == prompt.PublicKey {
 		return
 	}
+	if q.Kind != prompt.Elsewhere && len(q.Number) == len(decoy.Number) {
+		q.Number, decoy.Number = "", "" // a challenge, drawn anew each time
+	}
 	if !reflect.DeepEqual(q, decoy) {
 		t.Error("the question tells a name that has a credential from one that has none")
 	}
 	c.Failures = max(s.NextCode, 3)
-	if failed, _, err := how.Ask([]authenticator.Credential{c}, s.after(1)); err != nil || !reflect.DeepEqual(q, failed) {
+	failed, _, err := how.Ask([]authenticator.Credential{c}, s.after(1))
+	if q.Number == "" {
+		failed.Number = ""
+	}
+	if err != nil || !reflect.DeepEqual(q, failed) {
 		t.Error("the question tells whether a credential has had failures")
 	}
 	if q.Data != nil {

@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/otp"
+	"countersign/internal/authenticator/pin"
 	"countersign/internal/prompt"
 )
 
@@ -23,7 +24,18 @@ const reasonAhead = "ahead"
 // whoever guesses a code far ahead must not be able to lock the owner out.
 func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Credential, _ authenticator.Memo, answer prompt.Answer, _ time.Time) (authenticator.Result, error) {
 	match := func(s state, digits string, failures int) finding { return s.match(a.options, digits, failures) }
-	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy}.Check(credentials, answer)
+	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy, PIN: state.pin, Passed: state.passed, Keys: a.options.PINs}.Check(credentials, answer)
+}
+
+func (s state) pin() *pin.Kept { return s.PIN }
+
+// passed is past the code that was found, also where it was the first of two and
+// nothing would have moved: it was right and somebody may have seen it. That a
+// guesser can move the counter so is no new way to lock the owner out: it takes a
+// right code, and ten wrong ones disable the token anyway.
+func (s state) passed(f finding) state {
+	s.Next, s.Wanted = max(f.Next.Next, f.Next.Wanted), 0
+	return s
 }
 
 // finding is what one key makes of an answer.

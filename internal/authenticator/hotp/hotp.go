@@ -16,6 +16,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/otp"
+	"countersign/internal/authenticator/pin"
 	"countersign/internal/prompt"
 )
 
@@ -50,6 +51,8 @@ type Options struct {
 	// Resync is how many codes two in a row are looked for in: 0 is 100, and it
 	// is Window to 1000.
 	Resync int
+	// PINs hash the PINs in front of codes; nil refuses every code that has one.
+	PINs pin.Keys
 	// NextCode is after how many failures two codes in a row are demanded, 1 to
 	// 10; 0 is 3.
 	NextCode int
@@ -109,7 +112,7 @@ func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
 		Kind:      Kind,
 		Title:     "Code token",
-		Traits:    assurance.Held,
+		Traits:    assurance.Held | assurance.Known, // known by a PIN in front
 		Media:     prompt.Line | prompt.Single | prompt.Browser,
 		Guessable: true,
 		First:     true,
@@ -119,13 +122,14 @@ func (a *Authenticator) Describe() authenticator.Description {
 // Ask asks for a code. The question is the same whether or not there were
 // failures: who only typed a name must not learn of them.
 func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time) (prompt.Prompt, authenticator.Memo, error) {
-	return otp.Ask(prompt.Prompt{
+	p, err := otp.Ask(prompt.Prompt{
 		Authenticator: Kind,
 		Kind:          prompt.Code,
 		Label:         "Next code from your code token",
 		Digits:        a.options.Digits,
-	}, credentials, func(stored []byte) (otp.Key, error) {
+	}, credentials, func(stored []byte) (otp.Asked, error) {
 		s, err := decodeState(stored)
-		return s.Key, err
+		return otp.Asked{Digits: s.Key.Digits, PIN: s.PIN}, err
 	})
+	return p, nil, err
 }

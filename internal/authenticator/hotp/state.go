@@ -8,11 +8,16 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/otp"
+	"countersign/internal/authenticator/pin"
 )
 
 // stateVersion is raised with any new field, because an older node would drop
-// the field when it writes the next state.
-const stateVersion = 1
+// the field when it writes the next state. A key without a PIN stays at 1, so that
+// an older node still reads it.
+const (
+	stateVersion = 1
+	pinVersion   = 2
+)
 
 // maxCounter bounds a counter, so that no window runs over the end of 64 bits
 // and begins again at codes that were used.
@@ -28,6 +33,8 @@ type state struct {
 	// and the second is awaited; 0 for none, because no second code is the
 	// device's first.
 	Wanted uint64 `json:"w,omitempty"`
+	// PIN is what must be typed in front of each code; nil for nothing.
+	PIN *pin.Kept `json:"pin,omitempty"`
 }
 
 func newState(k otp.Key, next uint64) state {
@@ -41,6 +48,9 @@ func (s state) check() error {
 	if s.Next > maxCounter || s.Wanted > maxCounter || s.Wanted > 0 && s.Wanted <= s.Next {
 		return errors.New("hotp: counters are out of range")
 	}
+	if !s.PIN.Check() || (s.PIN != nil) != (s.Version == pinVersion) {
+		return errors.New("hotp: a stored PIN cannot be one")
+	}
 	return nil
 }
 
@@ -53,8 +63,8 @@ func decodeState(b []byte) (state, error) {
 	if json.Unmarshal(b, &s) != nil {
 		return state{}, errors.New("hotp: a stored key cannot be read")
 	}
-	if s.Version != stateVersion {
-		return state{}, fmt.Errorf("hotp: a stored key has version %d; this release reads %d", s.Version, stateVersion)
+	if s.Version != stateVersion && s.Version != pinVersion {
+		return state{}, fmt.Errorf("hotp: a stored key has version %d; this release reads %d and %d", s.Version, stateVersion, pinVersion)
 	}
 	return s, s.check()
 }
@@ -87,4 +97,24 @@ func (s state) enrolled(label, once string) (authenticator.Enrolled, error) {
 	}
 	detail := fmt.Sprintf("%s, %d digits, next counter %d", s.Key.Algorithm, s.Key.Digits, s.Next)
 	return authenticator.Enrolled{State: b, Traits: assurance.Held, Label: label, Detail: detail, Once: once}, nil
+}
+
+// SetPIN puts a PIN in front of a stored key's codes, or takes it away where it is
+// nil.
+func SetPIN(stored []byte, p *pin.Kept) (authenticator.Enrolled, error) {
+	s, err := decodeState(stored)
+	if err != nil {
+		return authenticator.Enrolled{}, err
+	}
+	if s.Version, s.PIN = stateVersion, p; p != nil {
+		s.Version = pinVersion
+	}
+	b, err := s.encode()
+	return authenticator.Enrolled{State: b, Traits: p.Traits()}, errors.Join(err, s.check())
+}
+
+// PIN returns what is kept of a stored key's PIN, nil for none.
+func PIN(stored []byte) (*pin.Kept, error) {
+	s, err := decodeState(stored)
+	return s.PIN, err
 }

@@ -2,9 +2,11 @@ package otp
 
 import (
 	"encoding/json"
+	"strings"
 
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/pin"
 	"countersign/internal/authenticator/typed"
 	"countersign/internal/prompt"
 )
@@ -20,8 +22,10 @@ const (
 type Finding[S any] struct {
 	Accepted bool // wholly, or as the first of two
 	Partial  bool
+	Used     bool   // refused and used up: the right code behind a wrong PIN
 	Once     string // what accepting it uses up
-	Next     S      // the key afterwards, when accepted
+	Next     S      // the key afterwards, when accepted or used up
+	Traits   assurance.Trait
 	Reason   string // when not accepted
 	Detail   string
 }
@@ -36,8 +40,10 @@ func Refused[S any](reason, detail string) Finding[S] {
 func (f Finding[S]) rank() int {
 	switch {
 	case f.Accepted && !f.Partial:
-		return 4
+		return 5
 	case f.Accepted:
+		return 4
+	case f.Used:
 		return 3
 	case f.Reason == Replayed:
 		return 2
@@ -49,7 +55,7 @@ func (f Finding[S]) rank() int {
 
 // Result is the finding as signin reads it, about one credential.
 func (f Finding[S]) Result(id assurance.CredentialID) (authenticator.Result, error) {
-	if !f.Accepted {
+	if !f.Accepted && !f.Used {
 		return authenticator.Result{Reason: f.Reason, Detail: f.Detail}, nil
 	}
 	next, err := json.Marshal(f.Next)
@@ -57,10 +63,13 @@ func (f Finding[S]) Result(id assurance.CredentialID) (authenticator.Result, err
 		return authenticator.Result{}, err
 	}
 	r := authenticator.Result{Credential: id, Next: next, Once: f.Once, Detail: f.Detail}
-	if f.Partial {
+	switch {
+	case f.Used:
+		r.Used, r.Reason = true, f.Reason
+	case f.Partial:
 		r.Partial, r.Reason = true, "second-code-wanted"
-	} else {
-		r.OK, r.Traits = true, assurance.Held
+	default:
+		r.OK, r.Traits = true, f.Traits
 	}
 	return r, nil
 }
@@ -72,6 +81,11 @@ type Judge[S any] struct {
 	Match func(s S, digits string, failures int) Finding[S]
 	// Decoy is what is compared with when there is nothing else.
 	Decoy S
+	// PIN returns what is kept of the PIN in front of the code, or nil. Passed
+	// returns the key as it is when what was found is good for nothing any more.
+	PIN    func(s S) *pin.Kept
+	Passed func(s S, f Finding[S]) S
+	Keys   pin.Keys
 }
 
 // Check judges what was typed by the keys of all the credentials, and answers
@@ -82,7 +96,7 @@ func (j Judge[S]) Check(credentials []authenticator.Credential, answer prompt.An
 		return authenticator.Wrong(Malformed), nil
 	}
 	if len(credentials) == 0 {
-		j.Match(j.Decoy, digits, 0)
+		j.judge(j.Decoy, digits, 0)
 		return authenticator.Wrong(Wrong), nil
 	}
 	best, of := Refused[S](Wrong, ""), assurance.CredentialID(0)
@@ -91,26 +105,60 @@ func (j Judge[S]) Check(credentials []authenticator.Credential, answer prompt.An
 		if err != nil {
 			return authenticator.Result{}, err
 		}
-		if f := j.Match(s, digits, c.Failures); f.rank() > best.rank() {
+		if f := j.judge(s, digits, c.Failures); f.rank() > best.rank() {
 			best, of = f, c.ID
 		}
 	}
 	return best.Result(of)
 }
 
-// Ask completes a question for a code: with how many digits it has, which is 0
-// where the credentials differ, and what the prompt says where there are none.
-func Ask(p prompt.Prompt, credentials []authenticator.Credential, key func(stored []byte) (Key, error)) (prompt.Prompt, authenticator.Memo, error) {
-	for i, c := range credentials {
-		k, err := key(c.State)
-		if err != nil {
-			return prompt.Prompt{}, nil, err
-		}
-		if i > 0 && k.Digits != p.Digits {
-			p.Digits = 0 // either will do
-			break
-		}
-		p.Digits = k.Digits
+// judge judges a line by one key: PIN and code, always both. A refusal says the
+// same whichever of them was wrong, also to the log. A right code behind a wrong
+// PIN is used up: somebody may have seen it, and may learn the PIN.
+func (j Judge[S]) judge(s S, digits string, failures int) Finding[S] {
+	kept := j.PIN(s)
+	typed, code := kept.Cut(digits)
+	right := kept.Matches(j.Keys, typed)
+	f := j.Match(s, code, failures)
+	switch {
+	case f.Accepted && !right:
+		return Finding[S]{Used: true, Once: f.Once, Next: j.Passed(s, f), Reason: Wrong}
+	case f.Accepted:
+		f.Traits = kept.Traits()
 	}
-	return p, nil, nil
+	return f
+}
+
+// Asked is what a question says of one credential.
+type Asked struct {
+	Digits int
+	PIN    *pin.Kept
+}
+
+// Ask completes a question for a code: with how many digits it has, which is 0
+// where the credentials differ or a PIN stands in front, and what the prompt says
+// where there are none.
+func Ask(p prompt.Prompt, credentials []authenticator.Credential, read func(stored []byte) (Asked, error)) (prompt.Prompt, error) {
+	digits, pins, bare := p.Digits, false, false
+	for i, c := range credentials {
+		a, err := read(c.State)
+		if err != nil {
+			return prompt.Prompt{}, err
+		}
+		pins, bare = pins || a.PIN != nil, bare || a.PIN == nil
+		if i > 0 && a.Digits != digits {
+			digits = 0 // either will do
+			continue
+		}
+		digits = a.Digits
+	}
+	if p.Digits = digits; pins {
+		p.Digits, p.Kind = 0, prompt.Secret
+		p.Label = "PIN and " + strings.ToLower(p.Label[:1]) + p.Label[1:]
+		p.Hint = "The PIN first and the code right behind it, in one line."
+		if bare {
+			p.Hint += " For the one without a PIN: the code alone."
+		}
+	}
+	return p, nil
 }

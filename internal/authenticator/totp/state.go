@@ -9,11 +9,16 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/otp"
+	"countersign/internal/authenticator/pin"
 )
 
 // stateVersion is raised with any new field, because an older node would drop
-// the field when it writes the next state.
-const stateVersion = 1
+// the field when it writes the next state. A key without a PIN stays at 1, so that
+// an older node still reads it.
+const (
+	stateVersion = 1
+	pinVersion   = 2
+)
 
 // state is a key as it is kept.
 type state struct {
@@ -28,6 +33,8 @@ type state struct {
 	// Drift is by how many steps the device's clock is ahead: -1 to 1 as it is
 	// learned, further only where [Resync] put it.
 	Drift int64 `json:"d,omitempty"`
+	// PIN is what must be typed in front of each code; nil for nothing.
+	PIN *pin.Kept `json:"pin,omitempty"`
 }
 
 func newState(k otp.Key, period time.Duration) state {
@@ -43,6 +50,8 @@ func (s state) check() error {
 		return errors.New("totp: the period must be 30 or 60 seconds")
 	case s.Drift < -maxDrift || s.Drift > maxDrift || s.Last < 0 || s.Half < 0 || s.Half > s.Last:
 		return errors.New("totp: steps are out of range")
+	case !s.PIN.Check() || (s.PIN != nil) != (s.Version == pinVersion):
+		return errors.New("totp: a stored PIN cannot be one")
 	}
 	return nil
 }
@@ -56,8 +65,8 @@ func decodeState(b []byte) (state, error) {
 	if json.Unmarshal(b, &s) != nil {
 		return state{}, errors.New("totp: a stored key cannot be read")
 	}
-	if s.Version != stateVersion {
-		return state{}, fmt.Errorf("totp: a stored key has version %d; this release reads %d", s.Version, stateVersion)
+	if s.Version != stateVersion && s.Version != pinVersion {
+		return state{}, fmt.Errorf("totp: a stored key has version %d; this release reads %d and %d", s.Version, stateVersion, pinVersion)
 	}
 	return s, s.check()
 }
@@ -94,4 +103,24 @@ func (s state) enrolled(label, once string) (authenticator.Enrolled, error) {
 	}
 	detail := fmt.Sprintf("%s, %d digits, %d seconds", s.Key.Algorithm, s.Key.Digits, s.Period)
 	return authenticator.Enrolled{State: b, Traits: assurance.Held, Label: label, Detail: detail, Once: once}, nil
+}
+
+// SetPIN puts a PIN in front of a stored key's codes, or takes it away where it is
+// nil.
+func SetPIN(stored []byte, p *pin.Kept) (authenticator.Enrolled, error) {
+	s, err := decodeState(stored)
+	if err != nil {
+		return authenticator.Enrolled{}, err
+	}
+	if s.Version, s.PIN = stateVersion, p; p != nil {
+		s.Version = pinVersion
+	}
+	b, err := s.encode()
+	return authenticator.Enrolled{State: b, Traits: p.Traits()}, errors.Join(err, s.check())
+}
+
+// PIN returns what is kept of a stored key's PIN, nil for none.
+func PIN(stored []byte) (*pin.Kept, error) {
+	s, err := decodeState(stored)
+	return s.PIN, err
 }

@@ -4,7 +4,7 @@ import "strings"
 
 // kinds are what people call the authenticators, within a sentence.
 var kinds = map[string]string{
-	"password": "password", "passkey": "passkey", "totp": "authenticator app", "hotp": "code token", "recoverycode": "recovery code",
+	"password": "password", "passkey": "passkey", "totp": "authenticator app", "hotp": "code token", "ocra": "challenge token", "recoverycode": "recovery code",
 	"accesspass": "temporary access pass", "certificate": "certificate", "push": "approval on a phone", "smscode": "code by SMS", "mailcode": "code by mail",
 	"vouched-password": "password", "apikey": "automation key",
 }
@@ -34,6 +34,8 @@ func Act(action, object string) string {
 		return "Remove a way to sign in (number " + object + ")"
 	case "authenticator.rename":
 		return "Rename a way to sign in (number " + object + ")"
+	case "authenticator.pin":
+		return "Set the PIN of a token (number " + object + ")"
 	case "report.not-me":
 		return "Report that entry " + object + " of your history was not you"
 	}

@@ -63,6 +63,8 @@ func (p *Portal) Routes() []look.Route {
 		{Pattern: "GET /account/rename", Demand: look.Session(), Handler: p.naming},
 		{Pattern: "POST /account/rename", Demand: look.Action(enrollment.Rename), Handler: p.name},
 		{Pattern: "GET /account/rename/approved", Demand: look.Action(enrollment.Rename), Handler: p.named},
+		{Pattern: "GET /account/pin", Demand: look.Session(), Handler: p.pin},
+		{Pattern: "POST /account/pin", Demand: look.Session(), Handler: p.setPIN},
 		{Pattern: "GET /account/approve", Demand: look.Session(), Handler: p.number},
 		{Pattern: "POST /account/approve", Demand: look.Session(), Handler: p.found},
 		{Pattern: "POST /account/refuse", Demand: look.Session(), Handler: p.refuse},
@@ -184,6 +186,8 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, acti
 		}
 		p.Look.Set(w, offerCookie, offer.Ticket, 10*time.Minute)
 		return look.Go(w, r, "/account/setup")
+	case enrollment.SetPIN:
+		return p.beginPIN(w, r, g, assurance.CredentialID(id))
 	case enrollment.Remove:
 		if err := p.Enrollments.Remove(r.Context(), g, assurance.CredentialID(id)); err != nil {
 			return err

@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/application"
+	"countersign/internal/audit"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+const ownPIN = "481516"
+
+var pinCell = regexp.MustCompile(`(?m)^pin\s+(\d{6})$`)
+
+// codeOnly adds equipment that takes one line and checks no password itself.
+func (w *world) codeOnly() equipment {
+	w.t.Helper()
+	e := w.equipment()
+	settings, err := json.Marshal(map[string]any{"mode": "code-only", "clients": []any{map[string]any{"name": "loopback", "networks": []string{"127.0.0.0/8"}, "secret": e.secret}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	err = w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
+		_, err := w.admin.Applications.Set(context.Background(), tx, application.Application{Name: "vpn", Title: "The VPN", Kind: "vpn", Tier: application.Standard, Protocol: "radius", Settings: settings})
+		tx.Record(audit.Entry{Event: "test.application", Outcome: audit.OK})
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return e
+}
+
+// line sends one typed line and says whether it was let in.
+func (e equipment) line(name, text string) bool {
+	e.w.t.Helper()
+	return strings.Contains(e.ask(name, text, ""), "Received Access-Accept")
+}
+
+// takesToken imports a button token and assigns it.
+func (w *world) takesToken(desk *shell, serial, name string) *fob {
+	w.t.Helper()
+	f := &fob{w.t, serial, "", secretOf(20, serial[len(serial)-1]-'0'), 6, 0, 0}
+	desk.does("token", "import", desk.file(fmt.Sprintf("%s,%s,hotp,6\n", serial, f.secret)), "--format", "oath-csv", "--commit")
+	desk.does("token", "assign", serial, name)
+	return f
+}
+
+// comesIn signs in on the pages with the password and a line for the token.
+func (w *world) comesIn(name, kind, line string) *person {
+	w.t.Helper()
+	p := w.person()
+	p.get("/sign-in")
+	p.post("/sign-in", "name", name, "authenticator", "password", "text", passphrase)
+	p.post("/sign-in", "authenticator", kind, "text", line)
+	return p
+}
+
+// desks is an administrator's command line, and signing in to it again later.
+func (w *world) desks() (desk *shell, again func()) {
+	w.t.Helper()
+	ada := w.administrator("ada")
+	desk = w.shell()
+	again = func() { desk.login(w.person(), "ada", ada.code()) }
+	again()
+	return desk, again
+}
+
+// settled lets the quarantine of new authenticators pass.
+func (w *world) settled() { w.later(25 * time.Hour) }
+
+var pinObject = regexp.MustCompile(`name="action" value="authenticator.pin"><input type="hidden" name="object" value="(\d+)"`)
+
+// setsPIN sets the PIN of the first authenticator that can have one.
+func (p *person) setsPIN(pin string) {
+	p.w.t.Helper()
+	p.get("/account")
+	m := pinObject.FindStringSubmatch(p.page)
+	if m == nil {
+		p.w.t.Fatalf("nothing takes a PIN:\n%s", p.page)
+	}
+	p.post("/account/do", "action", "authenticator.pin", "object", m[1])
+	p.sees("New PIN")
+	p.post("/account/pin", "pin", pin, "again", pin)
+}
+
+// The promise: the owner of a token sets its PIN; PIN and code in one line are then
+// two factors by RADIUS, PAM and in the browser, and neither alone is anything.
+func TestPINOfAToken(t *testing.T) {
+	w := newWorld(t)
+	desk := w.tokenDesk()
+	w.welcomed("grace")
+	grace := w.takesToken(desk, "C-1", "grace")
+	vpn := w.codeOnly()
+
+	if vpn.line("grace", grace.press()) {
+		t.Fatal("a code alone was let in")
+	}
+	p := w.comesIn("grace", "hotp", grace.press())
+	p.get("/account")
+	p.post("/account/do", "action", "authenticator.pin", "object", pinObject.FindStringSubmatch(p.page)[1])
+	p.sees("Not allowed") // whoever handed the token out may have it still
+	w.settled()
+	p = w.comesIn("grace", "hotp", grace.press())
+	p.setsPIN("1234")
+	p.sees("guessed first")
+	p.post("/account/pin", "pin", ownPIN, "again", "481517")
+	p.sees("not the same")
+	p.post("/account/pin", "pin", ownPIN, "again", ownPIN)
+	p.sees("The PIN is set")
+	p.sees("with a PIN")
+
+	if vpn.line("grace", grace.press()) || vpn.line("grace", ownPIN) {
+		t.Error("half of it was let in")
+	}
+	if !vpn.line("grace", ownPIN+grace.press()) {
+		t.Error("PIN and code were refused")
+	}
+	seen := grace.press()
+	if vpn.line("grace", "481517"+seen) {
+		t.Error("a wrong PIN was let in")
+	}
+	if vpn.line("grace", ownPIN+seen) {
+		t.Error("a code that was seen behind a wrong PIN was let in with the right one")
+	}
+	if !vpn.line("grace", ownPIN+grace.press()) {
+		t.Error("the next code was refused")
+	}
+	p = w.comesIn("grace", "hotp", ownPIN+grace.press())
+	p.get("/account")
+	p.sees("Ways to sign in")
+
+	// The log tells nobody which of both was wrong, and holds neither.
+	entries, err := w.db.Entries(t.Context(), store.Filter{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		text := fmt.Sprintf("%+v", e)
+		if strings.Contains(text, ownPIN) || strings.Contains(text, "481517") {
+			t.Errorf("a PIN is in the log: %s", e.Event)
+		}
+		if e.Event == "signin.refused" && e.AccountName == "grace" && e.Reason != "wrong" && e.Reason != "replayed" && e.Reason != "not-enough" && e.Reason != "cannot-ask-here" {
+			t.Errorf("refused as %q", e.Reason)
+		}
+	}
+	if w.events("credential.pin-set") != 1 {
+		t.Error("that a PIN was set is not in the log once")
+	}
+	w.nothingOf(t, grace)
+}
+
+// The promise: PIN and code in one line by a PAM stack as well.
+func TestPINByPAM(t *testing.T) {
+	w := newWorld(t)
+	desk := w.tokenDesk()
+	w.welcomed("grace")
+	grace := w.takesToken(desk, "C-1", "grace")
+	w.settled()
+	w.comesIn("grace", "hotp", grace.press()).setsPIN(ownPIN)
+	h := w.loginHost(true)
+	if in, said := h.login("grace", passphrase, grace.press()); in || !strings.Contains(said, "PIN and next code") {
+		t.Errorf("PAM without the PIN: %t\n%s", in, said)
+	}
+	if in, said := h.login("grace", passphrase, ownPIN+grace.press()); !in {
+		t.Errorf("PAM: %s", said)
+	}
+}
+
+// The promise: wrong PINs draw on the one budget of the token. Whoever has the
+// token and not the PIN has ten tries and no more, and the owner is told.
+func TestGuessingThePIN(t *testing.T) {
+	w := newWorld(t)
+	desk := w.tokenDesk()
+	w.welcomed("grace")
+	grace := w.takesToken(desk, "C-1", "grace")
+	vpn := w.codeOnly()
+	w.settled()
+	w.comesIn("grace", "hotp", grace.press()).setsPIN(ownPIN)
+	for i := range 10 {
+		w.later(2 * time.Hour) // past every delay
+		line := fmt.Sprintf("%06d", 700_100+i) + grace.press()
+		if i >= 3 {
+			line += grace.press() // two in a row are demanded
+		}
+		if vpn.line("grace", line) {
+			t.Fatal("a guess was let in")
+		}
+	}
+	w.later(2 * time.Hour)
+	if vpn.line("grace", ownPIN+grace.press()+grace.press()) {
+		t.Error("after ten wrong PINs the right one was let in")
+	}
+	if n := w.events("credential.disabled"); n != 1 {
+		t.Errorf("disabled %d times", n)
+	}
+}
+
+// The promise: a PIN that an administrator gives must be typed and counts for
+// nothing until its owner has changed it; what the PIN of before showed stops
+// counting at once; nobody does this for themselves.
+func TestPINGivenByAnAdministrator(t *testing.T) {
+	w := newWorld(t)
+	desk, again := w.desks()
+	w.welcomed("grace")
+	grace := w.takesToken(desk, "C-1", "grace")
+	vpn := w.codeOnly()
+	w.settled()
+	w.comesIn("grace", "hotp", grace.press()).setsPIN(ownPIN)
+	in := w.person() // signed in by PIN and code, and nothing else
+	in.get("/sign-in")
+	in.post("/sign-in", "name", "grace", "authenticator", "hotp", "text", ownPIN+grace.press())
+	in.get("/account")
+	in.sees("Ways to sign in")
+
+	again()
+	out := desk.does("token", "pin", "C-1", "--note", "met in person")
+	m := pinCell.FindStringSubmatch(out)
+	if m == nil {
+		t.Fatalf("no PIN was given: %s", out)
+	}
+	in.get("/account")
+	if strings.Contains(in.page, "Ways to sign in") {
+		t.Error("a session rests on a PIN that was replaced")
+	}
+	if vpn.line("grace", ownPIN+grace.press()) {
+		t.Error("the PIN of before was let in")
+	}
+	if vpn.line("grace", m[1]+grace.press()) {
+		t.Error("a PIN that somebody else knows is a second factor")
+	}
+	p := w.comesIn("grace", "hotp", m[1]+grace.press())
+	p.get("/account")
+	p.sees("was given to you")
+	p.setsPIN("902738")
+	p.sees("The PIN is set")
+	if !vpn.line("grace", "902738"+grace.press()) {
+		t.Error("the owner's own PIN was refused")
+	}
+
+	desk.does("token", "pin", "C-1", "--none")
+	if vpn.line("grace", "902738"+grace.press()) || vpn.line("grace", grace.press()) {
+		t.Error("without a PIN the token alone was let in")
+	}
+	if w.events("token.pin-given") != 1 || w.events("token.pin-cleared") != 1 {
+		t.Error("the log does not say what happened to the PIN")
+	}
+	bob := w.administrator("bob")
+	other := w.shell()
+	other.login(w.person(), "bob", bob.code())
+	w.takesToken(other, "C-2", "ada")
+	desk.refuses("to themselves", "token", "pin", "C-2")
+	desk.refuses("not with anybody", "token", "pin", func() string {
+		desk.does("token", "return", "C-1")
+		return "C-1"
+	}())
+}
+
+// The promise: a token that comes back brings no PIN of its last owner's with it.
+func TestPINStaysWithItsOwner(t *testing.T) {
+	w := newWorld(t)
+	desk, again := w.desks()
+	w.welcomed("grace")
+	w.welcomed("henry")
+	f := w.takesToken(desk, "C-1", "grace")
+	w.settled()
+	w.comesIn("grace", "hotp", f.press()).setsPIN(ownPIN)
+	again()
+	desk.does("token", "return", "C-1")
+	desk.does("token", "resync", "C-1", f.press()+" "+f.press())
+	desk.does("token", "assign", "C-1", "henry")
+	vpn := w.equipment()
+	if vpn.signIn("henry", ownPIN+f.press()) {
+		t.Error("the PIN of the last owner is asked of the next")
+	}
+	if !vpn.signIn("henry", f.press()) {
+		t.Error("the next owner's code was refused")
+	}
+}
+
+// The promise: setting a PIN takes as much as the account can show, as adding an
+// authenticator does. Who got in with a password and a code makes no second factor
+// of the code where the account has a passkey.
+func TestPINTakesAllThatCanBeShown(t *testing.T) {
+	w, ada, _, key := withPasskey(t)
+	w.setPolicy("rules:\n  - name: all\n    require: two-factors\n")
+	w.settled()
+	thief := w.person()
+	thief.get("/sign-in")
+	thief.signIn("ada", ada.code())
+	thief.get("/account")
+	m := pinObject.FindStringSubmatch(thief.page)
+	if m == nil {
+		t.Fatal("the app takes no PIN")
+	}
+	if s := w.check(thief.held(), "authenticator.pin", m[1]); s.State == signin.Granted {
+		t.Error("a password and a code set a PIN where there is a passkey")
+	}
+	other := w.person()
+	other.get("/sign-in")
+	other.usePasskey(key)
+	other.setsPIN(ownPIN)
+	other.sees("The PIN is set")
+	if s := w.check(thief.held(), signin.SignIn, ""); s.State == signin.Granted {
+		t.Error("a session of before the PIN was set still stands")
+	}
+	if s := w.check(other.held(), signin.SignIn, ""); s.State != signin.Granted {
+		t.Errorf("who set the PIN was thrown out: %v %s", s.State, s.Reason)
+	}
+}

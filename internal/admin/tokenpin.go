@@ -1,0 +1,83 @@
+package admin
+
+import (
+	"context"
+
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// TokenPIN replaces the PIN of a token that somebody else has.
+type TokenPIN struct {
+	Serial string `json:"serial" arg:"" help:"The serial number."`
+	None   bool   `json:"none,omitempty" help:"Take the PIN away instead of giving a new one."`
+	Note   string `json:"note,omitempty" help:"How you made sure who asks."`
+}
+
+// TokenPINGiven is the PIN to tell the owner. It is shown once and kept nowhere.
+type TokenPINGiven struct {
+	Serial string `json:"serial"`
+	Owner  string `json:"owner"`
+	PIN    string `json:"pin,omitempty"`
+	Hint   string `json:"hint"`
+}
+
+func (c *TokenPIN) Action() string { return "token.pin" }
+
+// Object says what happens to the PIN.
+func (c *TokenPIN) Object() string {
+	what := "a new first PIN for token "
+	if c.None {
+		what = "no PIN any more for token "
+	}
+	return what + c.Serial + ": " + c.Note
+}
+
+func (c *TokenPIN) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	event, out := "token.pin-given", TokenPINGiven{Serial: c.Serial, Hint: "It is typed in front of each code, and counts as something known once its owner has changed it."}
+	if c.None {
+		event, out.Hint = "token.pin-cleared", "The token's codes are typed alone."
+	}
+	var owner directory.Account
+	err := a.change(ctx, g, event, map[string]string{"serial": c.Serial, "note": c.Note}, &owner, func(tx *store.Tx) error {
+		issuer, err := a.Directory.Get(ctx, tx, g.Account())
+		if err != nil {
+			return err
+		}
+		var credential directory.Credential
+		if owner, credential, err = a.inUse(ctx, tx, c.Serial); err != nil {
+			return err
+		}
+		if err := a.mayAssign(issuer, owner); err != nil {
+			return err
+		}
+		if out.Owner = owner.Name; c.None {
+			return a.Enrollments.ClearPINIn(ctx, tx, owner, &credential)
+		}
+		out.PIN, err = a.Enrollments.GivePINIn(ctx, tx, owner, &credential)
+		return err
+	})
+	return out, err
+}
+
+// inUse returns whose a token is and the authenticator that it is.
+func (a *Admin) inUse(ctx context.Context, tx *store.Tx, serial string) (directory.Account, directory.Credential, error) {
+	t, err := a.Directory.Token(ctx, tx, serial)
+	if err != nil {
+		return directory.Account{}, directory.Credential{}, err
+	}
+	if t.State != directory.TokenAssigned {
+		return directory.Account{}, directory.Credential{}, failure.New(failure.Conflict, "That token is not with anybody; it is %s.", t.State)
+	}
+	owner, err := a.Directory.Get(ctx, tx, t.Account)
+	if err != nil {
+		return owner, directory.Credential{}, err
+	}
+	c, err := a.Directory.Credential(ctx, tx, t.Account, t.Credential)
+	if err == nil && c.Status == directory.CredentialRevoked {
+		err = failure.New(failure.Conflict, "Its owner has removed that token from the account; run token.return first.")
+	}
+	return owner, c, err
+}

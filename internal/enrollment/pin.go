@@ -1,0 +1,174 @@
+package enrollment
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+)
+
+// PINKinds are the authenticators that can have a PIN in front of their codes.
+type PINKinds interface {
+	// Standing is none, set, first, or wanted where there is none and no code is
+	// right without one; empty for what can have no PIN.
+	Standing(kind string, state []byte) string
+	// Set puts one there. A PIN that will not do is a *authenticator.Refused.
+	Set(kind string, state []byte, pin string) (authenticator.Enrolled, error)
+	// Give makes one that its owner must change, and returns it.
+	Give(kind string, state []byte) (next authenticator.Enrolled, pin string, err error)
+	// Clear takes it away.
+	Clear(kind string, state []byte) (authenticator.Enrolled, error)
+}
+
+const pinTicket = "pin"
+
+// pendingPIN is a PIN that its owner was let to set and has not typed yet.
+type pendingPIN struct {
+	Account    assurance.AccountID
+	Session    string
+	Credential assurance.CredentialID
+}
+
+// BeginPIN lets the grant's account type a PIN for one of its authenticators,
+// within ten minutes. The ticket that it returns is secret.
+func (e *Enrollments) BeginPIN(ctx context.Context, g signin.Grant, id assurance.CredentialID) (string, error) {
+	if !g.Covers(signin.Self, SetPIN, strconv.FormatInt(int64(id), 10)) {
+		return "", failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+	}
+	if _, err := e.takesPIN(ctx, e.DB, g, id); err != nil {
+		return "", err
+	}
+	b, err := json.Marshal(pendingPIN{Account: g.Account(), Session: g.Session(), Credential: id})
+	if err != nil {
+		return "", err
+	}
+	return e.Tickets.Issue(ctx, ticket.Spec{Kind: pinTicket, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
+}
+
+// takesPIN returns one of the grant's own active authenticators that can have a PIN.
+func (e *Enrollments) takesPIN(ctx context.Context, r store.Reader, g signin.Grant, id assurance.CredentialID) (directory.Credential, error) {
+	c, err := e.Directory.Credential(ctx, r, g.Account(), id)
+	if err != nil {
+		return c, err
+	}
+	if c.Status != directory.CredentialActive || e.PINs.Standing(c.Kind, c.State) == "" {
+		return c, failure.New(failure.Invalid, "That cannot have a PIN.")
+	}
+	return c, nil
+}
+
+// ResumePIN says for which authenticator a ticket of BeginPIN is.
+func (e *Enrollments) ResumePIN(ctx context.Context, g signin.Grant, secret string) (Authenticator, error) {
+	p, err := e.pendingPIN(ctx, g, secret)
+	if err != nil {
+		return Authenticator{}, err
+	}
+	c, err := e.takesPIN(ctx, e.DB, g, p.Credential)
+	return e.describe(c), err
+}
+
+func (e *Enrollments) pendingPIN(ctx context.Context, g signin.Grant, secret string) (p pendingPIN, err error) {
+	t, err := e.Tickets.Peek(ctx, pinTicket, secret)
+	if err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal(t.Payload, &p); err != nil {
+		return p, err
+	}
+	if g.Application() != signin.Self || p.Account != g.Account() || p.Session != g.Session() {
+		return pendingPIN{}, failure.Refuse("other-session", "That was begun in another session; begin again.")
+	}
+	return p, nil
+}
+
+// FinishPIN sets the PIN that was typed twice. The account's other sessions end:
+// they may rest on the PIN of before. A PIN that will not do is Invalid, with what
+// to do about it, and can be mended with the same ticket.
+func (e *Enrollments) FinishPIN(ctx context.Context, g signin.Grant, secret, pin, again string) error {
+	p, err := e.pendingPIN(ctx, g, secret)
+	if err != nil {
+		return err
+	}
+	if pin != again {
+		return &failure.Error{Class: failure.Invalid, Reason: "not-twice", Public: "The two are not the same. Type the PIN twice."}
+	}
+	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		c, err := e.takesPIN(ctx, tx, g, p.Credential)
+		if err != nil {
+			return err
+		}
+		next, err := e.PINs.Set(c.Kind, c.State, pin)
+		var refused *authenticator.Refused
+		if errors.As(err, &refused) {
+			return &failure.Error{Class: failure.Invalid, Reason: refused.Reason, Public: refused.Public}
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := e.Tickets.TakeIn(ctx, tx, pinTicket, secret); err != nil {
+			return err
+		}
+		if err := e.rewritePIN(ctx, tx, &c, next); err != nil {
+			return err
+		}
+		ended, err := e.Sessions.EndAllIn(ctx, tx, c.Account, g.Session())
+		if err != nil {
+			return err
+		}
+		en := e.entry(g, "credential.pin-set", c)
+		en.Detail["sessions-ended"] = strconv.Itoa(ended)
+		tx.Record(en)
+		account, err := e.Directory.Get(ctx, tx, c.Account)
+		if err != nil {
+			return err
+		}
+		return e.tell(ctx, tx, account, "The PIN of one of your tokens was changed",
+			fmt.Sprintf("%q has a new PIN, which is typed in front of its codes to sign in as %s.", c.Label, account.Name))
+	})
+}
+
+func (e *Enrollments) rewritePIN(ctx context.Context, tx *store.Tx, c *directory.Credential, next authenticator.Enrolled) error {
+	c.State, c.Traits = next.State, next.Traits
+	tx.Announce(directory.Topic(c.Account))
+	return e.Directory.UpdateCredential(ctx, tx, *c)
+}
+
+// GivePINIn replaces the PIN of a credential that was read in this transaction by
+// one that its owner must change, inside another room's change, which records it.
+// What the PIN of before showed stops counting at once, in sessions too.
+func (e *Enrollments) GivePINIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) (string, error) {
+	next, pin, err := e.PINs.Give(c.Kind, c.State)
+	if err != nil {
+		return "", err
+	}
+	if err := e.rewritePIN(ctx, tx, c, next); err != nil {
+		return "", err
+	}
+	return pin, e.tell(ctx, tx, account, "The PIN of one of your tokens was replaced",
+		fmt.Sprintf("An administrator gave %q of %s a new PIN. Change it under \"Ways to sign in\": until then it counts for nothing.", c.Label, account.Name))
+}
+
+// ClearPINIn takes the PIN away in the same way.
+func (e *Enrollments) ClearPINIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) error {
+	next, err := e.PINs.Clear(c.Kind, c.State)
+	if err != nil {
+		return err
+	}
+	if e.PINs.Standing(c.Kind, next.State) == "wanted" {
+		return failure.New(failure.Conflict, "The codes of that token are made with its PIN; give it a new one instead.")
+	}
+	if err := e.rewritePIN(ctx, tx, c, next); err != nil {
+		return err
+	}
+	return e.tell(ctx, tx, account, "The PIN of one of your tokens was taken away",
+		fmt.Sprintf("An administrator took away the PIN of %q. Its codes alone are typed now to sign in as %s.", c.Label, account.Name))
+}
