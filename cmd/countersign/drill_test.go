@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,10 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/assurance"
 	"countersign/internal/audit"
+	"countersign/internal/authenticator/slowhash"
+	"countersign/internal/directory"
 	"countersign/internal/drill"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
@@ -113,11 +117,12 @@ type bed struct {
 	admin, naive   *clerk
 	database       *storetest.Server
 	gone           atomic.Bool // what RADIUS relays drop
+	impostor       atomic.Bool // who else answers RADIUS, without the secret
 }
 
-func newBed(t testing.TB) *bed {
+func newBed(t testing.TB, limits signin.Limits) *bed {
 	b := &bed{t: t, database: storetest.StartPostgres(t)}
-	b.guarded, b.naked = newWorldOn(t, b.database.DSN), newWorld(t)
+	b.guarded, b.naked = newWorldFrom(t, settings{database: b.database.DSN, limits: limits}, "http://localhost", nil), newWorld(t)
 	b.admin, b.naive = b.guarded.clerk(), b.naked.clerk()
 	b.stage, b.open = b.stageOf(b.guarded), b.stageOf(b.naked)
 	b.stage.Radius = b.relay(b.guarded.radius)
@@ -160,8 +165,11 @@ func (b *bed) relay(to string) string {
 			if err != nil {
 				return
 			}
-			if !b.gone.Load() {
-				go answerFor(front, from, to, slices.Clone(buffer[:n]))
+			switch packet := slices.Clone(buffer[:n]); {
+			case b.impostor.Load():
+				go welcomeAll(front, from, packet)
+			case !b.gone.Load():
+				go answerFor(front, from, to, packet)
 			}
 		}
 	}()
@@ -184,6 +192,17 @@ func answerFor(front net.PacketConn, from net.Addr, to string, packet []byte) {
 	}
 }
 
+// welcomeAll answers as a RADIUS server does that does not know the secret: it
+// accepts, under a secret of its own.
+func welcomeAll(front net.PacketConn, from net.Addr, packet []byte) {
+	if len(packet) < 20 {
+		return
+	}
+	reply := append([]byte{2, packet[1], 0, 20}, packet[4:20]...)
+	sum := md5.Sum(append(slices.Clone(reply), "a guess"...))
+	front.WriteTo(append(reply[:4], sum[:]...), from)
+}
+
 func (b *bed) Unguarded() (drill.Stage, drill.Administrator) { return b.open, b.naive }
 
 func (b *bed) Later(d time.Duration) {
@@ -194,30 +213,78 @@ func (b *bed) Later(d time.Duration) {
 // Trick plays what an intruder leaves of Countersign's address, or of what it
 // stands on.
 func (b *bed) Trick(_ context.Context, name string) (func(), error) {
-	switch name {
-	case "clock-a-year-on":
+	if play := b.databaseTricks()[name]; play != nil {
+		return play(), nil
+	}
+	if name == "clock-a-year-on" {
 		b.guarded.later(365 * 24 * time.Hour)
 		return func() { b.guarded.later(-365 * 24 * time.Hour) }, nil
-	case "database-gone":
-		b.database.Kill()
-		return func() {
-			b.database.Restart(b.t)
-			for end := time.Now().Add(30 * time.Second); b.guarded.db.Health(context.Background()) != nil && time.Now().Before(end); {
-				time.Sleep(20 * time.Millisecond)
-			}
-		}, nil
 	}
-	h := map[string]http.HandlerFunc{"stopped": hangUp, "silent": sayNothing, "wrong-certificate": speakTLS}[name]
+	h := map[string]http.HandlerFunc{"hosts-entry": reset, "stopped": hangUp, "silent": sayNothing, "wrong-certificate": speakTLS}[name]
 	if h == nil {
 		return nil, errors.New("no such trick: " + name)
 	}
 	b.guarded.instead.Store(&h)
 	b.gone.Store(true)
-	return func() { b.guarded.instead.Store(nil); b.gone.Store(false) }, nil
+	b.impostor.Store(name == "hosts-entry")
+	return func() { b.guarded.instead.Store(nil); b.gone.Store(false); b.impostor.Store(false) }, nil
+}
+
+// databaseTricks are what becomes of PostgreSQL. Its full disk is what it says of
+// one (53100) to whatever would write.
+func (b *bed) databaseTricks() map[string]func() (undo func()) {
+	return map[string]func() func(){
+		"database-gone": func() func() {
+			b.database.Kill()
+			return func() { b.database.Restart(b.t); b.well() }
+		},
+		"database-frozen": func() func() {
+			resume := b.database.Pause(b.t)
+			return func() { resume(); b.well() }
+		},
+		"read-only": func() func() {
+			b.database.Do(b.t, `alter system set default_transaction_read_only = on`, `select pg_reload_conf()`)
+			return func() {
+				b.database.Do(b.t, `set default_transaction_read_only = off`, `alter system reset default_transaction_read_only`, `select pg_reload_conf()`)
+				b.well()
+			}
+		},
+		"disk-full": func() func() {
+			full, empty := []string{`create function disk_full() returns trigger language plpgsql as $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$`}, []string{}
+			for _, table := range []string{"audit_inbox", "attempt", "guess", "credential", "spent", "ticket", "session", "account", "approval", "notice"} {
+				full = append(full, `create trigger disk_full before insert or update on `+table+` execute function disk_full()`)
+			}
+			empty = append(empty, `drop function disk_full cascade`)
+			b.database.Do(b.t, full...)
+			return func() { b.database.Do(b.t, empty...); b.well() }
+		},
+	}
+}
+
+// well waits until the guarded server can write again.
+func (b *bed) well() {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		err := b.guarded.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
+			return tx.Record(audit.Entry{Event: "test.well", Outcome: audit.OK})
+		})
+		if err == nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	b.t.Error("the server does not come back by itself")
 }
 
 func hangUp(w http.ResponseWriter, _ *http.Request) {
 	if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
+		c.Close()
+	}
+}
+
+// reset is what a client meets at an address where nothing listens.
+func reset(w http.ResponseWriter, _ *http.Request) {
+	if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
+		c.(*net.TCPConn).SetLinger(0) //nolint:errcheck // it is closed either way
 		c.Close()
 	}
 }
@@ -238,7 +305,7 @@ var _ drill.Bed = (*bed)(nil)
 // The promise of the product: every row that has a drill is attacked with real
 // components and holds, with all five proofs.
 func TestDrill(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, signin.Limits{})
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: b.stage, Admin: b.admin, Bed: b, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -284,6 +351,78 @@ func TestDrillFails(t *testing.T) {
 			t.Errorf("%s claims proofs that a deployment cannot give", r.Row)
 		}
 	}
+}
+
+// The same for the rows whose guard no policy takes out: each without its own.
+func TestDrillFailsWithoutItsOwnGuard(t *testing.T) {
+	failed := func(t *testing.T, p drill.Plan) {
+		t.Helper()
+		results, err := drill.Run(t.Context(), p)
+		if err != nil || len(results) != len(p.Rows) {
+			t.Fatal(len(results), err)
+		}
+		for _, r := range results {
+			t.Logf("%s: %s", r.Row, r.Blocked.Detail)
+			if r.Blocked.State != drill.Failed || r.Passed() || !strings.HasPrefix(r.Blocked.Detail, "got through: ") {
+				t.Errorf("%s is said to hold without its guard: %+v", r.Row, r.Blocked)
+			}
+		}
+	}
+	t.Run("administration asks for nothing fresh, accounts never sleep", func(t *testing.T) {
+		b := newBed(t, signin.Limits{Dormant: 365 * 24 * time.Hour})
+		b.guarded.setPolicy(oneFactor)
+		failed(t, drill.Plan{Stage: b.stage, Admin: b.admin, Bed: b, Rows: []string{"T1098", "T1556.006"}})
+	})
+	deployment := func(t *testing.T) (*world, drill.Stage, *clerk) {
+		w := newWorld(t)
+		admin := w.clerk()
+		return w, (&bed{t: t}).stageOf(w), admin
+	}
+	t.Run("everybody administers, nobody is suspended", func(t *testing.T) {
+		_, stage, admin := deployment(t)
+		failed(t, drill.Plan{Stage: stage, Admin: careless{admin}, Rows: []string{"T1098.005", "T1136"}})
+	})
+	t.Run("one factor, and an account that came with its password", func(t *testing.T) {
+		w, stage, admin := deployment(t)
+		w.setPolicy(oneFactor)
+		w.plantPassword("admin", "admin")
+		failed(t, drill.Plan{Stage: stage, Admin: admin, Rows: []string{"T1078.001"}})
+	})
+}
+
+// plantPassword makes an account with a password that nobody may choose.
+func (w *world) plantPassword(name, password string) {
+	w.t.Helper()
+	salt, params := slowhash.NewSalt(), slowhash.Default()
+	hash := slowhash.Hash{Params: params, Salt: salt, Result: params.Sum([]byte(password), salt)}
+	state := fmt.Sprintf(`{"v":1,"phc":%q}`, hash)
+	err := w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
+		a, err := w.admin.Directory.Create(context.Background(), tx, directory.NewAccount{Name: name})
+		if err != nil {
+			return err
+		}
+		if _, err := w.admin.Directory.AddCredential(context.Background(), tx, directory.Credential{Account: a.ID, Kind: "password", Label: "Password", Traits: assurance.Known, State: []byte(state)}); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.password", Outcome: audit.OK})
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// careless is an administrator who makes everybody one, and suspends nobody.
+type careless struct{ *clerk }
+
+func (c careless) Do(ctx context.Context, action string, in, out any) error {
+	if action == "account.suspend" {
+		return nil
+	}
+	if err := c.clerk.Do(ctx, action, in, out); err != nil || action != "account.create" {
+		return err
+	}
+	name := in.(map[string]any)["name"].(string)
+	return c.clerk.Do(ctx, "group.member.add", map[string]string{"group": "administrators", "account": name}, nil)
 }
 
 // The promise: an administrator drills the running installation from the command

@@ -55,8 +55,10 @@ type Bed interface {
 }
 
 // The tricks that a bed is asked for: what intruders do to a second factor that
-// they cannot answer (CISA AA22-074A), and what breaks by itself.
-var Tricks = []string{"stopped", "silent", "wrong-certificate", "clock-a-year-on", "database-gone"}
+// they cannot answer (CISA AA22-074A), and what breaks by itself. Packets that
+// are dropped and a server that was stopped in its tracks are both silence.
+var Tricks = []string{"hosts-entry", "silent", "wrong-certificate", "clock-a-year-on", "disk-full", "read-only",
+	"stopped", "database-gone", "database-frozen"}
 
 // Plan is one run.
 type Plan struct {

@@ -121,6 +121,21 @@ func (s *Server) Restart(tb testing.TB) {
 	}
 }
 
+// Do runs statements as the server's own administrator, on one connection.
+func (s *Server) Do(tb testing.TB, statements ...string) {
+	tb.Helper()
+	conn, err := pgx.Connect(context.Background(), s.DSN)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	for _, sql := range statements {
+		if _, err := conn.Exec(context.Background(), sql); err != nil {
+			tb.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
 // Pause stops all processes of the server where they are, as an overloaded or
 // frozen machine does: connections stay and nothing answers. What it returns
 // has them go on.
