@@ -15,6 +15,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
+	"countersign/internal/config"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
@@ -353,6 +354,23 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		o.is("T1133", attack.Enforced, "")
 		set.Settings = settings("")
 		do1[map[string]string](o, set)
+		if e := o.coverage().Exceptions; len(e) != 0 {
+			t.Errorf("%+v", e)
+		}
+	})
+	t.Run("local recovery", func(t *testing.T) {
+		end := o.now().Add(48 * time.Hour).UTC()
+		before := o.admin.Loosened
+		o.admin.Loosened = func() []attack.Exception {
+			return loosened(func() config.LocalRecovery {
+				return config.LocalRecovery{Until: end.Format(time.RFC3339), Reason: "the only key is lost"}
+			})
+		}
+		o.is("T1136", attack.Partial, attack.Loosened, "local_recovery", "until "+end.Format(time.DateOnly))
+		o.is("T1213", attack.Enforced, "")
+		o.again(72 * time.Hour)
+		o.is("T1136", attack.Enforced, "")
+		o.admin.Loosened = before
 		if e := o.coverage().Exceptions; len(e) != 0 {
 			t.Errorf("%+v", e)
 		}

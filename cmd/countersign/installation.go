@@ -11,6 +11,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/application"
+	"countersign/internal/attack"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
@@ -149,7 +150,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments,
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, Engine: in.engine, Openings: openings,
-		PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
+		Loosened: func() []attack.Exception { return loosened(s.recovery) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := in.admin.Install(ctx); err != nil {
 		return err
 	}

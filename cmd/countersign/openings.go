@@ -8,8 +8,10 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/application"
 	"countersign/internal/attack"
+	"countersign/internal/config"
 	"countersign/internal/protocol/forwardauth"
 	"countersign/internal/protocol/radius"
+	"countersign/internal/signin"
 )
 
 // openings asks the protocol whose settings they are what they leave open.
@@ -35,4 +37,18 @@ func openings(app application.Application) (admin.Openings, error) {
 		o.Caveats = append(o.Caveats, "the equipment checks the password itself and is believed; Countersign asks for the rest")
 	}
 	return o, nil
+}
+
+// loosened is what the configuration loosens for a time, beside the settings of
+// applications.
+func loosened(recovery func() config.LocalRecovery) []attack.Exception {
+	if recovery == nil {
+		return nil
+	}
+	l := recovery()
+	if l.Until == "" {
+		return nil
+	}
+	return []attack.Exception{{What: "local_recovery lets whoever holds the server's machine issue a pass for an administrator without signing in",
+		Reason: l.Reason, By: "the configuration file", Application: signin.Self, Expires: l.End()}}
 }

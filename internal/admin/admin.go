@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"countersign/internal/application"
+	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -43,7 +44,9 @@ type Parts struct {
 	Engine *signin.Engine
 	// Openings says what an application's settings leave open; each protocol has
 	// its own.
-	Openings  func(application.Application) (Openings, error)
+	Openings func(application.Application) (Openings, error)
+	// Loosened are the exceptions that the configuration makes at this moment.
+	Loosened  func() []attack.Exception
 	PublicURL *url.URL
 	Dormant   time.Duration
 	Now       func() time.Time

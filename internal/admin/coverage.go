@@ -58,7 +58,7 @@ func (a *Admin) coverageInput(ctx context.Context) (attack.Input, error) {
 	if in.Drills, err = a.drillResults(ctx, a.DB); err != nil {
 		return in, err
 	}
-	v := &survey{admin: a, policy: p, classes: classes, known: map[string]policy.Weakness{}}
+	v := &survey{admin: a, policy: p, classes: classes, known: map[string]policy.Weakness{}, exceptions: a.Loosened()}
 	for _, pl := range places {
 		v.visit(pl)
 	}
