@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -20,6 +21,7 @@ import (
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 )
 
 func line(name, password, code string) signin.Request {
@@ -319,6 +321,60 @@ func TestSourceWearsOut(t *testing.T) {
 	guess.Source = netip.MustParseAddr("198.51.100.4")
 	if s := w.begin(guess); s.State != signin.Granted {
 		t.Errorf("from elsewhere: %s", s.Reason)
+	}
+}
+
+// The promise: budgets do not gather for ever, and forgetting one never gives a
+// guesser anything back.
+func TestSweptBudgets(t *testing.T) {
+	t.Parallel()
+	for name, dsn := range map[string]func() string{"sqlite": func() string { return "" }, "postgres": func() string { return storetest.StartPostgres(t).DSN }} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorldOn(t, dsn())
+			w.enrollCodes("ada")
+			if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"ada", "ada", "somebody"} {
+				w.begin(line(name, "not the password", ""))
+			}
+			left := func() map[string]int {
+				t.Helper()
+				if _, err := w.engine.Sweep(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				rows, err := w.db.Query(t.Context(), `select subject, count from guess`)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer rows.Close()
+				kinds := map[string]int{}
+				for rows.Next() {
+					var subject string
+					var count int64
+					if err := rows.Scan(&subject, &count); err != nil {
+						t.Fatal(err)
+					}
+					kind, _, _ := strings.Cut(subject, "/")
+					kinds[kind] += int(count)
+				}
+				return kinds
+			}
+			all := map[string]int{"enroll": 2, "credential": 2, "account": 2, "name": 2, "source": 3, "installation": 3, "spray": 4}
+			for _, step := range []struct {
+				later time.Duration
+				want  map[string]int
+			}{
+				{0, all}, {11 * time.Minute, all}, {6 * 24 * time.Hour, all},
+				{24 * time.Hour, map[string]int{"credential": 2, "name": 2}},
+				{30 * 24 * time.Hour, map[string]int{"credential": 2}},
+			} {
+				w.later(step.later)
+				if got := left(); !maps.Equal(got, step.want) {
+					t.Errorf("after %s more: %v, wanted %v", step.later, got, step.want)
+				}
+			}
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"countersign/internal/assurance"
@@ -35,6 +36,7 @@ type guesses struct {
 	limits Limits
 	now    func() time.Time
 	noted  noted
+	swept  atomic.Int64 // when this server last looked for budgets that are over
 }
 
 // subjects lists whom a guess is charged to. The credentials come first.
