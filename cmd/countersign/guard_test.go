@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,6 +82,36 @@ func TestOneCodeManyTimesAtOnce(t *testing.T) {
 }
 
 // The promise: wrong codes draw on one budget whatever the spelling of the name
+// The promise: a ticket is good for one answer, however many come at once: wrong
+// ones are compared once, and the rest of the guesses reach nothing.
+func TestOneTicketManyGuessesAtOnce(t *testing.T) {
+	t.Parallel()
+	w, _ := withVPN(t)
+	s := w.begin(signin.Request{Application: "vpn", Name: "ada", Protocol: "radius", Medium: prompt.Line | prompt.Browser, Source: netip.MustParseAddr("203.0.113.7"),
+		Opening: []prompt.Answer{{Authenticator: "password", Text: passphrase}}})
+	if s.State != signin.Ask {
+		t.Fatal(s.State, s.Reason)
+	}
+	before := w.events("answer.refused")
+	var used atomic.Int32
+	var all sync.WaitGroup
+	for i := range 32 {
+		all.Go(func() {
+			got, err := w.engine.Answer(t.Context(), s.Ticket, signin.Reply{Answer: prompt.Answer{Authenticator: "totp", Text: fmt.Sprintf("%06d", i)}})
+			if err != nil || got.State == signin.Granted {
+				t.Errorf("a guess: %v %v", got.State, err)
+			}
+			if got.Reason == "used-ticket" {
+				used.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := w.events("answer.refused") - before; n != 1 || used.Load() != 31 {
+		t.Errorf("%d guesses were compared, %d were late", n, used.Load())
+	}
+}
+
 // and the protocol; at its end the code is switched off, and stays off.
 func TestGuessesWearOut(t *testing.T) {
 	w, ada := withVPN(t)

@@ -22,7 +22,7 @@ func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error)
 	if len(t.answers) == 0 {
 		return e.unanswered(ctx, at, t)
 	}
-	if err := e.examiner.runSlow(ctx, at, &t); err != nil {
+	if err := e.examiner.checkAhead(ctx, at, &t); err != nil {
 		return Step{}, err
 	}
 	var step Step

@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -59,11 +58,6 @@ func (x *examiner) shaped(at *attempt, answer prompt.Answer, opening bool) (kind
 		}
 	}
 	return kinds, false, nil
-}
-
-// anySlow reports whether one of these kinds is checked outside of transactions.
-func (x *examiner) anySlow(kinds []string) bool {
-	return slices.ContainsFunc(kinds, func(k string) bool { return x.kinds[k] != nil && x.kinds[k].Describe().Slow })
 }
 
 // numeric reports whether a text looks like one or two codes of digits.

@@ -146,6 +146,25 @@ func (q *question) comparable() []authenticator.Credential {
 	return out
 }
 
+// shown is the credential that the result names; the zero one for none.
+func (q *question) shown() directory.Credential {
+	for _, c := range q.credentials {
+		if c.ID == q.result.Credential {
+			return c
+		}
+	}
+	return directory.Credential{}
+}
+
+// checkSigned checks what nobody can guess, and so costs no budget.
+func (x *examiner) checkSigned(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*question, error) {
+	q, err := x.prepare(ctx, x.DB, at, kind, answer)
+	if err != nil {
+		return nil, err
+	}
+	return q, q.check(ctx, x, at)
+}
+
 // checkSlow does what must not hold up a transaction: it spends the budget
 // first, in a transaction of its own, and then hashes.
 func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*question, error) {
@@ -213,25 +232,22 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 
 // rewrite stores the next state of the credential that a result is about.
 func (x *examiner) rewrite(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
-	r := q.result
-	i := slices.IndexFunc(q.credentials, func(c directory.Credential) bool { return c.ID == r.Credential })
-	if i < 0 {
+	r, was := q.result, q.shown()
+	if was.ID == 0 {
 		return failure.New(failure.Internal, "%s answered with a credential that it was not given", q.kind)
 	}
 	if r.Next == nil && !r.Exhausted {
 		return nil
 	}
-	c := q.credentials[i]
-	if q.tx != tx {
-		// A slow check read the row before this transaction: read it again.
-		var err error
-		if c, err = x.Directory.Credential(ctx, tx, q.account.ID, r.Credential); err != nil {
-			return err
-		}
+	all, err := x.belongings(ctx, tx, at, q.account.ID)
+	if err != nil {
+		return err
 	}
-	if c.Version != q.credentials[i].Version {
+	i := slices.IndexFunc(all, func(c directory.Credential) bool { return c.ID == was.ID })
+	if i < 0 || all[i].Version != was.Version { // by another answer, since a check ahead
 		return failure.New(failure.Conflict, "The authenticator was used at the same moment; try again.")
 	}
+	c := all[i]
 	if r.Next != nil {
 		c.State = r.Next
 	}

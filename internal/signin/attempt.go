@@ -47,8 +47,11 @@ type attempt struct {
 	// tallied says that this turn's wrong answer counted for its name.
 	tallied bool
 	// handle and step are where the row is; handle is nil before the first save.
+	// unused says that its ticket is to be used and was not taken: whatever writes
+	// the row must find it at this step still.
 	handle []byte
 	step   int64
+	unused bool
 }
 
 // asked is one question that was asked, with what its authenticator wants back.
@@ -63,9 +66,10 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// A ticket is the row's handle and the number of the step it belongs to. Taking
-// it moves the row to the next step in one statement, so a ticket is good once
-// and no second table is needed. See docs/decisions/0002.
+// A ticket is the row's handle and the number of the step it belongs to. Using
+// it moves the row to the next step, or away, in one statement that finds it at
+// that step or fails, so a ticket is good once and no second table is needed. See
+// docs/decisions/0002.
 func (at *attempt) ticket() string {
 	return base64.RawURLEncoding.EncodeToString(at.handle) + "." + strconv.FormatInt(at.step, 10)
 }
@@ -118,17 +122,38 @@ func (a *attempts) save(ctx context.Context, tx *store.Tx, at *attempt) error {
 		return err
 	}
 	sealed := a.keys.Seal("attempt", attemptAAD(), plain)
+	from := at.from()
 	at.step++
 	if first {
 		_, err = tx.Exec(ctx, `insert into attempt (handle, step, account, payload, created, expires) values ($1,$2,$3,$4,$5,$6)`,
 			hash, at.step, int64(at.Account), sealed, store.Unix(at.Created), store.Unix(at.Deadline))
 		return err
 	}
-	n, err := tx.Exec(ctx, `update attempt set step = $2, account = $3, payload = $4 where handle = $1`, hash, at.step, int64(at.Account), sealed)
+	n, err := tx.Exec(ctx, `update attempt set step = $1, account = $2, payload = $3 where handle = $4 and step >= $5 and step <= $6`,
+		at.step, int64(at.Account), sealed, hash, from.least, from.most)
 	if err == nil && n != 1 {
-		return errLateTicket
+		return at.gone()
 	}
+	at.unused = false
 	return err
+}
+
+// between are the steps at which a row may be found.
+type between struct{ least, most int64 }
+
+func (at *attempt) from() between {
+	if at.unused {
+		return between{at.step, at.step}
+	}
+	return between{0, 1 << 31}
+}
+
+// gone is what a missing row means.
+func (at *attempt) gone() error {
+	if at.unused {
+		return errUsedTicket
+	}
+	return errLateTicket
 }
 
 var (
@@ -216,7 +241,11 @@ func (a *attempts) forget(ctx context.Context, tx *store.Tx, at *attempt) error 
 	if at.handle == nil {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `delete from attempt where handle = $1`, hashHandle(at.handle))
+	from := at.from()
+	n, err := tx.Exec(ctx, `delete from attempt where handle = $1 and step >= $2 and step <= $3`, hashHandle(at.handle), from.least, from.most)
+	if err == nil && n != 1 && at.unused {
+		return errUsedTicket
+	}
 	return err
 }
 

@@ -2,9 +2,11 @@ package signin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"countersign/internal/application"
@@ -115,10 +117,33 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 // Answer takes a reply to a Step of State Ask. A ticket is good for one Answer;
 // a used, unknown or late one, or one that another partner brings, is Denied.
 func (e *Engine) Answer(ctx context.Context, ticket string, reply Reply) (Step, error) {
-	at, err := e.attempts.take(ctx, ticket)
+	at, err := e.attempts.read(ctx, e.DB, ticket)
+	switch {
+	case err != nil:
+	case e.takesTime(at, reply):
+		at, err = e.attempts.take(ctx, ticket)
+	default:
+		at.unused = true
+	}
 	if err != nil {
 		return e.strayTicket(ctx, reply, err)
 	}
+	step, err := e.answer(ctx, at, reply)
+	if errors.Is(err, errUsedTicket) {
+		return e.strayTicket(ctx, reply, err)
+	}
+	return step, err
+}
+
+// takesTime reports whether a reply is worked on in more than one transaction, so
+// that its ticket is taken before. Any other's is taken with what comes of it.
+func (e *Engine) takesTime(at *attempt, reply Reply) bool {
+	kinds, _, err := e.examiner.shaped(at, reply.Answer, false)
+	return err != nil || looksElsewhere(at, reply.Answer) ||
+		slices.ContainsFunc(kinds, func(kind string) bool { return e.kinds[kind] != nil && e.kinds[kind].Describe().Slow })
+}
+
+func (e *Engine) answer(ctx context.Context, at *attempt, reply Reply) (Step, error) {
 	if at.Partner != reply.Partner {
 		return e.deny(ctx, at, "other-partner", nil)
 	}

@@ -2,10 +2,12 @@ package signin
 
 import (
 	"context"
+	"slices"
 
 	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
+	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
@@ -17,35 +19,41 @@ type turn struct {
 	held    []assurance.Evidence
 	answers []prompt.Answer
 	opening bool
-	// slow are the questions that were checked outside of the transaction, by
-	// the place of their answer.
-	slow map[int]*question
+	// ahead are the questions that were checked before the transaction, by the
+	// place of their answer.
+	ahead map[int]*question
 }
 
-// runSlow checks what is slow, one after the other, and stops at the first that
-// is wrong: the rest would be refused anyway.
-func (x *examiner) runSlow(ctx context.Context, at *attempt, t *turn) error {
-	t.slow = map[int]*question{}
+// checkAhead checks what need not hold up the transaction, one after the other,
+// and stops at the first that is wrong: the rest would be refused anyway. That is
+// what is slow, whose budget is spent first, and what nobody can guess, which has
+// none.
+func (x *examiner) checkAhead(ctx context.Context, at *attempt, t *turn) error {
+	t.ahead = map[int]*question{}
 	for i, answer := range t.answers {
 		shaped, _, err := x.shaped(at, answer, t.opening)
 		if err != nil {
 			return err
 		}
-		if !x.anySlow(shaped) {
+		if !slices.ContainsFunc(shaped, x.ahead) {
 			continue
 		}
 		kinds, err := x.aimed(ctx, x.DB, at, answer, t.opening)
 		if err != nil {
 			return err
 		}
-		if len(kinds) != 1 || x.kinds[kinds[0]] == nil || !x.kinds[kinds[0]].Describe().Slow {
+		if len(kinds) != 1 || !x.ahead(kinds[0]) {
 			continue
 		}
-		q, err := x.checkSlow(ctx, at, kinds[0], answer)
+		check := x.checkSigned
+		if x.kinds[kinds[0]].Describe().Slow {
+			check = x.checkSlow
+		}
+		q, err := check(ctx, at, kinds[0], answer)
 		if err != nil {
 			return err
 		}
-		t.slow[i] = q
+		t.ahead[i] = q
 		if q.refusal != "" || !q.result.OK && !q.result.Partial {
 			return nil
 		}
@@ -55,9 +63,17 @@ func (x *examiner) runSlow(ctx context.Context, at *attempt, t *turn) error {
 
 // bookOne settles one answer with whichever authenticator it is for.
 func (x *examiner) bookOne(ctx context.Context, tx *store.Tx, at *attempt, t turn, i int, answer prompt.Answer) (verdict, directory.Account, error) {
-	if q := t.slow[i]; q != nil {
-		v, err := x.settle(ctx, tx, at, q)
-		return v, q.account, err
+	if q := t.ahead[i]; q != nil {
+		current, err := x.current(ctx, tx, at, q)
+		if err != nil {
+			return verdict{}, directory.Account{}, err
+		}
+		// A slow check is not repeated here: one whose credential was changed
+		// meanwhile is refused when that is written.
+		if current || q.how.Describe().Slow {
+			v, err := x.settle(ctx, tx, at, q)
+			return v, q.account, err
+		}
 	}
 	kinds, err := x.aimed(ctx, tx, at, answer, t.opening)
 	if err != nil {
@@ -71,6 +87,36 @@ func (x *examiner) bookOne(ctx context.Context, tx *store.Tx, at *attempt, t tur
 		v, err = x.settle(ctx, tx, at, questions[i])
 	}
 	return v, account, err
+}
+
+// ahead reports whether answers of this kind are checked before the transaction.
+func (x *examiner) ahead(kind string) bool {
+	how := x.kinds[kind]
+	return how != nil && (how.Describe().Slow || !how.Describe().Guessable)
+}
+
+// current reads, for the rest of the transaction, whose the credential is that a
+// check ahead found right, and reports whether it is still as it was then.
+func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *question) (bool, error) {
+	if q.refusal != "" || !q.result.OK && !q.result.Partial {
+		return true, nil
+	}
+	account, err := x.Directory.Get(ctx, tx, q.account.ID)
+	if failure.ClassOf(err) == failure.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	at.seen = seen{tx: tx, account: account}
+	all, err := x.belongings(ctx, tx, at, account.ID)
+	if err != nil {
+		return false, err
+	}
+	was := q.shown()
+	return slices.ContainsFunc(all, func(c directory.Credential) bool {
+		return c.ID == was.ID && c.Version == was.Version && c.Status == directory.CredentialActive
+	}), nil
 }
 
 // examined compares an answer with every kind that it may be for. Only the kind
