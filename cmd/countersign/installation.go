@@ -16,6 +16,7 @@ import (
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
 	"countersign/internal/authenticator/hotp"
+	"countersign/internal/authenticator/ocra"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/authenticator/password"
 	"countersign/internal/authenticator/pin"
@@ -101,6 +102,10 @@ func authenticators(u *url.URL, o passkey.Options, pins pin.Keys) ([]authenticat
 	if err != nil {
 		return nil, err
 	}
+	challenges, err := ocra.New(pins)
+	if err != nil {
+		return nil, err
+	}
 	gate := slowhash.NewGate(0, 0)
 	passwords, err := password.New(slowhash.Default(), gate, "Countersign", u.Hostname())
 	if err != nil {
@@ -111,7 +116,7 @@ func authenticators(u *url.URL, o passkey.Options, pins pin.Keys) ([]authenticat
 		return nil, err
 	}
 	phone := push.New(u.JoinPath(app.Path).String())
-	return []authenticator.Authenticator{keys, passwords, phone, codes, tokens, saved, accesspass.Authenticator{}, apikey.Authenticator{}}, nil
+	return []authenticator.Authenticator{keys, passwords, phone, codes, tokens, challenges, saved, accesspass.Authenticator{}, apikey.Authenticator{}}, nil
 }
 
 func (in *installation) build(ctx context.Context, s settings) error {

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 )
 
 const ownPIN = "481516"
@@ -94,7 +95,11 @@ func (p *person) setsPIN(pin string) {
 // The promise: the owner of a token sets its PIN; PIN and code in one line are then
 // two factors by RADIUS, PAM and in the browser, and neither alone is anything.
 func TestPINOfAToken(t *testing.T) {
-	w := newWorld(t)
+	t.Run("SQLite", func(t *testing.T) { pinOfAToken(t, newWorld(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { pinOfAToken(t, newWorldOn(t, storetest.StartPostgres(t).DSN)) })
+}
+
+func pinOfAToken(t *testing.T, w *world) {
 	desk := w.tokenDesk()
 	w.welcomed("grace")
 	grace := w.takesToken(desk, "C-1", "grace")

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"countersign/internal/admin"
+	"countersign/internal/enrollment"
 	"countersign/internal/ticket"
 	"countersign/internal/tokenfile"
 	"countersign/internal/web/api"
@@ -47,7 +48,7 @@ type tokenSource struct {
 }
 
 func (s *tokenSource) options() (tokenfile.Options, error) {
-	o := tokenfile.Options{Format: s.Format, Digits: s.Digits, Now: time.Now()}
+	o := tokenfile.Options{Format: s.Format, Digits: s.Digits, Now: time.Now(), Check: importable}
 	if s.KeyFile != "" {
 		b, err := os.ReadFile(s.KeyFile)
 		if err != nil {
@@ -66,6 +67,13 @@ func (s *tokenSource) options() (tokenfile.Options, error) {
 		o.Password = []byte(strings.TrimRight(string(b), "\r\n"))
 	}
 	return o, nil
+}
+
+// importable says what the server would refuse about a token, so that it is said
+// line by line and before anything is sent.
+func importable(t tokenfile.Token) error {
+	_, err := tokenKinds{}.Import(enrollment.Seed{Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm, Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret})
+	return err
 }
 
 // read reads the file from its beginning, with a bar on the way.
@@ -134,9 +142,9 @@ type upload struct {
 const partSize = 48 << 10
 
 func (u *upload) add(t tokenfile.Token) error {
-	u.rows = append(u.rows, admin.TokenRow{Line: t.Line, Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Algorithm: t.Algorithm,
+	u.rows = append(u.rows, admin.TokenRow{Line: t.Line, Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm,
 		Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Issued: t.Issued})
-	u.size += 180 + len(t.Serial) + len(t.Manufacturer) + 2*len(t.Secret)
+	u.size += 180 + len(t.Serial) + len(t.Manufacturer) + len(t.Suite) + 2*len(t.Secret)
 	if len(u.rows) < admin.TokenRowsPerPart && u.size < partSize {
 		return nil
 	}
@@ -238,6 +246,9 @@ func (s *tokenSource) show() error {
 	fmt.Fprintf(out, "%8s  %-20s  %-24s  %s\n", "LINE", "SERIAL", "MANUFACTURER", "KIND")
 	_, err := s.read("Reading", func(t tokenfile.Token) error {
 		kind := fmt.Sprintf("%s %s, %d digits", t.Kind, t.Algorithm, t.Digits)
+		if t.Kind == tokenfile.OCRA {
+			kind = t.Kind + " " + t.Suite
+		}
 		if t.Kind == tokenfile.TOTP {
 			kind += fmt.Sprintf(", %d seconds", t.Period)
 		} else {

@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/hotp"
+	"countersign/internal/authenticator/ocra"
 	"countersign/internal/authenticator/otp"
 	"countersign/internal/authenticator/pin"
 	"countersign/internal/authenticator/totp"
@@ -24,13 +25,18 @@ func (tokenKinds) Import(s enrollment.Seed) (authenticator.Enrolled, error) {
 		return hotp.Import(hotp.Seed{Key: key, Counter: s.Counter, Label: s.Label})
 	case totp.Kind:
 		return totp.Import(totp.Seed{Key: key, Period: time.Duration(s.Period) * time.Second, Label: s.Label})
+	case ocra.Kind:
+		return ocra.Import(ocra.Seed{Suite: s.Suite, Secret: s.Secret, Counter: s.Counter, Label: s.Label})
 	}
-	return authenticator.Enrolled{}, fmt.Errorf("a token is hotp or totp, not %q", s.Kind)
+	return authenticator.Enrolled{}, fmt.Errorf("a token is hotp, totp or ocra, not %q", s.Kind)
 }
 
 func (tokenKinds) Resync(kind string, state []byte, codes string, now time.Time) (authenticator.Result, error) {
-	if kind == hotp.Kind {
+	switch kind {
+	case hotp.Kind:
 		return hotp.Resync(state, codes)
+	case ocra.Kind:
+		return ocra.Resync(state, codes, now)
 	}
 	return totp.Resync(state, codes, now)
 }
@@ -56,28 +62,35 @@ type pinKinds struct{ keys pin.Keys }
 
 var errNoPIN = errors.New("that kind of authenticator has no PIN")
 
-func (pinKinds) put(kind string, state []byte, p *pin.Kept) (authenticator.Enrolled, error) {
+// put sets a PIN, or takes it away where p is nil.
+func (pinKinds) put(kind string, state []byte, p *pin.Kept, digits string) (authenticator.Enrolled, error) {
 	switch kind {
 	case hotp.Kind:
 		return hotp.SetPIN(state, p)
 	case totp.Kind:
 		return totp.SetPIN(state, p)
+	case ocra.Kind:
+		return ocra.SetPIN(state, p, digits)
 	}
 	return authenticator.Enrolled{}, errNoPIN
 }
 
 func (pinKinds) Standing(kind string, state []byte) string {
 	var kept *pin.Kept
-	err := errNoPIN
+	needed, err := false, errNoPIN
 	switch kind {
 	case hotp.Kind:
 		kept, err = hotp.PIN(state)
 	case totp.Kind:
 		kept, err = totp.PIN(state)
+	case ocra.Kind:
+		kept, needed, err = ocra.PIN(state)
 	}
 	switch {
 	case err != nil:
 		return ""
+	case kept == nil && needed:
+		return "wanted"
 	case kept == nil:
 		return "none"
 	case kept.First:
@@ -87,19 +100,19 @@ func (pinKinds) Standing(kind string, state []byte) string {
 }
 
 func (p pinKinds) Set(kind string, state []byte, text string) (authenticator.Enrolled, error) {
-	kept, _, err := pin.New(p.keys, text)
+	kept, digits, err := pin.New(p.keys, text)
 	if err != nil {
 		return authenticator.Enrolled{}, err
 	}
-	return p.put(kind, state, kept)
+	return p.put(kind, state, kept, digits)
 }
 
 func (p pinKinds) Give(kind string, state []byte) (authenticator.Enrolled, string, error) {
 	kept, digits := pin.Give(p.keys)
-	e, err := p.put(kind, state, kept)
+	e, err := p.put(kind, state, kept, digits)
 	return e, digits, err
 }
 
 func (p pinKinds) Clear(kind string, state []byte) (authenticator.Enrolled, error) {
-	return p.put(kind, state, nil)
+	return p.put(kind, state, nil, "")
 }

@@ -273,7 +273,7 @@ func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, t *directory.Token) 
 // is in stock again with it.
 type TokenResync struct {
 	Serial string `json:"serial" arg:"" help:"The serial number."`
-	Codes  string `json:"codes" arg:"" help:"Two codes that the token showed one after the other, such as \"123456 654321\"."`
+	Codes  string `json:"codes" arg:"" help:"Two codes that the token showed one after the other, such as \"123456 654321\"; of a challenge token a number and its answer, twice."`
 	// Received is when the server got them: an approval may take minutes, and the
 	// token's clock is judged by this moment. What a client sends here is not kept.
 	Received time.Time `json:"received,omitzero" kong:"-"`
@@ -312,7 +312,7 @@ func (c *TokenResync) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 	return out, err
 }
 
-var wrongPair = &failure.Error{Class: failure.Refused, Reason: "wrong-codes", Public: "Those are not two codes that this token shows one after the other now and that were not used before."}
+var wrongPair = &failure.Error{Class: failure.Refused, Reason: "wrong-codes", Public: "Those are not two codes (of a challenge token: a number and its answer, twice) that this token shows one after the other now and that were not used before."}
 
 func (a *Admin) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Token, c *TokenResync) error {
 	r, err := a.Enrollments.Tokens.Resync(t.Kind, t.Seed, c.Codes, c.Received)

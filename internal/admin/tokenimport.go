@@ -26,6 +26,7 @@ type TokenRow struct {
 	Serial       string    `json:"serial"`
 	Manufacturer string    `json:"manufacturer,omitempty"`
 	Kind         string    `json:"kind"`
+	Suite        string    `json:"suite,omitempty"` // of ocra
 	Algorithm    string    `json:"algorithm"`
 	Digits       int       `json:"digits"`
 	Period       int       `json:"period,omitempty"`
@@ -107,7 +108,7 @@ func (a *Admin) token(row TokenRow, batch string) (directory.Token, error) {
 	if !plain(row.Manufacturer, 64) {
 		return directory.Token{}, refuse("a manufacturer has 64 printable ASCII characters at most")
 	}
-	enrolled, err := a.Enrollments.Tokens.Import(enrollment.Seed{Kind: row.Kind, Algorithm: row.Algorithm, Digits: row.Digits,
+	enrolled, err := a.Enrollments.Tokens.Import(enrollment.Seed{Kind: row.Kind, Suite: row.Suite, Algorithm: row.Algorithm, Digits: row.Digits,
 		Period: row.Period, Counter: row.Counter, Secret: row.Secret})
 	if err != nil {
 		return directory.Token{}, refuse("%v", err)
@@ -115,6 +116,9 @@ func (a *Admin) token(row TokenRow, batch string) (directory.Token, error) {
 	detail := fmt.Sprintf("%s, %d digits", row.Algorithm, row.Digits)
 	if row.Period > 0 {
 		detail += fmt.Sprintf(", %d seconds", row.Period)
+	}
+	if row.Suite != "" {
+		detail = row.Suite
 	}
 	return directory.Token{Serial: row.Serial, Manufacturer: row.Manufacturer, Kind: row.Kind, Detail: detail,
 		Issued: row.Issued, Seed: enrolled.State, Batch: batch}, nil

@@ -29,7 +29,7 @@ type Token struct {
 	id           int64
 	Serial       string
 	Manufacturer string
-	Kind         string // hotp, totp
+	Kind         string // hotp, totp, ocra
 	// Detail says hash, digits and period, for people.
 	Detail string
 	// Issued is the day it was made, where its file said so.

@@ -59,7 +59,8 @@ type Prompt struct {
 	Hint string `json:"hint,omitempty"`
 	// Digits is the length of a numeric code, 0 when it is not one.
 	Digits int `json:"digits,omitempty"`
-	// Number is what the person must transfer elsewhere; Elsewhere only.
+	// Number is what the person must type elsewhere: on another device
+	// (Elsewhere), or into the token whose answer is wanted here.
 	Number string `json:"number,omitempty"`
 	// Data is the WebAuthn options, or what an enrollment page must show (an
 	// otpauth URI, recovery codes). It is the only field that may hold a

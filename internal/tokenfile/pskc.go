@@ -1,6 +1,7 @@
 package tokenfile
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
@@ -158,8 +159,16 @@ func (c *container) keyPackage(n *node, line int) error {
 	}
 	t.Kind = strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(kind), namespace), "#")
 	t.Kind = strings.TrimPrefix(t.Kind, ":")
-	if t.Kind != HOTP && t.Kind != TOTP {
-		c.problem(t, fmt.Errorf("keys of %.80q cannot be used; only hotp and totp", kind))
+	// OCRA has its suite in the URI (draft-hoyer-keyprov-pskc-algorithm-profiles,
+	// section 3) or beside it, under the name that token makers write.
+	if at := strings.Index(kind, "OCRA-1:"); at >= 0 && strings.HasPrefix(t.Kind, "ocra-1:") {
+		t.Kind, t.Suite = OCRA, kind[at:]
+	}
+	if t.Kind == "ocra-1" {
+		t.Kind = OCRA
+	}
+	if t.Kind != HOTP && t.Kind != TOTP && t.Kind != OCRA {
+		c.problem(t, fmt.Errorf("keys of %.80q cannot be used; only hotp, totp and ocra", kind))
 		return nil
 	}
 	err := c.key(&t, n, key)
@@ -190,10 +199,12 @@ func (c *container) key(t *Token, pack, key *node) error {
 		name = c.attribute(suite, "hashalgo") // privacyIDEA
 	}
 	var err error
-	if t.Algorithm, err = algorithm(name, "SHA1"); err != nil {
-		return err
+	if t.Kind == OCRA {
+		err = c.ocra(t, name, parameters)
+	} else if t.Algorithm, err = algorithm(name, "SHA1"); err == nil {
+		err = c.response(t, c.child(parameters, "ResponseFormat"))
 	}
-	if err := c.response(t, c.child(parameters, "ResponseFormat")); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := c.usable(pack, key, t); err != nil {
@@ -214,6 +225,40 @@ func (c *container) key(t *Token, pack, key *node) error {
 	}
 	t.Counter, err = c.integer(c.child(data, "Counter"), t.Line, 0)
 	return err
+}
+
+// ocra reads the suite, and holds what is said beside it to it (RFC 6030 section
+// 4.3.4): a file that says two things is not believed.
+func (c *container) ocra(t *Token, name string, parameters *node) error {
+	if t.Suite != "" && name != "" && t.Suite != name {
+		return errors.New("the algorithm and the suite say different things")
+	}
+	if err := t.suite(cmp.Or(name, t.Suite)); err != nil {
+		return err
+	}
+	said := Token{}
+	if err := c.response(&said, c.child(parameters, "ResponseFormat")); err != nil {
+		return err
+	}
+	if c.child(parameters, "ResponseFormat") != nil && said.Digits != t.Digits {
+		return errors.New("the format of the response is not that of the suite")
+	}
+	challenge := c.child(parameters, "ChallengeFormat")
+	if challenge == nil {
+		return nil
+	}
+	form := map[string]string{"DECIMAL": "QN", "HEXADECIMAL": "QH", "ALPHANUMERIC": "QA"}[c.attribute(challenge, "Encoding")]
+	most, err := number(c.attribute(challenge, "Max"), 0)
+	if err != nil {
+		return err
+	}
+	if d := c.attribute(challenge, "CheckDigits"); d == "true" || d == "1" {
+		return errors.New("challenges with a check digit cannot be used")
+	}
+	if inputs := "-" + t.Suite[strings.LastIndexByte(t.Suite, ':')+1:]; form == "" || !strings.Contains(inputs, fmt.Sprintf("-%s%02d", form, most)) {
+		return errors.New("the format of the challenge is not that of the suite")
+	}
+	return nil
 }
 
 // response reads the format of the codes (RFC 6030 section 4.3.4).
@@ -249,9 +294,13 @@ func (c *container) usable(pack, key *node, t *Token) error {
 		switch k.name {
 		case c.doc.spell("KeyUsage"):
 			usages++
-			otp = otp || k.value() == "OTP"
+			otp = otp || k.value() == "OTP" && t.Kind != OCRA || k.value() == "CR" && t.Kind == OCRA
 		case c.doc.spell("PINPolicy"):
-			if mode := c.attribute(k, "PINUsageMode"); mode != "" && mode != "Local" {
+			mode := c.attribute(k, "PINUsageMode")
+			if mode == "Algorithmic" && strings.Contains(t.Suite, "-PSHA") {
+				continue // the suite says so too
+			}
+			if mode != "" && mode != "Local" {
 				return fmt.Errorf("its PIN is of the mode %.32q; only a PIN that the device itself asks for can be used", mode)
 			}
 		case c.doc.spell("StartDate"), c.doc.spell("ExpiryDate"):
@@ -262,7 +311,7 @@ func (c *container) usable(pack, key *node, t *Token) error {
 		}
 	}
 	if usages > 0 && !otp {
-		return errors.New("its policy does not let it be used for one-time codes")
+		return errors.New("its policy does not let it be used for " + map[bool]string{true: "challenge-response", false: "one-time codes"}[t.Kind == OCRA])
 	}
 	return c.dates(c.child(policy, "StartDate"), c.child(policy, "ExpiryDate"), t)
 }

@@ -140,7 +140,11 @@ func algorithm(text, fallback string) (string, error) {
 
 // oathRow is "serial, secret in hex, hotp or totp, digits, counter or period,
 // algorithm"; all but the first two may be left out. privacyIDEA writes the same.
+// Of an OCRA token it is "serial, secret in hex, ocra, suite, counter".
 func oathRow(x *reading, c []string, _ bool) (Token, error) {
+	if strings.EqualFold(cell(c, 2), OCRA) {
+		return ocraCells(c)
+	}
 	t, err := oathCells(x, c)
 	if err != nil {
 		return t, err
@@ -157,6 +161,9 @@ func oathRow(x *reading, c []string, _ bool) (Token, error) {
 // hotp, where it says nothing, and the length of the secret names the hash where
 // no cell does.
 func linotpRow(x *reading, c []string, _ bool) (Token, error) {
+	if strings.EqualFold(cell(c, 2), OCRA) {
+		return ocraCells(c)
+	}
 	t, err := oathCells(x, c)
 	if err != nil {
 		return t, err
@@ -169,6 +176,22 @@ func linotpRow(x *reading, c []string, _ bool) (Token, error) {
 	return t, err
 }
 
+func ocraCells(c []string) (t Token, err error) {
+	t = Token{Serial: c[0], Kind: OCRA}
+	if len(c) < 4 || len(c) > 5 {
+		return t, errors.New("a line for ocra must have 4 or 5 cells: serial, secret, ocra, suite, counter")
+	}
+	if t.Secret, err = hexSecret(c[1]); err != nil {
+		return t, err
+	}
+	if err := t.suite(c[3]); err != nil {
+		return t, err
+	}
+	n, err := number(cell(c, 4), 0)
+	t.Counter = uint64(n)
+	return t, err
+}
+
 func oathCells(x *reading, c []string) (t Token, err error) {
 	t = Token{Serial: c[0], Kind: strings.ToLower(cell(c, 2))}
 	switch {
@@ -177,7 +200,7 @@ func oathCells(x *reading, c []string) (t Token, err error) {
 	case t.Kind == "":
 		t.Kind = HOTP
 	case t.Kind != HOTP && t.Kind != TOTP:
-		return t, fmt.Errorf("%.16q tokens cannot be used; only hotp and totp", t.Kind)
+		return t, fmt.Errorf("%.16q tokens cannot be used; only hotp, totp and ocra", t.Kind)
 	}
 	if t.Secret, err = hexSecret(c[1]); err != nil {
 		return t, err

@@ -21,20 +21,24 @@ import (
 const (
 	HOTP = "hotp"
 	TOTP = "totp"
+	OCRA = "ocra"
 )
 
 // Token is one token as its file describes it.
 type Token struct {
 	// Line is where in the file it begins, from 1.
 	Line         int
-	Kind         string // hotp, totp
+	Kind         string // hotp, totp, ocra
 	Serial       string
 	Manufacturer string
 	Algorithm    string // SHA1, SHA256, SHA512
 	Digits       int    // 6 to 8
 	Period       int    // totp: 30 or 60 seconds
-	Counter      uint64 // hotp: of the next code
-	Secret       []byte // 16 to 128 bytes
+	Counter      uint64 // hotp, ocra: of the next code
+	// Suite is what says the hash, the digits and all else of an OCRA token, as
+	// RFC 6287 section 6 writes it.
+	Suite  string
+	Secret []byte // 16 to 128 bytes
 	// Issued is when it was made or became valid; zero where the file is silent.
 	Issued time.Time
 }
@@ -55,6 +59,8 @@ type Options struct {
 	Digits int
 	// Now refuses tokens that have expired.
 	Now time.Time
+	// Check says in one sentence what more is wrong with a token; nil for nothing.
+	Check func(Token) error
 }
 
 // Problem is one thing that is wrong with a file.
@@ -157,7 +163,11 @@ func (x *reading) note(p Problem) {
 
 // add hands over a token, or notes what is wrong with it.
 func (x *reading) add(t Token) error {
-	if err := t.check(); err != nil {
+	err := t.check()
+	if err == nil && x.Check != nil {
+		err = x.Check(t)
+	}
+	if err != nil {
 		x.note(Problem{t.Line, t.Serial, err.Error()})
 		return nil
 	}
@@ -187,12 +197,28 @@ func (t Token) check() error {
 		return fmt.Errorf("the secret must have 16 to 128 bytes, not %d", len(t.Secret))
 	case t.Kind == TOTP && t.Period != 30 && t.Period != 60:
 		return fmt.Errorf("the period must be 30 or 60 seconds, not %d", t.Period)
-	case t.Kind == HOTP && t.Counter > 1<<62:
+	case t.Kind != TOTP && t.Counter > 1<<62:
 		return errors.New("the counter is out of range")
-	case t.Kind != TOTP && t.Kind != HOTP:
-		return errors.New("a token must be hotp or totp")
+	case t.Kind != TOTP && t.Kind != HOTP && t.Kind != OCRA:
+		return errors.New("a token must be hotp, totp or ocra")
+	case (t.Kind == OCRA) != (t.Suite != "") || !plain(t.Suite):
+		return errors.New("a token of the type ocra, and no other, must have a suite such as OCRA-1:HOTP-SHA1-6:QN08")
 	}
 	return nil
+}
+
+// suite fills in what a suite says of the hash and the digits, as far as a list
+// shows it; who keeps the token reads the whole.
+func (t *Token) suite(text string) error {
+	function := strings.Split(text, ":")
+	if len(function) == 3 && function[0] == "OCRA-1" {
+		if parts := strings.Split(function[1], "-"); len(parts) == 3 && parts[0] == "HOTP" {
+			digits, err := number(parts[2], 0)
+			t.Suite, t.Algorithm, t.Digits = text, parts[1], digits
+			return err
+		}
+	}
+	return errors.New("an OCRA suite looks like OCRA-1:HOTP-SHA1-6:QN08")
 }
 
 func plain(s string) bool {

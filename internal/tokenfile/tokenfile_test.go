@@ -41,6 +41,9 @@ func example(t testing.TB, name string) string {
 }
 
 func show(t tokenfile.Token) string {
+	if t.Suite != "" {
+		t.Kind += " " + t.Suite
+	}
 	return fmt.Sprintf("%d %s %s/%s %s %d %d %d %s", t.Line, t.Kind, t.Manufacturer, t.Serial, t.Algorithm, t.Digits, t.Period, t.Counter, t.Secret)
 }
 
@@ -187,6 +190,80 @@ func TestHostileXML(t *testing.T) {
 	}
 }
 
+const ocraSuite = "OCRA-1:HOTP-SHA1-8:C-QN08"
+
+// challengeToken is figure 3 as a maker of challenge tokens writes it.
+func challengeToken(t testing.TB) string {
+	three := strings.Replace(example(t, "figure3.xml"), "keyprov:pskc:hotp", "keyprov:pskc:ocra", 1)
+	return strings.Replace(three, "<AlgorithmParameters>", "<AlgorithmParameters><Suite>"+ocraSuite+`</Suite><ChallengeFormat Encoding="DECIMAL" Min="8" Max="8"/>`, 1)
+}
+
+// Challenge tokens: the suite beside the algorithm or in it, and files that say two
+// things, or what nobody understands.
+func TestChallengeTokensInPSKC(t *testing.T) {
+	file := challengeToken(t)
+	const want = "5 ocra " + ocraSuite + " Manufacturer/987654321 SHA1 8 0 0 " + ascii
+	bare := cutOut(cutOut(file, "<Suite>", "</Suite>"), "<ChallengeFormat", "/>")
+	for name, c := range map[string]struct{ text, says string }{
+		"beside the algorithm":     {file, want},
+		"in the algorithm":         {strings.Replace(bare, "pskc:ocra", "pskc#"+ocraSuite, 1), want},
+		"in both":                  {strings.Replace(file, "pskc:ocra", "pskc:"+ocraSuite, 1), want},
+		"the name with its number": {strings.Replace(file, "pskc:ocra", "pskc:OCRA-1", 1), want},
+		"for challenge-response":   {strings.Replace(file, "</Data>", "</Data><Policy><KeyUsage>CR</KeyUsage></Policy>", 1), want},
+		"a PIN that is hashed": {strings.Replace(strings.Replace(file, "C-QN08", "C-QN08-PSHA1", 1), "</Data>", `</Data><Policy><PINPolicy PINUsageMode="Algorithmic"/></Policy>`, 1),
+			"5 ocra OCRA-1:HOTP-SHA1-8:C-QN08-PSHA1 Manufacturer/987654321 SHA1 8 0 0 " + ascii},
+		"no suite":              {bare, "an OCRA suite looks like"},
+		"two suites":            {strings.Replace(file, "pskc:ocra", "pskc:OCRA-1:HOTP-SHA1-6:QN08", 1), "different things"},
+		"another length":        {strings.Replace(file, `Length="8"`, `Length="6"`, 1), "format of the response"},
+		"another challenge":     {strings.Replace(file, `Max="8"`, `Max="6"`, 1), "format of the challenge"},
+		"letters in it":         {strings.Replace(file, `ChallengeFormat Encoding="DECIMAL"`, `ChallengeFormat Encoding="ALPHANUMERIC"`, 1), "format of the challenge"},
+		"base64 in it":          {strings.Replace(file, `ChallengeFormat Encoding="DECIMAL"`, `ChallengeFormat Encoding="BASE64"`, 1), "format of the challenge"},
+		"a check digit":         {strings.Replace(file, `Max="8"`, `Max="8" CheckDigits="true"`, 1), "check digit"},
+		"a hash of its own":     {strings.Replace(file, "HOTP-SHA1", "HOTP-SHA3", 1), "algorithm must be"},
+		"a suite without end":   {strings.Replace(file, ocraSuite, ocraSuite+strings.Repeat("-T1M", 40), 1), "a suite such as"},
+		"a bell in the suite":   {strings.Replace(file, ocraSuite, ocraSuite+"&#x9;1", 1), "a suite such as"},
+		"not for challenges":    {strings.Replace(file, "</Data>", "</Data><Policy><KeyUsage>OTP</KeyUsage></Policy>", 1), "challenge-response"},
+		"a PIN that it hides":   {strings.Replace(file, "</Data>", `</Data><Policy><PINPolicy PINUsageMode="Algorithmic"/></Policy>`, 1), "PIN"},
+		"a PIN in front":        {strings.Replace(file, "</Data>", `</Data><Policy><PINPolicy PINUsageMode="Prepend"/></Policy>`, 1), "PIN"},
+		"another alphabet":      {strings.Replace(bare, "pskc:ocra", "pskc:OCRA-1:\u0130\u0130", 1), "an OCRA suite looks like"},
+		"a bomb":                {strings.Replace(file, "?>", `?><!DOCTYPE b [<!ENTITY a "OCRA-1:">]>`, 1), "document type"},
+		"an entity in its name": {strings.Replace(file, "pskc:ocra", "pskc:&ocra;", 1), "well-formed"},
+		"a suite too deep":      {strings.Replace(file, "<Suite>", "<Suite>"+strings.Repeat("<a>", 100)+strings.Repeat("</a>", 100), 1), "too deep"},
+	} {
+		tokens, report := read(t, c.text, tokenfile.Options{Format: "pskc", Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
+		got := fmt.Sprint(report.Problems)
+		if len(tokens) == 1 && report.OK() {
+			got = show(tokens[0])
+		}
+		if !strings.Contains(got, c.says) {
+			t.Errorf("%s: %s, want %q", name, got, c.says)
+		}
+	}
+}
+
+// Encrypted challenge tokens, and one whose secret somebody changed on its way. A
+// caller's own check is heard line by line.
+func TestEncryptedChallengeTokens(t *testing.T) {
+	six := strings.NewReplacer("keyprov:pskc:hotp", "keyprov:pskc:ocra", "<AlgorithmParameters>", "<AlgorithmParameters><Suite>"+ocraSuite+"</Suite>").Replace(example(t, "figure6.xml"))
+	o := tokenfile.Options{Format: "pskc", Key: sharedKey}
+	if tokens, report := read(t, six, o); !report.OK() || len(tokens) != 1 || show(tokens[0]) != "20 ocra "+ocraSuite+" Manufacturer/987654321 SHA1 8 0 0 "+ascii {
+		t.Errorf("%v, %v", tokens, report.Problems)
+	}
+	for name, text := range map[string]string{
+		"a bit of the secret": strings.Replace(six, "AAECAwQFBgcICQoLDA0OD+cI", "AQECAwQFBgcICQoLDA0OD+cI", 1),
+		"a bit of the MAC":    strings.Replace(six, "Su+Nvt", "Tu+Nvt", 1),
+		"no MAC":              cutOut(six, "<ValueMAC>", "</ValueMAC>"),
+	} {
+		if tokens, report := read(t, text, o); report.OK() || len(tokens) > 0 {
+			t.Errorf("%s: the file is used", name)
+		}
+	}
+	o.Check = func(tokenfile.Token) error { return errors.New("not that one") }
+	if _, report := read(t, six, o); report.OK() || report.Problems[0].String() != `line 20, token "987654321": not that one` {
+		t.Errorf("the caller's own check: %v", report.Problems)
+	}
+}
+
 const seed20, seed32 = "3132333435363738393031323334353637383930", "3132333435363738393031323334353637383930313233343536373839303132"
 
 // Every table, with a line that is right and others that are not.
@@ -195,7 +272,18 @@ func TestTables(t *testing.T) {
 		{"oath-csv", "H1," + seed20, "1 hotp /H1 SHA1 6 0 0 " + ascii},
 		{"oath-csv", " H2 , " + seed20 + " , HOTP , 8 , 17", "1 hotp /H2 SHA1 8 0 17 " + ascii},
 		{"oath-csv", "T1," + seed32 + ",totp,8,60,sha256", "1 totp /T1 SHA256 8 60 0 " + (ascii + ascii)[:32]},
-		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-SHA1-6:QN08", `line 1, token "O1": "ocra" tokens cannot be used; only hotp and totp`},
+		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-SHA1-6:QN08", "1 ocra OCRA-1:HOTP-SHA1-6:QN08 /O1 SHA1 6 0 0 " + ascii},
+		{"oath-csv", "O2," + seed20 + ",OCRA,OCRA-1:HOTP-SHA256-8:C-QN08-PSHA1,17", "1 ocra OCRA-1:HOTP-SHA256-8:C-QN08-PSHA1 /O2 SHA256 8 0 17 " + ascii},
+		{"linotp", "O1," + seed20 + ",ocra,OCRA-1:HOTP-SHA1-6:QN08", "1 ocra OCRA-1:HOTP-SHA1-6:QN08 /O1 SHA1 6 0 0 " + ascii},
+		{"oath-csv", "O1," + seed20 + ",ocra", `line 1, token "O1": a line for ocra must have 4 or 5 cells: serial, secret, ocra, suite, counter`},
+		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-SHA1-6:QN08,1,sha1", `line 1, token "O1": a line for ocra must have 4 or 5 cells: serial, secret, ocra, suite, counter`},
+		{"oath-csv", "O1,xyz,ocra,OCRA-1:HOTP-SHA1-6:QN08", `line 1, token "O1": the secret is not hexadecimal`},
+		{"oath-csv", "O1," + seed20 + ",ocra,6", `line 1, token "O1": an OCRA suite looks like OCRA-1:HOTP-SHA1-6:QN08`},
+		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-SHA1-4:QN08", `line 1, token "O1": codes must have 6 to 8 digits, not 4`},
+		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-MD5-6:QN08", `line 1, token "O1": the algorithm must be SHA1, SHA256 or SHA512`},
+		{"oath-csv", "O1," + seed20[:20] + ",ocra,OCRA-1:HOTP-SHA1-6:QN08", `line 1, token "O1": the secret must have 16 to 128 bytes, not 10`},
+		{"oath-csv", "O1," + seed20 + ",motp", `line 1, token "O1": "motp" tokens cannot be used; only hotp, totp and ocra`},
+		{"multiotp", "26002;Feitian;OCRA;" + seed20 + ";6;7", `line 1, token "26002": a token of the type ocra, and no other, must have a suite such as OCRA-1:HOTP-SHA1-6:QN08`},
 		{"oath-csv", "T1," + seed20 + ",totp,6,45", `line 1, token "T1": the period must be 30 or 60 seconds, not 45`},
 		{"oath-csv", "T1,xyz", `line 1, token "T1": the secret is not hexadecimal`},
 		{"oath-csv", "T1", `line 1, token "T1": a line must have 2 to 6 cells: serial, secret, type, digits, counter or period, algorithm`},
@@ -277,6 +365,9 @@ func FuzzRead(f *testing.F) {
 		"T1," + seed32 + ",totp,6,30", "26001;Feitian;TOTP;" + seed20 + ";6;60", "Authelia,john,SHA256,6,30,GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"} {
 		f.Add(i, []byte(line))
 	}
+	f.Add(1, []byte("O1,"+seed20+",ocra,OCRA-1:HOTP-SHA1-6:QN08,7"))
+	f.Add(0, []byte(challengeToken(f)))
+	f.Add(0, []byte(strings.Replace(challengeToken(f), "pskc:ocra", "pskc#OCRA-1:HOTP-SHA1-8:C-QN08", 1)))
 	f.Fuzz(func(t *testing.T, which int, b []byte) {
 		formats := tokenfile.Formats()
 		o := tokenfile.Options{Format: formats[uint(which)%uint(len(formats))], Key: sharedKey, Password: []byte("qwerty")}
@@ -286,7 +377,7 @@ func FuzzRead(f *testing.F) {
 		seen := map[string]bool{}
 		report, err := tokenfile.Read(bytes.NewReader(b), o, func(k tokenfile.Token) error {
 			if k.Digits < 6 || k.Digits > 8 || len(k.Secret) < 16 || len(k.Secret) > 128 || k.Serial == "" || len(k.Serial) > 64 || seen[k.Serial] || k.Line < 1 ||
-				(k.Kind == tokenfile.TOTP) != (k.Period == 30 || k.Period == 60) {
+				(k.Kind == tokenfile.TOTP) != (k.Period == 30 || k.Period == 60) || (k.Kind == tokenfile.OCRA) != strings.HasPrefix(k.Suite, "OCRA-1:") {
 				t.Fatalf("%+v", k)
 			}
 			seen[k.Serial] = true

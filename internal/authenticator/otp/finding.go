@@ -22,11 +22,11 @@ const (
 type Finding[S any] struct {
 	Accepted bool // wholly, or as the first of two
 	Partial  bool
-	Used     bool   // refused and used up: the right code behind a wrong PIN
-	Once     string // what accepting it uses up
-	Next     S      // the key afterwards, when accepted or used up
-	Traits   assurance.Trait
-	Reason   string // when not accepted
+	Used     bool            // refused and used up: the right code behind a wrong PIN
+	Once     string          // what accepting it uses up
+	Next     S               // the key afterwards, when accepted or used up
+	Traits   assurance.Trait // what it shows, where the PIN in front does not say
+	Reason   string          // when not accepted
 	Detail   string
 }
 
@@ -123,7 +123,7 @@ func (j Judge[S]) judge(s S, digits string, failures int) Finding[S] {
 	switch {
 	case f.Accepted && !right:
 		return Finding[S]{Used: true, Once: f.Once, Next: j.Passed(s, f), Reason: Wrong}
-	case f.Accepted:
+	case f.Accepted && f.Traits == 0:
 		f.Traits = kept.Traits()
 	}
 	return f

@@ -30,7 +30,9 @@ const (
 	SHA512 Algorithm = "SHA512"
 )
 
-func (a Algorithm) hash() (new func() hash.Hash, size int) {
+// Hash returns what makes the hash and its size in bytes; nil for a name that is
+// none of them.
+func (a Algorithm) Hash() (new func() hash.Hash, size int) {
 	switch a {
 	case SHA1:
 		return sha1.New, sha1.Size
@@ -59,7 +61,7 @@ type Key struct {
 // NewKey makes a key with a random secret as long as the hash (RFC 6238
 // section 5.1), which is 20 bytes or more.
 func NewKey(a Algorithm, digits int) (Key, error) {
-	_, size := a.hash()
+	_, size := a.Hash()
 	k := Key{Secret: make([]byte, size), Algorithm: a, Digits: digits}
 	rand.Read(k.Secret)
 	return k, k.Check()
@@ -67,7 +69,7 @@ func NewKey(a Algorithm, digits int) (Key, error) {
 
 // Check says in one sentence what is wrong with the key. It never shows it.
 func (k Key) Check() error {
-	switch newHash, _ := k.Algorithm.hash(); {
+	switch newHash, _ := k.Algorithm.Hash(); {
 	case newHash == nil:
 		return errors.New("the algorithm must be SHA1, SHA256 or SHA512")
 	case k.Digits < 6 || k.Digits > 8:
@@ -83,7 +85,7 @@ func (k Key) Code(counter uint64) string { return string(k.codes(counter, 1)[0])
 
 // codes returns n codes in a row. A sum that passes 2^64 goes on at 0.
 func (k Key) codes(from uint64, n int) [][]byte {
-	newHash, _ := k.Algorithm.hash()
+	newHash, _ := k.Algorithm.Hash()
 	mac := hmac.New(newHash, k.Secret)
 	var message [8]byte
 	var sum [sha512.Size]byte
@@ -93,13 +95,13 @@ func (k Key) codes(from uint64, n int) [][]byte {
 		binary.BigEndian.PutUint64(message[:], from+uint64(i))
 		mac.Write(message[:])
 		out[i] = all[i*k.Digits : (i+1)*k.Digits]
-		k.truncate(mac.Sum(sum[:0]), out[i])
+		Truncate(mac.Sum(sum[:0]), out[i])
 	}
 	return out
 }
 
-// truncate is RFC 4226 section 5.3, steps 2 and 3.
-func (k Key) truncate(sum, out []byte) {
+// Truncate writes the digits of a MAC: RFC 4226 section 5.3, steps 2 and 3.
+func Truncate(sum, out []byte) {
 	offset := sum[len(sum)-1] & 0x0f
 	value := binary.BigEndian.Uint32(sum[offset:]) & 0x7fff_ffff
 	for i := len(out) - 1; i >= 0; i-- {

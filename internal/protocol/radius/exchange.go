@@ -138,13 +138,16 @@ func (s *Server) challenge(j *job, step signin.Step, letter byte) ([]byte, error
 }
 
 // question is what the person reads: the alternatives in one line, a hint, and
-// for an act elsewhere the number to type there.
+// the number to type on another device or into a token.
 func question(step signin.Step) string {
 	var labels, hints []string
 	for _, p := range step.Prompts {
 		label := p.Label
-		if p.Number != "" {
+		switch {
+		case p.Number != "" && p.Kind == prompt.Elsewhere:
 			label += ": " + p.Number + ", then press Enter here"
+		case p.Number != "":
+			label += " " + p.Number
 		}
 		labels = append(labels, label)
 		if p.Hint != "" {

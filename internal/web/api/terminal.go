@@ -103,6 +103,9 @@ const terminalPartner = "terminal"
 func asked(step signin.Step) TerminalStep {
 	out := TerminalStep{Ticket: step.Ticket}
 	for _, p := range step.Prompts {
+		if p.Number != "" && p.Kind != prompt.Elsewhere {
+			p.Label += " " + p.Number
+		}
 		out.Ask = append(out.Ask, TerminalPrompt{Authenticator: p.Authenticator, Label: p.Label, Hint: p.Hint, Hidden: p.Kind == prompt.Secret})
 	}
 	return out

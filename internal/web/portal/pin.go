@@ -57,5 +57,5 @@ func (p *Portal) setPIN(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.Look.Drop(w, pinCookie)
-	return p.Look.Done(w, r, "/account", "The PIN is set. Type it in front of each code from now on.")
+	return p.Look.Done(w, r, "/account", "The PIN is set. It belongs to each code from now on.")
 }
