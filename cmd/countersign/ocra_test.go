@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -272,4 +273,67 @@ func TestChallengeTokenInTheBrowser(t *testing.T) {
 	b.Fill("#text-ocra", c.answer(b.Text("#number-ocra"), w.now()))
 	b.Click("main form:not([data-passkey]) button")
 	b.WaitText("main", "This browser")
+}
+
+var askedByPAM = regexp.MustCompile(`to the number (\d{6,8}): `)
+
+// The promise: a PAM stack shows the number, and takes the answer to it.
+func TestChallengeTokenByPAM(t *testing.T) {
+	w := newWorld(t)
+	desk := w.tokenDesk()
+	w.welcomed("grace")
+	c := newCalculator(t, "OCRA-1:HOTP-SHA1-6:C-QN08", 1)
+	desk.does("token", "import", desk.file(c.line("O-1")), "--format", "oath-csv", "--commit")
+	desk.does("token", "assign", "O-1", "grace")
+	h := w.loginHost(true)
+	for name, wrong := range map[string]bool{"the answer": false, "an answer to another number": true} {
+		in, said := h.converse("grace", func(said string) (string, bool) {
+			m := askedByPAM.FindStringSubmatch(said)
+			if m == nil {
+				return "", false
+			}
+			if wrong {
+				return c.answer("00000000", w.now()), true
+			}
+			return c.answer(m[1], w.now()), true
+		})
+		if in == wrong {
+			t.Errorf("%s: let in is %t\n%s", name, in, said)
+		}
+	}
+}
+
+// converse types the password, and then what answers the question that is read.
+func (h *loginHost) converse(name string, answer func(said string) (line string, asked bool)) (in bool, all string) {
+	h.w.t.Helper()
+	cmd := exec.Command("pamtester", h.service, name, "authenticate")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		h.w.t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		h.w.t.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		h.w.t.Fatal(err)
+	}
+	fmt.Fprintln(stdin, passphrase)
+	answered, b := false, make([]byte, 4096)
+	for {
+		n, err := out.Read(b)
+		if all += string(b[:n]); err != nil {
+			break
+		}
+		if answered {
+			continue
+		}
+		if line, asked := answer(all); asked {
+			answered = true
+			fmt.Fprintln(stdin, line)
+			stdin.Close()
+		}
+	}
+	return cmd.Wait() == nil, all
 }

@@ -5,12 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"countersign/internal/application"
 	"countersign/internal/audit"
+	"countersign/internal/keyring"
+	"countersign/internal/prompt"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -217,8 +222,13 @@ func TestPINGivenByAnAdministrator(t *testing.T) {
 	w.welcomed("grace")
 	grace := w.takesToken(desk, "C-1", "grace")
 	vpn := w.codeOnly()
+	w.address("grace", "grace@example.org")
+	post := w.postOffice()
 	w.settled()
 	w.comesIn("grace", "hotp", grace.press()).setsPIN(ownPIN)
+	if got := post.collect(); !slices.Contains(got, "grace@example.org: The PIN of one of your tokens was changed") {
+		t.Errorf("the owner was told %q", got)
+	}
 	in := w.person() // signed in by PIN and code, and nothing else
 	in.get("/sign-in")
 	in.post("/sign-in", "name", "grace", "authenticator", "hotp", "text", ownPIN+grace.press())
@@ -230,6 +240,9 @@ func TestPINGivenByAnAdministrator(t *testing.T) {
 	m := pinCell.FindStringSubmatch(out)
 	if m == nil {
 		t.Fatalf("no PIN was given: %s", out)
+	}
+	if got := post.collect(); !slices.Contains(got, "grace@example.org: The PIN of one of your tokens was replaced") {
+		t.Errorf("the owner was told %q", got)
 	}
 	in.get("/account")
 	if strings.Contains(in.page, "Ways to sign in") {
@@ -251,6 +264,9 @@ func TestPINGivenByAnAdministrator(t *testing.T) {
 	}
 
 	desk.does("token", "pin", "C-1", "--none")
+	if got := post.collect(); !slices.Contains(got, "grace@example.org: The PIN of one of your tokens was taken away") {
+		t.Errorf("the owner was told %q", got)
+	}
 	if vpn.line("grace", "902738"+grace.press()) || vpn.line("grace", grace.press()) {
 		t.Error("without a PIN the token alone was let in")
 	}
@@ -287,6 +303,53 @@ func TestPINStaysWithItsOwner(t *testing.T) {
 	}
 	if !vpn.signIn("henry", f.press()) {
 		t.Error("the next owner's code was refused")
+	}
+}
+
+// The promise: of any number of lines at once with one code, some behind the right
+// PIN and some behind a wrong one, one is let in at most, and none after them. A PIN
+// is still compared after the key that hashes PINs was rotated.
+func TestPINAtOnce(t *testing.T) {
+	w := newWorld(t)
+	desk := w.tokenDesk()
+	w.welcomed("grace")
+	grace := w.takesToken(desk, "C-1", "grace")
+	w.settled()
+	w.comesIn("grace", "hotp", grace.press()).setsPIN(ownPIN)
+	w.codeOnly()
+	if err := w.keys.RotateDataKey(t.Context(), audit.System("test"), keyring.PIN); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		code := grace.press()
+		line := func(text string) bool {
+			step, err := w.engine.Begin(context.Background(), signin.Request{Application: "vpn", Name: "grace", Protocol: "radius", Medium: prompt.Single,
+				Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: text}}})
+			return err == nil && step.State == signin.Granted
+		}
+		var granted atomic.Int32
+		var all sync.WaitGroup
+		for i := range 16 {
+			all.Go(func() {
+				if pin := []string{ownPIN, "481517", "481518", "481519"}[i%4]; line(pin + code) {
+					granted.Add(1)
+					if pin != ownPIN {
+						t.Error("a wrong PIN was let in")
+					}
+				}
+			})
+		}
+		all.Wait()
+		if n := granted.Load(); n > 1 {
+			t.Errorf("one code was let in %d times", n)
+		}
+		if line(ownPIN + code) {
+			t.Error("a code that was used up was let in")
+		}
+		w.later(3 * time.Hour)
+		if !line(ownPIN + grace.press() + grace.press()) {
+			t.Fatal("then the next codes are refused")
+		}
 	}
 }
 
