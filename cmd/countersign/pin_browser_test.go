@@ -48,6 +48,17 @@ func TestPINInTheBrowser(t *testing.T) {
 	b.WaitText("main", "The PIN is set")
 	b.WaitText("main", "with a PIN")
 
+	b = b.Stranger() // PIN and code alone
+	b.Visit(w.base + "/sign-in")
+	pictures(b, "pin-first")
+	b.Click("main details summary")
+	pictures(b, "pin-first-open")
+	fits(t, b, "pin-first-open")
+	b.Fill("#token-name", "grace")
+	b.Fill("#token-text", ownPIN+grace.press())
+	b.Click("main details form button")
+	b.WaitText("main", "This browser")
+
 	b = b.Stranger()
 	in(ownPIN + grace.press())
 	desk.does("token", "pin", "C-1")
