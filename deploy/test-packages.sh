@@ -18,7 +18,10 @@ haproxy             # forward-auth
 ldap-utils          # ldapsearch, ldapwhoami: an independent LDAP client
 libc6-dev           # pam/
 libpam-radius-auth  # RADIUS as PAM stacks speak it
+libpam-yubico       # YubiKeys as PAM stacks ask for them
 libpam0g-dev        # pam/
+libykclient-dev     # ykclient: Yubico's own validation client
+libyubikey-dev      # ykgenerate: an independent YubiKey
 make                # this
 nginx-light         # forward-auth
 oathtool            # an independent TOTP and HOTP

@@ -24,6 +24,7 @@ import (
 	"countersign/internal/authenticator/recoverycode"
 	"countersign/internal/authenticator/slowhash"
 	"countersign/internal/authenticator/totp"
+	"countersign/internal/authenticator/yubicootp"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
@@ -31,6 +32,7 @@ import (
 	"countersign/internal/policy"
 	"countersign/internal/protocol/forwardauth"
 	"countersign/internal/protocol/radius"
+	"countersign/internal/protocol/yubico"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -116,7 +118,7 @@ func authenticators(u *url.URL, o passkey.Options, pins pin.Keys) ([]authenticat
 		return nil, err
 	}
 	phone := push.New(u.JoinPath(app.Path).String())
-	return []authenticator.Authenticator{keys, passwords, phone, codes, tokens, challenges, saved, accesspass.Authenticator{}, apikey.Authenticator{}}, nil
+	return []authenticator.Authenticator{keys, passwords, phone, codes, tokens, challenges, yubicootp.Authenticator{}, saved, accesspass.Authenticator{}, apikey.Authenticator{}}, nil
 }
 
 func (in *installation) build(ctx context.Context, s settings) error {
@@ -188,6 +190,7 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	}
 	mux := http.NewServeMux()
 	door.Handle(mux)
+	yubico.New(yubico.Parts{Engine: in.engine, Applications: in.admin.Applications, Now: s.now}).Handle(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := in.db.Health(r.Context()); err != nil {
@@ -211,16 +214,18 @@ func checkSettings(protocol string, raw []byte) error {
 	switch protocol {
 	case forwardauth.Protocol:
 		return forwardauth.CheckSettings(raw)
-	case "radius":
+	case radius.Protocol:
 		return radius.CheckSettings(raw)
+	case yubico.Protocol:
+		return yubico.CheckSettings(raw)
 	}
-	return failure.New(failure.Invalid, "There is no protocol %q; use forward-auth or radius.", protocol)
+	return failure.New(failure.Invalid, "There is no protocol %q; use forward-auth, radius or yubico.", protocol)
 }
 
 // names lists what a policy may mention.
 func names(ctx context.Context, db *store.DB, people *directory.Directory, catalogue *application.Catalogue, kinds []authenticator.Authenticator) (policy.Known, error) {
 	k := policy.Known{ApplicationKinds: application.Kinds, Tiers: []string{application.Standard, application.ControlPlane},
-		Protocols: []string{"browser", "radius", forwardauth.Protocol, "api"}, AccountKinds: []string{directory.Person, directory.Service}, Actions: signin.OwnActions()}
+		Protocols: []string{"browser", radius.Protocol, yubico.Protocol, forwardauth.Protocol, "api"}, AccountKinds: []string{directory.Person, directory.Service}, Actions: signin.OwnActions()}
 	for _, c := range admin.Commands() {
 		k.Actions = append(k.Actions, c.Action)
 	}

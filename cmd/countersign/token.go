@@ -72,7 +72,7 @@ func (s *tokenSource) options() (tokenfile.Options, error) {
 // importable says what the server would refuse about a token, so that it is said
 // line by line and before anything is sent.
 func importable(t tokenfile.Token) error {
-	_, err := tokenKinds{}.Import(enrollment.Seed{Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm, Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret})
+	_, err := tokenKinds{}.Import(enrollment.Seed{Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm, Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Public: t.Public, Private: t.Private})
 	return err
 }
 
@@ -143,8 +143,8 @@ const partSize = 48 << 10
 
 func (u *upload) add(t tokenfile.Token) error {
 	u.rows = append(u.rows, admin.TokenRow{Line: t.Line, Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm,
-		Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Issued: t.Issued})
-	u.size += 180 + len(t.Serial) + len(t.Manufacturer) + len(t.Suite) + 2*len(t.Secret)
+		Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Public: t.Public, Private: t.Private, Issued: t.Issued})
+	u.size += 220 + len(t.Serial) + len(t.Manufacturer) + len(t.Suite) + len(t.Public) + 2*len(t.Secret)
 	if len(u.rows) < admin.TokenRowsPerPart && u.size < partSize {
 		return nil
 	}
@@ -245,16 +245,7 @@ func (s *tokenSource) show() error {
 	out := bufio.NewWriter(os.Stdout)
 	fmt.Fprintf(out, "%8s  %-20s  %-24s  %s\n", "LINE", "SERIAL", "MANUFACTURER", "KIND")
 	_, err := s.read("Reading", func(t tokenfile.Token) error {
-		kind := fmt.Sprintf("%s %s, %d digits", t.Kind, t.Algorithm, t.Digits)
-		if t.Kind == tokenfile.OCRA {
-			kind = t.Kind + " " + t.Suite
-		}
-		if t.Kind == tokenfile.TOTP {
-			kind += fmt.Sprintf(", %d seconds", t.Period)
-		} else {
-			kind += fmt.Sprintf(", counter %d", t.Counter)
-		}
-		_, err := fmt.Fprintf(out, "%8d  %-20s  %-24s  %s\n", t.Line, t.Serial, t.Manufacturer, kind)
+		_, err := fmt.Fprintf(out, "%8d  %-20s  %-24s  %s\n", t.Line, t.Serial, t.Manufacturer, shownKind(t))
 		return err
 	})
 	return errors.Join(err, out.Flush())
@@ -314,4 +305,17 @@ func (b *bar) clear() {
 	if b.drawn > 0 {
 		fmt.Fprintf(os.Stderr, "\r%60s\r", "")
 	}
+}
+
+// shownKind is what a token is, for people.
+func shownKind(t tokenfile.Token) string {
+	switch t.Kind {
+	case tokenfile.YubicoOTP:
+		return t.Kind + ", public id " + t.Public
+	case tokenfile.OCRA:
+		return fmt.Sprintf("%s %s, counter %d", t.Kind, t.Suite, t.Counter)
+	case tokenfile.TOTP:
+		return fmt.Sprintf("%s %s, %d digits, %d seconds", t.Kind, t.Algorithm, t.Digits, t.Period)
+	}
+	return fmt.Sprintf("%s %s, %d digits, counter %d", t.Kind, t.Algorithm, t.Digits, t.Counter)
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"time"
 
+	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/ocra"
 	"countersign/internal/authenticator/otp"
 	"countersign/internal/authenticator/pin"
 	"countersign/internal/authenticator/totp"
+	"countersign/internal/authenticator/yubicootp"
 	"countersign/internal/enrollment"
 	"countersign/internal/keyring"
 )
@@ -27,8 +29,10 @@ func (tokenKinds) Import(s enrollment.Seed) (authenticator.Enrolled, error) {
 		return totp.Import(totp.Seed{Key: key, Period: time.Duration(s.Period) * time.Second, Label: s.Label})
 	case ocra.Kind:
 		return ocra.Import(ocra.Seed{Suite: s.Suite, Secret: s.Secret, Counter: s.Counter, Label: s.Label})
+	case yubicootp.Kind:
+		return yubicootp.Import(yubicootp.Seed{Public: s.Public, Private: s.Private, Key: s.Secret, Label: s.Label})
 	}
-	return authenticator.Enrolled{}, fmt.Errorf("a token is hotp, totp or ocra, not %q", s.Kind)
+	return authenticator.Enrolled{}, fmt.Errorf("a token is hotp, totp, ocra or yubico-otp, not %q", s.Kind)
 }
 
 func (tokenKinds) Resync(kind string, state []byte, codes string, now time.Time) (authenticator.Result, error) {
@@ -37,8 +41,17 @@ func (tokenKinds) Resync(kind string, state []byte, codes string, now time.Time)
 		return hotp.Resync(state, codes)
 	case ocra.Kind:
 		return ocra.Resync(state, codes, now)
+	case yubicootp.Kind:
+		return yubicootp.Resync(state, codes)
 	}
 	return totp.Resync(state, codes, now)
+}
+
+func (tokenKinds) Handle(kind string, state []byte) (string, error) {
+	if kind == yubicootp.Kind {
+		return yubicootp.Handle(state)
+	}
+	return "", nil
 }
 
 // pinKeys hash PINs under keys of the keyring, so that neither a sealed row that
@@ -62,9 +75,13 @@ type pinKinds struct{ keys pin.Keys }
 
 var errNoPIN = errors.New("that kind of authenticator has no PIN")
 
-// put sets a PIN, or takes it away where p is nil.
+// put sets a PIN, or takes it away where p is nil: what has none has none then.
 func (pinKinds) put(kind string, state []byte, p *pin.Kept, digits string) (authenticator.Enrolled, error) {
 	switch kind {
+	case yubicootp.Kind:
+		if p == nil {
+			return authenticator.Enrolled{State: state, Traits: assurance.Held}, nil
+		}
 	case hotp.Kind:
 		return hotp.SetPIN(state, p)
 	case totp.Kind:

@@ -260,8 +260,13 @@ func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, t *directory.Token) 
 		return owner, err
 	}
 	t.Seed = bare.State
+	handled := c.Handle != ""
+	c.Handle = "" // it is the token's, and its next owner's
 	if c.Status == directory.CredentialRevoked {
-		return owner, nil
+		if handled {
+			err = a.Directory.UpdateCredential(ctx, tx, c)
+		}
+		return owner, err
 	}
 	if err := a.Enrollments.RevokeIn(ctx, tx, &c); err != nil {
 		return owner, err

@@ -32,6 +32,8 @@ type TokenRow struct {
 	Period       int       `json:"period,omitempty"`
 	Counter      uint64    `json:"counter,omitempty"`
 	Secret       []byte    `json:"secret"`
+	Public       string    `json:"public,omitempty"`  // of yubico-otp, in modhex
+	Private      []byte    `json:"private,omitempty"` // of yubico-otp
 	Issued       time.Time `json:"issued,omitzero"`
 }
 
@@ -109,19 +111,25 @@ func (a *Admin) token(row TokenRow, batch string) (directory.Token, error) {
 		return directory.Token{}, refuse("a manufacturer has 64 printable ASCII characters at most")
 	}
 	enrolled, err := a.Enrollments.Tokens.Import(enrollment.Seed{Kind: row.Kind, Suite: row.Suite, Algorithm: row.Algorithm, Digits: row.Digits,
-		Period: row.Period, Counter: row.Counter, Secret: row.Secret})
+		Period: row.Period, Counter: row.Counter, Secret: row.Secret, Public: row.Public, Private: row.Private})
 	if err != nil {
 		return directory.Token{}, refuse("%v", err)
 	}
-	detail := fmt.Sprintf("%s, %d digits", row.Algorithm, row.Digits)
-	if row.Period > 0 {
-		detail += fmt.Sprintf(", %d seconds", row.Period)
-	}
-	if row.Suite != "" {
-		detail = row.Suite
-	}
-	return directory.Token{Serial: row.Serial, Manufacturer: row.Manufacturer, Kind: row.Kind, Detail: detail,
+	return directory.Token{Serial: row.Serial, Manufacturer: row.Manufacturer, Kind: row.Kind, Detail: row.detail(),
 		Issued: row.Issued, Seed: enrolled.State, Batch: batch}, nil
+}
+
+// detail tells tokens of one kind apart, for people.
+func (r TokenRow) detail() string {
+	switch {
+	case r.Public != "":
+		return "public id " + r.Public
+	case r.Suite != "":
+		return r.Suite
+	case r.Period > 0:
+		return fmt.Sprintf("%s, %d digits, %d seconds", r.Algorithm, r.Digits, r.Period)
+	}
+	return fmt.Sprintf("%s, %d digits", r.Algorithm, r.Digits)
 }
 
 // plain reports whether a text is printable ASCII without spaces at its ends.

@@ -59,6 +59,14 @@ func (c Credential) fields(sealed []byte) *keyring.Fields {
 		Int(store.Unix(c.Created)).Bytes(sealed)
 }
 
+// handle is null where there is none, so that many may have none.
+func (c Credential) handle() any {
+	if c.Handle == "" {
+		return nil
+	}
+	return c.Handle
+}
+
 func (c Credential) aad() keyring.AAD {
 	return keyring.AAD{Table: "credential", Column: "state", Row: int64(c.ID), Account: int64(c.Account)}
 }
@@ -132,14 +140,10 @@ func (d *Directory) oneCredential(row scanner) (Credential, error) {
 func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credential) (Credential, error) {
 	c.Status, c.Version, c.Created = CredentialActive, 1, tx.Now().Truncate(time.Microsecond)
 	c.Quarantine = c.Quarantine.Truncate(time.Microsecond)
-	var handle any
-	if c.Handle != "" {
-		handle = c.Handle
-	}
 	var id int64
 	err := tx.QueryRow(ctx, `insert into credential (account, kind, label, handle, traits, state, quarantine, created, mac)
 		values ($1,$2,$3,$4,$5,$6,$7,$8,$9) returning id`,
-		int64(c.Account), c.Kind, c.Label, handle, c.Traits.String(), []byte{}, store.Unix(c.Quarantine), store.Unix(c.Created), []byte{}).Scan(&id)
+		int64(c.Account), c.Kind, c.Label, c.handle(), c.Traits.String(), []byte{}, store.Unix(c.Quarantine), store.Unix(c.Created), []byte{}).Scan(&id)
 	if errors.Is(err, store.ErrConflict) {
 		return Credential{}, failure.New(failure.Conflict, "That authenticator is enrolled already.")
 	}
@@ -151,8 +155,8 @@ func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credentia
 	return c, d.writeCredential(ctx, tx, c, c.Version)
 }
 
-// UpdateCredential writes state, status, label, traits and quarantine of a credential
-// that was read in the same transaction. Somebody else's change in between is a
+// UpdateCredential writes state, status, label, handle, traits and quarantine of a
+// credential that was read in the same transaction. Somebody else's change in between is a
 // Conflict.
 func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Credential) error {
 	old := c.Version
@@ -162,9 +166,9 @@ func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Creden
 
 func (d *Directory) writeCredential(ctx context.Context, tx *store.Tx, c Credential, old int64) error {
 	sealed := d.Keys.Seal("credential", c.aad(), c.State)
-	n, err := tx.Exec(ctx, `update credential set label = $3, state = $4, status = $5, quarantine = $6, version = $7, used = $8, mac = $9, traits = $10
-		where id = $1 and version = $2`,
-		int64(c.ID), old, c.Label, sealed, c.Status, store.Unix(c.Quarantine), c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)), c.Traits.String())
+	n, err := tx.Exec(ctx, `update credential set label = $1, handle = $2, state = $3, status = $4, quarantine = $5, version = $6, used = $7, mac = $8, traits = $9
+		where id = $10 and version = $11`,
+		c.Label, c.handle(), sealed, c.Status, store.Unix(c.Quarantine), c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)), c.Traits.String(), int64(c.ID), old)
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The authenticator was changed meanwhile; try again.")
 	}

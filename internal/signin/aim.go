@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
@@ -49,6 +50,12 @@ func (x *examiner) shaped(at *attempt, answer prompt.Answer, opening bool) (kind
 		return all, true, nil
 	}
 	for _, kind := range all {
+		if d, ok := x.kinds[kind].(authenticator.Discoverer); ok {
+			if _, names := d.Discover(answer); names {
+				return []string{kind}, true, nil
+			}
+			continue // its answers name their own
+		}
 		p, _, err := x.kinds[kind].Ask(nil, x.Now())
 		if err != nil {
 			return nil, false, err

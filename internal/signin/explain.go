@@ -34,8 +34,11 @@ type Explanation struct {
 // Plays is what a protocol can play at its best: typed lines for equipment, a
 // page for everything else.
 func Plays(protocol string) prompt.Medium {
-	if protocol == "radius" {
+	switch protocol {
+	case "radius":
 		return prompt.Line | prompt.Single
+	case "yubico":
+		return prompt.Single
 	}
 	return prompt.Browser
 }

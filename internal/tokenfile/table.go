@@ -211,32 +211,46 @@ func oathCells(x *reading, c []string) (t Token, err error) {
 	return t, err
 }
 
-// yubicoRow is the Yubico format of YubiKey personalization: "serial, public id,
-// private id, secret in hex, access code, time,". Only OATH rows are tokens here.
+// yubicoRow is the Yubico format of YubiKey personalization, which ykman and
+// ykksm-gen-keys write too: "serial, public id, private id, secret in hex, access
+// code, time,". A row whose private id is 0 is of OATH, any other of Yubico OTP.
 func yubicoRow(x *reading, c []string, _ bool) (Token, error) {
-	t := Token{Serial: c[0], Manufacturer: "Yubico", Kind: HOTP, Algorithm: "SHA1", Digits: x.Digits}
+	t := Token{Serial: c[0], Manufacturer: "Yubico"}
 	switch strings.ToLower(t.Serial) {
 	case "yubico otp", "oath-hotp", "static password", "challenge-response", "log start", "log end":
 		return Token{}, errors.New("the traditional format has no serial numbers; choose the Yubico format when logging")
 	}
-	switch {
-	case len(c) < 6 || len(c) > 7:
+	if len(c) < 6 || len(c) > 8 {
 		return t, errors.New("a line must have 6 cells: serial, public id, private id, secret, access code, time")
-	case strings.Trim(t.Serial, "0123456789") != "":
-		return t, errors.New("the serial number of a YubiKey is a number")
-	case c[2] != "0":
-		return t, errors.New("that is not an OATH row; Yubico OTP and static passwords cannot be used as tokens")
-	case c[1] != "":
-		return t, errors.New("that key types an id before each code; set it up without one")
 	}
-	var err error
-	if t.Secret, err = hexSecret(c[3]); err != nil || c[5] == "" {
+	if strings.Trim(t.Serial, "0123456789") != "" {
+		return t, errors.New("the serial number of a YubiKey is a number")
+	}
+	err := t.yubico(c, x.Digits)
+	if err != nil || c[5] == "" {
 		return t, err
 	}
 	if t.Issued, err = time.Parse("2006-01-02T15:04:05", c[5]); err != nil {
 		return t, errors.New("the time must look like 2013-12-12T08:41:07")
 	}
 	return t, nil
+}
+
+func (t *Token) yubico(c []string, digits int) (err error) {
+	if c[2] == "0" {
+		if c[1] != "" {
+			return errors.New("that key types an id before each code; set it up without one")
+		}
+		t.Kind, t.Algorithm, t.Digits = HOTP, "SHA1", digits
+		t.Secret, err = hexSecret(c[3])
+		return err
+	}
+	t.Kind, t.Public = YubicoOTP, strings.ToLower(c[1])
+	if t.Private, err = hex.DecodeString(c[2]); err != nil {
+		return errors.New("the private id is not hexadecimal")
+	}
+	t.Secret, err = hexSecret(c[3])
+	return err
 }
 
 // entraRow is what Microsoft Entra takes and many makers deliver: "upn, serial

@@ -22,23 +22,29 @@ const (
 	HOTP = "hotp"
 	TOTP = "totp"
 	OCRA = "ocra"
+	// YubicoOTP is a YubiKey that types one-time passwords of Yubico's own form.
+	YubicoOTP = "yubico-otp"
 )
 
 // Token is one token as its file describes it.
 type Token struct {
 	// Line is where in the file it begins, from 1.
 	Line         int
-	Kind         string // hotp, totp, ocra
+	Kind         string // hotp, totp, ocra, yubico-otp
 	Serial       string
 	Manufacturer string
-	Algorithm    string // SHA1, SHA256, SHA512
-	Digits       int    // 6 to 8
+	Algorithm    string // SHA1, SHA256, SHA512; yubico-otp: none
+	Digits       int    // 6 to 8; yubico-otp: none
 	Period       int    // totp: 30 or 60 seconds
 	Counter      uint64 // hotp, ocra: of the next code
 	// Suite is what says the hash, the digits and all else of an OCRA token, as
 	// RFC 6287 section 6 writes it.
 	Suite  string
 	Secret []byte // 16 to 128 bytes
+	// Public and Private are the ids of a yubico-otp: 1 to 16 octets in modhex that
+	// it types before each one-time password, and 6 octets within.
+	Public  string
+	Private []byte
 	// Issued is when it was made or became valid; zero where the file is silent.
 	Issued time.Time
 }
@@ -184,6 +190,9 @@ func (x *reading) add(t Token) error {
 }
 
 func (t Token) check() error {
+	if t.Kind == YubicoOTP {
+		return t.checkYubico()
+	}
 	switch {
 	case !plain(t.Serial) || t.Serial == "":
 		return errors.New("a serial number must have 1 to 64 printable ASCII characters")
@@ -200,9 +209,23 @@ func (t Token) check() error {
 	case t.Kind != TOTP && t.Counter > 1<<62:
 		return errors.New("the counter is out of range")
 	case t.Kind != TOTP && t.Kind != HOTP && t.Kind != OCRA:
-		return errors.New("a token must be hotp, totp or ocra")
+		return errors.New("a token must be hotp, totp, ocra or yubico-otp")
 	case (t.Kind == OCRA) != (t.Suite != "") || !plain(t.Suite):
 		return errors.New("a token of the type ocra, and no other, must have a suite such as OCRA-1:HOTP-SHA1-6:QN08")
+	}
+	return nil
+}
+
+func (t Token) checkYubico() error {
+	switch {
+	case !plain(t.Serial) || t.Serial == "":
+		return errors.New("a serial number must have 1 to 64 printable ASCII characters")
+	case len(t.Public) < 2 || len(t.Public) > 32 || len(t.Public)%2 != 0 || strings.Trim(t.Public, "cbdefghijklnrtuv") != "":
+		return errors.New("the public id must be 2 to 32 characters of modhex (cbdefghijklnrtuv)")
+	case len(t.Private) != 6:
+		return errors.New("the private id must be 12 hexadecimal digits")
+	case len(t.Secret) != 16:
+		return errors.New("the secret key must be 32 hexadecimal digits")
 	}
 	return nil
 }

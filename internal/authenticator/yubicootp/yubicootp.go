@@ -1,0 +1,132 @@
+// Package yubicootp checks the one-time passwords that a YubiKey types when it is
+// touched: 32 characters that only the key's AES key makes, after the key's public
+// id.
+//
+// It owns the format (modhex, the 16 octets within, their CRC), what a key's
+// counters must be, and how a key from a maker's file is kept. It does not know
+// the validation protocol, which protocol/yubico speaks, nor keep anything: signin
+// spends what was accepted. Its one invariant: what is accepted is newer than
+// everything that was accepted of the key before.
+//
+// The format is that of the YubiKey Manual, section "Yubico OTP", and of
+// libyubikey; see testdata.
+package yubicootp
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/subtle"
+	"fmt"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/prompt"
+)
+
+// Kind is the word for this authenticator everywhere.
+const Kind = "yubico-otp"
+
+// Authenticator asks for and checks what a YubiKey types. The zero value is
+// ready, and safe for concurrent use.
+type Authenticator struct{}
+
+// Describe returns what these keys are. Nobody can guess what one types: 64 bits
+// of each one-time password are a secret and a checksum under AES. The AES key
+// came in a file, so that nobody can say it is in the hardware alone.
+func (Authenticator) Describe() authenticator.Description {
+	return authenticator.Description{Kind: Kind, Title: "YubiKey one-time password", Traits: assurance.Held,
+		Media: prompt.Line | prompt.Single | prompt.Browser}
+}
+
+// Ask asks for a touch.
+func (Authenticator) Ask([]authenticator.Credential, time.Time) (prompt.Prompt, authenticator.Memo, error) {
+	return prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Touch your YubiKey", Hint: "Put the cursor in the field first; the key types by itself."}, nil, nil
+}
+
+// Discover returns the public id that a one-time password begins with.
+func (Authenticator) Discover(answer prompt.Answer) (handle string, ok bool) {
+	p, ok := parse(answer.Text)
+	return p.public, ok
+}
+
+// Check decrypts what was typed with the key of that public id.
+func (Authenticator) Check(_ context.Context, credentials []authenticator.Credential, _ authenticator.Memo, answer prompt.Answer, _ time.Time) (authenticator.Result, error) {
+	typed, ok := parse(answer.Text)
+	if !ok {
+		return authenticator.Wrong("malformed"), nil
+	}
+	for _, c := range credentials {
+		s, err := decode(c.State)
+		if err != nil {
+			return authenticator.Result{}, err
+		}
+		if s.Public == typed.public {
+			return s.accept(c.ID, typed)
+		}
+	}
+	return authenticator.Wrong("wrong"), nil
+}
+
+func (s state) accept(id assurance.CredentialID, typed password) (authenticator.Result, error) {
+	block, err := aes.NewCipher(s.Key)
+	if err != nil {
+		return authenticator.Result{}, errState
+	}
+	var plain [16]byte
+	block.Decrypt(plain[:], typed.sealed[:])
+	t := read(plain)
+	if crc(plain[:]) != residual || subtle.ConstantTimeCompare(plain[:6], s.Private) != 1 {
+		return authenticator.Wrong("wrong"), nil
+	}
+	now := t.order()
+	if s.Seen && now <= s.Last {
+		return authenticator.Result{Reason: "replayed", Detail: fmt.Sprintf("its counters %s do not come after those of the last one", t)}, nil
+	}
+	s.Seen, s.Last = true, now
+	next, err := s.encode()
+	if err != nil {
+		return authenticator.Result{}, err
+	}
+	return authenticator.Result{OK: true, Credential: id, Traits: assurance.Held, Next: next, Once: t.String(), Detail: "counters " + t.String()}, nil
+}
+
+// Rewound gives the key up: nothing tells how far it has gone on, so every
+// one-time password that it typed since could be given again. Who has the key's
+// file imports it anew.
+func (Authenticator) Rewound([]byte, time.Time) (next []byte, usable bool, err error) {
+	return nil, false, nil
+}
+
+// Answer is what a key typed, for who must tell the parts apart. Timestamp is the
+// key's own 8 Hz clock since it was plugged in, 24 bits.
+type Answer struct {
+	Public    string
+	Session   int // how often it was plugged in, 1 to 32767
+	Use       int // how often it was touched since, 0 to 255
+	Timestamp int
+}
+
+// Open reads a one-time password with the state of its key.
+func Open(stored []byte, text string) (Answer, bool) {
+	s, err := decode(stored)
+	typed, ok := parse(text)
+	if err != nil || !ok || s.Public != typed.public {
+		return Answer{}, false
+	}
+	block, err := aes.NewCipher(s.Key)
+	if err != nil {
+		return Answer{}, false
+	}
+	var plain [16]byte
+	block.Decrypt(plain[:], typed.sealed[:])
+	t := read(plain)
+	return Answer{s.Public, t.session, t.use, t.stamp}, crc(plain[:]) == residual
+}
+
+var _ authenticator.Rewinder = Authenticator{}
+var _ authenticator.Discoverer = Authenticator{}
+
+// lower is a text as a key typed it, where a keyboard was in capitals.
+func lower(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
