@@ -151,7 +151,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
-		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins}, Quarantine: limits.Quarantine, Now: s.now}
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Quarantine: limits.Quarantine, Now: s.now}
 	if in.pusher, err = openPusher(ctx, in, s); err != nil {
 		return err
 	}

@@ -133,6 +133,22 @@ func challengeToken(t *testing.T, w *world) {
 		t.Error("an answer of a counter that was passed was let in")
 	}
 
+	// Beside a code token, by one question for both.
+	fob := w.takesToken(desk, "C-1", "henry")
+	if out := vpn.ask("henry", passphrase, ""); !strings.Contains(out, "Next code from your code token, or Answer of your token to the number ") {
+		t.Errorf("two kinds of tokens are asked for by\n%s", out)
+	}
+	if _, state = vpn.challenged("henry"); !vpn.accepts("henry", fob.press(), state) {
+		t.Error("the code of the one was refused")
+	}
+	number, state = vpn.challenged("henry")
+	if !vpn.accepts("henry", counted.answer(number, w.now()), state) {
+		t.Error("the answer of the other was refused")
+	}
+	if _, state = vpn.challenged("henry"); vpn.accepts("henry", "000000", state) {
+		t.Error("a wrong one was let in")
+	}
+
 	// On the pages, and a wrong answer gets another number.
 	p := w.person()
 	p.get("/sign-in")
@@ -157,7 +173,7 @@ func challengeToken(t *testing.T, w *world) {
 	if vpn := w.codeOnly(); vpn.line("grace", answer) || vpn.line("grace", plain.answer("00000000", w.now())) {
 		t.Error("a single line was let in without a number")
 	}
-	if n := w.count(t, `select count(*) from guess where subject like 'credential/%' and count > 0`); n != 1 { // henry's last
+	if n := w.count(t, `select count(*) from guess where subject like 'credential/%' and count > 0`); n != 2 { // henry's, for his last
 		t.Errorf("%d tokens pay for what was typed unasked", n)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/application"
 	"countersign/internal/audit"
+	"countersign/internal/config"
 	"countersign/internal/keyring"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
@@ -26,10 +27,14 @@ const ownPIN = "481516"
 var pinCell = regexp.MustCompile(`(?m)^pin\s+(\d{6})$`)
 
 // codeOnly adds equipment that takes one line and checks no password itself.
-func (w *world) codeOnly() equipment {
+func (w *world) codeOnly() equipment { return w.oneLine(map[string]any{"mode": "code-only"}) }
+
+// oneLine adds equipment that takes one line.
+func (w *world) oneLine(how map[string]any) equipment {
 	w.t.Helper()
 	e := w.equipment()
-	settings, err := json.Marshal(map[string]any{"mode": "code-only", "clients": []any{map[string]any{"name": "loopback", "networks": []string{"127.0.0.0/8"}, "secret": e.secret}}})
+	how["clients"] = []any{map[string]any{"name": "loopback", "networks": []string{"127.0.0.0/8"}, "secret": e.secret}}
+	settings, err := json.Marshal(how)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -146,6 +151,15 @@ func pinOfAToken(t *testing.T, w *world) {
 	p = w.comesIn("grace", "hotp", ownPIN+grace.press())
 	p.get("/account")
 	p.sees("Ways to sign in")
+
+	appended := w.oneLine(map[string]any{"mode": "appended", "separator": ","})
+	if appended.line("grace", passphrase+","+grace.press()) || appended.line("grace", passphrase+ownPIN+grace.press()) {
+		t.Error("password and code were let in without the PIN, or without the separator")
+	}
+	w.later(time.Hour)
+	if !appended.line("grace", passphrase+","+ownPIN+grace.press()) {
+		t.Error("password, PIN and code in one line were refused")
+	}
 
 	// The log tells nobody which of both was wrong, and holds neither.
 	entries, err := w.db.Entries(t.Context(), store.Filter{Limit: 1000})
@@ -381,5 +395,28 @@ func TestPINTakesAllThatCanBeShown(t *testing.T) {
 	}
 	if s := w.check(other.held(), signin.SignIn, ""); s.State != signin.Granted {
 		t.Errorf("who set the PIN was thrown out: %v %s", s.State, s.Reason)
+	}
+}
+
+// The promise: who asks for eight digits gets eight, also of a PIN that is given.
+func TestPINDigits(t *testing.T) {
+	w := newWorldFrom(t, settings{pinDigits: 8}, "http://localhost", nil)
+	desk, again := w.desks()
+	w.welcomed("grace")
+	grace := w.takesToken(desk, "C-1", "grace")
+	w.settled()
+	p := w.comesIn("grace", "hotp", grace.press())
+	p.setsPIN(ownPIN)
+	p.sees("8 to 16 digits here")
+	p.post("/account/pin", "pin", "48151623", "again", "48151623")
+	p.sees("The PIN is set")
+	again()
+	if out := desk.does("token", "pin", "C-1"); !regexp.MustCompile(`(?m)^pin\s+\d{8}$`).MatchString(out) {
+		t.Errorf("given: %s", out)
+	}
+	for _, n := range []int{-1, 3, 17} {
+		if _, err := settingsOf(config.File{Limits: config.Limits{PINDigits: n}}, nil); err == nil || !strings.Contains(err.Error(), "limits.pin_digits") {
+			t.Errorf("%d digits: %v", n, err)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/authenticator/passkey"
+	"countersign/internal/authenticator/pin"
 	"countersign/internal/config"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -28,6 +29,7 @@ type settings struct {
 	passkeys     passkey.Options
 	limits       signin.Limits
 	sessions     session.Limits
+	pinDigits    int // the least of a new PIN; 0 is the default
 	// recovery is read each time it matters; nil is off.
 	recovery func() config.LocalRecovery
 	// push is how push services are reached.
@@ -55,6 +57,10 @@ func settingsOf(c config.File, log *slog.Logger) (settings, error) {
 	s.limits = signin.Limits{NextCode: l.NextCode, Delay: l.Delay, Disable: l.Disable, PerAccount: l.PerAccount, PerSource: l.PerSource,
 		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine)}
 	s.sessions = session.Limits{Overall2: d(c.Sessions.AAL2), Idle2: d(c.Sessions.AAL2Idle), Overall3: d(c.Sessions.AAL3), Idle3: d(c.Sessions.AAL3Idle)}
+	s.pinDigits = l.PINDigits
+	if err := pin.CheckLeast(s.pinDigits); err != nil {
+		return settings{}, fmt.Errorf("limits.pin_digits: %w", err)
+	}
 	p := c.Passkeys
 	s.passkeys = passkey.Options{Attestation: p.Attestation, RequireAttested: p.RequireAttested, AllowAAGUIDs: p.Allow, DenyAAGUIDs: p.Deny, BackupEligible: p.BackupEligible}
 	s.passkeys.MDS, err = metadata(p)

@@ -71,7 +71,10 @@ func (k pinKeys) Verify(salt []byte, pin string, mac []byte) bool {
 }
 
 // pinKinds are the authenticators that can have a PIN in front of their codes.
-type pinKinds struct{ keys pin.Keys }
+type pinKinds struct {
+	keys  pin.Keys
+	least int // digits of a new PIN
+}
 
 var errNoPIN = errors.New("that kind of authenticator has no PIN")
 
@@ -121,11 +124,14 @@ func (p pinKinds) Set(kind string, state []byte, text string) (authenticator.Enr
 	if err != nil {
 		return authenticator.Enrolled{}, err
 	}
+	if len(digits) < p.least {
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "length", Public: fmt.Sprintf("A PIN has %d to %d digits here.", p.least, pin.MaxLength)}
+	}
 	return p.put(kind, state, kept, digits)
 }
 
 func (p pinKinds) Give(kind string, state []byte) (authenticator.Enrolled, string, error) {
-	kept, digits := pin.Give(p.keys)
+	kept, digits := pin.Give(p.keys, p.least)
 	e, err := p.put(kind, state, kept, digits)
 	return e, digits, err
 }

@@ -116,6 +116,9 @@ type Limits struct {
 	Attempt         Duration `yaml:"attempt"`
 	Dormant         Duration `yaml:"dormant"`
 	Quarantine      Duration `yaml:"quarantine"`
+	// PINDigits is how many digits the PIN of a token must have: 4 unless set, 16
+	// at most. SP 800-63B-4 by the letter is 8.
+	PINDigits int `yaml:"pin_digits"`
 }
 
 // Sessions are how long a session lives, altogether and unused. They can be

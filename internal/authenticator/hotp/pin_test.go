@@ -151,7 +151,7 @@ func TestRefusalDoesNotTell(t *testing.T) {
 // code alone, and a key without one is kept as releases before keep it.
 func TestFirstPINAndNone(t *testing.T) {
 	b := newBearer(t)
-	given, digits := pin.Give(authenticatortest.PINKeys{})
+	given, digits := pin.Give(authenticatortest.PINKeys{}, 0)
 	e, err := hotp.SetPIN(b.state, given)
 	if err != nil || e.Traits != assurance.Held {
 		t.Fatalf("%v, %s", err, e.Traits)

@@ -13,12 +13,14 @@ import (
 	"countersign/internal/prompt"
 )
 
-// Bounds of what is looked for. With a window of ten counters, or three counters
-// and three time steps, ten tries guess at 100 responses at most, which
-// SP 800-63B-4 section 3.2.2 lets somebody try.
+// Bounds of what is looked for: a window of ten counters, or of three where there is
+// a clock too, and after three failures the very next one. So the ten tries that
+// there are by default guess at 48 responses at most, of the 100 that SP 800-63B-4
+// section 3.2.2 lets somebody try.
 const (
 	window      = 10
 	timedWindow = 3
+	narrowAfter = 3
 	around      = 1 // steps on either side of the token's clock
 	maxDrift    = 20
 	maxAhead    = 1000
@@ -39,7 +41,9 @@ func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Cre
 			return authenticator.Wrong("not-asked"), nil
 		}
 	}
-	match := func(s state, digits string, _ int) finding { return s.match(m.Question, digits, now) }
+	match := func(s state, digits string, failures int) finding {
+		return s.match(m.Question, digits, s.window(failures), now)
+	}
 	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy, PIN: state.prefix, Passed: passed, Keys: a.pins}.Check(credentials, answer)
 }
 
@@ -49,18 +53,25 @@ type finding = otp.Finding[state]
 // passed is past the response that was found, which is as far as accepting it.
 func passed(_ state, f finding) state { return f.Next }
 
-// match judges a response to a question by one key.
-func (s state) match(question, digits string, now time.Time) finding {
+// window is how many counters count from the next one on.
+func (s state) window(failures int) int {
+	switch {
+	case failures >= narrowAfter:
+		return 1
+	case s.suite.Step > 0:
+		return timedWindow
+	}
+	return window
+}
+
+// match judges a response to a question by one key, over n counters.
+func (s state) match(question, digits string, n int, now time.Time) finding {
 	if s.suite.PIN != "" && s.PINHash == nil {
 		return otp.Refused[state]("no-pin", "the token needs a PIN, and none is set")
 	}
-	n := window
-	if s.suite.Step > 0 {
-		n = timedWindow
-	}
 	at, ok := s.find(question, digits, span{counters: n, present: s.step(now), center: s.Drift, reach: around})
 	if !ok {
-		if ahead, ok := s.find(question, digits, span{counters: 10 * n, present: s.step(now), center: s.Drift, reach: around}); ok && s.suite.Counter {
+		if ahead, ok := s.find(question, digits, span{counters: 10 * window, present: s.step(now), center: s.Drift, reach: around}); ok && s.suite.Counter {
 			return otp.Refused[state](reasonAhead, fmt.Sprintf("the response %d after the next one", ahead.counter-s.Next))
 		}
 		return otp.Refused[state](otp.Wrong, "")

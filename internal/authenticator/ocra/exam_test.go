@@ -88,16 +88,17 @@ func TestExam(t *testing.T) {
 // held is a token as an engine keeps it.
 type held struct {
 	*device
-	t     *testing.T
-	how   *ocra.Authenticator
-	state []byte
-	spent map[string]bool
+	t        *testing.T
+	failures int
+	how      *ocra.Authenticator
+	state    []byte
+	spent    map[string]bool
 }
 
 func hold(t *testing.T, text string) *held {
 	t.Helper()
 	d := newDevice(t, text)
-	return &held{d, t, open(t), d.imported(t).State, map[string]bool{}}
+	return &held{d, t, 0, open(t), d.imported(t).State, map[string]bool{}}
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 5, 0, time.UTC)
@@ -113,7 +114,7 @@ func (h *held) ask(now time.Time) (prompt.Prompt, authenticator.Memo) {
 
 func (h *held) types(memo authenticator.Memo, text string, now time.Time) authenticator.Result {
 	h.t.Helper()
-	r, err := h.how.Check(h.t.Context(), []authenticator.Credential{{ID: 5, Account: 7, State: h.state}}, memo, prompt.Answer{Text: text}, now)
+	r, err := h.how.Check(h.t.Context(), []authenticator.Credential{{ID: 5, Account: 7, State: h.state, Failures: h.failures}}, memo, prompt.Answer{Text: text}, now)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -199,7 +200,7 @@ func TestPINInTheToken(t *testing.T) {
 	if r := h.signs("", noon); r.OK || r.Reason != "no-pin" {
 		t.Errorf("without a PIN: ok %t, %q", r.OK, r.Reason)
 	}
-	given, digits := pin.Give(authenticatortest.PINKeys{})
+	given, digits := pin.Give(authenticatortest.PINKeys{}, 0)
 	e, err := ocra.SetPIN(h.state, given, digits)
 	if err != nil || e.Traits != assurance.Held {
 		t.Fatal(err, e.Traits)
@@ -241,6 +242,15 @@ func TestCounterAndResync(t *testing.T) {
 	if !h.signs("", noon).OK {
 		t.Error("nine ahead is refused")
 	}
+	h.failures, h.next = 3, h.next+1
+	if h.signs("", noon).OK {
+		t.Error("one ahead is right after three failures")
+	}
+	h.next -= 2
+	if !h.signs("", noon).OK {
+		t.Error("the very next one is refused after three failures")
+	}
+	h.failures = 0
 	h.next -= 2
 	if h.signs("", noon).OK {
 		t.Error("a response of a counter that was passed is right")

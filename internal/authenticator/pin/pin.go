@@ -9,6 +9,7 @@ package pin
 
 import (
 	"crypto/rand"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -80,7 +81,16 @@ func (k *Kept) Matches(keys Keys, pin string) bool {
 	return keys != nil && keys.Verify(k.Salt, pin, k.Sum)
 }
 
-// New keeps a PIN that its owner chose. One that is guessed first is a *Refused.
+// CheckLeast says what is wrong with a least number of digits; 0 is the default.
+func CheckLeast(n int) error {
+	if n != 0 && (n < MinLength || n > MaxLength) {
+		return fmt.Errorf("a PIN may be asked to have %d to %d digits, not %d", MinLength, MaxLength, n)
+	}
+	return nil
+}
+
+// New keeps a PIN that its owner chose, and returns its digits. One that is guessed
+// first is a *Refused.
 func New(keys Keys, text string) (*Kept, string, error) {
 	pin, ok := typed.Digits(text)
 	if !ok || len(pin) < MinLength || len(pin) > MaxLength {
@@ -96,10 +106,11 @@ func New(keys Keys, text string) (*Kept, string, error) {
 // section 3.2.10 recommends.
 const firstLength = 6
 
-// Give makes a first PIN, which its owner must change.
-func Give(keys Keys) (*Kept, string) {
+// Give makes a first PIN, which its owner must change: of six digits, or of as many
+// as are asked for.
+func Give(keys Keys, least int) (*Kept, string) {
 	for {
-		pin := random(firstLength)
+		pin := random(max(firstLength, least))
 		if guessable(pin) {
 			continue
 		}

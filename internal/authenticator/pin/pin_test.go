@@ -63,7 +63,7 @@ func TestMatches(t *testing.T) {
 func TestGive(t *testing.T) {
 	seen := map[string]bool{}
 	for range 2000 {
-		k, digits := pin.Give(keys)
+		k, digits := pin.Give(keys, 0)
 		if !k.First || k.Traits() != assurance.Held || len(digits) != 6 || !k.Matches(keys, digits) || !k.Check() {
 			t.Fatalf("given %+v", k)
 		}
