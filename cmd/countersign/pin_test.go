@@ -420,3 +420,10 @@ func TestPINDigits(t *testing.T) {
 		}
 	}
 }
+
+// What types by itself has no place for a PIN, and says so.
+func TestNoPINForWhatTypesItself(t *testing.T) {
+	_, desk, bobs, _ := withYubikeys(t, "")
+	desk.refuses("cannot have a PIN", "token", "pin", bobs.serial)
+	desk.refuses("cannot have a PIN", "token", "pin", bobs.serial, "--none")
+}

@@ -61,10 +61,12 @@ func (e *Enrollments) takesPIN(ctx context.Context, r store.Reader, g signin.Gra
 		return c, err
 	}
 	if c.Status != directory.CredentialActive || e.PINs.Standing(c.Kind, c.State) == "" {
-		return c, failure.New(failure.Invalid, "That cannot have a PIN.")
+		return c, noPIN
 	}
 	return c, nil
 }
+
+var noPIN = failure.New(failure.Invalid, "That cannot have a PIN.")
 
 // ResumePIN says for which authenticator a ticket of BeginPIN is.
 func (e *Enrollments) ResumePIN(ctx context.Context, g signin.Grant, secret string) (Authenticator, error) {
@@ -146,6 +148,9 @@ func (e *Enrollments) rewritePIN(ctx context.Context, tx *store.Tx, c *directory
 // one that its owner must change, inside another room's change, which records it.
 // What the PIN of before showed stops counting at once, in sessions too.
 func (e *Enrollments) GivePINIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) (string, error) {
+	if e.PINs.Standing(c.Kind, c.State) == "" {
+		return "", noPIN
+	}
 	next, pin, err := e.PINs.Give(c.Kind, c.State)
 	if err != nil {
 		return "", err
@@ -159,6 +164,9 @@ func (e *Enrollments) GivePINIn(ctx context.Context, tx *store.Tx, account direc
 
 // ClearPINIn takes the PIN away in the same way.
 func (e *Enrollments) ClearPINIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) error {
+	if e.PINs.Standing(c.Kind, c.State) == "" {
+		return noPIN
+	}
 	next, err := e.PINs.Clear(c.Kind, c.State)
 	if err != nil {
 		return err
