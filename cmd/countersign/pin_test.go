@@ -148,6 +148,13 @@ func pinOfAToken(t *testing.T, w *world) {
 	if !vpn.line("grace", ownPIN+grace.press()) {
 		t.Error("the next code was refused")
 	}
+	bare := grace.press()
+	if vpn.line("grace", bare) || vpn.line("grace", ownPIN+bare) {
+		t.Error("a code that was seen without its PIN was let in with it")
+	}
+	if !vpn.line("grace", ownPIN+grace.press()) {
+		t.Error("then the next code was refused")
+	}
 	p = w.comesIn("grace", "hotp", ownPIN+grace.press())
 	p.get("/account")
 	p.sees("Ways to sign in")

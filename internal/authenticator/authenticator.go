@@ -62,7 +62,7 @@ type Result struct {
 	// question is asked again. OK is false then.
 	Partial bool
 	// Used is an answer that is refused and used up all the same: the right code
-	// behind a wrong PIN, which nobody may give again with the right one. Once and
+	// with a wrong PIN or none, which nobody may give again with it. Once and
 	// Next are kept, and it is charged like any wrong answer. OK and Partial are
 	// false then.
 	Used bool

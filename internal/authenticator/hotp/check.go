@@ -24,10 +24,12 @@ const reasonAhead = "ahead"
 // whoever guesses a code far ahead must not be able to lock the owner out.
 func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Credential, _ authenticator.Memo, answer prompt.Answer, _ time.Time) (authenticator.Result, error) {
 	match := func(s state, digits string, failures int) finding { return s.match(a.options, digits, failures) }
-	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy, PIN: state.pin, Passed: state.passed, Keys: a.options.PINs}.Check(credentials, answer)
+	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy, PIN: state.pin, Digits: state.digits, Passed: state.passed, Keys: a.options.PINs}.Check(credentials, answer)
 }
 
 func (s state) pin() *pin.Kept { return s.PIN }
+
+func (s state) digits() int { return s.Key.Digits }
 
 // passed is past the code that was found, also where it was the first of two and
 // nothing would have moved: it was right and somebody may have seen it. That a

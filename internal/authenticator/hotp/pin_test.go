@@ -1,6 +1,7 @@
 package hotp_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -27,10 +28,7 @@ type bearer struct {
 
 func newBearer(t *testing.T) *bearer {
 	t.Helper()
-	key, err := otp.NewKey(otp.SHA1, 6)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := otp.Key{Secret: []byte("12345678901234567890"), Algorithm: otp.SHA1, Digits: 6} // no two codes of these tests are alike
 	e, err := hotp.Import(hotp.Seed{Key: key})
 	if err != nil {
 		t.Fatal(err)
@@ -95,21 +93,32 @@ func TestPINBeforeTheCode(t *testing.T) {
 	b.refuses("a PIN that nothing can compare", myPIN+b.key.Code(7))
 }
 
+// behind types the codes behind something.
+func behind(what string) func(codes string) string {
+	return func(codes string) string { return what + codes }
+}
+
 // The attacker sees a line with a mistyped PIN, and learns the PIN another way:
 // the code is used up, in each of the forms in which one is accepted.
 func TestCodeBehindAWrongPINIsUsedUp(t *testing.T) {
-	const wrong = "481517"
 	for name, c := range map[string]struct {
+		line     func(codes string) string // how it is typed wrongly
 		failures int
 		seen     []uint64 // the codes behind the wrong PIN
 		replay   [][]uint64
-		next     uint64
 	}{
-		"one code":                    {0, []uint64{3}, [][]uint64{{3}, {2, 3}, {3, 4}}, 4},
-		"two codes":                   {0, []uint64{3, 4}, [][]uint64{{3}, {4}, {3, 4}, {4, 5}}, 5},
-		"one of two that are wanted":  {3, []uint64{3}, [][]uint64{{3}, {3, 4}}, 4},
-		"two of two that are wanted":  {3, []uint64{3, 4}, [][]uint64{{3}, {4}, {3, 4}, {4, 5}}, 5},
-		"one far ahead, where wanted": {3, []uint64{90}, [][]uint64{{90}, {90, 91}}, 91},
+		"one code":                    {behind("481517"), 0, []uint64{3}, [][]uint64{{3}, {2, 3}, {3, 4}}},
+		"two codes":                   {behind("481517"), 0, []uint64{3, 4}, [][]uint64{{3}, {4}, {3, 4}, {4, 5}}},
+		"one of two that are wanted":  {behind("481517"), 3, []uint64{3}, [][]uint64{{3}, {3, 4}}},
+		"two of two that are wanted":  {behind("481517"), 3, []uint64{3, 4}, [][]uint64{{3}, {4}, {3, 4}, {4, 5}}},
+		"one far ahead, where wanted": {behind("481517"), 3, []uint64{90}, [][]uint64{{90}, {90, 91}}},
+		"no PIN":                      {behind(""), 0, []uint64{3}, [][]uint64{{3}, {3, 4}}},
+		"no PIN, two codes":           {behind(""), 0, []uint64{3, 4}, [][]uint64{{3}, {4}, {3, 4}, {4, 5}}},
+		"no PIN, two codes far ahead": {behind(""), 0, []uint64{50, 51}, [][]uint64{{50, 51}, {51, 52}}},
+		"a shorter PIN":               {behind("48151"), 0, []uint64{3}, [][]uint64{{3}, {3, 4}}},
+		"a longer PIN":                {behind("4815166"), 0, []uint64{3}, [][]uint64{{3}, {3, 4}}},
+		"a shorter PIN, two codes":    {behind("4815"), 0, []uint64{50, 51}, [][]uint64{{50, 51}, {51, 52}}},
+		"the PIN behind the code":     {func(codes string) string { return codes + myPIN }, 0, []uint64{3}, [][]uint64{{3}, {3, 4}}},
 	} {
 		b := newBearer(t)
 		b.failures = c.failures
@@ -119,14 +128,16 @@ func TestCodeBehindAWrongPINIsUsedUp(t *testing.T) {
 			}
 			return p
 		}
-		r := b.refuses(name+", with a wrong PIN", line(wrong, c.seen))
+		r := b.refuses(name+", typed wrongly", c.line(line("", c.seen)))
 		if !r.Used || r.Reason != otp.Wrong || r.Detail != "" {
 			t.Errorf("%s: used is %t, reason %q, detail %q", name, r.Used, r.Reason, r.Detail)
 		}
+		var last uint64 // what is refused uses up the right codes in it, again
 		for _, codes := range c.replay {
+			last = max(last, slices.Max(codes))
 			b.refuses(name+", seen and given again with the right PIN", line(myPIN, codes))
 		}
-		b.accepts(line(myPIN, []uint64{c.next, c.next + 1}))
+		b.accepts(line(myPIN, []uint64{last + 1, last + 2}))
 	}
 }
 

@@ -44,11 +44,13 @@ func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Cre
 	match := func(s state, digits string, failures int) finding {
 		return s.match(m.Question, digits, s.window(failures), now)
 	}
-	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy, PIN: state.prefix, Passed: passed, Keys: a.pins}.Check(credentials, answer)
+	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy, PIN: state.prefix, Digits: state.digits, Passed: passed, Keys: a.pins}.Check(credentials, answer)
 }
 
 // finding is what one key makes of an answer.
 type finding = otp.Finding[state]
+
+func (s state) digits() int { return s.suite.Digits }
 
 // passed is past the response that was found, which is as far as accepting it.
 func passed(_ state, f finding) state { return f.Next }

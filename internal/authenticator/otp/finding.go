@@ -84,6 +84,7 @@ type Judge[S any] struct {
 	// PIN returns what is kept of the PIN in front of the code, or nil. Passed
 	// returns the key as it is when what was found is good for nothing any more.
 	PIN    func(s S) *pin.Kept
+	Digits func(s S) int // of a code
 	Passed func(s S, f Finding[S]) S
 	Keys   pin.Keys
 }
@@ -113,20 +114,34 @@ func (j Judge[S]) Check(credentials []authenticator.Credential, answer prompt.An
 }
 
 // judge judges a line by one key: PIN and code, always both. A refusal says the
-// same whichever of them was wrong, also to the log. A right code behind a wrong
-// PIN is used up: somebody may have seen it, and may learn the PIN.
+// same whichever of them was wrong, also to the log. A right code in a refused line
+// is used up: somebody may have seen it, and may have the PIN from another day.
 func (j Judge[S]) judge(s S, digits string, failures int) Finding[S] {
 	kept := j.PIN(s)
 	typed, code := kept.Cut(digits)
 	right := kept.Matches(j.Keys, typed)
 	f := j.Match(s, code, failures)
 	switch {
-	case f.Accepted && !right:
-		return Finding[S]{Used: true, Once: f.Once, Next: j.Passed(s, f), Reason: Wrong}
-	case f.Accepted && f.Traits == 0:
-		f.Traits = kept.Traits()
+	case f.Accepted && right:
+		if f.Traits == 0 {
+			f.Traits = kept.Traits()
+		}
+		return f
+	case f.Accepted:
+		return j.used(s, f)
+	case kept == nil:
+		return f
+	}
+	for _, hidden := range pin.Hidden(digits, j.Digits(s)) {
+		if g := j.Match(s, hidden, failures); g.Accepted {
+			return j.used(s, g)
+		}
 	}
 	return f
+}
+
+func (j Judge[S]) used(s S, f Finding[S]) Finding[S] {
+	return Finding[S]{Used: true, Once: f.Once, Next: j.Passed(s, f), Reason: Wrong}
 }
 
 // Asked is what a question says of one credential.

@@ -73,6 +73,21 @@ func (k *Kept) Cut(digits string) (pin, rest string) {
 	return digits[:at], digits[at:]
 }
 
+// Hidden returns what else in a refused line may be codes of n digits: two or one at
+// its end behind a PIN of another length or none, and one that stands in front.
+func Hidden(digits string, n int) []string {
+	var out []string
+	for _, at := range []int{2 * n, n} {
+		if len(digits) >= at {
+			out = append(out, digits[len(digits)-at:])
+		}
+	}
+	if len(digits) > n {
+		out = append(out, digits[:n])
+	}
+	return out
+}
+
 // Matches compares in constant time. Nil matches nothing but no PIN.
 func (k *Kept) Matches(keys Keys, pin string) bool {
 	if k == nil {

@@ -27,10 +27,12 @@ const staleSteps = 20
 // device's clock are looked at, and the clock is learned anew.
 func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Credential, _ authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Result, error) {
 	match := func(s state, digits string, failures int) finding { return s.match(a.options, digits, failures, now) }
-	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy, PIN: state.pin, Passed: state.passed, Keys: a.options.PINs}.Check(credentials, answer)
+	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy, PIN: state.pin, Digits: state.digits, Passed: state.passed, Keys: a.options.PINs}.Check(credentials, answer)
 }
 
 func (s state) pin() *pin.Kept { return s.PIN }
+
+func (s state) digits() int { return s.Key.Digits }
 
 // passed is past the step that was found. Nothing is learned of the clock.
 func (s state) passed(f finding) state {
