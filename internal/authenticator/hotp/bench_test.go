@@ -48,6 +48,7 @@ func BenchmarkCheck(b *testing.B) {
 		{"first of two that are demanded", key.Code(1000), bare.State, 3, true},
 		{"PIN and next code", myPIN + key.Code(1000), behind.State, 0, true},
 		{"wrong code", "000000", bare.State, 0, false},
+		{"wrong PIN and code", "000000000000", behind.State, 0, false},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			credentials := []authenticator.Credential{{ID: 5, State: c.state, Failures: c.failures}}
