@@ -23,7 +23,11 @@ const reasonAhead = "ahead"
 // next code of the device completes it. The counter does not move before that:
 // whoever guesses a code far ahead must not be able to lock the owner out.
 func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Credential, _ authenticator.Memo, answer prompt.Answer, _ time.Time) (authenticator.Result, error) {
-	match := func(s state, digits string, failures int) finding { return s.match(a.options, digits, failures) }
+	match := func(s state, digits string, failures int, explain bool) finding {
+		o := a.options
+		o.silent = !explain
+		return s.match(o, digits, failures)
+	}
 	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy, PIN: state.pin, Digits: state.digits, Passed: state.passed, Keys: a.options.PINs}.Check(credentials, answer)
 }
 
@@ -116,6 +120,9 @@ func (s state) accept(at uint64) finding {
 // lookAround explains a refusal to the log: a code of the recent past, or one
 // that is too far ahead.
 func (s state) lookAround(o Options, answer otp.Answer) finding {
+	if o.silent {
+		return refused(otp.Wrong, "")
+	}
 	back := min(s.Next, uint64(o.Resync))
 	if at, ok := s.find(answer, s.Next-back, int(back)); ok {
 		return refused(otp.Replayed, fmt.Sprintf("the code %d before the next one", s.Next-at))

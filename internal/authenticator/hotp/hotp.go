@@ -51,6 +51,8 @@ type Options struct {
 	// Resync is how many codes two in a row are looked for in: 0 is 100, and it
 	// is Window to 1000.
 	Resync int
+	silent bool // a refusal need not be explained
+
 	// PINs hash the PINs in front of codes; nil refuses every code that has one.
 	PINs pin.Keys
 	// NextCode is after how many failures two codes in a row are demanded, 1 to

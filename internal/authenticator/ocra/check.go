@@ -41,7 +41,7 @@ func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Cre
 			return authenticator.Wrong("not-asked"), nil
 		}
 	}
-	match := func(s state, digits string, failures int) finding {
+	match := func(s state, digits string, failures int, _ bool) finding {
 		return s.match(m.Question, digits, s.window(failures), now)
 	}
 	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy, PIN: state.prefix, Digits: state.digits, Passed: passed, Keys: a.pins}.Check(credentials, answer)

@@ -77,8 +77,9 @@ func (f Finding[S]) Result(id assurance.CredentialID) (authenticator.Result, err
 // Judge is what differs between the kinds of codes.
 type Judge[S any] struct {
 	Decode func(stored []byte) (S, error)
-	// Match judges digits by one key, which has had so many failures in a row.
-	Match func(s S, digits string, failures int) Finding[S]
+	// Match judges digits by one key, which has had so many failures in a row. It
+	// need not say why they are refused unless it is to explain that.
+	Match func(s S, digits string, failures int, explain bool) Finding[S]
 	// Decoy is what is compared with when there is nothing else.
 	Decoy S
 	// PIN returns what is kept of the PIN in front of the code, or nil. Passed
@@ -120,7 +121,7 @@ func (j Judge[S]) judge(s S, digits string, failures int) Finding[S] {
 	kept := j.PIN(s)
 	typed, code := kept.Cut(digits)
 	right := kept.Matches(j.Keys, typed)
-	f := j.Match(s, code, failures)
+	f := j.Match(s, code, failures, true)
 	switch {
 	case f.Accepted && right:
 		if f.Traits == 0 {
@@ -133,7 +134,7 @@ func (j Judge[S]) judge(s S, digits string, failures int) Finding[S] {
 		return f
 	}
 	for _, hidden := range pin.Hidden(digits, j.Digits(s)) {
-		if g := j.Match(s, hidden, failures); g.Accepted {
+		if g := j.Match(s, hidden, failures, false); g.Accepted {
 			return j.used(s, g)
 		}
 	}

@@ -26,7 +26,11 @@ const staleSteps = 20
 // of the very next step completes it; then the steps on both sides of the
 // device's clock are looked at, and the clock is learned anew.
 func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Credential, _ authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Result, error) {
-	match := func(s state, digits string, failures int) finding { return s.match(a.options, digits, failures, now) }
+	match := func(s state, digits string, failures int, explain bool) finding {
+		o := a.options
+		o.silent = !explain
+		return s.match(o, digits, failures, now)
+	}
 	return otp.Judge[state]{Decode: decodeState, Match: match, Decoy: a.decoy, PIN: state.pin, Digits: state.digits, Passed: state.passed, Keys: a.options.PINs}.Check(credentials, answer)
 }
 
@@ -58,6 +62,9 @@ func (s state) match(o Options, digits string, failures int, now time.Time) find
 	low, high := s.window(o.Window, present, demanded)
 	_, last := s.Key.Find(answer, uint64(low), int(high-low+1))
 	if last < 0 {
+		if o.silent {
+			return refused(otp.Wrong, "")
+		}
 		return s.lookAround(answer, present)
 	}
 	at, two := low+int64(last), answer.Second != ""

@@ -48,6 +48,8 @@ type Options struct {
 	// Period is 30 or 60 seconds; 0 is 30.
 	Period time.Duration
 	Window Window
+	silent bool // a refusal need not be explained
+
 	// PINs hash the PINs in front of codes; nil refuses every code that has one.
 	PINs pin.Keys
 	// NextCode is after how many failures two codes in a row are demanded, 1 to
