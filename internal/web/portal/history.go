@@ -52,7 +52,7 @@ var doing = map[string]string{
 // why are the reasons of refusals that a person can make something of.
 var why = map[string]string{
 	"wrong": "what was typed was wrong", "replayed": "the code was used before", "stale": "the code was of another time", "ahead": "the token was too far ahead",
-	"malformed": "what was typed was no code", "disabled": "too many wrong answers", "delayed": "too soon after wrong answers", "account-budget": "too many wrong answers",
+	"malformed": "what was typed was no code", "no-pin": "the token needs a PIN first", "disabled": "too many wrong answers", "delayed": "too soon after wrong answers", "account-budget": "too many wrong answers",
 	"not-administrator": "only for administrators", "nothing-enrolled": "no way to sign in that is enough there", "suspended": "the account is suspended", "dormant": "the account was long unused",
 }
 
