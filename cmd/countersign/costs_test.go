@@ -271,6 +271,7 @@ func BenchmarkCodeSignIn(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			w := newWorldOn(b, dsn())
 			holders := populate(b, w, 1000, inFlight)
+			before, spent := w.db.Stats(), cpuTime()
 			b.ResetTimer()
 			var all sync.WaitGroup
 			var left atomic.Int64
@@ -292,6 +293,11 @@ func BenchmarkCodeSignIn(b *testing.B) {
 				})
 			}
 			all.Wait()
+			b.StopTimer()
+			after := w.db.Stats()
+			b.ReportMetric(float64(after.Batches-before.Batches)/float64(b.N), "commits/op")
+			b.ReportMetric(float64(after.Retries-before.Retries)/float64(b.N), "retries/op")
+			b.ReportMetric(float64(cpuTime()-spent)/float64(b.N), "cpu-ns/op")
 		})
 	}
 }

@@ -5,22 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"time"
 )
-
-var errExited = fmt.Errorf("store: another request ended the writer: %w", ErrUnavailable)
 
 // commit runs the batch in one transaction and answers everybody in it.
 func (w *writer) commit() {
 	start := time.Now()
-	live := w.batch[:0]
-	for _, r := range w.batch {
-		if r.turn.CompareAndSwap(waiting, taken) {
-			live = append(live, r)
-			w.db.counts.waited(start.Sub(r.since))
-		}
-	}
+	live := taken(w.batch, w.db, start)
 	if w.batch = live; len(live) == 0 {
 		return
 	}
@@ -58,19 +49,6 @@ func lost(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// settle tells a request's caller how it ended: batch is what became of the
-// transaction that carried it.
-func (r *request) settle(batch error) {
-	switch {
-	case r.err != nil || r.panicked != nil || r.exited: // its own function decided
-	case batch != nil:
-		r.err = batch
-	default:
-		r.err, r.committed = r.answer, true
-	}
-	close(r.done)
 }
 
 // attempt runs the batch up to and including its commit. An error means that
@@ -153,25 +131,6 @@ func (w *writer) one(r *request) error {
 		return errors.Join(r.err, err)
 	}
 	return w.conn.do("release request")
-}
-
-// call runs the function, and keeps a panic for the goroutine that it belongs to.
-func (r *request) call(db *DB) {
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		if r.panicked = recover(); r.panicked == nil {
-			r.exited = true
-			return
-		}
-		db.log.Error("a change panicked", "stack", string(debug.Stack()))
-		r.tx.finish(errNoEntry)
-	}()
-	err := r.work.fn(&r.tx)
-	returned = true
-	r.err, r.answer = r.tx.finish(err)
 }
 
 // abandon leaves a transaction that failed, and the connection with it: the next

@@ -76,3 +76,11 @@ func (l *lanes) admit() {
 		l.busy++
 	}
 }
+
+// share is how many of those who wait for a transaction one lane should take, so
+// that each has as many.
+func (l *lanes) share(waiting int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return min(1+waiting/l.limit, maxBatch)
+}

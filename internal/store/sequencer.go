@@ -27,27 +27,19 @@ type sequencer struct {
 	pool *sql.DB
 }
 
-var inboxInserts = insertTexts("audit_inbox (body, mac)", 2)
-
 // deposit leaves entries to be numbered, in the transaction of their change.
 func (s *sequencer) deposit(ctx context.Context, run runner, entries []recorded) error {
 	if len(entries) == 0 {
 		return nil
 	}
 	auth := audit.NewAuthenticator(s.db.keys.Load().MAC)
-	for i, size := range chunks {
-		for len(entries) >= size {
-			args := make([]any, 0, size*2)
-			for _, e := range entries[:size] {
-				args = append(args, e.body, auth.Append(nil, audit.Waiting, e.body))
-			}
-			if _, err := run.ExecContext(ctx, inboxInserts[i], args...); err != nil {
-				return err
-			}
-			entries = entries[size:]
-		}
+	bodies, macs := make([][]byte, len(entries)), make([][]byte, len(entries))
+	for i, e := range entries {
+		bodies[i], macs[i] = e.body, auth.Append(nil, audit.Waiting, e.body)
 	}
-	return nil
+	_, err := run.ExecContext(ctx, `insert into audit_inbox (body, mac)
+		select body, mac from unnest($1::bytea[], $2::bytea[]) with ordinality as e (body, mac, n) order by n`, bodies, macs)
+	return err
 }
 
 // follow numbers what is deposited until the database is closed.

@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// line is where requests wait until an engine takes them, a batch at a time.
+type line struct {
+	queue   chan *request
+	quit    chan struct{} // closed when no more are let in
+	stopped chan struct{} // closed when nobody takes any more
+}
+
+func newLine() *line {
+	return &line{queue: make(chan *request, maxBatch), quit: make(chan struct{}), stopped: make(chan struct{})}
+}
+
+func (l *line) run(ctx context.Context, job work) error {
+	r := &request{work: job, since: time.Now(), done: make(chan struct{})}
+	select {
+	case <-l.quit:
+		return errClosed
+	default:
+	}
+	select {
+	case l.queue <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.quit:
+		return errClosed
+	}
+	if err := l.await(ctx, r); err != nil {
+		return err
+	}
+	switch {
+	case r.panicked != nil:
+		panic(r.panicked)
+	case r.exited:
+		runtime.Goexit()
+	case r.committed:
+		for _, f := range r.tx.after {
+			f()
+		}
+	}
+	return r.err
+}
+
+// await returns nil once the request is decided, or why it never will be.
+func (l *line) await(ctx context.Context, r *request) error {
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		if r.turn.CompareAndSwap(waiting, left) {
+			return ctx.Err()
+		}
+		<-r.done
+		return nil
+	case <-l.stopped:
+	}
+	select {
+	case <-r.done:
+		return nil
+	default:
+		return errClosed // it was queued after the last batch
+	}
+}
+
+// collect makes a batch of these and of whatever else waits, in the room of the
+// last one.
+func (l *line) collect(room []*request, most int, first ...*request) []*request {
+	clear(room)
+	batch := append(room[:0], first...)
+	for len(batch) < most {
+		select {
+		case r := <-l.queue:
+			batch = append(batch, r)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// request is one work on its way through an engine.
+type request struct {
+	work  work
+	tx    Tx
+	since time.Time
+	turn  atomic.Int32 // waiting, begun, left
+	done  chan struct{}
+
+	answer    error // what the caller gets if the batch commits
+	err       error // what the caller gets
+	committed bool
+	panicked  any  // what the function panicked with, to panic again where it belongs
+	exited    bool // the function ended its goroutine, as t.FailNow does
+}
+
+const (
+	waiting int32 = iota
+	begun         // somebody has it: its caller waits for the outcome
+	left          // its caller went away before
+)
+
+// taken keeps those of a batch whose callers still wait, from now on for its
+// outcome.
+func taken(batch []*request, db *DB, now time.Time) []*request {
+	live := batch[:0]
+	for _, r := range batch {
+		if r.turn.CompareAndSwap(waiting, begun) {
+			live = append(live, r)
+			db.counts.waited(now.Sub(r.since))
+		}
+	}
+	return live
+}
+
+// call runs the function, and keeps a panic for the goroutine that it belongs to.
+func (r *request) call(db *DB) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if r.panicked = recover(); r.panicked == nil {
+			r.exited = true
+			return
+		}
+		db.log.Error("a change panicked", "stack", string(debug.Stack()))
+		r.tx.finish(errNoEntry)
+	}()
+	err := r.work.fn(&r.tx)
+	returned = true
+	r.err, r.answer = r.tx.finish(err)
+}
+
+// settle tells a request's caller how it ended: batch is what became of the
+// transaction that carried it.
+func (r *request) settle(batch error) {
+	switch {
+	case r.err != nil || r.panicked != nil || r.exited: // its own function decided
+	case batch != nil:
+		r.err = batch
+	default:
+		r.err, r.committed = r.answer, true
+	}
+	close(r.done)
+}
+
+var errExited = fmt.Errorf("store: another request ended the writer: %w", ErrUnavailable)
