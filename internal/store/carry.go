@@ -28,7 +28,7 @@ func (p *postgres) dispatch() {
 			}
 		}
 		_ = p.lanes.enter(context.Background()) // fails only when its context ends
-		batch = p.collect(nil, p.lanes.share(len(p.queue)), batch...)
+		batch = p.collect(nil, p.lanes.share(p.waiting()), batch...)
 		c := &carrier{p, taken(batch, p.db, time.Now())}
 		p.carriers.Go(c.commit)
 	}
@@ -208,8 +208,8 @@ func late(whole context.Context, err error) error {
 }
 
 // steady is a transaction that several share: it ignores the contexts of
-// statements, because one that is torn off in its middle would take all of them
-// with it.
+// statements, because one that is torn off in its middle would take the connection
+// with it and have all the others run again.
 type steady struct {
 	tx  *sql.Tx
 	ctx context.Context

@@ -5,9 +5,10 @@ import (
 	"runtime"
 )
 
-// WaitQueued waits until n requests wait for the SQLite writer.
+// WaitQueued waits until n requests stand in the engine's line.
 func WaitQueued(db *DB, n int) {
-	for len(db.engine.(*writer).queue) < n {
+	l := db.engine.(interface{ waiting() int })
+	for l.waiting() < n {
 		runtime.Gosched()
 	}
 }
@@ -24,4 +25,12 @@ func Pragma(db *DB, name string) (value string, err error) {
 	defer pool.Close()
 	err = pool.QueryRow("pragma " + name).Scan(&value)
 	return value, err
+}
+
+// OneLane has PostgreSQL's transactions run one after the other from now on.
+func OneLane(db *DB) {
+	l := db.engine.(*postgres).lanes
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.most, l.limit = 1, 1
 }

@@ -71,6 +71,9 @@ func (l *line) await(ctx context.Context, r *request) error {
 	}
 }
 
+// waiting is how many stand in line.
+func (l *line) waiting() int { return len(l.queue) }
+
 // collect makes a batch of these and of whatever else waits, in the room of the
 // last one.
 func (l *line) collect(room []*request, most int, first ...*request) []*request {

@@ -94,3 +94,66 @@ func TestNoFileToBackUp(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Those who wait share a transaction; one that fails, one that panics and one that
+// conflicts cost the others of their batch nothing.
+func TestABatchOutlivesItsMembers(t *testing.T) {
+	db := storetest.OpenWith(t, store.Options{DSN: storetest.Postgres(t)}, storetest.Keys(t))
+	if err := change(db, "there"); err != nil {
+		t.Fatal(err)
+	}
+	for _, spoil := range []struct {
+		name string
+		fn   func(tx *store.Tx) error
+	}{
+		{"nobody", func(tx *store.Tx) error { return put(tx, "fine") }},
+		{"a failure", func(tx *store.Tx) error { return errors.Join(put(tx, "failed"), errors.New("boom")) }},
+		{"a conflict", func(tx *store.Tx) error { return put(tx, "there") }},
+		{"a panic", func(*store.Tx) error { panic("mine") }},
+	} {
+		batches := db.Stats().Batches
+		store.OneLane(db)
+		open, began := make(chan struct{}), make(chan struct{})
+		var all sync.WaitGroup
+		all.Go(func() {
+			err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+				close(began)
+				<-open
+				return put(tx, spoil.name+" first")
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		<-began
+		for i := range 8 {
+			all.Go(func() {
+				if err := change(db, key(spoil.name, i)); err != nil {
+					t.Error(spoil.name, err)
+				}
+			})
+		}
+		all.Go(func() {
+			defer func() { recover() }()
+			if err := db.Change(ctx, storetest.Actor, spoil.fn); (err == nil) != (spoil.name == "nobody") {
+				t.Error(spoil.name, err)
+			}
+		})
+		store.WaitQueued(db, 8)
+		close(open)
+		all.Wait()
+		rows := spent(t, db)
+		for i := range 8 {
+			if !rows[key(spoil.name, i)] {
+				t.Errorf("%s: %d is confirmed and not there", spoil.name, i)
+			}
+		}
+		if n := db.Stats().Batches - batches; spoil.name == "nobody" && n != 2 {
+			t.Errorf("%d transactions for one and nine that waited", n)
+		}
+	}
+	if spent(t, db)["failed"] {
+		t.Error("what failed is there")
+	}
+	verify(t, db)
+}
