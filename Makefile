@@ -4,6 +4,7 @@
 # make race   the rooms that share memory, with the race detector
 # make bench  the budgets of docs/performance.md, as ratios of one run; BENCHSIZE=full grows as far
 #             as the design says, and COSTS=/passkey measures one part: server, sqlite, postgres, passkey, password, growth
+# make bench-attack  how long honest people wait while somebody attacks
 # make benches  every other benchmark
 # make fuzz   every fuzz target for FUZZTIME
 # make soak   the long tests
@@ -20,7 +21,7 @@ RACE        ?= ./internal/...
 BENCH       ?= ./internal/...
 PACKAGES    ?= ./...
 
-.PHONY: build deb test check race bench benches fuzz soak install clean
+.PHONY: build deb test check race bench bench-attack benches fuzz soak install clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -40,6 +41,9 @@ race:
 
 bench:
 	$(GO) test -run '^$$' -bench '^BenchmarkCosts$$$(COSTS)' -benchtime 1x -timeout 120m ./cmd/countersign | grep -v -e level= -e '^ok '
+
+bench-attack:
+	$(GO) test -run '^$$' -bench '^BenchmarkUnderAttack$$' -benchtime 1x -timeout 30m ./cmd/countersign | grep -v -e level= -e '^ok '
 
 benches:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(BENCH) | grep -v -e 'no test files' -e '^PASS$$' -e '^ok '

@@ -355,6 +355,39 @@ func TestSourceWearsOut(t *testing.T) {
 	}
 }
 
+// The promise: who is turned away because too many are there has guessed nothing.
+func TestTurnedAwayIsNotCharged(t *testing.T) {
+	w := newWorld(t)
+	w.enrollCodes("ada")
+	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+		t.Fatal(err)
+	}
+	var compared, turnedAway atomic.Int64
+	var all sync.WaitGroup
+	for i := range 100 {
+		all.Go(func() {
+			r := line(fmt.Sprint("somebody-", i), "not the password", "")
+			r.Source = netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})
+			switch _, err := w.engine.Begin(context.Background(), r); {
+			case err == nil:
+				compared.Add(1)
+			case failure.ReasonOf(err) == "busy":
+				turnedAway.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	var charged int64
+	if err := w.db.QueryRow(t.Context(), `select count from guess where subject = 'installation'`).Scan(&charged); err != nil {
+		t.Fatal(err)
+	}
+	if charged != compared.Load() || compared.Load()+turnedAway.Load() != 100 || turnedAway.Load() == 0 {
+		t.Errorf("%d compared, %d turned away, %d charged", compared.Load(), turnedAway.Load(), charged)
+	}
+}
+
 // The promise: budgets do not gather for ever, and forgetting one never gives a
 // guesser anything back.
 func TestSweptBudgets(t *testing.T) {

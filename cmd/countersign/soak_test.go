@@ -28,9 +28,11 @@ func TestSoakEveryStatementMayBreak(t *testing.T) {
 	}
 }
 
-// TestSoakKilled is TestKilledUnderRealClients, 500 times.
+// TestSoakKilled is TestKilledUnderRealClients, 500 times. Each customer tries
+// used codes again after every fiftieth, so that none guesses more than an account
+// may in an hour.
 func TestSoakKilled(t *testing.T) {
-	k := newKilling(t, 24)
+	k := newKilling(t, 50)
 	for n := range 500 {
 		k.round(n)
 	}

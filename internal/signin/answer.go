@@ -38,6 +38,7 @@ type examiner struct {
 	Parts
 	kinds   map[string]authenticator.Authenticator
 	guesses *guesses
+	crowd   *crowd
 }
 
 // prepare finds out whom an answer of this kind belongs to. Nothing about an
@@ -165,11 +166,20 @@ func (x *examiner) checkSigned(ctx context.Context, at *attempt, kind string, an
 	return q, q.check(ctx, x, at)
 }
 
-// checkSlow does what must not hold up a transaction: it spends the budget
-// first, in a transaction of its own, and then hashes.
+// checkSlow does what must not hold up a transaction: when it is its turn it
+// spends the budget, in a transaction of its own, and then hashes.
 func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*question, error) {
+	suspect, err := x.guesses.suspect(ctx, x.DB, at.Source)
+	if err != nil {
+		return nil, err
+	}
+	leave, err := x.crowd.enter(ctx, suspect)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	var q *question
-	err := x.DB.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
+	err = x.DB.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
 		var err error
 		q, err = x.prepare(ctx, tx, at, kind, answer)
 		if err != nil || q.refusal != "" || q.subjects == nil {

@@ -54,12 +54,15 @@ func (g *guesses) subjects(at *attempt, account directory.Account, kind string, 
 			subject{key: nameKey("", at.Name), window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"})
 	}
 	if at.Source.IsValid() {
-		out = append(out, subject{key: sourceKey(at.Source), window: 10 * time.Minute, limit: g.limits.PerSource, reason: "source-budget"})
+		out = append(out, subject{key: sourceKey(at.Source), window: sourceWindow, limit: g.limits.PerSource, reason: "source-budget"})
 	}
 	return append(out, subject{key: installation, window: 10 * time.Minute, limit: g.limits.PerInstallation, reason: "installation-budget"})
 }
 
-const installation = "installation"
+const (
+	installation = "installation"
+	sourceWindow = 10 * time.Minute
+)
 
 func credentialKey(id assurance.CredentialID) string {
 	return "credential/" + strconv.FormatInt(int64(id), 10)

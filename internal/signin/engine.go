@@ -79,7 +79,7 @@ func New(p Parts) (*Engine, error) {
 	}
 	e.judge = &judge{Parts: p, kinds: e.kinds}
 	e.guesses = &guesses{limits: limits, now: p.Now}
-	e.examiner = &examiner{Parts: p, kinds: e.kinds, guesses: e.guesses}
+	e.examiner = &examiner{Parts: p, kinds: e.kinds, guesses: e.guesses, crowd: newCrowd()}
 	e.attempts = &attempts{db: p.DB, keys: p.Keys, now: p.Now}
 	rows := &approvalRows{keys: p.Keys, now: p.Now}
 	e.Approvals = &Approvals{Parts: p, rows: rows, guesses: e.guesses, examiner: e.examiner}

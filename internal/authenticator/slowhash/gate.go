@@ -16,14 +16,15 @@ type Gate struct {
 }
 
 // NewGate returns a gate for so many hashes at once and so many waiting. Zero or
-// less takes the default: one for each CPU, and 16 waiting for each of those,
-// about half a second's worth.
+// less takes the default: one for each CPU but one, so that codes, passkeys and
+// checks find one that is not hashing, and 32 waiting for each of those, about a
+// second's worth.
 func NewGate(slots, waiting int) *Gate {
 	if slots <= 0 {
-		slots = runtime.GOMAXPROCS(0)
+		slots = max(1, runtime.GOMAXPROCS(0)-1)
 	}
 	if waiting <= 0 {
-		waiting = 16 * slots
+		waiting = 32 * slots
 	}
 	return &Gate{slots: make(chan struct{}, slots), line: make(chan struct{}, slots+waiting)}
 }

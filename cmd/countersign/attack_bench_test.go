@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"countersign/internal/prompt"
+	"countersign/internal/signin"
+	"countersign/internal/softkey"
+	"countersign/internal/store"
+)
+
+// BenchmarkUnderAttack prints how long honest people wait while somebody attacks,
+// against how long they wait when nobody does, in turns in the same run.
+//
+//	make bench-attack
+func BenchmarkUnderAttack(b *testing.B) {
+	collectLater()
+	a := newBesieged(b)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nATTACK\tHONEST\tQUIET\tUNDER ATTACK\tRATIO\tLIMIT\tTURNED AWAY")
+	for _, attack := range []struct {
+		name string
+		one  func(worker, i int)
+	}{
+		{"passwords sprayed from one address", a.spray(1)},
+		{"passwords sprayed from 250 new addresses", a.spray(250)},
+		{"passwords sprayed from 250 addresses, later", a.spray(250)},
+		{"codes guessed", a.guess},
+		{"sign-ins that nobody ends", a.halfOpen},
+		{"garbage packets", a.garbage},
+	} {
+		if strings.HasSuffix(attack.name, "later") {
+			a.remember(250)
+		}
+		for _, honest := range a.honest() {
+			quiet, under := a.turns(attack.one, honest.sign)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.2f\tat most 2.00\t%d of %d\n", attack.name, honest.how, milliseconds(quiet.median()), milliseconds(under.median()),
+				float64(under.median())/float64(quiet.median()), under.refused, under.refused+len(under.took))
+		}
+	}
+	w.Flush()
+	b.ReportMetric(0, "ns/op")
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1e3) }
+
+// besieged is a server with an honest woman and an attacker.
+type besieged struct {
+	*world
+	b       *testing.B
+	key     *softkey.Key
+	holders []*holder
+	asker   *asker
+	n       atomic.Int64
+}
+
+func newBesieged(b *testing.B) *besieged {
+	w := newWorld(b)
+	a := &besieged{world: w, b: b, holders: populate(b, w, 1000, inFlight)}
+	a.asker = newAsker(b, w.radius, drillSecret)
+	ada := w.enrollCodes("ada")
+	browser := w.person()
+	browser.get("/sign-in")
+	browser.signIn("ada", ada.code())
+	a.key = &softkey.Key{NoCounter: true, BackupEligible: true, BackupState: true}
+	browser.addPasskey(a.key)
+	return a
+}
+
+// way is one in which an honest person signs in.
+type way struct {
+	how  string
+	sign func() (in bool, err error)
+}
+
+func (a *besieged) honest() []way {
+	home := netip.MustParseAddr("203.0.113.9")
+	return []way{
+		{"code by RADIUS", func() (bool, error) {
+			code, err := a.asker.ask(a.holders[0].name, a.holders[0].code())
+			return code == 2, err
+		}},
+		{"passkey", func() (bool, error) {
+			ctx := context.Background()
+			s, err := a.engine.Begin(ctx, signin.Request{Application: signin.Self, Protocol: "browser", Medium: prompt.Browser, Source: home})
+			if err != nil {
+				return false, err
+			}
+			i := slices.IndexFunc(s.Prompts, func(p prompt.Prompt) bool { return p.Kind == prompt.PublicKey })
+			data, err := a.key.Get(a.base, s.Prompts[i].Data)
+			if err != nil {
+				return false, err
+			}
+			s, err = a.engine.Answer(ctx, s.Ticket, signin.Reply{Answer: prompt.Answer{Authenticator: "passkey", Data: data}})
+			return s.State == signin.Granted, err
+		}},
+		{"password", func() (bool, error) {
+			s, err := a.engine.Begin(context.Background(), signin.Request{Application: signin.Self, Name: "ada", Protocol: "browser", Medium: prompt.Browser, Source: home,
+				Opening: []prompt.Answer{{Authenticator: "password", Text: passphrase}}})
+			return s.State == signin.Ask, err
+		}},
+	}
+}
+
+// spray tries passwords on names from so many addresses.
+func (a *besieged) spray(addresses int) func(worker, i int) {
+	return func(_, i int) {
+		r := line(fmt.Sprint("somebody-", a.n.Add(1)), "Winter2026!", "")
+		r.Source = netip.AddrFrom4([4]byte{198, 51, 100, byte(i % addresses)})
+		a.engine.Begin(context.Background(), r) //nolint:errcheck // being turned away is what it gets
+	}
+}
+
+// remember gives the addresses of a spray the record of its first minutes.
+func (a *besieged) remember(addresses int) {
+	err := a.db.Housekeep(context.Background(), "bench", func(tx *store.Tx) error {
+		for i := range addresses {
+			_, err := tx.Exec(context.Background(), `insert into guess (subject, count, since) values ($1, $2, $3) on conflict (subject) do update set count = excluded.count`,
+				fmt.Sprintf("source/198.51.100.%d", i), 20, store.Unix(a.now()))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		a.b.Fatal(err)
+	}
+}
+
+func (a *besieged) guess(worker, i int) {
+	a.engine.Begin(context.Background(), signin.Request{Application: "vpn", Name: a.holders[1+i%(inFlight-1)].name, Protocol: "radius", Medium: prompt.Single, //nolint:errcheck // see spray
+		Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: fmt.Sprintf("%06d", i%1_000_000)}}, Partner: "load"})
+}
+
+func (a *besieged) halfOpen(_, i int) {
+	a.engine.Begin(context.Background(), signin.Request{Application: signin.Self, Name: fmt.Sprint("person-", i%1000), Protocol: "browser", Medium: prompt.Browser, //nolint:errcheck // see spray
+		Source: netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})})
+}
+
+func (a *besieged) garbage(worker, i int) {
+	conn := newAsker(a.b, a.radius, strings.Repeat("x", 16)).conn
+	defer conn.Close()
+	for n := range 100 {
+		conn.Write(make([]byte, 20+n%200)) //nolint:errcheck // a flood does not mind
+	}
+	time.Sleep(40 * time.Millisecond) // 20,000 a second of all eight: more would measure this machine's own sending
+}
+
+// waits are how long honest people waited.
+type waits struct {
+	took    []time.Duration
+	refused int
+}
+
+func (w *waits) median() time.Duration {
+	if len(w.took) == 0 {
+		return 0
+	}
+	slices.Sort(w.took)
+	return w.took[len(w.took)/2]
+}
+
+// turns measures honest sign-ins without and with an attack of eight at once.
+func (a *besieged) turns(attack func(worker, i int), sign func() (bool, error)) (quiet, under waits) {
+	for range 3 {
+		a.measure(&quiet, sign)
+		var stop atomic.Bool
+		var all sync.WaitGroup
+		for worker := range 8 {
+			all.Go(func() {
+				for i := worker; !stop.Load(); i += 8 {
+					attack(worker, i)
+				}
+			})
+		}
+		time.Sleep(200 * time.Millisecond) // until it has begun
+		a.measure(&under, sign)
+		stop.Store(true)
+		all.Wait()
+	}
+	return quiet, under
+}
+
+// measure signs in every twenty milliseconds for a second.
+func (a *besieged) measure(w *waits, sign func() (bool, error)) {
+	for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(20 * time.Millisecond) {
+		a.later(time.Millisecond)
+		start := time.Now()
+		in, err := sign()
+		if err != nil || !in {
+			w.refused++
+			continue
+		}
+		w.took = append(w.took, time.Since(start))
+	}
+}
