@@ -50,7 +50,8 @@ func TestCrowd(t *testing.T) {
 	first, second := enter(false), enter(true)
 	line("a guesser", true)
 	line("somebody", false)
-	second() // a turn is free, and a guesser was there before
+	line("another guesser", true)
+	second() // a turn is free, and guessers stand on both sides
 	for done := false; !done; {
 		mu.Lock()
 		done = len(order) > 0
@@ -58,7 +59,7 @@ func TestCrowd(t *testing.T) {
 	}
 	first()
 	all.Wait()
-	if len(order) != 2 || order[0] != "somebody" {
+	if len(order) != 3 || order[0] != "somebody" {
 		t.Errorf("the order was %v", order)
 	}
 	if c.checked != 0 || c.others != 0 || c.suspects != 0 || c.suspect {
