@@ -66,9 +66,7 @@ func (s *Server) serve(j *job) {
 		s.jobs.Put(j)
 		return
 	}
-	ctx, cancel := context.WithTimeout(s.work, left)
-	step, waits, err := s.decide(ctx, j)
-	cancel()
+	step, waits, err := s.decide(j.client.deadline(s.work, now.Add(left), left), j)
 	if err == nil && waits {
 		s.wait(j, step, left)
 		return

@@ -1,8 +1,10 @@
 package packet
 
 import (
+	"bytes"
 	"crypto/md5"
 	"crypto/subtle"
+	"encoding"
 	"errors"
 	"hash"
 	"sync"
@@ -19,9 +21,9 @@ var ErrPassword = errors.New("packet: User-Password is not 16 to 128 octets in b
 // and prints as nothing. The zero Secret verifies nothing.
 type Secret struct {
 	key []byte
-	// inner and outer are the key as HMAC pads it (RFC 2104 section 2), so that
-	// no packet pays for that again.
-	inner, outer [md5.BlockSize]byte
+	// inner and outer are MD5's states after the key as HMAC pads it (RFC 2104
+	// section 2), so that no packet pays for that again.
+	inner, outer []byte
 }
 
 // NewSecret keeps a copy of key. How long a key must be is the caller's rule.
@@ -32,13 +34,20 @@ func NewSecret(key []byte) *Secret {
 		sum := md5.Sum(key)
 		block = sum[:]
 	}
-	copy(s.inner[:], block)
-	copy(s.outer[:], block)
-	for i := range s.inner {
-		s.inner[i] ^= 0x36
-		s.outer[i] ^= 0x5c
-	}
+	s.inner, s.outer = padded(block, 0x36), padded(block, 0x5c)
 	return s
+}
+
+// padded is MD5's state after one block of the key and this octet.
+func padded(key []byte, pad byte) []byte {
+	block := bytes.Repeat([]byte{pad}, md5.BlockSize)
+	for i, c := range key {
+		block[i] ^= c
+	}
+	d := md5.New()
+	d.Write(block)
+	state, _ := d.(encoding.BinaryAppender).AppendBinary(nil) // of MD5 never an error
+	return state
 }
 
 // String and GoString keep the key out of logs.
@@ -62,6 +71,16 @@ var digests = sync.Pool{New: func() any { return &digest{Hash: md5.New()} }}
 // over leaves MD5 over the parts in d.sum. The parts may include d.sum.
 func (d *digest) over(parts ...[]byte) {
 	d.Reset()
+	d.further(parts...)
+}
+
+// after is over, from a state of [padded] on.
+func (d *digest) after(state []byte, parts ...[]byte) {
+	_ = d.Hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(state) // what padded made is one
+	d.further(parts...)
+}
+
+func (d *digest) further(parts ...[]byte) {
 	for _, p := range parts {
 		d.Write(p)
 	}
@@ -77,8 +96,8 @@ func (s *Secret) mac(raw []byte, authenticator [16]byte, at int) [md5.Size]byte 
 	d := digests.Get().(*digest)
 	defer digests.Put(d)
 	d.authenticator = authenticator
-	d.over(s.inner[:], raw[:authenticatorAt], d.authenticator[:], raw[HeaderLength:at], zeros[:], raw[at+authenticatorLength:])
-	d.over(s.outer[:], d.sum[:])
+	d.after(s.inner, raw[:authenticatorAt], d.authenticator[:], raw[HeaderLength:at], zeros[:], raw[at+authenticatorLength:])
+	d.after(s.outer, d.sum[:])
 	return d.sum
 }
 
