@@ -30,6 +30,9 @@ func TestAppInChromium(t *testing.T) {
 	phone.AllowNotices(w.base)
 	phone.Visit(w.base + "/app/#bind=" + desk.offered())
 	screenshot(phone, "app-add")
+	if why := phone.Installable(); len(why) > 0 {
+		t.Errorf("the browser does not offer to install the app: %v", why)
+	}
 	phone.Click("#bind")
 	phone.WaitText("#owner", "ada")
 	screenshot(phone, "app-number")

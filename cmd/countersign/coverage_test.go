@@ -338,6 +338,21 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		o.addCodes(p)
 		o.is("T1078", attack.Enforced, "")
 	})
+	// There are no codes by SMS to enroll yet; the row is as they would leave it.
+	t.Run("a person with only SMS", func(t *testing.T) {
+		o.withPassword("henry")
+		var henry directory.Account
+		o.change(func(ctx context.Context, tx *store.Tx) error {
+			var err error
+			if henry, err = o.admin.Directory.Find(ctx, tx, "henry"); err == nil {
+				_, err = o.admin.Directory.AddCredential(ctx, tx, directory.Credential{Account: henry.ID, Kind: "smscode", Label: "Phone", Traits: assurance.Held | assurance.Restricted})
+			}
+			return err
+		})
+		o.is("T1078", attack.Partial, attack.WeakAccount, "henry has no second factor but one that can be taken over (password, smscode)")
+		o.change(func(ctx context.Context, tx *store.Tx) error { return o.admin.Directory.Remove(ctx, tx, henry) })
+		o.is("T1078", attack.Enforced, "")
+	})
 	t.Run("a RADIUS exception", func(t *testing.T) {
 		settings := func(exception string) json.RawMessage {
 			return json.RawMessage(`{"clients":[{"name":"old","networks":["127.0.0.1"],"secret":"a-secret-of-the-equipment"` + exception + `}]}`)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/serviceworker"
 	"github.com/chromedp/chromedp"
 )
@@ -139,6 +140,25 @@ func (b *Browser) AllowNotices(origin string) {
 			Permission: &browser.PermissionDescriptor{Name: "notifications"}, Setting: browser.PermissionSettingGranted, Origin: origin, BrowserContextID: c.BrowserContextID})
 		return err
 	}))
+}
+
+// Installable returns what keeps the browser from offering to install the page;
+// nothing when it would. That every tab here is a private one does not count.
+func (b *Browser) Installable() (why []string) {
+	b.t.Helper()
+	b.Do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		found, err := cdp.Call(ctx, t, page.GetInstallabilityErrors, cdp.Empty{})
+		if err != nil {
+			return err
+		}
+		for _, e := range found.InstallabilityErrors {
+			if e.ErrorID != "in-incognito" {
+				why = append(why, e.ErrorID)
+			}
+		}
+		return nil
+	}))
+	return why
 }
 
 // Push gives a message to the service worker of a scope, as the browser does
