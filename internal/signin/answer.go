@@ -55,7 +55,7 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 		return nil, err
 	}
 	q.account = account
-	if account.ID != 0 {
+	if account.ID != 0 && q.credentials == nil {
 		all, err := x.belongings(ctx, r, at, account.ID)
 		if err != nil {
 			return nil, err
@@ -100,6 +100,10 @@ func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *qu
 	if at.Name != "" && account.ID != c.Account {
 		q.refusal = "other-account"
 		return account, nil
+	}
+	if q.tx == nil && c.Status == directory.CredentialActive { // current reads whose it is, and everything again
+		q.credentials = []directory.Credential{c}
+		return directory.Account{ID: c.Account}, nil
 	}
 	return x.Directory.Get(ctx, r, c.Account)
 }

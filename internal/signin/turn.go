@@ -96,17 +96,23 @@ func (x *examiner) ahead(kind string) bool {
 }
 
 // current reads, for the rest of the transaction, whose the credential is that a
-// check ahead found right, and reports whether it is still as it was then.
+// check ahead found right, and reports whether it is still as it was then. Of one
+// that was wrong it reads whose it is, for the log.
 func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *question) (bool, error) {
-	if q.refusal != "" || !q.result.OK && !q.result.Partial {
+	right := q.refusal == "" && (q.result.OK || q.result.Partial)
+	if !right && (q.account.ID == 0 || q.account.Name != "") {
 		return true, nil
 	}
 	account, err := x.Directory.Get(ctx, tx, q.account.ID)
 	if failure.ClassOf(err) == failure.NotFound {
-		return false, nil
+		return !right, nil
 	}
 	if err != nil {
 		return false, err
+	}
+	q.account = account
+	if !right {
+		return true, nil
 	}
 	at.seen = seen{tx: tx, account: account}
 	all, err := x.belongings(ctx, tx, at, account.ID)
