@@ -174,8 +174,40 @@ func TestExplainKnowsWhatCanBePlayed(t *testing.T) {
 			t.Errorf("%s: %s", application, x.Answer)
 		}
 		for _, a := range x.Shows {
-			if a.Kind == "passkey" && a.Counts != want {
+			if a.Kind == "passkey" && (!a.Counts || a.Elsewhere == want) {
 				t.Errorf("%s: the passkey counts %v: %s", application, a.Counts, a.Why)
+			}
+		}
+	}
+}
+
+// A passkey is no answer to equipment, but a number that is typed where it works is;
+// only where the equipment can show the number.
+func TestExplainKnowsNumbers(t *testing.T) {
+	o := newOffice(t)
+	o.withPassword("grace")
+	o.change(func(ctx context.Context, tx *store.Tx) error {
+		d, err := o.admin.Directory.Find(ctx, tx, "grace")
+		if err != nil {
+			return err
+		}
+		_, err = o.admin.Directory.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "passkey", State: []byte("{}"),
+			Traits: assurance.Held | assurance.UserVerified | assurance.PhishingResistant})
+		return err
+	})
+	o.policy(plain)
+	settings := func(mode string) json.RawMessage {
+		return json.RawMessage(`{"mode":"` + mode + `","clients":[{"name":"old","networks":["127.0.0.1"],"secret":"a-secret-of-the-equipment"}]}`)
+	}
+	for mode, want := range map[string]bool{"challenge": true, "appended": false} {
+		do1[map[string]string](o, &admin.ApplicationSet{Name: "vpn", Kind: "vpn", Protocol: "radius", Settings: settings(mode)})
+		x := do1[admin.PolicyExplanation](o, &admin.PolicyExplain{Account: "grace", Application: "vpn"})
+		if x.Possible != want {
+			t.Errorf("%s: %s", mode, x.Answer)
+		}
+		for _, a := range x.Shows {
+			if a.Kind == "passkey" && (a.Counts != want || a.Elsewhere != want || want && strings.Contains(a.Traits, "phishing")) {
+				t.Errorf("%s: the passkey shows %+v", mode, a)
 			}
 		}
 	}

@@ -9,8 +9,10 @@ import (
 	"countersign/internal/application"
 	"countersign/internal/attack"
 	"countersign/internal/config"
+	"countersign/internal/prompt"
 	"countersign/internal/protocol/forwardauth"
 	"countersign/internal/protocol/radius"
+	"countersign/internal/protocol/yubico"
 	"countersign/internal/signin"
 )
 
@@ -25,6 +27,7 @@ func openings(app application.Application) (admin.Openings, error) {
 		if err := json.Unmarshal(app.Settings, &s); err != nil {
 			return o, fmt.Errorf("the settings of %s cannot be read", app.Name) // what was written may be a secret
 		}
+		o.Medium = s.Mode.Plays()
 		for _, c := range s.Clients {
 			if e := c.Exception; e != nil {
 				o.Exceptions = append(o.Exceptions, attack.Exception{
@@ -32,6 +35,8 @@ func openings(app application.Application) (admin.Openings, error) {
 					Reason: e.Reason, Application: app.Name, Protocol: app.Protocol, Expires: e.Expires})
 			}
 		}
+	case yubico.Protocol:
+		o.Medium = prompt.Single
 	}
 	if app.Vouches == application.VouchesPassword {
 		o.Caveats = append(o.Caveats, "the equipment checks the password itself and is believed; Countersign asks for the rest")

@@ -7,8 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/application"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
+	"countersign/internal/prompt"
 	"countersign/internal/signin"
 )
 
@@ -65,7 +67,9 @@ type ExplainedAbility struct {
 	Label  string `json:"label,omitempty"`
 	Traits string `json:"traits"`
 	Counts bool   `json:"counts"`
-	Why    string `json:"why,omitempty"`
+	// Elsewhere: on another device, by a number.
+	Elsewhere bool   `json:"elsewhere,omitempty"`
+	Why       string `json:"why,omitempty"`
 }
 
 func (c *PolicyExplain) Action() string { return "policy.explain" }
@@ -96,7 +100,7 @@ func (c *PolicyExplain) do(ctx context.Context, a *Admin, _ signin.Grant) (any, 
 		out.Rules = append(out.Rules, ExplainedRule{Rule: l.Rule, Line: l.Number, Outcome: string(l.Outcome), Effect: l.Effect, When: l.When, Error: l.Error})
 	}
 	for _, ab := range x.Abilities {
-		out.Shows = append(out.Shows, ExplainedAbility{Kind: ab.Kind, Label: ab.Label, Traits: ab.Traits.String(), Counts: ab.Not == "", Why: ab.Not})
+		out.Shows = append(out.Shows, ExplainedAbility{Kind: ab.Kind, Label: ab.Label, Traits: ab.Traits.String(), Counts: ab.Not == "", Elsewhere: ab.Elsewhere, Why: ab.Not})
 	}
 	out.Answer = out.sentence()
 	return out, nil
@@ -129,8 +133,20 @@ func (c *PolicyExplain) request(ctx context.Context, a *Admin) (signin.Request, 
 	if r.Protocol == "" {
 		r.Protocol = app.Protocol
 	}
-	r.Medium = signin.Plays(r.Protocol)
-	return r, now, nil
+	r.Medium, err = a.plays(app, r.Protocol)
+	return r, now, err
+}
+
+// plays is what an application can play by a protocol: what its settings say, or
+// the protocol at its best.
+func (a *Admin) plays(app application.Application, protocol string) (prompt.Medium, error) {
+	if protocol == app.Protocol && app.Name != signin.Self {
+		o, err := a.Openings(app)
+		if err != nil || o.Medium != 0 {
+			return o.Medium, err
+		}
+	}
+	return signin.Plays(protocol), nil
 }
 
 func (x PolicyExplanation) sentence() string {

@@ -4,11 +4,14 @@ import (
 	"fmt"
 
 	"countersign/internal/attack"
+	"countersign/internal/prompt"
 )
 
 // Openings is what an application's settings leave open, as its protocol reads
 // them. It holds no secret.
 type Openings struct {
+	// Medium is what can be played there, where the settings say.
+	Medium prompt.Medium
 	// Actions are those that requests to it can be besides signing in.
 	Actions []string
 	// Web says that requests carry a method and a path.

@@ -44,10 +44,13 @@ func Plays(protocol string) prompt.Medium {
 }
 
 // Ability is one authenticator, and why it would not count; empty when it would.
+// Traits are what it would show here: Elsewhere says that it would be used on
+// another device, by a number, and then it shows less.
 type Ability struct {
 	Kind, Label string
 	Traits      assurance.Trait
 	Not         string
+	Elsewhere   bool
 }
 
 // Explain decides for a request as if its account showed everything that it has
@@ -124,8 +127,27 @@ func (j *judge) abilities(at *attempt, app application.Application, credentials 
 			out[i].Not = "it is new, and counts for this only after " + c.Quarantine.UTC().Format(time.RFC3339)
 		}
 	}
+	j.elsewhere(at, credentials, out)
 	return out
 }
+
+// elsewhere adds what could be used on another device instead, once something
+// else was shown here.
+func (j *judge) elsewhere(at *attempt, credentials []directory.Credential, abilities []Ability) {
+	shown := *at
+	if shown.Evidence = could(at.Account, credentials, abilities, j.Now()); len(shown.Evidence) == 0 {
+		return
+	}
+	for i, c := range credentials {
+		if a := &abilities[i]; a.Not == notHere {
+			if t := j.transferable(&shown, []directory.Credential{c}); t != 0 {
+				a.Not, a.Traits, a.Elsewhere = "", t, true
+			}
+		}
+	}
+}
+
+const notHere = "it cannot be shown by this protocol"
 
 // unplayable says why a kind cannot be shown by a medium. A key that comes with
 // its request needs no medium.
@@ -137,7 +159,7 @@ func (j *judge) unplayable(kind string, m prompt.Medium) string {
 	case how.Describe().Media == 0 && m == 0:
 		return ""
 	case how.Describe().Media&m == 0:
-		return "it cannot be shown by this protocol"
+		return notHere
 	}
 	return ""
 }
@@ -147,7 +169,7 @@ func could(account assurance.AccountID, credentials []directory.Credential, abil
 	var out []assurance.Evidence
 	for i, c := range credentials {
 		if abilities[i].Not == "" {
-			out = append(out, assurance.Evidence{Account: account, Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: now})
+			out = append(out, assurance.Evidence{Account: account, Kind: c.Kind, Credential: c.ID, Traits: abilities[i].Traits, Time: now})
 		}
 	}
 	return out

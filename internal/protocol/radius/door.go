@@ -69,11 +69,11 @@ type client struct {
 	exception   *Exception
 }
 
-// medium is what a mode can play. In mode wait nothing can be shown before the
+// Plays is what a mode can play. In mode wait nothing can be shown before the
 // person acts, and a challenge can show a number.
-func (d *door) medium() prompt.Medium {
-	switch d.mode {
-	case Challenge:
+func (m Mode) Plays() prompt.Medium {
+	switch m {
+	case Challenge, "":
 		return prompt.Line | prompt.Display
 	case Wait:
 		return prompt.Silence

@@ -59,7 +59,7 @@ func (s *Server) begin(ctx context.Context, j *job, typed string) (signin.Step, 
 		Name:        string(j.content.name),
 		Source:      j.content.person(),
 		Protocol:    Protocol,
-		Medium:      j.client.medium(),
+		Medium:      j.client.mode.Plays(),
 		Opening:     j.client.opening(typed),
 		Partner:     j.partner,
 	})
