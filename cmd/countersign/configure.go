@@ -33,6 +33,9 @@ func (c *configCheck) Run() error {
 	if err == nil && file.TLS.Certificate != "" {
 		_, err = (&certificates{files: func() config.TLS { return file.TLS }}).tlsConfig()
 	}
+	if err == nil && file.Certificates.Listen != "" {
+		_, err = (&certificates{files: func() config.TLS { return file.Certificates.TLS }}).tlsConfig()
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}

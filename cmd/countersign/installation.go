@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"countersign/internal/admin"
 	"countersign/internal/application"
@@ -15,6 +16,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
+	smartcard "countersign/internal/authenticator/certificate"
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/ocra"
 	"countersign/internal/authenticator/passkey"
@@ -127,6 +129,9 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
+	if s.cards != nil { // behind the passkeys, which are as strong and need no more than the browser
+		kinds = slices.Insert(kinds, 1, authenticator.Authenticator(in.cardKind(s.cards)))
+	}
 	people := &directory.Directory{DB: in.db, Keys: in.keys, Log: s.log}
 	catalogue, err := application.Open(ctx, in.db, in.keys, s.log)
 	if err != nil {
@@ -232,6 +237,9 @@ func names(ctx context.Context, db *store.DB, people *directory.Directory, catal
 	k.Reading = admin.Reading()
 	for _, a := range kinds {
 		k.Kinds = append(k.Kinds, a.Describe().Kind)
+	}
+	if !slices.Contains(k.Kinds, smartcard.Kind) {
+		k.Kinds = append(k.Kinds, smartcard.Kind) // a policy may speak of cards before there are any
 	}
 	groups, err := people.Groups(ctx, db)
 	if err != nil {

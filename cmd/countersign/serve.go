@@ -150,6 +150,7 @@ type listeners struct {
 	pages  net.Listener
 	local  net.Listener
 	counts net.Listener // nil for none
+	cards  net.Listener // nil for none
 	radius []*net.UDPConn
 }
 
@@ -168,8 +169,14 @@ func (d *daemon) listen(file config.File) (listeners, error) {
 			return listeners{}, err
 		}
 	}
+	var cards net.Listener
+	if file.Certificates.Listen != "" {
+		if cards, err = net.Listen("tcp", file.Certificates.Listen); err != nil {
+			return listeners{}, err
+		}
+	}
 	conns, err := radius.Listen(file.Radius.Listen)
-	return listeners{pages, local, counts, conns}, err
+	return listeners{pages, local, counts, cards, conns}, err
 }
 
 // pages is the web server; with TLS when there is a certificate.
@@ -191,6 +198,10 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 	if err != nil {
 		return err
 	}
+	cards, err := d.cards(s)
+	if err != nil {
+		return err
+	}
 	l, err := d.listen(file)
 	if err != nil {
 		return err
@@ -201,13 +212,18 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed := make(chan error, 4)
+	failed := make(chan error, 5)
 	local := &http.Server{Handler: d.local(), ReadHeaderTimeout: 10 * time.Second}
 	go func() { failed <- local.Serve(l.local) }()
 	if l.counts != nil {
 		counts := &http.Server{Handler: d.in.metrics(), ReadHeaderTimeout: 10 * time.Second}
 		defer counts.Close()
 		go func() { failed <- counts.Serve(l.counts) }()
+	}
+	if l.cards != nil {
+		cards.ErrorLog = server.ErrorLog
+		defer cards.Close()
+		go func() { failed <- cards.ServeTLS(l.cards, "", "") }()
 	}
 	go func() {
 		if server.TLSConfig != nil {

@@ -27,6 +27,7 @@ type settings struct {
 	organisation string
 	proxies      []netip.Prefix
 	passkeys     passkey.Options
+	cards        *cards
 	limits       signin.Limits
 	sessions     session.Limits
 	pinDigits    int // the least of a new PIN; 0 is the default
@@ -63,7 +64,10 @@ func settingsOf(c config.File, log *slog.Logger) (settings, error) {
 	}
 	p := c.Passkeys
 	s.passkeys = passkey.Options{Attestation: p.Attestation, RequireAttested: p.RequireAttested, AllowAAGUIDs: p.Allow, DenyAAGUIDs: p.Deny, BackupEligible: p.BackupEligible}
-	s.passkeys.MDS, err = metadata(p)
+	if s.passkeys.MDS, err = metadata(p); err != nil {
+		return s, err
+	}
+	s.cards, err = cardsOf(c.Certificates)
 	return s, err
 }
 

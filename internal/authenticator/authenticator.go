@@ -128,6 +128,8 @@ type Person struct {
 	UserHandle []byte
 	Name       string // canonical name
 	Display    string
+	// Mails are the account's addresses.
+	Mails []string
 	// Existing are the account's credentials of this kind.
 	Existing []Credential
 }

@@ -40,6 +40,7 @@ type File struct {
 	Radius        Radius        `yaml:"radius"`
 	Mail          Mail          `yaml:"mail"`
 	Passkeys      Passkeys      `yaml:"passkeys"`
+	Certificates  Certificates  `yaml:"certificates"`
 	Limits        Limits        `yaml:"limits"`
 	Sessions      Sessions      `yaml:"sessions"`
 	LocalRecovery LocalRecovery `yaml:"local_recovery"`
@@ -101,6 +102,49 @@ type Passkeys struct {
 	// MetadataSigner is the DNS name of who signs it; empty suits a root that
 	// certifies nothing else.
 	MetadataSigner string `yaml:"metadata_signer"`
+}
+
+// Certificates are smart cards and other certificates that people sign in with.
+// They are shown on a listener and a name of their own, because a browser asks for
+// one for a whole name. No proxy can stand in front of it but one that passes TLS
+// through.
+type Certificates struct {
+	// Listen is HOST:PORT; empty is no certificates at all.
+	Listen string `yaml:"listen"`
+	// PublicURL is how browsers reach it, such as https://card.example.org:8443.
+	PublicURL string `yaml:"public_url"`
+	// TLS is the certificate of that name.
+	TLS TLS `yaml:"tls"`
+	// Authorities are who certifies people.
+	Authorities []CertificateAuthority `yaml:"authorities"`
+}
+
+// CertificateAuthority is one that certifies people.
+type CertificateAuthority struct {
+	// Name stays the same: what was enrolled is bound to it.
+	Name string `yaml:"name"`
+	// File is its root in PEM, and every authority between it and people.
+	File string `yaml:"file"`
+	// Mapping is what binds a certificate to an account: issuer-serial, upn or email.
+	Mapping string `yaml:"mapping"`
+	// Realm is what follows the account's name and an @ in user principal names;
+	// empty where an account's name is a whole one.
+	Realm string `yaml:"realm"`
+	// Purpose is what certificates must be made for: client-auth (the default) or
+	// smartcard-logon.
+	Purpose string `yaml:"purpose"`
+	// Cards says that it certifies only keys that were made on a card and are used
+	// behind its PIN. Nobody checks that: it is for authorities of which it is known.
+	Cards bool `yaml:"cards"`
+	// OCSP is a responder's address, CRLs are addresses or files. At least one of
+	// them; all that are set must say that a certificate is good.
+	OCSP string   `yaml:"ocsp"`
+	CRLs []string `yaml:"crls"`
+	// OCSPNonce is required (the default), or any for a responder that signs its
+	// answers in advance.
+	OCSPNonce string `yaml:"ocsp_nonce"`
+	// Attestation is a PEM file of the roots of makers that attest a card's keys.
+	Attestation string `yaml:"attestation"`
 }
 
 // Limits are the engine's numbers. What is left out takes its default; each has

@@ -161,6 +161,9 @@ func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credentia
 func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Credential) error {
 	old := c.Version
 	c.Version++
+	if c.Status == CredentialRevoked {
+		c.Handle = "" // what it was found by is free again: a card can be added anew
+	}
 	return d.writeCredential(ctx, tx, c, old)
 }
 

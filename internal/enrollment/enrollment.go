@@ -228,7 +228,11 @@ func (e *Enrollments) person(ctx context.Context, r store.Reader, id assurance.A
 	if err != nil {
 		return authenticator.Person{}, false, err
 	}
-	p := authenticator.Person{Account: id, UserHandle: a.Handle, Name: a.Name, Display: a.Display}
+	mails, err := e.Directory.Mails(ctx, r, id)
+	if err != nil {
+		return authenticator.Person{}, false, err
+	}
+	p := authenticator.Person{Account: id, UserHandle: a.Handle, Name: a.Name, Display: a.Display, Mails: mails}
 	for _, c := range rows {
 		if c.Status == directory.CredentialActive && c.Kind == kind {
 			p.Existing = append(p.Existing, authenticator.Credential{ID: c.ID, Account: id, Kind: kind, Label: c.Label, State: c.State, Handle: c.Handle, Created: c.Created})

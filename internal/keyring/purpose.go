@@ -14,6 +14,7 @@ const (
 	Approval    Purpose = "approval"
 	Application Purpose = "application"
 	Attempt     Purpose = "attempt"
+	Certificate Purpose = "certificate"
 	Cookie      Purpose = "cookie"
 	Credential  Purpose = "credential"
 	Declaration Purpose = "declaration"
@@ -32,7 +33,7 @@ const (
 
 // Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
 func Purposes() []Purpose {
-	return []Purpose{Account, APIKey, Approval, Application, Attempt, Cookie, Credential, Declaration, Decoy, Drill, Form,
+	return []Purpose{Account, APIKey, Approval, Application, Attempt, Certificate, Cookie, Credential, Declaration, Decoy, Drill, Form,
 		Membership, PIN, Policy, Push, Session, Team, Ticket, Token}
 }
 

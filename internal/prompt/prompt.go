@@ -46,6 +46,10 @@ const (
 	// Elsewhere is an act on another device: Label says what to do there, and
 	// Number is what to type there (never a choice).
 	Elsewhere Kind = "elsewhere"
+	// Certificate is a visit to another address of ours, which asks for a client
+	// certificate: Data is {"url": "..."}, the Answer's Data the text that the
+	// browser brings back, as a JSON string.
+	Certificate Kind = "certificate"
 )
 
 // Prompt is one question.
@@ -62,7 +66,7 @@ type Prompt struct {
 	// Number is what the person must type elsewhere: on another device
 	// (Elsewhere), or into the token whose answer is wanted here.
 	Number string `json:"number,omitempty"`
-	// Data is the WebAuthn options, or what an enrollment page must show (an
+	// Data is the WebAuthn options, where a certificate is shown, or what an enrollment page must show (an
 	// otpauth URI, recovery codes). It is the only field that may hold a
 	// secret, and only in a Prompt for its own owner's enrollment.
 	Data json.RawMessage `json:"data,omitempty"`
@@ -74,7 +78,7 @@ type Answer struct {
 	Authenticator string
 	// Text is the typed line for Secret and Code.
 	Text string
-	// Data is the JSON reply for PublicKey.
+	// Data is the JSON reply for PublicKey and Certificate.
 	Data json.RawMessage
 }
 

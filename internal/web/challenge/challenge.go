@@ -54,6 +54,7 @@ func (c *Challenge) Routes() []look.Route {
 		{Pattern: "GET /sign-in", Demand: look.Public(), Handler: c.show},
 		{Pattern: "POST /sign-in", Demand: look.Public(), Handler: c.answer},
 		{Pattern: "GET /sign-in/wait", Demand: look.Public(), Handler: c.wait},
+		{Pattern: "GET /sign-in/card", Demand: look.Public(), Handler: c.card},
 		{Pattern: "POST /sign-out", Demand: look.Public(), Handler: c.signOut},
 		{Pattern: "GET /welcome", Demand: look.Public(), Handler: c.welcome},
 		{Pattern: "POST /welcome", Demand: look.Public(), Handler: c.accept},
@@ -119,6 +120,7 @@ type view struct {
 	Passkey             *prompt.Prompt
 	Typed               []prompt.Prompt
 	Elsewhere           *prompt.Prompt
+	Card                *look.Visit
 }
 
 // transfers reports whether a number is to be typed on another device.
@@ -129,6 +131,20 @@ func transfers(step signin.Step) bool {
 // wait looks whether an approval on another device was given.
 func (c *Challenge) wait(w http.ResponseWriter, r *http.Request) error {
 	step, err := c.Engine.Look(r.Context(), c.Look.Get(r, ticketCookie))
+	if err != nil {
+		return err
+	}
+	return c.play(w, r, c.errand(r, c.Look.Get(r, errandCookie)), "", step)
+}
+
+// card takes what a browser brings back from where it showed a certificate. It is
+// for this browser's attempt or for none: the ticket is in the cookie alone.
+func (c *Challenge) card(w http.ResponseWriter, r *http.Request) error {
+	a, err := look.Shown(r)
+	if err != nil {
+		return err
+	}
+	step, err := c.Engine.Answer(r.Context(), c.Look.Get(r, ticketCookie), signin.Reply{Answer: a, Source: c.Source(r)})
 	if err != nil {
 		return err
 	}
@@ -154,6 +170,13 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 				continue
 			case prompt.Elsewhere:
 				v.Elsewhere = &p
+				continue
+			case prompt.Certificate:
+				visit, err := look.VisitOf(p)
+				if err != nil {
+					return err
+				}
+				v.Card = visit
 				continue
 			}
 			v.Typed = append(v.Typed, p)

@@ -5,7 +5,7 @@ import "strings"
 // kinds are what people call the authenticators, within a sentence.
 var kinds = map[string]string{
 	"password": "password", "passkey": "passkey", "totp": "authenticator app", "hotp": "code token", "ocra": "challenge token", "recoverycode": "recovery code",
-	"accesspass": "temporary access pass", "certificate": "certificate", "push": "approval on a phone", "smscode": "code by SMS", "mailcode": "code by mail",
+	"accesspass": "temporary access pass", "certificate": "smart card", "push": "approval on a phone", "smscode": "code by SMS", "mailcode": "code by mail",
 	"vouched-password": "password", "apikey": "automation key",
 }
 

@@ -60,6 +60,7 @@ func (p *Portal) Routes() []look.Route {
 		{Pattern: "GET /account/continue", Demand: look.Action("the one that was approved"), Handler: p.resume},
 		{Pattern: "GET /account/setup", Demand: look.Session(), Handler: p.offer},
 		{Pattern: "POST /account/setup", Demand: look.Session(), Handler: p.finish},
+		{Pattern: "GET /account/setup/card", Demand: look.Session(), Handler: p.card},
 		{Pattern: "GET /account/rename", Demand: look.Session(), Handler: p.naming},
 		{Pattern: "POST /account/rename", Demand: look.Action(enrollment.Rename), Handler: p.name},
 		{Pattern: "GET /account/rename/approved", Demand: look.Action(enrollment.Rename), Handler: p.named},
@@ -214,9 +215,20 @@ type offerView struct {
 	Open   template.URL // the URI as a link, for who reads the page on the device
 	Secret string
 	Codes  []string
+	Card   *look.Visit
+	Shown  string // what came back from where the card was shown
 }
 
 func (p *Portal) offer(w http.ResponseWriter, r *http.Request) error { return p.showOffer(w, r, "") }
+
+// card shows an offer with the certificate that the browser brings back, to be
+// added by a form of ours.
+func (p *Portal) card(w http.ResponseWriter, r *http.Request) error {
+	if _, err := look.Shown(r); err != nil {
+		return err
+	}
+	return p.showOffer(w, r, "")
+}
 
 func (p *Portal) showOffer(w http.ResponseWriter, r *http.Request, problem string) error {
 	g, _, ok, err := p.enter(w, r)
@@ -233,7 +245,16 @@ func (p *Portal) showOffer(w http.ResponseWriter, r *http.Request, problem strin
 		Secret string   `json:"secret"`
 		Codes  []string `json:"codes"`
 	}
-	if o.Prompt.Kind != prompt.PublicKey && len(o.Prompt.Data) > 0 {
+	switch {
+	case o.Prompt.Kind == prompt.Certificate:
+		if v.Card, err = look.VisitOf(o.Prompt); err != nil {
+			return err
+		}
+		if v.Shown = r.Form.Get("data"); r.Method == http.MethodGet {
+			a, _ := look.Shown(r)
+			v.Shown = string(a.Data)
+		}
+	case o.Prompt.Kind != prompt.PublicKey && len(o.Prompt.Data) > 0:
 		if err := json.Unmarshal(o.Prompt.Data, &shown); err != nil {
 			return err
 		}

@@ -1,0 +1,293 @@
+// Package pki says what a person's certificate is worth: which authority it comes
+// from, who it names, and what its maker attests of the key.
+//
+// It owns the rules of RFC 5280 that are about the certificate alone, and the
+// parsers for what crypto/x509 leaves unread: the user principal name and the
+// extensions of PIV attestation. It does not know accounts, and it does not ask
+// whether a certificate was revoked: that is revocation's. Its neighbours are
+// authenticator/certificate, which decides with it, and protocol/mutualtls, which
+// needs to know whom to ask about revocation. Its one invariant: nothing that a
+// client sent is trusted but what a configured authority signed.
+package pki
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Mapping is what of a certificate binds it to its owner.
+type Mapping string
+
+// The mappings. IssuerSerial is one certificate and its key. The others are a name
+// that the authority wrote in, so that a renewed certificate goes on; they are
+// worth as much as the authority's care in writing it.
+const (
+	IssuerSerial Mapping = "issuer-serial"
+	UPN          Mapping = "upn"
+	Email        Mapping = "email"
+)
+
+// Mappings lists them.
+func Mappings() []Mapping { return []Mapping{IssuerSerial, UPN, Email} }
+
+// Purpose is what a certificate must be made for, by its extended key usage.
+type Purpose string
+
+// The purposes: id-kp-clientAuth (RFC 5280 section 4.2.1.12) and Microsoft's
+// smart card logon, 1.3.6.1.4.1.311.20.2.2.
+const (
+	ClientAuth     Purpose = "client-auth"
+	SmartcardLogon Purpose = "smartcard-logon"
+)
+
+// Purposes lists them.
+func Purposes() []Purpose { return []Purpose{ClientAuth, SmartcardLogon} }
+
+var smartcardLogon = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 2}
+
+// Authority is one that certifies people.
+type Authority struct {
+	// Name is its name in the configuration. Enrolled certificates are bound to it.
+	Name string
+	// Certificates are its root and everything between it and people's
+	// certificates. What a client sends in between is not used.
+	Certificates []*x509.Certificate
+	Mapping      Mapping
+	// Realm is what follows the account's name in a user principal name; empty
+	// where account names are whole user principal names.
+	Realm   string
+	Purpose Purpose
+	// Cards says that it certifies only keys that were made on a card and are
+	// used behind its PIN.
+	Cards bool
+	// Attestation are the roots of makers that attest keys, and what is between.
+	Attestation []*x509.Certificate
+}
+
+// Authorities are all that are configured.
+type Authorities []Authority
+
+// Refusal says why a certificate is worth nothing, as a stable word for the audit
+// log.
+type Refusal string
+
+func (r Refusal) Error() string { return "certificate refused: " + string(r) }
+
+// The refusals.
+const (
+	Malformed        Refusal = "malformed-certificate"
+	UnknownAuthority Refusal = "unknown-authority"
+	Expired          Refusal = "expired"
+	WrongUsage       Refusal = "wrong-usage"
+	WeakKey          Refusal = "weak-key"
+	NoName           Refusal = "no-name"
+)
+
+// Largest is the greatest certificate that is looked at, in bytes.
+const Largest = 8 << 10
+
+// Named returns the authority of a name.
+func (all Authorities) Named(name string) (Authority, bool) {
+	i := slices.IndexFunc(all, func(a Authority) bool { return a.Name == name })
+	if i < 0 {
+		return Authority{}, false
+	}
+	return all[i], true
+}
+
+// Verify returns the authority that a certificate comes from and its path, from
+// the certificate itself to the authority's root. An error is a [Refusal].
+func (all Authorities) Verify(der []byte, now time.Time) (Authority, []*x509.Certificate, error) {
+	leaf, err := parse(der)
+	if err != nil {
+		return Authority{}, nil, err
+	}
+	refusal := UnknownAuthority
+	for _, a := range all {
+		path, err := a.path(leaf, now)
+		if err == nil {
+			return a, path, nil
+		}
+		if r := Refusal(""); errors.As(err, &r) && r != UnknownAuthority {
+			refusal = r
+		}
+	}
+	return Authority{}, nil, refusal
+}
+
+// parse reads a person's certificate. A critical subject alternative name that
+// holds only names which crypto/x509 skips is read by this room, and so is not
+// unhandled.
+func parse(der []byte) (*x509.Certificate, error) {
+	if len(der) > Largest {
+		return nil, Malformed
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, Malformed
+	}
+	if _, err := UPNs(leaf); err != nil {
+		return nil, Malformed
+	}
+	leaf.UnhandledCriticalExtensions = slices.DeleteFunc(leaf.UnhandledCriticalExtensions, subjectAltName.Equal)
+	return leaf, nil
+}
+
+func (a Authority) path(leaf *x509.Certificate, now time.Time) ([]*x509.Certificate, error) {
+	roots, between := pools(a.Certificates)
+	usage := x509.ExtKeyUsageClientAuth
+	if a.Purpose == SmartcardLogon {
+		usage = x509.ExtKeyUsageAny // crypto/x509 cannot be asked for it; checked below
+	}
+	chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}})
+	if err != nil {
+		return nil, refusalOf(err)
+	}
+	if !a.Purpose.in(leaf) || leaf.IsCA || leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+		return nil, WrongUsage
+	}
+	if !strong(leaf) {
+		return nil, WeakKey
+	}
+	return chains[0], nil
+}
+
+// pools splits what is configured: what signed itself is a root. Where nothing did,
+// all of it is trusted as it stands.
+func pools(all []*x509.Certificate) (roots, between *x509.CertPool) {
+	roots, between = x509.NewCertPool(), x509.NewCertPool()
+	anchors := slices.DeleteFunc(slices.Clone(all), func(c *x509.Certificate) bool { return !selfSigned(c) })
+	if len(anchors) == 0 {
+		anchors = all
+	}
+	for _, c := range anchors {
+		roots.AddCert(c)
+	}
+	for _, c := range all {
+		between.AddCert(c)
+	}
+	return roots, between
+}
+
+func selfSigned(c *x509.Certificate) bool {
+	return bytes.Equal(c.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(c) == nil
+}
+
+func refusalOf(err error) Refusal {
+	var invalid x509.CertificateInvalidError
+	if !errors.As(err, &invalid) {
+		return UnknownAuthority
+	}
+	switch invalid.Reason {
+	case x509.Expired:
+		return Expired
+	case x509.IncompatibleUsage:
+		return WrongUsage
+	}
+	return UnknownAuthority
+}
+
+// in reports whether a certificate says by itself that it is made for this. One
+// that says nothing is good for everything to crypto/x509, and for nothing here.
+func (p Purpose) in(leaf *x509.Certificate) bool {
+	if p == SmartcardLogon {
+		return slices.ContainsFunc(leaf.UnknownExtKeyUsage, smartcardLogon.Equal)
+	}
+	return slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
+}
+
+// strong reports whether a key is as strong as NIST SP 800-131A asks, 112 bits.
+func strong(leaf *x509.Certificate) bool {
+	switch k := leaf.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return k.N.BitLen() >= 2048
+	case *ecdsa.PublicKey:
+		return k.Curve.Params().BitSize >= 256
+	case ed25519.PublicKey:
+		return true
+	}
+	return false
+}
+
+// Identity is what a certificate is known by.
+type Identity struct {
+	// Handle finds the credential: unique to the authority and what its mapping
+	// takes.
+	Handle string
+	// Name is the user principal name or the address, in lower case; empty under
+	// IssuerSerial.
+	Name string
+	// Key is the SHA-256 of the public key.
+	Key []byte
+}
+
+// Identify returns what a certificate of this authority is known by.
+func (a Authority) Identify(leaf *x509.Certificate) (Identity, error) {
+	key := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+	id := Identity{Key: key[:]}
+	if a.Mapping == IssuerSerial {
+		id.Handle = handle(a.Name, string(a.Mapping), string(leaf.RawIssuer), leaf.SerialNumber.String())
+		return id, nil
+	}
+	name, err := a.name(leaf)
+	if err != nil {
+		return Identity{}, err
+	}
+	id.Name, id.Handle = name, handle(a.Name, string(a.Mapping), name)
+	return id, nil
+}
+
+func handle(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+// ReadCertificates reads PEM certificates, at least one and nothing else.
+func ReadCertificates(text []byte) ([]*x509.Certificate, error) {
+	var out []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("there is a PEM block %q, and only certificates belong here", block.Type)
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	if len(out) == 0 {
+		return nil, errors.New("there is no PEM certificate in it")
+	}
+	return out, nil
+}
+
+// Describe says which certificate it is, for the audit log: issuer and serial
+// number in the form that openssl prints.
+func Describe(c *x509.Certificate) string {
+	return fmt.Sprintf("issuer %q, serial %X", clip(c.Issuer.String()), c.SerialNumber)
+}
+
+func clip(s string) string {
+	if len(s) > 200 {
+		s = s[:200]
+	}
+	return s
+}

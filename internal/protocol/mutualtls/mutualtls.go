@@ -1,0 +1,183 @@
+// Package mutualtls is the endpoint at which a browser shows a certificate.
+//
+// It owns one TLS listener with a name of its own, and a statement of each
+// handshake: this certificate, for this challenge, revoked or not. It keeps
+// nothing, asks the engine nothing, and lets nobody in: the statement goes back to
+// the sign-in pages with the browser that made the handshake, sealed, and is worth
+// there what authenticator/certificate says. Its neighbours are pki and revocation.
+// Its one invariant: a statement is about the key that this very connection proved,
+// in a full handshake of TLS 1.3, and never about a header.
+package mutualtls
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"countersign/internal/pki"
+	"countersign/internal/revocation"
+)
+
+// Parts are what an Endpoint is made of.
+type Parts struct {
+	Authorities pki.Authorities
+	// Sources say who is asked about revocation, by the authority's name.
+	Sources map[string]revocation.Source
+	Checker *revocation.Checker
+	Seals   pki.Seals
+	// URL is where browsers reach the endpoint; Pages is where they are sent back to.
+	URL   *url.URL
+	Pages *url.URL
+	Now   func() time.Time
+}
+
+// Endpoint serves the listener. It is safe for concurrent use.
+type Endpoint struct {
+	Parts
+	// asking bounds how many wait for somebody else's answer at once.
+	asking chan struct{}
+}
+
+// most is how many handshakes are asked about at once.
+const most = 64
+
+// New makes an Endpoint.
+func New(p Parts) *Endpoint { return &Endpoint{p, make(chan struct{}, most)} }
+
+// back is where a browser is sent, by what its visit was for.
+var back = map[string]string{"sign-in": "/sign-in/card", "setup": "/account/setup/card"}
+
+// Reasons of a refusal that are this room's own.
+const (
+	noCertificate = "no-certificate"
+	notNow        = "revocation-unreachable"
+)
+
+// TLS makes a configuration of the endpoint's from one that has its certificate: TLS
+// 1.3, in which a client's certificate is never readable on the wire, no resumption,
+// which would prove a key that was held some time ago, and HTTP/1.1, so that a
+// connection is one visit. A client without a certificate gets as far as a sentence
+// that says so.
+func (e *Endpoint) TLS(config *tls.Config) *tls.Config {
+	c := config.Clone()
+	c.MinVersion = tls.VersionTLS13
+	c.NextProtos = []string{"http/1.1"}
+	c.SessionTicketsDisabled = true
+	c.ClientAuth = tls.RequestClientCert
+	c.ClientCAs = x509.NewCertPool() // which browsers choose by
+	for _, a := range e.Authorities {
+		for _, certificate := range a.Certificates {
+			c.ClientCAs.AddCert(certificate)
+		}
+	}
+	return c
+}
+
+// Server returns a server for the listener.
+func (e *Endpoint) Server(config *tls.Config) *http.Server {
+	s := &http.Server{Handler: e.handler(), TLSConfig: e.TLS(config), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second,
+		WriteTimeout: 40 * time.Second, MaxHeaderBytes: 16 << 10, ConnContext: visit}
+	s.SetKeepAlivesEnabled(false)
+	return s
+}
+
+// visited marks a connection that a statement was made of.
+type visited struct{}
+
+func visit(ctx context.Context, _ net.Conn) context.Context {
+	return context.WithValue(ctx, visited{}, new(atomic.Bool))
+}
+
+func (e *Endpoint) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{for}/{challenge}", e.show)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// show makes the statement and sends the browser back with it.
+func (e *Endpoint) show(w http.ResponseWriter, r *http.Request) {
+	path, known := back[r.PathValue("for")]
+	challenge := r.PathValue("challenge")
+	if !known || r.Method != http.MethodGet || !pki.IsChallenge(challenge) {
+		http.NotFound(w, r)
+		return
+	}
+	if err := e.whole(r); err != nil {
+		http.Error(w, err.Error(), http.StatusMisdirectedRequest)
+		return
+	}
+	text, err := pki.Write(e.Seals, challenge, e.state(r.Context(), r.TLS))
+	if err != nil {
+		http.Error(w, "That did not work. Go back and try again.", http.StatusInternalServerError)
+		return
+	}
+	to := e.Pages.JoinPath(path)
+	to.RawQuery = url.Values{"shown": {text}}.Encode()
+	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+}
+
+// whole refuses a request that its connection proves nothing for.
+func (e *Endpoint) whole(r *http.Request) error {
+	used, _ := r.Context().Value(visited{}).(*atomic.Bool)
+	switch {
+	case r.TLS == nil || !r.TLS.HandshakeComplete || r.TLS.Version < tls.VersionTLS13 || r.TLS.DidResume:
+		return errors.New("A card is shown in a new TLS 1.3 connection only. Go back and try again.")
+	case !strings.EqualFold(hostname(r.Host), e.URL.Hostname()) || net.ParseIP(e.URL.Hostname()) == nil && !strings.EqualFold(r.TLS.ServerName, e.URL.Hostname()):
+		return errors.New("A card is shown at the name " + e.URL.Hostname() + " only. Go back and try again.")
+	case used == nil || used.Swap(true):
+		return errors.New("This connection was used. Go back and try again.")
+	}
+	return nil
+}
+
+func hostname(host string) string { return (&url.URL{Host: host}).Hostname() }
+
+// state says what this connection proved.
+func (e *Endpoint) state(ctx context.Context, t *tls.ConnectionState) pki.Statement {
+	s := pki.Statement{Time: e.Now().UnixMilli()}
+	if len(t.PeerCertificates) == 0 {
+		s.Refused = noCertificate
+		return s
+	}
+	leaf := t.PeerCertificates[0]
+	s.Detail = pki.Describe(leaf)
+	authority, path, err := e.Authorities.Verify(leaf.Raw, e.Now())
+	if err != nil {
+		s.Refused = string(pki.Malformed)
+		if r := pki.Refusal(""); errors.As(err, &r) {
+			s.Refused = string(r)
+		}
+		return s
+	}
+	s.Certificate, s.Authority = leaf.Raw, authority.Name
+	select {
+	case e.asking <- struct{}{}:
+		defer func() { <-e.asking }()
+	default:
+		s.Refused = notNow
+		return s
+	}
+	// It counts from when the answer was asked for, so that a slow one is not fresher.
+	if err := e.Checker.Check(ctx, e.Sources[authority.Name], path); err != nil {
+		s.Refused = notNow
+		var r *revocation.Refusal
+		if errors.As(err, &r) {
+			s.Refused, s.Detail = string(r.Reason), s.Detail+"; "+r.Detail
+		}
+	}
+	return s
+}

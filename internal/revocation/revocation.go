@@ -1,0 +1,149 @@
+// Package revocation finds out whether a certificate was revoked.
+//
+// It owns OCSP (RFC 6960), CRLs (RFC 5280 section 6.3), and the network and files
+// that they come by. It asks only where the configuration says: an address in a
+// certificate is whatever its issuer wrote, and is never followed. It knows neither
+// accounts nor TLS; protocol/mutualtls asks it. Its one invariant: only a fresh,
+// rightly signed "good" from everyone who was to be asked is good. Silence, age,
+// doubt and a wrong signature are a refusal each, with a reason of its own.
+package revocation
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Reason is why a certificate is not accepted, as a stable word for the audit log.
+type Reason string
+
+// The reasons. All but Revoked mean that it could not be found out.
+const (
+	Revoked     Reason = "revoked"
+	Unreachable Reason = "revocation-unreachable" // nobody answered
+	Stale       Reason = "revocation-stale"       // what was answered is over, or not yet
+	Unknown     Reason = "revocation-unknown"     // the responder does not know it
+	Forged      Reason = "revocation-forged"      // signed by somebody who may not
+	Malformed   Reason = "revocation-malformed"   // not readable, or not of a kind that is understood
+	Missing     Reason = "revocation-missing"     // no source is about this certificate
+)
+
+// Refusal is a [Reason] with what was seen, for the audit log.
+type Refusal struct {
+	Reason Reason
+	Detail string
+}
+
+func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Detail }
+
+func refuse(r Reason, format string, args ...any) *Refusal {
+	return &Refusal{Reason: r, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Source says who is asked about an authority's certificates. Of what is set,
+// everything must say that a certificate is good.
+type Source struct {
+	// OCSP is a responder's http or https address; empty is none.
+	OCSP string
+	// AnyNonce accepts answers without the nonce that was sent (RFC 8954), as
+	// responders that sign in advance give: they can be replayed until they are
+	// stale.
+	AnyNonce bool
+	// CRLs are http or https addresses, or paths of files, DER or PEM.
+	CRLs []string
+}
+
+const (
+	// patience bounds one question to the network.
+	patience = 5 * time.Second
+	// skew is how far a responder's clock may be ahead of ours.
+	skew = time.Minute
+	// largestAnswer and largestList are in bytes.
+	largestAnswer = 64 << 10
+	largestList   = 32 << 20
+)
+
+// Checker asks. It is safe for concurrent use, and remembers lists while they are
+// fresh; it never remembers an answer of OCSP.
+type Checker struct {
+	now    func() time.Time
+	client *http.Client
+
+	mu    sync.Mutex
+	lists map[string]*list
+}
+
+// New makes a Checker. It follows no redirect and uses no proxy: what is asked is
+// what the configuration names.
+func New(now func() time.Time) *Checker {
+	return &Checker{now: now, lists: map[string]*list{}, client: &http.Client{
+		Timeout:       patience,
+		Transport:     &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: patience, MaxResponseHeaderBytes: 16 << 10},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Check returns nil where a certificate is good. The path is the certificate, what
+// is between, and the root; what is between is looked for in the CRLs of who
+// issued it, where there is one. An error is a *[Refusal].
+func (c *Checker) Check(ctx context.Context, s Source, path []*x509.Certificate) error {
+	if len(path) < 2 {
+		return refuse(Missing, "nobody issued it")
+	}
+	asked, err := c.listed(ctx, s, path[0], path[1])
+	if err != nil {
+		return err
+	}
+	if s.OCSP != "" {
+		if err := c.ask(ctx, s, path[0], path[1]); err != nil {
+			return err
+		}
+		asked = true
+	}
+	if !asked {
+		return refuse(Missing, "no CRL of its issuer is about it")
+	}
+	for i := 1; i < len(path)-1; i++ {
+		if _, err := c.listed(ctx, s, path[i], path[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// get reads an address, at most so many bytes.
+func (c *Checker) get(r *http.Request, most int64, kind string) ([]byte, error) {
+	resp, err := c.client.Do(r)
+	if err != nil {
+		return nil, refuse(Unreachable, "%s does not answer: %v", r.URL.Host, plain(err))
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, refuse(Unreachable, "%s answered with status %d", r.URL.Host, resp.StatusCode)
+	}
+	if got, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); kind != "" && got != kind {
+		return nil, refuse(Malformed, "%s answered with something else", r.URL.Host)
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	if err != nil {
+		return nil, refuse(Unreachable, "%s broke off", r.URL.Host)
+	}
+	if int64(len(b)) > most {
+		return nil, refuse(Malformed, "%s answered with more than %d bytes", r.URL.Host, most)
+	}
+	return b, nil
+}
+
+// plain takes the address out of what net/http says: it is in the sentence.
+func plain(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}
