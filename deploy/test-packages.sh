@@ -17,6 +17,8 @@ git                 # version stamps
 haproxy             # forward-auth
 ldap-utils          # ldapsearch, ldapwhoami: an independent LDAP client
 libc6-dev           # pam/
+libengine-pkcs11-openssl # curl with a key on a card
+libnss3-tools       # certificates and cards for Chromium
 libpam-radius-auth  # RADIUS as PAM stacks speak it
 libpam-yubico       # YubiKeys as PAM stacks ask for them
 libpam0g-dev        # pam/
@@ -27,10 +29,12 @@ nginx-light         # forward-auth
 oathtool            # an independent TOTP and HOTP
 openssh-client      # ssh
 openssh-server      # sshd
+opensc              # pkcs11-tool: puts keys on cards
 openssl             # certificates, and a second opinion on signatures
 pamtester           # PAM conversations
 postgresql          # the second store
 procps              # ps
+softhsm2            # smart cards in software
 sshpass             # ssh without a terminal
 sudo                # approvals
 swaks               # mail
