@@ -33,6 +33,23 @@ func TestRefusals(t *testing.T) {
 		{"local_recovery: {until: 2999-01-01, reason: why not}\n", "more than 31 days"},
 		{"local_recovery: {until: tomorrow, reason: why not}\n", "must be a day"},
 		{"local_recovery: {until: 2026-12-01}\n", "must say why"},
+		{"certificates: {listen: '127.0.0.1:1', cert: x}\n", `line 1: there is no setting "cert" here`},
+		{"certificates: {public_url: 'https://card.example.org'}\n", "certificates.listen must be"},
+		{"certificates: {listen: '127.0.0.1:1', public_url: 'http://card.example.org'}\n", "certificates.public_url must be like"},
+		{"public_url: https://a.example.org\ncertificates: {listen: '127.0.0.1:1', public_url: 'https://a.example.org'}\n", "another address"},
+		{"certificates: {listen: '127.0.0.1:1', public_url: 'https://card.example.org'}\n", "shown by TLS"},
+		{withAuthorities(""), "at least one authority"},
+		{withAuthorities("{name: a, mapping: upn, crls: [c]}"), "a name and a file"},
+		{withAuthorities("{name: a, file: f, mapping: upn}"), "a lost card can be stopped"},
+		{withAuthorities("{name: a, file: f, mapping: cn, crls: [c]}"), `mapping is "cn"`},
+		{withAuthorities("{name: a, file: f, crls: [c]}"), `mapping is ""`},
+		{withAuthorities("{name: a, file: f, mapping: upn, purpose: all, crls: [c]}"), `purpose is "all"`},
+		{withAuthorities("{name: a, file: f, mapping: upn, ocsp: 'ldap://x'}"), "http or https"},
+		{withAuthorities("{name: a, file: f, mapping: upn, crls: ['file:///x']}"), "neither"},
+		{withAuthorities("{name: a, file: f, mapping: email, realm: x, crls: [c]}"), "with mapping upn"},
+		{withAuthorities("{name: a, file: f, mapping: upn, ocsp: 'http://x', ocsp_nonce: off}"), "ocsp_nonce"},
+		{withAuthorities("{name: a, file: f, mapping: upn, crls: [c]}, {name: a, file: g, mapping: upn, crls: [c]}"), "twice"},
+		{withAuthorities("{name: a, file: f, mapping: upn, crl: [c]}"), `line 1: there is no setting "crl" here`},
 		{"[1, 2]\n", "line 1: what is there does not fit"},
 		{"a: &a [*a]\n", "a"},
 		{"listen: [", "line 1"},
@@ -98,4 +115,15 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("parsed, and yet: %v", err)
 		}
 	})
+}
+
+func withAuthorities(list string) string {
+	return "certificates: {listen: '127.0.0.1:1', public_url: 'https://card.example.org', tls: {certificate: c, key: k}, authorities: [" + list + "]}\n"
+}
+
+func TestCertificates(t *testing.T) {
+	c, err := Parse([]byte(withAuthorities("{name: a, file: f, mapping: upn, realm: example.org, crls: [c, 'https://x/y'], ocsp: 'http://z', ocsp_nonce: any, cards: true}")))
+	if err != nil || !c.Certificates.Authorities[0].Cards || len(c.Certificates.Authorities[0].CRLs) != 2 {
+		t.Errorf("%+v, %v", c.Certificates, err)
+	}
 }
