@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/audit"
 	"countersign/internal/protocol/radius/packet"
 	"countersign/internal/store"
 )
@@ -371,7 +372,9 @@ func (k *killing) afterwards(c *customer) {
 			c.note(k.gateway.signIn(ctx, c.name, func() string { return code }))
 		}
 	}
-	code, o := k.gateway.signIn(ctx, c.name, c.next)
+	// Used codes are wrong answers, and after three of those one code alone asks for
+	// the next: a person types both.
+	code, o := k.gateway.signIn(ctx, c.name, func() string { return c.press() + " " + c.press() })
 	if c.note(code, o); o != accepted {
 		k.t.Errorf("%s: a fresh code was not accepted right after the start", c.name)
 	}
@@ -399,6 +402,9 @@ func (k *killing) settle() {
 		if err != nil {
 			k.t.Fatal(err)
 		}
+		if k.t.Failed() {
+			k.confess(w, c, int64(account.ID))
+		}
 		granted := len(entries) - 1 // one was the welcome
 		if granted < c.accepts || granted > c.accepts+c.unknowns {
 			k.t.Errorf("%s: its client saw %d accepts and %d times nothing; the log has %d", c.name, c.accepts, c.unknowns, granted)
@@ -408,6 +414,20 @@ func (k *killing) settle() {
 	k.t.Logf("%d sign-ins were accepted", total)
 	if total < len(k.customers) {
 		k.t.Error("there was no load")
+	}
+}
+
+// confess prints what the log says of a customer, when something failed.
+func (k *killing) confess(w *world, c *customer, account int64) {
+	k.t.Helper()
+	entries, err := w.db.Entries(context.Background(), store.Filter{Account: account, Limit: 60})
+	if err != nil {
+		k.t.Error(err)
+	}
+	for _, en := range entries {
+		if en.Outcome != audit.OK {
+			k.t.Log(c.name, en.At.Format("15:04:05.000"), en.Event, en.Reason, en.Protocol, en.Detail)
+		}
 	}
 }
 

@@ -167,6 +167,7 @@ func all() []drill {
 		{row: "T1213", attack: readPages, needs: []string{"page"}, events: []string{"answer.refused"}},
 		{row: "T1539", attack: lookAlike, needs: []string{"page"}},
 		{row: "T1556.006", attack: outage, needs: []string{"bed"}},
+		{row: "T1621", attack: bombard, needs: []string{"radius", "bed"}, events: []string{"approval.wrong-number"}},
 	}
 }
 

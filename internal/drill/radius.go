@@ -32,6 +32,7 @@ type ask struct {
 type reply struct {
 	code  byte
 	state []byte
+	text  string // Reply-Message
 }
 
 func attribute(out []byte, kind byte, value []byte) []byte {
@@ -123,7 +124,10 @@ func parse(b, packet []byte, secret string) (reply, error) {
 	}
 	out := reply{code: b[0]}
 	for rest := b[20:]; len(rest) >= 2 && int(rest[1]) >= 2 && int(rest[1]) <= len(rest); rest = rest[rest[1]:] {
-		if rest[0] == 24 {
+		switch rest[0] {
+		case 18:
+			out.text += string(rest[2:rest[1]])
+		case 24:
 			out.state = append([]byte{}, rest[2:rest[1]]...)
 		}
 	}
