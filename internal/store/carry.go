@@ -41,8 +41,8 @@ type carrier struct {
 }
 
 // commit runs the batch in the lane that it was given, leaves that and answers
-// everybody. After a collision, and where one of them spoiled it for all, each
-// runs again by itself.
+// everybody. After a collision it runs again, and where one of them spoiled it for
+// all, each by itself.
 func (c *carrier) commit() {
 	ended := false
 	defer func() {
@@ -51,9 +51,8 @@ func (c *carrier) commit() {
 			c.settle(errExited)
 		}
 	}()
-	err := c.try(c.batch)
-	c.lanes.leave(errors.Is(err, errRetry))
-	if errors.Is(err, errRetry) || errors.Is(err, errOwn) && len(c.batch) > 1 {
+	err := c.repeat(c.batch)
+	if errors.Is(err, errOwn) && len(c.batch) > 1 {
 		err = c.apart()
 	}
 	c.settle(err)
@@ -64,7 +63,8 @@ func (c *carrier) commit() {
 // is everybody's answer then.
 func (c *carrier) apart() error {
 	for len(c.batch) > 0 {
-		err := c.again(c.batch[:1])
+		_ = c.lanes.enter(context.Background())
+		err := c.repeat(c.batch[:1])
 		if errors.Is(err, ErrUnavailable) {
 			return err
 		}
@@ -74,12 +74,11 @@ func (c *carrier) apart() error {
 	return nil
 }
 
-// again runs one request until it collides with nobody.
-func (c *carrier) again(one []*request) error {
-	for try := 2; ; try++ {
-		c.db.counts.retries.Add(1)
-		_ = c.lanes.enter(context.Background())
-		err := c.try(one)
+// repeat runs requests, in a lane that was entered, until they collide with
+// nobody, and leaves it.
+func (c *carrier) repeat(batch []*request) error {
+	for try := 1; ; try++ {
+		err := c.try(batch)
 		c.lanes.leave(errors.Is(err, errRetry))
 		switch {
 		case !errors.Is(err, errRetry):
@@ -87,7 +86,9 @@ func (c *carrier) again(one []*request) error {
 		case try == maxTries:
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
+		c.db.counts.retries.Add(1)
 		time.Sleep(rand.N(time.Millisecond << min(try, 5)))
+		_ = c.lanes.enter(context.Background())
 	}
 }
 
