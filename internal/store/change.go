@@ -13,8 +13,9 @@ import (
 // one entry; otherwise nothing is written. When Change returns, the transaction
 // is on disk, and this server's memory has heard what was announced.
 //
-// fn may run more than once (PostgreSQL asks for it when transactions collide),
-// and in SQLite every change waits for it. So it only reads and writes tx, sets
+// fn may run more than once (in PostgreSQL, when transactions collide or one that
+// shares its transaction fails), and others wait for it: in SQLite every change, in
+// PostgreSQL those that share. So it only reads and writes tx, sets
 // its results anew each time, and waits for nothing: never another Change, the
 // network, or a password hash.
 //
