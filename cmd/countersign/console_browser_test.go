@@ -56,6 +56,7 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	if _, err := w.admin.Plant(context.Background(), "katherine", "Katherine Johnson"); err != nil {
 		t.Fatal(err)
 	}
+	w.plantTokens("26001", "26002")
 	mallory := w.person()
 	for range 3 {
 		mallory.get("/sign-in")
@@ -127,6 +128,9 @@ func TestConsoleInTheBrowser(t *testing.T) {
 		{"/console/accounts/grace", "account-full", "Passkey"},
 		{"/console/accounts?state=dormant", "accounts-none", "No account is like that"},
 		{"/console/groups", "groups", "Administrators"},
+		{"/console/tokens", "tokens", "Feitian"},
+		{"/console/tokens/26001", "token", "Assign"},
+		{"/console/tokens?q=nothing", "tokens-none", "No token is like that"},
 		{"/console/groups/administrators", "group", "root"},
 		{"/console/new-group", "new-group", "Make the group"},
 		{"/console/applications", "applications", "The wiki"},

@@ -43,7 +43,7 @@ func New(p Parts) *Console { return &Console{Parts: p, pages: p.Look.Load(files)
 
 // Routes lists the pages with what each demands.
 func (c *Console) Routes() []look.Route {
-	return slices.Concat(c.homeRoutes(), c.accountRoutes(), c.groupRoutes(), c.applicationRoutes(), c.policyRoutes(),
+	return slices.Concat(c.homeRoutes(), c.accountRoutes(), c.groupRoutes(), c.tokenRoutes(), c.applicationRoutes(), c.policyRoutes(),
 		c.coverageRoutes(), c.auditRoutes(), c.commandRoutes())
 }
 
@@ -83,6 +83,7 @@ var links = []look.Link{
 	{Href: homePath, Text: "Overview"},
 	{Href: accountsPath, Text: "Accounts"},
 	{Href: groupsPath, Text: "Groups"},
+	{Href: tokensPath, Text: "Tokens"},
 	{Href: applicationsPath, Text: "Applications"},
 	{Href: policyPath, Text: "Policy"},
 	{Href: coveragePath, Text: "Coverage"},
