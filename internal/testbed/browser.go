@@ -29,12 +29,12 @@ type Browser struct {
 
 // Chromium starts a browser that ends with the test. Every name under .test is
 // this machine, and certificates are not checked, so that sites of several
-// domains can be played with https.
-func Chromium(t testing.TB) *Browser {
+// domains can be played with https. More options go behind the usual ones.
+func Chromium(t testing.TB, more ...chromedp.ExecAllocatorOption) *Browser {
 	t.Helper()
 	// The browser needs a folder that other users may not be able to read and
 	// that must be gone when the test is: chromedp makes and removes one.
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(Program(t, "chromium", "chromium-browser", "google-chrome")),
 		chromedp.NoSandbox, // the sandbox needs privileges that a container does not give
 		chromedp.DisableGPU,
@@ -44,7 +44,7 @@ func Chromium(t testing.TB) *Browser {
 		chromedp.Flag("ignore-certificate-errors", true),
 		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"),
 		chromedp.Flag("lang", "en-US"),
-	)...)
+	), more...)...)
 	t.Cleanup(stop)
 	root, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
