@@ -323,6 +323,9 @@ func TestCRLFromTheNetwork(t *testing.T) {
 	answer.Store(&old)
 	at.ahead.Add(int64(11 * time.Minute))
 	want("an older one", "")
+	for range 5 { // so that its number is higher
+		impostor.CRL(time.Hour)
+	}
 	forged := impostor.CRL(100 * time.Hour)
 	answer.Store(&forged)
 	at.ahead.Add(int64(11 * time.Minute))
@@ -335,9 +338,13 @@ func TestCRLFromTheNetwork(t *testing.T) {
 	}
 	at.ahead.Add(int64(2 * time.Hour))
 	want("down for too long", revocation.Stale)
+	before := a.CRL(6 * time.Hour)
 	a.Revoke(leaf)
 	last := a.CRL(5 * time.Hour)
 	answer.Store(&last)
 	at.ahead.Add(int64(time.Minute))
 	want("revoked meanwhile", revocation.Revoked)
+	answer.Store(&before)
+	at.ahead.Add(int64(11 * time.Minute))
+	want("a list of before, which is fresh", revocation.Revoked)
 }

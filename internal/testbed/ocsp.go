@@ -23,20 +23,33 @@ type Responder struct {
 func OCSP(t testing.TB, a *Authority, known ...Known) *Responder {
 	t.Helper()
 	folder := t.TempDir()
-	addr := Addr(t)
-	r := &Responder{t: t, index: filepath.Join(folder, "index.txt"), URL: "http://" + addr}
+	r := &Responder{t: t, index: filepath.Join(folder, "index.txt")}
 	r.Knows(known...)
 	ca := PEM(t, filepath.Join(folder, "ca.pem"), a.Certificate)
-	_, port, _ := strings.Cut(addr, ":")
-	log := Start(t, Process{Path: Program(t, "openssl"),
-		Args: []string{"ocsp", "-index", r.index, "-port", port, "-rsigner", ca, "-rkey", KeyPEM(t, filepath.Join(folder, "ca.key"), a.Key), "-CA", ca, "-nmin", "5"}})
-	// It serves one connection at a time, and waits for ever on one that asks nothing.
-	for deadline := time.Now().Add(patience); !strings.Contains(log.String(), "waiting for OCSP client"); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("openssl ocsp does not begin:\n%s", log)
+	key := KeyPEM(t, filepath.Join(folder, "ca.key"), a.Key)
+	for range 5 { // the port is free on loopback, and may not be elsewhere
+		addr := Addr(t)
+		_, port, _ := strings.Cut(addr, ":")
+		log := Start(t, Process{Path: Program(t, "openssl"), Args: []string{"ocsp", "-index", r.index, "-port", port, "-rsigner", ca, "-rkey", key, "-CA", ca, "-nmin", "5"}})
+		if r.begins(log) {
+			r.URL = "http://" + addr
+			return r
 		}
 	}
-	return r
+	t.Fatal("openssl ocsp does not begin")
+	return nil
+}
+
+// begins waits for what it writes. It serves one connection at a time, and waits for
+// ever on one that asks nothing, so its port cannot be tried.
+func (r *Responder) begins(log *Log) bool {
+	for deadline := time.Now().Add(patience / 5); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if strings.Contains(log.String(), "waiting for OCSP client") {
+			return true
+		}
+	}
+	r.t.Logf("openssl ocsp does not begin:\n%s", log)
+	return false
 }
 
 // Knows rewrites what the responder knows: each certificate is good, but for those

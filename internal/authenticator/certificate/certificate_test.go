@@ -210,6 +210,23 @@ func TestStatements(t *testing.T) {
 			t.Errorf("%s: ok is %t, reason %q, want %q", name, r.OK, r.Reason, try.reason)
 		}
 	}
+	signing := testbed.Certify(t, &x509.Certificate{SerialNumber: card.SerialNumber, Subject: card.Subject, NotBefore: card.NotBefore, NotAfter: card.NotAfter, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: card.ExtKeyUsage}, b.Certificate, key.Public(), b.Key)
+	if r := b.shows(t, b.how, c, statement(signing, now)); r.OK || r.Reason != "wrong-usage" {
+		t.Errorf("a certificate that can make others: %+v", r)
+	}
+	t.Run("a card that was not asked for", func(t *testing.T) {
+		second, _, err := b.enroll(t, ada, b.Issue("ada", key.Public()), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		second.ID = 78
+		q, memo, _ := b.how.Ask([]authenticator.Credential{second}, now)
+		r, _ := b.how.Check(t.Context(), []authenticator.Credential{c, second}, memo, said(t, ours, challengeOf(t, q), good), now)
+		if r.OK || r.Reason != "unknown-certificate" {
+			t.Errorf("%+v", r)
+		}
+	})
 	t.Run("sealed by another", func(t *testing.T) {
 		q, memo, _ := b.how.Ask([]authenticator.Credential{c}, now)
 		r, _ := b.how.Check(t.Context(), []authenticator.Credential{c}, memo, said(t, seals("another key"), challengeOf(t, q), good), now)
