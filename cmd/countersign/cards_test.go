@@ -400,6 +400,7 @@ func TestSmartCardConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	u, _ := url.Parse(address)
 	one := "GET " + u.Path + " HTTP/1.1\r\nHost: " + u.Host + "\r\n\r\n"
 	io.WriteString(conn, one+one)

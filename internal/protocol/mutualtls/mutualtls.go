@@ -18,7 +18,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"countersign/internal/pki"
@@ -83,16 +82,9 @@ func (e *Endpoint) TLS(config *tls.Config) *tls.Config {
 // Server returns a server for the listener.
 func (e *Endpoint) Server(config *tls.Config) *http.Server {
 	s := &http.Server{Handler: e.handler(), TLSConfig: e.TLS(config), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second,
-		WriteTimeout: 40 * time.Second, MaxHeaderBytes: 16 << 10, ConnContext: visit}
-	s.SetKeepAlivesEnabled(false)
+		WriteTimeout: 40 * time.Second, MaxHeaderBytes: 16 << 10}
+	s.SetKeepAlivesEnabled(false) // a connection is one visit
 	return s
-}
-
-// visited marks a connection that a statement was made of.
-type visited struct{}
-
-func visit(ctx context.Context, _ net.Conn) context.Context {
-	return context.WithValue(ctx, visited{}, new(atomic.Bool))
 }
 
 func (e *Endpoint) handler() http.Handler {
@@ -132,14 +124,11 @@ func (e *Endpoint) show(w http.ResponseWriter, r *http.Request) {
 
 // whole refuses a request that its connection proves nothing for.
 func (e *Endpoint) whole(r *http.Request) error {
-	used, _ := r.Context().Value(visited{}).(*atomic.Bool)
 	switch {
 	case r.TLS == nil || !r.TLS.HandshakeComplete || r.TLS.Version < tls.VersionTLS13 || r.TLS.DidResume:
 		return errors.New("A card is shown in a new TLS 1.3 connection only. Go back and try again.")
 	case !strings.EqualFold(hostname(r.Host), e.URL.Hostname()) || net.ParseIP(e.URL.Hostname()) == nil && !strings.EqualFold(r.TLS.ServerName, e.URL.Hostname()):
 		return errors.New("A card is shown at the name " + e.URL.Hostname() + " only. Go back and try again.")
-	case used == nil || used.Swap(true):
-		return errors.New("This connection was used. Go back and try again.")
 	}
 	return nil
 }
