@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"countersign/internal/pki"
 	"countersign/internal/revocation"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 	"countersign/internal/testbed"
 )
 
@@ -40,7 +43,7 @@ const cardName = "card.test"
 
 // newCardTable has ada with password and authenticator app. Edit changes the
 // settings of cards first.
-func newCardTable(t *testing.T, edit ...func(*cards)) *cardTable {
+func newCardTable(t *testing.T, edit ...func(*settings)) *cardTable {
 	t.Helper()
 	c := &cardTable{staff: testbed.NewAuthority(t, "Staff Cards", nil), crl: filepath.Join(t.TempDir(), "staff.crl"), served: testbed.NewAuthority(t, "Served", nil)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -54,7 +57,7 @@ func newCardTable(t *testing.T, edit ...func(*cards)) *cardTable {
 		authorities: pki.Authorities{{Name: "staff", Certificates: []*x509.Certificate{c.staff.Certificate}, Mapping: pki.IssuerSerial, Purpose: pki.ClientAuth, Cards: true}},
 		sources:     map[string]revocation.Source{"staff": {CRLs: []string{c.crl}}}}}
 	for _, f := range edit {
-		f(s.cards)
+		f(&s)
 	}
 	c.world = newWorldFrom(t, s, "http://localhost", nil)
 	s.publicURL, _ = url.Parse(c.base)
@@ -208,6 +211,39 @@ func TestSmartCard(t *testing.T) {
 	thief.get("/sign-in")
 	thief.get(c.show(thief.cardAt(), card))
 	thief.sees("That did not work")
+	c.adds(c.entered(), card)
+}
+
+// The same over PostgreSQL: added, removed, added again, and one of 16 at once.
+func TestSmartCardOnPostgreSQL(t *testing.T) {
+	dsn := storetest.StartPostgres(t).DSN
+	c := newCardTable(t, func(s *settings) { s.database = dsn })
+	card := c.issue(t, "ada")
+	p := c.entered()
+	c.adds(p, card)
+	p = c.person()
+	p.get("/sign-in")
+	shown := c.show(p.cardAt(), card)
+	var inside atomic.Int64
+	var all sync.WaitGroup
+	before := c.events("signin.granted")
+	for range 16 {
+		q := &person{w: c.world, client: p.client}
+		all.Go(func() {
+			q.get(shown)
+			if strings.Contains(q.page, "Where you are signed in") {
+				inside.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := c.events("signin.granted") - before; n != 1 || inside.Load() < 1 {
+		t.Errorf("one statement signed in %d times, and %d were inside", n, inside.Load())
+	}
+	p.get("/account")
+	badge := regexp.MustCompile(`rename\?number=(\d+)">Rename<span class="unseen"> My badge`).FindStringSubmatch(p.page)
+	p.post("/account/do", "action", "authenticator.remove", "object", badge[1])
+	p.sees("It was removed.")
 	c.adds(c.entered(), card)
 }
 
