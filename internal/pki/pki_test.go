@@ -1,11 +1,14 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/pem"
 	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -32,6 +35,43 @@ func TestPath(t *testing.T) {
 		if len(path) != try.length || (err == nil) != (try.length > 0) {
 			t.Errorf("%s: a path of %d, %v", name, len(path), err)
 		}
+	}
+}
+
+// What a real YubiKey attested is read as openssl prints it, up to Yubico's own root;
+// with one bit changed it is nothing.
+func TestPublishedAttestation(t *testing.T) {
+	read := func(name string) []byte {
+		t.Helper()
+		b, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	certificates := func(text []byte) []*x509.Certificate {
+		t.Helper()
+		all, err := ReadCertificates(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	text := append(read("attestation-9a.pem"), read("attestation-f9.pem")...)
+	a := Authority{Attestation: certificates(read("yubico-piv-ca-1.pem"))}
+	slot := certificates(text)[0]
+	got, err := a.Attest(text, slot, time.Now())
+	if want := (Attestation{Serial: 0x01b3bef6, PIN: PINOnce, Touch: TouchNever, Firmware: [3]byte{5, 4, 3}}); err != nil || got != want {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := a.Attest(text, testbed.NewAuthority(t, "x", nil).Certificate, time.Now()); !errors.Is(err, ErrAttestationKey) {
+		t.Errorf("another key: %v", err)
+	}
+	raw := bytes.Clone(slot.Raw)
+	raw[bytes.Index(raw, []byte{0x04, 0x02, 0x02, 0x01})+2] = 3 // PIN always
+	forged := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), read("attestation-f9.pem")...)
+	if _, err := a.Attest(forged, slot, time.Now()); !errors.Is(err, ErrAttestationRoot) {
+		t.Errorf("another policy: %v", err)
 	}
 }
 
