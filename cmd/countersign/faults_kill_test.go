@@ -257,16 +257,33 @@ type customer struct {
 	doubtful string         // the newest whose answer never came
 	inside   *http.Client   // the newest browser that was let in
 	lost     int            // codes that were pressed since the last that was accepted
+	seen     map[string]bool
+}
+
+// fresh presses until a code comes that was not there before: of two equal ones
+// nobody could tell which was accepted.
+func (c *customer) fresh() string {
+	for {
+		code := c.press()
+		if !c.seen[code] {
+			c.seen[code] = true
+			return code
+		}
+		c.lost++
+	}
 }
 
 // next is what a person types: the next code, or two in a row where so many came
 // to nothing that the server may have lost count (RFC 4226 section 7.4).
 func (c *customer) next() string {
 	if c.lost++; c.lost <= 7 {
-		return c.press()
+		return c.fresh()
 	}
-	return c.press() + " " + c.press()
+	return c.pair()
 }
+
+// pair is two codes in a row.
+func (c *customer) pair() string { return c.press() + " " + c.press() }
 
 // note books an outcome.
 func (c *customer) note(code string, o outcome) {
@@ -312,7 +329,7 @@ func newKilling(t *testing.T, customers int) *killing {
 	k := &killing{t: t, random: mathrand.New(mathrand.NewPCG(seed, 0)), folder: w.folder}
 	for i := range customers {
 		name := fmt.Sprintf("customer-%d", i)
-		k.customers = append(k.customers, &customer{name: name, token: w.welcomed(name).enrollToken(), browses: i%3 == 2, codes: map[string]int{}})
+		k.customers = append(k.customers, &customer{name: name, token: w.welcomed(name).enrollToken(), browses: i%3 == 2, codes: map[string]int{}, seen: map[string]bool{}})
 	}
 	k.gateway.secret = w.equipment().secret
 	w.stop()
@@ -374,7 +391,7 @@ func (k *killing) afterwards(c *customer) {
 	}
 	// Used codes are wrong answers, and after three of those one code alone asks for
 	// the next: a person types both.
-	code, o := k.gateway.signIn(ctx, c.name, func() string { return c.press() + " " + c.press() })
+	code, o := k.gateway.signIn(ctx, c.name, c.pair)
 	if c.note(code, o); o != accepted {
 		k.t.Errorf("%s: a fresh code was not accepted right after the start", c.name)
 	}
