@@ -92,6 +92,9 @@ func (in *installation) cardEndpoint(s settings) *mutualtls.Endpoint {
 		Seals: cardSeals{in.keys}, URL: s.cards.url, Pages: s.publicURL, Now: s.now})
 }
 
+// mostCards bounds the connections of people who type a PIN, and of those who do not.
+const mostCards = 2000
+
 // cards is the server that cards are shown to; nil where there is none.
 func (d *daemon) cards(s settings) (*http.Server, error) {
 	if s.cards == nil {

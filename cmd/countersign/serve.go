@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"countersign/internal/config"
 	"countersign/internal/protocol/radius"
 )
@@ -223,7 +225,7 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 	if l.cards != nil {
 		cards.ErrorLog = server.ErrorLog
 		defer cards.Close()
-		go func() { failed <- cards.ServeTLS(l.cards, "", "") }()
+		go func() { failed <- cards.ServeTLS(netutil.LimitListener(l.cards, mostCards), "", "") }()
 	}
 	go func() {
 		if server.TLSConfig != nil {

@@ -79,10 +79,13 @@ func (e *Endpoint) TLS(config *tls.Config) *tls.Config {
 	return c
 }
 
+// typing is how long a handshake may take: the card's PIN is typed in the middle of
+// it, and net/http bounds a handshake by the shortest of a server's timeouts.
+const typing = 2 * time.Minute
+
 // Server returns a server for the listener.
 func (e *Endpoint) Server(config *tls.Config) *http.Server {
-	s := &http.Server{Handler: e.handler(), TLSConfig: e.TLS(config), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second,
-		WriteTimeout: 40 * time.Second, MaxHeaderBytes: 16 << 10}
+	s := &http.Server{Handler: e.handler(), TLSConfig: e.TLS(config), ReadHeaderTimeout: typing, ReadTimeout: typing, WriteTimeout: typing, MaxHeaderBytes: 16 << 10}
 	s.SetKeepAlivesEnabled(false) // a connection is one visit
 	return s
 }
