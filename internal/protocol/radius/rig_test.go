@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -73,6 +74,11 @@ func (c *catalogue) set(err error, settings ...string) {
 	}
 }
 
+// told orders what a client did before it asked, what the engine noted, and what the
+// client looks at after the reply: nobody who looks for races sees that order
+// through a socket.
+var told atomic.Int64
+
 // decider is an engine that does what one test wants.
 type decider struct {
 	begin  func(signin.Request) (signin.Step, error)
@@ -81,14 +87,22 @@ type decider struct {
 }
 
 func (d decider) Begin(_ context.Context, r signin.Request) (signin.Step, error) {
+	told.Load()
+	defer told.Add(1)
 	return d.begin(r)
 }
 
 func (d decider) Answer(_ context.Context, ticket string, r signin.Reply) (signin.Step, error) {
+	told.Load()
+	defer told.Add(1)
 	return d.answer(ticket, r)
 }
 
-func (d decider) Look(_ context.Context, ticket string) (signin.Step, error) { return d.look(ticket) }
+func (d decider) Look(_ context.Context, ticket string) (signin.Step, error) {
+	told.Load()
+	defer told.Add(1)
+	return d.look(ticket)
+}
 
 // granted forges what only the engine can make, by force, because a protocol's
 // rendering of a grant is to be tested without a store.
@@ -205,6 +219,7 @@ func (r *request) bare() []byte {
 // ask sends octets and returns the reply to them, verified.
 func (n nas) ask(octets []byte) packet.Packet {
 	n.Helper()
+	told.Add(1)
 	if _, err := n.Write(octets); err != nil {
 		n.Fatal(err)
 	}
@@ -216,6 +231,7 @@ func (n nas) reply(octets []byte) packet.Packet {
 	buf := make([]byte, packet.MaxLength)
 	_ = n.SetReadDeadline(time.Now().Add(20 * time.Second))
 	size, err := n.Read(buf)
+	told.Load()
 	if err != nil {
 		n.Fatalf("no reply: %v", err)
 	}
