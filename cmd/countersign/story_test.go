@@ -367,18 +367,3 @@ func (p *person) plant(name, value string) {
 	}
 	p.client.Jar.SetCookies(base, []*http.Cookie{{Name: name, Value: value, Path: "/"}})
 }
-
-// signInAgain answers a step-up with password and code.
-func (p *person) signInAgain(ada *person) {
-	p.w.t.Helper()
-	for _, kind := range []string{"password", "totp"} {
-		if !strings.Contains(p.page, `name="authenticator" value="`+kind+`"`) {
-			continue
-		}
-		text := passphrase
-		if kind == "totp" {
-			text = ada.code()
-		}
-		p.post("/sign-in", "authenticator", kind, "text", text)
-	}
-}

@@ -111,8 +111,8 @@ func (e *Endpoint) show(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if err := e.whole(r); err != nil {
-		http.Error(w, err.Error(), http.StatusMisdirectedRequest)
+	if why := e.misdirected(r); why != "" {
+		http.Error(w, why, http.StatusMisdirectedRequest)
 		return
 	}
 	text, err := pki.Write(e.Seals, challenge, e.state(r.Context(), r.TLS))
@@ -125,15 +125,16 @@ func (e *Endpoint) show(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// whole refuses a request that its connection proves nothing for.
-func (e *Endpoint) whole(r *http.Request) error {
+// misdirected says, to people, why a connection proves nothing for its request; it
+// is empty where it does.
+func (e *Endpoint) misdirected(r *http.Request) string {
 	switch {
 	case r.TLS == nil || !r.TLS.HandshakeComplete || r.TLS.Version < tls.VersionTLS13 || r.TLS.DidResume:
-		return errors.New("A card is shown in a new TLS 1.3 connection only. Go back and try again.")
+		return "A card is shown in a new TLS 1.3 connection only. Go back and try again."
 	case !strings.EqualFold(hostname(r.Host), e.URL.Hostname()) || net.ParseIP(e.URL.Hostname()) == nil && !strings.EqualFold(r.TLS.ServerName, e.URL.Hostname()):
-		return errors.New("A card is shown at the name " + e.URL.Hostname() + " only. Go back and try again.")
+		return "A card is shown at the name " + e.URL.Hostname() + " only. Go back and try again."
 	}
-	return nil
+	return ""
 }
 
 func hostname(host string) string { return (&url.URL{Host: host}).Hostname() }
