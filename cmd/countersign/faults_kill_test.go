@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -333,6 +334,13 @@ func newKilling(t *testing.T, customers int) *killing {
 	k.gateway.secret = w.equipment().secret
 	w.stop()
 	k.program = newProgram(t, w.folder, "")
+	// Whoever waits for a hash when the server dies has been charged a guess: of
+	// hundreds of kills within the hour that is more than an account has by default.
+	file := filepath.Join(t.TempDir(), "countersign.yaml")
+	if err := os.WriteFile(file, []byte("limits:\n  per_account: 100\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.program.args = append(k.program.args, "--config", file)
 	k.gateway.address = k.program.radius
 	return k
 }

@@ -14,7 +14,7 @@ var answers = map[string]any{
 	"pass.issue": Pass{}, "key.issue": Key{},
 	"session.end": map[string]int{}, "authenticator.revoke": map[string]string{},
 	"token.list": TokenPage{}, "token.stage": TokenStaged{}, "token.preview": TokenPreviewed{}, "token.import": TokenImported{},
-	"token.assign": Token{}, "token.resync": Token{}, "token.lost": Token{}, "token.return": Token{}, "token.revoke": Token{},
+	"token.assign": Token{}, "token.resync": Token{}, "token.lost": Token{}, "token.return": Token{}, "token.revoke": Token{}, "token.pin": TokenPINGiven{},
 	"group.list": []Group{}, "group.show": Group{}, "group.create": Group{}, "group.remove": map[string]string{}, "group.member.add": map[string]string{}, "group.member.remove": map[string]string{},
 	"application.list": []application.Application{}, "application.show": application.Application{}, "application.set": map[string]string{}, "application.remove": map[string]string{},
 	"policy.show": PolicyDocument{}, "policy.check": []policy.TestResult{}, "policy.change": map[string]int64{},

@@ -260,13 +260,8 @@ func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, t *directory.Token) 
 		return owner, err
 	}
 	t.Seed = bare.State
-	handled := c.Handle != ""
-	c.Handle = "" // it is the token's, and its next owner's
 	if c.Status == directory.CredentialRevoked {
-		if handled {
-			err = a.Directory.UpdateCredential(ctx, tx, c)
-		}
-		return owner, err
+		return owner, nil
 	}
 	if err := a.Enrollments.RevokeIn(ctx, tx, &c); err != nil {
 		return owner, err

@@ -136,10 +136,14 @@ func (d *Directory) oneCredential(row scanner) (Credential, error) {
 	return c, err
 }
 
-// AddCredential inserts an authenticator. A handle that exists is a Conflict.
+// AddCredential inserts an authenticator. A handle that exists is a Conflict, but
+// for one that was revoked: a card, or a key from stock, can be added anew.
 func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credential) (Credential, error) {
 	c.Status, c.Version, c.Created = CredentialActive, 1, tx.Now().Truncate(time.Microsecond)
 	c.Quarantine = c.Quarantine.Truncate(time.Microsecond)
+	if err := d.freeHandle(ctx, tx, c.Kind, c.Handle); err != nil {
+		return Credential{}, err
+	}
 	var id int64
 	err := tx.QueryRow(ctx, `insert into credential (account, kind, label, handle, traits, state, quarantine, created, mac)
 		values ($1,$2,$3,$4,$5,$6,$7,$8,$9) returning id`,
@@ -155,15 +159,26 @@ func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credentia
 	return c, d.writeCredential(ctx, tx, c, c.Version)
 }
 
+// freeHandle takes a handle from a revoked authenticator, which kept it until now so
+// that whoever still has it is told what became of it.
+func (d *Directory) freeHandle(ctx context.Context, tx *store.Tx, kind, handle string) error {
+	old, err := d.CredentialByHandle(ctx, tx, kind, handle)
+	if failure.ClassOf(err) == failure.NotFound || err == nil && old.Status != CredentialRevoked {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	old.Handle = ""
+	return d.UpdateCredential(ctx, tx, old)
+}
+
 // UpdateCredential writes state, status, label, handle, traits and quarantine of a
 // credential that was read in the same transaction. Somebody else's change in between is a
 // Conflict.
 func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Credential) error {
 	old := c.Version
 	c.Version++
-	if c.Status == CredentialRevoked {
-		c.Handle = "" // what it was found by is free again: a card can be added anew
-	}
 	return d.writeCredential(ctx, tx, c, old)
 }
 
