@@ -108,24 +108,67 @@ func (db *DB) Leaves(ctx context.Context) iter.Seq2[audit.Leaf, error] {
 var errStop = errors.New("store: enough")
 
 // scan streams the entries that f chooses: those that wait to be numbered are
-// the newest, and bear a negative number.
+// the newest, and bear a negative number. What is numbered after the look at
+// those is left out, so that no entry is found twice or not at all.
 func (db *DB) scan(ctx context.Context, f Filter) iter.Seq2[audit.Entry, error] {
 	return func(yield func(audit.Entry, error) bool) {
-		parts := []func(context.Context, Filter, func(audit.Entry, error) bool) bool{db.scanNumbered, db.scanWaiting}
-		if f.Newest {
-			slices.Reverse(parts)
+		end, waiting, err := db.end(ctx, f)
+		if err != nil {
+			yield(audit.Entry{}, err)
+			return
 		}
-		for _, part := range parts {
-			if !part(ctx, f, yield) {
-				return
+		if f.Newest {
+			slices.Reverse(waiting)
+			if f.each(waiting, yield) {
+				db.scanNumbered(ctx, f, end, yield)
 			}
+			return
+		}
+		if db.scanNumbered(ctx, f, end, yield) {
+			f.each(waiting, yield)
 		}
 	}
 }
 
-// scanNumbered streams from the log, page by page, and reports whether to go on.
-func (db *DB) scanNumbered(ctx context.Context, f Filter, yield func(audit.Entry, error) bool) bool {
-	from, before, err := db.bounds(ctx, f)
+// end returns the number before which a read of the log ends, and what waited to
+// be numbered at that very moment, which is never long: one statement sees both.
+func (db *DB) end(ctx context.Context, f Filter) (before int64, waiting []audit.Leaf, err error) {
+	if f.Before > 0 {
+		return f.Before, nil, nil
+	}
+	rows, err := db.Query(ctx, `select top + 1, coalesce(-id, 0), body
+		from (select coalesce(max(seq), -1) as top from audit_entry) as log left join audit_inbox on true order by id`)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var l audit.Leaf
+		if err := rows.Scan(&before, &l.Seq, &l.Body); err != nil {
+			return 0, nil, err
+		}
+		if l.Body != nil {
+			waiting = append(waiting, l)
+		}
+	}
+	return before, waiting, rows.Err()
+}
+
+// each streams what f chooses of leaves, and reports whether to go on.
+func (f *Filter) each(leaves []audit.Leaf, yield func(audit.Entry, error) bool) bool {
+	for _, l := range leaves {
+		e, ok := f.pick(l.Body)
+		if e.Seq = l.Seq; ok && !yield(e, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// scanNumbered streams from the log before a number, page by page, and reports
+// whether to go on.
+func (db *DB) scanNumbered(ctx context.Context, f Filter, end int64, yield func(audit.Entry, error) bool) bool {
+	from, before, err := db.bounds(ctx, f, end)
 	if err != nil {
 		return yield(audit.Entry{}, err)
 	}
@@ -146,15 +189,6 @@ func (db *DB) scanNumbered(ctx context.Context, f Filter, yield func(audit.Entry
 			args[0] = p.last + 1
 		}
 	}
-}
-
-// scanWaiting streams from the inbox, which is never long.
-func (db *DB) scanWaiting(ctx context.Context, f Filter, yield func(audit.Entry, error) bool) bool {
-	if f.Before > 0 {
-		return true
-	}
-	query := "select -id, body from audit_inbox order by id" + map[bool]string{true: " desc"}[f.Newest]
-	return !db.scanPage(ctx, f, query, nil, yield).ended
 }
 
 // scanned is how a page went: rows read, the number of the last, and whether
@@ -212,12 +246,9 @@ func (f *Filter) pick(body []byte) (audit.Entry, bool) {
 // numbers: clocks of several servers, and a clock that was set.
 const skew = 15 * time.Minute
 
-// bounds narrows the numbers by the times that are asked for.
-func (db *DB) bounds(ctx context.Context, f Filter) (from, before int64, err error) {
-	from, before = f.From, f.Before
-	if before <= 0 {
-		before = math.MaxInt64
-	}
+// bounds narrows the numbers before end by the times that are asked for.
+func (db *DB) bounds(ctx context.Context, f Filter, end int64) (from, before int64, err error) {
+	from, before = f.From, end
 	if !f.Since.IsZero() {
 		n, err := db.firstAt(ctx, Unix(f.Since.Add(-skew)))
 		if err != nil {

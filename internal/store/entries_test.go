@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,6 +93,42 @@ func TestEntriesShowsWhatWaits(t *testing.T) {
 			got, err := db.Entries(ctx, store.Filter{Newest: true, Limit: 1})
 			return err == nil && len(got) == 1 && got[0].Seq == 12
 		})
+	})
+}
+
+// An entry that is numbered while the log is read is found once: neither twice,
+// nor not at all.
+func TestEntriesWhileTheyAreNumbered(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		done := make(chan struct{})
+		var numbering sync.WaitGroup
+		defer numbering.Wait()
+		defer close(done)
+		numbering.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					if _, err := db.Checkpoint(ctx); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+		for i := range 300 {
+			name := key("person-", i, "-")
+			if err := change(db, name); err != nil {
+				t.Fatal(err)
+			}
+			for n, f := range []store.Filter{{Text: name}, {Text: name, Newest: true}, {Text: name, Until: time.Now().Add(time.Hour)}} {
+				got, err := db.Entries(ctx, f)
+				if err != nil || len(got) != 1 {
+					t.Fatalf("entry %d was found %d times by filter %d: %v", i, len(got), n, err)
+				}
+			}
+		}
 	})
 }
 

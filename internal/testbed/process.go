@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,14 +62,10 @@ func Start(t testing.TB, p Process) *Log {
 	cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + p.Dir}, p.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, Credential: p.User}
 	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
+	done, err := launch(cmd)
+	if err != nil {
 		t.Fatalf("%v; deploy/test-packages.sh installs what tests need", err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		cmd.Wait()
-	}()
 	t.Cleanup(func() {
 		stop(cmd.Process.Pid, p.Stop, done)
 		if t.Failed() {
@@ -79,6 +76,24 @@ func Start(t testing.TB, p Process) *Log {
 		awaitListener(t, p, done)
 	}
 	return log
+}
+
+// launch starts a process on a thread that stays until the process has ended:
+// the kernel sends the signal of Pdeathsig when the thread that started it ends,
+// and any other thread may (golang.org/issue/27505). done is closed at its end.
+func launch(cmd *exec.Cmd) (done <-chan struct{}, err error) {
+	started, ended := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			cmd.Wait()
+		}
+		close(ended)
+	}()
+	return ended, <-started
 }
 
 func stop(pid int, signal syscall.Signal, done <-chan struct{}) {

@@ -248,6 +248,7 @@ func (s *throwaway) run() error {
 	s.done = make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // the server dies with the thread that started it
+		defer runtime.UnlockOSThread()
 		err := s.cmd.Start()
 		started <- err
 		if err == nil {
