@@ -327,16 +327,9 @@ func (a *Admin) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Toke
 }
 
 func (a *Admin) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.Token, c *TokenResync) (directory.Account, error) {
-	owner, err := a.Directory.Get(ctx, tx, t.Account)
+	owner, credential, err := a.holds(ctx, tx, t)
 	if err != nil {
 		return owner, err
-	}
-	credential, err := a.Directory.Credential(ctx, tx, t.Account, t.Credential)
-	if err != nil {
-		return owner, err
-	}
-	if credential.Status == directory.CredentialRevoked {
-		return owner, failure.New(failure.Conflict, "Its owner has removed that token from the account; run token.return first.")
 	}
 	r, err := a.Enrollments.Tokens.Resync(t.Kind, credential.State, c.Codes, c.Received)
 	if err == nil && !r.OK {

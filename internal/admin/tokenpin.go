@@ -71,6 +71,11 @@ func (a *Admin) inUse(ctx context.Context, tx *store.Tx, serial string) (directo
 	if t.State != directory.TokenAssigned {
 		return directory.Account{}, directory.Credential{}, failure.New(failure.Conflict, "That token is not with anybody; it is %s.", t.State)
 	}
+	return a.holds(ctx, tx, t)
+}
+
+// holds returns who has an assigned token and the authenticator that it is.
+func (a *Admin) holds(ctx context.Context, tx *store.Tx, t directory.Token) (directory.Account, directory.Credential, error) {
 	owner, err := a.Directory.Get(ctx, tx, t.Account)
 	if err != nil {
 		return owner, directory.Credential{}, err

@@ -1,8 +1,8 @@
 // Package application says what can be signed in to: by which protocol, of
 // which kind and tier, with which settings.
 //
-// It owns the table application and its copy in memory. It does not read the
-// settings, which belong to each protocol, and decides nothing. Its one
+// It owns the table application and its copy in memory. It does not know what
+// the settings mean, which belong to each protocol, and decides nothing. Its one
 // invariant: what it hands out was believed (the row's MAC verified and its
 // settings unsealed), and is at most one second older than the store.
 package application

@@ -15,11 +15,7 @@ import (
 func bombard(ctx context.Context, s *scene) ([]Door, error) {
 	c := s.canary
 	if s.unguarded || s.down {
-		doors := s.passwordDoors(ctx, c.name, c.password)
-		if s.unguarded {
-			doors = append(doors, oneTap(50))
-		}
-		return doors, nil
+		return s.passwordDoors(ctx, c.name, c.password), nil
 	}
 	s.bed.Later(quarantine) // what is new approves nothing
 	owner := s.browse(false)
@@ -138,15 +134,4 @@ func (r reply) number() string {
 		return m[1]
 	}
 	return ""
-}
-
-// oneTap is the reference that the attack was made for: an app that asks yes or no.
-// Its owner says no, until the twentieth time.
-func oneTap(prompts int) Door {
-	for n := range prompts {
-		if n == 19 {
-			return Door{"a reference app that asks yes or no, at the twentieth time", true, ""}
-		}
-	}
-	return Door{"a reference app that asks yes or no", false, ""}
 }

@@ -10,15 +10,14 @@ import (
 // factor, and makes it go away instead (CISA AA22-074A). Each trick is tried at
 // every door.
 func outage(ctx context.Context, s *scene) ([]Door, error) {
-	doors := s.passwordDoors(ctx, s.canary.name, s.canary.password)
 	if s.unguarded {
 		// What the tricks are for is an agent that opens when its verifier is away.
 		// Ours have no such setting: the control is one that has, and the doors
 		// without their guard.
-		return append(doors, s.failOpen(ctx)), nil
+		return append(s.passwordDoors(ctx, s.canary.name, s.canary.password), s.failOpen(ctx)), nil
 	}
 	if s.down {
-		return doors, nil
+		return s.passwordDoors(ctx, s.canary.name, s.canary.password), nil
 	}
 	doors, err := s.dormant(ctx)
 	if err != nil {

@@ -145,8 +145,7 @@ type Offer struct {
 
 // pending is what waits for the person's reply, sealed behind the ticket.
 type pending struct {
-	Account assurance.AccountID
-	Session string
+	begun
 	Kind    string
 	Memo    authenticator.Memo
 	Prompt  prompt.Prompt
@@ -185,7 +184,7 @@ func (e *Enrollments) Begin(ctx context.Context, g signin.Grant, kind string) (O
 		return Offer{}, err
 	}
 	expires := e.Now().Add(codeLife)
-	b, err := json.Marshal(pending{Account: g.Account(), Session: g.Session(), Kind: kind, Memo: memo, Prompt: p, Attempt: g.Attempt(), Expires: expires, First: first})
+	b, err := json.Marshal(pending{begun: begunBy(g), Kind: kind, Memo: memo, Prompt: p, Attempt: g.Attempt(), Expires: expires, First: first})
 	if err != nil {
 		return Offer{}, err
 	}
@@ -208,10 +207,23 @@ func (e *Enrollments) pending(ctx context.Context, g signin.Grant, secret string
 	if err := json.Unmarshal(t.Payload, &p); err != nil {
 		return p, err
 	}
-	if g.Application() != signin.Self || p.Account != g.Account() || p.Session != g.Session() {
-		return pending{}, failure.Refuse("other-session", "That was begun in another session; begin again.")
+	return p, p.continued(g)
+}
+
+// begun says who began what a ticket keeps, and in which session.
+type begun struct {
+	Account assurance.AccountID
+	Session string
+}
+
+func begunBy(g signin.Grant) begun { return begun{g.Account(), g.Session()} }
+
+// continued refuses whoever goes on with what another account or session began.
+func (b begun) continued(g signin.Grant) error {
+	if g.Application() != signin.Self || b != begunBy(g) {
+		return failure.Refuse("other-session", "That was begun in another session; begin again.")
 	}
-	return p, nil
+	return nil
 }
 
 // person gathers what an authenticator may know of who enrolls, and whether

@@ -33,8 +33,7 @@ const pinTicket = "pin"
 
 // pendingPIN is a PIN that its owner was let to set and has not typed yet.
 type pendingPIN struct {
-	Account    assurance.AccountID
-	Session    string
+	begun
 	Credential assurance.CredentialID
 }
 
@@ -47,7 +46,7 @@ func (e *Enrollments) BeginPIN(ctx context.Context, g signin.Grant, id assurance
 	if _, err := e.takesPIN(ctx, e.DB, g, id); err != nil {
 		return "", err
 	}
-	b, err := json.Marshal(pendingPIN{Account: g.Account(), Session: g.Session(), Credential: id})
+	b, err := json.Marshal(pendingPIN{begun: begunBy(g), Credential: id})
 	if err != nil {
 		return "", err
 	}
@@ -86,10 +85,7 @@ func (e *Enrollments) pendingPIN(ctx context.Context, g signin.Grant, secret str
 	if err := json.Unmarshal(t.Payload, &p); err != nil {
 		return p, err
 	}
-	if g.Application() != signin.Self || p.Account != g.Account() || p.Session != g.Session() {
-		return pendingPIN{}, failure.Refuse("other-session", "That was begun in another session; begin again.")
-	}
-	return p, nil
+	return p, p.continued(g)
 }
 
 // FinishPIN sets the PIN that was typed twice. The account's other sessions end:

@@ -18,6 +18,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/otp"
 	"countersign/internal/authenticator/pin"
+	"countersign/internal/authenticator/typed"
 	"countersign/internal/prompt"
 )
 
@@ -74,7 +75,7 @@ func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time)
 		}
 		m.Account, digits = c.Account, min(digits, s.suite.Length)
 	}
-	m.Question = random(digits)
+	m.Question = typed.Random(digits)
 	sealed, err := json.Marshal(m)
 	if err != nil {
 		return prompt.Prompt{}, nil, err
@@ -90,16 +91,4 @@ func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time)
 		return otp.Asked{Digits: s.suite.Digits, PIN: s.prefix()}, err
 	})
 	return p, sealed, err
-}
-
-// random returns n digits, each as likely as any other: bytes above the last
-// multiple of ten are drawn again.
-func random(n int) string {
-	out, b := make([]byte, 0, n), make([]byte, 1)
-	for len(out) < n {
-		if rand.Read(b); b[0] < 250 {
-			out = append(out, '0'+b[0]%10)
-		}
-	}
-	return string(out)
 }

@@ -125,7 +125,7 @@ const firstLength = 6
 // as are asked for.
 func Give(keys Keys, least int) (*Kept, string) {
 	for {
-		pin := random(max(firstLength, least))
+		pin := typed.Random(max(firstLength, least))
 		if guessable(pin) {
 			continue
 		}
@@ -133,18 +133,6 @@ func Give(keys Keys, least int) (*Kept, string) {
 		k.First = true
 		return k, pin
 	}
-}
-
-// random returns n digits, each as likely as any other: bytes above the last
-// multiple of ten are drawn again.
-func random(n int) string {
-	out, b := make([]byte, 0, n), make([]byte, 1)
-	for len(out) < n {
-		if rand.Read(b); b[0] < 250 {
-			out = append(out, '0'+b[0]%10)
-		}
-	}
-	return string(out)
 }
 
 func keep(keys Keys, pin string) *Kept {

@@ -9,6 +9,7 @@
 package typed
 
 import (
+	"crypto/rand"
 	"strings"
 	"unicode"
 )
@@ -35,6 +36,18 @@ func Digits(text string) (string, bool) {
 		}
 	}
 	return string(out), len(out) > 0
+}
+
+// Random returns n digits, each as likely as any other: bytes above the last
+// multiple of ten are drawn again.
+func Random(n int) string {
+	out, b := make([]byte, 0, n), make([]byte, 1)
+	for len(out) < n {
+		if rand.Read(b); b[0] < 250 {
+			out = append(out, '0'+b[0]%10)
+		}
+	}
+	return string(out)
 }
 
 // digit returns the value of a decimal digit, or -1. Unicode encodes the digits

@@ -96,9 +96,11 @@ func TestVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, ok := Open(e.State, f[1])
-		if got := strings.Join([]string{f[3], f[4], f[5]}, " "); !ok || got != text(a) {
-			t.Errorf("%s: %s, wanted %s", f[1], text(a), got)
+		s, err := decode(e.State)
+		typed, whole := parse(f[1])
+		made, ok, failed := s.open(typed)
+		if want := strings.Join(f[3:], " "); err != nil || !whole || !ok || failed != nil || fmt.Sprint(made.session, made.stamp, made.use) != want {
+			t.Errorf("%s: %+v, wanted %s", f[1], made, want)
 		}
 		c := authenticator.Credential{ID: 1, State: e.State, Handle: e.Handle}
 		for _, want := range []string{"", "replayed"} {
@@ -115,8 +117,6 @@ func TestVectors(t *testing.T) {
 		t.Errorf("%d vectors", vectors)
 	}
 }
-
-func text(a Answer) string { return fmt.Sprint(a.Session, a.Timestamp, a.Use) }
 
 // A counter that goes back is refused, also within one session, and a newer one
 // from somebody else's key is nobody's.

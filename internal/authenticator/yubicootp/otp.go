@@ -48,6 +48,9 @@ type password struct {
 	sealed [16]byte
 }
 
+// lower is a text as a key typed it, where a keyboard was in capitals.
+func lower(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
 // parse takes a text apart: public id of 1 to 16 octets, and 16 octets that are
 // encrypted. Whether anybody has such a key is not its business.
 func parse(text string) (password, bool) {

@@ -17,7 +17,6 @@ import (
 	"crypto/aes"
 	"crypto/subtle"
 	"fmt"
-	"strings"
 	"time"
 
 	"countersign/internal/assurance"
@@ -70,14 +69,11 @@ func (Authenticator) Check(_ context.Context, credentials []authenticator.Creden
 }
 
 func (s state) accept(id assurance.CredentialID, typed password) (authenticator.Result, error) {
-	block, err := aes.NewCipher(s.Key)
+	t, ok, err := s.open(typed)
 	if err != nil {
-		return authenticator.Result{}, errState
+		return authenticator.Result{}, err
 	}
-	var plain [16]byte
-	block.Decrypt(plain[:], typed.sealed[:])
-	t := read(plain)
-	if crc(plain[:]) != residual || subtle.ConstantTimeCompare(plain[:6], s.Private) != 1 {
+	if !ok {
 		return authenticator.Wrong("wrong"), nil
 	}
 	now := t.order()
@@ -92,6 +88,18 @@ func (s state) accept(id assurance.CredentialID, typed password) (authenticator.
 	return authenticator.Result{OK: true, Credential: id, Traits: assurance.Held, Next: next, Once: t.String(), Detail: "counters " + t.String()}, nil
 }
 
+// open decrypts a one-time password; ok says that this key made it.
+func (s state) open(typed password) (t touch, ok bool, err error) {
+	block, err := aes.NewCipher(s.Key)
+	if err != nil {
+		return touch{}, false, errState
+	}
+	var plain [16]byte
+	block.Decrypt(plain[:], typed.sealed[:])
+	whole := crc(plain[:]) == residual
+	return read(plain), whole && subtle.ConstantTimeCompare(plain[:6], s.Private) == 1, nil
+}
+
 // Rewound gives the key up: nothing tells how far it has gone on, so every
 // one-time password that it typed since could be given again. Who has the key's
 // file imports it anew.
@@ -99,34 +107,5 @@ func (Authenticator) Rewound([]byte, time.Time) (next []byte, usable bool, err e
 	return nil, false, nil
 }
 
-// Answer is what a key typed, for who must tell the parts apart. Timestamp is the
-// key's own 8 Hz clock since it was plugged in, 24 bits.
-type Answer struct {
-	Public    string
-	Session   int // how often it was plugged in, 1 to 32767
-	Use       int // how often it was touched since, 0 to 255
-	Timestamp int
-}
-
-// Open reads a one-time password with the state of its key.
-func Open(stored []byte, text string) (Answer, bool) {
-	s, err := decode(stored)
-	typed, ok := parse(text)
-	if err != nil || !ok || s.Public != typed.public {
-		return Answer{}, false
-	}
-	block, err := aes.NewCipher(s.Key)
-	if err != nil {
-		return Answer{}, false
-	}
-	var plain [16]byte
-	block.Decrypt(plain[:], typed.sealed[:])
-	t := read(plain)
-	return Answer{s.Public, t.session, t.use, t.stamp}, crc(plain[:]) == residual
-}
-
 var _ authenticator.Rewinder = Authenticator{}
 var _ authenticator.Discoverer = Authenticator{}
-
-// lower is a text as a key typed it, where a keyboard was in capitals.
-func lower(s string) string { return strings.ToLower(strings.TrimSpace(s)) }

@@ -8,10 +8,9 @@
 package forwardauth
 
 import (
-	"bytes"
 	"encoding/json"
-	"strings"
 
+	"countersign/internal/application"
 	"countersign/internal/failure"
 )
 
@@ -29,14 +28,9 @@ type Settings struct {
 	Rules []Rule `json:"rules,omitempty"`
 }
 
-func parse(raw json.RawMessage) (Settings, error) {
-	var s Settings
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&s); err != nil {
-		return s, failure.New(failure.Invalid, "The settings cannot be read: %s.", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	return s, nil
+func parse(raw json.RawMessage) (s Settings, err error) {
+	err = application.ReadSettings(raw, &s)
+	return s, err
 }
 
 // CheckSettings says what is wrong with settings that are to be saved.

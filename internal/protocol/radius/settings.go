@@ -1,13 +1,10 @@
 package radius
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
-	"strings"
 	"time"
 
+	"countersign/internal/application"
 	"countersign/internal/failure"
 )
 
@@ -123,27 +120,11 @@ func CheckSettings(raw json.RawMessage) error {
 // parseSettings reads strictly and fills in what is not set.
 func parseSettings(raw json.RawMessage) (Settings, error) {
 	var s Settings
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&s); err != nil {
-		return s, readError(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return s, invalid("There is something after the end of the RADIUS settings.")
+	if err := application.ReadSettings(raw, &s); err != nil {
+		return s, err
 	}
 	s.fillIn()
 	return s, s.check()
-}
-
-// readError keeps what was written, which may be a secret, out of the sentence.
-func readError(err error) error {
-	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return invalid("The RADIUS setting %s cannot be a %s.", t.Field, t.Value)
-	}
-	if text := err.Error(); strings.HasPrefix(text, "json: unknown field ") {
-		return invalid("There is no RADIUS setting %s.", strings.TrimPrefix(text, "json: unknown field "))
-	}
-	return invalid("The RADIUS settings are not the JSON object that they should be.")
 }
 
 func (s *Settings) fillIn() {

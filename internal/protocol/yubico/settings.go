@@ -1,13 +1,11 @@
 package yubico
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"io"
 	"strings"
 
+	"countersign/internal/application"
 	"countersign/internal/failure"
 )
 
@@ -45,26 +43,10 @@ func CheckSettings(raw json.RawMessage) error {
 
 func parseSettings(raw json.RawMessage) (Settings, error) {
 	var s Settings
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&s); err != nil {
-		return s, readError(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return s, invalid("There is something after the end of the settings.")
+	if err := application.ReadSettings(raw, &s); err != nil {
+		return s, err
 	}
 	return s, s.check()
-}
-
-// readError keeps what was written, which may be a key, out of the sentence.
-func readError(err error) error {
-	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return invalid("The setting %s cannot be a %s.", t.Field, t.Value)
-	}
-	if text := err.Error(); strings.HasPrefix(text, "json: unknown field ") {
-		return invalid("There is no setting %s; use clients, each with name, id and key.", strings.TrimPrefix(text, "json: unknown field "))
-	}
-	return invalid("The settings are not the JSON object that they should be.")
 }
 
 func (s Settings) check() error {

@@ -1,0 +1,33 @@
+package application
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+
+	"countersign/internal/failure"
+)
+
+// ReadSettings reads an application's settings strictly into those of its
+// protocol, a pointer. The error is an Invalid failure that says in one sentence
+// what is wrong, and never what was written, which may be a secret.
+func ReadSettings(raw json.RawMessage, settings any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	err := d.Decode(settings)
+	if err == nil {
+		if _, err := d.Token(); !errors.Is(err, io.EOF) {
+			return failure.New(failure.Invalid, "There is something after the end of the settings.")
+		}
+		return nil
+	}
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && t.Field != "" {
+		return failure.New(failure.Invalid, "The setting %s cannot be a %s.", t.Field, t.Value)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return failure.New(failure.Invalid, "There is no setting %s.", name)
+	}
+	return failure.New(failure.Invalid, "The settings are not the JSON object that they should be.")
+}
