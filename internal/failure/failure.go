@@ -65,6 +65,9 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Cause }
 
+// Busy turns somebody away from a line that is full.
+var Busy = &Error{Class: Unavailable, Reason: "busy", Public: "Too many people are signing in at this moment. Try again in a few seconds."}
+
 // New makes a classified error with its public sentence.
 func New(c Class, format string, args ...any) *Error {
 	return &Error{Class: c, Public: fmt.Sprintf(format, args...)}

@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"strings"
+	"time"
 	"unicode"
 
 	"countersign/internal/assurance"
@@ -15,9 +16,9 @@ import (
 // aimed narrows an answer for any code to the kinds whose codes look like it
 // and that the account has. Somebody without any is compared with the first.
 func (x *examiner) aimed(ctx context.Context, r store.Reader, at *attempt, answer prompt.Answer, opening bool) ([]string, error) {
-	shaped, sure, err := x.shaped(at, answer, opening)
-	if err != nil || sure {
-		return shaped, err
+	shaped, sure := x.shaped(at, answer, opening)
+	if sure {
+		return shaped, nil
 	}
 	account, err := x.claimed(ctx, r, at)
 	if err != nil || account.ID == 0 {
@@ -44,28 +45,43 @@ func (x *examiner) aimed(ctx context.Context, r store.Reader, at *attempt, answe
 
 // shaped narrows an answer to the kinds whose codes look like it, without
 // looking at anybody. It is sure when there was nothing to narrow down.
-func (x *examiner) shaped(at *attempt, answer prompt.Answer, opening bool) (kinds []string, sure bool, err error) {
+func (x *examiner) shaped(at *attempt, answer prompt.Answer, opening bool) (kinds []string, sure bool) {
 	all := x.kindsFor(at, answer, opening)
 	if len(all) <= 1 {
-		return all, true, nil
+		return all, true
 	}
 	for _, kind := range all {
 		if d, ok := x.kinds[kind].(authenticator.Discoverer); ok {
 			if _, names := d.Discover(answer); names {
-				return []string{kind}, true, nil
+				return []string{kind}, true
 			}
 			continue // its answers name their own
 		}
-		p, _, err := x.kinds[kind].Ask(nil, x.Now())
-		if err != nil {
-			return nil, false, err
-		}
-		if p.Digits > 0 == numeric(answer.Text) {
+		if x.digits[kind] == numeric(answer.Text) {
 			kinds = append(kinds, kind)
 		}
 	}
-	return kinds, false, nil
+	return kinds, false
 }
+
+// ofDigits returns of which kinds that can be typed the answer is digits.
+func ofDigits(all []authenticator.Authenticator, now time.Time) (map[string]bool, error) {
+	digits := map[string]bool{}
+	for _, a := range all {
+		if _, names := a.(authenticator.Discoverer); names || a.Describe().Media&typedMedia == 0 {
+			continue
+		}
+		p, _, err := a.Ask(nil, now)
+		if err != nil {
+			return nil, err
+		}
+		digits[a.Describe().Kind] = p.Digits > 0
+	}
+	return digits, nil
+}
+
+// typedMedia are those of which all that somebody types is a text.
+const typedMedia = prompt.Line | prompt.Single
 
 // numeric reports whether a text looks like one or two codes of digits.
 func numeric(s string) bool {
@@ -78,7 +94,7 @@ func (x *examiner) kindsFor(at *attempt, answer prompt.Answer, opening bool) []s
 	case answer.Authenticator == "" || answer.Authenticator == AnyCode && !opening:
 		var out []string
 		for _, a := range at.Asked {
-			if how := x.kinds[a.Kind]; how != nil && how.Describe().Media&(prompt.Line|prompt.Single) != 0 {
+			if how := x.kinds[a.Kind]; how != nil && how.Describe().Media&typedMedia != 0 {
 				out = append(out, a.Kind)
 			}
 		}

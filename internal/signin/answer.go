@@ -37,6 +37,7 @@ type question struct {
 type examiner struct {
 	Parts
 	kinds   map[string]authenticator.Authenticator
+	digits  map[string]bool // kinds whose answers are digits
 	guesses *guesses
 	crowd   *crowd
 }

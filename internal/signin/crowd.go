@@ -3,7 +3,6 @@ package signin
 import (
 	"context"
 	"net/netip"
-	"runtime"
 	"sync"
 	"time"
 
@@ -37,14 +36,14 @@ const (
 	suspectPatience = 2 * time.Second
 )
 
-// newCrowd lets one more through than there are hashes at once: it is charged
-// while they hash.
-func newCrowd() *crowd {
-	return &crowd{turns: max(1, runtime.GOMAXPROCS(0)-1) + 1, changed: make(chan struct{})}
+// newCrowd lets one more through than are checked at once: it is charged while
+// they are.
+func newCrowd(atOnce int) *crowd {
+	return &crowd{turns: max(1, atOnce) + 1, changed: make(chan struct{})}
 }
 
 // enter waits for one's turn. Call leave, once, when the check is done. The error
-// is classed Unavailable with the reason "busy", or the context's.
+// is [failure.Busy], or the context's.
 func (c *crowd) enter(ctx context.Context, suspect bool) (leave func(), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,11 +52,12 @@ func (c *crowd) enter(ctx context.Context, suspect bool) (leave func(), err erro
 		waiting = &c.suspects
 	}
 	if *waiting >= waitMost {
-		return nil, errBusy
+		return nil, failure.Busy
 	}
 	*waiting++
 	err = c.await(ctx, suspect)
 	if *waiting--; err != nil {
+		c.tell() // a suspect may have waited for this one
 		return nil, err
 	}
 	c.checked++
@@ -67,9 +67,14 @@ func (c *crowd) enter(ctx context.Context, suspect bool) (leave func(), err erro
 		defer c.mu.Unlock()
 		c.checked--
 		c.suspect = c.suspect && !suspect
-		close(c.changed)
-		c.changed = make(chan struct{})
+		c.tell()
 	}, nil
+}
+
+// tell has everybody who waits look again.
+func (c *crowd) tell() {
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
 
 // await returns, with the lock held, when it is one's turn.
@@ -94,8 +99,6 @@ func (c *crowd) await(ctx context.Context, suspect bool) error {
 	}
 	return nil
 }
-
-var errBusy = &failure.Error{Class: failure.Unavailable, Reason: "busy", Public: "Too many people are signing in at this moment. Try again in a few seconds."}
 
 // suspect reports whether an address has had many wrong answers lately.
 func (g *guesses) suspect(ctx context.Context, r store.Reader, source netip.Addr) (bool, error) {

@@ -12,8 +12,7 @@ import (
 // Whoever comes from an address with a record waits until nobody else does, and
 // one at a time, and what leaves the line lets the next one in.
 func TestCrowd(t *testing.T) {
-	c := newCrowd()
-	c.turns = 2
+	c := newCrowd(1)
 	enter := func(suspect bool) func() {
 		t.Helper()
 		leave, err := c.enter(t.Context(), suspect)
@@ -69,8 +68,7 @@ func TestCrowd(t *testing.T) {
 
 // A second guesser waits although a turn is free, and a line has an end.
 func TestCrowdIsBounded(t *testing.T) {
-	c := newCrowd()
-	c.turns = 2
+	c := newCrowd(1)
 	leave, err := c.enter(t.Context(), true)
 	if err != nil {
 		t.Fatal(err)

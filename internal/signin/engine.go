@@ -34,6 +34,9 @@ type Parts struct {
 	// Standing reads sessions; nil where there are none.
 	Standing Standing
 	Limits   Limits
+	// SlowChecks is how many answers that are slow to check, as passwords are, are
+	// checked at once; 1 unless set.
+	SlowChecks int
 	// ApproveAt is the address where sign-ins elsewhere are approved, as people
 	// read it: "login.example.org/account/approve".
 	ApproveAt string
@@ -79,7 +82,11 @@ func New(p Parts) (*Engine, error) {
 	}
 	e.judge = &judge{Parts: p, kinds: e.kinds}
 	e.guesses = &guesses{limits: limits, now: p.Now}
-	e.examiner = &examiner{Parts: p, kinds: e.kinds, guesses: e.guesses, crowd: newCrowd()}
+	digits, err := ofDigits(p.Authenticators, p.Now())
+	if err != nil {
+		return nil, err
+	}
+	e.examiner = &examiner{Parts: p, kinds: e.kinds, digits: digits, guesses: e.guesses, crowd: newCrowd(p.SlowChecks)}
 	e.attempts = &attempts{db: p.DB, keys: p.Keys, now: p.Now}
 	rows := &approvalRows{keys: p.Keys, now: p.Now}
 	e.Approvals = &Approvals{Parts: p, rows: rows, guesses: e.guesses, examiner: e.examiner}
@@ -138,8 +145,8 @@ func (e *Engine) Answer(ctx context.Context, ticket string, reply Reply) (Step, 
 // takesTime reports whether a reply is worked on in more than one transaction, so
 // that its ticket is taken before. Any other's is taken with what comes of it.
 func (e *Engine) takesTime(at *attempt, reply Reply) bool {
-	kinds, _, err := e.examiner.shaped(at, reply.Answer, false)
-	return err != nil || looksElsewhere(at, reply.Answer) ||
+	kinds, _ := e.examiner.shaped(at, reply.Answer, false)
+	return looksElsewhere(at, reply.Answer) ||
 		slices.ContainsFunc(kinds, func(kind string) bool { return e.kinds[kind] != nil && e.kinds[kind].Describe().Slow })
 }
 

@@ -31,10 +31,7 @@ type turn struct {
 func (x *examiner) checkAhead(ctx context.Context, at *attempt, t *turn) error {
 	t.ahead = map[int]*question{}
 	for i, answer := range t.answers {
-		shaped, _, err := x.shaped(at, answer, t.opening)
-		if err != nil {
-			return err
-		}
+		shaped, _ := x.shaped(at, answer, t.opening)
 		if !slices.ContainsFunc(shaped, x.ahead) {
 			continue
 		}

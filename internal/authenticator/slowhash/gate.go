@@ -15,13 +15,16 @@ type Gate struct {
 	line  chan struct{} // held from the door to the end
 }
 
+// Slots is how many hashes this machine does at once: one for each CPU but one, so
+// that codes, passkeys and checks find one that is not hashing.
+func Slots() int { return max(1, runtime.GOMAXPROCS(0)-1) }
+
 // NewGate returns a gate for so many hashes at once and so many waiting. Zero or
-// less takes the default: one for each CPU but one, so that codes, passkeys and
-// checks find one that is not hashing, and 32 waiting for each of those, about a
-// second's worth.
+// less takes the default: [Slots], and 32 waiting for each of those, about a second's
+// worth.
 func NewGate(slots, waiting int) *Gate {
 	if slots <= 0 {
-		slots = max(1, runtime.GOMAXPROCS(0)-1)
+		slots = Slots()
 	}
 	if waiting <= 0 {
 		waiting = 32 * slots
@@ -30,8 +33,7 @@ func NewGate(slots, waiting int) *Gate {
 }
 
 // Enter waits for a slot. Call leave, once, when the hash is done. The error is
-// classed Unavailable with the reason "busy" when the line is full, and is the
-// context's when that ends first.
+// [failure.Busy] when the line is full, and the context's when that ends first.
 func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -39,7 +41,7 @@ func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case g.line <- struct{}{}:
 	default:
-		return nil, &failure.Error{Class: failure.Unavailable, Reason: "busy", Public: "Too many people are signing in at this moment. Try again in a few seconds."}
+		return nil, failure.Busy
 	}
 	select {
 	case g.slots <- struct{}{}:
