@@ -257,6 +257,8 @@ type Pass struct {
 	Code    string    `json:"code"`
 	Link    string    `json:"link"`
 	Expires time.Time `json:"expires"`
+	// Hint says what else is to be done before it helps, or is empty.
+	Hint string `json:"hint,omitempty"`
 }
 
 func (c *PassIssue) Action() string { return "pass.issue" }
@@ -284,6 +286,11 @@ func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 		pass, err = a.passIn(ctx, tx, d, time.Duration(c.Lifetime)*time.Second)
 		if err != nil {
 			return err
+		}
+		if two, err := a.showsTwoFactors(ctx, tx, d.ID); err != nil {
+			return err
+		} else if two {
+			pass.Hint = fmt.Sprintf("%s has two factors set up, and is asked for them beside the pass. What is lost must be revoked first: authenticator revoke, or on the account's page.", d.Name)
 		}
 		return a.Enrollments.Tell(ctx, tx, d, "A temporary access pass was issued for your account",
 			fmt.Sprintf("%s issued a pass with which %s can set up a way to sign in. It is good once.", issuer.Name, d.Name))

@@ -181,7 +181,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 			}
 			v.Typed = append(v.Typed, p)
 		}
-		v.First = v.First && v.Passkey != nil && len(v.Typed) > 1 // the opening page offers every way in
+		v.First = v.First && v.Passkey != nil && len(v.Typed) > 1 && !welcomes(e) // the opening page offers every way in
 		page := look.Page{Template: "signin", Title: "Sign in", Shape: look.Card, Data: v}
 		if transfers(step) {
 			page.Template, page.Refresh = "wait", 3*time.Second
@@ -197,7 +197,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 
 // ours reports whether an errand is to do something here.
 func ours(e session.Errand) bool {
-	return e.Application == signin.Self && !e.Looks && e.Action != "" && e.Action != signin.SignIn
+	return e.Application == signin.Self && !e.Looks && e.Action != "" && e.Action != signin.SignIn && !welcomes(e)
 }
 
 // granted starts or raises the session, and goes back to the errand. The grant
@@ -258,10 +258,20 @@ func (c *Challenge) welcome(w http.ResponseWriter, r *http.Request) error {
 	return c.pages.Render(w, r, look.Page{Template: "welcome", Title: "Welcome", Shape: look.Card, Data: map[string]string{"Name": name, "Code": code}})
 }
 
-// welcomeObject is what a welcome link's grant is for.
-const welcomeObject = "first authenticators"
+// welcomed is where a pass leads: to setting up, and nowhere else.
+var welcomed = session.Errand{Application: signin.Self, Action: "authenticator.enroll", Object: "first authenticators", Return: "/account"}
 
+// welcomes reports whether an errand is that of a pass. Its grant begins the
+// session in which the rest is set up.
+func welcomes(e session.Errand) bool {
+	return e.Action == welcomed.Action && e.Object == welcomed.Object
+}
+
+// accept takes the pass behind a welcome link, or one that was typed with its name.
 func (c *Challenge) accept(w http.ResponseWriter, r *http.Request) error {
+	if name := r.PostForm.Get("name"); name != "" {
+		return c.passIn(w, r, name, r.PostForm.Get("pass"))
+	}
 	name, pass, err := c.Admin.Welcome(r.Context(), r.PostForm.Get("code"))
 	if err != nil {
 		return err
@@ -269,27 +279,27 @@ func (c *Challenge) accept(w http.ResponseWriter, r *http.Request) error {
 	return c.passIn(w, r, name, pass)
 }
 
-// passIn signs in with a pass, as far as a pass leads: to setting up.
+// passIn signs in with a pass, as far as a pass leads: to setting up. Who has a
+// password or the like is asked for that too, since a pass stands in for what is
+// held and never for what is known.
 func (c *Challenge) passIn(w http.ResponseWriter, r *http.Request, name, pass string) error {
-	const action = "authenticator.enroll"
-	step, err := c.Engine.Begin(r.Context(), signin.Request{Application: signin.Self, Action: action, Object: welcomeObject, Name: name, Source: c.Source(r),
-		Protocol: "browser", Medium: prompt.Browser, Opening: []prompt.Answer{{Authenticator: "accesspass", Text: pass}}})
+	req := c.request(r, welcomed)
+	req.Session, req.Name, req.Opening = "", name, []prompt.Answer{{Authenticator: "accesspass", Text: pass}}
+	step, err := c.Engine.Begin(r.Context(), req)
 	if err != nil {
 		return err
 	}
-	if step.State != signin.Granted {
+	if step.Again || step.State != signin.Granted && step.State != signin.Ask {
 		return failure.Refuse("pass", "That pass is no longer good. Ask for another one.")
 	}
-	g, err := c.Engine.Claim(r.Context(), step.Ticket, signin.Self, action, welcomeObject)
-	if err != nil {
-		return err
+	if step.State == signin.Ask {
+		code, err := c.Keep(r, welcomed)
+		if err != nil {
+			return err
+		}
+		c.Look.Set(w, errandCookie, code, cookieLife)
 	}
-	secret, err := c.Sessions.Start(r.Context(), g, r.UserAgent())
-	if err != nil {
-		return err
-	}
-	c.Look.SetNamed(w, session.Cookie(c.Look.Options.Secure), secret, 8*time.Hour)
-	return look.Go(w, r, "/account")
+	return c.play(w, r, welcomed, "", step)
 }
 
 func (c *Challenge) setup(w http.ResponseWriter, r *http.Request) error {
