@@ -104,6 +104,9 @@ type (
 	authenticatorCommand struct {
 		Revoke do[admin.AuthenticatorRevoke] `cmd:"" help:"Revoke somebody's authenticator, or an automation key."`
 	}
+	certificateCommand struct {
+		Assign do[admin.CertificateAssign] `cmd:"" help:"Make a card's certificate an authenticator of somebody else's."`
+	}
 	groupCommand struct {
 		List   do[admin.GroupList]   `cmd:"" help:"List groups."`
 		Show   do[admin.GroupShow]   `cmd:"" help:"Show a group and its members."`

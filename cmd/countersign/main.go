@@ -42,6 +42,7 @@ type commands struct {
 	Session       sessionCommand       `cmd:"" group:"admin" help:"Sessions."`
 	Authenticator authenticatorCommand `cmd:"" group:"admin" help:"Authenticators."`
 	Token         tokenCommand         `cmd:"" group:"admin" help:"Hardware tokens."`
+	Certificate   certificateCommand   `cmd:"" group:"admin" help:"Smart cards."`
 	Key           keyCommand           `cmd:"" group:"admin" help:"Automation keys."`
 	Group         groupCommand         `cmd:"" group:"admin" help:"Groups."`
 	Application   applicationCommand   `cmd:"" group:"admin" help:"Applications."`

@@ -225,7 +225,7 @@ func TestTokenChangesHands(t *testing.T) {
 	w.welcomed("grace")
 	w.welcomed("mallory")
 	vpn := w.equipment()
-	desk.refuses("assign a token to themselves", "token", "assign", "T-1", "ada")
+	desk.refuses("to themselves", "token", "assign", "T-1", "ada")
 	desk.does("token", "assign", "T-1", "mallory")
 	desk.does("token", "assign", "C-1", "mallory")
 

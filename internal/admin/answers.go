@@ -3,6 +3,7 @@ package admin
 import (
 	"countersign/internal/application"
 	"countersign/internal/attack"
+	"countersign/internal/enrollment"
 	"countersign/internal/policy"
 )
 
@@ -13,7 +14,8 @@ var answers = map[string]any{
 	"account.create": Account{}, "account.list": AccountPage{}, "account.show": AccountDetail{}, "account.suspend": Account{}, "account.resume": Account{}, "account.remove": map[string]string{},
 	"pass.issue": Pass{}, "key.issue": Key{},
 	"session.end": map[string]int{}, "authenticator.revoke": map[string]string{},
-	"token.list": TokenPage{}, "token.stage": TokenStaged{}, "token.preview": TokenPreviewed{}, "token.import": TokenImported{},
+	"certificate.assign": enrollment.Authenticator{},
+	"token.list":         TokenPage{}, "token.stage": TokenStaged{}, "token.preview": TokenPreviewed{}, "token.import": TokenImported{},
 	"token.assign": Token{}, "token.resync": Token{}, "token.lost": Token{}, "token.return": Token{}, "token.revoke": Token{}, "token.pin": TokenPINGiven{},
 	"group.list": []Group{}, "group.show": Group{}, "group.create": Group{}, "group.remove": map[string]string{}, "group.member.add": map[string]string{}, "group.member.remove": map[string]string{},
 	"application.list": []application.Application{}, "application.show": application.Application{}, "application.set": map[string]string{}, "application.remove": map[string]string{},

@@ -99,15 +99,8 @@ func (c *TokenAssign) Object() string {
 func (c *TokenAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Token
-	err := a.change(ctx, g, "token.assigned", map[string]string{"serial": c.Serial, "note": c.Note}, &d, func(tx *store.Tx) error {
-		issuer, err := a.Directory.Get(ctx, tx, g.Account())
-		if err != nil {
-			return err
-		}
-		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
-			return err
-		}
-		if err := a.mayAssign(issuer, d); err != nil {
+	err := a.change(ctx, g, "token.assigned", map[string]string{"serial": c.Serial, "note": c.Note}, &d, func(tx *store.Tx) (err error) {
+		if d, err = a.assignee(ctx, tx, g, c.Account); err != nil {
 			return err
 		}
 		out, err = a.assign(ctx, tx, c.Serial, d)
@@ -116,10 +109,10 @@ func (c *TokenAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 	return out, err
 }
 
-// mayAssign keeps a token from being a second factor that one makes oneself.
+// mayAssign keeps what is assigned from being a second factor that one makes oneself.
 func (a *Admin) mayAssign(issuer, to directory.Account) error {
 	if issuer.ID == to.ID {
-		return failure.Refuse("own-token", "Nobody can assign a token to themselves; ask another administrator.")
+		return failure.Refuse("own-authenticator", "Nobody can assign something to sign in with to themselves; ask another administrator.")
 	}
 	if to.Kind != directory.Person {
 		return failure.Refuse("service", "A service has no authenticators of its own; issue it a key.")
@@ -139,7 +132,11 @@ func (a *Admin) assign(ctx context.Context, tx *store.Tx, serial string, to dire
 	default:
 		return Token{}, failure.New(failure.Conflict, "That token is not in stock; it is %s.", t.State)
 	}
-	c, err := a.Enrollments.AssignIn(ctx, tx, to, directory.Credential{Kind: t.Kind, Label: "Token " + t.Serial, Traits: assurance.Held, State: t.Seed})
+	handle, err := a.Enrollments.Tokens.Handle(t.Kind, t.Seed)
+	if err != nil {
+		return Token{}, err
+	}
+	c, err := a.Enrollments.AssignIn(ctx, tx, to, directory.Credential{Kind: t.Kind, Label: "Token " + t.Serial, Handle: handle, Traits: assurance.Held, State: t.Seed})
 	if err != nil {
 		return Token{}, err
 	}

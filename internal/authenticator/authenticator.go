@@ -157,6 +157,14 @@ type Enroller interface {
 	Accept(ctx context.Context, p Person, memo Memo, answer prompt.Answer, now time.Time) (Enrolled, error)
 }
 
+// Assigner is an Authenticator that an administrator can assign to somebody by what
+// is public of it.
+type Assigner interface {
+	// Assign makes of a text what is kept. A text that will not do is a *Refused
+	// error.
+	Assign(text []byte, now time.Time) (Enrolled, error)
+}
+
 // Refused is an enrollment answer that was understood and not accepted. Public
 // is one sentence for the person on how to mend it.
 type Refused struct {

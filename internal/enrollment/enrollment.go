@@ -109,12 +109,13 @@ func (e *Enrollments) List(ctx context.Context, account assurance.AccountID) ([]
 		if c.Status == directory.CredentialRevoked || c.Status == directory.CredentialUsedUp {
 			continue
 		}
-		out = append(out, e.describe(c))
+		out = append(out, e.Describe(c))
 	}
 	return out, nil
 }
 
-func (e *Enrollments) describe(c directory.Credential) Authenticator {
+// Describe tells of a credential what its owner and administrators may read.
+func (e *Enrollments) Describe(c directory.Credential) Authenticator {
 	title := c.Kind
 	if a := e.kind(c.Kind); a != nil {
 		title = a.Describe().Title
@@ -311,7 +312,7 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 	if err != nil {
 		return Authenticator{}, err
 	}
-	return e.describe(c), nil
+	return e.Describe(c), nil
 }
 
 // spendTry counts a reply before it is looked at.
@@ -365,7 +366,7 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 	}
 	tx.Record(en)
 	return c, e.tell(ctx, tx, account, "A new way to sign in was added to your account",
-		fmt.Sprintf("%q (%s) can now be used to sign in as %s.", c.Label, e.describe(c).Title, account.Name))
+		fmt.Sprintf("%q (%s) can now be used to sign in as %s.", c.Label, e.Describe(c).Title, account.Name))
 }
 
 func (e *Enrollments) retire(ctx context.Context, tx *store.Tx, account assurance.AccountID, kind string) error {

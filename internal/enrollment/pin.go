@@ -74,7 +74,7 @@ func (e *Enrollments) ResumePIN(ctx context.Context, g signin.Grant, secret stri
 		return Authenticator{}, err
 	}
 	c, err := e.takesPIN(ctx, e.DB, g, p.Credential)
-	return e.describe(c), err
+	return e.Describe(c), err
 }
 
 func (e *Enrollments) pendingPIN(ctx context.Context, g signin.Grant, secret string) (p pendingPIN, err error) {

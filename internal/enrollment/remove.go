@@ -43,7 +43,7 @@ func (e *Enrollments) Remove(ctx context.Context, g signin.Grant, id assurance.C
 			return err
 		}
 		return e.tell(ctx, tx, account, "A way to sign in was removed from your account",
-			fmt.Sprintf("%q (%s) can no longer be used to sign in as %s.", gone.Label, e.describe(gone).Title, account.Name))
+			fmt.Sprintf("%q (%s) can no longer be used to sign in as %s.", gone.Label, e.Describe(gone).Title, account.Name))
 	})
 }
 

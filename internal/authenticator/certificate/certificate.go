@@ -163,12 +163,17 @@ type sight struct {
 // look verifies the statement's certificate. The authority must be the one that
 // the endpoint asked about its revocation.
 func (a *Authenticator) look(s pki.Statement, now time.Time) (sight, error) {
-	authority, path, err := a.options.Authorities.Verify(s.Certificate, now)
+	seen, err := a.sight(s.Certificate, now)
+	if err == nil && seen.authority.Name != s.Authority {
+		err = pki.UnknownAuthority
+	}
+	return seen, err
+}
+
+func (a *Authenticator) sight(der []byte, now time.Time) (sight, error) {
+	authority, path, err := a.options.Authorities.Verify(der, now)
 	if err != nil {
 		return sight{}, err
-	}
-	if authority.Name != s.Authority {
-		return sight{}, pki.UnknownAuthority
 	}
 	id, err := authority.Identify(path[0])
 	return sight{authority, id}, err

@@ -19,7 +19,7 @@ type line struct {
 
 // doubtful are the events that somebody who got in leaves behind, beside every
 // refusal and alarm.
-var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "token.pin-given", "token.pin-cleared"}
+var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "token.pin-given", "token.pin-cleared", "certificate.assigned"}
 
 // history tells the person's own entries in plain words.
 func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
@@ -84,6 +84,8 @@ func tell(e audit.Entry) string {
 		return "Renamed: " + e.Detail["label"]
 	case "credential.pin-set":
 		return "PIN set: " + e.Detail["label"]
+	case "certificate.assigned":
+		return "Assigned by " + e.Actor.Name + ": " + e.Detail["label"]
 	case "token.pin-given":
 		return "The PIN of token " + e.Detail["serial"] + " was replaced by " + e.Actor.Name
 	case "token.pin-cleared":

@@ -1,0 +1,88 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+
+	"countersign/internal/directory"
+	"countersign/internal/enrollment"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// certificateKind is the authenticator that a certificate becomes.
+const certificateKind = "certificate"
+
+// CertificateAssign makes the certificate of a card an authenticator of somebody
+// else's, so that the card works on the day it is handed over.
+type CertificateAssign struct {
+	Account     string `json:"account" arg:"" help:"Whose card it is; never your own."`
+	Certificate string `json:"certificate" arg:"" type:"text-file" name:"file" help:"The card's certificate, PEM; - reads standard input."`
+	Note        string `json:"note,omitempty" help:"How you made sure whose card it is."`
+}
+
+func (c *CertificateAssign) Action() string { return "certificate.assign" }
+
+// Object names the certificate by its subject, issuer and number, and by its whole
+// content.
+func (c *CertificateAssign) Object() string {
+	return fmt.Sprintf("%s to %s: %s", certificateText(c.Certificate), c.Account, c.Note)
+}
+
+func certificateText(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return "something that is no certificate"
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "something that is no certificate"
+	}
+	return fmt.Sprintf("certificate %s of %.200q from %.200q, serial %X", hex.EncodeToString(sum[:16]), leaf.Subject, leaf.Issuer, leaf.SerialNumber)
+}
+
+// sound says what keeps the certificate from being of use here.
+func (c *CertificateAssign) sound(ctx context.Context, a *Admin) error {
+	if _, err := a.Directory.Find(ctx, a.DB, c.Account); err != nil {
+		return err
+	}
+	_, err := a.Enrollments.Assignable(certificateKind, []byte(c.Certificate))
+	return err
+}
+
+func (c *CertificateAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	enrolled, err := a.Enrollments.Assignable(certificateKind, []byte(c.Certificate))
+	if err != nil {
+		return nil, err
+	}
+	var d directory.Account
+	var out enrollment.Authenticator
+	detail := map[string]string{"note": c.Note, "label": enrolled.Label, "certificate": enrolled.Detail}
+	err = a.change(ctx, g, "certificate.assigned", detail, &d, func(tx *store.Tx) (err error) {
+		if d, err = a.assignee(ctx, tx, g, c.Account); err != nil {
+			return err
+		}
+		assigned, err := a.Enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: certificateKind, Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State})
+		out = a.Enrollments.Describe(assigned)
+		return err
+	})
+	return out, err
+}
+
+// assignee is whom a grant's account may assign an authenticator to.
+func (a *Admin) assignee(ctx context.Context, tx *store.Tx, g signin.Grant, name string) (directory.Account, error) {
+	issuer, err := a.Directory.Get(ctx, tx, g.Account())
+	if err != nil {
+		return directory.Account{}, err
+	}
+	to, err := a.Directory.Find(ctx, tx, name)
+	if err != nil {
+		return directory.Account{}, err
+	}
+	return to, a.mayAssign(issuer, to)
+}
