@@ -56,7 +56,8 @@ func settingsOf(c config.File, log *slog.Logger) (settings, error) {
 	s := settings{folder: c.Data, database: c.Database, publicURL: u, organisation: c.Organisation, proxies: proxies, now: time.Now, log: log}
 	l, d := c.Limits, func(d config.Duration) time.Duration { return time.Duration(d) }
 	s.limits = signin.Limits{NextCode: l.NextCode, Delay: l.Delay, Disable: l.Disable, PerAccount: l.PerAccount, PerSource: l.PerSource,
-		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine)}
+		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine),
+		Waiting: l.Waiting, Unanswered: l.Unanswered, PushSoon: l.PushSoon, PushDaily: l.PushDaily}
 	s.sessions = session.Limits{Overall2: d(c.Sessions.AAL2), Idle2: d(c.Sessions.AAL2Idle), Overall3: d(c.Sessions.AAL3), Idle3: d(c.Sessions.AAL3Idle)}
 	s.pinDigits = l.PINDigits
 	if err := pin.CheckLeast(s.pinDigits); err != nil {

@@ -160,6 +160,11 @@ type Limits struct {
 	Attempt         Duration `yaml:"attempt"`
 	Dormant         Duration `yaml:"dormant"`
 	Quarantine      Duration `yaml:"quarantine"`
+	// Waiting, Unanswered, PushSoon and PushDaily can only be made smaller.
+	Waiting    int `yaml:"waiting"`
+	Unanswered int `yaml:"unanswered"`
+	PushSoon   int `yaml:"push_soon"`
+	PushDaily  int `yaml:"push_daily"`
 	// PINDigits is how many digits the PIN of a token must have: 4 unless set, 16
 	// at most. SP 800-63B-4 by the letter is 8.
 	PINDigits int `yaml:"pin_digits"`
@@ -194,7 +199,8 @@ func Default() File {
 		Log:      Log{Level: "info", Format: "text"},
 		Passkeys: Passkeys{Attestation: "none", BackupEligible: "allow", MetadataSigner: "mds.fidoalliance.org"},
 		Limits: Limits{NextCode: 3, Delay: 5, Disable: 10, PerAccount: 30, PerSource: 100, PerInstallation: 2000, Tries: 8,
-			Attempt: Duration(10 * time.Minute), Dormant: Duration(30 * day), Quarantine: Duration(day)},
+			Attempt: Duration(10 * time.Minute), Dormant: Duration(30 * day), Quarantine: Duration(day),
+			Waiting: 3, Unanswered: 10, PushSoon: 3, PushDaily: 10},
 		Sessions: Sessions{AAL2: Duration(day), AAL2Idle: Duration(time.Hour), AAL3: Duration(12 * time.Hour), AAL3Idle: Duration(15 * time.Minute)},
 	}
 }

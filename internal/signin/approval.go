@@ -30,11 +30,6 @@ const (
 	approvalDigits = 6
 	approvalFresh  = 5 * time.Minute
 	approvalLife   = 3 * time.Minute
-	// outstanding is how many of an account's sign-ins may wait at once.
-	outstanding = 3
-	// unanswered is how many may be left unanswered in an hour before no more are
-	// offered; other ways stay open.
-	unansweredMost = 10
 )
 
 // Waiting is one sign-in that waits to be approved, for its owner to read.
@@ -89,8 +84,9 @@ type approvalBody struct {
 
 // approvalRows are the approvals in the store.
 type approvalRows struct {
-	keys *keyring.Keyring
-	now  func() time.Time
+	keys   *keyring.Keyring
+	limits Limits
+	now    func() time.Time
 }
 
 // find is what a row is found by: whose it is and the number.
@@ -112,7 +108,7 @@ func (a *approvalRows) offered(ctx context.Context, r store.Reader, account assu
 	}
 	err = r.QueryRow(ctx, `select count(*) from approval where account = $1 and state = 'waiting' and expires <= $2 and created > $3`,
 		int64(account), store.Unix(now), store.Unix(now.Add(-time.Hour))).Scan(&left)
-	return waiting < outstanding && left < unansweredMost, err
+	return waiting < int64(a.limits.Waiting) && left < int64(a.limits.Unanswered), err
 }
 
 // open begins to wait for an attempt, and returns the number to be shown.

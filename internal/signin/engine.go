@@ -88,7 +88,7 @@ func New(p Parts) (*Engine, error) {
 	}
 	e.examiner = &examiner{Parts: p, kinds: e.kinds, digits: digits, guesses: e.guesses, crowd: newCrowd(p.SlowChecks)}
 	e.attempts = &attempts{db: p.DB, keys: p.Keys, now: p.Now}
-	rows := &approvalRows{keys: p.Keys, now: p.Now}
+	rows := &approvalRows{keys: p.Keys, limits: limits, now: p.Now}
 	e.Approvals = &Approvals{Parts: p, rows: rows, guesses: e.guesses, examiner: e.examiner}
 	e.Apps = &Apps{Parts: p, judge: e.judge, approvals: e.Approvals}
 	e.Pushes = &Pushes{Parts: p, kinds: e.kinds, rows: rows}

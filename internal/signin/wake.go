@@ -14,13 +14,10 @@ import (
 	"countersign/internal/store"
 )
 
-// The ladder that ends pushes which nobody answers. It has no setting: a push is
-// a courtesy, and the number is found without one.
+// In how long a time Limits.PushSoon and Limits.PushDaily are counted.
 const (
-	wakeSoon    = 3 // in wakeSoonIn, or
 	wakeSoonIn  = 10 * time.Minute
-	wakeLater   = 10 // in wakeLaterIn
-	wakeLaterIn = 24 * time.Hour
+	wakeDailyIn = 24 * time.Hour
 )
 
 // Pushes wake the apps of accounts whose sign-ins wait. It is safe for
@@ -66,10 +63,10 @@ func (p *Pushes) want(ctx context.Context, tx *store.Tx, at *attempt) error {
 // takes its account's rows away.
 func (p *Pushes) closed(ctx context.Context, r store.Reader, account assurance.AccountID) (bool, error) {
 	now := p.Now()
-	var soon, later, disowned int64
+	var soon, daily, disowned int64
 	err := r.QueryRow(ctx, `select coalesce(sum(case when created > $2 then 1 else 0 end), 0), count(*), coalesce(sum(case when state = 'disowned' then 1 else 0 end), 0)
-		from wake where account = $1 and created > $3`, int64(account), store.Unix(now.Add(-wakeSoonIn)), store.Unix(now.Add(-wakeLaterIn))).Scan(&soon, &later, &disowned)
-	return soon >= wakeSoon || later >= wakeLater || disowned > 0, err
+		from wake where account = $1 and created > $3`, int64(account), store.Unix(now.Add(-wakeSoonIn)), store.Unix(now.Add(-wakeDailyIn))).Scan(&soon, &daily, &disowned)
+	return soon >= int64(p.Limits.PushSoon) || daily >= int64(p.Limits.PushDaily) || disowned > 0, err
 }
 
 // WakeUp sends one push to one address. NotFound says that nobody is there any
@@ -211,7 +208,7 @@ func (p *Pushes) send(ctx context.Context, account directory.Account, c director
 // held raises the alarm that pushes are closed, once a day for an account.
 func (p *Pushes) held(ctx context.Context, id int64, owner assurance.AccountID) error {
 	var told int64
-	err := p.DB.QueryRow(ctx, `select count(*) from wake where account = $1 and state = 'told' and created > $2`, int64(owner), store.Unix(p.Now().Add(-wakeLaterIn))).Scan(&told)
+	err := p.DB.QueryRow(ctx, `select count(*) from wake where account = $1 and state = 'told' and created > $2`, int64(owner), store.Unix(p.Now().Add(-wakeDailyIn))).Scan(&told)
 	if err != nil {
 		return err
 	}
