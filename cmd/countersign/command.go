@@ -104,6 +104,9 @@ type (
 	authenticatorCommand struct {
 		Revoke do[admin.AuthenticatorRevoke] `cmd:"" help:"Revoke somebody's authenticator, or an automation key."`
 	}
+	promptsCommand struct {
+		Show do[admin.PromptsShow] `cmd:"" default:"withargs" help:"Count the requests to approve sign-ins elsewhere, by day and by what became of them."`
+	}
 	certificateCommand struct {
 		Assign do[admin.CertificateAssign] `cmd:"" help:"Make a card's certificate an authenticator of somebody else's."`
 	}

@@ -43,6 +43,7 @@ type commands struct {
 	Authenticator authenticatorCommand `cmd:"" group:"admin" help:"Authenticators."`
 	Token         tokenCommand         `cmd:"" group:"admin" help:"Hardware tokens."`
 	Certificate   certificateCommand   `cmd:"" group:"admin" help:"Smart cards."`
+	Prompts       promptsCommand       `cmd:"" group:"admin" help:"Requests to approve."`
 	Key           keyCommand           `cmd:"" group:"admin" help:"Automation keys."`
 	Group         groupCommand         `cmd:"" group:"admin" help:"Groups."`
 	Application   applicationCommand   `cmd:"" group:"admin" help:"Applications."`

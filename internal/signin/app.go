@@ -281,6 +281,9 @@ func (a *Apps) decline(ctx context.Context, tx *store.Tx, row *approval, decisio
 func (a *Apps) disown(ctx context.Context, tx *store.Tx, row *approval, c appCaller, source string) error {
 	_, err := tx.Exec(ctx, `insert into wake (approval, account, state, created) values ($1,$2,'disowned',$3)
 		on conflict (approval) do update set state = 'disowned', created = excluded.created`, row.id, int64(row.account), store.Unix(a.Now()))
+	if err == nil {
+		err = tally(ctx, tx, row.account, promptDisowned, a.Now())
+	}
 	if err != nil || a.Disown == nil {
 		return err
 	}

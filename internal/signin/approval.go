@@ -133,8 +133,11 @@ func (a *approvalRows) open(ctx context.Context, tx *store.Tx, at *attempt) (str
 		}
 		err = tx.QueryRow(ctx, `insert into approval (account, number, payload, created, expires) values ($1,$2,$3,$4,$5) on conflict do nothing returning id`,
 			int64(at.Account), find, sealed, store.Unix(now), store.Unix(expires)).Scan(&at.Approval)
+		if err == nil {
+			return number, tally(ctx, tx, at.Account, promptAsked, now)
+		}
 		if !errors.Is(err, store.ErrNotFound) {
-			return number, err
+			return "", err
 		}
 	}
 	return "", failure.New(failure.Unavailable, "There are too many sign-ins waiting.")
@@ -214,10 +217,9 @@ func (a *approvalRows) waiting(ctx context.Context, r store.Reader, account assu
 // settle approves with what was shown, or refuses, once. The entry says
 // who and where. What is approved opens pushes again.
 func (a *approvalRows) settle(ctx context.Context, tx *store.Tx, row *approval, shown *assurance.Evidence, en audit.Entry) error {
-	state := "refused"
-	en.Event = "approval.refused"
+	state := promptRefused
 	if shown != nil {
-		state, en.Event = "approved", "approval.approved"
+		state = promptApproved
 		if _, err := tx.Exec(ctx, `delete from wake where account = $1`, int64(row.account)); err != nil {
 			return err
 		}
@@ -226,7 +228,10 @@ func (a *approvalRows) settle(ctx context.Context, tx *store.Tx, row *approval, 
 	if err := a.set(ctx, tx, row, "waiting", state); err != nil {
 		return err
 	}
-	en.Outcome, en.Account, en.Application, en.Attempt = "ok", int64(row.account), row.body.Waiting.Application, row.body.Attempt
+	if err := tally(ctx, tx, row.account, state, a.now()); err != nil {
+		return err
+	}
+	en.Event, en.Outcome, en.Account, en.Application, en.Attempt = "approval."+state, "ok", int64(row.account), row.body.Waiting.Application, row.body.Attempt
 	en.Detail["request"] = row.body.Waiting.Text()
 	return tx.Record(en)
 }

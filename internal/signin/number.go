@@ -81,6 +81,9 @@ func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
 		return err
 	}
 	tx.Record(at.entry(account, "approval.wrong-number", "refused", "wrong"))
+	if err := tally(ctx, tx, account.ID, promptWrong, a.Now()); err != nil {
+		return err
+	}
 	if over != "" {
 		return store.Keep(failure.Refuse(over, "There were too many wrong numbers. Wait a while."))
 	}

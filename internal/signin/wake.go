@@ -162,6 +162,11 @@ func (p *Pushes) take(ctx context.Context, id int64, owner assurance.AccountID) 
 			}
 			en.Application, en.Attempt = row.body.Waiting.Application, row.body.Attempt
 		}
+		if len(apps) > 0 {
+			if err := tally(ctx, tx, owner, promptPushed, p.Now()); err != nil {
+				return err
+			}
+		}
 		en.Detail["apps"] = strconv.Itoa(len(apps))
 		return tx.Record(en)
 	})
@@ -217,7 +222,10 @@ func (p *Pushes) held(ctx context.Context, id int64, owner assurance.AccountID) 
 		if err == nil && n == 0 {
 			return errWakeTaken
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return tally(ctx, tx, owner, promptClosed, p.Now())
 	}
 	if told > 0 {
 		err = p.DB.Housekeep(ctx, "wake.held", take)

@@ -23,6 +23,7 @@ var chores = map[string][]string{
 	"attempt":          {"insert", "update", "delete"},
 	"approval":         {"insert", "delete"},           // answering one is a change
 	"wake":             {"insert", "update", "delete"}, // at most somebody's own app rings
+	"prompted":         {"insert", "update", "delete"}, // a statistic
 	"ticket":           {"insert", "update", "delete"},
 	"guess":            {"insert", "update", "delete"},
 	"known_source":     {"insert", "update", "delete"},

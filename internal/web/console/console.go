@@ -43,7 +43,7 @@ func New(p Parts) *Console { return &Console{Parts: p, pages: p.Look.Load(files)
 
 // Routes lists the pages with what each demands.
 func (c *Console) Routes() []look.Route {
-	return slices.Concat(c.homeRoutes(), c.accountRoutes(), c.groupRoutes(), c.tokenRoutes(), c.applicationRoutes(), c.policyRoutes(),
+	return slices.Concat(c.homeRoutes(), c.accountRoutes(), c.groupRoutes(), c.tokenRoutes(), c.promptRoutes(), c.applicationRoutes(), c.policyRoutes(),
 		c.coverageRoutes(), c.auditRoutes(), c.commandRoutes())
 }
 
@@ -84,6 +84,7 @@ var links = []look.Link{
 	{Href: accountsPath, Text: "Accounts"},
 	{Href: groupsPath, Text: "Groups"},
 	{Href: tokensPath, Text: "Tokens"},
+	{Href: promptsPath, Text: "Requests"},
 	{Href: applicationsPath, Text: "Applications"},
 	{Href: policyPath, Text: "Policy"},
 	{Href: coveragePath, Text: "Coverage"},

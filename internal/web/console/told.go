@@ -61,6 +61,7 @@ var sentences = map[string]string{
 	"action.asked":               "{who} was asked for a fresh proof, for {action}",
 	"alarm.factor-missing":       "The password of {who} was right and the second factor never came, at {where}",
 	"alarm.guessing":             "Somebody is guessing at {where}: {reason}",
+	"alarm.push-flood":           "So many sign-ins of {who} were left unanswered that nothing is pushed to their app any more",
 	"alarm.spray":                "Wrong passwords for {detail.names} names within an hour, from {detail.subject}",
 	"alarm.stuffing":             "Right passwords of {detail.names} people within an hour, each without the second factor, from {detail.subject}",
 	"alarm.not-me":               "{who} says that an entry was not them",
