@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"countersign/internal/signin"
+	"countersign/internal/store/storetest"
 )
 
 // The promise: an administrator can make the ladder shorter: one request waits and
@@ -66,4 +68,79 @@ func TestLadderOnlyTightens(t *testing.T) {
 			t.Errorf("%s: %v %s", setting, err, out)
 		}
 	}
+}
+
+// The promise: in the hours that somebody set, nothing wakes their app, and they
+// approve all the same; setting them takes a fresh proof of exactly those hours and
+// is told to their owner; a flood at night raises its alarm at night.
+func TestQuietHours(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		w := newWorldOn(t, dsn)
+		ada := w.enrollCodes("ada")
+		if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+			t.Fatal(err)
+		}
+		device := w.withPhone(ada)
+		if r := device.subscribe("https://push.example.net/x", device.point(), make([]byte, 16)); r != "" {
+			t.Fatal(r)
+		}
+		p := w.person()
+		p.get("/sign-in")
+		p.signIn("ada", ada.code())
+		w.later(20 * time.Minute) // that proof is not fresh any more
+		p.get("/account")
+		p.sees("Quiet hours")
+		p.get("/account/quiet")
+		for _, c := range [][3]string{{"22:00", "22:00", "UTC"}, {"07:00", "20:00", "UTC"}, {"22:00", "07:00", "Middle/Earth"}} {
+			p.post("/account/quiet", "begins", c[0], "ends", c[1], "zone", c[2])
+			if p.status != http.StatusBadRequest {
+				t.Errorf("%v is answered %d", c, p.status)
+			}
+		}
+		now := w.now().UTC()
+		begins, ends := now.Add(-time.Hour).Format("15:04"), now.Add(3*time.Hour).Format("15:04")
+		p.post("/account/quiet", "begins", begins, "ends", ends, "zone", "UTC")
+		p.sees("Set quiet hours: " + begins + " to " + ends + ", UTC")
+		p.get("/account/quiet/approved")
+		if p.status == http.StatusOK || w.events("push.quiet-hours") != 0 {
+			t.Errorf("set without a proof: %d", p.status)
+		}
+		p.get("/account/quiet")
+		p.post("/account/quiet", "begins", begins, "ends", ends, "zone", "UTC")
+		p.proveAgain(ada)
+		p.sees("Quiet hours: " + begins + " to " + ends)
+		if w.events("push.quiet-hours") != 1 {
+			t.Error("that they were set is not in the log once")
+		}
+
+		number, offered := elsewhere(w.begin(display("ada", passphrase)))
+		if n := w.rings(nil); n != 0 || !offered {
+			t.Errorf("in quiet hours it rang %d times; a number is shown: %v", n, offered)
+		}
+		device.approve(number)
+		for range 2 {
+			for range 3 {
+				w.begin(display("ada", passphrase))
+			}
+			w.rings(nil)
+			w.later(4 * time.Minute)
+		}
+		if w.events("alarm.push-flood") != 1 {
+			t.Error("a flood at night raises no alarm")
+		}
+		w.later(4 * time.Hour) // over, and so is what was left unanswered an hour ago
+		number, _ = elsewhere(w.begin(display("ada", passphrase)))
+		device.approve(number)
+		w.later(time.Minute)
+		if w.begin(display("ada", passphrase)); w.rings(nil) != 1 {
+			t.Error("after quiet hours it does not ring")
+		}
+	})
+}
+
+// proveAgain shows password and code where something waits for a fresh proof.
+func (p *person) proveAgain(ada *person) {
+	p.w.t.Helper()
+	p.post("/sign-in", "authenticator", "password", "text", passphrase)
+	p.post("/sign-in", "authenticator", "totp", "text", ada.code())
 }

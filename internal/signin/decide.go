@@ -100,7 +100,7 @@ func (j *judge) barred(a directory.Account) string {
 
 // own are the actions that people may do to their own account. Every other
 // action in Countersign itself is administration.
-var own = []string{SignIn, CommandLine, Approve, "authenticator.enroll", "authenticator.remove", "authenticator.rename", "authenticator.pin", "report.not-me"}
+var own = []string{SignIn, CommandLine, Approve, "authenticator.enroll", "authenticator.remove", "authenticator.rename", "authenticator.pin", "report.not-me", SetQuiet}
 
 func administers(action string) bool { return !slices.Contains(own, action) }
 

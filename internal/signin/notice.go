@@ -29,6 +29,18 @@ func noticeDisabled(title string) notice {
 	}
 }
 
+func noticeQuiet(q QuietHours) notice {
+	said := "Your app is not woken from " + q.String() + "."
+	if q.IsZero() {
+		said = "Your app is woken at any hour."
+	}
+	return notice{
+		subject: "Your quiet hours were changed",
+		body: said + " It approves at any hour: open it and type the number.\n\n" +
+			"If that was not you, somebody else is signed in as you: sign in, end their session, and choose \"This was not me\" in your history.\n",
+	}
+}
+
 func noticePushFlood() notice {
 	return notice{
 		subject: "Sign-ins as you were left unanswered",

@@ -48,11 +48,20 @@ func (p *Pushes) want(ctx context.Context, tx *store.Tx, at *attempt) error {
 	if err != nil || len(p.apps(all)) == 0 {
 		return err
 	}
-	state := "waiting"
-	if closed, err := p.closed(ctx, tx, at.Account); err != nil {
+	closed, err := p.closed(ctx, tx, at.Account)
+	if err != nil {
 		return err
-	} else if closed {
+	}
+	quiet, err := p.Quiet(ctx, tx, at.Account)
+	if err != nil {
+		return err
+	}
+	state := "waiting"
+	switch {
+	case closed: // told at any hour
 		state = "held"
+	case quiet.Cover(p.Now()):
+		state = "quiet"
 	}
 	_, err = tx.Exec(ctx, `insert into wake (approval, account, state, created) values ($1,$2,$3,$4) on conflict (approval) do nothing`,
 		at.Approval, int64(at.Account), state, store.Unix(p.Now()))

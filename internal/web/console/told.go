@@ -91,6 +91,7 @@ var sentences = map[string]string{
 	"credential.refused":         "{who} could not add {detail.authenticator}: {reason}",
 	"credential.disabled":        "{detail.authenticator} of {who} was switched off after too many wrong answers",
 	"credential.pin-set":         "{who} set the PIN of {detail.label}",
+	"push.quiet-hours":           "{who} set quiet hours: {detail.hours}",
 	"certificate.assigned":       "{by} assigned the card {detail.label} to {who}",
 	"token.pin-given":            "{by} gave token {detail.serial} of {who} a new first PIN",
 	"token.pin-cleared":          "{by} took away the PIN of token {detail.serial} of {who}",

@@ -36,6 +36,8 @@ func Act(action, object string) string {
 		return "Rename a way to sign in (number " + object + ")"
 	case "authenticator.pin":
 		return "Set the PIN of a token (number " + object + ")"
+	case "push.quiet-hours":
+		return "Set quiet hours: " + object
 	case "report.not-me":
 		return "Report that entry " + object + " of your history was not you"
 	}

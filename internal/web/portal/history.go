@@ -19,7 +19,7 @@ type line struct {
 
 // doubtful are the events that somebody who got in leaves behind, beside every
 // refusal and alarm.
-var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "token.pin-given", "token.pin-cleared", "certificate.assigned"}
+var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "push.quiet-hours", "token.pin-given", "token.pin-cleared", "certificate.assigned"}
 
 // history tells the person's own entries in plain words.
 func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
@@ -46,7 +46,7 @@ func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
 // doing are a person's own acts, as what they were proved for.
 var doing = map[string]string{
 	"authenticator.enroll": "set up a way to sign in", "authenticator.remove": "remove a way to sign in",
-	"authenticator.rename": "rename a way to sign in", "authenticator.pin": "set a PIN", "report.not-me": "report an entry",
+	"authenticator.rename": "rename a way to sign in", "authenticator.pin": "set a PIN", "push.quiet-hours": "set quiet hours", "report.not-me": "report an entry",
 }
 
 // why are the reasons of refusals that a person can make something of.
@@ -82,6 +82,8 @@ func tell(e audit.Entry) string {
 		return "Added: " + e.Detail["label"]
 	case "credential.renamed":
 		return "Renamed: " + e.Detail["label"]
+	case "push.quiet-hours":
+		return "Quiet hours set: " + e.Detail["hours"]
 	case "credential.pin-set":
 		return "PIN set: " + e.Detail["label"]
 	case "certificate.assigned":

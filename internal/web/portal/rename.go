@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/enrollment"
@@ -14,10 +13,6 @@ import (
 	"countersign/internal/signin"
 	"countersign/internal/web/look"
 )
-
-// renameCookie holds the errand of a new name that waits for a fresh proof: what
-// was typed is not typed twice.
-const renameCookie, renameLife = "countersign-rename", 15 * time.Minute
 
 // own returns one of the person's authenticators by its number.
 func (p *Portal) own(r *http.Request, g signin.Grant, number string) (enrollment.Authenticator, error) {
@@ -48,49 +43,22 @@ func (p *Portal) naming(w http.ResponseWriter, r *http.Request) error {
 	return p.pages.Render(w, r, look.Page{Template: "rename", Title: "Rename", Shape: look.Card, Data: a})
 }
 
-// name gives the posted name, or sends the person to prove themselves first.
+// name gives the posted name, once the person has proved themselves.
 func (p *Portal) name(w http.ResponseWriter, r *http.Request) error {
-	number, label := r.PostForm.Get("number"), r.PostForm.Get("label")
-	step, err := p.Check(r, enrollment.Rename, number)
-	if err != nil {
-		return err
-	}
-	switch step.State {
-	case signin.Granted:
-		return p.rename(w, r, step.Grant, number, label)
-	case signin.Ask:
-		code, err := p.Keep(r, session.Errand{Action: enrollment.Rename, Object: number, Form: url.Values{"label": {label}},
-			Return: "/account/rename/approved?number=" + url.QueryEscape(number)})
-		if err != nil {
-			return err
-		}
-		p.Look.Set(w, renameCookie, code, renameLife)
-		return p.SignIn(w, r, code)
-	}
-	return failure.Refuse(step.Reason, step.Public)
+	number := r.PostForm.Get("number")
+	return p.prove(w, r, session.Errand{Action: enrollment.Rename, Object: number, Form: url.Values{"label": {r.PostForm.Get("label")}}, Return: "/account/rename/approved"}, p.rename)
 }
 
-// named gives the name that was posted before the person was sent to prove
-// themselves. The grant is claimed for the number that the errand holds.
 func (p *Portal) named(w http.ResponseWriter, r *http.Request) error {
-	e, err := p.Sessions.Errand(r.Context(), p.Look.Get(r, renameCookie))
-	if err != nil {
-		return err
-	}
-	g, err := p.Claim(w, r, enrollment.Rename, e.Object)
-	if err != nil {
-		return err
-	}
-	p.Look.Drop(w, renameCookie)
-	return p.rename(w, r, g, e.Object, e.Form.Get("label"))
+	return p.proved(w, r, enrollment.Rename, p.rename)
 }
 
-func (p *Portal) rename(w http.ResponseWriter, r *http.Request, g signin.Grant, number, label string) error {
-	id, err := strconv.ParseInt(number, 10, 64)
+func (p *Portal) rename(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Errand) error {
+	id, err := strconv.ParseInt(e.Object, 10, 64)
 	if err != nil {
 		return failure.New(failure.NotFound, "There is no such authenticator.")
 	}
-	if err := p.Enrollments.Rename(r.Context(), g, assurance.CredentialID(id), label); err != nil {
+	if err := p.Enrollments.Rename(r.Context(), g, assurance.CredentialID(id), e.Form.Get("label")); err != nil {
 		return err
 	}
 	return p.Look.Done(w, r, "/account", "It has its new name.")

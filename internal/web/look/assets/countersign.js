@@ -78,6 +78,8 @@ addEventListener("pageshow", () => {
 });
 
 // Comforts that only a script can give are hidden until there is one.
+for (const zone of document.querySelectorAll("input[data-zone]")) zone.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
+
 for (const button of document.querySelectorAll("button[data-copy]")) {
   if (!navigator.clipboard) continue;
   button.hidden = false;

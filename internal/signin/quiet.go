@@ -1,0 +1,125 @@
+package signin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/failure"
+	"countersign/internal/store"
+)
+
+// SetQuiet is the action of setting one's own quiet hours. Its object is the text
+// of what they will be.
+const SetQuiet = "push.quiet-hours"
+
+// QuietHours are when somebody's apps are not woken, each day. The number is found
+// without being woken, so they keep nobody from approving. The zero value is none.
+type QuietHours struct {
+	// Begins and Ends are minutes after midnight by the clock of Zone, 0 to 1439.
+	// Ends is exclusive, and on the next day where it is not after Begins.
+	Begins, Ends int
+	Zone         string // a name of the IANA time zone database
+}
+
+// longestQuiet keeps whoever has somebody's session from silencing their phone for
+// good.
+const longestQuiet = 12 * 60
+
+// ReadQuietHours reads times such as 22:00 and a zone such as Europe/Berlin. The
+// error is an Invalid failure that says how to mend it.
+func ReadQuietHours(begins, ends, zone string) (QuietHours, error) {
+	q := QuietHours{Zone: zone}
+	for _, c := range []struct {
+		text string
+		to   *int
+	}{{begins, &q.Begins}, {ends, &q.Ends}} {
+		t, err := time.Parse("15:04", c.text)
+		if err != nil {
+			return QuietHours{}, failure.New(failure.Invalid, "Write a time of the day as 22:00.")
+		}
+		*c.to = t.Hour()*60 + t.Minute()
+	}
+	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" {
+		return QuietHours{}, failure.New(failure.Invalid, "Write a time zone as Europe/Berlin or America/New_York.")
+	}
+	if q.Begins == q.Ends || (q.Ends-q.Begins+day24)%day24 > longestQuiet {
+		return QuietHours{}, failure.New(failure.Invalid, "Quiet hours are twelve at most.")
+	}
+	return q, nil
+}
+
+const day24 = 24 * 60
+
+// IsZero reports whether there are none.
+func (q QuietHours) IsZero() bool { return q == QuietHours{} }
+
+// String is what a person approves, word for word.
+func (q QuietHours) String() string {
+	if q.IsZero() {
+		return "none"
+	}
+	return q.From() + " to " + q.Until() + ", " + q.Zone
+}
+
+// From is when they begin, as 22:00.
+func (q QuietHours) From() string { return clock(q.Begins) }
+
+// Until is when they end, as 07:00.
+func (q QuietHours) Until() string { return clock(q.Ends) }
+
+func clock(minutes int) string { return fmt.Sprintf("%02d:%02d", minutes/60, minutes%60) }
+
+// Cover reports whether a moment is within them, by the clock on the wall: an hour
+// that the clock shows twice is quiet twice.
+func (q QuietHours) Cover(t time.Time) bool {
+	if q.IsZero() {
+		return false
+	}
+	zone, err := time.LoadLocation(q.Zone)
+	if err != nil {
+		return false
+	}
+	local := t.In(zone)
+	now := local.Hour()*60 + local.Minute()
+	if q.Begins < q.Ends {
+		return q.Begins <= now && now < q.Ends
+	}
+	return q.Begins <= now || now < q.Ends
+}
+
+// Quiet returns an account's quiet hours.
+func (p *Pushes) Quiet(ctx context.Context, r store.Reader, account assurance.AccountID) (q QuietHours, err error) {
+	err = r.QueryRow(ctx, `select begins, ends, zone from quiet where account = $1`, int64(account)).Scan(&q.Begins, &q.Ends, &q.Zone)
+	if failure.ClassOf(err) == failure.NotFound {
+		return QuietHours{}, nil
+	}
+	return q, err
+}
+
+// SetQuiet sets those of the grant's account, and tells its owner: somebody else
+// would set them to go unnoticed.
+func (p *Pushes) SetQuiet(ctx context.Context, g Grant, q QuietHours) error {
+	if !g.Covers(Self, SetQuiet, q.String()) {
+		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+	}
+	return p.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		account, err := p.Directory.Get(ctx, tx, g.Account())
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `delete from quiet where account = $1`, int64(account.ID)); err != nil {
+			return err
+		}
+		if !q.IsZero() {
+			if _, err := tx.Exec(ctx, `insert into quiet (account, begins, ends, zone) values ($1,$2,$3,$4)`, int64(account.ID), q.Begins, q.Ends, q.Zone); err != nil {
+				return err
+			}
+		}
+		tx.Record(audit.Entry{Event: "push.quiet-hours", Outcome: audit.OK, Account: int64(account.ID), AccountName: account.Name, Application: Self,
+			Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: map[string]string{"hours": q.String()}})
+		return p.tellOwner(ctx, tx, account, noticeQuiet(q))
+	})
+}

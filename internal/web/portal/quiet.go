@@ -1,0 +1,73 @@
+package portal
+
+import (
+	"net/http"
+	"net/url"
+
+	"countersign/internal/failure"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/web/look"
+)
+
+type quietView struct {
+	Now                signin.QuietHours
+	Begins, Ends, Zone string
+}
+
+// quiet shows the form for quiet hours.
+func (p *Portal) quiet(w http.ResponseWriter, r *http.Request) error {
+	g, limited, ok, err := p.enter(w, r)
+	if !ok {
+		return err
+	}
+	if limited {
+		return failure.Refuse("limited", "Sign in first.")
+	}
+	now, err := p.Engine.Pushes.Quiet(r.Context(), p.Engine.DB, g.Account())
+	if err != nil {
+		return err
+	}
+	v := quietView{Now: now, Begins: "22:00", Ends: "07:00"}
+	if !now.IsZero() {
+		v.Begins, v.Ends, v.Zone = now.From(), now.Until(), now.Zone
+	}
+	return p.pages.Render(w, r, look.Page{Template: "quiet", Title: "Quiet hours", Shape: look.Card, Data: v})
+}
+
+// setQuiet sets what was posted, once the person has proved themselves. A form with
+// the button for none takes them away.
+func (p *Portal) setQuiet(w http.ResponseWriter, r *http.Request) error {
+	f := r.PostForm
+	q, err := readQuiet(f)
+	if failure.ClassOf(err) == failure.Invalid {
+		return p.pages.Render(w, r, look.Page{Template: "quiet", Title: "Quiet hours", Shape: look.Card, Problem: failure.Public(err), Status: http.StatusBadRequest,
+			Data: quietView{Begins: f.Get("begins"), Ends: f.Get("ends"), Zone: f.Get("zone")}})
+	}
+	if err != nil {
+		return err
+	}
+	return p.prove(w, r, session.Errand{Action: signin.SetQuiet, Object: q.String(), Form: f, Return: "/account/quiet/approved"}, p.hush)
+}
+
+func readQuiet(f url.Values) (signin.QuietHours, error) {
+	if f.Get("none") != "" {
+		return signin.QuietHours{}, nil
+	}
+	return signin.ReadQuietHours(f.Get("begins"), f.Get("ends"), f.Get("zone"))
+}
+
+func (p *Portal) quieted(w http.ResponseWriter, r *http.Request) error {
+	return p.proved(w, r, signin.SetQuiet, p.hush)
+}
+
+func (p *Portal) hush(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Errand) error {
+	q, err := readQuiet(e.Form)
+	if err != nil {
+		return err
+	}
+	if err := p.Engine.Pushes.SetQuiet(r.Context(), g, q); err != nil {
+		return err
+	}
+	return p.Look.Done(w, r, "/account", "Quiet hours: "+q.String()+".")
+}
