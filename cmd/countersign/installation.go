@@ -119,7 +119,7 @@ func authenticators(u *url.URL, o passkey.Options, pins pin.Keys) ([]authenticat
 	if err != nil {
 		return nil, err
 	}
-	phone := push.New(u.JoinPath(app.Path).String())
+	phone := push.New(u.JoinPath(app.Path).String(), keys)
 	return []authenticator.Authenticator{keys, passwords, phone, codes, tokens, challenges, yubicootp.Authenticator{}, saved, accesspass.Authenticator{}, apikey.Authenticator{}}, nil
 }
 
@@ -180,13 +180,17 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	if err != nil {
 		return nil, err
 	}
+	gesture, err := gestureOptions(enrollments.Authenticators)
+	if err != nil {
+		return nil, err
+	}
 	browser := challenge.Browser{Look: l, Engine: in.engine, Sessions: in.sessions, Source: door.Source}
 	in.api = api.New(api.Parts{Browser: browser, Admin: in.admin, Tickets: in.tickets, Now: s.now, Log: s.log})
 	var routes []look.Route
 	routes = append(routes, in.api.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Admin: in.admin}).Routes()...)
 	routes = append(routes, portal.New(portal.Parts{Browser: browser, Enrollments: enrollments, Admin: in.admin}).Routes()...)
-	routes = append(routes, app.New(app.Parts{Browser: browser, Enrollments: enrollments, PushKey: in.pusher.public, CheckAddress: checkAddress}).Routes()...)
+	routes = append(routes, app.New(app.Parts{Browser: browser, Enrollments: enrollments, PushKey: in.pusher.public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Browser: browser, Admin: in.admin}).Routes()...)
 	in.routes = routes
 	pages, err := (&look.Server{Look: l, Routes: routes}).Handler()

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/passkey"
 	"countersign/internal/keyring"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -68,6 +70,16 @@ func pushKey(ctx context.Context, db *store.DB, keys *keyring.Keyring) (webpush.
 		return webpush.Key{}, err
 	}
 	return webpush.ParseKey(scalar)
+}
+
+// gestureOptions are how an app makes its credential for gestures.
+func gestureOptions(kinds []authenticator.Authenticator) (json.RawMessage, error) {
+	for _, kind := range kinds {
+		if keys, ok := kind.(*passkey.Authenticator); ok {
+			return keys.GestureOptions()
+		}
+	}
+	return nil, errors.New("no passkeys: the app's gestures could not be verified")
 }
 
 // checkAddress refuses what a push could never be sent to.

@@ -1,6 +1,9 @@
 package authenticator
 
-import "strconv"
+import (
+	"encoding/json"
+	"strconv"
+)
 
 // Approver is an Authenticator on a device of its own. It is never asked where
 // the person signs in: it signs a statement about an approval that waits there.
@@ -11,6 +14,9 @@ type Approver interface {
 	// Move returns the credential's state with another address; the zero one
 	// means that it is not to be woken.
 	Move(c Credential, to Address) ([]byte, error)
+	// Scan returns {"uri": "..."} to be shown as a picture beside a number: scanned
+	// by the device it fills the number in, and says nothing else.
+	Scan(number string) (json.RawMessage, error)
 }
 
 // Address is a push subscription of a browser.

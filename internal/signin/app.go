@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/base64"
@@ -47,7 +48,10 @@ type AppCall struct {
 	App       string // the handle of its key
 	Moment    string
 	Signature []byte
-	Source    netip.Addr
+	// Gesture is its owner's, over the same bytes, as the browser answered it;
+	// empty is none.
+	Gesture []byte
+	Source  netip.Addr
 }
 
 // AppAnswer is the owner's decision over one approval, with the number as they
@@ -104,6 +108,8 @@ type appCaller struct {
 	account    directory.Account
 	credential directory.Credential
 	how        authenticator.Approver
+	// shown is what it showed with this call.
+	shown authenticator.Result
 }
 
 func (c appCaller) actor() audit.Actor {
@@ -134,18 +140,21 @@ func (a *Apps) caller(ctx context.Context, call AppCall, verb string, fields ...
 	if err != nil {
 		return appCaller{}, "", err
 	}
-	if !signed.OK {
+	if !signed.OK && signed.Credential == 0 {
 		return appCaller{}, signed.Reason, nil // whose it is was not proved, and is not told
 	}
 	if !a.goodMoment(call.Moment) {
 		return appCaller{}, "stale", nil
 	}
-	out := appCaller{credential: c, how: how}
+	out := appCaller{credential: c, how: how, shown: signed}
 	if out.account, err = a.Directory.Get(ctx, a.DB, c.Account); err != nil {
 		return appCaller{}, "", err
 	}
-	if c.Status != directory.CredentialActive {
+	switch {
+	case c.Status != directory.CredentialActive:
 		return out, c.Status, nil
+	case !signed.OK:
+		return out, signed.Reason, nil
 	}
 	return out, a.judge.barred(out.account), nil
 }
@@ -155,15 +164,18 @@ func answerOf(call AppCall) (prompt.Answer, error) {
 	b, err := json.Marshal(struct {
 		App       string `json:"app"`
 		Signature []byte `json:"signature"`
-	}{call.App, call.Signature})
+		Gesture   []byte `json:"gesture"`
+	}{call.App, call.Signature, call.Gesture})
 	return prompt.Answer{Authenticator: call.Kind, Data: b}, err
 }
 
 var appSentences = map[string]string{
-	"stale":      "That took too long. Try again.",
-	"revoked":    "This app was removed from your account. Add it again under Ways to sign in.",
-	"disabled":   "There were too many wrong numbers, so this app is switched off. Sign in another way and set it up anew.",
-	"quarantine": "This app was added a short while ago and cannot approve yet. Use another way today.",
+	"stale":         "That took too long. Try again.",
+	"revoked":       "This app was removed from your account. Add it again under Ways to sign in.",
+	"disabled":      "There were too many wrong numbers, so this app is switched off. Sign in another way and set it up anew.",
+	"wrong-gesture": "Your device's check of you did not hold. Try again, or use another way.",
+	"no-gesture":    "This app was set up to check that it is you before it approves. Try again, or use another way.",
+	"quarantine":    "This app was added a short while ago and cannot approve yet. Use another way today.",
 }
 
 // admit is caller for those who may go on; who may not leaves an entry. ripe says
@@ -202,7 +214,9 @@ func (a *Apps) WaitingFor(ctx context.Context, call AppCall, typed string) (Wait
 
 // Answer approves or refuses what waits. The app signed the number of the
 // request, the digits, the text and the decision; all of it must be what waits
-// here, for the app's own account.
+// here, for the app's own account. What the app could show when it was bound it
+// must show with every approval, so that nobody takes the gesture out; to refuse
+// takes none.
 func (a *Apps) Answer(ctx context.Context, call AppCall, said AppAnswer) error {
 	if said.Decision != Approved && said.Decision != Denies && said.Decision != Disowns {
 		return failure.New(failure.Invalid, "That is no decision.")
@@ -237,6 +251,10 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 	switch {
 	case credential.Status != directory.CredentialActive:
 		return c.refused(tx, call, credential.Status, appSentences[credential.Status])
+	case said.Decision == Approved && !c.shown.Traits.Has(credential.Traits):
+		return c.refused(tx, call, "no-gesture", appSentences["no-gesture"])
+	case c.shown.Next != nil && !bytes.Equal(credential.State, c.credential.State):
+		return c.refused(tx, call, "changed", appSentences["stale"]) // and Next would undo it
 	case over != "" || subtle.ConstantTimeCompare([]byte(number), []byte(row.body.Number)) != 1:
 		return a.approvals.wrong(ctx, tx, g)
 	case row.state != "waiting":
@@ -245,11 +263,11 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 		return c.refused(tx, call, "other-text", "What waits is something else than what was shown. Type the number again.")
 	}
 	en := audit.Entry{AccountName: c.account.Name, Protocol: AppProtocol, Source: addrText(call.Source),
-		Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10)}}
+		Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10), "traits": c.shown.Traits.String()}}
 	if said.Decision != Approved {
 		return a.decline(ctx, tx, row, said.Decision, c, en)
 	}
-	shown := assurance.Evidence{Account: c.account.ID, Kind: credential.Kind, Credential: credential.ID, Traits: credential.Traits &^ assurance.PhishingResistant,
+	shown := assurance.Evidence{Account: c.account.ID, Kind: credential.Kind, Credential: credential.ID, Traits: c.shown.Traits &^ assurance.PhishingResistant,
 		Time: a.Now(), Channel: AppProtocol, Bound: text}
 	if err := a.approvals.rows.settle(ctx, tx, row, &shown, en); err != nil {
 		return err
@@ -258,13 +276,20 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 		return err
 	}
 	credential.Used = a.Now()
+	if c.shown.Next != nil {
+		credential.State = c.shown.Next
+	}
 	return a.Directory.UpdateCredential(ctx, tx, credential)
 }
 
 // refused records a refusal in a change that is kept.
 func (c appCaller) refused(tx *store.Tx, call AppCall, reason, public string) error {
-	tx.Record(audit.Entry{Event: "app.refused", Outcome: "refused", Reason: reason, Account: int64(c.account.ID), AccountName: c.account.Name,
-		Application: Self, Protocol: AppProtocol, Source: addrText(call.Source)})
+	en := audit.Entry{Event: "app.refused", Outcome: "refused", Reason: reason, Account: int64(c.account.ID), AccountName: c.account.Name,
+		Application: Self, Protocol: AppProtocol, Source: addrText(call.Source)}
+	if c.shown.Detail != "" {
+		en.Detail = map[string]string{"detail": c.shown.Detail}
+	}
+	tx.Record(en)
 	return store.Keep(failure.Refuse(reason, public))
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
@@ -93,31 +94,40 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 		}
 	}
 	if p.Number != "" {
-		place, err := w.place(ctx, tx, at)
-		if err != nil {
+		if err := w.show(ctx, tx, at, &p); err != nil {
 			return p, false, err
 		}
-		p.Label = "Type this number " + place
 	}
 	return p, true, nil
 }
 
-// place says where the account can type a number.
-func (w *elsewhere) place(ctx context.Context, tx *store.Tx, at *attempt) (string, error) {
+// show says where the account can type the number of a prompt, and in a browser
+// what its apps can scan instead.
+func (w *elsewhere) show(ctx context.Context, tx *store.Tx, at *attempt, p *prompt.Prompt) error {
 	all, err := w.belongings(ctx, tx, at, at.Account)
 	if err != nil {
-		return "", err
+		return err
 	}
-	apps, keys := len(w.pushes.apps(all)) > 0, slices.ContainsFunc(all, func(c directory.Credential) bool {
+	apps := w.pushes.apps(all)
+	p.Label = "Type this number " + w.place(len(apps) > 0, all)
+	if len(apps) > 0 && at.browser() {
+		p.Data, err = w.pushes.kinds[apps[0].Kind].(authenticator.Approver).Scan(p.Number)
+	}
+	return err
+}
+
+// place says where a number can be typed.
+func (w *elsewhere) place(apps bool, all []directory.Credential) string {
+	keys := slices.ContainsFunc(all, func(c directory.Credential) bool {
 		return c.Status == directory.CredentialActive && c.Traits.Has(assurance.Held|assurance.PhishingResistant)
 	})
 	switch {
 	case apps && keys:
-		return "in your Countersign app, or at " + w.ApproveAt, nil
+		return "in your Countersign app, or at " + w.ApproveAt
 	case apps:
-		return "in your Countersign app", nil
+		return "in your Countersign app"
 	}
-	return "at " + w.ApproveAt, nil
+	return "at " + w.ApproveAt
 }
 
 // looksElsewhere reports whether an answer only asks whether the approval was

@@ -45,6 +45,7 @@ type algorithm struct {
 }
 
 type selection struct {
+	Attachment       string `json:"authenticatorAttachment,omitempty"`
 	ResidentKey      string `json:"residentKey"`
 	RequireResident  bool   `json:"requireResidentKey"`
 	UserVerification string `json:"userVerification"`
@@ -60,10 +61,23 @@ func (a *Authenticator) Offer(p authenticator.Person, now time.Time) (prompt.Pro
 	}
 	m := a.newMemo(typeCreate, now)
 	m.Account = p.Account
+	options := a.creation(p)
+	options.Challenge = m.Challenge
+	for _, c := range p.Existing {
+		kept, err := decodeState(c.State)
+		if err != nil {
+			return prompt.Prompt{}, nil, err
+		}
+		options.Exclude = append(options.Exclude, kept.descriptor())
+	}
+	return a.pose(m, "Add a passkey or security key", options)
+}
+
+// creation is what every new credential is asked for, without a challenge.
+func (a *Authenticator) creation(p authenticator.Person) creationOptions {
 	options := creationOptions{
-		Challenge: m.Challenge,
-		Timeout:   a.options.Timeout.Milliseconds(),
-		Exclude:   []descriptor{},
+		Timeout: a.options.Timeout.Milliseconds(),
+		Exclude: []descriptor{},
 		Selection: selection{
 			ResidentKey:      a.options.ResidentKey,
 			RequireResident:  a.options.ResidentKey == Required,
@@ -77,14 +91,7 @@ func (a *Authenticator) Offer(p authenticator.Person, now time.Time) (prompt.Pro
 	for _, alg := range []int{algES256, algEdDSA, algRS256} {
 		options.Algorithms = append(options.Algorithms, algorithm{Type: "public-key", Alg: alg})
 	}
-	for _, c := range p.Existing {
-		kept, err := decodeState(c.State)
-		if err != nil {
-			return prompt.Prompt{}, nil, err
-		}
-		options.Exclude = append(options.Exclude, kept.descriptor())
-	}
-	return a.pose(m, "Add a passkey or security key", options)
+	return options
 }
 
 // Accept verifies a new credential (section 7.1): everything that was asked for

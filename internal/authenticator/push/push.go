@@ -2,10 +2,12 @@
 // script can read out, and signs what is approved with it.
 //
 // It owns the key's stored form, its binding by a code, and the check of a
-// signature. It does not know what is approved (signin does) and sends nothing
-// (webpush does). Its one invariant: a signature counts for exactly the bytes
-// that the server made, by a key that its owner has confirmed in a session of
-// their own.
+// signature, with a gesture of its owner where the device can ask for one (how
+// that is verified, passkey knows). It does not know what is approved (signin
+// does) and sends nothing (webpush does). Its one invariant: a signature counts
+// for exactly the bytes that the server made, by a key that its owner has
+// confirmed in a session of their own; and it shows that its owner was verified
+// only with a gesture for the same bytes.
 package push
 
 import (
@@ -25,6 +27,7 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/passkey"
 	"countersign/internal/authenticator/typed"
 	"countersign/internal/prompt"
 )
@@ -33,33 +36,67 @@ import (
 const Kind = "push"
 
 const (
-	stateVersion = 1
-	pointSize    = 65 // an uncompressed point of P-256
-	codeSize     = 24 // 192 random bits in a binding code, as internal/ticket has it
+	pointSize = 65 // an uncompressed point of P-256
+	codeSize  = 24 // 192 random bits in a binding code, as internal/ticket has it
+	// maxSent is how long what a device sends may be, in bytes of JSON: an
+	// attestation of its gestures by a TPM takes some 10 KiB.
+	maxSent = 32 << 10
 	// life is how long a question may wait for its signature.
 	life = 5 * time.Minute
 )
 
 // Authenticator checks the app's signatures. It is safe for concurrent use.
-type Authenticator struct{ page string }
+type Authenticator struct {
+	page     string
+	gestures *passkey.Authenticator
+}
 
-// New returns an Authenticator. The page is the app's address.
-func New(page string) *Authenticator { return &Authenticator{page} }
+// New returns an Authenticator. The page is the app's address, and gestures
+// verifies those of its owner there.
+func New(page string, gestures *passkey.Authenticator) *Authenticator {
+	return &Authenticator{page, gestures}
+}
 
 // Describe returns what the app is.
 func (a *Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "Countersign app", Traits: assurance.Held, Media: prompt.Display | prompt.Browser}
+	return authenticator.Description{Kind: Kind, Title: "Countersign app", Traits: assurance.Held | assurance.UserVerified, Media: prompt.Display | prompt.Browser}
 }
+
+// The versions of a state. One without a gesture stays as it was, and an older
+// node refuses one that has it: it would drop it with the next address.
+const (
+	plainState   = 1
+	gestureState = 2
+)
 
 type state struct {
 	Version int                    `json:"v"`
 	Key     []byte                 `json:"k"`
 	Address *authenticator.Address `json:"a,omitempty"`
+	// Gesture is the state of the credential for gestures; nil is a device that
+	// asks for none.
+	Gesture []byte `json:"g,omitempty"`
+}
+
+func (s state) encode() ([]byte, error) {
+	s.Version = plainState
+	if len(s.Gesture) > 0 {
+		s.Version = gestureState
+	}
+	return json.Marshal(s)
+}
+
+// traits are what the device shows at its best.
+func (s state) traits() assurance.Trait {
+	if len(s.Gesture) > 0 {
+		return assurance.Held | assurance.UserVerified
+	}
+	return assurance.Held
 }
 
 func decode(b []byte) (state, *ecdsa.PublicKey, error) {
 	var s state
-	if json.Unmarshal(b, &s) != nil || s.Version != stateVersion {
+	if json.Unmarshal(b, &s) != nil || s.Version != plainState && s.Version != gestureState || (s.Version == gestureState) != (len(s.Gesture) > 0) {
 		return state{}, nil, errors.New("push: a stored key cannot be read")
 	}
 	key, err := parseKey(s.Key)
@@ -93,21 +130,24 @@ func (a *Authenticator) Ask(_ []authenticator.Credential, now time.Time) (prompt
 type reply struct {
 	App       string `json:"app"` // its handle
 	Signature []byte `json:"signature"`
+	Gesture   []byte `json:"gesture"` // the browser's reply; empty is none
 }
 
 // Answer is the reply that bears a signature.
 func Answer(handle string, signature []byte) prompt.Answer {
-	b, err := json.Marshal(reply{handle, signature})
+	b, err := json.Marshal(reply{App: handle, Signature: signature})
 	if err != nil {
 		return prompt.Answer{Authenticator: Kind}
 	}
 	return prompt.Answer{Authenticator: Kind, Data: b}
 }
 
-// Check verifies a signature over the memo. A statement signs once.
-func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Credential, memo authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Result, error) {
+// Check verifies a signature over the memo, and a gesture for it where one came:
+// without it Held is all that is shown. A statement signs once. A wrong gesture
+// beside a right signature names the credential in its refusal.
+func (a *Authenticator) Check(ctx context.Context, credentials []authenticator.Credential, memo authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Result, error) {
 	var r reply
-	if len(answer.Data) > 4096 || json.Unmarshal(answer.Data, &r) != nil || answer.Authenticator != Kind {
+	if len(answer.Data) > maxSent || json.Unmarshal(answer.Data, &r) != nil || answer.Authenticator != Kind {
 		return authenticator.Wrong("malformed"), nil
 	}
 	if reason := asked(memo, now); reason != "" {
@@ -125,7 +165,11 @@ func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Cre
 			return authenticator.Wrong("forged"), nil
 		}
 		sum := sha256.Sum256(memo)
-		return authenticator.Result{OK: true, Credential: c.ID, Traits: assurance.Held, Once: base64.RawURLEncoding.EncodeToString(sum[:18])}, nil
+		signed := authenticator.Result{OK: true, Credential: c.ID, Traits: assurance.Held, Once: base64.RawURLEncoding.EncodeToString(sum[:18])}
+		if len(r.Gesture) == 0 {
+			return signed, nil
+		}
+		return a.gestured(ctx, s, signed, passkey.Gesture{Statement: memo, Reply: r.Gesture}, now)
 	}
 	return authenticator.Wrong("unknown-app"), nil
 }
@@ -171,7 +215,7 @@ func (a *Authenticator) Move(c authenticator.Credential, to authenticator.Addres
 	if s.Address = &to; to.Endpoint == "" {
 		s.Address = nil
 	}
-	return json.Marshal(s)
+	return s.encode()
 }
 
 // offer is what an enrollment remembers.
@@ -190,10 +234,20 @@ func (a *Authenticator) Offer(p authenticator.Person, _ time.Time) (prompt.Promp
 	if err != nil {
 		return prompt.Prompt{}, nil, err
 	}
-	data, err := json.Marshal(map[string]string{"uri": a.page + "#bind=" + code})
+	data, err := a.link("bind", code)
 	return prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Digits: 6, Label: "Number that the app shows", Data: data,
 		Hint: "Scan the picture with your phone. The app opens in its browser and shows a number of six digits: type it here. Nobody else needs the picture or the number."}, memo, err
 }
+
+// link is what is shown to be scanned: the app's page, and behind the # what it is
+// opened for, which no server is sent.
+func (a *Authenticator) link(what, value string) (json.RawMessage, error) {
+	return json.Marshal(map[string]string{"uri": a.page + "#" + what + "=" + value})
+}
+
+// Scan returns a link that fills in a number in the app. It says nothing but the
+// number, so a photograph of it is worth no more.
+func (a *Authenticator) Scan(number string) (json.RawMessage, error) { return a.link("number", number) }
 
 // Code returns the code of an offer.
 func (a *Authenticator) Code(memo authenticator.Memo) (string, error) {
@@ -209,6 +263,9 @@ type proposal struct {
 	Key       []byte `json:"key"`
 	Signature []byte `json:"signature"`
 	Label     string `json:"label"`
+	// Gesture is the browser's reply to the creation of a credential for gestures;
+	// empty where the device can ask for none.
+	Gesture []byte `json:"gesture,omitempty"`
 }
 
 // bound is what the device signs to be bound.
@@ -218,7 +275,7 @@ func bound(code string, key []byte) authenticator.Memo {
 
 func propose(code string, b []byte) (proposal, bool) {
 	var p proposal
-	if len(b) > 4096 || json.Unmarshal(b, &p) != nil || code == "" {
+	if len(b) > maxSent || json.Unmarshal(b, &p) != nil || code == "" {
 		return p, false
 	}
 	key, err := parseKey(p.Key)
@@ -241,7 +298,7 @@ func confirmation(code string, key []byte) string {
 
 // Accept takes the key that a device proposed, in Data, if its owner typed the
 // number that the device shows.
-func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, memo authenticator.Memo, answer prompt.Answer, _ time.Time) (authenticator.Enrolled, error) {
+func (a *Authenticator) Accept(ctx context.Context, p authenticator.Person, memo authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Enrolled, error) {
 	var o offer
 	if json.Unmarshal(memo, &o) != nil || o.Account != p.Account || o.Code == "" {
 		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "wrong-offer", Public: "This set-up has ended. Start it again."}
@@ -256,10 +313,14 @@ func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, memo a
 	if digits, _ := typed.Digits(answer.Text); digits != confirmation(o.Code, device.Key) {
 		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "wrong", Public: "That is not the number of the device that opened the link. If yours shows another one, somebody else was quicker: start again."}
 	}
-	b, err := json.Marshal(state{Version: stateVersion, Key: device.Key})
+	kept, detail, err := a.bindGesture(ctx, o.Code, device, now)
+	if err != nil {
+		return authenticator.Enrolled{}, err
+	}
+	b, err := kept.encode()
 	label := device.Label
 	if label == "" {
 		label = "Countersign app"
 	}
-	return authenticator.Enrolled{State: b, Handle: handleOf(device.Key), Traits: assurance.Held, Label: label, Detail: "P-256"}, err
+	return authenticator.Enrolled{State: b, Handle: handleOf(device.Key), Traits: kept.traits(), Label: label, Detail: detail}, err
 }

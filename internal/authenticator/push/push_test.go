@@ -69,7 +69,7 @@ func (p phone) bind(t testing.TB, o prompt.Prompt) prompt.Answer {
 
 func TestExam(t *testing.T) {
 	authenticatortest.Exam(t, authenticatortest.Subject{
-		New: func(testing.TB) authenticator.Authenticator { return New("https://login.example.org/app/") },
+		New: func(testing.TB) authenticator.Authenticator { return New("https://login.example.org/app/", nil) },
 		Enroll: func(t testing.TB, a authenticator.Authenticator, p authenticator.Person, now time.Time) (authenticator.Enrolled, authenticatortest.Answerer) {
 			t.Helper()
 			how, device := a.(*Authenticator), newPhone(t)
@@ -119,7 +119,7 @@ var (
 // owner types the number of their own device; a signature over another code, or
 // by another key, binds nothing.
 func TestOnlyTheOwnersDeviceIsBound(t *testing.T) {
-	a := New("https://login.example.org/app/")
+	a := New("https://login.example.org/app/", nil)
 	o, memo, err := a.Offer(ada, now)
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestOnlyTheOwnersDeviceIsBound(t *testing.T) {
 }
 
 func TestAddress(t *testing.T) {
-	a := New("x")
+	a := New("x", nil)
 	b, err := json.Marshal(state{Version: 1, Key: newPhone(t).point(t)})
 	if err != nil {
 		t.Fatal(err)

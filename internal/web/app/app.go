@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
@@ -43,6 +44,9 @@ type Parts struct {
 	Enrollments *enrollment.Enrollments
 	// PushKey is the application server's public key, in base64url.
 	PushKey string
+	// Gesture is how the browser makes a credential for gestures: WebAuthn creation
+	// options, to which the app adds the challenge and the user.
+	Gesture json.RawMessage
 	// CheckAddress refuses a push service that could never be reached.
 	CheckAddress func(signin.AppAddress) error
 }
@@ -70,7 +74,7 @@ func (a *App) Routes() []look.Route {
 		{Pattern: "GET " + Path + "icon-maskable-512.png", Demand: look.Public(), Handler: file("icon-maskable-512.png", "image/png")},
 		{Pattern: "GET " + Path + "apple-touch-icon.png", Demand: look.Public(), Handler: file("apple-touch-icon.png", "image/png")},
 		{Pattern: "GET " + Path + "moment", Demand: look.Public(), Handler: a.say(a.moment)},
-		{Pattern: "POST " + Path + "bind", Demand: look.Public(), Handler: a.say(a.bind), Limit: 8 << 10},
+		{Pattern: "POST " + Path + "bind", Demand: look.Public(), Handler: a.say(a.bind), Limit: 64 << 10},
 		{Pattern: "POST " + Path + "look", Demand: look.Public(), Handler: a.say(a.look), Limit: 8 << 10},
 		{Pattern: "POST " + Path + "answer", Demand: look.Public(), Handler: a.say(a.answer), Limit: 8 << 10},
 		{Pattern: "POST " + Path + "disown", Demand: look.Public(), Handler: a.say(a.disown), Limit: 8 << 10},
@@ -79,7 +83,9 @@ func (a *App) Routes() []look.Route {
 }
 
 func (a *App) page(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Content-Security-Policy", contentPolicy)
+	h := w.Header()
+	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("Permissions-Policy", strings.Replace(h.Get("Permissions-Policy"), "camera=()", "camera=(self)", 1)) // to scan a number
 	return a.pages.Render(w, r, look.Page{Template: "app", Title: "App", Shape: look.Card})
 }
 
@@ -122,7 +128,7 @@ func (a *App) say(f func(w http.ResponseWriter, r *http.Request) (any, error)) l
 
 // moment gives the app what it needs to sign and to send anything.
 func (a *App) moment(w http.ResponseWriter, r *http.Request) (any, error) {
-	return map[string]string{"moment": a.Engine.Apps.Moment(), "token": a.Look.FormToken(w, r), "pushKey": a.PushKey}, nil
+	return map[string]any{"moment": a.Engine.Apps.Moment(), "token": a.Look.FormToken(w, r), "pushKey": a.PushKey, "gesture": a.Gesture}, nil
 }
 
 // bind proposes this device's key for an enrollment that waits for one.
@@ -146,7 +152,7 @@ func (a *App) call(r *http.Request) (signin.AppCall, error) {
 	if err != nil || len(signature) != 64 {
 		return signin.AppCall{}, noSignature
 	}
-	return signin.AppCall{Kind: kind, App: f.Get("app"), Moment: f.Get("moment"), Signature: signature, Source: a.Source(r)}, nil
+	return signin.AppCall{Kind: kind, App: f.Get("app"), Moment: f.Get("moment"), Signature: signature, Gesture: []byte(f.Get("gesture")), Source: a.Source(r)}, nil
 }
 
 // found is what waits, for who typed its number.

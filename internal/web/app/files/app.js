@@ -37,7 +37,7 @@ const write = (value) => store("readwrite", (s) => s.put(value, "app"));
 function statement(...fields) {
   return bytes(fields.map((f) => `${bytes(f).length}:${f}\n`).join(""));
 }
-const sign = (app, ...fields) => crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, app.keys.privateKey, statement(...fields));
+const sign = (app, signed) => crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, app.keys.privateKey, signed);
 const hash = (data) => crypto.subtle.digest("SHA-256", data);
 
 async function answered(response) {
@@ -48,13 +48,30 @@ async function answered(response) {
 const moment = async () => answered(await fetch("/app/moment", { cache: "no-store" }));
 const post = async (path, fields) => answered(await fetch(path, { method: "POST", body: new URLSearchParams(fields) }));
 
-// call signs its fields and sends them under their names.
-async function call(verb, fields) {
+// call signs its fields and sends them under their names, with its owner's gesture
+// for the same bytes where one is wanted.
+async function call(verb, fields, wanted) {
   const app = await read();
   const now = await moment();
-  const signature = await sign(app, "countersign " + verb, location.host, app.handle, now.moment, ...Object.values(fields));
-  return post("/app/" + verb, { ...fields, app: app.handle, moment: now.moment, signature: base64url(signature), "form-token": now.token });
+  const signed = statement("countersign " + verb, location.host, app.handle, now.moment, ...Object.values(fields));
+  const gesture = wanted && app.gesture ? await showGesture(app.gesture, signed) : "";
+  const signature = base64url(await sign(app, signed));
+  return post("/app/" + verb, { ...fields, app: app.handle, moment: now.moment, signature, gesture, "form-token": now.token });
 }
+
+// A gesture is a fingerprint, a face or a PIN that the device asks its owner for,
+// with a WebAuthn credential of the app's own: for one statement, by its hash.
+const api = window.PublicKeyCredential;
+const canGesture = async () => Boolean(api?.parseCreationOptionsFromJSON && api.prototype.toJSON && await api.isUserVerifyingPlatformAuthenticatorAvailable());
+
+async function gestured(asked) {
+  const credential = await asked.catch(() => { throw Object.assign(new Error("Your device did not check that it is you. Try again."), { unshown: true }); });
+  return credential.toJSON();
+}
+const makeGesture = async (app, options, code, point) => gestured(navigator.credentials.create({ publicKey: api.parseCreationOptionsFromJSON({
+  ...options, challenge: base64url(await hash(statement("countersign gesture", code, point))), user: { id: app.handle, name: "Countersign app", displayName: "Approvals in the Countersign app" } }) }));
+const showGesture = async (id, signed) => JSON.stringify(await gestured(navigator.credentials.get({ publicKey: {
+  challenge: await hash(signed), allowCredentials: [{ type: "public-key", id: unbase64url(id) }], userVerification: "required" } })));
 
 async function attempt(act) {
   say("problem", "");
@@ -68,15 +85,19 @@ async function attempt(act) {
 const code = new URLSearchParams(location.hash.slice(1)).get("bind");
 if (code) history.replaceState(null, "", location.pathname); // the code is not left in the history
 
-async function bind() {
+// bind makes the key and offers it. without leaves the gesture out, which its owner
+// says when the device cannot check them after all.
+async function bind(without) {
   const keys = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
   const point = await crypto.subtle.exportKey("raw", keys.publicKey);
   const app = { keys, handle: base64url(await hash(point)) };
-  const signature = await sign(app, "countersign bind", code, base64url(point));
+  const signature = await sign(app, statement("countersign bind", code, base64url(point)));
   const now = await moment();
-  const proposal = JSON.stringify({ key: base64(point), signature: base64(signature), label: "Countersign app" });
+  const made = !without && await canGesture() ? await makeGesture(app, now.gesture, code, base64url(point)) : undefined;
+  const gesture = made && base64(bytes(JSON.stringify(made)));
+  const proposal = JSON.stringify({ key: base64(point), signature: base64(signature), label: "Countersign app", gesture });
   const bound = await post("/app/bind", { code, proposal, "form-token": now.token });
-  await write({ ...app, name: bound.name });
+  await write({ ...app, name: bound.name, gesture: made?.id });
   const sum = new DataView(await hash(statement("countersign confirm", code, base64url(point))));
   at("confirmation").textContent = String(sum.getBigUint64(0) % 1000000n).padStart(6, "0");
   at("owner").textContent = bound.name;
@@ -105,10 +126,12 @@ const said = {
 
 async function decide(decision) {
   const { id, number, text } = waiting;
-  waiting = undefined;
-  at("number").value = "";
-  show("ask");
-  await call("answer", { id: String(id), number, text, decision });
+  const over = () => { waiting = undefined; at("number").value = ""; show("ask"); };
+  await call("answer", { id: String(id), number, text, decision }, decision === "approve").catch((e) => {
+    if (!e.unshown) over(); // a gesture that was not shown can be tried again
+    throw e;
+  });
+  over();
   say("done", said[decision]);
 }
 
@@ -130,11 +153,13 @@ async function wake() {
 }
 
 function busy(button, act) {
+  if (button.hasAttribute("aria-busy")) return;
   button.setAttribute("aria-busy", "true");
   return attempt(act).finally(() => button.removeAttribute("aria-busy"));
 }
 
-at("bind").addEventListener("click", (e) => busy(e.target, bind));
+at("bind").addEventListener("click", (e) => busy(e.target, () => bind().catch((problem) => { at("without").hidden = !problem.unshown; throw problem; })));
+at("without").addEventListener("click", (e) => busy(e.target, () => bind(true)));
 at("added").addEventListener("click", () => start());
 at("stranger").addEventListener("click", () => { say("problem", ""); show("sure"); });
 at("back").addEventListener("click", () => show("ask"));
