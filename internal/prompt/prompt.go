@@ -44,7 +44,8 @@ const (
 	// navigator.credentials.get or create, the Answer's Data its JSON reply.
 	PublicKey Kind = "public-key"
 	// Elsewhere is an act on another device: Label says what to do there, and
-	// Number is what to type there (never a choice).
+	// Number is what to type there (never a choice). Data, where it is there, is
+	// {"uri": "..."}: a link that a device can scan in place of typing.
 	Elsewhere Kind = "elsewhere"
 	// Certificate is a visit to another address of ours, which asks for a client
 	// certificate: Data is {"url": "..."}, the Answer's Data the text that the
@@ -66,8 +67,9 @@ type Prompt struct {
 	// Number is what the person must type elsewhere: on another device
 	// (Elsewhere), or into the token whose answer is wanted here.
 	Number string `json:"number,omitempty"`
-	// Data is the WebAuthn options, where a certificate is shown, or what an enrollment page must show (an
-	// otpauth URI, recovery codes). It is the only field that may hold a
+	// Data is the WebAuthn options, where a certificate is shown, a link with the
+	// Number to be scanned, or what an enrollment page must show (an otpauth URI,
+	// recovery codes). It is the only field that may hold a
 	// secret, and only in a Prompt for its own owner's enrollment.
 	Data json.RawMessage `json:"data,omitempty"`
 }

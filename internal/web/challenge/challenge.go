@@ -10,6 +10,7 @@ package challenge
 import (
 	"cmp"
 	"embed"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"time"
@@ -120,12 +121,23 @@ type view struct {
 	Passkey             *prompt.Prompt
 	Typed               []prompt.Prompt
 	Elsewhere           *prompt.Prompt
+	Scan                string // a link that an app can scan in place of typing the number
 	Card                *look.Visit
 }
 
 // transfers reports whether a number is to be typed on another device.
 func transfers(step signin.Step) bool {
 	return slices.ContainsFunc(step.Prompts, func(p prompt.Prompt) bool { return p.Kind == prompt.Elsewhere && p.Number != "" })
+}
+
+// scanned is the link in a prompt that an app can scan; empty where none can.
+func scanned(p prompt.Prompt) (string, error) {
+	var shown struct{ URI string }
+	if len(p.Data) == 0 {
+		return "", nil
+	}
+	err := json.Unmarshal(p.Data, &shown)
+	return shown.URI, err
 }
 
 // wait looks whether an approval on another device was given.
@@ -169,7 +181,11 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 				v.Passkey = &p
 				continue
 			case prompt.Elsewhere:
-				v.Elsewhere = &p
+				scan, err := scanned(p)
+				if err != nil {
+					return err
+				}
+				v.Elsewhere, v.Scan = &p, scan
 				continue
 			case prompt.Certificate:
 				visit, err := look.VisitOf(p)

@@ -82,8 +82,11 @@ async function attempt(act) {
   }
 }
 
-const code = new URLSearchParams(location.hash.slice(1)).get("bind");
-if (code) history.replaceState(null, "", location.pathname); // the code is not left in the history
+// What the page was opened for is not left in the history.
+const opened = location.hash;
+const code = new URLSearchParams(opened.slice(1)).get("bind");
+if (opened) history.replaceState(null, "", location.pathname);
+addEventListener("hashchange", () => location.reload()); // another link, in the page that is open already
 
 // bind makes the key and offers it. without leaves the gesture out, which its owner
 // says when the device cannot check them after all.
@@ -104,11 +107,53 @@ async function bind(without) {
   show("bound");
 }
 
+const numberIn = (hash) => /^#number=(\d{6})$/.exec(hash)?.[1];
+
+// scanned is the number in a link of this Countersign, and of no other.
+function scanned(text) {
+  const link = URL.canParse(text) ? new URL(text) : undefined;
+  const number = numberIn(link?.hash);
+  if (!number || link.origin !== location.origin || link.pathname !== location.pathname) throw new Error("That picture is not of this Countersign. Look at the address of the page that shows it.");
+  return number;
+}
+
+let camera; // the stream while the camera is on
+
+function unscan() {
+  for (const track of camera?.getTracks() ?? []) track.stop();
+  camera = undefined;
+  show("ask");
+}
+
+// seen waits until the camera sees a code; undefined when it was switched off.
+async function seen(detector) {
+  const mine = camera, view = at("view");
+  view.srcObject = mine;
+  await view.play();
+  while (camera === mine) {
+    const [code] = await detector.detect(view);
+    if (code) return scanned(code.rawValue);
+    await new Promise((r) => setTimeout(r, 100));
+  }
+}
+
+// scan reads the number from the page where its owner signs in, in place of typing
+// it. What it is for is shown before anything is decided, as ever.
+async function scan() {
+  camera = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } })
+    .catch(() => { throw new Error("The camera cannot be used. Type the number."); });
+  show("camera");
+  const number = await seen(new BarcodeDetector({ formats: ["qr_code"] })).finally(unscan);
+  if (number) await look(at("number").value = number);
+}
+const canScan = async () => navigator.mediaDevices && (await window.BarcodeDetector?.getSupportedFormats())?.includes("qr_code");
+
 let waiting; // what was found, with the number as it was typed
 
 async function look(number) {
   waiting = undefined;
   const found = await call("look", { number });
+  at("filled").hidden = true;
   waiting = { ...found, number };
   at("application").textContent = found.application;
   at("act").textContent = found.action ? ", to do: " + found.action : "";
@@ -165,12 +210,23 @@ at("stranger").addEventListener("click", () => { say("problem", ""); show("sure"
 at("back").addEventListener("click", () => show("ask"));
 at("disown").addEventListener("click", (e) => busy(e.target, disown));
 at("wake").addEventListener("click", (e) => busy(e.target, wake));
+at("scan").addEventListener("click", (e) => busy(e.target, scan));
+at("unscan").addEventListener("click", unscan);
 at("look").addEventListener("submit", (e) => { e.preventDefault(); busy(e.submitter ?? e.target, () => look(at("number").value)); });
 for (const decision of ["approve", "deny", "not-me"]) at(decision).addEventListener("click", (e) => busy(e.target, () => decide(decision)));
+
+// fill puts the number of a link where it is typed, and goes no further: the link
+// may have come from anybody.
+function fill(number) {
+  at("number").value = number ?? "";
+  at("filled").hidden = !number;
+}
 
 async function start() {
   const app = await read();
   show(app ? "ask" : "none");
+  fill(numberIn(opened));
+  at("scan").hidden = !await canScan();
   const registration = await navigator.serviceWorker?.ready;
   if (app && registration?.pushManager) at("wake").hidden = Boolean(await registration.pushManager.getSubscription());
 }
