@@ -24,6 +24,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
+	"countersign/internal/softkey"
 	"countersign/internal/store/storetest"
 )
 
@@ -35,6 +36,9 @@ type phone struct {
 	handle string
 	page   *person // only for its cookie
 	token  string
+	// finger shows its owner's gestures; nil is a device that asks for none.
+	finger *softkey.Key
+	shows  string // the id of its credential for gestures
 }
 
 func (w *world) phone() *phone {
@@ -114,6 +118,9 @@ func (p *phone) signed(verb string, fields ...string) url.Values {
 		form.Set(fields[i], fields[i+1])
 	}
 	form.Set("signature", p.sign(statement...))
+	if p.finger != nil && form.Get("decision") == signin.Approved {
+		form.Set("gesture", p.gesture(statement...))
+	}
 	return form
 }
 
@@ -151,7 +158,11 @@ var bindLink = regexp.MustCompile(`href="[^"]*/app/#bind=([^"]+)"`)
 func (p *phone) proposal(code string) (body, number string) {
 	point := base64.RawURLEncoding.EncodeToString(p.point())
 	signature, _ := base64.RawURLEncoding.DecodeString(p.sign("countersign bind", code, point))
-	b, err := json.Marshal(map[string]any{"key": p.point(), "signature": signature})
+	sent := map[string]any{"key": p.point(), "signature": signature}
+	if p.finger != nil {
+		sent["gesture"] = p.makeGesture(code, point)
+	}
+	b, err := json.Marshal(sent)
 	if err != nil {
 		p.w.t.Fatal(err)
 	}
@@ -201,6 +212,13 @@ func withApp(t *testing.T) (w *world, ada *person, device *phone) {
 func (w *world) withPhone(ada *person) (device *phone) {
 	w.t.Helper()
 	device = w.phone()
+	w.settle(ada, device)
+	return device
+}
+
+// settle adds this Countersign app and waits out its quarantine.
+func (w *world) settle(ada *person, device *phone) {
+	w.t.Helper()
 	browser := w.person()
 	browser.get("/sign-in")
 	browser.signIn("ada", ada.code())
@@ -209,7 +227,6 @@ func (w *world) withPhone(ada *person) (device *phone) {
 		w.t.Error("an app in quarantine is offered")
 	}
 	w.later(25 * time.Hour)
-	return device
 }
 
 // The promise: two servers on one PostgreSQL wake an app once for a sign-in, and

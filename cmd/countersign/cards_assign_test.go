@@ -55,7 +55,7 @@ func TestCardIsAssigned(t *testing.T) {
 
 	desk.does("certificate", "assign", "ada", file, "--note", "handed over in person")
 	desk.refuses("already", "certificate", "assign", "ada", file)
-	if e := c.latest("certificate.assigned"); e.AccountName != "ada" || e.Actor.Name != "root" || !strings.Contains(e.Detail["certificate"], "CN=Staff Cards") || e.Detail["note"] != "handed over in person" {
+	if e := c.latestOf("certificate.assigned"); e.AccountName != "ada" || e.Actor.Name != "root" || !strings.Contains(e.Detail["certificate"], "CN=Staff Cards") || e.Detail["note"] != "handed over in person" {
 		t.Errorf("the log says %+v", e)
 	}
 

@@ -50,7 +50,7 @@ func TestSmartCardInTheBrowser(t *testing.T) {
 	stranger.WaitText("main", "That did not work")
 	pictures(stranger, "card-refused")
 	fits(t, stranger, "card-refused")
-	if e := c.latest("answer.refused"); e.Reason != "revoked" {
+	if e := c.latestOf("answer.refused"); e.Reason != "revoked" {
 		t.Errorf("the log says %q", e.Reason)
 	}
 }

@@ -44,7 +44,7 @@ func TestSmartCardOnPKCS11(t *testing.T) {
 	c.publish(t)
 	p.get(show(p.cardAt()))
 	p.sees("That did not work")
-	if e := c.latest("answer.refused"); e.Reason != "revoked" {
+	if e := c.latestOf("answer.refused"); e.Reason != "revoked" {
 		t.Errorf("revoked: %q", e.Reason)
 	}
 }

@@ -169,14 +169,14 @@ func (c *cardTable) adds(p *person, card *tls.Certificate) {
 	c.later(25 * time.Hour) // out of quarantine
 }
 
-// latest is the newest entry of an event.
-func (c *cardTable) latest(event string) audit.Entry {
-	c.t.Helper()
-	all, err := c.db.Entries(context.Background(), store.Filter{Event: event, Limit: 1000})
+// latestOf is the newest entry of an event.
+func (w *world) latestOf(event string) audit.Entry {
+	w.t.Helper()
+	all, err := w.db.Entries(context.Background(), store.Filter{Event: event, Newest: true, Limit: 1})
 	if err != nil || len(all) == 0 {
-		c.t.Fatalf("no entry %s: %v", event, err)
+		w.t.Fatalf("no entry %s: %v", event, err)
 	}
-	return all[len(all)-1]
+	return all[0]
 }
 
 // The promise: a card that its owner added signs them in by itself, without a name,
@@ -192,7 +192,7 @@ func TestSmartCard(t *testing.T) {
 	p.get(c.show(p.cardAt(), card))
 	p.sees("Where you are signed in")
 	p.sees("My badge")
-	if e := c.latest("evidence.accepted"); e.AccountName != "ada" || e.Detail["authenticator"] != "certificate" ||
+	if e := c.latestOf("evidence.accepted"); e.AccountName != "ada" || e.Detail["authenticator"] != "certificate" ||
 		e.Detail["traits"] != "held+user-verified+phishing-resistant+hardware-bound" || !strings.Contains(e.Detail["detail"], "serial 65") || !strings.Contains(e.Detail["detail"], "CN=Staff Cards") {
 		t.Errorf("the log says %+v", e)
 	}
@@ -287,7 +287,7 @@ func TestSmartCardRefusals(t *testing.T) {
 		p.get("/sign-in")
 		p.get(fresh.show(p.cardAt(), try.card))
 		p.sees("That did not work")
-		if e := c.latest("answer.refused"); e.Reason != try.reason || try.card != nil && !strings.Contains(e.Detail["detail"], "serial ") {
+		if e := c.latestOf("answer.refused"); e.Reason != try.reason || try.card != nil && !strings.Contains(e.Detail["detail"], "serial ") {
 			t.Errorf("%s: the log says %q, %v", try.name, e.Reason, e.Detail)
 		}
 		if p.get("/account"); strings.Contains(p.page, "Where you are signed in") {
@@ -333,7 +333,7 @@ func TestSmartCardRelay(t *testing.T) {
 	comesBack := c.show(bait, card) // ada follows eve's link with her card in
 	ada.get(comesBack)
 	ada.sees("That did not work")
-	if e := c.latest("answer.refused"); e.Reason != "wrong-challenge" {
+	if e := c.latestOf("answer.refused"); e.Reason != "wrong-challenge" {
 		t.Errorf("the log says %q", e.Reason)
 	}
 	eve.get("/sign-in/wait")
@@ -408,7 +408,7 @@ func TestSmartCardConnection(t *testing.T) {
 	}
 	p.get(resp.Header.Get("Location"))
 	p.sees("That did not work")
-	if e := c.latest("answer.refused"); e.Reason != "no-certificate" {
+	if e := c.latestOf("answer.refused"); e.Reason != "no-certificate" {
 		t.Errorf("by a header: %q", e.Reason)
 	}
 
