@@ -54,6 +54,7 @@ func BenchmarkCosts(b *testing.B) {
 		{"postgres", func() { t.on("PostgreSQL", storetest.StartDurablePostgres(t.b).DSN) }},
 		{"passkey", t.passkey},
 		{"password", t.password},
+		{"held", t.held},
 		{"growth", t.growth},
 	} {
 		b.Run(part.name, func(b *testing.B) {
