@@ -366,7 +366,11 @@ func TestAutomationKey(t *testing.T) {
 	if got := ask(key.Key, "203.0.113.9"); got != http.StatusForbidden {
 		t.Errorf("from elsewhere: %d", got)
 	}
-	if got := ask(key.Key[:len(key.Key)-1]+"7", "127.0.0.1"); got != http.StatusForbidden {
+	last := "7"
+	if strings.HasSuffix(key.Key, last) {
+		last = "6"
+	}
+	if got := ask(key.Key[:len(key.Key)-1]+last, "127.0.0.1"); got != http.StatusForbidden {
 		t.Errorf("another key: %d", got)
 	}
 	w.later(31 * 24 * time.Hour)

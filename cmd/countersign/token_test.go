@@ -391,7 +391,7 @@ func TestOwnerOfATokenIsTold(t *testing.T) {
 	desk.does("token", "import", desk.file("A,"+secretOf(20, 0)+"\n"), "--format", "oath-csv", "--commit")
 	desk.does("account", "create", "bob", "--mail", "bob@example.org")
 	desk.does("token", "assign", "A", "bob")
-	if n := w.count(t, `select count(*) from notice where address = 'bob@example.org' and subject = 'A token was assigned to your account'`); n != 1 {
+	if n := w.count(t, `select count(*) from notice where address = 'bob@example.org' and subject = 'Something to sign in with was assigned to your account'`); n != 1 {
 		t.Errorf("told %d times of the token", n)
 	}
 	bob, err := w.admin.Directory.Find(t.Context(), w.db, "bob")
