@@ -34,28 +34,8 @@ import (
 func (w *world) administrator(name string) *person {
 	w.t.Helper()
 	p := w.enrollCodes(name)
-	ctx := context.Background()
-	people := w.admin.Directory
-	err := w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		d, err := people.Find(ctx, tx, name)
-		if err != nil {
-			return err
-		}
-		group, err := people.FindGroup(ctx, tx, directory.Administrators)
-		if err != nil {
-			return err
-		}
-		if err := people.AddMember(ctx, tx, group, d); err != nil {
-			return err
-		}
-		if _, err := w.admin.Rules.Save(ctx, tx, string(policy.DefaultForCodes()), "test"); err != nil {
-			return err
-		}
-		return tx.Record(audit.Entry{Event: "test.administrator", Outcome: audit.OK})
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.promote(name)
+	w.setPolicy(string(policy.DefaultForCodes()))
 	return p
 }
 

@@ -25,6 +25,7 @@ import (
 	"countersign/internal/authenticator/push"
 	"countersign/internal/authenticator/recoverycode"
 	"countersign/internal/authenticator/slowhash"
+	"countersign/internal/authenticator/smscode"
 	"countersign/internal/authenticator/totp"
 	"countersign/internal/authenticator/yubicootp"
 	"countersign/internal/directory"
@@ -132,6 +133,9 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if s.cards != nil { // behind the passkeys, which are as strong and need no more than the browser
 		kinds = slices.Insert(kinds, 1, authenticator.Authenticator(in.cardKind(s.cards)))
 	}
+	if s.sms != nil { // the weakest that people add themselves
+		kinds = slices.Insert(kinds, len(kinds)-3, authenticator.Authenticator(smsKind(s)))
+	}
 	people := &directory.Directory{DB: in.db, Keys: in.keys, Log: s.log}
 	catalogue, err := application.Open(ctx, in.db, in.keys, s.log)
 	if err != nil {
@@ -156,7 +160,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
-		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Quarantine: limits.Quarantine, Now: s.now}
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Messages: in.engine.Messages, Quarantine: limits.Quarantine, Now: s.now}
 	if in.pusher, err = openPusher(ctx, in, s); err != nil {
 		return err
 	}
@@ -244,6 +248,9 @@ func names(ctx context.Context, db *store.DB, people *directory.Directory, catal
 	}
 	if !slices.Contains(k.Kinds, smartcard.Kind) {
 		k.Kinds = append(k.Kinds, smartcard.Kind) // a policy may speak of cards before there are any
+	}
+	if !slices.Contains(k.Kinds, smscode.Kind) {
+		k.Kinds = append(k.Kinds, smscode.Kind) // and refuse codes by SMS
 	}
 	groups, err := people.Groups(ctx, db)
 	if err != nil {

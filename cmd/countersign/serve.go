@@ -245,6 +245,7 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 	}()
 	go d.housekeep(ctx, s)
 	go d.in.pusher.run(ctx, s.log)
+	go d.in.messenger(ctx, s.sms, s.log)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/authenticator/pin"
 	"countersign/internal/config"
+	"countersign/internal/notify"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/webpush"
@@ -28,6 +29,7 @@ type settings struct {
 	proxies      []netip.Prefix
 	passkeys     passkey.Options
 	cards        *cards
+	sms          *notify.Gateway // nil is none
 	limits       signin.Limits
 	sessions     session.Limits
 	pinDigits    int // the least of a new PIN; 0 is the default
@@ -68,6 +70,7 @@ func settingsOf(c config.File, log *slog.Logger) (settings, error) {
 	if s.passkeys.MDS, err = metadata(p); err != nil {
 		return s, err
 	}
+	s.sms = gatewayOf(c.SMS)
 	s.cards, err = cardsOf(c.Certificates)
 	return s, err
 }

@@ -165,6 +165,36 @@ type Assigner interface {
 	Assign(text []byte, now time.Time) (Enrolled, error)
 }
 
+// Message is a short text for a telephone, which others carry.
+type Message struct {
+	To   string // E.164, with a + before
+	Text string
+}
+
+// String hides what is sent, so that no log or error can show it.
+func (m Message) String() string { return "message" }
+
+// GoString hides what is sent from %#v too.
+func (m Message) GoString() string { return m.String() }
+
+// Sender is an Authenticator whose code goes to its owner by way of others. Ask
+// offers to send one, and sends none.
+type Sender interface {
+	// Send makes a code for a credential: what is to be sent, the question for it,
+	// and what to remember until the answer.
+	Send(c Credential, now time.Time) (Message, prompt.Prompt, Memo, error)
+}
+
+// Another is an enrollment answer that was understood, after which one more is
+// asked for: a code that goes to what the first answer named.
+type Another struct {
+	Message Message
+	Prompt  prompt.Prompt
+	Memo    Memo
+}
+
+func (a *Another) Error() string { return "authenticator: another answer is needed" }
+
 // Refused is an enrollment answer that was understood and not accepted. Public
 // is one sentence for the person on how to mend it.
 type Refused struct {

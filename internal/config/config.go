@@ -39,6 +39,7 @@ type File struct {
 	Log           Log           `yaml:"log"`
 	Radius        Radius        `yaml:"radius"`
 	Mail          Mail          `yaml:"mail"`
+	SMS           SMS           `yaml:"sms"`
 	Passkeys      Passkeys      `yaml:"passkeys"`
 	Certificates  Certificates  `yaml:"certificates"`
 	Limits        Limits        `yaml:"limits"`
@@ -81,6 +82,20 @@ type Mail struct {
 	// CA is a PEM file of the roots that vouch for the server; the system's when
 	// empty.
 	CA string `yaml:"ca"`
+}
+
+// SMS is the service that carries codes. Without a URL there are none.
+type SMS struct {
+	// URL is asked with POST: https, or http on loopback.
+	URL string `yaml:"url"`
+	// Format is json, an object of strings, or form.
+	Format string `yaml:"format"`
+	// Fields are what is sent; {number} and {text} stand for what they say.
+	Fields map[string]string `yaml:"fields"`
+	// Header and Value sign in; {secret} stands for the first line of SecretFile.
+	Header     string `yaml:"header"`
+	Value      string `yaml:"value"`
+	SecretFile string `yaml:"secret_file"`
 }
 
 // Passkeys are what is demanded of passkeys and security keys, old and new.
@@ -197,6 +212,7 @@ func Default() File {
 	return File{
 		Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", Data: "countersign-data",
 		Log:      Log{Level: "info", Format: "text"},
+		SMS:      SMS{Format: "json", Fields: map[string]string{}},
 		Passkeys: Passkeys{Attestation: "none", BackupEligible: "allow", MetadataSigner: "mds.fidoalliance.org"},
 		Limits: Limits{NextCode: 3, Delay: 5, Disable: 10, PerAccount: 30, PerSource: 100, PerInstallation: 2000, Tries: 8,
 			Attempt: Duration(10 * time.Minute), Dormant: Duration(30 * day), Quarantine: Duration(day),

@@ -59,6 +59,8 @@ type Enrollments struct {
 	// front of their codes.
 	Tokens TokenKinds
 	PINs   PINKinds
+	// Messages carries codes to what is enrolled by them.
+	Messages *signin.Messages
 	// Quarantine is for how long a new authenticator cannot approve what is
 	// privileged, where the account had two factors before.
 	Quarantine time.Duration
@@ -294,6 +296,10 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 	var refused *authenticator.Refused
 	if errors.As(err, &refused) {
 		return Authenticator{}, e.refused(ctx, g, p, refused)
+	}
+	var another *authenticator.Another
+	if errors.As(err, &another) {
+		return Authenticator{}, e.another(ctx, g, p, secret, another)
 	}
 	if err != nil {
 		return Authenticator{}, err

@@ -1,4 +1,4 @@
-// Package notify sends people notices by mail.
+// Package notify sends people notices by mail, and hands messages to an SMS gateway.
 //
 // It owns the table notice, an outbox: a notice is queued in the transaction of
 // the change that it tells of, so none is lost and none tells of what did not

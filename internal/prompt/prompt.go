@@ -47,6 +47,9 @@ const (
 	// Number is what to type there (never a choice). Data, where it is there, is
 	// {"uri": "..."}: a link that a device can scan in place of typing.
 	Elsewhere Kind = "elsewhere"
+	// Sending is an offer to send a code: the Answer is empty, and a Code is asked
+	// for then.
+	Sending Kind = "sending"
 	// Certificate is a visit to another address of ours, which asks for a client
 	// certificate: Data is {"url": "..."}, the Answer's Data the text that the
 	// browser brings back, as a JSON string.
@@ -67,6 +70,8 @@ type Prompt struct {
 	// Number is what the person must type elsewhere: on another device
 	// (Elsewhere), or into the token whose answer is wanted here.
 	Number string `json:"number,omitempty"`
+	// Resend says that the Code was sent, and that an empty Answer asks for another.
+	Resend bool `json:"resend,omitempty"`
 	// Data is the WebAuthn options, where a certificate is shown, a link with the
 	// Number to be scanned, or what an enrollment page must show (an otpauth URI,
 	// recovery codes). It is the only field that may hold a

@@ -64,7 +64,7 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 		step, err = e.follow(ctx, tx, next, d)
 		return err
 	}
-	if !answered && (d.state == Ask || d.state == Granted && at.browser()) {
+	if !answered && !e.Messages.sends(at, d) && (d.state == Ask || d.state == Granted && at.browser()) {
 		err = e.DB.Housekeep(ctx, "attempt.ask", run)
 	} else {
 		err = e.DB.Change(ctx, at.actor(), run)
@@ -180,6 +180,17 @@ func (e *Engine) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision)
 				return nil, err
 			}
 			if offered {
+				out = append(out, p)
+			}
+			continue
+		}
+		if e.Messages.sender(kind) != nil && len(d.credentials[kind]) > 0 {
+			p, memo, offered, err := e.Messages.ask(ctx, tx, at, kind, d.credentials[kind])
+			if err != nil {
+				return nil, err
+			}
+			if offered {
+				at.Asked = append(at.Asked, asked{Kind: kind, Memo: memo})
 				out = append(out, p)
 			}
 			continue

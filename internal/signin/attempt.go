@@ -40,8 +40,12 @@ type attempt struct {
 	// the person chose to transfer a number.
 	Approval  int64
 	Transfers bool
-	Created   time.Time
-	Deadline  time.Time
+	// Sent is the code that was sent for it, or nil. Sending is the kind of which the
+	// person asks for one.
+	Sent     *sent  `json:",omitempty"`
+	Sending  string `json:",omitempty"`
+	Created  time.Time
+	Deadline time.Time
 
 	seen seen
 	// tallied says that this turn's wrong answer counted for its name.

@@ -54,6 +54,7 @@ type Engine struct {
 	Approvals *Approvals
 	Apps      *Apps
 	Pushes    *Pushes
+	Messages  *Messages
 
 	kinds     map[string]authenticator.Authenticator
 	judge     *judge
@@ -92,6 +93,7 @@ func New(p Parts) (*Engine, error) {
 	e.Approvals = &Approvals{Parts: p, rows: rows, guesses: e.guesses, examiner: e.examiner}
 	e.Apps = &Apps{Parts: p, judge: e.judge, approvals: e.Approvals}
 	e.Pushes = &Pushes{Parts: p, kinds: e.kinds, rows: rows}
+	e.Messages = &Messages{Parts: p, kinds: e.kinds}
 	e.elsewhere = &elsewhere{Parts: p, rows: rows, pushes: e.Pushes}
 	e.memory = newMemory(p.DB)
 	return e, nil
@@ -162,6 +164,10 @@ func (e *Engine) answer(ctx context.Context, at *attempt, reply Reply) (Step, er
 	}
 	if looksElsewhere(at, reply.Answer) {
 		at.Transfers = true
+		return e.advance(ctx, at, turn{})
+	}
+	if e.Messages.wants(at, reply.Answer) {
+		at.Sending = reply.Answer.Authenticator
 		return e.advance(ctx, at, turn{})
 	}
 	return e.advance(ctx, at, turn{answers: []prompt.Answer{reply.Answer}})

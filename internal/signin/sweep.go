@@ -40,6 +40,9 @@ func (e *Engine) Sweep(ctx context.Context) (int, error) {
 		if _, err := tx.Exec(ctx, `delete from wake where created < $1`, store.Unix(e.Now().Add(-25*time.Hour))); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, `delete from sent where at < $1`, store.Unix(e.Now().Add(-25*time.Hour))); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `delete from prompted where day < $1`, dayOf(e.Now().Add(-PromptsKept))); err != nil {
 			return err
 		}

@@ -24,6 +24,8 @@ var chores = map[string][]string{
 	"approval":         {"insert", "delete"},           // answering one is a change
 	"wake":             {"insert", "update", "delete"}, // at most somebody's own app rings
 	"prompted":         {"insert", "update", "delete"}, // a statistic
+	"message":          {"update", "delete"},           // to queue one is a change
+	"sent":             {"delete"},
 	"ticket":           {"insert", "update", "delete"},
 	"guess":            {"insert", "update", "delete"},
 	"known_source":     {"insert", "update", "delete"},

@@ -121,6 +121,7 @@ type view struct {
 	Passkey             *prompt.Prompt
 	Typed               []prompt.Prompt
 	Elsewhere           *prompt.Prompt
+	Sending             *prompt.Prompt
 	Scan                string // a link that an app can scan in place of typing the number
 	Card                *look.Visit
 }
@@ -179,6 +180,9 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 			switch p.Kind {
 			case prompt.PublicKey:
 				v.Passkey = &p
+				continue
+			case prompt.Sending:
+				v.Sending = &p
 				continue
 			case prompt.Elsewhere:
 				scan, err := scanned(p)

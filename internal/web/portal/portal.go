@@ -11,6 +11,7 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"errors"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -290,6 +291,9 @@ func (p *Portal) finish(w http.ResponseWriter, r *http.Request) error {
 	}
 	f := r.PostForm
 	a, err := p.Enrollments.Finish(r.Context(), g, p.Look.Get(r, offerCookie), prompt.Answer{Authenticator: f.Get("authenticator"), Text: f.Get("text"), Data: []byte(f.Get("data"))}, f.Get("label"))
+	if errors.Is(err, enrollment.ErrAnother) {
+		return look.Go(w, r, "/account/setup")
+	}
 	if failure.ClassOf(err) == failure.Invalid {
 		return p.showOffer(w, r, failure.Public(err))
 	}
