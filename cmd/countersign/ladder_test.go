@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/config"
 	"countersign/internal/signin"
 	"countersign/internal/store/storetest"
 )
@@ -136,6 +137,67 @@ func TestQuietHours(t *testing.T) {
 			t.Error("after quiet hours it does not ring")
 		}
 	})
+}
+
+// The promise: an administrator's quiet hours are everybody's until they say
+// otherwise, hold an attacker's flood back like their own, and keep no owner from a
+// passkey.
+func TestQuietHoursOfEverybody(t *testing.T) {
+	everybody, err := quietOf(config.QuietHours{Begins: "00:00", Ends: "12:00", Zone: "UTC"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorldFrom(t, settings{quiet: everybody}, "http://localhost", nil)
+	ada := w.enrollCodes("ada")
+	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+		t.Fatal(err)
+	}
+	device := w.withPhone(ada)
+	now := w.now().UTC()
+	w.later(now.Truncate(24 * time.Hour).Add(25 * time.Hour).Sub(now)) // one in the morning
+	if r := device.subscribe("https://push.example.net/x", device.point(), make([]byte, 16)); r != "" {
+		t.Fatal(r)
+	}
+	for range 2 {
+		if _, offered := elsewhere(w.begin(display("ada", passphrase))); !offered {
+			t.Error("in everybody's quiet hours no number is shown, which tells an attacker of them")
+		}
+	}
+	if n := w.rings(nil); n != 0 {
+		t.Errorf("in everybody's quiet hours it rang %d times", n)
+	}
+	p := w.person()
+	p.get("/sign-in")
+	p.signIn("ada", ada.code())
+	p.get("/account/quiet")
+	p.sees("Have none")
+	p.post("/account/quiet", "none", "yes")
+	if strings.Contains(p.page, "Set quiet hours: none") {
+		w.later(time.Minute)
+		p.proveAgain(ada)
+	}
+	w.later(time.Hour)
+	if w.begin(display("ada", passphrase)); w.rings(nil) != 1 {
+		t.Error("it does not ring for somebody who said none")
+	}
+}
+
+// Quiet hours that are not read refuse to start, with how to mend them.
+func TestQuietHoursAreRead(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"{begins: 07:00, ends: 20:00, zone: UTC}", "push.quiet_hours: Quiet hours are twelve at most."},
+		{"{begins: 22:00, ends: 07:00}", "push.quiet_hours: Write a time zone as Europe/Berlin"},
+		{"{begins: ten, ends: 07:00, zone: UTC}", "push.quiet_hours: Write a time of the day as 22:00."},
+	} {
+		path := filepath.Join(t.TempDir(), "countersign.yaml")
+		if err := os.WriteFile(path, []byte("push:\n  quiet_hours: "+c.text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := asCountersign([]string{"config", "check", path}).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s: %v %s", c.text, err, out)
+		}
+	}
 }
 
 // proveAgain shows password and code where something waits for a fresh proof.

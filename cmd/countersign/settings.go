@@ -13,6 +13,7 @@ import (
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/authenticator/pin"
 	"countersign/internal/config"
+	"countersign/internal/failure"
 	"countersign/internal/notify"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -32,7 +33,8 @@ type settings struct {
 	sms          *notify.Gateway // nil is none
 	limits       signin.Limits
 	sessions     session.Limits
-	pinDigits    int // the least of a new PIN; 0 is the default
+	quiet        signin.QuietHours // of everybody who has not set their own
+	pinDigits    int               // the least of a new PIN; 0 is the default
 	// recovery is read each time it matters; nil is off.
 	recovery func() config.LocalRecovery
 	// push is how push services are reached.
@@ -61,6 +63,9 @@ func settingsOf(c config.File, log *slog.Logger) (settings, error) {
 		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine),
 		Waiting: l.Waiting, Unanswered: l.Unanswered, PushSoon: l.PushSoon, PushDaily: l.PushDaily}
 	s.sessions = session.Limits{Overall2: d(c.Sessions.AAL2), Idle2: d(c.Sessions.AAL2Idle), Overall3: d(c.Sessions.AAL3), Idle3: d(c.Sessions.AAL3Idle)}
+	if s.quiet, err = quietOf(c.Push.QuietHours); err != nil {
+		return settings{}, err
+	}
 	s.pinDigits = l.PINDigits
 	if err := pin.CheckLeast(s.pinDigits); err != nil {
 		return settings{}, fmt.Errorf("limits.pin_digits: %w", err)
@@ -73,6 +78,18 @@ func settingsOf(c config.File, log *slog.Logger) (settings, error) {
 	s.sms = gatewayOf(c.SMS)
 	s.cards, err = cardsOf(c.Certificates)
 	return s, err
+}
+
+// quietOf reads everybody's quiet hours; nothing written is none.
+func quietOf(c config.QuietHours) (signin.QuietHours, error) {
+	if c == (config.QuietHours{}) {
+		return signin.QuietHours{}, nil
+	}
+	q, err := signin.ReadQuietHours(c.Begins, c.Ends, c.Zone)
+	if err != nil {
+		return q, fmt.Errorf("push.quiet_hours: %s", failure.Public(err))
+	}
+	return q, nil
 }
 
 // metadata reads what the FIDO Metadata Service says; nil when nothing is named.

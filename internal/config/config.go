@@ -43,6 +43,7 @@ type File struct {
 	Passkeys      Passkeys      `yaml:"passkeys"`
 	Certificates  Certificates  `yaml:"certificates"`
 	Limits        Limits        `yaml:"limits"`
+	Push          Push          `yaml:"push"`
 	Sessions      Sessions      `yaml:"sessions"`
 	LocalRecovery LocalRecovery `yaml:"local_recovery"`
 }
@@ -183,6 +184,21 @@ type Limits struct {
 	// PINDigits is how many digits the PIN of a token must have: 4 unless set, 16
 	// at most. SP 800-63B-4 by the letter is 8.
 	PINDigits int `yaml:"pin_digits"`
+}
+
+// Push is when apps are woken.
+type Push struct {
+	// QuietHours are those of everybody who has not set their own, or said none.
+	QuietHours QuietHours `yaml:"quiet_hours"`
+}
+
+// QuietHours are hours of each day, twelve at most: all three words or none.
+type QuietHours struct {
+	// Begins and Ends are times such as 22:00.
+	Begins string `yaml:"begins"`
+	Ends   string `yaml:"ends"`
+	// Zone is a name of the IANA time zone database, such as Europe/Berlin.
+	Zone string `yaml:"zone"`
 }
 
 // Sessions are how long a session lives, altogether and unused. They can be

@@ -34,6 +34,8 @@ type Parts struct {
 	// Standing reads sessions; nil where there are none.
 	Standing Standing
 	Limits   Limits
+	// Quiet are the quiet hours of accounts that have set none of their own.
+	Quiet QuietHours
 	// SlowChecks is how many answers that are slow to check, as passwords are, are
 	// checked at once; 1 unless set.
 	SlowChecks int

@@ -90,11 +90,12 @@ func (q QuietHours) Cover(t time.Time) bool {
 	return q.Begins <= now || now < q.Ends
 }
 
-// Quiet returns an account's quiet hours.
-func (p *Pushes) Quiet(ctx context.Context, r store.Reader, account assurance.AccountID) (q QuietHours, err error) {
+// QuietOf returns an account's quiet hours: its own, which may be none, before
+// everybody's.
+func (p *Pushes) QuietOf(ctx context.Context, r store.Reader, account assurance.AccountID) (q QuietHours, err error) {
 	err = r.QueryRow(ctx, `select begins, ends, zone from quiet where account = $1`, int64(account)).Scan(&q.Begins, &q.Ends, &q.Zone)
 	if failure.ClassOf(err) == failure.NotFound {
-		return QuietHours{}, nil
+		return p.Quiet, nil
 	}
 	return q, err
 }
@@ -113,10 +114,9 @@ func (p *Pushes) SetQuiet(ctx context.Context, g Grant, q QuietHours) error {
 		if _, err := tx.Exec(ctx, `delete from quiet where account = $1`, int64(account.ID)); err != nil {
 			return err
 		}
-		if !q.IsZero() {
-			if _, err := tx.Exec(ctx, `insert into quiet (account, begins, ends, zone) values ($1,$2,$3,$4)`, int64(account.ID), q.Begins, q.Ends, q.Zone); err != nil {
-				return err
-			}
+		// None is kept as well: it stands against everybody's.
+		if _, err := tx.Exec(ctx, `insert into quiet (account, begins, ends, zone) values ($1,$2,$3,$4)`, int64(account.ID), q.Begins, q.Ends, q.Zone); err != nil {
+			return err
 		}
 		tx.Record(audit.Entry{Event: "push.quiet-hours", Outcome: audit.OK, Account: int64(account.ID), AccountName: account.Name, Application: Self,
 			Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: map[string]string{"hours": q.String()}})

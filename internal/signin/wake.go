@@ -52,7 +52,7 @@ func (p *Pushes) want(ctx context.Context, tx *store.Tx, at *attempt) error {
 	if err != nil {
 		return err
 	}
-	quiet, err := p.Quiet(ctx, tx, at.Account)
+	quiet, err := p.QuietOf(ctx, tx, at.Account)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (p *Portal) quiet(w http.ResponseWriter, r *http.Request) error {
 	if limited {
 		return failure.Refuse("limited", "Sign in first.")
 	}
-	now, err := p.Engine.Pushes.Quiet(r.Context(), p.Engine.DB, g.Account())
+	now, err := p.Engine.Pushes.QuietOf(r.Context(), p.Engine.DB, g.Account())
 	if err != nil {
 		return err
 	}
