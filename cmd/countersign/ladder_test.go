@@ -55,6 +55,33 @@ func TestLadderIsTightened(t *testing.T) {
 	}
 }
 
+// The promise: pushes alone can be made fewer, in ten minutes and in a day, while as
+// many numbers as ever are shown.
+func TestPushesAreTightened(t *testing.T) {
+	w := newWorldFrom(t, settings{limits: signin.Limits{PushSoon: 1, PushDaily: 2}}, "http://localhost", nil)
+	ada := w.enrollCodes("ada")
+	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+		t.Fatal(err)
+	}
+	device := w.withPhone(ada)
+	w.later(time.Hour)
+	if r := device.subscribe("https://push.example.net/x", device.point(), make([]byte, 16)); r != "" {
+		t.Fatal(r)
+	}
+	for i, c := range []struct {
+		after time.Duration
+		rings int
+	}{{0, 1}, {0, 0}, {11 * time.Minute, 0}} { // the first; a second soon; a third that day
+		w.later(c.after)
+		if _, offered := elsewhere(w.begin(display("ada", passphrase))); !offered {
+			t.Errorf("request %d shows no number", i+1)
+		}
+		if n := w.rings(nil); n != c.rings {
+			t.Errorf("request %d rang %d times, want %d", i+1, n, c.rings)
+		}
+	}
+}
+
 // The ladder cannot be made longer, nor switched off.
 func TestLadderOnlyTightens(t *testing.T) {
 	for setting, want := range map[string]string{
