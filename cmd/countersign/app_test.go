@@ -216,6 +216,17 @@ func (w *world) withPhone(ada *person) (device *phone) {
 	return device
 }
 
+// withBell is withPhone for an app that can be woken.
+func (w *world) withBell(ada *person) *phone {
+	w.t.Helper()
+	device := w.withPhone(ada)
+	if r := device.subscribe("https://push.example.net/x", device.point(), make([]byte, 16)); r != "" {
+		w.t.Fatal(r)
+	}
+	w.later(time.Hour)
+	return device
+}
+
 // settle adds this Countersign app and waits out its quarantine.
 func (w *world) settle(ada *person, device *phone) {
 	w.t.Helper()

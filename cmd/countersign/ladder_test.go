@@ -22,11 +22,7 @@ func TestLadderIsTightened(t *testing.T) {
 	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
 		t.Fatal(err)
 	}
-	device := w.withPhone(ada)
-	w.later(time.Hour)
-	if r := device.subscribe("https://push.example.net/x", device.point(), make([]byte, 16)); r != "" {
-		t.Fatal(r)
-	}
+	w.withBell(ada)
 	rings, numbers := 0, 0
 	flood := func() {
 		for range 4 {
@@ -63,11 +59,7 @@ func TestPushesAreTightened(t *testing.T) {
 	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
 		t.Fatal(err)
 	}
-	device := w.withPhone(ada)
-	w.later(time.Hour)
-	if r := device.subscribe("https://push.example.net/x", device.point(), make([]byte, 16)); r != "" {
-		t.Fatal(r)
-	}
+	w.withBell(ada)
 	for i, c := range []struct {
 		after time.Duration
 		rings int
@@ -109,10 +101,7 @@ func TestQuietHours(t *testing.T) {
 		if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
 			t.Fatal(err)
 		}
-		device := w.withPhone(ada)
-		if r := device.subscribe("https://push.example.net/x", device.point(), make([]byte, 16)); r != "" {
-			t.Fatal(r)
-		}
+		device := w.withBell(ada)
 		p := w.person()
 		p.get("/sign-in")
 		p.signIn("ada", ada.code())

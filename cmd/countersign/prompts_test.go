@@ -22,11 +22,7 @@ func TestPromptsAreCounted(t *testing.T) {
 		if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
 			t.Fatal(err)
 		}
-		device := w.withPhone(ada)
-		w.later(time.Hour)
-		if r := device.subscribe("https://push.example.net/x", device.point(), make([]byte, 16)); r != "" {
-			t.Fatal(r)
-		}
+		device := w.withBell(ada)
 		root := w.administrator("root")
 		desk := w.shell()
 		desk.login(w.person(), "root", root.code())

@@ -99,6 +99,14 @@ func (p *pusher) wake(ctx context.Context, to authenticator.Address) error {
 
 // run wakes what waits, every second.
 func (p *pusher) run(ctx context.Context, log *slog.Logger) {
+	everySecond(ctx, log, "waking apps", func() error {
+		_, err := p.engine.Pushes.Wake(ctx, p.wake)
+		return err
+	})
+}
+
+// everySecond does something until ctx ends, and logs what goes wrong.
+func everySecond(ctx context.Context, log *slog.Logger, what string, do func() error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -107,8 +115,8 @@ func (p *pusher) run(ctx context.Context, log *slog.Logger) {
 			return
 		case <-tick.C:
 		}
-		if _, err := p.engine.Pushes.Wake(ctx, p.wake); err != nil && ctx.Err() == nil {
-			log.Warn("waking apps", "error", err)
+		if err := do(); err != nil && ctx.Err() == nil {
+			log.Warn(what, "error", err)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"time"
 
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/smscode"
@@ -54,16 +53,5 @@ func (in *installation) messenger(ctx context.Context, g *notify.Gateway, log *s
 	if g == nil {
 		return
 	}
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := in.carry(ctx, g); err != nil && ctx.Err() == nil {
-			log.Warn("sending codes", "error", err)
-		}
-	}
+	everySecond(ctx, log, "sending codes", func() error { return in.carry(ctx, g) })
 }
