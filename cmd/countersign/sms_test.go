@@ -285,8 +285,17 @@ func TestSMSIsTheWeakestWay(t *testing.T) {
 	if code < 0 || sms < code {
 		t.Error("the app is not offered before the message")
 	}
+	browser.get("/sign-in")
+	browser.signIn("ada", ada.code())
+	browser.get("/account")
+	browser.sees(`value="smscode"`)
 	p.promote("ada")
 	p.setPolicy(string(policy.DefaultForCodes()))
+	browser.get("/account")
+	browser.sees("Where you are signed in")
+	if strings.Contains(browser.page, `value="smscode"`) {
+		t.Error("an administrator is offered to add what counts for nothing")
+	}
 	b = p.person()
 	b.get("/sign-in")
 	b.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)

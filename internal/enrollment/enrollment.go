@@ -67,8 +67,12 @@ type Enrollments struct {
 	Now        func() time.Time
 }
 
-// Kind is something that a person can enroll by themselves.
-type Kind struct{ Kind, Title string }
+// Kind is something that a person can enroll by themselves. A restricted one has
+// known weaknesses (SP 800-63B-4 section 3.2.9).
+type Kind struct {
+	Kind, Title string
+	Restricted  bool
+}
 
 // Kinds lists what people can enroll, in the order in which it is offered.
 func (e *Enrollments) Kinds() []Kind {
@@ -76,7 +80,7 @@ func (e *Enrollments) Kinds() []Kind {
 	for _, a := range e.Authenticators {
 		if _, ok := a.(authenticator.Enroller); ok {
 			d := a.Describe()
-			out = append(out, Kind{d.Kind, d.Title})
+			out = append(out, Kind{d.Kind, d.Title, d.Traits.Has(assurance.Restricted)})
 		}
 	}
 	return out

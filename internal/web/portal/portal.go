@@ -129,7 +129,8 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 
 // forAdministrator offers a new administrator what the policy lets them in with:
 // where it is only what cannot be phished, codes as the first thing would lock
-// them out. Where codes are enough it reminds those who have no passkey.
+// them out. Where codes are enough it reminds those who have no passkey. What is
+// restricted counts for no administrator unless the policy is changed for it.
 func (p *Portal) forAdministrator(ctx context.Context, v *homeView) error {
 	codes, err := p.Admin.CodesAreEnough(ctx)
 	if err != nil {
@@ -137,6 +138,7 @@ func (p *Portal) forAdministrator(ctx context.Context, v *homeView) error {
 	}
 	has := slices.ContainsFunc(v.Authenticators, func(a enrollment.Authenticator) bool { return a.Traits.Has(assurance.PhishingResistant) })
 	v.Weaker = codes && !has
+	v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return k.Restricted })
 	if v.Administrator = v.Limited && !codes; v.Administrator {
 		v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return k.Kind != "passkey" })
 	}
