@@ -158,10 +158,11 @@ func (b *Browser) WaitGone(css string) {
 	b.Do(chromedp.WaitNotPresent(chromedp.CSS(css)))
 }
 
-// WaitText waits until an element shows a text.
+// WaitText waits until an element that can be seen shows a text: what is hidden
+// has its text too.
 func (b *Browser) WaitText(css, text string) {
 	b.t.Helper()
-	b.until(`(document.querySelector(%q)?.innerText ?? "").includes(%q)`, css, text)
+	b.until(`((e) => e?.checkVisibility() && e.innerText.includes(%[2]q))(document.querySelector(%[1]q))`, css, text)
 }
 
 // WaitLocation waits until the address begins so.
