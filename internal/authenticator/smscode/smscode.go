@@ -131,17 +131,21 @@ func (a *Authenticator) Send(c authenticator.Credential, now time.Time) (authent
 func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Credential, sealed authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Result, error) {
 	var m memo
 	if len(sealed) > 0 {
-		if err := json.Unmarshal(sealed, &m); err != nil {
-			return authenticator.Result{}, err
+		if json.Unmarshal(sealed, &m) != nil {
+			return authenticator.Wrong("malformed"), nil
 		}
 	}
 	if reason := m.right(answer.Text, now); reason != "" {
 		return authenticator.Wrong(reason), nil
 	}
 	for _, c := range credentials {
-		if c.ID == m.Credential {
-			return authenticator.Result{OK: true, Credential: c.ID, Traits: traits, Once: "m" + base64.RawURLEncoding.EncodeToString(m.Salt)}, nil
+		if c.ID != m.Credential {
+			continue
 		}
+		if _, err := decodeState(c.State); err != nil {
+			return authenticator.Result{}, err
+		}
+		return authenticator.Result{OK: true, Credential: c.ID, Traits: traits, Once: "m" + base64.RawURLEncoding.EncodeToString(m.Salt)}, nil
 	}
 	return authenticator.Wrong("wrong"), nil
 }
