@@ -95,6 +95,12 @@ type (
 	passCommand struct {
 		Issue do[admin.PassIssue] `cmd:"" help:"Issue a temporary access pass to somebody else."`
 	}
+	recoveryCommand struct {
+		List    do[admin.RecoveryList]    `cmd:"" default:"withargs" help:"List recoveries of accounts, newest first."`
+		Open    do[admin.RecoveryOpen]    `cmd:"" help:"Begin a recovery for the person who reads you the number in their browser."`
+		Confirm do[admin.RecoveryConfirm] `cmd:"" help:"Confirm a recovery as the second person, so that nobody has to wait."`
+		Stop    do[admin.RecoveryStop]    `cmd:"" help:"Stop a recovery that is under way."`
+	}
 	keyCommand struct {
 		Issue do[admin.KeyIssue] `cmd:"" help:"Issue an automation key to a service account."`
 	}

@@ -34,12 +34,13 @@ import (
 // Grants come from the engine, as for everybody.
 type clerk struct {
 	w      *world
+	name   string
 	person *person
 	secret string
 }
 
 func (w *world) clerk() *clerk {
-	return &clerk{w: w, person: w.administrator("operator")}
+	return &clerk{w: w, name: "operator", person: w.administrator("operator")}
 }
 
 func (o *clerk) Do(ctx context.Context, action string, in, out any) error {
@@ -82,16 +83,16 @@ func (o *clerk) grant(ctx context.Context, c admin.Command) (signin.Grant, error
 			return signin.Grant{}, err
 		}
 	}
-	return signin.Grant{}, failure.Refuse("operator", "the operator cannot sign in")
+	return signin.Grant{}, failure.Refuse("operator", o.name+" cannot sign in")
 }
 
 func (o *clerk) signIn() error {
-	step, err := o.w.engine.Begin(context.Background(), line("operator", passphrase, o.person.code()))
+	step, err := o.w.engine.Begin(context.Background(), line(o.name, passphrase, o.person.code()))
 	if err != nil {
 		return err
 	}
 	if step.State != signin.Granted {
-		return fmt.Errorf("the operator: %s %s", step.State, step.Reason)
+		return fmt.Errorf("%s: %s %s", o.name, step.State, step.Reason)
 	}
 	o.secret, err = o.w.sessions.Start(context.Background(), step.Grant, "operator")
 	return err

@@ -12,6 +12,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/application"
+	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
@@ -36,6 +37,7 @@ import (
 	"countersign/internal/protocol/forwardauth"
 	"countersign/internal/protocol/radius"
 	"countersign/internal/protocol/yubico"
+	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -151,22 +153,35 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	var enrollments *enrollment.Enrollments
+	var recoveries *recovery.Recoveries
 	disown := func(ctx context.Context, tx *store.Tx, d signin.Disowned) error {
 		return enrollments.DisownIn(ctx, tx, enrollment.Disowned{Account: d.Account, Entry: d.Entry})
 	}
 	in.engine, err = signin.New(signin.Parts{DB: in.db, Keys: in.keys, Directory: people, Applications: catalogue, Rules: rules,
-		Authenticators: kinds, Reading: admin.Reading(), Standing: in.sessions, Limits: limits, Quiet: s.quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.publicURL.Host + "/account/approve", Disown: disown, Now: s.now, Log: s.log})
+		Authenticators: kinds, Reading: admin.Reading(), Helping: admin.Helping(), Standing: in.sessions, Limits: limits, Quiet: s.quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.publicURL.Host + "/account/approve", Disown: disown, Now: s.now, Log: s.log})
 	if err != nil {
 		return err
 	}
 	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
-		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Messages: in.engine.Messages, Quarantine: limits.Quarantine, Now: s.now}
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Messages: in.engine.Messages, Quarantine: limits.Quarantine, Now: s.now,
+		StopRecovery: func(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error) {
+			return recoveries.StopIn(ctx, tx, account)
+		}}
+	wait := recovery.WaitDefault
+	if s.wait != nil {
+		wait = *s.wait
+	}
+	recoveries, err = recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Enrollments: enrollments, Tickets: in.tickets,
+		PublicURL: s.publicURL, Wait: wait, Dormant: limits.Dormant, Now: s.now, Log: s.log})
+	if err != nil {
+		return err
+	}
 	if in.pusher, err = openPusher(ctx, in, s); err != nil {
 		return err
 	}
-	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments,
+	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries,
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, Engine: in.engine, Openings: openings,
-		Loosened: func() []attack.Exception { return loosened(s.recovery) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
+		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := in.admin.Install(ctx); err != nil {
 		return err
 	}

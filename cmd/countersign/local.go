@@ -75,7 +75,7 @@ func (d *daemon) local() http.Handler {
 		return link{d.in.admin.PublicURL.JoinPath("setup").String() + "?code=" + code}, err
 	}))
 	mux.HandleFunc("POST /local/recover", answer(func(ctx context.Context, r *http.Request) (any, error) {
-		var in recovery
+		var in localRecovery
 		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 4096)).Decode(&in); err != nil {
 			return nil, failure.New(failure.Invalid, "Name the administrator and say why.")
 		}
@@ -97,7 +97,7 @@ type link struct {
 	Link string `json:"link"`
 }
 
-type recovery struct {
+type localRecovery struct {
 	Account string `json:"account"`
 	Reason  string `json:"reason"`
 	// Forgotten revokes the password too.

@@ -67,10 +67,18 @@ func TestLostPhone(t *testing.T) {
 	}
 
 	w.revokes(desk, "ada", "totp")
-	if pass = issue(); pass.Hint != "" {
-		t.Errorf("there is nothing to revoke any more: %s", pass.Hint)
+	w.later(9 * time.Hour) // the password was not set with this pass
+	if pass = issue(); !strings.Contains(pass.Hint, "has a password, and is asked for it") {
+		t.Errorf("whoever issues the pass is told %q", pass.Hint)
 	}
-	owner.follows(pass.Link)
+	mallory.follows(pass.Link)
+	mallory.sees("Password")
+	if mallory.inside() {
+		t.Fatal("the pass alone is enough for whoever has a password left")
+	}
+	owner.follows(issue().Link)
+	owner.sees("Password")
+	owner.post("/sign-in", "authenticator", "password", "text", passphrase)
 	owner.sees("Set up how you sign in")
 	owner.enrollApp()
 	if string(owner.secret) == string(ada.secret) {

@@ -81,7 +81,7 @@ func (r *recoverCommand) Run(ctx context.Context, conn *connection) error {
 		return err
 	}
 	var raw json.RawMessage
-	if _, err := c.call(ctx, "POST", "/local/recover", recovery{r.Account, r.Reason, r.Forgotten}, &raw); err != nil {
+	if _, err := c.call(ctx, "POST", "/local/recover", localRecovery{r.Account, r.Reason, r.Forgotten}, &raw); err != nil {
 		return err
 	}
 	return c.print(os.Stdout, raw)

@@ -39,6 +39,7 @@ type commands struct {
 	Overview      overviewCommand      `cmd:"" group:"admin" help:"How the installation is."`
 	Account       accountCommand       `cmd:"" group:"admin" help:"Accounts."`
 	Pass          passCommand          `cmd:"" group:"admin" help:"Temporary access passes."`
+	Recovery      recoveryCommand      `cmd:"" group:"admin" help:"People who lost what they sign in with."`
 	Session       sessionCommand       `cmd:"" group:"admin" help:"Sessions."`
 	Authenticator authenticatorCommand `cmd:"" group:"admin" help:"Authenticators."`
 	Token         tokenCommand         `cmd:"" group:"admin" help:"Hardware tokens."`

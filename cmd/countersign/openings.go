@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"countersign/internal/admin"
 	"countersign/internal/application"
@@ -42,6 +43,15 @@ func openings(app application.Application) (admin.Openings, error) {
 		o.Caveats = append(o.Caveats, "the equipment checks the password itself and is believed; Countersign asks for the rest")
 	}
 	return o, nil
+}
+
+// hurried is the exception of people who are let back in without a waiting time.
+func hurried(wait time.Duration) []attack.Exception {
+	if wait > 0 {
+		return nil
+	}
+	return []attack.Exception{{What: "recovery.wait is 0, so that whoever talks the help desk into a recovery has the account before its owner reads of it",
+		By: "the configuration file", Application: signin.Self}}
 }
 
 // loosened is what the configuration loosens for a time, beside the settings of

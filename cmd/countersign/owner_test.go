@@ -30,20 +30,26 @@ func (w *world) check(secret, action, object string) signin.Step {
 // promote makes an account an administrator.
 func (w *world) promote(name string) {
 	w.t.Helper()
+	w.join(name, directory.Administrators)
+}
+
+// join puts an account into a group.
+func (w *world) join(name, team string) {
+	w.t.Helper()
 	ctx := context.Background()
 	err := w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
 		d, err := w.admin.Directory.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		group, err := w.admin.Directory.FindGroup(ctx, tx, directory.Administrators)
+		group, err := w.admin.Directory.FindGroup(ctx, tx, team)
 		if err != nil {
 			return err
 		}
 		if err := w.admin.Directory.AddMember(ctx, tx, group, d); err != nil {
 			return err
 		}
-		return tx.Record(audit.Entry{Event: "test.administrator", Outcome: audit.OK})
+		return tx.Record(audit.Entry{Event: "test.joined", Outcome: audit.OK})
 	})
 	if err != nil {
 		w.t.Fatal(err)

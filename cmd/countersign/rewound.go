@@ -19,6 +19,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -62,15 +63,15 @@ type rewinding struct {
 
 // rewound counts what became worthless.
 type rewound struct {
-	Sessions, Tickets, Attempts int64
+	Sessions, Tickets, Attempts, Recoveries int64
 	Fenced                      int // authenticators that take newer answers only
 	Retired                     int // authenticators that take none
 	Refused                     int // rows that were changed from outside, and are not believed anyway
 }
 
 func (r rewound) print(w io.Writer) {
-	fmt.Fprintf(w, "Ended: %d sessions, %d links and forms, %d sign-ins under way. %d authenticators take only codes from now on, which may take 90 seconds.\n",
-		r.Sessions, r.Tickets, r.Attempts, r.Fenced)
+	fmt.Fprintf(w, "Ended: %d sessions, %d links and forms, %d sign-ins and %d recoveries under way. %d authenticators take only codes from now on, which may take 90 seconds.\n",
+		r.Sessions, r.Tickets, r.Attempts, r.Recoveries, r.Fenced)
 	if r.Retired > 0 {
 		fmt.Fprintf(w, "%d sets of recovery codes, code tokens and passes are retired, because nothing tells which of their codes were used since.\n", r.Retired)
 	}
@@ -136,7 +137,7 @@ func (r *rewinding) run(ctx context.Context) (out rewound, err error) {
 
 func (r *rewinding) entry(out rewound) audit.Entry {
 	d := map[string]string{"sessions": strconv.FormatInt(out.Sessions, 10), "tickets": strconv.FormatInt(out.Tickets, 10),
-		"attempts": strconv.FormatInt(out.Attempts, 10), "fenced": strconv.Itoa(out.Fenced), "retired": strconv.Itoa(out.Retired),
+		"attempts": strconv.FormatInt(out.Attempts, 10), "recoveries": strconv.FormatInt(out.Recoveries, 10), "fenced": strconv.Itoa(out.Fenced), "retired": strconv.Itoa(out.Retired),
 		"refused": strconv.Itoa(out.Refused), "kept": strings.Join(r.keep, ", ")}
 	for k, v := range r.detail {
 		d[k] = v
@@ -149,10 +150,11 @@ func (r *rewinding) entry(out rewound) audit.Entry {
 func (r *rewinding) end(ctx context.Context, out *rewound) error {
 	return r.db.Change(ctx, operator(), func(tx *store.Tx) error {
 		*out = rewound{}
-		var err [3]error
+		var err [4]error
 		out.Sessions, err[0] = session.EndEverybodysIn(ctx, tx)
 		out.Tickets, err[1] = ticket.DropAllIn(ctx, tx)
 		out.Attempts, err[2] = signin.DropAttemptsIn(ctx, tx)
+		out.Recoveries, err[3] = recovery.DropAllIn(ctx, tx)
 		if err := errors.Join(err[:]...); err != nil {
 			return err
 		}

@@ -37,6 +37,8 @@ type settings struct {
 	pinDigits    int               // the least of a new PIN; 0 is the default
 	// recovery is read each time it matters; nil is off.
 	recovery func() config.LocalRecovery
+	// wait is how long owners can object to a recovery; nil is the default.
+	wait *time.Duration
 	// push is how push services are reached.
 	push webpush.Options
 	// driver is the database/sql driver; empty is the usual one.
@@ -66,6 +68,8 @@ func settingsOf(c config.File, log *slog.Logger) (settings, error) {
 	if s.quiet, err = quietOf(c.Push.QuietHours); err != nil {
 		return settings{}, err
 	}
+	wait := d(c.Recovery.Wait)
+	s.wait = &wait
 	s.pinDigits = l.PINDigits
 	if err := pin.CheckLeast(s.pinDigits); err != nil {
 		return settings{}, fmt.Errorf("limits.pin_digits: %w", err)

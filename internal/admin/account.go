@@ -287,15 +287,29 @@ func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 		if err != nil {
 			return err
 		}
-		if two, err := a.showsTwoFactors(ctx, tx, d.ID); err != nil {
+		if pass.Hint, err = a.passHint(ctx, tx, d); err != nil {
 			return err
-		} else if two {
-			pass.Hint = fmt.Sprintf("%s has two factors set up, and is asked for them beside the pass. What is lost must be revoked first: authenticator revoke, or on the account's page.", d.Name)
 		}
 		return a.Enrollments.Tell(ctx, tx, d, "A temporary access pass was issued for your account",
 			fmt.Sprintf("%s issued a pass with which %s can set up a way to sign in. It is good once.", issuer.Name, d.Name))
 	})
 	return pass, err
+}
+
+// passHint says what a person is asked for beside a pass.
+func (a *Admin) passHint(ctx context.Context, tx *store.Tx, d directory.Account) (string, error) {
+	credentials, err := a.Directory.Credentials(ctx, tx, d.ID)
+	if err != nil {
+		return "", err
+	}
+	could := directory.CouldShow(credentials, a.Now())
+	switch {
+	case assurance.TwoFactors().Met(could, a.Now()):
+		return fmt.Sprintf("%s has two factors set up, and is asked for them beside the pass. What is lost must be revoked first: authenticator revoke, or on the account's page.", d.Name), nil
+	case assurance.Union(could).Has(assurance.Known):
+		return fmt.Sprintf("%s has a password, and is asked for it beside the pass. If it is forgotten it must be revoked first: authenticator revoke, or on the account's page.", d.Name), nil
+	}
+	return "", nil
 }
 
 // mayIssue keeps the pass from being the weak door: never for oneself, never

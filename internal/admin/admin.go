@@ -20,6 +20,7 @@ import (
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
+	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -32,6 +33,7 @@ type Parts struct {
 	Directory    *directory.Directory
 	Applications *application.Catalogue
 	Enrollments  *enrollment.Enrollments
+	Recoveries   *recovery.Recoveries
 	Sessions     *session.Sessions
 	Tickets      *ticket.Tickets
 	Rules        *signin.Rules
@@ -148,6 +150,10 @@ func Commands() []Spec {
 		{"account.resume", "Resume a suspended or dormant account.", false, func() Command { return &AccountResume{} }},
 		{"account.remove", "Remove an account for good; what the log says of it stays.", false, func() Command { return &AccountRemove{} }},
 		{"pass.issue", "Issue a temporary access pass to somebody else.", false, func() Command { return &PassIssue{} }},
+		{"recovery.list", "List recoveries of accounts, newest first.", true, func() Command { return &RecoveryList{} }},
+		{"recovery.open", "Begin a recovery for the person who reads you the number in their browser.", false, func() Command { return &RecoveryOpen{} }},
+		{"recovery.confirm", "Confirm a recovery as the second person, so that nobody has to wait.", false, func() Command { return &RecoveryConfirm{} }},
+		{"recovery.stop", "Stop a recovery that is under way.", false, func() Command { return &RecoveryStop{} }},
 		{"key.issue", "Issue an automation key to a service account, for some actions from some networks.", false, func() Command { return &KeyIssue{} }},
 		{"session.end", "End one or all sessions of an account.", false, func() Command { return &SessionEnd{} }},
 		{"authenticator.revoke", "Revoke somebody's authenticator.", false, func() Command { return &AuthenticatorRevoke{} }},
@@ -198,6 +204,9 @@ func Find(action string) (Spec, bool) {
 	}
 	return all[i], true
 }
+
+// Helping lists the actions that the help desk may do as well as administrators.
+func Helping() []string { return []string{"recovery.list", "recovery.open", "recovery.stop"} }
 
 // Reading lists the actions that only look. Policy lets the session cover them.
 func Reading() []string {

@@ -12,7 +12,7 @@ import (
 var answers = map[string]any{
 	"overview.show":  Overview{},
 	"account.create": Account{}, "account.list": AccountPage{}, "account.show": AccountDetail{}, "account.suspend": Account{}, "account.resume": Account{}, "account.remove": map[string]string{},
-	"pass.issue": Pass{}, "key.issue": Key{},
+	"pass.issue": Pass{}, "recovery.list": []Recovery{}, "recovery.open": Recovery{}, "recovery.confirm": Recovery{}, "recovery.stop": map[string]string{}, "key.issue": Key{},
 	"session.end": map[string]int{}, "authenticator.revoke": map[string]string{},
 	"prompts.show": Prompts{}, "certificate.assign": enrollment.Authenticator{},
 	"token.list": TokenPage{}, "token.stage": TokenStaged{}, "token.preview": TokenPreviewed{}, "token.import": TokenImported{},

@@ -82,7 +82,7 @@ func (a *Admin) classKey(s directory.Surveyed, policies []*policy.Policy) string
 	for _, p := range policies {
 		fmt.Fprintf(&b, "%q ", p.Alike(v.Facts))
 	}
-	fmt.Fprint(&b, v.Refuses, s.Account.Kind, s.Account.Privileged, slices.Contains(s.Account.Groups, directory.Administrators), kinds(s.Credentials))
+	fmt.Fprint(&b, v.Refuses, s.Account.Kind, s.Account.Privileged, s.Account.Administers(), s.Account.Helps(), kinds(s.Credentials))
 	for _, c := range s.Credentials {
 		fmt.Fprint(&b, c.Status == directory.CredentialActive && a.Now().Before(c.Quarantine))
 	}
@@ -114,8 +114,10 @@ func (a *Admin) describe(s directory.Surveyed, mentioned map[string]bool) string
 	switch {
 	case s.Account.Kind == directory.Service:
 		words[0] = "services"
-	case slices.Contains(s.Account.Groups, directory.Administrators):
+	case s.Account.Administers():
 		words[0] = "administrators"
+	case s.Account.Helps():
+		words[0] = "the help desk"
 	case s.Account.Privileged:
 		words[0] = "privileged people"
 	}

@@ -21,14 +21,17 @@ const setupKind, setupLife = "setup", 24 * time.Hour
 
 var setUp = audit.Actor{Name: "set-up", Via: "start"}
 
-// Install makes what an empty installation needs: the administrators' group and
-// the default policy. What is there already stays.
+// Install makes what an empty installation needs: the groups of administrators and
+// of the help desk, and the default policy. What is there already stays.
 func (a *Admin) Install(ctx context.Context) error {
 	if _, err := a.Directory.FindGroup(ctx, a.DB, directory.Administrators); failure.ClassOf(err) != failure.NotFound || err == nil {
 		return err
 	}
 	return a.DB.Change(ctx, setUp, func(tx *store.Tx) error {
 		if _, err := a.Directory.CreateGroup(ctx, tx, directory.Administrators, "Administrators", true); err != nil {
+			return err
+		}
+		if _, err := a.Directory.CreateGroup(ctx, tx, directory.Helpdesk, "Help desk", true); err != nil {
 			return err
 		}
 		if _, err := a.Rules.Save(ctx, tx, string(policy.Default()), "set-up"); err != nil {

@@ -45,6 +45,7 @@ type File struct {
 	Limits        Limits        `yaml:"limits"`
 	Push          Push          `yaml:"push"`
 	Sessions      Sessions      `yaml:"sessions"`
+	Recovery      Recovery      `yaml:"recovery"`
 	LocalRecovery LocalRecovery `yaml:"local_recovery"`
 }
 
@@ -210,6 +211,14 @@ type Sessions struct {
 	AAL3Idle Duration `yaml:"aal3_idle"`
 }
 
+// Recovery is how people get back in who lost what they sign in with.
+type Recovery struct {
+	// Wait is how long an owner has to object before somebody who was let back in by
+	// the help desk, or by codes, can go on: 24h unless set, 168h at most. With 0s
+	// nobody waits; coverage lists that as an exception.
+	Wait Duration `yaml:"wait"`
+}
+
 // LocalRecovery lets whoever holds this machine issue a pass for an
 // administrator without signing in: for when no administrator can. While it is
 // on, coverage lists it as an exception, and every use is told to every
@@ -233,6 +242,7 @@ func Default() File {
 		Limits: Limits{NextCode: 3, Delay: 5, Disable: 10, PerAccount: 30, PerSource: 100, PerInstallation: 2000, Tries: 8,
 			Attempt: Duration(10 * time.Minute), Dormant: Duration(30 * day), Quarantine: Duration(day),
 			Waiting: 3, Unanswered: 10, PushSoon: 3, PushDaily: 10},
+		Recovery: Recovery{Wait: Duration(day)},
 		Sessions: Sessions{AAL2: Duration(day), AAL2Idle: Duration(time.Hour), AAL3: Duration(12 * time.Hour), AAL3Idle: Duration(15 * time.Minute)},
 	}
 }

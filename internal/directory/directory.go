@@ -37,8 +37,13 @@ const (
 	Service = "service" // a program; it has no factors, only keys for what was approved
 )
 
-// Administrators is the built-in group whose members administer Countersign.
-const Administrators = "administrators"
+// Administrators is the built-in group whose members administer Countersign, and
+// Helpdesk the one whose members help people back in. The latter counts only while
+// it is privileged, so that a group that had the name before gets no power by it.
+const (
+	Administrators = "administrators"
+	Helpdesk       = "helpdesk"
+)
 
 // Directory reads and writes people. Reads take the Reader to read from, so
 // that a decision and what it rests on are one transaction.
@@ -67,6 +72,12 @@ type Account struct {
 	// read it.
 	Mail string
 }
+
+// Administers reports whether the account administers Countersign.
+func (a Account) Administers() bool { return slices.Contains(a.Groups, Administrators) }
+
+// Helps reports whether the account helps people back in.
+func (a Account) Helps() bool { return a.Privileged && slices.Contains(a.Groups, Helpdesk) }
 
 // Idle returns for how long the account has not been used.
 func (a Account) Idle(now time.Time) time.Duration {

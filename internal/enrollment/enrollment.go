@@ -61,6 +61,9 @@ type Enrollments struct {
 	PINs   PINKinds
 	// Messages carries codes to what is enrolled by them.
 	Messages *signin.Messages
+	// StopRecovery ends a recovery of an account that is under way, when its owner says
+	// that something was not them.
+	StopRecovery func(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error)
 	// Quarantine is for how long a new authenticator cannot approve what is
 	// privileged, where the account had two factors before.
 	Quarantine time.Duration

@@ -80,11 +80,9 @@ func (e *Enrollments) Rename(ctx context.Context, g signin.Grant, id assurance.C
 	})
 }
 
-// passes are the bounds of a temporary access pass.
-const (
-	PassDefault = time.Hour
-	PassCeiling = 8 * time.Hour
-)
+// PassDefault is for how long a temporary access pass is good unless it is said;
+// [signin.PassCeiling] is the most.
+const PassDefault = time.Hour
 
 // PassIn replaces the account's access pass by a new one inside another room's
 // change, and returns what the person types.
@@ -92,8 +90,8 @@ func (e *Enrollments) PassIn(ctx context.Context, tx *store.Tx, account director
 	if lifetime <= 0 {
 		lifetime = PassDefault
 	}
-	if lifetime > PassCeiling {
-		return "", time.Time{}, failure.New(failure.Invalid, "A pass may live for %s at most.", PassCeiling)
+	if lifetime > signin.PassCeiling {
+		return "", time.Time{}, failure.New(failure.Invalid, "A pass may live for %s at most.", signin.PassCeiling)
 	}
 	if err := e.retire(ctx, tx, account.ID, "accesspass"); err != nil {
 		return "", time.Time{}, err
@@ -144,9 +142,13 @@ func (e *Enrollments) DisownIn(ctx context.Context, tx *store.Tx, d Disowned) er
 	if err != nil {
 		return err
 	}
+	stopped, err := e.StopRecovery(ctx, tx, d.Account.ID)
+	if err != nil {
+		return err
+	}
 	en := d.Entry
 	en.Event, en.Outcome, en.Account, en.AccountName, en.Application = "alarm.not-me", "ok", int64(d.Account.ID), d.Account.Name, signin.Self
-	en.Detail["sessions-ended"], en.Detail["password-disabled"] = strconv.Itoa(ended), strconv.FormatBool(disabled)
+	en.Detail["sessions-ended"], en.Detail["password-disabled"], en.Detail["recovery-stopped"] = strconv.Itoa(ended), strconv.FormatBool(disabled), strconv.FormatBool(stopped)
 	tx.Record(en)
 	return e.tellAdministrators(ctx, tx, d.Account)
 }

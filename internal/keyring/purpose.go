@@ -25,6 +25,7 @@ const (
 	PIN         Purpose = "pin"
 	Policy      Purpose = "policy"
 	Push        Purpose = "push"
+	Recovery    Purpose = "recovery"
 	Session     Purpose = "session"
 	Team        Purpose = "team"
 	Ticket      Purpose = "ticket"
@@ -34,7 +35,7 @@ const (
 // Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Certificate, Cookie, Credential, Declaration, Decoy, Drill, Form,
-		Membership, PIN, Policy, Push, Session, Team, Ticket, Token}
+		Membership, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
 }
 
 // The audit log's own keys. They authenticate every entry there is, so they stay

@@ -81,16 +81,20 @@ func nameKey(kind, typed string) string {
 	return "name/" + hex.EncodeToString(h[:12])
 }
 
-// sourceKey counts an IPv6 /64 as one source: one subscriber has all of it.
-func sourceKey(a netip.Addr) string {
-	a = a.Unmap().WithZone("")
+func sourceKey(a netip.Addr) string { return "source/" + Neighbourhood(a) }
+
+// Neighbourhood is what limits count as one source: an IPv4 address, or an IPv6
+// /64, because one subscriber has all of it. Empty for no address.
+func Neighbourhood(a netip.Addr) string {
+	if a = a.Unmap().WithZone(""); !a.IsValid() {
+		return ""
+	}
 	if a.Is6() {
-		p, err := a.Prefix(64)
-		if err == nil {
-			return "source/" + p.String()
+		if p, err := a.Prefix(64); err == nil {
+			return p.String()
 		}
 	}
-	return "source/" + a.String()
+	return a.String()
 }
 
 // read fills in the subjects' counts and says whether one more guess is

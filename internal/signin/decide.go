@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"slices"
+	"time"
 
 	"countersign/internal/application"
 	"countersign/internal/assurance"
@@ -56,7 +57,7 @@ func (j *judge) decide(ctx context.Context, r store.Reader, at *attempt, app app
 	if d.reason = j.barred(account); d.reason != "" {
 		return d, nil
 	}
-	if !mayAdminister(at, app, account) {
+	if !j.mayAdminister(at, app, account) {
 		d.reason = "not-administrator"
 		return d, nil
 	}
@@ -105,9 +106,11 @@ var own = []string{SignIn, CommandLine, Approve, "authenticator.enroll", "authen
 func administers(action string) bool { return !slices.Contains(own, action) }
 
 // mayAdminister reports whether the account may ask for this at all: anybody
-// for what is their own, administrators and their delegates for the rest.
-func mayAdminister(at *attempt, app application.Application, account directory.Account) bool {
-	return app.Name != Self || !administers(at.Action) || at.Delegated || slices.Contains(account.Groups, directory.Administrators)
+// for what is their own, the help desk for helping people back in, administrators
+// and their delegates for the rest.
+func (j *judge) mayAdminister(at *attempt, app application.Application, account directory.Account) bool {
+	return app.Name != Self || !administers(at.Action) || at.Delegated || account.Administers() ||
+		account.Helps() && slices.Contains(j.Helping, at.Action)
 }
 
 // active are the credentials that could show anything.
@@ -169,8 +172,8 @@ func (j *judge) lacksTwoFactors(credentials []directory.Credential) bool {
 
 // asMuchAsCanBeShown is what changing authenticators demands beyond policy: the
 // strongest that the account can show, or a pass that another person issued,
-// with the password where there is one. Whoever has no two factors yet needs
-// the pass.
+// with the password where there is one. Whoever has no two factors needs the pass:
+// the password as well, unless it was set in the same set-up.
 func (j *judge) asMuchAsCanBeShown(credentials []directory.Credential) assurance.Requirement {
 	now := j.Now()
 	settled := slices.DeleteFunc(slices.Clone(credentials), func(c directory.Credential) bool { return now.Before(c.Quarantine) })
@@ -184,8 +187,16 @@ func (j *judge) asMuchAsCanBeShown(credentials []directory.Credential) assurance
 			return strong.Or(pass)
 		}
 	}
+	before := func(c directory.Credential) bool { return now.Sub(c.Created) > PassCeiling && c.Traits.Has(assurance.Known) }
+	if slices.ContainsFunc(settled, before) {
+		return pass
+	}
 	return assurance.AccessPass()
 }
+
+// PassCeiling is for how long a temporary access pass is good at most, and so for
+// how long whoever began with one can be setting up.
+const PassCeiling = 8 * time.Hour
 
 // privileged says whether a new authenticator in quarantine counts: not for
 // what changes the system or who can get in.

@@ -31,6 +31,8 @@ type Parts struct {
 	Authenticators []authenticator.Authenticator
 	// Reading are the actions in Countersign itself that only look.
 	Reading []string
+	// Helping are those that the help desk may do as well as administrators.
+	Helping []string
 	// Standing reads sessions; nil where there are none.
 	Standing Standing
 	Limits   Limits

@@ -208,7 +208,7 @@ func (e *Engine) View(s Standpoint) View {
 	v := View{Facts: e.judge.facts(at, s.Application, s.Account, e.judge.lacksTwoFactors(credentials))}
 	v.Delegated = e.judge.delegated(s.Application, s.Account, credentials, s.Action)
 	at.Delegated = v.Delegated
-	if v.Refuses = e.judge.barred(s.Account); v.Refuses == "" && !mayAdminister(at, s.Application, s.Account) {
+	if v.Refuses = e.judge.barred(s.Account); v.Refuses == "" && !e.judge.mayAdminister(at, s.Application, s.Account) {
 		v.Refuses = "not-administrator"
 	}
 	v.Beside = e.judge.beside(s.Application, s.Action, credentials)

@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 	"time"
 
 	"countersign/internal/assurance"
@@ -40,6 +41,15 @@ type Sending struct {
 	Entry audit.Entry
 }
 
+// source is whom the budget of addresses is charged to; empty is nobody.
+func (s Sending) source() string {
+	a, err := netip.ParseAddr(s.Entry.Source)
+	if err != nil {
+		return ""
+	}
+	return Neighbourhood(a)
+}
+
 // sent is the code that an attempt waits for.
 type sent struct {
 	Kind   string
@@ -69,7 +79,7 @@ func (m *Messages) Send(ctx context.Context, tx *store.Tx, s Sending, message au
 		return false, err
 	}
 	now := store.Unix(m.Now())
-	if _, err := tx.Exec(ctx, `insert into sent (account, source, at) values ($1,$2,$3)`, int64(account.ID), s.Entry.Source, now); err != nil {
+	if _, err := tx.Exec(ctx, `insert into sent (account, source, at) values ($1,$2,$3)`, int64(account.ID), s.source(), now); err != nil {
 		return false, err
 	}
 	_, err = tx.Exec(ctx, `insert into message (account, payload, due, expires) values ($1,$2,$3,$4)`, int64(account.ID),
@@ -94,8 +104,8 @@ func (m *Messages) over(ctx context.Context, r store.Reader, s Sending) (string,
 	if err != nil {
 		return "", err
 	}
-	if s.Entry.Source != "" {
-		err = r.QueryRow(ctx, `select count(*) from sent where source = $1 and at > $2`, s.Entry.Source, since(time.Hour)).Scan(&source)
+	if from := s.source(); from != "" {
+		err = r.QueryRow(ctx, `select count(*) from sent where source = $1 and at > $2`, from, since(time.Hour)).Scan(&source)
 	}
 	switch {
 	case soon > 0:

@@ -26,6 +26,7 @@ var chores = map[string][]string{
 	"prompted":         {"insert", "update", "delete"}, // a statistic
 	"message":          {"update", "delete"},           // to queue one is a change
 	"sent":             {"delete"},
+	"recovery_request": {"insert", "delete"}, // a number on a page; what it leads to is a change
 	"ticket":           {"insert", "update", "delete"},
 	"guess":            {"insert", "update", "delete"},
 	"known_source":     {"insert", "update", "delete"},

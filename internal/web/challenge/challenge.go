@@ -51,7 +51,7 @@ const (
 
 // Routes lists the pages. All are public: they are how one comes to a session.
 func (c *Challenge) Routes() []look.Route {
-	return []look.Route{
+	return append(c.recoveryRoutes(), []look.Route{
 		{Pattern: "GET /sign-in", Demand: look.Public(), Handler: c.show},
 		{Pattern: "POST /sign-in", Demand: look.Public(), Handler: c.answer},
 		{Pattern: "GET /sign-in/wait", Demand: look.Public(), Handler: c.wait},
@@ -61,7 +61,7 @@ func (c *Challenge) Routes() []look.Route {
 		{Pattern: "POST /welcome", Demand: look.Public(), Handler: c.accept},
 		{Pattern: "GET /setup", Demand: look.Public(), Handler: c.setup},
 		{Pattern: "POST /setup", Demand: look.Public(), Handler: c.setUp},
-	}
+	}...)
 }
 
 // errand returns where the browser was going; the portal when nowhere.

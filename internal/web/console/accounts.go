@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"countersign/internal/admin"
+	"countersign/internal/directory"
 	"countersign/internal/web/look"
 )
 
@@ -35,8 +36,13 @@ func tagsOf(a admin.Account) []tag {
 	} else if !a.TwoFactors {
 		out = append(out, lacking(a))
 	}
-	if a.Privileged {
+	switch {
+	case slices.Contains(a.Groups, directory.Administrators):
 		out = append(out, tag{"administrator", "good"})
+	case slices.Contains(a.Groups, directory.Helpdesk) && a.Privileged:
+		out = append(out, tag{"help desk", "good"})
+	case a.Privileged:
+		out = append(out, tag{"privileged", "good"})
 	}
 	return out
 }

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"countersign/internal/admin"
+	"countersign/internal/directory"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/challenge"
@@ -43,7 +44,7 @@ func New(p Parts) *Console { return &Console{Parts: p, pages: p.Look.Load(files)
 
 // Routes lists the pages with what each demands.
 func (c *Console) Routes() []look.Route {
-	return slices.Concat(c.homeRoutes(), c.accountRoutes(), c.groupRoutes(), c.tokenRoutes(), c.promptRoutes(), c.applicationRoutes(), c.policyRoutes(),
+	return slices.Concat(c.homeRoutes(), c.accountRoutes(), c.groupRoutes(), c.tokenRoutes(), c.promptRoutes(), c.recoveryRoutes(), c.applicationRoutes(), c.policyRoutes(),
 		c.coverageRoutes(), c.auditRoutes(), c.commandRoutes())
 }
 
@@ -85,6 +86,7 @@ var links = []look.Link{
 	{Href: groupsPath, Text: "Groups"},
 	{Href: tokensPath, Text: "Tokens"},
 	{Href: promptsPath, Text: "Requests"},
+	{Href: recoveriesPath, Text: "Recoveries"},
 	{Href: applicationsPath, Text: "Applications"},
 	{Href: policyPath, Text: "Policy"},
 	{Href: coveragePath, Text: "Coverage"},
@@ -104,12 +106,15 @@ type sheet struct {
 
 // show renders a page for who looks.
 func (v *visit) show(s sheet) error {
-	nav := slices.Clone(links)
+	nav, home := slices.Clone(links), homePath
+	if !slices.Contains(v.g.Groups(), directory.Administrators) {
+		nav, home = nil, recoveriesPath // the help desk has this and no other
+	}
 	for i := range nav {
 		nav[i].Here = nav[i].Href == s.here
 	}
 	p := look.Page{Template: s.template, Title: s.title, Shape: look.Desk, Links: nav, Problem: s.problem,
-		Person: &look.Person{Name: v.g.Name(), Display: v.g.Display(), Console: true}, Data: s.data}
+		Person: &look.Person{Name: v.g.Name(), Display: v.g.Display(), Console: home}, Data: s.data}
 	if s.problem != "" {
 		p.Status = http.StatusBadRequest
 	}

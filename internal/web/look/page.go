@@ -49,8 +49,8 @@ type Link struct {
 // Person is who is signed in, for the header.
 type Person struct {
 	Name, Display string
-	// Console says that the administrators' pages are open to them.
-	Console bool
+	// Console is where they administer; empty is nowhere.
+	Console string
 }
 
 // Called is the name that a person reads.

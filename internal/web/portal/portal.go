@@ -26,6 +26,7 @@ import (
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
+	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/challenge"
@@ -73,6 +74,7 @@ func (p *Portal) Routes() []look.Route {
 		{Pattern: "GET /account/approve", Demand: look.Session(), Handler: p.number},
 		{Pattern: "POST /account/approve", Demand: look.Session(), Handler: p.found},
 		{Pattern: "POST /account/refuse", Demand: look.Session(), Handler: p.refuse},
+		{Pattern: "POST /account/stop-recovery", Demand: look.Session(), Handler: p.stopRecovery},
 		{Pattern: "POST /account/end-session", Demand: look.Session(), Handler: p.endSession},
 	}
 }
@@ -100,6 +102,8 @@ type homeView struct {
 	Sessions       []session.Session
 	This           string
 	Ready          bool
+	// Recovery is what somebody opened for this account, and is under way.
+	Recovery *recovery.Case
 }
 
 func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
@@ -120,6 +124,11 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !limited {
+		if c, under, err := p.Admin.Recoveries.UnderWay(r.Context(), p.Engine.DB, g.Account()); err != nil {
+			return err
+		} else if under {
+			v.Recovery = &c
+		}
 		if v.Sessions, err = p.Sessions.List(r.Context(), g.Account()); err != nil {
 			return err
 		}
@@ -149,11 +158,22 @@ func (p *Portal) render(w http.ResponseWriter, r *http.Request, g signin.Grant, 
 	return p.pages.Render(w, r, p.page(g, template, title, data))
 }
 
+// consoleOf is where somebody administers; empty is nowhere.
+func consoleOf(g signin.Grant) string {
+	switch {
+	case slices.Contains(g.Groups(), directory.Administrators):
+		return "/console"
+	case slices.Contains(g.Groups(), directory.Helpdesk):
+		return "/console/recoveries"
+	}
+	return ""
+}
+
 func (p *Portal) page(g signin.Grant, template, title string, data any) look.Page {
 	links := []look.Link{{Href: "/account", Text: "Ways to sign in", Here: template == "home"}, {Href: "/account/history", Text: "History", Here: template == "history"},
 		{Href: "/account/approve", Text: "Approve a sign-in", Here: template == "approve"}}
 	return look.Page{Template: template, Title: title, Shape: look.Desk, Links: links,
-		Person: &look.Person{Name: g.Name(), Display: g.Display(), Console: slices.Contains(g.Groups(), directory.Administrators)}, Data: data}
+		Person: &look.Person{Name: g.Name(), Display: g.Display(), Console: consoleOf(g)}, Data: data}
 }
 
 // act does what was posted, or sends the person to prove themselves first.
@@ -304,6 +324,21 @@ func (p *Portal) finish(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Look.Drop(w, offerCookie)
 	return p.Look.Done(w, r, "/account", "Added: "+a.Title+".")
+}
+
+// stopRecovery is for an owner who lost nothing: any session of theirs is enough.
+func (p *Portal) stopRecovery(w http.ResponseWriter, r *http.Request) error {
+	g, limited, ok, err := p.enter(w, r)
+	if !ok {
+		return err
+	}
+	if limited {
+		return failure.Refuse("limited", "Sign in first.")
+	}
+	if err := p.Admin.Recoveries.StopOwn(r.Context(), g); err != nil {
+		return err
+	}
+	return p.Look.Done(w, r, "/account", "It was stopped, and your administrators were told.")
 }
 
 func (p *Portal) endSession(w http.ResponseWriter, r *http.Request) error {

@@ -1,0 +1,423 @@
+package main
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/recovery"
+	"countersign/internal/store/storetest"
+)
+
+// helpDesk is an installation with a help desk, and bob, who lost his phone.
+type helpDesk struct {
+	*world
+	post *postOffice
+	// helga helps people back in, root administers.
+	helga, root *clerk
+	bob         *person // with what he had
+}
+
+func withHelpDesk(t *testing.T, dsn string) *helpDesk {
+	t.Helper()
+	return withHelpDeskFrom(t, settings{database: dsn})
+}
+
+func withHelpDeskFrom(t *testing.T, s settings) *helpDesk {
+	t.Helper()
+	w := newWorldFrom(t, s, "http://localhost", nil)
+	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+		t.Fatal(err)
+	}
+	d := &helpDesk{world: w, bob: w.enrollCodes("bob"), root: w.clerk(), helga: &clerk{w: w, name: "helga", person: w.enrollCodes("helga")}}
+	w.join("helga", directory.Helpdesk)
+	w.address("bob", "bob@example.org")
+	w.address("bob", "bob@home.example")
+	d.post = w.postOffice()
+	d.post.collect()
+	return d
+}
+
+var shownNumber = regexp.MustCompile(`aria-label="The number">(\d{6})<`)
+
+// asks opens the page on a new browser, and reads the number there.
+func (d *helpDesk) asks(name string) (*person, string) {
+	d.t.Helper()
+	p := d.person()
+	p.get("/sign-in")
+	p.sees("I lost what I sign in with")
+	p.get("/recovery")
+	p.post("/recovery", "name", name)
+	m := shownNumber.FindStringSubmatch(p.page)
+	if m == nil {
+		d.t.Fatalf("no number is shown (%d):\n%s", p.status, p.page)
+	}
+	return p, m[1]
+}
+
+// goesOn presses the button, whether or not the page shows it, and returns the
+// status.
+func (p *person) goesOn() int {
+	p.w.t.Helper()
+	p.get("/sign-in") // a page with a form on it
+	p.post("/recovery/go-on")
+	return p.status
+}
+
+func opens(account, number string) map[string]any {
+	return map[string]any{"account": account, "browser": number, "check": "called-back", "note": "ticket 4711"}
+}
+
+func (d *helpDesk) opens(by *clerk, account, number string) admin.Recovery {
+	d.t.Helper()
+	var out admin.Recovery
+	if err := by.Do(d.t.Context(), "recovery.open", opens(account, number), &out); err != nil {
+		d.t.Fatalf("%s cannot open a recovery: %v", by.name, err)
+	}
+	return out
+}
+
+// mustRefuse has somebody try what they may not.
+func mustRefuse(t *testing.T, by *clerk, reason, action string, in any) {
+	t.Helper()
+	err := by.Do(t.Context(), action, in, nil)
+	if failure.ReasonOf(err) != reason {
+		t.Errorf("%s: %s is answered %v (%q), want %q", by.name, action, err, failure.ReasonOf(err), reason)
+	}
+}
+
+// stopLink is the link in the newest mail that has one.
+var stopLink = regexp.MustCompile(`http://localhost:\d+(/recovery/stop\?code=\S+)`)
+
+func (d *helpDesk) stopLink() string {
+	d.t.Helper()
+	d.post.collect()
+	mails := d.post.server.Mails()
+	for i := len(mails) - 1; i >= 0; i-- {
+		if m := stopLink.FindStringSubmatch(mails[i].Body); m != nil {
+			return m[1]
+		}
+	}
+	d.t.Fatal("no mail has a link that stops it")
+	return ""
+}
+
+func (d *helpDesk) codesOf(name string) (out []string) {
+	d.t.Helper()
+	account, err := d.admin.Directory.Find(d.t.Context(), d.db, name)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	all, err := d.admin.Directory.Credentials(d.t.Context(), d.db, account.ID)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, c := range all {
+		if c.Status == directory.CredentialActive {
+			out = append(out, c.Kind)
+		}
+	}
+	return out
+}
+
+// The promise, over both databases: who lost their phone reads a number to the help
+// desk, waits, and sets up another in the browser that showed it, with the password
+// that they still know; their addresses hear of it twice. No other browser gets
+// anything, and nobody at the help desk ever sees a pass.
+func TestRecovery(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		d := withHelpDesk(t, dsn)
+		browser, number := d.asks("Bob")
+		other, _ := d.asks("bob")
+		if got := d.opens(d.helga, "bob", number); got.Phase != recovery.Waiting || got.Opener != "helga" {
+			t.Errorf("the case is %+v", got)
+		}
+		if got := d.post.collect(); len(got) != 2 || !strings.Contains(got[0], "bob@example.org: Somebody asks to get back into your account") || !strings.Contains(got[1], "bob@home.example") {
+			t.Errorf("the owner is told %q", got)
+		}
+		browser.get("/recovery")
+		browser.sees("has opened a recovery for this browser")
+		if strings.Contains(browser.page, number) {
+			t.Error("the number is still shown")
+		}
+		for _, early := range []*person{browser, other, d.person()} {
+			if got := early.goesOn(); got != http.StatusForbidden {
+				t.Errorf("a browser goes on before its time: %d", got)
+			}
+		}
+		d.later(23*time.Hour + 59*time.Minute)
+		if browser.goesOn() != http.StatusForbidden {
+			t.Errorf("a minute before its time the browser is answered %d", browser.status)
+		}
+		if got := d.codesOf("bob"); len(got) != 2 {
+			t.Errorf("bob has %q before anything was handed over", got)
+		}
+		d.later(2 * time.Minute)
+		if other.goesOn() != http.StatusForbidden {
+			t.Error("another browser goes on")
+		}
+		browser.get("/recovery")
+		browser.sees("Your password stays")
+		browser.goesOn()
+		browser.sees("Password")
+		if browser.inside() {
+			t.Fatal("a recovery without the password lets in")
+		}
+		if got := d.post.collect(); len(got) != 2 || !strings.Contains(got[0], "A new way to sign in is being set up") {
+			t.Errorf("the owner is told %q", got)
+		}
+		// He closes the page half-way and begins again in the same browser.
+		browser.get("/recovery")
+		browser.goesOn()
+		browser.post("/sign-in", "authenticator", "password", "text", passphrase)
+		browser.sees("Set up how you sign in")
+		browser.enrollApp()
+		browser.goesOn()
+		if browser.status != http.StatusForbidden || len(d.codesOf("bob")) != 2 {
+			t.Errorf("the recovery is good for more: %d, %q", browser.status, d.codesOf("bob"))
+		}
+		d.later(25 * time.Hour)
+		thief := d.person()
+		thief.get("/sign-in")
+		thief.signIn("bob", d.bob.code())
+		if thief.inside() {
+			t.Error("the lost phone still signs in")
+		}
+		p := d.person()
+		p.get("/sign-in")
+		p.signIn("bob", browser.code())
+		if !p.inside() {
+			t.Errorf("the new phone does not sign in:\n%s", p.page)
+		}
+		for event, n := range map[string]int{"recovery.opened": 1, "recovery.collected": 2, "recovery.refused": 1} {
+			if got := d.events(event); got != n {
+				t.Errorf("%s is %d times in the log, want %d", event, got, n)
+			}
+		}
+	})
+}
+
+// The promise: nobody at the help desk can do more than bring ordinary people back:
+// not for themselves, each other or administrators, not without saying how they made
+// sure, and nothing else that administrators do. Who is taken off the help desk in
+// the waiting time has vouched for nothing.
+func TestHelpDeskInsider(t *testing.T) {
+	d := withHelpDesk(t, "")
+	hugo := d.enrollCodes("hugo")
+	d.join("hugo", directory.Helpdesk)
+	_, ofRoot := d.asks("operator")
+	_, ofHelga := d.asks("helga")
+	_, ofHugo := d.asks("hugo")
+	mustRefuse(t, d.helga, "privileged", "recovery.open", opens("operator", ofRoot))
+	mustRefuse(t, d.helga, "own-recovery", "recovery.open", opens("helga", ofHelga))
+	mustRefuse(t, d.helga, "privileged", "recovery.open", opens("hugo", ofHugo))
+	mustRefuse(t, d.root, "own-recovery", "recovery.open", opens("operator", ofRoot))
+
+	own, number := d.asks("bob") // on her own computer
+	for _, in := range []map[string]any{
+		{"account": "bob", "browser": number, "check": "", "note": "ticket 4711"},
+		{"account": "bob", "browser": number, "check": "codes", "note": "ticket 4711"},
+		{"account": "bob", "browser": number, "check": "called-back", "note": " "},
+		{"account": "bob", "browser": "000000", "check": "called-back", "note": "ticket 4711"},
+		{"account": "bob", "browser": ofHugo, "check": "called-back", "note": "ticket 4711"},
+	} {
+		if err := d.helga.Do(t.Context(), "recovery.open", in, nil); failure.ClassOf(err) != failure.Invalid {
+			t.Errorf("%v is answered %v", in, err)
+		}
+	}
+	for action, in := range map[string]any{
+		"pass.issue": map[string]any{"account": "bob"}, "account.list": nil, "recovery.confirm": map[string]any{"account": "bob", "note": "me"},
+		"authenticator.revoke": map[string]any{"account": "bob", "id": 1}, "group.member.add": map[string]any{"group": "administrators", "account": "helga"},
+		"audit.search": nil, "policy.show": nil,
+	} {
+		s, _ := admin.Find(action)
+		cmd := s.New()
+		if _, err := d.helga.grant(t.Context(), cmd); failure.ReasonOf(err) != "operator" {
+			t.Errorf("helga may do %s %v: %v", action, in, err)
+		}
+	}
+	d.opens(d.helga, "bob", number)
+	if err := d.helga.Do(t.Context(), "recovery.open", opens("bob", number), nil); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("a second case is answered %v", err)
+	}
+	var listed []admin.Recovery
+	if err := d.helga.Do(t.Context(), "recovery.list", nil, &listed); err != nil || len(listed) != 1 || listed[0].Account != "bob" {
+		t.Errorf("helga sees %+v, %v", listed, err)
+	}
+	d.later(25 * time.Hour)
+	if err := d.root.Do(t.Context(), "group.member.remove", map[string]any{"group": "helpdesk", "account": "helga"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if own.goesOn() != http.StatusForbidden || own.inside() {
+		t.Errorf("what she opened stands after she was taken off the help desk: %d", own.status)
+	}
+	own.get("/recovery")
+	own.sees("This recovery was stopped")
+	if got := d.codesOf("bob"); len(got) != 2 {
+		t.Errorf("bob lost what he had: %q", got)
+	}
+	if hugo.inside() {
+		t.Log("hugo still has his session")
+	}
+}
+
+// The promise: an owner who lost nothing stops a false recovery in each way that
+// they have, and administrators are told who opened it.
+func TestOwnerStopsARecovery(t *testing.T) {
+	d := withHelpDesk(t, "")
+	d.address("operator", "root@example.org")
+	ways := map[string]func(){
+		"the link in the mail": func() {
+			link := d.stopLink()
+			robot := d.person() // that follows every link in a mail
+			robot.get(link)
+			reader := d.person()
+			reader.get(link)
+			_, code, _ := strings.Cut(link, "code=")
+			reader.post("/recovery/stop", "code", code)
+			reader.sees("It was stopped")
+			if reader.get(link); reader.status == http.StatusOK {
+				t.Error("the link is good twice")
+			}
+		},
+		"the account page": func() {
+			bob := d.person()
+			bob.comes("bob", d.bob.secret)
+			bob.get("/account")
+			bob.sees("Somebody asks to get back into your account")
+			bob.post("/account/stop-recovery")
+			bob.sees("It was stopped")
+		},
+		"a sign-in elsewhere": func() {
+			if s := d.begin(line("bob", passphrase, d.bob.code())); s.Reason != "" {
+				t.Fatalf("bob cannot sign in: %s", s.Reason)
+			}
+		},
+		"this was not me": func() {
+			bob := d.person()
+			bob.comes("bob", d.bob.secret)
+			bob.does("/account/do", "action", "report.not-me", "object", "1")
+			bob.sees("Thank you")
+		},
+	}
+	for _, name := range []string{"the link in the mail", "the account page", "a sign-in elsewhere", "this was not me"} { // the last takes his password away
+		t.Run(name, func(t *testing.T) {
+			mallory, number := d.asks("bob")
+			d.opens(d.helga, "bob", number)
+			d.later(time.Hour)
+			d.post.collect()
+			before := len(d.post.server.Mails())
+			ways[name]()
+			d.later(24 * time.Hour)
+			mallory.goesOn()
+			if mallory.status != http.StatusForbidden || mallory.inside() {
+				t.Errorf("the recovery went on: %d\n%s", mallory.status, mallory.page)
+			}
+			mallory.get("/recovery")
+			mallory.sees("This recovery was stopped")
+			d.post.collect()
+			told := false
+			for _, m := range d.post.server.Mails()[before:] {
+				told = told || m.To[0] == "root@example.org" && (strings.Contains(m.Body, "helga") || name == "this was not me")
+			}
+			if want := name != "a sign-in elsewhere"; told != want {
+				t.Errorf("administrators were told: %t, want %t", told, want)
+			}
+		})
+	}
+	if got := d.events("recovery.collected"); got != 0 {
+		t.Errorf("%d passes were handed over", got)
+	}
+}
+
+// The promise: nobody replaces both factors alone, or where nobody can be told: it
+// takes an administrator who did not open the case, and then nobody waits.
+func TestRecoveryByASecondPerson(t *testing.T) {
+	d := withHelpDesk(t, "")
+	d.enrollCodes("carol") // without an address
+	browser, number := d.asks("bob")
+	all := opens("bob", number)
+	all["forgotten"] = true
+	var c admin.Recovery
+	if err := d.root.Do(t.Context(), "recovery.open", all, &c); err != nil || c.Phase != recovery.Unsure {
+		t.Fatalf("the case is %+v, %v", c, err)
+	}
+	d.later(48 * time.Hour)
+	if browser.goesOn() != http.StatusForbidden {
+		t.Error("time alone was enough to replace both factors")
+	}
+	browser.get("/recovery")
+	browser.sees("An administrator has to confirm it")
+	confirm := map[string]any{"account": "bob", "note": "seen at the gate"}
+	mustRefuse(t, d.root, "second-person", "recovery.confirm", confirm)
+	second := &clerk{w: d.world, name: "rita", person: d.administrator("rita")}
+	if err := second.Do(t.Context(), "recovery.confirm", confirm, &c); err != nil || c.Phase != recovery.Ready || c.Confirmed != "rita" {
+		t.Fatalf("it is confirmed as %+v, %v", c, err)
+	}
+	if err := second.Do(t.Context(), "recovery.confirm", confirm, nil); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("a second confirmation is answered %v", err)
+	}
+	browser.get("/recovery")
+	browser.sees("Everything that you signed in with until now is switched off")
+	browser.goesOn()
+	browser.sees("Set up how you sign in")
+	if got := d.codesOf("bob"); len(got) != 0 {
+		t.Errorf("bob still has %q", got)
+	}
+	browser.post("/account/do", "action", "authenticator.enroll", "object", "password")
+	browser.post("/account/setup", "authenticator", "password", "text", "another long passphrase of his")
+	browser.sees("Added: Password")
+	browser.enrollApp()
+
+	_, number = d.asks("carol")
+	if c = d.opens(d.helga, "carol", number); c.Phase != recovery.Unsure {
+		t.Errorf("a case of which nobody can be told is %s", c.Phase)
+	}
+	if err := d.helga.Do(t.Context(), "recovery.stop", map[string]any{"account": "carol", "reason": "she found it"}, nil); err != nil {
+		t.Error(err)
+	}
+	if err := d.helga.Do(t.Context(), "recovery.stop", map[string]any{"account": "carol", "reason": "again"}, nil); failure.ClassOf(err) != failure.NotFound {
+		t.Errorf("stopping what is over is answered %v", err)
+	}
+}
+
+// The promise: the page says the same to everybody, whatever is typed, and one
+// address cannot fill the list of numbers.
+func TestRecoveryPageTellsNothing(t *testing.T) {
+	d := withHelpDesk(t, "")
+	blank := func(name string) string {
+		p, number := d.asks(name)
+		return strings.ReplaceAll(p.page, number, "000000")
+	}
+	known := blank("bob")
+	for _, name := range []string{"nobody", "operator", "", strings.Repeat("x", 400), "bob@example.org", "<b>"} {
+		if got := blank(name); len(got) != len(known) {
+			t.Errorf("%q is answered otherwise:\n%s", name, got)
+		}
+	}
+	p := d.person()
+	p.get("/recovery")
+	for range 5 { // after six
+		p.get("/sign-in")
+		p.post("/recovery", "name", "bob")
+	}
+	if p.status != http.StatusForbidden {
+		t.Errorf("one number too many for one address is answered %d", p.status)
+	}
+	if got := d.events("recovery.opened"); got != 0 {
+		t.Error("a page opened a case")
+	}
+	d.later(31 * time.Minute)
+	late, number := d.asks("bob")
+	d.later(31 * time.Minute)
+	if err := d.helga.Do(t.Context(), "recovery.open", opens("bob", number), nil); failure.ClassOf(err) != failure.Invalid {
+		t.Errorf("a number of half an hour ago is answered %v", err)
+	}
+	late.get("/recovery")
+	late.sees("has run out")
+}

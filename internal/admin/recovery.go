@@ -1,0 +1,213 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/recovery"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// Recovery is a case as administrators and the help desk see it. The pass that it
+// ends in is nowhere here: it appears in the person's own browser.
+type Recovery struct {
+	Number  int64          `json:"number"`
+	Account string         `json:"account"`
+	Phase   recovery.Phase `json:"phase"`
+	// Opener is empty where the person brought codes.
+	Opener    string    `json:"opener,omitempty"`
+	Check     string    `json:"check"`
+	Note      string    `json:"note,omitempty"`
+	Forgotten bool      `json:"forgotten"`
+	Confirmed string    `json:"confirmed,omitempty"`
+	Opened    time.Time `json:"opened"`
+	// Due is when the person can go on; it counts for nothing while the phase is
+	// unsure.
+	Due  time.Time `json:"due"`
+	Ends time.Time `json:"ends"`
+}
+
+func (a *Admin) recovery(ctx context.Context, r store.Reader, c recovery.Case) (Recovery, error) {
+	out := Recovery{Number: c.ID, Phase: c.Phase(a.Now()), Check: c.Check, Note: c.Note, Forgotten: c.Forgotten, Opened: c.Opened, Due: c.Due, Ends: c.Ends}
+	for _, who := range []struct {
+		id   assurance.AccountID
+		name *string
+	}{{c.Account, &out.Account}, {c.Opener, &out.Opener}, {c.Confirmer, &out.Confirmed}} {
+		if who.id == 0 || who.id == c.Account && who.name != &out.Account {
+			continue
+		}
+		d, err := a.Directory.Get(ctx, r, who.id)
+		if failure.ClassOf(err) == failure.NotFound {
+			*who.name = fmt.Sprintf("removed account %d", who.id)
+			continue
+		}
+		if err != nil {
+			return out, err
+		}
+		*who.name = d.Name
+	}
+	return out, nil
+}
+
+// RecoveryList lists cases.
+type RecoveryList struct {
+	Account string `json:"account,omitempty" arg:"" optional:"" help:"Only those of this account."`
+}
+
+func (c *RecoveryList) Action() string { return "recovery.list" }
+func (c *RecoveryList) Object() string { return "" }
+
+func (c *RecoveryList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+	var whose assurance.AccountID
+	if c.Account != "" {
+		d, err := a.Directory.Find(ctx, a.DB, c.Account)
+		if err != nil {
+			return nil, failure.At("account", err)
+		}
+		whose = d.ID
+	}
+	cases, err := a.Recoveries.List(ctx, whose)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Recovery, len(cases))
+	for i, one := range cases {
+		if out[i], err = a.recovery(ctx, a.DB, one); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// RecoveryOpen begins the recovery of somebody who lost what they sign in with.
+type RecoveryOpen struct {
+	Account   string `json:"account" arg:"" help:"Who wants to get back in; never yourself."`
+	Browser   string `json:"browser" required:"" help:"The six digits that they read from their browser."`
+	Check     string `json:"check" required:"" enum:"in-person,called-back,video,manager" help:"How you made sure who it is: in-person, called-back, video, manager."`
+	Note      string `json:"note" required:"" help:"What you saw, or the number of the ticket."`
+	Forgotten bool   `json:"forgotten,omitempty" help:"They do not know their password either. It takes an administrator as a second person."`
+}
+
+func (c *RecoveryOpen) Action() string { return "recovery.open" }
+
+// Object says whom, on whose word, and for which browser.
+func (c *RecoveryOpen) Object() string {
+	lost := "what they hold"
+	if c.Forgotten {
+		lost = "all that they sign in with"
+	}
+	return fmt.Sprintf("account %s, who lost %s and whose browser shows %s; %s: %s", c.Account, lost, c.Browser, recovery.Words(c.Check), c.Note)
+}
+
+func (c *RecoveryOpen) opening(d directory.Account) recovery.Opening {
+	return recovery.Opening{Account: d, Number: c.Browser, Check: c.Check, Note: c.Note, Forgotten: c.Forgotten}
+}
+
+func (c *RecoveryOpen) sound(ctx context.Context, a *Admin) error {
+	d, err := a.Directory.Find(ctx, a.DB, c.Account)
+	if err != nil {
+		return failure.At("account", err)
+	}
+	return a.Recoveries.Sound(ctx, a.DB, c.opening(d))
+}
+
+func (c *RecoveryOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	var d directory.Account
+	var out Recovery
+	detail := map[string]string{"check": c.Check, "note": c.Note, "forgotten": fmt.Sprint(c.Forgotten)}
+	err := a.change(ctx, g, "recovery.opened", detail, &d, func(tx *store.Tx) error {
+		opener, err := a.Directory.Get(ctx, tx, g.Account())
+		if err != nil {
+			return err
+		}
+		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+			return failure.At("account", err)
+		}
+		if err := a.mayRecover(opener, d); err != nil {
+			return err
+		}
+		opened, err := a.Recoveries.OpenIn(ctx, tx, opener, c.opening(d))
+		if err != nil {
+			return err
+		}
+		out, err = a.recovery(ctx, tx, opened)
+		return err
+	})
+	return out, err
+}
+
+// mayRecover keeps recovery from being the weak door: never for oneself, never for
+// who is suspended or dormant, and for whoever administers only by administrators.
+func (a *Admin) mayRecover(opener, to directory.Account) error {
+	switch {
+	case opener.ID == to.ID:
+		return failure.At("account", failure.Refuse("own-recovery", "Nobody can bring themselves back in; ask somebody else."))
+	case to.Privileged && !opener.Administers():
+		return failure.At("account", failure.Refuse("privileged", "The help desk cannot bring back administrators and others who are privileged; an administrator can."))
+	default:
+		return failure.At("account", a.mayIssue(opener, to))
+	}
+}
+
+// RecoveryConfirm is the word of a second person.
+type RecoveryConfirm struct {
+	Account string `json:"account" arg:"" help:"Whose recovery; never one that you opened."`
+	Note    string `json:"note" required:"" help:"How you made sure as well."`
+}
+
+func (c *RecoveryConfirm) Action() string { return "recovery.confirm" }
+func (c *RecoveryConfirm) Object() string {
+	return fmt.Sprintf("the recovery of account %s, at once: %s", c.Account, c.Note)
+}
+
+func (c *RecoveryConfirm) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	var d directory.Account
+	var out Recovery
+	err := a.change(ctx, g, "recovery.confirmed", map[string]string{"note": c.Note}, &d, func(tx *store.Tx) error {
+		by, err := a.Directory.Get(ctx, tx, g.Account())
+		if err != nil {
+			return err
+		}
+		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+			return failure.At("account", err)
+		}
+		confirmed, err := a.Recoveries.ConfirmIn(ctx, tx, by, d)
+		if err != nil {
+			return err
+		}
+		out, err = a.recovery(ctx, tx, confirmed)
+		return err
+	})
+	return out, err
+}
+
+// RecoveryStop ends a recovery.
+type RecoveryStop struct {
+	Account string `json:"account" arg:"" help:"Whose recovery."`
+	Reason  string `json:"reason" required:"" help:"Why, for the log."`
+}
+
+func (c *RecoveryStop) Action() string { return "recovery.stop" }
+func (c *RecoveryStop) Object() string {
+	return fmt.Sprintf("the recovery of account %s: %s", c.Account, c.Reason)
+}
+
+func (c *RecoveryStop) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	var d directory.Account
+	err := a.change(ctx, g, "recovery.stopped", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) (err error) {
+		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+			return failure.At("account", err)
+		}
+		there, err := a.Recoveries.StopIn(ctx, tx, d.ID)
+		if err == nil && !there {
+			return failure.At("account", failure.New(failure.NotFound, "No recovery of %s is under way.", d.Name))
+		}
+		return err
+	})
+	return map[string]string{"stopped": d.Name}, err
+}

@@ -1,0 +1,84 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"countersign/internal/directory"
+	"countersign/internal/notify"
+	"countersign/internal/store"
+)
+
+// notice is what somebody is told, in words that anybody understands.
+type notice struct{ subject, body string }
+
+// tell queues a notice to every address of an account.
+func (r *Recoveries) tell(ctx context.Context, tx *store.Tx, account directory.Account, n notice) error {
+	mails, err := r.Directory.Mails(ctx, tx, account.ID)
+	if err != nil {
+		return err
+	}
+	for _, m := range mails {
+		if err := notify.Queue(ctx, tx, notify.Notice{Account: int64(account.ID), Address: m, Subject: n.subject, Body: n.body}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func moment(t time.Time) string { return t.UTC().Format("15:04 UTC on 2 January 2006") }
+
+// noticeOpened has the link that stops the case. It can do nothing else, so that
+// whoever reads the mail as well can only keep somebody out.
+func noticeOpened(opener, account directory.Account, c Case, stop string) notice {
+	how := fmt.Sprintf("%s recorded how they made sure that it is you: %s.", opener.Name, Words(c.Check))
+	if c.Check == Codes {
+		how = "They had " + Words(Codes) + "."
+	}
+	what := "From " + moment(c.Due) + " on they can set up a new way to sign in; what you sign in with now is switched off then."
+	if c.Second {
+		what = "As soon as an administrator confirms it they can set up a new way to sign in; what you sign in with now is switched off then."
+	}
+	return notice{
+		subject: "Somebody asks to get back into your account",
+		body: fmt.Sprintf("At %s somebody asked to get back into the account %s, without what you sign in with. %s %s\n\n"+
+			"If that is you, go on in the browser that showed you the number.\n\n"+
+			"If it is not you, stop it now. This link does that and nothing else:\n\n%s\n\n"+
+			"Signing in as usual stops it as well.\n", moment(c.Opened), account.Name, how, what, stop),
+	}
+}
+
+func noticeConfirmed(by, account directory.Account) notice {
+	return notice{
+		subject: "The recovery of your account was confirmed",
+		body: fmt.Sprintf("%s confirmed that whoever asked to get back into the account %s is you, so they need not wait any more.\n\n"+
+			"If it is not you, use the link in the mail before, or sign in as usual: either stops it.\n", by.Name, account.Name),
+	}
+}
+
+func noticeCollected(account directory.Account, c Case) notice {
+	gone := "What you held, such as phones, keys and recovery codes, can no longer be used to sign in"
+	if c.Forgotten {
+		gone = "Nothing that you signed in with until now can be used any more"
+	}
+	return notice{
+		subject: "A new way to sign in is being set up for your account",
+		body: fmt.Sprintf("The browser that asked to get back into the account %s took its pass. %s.\n\n"+
+			"If that was not you, call your help desk now.\n", account.Name, gone),
+	}
+}
+
+func noticeNotMine(opener, account directory.Account) notice {
+	who := "It was opened by " + opener.Name + "."
+	switch opener.ID {
+	case account.ID:
+		who = "It was opened with two codes of the account's owner, who should make new ones."
+	case 0:
+		who = "Who opened it has no account any more."
+	}
+	return notice{
+		subject: "Somebody reports a recovery that was not theirs",
+		body:    fmt.Sprintf("%s stopped the recovery of their account and says that it was not them. %s Find out who called.\n", account.Name, who),
+	}
+}

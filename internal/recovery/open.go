@@ -1,0 +1,132 @@
+package recovery
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+)
+
+// Opening is what somebody found out about a person who asks to get back in.
+type Opening struct {
+	Account directory.Account
+	// Number is what the person reads from their browser.
+	Number string
+	// Check is the way in which it was made sure who it is, Note what was seen or the
+	// number of a ticket: 1 to 500 characters.
+	Check, Note string
+	// Forgotten says that they also do not know what they know any more.
+	Forgotten bool
+}
+
+// Sound says what is wrong with an opening, before anybody approves it. It tells
+// what exists.
+func (r *Recoveries) Sound(ctx context.Context, from store.Reader, o Opening) error {
+	_, err := r.sound(ctx, from, o)
+	return err
+}
+
+func (r *Recoveries) sound(ctx context.Context, from store.Reader, o Opening) (request, error) {
+	switch {
+	case o.Check == Codes || Words(o.Check) == "":
+		return request{}, failure.At("check", failure.New(failure.Invalid, "Say how you made sure who it is: %s.", strings.Join(checkWords(), ", ")))
+	case strings.TrimSpace(o.Note) == "" || len(o.Note) > 500:
+		return request{}, failure.At("note", failure.New(failure.Invalid, "Write down what you saw or the number of the ticket, in 1 to 500 characters."))
+	}
+	_, there, err := r.UnderWay(ctx, from, o.Account.ID)
+	if err != nil {
+		return request{}, err
+	}
+	if there {
+		return request{}, failure.New(failure.Conflict, "A recovery of %s is under way already. Stop it first, if it is not theirs.", o.Account.Name)
+	}
+	return r.showing(ctx, from, o.Account.ID, o.Number)
+}
+
+func checkWords() []string {
+	var out []string
+	for _, c := range Checks() {
+		out = append(out, c[0])
+	}
+	return out
+}
+
+// OpenIn opens a case for the browser that shows the number, inside a change that
+// records it, and tells the owner at every address. Whoever opens it has been
+// admitted before.
+func (r *Recoveries) OpenIn(ctx context.Context, tx *store.Tx, opener directory.Account, o Opening) (Case, error) {
+	q, err := r.sound(ctx, tx, o)
+	if err != nil {
+		return Case{}, err
+	}
+	if _, err := tx.Exec(ctx, `delete from recovery_request where id = $1`, q.id); err != nil {
+		return Case{}, err
+	}
+	mails, err := r.Directory.Mails(ctx, tx, o.Account.ID)
+	if err != nil {
+		return Case{}, err
+	}
+	c := Case{Account: o.Account.ID, Opener: opener.ID, Check: o.Check, Note: strings.TrimSpace(o.Note), Forgotten: o.Forgotten,
+		// Nobody replaces both factors alone, or where nobody could object.
+		Second: o.Forgotten || len(mails) == 0, secret: q.secret}
+	return r.openIn(ctx, tx, opener, o.Account, c)
+}
+
+func (r *Recoveries) openIn(ctx context.Context, tx *store.Tx, opener, account directory.Account, c Case) (Case, error) {
+	now := r.Now().Truncate(time.Microsecond)
+	c.state, c.Opened, c.Due = stateOpen, now, now.Add(r.Wait)
+	c.Ends = c.Due.Add(collectLife)
+	err := tx.QueryRow(ctx, `insert into recovery (account, secret, opener, checked, note, forgotten, second, state, opened, due, ends, mac)
+		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12) returning id`,
+		int64(c.Account), c.secret, int64(c.Opener), c.Check, c.Note, bit(c.Forgotten), bit(c.Second), c.state,
+		store.Unix(c.Opened), store.Unix(c.Due), store.Unix(c.Ends), []byte{}).Scan(&c.ID)
+	if err != nil {
+		return Case{}, err
+	}
+	if err := r.write(ctx, tx, c, c); err != nil {
+		return Case{}, err
+	}
+	link, err := r.Tickets.IssueIn(ctx, tx, ticket.Spec{Kind: stopKind, Owner: int64(c.Account), Payload: caseText(c.ID), Lifetime: c.Ends.Sub(now)})
+	if err != nil {
+		return Case{}, err
+	}
+	return c, r.tell(ctx, tx, account, noticeOpened(opener, account, c, r.PublicURL.JoinPath("recovery/stop").String()+"?code="+link))
+}
+
+// ConfirmIn is the word of a second person, inside a change that records it: nobody
+// has to wait any more. It must not be whoever opened the case, nor its owner.
+func (r *Recoveries) ConfirmIn(ctx context.Context, tx *store.Tx, by, account directory.Account) (Case, error) {
+	was, err := r.needed(ctx, tx, account)
+	if err != nil {
+		return was, err
+	}
+	switch {
+	case by.ID == was.Opener, by.ID == was.Account:
+		return was, failure.Refuse("second-person", "It takes a second person: neither who opened the recovery nor whose it is.")
+	case was.Confirmer != 0:
+		return was, failure.New(failure.Conflict, "It was confirmed already.")
+	}
+	c := was
+	c.Confirmer, c.Due = by.ID, r.Now().Truncate(time.Microsecond)
+	c.Ends = c.Due.Add(collectLife)
+	if err := r.write(ctx, tx, was, c); err != nil {
+		return was, err
+	}
+	return c, r.tell(ctx, tx, account, noticeConfirmed(by, account))
+}
+
+// StopIn ends an account's case, if there is one, inside a change that records it.
+func (r *Recoveries) StopIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) (stopped bool, err error) {
+	was, there, err := r.UnderWay(ctx, tx, account)
+	if err != nil || !there {
+		return false, err
+	}
+	c := was
+	c.state = stateStopped
+	return true, r.write(ctx, tx, was, c)
+}

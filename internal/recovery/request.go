@@ -1,0 +1,139 @@
+package recovery
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/netip"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+)
+
+// requestLife is for how long a browser shows its number: time to be put through.
+const requestLife = 30 * time.Minute
+
+// How many browsers may show a number at once: of one source, and altogether.
+const (
+	mostOfSource = 10
+	mostAtOnce   = 10000
+)
+
+// request is a browser that shows a number. Account 0 is a name that nobody has.
+type request struct {
+	id      int64
+	account assurance.AccountID
+	secret  []byte // hash
+	number  string
+	source  string
+	expires time.Time
+}
+
+func (q request) fields() *keyring.Fields {
+	return keyring.NewFields().Int(int64(q.account)).Bytes(q.secret).String(q.number).String(q.source).Int(store.Unix(q.expires))
+}
+
+// Begin gives a browser a number to read out, and the secret by which it is known
+// from then on. A name that nobody has gets one like any other.
+func (r *Recoveries) Begin(ctx context.Context, name string, source netip.Addr) (secret string, err error) {
+	account, err := r.Directory.Find(ctx, r.DB, name)
+	if err != nil && failure.ClassOf(err) != failure.NotFound {
+		return "", err
+	}
+	secret = ticket.NewSecret()
+	q := request{account: account.ID, secret: hash(secret), source: signin.Neighbourhood(source), expires: r.Now().Add(requestLife).Truncate(time.Microsecond)}
+	for range 5 { // a number that another browser shows for the same name is drawn again
+		if q.number, err = number(); err != nil {
+			return "", err
+		}
+		if err = r.ask(ctx, q); !errors.Is(err, store.ErrConflict) {
+			break
+		}
+	}
+	return secret, err
+}
+
+func number() (string, error) {
+	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+	return fmt.Sprintf("%06d", n), err
+}
+
+func (r *Recoveries) ask(ctx context.Context, q request) error {
+	return r.DB.Housekeep(ctx, "recovery.ask", func(tx *store.Tx) error {
+		now := store.Unix(r.Now())
+		if _, err := tx.Exec(ctx, `delete from recovery_request where expires <= $1`, now); err != nil {
+			return err
+		}
+		var all, theirs int64
+		if err := tx.QueryRow(ctx, `select count(*), coalesce(sum(case when source = $1 then 1 else 0 end), 0) from recovery_request`, q.source).Scan(&all, &theirs); err != nil {
+			return err
+		}
+		if all >= mostAtOnce || theirs >= mostOfSource {
+			return failure.Refuse("too-many-browsers", "Too many browsers ask for this at the moment. Try again in half an hour, or call your help desk.")
+		}
+		_, err := tx.Exec(ctx, `insert into recovery_request (secret, account, number, source, created, expires, mac) values ($1,$2,$3,$4,$5,$6,$7)`,
+			q.secret, int64(q.account), q.number, q.source, now, store.Unix(q.expires), r.Keys.MAC(keyring.Recovery, q.fields()))
+		return err
+	})
+}
+
+const requestColumns = `id, secret, account, number, source, expires, mac`
+
+func (r *Recoveries) scanRequest(row store.Row) (request, error) {
+	var q request
+	var account, expires int64
+	var mac []byte
+	err := row.Scan(&q.id, &q.secret, &account, &q.number, &q.source, &expires, &mac)
+	if err != nil {
+		return q, err
+	}
+	q.account, q.expires = assurance.AccountID(account), store.Time(expires)
+	if !r.Keys.VerifyMAC(keyring.Recovery, q.fields(), mac) || !r.Now().Before(q.expires) {
+		return request{}, store.ErrNotFound
+	}
+	return q, nil
+}
+
+// showing returns the browser that shows a number for an account.
+func (r *Recoveries) showing(ctx context.Context, from store.Reader, account assurance.AccountID, number string) (request, error) {
+	q, err := r.scanRequest(from.QueryRow(ctx, `select `+requestColumns+` from recovery_request where account = $1 and number = $2`, int64(account), number))
+	if errors.Is(err, store.ErrNotFound) {
+		return q, failure.At("number", failure.New(failure.Invalid, "No browser shows that number for this account now. Have them open the page again and read the six digits out once more."))
+	}
+	return q, err
+}
+
+// Standing is how far a browser is.
+type Standing struct {
+	// Number is what to read out, in six digits, until Expires; empty once somebody
+	// has typed it.
+	Number  string
+	Expires time.Time
+	// Case is what was opened for it. It is empty before.
+	Case Case
+}
+
+// Look returns how far the browser is that holds this secret. One that is not
+// known, or whose number has run out, is a NotFound failure.
+func (r *Recoveries) Look(ctx context.Context, secret string) (Standing, error) {
+	h := hash(secret)
+	c, err := r.scan(r.DB.QueryRow(ctx, `select `+caseColumns+` from recovery where secret = $1`, h))
+	if err == nil {
+		return Standing{Case: c}, nil
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return Standing{}, err
+	}
+	q, err := r.scanRequest(r.DB.QueryRow(ctx, `select `+requestColumns+` from recovery_request where secret = $1`, h))
+	if errors.Is(err, store.ErrNotFound) {
+		return Standing{}, failure.New(failure.NotFound, "The number of this browser has run out.")
+	}
+	return Standing{Number: q.number, Expires: q.expires}, err
+}

@@ -1,0 +1,103 @@
+package challenge
+
+import (
+	"net/http"
+	"time"
+
+	"countersign/internal/failure"
+	"countersign/internal/recovery"
+	"countersign/internal/web/look"
+)
+
+// recoveryCookie binds a browser to the number that it shows, and to what is
+// opened for it.
+const recoveryCookie = "recovery"
+
+// recoveryLife is longer than a case can take.
+const recoveryLife = recovery.WaitCeiling + 7*24*time.Hour
+
+func (c *Challenge) recoveryRoutes() []look.Route {
+	return []look.Route{
+		{Pattern: "GET /recovery", Demand: look.Public(), Handler: c.recovery},
+		{Pattern: "POST /recovery", Demand: look.Public(), Handler: c.recover},
+		{Pattern: "POST /recovery/go-on", Demand: look.Public(), Handler: c.goOn},
+		{Pattern: "POST /recovery/forget", Demand: look.Public(), Handler: c.forget},
+		{Pattern: "GET /recovery/stop", Demand: look.Public(), Handler: c.stopping},
+		{Pattern: "POST /recovery/stop", Demand: look.Public(), Handler: c.stop},
+	}
+}
+
+type recoveryView struct {
+	recovery.Standing
+	Phase recovery.Phase // empty before something was opened
+}
+
+// recovery shows how far this browser is.
+func (c *Challenge) recovery(w http.ResponseWriter, r *http.Request) error {
+	secret := c.Look.Get(r, recoveryCookie)
+	page := look.Page{Template: "recovery", Title: "Get back in", Shape: look.Card, Data: recoveryView{}}
+	if secret == "" {
+		return c.pages.Render(w, r, page)
+	}
+	standing, err := c.Admin.Recoveries.Look(r.Context(), secret)
+	if failure.ClassOf(err) == failure.NotFound {
+		c.Look.Drop(w, recoveryCookie)
+		page.Problem = "The number of before has run out. Begin again."
+		return c.pages.Render(w, r, page)
+	}
+	if err != nil {
+		return err
+	}
+	v := recoveryView{Standing: standing}
+	page.Refresh = 5 * time.Second
+	if standing.Number == "" {
+		v.Phase, page.Refresh = standing.Case.Phase(c.Admin.Now()), time.Minute
+	}
+	if v.Phase != "" && v.Phase != recovery.Waiting && v.Phase != recovery.Unsure {
+		page.Refresh = 0
+	}
+	page.Data = v
+	return c.pages.Render(w, r, page)
+}
+
+// recover gives the browser a number, whether or not anybody has the name.
+func (c *Challenge) recover(w http.ResponseWriter, r *http.Request) error {
+	secret, err := c.Admin.Recoveries.Begin(r.Context(), r.PostForm.Get("name"), c.Source(r))
+	if err != nil {
+		return err
+	}
+	c.Look.Set(w, recoveryCookie, secret, recoveryLife)
+	return look.Go(w, r, "/recovery")
+}
+
+// goOn takes the pass and goes with it to the engine, in one step: nobody sees it.
+func (c *Challenge) goOn(w http.ResponseWriter, r *http.Request) error {
+	name, pass, err := c.Admin.Recoveries.Collect(r.Context(), c.Look.Get(r, recoveryCookie), c.Source(r).String())
+	if err != nil {
+		return err
+	}
+	return c.passIn(w, r, name, pass)
+}
+
+// forget has the browser begin again.
+func (c *Challenge) forget(w http.ResponseWriter, r *http.Request) error {
+	c.Look.Drop(w, recoveryCookie)
+	return look.Go(w, r, "/recovery")
+}
+
+// stopping asks before it stops, because mail is read by programs as well, which
+// follow every link.
+func (c *Challenge) stopping(w http.ResponseWriter, r *http.Request) error {
+	code := r.URL.Query().Get("code")
+	if err := c.Admin.Recoveries.Stoppable(r.Context(), code); err != nil {
+		return err
+	}
+	return c.pages.Render(w, r, look.Page{Template: "recovery-stop", Title: "Stop the recovery", Shape: look.Card, Data: code})
+}
+
+func (c *Challenge) stop(w http.ResponseWriter, r *http.Request) error {
+	if err := c.Admin.Recoveries.StopByNotice(r.Context(), r.PostForm.Get("code"), c.Source(r).String()); err != nil {
+		return err
+	}
+	return c.Look.Done(w, r, "/sign-in", "It was stopped, and your administrators were told.")
+}
