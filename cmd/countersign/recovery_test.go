@@ -1,16 +1,27 @@
 package main
 
 import (
+	"context"
+	"crypto/sha256"
 	"net/http"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/attack"
+	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/policy"
+	"countersign/internal/prompt"
 	"countersign/internal/recovery"
+	"countersign/internal/signin"
+	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
 
@@ -420,4 +431,262 @@ func TestRecoveryPageTellsNothing(t *testing.T) {
 	}
 	late.get("/recovery")
 	late.sees("has run out")
+}
+
+// bound is what a browser holds that is bound to a recovery.
+func (p *person) bound() string {
+	p.w.t.Helper()
+	base, err := url.Parse(p.w.base)
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	for _, c := range p.client.Jar.Cookies(base) {
+		if c.Name == "countersign-recovery" {
+			return c.Value
+		}
+	}
+	p.w.t.Fatal("the browser is bound to nothing")
+	return ""
+}
+
+// The promise: of two servers that are asked at once, again and again, one opens a
+// case; no more passes are handed over than a case gives, and one is good.
+func TestRecoveryOnTwoServers(t *testing.T) {
+	dsn := storetest.StartPostgres(t).DSN
+	d := withHelpDesk(t, dsn)
+	root, err := rootKey(d.folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("COUNTERSIGN_ROOT_KEY", root.Text())
+	b := newWorldOn(t, dsn)
+	browser, number := d.asks("bob")
+	b.skew.Store(d.skew.Load())
+
+	servers := []*world{d.world, b}
+	atOnce := func(n int, do func(w *world) error) (good int) {
+		t.Helper()
+		errs := make([]error, n)
+		var all sync.WaitGroup
+		for i := range n {
+			all.Go(func() { errs[i] = do(servers[i%2]) })
+		}
+		all.Wait()
+		for _, err := range errs {
+			switch failure.ClassOf(err) {
+			case failure.Refused, failure.Conflict, failure.Invalid:
+			default:
+				if err != nil {
+					t.Errorf("a breakdown: %v", err)
+				}
+			}
+			if err == nil {
+				good++
+			}
+		}
+		return good
+	}
+	open := func(w *world) error {
+		return w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
+			ctx := context.Background()
+			helga, err := w.admin.Directory.Find(ctx, tx, "helga")
+			if err != nil {
+				return err
+			}
+			bob, err := w.admin.Directory.Find(ctx, tx, "bob")
+			if err != nil {
+				return err
+			}
+			if _, err = w.admin.Recoveries.OpenIn(ctx, tx, helga, recovery.Opening{Account: bob, Number: number, Check: "in-person", Note: "ticket 1"}); err != nil {
+				return err
+			}
+			return tx.Record(audit.Entry{Event: "test.opened", Outcome: audit.OK})
+		})
+	}
+	if got := atOnce(8, open); got != 1 {
+		t.Errorf("%d cases were opened for one number", got)
+	}
+	d.later(25 * time.Hour)
+	b.skew.Store(d.skew.Load())
+	secret := browser.bound()
+	passes := make(chan [2]string, 12)
+	got := atOnce(12, func(w *world) error {
+		name, pass, err := w.admin.Recoveries.Collect(context.Background(), secret, "192.0.2.1")
+		if err == nil {
+			passes <- [2]string{name, pass}
+		}
+		return err
+	})
+	close(passes)
+	if got == 0 || got > 3 || d.events("recovery.collected") != got {
+		t.Errorf("%d passes were handed over, %d are in the log", got, d.events("recovery.collected"))
+	}
+	good := 0
+	for p := range passes {
+		s, err := b.engine.Begin(t.Context(), signin.Request{Application: signin.Self, Action: "authenticator.enroll", Object: "first authenticators", Name: p[0],
+			Opening: []prompt.Answer{{Authenticator: "accesspass", Text: p[1]}, {Authenticator: "password", Text: passphrase}}, Protocol: "browser", Medium: prompt.Browser})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.State == signin.Granted {
+			good++
+		}
+	}
+	if good > 1 {
+		t.Errorf("%d passes of one case are good", good)
+	}
+}
+
+// The promise: whoever writes to the database behind our back shortens no waiting
+// time, binds no browser and confirms nothing.
+func TestRecoveryIsNotWrittenByOthers(t *testing.T) {
+	d := withHelpDesk(t, "")
+	_, number := d.asks("bob")
+	mallory, theirs := d.asks("mallory")
+	write := func(statement string, args ...any) {
+		t.Helper()
+		err := d.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+			tx.Record(audit.Entry{Event: "test.tampered", Outcome: audit.OK})
+			_, err := tx.Exec(t.Context(), statement, args...)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	bob, err := d.admin.Directory.Find(t.Context(), d.db, "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(`update recovery_request set account = $1 where number = $2`, int64(bob.ID), theirs)
+	if err := d.helga.Do(t.Context(), "recovery.open", opens("bob", theirs), nil); failure.ClassOf(err) != failure.Invalid {
+		t.Errorf("a browser that was moved to another account is answered %v", err)
+	}
+	d.opens(d.helga, "bob", number)
+	for _, statement := range []string{
+		`update recovery set secret = $1`, `update recovery set due = 0`, `update recovery set confirmer = 1`,
+	} {
+		var args []any
+		if strings.Contains(statement, "$1") {
+			h := sha256.Sum256([]byte("recovery\x00" + mallory.bound()))
+			args = []any{h[:]}
+		}
+		write(statement, args...)
+		if name, _, err := d.admin.Recoveries.Collect(t.Context(), mallory.bound(), ""); err == nil {
+			t.Errorf("after %q a pass for %s is handed over", statement, name)
+		}
+	}
+}
+
+// The promise: what was under way when a database is put back ends, because its pass
+// may have been taken since.
+func TestRecoveryEndsWhenTheDatabaseIsPutBack(t *testing.T) {
+	d := withHelpDesk(t, "")
+	browser, number := d.asks("bob")
+	waiting, _ := d.asks("bob")
+	d.opens(d.helga, "bob", number)
+	var out rewound
+	if err := (&rewinding{db: d.db, keys: d.keys}).end(t.Context(), &out); err != nil || out.Recoveries != 1 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	d.later(25 * time.Hour)
+	for _, p := range []*person{browser, waiting} {
+		if got := p.goesOn(); got != http.StatusForbidden {
+			t.Errorf("it goes on: %d", got)
+		}
+	}
+}
+
+// The promise: without a waiting time coverage says so, until there is one.
+func TestRecoveryWithoutWaitingIsAGap(t *testing.T) {
+	var none time.Duration
+	for wait, want := range map[*time.Duration]bool{&none: true, nil: false} {
+		d := withHelpDeskFrom(t, settings{wait: wait})
+		var data attack.Data
+		if err := d.root.Do(t.Context(), "coverage.show", nil, &data); err != nil {
+			t.Fatal(err)
+		}
+		named := slices.ContainsFunc(data.Exceptions, func(e attack.ExceptionData) bool { return strings.Contains(e.What, "recovery.wait is 0") && e.InForce })
+		if named != want {
+			t.Errorf("with a waiting time of %v coverage names it: %t", wait, named)
+		}
+		browser, number := d.asks("bob")
+		c := d.opens(d.helga, "bob", number)
+		if got := c.Phase == recovery.Ready; got != want {
+			t.Errorf("the case is %s at once", c.Phase)
+		}
+		if ok := browser.goesOn() == http.StatusOK; ok != want {
+			t.Errorf("the browser goes on at once: %t", ok)
+		}
+	}
+	over := 8 * 24 * time.Hour
+	if _, err := recovery.New(recovery.Parts{Wait: over}); err == nil {
+		t.Error("a waiting time of more than a week is taken")
+	}
+}
+
+// The promise: the help desk works on one page of its own, and on the command line.
+func TestHelpDeskPages(t *testing.T) {
+	d := withHelpDesk(t, "")
+	d.setPolicy(string(policy.DefaultForCodes()))
+	helga := d.person()
+	helga.comes("helga", d.helga.person.secret)
+	helga.get("/account")
+	helga.sees(`href="/console/recoveries"`)
+	helga.get("/console/recoveries")
+	helga.sees("Somebody calls")
+	if strings.Contains(helga.page, "/console/accounts") {
+		t.Error("the help desk is shown the administrators' pages")
+	}
+	for _, path := range []string{"/console", "/console/accounts", "/console/audit", "/console/commands"} {
+		if helga.get(path); helga.status != http.StatusForbidden {
+			t.Errorf("%s is answered %d", path, helga.status)
+		}
+		helga.get("/console/recoveries")
+	}
+	browser, number := d.asks("bob")
+	helga.does("/console/new-recovery", "account", "bob", "browser", "", "check", "", "note", "")
+	helga.sees("Type the six digits that they read out.")
+	helga.does("/console/new-recovery", "account", "bob", "browser", "12", "check", "video", "note", "ticket <i>9")
+	helga.sees("No browser shows that number for this account now.")
+	helga.does("/console/new-recovery", "account", "bob", "browser", number, "check", "video", "note", "ticket <i>9")
+	helga.sees("The recovery was opened")
+	helga.sees("seen on video, with a photo identity card")
+	helga.sees("ticket <i>9")
+	if strings.Contains(helga.page, "Confirm as the second person") {
+		t.Error("the help desk is offered to confirm")
+	}
+	helga.does("/console/recoveries/bob/confirm", "note", "me")
+	if helga.status == http.StatusOK && strings.Contains(helga.page, "It was confirmed") {
+		t.Error("the help desk confirmed its own case")
+	}
+	root := d.person()
+	root.comes("operator", d.root.person.secret)
+	root.get("/console/recoveries/bob")
+	root.does("/console/recoveries/bob/confirm", "note", "called him as well")
+	root.sees("they can go on now")
+	browser.get("/recovery")
+	browser.sees("You can set up how you sign in from now on.")
+	root.does("/console/recoveries/bob/stop", "reason", "he found it")
+	root.sees("The recovery was stopped.")
+	root.get("/console/recoveries")
+	root.sees("stopped")
+
+	shell := d.shell()
+	d.later(time.Minute)
+	shell.login(d.person(), "helga", d.helga.person.code())
+	d.later(10 * time.Minute) // what she proved then is no longer fresh
+	_, number = d.asks("bob")
+	out, complaint, ok := shell.run("", "recovery", "open", "bob", "--browser", number, "--note", "ticket 12")
+	if ok || !strings.Contains(complaint, "--check") {
+		t.Errorf("without a check: %s %s", out, complaint)
+	}
+	c := shell.start("recovery", "open", "bob", "--browser", number, "--check", "in-person", "--note", "ticket 12")
+	by := d.person()
+	d.later(time.Minute)
+	by.approve(c.page, "whose browser shows "+number)
+	by.signIn("helga", d.helga.person.code())
+	if out, complaint, ok = c.end(); !ok || !strings.Contains(out, "waiting") {
+		t.Errorf("%s %s", out, complaint)
+	}
 }
