@@ -277,6 +277,16 @@ func TestHelpDeskInsider(t *testing.T) {
 	}
 }
 
+// phase is how far an account's newest case is.
+func (d *helpDesk) phase(account string) recovery.Phase {
+	d.t.Helper()
+	var all []admin.Recovery
+	if err := d.root.Do(d.t.Context(), "recovery.list", map[string]any{"account": account}, &all); err != nil || len(all) == 0 {
+		d.t.Fatalf("%d recoveries, %v", len(all), err)
+	}
+	return all[0].Phase
+}
+
 // The promise: an owner who lost nothing stops a false recovery in each way that
 // they have, and administrators are told who opened it.
 func TestOwnerStopsARecovery(t *testing.T) {
@@ -324,6 +334,9 @@ func TestOwnerStopsARecovery(t *testing.T) {
 			d.post.collect()
 			before := len(d.post.server.Mails())
 			ways[name]()
+			if at := d.phase("bob"); (at == recovery.Stopped) == (name == "a sign-in elsewhere") { // that is found out when somebody comes for the pass
+				t.Errorf("the recovery is %s at once", at)
+			}
 			d.later(24 * time.Hour)
 			mallory.goesOn()
 			if mallory.status != http.StatusForbidden || mallory.inside() {
