@@ -19,6 +19,7 @@ import (
 	"countersign/internal/authenticator/apikey"
 	smartcard "countersign/internal/authenticator/certificate"
 	"countersign/internal/authenticator/hotp"
+	"countersign/internal/authenticator/mailcode"
 	"countersign/internal/authenticator/ocra"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/authenticator/password"
@@ -137,6 +138,9 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	if s.sms != nil { // the weakest that people add themselves
 		kinds = slices.Insert(kinds, len(kinds)-3, authenticator.Authenticator(smsKind(s)))
+	}
+	if s.mails {
+		kinds = slices.Insert(kinds, len(kinds)-2, authenticator.Authenticator(mailcode.New(serviceName(s))))
 	}
 	people := &directory.Directory{DB: in.db, Keys: in.keys, Log: s.log}
 	catalogue, err := application.Open(ctx, in.db, in.keys, s.log)
@@ -266,6 +270,9 @@ func names(ctx context.Context, db *store.DB, people *directory.Directory, catal
 	}
 	if !slices.Contains(k.Kinds, smscode.Kind) {
 		k.Kinds = append(k.Kinds, smscode.Kind) // and refuse codes by SMS
+	}
+	if !slices.Contains(k.Kinds, mailcode.Kind) {
+		k.Kinds = append(k.Kinds, mailcode.Kind)
 	}
 	groups, err := people.Groups(ctx, db)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"countersign/internal/notify"
 )
 
-// send empties the outbox by way of the configured mail server.
-func (in *installation) send(ctx context.Context, c config.Mail, s settings) error {
+// mailerOf is the configured mail server.
+func mailerOf(c config.Mail) (notify.Mailer, error) {
 	m := notify.Mailer{Server: c.Server, From: c.From, Username: c.Username, Password: func() (string, error) {
 		b, err := os.ReadFile(c.PasswordFile)
 		return strings.TrimRight(string(b), "\r\n"), err
@@ -20,13 +20,22 @@ func (in *installation) send(ctx context.Context, c config.Mail, s settings) err
 	if c.CA != "" {
 		text, err := os.ReadFile(c.CA)
 		if err != nil {
-			return err
+			return m, err
 		}
 		m.Roots = x509.NewCertPool()
 		if !m.Roots.AppendCertsFromPEM(text) {
-			return fmt.Errorf("mail.ca: %s holds no certificate", c.CA)
+			return m, fmt.Errorf("mail.ca: %s holds no certificate", c.CA)
 		}
 	}
-	_, err := (&notify.Sender{DB: in.db, Deliver: m.Deliver, Now: s.now, Log: s.log}).Send(ctx)
+	return m, nil
+}
+
+// send empties the outbox by way of the configured mail server.
+func (in *installation) send(ctx context.Context, c config.Mail, s settings) error {
+	m, err := mailerOf(c)
+	if err != nil {
+		return err
+	}
+	_, err = (&notify.Sender{DB: in.db, Deliver: m.Deliver, Now: s.now, Log: s.log}).Send(ctx)
 	return err
 }

@@ -152,7 +152,7 @@ func TestRecovery(t *testing.T) {
 			t.Errorf("the owner is told %q", got)
 		}
 		browser.get("/recovery")
-		browser.sees("has opened a recovery for this browser")
+		browser.sees("A recovery is open for this browser")
 		if strings.Contains(browser.page, number) {
 			t.Error("the number is still shown")
 		}

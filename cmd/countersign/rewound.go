@@ -64,9 +64,9 @@ type rewinding struct {
 // rewound counts what became worthless.
 type rewound struct {
 	Sessions, Tickets, Attempts, Recoveries int64
-	Fenced                      int // authenticators that take newer answers only
-	Retired                     int // authenticators that take none
-	Refused                     int // rows that were changed from outside, and are not believed anyway
+	Fenced                                  int // authenticators that take newer answers only
+	Retired                                 int // authenticators that take none
+	Refused                                 int // rows that were changed from outside, and are not believed anyway
 }
 
 func (r rewound) print(w io.Writer) {

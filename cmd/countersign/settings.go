@@ -31,6 +31,7 @@ type settings struct {
 	passkeys     passkey.Options
 	cards        *cards
 	sms          *notify.Gateway // nil is none
+	mails        bool            // there is a mail server
 	limits       signin.Limits
 	sessions     session.Limits
 	quiet        signin.QuietHours // of everybody who has not set their own
@@ -64,6 +65,7 @@ func settingsOf(c config.File, log *slog.Logger) (settings, error) {
 	s.limits = signin.Limits{NextCode: l.NextCode, Delay: l.Delay, Disable: l.Disable, PerAccount: l.PerAccount, PerSource: l.PerSource,
 		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine),
 		Waiting: l.Waiting, Unanswered: l.Unanswered, PushSoon: l.PushSoon, PushDaily: l.PushDaily}
+	s.mails = c.Mail.Server != ""
 	s.sessions = session.Limits{Overall2: d(c.Sessions.AAL2), Idle2: d(c.Sessions.AAL2Idle), Overall3: d(c.Sessions.AAL3), Idle3: d(c.Sessions.AAL3Idle)}
 	if s.quiet, err = quietOf(c.Push.QuietHours); err != nil {
 		return settings{}, err

@@ -3,7 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
 	"log/slog"
 	"os"
 
@@ -36,22 +40,44 @@ func gatewayOf(c config.SMS) *notify.Gateway {
 // smsKind is the authenticator that a gateway makes possible. Its messages name the
 // organisation, and the host whose pages the code is for.
 func smsKind(s settings) *smscode.Authenticator {
-	service := s.organisation
-	if service == "" {
-		service = s.publicURL.Hostname()
-	}
-	return smscode.New(service, s.publicURL.Hostname())
+	return smscode.New(serviceName(s), s.publicURL.Hostname())
 }
 
-// carry hands what waits to the gateway.
-func (in *installation) carry(ctx context.Context, g *notify.Gateway) error {
-	return in.engine.Messages.Carry(ctx, func(ctx context.Context, m authenticator.Message) error { return g.Send(ctx, m.To, m.Text) })
+// serviceName is what people call this installation.
+func serviceName(s settings) string {
+	return cmp.Or(s.organisation, s.publicURL.Hostname())
+}
+
+// carriers take codes to their owners.
+type carriers struct {
+	sms  *notify.Gateway // nil is none
+	mail func() config.Mail
+}
+
+// carry hands what waits to who takes it.
+func (in *installation) carry(ctx context.Context, c carriers) error {
+	return in.engine.Messages.Carry(ctx, c.take)
+}
+
+func (c carriers) take(ctx context.Context, m authenticator.Message) error {
+	if m.Subject == "" {
+		if c.sms == nil {
+			return errors.New("there is no SMS gateway any more")
+		}
+		return c.sms.Send(ctx, m.To, m.Text)
+	}
+	mailer, err := mailerOf(c.mail())
+	if err != nil {
+		return err
+	}
+	// The mail's number is in logs on its way, as a hash with the text. A random one
+	// keeps the code from being found out by trying all of them.
+	var number [8]byte
+	rand.Read(number[:])
+	return mailer.Deliver(ctx, notify.Notice{ID: int64(binary.BigEndian.Uint64(number[:])), Address: m.To, Subject: m.Subject, Body: m.Text})
 }
 
 // messenger carries what waits, every second.
-func (in *installation) messenger(ctx context.Context, g *notify.Gateway, log *slog.Logger) {
-	if g == nil {
-		return
-	}
-	everySecond(ctx, log, "sending codes", func() error { return in.carry(ctx, g) })
+func (in *installation) messenger(ctx context.Context, c carriers, log *slog.Logger) {
+	everySecond(ctx, log, "sending codes", func() error { return in.carry(ctx, c) })
 }

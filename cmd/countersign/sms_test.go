@@ -45,7 +45,7 @@ func withTelephones(t *testing.T, dsn string) *telephones {
 // arrives is the messages that came since the last time.
 func (p *telephones) arrives() []testbed.SMS {
 	p.t.Helper()
-	if err := p.carry(context.Background(), p.sms.sms); err != nil {
+	if err := p.carry(context.Background(), carriers{sms: p.sms.sms}); err != nil {
 		p.t.Fatal(err)
 	}
 	return p.gateway.Got()

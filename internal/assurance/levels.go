@@ -14,6 +14,7 @@ var (
 	hardware      = And(phishing, Need(HardwareBound))
 	accessPass    = Need(Vouched)
 	automationKey = Need(Delegated)
+	recoveryCodes = Need(Recovery | Mailed)
 )
 
 // OneFactor is anything at all that the account can show: AAL1.
@@ -42,6 +43,10 @@ func AccessPass() Requirement { return accessPass }
 // AutomationKey is a key that an administrator issued to a service.
 func AutomationKey() Requirement { return automationKey }
 
+// RecoveryCodes is a saved recovery code and one that came by mail: two codes by
+// different routes (SP 800-63B-4 section 4.2).
+func RecoveryCodes() Requirement { return recoveryCodes }
+
 var named = map[string]func() Requirement{
 	"one-factor":                  OneFactor,
 	"two-factors":                 TwoFactors,
@@ -52,6 +57,7 @@ var named = map[string]func() Requirement{
 	"aal3":                        AAL3,
 	"access-pass":                 AccessPass,
 	"automation-key":              AutomationKey,
+	"recovery-codes":              RecoveryCodes,
 }
 
 // Named returns the Requirement that a policy writes by name. An unknown name

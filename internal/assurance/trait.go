@@ -50,13 +50,16 @@ const (
 	// Delegated is an automation key: an administrator approved in advance exactly
 	// what it is used for. It says nothing of a person.
 	Delegated
+	// Mailed is a code that came by mail. It says that somebody reads an address,
+	// and helps to meet nothing but [RecoveryCodes].
+	Mailed
 
 	traitCount = iota
 )
 
 var traitWords = [traitCount]string{
 	"known", "held", "user-verified", "phishing-resistant", "hardware-bound",
-	"restricted", "vouched", "recovery", "delegated",
+	"restricted", "vouched", "recovery", "delegated", "mailed",
 }
 
 // Has reports whether t contains every bit of want.

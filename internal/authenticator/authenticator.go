@@ -165,10 +165,13 @@ type Assigner interface {
 	Assign(text []byte, now time.Time) (Enrolled, error)
 }
 
-// Message is a short text for a telephone, which others carry.
+// Message is a short text for a telephone or a mail, which others carry.
 type Message struct {
-	To   string // E.164, with a + before
-	Text string
+	// To is a number, E.164 with a + before, or an address.
+	To string
+	// Subject is that of a mail; a text for a telephone has none.
+	Subject string
+	Text    string
 }
 
 // String hides what is sent, so that no log or error can show it.

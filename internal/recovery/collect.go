@@ -78,7 +78,7 @@ func (r *Recoveries) against(ctx context.Context, tx *store.Tx, c Case, account 
 		case held.Status != directory.CredentialActive || !held.Traits.Has(assurance.Held):
 		case held.Created.After(c.Opened):
 			return "set-up-since", nil
-		case held.Used.After(c.Opened) && c.Check != Codes:
+		case held.Used.After(c.Opened):
 			return "signed-in-since", nil
 		}
 	}

@@ -2,12 +2,15 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
 	"countersign/internal/assurance"
+	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
 )
@@ -75,6 +78,48 @@ func (r *Recoveries) OpenIn(ctx context.Context, tx *store.Tx, opener directory.
 		// Nobody replaces both factors alone, or where nobody could object.
 		Second: o.Forgotten || len(mails) == 0, secret: q.secret}
 	return r.openIn(ctx, tx, opener, o.Account, c)
+}
+
+// Bound is what the Grant of [signin.Recover] must be for: the browser that shows a
+// number.
+func (s Standing) Bound() string { return "for the browser of number " + s.Number }
+
+// OpenByCodes opens a case for the grant's own account, which brought two codes of
+// different routes (SP 800-63B-4 section 4.2). The browser must be the one that the
+// grant is for.
+func (r *Recoveries) OpenByCodes(ctx context.Context, g signin.Grant, secret string) (Case, error) {
+	var c Case
+	err := r.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		q, err := r.scanRequest(tx.QueryRow(ctx, `select `+requestColumns+` from recovery_request where secret = $1`, hash(secret)))
+		if errors.Is(err, store.ErrNotFound) || err == nil && q.account != g.Account() {
+			return failure.Refuse("unknown-recovery", "This took too long. Begin again.")
+		}
+		if err != nil {
+			return err
+		}
+		if !g.Covers(signin.Self, signin.Recover, Standing{Number: q.number}.Bound()) {
+			return failure.Refuse("other-action", "That was approved for something else.")
+		}
+		account, err := r.Directory.Get(ctx, tx, q.account)
+		if err != nil {
+			return err
+		}
+		if _, there, err := r.UnderWay(ctx, tx, account.ID); err != nil {
+			return err
+		} else if there {
+			return failure.New(failure.Conflict, "Somebody asked to get back into this account already. If that was not you, use the link in the mail about it, or call your help desk.")
+		}
+		if _, err := tx.Exec(ctx, `delete from recovery_request where id = $1`, q.id); err != nil {
+			return err
+		}
+		c, err = r.openIn(ctx, tx, account, account, Case{Account: account.ID, Opener: account.ID, Check: Codes, Forgotten: true, secret: q.secret})
+		if err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "recovery.opened", Outcome: audit.OK, Account: int64(account.ID), AccountName: account.Name, Application: signin.Self,
+			Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: map[string]string{"check": Codes, "forgotten": "true"}})
+	})
+	return c, err
 }
 
 func (r *Recoveries) openIn(ctx context.Context, tx *store.Tx, opener, account directory.Account, c Case) (Case, error) {

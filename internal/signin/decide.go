@@ -101,7 +101,7 @@ func (j *judge) barred(a directory.Account) string {
 
 // own are the actions that people may do to their own account. Every other
 // action in Countersign itself is administration.
-var own = []string{SignIn, CommandLine, Approve, "authenticator.enroll", "authenticator.remove", "authenticator.rename", "authenticator.pin", "report.not-me", SetQuiet}
+var own = []string{SignIn, CommandLine, Approve, Recover, "authenticator.enroll", "authenticator.remove", "authenticator.rename", "authenticator.pin", "report.not-me", SetQuiet}
 
 func administers(action string) bool { return !slices.Contains(own, action) }
 
@@ -144,13 +144,15 @@ func (j *judge) demand(ctx context.Context, at *attempt, app application.Applica
 }
 
 // beside is what the engine demands beside policy, and nil where that is
-// nothing: a passkey shown just now for approving what happens elsewhere, and
-// for changing authenticators as much as the account can show already.
+// nothing: a passkey shown just now for approving what happens elsewhere, two codes
+// for getting back in by them, and for changing authenticators as much as the account can show already.
 func (j *judge) beside(app application.Application, action string, credentials []directory.Credential) *assurance.Requirement {
 	var r assurance.Requirement
 	switch {
 	case action == Approve && app.Name == Self:
 		r = assurance.Phishing().Within(approvalFresh)
+	case action == Recover && app.Name == Self:
+		r = assurance.RecoveryCodes()
 	case changesAuthenticators(action):
 		r = j.asMuchAsCanBeShown(credentials)
 	default:
@@ -187,7 +189,9 @@ func (j *judge) asMuchAsCanBeShown(credentials []directory.Credential) assurance
 			return strong.Or(pass)
 		}
 	}
-	before := func(c directory.Credential) bool { return now.Sub(c.Created) > PassCeiling && c.Traits.Has(assurance.Known) }
+	before := func(c directory.Credential) bool {
+		return now.Sub(c.Created) > PassCeiling && c.Traits.Has(assurance.Known)
+	}
 	if slices.ContainsFunc(settled, before) {
 		return pass
 	}
@@ -260,6 +264,9 @@ func withoutLostPIN(ev assurance.Evidence, usable []directory.Credential) assura
 // every name, whether anybody has it or not.
 func (j *judge) firstQuestions(at *attempt) decision {
 	d := decision{reason: "nothing-to-ask"}
+	if at.Action == Recover {
+		return j.firstOfRecovery(at)
+	}
 	for _, a := range j.Authenticators {
 		desc := a.Describe()
 		opens := desc.Traits&(assurance.Known|assurance.PhishingResistant|assurance.Vouched) != 0
@@ -277,6 +284,17 @@ func (j *judge) firstQuestions(at *attempt) decision {
 		d.state = Ask
 	}
 	return d
+}
+
+// firstOfRecovery asks whoever gets back in by codes for a saved one, and not first
+// for one that is sent: a stranger causes no mail.
+func (j *judge) firstOfRecovery(at *attempt) decision {
+	for _, a := range j.Authenticators {
+		if desc := a.Describe(); desc.Traits.Has(assurance.Recovery) && at.Name != "" && at.browser() {
+			return decision{state: Ask, kinds: []string{desc.Kind}}
+		}
+	}
+	return decision{reason: "nothing-to-ask"}
 }
 
 // choose picks what to ask for: every usable authenticator that helps on a way

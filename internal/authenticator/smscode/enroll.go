@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/sentcode"
 	"countersign/internal/prompt"
 )
 
@@ -29,7 +30,7 @@ func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, sealed
 	if m.Number == "" {
 		return authenticator.Enrolled{}, a.confirm(p, answer.Text, now)
 	}
-	if reason := m.right(answer.Text, now); reason != "" {
+	if reason := m.Wrong(answer.Text, now); reason != "" {
 		return authenticator.Enrolled{}, &authenticator.Refused{Reason: reason, Public: "That is not the code that was sent, or it is over. Look at the newest message."}
 	}
 	state, err := state{Number: m.Number}.encode()
@@ -49,5 +50,5 @@ func (a *Authenticator) confirm(p authenticator.Person, text string, now time.Ti
 		return err
 	}
 	return &authenticator.Another{Message: message, Memo: kept,
-		Prompt: prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Code sent to " + string(number), Hint: "It comes by SMS and is good for ten minutes.", Digits: digits}}
+		Prompt: prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Code sent to " + string(number), Hint: "It comes by SMS and is good for ten minutes.", Digits: sentcode.Digits}}
 }

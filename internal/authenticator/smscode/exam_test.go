@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/authenticatortest"
+	"countersign/internal/authenticator/sentcode"
 	"countersign/internal/prompt"
 )
 
@@ -50,7 +51,7 @@ func TestExam(t *testing.T) {
 		t.Fatal(err)
 	}
 	typed := func(testing.TB, prompt.Prompt, time.Time) prompt.Answer {
-		return prompt.Answer{Authenticator: Kind, Text: came.Text[:digits]}
+		return prompt.Answer{Authenticator: Kind, Text: came.Text[:sentcode.Digits]}
 	}
 	authenticatortest.Exam(t, authenticatortest.Subject{
 		New: func(testing.TB) authenticator.Authenticator {

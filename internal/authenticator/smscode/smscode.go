@@ -1,8 +1,8 @@
 // Package smscode is the authenticator for codes that are sent to a telephone by
 // SMS.
 //
-// It owns telephone numbers, the making and checking of a code, and what is
-// written in the message. It sends nothing and decides nothing: signin queues what
+// It owns telephone numbers and what is written in the message; sentcode makes and
+// compares the codes. It sends nothing and decides nothing: signin queues what
 // is to be sent and says how often, and a gateway outside carries it. Its one
 // invariant: a code is right only for the question that it was made for, by the
 // number that it was sent to, once, for ten minutes.
@@ -13,30 +13,20 @@ package smscode
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
-	"countersign/internal/authenticator/typed"
+	"countersign/internal/authenticator/sentcode"
 	"countersign/internal/prompt"
 )
 
 // Kind is this authenticator's word in storage, policy and audit.
 const Kind = "smscode"
 
-const (
-	digits = 6
-	// life is how long a code is good (SP 800-63B-4 section 3.1.3: ten minutes at
-	// most).
-	life   = 10 * time.Minute
-	traits = assurance.Held | assurance.Restricted
-)
+const traits = assurance.Held | assurance.Restricted
 
 // Authenticator makes and checks codes. It is safe for concurrent use.
 type Authenticator struct {
@@ -55,7 +45,7 @@ func (a *Authenticator) Describe() authenticator.Description {
 
 // Ask offers to send a code; it sends none.
 func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time) (prompt.Prompt, authenticator.Memo, error) {
-	p := prompt.Prompt{Authenticator: Kind, Kind: prompt.Sending, Label: "Send a code by SMS", Digits: digits}
+	p := prompt.Prompt{Authenticator: Kind, Kind: prompt.Sending, Label: "Send a code by SMS", Digits: sentcode.Digits}
 	if len(credentials) > 0 {
 		s, err := decodeState(credentials[0].State)
 		if err != nil {
@@ -69,27 +59,17 @@ func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time)
 // memo is a code that was sent. It is kept sealed, and the code in it hashed, for
 // whoever may read a log of what was unsealed.
 type memo struct {
+	sentcode.Sent
 	Credential assurance.CredentialID `json:"c"`
-	Salt       []byte                 `json:"s"`
-	Sum        []byte                 `json:"h"`
-	Expires    int64                  `json:"e"` // Unix seconds
 	// Number and Account are those of an enrollment.
 	Number  Number              `json:"n,omitempty"`
 	Account assurance.AccountID `json:"a,omitempty"`
 }
 
-func sum(salt []byte, code string) []byte {
-	h := sha256.Sum256(append([]byte("countersign sms code\x00"+string(salt)), code...))
-	return h[:]
-}
-
 // make makes a code, its message and its memo.
 func (a *Authenticator) make(to Number, now time.Time) (authenticator.Message, memo) {
-	m := memo{Salt: make([]byte, 16), Expires: now.Add(life).Unix()}
-	rand.Read(m.Salt)
-	code := typed.Random(digits)
-	m.Sum = sum(m.Salt, code)
-	return authenticator.Message{To: string(to), Text: a.text(code)}, m
+	code, sent := sentcode.Make(now)
+	return authenticator.Message{To: string(to), Text: a.text(code)}, memo{Sent: sent}
 }
 
 // text ends with the code bound to the host, in the form of WICG's "Origin-bound
@@ -97,22 +77,6 @@ func (a *Authenticator) make(to Number, now time.Time) (authenticator.Message, m
 // else.
 func (a *Authenticator) text(code string) string {
 	return fmt.Sprintf("%s is your code for %s. Nobody who calls you needs it.\n\n@%s #%s", code, a.service, a.host, code)
-}
-
-// right checks a typed code against a memo.
-func (m memo) right(text string, now time.Time) string {
-	code, ok := typed.Digits(text)
-	switch {
-	case !ok || len(code) != digits:
-		return "malformed"
-	case len(m.Sum) == 0:
-		return "not-sent"
-	case !now.Before(time.Unix(m.Expires, 0)):
-		return "expired"
-	case subtle.ConstantTimeCompare(m.Sum, sum(m.Salt, code)) != 1:
-		return "wrong"
-	}
-	return ""
 }
 
 // Send makes a code for a credential.
@@ -124,7 +88,7 @@ func (a *Authenticator) Send(c authenticator.Credential, now time.Time) (authent
 	message, m := a.make(s.Number, now)
 	m.Credential = c.ID
 	kept, err := json.Marshal(m)
-	return message, prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Code sent to " + s.Number.Masked(), Hint: "It comes by SMS and is good for ten minutes.", Digits: digits, Resend: true}, kept, err
+	return message, prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Code sent to " + s.Number.Masked(), Hint: "It comes by SMS and is good for ten minutes.", Digits: sentcode.Digits, Resend: true}, kept, err
 }
 
 // Check compares with the code that was sent.
@@ -135,7 +99,7 @@ func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Cre
 			return authenticator.Wrong("malformed"), nil
 		}
 	}
-	if reason := m.right(answer.Text, now); reason != "" {
+	if reason := m.Wrong(answer.Text, now); reason != "" {
 		return authenticator.Wrong(reason), nil
 	}
 	for _, c := range credentials {
@@ -145,7 +109,7 @@ func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Cre
 		if _, err := decodeState(c.State); err != nil {
 			return authenticator.Result{}, err
 		}
-		return authenticator.Result{OK: true, Credential: c.ID, Traits: traits, Once: "m" + base64.RawURLEncoding.EncodeToString(m.Salt)}, nil
+		return authenticator.Result{OK: true, Credential: c.ID, Traits: traits, Once: m.Once()}, nil
 	}
 	return authenticator.Wrong("wrong"), nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/sentcode"
 	"countersign/internal/prompt"
 )
 
@@ -44,8 +45,8 @@ func TestCheck(t *testing.T) {
 		at          time.Time
 		want        string
 	}{
-		"right":                {memo, []authenticator.Credential{c}, code[:3] + " " + code[3:], noon.Add(life - time.Second), ""},
-		"late":                 {memo, []authenticator.Credential{c}, code, noon.Add(life), "expired"},
+		"right":                {memo, []authenticator.Credential{c}, code[:3] + " " + code[3:], noon.Add(sentcode.Life - time.Second), ""},
+		"late":                 {memo, []authenticator.Credential{c}, code, noon.Add(sentcode.Life), "expired"},
 		"of another question":  {other, []authenticator.Credential{c}, code, noon, "wrong"},
 		"before one was sent":  {nil, []authenticator.Credential{c}, code, noon, "not-sent"},
 		"number removed since": {memo, nil, code, noon, "wrong"},

@@ -5,7 +5,10 @@ import (
 	"time"
 
 	"countersign/internal/failure"
+	"countersign/internal/prompt"
 	"countersign/internal/recovery"
+	"countersign/internal/session"
+	"countersign/internal/signin"
 	"countersign/internal/web/look"
 )
 
@@ -20,6 +23,8 @@ func (c *Challenge) recoveryRoutes() []look.Route {
 	return []look.Route{
 		{Pattern: "GET /recovery", Demand: look.Public(), Handler: c.recovery},
 		{Pattern: "POST /recovery", Demand: look.Public(), Handler: c.recover},
+		{Pattern: "POST /recovery/codes", Demand: look.Public(), Handler: c.codes},
+		{Pattern: "GET /recovery/codes", Demand: look.Action(signin.Recover), Handler: c.coded},
 		{Pattern: "POST /recovery/go-on", Demand: look.Public(), Handler: c.goOn},
 		{Pattern: "POST /recovery/forget", Demand: look.Public(), Handler: c.forget},
 		{Pattern: "GET /recovery/stop", Demand: look.Public(), Handler: c.stopping},
@@ -67,6 +72,50 @@ func (c *Challenge) recover(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c.Look.Set(w, recoveryCookie, secret, recoveryLife)
+	return look.Go(w, r, "/recovery")
+}
+
+// codes begins with a saved code, for the browser that shows a number from then on.
+func (c *Challenge) codes(w http.ResponseWriter, r *http.Request) error {
+	name := r.PostForm.Get("name")
+	secret, err := c.Admin.Recoveries.Begin(r.Context(), name, c.Source(r))
+	if err != nil {
+		return err
+	}
+	standing, err := c.Admin.Recoveries.Look(r.Context(), secret)
+	if err != nil {
+		return err
+	}
+	c.Look.Set(w, recoveryCookie, secret, recoveryLife)
+	e := session.Errand{Application: signin.Self, Action: signin.Recover, Object: standing.Bound(), Return: "/recovery/codes"}
+	code, err := c.Keep(r, e)
+	if err != nil {
+		return err
+	}
+	c.Look.Set(w, errandCookie, code, cookieLife)
+	req := c.request(r, e)
+	req.Session, req.Name, req.Opening = "", name, []prompt.Answer{{Authenticator: "recoverycode", Text: r.PostForm.Get("text")}}
+	step, err := c.Engine.Begin(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	return c.play(w, r, e, "", step)
+}
+
+// coded opens the case when both codes were right.
+func (c *Challenge) coded(w http.ResponseWriter, r *http.Request) error {
+	secret := c.Look.Get(r, recoveryCookie)
+	standing, err := c.Admin.Recoveries.Look(r.Context(), secret)
+	if err != nil {
+		return err
+	}
+	g, err := c.Claim(w, r, signin.Recover, standing.Bound())
+	if err != nil {
+		return err
+	}
+	if _, err := c.Admin.Recoveries.OpenByCodes(r.Context(), g, secret); err != nil {
+		return err
+	}
 	return look.Go(w, r, "/recovery")
 }
 

@@ -1,0 +1,186 @@
+// Package mailcode is the authenticator for codes that are sent by mail, with which
+// people get back in and do nothing else.
+//
+// It owns addresses and what is written in the mail; sentcode makes and compares the
+// codes. It sends nothing and decides nothing: signin queues what is to be sent, and
+// a mail server outside carries it. Its one invariant: what it shows is that
+// somebody reads an address, which no requirement but that of recovery asks for
+// (SP 800-63B-4: mail is no out-of-band authenticator, section 3.1.3.1, and carries
+// recovery codes, section 4.2).
+package mailcode
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/sentcode"
+	"countersign/internal/prompt"
+)
+
+// Kind is this authenticator's word in storage, policy and audit.
+const Kind = "mailcode"
+
+const traits = assurance.Mailed | assurance.Restricted
+
+// Authenticator makes and checks codes. It is safe for concurrent use.
+type Authenticator struct{ service string }
+
+// New makes one. Its mails name the service.
+func New(service string) *Authenticator { return &Authenticator{service} }
+
+// Describe says what such a code can show.
+func (a *Authenticator) Describe() authenticator.Description {
+	return authenticator.Description{Kind: Kind, Title: "Code by mail, to get back in", Traits: traits, Media: prompt.Browser, Guessable: true}
+}
+
+// Ask offers to send a code; it sends none.
+func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time) (prompt.Prompt, authenticator.Memo, error) {
+	p := prompt.Prompt{Authenticator: Kind, Kind: prompt.Sending, Label: "Send a code by mail", Digits: sentcode.Digits}
+	if len(credentials) > 0 {
+		to, err := decode(credentials[0].State)
+		if err != nil {
+			return p, nil, err
+		}
+		p.Label = "Send a code to " + to.masked()
+	}
+	return p, nil, nil
+}
+
+// memo is a code that was sent.
+type memo struct {
+	sentcode.Sent
+	Credential assurance.CredentialID `json:"c,omitempty"`
+	// Address and Account are those of an enrollment.
+	Address address             `json:"n,omitempty"`
+	Account assurance.AccountID `json:"a,omitempty"`
+}
+
+func (a *Authenticator) make(to address, now time.Time) (authenticator.Message, memo) {
+	code, sent := sentcode.Make(now)
+	return authenticator.Message{To: string(to), Subject: "Your code for " + a.service,
+		Text: fmt.Sprintf("%s is your code for %s. It is good for ten minutes.\n\nNobody who calls or writes to you needs it. If you did not ask for it, somebody else has: tell your administrator.\n", code, a.service)}, memo{Sent: sent}
+}
+
+func (to address) asked() prompt.Prompt {
+	return prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Code sent to " + string(to), Hint: "It comes by mail and is good for ten minutes.", Digits: sentcode.Digits}
+}
+
+// Send makes a code for a credential.
+func (a *Authenticator) Send(c authenticator.Credential, now time.Time) (authenticator.Message, prompt.Prompt, authenticator.Memo, error) {
+	to, err := decode(c.State)
+	if err != nil {
+		return authenticator.Message{}, prompt.Prompt{}, nil, err
+	}
+	message, m := a.make(to, now)
+	m.Credential = c.ID
+	kept, err := json.Marshal(m)
+	p := to.asked()
+	p.Label, p.Resend = "Code sent to "+to.masked(), true
+	return message, p, kept, err
+}
+
+// Check compares with the code that was sent.
+func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Credential, sealed authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Result, error) {
+	var m memo
+	if len(sealed) > 0 && json.Unmarshal(sealed, &m) != nil {
+		return authenticator.Wrong("malformed"), nil
+	}
+	if reason := m.Wrong(answer.Text, now); reason != "" {
+		return authenticator.Wrong(reason), nil
+	}
+	for _, c := range credentials {
+		if c.ID != m.Credential {
+			continue
+		}
+		if _, err := decode(c.State); err != nil {
+			return authenticator.Result{}, err
+		}
+		return authenticator.Result{OK: true, Credential: c.ID, Traits: traits, Once: m.Once()}, nil
+	}
+	return authenticator.Wrong("wrong"), nil
+}
+
+// Offer asks for the address.
+func (a *Authenticator) Offer(p authenticator.Person, _ time.Time) (prompt.Prompt, authenticator.Memo, error) {
+	kept, err := json.Marshal(memo{Account: p.Account})
+	return prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Mail address",
+		Hint: "With a code that is sent there and a saved recovery code you get back in when everything else is lost; it signs you in nowhere. Choose an address that you can read without signing in here."}, kept, err
+}
+
+// Accept takes the address, and then the code that was sent to it: an address counts
+// only when its owner has shown to read it.
+func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, sealed authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Enrolled, error) {
+	var m memo
+	if json.Unmarshal(sealed, &m) != nil || m.Account != p.Account {
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "wrong-offer", Public: "This set-up has ended. Start it again."}
+	}
+	if m.Address == "" {
+		return authenticator.Enrolled{}, a.confirm(p, answer.Text, now)
+	}
+	if reason := m.Wrong(answer.Text, now); reason != "" {
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: reason, Public: "That is not the code that was sent, or it is over. Look at the newest mail."}
+	}
+	state, err := json.Marshal(state{1, m.Address})
+	return authenticator.Enrolled{State: state, Traits: traits, Label: "Mail to " + m.Address.masked()}, err
+}
+
+// confirm sends a code to the address that was typed.
+func (a *Authenticator) confirm(p authenticator.Person, text string, now time.Time) error {
+	to, ok := readAddress(text)
+	if !ok {
+		return &authenticator.Refused{Reason: "malformed", Public: "Write one mail address, like ada@example.org."}
+	}
+	message, m := a.make(to, now)
+	m.Address, m.Account = to, p.Account
+	kept, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return &authenticator.Another{Message: message, Memo: kept, Prompt: to.asked()}
+}
+
+// address is one that mail can be sent to.
+type address string
+
+func readAddress(text string) (address, bool) {
+	text = strings.TrimSpace(text)
+	a, err := mail.ParseAddress(text)
+	if err != nil || a.Name != "" || a.Address != text || len(text) > 254 || strings.Count(text, "@") != 1 || strings.ContainsAny(text, "\r\n\x00") {
+		return "", false
+	}
+	return address(text), true
+}
+
+// masked is enough of it for its owner to know it by: "a…@example.org".
+func (to address) masked() string {
+	local, domain, _ := strings.Cut(string(to), "@")
+	first := []rune(local)[:1]
+	return string(first) + "…@" + domain
+}
+
+// state is what is kept of an address. It is sealed with its row.
+type state struct {
+	Version int     `json:"v"`
+	Address address `json:"n"`
+}
+
+func decode(b []byte) (address, error) {
+	var s state
+	if json.Unmarshal(b, &s) != nil || s.Version != 1 {
+		return "", errors.New("mailcode: a stored address cannot be read")
+	}
+	if a, ok := readAddress(string(s.Address)); !ok || a != s.Address {
+		return "", errors.New("mailcode: a stored address is none")
+	}
+	return s.Address, nil
+}
+
+var _ authenticator.Sender = (*Authenticator)(nil)
+var _ authenticator.Enroller = (*Authenticator)(nil)
