@@ -113,6 +113,9 @@ type (
 	promptsCommand struct {
 		Show do[admin.PromptsShow] `cmd:"" default:"withargs" help:"Count the requests to approve sign-ins elsewhere, by day and by what became of them."`
 	}
+	quietCommand struct {
+		Clear do[admin.QuietClear] `cmd:"" help:"Take away the quiet hours that somebody has set, so that everybody's count."`
+	}
 	certificateCommand struct {
 		Assign do[admin.CertificateAssign] `cmd:"" help:"Make a card's certificate an authenticator of somebody else's."`
 	}

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/config"
+	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/softkey"
 	"countersign/internal/store/storetest"
@@ -154,6 +156,47 @@ func TestQuietHours(t *testing.T) {
 			t.Error("after quiet hours it does not ring")
 		}
 	})
+}
+
+// The promise: an administrator takes away quiet hours that somebody else may have
+// set; their owner is told, and what was set for a removed account goes with it.
+func TestQuietHoursAreTakenAway(t *testing.T) {
+	w := newWorld(t)
+	ada, desk := w.enrollCodes("ada"), w.clerk()
+	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+		t.Fatal(err)
+	}
+	w.address("ada", "ada@example.org")
+	p := w.person()
+	p.comes("ada", ada.secret)
+	p.get("/account/quiet")
+	p.does("/account/quiet", "begins", "22:00", "ends", "07:00", "zone", "UTC")
+	p.sees("Quiet hours: 22:00 to 07:00")
+	var shown admin.AccountDetail
+	if err := desk.Do(t.Context(), "account.show", map[string]any{"name": "ada"}, &shown); err != nil || shown.Quiet != "22:00 to 07:00, UTC" {
+		t.Errorf("shown as %q, %v", shown.Quiet, err)
+	}
+	root := w.person()
+	root.comes("operator", desk.person.secret)
+	root.get("/console/accounts/ada")
+	root.sees("Quiet hours: 22:00 to 07:00")
+	root.does("/console/accounts/ada/quiet", "reason", "she did not set them")
+	root.sees("Their quiet hours were taken away")
+	post := w.postOffice()
+	if got := strings.Join(post.collect(), ", "); !strings.Contains(got, "ada@example.org: Your quiet hours were taken away") {
+		t.Errorf("ada is told %q", got)
+	}
+	if err := desk.Do(t.Context(), "quiet.clear", map[string]any{"account": "ada", "reason": "again"}, nil); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("none are taken away with %v", err)
+	}
+	p.does("/account/quiet", "begins", "22:00", "ends", "07:00", "zone", "UTC")
+	if err := desk.Do(t.Context(), "account.remove", map[string]any{"name": "ada"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var rows int
+	if err := w.db.QueryRow(t.Context(), `select count(*) from quiet`).Scan(&rows); err != nil || rows != 0 {
+		t.Errorf("%d rows are left, %v", rows, err)
+	}
 }
 
 // The promise: an administrator's quiet hours are everybody's until they say

@@ -155,6 +155,8 @@ type AccountDetail struct {
 	Account
 	Authenticators []enrollment.Authenticator `json:"enrolled"`
 	Sessions       []session.Session          `json:"sessions"`
+	// Quiet are the quiet hours that the owner has set, or empty.
+	Quiet string `json:"quiet_hours,omitempty"`
 }
 
 func (c *AccountShow) Action() string { return "account.show" }
@@ -172,7 +174,13 @@ func (c *AccountShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 	if out.Authenticators, err = a.Enrollments.List(ctx, d.ID); err != nil {
 		return nil, err
 	}
-	out.Sessions, err = a.Sessions.List(ctx, d.ID)
+	if out.Sessions, err = a.Sessions.List(ctx, d.ID); err != nil {
+		return out, err
+	}
+	hours, own, err := a.Engine.Pushes.QuietOf(ctx, a.DB, d.ID)
+	if own {
+		out.Quiet = hours.String()
+	}
 	return out, err
 }
 

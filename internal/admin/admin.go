@@ -158,6 +158,7 @@ func Commands() []Spec {
 		{"session.end", "End one or all sessions of an account.", false, func() Command { return &SessionEnd{} }},
 		{"authenticator.revoke", "Revoke somebody's authenticator.", false, func() Command { return &AuthenticatorRevoke{} }},
 		{"prompts.show", "Count the requests to approve sign-ins elsewhere, by day and by what became of them.", true, func() Command { return &PromptsShow{} }},
+		{"quiet.clear", "Take away the quiet hours that somebody has set, so that everybody's count.", false, func() Command { return &QuietClear{} }},
 		{"certificate.assign", "Make a card's certificate an authenticator of somebody else's.", false, func() Command { return &CertificateAssign{} }},
 		{"token.list", "List hardware tokens by serial number.", true, func() Command { return &TokenList{} }},
 		{"token.stage", "Send a part of a token file; it changes nothing before token.import.", true, func() Command { return &TokenStage{} }},

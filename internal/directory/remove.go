@@ -21,6 +21,11 @@ func (d *Directory) Remove(ctx context.Context, tx *store.Tx, a Account) error {
 		`delete from ticket where owner = $1`,
 		`delete from attempt where account = $1`,
 		`delete from wake where account = $1`,
+		`delete from quiet where account = $1`,
+		`delete from prompted where account = $1`,
+		`delete from sent where account = $1`,
+		`delete from message where account = $1`,
+		`delete from recovery_request where account = $1`,
 		`delete from account where id = $1`,
 	} {
 		if _, err := tx.Exec(ctx, statement, int64(a.ID)); err != nil {

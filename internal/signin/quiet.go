@@ -91,13 +91,20 @@ func (q QuietHours) Cover(t time.Time) bool {
 }
 
 // QuietOf returns an account's quiet hours: its own, which may be none, before
-// everybody's.
-func (p *Pushes) QuietOf(ctx context.Context, r store.Reader, account assurance.AccountID) (q QuietHours, err error) {
+// everybody's. own says which.
+func (p *Pushes) QuietOf(ctx context.Context, r store.Reader, account assurance.AccountID) (q QuietHours, own bool, err error) {
 	err = r.QueryRow(ctx, `select begins, ends, zone from quiet where account = $1`, int64(account)).Scan(&q.Begins, &q.Ends, &q.Zone)
 	if failure.ClassOf(err) == failure.NotFound {
-		return p.Quiet, nil
+		return p.Quiet, false, nil
 	}
-	return q, err
+	return q, err == nil, err
+}
+
+// ClearQuietIn takes an account's own quiet hours away inside a change that records
+// it, so that everybody's count. It reports whether there were any.
+func (p *Pushes) ClearQuietIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error) {
+	n, err := tx.Exec(ctx, `delete from quiet where account = $1`, int64(account))
+	return n > 0, err
 }
 
 // SetQuiet sets those of the grant's account, and tells its owner: somebody else

@@ -52,7 +52,7 @@ func (p *Pushes) want(ctx context.Context, tx *store.Tx, at *attempt) error {
 	if err != nil {
 		return err
 	}
-	quiet, err := p.QuietOf(ctx, tx, at.Account)
+	quiet, _, err := p.QuietOf(ctx, tx, at.Account)
 	if err != nil {
 		return err
 	}

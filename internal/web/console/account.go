@@ -133,6 +133,8 @@ func (c *Console) accountForms() []change {
 			}
 			return &admin.AuthenticatorRevoke{Account: name, ID: id, Reason: why(f)}
 		}, backToAccount("It was revoked, and its owner is told.")),
+		c.on("quiet", "quiet.clear", func(name string, f *form) admin.Command { return &admin.QuietClear{Account: name, Reason: why(f)} },
+			backToAccount("Their quiet hours were taken away, and they are told.")),
 		c.on("remove", "account.remove", func(name string, _ *form) admin.Command { return &admin.AccountRemove{Name: name} },
 			func(v *visit, _ *form, _ any) error { return v.done(accountsPath, "The account was removed for good.") }),
 		c.on("join", "group.member.add", func(name string, f *form) admin.Command {

@@ -49,6 +49,8 @@ var reasons = map[string]string{
 	"malformed": "it was no code", "disabled": "switched off after too many wrong answers", "delayed": "too soon after wrong answers", "account-budget": "too many wrong answers",
 	"not-administrator": "only administrators may", "nothing-enrolled": "nothing is set up that is enough there", "suspended": "the account is suspended",
 	"dormant": "the account is dormant", "unknown-name": "there is no such account", "step-up": "it must be proved again", "not-enough": "not enough was shown",
+	"signed-in-since": "they signed in as usual meanwhile", "set-up-since": "they have set up a way to sign in meanwhile",
+	"opener-no-longer-may": "whoever vouched is not at the help desk any more", "too-many-passes": "three passes were taken",
 }
 
 // sentences are what happened, by event. [tell] fills in what is in braces: {who} is the
@@ -93,7 +95,14 @@ var sentences = map[string]string{
 	"credential.pin-set":         "{who} set the PIN of {detail.label}",
 	"code.sent":                  "A code was sent to {who} for {where}",
 	"code.not-sent":              "No code was sent to {who}: {reason}",
-	"code.undelivered":           "The SMS gateway did not take a code",
+	"code.undelivered":           "Nothing took a code to {who}",
+	"alarm.recovery-not-mine":    "{who} says that a recovery of their account is not theirs",
+	"recovery.opened":            "{by} opened a recovery of {who}: {detail.check}, {detail.note}",
+	"recovery.confirmed":         "{by} confirmed the recovery of {who}: {detail.note}",
+	"recovery.stopped":           "{by} stopped the recovery of {who}: {detail.reason}",
+	"recovery.refused":           "The recovery of {who} was stopped: {reason}",
+	"recovery.collected":         "{who} took a pass to get back in, and {detail.revoked} authenticators were revoked",
+	"push.quiet-cleared":         "{by} took away the quiet hours of {who}: {detail.reason}",
 	"push.quiet-hours":           "{who} set quiet hours: {detail.hours}",
 	"certificate.assigned":       "{by} assigned the card {detail.label} to {who}",
 	"token.pin-given":            "{by} gave token {detail.serial} of {who} a new first PIN",

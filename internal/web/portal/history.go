@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/failure"
+	"countersign/internal/recovery"
 	"countersign/internal/web/look"
 )
 
@@ -19,7 +20,7 @@ type line struct {
 
 // doubtful are the events that somebody who got in leaves behind, beside every
 // refusal and alarm.
-var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "push.quiet-hours", "token.pin-given", "token.pin-cleared", "certificate.assigned"}
+var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "push.quiet-hours", "token.pin-given", "token.pin-cleared", "certificate.assigned", "recovery.opened", "recovery.collected"}
 
 // history tells the person's own entries in plain words.
 func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
@@ -46,7 +47,7 @@ func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
 // doing are a person's own acts, as what they were proved for.
 var doing = map[string]string{
 	"authenticator.enroll": "set up a way to sign in", "authenticator.remove": "remove a way to sign in",
-	"authenticator.rename": "rename a way to sign in", "authenticator.pin": "set a PIN", "push.quiet-hours": "set quiet hours", "report.not-me": "report an entry",
+	"authenticator.rename": "rename a way to sign in", "authenticator.pin": "set a PIN", "push.quiet-hours": "set quiet hours", "account.recover": "get back in by codes", "report.not-me": "report an entry",
 }
 
 // why are the reasons of refusals that a person can make something of.
@@ -96,6 +97,19 @@ func tell(e audit.Entry) string {
 		return "Removed: " + e.Detail["label"]
 	case "credential.disabled":
 		return "Switched off after too many wrong answers: " + kindOf(e.Detail["authenticator"])
+	case "recovery.opened":
+		if e.Detail["check"] == recovery.Codes {
+			return "A recovery was opened with your codes"
+		}
+		return "A recovery was opened by " + e.Actor.Name
+	case "recovery.confirmed":
+		return "The recovery was confirmed by " + e.Actor.Name
+	case "recovery.stopped", "recovery.refused", "alarm.recovery-not-mine":
+		return "The recovery was stopped"
+	case "recovery.collected":
+		return "A pass was taken by the browser of the recovery, and what you held was switched off"
+	case "push.quiet-cleared":
+		return "Your quiet hours were taken away by " + e.Actor.Name
 	case "pass.issued":
 		return "A temporary access pass was issued by " + e.Actor.Name
 	case "session.ended":

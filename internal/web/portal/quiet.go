@@ -11,7 +11,9 @@ import (
 )
 
 type quietView struct {
-	Now                signin.QuietHours
+	Now signin.QuietHours
+	// Everybodys says that they are not the person's own.
+	Everybodys         bool
 	Begins, Ends, Zone string
 }
 
@@ -24,11 +26,11 @@ func (p *Portal) quiet(w http.ResponseWriter, r *http.Request) error {
 	if limited {
 		return failure.Refuse("limited", "Sign in first.")
 	}
-	now, err := p.Engine.Pushes.QuietOf(r.Context(), p.Engine.DB, g.Account())
+	now, own, err := p.Engine.Pushes.QuietOf(r.Context(), p.Engine.DB, g.Account())
 	if err != nil {
 		return err
 	}
-	v := quietView{Now: now, Begins: "22:00", Ends: "07:00"}
+	v := quietView{Now: now, Everybodys: !own, Begins: "22:00", Ends: "07:00"}
 	if !now.IsZero() {
 		v.Begins, v.Ends, v.Zone = now.From(), now.Until(), now.Zone
 	}

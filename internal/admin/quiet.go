@@ -1,0 +1,41 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// QuietClear takes away somebody's own quiet hours: whoever had their session may
+// have set them, so that nobody hears the phone.
+type QuietClear struct {
+	Account string `json:"account" arg:"" help:"Whose quiet hours."`
+	Reason  string `json:"reason" required:"" help:"Why, for the log."`
+}
+
+func (c *QuietClear) Action() string { return "quiet.clear" }
+func (c *QuietClear) Object() string {
+	return fmt.Sprintf("the quiet hours of account %s: %s", c.Account, c.Reason)
+}
+
+func (c *QuietClear) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	var d directory.Account
+	err := a.change(ctx, g, "push.quiet-cleared", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) (err error) {
+		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+			return failure.At("account", err)
+		}
+		there, err := a.Engine.Pushes.ClearQuietIn(ctx, tx, d.ID)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return failure.At("account", failure.New(failure.Conflict, "%s has set no quiet hours.", d.Name))
+		}
+		return a.Enrollments.Tell(ctx, tx, d, "Your quiet hours were taken away", "An administrator took your quiet hours away, so that your app is woken as everybody's is.")
+	})
+	return map[string]string{"cleared": d.Name}, err
+}
