@@ -176,6 +176,7 @@ func TestQuietHoursAreTakenAway(t *testing.T) {
 	if err := desk.Do(t.Context(), "account.show", map[string]any{"name": "ada"}, &shown); err != nil || shown.Quiet != "22:00 to 07:00, UTC" {
 		t.Errorf("shown as %q, %v", shown.Quiet, err)
 	}
+	w.later(time.Minute) // so that there is a code that was not used
 	root := w.person()
 	root.comes("operator", desk.person.secret)
 	root.get("/console/accounts/ada")
