@@ -60,7 +60,7 @@ func TestOverviewAndLists(t *testing.T) {
 			root := w.person()
 			root.comes("root", secret)
 			root.get("/console")
-			root.sees("5 accounts in 1 group")
+			root.sees("5 accounts in 2 groups")
 			root.get("/console/accounts?q=100%25")
 			root.sees("Pat 100%")
 			if strings.Contains(root.page, ">ada<") {

@@ -73,6 +73,10 @@ func (d *helpDesk) prepared() (saved []string) {
 	bob.sees("not the code that was sent")
 	bob.post("/account/setup", "authenticator", "mailcode", "text", d.mailed(bobsPrivate))
 	bob.sees("Added: Code by mail")
+	early := d.person() // whoever has his session for a minute
+	early.get("/recovery")
+	early.post("/recovery/codes", "name", "bob", "text", saved[8])
+	early.sees("no address is set up for it, or only since yesterday")
 	d.later(25 * time.Hour)
 	d.post.collect()
 	return saved

@@ -378,8 +378,12 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 		en.Detail["detail"] = enrolled.Detail
 	}
 	tx.Record(en)
+	what := "to sign in as"
+	if c.Traits.Has(assurance.Mailed) {
+		what = "from tomorrow on, beside a recovery code, to get back in as"
+	}
 	return c, e.tell(ctx, tx, account, "A new way to sign in was added to your account",
-		fmt.Sprintf("%q (%s) can now be used to sign in as %s.", c.Label, e.Describe(c).Title, account.Name))
+		fmt.Sprintf("%q (%s) can be used %s %s.", c.Label, e.Describe(c).Title, what, account.Name))
 }
 
 func (e *Enrollments) retire(ctx context.Context, tx *store.Tx, account assurance.AccountID, kind string) error {

@@ -302,6 +302,9 @@ func (j *judge) firstOfRecovery(at *attempt) decision {
 func (j *judge) choose(at *attempt, missing []assurance.Missing, usable []directory.Credential, d *decision) {
 	d.reason = "nothing-enrolled"
 	d.public = "You need another way to sign in here, and none is set up. Ask an administrator for a temporary access pass."
+	if at.Action == Recover {
+		d.public = "That takes a code by mail as well, and no address is set up for it, or only since yesterday. Call your help desk."
+	}
 	if at.Medium&(prompt.Line|prompt.Browser) == 0 {
 		d.reason, d.public = "cannot-ask-here", ""
 		return

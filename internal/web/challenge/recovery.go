@@ -54,7 +54,7 @@ func (c *Challenge) recovery(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := recoveryView{Standing: standing}
-	page.Refresh = 5 * time.Second
+	page.Refresh = 10 * time.Second
 	if standing.Number == "" {
 		v.Phase, page.Refresh = standing.Case.Phase(c.Admin.Now()), time.Minute
 	}
