@@ -29,11 +29,7 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 		if err != nil {
 			return err
 		}
-		group, err := a.Directory.FindGroup(ctx, tx, directory.Administrators)
-		if err != nil {
-			return err
-		}
-		members, err := a.Directory.Members(ctx, tx, group, 1000)
+		members, err := a.Directory.Administering(ctx, tx, 1000)
 		if err != nil {
 			return err
 		}

@@ -52,11 +52,7 @@ func (a *Admin) SetupLink(ctx context.Context) (string, error) {
 }
 
 func (a *Admin) administered(ctx context.Context, r store.Reader) (bool, error) {
-	group, err := a.Directory.FindGroup(ctx, r, directory.Administrators)
-	if err != nil {
-		return false, err
-	}
-	members, err := a.Directory.Members(ctx, r, group, 100)
+	members, err := a.Directory.Administering(ctx, r, 100)
 	if err != nil {
 		return false, err
 	}

@@ -191,3 +191,16 @@ func escapeLike(s string) string {
 	}
 	return string(out)
 }
+
+// Administering returns up to limit accounts that administer Countersign, by name;
+// none where the group is not there yet.
+func (d *Directory) Administering(ctx context.Context, r store.Reader, limit int) ([]Account, error) {
+	group, err := d.FindGroup(ctx, r, Administrators)
+	if failure.ClassOf(err) == failure.NotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.Members(ctx, r, group, limit)
+}

@@ -169,14 +169,7 @@ func (e *Enrollments) disablePassword(ctx context.Context, tx *store.Tx, account
 }
 
 func (e *Enrollments) tellAdministrators(ctx context.Context, tx *store.Tx, about directory.Account) error {
-	group, err := e.Directory.FindGroup(ctx, tx, directory.Administrators)
-	if failure.ClassOf(err) == failure.NotFound {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	members, err := e.Directory.Members(ctx, tx, group, 100)
+	members, err := e.Directory.Administering(ctx, tx, 100)
 	if err != nil {
 		return err
 	}

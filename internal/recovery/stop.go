@@ -86,11 +86,7 @@ func (r *Recoveries) object(ctx context.Context, tx *store.Tx, was Case, account
 }
 
 func (r *Recoveries) tellAdministrators(ctx context.Context, tx *store.Tx, n notice) error {
-	group, err := r.Directory.FindGroup(ctx, tx, directory.Administrators)
-	if err != nil {
-		return err
-	}
-	members, err := r.Directory.Members(ctx, tx, group, 100)
+	members, err := r.Directory.Administering(ctx, tx, 100)
 	if err != nil {
 		return err
 	}

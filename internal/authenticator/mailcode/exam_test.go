@@ -1,9 +1,7 @@
 package mailcode
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -15,38 +13,6 @@ import (
 	"countersign/internal/prompt"
 )
 
-// pressed is the authenticator with somebody who always has a code sent, and the
-// mailbox that it comes to.
-type pressed struct {
-	*Authenticator
-	came *authenticator.Message
-	kept []byte
-}
-
-func (p pressed) Ask(credentials []authenticator.Credential, now time.Time) (prompt.Prompt, authenticator.Memo, error) {
-	c := authenticator.Credential{State: p.kept} // nobody's: only who has shown something is asked at all
-	if len(credentials) > 0 {
-		c = credentials[0]
-	}
-	message, q, memo, err := p.Send(c, now)
-	*p.came = message
-	return q, memo, err
-}
-
-// Offer is the second question of an enrollment, for the code that came.
-func (p pressed) Offer(who authenticator.Person, now time.Time) (prompt.Prompt, authenticator.Memo, error) {
-	_, memo, err := p.Authenticator.Offer(who, now)
-	if err != nil {
-		return prompt.Prompt{}, nil, err
-	}
-	var another *authenticator.Another
-	if _, err = p.Accept(context.Background(), who, memo, prompt.Answer{Authenticator: Kind, Text: "ada@example.org"}, now); !errors.As(err, &another) {
-		return prompt.Prompt{}, nil, err
-	}
-	*p.came = another.Message
-	return another.Prompt, another.Memo, nil
-}
-
 func TestExam(t *testing.T) {
 	var came authenticator.Message
 	kept, err := json.Marshal(state{1, "ada@example.org"})
@@ -57,7 +23,7 @@ func TestExam(t *testing.T) {
 		return prompt.Answer{Authenticator: Kind, Text: came.Text[:sentcode.Digits]}
 	}
 	authenticatortest.Exam(t, authenticatortest.Subject{
-		New: func(testing.TB) authenticator.Authenticator { return pressed{New("Example"), &came, kept} },
+		New: func(testing.TB) authenticator.Authenticator { return authenticatortest.Pressed{Sending: New("Example"), Came: &came, State: kept, To: "ada@example.org"},
 		Enroll: func(t testing.TB, _ authenticator.Authenticator, _ authenticator.Person, _ time.Time) (authenticator.Enrolled, authenticatortest.Answerer) {
 			t.Helper()
 			return authenticator.Enrolled{State: kept, Traits: traits, Label: "Mail"}, typed

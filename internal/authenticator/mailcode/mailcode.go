@@ -53,19 +53,10 @@ func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time)
 	return p, nil, nil
 }
 
-// memo is a code that was sent.
-type memo struct {
-	sentcode.Sent
-	Credential assurance.CredentialID `json:"c,omitempty"`
-	// Address and Account are those of an enrollment.
-	Address address             `json:"n,omitempty"`
-	Account assurance.AccountID `json:"a,omitempty"`
-}
-
-func (a *Authenticator) make(to address, now time.Time) (authenticator.Message, memo) {
+func (a *Authenticator) make(to address, now time.Time) (authenticator.Message, sentcode.Memo) {
 	code, sent := sentcode.Make(now)
 	return authenticator.Message{To: string(to), Subject: "Your code for " + a.service,
-		Text: fmt.Sprintf("%s is your code for %s. It is good for ten minutes.\n\nNobody who calls or writes to you needs it. If you did not ask for it, somebody else has: tell your administrator.\n", code, a.service)}, memo{Sent: sent}
+		Text: fmt.Sprintf("%s is your code for %s. It is good for ten minutes.\n\nNobody who calls or writes to you needs it. If you did not ask for it, somebody else has: tell your administrator.\n", code, a.service)}, sentcode.Memo{Sent: sent}
 }
 
 func (to address) asked() prompt.Prompt {
@@ -88,28 +79,17 @@ func (a *Authenticator) Send(c authenticator.Credential, now time.Time) (authent
 
 // Check compares with the code that was sent.
 func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Credential, sealed authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Result, error) {
-	var m memo
-	if len(sealed) > 0 && json.Unmarshal(sealed, &m) != nil {
-		return authenticator.Wrong("malformed"), nil
+	c, m, wrong := sentcode.Check(sealed, credentials, answer.Text, now)
+	if wrong != "" {
+		return authenticator.Wrong(wrong), nil
 	}
-	if reason := m.Wrong(answer.Text, now); reason != "" {
-		return authenticator.Wrong(reason), nil
-	}
-	for _, c := range credentials {
-		if c.ID != m.Credential {
-			continue
-		}
-		if _, err := decode(c.State); err != nil {
-			return authenticator.Result{}, err
-		}
-		return authenticator.Result{OK: true, Credential: c.ID, Traits: traits, Once: m.Once()}, nil
-	}
-	return authenticator.Wrong("wrong"), nil
+	_, err := decode(c.State)
+	return authenticator.Result{OK: err == nil, Credential: c.ID, Traits: traits, Once: m.Once()}, err
 }
 
 // Offer asks for the address.
 func (a *Authenticator) Offer(p authenticator.Person, _ time.Time) (prompt.Prompt, authenticator.Memo, error) {
-	kept, err := json.Marshal(memo{Account: p.Account})
+	kept, err := json.Marshal(sentcode.Memo{Account: p.Account})
 	return prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Mail address",
 		Hint: "With a code that is sent there and a saved recovery code you get back in when everything else is lost; it signs you in nowhere. Choose an address that you can read without signing in here."}, kept, err
 }
@@ -117,18 +97,19 @@ func (a *Authenticator) Offer(p authenticator.Person, _ time.Time) (prompt.Promp
 // Accept takes the address, and then the code that was sent to it: an address counts
 // only when its owner has shown to read it.
 func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, sealed authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Enrolled, error) {
-	var m memo
-	if json.Unmarshal(sealed, &m) != nil || m.Account != p.Account {
-		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "wrong-offer", Public: "This set-up has ended. Start it again."}
+	m, err := sentcode.Resume(sealed, p)
+	if err != nil {
+		return authenticator.Enrolled{}, err
 	}
-	if m.Address == "" {
+	if m.To == "" {
 		return authenticator.Enrolled{}, a.confirm(p, answer.Text, now)
 	}
-	if reason := m.Wrong(answer.Text, now); reason != "" {
-		return authenticator.Enrolled{}, &authenticator.Refused{Reason: reason, Public: "That is not the code that was sent, or it is over. Look at the newest mail."}
+	if err := m.Confirmed(answer.Text, now); err != nil {
+		return authenticator.Enrolled{}, err
 	}
-	state, err := json.Marshal(state{1, m.Address})
-	return authenticator.Enrolled{State: state, Traits: traits, Label: "Mail to " + m.Address.masked()}, err
+	to := address(m.To)
+	state, err := json.Marshal(state{1, to})
+	return authenticator.Enrolled{State: state, Traits: traits, Label: "Mail to " + to.masked()}, err
 }
 
 // confirm sends a code to the address that was typed.
@@ -138,7 +119,7 @@ func (a *Authenticator) confirm(p authenticator.Person, text string, now time.Ti
 		return &authenticator.Refused{Reason: "malformed", Public: "Write one mail address, like ada@example.org."}
 	}
 	message, m := a.make(to, now)
-	m.Address, m.Account = to, p.Account
+	m.To, m.Account = string(to), p.Account
 	kept, err := json.Marshal(m)
 	if err != nil {
 		return err

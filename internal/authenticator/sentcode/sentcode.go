@@ -11,8 +11,12 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/json"
+	"slices"
 	"time"
 
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/typed"
 )
 
@@ -63,3 +67,45 @@ func (s Sent) Wrong(text string, now time.Time) (reason string) {
 
 // Once is a key for this code, which may be accepted once.
 func (s Sent) Once() string { return "m" + base64.RawURLEncoding.EncodeToString(s.Salt) }
+
+// Memo is what waits for the answer: the code, and for what it was made.
+type Memo struct {
+	Sent
+	Credential assurance.CredentialID `json:"c,omitempty"`
+	// To and Account are those of an enrollment.
+	To      string              `json:"n,omitempty"`
+	Account assurance.AccountID `json:"a,omitempty"`
+}
+
+// Check finds the credential that a code was sent for. The code is compared first,
+// so that only its owner is told that the credential went.
+func Check(sealed authenticator.Memo, credentials []authenticator.Credential, text string, now time.Time) (c authenticator.Credential, m Memo, wrong string) {
+	if len(sealed) > 0 && json.Unmarshal(sealed, &m) != nil {
+		return c, m, "malformed"
+	}
+	if wrong = m.Wrong(text, now); wrong != "" {
+		return c, m, wrong
+	}
+	i := slices.IndexFunc(credentials, func(c authenticator.Credential) bool { return c.ID == m.Credential })
+	if i < 0 {
+		return c, m, "wrong"
+	}
+	return credentials[i], m, ""
+}
+
+// Resume reads what an enrollment remembers; another account's is refused.
+func Resume(sealed authenticator.Memo, p authenticator.Person) (Memo, error) {
+	var m Memo
+	if json.Unmarshal(sealed, &m) != nil || m.Account != p.Account {
+		return m, &authenticator.Refused{Reason: "wrong-offer", Public: "This set-up has ended. Start it again."}
+	}
+	return m, nil
+}
+
+// Confirmed refuses a wrong answer to the question of an enrollment.
+func (m Memo) Confirmed(text string, now time.Time) error {
+	if reason := m.Wrong(text, now); reason != "" {
+		return &authenticator.Refused{Reason: reason, Public: "That is not the code that was sent, or it is over. Look at the newest one."}
+	}
+	return nil
+}

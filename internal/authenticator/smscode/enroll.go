@@ -16,25 +16,26 @@ const warning = "A code by SMS is the weakest way: whoever talks the telephone c
 
 // Offer asks for the number.
 func (a *Authenticator) Offer(p authenticator.Person, _ time.Time) (prompt.Prompt, authenticator.Memo, error) {
-	kept, err := json.Marshal(memo{Account: p.Account})
+	kept, err := json.Marshal(sentcode.Memo{Account: p.Account})
 	return prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Telephone number", Hint: warning}, kept, err
 }
 
 // Accept takes the number, and then the code that was sent to it: a number counts
 // only when its owner has shown to have it (SP 800-63B-4 section 3.1.3.3).
 func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, sealed authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Enrolled, error) {
-	var m memo
-	if json.Unmarshal(sealed, &m) != nil || m.Account != p.Account {
-		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "wrong-offer", Public: "This set-up has ended. Start it again."}
+	m, err := sentcode.Resume(sealed, p)
+	if err != nil {
+		return authenticator.Enrolled{}, err
 	}
-	if m.Number == "" {
+	if m.To == "" {
 		return authenticator.Enrolled{}, a.confirm(p, answer.Text, now)
 	}
-	if reason := m.Wrong(answer.Text, now); reason != "" {
-		return authenticator.Enrolled{}, &authenticator.Refused{Reason: reason, Public: "That is not the code that was sent, or it is over. Look at the newest message."}
+	if err := m.Confirmed(answer.Text, now); err != nil {
+		return authenticator.Enrolled{}, err
 	}
-	state, err := state{Number: m.Number}.encode()
-	return authenticator.Enrolled{State: state, Traits: traits, Label: "SMS to " + m.Number.Masked(), Detail: "restricted"}, err
+	number := Number(m.To)
+	state, err := state{Number: number}.encode()
+	return authenticator.Enrolled{State: state, Traits: traits, Label: "SMS to " + number.Masked(), Detail: "restricted"}, err
 }
 
 // confirm sends a code to the number that was typed.
@@ -44,7 +45,7 @@ func (a *Authenticator) confirm(p authenticator.Person, text string, now time.Ti
 		return &authenticator.Refused{Reason: "malformed", Public: "Write the number with its country, as +49 30 123456."}
 	}
 	message, m := a.make(number, now)
-	m.Number, m.Account = number, p.Account
+	m.To, m.Account = string(number), p.Account
 	kept, err := json.Marshal(m)
 	if err != nil {
 		return err

@@ -56,20 +56,10 @@ func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time)
 	return p, nil, nil
 }
 
-// memo is a code that was sent. It is kept sealed, and the code in it hashed, for
-// whoever may read a log of what was unsealed.
-type memo struct {
-	sentcode.Sent
-	Credential assurance.CredentialID `json:"c"`
-	// Number and Account are those of an enrollment.
-	Number  Number              `json:"n,omitempty"`
-	Account assurance.AccountID `json:"a,omitempty"`
-}
-
 // make makes a code, its message and its memo.
-func (a *Authenticator) make(to Number, now time.Time) (authenticator.Message, memo) {
+func (a *Authenticator) make(to Number, now time.Time) (authenticator.Message, sentcode.Memo) {
 	code, sent := sentcode.Make(now)
-	return authenticator.Message{To: string(to), Text: a.text(code)}, memo{Sent: sent}
+	return authenticator.Message{To: string(to), Text: a.text(code)}, sentcode.Memo{Sent: sent}
 }
 
 // text ends with the code bound to the host, in the form of WICG's "Origin-bound
@@ -93,25 +83,12 @@ func (a *Authenticator) Send(c authenticator.Credential, now time.Time) (authent
 
 // Check compares with the code that was sent.
 func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Credential, sealed authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Result, error) {
-	var m memo
-	if len(sealed) > 0 {
-		if json.Unmarshal(sealed, &m) != nil {
-			return authenticator.Wrong("malformed"), nil
-		}
+	c, m, wrong := sentcode.Check(sealed, credentials, answer.Text, now)
+	if wrong != "" {
+		return authenticator.Wrong(wrong), nil
 	}
-	if reason := m.Wrong(answer.Text, now); reason != "" {
-		return authenticator.Wrong(reason), nil
-	}
-	for _, c := range credentials {
-		if c.ID != m.Credential {
-			continue
-		}
-		if _, err := decodeState(c.State); err != nil {
-			return authenticator.Result{}, err
-		}
-		return authenticator.Result{OK: true, Credential: c.ID, Traits: traits, Once: m.Once()}, nil
-	}
-	return authenticator.Wrong("wrong"), nil
+	_, err := decodeState(c.State)
+	return authenticator.Result{OK: err == nil, Credential: c.ID, Traits: traits, Once: m.Once()}, err
 }
 
 var _ authenticator.Sender = (*Authenticator)(nil)

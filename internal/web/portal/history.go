@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"countersign/internal/audit"
-	"countersign/internal/failure"
 	"countersign/internal/recovery"
 	"countersign/internal/web/look"
 )
@@ -24,12 +23,9 @@ var doubtful = []string{"signin.granted", "credential.enrolled", "credential.rem
 
 // history tells the person's own entries in plain words.
 func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
-	g, limited, ok, err := p.enter(w, r)
+	g, ok, err := p.inside(w, r)
 	if !ok {
 		return err
-	}
-	if limited {
-		return failure.Refuse("limited", "Sign in first.")
 	}
 	entries, err := p.Admin.History(r.Context(), g, 100)
 	if err != nil {

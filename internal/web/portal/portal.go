@@ -93,6 +93,15 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) (g signin.Grant, 
 	return g, false, false, p.Send(w, r, session.Errand{Return: r.URL.Path})
 }
 
+// inside is [Portal.enter] for pages that are nothing to whoever only sets up.
+func (p *Portal) inside(w http.ResponseWriter, r *http.Request) (g signin.Grant, ok bool, err error) {
+	g, limited, ok, err := p.enter(w, r)
+	if ok && limited {
+		return g, false, failure.Refuse("limited", "Sign in first.")
+	}
+	return g, ok, err
+}
+
 type homeView struct {
 	Limited        bool
 	Administrator  bool // who must begin with a passkey
@@ -328,12 +337,9 @@ func (p *Portal) finish(w http.ResponseWriter, r *http.Request) error {
 
 // stopRecovery is for an owner who lost nothing: any session of theirs is enough.
 func (p *Portal) stopRecovery(w http.ResponseWriter, r *http.Request) error {
-	g, limited, ok, err := p.enter(w, r)
+	g, ok, err := p.inside(w, r)
 	if !ok {
 		return err
-	}
-	if limited {
-		return failure.Refuse("limited", "Sign in first.")
 	}
 	if err := p.Admin.Recoveries.StopOwn(r.Context(), g); err != nil {
 		return err
@@ -342,12 +348,9 @@ func (p *Portal) stopRecovery(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Portal) endSession(w http.ResponseWriter, r *http.Request) error {
-	g, limited, ok, err := p.enter(w, r)
+	g, ok, err := p.inside(w, r)
 	if !ok {
 		return err
-	}
-	if limited {
-		return failure.Refuse("limited", "Sign in first.")
 	}
 	if err := p.Sessions.End(r.Context(), g.Actor(), g.Account(), r.PostForm.Get("number"), "ended by its owner"); err != nil {
 		return err

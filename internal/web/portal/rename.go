@@ -29,12 +29,9 @@ func (p *Portal) own(r *http.Request, g signin.Grant, number string) (enrollment
 
 // naming shows the form for another name.
 func (p *Portal) naming(w http.ResponseWriter, r *http.Request) error {
-	g, limited, ok, err := p.enter(w, r)
+	g, ok, err := p.inside(w, r)
 	if !ok {
 		return err
-	}
-	if limited {
-		return failure.Refuse("limited", "Sign in first.")
 	}
 	a, err := p.own(r, g, r.URL.Query().Get("number"))
 	if err != nil {
