@@ -23,7 +23,9 @@ func TestExam(t *testing.T) {
 		return prompt.Answer{Authenticator: Kind, Text: came.Text[:sentcode.Digits]}
 	}
 	authenticatortest.Exam(t, authenticatortest.Subject{
-		New: func(testing.TB) authenticator.Authenticator { return authenticatortest.Pressed{Sending: New("Example"), Came: &came, State: kept, To: "ada@example.org"},
+		New: func(testing.TB) authenticator.Authenticator {
+			return authenticatortest.Pressed{Sending: New("Example"), Came: &came, State: kept, To: "ada@example.org"}
+		},
 		Enroll: func(t testing.TB, _ authenticator.Authenticator, _ authenticator.Person, _ time.Time) (authenticator.Enrolled, authenticatortest.Answerer) {
 			t.Helper()
 			return authenticator.Enrolled{State: kept, Traits: traits, Label: "Mail"}, typed
