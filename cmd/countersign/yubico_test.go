@@ -277,13 +277,17 @@ func TestYubicoSignatures(t *testing.T) {
 	gateway, backups := w.validators()
 	otp := bobs.touch()
 	with := func(q url.Values) { q.Set("otp", otp) }
+	last := "c"
+	if strings.HasSuffix(otp, last) {
+		last = "b"
+	}
 	for name, c := range map[string]struct {
 		edit func(url.Values)
 		want string
 	}{
 		"no signature":          {func(q url.Values) { with(q); q.Set("h", "") }, "MISSING_PARAMETER"},
 		"another's signature":   {func(q url.Values) { with(q); q.Set("h", backups.sign(q)) }, "BAD_SIGNATURE"},
-		"a changed otp":         {func(q url.Values) { with(q); q.Set("h", gateway.sign(q)); q.Set("otp", bobs.public+otp[12:43]+"c") }, "BAD_SIGNATURE"},
+		"a changed otp":         {func(q url.Values) { with(q); q.Set("h", gateway.sign(q)); q.Set("otp", bobs.public+otp[12:43]+last) }, "BAD_SIGNATURE"},
 		"an added parameter":    {func(q url.Values) { with(q); q.Set("h", gateway.sign(q)); q.Set("sl", "0") }, "BAD_SIGNATURE"},
 		"an unknown client":     {func(q url.Values) { with(q); q.Set("id", "9") }, "NO_SUCH_CLIENT"},
 		"a client by other way": {func(q url.Values) { with(q); q.Set("id", "07") }, "NO_SUCH_CLIENT"},

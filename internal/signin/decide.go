@@ -152,7 +152,7 @@ func (j *judge) beside(app application.Application, action string, credentials [
 	case action == Approve && app.Name == Self:
 		r = assurance.Phishing().Within(approvalFresh)
 	case action == Recover && app.Name == Self:
-		r = assurance.RecoveryCodes()
+		r = assurance.RecoveryCodes().Within(j.Limits.Attempt)
 	case changesAuthenticators(action):
 		r = j.asMuchAsCanBeShown(credentials)
 	default:
