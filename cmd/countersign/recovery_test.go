@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -371,6 +372,10 @@ func TestRecoveryByASecondPerson(t *testing.T) {
 	if err := d.root.Do(t.Context(), "recovery.open", all, &c); err != nil || c.Phase != recovery.Unsure {
 		t.Fatalf("the case is %+v, %v", c, err)
 	}
+	var o admin.Overview
+	if err := d.root.Do(t.Context(), "overview.show", nil, &o); err != nil || o.Recoveries != 1 || o.Unconfirmed != 1 {
+		t.Errorf("the overview counts %d, %d to confirm, %v", o.Recoveries, o.Unconfirmed, err)
+	}
 	d.later(48 * time.Hour)
 	if browser.goesOn() != http.StatusForbidden {
 		t.Error("time alone was enough to replace both factors")
@@ -407,6 +412,31 @@ func TestRecoveryByASecondPerson(t *testing.T) {
 	}
 	if err := d.helga.Do(t.Context(), "recovery.stop", map[string]any{"account": "carol", "reason": "again"}, nil); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("stopping what is over is answered %v", err)
+	}
+}
+
+// The promise: one person does not open recoveries without end.
+func TestRecoveriesOfOnePerson(t *testing.T) {
+	d := withHelpDesk(t, "")
+	stop := map[string]any{"account": "bob", "reason": "another try"}
+	for i := range 51 {
+		d.later(31 * time.Minute / 4) // the numbers of before run out
+		secret, err := d.admin.Recoveries.Begin(t.Context(), "bob", netip.MustParseAddr("192.0.2.7"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := d.admin.Recoveries.Look(t.Context(), secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 50 {
+			mustRefuse(t, d.helga, "too-many-recoveries", "recovery.open", opens("bob", s.Number))
+			continue
+		}
+		d.opens(d.helga, "bob", s.Number)
+		if err := d.helga.Do(t.Context(), "recovery.stop", stop, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

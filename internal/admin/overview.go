@@ -22,6 +22,10 @@ type Overview struct {
 	Suspended         int64 `json:"suspended"`
 	Groups            int   `json:"groups"`
 	Applications      int   `json:"applications"`
+	// Recoveries are under way; Unconfirmed are those of them that want a second
+	// person.
+	Recoveries  int64 `json:"recoveries"`
+	Unconfirmed int64 `json:"unconfirmed_recoveries"`
 	// Entries is how long the audit log is, Signed how much of it the newest
 	// checkpoint covers, and Checkpoint when that was signed. They are as the
 	// store says; "audit verify" proves it.
@@ -54,6 +58,9 @@ func (c *OverviewShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, e
 		return nil, err
 	}
 	o.Groups, o.Applications = len(groups), len(applications)
+	if o.Recoveries, o.Unconfirmed, err = a.Recoveries.Count(ctx); err != nil {
+		return nil, err
+	}
 	return o, a.log(ctx, &o)
 }
 

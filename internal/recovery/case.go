@@ -133,6 +133,14 @@ func (r *Recoveries) needed(ctx context.Context, from store.Reader, account dire
 	return c, err
 }
 
+// Count returns how many cases are under way, and how many of them want a second
+// person.
+func (r *Recoveries) Count(ctx context.Context) (under, unsure int64, err error) {
+	err = r.DB.QueryRow(ctx, `select count(*), coalesce(sum(case when second = 1 and confirmer = 0 then 1 else 0 end), 0)
+		from recovery where state = 'open' and taken = 0 and ends > $1`, store.Unix(r.Now())).Scan(&under, &unsure)
+	return under, unsure, err
+}
+
 // mostListed bounds a list of cases.
 const mostListed = 100
 

@@ -67,6 +67,9 @@ func (r *Recoveries) OpenIn(ctx context.Context, tx *store.Tx, opener directory.
 	if err != nil {
 		return Case{}, err
 	}
+	if err := r.within(ctx, tx, opener); err != nil {
+		return Case{}, err
+	}
 	if _, err := tx.Exec(ctx, `delete from recovery_request where id = $1`, q.id); err != nil {
 		return Case{}, err
 	}
@@ -78,6 +81,18 @@ func (r *Recoveries) OpenIn(ctx context.Context, tx *store.Tx, opener directory.
 		// Nobody replaces both factors alone, or where nobody could object.
 		Second: o.Forgotten || len(mails) == 0, secret: q.secret}
 	return r.openIn(ctx, tx, opener, o.Account, c)
+}
+
+// mostOpened is how many cases one person opens in a day: more is no help desk.
+const mostOpened = 50
+
+func (r *Recoveries) within(ctx context.Context, tx *store.Tx, opener directory.Account) error {
+	var n int64
+	err := tx.QueryRow(ctx, `select count(*) from recovery where opener = $1 and opened > $2`, int64(opener.ID), store.Unix(r.Now().Add(-24*time.Hour))).Scan(&n)
+	if err == nil && n >= mostOpened {
+		return failure.Refuse("too-many-recoveries", "You have opened fifty recoveries within a day. Ask somebody else to open this one.")
+	}
+	return err
 }
 
 // Bound is what the Grant of [signin.Recover] must be for: the browser that shows a
