@@ -19,6 +19,7 @@ ldap-utils          # ldapsearch, ldapwhoami: an independent LDAP client
 libc6-dev           # pam/
 libengine-pkcs11-openssl # curl with a key on a card
 libnss3-tools       # certificates and cards for Chromium
+libpam-oath         # codes of a list as PAM stacks check them
 libpam-radius-auth  # RADIUS as PAM stacks speak it
 libpam-yubico       # YubiKeys as PAM stacks ask for them
 libpam0g-dev        # pam/

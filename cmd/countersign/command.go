@@ -113,6 +113,12 @@ type (
 	promptsCommand struct {
 		Show do[admin.PromptsShow] `cmd:"" default:"withargs" help:"Count the requests to approve sign-ins elsewhere, by day and by what became of them."`
 	}
+	offlineCommand struct {
+		List      do[admin.OfflineList]      `cmd:"" default:"withargs" help:"List the lists of codes for local accounts of hosts."`
+		Issue     do[admin.OfflineIssue]     `cmd:"" help:"Make a list of codes for a local account of a host. It is shown once."`
+		Reconcile do[admin.OfflineReconcile] `cmd:"" help:"Take over which codes were used on a host while it could not ask."`
+		Revoke    do[admin.OfflineRevoke]    `cmd:"" help:"Forget a list of codes of a host."`
+	}
 	quietCommand struct {
 		Clear do[admin.QuietClear] `cmd:"" help:"Take away the quiet hours that somebody has set, so that everybody's count."`
 	}

@@ -34,6 +34,7 @@ import (
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/offline"
 	"countersign/internal/policy"
 	"countersign/internal/protocol/forwardauth"
 	"countersign/internal/protocol/radius"
@@ -183,7 +184,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if in.pusher, err = openPusher(ctx, in, s); err != nil {
 		return err
 	}
-	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries,
+	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: &offline.Lists{DB: in.db, Keys: in.keys, Log: s.log},
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, Engine: in.engine, Openings: openings,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := in.admin.Install(ctx); err != nil {

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/offline"
 	"countersign/internal/policy"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
@@ -34,6 +35,7 @@ type Parts struct {
 	Applications *application.Catalogue
 	Enrollments  *enrollment.Enrollments
 	Recoveries   *recovery.Recoveries
+	Offline      *offline.Lists
 	Sessions     *session.Sessions
 	Tickets      *ticket.Tickets
 	Rules        *signin.Rules
@@ -170,6 +172,10 @@ func Commands() []Spec {
 		{"token.lost", "Switch off a token that its owner cannot find.", false, func() Command { return &TokenLost{} }},
 		{"token.return", "Take a token back from its owner.", false, func() Command { return &TokenReturn{} }},
 		{"token.revoke", "End a token for good.", false, func() Command { return &TokenRevoke{} }},
+		{"offline.list", "List the lists of codes for local accounts of hosts.", true, func() Command { return &OfflineList{} }},
+		{"offline.issue", "Make a list of codes for a local account of a host, for when the network is away.", false, func() Command { return &OfflineIssue{} }},
+		{"offline.reconcile", "Take over which codes were used on a host while it could not ask.", false, func() Command { return &OfflineReconcile{} }},
+		{"offline.revoke", "Forget a list of codes of a host.", false, func() Command { return &OfflineRevoke{} }},
 		{"group.list", "List groups.", true, func() Command { return &GroupList{} }},
 		{"group.show", "Show a group and its members.", true, func() Command { return &GroupShow{} }},
 		{"group.create", "Create a group.", false, func() Command { return &GroupCreate{} }},

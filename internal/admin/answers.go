@@ -15,6 +15,7 @@ var answers = map[string]any{
 	"pass.issue": Pass{}, "recovery.list": []Recovery{}, "recovery.open": Recovery{}, "recovery.confirm": Recovery{}, "recovery.stop": map[string]string{}, "key.issue": Key{},
 	"session.end": map[string]int{}, "authenticator.revoke": map[string]string{},
 	"prompts.show": Prompts{}, "quiet.clear": map[string]string{}, "certificate.assign": enrollment.Authenticator{},
+	"offline.list": []OfflineCodes{}, "offline.issue": OfflineHanded{}, "offline.reconcile": []OfflineFound{}, "offline.revoke": map[string]string{},
 	"token.list": TokenPage{}, "token.stage": TokenStaged{}, "token.preview": TokenPreviewed{}, "token.import": TokenImported{},
 	"token.assign": Token{}, "token.resync": Token{}, "token.lost": Token{}, "token.return": Token{}, "token.revoke": Token{}, "token.pin": TokenPINGiven{},
 	"group.list": []Group{}, "group.show": Group{}, "group.create": Group{}, "group.remove": map[string]string{}, "group.member.add": map[string]string{}, "group.member.remove": map[string]string{},

@@ -22,6 +22,7 @@ const (
 	Drill       Purpose = "drill"
 	Form        Purpose = "form"
 	Membership  Purpose = "membership"
+	Offline     Purpose = "offline"
 	PIN         Purpose = "pin"
 	Policy      Purpose = "policy"
 	Push        Purpose = "push"
@@ -35,7 +36,7 @@ const (
 // Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Certificate, Cookie, Credential, Declaration, Decoy, Drill, Form,
-		Membership, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
+		Membership, Offline, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
 }
 
 // The audit log's own keys. They authenticate every entry there is, so they stay

@@ -1,0 +1,172 @@
+// Package offline makes and keeps lists of one-time codes for local accounts of
+// hosts, for when the network is away: ATT&CK T1078.003.
+//
+// It owns the table offline_list and the form of the file that a host keeps, which
+// is that of liboath's PAM module (usersfile of pam_oath). It checks no code: the
+// host does, by itself, because nobody else can be asked then. It grants nothing and
+// knows no account of ours. Its neighbours are admin, which does the commands, and
+// authenticator/otp, which is HOTP (RFC 4226). Its one invariant: a list is handed
+// out once, and what a host says was used is believed only where the code that it
+// names is that list's, and never moves a list back.
+package offline
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"countersign/internal/authenticator/otp"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// Digits is how long a code is: at 20 codes ahead a guess is right once in five
+// million.
+const Digits = 8
+
+// MostCodes bounds a list: pam_oath looks for a code that far ahead (its "window").
+const MostCodes = 50
+
+// Lists keeps lists. It is safe for concurrent use.
+type Lists struct {
+	DB   *store.DB
+	Keys *keyring.Keyring
+	Log  *slog.Logger
+}
+
+// List is one list.
+type List struct {
+	ID    int64
+	Host  string
+	Login string
+	Codes int
+	// Next is the first code that is not known to be used, from 0.
+	Next   int
+	At     time.Time // when the one before it was used; zero for none
+	Issued time.Time
+
+	key otp.Key
+}
+
+// Left is how many codes are not known to be used or passed over.
+func (l List) Left() int { return l.Codes - l.Next }
+
+// names are hosts and local accounts: what stands in a file whose fields are apart
+// by blanks, and in a sentence.
+var names = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$`)
+
+func check(host, login string, codes int) error {
+	switch {
+	case !names.MatchString(host):
+		return failure.At("host", failure.New(failure.Invalid, "Write the host's name in letters, digits, dots and hyphens: gate1.example.org."))
+	case !names.MatchString(login):
+		return failure.At("login", failure.New(failure.Invalid, "Write the local account as the host has it: root."))
+	case codes < 1 || codes > MostCodes:
+		return failure.At("codes", failure.New(failure.Invalid, "A list has 1 to %d codes.", MostCodes))
+	}
+	return nil
+}
+
+// Handed is a list as it is handed out, once.
+type Handed struct {
+	List
+	// Line is for the host's file, Numbered are the codes for the paper. Both are
+	// secret.
+	Line     string
+	Numbered []string
+}
+
+// IssueIn makes a list inside a change that records it, in the place of one that the
+// account had.
+func (k *Lists) IssueIn(ctx context.Context, tx *store.Tx, host, login string, codes int) (Handed, error) {
+	if err := check(host, login, codes); err != nil {
+		return Handed{}, err
+	}
+	if _, err := tx.Exec(ctx, `delete from offline_list where host = $1 and login = $2`, host, login); err != nil {
+		return Handed{}, err
+	}
+	l := List{Host: host, Login: login, Codes: codes, Issued: tx.Now().Truncate(time.Microsecond), key: otp.Key{Algorithm: otp.SHA1, Digits: Digits, Secret: make([]byte, 20)}}
+	rand.Read(l.key.Secret)
+	err := tx.QueryRow(ctx, `insert into offline_list (host, login, secret, codes, issued, mac) values ($1,$2,$3,$4,$5,$6) returning id`,
+		host, login, []byte{}, codes, store.Unix(l.Issued), []byte{}).Scan(&l.ID)
+	if err != nil {
+		return Handed{}, err
+	}
+	sealed := k.Keys.Seal(keyring.Offline, l.aad(), l.key.Secret)
+	if _, err := tx.Exec(ctx, `update offline_list set secret = $1, mac = $2 where id = $3`, sealed, k.Keys.MAC(keyring.Offline, l.fields(sealed)), l.ID); err != nil {
+		return Handed{}, err
+	}
+	h := Handed{List: l, Line: fmt.Sprintf("HOTP %s - %s", login, hex.EncodeToString(l.key.Secret))}
+	for i := range codes {
+		code := l.key.Code(uint64(i))
+		h.Numbered = append(h.Numbered, fmt.Sprintf("%2d  %s %s", i+1, code[:4], code[4:]))
+	}
+	return h, nil
+}
+
+// RevokeIn forgets a list inside a change that records it. The host's file must be
+// changed there.
+func (k *Lists) RevokeIn(ctx context.Context, tx *store.Tx, host, login string) error {
+	n, err := tx.Exec(ctx, `delete from offline_list where host = $1 and login = $2`, host, login)
+	if err == nil && n == 0 {
+		return failure.New(failure.NotFound, "%s has no list for %s.", host, login)
+	}
+	return err
+}
+
+func (l List) aad() keyring.AAD {
+	return keyring.AAD{Table: "offline_list", Column: "secret", Row: l.ID, Key: l.Host + "/" + l.Login}
+}
+
+func (l List) fields(sealed []byte) *keyring.Fields {
+	return keyring.NewFields().Int(l.ID).String(l.Host).String(l.Login).Int(int64(l.Codes)).Int(int64(l.Next)).
+		Int(store.Unix(l.At)).Int(store.Unix(l.Issued)).Bytes(sealed)
+}
+
+const columns = `id, host, login, secret, codes, next, at, issued, mac`
+
+var errTampered = errors.New("offline: a row was changed behind our back")
+
+func (k *Lists) scan(row interface{ Scan(...any) error }) (List, []byte, error) {
+	var l List
+	var codes, next, at, issued int64
+	var sealed, mac []byte
+	if err := row.Scan(&l.ID, &l.Host, &l.Login, &sealed, &codes, &next, &at, &issued, &mac); err != nil {
+		return List{}, nil, err
+	}
+	l.Codes, l.Next, l.At, l.Issued = int(codes), int(next), store.Time(at), store.Time(issued)
+	if !k.Keys.VerifyMAC(keyring.Offline, l.fields(sealed), mac) {
+		k.Log.Error("a row was changed behind our back; it is not believed", "table", "offline_list", "row", l.ID)
+		return List{}, nil, errTampered
+	}
+	secret, err := k.Keys.Open(keyring.Offline, l.aad(), sealed)
+	l.key = otp.Key{Algorithm: otp.SHA1, Digits: Digits, Secret: secret}
+	return l, sealed, err
+}
+
+// All returns every list that is believed, by host and local account.
+func (k *Lists) All(ctx context.Context) ([]List, error) {
+	rows, err := k.DB.Query(ctx, `select `+columns+` from offline_list order by host, login`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []List
+	for rows.Next() {
+		l, _, err := k.scan(rows)
+		if errors.Is(err, errTampered) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l)
+	}
+	return out, rows.Err()
+}
