@@ -23,10 +23,10 @@ type OfflineIssue struct {
 
 // OfflineHanded is a list as it is handed out. Line and List are shown once.
 type OfflineHanded struct {
-	Host  string   `json:"host"`
-	Login string   `json:"login"`
-	Line  string   `json:"line"`
-	List  []string `json:"list"`
+	Host  string         `json:"host"`
+	Login string         `json:"login"`
+	Line  string         `json:"line"`
+	List  []offline.Code `json:"list"`
 }
 
 func (c *OfflineIssue) Action() string { return "offline.issue" }

@@ -79,7 +79,13 @@ type Handed struct {
 	// Line is for the host's file, Numbered are the codes for the paper. Both are
 	// secret.
 	Line     string
-	Numbered []string
+	Numbered []Code
+}
+
+// Code is one line of the paper.
+type Code struct {
+	Number int    `json:"number"` // from 1
+	Code   string `json:"code"`   // in two groups of four
 }
 
 // IssueIn makes a list inside a change that records it, in the place of one that the
@@ -105,7 +111,7 @@ func (k *Lists) IssueIn(ctx context.Context, tx *store.Tx, host, login string, c
 	h := Handed{List: l, Line: fmt.Sprintf("HOTP %s - %s", login, hex.EncodeToString(l.key.Secret))}
 	for i := range codes {
 		code := l.key.Code(uint64(i))
-		h.Numbered = append(h.Numbered, fmt.Sprintf("%2d  %s %s", i+1, code[:4], code[4:]))
+		h.Numbered = append(h.Numbered, Code{i + 1, code[:4] + " " + code[4:]})
 	}
 	return h, nil
 }
