@@ -30,7 +30,9 @@ func TestReadFile(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	l := List{Codes: 20, Next: 3, key: otp.Key{Algorithm: otp.SHA1, Digits: Digits, Secret: []byte("12345678901234567890")}}
-	of := func(secret string, counter int, code string) used { return used{secret: []byte(secret), counter: counter, code: code} }
+	of := func(secret string, counter int, code string) used {
+		return used{secret: []byte(secret), counter: counter, code: code}
+	}
 	right := func(i int) string { return l.key.Code(uint64(i)) }
 	const own = "12345678901234567890"
 	for name, c := range map[string]struct {
