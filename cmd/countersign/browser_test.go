@@ -34,6 +34,14 @@ func screenshot(b *testbed.Browser, name string) {
 	}
 }
 
+// makePasskey makes the first passkey, on the page that a pass leads to.
+func makePasskey(b *testbed.Browser) {
+	b.WaitText("h1", "Set up how you sign in")
+	b.Click(`form:has(input[value=passkey]) button`)
+	b.WaitText("button", "Create it")
+	b.Click("main form button")
+}
+
 // The promise: a newcomer follows the set-up link, makes a passkey, administers
 // with it, and reaches a page behind nginx; a stranger does not.
 func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
