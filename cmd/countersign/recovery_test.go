@@ -456,7 +456,7 @@ func TestRecoveryPageTellsNothing(t *testing.T) {
 	}
 	p := d.person()
 	p.get("/recovery")
-	for range 5 { // after six
+	for range 25 { // after seven
 		p.get("/sign-in")
 		p.post("/recovery", "name", "bob")
 	}

@@ -22,7 +22,7 @@ const requestLife = 30 * time.Minute
 
 // How many browsers may show a number at once: of one source, and altogether.
 const (
-	mostOfSource = 10
+	mostOfSource = 30
 	mostAtOnce   = 10000
 )
 
