@@ -74,7 +74,37 @@ func newBesieged(b *testing.B) *besieged {
 	browser.signIn("ada", ada.code())
 	a.key = &softkey.Key{NoCounter: true, BackupEligible: true, BackupState: true}
 	browser.addPasskey(a.key)
+	a.comesFrom(home)
 	return a
+}
+
+// home is from where ada was let in before, away from where nobody was.
+var home, away = netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("203.0.113.77")
+
+// passkey signs ada in from an address.
+func (a *besieged) passkey(from netip.Addr) (signin.Step, error) {
+	ctx := context.Background()
+	s, err := a.engine.Begin(ctx, signin.Request{Application: signin.Self, Protocol: "browser", Medium: prompt.Browser, Source: from})
+	if err != nil {
+		return s, err
+	}
+	i := slices.IndexFunc(s.Prompts, func(p prompt.Prompt) bool { return p.Kind == prompt.PublicKey })
+	data, err := a.key.Get(a.base, s.Prompts[i].Data)
+	if err != nil {
+		return s, err
+	}
+	return a.engine.Answer(ctx, s.Ticket, signin.Reply{Answer: prompt.Answer{Authenticator: "passkey", Data: data}, Source: from})
+}
+
+// comesFrom has ada let in from an address.
+func (a *besieged) comesFrom(from netip.Addr) {
+	s, err := a.passkey(from)
+	if err != nil {
+		a.b.Fatal(err)
+	}
+	if _, err := a.engine.Claim(context.Background(), s.Ticket, signin.Self, signin.SignIn, ""); err != nil {
+		a.b.Fatal(err)
+	}
 }
 
 // way is one in which an honest person signs in.
@@ -84,31 +114,24 @@ type way struct {
 }
 
 func (a *besieged) honest() []way {
-	home := netip.MustParseAddr("203.0.113.9")
+	password := func(from netip.Addr) func() (bool, error) {
+		return func() (bool, error) {
+			s, err := a.engine.Begin(context.Background(), signin.Request{Application: signin.Self, Name: "ada", Protocol: "browser", Medium: prompt.Browser, Source: from,
+				Opening: []prompt.Answer{{Authenticator: "password", Text: passphrase}}})
+			return s.State == signin.Ask, err
+		}
+	}
 	return []way{
 		{"code by RADIUS", func() (bool, error) {
 			code, err := a.asker.ask(a.holders[0].name, a.holders[0].code())
 			return code == 2, err
 		}},
 		{"passkey", func() (bool, error) {
-			ctx := context.Background()
-			s, err := a.engine.Begin(ctx, signin.Request{Application: signin.Self, Protocol: "browser", Medium: prompt.Browser, Source: home})
-			if err != nil {
-				return false, err
-			}
-			i := slices.IndexFunc(s.Prompts, func(p prompt.Prompt) bool { return p.Kind == prompt.PublicKey })
-			data, err := a.key.Get(a.base, s.Prompts[i].Data)
-			if err != nil {
-				return false, err
-			}
-			s, err = a.engine.Answer(ctx, s.Ticket, signin.Reply{Answer: prompt.Answer{Authenticator: "passkey", Data: data}})
+			s, err := a.passkey(home)
 			return s.State == signin.Granted, err
 		}},
-		{"password", func() (bool, error) {
-			s, err := a.engine.Begin(context.Background(), signin.Request{Application: signin.Self, Name: "ada", Protocol: "browser", Medium: prompt.Browser, Source: home,
-				Opening: []prompt.Answer{{Authenticator: "password", Text: passphrase}}})
-			return s.State == signin.Ask, err
-		}},
+		{"password, as from home", password(home)},
+		{"password, from a new place", password(away)},
 	}
 }
 

@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,100 +13,151 @@ import (
 
 // crowd is the line for slow checks. Nobody is charged a guess before it is their
 // turn, so that whoever is turned away, gives up, or waits when the server dies
-// has guessed nothing. Whoever comes from an address of many wrong answers is
-// behind all others and alone, so that a flood of passwords makes honest people
-// wait for one hash and not for all of it: who waits depends on the address, never
-// on whether anybody has the name.
+// has guessed nothing. Who comes from an address from which somebody was let in lately
+// is before all others; who comes from one of many wrong answers is behind all others
+// and alone. So a flood of passwords makes honest people wait for one hash and not
+// for all of it, also one from addresses that are all new. Who waits depends on the
+// address, never on whether anybody has the name.
 type crowd struct {
-	mu       sync.Mutex
-	turns    int // how many are checked at once
-	checked  int
-	others   int           // those without a record who wait
-	suspects int           // those with one who wait
-	suspect  bool          // one of them is checked
-	changed  chan struct{} // closed at each change
+	mu      sync.Mutex
+	turns   int // how many are checked at once
+	checked int
+	suspect bool // one of them is checked
+	line    [3][]*waiter
 }
+
+// waiter is somebody in line.
+type waiter struct {
+	late bool          // waited so long that nobody is before them any more
+	turn chan struct{} // closed when it is theirs
+}
+
+// standing is what is known of an address. The smaller is before the greater.
+type standing int
+
+const (
+	known   standing = iota // somebody was let in from there
+	strange                 // nothing is known
+	suspect                 // there were many wrong answers
+)
 
 const (
 	// suspectAfter is how many wrong answers within the budget's window put an
 	// address behind others. An office behind one address makes a few.
 	suspectAfter = 10
-	// waitMost is how many may wait, of either sort; more are turned away.
+	// waitMost is how many of one standing may wait; more are turned away.
 	waitMost = 32
-	// suspectPatience is after what time a suspect is checked although others wait.
-	suspectPatience = 2 * time.Second
+	// patience is after what time somebody is checked although others are before
+	// them.
+	patience = 2 * time.Second
 )
 
 // newCrowd lets one more through than are checked at once: it is charged while
 // they are.
-func newCrowd(atOnce int) *crowd {
-	return &crowd{turns: max(1, atOnce) + 1, changed: make(chan struct{})}
-}
+func newCrowd(atOnce int) *crowd { return &crowd{turns: max(1, atOnce) + 1} }
 
 // enter waits for one's turn. Call leave, once, when the check is done. The error
 // is [failure.Busy], or the context's.
-func (c *crowd) enter(ctx context.Context, suspect bool) (leave func(), err error) {
+func (c *crowd) enter(ctx context.Context, s standing) (leave func(), err error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	waiting := &c.others
-	if suspect {
-		waiting = &c.suspects
-	}
-	if *waiting >= waitMost {
+	if len(c.line[s]) >= waitMost {
+		c.mu.Unlock()
 		return nil, failure.Busy
 	}
-	*waiting++
-	err = c.await(ctx, suspect)
-	if *waiting--; err != nil {
-		c.tell() // a suspect may have waited for this one
-		return nil, err
-	}
-	c.checked++
-	c.suspect = c.suspect || suspect
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.checked--
-		c.suspect = c.suspect && !suspect
-		c.tell()
-	}, nil
-}
+	w := &waiter{turn: make(chan struct{})}
+	c.line[s] = append(c.line[s], w)
+	c.admit()
+	c.mu.Unlock()
 
-// tell has everybody who waits look again.
-func (c *crowd) tell() {
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
-// await returns, with the lock held, when it is one's turn.
-func (c *crowd) await(ctx context.Context, suspect bool) error {
-	patience := time.NewTimer(suspectPatience)
-	defer patience.Stop()
-	for late := false; c.checked >= c.turns || suspect && (c.suspect || c.others > 0 && !late); {
-		changed := c.changed
-		c.mu.Unlock()
-		var err error
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
 		select {
-		case <-changed:
-		case <-patience.C:
-			late = true
+		case <-w.turn:
+			return func() { c.leave(s) }, nil
+		case <-timer.C:
+			c.mu.Lock()
+			w.late = true
+			c.admit()
+			c.mu.Unlock()
 		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		c.mu.Lock()
-		if err != nil {
-			return err
+			c.giveUp(w, s)
+			return nil, ctx.Err()
 		}
 	}
-	return nil
 }
 
-// suspect reports whether an address has had many wrong answers lately.
-func (g *guesses) suspect(ctx context.Context, r store.Reader, source netip.Addr) (bool, error) {
+func (c *crowd) leave(s standing) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.checked--
+	c.suspect = c.suspect && s != suspect
+	c.admit()
+}
+
+// giveUp takes somebody out of the line, or gives back the turn that has just come.
+func (c *crowd) giveUp(w *waiter, s standing) {
+	c.mu.Lock()
+	i := slices.Index(c.line[s], w)
+	if i >= 0 {
+		c.line[s] = slices.Delete(c.line[s], i, i+1)
+		c.admit()
+	}
+	c.mu.Unlock()
+	if i < 0 {
+		c.leave(s)
+	}
+}
+
+// admit lets in whoever is next while there are turns. The lock is held.
+func (c *crowd) admit() {
+	for c.checked < c.turns {
+		s, i := c.next()
+		if i < 0 {
+			return
+		}
+		w := c.line[s][i]
+		c.line[s] = slices.Delete(c.line[s], i, i+1)
+		c.checked++
+		c.suspect = c.suspect || s == suspect
+		close(w.turn)
+	}
+}
+
+// next is who is next: who waited too long, then by standing, then whoever came
+// first. Of suspects one is checked at a time. i is negative for nobody.
+func (c *crowd) next() (s standing, i int) {
+	best, at := standing(0), -1
+	for s := known; s <= suspect; s++ {
+		if len(c.line[s]) == 0 || s == suspect && c.suspect {
+			continue
+		}
+		if c.line[s][0].late {
+			return s, 0
+		}
+		if at < 0 {
+			best, at = s, 0
+		}
+	}
+	return best, at
+}
+
+// standing is what is known of an address.
+func (g *guesses) standing(ctx context.Context, r store.Reader, source netip.Addr) (standing, error) {
 	if !source.IsValid() {
-		return false, nil
+		return strange, nil
 	}
 	s := []subject{{key: sourceKey(source)}}
-	err := loadSubjects(ctx, r, s)
-	return s[0].count >= suspectAfter && g.now().Sub(s[0].since) < sourceWindow, err
+	if err := loadSubjects(ctx, r, s); err != nil {
+		return strange, err
+	}
+	if s[0].count >= suspectAfter && g.now().Sub(s[0].since) < sourceWindow {
+		return suspect, nil
+	}
+	var seen int64
+	err := r.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where source = $1`, sourceKey(source)).Scan(&seen)
+	if err != nil || store.Time(seen).Before(g.now().Add(-30*day)) {
+		return strange, err
+	}
+	return known, nil
 }

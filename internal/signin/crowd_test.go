@@ -3,19 +3,24 @@ package signin
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 
 	"countersign/internal/failure"
 )
 
+// inLine is how many wait.
+func (c *crowd) inLine() int { return len(c.line[known]) + len(c.line[strange]) + len(c.line[suspect]) }
+
 // Whoever comes from an address with a record waits until nobody else does, and
-// one at a time, and what leaves the line lets the next one in.
+// one at a time; whoever comes from one where somebody was let in is before those of
+// whom nothing is known; and what leaves the line lets the next one in.
 func TestCrowd(t *testing.T) {
 	c := newCrowd(1)
-	enter := func(suspect bool) func() {
+	enter := func(s standing) func() {
 		t.Helper()
-		leave, err := c.enter(t.Context(), suspect)
+		leave, err := c.enter(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,12 +30,12 @@ func TestCrowd(t *testing.T) {
 	var order []string
 	var all sync.WaitGroup
 	// line has somebody wait, and returns when they are in line.
-	line := func(name string, suspect bool) {
+	line := func(name string, s standing) {
 		c.mu.Lock()
-		before := c.others + c.suspects
+		before := c.inLine()
 		c.mu.Unlock()
 		all.Go(func() {
-			leave, err := c.enter(t.Context(), suspect)
+			leave, err := c.enter(t.Context(), s)
 			if err != nil {
 				t.Error(err)
 				return
@@ -42,26 +47,40 @@ func TestCrowd(t *testing.T) {
 		})
 		for waiting := before; waiting == before; {
 			c.mu.Lock()
-			waiting = c.others + c.suspects
+			waiting = c.inLine()
 			c.mu.Unlock()
 		}
 	}
-	first, second := enter(false), enter(true)
-	line("a guesser", true)
-	line("somebody", false)
-	line("another guesser", true)
+	first, second := enter(strange), enter(suspect)
+	line("a guesser", suspect)
+	line("somebody new", strange)
+	line("another guesser", suspect)
+	line("somebody", known)
 	second() // a turn is free, and guessers stand on both sides
-	for done := false; !done; {
-		mu.Lock()
-		done = len(order) > 0
-		mu.Unlock()
-	}
-	first()
 	all.Wait()
-	if len(order) != 3 || order[0] != "somebody" {
+	first()
+	if want := []string{"somebody", "somebody new", "a guesser", "another guesser"}; !slices.Equal(order, want) {
 		t.Errorf("the order was %v", order)
 	}
-	if c.checked != 0 || c.others != 0 || c.suspects != 0 || c.suspect {
+	if c.checked != 0 || c.inLine() != 0 || c.suspect {
+		t.Errorf("something is left of them: %+v", c)
+	}
+}
+
+// Whoever gives up in the moment in which it is their turn takes it from nobody.
+func TestCrowdGivenUp(t *testing.T) {
+	c := newCrowd(1)
+	for range 1000 {
+		gone, cancel := context.WithCancel(t.Context())
+		go cancel()
+		if leave, err := c.enter(gone, strange); err == nil {
+			leave()
+		}
+	}
+	w := &waiter{turn: make(chan struct{})}
+	c.checked++ // admit has just taken it out of the line
+	c.giveUp(w, suspect)
+	if c.checked != 0 || c.inLine() != 0 || c.suspect {
 		t.Errorf("something is left of them: %+v", c)
 	}
 }
@@ -69,7 +88,7 @@ func TestCrowd(t *testing.T) {
 // A second guesser waits although a turn is free, and a line has an end.
 func TestCrowdIsBounded(t *testing.T) {
 	c := newCrowd(1)
-	leave, err := c.enter(t.Context(), true)
+	leave, err := c.enter(t.Context(), suspect)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,19 +96,19 @@ func TestCrowdIsBounded(t *testing.T) {
 	results := make(chan error, waitMost)
 	for range waitMost {
 		go func() {
-			_, err := c.enter(gone, true)
+			_, err := c.enter(gone, suspect)
 			results <- err
 		}()
 	}
 	for waiting := 0; waiting < waitMost; {
 		c.mu.Lock()
-		waiting = c.suspects
+		waiting = c.inLine()
 		c.mu.Unlock()
 	}
-	if _, err := c.enter(t.Context(), true); failure.ReasonOf(err) != "busy" || failure.ClassOf(err) != failure.Unavailable {
+	if _, err := c.enter(t.Context(), suspect); failure.ReasonOf(err) != "busy" || failure.ClassOf(err) != failure.Unavailable {
 		t.Errorf("one more: %v", err)
 	}
-	honest, err := c.enter(t.Context(), false)
+	honest, err := c.enter(t.Context(), strange)
 	if err != nil {
 		t.Errorf("somebody without a record is kept out: %v", err)
 	}
@@ -101,7 +120,7 @@ func TestCrowdIsBounded(t *testing.T) {
 	}
 	honest()
 	leave()
-	if c.checked != 0 || c.suspects != 0 || c.suspect {
+	if c.checked != 0 || c.inLine() != 0 || c.suspect {
 		t.Errorf("something is left of them: %+v", c)
 	}
 }

@@ -1,0 +1,49 @@
+package signin
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+// An address is known while somebody was let in from it lately, whoever that was,
+// and behind all others after many wrong answers, known or not.
+func TestStanding(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+		g := &guesses{now: func() time.Time { return now }}
+		err := db.Housekeep(t.Context(), "test", func(tx *store.Tx) error {
+			for _, row := range []struct {
+				source string
+				seen   time.Time
+			}{{"source/192.0.2.1", now.Add(-time.Hour)}, {"source/192.0.2.2", now.Add(-31 * day)}, {"source/192.0.2.3", now.Add(-time.Hour)}, {"source/2001:db8:0:1::/64", now.Add(-time.Hour)}} {
+				if _, err := tx.Exec(t.Context(), `insert into known_source (account, source, seen) values (7,$1,$2)`, row.source, store.Unix(row.seen)); err != nil {
+					return err
+				}
+			}
+			for source, since := range map[string]time.Time{"source/192.0.2.3": now.Add(-time.Minute), "source/192.0.2.4": now.Add(-time.Minute), "source/192.0.2.5": now.Add(-sourceWindow)} {
+				if _, err := tx.Exec(t.Context(), `insert into guess (subject, count, since) values ($1,$2,$3)`, source, suspectAfter, store.Unix(since)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for address, want := range map[string]standing{
+			"192.0.2.1": known, "::ffff:192.0.2.1": known, "2001:db8:0:1::7": known, "192.0.2.2": strange, "192.0.2.3": suspect, "192.0.2.4": suspect,
+			"192.0.2.5": strange, "192.0.2.6": strange, "2001:db8:0:2::7": strange,
+		} {
+			if got, err := g.standing(t.Context(), db, netip.MustParseAddr(address)); err != nil || got != want {
+				t.Errorf("%s: %d, %v, want %d", address, got, err, want)
+			}
+		}
+		if got, err := g.standing(t.Context(), db, netip.Addr{}); err != nil || got != strange {
+			t.Errorf("no address: %d, %v", got, err)
+		}
+	})
+}
