@@ -137,9 +137,10 @@ func (a *besieged) honest() []way {
 
 // spray tries passwords on names from so many addresses.
 func (a *besieged) spray(addresses int) func(worker, i int) {
-	return func(_, i int) {
-		r := line(fmt.Sprint("somebody-", a.n.Add(1)), "Winter2026!", "")
-		r.Source = netip.AddrFrom4([4]byte{198, 51, 100, byte(i % addresses)})
+	return func(_, _ int) {
+		n := a.n.Add(1)
+		r := line(fmt.Sprint("somebody-", n), "Winter2026!", "")
+		r.Source = netip.AddrFrom4([4]byte{198, 51, 100, byte(n % int64(addresses))})
 		a.engine.Begin(context.Background(), r) //nolint:errcheck // being turned away is what it gets
 	}
 }

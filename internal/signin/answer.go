@@ -39,7 +39,8 @@ type examiner struct {
 	kinds   map[string]authenticator.Authenticator
 	digits  map[string]bool // kinds whose answers are digits
 	guesses *guesses
-	crowd   *crowd
+	// charging and hashing are the lines for slow checks.
+	charging, hashing *crowd
 }
 
 // prepare finds out whom an answer of this kind belongs to. Nothing about an
@@ -178,7 +179,7 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	if err != nil {
 		return nil, err
 	}
-	leave, err := x.crowd.enter(ctx, address)
+	leave, err := x.charging.enter(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -196,6 +197,11 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	if err != nil {
 		return nil, err
 	}
+	done, err := x.hashing.enter(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	return q, q.check(ctx, x, at)
 }
 

@@ -11,8 +11,8 @@ import (
 	"countersign/internal/store"
 )
 
-// crowd is the line for slow checks. Nobody is charged a guess before it is their
-// turn, so that whoever is turned away, gives up, or waits when the server dies
+// crowd is a line for slow checks: one for being charged a guess, and one behind it
+// for the hash. Nobody is charged before it is their turn, so that whoever is turned away, gives up, or waits when the server dies
 // has guessed nothing. Who comes from an address from which somebody was let in lately
 // is before all others; who comes from one of many wrong answers is behind all others
 // and alone. So a flood of passwords makes honest people wait for one hash and not
@@ -20,9 +20,9 @@ import (
 // address, never on whether anybody has the name.
 type crowd struct {
 	mu      sync.Mutex
-	turns   int // how many are checked at once
-	checked int
-	suspect bool // one of them is checked
+	turns   int    // how many have one at once
+	kept    int    // of them, for those who are known
+	checked [3]int // who has one, by standing
 	line    [3][]*waiter
 }
 
@@ -52,9 +52,9 @@ const (
 	patience = 2 * time.Second
 )
 
-// newCrowd lets one more through than are checked at once: it is charged while
-// they are.
-func newCrowd(atOnce int) *crowd { return &crowd{turns: max(1, atOnce) + 1} }
+// newCrowd is a line for so many turns, of which some are kept for those who are
+// known.
+func newCrowd(turns, kept int) *crowd { return &crowd{turns: max(1, turns), kept: kept} }
 
 // enter waits for one's turn. Call leave, once, when the check is done. The error
 // is [failure.Busy], or the context's.
@@ -90,8 +90,7 @@ func (c *crowd) enter(ctx context.Context, s standing) (leave func(), err error)
 func (c *crowd) leave(s standing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.checked--
-	c.suspect = c.suspect && s != suspect
+	c.checked[s]--
 	c.admit()
 }
 
@@ -111,35 +110,41 @@ func (c *crowd) giveUp(w *waiter, s standing) {
 
 // admit lets in whoever is next while there are turns. The lock is held.
 func (c *crowd) admit() {
-	for c.checked < c.turns {
-		s, i := c.next()
-		if i < 0 {
-			return
-		}
-		w := c.line[s][i]
-		c.line[s] = slices.Delete(c.line[s], i, i+1)
-		c.checked++
-		c.suspect = c.suspect || s == suspect
+	for s, found := c.next(); found; s, found = c.next() {
+		w := c.line[s][0]
+		c.line[s] = slices.Delete(c.line[s], 0, 1)
+		c.checked[s]++
 		close(w.turn)
 	}
 }
 
-// next is who is next: who waited too long, then by standing, then whoever came
-// first. Of suspects one is checked at a time. i is negative for nobody.
-func (c *crowd) next() (s standing, i int) {
-	best, at := standing(0), -1
+// next is of which standing the next one is: of those who waited too long, then the
+// first in line.
+func (c *crowd) next() (s standing, found bool) {
 	for s := known; s <= suspect; s++ {
-		if len(c.line[s]) == 0 || s == suspect && c.suspect {
-			continue
-		}
-		if c.line[s][0].late {
-			return s, 0
-		}
-		if at < 0 {
-			best, at = s, 0
+		if c.may(s) && c.line[s][0].late {
+			return s, true
 		}
 	}
-	return best, at
+	for s := known; s <= suspect; s++ {
+		if c.may(s) {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
+// may reports whether there is a turn for somebody who waits. Of suspects one has a
+// turn at a time.
+func (c *crowd) may(s standing) bool {
+	others := c.checked[strange] + c.checked[suspect]
+	switch {
+	case len(c.line[s]) == 0 || c.checked[known]+others >= c.turns:
+		return false
+	case s == suspect && c.checked[suspect] > 0:
+		return false
+	}
+	return s == known || others < c.turns-c.kept
 }
 
 // standing is what is known of an address.

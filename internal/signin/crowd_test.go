@@ -17,7 +17,7 @@ func (c *crowd) inLine() int { return len(c.line[known]) + len(c.line[strange]) 
 // one at a time; whoever comes from one where somebody was let in is before those of
 // whom nothing is known; and what leaves the line lets the next one in.
 func TestCrowd(t *testing.T) {
-	c := newCrowd(1)
+	c := newCrowd(2, 1)
 	enter := func(s standing) func() {
 		t.Helper()
 		leave, err := c.enter(t.Context(), s)
@@ -51,7 +51,7 @@ func TestCrowd(t *testing.T) {
 			c.mu.Unlock()
 		}
 	}
-	first, second := enter(strange), enter(suspect)
+	first, second := enter(known), enter(suspect)
 	line("a guesser", suspect)
 	line("somebody new", strange)
 	line("another guesser", suspect)
@@ -62,14 +62,14 @@ func TestCrowd(t *testing.T) {
 	if want := []string{"somebody", "somebody new", "a guesser", "another guesser"}; !slices.Equal(order, want) {
 		t.Errorf("the order was %v", order)
 	}
-	if c.checked != 0 || c.inLine() != 0 || c.suspect {
+	if c.checked != [3]int{} || c.inLine() != 0 {
 		t.Errorf("something is left of them: %+v", c)
 	}
 }
 
 // Whoever gives up in the moment in which it is their turn takes it from nobody.
 func TestCrowdGivenUp(t *testing.T) {
-	c := newCrowd(1)
+	c := newCrowd(2, 1)
 	for range 1000 {
 		gone, cancel := context.WithCancel(t.Context())
 		go cancel()
@@ -78,16 +78,16 @@ func TestCrowdGivenUp(t *testing.T) {
 		}
 	}
 	w := &waiter{turn: make(chan struct{})}
-	c.checked++ // admit has just taken it out of the line
+	c.checked[suspect]++ // admit has just taken it out of the line
 	c.giveUp(w, suspect)
-	if c.checked != 0 || c.inLine() != 0 || c.suspect {
+	if c.checked != [3]int{} || c.inLine() != 0 {
 		t.Errorf("something is left of them: %+v", c)
 	}
 }
 
 // A second guesser waits although a turn is free, and a line has an end.
 func TestCrowdIsBounded(t *testing.T) {
-	c := newCrowd(1)
+	c := newCrowd(2, 1)
 	leave, err := c.enter(t.Context(), suspect)
 	if err != nil {
 		t.Fatal(err)
@@ -108,9 +108,9 @@ func TestCrowdIsBounded(t *testing.T) {
 	if _, err := c.enter(t.Context(), suspect); failure.ReasonOf(err) != "busy" || failure.ClassOf(err) != failure.Unavailable {
 		t.Errorf("one more: %v", err)
 	}
-	honest, err := c.enter(t.Context(), strange)
+	honest, err := c.enter(t.Context(), known) // there is a turn left, for them alone
 	if err != nil {
-		t.Errorf("somebody without a record is kept out: %v", err)
+		t.Errorf("somebody who is known is kept out: %v", err)
 	}
 	cancel()
 	for range waitMost {
@@ -120,7 +120,7 @@ func TestCrowdIsBounded(t *testing.T) {
 	}
 	honest()
 	leave()
-	if c.checked != 0 || c.inLine() != 0 || c.suspect {
+	if c.checked != [3]int{} || c.inLine() != 0 {
 		t.Errorf("something is left of them: %+v", c)
 	}
 }
