@@ -17,6 +17,7 @@ import (
 func TestPromptsAreCounted(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		w := newWorldOn(t, dsn)
+		w.noon()
 		ada := w.enrollCodes("ada")
 		w.enrollCodes("bob")
 		if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {

@@ -46,6 +46,12 @@ func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.skew.Loa
 
 func (w *world) later(d time.Duration) { w.skew.Add(int64(d)) }
 
+// noon goes on to the next noon, for stories that count days.
+func (w *world) noon() {
+	now := w.now().UTC()
+	w.later(now.Truncate(24 * time.Hour).Add(36 * time.Hour).Sub(now))
+}
+
 func (w *world) answer(rw http.ResponseWriter, r *http.Request) {
 	if h := w.instead.Load(); h != nil {
 		(*h)(rw, r)
