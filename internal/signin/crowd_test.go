@@ -85,6 +85,29 @@ func TestCrowdGivenUp(t *testing.T) {
 	}
 }
 
+// A turn is kept for whoever is known, and suspects have one among them.
+func TestCrowdKeepsATurn(t *testing.T) {
+	waiting := [3][]*waiter{{{}}, {{}}, {{}}}
+	for _, c := range []struct {
+		checked [3]int
+		may     [3]bool // known, strange, suspect
+	}{
+		{[3]int{}, [3]bool{true, true, true}},
+		{[3]int{suspect: 1}, [3]bool{true, true, false}},
+		{[3]int{strange: 2}, [3]bool{true, false, false}},
+		{[3]int{strange: 1, suspect: 1}, [3]bool{true, false, false}},
+		{[3]int{known: 2}, [3]bool{true, true, true}},
+		{[3]int{known: 1, strange: 2}, [3]bool{false, false, false}},
+	} {
+		at := &crowd{turns: 3, kept: 1, checked: c.checked, line: waiting}
+		for s := known; s <= suspect; s++ {
+			if got := at.may(s); got != c.may[s] {
+				t.Errorf("with %v checked, standing %d may: %t", c.checked, s, got)
+			}
+		}
+	}
+}
+
 // A second guesser waits although a turn is free, and a line has an end.
 func TestCrowdIsBounded(t *testing.T) {
 	c := newCrowd(2, 1)
