@@ -230,11 +230,7 @@ func TestCodesBringBackTheirOwnerOnly(t *testing.T) {
 	}
 	numbered := func(name string) (secret, object string) {
 		t.Helper()
-		secret, err := d.admin.Recoveries.Begin(t.Context(), name, netip.MustParseAddr("192.0.2.1"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := d.admin.Recoveries.Look(t.Context(), secret)
+		secret, s, err := d.admin.Recoveries.Begin(t.Context(), name, netip.MustParseAddr("192.0.2.1"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -32,8 +32,27 @@ type Recovery struct {
 	Ends time.Time `json:"ends"`
 }
 
-func (a *Admin) recovery(ctx context.Context, r store.Reader, c recovery.Case) (Recovery, error) {
-	out := Recovery{Number: c.ID, Phase: c.Phase(a.Now()), Check: c.Check, Note: c.Note, Forgotten: c.Forgotten, Opened: c.Opened, Due: c.Due, Ends: c.Ends}
+// names are what accounts are called, each read once.
+type names map[assurance.AccountID]string
+
+func (n names) of(ctx context.Context, people *directory.Directory, r store.Reader, id assurance.AccountID) (string, error) {
+	if known, ok := n[id]; ok {
+		return known, nil
+	}
+	d, err := people.Get(ctx, r, id)
+	switch {
+	case failure.ClassOf(err) == failure.NotFound:
+		n[id] = fmt.Sprintf("removed account %d", id)
+	case err != nil:
+		return "", err
+	default:
+		n[id] = d.Name
+	}
+	return n[id], nil
+}
+
+func (a *Admin) recovery(ctx context.Context, r store.Reader, n names, c recovery.Case) (out Recovery, err error) {
+	out = Recovery{Number: c.ID, Phase: c.Phase(a.Now()), Check: c.Check, Note: c.Note, Forgotten: c.Forgotten, Opened: c.Opened, Due: c.Due, Ends: c.Ends}
 	for _, who := range []struct {
 		id   assurance.AccountID
 		name *string
@@ -41,15 +60,9 @@ func (a *Admin) recovery(ctx context.Context, r store.Reader, c recovery.Case) (
 		if who.id == 0 || who.id == c.Account && who.name != &out.Account {
 			continue
 		}
-		d, err := a.Directory.Get(ctx, r, who.id)
-		if failure.ClassOf(err) == failure.NotFound {
-			*who.name = fmt.Sprintf("removed account %d", who.id)
-			continue
-		}
-		if err != nil {
+		if *who.name, err = n.of(ctx, a.Directory, r, who.id); err != nil {
 			return out, err
 		}
-		*who.name = d.Name
 	}
 	return out, nil
 }
@@ -75,9 +88,9 @@ func (c *RecoveryList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, e
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Recovery, len(cases))
+	out, called := make([]Recovery, len(cases)), names{}
 	for i, one := range cases {
-		if out[i], err = a.recovery(ctx, a.DB, one); err != nil {
+		if out[i], err = a.recovery(ctx, a.DB, called, one); err != nil {
 			return nil, err
 		}
 	}
@@ -135,7 +148,7 @@ func (c *RecoveryOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 		if err != nil {
 			return err
 		}
-		out, err = a.recovery(ctx, tx, opened)
+		out, err = a.recovery(ctx, tx, names{}, opened)
 		return err
 	})
 	return out, err
@@ -144,14 +157,10 @@ func (c *RecoveryOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 // mayRecover keeps recovery from being the weak door: never for oneself, never for
 // who is suspended or dormant, and for whoever administers only by administrators.
 func (a *Admin) mayRecover(opener, to directory.Account) error {
-	switch {
-	case opener.ID == to.ID:
-		return failure.At("account", failure.Refuse("own-recovery", "Nobody can bring themselves back in; ask somebody else."))
-	case to.Privileged && !opener.Administers():
-		return failure.At("account", failure.Refuse("privileged", "The help desk cannot bring back administrators and others who are privileged; an administrator can."))
-	default:
-		return failure.At("account", a.mayIssue(opener, to))
+	if err := recovery.Vouches(opener, to); err != nil {
+		return failure.At("account", err)
 	}
+	return failure.At("account", a.mayIssue(opener, to))
 }
 
 // RecoveryConfirm is the word of a second person.
@@ -180,7 +189,7 @@ func (c *RecoveryConfirm) do(ctx context.Context, a *Admin, g signin.Grant) (any
 		if err != nil {
 			return err
 		}
-		out, err = a.recovery(ctx, tx, confirmed)
+		out, err = a.recovery(ctx, tx, names{}, confirmed)
 		return err
 	})
 	return out, err

@@ -3,12 +3,15 @@ package recovery
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"countersign/internal/assurance"
+	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/signin"
 	"countersign/internal/store"
 )
 
@@ -113,6 +116,23 @@ func (r *Recoveries) write(ctx context.Context, tx *store.Tx, was, c Case) error
 		return failure.New(failure.Conflict, "The recovery was changed meanwhile; look again.")
 	}
 	return err
+}
+
+// end writes that nothing comes of a case any more.
+func (r *Recoveries) end(ctx context.Context, tx *store.Tx, was Case) error {
+	c := was
+	c.state = stateStopped
+	return r.write(ctx, tx, was, c)
+}
+
+// entry is what the log says of a case: whose it is, and which.
+func (c Case) entry(en audit.Entry, account directory.Account) audit.Entry {
+	en.Account, en.AccountName, en.Application = int64(account.ID), account.Name, signin.Self
+	if en.Detail == nil {
+		en.Detail = map[string]string{}
+	}
+	en.Detail["recovery"] = strconv.FormatInt(c.ID, 10)
+	return en
 }
 
 // UnderWay returns an account's case of which something could still come.

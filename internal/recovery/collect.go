@@ -10,7 +10,6 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
-	"countersign/internal/signin"
 	"countersign/internal/store"
 )
 
@@ -95,29 +94,29 @@ func (r *Recoveries) stands(ctx context.Context, tx *store.Tx, id assurance.Acco
 	if failure.ClassOf(err) == failure.NotFound {
 		return false, nil
 	}
-	return err == nil && May(voucher, account), err
+	return err == nil && voucher.State == directory.Active && account.Kind == directory.Person && Vouches(voucher, account) == nil, err
 }
 
-// May reports whether somebody may vouch for somebody else: administrators for
-// anybody but themselves, the help desk for whoever is not privileged.
-func May(voucher, account directory.Account) bool {
-	if voucher.State != directory.Active || voucher.ID == account.ID || account.Kind != directory.Person {
-		return false
+// Vouches says why somebody may not vouch for somebody else, and nil when they may:
+// administrators for anybody but themselves, the help desk for whoever is not
+// privileged.
+func Vouches(by, account directory.Account) error {
+	switch {
+	case by.ID == account.ID:
+		return failure.Refuse("own-recovery", "Nobody can bring themselves back in; ask somebody else.")
+	case !by.Administers() && (account.Privileged || !by.Helps()):
+		return failure.Refuse("privileged", "The help desk cannot bring back administrators and others who are privileged; an administrator can.")
 	}
-	return voucher.Administers() || voucher.Helps() && !account.Privileged
+	return nil
 }
 
 // halt stops a case and says so to everybody whom it concerns; it is for its owner
 // to see why, not for the browser.
 func (r *Recoveries) halt(ctx context.Context, tx *store.Tx, was Case, account directory.Account, en audit.Entry) error {
-	c := was
-	c.state = stateStopped
-	if err := r.write(ctx, tx, was, c); err != nil {
+	if err := r.end(ctx, tx, was); err != nil {
 		return err
 	}
-	en.Account, en.AccountName, en.Application = int64(account.ID), account.Name, signin.Self
-	en.Detail = map[string]string{"recovery": strconv.FormatInt(c.ID, 10)}
-	if err := tx.Record(en); err != nil {
+	if err := tx.Record(was.entry(en, account)); err != nil {
 		return err
 	}
 	return store.Keep(failure.Refuse("recovery-stopped", "This recovery was stopped. Call your help desk."))
@@ -138,8 +137,8 @@ func (r *Recoveries) handOver(ctx context.Context, tx *store.Tx, was Case, accou
 	if err != nil {
 		return "", err
 	}
-	tx.Record(audit.Entry{Event: "recovery.collected", Outcome: audit.OK, Account: int64(account.ID), AccountName: account.Name, Application: signin.Self,
-		Source: source, Detail: map[string]string{"recovery": strconv.FormatInt(c.ID, 10), "pass": strconv.Itoa(c.Taken), "revoked": strconv.Itoa(revoked)}})
+	tx.Record(c.entry(audit.Entry{Event: "recovery.collected", Outcome: audit.OK, Source: source,
+		Detail: map[string]string{"pass": strconv.Itoa(c.Taken), "revoked": strconv.Itoa(revoked)}}, account))
 	return pass, r.tell(ctx, tx, account, noticeCollected(account, c))
 }
 

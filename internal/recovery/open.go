@@ -70,9 +70,6 @@ func (r *Recoveries) OpenIn(ctx context.Context, tx *store.Tx, opener directory.
 	if err := r.within(ctx, tx, opener); err != nil {
 		return Case{}, err
 	}
-	if _, err := tx.Exec(ctx, `delete from recovery_request where id = $1`, q.id); err != nil {
-		return Case{}, err
-	}
 	mails, err := r.Directory.Mails(ctx, tx, o.Account.ID)
 	if err != nil {
 		return Case{}, err
@@ -124,20 +121,22 @@ func (r *Recoveries) OpenByCodes(ctx context.Context, g signin.Grant, secret str
 		} else if there {
 			return failure.New(failure.Conflict, "Somebody asked to get back into this account already. If that was not you, use the link in the mail about it, or call your help desk.")
 		}
-		if _, err := tx.Exec(ctx, `delete from recovery_request where id = $1`, q.id); err != nil {
-			return err
-		}
 		c, err = r.openIn(ctx, tx, account, account, Case{Account: account.ID, Opener: account.ID, Check: Codes, Forgotten: true, secret: q.secret})
 		if err != nil {
 			return err
 		}
-		return tx.Record(audit.Entry{Event: "recovery.opened", Outcome: audit.OK, Account: int64(account.ID), AccountName: account.Name, Application: signin.Self,
-			Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: map[string]string{"check": Codes, "forgotten": "true"}})
+		return tx.Record(c.entry(audit.Entry{Event: "recovery.opened", Outcome: audit.OK, Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(),
+			Detail: map[string]string{"check": Codes, "forgotten": "true"}}, account))
 	})
 	return c, err
 }
 
+// openIn opens a case for the browser that holds its secret, whose number is typed
+// with that.
 func (r *Recoveries) openIn(ctx context.Context, tx *store.Tx, opener, account directory.Account, c Case) (Case, error) {
+	if _, err := tx.Exec(ctx, `delete from recovery_request where secret = $1`, c.secret); err != nil {
+		return Case{}, err
+	}
 	now := r.Now().Truncate(time.Microsecond)
 	c.state, c.Opened, c.Due = stateOpen, now, now.Add(r.Wait)
 	c.Ends = c.Due.Add(collectLife)
@@ -186,7 +185,5 @@ func (r *Recoveries) StopIn(ctx context.Context, tx *store.Tx, account assurance
 	if err != nil || !there {
 		return false, err
 	}
-	c := was
-	c.state = stateStopped
-	return true, r.write(ctx, tx, was, c)
+	return true, r.end(ctx, tx, was)
 }

@@ -28,7 +28,6 @@ const (
 
 // request is a browser that shows a number. Account 0 is a name that nobody has.
 type request struct {
-	id      int64
 	account assurance.AccountID
 	secret  []byte // hash
 	number  string
@@ -42,22 +41,22 @@ func (q request) fields() *keyring.Fields {
 
 // Begin gives a browser a number to read out, and the secret by which it is known
 // from then on. A name that nobody has gets one like any other.
-func (r *Recoveries) Begin(ctx context.Context, name string, source netip.Addr) (secret string, err error) {
+func (r *Recoveries) Begin(ctx context.Context, name string, source netip.Addr) (secret string, s Standing, err error) {
 	account, err := r.Directory.Find(ctx, r.DB, name)
 	if err != nil && failure.ClassOf(err) != failure.NotFound {
-		return "", err
+		return "", s, err
 	}
 	secret = ticket.NewSecret()
 	q := request{account: account.ID, secret: hash(secret), source: signin.Neighbourhood(source), expires: r.Now().Add(requestLife).Truncate(time.Microsecond)}
 	for range 5 { // a number that another browser shows for the same name is drawn again
 		if q.number, err = number(); err != nil {
-			return "", err
+			return "", s, err
 		}
 		if err = r.ask(ctx, q); !errors.Is(err, store.ErrConflict) {
 			break
 		}
 	}
-	return secret, err
+	return secret, Standing{Number: q.number, Expires: q.expires}, err
 }
 
 func number() (string, error) {
@@ -84,13 +83,13 @@ func (r *Recoveries) ask(ctx context.Context, q request) error {
 	})
 }
 
-const requestColumns = `id, secret, account, number, source, expires, mac`
+const requestColumns = `secret, account, number, source, expires, mac`
 
 func (r *Recoveries) scanRequest(row store.Row) (request, error) {
 	var q request
 	var account, expires int64
 	var mac []byte
-	err := row.Scan(&q.id, &q.secret, &account, &q.number, &q.source, &expires, &mac)
+	err := row.Scan(&q.secret, &account, &q.number, &q.source, &expires, &mac)
 	if err != nil {
 		return q, err
 	}

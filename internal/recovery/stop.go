@@ -68,17 +68,14 @@ func (r *Recoveries) StopOwn(ctx context.Context, g signin.Grant) error {
 
 // object stops a case because its owner says that it is not theirs.
 func (r *Recoveries) object(ctx context.Context, tx *store.Tx, was Case, account directory.Account, en audit.Entry) error {
-	c := was
-	c.state = stateStopped
-	if err := r.write(ctx, tx, was, c); err != nil {
+	if err := r.end(ctx, tx, was); err != nil {
 		return err
 	}
-	en.Event, en.Outcome, en.Account, en.AccountName, en.Application = "alarm.recovery-not-mine", audit.OK, int64(account.ID), account.Name, signin.Self
-	en.Detail = map[string]string{"recovery": strconv.FormatInt(c.ID, 10), "opener": strconv.FormatInt(int64(c.Opener), 10)}
-	if err := tx.Record(en); err != nil {
+	en.Event, en.Outcome, en.Detail = "alarm.recovery-not-mine", audit.OK, map[string]string{"opener": strconv.FormatInt(int64(was.Opener), 10)}
+	if err := tx.Record(was.entry(en, account)); err != nil {
 		return err
 	}
-	opener, err := r.Directory.Get(ctx, tx, c.Opener)
+	opener, err := r.Directory.Get(ctx, tx, was.Opener)
 	if err != nil && failure.ClassOf(err) != failure.NotFound {
 		return err
 	}

@@ -24,10 +24,6 @@ const (
 	sendSourced = 20               // in an hour, for one address
 )
 
-// Recover is the action of asking to get back in by two codes. What it leads to is a
-// recovery that waits, not a session.
-const Recover = "account.recover"
-
 // messageLife is how long a message is tried; a code is not good for longer.
 const messageLife = 5 * time.Minute
 

@@ -31,6 +31,10 @@ const SignIn = "sign-in"
 // CommandLine is the action of a command line that signs in as its person.
 const CommandLine = "command-line.sign-in"
 
+// Recover is the action of asking to get back in by two codes. What it leads to is a
+// recovery that waits, not a session.
+const Recover = "account.recover"
+
 // Request says who wants what, by which protocol, from where. A protocol fills
 // in what it saw and nothing that it concluded.
 type Request struct {

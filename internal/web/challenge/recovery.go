@@ -54,12 +54,14 @@ func (c *Challenge) recovery(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := recoveryView{Standing: standing}
-	page.Refresh = 10 * time.Second
 	if standing.Number == "" {
-		v.Phase, page.Refresh = standing.Case.Phase(c.Admin.Now()), time.Minute
+		v.Phase = standing.Case.Phase(c.Admin.Now())
 	}
-	if v.Phase != "" && v.Phase != recovery.Waiting && v.Phase != recovery.Unsure {
-		page.Refresh = 0
+	switch v.Phase {
+	case "": // somebody is on the telephone
+		page.Refresh = 10 * time.Second
+	case recovery.Waiting, recovery.Unsure:
+		page.Refresh = time.Minute
 	}
 	page.Data = v
 	return c.pages.Render(w, r, page)
@@ -67,7 +69,7 @@ func (c *Challenge) recovery(w http.ResponseWriter, r *http.Request) error {
 
 // recover gives the browser a number, whether or not anybody has the name.
 func (c *Challenge) recover(w http.ResponseWriter, r *http.Request) error {
-	secret, err := c.Admin.Recoveries.Begin(r.Context(), r.PostForm.Get("name"), c.Source(r))
+	secret, _, err := c.Admin.Recoveries.Begin(r.Context(), r.PostForm.Get("name"), c.Source(r))
 	if err != nil {
 		return err
 	}
@@ -78,11 +80,7 @@ func (c *Challenge) recover(w http.ResponseWriter, r *http.Request) error {
 // codes begins with a saved code, for the browser that shows a number from then on.
 func (c *Challenge) codes(w http.ResponseWriter, r *http.Request) error {
 	name := r.PostForm.Get("name")
-	secret, err := c.Admin.Recoveries.Begin(r.Context(), name, c.Source(r))
-	if err != nil {
-		return err
-	}
-	standing, err := c.Admin.Recoveries.Look(r.Context(), secret)
+	secret, standing, err := c.Admin.Recoveries.Begin(r.Context(), name, c.Source(r))
 	if err != nil {
 		return err
 	}
