@@ -266,14 +266,10 @@ func names(ctx context.Context, db *store.DB, people *directory.Directory, catal
 	for _, a := range kinds {
 		k.Kinds = append(k.Kinds, a.Describe().Kind)
 	}
-	if !slices.Contains(k.Kinds, smartcard.Kind) {
-		k.Kinds = append(k.Kinds, smartcard.Kind) // a policy may speak of cards before there are any
-	}
-	if !slices.Contains(k.Kinds, smscode.Kind) {
-		k.Kinds = append(k.Kinds, smscode.Kind) // and refuse codes by SMS
-	}
-	if !slices.Contains(k.Kinds, mailcode.Kind) {
-		k.Kinds = append(k.Kinds, mailcode.Kind)
+	for _, kind := range []string{smartcard.Kind, smscode.Kind, mailcode.Kind} { // a policy may speak of them before there are any
+		if !slices.Contains(k.Kinds, kind) {
+			k.Kinds = append(k.Kinds, kind)
+		}
 	}
 	groups, err := people.Groups(ctx, db)
 	if err != nil {

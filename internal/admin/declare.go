@@ -194,7 +194,7 @@ func (a *Admin) keepResult(ctx context.Context, tx *store.Tx, d attack.DrillResu
 	}
 	_, err = tx.Exec(ctx, `insert into drill_result (technique, application, at, passed, detail, report, mac) values ($1,$2,$3,$4,$5,$6,$7)
 		on conflict (technique, application) do update set at = excluded.at, passed = excluded.passed, detail = excluded.detail, report = excluded.report, mac = excluded.mac`,
-		k.Row, k.Application, store.Unix(k.Time), number(k.Passed), k.Detail, k.report, a.Directory.Keys.MAC(keyring.Drill, k.fields()))
+		k.Row, k.Application, store.Unix(k.Time), store.Bit(k.Passed), k.Detail, k.report, a.Directory.Keys.MAC(keyring.Drill, k.fields()))
 	return err
 }
 
@@ -204,15 +204,8 @@ type kept struct {
 	report int64
 }
 
-func number(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 func (k kept) fields() *keyring.Fields {
-	return keyring.NewFields().String(k.Row).String(k.Application).Int(store.Unix(k.Time)).Int(number(k.Passed)).String(k.Detail).Int(k.report)
+	return keyring.NewFields().String(k.Row).String(k.Application).Int(store.Unix(k.Time)).Int(store.Bit(k.Passed)).String(k.Detail).Int(k.report)
 }
 
 const resultColumns = `technique, application, at, passed, detail, report, mac`

@@ -23,11 +23,7 @@ type Group struct {
 }
 
 func (g Group) fields() *keyring.Fields {
-	p := int64(0)
-	if g.Privileged {
-		p = 1
-	}
-	return keyring.NewFields().Int(g.ID).String(g.Name).Int(p).Int(store.Unix(g.Created))
+	return keyring.NewFields().Int(g.ID).String(g.Name).Int(store.Bit(g.Privileged)).Int(store.Unix(g.Created))
 }
 
 func membership(team int64, account assurance.AccountID, created int64) *keyring.Fields {
@@ -44,12 +40,8 @@ func (d *Directory) CreateGroup(ctx context.Context, tx *store.Tx, name, display
 		return Group{}, failure.At("name", err)
 	}
 	g := Group{Name: c, Display: display, Privileged: privileged, Created: tx.Now().Truncate(time.Microsecond)}
-	p := 0
-	if privileged {
-		p = 1
-	}
 	err = tx.QueryRow(ctx, `insert into team (name, display, privileged, created, mac) values ($1,$2,$3,$4,$5) returning id`,
-		g.Name, g.Display, p, store.Unix(g.Created), []byte{}).Scan(&g.ID)
+		g.Name, g.Display, store.Bit(privileged), store.Unix(g.Created), []byte{}).Scan(&g.ID)
 	if errors.Is(err, store.ErrConflict) {
 		return Group{}, failure.At("name", failure.New(failure.Conflict, "There is a group named %q already.", c))
 	}

@@ -415,13 +415,8 @@ func (e *Enrollments) tell(ctx context.Context, tx *store.Tx, account directory.
 		return err
 	}
 	body := what + fmt.Sprintf("\n\nThis was done at %s.\n\nIf that was not you, sign in now, choose \"This was not me\" in your history, and tell your administrator.\n",
-		e.Now().UTC().Format("15:04 UTC on 2 January 2006"))
-	for _, m := range mails {
-		if err := notify.Queue(ctx, tx, notify.Notice{Account: int64(account.ID), Address: m, Subject: subject, Body: body}); err != nil {
-			return err
-		}
-	}
-	return nil
+		notify.Moment(e.Now()))
+	return notify.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: subject, Body: body})
 }
 
 // cleanLabel keeps what can be read: 60 characters at most, one line.

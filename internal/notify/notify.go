@@ -36,6 +36,19 @@ func Queue(ctx context.Context, tx *store.Tx, n Notice) error {
 	return err
 }
 
+// QueueAll adds a notice for each address.
+func QueueAll(ctx context.Context, tx *store.Tx, addresses []string, n Notice) error {
+	for _, n.Address = range addresses {
+		if err := Queue(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Moment writes a time as notices have it.
+func Moment(t time.Time) string { return t.UTC().Format("15:04 UTC on 2 January 2006") }
+
 // Deliver sends one notice. An error is tried again later.
 type Deliver func(ctx context.Context, n Notice) error
 

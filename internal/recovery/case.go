@@ -73,16 +73,9 @@ func (c Case) Phase(now time.Time) Phase {
 // underWay reports whether something could still come of it.
 func (c Case) underWay(now time.Time) bool { return c.state == stateOpen && now.Before(c.Ends) }
 
-func bit(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 func (c Case) fields() *keyring.Fields {
 	return keyring.NewFields().Int(c.ID).Int(int64(c.Account)).Bytes(c.secret).Int(int64(c.Opener)).String(c.Check).String(c.Note).
-		Int(bit(c.Forgotten)).Int(bit(c.Second)).String(c.state).Int(int64(c.Confirmer)).Int(int64(c.Taken)).
+		Int(store.Bit(c.Forgotten)).Int(store.Bit(c.Second)).String(c.state).Int(int64(c.Confirmer)).Int(int64(c.Taken)).
 		Int(store.Unix(c.Opened)).Int(store.Unix(c.Due)).Int(store.Unix(c.Ends))
 }
 

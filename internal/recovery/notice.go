@@ -3,7 +3,6 @@ package recovery
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"countersign/internal/directory"
 	"countersign/internal/notify"
@@ -19,15 +18,8 @@ func (r *Recoveries) tell(ctx context.Context, tx *store.Tx, account directory.A
 	if err != nil {
 		return err
 	}
-	for _, m := range mails {
-		if err := notify.Queue(ctx, tx, notify.Notice{Account: int64(account.ID), Address: m, Subject: n.subject, Body: n.body}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return notify.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
 }
-
-func moment(t time.Time) string { return t.UTC().Format("15:04 UTC on 2 January 2006") }
 
 // noticeOpened has the link that stops the case. It can do nothing else, so that
 // whoever reads the mail as well can only keep somebody out.
@@ -36,7 +28,7 @@ func noticeOpened(opener, account directory.Account, c Case, stop string) notice
 	if c.Check == Codes {
 		how = "They had " + Words(Codes) + "."
 	}
-	what := "From " + moment(c.Due) + " on they can set up a new way to sign in; what you sign in with now is switched off then."
+	what := "From " + notify.Moment(c.Due) + " on they can set up a new way to sign in; what you sign in with now is switched off then."
 	if c.Second {
 		what = "As soon as an administrator confirms it they can set up a new way to sign in; what you sign in with now is switched off then."
 	}
@@ -45,7 +37,7 @@ func noticeOpened(opener, account directory.Account, c Case, stop string) notice
 		body: fmt.Sprintf("At %s somebody asked to get back into the account %s, without what you sign in with. %s %s\n\n"+
 			"If that is you, go on in the browser that showed you the number.\n\n"+
 			"If it is not you, stop it now. This link does that and nothing else:\n\n%s\n\n"+
-			"Signing in as usual stops it as well.\n", moment(c.Opened), account.Name, how, what, stop),
+			"Signing in as usual stops it as well.\n", notify.Moment(c.Opened), account.Name, how, what, stop),
 	}
 }
 

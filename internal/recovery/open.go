@@ -142,7 +142,7 @@ func (r *Recoveries) openIn(ctx context.Context, tx *store.Tx, opener, account d
 	c.Ends = c.Due.Add(collectLife)
 	err := tx.QueryRow(ctx, `insert into recovery (account, secret, opener, checked, note, forgotten, second, state, opened, due, ends, mac)
 		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12) returning id`,
-		int64(c.Account), c.secret, int64(c.Opener), c.Check, c.Note, bit(c.Forgotten), bit(c.Second), c.state,
+		int64(c.Account), c.secret, int64(c.Opener), c.Check, c.Note, store.Bit(c.Forgotten), store.Bit(c.Second), c.state,
 		store.Unix(c.Opened), store.Unix(c.Due), store.Unix(c.Ends), []byte{}).Scan(&c.ID)
 	if err != nil {
 		return Case{}, err

@@ -86,11 +86,5 @@ func (p Parts) tellOwner(ctx context.Context, tx *store.Tx, account directory.Ac
 	if err != nil {
 		return err
 	}
-	for _, m := range mails {
-		err := notify.Queue(ctx, tx, notify.Notice{Account: int64(account.ID), Address: m, Subject: n.subject, Body: n.body})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return notify.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
 }

@@ -3,6 +3,8 @@ package signin
 import (
 	"fmt"
 	"time"
+
+	"countersign/internal/notify"
 )
 
 // notice is what an owner is told, in words that anybody understands.
@@ -17,7 +19,7 @@ func noticeFactorMissing(at *attempt, now time.Time) notice {
 		subject: "Somebody used your password, and was refused",
 		body: fmt.Sprintf("At %s somebody at %s typed your right password for %s and had no second factor, so they were not let in.\n\n"+
 			"If that was you, all is well. If it was not, your password is known to somebody else: sign in, change it, and choose \"This was not me\" in your history.\n",
-			now.UTC().Format("15:04 UTC on 2 January 2006"), from, at.Application),
+			notify.Moment(now), from, at.Application),
 	}
 }
 

@@ -18,3 +18,11 @@ func Time(micros int64) time.Time {
 	}
 	return time.UnixMicro(micros).UTC()
 }
+
+// Bit writes yes or no for a column: 1 or 0.
+func Bit(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

@@ -97,17 +97,14 @@ func (a *Authenticator) Offer(p authenticator.Person, _ time.Time) (prompt.Promp
 // Accept takes the address, and then the code that was sent to it: an address counts
 // only when its owner has shown to read it.
 func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, sealed authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Enrolled, error) {
-	m, err := sentcode.Resume(sealed, p)
+	sent, err := sentcode.Answered(sealed, p, answer.Text, now)
 	if err != nil {
 		return authenticator.Enrolled{}, err
 	}
-	if m.To == "" {
+	if sent == "" {
 		return authenticator.Enrolled{}, a.confirm(p, answer.Text, now)
 	}
-	if err := m.Confirmed(answer.Text, now); err != nil {
-		return authenticator.Enrolled{}, err
-	}
-	to := address(m.To)
+	to := address(sent)
 	state, err := json.Marshal(state{1, to})
 	return authenticator.Enrolled{State: state, Traits: traits, Label: "Mail to " + to.masked()}, err
 }

@@ -93,19 +93,18 @@ func Check(sealed authenticator.Memo, credentials []authenticator.Credential, te
 	return credentials[i], m, ""
 }
 
-// Resume reads what an enrollment remembers; another account's is refused.
-func Resume(sealed authenticator.Memo, p authenticator.Person) (Memo, error) {
+// Answered is where the code of an enrollment was sent, when the answer is that code;
+// empty before one was. Another account's enrollment and a wrong code are refused.
+func Answered(sealed authenticator.Memo, p authenticator.Person, text string, now time.Time) (to string, err error) {
 	var m Memo
 	if json.Unmarshal(sealed, &m) != nil || m.Account != p.Account {
-		return m, &authenticator.Refused{Reason: "wrong-offer", Public: "This set-up has ended. Start it again."}
+		return "", &authenticator.Refused{Reason: "wrong-offer", Public: "This set-up has ended. Start it again."}
 	}
-	return m, nil
-}
-
-// Confirmed refuses a wrong answer to the question of an enrollment.
-func (m Memo) Confirmed(text string, now time.Time) error {
+	if m.To == "" {
+		return "", nil
+	}
 	if reason := m.Wrong(text, now); reason != "" {
-		return &authenticator.Refused{Reason: reason, Public: "That is not the code that was sent, or it is over. Look at the newest one."}
+		return "", &authenticator.Refused{Reason: reason, Public: "That is not the code that was sent, or it is over. Look at the newest one."}
 	}
-	return nil
+	return m.To, nil
 }

@@ -23,17 +23,14 @@ func (a *Authenticator) Offer(p authenticator.Person, _ time.Time) (prompt.Promp
 // Accept takes the number, and then the code that was sent to it: a number counts
 // only when its owner has shown to have it (SP 800-63B-4 section 3.1.3.3).
 func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, sealed authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Enrolled, error) {
-	m, err := sentcode.Resume(sealed, p)
+	sent, err := sentcode.Answered(sealed, p, answer.Text, now)
 	if err != nil {
 		return authenticator.Enrolled{}, err
 	}
-	if m.To == "" {
+	if sent == "" {
 		return authenticator.Enrolled{}, a.confirm(p, answer.Text, now)
 	}
-	if err := m.Confirmed(answer.Text, now); err != nil {
-		return authenticator.Enrolled{}, err
-	}
-	number := Number(m.To)
+	number := Number(sent)
 	state, err := state{Number: number}.encode()
 	return authenticator.Enrolled{State: state, Traits: traits, Label: "SMS to " + number.Masked(), Detail: "restricted"}, err
 }
