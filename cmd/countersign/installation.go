@@ -141,7 +141,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		kinds = slices.Insert(kinds, len(kinds)-3, authenticator.Authenticator(smsKind(s)))
 	}
 	if s.mails {
-		kinds = slices.Insert(kinds, len(kinds)-2, authenticator.Authenticator(mailcode.New(serviceName(s))))
+		kinds = slices.Insert(kinds, len(kinds)-2, authenticator.Authenticator(mailcode.New(serviceName(s), directory.CheckMail)))
 	}
 	people := &directory.Directory{DB: in.db, Keys: in.keys, Log: s.log}
 	catalogue, err := application.Open(ctx, in.db, in.keys, s.log)

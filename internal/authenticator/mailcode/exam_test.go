@@ -10,6 +10,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/authenticatortest"
 	"countersign/internal/authenticator/sentcode"
+	"countersign/internal/directory"
 	"countersign/internal/prompt"
 )
 
@@ -24,7 +25,7 @@ func TestExam(t *testing.T) {
 	}
 	authenticatortest.Exam(t, authenticatortest.Subject{
 		New: func(testing.TB) authenticator.Authenticator {
-			return authenticatortest.Pressed{Sending: New("Example"), Came: &came, State: kept, To: "ada@example.org"}
+			return authenticatortest.Pressed{Sending: New("Example", directory.CheckMail), Came: &came, State: kept, To: "ada@example.org"}
 		},
 		Enroll: func(t testing.TB, _ authenticator.Authenticator, _ authenticator.Person, _ time.Time) (authenticator.Enrolled, authenticatortest.Answerer) {
 			t.Helper()
@@ -55,9 +56,9 @@ func TestAddress(t *testing.T) {
 		" ada@example.org ": "a…@example.org", "Ada <ada@example.org>": "", "ada@example.org, eve@example.org": "", "ada": "",
 		"ada@example.org\r\nBcc: eve@example.org": "", strings.Repeat("a", 250) + "@example.org": "", "": "", "ä@example.org": "ä…@example.org",
 	} {
-		a, ok := readAddress(text)
-		if got := ""; ok {
-			if got = a.masked(); got != want {
+		read, err := directory.CheckMail(text)
+		if got := ""; err == nil {
+			if got = address(read).masked(); got != want {
 				t.Errorf("%q is read as %q", text, got)
 			}
 		} else if want != "" {

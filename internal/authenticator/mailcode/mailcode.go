@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/mail"
 	"strings"
 	"time"
 
@@ -30,10 +29,16 @@ const Kind = "mailcode"
 const traits = assurance.Mailed | assurance.Restricted
 
 // Authenticator makes and checks codes. It is safe for concurrent use.
-type Authenticator struct{ service string }
+type Authenticator struct {
+	service string
+	read    func(typed string) (string, error)
+}
 
-// New makes one. Its mails name the service.
-func New(service string) *Authenticator { return &Authenticator{service} }
+// New makes one. Its mails name the service, and read makes of what was typed an
+// address, as it does of every other address here; its error says how to mend it.
+func New(service string, read func(typed string) (string, error)) *Authenticator {
+	return &Authenticator{service, read}
+}
 
 // Describe says what such a code can show.
 func (a *Authenticator) Describe() authenticator.Description {
@@ -44,7 +49,7 @@ func (a *Authenticator) Describe() authenticator.Description {
 func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time) (prompt.Prompt, authenticator.Memo, error) {
 	p := prompt.Prompt{Authenticator: Kind, Kind: prompt.Sending, Label: "Send a code by mail", Digits: sentcode.Digits}
 	if len(credentials) > 0 {
-		to, err := decode(credentials[0].State)
+		to, err := a.decode(credentials[0].State)
 		if err != nil {
 			return p, nil, err
 		}
@@ -65,7 +70,7 @@ func (to address) asked() prompt.Prompt {
 
 // Send makes a code for a credential.
 func (a *Authenticator) Send(c authenticator.Credential, now time.Time) (authenticator.Message, prompt.Prompt, authenticator.Memo, error) {
-	to, err := decode(c.State)
+	to, err := a.decode(c.State)
 	if err != nil {
 		return authenticator.Message{}, prompt.Prompt{}, nil, err
 	}
@@ -83,7 +88,7 @@ func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Cre
 	if wrong != "" {
 		return authenticator.Wrong(wrong), nil
 	}
-	_, err := decode(c.State)
+	_, err := a.decode(c.State)
 	return authenticator.Result{OK: err == nil, Credential: c.ID, Traits: traits, Once: m.Once()}, err
 }
 
@@ -111,10 +116,11 @@ func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, sealed
 
 // confirm sends a code to the address that was typed.
 func (a *Authenticator) confirm(p authenticator.Person, text string, now time.Time) error {
-	to, ok := readAddress(text)
-	if !ok {
+	read, err := a.read(text)
+	if err != nil {
 		return &authenticator.Refused{Reason: "malformed", Public: "Write one mail address, like ada@example.org."}
 	}
+	to := address(read)
 	message, m := a.make(to, now)
 	m.To, m.Account = string(to), p.Account
 	kept, err := json.Marshal(m)
@@ -126,15 +132,6 @@ func (a *Authenticator) confirm(p authenticator.Person, text string, now time.Ti
 
 // address is one that mail can be sent to.
 type address string
-
-func readAddress(text string) (address, bool) {
-	text = strings.TrimSpace(text)
-	a, err := mail.ParseAddress(text)
-	if err != nil || a.Name != "" || a.Address != text || len(text) > 254 || strings.Count(text, "@") != 1 || strings.ContainsAny(text, "\r\n\x00") {
-		return "", false
-	}
-	return address(text), true
-}
 
 // masked is enough of it for its owner to know it by: "a…@example.org".
 func (to address) masked() string {
@@ -149,12 +146,12 @@ type state struct {
 	Address address `json:"n"`
 }
 
-func decode(b []byte) (address, error) {
+func (a *Authenticator) decode(b []byte) (address, error) {
 	var s state
 	if json.Unmarshal(b, &s) != nil || s.Version != 1 {
 		return "", errors.New("mailcode: a stored address cannot be read")
 	}
-	if a, ok := readAddress(string(s.Address)); !ok || a != s.Address {
+	if read, err := a.read(string(s.Address)); err != nil || address(read) != s.Address {
 		return "", errors.New("mailcode: a stored address is none")
 	}
 	return s.Address, nil
