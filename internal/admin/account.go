@@ -310,11 +310,10 @@ func (a *Admin) passHint(ctx context.Context, tx *store.Tx, d directory.Account)
 	if err != nil {
 		return "", err
 	}
-	could := directory.CouldShow(credentials, a.Now())
 	switch {
-	case assurance.TwoFactors().Met(could, a.Now()):
+	case assurance.TwoFactors().Met(directory.CouldShow(credentials, a.Now()), a.Now()):
 		return fmt.Sprintf("%s has two factors set up, and is asked for them beside the pass. What is lost must be revoked first: authenticator revoke, or on the account's page.", d.Name), nil
-	case assurance.Union(could).Has(assurance.Known):
+	case signin.KnownBefore(credentials, a.Now()):
 		return fmt.Sprintf("%s has a password, and is asked for it beside the pass. If it is forgotten it must be revoked first: authenticator revoke, or on the account's page.", d.Name), nil
 	}
 	return "", nil

@@ -189,13 +189,19 @@ func (j *judge) asMuchAsCanBeShown(credentials []directory.Credential) assurance
 			return strong.Or(pass)
 		}
 	}
-	before := func(c directory.Credential) bool {
-		return now.Sub(c.Created) > PassCeiling && c.Traits.Has(assurance.Known)
-	}
-	if slices.ContainsFunc(settled, before) {
+	if KnownBefore(settled, now) {
 		return pass
 	}
 	return assurance.AccessPass()
+}
+
+// KnownBefore reports whether one of an account's authenticators is something known
+// that is older than any pass which is still good: it is asked for beside a pass,
+// which stands in for what is held only.
+func KnownBefore(credentials []directory.Credential, now time.Time) bool {
+	return slices.ContainsFunc(credentials, func(c directory.Credential) bool {
+		return c.Status == directory.CredentialActive && c.Traits.Has(assurance.Known) && now.Sub(c.Created) > PassCeiling && !now.Before(c.Quarantine)
+	})
 }
 
 // PassCeiling is for how long a temporary access pass is good at most, and so for
