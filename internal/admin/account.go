@@ -281,13 +281,11 @@ func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 	var d directory.Account
 	var pass Pass
 	err := a.change(ctx, g, "pass.issued", map[string]string{"note": c.Note}, &d, func(tx *store.Tx) error {
-		issuer, err := a.Directory.Get(ctx, tx, g.Account())
+		issuer, to, err := a.parties(ctx, tx, g, c.Account)
 		if err != nil {
 			return err
 		}
-		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
-			return err
-		}
+		d = to
 		if err := a.mayIssue(issuer, d); err != nil {
 			return err
 		}
@@ -302,6 +300,15 @@ func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 			fmt.Sprintf("%s issued a pass with which %s can set up a way to sign in. It is good once.", issuer.Name, d.Name))
 	})
 	return pass, err
+}
+
+// parties are who does a command, and whom it names.
+func (a *Admin) parties(ctx context.Context, tx *store.Tx, g signin.Grant, name string) (by, about directory.Account, err error) {
+	if by, err = a.Directory.Get(ctx, tx, g.Account()); err != nil {
+		return by, about, err
+	}
+	about, err = a.Directory.Find(ctx, tx, name)
+	return by, about, err
 }
 
 // passHint says what a person is asked for beside a pass.

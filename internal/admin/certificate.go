@@ -76,11 +76,7 @@ func (c *CertificateAssign) do(ctx context.Context, a *Admin, g signin.Grant) (a
 
 // assignee is whom a grant's account may assign an authenticator to.
 func (a *Admin) assignee(ctx context.Context, tx *store.Tx, g signin.Grant, name string) (directory.Account, error) {
-	issuer, err := a.Directory.Get(ctx, tx, g.Account())
-	if err != nil {
-		return directory.Account{}, err
-	}
-	to, err := a.Directory.Find(ctx, tx, name)
+	issuer, to, err := a.parties(ctx, tx, g, name)
 	if err != nil {
 		return directory.Account{}, err
 	}

@@ -134,13 +134,11 @@ func (c *RecoveryOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 	var out Recovery
 	detail := map[string]string{"check": c.Check, "note": c.Note, "forgotten": fmt.Sprint(c.Forgotten)}
 	err := a.change(ctx, g, "recovery.opened", detail, &d, func(tx *store.Tx) error {
-		opener, err := a.Directory.Get(ctx, tx, g.Account())
+		opener, whose, err := a.parties(ctx, tx, g, c.Account)
 		if err != nil {
-			return err
-		}
-		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
 			return failure.At("account", err)
 		}
+		d = whose
 		if err := a.mayRecover(opener, d); err != nil {
 			return err
 		}
@@ -178,13 +176,11 @@ func (c *RecoveryConfirm) do(ctx context.Context, a *Admin, g signin.Grant) (any
 	var d directory.Account
 	var out Recovery
 	err := a.change(ctx, g, "recovery.confirmed", map[string]string{"note": c.Note}, &d, func(tx *store.Tx) error {
-		by, err := a.Directory.Get(ctx, tx, g.Account())
+		by, whose, err := a.parties(ctx, tx, g, c.Account)
 		if err != nil {
-			return err
-		}
-		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
 			return failure.At("account", err)
 		}
+		d = whose
 		confirmed, err := a.Recoveries.ConfirmIn(ctx, tx, by, d)
 		if err != nil {
 			return err
