@@ -64,7 +64,7 @@ func settingsOf(c config.File, log *slog.Logger) (settings, error) {
 	l, d := c.Limits, func(d config.Duration) time.Duration { return time.Duration(d) }
 	s.limits = signin.Limits{NextCode: l.NextCode, Delay: l.Delay, Disable: l.Disable, PerAccount: l.PerAccount, PerSource: l.PerSource,
 		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine),
-		Waiting: l.Waiting, Unanswered: l.Unanswered, PushSoon: l.PushSoon, PushDaily: l.PushDaily}
+		Unanswered: l.Unanswered, PushSoon: l.PushSoon, PushDaily: l.PushDaily}
 	s.mails = c.Mail.Server != ""
 	s.sessions = session.Limits{Overall2: d(c.Sessions.AAL2), Idle2: d(c.Sessions.AAL2Idle), Overall3: d(c.Sessions.AAL3), Idle3: d(c.Sessions.AAL3Idle)}
 	if s.quiet, err = quietOf(c.Push.QuietHours); err != nil {

@@ -177,8 +177,7 @@ type Limits struct {
 	Attempt         Duration `yaml:"attempt"`
 	Dormant         Duration `yaml:"dormant"`
 	Quarantine      Duration `yaml:"quarantine"`
-	// Waiting, Unanswered, PushSoon and PushDaily can only be made smaller.
-	Waiting    int `yaml:"waiting"`
+	// Unanswered, PushSoon and PushDaily can only be made smaller.
 	Unanswered int `yaml:"unanswered"`
 	PushSoon   int `yaml:"push_soon"`
 	PushDaily  int `yaml:"push_daily"`
@@ -241,7 +240,7 @@ func Default() File {
 		Passkeys: Passkeys{Attestation: "none", BackupEligible: "allow", MetadataSigner: "mds.fidoalliance.org"},
 		Limits: Limits{NextCode: 3, Delay: 5, Disable: 10, PerAccount: 30, PerSource: 100, PerInstallation: 2000, Tries: 8,
 			Attempt: Duration(10 * time.Minute), Dormant: Duration(30 * day), Quarantine: Duration(day),
-			Waiting: 3, Unanswered: 10, PushSoon: 3, PushDaily: 10},
+			Unanswered: 10, PushSoon: 3, PushDaily: 10},
 		Recovery: Recovery{Wait: Duration(day)},
 		Sessions: Sessions{AAL2: Duration(day), AAL2Idle: Duration(time.Hour), AAL3: Duration(12 * time.Hour), AAL3Idle: Duration(15 * time.Minute)},
 	}

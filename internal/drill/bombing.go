@@ -25,23 +25,44 @@ func bombard(ctx context.Context, s *scene) ([]Door, error) {
 	if err := owner.passkey(ctx, c.key); err != nil {
 		return nil, err
 	}
+	pages, err := s.pages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	onPages, err := s.wait(ctx, owner, pages)
+	if err != nil {
+		return nil, err
+	}
+	s.bed.Later(numberLife)
 	flood, err := s.flood(ctx)
 	if err != nil {
 		return nil, err
 	}
-	taps := s.tap(ctx, owner, flood.shown)
-	doors := []Door{
+	onScreens, err := s.wait(ctx, owner, flood.shown)
+	if err != nil {
+		return nil, err
+	}
+	if (onPages == 0 || onScreens == 0) && flood.let == 0 {
+		return nil, errors.New("nothing waits to be approved, so nothing was flooded")
+	}
+	shown, taps := len(pages)+len(flood.shown), s.tap(ctx, owner, flood.shown)
+	let, again := s.goOn(ctx, flood.pending)
+	return []Door{
 		{"RADIUS, of 50 sign-ins with the right password", flood.let > 0, fmt.Sprintf("%d were let in", flood.let)},
-		{"more requests waiting at once than may", len(flood.shown) > waitAtOnce, fmt.Sprintf("%d numbers were shown", len(flood.shown))},
+		{"more requests than one waiting at once", onPages > 1 || onScreens > 1, fmt.Sprintf("%d on pages, %d by RADIUS", onPages, onScreens)},
+		{"more requests than may be left unanswered", shown > leftUnanswered, fmt.Sprintf("%d numbers were shown", shown)},
 		{"an approval without its number", taps > 0, fmt.Sprintf("%d of %d guesses", taps, numbersTried)},
-	}
-	if len(flood.shown) == 0 && flood.let == 0 {
-		return nil, errors.New("no approval was asked for, so nothing was flooded")
-	}
-	let, again := 0, 0
-	for _, p := range flood.pending {
-		for _, typed := range []string{p.number, ""} { // the number where the code belongs, and Enter
-			r, err := s.radius(ctx, ask{name: c.name, password: typed, state: p.state})
+		{"RADIUS after all that", let > 0, ""},
+		{"a second number for one sign-in", again > 0, ""},
+	}, nil
+}
+
+// goOn answers what waits by what is not an approval: the number where the code
+// belongs, and Enter. It counts who was let in, and other numbers that were shown.
+func (s *scene) goOn(ctx context.Context, pending []waiting) (let, again int) {
+	for _, p := range pending {
+		for _, typed := range []string{p.number, ""} {
+			r, err := s.radius(ctx, ask{name: s.canary.name, password: typed, state: p.state})
 			if err == nil && r.code == accessAccept {
 				let++
 			}
@@ -51,15 +72,15 @@ func bombard(ctx context.Context, s *scene) ([]Door, error) {
 			p.state = r.state
 		}
 	}
-	return append(doors,
-		Door{"RADIUS after all that", let > 0, ""},
-		Door{"a second number for one sign-in", again > 0, ""}), nil
+	return let, again
 }
 
 const (
-	waitAtOnce   = 3 // see docs/decisions/0005
-	quarantine   = 25 * time.Hour
-	numbersTried = 40
+	leftUnanswered = 10
+	numberLife     = 4 * time.Minute // and a little more
+	pagesAsked     = 3
+	quarantine     = 25 * time.Hour
+	numbersTried   = 40
 )
 
 // flooded is what 50 sign-ins came to.
@@ -109,8 +130,45 @@ func (s *scene) flood(ctx context.Context) (flooded, error) {
 	return f, failed
 }
 
+// pages asks for numbers on pages of one browser after another, and returns them.
+func (s *scene) pages(ctx context.Context) (map[string]bool, error) {
+	shown := map[string]bool{}
+	for range pagesAsked {
+		b := s.browse(true)
+		if err := b.typed(ctx, s.canary.name, s.canary.password, ""); err != nil {
+			return nil, err
+		}
+		if err := b.post(ctx, "/sign-in", "authenticator", "approval"); err != nil {
+			return nil, err
+		}
+		if m := numberOnPage.FindStringSubmatch(b.body); m != nil {
+			shown[m[1]] = true
+		}
+	}
+	return shown, nil
+}
+
+// wait counts the numbers under which something waits, for an owner who types each.
+func (s *scene) wait(ctx context.Context, owner *browser, shown map[string]bool) (n int, err error) {
+	for number := range shown {
+		if err := owner.get(ctx, s.Server+"/account/approve"); err != nil {
+			return n, err
+		}
+		if err := owner.post(ctx, "/account/approve", "number", number); err != nil {
+			return n, err
+		}
+		if owner.says(found) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// found is what a page says of a number under which something waits.
+const found = "This waits for you"
+
 // tap types what is no number that was shown, and counts what was found under it.
-func (s *scene) tap(ctx context.Context, owner *browser, shown map[string]bool) (found int) {
+func (s *scene) tap(ctx context.Context, owner *browser, shown map[string]bool) (n int) {
 	for i := range numbersTried {
 		number := fmt.Sprintf("%06d", (i*271_829)%1_000_000)
 		if i == 0 {
@@ -119,14 +177,17 @@ func (s *scene) tap(ctx context.Context, owner *browser, shown map[string]bool) 
 		if shown[number] || owner.get(ctx, s.Server+"/account/approve") != nil {
 			continue
 		}
-		if owner.post(ctx, "/account/approve", "number", number) == nil && owner.says("This waits for you") {
-			found++
+		if owner.post(ctx, "/account/approve", "number", number) == nil && owner.says(found) {
+			n++
 		}
 	}
-	return found
+	return n
 }
 
-var sixDigits = regexp.MustCompile(`\b(\d{6}), then press Enter`)
+var (
+	sixDigits    = regexp.MustCompile(`\b(\d{6}), then press Enter`)
+	numberOnPage = regexp.MustCompile(`class="transfer"[^>]*>(\d{6})<`)
+)
 
 // number is the one that a challenge shows, or empty.
 func (r reply) number() string {

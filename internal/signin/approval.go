@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/netip"
 	"time"
 
 	"countersign/internal/assurance"
@@ -82,11 +83,13 @@ type approvalBody struct {
 	Evidence *assurance.Evidence `json:",omitempty"`
 }
 
-// approvalRows are the approvals in the store.
+// approvalRows are the approvals in the store. Of an account's one waits at a time:
+// the last that was opened.
 type approvalRows struct {
-	keys   *keyring.Keyring
-	limits Limits
-	now    func() time.Time
+	keys    *keyring.Keyring
+	guesses *guesses
+	limits  Limits
+	now     func() time.Time
 }
 
 // find is what a row is found by: whose it is and the number.
@@ -98,17 +101,43 @@ func approvalAAD(find []byte, account assurance.AccountID) keyring.AAD {
 	return keyring.AAD{Table: "approval", Column: "payload", Key: string(find), Account: int64(account)}
 }
 
-// offered says whether one more may wait.
-func (a *approvalRows) offered(ctx context.Context, r store.Reader, account assurance.AccountID) (bool, error) {
+// offered says whether an attempt may wait. It may not where enough was left
+// unanswered, nor where another waits that it cannot take the place of.
+func (a *approvalRows) offered(ctx context.Context, r store.Reader, at *attempt) (bool, error) {
 	now := a.now()
-	var waiting, left int64
-	err := r.QueryRow(ctx, `select count(*) from approval where account = $1 and state = 'waiting' and expires > $2`, int64(account), store.Unix(now)).Scan(&waiting)
-	if err != nil {
+	var left int64
+	err := r.QueryRow(ctx, `select count(*) from approval where account = $1 and state = 'waiting' and created > $2`,
+		int64(at.Account), store.Unix(now.Add(-time.Hour))).Scan(&left)
+	if err != nil || left >= int64(a.limits.Unanswered) {
 		return false, err
 	}
-	err = r.QueryRow(ctx, `select count(*) from approval where account = $1 and state = 'waiting' and expires <= $2 and created > $3`,
-		int64(account), store.Unix(now), store.Unix(now.Add(-time.Hour))).Scan(&left)
-	return waiting < int64(a.limits.Waiting) && left < int64(a.limits.Unanswered), err
+	other, err := a.scan(r.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and state = 'waiting' order by id desc limit 1`, int64(at.Account)))
+	switch {
+	case failure.ClassOf(err) == failure.NotFound:
+		return true, nil
+	case err != nil:
+		return false, err
+	case !now.Before(other.expires):
+		return true, nil
+	}
+	return a.before(ctx, r, at, other)
+}
+
+// before says whether an attempt takes the place of what waits: where the same
+// person began again, and where the account is at home and was not there. So nobody
+// is kept from their own number by a page that they closed, nor by somebody
+// elsewhere who has their password.
+func (a *approvalRows) before(ctx context.Context, r store.Reader, at *attempt, other *approval) (bool, error) {
+	from, _ := netip.ParseAddr(other.body.Waiting.Source) // empty where it is not known
+	if at.Source.IsValid() && Neighbourhood(at.Source) == Neighbourhood(from) {
+		return true, nil
+	}
+	mine, err := a.guesses.knownSource(ctx, r, at.Account, at.Source)
+	if err != nil || !mine {
+		return false, err
+	}
+	theirs, err := a.guesses.knownSource(ctx, r, at.Account, from)
+	return !theirs, err
 }
 
 // open begins to wait for an attempt, and returns the number to be shown.
@@ -153,7 +182,10 @@ func (a *approvalRows) seal(find []byte, body approvalBody) ([]byte, error) {
 
 var noApproval = failure.New(failure.NotFound, "Nothing waits under that number. Look at the number again; it is good for three minutes.")
 
-const approvalColumns = `id, account, number, payload, state, created, expires`
+// approvalColumns are what scan reads. One that another took the place of waits no
+// longer, whatever its row says.
+const approvalColumns = `id, account, number, payload, state, created,
+	case when exists (select 1 from approval as later where later.account = approval.account and later.id > approval.id) then 0 else expires end`
 
 func (a *approvalRows) scan(row interface{ Scan(...any) error }) (*approval, error) {
 	var out approval

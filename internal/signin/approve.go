@@ -27,10 +27,12 @@ func (a *Approvals) WaitingFor(ctx context.Context, g Grant, typed string) (Wait
 
 // ByID returns a waiting sign-in of the grant's account.
 func (a *Approvals) ByID(ctx context.Context, g Grant, id int64) (Waiting, error) {
-	row, err := a.rows.scan(a.DB.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2 and state = 'waiting' and expires > $3`,
-		id, int64(g.Account()), store.Unix(a.Now())))
+	row, err := a.rows.waiting(ctx, a.DB, g.Account(), id)
 	if err != nil {
 		return Waiting{}, err
+	}
+	if row.state != "waiting" {
+		return Waiting{}, noApproval
 	}
 	return row.body.Waiting, nil
 }

@@ -111,7 +111,7 @@ func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account
 		}
 		switch {
 		case s.key == installation && s.count >= s.limit:
-			known, err := g.knownSource(ctx, r, at, account)
+			known, err := g.knownSource(ctx, r, account.ID, at.Source)
 			if err != nil {
 				return "", err
 			}
@@ -212,13 +212,13 @@ func (g *guesses) refund(ctx context.Context, tx *store.Tx, subjects []subject, 
 
 // knownSource reports whether the account has signed in from this source in
 // the last 30 days.
-func (g *guesses) knownSource(ctx context.Context, r store.Reader, at *attempt, account directory.Account) (bool, error) {
-	if account.ID == 0 || !at.Source.IsValid() {
+func (g *guesses) knownSource(ctx context.Context, r store.Reader, account assurance.AccountID, source netip.Addr) (bool, error) {
+	if account == 0 || !source.IsValid() {
 		return false, nil
 	}
 	var n int64
 	err := r.QueryRow(ctx, `select count(*) from known_source where account = $1 and source = $2 and seen > $3`,
-		int64(account.ID), sourceKey(at.Source), store.Unix(g.now().Add(-30*day))).Scan(&n)
+		int64(account), sourceKey(source), store.Unix(g.now().Add(-30*day))).Scan(&n)
 	return n > 0, err
 }
 

@@ -64,8 +64,8 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 			return "", err
 		}
 	case row.state == "waiting" && w.Now().Before(row.expires):
-	default:
-		at.Approval = 0 // late: another can be asked for
+	default: // late, or another took its place: one can be asked for again
+		at.Approval, at.Transfers = 0, false
 	}
 	return "", nil
 }
@@ -82,9 +82,11 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 		}
 		p.Number = row.body.Number
 	} else if !at.browser() || at.Transfers {
-		may, err := w.rows.offered(ctx, tx, at.Account)
+		may, err := w.rows.offered(ctx, tx, at)
 		if err != nil || !may {
-			return p, false, err
+			at.Transfers = false
+			p.Hint = "Not now: another sign-in waits to be approved, or too many were left unanswered. Use another way, or try again in a few minutes."
+			return p, at.browser(), err
 		}
 		if p.Number, err = w.rows.open(ctx, tx, at); err != nil {
 			return p, false, err

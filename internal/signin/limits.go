@@ -39,11 +39,9 @@ type Limits struct {
 	// Quarantine is for how long a new authenticator cannot approve privileged
 	// actions. Default 24 hours, ceiling 30 days; negative means none.
 	Quarantine time.Duration
-	// Waiting is how many of an account's sign-ins may wait to be approved elsewhere
-	// at once. Default 3, and never more (docs/decisions/0005).
-	Waiting int
-	// Unanswered is how many of those may be left unanswered in an hour before no
-	// more are offered; other ways stay open. Default 10, and never more.
+	// Unanswered is how many of an account's requests to approve a sign-in elsewhere
+	// may be left unanswered in an hour before no more are offered; other ways stay
+	// open. One waits at a time (docs/decisions/0005). Default 10, and never more.
 	Unanswered int
 	// PushSoon is how many pushes may be left unanswered in ten minutes, and
 	// PushDaily how many in 24 hours, before nothing is pushed any more: a push is a
@@ -63,7 +61,7 @@ func (l *Limits) counts() []bound[int] {
 		{"next_code", &l.NextCode, 3, 10}, {"delay", &l.Delay, 5, 10}, {"disable", &l.Disable, 10, 100},
 		{"per_account", &l.PerAccount, 30, 100}, {"per_source", &l.PerSource, 100, 10_000},
 		{"per_installation", &l.PerInstallation, 2000, 100_000}, {"tries", &l.Tries, 8, 20},
-		{"waiting", &l.Waiting, 3, 3}, {"unanswered", &l.Unanswered, 10, 10}, {"push_soon", &l.PushSoon, 3, 3}, {"push_daily", &l.PushDaily, 10, 10},
+		{"unanswered", &l.Unanswered, 10, 10}, {"push_soon", &l.PushSoon, 3, 3}, {"push_daily", &l.PushDaily, 10, 10},
 	}
 }
 
