@@ -126,9 +126,27 @@ func newBed(t testing.TB, limits signin.Limits) *bed {
 	b.guarded, b.naked = newWorldFrom(t, settings{database: b.database.DSN, limits: limits}, "http://localhost", nil), newWorld(t)
 	b.admin, b.naive = b.guarded.clerk(), b.naked.clerk()
 	b.stage, b.open = b.stageOf(b.guarded), b.stageOf(b.naked)
-	b.stage.Radius = b.relay(b.guarded.radius)
+	b.stage.Radius = b.relay(b.guarded.radius, "")
 	b.naked.setPolicy(oneFactor)
+	b.consoles()
 	return b
+}
+
+// hostAddress is where the host of the console asks from.
+const hostAddress = "127.0.0.77"
+
+// consoles gives each world a host that asks it: the one of the documentation, and
+// one without the line that asks for codes. Only root can add a PAM service.
+func (b *bed) consoles() {
+	if os.Getuid() != 0 {
+		b.t.Log("T1078.003 is not drilled: only root can add a PAM service; run the tests with sudo")
+		return
+	}
+	with, without := b.guarded.console(hostAddress+"/32"), b.naked.console(hostAddress+"/32")
+	with.radius = b.relay(b.guarded.radius, hostAddress)
+	with.asks(with.radius, pamSecret)
+	without.stack(unguarded(documentedStack(b.t)))
+	b.stage.Console, b.open.Console = with, without
 }
 
 func (w *world) setPolicy(body string) {
@@ -152,8 +170,13 @@ func (b *bed) stageOf(w *world) drill.Stage {
 	return drill.Stage{Server: w.base, Page: "http://" + host + "/notes", Radius: w.radius, Secret: drillSecret, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
 }
 
-// relay passes datagrams on to a RADIUS server, until it is told to drop them.
-func (b *bed) relay(to string) string {
+// relay passes datagrams on to a RADIUS server, from an address of its own where it
+// has one, until it is told to drop them.
+func (b *bed) relay(to, as string) string {
+	d := net.Dialer{}
+	if as != "" {
+		d.LocalAddr = &net.UDPAddr{IP: net.ParseIP(as)}
+	}
 	front, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		b.t.Fatal(err)
@@ -170,15 +193,15 @@ func (b *bed) relay(to string) string {
 			case b.impostor.Load():
 				go welcomeAll(front, from, packet)
 			case !b.gone.Load():
-				go answerFor(front, from, to, packet)
+				go answerFor(front, from, d, to, packet)
 			}
 		}
 	}()
 	return front.LocalAddr().String()
 }
 
-func answerFor(front net.PacketConn, from net.Addr, to string, packet []byte) {
-	c, err := net.Dial("udp", to)
+func answerFor(front net.PacketConn, from net.Addr, d net.Dialer, to string, packet []byte) {
+	c, err := d.Dial("udp", to)
 	if err != nil {
 		return
 	}
@@ -327,8 +350,12 @@ func TestDrill(t *testing.T) {
 			t.Logf("%-10s   door %s: open %t %s", r.Row, d.Name, d.Open, d.Detail)
 		}
 	}
-	if played < 16 {
-		t.Errorf("only %d rows were drilled", played)
+	want := 17
+	if b.stage.Console == nil {
+		want = 16
+	}
+	if played < want {
+		t.Errorf("only %d of %d rows were drilled", played, want)
 	}
 }
 
@@ -369,10 +396,15 @@ func TestDrillFailsWithoutItsOwnGuard(t *testing.T) {
 			}
 		}
 	}
-	t.Run("administration asks for nothing fresh, accounts never sleep", func(t *testing.T) {
+	t.Run("administration asks for nothing fresh, accounts never sleep, a host asks for no code", func(t *testing.T) {
 		b := newBed(t, signin.Limits{Dormant: 365 * 24 * time.Hour})
 		b.guarded.setPolicy(oneFactor)
-		failed(t, drill.Plan{Stage: b.stage, Admin: b.admin, Bed: b, Rows: []string{"T1098", "T1556.006", "T1621"}})
+		rows := []string{"T1098", "T1556.006", "T1621"}
+		if host, ok := b.stage.Console.(*consoleOf); ok {
+			host.stack(unguarded(documentedStack(t)))
+			rows = append(rows, "T1078.003")
+		}
+		failed(t, drill.Plan{Stage: b.stage, Admin: b.admin, Bed: b, Rows: rows})
 	})
 	deployment := func(t *testing.T) (*world, drill.Stage, *clerk) {
 		w := newWorld(t)

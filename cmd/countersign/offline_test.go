@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,36 +15,75 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/audit"
+	"countersign/internal/drill"
 	"countersign/internal/failure"
 	"countersign/internal/store"
 	"countersign/internal/testbed"
 )
 
-// console is a host's own log-in: a PAM stack as docs/offline.md has it, a local
-// account with a local password, and no way out while the cable is out.
+// consoleOf is a host's own log-in: a PAM stack as docs/offline.md has it, local
+// accounts, and no way out while the cable is out.
 type consoleOf struct {
 	*loginHost
-	name, password string
-	users          string // the file of its lists
+	radius string // whom it asks
+	users  string // the file of its lists
 }
 
 const localPassword = "the local password of the host"
 
-func (w *world) console() *consoleOf {
+// console is a console whose stack is the example of the documentation, of a host
+// that asks from this network.
+func (w *world) console(network string) *consoleOf {
 	w.t.Helper()
-	c := &consoleOf{loginHost: w.loginHost(true), name: "cs" + strings.ToLower(rand.Text()[:8]), password: localPassword, users: filepath.Join(w.t.TempDir(), "users.oath")}
-	run := func(in, name string, args ...string) {
-		w.t.Helper()
+	c := &consoleOf{loginHost: w.loginHostAt(network, true), radius: w.radius, users: filepath.Join(w.t.TempDir(), "users.oath")}
+	c.stack(documentedStack(w.t))
+	return c
+}
+
+var _ drill.Console = (*consoleOf)(nil)
+
+func (c *consoleOf) Join(name, password, line string) (leave func(), err error) {
+	run := func(in, name string, args ...string) error {
 		cmd := exec.Command(name, args...)
 		cmd.Stdin = strings.NewReader(in)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			w.t.Fatalf("%s: %v: %s", name, err, out)
+			return fmt.Errorf("%s: %w: %s", name, err, out)
+		}
+		return nil
+	}
+	if err := run("", "useradd", "--no-create-home", "--shell", "/bin/false", name); err != nil {
+		return nil, err
+	}
+	leave = func() {
+		if err := run("", "userdel", name); err != nil {
+			c.w.t.Error(err)
 		}
 	}
-	run("", "useradd", "--no-create-home", "--shell", "/bin/false", c.name)
-	w.t.Cleanup(func() { run("", "userdel", c.name) })
-	run(c.name+":"+localPassword, "chpasswd")
-	return c
+	if err := errors.Join(run(name+":"+password, "chpasswd"), os.WriteFile(c.users, []byte(line+"\n"), 0o600)); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
+}
+
+func (c *consoleOf) Login(_ context.Context, name string, lines ...string) (bool, error) {
+	in, _ := c.login(name, lines...)
+	return in, nil
+}
+
+func (c *consoleOf) Unplug() (plug func(), err error) {
+	c.unplug()
+	return func() { c.asks(c.radius, pamSecret) }, nil
+}
+
+func (c *consoleOf) File() (string, error) {
+	b, err := os.ReadFile(c.users)
+	return string(b), err
+}
+
+// unguarded is a stack without the codes' line: the local password is enough.
+func unguarded(stack string) string {
+	return strings.ReplaceAll(stack, "auth  required", "auth  sufficient")
 }
 
 // stack writes the stack: the example of the documentation, or a part of it.
@@ -57,16 +98,13 @@ func (c *consoleOf) stack(example string) {
 // unplug has nothing answer the host any more.
 func (c *consoleOf) unplug() {
 	c.w.t.Helper()
-	nobody := fmt.Sprintf("127.0.0.1:%d", testbed.Port(c.w.t))
-	if err := os.WriteFile(c.server, []byte(nobody+" "+pamSecret+" 1\n"), 0o600); err != nil {
-		c.w.t.Fatal(err)
-	}
+	c.asks(fmt.Sprintf("127.0.0.1:%d", testbed.Port(c.w.t)), pamSecret)
 }
 
 var pamExample = regexp.MustCompile("(?s)```pam\n(.*?)```")
 
 // documentedStack is the stack that docs/offline.md tells people to write.
-func documentedStack(t *testing.T) string {
+func documentedStack(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/offline.md")
 	if err != nil {
@@ -87,16 +125,16 @@ func documentedStack(t *testing.T) string {
 func TestOfflineCodes(t *testing.T) {
 	t.Parallel() // it waits, for a server that does not answer
 	w := newWorld(t)
-	host := w.console()
+	host := w.console("127.0.0.0/8")
 	operator := w.clerk()
 	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
 		t.Fatal(err)
 	}
-	documented := documentedStack(t)
-	local := w.enrollCodes(host.name)
+	documented, name := documentedStack(t), "cs"+strings.ToLower(rand.Text()[:8])
+	local := w.enrollCodes(name)
 
 	var handed admin.OfflineHanded
-	issue := map[string]any{"host": "gate1.example.org", "login": host.name, "codes": 20, "note": "the safe in room 7"}
+	issue := map[string]any{"host": "gate1.example.org", "login": name, "codes": 20, "note": "the safe in room 7"}
 	if err := operator.Do(t.Context(), "offline.issue", issue, &handed); err != nil || len(handed.List) != 20 {
 		t.Fatalf("%d codes, %v", len(handed.List), err)
 	}
@@ -107,14 +145,16 @@ func TestOfflineCodes(t *testing.T) {
 		}
 		return strings.ReplaceAll(c.Code, " ", "")
 	}
-	if err := os.WriteFile(host.users, []byte(handed.Line+"\n"), 0o600); err != nil {
+	leave, err := host.Join(name, localPassword, handed.Line)
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(leave)
 
 	// The control arm: without the list's line the stolen local password is enough.
-	host.stack(strings.ReplaceAll(documented, "auth  required", "auth  sufficient"))
+	host.stack(unguarded(documented))
 	host.unplug()
-	if in, said := host.login(host.name, localPassword); !in {
+	if in, said := host.login(name, localPassword); !in {
 		t.Fatalf("the control arm does not let the attacker in: %s", said)
 	}
 
@@ -124,7 +164,7 @@ func TestOfflineCodes(t *testing.T) {
 		var all sync.WaitGroup
 		for what, lines := range tries {
 			all.Go(func() {
-				if in, said := host.login(host.name, lines...); in {
+				if in, said := host.login(name, lines...); in {
 					t.Errorf("%s: %s", what, said)
 				}
 			})
@@ -135,20 +175,20 @@ func TestOfflineCodes(t *testing.T) {
 		"the local password alone": {localPassword, ""}, "with a guess": {localPassword, "00000000"}, "a code with a wrong password": {"wrong", code(1)},
 		"the password twice": {localPassword, localPassword}, "a code alone": {code(1), code(1)},
 	})
-	if in, said := host.login(host.name, localPassword, code(2)); !in { // the first was typed with a wrong password
+	if in, said := host.login(name, localPassword, code(2)); !in { // the first was typed with a wrong password
 		t.Fatalf("the honest person with code 2: %s", said)
 	}
 	refused(map[string][]string{"code 2 again": {localPassword, code(2)}, "code 1 after code 2": {localPassword, code(1)}})
-	if in, said := host.login(host.name, localPassword, code(5)); !in {
+	if in, said := host.login(name, localPassword, code(5)); !in {
 		t.Errorf("code 5, three passed over: %s", said)
 	}
 
 	// The cable is back: only we decide, and neither password nor list helps.
 	host.trust(pamSecret)
-	if in, said := host.login(host.name, localPassword, code(6)); in {
+	if in, said := host.login(name, localPassword, code(6)); in {
 		t.Errorf("the list, with the network there: %s", said)
 	}
-	if in, said := host.login(host.name, passphrase, local.code()); !in {
+	if in, said := host.login(name, passphrase, local.code()); !in {
 		t.Errorf("password and phone, with the network there: %s", said)
 	}
 
@@ -173,7 +213,7 @@ func TestOfflineCodes(t *testing.T) {
 	for text, wrong := range map[string]string{
 		handed.Line: "went-back",
 		strings.Replace(string(file), code(5), code(7), 1):                                         "forged",
-		strings.Replace(string(file), host.name, "somebody", 1):                                    "unknown",
+		strings.Replace(string(file), name, "somebody", 1):                                         "unknown",
 		strings.Replace(string(file), strings.Fields(handed.Line)[3], strings.Repeat("ab", 20), 1): "other-list",
 	} {
 		if got := reconcile(text); got.Wrong != wrong {
@@ -199,7 +239,7 @@ func TestOfflineCodes(t *testing.T) {
 	if err := operator.Do(t.Context(), "offline.list", nil, &lists); err != nil || len(lists) != 1 || lists[0].Left != 15 || lists[0].Used.IsZero() {
 		t.Errorf("%+v, %v", lists, err)
 	}
-	if err := operator.Do(t.Context(), "offline.revoke", map[string]any{"host": "gate1.example.org", "login": host.name, "reason": "a new list"}, nil); err != nil {
+	if err := operator.Do(t.Context(), "offline.revoke", map[string]any{"host": "gate1.example.org", "login": name, "reason": "a new list"}, nil); err != nil {
 		t.Error(err)
 	}
 	if got := reconcile(string(file)); got.Wrong != "unknown" {

@@ -28,13 +28,16 @@ type loginHost struct {
 
 const pamSecret = "a-secret-of-the-login-host"
 
-func (w *world) loginHost(excepted bool) *loginHost {
+func (w *world) loginHost(excepted bool) *loginHost { return w.loginHostAt("127.0.0.0/8", excepted) }
+
+// loginHostAt is a host that asks from this network.
+func (w *world) loginHostAt(network string, excepted bool) *loginHost {
 	w.t.Helper()
 	if os.Getuid() != 0 {
 		w.t.Skip("only root can add a PAM service; run the tests with sudo")
 	}
 	testbed.Program(w.t, "pamtester")
-	client := map[string]any{"name": "login host", "networks": []string{"127.0.0.0/8"}, "secret": pamSecret}
+	client := map[string]any{"name": "login host", "networks": []string{network}, "secret": pamSecret}
 	if excepted {
 		client["message_authenticator_exception"] = map[string]any{"reason": "pam_radius 2.0 sends none", "expires": w.now().Add(29 * 24 * time.Hour)}
 	}
@@ -63,9 +66,12 @@ func (w *world) loginHost(excepted bool) *loginHost {
 }
 
 // trust writes the module's configuration with this shared secret.
-func (h *loginHost) trust(secret string) {
+func (h *loginHost) trust(secret string) { h.asks(h.w.radius, secret) }
+
+// asks writes the module's configuration with this server.
+func (h *loginHost) asks(server, secret string) {
 	h.w.t.Helper()
-	if err := os.WriteFile(h.server, []byte(h.w.radius+" "+secret+" 1\n"), 0o600); err != nil {
+	if err := os.WriteFile(h.server, []byte(server+" "+secret+" 1\n"), 0o600); err != nil {
 		h.w.t.Fatal(err)
 	}
 }

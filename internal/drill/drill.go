@@ -30,6 +30,8 @@ type Stage struct {
 	// Radius is HOST:PORT, Secret what its client shares.
 	Radius string
 	Secret string
+	// Console is a host's own log-in, which goes on without the network.
+	Console Console
 	// From is the address that attackers come from, where this machine has
 	// several; honest people come from the usual one.
 	From netip.Addr
@@ -139,7 +141,8 @@ func (r Result) Passed() bool {
 // drill is one row's attack.
 type drill struct {
 	row string
-	// needs says what of a stage it cannot do without: "page", "radius", "bed".
+	// needs says what of a stage it cannot do without: "page", "radius", "console",
+	// "bed".
 	needs []string
 	// attack tries every door and says which opened. An error is a drill that
 	// could not be played.
@@ -147,6 +150,8 @@ type drill struct {
 	// events are what the log must tell of the attacked account; refused is
 	// enough when there are none.
 	events []string
+	// after are what it must tell besides, of whoever looked into it afterwards.
+	after []string
 }
 
 // all are the drills there are.
@@ -155,6 +160,7 @@ func all() []drill {
 		{row: "T1040", attack: sniff},
 		{row: "T1078", attack: knownPassword, events: []string{"alarm.factor-missing"}},
 		{row: "T1078.001", attack: defaults},
+		{row: "T1078.003", attack: localAccount, needs: []string{"console", "bed"}, events: []string{"signin.refused"}, after: []string{"offline.used", "alarm.offline"}},
 		{row: "T1098", attack: staleAdministration, needs: []string{"bed"}, events: []string{"action.refused"}},
 		{row: "T1098.005", attack: registerDevice},
 		{row: "T1110", attack: bruteForce, events: []string{"signin.refused"}},
@@ -215,6 +221,8 @@ func (p Plan) lacks(d drill) string {
 			return "no protected page was named"
 		case need == "radius" && p.Stage.Radius == "":
 			return "no RADIUS server was named"
+		case need == "console" && p.Stage.Console == nil && p.Bed != nil:
+			return "the test bed has no host"
 		case need == "bed" && p.Bed == nil:
 			return "it can only be played in the test bed"
 		}
@@ -241,7 +249,7 @@ func (p Plan) play(ctx context.Context, d drill, r *Result) {
 	r.Doors, err = d.attack(ctx, s)
 	r.Blocked = blocked(r.Doors, err)
 	if r.Audited.State == NotTried {
-		r.Audited = s.audited(ctx, since, d.events)
+		r.Audited = s.audited(ctx, since, d)
 	}
 	r.Honest = s.honest(ctx)
 	if p.Bed != nil {

@@ -28,6 +28,8 @@ type scene struct {
 	unguarded, down bool
 	canary          *canary
 	made            []string
+	list            *handed // of the canary, where the row has one
+	local           string  // its password at the host
 }
 
 // canary is an account that nobody needs.
@@ -66,6 +68,9 @@ func newScene(ctx context.Context, stage Stage, admin Administrator) (*scene, er
 
 // close takes the canaries away.
 func (s *scene) close(ctx context.Context) {
+	if s.list != nil {
+		s.admin.Do(ctx, "offline.revoke", map[string]string{"host": host, "login": s.canary.name, "reason": "the drill is over"}, nil) //nolint:errcheck // a list of nobody is left over at worst
+	}
 	for _, name := range s.made {
 		s.admin.Do(ctx, "group.member.remove", map[string]string{"group": "administrators", "account": name}, nil) //nolint:errcheck // few ever were
 		s.admin.Do(ctx, "account.remove", map[string]string{"name": name}, nil)                                    //nolint:errcheck // a suspended canary is left over at worst
@@ -297,14 +302,18 @@ func (s *scene) search(ctx context.Context, in map[string]any) ([]entry, error) 
 }
 
 // audited looks for what the log says of the attack since a mark.
-func (s *scene) audited(ctx context.Context, since time.Time, events []string) Proof {
-	if len(events) == 0 {
+func (s *scene) audited(ctx context.Context, since time.Time, d drill) Proof {
+	if len(d.events) == 0 {
 		found, err := s.search(ctx, map[string]any{"outcome": "refused", "limit": 100})
 		return told(found, since, "", err)
 	}
 	var all []string
-	for _, event := range events {
-		found, err := s.search(ctx, map[string]any{"account": s.canary.name, "event": event, "limit": 100})
+	for i, event := range slices.Concat(d.events, d.after) {
+		what := map[string]any{"event": event, "limit": 100}
+		if i < len(d.events) {
+			what["account"] = s.canary.name
+		}
+		found, err := s.search(ctx, what)
 		p := told(found, since, event, err)
 		if p.State != Passed {
 			return p
