@@ -35,6 +35,7 @@ func BenchmarkUnderAttack(b *testing.B) {
 		{"passwords sprayed from one address", a.spray(1)},
 		{"passwords sprayed from 250 new addresses", a.spray(250)},
 		{"passwords sprayed from 250 addresses, later", a.spray(250)},
+		{"passwords sprayed, each from an address of its own", a.spray(1 << 24)},
 		{"codes guessed", a.guess},
 		{"sign-ins that nobody ends", a.halfOpen},
 		{"garbage packets", a.garbage},
@@ -140,9 +141,14 @@ func (a *besieged) spray(addresses int) func(worker, i int) {
 	return func(_, _ int) {
 		n := a.n.Add(1)
 		r := line(fmt.Sprint("somebody-", n), "Winter2026!", "")
-		r.Source = netip.AddrFrom4([4]byte{198, 51, 100, byte(n % int64(addresses))})
+		r.Source = sprayer(n % int64(addresses))
 		a.engine.Begin(context.Background(), r) //nolint:errcheck // being turned away is what it gets
 	}
+}
+
+// sprayer is one of an attacker's addresses.
+func sprayer(i int64) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 }
 
 // remember gives the addresses of a spray the record of its first minutes.
@@ -150,7 +156,7 @@ func (a *besieged) remember(addresses int) {
 	err := a.db.Housekeep(context.Background(), "bench", func(tx *store.Tx) error {
 		for i := range addresses {
 			_, err := tx.Exec(context.Background(), `insert into guess (subject, count, since) values ($1, $2, $3) on conflict (subject) do update set count = excluded.count`,
-				fmt.Sprintf("source/198.51.100.%d", i), 20, store.Unix(a.now()))
+				"source/"+sprayer(int64(i)).String(), 20, store.Unix(a.now()))
 			if err != nil {
 				return err
 			}

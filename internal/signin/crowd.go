@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -12,24 +13,39 @@ import (
 )
 
 // crowd is a line for slow checks: one for being charged a guess, and one behind it
-// for the hash. Nobody is charged before it is their turn, so that whoever is turned away, gives up, or waits when the server dies
-// has guessed nothing. Who comes from an address from which somebody was let in lately
-// is before all others; who comes from one of many wrong answers is behind all others
-// and alone. So a flood of passwords makes honest people wait for one hash and not
-// for all of it, also one from addresses that are all new. Who waits depends on the
-// address, never on whether anybody has the name.
+// for the hash. Nobody is charged before it is their turn, so that whoever is turned
+// away, gives up, or waits when the server dies has guessed nothing.
+//
+// Who comes from an address from which somebody was let in lately is before all
+// others; who comes from one of many wrong answers is behind all others and alone. Of
+// those who stand alike, whoever's address gave fewer wrong answers, those that wait
+// among them, is first. So a flood of passwords makes honest people wait for one hash
+// and not for all of it; also one from addresses that are all new, once each has
+// guessed, and one that fills the line. Who waits depends on the address, never on
+// whether anybody has the name.
 type crowd struct {
 	mu      sync.Mutex
 	turns   int    // how many have one at once
-	kept    int    // of them, for those who are known
+	kept    int    // of them, see may
 	checked [3]int // who has one, by standing
 	line    [3][]*waiter
+	here    map[string]int // who waits or has a turn, by address
+}
+
+// place is where somebody stands by what is known of their address.
+type place struct {
+	standing standing
+	source   string // empty where it is not known
+	wrong    int    // answers that came from there
 }
 
 // waiter is somebody in line.
 type waiter struct {
+	place
+	rank int           // what they are sorted by: the smaller is first
 	late bool          // waited so long that nobody is before them any more
-	turn chan struct{} // closed when it is theirs
+	out  bool          // had to make room
+	turn chan struct{} // closed when it is theirs, or when they are out
 }
 
 // standing is what is known of an address. The smaller is before the greater.
@@ -45,124 +61,169 @@ const (
 	// suspectAfter is how many wrong answers within the budget's window put an
 	// address behind others. An office behind one address makes a few.
 	suspectAfter = 10
-	// waitMost is how many of one standing may wait; more are turned away.
+	// waitMost is how many of one standing may wait. Of more, whoever is last in line
+	// is turned away.
 	waitMost = 32
 	// patience is after what time somebody is checked although others are before
 	// them.
 	patience = 2 * time.Second
 )
 
-// newCrowd is a line for so many turns, of which some are kept for those who are
-// known.
-func newCrowd(turns, kept int) *crowd { return &crowd{turns: max(1, turns), kept: kept} }
+// newCrowd is a line for so many turns, of which some are kept.
+func newCrowd(turns, kept int) *crowd {
+	return &crowd{turns: max(1, turns), kept: kept, here: map[string]int{}}
+}
 
 // enter waits for one's turn. Call leave, once, when the check is done. The error
 // is [failure.Busy], or the context's.
-func (c *crowd) enter(ctx context.Context, s standing) (leave func(), err error) {
+func (c *crowd) enter(ctx context.Context, p place) (leave func(), err error) {
+	w := &waiter{place: p, turn: make(chan struct{})}
 	c.mu.Lock()
-	if len(c.line[s]) >= waitMost {
-		c.mu.Unlock()
-		return nil, failure.Busy
-	}
-	w := &waiter{turn: make(chan struct{})}
-	c.line[s] = append(c.line[s], w)
+	stands := c.stand(w)
 	c.admit()
 	c.mu.Unlock()
-
+	if !stands {
+		return nil, failure.Busy
+	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
 		select {
 		case <-w.turn:
-			return func() { c.leave(s) }, nil
+			if w.out {
+				return nil, failure.Busy
+			}
+			return func() { c.leave(w) }, nil
 		case <-timer.C:
 			c.mu.Lock()
 			w.late = true
 			c.admit()
 			c.mu.Unlock()
 		case <-ctx.Done():
-			c.giveUp(w, s)
+			c.giveUp(w)
 			return nil, ctx.Err()
 		}
 	}
 }
 
-func (c *crowd) leave(s standing) {
+// stand puts somebody in line, where it is full in the place of the last one if that
+// is not themselves. The lock is held.
+func (c *crowd) stand(w *waiter) bool {
+	w.rank = w.wrong + c.here[w.source]
+	line := c.line[w.standing]
+	if len(line) >= waitMost {
+		last := line[len(line)-1]
+		if last.late || last.rank <= w.rank {
+			return false
+		}
+		line = line[:len(line)-1]
+		last.out = true
+		c.gone(last)
+		close(last.turn)
+	}
+	i, _ := slices.BinarySearchFunc(line, w.rank+1, func(other *waiter, rank int) int { return cmp.Compare(other.rank, rank) })
+	c.line[w.standing] = slices.Insert(line, i, w)
+	c.here[w.source]++
+	return true
+}
+
+// gone forgets that somebody was here. The lock is held.
+func (c *crowd) gone(w *waiter) {
+	if c.here[w.source]--; c.here[w.source] == 0 {
+		delete(c.here, w.source)
+	}
+}
+
+func (c *crowd) leave(w *waiter) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.checked[s]--
+	c.checked[w.standing]--
+	c.gone(w)
 	c.admit()
 }
 
 // giveUp takes somebody out of the line, or gives back the turn that has just come.
-func (c *crowd) giveUp(w *waiter, s standing) {
+func (c *crowd) giveUp(w *waiter) {
 	c.mu.Lock()
-	i := slices.Index(c.line[s], w)
-	if i >= 0 {
-		c.line[s] = slices.Delete(c.line[s], i, i+1)
-		c.admit()
+	defer c.mu.Unlock()
+	if w.out {
+		return
 	}
-	c.mu.Unlock()
-	if i < 0 {
-		c.leave(s)
+	if i := slices.Index(c.line[w.standing], w); i >= 0 {
+		c.line[w.standing] = slices.Delete(c.line[w.standing], i, i+1)
+	} else {
+		c.checked[w.standing]--
 	}
+	c.gone(w)
+	c.admit()
 }
 
 // admit lets in whoever is next while there are turns. The lock is held.
 func (c *crowd) admit() {
-	for s, found := c.next(); found; s, found = c.next() {
-		w := c.line[s][0]
-		c.line[s] = slices.Delete(c.line[s], 0, 1)
+	for w := c.next(); w != nil; w = c.next() {
+		s := w.standing
+		i := slices.Index(c.line[s], w)
+		c.line[s] = slices.Delete(c.line[s], i, i+1)
 		c.checked[s]++
 		close(w.turn)
 	}
 }
 
-// next is of which standing the next one is: of those who waited too long, then the
-// first in line.
-func (c *crowd) next() (s standing, found bool) {
-	for s := known; s <= suspect; s++ {
-		if c.may(s) && c.line[s][0].late {
-			return s, true
+// next is whose turn is next: of those who waited too long, then the first in line;
+// nil where nobody may.
+func (c *crowd) next() *waiter {
+	for _, line := range c.line {
+		if i := slices.IndexFunc(line, func(w *waiter) bool { return w.late }); i >= 0 && c.may(line[i]) {
+			return line[i]
 		}
 	}
-	for s := known; s <= suspect; s++ {
-		if c.may(s) {
-			return s, true
+	for _, line := range c.line {
+		if len(line) > 0 && c.may(line[0]) {
+			return line[0]
 		}
 	}
-	return 0, false
+	return nil
 }
 
-// may reports whether there is a turn for somebody who waits. Of suspects one has a
-// turn at a time.
-func (c *crowd) may(s standing) bool {
+// may reports whether there is a turn for somebody who waits. Turns are kept for
+// those who are known, and as many for addresses without a wrong answer besides. Of
+// suspects one has a turn at a time.
+func (c *crowd) may(w *waiter) bool {
 	others := c.checked[strange] + c.checked[suspect]
 	switch {
-	case len(c.line[s]) == 0 || c.checked[known]+others >= c.turns:
+	case c.checked[known]+others >= c.turns:
 		return false
-	case s == suspect && c.checked[suspect] > 0:
+	case w.standing == known:
+		return true
+	case w.standing == suspect && c.checked[suspect] > 0:
 		return false
+	case w.standing == strange && w.rank == 0:
+		return others < c.turns-c.kept
 	}
-	return s == known || others < c.turns-c.kept
+	return others < c.turns-2*c.kept
 }
 
-// standing is what is known of an address.
-func (g *guesses) standing(ctx context.Context, r store.Reader, source netip.Addr) (standing, error) {
+// place is where somebody stands who comes from an address.
+func (g *guesses) place(ctx context.Context, r store.Reader, source netip.Addr) (place, error) {
 	if !source.IsValid() {
-		return strange, nil
+		return place{standing: strange}, nil
 	}
 	s := []subject{{key: sourceKey(source)}}
 	if err := loadSubjects(ctx, r, s); err != nil {
-		return strange, err
+		return place{}, err
 	}
-	if s[0].count >= suspectAfter && g.now().Sub(s[0].since) < sourceWindow {
-		return suspect, nil
+	p := place{standing: strange, source: s[0].key}
+	if g.now().Sub(s[0].since) < sourceWindow {
+		p.wrong = s[0].count
+	}
+	if p.wrong >= suspectAfter {
+		p.standing = suspect
+		return p, nil
 	}
 	var seen int64
-	err := r.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where source = $1`, sourceKey(source)).Scan(&seen)
-	if err != nil || store.Time(seen).Before(g.now().Add(-30*day)) {
-		return strange, err
+	err := r.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where source = $1`, p.source).Scan(&seen)
+	if err == nil && !store.Time(seen).Before(g.now().Add(-30*day)) {
+		p.standing = known
 	}
-	return known, nil
+	return p, err
 }

@@ -17,10 +17,10 @@ func (c *crowd) inLine() int { return len(c.line[known]) + len(c.line[strange]) 
 // one at a time; whoever comes from one where somebody was let in is before those of
 // whom nothing is known; and what leaves the line lets the next one in.
 func TestCrowd(t *testing.T) {
-	c := newCrowd(2, 1)
+	c := newCrowd(2, 0)
 	enter := func(s standing) func() {
 		t.Helper()
-		leave, err := c.enter(t.Context(), s)
+		leave, err := c.enter(t.Context(), place{standing: s})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestCrowd(t *testing.T) {
 		before := c.inLine()
 		c.mu.Unlock()
 		all.Go(func() {
-			leave, err := c.enter(t.Context(), s)
+			leave, err := c.enter(t.Context(), place{standing: s})
 			if err != nil {
 				t.Error(err)
 				return
@@ -62,47 +62,50 @@ func TestCrowd(t *testing.T) {
 	if want := []string{"somebody", "somebody new", "a guesser", "another guesser"}; !slices.Equal(order, want) {
 		t.Errorf("the order was %v", order)
 	}
-	if c.checked != [3]int{} || c.inLine() != 0 {
+	if c.checked != [3]int{} || c.inLine() != 0 || len(c.here) != 0 {
 		t.Errorf("something is left of them: %+v", c)
 	}
 }
 
 // Whoever gives up in the moment in which it is their turn takes it from nobody.
 func TestCrowdGivenUp(t *testing.T) {
-	c := newCrowd(2, 1)
+	c := newCrowd(3, 1)
 	for range 1000 {
 		gone, cancel := context.WithCancel(t.Context())
 		go cancel()
-		if leave, err := c.enter(gone, strange); err == nil {
+		if leave, err := c.enter(gone, place{standing: strange}); err == nil {
 			leave()
 		}
 	}
-	w := &waiter{turn: make(chan struct{})}
+	w := &waiter{place: place{standing: suspect}, turn: make(chan struct{})}
 	c.checked[suspect]++ // admit has just taken it out of the line
-	c.giveUp(w, suspect)
-	if c.checked != [3]int{} || c.inLine() != 0 {
+	c.here[""]++
+	c.giveUp(w)
+	if c.checked != [3]int{} || c.inLine() != 0 || len(c.here) != 0 {
 		t.Errorf("something is left of them: %+v", c)
 	}
 }
 
-// A turn is kept for whoever is known, and suspects have one among them.
+// A turn is kept for whoever is known, and one for an address without a wrong answer;
+// suspects have one among them.
 func TestCrowdKeepsATurn(t *testing.T) {
-	waiting := [3][]*waiter{{{}}, {{}}, {{}}}
+	waiting := []*waiter{{place: place{standing: known}, rank: 5}, {place: place{standing: strange}}, {place: place{standing: strange}, rank: 1}, {place: place{standing: suspect}}}
 	for _, c := range []struct {
 		checked [3]int
-		may     [3]bool // known, strange, suspect
+		may     [4]bool // known, new, mistyped, suspect
 	}{
-		{[3]int{}, [3]bool{true, true, true}},
-		{[3]int{suspect: 1}, [3]bool{true, true, false}},
-		{[3]int{strange: 2}, [3]bool{true, false, false}},
-		{[3]int{strange: 1, suspect: 1}, [3]bool{true, false, false}},
-		{[3]int{known: 2}, [3]bool{true, true, true}},
-		{[3]int{known: 1, strange: 2}, [3]bool{false, false, false}},
+		{[3]int{}, [4]bool{true, true, true, true}},
+		{[3]int{suspect: 1}, [4]bool{true, true, true, false}},
+		{[3]int{strange: 2}, [4]bool{true, true, false, false}},
+		{[3]int{strange: 3}, [4]bool{true, false, false, false}},
+		{[3]int{strange: 1, suspect: 1}, [4]bool{true, true, false, false}},
+		{[3]int{known: 3}, [4]bool{true, true, true, true}},
+		{[3]int{known: 2, strange: 2}, [4]bool{}},
 	} {
-		at := &crowd{turns: 3, kept: 1, checked: c.checked, line: waiting}
-		for s := known; s <= suspect; s++ {
-			if got := at.may(s); got != c.may[s] {
-				t.Errorf("with %v checked, standing %d may: %t", c.checked, s, got)
+		at := &crowd{turns: 4, kept: 1, checked: c.checked}
+		for i, w := range waiting {
+			if got := at.may(w); got != c.may[i] {
+				t.Errorf("with %v checked, %d may: %t", c.checked, i, got)
 			}
 		}
 	}
@@ -110,8 +113,8 @@ func TestCrowdKeepsATurn(t *testing.T) {
 
 // A second guesser waits although a turn is free, and a line has an end.
 func TestCrowdIsBounded(t *testing.T) {
-	c := newCrowd(2, 1)
-	leave, err := c.enter(t.Context(), suspect)
+	c := newCrowd(3, 1)
+	leave, err := c.enter(t.Context(), place{standing: suspect})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +122,7 @@ func TestCrowdIsBounded(t *testing.T) {
 	results := make(chan error, waitMost)
 	for range waitMost {
 		go func() {
-			_, err := c.enter(gone, suspect)
+			_, err := c.enter(gone, place{standing: suspect})
 			results <- err
 		}()
 	}
@@ -128,10 +131,10 @@ func TestCrowdIsBounded(t *testing.T) {
 		waiting = c.inLine()
 		c.mu.Unlock()
 	}
-	if _, err := c.enter(t.Context(), suspect); failure.ReasonOf(err) != "busy" || failure.ClassOf(err) != failure.Unavailable {
+	if _, err := c.enter(t.Context(), place{standing: suspect}); failure.ReasonOf(err) != "busy" || failure.ClassOf(err) != failure.Unavailable {
 		t.Errorf("one more: %v", err)
 	}
-	honest, err := c.enter(t.Context(), known) // there is a turn left, for them alone
+	honest, err := c.enter(t.Context(), place{standing: known}) // there is a turn left, for them alone
 	if err != nil {
 		t.Errorf("somebody who is known is kept out: %v", err)
 	}
@@ -143,7 +146,97 @@ func TestCrowdIsBounded(t *testing.T) {
 	}
 	honest()
 	leave()
-	if c.checked != [3]int{} || c.inLine() != 0 {
+	if c.checked != [3]int{} || c.inLine() != 0 || len(c.here) != 0 {
 		t.Errorf("something is left of them: %+v", c)
+	}
+}
+
+// inOrder has each of these stand in a line behind somebody who has the only turn,
+// and returns in which order they had theirs, and who was turned away.
+func inOrder(t *testing.T, c *crowd, places []place) (order []string, away int) {
+	t.Helper()
+	leave, err := c.enter(t.Context(), place{standing: known, source: "first"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	stood := 0
+	for _, p := range places {
+		all.Go(func() {
+			leave, err := c.enter(t.Context(), p)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				away++
+				return
+			}
+			order = append(order, p.source)
+			leave()
+		})
+		for stood++; ; {
+			c.mu.Lock()
+			waiting := c.inLine()
+			c.mu.Unlock()
+			mu.Lock()
+			arrived := waiting + away
+			mu.Unlock()
+			if arrived == stood {
+				break
+			}
+		}
+	}
+	leave()
+	all.Wait()
+	if c.checked != [3]int{} || len(c.here) != 0 {
+		t.Errorf("something is left of them: %+v", c)
+	}
+	return order, away
+}
+
+// Of those who stand alike, whoever's address gave fewer wrong answers is first, and
+// one that sends many at once is behind one that sends a single one; of the same,
+// whoever came first.
+func TestCrowdIsFair(t *testing.T) {
+	order, away := inOrder(t, newCrowd(1, 0), []place{
+		{strange, "flood", 0}, {strange, "flood", 0}, {strange, "flood", 0}, {strange, "guesser", 3}, {strange, "new", 0}, {strange, "mistyped", 1}, {strange, "another", 0},
+	})
+	if want := []string{"flood", "new", "another", "flood", "mistyped", "flood", "guesser"}; !slices.Equal(order, want) || away != 0 {
+		t.Errorf("the order was %v, and %d were turned away", order, away)
+	}
+}
+
+// Whoever waited too long is next, whatever their address gave, and makes room for
+// nobody; whoever made room has nothing to give back.
+func TestCrowdWaitsForNobodyForever(t *testing.T) {
+	late := &waiter{place: place{strange, "guesser", 9}, rank: 9, late: true, turn: make(chan struct{})}
+	c := newCrowd(1, 0)
+	for range waitMost - 1 {
+		c.line[strange] = append(c.line[strange], &waiter{place: place{strange, "new", 0}, turn: make(chan struct{})})
+	}
+	c.line[strange] = append(c.line[strange], late)
+	if got := c.next(); got != late {
+		t.Errorf("next is %+v", got)
+	}
+	if c.stand(&waiter{place: place{strange, "newer", 0}}) || late.out {
+		t.Error("whoever waited too long had to make room")
+	}
+	c.here["guesser"], late.out = 1, true
+	c.giveUp(late)
+	if c.here["guesser"] != 1 || len(c.line[strange]) != waitMost || c.checked != [3]int{} {
+		t.Error("whoever made room gave something back")
+	}
+}
+
+// A line that is full of guessers makes room for somebody who is before them, and for
+// nobody who is not.
+func TestCrowdMakesRoom(t *testing.T) {
+	var places []place
+	for range waitMost {
+		places = append(places, place{strange, "guesser", 2})
+	}
+	order, away := inOrder(t, newCrowd(1, 0), append(places, place{strange, "new", 0}, place{strange, "guesser", 2}))
+	if len(order) != waitMost || order[0] != "new" || away != 2 {
+		t.Errorf("%d had their turn, %q first, and %d were turned away", len(order), order[0], away)
 	}
 }

@@ -93,8 +93,8 @@ func New(p Parts) (*Engine, error) {
 	}
 	e.examiner = &examiner{Parts: p, kinds: e.kinds, digits: digits, guesses: e.guesses,
 		// One more is charged than are hashed, so that the next is ready; and one more
-		// of those who are known, who go before it.
-		charging: newCrowd(max(1, p.SlowChecks)+2, 1), hashing: newCrowd(p.SlowChecks, 0)}
+		// of each that may go before it.
+		charging: newCrowd(max(1, p.SlowChecks)+3, 1), hashing: newCrowd(p.SlowChecks, 0)}
 	e.attempts = &attempts{db: p.DB, keys: p.Keys, now: p.Now}
 	rows := &approvalRows{keys: p.Keys, guesses: e.guesses, limits: limits, now: p.Now}
 	e.Approvals = &Approvals{Parts: p, rows: rows, guesses: e.guesses, examiner: e.examiner}
