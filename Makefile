@@ -3,7 +3,8 @@
 # make check  formatting, vet, staticcheck, and who imports whom
 # make race   the rooms that share memory, with the race detector
 # make bench  the budgets of docs/performance.md, as ratios of one run; BENCHSIZE=full grows as far
-#             as the design says, and COSTS=/passkey measures one part: server, sqlite, postgres, passkey, password, growth
+#             as the design says, and COSTS=/passkey measures one part: server, sqlite, postgres, passkey, password, held,
+#             codes, import, growth
 # make bench-attack  how long honest people wait while somebody attacks
 # make benches  every other benchmark
 # make fuzz   every fuzz target for FUZZTIME

@@ -33,13 +33,13 @@ const (
 func (c *costs) held() {
 	w := newWorldOn(c.b, "")
 	populate(c.b, w, 0, 0)
-	phones := c.giveApps(w, heldRounds+heldAtOnce/3+1)
+	phones := c.giveApps(w, heldRounds+heldAtOnce)
 	idle := c.approveEach(w, phones, heldRounds)
 
 	before, routines := heap(), runtime.NumGoroutine()
 	var waiting []held
 	for i := range heldAtOnce {
-		waiting = append(waiting, c.hold(w, phones[heldRounds+i/3], i%3))
+		waiting = append(waiting, c.hold(w, phones[heldRounds+i]))
 	}
 	each := (int64(heap()) - int64(before)) / heldAtOnce
 	more := runtime.NumGoroutine() - routines
@@ -53,12 +53,12 @@ func (c *costs) held() {
 	c.row("approve in the app and go on, beside them", "SQLite", short(busy), "with none beside "+short(idle), fmt.Sprintf("%.2f", busy.Seconds()/idle.Seconds()), "", "50 ms")
 }
 
-// owned is an app with whose it is, and passes, which are checked without the
+// owned is an app with whose it is, and a pass, which is checked without the
 // hundred thousand times that a password takes.
 type owned struct {
 	*phone
-	owner  string
-	passes []string
+	owner string
+	pass  string
 }
 
 // held is a sign-in that waits.
@@ -68,7 +68,7 @@ type held struct {
 	number string
 }
 
-// giveApps makes people who have an app and three passes.
+// giveApps makes people who have an app and a pass.
 func (c *costs) giveApps(w *world, people int) (out []owned) {
 	ctx := context.Background()
 	for at := 0; at < people; at += 500 {
@@ -86,18 +86,14 @@ func (c *costs) giveApps(w *world, people int) (out []owned) {
 				if _, err := w.admin.Directory.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "push", Label: "App", Handle: p.handle, Traits: assurance.Held, State: state}); err != nil {
 					return err
 				}
-				o := owned{phone: p, owner: d.Name}
-				for range 3 {
-					pass, e, err := accesspass.Issue(w.now(), 8*time.Hour)
-					if err != nil {
-						return err
-					}
-					if _, err := w.admin.Directory.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: accesspass.Kind, Label: e.Label, Traits: e.Traits, State: e.State}); err != nil {
-						return err
-					}
-					o.passes = append(o.passes, pass)
+				pass, e, err := accesspass.Issue(w.now(), 8*time.Hour)
+				if err != nil {
+					return err
 				}
-				out = append(out, o)
+				if _, err := w.admin.Directory.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: accesspass.Kind, Label: e.Label, Traits: e.Traits, State: e.State}); err != nil {
+					return err
+				}
+				out = append(out, owned{p, d.Name, pass})
 			}
 			return tx.Record(audit.Entry{Event: "bench.accounts", Outcome: audit.OK})
 		})
@@ -109,10 +105,10 @@ func (c *costs) giveApps(w *world, people int) (out []owned) {
 }
 
 // hold begins a sign-in that waits.
-func (c *costs) hold(w *world, p owned, nth int) held {
+func (c *costs) hold(w *world, p owned) held {
 	ctx := context.Background()
 	step, err := w.engine.Begin(ctx, signin.Request{Application: "vpn", Name: p.owner, Protocol: "browser", Medium: prompt.Browser, Source: netip.MustParseAddr("203.0.113.9"),
-		Opening: []prompt.Answer{{Authenticator: accesspass.Kind, Text: p.passes[nth]}}})
+		Opening: []prompt.Answer{{Authenticator: accesspass.Kind, Text: p.pass}}})
 	if err == nil {
 		step, err = w.engine.Answer(ctx, step.Ticket, signin.Reply{Answer: prompt.Answer{Authenticator: signin.Elsewhere}})
 	}
@@ -161,7 +157,7 @@ func (c *costs) base(w *world) *url.URL {
 func (c *costs) approveEach(w *world, phones []owned, n int) time.Duration {
 	var took []time.Duration
 	for i := range n {
-		took = append(took, c.release(w, c.hold(w, phones[i], 0)))
+		took = append(took, c.release(w, c.hold(w, phones[i])))
 	}
 	slices.Sort(took)
 	return took[n/2]

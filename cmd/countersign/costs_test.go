@@ -55,6 +55,8 @@ func BenchmarkCosts(b *testing.B) {
 		{"passkey", t.passkey},
 		{"password", t.password},
 		{"held", t.held},
+		{"codes", t.codes},
+		{"import", t.imported},
 		{"growth", t.growth},
 	} {
 		b.Run(part.name, func(b *testing.B) {
@@ -95,6 +97,9 @@ func cpu(a, limit figure) string {
 func short(d time.Duration) string {
 	if d < 10*time.Millisecond {
 		return fmt.Sprintf("%.1f us", d.Seconds()*1e6)
+	}
+	if d >= time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
 	return fmt.Sprintf("%.1f ms", d.Seconds()*1e3)
 }
