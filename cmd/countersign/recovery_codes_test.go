@@ -255,6 +255,37 @@ func TestCodesBringBackTheirOwnerOnly(t *testing.T) {
 	}
 }
 
+// The promise: where no mail server is set nobody is offered the way by codes, and
+// whoever takes it all the same has used up no saved code.
+func TestNoWayByCodesWithoutMail(t *testing.T) {
+	d := withHelpDeskFrom(t, settings{})
+	bob := d.person()
+	bob.comes("bob", d.bob.secret)
+	bob.does("/account/do", "action", "authenticator.enroll", "object", "recoverycode")
+	var saved []string
+	for _, m := range recoveryCodes.FindAllStringSubmatch(bob.page, -1) {
+		saved = append(saved, m[1])
+	}
+	bob.post("/account/setup", "authenticator", "recoverycode", "text", saved[9])
+	p := d.person()
+	p.get("/recovery")
+	p.sees("Show me a number")
+	if strings.Contains(p.page, "saved recovery code") {
+		t.Error("a way by codes is offered")
+	}
+	p.post("/recovery/codes", "name", "bob", "text", saved[0])
+	if p.inside() || strings.Contains(p.page, "mail") {
+		t.Errorf("it goes on:\n%s", p.page)
+	}
+	way := d.person()
+	way.get("/sign-in")
+	way.post("/sign-in", "name", "bob", "authenticator", "password", "text", passphrase)
+	way.post("/sign-in", "authenticator", "recoverycode", "text", saved[0])
+	if !way.inside() {
+		t.Errorf("the saved code is used up:\n%s", way.page)
+	}
+}
+
 // The promise: the number that a mail has in the logs on its way does not tell the
 // code in it to whoever tries all of them.
 func TestMailedCodeIsNotInItsNumber(t *testing.T) {

@@ -303,6 +303,17 @@ func (j *judge) firstOfRecovery(at *attempt) decision {
 	return decision{reason: "nothing-to-ask"}
 }
 
+// recoversByCodes reports whether both codes that get somebody back in are to be had
+// here at all: the one by mail takes a mail server.
+func (j *judge) recoversByCodes() bool {
+	now, all := j.Now(), []assurance.Evidence{}
+	for i, a := range j.Authenticators {
+		desc := a.Describe()
+		all = append(all, assurance.Evidence{Account: 1, Kind: desc.Kind, Credential: assurance.CredentialID(i + 1), Traits: desc.Traits, Time: now})
+	}
+	return assurance.RecoveryCodes().Met(all, now)
+}
+
 // choose picks what to ask for: every usable authenticator that helps on a way
 // which can be walked to its end.
 func (j *judge) choose(at *attempt, missing []assurance.Missing, usable []directory.Credential, d *decision) {

@@ -118,6 +118,9 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 	}
 	at := &attempt{ID: newID(), Request: r, Created: e.Now(), Deadline: e.Now().Add(e.Limits.Attempt)}
 	at.Opening, at.Session = nil, ""
+	if at.Action == Recover && !e.RecoversByCodes() {
+		return e.deny(ctx, at, "nothing-to-ask", nil) // before a saved code is used up for nothing
+	}
 	if r.Session != "" {
 		held, err := e.standing(ctx, r.Session)
 		switch {
@@ -231,6 +234,10 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 	})
 	return g, err
 }
+
+// RecoversByCodes reports whether anybody can get back in by two codes here
+// ([Recover]), whatever policy says of it.
+func (e *Engine) RecoversByCodes() bool { return e.judge.recoversByCodes() }
 
 // refuse records a refusal of a known attempt and returns it as a failure.
 func (e *Engine) refuse(ctx context.Context, at *attempt, reason string) error {

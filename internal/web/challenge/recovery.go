@@ -35,12 +35,13 @@ func (c *Challenge) recoveryRoutes() []look.Route {
 type recoveryView struct {
 	recovery.Standing
 	Phase recovery.Phase // empty before something was opened
+	Codes bool           // there is a way by two codes
 }
 
 // recovery shows how far this browser is.
 func (c *Challenge) recovery(w http.ResponseWriter, r *http.Request) error {
 	secret := c.Look.Get(r, recoveryCookie)
-	page := look.Page{Template: "recovery", Title: "Get back in", Shape: look.Card, Data: recoveryView{}}
+	page := look.Page{Template: "recovery", Title: "Get back in", Shape: look.Card, Data: recoveryView{Codes: c.Engine.RecoversByCodes()}}
 	if secret == "" {
 		return c.pages.Render(w, r, page)
 	}
