@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/policy"
 	"countersign/internal/testbed"
 	"countersign/internal/webpush"
 )
@@ -80,7 +81,6 @@ func TestAppInChromium(t *testing.T) {
 	phone.Fill("#number", number[:3]+" "+number[3:])
 	phone.Click("#look button")
 	phone.WaitText("#application", "vpn")
-	screenshot(phone, "app-found")
 	phone.Click("#approve")
 	phone.WaitText("#done", "Approved")
 	if out := vpn.ask("ada", "", state); !strings.Contains(out, "Received Access-Accept") {
@@ -89,6 +89,14 @@ func TestAppInChromium(t *testing.T) {
 	phone.Fill("#number", number)
 	phone.Click("#look button")
 	phone.WaitText("#problem", "Nothing waits under that number")
+	w.setPolicy("networks: {office: [203.0.113.0/24]}\n" + string(policy.Default()))
+	other, _ := elsewhere(w.begin(display("ada", passphrase)))
+	phone.Visit(w.base + "/app/")
+	phone.WaitText("#ask h1", "Approve a sign-in")
+	phone.Fill("#number", other)
+	phone.Click("#look button")
+	phone.WaitText("#place", "In the network office. You were not let in from there")
+	screenshot(phone, "app-found")
 	for _, line := range phone.Console() {
 		if !strings.Contains(line, "404") { // the browser notes the refused request
 			t.Errorf("the console says %s", line)

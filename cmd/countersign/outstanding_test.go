@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
 	"countersign/internal/store/storetest"
@@ -181,5 +182,38 @@ func TestPageOfWhichThePlaceIsTaken(t *testing.T) {
 	three.sees("Not now: another sign-in waits to be approved")
 	if !strings.Contains(three.page, `name="text"`) {
 		t.Errorf("the code is not asked for:\n%s", three.page)
+	}
+}
+
+// The promise: whoever is asked to approve reads who signs in, to what, from which of
+// the organisation's networks, and whether they were let in from there before.
+func TestWhoApprovesReadsFromWhere(t *testing.T) {
+	w, ada := withVPN(t)
+	w.setPolicy("networks: {office: [203.0.113.0/24], guests: [203.0.113.128/25]}\n" + string(policy.Default()))
+	device := w.withBell(ada)
+	browser := w.person()
+	browser.comes("ada", ada.secret)
+	request := displayFrom("ada", "203.0.113.200")
+	request.Opening = append(request.Opening, prompt.Answer{Authenticator: signin.AnyCode, Text: ada.code()})
+	if s := w.begin(request); s.State != signin.Granted {
+		t.Fatal("ada is not let in")
+	}
+	for _, c := range []struct{ from, place string }{
+		{"", ""},
+		{"198.51.100.66", "You were not let in from there in the last 30 days."},
+		{"203.0.113.9", "In the network office. You were not let in from there in the last 30 days."},
+		{"203.0.113.200", "In the networks guests, office. You were let in from there within the last 30 days."},
+	} {
+		w.later(4 * time.Minute)
+		number, _ := elsewhere(w.begin(displayFrom("ada", c.from)))
+		found, refused := device.call("look", "number", number)
+		place, _ := found["place"].(string)
+		if refused != "" || found["name"] != "ada" || found["from"] != c.from || place != c.place {
+			t.Errorf("from %q the app is told %v, %s", c.from, found, refused)
+		}
+		browser.get("/account/approve")
+		browser.post("/account/approve", "number", number)
+		browser.sees(`<dt>Who</dt><dd><bdi>ada</bdi>`)
+		browser.sees(c.place)
 	}
 }

@@ -65,6 +65,19 @@ func (n *network) contains(a netip.Addr) bool {
 	return i > 0 && !n.spans[i-1].last.Less(a)
 }
 
+// Networks returns the names of the document's networks that an address is in, in
+// the alphabet's order: none for one that is unknown.
+func (p *Policy) Networks(a netip.Addr) []string {
+	var out []string
+	for name, n := range p.networks {
+		if n.contains(a) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // plain writes an address the one way that it is compared in.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 

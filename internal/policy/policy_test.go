@@ -1,6 +1,10 @@
 package policy
 
-import "testing"
+import (
+	"net/netip"
+	"slices"
+	"testing"
+)
 
 func standard() Known {
 	return Known{
@@ -36,5 +40,19 @@ func TestDefaults(t *testing.T) {
 				t.Errorf("%s: line %d: %s: want %s, got %s (%v)", name, r.Line, r.Name, r.Want, r.Got, r.Reasons)
 			}
 		}
+	}
+}
+
+// An address is in every network of the document that holds it, however it is
+// written, and an unknown one in none.
+func TestNetworksOfAnAddress(t *testing.T) {
+	p := compile(t, "networks: {office: [10.20.0.0/16, \"2001:db8:20::/48\"], lab: [10.20.7.0/24], other: [192.0.2.0/24]}\nrules:\n  - {name: all, require: two-factors}\n")
+	for address, want := range map[string][]string{"10.20.7.1": {"lab", "office"}, "::ffff:10.20.8.1": {"office"}, "2001:db8:20::1": {"office"}, "10.21.0.1": nil} {
+		if got := p.Networks(netip.MustParseAddr(address)); !slices.Equal(got, want) {
+			t.Errorf("%s is in %v, want %v", address, got, want)
+		}
+	}
+	if got := p.Networks(netip.Addr{}); got != nil {
+		t.Errorf("an unknown address is in %v", got)
 	}
 }

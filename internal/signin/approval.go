@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"strings"
 	"time"
 
 	"countersign/internal/assurance"
@@ -36,14 +37,20 @@ const (
 // Waiting is one sign-in that waits to be approved, for its owner to read.
 type Waiting struct {
 	ID          int64
+	Name        string // of the account
 	Application string
 	Action      string
 	Object      string
-	Source      string
-	Protocol    string
-	Partner     string
-	Created     time.Time
-	Expires     time.Time
+	// Source is where it was begun, or empty where that is not known. Networks are
+	// those of the policy that it is in. Familiar says that the account was let in
+	// from there within 30 days.
+	Source   string
+	Networks []string `json:",omitempty"`
+	Familiar bool     `json:",omitempty"`
+	Protocol string
+	Partner  string
+	Created  time.Time
+	Expires  time.Time
 }
 
 // Text is what is approved, word for word.
@@ -61,6 +68,25 @@ func (w Waiting) Text() string {
 		by += " " + w.Partner
 	}
 	return fmt.Sprintf("request %d: %s, from %s, by %s", w.ID, what, from, by)
+}
+
+// Place says in a sentence or two what is known of where it was begun; empty where
+// its address is not known.
+func (w Waiting) Place() string {
+	if w.Source == "" {
+		return ""
+	}
+	known := "You were not let in from there in the last 30 days."
+	if w.Familiar {
+		known = "You were let in from there within the last 30 days."
+	}
+	switch len(w.Networks) {
+	case 0:
+		return known
+	case 1:
+		return "In the network " + w.Networks[0] + ". " + known
+	}
+	return "In the networks " + strings.Join(w.Networks, ", ") + ". " + known
 }
 
 // approval is a row, unsealed.
@@ -140,8 +166,9 @@ func (a *approvalRows) before(ctx context.Context, r store.Reader, at *attempt, 
 	return !theirs, err
 }
 
-// open begins to wait for an attempt, and returns the number to be shown.
-func (a *approvalRows) open(ctx context.Context, tx *store.Tx, at *attempt) (string, error) {
+// open begins to wait for an attempt, as its owner is told of it, and returns the
+// number to be shown.
+func (a *approvalRows) open(ctx context.Context, tx *store.Tx, at *attempt, told Waiting) (string, error) {
 	now := a.now()
 	expires := now.Add(approvalLife)
 	if expires.After(at.Deadline) {
@@ -154,8 +181,7 @@ func (a *approvalRows) open(ctx context.Context, tx *store.Tx, at *attempt) (str
 		}
 		number := fmt.Sprintf("%0*d", approvalDigits, n)
 		find := a.find(at.Account, number)
-		body := approvalBody{Account: at.Account, Attempt: at.ID, Number: number, Waiting: Waiting{Application: at.Application, Action: at.Action, Object: at.Object,
-			Source: addrText(at.Source), Protocol: at.Protocol, Partner: at.Partner}}
+		body := approvalBody{Account: at.Account, Attempt: at.ID, Number: number, Waiting: told}
 		sealed, err := a.seal(find, body)
 		if err != nil {
 			return "", err

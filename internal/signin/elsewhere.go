@@ -88,7 +88,11 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 			p.Hint = "Not now: another sign-in waits to be approved, or too many were left unanswered. Use another way, or try again in a few minutes."
 			return p, at.browser(), err
 		}
-		if p.Number, err = w.rows.open(ctx, tx, at); err != nil {
+		told, err := w.told(ctx, tx, at)
+		if err != nil {
+			return p, false, err
+		}
+		if p.Number, err = w.rows.open(ctx, tx, at, told); err != nil {
 			return p, false, err
 		}
 		if err := w.pushes.want(ctx, tx, at); err != nil {
@@ -101,6 +105,21 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 		}
 	}
 	return p, true, nil
+}
+
+// told is what the owner is told of an attempt: who, what, and from where.
+func (w *elsewhere) told(ctx context.Context, tx *store.Tx, at *attempt) (Waiting, error) {
+	account, err := w.person(ctx, tx, at)
+	if err != nil {
+		return Waiting{}, err
+	}
+	rules, err := w.Rules.Current(ctx)
+	if err != nil {
+		return Waiting{}, err
+	}
+	familiar, err := w.rows.guesses.knownSource(ctx, tx, at.Account, at.Source)
+	return Waiting{Name: account.Name, Application: at.Application, Action: at.Action, Object: at.Object, Source: addrText(at.Source), Networks: rules.Networks(at.Source),
+		Familiar: familiar, Protocol: at.Protocol, Partner: at.Partner}, err
 }
 
 // show says where the account can type the number of a prompt, and in a browser

@@ -161,9 +161,12 @@ type found struct {
 	Text        string `json:"text"`
 	Application string `json:"application"`
 	Action      string `json:"action,omitempty"`
+	Name        string `json:"name"`
 	From        string `json:"from"`
-	By          string `json:"by"`
-	Created     string `json:"created"`
+	// Place is what is known of From.
+	Place   string `json:"place,omitempty"`
+	By      string `json:"by"`
+	Created string `json:"created"`
 }
 
 func (a *App) look(_ http.ResponseWriter, r *http.Request) (any, error) {
@@ -175,7 +178,7 @@ func (a *App) look(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := found{ID: wait.ID, Text: wait.Text(), Application: wait.Application, From: wait.Source, By: wait.Protocol, Created: wait.Created.UTC().Format("15:04:05 UTC")}
+	out := found{ID: wait.ID, Text: wait.Text(), Application: wait.Application, Name: wait.Name, From: wait.Source, Place: wait.Place(), By: wait.Protocol, Created: wait.Created.UTC().Format("15:04:05 UTC")}
 	if wait.Action != signin.SignIn {
 		out.Action = wait.Action + " " + wait.Object
 	}

@@ -157,6 +157,8 @@ async function look(number) {
   waiting = { ...found, number };
   at("application").textContent = found.application;
   at("act").textContent = found.action ? ", to do: " + found.action : "";
+  at("who").textContent = found.name;
+  at("place").textContent = found.place || "";
   at("from").textContent = found.from || "an unknown address";
   at("by").textContent = found.by;
   at("created").textContent = found.created;
