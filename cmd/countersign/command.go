@@ -85,12 +85,13 @@ func (c *client) await(ctx context.Context, a api.Approval) (json.RawMessage, er
 // the two lists.
 type (
 	accountCommand struct {
-		List    do[admin.AccountList]    `cmd:"" help:"List accounts by name."`
-		Show    do[admin.AccountShow]    `cmd:"" help:"Show one account with its authenticators and sessions."`
-		Create  do[admin.AccountCreate]  `cmd:"" help:"Create an account. It has no access until somebody else issues a pass."`
-		Suspend do[admin.AccountSuspend] `cmd:"" help:"Suspend an account: it gets nothing and its sessions end."`
-		Remove  do[admin.AccountRemove]  `cmd:"" help:"Remove an account for good; what the log says of it stays."`
-		Resume  do[admin.AccountResume]  `cmd:"" help:"Resume a suspended or dormant account."`
+		List      do[admin.AccountList]      `cmd:"" help:"List accounts by name."`
+		Show      do[admin.AccountShow]      `cmd:"" help:"Show one account with its authenticators and sessions."`
+		Create    do[admin.AccountCreate]    `cmd:"" help:"Create an account. It has no access until somebody else issues a pass."`
+		Suspend   do[admin.AccountSuspend]   `cmd:"" help:"Suspend an account: it gets nothing and its sessions end."`
+		Remove    do[admin.AccountRemove]    `cmd:"" help:"Remove an account for good; what the log says of it stays."`
+		Resume    do[admin.AccountResume]    `cmd:"" help:"Resume a suspended or dormant account."`
+		ClearRisk do[admin.AccountClearRisk] `cmd:"" help:"Say that an account is at risk no more, whose owner reported a sign-in."`
 	}
 	passCommand struct {
 		Issue do[admin.PassIssue] `cmd:"" help:"Issue a temporary access pass to somebody else."`

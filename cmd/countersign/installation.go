@@ -258,7 +258,7 @@ func checkSettings(protocol string, raw []byte) error {
 // names lists what a policy may mention.
 func names(ctx context.Context, db *store.DB, people *directory.Directory, catalogue *application.Catalogue, kinds []authenticator.Authenticator) (policy.Known, error) {
 	k := policy.Known{ApplicationKinds: application.Kinds, Tiers: []string{application.Standard, application.ControlPlane},
-		Protocols: []string{"browser", radius.Protocol, yubico.Protocol, forwardauth.Protocol, "api"}, AccountKinds: []string{directory.Person, directory.Service}, Actions: signin.OwnActions()}
+		Protocols: []string{"browser", radius.Protocol, yubico.Protocol, forwardauth.Protocol, "api"}, AccountKinds: []string{directory.Person, directory.Service}, Actions: signin.OwnActions(), Applications: []string{signin.Self}}
 	for _, c := range admin.Commands() {
 		k.Actions = append(k.Actions, c.Action)
 	}

@@ -20,16 +20,18 @@ import (
 
 // Account is an account as administrators see it.
 type Account struct {
-	Name       string    `json:"name"`
-	Display    string    `json:"display"`
-	Mail       string    `json:"mail,omitempty"`
-	Kind       string    `json:"kind"`
-	State      string    `json:"state"`
-	Groups     []string  `json:"groups"`
-	Privileged bool      `json:"privileged"`
-	Dormant    bool      `json:"dormant"`
-	Created    time.Time `json:"created"`
-	Used       time.Time `json:"used,omitzero"`
+	Name       string   `json:"name"`
+	Display    string   `json:"display"`
+	Mail       string   `json:"mail,omitempty"`
+	Kind       string   `json:"kind"`
+	State      string   `json:"state"`
+	Groups     []string `json:"groups"`
+	Privileged bool     `json:"privileged"`
+	Dormant    bool     `json:"dormant"`
+	// AtRisk is since when: its owner said that a sign-in was not theirs.
+	AtRisk  time.Time `json:"at_risk,omitzero"`
+	Created time.Time `json:"created"`
+	Used    time.Time `json:"used,omitzero"`
 	// Kinds are the kinds of its active authenticators.
 	Kinds []string `json:"authenticators"`
 	// TwoFactors says that they are enough for two factors.
@@ -38,7 +40,7 @@ type Account struct {
 
 func (a *Admin) account(ctx context.Context, r store.Reader, d directory.Account) (Account, error) {
 	out := Account{Name: d.Name, Display: d.Display, Kind: d.Kind, State: d.State, Groups: d.Groups, Privileged: d.Privileged,
-		Dormant: d.Idle(a.Now()) > a.Dormant, Created: d.Created, Used: d.Used, Kinds: []string{}}
+		Dormant: d.Idle(a.Now()) > a.Dormant, AtRisk: d.Risk, Created: d.Created, Used: d.Used, Kinds: []string{}}
 	if out.Groups == nil {
 		out.Groups = []string{}
 	}
@@ -107,7 +109,7 @@ func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 // AccountList lists accounts whose name contains a text.
 type AccountList struct {
 	Query string `json:"query,omitempty" arg:"" optional:"" help:"Only names that contain this."`
-	State string `json:"state,omitempty" help:"Only those that are suspended, dormant, or without-two-factors."`
+	State string `json:"state,omitempty" help:"Only those that are suspended, dormant, at-risk, or without-two-factors."`
 	After string `json:"after,omitempty" help:"Go on after this name."`
 	Limit int    `json:"limit,omitempty" help:"How many: 50 when left out, 500 at most."`
 }
@@ -222,6 +224,31 @@ func (c *AccountResume) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 		if d.Idle(a.Now()) > a.Dormant {
 			d.Used = a.Now().Truncate(time.Microsecond)
 		}
+		return nil
+	})
+}
+
+// AccountClearRisk ends the risk that an owner's report put an account at, for who
+// has no password to set anew.
+type AccountClearRisk struct {
+	Name   string `json:"name" arg:"" help:"The account."`
+	Reason string `json:"reason" required:"" help:"How you made sure that it is over, for the log."`
+}
+
+func (c *AccountClearRisk) Action() string { return "account.clear-risk" }
+func (c *AccountClearRisk) Object() string {
+	return "account " + c.Name + " is at risk no more: " + c.Reason
+}
+
+func (c *AccountClearRisk) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	return a.setState(ctx, g, c.Name, "account.risk-cleared", c.Reason, func(d *directory.Account) error {
+		switch {
+		case d.ID == g.Account():
+			return failure.New(failure.Refused, "Another person must do that.")
+		case d.Risk.IsZero():
+			return failure.At("name", failure.New(failure.Conflict, "%s is not at risk.", d.Name))
+		}
+		d.Risk = time.Time{}
 		return nil
 	})
 }

@@ -20,6 +20,7 @@ type Overview struct {
 	WithoutTwoFactors int64 `json:"without_two_factors"`
 	Dormant           int64 `json:"dormant"`
 	Suspended         int64 `json:"suspended"`
+	AtRisk            int64 `json:"at_risk"`
 	Groups            int   `json:"groups"`
 	Applications      int   `json:"applications"`
 	// Recoveries are under way; Unconfirmed are those of them that want a second
@@ -42,7 +43,7 @@ func (c *OverviewShow) Object() string { return "" }
 func (c *OverviewShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	var o Overview
 	woken := a.Now().Add(-a.Dormant)
-	for state, into := range map[string]*int64{"": &o.Accounts, directory.WithoutTwoFactors: &o.WithoutTwoFactors, directory.Dormant: &o.Dormant, directory.Suspended: &o.Suspended} {
+	for state, into := range map[string]*int64{"": &o.Accounts, directory.WithoutTwoFactors: &o.WithoutTwoFactors, directory.Dormant: &o.Dormant, directory.Suspended: &o.Suspended, directory.AtRisk: &o.AtRisk} {
 		n, err := a.Directory.Count(ctx, a.DB, directory.Which{State: state, Woken: woken})
 		if err != nil {
 			return nil, err

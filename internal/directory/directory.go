@@ -64,6 +64,10 @@ type Account struct {
 	Created time.Time
 	// Used is the last granted sign-in to within an hour; zero for never.
 	Used time.Time
+	// Risk is since when the account is at risk: its owner said that a sign-in was not
+	// theirs, and has set no new password since, nor did an administrator end it. Zero
+	// is not at risk.
+	Risk time.Time
 	// Groups are the names of its groups, sorted. Privileged says that one of
 	// them is.
 	Groups     []string
@@ -92,7 +96,7 @@ func (a Account) Idle(now time.Time) time.Duration {
 // refusal that somebody could get around, and it is logged loudly.
 var ErrTampered = errors.New("directory: a row was changed behind our back")
 
-const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.mac`
+const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.risk, a.mac`
 
 // Find returns the account that a typed name means, by any of its spellings.
 // An unknown or malformed name is a NotFound failure.
@@ -162,14 +166,14 @@ type scanner interface{ Scan(dest ...any) error }
 
 // accountRow is an account's own row, as kept.
 type accountRow struct {
-	account           Account
-	id, created, used int64
-	mac               []byte
+	account                 Account
+	id, created, used, risk int64
+	mac                     []byte
 }
 
 func (r *accountRow) columns() []any {
 	a := &r.account
-	return []any{&r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.mac}
+	return []any{&r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.risk, &r.mac}
 }
 
 func (d *Directory) scan(row scanner) (Account, error) {
@@ -183,7 +187,7 @@ func (d *Directory) scan(row scanner) (Account, error) {
 // believe returns the account of a row that bears our MAC.
 func (d *Directory) believe(r accountRow) (Account, error) {
 	a := r.account
-	a.ID, a.Created, a.Used = assurance.AccountID(r.id), store.Time(r.created), store.Time(r.used)
+	a.ID, a.Created, a.Used, a.Risk = assurance.AccountID(r.id), store.Time(r.created), store.Time(r.used), store.Time(r.risk)
 	if !d.Keys.VerifyMAC("account", a.fields(), r.mac) {
 		return Account{}, d.tampered("account", r.id)
 	}
@@ -191,8 +195,12 @@ func (d *Directory) believe(r accountRow) (Account, error) {
 }
 
 func (a Account) fields() *keyring.Fields {
-	return keyring.NewFields().Int(int64(a.ID)).String(a.Name).String(a.Kind).String(a.State).
+	f := keyring.NewFields().Int(int64(a.ID)).String(a.Name).String(a.Kind).String(a.State).
 		Bytes(a.Handle).Int(store.Unix(a.Created)).Int(store.Unix(a.Used))
+	if !a.Risk.IsZero() { // rows of before there was such a thing bear a MAC without it
+		f = f.Int(store.Unix(a.Risk))
+	}
+	return f
 }
 
 func (d *Directory) tampered(table string, id int64) error {
@@ -314,15 +322,15 @@ func (d *Directory) addAlias(ctx context.Context, tx *store.Tx, id assurance.Acc
 
 // save writes the account's own columns with a fresh MAC.
 func (d *Directory) save(ctx context.Context, tx *store.Tx, a Account) error {
-	n, err := tx.Exec(ctx, `update account set display = $2, state = $3, used = $4, mac = $5 where id = $1`,
-		int64(a.ID), a.Display, a.State, store.Unix(a.Used), d.Keys.MAC("account", a.fields()))
+	n, err := tx.Exec(ctx, `update account set display = $2, state = $3, used = $4, risk = $5, mac = $6 where id = $1`,
+		int64(a.ID), a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), d.Keys.MAC("account", a.fields()))
 	if err == nil && n != 1 {
 		err = unknown
 	}
 	return err
 }
 
-// Update writes display name, state and last use of an account that was read in
+// Update writes display name, state, last use and risk of an account that was read in
 // the same transaction, and tells every server's memory.
 func (d *Directory) Update(ctx context.Context, tx *store.Tx, a Account) error {
 	tx.Announce(Topic(a.ID))

@@ -11,6 +11,7 @@ import (
 // States that accounts can be listed by, beside [Suspended].
 const (
 	Dormant           = "dormant"
+	AtRisk            = "at-risk"
 	WithoutTwoFactors = "without-two-factors"
 )
 
@@ -18,7 +19,7 @@ const (
 type Which struct {
 	// Query is a part of the name or of the display name.
 	Query string
-	// State is Suspended, Dormant, WithoutTwoFactors, or empty for every one.
+	// State is Suspended, Dormant, AtRisk, WithoutTwoFactors, or empty for every one.
 	State string
 	// Woken is since when an account must have been used to be awake.
 	Woken time.Time
@@ -30,6 +31,7 @@ type Which struct {
 var conditions = map[string]string{
 	"":        `cast($1 as bigint) is not null`,
 	Suspended: `a.state <> 'active' and cast($1 as bigint) is not null`,
+	AtRisk:    `a.risk > 0 and cast($1 as bigint) is not null`,
 	Dormant:   `a.created < $1 and a.used < $1`,
 	WithoutTwoFactors: `cast($1 as bigint) is not null and a.kind = 'person' and (
 		not exists (select 1 from credential c where c.account = a.id and c.status = 'active' and '+' || c.traits || '+' like '%+held+%')
@@ -40,7 +42,7 @@ var conditions = map[string]string{
 func (w Which) condition() (string, error) {
 	c, ok := conditions[w.State]
 	if !ok {
-		return "", failure.At("state", failure.New(failure.Invalid, "The state is suspended, dormant or without-two-factors."))
+		return "", failure.At("state", failure.New(failure.Invalid, "The state is suspended, dormant, at-risk or without-two-factors."))
 	}
 	return c, nil
 }

@@ -377,6 +377,12 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 	if enrolled.Detail != "" {
 		en.Detail["detail"] = enrolled.Detail
 	}
+	if c.Kind == "password" && !account.Risk.IsZero() {
+		en.Detail["risk"] = "ended"
+		if err := e.risk(ctx, tx, account.ID, time.Time{}); err != nil {
+			return c, err
+		}
+	}
 	tx.Record(en)
 	what := "to sign in as"
 	if c.Traits.Has(assurance.Mailed) {

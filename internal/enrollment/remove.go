@@ -107,7 +107,7 @@ func (e *Enrollments) PassIn(ctx context.Context, tx *store.Tx, account director
 
 // ReportNotMe is the person's word that something in their history was not
 // them: all their sessions end, administrators are told, and the entry says
-// which. The password is switched off where there is one, so that it must be
+// which. The account is at risk from then on, until a new password is set. The password is switched off where there is one, so that it must be
 // set anew with another authenticator or a pass.
 func (e *Enrollments) ReportNotMe(ctx context.Context, g signin.Grant, entry int64) error {
 	if !g.Covers(signin.Self, NotMe, strconv.FormatInt(entry, 10)) {
@@ -146,11 +146,24 @@ func (e *Enrollments) DisownIn(ctx context.Context, tx *store.Tx, d Disowned) er
 	if err != nil {
 		return err
 	}
+	if err := e.risk(ctx, tx, d.Account.ID, e.Now()); err != nil {
+		return err
+	}
 	en := d.Entry
 	en.Event, en.Outcome, en.Account, en.AccountName, en.Application = "alarm.not-me", "ok", int64(d.Account.ID), d.Account.Name, signin.Self
 	en.Detail["sessions-ended"], en.Detail["password-disabled"], en.Detail["recovery-stopped"] = strconv.Itoa(ended), strconv.FormatBool(disabled), strconv.FormatBool(stopped)
 	tx.Record(en)
 	return e.tellAdministrators(ctx, tx, d.Account)
+}
+
+// risk says since when an account is at risk; the zero time is that it is not.
+func (e *Enrollments) risk(ctx context.Context, tx *store.Tx, id assurance.AccountID, since time.Time) error {
+	account, err := e.Directory.Get(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	account.Risk = since.Truncate(time.Microsecond)
+	return e.Directory.Update(ctx, tx, account)
 }
 
 func (e *Enrollments) disablePassword(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error) {

@@ -17,7 +17,8 @@ func Default() []byte { return []byte(defaultDocument) }
 // DefaultForCodes returns [Default] for an installation whose first
 // administrator has a password and a code and no passkey: administrators need
 // two factors, as fresh as there, so that they are not locked out of adding a
-// passkey. It is weaker, says so in its first line, and coverage shows it.
+// passkey. It is weaker, says so in its first line, and coverage shows it. For accounts at
+// risk it is as strict: their rule is written as a list.
 func DefaultForCodes() []byte {
 	weaker := strings.NewReplacer("require: phishing-resistant\n", "require: two-factors\n", "expect: phishing-resistant\n", "expect: two-factors\n")
 	return []byte("# WEAKER THAN THE DEFAULT: the first administrator has no passkey yet. Once every\n" +

@@ -165,7 +165,7 @@ func (r *reader) given(n *yaml.Node, f *Facts, known *vocabulary) {
 			a := &f.Account
 			r.mapping(n, "account", word(&a.Name, accountName), word(&a.Kind, accountKind),
 				field{"groups", func(n *yaml.Node) { r.groups(n, a, known) }},
-				flag(&a.Privileged, "privileged"), flag(&a.Dormant, "dormant"), flag(&a.New, "new"), flag(&a.Suspended, "suspended"))
+				flag(&a.Privileged, "privileged"), flag(&a.Dormant, "dormant"), flag(&a.AtRisk, "at_risk"), flag(&a.New, "new"), flag(&a.Suspended, "suspended"))
 		}},
 		field{"application", func(n *yaml.Node) {
 			a := &f.Application

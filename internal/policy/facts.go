@@ -37,6 +37,8 @@ type Account struct {
 	Privileged bool
 	// Dormant was unused for longer than the dormancy limit.
 	Dormant bool
+	// AtRisk said that a sign-in was not theirs, and has set no new password since.
+	AtRisk bool
 	// New cannot show two factors yet: its first authenticators are still to be
 	// enrolled.
 	New bool
@@ -83,6 +85,7 @@ const (
 	accountGroups
 	accountPrivileged
 	accountDormant
+	accountAtRisk
 	accountNew
 	accountSuspended
 	applicationName
@@ -125,6 +128,7 @@ var factTable = [factCount]struct {
 	accountGroups:       {"account.groups", groupSet},
 	accountPrivileged:   {"account.privileged", yesNo},
 	accountDormant:      {"account.dormant", yesNo},
+	accountAtRisk:       {"account.at_risk", yesNo},
 	accountNew:          {"account.new", yesNo},
 	accountSuspended:    {"account.suspended", yesNo},
 	applicationName:     {"application.name", text},
@@ -191,6 +195,8 @@ func (f *Facts) flagOf(which fact) bool {
 		return f.Account.Privileged
 	case accountDormant:
 		return f.Account.Dormant
+	case accountAtRisk:
+		return f.Account.AtRisk
 	case accountNew:
 		return f.Account.New
 	case accountSuspended:

@@ -391,6 +391,7 @@ func (j *judge) facts(at *attempt, app application.Application, account director
 		Account: policy.Account{
 			Name: account.Name, Kind: account.Kind, Groups: account.Groups, Privileged: account.Privileged,
 			Dormant:   account.Idle(now) > j.Limits.Dormant,
+			AtRisk:    !account.Risk.IsZero(),
 			New:       fresh,
 			Suspended: account.State != directory.Active,
 		},

@@ -133,6 +133,8 @@ func (c *Console) accountForms() []change {
 			}
 			return &admin.AuthenticatorRevoke{Account: name, ID: id, Reason: why(f)}
 		}, backToAccount("It was revoked, and its owner is told.")),
+		c.on("clear-risk", "account.clear-risk", func(name string, f *form) admin.Command { return &admin.AccountClearRisk{Name: name, Reason: why(f)} },
+			backToAccount("The account is at risk no more.")),
 		c.on("quiet", "quiet.clear", func(name string, f *form) admin.Command { return &admin.QuietClear{Account: name, Reason: why(f)} },
 			backToAccount("Their quiet hours were taken away, and they are told.")),
 		c.on("remove", "account.remove", func(name string, _ *form) admin.Command { return &admin.AccountRemove{Name: name} },

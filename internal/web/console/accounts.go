@@ -28,6 +28,9 @@ func tagsOf(a admin.Account) []tag {
 	if a.State != "active" {
 		out = append(out, tag{"suspended", "bad"})
 	}
+	if !a.AtRisk.IsZero() {
+		out = append(out, tag{"at risk", "bad"})
+	}
 	if a.Dormant {
 		out = append(out, tag{"dormant", "warn"})
 	}
@@ -79,7 +82,7 @@ type accountsView struct {
 	Chosen bool
 }
 
-var accountStates = choices("", "All accounts", "without-two-factors", "Without two factors", "dormant", "Dormant", "suspended", "Suspended")
+var accountStates = choices("", "All accounts", "without-two-factors", "Without two factors", "dormant", "Dormant", "at-risk", "At risk", "suspended", "Suspended")
 
 // States are what the list can be narrowed to.
 func (accountsView) States() []choice { return accountStates }

@@ -23,7 +23,7 @@ type homeView struct {
 
 // Calm reports whether nothing needs attention.
 func (h homeView) Calm() bool {
-	return h.WithoutTwoFactors == 0 && h.Dormant == 0 && h.Suspended == 0 && h.Recoveries == 0
+	return h.WithoutTwoFactors == 0 && h.Dormant == 0 && h.Suspended == 0 && h.AtRisk == 0 && h.Recoveries == 0
 }
 
 // mostShown is how much of each list the overview shows.

@@ -108,6 +108,7 @@ var sentences = map[string]string{
 	"offline.unused":             "No code of {detail.login} was used on {detail.host}",
 	"offline.unknown":            "{detail.host} has an account {detail.login} for which there is no list",
 	"offline.revoked":            "{by} revoked the list of {detail.login} on {detail.host}: {detail.reason}",
+	"account.risk-cleared":       "{by} said that {who} is at risk no more: {detail.reason}",
 	"push.quiet-cleared":         "{by} took away the quiet hours of {who}: {detail.reason}",
 	"push.quiet-hours":           "{who} set quiet hours: {detail.hours}",
 	"certificate.assigned":       "{by} assigned the card {detail.label} to {who}",

@@ -104,6 +104,8 @@ func tell(e audit.Entry) string {
 		return "The recovery was stopped"
 	case "recovery.collected":
 		return "A pass was taken by the browser of the recovery, and what you held was switched off"
+	case "account.risk-cleared":
+		return "Your account is at risk no more, says " + e.Actor.Name
 	case "push.quiet-cleared":
 		return "Your quiet hours were taken away by " + e.Actor.Name
 	case "pass.issued":
