@@ -116,10 +116,11 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	grace.Visit(w.base + "/console/accounts")
 	grace.WaitText("main", "These pages are for administrators.")
 
+	w.raiseRisk("grace")
 	for _, p := range []struct{ path, name, says string }{
-		{"/console", "home", "What needs attention"},
+		{"/console", "home", "1 at risk"},
 		{"/console/accounts", "accounts", "Grace Hopper"},
-		{"/console/accounts/grace", "account-full", "Passkey"},
+		{"/console/accounts/grace", "account-full", "its owner said that a sign-in was not theirs"},
 		{"/console/accounts?state=dormant", "accounts-none", "No account is like that"},
 		{"/console/groups", "groups", "Administrators"},
 		{"/console/tokens", "tokens", "Feitian"},
