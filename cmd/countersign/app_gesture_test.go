@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"testing"
 
@@ -97,8 +98,8 @@ func TestGestureCannotBeTakenOut(t *testing.T) {
 	approval := func(finger *softkey.Key, fields func(statement []string) []string) url.Values {
 		t.Helper()
 		moment := device.moment()
-		statement := []string{"countersign answer", u.Host, device.handle, moment, id, number, text, signin.Approved}
-		form := url.Values{"app": {device.handle}, "moment": {moment}, "id": {id}, "number": {number}, "text": {text}, "decision": {signin.Approved}, "signature": {device.sign(statement...)}}
+		statement := []string{"countersign answer", u.Host, device.handle, moment, device.counts(), id, number, text, signin.Approved}
+		form := url.Values{"app": {device.handle}, "moment": {moment}, "count": {fmt.Sprint(device.count)}, "id": {id}, "number": {number}, "text": {text}, "decision": {signin.Approved}, "signature": {device.sign(statement...)}}
 		if finger != nil {
 			form.Set("gesture", (&phone{w: w, finger: finger, shows: device.shows}).gesture(fields(statement)...))
 		}

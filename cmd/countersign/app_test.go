@@ -36,6 +36,7 @@ type phone struct {
 	handle string
 	page   *person // only for its cookie
 	token  string
+	count  int64 // how often it has spoken
 	// finger shows its owner's gestures; nil is a device that asks for none.
 	finger *softkey.Key
 	shows  string // the id of its credential for gestures
@@ -71,6 +72,12 @@ func (p *phone) sign(fields ...string) string {
 	r.FillBytes(out[:32])
 	s.FillBytes(out[32:])
 	return base64.RawURLEncoding.EncodeToString(out)
+}
+
+// counts is how often the app has spoken, this time included.
+func (p *phone) counts() string {
+	p.count++
+	return fmt.Sprint(p.count)
 }
 
 func (p *phone) moment() string {
@@ -111,8 +118,8 @@ func (p *phone) signed(verb string, fields ...string) url.Values {
 	p.w.t.Helper()
 	moment := p.moment()
 	u, _ := url.Parse(p.w.base)
-	statement := []string{"countersign " + verb, u.Host, p.handle, moment}
-	form := url.Values{"app": {p.handle}, "moment": {moment}}
+	statement := []string{"countersign " + verb, u.Host, p.handle, moment, p.counts()}
+	form := url.Values{"app": {p.handle}, "moment": {moment}, "count": {fmt.Sprint(p.count)}}
 	for i := 0; i < len(fields); i += 2 {
 		statement = append(statement, fields[i+1])
 		form.Set(fields[i], fields[i+1])
@@ -283,11 +290,11 @@ func TestAppOnPostgreSQL(t *testing.T) {
 	}
 	u, _ := url.Parse(w.base)
 	moment := w.engine.Apps.Moment()
-	signature, _ := base64.RawURLEncoding.DecodeString(device.sign("countersign answer", u.Host, device.handle, moment, id, number, text, signin.Approved))
+	signature, _ := base64.RawURLEncoding.DecodeString(device.sign("countersign answer", u.Host, device.handle, moment, device.counts(), id, number, text, signin.Approved))
 	var approved atomic.Int32
 	for range 16 {
 		all.Go(func() {
-			err := w.engine.Apps.Answer(context.Background(), signin.AppCall{Kind: "push", App: device.handle, Moment: moment, Signature: signature},
+			err := w.engine.Apps.Answer(context.Background(), signin.AppCall{Kind: "push", App: device.handle, Moment: moment, Count: device.count, Signature: signature},
 				signin.AppAnswer{ID: int64(atoi(id)), Number: number, Text: text, Decision: signin.Approved})
 			if err == nil {
 				approved.Add(1)
@@ -408,13 +415,13 @@ func TestAppAttacks(t *testing.T) {
 			u, _ := url.Parse(w.base)
 			made := fmt.Sprintf("%d.%s", w.now().Unix(), strings.Repeat("A", 48)) // the right length of a MAC
 			form.Set("moment", made)
-			form.Set("signature", device.sign("countersign answer", u.Host, device.handle, made, id, number, text, signin.Approved))
+			form.Set("signature", device.sign("countersign answer", u.Host, device.handle, made, form.Get("count"), id, number, text, signin.Approved))
 			_, r := device.post("answer", form)
 			return r
 		},
 		"signed for another installation": func() string {
 			form := device.signed("answer", answer...)
-			form.Set("signature", device.sign("countersign answer", "login.example.org", device.handle, form.Get("moment"), id, number, text, signin.Approved))
+			form.Set("signature", device.sign("countersign answer", "login.example.org", device.handle, form.Get("moment"), form.Get("count"), id, number, text, signin.Approved))
 			_, r := device.post("answer", form)
 			return r
 		},
@@ -548,8 +555,8 @@ func TestTenThousandNumbers(t *testing.T) {
 	u, _ := url.Parse(w.base)
 	look := func(typed string) error {
 		moment := w.engine.Apps.Moment()
-		signature, _ := base64.RawURLEncoding.DecodeString(device.sign("countersign look", u.Host, device.handle, moment, typed))
-		_, err := w.engine.Apps.WaitingFor(ctx, signin.AppCall{Kind: "push", App: device.handle, Moment: moment, Signature: signature}, typed)
+		signature, _ := base64.RawURLEncoding.DecodeString(device.sign("countersign look", u.Host, device.handle, moment, device.counts(), typed))
+		_, err := w.engine.Apps.WaitingFor(ctx, signin.AppCall{Kind: "push", App: device.handle, Moment: moment, Count: device.count, Signature: signature}, typed)
 		return err
 	}
 	for i := range 10_000 {

@@ -125,8 +125,8 @@ func (c *costs) release(w *world, h held) time.Duration {
 	ctx, u := context.Background(), c.base(w)
 	call := func(fields ...string) signin.AppCall {
 		moment := w.engine.Apps.Moment()
-		signature, _ := base64.RawURLEncoding.DecodeString(h.phone.sign(append([]string{fields[0], u.Host, h.phone.handle, moment}, fields[1:]...)...))
-		return signin.AppCall{Kind: "push", App: h.phone.handle, Moment: moment, Signature: signature}
+		signature, _ := base64.RawURLEncoding.DecodeString(h.phone.sign(append([]string{fields[0], u.Host, h.phone.handle, moment, h.phone.counts()}, fields[1:]...)...))
+		return signin.AppCall{Kind: "push", App: h.phone.handle, Moment: moment, Count: h.phone.count, Signature: signature}
 	}
 	found, err := w.engine.Apps.WaitingFor(ctx, call("countersign look", h.number), h.number)
 	if err != nil {

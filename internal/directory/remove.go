@@ -23,6 +23,7 @@ func (d *Directory) Remove(ctx context.Context, tx *store.Tx, a Account) error {
 		`delete from wake where account = $1`,
 		`delete from quiet where account = $1`,
 		`delete from prompted where account = $1`,
+		`delete from app_count where account = $1`,
 		`delete from sent where account = $1`,
 		`delete from message where account = $1`,
 		`delete from recovery_request where account = $1`,

@@ -44,9 +44,11 @@ type AppAddress = authenticator.Address
 // AppCall is what the app says with every request: which one it is, the moment
 // that the server gave it, and its signature over all that it asks for.
 type AppCall struct {
-	Kind      string
-	App       string // the handle of its key
-	Moment    string
+	Kind   string
+	App    string // the handle of its key
+	Moment string
+	// Count is how often the app has spoken, this time included: from 1.
+	Count     int64
 	Signature []byte
 	// Gesture is its owner's, over the same bytes, as the browser answered it;
 	// empty is none.
@@ -116,9 +118,14 @@ func (c appCaller) actor() audit.Actor {
 	return audit.Actor{Account: int64(c.account.ID), Name: c.account.Name, Via: AppProtocol}
 }
 
-// caller finds out which app calls and whether it signed these fields now. It
+// statement is what an app signs to ask for something.
+func (a *Apps) statement(call AppCall, verb string, fields []string) authenticator.Memo {
+	return authenticator.Statement(append([]string{"countersign " + verb, a.host(), call.App, call.Moment, strconv.FormatInt(call.Count, 10)}, fields...)...)
+}
+
+// caller finds out which app calls and whether it signed this statement now. It
 // returns the reason of a refusal.
-func (a *Apps) caller(ctx context.Context, call AppCall, verb string, fields ...string) (appCaller, string, error) {
+func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator.Memo) (appCaller, string, error) {
 	how, ok := a.judge.kinds[call.Kind].(authenticator.Approver)
 	if !ok {
 		return appCaller{}, "unknown-kind", nil
@@ -130,7 +137,6 @@ func (a *Apps) caller(ctx context.Context, call AppCall, verb string, fields ...
 	if err != nil {
 		return appCaller{}, "", err
 	}
-	statement := authenticator.Statement(append([]string{"countersign " + verb, a.host(), call.App, call.Moment}, fields...)...)
 	q := question{credentials: []directory.Credential{c}, kind: call.Kind}
 	answer, err := answerOf(call)
 	if err != nil {
@@ -171,8 +177,11 @@ func answerOf(call AppCall) (prompt.Answer, error) {
 
 var appSentences = map[string]string{
 	"stale":         "That took too long. Try again.",
+	"replayed":      "That was said already. Try again.",
+	"cloned":        "The key of this app is on two devices, so it is switched off. Sign in another way and set it up anew.",
+	"uncounted":     "This page is an older one. Close the app, open it again, and try once more.",
 	"revoked":       "This app was removed from your account. Add it again under Ways to sign in.",
-	"disabled":      "There were too many wrong numbers, so this app is switched off. Sign in another way and set it up anew.",
+	"disabled":      "This app is switched off: there were too many wrong numbers, or its key is on two devices. Sign in another way and set it up anew.",
 	"wrong-gesture": "Your device's check of you did not hold. Try again, or use another way.",
 	"no-gesture":    "This app was set up to check that it is you before it approves. Try again, or use another way.",
 	"quarantine":    "This app was added a short while ago and cannot approve yet. Use another way today.",
@@ -181,9 +190,17 @@ var appSentences = map[string]string{
 // admit is caller for those who may go on; who may not leaves an entry. ripe says
 // that an app in quarantine may not.
 func (a *Apps) admit(ctx context.Context, call AppCall, ripe bool, verb string, fields ...string) (appCaller, error) {
-	c, reason, err := a.caller(ctx, call, verb, fields...)
+	c, reason, err := a.caller(ctx, call, a.statement(call, verb, fields))
 	if err != nil {
 		return appCaller{}, err
+	}
+	if reason == "" && call.Count < 1 {
+		reason = "uncounted"
+	}
+	if reason == "" {
+		if reason, err = a.counted(ctx, c, call); err != nil {
+			return appCaller{}, err
+		}
 	}
 	if reason == "" && ripe && a.Now().Before(c.credential.Quarantine) {
 		reason = "quarantine"
@@ -199,7 +216,14 @@ func (a *Apps) admit(ctx context.Context, call AppCall, ripe bool, verb string, 
 	if actor.Name == "" {
 		actor.Name = "somebody"
 	}
-	return appCaller{}, a.DB.Change(ctx, actor, func(tx *store.Tx) error { return c.refused(tx, call, reason, public) })
+	return appCaller{}, a.DB.Change(ctx, actor, func(tx *store.Tx) error {
+		if reason == "cloned" {
+			if err := a.cloned(ctx, tx, c, call); err != nil {
+				return err
+			}
+		}
+		return c.refused(tx, call, reason, public)
+	})
 }
 
 // WaitingFor is [Approvals.WaitingFor] for an app: nothing is shown before the

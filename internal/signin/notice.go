@@ -31,6 +31,14 @@ func noticeDisabled(title string) notice {
 	}
 }
 
+func noticeCloned(title string) notice {
+	return notice{
+		subject: "Your " + title + " was switched off: its key is on two devices",
+		body: fmt.Sprintf("Two devices use the key of your %s, so it is switched off. Your other ways to sign in still work.\n\n"+
+			"If you did not copy or restore your device, somebody else has its key: sign in another way, choose \"This was not me\" in your history, and set the app up anew on a device that is yours alone.\n", title),
+	}
+}
+
 func noticeQuiet(q QuietHours) notice {
 	said := "Your app is not woken from " + q.String() + "."
 	if q.IsZero() {

@@ -23,6 +23,7 @@ var chores = map[string][]string{
 	"attempt":          {"insert", "update", "delete"},
 	"approval":         {"insert", "delete"},           // answering one is a change
 	"wake":             {"insert", "update", "delete"}, // at most somebody's own app rings
+	"app_count":        {"insert", "update"},           // it only says no
 	"prompted":         {"insert", "update", "delete"}, // a statistic
 	"message":          {"update", "delete"},           // to queue one is a change
 	"sent":             {"delete"},

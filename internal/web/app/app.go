@@ -152,7 +152,8 @@ func (a *App) call(r *http.Request) (signin.AppCall, error) {
 	if err != nil || len(signature) != 64 {
 		return signin.AppCall{}, noSignature
 	}
-	return signin.AppCall{Kind: kind, App: f.Get("app"), Moment: f.Get("moment"), Signature: signature, Gesture: []byte(f.Get("gesture")), Source: a.Source(r)}, nil
+	count, _ := strconv.ParseInt(f.Get("count"), 10, 64) // what is none is refused as none
+	return signin.AppCall{Kind: kind, App: f.Get("app"), Moment: f.Get("moment"), Count: count, Signature: signature, Gesture: []byte(f.Get("gesture")), Source: a.Source(r)}, nil
 }
 
 // found is what waits, for who typed its number.

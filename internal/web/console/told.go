@@ -63,6 +63,7 @@ var sentences = map[string]string{
 	"action.asked":               "{who} was asked for a fresh proof, for {action}",
 	"alarm.factor-missing":       "The password of {who} was right and the second factor never came, at {where}",
 	"alarm.guessing":             "Somebody is guessing at {where}: {reason}",
+	"alarm.app-cloned":           "The app of {who} was switched off: its key is used on two devices",
 	"alarm.push-flood":           "So many sign-ins of {who} were left unanswered that nothing is pushed to their app any more",
 	"alarm.spray":                "Wrong passwords for {detail.names} names within an hour, from {detail.subject}",
 	"alarm.stuffing":             "Right passwords of {detail.names} people within an hour, each without the second factor, from {detail.subject}",

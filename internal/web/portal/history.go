@@ -114,6 +114,8 @@ func tell(e audit.Entry) string {
 		return "A session ended"
 	case "session.handed-over":
 		return "Opened " + e.Detail["host"]
+	case "alarm.app-cloned":
+		return "Your Countersign app was switched off: its key was used on two devices"
 	case "alarm.not-me":
 		return "You reported an entry as not yours"
 	}

@@ -48,15 +48,27 @@ async function answered(response) {
 const moment = async () => answered(await fetch("/app/moment", { cache: "no-store" }));
 const post = async (path, fields) => answered(await fetch(path, { method: "POST", body: new URLSearchParams(fields) }));
 
-// call signs its fields and sends them under their names, with its owner's gesture
-// for the same bytes where one is wanted.
-async function call(verb, fields, wanted) {
+// count is how often this app has spoken, this time included. The server refuses a
+// count that it has heard before: then somebody has a copy of this device.
+async function count() {
   const app = await read();
+  app.count = (app.count ?? 0) + 1;
+  await write(app);
+  return app;
+}
+
+// call signs its fields and sends them under their names, with its owner's gesture
+// for the same bytes where one is wanted. Calls are made one after the other, in
+// every window of the app, so that they arrive in the order of their counts.
+const call = (...what) => navigator.locks.request("countersign-app", () => callNow(...what));
+
+async function callNow(verb, fields, wanted) {
+  const app = await count();
   const now = await moment();
-  const signed = statement("countersign " + verb, location.host, app.handle, now.moment, ...Object.values(fields));
+  const signed = statement("countersign " + verb, location.host, app.handle, now.moment, app.count, ...Object.values(fields));
   const gesture = wanted && app.gesture ? await showGesture(app.gesture, signed) : "";
   const signature = base64url(await sign(app, signed));
-  return post("/app/" + verb, { ...fields, app: app.handle, moment: now.moment, signature, gesture, "form-token": now.token });
+  return post("/app/" + verb, { ...fields, app: app.handle, moment: now.moment, count: app.count, signature, gesture, "form-token": now.token });
 }
 
 // A gesture is a fingerprint, a face or a PIN that the device asks its owner for,
