@@ -62,7 +62,7 @@ func (v *visit) prompts() error {
 // fatigue are the newest alarms of the days that are shown.
 func (v *visit) fatigue(p admin.Prompts) ([]told, error) {
 	var out []told
-	for _, event := range []string{"alarm.push-flood", "alarm.app-cloned", "alarm.not-me"} {
+	for _, event := range []string{"alarm.push-flood", "alarm.not-me"} {
 		page, err := read[admin.AuditPage](v, &admin.AuditSearch{Event: event, Account: p.Account, Since: p.Days[0].Day, Limit: 10})
 		if err != nil {
 			return nil, err
