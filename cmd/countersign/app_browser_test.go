@@ -75,6 +75,8 @@ func TestAppInChromium(t *testing.T) {
 	if title != "Somebody signs in as you" {
 		t.Errorf("the notice is %q", title)
 	}
+	phone.WaitText("#waits", "Somebody signs in as you") // where the push would not have come
+	screenshot(phone, "app-waits")
 	if text := phone.Text("main"); strings.Contains(text, "vpn") || strings.Contains(text, "Approve it") {
 		t.Errorf("before the number was typed the app shows:\n%s", text)
 	}

@@ -96,3 +96,51 @@ func TestAppCountIsSigned(t *testing.T) {
 		t.Errorf("a count that rose: %q", r)
 	}
 }
+
+// The promise: an app that is open learns that a sign-in waits where no push reaches
+// it, and no more than a push would say: nothing of quiet hours, of what the ladder
+// holds back, of others, nor after it was answered.
+func TestOpenAppLearnsThatSomethingWaits(t *testing.T) {
+	w := newWorld(t)
+	ada, bob := w.enrollCodes("ada"), w.enrollCodes("bob")
+	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+		t.Fatal(err)
+	}
+	his, browser := w.phone(), w.person()
+	browser.comes("bob", bob.secret)
+	browser.addPhone(his)
+	device := w.withPhone(ada)
+	waits := func(p *phone, want bool, when string) {
+		t.Helper()
+		answer, refused := p.call("waits")
+		if refused != "" || answer["waits"] != want || len(answer) != 1 {
+			t.Errorf("%s the app is told %v, %s", when, answer, refused)
+		}
+	}
+	waits(device, false, "before anything")
+	number, _ := elsewhere(w.begin(display("ada", passphrase)))
+	waits(device, true, "while it waits")
+	waits(his, false, "while somebody else's waits")
+	w.rings(nil)
+	waits(device, true, "after a push that reached nobody")
+	device.approve(number)
+	waits(device, false, "after it was approved")
+	w.later(time.Minute)
+	w.begin(display("ada", passphrase))
+	w.later(4 * time.Minute)
+	waits(device, false, "after nobody answered")
+	for range 3 {
+		w.begin(display("ada", passphrase))
+	}
+	waits(device, false, "when the ladder holds pushes back")
+	if _, r := w.phone().call("waits"); r != "unknown-app" {
+		t.Errorf("a device that nobody added: %q", r)
+	}
+	fresh, again := w.phone(), w.person()
+	w.later(time.Hour)
+	again.comes("bob", bob.secret)
+	again.addPhone(fresh)
+	if _, r := fresh.call("waits"); r != "quarantine" {
+		t.Errorf("a new device: %q", r)
+	}
+}

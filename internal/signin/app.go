@@ -236,6 +236,21 @@ func (a *Apps) WaitingFor(ctx context.Context, call AppCall, typed string) (Wait
 	return a.approvals.under(ctx, c.actor(), guesser{account: c.account.ID, app: &c.credential, protocol: AppProtocol, source: call.Source}, typed)
 }
 
+// Waits reports to an app that is open whether a sign-in waits for its owner, where a
+// push may not have reached it. It tells no more than the push does, and nothing of
+// what no push is sent for: quiet hours and the ladder hold here as well.
+func (a *Apps) Waits(ctx context.Context, call AppCall) (bool, error) {
+	c, err := a.admit(ctx, call, true, "waits")
+	if err != nil {
+		return false, err
+	}
+	var pushed int64
+	err = a.DB.QueryRow(ctx, `select count(*) from wake w join approval p on p.id = w.approval where w.account = $1 and w.state in ('waiting', 'sent')
+		and p.state = 'waiting' and p.expires > $2 and not exists (select 1 from approval later where later.account = p.account and later.id > p.id)`,
+		int64(c.account.ID), store.Unix(a.Now())).Scan(&pushed)
+	return pushed > 0, err
+}
+
 // Answer approves or refuses what waits. The app signed the number of the
 // request, the digits, the text and the decision; all of it must be what waits
 // here, for the app's own account. What the app could show when it was bound it

@@ -76,6 +76,7 @@ func (a *App) Routes() []look.Route {
 		{Pattern: "GET " + Path + "moment", Demand: look.Public(), Handler: a.say(a.moment)},
 		{Pattern: "POST " + Path + "bind", Demand: look.Public(), Handler: a.say(a.bind), Limit: 64 << 10},
 		{Pattern: "POST " + Path + "look", Demand: look.Public(), Handler: a.say(a.look), Limit: 8 << 10},
+		{Pattern: "POST " + Path + "waits", Demand: look.Public(), Handler: a.say(a.waits), Limit: 8 << 10},
 		{Pattern: "POST " + Path + "answer", Demand: look.Public(), Handler: a.say(a.answer), Limit: 8 << 10},
 		{Pattern: "POST " + Path + "disown", Demand: look.Public(), Handler: a.say(a.disown), Limit: 8 << 10},
 		{Pattern: "POST " + Path + "move", Demand: look.Public(), Handler: a.say(a.move), Limit: 8 << 10},
@@ -187,6 +188,16 @@ func (a *App) look(_ http.ResponseWriter, r *http.Request) (any, error) {
 		out.By += " " + wait.Partner
 	}
 	return out, nil
+}
+
+// waits tells an open app what a push would.
+func (a *App) waits(_ http.ResponseWriter, r *http.Request) (any, error) {
+	call, err := a.call(r)
+	if err != nil {
+		return nil, err
+	}
+	waits, err := a.Engine.Apps.Waits(r.Context(), call)
+	return map[string]bool{"waits": waits}, err
 }
 
 func (a *App) answer(_ http.ResponseWriter, r *http.Request) (any, error) {

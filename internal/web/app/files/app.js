@@ -236,8 +236,27 @@ function fill(number) {
   at("filled").hidden = !number;
 }
 
+// watch asks now and then, while the app is open and nothing else is asked, whether a
+// sign-in waits: where no push reaches this device. It says no more than a push does.
+const pause = 4000;
+let watching;
+
+async function watch() {
+  clearTimeout(watching);
+  try {
+    if (document.visibilityState === "visible" && !at("ask").hidden) {
+      const found = await navigator.locks.request("countersign-app", { ifAvailable: true }, (free) => free && callNow("waits", {}));
+      if (found) at("waits").hidden = !found.waits;
+    }
+  } catch (e) {
+    if (e.reason) return; // it may not ask, and is told why when its owner does
+  }
+  watching = setTimeout(watch, pause);
+}
+
 async function start() {
   const app = await read();
+  if (app) watch();
   show(app ? "ask" : "none");
   fill(numberIn(opened));
   at("scan").hidden = !await canScan();
