@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -171,4 +173,38 @@ func TestRiskIsNotTakenAway(t *testing.T) {
 	if err == nil || s.State == signin.Granted {
 		t.Errorf("a row that was changed is believed: %s, %v", s.State, err)
 	}
+}
+
+// The promise: whoever has a policy of before is told which rules a new installation
+// has that it has not, with their text, on the page and on the command line.
+func TestPolicyOfBeforeIsTold(t *testing.T) {
+	w := newWorld(t)
+	root := w.clerk()
+	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+		t.Fatal(err)
+	}
+	ask := func() admin.PolicyDocument {
+		t.Helper()
+		var d admin.PolicyDocument
+		if err := root.Do(t.Context(), "policy.show", nil, &d); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	if d := ask(); len(d.Lacks) != 0 {
+		t.Errorf("the policy of this installation lacks %+v", d.Lacks)
+	}
+	w.setPolicy("rules:\n  - name: everybody\n    when: '!(account.new && action == \"authenticator.enroll\")'\n    require: two-factors\n" +
+		"  - name: first authenticator\n    when: account.new && action == \"authenticator.enroll\"\n    require: access-pass\n")
+	d := ask()
+	i := slices.IndexFunc(d.Lacks, func(r admin.PolicyRule) bool { return r.Name == "at risk" })
+	if i < 0 || !strings.Contains(d.Lacks[i].Text, "account.at_risk") || slices.ContainsFunc(d.Lacks, func(r admin.PolicyRule) bool { return r.Name == "everybody" }) {
+		t.Errorf("it lacks %+v", d.Lacks)
+	}
+	w.later(time.Minute)
+	console := w.person()
+	console.comes("operator", root.person.secret)
+	console.get("/console/policy")
+	console.sees("rules that this policy has not")
+	console.sees("require: [phishing-resistant]")
 }

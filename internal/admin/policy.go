@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"time"
 
 	"countersign/internal/failure"
@@ -29,7 +30,36 @@ func (c *PolicyShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 	} else {
 		d, err = a.Rules.Version(ctx, a.DB, c.Version)
 	}
-	return PolicyDocument{Version: d.Version, Author: d.Author, Created: store.Time(d.Created), Body: d.Body}, err
+	if err != nil {
+		return nil, err
+	}
+	out := PolicyDocument{Version: d.Version, Author: d.Author, Created: store.Time(d.Created), Body: d.Body}
+	if c.Version == 0 {
+		out.Lacks = a.missingRules(ctx, d.Body)
+	}
+	return out, nil
+}
+
+// missingRules are the rules of a new installation of which a document has none of that name:
+// those that came after it was saved, or that somebody took out.
+func (a *Admin) missingRules(ctx context.Context, body string) []PolicyRule {
+	p, err := a.compile(ctx, body)
+	if err != nil {
+		return nil // it says so by itself, everywhere else
+	}
+	var out []PolicyRule
+	for _, r := range policy.DefaultRules() {
+		if !slices.Contains(p.Rules(), r.Name) {
+			out = append(out, PolicyRule{r.Name, r.Text})
+		}
+	}
+	return out
+}
+
+// PolicyRule is one rule, as it is written.
+type PolicyRule struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
 }
 
 // PolicyDocument is one saved version of the policy.
@@ -38,6 +68,8 @@ type PolicyDocument struct {
 	Author  string    `json:"author"`
 	Created time.Time `json:"created"`
 	Body    string    `json:"body"`
+	// Lacks are the rules of a new installation that the document in force has not.
+	Lacks []PolicyRule `json:"lacks,omitempty"`
 }
 
 // PolicyTestResult is how one test of a document came out.

@@ -14,6 +14,23 @@ var defaultDocument string
 // known.
 func Default() []byte { return []byte(defaultDocument) }
 
+// DefaultRule is a rule of [Default]: its name, and its text with the remarks above it.
+type DefaultRule struct{ Name, Text string }
+
+// DefaultRules returns the rules of [Default], in their order.
+func DefaultRules() []DefaultRule {
+	_, text, _ := strings.Cut(defaultDocument, "\nrules:\n")
+	text, _, _ = strings.Cut(text, "\n# Expectations")
+	var out []DefaultRule
+	for block := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
+		if _, rest, ok := strings.Cut("\n"+block, "\n  - name: "); ok {
+			name, _, _ := strings.Cut(rest, "\n")
+			out = append(out, DefaultRule{name, strings.Trim(block, "\n")})
+		}
+	}
+	return out
+}
+
 // DefaultForCodes returns [Default] for an installation whose first
 // administrator has a password and a code and no passkey: administrators need
 // two factors, as fresh as there, so that they are not locked out of adding a

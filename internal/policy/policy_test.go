@@ -43,6 +43,25 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// The rules of a new installation are all told, each with its text.
+func TestDefaultRules(t *testing.T) {
+	p, err := Compile(Default(), standard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, r := range DefaultRules() {
+		names = append(names, r.Name)
+		alone, err := Compile([]byte("rules:\n"+r.Text+"\n"), standard())
+		if err != nil || !slices.Equal(alone.Rules(), []string{r.Name}) {
+			t.Errorf("%s by itself: %v\n%s", r.Name, err, r.Text)
+		}
+	}
+	if !slices.Equal(names, p.Rules()) {
+		t.Errorf("the rules are %v, and told are %v", p.Rules(), names)
+	}
+}
+
 // An address is in every network of the document that holds it, however it is
 // written, and an unknown one in none.
 func TestNetworksOfAnAddress(t *testing.T) {

@@ -82,6 +82,10 @@ func (v *visit) policy() error {
 	if err != nil {
 		return err
 	}
+	d.Lacks = nil
+	if d.Version == now.Version {
+		d.Lacks = now.Lacks
+	}
 	view := policyView{PolicyDocument: d, InForce: now.Version == d.Version, Lines: linesOf(d.Body)}
 	tests, err := read[[]admin.PolicyTestResult](v, &admin.PolicyTest{Version: d.Version})
 	if err != nil && failure.ClassOf(err) != failure.Invalid { // an old one may name what is gone
