@@ -20,7 +20,11 @@ import (
 func displayFrom(name, address string) signin.Request {
 	r := display(name, passphrase)
 	r.Source = netip.Addr{}
-	if address != "" {
+	switch address {
+	case "":
+	case "other":
+		r.Partner = "other equipment"
+	default:
 		r.Source = netip.MustParseAddr(address)
 	}
 	return r
@@ -117,7 +121,8 @@ func TestWhoseSignInWaits(t *testing.T) {
 		{"an intruder after the owner at home", home, lair, false},
 		{"an intruder after the owner at a hotel", hotel, lair, false},
 		{"an intruder of whom nothing is known", home, "", false},
-		{"two of whom nothing is known", "", "", false},
+		{"begun again where nothing is known, at the same equipment", "", "", true},
+		{"begun at other equipment", "", "other", false},
 		{"the owner at home after one of whom nothing is known", "", home, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -139,10 +144,28 @@ func TestWhoseSignInWaits(t *testing.T) {
 			}
 			device.approve(two)
 			s, err := w.engine.Answer(t.Context(), before.Ticket, signin.Reply{})
-			if err != nil || s.State == signin.Granted {
-				t.Errorf("the approval of the second serves the first: %v, %v", s.State, err)
+			if _, again := elsewhere(s); err != nil || s.State != signin.Ask || again {
+				t.Errorf("the approval of the second serves the first, or it takes the place back: %v, %v", s, err)
 			}
 		})
+	}
+}
+
+// The promise: who has nothing but the app is told why they cannot approve now.
+func TestNothingButTheApp(t *testing.T) {
+	w := newWorld(t)
+	ada := w.enrollCodes("ada")
+	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+		t.Fatal(err)
+	}
+	w.withBell(ada)
+	w.setPolicy(strings.Replace(string(policy.Default()), "rules:\n", "rules:\n  - name: no codes\n    when: application.name == \"vpn\"\n    refuse: [totp]\n", 1))
+	if _, offered := elsewhere(w.begin(displayFrom("ada", "192.0.2.80"))); !offered {
+		t.Fatal("no number")
+	}
+	s := w.begin(displayFrom("ada", "198.51.100.66"))
+	if s.State != signin.Denied || s.Reason != "approval-not-now" || !strings.Contains(s.Public, "Try again in a few minutes") {
+		t.Errorf("%v %s %q", s.State, s.Reason, s.Public)
 	}
 }
 
@@ -215,5 +238,27 @@ func TestWhoApprovesReadsFromWhere(t *testing.T) {
 		browser.post("/account/approve", "number", number)
 		browser.sees(`<dt>Who</dt><dd><bdi>ada</bdi>`)
 		browser.sees(c.place)
+	}
+}
+
+// The promise: whoever was too slow presses Enter and is shown another number, and the
+// first leads nowhere.
+func TestLateSignInIsShownAnotherNumber(t *testing.T) {
+	w := newWorld(t)
+	ada := w.enrollCodes("ada")
+	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+		t.Fatal(err)
+	}
+	device := w.withBell(ada)
+	s := w.begin(display("ada", passphrase))
+	first, _ := elsewhere(s)
+	w.later(4 * time.Minute)
+	s, err := w.engine.Answer(t.Context(), s.Ticket, signin.Reply{Source: netip.MustParseAddr("203.0.113.9")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, offered := elsewhere(s)
+	if !offered || second == first || device.leads(first) || !device.leads(second) {
+		t.Errorf("after %s it shows %q", first, second)
 	}
 }

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"slices"
 
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -147,7 +148,11 @@ func (e *Engine) follow(ctx context.Context, tx *store.Tx, at *attempt, d decisi
 		}
 		if step.Prompts = prompts; len(prompts) == 0 {
 			step = at.denied("nothing-to-ask")
-			return step, e.end(ctx, tx, at, "nothing-to-ask")
+			if slices.Contains(d.kinds, Elsewhere) { // nothing else is set up
+				step = at.denied("approval-not-now")
+				step.Public = "Another sign-in waits to be approved, or too many were left unanswered. Try again in a few minutes."
+			}
+			return step, e.end(ctx, tx, at, step.Reason)
 		}
 		if elsewhereOnly(at, prompts) {
 			step.State = Wait

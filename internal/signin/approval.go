@@ -150,12 +150,12 @@ func (a *approvalRows) offered(ctx context.Context, r store.Reader, at *attempt)
 }
 
 // before says whether an attempt takes the place of what waits: where the same
-// person began again, and where the account is at home and was not there. So nobody
-// is kept from their own number by a page that they closed, nor by somebody
-// elsewhere who has their password.
+// person began again, as far as anybody can tell, and where the account is at home and
+// was not there. So nobody is kept from their own number by a page that they closed,
+// nor by somebody elsewhere who has their password.
 func (a *approvalRows) before(ctx context.Context, r store.Reader, at *attempt, other *approval) (bool, error) {
 	from, _ := netip.ParseAddr(other.body.Waiting.Source) // empty where it is not known
-	if at.Source.IsValid() && Neighbourhood(at.Source) == Neighbourhood(from) {
+	if Neighbourhood(at.Source) == Neighbourhood(from) && (at.Source.IsValid() || at.Partner == other.body.Waiting.Partner) {
 		return true, nil
 	}
 	mine, err := a.guesses.knownSource(ctx, r, at.Account, at.Source)

@@ -40,6 +40,8 @@ type attempt struct {
 	// the person chose to transfer a number.
 	Approval  int64
 	Transfers bool
+	// Replaced says that another attempt took the place of its approval.
+	Replaced bool `json:",omitempty"`
 	// Sent is the code that was sent for it, or nil. Sending is the kind of which the
 	// person asks for one.
 	Sent     *sent  `json:",omitempty"`

@@ -64,8 +64,8 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 			return "", err
 		}
 	case row.state == "waiting" && w.Now().Before(row.expires):
-	default: // late, or another took its place: one can be asked for again
-		at.Approval, at.Transfers = 0, false
+	default: // late, or another took its place
+		at.Approval, at.Transfers, at.Replaced = 0, false, row.expires.IsZero()
 	}
 	return "", nil
 }
@@ -81,6 +81,8 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 			return p, false, err
 		}
 		p.Number = row.body.Number
+	} else if at.Replaced && !at.browser() {
+		return p, false, nil // whoever wants the place back begins again
 	} else if !at.browser() || at.Transfers {
 		may, err := w.rows.offered(ctx, tx, at)
 		if err != nil || !may {
