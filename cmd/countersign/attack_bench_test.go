@@ -60,6 +60,7 @@ type besieged struct {
 	*world
 	b       *testing.B
 	key     *softkey.Key
+	browser string // what ada's keeps
 	holders []*holder
 	asker   *asker
 	n       atomic.Int64
@@ -103,9 +104,11 @@ func (a *besieged) comesFrom(from netip.Addr) {
 	if err != nil {
 		a.b.Fatal(err)
 	}
-	if _, err := a.engine.Claim(context.Background(), s.Ticket, signin.Self, signin.SignIn, ""); err != nil {
+	g, err := a.engine.Claim(context.Background(), s.Ticket, signin.Self, signin.SignIn, "")
+	if err != nil {
 		a.b.Fatal(err)
 	}
+	a.browser = a.engine.Remember(g)
 }
 
 // way is one in which an honest person signs in.
@@ -115,9 +118,9 @@ type way struct {
 }
 
 func (a *besieged) honest() []way {
-	password := func(from netip.Addr) func() (bool, error) {
+	password := func(from netip.Addr, browser string) func() (bool, error) {
 		return func() (bool, error) {
-			s, err := a.engine.Begin(context.Background(), signin.Request{Application: signin.Self, Name: "ada", Protocol: "browser", Medium: prompt.Browser, Source: from,
+			s, err := a.engine.Begin(context.Background(), signin.Request{Application: signin.Self, Name: "ada", Protocol: "browser", Medium: prompt.Browser, Source: from, Browser: browser,
 				Opening: []prompt.Answer{{Authenticator: "password", Text: passphrase}}})
 			return s.State == signin.Ask, err
 		}
@@ -131,8 +134,9 @@ func (a *besieged) honest() []way {
 			s, err := a.passkey(home)
 			return s.State == signin.Granted, err
 		}},
-		{"password, as from home", password(home)},
-		{"password, from a new place", password(away)},
+		{"password, as from home", password(home, "")},
+		{"password, from a new place in her own browser", password(away, a.browser)},
+		{"password, from a new place in another", password(away, "")},
 	}
 }
 

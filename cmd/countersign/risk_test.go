@@ -10,6 +10,7 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/application"
 	"countersign/internal/audit"
+	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
@@ -136,19 +137,25 @@ func TestAccountAtRisk(t *testing.T) {
 // raiseRisk puts accounts at risk without more.
 func (w *world) raiseRisk(names ...string) {
 	w.t.Helper()
+	for _, name := range names {
+		w.edit(name, func(a *directory.Account) { a.Risk = w.now().Truncate(time.Microsecond) })
+	}
+}
+
+// edit changes an account's own row.
+func (w *world) edit(name string, change func(*directory.Account)) {
+	w.t.Helper()
 	ctx := w.t.(*testing.T).Context()
 	err := w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		for _, name := range names {
-			a, err := w.admin.Directory.Find(ctx, tx, name)
-			if err != nil {
-				return err
-			}
-			a.Risk = w.now().Truncate(time.Microsecond)
-			if err := w.admin.Directory.Update(ctx, tx, a); err != nil {
-				return err
-			}
+		a, err := w.admin.Directory.Find(ctx, tx, name)
+		if err != nil {
+			return err
 		}
-		return tx.Record(audit.Entry{Event: "test.risk", Outcome: audit.OK})
+		change(&a)
+		if err := w.admin.Directory.Update(ctx, tx, a); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.account", Outcome: audit.OK})
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -14,6 +14,7 @@ const (
 	Approval    Purpose = "approval"
 	Application Purpose = "application"
 	Attempt     Purpose = "attempt"
+	Browser     Purpose = "browser"
 	Certificate Purpose = "certificate"
 	Cookie      Purpose = "cookie"
 	Credential  Purpose = "credential"
@@ -35,7 +36,7 @@ const (
 
 // Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
 func Purposes() []Purpose {
-	return []Purpose{Account, APIKey, Approval, Application, Attempt, Certificate, Cookie, Credential, Declaration, Decoy, Drill, Form,
+	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, Cookie, Credential, Declaration, Decoy, Drill, Form,
 		Membership, Offline, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
 }
 

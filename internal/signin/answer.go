@@ -175,7 +175,7 @@ func (x *examiner) checkSigned(ctx context.Context, at *attempt, kind string, an
 // checkSlow does what must not hold up a transaction: when it is its turn it
 // spends the budget, in a transaction of its own, and then hashes.
 func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*question, error) {
-	address, err := x.guesses.place(ctx, x.DB, at.Source)
+	address, err := x.placeOf(ctx, at)
 	if err != nil {
 		return nil, err
 	}

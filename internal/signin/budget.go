@@ -12,6 +12,7 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
+	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
 
@@ -34,6 +35,7 @@ type subject struct {
 // guesses keeps the budgets.
 type guesses struct {
 	limits Limits
+	keys   *keyring.Keyring
 	now    func() time.Time
 	noted  noted
 	swept  atomic.Int64 // when this server last looked for budgets that are over
@@ -115,7 +117,7 @@ func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account
 			if err != nil {
 				return "", err
 			}
-			if !known {
+			if !known && !g.remembers(at, account.ID) {
 				return s.reason, nil
 			}
 		case s.count >= s.limit:

@@ -86,7 +86,7 @@ func New(p Parts) (*Engine, error) {
 		e.kinds[kind] = a
 	}
 	e.judge = &judge{Parts: p, kinds: e.kinds}
-	e.guesses = &guesses{limits: limits, now: p.Now}
+	e.guesses = &guesses{limits: limits, keys: p.Keys, now: p.Now}
 	digits, err := ofDigits(p.Authenticators, p.Now())
 	if err != nil {
 		return nil, err

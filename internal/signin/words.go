@@ -51,6 +51,9 @@ type Request struct {
 	// Source is the address of the person (not of a proxy or of equipment,
 	// where the protocol can tell); zero when unknown.
 	Source netip.Addr
+	// Browser is what the browser keeps since somebody was let in there
+	// ([Engine.Remember]), or empty.
+	Browser string `json:",omitempty"`
 	// Protocol is the channel's word: "browser", "forward-auth", "radius".
 	Protocol string
 	// Medium is what the protocol can play.

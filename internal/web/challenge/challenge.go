@@ -46,7 +46,9 @@ const ticketCookie = "countersign-attempt"
 
 const (
 	errandCookie = "countersign-errand"
-	cookieLife   = 15 * time.Minute
+	// browserCookie says that somebody was let in here; it lets nobody in.
+	browserCookie = "countersign-browser"
+	cookieLife    = 15 * time.Minute
 )
 
 // Routes lists the pages. All are public: they are how one comes to a session.
@@ -76,7 +78,7 @@ func (c *Challenge) errand(r *http.Request, code string) session.Errand {
 
 func (c *Challenge) request(r *http.Request, e session.Errand) signin.Request {
 	return signin.Request{Application: e.Application, Action: e.Action, Object: e.Object, Method: e.Method, Path: e.Path, Raise: e.Raise,
-		Session: c.Secret(r), Source: c.Source(r), Protocol: cmp.Or(e.Protocol, "browser"), Medium: prompt.Browser}
+		Session: c.Secret(r), Source: c.Source(r), Browser: c.Look.Get(r, browserCookie), Protocol: cmp.Or(e.Protocol, "browser"), Medium: prompt.Browser}
 }
 
 // show begins an attempt, or goes on with the one that the browser is in.
@@ -251,6 +253,7 @@ func (c *Challenge) begin(w http.ResponseWriter, r *http.Request, g signin.Grant
 	}
 	c.Look.Drop(w, ticketCookie)
 	c.Look.SetNamed(w, session.Cookie(c.Look.Options.Secure), secret, 24*time.Hour)
+	c.Look.Set(w, browserCookie, c.Engine.Remember(g), signin.BrowserLife)
 	return nil
 }
 

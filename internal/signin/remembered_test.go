@@ -1,0 +1,69 @@
+package signin
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// A browser in which an account was let in is known for that account alone, wherever it
+// is, and whatever was guessed from there.
+func TestStandingOfARememberedBrowser(t *testing.T) {
+	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "remembered.db")}) // with keys of its own
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	p := Parts{DB: db, Keys: keys, Directory: &directory.Directory{DB: db, Keys: keys, Log: slog.New(slog.DiscardHandler)}, Now: func() time.Time { return now }}
+	ids := map[string]assurance.AccountID{}
+	err = db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+		for _, name := range []string{"ada", "bob"} {
+			a, err := p.Directory.Create(t.Context(), tx, directory.NewAccount{Name: name})
+			if err != nil {
+				return err
+			}
+			ids[name] = a.ID
+		}
+		_, err := tx.Exec(t.Context(), `insert into guess (subject, count, since) values ('source/198.51.100.7', $1, $2)`, suspectAfter, store.Unix(now))
+		if err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.accounts", Outcome: audit.OK})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &examiner{Parts: p, guesses: &guesses{keys: keys, now: p.Now}}
+	hers := (&Engine{Parts: p}).Remember(Grant{&grant{account: ids["ada"]}})
+	for _, c := range []struct {
+		name, browser, from string
+		after               time.Duration
+		want                standing
+	}{
+		{"ada", hers, "192.0.2.80", 0, known}, {"ada", hers, "198.51.100.7", 0, known}, {"ADA", hers, "192.0.2.80", 0, known}, {"ada", hers, "", 0, known},
+		{"ada", "", "192.0.2.80", 0, strange}, {"ada", "", "198.51.100.7", 0, suspect}, {"bob", hers, "192.0.2.80", 0, strange}, {"bob", hers, "198.51.100.7", 0, suspect},
+		{"nobody", hers, "192.0.2.80", 0, strange}, {"", hers, "192.0.2.80", 0, strange}, {"ada", hers + "x", "192.0.2.80", 0, strange},
+		{"ada", hers, "192.0.2.80", BrowserLife, strange}, {"ada", hers, "192.0.2.80", -time.Hour, strange},
+	} {
+		from, _ := netip.ParseAddr(c.from)
+		x.guesses.now = func() time.Time { return now.Add(c.after) }
+		got, err := x.placeOf(context.Background(), &attempt{Request: Request{Name: c.name, Browser: c.browser, Source: from}})
+		if err != nil || c.after == 0 && got.standing != c.want || c.after != 0 && got.standing == known {
+			t.Errorf("%+v: %+v, %v", c, got, err)
+		}
+	}
+}
