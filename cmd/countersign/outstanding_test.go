@@ -151,6 +151,9 @@ func TestWhoseSignInWaits(t *testing.T) {
 	}
 }
 
+// pageNumber is the number on a page that waits.
+var pageNumber = regexp.MustCompile(`class="transfer"[^>]*>(\d{6})<`)
+
 // The promise: who has nothing but the app is told why they cannot approve now.
 func TestNothingButTheApp(t *testing.T) {
 	w := newWorld(t)
@@ -173,7 +176,6 @@ func TestNothingButTheApp(t *testing.T) {
 // that cannot have it says so.
 func TestPageOfWhichThePlaceIsTaken(t *testing.T) {
 	w, _, browser, key := withPasskey(t)
-	shown := regexp.MustCompile(`class="transfer"[^>]*>(\d{6})<`)
 	begins := func() *person {
 		p := w.person()
 		p.get("/sign-in")
@@ -182,11 +184,11 @@ func TestPageOfWhichThePlaceIsTaken(t *testing.T) {
 		return p
 	}
 	one := begins()
-	first := last(t, shown, one.page)
+	first := last(t, pageNumber, one.page)
 	two := begins() // the same address
-	second := last(t, shown, two.page)
+	second := last(t, pageNumber, two.page)
 	one.get("/sign-in/wait")
-	if shown.MatchString(one.page) {
+	if pageNumber.MatchString(one.page) {
 		t.Errorf("the first page shows a number still:\n%s", one.page)
 	}
 	browser.get("/account/approve")

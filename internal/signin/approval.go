@@ -286,6 +286,7 @@ func (a *approvalRows) settle(ctx context.Context, tx *store.Tx, row *approval, 
 	if err := a.set(ctx, tx, row, "waiting", state); err != nil {
 		return err
 	}
+	tx.Announce(topicOf(row.id))
 	if err := tally(ctx, tx, row.account, state, a.now()); err != nil {
 		return err
 	}

@@ -60,13 +60,14 @@ type Engine struct {
 	Pushes    *Pushes
 	Messages  *Messages
 
-	kinds     map[string]authenticator.Authenticator
-	judge     *judge
-	examiner  *examiner
-	guesses   *guesses
-	attempts  *attempts
-	elsewhere *elsewhere
-	memory    *memory
+	kinds       map[string]authenticator.Authenticator
+	judge       *judge
+	examiner    *examiner
+	guesses     *guesses
+	attempts    *attempts
+	elsewhere   *elsewhere
+	memory      *memory
+	settlements *settlements
 }
 
 // New makes an Engine. It refuses limits that pass a ceiling and two
@@ -103,6 +104,7 @@ func New(p Parts) (*Engine, error) {
 	e.Messages = &Messages{Parts: p, kinds: e.kinds}
 	e.elsewhere = &elsewhere{Parts: p, rows: rows, pushes: e.Pushes}
 	e.memory = newMemory(p.DB)
+	e.settlements = newSettlements(p.DB)
 	return e, nil
 }
 

@@ -9,6 +9,7 @@ package challenge
 
 import (
 	"cmp"
+	"context"
 	"embed"
 	"encoding/json"
 	"net/http"
@@ -143,8 +144,20 @@ func scanned(p prompt.Prompt) (string, error) {
 	return shown.URI, err
 }
 
-// wait looks whether an approval on another device was given.
+// holdLife is how long a page that waits is held, so that it goes on in the moment in
+// which its sign-in is approved. It is shorter than a server takes to stop.
+const holdLife = 5 * time.Second
+
+// wait looks whether an approval on another device was given; a held request is answered when there is something to
+// go on with.
 func (c *Challenge) wait(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.Query().Get("held") != "" {
+		ctx, done := context.WithTimeout(r.Context(), holdLife)
+		defer done()
+		if err := c.Engine.Settled(ctx, c.Look.Get(r, ticketCookie)); err != nil && failure.ClassOf(err) == failure.Internal {
+			return err
+		}
+	}
 	step, err := c.Engine.Look(r.Context(), c.Look.Get(r, ticketCookie))
 	if err != nil {
 		return err
@@ -206,7 +219,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 		v.First = v.First && v.Passkey != nil && len(v.Typed) > 1 && !welcomes(e) // the opening page offers every way in
 		page := look.Page{Template: "signin", Title: "Sign in", Shape: look.Card, Data: v}
 		if transfers(step) {
-			page.Template, page.Refresh = "wait", 3*time.Second
+			page.Template, page.Refresh, page.RefreshTo = "wait", time.Second, "/sign-in/wait?held=yes"
 		}
 		if step.Again {
 			page.Problem, page.Status = step.Public, http.StatusUnauthorized

@@ -116,7 +116,11 @@ func (s *Set) Render(w http.ResponseWriter, r *http.Request, p Page) error {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
 	if p.Refresh > 0 {
-		h.Set("Refresh", strconv.Itoa(int(max(1, p.Refresh/time.Second))))
+		after := strconv.Itoa(int(max(1, p.Refresh/time.Second)))
+		if p.RefreshTo != "" {
+			after += ";url=" + p.RefreshTo
+		}
+		h.Set("Refresh", after)
 	}
 	w.WriteHeader(max(p.Status, http.StatusOK))
 	_, err := w.Write(b.Bytes())

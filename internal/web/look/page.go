@@ -36,6 +36,8 @@ type Page struct {
 	Problem string
 	// Refresh has the browser load the page again after so long; zero is never.
 	Refresh time.Duration
+	// RefreshTo is the path of another page that it loads then; empty is the same.
+	RefreshTo string
 	// Data is the page's own.
 	Data any
 }
