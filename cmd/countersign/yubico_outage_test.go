@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"testing"
+	"time"
+
+	"countersign/internal/drill"
+	"countersign/internal/signin"
+	"countersign/internal/testbed"
+)
+
+// The promise, T1556.006 for the validation protocol: whatever is done to make the
+// second factor go away, Yubico's own client is not told OK of a touch that would be
+// right, and afterwards it is again.
+func TestYubicoUnderEveryTrick(t *testing.T) {
+	testbed.Program(t, "ykclient")
+	b := newBed(t, signin.Limits{})
+	w := b.guarded
+	desk, bobs := w.tokenDesk(), newYubikey(t, "1001")
+	w.enrollCodes("bob")
+	desk.does("token", "import", desk.file(bobs.row()), "--format", "yubico-csv", "--commit")
+	desk.does("token", "assign", "1001", "bob", "--note", "seen")
+	gateway, _ := w.validators()
+	accepted := func() bool {
+		ctx, stop := context.WithTimeout(t.Context(), 6*time.Second)
+		defer stop()
+		cmd := exec.CommandContext(ctx, "ykclient", "--url", gateway.base+"/wsapi/2.0/verify", "--apikey", gateway.key, fmt.Sprint(gateway.id), bobs.touch())
+		out, err := cmd.CombinedOutput()
+		t.Logf("%v %s", err, out)
+		return err == nil
+	}
+	if !accepted() {
+		t.Fatal("before anything was done it is not accepted")
+	}
+	for _, trick := range drill.Tricks {
+		undo, err := b.Trick(t.Context(), trick)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if accepted() {
+			t.Errorf("%s: the client is told OK", trick)
+		}
+		undo()
+		if !accepted() {
+			t.Errorf("%s: afterwards it is not accepted", trick)
+		}
+	}
+}
