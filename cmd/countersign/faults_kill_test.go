@@ -60,6 +60,11 @@ func (g gateway) ask(ctx context.Context, name, typed string, state []byte) (cod
 		g.asked()
 	}
 	answer := make([]byte, packet.MaxLength)
+	// Silence is an answer: equipment gives up on it and asks again. It is what a
+	// request comes to that waits too long for its hash.
+	if err := conn.SetReadDeadline(time.Now().Add(15 * time.Second)); err != nil {
+		return 0, nil, err
+	}
 	n, err := conn.Read(answer)
 	if err != nil {
 		return 0, nil, err
