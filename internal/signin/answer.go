@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
@@ -179,6 +180,7 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	if err != nil {
 		return nil, err
 	}
+	address.since = time.Now()
 	leave, err := x.charging.enter(ctx, address)
 	if err != nil {
 		return nil, err

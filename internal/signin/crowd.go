@@ -37,6 +37,9 @@ type place struct {
 	standing standing
 	source   string // empty where it is not known
 	wrong    int    // answers that came from there
+	// since is when they came, where that was before they stood in this line; zero is
+	// now. Who waited in one line for long is not new in the next.
+	since time.Time
 }
 
 // waiter is somebody in line.
@@ -64,8 +67,8 @@ const (
 	// waitMost is how many of one standing may wait. Of more, whoever is last in line
 	// is turned away.
 	waitMost = 32
-	// patience is after what time somebody is checked although others are before
-	// them.
+	// patience is after what time, in both lines together, somebody is checked although
+	// others are before them. Equipment waits a few seconds and then gives up.
 	patience = 2 * time.Second
 )
 
@@ -85,7 +88,11 @@ func (c *crowd) enter(ctx context.Context, p place) (leave func(), err error) {
 	if !stands {
 		return nil, failure.Busy
 	}
-	timer := time.NewTimer(patience)
+	left := patience
+	if !p.since.IsZero() {
+		left -= time.Since(p.since)
+	}
+	timer := time.NewTimer(left)
 	defer timer.Stop()
 	for {
 		select {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"countersign/internal/failure"
 )
@@ -199,7 +200,7 @@ func inOrder(t *testing.T, c *crowd, places []place) (order []string, away int) 
 // whoever came first.
 func TestCrowdIsFair(t *testing.T) {
 	order, away := inOrder(t, newCrowd(1, 0), []place{
-		{strange, "flood", 0}, {strange, "flood", 0}, {strange, "flood", 0}, {strange, "guesser", 3}, {strange, "new", 0}, {strange, "mistyped", 1}, {strange, "another", 0},
+		{standing: strange, source: "flood", wrong: 0}, {standing: strange, source: "flood", wrong: 0}, {standing: strange, source: "flood", wrong: 0}, {standing: strange, source: "guesser", wrong: 3}, {standing: strange, source: "new", wrong: 0}, {standing: strange, source: "mistyped", wrong: 1}, {standing: strange, source: "another", wrong: 0},
 	})
 	if want := []string{"flood", "new", "another", "flood", "mistyped", "flood", "guesser"}; !slices.Equal(order, want) || away != 0 {
 		t.Errorf("the order was %v, and %d were turned away", order, away)
@@ -209,16 +210,16 @@ func TestCrowdIsFair(t *testing.T) {
 // Whoever waited too long is next, whatever their address gave, and makes room for
 // nobody; whoever made room has nothing to give back.
 func TestCrowdWaitsForNobodyForever(t *testing.T) {
-	late := &waiter{place: place{strange, "guesser", 9}, rank: 9, late: true, turn: make(chan struct{})}
+	late := &waiter{place: place{standing: strange, source: "guesser", wrong: 9}, rank: 9, late: true, turn: make(chan struct{})}
 	c := newCrowd(1, 0)
 	for range waitMost - 1 {
-		c.line[strange] = append(c.line[strange], &waiter{place: place{strange, "new", 0}, turn: make(chan struct{})})
+		c.line[strange] = append(c.line[strange], &waiter{place: place{standing: strange, source: "new"}, turn: make(chan struct{})})
 	}
 	c.line[strange] = append(c.line[strange], late)
 	if got := c.next(); got != late {
 		t.Errorf("next is %+v", got)
 	}
-	if c.stand(&waiter{place: place{strange, "newer", 0}}) || late.out {
+	if c.stand(&waiter{place: place{standing: strange, source: "newer"}}) || late.out {
 		t.Error("whoever waited too long had to make room")
 	}
 	c.here["guesser"], late.out = 1, true
@@ -228,14 +229,45 @@ func TestCrowdWaitsForNobodyForever(t *testing.T) {
 	}
 }
 
+// Whoever waited in the line before is late in this one at once.
+func TestCrowdCountsTheLineBefore(t *testing.T) {
+	c := newCrowd(1, 0)
+	first, err := c.enter(t.Context(), place{standing: known})
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := make(chan string, 2)
+	for _, p := range []place{{standing: strange, source: "waited", since: time.Now().Add(-patience)}, {standing: known, source: "new"}} {
+		go func() {
+			leave, err := c.enter(t.Context(), p)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			order <- p.source
+			leave()
+		}()
+	}
+	for late := false; !late; { // both are there, and the one is late
+		c.mu.Lock()
+		late = c.inLine() == 2 && c.line[strange][0].late
+		c.mu.Unlock()
+	}
+	first()
+	if got := <-order; got != "waited" {
+		t.Errorf("first is %q", got)
+	}
+	<-order
+}
+
 // A line that is full of guessers makes room for somebody who is before them, and for
 // nobody who is not.
 func TestCrowdMakesRoom(t *testing.T) {
 	var places []place
 	for range waitMost {
-		places = append(places, place{strange, "guesser", 2})
+		places = append(places, place{standing: strange, source: "guesser", wrong: 2})
 	}
-	order, away := inOrder(t, newCrowd(1, 0), append(places, place{strange, "new", 0}, place{strange, "guesser", 2}))
+	order, away := inOrder(t, newCrowd(1, 0), append(places, place{standing: strange, source: "new"}, place{standing: strange, source: "guesser", wrong: 2}))
 	if len(order) != waitMost || order[0] != "new" || away != 2 {
 		t.Errorf("%d had their turn, %q first, and %d were turned away", len(order), order[0], away)
 	}
