@@ -268,6 +268,7 @@ func (b *bed) databaseTricks() map[string]func() (undo func()) {
 		},
 		"read-only": func() func() {
 			b.database.Do(b.t, `alter system set default_transaction_read_only = on`, `select pg_reload_conf()`)
+			b.ill()
 			return func() {
 				b.database.Do(b.t, `set default_transaction_read_only = off`, `alter system reset default_transaction_read_only`, `select pg_reload_conf()`)
 				b.well()
@@ -282,6 +283,20 @@ func (b *bed) databaseTricks() map[string]func() (undo func()) {
 			b.database.Do(b.t, full...)
 			return func() { b.database.Do(b.t, empty...); b.well() }
 		},
+	}
+}
+
+// ill waits until the guarded server can write no more: each of PostgreSQL's processes
+// reads its configuration anew when it gets to it.
+func (b *bed) ill() {
+	for refused, end := 0, time.Now().Add(30*time.Second); refused < 20 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		refused++
+		err := b.guarded.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
+			return tx.Record(audit.Entry{Event: "test.ill", Outcome: audit.OK})
+		})
+		if err == nil {
+			refused = 0
+		}
 	}
 }
 
