@@ -35,15 +35,15 @@ func (c *PolicyShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 	}
 	out := PolicyDocument{Version: d.Version, Author: d.Author, Created: store.Time(d.Created), Body: d.Body}
 	if c.Version == 0 {
-		out.Lacks = a.missingRules(ctx, d.Body)
+		out.Lacks = a.missingRules(ctx)
 	}
 	return out, nil
 }
 
-// missingRules are the rules of a new installation of which a document has none of that name:
-// those that came after it was saved, or that somebody took out.
-func (a *Admin) missingRules(ctx context.Context, body string) []PolicyRule {
-	p, err := a.compile(ctx, body)
+// missingRules are the rules of a new installation of which the policy in force has none
+// of that name: those that came after it was saved, or that somebody took out.
+func (a *Admin) missingRules(ctx context.Context) []PolicyRule {
+	p, err := a.Rules.Current(ctx)
 	if err != nil {
 		return nil // it says so by itself, everywhere else
 	}

@@ -345,19 +345,25 @@ func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 	return nil
 }
 
+// switchOff disables an authenticator, and reports whether it was active.
+func (p Parts) switchOff(ctx context.Context, tx *store.Tx, account directory.Account, id assurance.CredentialID) (c directory.Credential, was bool, err error) {
+	c, err = p.Directory.Credential(ctx, tx, account.ID, id)
+	if err != nil || c.Status != directory.CredentialActive {
+		return c, false, err
+	}
+	c.Status = directory.CredentialDisabled
+	tx.Announce(directory.Topic(account.ID))
+	return c, true, p.Directory.UpdateCredential(ctx, tx, c)
+}
+
 // disable takes an authenticator out of use until it is bound anew
 // (SP 800-63B-4 section 3.2.2), and tells its owner.
 func (x *examiner) disable(ctx context.Context, tx *store.Tx, at *attempt, q *question, id assurance.CredentialID) error {
-	c, err := x.Directory.Credential(ctx, tx, q.account.ID, id)
-	if err != nil || c.Status != directory.CredentialActive {
-		return err
-	}
-	c.Status = directory.CredentialDisabled
-	if err := x.Directory.UpdateCredential(ctx, tx, c); err != nil {
+	c, was, err := x.switchOff(ctx, tx, q.account, id)
+	if err != nil || !was {
 		return err
 	}
 	at.wrote(c)
-	tx.Announce(directory.Topic(q.account.ID))
 	en := at.entry(q.account, "credential.disabled", "ok", "too-many-wrong-answers")
 	en.Detail["authenticator"] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)
 	tx.Record(en)

@@ -245,8 +245,8 @@ func (a *Apps) Waits(ctx context.Context, call AppCall) (bool, error) {
 		return false, err
 	}
 	var pushed int64
-	err = a.DB.QueryRow(ctx, `select count(*) from wake w join approval p on p.id = w.approval where w.account = $1 and w.state in ('waiting', 'sent')
-		and p.state = 'waiting' and p.expires > $2 and not exists (select 1 from approval later where later.account = p.account and later.id > p.id)`,
+	err = a.DB.QueryRow(ctx, `select count(*) from wake w join approval on approval.id = w.approval where w.account = $1 and w.state in ('waiting', 'sent')
+		and approval.state = 'waiting' and approval.expires > $2 and not `+replaced,
 		int64(c.account.ID), store.Unix(a.Now())).Scan(&pushed)
 	return pushed > 0, err
 }

@@ -208,10 +208,12 @@ func (a *approvalRows) seal(find []byte, body approvalBody) ([]byte, error) {
 
 var noApproval = failure.New(failure.NotFound, "Nothing waits under that number. Look at the number again; it is good for three minutes.")
 
-// approvalColumns are what scan reads. One that another took the place of waits no
-// longer, whatever its row says.
-const approvalColumns = `id, account, number, payload, state, created,
-	case when exists (select 1 from approval as later where later.account = approval.account and later.id > approval.id) then 0 else expires end`
+// replaced says of a row of approval that another took its place: it waits no longer,
+// whatever the row says.
+const replaced = `exists (select 1 from approval as later where later.account = approval.account and later.id > approval.id)`
+
+// approvalColumns are what scan reads.
+const approvalColumns = `id, account, number, payload, state, created, case when ` + replaced + ` then 0 else expires end`
 
 func (a *approvalRows) scan(row interface{ Scan(...any) error }) (*approval, error) {
 	var out approval

@@ -8,7 +8,6 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
-	"countersign/internal/directory"
 	"countersign/internal/store"
 )
 
@@ -42,16 +41,11 @@ func (a *Apps) counted(ctx context.Context, c appCaller, call AppCall) (reason s
 // cloned switches an app off whose key is on two devices: of which neither is known to
 // be its owner's.
 func (a *Apps) cloned(ctx context.Context, tx *store.Tx, c appCaller, call AppCall) error {
-	credential, err := a.Directory.Credential(ctx, tx, c.account.ID, c.credential.ID)
-	if err != nil || credential.Status != directory.CredentialActive {
+	credential, was, err := a.switchOff(ctx, tx, c.account, c.credential.ID)
+	if err != nil || !was {
 		return err
 	}
-	credential.Status = directory.CredentialDisabled
-	if err := a.Directory.UpdateCredential(ctx, tx, credential); err != nil {
-		return err
-	}
-	tx.Announce(directory.Topic(c.account.ID))
 	tx.Record(audit.Entry{Event: "alarm.app-cloned", Outcome: audit.OK, Account: int64(c.account.ID), AccountName: c.account.Name, Application: Self, Protocol: AppProtocol,
 		Source: addrText(call.Source), Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10)}})
-	return a.approvals.examiner.tellOwner(ctx, tx, c.account, noticeCloned(c.how.(authenticator.Authenticator).Describe().Title))
+	return a.tellOwner(ctx, tx, c.account, noticeCloned(c.how.(authenticator.Authenticator).Describe().Title))
 }

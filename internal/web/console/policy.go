@@ -82,11 +82,11 @@ func (v *visit) policy() error {
 	if err != nil {
 		return err
 	}
-	d.Lacks = nil
-	if d.Version == now.Version {
-		d.Lacks = now.Lacks
+	inForce := d.Version == now.Version
+	if inForce {
+		d = now // which says what it lacks
 	}
-	view := policyView{PolicyDocument: d, InForce: now.Version == d.Version, Lines: linesOf(d.Body)}
+	view := policyView{PolicyDocument: d, InForce: inForce, Lines: linesOf(d.Body)}
 	tests, err := read[[]admin.PolicyTestResult](v, &admin.PolicyTest{Version: d.Version})
 	if err != nil && failure.ClassOf(err) != failure.Invalid { // an old one may name what is gone
 		return err
