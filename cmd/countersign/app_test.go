@@ -25,7 +25,6 @@ import (
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
 	"countersign/internal/softkey"
-	"countersign/internal/store/storetest"
 )
 
 // phone is the app in Go: what its script does, and what somebody does who has
@@ -250,18 +249,7 @@ func (w *world) settle(ada *person, device *phone) {
 // The promise: two servers on one PostgreSQL wake an app once for a sign-in, and
 // one approval that both are told of at once is one.
 func TestAppOnPostgreSQL(t *testing.T) {
-	dsn := storetest.StartPostgres(t).DSN
-	w := newWorldOn(t, dsn)
-	ada := w.enrollCodes("ada")
-	if err := w.plantApplications(context.Background(), "wiki.test", "a-secret-of-the-equipment"); err != nil {
-		t.Fatal(err)
-	}
-	root, err := rootKey(w.folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("COUNTERSIGN_ROOT_KEY", root.Text())
-	other := newWorldOn(t, dsn)
+	w, other, ada, _ := twoNodes(t)
 	device := w.withPhone(ada)
 	other.skew.Store(w.skew.Load())
 	if w.pusher.public != other.pusher.public {
@@ -345,15 +333,9 @@ func TestApproveInTheAppByRADIUS(t *testing.T) {
 func TestApproveInTheAppForABrowser(t *testing.T) {
 	w, _, device := withApp(t)
 	desk := w.person()
-	desk.get("/sign-in")
-	desk.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
-	desk.post("/sign-in", "authenticator", signin.Elsewhere)
+	desk.asksElsewhere()
 	desk.sees("in your Countersign app:")
-	m := regexp.MustCompile(`class="transfer"[^>]*>(\d{6})<`).FindStringSubmatch(desk.page)
-	if m == nil {
-		t.Fatalf("no number:\n%s", desk.page)
-	}
-	device.approve(m[1])
+	device.approve(last(t, pageNumber, desk.page))
 	desk.get("/sign-in/wait")
 	desk.sees("Where you are signed in")
 }

@@ -271,21 +271,27 @@ func TestApprovalDoesNotResistPhishing(t *testing.T) {
 	}
 }
 
+// pageNumber is the number on a page that waits.
+var pageNumber = regexp.MustCompile(`class="transfer"[^>]*>(\d{6})<`)
+
+// asksElsewhere is ada, who types her password and asks to approve on another device.
+func (p *person) asksElsewhere() {
+	p.w.t.Helper()
+	p.get("/sign-in")
+	p.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
+	p.post("/sign-in", "authenticator", signin.Elsewhere)
+}
+
 // The promise: in a browser without the passkey, the number goes from its page to
 // another browser, and the page goes on by itself.
 func TestApproveElsewhereInTheBrowser(t *testing.T) {
 	w, _, browser, key := withPasskey(t)
 	other := w.person()
-	other.get("/sign-in")
-	other.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
-	other.post("/sign-in", "authenticator", signin.Elsewhere)
-	m := regexp.MustCompile(`class="transfer"[^>]*>(\d{6})<`).FindStringSubmatch(other.page)
-	if m == nil {
-		t.Fatalf("no number:\n%s", other.page)
-	}
+	other.asksElsewhere()
+	number := last(t, pageNumber, other.page)
 	other.get("/sign-in/wait")
-	other.sees(m[1])
-	browser.transfer(m[1], key)
+	other.sees(number)
+	browser.transfer(number, key)
 	other.get("/sign-in/wait")
 	other.sees("Where you are signed in")
 }

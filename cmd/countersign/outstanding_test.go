@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -151,9 +150,6 @@ func TestWhoseSignInWaits(t *testing.T) {
 	}
 }
 
-// pageNumber is the number on a page that waits.
-var pageNumber = regexp.MustCompile(`class="transfer"[^>]*>(\d{6})<`)
-
 // The promise: who has nothing but the app is told why they cannot approve now.
 func TestNothingButTheApp(t *testing.T) {
 	w := newWorld(t)
@@ -178,9 +174,7 @@ func TestPageOfWhichThePlaceIsTaken(t *testing.T) {
 	w, _, browser, key := withPasskey(t)
 	begins := func() *person {
 		p := w.person()
-		p.get("/sign-in")
-		p.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
-		p.post("/sign-in", "authenticator", signin.Elsewhere)
+		p.asksElsewhere()
 		return p
 	}
 	one := begins()
@@ -201,9 +195,7 @@ func TestPageOfWhichThePlaceIsTaken(t *testing.T) {
 	w.begin(displayFrom("ada", "198.51.100.66"))
 	three := w.person()
 	three.client.Transport = farAway("192.0.2.80")
-	three.get("/sign-in")
-	three.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
-	three.post("/sign-in", "authenticator", signin.Elsewhere)
+	three.asksElsewhere()
 	three.sees("Not now: another sign-in waits to be approved")
 	if !strings.Contains(three.page, `name="text"`) {
 		t.Errorf("the code is not asked for:\n%s", three.page)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,8 +12,6 @@ import (
 	"time"
 
 	"countersign/internal/application"
-	"countersign/internal/audit"
-	"countersign/internal/store"
 	"countersign/internal/testbed"
 )
 
@@ -41,19 +38,7 @@ func (w *world) loginHostAt(network string, excepted bool) *loginHost {
 	if excepted {
 		client["message_authenticator_exception"] = map[string]any{"reason": "pam_radius 2.0 sends none", "expires": w.now().Add(29 * 24 * time.Hour)}
 	}
-	settings, err := json.Marshal(map[string]any{"mode": "challenge", "clients": []any{client}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	err = w.db.Change(w.t.(*testing.T).Context(), audit.System("test"), func(tx *store.Tx) error {
-		if _, err := w.admin.Applications.Set(w.t.(*testing.T).Context(), tx, application.Application{Name: "login", Kind: "ssh", Tier: application.Standard, Protocol: "radius", Settings: settings}); err != nil {
-			return err
-		}
-		return tx.Record(audit.Entry{Event: "test.application", Outcome: audit.OK})
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.plantApplication(application.Application{Name: "login", Kind: "ssh", Tier: application.Standard, Protocol: "radius"}, map[string]any{"mode": "challenge", "clients": []any{client}})
 	h := &loginHost{w: w, service: "countersign-test-" + strings.ToLower(rand.Text()[:10]), server: filepath.Join(w.t.TempDir(), "pam_radius.conf")}
 	h.trust(pamSecret)
 	file := filepath.Join("/etc/pam.d", h.service)

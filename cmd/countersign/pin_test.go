@@ -34,19 +34,26 @@ func (w *world) oneLine(how map[string]any) equipment {
 	w.t.Helper()
 	e := w.equipment()
 	how["clients"] = []any{map[string]any{"name": "loopback", "networks": []string{"127.0.0.0/8"}, "secret": e.secret}}
-	settings, err := json.Marshal(how)
-	if err != nil {
+	w.plantApplication(application.Application{Name: "vpn", Title: "The VPN", Kind: "vpn", Tier: application.Standard, Protocol: "radius"}, how)
+	return e
+}
+
+// plantApplication adds or changes one application with its protocol's settings.
+func (w *world) plantApplication(a application.Application, settings map[string]any) {
+	w.t.Helper()
+	var err error
+	if a.Settings, err = json.Marshal(settings); err != nil {
 		w.t.Fatal(err)
 	}
 	err = w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
-		_, err := w.admin.Applications.Set(context.Background(), tx, application.Application{Name: "vpn", Title: "The VPN", Kind: "vpn", Tier: application.Standard, Protocol: "radius", Settings: settings})
-		tx.Record(audit.Entry{Event: "test.application", Outcome: audit.OK})
-		return err
+		if _, err := w.admin.Applications.Set(context.Background(), tx, a); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.application", Outcome: audit.OK})
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return e
 }
 
 // line sends one typed line and says whether it was let in.

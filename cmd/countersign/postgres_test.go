@@ -7,25 +7,12 @@ import (
 	"testing"
 
 	"countersign/internal/signin"
-	"countersign/internal/store/storetest"
 )
 
 // The promises hold on PostgreSQL with two servers: what one accepted the other
 // does not, and what one ended the other refuses.
 func TestTwoServersOnPostgreSQL(t *testing.T) {
-	dsn := storetest.StartPostgres(t).DSN
-	w := newWorldOn(t, dsn)
-	ada := w.enrollCodes("ada")
-	if err := w.plantApplications(context.Background(), "wiki.test", "a-secret-of-the-equipment"); err != nil {
-		t.Fatal(err)
-	}
-	root, err := rootKey(w.folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("COUNTERSIGN_ROOT_KEY", root.Text())
-	other := newWorldOn(t, dsn)
-	other.skew.Store(w.skew.Load())
+	w, other, ada, _ := twoNodes(t)
 
 	code := ada.code()
 	var granted atomic.Int32

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -23,20 +22,8 @@ import (
 // so that switching ours off does not close it.
 func (w *world) withGate() {
 	w.t.Helper()
-	settings, err := json.Marshal(map[string]any{"mode": "code-only", "clients": []any{map[string]any{"name": "gate", "networks": []string{"127.0.0.50/32"}, "secret": drillSecret}}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	ctx := w.t.(*testing.T).Context()
-	err = w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		if _, err := w.admin.Applications.Set(ctx, tx, application.Application{Name: "gate", Kind: "vpn", Tier: application.Standard, Protocol: "radius", Vouches: application.VouchesPassword, Settings: settings}); err != nil {
-			return err
-		}
-		return tx.Record(audit.Entry{Event: "test.application", Outcome: audit.OK})
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.plantApplication(application.Application{Name: "gate", Kind: "vpn", Tier: application.Standard, Protocol: "radius", Vouches: application.VouchesPassword},
+		map[string]any{"mode": "code-only", "clients": []any{map[string]any{"name": "gate", "networks": []string{"127.0.0.50/32"}, "secret": drillSecret}}})
 }
 
 // atGate types a code where the equipment has checked the password.

@@ -7,24 +7,13 @@ import (
 	"time"
 
 	"countersign/internal/signin"
-	"countersign/internal/store/storetest"
 )
 
 // The promise: a sign-in that waits goes on in the moment in which it is approved or
 // refused, on whatever server that is; nobody else's answer wakes it.
 func TestWhoWaitsIsWoken(t *testing.T) {
-	dsn := storetest.StartPostgres(t).DSN
-	w := newWorldOn(t, dsn)
-	ada, bob := w.enrollCodes("ada"), w.enrollCodes("bob")
-	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
-		t.Fatal(err)
-	}
-	root, err := rootKey(w.folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("COUNTERSIGN_ROOT_KEY", root.Text())
-	other := newWorldOn(t, dsn)
+	w, other, ada, _ := twoNodes(t)
+	bob := w.enrollCodes("bob")
 	his, browser := w.phone(), w.person()
 	browser.comes("bob", bob.secret)
 	browser.addPhone(his)
@@ -79,9 +68,7 @@ func TestWhoWaitsIsWoken(t *testing.T) {
 func TestWaitingPageGoesOn(t *testing.T) {
 	w, _, browser, key := withPasskey(t)
 	page := w.person()
-	page.get("/sign-in")
-	page.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
-	page.post("/sign-in", "authenticator", signin.Elsewhere)
+	page.asksElsewhere()
 	number := last(t, pageNumber, page.page)
 	done := make(chan struct{})
 	go func() { defer close(done); page.get("/sign-in/wait?held=yes") }()

@@ -7,7 +7,6 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,7 +22,6 @@ import (
 	"time"
 
 	"countersign/internal/application"
-	"countersign/internal/audit"
 	"countersign/internal/authenticator/yubicootp"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -80,21 +78,8 @@ const (
 // itself, so that a touch is the second factor.
 func (w *world) validators() (gateway, backups validator) {
 	w.t.Helper()
-	settings, err := json.Marshal(map[string]any{"clients": []any{
+	w.plantApplication(application.Application{Name: "gate", Kind: "vpn", Tier: application.Standard, Protocol: "yubico", Vouches: application.VouchesPassword}, map[string]any{"clients": []any{
 		map[string]any{"name": "gateway", "id": 7, "key": gatewayKey}, map[string]any{"name": "backups", "id": 8, "key": backupsKey}}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	err = w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
-		if _, err := w.admin.Applications.Set(context.Background(), tx, application.Application{Name: "gate", Kind: "vpn", Tier: application.Standard, Protocol: "yubico",
-			Vouches: application.VouchesPassword, Settings: settings}); err != nil {
-			return err
-		}
-		return tx.Record(audit.Entry{Event: "test.application", Outcome: audit.OK})
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	return validator{w, w.base, 7, gatewayKey}, validator{w, w.base, 8, backupsKey}
 }
 
