@@ -342,15 +342,20 @@ func (c *costs) statements(name string, w *world, holders []*holder, askers []*a
 			if err != nil {
 				return err
 			}
-			var budgets int64
-			err = tx.QueryRow(ctx, `select count(*) from guess where subject in ($1,$2,$3)`, "credential/1", "account/1", "installation").Scan(&budgets)
+			const budget = `select count from guess where subject = $`
+			rows, err := tx.Query(ctx, budget+"1 union all "+budget+"2 union all "+budget+"3", "credential/1", "account/1", "installation")
 			if err != nil {
+				return err
+			}
+			for rows.Next() {
+			}
+			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 				return err
 			}
 			if _, err := directory.Spend(ctx, tx, credentials[0].ID, fmt.Sprint("bare", n.Add(1)), tx.Now()); err != nil {
 				return err
 			}
-			if err := dir.UpdateCredential(ctx, tx, credentials[0]); err != nil {
+			if err := dir.Answered(ctx, tx, credentials[0]); err != nil {
 				return err
 			}
 			for _, event := range []string{"evidence.accepted", "signin.granted"} {

@@ -182,13 +182,32 @@ func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Creden
 	return d.writeCredential(ctx, tx, c, old)
 }
 
+// Answered writes what an answer changes of a credential that was read in the same
+// transaction: its state, whether it is used up, and when it was used. It is
+// UpdateCredential for what every sign-in does, and leaves the columns alone that an
+// index holds. Whoever changed more finds the row refused when it is read: the MAC
+// is of all of it.
+func (d *Directory) Answered(ctx context.Context, tx *store.Tx, c Credential) error {
+	old := c.Version
+	c.Version++
+	sealed := d.Keys.Seal("credential", c.aad(), c.State)
+	n, err := tx.Exec(ctx, `update credential set state = $1, status = $2, version = $3, used = $4, mac = $5 where id = $6 and version = $7`,
+		sealed, c.Status, c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)), int64(c.ID), old)
+	return written(n, err)
+}
+
+// written is the outcome of an update that finds its row or was too late.
+func written(n int64, err error) error {
+	if err == nil && n != 1 {
+		return failure.New(failure.Conflict, "The authenticator was changed meanwhile; try again.")
+	}
+	return err
+}
+
 func (d *Directory) writeCredential(ctx context.Context, tx *store.Tx, c Credential, old int64) error {
 	sealed := d.Keys.Seal("credential", c.aad(), c.State)
 	n, err := tx.Exec(ctx, `update credential set label = $1, handle = $2, state = $3, status = $4, quarantine = $5, version = $6, used = $7, mac = $8, traits = $9
 		where id = $10 and version = $11`,
 		c.Label, c.handle(), sealed, c.Status, store.Unix(c.Quarantine), c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)), c.Traits.String(), int64(c.ID), old)
-	if err == nil && n != 1 {
-		return failure.New(failure.Conflict, "The authenticator was changed meanwhile; try again.")
-	}
-	return err
+	return written(n, err)
 }

@@ -278,7 +278,7 @@ func (x *examiner) rewrite(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 		c.Status = directory.CredentialUsedUp
 	}
 	c.Used = x.Now()
-	if err := x.Directory.UpdateCredential(ctx, tx, c); err != nil {
+	if err := x.Directory.Answered(ctx, tx, c); err != nil {
 		return err
 	}
 	at.wrote(c)

@@ -154,14 +154,17 @@ func loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error
 	return rows.Err()
 }
 
-// subjectsQuery reads n subjects.
+// subjectsQuery reads n subjects, one by one: a list behind "in" costs SQLite a
+// table of its own each time.
 func subjectsQuery(n int) string {
+	const one = `select subject, count, since, retry from guess where subject = $`
 	var b strings.Builder
-	b.WriteString(`select subject, count, since, retry from guess where subject in ($1`)
-	for i := 2; i <= n; i++ {
-		b.WriteString(",$" + strconv.Itoa(i))
+	for i := 1; i <= n; i++ {
+		if i > 1 {
+			b.WriteString(" union all ")
+		}
+		b.WriteString(one + strconv.Itoa(i))
 	}
-	b.WriteString(")")
 	return b.String()
 }
 

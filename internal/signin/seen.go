@@ -60,7 +60,7 @@ func (p Parts) belongings(ctx context.Context, r store.Reader, at *attempt, acco
 }
 
 // wrote keeps what this transaction has just made of a credential, so that it is
-// not read again: UpdateCredential counts the version up and changes nothing
+// not read again: writing it counts the version up and changes nothing
 // else.
 func (at *attempt) wrote(c directory.Credential) {
 	c.Version++
