@@ -7,12 +7,12 @@ import (
 )
 
 // Remove takes an account away for good, with its names, addresses, groups and
-// authenticators. Its number is never given again, and what the log says of it
-// stays.
+// authenticators. Its number is never given again, nor are theirs, and what the log
+// says of it stays; so does what its authenticators spent, which is a number and a
+// counter each and would take reading all that was ever spent to find.
 func (d *Directory) Remove(ctx context.Context, tx *store.Tx, a Account) error {
 	tx.Announce(Topic(a.ID))
 	for _, statement := range []string{
-		`delete from spent where credential in (select id from credential where account = $1)`,
 		`delete from credential where account = $1`,
 		`delete from membership where account = $1`,
 		`delete from address where account = $1`,

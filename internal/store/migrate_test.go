@@ -58,6 +58,31 @@ func TestManyOpenANewDatabaseAtOnce(t *testing.T) {
 	})
 }
 
+// What was spent before the table was put in another order is spent afterwards, and
+// still only once.
+func TestSpentStaysSpent(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		k := storetest.Keys(t)
+		storetest.OpenWith(t, store.Options{DSN: dsn}, k).Close()
+		intruder(t, dsn, "drop table spent",
+			"create table spent (credential bigint not null, once text not null, at bigint not null, primary key (credential, once))",
+			"insert into spent (credential, once, at) values (1, 't57', 5), (2, 't57', 6), (1, 't58', 7)",
+			"create table api_key (id bigint)", // 0015 drops it
+			"delete from schema_version where version >= 14")
+		db := storetest.OpenWith(t, store.Options{DSN: dsn}, k)
+		defer db.Close()
+		if n := count(t, db, "select count(*) from spent where at in (5, 6, 7)"); n != 3 {
+			t.Errorf("%d rows of three are there", n)
+		}
+		if err := change(db, "t57"); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("a step that was spent before: %v", err)
+		}
+		if err := change(db, "t59"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestANewerSchema(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		k := storetest.Keys(t)

@@ -34,8 +34,8 @@ func TestADiskThatTakesNothing(t *testing.T) {
 			}
 			f.Pragma(c.spoil)
 			var failed []string
-			for i := 0; len(failed) < 5 && i < 100; i++ { // what is left of a page takes some
-				row := key(i, strings.Repeat("x", 8000))
+			for i := 0; len(failed) < 5 && i < 5000; i++ { // what is free in the file takes some
+				row := key(i, strings.Repeat("x", 200))
 				if err := change(db, row); errors.Is(err, store.ErrUnavailable) {
 					failed = append(failed, row)
 				} else if err != nil {

@@ -42,10 +42,14 @@ var chores = map[string][]string{
 // closed lists the tables that only this package writes.
 var closed = []string{"audit_entry", "audit_inbox", "audit_tree", "audit_checkpoint", "feed", "schema_version"}
 
-var createTable = regexp.MustCompile(`(?m)^create table (\w+)`)
+var (
+	createTable = regexp.MustCompile(`(?m)^create table (\w+)`)
+	dropTable   = regexp.MustCompile(`(?m)^drop table (\w+)`)
+	renameTable = regexp.MustCompile(`(?m)^alter table (\w+) rename to (\w+)`)
+)
 
-// tables lists the tables that migrations make. A word in a table's place that
-// is none of them ("only", "or", a quoted name) is refused.
+// tables lists the tables that are there after all migrations. A word in a table's
+// place that is none of them ("only", "or", a quoted name) is refused.
 var tables = sync.OnceValue(func() map[string]bool {
 	known := map[string]bool{"schema_version": true}
 	steps, _ := loadSteps() // an error has kept the database from opening
@@ -53,6 +57,13 @@ var tables = sync.OnceValue(func() map[string]bool {
 		for _, text := range s.statements {
 			if m := createTable.FindStringSubmatch(text); m != nil {
 				known[m[1]] = true
+			}
+			if m := dropTable.FindStringSubmatch(text); m != nil {
+				delete(known, m[1])
+			}
+			if m := renameTable.FindStringSubmatch(text); m != nil {
+				delete(known, m[1])
+				known[m[2]] = true
 			}
 		}
 	}

@@ -19,13 +19,15 @@ func TestWhatMayRun(t *testing.T) {
 		{"delete from credential where id = $1", true, false},
 		{"update team set name = 'x'", true, false},
 		{"insert into membership (team) values (1)", true, false},
-		{"insert into api_key (id) values (1)", true, false},
+		{"insert into credential (id) values (1)", true, false},
+		{"insert into api_key (id) values (1)", false, false},        // so was this
+		{"insert into spent_anew (once) values ('a')", false, false}, // has another name now
 		{"insert into policy (body) values ('x')", true, false},
 		{"update policy set body = 'x'", true, false},
 		{"insert into wrapped_key (id) values (1)", true, true},
 		{"update wrapped_key set retired = 1", true, false},
 		{"insert into application (id) values (1)", true, false},
-		{"insert into drill (technique) values ('x')", true, false},
+		{"insert into drill (technique) values ('x')", false, false}, // was dropped
 		{"insert into account_alias (alias) values ('x')", true, false},
 		{"update address set verified = 1", true, false},
 		{"insert into spent (credential) values (1)", true, false},
