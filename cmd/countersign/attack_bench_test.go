@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"slices"
@@ -239,9 +240,11 @@ func (a *besieged) turns(attack func(worker, i int), sign func() (bool, error)) 
 	return quiet, under
 }
 
-// measure signs in every twenty milliseconds for a second.
+// measure signs in for a second, every twenty milliseconds more or less: at a fixed
+// distance everybody would come in step with the attacker's hashes.
 func (a *besieged) measure(w *waits, sign func() (bool, error)) {
-	for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(20 * time.Millisecond) {
+	for begin := time.Now(); time.Since(begin) < time.Second; {
+		time.Sleep(rand.N(40 * time.Millisecond))
 		a.later(time.Millisecond)
 		start := time.Now()
 		in, err := sign()
