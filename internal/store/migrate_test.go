@@ -6,7 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -81,6 +84,44 @@ func TestSpentStaysSpent(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Another server goes on spending while the table is put in another order: of what it
+// was told is spent, nothing is forgotten.
+func TestSpentWhileTheTableChanges(t *testing.T) {
+	dsn, k := storetest.StartPostgres(t).DSN, storetest.Keys(t)
+	storetest.OpenWith(t, store.Options{DSN: dsn}, k).Close()
+	intruder(t, dsn, "drop table spent",
+		"create table spent (credential bigint not null, once text not null, at bigint not null, primary key (credential, once))",
+		"insert into spent (credential, once, at) select n, 't' || n, 0 from generate_series(1, 100000) as n",
+		"create table api_key (id bigint)", // 0015 drops it
+		"delete from schema_version where version >= 14")
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	var stop atomic.Bool
+	told := make(chan int64)
+	go func() {
+		var n int64
+		for ; !stop.Load(); n++ {
+			if _, err := conn.Exec(ctx, "insert into spent (credential, once, at) values (0, $1, 0) on conflict do nothing", key(int(n))); err != nil {
+				t.Error(err)
+				break
+			}
+		}
+		told <- n
+	}()
+	db := storetest.OpenWith(t, store.Options{DSN: dsn}, k)
+	defer db.Close()
+	stop.Store(true)
+	if want, is := <-told, count(t, db, "select count(*) from spent where credential = 0"); is != want {
+		t.Errorf("%d were spent, %d are", want, is)
+	}
+	if n := count(t, db, "select count(*) from spent where credential > 0"); n != 100_000 {
+		t.Errorf("%d of those before", n)
+	}
 }
 
 func TestANewerSchema(t *testing.T) {

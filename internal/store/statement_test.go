@@ -20,8 +20,8 @@ func TestWhatMayRun(t *testing.T) {
 		{"update team set name = 'x'", true, false},
 		{"insert into membership (team) values (1)", true, false},
 		{"insert into credential (id) values (1)", true, false},
-		{"insert into api_key (id) values (1)", false, false},        // so was this
-		{"insert into spent_anew (once) values ('a')", false, false}, // has another name now
+		{"insert into api_key (id) values (1)", false, false},          // so was this
+		{"insert into spent_before (once) values ('a')", false, false}, // was only for a moment
 		{"insert into policy (body) values ('x')", true, false},
 		{"update policy set body = 'x'", true, false},
 		{"insert into wrapped_key (id) values (1)", true, true},
