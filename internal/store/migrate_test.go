@@ -61,17 +61,23 @@ func TestManyOpenANewDatabaseAtOnce(t *testing.T) {
 	})
 }
 
+// spentAsBefore puts the table back as it was before migration 0014, with these rows.
+func spentAsBefore(t *testing.T, dsn, rows string) {
+	t.Helper()
+	intruder(t, dsn, "drop table spent",
+		"create table spent (credential bigint not null, once text not null, at bigint not null, primary key (credential, once))",
+		"insert into spent (credential, once, at) "+rows,
+		"create table api_key (id bigint)", // 0015 drops it
+		"delete from schema_version where version >= 14")
+}
+
 // What was spent before the table was put in another order is spent afterwards, and
 // still only once.
 func TestSpentStaysSpent(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		k := storetest.Keys(t)
 		storetest.OpenWith(t, store.Options{DSN: dsn}, k).Close()
-		intruder(t, dsn, "drop table spent",
-			"create table spent (credential bigint not null, once text not null, at bigint not null, primary key (credential, once))",
-			"insert into spent (credential, once, at) values (1, 't57', 5), (2, 't57', 6), (1, 't58', 7)",
-			"create table api_key (id bigint)", // 0015 drops it
-			"delete from schema_version where version >= 14")
+		spentAsBefore(t, dsn, "values (1, 't57', 5), (2, 't57', 6), (1, 't58', 7)")
 		db := storetest.OpenWith(t, store.Options{DSN: dsn}, k)
 		defer db.Close()
 		if n := count(t, db, "select count(*) from spent where at in (5, 6, 7)"); n != 3 {
@@ -91,11 +97,7 @@ func TestSpentStaysSpent(t *testing.T) {
 func TestSpentWhileTheTableChanges(t *testing.T) {
 	dsn, k := storetest.StartPostgres(t).DSN, storetest.Keys(t)
 	storetest.OpenWith(t, store.Options{DSN: dsn}, k).Close()
-	intruder(t, dsn, "drop table spent",
-		"create table spent (credential bigint not null, once text not null, at bigint not null, primary key (credential, once))",
-		"insert into spent (credential, once, at) select n, 't' || n, 0 from generate_series(1, 100000) as n",
-		"create table api_key (id bigint)", // 0015 drops it
-		"delete from schema_version where version >= 14")
+	spentAsBefore(t, dsn, "select n, 't' || n, 0 from generate_series(1, 100000) as n")
 	conn, err := pgx.Connect(ctx, dsn)
 	if err != nil {
 		t.Fatal(err)
