@@ -281,6 +281,7 @@ var acts = []act{
 		}
 	}},
 	{name: "the pass of a recovery", more: 1, ready: func(h *house) func() bool {
+		h.later(20 * time.Minute) // the help desk opens fifty in a day
 		p := h.recovering()
 		return func() bool {
 			if p.get("/recovery"); !tokenField.MatchString(p.page) {
