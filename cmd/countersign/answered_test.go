@@ -19,15 +19,7 @@ func TestWhatAnAnswerChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		generator := func() directory.Credential {
-			account, err := w.admin.Directory.Find(t.Context(), w.db, "ada")
-			if err != nil {
-				t.Fatal(err)
-			}
-			all, err := w.admin.Directory.Credentials(t.Context(), w.db, account.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, c := range all {
+			for _, c := range w.authenticatorsOf("ada") {
 				if c.Kind == "totp" {
 					return c
 				}

@@ -127,8 +127,8 @@ func TestPassIsTyped(t *testing.T) {
 	grace.sees("Set up how you sign in")
 }
 
-// revokes has an administrator revoke an account's authenticators of a kind.
-func (w *world) revokes(desk *clerk, name, kind string) {
+// authenticatorsOf returns what an account has to sign in with, in every state.
+func (w *world) authenticatorsOf(name string) []directory.Credential {
 	w.t.Helper()
 	ctx := context.Background()
 	account, err := w.admin.Directory.Find(ctx, w.db, name)
@@ -139,11 +139,17 @@ func (w *world) revokes(desk *clerk, name, kind string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for _, c := range all {
+	return all
+}
+
+// revokes has an administrator revoke an account's authenticators of a kind.
+func (w *world) revokes(desk *clerk, name, kind string) {
+	w.t.Helper()
+	for _, c := range w.authenticatorsOf(name) {
 		if c.Kind != kind || c.Status == directory.CredentialRevoked {
 			continue
 		}
-		if err := desk.Do(ctx, "authenticator.revoke", map[string]any{"account": name, "id": c.ID, "reason": "lost"}, nil); err != nil {
+		if err := desk.Do(context.Background(), "authenticator.revoke", map[string]any{"account": name, "id": c.ID, "reason": "lost"}, nil); err != nil {
 			w.t.Fatal(err)
 		}
 	}

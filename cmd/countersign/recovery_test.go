@@ -121,15 +121,7 @@ func (d *helpDesk) stopLink() string {
 
 func (d *helpDesk) codesOf(name string) (out []string) {
 	d.t.Helper()
-	account, err := d.admin.Directory.Find(d.t.Context(), d.db, name)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	all, err := d.admin.Directory.Credentials(d.t.Context(), d.db, account.ID)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	for _, c := range all {
+	for _, c := range d.authenticatorsOf(name) {
 		if c.Status == directory.CredentialActive {
 			out = append(out, c.Kind)
 		}

@@ -394,13 +394,9 @@ func TestOwnerOfATokenIsTold(t *testing.T) {
 	if n := w.count(t, `select count(*) from notice where address = 'bob@example.org' and subject = 'Something to sign in with was assigned to your account'`); n != 1 {
 		t.Errorf("told %d times of the token", n)
 	}
-	bob, err := w.admin.Directory.Find(t.Context(), w.db, "bob")
-	if err != nil {
-		t.Fatal(err)
-	}
-	held, err := w.admin.Directory.Credentials(t.Context(), w.db, bob.ID)
-	if err != nil || len(held) != 1 || !held[0].Quarantine.After(w.now()) || held[0].Label != "Token A" {
-		t.Errorf("%d authenticators, %v; want one in quarantine", len(held), err)
+	held := w.authenticatorsOf("bob")
+	if len(held) != 1 || !held[0].Quarantine.After(w.now()) || held[0].Label != "Token A" {
+		t.Errorf("%d authenticators; want one in quarantine", len(held))
 	}
 	desk.does("token", "lost", "A")
 	if n := w.count(t, `select count(*) from notice where address = 'bob@example.org' and subject = 'A way to sign in was revoked'`); n != 1 {

@@ -158,12 +158,15 @@ func loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error
 // table of its own each time.
 func subjectsQuery(n int) string {
 	const one = `select subject, count, since, retry from guess where subject = $`
+	const and = " union all "
 	var b strings.Builder
+	b.Grow(n * (len(and) + len(one) + len("99"))) // every sign-in writes it, and one goroutine for all in SQLite
 	for i := 1; i <= n; i++ {
 		if i > 1 {
-			b.WriteString(" union all ")
+			b.WriteString(and)
 		}
-		b.WriteString(one + strconv.Itoa(i))
+		b.WriteString(one)
+		b.WriteString(strconv.Itoa(i))
 	}
 	return b.String()
 }

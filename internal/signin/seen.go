@@ -60,8 +60,7 @@ func (p Parts) belongings(ctx context.Context, r store.Reader, at *attempt, acco
 }
 
 // wrote keeps what this transaction has just made of a credential, so that it is
-// not read again: writing it counts the version up and changes nothing
-// else.
+// not read again: writing it counts the version up and changes nothing else.
 func (at *attempt) wrote(c directory.Credential) {
 	c.Version++
 	for i := range at.seen.credentials {

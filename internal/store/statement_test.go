@@ -20,7 +20,7 @@ func TestWhatMayRun(t *testing.T) {
 		{"update team set name = 'x'", true, false},
 		{"insert into membership (team) values (1)", true, false},
 		{"insert into credential (id) values (1)", true, false},
-		{"insert into api_key (id) values (1)", false, false},          // so was this
+		{"insert into api_key (id) values (1)", false, false},          // was dropped
 		{"insert into spent_before (once) values ('a')", false, false}, // was only for a moment
 		{"insert into policy (body) values ('x')", true, false},
 		{"update policy set body = 'x'", true, false},
