@@ -162,7 +162,7 @@ func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator
 	case !signed.OK:
 		return out, signed.Reason, nil
 	}
-	return out, a.judge.barred(out.account), nil
+	return out, a.judge.setting.bars(out.account, a.Now()), nil
 }
 
 // answerOf is an app's call as its authenticator reads it.

@@ -43,7 +43,8 @@ func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
 	}
 	at := &attempt{Request: r, Created: now, Deadline: now}
 	if s := e.memory.session(r.Session, now); s != nil {
-		key, _, cacheable := p.Key(e.judge.facts(at, app, s.account, s.fresh))
+		m := e.judge.matter(at, app)
+		key, _, cacheable := p.Key(m.facts(s.account, s.fresh))
 		if cacheable && r.Raise == nil {
 			if g := s.granted(memoryKey(r, key), now); g != nil {
 				return Step{State: Granted, Grant: g.from(r)}, nil
@@ -222,7 +223,8 @@ func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held He
 	if err != nil || appErr != nil {
 		return
 	}
-	key, until, cacheable := p.Key(e.judge.facts(at, app, d.account, d.fresh))
+	asked := e.judge.matter(at, app)
+	key, until, cacheable := p.Key(asked.facts(d.account, d.fresh))
 	if !cacheable || at.Raise != nil {
 		return
 	}
@@ -237,7 +239,7 @@ func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held He
 			return
 		}
 		fresh, err := e.Directory.Get(ctx, e.DB, d.account.ID)
-		if err != nil || e.judge.barred(fresh) != "" {
+		if err != nil || e.judge.setting.bars(fresh, now) != "" {
 			return
 		}
 		if held.Expires.Before(s.until) {

@@ -86,7 +86,7 @@ func New(p Parts) (*Engine, error) {
 		}
 		e.kinds[kind] = a
 	}
-	e.judge = &judge{Parts: p, kinds: e.kinds}
+	e.judge = newJudge(p, e.kinds)
 	e.guesses = &guesses{limits: limits, keys: p.Keys, now: p.Now}
 	digits, err := ofDigits(p.Authenticators, p.Now())
 	if err != nil {
@@ -239,7 +239,7 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 
 // RecoversByCodes reports whether anybody can get back in by two codes here
 // ([Recover]), whatever policy says of it.
-func (e *Engine) RecoversByCodes() bool { return e.judge.recoversByCodes() }
+func (e *Engine) RecoversByCodes() bool { return e.judge.setting.recoversByCodes() }
 
 // refuse records a refusal of a known attempt and returns it as a failure.
 func (e *Engine) refuse(ctx context.Context, at *attempt, reason string) error {

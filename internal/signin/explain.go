@@ -70,28 +70,20 @@ func (e *Engine) Explain(ctx context.Context, r Request, now time.Time) (Explana
 	if err != nil {
 		return Explanation{}, err
 	}
-	credentials, err := j.Directory.Credentials(ctx, j.DB, account.ID)
+	m, err := j.gather(ctx, j.DB, &attempt{Request: r, Account: account.ID}, app, nil)
 	if err != nil {
 		return Explanation{}, err
 	}
-	credentials = active(credentials)
-	p, err := j.Rules.Current(ctx)
-	if err != nil {
-		return Explanation{}, err
+	m.credentials = active(m.credentials)
+	if m.delegated = j.delegated(&m); m.delegated {
+		m.Medium = 0 // a key comes with its request
 	}
-	at := &attempt{Request: r, Account: account.ID, Created: now, Deadline: now}
-	if at.Delegated = j.delegated(app, account, credentials, r.Action); at.Delegated {
-		at.Medium = 0 // a key comes with its request
-	}
-	x := Explanation{Facts: j.facts(at, app, account, j.lacksTwoFactors(credentials))}
-	x.Policy = p.Explain(x.Facts)
-	x.Abilities = j.abilities(at, app, credentials, x.Policy.Decision.Refuse)
-	at.Evidence = could(account.ID, credentials, x.Abilities, now)
-	d, err := j.decide(ctx, j.DB, at, app, nil)
-	if err != nil {
-		return Explanation{}, err
-	}
-	if x.Requirement = d.requirement; d.state != Granted && j.refusedBefore(d) {
+	x := Explanation{Facts: m.facts(account, lacksTwoFactors(m.credentials, now))}
+	x.Policy = m.policy.Explain(x.Facts)
+	x.Abilities = m.abilities(x.Policy.Decision.Refuse)
+	m.shown = m.could(x.Abilities)
+	d := decide(&m)
+	if x.Requirement = d.requirement; d.state != Granted && refusedBefore(d) {
 		x.Requirement = assurance.Deny(d.reason)
 	}
 	x.Possible, x.Reason = d.state == Granted, d.reason
@@ -109,17 +101,17 @@ func (j *judge) at(now time.Time) *judge {
 }
 
 // refusedBefore reports whether the engine refused before it asked policy.
-func (j *judge) refusedBefore(d decision) bool {
+func refusedBefore(d decision) bool {
 	why, no := d.requirement.Denied()
 	return no && why == "no way"
 }
 
-// abilities says of each authenticator whether it would count here.
-func (j *judge) abilities(at *attempt, app application.Application, credentials []directory.Credential, refused []string) []Ability {
-	usable := j.usable(at, app, credentials, refused)
-	out := make([]Ability, len(credentials))
-	for i, c := range credentials {
-		out[i] = Ability{Kind: c.Kind, Label: c.Label, Traits: c.Traits, Not: j.unplayable(c.Kind, at.Medium)}
+// abilities says of each active authenticator whether it would count here.
+func (m *matter) abilities(refused []string) []Ability {
+	usable := m.usable(refused)
+	out := make([]Ability, len(m.credentials))
+	for i, c := range m.credentials {
+		out[i] = Ability{Kind: c.Kind, Label: c.Label, Traits: c.Traits, Not: m.unplayable(c.Kind)}
 		switch {
 		case slices.Contains(refused, c.Kind):
 			out[i].Not = "policy refuses it here"
@@ -127,20 +119,20 @@ func (j *judge) abilities(at *attempt, app application.Application, credentials 
 			out[i].Not = "it is new, and counts for this only after " + c.Quarantine.UTC().Format(time.RFC3339)
 		}
 	}
-	j.elsewhere(at, credentials, out)
+	m.elsewhere(out)
 	return out
 }
 
 // elsewhere adds what could be used on another device instead, once something
 // else was shown here.
-func (j *judge) elsewhere(at *attempt, credentials []directory.Credential, abilities []Ability) {
-	shown := *at
-	if shown.Evidence = could(at.Account, credentials, abilities, j.Now()); len(shown.Evidence) == 0 {
+func (m *matter) elsewhere(abilities []Ability) {
+	after := *m
+	if after.shown = m.could(abilities); len(after.shown) == 0 {
 		return
 	}
-	for i, c := range credentials {
+	for i, c := range m.credentials {
 		if a := &abilities[i]; a.Not == notHere {
-			if t := j.transferable(&shown, []directory.Credential{c}); t != 0 {
+			if t := after.transferable([]directory.Credential{c}); t != 0 {
 				a.Not, a.Traits, a.Elsewhere = "", t, true
 			}
 		}
@@ -149,27 +141,27 @@ func (j *judge) elsewhere(at *attempt, credentials []directory.Credential, abili
 
 const notHere = "it cannot be shown by this protocol"
 
-// unplayable says why a kind cannot be shown by a medium. A key that comes with
+// unplayable says why a kind cannot be shown by the medium. A key that comes with
 // its request needs no medium.
-func (j *judge) unplayable(kind string, m prompt.Medium) string {
-	how := j.kinds[kind]
+func (m *matter) unplayable(name string) string {
+	k, known := m.kind(name)
 	switch {
-	case how == nil:
+	case !known:
 		return "this server does not know its kind"
-	case how.Describe().Media == 0 && m == 0:
+	case k.Media == 0 && m.Medium == 0:
 		return ""
-	case how.Describe().Media&m == 0:
+	case k.Media&m.Medium == 0:
 		return notHere
 	}
 	return ""
 }
 
 // could is the evidence of the authenticators that would count.
-func could(account assurance.AccountID, credentials []directory.Credential, abilities []Ability, now time.Time) []assurance.Evidence {
+func (m *matter) could(abilities []Ability) []assurance.Evidence {
 	var out []assurance.Evidence
-	for i, c := range credentials {
+	for i, c := range m.credentials {
 		if abilities[i].Not == "" {
-			out = append(out, assurance.Evidence{Account: account, Kind: c.Kind, Credential: c.ID, Traits: abilities[i].Traits, Time: now})
+			out = append(out, assurance.Evidence{Account: m.account.ID, Kind: c.Kind, Credential: c.ID, Traits: abilities[i].Traits, Time: m.now})
 		}
 	}
 	return out
@@ -203,32 +195,31 @@ type View struct {
 // View looks from a standpoint at this moment. It is for saying things about
 // many accounts at once, and is made by what decides about one.
 func (e *Engine) View(s Standpoint) View {
-	credentials := active(slices.Clone(s.Credentials))
-	at := &attempt{Request: Request{Application: s.Application.Name, Action: s.Action}, Account: s.Account.ID}
-	v := View{Facts: e.judge.facts(at, s.Application, s.Account, e.judge.lacksTwoFactors(credentials))}
-	v.Delegated = e.judge.delegated(s.Application, s.Account, credentials, s.Action)
-	at.Delegated = v.Delegated
-	if v.Refuses = e.judge.barred(s.Account); v.Refuses == "" && !e.judge.mayAdminister(at, s.Application, s.Account) {
+	m := e.judge.matter(&attempt{Request: Request{Application: s.Application.Name, Action: s.Action}}, s.Application)
+	m.account, m.credentials = s.Account, active(s.Credentials)
+	m.delegated = e.judge.delegated(&m)
+	v := View{Facts: m.facts(s.Account, lacksTwoFactors(m.credentials, m.now)), Delegated: m.delegated}
+	if v.Refuses = m.barred(); v.Refuses == "" && !m.mayAdminister() {
 		v.Refuses = "not-administrator"
 	}
-	v.Beside = e.judge.beside(s.Application, s.Action, credentials)
+	v.Beside = m.beside()
 	return v
 }
 
 // delegated reports whether an automation key of the account was issued for the
 // action. Keys serve services alone, and in Countersign itself alone.
-func (j *judge) delegated(app application.Application, account directory.Account, credentials []directory.Credential, action string) bool {
-	if app.Name != Self || account.Kind != directory.Service {
+func (j *judge) delegated(m *matter) bool {
+	if m.application.Name != Self || m.account.Kind != directory.Service {
 		return false
 	}
-	for _, c := range credentials {
+	for _, c := range m.credentials {
 		server, ok := j.kinds[c.Kind].(Server)
 		if !ok {
 			continue
 		}
 		q := question{credentials: []directory.Credential{c}, kind: c.Kind}
 		// There is no source here, so that whether it is the right one is left out.
-		if why, err := server.Serves(q.comparable()[0], action, netip.Addr{}); err == nil && why != "other-action" {
+		if why, err := server.Serves(q.comparable()[0], m.Action, netip.Addr{}); err == nil && why != "other-action" {
 			return true
 		}
 	}

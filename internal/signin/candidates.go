@@ -1,0 +1,124 @@
+package signin
+
+import (
+	"slices"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/prompt"
+)
+
+// firstQuestions are those for somebody who has shown nothing: the same for
+// every name, whether anybody has it or not.
+func (m *matter) firstQuestions() decision {
+	d := decision{reason: "nothing-to-ask"}
+	if m.Action == Recover {
+		return m.firstOfRecovery()
+	}
+	for _, k := range m.kinds {
+		opens := k.Traits&(assurance.Known|assurance.PhishingResistant|assurance.Vouched) != 0
+		if k.Traits.Has(assurance.Held) && !k.Traits.Has(assurance.PhishingResistant) {
+			opens = false // a code, whether or not some have a PIN in front
+		}
+		if k.First && opens && m.Medium&k.Media != 0 && (m.Name != "" || m.browser()) {
+			d.kinds = append(d.kinds, k.Kind)
+		}
+	}
+	if !m.browser() && slices.Contains(d.kinds, "password") {
+		d.kinds = []string{"password"} // a typed line asks for one thing
+	}
+	if len(d.kinds) > 0 && m.Medium&(prompt.Line|prompt.Browser) != 0 {
+		d.state = Ask
+	}
+	return d
+}
+
+// firstOfRecovery asks whoever gets back in by codes for a saved one, and not first
+// for one that is sent: a stranger causes no mail.
+func (m *matter) firstOfRecovery() decision {
+	for _, k := range m.kinds {
+		if k.Traits.Has(assurance.Recovery) && m.Name != "" && m.browser() {
+			return decision{state: Ask, kinds: []string{k.Kind}}
+		}
+	}
+	return decision{reason: "nothing-to-ask"}
+}
+
+// recoversByCodes reports whether both codes that get somebody back in are to be had
+// here at all: the one by mail takes a mail server.
+func (s *setting) recoversByCodes() bool {
+	var all []assurance.Evidence
+	for i, k := range s.kinds {
+		all = append(all, assurance.Evidence{Account: 1, Kind: k.Kind, Credential: assurance.CredentialID(i + 1), Traits: k.Traits, Time: time.Unix(0, 0)})
+	}
+	return assurance.RecoveryCodes().Met(all, time.Unix(0, 0))
+}
+
+// choose picks what to ask for: every usable authenticator that helps on a way
+// which can be walked to its end.
+func (m *matter) choose(missing []assurance.Missing, usable []directory.Credential, d *decision) {
+	d.reason = "nothing-enrolled"
+	d.public = "You need another way to sign in here, and none is set up. Ask an administrator for a temporary access pass."
+	if m.Action == Recover {
+		d.public = "That takes a code by mail as well, and no address is set up for it, or only since yesterday. Call your help desk."
+	}
+	if m.Medium&(prompt.Line|prompt.Browser) == 0 {
+		d.reason, d.public = "cannot-ask-here", ""
+		return
+	}
+	playable := slices.DeleteFunc(slices.Clone(usable), func(c directory.Credential) bool {
+		k, known := m.kind(c.Kind)
+		return !known || k.remote || k.Media&m.Medium == 0
+	})
+	var could, want assurance.Trait
+	for _, c := range playable {
+		could |= c.Traits
+	}
+	elsewhere := m.transferable(usable)
+	could |= elsewhere
+	for _, way := range missing {
+		if lacks := way.Absent | way.Stale; could.Has(lacks) {
+			want |= lacks
+		}
+	}
+	if want == 0 {
+		return
+	}
+	d.credentials = map[string][]directory.Credential{}
+	for _, c := range playable {
+		if c.Traits&want != 0 {
+			d.credentials[c.Kind] = append(d.credentials[c.Kind], c)
+		}
+	}
+	for _, k := range m.kinds {
+		if len(d.credentials[k.Kind]) > 0 {
+			d.kinds = append(d.kinds, k.Kind)
+		}
+	}
+	if elsewhere&want != 0 {
+		d.kinds = append(d.kinds, Elsewhere)
+	}
+	if len(d.kinds) > 0 {
+		d.state, d.reason, d.public = Ask, "", ""
+	}
+}
+
+// transferable is what an approval on another device could show here: what the
+// account's passkeys show, without their resistance to phishing, and what its
+// apps show. It takes a medium on which a number can be shown first, and somebody
+// who has shown something already, so that a stranger causes nothing. What is in
+// quarantine approves nothing.
+func (m *matter) transferable(usable []directory.Credential) assurance.Trait {
+	if m.Medium&(prompt.Display|prompt.Browser) == 0 || len(m.shown) == 0 || m.Action == Approve {
+		return 0
+	}
+	var t assurance.Trait
+	for _, c := range usable {
+		k, _ := m.kind(c.Kind)
+		if (k.remote || c.Traits.Has(assurance.Held|assurance.PhishingResistant)) && !m.now.Before(c.Quarantine) {
+			t |= c.Traits &^ assurance.PhishingResistant
+		}
+	}
+	return t
+}

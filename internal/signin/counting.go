@@ -1,0 +1,66 @@
+package signin
+
+import (
+	"slices"
+
+	"countersign/internal/application"
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+)
+
+// privileged says whether a new authenticator in quarantine counts: not for
+// what changes the system or who can get in.
+func (m *matter) privileged() bool {
+	if m.application.Tier == application.ControlPlane {
+		return true
+	}
+	return m.Action != SignIn
+}
+
+// usable are the credentials that could count here.
+func (m *matter) usable(refused []string) []directory.Credential {
+	var out []directory.Credential
+	for _, c := range active(m.credentials) {
+		if slices.Contains(refused, c.Kind) || m.privileged() && m.now.Before(c.Quarantine) {
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// counting is the evidence that counts: of this account, from an authenticator
+// that is still usable, not bound to another action, and what the application
+// vouches for once something of ours was shown.
+func (m *matter) counting(usable []directory.Credential, refused []string) []assurance.Evidence {
+	var out []assurance.Evidence
+	for _, list := range [][]assurance.Evidence{m.held, m.shown} {
+		for _, ev := range list {
+			alive := slices.ContainsFunc(usable, func(c directory.Credential) bool { return c.ID == ev.Credential && c.Kind == ev.Kind })
+			// A pass is used up by its one use; what it showed lives until its end.
+			ev = withoutLostPIN(ev, usable)
+			if ev.Account == m.account.ID && (alive || ev.Traits.Has(assurance.Vouched)) && !slices.Contains(refused, ev.Kind) {
+				out = assurance.Append(out, ev)
+			}
+		}
+	}
+	if m.application.Vouches == application.VouchesPassword && len(m.shown) > 0 {
+		out = assurance.Append(out, assurance.Evidence{
+			Account: m.account.ID, Kind: "vouched-password", Traits: assurance.Known,
+			Time: assurance.Latest(m.shown), Channel: m.Protocol, Bound: m.application.Name,
+		})
+	}
+	return out
+}
+
+// withoutLostPIN is evidence without what a PIN showed that its authenticator has
+// not any more, because an administrator replaced it.
+func withoutLostPIN(ev assurance.Evidence, usable []directory.Credential) assurance.Evidence {
+	if ev.Traits.Has(assurance.Held | assurance.Known) {
+		has := func(c directory.Credential) bool { return c.ID == ev.Credential && c.Traits.Has(assurance.Known) }
+		if !slices.ContainsFunc(usable, has) {
+			ev.Traits &^= assurance.Known
+		}
+	}
+	return ev
+}

@@ -1,0 +1,77 @@
+package signin
+
+import (
+	"context"
+
+	"countersign/internal/application"
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/failure"
+	"countersign/internal/store"
+)
+
+// judge reads what a decision rests on, and has decide decide. It holds nothing
+// of its own and writes nothing.
+type judge struct {
+	Parts
+	kinds   map[string]authenticator.Authenticator
+	setting *setting
+}
+
+func newJudge(p Parts, kinds map[string]authenticator.Authenticator) *judge {
+	s := &setting{limits: p.Limits, reading: p.Reading, helping: p.Helping}
+	for _, a := range p.Authenticators {
+		_, remote := a.(authenticator.Approver)
+		s.kinds = append(s.kinds, kind{a.Describe(), remote})
+	}
+	return &judge{Parts: p, kinds: kinds, setting: s}
+}
+
+// decide decides over an attempt and what its session holds.
+func (j *judge) decide(ctx context.Context, r store.Reader, at *attempt, app application.Application, held []assurance.Evidence) (decision, error) {
+	m, err := j.gather(ctx, r, at, app, held)
+	if err != nil {
+		return decision{}, err
+	}
+	return decide(&m), nil
+}
+
+// gather reads all that a decision rests on. Of somebody who has shown nothing
+// nothing is read, whatever name was typed.
+func (j *judge) gather(ctx context.Context, r store.Reader, at *attempt, app application.Application, held []assurance.Evidence) (matter, error) {
+	m := j.matter(at, app)
+	if at.Account == 0 {
+		return m, nil
+	}
+	m.somebody, m.held = true, held
+	var err error
+	m.account, err = j.person(ctx, r, at)
+	if failure.ClassOf(err) == failure.NotFound {
+		return m, nil
+	}
+	if err != nil {
+		return m, err
+	}
+	if m.policy, err = j.Rules.Current(ctx); err != nil {
+		return m, err
+	}
+	m.credentials, err = j.belongings(ctx, r, at, m.account.ID)
+	return m, err
+}
+
+// matter is what an attempt itself says.
+func (j *judge) matter(at *attempt, app application.Application) matter {
+	return matter{setting: j.setting, Request: at.Request, now: j.Now(), application: app, shown: at.Evidence, delegated: at.Delegated}
+}
+
+// application returns what is to be signed in to; Countersign itself is built in.
+func (j *judge) application(ctx context.Context, name string) (application.Application, error) {
+	if name == Self {
+		return ourselves(), nil
+	}
+	a, err := j.Applications.Get(ctx, name)
+	if failure.ClassOf(err) == failure.NotFound {
+		return a, failure.Refuse("unknown-application", bland)
+	}
+	return a, err
+}
