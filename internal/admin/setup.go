@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -41,38 +42,71 @@ func (a *Admin) Install(ctx context.Context) error {
 	})
 }
 
-// SetupLink returns the code of a one-time link for the first administrator, or
-// "" when there is one who can sign in with two factors.
+// SetupLink returns the code of a one-time link for the first administrator, or ""
+// when there has ever been one who could sign in with two factors.
 func (a *Admin) SetupLink(ctx context.Context) (string, error) {
-	done, err := a.administered(ctx, a.DB)
+	done, err := a.administered(ctx)
 	if err != nil || done {
 		return "", err
 	}
 	return a.Tickets.Issue(ctx, ticket.Spec{Kind: setupKind, Lifetime: setupLife})
 }
 
-func (a *Admin) administered(ctx context.Context, r store.Reader) (bool, error) {
-	members, err := a.Directory.Administering(ctx, r, 100)
-	if err != nil {
+// administered reports whether there has ever been an administrator, and writes it
+// down where the row that says so is missing: because this installation is older
+// than the row, or because somebody deleted it.
+func (a *Admin) administered(ctx context.Context) (bool, error) {
+	if done, err := a.Directory.Administered(ctx, a.DB); done || err != nil {
+		return done, err
+	}
+	was, reason, err := a.wasAdministered(ctx)
+	if reason == "" || err != nil {
 		return false, err
 	}
-	for _, m := range members {
-		if two, err := a.showsTwoFactors(ctx, r, m.ID); two || err != nil {
-			return two, err
+	return true, a.DB.Change(ctx, setUp, func(tx *store.Tx) error {
+		if reason == "row-missing" {
+			tx.Record(audit.Entry{Event: "alarm.set-up-row-missing", Outcome: audit.OK, Reason: reason})
 		}
-	}
-	return false, nil
+		if err := a.Directory.NoteAdministered(ctx, tx, was, reason); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "installation.set-up-closed", Outcome: audit.OK, Reason: reason})
+	})
 }
 
-// showsTwoFactors reports whether an account could sign in with two factors.
-func (a *Admin) showsTwoFactors(ctx context.Context, r store.Reader, id assurance.AccountID) (bool, error) {
-	credentials, err := a.Directory.Credentials(ctx, r, id)
-	return assurance.TwoFactors().Met(directory.CouldShow(credentials, a.Now()), a.Now()), err
+// wasAdministered looks for an administrator of earlier where no row tells of one:
+// among the members, whatever became of their authenticators, and in the audit log,
+// which nobody shortens unseen. The reason is empty where there was none.
+func (a *Admin) wasAdministered(ctx context.Context) (directory.Account, string, error) {
+	entries, err := a.DB.Entries(ctx, store.Filter{Event: directory.AdministeredEvent, Limit: 1})
+	if err != nil || len(entries) > 0 {
+		return directory.Account{}, "row-missing", err
+	}
+	members, err := a.Directory.Administering(ctx, a.DB, 1000)
+	if err != nil {
+		return directory.Account{}, "", err
+	}
+	for _, m := range members {
+		if once, err := a.Directory.CouldOnce(ctx, a.DB, m); once || err != nil {
+			return m, "older-than-the-row", err
+		}
+	}
+	return directory.Account{}, "", nil
 }
+
+// setUpDone refuses whoever comes to set up what was set up.
+var setUpDone = failure.Refuse("set-up-done", "This installation has been set up. Ask an administrator for an account; if none can sign in, run: countersign recover")
 
 // SetupOpen reports whether a set-up code is good, and leaves it there.
 func (a *Admin) SetupOpen(ctx context.Context, code string) error {
-	_, err := a.Tickets.Peek(ctx, setupKind, code)
+	done, err := a.administered(ctx)
+	if err == nil && done {
+		err = setUpDone
+	}
+	if err != nil {
+		return err
+	}
+	_, err = a.Tickets.Peek(ctx, setupKind, code)
 	return err
 }
 
@@ -87,19 +121,26 @@ type Newcomer struct {
 }
 
 // Setup makes the first administrator and a pass for them, once, and puts the
-// policy in force that fits their choice. After there is one who can sign in it
-// refuses, whatever the code.
+// policy in force that fits their choice. Every other link dies with it, also those
+// of earlier starts. Once there has been an administrator who could sign in it
+// refuses, whatever the code: getting back in is what recover is for.
 func (a *Admin) Setup(ctx context.Context, n Newcomer) (Pass, error) {
+	if done, err := a.administered(ctx); done || err != nil {
+		return Pass{}, cmp.Or(err, error(setUpDone))
+	}
 	var pass Pass
 	err := a.DB.Change(ctx, setUp, func(tx *store.Tx) error {
-		done, err := a.administered(ctx, tx)
+		done, err := a.Directory.Administered(ctx, tx) // since then
 		if err != nil {
 			return err
 		}
 		if done {
-			return failure.Refuse("set-up-done", "There is an administrator already; ask them for an account.")
+			return setUpDone
 		}
 		if _, err := a.Tickets.TakeIn(ctx, tx, setupKind, n.Code); err != nil {
+			return err
+		}
+		if err := a.Tickets.VoidIn(ctx, tx, setupKind); err != nil {
 			return err
 		}
 		if err := a.fitPolicy(ctx, tx, n.Codes); err != nil {

@@ -156,7 +156,10 @@ func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credentia
 	}
 	c.ID = assurance.CredentialID(id)
 	tx.Announce(Topic(c.Account))
-	return c, d.writeCredential(ctx, tx, c, c.Version)
+	if err := d.writeCredential(ctx, tx, c, c.Version); err != nil {
+		return Credential{}, err
+	}
+	return c, d.reached(ctx, tx, c.Account)
 }
 
 // freeHandle takes a handle from a revoked authenticator, which kept it until now so

@@ -128,8 +128,11 @@ func (d *Directory) AddMember(ctx context.Context, tx *store.Tx, g Group, a Acco
 	if errors.Is(err, store.ErrConflict) {
 		return failure.New(failure.Conflict, "%s is in %s already.", a.Name, g.Name)
 	}
+	if err != nil {
+		return err
+	}
 	tx.Announce(Topic(a.ID))
-	return err
+	return d.reached(ctx, tx, a.ID)
 }
 
 // RemoveMember takes an account out of a group.

@@ -23,6 +23,7 @@ const (
 	Drill       Purpose = "drill"
 	Form        Purpose = "form"
 	Membership  Purpose = "membership"
+	Milestone   Purpose = "milestone"
 	Offline     Purpose = "offline"
 	PIN         Purpose = "pin"
 	Policy      Purpose = "policy"
@@ -37,7 +38,7 @@ const (
 // Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, Cookie, Credential, Declaration, Decoy, Drill, Form,
-		Membership, Offline, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
+		Membership, Milestone, Offline, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
 }
 
 // The audit log's own keys. They authenticate every entry there is, so they stay

@@ -68,6 +68,7 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"create table spent (credential bigint not null, once text not null, at bigint not null, primary key (credential, once))",
 		"insert into spent (credential, once, at) "+rows,
 		"create table api_key (id bigint)", // 0015 drops it
+		"drop table milestone",             // 0016 makes it
 		"delete from schema_version where version >= 14")
 }
 

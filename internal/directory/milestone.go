@@ -1,0 +1,92 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// administered is the milestone of the first administrator who could sign in with
+// two factors. Nothing takes it back: set-up is over with it.
+const administered = "administered"
+
+// AdministeredEvent is the entry of the moment in which that came to be. It says it
+// also when the row is gone.
+const AdministeredEvent = "installation.administered"
+
+// Administered reports whether there has ever been an administrator who could sign
+// in. A row that is not believed counts too: it can only be there to say so.
+func (d *Directory) Administered(ctx context.Context, r store.Reader) (bool, error) {
+	var account, at int64
+	var mac []byte
+	err := r.QueryRow(ctx, `select account, at, mac from milestone where name = $1`, administered).Scan(&account, &at, &mac)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if !d.Keys.VerifyMAC(keyring.Milestone, milestoneFields(administered, account, at), mac) {
+		d.Log.Error("a row was changed behind our back; it counts all the same", "table", "milestone", "name", administered)
+	}
+	return true, nil
+}
+
+func milestoneFields(name string, account, at int64) *keyring.Fields {
+	return keyring.NewFields().String(name).Int(account).Int(at)
+}
+
+// NoteAdministered writes down for good that there has been an administrator; zero
+// where nobody can say any more who that was.
+func (d *Directory) NoteAdministered(ctx context.Context, tx *store.Tx, a Account, reason string) error {
+	at := store.Unix(tx.Now())
+	n, err := tx.Exec(ctx, `insert into milestone (name, account, at, mac) values ($1,$2,$3,$4) on conflict do nothing`,
+		administered, int64(a.ID), at, d.Keys.MAC(keyring.Milestone, milestoneFields(administered, int64(a.ID), at)))
+	if err != nil || n == 0 {
+		return err
+	}
+	return tx.Record(audit.Entry{Event: AdministeredEvent, Outcome: audit.OK, Account: int64(a.ID), AccountName: a.Name, Reason: reason})
+}
+
+// reached notes the milestone where what was just added makes an account the first
+// administrator who could sign in. It is asked at every road on which one comes to
+// be: a new authenticator, and a new member of the group.
+func (d *Directory) reached(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
+	if done, err := d.Administered(ctx, tx); done || err != nil {
+		return err
+	}
+	a, err := d.Get(ctx, tx, id)
+	if failure.ClassOf(err) == failure.NotFound || err == nil && !a.Administers() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	could, err := d.CouldOnce(ctx, tx, a)
+	if !could || err != nil {
+		return err
+	}
+	return d.NoteAdministered(ctx, tx, a, "")
+}
+
+// CouldOnce reports whether an account could sign in with two factors at some time:
+// with authenticators in whatever state they are now. A pass, for which another
+// person answers, is none.
+func (d *Directory) CouldOnce(ctx context.Context, r store.Reader, a Account) (bool, error) {
+	all, err := d.Credentials(ctx, r, a.ID)
+	if err != nil {
+		return false, err
+	}
+	all = slices.DeleteFunc(all, func(c Credential) bool { return c.Traits.Has(assurance.Vouched) })
+	for i := range all {
+		all[i].Status = CredentialActive
+	}
+	now := a.Created
+	return assurance.TwoFactors().Met(CouldShow(all, now), now), nil
+}
