@@ -235,7 +235,7 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	})
 	mux.Handle("/api/", in.api.Handler())
 	mux.Handle("/", pages)
-	return door.Before(mux), nil
+	return door.Before(l.Strict(mux, forwardauth.OnHosts...)), nil
 }
 
 func newKey(t enrollment.KeyTerms) (string, authenticator.Enrolled, error) {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"countersign/internal/config"
+	"countersign/internal/listen"
 	"countersign/internal/protocol/radius"
 )
 
@@ -183,8 +184,8 @@ func (d *daemon) listen(file config.File) (listeners, error) {
 
 // pages is the web server; with TLS when there is a certificate.
 func (d *daemon) pages() (*http.Server, error) {
-	server := &http.Server{Handler: d.in.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)}
+	server := patient(d.in.handler, pageTimes)
+	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	if d.file.Load().TLS.Certificate == "" {
 		return server, nil
 	}
@@ -215,24 +216,25 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 5)
-	local := &http.Server{Handler: d.local(), ReadHeaderTimeout: 10 * time.Second}
+	local := patient(d.local(), times{header: pageTimes.header, read: pageTimes.read}) // whoever runs this machine may take their time
 	go func() { failed <- local.Serve(l.local) }()
 	if l.counts != nil {
-		counts := &http.Server{Handler: d.in.metrics(), ReadHeaderTimeout: 10 * time.Second}
+		counts := patient(d.in.metrics(), pageTimes)
 		defer counts.Close()
-		go func() { failed <- counts.Serve(l.counts) }()
+		go func() { failed <- counts.Serve(listen.New(l.counts, mostCounts, nil)) }()
 	}
 	if l.cards != nil {
 		cards.ErrorLog = server.ErrorLog
 		defer cards.Close()
 		go func() { failed <- cards.ServeTLS(netutil.LimitListener(l.cards, mostCards), "", "") }()
 	}
+	pages := listen.New(l.pages, mostPages, s.proxies)
 	go func() {
 		if server.TLSConfig != nil {
-			failed <- server.ServeTLS(l.pages, "", "")
+			failed <- server.ServeTLS(pages, "", "")
 			return
 		}
-		failed <- server.Serve(l.pages)
+		failed <- server.Serve(pages)
 	}()
 	stopped := make(chan struct{})
 	go func() {

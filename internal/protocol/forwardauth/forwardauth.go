@@ -43,6 +43,9 @@ type Door struct {
 // New makes a Door.
 func New(p Parts) *Door { return &Door{Parts: p} }
 
+// OnHosts are the addresses whose answers come to a browser at an application's host.
+var OnHosts = []string{"/verify/", "/.countersign/"}
+
 // Handle mounts the door's addresses: those that proxies ask at, and those that
 // a browser is sent to. Envoy's is mounted by [Door.Before].
 func (d *Door) Handle(mux *http.ServeMux) {

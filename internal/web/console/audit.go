@@ -1,9 +1,11 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"countersign/internal/admin"
 	"countersign/internal/failure"
@@ -99,5 +101,14 @@ func (d *download) Write(b []byte) (int, error) {
 		h.Set("Content-Type", "application/jsonl; charset=utf-8")
 		h.Set("Content-Disposition", `attachment; filename="countersign-audit.jsonl"`)
 	}
+	// Each part has a time of its own, so that a whole log can be fetched and nobody
+	// holds a connection by not reading it.
+	err := http.NewResponseController(d.w).SetWriteDeadline(time.Now().Add(partLife))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
 	return d.w.Write(b)
 }
+
+// partLife is how long a part of a download may take to be read.
+const partLife = time.Minute

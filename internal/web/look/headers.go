@@ -1,6 +1,10 @@
 package look
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
 
 // contentPolicy lets a page load our own script, style and pictures, post forms
 // to us, and nothing else. Chromium applies form-action to the redirects that
@@ -36,4 +40,20 @@ func guard(h http.Header, secure bool) {
 		// Two years; subdomains are not ours to promise for.
 		h.Set("Strict-Transport-Security", "max-age=63072000")
 	}
+}
+
+// Strict serves next with the strict headers on every response: pages, redirects to a
+// tidier path and refusals of the multiplexer alike. Under the paths in abroad a
+// response may reach a browser at another host's address, which is not ours to promise
+// https for.
+func (l *Look) Strict(next http.Handler, abroad ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if w.Header().Get("X-Frame-Options") != "" { // whoever is in front of us said it already
+			next.ServeHTTP(w, r)
+			return
+		}
+		leaves := slices.ContainsFunc(abroad, func(p string) bool { return strings.HasPrefix(r.URL.Path, p) })
+		guard(w.Header(), l.Options.Secure && !leaves)
+		next.ServeHTTP(w, r)
+	})
 }

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"net/http"
+	"time"
+)
+
+// times are how long a server waits for whoever it serves.
+type times struct {
+	header, read, write, idle time.Duration
+}
+
+// pageTimes are those of the pages. Within the time for an answer falls the time in
+// which a page that waits is held, and in which a slow check is queued; a download that
+// takes longer moves its own end as long as it is read.
+var pageTimes = times{header: 10 * time.Second, read: 30 * time.Second, write: time.Minute, idle: 2 * time.Minute}
+
+const (
+	// mostPages bounds the connections of the pages: at some 40 KiB for each that TLS
+	// holds open this is 160 MiB. See [listen.Share] for what one source gets.
+	mostPages = 4096
+	// mostCounts bounds those of the metrics, which a few programs read.
+	mostCounts = 64
+	// mostHeader is the greatest head of a request.
+	mostHeader = 32 << 10
+)
+
+// patient is a server with these times, so that nobody keeps it busy by being slow: neither by sending a
+// request bit by bit, nor by not reading the answer.
+func patient(h http.Handler, t times) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: t.header, ReadTimeout: t.read, WriteTimeout: t.write, IdleTimeout: t.idle, MaxHeaderBytes: mostHeader}
+}
