@@ -339,20 +339,32 @@ func TestApprovalIsForOneThing(t *testing.T) {
 	}
 	one, _ := elsewhere(w.begin(display("ada", passphrase)))
 	a := waiting(one)
-	g := check(a.Text())
+	g := check(a.Numbered(one))
 	if g.State != signin.Granted {
 		t.Fatalf("just signed in with the passkey: %v %s", g.State, g.Reason)
 	}
 	second := w.begin(display("ada", passphrase))
 	two, _ := elsewhere(second)
 	b := waiting(two)
-	if err := w.engine.Approvals.Approve(ctx, g.Grant, b.ID); failure.ClassOf(err) != failure.Refused {
-		t.Errorf("an approval of one sign-in approved another: %v", err)
+	refused := func(what string, g signin.Grant, object string, class failure.Class) {
+		t.Helper()
+		if err := w.engine.Approvals.Approve(ctx, g, object); failure.ClassOf(err) != class {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
-	if err := w.engine.Approvals.Approve(ctx, g.Grant, a.ID); failure.ClassOf(err) != failure.NotFound {
-		t.Errorf("a sign-in that another took the place of is approved: %v", err)
+	refused("an approval of one sign-in approved another", g.Grant, b.Numbered(two), failure.Refused)
+	refused("a sign-in that another took the place of is approved", g.Grant, a.Numbered(one), failure.NotFound)
+	wrong := w.events("approval.wrong-number")
+	refused("without its number", check(b.Text()).Grant, b.Text(), failure.Refused)
+	refused("with the number of the one before", check(b.Numbered(one)).Grant, b.Numbered(one), failure.NotFound)
+	refused("with a number that nobody was shown", check(b.Numbered("000000")).Grant, b.Numbered("000000"), failure.NotFound)
+	if n := w.events("approval.wrong-number") - wrong; n != 2 {
+		t.Errorf("two wrong numbers drew %d times on the budget", n)
 	}
-	if err := w.engine.Approvals.Approve(ctx, check(b.Text()).Grant, b.ID); err != nil {
+	moved := b
+	moved.Application = "wiki"
+	refused("with another text", check(moved.Numbered(two)).Grant, moved.Numbered(two), failure.Refused)
+	if err := w.engine.Approvals.Approve(ctx, check(b.Numbered(two)).Grant, b.Numbered(two)); err != nil {
 		t.Fatal(err)
 	}
 	var granted atomic.Int32

@@ -2,9 +2,13 @@ package signin
 
 import (
 	"context"
+	"crypto/subtle"
+	"strconv"
+	"strings"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
+	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/store"
 )
@@ -25,29 +29,45 @@ func (a *Approvals) WaitingFor(ctx context.Context, g Grant, typed string) (Wait
 	return a.under(ctx, g.Actor(), guesser{protocol: g.Protocol(), source: g.Source(), account: g.Account()}, typed)
 }
 
-// ByID returns a waiting sign-in of the grant's account.
-func (a *Approvals) ByID(ctx context.Context, g Grant, id int64) (Waiting, error) {
-	row, err := a.rows.waiting(ctx, a.DB, g.Account(), id)
-	if err != nil {
-		return Waiting{}, err
+// Approve approves a waiting sign-in. The object names the number that was typed and
+// the text that was read ([Waiting.Numbered]), and the grant must be for exactly it: what
+// somebody is led to approve without having seen the number approves nothing. The
+// number is compared here, where the sign-in is let go on, and a wrong one draws on the
+// budget of those who look for one. The grant must rest on a passkey: that is what the
+// sign-in is then given, without its resistance to phishing, which does not cross to
+// another device.
+func (a *Approvals) Approve(ctx context.Context, g Grant, object string) error {
+	id, number, ok := readNumbered(object)
+	if !ok || !g.Covers(Self, Approve, object) {
+		return failure.Refuse("other-action", "The approval is for something else.")
 	}
-	if row.state != "waiting" {
-		return Waiting{}, noApproval
-	}
-	return row.body.Waiting, nil
-}
-
-// Approve approves a waiting sign-in. The grant must be for exactly its text,
-// and rest on a passkey: that is what the sign-in is then given, without its
-// resistance to phishing, which does not cross to another device.
-func (a *Approvals) Approve(ctx context.Context, g Grant, id int64) error {
-	w, err := a.ByID(ctx, g, id)
+	shown, err := transferred(g)
 	if err != nil {
 		return err
 	}
-	if !g.Covers(Self, Approve, w.Text()) {
-		return failure.Refuse("other-action", "The approval is for something else.")
-	}
+	by := guesser{protocol: g.Protocol(), source: g.Source(), account: g.Account()}
+	return a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		over, err := a.guesses.read(ctx, tx, &attempt{}, directory.Account{}, a.subjects(by))
+		if err != nil {
+			return err
+		}
+		row, err := a.rows.waiting(ctx, tx, g.Account(), id)
+		if err != nil {
+			return err
+		}
+		switch {
+		case over != "" || subtle.ConstantTimeCompare([]byte(number), []byte(row.body.Number)) != 1:
+			return a.wrong(ctx, tx, by)
+		case object != row.body.Waiting.Numbered(number):
+			return failure.Refuse("other-text", "What waits is something else than what was shown. Type the number again.")
+		}
+		shown.Bound = row.body.Waiting.Text()
+		return a.rows.settle(ctx, tx, row, &shown, entryOf(g))
+	})
+}
+
+// transferred is what an approval by this grant shows elsewhere.
+func transferred(g Grant) (assurance.Evidence, error) {
 	shown := assurance.Evidence{}
 	for _, ev := range g.Evidence() {
 		if ev.Traits.Has(assurance.Held|assurance.PhishingResistant) && ev.Time.After(shown.Time) {
@@ -55,24 +75,40 @@ func (a *Approvals) Approve(ctx context.Context, g Grant, id int64) error {
 		}
 	}
 	if shown.Kind == "" {
-		return failure.Refuse("no-passkey", "Only a passkey or a security key can approve.")
+		return shown, failure.Refuse("no-passkey", "Only a passkey or a security key can approve.")
 	}
 	shown.Traits &^= assurance.PhishingResistant
-	shown.Bound = w.Text()
-	return a.answer(ctx, g, id, &shown)
+	return shown, nil
+}
+
+// Numbered is what is approved on a page: the text, and the number that whoever approves
+// has read where the sign-in is. Without it nobody has a grant that approves.
+func (w Waiting) Numbered(number string) string { return "number " + number + ", " + w.Text() }
+
+// readNumbered takes apart what [Waiting.Numbered] wrote.
+func readNumbered(object string) (id int64, number string, ok bool) {
+	rest, found := strings.CutPrefix(object, "number ")
+	typed, rest, comma := strings.Cut(rest, ", request ")
+	digits, _, colon := strings.Cut(rest, ":")
+	number, err := readNumber(typed)
+	if !found || !comma || !colon || err != nil || number != typed {
+		return 0, "", false
+	}
+	id, err = strconv.ParseInt(digits, 10, 64)
+	return id, number, err == nil
 }
 
 // Refuse refuses a waiting sign-in; any session of its owner may.
 func (a *Approvals) Refuse(ctx context.Context, g Grant, id int64) error {
-	return a.answer(ctx, g, id, nil)
-}
-
-func (a *Approvals) answer(ctx context.Context, g Grant, id int64, shown *assurance.Evidence) error {
 	return a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		row, err := a.rows.waiting(ctx, tx, g.Account(), id)
 		if err != nil {
 			return err
 		}
-		return a.rows.settle(ctx, tx, row, shown, audit.Entry{AccountName: g.Name(), Protocol: g.Protocol(), Source: g.SourceText(), Detail: map[string]string{}})
+		return a.rows.settle(ctx, tx, row, nil, entryOf(g))
 	})
+}
+
+func entryOf(g Grant) audit.Entry {
+	return audit.Entry{AccountName: g.Name(), Protocol: g.Protocol(), Source: g.SourceText(), Detail: map[string]string{}}
 }

@@ -1,9 +1,9 @@
 package portal
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"countersign/internal/failure"
 	"countersign/internal/signin"
@@ -13,7 +13,8 @@ import (
 type approveView struct {
 	Number  string
 	Waiting *signin.Waiting
-	Text    string
+	// Object is what is approved, with the number as it was typed.
+	Object string
 }
 
 // number asks for the number that is shown where the person signs in.
@@ -36,6 +37,9 @@ func (p *Portal) showWaiting(w http.ResponseWriter, r *http.Request, v approveVi
 	return p.pages.Render(w, r, page)
 }
 
+// digits is a number without what people type between.
+func digits(number string) string { return strings.NewReplacer(" ", "", "-", "").Replace(number) }
+
 // found shows what waits under a number, before anything is approved.
 func (p *Portal) found(w http.ResponseWriter, r *http.Request) error {
 	g, limited, ok, err := p.enter(w, r)
@@ -50,15 +54,12 @@ func (p *Portal) found(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.showWaiting(w, r, approveView{Waiting: &waiting, Text: waiting.Text()}, "")
+	return p.showWaiting(w, r, approveView{Waiting: &waiting, Object: waiting.Numbered(digits(number))}, "")
 }
 
+// approveIt hands what was approved to the engine, which alone compares the number.
 func (p *Portal) approveIt(w http.ResponseWriter, r *http.Request, g signin.Grant, object string) error {
-	var id int64
-	if _, err := fmt.Sscanf(object, "request %d:", &id); err != nil {
-		return failure.New(failure.Invalid, "That is no request.")
-	}
-	if err := p.Engine.Approvals.Approve(r.Context(), g, id); err != nil {
+	if err := p.Engine.Approvals.Approve(r.Context(), g, object); err != nil {
 		return err
 	}
 	return p.Look.Done(w, r, "/account/approve", "Approved. The other device goes on by itself, or press Enter there.")
