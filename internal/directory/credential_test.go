@@ -1,0 +1,272 @@
+package directory
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/failure"
+	"countersign/internal/store"
+)
+
+func TestCredentials(t *testing.T) {
+	r := setUp(t)
+	ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})
+	quarantine := ada.Created.Add(time.Hour)
+	c := r.credential(t, Credential{Account: ada.ID, Kind: "passkey", Label: "key", Handle: "h", Traits: assurance.Held | assurance.PhishingResistant, State: []byte("state"), Quarantine: quarantine})
+	if c.Status != CredentialActive || c.Version != 1 || c.ID == 0 {
+		t.Errorf("%+v", c)
+	}
+	for name, read := range map[string]func() (Credential, error){
+		"by number": func() (Credential, error) { return r.Credential(t.Context(), r.DB, ada.ID, c.ID) },
+		"by handle": func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.DB, "passkey", "h") },
+	} {
+		got, err := read()
+		if err != nil || got.Account != ada.ID || string(got.State) != "state" || got.Label != "key" || got.Traits != c.Traits || !got.Quarantine.Equal(quarantine) || got.Handle != "h" {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	for name, read := range map[string]func() (Credential, error){
+		"of another account": func() (Credential, error) { return r.Credential(t.Context(), r.DB, bob.ID, c.ID) },
+		"of another kind":    func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.DB, "yubico-otp", "h") },
+		"without a handle":   func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.DB, "passkey", "") },
+		"unknown":            func() (Credential, error) { return r.Credential(t.Context(), r.DB, ada.ID, c.ID+1) },
+	} {
+		if got, err := read(); failure.ClassOf(err) != failure.NotFound {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	var stored string
+	if err := r.DB.QueryRow(t.Context(), `select cast(state as text) from credential`).Scan(&stored); err != nil || strings.Contains(stored, "state") {
+		t.Errorf("the state is not sealed: %v", err)
+	}
+}
+
+// A handle is one credential's; only a revoked one gives it away.
+func TestHandles(t *testing.T) {
+	r := setUp(t)
+	ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})
+	none := r.credential(t, Credential{Account: ada.ID, Kind: "totp"})
+	r.credential(t, Credential{Account: bob.ID, Kind: "totp"}) // any number without one
+	c := r.credential(t, Credential{Account: ada.ID, Kind: "passkey", Handle: "h"})
+	r.credential(t, Credential{Account: bob.ID, Kind: "yubico-otp", Handle: "h"})
+	add := func() error {
+		return r.try(t, func(tx *store.Tx) error {
+			_, err := r.AddCredential(t.Context(), tx, Credential{Account: bob.ID, Kind: "passkey", Handle: "h"})
+			return err
+		})
+	}
+	for _, status := range []string{CredentialActive, CredentialDisabled, CredentialUsedUp} {
+		if c.Status != status {
+			c.Status = status
+			r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, c) })
+			c.Version++
+		}
+		if err := add(); failure.ClassOf(err) != failure.Conflict {
+			t.Errorf("%s: %v", status, err)
+		}
+	}
+	c.Status = CredentialRevoked
+	r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, c) })
+	if err := add(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.CredentialByHandle(t.Context(), r.DB, "passkey", "h"); err != nil || got.Account != bob.ID {
+		t.Errorf("%+v, %v", got, err)
+	}
+	all, err := r.Credentials(t.Context(), r.DB, ada.ID)
+	if err != nil || len(all) != 2 || all[0].ID != none.ID || all[1].Status != CredentialRevoked || all[1].Handle != "" {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// Of two that change a credential at once, the second is told.
+func TestChangedMeanwhile(t *testing.T) {
+	r := setUp(t)
+	ada := r.account(t, NewAccount{Name: "ada"})
+	c := r.credential(t, Credential{Account: ada.ID, Kind: "totp", Label: "old", Traits: assurance.Held, State: []byte("1")})
+	first := c
+	first.State, first.Status = []byte("2"), CredentialUsedUp
+	first.Label = "not written by an answer"
+	r.change(t, func(tx *store.Tx) error { return r.Answered(t.Context(), tx, first) })
+	for name, write := range map[string]func(tx *store.Tx) error{
+		"Answered": func(tx *store.Tx) error { return r.Answered(t.Context(), tx, c) }, "UpdateCredential": func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, c) },
+	} {
+		if err := r.try(t, write); failure.ClassOf(err) != failure.Conflict {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	got, err := r.Credential(t.Context(), r.DB, ada.ID, c.ID)
+	if err != nil || string(got.State) != "2" || got.Status != CredentialUsedUp || got.Version != 2 || got.Label != "old" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// Each column that makes a credential powerful is changed by plain SQL, and so is
+// what an answer may not change.
+func TestCredentialRowsChangedBehindOurBack(t *testing.T) {
+	for _, query := range []string{
+		`update credential set status = 'active' where handle = 'revoked'`, `update credential set account = 1 where handle = 'hers'`, `update credential set kind = 'totp' where handle = 'hers'`,
+		`update credential set handle = 'other' where handle = 'hers'`, `update credential set traits = 'held+known' where handle = 'hers'`, `update credential set traits = 'odd' where handle = 'hers'`,
+		`update credential set quarantine = 1 where handle = 'hers'`, `update credential set version = 9 where handle = 'hers'`, `update credential set created = 1 where handle = 'hers'`,
+		`update credential set state = (select state from credential where handle = 'revoked') where handle = 'hers'`, `update credential set mac = (select mac from credential where handle = 'revoked') where handle = 'hers'`,
+	} {
+		t.Run(query, func(t *testing.T) {
+			r := setUp(t)
+			r.account(t, NewAccount{Name: "root"})
+			ada := r.account(t, NewAccount{Name: "ada"})
+			r.credential(t, Credential{Account: ada.ID, Kind: "passkey", Handle: "hers", Traits: assurance.Held, State: []byte("s")})
+			old := r.credential(t, Credential{Account: ada.ID, Kind: "passkey", Handle: "revoked", Traits: assurance.Held, State: []byte("s")})
+			old.Status = CredentialRevoked
+			r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, old) })
+			r.sabotage(t, query)
+			bad := 0
+			for _, account := range []assurance.AccountID{1, ada.ID} {
+				if _, err := r.Credentials(t.Context(), r.DB, account); errors.Is(err, ErrTampered) {
+					bad++
+				}
+			}
+			if bad == 0 {
+				t.Error("believed")
+			}
+			found := false
+			err := r.Survey(t.Context(), r.DB, func(s Surveyed) error { found = found || s.Tampered; return nil })
+			if err != nil || !found {
+				t.Errorf("the survey found nothing, %v", err)
+			}
+		})
+	}
+}
+
+func TestCouldShow(t *testing.T) {
+	now := time.Now()
+	var all []Credential
+	for i, status := range []string{CredentialActive, CredentialDisabled, CredentialRevoked, CredentialUsedUp, ""} {
+		all = append(all, Credential{ID: assurance.CredentialID(i + 1), Account: 3, Kind: "totp", Traits: assurance.Held, Status: status})
+	}
+	got := CouldShow(all, now)
+	if len(got) != 1 || got[0].Credential != 1 || got[0].Account != 3 || got[0].Traits != assurance.Held || !got[0].Time.Equal(now) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestSpend(t *testing.T) {
+	r := setUp(t)
+	spend := func(id assurance.CredentialID, once string) (fresh bool) {
+		r.change(t, func(tx *store.Tx) (err error) { fresh, err = Spend(t.Context(), tx, id, once, tx.Now()); return err })
+		return fresh
+	}
+	for _, c := range []struct {
+		id   assurance.CredentialID
+		once string
+		want bool
+	}{{1, "t1", true}, {1, "t1", false}, {2, "t1", true}, {1, "t2", true}, {1, "", true}, {1, "", true}, {2, "t1", false}} {
+		if got := spend(c.id, c.once); got != c.want {
+			t.Errorf("%d %q: %v", c.id, c.once, got)
+		}
+	}
+	var wg sync.WaitGroup
+	var won atomic.Int32
+	for range 32 {
+		wg.Go(func() {
+			if spend(7, "at once") {
+				won.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d of 32 spent it", won.Load())
+	}
+}
+
+func TestActiveAfter(t *testing.T) {
+	r := setUp(t)
+	ada := r.account(t, NewAccount{Name: "ada"})
+	first, second := r.credential(t, Credential{Account: ada.ID, Kind: "push"}), r.credential(t, Credential{Account: ada.ID, Kind: "push"})
+	r.credential(t, Credential{Account: ada.ID, Kind: "totp"})
+	for _, c := range []struct {
+		after assurance.CredentialID
+		limit int
+		want  int
+	}{{0, 10, 2}, {0, 1, 1}, {first.ID, 10, 1}, {second.ID, 10, 0}} {
+		if got, err := ActiveAfter(t.Context(), r.DB, "push", c.after, c.limit); err != nil || len(got) != c.want || len(got) > 0 && got[0].Account != ada.ID {
+			t.Errorf("after %d: %v, %v", c.after, got, err)
+		}
+	}
+	first.Status = CredentialDisabled
+	r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, first) })
+	if got, err := ActiveAfter(t.Context(), r.DB, "push", 0, 10); err != nil || len(got) != 1 || got[0].ID != second.ID {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	r := setUp(t)
+	ada := r.account(t, NewAccount{Name: "ada"})
+	stock := []Token{{Serial: "A1", Kind: "totp", Seed: []byte("seed-1"), Batch: "b"}, {Serial: "A2", Kind: "hotp", Seed: []byte("seed-2"), Batch: "b"}, {Serial: "B_3", Kind: "totp", Seed: []byte("seed-3"), Batch: "b"}}
+	r.change(t, func(tx *store.Tx) error { return r.AddTokens(t.Context(), tx, stock) })
+	err := r.try(t, func(tx *store.Tx) error {
+		return r.AddTokens(t.Context(), tx, []Token{{Serial: "C1", Kind: "totp", Seed: []byte("x1"), Batch: "c"}, {Serial: "A2", Kind: "totp", Seed: []byte("x2"), Batch: "c"}})
+	})
+	if failure.ClassOf(err) != failure.Conflict {
+		t.Error(err)
+	}
+	if _, err := r.Token(t.Context(), r.DB, "C1"); failure.ClassOf(err) != failure.NotFound {
+		t.Errorf("half of an import is there: %v", err)
+	}
+	one, err := r.Token(t.Context(), r.DB, "A1")
+	if err != nil || string(one.Seed) != "seed-1" || one.State != TokenStock {
+		t.Fatalf("%+v, %v", one, err)
+	}
+	serials := make([]string, 0, 120)
+	for range 118 {
+		serials = append(serials, "none")
+	}
+	known, err := r.KnownTokens(t.Context(), r.DB, append(serials, "A1", "B_3"))
+	if err != nil || strings.Join(known, " ") != "A1 B_3" && strings.Join(known, " ") != "B_3 A1" {
+		t.Errorf("%v, %v", known, err)
+	}
+	given := one
+	given.State, given.Account, given.Seed = TokenAssigned, ada.ID, nil
+	r.change(t, func(tx *store.Tx) error { return r.UpdateToken(t.Context(), tx, given) })
+	if err := r.try(t, func(tx *store.Tx) error { return r.UpdateToken(t.Context(), tx, one) }); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("an older one was written: %v", err)
+	}
+	for _, c := range []struct {
+		which Tokens
+		after string
+		limit int
+		want  string
+	}{{Tokens{}, "", 9, "A1 A2 B_3"}, {Tokens{}, "A1", 1, "A2"}, {Tokens{Serial: "A"}, "", 9, "A1 A2"}, {Tokens{Serial: "_"}, "", 9, "B_3"}, {Tokens{State: TokenStock}, "", 9, "A2 B_3"}, {Tokens{Owner: ada.ID}, "", 9, "A1"}} {
+		all, err := r.ListTokens(t.Context(), r.DB, c.which, c.after, c.limit)
+		var got []string
+		for _, tok := range all {
+			got = append(got, tok.Serial)
+		}
+		if err != nil || strings.Join(got, " ") != c.want {
+			t.Errorf("%+v: %v, %v", c.which, got, err)
+		}
+	}
+	for _, query := range []string{
+		`update token set serial = 'A9' where serial = 'A1'`, `update token set state = 'stock' where serial = 'A1'`, `update token set account = 0 where serial = 'A1'`,
+		`update token set seed = (select seed from token where serial = 'A2') where serial = 'A1'`, `update token set kind = 'hotp' where serial = 'A1'`,
+	} {
+		var believed error
+		back := errors.New("put back")
+		err := r.try(t, func(tx *store.Tx) error {
+			if _, err := tx.Exec(t.Context(), query); err != nil {
+				return err
+			}
+			_, believed = r.scanToken(tx.QueryRow(t.Context(), `select `+tokenColumns+` from token t where t.serial in ('A1', 'A9')`))
+			return back
+		})
+		if !errors.Is(err, back) || !errors.Is(believed, ErrTampered) {
+			t.Errorf("%s: %v, %v", query, err, believed)
+		}
+	}
+}

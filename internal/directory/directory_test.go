@@ -1,0 +1,357 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/failure"
+	"countersign/internal/store"
+)
+
+func TestEverySpellingIsOneAccount(t *testing.T) {
+	r := setUp(t)
+	ada := r.account(t, NewAccount{Name: " Ada.L ", Display: "Ada", Mail: "Ada@Example.ORG", Aliases: []string{"ada@corp.example"}})
+	if ada.Name != "ada.l" || ada.Kind != Person || ada.State != Active || len(ada.Handle) != 32 {
+		t.Errorf("%+v", ada)
+	}
+	for _, typed := range []string{"ada.l", "ADA.L", " ada.l\t", "ＡＤＡ.L", `CORP\Ada.L`, "ada@example.org", "ADA@EXAMPLE.org", "ada@corp.example", `x\y\ada.l`} {
+		a, err := r.Find(t.Context(), r.DB, typed)
+		if err != nil || a.ID != ada.ID || a.Mail != "Ada@example.org" || string(a.Handle) != string(ada.Handle) {
+			t.Errorf("%q: %+v, %v", typed, a, err)
+		}
+	}
+	for _, typed := range []string{"", " ", "ada", "ada.l\x00", "ada.l ada.l", `ada.l\`, "ada.l\u200b", strings.Repeat("a", 129), strings.Repeat("ａ", 600), "\xff", `ada.l\corp`} {
+		if _, err := r.Find(t.Context(), r.DB, typed); failure.ClassOf(err) != failure.NotFound {
+			t.Errorf("%q: %v", typed, err)
+		}
+	}
+	if _, err := r.Get(t.Context(), r.DB, ada.ID+1); failure.ClassOf(err) != failure.NotFound {
+		t.Errorf("a number that nobody has: %v", err)
+	}
+}
+
+func TestNamesThatAreNotGiven(t *testing.T) {
+	r := setUp(t)
+	r.account(t, NewAccount{Name: "ada", Aliases: []string{"countess"}})
+	for name, n := range map[string]NewAccount{
+		"taken": {Name: "ADA"}, "taken as an alias": {Name: "countess"}, "an alias that is taken": {Name: "bob", Aliases: []string{"Ada"}}, "empty": {Name: ""},
+		"mixed scripts": {Name: "аda"}, "a backslash": {Name: `a\b`}, "a slash": {Name: "a/b"}, "a leading hyphen": {Name: "-a"}, "a leading dot": {Name: ".a"}, "two at signs": {Name: "a@b@c"},
+		"a long display name": {Name: "bob", Display: strings.Repeat("x", 257)}, "no address": {Name: "bob", Mail: "bob"}, "two addresses": {Name: "bob", Mail: "a@b.example, c@d.example"},
+		"an address with a name": {Name: "bob", Mail: "Bob <bob@b.example>"}, "a long address": {Name: "bob", Mail: strings.Repeat("x", 250) + "@b.example"}, "a bad alias": {Name: "bob", Aliases: []string{"a b"}},
+	} {
+		err := r.try(t, func(tx *store.Tx) error { _, err := r.Create(t.Context(), tx, n); return err })
+		if c := failure.ClassOf(err); c != failure.Invalid && c != failure.Conflict {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n, err := r.Count(t.Context(), r.DB, Which{}); err != nil || n != 1 {
+		t.Errorf("%d accounts, %v", n, err)
+	}
+	for _, good := range []string{"o'neill"[:1], "svc_backup", "имя", "ada+1", "ada@example.net"} {
+		r.account(t, NewAccount{Name: good})
+	}
+}
+
+// An address that another account has leads to that account still, and notices go to
+// both.
+func TestAddressOfTwo(t *testing.T) {
+	r := setUp(t)
+	ada, bob := r.account(t, NewAccount{Name: "ada", Mail: "team@example.org"}), r.account(t, NewAccount{Name: "bob", Mail: "team@example.org"})
+	if a, err := r.Find(t.Context(), r.DB, "team@example.org"); err != nil || a.ID != ada.ID {
+		t.Errorf("%+v, %v", a, err)
+	}
+	r.change(t, func(tx *store.Tx) error {
+		return r.AddMail(t.Context(), tx, bob.ID, "bob@example.org")
+	})
+	mails, err := r.Mails(t.Context(), r.DB, bob.ID)
+	if err != nil || fmt.Sprint(mails) != "[bob@example.org team@example.org]" {
+		t.Errorf("%v, %v", mails, err)
+	}
+	if err := r.try(t, func(tx *store.Tx) error { return r.AddMail(t.Context(), tx, bob.ID, "bob@EXAMPLE.org") }); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("twice: %v", err)
+	}
+}
+
+func TestUpdateAndUse(t *testing.T) {
+	r := setUp(t)
+	ada := r.account(t, NewAccount{Name: "ada"})
+	now := ada.Created.Add(time.Hour)
+	use := func(at time.Time) Account {
+		r.change(t, func(tx *store.Tx) error {
+			a, err := r.Get(t.Context(), tx, ada.ID)
+			if err != nil {
+				return err
+			}
+			return r.Used(t.Context(), tx, a, at)
+		})
+		a, err := r.Get(t.Context(), r.DB, ada.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	if a := use(now); !a.Used.Equal(now) || a.Idle(now.Add(time.Minute)) != time.Minute {
+		t.Errorf("%+v", a)
+	}
+	if a := use(now.Add(time.Hour - time.Microsecond)); !a.Used.Equal(now) {
+		t.Errorf("written twice within an hour: %s", a.Used)
+	}
+	if a := use(now.Add(time.Hour)); !a.Used.Equal(now.Add(time.Hour)) {
+		t.Errorf("not written after an hour: %s", a.Used)
+	}
+	if got := (Account{Created: now}).Idle(now.Add(time.Hour)); got != time.Hour {
+		t.Errorf("never used: %s", got)
+	}
+	ada.State, ada.Display, ada.Risk, ada.Used = Suspended, "A", now, now
+	r.change(t, func(tx *store.Tx) error { return r.Update(t.Context(), tx, ada) })
+	if a, err := r.Get(t.Context(), r.DB, ada.ID); err != nil || a.State != Suspended || a.Display != "A" || !a.Risk.Equal(now) {
+		t.Errorf("%+v, %v", a, err)
+	}
+	ada.ID = 99
+	if err := r.try(t, func(tx *store.Tx) error { return r.Update(t.Context(), tx, ada) }); failure.ClassOf(err) != failure.NotFound {
+		t.Errorf("an account that is not there: %v", err)
+	}
+}
+
+func TestGroups(t *testing.T) {
+	r := setUp(t)
+	ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})
+	if got, err := r.Administering(t.Context(), r.DB, 10); err != nil || got != nil {
+		t.Errorf("before there is such a group: %v, %v", got, err)
+	}
+	admins, staff := r.group(t, "Administrators", true, ada), r.group(t, "staff", false, ada, bob)
+	for name, want := range map[string]string{"ada": "[administrators staff] true true false", "bob": "[staff] false false false"} {
+		for _, read := range []func() (Account, error){
+			func() (Account, error) { return r.Find(t.Context(), r.DB, name) },
+			func() (Account, error) {
+				all, err := r.List(t.Context(), r.DB, name, "", 1)
+				if err != nil || len(all) != 1 {
+					return Account{}, err
+				}
+				return all[0], err
+			},
+		} {
+			a, err := read()
+			if got := fmt.Sprint(a.Groups, a.Privileged, a.Administers(), a.Helps()); err != nil || got != want {
+				t.Errorf("%s: %s, want %s, %v", name, got, want, err)
+			}
+		}
+	}
+	if got, err := r.Administering(t.Context(), r.DB, 10); err != nil || len(got) != 1 || got[0].Name != "ada" {
+		t.Errorf("%v, %v", got, err)
+	}
+	all, err := r.Groups(t.Context(), r.DB)
+	if err != nil || len(all) != 2 || all[0].Name != "administrators" || all[0].Members != 1 || !all[0].Privileged || all[1].Members != 2 || all[1].Privileged {
+		t.Errorf("%+v, %v", all, err)
+	}
+	refused := map[string]struct {
+		fn   func(tx *store.Tx) error
+		want failure.Class
+	}{
+		"a name twice":     {func(tx *store.Tx) error { _, err := r.CreateGroup(t.Context(), tx, "STAFF", "", false); return err }, failure.Conflict},
+		"a bad name":       {func(tx *store.Tx) error { _, err := r.CreateGroup(t.Context(), tx, "a:b", "", false); return err }, failure.Invalid},
+		"no name":          {func(tx *store.Tx) error { _, err := r.CreateGroup(t.Context(), tx, "", "", false); return err }, failure.Invalid},
+		"a member twice":   {func(tx *store.Tx) error { return r.AddMember(t.Context(), tx, staff, bob) }, failure.Conflict},
+		"nobody's absence": {func(tx *store.Tx) error { return r.RemoveMember(t.Context(), tx, admins, bob) }, failure.NotFound},
+		"with members":     {func(tx *store.Tx) error { return r.RemoveGroup(t.Context(), tx, staff) }, failure.Conflict},
+		"one that is gone": {func(tx *store.Tx) error { return r.RemoveGroup(t.Context(), tx, Group{ID: 99, Name: "x"}) }, failure.NotFound},
+	}
+	for name, c := range refused {
+		if err := r.try(t, c.fn); failure.ClassOf(err) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	r.change(t, func(tx *store.Tx) error {
+		return errors.Join(r.RemoveMember(t.Context(), tx, staff, ada), r.RemoveMember(t.Context(), tx, staff, bob), r.RemoveGroup(t.Context(), tx, staff))
+	})
+	if a, err := r.Find(t.Context(), r.DB, "bob"); err != nil || len(a.Groups) != 0 {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if _, err := r.FindGroup(t.Context(), r.DB, "staff"); failure.ClassOf(err) != failure.NotFound {
+		t.Error(err)
+	}
+	if _, err := r.FindGroup(t.Context(), r.DB, "a b"); failure.ClassOf(err) != failure.Invalid {
+		t.Error(err)
+	}
+}
+
+// The help desk counts only where its group is privileged: one that had the name
+// before there was such a thing gets no power by it.
+func TestHelps(t *testing.T) {
+	for _, c := range []struct {
+		a    Account
+		want bool
+	}{{Account{Groups: []string{Helpdesk}, Privileged: true}, true}, {Account{Groups: []string{Helpdesk}}, false}, {Account{Groups: []string{"staff"}, Privileged: true}, false}} {
+		if c.a.Helps() != c.want {
+			t.Errorf("%+v", c.a)
+		}
+	}
+}
+
+// Each column that makes somebody powerful is changed by plain SQL; whoever reads the
+// row refuses it.
+func TestRowsChangedBehindOurBack(t *testing.T) {
+	for _, query := range []string{
+		`update account set state = 'active' where name = 'bob'`, `update account set name = 'root' where name = 'bob'`, `update account set kind = 'service' where name = 'bob'`,
+		`update account set handle = cast(substr(handle, 2) || x'00' as blob) where name = 'bob'`, `update account set created = created + 1 where name = 'bob'`,
+		`update account set used = used + 1 where name = 'bob'`, `update account set risk = 1 where name = 'bob'`, `update account set mac = (select mac from account where name = 'ada') where name = 'bob'`,
+		`update membership set account = (select id from account where name = 'bob')`, `insert into membership (team, account, created, mac) select team, (select id from account where name = 'bob'), created, mac from membership`,
+		`insert into membership (team, account, created, mac) select id, (select id from account where name = 'bob'), 1, mac from team where name = 'administrators'`,
+		`update team set privileged = 1 where name = 'staff'`, `update team set name = 'helpdesk' where name = 'staff'`, `update team set created = 1 where name = 'staff'`,
+	} {
+		t.Run(query, func(t *testing.T) {
+			r := setUp(t)
+			ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})
+			bob.State = Suspended
+			r.change(t, func(tx *store.Tx) error { return r.Update(t.Context(), tx, bob) })
+			if strings.Contains(query, "membership") {
+				r.group(t, Administrators, true, ada)
+			} else {
+				r.group(t, "staff", false, bob)
+			}
+			if _, err := r.Get(t.Context(), r.DB, bob.ID); err != nil {
+				t.Fatal(err)
+			}
+			r.sabotage(t, query)
+			if a, err := r.Get(t.Context(), r.DB, bob.ID); !errors.Is(err, ErrTampered) || failure.ClassOf(err) != failure.Internal {
+				t.Errorf("believed: %+v, %v", a, err)
+			}
+			if all, err := r.List(t.Context(), r.DB, "", "", 10); !errors.Is(err, ErrTampered) {
+				t.Errorf("listed: %+v, %v", all, err)
+			}
+			tampered := 0
+			err := r.Survey(t.Context(), r.DB, func(s Surveyed) error {
+				if s.Tampered {
+					tampered++
+				}
+				return nil
+			})
+			if err != nil || tampered == 0 {
+				t.Errorf("the survey found %d, %v", tampered, err)
+			}
+			if strings.Contains(query, "team") && !strings.Contains(query, "membership") {
+				if _, err := r.Groups(t.Context(), r.DB); !errors.Is(err, ErrTampered) {
+					t.Errorf("the groups are believed: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestLists(t *testing.T) {
+	r := setUp(t)
+	ada := r.account(t, NewAccount{Name: "ada", Display: "Countess 100%"})
+	bob, carl := r.account(t, NewAccount{Name: "bob_1"}), r.account(t, NewAccount{Name: "bobx1", Kind: Service})
+	now := ada.Created.Add(time.Hour)
+	bob.State, carl.Risk, ada.Used = Suspended, now, now.Add(time.Hour)
+	r.change(t, func(tx *store.Tx) error {
+		return errors.Join(r.Update(t.Context(), tx, ada), r.Update(t.Context(), tx, bob), r.Update(t.Context(), tx, carl))
+	})
+	r.credential(t, Credential{Account: ada.ID, Kind: "password", Traits: assurance.Known})
+	totp := r.credential(t, Credential{Account: ada.ID, Kind: "totp", Traits: assurance.Held})
+	for _, c := range []struct {
+		which Which
+		after string
+		limit int
+		want  string
+	}{
+		{Which{}, "", 10, "ada bob_1 bobx1"}, {Which{}, "", 2, "ada bob_1"}, {Which{}, "ada", 10, "bob_1 bobx1"}, {Which{Query: "bob_"}, "", 10, "bob_1"}, {Which{Query: "COUNTESS"}, "", 10, "ada"},
+		{Which{Query: "100%"}, "", 10, "ada"}, {Which{Query: "%"}, "", 10, "ada"}, {Which{Query: "!"}, "", 10, ""}, {Which{State: Suspended}, "", 10, "bob_1"}, {Which{State: AtRisk}, "", 10, "bobx1"},
+		{Which{State: Dormant, Woken: now.Add(time.Minute)}, "", 10, "bob_1 bobx1"}, {Which{State: Dormant, Woken: now.Add(2 * time.Hour)}, "", 10, "ada bob_1 bobx1"}, {Which{State: Dormant, Woken: bob.Created}, "", 10, ""},
+		{Which{State: WithoutTwoFactors}, "", 10, "bob_1"},
+	} {
+		got, err := r.ListOf(t.Context(), r.DB, c.which, c.after, c.limit)
+		var names []string
+		for _, a := range got {
+			names = append(names, a.Name)
+		}
+		if strings.Join(names, " ") != c.want || err != nil {
+			t.Errorf("%+v after %q: %v, want %s, %v", c.which, c.after, names, c.want, err)
+		}
+		if n, err := r.Count(t.Context(), r.DB, c.which); err != nil || c.which.Query == "" && c.after == "" && c.limit == 10 && int(n) != len(got) {
+			t.Errorf("%+v: %d counted, %d listed, %v", c.which, n, len(got), err)
+		}
+	}
+	if _, err := r.ListOf(t.Context(), r.DB, Which{State: "odd"}, "", 1); failure.ClassOf(err) != failure.Invalid {
+		t.Error(err)
+	}
+	if _, err := r.Count(t.Context(), r.DB, Which{State: "odd"}); failure.ClassOf(err) != failure.Invalid {
+		t.Error(err)
+	}
+	totp.Status = CredentialRevoked
+	r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, totp) })
+	if n, err := r.Count(t.Context(), r.DB, Which{State: WithoutTwoFactors}); err != nil || n != 2 {
+		t.Errorf("%d without two factors, %v", n, err)
+	}
+}
+
+func TestRemove(t *testing.T) {
+	r := setUp(t)
+	ada, bob := r.account(t, NewAccount{Name: "ada", Mail: "ada@example.org"}), r.account(t, NewAccount{Name: "bob", Mail: "bob@example.org"})
+	r.group(t, "staff", false, ada, bob)
+	c := r.credential(t, Credential{Account: ada.ID, Kind: "passkey", Handle: "k", Traits: assurance.Held})
+	kept := r.credential(t, Credential{Account: bob.ID, Kind: "passkey", Handle: "l", Traits: assurance.Held})
+	r.change(t, func(tx *store.Tx) error { return r.Remove(t.Context(), tx, ada) })
+	for _, typed := range []string{"ada", "ada@example.org"} {
+		if _, err := r.Find(t.Context(), r.DB, typed); failure.ClassOf(err) != failure.NotFound {
+			t.Errorf("%s: %v", typed, err)
+		}
+	}
+	if _, err := r.CredentialByHandle(t.Context(), r.DB, "passkey", "k"); failure.ClassOf(err) != failure.NotFound {
+		t.Error(err)
+	}
+	if a, err := r.Find(t.Context(), r.DB, "bob@example.org"); err != nil || len(a.Groups) != 1 {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if _, err := r.Credential(t.Context(), r.DB, bob.ID, kept.ID); err != nil {
+		t.Error(err)
+	}
+	again := r.account(t, NewAccount{Name: "ada"})
+	if again.ID == ada.ID || r.credential(t, Credential{Account: again.ID, Kind: "x"}).ID <= c.ID {
+		t.Error("a number was given twice")
+	}
+}
+
+// A survey meets every account with what hangs from it, page by page.
+func TestSurvey(t *testing.T) {
+	r := setUp(t)
+	var want []string
+	r.change(t, func(tx *store.Tx) error {
+		for i := range surveyPage + 3 {
+			a, err := r.Create(t.Context(), tx, NewAccount{Name: fmt.Sprintf("p%04d", i)})
+			if err != nil {
+				return err
+			}
+			want = append(want, a.Name)
+			if i%100 == 0 {
+				if _, err := r.AddCredential(t.Context(), tx, Credential{Account: a.ID, Kind: "totp", Traits: assurance.Held}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	var got []string
+	credentials := 0
+	err := r.Survey(t.Context(), r.DB, func(s Surveyed) error {
+		got = append(got, s.Account.Name)
+		for _, c := range s.Credentials {
+			if c.Account != s.Account.ID || s.Tampered {
+				t.Errorf("%+v", s)
+			}
+			credentials++
+		}
+		return nil
+	})
+	if err != nil || strings.Join(got, " ") != strings.Join(want, " ") || credentials != 6 {
+		t.Errorf("%d accounts, %d credentials, %v", len(got), credentials, err)
+	}
+	enough := errors.New("enough")
+	if err := r.Survey(t.Context(), r.DB, func(Surveyed) error { return enough }); !errors.Is(err, enough) {
+		t.Error(err)
+	}
+}
