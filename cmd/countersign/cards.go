@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -67,6 +68,15 @@ func cardsOf(c config.Certificates) (*cards, error) {
 	return out, nil
 }
 
+// issuers are everybody whose lists are believed.
+func (c *cards) issuers() []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, a := range c.authorities {
+		out = append(out, a.Certificates...)
+	}
+	return out
+}
+
 // cardSeals seal the endpoint's statements with a key of the keyring, so that any
 // server of the installation reads what another one saw, and nobody else makes one.
 type cardSeals struct{ keys *keyring.Keyring }
@@ -88,7 +98,7 @@ func (in *installation) cardKind(c *cards) *smartcard.Authenticator {
 }
 
 func (in *installation) cardEndpoint(s settings) *mutualtls.Endpoint {
-	return mutualtls.New(mutualtls.Parts{Authorities: s.cards.authorities, Sources: s.cards.sources, Checker: revocation.New(s.now),
+	return mutualtls.New(mutualtls.Parts{Authorities: s.cards.authorities, Sources: s.cards.sources, Checker: revocation.New(s.now, s.cards.issuers()...),
 		Seals: cardSeals{in.keys}, URL: s.cards.url, Pages: s.publicURL, Now: s.now})
 }
 

@@ -21,36 +21,41 @@ const (
 	retry = 15 * time.Second
 )
 
-// list is one CRL, as it was read last.
+// list is what one source gave, by who signed it. A key that a source once had a list
+// of keeps it: what comes later under another key stands beside it, and takes nothing's
+// place. So authorities of one name, as in a roll-over of keys, do not push each other
+// out, and neither does somebody who can write where a list is fetched.
 type list struct {
 	mu      sync.Mutex
 	tried   time.Time
 	failure error
-	now     *crl // nil before the first one
+	last    *crl
+	held    map[string]*crl // by [signer]
 }
 
-// crl is a list that can be read, not yet verified for an issuer.
+// crl is a list whose signature was right.
 type crl struct {
 	*x509.RevocationList
-	scope    scope
-	serials  map[string]time.Time
-	verified []byte // the issuer's certificate for whom its signature was right
+	scope   scope
+	serials map[string]time.Time
+}
+
+// signer tells issuers apart by name and key, as a renewed certificate has both.
+func signer(c *x509.Certificate) string {
+	return string(c.RawSubject) + "\x00" + string(c.RawSubjectPublicKeyInfo)
 }
 
 // listed looks a certificate up in every list of its issuer, and reports whether one
 // of them is about it. A list that cannot be had might be the one.
-func (c *Checker) listed(ctx context.Context, s Source, cert, issuer *x509.Certificate) (bool, error) {
-	covered, seen := false, false
+func (c *Checker) listed(ctx context.Context, s Source, path []*x509.Certificate, i int) (bool, error) {
+	cert, issuer := path[i], path[i+1]
+	covered := false
 	for _, source := range s.CRLs {
-		l, err := c.list(ctx, source, issuer)
+		l, err := c.list(ctx, source, path, issuer)
 		if err != nil {
 			return false, err
 		}
-		if l == nil {
-			continue
-		}
-		seen = true
-		if !l.scope.covers(cert) {
+		if l == nil || !l.scope.covers(cert) {
 			continue
 		}
 		covered = true
@@ -58,52 +63,43 @@ func (c *Checker) listed(ctx context.Context, s Source, cert, issuer *x509.Certi
 			return true, refuse(Revoked, "since %s, says the CRL %s", at.UTC().Format(time.RFC3339), source)
 		}
 	}
-	if seen && !covered {
-		return false, refuse(Missing, "the CRLs of its issuer are not about it")
-	}
 	return covered, nil
 }
 
-// list returns the list of a source if it is the issuer's, and nil if it is another
-// one's. It is fresh, and its signature is right.
-func (c *Checker) list(ctx context.Context, source string, issuer *x509.Certificate) (*crl, error) {
+// list returns the list of a source that this issuer signed, and nil if it has
+// others' only. It is fresh.
+func (c *Checker) list(ctx context.Context, source string, path []*x509.Certificate, issuer *x509.Certificate) (*crl, error) {
 	c.mu.Lock()
 	l := c.lists[source]
 	if l == nil {
-		l = &list{}
+		l = &list{held: map[string]*crl{}}
 		c.lists[source] = l
 	}
 	c.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := c.now()
-	c.renew(ctx, l, source, issuer)
-	if l.now == nil {
-		return nil, l.failure
-	}
-	if !bytes.Equal(l.now.RawIssuer, issuer.RawSubject) {
-		return nil, nil
-	}
-	if !bytes.Equal(l.now.verified, issuer.Raw) {
-		if err := l.now.CheckSignatureFrom(issuer); err != nil {
-			return nil, refuse(Forged, "the CRL %s is not signed by the issuer that it names", source)
-		}
-		l.now.verified = issuer.Raw
-	}
+	c.renew(ctx, l, source, path)
+	held := l.held[signer(issuer)]
 	switch {
-	case l.now.ThisUpdate.After(now.Add(skew)):
+	case held == nil && len(l.held) == 0:
+		return nil, l.failure
+	case held == nil:
+		return nil, nil
+	case held.ThisUpdate.After(now.Add(skew)):
 		return nil, refuse(Stale, "the CRL %s is from the future", source)
-	case l.now.NextUpdate.IsZero(), !now.Before(l.now.NextUpdate):
-		return nil, refuse(Stale, "the CRL %s should have been renewed on %s", source, l.now.NextUpdate.UTC().Format(time.RFC3339))
+	case held.NextUpdate.IsZero(), !now.Before(held.NextUpdate):
+		return nil, refuse(Stale, "the CRL %s should have been renewed on %s", source, held.NextUpdate.UTC().Format(time.RFC3339))
 	}
-	return l.now, nil
+	return held, nil
 }
 
-// renew reads a source again when it is time to. What cannot be read, is forged, or
-// is older than what is there, leaves the old list, which is good until it is over.
-func (c *Checker) renew(ctx context.Context, l *list, source string, issuer *x509.Certificate) {
+// renew reads a source again when it is time to. What cannot be read, is signed by
+// nobody whom the configuration names, or does not follow the signer's last list,
+// leaves what is there, which is good until it is over.
+func (c *Checker) renew(ctx context.Context, l *list, source string, path []*x509.Certificate) {
 	now, wait := c.now(), refresh
-	if l.failure != nil || l.now == nil || !now.Before(l.now.NextUpdate) {
+	if l.failure != nil || l.last == nil || !now.Before(l.last.NextUpdate) {
 		wait = retry
 	}
 	if isFile(source) {
@@ -114,32 +110,56 @@ func (c *Checker) renew(ctx context.Context, l *list, source string, issuer *x50
 	}
 	l.tried = now
 	b, err := c.fetch(ctx, source)
-	if err == nil && l.now != nil && bytes.Equal(b, l.now.Raw) {
+	if err != nil {
+		l.failure = err
+		return
+	}
+	if l.last != nil && bytes.Equal(b, l.last.Raw) {
 		l.failure = nil
 		return
 	}
-	var next *crl
-	if err == nil {
-		next, err = parse(b, source)
-	}
-	if err == nil && l.now != nil && bytes.Equal(next.RawIssuer, issuer.RawSubject) && next.CheckSignatureFrom(issuer) != nil {
-		err = refuse(Forged, "the CRL %s is not signed by the issuer that it names", source)
-	}
-	if err == nil && l.now != nil && older(next.RevocationList, l.now.RevocationList) {
-		err = refuse(Stale, "the CRL %s is older than the one before", source)
-	}
-	if l.failure = err; err == nil {
-		l.now = next
-	}
+	l.failure = c.take(l, source, b, path)
 }
 
-// older reports whether a list goes back behind another of the same issuer.
-func older(a, b *x509.RevocationList) bool {
-	if !bytes.Equal(a.RawIssuer, b.RawIssuer) {
-		return false
+// take keeps a list that was read, if it may.
+func (c *Checker) take(l *list, source string, b []byte, path []*x509.Certificate) error {
+	next, err := parse(b, source)
+	if err != nil {
+		return err
 	}
-	if a.Number != nil && b.Number != nil {
-		return a.Number.Cmp(b.Number) < 0
+	by := signedBy(next, c.issuers, path[1:])
+	if by == nil {
+		return refuse(Forged, "the CRL %s is signed by no certificate of an authority's file", source)
+	}
+	before := l.held[signer(by)]
+	if before != nil && !next.scope.equal(before.scope) {
+		return refuse(Malformed, "the CRL %s is about other certificates than the one before; restart the server if that is meant", source)
+	}
+	if before != nil && older(next.RevocationList, before.RevocationList) {
+		return refuse(Stale, "the CRL %s is older than the one before", source)
+	}
+	l.held[signer(by)], l.last = next, next
+	return nil
+}
+
+// signedBy returns who of those that are configured signed a list in their name.
+// Several may have the name (RFC 5280 section 6.3.3 goes by name and key).
+func signedBy(l *crl, issuers ...[]*x509.Certificate) *x509.Certificate {
+	for _, some := range issuers {
+		for _, c := range some {
+			if bytes.Equal(l.RawIssuer, c.RawSubject) && l.CheckSignatureFrom(c) == nil {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+// older reports whether a list goes back behind another of the same issuer, by its
+// number or by its time.
+func older(a, b *x509.RevocationList) bool {
+	if a.Number != nil && b.Number != nil && a.Number.Cmp(b.Number) < 0 {
+		return true
 	}
 	return a.ThisUpdate.Before(b.ThisUpdate)
 }

@@ -72,49 +72,58 @@ const (
 // Checker asks. It is safe for concurrent use, and remembers lists while they are
 // fresh; it never remembers an answer of OCSP.
 type Checker struct {
-	now    func() time.Time
-	client *http.Client
+	now     func() time.Time
+	client  *http.Client
+	issuers []*x509.Certificate
 
 	mu    sync.Mutex
 	lists map[string]*list
 }
 
-// New makes a Checker. It follows no redirect and uses no proxy: what is asked is
-// what the configuration names.
-func New(now func() time.Time) *Checker {
-	return &Checker{now: now, lists: map[string]*list{}, client: &http.Client{
+// New makes a Checker that believes the lists of these issuers, and of those on the
+// path that it is asked about. It follows no redirect and uses no proxy: what is asked
+// is what the configuration names.
+func New(now func() time.Time, issuers ...*x509.Certificate) *Checker {
+	return &Checker{now: now, issuers: issuers, lists: map[string]*list{}, client: &http.Client{
 		Timeout:       patience,
 		Transport:     &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: patience, MaxResponseHeaderBytes: 16 << 10},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// Check returns nil where a certificate is good. The path is the certificate, what
-// is between, and the root; what is between is looked for in the CRLs of who
-// issued it, where there is one. An error is a *[Refusal].
+// Check returns nil where every certificate below the root is good. The path is the
+// certificate, what is between, and the root. What is between is good when a CRL of
+// who issued it says so, or else the responder: of an authority that nobody speaks of
+// it is not known that it was not revoked. An error is a *[Refusal].
 func (c *Checker) Check(ctx context.Context, s Source, path []*x509.Certificate) error {
 	if len(path) < 2 {
 		return refuse(Missing, "nobody issued it")
 	}
-	asked, err := c.listed(ctx, s, path[0], path[1])
-	if err != nil {
-		return err
-	}
-	if s.OCSP != "" {
-		if err := c.ask(ctx, s, path[0], path[1]); err != nil {
+	for i := range path[:len(path)-1] {
+		listed, err := c.listed(ctx, s, path, i)
+		if err != nil {
 			return err
 		}
-		asked = true
-	}
-	if !asked {
-		return refuse(Missing, "no CRL of its issuer is about it")
-	}
-	for i := 1; i < len(path)-1; i++ {
-		if _, err := c.listed(ctx, s, path[i], path[i+1]); err != nil {
-			return err
+		if s.OCSP != "" && (i == 0 || !listed) {
+			if err := c.ask(ctx, s, path[i], path[i+1]); err != nil {
+				return above(i, path, err)
+			}
+			continue
+		}
+		if !listed {
+			return above(i, path, refuse(Missing, "no CRL of its issuer is about it"))
 		}
 	}
 	return nil
+}
+
+// above says that a refusal is about an authority between, and how to mend that.
+func above(i int, path []*x509.Certificate, err error) error {
+	var r *Refusal
+	if i == 0 || !errors.As(err, &r) {
+		return err
+	}
+	return refuse(r.Reason, "the authority %q: %s; add the CRL of %q to crls", path[i].Subject.CommonName, r.Detail, path[i+1].Subject.CommonName)
 }
 
 // get reads an address, at most so many bytes.

@@ -276,9 +276,17 @@ func TestCRL(t *testing.T) {
 		"a critical word not known":      {[]string{file("critical", a.CRL(hour, pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: true, Value: []byte{5, 0}}))}, revocation.Malformed},
 		"a word not known, not critical": {[]string{file("word", a.CRL(hour, pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: []byte{5, 0}}))}, ""},
 	} {
-		if err := revocation.New(time.Now).Check(t.Context(), revocation.Source{CRLs: try.lists}, path); reason(err) != try.reason {
+		lists := try.lists
+		if name != "of somebody else" && name != "the authority is revoked" {
+			lists = append([]string{file("of the root", root.CRL(hour))}, lists...)
+		}
+		if err := revocation.New(time.Now).Check(t.Context(), revocation.Source{CRLs: lists}, path); reason(err) != try.reason {
 			t.Errorf("%s: %v, want %q", name, err, try.reason)
 		}
+	}
+	// Nobody says that the authority between was not revoked.
+	if err := revocation.New(time.Now).Check(t.Context(), revocation.Source{CRLs: []string{file("alone", a.CRL(hour))}}, path); reason(err) != revocation.Missing {
+		t.Errorf("nobody speaks of the authority between: %v", err)
 	}
 }
 

@@ -40,6 +40,10 @@ func (s scope) covers(c *x509.Certificate) bool {
 	return len(s.points) == 0 || slices.ContainsFunc(s.points, func(p string) bool { return slices.Contains(c.CRLDistributionPoints, p) })
 }
 
+func (s scope) equal(o scope) bool {
+	return s.users == o.users && s.authorities == o.authorities && slices.Equal(s.points, o.points)
+}
+
 func scopeOf(r *x509.RevocationList) (scope, error) {
 	var out scope
 	for _, e := range r.Extensions {
