@@ -283,6 +283,7 @@ func (d *daemon) housekeep(ctx context.Context, s settings) {
 	defer signal.Stop(hangup)
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
+	var warned time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -293,6 +294,9 @@ func (d *daemon) housekeep(ctx context.Context, s settings) {
 		case <-tick.C:
 		}
 		_, err := d.in.engine.Sweep(ctx)
+		if now := time.Now(); now.Sub(warned) > time.Hour {
+			warned, err = now, errors.Join(err, d.in.admin.WarnAdministrators(ctx))
+		}
 		err = errors.Join(err, d.in.tickets.Sweep(ctx), d.in.sessions.Sweep(ctx))
 		if mail := d.file.Load().Mail; mail.Server != "" {
 			err = errors.Join(err, d.in.send(ctx, mail, s))

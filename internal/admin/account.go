@@ -195,6 +195,11 @@ type AccountSuspend struct {
 func (c *AccountSuspend) Action() string { return "account.suspend" }
 func (c *AccountSuspend) Object() string { return "account " + c.Name + ": " + c.Reason }
 
+// sound says that somebody would be missed.
+func (c *AccountSuspend) sound(ctx context.Context, a *Admin) error {
+	return a.spare(ctx, a.DB, c.Name, signin.Suspended)
+}
+
 func (c *AccountSuspend) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	return a.setState(ctx, g, c.Name, "account.suspended", c.Reason, func(d *directory.Account) error {
 		if d.ID == g.Account() {
@@ -263,6 +268,11 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 		}
 		if err := edit(&d); err != nil {
 			return err
+		}
+		if d.State != directory.Active {
+			if err := a.Engine.SpareAdministration(ctx, tx, signin.Suspended(d.ID)); err != nil {
+				return err
+			}
 		}
 		if err := a.Directory.Update(ctx, tx, d); err != nil {
 			return err
@@ -443,6 +453,15 @@ func (c *AuthenticatorRevoke) Object() string {
 	return fmt.Sprintf("authenticator %d of %s: %s", c.ID, c.Account, c.Reason)
 }
 
+// sound says that it would be missed.
+func (c *AuthenticatorRevoke) sound(ctx context.Context, a *Admin) error {
+	return a.spare(ctx, a.DB, c.Account, c.loss)
+}
+
+func (c *AuthenticatorRevoke) loss(id assurance.AccountID) signin.Loss {
+	return signin.Without(id, assurance.CredentialID(c.ID), signin.Everything)
+}
+
 func (c *AuthenticatorRevoke) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	var d directory.Account
 	err := a.change(ctx, g, "credential.revoked", map[string]string{"authenticator": strconv.FormatInt(c.ID, 10), "reason": c.Reason}, &d, func(tx *store.Tx) error {
@@ -452,6 +471,9 @@ func (c *AuthenticatorRevoke) do(ctx context.Context, a *Admin, g signin.Grant) 
 		}
 		credential, err := a.Directory.Credential(ctx, tx, d.ID, assurance.CredentialID(c.ID))
 		if err != nil {
+			return err
+		}
+		if err := a.Engine.SpareAdministration(ctx, tx, c.loss(d.ID)); err != nil {
 			return err
 		}
 		if err := a.Enrollments.RevokeIn(ctx, tx, &credential); err != nil {

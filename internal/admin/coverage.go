@@ -52,6 +52,9 @@ func (a *Admin) coverageInput(ctx context.Context) (attack.Input, error) {
 	if err != nil {
 		return in, err
 	}
+	if places[0].openings.Caveats, err = a.fewAdministrators(ctx); err != nil {
+		return in, err
+	}
 	if in.NotHere, err = a.declarations(ctx, a.DB); err != nil {
 		return in, err
 	}

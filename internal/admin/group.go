@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
@@ -118,8 +119,13 @@ type MemberAdd struct {
 func (c *MemberAdd) Action() string { return "group.member.add" }
 func (c *MemberAdd) Object() string { return "account " + c.Account + " into group " + c.Group }
 
+// sound says that the policy would deny them what they alone can do.
+func (c *MemberAdd) sound(ctx context.Context, a *Admin) error { return a.spare(ctx, a.DB, c.Account, c.loss) }
+
+func (c *MemberAdd) loss(id assurance.AccountID) signin.Loss { return signin.Regrouped(id, "", c.Group) }
+
 func (c *MemberAdd) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	return a.member(ctx, g, "group.member-added", c.Group, c.Account, a.Directory.AddMember)
+	return a.member(ctx, g, "group.member-added", c.Group, c.Account, c.loss, a.Directory.AddMember)
 }
 
 // MemberRemove takes an account out of a group.
@@ -131,11 +137,16 @@ type MemberRemove struct {
 func (c *MemberRemove) Action() string { return "group.member.remove" }
 func (c *MemberRemove) Object() string { return "account " + c.Account + " out of group " + c.Group }
 
+// sound says that they would be missed.
+func (c *MemberRemove) sound(ctx context.Context, a *Admin) error { return a.spare(ctx, a.DB, c.Account, c.loss) }
+
+func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss { return signin.Regrouped(id, c.Group, "") }
+
 func (c *MemberRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, a.Directory.RemoveMember)
+	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, c.loss, a.Directory.RemoveMember)
 }
 
-func (a *Admin) member(ctx context.Context, g signin.Grant, event, group, account string, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
+func (a *Admin) member(ctx context.Context, g signin.Grant, event, group, account string, loss func(assurance.AccountID) signin.Loss, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
 	var d directory.Account
 	err := a.change(ctx, g, event, map[string]string{"group": group}, &d, func(tx *store.Tx) error {
 		team, err := a.Directory.FindGroup(ctx, tx, group)
@@ -143,6 +154,9 @@ func (a *Admin) member(ctx context.Context, g signin.Grant, event, group, accoun
 			return err
 		}
 		if d, err = a.Directory.Find(ctx, tx, account); err != nil {
+			return err
+		}
+		if err := a.Engine.SpareAdministration(ctx, tx, loss(d.ID)); err != nil {
 			return err
 		}
 		return edit(ctx, tx, team, d)

@@ -23,6 +23,13 @@ type Overview struct {
 	AtRisk            int64 `json:"at_risk"`
 	Groups            int   `json:"groups"`
 	Applications      int   `json:"applications"`
+	// Administrators are all of them, and Able those who could administer now: awake,
+	// and with what policy demands. Few says what is weak about that, and Falling
+	// that all of those are about to go dormant.
+	Administrators int    `json:"administrators"`
+	Able           int    `json:"administrators_able"`
+	Few            string `json:"administrators_few,omitempty"`
+	Falling        bool   `json:"administrators_going_dormant,omitempty"`
 	// Recoveries are under way; Unconfirmed are those of them that want a second
 	// person.
 	Recoveries  int64 `json:"recoveries"`
@@ -62,7 +69,24 @@ func (c *OverviewShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, e
 	if o.Recoveries, o.Unconfirmed, err = a.Recoveries.Count(ctx); err != nil {
 		return nil, err
 	}
+	if err := a.administrators(ctx, &o); err != nil {
+		return nil, err
+	}
 	return o, a.log(ctx, &o)
+}
+
+// administrators fills in who is left to administer.
+func (a *Admin) administrators(ctx context.Context, o *Overview) error {
+	all, able, err := a.able(ctx)
+	if err != nil {
+		return err
+	}
+	o.Administrators, o.Able, o.Falling = all, len(able), a.falling(able)
+	few, err := a.fewAdministrators(ctx)
+	if len(few) > 0 {
+		o.Few = few[0]
+	}
+	return err
 }
 
 // log fills in how long the log is and how far it is signed.

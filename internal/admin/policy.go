@@ -130,7 +130,7 @@ func (c *PolicyChange) sound(ctx context.Context, a *Admin) error {
 			return failure.At("body", failure.New(failure.Invalid, "The document's own test %q (line %d) does not hold: it wants %s and gets %s.", r.Name, r.Line, r.Want, r.Got))
 		}
 	}
-	return nil
+	return failure.At("body", a.Engine.SpareAdministrationBy(ctx, a.DB, p))
 }
 
 func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -139,7 +139,13 @@ func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 	}
 	var d signin.Document
 	err := a.change(ctx, g, "policy.changed", nil, nil, func(tx *store.Tx) error {
-		var err error
+		p, err := a.compile(ctx, c.Body)
+		if err != nil {
+			return err
+		}
+		if err := a.Engine.SpareAdministrationBy(ctx, tx, p); err != nil {
+			return failure.At("body", err)
+		}
 		d, err = a.Rules.Save(ctx, tx, c.Body, g.Name())
 		return err
 	})

@@ -156,6 +156,10 @@ type TokenRevoke struct {
 func (c *TokenRevoke) Action() string { return "token.revoke" }
 func (c *TokenRevoke) Object() string { return "token " + c.Serial + ", for good: " + c.Reason }
 
+func (c *TokenRevoke) sound(ctx context.Context, a *Admin) error {
+	return a.spareToken(ctx, c.Serial, signin.Everything)
+}
+
 func (c *TokenRevoke) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.revoked", c.Reason, func(t *directory.Token) error {
 		if t.State == directory.TokenRevoked {
@@ -174,6 +178,10 @@ type TokenLost struct {
 
 func (c *TokenLost) Action() string { return "token.lost" }
 func (c *TokenLost) Object() string { return "token " + c.Serial + " is lost: " + c.Reason }
+
+func (c *TokenLost) sound(ctx context.Context, a *Admin) error {
+	return a.spareToken(ctx, c.Serial, signin.Everything)
+}
 
 func (c *TokenLost) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.lost", c.Reason, func(t *directory.Token) error {
@@ -194,6 +202,10 @@ type TokenReturn struct {
 
 func (c *TokenReturn) Action() string { return "token.return" }
 func (c *TokenReturn) Object() string { return "token " + c.Serial + " comes back: " + c.Reason }
+
+func (c *TokenReturn) sound(ctx context.Context, a *Admin) error {
+	return a.spareToken(ctx, c.Serial, signin.Everything)
+}
 
 func (c *TokenReturn) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.returned", c.Reason, func(t *directory.Token) error {
@@ -259,6 +271,9 @@ func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, t *directory.Token) 
 	t.Seed = bare.State
 	if c.Status == directory.CredentialRevoked {
 		return owner, nil
+	}
+	if err := a.Engine.SpareAdministration(ctx, tx, signin.Without(owner.ID, c.ID, signin.Everything)); err != nil {
+		return owner, err
 	}
 	if err := a.Enrollments.RevokeIn(ctx, tx, &c); err != nil {
 		return owner, err

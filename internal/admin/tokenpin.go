@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 
+	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
@@ -35,6 +36,11 @@ func (c *TokenPIN) Object() string {
 	return what + c.Serial + ": " + c.Note
 }
 
+// sound says that the PIN of before would be missed.
+func (c *TokenPIN) sound(ctx context.Context, a *Admin) error {
+	return a.spareToken(ctx, c.Serial, assurance.Known)
+}
+
 func (c *TokenPIN) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	event, out := "token.pin-given", TokenPINGiven{Serial: c.Serial, Hint: "It is typed in front of each code, and counts as something known once its owner has changed it."}
 	if c.None {
@@ -51,6 +57,9 @@ func (c *TokenPIN) do(ctx context.Context, a *Admin, g signin.Grant) (any, error
 			return err
 		}
 		if err := a.mayAssign(issuer, owner); err != nil {
+			return err
+		}
+		if err := a.Engine.SpareAdministration(ctx, tx, signin.Without(owner.ID, credential.ID, assurance.Known)); err != nil {
 			return err
 		}
 		if out.Owner = owner.Name; c.None {

@@ -64,6 +64,8 @@ type Enrollments struct {
 	// StopRecovery ends a recovery of an account that is under way, when its owner says
 	// that something was not them.
 	StopRecovery func(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error)
+	// Spare refuses what would leave nobody who could administer.
+	Spare func(ctx context.Context, r store.Reader, l signin.Loss) error
 	// Quarantine is for how long a new authenticator cannot approve what is
 	// privileged, where the account had two factors before.
 	Quarantine time.Duration

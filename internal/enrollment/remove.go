@@ -34,6 +34,9 @@ func (e *Enrollments) Remove(ctx context.Context, g signin.Grant, id assurance.C
 		if rest := slices.Delete(rows, at, at+1); !e.twoFactors(rest) {
 			return failure.New(failure.Conflict, "Without it you could not sign in with two factors. Add another way first.")
 		}
+		if err := e.Spare(ctx, tx, signin.Without(g.Account(), id, signin.Everything)); err != nil {
+			return err
+		}
 		if err := e.RevokeIn(ctx, tx, &gone); err != nil {
 			return err
 		}
@@ -173,6 +176,13 @@ func (e *Enrollments) disablePassword(ctx context.Context, tx *store.Tx, account
 	}
 	for _, c := range rows {
 		if c.Traits.Has(assurance.Known) && !c.Traits.Has(assurance.Held) && c.Status == directory.CredentialActive {
+			err := e.Spare(ctx, tx, signin.Without(account, c.ID, signin.Everything))
+			if failure.ClassOf(err) == failure.Refused {
+				return false, nil // whoever administers alone changes it by themselves; nobody else could help them
+			}
+			if err != nil {
+				return false, err
+			}
 			c.Status = directory.CredentialDisabled
 			tx.Announce(directory.Topic(account))
 			return true, e.Directory.UpdateCredential(ctx, tx, c)

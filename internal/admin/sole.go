@@ -1,0 +1,91 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/notify"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// able are the administrators who could administer now, by name.
+func (a *Admin) able(ctx context.Context) (all int, able []signin.Administrator, err error) {
+	list, err := a.Engine.Administrators(ctx, a.DB)
+	for _, one := range list {
+		if one.Able {
+			able = append(able, one)
+		}
+	}
+	return len(list), able, err
+}
+
+// soonDormant is how long before the last administrators go dormant they are told.
+const soonDormant = 10 * 24 * time.Hour
+
+// falling reports whether all who can administer are about to go dormant.
+func (a *Admin) falling(able []signin.Administrator) bool {
+	soon := a.Now().Add(min(soonDormant, a.Dormant/2))
+	for _, one := range able {
+		if one.Dormant.After(soon) {
+			return false
+		}
+	}
+	return len(able) > 0
+}
+
+// fewAdministrators says what is weak about who can administer, or nothing.
+func (a *Admin) fewAdministrators(ctx context.Context) ([]string, error) {
+	_, able, err := a.able(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch len(able) {
+	case 0:
+		return []string{"nobody can administer Countersign: no administrator is awake and has what policy demands of them"}, nil
+	case 1:
+		return []string{fmt.Sprintf("%s alone can administer Countersign (until %s, unless they sign in before): make somebody else an administrator as well", able[0].Name, able[0].Dormant.UTC().Format(time.DateOnly))}, nil
+	}
+	return nil, nil
+}
+
+const dormantSubject = "Sign in, or nobody can administer Countersign any more"
+
+// WarnAdministrators tells all who can administer when all of them are about to go
+// dormant: once a day, by mail and in the log. Who is dormant is woken by another
+// administrator, and there would be none.
+func (a *Admin) WarnAdministrators(ctx context.Context) error {
+	_, able, err := a.able(ctx)
+	if err != nil || !a.falling(able) {
+		return err
+	}
+	for _, one := range able {
+		if err := a.warnOne(ctx, one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Admin) warnOne(ctx context.Context, one signin.Administrator) error {
+	const event = "alarm.administrator-going-dormant"
+	said, err := a.DB.Entries(ctx, store.Filter{Account: int64(one.ID), Event: event, Since: a.Now().Add(-23 * time.Hour), Limit: 1})
+	if err != nil || len(said) > 0 {
+		return err
+	}
+	return a.DB.Change(ctx, audit.System("housekeeping"), func(tx *store.Tx) error {
+		mails, err := a.Directory.Mails(ctx, tx, one.ID)
+		if err != nil {
+			return err
+		}
+		body := fmt.Sprintf("Nobody who can administer Countersign has signed in for a long time. Accounts that are not used go dormant: yours, %s, does at %s, and then nobody is left who could wake it.\n\nSign in before that: %s\n\nMake somebody else an administrator as well, so that this does not depend on you alone.\n",
+			one.Name, notify.Moment(one.Dormant), a.PublicURL)
+		if err := notify.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(one.ID), Subject: dormantSubject, Body: body}); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: event, Outcome: audit.OK, Account: int64(one.ID), AccountName: one.Name,
+			Detail: map[string]string{"dormant": one.Dormant.UTC().Format(time.RFC3339), "addresses": fmt.Sprint(len(mails))}})
+	})
+}

@@ -1,0 +1,29 @@
+package admin
+
+import (
+	"context"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// spare refuses, before anybody approves it, a loss after which nobody could
+// administer. The same is asked again inside the change.
+func (a *Admin) spare(ctx context.Context, r store.Reader, name string, loss func(assurance.AccountID) signin.Loss) error {
+	d, err := a.Directory.Find(ctx, r, name)
+	if err != nil {
+		return err
+	}
+	return a.Engine.SpareAdministration(ctx, r, loss(d.ID))
+}
+
+// spareToken is spare for what a token shows of these traits.
+func (a *Admin) spareToken(ctx context.Context, serial string, traits assurance.Trait) error {
+	t, err := a.Directory.Token(ctx, a.DB, serial)
+	if err != nil || t.State != directory.TokenAssigned {
+		return err
+	}
+	return a.Engine.SpareAdministration(ctx, a.DB, signin.Without(t.Account, t.Credential, traits))
+}

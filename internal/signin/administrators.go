@@ -1,0 +1,257 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/policy"
+	"countersign/internal/prompt"
+	"countersign/internal/store"
+)
+
+// Loss is what one account is to lose. Edit makes of the account and of its
+// authenticators what they would be; it changes neither.
+type Loss struct {
+	Account assurance.AccountID
+	Edit    func(directory.Account, []directory.Credential) (directory.Account, []directory.Credential)
+}
+
+// Suspended is the loss of all access.
+func Suspended(id assurance.AccountID) Loss {
+	return Loss{id, func(a directory.Account, c []directory.Credential) (directory.Account, []directory.Credential) {
+		a.State = directory.Suspended
+		return a, c
+	}}
+}
+
+// Without is the loss of one authenticator, or of what it shows of these traits.
+func Without(id assurance.AccountID, credential assurance.CredentialID, traits assurance.Trait) Loss {
+	return Loss{id, func(a directory.Account, all []directory.Credential) (directory.Account, []directory.Credential) {
+		all = slices.Clone(all)
+		for i := range all {
+			if all[i].ID != credential {
+				continue
+			}
+			if all[i].Traits &^= traits; all[i].Traits == 0 {
+				all[i].Status = directory.CredentialRevoked
+			}
+		}
+		return a, all
+	}}
+}
+
+// Everything is every trait, for [Without].
+const Everything = ^assurance.Trait(0)
+
+// Regrouped is the loss of a group, or the danger of one that is joined: policy may
+// deny who is in it.
+func Regrouped(id assurance.AccountID, leaves, joins string) Loss {
+	return Loss{id, func(a directory.Account, c []directory.Credential) (directory.Account, []directory.Credential) {
+		a.Groups = slices.DeleteFunc(slices.Clone(a.Groups), func(g string) bool { return g == leaves })
+		if joins != "" && !slices.Contains(a.Groups, joins) {
+			a.Groups = append(a.Groups, joins)
+			slices.Sort(a.Groups)
+		}
+		return a, c
+	}}
+}
+
+// lastOne refuses what would leave nobody.
+var lastOne = failure.Refuse("last-administrator", "Nobody could administer Countersign after that. Make somebody else an administrator first, who can sign in as policy demands it of administrators.")
+
+// SpareAdministration refuses a loss after which nobody could administer any more,
+// where somebody can now. It reads from r, so that inside a change it holds for
+// what that change writes: of two that take away the last two at once, one is
+// refused. It is also asked before anybody approves.
+func (e *Engine) SpareAdministration(ctx context.Context, r store.Reader, l Loss) error {
+	if err := e.oneAtATime(ctx, r); err != nil {
+		return err
+	}
+	all, err := e.administrators(ctx, r)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(s *administrator) bool { return s.account.ID == l.Account })
+	if i < 0 {
+		return nil
+	}
+	p, err := e.Rules.currentIn(ctx, r)
+	if err != nil {
+		return err
+	}
+	loser := *all[i]
+	loser.account, loser.credentials = l.Edit(loser.account, loser.credentials)
+	if e.judge.able(p, &loser) || !e.judge.able(p, all[i]) {
+		return nil
+	}
+	for k, other := range all {
+		if k != i && e.judge.able(p, other) {
+			return nil
+		}
+	}
+	return lastOne
+}
+
+// SpareAdministrationBy refuses a policy by which nobody could administer any more,
+// wherever they are and whenever it is, where somebody can by the one in force.
+func (e *Engine) SpareAdministrationBy(ctx context.Context, r store.Reader, next *policy.Policy) error {
+	if err := e.oneAtATime(ctx, r); err != nil {
+		return err
+	}
+	all, err := e.administrators(ctx, r)
+	if err != nil {
+		return err
+	}
+	now, err := e.Rules.currentIn(ctx, r)
+	if err != nil {
+		return nil //nolint:nilerr // nobody can be worse off than without a policy
+	}
+	by := func(p *policy.Policy) bool {
+		return slices.ContainsFunc(all, func(s *administrator) bool { return e.judge.able(p, s) })
+	}
+	if by(next) || !by(now) {
+		return nil
+	}
+	return failure.Refuse("last-administrator", "By this policy nobody could administer Countersign any more: "+names(all)+" cannot show what it demands for policy.change from anywhere, or it denies them.")
+}
+
+// oneAtATime makes changes to who can administer wait for one another, whatever
+// else they read: each writes the same row. Outside a change there is nothing to wait for.
+func (e *Engine) oneAtATime(ctx context.Context, r store.Reader) error {
+	tx, ok := r.(*store.Tx)
+	if !ok {
+		return nil
+	}
+	return e.Directory.TouchAdministered(ctx, tx)
+}
+
+// currentIn is the policy in force as a transaction sees it.
+func (r *Rules) currentIn(ctx context.Context, from store.Reader) (*policy.Policy, error) {
+	p, err := r.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	latest, err := r.Latest(ctx, from)
+	if errors.Is(err, directory.ErrTampered) {
+		return p, nil // the last good one stays in force
+	}
+	if err != nil {
+		return nil, err
+	}
+	if last := r.current.Load(); last != nil && last.version == latest.Version {
+		return last.policy, nil
+	}
+	known, err := r.Known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if fresh, err := policy.Compile([]byte(latest.Body), known); err == nil {
+		return fresh, nil
+	}
+	return p, nil
+}
+
+// Administrator is somebody who administers, and whether they could now.
+type Administrator struct {
+	Name string
+	ID   assurance.AccountID
+	// Able says that policy would let them administer with what they have.
+	Able bool
+	// Dormant is when they cease to be able unless they sign in before.
+	Dormant time.Time
+}
+
+// Administrators lists who administers, by name.
+func (e *Engine) Administrators(ctx context.Context, r store.Reader) ([]Administrator, error) {
+	all, err := e.administrators(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.Rules.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := e.Now()
+	var out []Administrator
+	for _, s := range all {
+		out = append(out, Administrator{Name: s.account.Name, ID: s.account.ID, Able: e.judge.able(p, s), Dormant: now.Add(e.Limits.Dormant - s.account.Idle(now))})
+	}
+	return out, nil
+}
+
+// administrator is somebody who administers, with what they sign in with.
+type administrator struct {
+	account     directory.Account
+	credentials []directory.Credential
+}
+
+// mostAdministrators bounds how many are looked at.
+const mostAdministrators = 1000
+
+func (e *Engine) administrators(ctx context.Context, r store.Reader) ([]*administrator, error) {
+	members, err := e.Directory.Administering(ctx, r, mostAdministrators)
+	if err != nil {
+		return nil, err
+	}
+	var out []*administrator
+	for _, m := range members {
+		credentials, err := e.Directory.Credentials(ctx, r, m.ID)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &administrator{m, credentials})
+	}
+	return out, nil
+}
+
+func names(all []*administrator) string {
+	var out string
+	for i, s := range all {
+		switch {
+		case i == 5:
+			return out + fmt.Sprintf(" and %d more", len(all)-i)
+		case i > 0:
+			out += ", "
+		}
+		out += s.account.Name
+	}
+	return out
+}
+
+// administering are the actions that whoever administers can do: to come in, and to
+// change the policy, from where everything else can be put right.
+var administering = []string{SignIn, "policy.change"}
+
+// able reports whether somebody could administer by a policy with what they have, at
+// some time and from somewhere. What is in quarantine counts: a day later it does.
+func (j *judge) able(p *policy.Policy, s *administrator) bool {
+	for _, action := range administering {
+		m := matter{setting: j.setting, Request: Request{Application: Self, Action: action, Protocol: "browser", Medium: prompt.Browser},
+			now: j.Now(), application: ourselves(), account: s.account, somebody: true, credentials: s.credentials, policy: p}
+		if s.account.Kind != directory.Person || m.barred() != "" || !m.mayAdminister() || !m.couldGet() {
+			return false
+		}
+	}
+	return true
+}
+
+// couldGet reports whether the account's authenticators are enough for the least
+// that policy demands of it, wherever it is and whenever it comes.
+func (m *matter) couldGet() bool {
+	held := active(m.credentials)
+	held = slices.DeleteFunc(held, func(c directory.Credential) bool { return c.Traits.Has(assurance.Vouched) })
+	w := m.policy.Weakest(policy.Class{Facts: m.facts(m.account, lacksTwoFactors(held, m.now)), Free: policy.FreeSource | policy.FreeTime})
+	for _, way := range w.Ways {
+		counts := slices.DeleteFunc(slices.Clone(held), func(c directory.Credential) bool { return slices.Contains(way.Decision.Refuse, c.Kind) })
+		if way.Decision.Requirement.Met(directory.CouldShow(counts, m.now), m.now) {
+			return true
+		}
+	}
+	return false
+}
