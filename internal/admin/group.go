@@ -120,9 +120,13 @@ func (c *MemberAdd) Action() string { return "group.member.add" }
 func (c *MemberAdd) Object() string { return "account " + c.Account + " into group " + c.Group }
 
 // sound says that the policy would deny them what they alone can do.
-func (c *MemberAdd) sound(ctx context.Context, a *Admin) error { return a.spare(ctx, a.DB, c.Account, c.loss) }
+func (c *MemberAdd) sound(ctx context.Context, a *Admin) error {
+	return a.spare(ctx, a.DB, c.Account, c.loss)
+}
 
-func (c *MemberAdd) loss(id assurance.AccountID) signin.Loss { return signin.Regrouped(id, "", c.Group) }
+func (c *MemberAdd) loss(id assurance.AccountID) signin.Loss {
+	return signin.Regrouped(id, "", c.Group)
+}
 
 func (c *MemberAdd) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	return a.member(ctx, g, "group.member-added", c.Group, c.Account, c.loss, a.Directory.AddMember)
@@ -138,9 +142,13 @@ func (c *MemberRemove) Action() string { return "group.member.remove" }
 func (c *MemberRemove) Object() string { return "account " + c.Account + " out of group " + c.Group }
 
 // sound says that they would be missed.
-func (c *MemberRemove) sound(ctx context.Context, a *Admin) error { return a.spare(ctx, a.DB, c.Account, c.loss) }
+func (c *MemberRemove) sound(ctx context.Context, a *Admin) error {
+	return a.spare(ctx, a.DB, c.Account, c.loss)
+}
 
-func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss { return signin.Regrouped(id, c.Group, "") }
+func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss {
+	return signin.Regrouped(id, c.Group, "")
+}
 
 func (c *MemberRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, c.loss, a.Directory.RemoveMember)
