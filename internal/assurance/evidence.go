@@ -27,6 +27,9 @@ type Evidence struct {
 	// what it was bound to: an origin, an action's text, or nothing.
 	Channel string `json:"channel"`
 	Bound   string `json:"bound,omitempty"`
+	// Elsewhere says that it was shown on another device, to approve what waits on
+	// this one by its number.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 	// Until is when it stops counting whatever its age, zero for never: what a
 	// temporary access pass showed dies with the pass.
 	Until time.Time `json:"until,omitzero"`

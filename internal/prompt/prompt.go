@@ -27,6 +27,9 @@ const (
 	Display
 	// Browser is a page: forms, and WebAuthn through script.
 	Browser
+	// API is a request of a program that carries its own proof: there is nobody to
+	// ask.
+	API
 )
 
 // Can reports whether the medium can play every bit of want.

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -88,8 +89,16 @@ func numeric(s string) bool {
 	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsDigit(r) || unicode.IsSpace(r) }) == ""
 }
 
-// kindsFor says which authenticators an answer may be for, in order.
+// kindsFor says which authenticators an answer may be for, in order: those that are
+// meant by it, and whose answers its medium can carry at all.
 func (x *examiner) kindsFor(at *attempt, answer prompt.Answer, opening bool) []string {
+	return slices.DeleteFunc(x.meant(at, answer, opening), func(name string) bool {
+		k, known := x.setting.kind(name)
+		return !known || !k.answersBy(at.Medium)
+	})
+}
+
+func (x *examiner) meant(at *attempt, answer prompt.Answer, opening bool) []string {
 	switch {
 	case answer.Authenticator == "" || answer.Authenticator == AnyCode && !opening:
 		var out []string

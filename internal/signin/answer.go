@@ -38,6 +38,7 @@ type question struct {
 type examiner struct {
 	Parts
 	kinds   map[string]authenticator.Authenticator
+	setting *setting
 	digits  map[string]bool // kinds whose answers are digits
 	guesses *guesses
 	// charging and hashing are the lines for slow checks.

@@ -21,7 +21,7 @@ func (m *matter) firstQuestions() decision {
 		if k.Traits.Has(assurance.Held) && !k.Traits.Has(assurance.PhishingResistant) {
 			opens = false // a code, whether or not some have a PIN in front
 		}
-		if k.First && opens && m.Medium&k.Media != 0 && (m.Name != "" || m.browser()) {
+		if k.First && opens && k.answersBy(m.Medium) && (m.Name != "" || m.browser()) {
 			d.kinds = append(d.kinds, k.Kind)
 		}
 	}
@@ -69,7 +69,7 @@ func (m *matter) choose(missing []assurance.Missing, usable []directory.Credenti
 	}
 	playable := slices.DeleteFunc(slices.Clone(usable), func(c directory.Credential) bool {
 		k, known := m.kind(c.Kind)
-		return !known || k.remote || k.Media&m.Medium == 0
+		return !known || !k.answersBy(m.Medium)
 	})
 	var could, want assurance.Trait
 	for _, c := range playable {
@@ -104,13 +104,16 @@ func (m *matter) choose(missing []assurance.Missing, usable []directory.Credenti
 	}
 }
 
+// showsNumbers reports whether the medium can show what is typed elsewhere.
+func (m *matter) showsNumbers() bool { return m.Medium&(prompt.Display|prompt.Browser) != 0 }
+
 // transferable is what an approval on another device could show here: what the
 // account's passkeys show, without their resistance to phishing, and what its
 // apps show. It takes a medium on which a number can be shown first, and somebody
 // who has shown something already, so that a stranger causes nothing. What is in
 // quarantine approves nothing.
 func (m *matter) transferable(usable []directory.Credential) assurance.Trait {
-	if m.Medium&(prompt.Display|prompt.Browser) == 0 || len(m.shown) == 0 || m.Action == Approve {
+	if !m.showsNumbers() || len(m.shown) == 0 || m.Action == Approve {
 		return 0
 	}
 	var t assurance.Trait

@@ -6,6 +6,7 @@ import (
 	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
+	"countersign/internal/prompt"
 )
 
 // privileged says whether a new authenticator in quarantine counts: not for
@@ -29,21 +30,46 @@ func (m *matter) usable(refused []string) []directory.Credential {
 	return out
 }
 
+// couldCome reports whether a piece of this attempt's evidence can have come by its
+// medium at all. What cannot be asked for here does not count here, whoever put it
+// there.
+func (m *matter) couldCome(ev assurance.Evidence) bool {
+	k, known := m.kind(ev.Kind)
+	switch {
+	case !known:
+		return false
+	case ev.Elsewhere, k.remote:
+		return m.showsNumbers()
+	case m.delegated:
+		return k.Media.Can(prompt.API)
+	}
+	return k.answersBy(m.Medium)
+}
+
+// couldBeHeld reports whether evidence can be a session's. Sessions begin on pages
+// and on terminals, so that what comes with a program's request is in none.
+func (m *matter) couldBeHeld(ev assurance.Evidence) bool {
+	k, known := m.kind(ev.Kind)
+	return known && (k.remote || k.answersBy(prompt.Browser|prompt.Line))
+}
+
 // counting is the evidence that counts: of this account, from an authenticator
 // that is still usable, not bound to another action, and what the application
 // vouches for once something of ours was shown.
 func (m *matter) counting(usable []directory.Credential, refused []string) []assurance.Evidence {
 	var out []assurance.Evidence
-	for _, list := range [][]assurance.Evidence{m.held, m.shown} {
+	add := func(list []assurance.Evidence, possible func(assurance.Evidence) bool) {
 		for _, ev := range list {
 			alive := slices.ContainsFunc(usable, func(c directory.Credential) bool { return c.ID == ev.Credential && c.Kind == ev.Kind })
 			// A pass is used up by its one use; what it showed lives until its end.
 			ev = withoutLostPIN(ev, usable)
-			if ev.Account == m.account.ID && (alive || ev.Traits.Has(assurance.Vouched)) && !slices.Contains(refused, ev.Kind) {
+			if possible(ev) && ev.Account == m.account.ID && (alive || ev.Traits.Has(assurance.Vouched)) && !slices.Contains(refused, ev.Kind) {
 				out = assurance.Append(out, ev)
 			}
 		}
 	}
+	add(m.held, m.couldBeHeld)
+	add(m.shown, m.couldCome)
 	if m.application.Vouches == application.VouchesPassword && len(m.shown) > 0 {
 		out = assurance.Append(out, assurance.Evidence{
 			Account: m.account.ID, Kind: "vouched-password", Traits: assurance.Known,

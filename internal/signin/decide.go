@@ -51,6 +51,11 @@ type kind struct {
 	remote bool
 }
 
+// answersBy reports whether a medium can carry an answer of this kind. What is
+// answered on the device that it lives on, and what comes with its request, is an
+// answer by none.
+func (k kind) answersBy(m prompt.Medium) bool { return !k.remote && k.Media&m&^prompt.API != 0 }
+
 // decision is what decide found. Its zero value denies.
 type decision struct {
 	state   State

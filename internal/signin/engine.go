@@ -92,7 +92,7 @@ func New(p Parts) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.examiner = &examiner{Parts: p, kinds: e.kinds, digits: digits, guesses: e.guesses,
+	e.examiner = &examiner{Parts: p, kinds: e.kinds, setting: e.judge.setting, digits: digits, guesses: e.guesses,
 		// One more is charged than are hashed, so that the next is ready; and one more
 		// of each that may go before it.
 		charging: newCrowd(max(1, p.SlowChecks)+3, 1), hashing: newCrowd(p.SlowChecks, 0)}

@@ -76,7 +76,7 @@ func (e *Engine) Explain(ctx context.Context, r Request, now time.Time) (Explana
 	}
 	m.credentials = active(m.credentials)
 	if m.delegated = j.delegated(&m); m.delegated {
-		m.Medium = 0 // a key comes with its request
+		m.Medium = prompt.API // a key comes with its request
 	}
 	x := Explanation{Facts: m.facts(account, lacksTwoFactors(m.credentials, now))}
 	x.Policy = m.policy.Explain(x.Facts)
@@ -141,19 +141,16 @@ func (m *matter) elsewhere(abilities []Ability) {
 
 const notHere = "it cannot be shown by this protocol"
 
-// unplayable says why a kind cannot be shown by the medium. A key that comes with
-// its request needs no medium.
+// unplayable says why a kind cannot be shown by the medium.
 func (m *matter) unplayable(name string) string {
 	k, known := m.kind(name)
 	switch {
 	case !known:
 		return "this server does not know its kind"
-	case k.Media == 0 && m.Medium == 0:
+	case m.delegated && k.Media.Can(prompt.API), k.answersBy(m.Medium):
 		return ""
-	case k.Media&m.Medium == 0:
-		return notHere
 	}
-	return ""
+	return notHere
 }
 
 // could is the evidence of the authenticators that would count.
@@ -161,7 +158,7 @@ func (m *matter) could(abilities []Ability) []assurance.Evidence {
 	var out []assurance.Evidence
 	for i, c := range m.credentials {
 		if abilities[i].Not == "" {
-			out = append(out, assurance.Evidence{Account: m.account.ID, Kind: c.Kind, Credential: c.ID, Traits: abilities[i].Traits, Time: m.now})
+			out = append(out, assurance.Evidence{Account: m.account.ID, Kind: c.Kind, Credential: c.ID, Traits: abilities[i].Traits, Time: m.now, Elsewhere: abilities[i].Elsewhere})
 		}
 	}
 	return out

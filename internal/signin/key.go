@@ -27,7 +27,7 @@ type Server interface {
 // It grants to service accounts alone, only what the key was issued for, and
 // only if policy accepts a key there.
 func (e *Engine) CheckKey(ctx context.Context, r Request, kind, key string) (Step, error) {
-	r.Session, r.Opening, r.Medium = "", nil, 0
+	r.Session, r.Opening, r.Medium = "", nil, prompt.API
 	at := &attempt{ID: newID(), Request: r, Created: e.Now(), Deadline: e.Now()}
 	var step Step
 	err := e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
@@ -66,7 +66,7 @@ func (e *Engine) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind st
 	if ok {
 		server, ok = how.(Server)
 	}
-	if !ok {
+	if !ok || !how.Describe().Media.Can(at.Medium) {
 		return "no-keys", nil
 	}
 	handle, ok := finder.Discover(answer)

@@ -71,10 +71,10 @@ func Issue(t Terms) (string, authenticator.Enrolled, error) {
 // Authenticator checks keys.
 type Authenticator struct{}
 
-// Describe returns what keys are. No medium plays them: a key comes with its
-// request.
+// Describe returns what keys are. They come with a program's request and are an
+// answer nowhere.
 func (Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "Automation key", Traits: assurance.Delegated}
+	return authenticator.Description{Kind: Kind, Title: "Automation key", Traits: assurance.Delegated, Media: prompt.API}
 }
 
 // Ask is never played.

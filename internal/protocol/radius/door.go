@@ -69,14 +69,14 @@ type client struct {
 	exception   *Exception
 }
 
-// Plays is what a mode can play. In mode wait nothing can be shown before the
-// person acts, and a challenge can show a number.
+// Plays is what a mode can play. In mode wait one line is typed, and nothing can be
+// shown before the person acts; a challenge can show a number.
 func (m Mode) Plays() prompt.Medium {
 	switch m {
 	case Challenge, "":
 		return prompt.Line | prompt.Display
 	case Wait:
-		return prompt.Silence
+		return prompt.Single | prompt.Silence
 	}
 	return prompt.Single
 }

@@ -60,7 +60,7 @@ func TestModes(t *testing.T) {
 		{`"mode":"appended","separator":","`, "pass123456", prompt.Single, "password=pass123456"},
 		{`"mode":"appended","separator":","`, "pass,abcd-efgh", prompt.Single, "password=pass code=abcd-efgh"},
 		{`"mode":"code-only"`, "123456", prompt.Single, "code=123456"},
-		{`"mode":"wait"`, "pass", prompt.Silence, "password=pass"},
+		{`"mode":"wait"`, "pass", prompt.Single | prompt.Silence, "password=pass"},
 	} {
 		var seen []signin.Request
 		r := start(t, yes(&seen), settings(c.settings))

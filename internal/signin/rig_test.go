@@ -1,0 +1,369 @@
+package signin
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign/internal/application"
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/accesspass"
+	"countersign/internal/authenticator/apikey"
+	"countersign/internal/authenticator/certificate"
+	"countersign/internal/authenticator/hotp"
+	"countersign/internal/authenticator/mailcode"
+	"countersign/internal/authenticator/ocra"
+	"countersign/internal/authenticator/otp"
+	"countersign/internal/authenticator/passkey"
+	"countersign/internal/authenticator/password"
+	"countersign/internal/authenticator/push"
+	"countersign/internal/authenticator/recoverycode"
+	"countersign/internal/authenticator/slowhash"
+	"countersign/internal/authenticator/smscode"
+	"countersign/internal/authenticator/totp"
+	"countersign/internal/authenticator/yubicootp"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/policy"
+	"countersign/internal/prompt"
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+// rig is an engine on a real database, with real authenticators and a clock that
+// stands still.
+type rig struct {
+	*Engine
+	t        testing.TB
+	dir      *directory.Directory
+	clock    *watch
+	sessions *shelf
+	log      *bytes.Buffer
+	order    []authenticator.Authenticator
+}
+
+// watch stands still until it is moved.
+type watch struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *watch) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *watch) later(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// shelf is sessions.
+type shelf struct {
+	mu   sync.Mutex
+	held map[string]Held
+	err  error // what reading them comes to, where it is set
+}
+
+func (s *shelf) Standing(_ context.Context, secret string) (Held, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, ok := s.held[secret]
+	if s.err != nil {
+		return Held{}, s.err
+	}
+	if !ok {
+		return Held{}, failure.Refuse("no-session", "Your session has ended.")
+	}
+	return h, nil
+}
+
+func (s *shelf) put(secret string, h Held) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held[secret] = h
+}
+
+func (s *shelf) end(secret string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.held, secret)
+}
+
+// reads and helps are what the installations of these tests are set to.
+var reads, helps = []string{"account.list"}, []string{"recovery.open"}
+
+// vocabulary is what a policy may use here.
+func vocabulary(kinds []authenticator.Authenticator) policy.Known {
+	k := policy.Known{
+		Groups:           []string{directory.Administrators, directory.Helpdesk, "staff"},
+		Actions:          append(OwnActions(), "account.list", "account.create", "recovery.open", "policy.change"),
+		Reading:          reads,
+		Applications:     []string{Self, "vpn", "wiki", "core"},
+		ApplicationKinds: []string{"directory", "vpn", "wiki"},
+		Tiers:            []string{application.Standard, application.ControlPlane},
+		Protocols:        []string{"browser", "radius", "yubico", "forward-auth", "api"},
+		AccountKinds:     []string{directory.Person, directory.Service},
+	}
+	for _, a := range kinds {
+		k.Kinds = append(k.Kinds, a.Describe().Kind)
+	}
+	return k
+}
+
+// everyKind is one authenticator of each kind there is.
+func everyKind(t testing.TB) []authenticator.Authenticator {
+	t.Helper()
+	must := func(a authenticator.Authenticator, err error) authenticator.Authenticator {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	gate := slowhash.NewGate(0, 0)
+	cheap := slowhash.Params{Memory: 7 << 10, Passes: 5, Threads: 1}
+	keys, err := passkey.New(passkey.Options{RPID: "login.test", RPName: "Countersign", Origins: []string{"https://login.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	passwords, err := password.New(cheap, gate, "Countersign")
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := recoverycode.New(cheap, gate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes, err := totp.New(totp.Options{Issuer: "Countersign"})
+	tokens, err2 := hotp.New(hotp.Options{Issuer: "Countersign"})
+	challenges, err3 := ocra.New(nil)
+	return []authenticator.Authenticator{
+		keys, certificate.New(certificate.Options{}), passwords, push.New("https://login.test/app", keys),
+		must(codes, err), must(tokens, err2), must(challenges, err3), yubicootp.Authenticator{},
+		smscode.New("Countersign", "login.test"), saved, mailcode.New("Countersign", directory.CheckMail), accesspass.Authenticator{}, apikey.Authenticator{},
+	}
+}
+
+const anyFactor = "rules:\n  - {name: all, require: one-factor}\n"
+
+// newRig makes an engine under a policy, with every kind of authenticator unless
+// some are named.
+func newRig(t testing.TB, document string, kinds ...authenticator.Authenticator) *rig {
+	t.Helper()
+	if len(kinds) == 0 {
+		kinds = everyKind(t)
+	}
+	r := &rig{t: t, clock: &watch{now: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}, sessions: &shelf{held: map[string]Held{}}, log: &bytes.Buffer{}, order: kinds}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: r.clock.Now, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.dir = &directory.Directory{DB: db, Keys: keys, Log: log}
+	catalogue, err := application.Open(t.Context(), db, keys, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := &Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context) (policy.Known, error) { return vocabulary(kinds), nil }}
+	rules.Watch()
+	r.Engine, err = New(Parts{DB: db, Keys: keys, Directory: r.dir, Applications: catalogue, Rules: rules, Authenticators: kinds, Reading: reads, Helping: helps,
+		Standing: r.sessions, SlowChecks: 2, ApproveAt: "login.test/account/approve", Now: r.clock.Now, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.change(func(tx *store.Tx) error {
+		for _, a := range []application.Application{
+			{Name: "vpn", Title: "VPN", Kind: "vpn", Tier: application.Standard, Protocol: "radius", Settings: []byte(`{}`)},
+			{Name: "wiki", Title: "Wiki", Kind: "wiki", Tier: application.Standard, Protocol: "forward-auth", Settings: []byte(`{}`)},
+			{Name: "core", Title: "Core", Kind: "wiki", Tier: application.ControlPlane, Protocol: "forward-auth", Settings: []byte(`{}`)},
+		} {
+			if _, err := catalogue.Set(t.Context(), tx, a); err != nil {
+				return err
+			}
+		}
+		for _, g := range []string{directory.Administrators, directory.Helpdesk} {
+			if _, err := r.dir.CreateGroup(t.Context(), tx, g, g, true); err != nil {
+				return err
+			}
+		}
+		_, err := rules.Save(t.Context(), tx, document, "test")
+		return err
+	})
+	return r
+}
+
+// change writes as whatever room it is that writes.
+func (r *rig) change(f func(tx *store.Tx) error) {
+	r.t.Helper()
+	err := r.DB.Change(r.t.Context(), storetest.Actor, func(tx *store.Tx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test", Outcome: "ok"})
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// rules puts another policy in force.
+func (r *rig) rules(document string) {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) error {
+		_, err := r.Rules.Save(r.t.Context(), tx, document, "test")
+		return err
+	})
+}
+
+// person makes an account.
+func (r *rig) person(name string, groups ...string) directory.Account {
+	r.t.Helper()
+	return r.account(directory.NewAccount{Name: name, Mail: name + "@example.org"}, groups...)
+}
+
+func (r *rig) account(n directory.NewAccount, groups ...string) (a directory.Account) {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) (err error) {
+		if a, err = r.dir.Create(r.t.Context(), tx, n); err != nil {
+			return err
+		}
+		for _, name := range groups {
+			g, err := r.dir.FindGroup(r.t.Context(), tx, name)
+			if err != nil {
+				return err
+			}
+			if err := r.dir.AddMember(r.t.Context(), tx, g, a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return a
+}
+
+// give gives an account an authenticator.
+func (r *rig) give(a directory.Account, kind string, e authenticator.Enrolled) (c directory.Credential) {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) (err error) {
+		c, err = r.dir.AddCredential(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Handle: e.Handle, Traits: e.Traits, State: e.State, Status: directory.CredentialActive})
+		return err
+	})
+	return c
+}
+
+// alter writes an authenticator's row anew.
+func (r *rig) alter(c directory.Credential, f func(c *directory.Credential)) {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) error {
+		now, err := r.dir.Credential(r.t.Context(), tx, c.Account, c.ID)
+		if err != nil {
+			return err
+		}
+		f(&now)
+		tx.Announce(directory.Topic(c.Account))
+		return r.dir.UpdateCredential(r.t.Context(), tx, now)
+	})
+}
+
+const secret = "correct horse battery staple"
+
+// withPassword gives an account the password of these tests.
+func (r *rig) withPassword(a directory.Account) directory.Credential {
+	r.t.Helper()
+	how := r.kinds["password"].(authenticator.Enroller)
+	e, err := how.Accept(r.t.Context(), authenticator.Person{Account: a.ID, Name: a.Name}, nil, prompt.Answer{Text: secret}, r.Now())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return r.give(a, "password", e)
+}
+
+// codes is an authenticator app's key.
+type codes struct {
+	key   otp.Key
+	clock *watch
+	directory.Credential
+}
+
+// code is the one of this moment.
+func (c codes) code() string { return c.key.Code(uint64(c.clock.Now().Unix() / 30)) }
+
+// withCodes gives an account an authenticator app.
+func (r *rig) withCodes(a directory.Account) codes {
+	r.t.Helper()
+	key, err := otp.NewKey(otp.SHA1, 6)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	e, err := totp.Import(totp.Seed{Key: key, Period: 30 * time.Second, Label: "App"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return codes{key: key, clock: r.clock, Credential: r.give(a, "totp", e)}
+}
+
+// begin begins an attempt; a breakdown ends the test.
+func (r *rig) begin(q Request) Step {
+	r.t.Helper()
+	s, err := r.Begin(r.t.Context(), q)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+// reply answers a step.
+func (r *rig) reply(s Step, kind, text string) Step {
+	r.t.Helper()
+	next, err := r.Answer(r.t.Context(), s.Ticket, Reply{Answer: prompt.Answer{Authenticator: kind, Text: text}, Source: home})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return next
+}
+
+var home = netip.MustParseAddr("192.0.2.7")
+
+// typed is an answer to a kind.
+func typed(kind, text string) prompt.Answer { return prompt.Answer{Authenticator: kind, Text: text} }
+
+// browses is a request of a page.
+func browses(application, name string, opening ...prompt.Answer) Request {
+	return Request{Application: application, Name: name, Source: home, Protocol: "browser", Medium: prompt.Browser, Opening: opening}
+}
+
+// events counts entries of the log.
+func (r *rig) events(event string) []audit.Entry {
+	r.t.Helper()
+	found, err := r.DB.Entries(r.t.Context(), store.Filter{Event: event, Limit: 1000})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return found
+}
+
+// shows are the kinds of some evidence.
+func shows(evidence []assurance.Evidence) []string {
+	var out []string
+	for _, ev := range evidence {
+		out = append(out, ev.Kind)
+	}
+	slices.Sort(out)
+	return out
+}
