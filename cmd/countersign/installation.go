@@ -167,7 +167,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Tickets: in.tickets, Sessions: in.sessions,
+	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tickets: in.tickets, Sessions: in.sessions,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
 		StopRecovery: func(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error) {
 			return recoveries.StopIn(ctx, tx, account)

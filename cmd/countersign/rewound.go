@@ -145,9 +145,14 @@ func (r *rewinding) entry(out rewound) audit.Entry {
 	return audit.Entry{Event: "installation.restored", Outcome: audit.OK, Detail: d}
 }
 
-// end ends sessions, tickets and attempts. A topic without a number has every
-// server's memory forget all sessions.
+// end ends sessions, tickets and attempts, and with new keys those of which nothing is
+// kept. A topic without a number has every server's memory forget all sessions.
 func (r *rewinding) end(ctx context.Context, out *rewound) error {
+	for _, p := range []keyring.Purpose{keyring.Attempt, keyring.Ticket} {
+		if err := r.keys.RotateDataKey(ctx, operator(), p); err != nil {
+			return err
+		}
+	}
 	return r.db.Change(ctx, operator(), func(tx *store.Tx) error {
 		*out = rewound{}
 		var err [4]error

@@ -259,6 +259,9 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 	defer done()
 	err = errors.Join(err, server.Shutdown(grace), local.Shutdown(grace))
 	<-stopped
+	if err := d.in.engine.Strangers.SumUp(grace); err != nil {
+		s.log.Warn("what strangers were refused in the last minute is not in the audit log", "error", err)
+	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

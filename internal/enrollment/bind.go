@@ -53,14 +53,17 @@ func (e *Enrollments) Bind(ctx context.Context, code string, proposal []byte, so
 	return b.Name, err
 }
 
-// bindRefused records what was not bound; a breakdown is returned as it is.
+// bindRefused records what was not bound, and counts where nobody knows for whom; a breakdown is returned as it is.
 func (e *Enrollments) bindRefused(ctx context.Context, owner int64, reason, source string, cause error) error {
 	if failure.ClassOf(cause) != failure.Refused {
 		return cause
 	}
-	err := e.DB.Change(ctx, audit.Actor{Name: "somebody", Via: "app"}, func(tx *store.Tx) error {
-		return tx.Record(audit.Entry{Event: "binding.refused", Outcome: "refused", Reason: reason, Account: owner, Application: signin.Self, Protocol: "app", Source: source})
-	})
+	en := audit.Entry{Event: "binding.refused", Outcome: "refused", Reason: reason, Account: owner, Application: signin.Self, Protocol: "app", Source: source}
+	if owner == 0 { // anybody can make up a code
+		e.Strangers.Count(en)
+		return cause
+	}
+	err := e.DB.Change(ctx, audit.Actor{Name: "somebody", Via: "app"}, func(tx *store.Tx) error { return tx.Record(en) })
 	if err != nil {
 		return err
 	}

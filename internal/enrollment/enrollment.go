@@ -46,6 +46,8 @@ const (
 type Enrollments struct {
 	DB        *store.DB
 	Directory *directory.Directory
+	// Strangers counts what is refused to whoever has shown nothing.
+	Strangers *signin.Strangers
 	Tickets   *ticket.Tickets
 	Sessions  *session.Sessions
 	// Authenticators are all kinds; those that are Enrollers can be enrolled.

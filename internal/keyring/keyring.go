@@ -71,6 +71,16 @@ func (k *Keyring) Open(p Purpose, place AAD, sealed []byte) ([]byte, error) {
 	return d.open(s.b, sealed)
 }
 
+// OpenCurrent is Open for what must not outlive its key: a value that was sealed
+// under an older generation is [ErrSealed], whoever sealed it.
+func (k *Keyring) OpenCurrent(p Purpose, place AAD, sealed []byte) ([]byte, error) {
+	plain, err := k.Open(p, place, sealed) // reads a newer generation than is known here
+	if err == nil && binary.BigEndian.Uint32(sealed[1:5]) != k.newest(p).generation {
+		return nil, ErrSealed
+	}
+	return plain, err
+}
+
 // MAC authenticates fields, 36 bytes. It panics for a purpose that is not in
 // [Purposes].
 func (k *Keyring) MAC(p Purpose, f *Fields) []byte {

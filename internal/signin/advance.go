@@ -37,7 +37,7 @@ func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error)
 }
 
 // unanswered decides without an answer. Asking a first question grants nothing
-// and changes nothing that matters, so it costs no audit entry.
+// and changes nothing, so it costs neither a transaction nor an audit entry.
 func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, error) {
 	answered, err := e.elsewhere.answered(ctx, at)
 	if err != nil {
@@ -46,6 +46,11 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 	d, err := e.judge.decide(ctx, e.DB, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err
+	}
+	if d.state == Ask && at.unproved() && !e.Messages.sends(at, d) {
+		if step, fits, err := e.askUnkept(ctx, at.clone(), d); err != nil || fits {
+			return step, err
+		}
 	}
 	var step Step
 	run := func(tx *store.Tx) error {
@@ -71,6 +76,20 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 		err = e.DB.Change(ctx, at.actor(), run)
 	}
 	return step, err
+}
+
+// askUnkept puts first questions without writing anything. It reports whether the
+// attempt fits in its ticket; of one that does not, or of whom nothing can be asked,
+// nothing was done.
+func (e *Engine) askUnkept(ctx context.Context, at *attempt, d decision) (Step, bool, error) {
+	prompts, err := e.ask(ctx, nil, at, d)
+	if err != nil || len(prompts) == 0 || !at.unproved() {
+		return Step{}, false, err
+	}
+	step := Step{State: Ask, Attempt: at.ID, Deadline: at.Deadline, Prompts: prompts}
+	fits := false
+	step.Ticket, fits, err = e.attempts.seal(at)
+	return step, fits, err
 }
 
 // book settles every answer in turn and then follows the decision.
@@ -109,7 +128,9 @@ func (e *Engine) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t t
 	}
 	if !at.browser() || at.Tries >= e.Limits.Tries {
 		en.Event = "signin.refused"
-		tx.Record(en)
+		if err := e.record(tx, at, en); err != nil {
+			return Step{}, err
+		}
 		if len(at.Evidence) > 0 {
 			if err := e.factorMissing(ctx, tx, at, account, v.reason); err != nil {
 				return Step{}, err
@@ -117,7 +138,9 @@ func (e *Engine) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t t
 		}
 		return at.denied(v.reason), e.attempts.forget(ctx, tx, at)
 	}
-	tx.Record(en)
+	if err := e.record(tx, at, en); err != nil {
+		return Step{}, err
+	}
 	d, err := e.judge.decide(ctx, tx, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err
@@ -166,6 +189,25 @@ func (e *Engine) follow(ctx context.Context, tx *store.Tx, at *attempt, d decisi
 			return Step{}, err
 		}
 		return step, nil
+	}
+	return e.keepGoing(ctx, tx, at, step)
+}
+
+// keepGoing gives a step the ticket of its attempt: sealed where nothing was shown, and
+// that of a row from then on. What is granted is a row, so that it is claimed once. So
+// is what is too long for a ticket, if a session or a shared secret stands behind it: a
+// stranger's is refused.
+func (e *Engine) keepGoing(ctx context.Context, tx *store.Tx, at *attempt, step Step) (Step, error) {
+	if step.State == Ask && at.unproved() {
+		ticket, fits, err := e.attempts.seal(at)
+		if step.Ticket = ticket; err != nil || fits {
+			return step, err
+		}
+		if at.Account == 0 && !(at.Carries > 0 && e.Strangers.roomFor(at.Partner)) {
+			step = at.denied("too-long")
+			step.Public = "The address that you came from is too long to sign in to. Open the first page of the site instead."
+			return step, e.end(ctx, tx, at, step.Reason)
+		}
 	}
 	if err := e.attempts.save(ctx, tx, at); err != nil {
 		return Step{}, err

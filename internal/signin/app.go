@@ -103,6 +103,7 @@ type Apps struct {
 	Parts
 	judge     *judge
 	approvals *Approvals
+	strangers *Strangers
 }
 
 // appCaller is an app whose signature was right.
@@ -187,8 +188,8 @@ var appSentences = map[string]string{
 	"quarantine":    "This app was added a short while ago and cannot approve yet. Use another way today.",
 }
 
-// admit is caller for those who may go on; who may not leaves an entry. ripe says
-// that an app in quarantine may not.
+// admit is caller for those who may go on; who may not leaves an entry, and is only
+// counted where no app of ours signed. ripe says that an app in quarantine may not.
 func (a *Apps) admit(ctx context.Context, call AppCall, ripe bool, verb string, fields ...string) (appCaller, error) {
 	c, reason, err := a.caller(ctx, call, a.statement(call, verb, fields))
 	if err != nil {
@@ -212,17 +213,21 @@ func (a *Apps) admit(ctx context.Context, call AppCall, ripe bool, verb string, 
 	if public == "" {
 		public = "This app is not known here. Add it under Ways to sign in."
 	}
-	actor := c.actor()
-	if actor.Name == "" {
-		actor.Name = "somebody"
+	if c.account.ID == 0 {
+		a.strangers.Count(c.refusal(call, reason))
+		return appCaller{}, failure.Refuse(reason, public)
 	}
-	return appCaller{}, a.DB.Change(ctx, actor, func(tx *store.Tx) error {
+	return appCaller{}, a.DB.Change(ctx, c.actor(), func(tx *store.Tx) error {
 		if reason == "cloned" {
 			if err := a.cloned(ctx, tx, c, call); err != nil {
 				return err
 			}
 		}
-		return c.refused(tx, call, reason, public)
+		// Whoever saw one call can send it again and again.
+		if err := a.strangers.record(tx, c.refusal(call, reason)); err != nil {
+			return err
+		}
+		return store.Keep(failure.Refuse(reason, public))
 	})
 }
 
@@ -323,13 +328,20 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 
 // refused records a refusal in a change that is kept.
 func (c appCaller) refused(tx *store.Tx, call AppCall, reason, public string) error {
+	if err := tx.Record(c.refusal(call, reason)); err != nil {
+		return err
+	}
+	return store.Keep(failure.Refuse(reason, public))
+}
+
+// refusal is the entry of a call that was refused.
+func (c appCaller) refusal(call AppCall, reason string) audit.Entry {
 	en := audit.Entry{Event: "app.refused", Outcome: "refused", Reason: reason, Account: int64(c.account.ID), AccountName: c.account.Name,
 		Application: Self, Protocol: AppProtocol, Source: addrText(call.Source)}
 	if c.shown.Detail != "" {
 		en.Detail = map[string]string{"detail": c.shown.Detail}
 	}
-	tx.Record(en)
-	return store.Keep(failure.Refuse(reason, public))
+	return en
 }
 
 // decline refuses what waits; "not me" ends what the account has standing and

@@ -19,8 +19,9 @@ import (
 	"countersign/internal/store"
 )
 
-// attempt is one person trying one application by one protocol. Between steps
-// it is a sealed row, so that any server can go on with it.
+// attempt is one person trying one application by one protocol. Between steps it
+// travels in its ticket until something was shown, and is a sealed row from then on,
+// so that any server can go on with it.
 type attempt struct {
 	ID string // correlation id
 	Request
@@ -72,7 +73,7 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// A ticket is the row's handle and the number of the step it belongs to. Using
+// A row's ticket is its handle and the number of the step it belongs to. Using
 // it moves the row to the next step, or away, in one statement that finds it at
 // that step or fails, so a ticket is good once and no second table is needed. See
 // docs/decisions/0002.
@@ -170,6 +171,9 @@ var (
 
 // read reads the attempt of a ticket without using it up.
 func (a *attempts) read(ctx context.Context, r store.Reader, ticket string) (*attempt, error) {
+	if isSealed(ticket) {
+		return a.open(ticket)
+	}
 	handle, step, ok := parseTicket(ticket)
 	if !ok {
 		return nil, errStrayTicket
@@ -222,8 +226,12 @@ func (a *attempts) unseal(hash, sealed []byte) (*attempt, error) {
 	return s.Attempt, nil
 }
 
-// take uses a ticket up: of any number at once exactly one gets the attempt.
+// take uses a ticket up: of any number at once exactly one gets the attempt. A
+// sealed one stays good until its deadline, because it is worth nothing.
 func (a *attempts) take(ctx context.Context, ticket string) (*attempt, error) {
+	if isSealed(ticket) {
+		return a.open(ticket)
+	}
 	handle, step, ok := parseTicket(ticket)
 	if !ok {
 		return nil, errStrayTicket

@@ -59,6 +59,8 @@ type Engine struct {
 	Apps      *Apps
 	Pushes    *Pushes
 	Messages  *Messages
+	// Strangers counts what is refused to whoever has shown nothing.
+	Strangers *Strangers
 
 	kinds       map[string]authenticator.Authenticator
 	judge       *judge
@@ -104,6 +106,8 @@ func New(p Parts) (*Engine, error) {
 	e.Messages = &Messages{Parts: p, kinds: e.kinds}
 	e.elsewhere = &elsewhere{Parts: p, rows: rows, pushes: e.Pushes}
 	e.memory = newMemory(p.DB)
+	e.Strangers = newStrangers(p.DB, p.Now)
+	e.Apps.strangers = e.Strangers
 	e.settlements = newSettlements(p.DB)
 	return e, nil
 }
@@ -118,6 +122,7 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 	if r.Action == "" {
 		r.Action = SignIn
 	}
+	r = e.bounded(r)
 	at := &attempt{ID: newID(), Request: r, Created: e.Now(), Deadline: e.Now().Add(e.Limits.Attempt)}
 	at.Opening, at.Session = nil, ""
 	if at.Action == Recover && !e.RecoversByCodes() {
@@ -135,23 +140,25 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 	return e.advance(ctx, at, turn{answers: r.Opening, opening: true})
 }
 
-// Answer takes a reply to a Step of State Ask. A ticket is good for one Answer;
-// a used, unknown or late one, or one that another partner brings, is Denied.
+// Answer takes a reply to a Step of State Ask. Once something was shown a ticket is
+// good for one Answer; a used, unknown or late one, or one that another partner
+// brings, is Denied.
 func (e *Engine) Answer(ctx context.Context, ticket string, reply Reply) (Step, error) {
+	reply.Answer = e.plain(reply.Answer)
 	at, err := e.attempts.read(ctx, e.DB, ticket)
 	switch {
 	case err != nil:
 	case e.takesTime(at, reply):
 		at, err = e.attempts.take(ctx, ticket)
 	default:
-		at.unused = true
+		at.unused = at.handle != nil
 	}
 	if err != nil {
-		return e.strayTicket(ctx, reply, err)
+		return e.strayTicket(reply, err)
 	}
 	step, err := e.answer(ctx, at, reply)
 	if errors.Is(err, errUsedTicket) {
-		return e.strayTicket(ctx, reply, err)
+		return e.strayTicket(reply, err)
 	}
 	return step, err
 }
@@ -190,7 +197,7 @@ func (e *Engine) answer(ctx context.Context, at *attempt, reply Reply) (Step, er
 func (e *Engine) Look(ctx context.Context, ticket string) (Step, error) {
 	at, err := e.attempts.read(ctx, e.DB, ticket)
 	if err != nil {
-		return e.strayTicket(ctx, Reply{}, err)
+		return e.strayTicket(Reply{}, err)
 	}
 	return e.advance(ctx, at, turn{})
 }
@@ -205,6 +212,9 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 	at, err := e.attempts.read(ctx, e.DB, ticket)
 	if err != nil {
 		return Grant{}, err
+	}
+	if at.handle == nil { // nothing was shown, and what was not stored is not claimed once
+		return Grant{}, e.refuse(ctx, at, "not-enough")
 	}
 	if at.Application != applicationName || at.Action != action || at.Object != object {
 		return Grant{}, e.refuse(ctx, at, "other-action")
@@ -277,28 +287,40 @@ func (e *Engine) end(ctx context.Context, tx *store.Tx, at *attempt, reason stri
 		}
 		account = a
 	}
-	tx.Record(at.entry(account, "signin.refused", "refused", reason))
-	if len(at.Evidence) > 0 {
-		return e.factorMissing(ctx, tx, at, account, reason)
+	if err := e.record(tx, at, at.entry(account, "signin.refused", "refused", reason)); err != nil || len(at.Evidence) == 0 {
+		return err
 	}
-	return nil
+	return e.factorMissing(ctx, tx, at, account, reason)
+}
+
+// record writes down a refusal. Of whoever has shown nothing, here or in a session,
+// only so many have an entry of their own.
+func (e *Engine) record(tx *store.Tx, at *attempt, en audit.Entry) error {
+	if at.strange() {
+		return e.Strangers.record(tx, en)
+	}
+	return tx.Record(en)
+}
+
+// strange reports whether nobody knows who is behind an attempt: nothing was shown,
+// neither here nor in a session.
+func (at *attempt) strange() bool {
+	return len(at.Evidence) == 0 && at.SessionNumber == "" && !at.Delegated
 }
 
 func (at *attempt) denied(reason string) Step {
 	return Step{State: Denied, Public: bland, Attempt: at.ID, Reason: reason}
 }
 
-// strayTicket answers a ticket that leads nowhere.
-func (e *Engine) strayTicket(ctx context.Context, reply Reply, cause error) (Step, error) {
+// strayTicket answers a ticket that leads nowhere. Anybody can make one up, so that it
+// is only counted.
+func (e *Engine) strayTicket(reply Reply, cause error) (Step, error) {
 	if failure.ClassOf(cause) != failure.Refused {
 		return Step{}, cause
 	}
 	reason := failure.ReasonOf(cause)
-	err := e.DB.Change(ctx, audit.Actor{Name: "nobody", Via: reply.Partner}, func(tx *store.Tx) error {
-		tx.Record(audit.Entry{Event: "signin.refused", Outcome: "refused", Reason: reason, Source: addrText(reply.Source)})
-		return nil
-	})
-	return Step{State: Denied, Public: bland, Reason: reason}, err
+	e.Strangers.Count(audit.Entry{Event: "signin.refused", Reason: reason, Source: addrText(reply.Source)})
+	return Step{State: Denied, Public: bland, Reason: reason}, nil
 }
 
 func (e *Engine) standing(ctx context.Context, secret string) (Held, error) {

@@ -2,15 +2,24 @@ package signin
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/directory"
 	"countersign/internal/store"
 )
 
-// Sweep ends attempts whose time is over, and raises the alarm for those where
-// something was right. It returns how many ended.
+// Sweep ends attempts whose time is over, raises the alarm for those where something
+// was right, and sums up what strangers were refused. It returns how many ended. What
+// is wrong with one is reported once and keeps nothing else from being swept.
 func (e *Engine) Sweep(ctx context.Context) (int, error) {
+	ended, err := e.sweepAttempts(ctx)
+	return ended, errors.Join(err, e.Strangers.sweep(ctx), e.guesses.sweep(ctx, e.DB), e.sweepRows(ctx))
+}
+
+func (e *Engine) sweepAttempts(ctx context.Context) (int, error) {
 	rows, err := e.DB.Query(ctx, `select handle, payload from attempt where expires < $1 order by expires limit 500`, store.Unix(e.Now()))
 	if err != nil {
 		return 0, err
@@ -28,15 +37,23 @@ func (e *Engine) Sweep(ctx context.Context) (int, error) {
 	if err := rows.Err(); err != nil {
 		return 0, err
 	}
+	ended := 0
+	var failed []error
 	for _, l := range late {
 		if err := e.sweepOne(ctx, l); err != nil {
-			return 0, err
+			if failed = append(failed, err); errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
+				break
+			}
+			continue
 		}
+		ended++
 	}
-	if err := e.guesses.sweep(ctx, e.DB); err != nil {
-		return len(late), err
-	}
-	return len(late), e.DB.Housekeep(ctx, "approval.sweep", func(tx *store.Tx) error {
+	return ended, errors.Join(failed...)
+}
+
+// sweepRows deletes what is over of everything else.
+func (e *Engine) sweepRows(ctx context.Context) error {
+	return e.DB.Housekeep(ctx, "approval.sweep", func(tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from wake where created < $1`, store.Unix(e.Now().Add(-25*time.Hour))); err != nil {
 			return err
 		}
@@ -62,7 +79,8 @@ func (e *Engine) sweepOne(ctx context.Context, l *lateAttempt) error {
 	if err != nil || len(at.Evidence) == 0 { // one that cannot be read is nothing
 		return e.DB.Housekeep(ctx, "attempt.sweep", drop)
 	}
-	return e.DB.Change(ctx, audit.Actor{Name: "system", Via: "sweep"}, func(tx *store.Tx) error {
+	actor := audit.Actor{Name: "system", Via: "sweep"}
+	err = e.DB.Change(ctx, actor, func(tx *store.Tx) error {
 		if err := drop(tx); err != nil {
 			return err
 		}
@@ -72,6 +90,19 @@ func (e *Engine) sweepOne(ctx context.Context, l *lateAttempt) error {
 		}
 		return e.factorMissing(ctx, tx, at, account, "abandoned")
 	})
+	if err == nil || errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
+		return err
+	}
+	// The account is gone, or a row of it was changed from outside: its owner is not
+	// told, the alarm is raised all the same, and it does not come up again.
+	return errors.Join(fmt.Errorf("an abandoned sign-in of account %d: %w", at.Account, err), e.DB.Change(ctx, actor, func(tx *store.Tx) error {
+		if err := drop(tx); err != nil {
+			return err
+		}
+		en := at.entry(directory.Account{ID: at.Account}, "alarm.factor-missing", "refused", "abandoned")
+		en.Detail["shown"], en.Detail["account"] = shown(at.Evidence), "it could not be read"
+		return tx.Record(en)
+	}))
 }
 
 // week is far longer than the window of any budget, so that a clock which was

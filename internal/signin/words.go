@@ -69,6 +69,9 @@ type Request struct {
 	// Partner is the equipment or client that asks ("nas-7"), for the audit log
 	// and, where set, bound to the attempt: an Answer must come by the same.
 	Partner string
+	// Carries is how many octets the protocol can carry of a ticket, where that is
+	// fewer than a cookie.
+	Carries int `json:"-"`
 }
 
 // AnyCode in Answer.Authenticator stands for any typed code that the account

@@ -10,7 +10,7 @@ import (
 
 // Change runs fn in one transaction, as actor, and commits what it wrote. It
 // commits only if fn returned nil or [Keep] of an error, and recorded at least
-// one entry; otherwise nothing is written. When Change returns, the transaction
+// one entry (or, where it did chores only, said [Tx.Unrecorded]); otherwise nothing is written. When Change returns, the transaction
 // is on disk, and this server's memory has heard what was announced.
 //
 // fn may run more than once (in PostgreSQL, when transactions collide or one that

@@ -79,13 +79,13 @@ type statements struct {
 // verdict is the refusal for each duty, nil where it may run.
 type verdict [2]error
 
-func (s *statements) admit(query string, d duty) error {
+func (s *statements) verdict(query string) verdict {
 	if v, ok := s.known.Load(query); ok {
-		return v.(verdict)[d]
+		return v.(verdict)
 	}
 	v := judge(query)
 	s.known.Store(strings.Clone(query), v)
-	return v[d]
+	return v
 }
 
 func judge(query string) verdict {

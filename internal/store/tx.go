@@ -36,6 +36,8 @@ type Tx struct {
 	after   []func()
 	current *Rows // what the last query returned
 	touched int64 // rows written
+	chores  bool  // see Unrecorded
+	beyond  bool  // a statement was run that housekeeping may not
 	failed  error // what ended the transaction
 }
 
@@ -103,6 +105,10 @@ func (tx *Tx) Record(e audit.Entry) error {
 	return nil
 }
 
+// Unrecorded says that what this change refuses is counted elsewhere, so that it needs
+// no entry. Without one it is held to what [DB.Housekeep] may write.
+func (tx *Tx) Unrecorded() { tx.chores = true }
+
 // Announce tells every server, once the transaction is committed, that what it
 // remembers under this topic is stale: see [DB.Subscribe].
 func (tx *Tx) Announce(topic string) { tx.topics = append(tx.topics, topic) }
@@ -119,9 +125,11 @@ func (tx *Tx) admit(ctx context.Context, query string, args []any) error {
 	if err := ctx.Err(); err != nil {
 		return tx.fail(err)
 	}
-	if err := tx.known.admit(query, tx.duty); err != nil {
+	v := tx.known.verdict(query)
+	if err := v[tx.duty]; err != nil {
 		return tx.fail(err)
 	}
+	tx.beyond = tx.beyond || v[housekeeping] != nil
 	if err := checkArgs(args); err != nil {
 		return tx.fail(err)
 	}
@@ -159,7 +167,7 @@ func (tx *Tx) finish(err error) (rollback, answer error) {
 	case err != nil:
 		return err, nil
 	}
-	if tx.duty == change && len(tx.entries) == 0 {
+	if tx.duty == change && len(tx.entries) == 0 && (!tx.chores || tx.beyond) {
 		return errNoEntry, nil
 	}
 	return nil, answer

@@ -62,6 +62,7 @@ func (s *Server) begin(ctx context.Context, j *job, typed string) (signin.Step, 
 		Medium:      j.client.mode.Plays(),
 		Opening:     j.client.opening(typed),
 		Partner:     j.partner,
+		Carries:     packet.MaxValue - 1 - tagLength,
 	})
 }
 

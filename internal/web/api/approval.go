@@ -58,11 +58,31 @@ type pending struct {
 	From string
 }
 
-func (a *API) keep(r *http.Request, p pending) (string, error) {
-	p.From = "this machine"
+func (a *API) from(r *http.Request) string {
 	if src := a.Source(r); src.IsValid() {
-		p.From = src.Unmap().String()
+		return src.Unmap().String()
 	}
+	return "this machine"
+}
+
+// carried is keep for a sign-in, which anybody may begin: all of it is in the code, and
+// nothing is kept. The code lets nobody in, however often it is brought: what it asks
+// for takes a grant each time.
+func (a *API) carried(r *http.Request, p pending) (string, error) {
+	p.From = a.from(r)
+	b, err := json.Marshal(p)
+	if err != nil {
+		return "", err
+	}
+	code, fits := a.Tickets.Sealed(ticket.Spec{Kind: pendingKind, Payload: b, Lifetime: approveLife})
+	if !fits {
+		return "", failure.New(failure.Invalid, "That is too long.")
+	}
+	return code, nil
+}
+
+func (a *API) keep(r *http.Request, p pending) (string, error) {
+	p.From = a.from(r)
 	b, err := json.Marshal(p)
 	if err != nil {
 		return "", err
@@ -138,13 +158,27 @@ func (a *API) Routes() []look.Route {
 // approveCookie holds the code between the page and the end of signing in.
 const approveCookie = "countersign-approve"
 
+// pending is what a code stands for: of a sign-in all of it is in the code, and of a
+// command it is kept.
 func (a *API) pending(r *http.Request, code string) (pending, error) {
+	var p pending
+	if payload, err := a.Tickets.OpenSealed(pendingKind, code); err == nil {
+		return p, json.Unmarshal(payload, &p)
+	}
 	t, err := a.Tickets.Peek(r.Context(), pendingKind, code)
 	if err != nil {
 		return pending{}, err
 	}
-	var p pending
 	return p, json.Unmarshal(t.Payload, &p)
+}
+
+// end uses up what is kept of what was answered.
+func (a *API) end(r *http.Request, p pending, code string) error {
+	if p.Action == loginAction {
+		return nil
+	}
+	_, err := a.Tickets.Take(r.Context(), pendingKind, code)
+	return err
 }
 
 type approveView struct {
@@ -170,7 +204,7 @@ func (a *API) approve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.PostForm.Get("refuse") != "" {
-		if _, err := a.Tickets.Take(r.Context(), pendingKind, code); err != nil {
+		if err := a.end(r, p, code); err != nil {
 			return err
 		}
 		if p.Wait != "" {
@@ -210,7 +244,7 @@ func (a *API) approved(w http.ResponseWriter, r *http.Request) error {
 	if p.Account != 0 && p.Account != int64(g.Account()) {
 		return failure.Refuse("other-account", "That was asked for by somebody else; only they can approve it.")
 	}
-	if _, err := a.Tickets.Take(r.Context(), pendingKind, code); err != nil {
+	if err := a.end(r, p, code); err != nil {
 		return err
 	}
 	if p.Action == loginAction {

@@ -70,8 +70,22 @@ func (a *API) login(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if in.Redirect != "" && !loopback(in.Redirect) {
 		return nil, failure.New(failure.Invalid, "The redirect must be http://127.0.0.1:PORT/ or http://[::1]:PORT/.")
 	}
-	code, err := a.keep(r, pending{Action: loginAction, Object: a.object(r, in.Agent), Challenge: in.Challenge, Redirect: in.Redirect, Agent: in.Agent})
+	code, err := a.carried(r, pending{Action: loginAction, Object: a.object(r, in.Agent), Challenge: in.Challenge, Redirect: in.Redirect, Agent: agentOf(in.Agent)})
 	return LoginPage{Page: a.page(code)}, err
+}
+
+// agentMost bounds what a command line says of itself.
+const agentMost = 100
+
+// agentOf is what a command line says of itself, as far as it is shown or kept.
+func agentOf(agent string) string {
+	agent = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return -1
+		}
+		return c
+	}, agent[:min(len(agent), 4*agentMost)])
+	return strings.ToValidUTF8(agent[:min(len(agent), agentMost)], "")
 }
 
 // object is what the person reads and approves: where the command line is.
@@ -80,16 +94,7 @@ func (a *API) object(r *http.Request, agent string) string {
 	if src := a.Source(r); src.IsValid() {
 		from = src.Unmap().String()
 	}
-	agent = strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
-			return -1
-		}
-		return c
-	}, agent)
-	if len(agent) > 100 {
-		agent = agent[:100]
-	}
-	return strings.TrimSpace("command line at " + from + " " + strings.ToValidUTF8(agent, ""))
+	return strings.TrimSpace("command line at " + from + " " + agentOf(agent))
 }
 
 // loopback accepts the redirects of RFC 8252 section 7.3: an address, not the

@@ -1,0 +1,195 @@
+package signin
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/keyring"
+	"countersign/internal/prompt"
+)
+
+// An attempt in which nothing was shown costs the server nothing that lasts: it is
+// no row, and travels sealed in its own ticket until the first right answer. Whoever
+// plays such a ticket again gains nothing: what makes evidence is spent, and what is
+// guessed draws on budgets that no attempt holds. See docs/decisions/0012.
+
+// ticketMost is how long a ticket may be that a browser keeps in a cookie: a browser
+// keeps 4096 octets with the cookie's name and all that is said of it.
+const ticketMost = 3000
+
+// sealedForm begins what is sealed, and says how it is written.
+const sealedForm = 1
+
+// unproved reports whether an attempt has shown nothing, waits for nothing elsewhere,
+// and has no row: then all of it fits in a ticket.
+func (at *attempt) unproved() bool {
+	return at.handle == nil && len(at.Evidence) == 0 && at.Approval == 0 && !at.Transfers && !at.Replaced &&
+		at.Sent == nil && at.Sending == "" && !at.Delegated
+}
+
+// sealedAAD is another place than a row's, so that neither passes for the other.
+func sealedAAD() keyring.AAD { return keyring.AAD{Table: "attempt", Column: "ticket"} }
+
+// isSealed tells the two forms of a ticket apart: a row's has a dot.
+func isSealed(ticket string) bool { return !strings.Contains(ticket, ".") }
+
+// seal makes the ticket of an unproved attempt, and false where it would be too long
+// for what carries it.
+func (a *attempts) seal(at *attempt) (string, bool, error) {
+	plain, err := at.pack()
+	if err != nil {
+		return "", false, err
+	}
+	ticket := base64.RawURLEncoding.EncodeToString(a.keys.Seal(keyring.Attempt, sealedAAD(), plain))
+	return ticket, len(ticket) <= at.carries(), nil
+}
+
+func (at *attempt) carries() int {
+	if at.Carries > 0 {
+		return min(at.Carries, ticketMost)
+	}
+	return ticketMost
+}
+
+// open reads a sealed ticket. What was sealed under an older key is not believed: a
+// key is rotated when the database is put back, and what was answered since is
+// forgotten there.
+func (a *attempts) open(ticket string) (*attempt, error) {
+	if ticket == "" || len(ticket) > ticketMost {
+		return nil, errStrayTicket
+	}
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(ticket)
+	if err != nil {
+		return nil, errStrayTicket
+	}
+	plain, err := a.keys.OpenCurrent(keyring.Attempt, sealedAAD(), sealed)
+	if err != nil {
+		return nil, errStrayTicket
+	}
+	at, ok := unpack(plain)
+	if !ok {
+		return nil, errStrayTicket
+	}
+	if !a.now().Before(at.Deadline) {
+		return nil, errLateTicket
+	}
+	return at, nil
+}
+
+// texts are the attempt's texts, in the order in which they are written.
+func (at *attempt) texts() []*string {
+	return []*string{&at.ID, &at.Application, &at.Action, &at.Object, &at.Name, &at.Session, &at.SessionNumber, &at.Browser, &at.Protocol, &at.Method, &at.Path, &at.Partner}
+}
+
+// pack writes an unproved attempt in as few octets as it takes, because equipment
+// carries 253 (RFC 2865 section 5.24), and quickly, because every sign-in does.
+func (at *attempt) pack() ([]byte, error) {
+	b := append(make([]byte, 0, 320), sealedForm)
+	for _, n := range [...]int64{int64(at.Account), int64(at.Medium), int64(at.Tries), int64(at.Carries), at.Created.UnixMicro(), at.Deadline.Sub(at.Created).Microseconds()} {
+		b = binary.AppendVarint(b, n)
+	}
+	for _, s := range at.texts() {
+		b = appendText(b, *s)
+	}
+	source, err := at.Source.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	b = appendText(b, string(source))
+	var raise []byte
+	if at.Raise != nil {
+		if raise, err = json.Marshal(at.Raise); err != nil {
+			return nil, err
+		}
+	}
+	b = appendText(b, string(raise))
+	b = binary.AppendUvarint(b, uint64(len(at.Asked)))
+	for _, q := range at.Asked {
+		b = appendText(appendText(b, q.Kind), string(q.Memo))
+	}
+	return b, nil
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// unpack reads what pack wrote. It is only ever given what was sealed here, and
+// still believes no length.
+func unpack(plain []byte) (*attempt, bool) {
+	r := &unpacker{rest: plain}
+	if len(plain) == 0 || plain[0] != sealedForm {
+		return nil, false
+	}
+	r.rest = plain[1:]
+	at := &attempt{}
+	at.Account, at.Medium, at.Tries, at.Carries = assurance.AccountID(r.number()), prompt.Medium(r.number()), int(r.number()), int(r.number())
+	at.Created = time.UnixMicro(r.number())
+	at.Deadline = at.Created.Add(time.Duration(r.number()) * time.Microsecond)
+	for _, s := range at.texts() {
+		*s = r.text()
+	}
+	if err := at.Source.UnmarshalBinary([]byte(r.text())); err != nil {
+		return nil, false
+	}
+	if raise := r.text(); raise != "" {
+		at.Raise = &assurance.Requirement{}
+		if err := json.Unmarshal([]byte(raise), at.Raise); err != nil {
+			return nil, false
+		}
+	}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		at.Asked = append(at.Asked, asked{Kind: r.text(), Memo: r.memo()})
+	}
+	return at, !r.bad && len(r.rest) == 0
+}
+
+// unpacker reads from the front of rest until something is bad.
+type unpacker struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *unpacker) number() int64 {
+	n, size := binary.Varint(r.rest)
+	if size <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+func (r *unpacker) count() uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+func (r *unpacker) text() string {
+	n := r.count()
+	if r.bad || n > uint64(len(r.rest)) {
+		r.bad = true
+		return ""
+	}
+	s := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return s
+}
+
+// memo is a text that is nil when it is empty, as it was before.
+func (r *unpacker) memo() authenticator.Memo {
+	if s := r.text(); s != "" {
+		return authenticator.Memo(s)
+	}
+	return nil
+}
