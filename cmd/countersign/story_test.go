@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base32"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -265,6 +267,26 @@ func (w *world) events(event string) int {
 		w.t.Fatal(err)
 	}
 	return len(entries)
+}
+
+// refusals counts what an event was recorded for, one by one or summed up.
+func (w *world) refusals(event string) (n int) {
+	w.t.Helper()
+	if err := w.engine.Strangers.SumUp(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+	entries, err := w.db.Entries(context.Background(), store.Filter{Event: event, Limit: 1000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range entries {
+		many, err := strconv.Atoi(cmp.Or(e.Detail["count"], "1"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		n += many
+	}
+	return n
 }
 
 // The promise: with a password alone nobody gets in; with password and code the

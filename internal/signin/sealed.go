@@ -60,7 +60,7 @@ func (at *attempt) carries() int {
 // key is rotated when the database is put back, and what was answered since is
 // forgotten there.
 func (a *attempts) open(ticket string) (*attempt, error) {
-	if ticket == "" || len(ticket) > ticketMost {
+	if ticket == "" || len(ticket) > ticketMost || strings.ContainsAny(ticket, "\r\n") { // which base64 would skip
 		return nil, errStrayTicket
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(ticket)

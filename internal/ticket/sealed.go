@@ -3,6 +3,7 @@ package ticket
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"countersign/internal/keyring"
@@ -29,7 +30,7 @@ func sealedAAD(kind string) keyring.AAD {
 // OpenSealed reads a ticket of this kind that Sealed made. Any other, a late one and one
 // of before the database was put back is the same Refused failure.
 func (t *Tickets) OpenSealed(kind, code string) ([]byte, error) {
-	if code == "" || len(code) > SealedMost {
+	if code == "" || len(code) > SealedMost || strings.ContainsAny(code, "\r\n") { // which base64 would skip
 		return nil, stray
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(code)
