@@ -7,6 +7,8 @@
 #             codes, import, growth
 # make bench-attack  how long honest people wait while somebody attacks
 # make benches  every other benchmark
+# make mutants  inverts each condition of ROOMS: their own tests must notice nine of ten, and every
+#               survivor has its reason in internal/mutants/accepted. MUTANTS='-v -files decide' says more, of less
 # make fuzz   every fuzz target for FUZZTIME
 # make soak   the long tests
 # make deb      a Debian package in bin/
@@ -20,9 +22,10 @@ FUZZTIME    ?= 10s
 SOAKTIME    ?= 2h
 RACE        ?= ./internal/...
 BENCH       ?= ./internal/...
+ROOMS       ?= signin session ticket keyring directory enrollment recovery
 PACKAGES    ?= ./...
 
-.PHONY: build deb test check race bench bench-attack benches fuzz soak install clean
+.PHONY: build deb test check race bench bench-attack benches mutants fuzz soak install clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -48,6 +51,9 @@ bench-attack:
 
 benches:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(BENCH) | grep -v -e 'no test files' -e '^PASS$$' -e '^ok '
+
+mutants:
+	$(GO) run ./internal/mutants $(MUTANTS) $(ROOMS)
 
 # go test -fuzz takes one target of one package at a time.
 fuzz:
