@@ -188,7 +188,7 @@ func (a *besieged) remember(addresses int) {
 
 func (a *besieged) guess(worker, i int) {
 	a.engine.Begin(context.Background(), signin.Request{Application: "vpn", Name: a.holders[1+i%(inFlight-1)].name, Protocol: "radius", Medium: prompt.Single, //nolint:errcheck // see spray
-		Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: fmt.Sprintf("%06d", i%1_000_000)}}, Partner: "load"})
+		CodeAlone: true, Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: fmt.Sprintf("%06d", i%1_000_000)}}, Partner: "load"})
 }
 
 func (a *besieged) halfOpen(_, i int) {

@@ -288,7 +288,7 @@ func BenchmarkCodeSignIn(b *testing.B) {
 				all.Go(func() {
 					for left.Add(-1) >= 0 {
 						s, err := w.engine.Begin(context.Background(), signin.Request{Application: "vpn", Name: h.name, Protocol: "radius", Medium: prompt.Single,
-							Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: h.code()}}, Partner: "load"})
+							CodeAlone: true, Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: h.code()}}, Partner: "load"})
 						if err != nil {
 							b.Error(err)
 							return

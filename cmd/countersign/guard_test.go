@@ -60,7 +60,7 @@ func TestOneCodeManyTimesAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 64 {
 		r := line("ada", passphrase, code)
-		r.Opening = r.Opening[1:]
+		r.Opening, r.CodeAlone = r.Opening[1:], true
 		all.Go(func() {
 			s, err := w.engine.Begin(context.Background(), r)
 			if err == nil {
@@ -112,20 +112,36 @@ func TestOneTicketManyGuessesAtOnce(t *testing.T) {
 	}
 }
 
-// and the protocol; at its end the code is switched off, and stays off.
+// and the protocol; at its end the code is closed to where they came from, and stays
+// closed there; it is not switched off, and is open where its owner was let in.
 func TestGuessesWearOut(t *testing.T) {
 	w, ada := withVPN(t)
-	for i, name := range []string{"ada", "ADA", " Ada", "aDa", "ada", "ada", "ada", "ada", "ada", "ada"} {
-		if s := w.begin(line(name, passphrase, fmt.Sprintf("%06d", i))); s.State != signin.Denied {
-			t.Fatalf("guess %d: %v", i, s.State)
+	browser := w.person()
+	browser.comes("ada", ada.secret)
+	for i := range 25 {
+		name := []string{"ada", "ADA", " Ada", "aDa", "\uff41\uff44\uff41"}[i%5]
+		if s := w.begin(line(name, passphrase, fmt.Sprintf("%06d", i))); s.State != signin.Denied || s.Reason != "wrong" {
+			t.Fatalf("guess %d: %v %s", i, s.State, s.Reason)
 		}
 		w.later(2 * time.Hour) // past every delay
 	}
-	if w.events("credential.disabled") != 1 {
-		t.Error("ten wrong codes did not switch the authenticator off")
+	if w.events("credential.closed") != 1 || w.events("credential.disabled") != 0 {
+		t.Error("25 wrong codes did not close the authenticator, or switched it off")
 	}
-	if s := w.begin(line("ada", passphrase, ada.code())); s.State != signin.Denied {
-		t.Error("a right code was accepted from an authenticator that is off")
+	for range 3 {
+		w.later(25 * time.Hour)
+		if s := w.begin(line("ada", passphrase, ada.code())); s.State != signin.Denied || s.Reason != "closed" {
+			t.Errorf("a right code from where it is closed: %v %s", s.State, s.Reason)
+		}
+	}
+	home := line("ada", passphrase, ada.code())
+	home.Source, home.Browser = netip.MustParseAddr("192.0.2.3"), browser.keeps("countersign-browser").Value
+	if s := w.begin(home); s.State != signin.Granted {
+		t.Errorf("in the browser in which its owner was let in: %v %s", s.State, s.Reason)
+	}
+	w.later(time.Minute)
+	if s := w.begin(line("ada", passphrase, ada.code())); s.State != signin.Granted {
+		t.Errorf("after it was right there: %v %s", s.State, s.Reason)
 	}
 }
 
@@ -337,7 +353,7 @@ func TestSourceWearsOut(t *testing.T) {
 	w, ada := withVPN(t)
 	for i := range 100 {
 		r := line(fmt.Sprintf("name-%d", i), "", "123456")
-		r.Opening = r.Opening[1:]
+		r.Opening, r.CodeAlone = r.Opening[1:], true
 		w.begin(r)
 	}
 	guess := line("ada", passphrase, ada.code())

@@ -11,13 +11,26 @@ import (
 	"countersign/internal/store"
 )
 
-// besieged has so many wrong answers come from everywhere that typed ones are taken
-// only from where somebody was let in before.
+// besieged has so many wrong answers come from everywhere that strangers wait from the
+// first one on.
 func (w *world) besieged() {
 	w.t.Helper()
 	err := w.db.Housekeep(w.t.(*testing.T).Context(), "test", func(tx *store.Tx) error {
 		_, err := tx.Exec(w.t.(*testing.T).Context(), `insert into guess (subject, count, since) values ('installation', 5000, $1)
 			on conflict (subject) do update set count = excluded.count, since = excluded.since`, store.Unix(w.now()))
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// guessedAt has strangers guess at all that somebody has until it is closed to them.
+func (w *world) guessedAt(name string) {
+	w.t.Helper()
+	err := w.db.Housekeep(w.t.(*testing.T).Context(), "test", func(tx *store.Tx) error {
+		_, err := tx.Exec(w.t.(*testing.T).Context(), `insert into guess (subject, count, since) select 'credential/' || credential.id, 25, $1 from credential join account on account.id = credential.account
+			where account.name = $2 on conflict (subject) do update set count = excluded.count`, store.Unix(w.now()), name)
 		return err
 	})
 	if err != nil {
@@ -36,9 +49,9 @@ func (p *person) keeps(name string) *http.Cookie {
 	return nil
 }
 
-// The promise: while guesses come from everywhere, a person who travels types password
-// and code in the browser in which they were let in before; another browser there does
-// not, nor one that was let in as somebody else, too long ago, or that made it up; and
+// The promise: while guesses at them come from everywhere, a person who travels types
+// password and code in the browser in which they were let in before; another browser there
+// does not, nor one that was let in as somebody else, too long ago, or that made it up; and
 // what the browser keeps lets nobody in.
 func TestRememberedBrowser(t *testing.T) {
 	w := newWorld(t)
@@ -57,6 +70,7 @@ func TestRememberedBrowser(t *testing.T) {
 		t.Helper()
 		w.later(time.Minute)
 		w.besieged()
+		w.guessedAt("ada")
 		p.client.Transport = farAway("198.51.100.7")
 		if strings.Contains(p.page, `action="/sign-out"`) {
 			p.post("/sign-out")

@@ -29,7 +29,7 @@ func (w *world) withGate() {
 // atGate types a code where the equipment has checked the password.
 func (w *world) atGate(p *person) signin.State {
 	w.t.Helper()
-	return w.begin(signin.Request{Application: "gate", Name: "ada", Protocol: "radius", Medium: prompt.Single, Partner: "gate", Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: p.code()}}}).State
+	return w.begin(signin.Request{Application: "gate", Name: "ada", Protocol: "radius", Medium: prompt.Single, Partner: "gate", CodeAlone: true, Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: p.code()}}}).State
 }
 
 // disowns has the owner of the app say that what waits is not theirs.
@@ -163,7 +163,7 @@ func TestRiskIsNotTakenAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := w.engine.Begin(t.Context(), signin.Request{Application: "gate", Name: "ada", Protocol: "radius", Medium: prompt.Single, Partner: "gate", Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: ada.code()}}})
+	s, err := w.engine.Begin(t.Context(), signin.Request{Application: "gate", Name: "ada", Protocol: "radius", Medium: prompt.Single, Partner: "gate", CodeAlone: true, Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: ada.code()}}})
 	if err == nil || s.State == signin.Granted {
 		t.Errorf("a row that was changed is believed: %s, %v", s.State, err)
 	}

@@ -112,13 +112,39 @@ func (x *examiner) meant(at *attempt, answer prompt.Answer, opening bool) []stri
 		var out []string
 		for _, how := range x.Authenticators {
 			// What nobody can type unasked is not meant: it answers a challenge.
-			if d := how.Describe(); d.Media.Can(prompt.Single) && d.Traits.Has(assurance.Held) {
+			if d := how.Describe(); d.Media.Can(prompt.Single) && d.Traits.Has(assurance.Held) && mayOpen(at, d) {
 				out = append(out, d.Kind)
 			}
 		}
 		return out
-	case opening || at.wasAsked(answer.Authenticator):
+	case opening:
+		if how := x.kinds[answer.Authenticator]; how == nil || !mayOpen(at, how.Describe()) {
+			return nil
+		}
+		return []string{answer.Authenticator}
+	case at.wasAsked(answer.Authenticator):
 		return []string{answer.Authenticator}
 	}
 	return nil
+}
+
+// mayOpen reports whether an answer of this kind may come unasked. Codes are worth
+// something only behind what stands before them, and whoever has not shown that guesses
+// at nothing: neither the answer nor the log tells them from somebody who made it up,
+// and their owner does not pay.
+func mayOpen(at *attempt, d authenticator.Description) bool {
+	switch {
+	case at.CodeAlone, at.proved, len(at.Evidence) > 0, at.Account != 0:
+		return true
+	case at.Action == Recover:
+		return d.Traits.Has(assurance.Recovery)
+	}
+	return d.First && opensWith(d.Traits)
+}
+
+// opensWith reports whether these traits can be the first that somebody shows whose name
+// alone is known: a code is not, whether or not some have a PIN in front.
+func opensWith(t assurance.Trait) bool {
+	code := t.Has(assurance.Held) && !t.Has(assurance.PhishingResistant)
+	return !code && t&(assurance.Known|assurance.PhishingResistant|assurance.Vouched) != 0
 }

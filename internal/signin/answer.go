@@ -14,6 +14,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
+	"countersign/internal/ticket"
 )
 
 // question is one answer on its way to one kind of authenticator: whose it
@@ -24,7 +25,7 @@ type question struct {
 	how         authenticator.Authenticator
 	account     directory.Account // zero for nobody
 	credentials []directory.Credential
-	subjects    []subject
+	budget      budget // without subjects where nothing can be guessed
 
 	tx      *store.Tx // that it was prepared in, or nil
 	refusal string    // refused without a check, for this reason
@@ -41,6 +42,7 @@ type examiner struct {
 	setting *setting
 	digits  map[string]bool // kinds whose answers are digits
 	guesses *guesses
+	tickets *ticket.Tickets
 	// charging and hashing are the lines for slow checks.
 	charging, hashing *crowd
 }
@@ -73,9 +75,7 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 	if !q.how.Describe().Guessable {
 		return q, nil
 	}
-	q.subjects = x.guesses.subjects(at, account, kind, q.credentials)
-	over, err := x.guesses.read(ctx, r, at, account, q.subjects)
-	q.refusal = over
+	q.budget, q.refusal, err = x.guesses.read(ctx, r, at, account, kind, q.credentials)
 	return q, err
 }
 
@@ -143,8 +143,8 @@ func (q *question) comparable() []authenticator.Credential {
 	out := make([]authenticator.Credential, len(q.credentials))
 	for i, c := range q.credentials {
 		out[i] = authenticator.Credential{ID: c.ID, Account: c.Account, Kind: c.Kind, Label: c.Label, State: c.State, Handle: c.Handle, Created: c.Created}
-		for _, s := range q.subjects {
-			if s.key == credentialKey(c.ID) {
+		for _, s := range q.budget.subjects {
+			if s.credential == c.ID {
 				out[i].Failures = s.count
 				if q.charged {
 					out[i].Failures--
@@ -191,11 +191,11 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	err = x.DB.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
 		var err error
 		q, err = x.prepare(ctx, tx, at, kind, answer)
-		if err != nil || q.refusal != "" || q.subjects == nil {
+		if err != nil || q.refusal != "" || q.budget.subjects == nil {
 			return err
 		}
 		q.charged = true
-		return x.guesses.charge(ctx, tx, q.subjects)
+		return x.guesses.charge(ctx, tx, q.budget)
 	})
 	if err != nil {
 		return nil, err
@@ -296,7 +296,7 @@ func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 	if !r.OK {
 		return x.refundHalf(ctx, tx, q)
 	}
-	if err := x.guesses.refund(ctx, tx, q.subjects, r.Credential, q.charged); err != nil {
+	if err := x.guesses.refund(ctx, tx, q.budget, r.Credential, q.charged); err != nil {
 		return err
 	}
 	bound := r.Bound
@@ -317,33 +317,24 @@ func (x *examiner) refundHalf(ctx context.Context, tx *store.Tx, q *question) er
 	if !q.charged {
 		return nil
 	}
-	return x.guesses.refund(ctx, tx, q.subjects, 0, true)
+	return x.guesses.refund(ctx, tx, q.budget, 0, true)
 }
 
-// miss charges a wrong guess and disables what has had too many.
+// miss charges a wrong guess, and closes what has had too many to where they came from.
 func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
-	if q.subjects == nil || !q.checked || q.refusal != "" {
+	if q.budget.subjects == nil || !q.checked || q.refusal != "" {
 		return nil
 	}
 	if !q.charged {
-		if err := x.guesses.charge(ctx, tx, q.subjects); err != nil {
+		if err := x.guesses.charge(ctx, tx, q.budget); err != nil {
 			return err
 		}
 	}
 	x.detect(tx, at, q)
-	if err := x.sprayed(ctx, tx, at, q.subjects); err != nil {
+	if err := x.sprayed(ctx, tx, at, q.budget.subjects); err != nil {
 		return err
 	}
-	for _, c := range q.credentials {
-		for _, s := range q.subjects {
-			if s.key == credentialKey(c.ID) && s.count >= x.Limits.Disable {
-				if err := x.disable(ctx, tx, at, q, c.ID); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
+	return x.wornOut(ctx, tx, at, q)
 }
 
 // switchOff disables an authenticator, and reports whether it was active.
@@ -357,8 +348,8 @@ func (p Parts) switchOff(ctx context.Context, tx *store.Tx, account directory.Ac
 	return c, true, p.Directory.UpdateCredential(ctx, tx, c)
 }
 
-// disable takes an authenticator out of use until it is bound anew
-// (SP 800-63B-4 section 3.2.2), and tells its owner.
+// disable takes an app out of use until it is bound anew (SP 800-63B-4 section
+// 3.2.2), and tells its owner: whoever has its key looks for numbers with it.
 func (x *examiner) disable(ctx context.Context, tx *store.Tx, at *attempt, q *question, id assurance.CredentialID) error {
 	c, was, err := x.switchOff(ctx, tx, q.account, id)
 	if err != nil || !was {
@@ -374,7 +365,7 @@ func (x *examiner) disable(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 // detect raises an alarm at each power of ten of wrong answers: from one
 // source, and in the whole installation, which a spray cannot avoid.
 func (x *examiner) detect(tx *store.Tx, at *attempt, q *question) {
-	for _, s := range q.subjects {
+	for _, s := range q.budget.subjects {
 		if s.window == 0 || !alarming(s.count) || strings.HasPrefix(s.key, "name/") {
 			continue
 		}
@@ -387,7 +378,7 @@ func (x *examiner) detect(tx *store.Tx, at *attempt, q *question) {
 }
 
 func alarming(count int) bool {
-	return count == 20 || count == 100 || count == 1000 || count == 10_000
+	return count == 20 || count == 100 || count == 1000 || count == 10_000 || count == 100_000
 }
 
 // accepted describes a piece of evidence in the audit log.

@@ -274,8 +274,7 @@ func (a *Apps) Answer(ctx context.Context, call AppCall, said AppAnswer) error {
 
 func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppAnswer, c appCaller) error {
 	g := guesser{account: c.account.ID, app: &c.credential, protocol: AppProtocol, source: call.Source}
-	subjects := a.approvals.subjects(g)
-	over, err := a.approvals.guesses.read(ctx, tx, &attempt{}, c.account, subjects)
+	budget, over, err := a.approvals.budget(ctx, tx, g)
 	if err != nil {
 		return err
 	}
@@ -316,7 +315,7 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 	if err := a.approvals.rows.settle(ctx, tx, row, &shown, en); err != nil {
 		return err
 	}
-	if err := a.approvals.guesses.refund(ctx, tx, subjects, credential.ID, false); err != nil {
+	if err := a.approvals.guesses.refund(ctx, tx, budget, credential.ID, false); err != nil {
 		return err
 	}
 	credential.Used = a.Now()

@@ -51,6 +51,8 @@ type attempt struct {
 	Deadline time.Time
 
 	seen seen
+	// proved says that an answer before this one, of the same turn, was right.
+	proved bool
 	// tallied says that this turn's wrong answer counted for its name.
 	tallied bool
 	// handle and step are where the row is; handle is nil before the first save.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -18,18 +17,33 @@ import (
 
 // A guess budget belongs to a subject: a credential, an account (or the name
 // that none has), a source, the installation. One budget serves every protocol
-// and every spelling of a name, and a new attempt never refills it. Reading,
-// judging and charging happen in one serialisable transaction, so N guesses at
-// once on M servers cannot exceed it.
+// and every spelling of a name, and a new attempt never refills it. Those of
+// credentials and accounts are kept apart by side. Reading, judging and charging
+// happen in one serialisable transaction, so N guesses at once on M servers
+// cannot exceed it.
 type subject struct {
 	key    string
 	window time.Duration // after which it starts anew; 0 counts what is consecutive
 	limit  int
 	reason string
+	// credential is whose budget it is, or 0. Where apart is set, it is that of one side.
+	credential assurance.CredentialID
+	apart      bool
+	side       side
+	times      int // how many times the limit of one source it has
 
 	count int
 	since time.Time
 	retry time.Time
+}
+
+// budget is what one answer draws on.
+type budget struct {
+	side     side
+	subjects []subject
+	// others count what was wrong for the same authenticators on other sides.
+	others   []subject
+	besieged bool // so much was wrong everywhere that strangers wait from their first wrong answer on
 }
 
 // guesses keeps the budgets.
@@ -38,33 +52,53 @@ type guesses struct {
 	keys   *keyring.Keyring
 	now    func() time.Time
 	noted  noted
+	closed closed
 	swept  atomic.Int64 // when this server last looked for budgets that are over
 }
 
-// subjects lists whom a guess is charged to. The credentials come first.
-func (g *guesses) subjects(at *attempt, account directory.Account, kind string, credentials []directory.Credential) []subject {
-	var out []subject
-	for _, c := range credentials {
-		out = append(out, subject{key: credentialKey(c.ID), limit: g.limits.Disable, reason: "disabled"})
+// apart returns the budgets of each side.
+func apart(s subject, of ...side) []subject {
+	out := make([]subject, 0, len(of))
+	base := s.key
+	for i, side := range of {
+		if i > 0 && side == of[0] {
+			continue
+		}
+		s.key, s.side, s.apart = base+string(side), side, true
+		out = append(out, s)
 	}
-	if account.ID != 0 {
-		out = append(out, subject{key: accountKey(account.ID), window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"})
-	} else {
-		// A name that nobody has wears out like one that somebody has.
-		out = append(out,
-			subject{key: nameKey(kind, at.Name), limit: g.limits.Disable, reason: "disabled"},
-			subject{key: nameKey("", at.Name), window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"})
-	}
-	if at.Source.IsValid() {
-		out = append(out, subject{key: sourceKey(at.Source), window: sourceWindow, limit: g.limits.PerSource, reason: "source-budget"})
-	}
-	return append(out, subject{key: installation, window: 10 * time.Minute, limit: g.limits.PerInstallation, reason: "installation-budget"})
+	return out
 }
 
-const (
-	installation = "installation"
-	sourceWindow = 10 * time.Minute
-)
+// subjects lists whom a guess may be charged to, on whichever of two sides. The
+// credentials come first, with those of all sides: a right answer opens all.
+func (g *guesses) subjects(at *attempt, account directory.Account, kind string, credentials []directory.Credential, away, home side) []subject {
+	one := subject{limit: g.limits.Disable, reason: "closed"}
+	hour := subject{window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"}
+	out := make([]subject, 0, 4*max(1, len(credentials))+2+len(widths)+1)
+	for _, c := range credentials {
+		one.key, one.credential = credentialKey(c.ID), c.ID
+		out = append(out, apart(one, sides[:]...)...)
+	}
+	switch {
+	case account.ID == 0:
+		// A name that nobody has wears out like one that somebody has.
+		one.key, hour.key = nameKey(kind, at.Name), nameKey("", at.Name)
+		out = append(out, apart(one, sides[:]...)...)
+	case len(credentials) == 0:
+		// What an account has not got wears out like what it has, so that guessing at it
+		// does not wear out the account faster.
+		one.key, hour.key = "none/"+strconv.FormatInt(int64(account.ID), 10)+"/"+kind, accountKey(account.ID)
+		out = append(out, apart(one, sides[:]...)...)
+	default:
+		hour.key = accountKey(account.ID)
+	}
+	out = append(out, apart(hour, away, home)...)
+	out = append(out, sourceSubjects(at.Source, g.limits.PerSource)...)
+	return append(out, subject{key: installation, window: 10 * time.Minute, limit: g.limits.PerInstallation})
+}
+
+const installation = "installation"
 
 func credentialKey(id assurance.CredentialID) string {
 	return "credential/" + strconv.FormatInt(int64(id), 10)
@@ -83,106 +117,149 @@ func nameKey(kind, typed string) string {
 	return "name/" + hex.EncodeToString(h[:12])
 }
 
-func sourceKey(a netip.Addr) string { return "source/" + Neighbourhood(a) }
-
-// Neighbourhood is what limits count as one source: an IPv4 address, or an IPv6
-// /64, because one subscriber has all of it. Empty for no address.
-func Neighbourhood(a netip.Addr) string {
-	if a = a.Unmap().WithZone(""); !a.IsValid() {
-		return ""
+// read finds out what an answer draws on, and says whether one more guess is
+// allowed: an empty reason is yes.
+func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account directory.Account, kind string, credentials []directory.Credential) (budget, string, error) {
+	away, home := g.sides(at, account.ID)
+	all := g.subjects(at, account, kind, credentials, away, home)
+	letIn, err := g.load(ctx, r, all, account.ID, placeKey(at))
+	if err != nil {
+		return budget{}, "", err
 	}
-	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
-			return p.String()
+	b := budget{side: away, subjects: make([]subject, 0, len(all))}
+	if letIn {
+		b.side = home
+	}
+	for _, s := range all {
+		switch {
+		case !s.apart || s.side == b.side:
+			b.subjects = append(b.subjects, s)
+		case s.credential != 0 && s.count > 0:
+			b.others = append(b.others, s)
 		}
 	}
-	return a.String()
+	return b, g.judge(&b), nil
 }
 
-// read fills in the subjects' counts and says whether one more guess is
-// allowed: an empty reason is yes.
-func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account directory.Account, subjects []subject) (string, error) {
-	if err := loadSubjects(ctx, r, subjects); err != nil {
-		return "", err
-	}
+// roomier is how many times as much may come from the address of somebody who is no
+// stranger there: an office is not shut out by one who guesses in it.
+const roomier = 10
+
+// judge says why no more guess is allowed; empty when one is. What is wrong in the
+// whole installation refuses nobody.
+func (g *guesses) judge(b *budget) string {
 	now := g.now()
-	for i := range subjects {
-		s := &subjects[i]
+	for i := range b.subjects {
+		s := &b.subjects[i]
 		if s.window > 0 && now.Sub(s.since) >= s.window {
 			s.count, s.since = 0, now
 		}
+		limit := s.limit
+		if s.times > 0 && b.side != stranger {
+			limit *= roomier
+		}
 		switch {
-		case s.key == installation && s.count >= s.limit:
-			known, err := g.knownSource(ctx, r, account.ID, at.Source)
-			if err != nil {
-				return "", err
-			}
-			if !known && !g.remembers(at, account.ID) {
-				return s.reason, nil
-			}
-		case s.count >= s.limit:
-			return s.reason, nil
+		case s.key == installation:
+			b.besieged = s.count >= limit
+		case s.count >= limit:
+			return s.reason
 		case now.Before(s.retry):
-			return "delayed", nil
+			return "delayed"
 		}
 	}
-	return "", nil
+	return ""
+}
+
+// load fills in the subjects' counts, and says whether the account was let in from this
+// place within a month.
+func (g *guesses) load(ctx context.Context, r store.Reader, subjects []subject, account assurance.AccountID, place string) (letIn bool, err error) {
+	if place == "" {
+		return false, loadSubjects(ctx, r, subjects)
+	}
+	_, question := subjectsQuery(len(subjects))
+	return fill(ctx, r, subjects, question, int64(account), place, store.Unix(g.now().Add(-placeLife)))
 }
 
 func loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error {
-	args := make([]any, len(subjects))
+	question, _ := subjectsQuery(len(subjects))
+	_, err := fill(ctx, r, subjects, question)
+	return err
+}
+
+func fill(ctx context.Context, r store.Reader, subjects []subject, question string, more ...any) (letIn bool, err error) {
+	args := make([]any, len(subjects), len(subjects)+len(more))
 	for i, s := range subjects {
 		args[i] = s.key
 	}
-	rows, err := r.Query(ctx, subjectsQuery(len(subjects)), args...)
+	rows, err := r.Query(ctx, question, append(args, more...)...)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var key string
 		var count, since, retry int64
 		if err := rows.Scan(&key, &count, &since, &retry); err != nil {
-			return err
+			return false, err
 		}
+		letIn = letIn || key == thePlace
 		for i := range subjects {
 			if subjects[i].key == key {
 				subjects[i].count, subjects[i].since, subjects[i].retry = int(count), store.Time(since), store.Time(retry)
 			}
 		}
 	}
-	return rows.Err()
+	return letIn, rows.Err()
 }
 
-// subjectsQuery reads n subjects, one by one: a list behind "in" costs SQLite a
-// table of its own each time.
-func subjectsQuery(n int) string {
-	const one = `select subject, count, since, retry from guess where subject = $`
-	const and = " union all "
-	var b strings.Builder
-	b.Grow(n * (len(and) + len(one) + len("99"))) // every sign-in writes it, and one goroutine for all in SQLite
-	for i := 1; i <= n; i++ {
-		if i > 1 {
-			b.WriteString(and)
-		}
-		b.WriteString(one)
-		b.WriteString(strconv.Itoa(i))
+// thePlace is in a row of a question when the account was let in from the place. No
+// subject is called so.
+const thePlace = "place"
+
+// questions are the first that subjectsQuery writes: every sign-in asks one.
+var questions = func() (out [48][2]string) {
+	for n := range out {
+		out[n][0], out[n][1] = writeQuestions(n)
 	}
-	return b.String()
+	return out
+}()
+
+// subjectsQuery reads n subjects, and, the second of the two, whether an account was
+// let in from a place as well.
+func subjectsQuery(n int) (plain, ofPlace string) {
+	if n < len(questions) {
+		return questions[n][0], questions[n][1]
+	}
+	return writeQuestions(n)
+}
+
+// writeQuestions asks for subjects one by one: a list behind "in" costs SQLite a table of
+// its own each time.
+func writeQuestions(n int) (plain, ofPlace string) {
+	var parts []string
+	for i := range n {
+		parts = append(parts, `select subject, count, since, retry from guess where subject = $`+strconv.Itoa(i+1))
+	}
+	plain = strings.Join(parts, " union all ")
+	return plain, plain + ` union all select '` + thePlace + `', seen, 0, 0 from known_source where account = $` + strconv.Itoa(n+1) +
+		` and source = $` + strconv.Itoa(n+2) + ` and seen > $` + strconv.Itoa(n+3)
 }
 
 // charge counts one guess against every subject that read has filled in in the
 // same transaction.
-func (g *guesses) charge(ctx context.Context, tx *store.Tx, subjects []subject) error {
-	now := g.now()
-	for i := range subjects {
-		s := &subjects[i]
+func (g *guesses) charge(ctx context.Context, tx *store.Tx, b budget) error {
+	now, delayed := g.now(), g.limits.Delay
+	if b.besieged && b.side == stranger {
+		delayed = 1
+	}
+	for i := range b.subjects {
+		s := &b.subjects[i]
 		s.count++
 		if s.since.IsZero() {
 			s.since = now
 		}
-		if s.window == 0 && s.count >= g.limits.Delay {
-			s.retry = now.Add(delay(s.count - g.limits.Delay))
+		if s.window == 0 && s.count >= delayed {
+			s.retry = now.Add(delay(s.count - delayed))
 		}
 		_, err := tx.Exec(ctx, `insert into guess (subject, count, since, retry) values ($1,$2,$3,$4)
 			on conflict (subject) do update set count = excluded.count, since = excluded.since, retry = excluded.retry`,
@@ -200,13 +277,23 @@ func delay(n int) time.Duration {
 	return min(30*time.Second<<min(n, 10), time.Hour)
 }
 
-// refund gives back what a right answer was charged: the credential's row and
-// the account's begin anew, the shared ones get their one back.
-func (g *guesses) refund(ctx context.Context, tx *store.Tx, subjects []subject, credential assurance.CredentialID, charged bool) error {
-	for _, s := range subjects {
+// slowest is the first of so many wrong answers in a row after which the next must wait
+// for as long as any.
+func (l Limits) slowest() int {
+	n := l.Delay
+	for delay(n-l.Delay) < time.Hour {
+		n++
+	}
+	return n
+}
+
+// refund gives back what a right answer was charged: the credential's rows, of
+// all sides, begin anew, the others get their one back.
+func (g *guesses) refund(ctx context.Context, tx *store.Tx, b budget, credential assurance.CredentialID, charged bool) error {
+	for _, s := range b.subjects {
 		var err error
 		switch {
-		case s.key == credentialKey(credential) && (s.count > 0 || charged):
+		case credential != 0 && s.credential == credential && (s.count > 0 || charged):
 			_, err = tx.Exec(ctx, `delete from guess where subject = $1`, s.key)
 		case charged:
 			_, err = tx.Exec(ctx, `update guess set count = count - 1 where subject = $1 and count > 0`, s.key)
@@ -215,42 +302,13 @@ func (g *guesses) refund(ctx context.Context, tx *store.Tx, subjects []subject, 
 			return err
 		}
 	}
+	for _, s := range b.others {
+		if s.credential != credential {
+			continue
+		}
+		if _, err := tx.Exec(ctx, `delete from guess where subject = $1`, s.key); err != nil {
+			return err
+		}
+	}
 	return nil
-}
-
-// knownSource reports whether the account has signed in from this source in
-// the last 30 days.
-func (g *guesses) knownSource(ctx context.Context, r store.Reader, account assurance.AccountID, source netip.Addr) (bool, error) {
-	if account == 0 || !source.IsValid() {
-		return false, nil
-	}
-	var n int64
-	err := r.QueryRow(ctx, `select count(*) from known_source where account = $1 and source = $2 and seen > $3`,
-		int64(account), sourceKey(source), store.Unix(g.now().Add(-30*day))).Scan(&n)
-	return n > 0, err
-}
-
-// noteSource remembers from where the account was granted something, at most
-// once a day for each.
-func (g *guesses) noteSource(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
-	if !at.Source.IsValid() {
-		return nil
-	}
-	n, now := note{account.ID, sourceKey(at.Source)}, g.now()
-	if g.noted.within(n, now) {
-		return nil
-	}
-	var seen int64
-	err := tx.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where account = $1 and source = $2`, int64(n.account), n.source).Scan(&seen)
-	if err != nil {
-		return err
-	}
-	last := store.Time(seen)
-	if now.Sub(last) >= day {
-		last = now
-		_, err = tx.Exec(ctx, `insert into known_source (account, source, seen) values ($1,$2,$3) on conflict (account, source) do update set seen = excluded.seen`,
-			int64(n.account), n.source, store.Unix(now))
-	}
-	tx.AfterCommit(func() { g.noted.keep(n, last) })
-	return err
 }

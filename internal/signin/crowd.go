@@ -3,13 +3,11 @@ package signin
 import (
 	"cmp"
 	"context"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"countersign/internal/failure"
-	"countersign/internal/store"
 )
 
 // crowd is a line for slow checks: one for being charged a guess, and one behind it
@@ -208,29 +206,4 @@ func (c *crowd) may(w *waiter) bool {
 		return others < c.turns-c.kept
 	}
 	return others < c.turns-2*c.kept
-}
-
-// place is where somebody stands who comes from an address.
-func (g *guesses) place(ctx context.Context, r store.Reader, source netip.Addr) (place, error) {
-	if !source.IsValid() {
-		return place{standing: strange}, nil
-	}
-	s := []subject{{key: sourceKey(source)}}
-	if err := loadSubjects(ctx, r, s); err != nil {
-		return place{}, err
-	}
-	p := place{standing: strange, source: s[0].key}
-	if g.now().Sub(s[0].since) < sourceWindow {
-		p.wrong = s[0].count
-	}
-	if p.wrong >= suspectAfter {
-		p.standing = suspect
-		return p, nil
-	}
-	var seen int64
-	err := r.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where source = $1`, p.source).Scan(&seen)
-	if err == nil && !store.Time(seen).Before(g.now().Add(-30*day)) {
-		p.standing = known
-	}
-	return p, err
 }

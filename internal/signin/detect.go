@@ -93,5 +93,5 @@ func (g *guesses) count(ctx context.Context, tx *store.Tx, subjects []subject) e
 			s.count, s.since = 0, g.now()
 		}
 	}
-	return g.charge(ctx, tx, subjects)
+	return g.charge(ctx, tx, budget{subjects: subjects})
 }

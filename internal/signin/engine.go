@@ -18,6 +18,7 @@ import (
 	"countersign/internal/keyring"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
+	"countersign/internal/ticket"
 )
 
 // Parts are what an Engine is made of.
@@ -41,6 +42,8 @@ type Parts struct {
 	// SlowChecks is how many answers that are slow to check, as passwords are, are
 	// checked at once; 1 unless set.
 	SlowChecks int
+	// OpenAt is the address of the page for links in mails about guesses, or empty.
+	OpenAt string
 	// ApproveAt is the address where sign-ins elsewhere are approved, as people
 	// read it: "login.example.org/account/approve".
 	ApproveAt string
@@ -66,6 +69,7 @@ type Engine struct {
 	judge       *judge
 	examiner    *examiner
 	guesses     *guesses
+	tickets     *ticket.Tickets
 	attempts    *attempts
 	elsewhere   *elsewhere
 	memory      *memory
@@ -94,7 +98,9 @@ func New(p Parts) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.examiner = &examiner{Parts: p, kinds: e.kinds, setting: e.judge.setting, digits: digits, guesses: e.guesses,
+	e.tickets = &ticket.Tickets{DB: p.DB, Keys: p.Keys, Now: p.Now}
+	p.DB.Subscribe(e.guesses.closed.hear)
+	e.examiner = &examiner{Parts: p, kinds: e.kinds, setting: e.judge.setting, digits: digits, guesses: e.guesses, tickets: e.tickets,
 		// One more is charged than are hashed, so that the next is ready; and one more
 		// of each that may go before it.
 		charging: newCrowd(max(1, p.SlowChecks)+3, 1), hashing: newCrowd(p.SlowChecks, 0)}

@@ -27,7 +27,10 @@ func (e *Engine) grant(ctx context.Context, tx *store.Tx, at *attempt, d decisio
 	if err := e.Directory.Used(ctx, tx, d.account, e.Now()); err != nil {
 		return Grant{}, err
 	}
-	if err := e.guesses.noteSource(ctx, tx, at, d.account); err != nil {
+	if err := e.guesses.notePlace(ctx, tx, at, d.account); err != nil {
+		return Grant{}, err
+	}
+	if err := e.reopen(ctx, tx, at, d.account); err != nil {
 		return Grant{}, err
 	}
 	return g, e.attempts.forget(ctx, tx, at)
@@ -76,10 +79,8 @@ func (p Parts) tellOwner(ctx context.Context, tx *store.Tx, account directory.Ac
 	if account.ID == 0 {
 		return nil
 	}
-	var recent int64
-	err := tx.QueryRow(ctx, `select count(*) from notice where account = $1 and subject = $2 and created > $3`,
-		int64(account.ID), n.subject, store.Unix(p.Now().Add(-time.Hour))).Scan(&recent)
-	if err != nil || recent > 0 {
+	told, err := p.told(ctx, tx, account, n, time.Hour)
+	if err != nil || told {
 		return err
 	}
 	mails, err := p.Directory.Mails(ctx, tx, account.ID)

@@ -15,18 +15,22 @@ type Limits struct {
 	// 30 seconds and then twice as long each time, an hour at most. Default 5,
 	// ceiling 10.
 	Delay int
-	// Disable is after how many wrong answers in a row an authenticator is
-	// disabled. Default 10, ceiling 100 (SP 800-63B-4 section 3.2.2).
+	// Disable is after how many wrong answers in a row an authenticator is closed
+	// to where they came from: strangers, places and browsers where its owner was let
+	// in, those who have shown another factor, equipment that tells no addresses. Default
+	// 25, ceiling 25, which is 100 of all four (SP 800-63B-4 section 3.2.2).
 	Disable int
 	// PerAccount is how many wrong answers an account may have in an hour, over
-	// all its authenticators. Default 30, ceiling 100.
+	// all its authenticators, from each of those. Default 30, ceiling 100.
 	PerAccount int
-	// PerSource is how many wrong answers may come from one address (IPv6: one
-	// /64) in ten minutes. Default 100, ceiling 10000.
+	// PerSource is how many wrong answers may come from one address in ten minutes
+	// (IPv6: one /64, four times as many from one /56 and sixteen times from one /48;
+	// ten times as many from those who are no strangers there). Default 100, ceiling
+	// 10000.
 	PerSource int
 	// PerInstallation is how many wrong answers there may be altogether in ten
-	// minutes before typed answers are taken only from where an account has
-	// signed in before. Default 2000, ceiling 100000.
+	// minutes before strangers wait from the first wrong answer on. It refuses
+	// nobody. Default 2000, ceiling 100000.
 	PerInstallation int
 	// Tries is how many answers one attempt may give. Default 8, ceiling 20.
 	Tries int
@@ -58,7 +62,7 @@ type bound[T int | time.Duration] struct {
 
 func (l *Limits) counts() []bound[int] {
 	return []bound[int]{
-		{"next_code", &l.NextCode, 3, 10}, {"delay", &l.Delay, 5, 10}, {"disable", &l.Disable, 10, 100},
+		{"next_code", &l.NextCode, 3, 10}, {"delay", &l.Delay, 5, 10}, {"disable", &l.Disable, 25, 25},
 		{"per_account", &l.PerAccount, 30, 100}, {"per_source", &l.PerSource, 100, 10_000},
 		{"per_installation", &l.PerInstallation, 2000, 100_000}, {"tries", &l.Tries, 8, 20},
 		{"unanswered", &l.Unanswered, 10, 10}, {"push_soon", &l.PushSoon, 3, 3}, {"push_daily", &l.PushDaily, 10, 10},

@@ -9,7 +9,7 @@ import (
 
 const day = 24 * time.Hour
 
-// note is one account and a source that it was granted something from.
+// note is one account and a place that it was granted something from.
 type note struct {
 	account assurance.AccountID
 	source  string

@@ -31,6 +31,23 @@ func noticeDisabled(title string) notice {
 	}
 }
 
+// noticeSlowed is of guesses that make everybody wait who is a stranger here.
+func noticeSlowed(title string) notice {
+	return notice{
+		subject: "Somebody is guessing your " + title,
+		body:    fmt.Sprintf("There were many wrong answers in a row for your %s. Whoever is not known to be you must wait between two answers, up to an hour.\n", title),
+	}
+}
+
+// noticeClosed is of guesses that ended what they were for, on their side.
+func noticeClosed(title string, s side) notice {
+	return notice{
+		subject: "Your " + title + " is closed for " + s.words(),
+		body: fmt.Sprintf("There were too many wrong answers in a row for your %s, so it is closed for %s. It is not switched off: it opens by itself as soon as you sign in with it from somewhere else where you were let in before, "+
+			"or without it by two other factors, such as a passkey. Your administrator can open it as well.\n", title, s.words()),
+	}
+}
+
 func noticeCloned(title string) notice {
 	return notice{
 		subject: "Your " + title + " was switched off: its key is on two devices",

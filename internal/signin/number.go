@@ -23,15 +23,22 @@ type guesser struct {
 	source   netip.Addr
 }
 
-// subjects are whom a wrong number is charged to. The account's budget for
-// numbers is one of its own, so that nobody who guesses its password keeps its
-// owner from approving.
-func (a *Approvals) subjects(g guesser) []subject {
-	out := []subject{{key: "number/" + strconv.FormatInt(int64(g.account), 10), window: time.Hour, limit: a.Limits.PerAccount, reason: "account-budget"}}
+// wrongNumbers is after how many wrong numbers in a row an app is switched off.
+// Whoever types them has its key and has unlocked it.
+const wrongNumbers = 10
+
+// budget is what a wrong number is charged to, and why none may be tried. The
+// account's budget for numbers is one of its own, so that nobody who guesses its
+// password keeps its owner from approving.
+func (a *Approvals) budget(ctx context.Context, r store.Reader, g guesser) (b budget, over string, err error) {
+	b.subjects = []subject{{key: "number/" + strconv.FormatInt(int64(g.account), 10), window: time.Hour, limit: a.Limits.PerAccount, reason: "account-budget"}}
 	if g.app != nil {
-		out = append(out, subject{key: credentialKey(g.app.ID), limit: a.Limits.Disable, reason: "disabled"})
+		b.subjects = append(b.subjects, subject{key: credentialKey(g.app.ID), credential: g.app.ID, limit: wrongNumbers, reason: "disabled"})
 	}
-	return out
+	if err := loadSubjects(ctx, r, b.subjects); err != nil {
+		return b, "", err
+	}
+	return b, a.guesses.judge(&b), nil
 }
 
 // under finds what waits under a number. The budget is asked first, so
@@ -41,7 +48,7 @@ func (a *Approvals) under(ctx context.Context, actor audit.Actor, g guesser, typ
 	if err != nil {
 		return Waiting{}, err
 	}
-	over, err := a.guesses.read(ctx, a.DB, &attempt{}, directory.Account{}, a.subjects(g))
+	_, over, err := a.budget(ctx, a.DB, g)
 	if err != nil {
 		return Waiting{}, err
 	}
@@ -74,9 +81,8 @@ func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
 	if err != nil {
 		return err
 	}
-	subjects := a.subjects(g)
 	at := &attempt{Request: Request{Application: Self, Action: SignIn, Protocol: g.protocol, Source: g.source, Name: account.Name}, Account: account.ID}
-	over, err := a.guesses.read(ctx, tx, at, account, subjects)
+	b, over, err := a.budget(ctx, tx, g)
 	if err != nil {
 		return err
 	}
@@ -87,10 +93,10 @@ func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
 	if over != "" {
 		return store.Keep(failure.Refuse(over, "There were too many wrong numbers. Wait a while."))
 	}
-	if err := a.guesses.charge(ctx, tx, subjects); err != nil {
+	if err := a.guesses.charge(ctx, tx, b); err != nil {
 		return err
 	}
-	if g.app != nil && subjects[len(subjects)-1].count >= a.Limits.Disable {
+	if g.app != nil && b.subjects[len(b.subjects)-1].count >= wrongNumbers {
 		q := &question{account: account, kind: g.app.Kind, how: a.examiner.kinds[g.app.Kind]}
 		if err := a.examiner.disable(ctx, tx, at, q, g.app.ID); err != nil {
 			return err

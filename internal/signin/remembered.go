@@ -21,10 +21,10 @@ const BrowserLife = 30 * day
 // the browser is by now. So a flood of guesses from everywhere does not keep a person
 // who travels from typing their password.
 func (e *Engine) Remember(g Grant) string {
-	account, now := int64(g.Account()), e.Now().Unix()
-	mac := e.Keys.MAC(keyring.Browser, browserFields(account, now))
-	return strconv.FormatInt(account, 10) + "." + strconv.FormatInt(now, 10) + "." + base64.RawURLEncoding.EncodeToString(mac)
+	return e.guesses.browserOf(g.Account())
 }
+
+func encodeMAC(mac []byte) string { return base64.RawURLEncoding.EncodeToString(mac) }
 
 func browserFields(account, unix int64) *keyring.Fields {
 	return keyring.NewFields().Int(account).Int(unix)
@@ -49,7 +49,7 @@ func (g *guesses) remembers(at *attempt, account assurance.AccountID) bool {
 
 // placeOf is where whoever makes an attempt stands in the line for slow checks.
 func (x *examiner) placeOf(ctx context.Context, at *attempt) (place, error) {
-	p, err := x.guesses.place(ctx, x.DB, at.Source)
+	p, err := x.guesses.place(ctx, x.DB, at)
 	if err != nil || at.Browser == "" || p.standing == known {
 		return p, err
 	}

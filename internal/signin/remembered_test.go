@@ -48,7 +48,7 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := &examiner{Parts: p, guesses: &guesses{keys: keys, now: p.Now}}
-	hers := (&Engine{Parts: p}).Remember(Grant{&grant{account: ids["ada"]}})
+	hers := (&Engine{Parts: p, guesses: x.guesses}).Remember(Grant{&grant{account: ids["ada"]}})
 	for _, c := range []struct {
 		name, browser, from string
 		after               time.Duration

@@ -9,6 +9,10 @@ import (
 	"countersign/internal/store/storetest"
 )
 
+func from(address string) *attempt {
+	return &attempt{Request: Request{Application: "vpn", Source: netip.MustParseAddr(address)}}
+}
+
 // An address is known while somebody was let in from it lately, whoever that was,
 // and behind all others after many wrong answers, known or not.
 func TestStanding(t *testing.T) {
@@ -38,15 +42,15 @@ func TestStanding(t *testing.T) {
 			"192.0.2.1": known, "::ffff:192.0.2.1": known, "2001:db8:0:1::7": known, "192.0.2.2": strange, "192.0.2.3": suspect, "192.0.2.4": suspect,
 			"192.0.2.5": strange, "192.0.2.6": strange, "2001:db8:0:2::7": strange,
 		} {
-			if got, err := g.place(t.Context(), db, netip.MustParseAddr(address)); err != nil || got.standing != want {
+			if got, err := g.place(t.Context(), db, from(address)); err != nil || got.standing != want {
 				t.Errorf("%s: %+v, %v, want %d", address, got, err, want)
 			}
 		}
-		if got, err := g.place(t.Context(), db, netip.Addr{}); err != nil || got != (place{standing: strange}) {
+		if got, err := g.place(t.Context(), db, &attempt{}); err != nil || got != (place{standing: strange}) {
 			t.Errorf("no address: %+v, %v", got, err)
 		}
 		for address, wrong := range map[string]int{"192.0.2.1": 0, "192.0.2.4": suspectAfter, "192.0.2.5": 0} { // the last one's are too long ago
-			if got, err := g.place(t.Context(), db, netip.MustParseAddr(address)); err != nil || got.wrong != wrong {
+			if got, err := g.place(t.Context(), db, from(address)); err != nil || got.wrong != wrong {
 				t.Errorf("%s: %+v, %v, want %d wrong", address, got, err, wrong)
 			}
 		}

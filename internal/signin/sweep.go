@@ -114,7 +114,7 @@ const week = 7 * day
 // stays. A name that nobody has is kept as long as anybody may want to compare it
 // with one that somebody has.
 var worn = map[string]time.Duration{
-	"account": week, "enroll": week, installation: week, "missing": week, "name": 30 * day,
+	"account": week, "enroll": week, installation: week, "missing": week, "name": 30 * day, "none": 30 * day,
 	"number": week, "source": week, "spray": week, "stuffing": week,
 }
 

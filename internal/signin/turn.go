@@ -30,8 +30,13 @@ type turn struct {
 // none.
 func (x *examiner) checkAhead(ctx context.Context, at *attempt, t *turn) error {
 	t.ahead = map[int]*question{}
+	at = at.clone()
 	for i, answer := range t.answers {
+		at.proved = i > 0
 		shaped, _ := x.shaped(at, answer, t.opening)
+		if len(shaped) == 0 {
+			return nil // it was not asked
+		}
 		if !slices.ContainsFunc(shaped, x.ahead) {
 			continue
 		}
@@ -72,6 +77,7 @@ func (x *examiner) bookOne(ctx context.Context, tx *store.Tx, at *attempt, t tur
 			return v, q.account, err
 		}
 	}
+	at.proved = i > 0 // or this would not be looked at
 	kinds, err := x.aimed(ctx, tx, at, answer, t.opening)
 	if err != nil {
 		return verdict{}, directory.Account{}, err

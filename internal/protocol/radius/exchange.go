@@ -61,6 +61,7 @@ func (s *Server) begin(ctx context.Context, j *job, typed string) (signin.Step, 
 		Protocol:    Protocol,
 		Medium:      j.client.mode.Plays(),
 		Opening:     j.client.opening(typed),
+		CodeAlone:   j.client.mode == CodeOnly,
 		Partner:     j.partner,
 		Carries:     packet.MaxValue - 1 - tagLength,
 	})

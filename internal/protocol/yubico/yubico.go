@@ -97,7 +97,7 @@ func (d *Door) judge(ctx context.Context, q request) (status string, key []byte)
 	case d.asked.before(q, d.Now()):
 		return statusAgain, c.key
 	}
-	step, err := d.Engine.Begin(ctx, signin.Request{Application: c.application, Protocol: Protocol, Medium: prompt.Single, Partner: c.name,
+	step, err := d.Engine.Begin(ctx, signin.Request{Application: c.application, Protocol: Protocol, Medium: prompt.Single, Partner: c.name, CodeAlone: true,
 		Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: q.otp}}})
 	if err != nil && failure.ClassOf(err) != failure.Refused {
 		return statusBroken, c.key

@@ -59,6 +59,8 @@ func (c *Challenge) Routes() []look.Route {
 		{Pattern: "POST /sign-in", Demand: look.Public(), Handler: c.answer},
 		{Pattern: "GET /sign-in/wait", Demand: look.Public(), Handler: c.wait},
 		{Pattern: "GET /sign-in/card", Demand: look.Public(), Handler: c.card},
+		{Pattern: "GET " + OpenPath, Demand: look.Public(), Handler: c.opening},
+		{Pattern: "POST " + OpenPath, Demand: look.Public(), Handler: c.open},
 		{Pattern: "POST /sign-out", Demand: look.Public(), Handler: c.signOut},
 		{Pattern: "GET /welcome", Demand: look.Public(), Handler: c.welcome},
 		{Pattern: "POST /welcome", Demand: look.Public(), Handler: c.accept},

@@ -1,0 +1,184 @@
+package signin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/store"
+)
+
+// side is what is known of whoever answers. Each side has guess budgets of its own, so
+// that nobody who has shown nothing wears out what is left to the owner. See
+// docs/decisions/0013.
+type side string
+
+const (
+	// stranger is everybody of whom nothing is known.
+	stranger side = ""
+	// atHome comes from an address, in a browser or in a session in which this account was
+	// let in.
+	atHome side = "/home"
+	// hasShown has shown something else of this account in the same attempt.
+	hasShown side = "/shown"
+	// gateway comes by equipment that does not tell where people are, and through which
+	// this account was let in.
+	gateway side = "/gateway"
+)
+
+var sides = [...]side{stranger, atHome, hasShown, gateway}
+
+// sides says which side an attempt is on: away where its account was not let in from
+// its place, and home where it was. They are the same where the place does not matter.
+func (g *guesses) sides(at *attempt, account assurance.AccountID) (away, home side) {
+	if account == 0 {
+		return stranger, stranger
+	}
+	if at.SessionNumber != "" && at.Account == account || g.remembers(at, account) {
+		return atHome, atHome
+	}
+	away, home = stranger, gateway
+	if at.proved || len(at.Evidence) > 0 {
+		away, home = hasShown, hasShown
+	}
+	if at.Source.IsValid() {
+		home = atHome
+	}
+	return away, home
+}
+
+// placeKey is where an attempt comes from: the neighbourhood of an address, or the
+// equipment where that does not tell; empty where neither is known.
+func placeKey(at *attempt) string {
+	switch {
+	case at.Source.IsValid():
+		return sourceKey(at.Source)
+	case at.Partner != "":
+		return equipmentKey(at)
+	}
+	return ""
+}
+
+// equipmentKey names equipment by a hash: what it calls itself may be long.
+func equipmentKey(at *attempt) string {
+	h := sha256.Sum256([]byte(at.Application + "\x00" + at.Partner))
+	return "equipment/" + hex.EncodeToString(h[:12])
+}
+
+func sourceKey(a netip.Addr) string { return "source/" + Neighbourhood(a) }
+
+// Neighbourhood is what limits count as one source: an IPv4 address, or an IPv6
+// /64, because one subscriber has all of it. Empty for no address.
+func Neighbourhood(a netip.Addr) string { return within(a, 64) }
+
+// within is the IPv6 network of this size that an address is in, or the IPv4 address
+// itself.
+func within(a netip.Addr, bits int) string {
+	if a = a.Unmap().WithZone(""); !a.IsValid() {
+		return ""
+	}
+	if a.Is6() {
+		if p, err := a.Prefix(bits); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
+}
+
+// widths are the networks that an IPv6 source is counted in, and how many times the
+// limit of one source each may have: a subscriber has a /56 or a /48, and so 256 or
+// 65,536 networks to guess from.
+var widths = [...]struct{ bits, times int }{{64, 1}, {56, 4}, {48, 16}}
+
+// sourceSubjects are whom a source's wrong answers are charged to.
+func sourceSubjects(a netip.Addr, limit int) []subject {
+	if !a.IsValid() {
+		return nil
+	}
+	var out []subject
+	for _, w := range widths {
+		s := subject{key: "source/" + within(a, w.bits), window: sourceWindow, limit: limit * w.times, reason: "source-budget", times: w.times}
+		if len(out) > 0 && out[0].key == s.key {
+			break // IPv4
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// knownSource reports whether the account has signed in from this source in
+// the last 30 days.
+func (g *guesses) knownSource(ctx context.Context, r store.Reader, account assurance.AccountID, source netip.Addr) (bool, error) {
+	if account == 0 || !source.IsValid() {
+		return false, nil
+	}
+	var n int64
+	err := r.QueryRow(ctx, `select count(*) from known_source where account = $1 and source = $2 and seen > $3`,
+		int64(account), sourceKey(source), store.Unix(g.now().Add(-placeLife))).Scan(&n)
+	return n > 0, err
+}
+
+// placeLife is for how long a place is known after somebody was let in from there.
+const placeLife = 30 * day
+
+// notePlace remembers from where the account was granted something, at most
+// once a day for each.
+func (g *guesses) notePlace(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
+	key := placeKey(at)
+	if key == "" {
+		return nil
+	}
+	n, now := note{account.ID, key}, g.now()
+	if g.noted.within(n, now) {
+		return nil
+	}
+	var seen int64
+	err := tx.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where account = $1 and source = $2`, int64(n.account), n.source).Scan(&seen)
+	if err != nil {
+		return err
+	}
+	last := store.Time(seen)
+	if now.Sub(last) >= day {
+		last = now
+		_, err = tx.Exec(ctx, `insert into known_source (account, source, seen) values ($1,$2,$3) on conflict (account, source) do update set seen = excluded.seen`,
+			int64(n.account), n.source, store.Unix(now))
+	}
+	tx.AfterCommit(func() { g.noted.keep(n, last) })
+	return err
+}
+
+// place is where somebody stands in line who makes an attempt.
+func (g *guesses) place(ctx context.Context, r store.Reader, at *attempt) (place, error) {
+	key := placeKey(at)
+	if key == "" {
+		return place{standing: strange}, nil
+	}
+	p := place{standing: strange, source: key}
+	if s := sourceSubjects(at.Source, 0); len(s) > 0 {
+		if err := loadSubjects(ctx, r, s); err != nil {
+			return place{}, err
+		}
+		for _, n := range s {
+			if g.now().Sub(n.since) < sourceWindow {
+				p.wrong = max(p.wrong, n.count/n.times)
+			}
+		}
+		p.source = s[min(1, len(s)-1)].key // a subscriber waits in one place, from however many networks
+	}
+	if p.wrong >= suspectAfter {
+		p.standing = suspect
+		return p, nil
+	}
+	var seen int64
+	err := r.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where source = $1`, key).Scan(&seen)
+	if err == nil && !store.Time(seen).Before(g.now().Add(-placeLife)) {
+		p.standing = known
+	}
+	return p, err
+}
+
+const sourceWindow = 10 * time.Minute
