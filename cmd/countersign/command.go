@@ -91,6 +91,7 @@ type (
 		Suspend   do[admin.AccountSuspend]   `cmd:"" help:"Suspend an account: it gets nothing and its sessions end."`
 		Remove    do[admin.AccountRemove]    `cmd:"" help:"Remove an account for good; what the log says of it stays."`
 		Resume    do[admin.AccountResume]    `cmd:"" help:"Resume a suspended or dormant account."`
+		Open      do[admin.AccountOpen]      `cmd:"" help:"Forget wrong answers, so that authenticators that were closed by them are open again."`
 		ClearRisk do[admin.AccountClearRisk] `cmd:"" help:"Say that an account is at risk no more, whose owner reported a sign-in."`
 	}
 	passCommand struct {

@@ -157,6 +157,8 @@ type AccountDetail struct {
 	Account
 	Authenticators []enrollment.Authenticator `json:"enrolled"`
 	Sessions       []session.Session          `json:"sessions"`
+	// Closed is what too many wrong answers closed, and to whom.
+	Closed []string `json:"closed,omitempty"`
 	// Quiet are the quiet hours that the owner has set, or empty.
 	Quiet string `json:"quiet_hours,omitempty"`
 }
@@ -177,6 +179,9 @@ func (c *AccountShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 		return nil, err
 	}
 	if out.Sessions, err = a.Sessions.List(ctx, d.ID); err != nil {
+		return out, err
+	}
+	if out.Closed, err = a.Engine.ClosedOf(ctx, a.DB, d.ID); err != nil {
 		return out, err
 	}
 	hours, own, err := a.Engine.Pushes.QuietOf(ctx, a.DB, d.ID)

@@ -150,6 +150,7 @@ func Commands() []Spec {
 		{"account.show", "Show one account with its authenticators and sessions.", true, func() Command { return &AccountShow{} }},
 		{"account.suspend", "Suspend an account: it gets nothing and its sessions end.", false, func() Command { return &AccountSuspend{} }},
 		{"account.clear-risk", "Say that an account is at risk no more, whose owner reported a sign-in.", false, func() Command { return &AccountClearRisk{} }},
+		{"account.open", "Forget wrong answers, so that authenticators that were closed by them are open again.", false, func() Command { return &AccountOpen{} }},
 		{"account.resume", "Resume a suspended or dormant account.", false, func() Command { return &AccountResume{} }},
 		{"account.remove", "Remove an account for good; what the log says of it stays.", false, func() Command { return &AccountRemove{} }},
 		{"pass.issue", "Issue a temporary access pass to somebody else.", false, func() Command { return &PassIssue{} }},

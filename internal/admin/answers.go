@@ -11,7 +11,7 @@ import (
 // the API.
 var answers = map[string]any{
 	"overview.show":  Overview{},
-	"account.create": Account{}, "account.list": AccountPage{}, "account.show": AccountDetail{}, "account.suspend": Account{}, "account.resume": Account{}, "account.clear-risk": Account{}, "account.remove": map[string]string{},
+	"account.create": Account{}, "account.list": AccountPage{}, "account.show": AccountDetail{}, "account.suspend": Account{}, "account.resume": Account{}, "account.clear-risk": Account{}, "account.open": Account{}, "account.remove": map[string]string{},
 	"pass.issue": Pass{}, "recovery.list": []Recovery{}, "recovery.open": Recovery{}, "recovery.confirm": Recovery{}, "recovery.stop": map[string]string{}, "key.issue": Key{},
 	"session.end": map[string]int{}, "authenticator.revoke": map[string]string{},
 	"prompts.show": Prompts{}, "quiet.clear": map[string]string{}, "certificate.assign": enrollment.Authenticator{},

@@ -173,6 +173,37 @@ func (e *Engine) OpenIn(ctx context.Context, tx *store.Tx, account assurance.Acc
 	return nil
 }
 
+// ClosedOf says what too many wrong answers have closed of an account, and to whom.
+func (e *Engine) ClosedOf(ctx context.Context, r store.Reader, account assurance.AccountID) ([]string, error) {
+	credentials, err := e.Directory.Credentials(ctx, r, account)
+	if err != nil {
+		return nil, err
+	}
+	var all []subject
+	kinds := map[assurance.CredentialID]string{}
+	for _, c := range credentials {
+		how := e.kinds[c.Kind]
+		if how == nil || !how.Describe().Guessable || c.Status != directory.CredentialActive {
+			continue
+		}
+		kinds[c.ID] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)
+		all = append(all, apart(subject{key: credentialKey(c.ID), credential: c.ID}, sides[:]...)...)
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	if err := loadSubjects(ctx, r, all); err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, s := range all {
+		if s.count >= e.Limits.Disable {
+			out = append(out, kinds[s.credential]+" for "+s.side.words())
+		}
+	}
+	return out, nil
+}
+
 // openingKind and openingLife are of the links that a mail about guesses holds.
 const (
 	openingKind = "sign-in.open"

@@ -135,6 +135,8 @@ func (c *Console) accountForms() []change {
 		}, backToAccount("It was revoked, and its owner is told.")),
 		c.on("clear-risk", "account.clear-risk", func(name string, f *form) admin.Command { return &admin.AccountClearRisk{Name: name, Reason: why(f)} },
 			backToAccount("The account is at risk no more.")),
+		c.on("open", "account.open", func(name string, f *form) admin.Command { return &admin.AccountOpen{Name: name, Reason: why(f)} },
+			backToAccount("Wrong answers were forgotten; all that was closed is open again.")),
 		c.on("quiet", "quiet.clear", func(name string, f *form) admin.Command { return &admin.QuietClear{Account: name, Reason: why(f)} },
 			backToAccount("Their quiet hours were taken away, and they are told.")),
 		c.on("remove", "account.remove", func(name string, _ *form) admin.Command { return &admin.AccountRemove{Name: name} },

@@ -91,6 +91,14 @@ func tell(e audit.Entry) string {
 		return "The PIN of token " + e.Detail["serial"] + " was taken away by " + e.Actor.Name
 	case "credential.removed", "credential.revoked":
 		return "Removed: " + e.Detail["label"]
+	case "credential.closed":
+		return "Closed for " + e.Detail["to"] + " after too many wrong answers: " + kindOf(e.Detail["authenticator"])
+	case "credential.opened":
+		return "Open again, because you signed in: what wrong answers had closed"
+	case "account.opened":
+		return "Wrong answers were forgotten by " + e.Actor.Name
+	case "browser.known":
+		return "A browser was made yours with the link of a mail"
 	case "credential.disabled":
 		return "Switched off after too many wrong answers: " + kindOf(e.Detail["authenticator"])
 	case "recovery.opened":

@@ -1,0 +1,38 @@
+package admin
+
+import (
+	"context"
+
+	"countersign/internal/directory"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// AccountOpen forgets what was guessed wrong at an account's authenticators, so that
+// those that too many wrong answers had closed are open again.
+type AccountOpen struct {
+	Name   string `json:"name" arg:"" help:"The account."`
+	Reason string `json:"reason" required:"" help:"How you made sure that it is the owner who asks, for the log."`
+}
+
+func (c *AccountOpen) Action() string { return "account.open" }
+func (c *AccountOpen) Object() string {
+	return "account " + c.Name + ", wrong answers forgotten: " + c.Reason
+}
+
+func (c *AccountOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	var d directory.Account
+	var out Account
+	err := a.change(ctx, g, "account.opened", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) error {
+		var err error
+		if d, err = a.Directory.Find(ctx, tx, c.Name); err != nil {
+			return err
+		}
+		if err := a.Engine.OpenIn(ctx, tx, d.ID); err != nil {
+			return err
+		}
+		out, err = a.account(ctx, tx, d)
+		return err
+	})
+	return out, err
+}
