@@ -8,7 +8,6 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
-	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/store"
 )
@@ -47,7 +46,7 @@ func (a *Approvals) Approve(ctx context.Context, g Grant, object string) error {
 	}
 	by := guesser{protocol: g.Protocol(), source: g.Source(), account: g.Account()}
 	return a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		over, err := a.guesses.read(ctx, tx, &attempt{}, directory.Account{}, a.subjects(by))
+		_, over, err := a.budget(ctx, tx, by)
 		if err != nil {
 			return err
 		}

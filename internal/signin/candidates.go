@@ -17,11 +17,7 @@ func (m *matter) firstQuestions() decision {
 		return m.firstOfRecovery()
 	}
 	for _, k := range m.kinds {
-		opens := k.Traits&(assurance.Known|assurance.PhishingResistant|assurance.Vouched) != 0
-		if k.Traits.Has(assurance.Held) && !k.Traits.Has(assurance.PhishingResistant) {
-			opens = false // a code, whether or not some have a PIN in front
-		}
-		if k.First && opens && k.answersBy(m.Medium) && (m.Name != "" || m.browser()) {
+		if k.First && opensWith(k.Traits) && k.answersBy(m.Medium) && (m.Name != "" || m.browser()) {
 			d.kinds = append(d.kinds, k.Kind)
 		}
 	}
