@@ -100,7 +100,7 @@ func TestEveryKindByEveryMedium(t *testing.T) {
 		for _, medium := range media {
 			want := by&medium != 0
 			for _, protocol := range []string{"browser", "radius", "yubico", "forward-auth", "api"} {
-				q := Request{Application: "wiki", Action: SignIn, Name: "ada", Source: home, Protocol: protocol, Medium: medium}
+				q := Request{Application: "wiki", Action: SignIn, Name: "ada", Source: home, Protocol: protocol, Medium: medium, CodeAlone: true}
 				at := &attempt{ID: newID(), Request: q, Asked: all, Created: r.Now(), Deadline: r.Now().Add(time.Hour)}
 				for _, opening := range []bool{true, false} {
 					kinds := r.examiner.kindsFor(at, typed(kind, "111111"), opening)
@@ -111,6 +111,13 @@ func TestEveryKindByEveryMedium(t *testing.T) {
 						if carried[k]&medium == 0 {
 							t.Errorf("by %06b, opening %t: an answer without a name is for %s", medium, opening, k)
 						}
+					}
+				}
+				// Nothing but what opens comes unasked where nothing says that codes come alone.
+				at.CodeAlone = false
+				for _, k := range append(r.examiner.kindsFor(at, typed(kind, "111111"), true), r.examiner.kindsFor(at, typed(AnyCode, "111111"), true)...) {
+					if k != "password" && k != "passkey" && k != "certificate" && k != "accesspass" {
+						t.Errorf("%s by %06b comes before what stands before it", k, medium)
 					}
 				}
 				m := r.judge.matter(at, app)
@@ -142,7 +149,7 @@ func TestEveryKindByEveryMedium(t *testing.T) {
 	for kind, by := range carried {
 		for _, medium := range media {
 			before := len(r.events("evidence.accepted"))
-			s, err := r.Begin(t.Context(), Request{Application: "wiki", Name: "ada", Source: home, Protocol: "radius", Medium: medium, Opening: []prompt.Answer{typed(kind, "111111")}})
+			s, err := r.Begin(t.Context(), Request{Application: "wiki", Name: "ada", Source: home, Protocol: "radius", Medium: medium, CodeAlone: true, Opening: []prompt.Answer{typed(kind, "111111")}})
 			if err != nil {
 				t.Fatal(err)
 			}
