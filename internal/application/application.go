@@ -78,7 +78,7 @@ type view struct {
 func Open(ctx context.Context, db *store.DB, keys *keyring.Keyring, log *slog.Logger) (*Catalogue, error) {
 	c := &Catalogue{db: db, keys: keys, log: log}
 	db.Subscribe(func(topic string) {
-		if topic == Topic {
+		if topic == Topic || topic == store.Missed {
 			c.gen.Add(1)
 		}
 	})

@@ -155,7 +155,6 @@ func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credentia
 		return Credential{}, err
 	}
 	c.ID = assurance.CredentialID(id)
-	tx.Announce(Topic(c.Account))
 	if err := d.writeCredential(ctx, tx, c, c.Version); err != nil {
 		return Credential{}, err
 	}
@@ -193,6 +192,9 @@ func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Creden
 func (d *Directory) Answered(ctx context.Context, tx *store.Tx, c Credential) error {
 	old := c.Version
 	c.Version++
+	if c.Status != CredentialActive { // what it showed may not count any more
+		tx.Announce(Topic(c.Account))
+	}
 	sealed := d.Keys.Seal("credential", c.aad(), c.State)
 	n, err := tx.Exec(ctx, `update credential set state = $1, status = $2, version = $3, used = $4, mac = $5 where id = $6 and version = $7`,
 		sealed, c.Status, c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)), int64(c.ID), old)
@@ -207,7 +209,10 @@ func written(n int64, err error) error {
 	return err
 }
 
+// writeCredential writes all of a row, and tells every server's memory: whatever was
+// changed, somebody may have been let in by how it was before.
 func (d *Directory) writeCredential(ctx context.Context, tx *store.Tx, c Credential, old int64) error {
+	tx.Announce(Topic(c.Account))
 	sealed := d.Keys.Seal("credential", c.aad(), c.State)
 	n, err := tx.Exec(ctx, `update credential set label = $1, handle = $2, state = $3, status = $4, quarantine = $5, version = $6, used = $7, mac = $8, traits = $9
 		where id = $10 and version = $11`,

@@ -43,7 +43,7 @@ func Open(ctx context.Context, db *store.DB, root Root) (*Keyring, error) {
 	}
 	k.ring.Store(&r)
 	db.Subscribe(func(t string) {
-		if t == topic {
+		if t == topic || t == store.Missed {
 			go k.reload(0) // a subscriber must not wait for the database
 		}
 	})

@@ -314,7 +314,7 @@ func (s *Sessions) Standing(ctx context.Context, secret string) (signin.Held, er
 	if root.expires.Before(expires) {
 		expires = root.expires
 	}
-	return signin.Held{Account: r.Account, Number: root.Number, Evidence: root.Evidence, Expires: expires}, nil
+	return signin.Held{Account: r.Account, Number: root.Number, Own: r.Number, Evidence: root.Evidence, Expires: expires}, nil
 }
 
 func (s *Sessions) byNumber(ctx context.Context, number string) (*row, error) {

@@ -29,7 +29,7 @@ func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
 	if r.Session == "" {
 		return Step{State: Ask, Reason: "no-session"}, nil
 	}
-	now := e.Now()
+	now, place := e.Now(), e.DB.Place() // before anything is read
 	p, err := e.Rules.Current(ctx)
 	if err != nil {
 		return Step{}, err
@@ -51,7 +51,7 @@ func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
 			}
 		}
 	}
-	return e.checkAnew(ctx, at)
+	return e.checkAnew(ctx, at, place)
 }
 
 // memoryKey says what a remembered grant serves: what policy read, and what the
@@ -61,9 +61,9 @@ func memoryKey(r Request, policyKey string) string {
 	return strings.Join([]string{r.Application, r.Action, r.Object, r.Protocol, policyKey}, "\x00")
 }
 
-// checkAnew reads what the session holds and decides.
-func (e *Engine) checkAnew(ctx context.Context, at *attempt) (Step, error) {
-	read := e.memory.begin()
+// checkAnew reads what the session holds and decides. Nothing that it rests on was
+// read before the place.
+func (e *Engine) checkAnew(ctx context.Context, at *attempt, place store.Place) (Step, error) {
 	held, err := e.standing(ctx, at.Session)
 	if failure.ClassOf(err) == failure.Refused {
 		return Step{State: Ask, Reason: "no-session"}, nil
@@ -87,7 +87,7 @@ func (e *Engine) checkAnew(ctx context.Context, at *attempt) (Step, error) {
 		if err != nil {
 			return Step{}, err
 		}
-		e.remember(ctx, read, at, held, d, g)
+		e.remember(ctx, place, at, held, d, g)
 		return Step{State: Granted, Grant: g}, nil
 	case Ask:
 		return Step{State: Ask, Reason: "step-up"}, e.noteUnproved(ctx, at, d, "step-up")
@@ -109,14 +109,13 @@ func (g *remembered) from(r Request) Grant {
 	return Grant{g: &c}
 }
 
-// memory remembers what standing sessions were granted. A topic of the feed
-// moves a counter, and what was remembered under another count is forgotten.
+// memory remembers what standing sessions were granted. What was worked out is kept
+// with the place in the feed before which nothing of it was read, and is worth
+// nothing once any of its topics moved past that.
 type memory struct {
 	db       *store.DB
 	sessions sync.Map // secret -> *rememberedSession
 	size     atomic.Int64
-	topics   sync.Map // topic -> *atomic.Uint64
-	all      atomic.Uint64
 }
 
 // most is how many sessions are remembered before all are forgotten: at about
@@ -127,7 +126,7 @@ const most = 50_000
 type rememberedSession struct {
 	account directory.Account
 	fresh   bool
-	marks   []mark
+	still   store.Still
 	until   time.Time
 	grants  sync.Map // key -> *remembered
 	count   atomic.Int64
@@ -136,35 +135,6 @@ type rememberedSession struct {
 type remembered struct {
 	grant Grant
 	until time.Time
-}
-
-// mark is a counter and what it said when the session was read.
-type mark struct {
-	counter *atomic.Uint64
-	said    uint64
-}
-
-func newMemory(db *store.DB) *memory {
-	m := &memory{db: db}
-	db.Subscribe(func(topic string) {
-		if !strings.Contains(topic, "/") {
-			m.all.Add(1) // policy, groups, applications
-			return
-		}
-		if c, ok := m.topics.Load(topic); ok {
-			c.(*atomic.Uint64).Add(1)
-		}
-	})
-	return m
-}
-
-// begin notes the counts before anything is read, so that a change during the
-// reading is not missed.
-func (m *memory) begin() uint64 { return m.all.Load() }
-
-func (m *memory) counter(topic string) *atomic.Uint64 {
-	c, _ := m.topics.LoadOrStore(topic, new(atomic.Uint64))
-	return c.(*atomic.Uint64)
 }
 
 func (m *memory) session(secret string, now time.Time) *rememberedSession {
@@ -176,20 +146,11 @@ func (m *memory) session(secret string, now time.Time) *rememberedSession {
 		return nil
 	}
 	s := v.(*rememberedSession)
-	if !now.Before(s.until) || !s.current() {
+	if !now.Before(s.until) || !s.still.Stands() {
 		m.forget(secret)
 		return nil
 	}
 	return s
-}
-
-func (s *rememberedSession) current() bool {
-	for _, k := range s.marks {
-		if k.counter.Load() != k.said {
-			return false
-		}
-	}
-	return true
 }
 
 func (m *memory) forget(secret string) {
@@ -215,8 +176,8 @@ func (s *rememberedSession) granted(key string, now time.Time) *remembered {
 // which also notes that it is in use.
 const trust = 30 * time.Second
 
-// remember keeps a grant, unless the world moved while it was decided.
-func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held Held, d decision, g Grant) {
+// remember keeps a grant, unless anything that it rests on moved since the place.
+func (e *Engine) remember(ctx context.Context, place store.Place, at *attempt, held Held, d decision, g Grant) {
 	now, m := e.Now(), e.memory
 	p, err := e.Rules.Current(ctx)
 	app, appErr := e.judge.application(ctx, at.Application)
@@ -228,31 +189,26 @@ func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held He
 	if !cacheable || at.Raise != nil {
 		return
 	}
+	still := e.DB.Still(place, directory.Topic(d.account.ID), sessionTopic+held.Number, sessionTopic+held.Own)
 	s := m.session(at.Session, now)
 	if s == nil {
-		// The counters are made before the second look at the session, so that
-		// a revocation either moves them or is seen by that look.
-		account, number := m.counter(directory.Topic(d.account.ID)), m.counter("session/"+held.Number)
-		s = &rememberedSession{account: d.account, fresh: d.fresh, until: now.Add(trust), marks: []mark{{&m.all, read}, {account, account.Load()}, {number, number.Load()}}}
-		again, err := e.standing(ctx, at.Session)
-		if err != nil || again.Number != held.Number {
-			return
-		}
-		fresh, err := e.Directory.Get(ctx, e.DB, d.account.ID)
-		if err != nil || e.judge.setting.bars(fresh, now) != "" {
-			return
-		}
+		s = &rememberedSession{account: d.account, fresh: d.fresh, still: still, until: now.Add(trust)}
 		if held.Expires.Before(s.until) {
 			s.until = held.Expires
 		}
-		if m.size.Add(1) > most {
-			m.sessions.Clear()
-			m.topics.Clear()
-			m.size.Store(0)
-			return
-		}
-		m.sessions.Store(at.Session, s)
 	}
+	// What somebody else read of the session may be newer than what this grant rests
+	// on: it is asked last whether that stood still.
+	if !still.Stands() || s.account.ID != d.account.ID {
+		return
+	}
+	s.keep(memoryKey(at.Request, key), g, until)
+	m.keep(at.Session, s)
+}
+
+// keep remembers a grant until it lapses, the facts change by themselves, or the
+// session has to be asked about again.
+func (s *rememberedSession) keep(key string, g Grant, until time.Time) {
 	end := s.until
 	for _, t := range []time.Time{until, g.Lapses()} {
 		if !t.IsZero() && t.Before(end) {
@@ -263,5 +219,13 @@ func (e *Engine) remember(ctx context.Context, read uint64, at *attempt, held He
 		s.grants.Clear()
 		s.count.Store(0)
 	}
-	s.grants.Store(memoryKey(at.Request, key), &remembered{grant: g, until: end})
+	s.grants.Store(key, &remembered{grant: g, until: end})
+}
+
+// keep remembers a session, in the place of what was remembered of it before.
+func (m *memory) keep(secret string, s *rememberedSession) {
+	if _, there := m.sessions.Swap(secret, s); !there && m.size.Add(1) > most {
+		m.sessions.Clear()
+		m.size.Store(0)
+	}
 }

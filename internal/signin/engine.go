@@ -111,7 +111,7 @@ func New(p Parts) (*Engine, error) {
 	e.Pushes = &Pushes{Parts: p, kinds: e.kinds, rows: rows}
 	e.Messages = &Messages{Parts: p, kinds: e.kinds}
 	e.elsewhere = &elsewhere{Parts: p, rows: rows, pushes: e.Pushes}
-	e.memory = newMemory(p.DB)
+	e.memory = &memory{db: p.DB}
 	e.Strangers = newStrangers(p.DB, p.Now)
 	e.Apps.strangers = e.Strangers
 	e.settlements = newSettlements(p.DB)

@@ -42,7 +42,7 @@ type compiled struct {
 // Watch keeps the rules fresh by the store's feed. Call it once.
 func (r *Rules) Watch() {
 	r.DB.Subscribe(func(topic string) {
-		if topic == PolicyTopic || topic == "group" || topic == application.Topic {
+		if topic == PolicyTopic || topic == "group" || topic == application.Topic || topic == store.Missed {
 			r.gen.Add(1)
 		}
 	})

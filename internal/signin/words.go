@@ -137,11 +137,16 @@ type Step struct {
 type Held struct {
 	Account assurance.AccountID
 	// Number is what people and the audit log call the session.
-	Number   string
+	Number string
+	// Own is the number of the session for one host, where it hangs from Number's.
+	Own      string
 	Evidence []assurance.Evidence
 	// Expires is when the session ends, if nothing ends it before.
 	Expires time.Time
 }
+
+// sessionTopic begins the feed's word for a session that ended, by its number.
+const sessionTopic = "session/"
 
 // Standing reads sessions. The session room fulfils it, so that a protocol
 // hands over a reference and never evidence.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,9 @@ const (
 	feedStale = time.Second            // after so long without an answer, memory is not to be trusted
 	feedKeep  = 10 * time.Minute       // how long announcements stay in the table
 	feedGap   = time.Minute            // how long a missing number may still appear: no transaction lasts longer
+	feedAway  = feedKeep / 2           // after so long without an answer, announcements may be gone
 	feedPage  = 1000
+	feedFar   = 100_000 // how far back missing numbers are looked for: more than are given out between two looks
 )
 
 // feed tells this server's memory what changed, here or on another server.
@@ -28,7 +31,13 @@ type feed struct {
 	lost   atomic.Bool         // the last look failed
 	start  time.Time
 	swept  time.Time
+	heard  time.Time // as looked, by the clock on the wall
+	moves  moves
 }
+
+// Missed is announced by a server to itself when it was away for so long that others'
+// announcements may be gone: whatever is remembered of anything is stale.
+const Missed = "missed"
 
 // Subscribe has f called with every topic that any server announces: before
 // [DB.Change] returns for changes made here, within a second for others. f must
@@ -59,10 +68,15 @@ func (db *DB) FeedFresh() bool {
 // startFeed goes on from the newest announcement: memory is empty.
 func (db *DB) startFeed(ctx context.Context) error {
 	f := &db.feed
-	f.start, f.swept, f.gaps = time.Now(), time.Now(), make(map[int64]time.Time)
+	f.start, f.swept, f.gaps, f.moves.seed = time.Now(), time.Now(), make(map[int64]time.Time), maphash.MakeSeed()
 	if err := db.QueryRow(ctx, "select coalesce(max(id), 0) from feed").Scan(&f.last); err != nil {
 		return err
 	}
+	// A number below the newest may belong to a transaction that is not committed yet.
+	for gap := max(1, f.last-feedPage); gap <= f.last; gap++ {
+		f.gaps[gap] = f.start
+	}
+	f.heard = f.start.Round(0)
 	db.background(db.follow)
 	return nil
 }
@@ -77,16 +91,28 @@ func (db *DB) follow() {
 			return
 		case <-ticker.C:
 		}
-		began := time.Since(db.feed.start)
-		err := db.look()
-		db.feed.lost.Store(err != nil)
-		if err != nil {
-			db.log.Warn("the feed of changes cannot be read", "error", err)
-			continue
-		}
-		db.feed.looked.Store(int64(began))
-		db.sweepFeed()
+		db.followed()
 	}
+}
+
+// followed looks once.
+func (db *DB) followed() {
+	f := &db.feed
+	began, wall := time.Since(f.start), time.Now().Round(0)
+	err := db.look()
+	f.lost.Store(err != nil)
+	if err != nil {
+		db.log.Warn("the feed of changes cannot be read", "error", err)
+		return
+	}
+	// A machine that slept does not count that time by its own clock.
+	if away := max(began-time.Duration(f.looked.Load()), wall.Sub(f.heard)); away > feedAway {
+		db.log.Warn("this server was away for long, and forgets what it remembered", "away", away)
+		f.deliver([]string{Missed})
+	}
+	f.heard = wall
+	f.looked.Store(int64(began))
+	db.sweepFeed()
 }
 
 // look reads what was missed and what is new, and delivers it.
@@ -159,7 +185,7 @@ func (f *feed) saw(id int64) bool {
 		delete(f.gaps, id)
 		return missed
 	}
-	for gap := max(f.last+1, id-feedPage); gap < id; gap++ {
+	for gap := max(f.last+1, id-feedFar); gap < id; gap++ {
 		f.gaps[gap] = time.Now()
 	}
 	f.last = id
@@ -177,6 +203,7 @@ func (f *feed) deliver(topics []string) {
 		for _, sub := range subs {
 			sub(topic)
 		}
+		f.moves.move(topic)
 	}
 }
 

@@ -33,6 +33,7 @@ type Faults struct {
 	pragma string
 	turn   int // which pragma that is
 	around func(query string)
+	reads  *Faults // of the connections that only read: never broken, but watched
 }
 
 // When says on which side of a statement the fault is.
@@ -52,7 +53,7 @@ func NewFaults(tb testing.TB, dsn string) *Faults {
 	if strings.HasPrefix(dsn, "postgres") {
 		under = stdlib.GetDefaultDriver()
 	}
-	f := &Faults{Driver: fmt.Sprintf("faults-%d", drivers.Add(1)), left: -1}
+	f := &Faults{Driver: fmt.Sprintf("faults-%d", drivers.Add(1)), left: -1, reads: &Faults{left: -1}}
 	sql.Register(f.Driver, faultyDriver{under, f})
 	return f
 }
@@ -100,6 +101,9 @@ func (f *Faults) Around(g func(query string)) {
 	defer f.mu.Unlock()
 	f.around = g
 }
+
+// AroundReads is Around on the connections that only read.
+func (f *Faults) AroundReads(g func(query string)) { f.reads.Around(g) }
 
 // pass runs one statement, or breaks it.
 func (f *Faults) pass(query string, c *faultyConn, run func() error) error {
@@ -158,8 +162,11 @@ func (d faultyDriver) OpenConnector(name string) (driver.Connector, error) {
 }
 
 func (d faultyDriver) wrap(name string, c driver.Conn, err error) (driver.Conn, error) {
-	if err != nil || strings.Contains(name, "query_only") || strings.Contains(name, "default_transaction_read_only") {
+	if err != nil {
 		return c, err
+	}
+	if strings.Contains(name, "query_only") || strings.Contains(name, "default_transaction_read_only") {
+		return &faultyConn{full: c.(full), f: d.f.reads}, nil
 	}
 	return &faultyConn{full: c.(full), f: d.f}, nil
 }

@@ -1,0 +1,77 @@
+package store
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// moves say since when a topic stood still, so that what was worked out meanwhile may
+// be remembered. A place is taken before anything is read; what was read is worth
+// remembering under it as long as none of its topics moved past that place. Nobody has
+// to know the topics before reading, and no counter has to be made first.
+//
+// Topics share slots: one that moves takes others' memory with it, which costs a
+// look and is never wrong.
+type moves struct {
+	mu    sync.Mutex
+	place atomic.Uint64
+	seed  maphash.Seed
+	last  [1 << 15]atomic.Uint64
+	every atomic.Uint64
+}
+
+// Place is a point in what this server has heard. The zero Place is before
+// everything.
+type Place uint64
+
+// Place returns the point in what this server has heard so far. Every subscriber has
+// dealt with what is before it.
+func (db *DB) Place() Place { return Place(db.feed.moves.place.Load()) }
+
+// Still says of what was read after a place that it may still be remembered.
+type Still struct {
+	place uint64
+	slots []*atomic.Uint64
+}
+
+// Still is about what rests on these topics, read after this place. What rests on
+// everybody's topics, which are those without a slash, always does.
+func (db *DB) Still(place Place, topics ...string) Still {
+	m := &db.feed.moves
+	s := Still{uint64(place), make([]*atomic.Uint64, 0, len(topics)+1)}
+	s.slots = append(s.slots, &m.every)
+	for _, t := range topics {
+		s.slots = append(s.slots, m.slot(t))
+	}
+	return s
+}
+
+// Stands reports whether none of its topics moved. The zero Still does not stand.
+func (s Still) Stands() bool {
+	for _, slot := range s.slots {
+		if slot.Load() > s.place {
+			return false
+		}
+	}
+	return len(s.slots) > 0
+}
+
+func (m *moves) slot(topic string) *atomic.Uint64 {
+	return &m.last[maphash.String(m.seed, topic)%uint64(len(m.last))]
+}
+
+// move is called when every subscriber has heard the topic. The slot moves first: who
+// sees the new place sees that too.
+func (m *moves) move(topic string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := m.place.Load() + 1
+	if strings.Contains(topic, "/") {
+		m.slot(topic).Store(next)
+	} else {
+		m.every.Store(next)
+	}
+	m.place.Store(next)
+}

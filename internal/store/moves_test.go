@@ -1,0 +1,46 @@
+package store_test
+
+import (
+	"testing"
+
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+// What was read after a place stands until one of its topics moves, or one that is
+// everybody's; others' topics leave it alone, and what moved before the place does too.
+func TestStill(t *testing.T) {
+	db := storetest.OpenWith(t, store.Options{DSN: t.TempDir() + "/still.db"}, storetest.Keys(t))
+	announce(t, db, "account/1")
+	place := db.Place()
+	hers, his := db.Still(place, "account/1", "session/a"), db.Still(place, "account/2")
+	if !hers.Stands() || !his.Stands() {
+		t.Error("what moved before counts")
+	}
+	announce(t, db, "session/a")
+	if hers.Stands() || !his.Stands() {
+		t.Errorf("hers stands %t, his %t", hers.Stands(), his.Stands())
+	}
+	if db.Still(place, "session/a").Stands() {
+		t.Error("what moved after the place stands for who asks later")
+	}
+	if !db.Still(db.Place(), "session/a").Stands() {
+		t.Error("what moved before a new place counts")
+	}
+	his = db.Still(db.Place(), "account/2")
+	announce(t, db, "policy")
+	if his.Stands() {
+		t.Error("what is everybody's does not count")
+	}
+	if (store.Still{}).Stands() {
+		t.Error("the zero Still stands")
+	}
+	// A subscriber that works something out while it is told sees the place of before.
+	var seen store.Place
+	before := db.Place()
+	db.Subscribe(func(string) { seen = db.Place() })
+	announce(t, db, "account/3")
+	if seen != before || db.Place() == before {
+		t.Error("the place moved before everybody had heard")
+	}
+}
