@@ -442,7 +442,7 @@ func TestAppAttacks(t *testing.T) {
 	if m == nil {
 		t.Fatal(own.page)
 	}
-	own.post("/account/do", "action", "authenticator.remove", "object", m[1])
+	own.does("/account/do", "action", "authenticator.remove", "object", m[1])
 	own.sees("It was removed")
 	if r := device.decide(id, number, text, signin.Approved); r != "revoked" {
 		t.Errorf("a removed app: %q", r)

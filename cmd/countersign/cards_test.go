@@ -205,7 +205,7 @@ func TestSmartCard(t *testing.T) {
 
 	// Removed, it is nobody's; and can be added again.
 	badge := regexp.MustCompile(`rename\?number=(\d+)">Rename<span class="unseen"> My badge`).FindStringSubmatch(p.page)
-	p.post("/account/do", "action", "authenticator.remove", "object", badge[1])
+	p.does("/account/do", "action", "authenticator.remove", "object", badge[1])
 	p.sees("It was removed.")
 	thief := c.person()
 	thief.get("/sign-in")
@@ -242,7 +242,7 @@ func TestSmartCardOnPostgreSQL(t *testing.T) {
 	}
 	p.get("/account")
 	badge := regexp.MustCompile(`rename\?number=(\d+)">Rename<span class="unseen"> My badge`).FindStringSubmatch(p.page)
-	p.post("/account/do", "action", "authenticator.remove", "object", badge[1])
+	p.does("/account/do", "action", "authenticator.remove", "object", badge[1])
 	p.sees("It was removed.")
 	c.adds(c.entered(), card)
 }

@@ -112,7 +112,11 @@ func (w *waiting) end() (out, complaint string, ok bool) {
 // signIn answers the sign-in pages that the browser is on.
 func (p *person) signIn(name, code string) {
 	p.w.t.Helper()
-	p.post("/sign-in", "name", name, "authenticator", "password", "text", passphrase)
+	fields := []string{"authenticator", "password", "text", passphrase}
+	if strings.Contains(p.page, `name="name"`) { // who is signed in proves to be themselves
+		fields = append(fields, "name", name)
+	}
+	p.post("/sign-in", fields...)
 	p.post("/sign-in", "authenticator", "totp", "text", code)
 }
 
@@ -122,8 +126,7 @@ var onward = regexp.MustCompile(`href="(http://127\.0\.0\.1:\d+/\?code=[^"]+)"`)
 func (s *shell) login(browser *person, name, code string) {
 	s.w.t.Helper()
 	c := s.start("login")
-	browser.approve(c.page, "A command line wants to act as you")
-	browser.signIn(name, code)
+	browser.approves(c.page, "A command line wants to act as you", name, code)
 	m := onward.FindStringSubmatch(html.UnescapeString(browser.page))
 	if m == nil {
 		s.w.t.Fatalf("the browser is not sent on:\n%s", browser.page)
@@ -134,13 +137,20 @@ func (s *shell) login(browser *person, name, code string) {
 	}
 }
 
-// approve opens a page that the command line printed and presses the button.
-func (p *person) approve(page, says string) {
+// approves opens a page that the command line printed, presses the button, and proves
+// who it is, before or after, where that is asked for.
+func (p *person) approves(page, says, name, code string) {
 	p.w.t.Helper()
 	p.get(page)
+	if strings.Contains(p.page, `name="name"`) {
+		p.signIn(name, code)
+	}
 	p.sees(says)
-	_, code, _ := strings.Cut(page, "code=")
-	p.post("/approve", "code", code)
+	_, secret, _ := strings.Cut(page, "code=")
+	p.post("/approve", "code", secret)
+	if strings.Contains(p.page, `action="/sign-in"`) {
+		p.signIn(name, code)
+	}
 }
 
 // The promise: an administrator works from the command line, each change is
@@ -178,13 +188,27 @@ func TestCommandLine(t *testing.T) {
 	w.later(6 * time.Minute) // longer ago than administration accepts
 	create := sh.start("account", "create", "bob", "--display", "Bob", "--mail", "bob@example.org")
 	stranger := w.person()
-	stranger.approve(create.page, "account bob (Bob, bob@example.org)")
+	stranger.get(create.page)
+	if strings.Contains(stranger.page, "bob@example.org") {
+		t.Error("whoever has no session reads what is asked for")
+	}
 	stranger.signIn("eve", eve.code())
+	_, secret, _ := strings.Cut(create.page, "code=")
+	eves := w.person()
+	eves.get("/sign-in")
+	w.later(time.Minute)
+	eves.signIn("eve", eve.code())
+	for _, refuse := range []string{"", "yes"} {
+		eves.get("/account")
+		eves.post("/approve", "code", secret, "refuse", refuse)
+		if eves.status != http.StatusForbidden {
+			t.Errorf("somebody else answers it: %d", eves.status)
+		}
+	}
 	if stranger.status == http.StatusOK || w.events("account.created") != 2 {
 		t.Errorf("somebody else approved it: status %d\n%s", stranger.status, stranger.page)
 	}
-	browser.approve(create.page, "account bob (Bob, bob@example.org)")
-	browser.signIn("ada", ada.code())
+	browser.approves(create.page, "account bob (Bob, bob@example.org)", "ada", ada.code())
 	browser.sees("Done")
 	if out, complaint, ok := create.end(); !ok || !strings.Contains(out, "bob@example.org") {
 		t.Errorf("%s%s", out, complaint)
@@ -220,8 +244,7 @@ func TestLoginCodeIsBound(t *testing.T) {
 	ada := w.administrator("ada")
 	sh, browser := w.shell(), w.person()
 	c := sh.start("login")
-	browser.approve(c.page, "A command line wants")
-	browser.signIn("ada", ada.code())
+	browser.approves(c.page, "A command line wants", "ada", ada.code())
 	m := onward.FindStringSubmatch(html.UnescapeString(browser.page))
 	if m == nil {
 		t.Fatal(browser.page)

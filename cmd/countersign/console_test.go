@@ -31,10 +31,21 @@ func (p *person) proves() {
 	p.w.later(time.Minute)
 }
 
-// does posts a form and approves it where that is asked for.
+var (
+	// disowns is the number of an entry that can be said to be somebody else's.
+	disowns = regexp.MustCompile(`name="action" value="report.not-me"><input type="hidden" name="object" value="(\d+)"`)
+	// pressed is the text of an act that waits for its press.
+	pressed = regexp.MustCompile(`name="text" value="([^"]+)">`)
+)
+
+// does posts a form, presses under the text of what it does, and approves it, where
+// these are asked for.
 func (p *person) does(path string, fields ...string) {
 	p.w.t.Helper()
 	p.post(path, fields...)
+	if m := pressed.FindStringSubmatch(p.page); m != nil {
+		p.post(path, append(fields, "text", html.UnescapeString(m[1]))...)
+	}
 	if strings.Contains(p.page, "<h1>Approve</h1>") {
 		p.proves()
 	}
@@ -143,7 +154,8 @@ func TestConsoleApprovalsCannotBeMoved(t *testing.T) {
 	root.post("/sign-in", "authenticator", "totp", "text", root.code())
 	root.client.CheckRedirect = nil
 	for _, path := range []string{"/console/accounts/bob/suspend/approved", "/console/accounts/ada/resume/approved", "/console/accounts/ada/end-sessions/approved", "/console/commands/policy.change/approved"} {
-		root.get(path)
+		root.get("/account")
+		root.post(path)
 		if root.status == http.StatusOK {
 			t.Errorf("%s took an approval that was for another form:\n%s", path, root.page)
 		}
@@ -161,7 +173,7 @@ func TestConsoleApprovalsCannotBeMoved(t *testing.T) {
 		t.Errorf("a form without its token was answered %d", stray.status)
 	}
 	root.get("/console/accounts/bob")
-	root.get("/console/accounts/bob/suspend/approved")
+	root.post("/console/accounts/bob/suspend/approved")
 	if root.status == http.StatusOK || w.events("account.suspended") != 0 {
 		t.Error("something was done without an approval")
 	}

@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/enrollment"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
+	"countersign/internal/store"
 )
 
 // trap is a link that somebody gets from a form of ours, to be sent to another person:
@@ -100,4 +102,45 @@ func encoded(pairs ...string) string {
 		form.Add(pairs[i], pairs[i+1])
 	}
 	return form.Encode()
+}
+
+// The promise: no link ends anything or takes anything away, whoever made it, with a
+// session of their own or without.
+func TestLinkChangesNothing(t *testing.T) {
+	w, _, owner, key := withPasskey(t)
+	eve := w.enrollCodes("eve")
+	in := w.person()
+	in.comes("eve", eve.secret)
+	in.get("/account")
+	nobody := w.person()
+	nobody.get("/sign-in")
+	before := [3]int{w.events("credential.removed"), w.events("alarm.not-me"), w.events("credential.renamed")}
+	for who, p := range map[string]*person{"nobody": nobody, "eve": in} {
+		for _, act := range []struct{ path, action, object string }{{"/account/do", enrollment.NotMe, "1"}, {"/account/do", enrollment.NotMe, "12"}, {"/account/do", enrollment.Remove, "1"}, {"/account/do", enrollment.Remove, "2"},
+			{"/account/rename", "", "1"}, {"/account/quiet", "", ""}} {
+			p.get(map[string]string{"nobody": "/sign-in", "eve": "/account"}[who])
+			link := p.trap(act.path, "action", act.action, "object", act.object, "number", act.object, "label", "trap", "begins", "01:00", "ends", "05:00", "zone", "Europe/Berlin")
+			if link == "" {
+				continue
+			}
+			owner.get("/sign-in")
+			if passkeyForm.MatchString(owner.page) {
+				owner.usePasskey(key)
+			}
+			owner.get(link)
+			owner.get("/account/continue?action=" + act.action + "&object=" + act.object)
+			if after := [3]int{w.events("credential.removed"), w.events("alarm.not-me"), w.events("credential.renamed")}; after != before {
+				t.Fatalf("a link of %s did %s %s: %v, then %v\n%s", who, act.action, act.object, before, after, owner.page)
+			}
+		}
+	}
+	entries, err := w.db.Entries(t.Context(), store.Filter{Event: "push.quiet-hours", Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.AccountName != "eve" {
+			t.Errorf("a link set quiet hours of %s", e.AccountName)
+		}
+	}
 }

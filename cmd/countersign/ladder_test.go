@@ -121,7 +121,7 @@ func TestQuietHours(t *testing.T) {
 		begins, ends := now.Add(-time.Hour).Format("15:04"), now.Add(3*time.Hour).Format("15:04")
 		p.post("/account/quiet", "begins", begins, "ends", ends, "zone", "UTC")
 		p.sees("Set quiet hours: " + begins + " to " + ends + ", UTC")
-		p.get("/account/quiet/approved")
+		p.post("/account/continue")
 		if p.status == http.StatusOK || w.events("push.quiet-hours") != 0 {
 			t.Errorf("set without a proof: %d", p.status)
 		}

@@ -122,7 +122,8 @@ func TestRecoveryByCodes(t *testing.T) {
 				thief.post("/sign-in", "authenticator", "mailcode", "text", wrong)
 			}
 		}
-		thief.get("/recovery/codes")
+		thief.get("/recovery")
+		thief.post("/recovery/codes/shown")
 		if thief.status == http.StatusOK && strings.Contains(thief.page, "You can go on") || d.events("recovery.opened") != 0 {
 			t.Fatal("the paper alone opened a recovery")
 		}

@@ -112,7 +112,8 @@ func TestRename(t *testing.T) {
 		}
 		eve.get("/account")
 	}
-	eve.get("/account/rename/approved?number=" + number)
+	eve.get("/account")
+	eve.post("/account/continue", "number", number)
 	if eve.status == 200 {
 		t.Error("a name was given without anything that was posted")
 	}
@@ -152,7 +153,7 @@ func TestRenameAfterAWhile(t *testing.T) {
 	b.Fill("#label", "Phone in the drawer")
 	b.Click("main form button")
 	b.WaitText("h1", "Approve")
-	b.WaitText("main", "Rename a way to sign in")
+	b.WaitText("main", "to “Phone in the drawer”")
 	if strings.Contains(strings.Join(w.labels("ada"), " "), "drawer") {
 		t.Error("the name was given before the proof")
 	}

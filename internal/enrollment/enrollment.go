@@ -315,7 +315,7 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 	if err != nil {
 		return Authenticator{}, err
 	}
-	c := directory.Credential{Account: p.Account, Kind: p.Kind, Label: cleanLabel(label, enrolled.Label), Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State}
+	c := directory.Credential{Account: p.Account, Kind: p.Kind, Label: CleanLabel(label, enrolled.Label), Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State}
 	if !p.First {
 		c.Quarantine = e.Now().Add(e.Quarantine)
 	}
@@ -429,8 +429,8 @@ func (e *Enrollments) tell(ctx context.Context, tx *store.Tx, account directory.
 	return notify.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: subject, Body: body})
 }
 
-// cleanLabel keeps what can be read: 60 characters at most, one line.
-func cleanLabel(label, proposal string) string {
+// CleanLabel keeps what can be read: 60 characters at most, one line.
+func CleanLabel(label, proposal string) string {
 	s := strings.Join(strings.FieldsFunc(label, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.In(r, unicode.Cf) }), " ")
 	if s == "" {
 		s = proposal

@@ -75,7 +75,7 @@ func (e *Enrollments) Rename(ctx context.Context, g signin.Grant, id assurance.C
 		if err != nil {
 			return err
 		}
-		c.Label = cleanLabel(label, c.Label)
+		c.Label = CleanLabel(label, c.Label)
 		if err := e.Directory.UpdateCredential(ctx, tx, c); err != nil {
 			return err
 		}

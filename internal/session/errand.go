@@ -1,130 +1,213 @@
 package session
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/url"
+	"strings"
 	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/failure"
+	"countersign/internal/keyring"
 	"countersign/internal/signin"
-	"countersign/internal/store"
 	"countersign/internal/ticket"
 )
 
-// Errand is where a browser was going when it had to sign in or to step up. It
-// waits behind a ticket, sealed, so that nothing of it can be changed on the
-// way and nothing that was typed is lost.
+// Errand is where a browser was going when it had to sign in or to step up.
+//
+// One that only signs in may travel in an address, sealed ([Sessions.Send]): it lets
+// nobody in and does nothing, so anybody may make one and send it to anybody. Every
+// other one stays where it was begun ([Sessions.Keep]): behind a cookie of one browser,
+// for one session, with what was posted. See docs/decisions/0011.
 type Errand struct {
 	// Application, Action, Object, Method, Path and Protocol are the engine's request.
 	Application    string
-	Action, Object string
-	Method, Path   string
+	Action, Object string `json:",omitempty"`
+	Method, Path   string `json:",omitempty"`
 	// Protocol is whose errand it is; empty is the browser's own.
-	Protocol string
-	Raise    *assurance.Requirement
+	Protocol string                 `json:",omitempty"`
+	Raise    *assurance.Requirement `json:",omitempty"`
 	// Looks says that the action only looks: what is proved for it joins the
 	// session, as for a sign-in, and there is nothing to claim.
-	Looks bool
+	Looks bool `json:",omitempty"`
 	// Return is where to go when it is granted: a path of ours, or an absolute
 	// URL that the protocol has checked.
 	Return string
-	// Name is who it is for, when that is known: the name field's first value.
-	Name string
+	// Says is what is done, in words for whoever proves themselves for it; empty says
+	// action and object.
+	Says string `json:",omitempty"`
 	// Form is what was posted, to be done once it is granted.
-	Form url.Values
+	Form url.Values `json:",omitempty"`
 }
 
-const errandKind, errandLife = "errand", 15 * time.Minute
+// travels reports whether an errand may be in an address: it signs in, and nothing else.
+func (e Errand) travels() bool {
+	ours := e.Application == signin.Self && e.Action != "" && e.Action != signin.SignIn
+	return e.Application != "" && !ours && e.Object == "" && !e.Looks && e.Says == "" && len(e.Form) == 0
+}
 
-// Send keeps an errand for 15 minutes and returns its code, for the address of
-// the sign-in page. The code lets nobody in.
-func (s *Sessions) Send(ctx context.Context, e Errand) (string, error) {
-	b, err := json.Marshal(e)
+const (
+	errandKind, errandLife = "errand", 15 * time.Minute
+	// errandMost is how long a sealed errand may be, so that it fits in an address and
+	// in a cookie (RFC 6265bis section 5.6: 4096 bytes of name and value).
+	errandMost = 3000
+	// stored begins the code of an errand that is in the store.
+	stored = "~"
+)
+
+// ErrLongWay says that an errand is too long to travel. Whoever sends one says less.
+var ErrLongWay = failure.New(failure.Invalid, "That address is too long to come back to.")
+
+var strayErrand = &failure.Error{Class: failure.Refused, Reason: "other-browser", Public: "This was begun in another browser, by somebody else, or too long ago. Begin again."}
+
+// sealed is an errand on its way.
+type sealed struct {
+	Errand
+	Until time.Time
+}
+
+// Send seals an errand that signs in for an address, good for 15 minutes. Nothing of it
+// is stored, so that strangers leave nothing behind.
+func (s *Sessions) Send(e Errand) (string, error) {
+	if !e.travels() {
+		return "", failure.New(failure.Internal, "an errand that does more than sign in was to be put in an address")
+	}
+	return s.seal(keyring.AAD{Table: "errand", Column: "address"}, e)
+}
+
+// Sent opens what [Sessions.Send] sealed.
+func (s *Sessions) Sent(code string) (Errand, error) {
+	e, err := s.unseal(keyring.AAD{Table: "errand", Column: "address"}, code)
+	if err == nil && !e.travels() {
+		return Errand{}, strayErrand
+	}
+	return e, err
+}
+
+func (s *Sessions) seal(place keyring.AAD, e Errand) (string, error) {
+	plain, err := json.Marshal(sealed{e, s.Now().Add(errandLife)})
 	if err != nil {
 		return "", err
 	}
-	return s.Tickets.Issue(ctx, ticket.Spec{Kind: errandKind, Payload: b, Lifetime: errandLife})
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.DefaultCompression) // an address is in it twice
+	if err != nil {
+		return "", err
+	}
+	if _, err := w.Write(plain); err != nil {
+		return "", err
+	}
+	if err := w.Close(); err != nil {
+		return "", err
+	}
+	code := base64.RawURLEncoding.EncodeToString(s.Keys.Seal(keyring.Ticket, place, b.Bytes()))
+	if len(code) > errandMost {
+		return "", ErrLongWay
+	}
+	return code, nil
 }
 
-// Errand returns the errand of a code and leaves it there.
-func (s *Sessions) Errand(ctx context.Context, code string) (Errand, error) {
-	t, err := s.Tickets.Peek(ctx, errandKind, code)
+func (s *Sessions) unseal(place keyring.AAD, code string) (Errand, error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(code)
+	if err != nil || len(code) > errandMost {
+		return Errand{}, strayErrand
+	}
+	if b, err = s.Keys.Open(keyring.Ticket, place, b); err != nil {
+		return Errand{}, strayErrand
+	}
+	plain, err := io.ReadAll(flate.NewReader(bytes.NewReader(b)))
 	if err != nil {
 		return Errand{}, err
 	}
-	var e Errand
-	return e, json.Unmarshal(t.Payload, &e)
+	var e sealed
+	if err := json.Unmarshal(plain, &e); err != nil {
+		return Errand{}, err
+	}
+	if !s.Now().Before(e.Until) {
+		return Errand{}, strayErrand
+	}
+	return e.Errand, nil
 }
 
-// Handover says to whom a session is handed.
-type Handover struct {
-	// Host is the origin of the host that is to have a session of its own.
-	Host string
-	// Browser is what the host will know the browser by: the hash of a random
-	// cookie that it has there. A code that was made for one browser begins
-	// nothing in another.
+// Bearer is the browser that an errand belongs to.
+type Bearer struct {
+	// Browser is known by a random cookie; it is never empty.
 	Browser string
+	// Session is the number of the session that it holds, and Account whose that is;
+	// empty before there is one.
+	Session string
+	Account assurance.AccountID
 }
 
-// handover is a session on its way to another host.
-type handover struct {
-	Number string
-	Handover
+// kept is an errand with whose it is.
+type kept struct {
+	Errand
+	Bearer
 }
 
-const handoverKind, handoverLife = "handover", time.Minute
-
-// Derive returns a code, good once and for a minute, with which the host can
-// begin a session of its own in that browser, which hangs from this one.
-func (s *Sessions) Derive(ctx context.Context, secret string, to Handover) (string, error) {
-	r, err := s.read(ctx, s.DB, secret)
+// Keep keeps an errand in Countersign itself for 15 minutes, for one browser and its
+// session, and returns the code for the browser's cookie. Without a session there is
+// nobody to keep one for, but what is begun without one ([Sessions.Hold]).
+func (s *Sessions) Keep(ctx context.Context, e Errand, by Bearer) (string, error) {
+	if by.Browser == "" || by.Session == "" || e.Application != signin.Self {
+		return "", failure.New(failure.Internal, "an errand was to be kept for nobody")
+	}
+	b, err := json.Marshal(kept{e, by})
 	if err != nil {
 		return "", err
 	}
-	if r.Parent != "" || to.Host == "" || to.Browser == "" {
-		return "", gone
-	}
-	b, err := json.Marshal(handover{Number: r.Number, Handover: to})
-	if err != nil {
-		return "", err
-	}
-	return s.Tickets.Issue(ctx, ticket.Spec{Kind: handoverKind, Owner: int64(r.Account), Payload: b, Lifetime: handoverLife})
+	code, err := s.Tickets.Issue(ctx, ticket.Spec{Kind: errandKind, Owner: int64(by.Account), Payload: b, Lifetime: errandLife})
+	return stored + code, err
 }
 
-// Accept turns a code into the host's own session, and returns the secret for
-// its cookie. A code for another host or browser is refused and used up.
-func (s *Sessions) Accept(ctx context.Context, code string, to Handover, g Visit) (string, error) {
-	t, err := s.Tickets.Take(ctx, handoverKind, code)
-	if err != nil {
-		return "", err
+// Hold seals an errand for the cookie of a browser that has no session yet: to set up
+// with a pass, or to get back in. It has no form, and nothing of it is stored.
+func (s *Sessions) Hold(e Errand, browser string) (string, error) {
+	if browser == "" || len(e.Form) > 0 {
+		return "", failure.New(failure.Internal, "an errand was to be held by nobody")
 	}
-	var h handover
-	if err := json.Unmarshal(t.Payload, &h); err != nil {
-		return "", err
-	}
-	if h.Host != to.Host {
-		return "", failure.Refuse("other-host", gone.Public)
-	}
-	if h.Browser != to.Browser || h.Browser == "" {
-		return "", failure.Refuse("other-browser", gone.Public)
-	}
-	parent, err := s.byNumber(ctx, h.Number)
-	if err != nil {
-		return "", err
-	}
-	r := row{payload: payload{Number: newNumber(), Account: parent.Account, Parent: parent.Number, Host: to.Host, Evidence: parent.Evidence},
-		source: clip(g.Source, 64), agent: clip(g.Agent, 200), created: parent.created}
-	var secret string
-	err = s.DB.Change(ctx, g.actor(parent.Account), func(tx *store.Tx) error {
-		var err error
-		if secret, err = s.insert(ctx, tx, &r); err != nil {
-			return err
-		}
-		return tx.Record(g.entry(parent.Account, r))
-	})
-	return secret, err
+	return s.seal(held(browser), e)
 }
 
-var _ signin.Standing = (*Sessions)(nil)
+func held(browser string) keyring.AAD {
+	return keyring.AAD{Table: "errand", Column: "cookie", Key: browser}
+}
+
+// Kept returns the errand behind a cookie's code, to the browser and the session that
+// began it and to nobody else. It leaves it there.
+func (s *Sessions) Kept(ctx context.Context, code string, by Bearer) (Errand, error) {
+	if by.Browser == "" {
+		return Errand{}, strayErrand
+	}
+	secret, there := strings.CutPrefix(code, stored)
+	if !there {
+		return s.unseal(held(by.Browser), code)
+	}
+	t, err := s.Tickets.Peek(ctx, errandKind, secret)
+	if err != nil {
+		return Errand{}, err
+	}
+	var k kept
+	if err := json.Unmarshal(t.Payload, &k); err != nil {
+		return Errand{}, err
+	}
+	if k.Bearer != by || by.Session == "" || t.Owner != int64(by.Account) {
+		return Errand{}, strayErrand
+	}
+	return k.Errand, nil
+}
+
+// Done ends a kept errand: what was done once is not done again.
+func (s *Sessions) Done(ctx context.Context, code string) error {
+	secret, there := strings.CutPrefix(code, stored)
+	if !there {
+		return nil
+	}
+	_, err := s.Tickets.Take(ctx, errandKind, secret)
+	return err
+}

@@ -1,11 +1,14 @@
 package forwardauth
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"countersign/internal/failure"
 	"countersign/internal/session"
@@ -131,15 +134,31 @@ func (d *Door) handOver(w http.ResponseWriter, r *http.Request, q question, h se
 // absolute address, which is left for from a page and not from a posted form,
 // since browsers would not follow a form on to the application's host.
 func (d *Door) askFor(w http.ResponseWriter, r *http.Request, q question) {
-	back := d.PublicURL.JoinPath("forward/start")
-	back.RawQuery = r.URL.RawQuery
-	code, err := d.Sessions.Send(r.Context(), session.Errand{Application: q.at.app, Action: q.action, Protocol: Protocol, Method: q.method, Path: q.path,
-		Return: back.String()})
+	code, err := d.way(r.Context(), q, r.URL.Query().Get("browser"))
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusServiceUnavailable)
 		return
 	}
 	http.Redirect(w, r, "/sign-in?errand="+url.QueryEscape(code), http.StatusSeeOther)
+}
+
+// way is the errand of signing in to where a browser goes, or as near to it as can be
+// carried: what is too long is left out, and then asked for by itself.
+func (d *Door) way(ctx context.Context, q question, browser string) (string, error) {
+	path, _, _ := strings.Cut(q.raw, "?")
+	for _, target := range []string{q.raw, path, "/"} {
+		near, err := d.understand(ctx, asked{scheme: q.scheme, host: q.host, target: target, method: q.method})
+		if err != nil {
+			return "", err
+		}
+		back := d.PublicURL.JoinPath("forward/start")
+		back.RawQuery = url.Values{"to": {near.origin() + near.raw}, "browser": {browser}}.Encode()
+		code, err := d.Sessions.Send(session.Errand{Application: near.at.app, Action: near.action, Protocol: Protocol, Method: near.method, Path: near.path, Return: back.String()})
+		if !errors.Is(err, session.ErrLongWay) {
+			return code, err
+		}
+	}
+	return "", session.ErrLongWay
 }
 
 // accept runs on the application's host.

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"time"
 
 	"countersign/internal/admin"
@@ -149,14 +150,39 @@ func (a *API) answer(r *http.Request, p pending, s ApprovalState) error {
 // Routes lists the pages on which a person approves.
 func (a *API) Routes() []look.Route {
 	return []look.Route{
-		{Pattern: "GET /approve", Demand: look.Public(), Handler: a.show},
-		{Pattern: "POST /approve", Demand: look.Public(), Handler: a.approve},
-		{Pattern: "GET /approve/done", Demand: look.Action("the request's"), Handler: a.approved},
+		{Pattern: "GET " + approvePath, Demand: look.Session(), Handler: a.show},
+		{Pattern: "POST " + approvePath, Demand: look.Action("the request's"), Handler: a.approve},
+		{Pattern: "POST " + donePath, Demand: look.Action("the request's"), Handler: a.approved},
 	}
 }
 
-// approveCookie holds the code between the page and the end of signing in.
-const approveCookie = "countersign-approve"
+const (
+	approvePath = "/approve"
+	donePath    = "/approve/done"
+	codeField   = "code"
+)
+
+// mine reads what waits behind a code, for whoever is signed in: what somebody's own
+// command line asks for is nobody else's to see or to answer. Without a session they
+// sign in first, and ok is false.
+func (a *API) mine(w http.ResponseWriter, r *http.Request, code string) (p pending, ok bool, err error) {
+	step, err := a.Check(r, signin.SignIn, "")
+	switch {
+	case err != nil:
+		return p, false, err
+	case step.State == signin.Ask:
+		return p, false, a.SignIn(w, r, approvePath+"?"+url.Values{codeField: {code}}.Encode())
+	case step.State != signin.Granted:
+		return p, false, failure.Refuse(step.Reason, step.Public)
+	}
+	if p, err = a.pending(r, code); err != nil {
+		return p, false, err
+	}
+	if p.Account != 0 && p.Account != int64(step.Grant.Account()) {
+		return p, false, failure.Refuse("other-account", "That was asked for by somebody else; only they can approve it.")
+	}
+	return p, true, nil
+}
 
 // pending is what a code stands for: of a sign-in all of it is in the code, and of a
 // command it is kept.
@@ -188,38 +214,47 @@ type approveView struct {
 }
 
 func (a *API) show(w http.ResponseWriter, r *http.Request) error {
-	code := r.URL.Query().Get("code")
-	p, err := a.pending(r, code)
-	if err != nil {
+	code := r.URL.Query().Get(codeField)
+	p, ok, err := a.mine(w, r, code)
+	if !ok {
 		return err
 	}
 	return a.pages.Render(w, r, look.Page{Template: "approve", Title: "Approve", Shape: look.Card, Data: approveView{p, code, p.Action == loginAction}})
 }
 
-// approve goes on to prove who approves, or refuses for good.
+// approve does what was shown, goes on to prove who approves it, or refuses for good.
 func (a *API) approve(w http.ResponseWriter, r *http.Request) error {
-	code := r.PostForm.Get("code")
-	p, err := a.pending(r, code)
-	if err != nil {
+	code := r.PostForm.Get(codeField)
+	p, ok, err := a.mine(w, r, code)
+	if !ok {
 		return err
 	}
 	if r.PostForm.Get("refuse") != "" {
-		if err := a.end(r, p, code); err != nil {
-			return err
-		}
-		if p.Wait != "" {
-			if err := a.answer(r, p, ApprovalState{State: "refused", Detail: "It was refused in the browser."}); err != nil {
-				return err
-			}
-		}
-		return a.render(w, r, approvedView{Refused: true})
+		return a.refuse(w, r, p, code)
 	}
-	errand, err := a.Keep(r, session.Errand{Action: p.Action, Object: p.Object, Return: "/approve/done"})
+	step, err := a.Check(r, p.Action, p.Object)
 	if err != nil {
 		return err
 	}
-	a.Look.Set(w, approveCookie, code, approveLife)
-	return a.SignIn(w, r, errand)
+	switch step.State {
+	case signin.Granted:
+		return a.approvedBy(w, r, step.Grant, p, code)
+	case signin.Ask:
+		return a.Prove(w, r, session.Errand{Action: p.Action, Object: p.Object, Form: url.Values{codeField: {code}}, Return: donePath})
+	}
+	return failure.Refuse(step.Reason, step.Public)
+}
+
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, p pending, code string) error {
+	if err := a.end(r, p, code); err != nil {
+		return err
+	}
+	if p.Wait != "" {
+		if err := a.answer(r, p, ApprovalState{State: "refused", Detail: "It was refused in the browser."}); err != nil {
+			return err
+		}
+	}
+	return a.render(w, r, approvedView{Refused: true})
 }
 
 type approvedView struct {
@@ -229,18 +264,29 @@ type approvedView struct {
 	Code string
 }
 
-// approved does what was approved, as the account that asked for it.
+// approved does what was kept, under the grant for exactly that.
 func (a *API) approved(w http.ResponseWriter, r *http.Request) error {
-	code := a.Look.Get(r, approveCookie)
-	p, err := a.pending(r, code)
+	e, err := a.Kept(w, r)
 	if err != nil {
 		return err
 	}
-	g, err := a.Claim(w, r, p.Action, p.Object)
+	code := e.Form.Get(codeField)
+	p, ok, err := a.mine(w, r, code)
+	if !ok {
+		return err
+	}
+	if e.Return != donePath || e.Action != p.Action || e.Object != p.Object {
+		return failure.Refuse("other-errand", "That was begun for something else. Begin again.")
+	}
+	g, err := a.Claim(w, r, e)
 	if err != nil {
 		return err
 	}
-	a.Look.Drop(w, approveCookie)
+	return a.approvedBy(w, r, g, p, code)
+}
+
+// approvedBy does it once, as the account that asked for it.
+func (a *API) approvedBy(w http.ResponseWriter, r *http.Request, g signin.Grant, p pending, code string) error {
 	if p.Account != 0 && p.Account != int64(g.Account()) {
 		return failure.Refuse("other-account", "That was asked for by somebody else; only they can approve it.")
 	}

@@ -1,10 +1,13 @@
 package challenge
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"time"
 
+	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -32,32 +35,91 @@ func (b Browser) Check(r *http.Request, action, object string) (signin.Step, err
 		Source: b.Source(r), Protocol: "browser", Medium: prompt.Browser})
 }
 
-// Keep keeps an errand in Countersign itself and returns its code for [Browser.SignIn].
-func (b Browser) Keep(r *http.Request, e session.Errand) (string, error) {
-	e.Application = signin.Self
-	return b.Sessions.Send(r.Context(), e)
+// errandCookie holds the errand that a browser signs in or proves itself for.
+const (
+	errandCookie = "countersign-errand"
+	cookieLife   = 15 * time.Minute
+	// own stands in an address for the errand in the cookie, which is in no address.
+	own = "own"
+)
+
+// bearer is this browser, with the session that it holds.
+func (b Browser) bearer(w http.ResponseWriter, r *http.Request) (session.Bearer, error) {
+	by := session.Bearer{Browser: b.Look.Browser(w, r)}
+	secret := b.Secret(r)
+	if secret == "" {
+		return by, nil
+	}
+	held, err := b.Sessions.Standing(r.Context(), secret)
+	if failure.ClassOf(err) == failure.Refused {
+		return by, nil
+	}
+	by.Session, by.Account = held.Number, held.Account
+	return by, err
 }
 
-// SignIn has the browser sign in, or prove itself again, and come back for the
-// errand of this code. Cookies must be set before.
-func (b Browser) SignIn(w http.ResponseWriter, r *http.Request, code string) error {
-	return look.Go(w, r, "/sign-in?errand="+url.QueryEscape(code))
-}
-
-// Send is Keep and then SignIn.
-func (b Browser) Send(w http.ResponseWriter, r *http.Request, e session.Errand) error {
-	code, err := b.Keep(r, e)
+// SignIn has the browser sign in and come back to one of our own pages. It carries
+// nothing that was to be done: whoever has no session makes no errand for an action.
+func (b Browser) SignIn(w http.ResponseWriter, r *http.Request, to string) error {
+	code, err := b.Sessions.Send(session.Errand{Application: signin.Self, Return: to})
+	if errors.Is(err, session.ErrLongWay) {
+		code, err = b.Sessions.Send(session.Errand{Application: signin.Self, Return: "/account"})
+	}
 	if err != nil {
 		return err
 	}
-	return b.SignIn(w, r, code)
+	return look.Go(w, r, "/sign-in?errand="+url.QueryEscape(code))
 }
 
-// Claim turns what was approved on the sign-in pages into its grant.
-func (b Browser) Claim(w http.ResponseWriter, r *http.Request, action, object string) (signin.Grant, error) {
-	g, err := b.Engine.Claim(r.Context(), b.Look.Get(r, ticketCookie), signin.Self, action, object)
-	if err == nil {
-		b.Look.Drop(w, ticketCookie)
+// Prove keeps an errand in Countersign itself, for this browser and the session that it
+// holds, and has the person prove themselves for it.
+func (b Browser) Prove(w http.ResponseWriter, r *http.Request, e session.Errand) error {
+	by, err := b.bearer(w, r)
+	if err != nil {
+		return err
 	}
-	return g, err
+	if by.Session == "" { // it has just ended
+		return b.SignIn(w, r, "/account")
+	}
+	e.Application = signin.Self
+	code, err := b.Sessions.Keep(r.Context(), e, by)
+	if err != nil {
+		return err
+	}
+	b.Look.Set(w, errandCookie, code, cookieLife)
+	return look.Go(w, r, "/sign-in?errand="+own)
+}
+
+// Kept is the errand that this browser began and proved itself for; anybody else's is
+// refused.
+func (b Browser) Kept(w http.ResponseWriter, r *http.Request) (session.Errand, error) {
+	by, err := b.bearer(w, r)
+	if err != nil {
+		return session.Errand{}, err
+	}
+	return b.Sessions.Kept(r.Context(), b.Look.Get(r, errandCookie), by)
+}
+
+// Claim turns what was proved on the sign-in pages into the grant for a kept errand,
+// and ends the errand. It takes a form of this browser, and whoever proved themselves
+// must be whose session began it.
+func (b Browser) Claim(w http.ResponseWriter, r *http.Request, e session.Errand) (signin.Grant, error) {
+	if r.Method != http.MethodPost {
+		return signin.Grant{}, failure.New(failure.Internal, "an act was to be done without a form")
+	}
+	by, err := b.bearer(w, r)
+	if err != nil {
+		return signin.Grant{}, err
+	}
+	g, err := b.Engine.Claim(r.Context(), b.Look.Get(r, ticketCookie), signin.Self, e.Action, e.Object)
+	if err != nil {
+		return signin.Grant{}, err
+	}
+	code := b.Look.Get(r, errandCookie)
+	b.Look.Drop(w, ticketCookie)
+	b.Look.Drop(w, errandCookie)
+	if e.Action != signin.Recover && (g.Account() != by.Account || g.Session() != by.Session || by.Session == "") {
+		return signin.Grant{}, failure.Refuse("other-account", "That was begun by somebody else; only they can approve it.")
+	}
+	return g, b.Sessions.Done(r.Context(), code)
 }

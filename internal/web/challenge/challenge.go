@@ -45,12 +45,8 @@ func New(p Parts) *Challenge { return &Challenge{Parts: p, pages: p.Look.Load(fi
 // ticketCookie holds the ticket of the attempt that a browser is in.
 const ticketCookie = "countersign-attempt"
 
-const (
-	errandCookie = "countersign-errand"
-	// browserCookie says that somebody was let in here; it lets nobody in.
-	browserCookie = "countersign-browser"
-	cookieLife    = 15 * time.Minute
-)
+// browserCookie says that somebody was let in here; it lets nobody in.
+const browserCookie = "countersign-browser"
 
 // Routes lists the pages. All are public: they are how one comes to a session.
 func (c *Challenge) Routes() []look.Route {
@@ -69,14 +65,23 @@ func (c *Challenge) Routes() []look.Route {
 	}...)
 }
 
-// errand returns where the browser was going; the portal when nowhere.
-func (c *Challenge) errand(r *http.Request, code string) session.Errand {
-	if code != "" {
-		if e, err := c.Sessions.Errand(r.Context(), code); err == nil {
-			return e
-		}
+// plain is where a browser goes that was going nowhere else.
+var plain = session.Errand{Application: signin.Self, Return: "/account"}
+
+// errand is what this browser signs in for: what its cookie holds, and the portal where
+// that is nothing of its own.
+func (c *Challenge) errand(w http.ResponseWriter, r *http.Request) session.Errand {
+	code := c.Look.Get(r, errandCookie)
+	if code == "" {
+		return plain
 	}
-	return session.Errand{Application: signin.Self, Return: "/account"}
+	if e, err := c.Sessions.Sent(code); err == nil {
+		return e
+	}
+	if e, err := c.Kept(w, r); err == nil {
+		return e
+	}
+	return plain
 }
 
 func (c *Challenge) request(r *http.Request, e session.Errand) signin.Request {
@@ -84,10 +89,26 @@ func (c *Challenge) request(r *http.Request, e session.Errand) signin.Request {
 		Session: c.Secret(r), Source: c.Source(r), Browser: c.Look.Get(r, browserCookie), Protocol: cmp.Or(e.Protocol, "browser"), Medium: prompt.Browser}
 }
 
-// show begins an attempt, or goes on with the one that the browser is in.
+// show begins an attempt, or goes on with the one that the browser is in. Whose
+// session is enough goes on at once, and nothing is written.
 func (c *Challenge) show(w http.ResponseWriter, r *http.Request) error {
-	code := r.URL.Query().Get("errand")
-	e := c.errand(r, code)
+	e, code := plain, r.URL.Query().Get("errand")
+	if code == own {
+		e, code = c.errand(w, r), c.Look.Get(r, errandCookie)
+	} else if sent, err := c.Sessions.Sent(code); err == nil {
+		e = sent
+	} else {
+		code = ""
+	}
+	if c.Secret(r) != "" && !acts(e) {
+		step, err := c.Engine.Check(r.Context(), c.request(r, e))
+		if err != nil {
+			return err
+		}
+		if step.State == signin.Granted {
+			return c.leave(w, r, e)
+		}
+	}
 	step, err := c.Engine.Begin(r.Context(), c.request(r, e))
 	if err != nil {
 		return err
@@ -99,9 +120,12 @@ func (c *Challenge) show(w http.ResponseWriter, r *http.Request) error {
 // answer hands a reply to the engine. A name begins anew: who is asked for is
 // fixed when an attempt begins.
 func (c *Challenge) answer(w http.ResponseWriter, r *http.Request) error {
-	e := c.errand(r, c.Look.Get(r, errandCookie))
+	e := c.errand(w, r)
 	form := r.PostForm
 	name := form.Get("name")
+	if name != "" && acts(e) {
+		return failure.Refuse("other-account", "This is for whoever is signed in here. Sign out first to be somebody else.")
+	}
 	a := prompt.Answer{Authenticator: form.Get("authenticator"), Text: form.Get("text"), Data: []byte(form.Get("data"))}
 	ticket := c.Look.Get(r, ticketCookie)
 	var step signin.Step
@@ -164,7 +188,7 @@ func (c *Challenge) wait(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return c.play(w, r, c.errand(r, c.Look.Get(r, errandCookie)), "", step)
+	return c.play(w, r, c.errand(w, r), "", step)
 }
 
 // card takes what a browser brings back from where it showed a certificate. It is
@@ -178,7 +202,7 @@ func (c *Challenge) card(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return c.play(w, r, c.errand(r, c.Look.Get(r, errandCookie)), "", step)
+	return c.play(w, r, c.errand(w, r), "", step)
 }
 
 // play shows a step, or goes where it leads.
@@ -191,7 +215,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 		if transfers(step) && r.Method == http.MethodPost {
 			return look.Go(w, r, "/sign-in/wait")
 		}
-		v := view{Title: e.Application, Object: look.Act(e.Action, e.Object), Name: name, Action: ours(e)}
+		v := view{Title: e.Application, Object: saysOf(e), Name: name, Action: ours(e)}
 		for _, p := range step.Prompts {
 			v.First = v.First || p.Authenticator == "password"
 			switch p.Kind {
@@ -218,7 +242,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 			}
 			v.Typed = append(v.Typed, p)
 		}
-		v.First = v.First && v.Passkey != nil && len(v.Typed) > 1 && !welcomes(e) // the opening page offers every way in
+		v.First = v.First && v.Passkey != nil && len(v.Typed) > 1 && !acts(e) // the opening page offers every way in
 		page := look.Page{Template: "signin", Title: "Sign in", Shape: look.Card, Data: v}
 		if transfers(step) {
 			page.Template, page.Refresh, page.RefreshTo = "wait", time.Second, "/sign-in/wait?held=yes"
@@ -232,18 +256,24 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 	return c.pages.Render(w, r, look.Page{Template: "denied", Title: "Not signed in", Shape: look.Card, Status: http.StatusForbidden, Data: step})
 }
 
-// ours reports whether an errand is to do something here.
-func ours(e session.Errand) bool {
-	return e.Application == signin.Self && !e.Looks && e.Action != "" && e.Action != signin.SignIn && !welcomes(e)
+// acts reports whether an errand is for an action of our own, and so for whoever began
+// it and for nobody else who signs in.
+func acts(e session.Errand) bool {
+	return e.Application == signin.Self && !e.Looks && e.Action != "" && e.Action != signin.SignIn
 }
+
+// ours reports whether an errand is to do something here, under a grant of its own.
+func ours(e session.Errand) bool { return acts(e) && !welcomes(e) }
+
+// saysOf is what an errand does, in words.
+func saysOf(e session.Errand) string { return cmp.Or(e.Says, look.Act(e.Action, e.Object)) }
 
 // granted starts or raises the session, and goes back to the errand. The grant
 // of an action of our own is claimed there, by what does it; an application's
 // is decided again there, over what the session then holds.
 func (c *Challenge) granted(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
 	if ours(e) {
-		c.Look.Set(w, ticketCookie, step.Ticket, cookieLife)
-		return c.leave(w, r, e)
+		return c.press(w, r, e, step)
 	}
 	g, err := c.Engine.Claim(r.Context(), step.Ticket, e.Application, e.Action, e.Object)
 	if err != nil {
@@ -253,6 +283,17 @@ func (c *Challenge) granted(w http.ResponseWriter, r *http.Request, e session.Er
 		return err
 	}
 	return c.leave(w, r, e)
+}
+
+// press goes on to what does an errand, which takes a form. The one in which the person
+// has just proved themselves, under the text of the errand, is that form; who comes by
+// a link, or because another device answered, is shown the text and presses a button.
+func (c *Challenge) press(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
+	c.Look.Set(w, ticketCookie, step.Ticket, cookieLife)
+	if r.Method == http.MethodPost {
+		return look.Repeat(w, r, e.Return)
+	}
+	return c.pages.Render(w, r, look.Page{Template: "press", Title: "Approve", Shape: look.Card, Data: map[string]string{"Says": saysOf(e), "To": e.Return}})
 }
 
 func (c *Challenge) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) error {
@@ -331,13 +372,21 @@ func (c *Challenge) passIn(w http.ResponseWriter, r *http.Request, name, pass st
 		return failure.Refuse("pass", "That pass is no longer good. Ask for another one.")
 	}
 	if step.State == signin.Ask {
-		code, err := c.Keep(r, welcomed)
-		if err != nil {
+		if err := c.hold(w, r, welcomed); err != nil {
 			return err
 		}
-		c.Look.Set(w, errandCookie, code, cookieLife)
 	}
 	return c.play(w, r, welcomed, "", step)
+}
+
+// hold keeps an errand in this browser, before anybody has a session in it.
+func (c *Challenge) hold(w http.ResponseWriter, r *http.Request, e session.Errand) error {
+	code, err := c.Sessions.Hold(e, c.Look.Browser(w, r))
+	if err != nil {
+		return err
+	}
+	c.Look.Set(w, errandCookie, code, cookieLife)
+	return nil
 }
 
 func (c *Challenge) setup(w http.ResponseWriter, r *http.Request) error {

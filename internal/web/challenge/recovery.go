@@ -19,12 +19,15 @@ const recoveryCookie = "recovery"
 // recoveryLife is longer than a case can take.
 const recoveryLife = recovery.WaitCeiling + 7*24*time.Hour
 
+// codedPath is where a case is opened for whoever had both codes.
+const codedPath = "/recovery/codes/shown"
+
 func (c *Challenge) recoveryRoutes() []look.Route {
 	return []look.Route{
 		{Pattern: "GET /recovery", Demand: look.Public(), Handler: c.recovery},
 		{Pattern: "POST /recovery", Demand: look.Public(), Handler: c.recover},
 		{Pattern: "POST /recovery/codes", Demand: look.Public(), Handler: c.codes},
-		{Pattern: "GET /recovery/codes", Demand: look.Action(signin.Recover), Handler: c.coded},
+		{Pattern: "POST " + codedPath, Demand: look.Action(signin.Recover), Handler: c.coded},
 		{Pattern: "POST /recovery/go-on", Demand: look.Public(), Handler: c.goOn},
 		{Pattern: "POST /recovery/forget", Demand: look.Public(), Handler: c.forget},
 		{Pattern: "GET /recovery/stop", Demand: look.Public(), Handler: c.stopping},
@@ -86,12 +89,10 @@ func (c *Challenge) codes(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c.Look.Set(w, recoveryCookie, secret, recoveryLife)
-	e := session.Errand{Application: signin.Self, Action: signin.Recover, Object: standing.Bound(), Return: "/recovery/codes"}
-	code, err := c.Keep(r, e)
-	if err != nil {
+	e := session.Errand{Application: signin.Self, Action: signin.Recover, Object: standing.Bound(), Return: codedPath}
+	if err := c.hold(w, r, e); err != nil {
 		return err
 	}
-	c.Look.Set(w, errandCookie, code, cookieLife)
 	req := c.request(r, e)
 	req.Session, req.Name, req.Opening = "", name, []prompt.Answer{{Authenticator: "recoverycode", Text: r.PostForm.Get("text")}}
 	step, err := c.Engine.Begin(r.Context(), req)
@@ -108,7 +109,14 @@ func (c *Challenge) coded(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	g, err := c.Claim(w, r, signin.Recover, standing.Bound())
+	e, err := c.Kept(w, r)
+	if err != nil {
+		return err
+	}
+	if e.Action != signin.Recover || e.Object != standing.Bound() {
+		return failure.Refuse("other-errand", "That was begun for another number. Begin again.")
+	}
+	g, err := c.Claim(w, r, e)
 	if err != nil {
 		return err
 	}

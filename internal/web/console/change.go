@@ -1,7 +1,7 @@
 package console
 
 import (
-	"time"
+	"net/http"
 
 	"countersign/internal/admin"
 	"countersign/internal/failure"
@@ -27,21 +27,19 @@ type change struct {
 }
 
 const (
-	waitingCookie = "waiting"
-	waitingLife   = 15 * time.Minute
-	approvedPath  = "/approved"
+	approvedPath = "/approved"
 	// moreField is the button that asks for room for one more of something.
 	moreField = "more"
 )
 
-// routes are those of a form: where it is posted, and where the browser comes
-// back to when the command was approved on the sign-in pages.
+// routes are those of a form: where it is posted, and where the browser posts again
+// when the command was approved on the sign-in pages.
 func (c *Console) routes(forms ...change) []look.Route {
 	var out []look.Route
 	for _, f := range forms {
 		out = append(out,
 			look.Route{Pattern: "POST " + f.path, Demand: look.Action(f.action), Limit: f.limit, Handler: c.serve(f.post)},
-			look.Route{Pattern: "GET " + f.path + approvedPath, Demand: look.Action(f.action), Handler: c.serve(f.approved)})
+			look.Route{Pattern: "POST " + f.path + approvedPath, Demand: look.Action(f.action), Handler: c.serve(f.approved)})
 	}
 	return out
 }
@@ -72,12 +70,10 @@ func (c change) post(v *visit) error {
 	case signin.Granted:
 		return c.do(v, step.Grant, f, cmd)
 	case signin.Ask:
-		code, err := v.Keep(v.r, session.Errand{Action: cmd.Action(), Object: cmd.Object(), Return: v.r.URL.EscapedPath() + approvedPath, Form: v.r.PostForm})
-		if err != nil {
-			return err
+		if step.Reason == "no-session" {
+			return v.again(f)
 		}
-		v.Look.Set(v.w, waitingCookie, code, waitingLife)
-		return v.SignIn(v.w, v.r, code)
+		return v.Prove(v.w, v.r, session.Errand{Action: cmd.Action(), Object: cmd.Object(), Return: v.r.URL.EscapedPath() + approvedPath, Form: v.r.PostForm})
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }
@@ -86,21 +82,40 @@ func (c change) post(v *visit) error {
 // form is the one that was kept; the grant is for its text and no other.
 func (c change) approved(v *visit) error {
 	v.back = c.page(v)
-	e, err := v.Sessions.Errand(v.r.Context(), v.Look.Get(v.r, waitingCookie))
+	e, err := v.Kept(v.w, v.r)
 	if err != nil {
 		return err
+	}
+	if e.Return != v.r.URL.EscapedPath() {
+		return failure.Refuse("other-errand", "That was begun on another page. Begin again.")
 	}
 	f := typed(e.Form)
 	cmd := c.read(v, f)
 	if f.bad() {
 		return c.again(v, f)
 	}
-	g, err := v.Claim(v.w, v.r, cmd.Action(), cmd.Object())
+	if cmd.Action() != e.Action || cmd.Object() != e.Object {
+		return failure.New(failure.Internal, "a kept form reads differently")
+	}
+	g, err := v.Claim(v.w, v.r, e)
 	if err != nil {
 		return err
 	}
-	v.Look.Drop(v.w, waitingCookie)
 	return c.do(v, g, f, cmd)
+}
+
+// again has somebody whose session ended sign in beside this page and send the form
+// once more. What they typed is on the page that they are given, and nowhere else:
+// nothing is kept for whoever has no session.
+func (v *visit) again(f *form) error {
+	again := map[string][]string{}
+	for name, values := range f.values {
+		if name != look.TokenField {
+			again[name] = values
+		}
+	}
+	return v.pages.Render(v.w, v.r, look.Page{Template: "again", Title: "Sign in first", Shape: look.Card, Status: http.StatusUnauthorized,
+		Data: map[string]any{"Path": v.r.URL.EscapedPath(), "Values": again}})
 }
 
 // do does it. What admin cannot do is said beside the field that it is about,

@@ -72,8 +72,12 @@ func (c *Console) serve(do func(v *visit) error) look.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		err := do(&visit{Console: c, w: w, r: r})
 		var first *signInFirst
-		if errors.As(err, &first) {
-			return c.Send(w, r, first.errand)
+		switch {
+		case !errors.As(err, &first):
+		case first.errand.Action == "":
+			return c.SignIn(w, r, first.errand.Return)
+		default:
+			return c.Prove(w, r, first.errand)
 		}
 		return err
 	}

@@ -106,6 +106,17 @@ func Go(w http.ResponseWriter, r *http.Request, path string) error {
 	return nil
 }
 
+// Repeat has the browser send the form that it has just sent to another of our own pages
+// (RFC 9110 section 15.4.8): what a person pressed once is not pressed twice, and what
+// acts still takes a form of this browser.
+func Repeat(w http.ResponseWriter, r *http.Request, path string) error {
+	if !ownPath(path) || r.Method != http.MethodPost {
+		return errors.New("look: a form that leaves us, or none")
+	}
+	http.Redirect(w, r, path, http.StatusTemporaryRedirect)
+	return nil
+}
+
 // Done notes a sentence and goes to one of our own pages.
 func (l *Look) Done(w http.ResponseWriter, r *http.Request, path, note string) error {
 	l.Note(w, note)

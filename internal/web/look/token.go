@@ -22,7 +22,10 @@ var errStrayForm = &failure.Error{Class: failure.Refused, Reason: "stray-form",
 // where it has none. The token is a hash of the cookie, which only our own host
 // can set and only our server reads, so that a form from elsewhere cannot know
 // it. It stands behind [http.CrossOriginProtection] and not instead of it.
-func (j Jar) token(w http.ResponseWriter, r *http.Request) string {
+func (j Jar) token(w http.ResponseWriter, r *http.Request) string { return tokenOf(j.random(w, r)) }
+
+// random is the value of this browser's cookie; it is given one where it has none.
+func (j Jar) random(w http.ResponseWriter, r *http.Request) string {
 	value := j.Get(r, tokenCookie)
 	if !wellFormed(value) {
 		var raw [32]byte
@@ -30,15 +33,23 @@ func (j Jar) token(w http.ResponseWriter, r *http.Request) string {
 		value = base64.RawURLEncoding.EncodeToString(raw[:])
 		j.Set(w, tokenCookie, value, 0)
 	}
-	return tokenOf(value)
+	return value
 }
 
 // FormToken is the token of this browser's forms, for a script that sends them.
 func (j Jar) FormToken(w http.ResponseWriter, r *http.Request) string { return j.token(w, r) }
 
-func tokenOf(cookie string) string {
-	sum := sha256.Sum256([]byte("countersign form\x00" + cookie))
+func tokenOf(cookie string) string { return hashed("countersign form", cookie) }
+
+func hashed(what, cookie string) string {
+	sum := sha256.Sum256([]byte(what + "\x00" + cookie))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// Browser is what this browser is known by as long as it is open: another hash of the
+// cookie that its forms are tied to, which it is given where it has none.
+func (j Jar) Browser(w http.ResponseWriter, r *http.Request) string {
+	return hashed("countersign browser", j.random(w, r))
 }
 
 func wellFormed(value string) bool {

@@ -36,6 +36,8 @@ func Act(action, object string) string {
 		return "Rename a way to sign in (number " + object + ")"
 	case "authenticator.pin":
 		return "Set the PIN of a token (number " + object + ")"
+	case "sign-in.approve":
+		return "Approve " + object
 	case "account.recover":
 		return "Get back into your account by two codes"
 	case "push.quiet-hours":

@@ -21,13 +21,16 @@ type line struct {
 // refusal and alarm.
 var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "push.quiet-hours", "token.pin-given", "token.pin-cleared", "certificate.assigned", "recovery.opened", "recovery.collected"}
 
+// historyMost is how many entries people see of their own.
+const historyMost = 100
+
 // history tells the person's own entries in plain words.
 func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
 	g, ok, err := p.inside(w, r)
 	if !ok {
 		return err
 	}
-	entries, err := p.Admin.History(r.Context(), g, 100)
+	entries, err := p.Admin.History(r.Context(), g, historyMost)
 	if err != nil {
 		return err
 	}

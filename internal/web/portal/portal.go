@@ -14,9 +14,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -59,16 +57,14 @@ func (p *Portal) Routes() []look.Route {
 		{Pattern: "GET /{$}", Demand: look.Public(), Handler: func(w http.ResponseWriter, r *http.Request) error { return look.Go(w, r, "/account") }},
 		{Pattern: "GET /account/history", Demand: look.Session(), Handler: p.history},
 		{Pattern: "POST /account/do", Demand: look.Action("the posted one"), Handler: p.act},
-		{Pattern: "GET /account/continue", Demand: look.Action("the one that was approved"), Handler: p.resume},
+		{Pattern: "POST " + continuePath, Demand: look.Action("the one that was approved"), Handler: p.resume},
 		{Pattern: "GET /account/setup", Demand: look.Session(), Handler: p.offer},
 		{Pattern: "POST /account/setup", Demand: look.Session(), Handler: p.finish},
 		{Pattern: "GET /account/setup/card", Demand: look.Session(), Handler: p.card},
 		{Pattern: "GET /account/rename", Demand: look.Session(), Handler: p.naming},
 		{Pattern: "POST /account/rename", Demand: look.Action(enrollment.Rename), Handler: p.name},
-		{Pattern: "GET /account/rename/approved", Demand: look.Action(enrollment.Rename), Handler: p.named},
 		{Pattern: "GET /account/quiet", Demand: look.Session(), Handler: p.quiet},
 		{Pattern: "POST /account/quiet", Demand: look.Action(signin.SetQuiet), Handler: p.setQuiet},
-		{Pattern: "GET /account/quiet/approved", Demand: look.Action(signin.SetQuiet), Handler: p.quieted},
 		{Pattern: "GET /account/pin", Demand: look.Session(), Handler: p.pin},
 		{Pattern: "POST /account/pin", Demand: look.Session(), Handler: p.setPIN},
 		{Pattern: "GET /account/approve", Demand: look.Session(), Handler: p.number},
@@ -90,7 +86,16 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) (g signin.Grant, 
 	if err != nil || early.State == signin.Granted {
 		return early.Grant, true, err == nil, err
 	}
-	return g, false, false, p.Send(w, r, session.Errand{Return: r.URL.Path})
+	return g, false, false, p.SignIn(w, r, comeBack(r))
+}
+
+// comeBack is the page to come back to when somebody has signed in; what was posted is
+// not done then, because nobody was there to begin it.
+func comeBack(r *http.Request) string {
+	if r.Method == http.MethodGet {
+		return r.URL.RequestURI()
+	}
+	return "/account"
 }
 
 // inside is [Portal.enter] for pages that are nothing to whoever only sets up.
@@ -185,62 +190,7 @@ func (p *Portal) page(g signin.Grant, template, title string, data any) look.Pag
 		Person: &look.Person{Name: g.Name(), Display: g.Display(), Console: consoleOf(g)}, Data: data}
 }
 
-// act does what was posted, or sends the person to prove themselves first.
-func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
-	action, object := r.PostForm.Get("action"), r.PostForm.Get("object")
-	step, err := p.Check(r, action, object)
-	if err != nil {
-		return err
-	}
-	switch step.State {
-	case signin.Granted:
-		return p.do(w, r, step.Grant, action, object)
-	case signin.Ask:
-		return p.Send(w, r, session.Errand{Action: action, Object: object, Form: r.PostForm,
-			Return: "/account/continue?action=" + url.QueryEscape(action) + "&object=" + url.QueryEscape(object)})
-	}
-	return failure.Refuse(step.Reason, step.Public)
-}
-
-// resume does what was approved on the sign-in pages.
-func (p *Portal) resume(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	g, err := p.Claim(w, r, q.Get("action"), q.Get("object"))
-	if err != nil {
-		return err
-	}
-	return p.do(w, r, g, q.Get("action"), q.Get("object"))
-}
-
-func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, action, object string) error {
-	id, _ := strconv.ParseInt(object, 10, 64)
-	switch action {
-	case enrollment.Enroll:
-		offer, err := p.Enrollments.Begin(r.Context(), g, object)
-		if err != nil {
-			return err
-		}
-		p.Look.Set(w, offerCookie, offer.Ticket, 10*time.Minute)
-		return look.Go(w, r, "/account/setup")
-	case enrollment.SetPIN:
-		return p.beginPIN(w, r, g, assurance.CredentialID(id))
-	case enrollment.Remove:
-		if err := p.Enrollments.Remove(r.Context(), g, assurance.CredentialID(id)); err != nil {
-			return err
-		}
-		return p.Look.Done(w, r, "/account", "It was removed.")
-	case enrollment.NotMe:
-		if err := p.Enrollments.ReportNotMe(r.Context(), g, id); err != nil {
-			return err
-		}
-		return p.Look.Done(w, r, "/account", "Thank you. Your other sessions were ended, your password was switched off, and your administrators were told.")
-	case signin.Approve:
-		return p.approveIt(w, r, g, object)
-	}
-	return failure.New(failure.NotFound, "There is no such thing to do.")
-}
-
-const offerCookie = "countersign-offer"
+const offerCookie, offerLife = "countersign-offer", 10 * time.Minute
 
 type offerView struct {
 	Kind   string

@@ -2,51 +2,108 @@ package portal
 
 import (
 	"net/http"
-	"time"
+	"slices"
+	"strconv"
 
+	"countersign/internal/assurance"
+	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/session"
 	"countersign/internal/signin"
+	"countersign/internal/web/look"
 )
 
-// errandCookie holds the errand of what waits for a fresh proof: what was typed is
-// not typed twice.
-const errandCookie, errandLife = "countersign-own-errand", 15 * time.Minute
+// continuePath is where what waited for a fresh proof is done.
+const continuePath = "/account/continue"
 
-// errandDone is what an errand is about, done under the grant for it.
-type errandDone func(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Errand) error
+// shows are the acts that a button on a list begins: their exact text is shown, and a
+// press taken under it, before anything is done or proved.
+var shows = []string{enrollment.Remove, enrollment.NotMe}
+
+// act begins what was posted.
+func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
+	e := session.Errand{Action: r.PostForm.Get("action"), Object: r.PostForm.Get("object")}
+	if !slices.Contains(shows, e.Action) {
+		return p.prove(w, r, e)
+	}
+	g, ok, err := p.inside(w, r)
+	if !ok {
+		return err
+	}
+	v, err := p.shown(r, g, e)
+	if err != nil {
+		return err
+	}
+	if e.Says = v.Text(); r.PostForm.Get("text") != e.Says { // nothing was shown yet, or it is something else now
+		return p.pages.Render(w, r, look.Page{Template: "press", Title: v.Title, Shape: look.Card, Data: v})
+	}
+	return p.prove(w, r, e)
+}
 
 // prove does an errand, or keeps it and sends the person to prove themselves first.
-func (p *Portal) prove(w http.ResponseWriter, r *http.Request, e session.Errand, do errandDone) error {
+// Nothing is kept for whoever has no session: they sign in, and begin again.
+func (p *Portal) prove(w http.ResponseWriter, r *http.Request, e session.Errand) error {
 	step, err := p.Check(r, e.Action, e.Object)
 	if err != nil {
 		return err
 	}
-	switch step.State {
-	case signin.Granted:
-		return do(w, r, step.Grant, e)
-	case signin.Ask:
-		code, err := p.Keep(r, e)
-		if err != nil {
-			return err
-		}
-		p.Look.Set(w, errandCookie, code, errandLife)
-		return p.SignIn(w, r, code)
+	switch {
+	case step.State == signin.Granted:
+		return p.do(w, r, step.Grant, e)
+	case step.State == signin.Ask && step.Reason == "no-session":
+		return p.SignIn(w, r, comeBack(r))
+	case step.State == signin.Ask:
+		e.Return = continuePath
+		return p.Prove(w, r, e)
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }
 
-// proved does what was kept, when the person comes back. The grant is claimed for
-// the action that this address is for, and the object that the errand holds.
-func (p *Portal) proved(w http.ResponseWriter, r *http.Request, action string, do errandDone) error {
-	e, err := p.Sessions.Errand(r.Context(), p.Look.Get(r, errandCookie))
+// resume does what was kept, under the grant for exactly that.
+func (p *Portal) resume(w http.ResponseWriter, r *http.Request) error {
+	e, err := p.Kept(w, r)
 	if err != nil {
 		return err
 	}
-	g, err := p.Claim(w, r, action, e.Object)
+	if e.Return != continuePath {
+		return failure.Refuse("other-errand", "That was begun for something else. Begin again.")
+	}
+	g, err := p.Claim(w, r, e)
 	if err != nil {
 		return err
 	}
-	p.Look.Drop(w, errandCookie)
-	return do(w, r, g, e)
+	return p.do(w, r, g, e)
+}
+
+// do is the one place that does something to somebody's own account under a grant for it.
+func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Errand) error {
+	id, _ := strconv.ParseInt(e.Object, 10, 64)
+	switch e.Action {
+	case enrollment.Enroll:
+		offer, err := p.Enrollments.Begin(r.Context(), g, e.Object)
+		if err != nil {
+			return err
+		}
+		p.Look.Set(w, offerCookie, offer.Ticket, offerLife)
+		return look.Go(w, r, "/account/setup")
+	case enrollment.SetPIN:
+		return p.beginPIN(w, r, g, assurance.CredentialID(id))
+	case enrollment.Rename:
+		return p.rename(w, r, g, e)
+	case signin.SetQuiet:
+		return p.hush(w, r, g, e)
+	case enrollment.Remove:
+		if err := p.Enrollments.Remove(r.Context(), g, assurance.CredentialID(id)); err != nil {
+			return err
+		}
+		return p.Look.Done(w, r, "/account", "It was removed.")
+	case enrollment.NotMe:
+		if err := p.Enrollments.ReportNotMe(r.Context(), g, id); err != nil {
+			return err
+		}
+		return p.Look.Done(w, r, "/account", "Thank you. Your other sessions were ended, your password was switched off, and your administrators were told.")
+	case signin.Approve:
+		return p.approveIt(w, r, g, e.Object)
+	}
+	return failure.New(failure.NotFound, "There is no such thing to do.")
 }

@@ -46,7 +46,7 @@ func (p *Portal) setQuiet(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.prove(w, r, session.Errand{Action: signin.SetQuiet, Object: q.String(), Form: f, Return: "/account/quiet/approved"}, p.hush)
+	return p.prove(w, r, session.Errand{Action: signin.SetQuiet, Object: q.String(), Form: quietForm(f)})
 }
 
 func readQuiet(f url.Values) (signin.QuietHours, error) {
@@ -56,8 +56,9 @@ func readQuiet(f url.Values) (signin.QuietHours, error) {
 	return signin.ReadQuietHours(f.Get("begins"), f.Get("ends"), f.Get("zone"))
 }
 
-func (p *Portal) quieted(w http.ResponseWriter, r *http.Request) error {
-	return p.proved(w, r, signin.SetQuiet, p.hush)
+// quietForm is what readQuiet reads of a form.
+func quietForm(f url.Values) url.Values {
+	return url.Values{"none": f["none"], "begins": f["begins"], "ends": f["ends"], "zone": f["zone"]}
 }
 
 func (p *Portal) hush(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Errand) error {

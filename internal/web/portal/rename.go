@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -42,12 +43,17 @@ func (p *Portal) naming(w http.ResponseWriter, r *http.Request) error {
 
 // name gives the posted name, once the person has proved themselves.
 func (p *Portal) name(w http.ResponseWriter, r *http.Request) error {
-	number := r.PostForm.Get("number")
-	return p.prove(w, r, session.Errand{Action: enrollment.Rename, Object: number, Form: url.Values{"label": {r.PostForm.Get("label")}}, Return: "/account/rename/approved"}, p.rename)
-}
-
-func (p *Portal) named(w http.ResponseWriter, r *http.Request) error {
-	return p.proved(w, r, enrollment.Rename, p.rename)
+	g, ok, err := p.inside(w, r)
+	if !ok {
+		return err
+	}
+	a, err := p.own(r, g, r.PostForm.Get("number"))
+	if err != nil {
+		return err
+	}
+	label := enrollment.CleanLabel(r.PostForm.Get("label"), a.Label)
+	return p.prove(w, r, session.Errand{Action: enrollment.Rename, Object: strconv.FormatInt(int64(a.ID), 10), Form: url.Values{"label": {label}},
+		Says: fmt.Sprintf("Rename “%s” to “%s”", a.Label, label)})
 }
 
 func (p *Portal) rename(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Errand) error {

@@ -1,0 +1,83 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+)
+
+// Handover says to whom a session is handed.
+type Handover struct {
+	// Host is the origin of the host that is to have a session of its own.
+	Host string
+	// Browser is what the host will know the browser by: the hash of a random
+	// cookie that it has there. A code that was made for one browser begins
+	// nothing in another.
+	Browser string
+}
+
+// handover is a session on its way to another host.
+type handover struct {
+	Number string
+	Handover
+}
+
+const handoverKind, handoverLife = "handover", time.Minute
+
+// Derive returns a code, good once and for a minute, with which the host can
+// begin a session of its own in that browser, which hangs from this one.
+func (s *Sessions) Derive(ctx context.Context, secret string, to Handover) (string, error) {
+	r, err := s.read(ctx, s.DB, secret)
+	if err != nil {
+		return "", err
+	}
+	if r.Parent != "" || to.Host == "" || to.Browser == "" {
+		return "", gone
+	}
+	b, err := json.Marshal(handover{Number: r.Number, Handover: to})
+	if err != nil {
+		return "", err
+	}
+	return s.Tickets.Issue(ctx, ticket.Spec{Kind: handoverKind, Owner: int64(r.Account), Payload: b, Lifetime: handoverLife})
+}
+
+// Accept turns a code into the host's own session, and returns the secret for
+// its cookie. A code for another host or browser is refused and used up.
+func (s *Sessions) Accept(ctx context.Context, code string, to Handover, g Visit) (string, error) {
+	t, err := s.Tickets.Take(ctx, handoverKind, code)
+	if err != nil {
+		return "", err
+	}
+	var h handover
+	if err := json.Unmarshal(t.Payload, &h); err != nil {
+		return "", err
+	}
+	if h.Host != to.Host {
+		return "", failure.Refuse("other-host", gone.Public)
+	}
+	if h.Browser != to.Browser || h.Browser == "" {
+		return "", failure.Refuse("other-browser", gone.Public)
+	}
+	parent, err := s.byNumber(ctx, h.Number)
+	if err != nil {
+		return "", err
+	}
+	r := row{payload: payload{Number: newNumber(), Account: parent.Account, Parent: parent.Number, Host: to.Host, Evidence: parent.Evidence},
+		source: clip(g.Source, 64), agent: clip(g.Agent, 200), created: parent.created}
+	var secret string
+	err = s.DB.Change(ctx, g.actor(parent.Account), func(tx *store.Tx) error {
+		var err error
+		if secret, err = s.insert(ctx, tx, &r); err != nil {
+			return err
+		}
+		return tx.Record(g.entry(parent.Account, r))
+	})
+	return secret, err
+}
+
+var _ signin.Standing = (*Sessions)(nil)

@@ -1,0 +1,78 @@
+package portal
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"countersign/internal/enrollment"
+	"countersign/internal/failure"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/web/look"
+)
+
+// pressView is an act before it is done: what, about what, and what comes of it.
+type pressView struct {
+	Title, Lede string
+	Facts       []fact
+	After       string // what comes of it
+	Button      string
+	Action      string
+	Object      string
+}
+
+type fact struct{ Name, Value string }
+
+// Text is what is done, word for word: it comes back with the press, and must still be
+// so then.
+func (v pressView) Text() string {
+	parts := make([]string, len(v.Facts))
+	for i, f := range v.Facts {
+		parts[i] = strings.ToLower(f.Name) + " " + f.Value
+	}
+	return v.Title + ": " + strings.Join(parts, ", ")
+}
+
+// shown says what an act is about. What is not the person's own is not found.
+func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (pressView, error) {
+	v := pressView{Action: e.Action, Object: e.Object}
+	if e.Action == enrollment.NotMe {
+		return v, p.disowned(r, g, &v)
+	}
+	a, err := p.own(r, g, e.Object)
+	if err != nil {
+		return v, err
+	}
+	v.Title, v.Lede, v.Button = "Remove a way to sign in", "You cannot sign in with it any more after this.", "Remove it"
+	v.Facts = []fact{{"Name", a.Label}, {"Kind", a.Title}, {"Added", look.Moment(a.Created)}, {"Last used", moment(a.Used)}}
+	return v, nil
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return look.Moment(t)
+}
+
+// disowned says which entry of the person's history they say was not them.
+func (p *Portal) disowned(r *http.Request, g signin.Grant, v *pressView) error {
+	entries, err := p.Admin.History(r.Context(), g, historyMost)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if words := tell(e); words != "" && strconv.FormatInt(int64(e.Seq), 10) == v.Object {
+			v.Title, v.Lede, v.Button = "This was not me", "Somebody else did this:", "It was not me"
+			v.Facts = []fact{{"What", words}, {"When", look.Moment(e.At)}}
+			if e.Source != "" {
+				v.Facts = append(v.Facts, fact{"From", e.Source})
+			}
+			v.After = "Your other sessions end, your password is switched off until you set a new one, a recovery that is under way is stopped, and your administrators are told."
+			return nil
+		}
+	}
+	return failure.New(failure.NotFound, "There is no such entry among the newest of your history.")
+}
