@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/authenticator/otp"
+	"countersign/internal/directory"
 	"countersign/internal/policy"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
@@ -42,8 +43,12 @@ func newHouseIn(t *testing.T, dsn, folder string) *house {
 	}
 	f := storetest.NewFaults(t, under)
 	var none time.Duration // for the recoveries of these stories
-	h := &house{Faults: f, world: newWorldFrom(t, settings{folder: folder, database: dsn, driver: f.Driver, wait: &none}, "http://localhost", nil)}
+	h := &house{Faults: f, world: newWorldFrom(t, settings{folder: folder, database: dsn, driver: f.Driver, wait: &none, mails: true}, "http://localhost", nil)}
 	h.ada, h.root = h.enrollCodes("ada"), h.administrator("root")
+	if _, err := h.admin.Plant(context.Background(), "helga", ""); err != nil {
+		t.Fatal(err)
+	}
+	h.join("helga", directory.Helpdesk)
 	h.equipment()
 	return h
 }
@@ -196,24 +201,43 @@ func (h *house) recovering() *person {
 	if number == nil {
 		h.t.Fatalf("no number is shown:\n%s", p.page)
 	}
+	h.vouches("helga", name, func(tx *store.Tx, helga, lost directory.Account) error {
+		_, err := h.admin.Recoveries.OpenIn(ctx, tx, helga, recovery.Opening{Account: lost, Number: number[1], Check: "in-person", Note: "ticket 1"})
+		return err
+	})
+	standing, err := h.admin.Recoveries.Look(ctx, p.bound())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	c := standing.Case
+	h.vouches("root", name, func(tx *store.Tx, root, lost directory.Account) error {
+		_, err := h.admin.Recoveries.ConfirmIn(ctx, tx, root, lost, recovery.Confirmation{Case: c.ID, Opener: c.Opener, Check: c.Check, All: c.Forgotten, Number: standing.Confirm, Note: "ticket 1"})
+		return err
+	})
+	return p
+}
+
+// vouches has somebody say something of somebody else, in a change of its own.
+func (h *house) vouches(by, about string, say func(tx *store.Tx, by, about directory.Account) error) {
+	h.t.Helper()
+	ctx := context.Background()
 	err := h.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		root, err := h.admin.Directory.Find(ctx, tx, "root")
+		who, err := h.admin.Directory.Find(ctx, tx, by)
 		if err != nil {
 			return err
 		}
-		lost, err := h.admin.Directory.Find(ctx, tx, name)
+		whom, err := h.admin.Directory.Find(ctx, tx, about)
 		if err != nil {
 			return err
 		}
-		if _, err := h.admin.Recoveries.OpenIn(ctx, tx, root, recovery.Opening{Account: lost, Number: number[1], Check: "in-person", Note: "ticket 1"}); err != nil {
+		if err := say(tx, who, whom); err != nil {
 			return err
 		}
-		return tx.Record(audit.Entry{Event: "test.opened", Outcome: audit.OK})
+		return tx.Record(audit.Entry{Event: "test.vouched", Outcome: audit.OK})
 	})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return p
 }
 
 // act is something that a person does and that writes.

@@ -12,7 +12,6 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/application"
-	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
@@ -169,15 +168,15 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tickets: in.tickets, Sessions: in.sessions,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
-		StopRecovery: func(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error) {
-			return recoveries.StopIn(ctx, tx, account)
+		Doubt: func(ctx context.Context, tx *store.Tx, account directory.Account) (int, error) {
+			return recoveries.DisownIn(ctx, tx, account)
 		}}
 	wait := recovery.WaitDefault
 	if s.wait != nil {
 		wait = *s.wait
 	}
 	recoveries, err = recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Enrollments: enrollments, Tickets: in.tickets,
-		PublicURL: s.publicURL, Wait: wait, Dormant: limits.Dormant, Now: s.now, Log: s.log})
+		PublicURL: s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now, Log: s.log})
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 // desk opens a recovery with the own passkey, and the person who lost their phone goes
 // on in their browser a day later and makes a passkey.
 func TestRecoveryInTheBrowser(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldFrom(t, settings{mails: true}, "http://localhost", nil)
 	w.enrollCodes("bob")
 	w.address("bob", "bob@example.org")
 	pass, err := w.admin.Plant(t.Context(), "helga", "Helga at the desk")

@@ -37,7 +37,7 @@ type helpDesk struct {
 
 func withHelpDesk(t *testing.T, dsn string) *helpDesk {
 	t.Helper()
-	return withHelpDeskFrom(t, settings{database: dsn})
+	return withHelpDeskFrom(t, settings{database: dsn, mails: true})
 }
 
 func withHelpDeskFrom(t *testing.T, s settings) *helpDesk {
@@ -92,6 +92,24 @@ func (d *helpDesk) opens(by *clerk, account, number string) admin.Recovery {
 		d.t.Fatalf("%s cannot open a recovery: %v", by.name, err)
 	}
 	return out
+}
+
+// confirms is a second person's word for a case whose browser shows this number.
+func confirms(account string, c admin.Recovery, number string) map[string]any {
+	return map[string]any{"account": account, "case": c.Number, "opener": c.Opener, "check": c.Check, "forgotten": c.Forgotten, "browser": number, "note": "seen at the gate"}
+}
+
+var confirmNumber = regexp.MustCompile(`aria-label="The number for an administrator">(\d{6})<`)
+
+// confirmNumber is what the page shows for a second person.
+func (p *person) confirmNumber() string {
+	p.w.t.Helper()
+	p.get("/recovery")
+	m := confirmNumber.FindStringSubmatch(p.page)
+	if m == nil {
+		p.w.t.Fatalf("no number for an administrator is shown (%d):\n%s", p.status, p.page)
+	}
+	return m[1]
 }
 
 // mustRefuse has somebody try what they may not.
@@ -235,7 +253,7 @@ func TestHelpDeskInsider(t *testing.T) {
 		}
 	}
 	for action, in := range map[string]any{
-		"pass.issue": map[string]any{"account": "bob"}, "account.list": nil, "recovery.confirm": map[string]any{"account": "bob", "note": "me"},
+		"pass.issue": map[string]any{"account": "bob"}, "account.list": nil, "recovery.confirm": map[string]any{"account": "bob", "case": 1, "note": "me"},
 		"authenticator.revoke": map[string]any{"account": "bob", "id": 1}, "group.member.add": map[string]any{"group": "administrators", "account": "helga"},
 		"audit.search": nil, "policy.show": nil,
 	} {
@@ -375,7 +393,7 @@ func TestRecoveryByASecondPerson(t *testing.T) {
 	}
 	browser.get("/recovery")
 	browser.sees("An administrator has to confirm it")
-	confirm := map[string]any{"account": "bob", "note": "seen at the gate"}
+	confirm := confirms("bob", c, browser.confirmNumber())
 	mustRefuse(t, d.root, "second-person", "recovery.confirm", confirm)
 	second := &clerk{w: d.world, name: "rita", person: d.administrator("rita")}
 	if err := second.Do(t.Context(), "recovery.confirm", confirm, &c); err != nil || c.Phase != recovery.Ready || c.Confirmed != "rita" {
@@ -491,7 +509,7 @@ func TestRecoveryOnTwoServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("COUNTERSIGN_ROOT_KEY", root.Text())
-	b := newWorldOn(t, dsn)
+	b := newWorldFrom(t, settings{database: dsn, mails: true}, "http://localhost", nil)
 	browser, number := d.asks("bob")
 	b.skew.Store(d.skew.Load())
 
@@ -633,7 +651,7 @@ func TestRecoveryEndsWhenTheDatabaseIsPutBack(t *testing.T) {
 func TestRecoveryWithoutWaitingIsAGap(t *testing.T) {
 	var none time.Duration
 	for wait, want := range map[*time.Duration]bool{&none: true, nil: false} {
-		d := withHelpDeskFrom(t, settings{wait: wait})
+		d := withHelpDeskFrom(t, settings{wait: wait, mails: true})
 		var data attack.Data
 		if err := d.root.Do(t.Context(), "coverage.show", nil, &data); err != nil {
 			t.Fatal(err)
@@ -688,14 +706,18 @@ func TestHelpDeskPages(t *testing.T) {
 	if strings.Contains(helga.page, "Confirm as the second person") {
 		t.Error("the help desk is offered to confirm")
 	}
-	helga.does("/console/recoveries/bob/confirm", "note", "me")
+	helga.does("/console/recoveries/bob/confirm", "browser", browser.confirmNumber(), "note", "me")
 	if helga.status == http.StatusOK && strings.Contains(helga.page, "It was confirmed") {
 		t.Error("the help desk confirmed its own case")
 	}
 	root := d.person()
 	root.comes("operator", d.root.person.secret)
 	root.get("/console/recoveries/bob")
-	root.does("/console/recoveries/bob/confirm", "note", "called him as well")
+	hidden := regexp.MustCompile(`name="(case|opener|check)" value="([^"]*)"`).FindAllStringSubmatch(root.page, -1)
+	if len(hidden) != 3 {
+		t.Fatalf("the form does not say what it is about:\n%s", root.page)
+	}
+	root.does("/console/recoveries/bob/confirm", "case", hidden[0][2], "opener", hidden[1][2], "check", hidden[2][2], "browser", browser.confirmNumber(), "note", "called him as well")
 	root.sees("they can go on now")
 	browser.get("/recovery")
 	browser.sees("You can set up how you sign in from now on.")

@@ -286,6 +286,9 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 			if _, err := a.Sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
 				return err
 			}
+			if err := a.Recoveries.CloseIn(ctx, tx, d.ID); err != nil {
+				return err
+			}
 		}
 		out, err = a.account(ctx, tx, d)
 		return err
@@ -331,13 +334,17 @@ func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 		if err := a.mayIssue(issuer, d); err != nil {
 			return err
 		}
-		pass, err = a.passIn(ctx, tx, d, time.Duration(c.Lifetime)*time.Second)
+		hint, err := a.passHint(ctx, tx, d)
 		if err != nil {
 			return err
 		}
-		if pass.Hint, err = a.passHint(ctx, tx, d); err != nil {
+		if err := a.Recoveries.FinishIn(ctx, tx, d.ID); err != nil { // whose browser would end this pass by another
 			return err
 		}
+		if pass, err = a.passIn(ctx, tx, d, time.Duration(c.Lifetime)*time.Second); err != nil {
+			return err
+		}
+		pass.Hint = hint
 		return a.Enrollments.Tell(ctx, tx, d, "A temporary access pass was issued for your account",
 			fmt.Sprintf("%s issued a pass with which %s can set up a way to sign in. It is good once.", issuer.Name, d.Name))
 	})
@@ -353,17 +360,23 @@ func (a *Admin) parties(ctx context.Context, tx *store.Tx, g signin.Grant, name 
 	return by, about, err
 }
 
-// passHint says what a person is asked for beside a pass.
+// passHint says what a person is asked for beside a pass. It refuses where the pass
+// would lead nowhere, because nobody replaces both factors alone.
 func (a *Admin) passHint(ctx context.Context, tx *store.Tx, d directory.Account) (string, error) {
 	credentials, err := a.Directory.Credentials(ctx, tx, d.ID)
 	if err != nil {
 		return "", err
 	}
-	switch {
-	case assurance.TwoFactors().Met(directory.CouldShow(credentials, a.Now()), a.Now()):
+	two := assurance.TwoFactors().Met(directory.CouldShow(credentials, a.Now()), a.Now())
+	switch beside := directory.AskedBeside(credentials, a.Now(), a.Now()); {
+	case two:
 		return fmt.Sprintf("%s has two factors set up, and is asked for them beside the pass. What is lost must be revoked first: authenticator revoke, or on the account's page.", d.Name), nil
-	case signin.KnownBefore(credentials, a.Now()):
-		return fmt.Sprintf("%s has a password, and is asked for it beside the pass. If it is forgotten it must be revoked first: authenticator revoke, or on the account's page.", d.Name), nil
+	case beside == directory.BesideKnown:
+		return fmt.Sprintf("%s has a password, and is asked for it beside the pass. If it is forgotten too, it takes a recovery that a second person confirms: recovery open --forgotten.", d.Name), nil
+	case beside == directory.BesideHeld:
+		return fmt.Sprintf("%s is asked beside the pass for a device that they set up before. If it is lost too, it takes a recovery that a second person confirms: recovery open --forgotten.", d.Name), nil
+	case beside == directory.BesideSecond:
+		return "", failure.At("account", failure.Refuse(signin.NeedsSecond, fmt.Sprintf("Nothing is left of what %s signed in with that could be asked for beside a pass, and nobody replaces all of it alone. Open a recovery instead, which a second person confirms: recovery open --forgotten.", d.Name)))
 	}
 	return "", nil
 }
@@ -432,6 +445,9 @@ func (c *SessionEnd) do(ctx context.Context, a *Admin, g signin.Grant) (any, err
 		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
 			return err
 		}
+		if err := a.Recoveries.FinishIn(ctx, tx, d.ID); err != nil { // else its browser would begin another
+			return err
+		}
 		if c.Number == "" {
 			ended, err = a.Sessions.EndAllIn(ctx, tx, d.ID, "")
 			return err
@@ -481,7 +497,7 @@ func (c *AuthenticatorRevoke) do(ctx context.Context, a *Admin, g signin.Grant) 
 		if err := a.Engine.SpareAdministration(ctx, tx, c.loss(d.ID)); err != nil {
 			return err
 		}
-		if err := a.Enrollments.RevokeIn(ctx, tx, &credential); err != nil {
+		if err := a.Enrollments.RevokeIn(ctx, tx, &credential, directory.ByAdministrator, int64(g.Account())); err != nil {
 			return err
 		}
 		return a.Enrollments.Tell(ctx, tx, d, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", credential.Label, d.Name))

@@ -67,7 +67,7 @@ func (c *CertificateAssign) do(ctx context.Context, a *Admin, g signin.Grant) (a
 		if d, err = a.assignee(ctx, tx, g, c.Account); err != nil {
 			return err
 		}
-		assigned, err := a.Enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: certificateKind, Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State})
+		assigned, err := a.Enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: certificateKind, Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State, Assigned: g.Account()})
 		out = a.Enrollments.Describe(assigned)
 		return err
 	})

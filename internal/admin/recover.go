@@ -17,8 +17,9 @@ import (
 // when no administrator can sign in. It is called only where the configuration
 // opened that for a time. It is an alarm in the log, every administrator is
 // told, and it gives a pass and nothing else: what the pass leads to is decided
-// like everything. A password that is forgotten is revoked too, since a pass
-// stands in for what is held and never for what is known.
+// like everything. What they hold is taken to be lost. What they know is asked for
+// beside the pass, unless it is forgotten too or cannot be shown any more: a stranger's
+// wrong answers must not shut this door, which is the last.
 func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool) (Pass, error) {
 	if strings.TrimSpace(reason) == "" {
 		return Pass{}, failure.New(failure.Invalid, "Say why, for those who are told of it.")
@@ -49,10 +50,8 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 		if err := a.Directory.Update(ctx, tx, d); err != nil {
 			return err
 		}
-		if forgotten {
-			if err := a.forget(ctx, tx, d); err != nil {
-				return err
-			}
+		if err := a.giveUp(ctx, tx, d, forgotten); err != nil {
+			return err
 		}
 		tx.Record(audit.Entry{Event: "alarm.local-recovery", Outcome: "ok", Account: int64(d.ID), AccountName: d.Name, Reason: reason})
 		pass, err = a.passIn(ctx, tx, d, 0)
@@ -61,18 +60,21 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 	return pass, err
 }
 
-// forget revokes what an account knows, and not the devices that also ask for a
-// PIN: that is replaced by token.pin.
-func (a *Admin) forget(ctx context.Context, tx *store.Tx, d directory.Account) error {
+// giveUp revokes what an account holds, and what it knows where that is forgotten or
+// could not be asked for.
+func (a *Admin) giveUp(ctx context.Context, tx *store.Tx, d directory.Account, forgotten bool) error {
 	credentials, err := a.Directory.Credentials(ctx, tx, d.ID)
 	if err != nil {
 		return err
 	}
+	forgotten = forgotten || directory.AskedBeside(credentials, a.Now(), a.Now()) != directory.BesideKnown
 	for _, c := range credentials {
-		if c.Status != directory.CredentialRevoked && c.Traits.Has(assurance.Known) && !c.Traits.Has(assurance.Held) {
-			if err := a.Enrollments.RevokeIn(ctx, tx, &c); err != nil {
-				return err
-			}
+		lost := c.Traits.Has(assurance.Held) || forgotten && c.Traits.Has(assurance.Known)
+		if !lost || c.Settled() || c.Status == directory.CredentialRevoked && !forgotten {
+			continue
+		}
+		if err := a.Enrollments.RevokeIn(ctx, tx, &c, directory.ByMachine, 0); err != nil {
+			return err
 		}
 	}
 	return nil

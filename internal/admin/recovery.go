@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"countersign/internal/assurance"
@@ -20,10 +21,14 @@ type Recovery struct {
 	Account string         `json:"account"`
 	Phase   recovery.Phase `json:"phase"`
 	// Opener is empty where the person brought codes.
-	Opener    string    `json:"opener,omitempty"`
-	Check     string    `json:"check"`
-	Note      string    `json:"note,omitempty"`
-	Forgotten bool      `json:"forgotten"`
+	Opener string `json:"opener,omitempty"`
+	Check  string `json:"check"`
+	Note   string `json:"note,omitempty"`
+	// Forgotten says that what they know is replaced too: because they forgot it, or
+	// because it cannot be asked for. It always takes a second person.
+	Forgotten bool `json:"forgotten"`
+	// Unheard is why the owner hears nothing of it and cannot object, or empty.
+	Unheard   string    `json:"unheard,omitempty"`
 	Confirmed string    `json:"confirmed,omitempty"`
 	Opened    time.Time `json:"opened"`
 	// Due is when the person can go on; it counts for nothing while the phase is
@@ -63,6 +68,13 @@ func (a *Admin) recovery(ctx context.Context, r store.Reader, n names, c recover
 		if *who.name, err = n.of(ctx, a.Directory, r, who.id); err != nil {
 			return out, err
 		}
+	}
+	if told, err := a.Recoveries.Told(ctx, r, c); err != nil || told {
+		return out, err
+	}
+	out.Unheard = "No address of theirs is known, so that nobody is told of it and nobody can object."
+	if !a.Recoveries.Mails {
+		out.Unheard = "This installation has no mail server, so that nobody is told of it and nobody can object."
 	}
 	return out, nil
 }
@@ -161,27 +173,73 @@ func (a *Admin) mayRecover(opener, to directory.Account) error {
 	return failure.At("account", a.mayIssue(opener, to))
 }
 
-// RecoveryConfirm is the word of a second person.
+// RecoveryConfirm is the word of a second person. It says of which case it is, who
+// opened that and on what: an approval for one serves no other.
 type RecoveryConfirm struct {
 	Account string `json:"account" arg:"" help:"Whose recovery; never one that you opened."`
-	Note    string `json:"note" required:"" help:"How you made sure as well."`
+	Case    int64  `json:"case" required:"" help:"Its number, as recovery list shows it."`
+	// Opener is empty where the person brought codes.
+	Opener    string `json:"opener,omitempty" name:"opened-by" help:"Who opened it; left out where the person brought codes."`
+	Check     string `json:"check" required:"" enum:"in-person,called-back,video,manager,codes" help:"How they made sure, as recovery list shows it."`
+	Forgotten bool   `json:"forgotten,omitempty" help:"That all is replaced that they sign in with, as recovery list shows it."`
+	Browser   string `json:"browser" required:"" help:"The six digits that the person reads from their page to you, now."`
+	Note      string `json:"note" required:"" help:"How you made sure as well."`
 }
 
 func (c *RecoveryConfirm) Action() string { return "recovery.confirm" }
+
+// Object names the case, the person, the helper, how it was made sure, and the browser.
 func (c *RecoveryConfirm) Object() string {
-	return fmt.Sprintf("the recovery of account %s, at once: %s", c.Account, c.Note)
+	by := "opened by " + c.Opener
+	if c.Opener == "" {
+		by = "opened by its owner"
+	}
+	lost := "what they hold"
+	if c.Forgotten {
+		lost = "all that they sign in with"
+	}
+	return fmt.Sprintf("recovery %d of account %s, at once, which replaces %s, %s (%s), and whose browser shows %s: %s",
+		c.Case, c.Account, lost, by, recovery.Words(c.Check), c.Browser, c.Note)
+}
+
+// said is the command as a second person's word, about an account.
+func (c *RecoveryConfirm) said(ctx context.Context, a *Admin, r store.Reader, d directory.Account) (recovery.Confirmation, error) {
+	said := recovery.Confirmation{Case: c.Case, Opener: d.ID, Check: c.Check, All: c.Forgotten, Number: c.Browser, Note: c.Note}
+	if c.Opener == "" {
+		return said, nil
+	}
+	opener, err := a.Directory.Find(ctx, r, c.Opener)
+	said.Opener = opener.ID
+	return said, failure.At("opener", err)
+}
+
+func (c *RecoveryConfirm) sound(ctx context.Context, a *Admin) error {
+	d, err := a.Directory.Find(ctx, a.DB, c.Account)
+	if err != nil {
+		return failure.At("account", err)
+	}
+	said, err := c.said(ctx, a, a.DB, d)
+	if err != nil {
+		return err
+	}
+	return a.Recoveries.SoundConfirmation(ctx, a.DB, d, said)
 }
 
 func (c *RecoveryConfirm) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Recovery
-	err := a.change(ctx, g, "recovery.confirmed", map[string]string{"note": c.Note}, &d, func(tx *store.Tx) error {
+	detail := map[string]string{"note": c.Note, "recovery": strconv.FormatInt(c.Case, 10), "opener": c.Opener, "check": c.Check, "forgotten": strconv.FormatBool(c.Forgotten)}
+	err := a.change(ctx, g, "recovery.confirmed", detail, &d, func(tx *store.Tx) error {
 		by, whose, err := a.parties(ctx, tx, g, c.Account)
 		if err != nil {
 			return failure.At("account", err)
 		}
 		d = whose
-		confirmed, err := a.Recoveries.ConfirmIn(ctx, tx, by, d)
+		said, err := c.said(ctx, a, tx, d)
+		if err != nil {
+			return err
+		}
+		confirmed, err := a.Recoveries.ConfirmIn(ctx, tx, by, d, said)
 		if err != nil {
 			return err
 		}
@@ -197,22 +255,42 @@ type RecoveryStop struct {
 	Reason  string `json:"reason" required:"" help:"Why, for the log."`
 }
 
+// StoppedRecovery says what went with a recovery that was stopped.
+type StoppedRecovery struct {
+	Stopped        string `json:"stopped"`
+	Authenticators int    `json:"revoked"`
+	Sessions       int    `json:"sessions_ended"`
+	// Undone says it in words.
+	Undone string `json:"undone"`
+}
+
 func (c *RecoveryStop) Action() string { return "recovery.stop" }
 func (c *RecoveryStop) Object() string {
 	return fmt.Sprintf("the recovery of account %s: %s", c.Account, c.Reason)
 }
 
+func (c *RecoveryStop) sound(context.Context, *Admin) error {
+	return recovery.CheckNote("reason", c.Reason)
+}
+
 func (c *RecoveryStop) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	if err := recovery.CheckNote("reason", c.Reason); err != nil {
+		return nil, err
+	}
 	var d directory.Account
-	err := a.change(ctx, g, "recovery.stopped", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) (err error) {
+	var out StoppedRecovery
+	detail := map[string]string{"reason": c.Reason}
+	err := a.change(ctx, g, "recovery.stopped", detail, &d, func(tx *store.Tx) (err error) {
 		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
 			return failure.At("account", err)
 		}
-		there, err := a.Recoveries.StopIn(ctx, tx, d.ID)
-		if err == nil && !there {
+		undone, err := a.Recoveries.StopIn(ctx, tx, d.ID)
+		if err == nil && undone.Cases == 0 {
 			return failure.At("account", failure.New(failure.NotFound, "No recovery of %s is under way.", d.Name))
 		}
+		out = StoppedRecovery{Stopped: d.Name, Authenticators: undone.Authenticators, Sessions: undone.Sessions, Undone: undone.String()}
+		detail["revoked"], detail["sessions-ended"] = strconv.Itoa(out.Authenticators), strconv.Itoa(out.Sessions)
 		return err
 	})
-	return map[string]string{"stopped": d.Name}, err
+	return out, err
 }

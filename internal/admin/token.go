@@ -103,7 +103,7 @@ func (c *TokenAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 		if d, err = a.assignee(ctx, tx, g, c.Account); err != nil {
 			return err
 		}
-		out, err = a.assign(ctx, tx, c.Serial, d)
+		out, err = a.assign(ctx, tx, g, c.Serial, d)
 		return err
 	})
 	return out, err
@@ -120,7 +120,7 @@ func (a *Admin) mayAssign(issuer, to directory.Account) error {
 	return a.mayIssue(issuer, to)
 }
 
-func (a *Admin) assign(ctx context.Context, tx *store.Tx, serial string, to directory.Account) (Token, error) {
+func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, serial string, to directory.Account) (Token, error) {
 	t, err := a.Directory.Token(ctx, tx, serial)
 	if err != nil {
 		return Token{}, err
@@ -136,7 +136,7 @@ func (a *Admin) assign(ctx context.Context, tx *store.Tx, serial string, to dire
 	if err != nil {
 		return Token{}, err
 	}
-	c, err := a.Enrollments.AssignIn(ctx, tx, to, directory.Credential{Kind: t.Kind, Label: "Token " + t.Serial, Handle: handle, Traits: assurance.Held, State: t.Seed})
+	c, err := a.Enrollments.AssignIn(ctx, tx, to, directory.Credential{Kind: t.Kind, Label: "Token " + t.Serial, Handle: handle, Traits: assurance.Held, State: t.Seed, Assigned: g.Account()})
 	if err != nil {
 		return Token{}, err
 	}
@@ -231,7 +231,7 @@ func (a *Admin) moveToken(ctx context.Context, g signin.Grant, serial, event, re
 		if err != nil {
 			return err
 		}
-		if about, err = a.takeBack(ctx, tx, &t); err != nil {
+		if about, err = a.takeBack(ctx, tx, g, &t); err != nil {
 			return err
 		}
 		if err := edit(&t); err != nil {
@@ -248,7 +248,7 @@ func (a *Admin) moveToken(ctx context.Context, g signin.Grant, serial, event, re
 
 // takeBack revokes the credential that a token is, tells its owner, and puts the
 // seed back into the token. An owner who was removed is the zero Account.
-func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, t *directory.Token) (directory.Account, error) {
+func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, t *directory.Token) (directory.Account, error) {
 	if t.State != directory.TokenAssigned {
 		return directory.Account{}, nil
 	}
@@ -275,7 +275,7 @@ func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, t *directory.Token) 
 	if err := a.Engine.SpareAdministration(ctx, tx, signin.Without(owner.ID, c.ID, signin.Everything)); err != nil {
 		return owner, err
 	}
-	if err := a.Enrollments.RevokeIn(ctx, tx, &c); err != nil {
+	if err := a.Enrollments.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(g.Account())); err != nil {
 		return owner, err
 	}
 	return owner, a.Enrollments.Tell(ctx, tx, owner, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", c.Label, owner.Name))

@@ -14,7 +14,7 @@ import (
 // States of a credential. Only an active one can show anything.
 const (
 	CredentialActive   = "active"
-	CredentialDisabled = "disabled" // too many wrong answers
+	CredentialDisabled = "disabled" // by wrong answers, or by a report
 	CredentialRevoked  = "revoked"  // removed by its owner or an administrator
 	CredentialUsedUp   = "used-up"
 )
@@ -34,6 +34,12 @@ type Credential struct {
 	Version    int64
 	Created    time.Time
 	Used       time.Time
+	// End says why it is active no more; zero for one that is, and for what ended
+	// before there was such a thing.
+	End End
+	// Assigned is the account of who handed it over, where its owner did not set it up
+	// by themselves.
+	Assigned assurance.AccountID
 }
 
 // CouldShow is what these authenticators would show at this moment if each were
@@ -49,14 +55,18 @@ func CouldShow(credentials []Credential, now time.Time) []assurance.Evidence {
 	return out
 }
 
-const credentialColumns = `c.id, c.account, c.kind, c.label, coalesce(c.handle, ''), c.traits, c.state, c.status, c.quarantine, c.version, c.created, c.used, c.mac`
+const credentialColumns = `c.id, c.account, c.kind, c.label, coalesce(c.handle, ''), c.traits, c.state, c.status, c.quarantine, c.version, c.created, c.used, c.ended, c.ender, c.assigned, c.mac`
 
 // fields are what makes a credential powerful. The sealed state is bound to its
 // row by the seal, and the MAC covers its hash through the version.
 func (c Credential) fields(sealed []byte) *keyring.Fields {
-	return keyring.NewFields().Int(int64(c.ID)).Int(int64(c.Account)).String(c.Kind).String(c.Handle).
+	f := keyring.NewFields().Int(int64(c.ID)).Int(int64(c.Account)).String(c.Kind).String(c.Handle).
 		String(c.Traits.String()).String(c.Status).Int(store.Unix(c.Quarantine)).Int(c.Version).
 		Int(store.Unix(c.Created)).Bytes(sealed)
+	if c.End != (End{}) || c.Assigned != 0 { // rows of before there was such a thing bear a MAC without it
+		f = f.Int(store.Unix(c.End.At)).String(c.End.by()).Int(int64(c.Assigned))
+	}
+	return f
 }
 
 // handle is null where there is none, so that many may have none.
@@ -73,15 +83,19 @@ func (c Credential) aad() keyring.AAD {
 
 func (d *Directory) scanCredential(row scanner) (Credential, error) {
 	var c Credential
-	var id, account, quarantine, created, used int64
-	var traits string
+	var id, account, quarantine, created, used, ended, assigned int64
+	var traits, ender string
 	var sealed, mac []byte
-	err := row.Scan(&id, &account, &c.Kind, &c.Label, &c.Handle, &traits, &sealed, &c.Status, &quarantine, &c.Version, &created, &used, &mac)
+	err := row.Scan(&id, &account, &c.Kind, &c.Label, &c.Handle, &traits, &sealed, &c.Status, &quarantine, &c.Version, &created, &used, &ended, &ender, &assigned, &mac)
 	if err != nil {
 		return Credential{}, err
 	}
 	c.ID, c.Account = assurance.CredentialID(id), assurance.AccountID(account)
 	c.Quarantine, c.Created, c.Used = store.Time(quarantine), store.Time(created), store.Time(used)
+	c.Assigned = assurance.AccountID(assigned)
+	if c.End, err = readEnd(ended, ender); err != nil {
+		return Credential{}, d.tampered("credential", id)
+	}
 	if c.Traits, err = assurance.ParseTrait(traits); err != nil {
 		return Credential{}, d.tampered("credential", id)
 	}
@@ -139,15 +153,15 @@ func (d *Directory) oneCredential(row scanner) (Credential, error) {
 // AddCredential inserts an authenticator. A handle that exists is a Conflict, but
 // for one that was revoked: a card, or a key from stock, can be added anew.
 func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credential) (Credential, error) {
-	c.Status, c.Version, c.Created = CredentialActive, 1, tx.Now().Truncate(time.Microsecond)
+	c.Status, c.Version, c.Created, c.End = CredentialActive, 1, tx.Now().Truncate(time.Microsecond), End{}
 	c.Quarantine = c.Quarantine.Truncate(time.Microsecond)
 	if err := d.freeHandle(ctx, tx, c.Kind, c.Handle); err != nil {
 		return Credential{}, err
 	}
 	var id int64
-	err := tx.QueryRow(ctx, `insert into credential (account, kind, label, handle, traits, state, quarantine, created, mac)
-		values ($1,$2,$3,$4,$5,$6,$7,$8,$9) returning id`,
-		int64(c.Account), c.Kind, c.Label, c.handle(), c.Traits.String(), []byte{}, store.Unix(c.Quarantine), store.Unix(c.Created), []byte{}).Scan(&id)
+	err := tx.QueryRow(ctx, `insert into credential (account, kind, label, handle, traits, state, quarantine, created, assigned, mac)
+		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10) returning id`,
+		int64(c.Account), c.Kind, c.Label, c.handle(), c.Traits.String(), []byte{}, store.Unix(c.Quarantine), store.Unix(c.Created), int64(c.Assigned), []byte{}).Scan(&id)
 	if errors.Is(err, store.ErrConflict) {
 		return Credential{}, failure.New(failure.Conflict, "That authenticator is enrolled already.")
 	}
@@ -175,10 +189,13 @@ func (d *Directory) freeHandle(ctx context.Context, tx *store.Tx, kind, handle s
 	return d.UpdateCredential(ctx, tx, old)
 }
 
-// UpdateCredential writes state, status, label, handle, traits and quarantine of a
+// UpdateCredential writes state, status, label, handle, traits, quarantine and end of a
 // credential that was read in the same transaction. Somebody else's change in between is a
-// Conflict.
+// Conflict. What is active again has no end.
 func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Credential) error {
+	if c.Status == CredentialActive {
+		c.End = End{}
+	}
 	old := c.Version
 	c.Version++
 	return d.writeCredential(ctx, tx, c, old)
@@ -214,8 +231,9 @@ func written(n int64, err error) error {
 func (d *Directory) writeCredential(ctx context.Context, tx *store.Tx, c Credential, old int64) error {
 	tx.Announce(Topic(c.Account))
 	sealed := d.Keys.Seal("credential", c.aad(), c.State)
-	n, err := tx.Exec(ctx, `update credential set label = $1, handle = $2, state = $3, status = $4, quarantine = $5, version = $6, used = $7, mac = $8, traits = $9
-		where id = $10 and version = $11`,
-		c.Label, c.handle(), sealed, c.Status, store.Unix(c.Quarantine), c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)), c.Traits.String(), int64(c.ID), old)
+	n, err := tx.Exec(ctx, `update credential set label = $1, handle = $2, state = $3, status = $4, quarantine = $5, version = $6, used = $7, mac = $8, traits = $9,
+		ended = $10, ender = $11 where id = $12 and version = $13`,
+		c.Label, c.handle(), sealed, c.Status, store.Unix(c.Quarantine), c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)), c.Traits.String(),
+		store.Unix(c.End.At), c.End.by(), int64(c.ID), old)
 	return written(n, err)
 }

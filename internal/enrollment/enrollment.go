@@ -63,9 +63,9 @@ type Enrollments struct {
 	PINs   PINKinds
 	// Messages carries codes to what is enrolled by them.
 	Messages *signin.Messages
-	// StopRecovery ends a recovery of an account that is under way, when its owner says
-	// that something was not them.
-	StopRecovery func(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error)
+	// Doubt ends the recoveries of an account that are under way, and those that wait on
+	// its owner's word, when that owner says that something was not them.
+	Doubt func(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error)
 	// Spare refuses what would leave nobody who could administer.
 	Spare func(ctx context.Context, r store.Reader, l signin.Loss) error
 	// Quarantine is for how long a new authenticator cannot approve what is
@@ -165,8 +165,8 @@ type pending struct {
 	Prompt  prompt.Prompt
 	Attempt string
 	Expires time.Time
-	// First says that the account could not show two factors, so that what is
-	// enrolled now needs no quarantine.
+	// First says that the account never had two factors, or gave them up, so that what
+	// is enrolled now needs no quarantine.
 	First bool
 }
 
@@ -240,8 +240,9 @@ func (b begun) continued(g signin.Grant) error {
 	return nil
 }
 
-// person gathers what an authenticator may know of who enrolls, and whether
-// the account lacks two factors so far.
+// person gathers what an authenticator may know of who enrolls, and whether the
+// account never had two factors, or gave them up: to somebody who lost them to an
+// attack what is new is new.
 func (e *Enrollments) person(ctx context.Context, r store.Reader, id assurance.AccountID, kind string) (authenticator.Person, bool, error) {
 	a, err := e.Directory.Get(ctx, r, id)
 	if err != nil {
@@ -264,7 +265,7 @@ func (e *Enrollments) person(ctx context.Context, r store.Reader, id assurance.A
 			p.Existing = append(p.Existing, authenticator.Credential{ID: c.ID, Account: id, Kind: kind, Label: c.Label, State: c.State, Handle: c.Handle, Created: c.Created})
 		}
 	}
-	return p, !e.twoFactors(rows), nil
+	return p, directory.LacksTwoFactors(rows, e.Now()), nil
 }
 
 func (e *Enrollments) twoFactors(rows []directory.Credential) bool {
@@ -403,7 +404,7 @@ func (e *Enrollments) retire(ctx context.Context, tx *store.Tx, account assuranc
 	}
 	for _, c := range rows {
 		if c.Kind == kind && (c.Status == directory.CredentialActive || c.Status == directory.CredentialDisabled) {
-			c.Status = directory.CredentialRevoked
+			c.EndAt(e.Now(), directory.CredentialRevoked, directory.ByNewer, 0)
 			if err := e.Directory.UpdateCredential(ctx, tx, c); err != nil {
 				return err
 			}

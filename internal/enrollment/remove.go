@@ -37,7 +37,7 @@ func (e *Enrollments) Remove(ctx context.Context, g signin.Grant, id assurance.C
 		if err := e.Spare(ctx, tx, signin.Without(g.Account(), id, signin.Everything)); err != nil {
 			return err
 		}
-		if err := e.RevokeIn(ctx, tx, &gone); err != nil {
+		if err := e.RevokeIn(ctx, tx, &gone, directory.ByOwner, 0); err != nil {
 			return err
 		}
 		tx.Record(e.entry(g, "credential.removed", gone))
@@ -51,10 +51,11 @@ func (e *Enrollments) Remove(ctx context.Context, g signin.Grant, id assurance.C
 }
 
 // RevokeIn revokes a credential that was read in this transaction, inside
-// another room's change, which records it. What its evidence granted ends with
-// it, because evidence of a revoked authenticator no longer counts.
-func (e *Enrollments) RevokeIn(ctx context.Context, tx *store.Tx, c *directory.Credential) error {
-	c.Status = directory.CredentialRevoked
+// another room's change, which records it, and keeps by what and by whom. What its
+// evidence granted ends with it, because evidence of a revoked authenticator no
+// longer counts.
+func (e *Enrollments) RevokeIn(ctx context.Context, tx *store.Tx, c *directory.Credential, by directory.Cause, whose int64) error {
+	c.EndAt(e.Now(), directory.CredentialRevoked, by, whose)
 	tx.Announce(directory.Topic(c.Account))
 	return e.Directory.UpdateCredential(ctx, tx, *c)
 }
@@ -145,7 +146,7 @@ func (e *Enrollments) DisownIn(ctx context.Context, tx *store.Tx, d Disowned) er
 	if err != nil {
 		return err
 	}
-	stopped, err := e.StopRecovery(ctx, tx, d.Account.ID)
+	stopped, err := e.Doubt(ctx, tx, d.Account)
 	if err != nil {
 		return err
 	}
@@ -154,7 +155,7 @@ func (e *Enrollments) DisownIn(ctx context.Context, tx *store.Tx, d Disowned) er
 	}
 	en := d.Entry
 	en.Event, en.Outcome, en.Account, en.AccountName, en.Application = "alarm.not-me", "ok", int64(d.Account.ID), d.Account.Name, signin.Self
-	en.Detail["sessions-ended"], en.Detail["password-disabled"], en.Detail["recovery-stopped"] = strconv.Itoa(ended), strconv.FormatBool(disabled), strconv.FormatBool(stopped)
+	en.Detail["sessions-ended"], en.Detail["password-disabled"], en.Detail["recovery-stopped"] = strconv.Itoa(ended), strconv.FormatBool(disabled), strconv.FormatBool(stopped > 0)
 	tx.Record(en)
 	return e.tellAdministrators(ctx, tx, d.Account)
 }
@@ -183,7 +184,7 @@ func (e *Enrollments) disablePassword(ctx context.Context, tx *store.Tx, account
 			if err != nil {
 				return false, err
 			}
-			c.Status = directory.CredentialDisabled
+			c.EndAt(e.Now(), directory.CredentialDisabled, directory.ByReport, 0)
 			tx.Announce(directory.Topic(account))
 			return true, e.Directory.UpdateCredential(ctx, tx, c)
 		}

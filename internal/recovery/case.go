@@ -23,7 +23,8 @@ const (
 	Waiting   Phase = "waiting"   // until its time
 	Unsure    Phase = "unsure"    // until a second person confirms it
 	Ready     Phase = "ready"     // its browser may take a pass
-	Collected Phase = "collected" // it took one
+	Collected Phase = "collected" // it took one, and may take another for the one before
+	Over      Phase = "over"      // it took one, and gets no other
 	Stopped   Phase = "stopped"   // somebody objected, or something spoke against it
 	Missed    Phase = "missed"    // nobody came for the pass in time
 )
@@ -42,6 +43,8 @@ type Case struct {
 	// Taken is how many passes its browser took.
 	Taken             int
 	Opened, Due, Ends time.Time
+	// Collected is when it took the first: what was set up since came of it.
+	Collected time.Time
 
 	state  string
 	secret []byte // hash
@@ -50,14 +53,21 @@ type Case struct {
 // States of a row.
 const (
 	stateOpen    = "open"
+	stateDone    = "done" // no pass any more; it can still be objected to
 	stateStopped = "stopped"
 )
+
+// againLife is for how long after the first a browser may take another pass, when
+// somebody closed the page half-way.
+const againLife = 24 * time.Hour
 
 // Phase is how far the case is at a moment.
 func (c Case) Phase(now time.Time) Phase {
 	switch {
-	case c.state != stateOpen:
+	case c.state == stateStopped:
 		return Stopped
+	case c.state == stateDone, c.Taken > 0 && !now.Before(c.Collected.Add(againLife)):
+		return Over
 	case c.Taken > 0:
 		return Collected
 	case !now.Before(c.Ends):
@@ -70,27 +80,32 @@ func (c Case) Phase(now time.Time) Phase {
 	return Ready
 }
 
-// underWay reports whether something could still come of it.
-func (c Case) underWay(now time.Time) bool { return c.state == stateOpen && now.Before(c.Ends) }
+// underWay reports whether it can be objected to: something could come of it yet, or
+// something came of it a short time ago.
+func (c Case) underWay(now time.Time) bool { return c.state != stateStopped && now.Before(c.Ends) }
 
 func (c Case) fields() *keyring.Fields {
-	return keyring.NewFields().Int(c.ID).Int(int64(c.Account)).Bytes(c.secret).Int(int64(c.Opener)).String(c.Check).String(c.Note).
+	f := keyring.NewFields().Int(c.ID).Int(int64(c.Account)).Bytes(c.secret).Int(int64(c.Opener)).String(c.Check).String(c.Note).
 		Int(store.Bit(c.Forgotten)).Int(store.Bit(c.Second)).String(c.state).Int(int64(c.Confirmer)).Int(int64(c.Taken)).
 		Int(store.Unix(c.Opened)).Int(store.Unix(c.Due)).Int(store.Unix(c.Ends))
+	if !c.Collected.IsZero() { // rows of before there was such a thing bear a MAC without it
+		f = f.Int(store.Unix(c.Collected))
+	}
+	return f
 }
 
-const caseColumns = `id, account, secret, opener, checked, note, forgotten, second, state, confirmer, taken, opened, due, ends, mac`
+const caseColumns = `id, account, secret, opener, checked, note, forgotten, second, state, confirmer, taken, opened, due, ends, collected, mac`
 
 func (r *Recoveries) scan(row interface{ Scan(...any) error }) (Case, error) {
 	var c Case
-	var account, opener, forgotten, second, confirmer, taken, opened, due, ends int64
+	var account, opener, forgotten, second, confirmer, taken, opened, due, ends, collected int64
 	var mac []byte
-	if err := row.Scan(&c.ID, &account, &c.secret, &opener, &c.Check, &c.Note, &forgotten, &second, &c.state, &confirmer, &taken, &opened, &due, &ends, &mac); err != nil {
+	if err := row.Scan(&c.ID, &account, &c.secret, &opener, &c.Check, &c.Note, &forgotten, &second, &c.state, &confirmer, &taken, &opened, &due, &ends, &collected, &mac); err != nil {
 		return Case{}, err
 	}
 	c.Account, c.Opener, c.Confirmer = assurance.AccountID(account), assurance.AccountID(opener), assurance.AccountID(confirmer)
 	c.Forgotten, c.Second, c.Taken = forgotten == 1, second == 1, int(taken)
-	c.Opened, c.Due, c.Ends = store.Time(opened), store.Time(due), store.Time(ends)
+	c.Opened, c.Due, c.Ends, c.Collected = store.Time(opened), store.Time(due), store.Time(ends), store.Time(collected)
 	if !r.Keys.VerifyMAC(keyring.Recovery, c.fields(), mac) {
 		r.Log.Error("a row was changed behind our back; it is not believed", "table", "recovery", "row", c.ID)
 		return Case{}, directory.ErrTampered
@@ -101,21 +116,14 @@ func (r *Recoveries) scan(row interface{ Scan(...any) error }) (Case, error) {
 // write writes what may change of a case that was read in the same transaction. A
 // change in between is a Conflict.
 func (r *Recoveries) write(ctx context.Context, tx *store.Tx, was, c Case) error {
-	n, err := tx.Exec(ctx, `update recovery set state = $1, confirmer = $2, taken = $3, due = $4, ends = $5, mac = $6
-		where id = $7 and state = $8 and confirmer = $9 and taken = $10`,
-		c.state, int64(c.Confirmer), c.Taken, store.Unix(c.Due), store.Unix(c.Ends), r.Keys.MAC(keyring.Recovery, c.fields()),
-		c.ID, was.state, int64(was.Confirmer), was.Taken)
+	n, err := tx.Exec(ctx, `update recovery set state = $1, confirmer = $2, taken = $3, due = $4, ends = $5, forgotten = $6, second = $7, collected = $8, mac = $9
+		where id = $10 and state = $11 and confirmer = $12 and taken = $13 and second = $14`,
+		c.state, int64(c.Confirmer), c.Taken, store.Unix(c.Due), store.Unix(c.Ends), store.Bit(c.Forgotten), store.Bit(c.Second), store.Unix(c.Collected),
+		r.Keys.MAC(keyring.Recovery, c.fields()), c.ID, was.state, int64(was.Confirmer), was.Taken, store.Bit(was.Second))
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The recovery was changed meanwhile; look again.")
 	}
 	return err
-}
-
-// end writes that nothing comes of a case any more.
-func (r *Recoveries) end(ctx context.Context, tx *store.Tx, was Case) error {
-	c := was
-	c.state = stateStopped
-	return r.write(ctx, tx, was, c)
 }
 
 // entry is what the log says of a case: whose it is, and which.
@@ -128,38 +136,24 @@ func (c Case) entry(en audit.Entry, account directory.Account) audit.Entry {
 	return en
 }
 
-// UnderWay returns an account's case of which something could still come.
+// UnderWay returns an account's newest case to which it can be objected.
 func (r *Recoveries) UnderWay(ctx context.Context, from store.Reader, account assurance.AccountID) (Case, bool, error) {
-	c, err := r.scan(from.QueryRow(ctx, `select `+caseColumns+` from recovery where account = $1 and state = 'open' and ends > $2 order by id desc limit 1`, int64(account), store.Unix(r.Now())))
-	if errors.Is(err, store.ErrNotFound) {
-		return Case{}, false, nil
+	all, err := r.standing(ctx, from, `account = $1`, account)
+	if err != nil || len(all) == 0 {
+		return Case{}, false, err
 	}
-	return c, err == nil, err
+	return all[0], true, nil
 }
 
-// needed is [Recoveries.UnderWay] for what cannot be done without one.
-func (r *Recoveries) needed(ctx context.Context, from store.Reader, account directory.Account) (Case, error) {
-	c, there, err := r.UnderWay(ctx, from, account.ID)
-	if err == nil && !there {
-		return c, failure.At("account", failure.New(failure.NotFound, "No recovery of %s is under way.", account.Name))
-	}
-	return c, err
+// standing returns the cases of which something could still come or just came, newest
+// first: those of an account, or those that somebody vouched for.
+func (r *Recoveries) standing(ctx context.Context, from store.Reader, which string, account assurance.AccountID) ([]Case, error) {
+	return r.cases(from.Query(ctx, `select `+caseColumns+` from recovery where `+which+` and state <> 'stopped' and ends > $2 order by id desc`,
+		int64(account), store.Unix(r.Now())))
 }
 
-// Count returns how many cases are under way, and how many of them want a second
-// person.
-func (r *Recoveries) Count(ctx context.Context) (under, unsure int64, err error) {
-	err = r.DB.QueryRow(ctx, `select count(*), coalesce(sum(case when second = 1 and confirmer = 0 then 1 else 0 end), 0)
-		from recovery where state = 'open' and taken = 0 and ends > $1`, store.Unix(r.Now())).Scan(&under, &unsure)
-	return under, unsure, err
-}
-
-// mostListed bounds a list of cases.
-const mostListed = 100
-
-// List returns the newest cases, newest first, of one account or of all.
-func (r *Recoveries) List(ctx context.Context, account assurance.AccountID) ([]Case, error) {
-	rows, err := r.DB.Query(ctx, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed)
+// cases reads rows. One that is not believed ends nothing and is left out.
+func (r *Recoveries) cases(rows *store.Rows, err error) ([]Case, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -176,4 +170,20 @@ func (r *Recoveries) List(ctx context.Context, account assurance.AccountID) ([]C
 		out = append(out, c)
 	}
 	return out, rows.Err()
+}
+
+// Count returns how many cases are under way, and how many of them want a second
+// person.
+func (r *Recoveries) Count(ctx context.Context) (under, unsure int64, err error) {
+	err = r.DB.QueryRow(ctx, `select count(*), coalesce(sum(case when second = 1 and confirmer = 0 then 1 else 0 end), 0)
+		from recovery where state = 'open' and taken = 0 and ends > $1`, store.Unix(r.Now())).Scan(&under, &unsure)
+	return under, unsure, err
+}
+
+// mostListed bounds a list of cases.
+const mostListed = 100
+
+// List returns the newest cases, newest first, of one account or of all.
+func (r *Recoveries) List(ctx context.Context, account assurance.AccountID) ([]Case, error) {
+	return r.cases(r.DB.Query(ctx, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"countersign/internal/assurance"
@@ -17,11 +18,16 @@ import (
 const passLife = time.Hour
 
 // Collect gives the bound browser a temporary access pass, when it may have one,
-// and revokes what its owner says is lost. What speaks against it stops the case.
-// Source is where the browser asks from, for the log.
+// and revokes what its owner says is lost. What speaks against it stops the case;
+// what it takes is looked at again, as the account is now. Source is where the
+// browser asks from, for the log.
 func (r *Recoveries) Collect(ctx context.Context, secret, source string) (name, pass string, err error) {
+	used, err := r.usedSince(ctx, secret)
+	if err != nil {
+		return "", "", err
+	}
 	err = r.DB.Change(ctx, audit.Actor{Name: "recovery", Via: "browser"}, func(tx *store.Tx) error {
-		was, err := r.scan(tx.QueryRow(ctx, `select `+caseColumns+` from recovery where secret = $1`, hash(secret)))
+		was, err := r.bySecret(ctx, tx, secret)
 		if errors.Is(err, store.ErrNotFound) {
 			return failure.Refuse("unknown-recovery", "This browser is bound to no recovery. Begin again.")
 		}
@@ -32,21 +38,77 @@ func (r *Recoveries) Collect(ctx context.Context, secret, source string) (name, 
 		if err != nil {
 			return err
 		}
-		if ready := was.Phase(r.Now()); ready != Ready && (ready != Collected || !was.underWay(r.Now())) {
+		if ready := was.Phase(r.Now()); ready != Ready && ready != Collected {
 			return failure.Refuse("recovery-"+string(ready), "There is nothing to take now.")
 		}
 		why, err := r.against(ctx, tx, was, account)
 		if err != nil {
 			return err
 		}
+		if used && why == "" {
+			why = "signed-in-since"
+		}
 		if why != "" {
 			return r.halt(ctx, tx, was, account, audit.Entry{Event: "recovery.refused", Outcome: audit.Refused, Reason: why, Source: source})
+		}
+		n, err := r.need(ctx, tx, was, r.Now(), r.Now())
+		if err != nil {
+			return err
+		}
+		if n.second && (was.Confirmer == 0 || n.all && !was.Forgotten) {
+			return r.unsure(ctx, tx, was, account, n, source)
 		}
 		name = account.Name
 		pass, err = r.handOver(ctx, tx, was, account, source)
 		return err
 	})
 	return name, pass, err
+}
+
+func (r *Recoveries) bySecret(ctx context.Context, from store.Reader, secret string) (Case, error) {
+	return r.scan(from.QueryRow(ctx, `select `+caseColumns+` from recovery where secret = $1`, hash(secret)))
+}
+
+// unsure has a case wait for a second person, because more is replaced by it now than
+// those who vouched had said: what the person was to show beside was switched off, or
+// nobody can object any more.
+func (r *Recoveries) unsure(ctx context.Context, tx *store.Tx, was Case, account directory.Account, n need, source string) error {
+	c := was
+	c.Second, c.Forgotten, c.Confirmer = true, n.all, 0
+	if err := r.write(ctx, tx, was, c); err != nil {
+		return err
+	}
+	err := tx.Record(c.entry(audit.Entry{Event: "recovery.refused", Outcome: audit.Refused, Reason: "second-person", Source: source}, account))
+	if err != nil {
+		return err
+	}
+	return store.Keep(failure.Refuse("recovery-unsure", "An administrator has to confirm this recovery first. Go back to the page before; it shows what to read to them."))
+}
+
+// usedSince reports whether anything that is held was shown for the account of a case
+// since it was opened, by whatever protocol. The log says so, whatever became of what
+// it was shown with.
+func (r *Recoveries) usedSince(ctx context.Context, secret string) (bool, error) {
+	c, err := r.bySecret(ctx, r.DB, secret)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if c.Taken > 0 {
+		return false, nil // it was looked at before the first pass; what came since shows in what was set up
+	}
+	shown, err := r.DB.Entries(ctx, store.Filter{Account: int64(c.Account), Event: "evidence.accepted", Outcome: audit.OK, Since: c.Opened, Limit: 10_000, Newest: true})
+	if err != nil {
+		return false, err
+	}
+	for _, en := range shown {
+		if en.At.After(c.Opened) && strings.Contains("+"+en.Detail["traits"]+"+", "+"+assurance.Held.String()+"+") {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // against says what speaks against a pass; empty when nothing does.
@@ -72,16 +134,40 @@ func (r *Recoveries) against(ctx context.Context, tx *store.Tx, c Case, account 
 	if err != nil {
 		return "", err
 	}
-	for _, held := range credentials {
-		switch {
-		case held.Status != directory.CredentialActive || !held.Traits.Has(assurance.Held):
-		case held.Created.After(c.Opened):
-			return "set-up-since", nil
-		case held.Used.After(c.Opened):
-			return "signed-in-since", nil
+	for _, one := range credentials {
+		if why := c.objection(one); why != "" {
+			return why, nil
 		}
 	}
 	return "", nil
+}
+
+// objection says what an authenticator says against a pass of the case, whatever its
+// state is now: that it was used since, or that somebody set it up or took it away.
+// What the case itself brought about is none.
+func (c Case) objection(one directory.Credential) string {
+	held := one.Traits.Has(assurance.Held)
+	switch {
+	case one.Traits.Has(assurance.Delegated):
+		return ""
+	case one.Traits.Has(assurance.Vouched):
+		if c.Taken > 0 && one.End.At.After(c.Collected) && one.End.Cause != directory.ByNewer {
+			return "revoked-since"
+		}
+		return ""
+	case held && one.Used.After(c.Opened) && !one.Created.After(c.Opened):
+		return "signed-in-since"
+	case c.Taken == 0 && one.Created.After(c.Opened), held && c.Taken > 0 && !one.Created.Before(c.Collected):
+		return "set-up-since"
+	case c.Taken > 0 && one.End.At.After(c.Collected) && one.End.Cause != directory.ByNewer && !c.ended(one):
+		return "revoked-since"
+	}
+	return ""
+}
+
+// ended reports whether the case itself ended an authenticator.
+func (c Case) ended(one directory.Credential) bool {
+	return (one.End.Cause == directory.ByRecovery || one.End.Cause == directory.BySureRecovery) && one.End.Whose == c.ID
 }
 
 // stands reports whether somebody who vouched still may. Whoever was suspended or
@@ -99,21 +185,30 @@ func (r *Recoveries) stands(ctx context.Context, tx *store.Tx, id assurance.Acco
 
 // Vouches says why somebody may not vouch for somebody else, and nil when they may:
 // administrators for anybody but themselves, the help desk for whoever is not
-// privileged.
+// privileged, and no program.
 func Vouches(by, account directory.Account) error {
 	switch {
 	case by.ID == account.ID:
 		return failure.Refuse("own-recovery", "Nobody can bring themselves back in; ask somebody else.")
+	case by.Kind != directory.Person:
+		return failure.Refuse("service", "A program cannot have made sure who somebody is; a person has to.")
 	case !by.Administers() && (account.Privileged || !by.Helps()):
 		return failure.Refuse("privileged", "The help desk cannot bring back administrators and others who are privileged; an administrator can.")
 	}
 	return nil
 }
 
-// halt stops a case and says so to everybody whom it concerns; it is for its owner
-// to see why, not for the browser.
+// halt has nothing more come of a case, and says so in the log; it is for its owner
+// to see why, not for the browser. What came of it before stands: that the person is
+// done with setting up is no objection to what they set up.
 func (r *Recoveries) halt(ctx context.Context, tx *store.Tx, was Case, account directory.Account, en audit.Entry) error {
-	if err := r.end(ctx, tx, was); err != nil {
+	var err error
+	if was.Taken > 0 {
+		err = r.finish(ctx, tx, was)
+	} else {
+		_, err = r.end(ctx, tx, was, "")
+	}
+	if err != nil {
 		return err
 	}
 	if err := tx.Record(was.entry(en, account)); err != nil {
@@ -124,8 +219,13 @@ func (r *Recoveries) halt(ctx context.Context, tx *store.Tx, was Case, account d
 
 // handOver makes the pass, and revokes what is lost: whoever has it could use it.
 func (r *Recoveries) handOver(ctx context.Context, tx *store.Tx, was Case, account directory.Account, source string) (string, error) {
-	c := was
-	c.Taken++
+	c, now := was, r.Now().Truncate(time.Microsecond)
+	if c.Taken++; c.Taken == 1 {
+		c.Collected = now
+		if ends := now.Add(collectLife); ends.After(c.Ends) {
+			c.Ends = ends // for its owner to object
+		}
+	}
 	if err := r.write(ctx, tx, was, c); err != nil {
 		return "", err
 	}
@@ -142,6 +242,17 @@ func (r *Recoveries) handOver(ctx context.Context, tx *store.Tx, was Case, accou
 	return pass, r.tell(ctx, tx, account, noticeCollected(account, c))
 }
 
+// cause is by what a case revokes: who replaces everything had two people's word, or
+// two codes of their own.
+func (c Case) cause() directory.Cause {
+	if c.Forgotten && (c.Confirmer != 0 || c.Check == Codes) {
+		return directory.BySureRecovery
+	}
+	return directory.ByRecovery
+}
+
+// revokeLost revokes what is replaced. Where that is everything it takes over what
+// others took before as well, so that nothing of it is asked for any more.
 func (r *Recoveries) revokeLost(ctx context.Context, tx *store.Tx, c Case) (revoked int, err error) {
 	credentials, err := r.Directory.Credentials(ctx, tx, c.Account)
 	if err != nil {
@@ -149,13 +260,19 @@ func (r *Recoveries) revokeLost(ctx context.Context, tx *store.Tx, c Case) (revo
 	}
 	for _, old := range credentials {
 		lost := old.Traits.Has(assurance.Held) || c.Forgotten && old.Traits.Has(assurance.Known)
-		if !lost || old.Status == directory.CredentialRevoked || old.Status == directory.CredentialUsedUp {
+		if !lost || old.Status == directory.CredentialUsedUp {
 			continue
 		}
-		if err := r.Enrollments.RevokeIn(ctx, tx, &old); err != nil {
+		gone := old.Status == directory.CredentialRevoked
+		if gone && (!c.Forgotten || old.Settled()) {
+			continue
+		}
+		if err := r.Enrollments.RevokeIn(ctx, tx, &old, c.cause(), c.ID); err != nil {
 			return revoked, err
 		}
-		revoked++
+		if !gone {
+			revoked++
+		}
 	}
 	return revoked, nil
 }

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"countersign/internal/directory"
 	"countersign/internal/notify"
@@ -41,11 +42,15 @@ func noticeOpened(opener, account directory.Account, c Case, stop string) notice
 	}
 }
 
-func noticeConfirmed(by, account directory.Account) notice {
+func noticeConfirmed(by, account directory.Account, c Case) notice {
+	what := "What you hold is replaced then; what you know is asked for."
+	if c.Forgotten {
+		what = "All that you sign in with is replaced then."
+	}
 	return notice{
 		subject: "The recovery of your account was confirmed",
-		body: fmt.Sprintf("%s confirmed that whoever asked to get back into the account %s is you, so they need not wait any more.\n\n"+
-			"If it is not you, use the link in the mail before, or sign in as usual: either stops it.\n", by.Name, account.Name),
+		body: fmt.Sprintf("%s confirmed that whoever asked to get back into the account %s is you, so they need not wait any more. %s\n\n"+
+			"If it is not you, use the link in the mail before, or sign in as usual: either stops it.\n", by.Name, account.Name, what),
 	}
 }
 
@@ -57,11 +62,11 @@ func noticeCollected(account directory.Account, c Case) notice {
 	return notice{
 		subject: "A new way to sign in is being set up for your account",
 		body: fmt.Sprintf("The browser that asked to get back into the account %s took its pass. %s.\n\n"+
-			"If that was not you, call your help desk now.\n", account.Name, gone),
+			"If that was not you, use the link in the first mail about it: for three days it stops it, and undoes what came of it. Then call your help desk.\n", account.Name, gone),
 	}
 }
 
-func noticeNotMine(opener, account directory.Account) notice {
+func noticeNotMine(opener, account directory.Account, undone Undone) notice {
 	who := "It was opened by " + opener.Name + "."
 	switch opener.ID {
 	case account.ID:
@@ -71,6 +76,16 @@ func noticeNotMine(opener, account directory.Account) notice {
 	}
 	return notice{
 		subject: "Somebody reports a recovery that was not theirs",
-		body:    fmt.Sprintf("%s stopped the recovery of their account and says that it was not them. %s Find out who called.\n", account.Name, who),
+		body:    fmt.Sprintf("%s stopped the recovery of their account and says that it was not them. %s %s Find out who called.\n", account.Name, who, undone),
+	}
+}
+
+// noticeDoubted names recoveries that somebody vouched for who says now that something
+// in their name was not them.
+func noticeDoubted(by directory.Account, taken []string) notice {
+	return notice{
+		subject: "Recoveries of the last days are in doubt",
+		body: fmt.Sprintf("%s reports that something in their name was not them. In their name these people were let back in during the last days: %s. "+
+			"Ask each of them whether that was them. If it was not, recovery stop undoes it.\n", by.Name, strings.Join(taken, ", ")),
 	}
 }

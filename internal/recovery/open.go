@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
@@ -38,17 +40,47 @@ func (r *Recoveries) sound(ctx context.Context, from store.Reader, o Opening) (r
 	switch {
 	case o.Check == Codes || Words(o.Check) == "":
 		return request{}, failure.At("check", failure.New(failure.Invalid, "Say how you made sure who it is: %s.", strings.Join(checkWords(), ", ")))
-	case strings.TrimSpace(o.Note) == "" || len(o.Note) > 500:
-		return request{}, failure.At("note", failure.New(failure.Invalid, "Write down what you saw or the number of the ticket, in 1 to 500 characters."))
+	case !oneLine(o.Note):
+		return request{}, failure.At("note", badNote)
 	}
-	_, there, err := r.UnderWay(ctx, from, o.Account.ID)
-	if err != nil {
+	if err := r.free(ctx, from, o.Account); err != nil {
 		return request{}, err
 	}
-	if there {
-		return request{}, failure.New(failure.Conflict, "A recovery of %s is under way already. Stop it first, if it is not theirs.", o.Account.Name)
-	}
 	return r.showing(ctx, from, o.Account.ID, o.Number)
+}
+
+// free refuses a second case while something could still come of one.
+func (r *Recoveries) free(ctx context.Context, from store.Reader, account directory.Account) error {
+	all, err := r.standing(ctx, from, `account = $1`, account.ID)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if c.Taken == 0 {
+			return failure.New(failure.Conflict, "A recovery of %s is under way already. Stop it first, if it is not theirs.", account.Name)
+		}
+	}
+	return nil
+}
+
+var badNote = failure.New(failure.Invalid, "Write down what you saw or the number of the ticket, in one line of 1 to %d characters.", longestNote)
+
+const longestNote = 500
+
+// CheckNote says what is wrong with what somebody wrote for others to read.
+func CheckNote(field, note string) error {
+	if oneLine(note) {
+		return nil
+	}
+	return failure.At(field, badNote)
+}
+
+// oneLine reports whether a note can be shown to somebody as it is: bounded, in one
+// line, and without characters that are not seen or that turn the line about.
+func oneLine(note string) bool {
+	n := len([]rune(note))
+	unseen := func(c rune) bool { return unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) }
+	return strings.TrimSpace(note) != "" && n <= longestNote && utf8.ValidString(note) && strings.IndexFunc(note, unseen) < 0
 }
 
 func checkWords() []string {
@@ -70,14 +102,49 @@ func (r *Recoveries) OpenIn(ctx context.Context, tx *store.Tx, opener directory.
 	if err := r.within(ctx, tx, opener); err != nil {
 		return Case{}, err
 	}
-	mails, err := r.Directory.Mails(ctx, tx, o.Account.ID)
+	c := Case{Account: o.Account.ID, Opener: opener.ID, Check: o.Check, Note: strings.TrimSpace(o.Note), Forgotten: o.Forgotten, secret: q.secret}
+	now := r.Now()
+	n, err := r.need(ctx, tx, c, now, now.Add(r.Wait))
 	if err != nil {
 		return Case{}, err
 	}
-	c := Case{Account: o.Account.ID, Opener: opener.ID, Check: o.Check, Note: strings.TrimSpace(o.Note), Forgotten: o.Forgotten,
-		// Nobody replaces both factors alone, or where nobody could object.
-		Second: o.Forgotten || len(mails) == 0, secret: q.secret}
+	c.Forgotten, c.Second = n.all, n.second
 	return r.openIn(ctx, tx, opener, o.Account, c)
+}
+
+// need is what a case takes.
+type need struct {
+	// all says that it replaces what the person knows as well, second that it takes a
+	// second person.
+	all, second bool
+}
+
+// need says what a case takes at a moment, for the account as it is: nobody replaces
+// both factors alone, or where nobody could object. Who comes later than now is asked
+// for what is in quarantine until then.
+func (r *Recoveries) need(ctx context.Context, from store.Reader, c Case, now, later time.Time) (need, error) {
+	credentials, err := r.Directory.Credentials(ctx, from, c.Account)
+	if err != nil {
+		return need{}, err
+	}
+	told, err := r.told(ctx, from, c.Account)
+	if err != nil {
+		return need{}, err
+	}
+	n := need{all: c.Forgotten || directory.AskedBeside(credentials, now, later) != directory.BesideKnown}
+	n.second = !told || n.all && c.Check != Codes // which are two things of the owner's own
+	return n, nil
+}
+
+// told reports whether an account's owner hears of a case, and so can object.
+func (r *Recoveries) told(ctx context.Context, from store.Reader, account assurance.AccountID) (bool, error) {
+	mails, err := r.Directory.Mails(ctx, from, account)
+	return r.Mails && len(mails) > 0, err
+}
+
+// Told reports whether the owner of a case hears of it.
+func (r *Recoveries) Told(ctx context.Context, from store.Reader, c Case) (bool, error) {
+	return r.told(ctx, from, c.Account)
 }
 
 // mostOpened is how many cases one person opens in a day: more is no help desk.
@@ -116,13 +183,18 @@ func (r *Recoveries) OpenByCodes(ctx context.Context, g signin.Grant, secret str
 		if err != nil {
 			return err
 		}
-		if _, there, err := r.UnderWay(ctx, tx, account.ID); err != nil {
-			return err
-		} else if there {
+		if err := r.free(ctx, tx, account); failure.ClassOf(err) == failure.Conflict {
 			return failure.New(failure.Conflict, "Somebody asked to get back into this account already. If that was not you, use the link in the mail about it, or call your help desk.")
+		} else if err != nil {
+			return err
 		}
-		c, err = r.openIn(ctx, tx, account, account, Case{Account: account.ID, Opener: account.ID, Check: Codes, Forgotten: true, secret: q.secret})
+		c = Case{Account: account.ID, Opener: account.ID, Check: Codes, Forgotten: true, secret: q.secret}
+		n, err := r.need(ctx, tx, c, r.Now(), r.Now())
 		if err != nil {
+			return err
+		}
+		c.Second = n.second
+		if c, err = r.openIn(ctx, tx, account, account, c); err != nil {
 			return err
 		}
 		return tx.Record(c.entry(audit.Entry{Event: "recovery.opened", Outcome: audit.OK, Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(),
@@ -135,6 +207,9 @@ func (r *Recoveries) OpenByCodes(ctx context.Context, g signin.Grant, secret str
 // with that.
 func (r *Recoveries) openIn(ctx context.Context, tx *store.Tx, opener, account directory.Account, c Case) (Case, error) {
 	if _, err := tx.Exec(ctx, `delete from recovery_request where secret = $1`, c.secret); err != nil {
+		return Case{}, err
+	}
+	if err := r.FinishIn(ctx, tx, c.Account); err != nil { // an older one gives no pass any more
 		return Case{}, err
 	}
 	now := r.Now().Truncate(time.Microsecond)
@@ -150,40 +225,9 @@ func (r *Recoveries) openIn(ctx context.Context, tx *store.Tx, opener, account d
 	if err := r.write(ctx, tx, c, c); err != nil {
 		return Case{}, err
 	}
-	link, err := r.Tickets.IssueIn(ctx, tx, ticket.Spec{Kind: stopKind, Owner: int64(c.Account), Payload: caseText(c.ID), Lifetime: c.Ends.Sub(now)})
+	link, err := r.Tickets.IssueIn(ctx, tx, ticket.Spec{Kind: stopKind, Owner: int64(c.Account), Payload: caseText(c.ID), Lifetime: r.Wait + stopLife})
 	if err != nil {
 		return Case{}, err
 	}
 	return c, r.tell(ctx, tx, account, noticeOpened(opener, account, c, r.PublicURL.JoinPath("recovery/stop").String()+"?code="+link))
-}
-
-// ConfirmIn is the word of a second person, inside a change that records it: nobody
-// has to wait any more. It must not be whoever opened the case, nor its owner.
-func (r *Recoveries) ConfirmIn(ctx context.Context, tx *store.Tx, by, account directory.Account) (Case, error) {
-	was, err := r.needed(ctx, tx, account)
-	if err != nil {
-		return was, err
-	}
-	switch {
-	case by.ID == was.Opener, by.ID == was.Account:
-		return was, failure.Refuse("second-person", "It takes a second person: neither who opened the recovery nor whose it is.")
-	case was.Confirmer != 0:
-		return was, failure.New(failure.Conflict, "It was confirmed already.")
-	}
-	c := was
-	c.Confirmer, c.Due = by.ID, r.Now().Truncate(time.Microsecond)
-	c.Ends = c.Due.Add(collectLife)
-	if err := r.write(ctx, tx, was, c); err != nil {
-		return was, err
-	}
-	return c, r.tell(ctx, tx, account, noticeConfirmed(by, account))
-}
-
-// StopIn ends an account's case, if there is one, inside a change that records it.
-func (r *Recoveries) StopIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) (stopped bool, err error) {
-	was, there, err := r.UnderWay(ctx, tx, account)
-	if err != nil || !there {
-		return false, err
-	}
-	return true, r.end(ctx, tx, was)
 }

@@ -36,9 +36,16 @@ const (
 // collectLife is for how long a pass can be had once it is due.
 const collectLife = 72 * time.Hour
 
+// stopLife is for how long the link that stops a case is good, beyond the waiting time:
+// a confirmation and a pass each lengthen the case, once.
+const stopLife = 3 * collectLife
+
 // mostPasses is how many passes one case gives: a person who closes the page
 // half-way begins again in the same browser. A new pass ends the one before.
 const mostPasses = 3
+
+// mostWrong is how many wrong numbers are typed to confirm a case before it ends.
+const mostWrong = 5
 
 // Parts are what recoveries are made of.
 type Parts struct {
@@ -48,6 +55,9 @@ type Parts struct {
 	Enrollments *enrollment.Enrollments
 	Tickets     *ticket.Tickets
 	PublicURL   *url.URL
+	// Mails says that there is a mail server: without one nobody hears of a case, and
+	// nobody can object.
+	Mails bool
 	// Wait is how long an owner has to object; 0 is not at all.
 	Wait time.Duration
 	// Dormant is after how long an unused account gets no pass.

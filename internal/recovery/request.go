@@ -117,6 +117,8 @@ type Standing struct {
 	Expires time.Time
 	// Case is what was opened for it. It is empty before.
 	Case Case
+	// Confirm is what to read to a second person, while one can confirm the case.
+	Confirm string
 }
 
 // Look returns how far the browser is that holds this secret. One that is not
@@ -125,7 +127,11 @@ func (r *Recoveries) Look(ctx context.Context, secret string) (Standing, error) 
 	h := hash(secret)
 	c, err := r.scan(r.DB.QueryRow(ctx, `select `+caseColumns+` from recovery where secret = $1`, h))
 	if err == nil {
-		return Standing{Case: c}, nil
+		s := Standing{Case: c}
+		if c.confirmable(r.Now()) {
+			s.Confirm = r.number(c)
+		}
+		return s, nil
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return Standing{}, err

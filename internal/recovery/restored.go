@@ -12,5 +12,5 @@ func DropAllIn(ctx context.Context, tx *store.Tx) (int64, error) {
 	if _, err := tx.Exec(ctx, `delete from recovery_request`); err != nil {
 		return 0, err
 	}
-	return tx.Exec(ctx, `delete from recovery where state = 'open'`)
+	return tx.Exec(ctx, `delete from recovery where state <> 'stopped'`)
 }

@@ -3,8 +3,10 @@ package recovery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
+	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -17,28 +19,106 @@ const stopKind = "recovery-stop"
 
 func caseText(id int64) []byte { return strconv.AppendInt(nil, id, 10) }
 
-// Stoppable reports whether a code from a notice still stops something.
-func (r *Recoveries) Stoppable(ctx context.Context, code string) error {
-	_, err := r.Tickets.Peek(ctx, stopKind, code)
-	return err
+// Undone is what went with a case that was stopped.
+type Undone struct {
+	// Cases is how many were stopped, Collected how many of them had given a pass.
+	Cases, Collected int
+	// Authenticators came of the pass and were revoked, Sessions were ended.
+	Authenticators, Sessions int
+}
+
+func (u *Undone) add(o Undone) {
+	u.Cases += o.Cases
+	u.Collected += o.Collected
+	u.Authenticators += o.Authenticators
+	u.Sessions += o.Sessions
+}
+
+// String says what was undone, in a sentence.
+func (u Undone) String() string {
+	if u.Collected == 0 {
+		return "It was stopped before anything came of it."
+	}
+	return fmt.Sprintf("Its pass had been taken already. What came of it was undone: %s and %s. What was revoked for it stays revoked, so that its owner needs a recovery which a second person confirms.",
+		count(u.Authenticators, "authenticator was revoked", "authenticators were revoked"), count(u.Sessions, "session was ended", "sessions were ended"))
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// end writes that nothing comes of a case any more, and undoes what came of it: the
+// pass, what was set up since it was taken, and every session but one.
+func (r *Recoveries) end(ctx context.Context, tx *store.Tx, was Case, keep string) (Undone, error) {
+	c := was
+	c.state = stateStopped
+	out := Undone{Cases: 1}
+	if err := r.write(ctx, tx, was, c); err != nil || c.Taken == 0 {
+		return out, err
+	}
+	out.Collected = 1
+	credentials, err := r.Directory.Credentials(ctx, tx, c.Account)
+	if err != nil {
+		return out, err
+	}
+	for _, one := range credentials {
+		switch {
+		case one.Traits.Has(assurance.Delegated):
+		case !one.Created.Before(c.Collected) && one.Status != directory.CredentialRevoked:
+			if err := r.Enrollments.RevokeIn(ctx, tx, &one, directory.ByStop, c.ID); err != nil {
+				return out, err
+			}
+			if !one.Traits.Has(assurance.Vouched) {
+				out.Authenticators++
+			}
+		case one.Status == directory.CredentialRevoked && c.ended(one):
+			// It was not replaced after all: it counts as its owner's again.
+			one.End.Cause = directory.ByRecovery
+			if err := r.Directory.UpdateCredential(ctx, tx, one); err != nil {
+				return out, err
+			}
+		}
+	}
+	out.Sessions, err = r.Enrollments.Sessions.EndAllIn(ctx, tx, c.Account, keep)
+	return out, err
+}
+
+// Stoppable returns how far the case is that a code from a notice still stops.
+func (r *Recoveries) Stoppable(ctx context.Context, code string) (Case, error) {
+	t, err := r.Tickets.Peek(ctx, stopKind, code)
+	if err != nil {
+		return Case{}, err
+	}
+	return r.stoppable(ctx, r.DB, t.Payload)
+}
+
+var isOver = failure.Refuse("unknown-ticket", "That recovery is over already.")
+
+func (r *Recoveries) stoppable(ctx context.Context, from store.Reader, text []byte) (Case, error) {
+	id, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		return Case{}, err
+	}
+	c, err := r.scan(from.QueryRow(ctx, `select `+caseColumns+` from recovery where id = $1`, id))
+	if errors.Is(err, store.ErrNotFound) || err == nil && !c.underWay(r.Now()) {
+		return c, isOver
+	}
+	return c, err
 }
 
 // StopByNotice stops the case of a code that its owner was sent, and tells the
 // administrators: somebody tried to get in as them.
-func (r *Recoveries) StopByNotice(ctx context.Context, code, source string) error {
-	return r.DB.Change(ctx, audit.Actor{Name: "recovery", Via: "notice"}, func(tx *store.Tx) error {
+func (r *Recoveries) StopByNotice(ctx context.Context, code, source string) (Undone, error) {
+	var out Undone
+	err := r.DB.Change(ctx, audit.Actor{Name: "recovery", Via: "notice"}, func(tx *store.Tx) error {
 		t, err := r.Tickets.TakeIn(ctx, tx, stopKind, code)
 		if err != nil {
 			return err
 		}
-		id, err := strconv.ParseInt(string(t.Payload), 10, 64)
-		if err != nil {
-			return err
-		}
-		was, err := r.scan(tx.QueryRow(ctx, `select `+caseColumns+` from recovery where id = $1`, id))
-		if errors.Is(err, store.ErrNotFound) || err == nil && !was.underWay(r.Now()) {
-			return failure.Refuse("unknown-ticket", "That recovery is over already.")
-		}
+		was, err := r.stoppable(ctx, tx, t.Payload)
 		if err != nil {
 			return err
 		}
@@ -46,40 +126,165 @@ func (r *Recoveries) StopByNotice(ctx context.Context, code, source string) erro
 		if err != nil {
 			return err
 		}
-		return r.object(ctx, tx, was, account, audit.Entry{Source: source, Reason: "notice"})
+		out, err = r.object(ctx, tx, was, account, "", audit.Entry{Source: source, Reason: "notice"})
+		return err
 	})
+	return out, err
 }
 
-// StopOwn stops the case of the grant's account: its owner is signed in, and says
+// StopOwn stops the cases of the grant's account: its owner is signed in, and says
 // that they lost nothing.
-func (r *Recoveries) StopOwn(ctx context.Context, g signin.Grant) error {
-	return r.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+func (r *Recoveries) StopOwn(ctx context.Context, g signin.Grant) (Undone, error) {
+	var out Undone
+	err := r.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		out = Undone{}
 		account, err := r.Directory.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
-		was, err := r.needed(ctx, tx, account)
+		all, err := r.standing(ctx, tx, `account = $1`, account.ID)
 		if err != nil {
 			return err
 		}
-		return r.object(ctx, tx, was, account, audit.Entry{Source: g.SourceText(), Protocol: g.Protocol(), Attempt: g.Attempt(), Reason: "signed-in"})
+		if len(all) == 0 {
+			return failure.New(failure.NotFound, "No recovery of %s is under way.", account.Name)
+		}
+		for _, was := range all {
+			one, err := r.object(ctx, tx, was, account, g.Session(), audit.Entry{Source: g.SourceText(), Protocol: g.Protocol(), Attempt: g.Attempt(), Reason: "signed-in"})
+			if err != nil {
+				return err
+			}
+			out.add(one)
+		}
+		return nil
 	})
+	return out, err
 }
 
 // object stops a case because its owner says that it is not theirs.
-func (r *Recoveries) object(ctx context.Context, tx *store.Tx, was Case, account directory.Account, en audit.Entry) error {
-	if err := r.end(ctx, tx, was); err != nil {
-		return err
+func (r *Recoveries) object(ctx context.Context, tx *store.Tx, was Case, account directory.Account, keep string, en audit.Entry) (Undone, error) {
+	out, err := r.end(ctx, tx, was, keep)
+	if err != nil {
+		return out, err
 	}
-	en.Event, en.Outcome, en.Detail = "alarm.recovery-not-mine", audit.OK, map[string]string{"opener": strconv.FormatInt(int64(was.Opener), 10)}
+	en.Event, en.Outcome = "alarm.recovery-not-mine", audit.OK
+	en.Detail = map[string]string{"opener": strconv.FormatInt(int64(was.Opener), 10), "revoked": strconv.Itoa(out.Authenticators), "sessions-ended": strconv.Itoa(out.Sessions)}
 	if err := tx.Record(was.entry(en, account)); err != nil {
-		return err
+		return out, err
 	}
 	opener, err := r.Directory.Get(ctx, tx, was.Opener)
 	if err != nil && failure.ClassOf(err) != failure.NotFound {
+		return out, err
+	}
+	return out, r.tellAdministrators(ctx, tx, noticeNotMine(opener, account, out))
+}
+
+// StopIn ends an account's cases inside a change that records it, and undoes what came
+// of them.
+func (r *Recoveries) StopIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) (Undone, error) {
+	var out Undone
+	all, err := r.standing(ctx, tx, `account = $1`, account)
+	if err != nil {
+		return out, err
+	}
+	for _, was := range all {
+		one, err := r.end(ctx, tx, was, "")
+		if err != nil {
+			return out, err
+		}
+		out.add(one)
+	}
+	return out, nil
+}
+
+// FinishIn has an account's cases that gave a pass give no other, inside a change that
+// records it. They can still be objected to.
+func (r *Recoveries) FinishIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	all, err := r.standing(ctx, tx, `account = $1`, account)
+	if err != nil {
 		return err
 	}
-	return r.tellAdministrators(ctx, tx, noticeNotMine(opener, account))
+	for _, was := range all {
+		if err := r.finish(ctx, tx, was); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CloseIn has nothing more come of an account's cases: those that wait are stopped, and
+// those that gave a pass give no other.
+func (r *Recoveries) CloseIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	all, err := r.standing(ctx, tx, `account = $1`, account)
+	if err != nil {
+		return err
+	}
+	for _, was := range all {
+		if was.Taken == 0 {
+			_, err = r.end(ctx, tx, was, "")
+		} else {
+			err = r.finish(ctx, tx, was)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Recoveries) finish(ctx context.Context, tx *store.Tx, was Case) error {
+	if was.Taken == 0 || was.state != stateOpen {
+		return nil
+	}
+	c := was
+	c.state = stateDone
+	return r.write(ctx, tx, was, c)
+}
+
+// DisownIn is for when somebody says, in a change that records it, that something in
+// their name was not them. A recovery of their account that waits is stopped, and so
+// is every one that waits on their word for somebody else. One that gave its pass
+// gives no other, and administrators are told whose it is: many of these people will
+// have been who they said, and only somebody who asks them can tell.
+func (r *Recoveries) DisownIn(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error) {
+	own, err := r.standing(ctx, tx, `account = $1`, account.ID)
+	if err != nil {
+		return 0, err
+	}
+	theirs, err := r.standing(ctx, tx, `account <> $1 and (opener = $1 or confirmer = $1)`, account.ID)
+	if err != nil {
+		return 0, err
+	}
+	var taken []string
+	for _, was := range append(own, theirs...) {
+		whose, err := r.Directory.Get(ctx, tx, was.Account)
+		if failure.ClassOf(err) == failure.NotFound {
+			continue
+		}
+		if err != nil {
+			return stopped, err
+		}
+		if was.Taken > 0 {
+			if was.Account != account.ID {
+				taken = append(taken, whose.Name)
+			}
+			if err := r.finish(ctx, tx, was); err != nil {
+				return stopped, err
+			}
+			continue
+		}
+		if _, err := r.end(ctx, tx, was, ""); err != nil {
+			return stopped, err
+		}
+		if err := tx.Record(was.entry(audit.Entry{Event: "recovery.refused", Outcome: audit.Refused, Reason: "disowned", Detail: map[string]string{"by": account.Name}}, whose)); err != nil {
+			return stopped, err
+		}
+		stopped++
+	}
+	if len(taken) == 0 {
+		return stopped, nil
+	}
+	return stopped, r.tellAdministrators(ctx, tx, noticeDoubted(account, taken))
 }
 
 func (r *Recoveries) tellAdministrators(ctx context.Context, tx *store.Tx, n notice) error {

@@ -246,7 +246,7 @@ func (j *judge) able(p *policy.Policy, s *administrator) bool {
 func (m *matter) couldGet() bool {
 	held := active(m.credentials)
 	held = slices.DeleteFunc(held, func(c directory.Credential) bool { return c.Traits.Has(assurance.Vouched) })
-	w := m.policy.Weakest(policy.Class{Facts: m.facts(m.account, lacksTwoFactors(held, m.now)), Free: policy.FreeSource | policy.FreeTime})
+	w := m.policy.Weakest(policy.Class{Facts: m.facts(m.account, directory.LacksTwoFactors(m.credentials, m.now)), Free: policy.FreeSource | policy.FreeTime})
 	for _, way := range w.Ways {
 		counts := slices.DeleteFunc(slices.Clone(held), func(c directory.Credential) bool { return slices.Contains(way.Decision.Refuse, c.Kind) })
 		if way.Decision.Requirement.Met(directory.CouldShow(counts, m.now), m.now) {

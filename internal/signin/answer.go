@@ -343,7 +343,7 @@ func (p Parts) switchOff(ctx context.Context, tx *store.Tx, account directory.Ac
 	if err != nil || c.Status != directory.CredentialActive {
 		return c, false, err
 	}
-	c.Status = directory.CredentialDisabled
+	c.EndAt(p.Now(), directory.CredentialDisabled, directory.ByGuesses, 0)
 	tx.Announce(directory.Topic(account.ID))
 	return c, true, p.Directory.UpdateCredential(ctx, tx, c)
 }

@@ -20,14 +20,17 @@ func (m *matter) privileged() bool {
 
 // usable are the credentials that could count here.
 func (m *matter) usable(refused []string) []directory.Credential {
-	var out []directory.Credential
-	for _, c := range active(m.credentials) {
-		if slices.Contains(refused, c.Kind) || m.privileged() && m.now.Before(c.Quarantine) {
-			continue
-		}
-		out = append(out, c)
-	}
-	return out
+	return slices.DeleteFunc(m.settled(), func(c directory.Credential) bool { return slices.Contains(refused, c.Kind) })
+}
+
+// settled are the active credentials that quarantine does not keep from counting. A
+// new password counts for what is its owner's own: it adds nothing to what whoever
+// made it could show, and without it they could not even say that it was not them.
+func (m *matter) settled() []directory.Credential {
+	return slices.DeleteFunc(active(m.credentials), func(c directory.Credential) bool {
+		password := c.Traits.Has(assurance.Known) && !c.Traits.Has(assurance.Held)
+		return m.privileged() && m.now.Before(c.Quarantine) && !(password && m.application.Name == Self && !administers(m.Action))
+	})
 }
 
 // couldCome reports whether a piece of this attempt's evidence can have come by its

@@ -94,7 +94,9 @@ func decide(m *matter) decision {
 	}
 	refused := m.demand(&d)
 	if why, no := d.requirement.Denied(); no {
-		d.reason = "policy: " + why
+		if d.reason = "policy: " + why; why == NeedsSecond {
+			d.reason, d.public = NeedsSecond, "That takes a recovery which a second person confirms. Call your help desk."
+		}
 		return d
 	}
 	usable := m.usable(refused)

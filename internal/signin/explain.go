@@ -74,14 +74,16 @@ func (e *Engine) Explain(ctx context.Context, r Request, now time.Time) (Explana
 	if err != nil {
 		return Explanation{}, err
 	}
-	m.credentials = active(m.credentials)
 	if m.delegated = j.delegated(&m); m.delegated {
 		m.Medium = prompt.API // a key comes with its request
 	}
-	x := Explanation{Facts: m.facts(account, lacksTwoFactors(m.credentials, now))}
+	x := Explanation{Facts: m.facts(account, directory.LacksTwoFactors(m.credentials, now))}
 	x.Policy = m.policy.Explain(x.Facts)
+	all := m.credentials
+	m.credentials = active(all)
 	x.Abilities = m.abilities(x.Policy.Decision.Refuse)
 	m.shown = m.could(x.Abilities)
+	m.credentials = all
 	d := decide(&m)
 	if x.Requirement = d.requirement; d.state != Granted && refusedBefore(d) {
 		x.Requirement = assurance.Deny(d.reason)
@@ -167,7 +169,7 @@ func (m *matter) could(abilities []Ability) []assurance.Evidence {
 // Standpoint is the part of a request that says who asks for what.
 type Standpoint struct {
 	Account directory.Account
-	// Credentials are the account's; only active ones are looked at.
+	// Credentials are all of the account's, in whatever state.
 	Credentials []directory.Credential
 	// Application is one of the catalogue's, or what [Engine.Own] returns.
 	Application application.Application
@@ -193,9 +195,9 @@ type View struct {
 // many accounts at once, and is made by what decides about one.
 func (e *Engine) View(s Standpoint) View {
 	m := e.judge.matter(&attempt{Request: Request{Application: s.Application.Name, Action: s.Action}}, s.Application)
-	m.account, m.credentials = s.Account, active(s.Credentials)
+	m.account, m.credentials = s.Account, s.Credentials
 	m.delegated = e.judge.delegated(&m)
-	v := View{Facts: m.facts(s.Account, lacksTwoFactors(m.credentials, m.now)), Delegated: m.delegated}
+	v := View{Facts: m.facts(s.Account, directory.LacksTwoFactors(m.credentials, m.now)), Delegated: m.delegated}
 	if v.Refuses = m.barred(); v.Refuses == "" && !m.mayAdminister() {
 		v.Refuses = "not-administrator"
 	}
@@ -209,7 +211,7 @@ func (j *judge) delegated(m *matter) bool {
 	if m.application.Name != Self || m.account.Kind != directory.Service {
 		return false
 	}
-	for _, c := range m.credentials {
+	for _, c := range active(m.credentials) {
 		server, ok := j.kinds[c.Kind].(Server)
 		if !ok {
 			continue

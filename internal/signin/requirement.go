@@ -13,7 +13,7 @@ import (
 // demand asks policy, and adds what only raises: the client's wish, and what the
 // engine demands beside. It returns the kinds that policy refuses.
 func (m *matter) demand(d *decision) (refused []string) {
-	d.fresh = lacksTwoFactors(active(m.credentials), m.now)
+	d.fresh = directory.LacksTwoFactors(m.credentials, m.now)
 	verdict := m.policy.Decide(m.facts(m.account, d.fresh))
 	d.requirement = verdict.Requirement
 	for _, r := range verdict.Reasons {
@@ -56,7 +56,7 @@ func (m *matter) beside() *assurance.Requirement {
 	case m.Action == Recover && m.application.Name == Self:
 		r = assurance.RecoveryCodes().Within(m.limits.Attempt)
 	case changesAuthenticators(m.Action):
-		r = asMuchAsCanBeShown(active(m.credentials), m.now)
+		r = m.asMuchAsCanBeShown()
 	default:
 		return nil
 	}
@@ -69,41 +69,41 @@ func changesAuthenticators(action string) bool {
 	return action == "authenticator.enroll" || action == "authenticator.remove" || action == "authenticator.pin"
 }
 
-// lacksTwoFactors reports whether these authenticators together are not enough.
-func lacksTwoFactors(credentials []directory.Credential, now time.Time) bool {
-	return !assurance.TwoFactors().Met(directory.CouldShow(credentials, now), now)
-}
-
 // asMuchAsCanBeShown is what changing authenticators demands beyond policy: the
-// strongest that the account can show, or a pass that another person issued,
-// with the password where there is one. Whoever has no two factors needs the pass:
-// the password as well, unless it was set in the same set-up.
-func asMuchAsCanBeShown(credentials []directory.Credential, now time.Time) assurance.Requirement {
-	settled := slices.DeleteFunc(slices.Clone(credentials), func(c directory.Credential) bool { return now.Before(c.Quarantine) })
-	all := directory.CouldShow(settled, now)
-	pass := assurance.AccessPass()
-	if assurance.Union(all).Has(assurance.Known) {
-		pass = assurance.And(pass, assurance.Need(assurance.Known))
+// strongest that the account can show, or a pass that another person issued, and
+// beside that what the pass does not stand in for. Where nothing is left of what the
+// account had, a pass is not enough.
+func (m *matter) asMuchAsCanBeShown() assurance.Requirement {
+	all := directory.CouldShow(m.settled(), m.now)
+	r := besidePass(directory.AskedBeside(m.credentials, directory.WordGiven(m.credentials, m.now), m.now))
+	if assurance.Union(all).Has(assurance.Known) && assurance.TwoFactors().Met(all, m.now) {
+		r = assurance.And(r, assurance.Need(assurance.Known))
 	}
 	for _, strong := range []assurance.Requirement{assurance.Phishing(), assurance.TwoFactors()} {
-		if strong.Met(all, now) {
-			return strong.Or(pass)
+		if strong.Met(all, m.now) {
+			return strong.Or(r)
 		}
 	}
-	if KnownBefore(settled, now) {
-		return pass
-	}
-	return assurance.AccessPass()
+	return r
 }
 
-// KnownBefore reports whether one of an account's authenticators is something known
-// that is older than any pass which is still good: it is asked for beside a pass,
-// which stands in for what is held only.
-func KnownBefore(credentials []directory.Credential, now time.Time) bool {
-	return slices.ContainsFunc(credentials, func(c directory.Credential) bool {
-		return c.Status == directory.CredentialActive && c.Traits.Has(assurance.Known) && now.Sub(c.Created) > PassCeiling && !now.Before(c.Quarantine)
-	})
+// besidePass is a pass with what is asked for beside it.
+func besidePass(b directory.Beside) assurance.Requirement {
+	pass := assurance.AccessPass()
+	switch b {
+	case directory.BesideNothing:
+		return pass
+	case directory.BesideKnown:
+		return assurance.And(pass, assurance.Need(assurance.Known))
+	case directory.BesideHeld:
+		return assurance.And(pass, assurance.Need(assurance.Held))
+	}
+	return assurance.Deny(NeedsSecond)
 }
+
+// NeedsSecond is why a pass leads nowhere for who had two factors of which nothing
+// can be asked for any more.
+const NeedsSecond = "second-person"
 
 // PassCeiling is for how long a temporary access pass is good at most, and so for
 // how long whoever began with one can be setting up.

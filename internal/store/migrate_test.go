@@ -68,7 +68,11 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"create table spent (credential bigint not null, once text not null, at bigint not null, primary key (credential, once))",
 		"insert into spent (credential, once, at) "+rows,
 		"create table api_key (id bigint)", // 0015 drops it
-		"drop table milestone",             // 0016 makes it
+		"drop table milestone",             // 0016 makes it, and these
+		"alter table credential drop column ended",
+		"alter table credential drop column ender",
+		"alter table credential drop column assigned",
+		"alter table recovery drop column collected",
 		"delete from schema_version where version >= 14")
 }
 

@@ -7,3 +7,11 @@ create table milestone (
     at      bigint not null,
     mac     {bytes} not null
 ) {keyed};
+-- Why an authenticator is active no more: since when, by what and by whom ("owner",
+-- "administrator/7", "recovery/3"); and who handed it over, where its owner did not set
+-- it up. What is switched off or taken away by others still counts as had.
+alter table credential add column ended bigint not null default 0;
+alter table credential add column ender text not null default '';
+alter table credential add column assigned bigint not null default 0;
+-- When the bound browser took its first pass: what came since came of the recovery.
+alter table recovery add column collected bigint not null default 0;

@@ -64,8 +64,10 @@ func (c *Challenge) recovery(w http.ResponseWriter, r *http.Request) error {
 	switch v.Phase {
 	case "": // somebody is on the telephone
 		page.Refresh = 10 * time.Second
-	case recovery.Waiting, recovery.Unsure:
+	case recovery.Waiting:
 		page.Refresh = time.Minute
+	case recovery.Unsure: // somebody is on the telephone, or will be
+		page.Refresh = 30 * time.Second
 	}
 	page.Data = v
 	return c.pages.Render(w, r, page)
@@ -145,15 +147,23 @@ func (c *Challenge) forget(w http.ResponseWriter, r *http.Request) error {
 // follow every link.
 func (c *Challenge) stopping(w http.ResponseWriter, r *http.Request) error {
 	code := r.URL.Query().Get("code")
-	if err := c.Admin.Recoveries.Stoppable(r.Context(), code); err != nil {
+	found, err := c.Admin.Recoveries.Stoppable(r.Context(), code)
+	if err != nil {
 		return err
 	}
-	return c.pages.Render(w, r, look.Page{Template: "recovery-stop", Title: "Stop the recovery", Shape: look.Card, Data: code})
+	return c.pages.Render(w, r, look.Page{Template: "recovery-stop", Title: "Stop the recovery", Shape: look.Card, Data: stoppingView{code, found.Taken > 0}})
+}
+
+// stoppingView asks whether to stop a case, and says what went before.
+type stoppingView struct {
+	Code  string
+	Taken bool // its pass was taken
 }
 
 func (c *Challenge) stop(w http.ResponseWriter, r *http.Request) error {
-	if err := c.Admin.Recoveries.StopByNotice(r.Context(), r.PostForm.Get("code"), c.Source(r).String()); err != nil {
+	undone, err := c.Admin.Recoveries.StopByNotice(r.Context(), r.PostForm.Get("code"), c.Source(r).String())
+	if err != nil {
 		return err
 	}
-	return c.Look.Done(w, r, "/sign-in", "It was stopped, and your administrators were told.")
+	return c.Look.Done(w, r, "/sign-in", undone.String()+" Your administrators were told.")
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"slices"
+	"strconv"
 
 	"countersign/internal/admin"
 	"countersign/internal/directory"
@@ -33,7 +34,7 @@ func (r recoveryRow) Words() string { return recovery.Words(r.Check) }
 
 // Open reports whether something can still come of it.
 func (r recoveryRow) Open() bool {
-	return r.Phase == recovery.Waiting || r.Phase == recovery.Unsure || r.Phase == recovery.Ready || r.Phase == recovery.Collected
+	return r.Phase == recovery.Waiting || r.Phase == recovery.Unsure || r.Phase == recovery.Ready || r.Phase == recovery.Collected || r.Phase == recovery.Over
 }
 
 // Tags say how far it is.
@@ -45,7 +46,7 @@ func (r recoveryRow) Tags() []tag {
 		return []tag{{"needs a second person", "warn"}}
 	case recovery.Ready:
 		return []tag{{"can go on", "good"}}
-	case recovery.Collected:
+	case recovery.Collected, recovery.Over:
 		return []tag{{"went on", "good"}}
 	case recovery.Stopped:
 		return []tag{{"stopped", "bad"}}
@@ -98,7 +99,7 @@ func (v *visit) recovery(f *form) error {
 	row := recoveryRowOf(all[0])
 	confirms := slices.Contains(v.g.Groups(), directory.Administrators) && row.Opener != v.g.Name() && row.Confirmed == "" &&
 		(row.Phase == recovery.Waiting || row.Phase == recovery.Unsure)
-	return v.show(sheet{template: "recovery", title: "Recovery", here: recoveriesPath, problem: f.problem("note", "reason"), data: recoveryView{row, f, confirms}})
+	return v.show(sheet{template: "recovery", title: "Recovery", here: recoveriesPath, problem: f.problem("browser", "note", "reason"), data: recoveryView{row, f, confirms}})
 }
 
 func (c *Console) recoveryForms() []change {
@@ -112,11 +113,17 @@ func (c *Console) recoveryForms() []change {
 					Check: f.must("check", "Choose how you made sure who it is."), Note: f.must("note", "Write down what you saw, or the number of the ticket."), Forgotten: f.text("forgotten") == "yes"}
 			},
 			done: func(v *visit, _ *form, answer any) error {
-				return v.done(under(recoveriesPath, answer.(admin.Recovery).Account), "The recovery was opened, and the owner of the account was written to.")
+				opened, told := answer.(admin.Recovery), "and the owner of the account was written to."
+				if opened.Unheard != "" {
+					told = "and it takes a second person. " + opened.Unheard
+				}
+				return v.done(under(recoveriesPath, opened.Account), "The recovery was opened, "+told)
 			}},
 		{path: recoveriesPath + "/{name}/confirm", action: "recovery.confirm", again: (*visit).recovery, page: own,
 			read: func(v *visit, f *form) admin.Command {
-				return &admin.RecoveryConfirm{Account: name(v), Note: f.must("note", "Write down how you made sure as well.")}
+				number, _ := strconv.ParseInt(f.text("case"), 10, 64)
+				return &admin.RecoveryConfirm{Account: name(v), Case: number, Opener: f.text("opener"), Check: f.text("check"), Forgotten: f.text("forgotten") == "yes",
+					Browser: f.must("browser", "Type the six digits that they read out from their page."), Note: f.must("note", "Write down how you made sure as well.")}
 			},
 			done: func(v *visit, _ *form, _ any) error {
 				return v.done(own(v), "It was confirmed: they can go on now.")
@@ -125,6 +132,8 @@ func (c *Console) recoveryForms() []change {
 			read: func(v *visit, f *form) admin.Command {
 				return &admin.RecoveryStop{Account: name(v), Reason: f.must("reason", "Write down why.")}
 			},
-			done: func(v *visit, _ *form, _ any) error { return v.done(own(v), "The recovery was stopped.") }},
+			done: func(v *visit, _ *form, answer any) error {
+				return v.done(own(v), "The recovery was stopped. "+answer.(admin.StoppedRecovery).Undone)
+			}},
 	}
 }

@@ -291,10 +291,11 @@ func (p *Portal) stopRecovery(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	if err := p.Admin.Recoveries.StopOwn(r.Context(), g); err != nil {
+	undone, err := p.Admin.Recoveries.StopOwn(r.Context(), g)
+	if err != nil {
 		return err
 	}
-	return p.Look.Done(w, r, "/account", "It was stopped, and your administrators were told.")
+	return p.Look.Done(w, r, "/account", undone.String()+" Your administrators were told.")
 }
 
 func (p *Portal) endSession(w http.ResponseWriter, r *http.Request) error {
