@@ -300,7 +300,7 @@ func (d *daemon) housekeep(ctx context.Context, s settings) {
 		if now := time.Now(); now.Sub(warned) > time.Hour {
 			warned, err = now, errors.Join(err, d.in.admin.WarnAdministrators(ctx))
 		}
-		err = errors.Join(err, d.in.tickets.Sweep(ctx), d.in.sessions.Sweep(ctx))
+		err = errors.Join(err, d.in.tickets.Sweep(ctx), d.in.sessions.Sweep(ctx), d.in.admin.Recoveries.Sweep(ctx))
 		if mail := d.file.Load().Mail; mail.Server != "" {
 			err = errors.Join(err, d.in.send(ctx, mail, s))
 		}

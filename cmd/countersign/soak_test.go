@@ -80,3 +80,7 @@ func TestSoakSingleUse(t *testing.T) {
 		}
 	}
 }
+
+// TestSoakAnHourOfStrangers is TestAnHourOfStrangers with twenty thousand requests of
+// each kind.
+func TestSoakAnHourOfStrangers(t *testing.T) { anHourOfStrangers(t, 20_000) }

@@ -17,6 +17,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"countersign/internal/directory"
@@ -67,14 +68,17 @@ type Parts struct {
 }
 
 // Recoveries keeps cases. It is safe for concurrent use.
-type Recoveries struct{ Parts }
+type Recoveries struct {
+	Parts
+	asked atomic.Int64 // requests to this server
+}
 
 // New makes Recoveries. It refuses a waiting time that is out of range.
 func New(p Parts) (*Recoveries, error) {
 	if p.Wait < 0 || p.Wait > WaitCeiling {
 		return nil, failure.New(failure.Invalid, "recovery.wait must be from 0 to %s.", WaitCeiling)
 	}
-	return &Recoveries{p}, nil
+	return &Recoveries{Parts: p}, nil
 }
 
 // hash is what is kept of a browser's secret.

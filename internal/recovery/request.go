@@ -20,10 +20,13 @@ import (
 // requestLife is for how long a browser shows its number: time to be put through.
 const requestLife = 30 * time.Minute
 
-// How many browsers may show a number at once: of one source, and altogether.
+// How many browsers may show a number at once: of one source, which refuses its own
+// next one, and altogether, which refuses nobody: those of whoever has most make room.
 const (
 	mostOfSource = 30
-	mostAtOnce   = 10000
+	mostAtOnce   = 10_000
+	roomEvery    = 256  // requests to one server before it looks how many there are
+	roomMade     = 2500 // how many then make room
 )
 
 // request is a browser that shows a number. Account 0 is a name that nobody has.
@@ -67,18 +70,45 @@ func number() (string, error) {
 func (r *Recoveries) ask(ctx context.Context, q request) error {
 	return r.DB.Housekeep(ctx, "recovery.ask", func(tx *store.Tx) error {
 		now := store.Unix(r.Now())
-		if _, err := tx.Exec(ctx, `delete from recovery_request where expires <= $1`, now); err != nil {
+		var theirs int64
+		if err := tx.QueryRow(ctx, `select count(*) from recovery_request where source = $1 and expires > $2`, q.source, now).Scan(&theirs); err != nil {
 			return err
 		}
-		var all, theirs int64
-		if err := tx.QueryRow(ctx, `select count(*), coalesce(sum(case when source = $1 then 1 else 0 end), 0) from recovery_request`, q.source).Scan(&all, &theirs); err != nil {
-			return err
+		if theirs >= mostOfSource {
+			return failure.Refuse("too-many-browsers", "Too many browsers ask for this from where you are. Try again in half an hour, or call your help desk.")
 		}
-		if all >= mostAtOnce || theirs >= mostOfSource {
-			return failure.Refuse("too-many-browsers", "Too many browsers ask for this at the moment. Try again in half an hour, or call your help desk.")
+		if r.asked.Add(1)%roomEvery == 0 {
+			if err := r.makeRoom(ctx, tx, now); err != nil {
+				return err
+			}
 		}
 		_, err := tx.Exec(ctx, `insert into recovery_request (secret, account, number, source, created, expires, mac) values ($1,$2,$3,$4,$5,$6,$7)`,
 			q.secret, int64(q.account), q.number, q.source, now, store.Unix(q.expires), r.Keys.MAC(keyring.Recovery, q.fields()))
+		return err
+	})
+}
+
+// makeRoom forgets requests when there are very many: first what has run out, then those
+// of the sources that have most, the oldest first, and last those from where their
+// account was let in before. Whether anybody has the name makes no difference.
+func (r *Recoveries) makeRoom(ctx context.Context, tx *store.Tx, now int64) error {
+	if _, err := tx.Exec(ctx, `delete from recovery_request where expires <= $1`, now); err != nil {
+		return err
+	}
+	var all int64
+	if err := tx.QueryRow(ctx, `select count(*) from recovery_request`).Scan(&all); err != nil || all < mostAtOnce {
+		return err
+	}
+	_, err := tx.Exec(ctx, `delete from recovery_request where id in (select id from (
+		select r.id as id, case when `+signin.AtHome+` then 1 else 0 end as home,
+			count(*) over (partition by r.source) as many from recovery_request r) as ranked order by home, many desc, id limit $1)`, all-mostAtOnce+roomMade)
+	return err
+}
+
+// Sweep forgets the requests that have run out.
+func (r *Recoveries) Sweep(ctx context.Context) error {
+	return r.DB.Housekeep(ctx, "recovery.sweep", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from recovery_request where expires <= $1`, store.Unix(r.Now()))
 		return err
 	})
 }

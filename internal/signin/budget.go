@@ -54,6 +54,7 @@ type guesses struct {
 	noted  noted
 	closed closed
 	swept  atomic.Int64 // when this server last looked for budgets that are over
+	fresh  meter        // rows that strangers caused
 }
 
 // apart returns the budgets of each side.
@@ -261,6 +262,9 @@ func (g *guesses) charge(ctx context.Context, tx *store.Tx, b budget) error {
 		if s.window == 0 && s.count >= delayed {
 			s.retry = now.Add(delay(s.count - delayed))
 		}
+		if s.count == 1 && !g.keeps(s.key, now) {
+			continue
+		}
 		_, err := tx.Exec(ctx, `insert into guess (subject, count, since, retry) values ($1,$2,$3,$4)
 			on conflict (subject) do update set count = excluded.count, since = excluded.since, retry = excluded.retry`,
 			s.key, s.count, store.Unix(s.since), store.Unix(s.retry))
@@ -269,6 +273,18 @@ func (g *guesses) charge(ctx context.Context, tx *store.Tx, b budget) error {
 		}
 	}
 	return nil
+}
+
+// freshMost is how many new rows an hour strangers cause at most on one server: of names
+// that nobody has, and of addresses. What is beyond is not kept: that a name which nobody
+// has does not wear out cannot be seen, because nothing is right for it; and whoever has
+// so many addresses loses nothing by the budget of one.
+const freshMost = 100_000
+
+// keeps reports whether a subject that counts its first guess is written down.
+func (g *guesses) keeps(key string, now time.Time) bool {
+	kind, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(key, "spray/"), "stuffing/"), "/")
+	return kind != "name" && kind != "source" || g.fresh.take(now, "", freshMost)
 }
 
 // delay grows from 30 seconds, twice as long each time, to an hour

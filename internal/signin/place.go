@@ -110,6 +110,10 @@ func sourceSubjects(a netip.Addr, limit int) []subject {
 	return out
 }
 
+// AtHome is the condition, in a statement, that the account of r was let in from the
+// neighbourhood that is r.source.
+const AtHome = `exists (select 1 from known_source k where k.account = r.account and k.source = 'source/' || r.source)`
+
 // knownSource reports whether the account has signed in from this source in
 // the last 30 days.
 func (g *guesses) knownSource(ctx context.Context, r store.Reader, account assurance.AccountID, source netip.Addr) (bool, error) {

@@ -90,7 +90,11 @@ func (at *attempt) texts() []*string {
 // carries 253 (RFC 2865 section 5.24), and quickly, because every sign-in does.
 func (at *attempt) pack() ([]byte, error) {
 	b := append(make([]byte, 0, 320), sealedForm)
-	for _, n := range [...]int64{int64(at.Account), int64(at.Medium), int64(at.Tries), int64(at.Carries), at.Created.UnixMicro(), at.Deadline.Sub(at.Created).Microseconds()} {
+	alone := int64(0)
+	if at.CodeAlone {
+		alone = 1
+	}
+	for _, n := range [...]int64{int64(at.Account), int64(at.Medium), int64(at.Tries), int64(at.Carries), alone, at.Created.UnixMicro(), at.Deadline.Sub(at.Created).Microseconds()} {
 		b = binary.AppendVarint(b, n)
 	}
 	for _, s := range at.texts() {
@@ -129,6 +133,7 @@ func unpack(plain []byte) (*attempt, bool) {
 	r.rest = plain[1:]
 	at := &attempt{}
 	at.Account, at.Medium, at.Tries, at.Carries = assurance.AccountID(r.number()), prompt.Medium(r.number()), int(r.number()), int(r.number())
+	at.CodeAlone = r.number() == 1
 	at.Created = time.UnixMicro(r.number())
 	at.Deadline = at.Created.Add(time.Duration(r.number()) * time.Microsecond)
 	for _, s := range at.texts() {

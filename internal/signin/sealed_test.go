@@ -40,7 +40,7 @@ func full(now time.Time) *attempt {
 	return &attempt{ID: "an-id", Account: 7, SessionNumber: "s-7", Tries: 3, Created: now, Deadline: now.Add(10 * time.Minute),
 		Asked: []asked{{Kind: "passkey", Memo: authenticator.Memo("a challenge")}, {Kind: "password"}},
 		Request: Request{Application: "wiki", Action: SignIn, Object: "its text", Name: "ada", Session: "a secret", Source: netip.MustParseAddr("2001:db8::7"),
-			Browser: "7.1.mac", Protocol: "browser", Medium: prompt.Browser | prompt.Line, Method: "GET", Path: "/page", Raise: &wish, Partner: "nas-7", Carries: 236}}
+			Browser: "7.1.mac", Protocol: "browser", Medium: prompt.Browser | prompt.Line, Method: "GET", Path: "/page", Raise: &wish, Partner: "nas-7", Carries: 236, CodeAlone: true}}
 }
 
 // left are the fields that an attempt in which nothing was shown has not set, or that are

@@ -188,8 +188,8 @@ func (c *sum) summed() audit.Entry {
 	return en
 }
 
-// meter says how often something may happen within a span. It is safe for
-// concurrent use.
+// meter says how often something may happen within a span, an hour unless it is set. It
+// is safe for concurrent use.
 type meter struct {
 	span  time.Duration
 	mu    sync.Mutex
@@ -204,7 +204,7 @@ const meterKeys = 10_000
 func (m *meter) take(now time.Time, key string, most int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if age := now.Sub(m.since); m.taken == nil || age < 0 || age >= m.span {
+	if age := now.Sub(m.since); m.taken == nil || age < 0 || age >= cmp.Or(m.span, time.Hour) {
 		m.since, m.taken = now, map[string]int{}
 	}
 	n, there := m.taken[key]
