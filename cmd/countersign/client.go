@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	words "countersign/internal/text"
 	"countersign/internal/web/api"
 )
 
@@ -152,9 +153,9 @@ type problem struct{ api.Problem }
 
 func (p *problem) Error() string {
 	if p.Type == api.SignInProblem {
-		return p.Detail + " Run: countersign login"
+		return words.Lines(p.Detail) + " Run: countersign login"
 	}
-	return p.Detail
+	return words.Lines(p.Detail)
 }
 
 // secret is what proves us: a key in the environment, or the kept session.

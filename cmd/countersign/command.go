@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	words "countersign/internal/text"
 	"countersign/internal/web/api"
 )
 
@@ -49,7 +50,7 @@ func (c *client) do(ctx context.Context, cmd admin.Command) (json.RawMessage, er
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(os.Stderr, "This needs your approval:\n\n  %s\n\nApprove it in your browser, within 10 minutes:\n\n  %s\n\n", a.Text, a.Page)
+	fmt.Fprintf(os.Stderr, "This needs your approval:\n\n  %s\n\nApprove it in your browser, within 10 minutes:\n\n  %s\n\n", words.Seen(a.Text), words.Seen(a.Page))
 	open(a.Page)
 	return c.await(ctx, a)
 }
@@ -66,7 +67,7 @@ func (c *client) await(ctx context.Context, a api.Approval) (json.RawMessage, er
 		switch s.State {
 		case "done":
 			if s.Detail != "" {
-				fmt.Fprintln(os.Stderr, s.Detail)
+				fmt.Fprintln(os.Stderr, words.Lines(s.Detail))
 			}
 			return s.Answer, nil
 		case "refused":

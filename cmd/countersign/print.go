@@ -10,7 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
+
+	words "countersign/internal/text"
 )
 
 // print writes an answer for a person, or as JSON.
@@ -101,7 +102,7 @@ func show(w io.Writer, v any) error {
 			}
 			switch next := v.get("next").(type) {
 			case string:
-				fmt.Fprintf(w, "There is more: go on with --after %s\n", next)
+				fmt.Fprintf(w, "There is more: go on with --after %s\n", words.Seen(next))
 			case json.Number:
 				fmt.Fprintf(w, "There is more: go on with --before %s\n", next)
 			}
@@ -178,7 +179,7 @@ func table(w io.Writer, rows []any) error {
 		}
 		return flush(w, t, &b)
 	}
-	fmt.Fprintln(t, strings.ToUpper(strings.ReplaceAll(strings.Join(names, "\t"), "_", " ")))
+	fmt.Fprintln(t, headings(names))
 	for _, r := range rows {
 		cells := make([]string, len(names))
 		for i, n := range names {
@@ -187,6 +188,14 @@ func table(w io.Writer, rows []any) error {
 		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
 	return flush(w, t, &b)
+}
+
+func headings(names []string) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = strings.ToUpper(title(n))
+	}
+	return strings.Join(out, "\t")
 }
 
 // flush writes the lines without the spaces that end them.
@@ -211,10 +220,10 @@ func card(w io.Writer, f fields) error {
 		_, isObject := x.value.(fields)
 		switch s := text(x.value); {
 		case s == "":
-		case strings.Contains(s, "\n"), isObject, isList && len(list) > 0 && isRow(list[0]):
+		case isDocument(x), isObject, isList && len(list) > 0 && isRow(list[0]):
 			long = append(long, x)
 		default:
-			fmt.Fprintf(t, "%s\t%s\n", strings.ReplaceAll(x.name, "_", " "), s)
+			fmt.Fprintf(t, "%s\t%s\n", title(x.name), s)
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -222,7 +231,7 @@ func card(w io.Writer, f fields) error {
 	}
 	for _, x := range long {
 		if len(long) > 1 || len(long) < len(f) {
-			fmt.Fprintf(w, "\n%s:\n", strings.ReplaceAll(x.name, "_", " "))
+			fmt.Fprintf(w, "\n%s:\n", title(x.name))
 		}
 		if err := showLong(w, x.value); err != nil {
 			return err
@@ -231,12 +240,21 @@ func card(w io.Writer, f fields) error {
 	return nil
 }
 
+// documents are the fields whose text has lines of its own. In every other field a
+// line break is something that somebody typed, and is printed as one.
+var documents = []string{"body", "text", "checkpoint"}
+
+func isDocument(f field) bool {
+	s, ok := f.value.(string)
+	return ok && slices.Contains(documents, f.name) && strings.Contains(strings.TrimRight(s, "\n"), "\n")
+}
+
 func isRow(v any) bool { _, ok := v.(fields); return ok }
 
 func showLong(w io.Writer, v any) error {
 	switch v := v.(type) {
 	case string:
-		_, err := fmt.Fprintln(w, strings.TrimRight(v, "\n"))
+		_, err := fmt.Fprintln(w, words.Lines(strings.TrimRight(v, "\n")))
 		return err
 	case fields:
 		return card(w, v)
@@ -244,7 +262,8 @@ func showLong(w io.Writer, v any) error {
 	return show(w, v)
 }
 
-// text writes a value in one line, and a moment in local time.
+// text writes a value in one line, and a moment in local time. Nothing that was
+// typed somewhere moves this terminal, ends the line or stays unseen.
 func text(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -253,12 +272,7 @@ func text(v any) string {
 		if t, err := time.Parse(time.RFC3339Nano, v); err == nil {
 			return t.Local().Format("2006-01-02 15:04:05")
 		}
-		return strings.Map(func(r rune) rune {
-			if r != '\n' && unicode.IsControl(r) {
-				return -1 // nothing that was typed somewhere moves this terminal
-			}
-			return r
-		}, v)
+		return words.Seen(strings.TrimRight(v, "\n"))
 	case bool:
 		if !v {
 			return "no"
@@ -279,13 +293,16 @@ func text(v any) string {
 		var parts []string
 		for _, x := range v {
 			if s := text(x.value); s != "" {
-				parts = append(parts, x.name+"="+quoteIf(s))
+				parts = append(parts, words.Seen(x.name)+"="+quoteIf(s))
 			}
 		}
 		return strings.Join(parts, " ")
 	}
 	return fmt.Sprint(v)
 }
+
+// title is the name of a field as people read it; some are made by others.
+func title(name string) string { return words.Seen(strings.ReplaceAll(name, "_", " ")) }
 
 func quoteIf(s string) string {
 	if strings.ContainsAny(s, " =\"") {
