@@ -92,7 +92,7 @@ func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
 	b.Fill("#input", `{"name": "operators", "display": "Operators"}`)
 	b.Click("main form button")
 	b.WaitText("h1", "Approve")
-	b.WaitText("main", "group operators (Operators)")
+	b.WaitText("main", "group operators, called \"Operators\"")
 	screenshot(b, "approve")
 	b.Click("form[data-passkey] button")
 	b.WaitText("pre", "operators")

@@ -208,7 +208,7 @@ func TestCommandLine(t *testing.T) {
 	if stranger.status == http.StatusOK || w.events("account.created") != 2 {
 		t.Errorf("somebody else approved it: status %d\n%s", stranger.status, stranger.page)
 	}
-	browser.approves(create.page, "account bob (Bob, bob@example.org)", "ada", ada.code())
+	browser.approves(create.page, "person bob, called \"Bob\", mail bob@example.org, in no group", "ada", ada.code())
 	browser.sees("Done")
 	if out, complaint, ok := create.end(); !ok || !strings.Contains(out, "bob@example.org") {
 		t.Errorf("%s%s", out, complaint)
@@ -315,7 +315,7 @@ func TestTerminal(t *testing.T) {
 		t.Error("created without approval")
 	}
 	out, complaint, ok := sh.run(passphrase+"\n"+ada.code()+"\n", "account", "create", "bob")
-	if !ok || !strings.Contains(complaint, "account.create: account bob") {
+	if !ok || !strings.Contains(complaint, "account.create: person bob") {
 		t.Errorf("%s%s", out, complaint)
 	}
 }

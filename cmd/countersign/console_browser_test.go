@@ -98,7 +98,7 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	fits(t, b, "account")
 	b.Click(`form[action$="/pass"] button`)
 	b.WaitText("h1", "Approve")
-	b.WaitText("main", "account grace for 3600 seconds: met in person")
+	b.WaitText("main", "person grace for 3600 seconds: met in person")
 	b.Click("form[data-passkey] button")
 	b.WaitText("h1", "A pass for grace")
 	pictures(b, "pass")

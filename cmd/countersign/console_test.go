@@ -89,7 +89,7 @@ func TestConsoleAccounts(t *testing.T) {
 	root.sees("Every account needs a name.")
 	root.sees("Grace Hopper")
 	root.post("/console/new-account", "name", "grace", "display", "Grace Hopper", "mail", "grace@example.org", "kind", "person", "groups", "administrators")
-	root.sees("account grace (Grace Hopper, grace@example.org) in groups [administrators]")
+	root.sees("person grace, called \"Grace Hopper\", mail grace@example.org, in groups administrators")
 	root.proves()
 	root.sees("The account was made.")
 	root.sees("waiting for a pass")
@@ -148,7 +148,7 @@ func TestConsoleApprovalsCannotBeMoved(t *testing.T) {
 
 	root.get("/console/accounts/ada")
 	root.post("/console/accounts/ada/suspend", "reason", "left")
-	root.sees("account ada: left")
+	root.sees("person ada: left")
 	root.post("/sign-in", "authenticator", "password", "text", passphrase)
 	root.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	root.post("/sign-in", "authenticator", "totp", "text", root.code())
@@ -380,7 +380,7 @@ rules:
 	root.get("/console/accounts/ada")
 	root.sees("Ways to sign in")
 	root.post("/console/accounts/ada/suspend", "reason", "left")
-	root.sees("account ada: left")
+	root.sees("person ada: left")
 	if w.events("account.suspended") != 0 {
 		t.Error("what was proved for looking approved a change")
 	}

@@ -34,7 +34,9 @@ func FuzzPrint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var b strings.Builder
 		connection{}.print(&b, []byte(text)) //nolint:errcheck // that it does not panic
-		if out := b.String(); strings.ContainsFunc(out, func(r rune) bool { return r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != '\u2068' && r != '\u2069' }) {
+		if out := b.String(); strings.ContainsFunc(out, func(r rune) bool {
+			return r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != '\u2068' && r != '\u2069'
+		}) {
 			t.Errorf("%q is printed raw: %q", text, out)
 		}
 	})

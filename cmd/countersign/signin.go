@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"countersign/internal/admin"
+	words "countersign/internal/text"
 	"countersign/internal/web/api"
 )
 
@@ -147,7 +148,6 @@ func (c *client) approveHere(ctx context.Context, cmd admin.Command) (json.RawMe
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(os.Stderr, "This needs your approval:\n\n  %s: %s\n\n", cmd.Action(), cmd.Object())
 	step, err := c.converse(ctx, api.TerminalAnswer{Command: &api.TerminalCommand{Action: cmd.Action(), Input: string(input)}})
 	if err != nil {
 		return nil, err
@@ -157,6 +157,7 @@ func (c *client) approveHere(ctx context.Context, cmd admin.Command) (json.RawMe
 
 // converse answers question after question.
 func (c *client) converse(ctx context.Context, turn api.TerminalAnswer) (api.TerminalStep, error) {
+	said := ""
 	for {
 		var step api.TerminalStep
 		if _, err := c.call(ctx, "POST", api.Root+"login/terminal", turn, &step); err != nil {
@@ -165,11 +166,15 @@ func (c *client) converse(ctx context.Context, turn api.TerminalAnswer) (api.Ter
 		if len(step.Ask) == 0 {
 			return step, nil
 		}
+		if step.Text != said {
+			said = step.Text
+			fmt.Fprintf(os.Stderr, "This needs your approval:\n\n  %s\n\n", words.Seen(said))
+		}
 		q := step.Ask[0]
 		if q.Hint != "" {
-			fmt.Fprintln(os.Stderr, q.Hint)
+			fmt.Fprintln(os.Stderr, words.Seen(q.Hint))
 		}
-		text, err := ask(q.Label+": ", q.Hidden)
+		text, err := ask(words.Seen(q.Label)+": ", q.Hidden)
 		if err != nil {
 			return step, err
 		}

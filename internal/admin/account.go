@@ -15,6 +15,7 @@ import (
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 	"countersign/internal/ticket"
 )
 
@@ -73,7 +74,18 @@ type AccountCreate struct {
 
 func (c *AccountCreate) Action() string { return "account.create" }
 func (c *AccountCreate) Object() string {
-	return fmt.Sprintf("account %s (%s, %s) in groups [%s]", c.Name, c.Display, c.Mail, strings.Join(c.Groups, " "))
+	kind, groups := c.Kind, "in no group"
+	if kind == "" {
+		kind = directory.Person
+	}
+	if len(c.Groups) > 0 {
+		groups = "in groups " + listed(c.Groups)
+	}
+	what := called(text.Name(kind)+" "+text.Name(c.Name), c.Display)
+	if c.Mail != "" {
+		what += ", mail " + text.Name(c.Mail)
+	}
+	return what + ", " + groups
 }
 
 func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -195,10 +207,12 @@ func (c *AccountShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 type AccountSuspend struct {
 	Name   string `json:"name" arg:"" help:"The account."`
 	Reason string `json:"reason,omitempty" help:"Why, for the log."`
+	Told   `embed:""`
 }
 
-func (c *AccountSuspend) Action() string { return "account.suspend" }
-func (c *AccountSuspend) Object() string { return "account " + c.Name + ": " + c.Reason }
+func (c *AccountSuspend) Action() string   { return "account.suspend" }
+func (c *AccountSuspend) account() *string { return &c.Name }
+func (c *AccountSuspend) Object() string   { return withReason(c.of(c.Name), c.Reason) }
 
 // sound says that somebody would be missed.
 func (c *AccountSuspend) sound(ctx context.Context, a *Admin) error {
@@ -220,10 +234,12 @@ func (c *AccountSuspend) do(ctx context.Context, a *Admin, g signin.Grant) (any,
 type AccountResume struct {
 	Name   string `json:"name" arg:"" help:"The account."`
 	Reason string `json:"reason,omitempty" help:"Why, for the log."`
+	Told   `embed:""`
 }
 
-func (c *AccountResume) Action() string { return "account.resume" }
-func (c *AccountResume) Object() string { return "account " + c.Name + ": " + c.Reason }
+func (c *AccountResume) Action() string   { return "account.resume" }
+func (c *AccountResume) account() *string { return &c.Name }
+func (c *AccountResume) Object() string   { return withReason(c.of(c.Name), c.Reason) }
 
 func (c *AccountResume) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	return a.setState(ctx, g, c.Name, "account.resumed", c.Reason, func(d *directory.Account) error {
@@ -243,11 +259,13 @@ func (c *AccountResume) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 type AccountClearRisk struct {
 	Name   string `json:"name" arg:"" help:"The account."`
 	Reason string `json:"reason" required:"" help:"How you made sure that it is over, for the log."`
+	Told   `embed:""`
 }
 
-func (c *AccountClearRisk) Action() string { return "account.clear-risk" }
+func (c *AccountClearRisk) Action() string   { return "account.clear-risk" }
+func (c *AccountClearRisk) account() *string { return &c.Name }
 func (c *AccountClearRisk) Object() string {
-	return "account " + c.Name + " is at risk no more: " + c.Reason
+	return withReason(c.of(c.Name)+" is at risk no more", c.Reason)
 }
 
 func (c *AccountClearRisk) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -302,6 +320,7 @@ type PassIssue struct {
 	// Lifetime is in seconds, 3600 when zero, 28800 at most.
 	Lifetime int    `json:"lifetime,omitempty" help:"Seconds it lives: 3600 when left out, 28800 at most."`
 	Note     string `json:"note,omitempty" help:"How you made sure who it is."`
+	Told     `embed:""`
 }
 
 // Pass is an issued pass. Code and Link are shown once and kept nowhere.
@@ -314,9 +333,14 @@ type Pass struct {
 	Hint string `json:"hint,omitempty"`
 }
 
-func (c *PassIssue) Action() string { return "pass.issue" }
+func (c *PassIssue) Action() string   { return "pass.issue" }
+func (c *PassIssue) account() *string { return &c.Account }
 func (c *PassIssue) Object() string {
-	return fmt.Sprintf("account %s for %d seconds: %s", c.Account, c.Lifetime, c.Note)
+	seconds := c.Lifetime
+	if seconds == 0 {
+		seconds = int(enrollment.PassDefault / time.Second)
+	}
+	return withReason(fmt.Sprintf("%s for %d seconds", c.of(c.Account), seconds), c.Note)
 }
 
 func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -430,11 +454,17 @@ type SessionEnd struct {
 	// Number is the session's; all of them when empty.
 	Number string `json:"number,omitempty" arg:"" optional:"" help:"Which one; all of them when left out."`
 	Reason string `json:"reason,omitempty" help:"Why, for the log."`
+	Told   `embed:""`
 }
 
-func (c *SessionEnd) Action() string { return "session.end" }
+func (c *SessionEnd) Action() string   { return "session.end" }
+func (c *SessionEnd) account() *string { return &c.Account }
 func (c *SessionEnd) Object() string {
-	return "sessions of " + c.Account + " " + c.Number + ": " + c.Reason
+	which := "all sessions"
+	if c.Number != "" {
+		which = "session " + text.Name(c.Number)
+	}
+	return withReason(which+" of "+c.of(c.Account), c.Reason)
 }
 
 func (c *SessionEnd) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -467,11 +497,20 @@ type AuthenticatorRevoke struct {
 	Account string `json:"account" arg:"" help:"Whose authenticator."`
 	ID      int64  `json:"id" arg:"" help:"Its number, as account show prints it."`
 	Reason  string `json:"reason,omitempty" help:"Why, for the log."`
+	Told    `embed:""`
 }
 
 func (c *AuthenticatorRevoke) Action() string { return "authenticator.revoke" }
+func (c *AuthenticatorRevoke) thing(ctx context.Context, a *Admin) (string, error) {
+	return a.authenticatorOf(ctx, c.Account, c.ID)
+}
+func (c *AuthenticatorRevoke) account() *string { return &c.Account }
 func (c *AuthenticatorRevoke) Object() string {
-	return fmt.Sprintf("authenticator %d of %s: %s", c.ID, c.Account, c.Reason)
+	what := fmt.Sprintf("authenticator %d", c.ID)
+	if c.What != "" {
+		what += " (" + c.What + ")"
+	}
+	return withReason(what+" of "+c.of(c.Account), c.Reason)
 }
 
 // sound says that it would be missed.

@@ -9,8 +9,10 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"countersign/internal/application"
@@ -124,11 +126,29 @@ func (a *Admin) change(ctx context.Context, g signin.Grant, event string, detail
 }
 
 func (a *Admin) entry(g signin.Grant, event, outcome string, detail map[string]string) audit.Entry {
-	en := audit.Entry{Event: event, Outcome: outcome, Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: map[string]string{"object": g.Object()}}
+	en := audit.Entry{Event: event, Outcome: outcome, Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: whole("object", g.Object())}
 	for k, v := range detail {
 		en.Detail[k] = v
 	}
 	return en
+}
+
+// whole writes a text into as many details as it takes, so that the log holds all of
+// what was approved.
+func whole(name, s string) map[string]string {
+	out := map[string]string{name: ""}
+	for i := 1; s != ""; i++ {
+		piece := s
+		if len(piece) > audit.MaxValue {
+			piece = strings.ToValidUTF8(piece[:audit.MaxValue-8], "")
+		}
+		key := name
+		if i > 1 {
+			key = fmt.Sprintf("%s-%d", name, i)
+		}
+		out[key], s = piece, s[len(piece):]
+	}
+	return out
 }
 
 // Spec describes one command, for the API, its document and the command line.

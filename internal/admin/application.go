@@ -6,12 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"countersign/internal/application"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // Application is one thing to sign in to.
@@ -92,7 +92,16 @@ func (c *ApplicationSet) Action() string { return "application.set" }
 // serves no others and shows no secret.
 func (c *ApplicationSet) Object() string {
 	sum := sha256.Sum256(c.Settings)
-	return strings.Join([]string{"application " + c.Name, c.Title, c.Kind, c.Tier, c.Protocol, c.Vouches, "settings " + hex.EncodeToString(sum[:8])}, ", ")
+	what := called("application "+text.Name(c.Name), c.Title)
+	tier := c.Tier
+	if tier == "" {
+		tier = application.Standard
+	}
+	what += ", a " + text.Name(c.Kind) + " of tier " + text.Name(tier) + " by " + text.Name(c.Protocol)
+	if c.Vouches != "" {
+		what += " that vouches for the " + text.Name(c.Vouches)
+	}
+	return what + ", settings " + hex.EncodeToString(sum[:16])
 }
 
 // application is what is to be saved. Settings may say of a secret that it is
@@ -146,7 +155,7 @@ type ApplicationRemove struct {
 }
 
 func (c *ApplicationRemove) Action() string { return "application.remove" }
-func (c *ApplicationRemove) Object() string { return "application " + c.Name }
+func (c *ApplicationRemove) Object() string { return "application " + text.Name(c.Name) }
 
 func (c *ApplicationRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	p, err := a.Rules.Current(ctx)

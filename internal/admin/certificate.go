@@ -12,6 +12,7 @@ import (
 	"countersign/internal/enrollment"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // certificateKind is the authenticator that a certificate becomes.
@@ -23,19 +24,22 @@ type CertificateAssign struct {
 	Account     string `json:"account" arg:"" help:"Whose card it is; never your own."`
 	Certificate string `json:"certificate" arg:"" type:"text-file" name:"file" help:"The card's certificate, PEM; - reads standard input."`
 	Note        string `json:"note,omitempty" help:"How you made sure whose card it is."`
+	Told        `embed:""`
 }
 
 func (c *CertificateAssign) Action() string { return "certificate.assign" }
 
+func (c *CertificateAssign) account() *string { return &c.Account }
+
 // Object names the certificate by its subject, issuer and number, and by its whole
 // content.
 func (c *CertificateAssign) Object() string {
-	return fmt.Sprintf("%s to %s: %s", certificateText(c.Certificate), c.Account, c.Note)
+	return withReason(certificateText(c.Certificate)+" to "+c.of(c.Account), c.Note)
 }
 
-func certificateText(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	block, _ := pem.Decode([]byte(text))
+func certificateText(written string) string {
+	sum := sha256.Sum256([]byte(written))
+	block, _ := pem.Decode([]byte(written))
 	if block == nil {
 		return "something that is no certificate"
 	}
@@ -43,7 +47,7 @@ func certificateText(text string) string {
 	if err != nil {
 		return "something that is no certificate"
 	}
-	return fmt.Sprintf("certificate %s of %.200q from %.200q, serial %X", hex.EncodeToString(sum[:16]), leaf.Subject, leaf.Issuer, leaf.SerialNumber)
+	return fmt.Sprintf("certificate %s of %s from %s, serial %X", hex.EncodeToString(sum[:16]), text.Quote(leaf.Subject.String()), text.Quote(leaf.Issuer.String()), leaf.SerialNumber)
 }
 
 // sound says what keeps the certificate from being of use here.

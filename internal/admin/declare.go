@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"countersign/internal/keyring"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // longestDeclaration is how far ahead a declaration may end: whoever said that
@@ -41,7 +41,7 @@ func (c *CoverageDeclare) Action() string { return "coverage.declare" }
 
 // Object is what is declared, word for word.
 func (c *CoverageDeclare) Object() string {
-	return fmt.Sprintf("row %s is not here until %s: %s", c.Row, c.Until, c.Reason)
+	return withReason("row "+text.Name(c.Row)+" is not here until "+text.Name(c.Until), c.Reason)
 }
 
 func (c *CoverageDeclare) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -80,7 +80,7 @@ func (c *CoverageWithdraw) Action() string { return "coverage.withdraw" }
 
 // Object names the declaration.
 func (c *CoverageWithdraw) Object() string {
-	return "the declaration that row " + c.Row + " is not here"
+	return "the declaration that row " + text.Name(c.Row) + " is not here"
 }
 
 func (c *CoverageWithdraw) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {

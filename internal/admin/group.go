@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"countersign/internal/assurance"
@@ -10,6 +9,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // Group is a group as administrators see it.
@@ -66,7 +66,11 @@ type GroupCreate struct {
 
 func (c *GroupCreate) Action() string { return "group.create" }
 func (c *GroupCreate) Object() string {
-	return fmt.Sprintf("group %s (%s), privileged %t", c.Name, c.Display, c.Privileged)
+	kind := "group "
+	if c.Privileged {
+		kind = "privileged group "
+	}
+	return called(kind+text.Name(c.Name), c.Display)
 }
 
 func (c *GroupCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -86,7 +90,7 @@ type GroupRemove struct {
 }
 
 func (c *GroupRemove) Action() string { return "group.remove" }
-func (c *GroupRemove) Object() string { return "group " + c.Name }
+func (c *GroupRemove) Object() string { return "group " + text.Name(c.Name) }
 
 func (c *GroupRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	p, err := a.Rules.Current(ctx)
@@ -114,10 +118,14 @@ func (c *GroupRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 type MemberAdd struct {
 	Group   string `json:"group" arg:"" help:"The group."`
 	Account string `json:"account" arg:"" help:"The account."`
+	Told    `embed:""`
 }
 
-func (c *MemberAdd) Action() string { return "group.member.add" }
-func (c *MemberAdd) Object() string { return "account " + c.Account + " into group " + c.Group }
+func (c *MemberAdd) Action() string   { return "group.member.add" }
+func (c *MemberAdd) account() *string { return &c.Account }
+func (c *MemberAdd) Object() string {
+	return c.of(c.Account) + " into group " + text.Name(c.Group)
+}
 
 // sound says that the policy would deny them what they alone can do.
 func (c *MemberAdd) sound(ctx context.Context, a *Admin) error {
@@ -136,10 +144,14 @@ func (c *MemberAdd) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 type MemberRemove struct {
 	Group   string `json:"group" arg:"" help:"The group."`
 	Account string `json:"account" arg:"" help:"The account."`
+	Told    `embed:""`
 }
 
-func (c *MemberRemove) Action() string { return "group.member.remove" }
-func (c *MemberRemove) Object() string { return "account " + c.Account + " out of group " + c.Group }
+func (c *MemberRemove) Action() string   { return "group.member.remove" }
+func (c *MemberRemove) account() *string { return &c.Account }
+func (c *MemberRemove) Object() string {
+	return c.of(c.Account) + " out of group " + text.Name(c.Group)
+}
 
 // sound says that they would be missed.
 func (c *MemberRemove) sound(ctx context.Context, a *Admin) error {

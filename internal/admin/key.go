@@ -22,6 +22,7 @@ type KeyIssue struct {
 	Networks []string `json:"networks" required:"" name:"network" help:"Where it may be used from, such as 10.0.0.0/8; give it again for each."`
 	Days     int      `json:"days,omitempty" help:"How many days it lives: 90 when left out, 365 at most."`
 	Note     string   `json:"note,omitempty" help:"What it is for."`
+	Told     `embed:""`
 }
 
 // Key is an issued key. Key is shown once and kept nowhere.
@@ -39,8 +40,9 @@ const (
 
 func (c *KeyIssue) Action() string { return "key.issue" }
 
+func (c *KeyIssue) account() *string { return &c.Account }
 func (c *KeyIssue) Object() string {
-	return fmt.Sprintf("key for %s: %s; from %s; %d days: %s", c.Account, strings.Join(c.Actions, " "), strings.Join(c.Networks, " "), c.days(), c.Note)
+	return withReason(fmt.Sprintf("key for %s, %d days, from %s, for %s", c.of(c.Account), c.days(), listed(c.Networks), listed(c.Actions)), c.Note)
 }
 
 func (c *KeyIssue) days() int {

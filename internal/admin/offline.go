@@ -11,6 +11,7 @@ import (
 	"countersign/internal/offline"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // OfflineIssue makes a list of codes for a local account of a host.
@@ -31,7 +32,7 @@ type OfflineHanded struct {
 
 func (c *OfflineIssue) Action() string { return "offline.issue" }
 func (c *OfflineIssue) Object() string {
-	return fmt.Sprintf("a list of %d codes for %s on %s, in the place of any before: %s", c.count(), c.Login, c.Host, c.Note)
+	return withReason(fmt.Sprintf("a list of %d codes for %s on %s, in the place of any before", c.count(), text.Name(c.Login), text.Name(c.Host)), c.Note)
 }
 
 func (c *OfflineIssue) count() int {
@@ -98,7 +99,7 @@ func (c *OfflineReconcile) Action() string { return "offline.reconcile" }
 // Object names the file by its digest: there are secrets in it.
 func (c *OfflineReconcile) Object() string {
 	sum := sha256.Sum256([]byte(c.File))
-	return fmt.Sprintf("what was used on %s, file %s", c.Host, hex.EncodeToString(sum[:16]))
+	return fmt.Sprintf("what was used on %s, file %s", text.Name(c.Host), hex.EncodeToString(sum[:16]))
 }
 
 func (c *OfflineReconcile) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -143,7 +144,7 @@ type OfflineRevoke struct {
 
 func (c *OfflineRevoke) Action() string { return "offline.revoke" }
 func (c *OfflineRevoke) Object() string {
-	return fmt.Sprintf("the list of %s on %s: %s", c.Login, c.Host, c.Reason)
+	return withReason("the list of "+text.Name(c.Login)+" on "+text.Name(c.Host), c.Reason)
 }
 
 func (c *OfflineRevoke) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {

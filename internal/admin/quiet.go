@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -15,11 +14,13 @@ import (
 type QuietClear struct {
 	Account string `json:"account" arg:"" help:"Whose quiet hours."`
 	Reason  string `json:"reason" required:"" help:"Why, for the log."`
+	Told    `embed:""`
 }
 
-func (c *QuietClear) Action() string { return "quiet.clear" }
+func (c *QuietClear) Action() string   { return "quiet.clear" }
+func (c *QuietClear) account() *string { return &c.Account }
 func (c *QuietClear) Object() string {
-	return fmt.Sprintf("the quiet hours of account %s: %s", c.Account, c.Reason)
+	return withReason("the quiet hours of "+c.of(c.Account), c.Reason)
 }
 
 func (c *QuietClear) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/recovery"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // Recovery is a case as administrators and the help desk see it. The pass that it
@@ -116,9 +117,12 @@ type RecoveryOpen struct {
 	Check     string `json:"check" required:"" enum:"in-person,called-back,video,manager" help:"How you made sure who it is: in-person, called-back, video, manager."`
 	Note      string `json:"note" required:"" help:"What you saw, or the number of the ticket."`
 	Forgotten bool   `json:"forgotten,omitempty" help:"They do not know their password either. It takes an administrator as a second person."`
+	Told      `embed:""`
 }
 
 func (c *RecoveryOpen) Action() string { return "recovery.open" }
+
+func (c *RecoveryOpen) account() *string { return &c.Account }
 
 // Object says whom, on whose word, and for which browser.
 func (c *RecoveryOpen) Object() string {
@@ -126,7 +130,7 @@ func (c *RecoveryOpen) Object() string {
 	if c.Forgotten {
 		lost = "all that they sign in with"
 	}
-	return fmt.Sprintf("account %s, who lost %s and whose browser shows %s; %s: %s", c.Account, lost, c.Browser, recovery.Words(c.Check), c.Note)
+	return withReason(fmt.Sprintf("%s, who lost %s and whose browser shows %s; %s", c.of(c.Account), lost, text.Name(c.Browser), text.OneLine(recovery.Words(c.Check))), c.Note)
 }
 
 func (c *RecoveryOpen) opening(d directory.Account) recovery.Opening {
@@ -184,13 +188,15 @@ type RecoveryConfirm struct {
 	Forgotten bool   `json:"forgotten,omitempty" help:"That all is replaced that they sign in with, as recovery list shows it."`
 	Browser   string `json:"browser" required:"" help:"The six digits that the person reads from their page to you, now."`
 	Note      string `json:"note" required:"" help:"How you made sure as well."`
+	Told      `embed:""`
 }
 
-func (c *RecoveryConfirm) Action() string { return "recovery.confirm" }
+func (c *RecoveryConfirm) Action() string   { return "recovery.confirm" }
+func (c *RecoveryConfirm) account() *string { return &c.Account }
 
 // Object names the case, the person, the helper, how it was made sure, and the browser.
 func (c *RecoveryConfirm) Object() string {
-	by := "opened by " + c.Opener
+	by := "opened by " + text.Name(c.Opener)
 	if c.Opener == "" {
 		by = "opened by its owner"
 	}
@@ -198,8 +204,8 @@ func (c *RecoveryConfirm) Object() string {
 	if c.Forgotten {
 		lost = "all that they sign in with"
 	}
-	return fmt.Sprintf("recovery %d of account %s, at once, which replaces %s, %s (%s), and whose browser shows %s: %s",
-		c.Case, c.Account, lost, by, recovery.Words(c.Check), c.Browser, c.Note)
+	return withReason(fmt.Sprintf("recovery %d of %s, at once, which replaces %s, %s (%s), and whose browser shows %s",
+		c.Case, c.of(c.Account), lost, by, text.OneLine(recovery.Words(c.Check)), text.Name(c.Browser)), c.Note)
 }
 
 // said is the command as a second person's word, about an account.
@@ -253,6 +259,7 @@ func (c *RecoveryConfirm) do(ctx context.Context, a *Admin, g signin.Grant) (any
 type RecoveryStop struct {
 	Account string `json:"account" arg:"" help:"Whose recovery."`
 	Reason  string `json:"reason" required:"" help:"Why, for the log."`
+	Told    `embed:""`
 }
 
 // StoppedRecovery says what went with a recovery that was stopped.
@@ -264,9 +271,10 @@ type StoppedRecovery struct {
 	Undone string `json:"undone"`
 }
 
-func (c *RecoveryStop) Action() string { return "recovery.stop" }
+func (c *RecoveryStop) Action() string   { return "recovery.stop" }
+func (c *RecoveryStop) account() *string { return &c.Account }
 func (c *RecoveryStop) Object() string {
-	return fmt.Sprintf("the recovery of account %s: %s", c.Account, c.Reason)
+	return withReason("the recovery of "+c.of(c.Account), c.Reason)
 }
 
 func (c *RecoveryStop) sound(context.Context, *Admin) error {

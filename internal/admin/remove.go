@@ -13,10 +13,12 @@ import (
 // AccountRemove removes an account for good.
 type AccountRemove struct {
 	Name string `json:"name" arg:"" help:"The account."`
+	Told `embed:""`
 }
 
-func (c *AccountRemove) Action() string { return "account.remove" }
-func (c *AccountRemove) Object() string { return "account " + c.Name + ", for good" }
+func (c *AccountRemove) Action() string   { return "account.remove" }
+func (c *AccountRemove) account() *string { return &c.Name }
+func (c *AccountRemove) Object() string   { return c.of(c.Name) + ", for good" }
 
 func (c *AccountRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	var d directory.Account

@@ -10,6 +10,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // Token is one hardware token as administrators see it; never its secret.
@@ -89,11 +90,13 @@ type TokenAssign struct {
 	Serial  string `json:"serial" arg:"" help:"The serial number, as it is printed on the token."`
 	Account string `json:"account" arg:"" help:"Whom it is for; never yourself."`
 	Note    string `json:"note,omitempty" help:"How you made sure who it is."`
+	Told    `embed:""`
 }
 
-func (c *TokenAssign) Action() string { return "token.assign" }
+func (c *TokenAssign) Action() string   { return "token.assign" }
+func (c *TokenAssign) account() *string { return &c.Account }
 func (c *TokenAssign) Object() string {
-	return fmt.Sprintf("token %s to %s: %s", c.Serial, c.Account, c.Note)
+	return withReason("token "+text.Name(c.Serial)+" to "+c.of(c.Account), c.Note)
 }
 
 func (c *TokenAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -151,10 +154,16 @@ func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, serial
 type TokenRevoke struct {
 	Serial string `json:"serial" arg:"" help:"The serial number."`
 	Reason string `json:"reason,omitempty" help:"Why, for the log."`
+	Told   `embed:""`
 }
 
 func (c *TokenRevoke) Action() string { return "token.revoke" }
-func (c *TokenRevoke) Object() string { return "token " + c.Serial + ", for good: " + c.Reason }
+func (c *TokenRevoke) thing(ctx context.Context, a *Admin) (string, error) {
+	return a.ownerOf(ctx, c.Serial)
+}
+func (c *TokenRevoke) Object() string {
+	return withReason(c.token(c.Serial)+", for good", c.Reason)
+}
 
 func (c *TokenRevoke) sound(ctx context.Context, a *Admin) error {
 	return a.spareToken(ctx, c.Serial, signin.Everything)
@@ -174,10 +183,14 @@ func (c *TokenRevoke) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 type TokenLost struct {
 	Serial string `json:"serial" arg:"" help:"The serial number."`
 	Reason string `json:"reason,omitempty" help:"What happened, for the log."`
+	Told   `embed:""`
 }
 
 func (c *TokenLost) Action() string { return "token.lost" }
-func (c *TokenLost) Object() string { return "token " + c.Serial + " is lost: " + c.Reason }
+func (c *TokenLost) thing(ctx context.Context, a *Admin) (string, error) {
+	return a.ownerOf(ctx, c.Serial)
+}
+func (c *TokenLost) Object() string { return withReason(c.token(c.Serial)+" is lost", c.Reason) }
 
 func (c *TokenLost) sound(ctx context.Context, a *Admin) error {
 	return a.spareToken(ctx, c.Serial, signin.Everything)
@@ -198,10 +211,16 @@ func (c *TokenLost) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 type TokenReturn struct {
 	Serial string `json:"serial" arg:"" help:"The serial number."`
 	Reason string `json:"reason,omitempty" help:"Why, for the log."`
+	Told   `embed:""`
 }
 
 func (c *TokenReturn) Action() string { return "token.return" }
-func (c *TokenReturn) Object() string { return "token " + c.Serial + " comes back: " + c.Reason }
+func (c *TokenReturn) thing(ctx context.Context, a *Admin) (string, error) {
+	return a.ownerOf(ctx, c.Serial)
+}
+func (c *TokenReturn) Object() string {
+	return withReason(c.token(c.Serial)+" comes back", c.Reason)
+}
 
 func (c *TokenReturn) sound(ctx context.Context, a *Admin) error {
 	return a.spareToken(ctx, c.Serial, signin.Everything)
@@ -289,10 +308,14 @@ type TokenResync struct {
 	// Received is when the server got them: an approval may take minutes, and the
 	// token's clock is judged by this moment. What a client sends here is not kept.
 	Received time.Time `json:"received,omitzero" kong:"-"`
+	Told     `embed:""`
 }
 
 func (c *TokenResync) Action() string { return "token.resync" }
-func (c *TokenResync) Object() string { return "token " + c.Serial + ", by two of its codes" }
+func (c *TokenResync) thing(ctx context.Context, a *Admin) (string, error) {
+	return a.ownerOf(ctx, c.Serial)
+}
+func (c *TokenResync) Object() string { return c.token(c.Serial) + ", by two of its codes" }
 
 func (c *TokenResync) receive(now time.Time) { c.Received = now.UTC().Truncate(time.Second) }
 
@@ -359,15 +382,4 @@ func (a *Admin) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.To
 	}
 	credential.State = r.Next
 	return owner, a.Directory.UpdateCredential(ctx, tx, credential)
-}
-
-// receiver is a Command that must know when it came.
-type receiver interface{ receive(now time.Time) }
-
-// Receive notes when a command came, where that matters to it: before anybody is
-// asked to approve it.
-func (a *Admin) Receive(c Command) {
-	if r, ok := c.(receiver); ok {
-		r.receive(a.Now())
-	}
 }

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 	"countersign/internal/ticket"
 )
 
@@ -153,7 +154,7 @@ type TokenBatch struct {
 }
 
 func (b *TokenBatch) text() string {
-	return fmt.Sprintf("%d tokens from %q, SHA-256 %s", b.Count, b.File, b.Digest)
+	return fmt.Sprintf("%d tokens from %s, SHA-256 %s", b.Count, text.Quote(b.File), text.Name(b.Digest))
 }
 
 // TokenPreview says what importing would do.

@@ -15,6 +15,7 @@ type TokenPIN struct {
 	Serial string `json:"serial" arg:"" help:"The serial number."`
 	None   bool   `json:"none,omitempty" help:"Take the PIN away instead of giving a new one."`
 	Note   string `json:"note,omitempty" help:"How you made sure who asks."`
+	Told   `embed:""`
 }
 
 // TokenPINGiven is the PIN to tell the owner. It is shown once and kept nowhere.
@@ -27,13 +28,17 @@ type TokenPINGiven struct {
 
 func (c *TokenPIN) Action() string { return "token.pin" }
 
+func (c *TokenPIN) thing(ctx context.Context, a *Admin) (string, error) {
+	return a.ownerOf(ctx, c.Serial)
+}
+
 // Object says what happens to the PIN.
 func (c *TokenPIN) Object() string {
-	what := "a new first PIN for token "
+	what := "a new first PIN for "
 	if c.None {
-		what = "no PIN any more for token "
+		what = "no PIN any more for "
 	}
-	return what + c.Serial + ": " + c.Note
+	return withReason(what+c.token(c.Serial), c.Note)
 }
 
 // sound says that the PIN of before would be missed.

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // Elsewhere is the kind of a prompt that is answered on another device: the
@@ -65,7 +66,7 @@ func (w Waiting) Text() string {
 	}
 	by := w.Protocol
 	if w.Partner != "" {
-		by += " " + w.Partner
+		by += " " + text.OneLine(w.Partner)
 	}
 	return fmt.Sprintf("request %d: %s, from %s, by %s", w.ID, what, from, by)
 }

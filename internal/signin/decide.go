@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
+	"countersign/internal/text"
 )
 
 // matter is everything that a decision rests on, as plain values. [judge.gather]
@@ -92,6 +94,10 @@ func decide(m *matter) decision {
 		d.reason = "not-administrator"
 		return d
 	}
+	if d.public = m.unshowable(); d.public != "" {
+		d.reason = "not-shown-whole"
+		return d
+	}
 	refused := m.demand(&d)
 	if why, no := d.requirement.Denied(); no {
 		if d.reason = "policy: " + why; why == NeedsSecond {
@@ -141,6 +147,18 @@ func administers(action string) bool { return !slices.Contains(own, action) }
 func (m *matter) mayAdminister() bool {
 	return m.application.Name != Self || !administers(m.Action) || m.delegated || m.account.Administers() ||
 		m.account.Helps() && slices.Contains(m.helping, m.Action)
+}
+
+// unshowable says why nobody can be asked for this: its text is not what a person
+// would read. Empty is a text on one line, whole, with nothing in it that is not seen.
+func (m *matter) unshowable() string {
+	switch {
+	case len(m.Object) > text.Longest:
+		return fmt.Sprintf("That is too long to be shown whole to whoever approves it: %d characters, %d at most. Do it in parts.", len(m.Object), text.Longest)
+	case !text.Clean(m.Object):
+		return "That holds characters that are not seen, or turn what is seen; write it without them."
+	}
+	return ""
 }
 
 // kind returns what is known of a kind of authenticator.

@@ -44,7 +44,7 @@ func (e *Engine) fill(at *attempt, d decision) (Grant, error) {
 	g := &grant{
 		account: d.account.ID, name: d.account.Name, display: d.account.Display, mail: d.account.Mail, groups: d.account.Groups,
 		application: at.Application, action: at.Action, object: at.Object, protocol: at.Protocol,
-		source: at.Source, session: at.SessionNumber, attempt: at.ID, evidence: d.evidence, at: now,
+		source: at.Source, session: at.SessionNumber, attempt: at.ID, evidence: d.evidence, at: now, begun: at.Created,
 		lapses: d.requirement.Lapses(d.evidence, now),
 	}
 	return Grant{g: g}, nil

@@ -175,6 +175,7 @@ type grant struct {
 	attempt     string
 	evidence    []assurance.Evidence
 	at          time.Time
+	begun       time.Time
 	lapses      time.Time
 }
 
@@ -244,6 +245,10 @@ func (g Grant) Evidence() []assurance.Evidence { return slices.Clone(g.read().ev
 
 // Time is when it was granted.
 func (g Grant) Time() time.Time { return g.read().at }
+
+// Begun is when it was first asked for, by this server's clock: before anybody was
+// asked to prove themselves for it.
+func (g Grant) Begun() time.Time { return g.read().begun }
 
 // Lapses is when the evidence will cease to be enough for what was granted.
 func (g Grant) Lapses() time.Time { return g.read().lapses }

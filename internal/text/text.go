@@ -82,6 +82,9 @@ func Seen(s string) string {
 // Clean reports whether a text shows all that it holds, on one line: it has nothing
 // that is escaped but isolates around whole parts.
 func Clean(s string) bool {
+	if ascii(s) {
+		return true
+	}
 	inside := false
 	for _, r := range runes(s) {
 		switch {
@@ -94,6 +97,16 @@ func Clean(s string) bool {
 		}
 	}
 	return !inside
+}
+
+// ascii reports whether a text is printable ASCII, as most are.
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // one is one character of a text, or one byte that is none.

@@ -18,7 +18,12 @@ func (a *API) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (an
 		if err := read(r, cmd); err != nil {
 			return nil, err
 		}
-		a.Admin.Receive(cmd)
+		if key, reference := bearer(r); key == "" && reference == "" {
+			return nil, signInNeeded // before anything is read for a stranger
+		}
+		if err := a.Admin.Prepare(r.Context(), cmd); err != nil {
+			return nil, err
+		}
 		cmd, err := settle(s, cmd)
 		if err != nil {
 			return nil, err

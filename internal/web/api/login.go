@@ -14,6 +14,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/session"
 	"countersign/internal/signin"
+	"countersign/internal/text"
 	"countersign/internal/ticket"
 )
 
@@ -94,7 +95,10 @@ func (a *API) object(r *http.Request, agent string) string {
 	if src := a.Source(r); src.IsValid() {
 		from = src.Unmap().String()
 	}
-	return strings.TrimSpace("command line at " + from + " " + agentOf(agent))
+	if agent = agentOf(agent); agent == "" {
+		return "command line at " + from
+	}
+	return "command line at " + from + " " + text.OneLine(agent)
 }
 
 // loopback accepts the redirects of RFC 8252 section 7.3: an address, not the

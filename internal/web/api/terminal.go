@@ -31,10 +31,12 @@ type TerminalCommand struct {
 // TerminalStep is what comes next: an answer is asked for, the session has
 // begun, or the command was done.
 type TerminalStep struct {
-	Ask     []TerminalPrompt `json:"ask,omitempty"`
-	Ticket  string           `json:"ticket,omitempty"`
-	Session *Session         `json:"session,omitempty"`
-	Answer  any              `json:"answer,omitempty"`
+	Ask []TerminalPrompt `json:"ask,omitempty"`
+	// Text is what is approved with the answer, word for word.
+	Text    string   `json:"text,omitempty"`
+	Ticket  string   `json:"ticket,omitempty"`
+	Session *Session `json:"session,omitempty"`
+	Answer  any      `json:"answer,omitempty"`
 }
 
 // TerminalPrompt is one question; any one of them can be answered.
@@ -56,6 +58,9 @@ func (a *API) terminal(_ http.ResponseWriter, r *http.Request) (any, error) {
 		if cmd, err = parse(*in.Command); err != nil {
 			return nil, err
 		}
+		if err := a.Admin.Prepare(r.Context(), cmd); err != nil {
+			return nil, err
+		}
 		action, object = cmd.Action(), cmd.Object()
 	}
 	step, err := a.turn(r, in, action, object)
@@ -64,7 +69,7 @@ func (a *API) terminal(_ http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	switch step.State {
 	case signin.Ask:
-		return asked(step), nil
+		return asked(step, cmd), nil
 	case signin.Granted:
 		return a.settled(r, step.Grant, in, cmd, action, object)
 	}
@@ -100,8 +105,11 @@ func (a *API) turn(r *http.Request, in TerminalAnswer, action, object string) (s
 // sign-in pages.
 const terminalPartner = "terminal"
 
-func asked(step signin.Step) TerminalStep {
+func asked(step signin.Step, cmd admin.Command) TerminalStep {
 	out := TerminalStep{Ticket: step.Ticket}
+	if cmd != nil {
+		out.Text = cmd.Action() + ": " + cmd.Object()
+	}
 	for _, p := range step.Prompts {
 		if p.Number != "" && p.Kind != prompt.Elsewhere {
 			p.Label += " " + p.Number
@@ -117,6 +125,7 @@ func (a *API) settled(r *http.Request, g signin.Grant, in TerminalAnswer, cmd ad
 		return nil, failure.Refuse("other-action", "The approval is for something else.")
 	}
 	if cmd != nil {
+		a.Admin.ReceivedAt(cmd, g.Begun())
 		answer, err := a.do(r, g, cmd)
 		return TerminalStep{Answer: answer}, err
 	}

@@ -56,6 +56,9 @@ func (c change) post(v *visit) error {
 	if f.bad() {
 		return c.again(v, f)
 	}
+	if err := v.Admin.Prepare(v.r.Context(), cmd); err != nil {
+		return err
+	}
 	step, err := v.Check(v.r, cmd.Action(), cmd.Object())
 	if err != nil {
 		return err
@@ -94,13 +97,17 @@ func (c change) approved(v *visit) error {
 	if f.bad() {
 		return c.again(v, f)
 	}
+	if err := v.Admin.Prepare(v.r.Context(), cmd); err != nil {
+		return err
+	}
 	if cmd.Action() != e.Action || cmd.Object() != e.Object {
-		return failure.New(failure.Internal, "a kept form reads differently")
+		return failure.New(failure.Conflict, "What you approved has changed meanwhile: it would now be %s. Look at it again.", cmd.Object())
 	}
 	g, err := v.Claim(v.w, v.r, e)
 	if err != nil {
 		return err
 	}
+	v.Admin.ReceivedAt(cmd, g.Begun())
 	return c.do(v, g, f, cmd)
 }
 

@@ -1,0 +1,148 @@
+package admin
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/text"
+)
+
+// Told is what the server fills in of a command before anybody reads it, so that the
+// text that is approved says of what kind something is. What a client sends of it is
+// not kept.
+type Told struct {
+	// Who is the kind of the account that the command names: person or service.
+	Who string `json:"account_kind,omitempty" kong:"-"`
+	// What tells of the thing that it names by a number.
+	What string `json:"thing,omitempty" kong:"-"`
+}
+
+// told is where a command keeps it.
+func (t *Told) told() *Told { return t }
+
+// aboutAccount is a Command that names an account, and aboutThing one that names
+// something else by a number that says nothing to people.
+type (
+	aboutAccount interface{ account() *string }
+	aboutThing   interface {
+		thing(ctx context.Context, a *Admin) (string, error)
+	}
+	// receiver is a Command that must know when it came.
+	receiver interface{ receive(now time.Time) }
+	teller   interface{ told() *Told }
+)
+
+// Prepare makes a command that just came, by whatever way, what is approved and done:
+// names as the directory writes them, with what kind of account each is, and the
+// moment by this server's clock. It refuses nothing: of what does not exist it says
+// nothing, because nobody knows yet who asks.
+func (a *Admin) Prepare(ctx context.Context, c Command) error {
+	if r, ok := c.(receiver); ok {
+		r.receive(a.Now())
+	}
+	t, ok := c.(teller)
+	if !ok {
+		return nil
+	}
+	*t.told() = Told{}
+	if n, ok := c.(aboutAccount); ok {
+		d, err := a.Directory.Find(ctx, a.DB, *n.account())
+		if class := failure.ClassOf(err); err != nil && class != failure.NotFound {
+			return err
+		}
+		if err == nil {
+			*n.account(), t.told().Who = d.Name, d.Kind
+		}
+	}
+	if n, ok := c.(aboutThing); ok {
+		what, err := n.thing(ctx, a)
+		if failure.ClassOf(err) == failure.NotFound {
+			return nil
+		}
+		t.told().What = what
+		return err
+	}
+	return nil
+}
+
+// ReceivedAt is for a command that comes with each answer of one conversation: it came
+// when that began.
+func (a *Admin) ReceivedAt(c Command, began time.Time) {
+	if r, ok := c.(receiver); ok {
+		r.receive(began)
+	}
+}
+
+// of names an account by its kind.
+func (t *Told) of(name string) string {
+	who := t.Who
+	if who == "" {
+		who = "account"
+	}
+	return who + " " + text.Name(name)
+}
+
+// withReason adds the reason or note that a command ends with.
+func withReason(what, why string) string {
+	if why == "" {
+		return what
+	}
+	return what + ": " + text.OneLine(why)
+}
+
+// called adds what people call something.
+func called(what, display string) string {
+	if display == "" {
+		return what
+	}
+	return what + ", called " + text.Quote(display)
+}
+
+// listed writes names one after the other.
+func listed(all []string) string {
+	out := make([]string, len(all))
+	for i, one := range all {
+		out[i] = text.Name(one)
+	}
+	return strings.Join(out, " ")
+}
+
+// authenticatorOf tells of one authenticator of somebody.
+func (a *Admin) authenticatorOf(ctx context.Context, name string, id int64) (string, error) {
+	d, err := a.Directory.Find(ctx, a.DB, name)
+	if err != nil {
+		return "", err
+	}
+	c, err := a.Directory.Credential(ctx, a.DB, d.ID, assurance.CredentialID(id))
+	if err != nil {
+		return "", err
+	}
+	shown := a.Enrollments.Describe(c)
+	return shown.Title + " " + text.Quote(shown.Label), nil
+}
+
+// ownerOf tells whose a token is.
+func (a *Admin) ownerOf(ctx context.Context, serial string) (string, error) {
+	t, err := a.Directory.Token(ctx, a.DB, serial)
+	if err != nil || t.State != directory.TokenAssigned {
+		return "", err
+	}
+	d, err := a.Directory.Get(ctx, a.DB, t.Account)
+	if err != nil {
+		return "", err
+	}
+	return "of " + d.Kind + " " + text.Name(d.Name), nil
+}
+
+// token names a token and whose it is.
+func (t *Told) token(serial string) string {
+	out := "token " + text.Name(serial)
+	if t.What != "" {
+		out += " " + t.What
+	}
+	return out
+}
