@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -98,15 +99,20 @@ func TestSetUpWithAPasskeyStaysStrict(t *testing.T) {
 	if strings.Contains(again.page, `value="totp"`) {
 		t.Error("codes are offered, which would lock the administrator out")
 	}
-	// Who still has the first page open is not let in with codes either.
-	first.enrollPassword()
-	first.enrollApp()
+	// Who still has the first page open sets nothing up: its pass was replaced. Nor is
+	// anybody let in with codes that were set up by the back door.
+	first.post("/account/do", "action", "authenticator.enroll", "object", "password")
+	if first.status != http.StatusForbidden {
+		t.Errorf("with a pass that was replaced a password can be set up: %d", first.status)
+	}
+	again.enrollPassword()
+	again.enrollApp()
 	w.later(time.Minute)
 	stranger := w.person()
 	stranger.get("/sign-in")
 	stranger.post("/sign-in", "name", "root", "authenticator", "password", "text", passphrase)
 	stranger.sees("You need another way to sign in here")
-	for _, p := range []*person{first, stranger} {
+	for _, p := range []*person{first, again, stranger} {
 		p.get("/console")
 		if p.status == 200 && strings.Contains(p.page, "All commands") {
 			t.Error("a password and codes opened the console")

@@ -307,6 +307,9 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 			if err := a.Recoveries.CloseIn(ctx, tx, d.ID); err != nil {
 				return err
 			}
+			if err := a.Enrollments.EndPassesIn(ctx, tx, d.ID); err != nil {
+				return err
+			}
 		}
 		out, err = a.account(ctx, tx, d)
 		return err

@@ -24,9 +24,13 @@ type Evidence struct {
 	// Time is when the check succeeded, by the server's clock.
 	Time time.Time `json:"time"`
 	// Channel is the protocol it came by ("browser", "radius", ...), and Bound
-	// what it was bound to: an origin, an action's text, or nothing.
+	// what the authenticator itself bound it to: a WebAuthn origin, or nothing.
 	Channel string `json:"channel"`
 	Bound   string `json:"bound,omitempty"`
+	// Act is the one act that it was shown for, word for word, and it counts for no
+	// other. What was shown to sign in has none, and counts for whatever the
+	// session may do.
+	Act string `json:"act,omitempty"`
 	// Elsewhere says that it was shown on another device, to approve what waits on
 	// this one by its number.
 	Elsewhere bool `json:"elsewhere,omitempty"`

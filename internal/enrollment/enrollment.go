@@ -397,13 +397,15 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 		fmt.Sprintf("%q (%s) can be used %s %s.", c.Label, e.Describe(c).Title, what, account.Name))
 }
 
+// retire revokes what an account has of a kind, also what is used up: what it showed
+// ends with it.
 func (e *Enrollments) retire(ctx context.Context, tx *store.Tx, account assurance.AccountID, kind string) error {
 	rows, err := e.Directory.Credentials(ctx, tx, account)
 	if err != nil {
 		return err
 	}
 	for _, c := range rows {
-		if c.Kind == kind && (c.Status == directory.CredentialActive || c.Status == directory.CredentialDisabled) {
+		if c.Kind == kind && c.Status != directory.CredentialRevoked {
 			c.EndAt(e.Now(), directory.CredentialRevoked, directory.ByNewer, 0)
 			if err := e.Directory.UpdateCredential(ctx, tx, c); err != nil {
 				return err

@@ -88,6 +88,13 @@ func (e *Enrollments) Rename(ctx context.Context, g signin.Grant, id assurance.C
 // [signin.PassCeiling] is the most.
 const PassDefault = time.Hour
 
+// EndPassesIn revokes every pass of an account inside another room's change, and with
+// them what came of those that were used.
+func (e *Enrollments) EndPassesIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	tx.Announce(directory.Topic(account))
+	return e.retire(ctx, tx, account, "accesspass")
+}
+
 // PassIn replaces the account's access pass by a new one inside another room's
 // change, and returns what the person types.
 func (e *Enrollments) PassIn(ctx context.Context, tx *store.Tx, account directory.Account, lifetime time.Duration) (string, time.Time, error) {

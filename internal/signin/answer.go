@@ -299,14 +299,10 @@ func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 	if err := x.guesses.refund(ctx, tx, q.budget, r.Credential, q.charged); err != nil {
 		return err
 	}
-	bound := r.Bound
-	if at.Action != SignIn {
-		bound = at.Action + " " + at.Object
-	}
 	at.Account, at.Name = q.account.ID, q.account.Name
 	at.Evidence = assurance.Append(at.Evidence, assurance.Evidence{
 		Account: q.account.ID, Kind: q.kind, Credential: r.Credential, Traits: r.Traits,
-		Time: x.Now(), Channel: at.Protocol, Bound: bound, Until: r.Until,
+		Time: x.Now(), Channel: at.Protocol, Bound: r.Bound, Act: at.act(x.Reading), Until: r.Until,
 	})
 	return nil
 }

@@ -9,8 +9,9 @@ import (
 	"countersign/internal/prompt"
 )
 
-// privileged says whether a new authenticator in quarantine counts: not for
-// what changes the system or who can get in.
+// privileged reports whether a request is one for which an authenticator in
+// quarantine does not count: what changes the system or who can get in. To sign in
+// to an ordinary application a new one will do.
 func (m *matter) privileged() bool {
 	if m.application.Tier == application.ControlPlane {
 		return true
@@ -23,14 +24,20 @@ func (m *matter) usable(refused []string) []directory.Credential {
 	return slices.DeleteFunc(m.settled(), func(c directory.Credential) bool { return slices.Contains(refused, c.Kind) })
 }
 
-// settled are the active credentials that quarantine does not keep from counting. A
+// settled are the active credentials that quarantine does not keep from counting.
+func (m *matter) settled() []directory.Credential {
+	return slices.DeleteFunc(active(m.credentials), func(c directory.Credential) bool { return !m.ripe(c) })
+}
+
+// ripe reports whether quarantine does not keep a credential from counting here. A
 // new password counts for what is its owner's own: it adds nothing to what whoever
 // made it could show, and without it they could not even say that it was not them.
-func (m *matter) settled() []directory.Credential {
-	return slices.DeleteFunc(active(m.credentials), func(c directory.Credential) bool {
-		password := c.Traits.Has(assurance.Known) && !c.Traits.Has(assurance.Held)
-		return m.privileged() && m.now.Before(c.Quarantine) && !(password && m.application.Name == Self && !administers(m.Action))
-	})
+func (m *matter) ripe(c directory.Credential) bool {
+	if !m.privileged() || !m.now.Before(c.Quarantine) {
+		return true
+	}
+	password := c.Traits.Has(assurance.Known) && !c.Traits.Has(assurance.Held)
+	return password && m.application.Name == Self && !administers(m.Action)
 }
 
 // couldCome reports whether a piece of this attempt's evidence can have come by its
@@ -56,17 +63,13 @@ func (m *matter) couldBeHeld(ev assurance.Evidence) bool {
 	return known && (k.remote || k.answersBy(prompt.Browser|prompt.Line))
 }
 
-// counting is the evidence that counts: of this account, from an authenticator
-// that is still usable, not bound to another action, and what the application
-// vouches for once something of ours was shown.
+// counting is the evidence that counts, and what the application vouches for once
+// something of ours was shown.
 func (m *matter) counting(usable []directory.Credential, refused []string) []assurance.Evidence {
 	var out []assurance.Evidence
 	add := func(list []assurance.Evidence, possible func(assurance.Evidence) bool) {
 		for _, ev := range list {
-			alive := slices.ContainsFunc(usable, func(c directory.Credential) bool { return c.ID == ev.Credential && c.Kind == ev.Kind })
-			// A pass is used up by its one use; what it showed lives until its end.
-			ev = withoutLostPIN(ev, usable)
-			if possible(ev) && ev.Account == m.account.ID && (alive || ev.Traits.Has(assurance.Vouched)) && !slices.Contains(refused, ev.Kind) {
+			if ev = withoutLostPIN(ev, usable); possible(ev) && m.counts(ev, refused) {
 				out = assurance.Append(out, ev)
 			}
 		}
@@ -80,6 +83,26 @@ func (m *matter) counting(usable []directory.Credential, refused []string) []ass
 		})
 	}
 	return out
+}
+
+// counts reports whether a piece of evidence counts here: it is this account's, for
+// this act or for none in particular, of a kind that policy accepts, and its cause
+// stands.
+func (m *matter) counts(ev assurance.Evidence, refused []string) bool {
+	return ev.Account == m.account.ID && (ev.Act == "" || ev.Act == m.act()) && !slices.Contains(refused, ev.Kind) && m.stands(ev)
+}
+
+// stands reports whether what showed a piece of evidence is still its owner's. What it
+// showed ends with it: with its removal, with what replaced it, and with whatever
+// switched it off. What this very showing used up, as it does a pass, stands for as
+// long as nothing else put an end to it.
+func (m *matter) stands(ev assurance.Evidence) bool {
+	return slices.ContainsFunc(m.credentials, func(c directory.Credential) bool {
+		if c.ID != ev.Credential || c.Kind != ev.Kind || !m.ripe(c) {
+			return false
+		}
+		return c.Status == directory.CredentialActive || c.Status == directory.CredentialUsedUp && !ev.Time.Before(c.Used)
+	})
 }
 
 // withoutLostPIN is evidence without what a PIN showed that its authenticator has

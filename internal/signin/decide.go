@@ -139,6 +139,25 @@ var own = []string{SignIn, CommandLine, Approve, Recover, "authenticator.enroll"
 // OwnActions lists what people may do to their own account.
 func OwnActions() []string { return slices.Clone(own) }
 
+// SettingUp is the object of an enrollment that a pass begins: the session in which
+// all the rest is set up comes of it.
+const SettingUp = "first authenticators"
+
+// act is what is shown for a request is bound to: one act in Countersign itself that
+// changes something. Signing in is none, neither at a terminal nor to look nor with a
+// pass to set up the rest.
+func (r Request) act(reading []string) string {
+	switch {
+	case r.Application != Self, r.Action == SignIn, r.Action == CommandLine, slices.Contains(reading, r.Action):
+		return ""
+	case r.Action == "authenticator.enroll" && r.Object == SettingUp:
+		return ""
+	}
+	return r.Action + " " + r.Object
+}
+
+func (m *matter) act() string { return m.Request.act(m.reading) }
+
 func administers(action string) bool { return !slices.Contains(own, action) }
 
 // mayAdminister reports whether the account may ask for this at all: anybody

@@ -54,7 +54,7 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 			return "", err
 		}
 		ev := *row.body.Evidence
-		ev.Channel, ev.Elsewhere = at.Protocol, true
+		ev.Channel, ev.Elsewhere, ev.Act = at.Protocol, true, at.act(w.Reading)
 		at.Evidence, at.Approval = assurance.Append(at.Evidence, ev), 0
 		account, err := w.person(ctx, tx, at)
 		if err != nil {

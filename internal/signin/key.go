@@ -105,6 +105,6 @@ func (e *Engine) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind st
 	}
 	at.Name, at.Delegated = account.Name, true
 	at.Evidence = assurance.Append(nil, assurance.Evidence{Account: c.Account, Kind: kind, Credential: c.ID, Traits: shown.Traits,
-		Time: e.Now(), Channel: at.Protocol, Bound: at.Action, Until: shown.Until})
+		Time: e.Now(), Channel: at.Protocol, Act: at.act(e.Reading), Until: shown.Until})
 	return "", nil
 }

@@ -338,7 +338,7 @@ func (c *Challenge) welcome(w http.ResponseWriter, r *http.Request) error {
 }
 
 // welcomed is where a pass leads: to setting up, and nowhere else.
-var welcomed = session.Errand{Application: signin.Self, Action: "authenticator.enroll", Object: "first authenticators", Return: "/account"}
+var welcomed = session.Errand{Application: signin.Self, Action: "authenticator.enroll", Object: signin.SettingUp, Return: "/account"}
 
 // welcomes reports whether an errand is that of a pass. Its grant begins the
 // session in which the rest is set up.
