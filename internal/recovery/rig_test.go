@@ -1,0 +1,373 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"countersign/internal/application"
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/accesspass"
+	"countersign/internal/directory"
+	"countersign/internal/enrollment"
+	"countersign/internal/keyring"
+	"countersign/internal/policy"
+	"countersign/internal/prompt"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+)
+
+// shows is an authenticator that shows what its kind says: what is right is "yes".
+type shows struct {
+	kind   string
+	traits assurance.Trait
+}
+
+func (s shows) Describe() authenticator.Description {
+	return authenticator.Description{Kind: s.kind, Title: s.kind, Traits: s.traits, Media: prompt.Line | prompt.Single | prompt.Browser, First: true}
+}
+
+func (s shows) Ask([]authenticator.Credential, time.Time) (prompt.Prompt, authenticator.Memo, error) {
+	return prompt.Prompt{Authenticator: s.kind}, nil, nil
+}
+
+func (s shows) Check(_ context.Context, all []authenticator.Credential, _ authenticator.Memo, a prompt.Answer, _ time.Time) (authenticator.Result, error) {
+	if a.Text != "yes" || len(all) == 0 {
+		return authenticator.Wrong("wrong"), nil
+	}
+	return authenticator.Result{OK: true, Credential: all[0].ID, Traits: s.traits}, nil
+}
+
+var kinds = []shows{
+	{"password", assurance.Known},
+	{"totp", assurance.Held},
+	{"passkey", assurance.Held | assurance.UserVerified | assurance.PhishingResistant},
+	{"recoverycode", assurance.Held | assurance.Recovery},
+	{"mailcode", assurance.Mailed},
+}
+
+func traitsOf(kind string) assurance.Trait {
+	for _, k := range kinds {
+		if k.kind == kind {
+			return k.traits
+		}
+	}
+	return 0
+}
+
+// lenient asks as little as a policy can, so that what holds is held by the rooms.
+const lenient = `rules:
+  - {name: set up, when: action == "authenticator.enroll", require: access-pass}
+  - {name: back in, when: action == "account.recover", require: one-factor}
+  - {name: rest, when: action == "sign-in", require: one-factor}
+`
+
+type rig struct {
+	*Recoveries
+	t      *testing.T
+	engine *signin.Engine
+	now    time.Time
+	people map[string]directory.Account
+	places int
+}
+
+var began = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+
+func setUp(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, now: began, people: map[string]directory.Account{}}
+	clock, log := func() time.Time { return r.now }, slog.New(slog.DiscardHandler)
+	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "recovery.db"), Now: clock, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	people := &directory.Directory{DB: db, Keys: keys, Log: log}
+	tickets := &ticket.Tickets{DB: db, Keys: keys, Now: clock}
+	sessions := &session.Sessions{DB: db, Keys: keys, Tickets: tickets, Now: clock}
+	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Standing: sessions, Now: clock, Log: log}
+	for _, k := range kinds {
+		parts.Authenticators = append(parts.Authenticators, k)
+	}
+	parts.Authenticators = append(parts.Authenticators, accesspass.Authenticator{})
+	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
+		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
+	parts.Rules = &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context) (policy.Known, error) { return known, nil }}
+	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
+		t.Fatal(err)
+	}
+	if parts.Limits, err = parts.Limits.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if r.engine, err = signin.New(parts); err != nil {
+		t.Fatal(err)
+	}
+	enrollments := &enrollment.Enrollments{DB: db, Directory: people, Tickets: tickets, Sessions: sessions, Authenticators: parts.Authenticators,
+		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock}
+	u, _ := url.Parse("https://login.test")
+	r.Recoveries, err = New(Parts{DB: db, Keys: keys, Directory: people, Enrollments: enrollments, Tickets: tickets, PublicURL: u, Mails: true,
+		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.change(func(tx *store.Tx) error {
+		for group, members := range map[string][]string{directory.Administrators: {"root", "rita"}, directory.Helpdesk: {"helga", "hugo"}} {
+			g, err := people.CreateGroup(t.Context(), tx, group, group, true)
+			if err != nil {
+				return err
+			}
+			for _, name := range members {
+				a, err := people.Create(t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
+				if err != nil {
+					return err
+				}
+				if err := people.AddMember(t.Context(), tx, g, a); err != nil {
+					return err
+				}
+			}
+		}
+		_, err := parts.Rules.Save(t.Context(), tx, lenient, "test")
+		return err
+	})
+	return r
+}
+
+func (r *rig) try(fn func(tx *store.Tx) error) error {
+	r.t.Helper()
+	return r.DB.Change(r.t.Context(), audit.System("test"), func(tx *store.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.change", Outcome: audit.OK})
+	})
+}
+
+func (r *rig) change(fn func(tx *store.Tx) error) {
+	r.t.Helper()
+	if err := r.try(fn); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) later(d time.Duration) { r.now = r.now.Add(d) }
+
+// person makes an account with an address, and with these kinds.
+func (r *rig) person(name string, with ...string) directory.Account {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) error {
+		a, err := r.Directory.Create(r.t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
+		if err != nil {
+			return err
+		}
+		for _, kind := range with {
+			if err := r.addIn(tx, a, kind, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return r.account(name)
+}
+
+func (r *rig) addIn(tx *store.Tx, a directory.Account, kind string, set func(*directory.Credential)) error {
+	c, err := r.Directory.AddCredential(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Traits: traitsOf(kind), State: []byte("{}")})
+	if err != nil || set == nil {
+		return err
+	}
+	set(&c)
+	return r.Directory.UpdateCredential(r.t.Context(), tx, c)
+}
+
+func (r *rig) add(name, kind string, set func(*directory.Credential)) {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) error { return r.addIn(tx, r.account(name), kind, set) })
+}
+
+func (r *rig) account(name string) directory.Account {
+	r.t.Helper()
+	a, err := r.Directory.Find(r.t.Context(), r.DB, name)
+	if err != nil {
+		r.t.Fatal(name, err)
+	}
+	return a
+}
+
+// edit changes an account's own row.
+func (r *rig) edit(name string, set func(*directory.Account)) {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) error {
+		a, err := r.Directory.Find(r.t.Context(), tx, name)
+		if err != nil {
+			return err
+		}
+		set(&a)
+		return r.Directory.Update(r.t.Context(), tx, a)
+	})
+}
+
+// all are an account's authenticators but passes, by kind: the newest of each.
+func (r *rig) all(name string) map[string]directory.Credential {
+	r.t.Helper()
+	rows, err := r.Directory.Credentials(r.t.Context(), r.DB, r.account(name).ID)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	out := map[string]directory.Credential{}
+	for _, c := range rows {
+		out[c.Kind] = c
+	}
+	return out
+}
+
+func (r *rig) set(name, kind string, set func(*directory.Credential)) {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) error {
+		c := r.all(name)[kind]
+		set(&c)
+		return r.Directory.UpdateCredential(r.t.Context(), tx, c)
+	})
+}
+
+// asks has a browser show a number; each is somewhere else.
+func (r *rig) asks(name string) (secret, number string) {
+	r.t.Helper()
+	r.places++
+	secret, s, err := r.Begin(r.t.Context(), name, netip.AddrFrom4([4]byte{198, 18, byte(r.places >> 8), byte(r.places)}))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return secret, s.Number
+}
+
+func (r *rig) tryOpen(by, name string, o Opening) (c Case, err error) {
+	r.t.Helper()
+	err = r.try(func(tx *store.Tx) (err error) {
+		o.Account = r.account(name)
+		c, err = r.OpenIn(r.t.Context(), tx, r.account(by), o)
+		return err
+	})
+	return c, err
+}
+
+// opens has somebody open a case for a browser of its own, and returns its secret.
+func (r *rig) opens(by, name string, forgotten bool) (secret string, c Case) {
+	r.t.Helper()
+	secret, number := r.asks(name)
+	c, err := r.tryOpen(by, name, Opening{Number: number, Check: "in-person", Note: "ticket 1", Forgotten: forgotten})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return secret, c
+}
+
+func (r *rig) tryConfirm(by, name string, said Confirmation) error {
+	r.t.Helper()
+	return r.try(func(tx *store.Tx) error {
+		_, err := r.ConfirmIn(r.t.Context(), tx, r.account(by), r.account(name), said)
+		return err
+	})
+}
+
+// word is a second person's word for the case of a browser, who heard its number.
+func (r *rig) word(secret string) Confirmation {
+	r.t.Helper()
+	s, err := r.Look(r.t.Context(), secret)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return Confirmation{Case: s.Case.ID, Opener: s.Case.Opener, Check: s.Case.Check, All: s.Case.Forgotten, Number: s.Confirm, Note: "seen at the gate"}
+}
+
+func (r *rig) phase(secret string) Phase {
+	r.t.Helper()
+	s, err := r.Look(r.t.Context(), secret)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s.Case.Phase(r.now)
+}
+
+// lets reports whether the engine lets somebody set up how they sign in, who shows
+// this pass and these kinds.
+func (r *rig) lets(name, pass string, with ...string) bool {
+	r.t.Helper()
+	req := signin.Request{Application: signin.Self, Action: "authenticator.enroll", Object: "first authenticators", Name: name, Protocol: "test", Medium: prompt.Line | prompt.Browser}
+	req.Opening = []prompt.Answer{{Authenticator: accesspass.Kind, Text: pass}}
+	for _, kind := range with {
+		req.Opening = append(req.Opening, prompt.Answer{Authenticator: kind, Text: "yes"})
+	}
+	step, err := r.engine.Begin(r.t.Context(), req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return step.State == signin.Granted
+}
+
+// enters signs somebody in and returns their session.
+func (r *rig) enters(name string, with ...string) (secret string, g signin.Grant) {
+	r.t.Helper()
+	req := signin.Request{Application: signin.Self, Name: name, Protocol: "test", Medium: prompt.Line}
+	for _, kind := range with {
+		req.Opening = append(req.Opening, prompt.Answer{Authenticator: kind, Text: "yes"})
+	}
+	step, err := r.engine.Begin(r.t.Context(), req)
+	if err != nil || step.State != signin.Granted {
+		r.t.Fatalf("%s with %v: %v %q, %v", name, with, step.State, step.Reason, err)
+	}
+	if secret, err = r.Enrollments.Sessions.Start(r.t.Context(), step.Grant, "agent"); err != nil {
+		r.t.Fatal(err)
+	}
+	return secret, step.Grant
+}
+
+func (r *rig) stands(secret string) bool {
+	_, err := r.Enrollments.Sessions.Standing(r.t.Context(), secret)
+	return err == nil
+}
+
+// mails are what is queued: address and subject, and the body of the newest.
+func (r *rig) mails() (told []string, body string) {
+	r.t.Helper()
+	rows, err := r.DB.Query(r.t.Context(), `select address, subject, body from notice order by id`)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var address, subject string
+		if err := rows.Scan(&address, &subject, &body); err != nil {
+			r.t.Fatal(err)
+		}
+		told = append(told, address+": "+subject)
+	}
+	return told, body
+}
+
+func (r *rig) events(event, reason string) (n int) {
+	r.t.Helper()
+	all, err := r.DB.Entries(r.t.Context(), store.Filter{Event: event, Limit: 10_000})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, en := range all {
+		if reason == "" || en.Reason == reason {
+			n++
+		}
+	}
+	return n
+}
+
+func named(prefix string, i int) string { return fmt.Sprintf("%s%d", prefix, i) }
