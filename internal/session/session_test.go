@@ -387,7 +387,7 @@ func TestHandover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h, err = r.Standing(t.Context(), At(wiki, theirs)); err != nil || len(h.Evidence) != 2 {
+	if h, err = r.Standing(t.Context(), At(wiki, theirs)); err != nil || len(h.Evidence) != 2 || !h.Expires.Equal(began.Add(12*time.Hour)) { // it ends with its parent, which is a stronger one by now
 		t.Errorf("%+v, %v", h, err)
 	}
 	if err := r.SignOut(t.Context(), raised); err != nil || r.stands(t, At(wiki, theirs)) {
@@ -474,6 +474,35 @@ func TestSignOut(t *testing.T) {
 		if err := r.SignOut(t.Context(), s); err != nil {
 			t.Errorf("signed out twice: %v", err)
 		}
+	}
+}
+
+// Of many that sign out at once each is told that it is done, and the log says once by
+// what it was done.
+func TestSignOutAtOnce(t *testing.T) {
+	r := setUp(t)
+	browser := r.start(t, "ada", "weak")
+	terminal, err := r.StartAt(t.Context(), r.grant(t, "ada", "weak"), CommandLine, "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for via, reference := range map[string]string{"browser": browser, "api": At(CommandLine, terminal)} {
+		var wg sync.WaitGroup
+		for range 32 {
+			wg.Go(func() {
+				if err := r.SignOut(t.Context(), reference); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		entries, err := r.DB.Entries(t.Context(), store.Filter{Event: "session.ended", Limit: 10, Newest: true})
+		if err != nil || len(entries) == 0 || entries[0].Actor.Via != via {
+			t.Errorf("%d entries by %s: %v", len(entries), via, err)
+		}
+	}
+	if entries, err := r.DB.Entries(t.Context(), store.Filter{Event: "session.ended", Limit: 10}); err != nil || len(entries) != 2 {
+		t.Errorf("%d entries of two sessions, %v", len(entries), err)
 	}
 }
 
