@@ -334,6 +334,37 @@ func TestRotateDataKey(t *testing.T) {
 	}
 }
 
+// What must not outlive its key opens under the newest one only, on every server.
+func TestOpenCurrent(t *testing.T) {
+	db, root := database(t), NewRoot()
+	k := open(t, db, root)
+	other := open(t, db, root)
+	place := AAD{Table: "ticket", Column: "sealed"}
+	old := k.Seal(Ticket, place, []byte("old"))
+	if got, err := k.OpenCurrent(Ticket, place, old); err != nil || string(got) != "old" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := k.OpenCurrent(Ticket, AAD{Table: "ticket", Column: "payload"}, old); !errors.Is(err, ErrSealed) {
+		t.Errorf("in another place: %v", err)
+	}
+	if err := k.RotateDataKey(t.Context(), operator, Ticket); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := k.OpenCurrent(Ticket, place, old); !errors.Is(err, ErrSealed) || got != nil {
+		t.Errorf("under the old key: %q, %v", got, err)
+	}
+	deadline := time.Now().Add(time.Minute)
+	for { // it hears of the new key
+		if _, err := other.OpenCurrent(Ticket, place, old); errors.Is(err, ErrSealed) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the other server believes the old key")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // A made-up generation costs one look into the database a second, not one each.
 func TestMadeUpGenerationsAreNoFlood(t *testing.T) {
 	k := open(t, database(t), NewRoot())
