@@ -198,7 +198,7 @@ func TestRowsChangedBehindOurBack(t *testing.T) {
 	for _, query := range []string{
 		`update account set state = 'active' where name = 'bob'`, `update account set name = 'root' where name = 'bob'`, `update account set kind = 'service' where name = 'bob'`,
 		`update account set handle = cast(substr(handle, 2) || x'00' as blob) where name = 'bob'`, `update account set created = created + 1 where name = 'bob'`,
-		`update account set used = used + 1 where name = 'bob'`, `update account set risk = 1 where name = 'bob'`, `update account set mac = (select mac from account where name = 'ada') where name = 'bob'`,
+		`update account set used = used + 1 where name = 'bob'`, `update account set risk = 1 where name = 'bob'`, `update account set risk = risk - 1 where name = 'bob' and risk > 0`, `update account set mac = (select mac from account where name = 'ada') where name = 'bob'`,
 		`update membership set account = (select id from account where name = 'bob')`, `insert into membership (team, account, created, mac) select team, (select id from account where name = 'bob'), created, mac from membership`,
 		`insert into membership (team, account, created, mac) select id, (select id from account where name = 'bob'), 1, mac from team where name = 'administrators'`,
 		`update team set privileged = 1 where name = 'staff'`, `update team set name = 'helpdesk' where name = 'staff'`, `update team set created = 1 where name = 'staff'`,
@@ -207,6 +207,9 @@ func TestRowsChangedBehindOurBack(t *testing.T) {
 			r := setUp(t)
 			ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})
 			bob.State = Suspended
+			if strings.Contains(query, "risk > 0") {
+				bob.Risk = bob.Created.Add(time.Hour)
+			}
 			r.change(t, func(tx *store.Tx) error { return r.Update(t.Context(), tx, bob) })
 			if strings.Contains(query, "membership") {
 				r.group(t, Administrators, true, ada)

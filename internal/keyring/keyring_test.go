@@ -402,7 +402,7 @@ func TestEpochs(t *testing.T) {
 				t.Fatalf("epoch %d: %q, %v", i, got, err)
 			}
 		}
-		if len(d.others) > epochMemory {
+		if len(d.others) > epochMemory || i < epochMemory && len(d.others) != i+1 {
 			t.Fatalf("%d epochs are remembered", len(d.others))
 		}
 	}
