@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,6 +47,10 @@ func (k *keeper) backup(to string, more ...string) (string, bool) {
 }
 
 func (k *keeper) restore(from, data string, more ...string) (string, bool) {
+	if !slices.Contains(more, "--log-key") && !slices.Contains(more, "--any-installation") && !slices.Contains(more, "--") {
+		more = append(more, "--log-key", k.w.keys.LogKey())
+	}
+	more = slices.DeleteFunc(more, func(s string) bool { return s == "--" })
 	out, complaint, ok := k.run("", append([]string{"restore", "--from", from, "--data", data, "--identity", k.identity}, more...)...)
 	return out + complaint, ok
 }
@@ -225,5 +230,35 @@ func TestBackupIsPlainAge(t *testing.T) {
 	}
 	if said, ok := k.restore(file, filepath.Join(t.TempDir(), "x"), "--root-key", filepath.Join(w.folder, "root.key")); !ok {
 		t.Error(said)
+	}
+}
+
+// The attack: whoever can write where backups are kept puts their own installation's in
+// the place of ours. The promise: a restore takes it only from somebody who says that any
+// will do.
+func TestRestoreOfAnotherInstallation(t *testing.T) {
+	theirs, ours := newWorld(t), newWorld(t)
+	theirs.enrollCodes("eve")
+	eve, k := theirs.keeper(), ours.keeper()
+	eve.recipient = k.recipient // a public key
+	file := filepath.Join(t.TempDir(), "b.age")
+	if said, ok := eve.backup(file); !ok {
+		t.Fatal(said)
+	}
+	into := filepath.Join(t.TempDir(), "data")
+	if said, ok := k.restore(file, into, "--"); ok || !strings.Contains(said, "--log-key") {
+		t.Errorf("without a word: %s", said)
+	}
+	if said, ok := k.restore(file, into); ok || !strings.Contains(said, "another installation") {
+		t.Errorf("with our log's key: %s", said)
+	}
+	if said, ok := k.restore(file, into, "--any-installation", "--log-key", ours.keys.LogKey()); ok {
+		t.Errorf("with both: %s", said)
+	}
+	if _, err := os.Stat(into); err == nil {
+		t.Error("something was restored")
+	}
+	if said, ok := k.restore(file, into, "--any-installation"); !ok {
+		t.Errorf("with the word: %s", said)
 	}
 }

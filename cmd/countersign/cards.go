@@ -10,6 +10,7 @@ import (
 	smartcard "countersign/internal/authenticator/certificate"
 	"countersign/internal/config"
 	"countersign/internal/keyring"
+	"countersign/internal/listen"
 	"countersign/internal/pki"
 	"countersign/internal/protocol/mutualtls"
 	"countersign/internal/revocation"
@@ -102,9 +103,6 @@ func (in *installation) cardEndpoint(s settings) *mutualtls.Endpoint {
 		Seals: cardSeals{in.keys}, URL: s.cards.url, Pages: s.publicURL, Now: s.now})
 }
 
-// mostCards bounds the connections of people who type a PIN, and of those who do not.
-const mostCards = 2000
-
 // cards is the server that cards are shown to; nil where there is none.
 func (d *daemon) cards(s settings) (*http.Server, error) {
 	if s.cards == nil {
@@ -115,5 +113,7 @@ func (d *daemon) cards(s settings) (*http.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificates.tls: %w", err)
 	}
-	return d.in.cardEndpoint(s).Server(pair), nil
+	server := d.in.cardEndpoint(s).Server(pair)
+	server.TLSConfig = listen.Heard(server.TLSConfig)
+	return server, nil
 }

@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+
+	"countersign/internal/store/storetest"
 )
 
 // The demonstration's own page is as closed as one behind a real proxy, and opens
@@ -25,4 +30,23 @@ func TestDemonstrationPage(t *testing.T) {
 	p.post("/sign-in", "authenticator", "totp", "text", ada.code())
 	p.take(p.client.Do(pageRequest("http://" + host + "/")))
 	p.sees("You are <b>ada</b>")
+}
+
+// The promise: a demonstration touches no installation, however its database is named.
+func TestDemonstrationLeavesInstallationsAlone(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	for what, c := range map[string]serveCommand{"the database": {Demo: true, Database: dsn}, "a configuration": {Demo: true, Config: filepath.Join(t.TempDir(), "c.yaml")}} {
+		if c.Config != "" {
+			if err := os.WriteFile(c.Config, []byte("data: /nonexistent\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "demonstration") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	t.Setenv("COUNTERSIGN_ROOT_KEY", "x")
+	if err := (&serveCommand{Demo: true}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "demonstration") {
+		t.Errorf("a root key: %v", err)
+	}
 }

@@ -149,7 +149,9 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	in.tickets = &ticket.Tickets{DB: in.db, Keys: in.keys, Now: s.now}
 	in.sessions = &session.Sessions{DB: in.db, Keys: in.keys, Tickets: in.tickets, Limits: s.sessions, Now: s.now}
-	known := func(ctx context.Context) (policy.Known, error) { return names(ctx, in.db, people, catalogue, kinds) }
+	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
+		return names(ctx, r, people, catalogue, kinds)
+	}
 	rules := &signin.Rules{DB: in.db, Keys: in.keys, Known: known, Log: s.log}
 	rules.Watch()
 	limits, err := s.limits.Check()
@@ -255,7 +257,7 @@ func checkSettings(protocol string, raw []byte) error {
 }
 
 // names lists what a policy may mention.
-func names(ctx context.Context, db *store.DB, people *directory.Directory, catalogue *application.Catalogue, kinds []authenticator.Authenticator) (policy.Known, error) {
+func names(ctx context.Context, r store.Reader, people *directory.Directory, catalogue *application.Catalogue, kinds []authenticator.Authenticator) (policy.Known, error) {
 	k := policy.Known{ApplicationKinds: application.Kinds, Tiers: []string{application.Standard, application.ControlPlane},
 		Protocols: []string{"browser", radius.Protocol, yubico.Protocol, forwardauth.Protocol, "api"}, AccountKinds: []string{directory.Person, directory.Service}, Actions: signin.OwnActions(), Applications: []string{signin.Self}}
 	for _, c := range admin.Commands() {
@@ -270,14 +272,14 @@ func names(ctx context.Context, db *store.DB, people *directory.Directory, catal
 			k.Kinds = append(k.Kinds, kind)
 		}
 	}
-	groups, err := people.Groups(ctx, db)
+	groups, err := people.Groups(ctx, r)
 	if err != nil {
 		return k, err
 	}
 	for _, g := range groups {
 		k.Groups = append(k.Groups, g.Name)
 	}
-	all, err := catalogue.All(ctx)
+	all, err := catalogue.AllIn(ctx, r)
 	for _, a := range all {
 		k.Applications = append(k.Applications, a.Name)
 		if a.Protocol == forwardauth.Protocol {

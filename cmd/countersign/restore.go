@@ -25,7 +25,8 @@ type restoreCommand struct {
 	Identity       string   `placeholder:"FILE" help:"The private key that age-keygen wrote."`
 	PassphraseFile string   `placeholder:"FILE" help:"A file whose first line is the passphrase, instead of a private key."`
 	RootKey        string   `placeholder:"FILE" help:"The root key, for a backup that was made without it."`
-	LogKey         string   `placeholder:"KEY" help:"The audit log's public key, as keys show prints it: refuses the backup of another installation."`
+	LogKey         string   `placeholder:"KEY" help:"The audit log's public key, as keys show prints it: refuses the backup of another installation. Demanded, or --any-installation."`
+	Any            bool     `name:"any-installation" help:"Take the backup of whatever installation it is: for one of which nothing is left, not even its log's key."`
 	Keep           []string `placeholder:"KIND" help:"Leave authenticators of this kind as they were, though answers used since the backup are good again: recoverycode, hotp, accesspass."`
 }
 
@@ -33,6 +34,9 @@ func (c *restoreCommand) Run(ctx context.Context) error {
 	with, err := c.identities()
 	if err != nil {
 		return err
+	}
+	if (c.LogKey == "") != c.Any {
+		return errors.New("say whose backup it must be: with --log-key, the audit log's public key as \"countersign keys show\" prints it, or with --any-installation if nobody has that any more: whoever can put another file in the backup's place decides then who is an administrator")
 	}
 	if err := checkKeep(c.Keep); err != nil {
 		return err

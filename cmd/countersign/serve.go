@@ -14,10 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"countersign/internal/config"
-	"countersign/internal/listen"
 	"countersign/internal/protocol/radius"
 )
 
@@ -73,6 +70,9 @@ func collectLater() {
 func (c *serveCommand) Run(ctx context.Context) error {
 	collectLater()
 	if c.Demo {
+		if err := c.leavesAlone(); err != nil {
+			return err
+		}
 		folder, err := os.MkdirTemp("", "countersign-demo-")
 		if err != nil {
 			return err
@@ -100,6 +100,22 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	}
 	d.reread = c.file
 	return d.run(ctx, s, greet)
+}
+
+// leavesAlone refuses a demonstration that would work on somebody's installation:
+// people who do not exist, applications, and a set-up link on the screen.
+func (c *serveCommand) leavesAlone() error {
+	file, err := c.file()
+	if err != nil {
+		return err
+	}
+	switch {
+	case file.Database != "":
+		return errors.New("a demonstration has a database of its own, and another one is set: unset COUNTERSIGN_DATABASE and leave --database and database: in the configuration out")
+	case c.Config != "" || os.Getenv("COUNTERSIGN_ROOT_KEY") != "":
+		return errors.New("a demonstration takes nothing from an installation: leave --config out and unset COUNTERSIGN_CONFIG and COUNTERSIGN_ROOT_KEY")
+	}
+	return nil
 }
 
 // daemon is a running server with what can change while it runs.
@@ -209,6 +225,7 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 	if err != nil {
 		return err
 	}
+	l.sharing(s.proxies)
 	fmt.Printf("Countersign listens on %s; browsers go to %s\n", l.pages.Addr(), s.publicURL)
 	if err := greet(ctx, s); err != nil {
 		return err
@@ -221,20 +238,19 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 	if l.counts != nil {
 		counts := patient(d.in.metrics(), pageTimes)
 		defer counts.Close()
-		go func() { failed <- counts.Serve(listen.New(l.counts, mostCounts, nil)) }()
+		go func() { failed <- counts.Serve(l.counts) }()
 	}
 	if l.cards != nil {
 		cards.ErrorLog = server.ErrorLog
 		defer cards.Close()
-		go func() { failed <- cards.ServeTLS(netutil.LimitListener(l.cards, mostCards), "", "") }()
+		go func() { failed <- cards.ServeTLS(l.cards, "", "") }()
 	}
-	pages := listen.New(l.pages, mostPages, s.proxies)
 	go func() {
 		if server.TLSConfig != nil {
-			failed <- server.ServeTLS(pages, "", "")
+			failed <- server.ServeTLS(l.pages, "", "")
 			return
 		}
-		failed <- server.Serve(pages)
+		failed <- server.Serve(l.pages)
 	}()
 	stopped := make(chan struct{})
 	go func() {
@@ -278,6 +294,16 @@ func (d *daemon) greet(ctx context.Context, s settings) error {
 	return nil
 }
 
+// compareClocks says when this server's clock is off: nothing else would, and everybody
+// would be asked for what they have shown.
+func (in *installation) compareClocks(ctx context.Context, log *slog.Logger) error {
+	clock, err := in.db.Clock(ctx)
+	if says := clock.Says(); says != "" {
+		log.Warn(says, "behind", clock.Behind())
+	}
+	return err
+}
+
 // housekeep sends notices, sweeps what is over, and reads the configuration
 // again on SIGHUP.
 func (d *daemon) housekeep(ctx context.Context, s settings) {
@@ -286,7 +312,7 @@ func (d *daemon) housekeep(ctx context.Context, s settings) {
 	defer signal.Stop(hangup)
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
-	var warned time.Time
+	var warned, compared time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -301,6 +327,10 @@ func (d *daemon) housekeep(ctx context.Context, s settings) {
 			warned, err = now, errors.Join(err, d.in.admin.WarnAdministrators(ctx))
 		}
 		err = errors.Join(err, d.in.tickets.Sweep(ctx), d.in.sessions.Sweep(ctx), d.in.admin.Recoveries.Sweep(ctx))
+		if now := time.Now(); now.Sub(compared) > time.Minute {
+			compared = now
+			err = errors.Join(err, d.in.compareClocks(ctx, s.log))
+		}
 		if mail := d.file.Load().Mail; mail.Server != "" {
 			err = errors.Join(err, d.in.send(ctx, mail, s))
 		}

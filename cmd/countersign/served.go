@@ -1,8 +1,12 @@
 package main
 
 import (
+	"net"
 	"net/http"
+	"net/netip"
 	"time"
+
+	"countersign/internal/listen"
 )
 
 // times are how long a server waits for whoever it serves.
@@ -21,6 +25,8 @@ const (
 	mostPages = 4096
 	// mostCounts bounds those of the metrics, which a few programs read.
 	mostCounts = 64
+	// mostCards bounds those of people who type a PIN, and of those who do not.
+	mostCards = 2000
 	// mostHeader is the greatest head of a request.
 	mostHeader = 32 << 10
 )
@@ -29,4 +35,21 @@ const (
 // request bit by bit, nor by not reading the answer.
 func patient(h http.Handler, t times) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: t.header, ReadTimeout: t.read, WriteTimeout: t.write, IdleTimeout: t.idle, MaxHeaderBytes: mostHeader}
+}
+
+// sharing bounds the connections of each listener that the network reaches, and how
+// long a client takes until it has said what it wants: ten seconds to the end of the
+// request's head or, with TLS, to the ClientHello.
+func (l *listeners) sharing(proxies []netip.Prefix) {
+	share := func(at *net.Listener, most int, exempt []netip.Prefix) {
+		if *at != nil {
+			*at = listen.New(*at, most, exempt)
+		}
+	}
+	share(&l.pages, mostPages, proxies)
+	share(&l.counts, mostCounts, nil)
+	share(&l.cards, mostCards, nil)
+	if l.cards != nil { // its handshakes last as long as a PIN is typed
+		l.cards = &listen.Hello{Listener: l.cards, Within: pageTimes.header}
+	}
 }

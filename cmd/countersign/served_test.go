@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"testing"
 	"time"
 
@@ -95,5 +96,51 @@ func TestOneAddressLeavesConnections(t *testing.T) {
 	fmt.Fprint(honest, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	if r, err := http.ReadResponse(bufio.NewReader(honest), nil); err != nil || r.StatusCode != http.StatusOK {
 		t.Error("an honest client elsewhere is not served: ", err)
+	}
+}
+
+// Whole table: every listener that the network reaches shares its connections among
+// their sources, and cuts off whoever says nothing, also one that is added later.
+func TestEveryListenerIsShared(t *testing.T) {
+	var l listeners
+	v := reflect.ValueOf(&l).Elem()
+	open := func() net.Listener {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		return l
+	}
+	l = listeners{pages: open(), local: open(), counts: open(), cards: open()}
+	l.sharing(nil)
+	n := 0
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		if v.Field(i).Type() != reflect.TypeFor[net.Listener]() || name == "local" {
+			continue // a socket of this machine, which only its own users reach
+		}
+		if v.Field(i).IsNil() {
+			t.Fatalf("the test opens no %s", name)
+		}
+		n++
+	}
+	for name, at := range map[string]net.Listener{"pages": l.pages, "counts": l.counts, "cards": l.cards} {
+		if h, ok := at.(*listen.Hello); ok {
+			if h.Within > 10*time.Second || h.Within == 0 {
+				t.Errorf("%s: %v to the ClientHello", name, h.Within)
+			}
+			at = h.Listener
+		}
+		if _, ok := at.(*listen.Share); !ok {
+			t.Errorf("%s is not shared", name)
+		}
+		n--
+	}
+	if n != 0 {
+		t.Errorf("%d listeners are not in the table", n)
+	}
+	if pageTimes.header > 10*time.Second {
+		t.Errorf("%v to the end of a request's head", pageTimes.header)
 	}
 }

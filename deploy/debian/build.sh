@@ -27,14 +27,14 @@ Architecture: $arch
 Maintainer: Countersign's developers <countersign@localhost>
 Section: admin
 Priority: optional
-Depends: adduser
+Depends: adduser, init-system-helpers (>= 1.54~)
 Description: multi-factor authentication on your own machine
  Puts a second factor in front of web applications and network equipment,
  decides everything in one engine, and writes every decision into a log that
  can be verified.
 CONTROL
 echo /etc/countersign/countersign.yaml > "$root/DEBIAN/conffiles"
-install -m 755 deploy/debian/postinst deploy/debian/prerm "$root/DEBIAN/"
+install -m 755 deploy/debian/postinst deploy/debian/prerm deploy/debian/postrm "$root/DEBIAN/"
 
 mkdir -p "$out"
 dpkg-deb --root-owner-group --build "$root" "$out/countersign_${version}_${arch}.deb"

@@ -42,7 +42,7 @@ type Parts struct {
 	Tickets      *ticket.Tickets
 	Rules        *signin.Rules
 	// Known are the names that a policy may mention.
-	Known func(ctx context.Context) (policy.Known, error)
+	Known func(ctx context.Context, r store.Reader) (policy.Known, error)
 	// CheckSettings says what is wrong with an application's settings; each
 	// protocol has its own.
 	CheckSettings func(protocol string, settings []byte) error

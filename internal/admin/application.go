@@ -158,14 +158,14 @@ func (c *ApplicationRemove) Action() string { return "application.remove" }
 func (c *ApplicationRemove) Object() string { return "application " + text.Name(c.Name) }
 
 func (c *ApplicationRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	p, err := a.Rules.Current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if slices.Contains(p.Mentions().Applications, c.Name) {
-		return nil, failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", c.Name)
-	}
-	err = a.change(ctx, g, "application.removed", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
+	err := a.change(ctx, g, "application.removed", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
+		p, err := a.Engine.PolicyIn(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(p.Mentions().Applications, c.Name) {
+			return failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", c.Name)
+		}
 		return a.Applications.Remove(ctx, tx, c.Name)
 	})
 	return map[string]string{"removed": c.Name}, err

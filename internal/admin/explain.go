@@ -242,14 +242,14 @@ func (a *Admin) document(ctx context.Context, body string, version int64) (*poli
 	case body != "" && version != 0:
 		return nil, "", failure.New(failure.Invalid, "Give a document or a version, not both.")
 	case body != "":
-		p, err := a.compile(ctx, body)
+		p, err := a.compile(ctx, a.DB, body)
 		return p, "the document", err
 	case version != 0:
 		d, err := a.Rules.Version(ctx, a.DB, version)
 		if err != nil {
 			return nil, "", missingVersion(err, version)
 		}
-		p, err := a.compile(ctx, d.Body)
+		p, err := a.compile(ctx, a.DB, d.Body)
 		return p, fmt.Sprintf("version %d", version), err
 	}
 	p, err := a.Rules.Current(ctx)

@@ -93,13 +93,12 @@ func (c *GroupRemove) Action() string { return "group.remove" }
 func (c *GroupRemove) Object() string { return "group " + text.Name(c.Name) }
 
 func (c *GroupRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	p, err := a.Rules.Current(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var gone directory.Group
-	err = a.change(ctx, g, "group.removed", map[string]string{"group": c.Name}, nil, func(tx *store.Tx) error {
-		var err error
+	err := a.change(ctx, g, "group.removed", map[string]string{"group": c.Name}, nil, func(tx *store.Tx) error {
+		p, err := a.Engine.PolicyIn(ctx, tx)
+		if err != nil {
+			return err
+		}
 		if gone, err = a.Directory.FindGroup(ctx, tx, c.Name); err != nil {
 			return err
 		}

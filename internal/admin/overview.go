@@ -40,6 +40,8 @@ type Overview struct {
 	Entries    int64     `json:"entries"`
 	Signed     int64     `json:"signed"`
 	Checkpoint time.Time `json:"checkpoint,omitzero"`
+	// Clock says what is wrong with this server's clock, or nothing.
+	Clock string `json:"clock,omitempty"`
 }
 
 func (c *OverviewShow) Action() string { return "overview.show" }
@@ -72,7 +74,13 @@ func (c *OverviewShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, e
 	if err := a.administrators(ctx, &o); err != nil {
 		return nil, err
 	}
-	return o, a.log(ctx, &o)
+	clock, err := a.DB.Clock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o.Clock = clock.Says()
+	err = a.log(ctx, &o)
+	return o, err
 }
 
 // administrators fills in who is left to administer.

@@ -36,6 +36,9 @@ func (c *PolicyShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 	out := PolicyDocument{Version: d.Version, Author: d.Author, Created: store.Time(d.Created), Body: d.Body}
 	if c.Version == 0 {
 		out.Lacks = a.missingRules(ctx)
+		if p, err := a.Rules.Current(ctx); err == nil {
+			out.Gone = p.Gone()
+		}
 	}
 	return out, nil
 }
@@ -70,6 +73,8 @@ type PolicyDocument struct {
 	Body    string    `json:"body"`
 	// Lacks are the rules of a new installation that the document in force has not.
 	Lacks []PolicyRule `json:"lacks,omitempty"`
+	// Gone is what the document in force mentions that is not there any more.
+	Gone []string `json:"mentions_what_is_gone,omitempty"`
 }
 
 // PolicyTestResult is how one test of a document came out.
@@ -88,15 +93,15 @@ func (c *PolicyCheck) Action() string { return "policy.check" }
 func (c *PolicyCheck) Object() string { return "" }
 
 func (c *PolicyCheck) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	p, err := a.compile(ctx, c.Body)
+	p, err := a.compile(ctx, a.DB, c.Body)
 	if err != nil {
 		return nil, err
 	}
 	return p.Test(), nil
 }
 
-func (a *Admin) compile(ctx context.Context, body string) (*policy.Policy, error) {
-	known, err := a.Known(ctx)
+func (a *Admin) compile(ctx context.Context, r store.Reader, body string) (*policy.Policy, error) {
+	known, err := a.Known(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +126,7 @@ func (c *PolicyChange) Object() string {
 
 // sound says what keeps a document from being saved.
 func (c *PolicyChange) sound(ctx context.Context, a *Admin) error {
-	p, err := a.compile(ctx, c.Body)
+	p, err := a.compile(ctx, a.DB, c.Body)
 	if err != nil {
 		return err
 	}
@@ -139,7 +144,7 @@ func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 	}
 	var d signin.Document
 	err := a.change(ctx, g, "policy.changed", nil, nil, func(tx *store.Tx) error {
-		p, err := a.compile(ctx, c.Body)
+		p, err := a.compile(ctx, tx, c.Body)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -70,24 +71,33 @@ func (c *PolicyDiff) do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 	if err != nil {
 		return nil, err
 	}
-	d := differ{admin: a, before: before, after: after, out: PolicyDifference{Exact: true, Changes: []PolicyEffect{}}}
+	d := differ{admin: a, before: before, after: after, budget: policy.Budget{Left: mostCompared}, out: PolicyDifference{Exact: true, Changes: []PolicyEffect{}}}
 	for _, cl := range classes {
 		for _, p := range places {
-			d.at(cl, p)
+			if err := d.at(ctx, cl, p); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return d.finish(), nil
 }
 
+// mostCompared is how much one comparison looks at: some ten seconds of one processor.
+const mostCompared = 40_000_000
+
+// mostEffects is how many differences are told.
+const mostEffects = 2000
+
 // differ gathers differences. One that several actions share is told once.
 type differ struct {
 	admin         *Admin
 	before, after *policy.Policy
+	budget        policy.Budget
 	out           PolicyDifference
 	seen          map[string]int
 }
 
-func (d *differ) at(c *class, p place) {
+func (d *differ) at(ctx context.Context, c *class, p place) error {
 	d.seen = map[string]int{}
 	for _, action := range p.actions {
 		for _, channel := range p.channels {
@@ -95,7 +105,13 @@ func (d *differ) at(c *class, p place) {
 			if v.Refuses != "" {
 				continue // refused before and after, whatever policy says
 			}
-			got := policy.Compare(d.before, d.after, asked)
+			got, err := policy.CompareWithin(ctx, d.before, d.after, asked, &d.budget)
+			if errors.Is(err, policy.ErrTooMuch) {
+				return failure.At("body", failure.New(failure.Invalid, "The two documents tell more requests apart than are compared at once. Compare with fewer rules changed that name addresses, paths or times, or ask \"policy explain\" about the requests that matter."))
+			}
+			if err != nil {
+				return failure.Wrap(failure.Unavailable, err, "The comparison was ended before it was done.")
+			}
 			d.out.Exact = d.out.Exact && got.Exact
 			for _, r := range got.Blurred {
 				if !slices.Contains(d.out.Unsure, r) {
@@ -107,6 +123,7 @@ func (d *differ) at(c *class, p place) {
 			}
 		}
 	}
+	return nil
 }
 
 func (d *differ) add(c *class, p place, action string, change policy.Change, v signin.View) {
@@ -121,6 +138,10 @@ func (d *differ) add(c *class, p place, action string, change policy.Change, v s
 		if !slices.Contains(d.out.Changes[i].Actions, action) {
 			d.out.Changes[i].Actions = append(d.out.Changes[i].Actions, action)
 		}
+		return
+	}
+	if len(d.out.Changes) == mostEffects {
+		d.out.Exact = false
 		return
 	}
 	e := PolicyEffect{Effect: effect, Accounts: c.who(), Count: c.count, Application: p.Name, Actions: []string{action}, Before: before, After: after, Witness: bothWitness(change.Facts, d.before, d.after)}
@@ -186,7 +207,7 @@ func (d *differ) finish() PolicyDifference {
 		d.out.Answer = "Nobody is asked for anything else."
 	}
 	if !d.out.Exact {
-		d.out.Answer += " There may be more: not every rule can be analysed."
+		d.out.Answer += " There may be more: not every rule can be analysed, or there are more than are told."
 	}
 	return d.out
 }

@@ -112,6 +112,18 @@ func (c *Catalogue) All(ctx context.Context) ([]Application, error) {
 	return slices.Clone(v.all), nil
 }
 
+// AllIn is All as a change sees it, which has not happened yet for anybody else.
+func (c *Catalogue) AllIn(ctx context.Context, r store.Reader) ([]Application, error) {
+	if _, changing := r.(*store.Tx); !changing {
+		return c.All(ctx)
+	}
+	v, err := c.read(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return v.all, nil
+}
+
 // ByProtocol returns the applications of one protocol by name.
 func (c *Catalogue) ByProtocol(ctx context.Context, protocol string) ([]Application, error) {
 	all, err := c.All(ctx)

@@ -47,7 +47,13 @@ func (d Duration) String() string {
 	case v%day == 0:
 		return strconv.Itoa(int(v/day)) + "d"
 	default:
-		s := strings.TrimSuffix(v.String(), "0s")
-		return strings.TrimSuffix(s, "0m")
+		s := v.String()
+		if strings.HasSuffix(s, "m0s") {
+			s = strings.TrimSuffix(s, "0s")
+		}
+		if strings.HasSuffix(s, "h0m") {
+			s = strings.TrimSuffix(s, "0m")
+		}
+		return s
 	}
 }

@@ -35,11 +35,11 @@ type form struct {
 
 func (s *scene) browse(attacker bool) *browser {
 	jar, _ := cookiejar.New(nil)
-	d := &net.Dialer{Timeout: 5 * time.Second}
+	d := &net.Dialer{Timeout: 20 * time.Second}
 	if attacker && s.From.IsValid() {
 		d.LocalAddr = &net.TCPAddr{IP: s.From.AsSlice()}
 	}
-	wait := 20 * time.Second
+	wait := answered
 	if s.down {
 		wait = s.Patience // a browser waits longer, and gets no more
 	}

@@ -176,7 +176,7 @@ func defaults(ctx context.Context, s *scene) ([]Door, error) {
 	}
 	if s.Radius != "" {
 		for _, secret := range []string{"testing123", "secret", "radius"} {
-			r, err := s.send(ctx, ask{name: s.canary.name, password: s.canary.password, secret: secret}.packet(), secret, true)
+			r, err := s.sendFor(ctx, ask{name: s.canary.name, password: s.canary.password, secret: secret}.packet(), secret, true, s.Patience)
 			doors = append(doors, Door{"RADIUS with the shared secret " + secret, err == nil && r.code != silence, ""})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"os"
 	"time"
 )
 
@@ -78,8 +79,17 @@ func (a ask) packet() []byte {
 	return p
 }
 
-// send asks once and waits; a server that says nothing is silence.
+// answered is how long an answer is waited for that a server owes: equipment sends
+// the same datagram again meanwhile, as RFC 5080 section 2.2.1 has it.
+const answered = 90 * time.Second
+
+// send asks and waits; a server that says nothing is silence.
 func (s *scene) send(ctx context.Context, packet []byte, secret string, attacker bool) (reply, error) {
+	return s.sendFor(ctx, packet, secret, attacker, answered)
+}
+
+// sendFor is send with its own patience, for what a server owes no answer.
+func (s *scene) sendFor(ctx context.Context, packet []byte, secret string, attacker bool, wait time.Duration) (reply, error) {
 	d := net.Dialer{}
 	if attacker && s.From.IsValid() {
 		d.LocalAddr = &net.UDPAddr{IP: s.From.AsSlice()}
@@ -89,23 +99,22 @@ func (s *scene) send(ctx context.Context, packet []byte, secret string, attacker
 		return reply{}, err
 	}
 	defer c.Close()
-	if _, err := c.Write(packet); err != nil {
-		return reply{}, nil //nolint:nilerr // nobody listens, which is silence
+	if s.down {
+		wait = s.Patience / 4
 	}
-	wait := s.Patience
-	switch {
-	case s.down:
-		wait /= 4
-	case !attacker:
-		wait = 15 * time.Second
-	}
-	c.SetReadDeadline(time.Now().Add(wait)) //nolint:errcheck // a fresh socket
 	b := make([]byte, 4096)
-	n, err := c.Read(b)
-	if err != nil {
-		return reply{}, nil //nolint:nilerr // silence
+	for end := time.Now().Add(wait); time.Now().Before(end) && ctx.Err() == nil; {
+		if _, err := c.Write(packet); err != nil {
+			break // nobody listens, which is silence
+		}
+		c.SetReadDeadline(time.Now().Add(min(wait, 5*time.Second))) //nolint:errcheck // a fresh socket
+		if n, err := c.Read(b); err == nil {
+			return parse(b[:n], packet, secret)
+		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
 	}
-	return parse(b[:n], packet, secret)
+	return reply{}, nil
 }
 
 // parse checks the Response Authenticator (RFC 2865 section 3): an answer that

@@ -23,10 +23,10 @@ func remoteService(ctx context.Context, s *scene) ([]Door, error) {
 	try("a code with a made-up State", ask{password: "123456", state: state})
 	try("the password with a code behind it", ask{password: c.password + "123456"})
 	bare := ask{name: c.name, password: c.password, secret: s.Secret, bare: true}
-	r, err := s.send(ctx, bare.packet(), s.Secret, true)
+	r, err := s.sendFor(ctx, bare.packet(), s.Secret, true, s.Patience)
 	doors = append(doors, Door{"a request without Message-Authenticator is answered", err == nil && r.code != silence, errText(err)})
 	foreign := ask{name: c.name, password: c.password, secret: "another secret"}
-	r, err = s.send(ctx, foreign.packet(), "another secret", true)
+	r, err = s.sendFor(ctx, foreign.packet(), "another secret", true, s.Patience)
 	doors = append(doors, Door{"a client with another secret is answered", err == nil && r.code != silence, ""})
 	return doors, nil
 }

@@ -110,6 +110,11 @@ func Store(db *store.DB) Source {
 			{Name: "countersign_store_healthy", Help: "1 when the database takes reads and the last write worked.", Kind: Gauge, Value: truth(db.Health(ctx) == nil)},
 			{Name: "countersign_feed_fresh", Help: "1 when this server hears of revocations; at 0 it remembers nothing.", Kind: Gauge, Value: truth(db.FeedFresh())},
 		}
+		clock, err := db.Clock(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Sample{Name: "countersign_clock_behind_seconds", Help: "How far this server's clock is behind the database's, or else the log's newest entry; negative is ahead.", Kind: Gauge, Value: clock.Behind().Seconds()})
 		for _, q := range []struct{ name, help, query string }{
 			{"countersign_attempts", "Sign-ins under way.", `select count(*) from attempt where expires > $1`},
 			{"countersign_sessions", "Sessions that stand.", `select count(*) from session where ended = 0 and expires > $1`},

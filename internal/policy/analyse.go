@@ -1,6 +1,11 @@
 package policy
 
-import "strings"
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"time"
+)
 
 // analysis is one class under one policy: which rules depend on what is free,
 // and the cells that they divide it into.
@@ -8,6 +13,8 @@ type analysis struct {
 	policy *Policy
 	class  Class
 	rules  []analysed
+	// zones are the clocks of all documents that are compared.
+	zones []*time.Location
 	// open are the free atoms whose cases can be listed.
 	open []*atom
 	// dimensions are the free facts that matter, each with its cells.
@@ -32,7 +39,7 @@ type dimension []func(*Facts)
 // analyse finds the cells of one document.
 func (p *Policy) analyse(c Class) *analysis {
 	a := p.opened(c)
-	a.dimensions, a.coarse = divide(c, a)
+	a.dimensions, a.coarse, _ = divide(context.Background(), c, nil, a) // without a budget there is no error
 	return a
 }
 
@@ -83,11 +90,17 @@ func (at *atom) blurs() bool {
 func (a *analysis) unclear(at *atom) bool { return a.free(at) && (a.coarse || at.blurs()) }
 
 // each calls f with one request of every cell.
-func (a *analysis) each(f func(*Facts)) { each(a.class.Facts, a.dimensions, f) }
+func (a *analysis) each(f func(*Facts)) {
+	each(context.Background(), a.class.Facts, a.dimensions, f) //nolint:errcheck // nobody ends it
+}
 
-func each(base Facts, dimensions []dimension, f func(*Facts)) {
+// each ends early when its context does.
+func each(ctx context.Context, base Facts, dimensions []dimension, f func(*Facts)) error {
 	at := make([]int, len(dimensions))
-	for {
+	for n := 0; ; n++ {
+		if n%64 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		facts := base
 		for i, d := range dimensions {
 			d[at[i]](&facts)
@@ -101,7 +114,7 @@ func each(base Facts, dimensions []dimension, f func(*Facts)) {
 			at[i] = 0
 		}
 		if i == len(at) {
-			return
+			return nil
 		}
 	}
 }
@@ -184,19 +197,46 @@ func (a *analysis) blurred() []string {
 
 // divide finds the cells that these analyses of one class make together. Should
 // there be too many, coarse says that none are told apart.
-func divide(c Class, parts ...*analysis) (dimensions []dimension, coarse bool) {
+// What it would cost is taken from the budget before it is done.
+func divide(ctx context.Context, c Class, b *Budget, parts ...*analysis) (dimensions []dimension, coarse bool, err error) {
+	for _, a := range parts {
+		for _, one := range parts {
+			if !slices.ContainsFunc(a.zones, func(z *time.Location) bool { return z.String() == one.policy.zone.String() }) {
+				a.zones = append(a.zones, one.policy.zone)
+			}
+		}
+	}
 	total := 1
 	for _, facts := range [][]fact{{requestSource}, {nowHour, nowWeekday, nowTime}, {requestProtocol}, {requestAction, requestReads}, {requestMethod}, {requestPath}} {
-		d := cells(c, facts, parts)
+		if err := b.spend(costOf(facts, parts)); err != nil {
+			return nil, true, err
+		}
+		d := cells(ctx, c, facts, parts)
+		if ctx.Err() != nil {
+			return nil, true, ctx.Err()
+		}
 		if len(d) == 0 {
 			continue
 		}
 		dimensions = append(dimensions, d)
 		if total *= len(d); total > maxCells {
-			return nil, true
+			return nil, true, nil
 		}
 	}
-	return dimensions, false
+	return dimensions, false, nil
+}
+
+// costOf is how many atoms it takes to find the cells of one dimension.
+func costOf(facts []fact, parts []*analysis) int {
+	var all []*atom
+	for _, a := range parts {
+		all = append(all, ofFacts(a.open, facts)...)
+	}
+	n := 0
+	for _, a := range parts {
+		n += a.many(all, facts[0])
+	}
+	return n * len(all)
 }
 
 func ofFacts(atoms []*atom, facts []fact) []*atom {
@@ -215,7 +255,7 @@ func ofFacts(atoms []*atom, facts []fact) []*atom {
 // facts, which are one dimension, can come out together. Documents have clocks
 // of their own: where one's hour changes another's need not, so the candidates
 // of each are taken, and told apart by all.
-func cells(c Class, facts []fact, parts []*analysis) dimension {
+func cells(ctx context.Context, c Class, facts []fact, parts []*analysis) dimension {
 	var all []*atom
 	own := make([][]*atom, len(parts))
 	for i, a := range parts {
@@ -229,19 +269,23 @@ func cells(c Class, facts []fact, parts []*analysis) dimension {
 		return parts[0].unread(facts[0])
 	}
 	var d dimension
-	seen := map[string]bool{}
+	seen, seed := map[uint64]bool{}, maphash.MakeSeed()
+	var truths []byte
 	for _, a := range parts {
-		for _, set := range a.candidates(all, facts[0]) {
+		for n, set := range a.candidates(all, facts[0]) {
+			if n%256 == 0 && ctx.Err() != nil {
+				return nil
+			}
 			f := c.Facts
 			set(&f)
-			var truths strings.Builder
+			truths = truths[:0]
 			for i, b := range parts {
 				for _, at := range own[i] {
-					truths.WriteByte('0' + bit(at.holds(&f, b.policy.zone)))
+					truths = append(truths, bit(at.holds(&f, b.policy.zone)))
 				}
 			}
-			if !seen[truths.String()] {
-				seen[truths.String()] = true
+			if k := maphash.Bytes(seed, truths); !seen[k] {
+				seen[k] = true
 				d = append(d, set)
 			}
 		}

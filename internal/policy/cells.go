@@ -14,7 +14,7 @@ func (a *analysis) candidates(atoms []*atom, which fact) []func(*Facts) {
 	case requestSource:
 		return setters(addresses(atoms), func(f *Facts, v netip.Addr) { f.Source = v })
 	case nowHour:
-		return setters(moments(atoms, a.class.Now, a.policy.zone), func(f *Facts, v time.Time) { f.Now = v })
+		return setters(moments(atoms, a.class.Now, a.policy.zone, a.zones), func(f *Facts, v time.Time) { f.Now = v })
 	case requestProtocol:
 		return setters(a.policy.known.list(which), func(f *Facts, v string) { f.Protocol = v })
 	case requestAction:
@@ -23,6 +23,44 @@ func (a *analysis) candidates(atoms []*atom, which fact) []func(*Facts) {
 		return setters(slices.Concat([]string{""}, methods, texts(atoms, "")), func(f *Facts, v string) { f.Method = v })
 	}
 	return setters(append([]string{""}, texts(atoms, "/")...), func(f *Facts, v string) { f.Path = v })
+}
+
+// many is how many candidates there would be at most, before one is made.
+func (a *analysis) many(atoms []*atom, which fact) int {
+	switch which {
+	case requestSource:
+		n := 5
+		for _, at := range atoms {
+			n += 3 * len(at.network.spans)
+		}
+		return n
+	case nowHour:
+		n := 3
+		for _, at := range atoms {
+			n += 2 * len(at.times)
+		}
+		if readsClock(atoms) {
+			n *= int(momentSpan/time.Hour) + 1
+			if len(a.zones) > 1 {
+				n *= 1 + 2*len(a.zones)
+			}
+		}
+		return n
+	case requestMethod, requestPath:
+		equal, heads, tails := len(methods)+1, 1, 1
+		for _, at := range atoms {
+			switch at.op {
+			case is:
+				equal += len(at.words)
+			case prefix:
+				heads += len(at.words)
+			case suffix:
+				tails += len(at.words)
+			}
+		}
+		return equal + heads*tails
+	}
+	return len(a.policy.known.byFact[which]) + 1
 }
 
 // unread gives a free fact that no rule reads a value that a request can have,
@@ -70,13 +108,39 @@ func addresses(atoms []*atom) []netip.Addr {
 // hour of every day, also where a shift of the clock leaves one out.
 const momentSpan = 22 * 24 * time.Hour
 
-// moments returns one from each cell of the time from now on: between the times
-// that rules name, each hour of each day of the week.
-func moments(atoms []*atom, now time.Time, zone *time.Location) []time.Time {
+// momentYear is how long behind each turning point two clocks are watched: from then
+// on they stand to each other as in the year before.
+const momentYear = 400 * 24 * time.Hour
+
+// readsClock reports whether an hour or a day of the week is read.
+func readsClock(atoms []*atom) bool {
+	return slices.ContainsFunc(atoms, func(at *atom) bool { return at.fact != nowTime })
+}
+
+// shifts returns when clocks that differ come to differ otherwise: at every turn to
+// and from summer time of any of them.
+func shifts(zones []*time.Location, from, to time.Time) []time.Time {
+	if len(zones) < 2 {
+		return nil
+	}
+	var out []time.Time
+	for _, z := range zones {
+		for t := from; ; {
+			_, end := t.In(z).ZoneBounds()
+			if end.IsZero() || !end.Before(to) {
+				break
+			}
+			out, t = append(out, end), end
+		}
+	}
+	return out
+}
+
+// turning returns the points behind which something may be decided otherwise than
+// before: the times that rules name, and the shifts of clocks in the year behind each.
+func turning(atoms []*atom, now time.Time, zones []*time.Location) []time.Time {
 	turns := []time.Time{now}
-	clock := false
 	for _, at := range atoms {
-		clock = clock || at.fact != nowTime
 		for _, t := range at.times {
 			if t.After(now) {
 				turns = append(turns, t)
@@ -87,6 +151,24 @@ func moments(atoms []*atom, now time.Time, zone *time.Location) []time.Time {
 		}
 	}
 	slices.SortFunc(turns, time.Time.Compare)
+	if !readsClock(atoms) {
+		return turns
+	}
+	for i, t := range slices.Clone(turns) {
+		end := t.Add(momentYear)
+		if i+1 < len(turns) && turns[i+1].Before(end) {
+			end = turns[i+1]
+		}
+		turns = append(turns, shifts(zones, t, end)...)
+	}
+	slices.SortFunc(turns, time.Time.Compare)
+	return turns
+}
+
+// moments returns one from each cell of the time from now on: between the turning
+// points, each hour of each day of the week.
+func moments(atoms []*atom, now time.Time, zone *time.Location, zones []*time.Location) []time.Time {
+	clock, turns := readsClock(atoms), turning(atoms, now, zones)
 	var out []time.Time
 	for i, t := range turns {
 		end := t.Add(momentSpan)

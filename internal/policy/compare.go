@@ -1,6 +1,11 @@
 package policy
 
-import "strings"
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"strings"
+)
 
 // Comparison is what two documents do differently to a [Class].
 type Comparison struct {
@@ -19,31 +24,78 @@ type Comparison struct {
 // either document can tell two requests apart, and decides one of each by both.
 // Facts that one of them was not made for it denies, as it would.
 func Compare(before, after *Policy, c Class) Comparison {
+	out, _ := CompareWithin(context.Background(), before, after, c, nil) // neither ends nor is bounded
+	return out
+}
+
+// Budget bounds how much is looked at, over several comparisons: one unit is one rule,
+// or one comparison in a rule, looked at once. A nil Budget bounds nothing.
+type Budget struct{ Left int }
+
+// ErrTooMuch is a comparison that would take more than its budget. Nothing of it was
+// begun.
+var ErrTooMuch = errors.New("policy: the two documents tell too many requests apart")
+
+func (b *Budget) spend(n int) error {
+	if b == nil {
+		return nil
+	}
+	if n < 0 || n > b.Left {
+		return ErrTooMuch
+	}
+	b.Left -= n
+	return nil
+}
+
+// mostChanges is how many are told of one class.
+const mostChanges = 200
+
+// CompareWithin is Compare that ends with its context, and where its budget does not
+// reach.
+func CompareWithin(ctx context.Context, before, after *Policy, c Class, b *Budget) (Comparison, error) {
 	var parts []*analysis
 	for _, p := range []*Policy{before, after} {
 		if p.fits(c) {
 			parts = append(parts, p.opened(c))
 		}
 	}
-	dimensions, coarse := divide(c, parts...)
 	out := Comparison{Exact: true}
+	if err := b.spend(len(before.Rules()) + len(after.Rules())); err != nil {
+		return out, err
+	}
+	dimensions, coarse, err := divide(ctx, c, b, parts...)
+	if err != nil {
+		return out, err
+	}
+	cells := len(before.Rules()) + len(after.Rules()) + 1
+	for _, d := range dimensions {
+		cells *= len(d)
+	}
+	if err := b.spend(cells); err != nil {
+		return out, err
+	}
 	for _, a := range parts {
 		out.Blurred = union(out.Blurred, a.unsure(coarse))
 	}
 	out.Exact = !coarse && len(out.Blurred) == 0
-	seen := map[string]bool{}
-	each(c.Facts, dimensions, func(f *Facts) {
-		b, a := before.Decide(*f), after.Decide(*f)
-		k := b.String() + "\x00" + a.String()
+	seen, seed := map[uint64]bool{}, maphash.MakeSeed()
+	err = each(ctx, c.Facts, dimensions, func(f *Facts) {
+		b, a := before.decide(*f), after.decide(*f) // not remembered: nobody asks again
+		k := maphash.String(seed, b.String()+"\x00"+a.String())
 		if seen[k] {
 			return
 		}
 		seen[k] = true
-		if change, differs := changed(*f, b, a); differs {
+		change, differs := changed(*f, b, a)
+		switch {
+		case !differs:
+		case len(out.Changes) == mostChanges:
+			out.Exact = false
+		default:
 			out.Changes = append(out.Changes, change)
 		}
 	})
-	return out
+	return out, err
 }
 
 // unsure are the rules whose cases were not all listed.

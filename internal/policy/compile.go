@@ -4,8 +4,24 @@ package policy
 // is always [Problems], everything that is wrong and where. The Policy is nil
 // then: there is no such thing as half a policy.
 func Compile(document []byte, known Known) (*Policy, error) {
+	return compileWith(document, newVocabulary(known))
+}
+
+// Load is Compile for a document that is in force already. A name that it mentions and
+// that nobody has any more - a group that was removed while the document was saved, an
+// application, an action that an application no longer gives - is that of nobody: a
+// rule reads it as it stands, so that it applies to no request by being about it, and
+// to all by being about everything else. The rest of the document is in force as
+// before. [Policy.Gone] lists such names.
+func Load(document []byte, known Known) (*Policy, error) {
+	v := newVocabulary(known)
+	v.tolerant = true
+	return compileWith(document, v)
+}
+
+func compileWith(document []byte, known vocabulary) (*Policy, error) {
 	r := &reader{}
-	p := &Policy{known: newVocabulary(known)}
+	p := &Policy{known: known}
 	root := r.tree(document)
 	if root == nil {
 		return nil, r.problems

@@ -187,7 +187,7 @@ func (r *reader) value(n *yaml.Node, into *string, which fact, known *vocabulary
 	if !ok {
 		return
 	}
-	if names := known.byFact[which]; names != nil && !names[s] {
+	if names := known.byFact[which]; names != nil && known.lacks(names, nounOf[which], s) {
 		r.fail(n, "unknown %s %q; %s", nounOf[which], s, mend(s, known.list(which)))
 		return
 	}
@@ -196,7 +196,7 @@ func (r *reader) value(n *yaml.Node, into *string, which fact, known *vocabulary
 
 func (r *reader) groups(n *yaml.Node, a *Account, known *vocabulary) {
 	r.words(n, "groups", func(item *yaml.Node, s string) {
-		if !known.byFact[accountGroups][s] {
+		if known.lacks(known.byFact[accountGroups], nounOf[accountGroups], s) {
 			r.fail(item, "unknown group %q; %s", s, mend(s, known.list(accountGroups)))
 			return
 		}

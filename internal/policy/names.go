@@ -24,7 +24,7 @@ func (s *shaper) exists(at ast.Expr, a *atom) bool {
 	}
 	if a.op == is || a.op == member {
 		for _, w := range a.words {
-			if !known[w] {
+			if s.known.lacks(known, nounOf[a.fact], w) {
 				s.complain(at, "unknown %s %q; %s", nounOf[a.fact], w, mend(w, s.known.list(a.fact)))
 				return false
 			}
@@ -38,6 +38,9 @@ func (s *shaper) exists(at ast.Expr, a *atom) bool {
 		if a.spells(w) {
 			return true
 		}
+	}
+	if !s.known.lacks(nil, nounOf[a.fact]+" like", a.words[0]) {
+		return true
 	}
 	s.complain(at, "no %s is like %q; %s", nounOf[a.fact], a.words[0], oneOf(s.known.list(a.fact)))
 	return false

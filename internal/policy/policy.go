@@ -12,6 +12,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"countersign/internal/assurance"
@@ -44,6 +45,15 @@ type rule struct {
 	demands bool
 	refuse  []string
 	effect  string
+}
+
+// Gone lists what the document mentions that is not there any more, as "group
+// \"staff\"". Only a document that was loaded has any.
+func (p *Policy) Gone() []string {
+	if p == nil {
+		return nil
+	}
+	return slices.Clone(p.known.gone)
 }
 
 // Rules returns the names of the rules, in the document's order.

@@ -106,7 +106,7 @@ func (r *reader) require(n *yaml.Node, s string, rd *ruleDraft) {
 }
 
 func (r *reader) refuse(n *yaml.Node, s string, rd *ruleDraft, known *vocabulary) {
-	if !known.kinds[s] {
+	if known.lacks(known.kinds, "authenticator", s) {
 		r.fail(n, "unknown authenticator %q; %s", s, mend(s, sortedKeys(known.kinds)))
 		return
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"maps"
 	"slices"
+	"strconv"
 )
 
 // vocabulary is [Known] by fact, as sets.
@@ -10,6 +11,20 @@ type vocabulary struct {
 	byFact [factCount]map[string]bool
 	kinds  map[string]bool // of authenticators
 	reads  map[string]bool // actions that only look
+	// tolerant takes names that nobody has, and notes them in gone.
+	tolerant bool
+	gone     []string
+}
+
+// lacks reports whether a name is to be refused, because nobody has it.
+func (v *vocabulary) lacks(names map[string]bool, noun, name string) bool {
+	if names[name] {
+		return false
+	}
+	if v.tolerant {
+		v.gone = union(v.gone, []string{noun + " " + strconv.Quote(name)})
+	}
+	return !v.tolerant
 }
 
 // methods are the HTTP methods of RFC 9110 section 9, RFC 5789 and RFC 4918.

@@ -84,7 +84,7 @@ func setUp(t *testing.T) *rig {
 	clock := func() time.Time { return r.now }
 	log := slog.New(slog.DiscardHandler)
 	people := &directory.Directory{DB: db, Keys: keys, Log: log}
-	rules := &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context) (policy.Known, error) { return known, nil }}
+	rules := &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return known, nil }}
 	r.Sessions = &Sessions{DB: db, Keys: keys, Tickets: &ticket.Tickets{DB: db, Keys: keys, Now: clock}, Now: clock}
 	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
 	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {

@@ -131,6 +131,16 @@ func (e *Engine) oneAtATime(ctx context.Context, r store.Reader) error {
 	return e.Directory.TouchAdministered(ctx, tx)
 }
 
+// PolicyIn is the policy in force as a change sees it that takes away a name which it may
+// mention. Such changes and those of the policy wait for one another, so that none is
+// checked against what the other is about to make wrong.
+func (e *Engine) PolicyIn(ctx context.Context, tx *store.Tx) (*policy.Policy, error) {
+	if err := e.oneAtATime(ctx, tx); err != nil {
+		return nil, err
+	}
+	return e.Rules.currentIn(ctx, tx)
+}
+
 // currentIn is the policy in force as a transaction sees it.
 func (r *Rules) currentIn(ctx context.Context, from store.Reader) (*policy.Policy, error) {
 	p, err := r.Current(ctx)
@@ -147,11 +157,11 @@ func (r *Rules) currentIn(ctx context.Context, from store.Reader) (*policy.Polic
 	if last := r.current.Load(); last != nil && last.version == latest.Version {
 		return last.policy, nil
 	}
-	known, err := r.Known(ctx)
+	known, err := r.Known(ctx, from)
 	if err != nil {
 		return nil, err
 	}
-	if fresh, err := policy.Compile([]byte(latest.Body), known); err == nil {
+	if fresh, err := policy.Load([]byte(latest.Body), known); err == nil {
 		return fresh, nil
 	}
 	return p, nil

@@ -180,7 +180,7 @@ func newRig(t testing.TB, document string, kinds ...authenticator.Authenticator)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := &Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context) (policy.Known, error) { return vocabulary(kinds), nil }}
+	rules := &Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return vocabulary(kinds), nil }}
 	rules.Watch()
 	r.Engine, err = New(Parts{DB: db, Keys: keys, Directory: r.dir, Applications: catalogue, Rules: rules, Authenticators: kinds, Reading: reads, Helping: helps,
 		Standing: r.sessions, SlowChecks: 2, ApproveAt: "login.test/account/approve", Now: r.clock.Now, Log: log})

@@ -24,8 +24,9 @@ const PolicyTopic = "policy"
 type Rules struct {
 	DB   *store.DB
 	Keys *keyring.Keyring
-	// Known are the names that a document may mention, read when it is compiled.
-	Known func(ctx context.Context) (policy.Known, error)
+	// Known are the names that a document may mention, read when it is compiled, and
+	// inside a change as that change leaves them.
+	Known func(ctx context.Context, r store.Reader) (policy.Known, error)
 	Log   *slog.Logger
 
 	gen     atomic.Uint64
@@ -82,11 +83,14 @@ func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
 	case last != nil && last.version == doc.Version && last.gen == gen:
 		return last.policy, nil
 	}
-	known, err := r.Known(ctx)
+	known, err := r.Known(ctx, r.DB)
 	if err != nil {
 		return nil, err
 	}
-	p, err := policy.Compile([]byte(doc.Body), known)
+	p, err := policy.Load([]byte(doc.Body), known)
+	if gone := p.Gone(); len(gone) > 0 {
+		r.Log.Warn("the policy mentions what is not there any more; its other rules are in force as before: change those that mention it", "version", doc.Version, "gone", gone)
+	}
 	if err != nil {
 		if last != nil {
 			r.Log.Error("the policy no longer compiles; the last good one stays in force", "version", doc.Version, "error", err)

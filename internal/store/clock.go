@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Clock is how far this server's clock is behind others': what is shown to a server whose
+// clock is right looks as if it came from the future to one that is behind, and counts as
+// stale there. Negative is ahead.
+type Clock struct {
+	// Database is how far it is behind the database server's; known says that there is one.
+	Database time.Duration
+	Known    bool
+	// Log is how far the newest entry of the audit log lies in its future: zero when it does not.
+	Log time.Duration
+}
+
+// ClockBound is how far clocks may be apart before it is said: half of what evidence may
+// come from the future.
+const ClockBound = 30 * time.Second
+
+// Behind is how far the clock is behind, by what tells more.
+func (c Clock) Behind() time.Duration {
+	if c.Known && c.Log <= ClockBound {
+		return c.Database
+	}
+	return max(c.Database, c.Log)
+}
+
+// Wrong reports how far the clock is behind, when that is more than may be.
+func (c Clock) Wrong() (by time.Duration, wrong bool) {
+	by = c.Behind()
+	return by, by > ClockBound || by < -ClockBound
+}
+
+// Says writes it for people; empty is a clock that is right.
+func (c Clock) Says() string {
+	by, wrong := c.Wrong()
+	switch {
+	case !wrong:
+		return ""
+	case by < 0:
+		return fmt.Sprintf("This server's clock is %v ahead. Set it: what people show elsewhere lapses too soon here, and codes are refused", (-by).Round(time.Second))
+	}
+	return fmt.Sprintf("This server's clock is %v behind. Set it: what people show elsewhere counts as stale here, so that everybody is asked again, and codes are refused", by.Round(time.Second))
+}
+
+// Clock compares this server's clock with the database server's, where there is one, and
+// with the log, which other servers and this one's past wrote.
+func (db *DB) Clock(ctx context.Context) (Clock, error) {
+	var c Clock
+	if !db.feed.alone {
+		var at int64
+		before := db.now()
+		if err := db.QueryRow(ctx, "select (extract(epoch from clock_timestamp()) * 1000000)::bigint").Scan(&at); err != nil {
+			return c, err
+		}
+		after := db.now() // a slow answer proves nothing but that it lies between the two
+		c.Known = true
+		switch there := Time(at); {
+		case there.Before(before):
+			c.Database = there.Sub(before)
+		case there.After(after):
+			c.Database = there.Sub(after)
+		}
+	}
+	var newest int64
+	err := db.QueryRow(ctx, "select at from audit_entry order by seq desc limit 1").Scan(&newest)
+	if errors.Is(err, ErrNotFound) {
+		return c, nil
+	}
+	if ahead := Time(newest).Sub(db.now()); ahead > 0 {
+		c.Log = ahead
+	}
+	return c, err
+}
