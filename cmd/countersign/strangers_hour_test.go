@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -425,5 +426,56 @@ func TestSweepGoesOn(t *testing.T) {
 	}
 	if n := w.events("alarm.factor-missing") - before; n != 2 {
 		t.Errorf("%d alarms for two abandoned sign-ins", n)
+	}
+}
+
+// The promise: however many numbers for the help desk strangers ask for, they keep a
+// bounded number of rows, refuse their own neighbourhood alone, and leave the number of an
+// honest person where it is.
+func TestNumbersOfAFloodMakeRoom(t *testing.T) {
+	w, _ := withVPN(t)
+	recoveries := w.admin.Recoveries
+	begin := func(name, from string) (string, error) {
+		secret, _, err := recoveries.Begin(context.Background(), name, netip.MustParseAddr(from))
+		return secret, err
+	}
+	honest, err := begin("ada", "203.0.113.7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for worker := range 8 {
+		all.Go(func() {
+			for i := worker; i < 10_800; i += 8 {
+				if _, err := begin([]string{"ada", "nobody"}[i%2], fmt.Sprintf("2001:db8:0:%x::1", i%400)); err != nil {
+					t.Errorf("request %d: %v", i, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	var rows int
+	if err := w.db.QueryRow(t.Context(), `select count(*) from recovery_request`).Scan(&rows); err != nil || rows > 10_256 {
+		t.Errorf("%d rows are kept, %v", rows, err)
+	}
+	if _, err := recoveries.Look(t.Context(), honest); err != nil {
+		t.Errorf("the number of somebody who asked once: %v", err)
+	}
+	for range 30 {
+		begin("ada", "198.51.100.7") //nolint:errcheck // the next is the one too many
+	}
+	if _, err := begin("ada", "198.51.100.7"); failure.ClassOf(err) != failure.Refused {
+		t.Errorf("one too many of one address: %v", err)
+	}
+	if _, err := begin("ada", "198.51.100.8"); err != nil {
+		t.Errorf("another address: %v", err)
+	}
+	w.later(31 * time.Minute)
+	if err := recoveries.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.db.QueryRow(t.Context(), `select count(*) from recovery_request`).Scan(&rows); err != nil || rows != 0 {
+		t.Errorf("%d rows are left, %v", rows, err)
 	}
 }

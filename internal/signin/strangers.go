@@ -47,8 +47,8 @@ const (
 
 // sumKey is what refusals are counted by.
 type sumKey struct {
-	event, reason, application, protocol, source, name string
-	account                                            int64
+	event, reason, application, protocol, source, partner, authenticator, name string
+	account                                                                    int64
 }
 
 // sum is how often, and what the first was.
@@ -98,17 +98,21 @@ func (s *Strangers) record(tx *store.Tx, en audit.Entry) error {
 }
 
 // Count counts a refusal of somebody who has shown nothing, for an entry that sums up.
-// Of the entry its details are left out, but for the partner.
+// Of the entry's details the authenticator stays, and the partner where the source is
+// not known.
 func (s *Strangers) Count(en audit.Entry) {
 	now := s.now()
-	key := sumKey{event: en.Event, reason: en.Reason, application: en.Application, protocol: en.Protocol, source: neighbourhood(en.Source), account: en.Account}
+	key := sumKey{event: en.Event, reason: en.Reason, application: en.Application, protocol: en.Protocol, source: neighbourhood(en.Source), authenticator: en.Detail["authenticator"], account: en.Account}
+	if key.source == "" {
+		key.partner = en.Detail["partner"]
+	}
 	if en.Account != 0 {
 		key.name = en.AccountName
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sums[key] == nil && len(s.sums) >= sumsOfSources {
-		key.source = ""
+		key.source, key.partner, key.authenticator = "", "", ""
 	}
 	if s.sums[key] == nil && len(s.sums) >= sumsOfAll {
 		key = sumKey{event: key.event, reason: key.reason}
@@ -119,7 +123,7 @@ func (s *Strangers) Count(en audit.Entry) {
 	c := s.sums[key]
 	if c == nil {
 		c = &sum{entry: audit.Entry{Event: key.event, Outcome: audit.Refused, Reason: key.reason, Account: key.account, AccountName: key.name,
-			Application: key.application, Protocol: key.protocol, Source: key.source, Actor: audit.Actor{Name: "strangers", Via: cmp.Or(key.protocol, "countersign")}}, first: now}
+			Application: key.application, Protocol: key.protocol, Source: key.source, Detail: map[string]string{"authenticator": key.authenticator, "partner": key.partner}, Actor: audit.Actor{Name: "strangers", Via: cmp.Or(key.protocol, "countersign")}}, first: now}
 		s.sums[key] = c
 	}
 	c.count, c.last = c.count+1, now
@@ -162,7 +166,7 @@ func (s *Strangers) SumUp(ctx context.Context) error {
 
 func compareSums(a, b sumKey) int {
 	return cmp.Or(cmp.Compare(a.event, b.event), cmp.Compare(a.reason, b.reason), cmp.Compare(a.account, b.account), cmp.Compare(a.source, b.source),
-		cmp.Compare(a.application, b.application), cmp.Compare(a.protocol, b.protocol))
+		cmp.Compare(a.application, b.application), cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.partner, b.partner), cmp.Compare(a.authenticator, b.authenticator))
 }
 
 // putBack counts again what could not be written.
@@ -182,7 +186,12 @@ func (s *Strangers) putBack(sums map[sumKey]*sum, since time.Time) {
 func (c *sum) summed() audit.Entry {
 	en := c.entry
 	en.Detail = map[string]string{"count": strconv.FormatInt(c.count, 10), "first": c.first.UTC().Format(time.RFC3339), "last": c.last.UTC().Format(time.RFC3339)}
-	if en.Source == "" {
+	for _, k := range []string{"authenticator", "partner"} {
+		if v := c.entry.Detail[k]; v != "" {
+			en.Detail[k] = v
+		}
+	}
+	if en.Source == "" && en.Detail["partner"] == "" {
 		en.Detail["sources"] = "several or unknown"
 	}
 	return en

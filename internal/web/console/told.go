@@ -173,7 +173,11 @@ func tell(e audit.Entry) string {
 	}
 	// What an entry does not say leaves no trace.
 	s = blanks.ReplaceAllStringFunc(s, func(b string) string { return words[strings.Trim(b, "{}")] })
-	return strings.TrimRight(strings.TrimSpace(s), ":")
+	s = strings.TrimRight(strings.TrimSpace(s), ":")
+	if n := e.Detail["count"]; n != "" && e.Detail["last"] != "" { // summed up
+		s += ", " + n + " times"
+	}
+	return s
 }
 
 // facts is everything that an entry says, in the order in which people ask.

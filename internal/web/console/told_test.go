@@ -9,15 +9,16 @@ import (
 
 func TestTell(t *testing.T) {
 	for want, e := range map[string]audit.Entry{
-		"ada was let in to vpn with password and authenticator app":            {Event: "signin.granted", Outcome: audit.OK, AccountName: "ada", Application: "vpn", Detail: map[string]string{"shown": "password, totp"}},
-		"root suspended eve: left":                                             {Event: "account.suspended", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}, AccountName: "eve", Detail: map[string]string{"reason": "left"}},
-		"root suspended eve":                                                   {Event: "account.suspended", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}, AccountName: "eve"},
-		"root changed the application wiki":                                    {Event: "application.set", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}, Application: "countersign", Detail: map[string]string{"application": "wiki"}},
-		"ada was not accepted at wiki with authenticator app: it was wrong":    {Event: "answer.refused", Outcome: audit.Refused, Reason: "wrong", AccountName: "ada", Application: "wiki", Detail: map[string]string{"authenticator": "totp/7"}},
-		"something new happened (root)":                                        {Event: "something.new-happened", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}},
-		"root was asked for a fresh proof, for group.create":                   {Event: "action.refused", Reason: "step-up", Outcome: audit.Refused, AccountName: "root", Action: "group.create"},
-		"somebody was refused at Countersign: there is no such account":        {Event: "signin.refused", Outcome: audit.Refused, Reason: "unknown-name", Application: "countersign"},
-		"{detail.reason} was refused at Countersign: there is no such account": {Event: "signin.refused", Outcome: audit.Refused, AccountName: "{detail.reason}", Reason: "unknown-name"},
+		"ada was let in to vpn with password and authenticator app":                     {Event: "signin.granted", Outcome: audit.OK, AccountName: "ada", Application: "vpn", Detail: map[string]string{"shown": "password, totp"}},
+		"root suspended eve: left":                                                      {Event: "account.suspended", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}, AccountName: "eve", Detail: map[string]string{"reason": "left"}},
+		"root suspended eve":                                                            {Event: "account.suspended", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}, AccountName: "eve"},
+		"root changed the application wiki":                                             {Event: "application.set", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}, Application: "countersign", Detail: map[string]string{"application": "wiki"}},
+		"ada was not accepted at wiki with authenticator app: it was wrong":             {Event: "answer.refused", Outcome: audit.Refused, Reason: "wrong", AccountName: "ada", Application: "wiki", Detail: map[string]string{"authenticator": "totp/7"}},
+		"something new happened (root)":                                                 {Event: "something.new-happened", Outcome: audit.OK, Actor: audit.Actor{Name: "root"}},
+		"root was asked for a fresh proof, for group.create":                            {Event: "action.refused", Reason: "step-up", Outcome: audit.Refused, AccountName: "root", Action: "group.create"},
+		"somebody was not accepted at Countersign with password: it was wrong, 7 times": {Event: "answer.refused", Outcome: audit.Refused, Reason: "wrong", Application: "countersign", Detail: map[string]string{"authenticator": "password", "count": "7", "first": "2026-11-29T12:00:00Z", "last": "2026-11-29T12:00:09Z"}},
+		"somebody was refused at Countersign: there is no such account":                 {Event: "signin.refused", Outcome: audit.Refused, Reason: "unknown-name", Application: "countersign"},
+		"{detail.reason} was refused at Countersign: there is no such account":          {Event: "signin.refused", Outcome: audit.Refused, AccountName: "{detail.reason}", Reason: "unknown-name"},
 	} {
 		if got := tell(e); got != want {
 			t.Errorf("%s: got %q, want %q", e.Event, got, want)

@@ -75,6 +75,9 @@ func tell(e audit.Entry) string {
 		if reason == "" {
 			reason = e.Reason
 		}
+		if n := e.Detail["count"]; n != "" { // summed up
+			reason += ", " + n + " times"
+		}
 		return "Refused at " + at + ": " + reason
 	case "alarm.factor-missing":
 		return "The password was right and the second factor never came, at " + what
