@@ -441,7 +441,7 @@ func TestContinuationsStayWhereTheyBegan(t *testing.T) {
 	const suspend = "/console/accounts/eve/suspend"
 	s.ada.get("/console/accounts/eve")
 	s.ada.post(suspend, "reason", "left")
-	s.ada.sees("account eve: left")
+	s.ada.sees("person eve: left")
 	s.ada.post("/sign-in", "authenticator", "password", "text", passphrase)
 	form := s.ada.filledIn("authenticator", "totp", "text", s.adas.code())
 	form.Del("name")
@@ -458,7 +458,7 @@ func TestContinuationsStayWhereTheyBegan(t *testing.T) {
 					t.Errorf("%s went on at %s: %d", who, path, answer.StatusCode)
 				}
 			}
-			if answer := thief.asks(http.MethodGet, "/sign-in?errand=own", nil); strings.Contains(thief.page, "account eve: left") {
+			if answer := thief.asks(http.MethodGet, "/sign-in?errand=own", nil); strings.Contains(thief.page, "person eve: left") {
 				t.Errorf("%s is shown what was begun elsewhere: %d", who, answer.StatusCode)
 			}
 		}
@@ -480,7 +480,7 @@ func TestContinuationsStayWhereTheyBegan(t *testing.T) {
 	// A link to it shows the text and does nothing; the form in which she proves herself
 	// does, once.
 	s.ada.get("/sign-in?errand=own")
-	s.ada.sees("account eve: left")
+	s.ada.sees("person eve: left")
 	if n := s.events("account.suspended"); n != 0 {
 		t.Fatal("a link did it")
 	}
@@ -536,7 +536,7 @@ func TestErrandsAreOfTheirSession(t *testing.T) {
 		t.Helper()
 		s.ada.get("/console/accounts/eve")
 		s.ada.post("/console/accounts/eve/suspend", "reason", "left")
-		s.ada.sees("account eve: left")
+		s.ada.sees("person eve: left")
 	}
 	begins()
 	if strings.Contains(s.ada.page, `name="name"`) {
