@@ -571,7 +571,7 @@ func TestActsShowTheirText(t *testing.T) {
 	s.eve.sees("Remove a way to sign in")
 	s.eve.sees("Authenticator app")
 	text := last(t, pressed, s.eve.page)
-	for _, moved := range []string{"", "yes", "Remove a way to sign in", text + ".", strings.Replace(text, "never", "today", 1) + " "} {
+	for _, moved := range []string{"", "yes", "Remove a way to sign in", text + ".", strings.Replace(text, "added", "added about", 1)} {
 		s.eve.post("/account/do", "action", enrollment.Remove, "object", m, "text", moved)
 		s.eve.sees("Remove it")
 	}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
@@ -46,15 +45,11 @@ func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (press
 		return v, err
 	}
 	v.Title, v.Lede, v.Button = "Remove a way to sign in", "You cannot sign in with it any more after this.", "Remove it"
-	v.Facts = []fact{{"Name", a.Label}, {"Kind", a.Title}, {"Added", look.Moment(a.Created)}, {"Last used", moment(a.Used)}}
-	return v, nil
-}
-
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return "never"
+	v.Facts = []fact{{"Name", a.Label}, {"Kind", a.Title}, {"Added", look.Moment(a.Created)}}
+	if !a.Used.IsZero() {
+		v.Facts = append(v.Facts, fact{"Last used", look.Moment(a.Used)})
 	}
-	return look.Moment(t)
+	return v, nil
 }
 
 // disowned says which entry of the person's history they say was not them.
