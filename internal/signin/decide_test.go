@@ -319,7 +319,6 @@ func TestDecide(t *testing.T) {
 		{"where a password was switched off it takes a second person", m().has("accesspass", "password").holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).with("password", status(directory.CredentialDisabled)).does("authenticator.enroll", "totp"), "no: second-person"},
 		{"a password of the same set-up is not asked for yet", m().has("accesspass", "password").with("password", sinceThePass).holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "totp"), "yes: accesspass"},
 		{"with a second factor it is", m().has("accesspass", "password", "totp").with("password", sinceThePass).with("totp", sinceThePass).holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "hotp"), "asks: password totp"},
-		{"two keys of the same set-up and no password", m().has("accesspass", "push").with("push", sinceThePass).holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "hotp"), "yes: accesspass"},
 		{"a pass alone for who has a passkey", m().has("accesspass", "passkey").holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "totp"), "asks: passkey"},
 
 		// What an application vouches for.
