@@ -21,6 +21,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/config"
+	"countersign/internal/listen"
 	"countersign/internal/pki"
 	"countersign/internal/revocation"
 	"countersign/internal/store"
@@ -67,7 +68,10 @@ func newCardTable(t *testing.T, edit ...func(*settings)) *cardTable {
 		x.DNSNames, x.ExtKeyUsage = []string{cardName}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	})
 	server := c.cardEndpoint(s).Server(&tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw}, PrivateKey: key}}})
-	go server.ServeTLS(l, "", "")
+	server.TLSConfig = listen.Heard(server.TLSConfig)
+	shared := listeners{cards: l}
+	shared.sharing(nil)
+	go server.ServeTLS(shared.cards, "", "") // as serve has it
 	t.Cleanup(func() { server.Close() })
 	c.ada = c.enrollCodes("ada")
 	return c
@@ -313,7 +317,10 @@ func (c *cardTable) anotherEndpoint(t *testing.T) string {
 		x.DNSNames, x.ExtKeyUsage = []string{cardName}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	})
 	server := c.cardEndpoint(s).Server(&tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw}, PrivateKey: key}}})
-	go server.ServeTLS(l, "", "")
+	server.TLSConfig = listen.Heard(server.TLSConfig)
+	shared := listeners{cards: l}
+	shared.sharing(nil)
+	go server.ServeTLS(shared.cards, "", "") // as serve has it
 	t.Cleanup(func() { server.Close() })
 	return l.Addr().String()
 }

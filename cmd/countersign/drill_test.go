@@ -206,7 +206,7 @@ func answerFor(front net.PacketConn, from net.Addr, d net.Dialer, to string, pac
 		return
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(2 * time.Minute)) // bounds who is never answered
 	if _, err := c.Write(packet); err != nil {
 		return
 	}
@@ -289,7 +289,8 @@ func (b *bed) databaseTricks() map[string]func() (undo func()) {
 // ill waits until the guarded server can write no more: each of PostgreSQL's processes
 // reads its configuration anew when it gets to it.
 func (b *bed) ill() {
-	for refused, end := 0, time.Now().Add(30*time.Second); refused < 20 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	refused := 0
+	b.guarded.until("the guarded server can write no more", func() bool {
 		refused++
 		err := b.guarded.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
 			return tx.Record(audit.Entry{Event: "test.ill", Outcome: audit.OK})
@@ -297,21 +298,17 @@ func (b *bed) ill() {
 		if err == nil {
 			refused = 0
 		}
-	}
+		return refused >= 20
+	})
 }
 
 // well waits until the guarded server can write again.
 func (b *bed) well() {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
-		err := b.guarded.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
+	b.guarded.until("the guarded server comes back by itself", func() bool {
+		return nil == b.guarded.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
 			return tx.Record(audit.Entry{Event: "test.well", Outcome: audit.OK})
 		})
-		if err == nil {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	b.t.Error("the server does not come back by itself")
+	})
 }
 
 func hangUp(w http.ResponseWriter, _ *http.Request) {

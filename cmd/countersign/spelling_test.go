@@ -170,11 +170,10 @@ func TestNoSpellingReachesAdmin(t *testing.T) {
 			for name, addr := range addrs {
 				cookie := w.handed(secret, addr)
 				// A server hears of a changed application within a second.
-				for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-					if status, _ := raw(t, addr, "GET", "/admin", cookie); status != http.StatusOK {
-						break
-					}
-				}
+				w.until("the changed application is heard of", func() bool {
+					status, _ := raw(t, addr, "GET", "/admin", cookie)
+					return status != http.StatusOK
+				})
 				admitted(t, addr, cookie, func(target string) { t.Errorf("%q reaches /admin of %s", target, name) })
 				if status, body := raw(t, addr, "GET", "/notes", cookie); status != http.StatusOK || body != "PLAIN" {
 					t.Errorf("what needs no more is answered %d %q", status, body)
