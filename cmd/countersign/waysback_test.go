@@ -8,9 +8,13 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/assurance"
+	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
 	"countersign/internal/recovery"
+	"countersign/internal/signin"
 	"countersign/internal/store"
 )
 
@@ -90,9 +94,7 @@ func TestStolenPassIsWorthNothingAlone(t *testing.T) {
 // alone, also not where there is no password to ask for.
 func TestPasskeyOnlyTakesASecondPerson(t *testing.T) {
 	d := withHelpDesk(t, "")
-	w, bob := d.world, d.bob
-	_ = bob
-	w.switchedOff("bob", "password")
+	d.switchedOff("bob", "password")
 	browser, number := d.asks("bob")
 	if c := d.opens(d.helga, "bob", number); c.Phase != recovery.Unsure {
 		t.Errorf("the case is %s", c.Phase)
@@ -166,5 +168,89 @@ func TestSigningInIsNotUndone(t *testing.T) {
 	d.later(24 * time.Hour)
 	if mallory.goesOn() == http.StatusOK {
 		t.Error("it went on when what the owner signed in with was switched off")
+	}
+}
+
+// The promise: an administrator confirms for the person whom they hear or see, and for
+// nobody else's browser: not for the helper's own, whose number the person does not
+// see, and not with a word that was for a case of before.
+func TestHelpersOwnBrowserIsNotConfirmed(t *testing.T) {
+	d := withHelpDesk(t, "")
+	rita := &clerk{w: d.world, name: "rita", person: d.administrator("rita")}
+	own, number := d.asks("bob") // on the helper's own computer
+	all := opens("bob", number)
+	all["forgotten"] = true
+	var c admin.Recovery
+	if err := d.helga.Do(t.Context(), "recovery.open", all, &c); err != nil {
+		t.Fatal(err)
+	}
+	_, shown := d.asks("bob") // and what bob sees, who stands before the administrator
+	mustRefuse(t, rita, "wrong-number", "recovery.confirm", confirms("bob", c, shown))
+	if got := d.phase("bob"); got != recovery.Unsure || own.goesOn() == http.StatusOK {
+		t.Errorf("the helper's browser was confirmed: %s", got)
+	}
+	before := confirms("bob", c, own.confirmNumber())
+	if err := d.helga.Do(t.Context(), "recovery.stop", map[string]any{"account": "bob", "reason": "a slip"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	bob, number := d.asks("bob")
+	c = d.opens(d.root, "bob", number)
+	if err := rita.Do(t.Context(), "recovery.confirm", before, nil); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("a word for a case of before is answered %v", err)
+	}
+	confirm := admin.RecoveryConfirm{Account: "bob", Case: c.Number, Opener: "operator", Check: c.Check, Browser: "000000", Note: "seen"}
+	for _, part := range []string{"bob", "operator", recovery.Words(c.Check), "000000"} {
+		if !strings.Contains(confirm.Object(), part) {
+			t.Errorf("the approved text %q does not say %s", confirm.Object(), part)
+		}
+	}
+	if err := rita.Do(t.Context(), "recovery.confirm", confirms("bob", c, bob.confirmNumber()), &c); err != nil || c.Phase != recovery.Ready {
+		t.Errorf("the honest way: %+v, %v", c, err)
+	}
+}
+
+// The promise: on the day of a new password its owner still has what is theirs: they
+// report what was not them, and set up another device. Beside a pass it counts for
+// nothing on that day.
+func TestDayOfANewPassword(t *testing.T) {
+	w, ada := withVPN(t)
+	p := w.person()
+	p.comes("ada", ada.secret)
+	p.does("/account/do", "action", "authenticator.enroll", "object", "password")
+	p.post("/account/setup", "authenticator", "password", "text", "another "+passphrase)
+	p.sees("Added: Password")
+	w.later(time.Hour)
+	for action, object := range map[string]string{"report.not-me": "1", "authenticator.enroll": "passkey"} {
+		w.later(time.Minute)
+		s, err := w.engine.Begin(t.Context(), signin.Request{Application: signin.Self, Action: action, Object: object, Name: "ada", Protocol: "browser", Medium: prompt.Browser,
+			Opening: []prompt.Answer{{Authenticator: "password", Text: "another " + passphrase}, {Authenticator: "totp", Text: ada.code()}}})
+		if err != nil || s.State != signin.Granted {
+			t.Errorf("%s is answered %s %s, %v", action, s.State, s.Reason, err)
+		}
+	}
+	desk := w.clerk()
+	w.revokes(desk, "ada", "totp")
+	if err := desk.Do(t.Context(), "pass.issue", map[string]any{"account": "ada"}, nil); failure.ReasonOf(err) != signin.NeedsSecond {
+		t.Errorf("a pass, and a password that somebody made today: %v", err)
+	}
+}
+
+// The promise: without a mail server nobody could object, so that each recovery takes a
+// second person; whoever opens it and whoever confirms it is told, and coverage says it.
+func TestNobodyCanObject(t *testing.T) {
+	for _, mails := range []bool{false, true} {
+		d := withHelpDeskFrom(t, settings{mails: mails})
+		_, number := d.asks("bob")
+		c := d.opens(d.helga, "bob", number)
+		if unheard := c.Unheard != "" && c.Phase == recovery.Unsure; unheard == mails || !mails && !strings.Contains(c.Unheard, "mail server") {
+			t.Errorf("with a mail server: %t; opened as %+v", mails, c)
+		}
+		var data attack.Data
+		if err := d.root.Do(t.Context(), "coverage.show", nil, &data); err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Contains(strings.Join(data.Caveats, "\n"), "nobody can object"); said == mails {
+			t.Errorf("with a mail server: %t; coverage says it: %t", mails, said)
+		}
 	}
 }
