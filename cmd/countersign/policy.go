@@ -65,6 +65,9 @@ func (c *policyCheck) Run(ctx context.Context, conn *connection) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
+	for _, w := range p.Warnings() {
+		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", c.File, w)
+	}
 	results, failed := p.Test(), 0
 	for _, r := range results {
 		if !r.OK {

@@ -55,6 +55,54 @@ func (p *Policy) decide(f Facts) Decision {
 	if why, ok := p.vet(&f); !ok {
 		return deny(why)
 	}
+	if f.Method == AnyMethod && p.reads.facts[requestMethod] {
+		return p.strictest(f)
+	}
+	return p.evaluate(f)
+}
+
+// AnyMethod is the method of a request that an application may take for one of
+// any method, because it names a second one. No request has it: the name is
+// reserved (RFC 9110 section 18.2).
+const AnyMethod = "*"
+
+// strictest is at least as strict as the Decision for each method that these
+// facts may be taken for.
+func (p *Policy) strictest(f Facts) Decision {
+	var all Decision
+	for i, m := range p.spoken() {
+		f.Method = m
+		d := p.evaluate(f)
+		if i == 0 {
+			all = d
+			continue
+		}
+		for _, r := range d.Reasons {
+			if !slices.Contains(all.Reasons, r) {
+				all.Reasons = append(all.Reasons, r)
+			}
+		}
+		all.Requirement, all.Refuse = assurance.And(all.Requirement, d.Requirement), union(all.Refuse, d.Refuse)
+	}
+	return all
+}
+
+// spoken are the methods that a document may tell apart: those of the standards
+// and those that it names.
+func (p *Policy) spoken() []string {
+	out := slices.Clone(methods)
+	for _, r := range p.rules {
+		r.shape.atoms(func(a *atom) {
+			if a.fact == requestMethod {
+				out = append(out, a.words...)
+			}
+		})
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (p *Policy) evaluate(f Facts) Decision {
 	v := &view{facts: &f, policy: p}
 	var b builder
 	for _, r := range p.rules {

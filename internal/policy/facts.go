@@ -18,7 +18,8 @@ type Facts struct {
 	// who knows the actions; an action that nobody said it of counts as a change.
 	Reads bool
 	// Method and Path are an HTTP request's: the method in capitals, the path
-	// decoded and cleaned as the application will see it. Empty otherwise.
+	// decoded and cleaned as the application will see it. Empty otherwise. The
+	// method is AnyMethod where the application may take another one from it.
 	Method, Path string
 	// Source is where the person is. The zero Addr is unknown, and in no network.
 	Source netip.Addr

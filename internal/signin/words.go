@@ -18,6 +18,8 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/policy"
 	"countersign/internal/prompt"
 )
 
@@ -34,6 +36,10 @@ const CommandLine = "command-line.sign-in"
 // Recover is the action of asking to get back in by two codes. What it leads to is a
 // recovery that waits, not a session.
 const Recover = "account.recover"
+
+// AnyMethod is the method of a request that an application may take for one of
+// any method: policy demands what the strictest of them would.
+const AnyMethod = policy.AnyMethod
 
 // Request says who wants what, by which protocol, from where. A protocol fills
 // in what it saw and nothing that it concluded.
@@ -58,7 +64,8 @@ type Request struct {
 	Protocol string
 	// Medium is what the protocol can play.
 	Medium prompt.Medium
-	// Method and Path are the HTTP request's, for policy; else empty.
+	// Method and Path are the HTTP request's, for policy; else empty. The method
+	// is AnyMethod where the request names a second one.
 	Method, Path string
 	// Raise is a client's wish that can only raise what policy demands, or nil.
 	Raise *assurance.Requirement
@@ -197,6 +204,16 @@ func (g Grant) Display() string { return g.read().display }
 
 // Mail is the first verified mail address, or empty.
 func (g Grant) Mail() string { return g.read().mail }
+
+// GroupName is a typed name of a group as Groups has it: names are told apart by
+// nothing that the directory folds. One that can be no name is empty.
+func GroupName(typed string) string {
+	c, err := directory.Canonical(typed)
+	if err != nil {
+		return ""
+	}
+	return c
+}
 
 // Groups are the names of the account's groups, sorted.
 func (g Grant) Groups() []string { return slices.Clone(g.read().groups) }
