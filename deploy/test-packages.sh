@@ -11,6 +11,7 @@ chromium            # the pages, with a virtual authenticator
 caddy               # forward-auth
 curl                # requests to a local socket
 expect              # conversations on a terminal
+fcgiwrap            # CGI programs behind a proxy
 freeradius-utils    # radclient: an independent RADIUS client
 gcc                 # pam/, and the race detector
 git                 # version stamps
@@ -25,6 +26,7 @@ libpam-yubico       # YubiKeys as PAM stacks ask for them
 libpam0g-dev        # pam/
 libykclient-dev     # ykclient: Yubico's own validation client
 libyubikey-dev      # ykgenerate: an independent YubiKey
+lighttpd            # the same, by another server
 make                # this
 nginx-light         # forward-auth
 oathtool            # an independent TOTP and HOTP
@@ -33,8 +35,11 @@ openssh-server      # sshd
 opensc              # pkcs11-tool: puts keys on cards
 openssl             # certificates, and a second opinion on signatures
 pamtester           # PAM conversations
+php-cli             # PHP's own server behind a proxy
+php-fpm             # PHP behind a proxy, by FastCGI
 postgresql          # the second store
 procps              # ps
+python3             # WSGI behind a proxy
 softhsm2            # smart cards in software
 sshpass             # ssh without a terminal
 sudo                # approvals

@@ -410,7 +410,7 @@ func (c *costs) forwardAuth(name string, w *world) {
 	get := func(server string) func(int) error {
 		return func(int) error {
 			r, _ := http.NewRequest("GET", server+"/verify/caddy", nil)
-			r.Header = http.Header{"X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"wiki.test"}, "X-Forwarded-Uri": {"/notes"}, "X-Forwarded-Method": {"GET"}, "Cookie": {"countersign-app=" + child}}
+			r.Header = http.Header{"X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"wiki.test"}, "X-Forwarded-Uri": {"/notes"}, "X-Forwarded-Method": {"GET"}, "X-Forwarded-For": {"203.0.113.9"}, "Cookie": {"countersign-app=" + child}}
 			resp, err := client.Do(r)
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"html"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +17,8 @@ type guard struct {
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.Clone(r.Context())
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	q.Header.Set("X-Forwarded-For", host)
 	if strings.HasPrefix(r.URL.Path, "/.countersign/") {
 		q.Header.Set("X-Forwarded-Proto", "http")
 		q.Header.Set("X-Forwarded-Host", g.host)

@@ -5,12 +5,13 @@
 -- rule after it refuses.
 local base = os.getenv("COUNTERSIGN") or error("set COUNTERSIGN in haproxy.cfg")
 
--- What Countersign is told of the browser's own headers, and nothing else.
-local pass = { "cookie", "accept", "user-agent", "upgrade", "sec-fetch-mode",
-  "x-http-method", "x-http-method-override", "x-method-override" }
+-- What Countersign is told of the browser's own headers, and nothing else but
+-- those that name a second method.
+local pass = { "cookie", "accept", "user-agent", "upgrade", "sec-fetch-mode" }
 
--- Who it is, for the application.
-local identity = { "remote-user", "remote-name", "remote-email", "remote-groups" }
+-- What the application gets from Countersign's answer, and from nobody else: who
+-- it is, and the browser's cookies without Countersign's own.
+local answered = { "remote-user", "remote-name", "remote-email", "remote-groups", "cookie" }
 
 -- What the browser is told when the answer is no.
 local relay = { "location", "www-authenticate", "content-type", "cache-control" }
@@ -41,10 +42,16 @@ core.register_action("countersign", { "http-req" }, function(txn)
   for _, name in ipairs(pass) do
     headers[name] = sent[name]
   end
+  for name, values in pairs(sent) do
+    if name:gsub("[^%w]", ""):lower():find("methodoverride", 1, true) or name:gsub("[^%w]", ""):lower():find("^x?httpmethod") then
+      headers["x-http-method-override"] = values
+    end
+  end
   local answer = core.httpclient():get({ url = base .. "/verify/haproxy", headers = headers, timeout = 5000 })
   if answer.status == 200 and answer.headers["remote-user"] then
-    for _, name in ipairs(identity) do
+    for _, name in ipairs(answered) do
       local value = answer.headers[name] and answer.headers[name][0] or ""
+      txn.http:req_del_header(name)
       if value ~= "" then
         txn.http:req_set_header(name, value)
       end

@@ -9,15 +9,16 @@ import (
 // asked is a proxy's question, whatever its dialect, and not yet understood.
 type asked struct {
 	scheme, host, target, method string
-	// overridden says that the request names a second method.
-	overridden bool
 	// redirects says that the proxy relays our redirect as it is.
 	redirects bool
+	// cookies says that the proxy takes what the application gets as cookies from
+	// our answer.
+	cookies bool
 }
 
 // nginx asks with the whole URL in one header, and takes 200, 401 and 403 only.
 func (d *Door) nginx(w http.ResponseWriter, r *http.Request) {
-	a := asked{method: one(r, "X-Original-Method"), overridden: overridden(r)}
+	a := asked{method: one(r, "X-Original-Method"), cookies: true}
 	a.scheme, a.host, a.target = splitURL(one(r, "X-Original-Url"))
 	d.verify(w, r, a)
 }
@@ -33,10 +34,20 @@ func splitURL(u string) (scheme, host, target string) {
 	return scheme, rest[:at], rest[at:]
 }
 
-// forwarded is how Caddy and Traefik ask, and our own script in HAProxy.
-func (d *Door) forwarded(w http.ResponseWriter, r *http.Request) {
-	d.verify(w, r, asked{scheme: proto(r), host: one(r, "X-Forwarded-Host"), target: one(r, "X-Forwarded-Uri"),
-		method: one(r, "X-Forwarded-Method"), overridden: overridden(r), redirects: true})
+// caddy asks as Traefik does, and takes our cookies away by itself.
+func (d *Door) caddy(w http.ResponseWriter, r *http.Request) {
+	d.verify(w, r, forwarded(r))
+}
+
+// traefik is how Traefik asks, and our own script in HAProxy.
+func (d *Door) traefik(w http.ResponseWriter, r *http.Request) {
+	a := forwarded(r)
+	a.cookies = true
+	d.verify(w, r, a)
+}
+
+func forwarded(r *http.Request) asked {
+	return asked{scheme: proto(r), host: one(r, "X-Forwarded-Host"), target: one(r, "X-Forwarded-Uri"), method: one(r, "X-Forwarded-Method"), redirects: true}
 }
 
 const envoyPrefix = "/verify/envoy"
@@ -51,7 +62,7 @@ func (d *Door) Before(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		d.verify(w, r, asked{scheme: proto(r), host: r.Host, target: target, method: r.Method, overridden: overridden(r), redirects: true})
+		d.verify(w, r, asked{scheme: proto(r), host: r.Host, target: target, method: r.Method, redirects: true, cookies: true})
 	})
 }
 
@@ -68,20 +79,9 @@ func proto(r *http.Request) string {
 	}
 }
 
-// overridden reports whether a request names a second method, which some
-// applications heed.
-func overridden(r *http.Request) bool {
-	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
-		if len(r.Header.Values(name)) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// one returns a header that was sent exactly once.
+// one returns a header, by its canonical name, that was sent exactly once.
 func one(r *http.Request, name string) string {
-	if v := r.Header.Values(name); len(v) == 1 {
+	if v := r.Header[name]; len(v) == 1 {
 		return v[0]
 	}
 	return ""
@@ -116,38 +116,70 @@ func peer(r *http.Request) netip.Addr {
 }
 
 // Source returns where a browser is: the peer, or what listed proxies say of it.
-// It is the zero address where they say what cannot be read, so that nobody
-// counts as being where the proxy is.
+// It is the zero address where they say nothing or what cannot be read, so that
+// nobody counts as being where the proxy is.
 func (d *Door) Source(r *http.Request) netip.Addr {
-	a, _ := d.claimed(r)
+	a, ok := d.claimed(r)
+	if !ok {
+		d.complain(r, noAddress)
+	}
 	return a
 }
 
 // claimed reads X-Forwarded-For from its end. Each listed proxy adds the address
 // of its own peer, so the first one that is not a listed proxy's is the
 // browser's; what stands before it anybody may have written. It is false when
-// the entry that counts cannot be read.
-func (d *Door) claimed(r *http.Request) (netip.Addr, bool) {
-	at := peer(r)
-	var list []string
-	for _, line := range r.Header.Values("X-Forwarded-For") {
-		list = append(list, strings.Split(line, ",")...)
+// the entry that counts cannot be read, and when the proxies name nobody but
+// themselves: a proxy's address is nobody's who comes through it.
+func (d *Door) claimed(r *http.Request) (netip.Addr, bool) { return d.claimedBy(peer(r), r) }
+
+func (d *Door) claimedBy(at netip.Addr, r *http.Request) (netip.Addr, bool) {
+	if !d.listed(at) {
+		return at, at.IsValid()
 	}
-	for i := len(list) - 1; i >= 0 && d.listed(at); i-- {
-		a, ok := address(strings.TrimSpace(list[i]))
-		if !ok {
-			return netip.Addr{}, false
+	lines, named := r.Header["X-Forwarded-For"], false
+	for i := len(lines) - 1; i >= 0; i-- {
+		for rest, more := lines[i], true; more; {
+			if !d.listed(at) {
+				return at, true
+			}
+			var entry string
+			comma := strings.LastIndexByte(rest, ',')
+			rest, entry, more = rest[:max(comma, 0)], rest[comma+1:], comma >= 0
+			a, ok := address(strings.TrimSpace(entry))
+			if !ok {
+				return netip.Addr{}, false
+			}
+			at, named = a, true
 		}
-		at = a
 	}
-	return at, at.IsValid()
+	if !named || d.isProxy(at) {
+		return netip.Addr{}, false
+	}
+	return at, true
+}
+
+// isProxy reports whether an address is listed by itself: then it is a proxy's.
+// Of a network that is listed somebody may be a person.
+func (d *Door) isProxy(a netip.Addr) bool {
+	for _, p := range d.Proxies {
+		if p.IsSingleIP() && p.Addr() == a {
+			return true
+		}
+	}
+	return false
 }
 
 // address reads an entry of X-Forwarded-For, which some proxies give a port.
 func address(s string) (netip.Addr, bool) {
-	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
-		return a.Unmap().WithZone(""), true
+	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+	if err != nil {
+		p, err := netip.ParseAddrPort(s)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		a = p.Addr()
 	}
-	p, err := netip.ParseAddrPort(s)
-	return p.Addr().Unmap().WithZone(""), err == nil
+	a = a.Unmap().WithZone("")
+	return a, !a.IsUnspecified() && !a.IsMulticast()
 }

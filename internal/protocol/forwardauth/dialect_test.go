@@ -9,7 +9,7 @@ import (
 // Headers count only from listed proxies, and what counts of a list is what the
 // listed proxies added.
 func TestSource(t *testing.T) {
-	d := New(Parts{Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/64")}})
+	d := New(Parts{Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("198.51.100.80/32")}})
 	for _, c := range []struct {
 		peer, want string
 		forwarded  []string
@@ -29,7 +29,18 @@ func TestSource(t *testing.T) {
 		{"192.0.2.1:1", "2001:db8:1::1", []string{"2001:db8:1::1"}},
 		{"192.0.2.1:1", "203.0.113.9", []string{"::ffff:203.0.113.9"}},
 		{"[2001:db8::1]:1", "203.0.113.9", []string{"203.0.113.9"}},
-		{"192.0.2.1:1", "192.0.2.1", nil},
+		{"192.0.2.1:1", "invalid IP", nil}, // a proxy's address is nobody's who comes through it
+		{"192.0.2.1:1", "invalid IP", []string{""}},
+		{"192.0.2.1:1", "invalid IP", []string{"unknown"}},
+		{"192.0.2.1:1", "invalid IP", []string{"0.0.0.0"}},
+		{"192.0.2.1:1", "invalid IP", []string{"::"}},
+		{"192.0.2.1:1", "invalid IP", []string{"203.0.113.9,192.0.2.7,"}},
+		{"192.0.2.1:1", "203.0.113.9", []string{"203.0.113.9,192.0.2.7"}},
+		// A chain: the outer proxy, listed by its address, names nobody.
+		{"192.0.2.1:1", "invalid IP", []string{"198.51.100.80"}},
+		{"192.0.2.1:1", "203.0.113.9", []string{"203.0.113.9, 198.51.100.80"}},
+		{"198.51.100.80:1", "invalid IP", nil},
+		{"198.51.100.80:1", "invalid IP", []string{"198.51.100.80"}},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = c.peer

@@ -2,6 +2,7 @@ package forwardauth
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -26,6 +27,8 @@ type Parts struct {
 	// PublicURL is where our own pages are.
 	PublicURL *url.URL
 	Now       func() time.Time
+	// Log hears of what keeps a proxy from being answered; nil is nobody.
+	Log *slog.Logger
 }
 
 // Catalogue is what the door asks of *application.Catalogue.
@@ -37,7 +40,8 @@ type Catalogue interface {
 // Door answers proxies.
 type Door struct {
 	Parts
-	index atomic.Pointer[index]
+	index      atomic.Pointer[index]
+	complaints complaints
 }
 
 // New makes a Door.
@@ -50,9 +54,9 @@ var OnHosts = []string{"/verify/", "/.countersign/"}
 // a browser is sent to. Envoy's is mounted by [Door.Before].
 func (d *Door) Handle(mux *http.ServeMux) {
 	mux.HandleFunc("/verify/nginx", d.nginx)
-	mux.HandleFunc("/verify/haproxy", d.forwarded)
-	mux.HandleFunc("/verify/caddy", d.forwarded)
-	mux.HandleFunc("/verify/traefik", d.forwarded)
+	mux.HandleFunc("/verify/haproxy", d.traefik)
+	mux.HandleFunc("/verify/caddy", d.caddy)
+	mux.HandleFunc("/verify/traefik", d.traefik)
 	mux.HandleFunc("GET /forward/start", d.start)
 	mux.HandleFunc("GET "+beginPath, d.begin)
 	mux.HandleFunc("GET "+acceptPath, d.accept)
@@ -61,6 +65,9 @@ func (d *Door) Handle(mux *http.ServeMux) {
 var (
 	errRefused = failure.Refuse("forward-auth", "Refused.")
 	errUnclear = failure.Refuse("ambiguous", "This address can be read in two ways, so it is refused.")
+	errMethod  = failure.Refuse("method", "The method of a request is written in capital letters: GET, POST, DELETE.")
+	errForged  = failure.Refuse("forged-identity", "Headers that begin with Remote- are for Countersign to send, so this request is refused.")
+	errNowhere = failure.Refuse("no-address", "The proxy in front of this site does not say where you are, so nobody is let in. Whoever runs it sees why in Countersign's log.")
 )
 
 // question is what a proxy asked, understood.
@@ -77,14 +84,17 @@ func (q question) origin() string { return q.scheme + "://" + q.host }
 
 // understand finds the application that is asked for, and what is to be done
 // there. What has no one reading is a Refused failure.
-func (d *Door) understand(ctx context.Context, a asked) (question, error) {
-	q := question{scheme: a.scheme, request: request{method: a.method, overridden: a.overridden}}
+func (d *Door) understand(ctx context.Context, a asked, overridden bool) (question, error) {
+	q := question{scheme: a.scheme, request: request{method: a.method}}
 	var ok bool
 	if a.scheme != "https" && (a.scheme != "http" || d.PublicURL.Scheme == "https") {
 		return q, failure.Refuse("scheme", "This site is reached by https only.")
 	}
 	if q.host, ok = plainHost(a.scheme, a.host); !ok || !method(a.method) {
 		return q, errRefused
+	}
+	if !capital(a.method) {
+		return q, errMethod
 	}
 	at, known, err := d.find(ctx, q.host)
 	if err != nil || !known {
@@ -94,6 +104,7 @@ func (d *Door) understand(ctx context.Context, a asked) (question, error) {
 	if q.target, ok = readTarget(a.target); !ok {
 		return q, errUnclear
 	}
+	q.overridden = overridden || namesMethod(q.query)
 	if q.action, ok = at.rules.action(q.request); !ok {
 		return q, errUnclear
 	}
@@ -103,12 +114,7 @@ func (d *Door) understand(ctx context.Context, a asked) (question, error) {
 // verify answers a proxy. Only a Grant is answered with 200.
 func (d *Door) verify(w http.ResponseWriter, r *http.Request, a asked) {
 	w.Header().Set("Cache-Control", "no-store")
-	source, ok := d.claimed(r)
-	if !d.trusted(r) || !ok {
-		http.Error(w, "Refused.", http.StatusForbidden)
-		return
-	}
-	q, err := d.understand(r.Context(), a)
+	q, source, err := d.read(r, a)
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusForbidden)
 		return
@@ -120,6 +126,9 @@ func (d *Door) verify(w http.ResponseWriter, r *http.Request, a asked) {
 		http.Error(w, "The sign-in service is not available. Try again soon.", http.StatusForbidden)
 	case step.State == signin.Granted:
 		identify(w.Header(), step.Grant)
+		if a.cookies {
+			w.Header().Set("Cookie", withoutOurs(r.Header["Cookie"]))
+		}
 		w.WriteHeader(http.StatusOK)
 	case step.State == signin.Ask:
 		send(w, r, q, a.redirects)
@@ -128,10 +137,40 @@ func (d *Door) verify(w http.ResponseWriter, r *http.Request, a asked) {
 	}
 }
 
+// read understands a proxy's question, and where the browser is. What the door
+// refuses without asking the engine is a Refused failure.
+func (d *Door) read(r *http.Request, a asked) (question, netip.Addr, error) {
+	proxy := peer(r)
+	if !d.listed(proxy) {
+		d.complain(r, notListed)
+		return question{}, netip.Addr{}, errRefused
+	}
+	source, ok := d.claimedBy(proxy, r)
+	if !ok {
+		d.complain(r, noAddress)
+		return question{}, source, errNowhere
+	}
+	told := look(r.Header)
+	if told.identity {
+		return question{}, source, errForged
+	}
+	q, err := d.understand(r.Context(), a, told.method)
+	return q, source, err
+}
+
 // check asks the engine about one request for an application.
 func (d *Door) check(ctx context.Context, q question, reference string, source netip.Addr) (signin.Step, error) {
 	return d.Engine.Check(ctx, signin.Request{Application: q.at.app, Action: q.action, Session: reference,
-		Source: source, Protocol: Protocol, Medium: prompt.Browser, Method: q.method, Path: q.path})
+		Source: source, Protocol: Protocol, Medium: prompt.Browser, Method: q.forPolicy(), Path: q.path})
+}
+
+// forPolicy is the method that policy sees. A request that names a second one
+// may be any.
+func (q question) forPolicy() string {
+	if q.overridden {
+		return signin.AnyMethod
+	}
+	return q.method
 }
 
 // identify tells the application who it is. Values are percent-encoded where

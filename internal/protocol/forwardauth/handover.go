@@ -67,13 +67,18 @@ func private(w http.ResponseWriter) {
 // where in the application the browser is going.
 func (d *Door) onHost(r *http.Request) (question, error) {
 	if !d.trusted(r) {
+		d.complain(r, notListed)
 		return question{}, errRefused
+	}
+	if _, ok := d.claimed(r); !ok {
+		d.complain(r, noAddress)
+		return question{}, errNowhere
 	}
 	host := r.Host // Envoy's way; the others' Host is our own
 	if len(r.Header.Values("X-Forwarded-Host")) > 0 {
 		host = one(r, "X-Forwarded-Host")
 	}
-	return d.understand(r.Context(), asked{scheme: proto(r), host: host, target: r.URL.Query().Get("to"), method: http.MethodGet})
+	return d.understand(r.Context(), asked{scheme: proto(r), host: host, target: r.URL.Query().Get("to"), method: http.MethodGet}, false)
 }
 
 // begin runs on the application's host.
@@ -101,7 +106,7 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request) {
 	private(w)
 	a := asked{method: http.MethodGet}
 	a.scheme, a.host, a.target = splitURL(r.URL.Query().Get("to"))
-	q, err := d.understand(r.Context(), a)
+	q, err := d.understand(r.Context(), a, false)
 	by := r.URL.Query().Get("browser")
 	if err != nil || !whole(by) {
 		http.Error(w, "That address is not one that can be gone back to.", http.StatusBadRequest)
@@ -147,13 +152,13 @@ func (d *Door) askFor(w http.ResponseWriter, r *http.Request, q question) {
 func (d *Door) way(ctx context.Context, q question, browser string) (string, error) {
 	path, _, _ := strings.Cut(q.raw, "?")
 	for _, target := range []string{q.raw, path, "/"} {
-		near, err := d.understand(ctx, asked{scheme: q.scheme, host: q.host, target: target, method: q.method})
+		near, err := d.understand(ctx, asked{scheme: q.scheme, host: q.host, target: target, method: q.method}, q.overridden && target == q.raw)
 		if err != nil {
 			return "", err
 		}
 		back := d.PublicURL.JoinPath("forward/start")
 		back.RawQuery = url.Values{"to": {near.origin() + near.raw}, "browser": {browser}}.Encode()
-		code, err := d.Sessions.Send(session.Errand{Application: near.at.app, Action: near.action, Protocol: Protocol, Method: near.method, Path: near.path, Return: back.String()})
+		code, err := d.Sessions.Send(session.Errand{Application: near.at.app, Action: near.action, Protocol: Protocol, Method: near.forPolicy(), Path: near.path, Return: back.String()})
 		if !errors.Is(err, session.ErrLongWay) {
 			return code, err
 		}

@@ -72,6 +72,7 @@ func TestRefusedBeforeTheEngine(t *testing.T) {
 		r := httptest.NewRequest("GET", "https://wiki.example.org"+path, nil)
 		r.RequestURI = path
 		r.RemoteAddr = "192.0.2.1:4711"
+		r.Header.Set("X-Forwarded-For", "203.0.113.9")
 		r.Header.Set("Cookie", cookie("https")+"=x")
 		for _, h := range hs {
 			for name, values := range h {
@@ -90,9 +91,11 @@ func TestRefusedBeforeTheEngine(t *testing.T) {
 		if asked, status := decided(h, r); asked || status != http.StatusForbidden {
 			t.Errorf("%s: a question of no listed proxy is answered %d, %v", path, status, asked)
 		}
-		r = request(path, hs, headers{"X-Forwarded-For": {"nonsense"}})
-		if asked, status := decided(h, r); asked || status != http.StatusForbidden {
-			t.Errorf("%s: an unreadable address is answered %d, %v", path, status, asked)
+		for _, said := range [][]string{nil, {}, {""}, {"nonsense"}, {"203.0.113.9", ""}, {"203.0.113.9,"}, {"unknown"}, {"0.0.0.0"}} {
+			r = request(path, hs, headers{"X-Forwarded-For": said})
+			if asked, status := decided(h, r); asked || status != http.StatusForbidden {
+				t.Errorf("%s: a browser at %q is answered %d, %v", path, said, status, asked)
+			}
 		}
 		for name, values := range hs {
 			for _, bad := range [][]string{nil, {""}, {values[0], values[0]}, {values[0], "x"}, {values[0] + ", " + values[0]}, {values[0] + " "}, {" " + values[0]}, {values[0] + "\t"}, {values[0] + "\x00"}} {
@@ -121,12 +124,14 @@ func TestOnHostRefuses(t *testing.T) {
 			"another host":    func(r *http.Request) { r.Header.Set("X-Forwarded-Host", "other.example.org") },
 			"two hosts":       func(r *http.Request) { r.Header["X-Forwarded-Host"] = []string{"wiki.example.org", "wiki.example.org"} },
 			"no scheme":       func(r *http.Request) { r.Header.Del("X-Forwarded-Proto") },
+			"no address":      func(r *http.Request) { r.Header.Del("X-Forwarded-For") },
 			"plain http":      func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "http") },
 		} {
 			r := httptest.NewRequest("GET", path, nil)
 			r.RemoteAddr = "192.0.2.1:4711"
 			r.Header.Set("X-Forwarded-Proto", "https")
 			r.Header.Set("X-Forwarded-Host", "wiki.example.org")
+			r.Header.Set("X-Forwarded-For", "203.0.113.9")
 			change(r)
 			if asked, status := decided(h, r); asked || status != http.StatusForbidden {
 				t.Errorf("%s with %s is answered %d, %v", path, why, status, asked)

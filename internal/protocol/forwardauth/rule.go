@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"countersign/internal/failure"
+	"countersign/internal/signin"
 )
 
 // Rule ties requests to an action, which policy can demand more for.
@@ -48,7 +49,7 @@ type request struct {
 	method string
 	target
 	// overridden says that the request names a second method, for applications
-	// that heed X-HTTP-Method-Override and the like.
+	// that heed X-HTTP-Method-Override, _method and the like.
 	overridden bool
 }
 
@@ -245,10 +246,17 @@ func (rule Rule) check() error {
 // (RFC 9110 section 5.6.2), and not TRACE, which shows cookies, or CONNECT,
 // which has no path.
 func method(m string) bool {
-	if m == "" || len(m) > 32 || strings.EqualFold(m, http.MethodTrace) || strings.EqualFold(m, http.MethodConnect) {
+	if m == "" || m == signin.AnyMethod || len(m) > 32 || strings.EqualFold(m, http.MethodTrace) || strings.EqualFold(m, http.MethodConnect) {
 		return false
 	}
 	return !strings.ContainsFunc(m, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 	})
+}
+
+// capital reports whether a method has no small letter. Methods are told apart
+// by case (RFC 9110 section 9.1), every registered one is in capitals, and many
+// applications take delete for DELETE.
+func capital(m string) bool {
+	return !strings.ContainsFunc(m, func(r rune) bool { return r >= 'a' && r <= 'z' })
 }

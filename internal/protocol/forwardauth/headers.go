@@ -1,0 +1,146 @@
+package forwardauth
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// identity is how every header begins by which an application is told who
+// somebody is. Whatever is put between its letters, some server makes the same
+// variable of it: PHP folds a dot and a space to an underscore, CGI programs are
+// told HTTP_REMOTE_USER of any punctuation (RFC 3875 section 4.1.18). So what
+// begins like it comes from us or from nobody.
+const identity = "remote"
+
+// overriding are how headers begin by which some applications take a second
+// method from a request, letters alone.
+var overriding = []string{"xhttpmethod", "xmethodoverride", "httpmethodoverride", "methodoverride"}
+
+// told is what a browser's headers say that is not for it to say.
+type told struct {
+	// identity is a header that an application could take for ours.
+	identity bool
+	// method is one that names a second method.
+	method bool
+}
+
+// look reads the names of all headers once. It allocates nothing.
+func look(h http.Header) (t told) {
+	for name := range h {
+		switch first(name) {
+		case 'r':
+			t.identity = t.identity || begins(name, identity)
+		case 'x', 'h', 'm':
+			t.method = t.method || !strings.HasPrefix(name, "X-Forwarded-") && overrides(name)
+		}
+	}
+	return t
+}
+
+func overrides(name string) bool {
+	for _, word := range overriding {
+		if begins(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// first is the first letter or digit of a name, as a small letter.
+func first(name string) byte {
+	for i := range len(name) {
+		if b := small(name[i]); b != 0 {
+			return b
+		}
+	}
+	return 0
+}
+
+// begins reports whether the letters and digits of a name, with whatever stands
+// between and before them left out, begin with those of a word in small letters.
+func begins(name, word string) bool {
+	at := 0
+	for i := 0; i < len(name) && at < len(word); i++ {
+		switch b := small(name[i]); {
+		case b == 0:
+		case b != word[at]:
+			return false
+		default:
+			at++
+		}
+	}
+	return at == len(word)
+}
+
+// small is a letter as a small one, a digit as it is, and anything else zero.
+func small(b byte) byte {
+	switch {
+	case b >= 'a' && b <= 'z', b >= '0' && b <= '9':
+		return b
+	case b >= 'A' && b <= 'Z':
+		return b + 'a' - 'A'
+	}
+	return 0
+}
+
+// namesMethod reports whether a query names a second method, as _method or like
+// one of the headers. What is in a body we are not shown.
+func namesMethod(query string) bool {
+	for query != "" {
+		part := query
+		if at := strings.IndexAny(query, "&;"); at >= 0 {
+			part, query = query[:at], query[at+1:]
+		} else {
+			query = ""
+		}
+		if name, _, _ := strings.Cut(part, "="); parameterOverrides(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func parameterOverrides(name string) bool {
+	if strings.ContainsAny(name, "%+") {
+		if decoded, err := url.QueryUnescape(name); err == nil {
+			name = decoded
+		}
+	}
+	for _, b := range []byte(name) {
+		if b >= 0x80 {
+			name = skeleton(name)
+			break
+		}
+	}
+	name, _, _ = strings.Cut(strings.TrimLeft(name, " "), "[")
+	if name == "" {
+		return false
+	}
+	return small(name[0]) == 0 && begins(name, "method") || overrides(name)
+}
+
+// withoutOurs are the cookies that a browser sent, but ours, which are nothing to an
+// application: whoever has one is let in by it.
+func withoutOurs(lines []string) string {
+	if len(lines) == 1 && !strings.Contains(lines[0], ownCookies) {
+		return lines[0] // as most are: nothing to be taken away
+	}
+	var out strings.Builder
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ";") {
+			part = strings.TrimSpace(part)
+			if part == "" || strings.HasPrefix(strings.TrimPrefix(part, "__Host-"), ownCookies) {
+				continue
+			}
+			if out.Len() > 0 {
+				out.WriteString("; ")
+			}
+			out.WriteString(part)
+		}
+	}
+	return out.String()
+}
+
+// ownCookies is how the names of all our cookies begin, after __Host-.
+const ownCookies = "countersign"
