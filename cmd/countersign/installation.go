@@ -186,7 +186,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: &offline.Lists{DB: in.db, Keys: in.keys, Log: s.log},
-		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, Engine: in.engine, Openings: openings,
+		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, CheckBeside: checkBeside(s.publicURL), Engine: in.engine, Openings: openings,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := in.admin.Install(ctx); err != nil {
 		return err
@@ -195,7 +195,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	door := forwardauth.New(forwardauth.Parts{Engine: in.engine, Sessions: in.sessions, Applications: catalogue, Proxies: s.proxies, PublicURL: s.publicURL, Now: s.now})
+	door := forwardauth.New(forwardauth.Parts{Engine: in.engine, Sessions: in.sessions, Applications: catalogue, Proxies: s.proxies, PublicURL: s.publicURL, Now: s.now, Log: s.log})
 	in.handler, err = in.pages(s, door, enrollments)
 	return err
 }
@@ -254,6 +254,20 @@ func checkSettings(protocol string, raw []byte) error {
 		return yubico.CheckSettings(raw)
 	}
 	return failure.New(failure.Invalid, "There is no protocol %q; use forward-auth, radius or yubico.", protocol)
+}
+
+// checkBeside asks the protocol whose settings they are whether they go with what
+// is there.
+func checkBeside(public *url.URL) func(application.Application, admin.Beside) error {
+	return func(app application.Application, beside admin.Beside) error {
+		switch app.Protocol {
+		case forwardauth.Protocol:
+			return forwardauth.CheckBeside(app.Settings, beside.Applications, public)
+		case radius.Protocol:
+			return radius.CheckBeside(app, beside.Applications, beside.Groups)
+		}
+		return nil
+	}
 }
 
 // names lists what a policy may mention.

@@ -28,7 +28,7 @@ func openings(app application.Application) (admin.Openings, error) {
 		if err := json.Unmarshal(app.Settings, &s); err != nil {
 			return o, fmt.Errorf("the settings of %s cannot be read", app.Name) // what was written may be a secret
 		}
-		o.Medium = s.Mode.Plays()
+		o.Medium, o.Groups = s.Mode.Plays(), radius.Groups(app.Settings)
 		for _, c := range s.Clients {
 			if e := c.Exception; e != nil {
 				o.Exceptions = append(o.Exceptions, attack.Exception{

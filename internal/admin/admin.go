@@ -46,6 +46,9 @@ type Parts struct {
 	// CheckSettings says what is wrong with an application's settings; each
 	// protocol has its own.
 	CheckSettings func(protocol string, settings []byte) error
+	// CheckBeside says what of an application's settings does not go with what is
+	// there beside it; each protocol has its own.
+	CheckBeside func(app application.Application, beside Beside) error
 	// Engine is asked what it would decide; it is never asked for a Grant.
 	Engine *signin.Engine
 	// Openings says what an application's settings leave open; each protocol has

@@ -112,14 +112,41 @@ func (c *ApplicationSet) application(ctx context.Context, a *Admin) (Application
 		app.Tier = application.Standard
 	}
 	var stored json.RawMessage
-	if old, err := a.Applications.Get(ctx, c.Name); err == nil && old.Protocol == c.Protocol {
-		stored = old.Settings
+	if old, err := a.Applications.Get(ctx, c.Name); err == nil {
+		app.ID = old.ID
+		if old.Protocol == c.Protocol {
+			stored = old.Settings
+		}
 	}
 	var err error
 	if app.Settings, err = keepSecrets(c.Settings, stored); err != nil {
 		return app, err
 	}
 	return app, failure.At("settings", a.CheckSettings(c.Protocol, app.Settings))
+}
+
+// Beside is what is there beside an application: the other ones, and the names of
+// all groups.
+type Beside struct {
+	Applications []Application
+	Groups       []string
+}
+
+// beside says what of an application does not go with the others and the groups.
+func (a *Admin) beside(ctx context.Context, r store.Reader, app Application) error {
+	all, err := a.Applications.AllIn(ctx, r)
+	if err != nil {
+		return err
+	}
+	groups, err := a.Directory.Groups(ctx, r)
+	if err != nil {
+		return err
+	}
+	b := Beside{Applications: slices.DeleteFunc(all, func(o Application) bool { return o.Name == app.Name })}
+	for _, g := range groups {
+		b.Groups = append(b.Groups, g.Name)
+	}
+	return failure.At("settings", a.CheckBeside(app, b))
 }
 
 // sound says what keeps an application from being saved.
@@ -131,7 +158,10 @@ func (c *ApplicationSet) sound(ctx context.Context, a *Admin) error {
 	if err != nil {
 		return err
 	}
-	return app.Check()
+	if err := app.Check(); err != nil {
+		return err
+	}
+	return a.beside(ctx, a.DB, app)
 }
 
 func (c *ApplicationSet) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -143,6 +173,9 @@ func (c *ApplicationSet) do(ctx context.Context, a *Admin, g signin.Grant) (any,
 		return nil, err
 	}
 	err = a.change(ctx, g, "application.set", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
+		if err := a.beside(ctx, tx, app); err != nil {
+			return err
+		}
 		_, err := a.Applications.Set(ctx, tx, app)
 		return err
 	})

@@ -108,9 +108,33 @@ func (c *GroupRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 		case slices.Contains(p.Mentions().Groups, gone.Name):
 			return failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", gone.Name)
 		}
+		if err := a.unnamed(ctx, tx, gone.Name); err != nil {
+			return err
+		}
 		return a.Directory.RemoveGroup(ctx, tx, gone)
 	})
 	return map[string]string{"removed": gone.Name}, err
+}
+
+// unnamed refuses when an application's settings name a group: without the group,
+// what they say of its people would go on to say something else.
+func (a *Admin) unnamed(ctx context.Context, tx *store.Tx, group string) error {
+	all, err := a.Applications.AllIn(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, app := range all {
+		o, err := a.Openings(app)
+		if err != nil {
+			return err
+		}
+		for _, named := range o.Groups {
+			if c, err := directory.Canonical(named); err == nil && c == group {
+				return failure.New(failure.Conflict, "The settings of %s name the group %q; change them first.", app.Name, group)
+			}
+		}
+	}
+	return nil
 }
 
 // MemberAdd puts an account into a group.

@@ -14,6 +14,8 @@ type Openings struct {
 	Medium prompt.Medium
 	// Actions are those that requests to it can be besides signing in.
 	Actions []string
+	// Groups are those that the settings name.
+	Groups []string
 	// Web says that requests carry a method and a path.
 	Web bool
 	// Exceptions are what was loosened, with their ends.

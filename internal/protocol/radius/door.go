@@ -135,7 +135,7 @@ func (h *house) add(name string, s Settings) {
 	}
 	for _, r := range s.Replies {
 		octets, _ := encode(r.Attributes) // parseSettings has tried it
-		d.replies = append(d.replies, ready{r.Groups, octets})
+		d.replies = append(d.replies, ready{folded(r.Groups), octets})
 	}
 	for _, c := range s.Clients {
 		key := []byte(c.Secret)

@@ -1,6 +1,7 @@
 package radius_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/application"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol/radius"
 	"countersign/internal/protocol/radius/packet"
@@ -276,6 +278,32 @@ func TestRepliesByGroup(t *testing.T) {
 	p = n.want(newRequest("ada", "p").octets(), packet.AccessAccept)
 	if v, _ := p.Vendor(14122, 9); text(p, packet.ReplyMessage) != "Welcome" || string(v) != "\x00\xff" {
 		t.Errorf("nobody in particular got %x", p.Bytes())
+	}
+}
+
+// The promise: a group in another case is the same group, and not a reason for
+// what the next entry says; settings that name a group that is not there, or take
+// another's network, are not saved.
+func TestRepliesFoldGroups(t *testing.T) {
+	replies := `"replies":[{"groups":["Kurzträger ","ﬀ"],"attributes":[{"name":"Class","value":"little"}]},{"attributes":[{"name":"Class","value":"much"}]}]`
+	for _, g := range []string{"kurzträger", "ff"} {
+		r := start(t, decider{begin: func(signin.Request) (signin.Step, error) { return granted(g), nil }}, settings(replies))
+		if p := dial(t, r.address).want(newRequest("ada", "p").octets(), packet.AccessAccept); text(p, packet.Class) != "little" {
+			t.Errorf("%s gets %s", g, text(p, packet.Class))
+		}
+	}
+	app := application.Application{Name: "vpn", Protocol: radius.Protocol, Settings: json.RawMessage(settings(replies))}
+	if err := radius.CheckBeside(app, nil, []string{"ff", "kurzträger"}); err != nil {
+		t.Error(err)
+	}
+	for _, groups := range [][]string{nil, {"ff"}, {"kurzträger", "f"}} {
+		if err := radius.CheckBeside(app, nil, groups); err == nil {
+			t.Errorf("with the groups %q it is sound", groups)
+		}
+	}
+	other := application.Application{ID: 1, Name: "other", Protocol: radius.Protocol, Settings: json.RawMessage(settings(``))}
+	if err := radius.CheckBeside(app, []application.Application{other}, []string{"ff", "kurzträger"}); err == nil || !strings.Contains(err.Error(), "belongs to the application other") {
+		t.Errorf("another's network: %v", err)
 	}
 }
 
