@@ -213,7 +213,7 @@ func TestPINByPAM(t *testing.T) {
 }
 
 // The promise: wrong PINs draw on the one budget of the token. Whoever has the
-// token and not the PIN has 25 tries and no more, and the owner is told.
+// token and not the PIN has 20 tries and no more, and the owner is told.
 func TestGuessingThePIN(t *testing.T) {
 	w := newWorld(t)
 	desk := w.tokenDesk()
@@ -222,7 +222,7 @@ func TestGuessingThePIN(t *testing.T) {
 	vpn := w.codeOnly()
 	w.settled()
 	w.comesIn("grace", "hotp", grace.press()).setsPIN(ownPIN)
-	for i := range 25 {
+	for i := range 20 {
 		w.later(2 * time.Hour) // past every delay
 		line := fmt.Sprintf("%06d", 700_100+i) + grace.press()
 		if i >= 3 {
@@ -234,7 +234,7 @@ func TestGuessingThePIN(t *testing.T) {
 	}
 	w.later(2 * time.Hour)
 	if vpn.line("grace", ownPIN+grace.press()+grace.press()) {
-		t.Error("after 25 wrong PINs the right one was let in")
+		t.Error("after 20 wrong PINs the right one was let in")
 	}
 	if n := w.events("credential.closed"); n != 1 {
 		t.Errorf("closed %d times", n)

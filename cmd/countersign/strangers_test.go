@@ -67,6 +67,42 @@ func TestCodesBeforeThePasswordCostNothing(t *testing.T) {
 	}
 }
 
+// The promise: a token with a PIN may come first, because its PIN stands before the code; a
+// token without one may not, and guesses at the one close it to strangers alone.
+func TestOnlyAPINStandsBeforeACode(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	desk := w.tokenDesk()
+	w.welcomed("grace")
+	grace := w.takesToken(desk, "C-1", "grace")
+	first := func(text, from string) signin.Step {
+		w.later(2 * time.Hour)
+		return w.begin(firstAnswer("grace", signin.AnyCode, text, from))
+	}
+	if s := first(grace.press(), "192.0.2.1"); s.Reason != "not-asked" {
+		t.Errorf("a code with nothing before it: %v %s", s.State, s.Reason)
+	}
+	w.settled()
+	w.comesIn("grace", "hotp", grace.press()).setsPIN(ownPIN)
+	if s := first(ownPIN+grace.press(), "192.0.2.1"); s.State != signin.Granted {
+		t.Errorf("PIN and code: %v %s", s.State, s.Reason)
+	}
+	for i := range 20 {
+		guess := fmt.Sprintf("%06d%06d", 700_100+i, i)
+		if i >= 3 {
+			guess += "123456" // two in a row are demanded
+		}
+		if s := first(guess, "198.51.100.9"); s.State != signin.Ask || s.Reason == "not-asked" {
+			t.Fatalf("guess %d: %v %s", i, s.State, s.Reason)
+		}
+	}
+	if s := first(ownPIN+grace.press(), "198.51.100.9"); s.Reason != "closed" {
+		t.Errorf("after 20 guesses: %v %s", s.State, s.Reason)
+	}
+	p := w.comesIn("grace", "hotp", ownPIN+grace.press()) // at home
+	p.sees("Where you are signed in")
+}
+
 // The promise: two thousand wrong answers of one subscriber, from all networks of an
 // IPv6 /56, keep nobody out: not by equipment that tells no addresses, not at a known
 // place, not at a new one with the right password, not in a browser that is remembered.

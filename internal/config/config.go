@@ -238,7 +238,7 @@ func Default() File {
 		Log:      Log{Level: "info", Format: "text"},
 		SMS:      SMS{Format: "json", Fields: map[string]string{}},
 		Passkeys: Passkeys{Attestation: "none", BackupEligible: "allow", MetadataSigner: "mds.fidoalliance.org"},
-		Limits: Limits{NextCode: 3, Delay: 5, Disable: 25, PerAccount: 30, PerSource: 100, PerInstallation: 2000, Tries: 8,
+		Limits: Limits{NextCode: 3, Delay: 5, Disable: 20, PerAccount: 30, PerSource: 100, PerInstallation: 2000, Tries: 8,
 			Attempt: Duration(10 * time.Minute), Dormant: Duration(30 * day), Quarantine: Duration(day),
 			Unanswered: 10, PushSoon: 3, PushDaily: 10},
 		Recovery: Recovery{Wait: Duration(day)},

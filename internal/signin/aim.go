@@ -129,17 +129,40 @@ func (x *examiner) meant(at *attempt, answer prompt.Answer, opening bool) []stri
 }
 
 // mayOpen reports whether an answer of this kind may come unasked. Codes are worth
-// something only behind what stands before them, and whoever has not shown that guesses
-// at nothing: neither the answer nor the log tells them from somebody who made it up,
-// and their owner does not pay.
+// something only behind what stands before them: a password, or a PIN in the same line
+// ([examiner.standing]). Whoever has not shown that guesses at nothing, and the owner does
+// not pay.
 func mayOpen(at *attempt, d authenticator.Description) bool {
 	switch {
-	case at.CodeAlone, at.proved, len(at.Evidence) > 0, at.Account != 0:
+	case !at.showsNothing():
 		return true
 	case at.Action == Recover:
 		return d.Traits.Has(assurance.Recovery)
 	}
-	return d.First && opensWith(d.Traits)
+	return d.First && (opensWith(d.Traits) || withPIN(d.Traits))
+}
+
+// showsNothing reports whether nothing is known to stand before an answer of this turn.
+func (at *attempt) showsNothing() bool {
+	return !at.CodeAlone && !at.proved && len(at.Evidence) == 0 && at.Account == 0
+}
+
+// withPIN reports whether a code of these traits has a PIN in front.
+func withPIN(t assurance.Trait) bool {
+	return t.Has(assurance.Held|assurance.Known) && !t.Has(assurance.PhishingResistant)
+}
+
+// standing drops the credentials that a first answer cannot be for, and says so where
+// none are left: those whose codes have nothing in front.
+func (q *question) standing(at *attempt) {
+	d := q.how.Describe()
+	if !at.showsNothing() || at.Action == Recover || opensWith(d.Traits) {
+		return
+	}
+	q.credentials = slices.DeleteFunc(q.credentials, func(c directory.Credential) bool { return !withPIN(c.Traits) })
+	if len(q.credentials) == 0 {
+		q.refusal = "not-asked"
+	}
 }
 
 // opensWith reports whether these traits can be the first that somebody shows whose name

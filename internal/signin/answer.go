@@ -72,7 +72,7 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 			}
 		}
 	}
-	if !q.how.Describe().Guessable {
+	if q.standing(at); q.refusal != "" || !q.how.Describe().Guessable {
 		return q, nil
 	}
 	q.budget, q.refusal, err = x.guesses.read(ctx, r, at, account, kind, q.credentials)

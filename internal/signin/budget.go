@@ -76,7 +76,7 @@ func apart(s subject, of ...side) []subject {
 func (g *guesses) subjects(at *attempt, account directory.Account, kind string, credentials []directory.Credential, away, home side) []subject {
 	one := subject{limit: g.limits.Disable, reason: "closed"}
 	hour := subject{window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"}
-	out := make([]subject, 0, 4*max(1, len(credentials))+2+len(widths)+1)
+	out := make([]subject, 0, len(sides)*max(1, len(credentials))+2+len(widths)+1)
 	for _, c := range credentials {
 		one.key, one.credential = credentialKey(c.ID), c.ID
 		out = append(out, apart(one, sides[:]...)...)

@@ -21,7 +21,7 @@ import (
 // active, its owner has it, and it can be used from every other side. It is open again
 // once it was right from another side, once two factors were shown without it, or when
 // an administrator opens it. So nobody who has shown nothing closes anything for good,
-// and of one authenticator there are never more than four times the limit of wrong
+// and of one authenticator there are never more than five times the limit of wrong
 // answers in a row (SP 800-63B-4 section 3.2.2).
 
 // closed are the accounts of which this server has heard that something is closed, so
@@ -129,7 +129,9 @@ func (x *examiner) close(ctx context.Context, tx *store.Tx, at *attempt, q *ques
 func (s side) words() string {
 	switch s {
 	case atHome:
-		return "places and browsers in which its owner was let in"
+		return "addresses from which its owner was let in"
+	case inBrowser:
+		return "browsers in which its owner was let in"
 	case hasShown:
 		return "those who have shown another factor"
 	case gateway:
@@ -217,8 +219,11 @@ func (x *examiner) tellGuessed(ctx context.Context, tx *store.Tx, at *attempt, q
 	if err != nil || told {
 		return err
 	}
-	n.body += "\nThe last wrong answer came " + fromWhere(at) + ".\n\nWhere you were let in before, in the browsers that you signed in with, and with a passkey you can sign in as always.\n"
-	if x.OpenAt != "" {
+	n.body += "\nThe last wrong answer came " + fromWhere(at) + ".\n"
+	if q.budget.side == stranger || q.budget.side == gateway {
+		n.body += "\nWhere you were let in before, in the browsers that you signed in with, and with a passkey you can sign in as always.\n"
+	}
+	if x.OpenAt != "" && q.budget.side != inBrowser {
 		code, err := x.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: openingKind, Owner: int64(q.account.ID), Lifetime: openingLife})
 		if err != nil {
 			return err

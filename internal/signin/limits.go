@@ -16,9 +16,10 @@ type Limits struct {
 	// ceiling 10.
 	Delay int
 	// Disable is after how many wrong answers in a row an authenticator is closed
-	// to where they came from: strangers, places and browsers where its owner was let
-	// in, those who have shown another factor, equipment that tells no addresses. Default
-	// 25, ceiling 25, which is 100 of all four (SP 800-63B-4 section 3.2.2).
+	// to where they came from: strangers, addresses from which its owner was let in,
+	// browsers in which they were, those who have shown another factor, equipment that
+	// tells no addresses. Default 20, ceiling 20, which is 100 of all five (SP 800-63B-4
+	// section 3.2.2).
 	Disable int
 	// PerAccount is how many wrong answers an account may have in an hour, over
 	// all its authenticators, from each of those. Default 30, ceiling 100.
@@ -62,7 +63,7 @@ type bound[T int | time.Duration] struct {
 
 func (l *Limits) counts() []bound[int] {
 	return []bound[int]{
-		{"next_code", &l.NextCode, 3, 10}, {"delay", &l.Delay, 5, 10}, {"disable", &l.Disable, 25, 25},
+		{"next_code", &l.NextCode, 3, 10}, {"delay", &l.Delay, 5, 10}, {"disable", &l.Disable, 20, 20},
 		{"per_account", &l.PerAccount, 30, 100}, {"per_source", &l.PerSource, 100, 10_000},
 		{"per_installation", &l.PerInstallation, 2000, 100_000}, {"tries", &l.Tries, 8, 20},
 		{"unanswered", &l.Unanswered, 10, 10}, {"push_soon", &l.PushSoon, 3, 3}, {"push_daily", &l.PushDaily, 10, 10},

@@ -43,8 +43,8 @@ func noticeSlowed(title string) notice {
 func noticeClosed(title string, s side) notice {
 	return notice{
 		subject: "Your " + title + " is closed for " + s.words(),
-		body: fmt.Sprintf("There were too many wrong answers in a row for your %s, so it is closed for %s. It is not switched off: it opens by itself as soon as you sign in with it from somewhere else where you were let in before, "+
-			"or without it by two other factors, such as a passkey. Your administrator can open it as well.\n", title, s.words()),
+		body: fmt.Sprintf("There were too many wrong answers in a row for your %s, so it is closed for %s. It is not switched off: it opens again when you sign in with it from where it is open still, "+
+			"or without it by two other factors, such as a passkey. An administrator can open it as well.\n", title, s.words()),
 	}
 }
 

@@ -20,9 +20,11 @@ type side string
 const (
 	// stranger is everybody of whom nothing is known.
 	stranger side = ""
-	// atHome comes from an address, in a browser or in a session in which this account was
-	// let in.
+	// atHome comes from an address from which this account was let in.
 	atHome side = "/home"
+	// inBrowser comes in a browser or in a session in which this account was let in, which
+	// nobody else at that address has.
+	inBrowser side = "/browser"
 	// hasShown has shown something else of this account in the same attempt.
 	hasShown side = "/shown"
 	// gateway comes by equipment that does not tell where people are, and through which
@@ -30,7 +32,7 @@ const (
 	gateway side = "/gateway"
 )
 
-var sides = [...]side{stranger, atHome, hasShown, gateway}
+var sides = [...]side{stranger, atHome, inBrowser, hasShown, gateway}
 
 // sides says which side an attempt is on: away where its account was not let in from
 // its place, and home where it was. They are the same where the place does not matter.
@@ -39,7 +41,7 @@ func (g *guesses) sides(at *attempt, account assurance.AccountID) (away, home si
 		return stranger, stranger
 	}
 	if at.SessionNumber != "" && at.Account == account || g.remembers(at, account) {
-		return atHome, atHome
+		return inBrowser, inBrowser
 	}
 	away, home = stranger, gateway
 	if at.proved || len(at.Evidence) > 0 {

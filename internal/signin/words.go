@@ -75,8 +75,8 @@ type Request struct {
 	Opening []prompt.Answer
 	// CodeAlone says that the protocol asks for a code and nothing before it, because
 	// whatever asks has checked that already. Everywhere else a code counts only
-	// once what stands before it was right.
-	CodeAlone bool `json:",omitempty"`
+	// once what stands before it was right. It says something of Opening alone.
+	CodeAlone bool `json:"-"`
 	// Partner is the equipment or client that asks ("nas-7"), for the audit log
 	// and, where set, bound to the attempt: an Answer must come by the same.
 	Partner string
