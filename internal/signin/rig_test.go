@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -149,7 +150,7 @@ func everyKind(t testing.TB) []authenticator.Authenticator {
 	tokens, err2 := hotp.New(hotp.Options{Issuer: "Countersign"})
 	challenges, err3 := ocra.New(nil)
 	return []authenticator.Authenticator{
-		keys, certificate.New(certificate.Options{}), passwords, push.New("https://login.test/app", keys),
+		keys, certificate.New(certificate.Options{URL: &url.URL{Scheme: "https", Host: "card.login.test"}}), passwords, push.New("https://login.test/app", keys),
 		must(codes, err), must(tokens, err2), must(challenges, err3), yubicootp.Authenticator{},
 		smscode.New("Countersign", "login.test"), saved, mailcode.New("Countersign", directory.CheckMail), accesspass.Authenticator{}, apikey.Authenticator{},
 	}
