@@ -1,0 +1,249 @@
+package signin
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/directory"
+	"countersign/internal/policy"
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+// withAdministrators is a rig with two who administer, each with a password and an app.
+func withAdministrators(t *testing.T) (r *rig, root, ada directory.Account, roots, adas codes) {
+	r = newRig(t, twoFactors)
+	root, ada = r.person("root", directory.Administrators), r.person("ada", directory.Administrators)
+	r.withPassword(root)
+	r.withPassword(ada)
+	return r, root, ada, r.withCodes(root), r.withCodes(ada)
+}
+
+// The last who can administer cannot be taken away, whatever it is that they lose, and
+// one of two can.
+func TestLastAdministrator(t *testing.T) {
+	r, root, ada, roots, adas := withAdministrators(t)
+	bob := r.person("bob")
+	spares := func(l Loss) bool {
+		t.Helper()
+		err := r.SpareAdministration(t.Context(), r.DB, l)
+		if err != nil && refused(err) != "last-administrator" {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	losses := map[string]Loss{
+		"access":         Suspended(root.ID),
+		"the group":      Regrouped(root.ID, directory.Administrators, ""),
+		"the codes":      Without(root.ID, roots.ID, Everything),
+		"what they show": Without(root.ID, roots.ID, assurance.Held),
+	}
+	for what, l := range losses {
+		if !spares(l) {
+			t.Errorf("of two one may not lose %s", what)
+		}
+	}
+	r.alter(adas.Credential, func(c *directory.Credential) { c.Status = directory.CredentialDisabled })
+	for what, l := range losses {
+		if spares(l) {
+			t.Errorf("the last may lose %s", what)
+		}
+	}
+	for what, l := range map[string]Loss{
+		"somebody else loses access":              Suspended(bob.ID),
+		"who could not anyway loses access":       Suspended(ada.ID),
+		"another authenticator is lost":           Without(root.ID, 9999, Everything),
+		"a trait is lost that is not needed":      Without(root.ID, roots.ID, assurance.Restricted),
+		"another group is left and one is joined": Regrouped(root.ID, "staff", directory.Helpdesk),
+		"a group is joined that is there":         Regrouped(root.ID, "staff", directory.Administrators),
+	} {
+		if !spares(l) {
+			t.Errorf("%s, and it is refused", what)
+		}
+	}
+	// Inside a change as well, and with a pass instead of a second factor it is no better.
+	r.give(ada, "accesspass", authenticator.Enrolled{Traits: assurance.Vouched, State: []byte("{}")})
+	err := r.DB.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
+		return r.SpareAdministration(t.Context(), tx, losses["access"])
+	})
+	if refused(err) != "last-administrator" {
+		t.Errorf("inside a change: %v", err)
+	}
+	list, err := r.Administrators(t.Context(), r.DB)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	for _, a := range list {
+		if a.Able != (a.Name == "root") || a.Dormant.Sub(r.Now()) > 30*day || a.Dormant.Before(r.Now().Add(29*day)) {
+			t.Errorf("%+v", a)
+		}
+	}
+	r.clock.later(31 * day)
+	list, err = r.Administrators(t.Context(), r.DB)
+	if err != nil || list[0].Able || list[1].Able {
+		t.Errorf("dormant: %+v, %v", list, err)
+	}
+	if !spares(losses["access"]) {
+		t.Error("who could not anyway is spared")
+	}
+}
+
+// A policy by which nobody could administer is refused where somebody can.
+func TestLastAdministratorByPolicy(t *testing.T) {
+	r, _, _, _, _ := withAdministrators(t)
+	for document, fine := range map[string]bool{
+		twoFactors: true,
+		anyFactor:  true,
+		"rules:\n  - {name: all, require: phishing-resistant}\n":                                                                                               false,
+		"rules:\n  - {name: all, require: two-factors}\n  - {name: no codes, when: account.privileged, refuse: [totp]}\n":                                      false,
+		"rules:\n  - {name: all, require: two-factors}\n  - {name: no, when: 'action == \"policy.change\"', deny: no}\n":                                       false,
+		"networks:\n  office: [10.0.0.0/8]\nrules:\n  - {name: all, require: two-factors}\n  - {name: here, when: '!(source in networks.office)', deny: no}\n": true,
+	} {
+		known := vocabulary(r.order)
+		known.Groups = append(known.Groups, directory.Administrators)
+		p, err := policy.Compile([]byte(document), known)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.SpareAdministrationBy(t.Context(), r.DB, p)
+		if (err == nil) != fine {
+			t.Errorf("%s: %v", document, err)
+		}
+		if err != nil && !strings.Contains(err.Error()+refused(err), "last-administrator") {
+			t.Errorf("%v", err)
+		}
+	}
+	many := []*administrator{}
+	for _, n := range strings.Fields("a b c d e f g") {
+		many = append(many, &administrator{account: directory.Account{Name: n}})
+	}
+	if got := names(many); got != "a, b, c, d, e and 2 more" {
+		t.Errorf("%q", got)
+	}
+	if got := names(many[:2]); got != "a, b" {
+		t.Errorf("%q", got)
+	}
+}
+
+// An attempt that was abandoned after its password is told of when it is swept, once;
+// one in which nothing was right leaves nothing.
+func TestSweep(t *testing.T) {
+	r, _, _ := withAda(t)
+	r.begin(browses("wiki", "ada"))
+	r.begin(browses("wiki", "ada", typed("password", secret)))
+	r.clock.later(time.Minute)
+	if n, err := r.Sweep(t.Context()); n != 0 || err != nil {
+		t.Errorf("before its end: %d, %v", n, err)
+	}
+	r.clock.later(time.Hour)
+	n, err := r.Sweep(t.Context())
+	if n < 1 || err != nil {
+		t.Errorf("after it: %d, %v", n, err)
+	}
+	alarms := r.events("alarm.factor-missing")
+	if len(alarms) != 1 || alarms[0].Reason != "abandoned" || alarms[0].AccountName != "ada" {
+		t.Errorf("%+v", alarms)
+	}
+	if n, err := r.Sweep(t.Context()); n != 0 || err != nil {
+		t.Errorf("again: %d, %v", n, err)
+	}
+}
+
+// What became of requests is counted by day, for one account and for all.
+func TestPrompted(t *testing.T) {
+	r, ada, _ := withAda(t)
+	bob := r.person("bob")
+	r.change(func(tx *store.Tx) error {
+		for _, w := range []string{promptAsked, promptAsked, promptPushed, promptApproved, promptRefused, promptDisowned, promptWrong, promptClosed} {
+			if err := tally(t.Context(), tx, ada.ID, w, r.Now()); err != nil {
+				return err
+			}
+		}
+		if err := tally(t.Context(), tx, ada.ID, promptAsked, r.Now().Add(-day)); err != nil {
+			return err
+		}
+		return tally(t.Context(), tx, bob.ID, promptAsked, r.Now())
+	})
+	days, err := r.Approvals.Days(t.Context(), ada.ID, 2)
+	want := Prompted{Asked: 2, Pushed: 1, Approved: 1, Refused: 1, Disowned: 1, Wrong: 1, Closed: 1}
+	if err != nil || len(days) != 2 || days[1] != want || days[0] != (Prompted{Asked: 1}) || days[1].Unanswered() != 0 || days[0].Unanswered() != 1 {
+		t.Errorf("%+v, %v", days, err)
+	}
+	if all, err := r.Approvals.Days(t.Context(), 0, 1); err != nil || len(all) != 1 || all[0].Asked != 3 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	for _, n := range []int{0, 91} {
+		if _, err := r.Approvals.Days(t.Context(), 0, n); err == nil {
+			t.Errorf("%d days", n)
+		}
+	}
+	if beset, err := r.Approvals.Beset(t.Context(), 1, 5); err != nil || len(beset) != 2 || beset[0].Account != ada.ID || beset[0].Prompted != want || beset[1].Asked != 1 {
+		t.Errorf("%+v, %v", beset, err)
+	}
+}
+
+// Codes that are sent have a pause and budgets, for an account and for an address.
+func TestSendingIsBounded(t *testing.T) {
+	r, ada, _ := withAda(t)
+	send := func(a directory.Account, source string) string {
+		t.Helper()
+		did, why := false, ""
+		r.change(func(tx *store.Tx) (err error) {
+			s := Sending{Account: a.ID}
+			s.Entry.Source = source
+			if why, err = r.Messages.over(t.Context(), tx, s); err != nil {
+				return err
+			}
+			did, err = r.Messages.Send(t.Context(), tx, s, authenticator.Message{To: "+4930123", Text: "x"})
+			return err
+		})
+		if did != (why == "") {
+			t.Errorf("sent %t, though %q", did, why)
+		}
+		return why
+	}
+	if why := send(ada, "192.0.2.7"); why != "" {
+		t.Error(why)
+	}
+	if why := send(ada, "192.0.2.7"); why != "too-soon" {
+		t.Error(why)
+	}
+	for range sendHourly - 1 {
+		r.clock.later(sendPause)
+		if why := send(ada, "192.0.2.7"); why != "" {
+			t.Error(why)
+		}
+	}
+	r.clock.later(sendPause)
+	if why := send(ada, "192.0.2.7"); why != "account-budget" {
+		t.Error(why)
+	}
+	for i := range sendSourced - sendHourly {
+		if why := send(r.person("p"+string(rune('a'+i))), "192.0.2.7"); why != "" {
+			t.Errorf("%d: %s", i, why)
+		}
+	}
+	eve := r.person("eve")
+	if why := send(eve, "192.0.2.7"); why != "source-budget" {
+		t.Error(why)
+	}
+	if why := send(eve, "no address"); why != "" {
+		t.Errorf("from nowhere: %s", why)
+	}
+	for n := sendHourly; n < sendDaily; n++ {
+		r.clock.later(time.Hour)
+		if why := send(ada, ""); why != "" {
+			t.Errorf("the %dth of the day: %s", n+1, why)
+		}
+	}
+	r.clock.later(2 * time.Hour)
+	if why := send(ada, ""); why != "account-budget" {
+		t.Errorf("the 21st: %s", why)
+	}
+	if n := len(r.events("code.not-sent")); n < 4 {
+		t.Errorf("%d refusals in the log", n)
+	}
+}
