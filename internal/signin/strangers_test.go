@@ -174,7 +174,7 @@ func TestUnrecordedIsForChores(t *testing.T) {
 	if err := write(`insert into guess (subject, count, since) values ('name/x', 1, 1)`); err != nil {
 		t.Error("a budget: ", err)
 	}
-	if err := write(`insert into team (name, display, privileged, created, mac) values ('x', '', 1, 1, '')`); err == nil {
+	if err := write(`insert into team (name, display, privileged, created, mac) values ('x', '', 1, 1, x'00')`); err == nil {
 		t.Error("a group was made without an entry")
 	}
 }
