@@ -320,6 +320,9 @@ func TestStopUndoes(t *testing.T) {
 			if c, err := r.Stoppable(t.Context(), link); err != nil || c.Taken != 1 {
 				t.Errorf("%s: it cannot be stopped any more: %v", name, err)
 			}
+			if told, body := r.mails(); strings.HasPrefix(told[len(told)-1], "bob@example.org: A new way to sign in is being set up") && strings.Contains(body, "Nothing that you signed in with until now") != forgotten {
+				t.Errorf("%s: told %s", name, body)
+			}
 			undone, err := stop(r, link, g)
 			if err != nil || undone.Cases != 1 || undone.Collected != 1 || undone.Authenticators != 2 || undone.Sessions != 2 || !strings.Contains(undone.String(), "2 authenticators were revoked and 2 sessions were ended") {
 				t.Errorf("%s: %+v, %v", name, undone, err)

@@ -105,7 +105,7 @@ func setUp(t *testing.T) *rig {
 	parts.Authenticators = append(parts.Authenticators, accesspass.Authenticator{})
 	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
-	parts.Rules = &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context) (policy.Known, error) { return known, nil }}
+	parts.Rules = &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return known, nil }}
 	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
 		t.Fatal(err)
 	}

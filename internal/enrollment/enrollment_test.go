@@ -1,0 +1,442 @@
+package enrollment
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+func reason(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case failure.ReasonOf(err) != "":
+		return failure.ReasonOf(err)
+	}
+	return failure.ClassOf(err).String()
+}
+
+func answer(kind, text string) prompt.Answer { return prompt.Answer{Authenticator: kind, Text: text} }
+
+// What somebody sets up takes a grant for exactly that, goes on in its own session, is
+// told, and is in quarantine for who had two factors before, in every state of them.
+func TestEnroll(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		taken func(c *directory.Credential) // what became of his phone
+		quiet bool                          // what is new is in quarantine
+	}{
+		{"two factors", func(*directory.Credential) {}, true},
+		{"off by guesses", func(c *directory.Credential) { c.EndAt(began, directory.CredentialDisabled, directory.ByGuesses, 0) }, true},
+		{"removed by another", func(c *directory.Credential) {
+			c.EndAt(began, directory.CredentialRevoked, directory.ByAdministrator, 1)
+		}, false},
+		{"given up", func(c *directory.Credential) {
+			c.EndAt(began, directory.CredentialRevoked, directory.BySureRecovery, 1)
+		}, false},
+	} {
+		r := setUp(t)
+		r.person("bob", "password", "totp", "mailcode")
+		session := r.enters("bob", "password", "totp")
+		g := r.grant("bob", session, Enroll, "passkey")
+		for _, kind := range []string{"accesspass", "nothing", strings.Repeat("x", 99)} {
+			if _, err := r.Begin(t.Context(), g, kind); failure.ClassOf(err) != failure.Invalid {
+				t.Errorf("%s is offered: %v", kind, err)
+			}
+		}
+		if _, err := r.Begin(t.Context(), g, "smscode"); reason(err) != "other-action" {
+			t.Errorf("a grant for another kind: %v", err)
+		}
+		r.change(func(tx *store.Tx) error {
+			phone := r.newest("bob")["totp"]
+			c.taken(&phone)
+			return r.Directory.UpdateCredential(t.Context(), tx, phone)
+		})
+		offer, err := r.Begin(t.Context(), g, "passkey")
+		if err != nil || offer.Prompt.Label != "bob" || !offer.Expires.Equal(began.Add(codeLife)) {
+			t.Fatalf("%+v, %v", offer, err)
+		}
+		if again, err := r.Resume(t.Context(), g, offer.Ticket); err != nil || again.Ticket != offer.Ticket || again.Prompt.Label != "bob" {
+			t.Errorf("%+v, %v", again, err)
+		}
+		other := r.grant("bob", r.enters("bob", "password"), signin.SignIn, "")
+		r.person("carol", "password", "totp")
+		carols := r.grant("carol", r.enters("carol", "password"), signin.SignIn, "")
+		for name, g := range map[string]signin.Grant{"another session": other, "another account": carols} {
+			if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); reason(err) != "other-session" {
+				t.Errorf("%s goes on: %v", name, err)
+			}
+			if _, err := r.Resume(t.Context(), g, offer.Ticket); reason(err) != "other-session" {
+				t.Errorf("%s looks: %v", name, err)
+			}
+		}
+		if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "no"), ""); reason(err) != "wrong" || failure.ClassOf(err) != failure.Invalid || r.events("credential.refused") != 1 {
+			t.Errorf("a wrong answer: %v", err)
+		}
+		a, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), " my \n key\u202e ")
+		if err != nil || a.Label != "my key" || a.Quarantine.Equal(began.Add(r.Quarantine)) != c.quiet || a.Quarantine.IsZero() == c.quiet {
+			t.Errorf("%s: %+v, %v", c.name, a, err)
+		}
+		if got := r.mails(); len(got) != 1 || got[0] != "bob@example.org: A new way to sign in was added to your account" || r.events("credential.enrolled") != 1 {
+			t.Errorf("told %q", got)
+		}
+		if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); err == nil {
+			t.Error("an offer is good twice")
+		}
+	}
+}
+
+// An offer takes five answers, ten minutes, and an account that is not suspended.
+func TestOfferEnds(t *testing.T) {
+	r := setUp(t)
+	r.person("bob", "password", "totp")
+	g := r.grant("bob", r.enters("bob", "password", "totp"), Enroll, "passkey")
+	offer, err := r.Begin(t.Context(), g, "passkey")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxTries + 1 {
+		_, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "no"), "")
+		if want := map[bool]string{true: "too-many-tries", false: "wrong"}[i == maxTries]; reason(err) != want {
+			t.Errorf("answer %d: %v", i, err)
+		}
+	}
+	if offer, err = r.Begin(t.Context(), g, "passkey"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "again"), ""); !errors.Is(err, ErrAnother) {
+		t.Errorf("another answer: %v", err)
+	}
+	if again, err := r.Resume(t.Context(), g, offer.Ticket); err != nil || again.Prompt.Label != "another" {
+		t.Errorf("%+v, %v", again, err)
+	}
+	if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "again"), ""); failure.ClassOf(err) != failure.Invalid || errors.Is(err, ErrAnother) {
+		t.Errorf("two codes at once are sent: %v", err)
+	}
+	suspend := func(state string) {
+		r.change(func(tx *store.Tx) error {
+			a := r.account("bob")
+			a.State = state
+			return r.Directory.Update(t.Context(), tx, a)
+		})
+	}
+	suspend(directory.Suspended)
+	if _, err := r.Begin(t.Context(), g, "passkey"); reason(err) != "suspended" {
+		t.Errorf("suspended: %v", err)
+	}
+	if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); reason(err) != "suspended" {
+		t.Errorf("suspended meanwhile: %v", err)
+	}
+	suspend(directory.Active)
+	r.now = began.Add(codeLife)
+	if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); err == nil {
+		t.Error("after ten minutes it is taken")
+	}
+}
+
+// A new password takes the place of the one before, whatever became of that, and ends
+// the risk; what is not one of a kind stays.
+func TestReplaces(t *testing.T) {
+	r := setUp(t)
+	r.person("bob", "password", "totp", "recoverycode")
+	r.change(func(tx *store.Tx) error {
+		if err := r.risk(t.Context(), tx, r.account("bob").ID, began); err != nil {
+			return err
+		}
+		saved := r.newest("bob")["recoverycode"]
+		saved.EndAt(began, directory.CredentialUsedUp, "", 0)
+		return r.Directory.UpdateCredential(t.Context(), tx, saved)
+	})
+	session := r.enters("bob", "password", "totp")
+	first := r.newest("bob")
+	for _, kind := range []string{"totp", "recoverycode", "password"} {
+		offer, err := r.Begin(t.Context(), r.grant("bob", session, Enroll, kind), kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Finish(t.Context(), r.grant("bob", session, signin.SignIn, ""), offer.Ticket, answer(kind, "yes"), strings.Repeat("ä", 70)); err != nil {
+			t.Fatal(err)
+		}
+		if risk := r.account("bob").Risk; risk.IsZero() != (kind == "password") {
+			t.Errorf("after a new %s at risk since %s", kind, risk)
+		}
+		if label := r.newest("bob")[kind].Label; label != strings.Repeat("ä", 60) {
+			t.Errorf("it is called %q", label)
+		}
+	}
+	rows, err := r.Directory.Credentials(t.Context(), r.DB, r.account("bob").ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range rows {
+		switch c.ID {
+		case first["password"].ID:
+			if c.Status != directory.CredentialRevoked || c.End.Cause != directory.ByNewer {
+				t.Errorf("the password of before is %s by %s", c.Status, c.End.Cause)
+			}
+		case first["totp"].ID:
+			if c.Status != directory.CredentialActive {
+				t.Error("a second phone took the place of the first")
+			}
+		case first["recoverycode"].ID:
+			if c.Status != directory.CredentialRevoked || c.End.Cause != directory.ByNewer {
+				t.Errorf("the codes of before are %s by %s", c.Status, c.End.Cause)
+			}
+		}
+	}
+	listed, err := r.List(t.Context(), r.account("bob").ID)
+	if err != nil || len(listed) != 4 || listed[0].Title != "A totp" || listed[0].PIN != "none" {
+		t.Errorf("%+v, %v", listed, err)
+	}
+	if two, err := r.TwoFactors(t.Context(), r.account("bob").ID); !two || err != nil {
+		t.Error("two factors are none", err)
+	}
+	if two, err := r.TwoFactors(t.Context(), r.account("root").ID); two || err != nil {
+		t.Error("nothing is two factors", err)
+	}
+	all := r.Kinds()
+	if len(all) != 6 || all[0].Restricted || !all[4].Restricted || all[4].Kind != "smscode" {
+		t.Errorf("%+v", all)
+	}
+}
+
+// Removing takes a grant for that one, and leaves two factors, and somebody who
+// administers.
+func TestRemove(t *testing.T) {
+	r := setUp(t)
+	r.person("bob", "password", "totp", "passkey")
+	r.person("carol", "password", "totp")
+	has := r.newest("bob")
+	id := func(kind string) string { return strconv.FormatInt(int64(has[kind].ID), 10) }
+	session := r.enters("bob", "passkey")
+	g := r.grant("bob", session, Remove, id("totp"))
+	if err := r.Remove(t.Context(), g, has["password"].ID); reason(err) != "other-action" {
+		t.Errorf("another than was approved: %v", err)
+	}
+	r.spare = failure.Refuse("last-administrator", "no")
+	if err := r.Remove(t.Context(), g, has["totp"].ID); reason(err) != "last-administrator" {
+		t.Errorf("the last administrator: %v", err)
+	}
+	r.spare = nil
+	if err := r.Remove(t.Context(), g, has["totp"].ID); err != nil {
+		t.Fatal(err)
+	}
+	if gone := r.newest("bob")["totp"]; gone.Status != directory.CredentialRevoked || gone.End.Cause != directory.ByOwner || r.events("credential.removed") != 1 || len(r.mails()) != 1 {
+		t.Errorf("%+v", gone)
+	}
+	if err := r.Remove(t.Context(), g, has["totp"].ID); failure.ClassOf(err) != failure.NotFound {
+		t.Errorf("twice: %v", err)
+	}
+	if err := r.Remove(t.Context(), r.grant("bob", session, Remove, id("passkey")), has["passkey"].ID); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("the last: %v", err)
+	}
+	theirs := r.newest("carol")["totp"].ID
+	if err := r.Remove(t.Context(), r.grant("bob", session, Remove, strconv.FormatInt(int64(theirs), 10)), theirs); failure.ClassOf(err) != failure.NotFound {
+		t.Errorf("somebody else's: %v", err)
+	}
+	rename := r.grant("bob", session, Rename, id("passkey"))
+	if err := r.Rename(t.Context(), rename, has["password"].ID, "x"); reason(err) != "other-action" {
+		t.Errorf("another is renamed: %v", err)
+	}
+	for label, want := range map[string]string{"the \x1b red one": "the red one", " ": ""} {
+		before := r.newest("bob")["passkey"].Label
+		if want == "" {
+			want = before
+		}
+		if err := r.Rename(t.Context(), rename, has["passkey"].ID, label); err != nil || r.newest("bob")["passkey"].Label != want {
+			t.Errorf("%q: %q, %v", label, r.newest("bob")["passkey"].Label, err)
+		}
+	}
+	if err := r.Rename(t.Context(), r.grant("bob", session, Rename, strconv.FormatInt(int64(theirs), 10)), theirs, "x"); failure.ClassOf(err) != failure.NotFound {
+		t.Errorf("somebody else's is renamed: %v", err)
+	}
+}
+
+// "This was not me" ends what stands, switches the password off and keeps why, and
+// doubts recoveries.
+func TestNotMe(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		r := setUp(t)
+		r.person("bob", "totp", "password", "passkey")
+		r.doubted = 2
+		keep, other := r.enters("bob", "passkey"), r.enters("bob", "password")
+		g := r.grant("bob", keep, NotMe, "7")
+		if err := r.ReportNotMe(t.Context(), g, 8); reason(err) != "other-action" {
+			t.Errorf("another entry: %v", err)
+		}
+		if alone {
+			r.spare = failure.Refuse("last-administrator", "no")
+		}
+		r.now = began.Add(time.Second)
+		if err := r.ReportNotMe(t.Context(), g, 7); err != nil {
+			t.Fatal(err)
+		}
+		password := r.newest("bob")["password"]
+		if off := password.Status == directory.CredentialDisabled && password.End.Cause == directory.ByReport; off == alone {
+			t.Errorf("the password is %s by %s", password.Status, password.End.Cause)
+		}
+		for kind, c := range r.newest("bob") {
+			if kind != "password" && c.Status != directory.CredentialActive {
+				t.Errorf("%s is %s", kind, c.Status)
+			}
+		}
+		if _, err := r.Sessions.Standing(t.Context(), other); err == nil {
+			t.Error("another session stands")
+		}
+		if _, err := r.Sessions.Standing(t.Context(), keep); err != nil {
+			t.Error("the session of the report ended")
+		}
+		if !r.account("bob").Risk.Equal(r.now) {
+			t.Error("the account is not at risk")
+		}
+		all, err := r.DB.Entries(t.Context(), store.Filter{Event: "alarm.not-me"})
+		if err != nil || len(all) != 1 || all[0].Detail["recovery-stopped"] != "true" || all[0].Detail["sessions-ended"] != "1" || all[0].Detail["password-disabled"] != strconv.FormatBool(!alone) || all[0].Outcome != audit.OK {
+			t.Errorf("%+v, %v", all, err)
+		}
+		if got := r.mails(); len(got) != 2 || !slices.Contains(got, "root@example.org: Somebody reports a sign-in that was not theirs") {
+			t.Errorf("told %q", got)
+		}
+	}
+	r := setUp(t)
+	r.person("bob", "passkey")
+	if err := r.ReportNotMe(t.Context(), r.grant("bob", r.enters("bob", "passkey"), NotMe, "7"), 7); err != nil {
+		t.Errorf("without a password: %v", err)
+	}
+}
+
+// A pass lives an hour, eight at most, and takes the place of the one before.
+func TestPass(t *testing.T) {
+	r := setUp(t)
+	bob := r.person("bob", "password")
+	for _, c := range []struct{ asked, lives time.Duration }{{0, time.Hour}, {-1, time.Hour}, {time.Minute, time.Minute}, {signin.PassCeiling, signin.PassCeiling}, {signin.PassCeiling + 1, 0}} {
+		var ends time.Time
+		err := r.try(func(tx *store.Tx) (err error) { _, ends, err = r.PassIn(t.Context(), tx, bob, c.asked); return err })
+		if (err == nil) != (c.lives > 0) || err == nil && !ends.Equal(began.Add(c.lives)) {
+			t.Errorf("%s: until %s, %v", c.asked, ends, err)
+		}
+	}
+	active := 0
+	rows, err := r.Directory.Credentials(t.Context(), r.DB, bob.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range rows {
+		if c.Kind == "accesspass" && c.Status == directory.CredentialActive {
+			active++
+		}
+		if c.Kind == "password" && c.Status != directory.CredentialActive {
+			t.Error("a pass took the place of the password")
+		}
+	}
+	if active != 1 {
+		t.Errorf("%d passes are good", active)
+	}
+	r.change(func(tx *store.Tx) error {
+		c, err := r.AssignIn(t.Context(), tx, bob, directory.Credential{Kind: "totp", Traits: assurance.Held, State: []byte("{}"), Assigned: 1})
+		if err == nil && (!c.Quarantine.Equal(began.Add(r.Quarantine)) || c.Assigned != 1) {
+			t.Errorf("%+v", c)
+		}
+		return err
+	})
+	if _, err := r.Assignable("password", nil); failure.ClassOf(err) != failure.Invalid {
+		t.Errorf("what cannot be assigned: %v", err)
+	}
+}
+
+// A PIN takes a grant for its token and the session that began it, twice the same; the
+// other sessions end.
+func TestPIN(t *testing.T) {
+	r := setUp(t)
+	r.person("bob", "password", "totp")
+	r.person("carol", "password", "totp")
+	has := r.newest("bob")
+	id := func(kind string) string { return strconv.FormatInt(int64(has[kind].ID), 10) }
+	session, other := r.enters("bob", "password", "totp"), r.enters("bob", "password")
+	g := r.grant("bob", session, SetPIN, id("totp"))
+	if _, err := r.BeginPIN(t.Context(), g, has["password"].ID); reason(err) != "other-action" {
+		t.Errorf("another token: %v", err)
+	}
+	if _, err := r.BeginPIN(t.Context(), r.grant("bob", session, SetPIN, id("password")), has["password"].ID); failure.ClassOf(err) != failure.Invalid {
+		t.Errorf("a password with a PIN: %v", err)
+	}
+	secret, err := r.BeginPIN(t.Context(), g, has["totp"].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := r.ResumePIN(t.Context(), g, secret); err != nil || a.ID != has["totp"].ID {
+		t.Errorf("%+v, %v", a, err)
+	}
+	elsewhere := r.grant("bob", other, signin.SignIn, "")
+	if _, err := r.ResumePIN(t.Context(), elsewhere, secret); reason(err) != "other-session" {
+		t.Errorf("another session looks: %v", err)
+	}
+	if err := r.FinishPIN(t.Context(), elsewhere, secret, "246810", "246810"); reason(err) != "other-session" {
+		t.Errorf("another session sets it: %v", err)
+	}
+	if err := r.FinishPIN(t.Context(), g, secret, "246810", "246811"); reason(err) != "not-twice" {
+		t.Errorf("two PINs: %v", err)
+	}
+	if err := r.FinishPIN(t.Context(), g, secret, "1234", "1234"); reason(err) != "weak" {
+		t.Errorf("a weak PIN: %v", err)
+	}
+	if err := r.FinishPIN(t.Context(), g, secret, "246810", "246810"); err != nil {
+		t.Fatal(err)
+	}
+	if c := r.newest("bob")["totp"]; !c.Traits.Has(assurance.Known) || string(c.State) != "set" || r.events("credential.pin-set") != 1 || len(r.mails()) != 1 {
+		t.Errorf("%+v", c)
+	}
+	if _, err := r.Sessions.Standing(t.Context(), other); err == nil {
+		t.Error("another session stands")
+	}
+	if _, err := r.Sessions.Standing(t.Context(), session); err != nil {
+		t.Error("the session that set it ended")
+	}
+	if err := r.FinishPIN(t.Context(), g, secret, "246810", "246810"); err == nil {
+		t.Error("it is set twice")
+	}
+	bob := r.account("bob")
+	given := func(kind string) (pin string, err error) {
+		err = r.try(func(tx *store.Tx) error {
+			c := r.newest("bob")[kind]
+			pin, err = r.GivePINIn(t.Context(), tx, bob, &c)
+			return err
+		})
+		return pin, err
+	}
+	cleared := func(kind string) error {
+		return r.try(func(tx *store.Tx) error { c := r.newest("bob")[kind]; return r.ClearPINIn(t.Context(), tx, bob, &c) })
+	}
+	if err := cleared("totp"); err != nil || string(r.newest("bob")["totp"].State) != "{}" {
+		t.Errorf("it is not taken away: %v", err)
+	}
+	if pin, err := given("totp"); err != nil || pin != "246810" || r.newest("bob")["totp"].Traits.Has(assurance.Known) {
+		t.Errorf("%q, %v", pin, err)
+	}
+	if err := cleared("totp"); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("one that is wanted is taken away: %v", err)
+	}
+	if _, err := given("password"); failure.ClassOf(err) != failure.Invalid {
+		t.Error(err)
+	}
+	if err := cleared("password"); failure.ClassOf(err) != failure.Invalid {
+		t.Error(err)
+	}
+	r.change(func(tx *store.Tx) error {
+		c := r.newest("bob")["totp"]
+		return r.RevokeIn(t.Context(), tx, &c, directory.ByAdministrator, 5)
+	})
+	if c := r.newest("bob")["totp"]; c.End.Whose != 5 || c.End.Cause != directory.ByAdministrator || !c.End.At.Equal(began) {
+		t.Errorf("%+v", c.End)
+	}
+}
