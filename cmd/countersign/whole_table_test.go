@@ -18,6 +18,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/enrollment"
+	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/web/look"
@@ -531,6 +532,7 @@ func TestPressAfterAnotherDevice(t *testing.T) {
 // types another name, and when somebody else signs in here meanwhile it is over.
 func TestErrandsAreOfTheirSession(t *testing.T) {
 	s := newScene(t)
+	s.promote("eve") // so that whoever approves could do it as well
 	s.later(6 * time.Minute)
 	begins := func() {
 		t.Helper()
@@ -547,16 +549,20 @@ func TestErrandsAreOfTheirSession(t *testing.T) {
 		t.Errorf("another name was answered %d", s.ada.status)
 	}
 	begins()
+	s.ada.post("/sign-in", "authenticator", "password", "text", passphrase)
 	u, _ := url.Parse(s.base)
 	for _, c := range s.eve.client.Jar.Cookies(u) {
-		if c.Name == "countersign" {
-			s.ada.client.Jar.SetCookies(u, []*http.Cookie{c}) // eve signs in here
+		if c.Name == session.Cookie(false) {
+			s.ada.client.Jar.SetCookies(u, []*http.Cookie{{Name: c.Name, Value: c.Value, Path: "/"}}) // eve signs in here
 		}
 	}
-	s.ada.post("/sign-in", "authenticator", "password", "text", passphrase)
 	s.ada.post("/sign-in", "authenticator", "totp", "text", s.adas.code())
-	if n := s.events("account.suspended"); n != 0 {
+	if n := s.events("account.suspended"); n != 0 || s.ada.status < 400 && strings.Contains(s.ada.page, "its sessions have ended") {
 		t.Errorf("it was done in another session: %s", s.ada.page)
+	}
+	s.ada.post("/console/accounts/eve/suspend/approved")
+	if n := s.events("account.suspended"); n != 0 || s.ada.status != http.StatusForbidden {
+		t.Errorf("%d suspended, and the form was answered %d", n, s.ada.status)
 	}
 }
 
