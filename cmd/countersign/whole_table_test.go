@@ -560,6 +560,7 @@ func TestErrandsAreOfTheirSession(t *testing.T) {
 	if n := s.events("account.suspended"); n != 0 || s.ada.status < 400 && strings.Contains(s.ada.page, "its sessions have ended") {
 		t.Errorf("it was done in another session: %s", s.ada.page)
 	}
+	s.ada.get("/account")
 	s.ada.post("/console/accounts/eve/suspend/approved")
 	if n := s.events("account.suspended"); n != 0 || s.ada.status != http.StatusForbidden {
 		t.Errorf("%d suspended, and the form was answered %d", n, s.ada.status)
