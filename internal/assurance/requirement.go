@@ -277,8 +277,9 @@ func lapses(evidence []Evidence, one Trait, now time.Time, limit time.Duration) 
 func (e Evidence) lapsed(now time.Time) bool { return !e.Until.IsZero() && !now.Before(e.Until) }
 
 // skew is how far two nodes' clocks may stand apart before evidence that one
-// wrote looks to the other as if it came from the future.
-const skew = 2 * time.Second
+// wrote looks to the other as if it came from the future. It lengthens nobody's
+// evidence by more than that, and the store warns of clocks that are further apart.
+const skew = 30 * time.Second
 
 // wireWay is how a way is written down: trait word to age in seconds.
 type wireWay map[string]int64

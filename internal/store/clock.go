@@ -18,7 +18,7 @@ type Clock struct {
 	Log time.Duration
 }
 
-// ClockBound is how far clocks may be apart before it is said: half of what evidence may
+// ClockBound is how far clocks may be apart before it is said: as far as evidence may
 // come from the future.
 const ClockBound = 30 * time.Second
 
