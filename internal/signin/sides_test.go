@@ -1,0 +1,130 @@
+package signin
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+)
+
+// Whoever answers is on the side of what is known of them, and of nothing more.
+func TestSides(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	g := &guesses{now: func() time.Time { return now }}
+	addressed := Request{Source: netip.MustParseAddr("192.0.2.1"), Partner: "nas"}
+	silent := Request{Partner: "nas"}
+	shown := []assurance.Evidence{{Account: 7}}
+	for name, c := range map[string]struct {
+		at         attempt
+		account    assurance.AccountID
+		away, home side
+	}{
+		"a name":                         {attempt{Request: addressed}, 7, stranger, atHome},
+		"a name that nobody has":         {attempt{Request: addressed}, 0, stranger, stranger},
+		"by silent equipment":            {attempt{Request: silent}, 7, stranger, gateway},
+		"having shown something":         {attempt{Request: addressed, Account: 7, Evidence: shown}, 7, hasShown, atHome},
+		"the same by silent equipment":   {attempt{Request: silent, Account: 7, Evidence: shown}, 7, hasShown, hasShown},
+		"in the same turn":               {attempt{Request: silent, proved: true}, 7, hasShown, hasShown},
+		"in a session":                   {attempt{Request: addressed, Account: 7, SessionNumber: "s-1"}, 7, inBrowser, inBrowser},
+		"in somebody else's session":     {attempt{Request: addressed, Account: 8, SessionNumber: "s-1"}, 7, stranger, atHome},
+		"in a browser that made it up":   {attempt{Request: Request{Source: addressed.Source, Browser: "7.1.!"}}, 7, stranger, atHome},
+		"an account, without a session":  {attempt{Request: addressed, Account: 7}, 7, stranger, atHome},
+		"nobody, having shown something": {attempt{Request: addressed, Evidence: shown}, 0, stranger, stranger},
+	} {
+		if away, home := g.sides(&c.at, c.account); away != c.away || home != c.home {
+			t.Errorf("%s: %q and %q, not %q and %q", name, away, home, c.away, c.home)
+		}
+	}
+}
+
+// Each budget refuses at its limit and not before; what is wrong in the whole
+// installation refuses nobody, and makes strangers alone wait from the first on.
+func TestJudge(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	limits, err := Limits{}.Check()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &guesses{limits: limits, now: func() time.Time { return now }}
+	one := subject{key: "credential/1", credential: 1, limit: 20, reason: "closed"}
+	hour := subject{key: "account/1", window: time.Hour, limit: 30, reason: "account-budget", since: now.Add(-time.Minute)}
+	source := subject{key: "source/192.0.2.1", window: sourceWindow, limit: 100, times: 1, reason: "source-budget", since: now.Add(-time.Minute)}
+	all := subject{key: installation, window: sourceWindow, limit: 2000, since: now.Add(-time.Minute)}
+	with := func(s subject, count int, edit ...func(*subject)) subject {
+		s.count = count
+		for _, e := range edit {
+			e(&s)
+		}
+		return s
+	}
+	for name, c := range map[string]struct {
+		s    subject
+		side side
+		want string
+	}{
+		"nineteen":                 {with(one, 19), stranger, ""},
+		"twenty":                   {with(one, 20), stranger, "closed"},
+		"waits":                    {with(one, 6, func(s *subject) { s.retry = now.Add(time.Second) }), atHome, "delayed"},
+		"has waited":               {with(one, 6, func(s *subject) { s.retry = now }), atHome, ""},
+		"an hour's last":           {with(hour, 29), stranger, ""},
+		"an hour's too many":       {with(hour, 30), atHome, "account-budget"},
+		"an hour ago":              {with(hour, 30, func(s *subject) { s.since = now.Add(-time.Hour) }), atHome, ""},
+		"a source's last":          {with(source, 99), stranger, ""},
+		"a source's too many":      {with(source, 100), stranger, "source-budget"},
+		"there, whoever is known":  {with(source, 100), atHome, ""},
+		"there, ten times as many": {with(source, 1000), inBrowser, "source-budget"},
+		"the whole installation":   {with(all, 1_000_000), stranger, ""},
+	} {
+		b := budget{side: c.side, subjects: []subject{c.s}}
+		if got := g.judge(&b); got != c.want {
+			t.Errorf("%s: %q, not %q", name, got, c.want)
+		}
+		if b.besieged != (c.s.key == installation) {
+			t.Errorf("%s: besieged %t", name, b.besieged)
+		}
+	}
+}
+
+// A source is counted in every network that one subscriber may have.
+func TestSourceSubjects(t *testing.T) {
+	keys := func(address string) (out []string) {
+		for _, s := range sourceSubjects(netip.MustParseAddr(address), 100) {
+			out = append(out, s.key)
+			if s.limit != 100*s.times {
+				t.Errorf("%s: %d times %d", s.key, s.limit, s.times)
+			}
+		}
+		return out
+	}
+	if got := keys("2001:db8:1:2ff::7"); len(got) != 3 || got[0] != "source/2001:db8:1:2ff::/64" || got[1] != "source/2001:db8:1:200::/56" || got[2] != "source/2001:db8:1::/48" {
+		t.Error(got)
+	}
+	if got := keys("::ffff:192.0.2.1"); len(got) != 1 || got[0] != "source/192.0.2.1" {
+		t.Error(got)
+	}
+	if got := sourceSubjects(netip.Addr{}, 100); got != nil {
+		t.Error(got)
+	}
+}
+
+// What is charged for an account, its kinds and a name are of the same shape, whether
+// anybody has them or not: of each side one, and an hour on the two that it may be.
+func TestNamesAndAccountsWearAlike(t *testing.T) {
+	g := &guesses{limits: Limits{Disable: 20, PerAccount: 30, PerSource: 100, PerInstallation: 2000}}
+	at := &attempt{Request: Request{Name: "ada"}}
+	shape := func(account directory.Account, credentials []directory.Credential) (n int, limits int) {
+		for _, s := range g.subjects(at, account, "password", credentials, stranger, atHome) {
+			n++
+			limits += s.limit
+		}
+		return n, limits
+	}
+	n, limits := shape(directory.Account{}, nil)
+	for name, c := range map[string][]directory.Credential{"with it": {{ID: 3}}, "without it": nil} {
+		if m, l := shape(directory.Account{ID: 7}, c); m != n || l != limits {
+			t.Errorf("%s: %d of %d, and for nobody %d of %d", name, m, l, n, limits)
+		}
+	}
+}
