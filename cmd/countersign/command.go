@@ -29,8 +29,14 @@ func (d *do[T]) Run(ctx context.Context, conn *connection) error {
 	if !ok {
 		return errors.New("that is no command")
 	}
+	if err := c.build(cmd); err != nil {
+		return err
+	}
 	answer, err := c.do(ctx, cmd)
 	if err != nil {
+		return err
+	}
+	if err := c.saw(cmd, answer); err != nil {
 		return err
 	}
 	return c.print(os.Stdout, answer)

@@ -106,6 +106,12 @@ func (o *office) try(c admin.Command) (any, error) {
 
 func do1[T any](o *office, c admin.Command) T {
 	o.t.Helper()
+	if set, ok := c.(*admin.ApplicationSet); ok { // as whoever has just looked at it
+		var err error
+		if set.Base, err = o.admin.Applications.VersionIn(context.Background(), o.db, set.Name); err != nil {
+			o.t.Fatal(err)
+		}
+	}
 	got, err := o.try(c)
 	if err != nil {
 		o.t.Fatalf("%s: %v", c.Action(), err)

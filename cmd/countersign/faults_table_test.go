@@ -358,7 +358,7 @@ var acts = []act{
 	}},
 	{name: "raising a session and changing the policy", once: true, ready: func(h *house) func() bool {
 		body := "# " + rand.Text() + "\n" + string(policy.DefaultForCodes())
-		return h.approving("/console/policy", "/console/policy/save", "body", body)
+		return h.approving("/console/policy/edit", "/console/policy/save", "body", body)
 	}},
 	{name: "suspending an account", once: true, ready: func(h *house) func() bool {
 		name := "leaver-" + strings.ToLower(rand.Text())

@@ -137,7 +137,7 @@ func onlyList(f fields) ([]any, bool) {
 
 // brief are the columns of lists whose rows hold more than fits a line.
 var brief = [][]string{
-	{"seq", "time", "event", "outcome", "account_name", "application", "source", "reason"},
+	{"seq", "time", "event", "outcome", "actor", "account_name", "application", "source", "reason"},
 	{"number", "host", "source", "agent", "evidence", "seen", "expires"},
 	{"name", "display", "state", "groups", "authenticators", "used"},
 }
@@ -287,6 +287,9 @@ func text(v any) string {
 		}
 		return strings.Join(parts, ", ")
 	case fields:
+		if name, via := v.get("name"), v.get("via"); len(v) <= 3 && name != nil && (via != nil || len(v) == 1) {
+			return text(name) + by(via) // who did something, and by which way
+		}
 		if kind, traits := v.get("kind"), v.get("traits"); kind != nil && traits != nil {
 			return text(kind) // evidence, as people call it
 		}
@@ -303,6 +306,13 @@ func text(v any) string {
 
 // title is the name of a field as people read it; some are made by others.
 func title(name string) string { return words.Seen(strings.ReplaceAll(name, "_", " ")) }
+
+func by(via any) string {
+	if via == nil {
+		return ""
+	}
+	return " by " + text(via)
+}
 
 func quoteIf(s string) string {
 	if strings.ContainsAny(s, " =\"") {

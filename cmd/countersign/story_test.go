@@ -160,6 +160,8 @@ func (p *person) get(path string) {
 	p.take(p.client.Get(path))
 }
 
+var versionField = regexp.MustCompile(`name="version" value="([^"]+)"`)
+
 var tokenField = regexp.MustCompile(`name="form-token" value="([^"]+)"`)
 
 func (p *person) post(path string, fields ...string) {
@@ -169,6 +171,9 @@ func (p *person) post(path string, fields ...string) {
 		p.w.t.Fatalf("there is no form on the page:\n%s", p.page)
 	}
 	form := url.Values{"form-token": {m[1]}}
+	if m := versionField.FindStringSubmatch(p.page); m != nil && strings.HasPrefix(path, "/console/") {
+		form.Set("version", m[1]) // as every browser sends what the form holds
+	}
 	for i := 0; i < len(fields); i += 2 {
 		form.Set(fields[i], fields[i+1])
 	}

@@ -61,6 +61,6 @@ func (t *auditTail) line(conn *connection, e audit.Entry) error {
 	if conn.JSON {
 		return json.NewEncoder(os.Stdout).Encode(e)
 	}
-	_, err := fmt.Printf("%s  %-24s %-8s %s %s %s %s\n", e.At.Local().Format("15:04:05"), words.Seen(e.Event), words.Seen(e.Outcome), words.Seen(e.AccountName), words.Seen(e.Application), words.Seen(e.Source), words.Seen(e.Reason))
+	_, err := fmt.Printf("%s  %-24s %-8s %s: %s %s %s %s\n", e.At.Local().Format("15:04:05"), words.Seen(e.Event), words.Seen(e.Outcome), words.Seen(e.Actor.Name), words.Seen(e.AccountName), words.Seen(e.Application), words.Seen(e.Source), words.Seen(e.Reason))
 	return err
 }

@@ -105,6 +105,9 @@ func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 			if err != nil {
 				return failure.At("groups", err)
 			}
+			if err := a.personMust(ctx, tx, g.Account(), group.Privileged); err != nil {
+				return err
+			}
 			if err := a.Directory.AddMember(ctx, tx, group, made); err != nil {
 				return err
 			}
@@ -289,6 +292,9 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 		if d, err = a.Directory.Find(ctx, tx, name); err != nil {
 			return err
 		}
+		if err := a.personMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+			return err
+		}
 		if err := edit(&d); err != nil {
 			return err
 		}
@@ -412,6 +418,8 @@ func (a *Admin) passHint(ctx context.Context, tx *store.Tx, d directory.Account)
 // for who is suspended or dormant, and for administrators only by one.
 func (a *Admin) mayIssue(issuer, to directory.Account) error {
 	switch {
+	case issuer.Kind != directory.Person && to.Privileged:
+		return failure.Refuse("a-person-must", "An automation key cannot do that for an administrator, or for somebody else who is privileged; a person must.")
 	case issuer.ID == to.ID:
 		return failure.Refuse("own-pass", "Nobody can issue a pass for themselves; ask another administrator.")
 	case to.Kind != directory.Person:
@@ -534,6 +542,9 @@ func (c *AuthenticatorRevoke) do(ctx context.Context, a *Admin, g signin.Grant) 
 		}
 		credential, err := a.Directory.Credential(ctx, tx, d.ID, assurance.CredentialID(c.ID))
 		if err != nil {
+			return err
+		}
+		if err := a.personMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}
 		if err := a.Engine.SpareAdministration(ctx, tx, c.loss(d.ID)); err != nil {

@@ -9,6 +9,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -96,7 +97,11 @@ func (a *Admin) Do(ctx context.Context, g signin.Grant, c Command) (any, error) 
 		}
 		return nil, failure.Refuse("other-action", "The approval is for something else.")
 	}
-	return d.do(ctx, a, g)
+	answer, err := d.do(ctx, a, g)
+	if failure.ClassOf(err) == failure.Refused {
+		return nil, errors.Join(a.noteRefusal(ctx, g.Actor(), a.entry(g, refusedEvent, audit.Refused, nil), c, err), err)
+	}
+	return answer, err
 }
 
 // sounder is a Command that can say beforehand what would be refused.

@@ -83,6 +83,7 @@ type ApplicationSet struct {
 	Tier     string          `json:"tier,omitempty" default:"standard" enum:"standard,control-plane" help:"control-plane for what administers other systems."`
 	Protocol string          `json:"protocol" required:"" help:"forward-auth or radius."`
 	Vouches  string          `json:"vouches,omitempty" help:"What it checks by itself before it asks us: password, or nothing."`
+	Base     string          `json:"base,omitempty" help:"The version that was changed, as application show prints it; the one that it printed last when left out. None for a new application."`
 	Settings json.RawMessage `json:"settings" required:"" type:"json-file" placeholder:"FILE" help:"The protocol's settings, JSON; - reads standard input."`
 }
 
@@ -101,7 +102,10 @@ func (c *ApplicationSet) Object() string {
 	if c.Vouches != "" {
 		what += " that vouches for the " + text.Name(c.Vouches)
 	}
-	return what + ", settings " + hex.EncodeToString(sum[:16])
+	if what += ", settings " + hex.EncodeToString(sum[:16]); c.Base != "" {
+		return what + ", built on version " + text.Name(c.Base)
+	}
+	return what + ", new"
 }
 
 // application is what is to be saved. Settings may say of a secret that it is
@@ -149,6 +153,20 @@ func (a *Admin) beside(ctx context.Context, r store.Reader, app Application) err
 	return failure.At("settings", a.CheckBeside(app, b))
 }
 
+// builtOn refuses to replace another version than the one that was looked at.
+func (c *ApplicationSet) builtOn(ctx context.Context, a *Admin, r store.Reader) error {
+	now, err := a.Applications.VersionIn(ctx, r, c.Name)
+	switch {
+	case err != nil || now == c.Base:
+		return err
+	case now == "":
+		return failure.At("name", failure.New(failure.Conflict, "There is no application %q any more; it was removed meanwhile.", c.Name))
+	case c.Base == "":
+		return failure.At("name", failure.New(failure.Conflict, "There is an application %q already. To change it, say which version you looked at; application show prints it.", c.Name))
+	}
+	return failure.At("name", failure.New(failure.Conflict, "The application %q was changed meanwhile, and yours was built on an earlier version. Look at it as it is now, and build on that.", c.Name))
+}
+
 // sound says what keeps an application from being saved.
 func (c *ApplicationSet) sound(ctx context.Context, a *Admin) error {
 	if c.Name == signin.Self {
@@ -161,7 +179,10 @@ func (c *ApplicationSet) sound(ctx context.Context, a *Admin) error {
 	if err := app.Check(); err != nil {
 		return err
 	}
-	return a.beside(ctx, a.DB, app)
+	if err := a.beside(ctx, a.DB, app); err != nil {
+		return err
+	}
+	return c.builtOn(ctx, a, a.DB)
 }
 
 func (c *ApplicationSet) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -172,14 +193,21 @@ func (c *ApplicationSet) do(ctx context.Context, a *Admin, g signin.Grant) (any,
 	if err != nil {
 		return nil, err
 	}
+	version := ""
 	err = a.change(ctx, g, "application.set", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
+		if err := c.builtOn(ctx, a, tx); err != nil {
+			return err
+		}
 		if err := a.beside(ctx, tx, app); err != nil {
 			return err
 		}
 		_, err := a.Applications.Set(ctx, tx, app)
+		if err == nil {
+			version, err = a.Applications.VersionIn(ctx, tx, c.Name)
+		}
 		return err
 	})
-	return map[string]string{"application": c.Name}, err
+	return map[string]string{"application": c.Name, "version": version}, err
 }
 
 // ApplicationRemove removes an application.

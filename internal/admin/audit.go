@@ -14,6 +14,7 @@ import (
 // AuditSearch searches the log, newest first.
 type AuditSearch struct {
 	Account     string `json:"account,omitempty" help:"Only about this account."`
+	Actor       string `json:"actor,omitempty" name:"by" help:"Only what this account did, or this part of the program, such as system."`
 	Application string `json:"application,omitempty" help:"Only about this application."`
 	Event       string `json:"event,omitempty" help:"Only this event, such as signin.refused."`
 	Outcome     string `json:"outcome,omitempty" help:"Only this outcome: ok, refused, error."`
@@ -50,9 +51,14 @@ func (c *AuditSearch) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 }
 
 func (c *AuditSearch) filter(ctx context.Context, a *Admin) (store.Filter, error) {
-	f := store.Filter{Application: c.Application, Event: c.Event, Outcome: c.Outcome, Text: c.Text, Before: c.Before, Limit: c.Limit, Newest: true}
+	f := store.Filter{Application: c.Application, Event: c.Event, Actor: c.Actor, Outcome: c.Outcome, Text: c.Text, Before: c.Before, Limit: c.Limit, Newest: true}
 	if f.Limit <= 0 || f.Limit > 500 {
 		f.Limit = 50
+	}
+	if d, err := a.Directory.Find(ctx, a.DB, c.Actor); err == nil {
+		f.Actor = d.Name // whatever spelling of it was typed
+	} else if failure.ClassOf(err) != failure.NotFound {
+		return f, err
 	}
 	if c.Account != "" {
 		d, err := a.Directory.Find(ctx, a.DB, c.Account)

@@ -199,6 +199,9 @@ func (a *Admin) member(ctx context.Context, g signin.Grant, event, group, accoun
 		if d, err = a.Directory.Find(ctx, tx, account); err != nil {
 			return err
 		}
+		if err := a.personMust(ctx, tx, g.Account(), team.Privileged || d.Privileged); err != nil {
+			return err
+		}
 		if err := a.Engine.SpareAdministration(ctx, tx, loss(d.ID)); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +53,10 @@ func (c *KeyIssue) days() int {
 	return c.Days
 }
 
+// personal are the actions that no key can be for: a key that issues keys would never
+// end, and a second person is a person.
+var personal = []string{"key.issue", "recovery.open", "recovery.confirm"}
+
 // check reads the networks and refuses what a key may not have: a key that
 // issues keys would never end.
 func (c *KeyIssue) check() ([]netip.Prefix, error) {
@@ -65,8 +70,8 @@ func (c *KeyIssue) check() ([]netip.Prefix, error) {
 		if _, ok := Find(action); !ok {
 			return nil, failure.New(failure.Invalid, "There is no action %q.", action)
 		}
-		if action == c.Action() {
-			return nil, failure.New(failure.Invalid, "A key cannot issue keys.")
+		if slices.Contains(personal, action) {
+			return nil, failure.New(failure.Invalid, "A key cannot be issued for %s: a person must do that.", action)
 		}
 	}
 	var networks []netip.Prefix

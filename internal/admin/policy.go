@@ -5,13 +5,17 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // PolicyShow shows the policy in force, or an older version.
@@ -116,12 +120,31 @@ func (a *Admin) compile(ctx context.Context, r store.Reader, body string) (*poli
 // is refused.
 type PolicyChange struct {
 	Body string `json:"body" arg:"" type:"text-file" name:"file" help:"The document; - reads standard input."`
+	// Base is the version that the document was made from. Another that came since is
+	// never overwritten unseen.
+	Base int64 `json:"base" help:"The version that it was built on; the one that policy show printed last when left out."`
 }
 
 func (c *PolicyChange) Action() string { return "policy.change" }
 func (c *PolicyChange) Object() string {
 	sum := sha256.Sum256([]byte(c.Body))
-	return "policy document " + hex.EncodeToString(sum[:16])
+	return fmt.Sprintf("policy document %s of %d lines, built on version %d", hex.EncodeToString(sum[:16]), strings.Count(strings.TrimRight(c.Body, "\n"), "\n")+1, c.Base)
+}
+
+// builtOn refuses a document that was not built on the version that is in force.
+func (c *PolicyChange) builtOn(ctx context.Context, a *Admin, r store.Reader) error {
+	now, err := a.Rules.Latest(ctx, r)
+	switch {
+	case errors.Is(err, signin.ErrNoPolicy) || errors.Is(err, directory.ErrTampered):
+		return nil // there is nothing to overwrite that anybody believes
+	case err != nil:
+		return err
+	case c.Base == 0:
+		return failure.At("base", failure.New(failure.Conflict, "Say which version of the policy your document was built on; version %d is in force.", now.Version))
+	case c.Base != now.Version:
+		return failure.At("base", failure.New(failure.Conflict, "The policy was changed meanwhile: version %d, by %s, is in force, and your document was built on version %d. Look at what changed, and build on that.", now.Version, text.Name(now.Author), c.Base))
+	}
+	return nil
 }
 
 // sound says what keeps a document from being saved.
@@ -135,6 +158,9 @@ func (c *PolicyChange) sound(ctx context.Context, a *Admin) error {
 			return failure.At("body", failure.New(failure.Invalid, "The document's own test %q (line %d) does not hold: it wants %s and gets %s.", r.Name, r.Line, r.Want, r.Got))
 		}
 	}
+	if err := c.builtOn(ctx, a, a.DB); err != nil {
+		return err
+	}
 	return failure.At("body", a.Engine.SpareAdministrationBy(ctx, a.DB, p))
 }
 
@@ -144,6 +170,9 @@ func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 	}
 	var d signin.Document
 	err := a.change(ctx, g, "policy.changed", nil, nil, func(tx *store.Tx) error {
+		if err := c.builtOn(ctx, a, tx); err != nil {
+			return err
+		}
 		p, err := a.compile(ctx, tx, c.Body)
 		if err != nil {
 			return err

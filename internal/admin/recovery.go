@@ -289,8 +289,13 @@ func (c *RecoveryStop) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 	var out StoppedRecovery
 	detail := map[string]string{"reason": c.Reason}
 	err := a.change(ctx, g, "recovery.stopped", detail, &d, func(tx *store.Tx) (err error) {
-		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+		by, whose, err := a.parties(ctx, tx, g, c.Account)
+		if err != nil {
 			return failure.At("account", err)
+		}
+		d = whose
+		if d.Privileged && !by.Administers() {
+			return failure.Refuse("privileged", "Only an administrator can stop the recovery of an administrator, or of somebody else who is privileged.")
 		}
 		undone, err := a.Recoveries.StopIn(ctx, tx, d.ID)
 		if err == nil && undone.Cases == 0 {
@@ -298,7 +303,35 @@ func (c *RecoveryStop) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 		}
 		out = StoppedRecovery{Stopped: d.Name, Authenticators: undone.Authenticators, Sessions: undone.Sessions, Undone: undone.String()}
 		detail["revoked"], detail["sessions-ended"] = strconv.Itoa(out.Authenticators), strconv.Itoa(out.Sessions)
-		return err
+		if err != nil {
+			return err
+		}
+		return a.tellStopped(ctx, tx, by, d, c.Reason)
 	})
 	return out, err
+}
+
+// tellStopped tells whose recovery was stopped, and of an administrator's every
+// administrator: who wanted to get back in cannot sign in to look.
+func (a *Admin) tellStopped(ctx context.Context, tx *store.Tx, by, about directory.Account, reason string) error {
+	told := []directory.Account{about}
+	if about.Administers() {
+		members, err := a.Directory.Administering(ctx, tx, 1000)
+		if err != nil {
+			return err
+		}
+		for _, m := range members {
+			if m.ID != about.ID {
+				told = append(told, m)
+			}
+		}
+	}
+	for _, one := range told {
+		err := a.Enrollments.Tell(ctx, tx, one, "A recovery was stopped",
+			fmt.Sprintf("%s stopped the recovery of %s. The reason they gave: %s", by.Name, about.Name, text.Quote(reason)))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -30,6 +30,9 @@ func (c *AccountRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 		if d.ID == g.Account() || slices.Contains(d.Groups, directory.Administrators) {
 			return failure.New(failure.Refused, "An administrator cannot be removed; take them out of the group first.")
 		}
+		if err := a.personMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+			return err
+		}
 		if _, err := a.Sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
 			return err
 		}

@@ -253,6 +253,9 @@ func (a *Admin) moveToken(ctx context.Context, g signin.Grant, serial, event, re
 		if about, err = a.takeBack(ctx, tx, g, &t); err != nil {
 			return err
 		}
+		if err := a.personMust(ctx, tx, g.Account(), about.Privileged); err != nil {
+			return err
+		}
 		if err := edit(&t); err != nil {
 			return err
 		}

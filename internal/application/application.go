@@ -9,6 +9,7 @@ package application
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,6 +55,8 @@ type Application struct {
 	Settings json.RawMessage `json:"settings"`
 	Created  time.Time       `json:"created"`
 	Changed  time.Time       `json:"changed"`
+	// Version is another after each change; whoever changes it says which one they saw.
+	Version string `json:"version,omitempty"`
 }
 
 // Topic is the feed's word for a changed application.
@@ -161,7 +164,7 @@ func (c *Catalogue) read(ctx context.Context, r store.Reader) (*view, error) {
 		if err := rows.Scan(&a.ID, &a.Name, &a.Title, &a.Kind, &a.Tier, &a.Protocol, &a.Vouches, &sealed, &created, &changed, &mac); err != nil {
 			return nil, err
 		}
-		a.Created, a.Changed = store.Time(created), store.Time(changed)
+		a.Created, a.Changed, a.Version = store.Time(created), store.Time(changed), versionOf(mac)
 		if !c.keys.VerifyMAC("application", a.fields(sealed), mac) {
 			c.log.Error("a row was changed behind our back; it is not believed", "table", "application", "name", a.Name)
 			continue // an application that nobody believes is an unknown one: refused
@@ -173,6 +176,21 @@ func (c *Catalogue) read(ctx context.Context, r store.Reader) (*view, error) {
 		v.byName[a.Name] = a
 	}
 	return v, rows.Err()
+}
+
+// versionOf names a row by its MAC, which is another for each: settings are sealed
+// anew each time.
+func versionOf(mac []byte) string { return hex.EncodeToString(mac[:min(8, len(mac))]) }
+
+// VersionIn returns the version of an application as a transaction sees it, and
+// empty where there is none of that name.
+func (c *Catalogue) VersionIn(ctx context.Context, r store.Reader, name string) (string, error) {
+	var mac []byte
+	err := r.QueryRow(ctx, `select mac from application where name = $1`, name).Scan(&mac)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	return versionOf(mac), err
 }
 
 func (a Application) aad() keyring.AAD {

@@ -67,15 +67,15 @@ func (s *Sessions) Accept(ctx context.Context, code string, to Handover, g Visit
 	if err != nil {
 		return "", err
 	}
-	r := row{payload: payload{Number: newNumber(), Account: parent.Account, Parent: parent.Number, Host: to.Host, Evidence: parent.Evidence},
+	r := row{payload: payload{Number: newNumber(), Account: parent.Account, Name: parent.Name, Parent: parent.Number, Host: to.Host, Evidence: parent.Evidence},
 		source: clip(g.Source, 64), agent: clip(g.Agent, 200), created: parent.created}
 	var secret string
-	err = s.DB.Change(ctx, g.actor(parent.Account), func(tx *store.Tx) error {
+	err = s.DB.Change(ctx, g.actor(*parent), func(tx *store.Tx) error {
 		var err error
 		if secret, err = s.insert(ctx, tx, &r); err != nil {
 			return err
 		}
-		return tx.Record(g.entry(parent.Account, r))
+		return tx.Record(g.entry(*parent, r))
 	})
 	return secret, err
 }

@@ -91,6 +91,7 @@ func (s Session) AMR() []string { return assurance.AMR(s.Evidence) }
 type payload struct {
 	Number   string
 	Account  assurance.AccountID
+	Name     string `json:",omitempty"` // of the account, for the log
 	Parent   string
 	Host     string
 	Evidence []assurance.Evidence
@@ -140,7 +141,7 @@ const CommandLine = "(command-line)"
 // StartAt is Start for a session that another host holds by itself: its secret
 // alone is nothing, see [At].
 func (s *Sessions) StartAt(ctx context.Context, g signin.Grant, host, agent string) (string, error) {
-	r := row{payload: payload{Number: newNumber(), Account: g.Account(), Host: host, Evidence: g.Evidence()}, source: g.SourceText(), agent: clip(agent, 200)}
+	r := row{payload: payload{Number: newNumber(), Account: g.Account(), Name: g.Name(), Host: host, Evidence: g.Evidence()}, source: g.SourceText(), agent: clip(agent, 200)}
 	var secret string
 	err := s.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		var err error
@@ -172,7 +173,7 @@ func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, age
 			}
 			old = nil
 		}
-		r := row{payload: payload{Number: newNumber(), Account: g.Account()}, source: g.SourceText(), agent: clip(agent, 200)}
+		r := row{payload: payload{Number: newNumber(), Account: g.Account(), Name: g.Name()}, source: g.SourceText(), agent: clip(agent, 200)}
 		if old != nil {
 			r.Number, r.Evidence, r.created = old.Number, old.Evidence, old.created
 			if _, err := tx.Exec(ctx, `delete from session where id = $1`, old.id); err != nil {

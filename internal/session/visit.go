@@ -1,9 +1,9 @@
 package session
 
 import (
+	"cmp"
 	"context"
 
-	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/store"
 )
@@ -15,12 +15,13 @@ type Visit struct {
 	Agent       string
 }
 
-func (v Visit) actor(account assurance.AccountID) audit.Actor {
-	return audit.Actor{Account: int64(account), Name: "owner", Via: "forward-auth"}
+// actor is whose session it is; one of before names were kept has none.
+func (v Visit) actor(parent row) audit.Actor {
+	return audit.Actor{Account: int64(parent.Account), Name: cmp.Or(parent.Name, "owner"), Via: "forward-auth"}
 }
 
-func (v Visit) entry(account assurance.AccountID, r row) audit.Entry {
-	return audit.Entry{Event: "session.handed-over", Outcome: "ok", Account: int64(account), Application: v.Application,
+func (v Visit) entry(parent, r row) audit.Entry {
+	return audit.Entry{Event: "session.handed-over", Outcome: "ok", Account: int64(parent.Account), AccountName: parent.Name, Application: v.Application,
 		Protocol: "forward-auth", Source: v.Source, Detail: map[string]string{"session": r.Parent, "host": r.Host, "agent": r.agent}}
 }
 

@@ -21,6 +21,8 @@ type Filter struct {
 	From, Before int64
 	// Account is whom it is about.
 	Account int64
+	// Actor is who did it: the name that the log has.
+	Actor string
 	// Event is the beginning of the event: "signin" or "signin.refused".
 	Event       string
 	Application string
@@ -292,6 +294,7 @@ func (db *DB) firstAt(ctx context.Context, at int64) (int64, error) {
 func (f *Filter) matches(e *audit.Entry) bool {
 	return strings.HasPrefix(e.Event, f.Event) &&
 		(f.Account == 0 || e.Account == f.Account) &&
+		(f.Actor == "" || e.Actor.Name == f.Actor) &&
 		(f.Application == "" || e.Application == f.Application) &&
 		(f.Outcome == "" || e.Outcome == f.Outcome) &&
 		(f.Since.IsZero() || !e.At.Before(f.Since)) &&

@@ -39,7 +39,7 @@ func (a *API) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (an
 			if s.Reads {
 				return nil, signInNeeded // looking is a matter of the session
 			}
-			if err := a.Admin.Sound(r.Context(), cmd); err != nil {
+			if err := a.Admin.SoundBy(r.Context(), a.asker(r), cmd); err != nil {
 				return nil, err // nobody is asked to approve what would be refused
 			}
 			return a.await(r, s, cmd)
@@ -71,6 +71,12 @@ func (a *API) ask(r *http.Request, cmd admin.Command) (signin.Step, error) {
 		return signin.Step{}, signInNeeded
 	}
 	return step, err
+}
+
+// asker is who asks, for the log.
+func (a *API) asker(r *http.Request) admin.Asker {
+	_, reference := bearer(r)
+	return admin.Asker{Session: reference, Protocol: Protocol, Source: a.Source(r)}
 }
 
 // settle writes a command and reads it again, so that its text does not depend

@@ -146,7 +146,7 @@ func (v *visit) applicationForm(a applicationView) error {
 
 // filledApplication is the form of what is stored; secrets are hidden.
 func filledApplication(a admin.Application) *form {
-	f := filled("name", a.Name, "title", a.Title, "kind", a.Kind, "tier", a.Tier, "vouches", a.Vouches, "protocol", a.Protocol, "base", string(a.Settings))
+	f := filled("name", a.Name, "title", a.Title, "kind", a.Kind, "tier", a.Tier, "vouches", a.Vouches, "protocol", a.Protocol, "base", string(a.Settings), "version", a.Version)
 	if pretty, err := json.MarshalIndent(a.Settings, "", "  "); err == nil {
 		f.values.Set("settings", string(pretty))
 	}
@@ -164,7 +164,7 @@ func filledApplication(a admin.Application) *form {
 // advanced form as it is.
 func readApplication(_ *visit, f *form) admin.Command {
 	c := &admin.ApplicationSet{Name: f.must("name", "Every application needs a name."), Title: f.text("title"), Kind: f.must("kind", "Choose what it is."),
-		Tier: f.text("tier"), Vouches: f.text("vouches"), Protocol: f.text("protocol")}
+		Tier: f.text("tier"), Vouches: f.text("vouches"), Protocol: f.text("protocol"), Base: f.text("version")}
 	if f.text("advanced") != "" {
 		c.Settings = json.RawMessage(f.text("settings"))
 		if !json.Valid(c.Settings) {

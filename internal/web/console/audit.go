@@ -40,13 +40,13 @@ func (auditView) Events() []choice {
 }
 
 // searched are the fields of the search, in the address of a page.
-var searched = []string{"account", "application", "event", "outcome", "text", "since", "until"}
+var searched = []string{"account", "actor", "application", "event", "outcome", "text", "since", "until"}
 
 func (v *visit) audit() error {
 	q := v.r.URL.Query()
 	f := typed(q)
 	before, _ := strconv.ParseInt(q.Get("before"), 10, 64) // what is no number is the newest
-	page, err := read[admin.AuditPage](v, &admin.AuditSearch{Account: f.text("account"), Application: f.text("application"), Event: f.text("event"),
+	page, err := read[admin.AuditPage](v, &admin.AuditSearch{Account: f.text("account"), Actor: f.text("actor"), Application: f.text("application"), Event: f.text("event"),
 		Outcome: f.text("outcome"), Text: f.text("text"), Since: f.text("since"), Until: f.text("until"), Before: before})
 	switch failure.ClassOf(err) {
 	case failure.Invalid, failure.NotFound:

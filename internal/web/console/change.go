@@ -65,7 +65,7 @@ func (c change) post(v *visit) error {
 	}
 	if step.State == signin.Ask && step.Reason != "no-session" {
 		// What would be refused anyway is said before anybody approves it.
-		if err := v.Admin.Sound(v.r.Context(), cmd); err != nil {
+		if err := v.Admin.SoundBy(v.r.Context(), admin.Asker{Session: v.Secret(v.r), Protocol: "browser", Source: v.Source(v.r)}, cmd); err != nil {
 			return c.mend(v, f, err)
 		}
 	}

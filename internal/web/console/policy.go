@@ -30,10 +30,16 @@ func (c *Console) policyRoutes() []look.Route {
 	return append(routes, c.routes(change{path: policyPath + "/save", action: "policy.change", limit: mostPolicy,
 		page:  func(*visit) string { return policyPath + "/edit" },
 		again: func(v *visit, f *form) error { return v.policyForm(policyEdit{Form: f}) },
-		read:  func(_ *visit, f *form) admin.Command { return &admin.PolicyChange{Body: document(f)} },
+		read:  func(_ *visit, f *form) admin.Command { return &admin.PolicyChange{Body: document(f), Base: builtOn(f)} },
 		done: func(v *visit, _ *form, _ any) error {
 			return v.done(policyPath, "The policy is in force, on every server, from now on.")
 		}})...)
+}
+
+// builtOn is the version that the page showed.
+func builtOn(f *form) int64 {
+	n, _ := strconv.ParseInt(f.text("version"), 10, 64) // what is no number is none, and refused
+	return n
 }
 
 // document is the text as it is kept: browsers send lines with CR LF.
@@ -125,7 +131,11 @@ func (v *visit) editPolicy() error {
 	if err != nil {
 		return err
 	}
-	return v.policyForm(policyEdit{Form: filled("body", d.Body)})
+	now, err := read[admin.PolicyDocument](v, &admin.PolicyShow{})
+	if err != nil {
+		return err
+	}
+	return v.policyForm(policyEdit{Form: filled("body", d.Body, "version", strconv.FormatInt(now.Version, 10))})
 }
 
 // checkPolicy compiles the document, runs its tests, and says what it would

@@ -45,7 +45,8 @@ func asked(e audit.Entry) bool { return e.Event == "action.refused" && e.Reason 
 
 // reasons are the stable words of refusals in plain ones.
 var reasons = map[string]string{
-	"": "no reason given", "wrong": "it was wrong", "replayed": "it was used before", "stale": "it was of another time", "ahead": "the token was too far ahead",
+	"": "no reason given", "last-administrator": "nobody could administer after that", "a-person-must": "an automation key cannot do that", "privileged": "only an administrator may",
+	"own-pass": "it was for themselves", "own-authenticator": "it was for themselves", "wrong": "it was wrong", "replayed": "it was used before", "stale": "it was of another time", "ahead": "the token was too far ahead",
 	"malformed": "it was no code", "disabled": "switched off after too many wrong answers", "delayed": "too soon after wrong answers", "account-budget": "too many wrong answers",
 	"not-administrator": "only administrators may", "nothing-enrolled": "nothing is set up that is enough there", "suspended": "the account is suspended",
 	"dormant": "the account is dormant", "unknown-name": "there is no such account", "step-up": "it must be proved again", "not-enough": "not enough was shown",
@@ -130,6 +131,7 @@ var sentences = map[string]string{
 	"application.removed":               "{by} removed the application {application}",
 	"policy.changed":                    "{by} changed the policy",
 	"admin.refused":                     "{by} tried {detail.wanted} with an approval for {detail.granted}",
+	"command.refused":                   "{by} was refused {action} on {who}: {reason}",
 	"installation.made":                 "Countersign was installed",
 	"installation.administrator":        "{who} became the first administrator",
 	"keyring.made":                      "The keys were made",

@@ -1,0 +1,75 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// refusedEvent is the entry of a command that somebody may ask for and that was
+// refused all the same: what an insider tries leaves a trace.
+const refusedEvent = "command.refused"
+
+// Asker is who asks for a command, before anybody approved it.
+type Asker struct {
+	Session  string // its secret, or reference
+	Protocol string
+	Source   netip.Addr
+}
+
+// SoundBy is [Admin.Sound] for somebody: what is refused leaves an entry that names
+// them, the command, and whom it was about.
+func (a *Admin) SoundBy(ctx context.Context, by Asker, c Command) error {
+	err := a.Sound(ctx, c)
+	if failure.ClassOf(err) != failure.Refused {
+		return err
+	}
+	held, standing := a.Sessions.Standing(ctx, by.Session)
+	if standing != nil {
+		return errors.Join(err, standing)
+	}
+	d, gone := a.Directory.Get(ctx, a.DB, held.Account)
+	if gone != nil {
+		return errors.Join(err, gone)
+	}
+	en := audit.Entry{Event: refusedEvent, Outcome: audit.Refused, Application: signin.Self, Protocol: by.Protocol, Action: c.Action(), Detail: whole("object", c.Object())}
+	if by.Source.IsValid() {
+		en.Source = by.Source.Unmap().String()
+	}
+	en.Detail["session"] = held.Number
+	return errors.Join(a.noteRefusal(ctx, audit.Actor{Account: int64(d.ID), Name: d.Name, Via: by.Protocol}, en, c, err), err)
+}
+
+// noteRefusal writes one entry for a refused command.
+func (a *Admin) noteRefusal(ctx context.Context, by audit.Actor, en audit.Entry, c Command, refusal error) error {
+	en.Reason = failure.ReasonOf(refusal)
+	if n, ok := c.(aboutAccount); ok {
+		d, err := a.Directory.Find(ctx, a.DB, *n.account())
+		switch {
+		case err == nil:
+			en.Account, en.AccountName = int64(d.ID), d.Name
+		case failure.ClassOf(err) != failure.NotFound:
+			return err
+		}
+	}
+	return a.DB.Change(ctx, by, func(tx *store.Tx) error { return tx.Record(en) })
+}
+
+// personMust refuses an automation key what makes, wakes or changes somebody who is
+// privileged: that takes a person, whatever the key was issued for.
+func (a *Admin) personMust(ctx context.Context, r store.Reader, by assurance.AccountID, privileged bool) error {
+	if !privileged {
+		return nil
+	}
+	d, err := a.Directory.Get(ctx, r, by)
+	if err == nil && d.Kind != "person" {
+		err = failure.Refuse("a-person-must", "An automation key cannot do that to an administrator, or to somebody else who is privileged; a person must.")
+	}
+	return err
+}
