@@ -186,7 +186,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: &offline.Lists{DB: in.db, Keys: in.keys, Log: s.log},
-		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, CheckBeside: checkBeside(s.publicURL), Engine: in.engine, Openings: openings,
+		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, CheckBeside: checkBeside(s.publicURL), Clash: clash, Engine: in.engine, Openings: openings,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := in.admin.Install(ctx); err != nil {
 		return err
@@ -268,6 +268,19 @@ func checkBeside(public *url.URL) func(application.Application, admin.Beside) er
 		}
 		return nil
 	}
+}
+
+// clash asks the protocol whose settings they are what two applications both claim.
+func clash(protocol string, a, b []byte) (what string, shut bool, err error) {
+	switch protocol {
+	case forwardauth.Protocol:
+		return forwardauth.Clash(a, b)
+	case radius.Protocol:
+		return radius.Clash(a, b)
+	case yubico.Protocol:
+		return yubico.Clash(a, b)
+	}
+	return "", false, nil
 }
 
 // names lists what a policy may mention.

@@ -50,6 +50,9 @@ type Parts struct {
 	// CheckBeside says what of an application's settings does not go with what is
 	// there beside it; each protocol has its own.
 	CheckBeside func(app application.Application, beside Beside) error
+	// Clash says what two applications of a protocol both claim: a host, a network, a
+	// number. Shut says that neither would have it any more.
+	Clash func(protocol string, a, b []byte) (what string, shut bool, err error)
 	// Engine is asked what it would decide; it is never asked for a Grant.
 	Engine *signin.Engine
 	// Openings says what an application's settings leave open; each protocol has

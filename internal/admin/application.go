@@ -84,6 +84,7 @@ type ApplicationSet struct {
 	Protocol string          `json:"protocol" required:"" help:"forward-auth or radius."`
 	Vouches  string          `json:"vouches,omitempty" help:"What it checks by itself before it asks us: password, or nothing."`
 	Base     string          `json:"base,omitempty" help:"The version that was changed, as application show prints it; the one that it printed last when left out. None for a new application."`
+	Over     []string        `json:"over,omitempty" help:"An application of whose hosts or networks this one is to have a part; give it again for more."`
 	Settings json.RawMessage `json:"settings" required:"" type:"json-file" placeholder:"FILE" help:"The protocol's settings, JSON; - reads standard input."`
 }
 
@@ -101,6 +102,9 @@ func (c *ApplicationSet) Object() string {
 	what += ", a " + text.Name(c.Kind) + " of tier " + text.Name(tier) + " by " + text.Name(c.Protocol)
 	if c.Vouches != "" {
 		what += " that vouches for the " + text.Name(c.Vouches)
+	}
+	if len(c.Over) > 0 {
+		what += ", with a part of what belongs to " + listed(c.Over)
 	}
 	if what += ", settings " + hex.EncodeToString(sum[:16]); c.Base != "" {
 		return what + ", built on version " + text.Name(c.Base)
@@ -167,6 +171,42 @@ func (c *ApplicationSet) builtOn(ctx context.Context, a *Admin, r store.Reader) 
 	return failure.At("name", failure.New(failure.Conflict, "The application %q was changed meanwhile, and yours was built on an earlier version. Look at it as it is now, and build on that.", c.Name))
 }
 
+// clashes refuses what would take or shut what another application has. A part of it
+// can be taken by whoever says so, and what stands already stays.
+func (c *ApplicationSet) clashes(ctx context.Context, a *Admin, r store.Reader, app Application) error {
+	all, err := a.Applications.AllIn(ctx, r)
+	if err != nil {
+		return err
+	}
+	var before Application
+	for _, other := range all {
+		if other.Name == app.Name {
+			before = other
+		}
+	}
+	for _, other := range all {
+		if other.Name == app.Name || other.Protocol != app.Protocol {
+			continue
+		}
+		what, shut, err := a.Clash(app.Protocol, app.Settings, other.Settings)
+		switch {
+		case err != nil:
+			return failure.At("settings", err)
+		case what == "" || !shut && slices.Contains(c.Over, other.Name):
+			continue
+		case shut:
+			return failure.At("settings", failure.New(failure.Conflict, "The application %q has %s already, and neither would have it with two. Take it away there first.", other.Name, what))
+		}
+		if before.Protocol == app.Protocol {
+			if was, _, err := a.Clash(app.Protocol, before.Settings, other.Settings); err == nil && was == what {
+				continue
+			}
+		}
+		return failure.At("settings", failure.New(failure.Conflict, "That takes %s from the application %q. If that is meant, say so: over %s.", what, other.Name, other.Name))
+	}
+	return nil
+}
+
 // sound says what keeps an application from being saved.
 func (c *ApplicationSet) sound(ctx context.Context, a *Admin) error {
 	if c.Name == signin.Self {
@@ -177,6 +217,9 @@ func (c *ApplicationSet) sound(ctx context.Context, a *Admin) error {
 		return err
 	}
 	if err := app.Check(); err != nil {
+		return err
+	}
+	if err := c.clashes(ctx, a, a.DB, app); err != nil {
 		return err
 	}
 	if err := a.beside(ctx, a.DB, app); err != nil {
@@ -196,6 +239,9 @@ func (c *ApplicationSet) do(ctx context.Context, a *Admin, g signin.Grant) (any,
 	version := ""
 	err = a.change(ctx, g, "application.set", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
 		if err := c.builtOn(ctx, a, tx); err != nil {
+			return err
+		}
+		if err := c.clashes(ctx, a, tx, app); err != nil {
 			return err
 		}
 		if err := a.beside(ctx, tx, app); err != nil {

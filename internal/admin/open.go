@@ -13,11 +13,13 @@ import (
 type AccountOpen struct {
 	Name   string `json:"name" arg:"" help:"The account."`
 	Reason string `json:"reason" required:"" help:"How you made sure that it is the owner who asks, for the log."`
+	Told   `embed:""`
 }
 
 func (c *AccountOpen) Action() string { return "account.open" }
+func (c *AccountOpen) account() *string { return &c.Name }
 func (c *AccountOpen) Object() string {
-	return "account " + c.Name + ", wrong answers forgotten: " + c.Reason
+	return withReason(c.of(c.Name)+", wrong answers forgotten", c.Reason)
 }
 
 func (c *AccountOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {

@@ -23,6 +23,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // Tiers of an application. What administers others is control-plane.
@@ -217,6 +218,8 @@ func (a Application) Check() error {
 		return failure.At("vouches", failure.New(failure.Invalid, "An application vouches for nothing, or for the %s.", VouchesPassword))
 	case len(a.Title) > 120:
 		return failure.At("title", failure.New(failure.Invalid, "The title may have 120 bytes at most."))
+	case strings.ContainsFunc(a.Title, text.Blank):
+		return failure.At("title", failure.New(failure.Invalid, "The title is one line, without characters that are not seen or that turn the line."))
 	case len(a.Settings) > 1<<16:
 		return failure.At("settings", failure.New(failure.Invalid, "The settings may have 64 KiB at most."))
 	}

@@ -9,6 +9,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/failure"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // CheckMail reads one bare address with exactly one @, and returns it with the
@@ -17,7 +18,7 @@ func CheckMail(s string) (string, error) {
 	bad := failure.New(failure.Invalid, "Write one mail address, like ada@example.org.")
 	a, err := mail.ParseAddress(s)
 	if err != nil || a.Name != "" || a.Address != strings.TrimSpace(s) || len(s) > 254 || strings.Count(s, "@") != 1 ||
-		strings.ContainsAny(s, "\r\n\x00") {
+		strings.ContainsFunc(s, text.Blank) || !text.Clean(s) {
 		return "", bad
 	}
 	local, domain, _ := strings.Cut(a.Address, "@")

@@ -276,8 +276,11 @@ func (d *Directory) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Acc
 	if err := CheckNew(name); err != nil {
 		return Account{}, failure.At("name", err)
 	}
-	if len(n.Display) > 256 {
-		return Account{}, failure.At("display", failure.New(failure.Invalid, "The display name may have 256 bytes at most."))
+	if err := d.unlike(ctx, tx, name); err != nil {
+		return Account{}, failure.At("name", err)
+	}
+	if n.Display, err = d.checkDisplay(ctx, tx, n.Display, name); err != nil {
+		return Account{}, failure.At("display", err)
 	}
 	a := Account{Name: name, Display: n.Display, Kind: n.Kind, State: Active, Created: tx.Now().Truncate(time.Microsecond), Handle: make([]byte, 32)}
 	if a.Kind == "" {

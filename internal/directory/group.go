@@ -39,6 +39,12 @@ func (d *Directory) CreateGroup(ctx context.Context, tx *store.Tx, name, display
 	if err := CheckNew(c); err != nil {
 		return Group{}, failure.At("name", err)
 	}
+	if err := d.checkGroup(ctx, tx, c); err != nil {
+		return Group{}, failure.At("name", err)
+	}
+	if display, err = CheckDisplay(display); err != nil {
+		return Group{}, failure.At("display", err)
+	}
 	g := Group{Name: c, Display: display, Privileged: privileged, Created: tx.Now().Truncate(time.Microsecond)}
 	err = tx.QueryRow(ctx, `insert into team (name, display, privileged, created, mac) values ($1,$2,$3,$4,$5) returning id`,
 		g.Name, g.Display, store.Bit(privileged), store.Unix(g.Created), []byte{}).Scan(&g.ID)

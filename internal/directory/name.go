@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"countersign/internal/failure"
+	"countersign/internal/text"
 )
 
 // maxName is the longest name in code points, before and after folding.
@@ -29,7 +30,7 @@ func Canonical(typed string) (string, error) {
 		return "", bad
 	}
 	for _, r := range s {
-		if unicode.IsControl(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs) || r == unicode.ReplacementChar {
+		if text.Blank(r) || unicode.IsControl(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs) || r == unicode.ReplacementChar {
 			return "", bad
 		}
 	}

@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"countersign/internal/admin"
 	"countersign/internal/web/look"
@@ -164,7 +165,7 @@ func filledApplication(a admin.Application) *form {
 // advanced form as it is.
 func readApplication(_ *visit, f *form) admin.Command {
 	c := &admin.ApplicationSet{Name: f.must("name", "Every application needs a name."), Title: f.text("title"), Kind: f.must("kind", "Choose what it is."),
-		Tier: f.text("tier"), Vouches: f.text("vouches"), Protocol: f.text("protocol"), Base: f.text("version")}
+		Tier: f.text("tier"), Vouches: f.text("vouches"), Protocol: f.text("protocol"), Base: f.text("version"), Over: strings.Fields(f.text("over"))}
 	if f.text("advanced") != "" {
 		c.Settings = json.RawMessage(f.text("settings"))
 		if !json.Valid(c.Settings) {
