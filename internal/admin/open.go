@@ -16,7 +16,7 @@ type AccountOpen struct {
 	Told   `embed:""`
 }
 
-func (c *AccountOpen) Action() string { return "account.open" }
+func (c *AccountOpen) Action() string   { return "account.open" }
 func (c *AccountOpen) account() *string { return &c.Name }
 func (c *AccountOpen) Object() string {
 	return withReason(c.of(c.Name)+", wrong answers forgotten", c.Reason)
