@@ -195,7 +195,7 @@ func (c *ApplicationSet) clashes(ctx context.Context, a *Admin, r store.Reader, 
 		case what == "" || !shut && slices.Contains(c.Over, other.Name):
 			continue
 		case shut:
-			return failure.At("settings", failure.New(failure.Conflict, "The application %q has %s already, and neither would have it with two. Take it away there first.", other.Name, what))
+			return failure.At("settings", failure.New(failure.Conflict, "That names %s, which belongs to the application %q already; with two, neither would have it. Take it away there first.", what, other.Name))
 		}
 		if before.Protocol == app.Protocol {
 			if was, _, err := a.Clash(app.Protocol, before.Settings, other.Settings); err == nil && was == what {
