@@ -53,7 +53,11 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 		}
 	}
 	var step Step
-	run := func(tx *store.Tx) error {
+	asks := !answered && !e.Messages.sends(at, d) && (d.state == Ask || d.state == Granted && at.browser())
+	err = e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
+		if asks { // no entry, unless nothing can be asked after all
+			tx.Unrecorded()
+		}
 		next := at.clone()
 		reason, err := e.elsewhere.take(ctx, tx, next)
 		if err != nil {
@@ -69,12 +73,7 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 		}
 		step, err = e.follow(ctx, tx, next, d)
 		return err
-	}
-	if !answered && !e.Messages.sends(at, d) && (d.state == Ask || d.state == Granted && at.browser()) {
-		err = e.DB.Housekeep(ctx, "attempt.ask", run)
-	} else {
-		err = e.DB.Change(ctx, at.actor(), run)
-	}
+	})
 	return step, err
 }
 

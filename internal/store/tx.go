@@ -109,6 +109,10 @@ func (tx *Tx) Record(e audit.Entry) error {
 // no entry. Without one it is held to what [DB.Housekeep] may write.
 func (tx *Tx) Unrecorded() { tx.chores = true }
 
+// Beyond reports whether this change has written what housekeeping may not, and so
+// needs an entry whatever else it says.
+func (tx *Tx) Beyond() bool { return tx.beyond }
+
 // Announce tells every server, once the transaction is committed, that what it
 // remembers under this topic is stale: see [DB.Subscribe].
 func (tx *Tx) Announce(topic string) { tx.topics = append(tx.topics, topic) }
