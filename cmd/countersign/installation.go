@@ -236,7 +236,7 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	})
 	mux.Handle("/api/", in.api.Handler())
 	mux.Handle("/", pages)
-	return door.Before(l.Strict(mux, forwardauth.OnHosts...)), nil
+	return door.Before(l.Strict(mux, forwardauth.Asked, forwardauth.OnHosts...)), nil
 }
 
 func newKey(t enrollment.KeyTerms) (string, authenticator.Enrolled, error) {

@@ -47,16 +47,19 @@ type Door struct {
 // New makes a Door.
 func New(p Parts) *Door { return &Door{Parts: p} }
 
+// Asked is where proxies ask.
+const Asked = "/verify/"
+
 // OnHosts are the addresses whose answers come to a browser at an application's host.
-var OnHosts = []string{"/verify/", "/.countersign/"}
+var OnHosts = []string{Asked, "/.countersign/"}
 
 // Handle mounts the door's addresses: those that proxies ask at, and those that
 // a browser is sent to. Envoy's is mounted by [Door.Before].
 func (d *Door) Handle(mux *http.ServeMux) {
-	mux.HandleFunc("/verify/nginx", d.nginx)
-	mux.HandleFunc("/verify/haproxy", d.traefik)
-	mux.HandleFunc("/verify/caddy", d.caddy)
-	mux.HandleFunc("/verify/traefik", d.traefik)
+	mux.HandleFunc(Asked+"nginx", d.nginx)
+	mux.HandleFunc(Asked+"haproxy", d.traefik)
+	mux.HandleFunc(Asked+"caddy", d.caddy)
+	mux.HandleFunc(Asked+"traefik", d.traefik)
 	mux.HandleFunc("GET /forward/start", d.start)
 	mux.HandleFunc("GET "+beginPath, d.begin)
 	mux.HandleFunc("GET "+acceptPath, d.accept)

@@ -42,18 +42,41 @@ func guard(h http.Header, secure bool) {
 	}
 }
 
-// Strict serves next with the strict headers on every response: pages, redirects to a
-// tidier path and refusals of the multiplexer alike. Under the paths in abroad a
-// response may reach a browser at another host's address, which is not ours to promise
-// https for.
-func (l *Look) Strict(next http.Handler, abroad ...string) http.Handler {
+// Strict serves next with the strict headers on every response that can reach a
+// browser: pages, redirects to a tidier path and refusals of the multiplexer alike.
+// Under proxies a proxy asks, and of a yes it takes only what it was told to take, so
+// that a yes goes without: a kilobyte of headers is dearer than the question. Under the
+// paths in abroad a response may reach a browser at another host's address, which is
+// not ours to promise https for.
+func (l *Look) Strict(next http.Handler, proxies string, abroad ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if w.Header().Get("X-Frame-Options") != "" { // whoever is in front of us said it already
 			next.ServeHTTP(w, r)
 			return
 		}
 		leaves := slices.ContainsFunc(abroad, func(p string) bool { return strings.HasPrefix(r.URL.Path, p) })
-		guard(w.Header(), l.Options.Secure && !leaves)
+		secure := l.Options.Secure && !leaves
+		if proxies != "" && strings.HasPrefix(r.URL.Path, proxies) {
+			w = &unlessYes{w, secure}
+		} else {
+			guard(w.Header(), secure)
+		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+// unlessYes sets the strict headers on every response but 200.
+type unlessYes struct {
+	http.ResponseWriter
+	secure bool
+}
+
+func (u *unlessYes) WriteHeader(status int) {
+	if status != http.StatusOK {
+		guard(u.Header(), u.secure)
+	}
+	u.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets [http.ResponseController] reach the connection.
+func (u *unlessYes) Unwrap() http.ResponseWriter { return u.ResponseWriter }
