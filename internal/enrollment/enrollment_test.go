@@ -10,6 +10,7 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
+	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
@@ -206,7 +207,7 @@ func TestReplaces(t *testing.T) {
 		t.Error("nothing is two factors", err)
 	}
 	all := r.Kinds()
-	if len(all) != 6 || all[0].Restricted || !all[4].Restricted || all[4].Kind != "smscode" {
+	if len(all) != 7 || all[0].Restricted || !all[4].Restricted || all[4].Kind != "smscode" {
 		t.Errorf("%+v", all)
 	}
 }
@@ -438,5 +439,103 @@ func TestPIN(t *testing.T) {
 	})
 	if c := r.newest("bob")["totp"]; c.End.Whose != 5 || c.End.Cause != directory.ByAdministrator || !c.End.At.Equal(began) {
 		t.Errorf("%+v", c.End)
+	}
+}
+
+// A device is bound by a code that it signed, once, within its offer, and to the offer
+// of whose code it is.
+func TestBind(t *testing.T) {
+	r := setUp(t)
+	r.person("bob", "password", "totp")
+	session := r.enters("bob", "password", "totp")
+	g := r.grant("bob", session, Enroll, "push")
+	offer, err := r.Begin(t.Context(), g, "push")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Finish(t.Context(), g, offer.Ticket, prompt.Answer{Data: []byte("signed by the browser")}, ""); reason(err) != "no-device" {
+		t.Errorf("the browser speaks for the device: %v", err)
+	}
+	p, err := r.pending(t.Context(), g, offer.Ticket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := string(p.Memo)
+	if _, err := r.Bind(t.Context(), "made up", []byte("signed made up"), "192.0.2.1"); failure.ClassOf(err) != failure.Refused {
+		t.Errorf("a code that nobody made: %v", err)
+	}
+	if _, err := r.Bind(t.Context(), code, []byte("signed another"), "192.0.2.1"); reason(err) != "forged" {
+		t.Errorf("a code that was not signed: %v", err)
+	}
+	if name, err := r.Bind(t.Context(), code, []byte("signed "+code), "192.0.2.1"); err != nil || name != "bob" {
+		t.Errorf("%q, %v", name, err)
+	}
+	if _, err := r.Bind(t.Context(), code, []byte("signed "+code), "192.0.2.1"); failure.ClassOf(err) != failure.Refused {
+		t.Errorf("twice: %v", err)
+	}
+	if r.events("binding.refused") == 0 {
+		t.Error("a forged binding leaves no entry")
+	}
+	if r.newest("bob")["push"].ID != 0 {
+		t.Error("a device was bound without its owner")
+	}
+	a, err := r.Finish(t.Context(), g, offer.Ticket, prompt.Answer{}, "")
+	if err != nil || a.Kind != "push" || a.Label != "app" {
+		t.Errorf("%+v, %v", a, err)
+	}
+	next, err := r.Begin(t.Context(), g, "push")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err = r.pending(t.Context(), g, next.Ticket); err != nil {
+		t.Fatal(err)
+	}
+	r.now = began.Add(codeLife)
+	if _, err := r.Bind(t.Context(), string(p.Memo), []byte("signed "+string(p.Memo)), ""); failure.ClassOf(err) != failure.Refused {
+		t.Errorf("after the offer: %v", err)
+	}
+}
+
+// What is assigned is read by its kind, and a key has a name.
+func TestHandedOver(t *testing.T) {
+	r := setUp(t)
+	if a, err := r.Assignable("certificate", []byte("card")); err != nil || a.Label != "card" {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if _, err := r.Assignable("certificate", []byte("x")); reason(err) != "no-card" || failure.ClassOf(err) != failure.Invalid {
+		t.Errorf("no card: %v", err)
+	}
+	bob := r.person("bob")
+	fails := errors.New("no more random numbers")
+	for label, want := range map[string]string{"": "Key", "backups": "backups"} {
+		r.NewKey = func(KeyTerms) (string, authenticator.Enrolled, error) {
+			return "text", authenticator.Enrolled{State: []byte("{}"), Traits: assurance.Delegated, Label: "Key"}, nil
+		}
+		r.change(func(tx *store.Tx) error {
+			text, id, err := r.KeyIn(t.Context(), tx, bob, KeyTerms{Label: label})
+			if err != nil || text != "text" || id == 0 {
+				t.Errorf("%q, %d, %v", text, id, err)
+			}
+			return err
+		})
+		if got := r.newest("bob")["apikey"].Label; got != want {
+			t.Errorf("called %q, want %q", got, want)
+		}
+	}
+	r.NewKey = func(KeyTerms) (string, authenticator.Enrolled, error) { return "", authenticator.Enrolled{}, fails }
+	if err := r.try(func(tx *store.Tx) error { _, _, err := r.KeyIn(t.Context(), tx, bob, KeyTerms{}); return err }); !errors.Is(err, fails) {
+		t.Error(err)
+	}
+	carol := r.person("carol", "totp")
+	r.change(func(tx *store.Tx) error {
+		_, err := r.AssignIn(t.Context(), tx, carol, directory.Credential{Kind: "certificate", Handle: "one", Traits: assurance.Held, State: []byte("{}"), Assigned: 1})
+		return err
+	})
+	before := len(r.mails())
+	if err := r.try(func(tx *store.Tx) error {
+		_, err := r.AssignIn(t.Context(), tx, carol, directory.Credential{Kind: "certificate", Handle: "one", Traits: assurance.Held, State: []byte("{}")})
+		return err
+	}); failure.ClassOf(err) != failure.Conflict || len(r.mails()) != before {
+		t.Errorf("one card twice: %v", err)
 	}
 }

@@ -61,11 +61,39 @@ func (e enrolls) Accept(_ context.Context, p authenticator.Person, memo authenti
 	return authenticator.Enrolled{}, &authenticator.Refused{Reason: "wrong", Public: "Not that."}
 }
 
+// binds is set up by a device that signs a code; here that is the code itself.
+type binds struct{ enrolls }
+
+func (b binds) Offer(p authenticator.Person, _ time.Time) (prompt.Prompt, authenticator.Memo, error) {
+	return prompt.Prompt{Authenticator: b.kind}, authenticator.Memo(ticket.NewSecret()), nil
+}
+
+func (binds) Code(memo authenticator.Memo) (string, error) { return string(memo), nil }
+
+func (binds) Proposes(code string, proposal []byte) bool { return string(proposal) == "signed "+code }
+
+func (b binds) Accept(_ context.Context, _ authenticator.Person, memo authenticator.Memo, a prompt.Answer, _ time.Time) (authenticator.Enrolled, error) {
+	if string(a.Data) != "signed "+string(memo) {
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "no-device", Public: "No device yet."}
+	}
+	return authenticator.Enrolled{State: []byte("{}"), Traits: b.traits, Label: "app"}, nil
+}
+
+// hands is one that is assigned by a text.
+type hands struct{ shows }
+
+func (h hands) Assign(text []byte, _ time.Time) (authenticator.Enrolled, error) {
+	if string(text) != "card" {
+		return authenticator.Enrolled{}, &authenticator.Refused{Reason: "no-card", Public: "That is no card."}
+	}
+	return authenticator.Enrolled{State: []byte("{}"), Traits: h.traits, Label: "card"}, nil
+}
+
 var kinds = []authenticator.Authenticator{
 	enrolls{shows{"password", assurance.Known}}, enrolls{shows{"totp", assurance.Held}},
 	enrolls{shows{"passkey", assurance.Held | assurance.UserVerified | assurance.PhishingResistant}}, enrolls{shows{"recoverycode", assurance.Held | assurance.Recovery}},
 	enrolls{shows{"smscode", assurance.Held | assurance.Restricted}}, enrolls{shows{"mailcode", assurance.Mailed}},
-	accesspass.Authenticator{},
+	accesspass.Authenticator{}, binds{enrolls{shows{"push", assurance.Held}}}, hands{shows{"certificate", assurance.Held}},
 }
 
 // pins are PINs of totp: the state says it.
