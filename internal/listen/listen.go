@@ -18,10 +18,12 @@ import (
 // all, two that take what they can get a third each, and n of them leave one part of
 // n+1 to whoever comes next (Choudhury and Hahne, "Dynamic Queue Length Thresholds").
 // So there is no number to choose for offices that are one address, and no address
-// that shuts the door.
+// that shuts the door. The networks that a source lies in have shares, too, of several
+// times what is free: whoever has all of a network's addresses leaves a ninth of all.
 type Share struct {
 	net.Listener
 	most   int
+	kept   int // of most, for exempt only
 	exempt []netip.Prefix
 
 	mu    sync.Mutex
@@ -32,18 +34,35 @@ type Share struct {
 	close sync.Once
 }
 
+// network is what a source is counted in: this many bits of its address, and how many
+// times what is free may be held there.
+type network struct{ v4, v6, times int }
+
+// networks are a subscriber's (an IPv4 address, an IPv6 /56), what one customer of a
+// provider has, and a provider's.
+var networks = [...]network{{32, 56, 1}, {24, 48, 8}, {16, 32, 32}}
+
+// source is where a connection comes from, in each of the networks. The zero one is
+// whoever has no share of their own.
+type source [len(networks)]netip.Prefix
+
+func (s source) shares() bool { return s[0].IsValid() }
+
 // New shares at most so many connections of l. Sources in exempt, which are listed
 // proxies, stand for many people and have no share of their own; they fill no more
-// than there is either.
+// than there is either, and others leave an eighth to them.
 func New(l net.Listener, most int, exempt []netip.Prefix) *Share {
 	s := &Share{Listener: l, most: max(1, most), exempt: exempt, held: map[netip.Prefix]int{}}
+	if len(exempt) > 0 {
+		s.kept = s.most / 8
+	}
 	s.room = sync.NewCond(&s.mu)
 	return s
 }
 
 // Accept returns the next connection for which there is room. One from a source that
-// holds its share is closed, before anything is read of it; where nothing at all is
-// free the next one waits.
+// holds its share is closed, before anything is read of it, and so is one for which only
+// the proxies' part is free; where nothing at all is free the next one waits.
 func (s *Share) Accept() (net.Conn, error) {
 	for {
 		c, err := s.Listener.Accept()
@@ -71,56 +90,76 @@ func (s *Share) Close() error {
 
 // admit counts one more connection of a source, when there is room for any. It is
 // false for a source that holds its share.
-func (s *Share) admit(from netip.Prefix) bool {
+func (s *Share) admit(from source) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.all >= s.most && !s.shut {
-		if from.IsValid() && s.held[from] > 0 {
+		if s.held[from[0]] > 0 || from.shares() && s.kept > 0 {
 			return false
 		}
 		s.room.Wait()
 	}
-	if s.shut || from.IsValid() && s.held[from] > 0 && s.held[from] >= s.most-s.all {
+	if s.shut || from.shares() && !s.within(from) {
 		return false
 	}
-	s.all++
-	if from.IsValid() {
-		s.held[from]++
+	s.count(from, 1)
+	return true
+}
+
+// within reports whether a source, and each network that it lies in, holds less than
+// its share.
+func (s *Share) within(from source) bool {
+	free := s.most - s.kept - s.all
+	if free <= 0 {
+		return false
+	}
+	for i, n := range networks {
+		if held := s.held[from[i]]; held > 0 && held >= n.times*free {
+			return false
+		}
 	}
 	return true
 }
 
-func (s *Share) leave(from netip.Prefix) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all--
-	if from.IsValid() {
-		if s.held[from]--; s.held[from] == 0 {
-			delete(s.held, from)
+func (s *Share) count(from source, by int) {
+	s.all += by
+	if !from.shares() {
+		return
+	}
+	for _, p := range from {
+		if s.held[p] += by; s.held[p] == 0 {
+			delete(s.held, p)
 		}
 	}
+}
+
+func (s *Share) leave(from source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count(from, -1)
 	s.room.Signal()
 }
 
-// source is what one subscriber has: an IPv4 address, or an IPv6 /56. The zero prefix
-// is whoever has no share of their own.
-func (s *Share) source(c net.Conn) netip.Prefix {
+// source is where a connection comes from.
+func (s *Share) source(c net.Conn) (out source) {
 	at, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	if err != nil {
-		return netip.Prefix{} // a socket of this machine
+		return source{} // a socket of this machine
 	}
 	a := at.Addr().Unmap().WithZone("")
 	for _, p := range s.exempt {
 		if p.Contains(a) {
-			return netip.Prefix{}
+			return source{}
 		}
 	}
-	bits := 32
-	if a.Is6() {
-		bits = 56
+	for i, n := range networks {
+		bits := n.v4
+		if a.Is6() {
+			bits = n.v6
+		}
+		out[i], _ = a.Prefix(bits)
 	}
-	p, _ := a.Prefix(bits)
-	return p
+	return out
 }
 
 // conn gives its place back once, when it is closed.

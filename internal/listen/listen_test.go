@@ -2,6 +2,7 @@ package listen
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -137,4 +138,77 @@ func TestProxiesHaveNoShare(t *testing.T) {
 		q.knock("192.0.2.1:1000")
 		<-in
 	}
+}
+
+// The attack: a network that has many subscribers' addresses takes one connection from
+// each of them. The promise: it leaves room for whoever comes from elsewhere, and its own
+// other subscribers are let in until then.
+func TestANetworkLeavesRoom(t *testing.T) {
+	for name, at := range map[string]func(i int) string{
+		"a tunnel's /48":   func(i int) string { return fmt.Sprintf("[2001:db8:1:%x00::1]:1000", i%256) },
+		"a provider's /32": func(i int) string { return fmt.Sprintf("[2001:db8:%x:%x00::1]:1000", i/256, i%256) },
+		"an IPv4 /24":      func(i int) string { return fmt.Sprintf("198.51.100.%d:1000", i%256) },
+		"an IPv4 /16":      func(i int) string { return fmt.Sprintf("198.51.%d.%d:1000", i/256%256, i%256) },
+	} {
+		q, s, in := shared(512)
+		got := 0
+		for i := range 2000 {
+			c := q.knock(at(i))
+			select {
+			case <-in:
+				got++
+			case <-gone(c):
+			}
+		}
+		if got < 256 {
+			t.Errorf("%s gets %d of 512", name, got)
+		}
+		for i := range 8 {
+			c := q.knock(fmt.Sprintf("192.0.%d.1:1000", i))
+			select {
+			case <-in:
+			case <-gone(c):
+				t.Errorf("%s shuts the door to the %dth who comes from elsewhere", name, i+1)
+			}
+		}
+		s.Close()
+	}
+}
+
+// The attack: strangers from everywhere take all that they can get. The promise: a listed
+// proxy is answered, and does not stand in line behind them.
+func TestStrangersLeaveRoomForProxies(t *testing.T) {
+	q, s, in := shared(64, netip.MustParsePrefix("192.0.2.1/32"))
+	defer s.Close()
+	got := 0
+	for i := range 200 {
+		c := q.knock(fmt.Sprintf("10.%d.0.1:1000", i))
+		select {
+		case <-in:
+			got++
+		case <-gone(c):
+		}
+	}
+	if got < 48 {
+		t.Errorf("strangers get %d of 64", got)
+	}
+	for range 8 {
+		c := q.knock("192.0.2.1:1000")
+		select {
+		case <-in:
+		case <-gone(c):
+			t.Error("a listed proxy is turned away")
+		}
+	}
+}
+
+// gone is closed when the other end was closed.
+func gone(c net.Conn) <-chan struct{} {
+	out := make(chan struct{})
+	go func() {
+		if closed(c) {
+			close(out)
+		}
+	}()
+	return out
 }
