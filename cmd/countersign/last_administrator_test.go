@@ -274,7 +274,7 @@ func TestSoleAdministratorReports(t *testing.T) {
 		if step.State != signin.Granted {
 			t.Fatalf("%v %s", step.State, step.Reason)
 		}
-		if err := w.admin.Enrollments.ReportNotMe(t.Context(), step.Grant, 1); err != nil {
+		if _, err := w.admin.Enrollments.ReportNotMe(t.Context(), step.Grant, 1); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -273,15 +273,15 @@ func TestNotMe(t *testing.T) {
 		r.doubted = 2
 		keep, other := r.enters("bob", "passkey"), r.enters("bob", "password")
 		g := r.grant("bob", keep, NotMe, "7")
-		if err := r.ReportNotMe(t.Context(), g, 8); reason(err) != "other-action" {
+		if _, err := r.ReportNotMe(t.Context(), g, 8); reason(err) != "other-action" {
 			t.Errorf("another entry: %v", err)
 		}
 		if alone {
 			r.spare = failure.Refuse("last-administrator", "no")
 		}
 		r.now = began.Add(time.Second)
-		if err := r.ReportNotMe(t.Context(), g, 7); err != nil {
-			t.Fatal(err)
+		if off, err := r.ReportNotMe(t.Context(), g, 7); err != nil || off == alone {
+			t.Fatalf("it says that the password was switched off: %v, %v", off, err)
 		}
 		password := r.newest("bob")["password"]
 		if off := password.Status == directory.CredentialDisabled && password.End.Cause == directory.ByReport; off == alone {
@@ -311,8 +311,8 @@ func TestNotMe(t *testing.T) {
 	}
 	r := setUp(t)
 	r.person("bob", "passkey")
-	if err := r.ReportNotMe(t.Context(), r.grant("bob", r.enters("bob", "passkey"), NotMe, "7"), 7); err != nil {
-		t.Errorf("without a password: %v", err)
+	if off, err := r.ReportNotMe(t.Context(), r.grant("bob", r.enters("bob", "passkey"), NotMe, "7"), 7); err != nil || off {
+		t.Errorf("without a password: %v, %v", off, err)
 	}
 }
 

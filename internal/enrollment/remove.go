@@ -119,19 +119,22 @@ func (e *Enrollments) PassIn(ctx context.Context, tx *store.Tx, account director
 // ReportNotMe is the person's word that something in their history was not
 // them: all their sessions end, administrators are told, and the entry says
 // which. The account is at risk from then on, until a new password is set. The password is switched off where there is one, so that it must be
-// set anew with another authenticator or a pass.
-func (e *Enrollments) ReportNotMe(ctx context.Context, g signin.Grant, entry int64) error {
+// set anew with another authenticator or a pass; it reports whether it was, because
+// that of whoever administers alone is not.
+func (e *Enrollments) ReportNotMe(ctx context.Context, g signin.Grant, entry int64) (passwordOff bool, err error) {
 	if !g.Covers(signin.Self, NotMe, strconv.FormatInt(entry, 10)) {
-		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+		return false, failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
-	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	err = e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		account, err := e.Directory.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
-		return e.DisownIn(ctx, tx, Disowned{Account: account, Keep: g.Session(), Entry: audit.Entry{Protocol: g.Protocol(), Source: g.SourceText(), Attempt: g.Attempt(),
+		passwordOff, err = e.disown(ctx, tx, Disowned{Account: account, Keep: g.Session(), Entry: audit.Entry{Protocol: g.Protocol(), Source: g.SourceText(), Attempt: g.Attempt(),
 			Detail: map[string]string{"entry": strconv.FormatInt(entry, 10)}}})
+		return err
 	})
+	return passwordOff, err
 }
 
 // Disowned is something that a person says they did not do.
@@ -145,26 +148,31 @@ type Disowned struct {
 
 // DisownIn does what [Enrollments.ReportNotMe] says inside another room's change.
 func (e *Enrollments) DisownIn(ctx context.Context, tx *store.Tx, d Disowned) error {
+	_, err := e.disown(ctx, tx, d)
+	return err
+}
+
+func (e *Enrollments) disown(ctx context.Context, tx *store.Tx, d Disowned) (passwordOff bool, err error) {
 	ended, err := e.Sessions.EndAllIn(ctx, tx, d.Account.ID, d.Keep)
 	if err != nil {
-		return err
+		return false, err
 	}
-	disabled, err := e.disablePassword(ctx, tx, d.Account.ID)
+	passwordOff, err = e.disablePassword(ctx, tx, d.Account.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	stopped, err := e.Doubt(ctx, tx, d.Account)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := e.risk(ctx, tx, d.Account.ID, e.Now()); err != nil {
-		return err
+		return false, err
 	}
 	en := d.Entry
 	en.Event, en.Outcome, en.Account, en.AccountName, en.Application = "alarm.not-me", "ok", int64(d.Account.ID), d.Account.Name, signin.Self
-	en.Detail["sessions-ended"], en.Detail["password-disabled"], en.Detail["recovery-stopped"] = strconv.Itoa(ended), strconv.FormatBool(disabled), strconv.FormatBool(stopped > 0)
+	en.Detail["sessions-ended"], en.Detail["password-disabled"], en.Detail["recovery-stopped"] = strconv.Itoa(ended), strconv.FormatBool(passwordOff), strconv.FormatBool(stopped > 0)
 	tx.Record(en)
-	return e.tellAdministrators(ctx, tx, d.Account)
+	return passwordOff, e.tellAdministrators(ctx, tx, d.Account, passwordOff)
 }
 
 // risk says since when an account is at risk; the zero time is that it is not.
@@ -199,14 +207,18 @@ func (e *Enrollments) disablePassword(ctx context.Context, tx *store.Tx, account
 	return false, nil
 }
 
-func (e *Enrollments) tellAdministrators(ctx context.Context, tx *store.Tx, about directory.Account) error {
+func (e *Enrollments) tellAdministrators(ctx context.Context, tx *store.Tx, about directory.Account, passwordOff bool) error {
+	password := "their password was switched off"
+	if !passwordOff {
+		password = "no password was switched off: they have none, it was off already, or nobody else could administer then"
+	}
 	members, err := e.Directory.Administering(ctx, tx, 100)
 	if err != nil {
 		return err
 	}
 	for _, m := range append(members, about) {
 		err := e.tell(ctx, tx, m, "Somebody reports a sign-in that was not theirs",
-			fmt.Sprintf("%s reports that something in their history was not them. Their other sessions were ended and their password was switched off.", about.Name))
+			fmt.Sprintf("%s reports that something in their history was not them. Their other sessions were ended; %s.", about.Name, password))
 		if err != nil {
 			return err
 		}

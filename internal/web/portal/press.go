@@ -65,9 +65,17 @@ func (p *Portal) disowned(r *http.Request, g signin.Grant, v *pressView) error {
 			if e.Source != "" {
 				v.Facts = append(v.Facts, fact{"From", e.Source})
 			}
-			v.After = "Your other sessions end, your password is switched off until you set a new one, a recovery that is under way is stopped, and your administrators are told."
+			v.After = "Your other sessions end, your password is switched off until you set a new one (unless you administer alone), a recovery that is under way is stopped, and your administrators are told."
 			return nil
 		}
 	}
 	return failure.New(failure.NotFound, "There is no such entry among the newest of your history.")
+}
+
+// disownedNow says what came of a report.
+func disownedNow(passwordOff bool) string {
+	if passwordOff {
+		return "Thank you. Your other sessions were ended, your password was switched off, and your administrators were told."
+	}
+	return "Thank you. Your other sessions were ended, and your administrators were told. No password of yours was switched off; if you have one, change it now."
 }

@@ -98,10 +98,11 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 		}
 		return p.Look.Done(w, r, "/account", "It was removed.")
 	case enrollment.NotMe:
-		if err := p.Enrollments.ReportNotMe(r.Context(), g, id); err != nil {
+		off, err := p.Enrollments.ReportNotMe(r.Context(), g, id)
+		if err != nil {
 			return err
 		}
-		return p.Look.Done(w, r, "/account", "Thank you. Your other sessions were ended, your password was switched off, and your administrators were told.")
+		return p.Look.Done(w, r, "/account", disownedNow(off))
 	case signin.Approve:
 		return p.approveIt(w, r, g, e.Object)
 	}

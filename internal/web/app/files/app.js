@@ -180,7 +180,7 @@ async function look(number) {
 const said = {
   approve: "Approved. The other device goes on by itself, or press Enter there.",
   deny: "Refused. If you did not begin it, your password is known to somebody: change it.",
-  "not-me": "Refused. Your sessions were ended, your password was switched off, and your administrators were told.",
+  "not-me": "Refused. Your sessions were ended, your password is switched off unless you administer alone, and your administrators were told.",
 };
 
 async function decide(decision) {
