@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -82,21 +81,6 @@ func (s *Strangers) tells(en audit.Entry) bool {
 	return s.told.take(now, "source "+cmp.Or(neighbourhood(en.Source), en.Detail["partner"]), toldOfSource) && s.told.take(now, whose, most)
 }
 
-// detailMost is how much of each detail is kept of what a stranger says, in octets: a path
-// is up to eight thousand.
-const detailMost = 256
-
-// brief is an entry of which no detail is long.
-func brief(en audit.Entry) audit.Entry {
-	en.Detail = maps.Clone(en.Detail)
-	for name, v := range en.Detail {
-		if len(v) > detailMost {
-			en.Detail[name] = strings.ToValidUTF8(v[:detailMost], "") + "..."
-		}
-	}
-	return en
-}
-
 // roomFor reports whether one more attempt that is too long for its State may be a row.
 func (s *Strangers) roomFor(partner string) bool {
 	return s.rows.take(s.now(), partner, rowsOfPartner)
@@ -108,7 +92,7 @@ func (s *Strangers) roomFor(partner string) bool {
 // on what noise there is.
 func (s *Strangers) record(tx *store.Tx, en audit.Entry) error {
 	if s.tells(en) || tx.Beyond() {
-		return tx.Record(brief(en))
+		return tx.Record(en)
 	}
 	tx.Unrecorded()
 	tx.AfterCommit(func() { s.Count(en) })
