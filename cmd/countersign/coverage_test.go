@@ -388,7 +388,7 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 			return err
 		})
 		o.is("T1078", attack.Partial, attack.WeakAccount, "henry has no second factor but one that can be taken over (password, smscode)")
-		o.change(func(ctx context.Context, tx *store.Tx) error { return o.admin.Directory.Remove(ctx, tx, henry) })
+		o.change(func(ctx context.Context, tx *store.Tx) error { return o.admin.Directory.Remove(ctx, tx, henry, 0) })
 		o.is("T1078", attack.Enforced, "")
 	})
 	t.Run("a RADIUS exception", func(t *testing.T) {

@@ -95,7 +95,10 @@ func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 	var out Account
 	var made directory.Account
 	err := a.change(ctx, g, "account.created", nil, &made, func(tx *store.Tx) error {
-		var err error
+		err := a.mayGiveAgain(ctx, tx, g, c.Name)
+		if err != nil {
+			return err
+		}
 		made, err = a.Directory.Create(ctx, tx, directory.NewAccount{Name: c.Name, Display: c.Display, Kind: c.Kind, Mail: c.Mail})
 		if err != nil {
 			return err

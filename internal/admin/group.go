@@ -108,6 +108,9 @@ func (c *GroupRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 		case slices.Contains(p.Mentions().Groups, gone.Name):
 			return failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", gone.Name)
 		}
+		if err := a.personMust(ctx, tx, g.Account(), gone.Privileged); err != nil { // or its members would be privileged no more
+			return err
+		}
 		if err := a.unnamed(ctx, tx, gone.Name); err != nil {
 			return err
 		}

@@ -30,6 +30,9 @@ func (c *AccountOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 		if d, err = a.Directory.Find(ctx, tx, c.Name); err != nil {
 			return err
 		}
+		if err := a.personMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+			return err
+		}
 		if err := a.Engine.OpenIn(ctx, tx, d.ID); err != nil {
 			return err
 		}

@@ -10,7 +10,8 @@ import (
 	"countersign/internal/store"
 )
 
-// AccountRemove removes an account for good.
+// AccountRemove removes an account for good. Its name is not given again by who removed
+// it alone, see [Admin.mayGiveAgain].
 type AccountRemove struct {
 	Name string `json:"name" arg:"" help:"The account."`
 	Told `embed:""`
@@ -36,7 +37,28 @@ func (c *AccountRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 		if _, err := a.Sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
 			return err
 		}
-		return a.Directory.Remove(ctx, tx, d)
+		return a.Directory.Remove(ctx, tx, d, g.Account())
 	})
 	return map[string]string{"removed": d.Name}, err
+}
+
+// mayGiveAgain keeps a removed account's name from being a way into what was theirs.
+// Applications know people by their names, and a new account has nothing that is asked
+// for beside a pass: whoever removed somebody would make them anew and come in as them.
+// It takes a second person, and no program.
+func (a *Admin) mayGiveAgain(ctx context.Context, tx *store.Tx, g signin.Grant, name string) error {
+	remover, was, err := a.Directory.TakenAway(ctx, tx, name)
+	if err != nil || !was {
+		return err
+	}
+	by, err := a.Directory.Get(ctx, tx, g.Account())
+	switch {
+	case err != nil:
+		return err
+	case by.Kind != directory.Person:
+		return failure.At("name", failure.Refuse("a-person-must", "An account of that name was removed. Whether it is given again takes a person, and no automation key."))
+	case by.ID == remover:
+		return failure.At("name", failure.Refuse("second-person", "You removed an account of that name. Applications would take the new one for the old: choose another name, or ask another administrator to create it."))
+	}
+	return nil
 }

@@ -316,8 +316,9 @@ func (d *Directory) addAlias(ctx context.Context, tx *store.Tx, id assurance.Acc
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `insert into account_alias (alias, account) values ($1,$2)`, c, int64(id))
-	if errors.Is(err, store.ErrConflict) {
+	n, err := tx.Exec(ctx, `insert into account_alias (alias, account) values ($1,$2)
+		on conflict (alias) do update set account = excluded.account where account_alias.account <= 0`, c, int64(id)) // of nobody any more
+	if err == nil && n == 0 {
 		return failure.New(failure.Conflict, "%q already leads to an account.", c)
 	}
 	return err

@@ -298,7 +298,7 @@ func TestRemove(t *testing.T) {
 	r.group(t, "staff", false, ada, bob)
 	c := r.credential(t, Credential{Account: ada.ID, Kind: "passkey", Handle: "k", Traits: assurance.Held})
 	kept := r.credential(t, Credential{Account: bob.ID, Kind: "passkey", Handle: "l", Traits: assurance.Held})
-	r.change(t, func(tx *store.Tx) error { return r.Remove(t.Context(), tx, ada) })
+	r.change(t, func(tx *store.Tx) error { return r.Remove(t.Context(), tx, ada, bob.ID) })
 	for _, typed := range []string{"ada", "ada@example.org"} {
 		if _, err := r.Find(t.Context(), r.DB, typed); failure.ClassOf(err) != failure.NotFound {
 			t.Errorf("%s: %v", typed, err)
@@ -313,7 +313,27 @@ func TestRemove(t *testing.T) {
 	if _, err := r.Credential(t.Context(), r.DB, bob.ID, kept.ID); err != nil {
 		t.Error(err)
 	}
+	// The name says who took it away, until somebody has it again; an address of that
+	// spelling does not take it over.
+	r.account(t, NewAccount{Name: "carol", Mail: "ada@example.org"})
+	for typed, want := range map[string]bool{"Ada": true, "bob": false, "ada@example.org": false, "nobody": false, "\x00": false} {
+		if by, was, err := r.TakenAway(t.Context(), r.DB, typed); err != nil || was != want || was && by != bob.ID {
+			t.Errorf("%q was taken away: %t, by %d, %v", typed, was, by, err)
+		}
+	}
 	again := r.account(t, NewAccount{Name: "ada"})
+	if _, was, err := r.TakenAway(t.Context(), r.DB, "ada"); was || err != nil {
+		t.Errorf("somebody has it again: %t, %v", was, err)
+	}
+	if err := r.try(t, func(tx *store.Tx) error { _, err := r.Create(t.Context(), tx, NewAccount{Name: "ada"}); return err }); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("a name is given twice: %v", err)
+	}
+	odd := r.account(t, NewAccount{Name: "odd@example.org"})
+	r.change(t, func(tx *store.Tx) error { return r.Remove(t.Context(), tx, odd, bob.ID) })
+	r.account(t, NewAccount{Name: "dora", Mail: "odd@example.org"})
+	if by, was, err := r.TakenAway(t.Context(), r.DB, "odd@example.org"); !was || by != bob.ID || err != nil {
+		t.Errorf("an address washes a name: %t, %v", was, err)
+	}
 	if again.ID == ada.ID || r.credential(t, Credential{Account: again.ID, Kind: "x"}).ID <= c.ID {
 		t.Error("a number was given twice")
 	}

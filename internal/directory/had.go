@@ -127,7 +127,7 @@ func AskedBeside(credentials []Credential, given, now time.Time) Beside {
 		return BesideKnown
 	case !two(had, now) && !slices.ContainsFunc(had, off):
 		return BesideNothing
-	case slices.ContainsFunc(had, held) && !slices.ContainsFunc(had, assigned):
+	case slices.ContainsFunc(had, held) && !slices.ContainsFunc(credentials, assigned): // assigned at any time: also after the word
 		return BesideHeld
 	}
 	return BesideSecond

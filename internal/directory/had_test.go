@@ -124,6 +124,12 @@ func TestWordGiven(t *testing.T) {
 	if got := WordGiven([]Credential{password}, now); !got.Equal(now) {
 		t.Errorf("without a pass: %s", got)
 	}
+	device := Credential{Kind: "totp", Traits: assurance.Held, Status: CredentialActive, Created: now.Add(-time.Hour)}
+	off := Credential{Kind: "password", Traits: assurance.Known, Status: CredentialDisabled, Created: now.Add(-time.Hour)}
+	token := Credential{Kind: "hotp", Traits: assurance.Held, Status: CredentialActive, Created: now.Add(time.Minute), Assigned: 9}
+	if got := AskedBeside([]Credential{off, device, token}, now, now.Add(time.Hour)); got != BesideSecond {
+		t.Errorf("who gives a pass hands over what is asked for beside it: %s", got)
+	}
 	pin := Credential{Kind: "hotp", Traits: assurance.Known | assurance.Held, Status: CredentialActive, Created: now}
 	if got := AskedBeside([]Credential{pin}, now, now); got != BesideHeld {
 		t.Errorf("a token with a PIN: %s", got)
