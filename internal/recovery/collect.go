@@ -126,7 +126,7 @@ func (r *Recoveries) against(ctx context.Context, tx *store.Tx, c Case, account 
 		vouchers = append(vouchers, c.Confirmer)
 	}
 	for _, id := range vouchers {
-		if stands, err := r.stands(ctx, tx, id, account); err != nil || !stands {
+		if stands, err := r.stands(ctx, tx, c, id, account); err != nil || !stands {
 			return "opener-no-longer-may", err
 		}
 	}
@@ -171,13 +171,17 @@ func (c Case) ended(one directory.Credential) bool {
 }
 
 // stands reports whether somebody who vouched still may. Whoever was suspended or
-// lost the role during the waiting time did that for a reason.
-func (r *Recoveries) stands(ctx context.Context, tx *store.Tx, id assurance.AccountID, account directory.Account) (bool, error) {
+// lost the role during the waiting time did that for a reason. A second person's word
+// was an administrator's, and stands for as long as they are one.
+func (r *Recoveries) stands(ctx context.Context, tx *store.Tx, c Case, id assurance.AccountID, account directory.Account) (bool, error) {
 	if id == account.ID {
 		return true, nil
 	}
 	voucher, err := r.Directory.Get(ctx, tx, id)
 	if failure.ClassOf(err) == failure.NotFound {
+		return false, nil
+	}
+	if err == nil && id == c.Confirmer && !voucher.Administers() {
 		return false, nil
 	}
 	return err == nil && voucher.State == directory.Active && account.Kind == directory.Person && Vouches(voucher, account) == nil, err

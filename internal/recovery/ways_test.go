@@ -303,6 +303,25 @@ func TestNobodyIsTold(t *testing.T) {
 	}
 }
 
+// A second person's word is an administrator's: it stands no longer than they are one.
+func TestSecondPersonStaysAnAdministrator(t *testing.T) {
+	for group, want := range map[string]string{"": "", directory.Helpdesk: "recovery-stopped"} {
+		r := setUp(t)
+		r.person("bob", "totp")
+		secret, _ := r.opens("helga", "bob", false)
+		if err := r.tryConfirm("rita", "bob", r.word(secret)); err != nil {
+			t.Fatal(err)
+		}
+		if group != "" {
+			r.joins("rita", group)
+			r.leaves("rita", directory.Administrators)
+		}
+		if _, _, err := r.Collect(t.Context(), secret, ""); reason(err) != want {
+			t.Errorf("as a member of %q: %v", group, err)
+		}
+	}
+}
+
 // What speaks against a pass, whatever has become since of what says it.
 func TestWhatSpeaksAgainstAPass(t *testing.T) {
 	against := map[string]struct {
@@ -314,7 +333,7 @@ func TestWhatSpeaksAgainstAPass(t *testing.T) {
 		"unused for a month":      {func(r *rig) { r.later(30*24*time.Hour - 25*time.Hour + time.Second) }, "recovery-missed"},
 		"the helper is suspended": {func(r *rig) { r.edit("helga", func(a *directory.Account) { a.State = directory.Suspended }) }, "opener-no-longer-may"},
 		"the helper is gone": {func(r *rig) {
-			r.change(func(tx *store.Tx) error { return r.Directory.Remove(t.Context(), tx, r.account("helga")) })
+			r.change(func(tx *store.Tx) error { return r.Directory.Remove(t.Context(), tx, r.account("helga"), 0) })
 		}, "opener-no-longer-may"},
 		"the helper helps no more":          {func(r *rig) { r.leaves("helga", directory.Helpdesk) }, "opener-no-longer-may"},
 		"the owner is an administrator now": {func(r *rig) { r.joins("bob", directory.Administrators) }, "opener-no-longer-may"},
