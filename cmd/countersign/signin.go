@@ -166,7 +166,7 @@ func (c *client) converse(ctx context.Context, turn api.TerminalAnswer) (api.Ter
 		if len(step.Ask) == 0 {
 			return step, nil
 		}
-		if step.Text != said {
+		if step.Text != "" && step.Text != said {
 			said = step.Text
 			fmt.Fprintf(os.Stderr, "This needs your approval:\n\n  %s\n\n", words.Seen(said))
 		}

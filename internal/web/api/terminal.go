@@ -32,7 +32,8 @@ type TerminalCommand struct {
 // begun, or the command was done.
 type TerminalStep struct {
 	Ask []TerminalPrompt `json:"ask,omitempty"`
-	// Text is what is approved with the answer, word for word.
+	// Text is what is approved with the answers, word for word; it comes with the
+	// first question.
 	Text    string   `json:"text,omitempty"`
 	Ticket  string   `json:"ticket,omitempty"`
 	Session *Session `json:"session,omitempty"`
@@ -55,6 +56,9 @@ func (a *API) terminal(_ http.ResponseWriter, r *http.Request) (any, error) {
 	action, object, cmd := loginAction, a.object(r, in.Agent), admin.Command(nil)
 	if in.Command != nil {
 		var err error
+		if err = a.signedIn(r); err != nil {
+			return nil, err // before anything is read for a stranger
+		}
 		if cmd, err = parse(*in.Command); err != nil {
 			return nil, err
 		}
@@ -69,11 +73,24 @@ func (a *API) terminal(_ http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	switch step.State {
 	case signin.Ask:
+		if in.Ticket != "" {
+			cmd = nil // the ticket may be of something else, and what its bearer may not ask for is not told
+		}
 		return asked(step, cmd), nil
 	case signin.Granted:
 		return a.settled(r, step.Grant, in, cmd, action, object)
 	}
 	return nil, failure.Refuse(step.Reason, step.Public)
+}
+
+// signedIn refuses who brings no session that stands.
+func (a *API) signedIn(r *http.Request) error {
+	_, reference := bearer(r)
+	_, err := a.Sessions.Standing(r.Context(), reference)
+	if failure.ClassOf(err) == failure.Refused {
+		return signInNeeded
+	}
+	return err
 }
 
 func parse(c TerminalCommand) (admin.Command, error) {
@@ -95,8 +112,8 @@ func (a *API) turn(r *http.Request, in TerminalAnswer, action, object string) (s
 	req.Name, req.Medium, req.Partner = in.Name, prompt.Line, terminalPartner
 	if in.Command == nil {
 		req.Session = ""
-	} else if req.Session == "" {
-		return signin.Step{}, signInNeeded
+	} else {
+		req.Name = "" // it is its session's
 	}
 	return a.Engine.Begin(r.Context(), req)
 }
