@@ -70,6 +70,7 @@ var (
 	errUnclear = failure.Refuse("ambiguous", "This address can be read in two ways, so it is refused.")
 	errMethod  = failure.Refuse("method", "The method of a request is written in capital letters: GET, POST, DELETE.")
 	errForged  = failure.Refuse("forged-identity", "Headers that begin with Remote- are for Countersign to send, so this request is refused.")
+	errTunnel  = failure.Refuse("upgrade", "A connection changes to a WebSocket here and to nothing else. Ask without Upgrade and HTTP2-Settings.")
 	errNowhere = failure.Refuse("no-address", "The proxy in front of this site does not say where you are, so nobody is let in. Whoever runs it sees why in Countersign's log.")
 )
 
@@ -156,6 +157,9 @@ func (d *Door) read(r *http.Request, a asked) (question, netip.Addr, error) {
 	told := look(r.Header)
 	if told.identity {
 		return question{}, source, errForged
+	}
+	if told.tunnel {
+		return question{}, source, errTunnel
 	}
 	q, err := d.understand(r.Context(), a, told.method)
 	return q, source, err

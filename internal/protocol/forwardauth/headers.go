@@ -23,10 +23,13 @@ type told struct {
 	identity bool
 	// method is one that names a second method.
 	method bool
+	// tunnel is one that changes to a protocol whose requests nobody would ask about.
+	tunnel bool
 }
 
 // look reads the names of all headers once. It allocates nothing.
 func look(h http.Header) (t told) {
+	t.tunnel = changes(h)
 	for name := range h {
 		switch first(name) {
 		case 'r':
@@ -36,6 +39,15 @@ func look(h http.Header) (t told) {
 		}
 	}
 	return t
+}
+
+// changes reports whether a request asks for another protocol than a WebSocket. HTTP/2
+// that begins so (RFC 7540 section 3.2) carries requests of its own, to any path and by
+// any name, of which neither the proxy nor we hear. Most proxies keep Upgrade from us;
+// of HTTP/2 they show the settings that go with it.
+func changes(h http.Header) bool {
+	to := h["Upgrade"]
+	return len(h["Http2-Settings"]) > 0 || len(to) > 1 || len(to) == 1 && to[0] != "" && !strings.EqualFold(strings.TrimSpace(to[0]), "websocket")
 }
 
 func overrides(name string) bool {

@@ -166,3 +166,33 @@ func FuzzWithoutOurs(f *testing.F) {
 		}
 	})
 }
+
+// The attack: a connection that changes to HTTP/2 in its middle, where whoever may open
+// one page asks for any other and says that they are anybody. The promise: of what
+// changes a connection a WebSocket alone gets as far as the engine, in any dialect.
+func TestOnlyAWebSocketChangesAConnection(t *testing.T) {
+	_, h := without(t)
+	for path := range dialects {
+		for _, lines := range []http.Header{
+			{"Upgrade": {"h2c"}}, {"Upgrade": {"H2C"}}, {"Upgrade": {"websocket, h2c"}}, {"Upgrade": {"websocket", "h2c"}}, {"Upgrade": {"h2c", "websocket"}},
+			{"Upgrade": {"TLS/1.0"}}, {"Upgrade": {"HTTP/2.0"}}, {"Http2-Settings": {"AAMAAABkAARAAAAAAAIAAAAA"}}, {"Upgrade": {"websocket"}, "Http2-Settings": {""}},
+		} {
+			r := inDialect(path)
+			for name, values := range lines {
+				r.Header[name] = values
+			}
+			if asked, status := decided(h, r); asked || status != http.StatusForbidden {
+				t.Errorf("%s: with %v a question is answered %d, %v", path, lines, status, asked)
+			}
+		}
+		for _, lines := range []http.Header{{}, {"Upgrade": {"websocket"}}, {"Upgrade": {"WebSocket"}}, {"Upgrade": {""}}, {"Upgrade-Insecure-Requests": {"1"}}} {
+			r := inDialect(path)
+			for name, values := range lines {
+				r.Header[name] = values
+			}
+			if asked, _ := decided(h, r); !asked {
+				t.Errorf("%s: with %v nobody is asked", path, lines)
+			}
+		}
+	}
+}
