@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,9 +54,19 @@ func TestCardIsAssigned(t *testing.T) {
 	before.get(c.show(before.cardAt(), card))
 	before.sees("That did not work")
 
-	desk.does("certificate", "assign", "ada", file, "--note", "handed over in person")
-	desk.refuses("already", "certificate", "assign", "ada", file)
-	if e := c.latestOf("certificate.assigned"); e.AccountName != "ada" || e.Actor.Name != "root" || !strings.Contains(e.Detail["certificate"], "CN=Staff Cards") || e.Detail["note"] != "handed over in person" {
+	// Ada has two factors. Whoever handed her a card would come in as her, alone.
+	desk.refuses("nobody gives somebody all of that alone", "certificate", "assign", "ada", file, "--note", "mine, in truth")
+	for _, one := range c.authenticatorsOf("ada") {
+		desk.does("authenticator", "revoke", "ada", strconv.FormatInt(int64(one.ID), 10))
+	}
+	desk.refuses("nobody gives somebody all of that alone", "certificate", "assign", "ada", file, "--note", "mine, in truth")
+
+	desk.does("account", "create", "dora")
+	desk.does("account", "create", "erin")
+	desk.does("certificate", "assign", "dora", file, "--note", "handed over in person")
+	desk.refuses("nobody gives somebody all of that alone", "certificate", "assign", "dora", file)
+	desk.refuses("already", "certificate", "assign", "erin", file)
+	if e := c.latestOf("certificate.assigned"); e.AccountName != "dora" || e.Actor.Name != "root" || !strings.Contains(e.Detail["certificate"], "CN=Staff Cards") || e.Detail["note"] != "handed over in person" {
 		t.Errorf("the log says %+v", e)
 	}
 

@@ -8,8 +8,10 @@ import (
 	"encoding/pem"
 	"fmt"
 
+	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
+	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
@@ -52,11 +54,15 @@ func certificateText(written string) string {
 
 // sound says what keeps the certificate from being of use here.
 func (c *CertificateAssign) sound(ctx context.Context, a *Admin) error {
-	if _, err := a.Directory.Find(ctx, a.DB, c.Account); err != nil {
+	d, err := a.Directory.Find(ctx, a.DB, c.Account)
+	if err != nil {
 		return err
 	}
-	_, err := a.Enrollments.Assignable(certificateKind, []byte(c.Certificate))
-	return err
+	enrolled, err := a.Enrollments.Assignable(certificateKind, []byte(c.Certificate))
+	if err != nil {
+		return err
+	}
+	return a.mayHandOver(ctx, a.DB, d, enrolled.Traits)
 }
 
 func (c *CertificateAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -71,11 +77,27 @@ func (c *CertificateAssign) do(ctx context.Context, a *Admin, g signin.Grant) (a
 		if d, err = a.assignee(ctx, tx, g, c.Account); err != nil {
 			return err
 		}
+		if err := a.mayHandOver(ctx, tx, d, enrolled.Traits); err != nil {
+			return err
+		}
 		assigned, err := a.Enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: certificateKind, Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State, Assigned: g.Account()})
 		out = a.Enrollments.Describe(assigned)
 		return err
 	})
 	return out, err
+}
+
+// mayHandOver keeps what is two factors by itself from replacing all that somebody signs
+// in with: like a pass it is for who has nothing that could be asked for beside it.
+func (a *Admin) mayHandOver(ctx context.Context, r store.Reader, to directory.Account, traits assurance.Trait) error {
+	if !assurance.TwoFactors().Met([]assurance.Evidence{{Account: to.ID, Traits: traits, Time: a.Now()}}, a.Now()) {
+		return nil
+	}
+	credentials, err := a.Directory.Credentials(ctx, r, to.ID)
+	if err != nil || directory.AskedBeside(credentials, a.Now(), a.Now()) == directory.BesideNothing {
+		return err
+	}
+	return failure.At("account", failure.Refuse(signin.NeedsSecond, fmt.Sprintf("%s has, or had, ways to sign in, and a card is both factors at once: nobody gives somebody all of that alone. They add it by themselves, under Ways to sign in; who lost everything needs a recovery that a second person confirms.", to.Name)))
 }
 
 // assignee is whom a grant's account may assign an authenticator to.

@@ -276,15 +276,16 @@ func (g *guesses) charge(ctx context.Context, tx *store.Tx, b budget) error {
 }
 
 // freshMost is how many new rows an hour strangers cause at most on one server: of names
-// that nobody has, and of addresses. What is beyond is not kept: that a name which nobody
+// that nobody has, and as many of addresses, so that made-up names take no room from the
+// budgets of sources. What is beyond is not kept: that a name which nobody
 // has does not wear out cannot be seen, because nothing is right for it; and whoever has
 // so many addresses loses nothing by the budget of one.
-const freshMost = 100_000
+const freshMost = 50_000
 
 // keeps reports whether a subject that counts its first guess is written down.
 func (g *guesses) keeps(key string, now time.Time) bool {
 	kind, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(key, "spray/"), "stuffing/"), "/")
-	return kind != "name" && kind != "source" || g.fresh.take(now, "", freshMost)
+	return kind != "name" && kind != "source" || g.fresh.take(now, kind, freshMost)
 }
 
 // delay grows from 30 seconds, twice as long each time, to an hour

@@ -128,3 +128,19 @@ func TestNamesAndAccountsWearAlike(t *testing.T) {
 		}
 	}
 }
+
+// Names that strangers make up leave the budgets of the addresses that they come from
+// their room.
+func TestNamesLeaveSourcesTheirRoom(t *testing.T) {
+	g, now := &guesses{}, time.Unix(1_800_000_000, 0)
+	for range freshMost {
+		if !g.keeps("name/made-up", now) {
+			t.Fatal("there is no room at the beginning")
+		}
+	}
+	for key, want := range map[string]bool{"name/another": false, "source/192.0.2.1": true, "spray/source/192.0.2.1": true, "credential/7": true, "account/7/home": true} {
+		if got := g.keeps(key, now); got != want {
+			t.Errorf("%s is kept: %t", key, got)
+		}
+	}
+}
