@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/directory"
@@ -99,4 +100,28 @@ func TestCoverageOfACrowd(t *testing.T) {
 		t.Errorf("%d of team-07 are kept out of the VPN, not %d", sum, n/20)
 	}
 	t.Logf("%d accounts: coverage in %v, diff in %v", n, took, time.Since(began))
+}
+
+// The promise: the bound on a comparison is for documents that nobody writes. An ordinary
+// one with office hours, in an office with twenty applications, is compared with itself
+// by another clock.
+func TestOfficeHoursByAnotherClock(t *testing.T) {
+	o := newOffice(t)
+	o.crowd(200)
+	for i := range 20 {
+		o.plantApplication(application.Application{Name: fmt.Sprintf("site-%d", i), Kind: "web", Tier: application.Standard, Protocol: "forward-auth"},
+			map[string]any{"hosts": []string{fmt.Sprintf("site-%d.test", i)}})
+	}
+	body, _, _ := strings.Cut(string(policy.Default()), "\n# Expectations")
+	body += `
+  - name: at night
+    when: '!account.privileged && (now.hour < 7 || now.hour >= 19 || now.weekday == "saturday" || now.weekday == "sunday")'
+    within: 1h
+    require: two-factors
+`
+	o.policy(body)
+	d := do1[admin.PolicyDifference](o, &admin.PolicyDiff{Body: strings.Replace(body, "timezone: UTC", "timezone: Europe/Berlin", 1)})
+	if len(d.Changes) == 0 || !d.Exact {
+		t.Errorf("it differs in %d, exactly %t", len(d.Changes), d.Exact)
+	}
 }

@@ -35,17 +35,7 @@ func (a *analysis) many(atoms []*atom, which fact) int {
 		}
 		return n
 	case nowHour:
-		n := 3
-		for _, at := range atoms {
-			n += 2 * len(at.times)
-		}
-		if readsClock(atoms) {
-			n *= int(momentSpan/time.Hour) + 1
-			if len(a.zones) > 1 {
-				n *= 1 + 2*len(a.zones)
-			}
-		}
-		return n
+		return a.manyMoments(atoms)
 	case requestMethod, requestPath:
 		equal, heads, tails := len(methods)+1, 1, 1
 		for _, at := range atoms {
@@ -181,6 +171,42 @@ func moments(atoms []*atom, now time.Time, zone *time.Location, zones []*time.Lo
 		}
 	}
 	return out
+}
+
+// manyMoments is how many moments there are at most. Where rules name no times, as in
+// most documents, the turning points are few enough to be counted; else each time is
+// taken to bring all that it may.
+func (a *analysis) manyMoments(atoms []*atom) int {
+	times := 0
+	for _, at := range atoms {
+		times += len(at.times)
+	}
+	if times == 0 {
+		return behind(turning(atoms, a.class.Now, a.zones), readsClock(atoms))
+	}
+	n := 3 + 2*times
+	if readsClock(atoms) {
+		n *= int(momentSpan/time.Hour) + 1
+		if len(a.zones) > 1 {
+			n *= 1 + 2*len(a.zones)
+		}
+	}
+	return n
+}
+
+// behind is how many moments there are at most behind these turning points.
+func behind(turns []time.Time, clock bool) int {
+	n := len(turns)
+	for i := range turns {
+		span := momentSpan
+		if i+1 < len(turns) {
+			span = min(span, turns[i+1].Sub(turns[i]))
+		}
+		if clock {
+			n += int(span/time.Hour) + 1
+		}
+	}
+	return n
 }
 
 // texts returns one text from each cell that equality, prefixes and suffixes
