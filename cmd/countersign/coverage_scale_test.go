@@ -103,7 +103,7 @@ func TestCoverageOfACrowd(t *testing.T) {
 }
 
 // The promise: the bound on a comparison is for documents that nobody writes. An ordinary
-// one with office hours, in an office with twenty applications, is compared with itself
+// one with office hours and a rule for two teams, in an office with twenty applications, is compared with itself
 // by another clock.
 func TestOfficeHoursByAnotherClock(t *testing.T) {
 	o := newOffice(t)
@@ -117,6 +117,10 @@ func TestOfficeHoursByAnotherClock(t *testing.T) {
   - name: at night
     when: '!account.privileged && (now.hour < 7 || now.hour >= 19 || now.weekday == "saturday" || now.weekday == "sunday")'
     within: 1h
+    require: two-factors
+  - name: two teams
+    when: '"team-07" in account.groups || "team-08" in account.groups'
+    within: 2h
     require: two-factors
 `
 	o.policy(body)
