@@ -141,7 +141,7 @@ func withoutOurs(lines []string) string {
 	var out strings.Builder
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
-			part = strings.TrimSpace(part)
+			part = strings.Trim(part, " \t") // and no other space, which may be part of a value
 			if part == "" || strings.HasPrefix(strings.TrimPrefix(part, "__Host-"), ownCookies) {
 				continue
 			}

@@ -133,6 +133,7 @@ func TestCookiesWithoutOurs(t *testing.T) {
 	}{
 		{nil, ""}, {[]string{"a=b"}, "a=b"}, {[]string{"a=b; c"}, "a=b; c"}, {[]string{"countersign-app=x"}, ""}, {[]string{"__Host-countersign-app=x; a=b"}, "a=b"},
 		{[]string{"a=b; countersign-app=x; c=d;__Host-countersign-app-way=y ;countersign=z"}, "a=b; c=d"}, {[]string{"a=b", "countersign-app=x", "c=d"}, "a=b; c=d"}, {[]string{"a=countersign"}, "a=countersign"},
+		{[]string{"countersign-app=x; a=b\u00a0;\tc=\u3000"}, "a=b\u00a0; c=\u3000"},
 	} {
 		if got := withoutOurs(c.lines); got != c.want {
 			t.Errorf("%q became %q", c.lines, got)
