@@ -37,7 +37,7 @@ func TestConsoleTokens(t *testing.T) {
 	root.sees("There is no account of that name.")
 
 	const page = "/console/tokens/T%3Cb%3E1"
-	root.does(page+"/assign", "account", "bob", "note", "met in person")
+	root.does(page+"/assign", "account", "bob", "note", "met in person", "codes", fobs[0].press()+" "+fobs[0].press())
 	root.sees("The token was assigned, and its owner told.")
 	root.does(page+"/assign", "account", "bob")
 	root.sees("not in stock; it is assigned")

@@ -245,6 +245,12 @@ func TestSoleAdministratorKeepsThePasskey(t *testing.T) {
 	if err := w.admin.Enrollments.Remove(t.Context(), step.Grant, assurance.CredentialID(id)); err == nil || !strings.Contains(failure.Public(err), nobodyLeft) {
 		t.Errorf("the sole administrator removed the passkey: %v", err)
 	}
+	// The page says so before anything is pressed or proved.
+	browser.post("/account/do", "action", enrollment.Remove, "object", strconv.FormatInt(id, 10))
+	browser.sees(nobodyLeft)
+	if pressed.MatchString(browser.page) {
+		t.Error("there is a button for what would be refused")
+	}
 }
 
 // statusOf is the state of an account's newest authenticator of a kind.

@@ -67,7 +67,7 @@ func (w *world) takesToken(desk *shell, serial, name string) *fob {
 	w.t.Helper()
 	f := &fob{w.t, serial, "", secretOf(20, serial[len(serial)-1]-'0'), 6, 0, 0}
 	desk.does("token", "import", desk.file(fmt.Sprintf("%s,%s,hotp,6\n", serial, f.secret)), "--format", "oath-csv", "--commit")
-	desk.does("token", "assign", serial, name)
+	desk.does("token", "assign", serial, name, "--codes", f.press()+" "+f.press())
 	return f
 }
 
@@ -324,7 +324,7 @@ func TestPINStaysWithItsOwner(t *testing.T) {
 	again()
 	desk.does("token", "return", "C-1")
 	desk.does("token", "resync", "C-1", f.press()+" "+f.press())
-	desk.does("token", "assign", "C-1", "henry")
+	desk.does("token", "assign", "C-1", "henry", "--codes", f.press()+" "+f.press())
 	vpn := w.equipment()
 	if vpn.signIn("henry", ownPIN+f.press()) {
 		t.Error("the PIN of the last owner is asked of the next")

@@ -22,7 +22,9 @@ func TestPressInTheBrowser(t *testing.T) {
 	b.Fill("#text-totp", ada.code())
 	b.Click("main form button")
 	b.WaitText("main", "This browser")
+	ada.getsPasskey() // without which nothing could be removed
 	w.later(time.Minute)
+	b.Visit(w.base + "/account")
 
 	b.Click(`form:has(input[value="authenticator.remove"]) button`)
 	b.WaitText("h1", "Remove a way to sign in")

@@ -45,6 +45,14 @@ func (f *fob) press() string {
 	return f.ask("--hotp", "-d", fmt.Sprint(f.digits), "-c", fmt.Sprint(f.count-1), f.secret)
 }
 
+// inHand is what shows, when it is assigned, that it is in somebody's hands.
+func (f *fob) inHand() []string {
+	if f.period > 0 {
+		return nil
+	}
+	return []string{"--codes", f.press() + " " + f.press()}
+}
+
 func (f *fob) ask(args ...string) string {
 	f.t.Helper()
 	out, err := exec.Command("oathtool", args...).Output()
@@ -127,7 +135,7 @@ func TestTokensFromFileToRADIUS(t *testing.T) {
 	for i, f := range fobs { // all of them first: later the session is too old for it
 		name := fmt.Sprintf("user%d", i)
 		w.welcomed(name)
-		desk.does("token", "assign", f.serial, name, "--note", "met in person")
+		desk.does(append([]string{"token", "assign", f.serial, name, "--note", "met in person"}, f.inHand()...)...)
 		desk.refuses("not in stock", "token", "assign", f.serial, name)
 	}
 	for i, f := range fobs {
@@ -227,7 +235,7 @@ func TestTokenChangesHands(t *testing.T) {
 	vpn := w.equipment()
 	desk.refuses("to themselves", "token", "assign", "T-1", "ada")
 	desk.does("token", "assign", "T-1", "mallory")
-	desk.does("token", "assign", "C-1", "mallory")
+	desk.does("token", "assign", "C-1", "mallory", "--codes", pressed.press()+" "+pressed.press())
 
 	used := pressed.press()
 	if !vpn.signIn("mallory", used) {
@@ -243,7 +251,7 @@ func TestTokenChangesHands(t *testing.T) {
 	desk.refuses("not two codes", "token", "resync", "C-1", used+" "+noted[0])
 	desk.refuses("not two codes", "token", "resync", "C-1", pressed.press())
 	desk.does("token", "resync", "C-1", pressed.press()+" "+pressed.press())
-	desk.does("token", "assign", "C-1", "grace")
+	desk.does("token", "assign", "C-1", "grace", "--codes", pressed.press()+" "+pressed.press())
 	for _, code := range append(noted, used) {
 		if vpn.signIn("grace", code) {
 			t.Error("a code that the last owner noted is good for the next")
@@ -388,9 +396,10 @@ func TestImportIsWhatWasApproved(t *testing.T) {
 func TestOwnerOfATokenIsTold(t *testing.T) {
 	w := newWorld(t)
 	desk := w.tokenDesk()
-	desk.does("token", "import", desk.file("A,"+secretOf(20, 0)+"\n"), "--format", "oath-csv", "--commit")
+	button := &fob{t, "A", "", secretOf(20, 0), 6, 0, 0}
+	desk.does("token", "import", desk.file("A,"+button.secret+"\n"), "--format", "oath-csv", "--commit")
 	desk.does("account", "create", "bob", "--mail", "bob@example.org")
-	desk.does("token", "assign", "A", "bob")
+	desk.does("token", "assign", "A", "bob", "--codes", button.press()+button.press())
 	if n := w.count(t, `select count(*) from notice where address = 'bob@example.org' and subject = 'Something to sign in with was assigned to your account'`); n != 1 {
 		t.Errorf("told %d times of the token", n)
 	}
@@ -415,7 +424,7 @@ func TestTokensOnPostgreSQL(t *testing.T) {
 	desk.does("token", "import", path, "--format", "oath-csv", "--commit")
 	desk.refuses("there already", "token", "import", path, "--format", "oath-csv", "--commit")
 	w.welcomed("grace")
-	desk.does("token", "assign", "C-1", "grace")
+	desk.does("token", "assign", "C-1", "grace", "--codes", button.press()+button.press())
 	if out := desk.does("token", "list", "C", "--owner", "grace", "--state", "assigned"); strings.Count(out, "C-") != 1 {
 		t.Errorf("the list says %s", out)
 	}

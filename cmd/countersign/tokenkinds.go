@@ -47,6 +47,24 @@ func (tokenKinds) Resync(kind string, state []byte, codes string, now time.Time)
 	return totp.Resync(state, codes, now)
 }
 
+func (tokenKinds) Secret(kind string, state []byte) ([]byte, error) {
+	switch kind {
+	case hotp.Kind:
+		return hotp.Secret(state)
+	case totp.Kind:
+		return totp.Secret(state)
+	case ocra.Kind:
+		return ocra.Secret(state)
+	case yubicootp.Kind:
+		return yubicootp.Secret(state)
+	}
+	return nil, fmt.Errorf("no token is %q", kind)
+}
+
+// Shown is true of what counts: a clock's codes pass by themselves, and an answer to a
+// number is for that number alone.
+func (tokenKinds) Shown(kind string) bool { return kind == hotp.Kind || kind == yubicootp.Kind }
+
 func (tokenKinds) Handle(kind string, state []byte) (string, error) {
 	if kind == yubicootp.Kind {
 		return yubicootp.Handle(state)

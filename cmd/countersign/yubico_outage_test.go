@@ -22,7 +22,7 @@ func TestYubicoUnderEveryTrick(t *testing.T) {
 	desk, bobs := w.tokenDesk(), newYubikey(t, "1001")
 	w.enrollCodes("bob")
 	desk.does("token", "import", desk.file(bobs.row()), "--format", "yubico-csv", "--commit")
-	desk.does("token", "assign", "1001", "bob", "--note", "seen")
+	desk.does("token", "assign", "1001", "bob", "--note", "seen", "--codes", bobs.touch()+" "+bobs.touch())
 	gateway, _ := w.validators()
 	// A wait is how long nothing may be said: what is owed an answer is waited for.
 	const silence, owed = 6 * time.Second, 2 * time.Minute

@@ -166,8 +166,8 @@ func withYubikeys(t *testing.T, dsn string) (w *world, desk *shell, bobs, carols
 	w.enrollCodes("bob")
 	w.enrollCodes("carol")
 	desk.does("token", "import", desk.file(bobs.row()+carols.row()), "--format", "yubico-csv", "--commit")
-	desk.does("token", "assign", "1001", "bob", "--note", "seen")
-	desk.does("token", "assign", "1002", "carol", "--note", "seen")
+	desk.does("token", "assign", "1001", "bob", "--note", "seen", "--codes", bobs.touch()+" "+bobs.touch())
+	desk.does("token", "assign", "1002", "carol", "--note", "seen", "--codes", carols.touch()+" "+carols.touch())
 	return w, desk, bobs, carols
 }
 
@@ -242,7 +242,7 @@ func TestYubicoValidation(t *testing.T) {
 		// It is found, shows that it is itself, and becomes bob's second.
 		desk.does("token", "return", "1002", "--reason", "found")
 		desk.does("token", "resync", "1002", carols.touch()+" "+carols.touch())
-		desk.does("token", "assign", "1002", "bob", "--note", "seen")
+		desk.does("token", "assign", "1002", "bob", "--note", "seen", "--codes", carols.touch()+" "+carols.touch())
 		if got := gateway.otp(carols.touch()); got != "OK" || w.grants("gate", "carol") != 0 {
 			t.Error(got)
 		}

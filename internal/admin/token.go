@@ -90,6 +90,7 @@ type TokenAssign struct {
 	Serial  string `json:"serial" arg:"" help:"The serial number, as it is printed on the token."`
 	Account string `json:"account" arg:"" help:"Whom it is for; never yourself."`
 	Note    string `json:"note,omitempty" help:"How you made sure who it is."`
+	Codes   string `json:"codes,omitempty" help:"Of a token with a button: two codes that it shows now, one after the other, such as \"123456 654321\". What anybody noted before is dead with them."`
 	Told    `embed:""`
 }
 
@@ -106,7 +107,7 @@ func (c *TokenAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 		if d, err = a.assignee(ctx, tx, g, c.Account); err != nil {
 			return err
 		}
-		out, err = a.assign(ctx, tx, g, c.Serial, d)
+		out, err = a.assign(ctx, tx, g, c, d)
 		return err
 	})
 	return out, err
@@ -123,8 +124,8 @@ func (a *Admin) mayAssign(issuer, to directory.Account) error {
 	return a.mayIssue(issuer, to)
 }
 
-func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, serial string, to directory.Account) (Token, error) {
-	t, err := a.Directory.Token(ctx, tx, serial)
+func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *TokenAssign, to directory.Account) (Token, error) {
+	t, err := a.Directory.Token(ctx, tx, cmd.Serial)
 	if err != nil {
 		return Token{}, err
 	}
@@ -134,6 +135,12 @@ func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, serial
 		return Token{}, failure.New(failure.Conflict, "That token came back and has shown nothing since: run token.resync with two of its codes first.")
 	default:
 		return Token{}, failure.New(failure.Conflict, "That token is not in stock; it is %s.", t.State)
+	}
+	if err := a.alone(ctx, tx, &t); err != nil {
+		return Token{}, err
+	}
+	if err := a.inHand(&t, cmd.Codes); err != nil {
+		return Token{}, err
 	}
 	handle, err := a.Enrollments.Tokens.Handle(t.Kind, t.Seed)
 	if err != nil {
@@ -148,6 +155,40 @@ func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, serial
 		return Token{}, err
 	}
 	return a.shownToken(ctx, tx, t)
+}
+
+// alone refuses a token whose secret is there under another serial number. One that
+// came before that was known is known by its secret from now on.
+func (a *Admin) alone(ctx context.Context, tx *store.Tx, t *directory.Token) error {
+	secret, err := a.Enrollments.Tokens.Secret(t.Kind, t.Seed)
+	if err != nil {
+		return err
+	}
+	a.Directory.Liken(t, secret)
+	twin, err := a.Directory.Twin(ctx, tx, secret, t.Serial)
+	if err == nil && twin != "" {
+		err = &failure.Error{Class: failure.Refused, Reason: "same-secret", Public: fmt.Sprintf("That token has the secret of token %q, and each would answer for the other. Revoke both, and ask whoever delivered them.", twin)}
+	}
+	return err
+}
+
+// inHand puts a counter past two codes that the device shows now. Who had it in a drawer
+// may have pressed it and noted codes, which stay good on a counter until a later one is used.
+func (a *Admin) inHand(t *directory.Token, codes string) error {
+	if !a.Enrollments.Tokens.Shown(t.Kind) {
+		return nil
+	}
+	if codes == "" {
+		return failure.At("codes", failure.New(failure.Invalid, "Press the token twice and say the two codes: whoever had it before may have noted some, which end with these."))
+	}
+	r, err := a.Enrollments.Tokens.Resync(t.Kind, t.Seed, codes, a.Now())
+	if err == nil && !r.OK {
+		err = wrongPair
+	}
+	if err == nil {
+		t.Seed = r.Next
+	}
+	return err
 }
 
 // TokenRevoke ends a token for good and erases its seed.

@@ -38,6 +38,11 @@ type Token struct {
 	// assigned, and for good when it is revoked.
 	Seed  []byte
 	State string
+	// Secret is what makes its answers, said when it is added; only its keyed digest is
+	// kept, so that a second token of one secret is known.
+	Secret []byte
+	// likeness is that digest; empty for what was imported before there was one.
+	likeness []byte
 	// Account and Credential are whose it is, or was last; 0 for nobody yet.
 	Account    assurance.AccountID
 	Credential assurance.CredentialID
@@ -47,12 +52,46 @@ type Token struct {
 	version int64
 }
 
-const tokenColumns = `t.id, t.serial, t.manufacturer, t.kind, t.detail, t.issued, t.seed, t.state, t.account, t.credential, t.batch, t.version, t.created, t.mac`
+const tokenColumns = `t.id, t.serial, t.manufacturer, t.kind, t.detail, t.issued, t.seed, t.state, t.account, t.credential, t.batch, t.version, t.created, t.likeness, t.mac`
 
 func (t Token) fields(sealed []byte) *keyring.Fields {
-	return keyring.NewFields().Int(t.id).String(t.Serial).String(t.Manufacturer).String(t.Kind).String(t.Detail).
+	f := keyring.NewFields().Int(t.id).String(t.Serial).String(t.Manufacturer).String(t.Kind).String(t.Detail).
 		Int(store.Unix(t.Issued)).String(t.State).Int(int64(t.Account)).Int(int64(t.Credential)).String(t.Batch).
 		Int(t.version).Int(store.Unix(t.Created)).Bytes(sealed)
+	if len(t.likeness) > 0 { // rows of before have none
+		f.Bytes(t.likeness)
+	}
+	return f
+}
+
+// likenessFields are no row's: no row begins with this text.
+func likenessFields(secret []byte) *keyring.Fields {
+	return keyring.NewFields().String("token likeness").Bytes(secret)
+}
+
+// Twin returns the serial of another token that has this secret, and empty for none.
+func (d *Directory) Twin(ctx context.Context, r store.Reader, secret []byte, serial string) (string, error) {
+	return d.twin(ctx, r, d.Keys.MACs(keyring.Token, likenessFields(secret)), serial)
+}
+
+func (d *Directory) twin(ctx context.Context, r store.Reader, digests [][]byte, serial string) (string, error) {
+	for _, digest := range digests {
+		t, err := d.scanToken(r.QueryRow(ctx, `select `+tokenColumns+` from token t where t.likeness = $1 and t.serial <> $2`, digest, serial))
+		if err == nil {
+			return t.Serial, nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// Liken says what makes a token's answers, where that was not known when it came.
+func (d *Directory) Liken(t *Token, secret []byte) {
+	if len(t.likeness) == 0 && t.State != TokenRevoked {
+		t.likeness = d.Keys.MAC(keyring.Token, likenessFields(secret))
+	}
 }
 
 func (t Token) aad() keyring.AAD {
@@ -63,7 +102,7 @@ func (d *Directory) scanToken(row scanner) (Token, error) {
 	var t Token
 	var issued, account, credential, created int64
 	var sealed, mac []byte
-	err := row.Scan(&t.id, &t.Serial, &t.Manufacturer, &t.Kind, &t.Detail, &issued, &sealed, &t.State, &account, &credential, &t.Batch, &t.version, &created, &mac)
+	err := row.Scan(&t.id, &t.Serial, &t.Manufacturer, &t.Kind, &t.Detail, &issued, &sealed, &t.State, &account, &credential, &t.Batch, &t.version, &created, &t.likeness, &mac)
 	if err != nil {
 		return Token{}, err
 	}
@@ -177,17 +216,35 @@ func (d *Directory) AddTokens(ctx context.Context, tx *store.Tx, tokens []Token)
 	for i, t := range tokens {
 		t.id, t.State, t.version, t.Account, t.Credential = first+int64(i), TokenStock, 1, 0, 0
 		t.Created, t.Issued = tx.Now().Truncate(time.Microsecond), t.Issued.Truncate(time.Microsecond)
+		if err := d.single(ctx, tx, &t); err != nil {
+			return err
+		}
 		sealed := d.Keys.Seal(keyring.Token, t.aad(), t.Seed)
-		_, err := tx.Exec(ctx, `insert into token (id, serial, manufacturer, kind, detail, issued, seed, state, batch, created, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
-			t.id, t.Serial, t.Manufacturer, t.Kind, t.Detail, store.Unix(t.Issued), sealed, t.State, t.Batch, store.Unix(t.Created), d.Keys.MAC(keyring.Token, t.fields(sealed)))
+		_, err := tx.Exec(ctx, `insert into token (id, serial, manufacturer, kind, detail, issued, seed, state, batch, created, likeness, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+			t.id, t.Serial, t.Manufacturer, t.Kind, t.Detail, store.Unix(t.Issued), sealed, t.State, t.Batch, store.Unix(t.Created), t.likeness, d.Keys.MAC(keyring.Token, t.fields(sealed)))
 		if errors.Is(err, store.ErrConflict) {
-			return failure.New(failure.Conflict, "A token of the serial number %q is there already; nothing was imported.", t.Serial)
+			return failure.New(failure.Conflict, "A token of the serial number %q, or of the same secret, is there already; nothing was imported.", t.Serial)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// single refuses a secret that another token has, also one of the same file. The
+// index refuses those under the newest key; only under older ones must be looked.
+func (d *Directory) single(ctx context.Context, tx *store.Tx, t *Token) error {
+	if len(t.Secret) == 0 {
+		return nil
+	}
+	digests := d.Keys.MACs(keyring.Token, likenessFields(t.Secret))
+	t.likeness = digests[0]
+	twin, err := d.twin(ctx, tx, digests[1:], t.Serial)
+	if err == nil && twin != "" {
+		err = failure.New(failure.Conflict, "The token %q has the secret of the token %q, which is there already; nothing was imported.", t.Serial, twin)
+	}
+	return err
 }
 
 // tokenID makes the number of the first row of several: positive, with room above
@@ -203,9 +260,12 @@ func tokenID() int64 {
 func (d *Directory) UpdateToken(ctx context.Context, tx *store.Tx, t Token) error {
 	old := t.version
 	t.version++
+	if t.State == TokenRevoked {
+		t.likeness = nil
+	}
 	sealed := d.Keys.Seal(keyring.Token, t.aad(), t.Seed)
-	n, err := tx.Exec(ctx, `update token set seed = $3, state = $4, account = $5, credential = $6, version = $7, mac = $8 where id = $1 and version = $2`,
-		t.id, old, sealed, t.State, int64(t.Account), int64(t.Credential), t.version, d.Keys.MAC(keyring.Token, t.fields(sealed)))
+	n, err := tx.Exec(ctx, `update token set seed = $3, state = $4, account = $5, credential = $6, version = $7, likeness = $8, mac = $9 where id = $1 and version = $2`,
+		t.id, old, sealed, t.State, int64(t.Account), int64(t.Credential), t.version, t.likeness, d.Keys.MAC(keyring.Token, t.fields(sealed)))
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The token was changed meanwhile; try again.")
 	}

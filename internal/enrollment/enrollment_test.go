@@ -226,6 +226,9 @@ func TestRemove(t *testing.T) {
 		t.Errorf("another than was approved: %v", err)
 	}
 	r.spare = failure.Refuse("last-administrator", "no")
+	if _, err := r.Removable(t.Context(), r.DB, r.account("bob").ID, has["totp"].ID); reason(err) != "last-administrator" {
+		t.Errorf("before it is proved: %v", err)
+	}
 	if err := r.Remove(t.Context(), g, has["totp"].ID); reason(err) != "last-administrator" {
 		t.Errorf("the last administrator: %v", err)
 	}

@@ -22,19 +22,8 @@ func (e *Enrollments) Remove(ctx context.Context, g signin.Grant, id assurance.C
 		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
 	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		rows, err := e.Directory.Credentials(ctx, tx, g.Account())
+		gone, err := e.Removable(ctx, tx, g.Account(), id)
 		if err != nil {
-			return err
-		}
-		at := slices.IndexFunc(rows, func(c directory.Credential) bool { return c.ID == id && c.Status != directory.CredentialRevoked })
-		if at < 0 {
-			return failure.New(failure.NotFound, "There is no such authenticator.")
-		}
-		gone := rows[at]
-		if rest := slices.Delete(rows, at, at+1); !e.twoFactors(rest) {
-			return failure.New(failure.Conflict, "Without it you could not sign in with two factors. Add another way first.")
-		}
-		if err := e.Spare(ctx, tx, signin.Without(g.Account(), id, signin.Everything)); err != nil {
 			return err
 		}
 		if err := e.RevokeIn(ctx, tx, &gone, directory.ByOwner, 0); err != nil {
@@ -48,6 +37,25 @@ func (e *Enrollments) Remove(ctx context.Context, g signin.Grant, id assurance.C
 		return e.tell(ctx, tx, account, "A way to sign in was removed from your account",
 			fmt.Sprintf("%q (%s) can no longer be used to sign in as %s.", gone.Label, e.Describe(gone).Title, account.Name))
 	})
+}
+
+// Removable returns one of an account's authenticators if its owner may remove it,
+// and refuses what would leave too little: it is asked before anybody proves themselves
+// for it, and again when it is done.
+func (e *Enrollments) Removable(ctx context.Context, r store.Reader, account assurance.AccountID, id assurance.CredentialID) (directory.Credential, error) {
+	rows, err := e.Directory.Credentials(ctx, r, account)
+	if err != nil {
+		return directory.Credential{}, err
+	}
+	at := slices.IndexFunc(rows, func(c directory.Credential) bool { return c.ID == id && c.Status != directory.CredentialRevoked })
+	if at < 0 {
+		return directory.Credential{}, failure.New(failure.NotFound, "There is no such authenticator.")
+	}
+	gone := rows[at]
+	if rest := slices.Delete(rows, at, at+1); !e.twoFactors(rest) {
+		return gone, failure.New(failure.Conflict, "Without it you could not sign in with two factors. Add another way first.")
+	}
+	return gone, e.Spare(ctx, r, signin.Without(account, id, signin.Everything))
 }
 
 // RevokeIn revokes a credential that was read in this transaction, inside

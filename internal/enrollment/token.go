@@ -29,6 +29,11 @@ type TokenKinds interface {
 	// Resync checks two codes in a row, read off the device at now, and says what
 	// is kept from then on.
 	Resync(kind string, state []byte, codes string, now time.Time) (authenticator.Result, error)
+	// Secret is what makes the answers, of what is kept: two tokens of one are one.
+	Secret(kind string, state []byte) ([]byte, error)
+	// Shown reports whether answers of a kind can be noted today and given at any time
+	// later: such a device is assigned by two that it shows then.
+	Shown(kind string) bool
 	// Handle is how an answer finds a token without a name; empty for most kinds.
 	Handle(kind string, state []byte) (string, error)
 }

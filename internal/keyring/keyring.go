@@ -87,6 +87,17 @@ func (k *Keyring) MAC(p Purpose, f *Fields) []byte {
 	return k.newest(p).appendMAC(make([]byte, 0, macSize), f)
 }
 
+// MACs returns what MAC made of fields under each generation that there is, the newest
+// first: to look for a value that was kept before a key was replaced.
+func (k *Keyring) MACs(p Purpose, f *Fields) [][]byte {
+	k.newest(p)
+	var out [][]byte
+	for _, d := range slices.Backward((*k.ring.Load())[p]) {
+		out = append(out, d.appendMAC(make([]byte, 0, macSize), f))
+	}
+	return out
+}
+
 // VerifyMAC reports, in constant time, whether mac is one that MAC made of the
 // same fields.
 func (k *Keyring) VerifyMAC(p Purpose, f *Fields, mac []byte) bool {

@@ -73,6 +73,8 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"alter table credential drop column ender",
 		"alter table credential drop column assigned",
 		"alter table recovery drop column collected",
+		"drop index token_likeness",
+		"alter table token drop column likeness",
 		"delete from schema_version where version >= 14")
 }
 

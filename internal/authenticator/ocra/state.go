@@ -141,3 +141,12 @@ func PIN(stored []byte) (kept *pin.Kept, needed bool, err error) {
 	s, err := decodeState(stored)
 	return s.PIN, s.suite.PIN != "", err
 }
+
+// Secret returns the secret of what is stored, by which two devices are known for one.
+func Secret(stored []byte) ([]byte, error) {
+	s, err := decodeState(stored)
+	if err != nil {
+		return nil, err
+	}
+	return s.Secret, nil
+}

@@ -124,3 +124,12 @@ func PIN(stored []byte) (*pin.Kept, error) {
 	s, err := decodeState(stored)
 	return s.PIN, err
 }
+
+// Secret returns the secret of what is stored, by which two devices are known for one.
+func Secret(stored []byte) ([]byte, error) {
+	s, err := decodeState(stored)
+	if err != nil {
+		return nil, err
+	}
+	return s.Key.Secret, nil
+}

@@ -76,3 +76,12 @@ func Handle(stored []byte) (string, error) {
 	s, err := decode(stored)
 	return s.Public, err
 }
+
+// Secret returns the secret of what is stored, by which two devices are known for one.
+func Secret(stored []byte) ([]byte, error) {
+	s, err := decode(stored)
+	if err != nil {
+		return nil, err
+	}
+	return s.Key, nil
+}

@@ -15,3 +15,7 @@ alter table credential add column ender text not null default '';
 alter table credential add column assigned bigint not null default 0;
 -- When the bound browser took its first pass: what came since came of the recovery.
 alter table recovery add column collected bigint not null default 0;
+-- A keyed digest of a token's seed, so that one seed is not two tokens of two people.
+-- Null for what was imported before, and once it is revoked.
+alter table token add column likeness {bytes};
+create unique index token_likeness on token (likeness);

@@ -122,7 +122,7 @@ func (c *Console) tokenForms() []change {
 	}
 	return []change{
 		act("assign", "token.assign", "The token was assigned, and its owner told.", func(v *visit, f *form) admin.Command {
-			return &admin.TokenAssign{Serial: serial(v), Account: f.must("account", "Write the name of an account."), Note: f.text("note")}
+			return &admin.TokenAssign{Serial: serial(v), Account: f.must("account", "Write the name of an account."), Note: f.text("note"), Codes: f.text("codes")}
 		}),
 		act("lost", "token.lost", "The token is off.", func(v *visit, f *form) admin.Command {
 			return &admin.TokenLost{Serial: serial(v), Reason: f.text("reason")}

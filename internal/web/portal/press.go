@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"countersign/internal/assurance"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/session"
@@ -42,6 +43,9 @@ func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (press
 	}
 	a, err := p.own(r, g, e.Object)
 	if err != nil {
+		return v, err
+	}
+	if _, err := p.Enrollments.Removable(r.Context(), p.Enrollments.DB, g.Account(), assurance.CredentialID(a.ID)); err != nil {
 		return v, err
 	}
 	v.Title, v.Lede, v.Button = "Remove a way to sign in", "You cannot sign in with it any more after this.", "Remove it"
