@@ -34,7 +34,7 @@ func TestPolicyAndWhatItNamesAreChangedOneByOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.plantApplication(application.Application{Name: app, Kind: "web", Tier: application.Standard, Protocol: "forward-auth"}, map[string]any{"hosts": []string{app + ".test"}})
-			commands := []admin.Command{&admin.PolicyChange{Body: mentioning(group, app)}, &admin.GroupRemove{Name: group}, &admin.ApplicationRemove{Name: app}}
+			commands := []admin.Command{&admin.PolicyChange{Body: mentioning(group, app), Base: w.policyVersion()}, &admin.GroupRemove{Name: group}, &admin.ApplicationRemove{Name: app}}
 			grants := make([]signin.Grant, len(commands))
 			for i, c := range commands {
 				g, err := o.grant(ctx, c)
@@ -70,7 +70,7 @@ func TestPolicyAndWhatItNamesAreChangedOneByOne(t *testing.T) {
 			if err != nil || len(p.Gone()) > 0 {
 				t.Errorf("round %d: in force is what mentions %v, %v", round, p.Gone(), err)
 			}
-			if err := o.Do(ctx, "policy.change", map[string]any{"body": "rules:\n  - {name: all, require: two-factors}\n"}, nil); err != nil {
+			if err := o.Do(ctx, "policy.change", map[string]any{"body": "rules:\n  - {name: all, require: two-factors}\n", "base": w.policyVersion()}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -100,10 +100,10 @@ func TestADocumentThatMentionsWhatIsGone(t *testing.T) {
 	if err := o.Do(t.Context(), "policy.show", map[string]any{}, &shown); err != nil || !slices.Contains(shown.Gone, `group "lost"`) {
 		t.Errorf("policy show does not say it: %v, %v", shown.Gone, err)
 	}
-	if err := o.Do(t.Context(), "policy.change", map[string]any{"body": "rules:\n  - {name: all, require: two-factors}\n  - {name: still, when: '\"lost\" in account.groups', deny: lost}\n"}, nil); err == nil {
+	if err := o.Do(t.Context(), "policy.change", map[string]any{"body": "rules:\n  - {name: all, require: two-factors}\n  - {name: still, when: '\"lost\" in account.groups', deny: lost}\n", "base": w.policyVersion()}, nil); err == nil {
 		t.Error("a document that mentions what is gone is saved")
 	}
-	if err := o.Do(t.Context(), "policy.change", map[string]any{"body": "rules:\n  - {name: all, require: two-factors}\n"}, nil); err != nil {
+	if err := o.Do(t.Context(), "policy.change", map[string]any{"body": "rules:\n  - {name: all, require: two-factors}\n", "base": w.policyVersion()}, nil); err != nil {
 		t.Errorf("there is no way back: %v", err)
 	}
 }
