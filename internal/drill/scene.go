@@ -86,7 +86,7 @@ type pass struct {
 func (s *scene) account(ctx context.Context) (*canary, error) {
 	tag := strings.ToLower(rand.Text()[:8])
 	c := &canary{name: "canary-" + tag, password: "canary " + rand.Text(), key: &softkey.Key{}}
-	if err := s.admin.Do(ctx, "account.create", map[string]any{"name": c.name, "display": "Canary of a drill"}, nil); err != nil {
+	if err := s.admin.Do(ctx, "account.create", map[string]any{"name": c.name, "display": "Drill " + c.name}, nil); err != nil {
 		return nil, err
 	}
 	s.made = append(s.made, c.name)

@@ -50,7 +50,7 @@ func guard(h http.Header, secure bool) {
 // not ours to promise https for.
 func (l *Look) Strict(next http.Handler, proxies string, abroad ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if w.Header().Get("X-Frame-Options") != "" { // whoever is in front of us said it already
+		if _, ahead := w.(*unlessYes); ahead || w.Header().Get("X-Frame-Options") != "" { // whoever is in front of us sees to it
 			next.ServeHTTP(w, r)
 			return
 		}
