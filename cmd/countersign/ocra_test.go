@@ -134,7 +134,7 @@ func challengeToken(t *testing.T, w *world) {
 	}
 
 	// Beside a code token, by one question for both.
-	fob := w.takesToken(desk, "C-1", "henry")
+	fob := w.takesToken(desk, "C-7", "henry")
 	if out := vpn.ask("henry", passphrase, ""); !strings.Contains(out, "Next code from your code token, or Answer of your token to the number ") {
 		t.Errorf("two kinds of tokens are asked for by\n%s", out)
 	}
