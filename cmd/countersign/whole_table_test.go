@@ -408,10 +408,7 @@ func TestStrangersMakeNoErrands(t *testing.T) {
 func (s *scene) lends(from, to *person) *person {
 	u, _ := url.Parse(s.base)
 	jar, _ := cookiejar.New(nil)
-	var cookies []*http.Cookie
-	for _, c := range to.client.Jar.Cookies(u) {
-		cookies = append(cookies, c)
-	}
+	cookies := to.client.Jar.Cookies(u)
 	for _, c := range from.client.Jar.Cookies(u) {
 		if !slices.ContainsFunc(cookies, func(o *http.Cookie) bool { return o.Name == c.Name }) {
 			cookies = append(cookies, c)

@@ -25,7 +25,6 @@ type opensslCA struct {
 	t       *testing.T
 	folder  string
 	revoked []*x509.Certificate
-	number  int
 	*testbed.Authority
 }
 

@@ -71,7 +71,7 @@ func TestAppCalls(t *testing.T) {
 		}
 		return next
 	}
-	s, number := waits()
+	_, number := waits()
 	w, err := r.Apps.WaitingFor(t.Context(), call(), number)
 	if err != nil || w.Application != "vpn" {
 		t.Fatalf("%+v, %v", w, err)
@@ -92,7 +92,7 @@ func TestAppCalls(t *testing.T) {
 		t.Errorf("an old moment: %v", err)
 	}
 	r.clock.later(approvalLife)
-	s, number = waits()
+	s, number := waits()
 	if w, err = r.Apps.WaitingFor(t.Context(), call(), number); err != nil {
 		t.Fatal(err)
 	}

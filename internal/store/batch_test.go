@@ -157,7 +157,9 @@ func TestContextEndsTheWaitOnly(t *testing.T) {
 		}
 	})
 	<-entered
+	left := make(chan bool)
 	wg.Go(func() {
+		defer close(left)
 		err := db.Change(gone, storetest.Actor, func(tx *store.Tx) error { return put(tx, "waiting") })
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("waiting: %v", err)
@@ -165,6 +167,7 @@ func TestContextEndsTheWaitOnly(t *testing.T) {
 	})
 	store.WaitQueued(db, 1)
 	cancel()
+	<-left // while the first is being run
 	close(release)
 	wg.Wait()
 	if err := change(db, "after"); err != nil {
