@@ -409,6 +409,11 @@ func (k *killing) afterwards(c *customer) {
 		code, o = k.gateway.signIn(ctx, c.name, c.pair)
 		c.note(code, o)
 	}
+	if o == refused { // on a busy machine a kill can cut off five checks of one password: then the next waits
+		time.Sleep(31 * time.Second)
+		code, o = k.gateway.signIn(ctx, c.name, c.pair)
+		c.note(code, o)
+	}
 	if o != accepted {
 		k.t.Errorf("%s: fresh codes were not accepted right after the start (%d)", c.name, o)
 	}

@@ -17,6 +17,9 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -120,6 +123,24 @@ func newScene(t *testing.T) *scene {
 	s.stranger.get("/sign-in")
 	s.comeBack()
 	return s
+}
+
+// gainsPasskey gives somebody one more way, without which none of two could be removed.
+func (s *scene) gainsPasskey(name string) {
+	s.t.Helper()
+	err := s.db.Change(s.t.Context(), audit.System("test"), func(tx *store.Tx) error {
+		d, err := s.admin.Directory.Find(s.t.Context(), tx, name)
+		if err != nil {
+			return err
+		}
+		_, err = s.admin.Directory.AddCredential(s.t.Context(), tx, directory.Credential{Account: d.ID, Kind: "passkey", Label: "Key", State: []byte("{}"),
+			Traits: assurance.Held | assurance.UserVerified | assurance.PhishingResistant})
+		tx.Record(audit.Entry{Event: "test.passkey", Outcome: audit.OK})
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // comeBack has both prove themselves just now.
@@ -571,6 +592,10 @@ func TestActsShowTheirText(t *testing.T) {
 	s := newScene(t)
 	s.eve.get("/account")
 	m := last(t, renames, s.eve.page)
+	s.eve.post("/account/do", "action", enrollment.Remove, "object", m)
+	s.eve.sees("you could not sign in with two factors") // before anything is proved or pressed
+	s.gainsPasskey("eve")
+	s.eve.get("/account")
 	s.eve.post("/account/do", "action", enrollment.Remove, "object", m)
 	s.eve.sees("Remove a way to sign in")
 	s.eve.sees("Authenticator app")
