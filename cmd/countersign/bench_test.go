@@ -51,7 +51,7 @@ func BenchmarkForwardAuth(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	headers := map[string]string{"X-Forwarded-Proto": "http", "X-Forwarded-Host": "wiki.test", "X-Forwarded-Uri": "/notes", "X-Forwarded-Method": "GET",
+	headers := map[string]string{"X-Forwarded-Proto": "http", "X-Forwarded-Host": "wiki.test", "X-Forwarded-Uri": "/notes", "X-Forwarded-Method": "GET", "X-Forwarded-For": "203.0.113.9",
 		"Cookie": "countersign-app=" + child}
 	b.Run("bare", func(b *testing.B) {
 		drive(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
