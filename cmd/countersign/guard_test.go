@@ -462,7 +462,7 @@ func TestSweptBudgets(t *testing.T) {
 func TestAccountWearsOut(t *testing.T) {
 	w, _ := withVPN(t)
 	err := w.db.Housekeep(context.Background(), "test", func(tx *store.Tx) error {
-		_, err := tx.Exec(context.Background(), `insert into guess (subject, count, since) select 'account/' || id, 30, $1 from account where name = 'ada'
+		_, err := tx.Exec(context.Background(), `insert into guess (subject, owner, count, since) select 'account/' || id, id, 30, $1 from account where name = 'ada'
 			on conflict (subject) do update set count = 30, since = excluded.since`, store.Unix(w.now()))
 		return err
 	})

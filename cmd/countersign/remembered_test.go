@@ -29,7 +29,7 @@ func (w *world) besieged() {
 func (w *world) guessedAt(name string) {
 	w.t.Helper()
 	err := w.db.Housekeep(w.t.(*testing.T).Context(), "test", func(tx *store.Tx) error {
-		_, err := tx.Exec(w.t.(*testing.T).Context(), `insert into guess (subject, count, since) select 'credential/' || credential.id, 20, $1 from credential join account on account.id = credential.account
+		_, err := tx.Exec(w.t.(*testing.T).Context(), `insert into guess (subject, owner, count, since) select 'credential/' || credential.id, account.id, 20, $1 from credential join account on account.id = credential.account
 			where account.name = $2 on conflict (subject) do update set count = excluded.count`, store.Unix(w.now()), name)
 		return err
 	})

@@ -26,8 +26,10 @@ type subject struct {
 	window time.Duration // after which it starts anew; 0 counts what is consecutive
 	limit  int
 	reason string
-	// credential is whose budget it is, or 0. Where apart is set, it is that of one side.
+	// credential is whose budget it is, or 0, and owner of which account, or 0. Where apart
+	// is set, it is that of one side.
 	credential assurance.CredentialID
+	owner      assurance.AccountID
 	apart      bool
 	side       side
 	times      int // how many times the limit of one source it has
@@ -74,8 +76,8 @@ func apart(s subject, of ...side) []subject {
 // subjects lists whom a guess may be charged to, on whichever of two sides. The
 // credentials come first, with those of all sides: a right answer opens all.
 func (g *guesses) subjects(at *attempt, account directory.Account, kind string, credentials []directory.Credential, away, home side) []subject {
-	one := subject{limit: g.limits.Disable, reason: "closed"}
-	hour := subject{window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"}
+	one := subject{owner: account.ID, limit: g.limits.Disable, reason: "closed"}
+	hour := subject{owner: account.ID, window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"}
 	out := make([]subject, 0, len(sides)*max(1, len(credentials))+2+len(widths)+1)
 	for _, c := range credentials {
 		one.key, one.credential = credentialKey(c.ID), c.ID
@@ -174,25 +176,35 @@ func (g *guesses) judge(b *budget) string {
 // load fills in the subjects' counts, and says whether the account was let in from this
 // place within a month.
 func (g *guesses) load(ctx context.Context, r store.Reader, subjects []subject, account assurance.AccountID, place string) (letIn bool, err error) {
-	if place == "" {
-		return false, loadSubjects(ctx, r, subjects)
+	ask := lookup{owner: account != 0, place: place != ""}
+	args := make([]any, 0, 8)
+	for _, s := range subjects {
+		if s.owner == 0 {
+			args = append(args, s.key)
+			ask.subjects++
+		}
 	}
-	_, question := subjectsQuery(len(subjects))
-	return fill(ctx, r, subjects, question, int64(account), place, store.Unix(g.now().Add(-placeLife)))
+	if ask.owner {
+		args = append(args, int64(account))
+	}
+	if ask.place {
+		args = append(args, int64(account), place, store.Unix(g.now().Add(-placeLife)))
+	}
+	return fill(ctx, r, subjects, ask, args)
 }
 
+// loadSubjects fills in the counts of subjects that have no owner.
 func loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error {
-	question, _ := subjectsQuery(len(subjects))
-	_, err := fill(ctx, r, subjects, question)
-	return err
-}
-
-func fill(ctx context.Context, r store.Reader, subjects []subject, question string, more ...any) (letIn bool, err error) {
-	args := make([]any, len(subjects), len(subjects)+len(more))
+	args := make([]any, len(subjects))
 	for i, s := range subjects {
 		args[i] = s.key
 	}
-	rows, err := r.Query(ctx, question, append(args, more...)...)
+	_, err := fill(ctx, r, subjects, lookup{subjects: len(subjects)}, args)
+	return err
+}
+
+func fill(ctx context.Context, r store.Reader, subjects []subject, a lookup, args []any) (letIn bool, err error) {
+	rows, err := r.Query(ctx, a.question(), args...)
 	if err != nil {
 		return false, err
 	}
@@ -217,33 +229,53 @@ func fill(ctx context.Context, r store.Reader, subjects []subject, question stri
 // subject is called so.
 const thePlace = "place"
 
-// questions are the first that subjectsQuery writes: every sign-in asks one.
-var questions = func() (out [48][2]string) {
+// lookup is what one question reads: so many subjects by name, all that an account owns,
+// which is one look and nearly always finds nothing, and whether it was let in from a place.
+type lookup struct {
+	subjects     int
+	owner, place bool
+}
+
+// questions are the first of each form: every sign-in asks one.
+var questions = func() (out [8][2][2]string) {
 	for n := range out {
-		out[n][0], out[n][1] = writeQuestions(n)
+		for i, is := range []bool{false, true} {
+			out[n][i] = [2]string{lookup{n, is, false}.written(), lookup{n, is, true}.written()}
+		}
 	}
 	return out
 }()
 
-// subjectsQuery reads n subjects, and, the second of the two, whether an account was
-// let in from a place as well.
-func subjectsQuery(n int) (plain, ofPlace string) {
-	if n < len(questions) {
-		return questions[n][0], questions[n][1]
+func (a lookup) question() string {
+	if a.subjects >= len(questions) {
+		return a.written()
 	}
-	return writeQuestions(n)
+	of := func(is bool) int {
+		if is {
+			return 1
+		}
+		return 0
+	}
+	return questions[a.subjects][of(a.owner)][of(a.place)]
 }
 
-// writeQuestions asks for subjects one by one: a list behind "in" costs SQLite a table of
-// its own each time.
-func writeQuestions(n int) (plain, ofPlace string) {
+// written asks for subjects one by one: a list behind "in" costs SQLite a table of its own
+// each time.
+func (a lookup) written() string {
+	const of = "select subject, count, since, retry from guess where "
 	var parts []string
-	for i := range n {
-		parts = append(parts, `select subject, count, since, retry from guess where subject = $`+strconv.Itoa(i+1))
+	next := 0
+	arg := func() string { next++; return "$" + strconv.Itoa(next) }
+	for range a.subjects {
+		parts = append(parts, of+"subject = "+arg())
 	}
-	plain = strings.Join(parts, " union all ")
-	return plain, plain + ` union all select '` + thePlace + `', seen, 0, 0 from known_source where account = $` + strconv.Itoa(n+1) +
-		` and source = $` + strconv.Itoa(n+2) + ` and seen > $` + strconv.Itoa(n+3)
+	if a.owner {
+		parts = append(parts, of+"owner <> 0 and owner = "+arg())
+	}
+	if a.place {
+		parts = append(parts, "select '"+thePlace+"', seen, 0, 0 from known_source where account = "+arg()+" and source = "+arg()+" and seen > "+arg())
+	}
+	return strings.Join(parts, " union all ")
 }
 
 // charge counts one guess against every subject that read has filled in in the
@@ -265,9 +297,9 @@ func (g *guesses) charge(ctx context.Context, tx *store.Tx, b budget) error {
 		if s.count == 1 && !g.keeps(s.key, now) {
 			continue
 		}
-		_, err := tx.Exec(ctx, `insert into guess (subject, count, since, retry) values ($1,$2,$3,$4)
-			on conflict (subject) do update set count = excluded.count, since = excluded.since, retry = excluded.retry`,
-			s.key, s.count, store.Unix(s.since), store.Unix(s.retry))
+		_, err := tx.Exec(ctx, `insert into guess (subject, owner, count, since, retry) values ($1,$2,$3,$4,$5)
+			on conflict (subject) do update set owner = excluded.owner, count = excluded.count, since = excluded.since, retry = excluded.retry`,
+			s.key, int64(s.owner), s.count, store.Unix(s.since), store.Unix(s.retry))
 		if err != nil {
 			return err
 		}

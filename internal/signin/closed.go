@@ -155,21 +155,11 @@ func (e *Engine) reopen(ctx context.Context, tx *store.Tx, at *attempt, account 
 // OpenIn forgets all that was guessed wrong at an account's authenticators, inside a
 // change that records it.
 func (e *Engine) OpenIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
-	credentials, err := e.Directory.Credentials(ctx, tx, account)
-	if err != nil {
+	if _, err := tx.Exec(ctx, `delete from guess where subject = $1`, closedKey(account)); err != nil {
 		return err
 	}
-	keys := []string{closedKey(account)}
-	for _, side := range sides {
-		keys = append(keys, accountKey(account)+string(side))
-		for _, c := range credentials {
-			keys = append(keys, credentialKey(c.ID)+string(side))
-		}
-	}
-	for _, key := range keys {
-		if _, err := tx.Exec(ctx, `delete from guess where subject = $1`, key); err != nil {
-			return err
-		}
+	if _, err := tx.Exec(ctx, `delete from guess where owner <> 0 and owner = $1`, int64(account)); err != nil {
+		return err
 	}
 	tx.AfterCommit(func() { e.guesses.closed.set(account, false) })
 	return nil
@@ -189,12 +179,12 @@ func (e *Engine) ClosedOf(ctx context.Context, r store.Reader, account assurance
 			continue
 		}
 		kinds[c.ID] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)
-		all = append(all, apart(subject{key: credentialKey(c.ID), credential: c.ID}, sides[:]...)...)
+		all = append(all, apart(subject{key: credentialKey(c.ID), credential: c.ID, owner: account}, sides[:]...)...)
 	}
 	if len(all) == 0 {
 		return nil, nil
 	}
-	if err := loadSubjects(ctx, r, all); err != nil {
+	if _, err := e.guesses.load(ctx, r, all, account, ""); err != nil {
 		return nil, err
 	}
 	var out []string

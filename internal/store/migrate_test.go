@@ -75,6 +75,8 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"alter table recovery drop column collected",
 		"drop index token_likeness",
 		"alter table token drop column likeness",
+		"drop index guess_owner",
+		"alter table guess drop column owner",
 		"delete from schema_version where version >= 14")
 }
 
@@ -95,6 +97,29 @@ func TestSpentStaysSpent(t *testing.T) {
 		}
 		if err := change(db, "t59"); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// What was guessed wrong before budgets had owners is counted for whom it was.
+func TestGuessesHaveOwners(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		k := storetest.Keys(t)
+		storetest.OpenWith(t, store.Options{DSN: dsn}, k).Close()
+		spentAsBefore(t, dsn, "values (1, 't57', 5)")
+		none := "x''"
+		if strings.HasPrefix(dsn, "postgres") {
+			none = "''"
+		}
+		intruder(t, dsn, "insert into credential (account, kind, traits, state, mac, created) values (7, 'password', '', "+none+", "+none+", 0)",
+			"insert into guess (subject, count, since) values ('credential/1', 4, 1), ('credential/3', 1, 1), ('account/7', 6, 1), ('source/192.0.2.7', 2, 1)")
+		db := storetest.OpenWith(t, store.Options{DSN: dsn}, k)
+		defer db.Close()
+		if n := count(t, db, "select sum(count) from guess where owner = 7"); n != 10 {
+			t.Errorf("%d of ten", n)
+		}
+		if n := count(t, db, "select count(*) from guess where owner = 0"); n != 2 {
+			t.Errorf("%d have no owner, not 2", n)
 		}
 	})
 }

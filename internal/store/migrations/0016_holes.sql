@@ -19,3 +19,10 @@ alter table recovery add column collected bigint not null default 0;
 -- Null for what was imported before, and once it is revoked.
 alter table token add column likeness {bytes};
 create unique index token_likeness on token (likeness);
+-- Whose authenticator or account a guess budget is of, so that all of an account's are
+-- found at one look, and nothing where nothing was wrong.
+alter table guess add column owner bigint not null default 0;
+update guess set owner = cast(substr(subject, 9) as bigint) where subject like 'account/%';
+update guess set owner = coalesce((select c.account from credential c where c.id = cast(substr(guess.subject, 12) as bigint)), 0)
+    where subject like 'credential/%';
+create index guess_owner on guess (owner) where owner <> 0;
