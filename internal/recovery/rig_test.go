@@ -75,6 +75,7 @@ type rig struct {
 	*Recoveries
 	t      *testing.T
 	engine *signin.Engine
+	rules  *signin.Rules
 	now    time.Time
 	people map[string]directory.Account
 	places int
@@ -115,6 +116,7 @@ func setUp(t *testing.T) *rig {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
+	r.rules = parts.Rules
 	enrollments := &enrollment.Enrollments{DB: db, Directory: people, Tickets: tickets, Sessions: sessions, Authenticators: parts.Authenticators,
 		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock}
 	u, _ := url.Parse("https://login.test")
