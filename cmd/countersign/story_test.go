@@ -162,6 +162,9 @@ func (p *person) get(path string) {
 
 var versionField = regexp.MustCompile(`name="version" value="([^"]+)"`)
 
+// saysField is the text under which a form stands that approves it.
+var saysField = regexp.MustCompile(`name="says" value="([^"]*)"`)
+
 var tokenField = regexp.MustCompile(`name="form-token" value="([^"]+)"`)
 
 func (p *person) post(path string, fields ...string) {
@@ -173,6 +176,9 @@ func (p *person) post(path string, fields ...string) {
 	form := url.Values{"form-token": {m[1]}}
 	if m := versionField.FindStringSubmatch(p.page); m != nil && strings.HasPrefix(path, "/console/") {
 		form.Set("version", m[1]) // as every browser sends what the form holds
+	}
+	if m := saysField.FindStringSubmatch(p.page); m != nil {
+		form.Set("says", html.UnescapeString(m[1]))
 	}
 	for i := 0; i < len(fields); i += 2 {
 		form.Set(fields[i], fields[i+1])

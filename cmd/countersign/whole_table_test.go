@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"html"
 	"maps"
 	"net/http"
 	"net/http/cookiejar"
@@ -266,6 +267,9 @@ func (p *person) filledIn(more ...string) url.Values {
 	}
 	if m := tokenField.FindStringSubmatch(p.page); m != nil {
 		form.Set("form-token", m[1])
+	}
+	if m := saysField.FindStringSubmatch(p.page); m != nil {
+		form.Set("says", html.UnescapeString(m[1]))
 	}
 	for i := 0; i+1 < len(more); i += 2 {
 		form.Set(more[i], more[i+1])

@@ -101,6 +101,9 @@ func (b *browser) get(ctx context.Context, address string) error {
 	return b.do(ctx, http.MethodGet, address, nil)
 }
 
+// saysField is the text under which a form stands that approves it.
+var saysField = regexp.MustCompile(`name="says" value="([^"]*)"`)
+
 var tokenField = regexp.MustCompile(`name="form-token" value="([^"]+)"`)
 
 // post sends a form of the page it is on, to Countersign.
@@ -110,6 +113,9 @@ func (b *browser) post(ctx context.Context, path string, fields ...string) error
 		return fmt.Errorf("there is no form on %s", path)
 	}
 	values := url.Values{"form-token": {m[1]}}
+	if m := saysField.FindStringSubmatch(b.body); m != nil {
+		values.Set("says", html.UnescapeString(m[1]))
+	}
 	for i := 0; i+1 < len(fields); i += 2 {
 		values.Set(fields[i], fields[i+1])
 	}

@@ -101,11 +101,14 @@ func (b Browser) Kept(w http.ResponseWriter, r *http.Request) (session.Errand, e
 }
 
 // Claim turns what was proved on the sign-in pages into the grant for a kept errand,
-// and ends the errand. It takes a form of this browser, and whoever proved themselves
+// and ends the errand. It takes a form of this browser with the text in it, and whoever proved themselves
 // must be whose session began it.
 func (b Browser) Claim(w http.ResponseWriter, r *http.Request, e session.Errand) (signin.Grant, error) {
 	if r.Method != http.MethodPost {
 		return signin.Grant{}, failure.New(failure.Internal, "an act was to be done without a form")
+	}
+	if err := movedText(r, e); err != nil {
+		return signin.Grant{}, err
 	}
 	by, err := b.bearer(w, r)
 	if err != nil {

@@ -126,6 +126,9 @@ func (c *Challenge) answer(w http.ResponseWriter, r *http.Request) error {
 	if name != "" && acts(e) {
 		return failure.Refuse("other-account", "This is for whoever is signed in here. Sign out first to be somebody else.")
 	}
+	if err := movedText(r, e); err != nil {
+		return err
+	}
 	a := prompt.Answer{Authenticator: form.Get("authenticator"), Text: form.Get("text"), Data: []byte(form.Get("data"))}
 	ticket := c.Look.Get(r, ticketCookie)
 	var step signin.Step
@@ -264,6 +267,23 @@ func acts(e session.Errand) bool {
 
 // ours reports whether an errand is to do something here, under a grant of its own.
 func ours(e session.Errand) bool { return acts(e) && !welcomes(e) }
+
+// saysField comes back with a form under which something is approved: the text that
+// stood there.
+const saysField = "says"
+
+// movedText refuses a form under which another text stood than what would be done now:
+// the page of something that was begun before, in another tab, approves nothing else.
+func movedText(r *http.Request, e session.Errand) error {
+	says := ""
+	if ours(e) {
+		says = saysOf(e)
+	}
+	if r.PostForm.Get(saysField) == says {
+		return nil
+	}
+	return failure.Refuse("moved-text", "Something else was begun in this browser meanwhile, so that nothing was approved. Close this page, and begin again.")
+}
 
 // saysOf is what an errand does, in words.
 func saysOf(e session.Errand) string { return cmp.Or(e.Says, look.Act(e.Action, e.Object)) }
