@@ -258,3 +258,23 @@ func TestResyncOnATerminalIsByOurClock(t *testing.T) {
 		t.Errorf("the codes of now, typed slowly: %d %s", c.status, c.body)
 	}
 }
+
+// apiName begins to sign in on a terminal.
+func apiName(name string) api.TerminalAnswer { return api.TerminalAnswer{Name: name} }
+
+// page asks for a command with the terminal's session, and returns where it is approved.
+func (c *terminal) page(action, body string) string {
+	c.w.t.Helper()
+	r := httptest.NewRequest("POST", c.w.base+api.Root+"commands/"+action, strings.NewReader(body))
+	r.RemoteAddr = "127.0.0.1:4711"
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+c.secret)
+	c.w.later(6 * time.Minute) // so that it waits for a proof
+	out := httptest.NewRecorder()
+	c.w.handler.ServeHTTP(out, r)
+	var waits api.Approval
+	if err := json.Unmarshal(out.Body.Bytes(), &waits); err != nil || waits.Page == "" {
+		c.w.t.Fatalf("%d %s", out.Code, out.Body)
+	}
+	return waits.Page
+}
