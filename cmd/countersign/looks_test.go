@@ -72,7 +72,7 @@ func TestALockOutIsKnownAfterTheNextLook(t *testing.T) {
 		// The third look that is begun from now on comes when the second is over.
 		b.until("it looked", func() bool { return looks.Load() >= after+3 })
 		if granted() {
-			t.Errorf("%s: the other server has looked, and lets in from memory", name)
+			t.Fatalf("%s: the other server has looked, and lets in from memory", name)
 		}
 		change.undo(a)
 	}
