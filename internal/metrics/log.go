@@ -116,7 +116,7 @@ func Store(db *store.DB) Source {
 		}
 		out = append(out, Sample{Name: "countersign_clock_behind_seconds", Help: "How far this server's clock is behind the database's, or else the log's newest entry; negative is ahead.", Kind: Gauge, Value: clock.Behind().Seconds()})
 		for _, q := range []struct{ name, help, query string }{
-			{"countersign_attempts", "Sign-ins under way.", `select count(*) from attempt where expires > $1`},
+			{"countersign_attempts", "Sign-ins under way.", `select count(*) from attempt where expires > $1 and step > 0`},
 			{"countersign_sessions", "Sessions that stand.", `select count(*) from session where ended = 0 and expires > $1`},
 			{"countersign_notices_waiting", "Notices that wait to be sent.", `select count(*) from notice where state = 'waiting' and created <= $1`},
 			{"countersign_notices_failed", "Notices that could not be sent and are given up.", `select count(*) from notice where state = 'failed' and created <= $1`},

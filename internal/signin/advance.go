@@ -47,8 +47,8 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 	if err != nil {
 		return Step{}, err
 	}
-	if d.state == Ask && at.unproved() && !e.Messages.sends(at, d) {
-		if step, fits, err := e.askUnkept(ctx, at.clone(), d); err != nil || fits {
+	if !e.Messages.sends(at, d) {
+		if step, fits, err := e.unkept(ctx, at.clone(), d); err != nil || fits {
 			return step, err
 		}
 	}
@@ -77,16 +77,21 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 	return step, err
 }
 
-// askUnkept puts first questions without writing anything. It reports whether the
-// attempt fits in its ticket; of one that does not, or of whom nothing can be asked,
-// nothing was done.
-func (e *Engine) askUnkept(ctx context.Context, at *attempt, d decision) (Step, bool, error) {
-	prompts, err := e.ask(ctx, nil, at, d)
-	if err != nil || len(prompts) == 0 || !at.unproved() {
-		return Step{}, false, err
+// unkept puts first questions, and grants what a session holds already, without writing
+// anything. It reports whether the attempt fits in its ticket; of one that does not, or
+// of whom nothing can be asked, nothing was done.
+func (e *Engine) unkept(ctx context.Context, at *attempt, d decision) (step Step, fits bool, err error) {
+	if !at.travels(d.state) {
+		return Step{}, false, nil
 	}
-	step := Step{State: Ask, Attempt: at.ID, Deadline: at.Deadline, Prompts: prompts}
-	fits := false
+	step = Step{State: d.state, Attempt: at.ID, Deadline: at.Deadline}
+	at.Asked = nil
+	if d.state == Ask {
+		step.Prompts, err = e.ask(ctx, nil, at, d)
+		if err != nil || len(step.Prompts) == 0 || !at.unproved() {
+			return Step{}, false, err
+		}
+	}
 	step.Ticket, fits, err = e.attempts.seal(at)
 	return step, fits, err
 }
@@ -192,17 +197,18 @@ func (e *Engine) follow(ctx context.Context, tx *store.Tx, at *attempt, d decisi
 	return e.keepGoing(ctx, tx, at, step)
 }
 
-// keepGoing gives a step the ticket of its attempt: sealed where nothing was shown, and
-// that of a row from then on. What is granted is a row, so that it is claimed once. So
-// is what is too long for a ticket, if a session or a shared secret stands behind it: a
-// stranger's is refused.
+// keepGoing gives a step the ticket of its attempt: sealed where nothing was shown, or
+// where the first answer was enough, and that of a row otherwise. So is what is too long
+// for a ticket, if a session, evidence or a shared secret stands behind it: a stranger's
+// is refused.
 func (e *Engine) keepGoing(ctx context.Context, tx *store.Tx, at *attempt, step Step) (Step, error) {
-	if step.State == Ask && at.unproved() {
+	if once := at.Once; at.travels(step.State) {
 		ticket, fits, err := e.attempts.seal(at)
 		if step.Ticket = ticket; err != nil || fits {
 			return step, err
 		}
-		if at.Account == 0 && !(at.Carries > 0 && e.Strangers.roomFor(at.Partner)) {
+		at.Once = once
+		if step.State == Ask && at.Account == 0 && !(at.Carries > 0 && e.Strangers.roomFor(at.Partner)) {
 			step = at.denied("too-long")
 			step.Public = "The address that you came from is too long to sign in to. Open the first page of the site instead."
 			return step, e.end(ctx, tx, at, step.Reason)

@@ -20,8 +20,8 @@ import (
 )
 
 // attempt is one person trying one application by one protocol. Between steps it
-// travels in its ticket until something was shown, and is a sealed row from then on,
-// so that any server can go on with it.
+// travels in its ticket while nothing was shown, and where the first answer is enough;
+// else it is a sealed row, so that any server can go on with it.
 type attempt struct {
 	ID string // correlation id
 	Request
@@ -45,8 +45,11 @@ type attempt struct {
 	Replaced bool `json:",omitempty"`
 	// Sent is the code that was sent for it, or nil. Sending is the kind of which the
 	// person asks for one.
-	Sent     *sent  `json:",omitempty"`
-	Sending  string `json:",omitempty"`
+	Sent    *sent  `json:",omitempty"`
+	Sending string `json:",omitempty"`
+	// Once names what was granted and travels in its ticket; it is spent when the
+	// attempt is claimed, ends or becomes a row.
+	Once     string `json:",omitempty"`
 	Created  time.Time
 	Deadline time.Time
 
@@ -121,6 +124,9 @@ type saved struct {
 func (a *attempts) save(ctx context.Context, tx *store.Tx, at *attempt) error {
 	first := at.handle == nil
 	if first {
+		if err := a.spend(ctx, tx, at); err != nil {
+			return err
+		}
 		at.handle = make([]byte, handleSize)
 		rand.Read(at.handle)
 		at.step = 0
@@ -252,10 +258,11 @@ func (a *attempts) take(ctx context.Context, ticket string) (*attempt, error) {
 	return at, err
 }
 
-// forget deletes the row; one that was never saved is no error.
+// forget deletes the row, or spends the grant that travels; where there is neither it
+// is no error.
 func (a *attempts) forget(ctx context.Context, tx *store.Tx, at *attempt) error {
 	if at.handle == nil {
-		return nil
+		return a.spend(ctx, tx, at)
 	}
 	from := at.from()
 	n, err := tx.Exec(ctx, `delete from attempt where handle = $1 and step >= $2 and step <= $3`, hashHandle(at.handle), from.least, from.most)
@@ -265,9 +272,12 @@ func (a *attempts) forget(ctx context.Context, tx *store.Tx, at *attempt) error 
 	return err
 }
 
-// drop deletes the row at exactly this step, so that one of many claims
-// wins.
+// drop deletes the row at exactly this step, or spends the grant that travels, so that
+// one of many claims wins.
 func (a *attempts) drop(ctx context.Context, tx *store.Tx, at *attempt) error {
+	if at.handle == nil {
+		return a.spend(ctx, tx, at)
+	}
 	n, err := tx.Exec(ctx, `delete from attempt where handle = $1 and step = $2`, hashHandle(at.handle), at.step)
 	if err == nil && n != 1 {
 		return errUsedTicket

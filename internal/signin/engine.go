@@ -205,7 +205,11 @@ func (e *Engine) Look(ctx context.Context, ticket string) (Step, error) {
 	if err != nil {
 		return e.strayTicket(Reply{}, err)
 	}
-	return e.advance(ctx, at, turn{})
+	step, err := e.advance(ctx, at, turn{})
+	if errors.Is(err, errUsedTicket) {
+		return e.strayTicket(Reply{}, err)
+	}
+	return step, err
 }
 
 // Claim turns a Step of State Granted in a browser into its Grant, once. It
@@ -219,7 +223,7 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 	if err != nil {
 		return Grant{}, err
 	}
-	if at.handle == nil { // nothing was shown, and what was not stored is not claimed once
+	if at.handle == nil && at.Once == "" { // nothing was shown, and nothing would be claimed once
 		return Grant{}, e.refuse(ctx, at, "not-enough")
 	}
 	if at.Application != applicationName || at.Action != action || at.Object != object {
@@ -236,6 +240,7 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 	var g Grant
 	err = e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		g = Grant{}
+		at := at.clone()
 		if err := e.attempts.drop(ctx, tx, at); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -11,12 +12,15 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/keyring"
 	"countersign/internal/prompt"
+	"countersign/internal/store"
 )
 
 // An attempt in which nothing was shown costs the server nothing that lasts: it is
 // no row, and travels sealed in its own ticket until the first right answer. Whoever
 // plays such a ticket again gains nothing: what makes evidence is spent, and what is
-// guessed draws on budgets that no attempt holds. See docs/decisions/0012.
+// guessed draws on budgets that no attempt holds. Where that answer is enough, what was
+// granted travels too, and a mark that is made when it is claimed keeps it from being
+// claimed twice. See docs/decisions/0012.
 
 // ticketMost is how long a ticket may be that a browser keeps in a cookie: a browser
 // keeps 4096 octets with the cookie's name and all that is said of it.
@@ -27,9 +31,44 @@ const sealedForm = 1
 
 // unproved reports whether an attempt has shown nothing, waits for nothing elsewhere,
 // and has no row: then all of it fits in a ticket.
-func (at *attempt) unproved() bool {
-	return at.handle == nil && len(at.Evidence) == 0 && at.Approval == 0 && !at.Transfers && !at.Replaced &&
+func (at *attempt) unproved() bool { return at.light() && len(at.Evidence) == 0 && at.Once == "" }
+
+// light reports whether nothing of an attempt is stored, and nothing elsewhere waits
+// for it.
+func (at *attempt) light() bool {
+	return at.handle == nil && at.Approval == 0 && !at.Transfers && !at.Replaced &&
 		at.Sent == nil && at.Sending == "" && !at.Delegated
+}
+
+// travels reports whether an attempt in this state can travel in its ticket, and names
+// what was granted: once, however often the person looks at it.
+func (at *attempt) travels(s State) bool {
+	switch {
+	case s == Ask:
+		return at.unproved()
+	case s != Granted || !at.browser() || !at.light():
+		return false
+	}
+	if at.Once == "" {
+		at.Once = newID()
+	}
+	return true
+}
+
+// spend marks what was granted and travels as used: of any number at once one does.
+// The mark is a row of attempts without a step or a payload, until the attempt's time is
+// over.
+func (a *attempts) spend(ctx context.Context, tx *store.Tx, at *attempt) error {
+	if at.Once == "" {
+		return nil
+	}
+	n, err := tx.Exec(ctx, `insert into attempt (handle, step, account, payload, created, expires) values ($1,0,$2,$3,$4,$5) on conflict do nothing`,
+		hashHandle([]byte("once/"+at.Once)), int64(at.Account), []byte{}, store.Unix(at.Created), store.Unix(at.Deadline))
+	if err == nil && n != 1 {
+		return errUsedTicket
+	}
+	at.Once = ""
+	return err
 }
 
 // sealedAAD is another place than a row's, so that neither passes for the other.
@@ -38,7 +77,7 @@ func sealedAAD() keyring.AAD { return keyring.AAD{Table: "attempt", Column: "tic
 // isSealed tells the two forms of a ticket apart: a row's has a dot.
 func isSealed(ticket string) bool { return !strings.Contains(ticket, ".") }
 
-// seal makes the ticket of an unproved attempt, and false where it would be too long
+// seal makes the ticket of an attempt that travels, and false where it would be too long
 // for what carries it.
 func (a *attempts) seal(at *attempt) (string, bool, error) {
 	plain, err := at.pack()
@@ -83,10 +122,10 @@ func (a *attempts) open(ticket string) (*attempt, error) {
 
 // texts are the attempt's texts, in the order in which they are written.
 func (at *attempt) texts() []*string {
-	return []*string{&at.ID, &at.Application, &at.Action, &at.Object, &at.Name, &at.Session, &at.SessionNumber, &at.Browser, &at.Protocol, &at.Method, &at.Path, &at.Partner}
+	return []*string{&at.ID, &at.Application, &at.Action, &at.Object, &at.Name, &at.Session, &at.SessionNumber, &at.Browser, &at.Protocol, &at.Method, &at.Path, &at.Partner, &at.Once}
 }
 
-// pack writes an unproved attempt in as few octets as it takes, because equipment
+// pack writes an attempt that travels in as few octets as it takes, because equipment
 // carries 253 (RFC 2865 section 5.24), and quickly, because every sign-in does.
 func (at *attempt) pack() ([]byte, error) {
 	b := append(make([]byte, 0, 320), sealedForm)
@@ -105,13 +144,18 @@ func (at *attempt) pack() ([]byte, error) {
 		return nil, err
 	}
 	b = appendText(b, string(source))
-	var raise []byte
+	var raise, evidence []byte
 	if at.Raise != nil {
 		if raise, err = json.Marshal(at.Raise); err != nil {
 			return nil, err
 		}
 	}
-	b = appendText(b, string(raise))
+	if len(at.Evidence) > 0 {
+		if evidence, err = json.Marshal(at.Evidence); err != nil {
+			return nil, err
+		}
+	}
+	b = appendText(appendText(b, string(raise)), string(evidence))
 	b = binary.AppendUvarint(b, uint64(len(at.Asked)))
 	for _, q := range at.Asked {
 		b = appendText(appendText(b, q.Kind), string(q.Memo))
@@ -145,6 +189,11 @@ func unpack(plain []byte) (*attempt, bool) {
 	if raise := r.text(); raise != "" {
 		at.Raise = &assurance.Requirement{}
 		if err := json.Unmarshal([]byte(raise), at.Raise); err != nil {
+			return nil, false
+		}
+	}
+	if evidence := r.text(); evidence != "" {
+		if err := json.Unmarshal([]byte(evidence), &at.Evidence); err != nil {
 			return nil, false
 		}
 	}

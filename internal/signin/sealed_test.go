@@ -33,19 +33,19 @@ func kept(t testing.TB, now func() time.Time) *attempts {
 	return &attempts{db: db, keys: keys, now: now}
 }
 
-// full is an attempt in which every field is set that may be set before anything was
-// shown.
+// full is an attempt in which every field is set that may be set in one that travels.
 func full(now time.Time) *attempt {
 	wish := assurance.Phishing().Within(5 * time.Minute)
-	return &attempt{ID: "an-id", Account: 7, SessionNumber: "s-7", Tries: 3, Created: now, Deadline: now.Add(10 * time.Minute),
+	return &attempt{ID: "an-id", Account: 7, SessionNumber: "s-7", Tries: 3, Once: "a-grant",
+		Evidence: []assurance.Evidence{{Account: 7, Kind: "passkey", Credential: 31, Traits: assurance.Held, Time: now.UTC(), Channel: "browser", Bound: "https://login.test", Act: "a text", Elsewhere: true, Until: now.UTC().Add(time.Minute)}}, Created: now, Deadline: now.Add(10 * time.Minute),
 		Asked: []asked{{Kind: "passkey", Memo: authenticator.Memo("a challenge")}, {Kind: "password"}},
 		Request: Request{Application: "wiki", Action: SignIn, Object: "its text", Name: "ada", Session: "a secret", Source: netip.MustParseAddr("2001:db8::7"),
 			Browser: "7.1.mac", Protocol: "browser", Medium: prompt.Browser | prompt.Line, Method: "GET", Path: "/page", Raise: &wish, Partner: "nas-7", Carries: 236, CodeAlone: true}}
 }
 
-// left are the fields that an attempt in which nothing was shown has not set, or that are
-// of one turn or of a row.
-var left = map[string]bool{"Evidence": true, "Delegated": true, "Approval": true, "Transfers": true, "Replaced": true, "Sent": true, "Sending": true, "Opening": true, "CodeAlone": true}
+// left are the fields that an attempt which travels has not set, or that are of one turn or
+// of a row.
+var left = map[string]bool{"Delegated": true, "Approval": true, "Transfers": true, "Replaced": true, "Sent": true, "Sending": true, "Opening": true, "CodeAlone": true}
 
 // What is sealed is all of the attempt: a field that somebody adds is carried, or named
 // here with a reason.
@@ -53,7 +53,7 @@ func TestSealedIsTheWholeAttempt(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC).Local()
 	a := kept(t, func() time.Time { return now })
 	at := full(now)
-	for _, v := range []reflect.Value{reflect.ValueOf(*at), reflect.ValueOf(at.Request)} {
+	for _, v := range []reflect.Value{reflect.ValueOf(*at), reflect.ValueOf(at.Request), reflect.ValueOf(at.Evidence[0])} {
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
 			if f.IsExported() && v.Field(i).IsZero() && !left[f.Name] {

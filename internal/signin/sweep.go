@@ -20,7 +20,10 @@ func (e *Engine) Sweep(ctx context.Context) (int, error) {
 }
 
 func (e *Engine) sweepAttempts(ctx context.Context) (int, error) {
-	rows, err := e.DB.Query(ctx, `select handle, payload from attempt where expires < $1 order by expires limit 500`, store.Unix(e.Now()))
+	if err := e.attempts.sweepSpent(ctx); err != nil {
+		return 0, err
+	}
+	rows, err := e.DB.Query(ctx, `select handle, payload from attempt where expires < $1 and step > 0 order by expires limit 500`, store.Unix(e.Now()))
 	if err != nil {
 		return 0, err
 	}
@@ -49,6 +52,14 @@ func (e *Engine) sweepAttempts(ctx context.Context) (int, error) {
 		ended++
 	}
 	return ended, errors.Join(failed...)
+}
+
+// sweepSpent deletes marks of grants that travelled, once their attempt's time is over.
+func (a *attempts) sweepSpent(ctx context.Context) error {
+	return a.db.Housekeep(ctx, "attempt.sweep", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from attempt where handle in (select handle from attempt where expires < $1 and step = 0 limit $2)`, store.Unix(a.now()), sweepMost)
+		return err
+	})
 }
 
 // sweepRows deletes what is over of everything else.

@@ -79,8 +79,11 @@ func (a *Authenticator) pose(m memo, label string, options any) (prompt.Prompt, 
 
 // Discover returns the credential id in base64url, which is the Handle.
 func (a *Authenticator) Discover(answer prompt.Answer) (handle string, ok bool) {
-	r, err := parseReply(answer.Data)
-	if err != nil {
+	// Only whose it would be: Check reads all of it.
+	var r struct {
+		ID string `json:"id"`
+	}
+	if len(answer.Data) > maxReply || json.Unmarshal(answer.Data, &r) != nil || r.ID == "" {
 		return "", false
 	}
 	return r.ID, true
