@@ -17,14 +17,24 @@ import (
 type condition struct {
 	number   int
 	file     string // from the root
-	line     int
+	at, line int
 	function string
 	text     string
+	ordinal  int // among the conditions of the function that read the same; the first is 1
 }
 
 // key is what a survivor is known by. It has no line, so that it stays with its
 // condition.
-func (c condition) key() string { return c.file + ": " + c.function + ": " + c.text }
+func (c condition) key() string { return c.file + ": " + c.name() }
+
+// name tells apart what reads the same in one function, so that what excuses the one
+// does not excuse the other.
+func (c condition) name() string {
+	if c.ordinal > 1 {
+		return fmt.Sprintf("%s: %s #%d", c.function, c.text, c.ordinal)
+	}
+	return c.function + ": " + c.text
+}
 
 // program is a room whose conditions are wrapped.
 type program struct {
@@ -155,7 +165,20 @@ func (w *wrapper) wrap() ([]byte, error) {
 		w.function = nameOf(d)
 		ast.Inspect(d, w.visit)
 	}
+	w.count()
 	return w.edited(), nil
+}
+
+// count gives the conditions of a function that read the same their ordinals, in the
+// order in which they stand.
+func (w *wrapper) count() {
+	slices.SortFunc(w.found, func(a, b condition) int { return a.at - b.at })
+	equal := map[string]int{}
+	for i := range w.found {
+		k := w.found[i].key()
+		equal[k]++
+		w.found[i].ordinal = equal[k]
+	}
 }
 
 func nameOf(d ast.Decl) string {
@@ -239,7 +262,7 @@ func (w *wrapper) note(e ast.Expr) int {
 	n := w.next
 	w.next++
 	text := strings.Join(strings.Fields(string(w.text[w.offset(e.Pos()):w.offset(e.End())])), " ")
-	w.found = append(w.found, condition{number: n, file: w.name, line: w.set.Position(e.Pos()).Line, function: w.function, text: text})
+	w.found = append(w.found, condition{number: n, file: w.name, at: w.offset(e.Pos()), line: w.set.Position(e.Pos()).Line, function: w.function, text: text})
 	return n
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,7 +77,7 @@ func TestEveryConditionIsInverted(t *testing.T) {
 	for _, c := range p.conditions {
 		found = append(found, c.text)
 	}
-	if got, want := strings.Join(found, "; "), `who == ""; n > 3; n < 9; "ada"; "bob"; "eve"; n != 5; n == 4; n == 7`; got != want {
+	if got, want := strings.Join(found, "; "), `who == ""; n > 3; n < 9; "ada"; "bob"; n != 5; "eve"; n == 4; n == 7`; got != want {
 		t.Errorf("found %s\nwant  %s", got, want)
 	}
 	if c := p.conditions[0]; c.key() != `internal/room/room.go: open: who == ""` || c.line != 4 {
@@ -85,6 +86,57 @@ func TestEveryConditionIsInverted(t *testing.T) {
 	program, err := os.ReadFile(filepath.Join(filepath.Dir(p.overlay), "room.go"))
 	if err != nil || strings.Count(string(program), "\n") != strings.Count(guarded, "\n") {
 		t.Errorf("the lines moved: %v\n%s", err, program)
+	}
+}
+
+// What excuses one condition excuses no other, not even one that reads the same.
+func TestEqualConditionsAreToldApart(t *testing.T) {
+	w := &wrapper{set: token.NewFileSet(), name: "a.go", next: 1, text: []byte(`package room
+
+func first(n int, err error) bool {
+	switch {
+	case n == 1 && err != nil:
+		return n == 1 || err == nil
+	case n == 2:
+		return false
+	case n == 1:
+		return true
+	}
+	return err != nil
+}
+
+func second(n int) bool { return n == 1 }
+`)}
+	if _, err := w.wrap(); err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	var fates []fate
+	for _, c := range w.found {
+		keys, fates = append(keys, c.key()), append(fates, fate{condition: c})
+	}
+	if got, want := strings.Join(keys, "\n"), `a.go: first: n == 1
+a.go: first: err != nil
+a.go: first: n == 1 #2
+a.go: first: err == nil
+a.go: first: n == 2
+a.go: first: n == 1 #3
+a.go: first: err != nil #2
+a.go: second: n == 1`; got != want {
+		t.Errorf("found %s\nwant  %s", got, want)
+	}
+	for range 100 {
+		fates = append(fates, fate{by: "TestIt"})
+	}
+	why := map[string]string{}
+	for _, key := range keys {
+		if report("room", fates, why) {
+			t.Errorf("good enough before %s has a reason", key)
+		}
+		why[key] = "a reason"
+	}
+	if !report("room", fates, why) {
+		t.Error("each has a reason, and it is not good enough")
 	}
 }
 

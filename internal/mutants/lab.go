@@ -112,7 +112,7 @@ func (l *lab) all(ctx context.Context, conditions []condition) []fate {
 			for i := range turn {
 				out[i] = l.one(ctx, conditions[i])
 				if l.verbose {
-					fmt.Printf("%s:%d: %s: %s: noticed by %q\n", out[i].file, out[i].line, out[i].function, out[i].text, out[i].by)
+					fmt.Printf("%s:%d: %s: noticed by %q\n", out[i].file, out[i].line, out[i].name(), out[i].by)
 				}
 			}
 		})

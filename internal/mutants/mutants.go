@@ -135,7 +135,7 @@ func report(room string, fates []fate, reasons map[string]string) bool {
 		if !f.reached {
 			reached = " (no test gets there)"
 		}
-		fmt.Printf("%s:%d: %s: %s%s: %s\n", f.file, f.line, f.function, f.text, reached, why)
+		fmt.Printf("%s:%d: %s%s: %s\n", f.file, f.line, f.name(), reached, why)
 	}
 	share := 1.0
 	if len(fates) > 0 {
@@ -145,7 +145,8 @@ func report(room string, fates []fate, reasons map[string]string) bool {
 	return share >= enough && unexplained == 0
 }
 
-// readReasons reads lines "file: function: condition -- reason".
+// readReasons reads lines "file: function: condition -- reason", where the condition
+// is followed by " #2" if it is the second of its function that reads so.
 func readReasons(name string) (map[string]string, error) {
 	f, err := os.Open(name)
 	if os.IsNotExist(err) {
