@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,8 +48,13 @@ func (s shows) Check(_ context.Context, all []authenticator.Credential, _ authen
 // enrolls is one that people set up by themselves.
 type enrolls struct{ shows }
 
+// Offer's hint is what the person has of the kind.
 func (e enrolls) Offer(p authenticator.Person, _ time.Time) (prompt.Prompt, authenticator.Memo, error) {
-	return prompt.Prompt{Authenticator: e.kind, Label: p.Name}, authenticator.Memo("first"), nil
+	var has []string
+	for _, c := range p.Existing {
+		has = append(has, c.Label)
+	}
+	return prompt.Prompt{Authenticator: e.kind, Label: p.Name, Hint: strings.Join(has, ", ")}, authenticator.Memo("first"), nil
 }
 
 func (e enrolls) Accept(_ context.Context, p authenticator.Person, memo authenticator.Memo, a prompt.Answer, _ time.Time) (authenticator.Enrolled, error) {
