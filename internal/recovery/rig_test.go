@@ -23,6 +23,7 @@ import (
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 	"countersign/internal/ticket"
 )
 
@@ -79,6 +80,7 @@ type rig struct {
 	now    time.Time
 	people map[string]directory.Account
 	places int
+	faults *storetest.Faults
 }
 
 var began = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
@@ -87,7 +89,9 @@ func setUp(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, now: began, people: map[string]directory.Account{}}
 	clock, log := func() time.Time { return r.now }, slog.New(slog.DiscardHandler)
-	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "recovery.db"), Now: clock, Log: log})
+	dsn := filepath.Join(t.TempDir(), "recovery.db")
+	r.faults = storetest.NewFaults(t, dsn)
+	db, err := store.Open(t.Context(), store.Options{DSN: dsn, Driver: r.faults.Driver, Now: clock, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -458,6 +458,21 @@ func TestHostsSessionEndsWithItsParent(t *testing.T) {
 	}
 }
 
+// Who is at a host is at what it hangs from as well: neither ends for want of use.
+func TestUseAtAHostIsUseOfItsParent(t *testing.T) {
+	r := setUp(t)
+	secret := r.start(t, "ada", "strong")
+	theirs := r.accepted(t, secret)
+	for at := 10 * time.Minute; at <= time.Hour; at += 10 * time.Minute {
+		if r.now = began.Add(at); !r.stands(t, theirs) {
+			t.Fatalf("in use at the host, it ended after %s", at)
+		}
+	}
+	if !r.stands(t, secret) {
+		t.Error("in use at a host, the parent ended")
+	}
+}
+
 func TestSignOut(t *testing.T) {
 	r := setUp(t)
 	secret := r.start(t, "ada", "weak")
