@@ -170,6 +170,11 @@ func TestDecide(t *testing.T) {
 	}
 	reading := func(m *matter) { m.Method = "GET" }
 	vouching := func(m *matter) { m.application.Vouches = application.VouchesPassword }
+	passes, err := policy.Compile([]byte("rules:\n  - {name: all, require: access-pass}\n"), vocabulary(everyKind(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	byPass := func(m *matter) { m.policy = passes }
 	line, single := prompt.Line|prompt.Display, prompt.Single
 	for _, c := range []struct {
 		why  string
@@ -320,6 +325,8 @@ func TestDecide(t *testing.T) {
 		{"a password of the same set-up is not asked for yet", m().has("accesspass", "password").with("password", sinceThePass).holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "totp"), "yes: accesspass"},
 		{"with a second factor it is", m().has("accesspass", "password", "totp").with("password", sinceThePass).with("totp", sinceThePass).holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "hotp"), "asks: password totp"},
 		{"a pass alone for who has a passkey", m().has("accesspass", "passkey").holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "totp"), "asks: passkey"},
+		{"a passkey of the same set-up, where policy takes the pass, sets up the rest with it", m().has("accesspass", "passkey").with("passkey", sinceThePass).holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "totp").but(byPass), "yes: accesspass"},
+		{"with a password beside it that is asked for as well", m().has("accesspass", "passkey", "password").with("passkey", sinceThePass).with("password", sinceThePass).holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "totp").but(byPass), "asks: passkey password"},
 
 		// What an application vouches for.
 		{"an application that checks the password itself", m().has("totp").shows("totp").but(vouching).by(line), "yes: totp vouched-password"},
