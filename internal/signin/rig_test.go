@@ -162,12 +162,18 @@ const anyFactor = "rules:\n  - {name: all, require: one-factor}\n"
 // some are named.
 func newRig(t testing.TB, document string, kinds ...authenticator.Authenticator) *rig {
 	t.Helper()
+	return newRigOver(t, "", document, kinds...)
+}
+
+// newRigOver is newRig on a driver of databases, such as one that breaks.
+func newRigOver(t testing.TB, driver, document string, kinds ...authenticator.Authenticator) *rig {
+	t.Helper()
 	if len(kinds) == 0 {
 		kinds = everyKind(t)
 	}
 	r := &rig{t: t, clock: &watch{now: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}, sessions: &shelf{held: map[string]Held{}}, log: &bytes.Buffer{}, order: kinds}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: r.clock.Now, Log: log})
+	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: r.clock.Now, Log: log, Driver: driver})
 	if err != nil {
 		t.Fatal(err)
 	}
