@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"time"
 )
 
 // queue is a listener that hands out connections from addresses that the test names.
@@ -58,7 +59,13 @@ func shared(most int, exempt ...netip.Prefix) (*queue, *Share, chan net.Conn) {
 	return q, s, in
 }
 
+// deadline is after how long without a word the listener does nothing any more.
+const deadline = 10 * time.Second
+
+// closed reports whether the other end closes a connection, and does not only leave it
+// without a word.
 func closed(c net.Conn) bool {
+	c.SetReadDeadline(time.Now().Add(deadline)) //nolint:errcheck // a pipe that is closed takes none, and says so when it is read
 	_, err := c.Read(make([]byte, 1))
 	return errors.Is(err, io.EOF)
 }
@@ -116,7 +123,7 @@ func TestFullWaits(t *testing.T) {
 	q.knock("192.0.2.2:1000")
 	<-in
 	if !closed(q.knock("192.0.2.1:1000")) {
-		t.Error("a source that has its place got another one")
+		t.Fatal("a source that has its place got another one")
 	}
 	q.knock("192.0.2.3:1000")
 	first.Close()
@@ -153,21 +160,15 @@ func TestANetworkLeavesRoom(t *testing.T) {
 		q, s, in := shared(512)
 		got := 0
 		for i := range 2000 {
-			c := q.knock(at(i))
-			select {
-			case <-in:
+			if letIn(t, in, q.knock(at(i))) {
 				got++
-			case <-gone(c):
 			}
 		}
 		if got < 256 {
 			t.Errorf("%s gets %d of 512", name, got)
 		}
 		for i := range 8 {
-			c := q.knock(fmt.Sprintf("192.0.%d.1:1000", i))
-			select {
-			case <-in:
-			case <-gone(c):
+			if !letIn(t, in, q.knock(fmt.Sprintf("192.0.%d.1:1000", i))) {
 				t.Errorf("%s shuts the door to the %dth who comes from elsewhere", name, i+1)
 			}
 		}
@@ -182,33 +183,37 @@ func TestStrangersLeaveRoomForProxies(t *testing.T) {
 	defer s.Close()
 	got := 0
 	for i := range 200 {
-		c := q.knock(fmt.Sprintf("10.%d.0.1:1000", i))
-		select {
-		case <-in:
+		if letIn(t, in, q.knock(fmt.Sprintf("10.%d.0.1:1000", i))) {
 			got++
-		case <-gone(c):
 		}
 	}
 	if got < 48 {
 		t.Errorf("strangers get %d of 64", got)
 	}
 	for range 8 {
-		c := q.knock("192.0.2.1:1000")
-		select {
-		case <-in:
-		case <-gone(c):
+		if !letIn(t, in, q.knock("192.0.2.1:1000")) {
 			t.Error("a listed proxy is turned away")
 		}
 	}
 }
 
-// gone is closed when the other end was closed.
-func gone(c net.Conn) <-chan struct{} {
-	out := make(chan struct{})
+// letIn reports whether a connection is let in, and not closed. One of which nothing
+// becomes ends the test: the listener waits for room that nobody gives back.
+func letIn(t *testing.T, in <-chan net.Conn, c net.Conn) bool {
+	t.Helper()
+	gone := make(chan struct{})
 	go func() {
 		if closed(c) {
-			close(out)
+			close(gone)
 		}
 	}()
-	return out
+	select {
+	case <-in:
+		return true
+	case <-gone:
+		return false
+	case <-time.After(deadline):
+		t.Fatal("a connection is neither let in nor closed")
+		return false
+	}
 }
