@@ -342,7 +342,7 @@ func (g *guesses) refund(ctx context.Context, tx *store.Tx, b budget, credential
 	for _, s := range b.subjects {
 		var err error
 		switch {
-		case credential != 0 && s.credential == credential && (s.count > 0 || charged):
+		case credential != 0 && s.credential == credential && s.count > 0:
 			_, err = tx.Exec(ctx, `delete from guess where subject = $1`, s.key)
 		case charged:
 			_, err = tx.Exec(ctx, `update guess set count = count - 1 where subject = $1 and count > 0`, s.key)
