@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"countersign/internal/assurance"
-	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
@@ -343,93 +342,5 @@ func TestClosedIsHeard(t *testing.T) {
 	c.set(7, false)
 	if c.accounts[7] {
 		t.Error("it stays closed")
-	}
-}
-
-// A wrong password on each of many names is an alarm, once at each step, from one source
-// and in the whole installation; a name counts once an hour, and many wrong passwords of
-// one name are none.
-func TestSpraysAreSeen(t *testing.T) {
-	g := withGuesses(t, anyFactor)
-	names := func(n int, from netip.Addr) {
-		for i := range n {
-			q := g.by(from, "wrong")
-			q.Name = "person" + string(rune('a'+i%26)) + string(rune('a'+i/26))
-			g.begin(q)
-		}
-	}
-	for range 30 {
-		g.guess(1, g.by(g.stranger, "wrong"))
-	}
-	alarms := func(reason string) (n int) {
-		for _, en := range g.events("alarm.spray") {
-			if en.Reason == reason {
-				n++
-			}
-		}
-		return n
-	}
-	if len(g.events("alarm.spray")) != 0 {
-		t.Errorf("many answers for one name: %+v", g.events("alarm.spray"))
-	}
-	g.clock.later(2 * time.Hour)
-	names(19, home)
-	if n := alarms("source"); n != 0 {
-		t.Errorf("nineteen names: %d alarms", n)
-	}
-	names(19, home) // the same once more
-	if n := alarms("source"); n != 0 {
-		t.Errorf("the same nineteen again: %d alarms", n)
-	}
-	names(20, home)
-	if n := alarms("source"); n != 1 {
-		t.Errorf("twenty names: %d alarms", n)
-	}
-	names(25, home)
-	if n := alarms("source"); n != 1 {
-		t.Errorf("twenty-five names: %d alarms", n)
-	}
-	for _, en := range g.events("alarm.spray") {
-		if en.AccountName != "" || en.Outcome != audit.OK || en.Detail["names"] != "20" || en.Detail["subject"] != "source/192.0.2.7" {
-			t.Errorf("%+v", en)
-		}
-	}
-	g.clock.later(2 * time.Hour) // tallies begin anew
-	names(19, home)
-	if n := alarms("source"); n != 1 {
-		t.Errorf("nineteen names in the next hour: %d alarms", n)
-	}
-}
-
-// The right password of five people, and never a second factor, is an alarm; each counts
-// once an hour.
-func TestStuffingIsSeen(t *testing.T) {
-	g := withGuesses(t, twoFactors)
-	q := Request{Application: "vpn", Protocol: "radius", Medium: prompt.Line, Partner: "nas", Source: g.stranger, Opening: []prompt.Answer{typed("password", secret), typed("totp", "000000")}}
-	for i := range 7 {
-		name := "person" + string(rune('a'+i))
-		p := g.person(name)
-		g.give(p, "password", authenticator.Enrolled{Traits: assurance.Known, State: []byte("x")})
-		g.withCodes(p)
-		q.Name = name
-		for range 2 {
-			if s := g.begin(q); s.State != Denied {
-				t.Fatalf("%+v", s)
-			}
-			g.clock.later(2 * time.Minute)
-		}
-		want := 0
-		if i >= 4 {
-			want = 1
-		}
-		alarms := g.events("alarm.stuffing")
-		if len(alarms) != want {
-			t.Errorf("%d people: %+v", i+1, alarms)
-		}
-		for _, en := range alarms {
-			if en.Reason != "source" || en.AccountName != "" || en.Detail["names"] != "5" {
-				t.Errorf("%+v", en)
-			}
-		}
 	}
 }

@@ -130,7 +130,7 @@ func TestNamesAndAccountsWearAlike(t *testing.T) {
 }
 
 // Names that strangers make up leave the budgets of the addresses that they come from
-// their room.
+// their room; addresses run out by themselves, and what somebody has never does.
 func TestNamesLeaveSourcesTheirRoom(t *testing.T) {
 	g, now := &guesses{}, time.Unix(1_800_000_000, 0)
 	for range freshMost {
@@ -141,6 +141,17 @@ func TestNamesLeaveSourcesTheirRoom(t *testing.T) {
 	for key, want := range map[string]bool{"name/another": false, "source/192.0.2.1": true, "spray/source/192.0.2.1": true, "credential/7": true, "account/7/home": true} {
 		if got := g.keeps(key, now); got != want {
 			t.Errorf("%s is kept: %t", key, got)
+		}
+	}
+	for range freshMost {
+		g.keeps("source/made-up", now)
+		if !g.keeps("credential/7", now) {
+			t.Fatal("a credential's is not kept")
+		}
+	}
+	for key, want := range map[string]bool{"source/192.0.2.1": false, "stuffing/source/192.0.2.1": false, "none/7/totp": true} {
+		if got := g.keeps(key, now); got != want {
+			t.Errorf("after many addresses %s is kept: %t", key, got)
 		}
 	}
 }
