@@ -48,7 +48,7 @@ func TestWhatAnAppApproves(t *testing.T) {
 		t.Errorf("whether anything waits: %t, %v", yes, err)
 	}
 	for range 2 {
-		if _, err := p.Apps.WaitingFor(t.Context(), p.call("look", "000000"), "000000"); failure.ClassOf(err) != failure.NotFound {
+		if _, err := p.Apps.WaitingFor(t.Context(), p.call("look", another(number)), another(number)); failure.ClassOf(err) != failure.NotFound {
 			t.Fatalf("a wrong number: %v", err)
 		}
 	}
