@@ -60,9 +60,7 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 		if err != nil {
 			return "", err
 		}
-		if err := tx.Record(at.accepted(account, verdict{ok: true, kind: Elsewhere})); err != nil {
-			return "", err
-		}
+		return "", tx.Record(at.accepted(account, verdict{ok: true, kind: Elsewhere}))
 	case row.state == "waiting" && w.Now().Before(row.expires):
 	default: // late, or another took its place
 		at.Approval, at.Transfers, at.Replaced = 0, false, row.expires.IsZero()
