@@ -43,6 +43,8 @@ func withBells(t *testing.T) *bells {
 		switch how.Describe().Kind {
 		case "password":
 			kinds[i] = plainly{how}
+		case "passkey":
+			kinds[i] = right{how}
 		case "push":
 			kinds[i] = ringing{rightElsewhere{right{how}, how.(authenticator.Approver)}}
 		}
@@ -60,7 +62,12 @@ func withBells(t *testing.T) *bells {
 
 func (b *bells) waits() Step {
 	b.t.Helper()
-	return b.begin(Request{Application: "vpn", Name: "ada", Source: home, Protocol: "radius", Medium: prompt.Line | prompt.Display, Partner: "nas", Opening: []prompt.Answer{typed("password", secret)}})
+	return b.begin(b.line("ada"))
+}
+
+// line is a sign-in of the VPN by somebody who knows the password.
+func (b *bells) line(name string) Request {
+	return Request{Application: "vpn", Name: name, Source: home, Protocol: "radius", Medium: prompt.Line | prompt.Display, Partner: "nas", Opening: []prompt.Answer{typed("password", secret)}}
 }
 
 // wakes has a server wake what is due, and returns how many it woke.
