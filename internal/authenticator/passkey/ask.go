@@ -70,11 +70,7 @@ func (a *Authenticator) pose(m memo, label string, options any) (prompt.Prompt, 
 	if err != nil {
 		return prompt.Prompt{}, nil, err
 	}
-	sealed, err := m.encode()
-	if err != nil {
-		return prompt.Prompt{}, nil, err
-	}
-	return prompt.Prompt{Authenticator: Kind, Kind: prompt.PublicKey, Label: label, Data: data}, sealed, nil
+	return prompt.Prompt{Authenticator: Kind, Kind: prompt.PublicKey, Label: label, Data: data}, m.encode(), nil
 }
 
 // Discover returns the credential id in base64url, which is the Handle.

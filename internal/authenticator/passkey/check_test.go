@@ -27,17 +27,34 @@ func TestSignIn(t *testing.T) {
 		if !got.OK || got.Credential != c.ID || got.Traits != proven || got.Bound != origin {
 			t.Fatalf("algorithm %d: %+v", algorithm, got)
 		}
-		var asked struct{ C string }
-		if err := json.Unmarshal(memo, &asked); err != nil {
-			t.Fatal(err)
-		}
-		if challenge, err := base64.RawURLEncoding.DecodeString(asked.C); err != nil || len(challenge) != 32 || got.Once != "w"+asked.C {
-			t.Fatalf("once is %q for the challenge %q", got.Once, asked.C)
+		asked := challengeOf(t, reply)
+		if challenge, err := base64.RawURLEncoding.DecodeString(asked); err != nil || len(challenge) != 32 || got.Once != "w"+asked {
+			t.Fatalf("once is %q for the challenge %q", got.Once, asked)
 		}
 		if handle, ok := a.Discover(reply); !ok || handle != c.Handle {
 			t.Fatalf("discovered %q, want %q", handle, c.Handle)
 		}
 	}
+}
+
+// challengeOf reads what a key says that it was asked.
+func challengeOf(t *testing.T, answer prompt.Answer) string {
+	t.Helper()
+	var reply struct {
+		Response struct{ ClientDataJSON string }
+	}
+	var client struct{ Challenge string }
+	if err := json.Unmarshal(answer.Data, &reply); err != nil {
+		t.Fatal(err)
+	}
+	data, err := base64.RawURLEncoding.DecodeString(reply.Response.ClientDataJSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &client); err != nil {
+		t.Fatal(err)
+	}
+	return client.Challenge
 }
 
 func TestSignInWithoutName(t *testing.T) {

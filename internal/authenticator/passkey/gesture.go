@@ -39,10 +39,7 @@ func (a *Authenticator) GestureOptions() (json.RawMessage, error) {
 // does one to sign in with, and that it verified its user whatever the options
 // say. A refused one is an *authenticator.Refused.
 func (a *Authenticator) AcceptGesture(ctx context.Context, g Gesture, now time.Time) (authenticator.Enrolled, error) {
-	sealed, err := a.gestureMemo(typeCreate, g, now).encode()
-	if err != nil {
-		return authenticator.Enrolled{}, err
-	}
+	sealed := a.gestureMemo(typeCreate, g, now).encode()
 	made, err := a.Accept(ctx, authenticator.Person{UserHandle: g.User}, sealed, prompt.Answer{Authenticator: Kind, Data: g.Reply}, now)
 	if err == nil && !made.Traits.Has(assurance.UserVerified) {
 		return authenticator.Enrolled{}, a.refuse(reasonVerified)
@@ -60,11 +57,7 @@ func (a *Authenticator) CheckGesture(ctx context.Context, kept []byte, g Gesture
 	m := a.gestureMemo(typeGet, g, now)
 	only := authenticator.Credential{Handle: s.ID.String(), State: kept}
 	m.Asked = []assurance.CredentialID{only.ID}
-	sealed, err := m.encode()
-	if err != nil {
-		return authenticator.Result{}, err
-	}
-	r, err := a.Check(ctx, []authenticator.Credential{only}, sealed, prompt.Answer{Authenticator: Kind, Data: g.Reply}, now)
+	r, err := a.Check(ctx, []authenticator.Credential{only}, m.encode(), prompt.Answer{Authenticator: Kind, Data: g.Reply}, now)
 	if err == nil && r.OK && !r.Traits.Has(assurance.UserVerified) {
 		return authenticator.Wrong(reasonVerified), nil
 	}
