@@ -110,7 +110,10 @@ func (d *Directory) scanCredential(row scanner) (Credential, error) {
 
 // Credentials returns the account's authenticators in every state, oldest first.
 func (d *Directory) Credentials(ctx context.Context, r store.Reader, account assurance.AccountID) ([]Credential, error) {
-	rows, err := r.Query(ctx, `select `+credentialColumns+` from credential c where c.account = $1 order by c.id`, int64(account))
+	return d.credentials(r.Query(ctx, `select `+credentialColumns+` from credential c where c.account = $1 order by c.id`, int64(account)))
+}
+
+func (d *Directory) credentials(rows *store.Rows, err error) ([]Credential, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +141,16 @@ func (d *Directory) CredentialByHandle(ctx context.Context, r store.Reader, kind
 		return Credential{}, noCredential
 	}
 	return d.oneCredential(r.QueryRow(ctx, `select `+credentialColumns+` from credential c where c.kind = $1 and c.handle = $2`, kind, handle))
+}
+
+// HoldersByHandle returns every authenticator of whoever holds the one that an answer
+// names, in every state, oldest first; none for a handle that nobody's has.
+func (d *Directory) HoldersByHandle(ctx context.Context, r store.Reader, kind, handle string) ([]Credential, error) {
+	if handle == "" {
+		return nil, nil
+	}
+	return d.credentials(r.Query(ctx, `select `+credentialColumns+` from credential named join credential c on c.account = named.account
+		where named.kind = $1 and named.handle = $2 order by c.id`, kind, handle))
 }
 
 var noCredential = &failure.Error{Class: failure.NotFound, Public: "There is no such authenticator.", Reason: "unknown-credential"}

@@ -117,31 +117,54 @@ func (d *Directory) Get(ctx context.Context, r store.Reader, id assurance.Accoun
 	return d.one(ctx, r, `account a `+theirGroups+` where a.id = $1`, int64(id))
 }
 
+// GetBeside is [Directory.Get] for whoever has read the account's authenticators before,
+// outside the transaction: it also reports whether they are still, all and in every
+// state, those. Each write of one counts its version up and each new one begins at 1, so
+// that the sum of the versions never comes back to what it was. What it does not look at is
+// what the rows hold: those that were read had their MACs checked, and whoever writes
+// behind our back cannot make them say more than they said.
+func (d *Directory) GetBeside(ctx context.Context, r store.Reader, id assurance.AccountID, before []Credential) (Account, bool, error) {
+	a, now, err := d.look(ctx, r, sumOfVersions, `account a `+theirGroups+` where a.id = $1`, int64(id))
+	var was int64
+	for _, c := range before {
+		was += c.Version
+	}
+	return a, err == nil && now == was, err
+}
+
 // One statement reads an account with its groups and its address, because every
 // sign-in does: a row for each group, or one without any.
 const (
 	theirGroups   = `left join membership m on m.account = a.id left join team t on t.id = m.team`
 	groupsAndMail = `coalesce(m.team, 0), coalesce(m.created, 0), m.mac, coalesce(t.name, ''), coalesce(t.display, ''), coalesce(t.privileged, 0), coalesce(t.created, 0), t.mac,
 		coalesce((select min(e.address) from address e where e.account = a.id and e.kind = 'mail' and e.verified > 0), '')`
+	sumOfVersions = `cast((select coalesce(sum(c.version), 0) from credential c where c.account = a.id) as bigint)`
 )
 
 func (d *Directory) one(ctx context.Context, r store.Reader, from string, arg any) (Account, error) {
-	rows, err := r.Query(ctx, `select `+accountColumns+`, `+groupsAndMail+` from `+from, arg)
+	a, _, err := d.look(ctx, r, `0`, from, arg)
+	return a, err
+}
+
+// look reads an account, and a number beside it.
+func (d *Directory) look(ctx context.Context, r store.Reader, beside, from string, arg any) (Account, int64, error) {
+	rows, err := r.Query(ctx, `select `+accountColumns+`, `+groupsAndMail+`, `+beside+` from `+from, arg)
 	if err != nil {
-		return Account{}, err
+		return Account{}, 0, err
 	}
 	defer rows.Close()
 	var a Account
+	var number int64
 	for rows.Next() {
 		var row accountRow
 		var m memberRow
 		var mail string
-		if err := rows.Scan(append(append(row.columns(), m.columns()...), &mail)...); err != nil {
-			return Account{}, err
+		if err := rows.Scan(append(append(row.columns(), m.columns()...), &mail, &number)...); err != nil {
+			return Account{}, 0, err
 		}
 		if a.ID == 0 {
 			if a, err = d.believe(row); err != nil {
-				return Account{}, err
+				return Account{}, 0, err
 			}
 			a.Mail = mail
 		}
@@ -149,17 +172,17 @@ func (d *Directory) one(ctx context.Context, r store.Reader, from string, arg an
 			continue
 		}
 		if err := d.join(&a, &m); err != nil {
-			return Account{}, err
+			return Account{}, 0, err
 		}
 	}
 	slices.Sort(a.Groups)
 	if err := rows.Err(); err != nil {
-		return Account{}, err
+		return Account{}, 0, err
 	}
 	if a.ID == 0 {
-		return Account{}, unknown
+		return Account{}, 0, unknown
 	}
-	return a, nil
+	return a, number, nil
 }
 
 type scanner interface{ Scan(dest ...any) error }

@@ -25,7 +25,8 @@ type question struct {
 	how         authenticator.Authenticator
 	account     directory.Account // zero for nobody
 	credentials []directory.Credential
-	budget      budget // without subjects where nothing can be guessed
+	all         []directory.Credential // the account's, in every state, if they were read
+	budget      budget                 // without subjects where nothing can be guessed
 
 	tx      *store.Tx // that it was prepared in, or nil
 	refusal string    // refused without a check, for this reason
@@ -62,11 +63,10 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 	}
 	q.account = account
 	if account.ID != 0 && q.credentials == nil {
-		all, err := x.belongings(ctx, r, at, account.ID)
-		if err != nil {
+		if q.all, err = x.belongings(ctx, r, at, account.ID); err != nil {
 			return nil, err
 		}
-		for _, c := range all {
+		for _, c := range q.all {
 			if c.Kind == kind && c.Status == directory.CredentialActive {
 				q.credentials = append(q.credentials, c)
 			}
@@ -94,19 +94,21 @@ func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *qu
 	if !ok {
 		return account, nil
 	}
-	c, err := x.Directory.CredentialByHandle(ctx, r, q.kind, handle)
-	if failure.ClassOf(err) == failure.NotFound {
-		return directory.Account{}, nil
-	}
+	all, err := x.Directory.HoldersByHandle(ctx, r, q.kind, handle)
 	if err != nil {
 		return directory.Account{}, err
 	}
+	i := slices.IndexFunc(all, func(c directory.Credential) bool { return c.Kind == q.kind && c.Handle == handle })
+	if i < 0 {
+		return directory.Account{}, nil
+	}
+	c := all[i]
 	if at.Name != "" && account.ID != c.Account {
 		q.refusal = "other-account"
 		return account, nil
 	}
 	if q.tx == nil && c.Status == directory.CredentialActive { // current reads whose it is, and everything again
-		q.credentials = []directory.Credential{c}
+		q.credentials, q.all = []directory.Credential{c}, all
 		return directory.Account{ID: c.Account}, nil
 	}
 	return x.Directory.Get(ctx, r, c.Account)

@@ -106,7 +106,7 @@ func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 	if !right && (q.account.ID == 0 || q.account.Name != "") {
 		return true, nil
 	}
-	account, err := x.Directory.Get(ctx, tx, q.account.ID)
+	account, unmoved, err := x.Directory.GetBeside(ctx, tx, q.account.ID, q.all)
 	if failure.ClassOf(err) == failure.NotFound {
 		return !right, nil
 	}
@@ -118,6 +118,10 @@ func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 		return true, nil
 	}
 	at.seen = seen{tx: tx, account: account}
+	if unmoved {
+		at.seen.credentials, at.seen.known = slices.Clone(q.all), true
+		return true, nil
+	}
 	all, err := x.belongings(ctx, tx, at, account.ID)
 	if err != nil {
 		return false, err
