@@ -1,0 +1,142 @@
+package signin
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/store"
+)
+
+// seen is when the place of an address was last written down for an account; zero for
+// never.
+func (r *rig) seen(a directory.Account, source string) time.Time {
+	r.t.Helper()
+	var at int64
+	if err := r.DB.QueryRow(r.t.Context(), `select coalesce(max(seen), 0) from known_source where account = $1 and source = $2`, int64(a.ID), source).Scan(&at); err != nil {
+		r.t.Fatal(err)
+	}
+	return store.Time(at)
+}
+
+// letIn has somebody sign in to the end.
+func (r *rig) letIn(q Request) {
+	r.t.Helper()
+	s := r.begin(q)
+	if s.State != Granted {
+		r.t.Fatalf("not let in: %v %s", s.State, s.Reason)
+	}
+	if q.Protocol == "browser" {
+		if _, err := r.Claim(r.t.Context(), s.Ticket, q.Application, "", ""); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// Where somebody was let in is written down once a day, by whichever server; a server
+// that wrote it does not look again within the day, unless its clock was put back.
+func TestAPlaceIsNotedOnceADay(t *testing.T) {
+	r, ada, _ := withTouch(t)
+	q, place := browses("wiki", "ada", typed("passkey", "x")), "source/"+home.String()
+	for _, c := range []struct {
+		name  string
+		after time.Duration
+		note  bool
+	}{{"the first time", 0, true}, {"within the day", day - 1, false}, {"a day later", 1, true}, {"a moment later", time.Second, false}, {"with the clock put back", -time.Hour, true}} {
+		r.clock.later(c.after)
+		// The row is gone: who does not look does not write it.
+		if r.change(func(tx *store.Tx) error { _, err := tx.Exec(t.Context(), `delete from known_source`); return err }); !r.seen(ada, place).IsZero() {
+			t.Fatal("it is there still")
+		}
+		r.letIn(q)
+		if at := r.seen(ada, place); at.Equal(r.Now()) != c.note || !c.note && !at.IsZero() {
+			t.Errorf("%s: seen %s, at %s", c.name, at, r.Now())
+		}
+	}
+
+	// What another server wrote is left as it is until its day is over.
+	other := netip.MustParseAddr("198.51.100.7")
+	q.Source, place = other, "source/"+other.String()
+	wrote := r.Now().Add(-20 * time.Hour)
+	r.change(func(tx *store.Tx) error {
+		_, err := tx.Exec(t.Context(), `insert into known_source (account, source, seen) values ($1, $2, $3)`, int64(ada.ID), place, store.Unix(wrote))
+		return err
+	})
+	for _, c := range []struct {
+		after time.Duration
+		want  time.Time
+	}{{0, wrote}, {4*time.Hour - 1, wrote}, {1, r.Now().Add(4 * time.Hour)}} {
+		r.clock.later(c.after)
+		r.letIn(q)
+		if at := r.seen(ada, place); !at.Equal(c.want) {
+			t.Errorf("%s later: seen %s, want %s", c.after, at, c.want)
+		}
+	}
+}
+
+// A server remembers so many places at most, and forgets all when there are more.
+func TestNotesAreBounded(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	var m noted
+	for i := range manyNotes {
+		m.keep(note{assurance.AccountID(i + 1), "x"}, now)
+	}
+	first, last := note{1, "x"}, note{manyNotes, "x"}
+	if !m.within(first, now) || !m.within(last, now) || m.within(note{1, "y"}, now) {
+		t.Error("what fits is not remembered")
+	}
+	m.keep(note{1, "y"}, now)
+	if m.within(first, now) || m.within(last, now) || !m.within(note{1, "y"}, now) || len(m.last) != 1 {
+		t.Errorf("%d are remembered", len(m.last))
+	}
+}
+
+// A place is an account's own, for thirty days after it was let in from there; nobody and
+// nowhere have none.
+func TestWhosePlaceItIs(t *testing.T) {
+	r, ada, _ := withTouch(t)
+	bob := r.person("bob")
+	q := browses("wiki", "ada", typed("passkey", "x"))
+	r.letIn(q)
+	nowhere := q
+	nowhere.Source, nowhere.Partner = netip.Addr{}, ""
+	r.letIn(nowhere)
+	var rows int64
+	if err := r.DB.QueryRow(t.Context(), `select count(*) from known_source`).Scan(&rows); err != nil || rows != 1 {
+		t.Errorf("%d places, %v", rows, err)
+	}
+	r.change(func(tx *store.Tx) error { // somebody else's rows, and what is nobody's
+		for _, row := range []struct {
+			account assurance.AccountID
+			source  string
+		}{{0, "source/" + home.String()}, {ada.ID, "source/"}, {bob.ID, "source/198.51.100.7"}} {
+			if _, err := tx.Exec(t.Context(), `insert into known_source (account, source, seen) values ($1, $2, $3)`, int64(row.account), row.source, store.Unix(r.Now())); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, c := range []struct {
+		name    string
+		account assurance.AccountID
+		source  netip.Addr
+		after   time.Duration
+		want    bool
+	}{
+		{"hers", ada.ID, home, 0, true},
+		{"hers, written otherwise", ada.ID, netip.MustParseAddr("::ffff:192.0.2.7"), 0, true},
+		{"bob's, there", bob.ID, home, 0, false},
+		{"hers, where bob was", ada.ID, netip.MustParseAddr("198.51.100.7"), 0, false},
+		{"nobody's", 0, home, 0, false},
+		{"from nowhere", ada.ID, netip.Addr{}, 0, false},
+		{"a month later", ada.ID, home, placeLife - time.Microsecond, true},
+		{"after that", ada.ID, home, time.Microsecond, false},
+	} {
+		r.clock.later(c.after)
+		if got, err := r.guesses.knownSource(t.Context(), r.DB, c.account, c.source); err != nil || got != c.want {
+			t.Errorf("%s: %t, %v", c.name, got, err)
+		}
+	}
+}

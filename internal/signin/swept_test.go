@@ -1,0 +1,264 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/directory"
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+// abandons leaves a sign-in after the right password, and is later than its time.
+func (r *rig) abandons(a directory.Account) {
+	r.t.Helper()
+	if s := r.reply(r.begin(browses("wiki", a.Name)), "password", secret); s.State != Ask {
+		r.t.Fatalf("%+v", s)
+	}
+	r.clock.later(time.Second)
+}
+
+// abandoned are the alarms of sign-ins that were left, by name.
+func (r *rig) abandoned() map[string]int {
+	r.t.Helper()
+	out := map[string]int{}
+	for _, en := range r.events("alarm.factor-missing") {
+		if en.Reason == "abandoned" {
+			out[en.AccountName]++
+		}
+	}
+	return out
+}
+
+// withPeople is a rig of people who have a password and an app each, on a database that
+// can be broken.
+func withPeople(t *testing.T, names ...string) (*rig, *storetest.Faults, []directory.Account) {
+	t.Helper()
+	f := storetest.NewFaults(t, "")
+	r := newRigOver(t, f.Driver, twoFactors)
+	var out []directory.Account
+	for _, name := range names {
+		a := r.person(name)
+		r.withPassword(a)
+		r.withCodes(a)
+		out = append(out, a)
+	}
+	return r, f, out
+}
+
+// A sign-in that is left after a right password is an alarm once its time is over, and
+// not before; one in which nothing was right is none.
+func TestWhatIsAbandoned(t *testing.T) {
+	r, _, people := withPeople(t, "ada", "bob")
+	r.abandons(people[0])
+	r.reply(r.begin(browses("wiki", "bob")), "password", "wrong")
+	r.clock.later(r.Limits.Attempt - time.Second)
+	if n, err := r.Sweep(t.Context()); n != 0 || err != nil || len(r.abandoned()) != 0 {
+		t.Errorf("at its end: %d ended, %v, %v", n, err, r.abandoned())
+	}
+	r.clock.later(time.Second)
+	if n, err := r.Sweep(t.Context()); n != 1 || err != nil || r.abandoned()["ada"] != 1 || len(r.abandoned()) != 1 {
+		t.Errorf("after it: %d ended, %v, %v", n, err, r.abandoned())
+	}
+	if en := r.last("alarm.factor-missing"); en.Detail["shown"] != "password" || en.Account != int64(people[0].ID) {
+		t.Errorf("%+v", en)
+	}
+	if n, err := r.Sweep(t.Context()); n != 0 || err != nil || r.abandoned()["ada"] != 1 {
+		t.Errorf("again: %d ended, %v, %v", n, err, r.abandoned())
+	}
+}
+
+// One that is wrong keeps nobody else's from being swept, and is an alarm of its own,
+// once: of an account that is gone, and of one whose row was changed.
+func TestWhatIsWrongIsSweptOnce(t *testing.T) {
+	for what, spoil := range map[string]func(r *rig, a directory.Account){
+		"its account is gone": func(r *rig, a directory.Account) {
+			r.change(func(tx *store.Tx) error {
+				_, err := tx.Exec(r.t.Context(), `delete from account where id = $1`, int64(a.ID))
+				return err
+			})
+		},
+		"its account was changed": func(r *rig, a directory.Account) {
+			r.change(func(tx *store.Tx) error {
+				_, err := tx.Exec(r.t.Context(), `update account set handle = x'00' where id = $1`, int64(a.ID))
+				return err
+			})
+		},
+	} {
+		r, _, people := withPeople(t, "ada", "bob")
+		for _, a := range people {
+			r.abandons(a)
+		}
+		spoil(r, people[0])
+		r.clock.later(r.Limits.Attempt)
+		n, err := r.Sweep(t.Context())
+		if n != 1 || err == nil || r.abandoned()["bob"] != 1 {
+			t.Errorf("%s: %d ended, %v, %v", what, n, err, r.abandoned())
+		}
+		found := 0
+		for _, en := range r.events("alarm.factor-missing") {
+			if en.Account == int64(people[0].ID) && en.Detail["account"] == "it could not be read" && en.Detail["shown"] == "password" {
+				found++
+			}
+		}
+		if found != 1 || r.attemptRows() != 0 {
+			t.Errorf("%s: %d alarms, %d rows are left", what, found, r.attemptRows())
+		}
+		if n, err := r.Sweep(t.Context()); n != 0 || err != nil {
+			t.Errorf("%s, once more: %d ended, %v", what, n, err)
+		}
+	}
+}
+
+// A row that cannot be read is nothing: it goes without an alarm.
+func TestAnAttemptThatCannotBeReadIsSwept(t *testing.T) {
+	r, _, people := withPeople(t, "ada")
+	r.abandons(people[0])
+	r.change(func(tx *store.Tx) error {
+		_, err := tx.Exec(t.Context(), `update attempt set payload = x'00'`)
+		return err
+	})
+	r.clock.later(r.Limits.Attempt)
+	if n, err := r.Sweep(t.Context()); n != 1 || err != nil || len(r.abandoned()) != 0 || r.attemptRows() != 0 {
+		t.Errorf("%d ended, %v, alarms %v, %d rows", n, err, r.abandoned(), r.attemptRows())
+	}
+}
+
+// A database that is away is not asked for the next: nothing is taken for wrong, and all
+// alarms are raised when it is back.
+func TestSweepingADatabaseThatIsAway(t *testing.T) {
+	r, f, people := withPeople(t, "ada", "bob")
+	for _, a := range people {
+		r.abandons(a)
+	}
+	r.clock.later(r.Limits.Attempt)
+	f.ArmAt("commit", 1, storetest.Before) // the first is that of the marks
+	n, err := r.Sweep(t.Context())
+	if !f.Disarm() || n != 0 || !errors.Is(err, store.ErrUnavailable) || len(r.abandoned()) != 0 || r.attemptRows() != 2 {
+		t.Errorf("%d ended, %v, alarms %v, %d rows", n, err, r.abandoned(), r.attemptRows())
+	}
+	gone, stop := context.WithCancel(t.Context())
+	f.Around(func(query string) {
+		if strings.HasPrefix(query, "delete from attempt where handle = ?") {
+			stop()
+		}
+	})
+	n, err = r.Sweep(gone)
+	f.Around(nil)
+	if n != 0 || err == nil || len(r.abandoned()) != 0 || r.attemptRows() != 2 {
+		t.Errorf("who sweeps was stopped: %d ended, %v, alarms %v, %d rows", n, err, r.abandoned(), r.attemptRows())
+	}
+	n, err = r.Sweep(t.Context())
+	if n != 2 || err != nil || fmt.Sprint(r.abandoned()) != "map[ada:1 bob:1]" {
+		t.Errorf("it is back: %d ended, %v, %v", n, err, r.abandoned())
+	}
+}
+
+// Each kind of row goes when its time is over, and not before.
+func TestWhatIsOverIsSwept(t *testing.T) {
+	r := newRig(t, anyFactor)
+	count := func(table string) (n int64) {
+		t.Helper()
+		if err := r.DB.QueryRow(t.Context(), `select count(*) from `+table).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	now := r.Now()
+	for _, c := range []struct {
+		table, insert string
+		ends          any // the last of its life
+		over          any
+	}{
+		{"wake", `insert into wake (approval, account, state, created) values ($2, 7, 'sent', $1)`, store.Unix(now.Add(-25 * time.Hour)), store.Unix(now.Add(-25*time.Hour - time.Microsecond))},
+		{"sent", `insert into sent (account, source, at) values ($2, 'x', $1)`, store.Unix(now.Add(-25 * time.Hour)), store.Unix(now.Add(-25*time.Hour - time.Microsecond))},
+		{"prompted", `insert into prompted (account, day, what, n) values ($2, $1, 'asked', 1)`, dayOf(now.Add(-PromptsKept)), dayOf(now.Add(-PromptsKept)) - 1},
+		{"approval", `insert into approval (account, number, payload, created, expires) values ($2, $3, x'00', 1, $1)`, store.Unix(now.Add(-2 * time.Hour)), store.Unix(now.Add(-2*time.Hour - time.Microsecond))},
+	} {
+		r.change(func(tx *store.Tx) error {
+			for i, at := range []any{c.ends, c.over} {
+				args := []any{at, i + 1}
+				if c.table == "approval" {
+					args = append(args, []byte{byte(i)})
+				}
+				if _, err := tx.Exec(t.Context(), c.insert, args...); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if _, err := r.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"wake", "sent", "prompted", "approval"} {
+		if n := count(table); n != 1 {
+			t.Errorf("%d rows of %s are left", n, table)
+		}
+	}
+}
+
+// Budgets whose window is over are looked for every ten minutes, of each kind, and also
+// where the clock was put back; what a credential used up stays.
+func TestBudgetsThatAreOverAreSwept(t *testing.T) {
+	r := newRig(t, anyFactor)
+	fill := func() {
+		t.Helper()
+		r.change(func(tx *store.Tx) error {
+			for kind, after := range worn {
+				subject := kind + "/x"
+				if kind == installation {
+					subject = kind
+				}
+				for subject, since := range map[string]time.Time{subject: r.Now().Add(-after - time.Second), subject + "/new": r.Now().Add(-after + time.Second)} {
+					if _, err := tx.Exec(t.Context(), `insert into guess (subject, count, since) values ($1, 1, $2) on conflict (subject) do update set since = excluded.since`, subject, store.Unix(since)); err != nil {
+						return err
+					}
+				}
+			}
+			if _, err := tx.Exec(t.Context(), `insert into guess (subject, count, since) values ('credential/7', 20, 1) on conflict do nothing`); err != nil {
+				return err
+			}
+			for i, seen := range []time.Time{r.Now().Add(-30*day - time.Second), r.Now().Add(-30*day + time.Second)} {
+				if _, err := tx.Exec(t.Context(), `insert into known_source (account, source, seen) values ($1, 'source/x', $2) on conflict (account, source) do update set seen = excluded.seen`, i+1, store.Unix(seen)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	// left are how many rows there are, and whether these are those that are not over.
+	left := func() (budgets, places int64) {
+		t.Helper()
+		if err := r.DB.QueryRow(t.Context(), `select (select count(*) from guess), (select count(*) from known_source)`).Scan(&budgets, &places); err != nil {
+			t.Fatal(err)
+		}
+		return budgets, places
+	}
+	all, kept := int64(2*len(worn)+1), int64(len(worn)+1)
+	for _, c := range []struct {
+		after time.Duration
+		swept bool
+	}{{0, true}, {sweepEvery - 1, false}, {1, true}, {time.Second, false}, {-time.Minute, true}, {time.Minute, false}} {
+		r.clock.later(c.after)
+		fill()
+		if n, m := left(); n != all || m != 2 {
+			t.Fatalf("%d budgets, %d places to begin with", n, m)
+		}
+		if _, err := r.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		n, m := left()
+		if swept := n == kept && m == 1; swept != c.swept || !swept && (n != all || m != 2) {
+			t.Errorf("%s later: %d budgets and %d places are left", c.after, n, m)
+		}
+	}
+	var overdue int64
+	if err := r.DB.QueryRow(t.Context(), `select count(*) from guess where subject = 'credential/7' and count = 20`).Scan(&overdue); err != nil || overdue != 1 {
+		t.Error("what a credential used up is forgotten", err)
+	}
+}
