@@ -1,0 +1,126 @@
+package signin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/authenticator"
+	"countersign/internal/prompt"
+	"countersign/internal/store"
+)
+
+// inSession has ada's password in a session, and returns a request with it.
+func (r *rig) inSession(medium prompt.Medium) Request {
+	r.t.Helper()
+	ada, err := r.dir.Find(r.t.Context(), r.DB, "ada")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	all, err := r.dir.Credentials(r.t.Context(), r.DB, ada.ID)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.sessions.put("hers", Held{Account: ada.ID, Number: "n1", Expires: r.Now().Add(time.Hour), Evidence: evidenceOf(all, "password", r.Now())})
+	q := browses("wiki", "")
+	q.Session, q.Medium = "hers", medium
+	return q
+}
+
+// Behind a session, where nothing was shown yet, a code is sent on a line with the
+// question, and on pages when it is asked for; looking again sends none.
+func TestACodeIsSentBehindASession(t *testing.T) {
+	for medium, before := range map[prompt.Medium]int{prompt.Line: 1, prompt.Browser: 0} {
+		r, kind, codes := withTelephone(t)
+		s := r.begin(r.inSession(medium))
+		if s.State != Ask || kindsOf(s) != kind || *codes != before || len(r.events("code.sent")) != before {
+			t.Fatalf("medium %v: %+v, %d codes", medium, s, *codes)
+		}
+		if medium == prompt.Browser {
+			s = r.reply(s, kind, "")
+		}
+		for range 2 {
+			if s.State != Ask || *codes != 1 || s.Prompts[0].Label != "Type the code" {
+				t.Fatalf("medium %v: %+v, %d codes", medium, s, *codes)
+			}
+			var err error
+			if s, err = r.Look(t.Context(), s.Ticket); err != nil {
+				t.Fatalf("medium %v: %v", medium, err)
+			}
+		}
+		if s = r.reply(s, kind, "100001"); s.State != Granted || len(r.events("code.sent")) != 1 {
+			t.Errorf("medium %v: %v %s, %d codes", medium, s.State, s.Reason, len(r.events("code.sent")))
+		}
+	}
+}
+
+// On a line a look again is no reason to send another code, and nothing to write down.
+func TestLookingAgainSendsNoCode(t *testing.T) {
+	r, kind, codes := withTelephone(t)
+	s := r.begin(Request{Application: "vpn", Name: "ada", Source: home, Protocol: "radius", Medium: prompt.Line, Opening: []prompt.Answer{typed("password", secret)}})
+	entries := len(r.events(""))
+	for range 3 {
+		r.clock.later(sendPause)
+		next, err := r.Look(t.Context(), s.Ticket)
+		if err != nil || next.State != Ask || kindsOf(next) != kind || next.Prompts[0].Label != "Type the code" {
+			t.Fatalf("%+v, %v", next, err)
+		}
+		s = next
+	}
+	if n := len(r.events("")); *codes != 1 || n != entries {
+		t.Errorf("%d codes, %d more entries", *codes, n-entries)
+	}
+	if s = r.reply(s, kind, "100001"); s.State != Granted {
+		t.Errorf("%v %s", s.State, s.Reason)
+	}
+}
+
+// All that wait are carried, one behind the other; of what fails the server's log tells,
+// without the number or the code, and of what is taken it tells nothing.
+func TestAllCodesAreCarried(t *testing.T) {
+	r, _, _ := withAda(t)
+	log := &bytes.Buffer{}
+	r.Messages.Log = slog.New(slog.NewTextHandler(log, nil))
+	for i := range 3 {
+		p := r.person("person" + strconv.Itoa(i))
+		r.change(func(tx *store.Tx) error {
+			did, err := r.Messages.Send(t.Context(), tx, Sending{Account: p.ID}, authenticator.Message{To: "+4930123", Text: "the code " + strconv.Itoa(i)})
+			if !did {
+				t.Error("it was not queued")
+			}
+			return err
+		})
+	}
+	outcome := map[string]error{"the code 1": errors.New("the gateway is away")}
+	carried := func() (out []string) {
+		t.Helper()
+		err := r.Messages.Carry(t.Context(), func(_ context.Context, m authenticator.Message) error {
+			out = append(out, m.Text)
+			return outcome[m.Text]
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if got := strings.Join(carried(), ", "); got != "the code 0, the code 1, the code 2" {
+		t.Errorf("carried %s", got)
+	}
+	said := log.String()
+	if strings.Count(said, "a code could not be sent") != 1 || !strings.Contains(said, "the gateway is away") || strings.Contains(said, "4930123") || strings.Contains(said, "the code") {
+		t.Errorf("the log says %q", said)
+	}
+	r.clock.later(carryPause)
+	delete(outcome, "the code 1")
+	if got := strings.Join(carried(), ", "); got != "the code 1" {
+		t.Errorf("carried again %s", got)
+	}
+	if log.String() != said {
+		t.Errorf("the log says %q as well", strings.TrimPrefix(log.String(), said))
+	}
+}
