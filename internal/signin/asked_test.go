@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/authenticator"
+	"countersign/internal/directory"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
@@ -77,6 +78,45 @@ func TestLookingAgainSendsNoCode(t *testing.T) {
 	}
 	if s = r.reply(s, kind, "100001"); s.State != Granted {
 		t.Errorf("%v %s", s.State, s.Reason)
+	}
+}
+
+// A telephone that is taken away before a code is asked for is not asked for any more,
+// and gets none: there is another way, or there is none.
+func TestACodeOfATelephoneThatIsGone(t *testing.T) {
+	for _, another := range []bool{true, false} {
+		r, kind, codes := withTelephone(t)
+		ada, err := r.dir.Find(t.Context(), r.DB, "ada")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if another {
+			r.withCodes(ada)
+		}
+		s := r.reply(r.begin(browses("wiki", "ada")), "password", secret)
+		all, err := r.dir.Credentials(t.Context(), r.DB, ada.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range all {
+			if c.Kind == kind {
+				r.alter(c, func(c *directory.Credential) { c.Status = directory.CredentialRevoked })
+			}
+		}
+		next, err := r.Answer(t.Context(), s.Ticket, Reply{Answer: typed(kind, ""), Source: home})
+		if err != nil || *codes != 0 {
+			t.Fatalf("another way: %t: %v, %d codes", another, err, *codes)
+		}
+		if !another {
+			r.is("no other way", next, Denied, "nothing-enrolled")
+			continue
+		}
+		if next.State != Ask || kindsOf(next) != "totp" {
+			t.Errorf("%+v", next)
+		}
+		if look, err := r.Look(t.Context(), next.Ticket); err != nil || look.State != Ask {
+			t.Errorf("a look: %+v, %v", look, err)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"time"
 
 	"countersign/internal/assurance"
@@ -124,7 +125,7 @@ func (m *Messages) sends(at *attempt, d decision) bool {
 		return false
 	}
 	if at.browser() {
-		return at.Sending != ""
+		return slices.Contains(d.kinds, at.Sending) // it may have been taken away meanwhile
 	}
 	return len(d.kinds) > 0 && m.sender(d.kinds[0]) != nil
 }
