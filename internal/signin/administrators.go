@@ -252,10 +252,16 @@ func (j *judge) able(p *policy.Policy, s *administrator) bool {
 }
 
 // couldGet reports whether the account's authenticators are enough for the least
-// that policy demands of it, wherever it is and whenever it comes.
+// that policy demands of it, wherever it is and whenever it comes. What this server
+// does not know, as after it was taken out of the configuration, shows nothing.
 func (m *matter) couldGet() bool {
-	held := active(m.credentials)
-	held = slices.DeleteFunc(held, func(c directory.Credential) bool { return c.Traits.Has(assurance.Vouched) })
+	held := slices.DeleteFunc(active(m.credentials), func(c directory.Credential) bool {
+		_, known := m.kind(c.Kind)
+		return !known || c.Traits.Has(assurance.Vouched)
+	})
+	if !slices.ContainsFunc(held, m.begins) {
+		return false
+	}
 	w := m.policy.Weakest(policy.Class{Facts: m.facts(m.account, directory.LacksTwoFactors(m.credentials, m.now)), Free: policy.FreeSource | policy.FreeTime})
 	for _, way := range w.Ways {
 		counts := slices.DeleteFunc(slices.Clone(held), func(c directory.Credential) bool { return slices.Contains(way.Decision.Refuse, c.Kind) })
@@ -264,4 +270,11 @@ func (m *matter) couldGet() bool {
 		}
 	}
 	return false
+}
+
+// begins reports whether an authenticator can be the first that is shown: what is
+// answered elsewhere, and a code without a PIN, come behind another.
+func (m *matter) begins(c directory.Credential) bool {
+	k, _ := m.kind(c.Kind)
+	return k.First && k.answersBy(m.Medium) && (opensWith(k.Traits) || withPIN(c.Traits))
 }

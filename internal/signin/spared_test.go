@@ -300,3 +300,71 @@ func TestPolicyInAChange(t *testing.T) {
 		return nil
 	})
 }
+
+// Only who could really sign in is counted: neither who has what this server does not
+// know any more, as after the cards were taken out of its configuration, nor who has
+// only what is answered elsewhere, before which something has to be shown here.
+func TestWhoCannotBeginIsNoAdministrator(t *testing.T) {
+	const app, held, known, saved = assurance.Held | assurance.UserVerified, assurance.Held, assurance.Known, assurance.Held | assurance.Recovery
+	type has map[string]assurance.Trait
+	people := []struct {
+		name string
+		has  has
+		able string // by two factors, where passwords do not count, where passkeys do not
+	}{
+		{"card", has{"password": known, "certificate": strong}, "yes yes yes"},
+		{"card-unknown", has{"password": known, "idcard": strong}, "no no no"},
+		{"card-unknown-alone", has{"idcard": strong}, "no no no"},
+		{"app-alone", has{"push": app}, "no no no"},
+		{"app-and-codes", has{"push": app, "totp": held}, "no no no"},
+		{"app-and-saved-codes", has{"push": app, "recoverycode": saved}, "no no no"},
+		{"app-and-pass", has{"push": app, "accesspass": assurance.Vouched}, "no no no"},
+		{"app-and-unknown", has{"push": app, "pin": known}, "no no no"},
+		{"app-and-password", has{"push": app, "password": known}, "yes yes yes"}, // which opens, though it may not count
+		{"codes", has{"totp": held, "password": known}, "yes no yes"},
+		{"passkey", has{"passkey": strong}, "yes yes no"},
+		{"token-with-pin", has{"hotp": held | known}, "yes yes yes"},
+		{"nothing", nil, "no no no"},
+	}
+	r := newRig(t, twoFactors)
+	accounts := map[string]directory.Account{}
+	for _, p := range people {
+		accounts[p.name] = r.person(p.name, directory.Administrators)
+		for kind, traits := range p.has {
+			r.give(accounts[p.name], kind, authenticator.Enrolled{Traits: traits, State: []byte("x")})
+		}
+	}
+	able := map[string]string{}
+	for _, document := range []string{"", ", refuse: [password]", ", refuse: [passkey]"} {
+		r.rules("rules:\n  - {name: all, require: two-factors" + document + "}\n")
+		list, err := r.Administrators(t.Context(), r.DB)
+		if err != nil || len(list) != len(people) {
+			t.Fatalf("%d, %v", len(list), err)
+		}
+		for _, one := range list {
+			word := map[bool]string{true: " yes", false: " no"}[one.Able]
+			able[one.Name] += word
+		}
+	}
+	var last directory.Account
+	for _, p := range people {
+		if got := strings.TrimSpace(able[p.name]); got != p.able {
+			t.Errorf("%s can: %s; want %s", p.name, got, p.able)
+		}
+		if !strings.HasPrefix(p.able, "yes") {
+			continue
+		}
+		if last.ID != 0 {
+			r.change(func(tx *store.Tx) error {
+				last.State = directory.Suspended
+				return r.dir.Update(t.Context(), tx, last)
+			})
+		}
+		last = accounts[p.name]
+	}
+	// Beside all who cannot, the last who can is the last.
+	r.rules(twoFactors)
+	if err := r.SpareAdministration(t.Context(), r.DB, Suspended(last.ID)); refused(err) != "last-administrator" {
+		t.Errorf("%s, the last who can: %v", last.Name, err)
+	}
+}
