@@ -2,6 +2,7 @@ package signin
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -182,6 +183,7 @@ func TestACodeBehindAPINOpens(t *testing.T) {
 	if n := r.charged(second.Credential); n == 0 {
 		t.Error("what is compared with the one that has a PIN is not charged")
 	}
+	r.is("of a kind that nobody knows", opens("ada", "unheard-of", "x"), Denied, "not-asked")
 	r.is("of a kind that is in front of nothing", opens("ada", "yubico-otp", "cccccccccccccccccccccccccccccccccccccccccccc"), Denied, "not-asked")
 	// Behind a password of the same line each counts.
 	r.withPassword(bob)
@@ -218,4 +220,57 @@ func TestASavedCodeOpensARecovery(t *testing.T) {
 	if n := len(r.events("evidence.accepted")); n != 1 || r.charged(saved) != 0 {
 		t.Errorf("%d accepted", n)
 	}
+}
+
+// What an answer is meant for, by how it came and what was asked: of the kinds that can be
+// typed there, and of what it looks like where there are several.
+func TestWhatAnAnswerIsMeantFor(t *testing.T) {
+	r := newRig(t, anyFactor)
+	const otp = "cccccccccccbcccccccccccccccccccccccccccccccc"
+	for _, c := range []struct {
+		why     string
+		asked   string
+		answer  prompt.Answer
+		opening bool
+		medium  prompt.Medium
+		want    string
+	}{
+		{"unnamed, of what was asked what can be typed", "passkey totp approval", typed("", "123456"), false, prompt.Browser, "totp"},
+		{"unnamed, where only a passkey was asked for", "passkey", typed("", "123456"), false, prompt.Browser, ""},
+		{"unnamed, of a kind that this server no longer has", "of-before totp", typed("", "123456"), false, prompt.Line, "totp"},
+		{"unnamed, and nothing was asked", "", typed("", "123456"), true, prompt.Line, ""},
+		{"any code, in a reply, is for what was asked alone", "smscode", typed(AnyCode, "123456"), false, prompt.Line, "smscode"},
+		{"and for no password", "password", typed(AnyCode, "123456"), true, prompt.Line, "totp hotp"},
+		{"any code that comes unasked is for none that must be asked for", "", typed(AnyCode, "123456"), true, prompt.Line, "totp hotp"},
+		{"nor for digits where it is none", "", typed(AnyCode, "12ab"), true, prompt.Line, "recoverycode"},
+		{"what names its owner is for that kind", "", typed(AnyCode, otp), true, prompt.Line, "yubico-otp"},
+		{"also beside a password that it might be", "password yubico-otp", typed("", otp), false, prompt.Line, "yubico-otp"},
+		{"which another text is", "password yubico-otp", typed("", "a password"), false, prompt.Line, "password"},
+		{"named, in a reply, only where it was asked", "totp", typed("hotp", "123456"), false, prompt.Line, ""},
+		{"named, in a reply", "totp hotp", typed("hotp", "123456"), false, prompt.Line, "hotp"},
+		{"named, unasked", "", typed("hotp", "123456"), true, prompt.Line, "hotp"},
+		{"named, of no kind", "", typed("unheard-of", "123456"), true, prompt.Line, ""},
+	} {
+		at := &attempt{Request: Request{Action: SignIn, Name: "ada", Medium: c.medium, CodeAlone: true}}
+		for _, kind := range strings.Fields(c.asked) {
+			at.Asked = append(at.Asked, asked{Kind: kind})
+		}
+		if kinds, _ := r.examiner.shaped(at, c.answer, c.opening); strings.Join(kinds, " ") != c.want {
+			t.Errorf("%s: %v, want %s", c.why, kinds, c.want)
+		}
+	}
+}
+
+// In a session its owner is known: a code may come first there.
+func TestACodeOpensInASession(t *testing.T) {
+	r, ada, app := withAda(t)
+	all, err := r.dir.Credentials(t.Context(), r.DB, ada.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.sessions.put("hers", Held{Account: ada.ID, Number: "n1", Expires: r.Now().Add(time.Hour), Evidence: evidenceOf(all, "password", r.Now())})
+	q := browses("wiki", "ada", typed("totp", app.code()))
+	r.is("without a session", r.begin(q), Ask, "not-asked")
+	q.Session = "hers"
+	r.is("in hers", r.begin(q), Granted, "")
 }

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
+	"countersign/internal/text"
 )
 
 // moment is when everything here is decided.
@@ -221,6 +222,7 @@ func TestDecide(t *testing.T) {
 		{"of one of another kind", evidence(m().has("password", "totp").shows("password", "totp"), func(ev *assurance.Evidence) { ev.Kind = "hotp" }), "asks: password totp"},
 		{"of a kind that is unknown", evidence(m().has("passkey").shows("passkey").with("passkey", func(c *directory.Credential) { c.Kind = "odd" }), func(ev *assurance.Evidence) { ev.Kind = "odd" }), "asks: approval"},
 		{"held, of a kind that is unknown", evidence(m().has("passkey").holds("passkey").with("passkey", func(c *directory.Credential) { c.Kind = "odd" }), func(ev *assurance.Evidence) { ev.Kind = "odd" }), "no: nothing-enrolled"},
+		{"elsewhere, of a kind that is unknown", evidence(m().has("passkey").shows("passkey").with("passkey", func(c *directory.Credential) { c.Kind = "odd" }), func(ev *assurance.Evidence) { ev.Kind, ev.Elsewhere = "odd", true }), "asks: approval"},
 
 		// Whether its cause stands.
 		{"switched off since", m().has("password", "totp").shows("password", "totp").with("totp", status(directory.CredentialDisabled)), "no: nothing-enrolled"},
@@ -251,6 +253,7 @@ func TestDecide(t *testing.T) {
 		{"a new code is not enough for that", m().has("password", "totp").with("totp", quarantined).shows("password", "totp").does("report.not-me", "3"), "no: nothing-enrolled"},
 		{"nor a new token with a PIN", m().has("hotp").with("hotp", quarantined).shows("hotp").does("report.not-me", "3"), "no: nothing-enrolled"},
 		{"nor a new password for another's act", m().has("password", "totp").with("password", quarantined).shows("password", "totp").but(func(m *matter) { m.Action = "report.not-me" }), "no: nothing-enrolled"},
+		{"nobody gets back in by an address of today", m().has("recoverycode", "mailcode").with("mailcode", quarantined).shows("recoverycode", "mailcode").does(Recover, "r"), "no: nothing-enrolled"},
 
 		// For which act it was shown.
 		{"for this act", evidence(m().has("passkey").shows("passkey").but(admin).does("account.create", "bob"), func(ev *assurance.Evidence) { ev.Act = "account.create bob" }), "yes: passkey"},
@@ -271,6 +274,8 @@ func TestDecide(t *testing.T) {
 		{"a group that has its name and no power does not", m().has("passkey").shows("passkey").but(helper).but(func(m *matter) { m.account.Privileged = false }).does("recovery.open", "bob"), "no: not-administrator"},
 		{"an application's act of that name is its own", m().has("passkey").shows("passkey").but(func(m *matter) { m.Action = "account.create" }), "yes: passkey"},
 		{"what cannot be shown whole is approved by nobody", m().has("passkey").shows("passkey").but(admin).does("account.create", "bob\n\n\nand eve"), "no: not-shown-whole"},
+		{"nor what is too long", m().has("passkey").shows("passkey").but(admin).does("account.create", strings.Repeat("x", text.Longest+1)), "no: not-shown-whole"},
+		{"as long as may be", m().has("passkey").shows("passkey").but(admin).does("account.create", strings.Repeat("x", text.Longest)), "yes: passkey"},
 
 		// Keys.
 		{"a key with its command", m().has("apikey").shows("apikey").but(service).does("account.list", "").by(prompt.API).but(func(m *matter) { m.delegated = true }), "yes: apikey"},
@@ -309,10 +314,13 @@ func TestDecide(t *testing.T) {
 		{"an application's approving is its own", m().has("password", "totp").shows("password", "totp").but(func(m *matter) { m.Action = Approve }), "yes: password totp"},
 		{"getting back in takes both codes", m().has("recoverycode", "mailcode").shows("recoverycode").does(Recover, "r"), "asks: mailcode"},
 		{"of this attempt", evidence(m().has("recoverycode", "mailcode").shows("recoverycode", "mailcode").does(Recover, "r"), func(ev *assurance.Evidence) { ev.Time = moment.Add(-time.Hour) }), "asks: recoverycode mailcode"},
+		{"an application's getting back in is its own", evidence(m().has("recoverycode", "mailcode").shows("recoverycode", "mailcode").but(func(m *matter) { m.Action = Recover }), func(ev *assurance.Evidence) { ev.Time = moment.Add(-time.Hour) }), "yes: mailcode recoverycode"},
 		{"both do", m().has("recoverycode", "mailcode").shows("recoverycode", "mailcode").does(Recover, "r"), "yes: mailcode recoverycode"},
 		{"a passkey does not, whatever policy says", m().has("passkey").shows("passkey").does(Recover, "r"), "no: nothing-enrolled"},
 		{"a second factor is changed by both", m().has("password", "totp").shows("password").does("authenticator.enroll", "totp"), "asks: totp"},
 		{"by who has a passkey with that", m().has("password", "totp", "passkey").shows("password", "totp").does("authenticator.remove", "2"), "asks: passkey approval"},
+		{"so is a PIN", m().has("password", "totp", "passkey").shows("password", "totp").does("authenticator.pin", "2"), "asks: passkey approval"},
+		{"and what is added", m().has("password", "totp", "passkey").shows("password", "totp").does("authenticator.enroll", "hotp"), "asks: passkey approval"},
 		{"and it is enough", m().has("password", "totp", "passkey").shows("passkey").does("authenticator.pin", "2"), "yes: passkey"},
 		{"renaming does not take it", m().has("password", "totp", "passkey").shows("password", "totp").does("authenticator.rename", "2"), "yes: password totp"},
 		{"a new account sets up with a pass", m().has("accesspass").shows("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", SettingUp), "yes: accesspass"},
@@ -327,10 +335,13 @@ func TestDecide(t *testing.T) {
 		{"a pass alone for who has a passkey", m().has("accesspass", "passkey").holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "totp"), "asks: passkey"},
 		{"a passkey of the same set-up, where policy takes the pass, sets up the rest with it", m().has("accesspass", "passkey").with("passkey", sinceThePass).holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "totp").but(byPass), "yes: accesspass"},
 		{"with a password beside it that is asked for as well", m().has("accesspass", "passkey", "password").with("passkey", sinceThePass).with("password", sinceThePass).holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "totp").but(byPass), "asks: passkey password"},
+		{"who lost a passkey is asked for their app beside the pass", m().has("accesspass", "passkey", "totp").with("passkey", status(directory.CredentialDisabled)).holds("accesspass").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "passkey").but(byPass), "asks: totp"},
+		{"beside that it does", m().has("accesspass", "passkey", "totp").with("passkey", status(directory.CredentialDisabled)).holds("accesspass").shows("totp").with("accesspass", usedUp(moment.Add(-time.Minute))).does("authenticator.enroll", "passkey").but(byPass), "yes: accesspass totp"},
 
 		// What an application vouches for.
 		{"an application that checks the password itself", m().has("totp").shows("totp").but(vouching).by(line), "yes: totp vouched-password"},
 		{"vouches for nothing alone", m().has("totp").but(vouching).by(line), "no: nothing-enrolled"},
+		{"nor beside a session", m().has("passkey").holds("passkey").but(vouching), "yes: passkey"},
 		{"and one that does not, for nothing", m().has("totp").shows("totp").by(line), "no: nothing-enrolled"},
 	} {
 		if got := outcome(decide(c.m)); got != c.want {
@@ -421,6 +432,9 @@ func TestFactsAndRules(t *testing.T) {
 	if look := tab.matterOf().does("account.list", ""); !look.facts(look.account, false).Reads {
 		t.Error("looking is not told to policy")
 	}
+	if change := tab.matterOf().does("account.create", "bob"); change.facts(change.account, false).Reads {
+		t.Error("a change is told to policy as looking")
+	}
 	other := tab.matterOf()
 	other.Action = "account.list"
 	if other.facts(other.account, false).Reads {
@@ -436,6 +450,9 @@ func TestFactsAndRules(t *testing.T) {
 	back := decide(tab.matterOf().has("recoverycode").shows("recoverycode").does(Recover, "r"))
 	if !strings.Contains(back.public, "a code by mail as well") {
 		t.Errorf("without an address: %q", back.public)
+	}
+	if d := decide(tab.matterOf().has("password").shows("password")); !strings.Contains(d.public, "temporary access pass") || strings.Contains(d.public, "by mail") {
+		t.Errorf("without a second factor: %q", d.public)
 	}
 	if d := decide(tab.matterOf().has("password").shows("password").by(prompt.Single)); d.public != "" {
 		t.Errorf("a line that cannot be asked is told %q", d.public)
