@@ -2,17 +2,24 @@
 # Builds countersign_VERSION_ARCH.deb with nothing but Go and dpkg-deb.
 #
 #   deploy/debian/build.sh [FOLDER]     writes it there; bin/ when left out
+#
+# VERSION names another version than the commit's, and PROGRAM is a program that was
+# built before.
 set -eu
 cd "$(dirname "$0")/../.."
 out=${1:-bin}
-version=$(git describe --tags 2>/dev/null | sed 's/^v//' || true)
+version=${VERSION:-$(git describe --tags 2>/dev/null | sed 's/^v//' || true)}
 [ -n "$version" ] || version=0~$(git log -1 --format=%cd.%h --date=format:%Y%m%d)
 arch=$(dpkg --print-architecture)
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 chmod 755 "$root"
 
-CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$root/usr/bin/" ./cmd/countersign
+if [ -n "${PROGRAM:-}" ]; then
+	install -D -m 755 "$PROGRAM" "$root/usr/bin/countersign"
+else
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$root/usr/bin/" ./cmd/countersign
+fi
 install -D -m 644 deploy/countersign.service "$root/usr/lib/systemd/system/countersign.service"
 install -D -m 644 LICENSE "$root/usr/share/doc/countersign/copyright"
 install -D -m 640 deploy/debian/countersign.yaml "$root/etc/countersign/countersign.yaml"
