@@ -146,3 +146,33 @@ func TestATicketAfterABreakdown(t *testing.T) {
 		}
 	}
 }
+
+// What a session gains after a question was put is granted anew, and not by the ticket of
+// the question: that names nothing that could be claimed once.
+func TestASessionThatGainsInBetween(t *testing.T) {
+	r, ada, key := withTouch(t)
+	held := Held{Account: ada.ID, Number: "n1", Expires: r.Now().Add(time.Hour)}
+	r.sessions.put("hers", held)
+	q := browses("wiki", "")
+	q.Session = "hers"
+	s := r.begin(q)
+	if s.State != Ask || !isSealed(s.Ticket) {
+		t.Fatalf("%+v", s)
+	}
+	held.Evidence = []assurance.Evidence{{Account: ada.ID, Kind: "passkey", Credential: key.ID, Traits: strong, Time: r.Now(), Channel: "browser"}}
+	r.sessions.put("hers", held)
+	for range 2 {
+		if why := r.claims(s); why != "not-enough" {
+			t.Errorf("by the ticket of the question: %q", why)
+		}
+	}
+	s, err := r.Look(t.Context(), s.Ticket)
+	if err != nil || s.State != Granted {
+		t.Fatalf("looked at: %+v, %v", s, err)
+	}
+	for _, want := range []string{"", "used-ticket"} {
+		if why := r.claims(s); why != want {
+			t.Errorf("then: %q; want %q", why, want)
+		}
+	}
+}
