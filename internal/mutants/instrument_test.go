@@ -140,6 +140,28 @@ a.go: second: n == 1`; got != want {
 	}
 }
 
+// A line whose condition is gone excuses nothing, and is said before anything is run.
+func TestReasonsThatAreAboutNothing(t *testing.T) {
+	o := room(t, itsTests)
+	p, err := instrument(o.root, "room", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := map[string]string{}
+	for key, gone := range map[string]bool{
+		`internal/room/room.go: open: n == 4`: false, `internal/room/room.go: open: n == 4 #2`: true, `internal/room/room.go: shut: n == 4`: true, `internal/room/gone.go: open: n == 4`: true,
+		`internal/room/inner/room.go: open: n == 9`: false, `internal/another/room.go: open: n == 9`: false,
+	} {
+		reasons[key] = "a reason"
+		if got := stale("room", p.conditions, map[string]string{key: "a reason"}); (len(got) == 1 && got[0] == key) != gone || !gone && len(got) > 0 {
+			t.Errorf("%s: %q", key, got)
+		}
+	}
+	if good, err := examine(t.Context(), o, "room", reasons); good || err == nil || strings.Count(err.Error(), "\n") != 3 {
+		t.Errorf("%t, %v", good, err)
+	}
+}
+
 // Who is noticed, who survives, and what that is worth.
 func TestWhoSurvives(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {

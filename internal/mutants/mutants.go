@@ -8,8 +8,8 @@
 // touched), and lets the environment say which one is inverted. Of each test it
 // notes which conditions it reaches, so that a mutant is given only to the tests
 // that could notice it, the quickest first. It prints who survived and the share
-// that was noticed, and fails under nine of ten, or where a survivor has no reason in
-// the file accepted.
+// that was noticed, and fails under nine of ten, where a survivor has no reason in
+// the file accepted, or where a line there is about no condition any more.
 //
 // It owns nothing of the server and is in no program.
 package main
@@ -21,9 +21,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -98,6 +100,9 @@ func examine(ctx context.Context, o options, room string, reasons map[string]str
 	if err != nil {
 		return false, err
 	}
+	if gone := stale(room, p.conditions, reasons); len(gone) > 0 {
+		return false, fmt.Errorf("there is no condition any more that these lines of %s are about:\n%s", o.accepted, strings.Join(gone, "\n"))
+	}
 	l := &lab{options: o, folder: folder, room: room}
 	if err := l.compile(ctx, p.overlay); err != nil {
 		return false, err
@@ -116,6 +121,24 @@ func examine(ctx context.Context, o options, room string, reasons map[string]str
 		return false, err
 	}
 	return report(room, fates, reasons), nil
+}
+
+// stale are the reasons of a room that name none of its conditions: one that was changed,
+// or taken out, or whose ordinal is another now.
+func stale(room string, conditions []condition, reasons map[string]string) []string {
+	there := map[string]bool{}
+	for _, c := range conditions {
+		there[c.key()] = true
+	}
+	var gone []string
+	for key := range reasons {
+		file, _, _ := strings.Cut(key, ": ")
+		if path.Dir(file) == "internal/"+room && !there[key] {
+			gone = append(gone, key)
+		}
+	}
+	slices.Sort(gone)
+	return gone
 }
 
 // report prints who survived and says whether that is good enough.
