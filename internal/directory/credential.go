@@ -81,29 +81,41 @@ func (c Credential) aad() keyring.AAD {
 	return keyring.AAD{Table: "credential", Column: "state", Row: int64(c.ID), Account: int64(c.Account)}
 }
 
+// credentialRow is a credential's own row, as kept: in one piece, because what a
+// column is read into is allocated by itself otherwise.
+type credentialRow struct {
+	c                                                    Credential
+	id, account, quarantine, created, used, ended, given int64
+	traits, ender                                        string
+	sealed, mac                                          []byte
+}
+
 func (d *Directory) scanCredential(row scanner) (Credential, error) {
-	var c Credential
-	var id, account, quarantine, created, used, ended, assigned int64
-	var traits, ender string
-	var sealed, mac []byte
-	err := row.Scan(&id, &account, &c.Kind, &c.Label, &c.Handle, &traits, &sealed, &c.Status, &quarantine, &c.Version, &created, &used, &ended, &ender, &assigned, &mac)
+	r := &credentialRow{}
+	err := row.Scan(&r.id, &r.account, &r.c.Kind, &r.c.Label, &r.c.Handle, &r.traits, &r.sealed, &r.c.Status, &r.quarantine, &r.c.Version, &r.created, &r.used, &r.ended, &r.ender, &r.given, &r.mac)
 	if err != nil {
 		return Credential{}, err
 	}
-	c.ID, c.Account = assurance.CredentialID(id), assurance.AccountID(account)
-	c.Quarantine, c.Created, c.Used = store.Time(quarantine), store.Time(created), store.Time(used)
-	c.Assigned = assurance.AccountID(assigned)
-	if c.End, err = readEnd(ended, ender); err != nil {
-		return Credential{}, d.tampered("credential", id)
+	return d.believeCredential(r)
+}
+
+// believeCredential returns the credential of a row that bears our MAC.
+func (d *Directory) believeCredential(r *credentialRow) (Credential, error) {
+	c := r.c
+	var err error
+	c.ID, c.Account, c.Assigned = assurance.CredentialID(r.id), assurance.AccountID(r.account), assurance.AccountID(r.given)
+	c.Quarantine, c.Created, c.Used = store.Time(r.quarantine), store.Time(r.created), store.Time(r.used)
+	if c.End, err = readEnd(r.ended, r.ender); err != nil {
+		return Credential{}, d.tampered("credential", r.id)
 	}
-	if c.Traits, err = assurance.ParseTrait(traits); err != nil {
-		return Credential{}, d.tampered("credential", id)
+	if c.Traits, err = assurance.ParseTrait(r.traits); err != nil {
+		return Credential{}, d.tampered("credential", r.id)
 	}
-	if !d.Keys.VerifyMAC("credential", c.fields(sealed), mac) {
-		return Credential{}, d.tampered("credential", id)
+	if !d.Keys.VerifyMAC("credential", c.fields(r.sealed), r.mac) {
+		return Credential{}, d.tampered("credential", r.id)
 	}
-	if c.State, err = d.Keys.Open("credential", c.aad(), sealed); err != nil {
-		return Credential{}, d.tampered("credential", id)
+	if c.State, err = d.Keys.Open("credential", c.aad(), r.sealed); err != nil {
+		return Credential{}, d.tampered("credential", r.id)
 	}
 	return c, nil
 }
@@ -118,7 +130,7 @@ func (d *Directory) credentials(rows *store.Rows, err error) ([]Credential, erro
 		return nil, err
 	}
 	defer rows.Close()
-	var out []Credential
+	out := make([]Credential, 0, 4) // most people have no more
 	for rows.Next() {
 		c, err := d.scanCredential(rows)
 		if err != nil {
