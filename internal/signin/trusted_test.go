@@ -145,6 +145,9 @@ func TestHowLongAYesIsRemembered(t *testing.T) {
 			k.clock.later(1)
 		}
 		k.checks(what+", after that", at("wiki", "hers"), c.then, true)
+		if c.remembered == trust {
+			k.checks(what+", and again", at("wiki", "hers"), c.then, false)
+		}
 		k.clock.later(second)
 		if s, err := k.Check(t.Context(), at("wiki", "hers")); err != nil || s.State != c.last {
 			t.Errorf("%s, a second later: %+v, %v", what, s, err)
@@ -180,6 +183,21 @@ func TestWhatEndsARememberedYes(t *testing.T) {
 		c.checks(what+", under way", at("wiki", "hers"), Granted, true)
 		c.checks(what+", after that", at("wiki", "hers"), Granted, e.ends)
 	}
+	// What is remembered of a session by who read it later is not what was granted before.
+	c.rules("rules:\n  - {name: most, when: 'method != \"POST\"', require: two-factors}\n  - {name: posts, when: 'method == \"POST\"', require: one-factor}\n")
+	c.count.then = func() {
+		held := c.sessions.held["hers"]
+		held.Evidence = held.Evidence[:1]
+		c.sessions.put("hers", held)
+		c.announces(sessionTopic + "n-hers")
+		post := at("wiki", "hers")
+		post.Method = "POST"
+		c.checks("with what is left", post, Granted, true)
+	}
+	c.checks("with what was held before", at("wiki", "hers"), Granted, true)
+	c.checks("after that", at("wiki", "hers"), Ask, true)
+	c.rules(twoFactors)
+	c.session("hers")
 	// It was read just before it ended: that is the last yes.
 	c.announces(directory.Topic(c.ada.ID))
 	c.count.then = func() { c.sessions.end("hers"); c.announces(sessionTopic + "n-hers") }
@@ -205,9 +223,28 @@ func TestWhatEndsARememberedYes(t *testing.T) {
 			t.Errorf("granted to %s", s.Grant.Name())
 		}
 	}
+
+	// Nor of one whose account is gone.
+	c.sessions.end("hers")
+	c.announces(directory.Topic(c.ada.ID))
+	c.session("hers")
+	c.change(func(tx *store.Tx) error { return c.dir.Remove(t.Context(), tx, c.ada, 0) })
+	if s := c.checks("of an account that is gone", at("wiki", "hers"), Denied, true); s.Reason != "no-account" || s.Public != bland {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A server that cannot tell whether it hears of changes answers nothing from memory,
+// whatever else it can read.
+func TestAYesIsNotRememberedWithoutADatabase(t *testing.T) {
+	c, other := withTrust(t, twoFactors), newRig(t, twoFactors)
+	c.checks("a yes", at("wiki", "hers"), Granted, true)
+	c.checks("and again", at("wiki", "hers"), Granted, false)
+	c.Rules, c.judge.Applications = other.Rules, other.Applications
+	c.checks("with a policy from elsewhere", at("wiki", "hers"), Granted, false)
 	c.DB.Close()
-	if s, err := c.Check(t.Context(), at("wiki", "hers")); err == nil || s.State == Granted {
-		t.Errorf("without a database: %+v", s)
+	if s, err := c.Check(t.Context(), at("wiki", "hers")); err == nil || s.State != Denied {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 
