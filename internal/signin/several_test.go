@@ -2,7 +2,9 @@ package signin
 
 import (
 	"context"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
+	"countersign/internal/store"
 )
 
 // spelled takes for right what a credential's state spells, and for half of it what
@@ -149,5 +152,70 @@ func TestTwoDevicesAreClosed(t *testing.T) {
 	}
 	if got := g.closedFor(); !slices.Equal(got, []string{"strangers", "strangers"}) {
 		t.Errorf("closed for %v", got)
+	}
+}
+
+// The right code of one device makes good what was wrong of that one, on every side, and
+// nothing of the other.
+func TestARightCodeIsOfItsOwnDevice(t *testing.T) {
+	g, q := withSpelled(t, "totp")
+	first, second := g.spells("totp", "111111"), g.spells("totp", "222222")
+	answer := func(text string) Step {
+		t.Helper()
+		q.Opening = []prompt.Answer{typed("totp", text)}
+		return g.begin(q)
+	}
+	g.is("of the second", answer("222222"), Granted, "") // outside is known from now on
+	q.Source = home
+	g.is("a wrong one from elsewhere", answer("333333"), Denied, "wrong")
+	q.Source = outside
+	g.is("of the second once more", answer("222222"), Granted, "")
+	if a, b := g.charged(first), g.charged(second); a != 1 || b != 0 {
+		t.Errorf("wrong in a row: %d of the first and %d of the second", a, b)
+	}
+}
+
+// Half of a slow answer is paid back what it was charged, and what was wrong elsewhere
+// stays: on each side an account's hour is its own.
+func TestHalfASlowAnswer(t *testing.T) {
+	g, q := withSpelled(t, "recoverycode")
+	g.limited(func(l *Limits) { l.PerAccount = 1 })
+	c := g.spells("recoverycode", "half 222222")
+	answer := func(from netip.Addr, text string) Step {
+		t.Helper()
+		q.Source, q.Opening = from, []prompt.Answer{typed("recoverycode", text)}
+		return g.begin(q)
+	}
+	g.change(func(tx *store.Tx) error {
+		_, err := tx.Exec(t.Context(), `insert into known_source (account, source, seen) values ($1,$2,$3)`, int64(g.ada.ID), sourceKey(home), store.Unix(g.Now()))
+		return err
+	})
+	g.is("a wrong one at home", answer(home, "333333"), Denied, "wrong")
+	for range 3 {
+		g.clock.later(time.Second) // so that each half is another
+		answer(outside, "222222")
+	}
+	if n := len(g.events("evidence.half")); n != 3 || g.charged(c) != 1 {
+		t.Errorf("%d halves were taken; %d wrong in a row", n, g.charged(c))
+	}
+	g.is("another at home", answer(home, "222222"), Denied, "account-budget")
+}
+
+// A wrong code that may be of two devices is one wrong answer to whoever looks for sprays.
+func TestACodeOfSeveralDevicesIsOneName(t *testing.T) {
+	g, q := withSpelled(t, "totp", "hotp")
+	q.Opening = []prompt.Answer{typed(AnyCode, "333333")}
+	for i := range 20 {
+		if n := len(g.events("alarm.spray")); n != 0 {
+			t.Fatalf("after %d people: %d alarms", i, n)
+		}
+		g.ada = g.person("person" + strconv.Itoa(i))
+		g.spells("totp", "111111")
+		g.spells("hotp", "222222")
+		q.Name = g.ada.Name
+		g.is(q.Name, g.begin(q), Denied, "wrong")
+	}
+	if n := len(g.events("alarm.spray")); n != 1 {
+		t.Errorf("after twenty: %d alarms", n)
 	}
 }
