@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,39 @@ func TestASignatureIsLookedAtOnce(t *testing.T) {
 		}
 		if en := r.last(event); en.Account != int64(c.whose) || en.AccountName != c.named || len(r.events("evidence.accepted")) != accepted || len(r.events("answer.refused")) != refused {
 			t.Errorf("%q as %q: the log says %+v", c.typed, c.name, en)
+		}
+	}
+}
+
+// What else of an account changes while its passkey is looked at is no reason to look
+// again; what ends the passkey is one to refuse it.
+func TestWhatChangesBesideASignature(t *testing.T) {
+	for what, c := range map[string]struct {
+		kind    string
+		status  string
+		granted bool
+	}{
+		"the password is switched off": {"password", directory.CredentialDisabled, true},
+		"the passkey is switched off":  {"passkey", directory.CredentialDisabled, false},
+		"the passkey is written anew":  {"passkey", directory.CredentialActive, true},
+	} {
+		r, ada, looked, meanwhile := withWatched(t, anyFactor)
+		all, err := r.dir.Credentials(t.Context(), r.DB, ada.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(all, func(has directory.Credential) bool { return has.Kind == c.kind })
+		*meanwhile = func() { r.alter(all[i], func(now *directory.Credential) { now.Status = c.status }) }
+		s, err := r.Begin(t.Context(), browses("wiki", "ada", typed("passkey", "key-1")))
+		if err != nil || (s.State == Granted) != c.granted {
+			t.Errorf("%s: %v %s, %v", what, s.State, s.Reason, err)
+		}
+		want := 1
+		if c.kind == "passkey" {
+			want = 2 // as it is now
+		}
+		if *looked["passkey"] != want {
+			t.Errorf("%s: looked at %d times", what, *looked["passkey"])
 		}
 	}
 }
