@@ -317,6 +317,7 @@ func TestWhoCannotBeginIsNoAdministrator(t *testing.T) {
 		{"card-unknown-alone", has{"idcard": strong}, "no no no"},
 		{"app-alone", has{"push": app}, "no no no"},
 		{"app-and-codes", has{"push": app, "totp": held}, "no no no"},
+		{"app-and-token", has{"push": app, "hotp": held}, "no no no"},
 		{"app-and-saved-codes", has{"push": app, "recoverycode": saved}, "no no no"},
 		{"app-and-pass", has{"push": app, "accesspass": assurance.Vouched}, "no no no"},
 		{"app-and-unknown", has{"push": app, "pin": known}, "no no no"},
