@@ -164,6 +164,9 @@ func TestAGrantThatTravelsEndsWithItsAttempt(t *testing.T) {
 	if err != nil || more.State != Ask || isSealed(more.Ticket) {
 		t.Fatalf("policy asks for more: %+v, %v", more, err)
 	}
+	if again, err := r.Look(t.Context(), s.Ticket); err != nil || again.State != Denied || again.Reason != "used-ticket" {
+		t.Errorf("looked at once more: %v %s, %v", again.State, again.Reason, err)
+	}
 	r.rules(anyFactor)
 	if why := r.claims(s); why != "used-ticket" {
 		t.Errorf("claimed beside its own row: %q", why)
