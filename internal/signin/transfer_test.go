@@ -293,3 +293,32 @@ func TestTheRowOfAnApprovalIsGone(t *testing.T) {
 		t.Errorf("%+v", next)
 	}
 }
+
+// What was approved is used up: an attempt whose row is put back as it was before, by
+// whoever can write the database, takes it no second time.
+func TestAnApprovalIsUsedOnce(t *testing.T) {
+	b := withBells(t)
+	b.give(b.ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")})
+	s := b.reply(b.pages(), Elsewhere, "")
+	p, _ := shownElsewhere(s)
+	b.approves(p.Number, false)
+	var handle, payload []byte
+	var step int64
+	if err := b.DB.QueryRow(t.Context(), `select a.handle, a.step, a.payload from attempt a where length(a.payload) > 0 order by a.expires desc limit 1`).Scan(&handle, &step, &payload); err != nil {
+		t.Fatal(err)
+	}
+	if next := b.look(s); next.State != Granted {
+		t.Fatalf("%+v", next)
+	}
+	b.change(func(tx *store.Tx) error {
+		n, err := tx.Exec(t.Context(), `update attempt set step = $2, payload = $3 where handle = $1`, handle, step, payload)
+		if err == nil && n != 1 {
+			t.Errorf("%d rows put back", n)
+		}
+		return err
+	})
+	booked := len(b.events("evidence.accepted"))
+	if again, err := b.Look(t.Context(), s.Ticket); err == nil && again.State == Granted || len(b.events("evidence.accepted")) != booked {
+		t.Errorf("with its row put back: %+v, %v", again, err)
+	}
+}
