@@ -1,0 +1,110 @@
+package signin
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"countersign/internal/directory"
+	"countersign/internal/prompt"
+)
+
+// What policy is told, and what a decision says beside its yes.
+func TestFactsAndRules(t *testing.T) {
+	tab := newTable(t)
+	m := tab.matterOf().has("password", "totp").shows("password", "totp")
+	m.account.Used = moment.Add(-31 * day)
+	m.account.Risk = moment
+	m.account.State = directory.Suspended
+	f := m.facts(m.account, true)
+	if !f.Account.Dormant || !f.Account.AtRisk || !f.Account.Suspended || !f.Account.New || f.Reads {
+		t.Errorf("%+v", f)
+	}
+	f = tab.matterOf().facts(tab.matterOf().account, false)
+	if f.Account.Dormant || f.Account.AtRisk || f.Account.Suspended || f.Account.New || f.Reads || f.Application.Name != "wiki" || !f.Now.Equal(moment) {
+		t.Errorf("%+v", f)
+	}
+	if look := tab.matterOf().does("account.list", ""); !look.facts(look.account, false).Reads {
+		t.Error("looking is not told to policy")
+	}
+	if change := tab.matterOf().does("account.create", "bob"); change.facts(change.account, false).Reads {
+		t.Error("a change is told to policy as looking")
+	}
+	other := tab.matterOf()
+	other.Action = "account.list"
+	if other.facts(other.account, false).Reads {
+		t.Error("an application's act of that name is looking")
+	}
+	m = tab.matterOf().has("password", "totp").shows("password", "totp")
+	if d := decide(m); strings.Join(d.rules, ", ") != "people" || d.fresh || d.account.ID != 7 {
+		t.Errorf("rules %v, fresh %t", d.rules, d.fresh)
+	}
+	if d := decide(tab.matterOf().has("password").shows("password")); !d.fresh || d.public == "" {
+		t.Errorf("who lacks a second factor: fresh %t, %q", d.fresh, d.public)
+	}
+	back := decide(tab.matterOf().has("recoverycode").shows("recoverycode").does(Recover, "r"))
+	if !strings.Contains(back.public, "a code by mail as well") {
+		t.Errorf("without an address: %q", back.public)
+	}
+	if d := decide(tab.matterOf().has("password").shows("password")); !strings.Contains(d.public, "temporary access pass") || strings.Contains(d.public, "by mail") {
+		t.Errorf("without a second factor: %q", d.public)
+	}
+	if d := decide(tab.matterOf().has("password").shows("password").by(prompt.Single)); d.public != "" {
+		t.Errorf("a line that cannot be asked is told %q", d.public)
+	}
+	if d := decide(tab.matterOf().has("password", "totp")); d.public != "" || len(d.credentials["totp"]) != 1 || d.credentials["totp"][0].ID != 2 {
+		t.Errorf("%q %v", d.public, d.credentials)
+	}
+}
+
+// Both codes that bring somebody back are to be had only where each of their kinds is.
+func TestRecoversByCodes(t *testing.T) {
+	all := newTable(t).setting
+	if !all.recoversByCodes() {
+		t.Error("with both kinds there is no way back by codes")
+	}
+	for _, kind := range []string{"recoverycode", "mailcode"} {
+		less := all
+		less.kinds = slices.DeleteFunc(slices.Clone(all.kinds), func(k kindOf) bool { return k.Kind == kind })
+		if less.recoversByCodes() {
+			t.Errorf("without %s there is a way back by codes", kind)
+		}
+	}
+}
+
+type kindOf = kind
+
+// Who stands where sees what the engine would say of them.
+func TestView(t *testing.T) {
+	r := newRig(t, anyFactor)
+	person := directory.Account{ID: 7, Name: "ada", Kind: directory.Person, State: directory.Active, Created: moment}
+	for _, c := range []struct {
+		s       Standpoint
+		refuses string
+		beside  bool
+	}{
+		{Standpoint{Account: person, Application: Own(), Action: SignIn}, "", false},
+		{Standpoint{Account: person, Application: Own(), Action: "account.create"}, "not-administrator", false},
+		{Standpoint{Account: person, Application: Own(), Action: "authenticator.enroll"}, "", true},
+		{Standpoint{Account: directory.Account{ID: 7, State: directory.Suspended}, Application: Own(), Action: "account.create"}, "suspended", false},
+	} {
+		v := r.View(c.s)
+		if v.Refuses != c.refuses || (v.Beside != nil) != c.beside || v.Delegated {
+			t.Errorf("%+v: %+v", c.s, v)
+		}
+	}
+}
+
+// What is shown to sign in, to look and to set up the rest is bound to no act; what is
+// shown for an act of our own to that one.
+func TestWhatActItIs(t *testing.T) {
+	for _, c := range []struct{ application, action, object, want string }{
+		{Self, SignIn, "", ""}, {Self, CommandLine, "terminal", ""}, {Self, "account.list", "all", ""}, {"wiki", "account.create", "bob", ""},
+		{Self, "authenticator.enroll", SettingUp, ""}, {Self, "authenticator.enroll", "totp", "authenticator.enroll totp"},
+		{Self, "account.create", SettingUp, "account.create " + SettingUp}, {Self, Approve, "request 3", Approve + " request 3"}, {Self, "account.create", "bob", "account.create bob"},
+	} {
+		if got := (Request{Application: c.application, Action: c.action, Object: c.object}).act(reads); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
