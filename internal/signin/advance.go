@@ -88,7 +88,7 @@ func (e *Engine) unkept(ctx context.Context, at *attempt, d decision) (step Step
 	at.Asked = nil
 	if d.state == Ask {
 		step.Prompts, err = e.ask(ctx, nil, at, d)
-		if err != nil || len(step.Prompts) == 0 || !at.unproved() {
+		if err != nil || len(step.Prompts) == 0 {
 			return Step{}, false, err
 		}
 	}

@@ -31,7 +31,6 @@ type question struct {
 	tx      *store.Tx // that it was prepared in, or nil
 	refusal string    // refused without a check, for this reason
 	charged bool      // the budget was spent before the check
-	checked bool
 	result  authenticator.Result
 }
 
@@ -134,7 +133,6 @@ func (q *question) check(ctx context.Context, x *examiner, at *attempt) error {
 		}
 		known = nil
 	}
-	q.checked = true
 	r, err := q.how.Check(ctx, known, at.memo(q.kind), q.answer, x.Now())
 	q.result = r
 	return err
@@ -193,7 +191,7 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	err = x.DB.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
 		var err error
 		q, err = x.prepare(ctx, tx, at, kind, answer)
-		if err != nil || q.refusal != "" || q.budget.subjects == nil {
+		if err != nil || q.refusal != "" {
 			return err
 		}
 		q.charged = true
@@ -320,7 +318,7 @@ func (x *examiner) refundHalf(ctx context.Context, tx *store.Tx, q *question) er
 
 // miss charges a wrong guess, and closes what has had too many to where they came from.
 func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
-	if q.budget.subjects == nil || !q.checked || q.refusal != "" {
+	if q.refusal != "" {
 		return nil
 	}
 	if !q.charged {

@@ -87,9 +87,9 @@ func (at *attempt) ticket() string {
 }
 
 func parseTicket(ticket string) (handle []byte, step int64, ok bool) {
-	h, s, found := strings.Cut(ticket, ".")
+	h, s, _ := strings.Cut(ticket, ".")
 	handle, err := base64.RawURLEncoding.Strict().DecodeString(h)
-	if !found || err != nil || len(handle) != handleSize || len(s) > 4 {
+	if err != nil || len(handle) != handleSize || len(s) > 4 {
 		return nil, 0, false
 	}
 	step, err = strconv.ParseInt(s, 10, 32)
