@@ -86,6 +86,26 @@ func TestACodeOfSeveralDevices(t *testing.T) {
 	}
 }
 
+// The same of words, which may be a password or a saved code where both are asked for.
+func TestAWordOfSeveralKinds(t *testing.T) {
+	g, q := withSpelled(t, "password", "recoverycode")
+	word, saved := g.spells("password", "correct"), g.spells("recoverycode", "abcd-efgh")
+	g.sessions.put("hers", Held{Account: g.ada.ID, Number: "n1", Expires: g.Now().Add(time.Hour)})
+	q.Session, q.Medium, q.CodeAlone = "hers", prompt.Line, false
+	for text, shown := range map[string]string{"correct": "password", "abcd-efgh": "recoverycode"} {
+		s := g.begin(q)
+		if s.State != Ask || kindsOf(s) != "password recoverycode" {
+			t.Fatalf("%+v", s)
+		}
+		if s = g.reply(s, "", text); s.State != Granted || strings.Join(shows(s.Grant.Evidence()), " ") != shown {
+			t.Errorf("%s: %v %s", text, s.State, s.Reason)
+		}
+		if a, b := g.charged(word), g.charged(saved); a != 0 || b != 0 {
+			t.Errorf("%s: wrong %d and %d times", text, a, b)
+		}
+	}
+}
+
 // Half of what one device wants is of that one as well.
 func TestHalfACodeOfSeveralDevices(t *testing.T) {
 	g, q := withSpelled(t, "totp", "hotp")
