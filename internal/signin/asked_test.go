@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
@@ -117,6 +119,77 @@ func TestACodeOfATelephoneThatIsGone(t *testing.T) {
 		if look, err := r.Look(t.Context(), next.Ticket); err != nil || look.State != Ask {
 			t.Errorf("a look: %+v, %v", look, err)
 		}
+	}
+}
+
+// A code is sent by the way for which it is asked and by no other, and none that was not
+// offered: whoever has shown nothing causes none.
+func TestACodeOfTwoWays(t *testing.T) {
+	r, kind, codes := withTelephone(t, "hotp")
+	ada, err := r.dir.Find(t.Context(), r.DB, "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.give(ada, "hotp", authenticator.Enrolled{Traits: assurance.Held, State: []byte("x")})
+	first := r.begin(browses("wiki", "ada"))
+	s := r.reply(first, kind, "")
+	if r.is("asked for with a name alone", s, Ask, "not-asked"); *codes != 0 || kindsOf(s) != kindsOf(first) {
+		t.Errorf("%+v, %d codes", s, *codes)
+	}
+	said := func() (out []string) {
+		for _, p := range s.Prompts {
+			out = append(out, p.Authenticator+": "+p.Label+p.Hint)
+		}
+		slices.Sort(out)
+		return out
+	}
+	is := func(what string, want ...string) {
+		t.Helper()
+		if got := said(); !slices.Equal(got, want) {
+			t.Errorf("%s: %q", what, got)
+		}
+	}
+	s = r.reply(s, "password", secret)
+	is("nothing was asked for", "hotp: Send a code", "smscode: Send a code")
+	s = r.reply(s, "smscode", "")
+	is("the one", "hotp: Send a code", "smscode: Type the code")
+	s = r.reply(s, "hotp", "")
+	is("the other, too soon", "hotp: Send a codeNo code can be sent now. Try again in a while, or use another way.", "smscode: Type the code")
+	r.clock.later(sendPause)
+	s = r.reply(s, "hotp", "")
+	is("the other", "hotp: Type the code", "smscode: Send a code")
+	if sent := r.events("code.sent"); len(sent) != 2 || r.last("code.sent").Detail["authenticator"] != "hotp" {
+		t.Errorf("the log says %+v", sent)
+	}
+	if s = r.reply(s, "hotp", strconv.Itoa(100000+*codes)); s.State != Granted {
+		t.Errorf("%v %s", s.State, s.Reason)
+	}
+}
+
+// Of two servers that look at the same moment one carries a code.
+func TestTwoServersCarryACodeOnce(t *testing.T) {
+	r, _, _ := withAda(t)
+	for i := range 2 {
+		p := r.person("person" + strconv.Itoa(i))
+		r.change(func(tx *store.Tx) error {
+			_, err := r.Messages.Send(t.Context(), tx, Sending{Account: p.ID}, authenticator.Message{To: "+4930123", Text: strconv.Itoa(i)})
+			return err
+		})
+	}
+	var carried []string
+	other := func(_ context.Context, m authenticator.Message) error {
+		carried = append(carried, "other "+m.Text)
+		return nil
+	}
+	err := r.Messages.Carry(t.Context(), func(ctx context.Context, m authenticator.Message) error {
+		carried = append(carried, "one "+m.Text)
+		return r.Messages.Carry(ctx, other)
+	})
+	if err != nil || !slices.Equal(carried, []string{"one 0", "other 1"}) {
+		t.Errorf("carried %v, %v", carried, err)
+	}
+	if n := len(r.events("code.undelivered")); n != 0 {
+		t.Errorf("%d are lost", n)
 	}
 }
 

@@ -344,3 +344,44 @@ func TestClosedIsHeard(t *testing.T) {
 		t.Error("it stays closed")
 	}
 }
+
+// An owner is told once a day of what is closed however often that is, and what is closed
+// is said of them whatever else they have.
+func TestOwnersAreToldOnceADay(t *testing.T) {
+	g := withGuesses(t, anyFactor)
+	g.limited(func(l *Limits) { l.Disable = 2 })
+	g.give(g.ada, "of-before", authenticator.Enrolled{State: []byte("x")}) // of a kind that this server does not know
+	for i, c := range []struct {
+		wait  time.Duration
+		mails int
+	}{{0, 1}, {2 * time.Hour, 1}, {day - 3*time.Hour, 1}, {2 * time.Hour, 2}} {
+		g.clock.later(c.wait)
+		for range 2 {
+			g.stranger = g.stranger.Next()
+			if s := g.begin(g.by(g.stranger, "wrong")); s.Reason != "wrong" {
+				t.Fatalf("%d: %v %s", i, s.State, s.Reason)
+			}
+		}
+		if got := g.closedFor(); !slices.Equal(got, []string{"strangers"}) || len(g.events("credential.closed")) != i+1 {
+			t.Errorf("%d: closed for %v, %d entries", i, got, len(g.events("credential.closed")))
+		}
+		if all, _ := g.told(); len(all) != c.mails {
+			t.Errorf("%d: told %q", i, all)
+		}
+		g.letIn(g.by(home, secret))
+		if got := g.closedFor(); len(got) != 0 {
+			t.Errorf("%d: after the right answer closed for %v", i, got)
+		}
+	}
+	p := g.Parts
+	p.OpenAt = "" // there is no page for links
+	var err error
+	if g.Engine, err = New(p); err != nil {
+		t.Fatal(err)
+	}
+	g.clock.later(day)
+	g.guess(2, g.by(g.stranger, "wrong"))
+	if all, text := g.told(); len(all) != 3 || strings.Contains(text, "open this link") || strings.Contains(text, "code=") {
+		t.Errorf("without a page told %q, with a link: %t", all, strings.Contains(text, "code="))
+	}
+}

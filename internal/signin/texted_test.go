@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,7 +36,9 @@ func (a texted) Check(_ context.Context, credentials []authenticator.Credential,
 	return authenticator.Result{OK: true, Credential: credentials[0].ID, Traits: a.Describe().Traits, Once: string(memo)}, nil
 }
 
-func withTelephone(t *testing.T) (r *rig, kind string, codes *int) {
+// withTelephone is ada with a password and a telephone. More kinds get their codes as it
+// does.
+func withTelephone(t *testing.T, more ...string) (r *rig, kind string, codes *int) {
 	t.Helper()
 	codes = new(int)
 	kinds := everyKind(t)
@@ -45,6 +48,9 @@ func withTelephone(t *testing.T) (r *rig, kind string, codes *int) {
 			kinds[i] = plainly{how}
 		case "smscode":
 			kind, kinds[i] = "smscode", texted{how, codes}
+		}
+		if slices.Contains(more, how.Describe().Kind) {
+			kinds[i] = texted{how, codes}
 		}
 	}
 	if kind == "" {
