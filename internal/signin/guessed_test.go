@@ -328,7 +328,7 @@ func TestSidesHaveWords(t *testing.T) {
 // What another server closed is heard, and nothing else that goes round.
 func TestClosedIsHeard(t *testing.T) {
 	c := &closed{}
-	for topic, want := range map[string]bool{"closed/7": true, "closed/8x": false, "account/9": false, "closed/": false} {
+	for topic, want := range map[string]bool{"closed/7": true, "closed/8x": false, "account/9": false, "9": false, "closed/": false} {
 		c.hear(topic)
 		for id := assurance.AccountID(7); id < 10; id++ {
 			if c.accounts[id] != (id == 7 && c.accounts[7]) {
