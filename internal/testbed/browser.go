@@ -140,9 +140,11 @@ func (b *Browser) Fill(css, text string) {
 	)
 }
 
-// Click clicks on an element as soon as it can be seen.
+// Click clicks on an element as soon as it can be seen and pressed: a button that needs
+// the page's script is switched off until that has run, and a press on it does nothing.
 func (b *Browser) Click(css string) {
 	b.t.Helper()
+	b.until(`((e) => e?.checkVisibility() && !e.disabled)(document.querySelector(%q))`, css)
 	b.Do(chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible))
 }
 

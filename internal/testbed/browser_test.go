@@ -15,7 +15,8 @@ import (
 
 const form = `<!doctype html><title>Form</title>
 <style>body{background:#fff} @media(prefers-color-scheme:dark){body{background:#000}}</style>
-<form method=post><input name=q value=old><button>Go</button></form>`
+<form method=post><input name=q value=old><button disabled>Go</button></form>
+<script>setTimeout(() => { document.querySelector("button").disabled = false }, 500)</script>`
 
 func site(t *testing.T) *httptest.Server {
 	mux := http.NewServeMux()
@@ -38,7 +39,8 @@ func site(t *testing.T) *httptest.Server {
 }
 
 // TestBrowser plays a form on a site of its own name, with cookies that only
-// https may set, and shows that another person has none of them.
+// https may set, and shows that another person has none of them. Its button waits for a
+// script that is late.
 func TestBrowser(t *testing.T) {
 	s := site(t)
 	url := strings.Replace(s.URL, "127.0.0.1", "app.example.test", 1)
