@@ -130,7 +130,7 @@ func (d *Directory) credentials(rows *store.Rows, err error) ([]Credential, erro
 		return nil, err
 	}
 	defer rows.Close()
-	out := make([]Credential, 0, 4) // most people have no more
+	out := make([]Credential, 0, 2) // most people have no more
 	for rows.Next() {
 		c, err := d.scanCredential(rows)
 		if err != nil {

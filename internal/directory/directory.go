@@ -154,24 +154,22 @@ func (d *Directory) look(ctx context.Context, r store.Reader, beside, from strin
 	}
 	defer rows.Close()
 	var a Account
-	var number int64
+	row := &personRow{}
+	into := row.columns()
 	for rows.Next() {
-		var row accountRow
-		var m memberRow
-		var mail string
-		if err := rows.Scan(append(append(row.columns(), m.columns()...), &mail, &number)...); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return Account{}, 0, err
 		}
 		if a.ID == 0 {
-			if a, err = d.believe(row); err != nil {
+			if a, err = d.believe(row.account); err != nil {
 				return Account{}, 0, err
 			}
-			a.Mail = mail
+			a.Mail = row.mail
 		}
-		if m.group.ID == 0 || m.teamMAC == nil {
+		if row.member.group.ID == 0 || row.member.teamMAC == nil {
 			continue
 		}
-		if err := d.join(&a, &m); err != nil {
+		if err := d.join(&a, &row.member); err != nil {
 			return Account{}, 0, err
 		}
 	}
@@ -182,10 +180,23 @@ func (d *Directory) look(ctx context.Context, r store.Reader, beside, from strin
 	if a.ID == 0 {
 		return Account{}, 0, unknown
 	}
-	return a, number, nil
+	return a, row.beside, nil
 }
 
 type scanner interface{ Scan(dest ...any) error }
+
+// personRow is what one row says of an account, its address and one of its groups: in
+// one piece, because what a column is read into is allocated by itself otherwise.
+type personRow struct {
+	account accountRow
+	member  memberRow
+	mail    string
+	beside  int64
+}
+
+func (r *personRow) columns() []any {
+	return append(append(append(make([]any, 0, 20), r.account.columns()...), r.member.columns()...), &r.mail, &r.beside)
+}
 
 // accountRow is an account's own row, as kept.
 type accountRow struct {

@@ -125,7 +125,7 @@ func AskedBeside(credentials []Credential, given, now time.Time) Beside {
 	switch {
 	case slices.ContainsFunc(had, known):
 		return BesideKnown
-	case !two(had, now) && !slices.ContainsFunc(had, off):
+	case !two(had, func(Credential) bool { return true }, now) && !slices.ContainsFunc(had, off):
 		return BesideNothing
 	case slices.ContainsFunc(had, held) && !slices.ContainsFunc(credentials, assigned): // assigned at any time: also after the word
 		return BesideHeld
@@ -133,11 +133,13 @@ func AskedBeside(credentials []Credential, given, now time.Time) Beside {
 	return BesideSecond
 }
 
-// two reports whether these are two factors, whatever their state.
-func two(credentials []Credential, now time.Time) bool {
-	var all []assurance.Evidence
+// two reports whether those of these that count are two factors.
+func two(credentials []Credential, counts func(Credential) bool, now time.Time) bool {
+	all := make([]assurance.Evidence, 0, len(credentials))
 	for _, c := range credentials {
-		all = append(all, assurance.Evidence{Account: c.Account, Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: now})
+		if counts(c) {
+			all = append(all, assurance.Evidence{Account: c.Account, Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: now})
+		}
 	}
 	return assurance.TwoFactors().Met(all, now)
 }
@@ -146,8 +148,7 @@ func two(credentials []Credential, now time.Time) bool {
 // on one person's word. Who had them, and lost them by wrong answers, by a report or
 // by what others did, is not such an account.
 func LacksTwoFactors(credentials []Credential, now time.Time) bool {
-	standing := slices.DeleteFunc(slices.Clone(credentials), func(c Credential) bool { return !c.standing() })
-	return !two(standing, now) && AskedBeside(credentials, now, now) != BesideSecond
+	return !two(credentials, Credential.standing, now) && AskedBeside(credentials, now, now) != BesideSecond
 }
 
 // WordGiven is when the newest pass of an account was issued, whatever became of it;
