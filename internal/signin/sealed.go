@@ -26,8 +26,9 @@ import (
 // keeps 4096 octets with the cookie's name and all that is said of it.
 const ticketMost = 3000
 
-// sealedForm begins what is sealed, and says how it is written.
-const sealedForm = 1
+// sealedForm begins what is sealed, and says how it is written. What was sealed in another
+// form, by another release, leads nowhere: whoever holds it begins again.
+const sealedForm = 2
 
 // unproved reports whether an attempt has shown nothing, waits for nothing elsewhere,
 // and has no row: then all of it fits in a ticket.
@@ -144,23 +145,39 @@ func (at *attempt) pack() ([]byte, error) {
 		return nil, err
 	}
 	b = appendText(b, string(source))
-	var raise, evidence []byte
+	var raise []byte
 	if at.Raise != nil {
 		if raise, err = json.Marshal(at.Raise); err != nil {
 			return nil, err
 		}
 	}
-	if len(at.Evidence) > 0 {
-		if evidence, err = json.Marshal(at.Evidence); err != nil {
-			return nil, err
-		}
+	b = appendText(b, string(raise))
+	b = binary.AppendUvarint(b, uint64(len(at.Evidence)))
+	for i := range at.Evidence {
+		b = appendEvidence(b, &at.Evidence[i])
 	}
-	b = appendText(appendText(b, string(raise)), string(evidence))
 	b = binary.AppendUvarint(b, uint64(len(at.Asked)))
 	for _, q := range at.Asked {
 		b = appendText(appendText(b, q.Kind), string(q.Memo))
 	}
 	return b, nil
+}
+
+func appendEvidence(b []byte, e *assurance.Evidence) []byte {
+	elsewhere, until := int64(0), int64(0)
+	if e.Elsewhere {
+		elsewhere = 1
+	}
+	if !e.Until.IsZero() {
+		until = e.Until.UnixNano()
+	}
+	for _, n := range [...]int64{int64(e.Account), int64(e.Credential), int64(e.Traits), e.Time.UnixNano(), until, elsewhere} {
+		b = binary.AppendVarint(b, n)
+	}
+	for _, s := range [...]string{e.Kind, e.Channel, e.Bound, e.Act} {
+		b = appendText(b, s)
+	}
+	return b
 }
 
 func appendText(b []byte, s string) []byte {
@@ -192,10 +209,8 @@ func unpack(plain []byte) (*attempt, bool) {
 			return nil, false
 		}
 	}
-	if evidence := r.text(); evidence != "" {
-		if err := json.Unmarshal([]byte(evidence), &at.Evidence); err != nil {
-			return nil, false
-		}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		at.Evidence = append(at.Evidence, r.evidence())
 	}
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		at.Asked = append(at.Asked, asked{Kind: r.text(), Memo: r.memo()})
@@ -238,6 +253,16 @@ func (r *unpacker) text() string {
 	s := string(r.rest[:n])
 	r.rest = r.rest[n:]
 	return s
+}
+
+func (r *unpacker) evidence() assurance.Evidence {
+	e := assurance.Evidence{Account: assurance.AccountID(r.number()), Credential: assurance.CredentialID(r.number()), Traits: assurance.Trait(r.number()), Time: time.Unix(0, r.number()).UTC()}
+	if until := r.number(); until != 0 {
+		e.Until = time.Unix(0, until).UTC()
+	}
+	e.Elsewhere = r.number() == 1
+	e.Kind, e.Channel, e.Bound, e.Act = r.text(), r.text(), r.text(), r.text()
+	return e
 }
 
 // memo is a text that is nil when it is empty, as it was before.
