@@ -59,9 +59,8 @@ type guesses struct {
 	fresh  meter        // rows that strangers caused
 }
 
-// apart returns the budgets of each side.
-func apart(s subject, of ...side) []subject {
-	out := make([]subject, 0, len(of))
+// apart adds the budgets of each side.
+func apart(out []subject, s subject, of ...side) []subject {
 	base := s.key
 	for i, side := range of {
 		if i > 0 && side == of[0] {
@@ -81,22 +80,22 @@ func (g *guesses) subjects(at *attempt, account directory.Account, kind string, 
 	out := make([]subject, 0, len(sides)*max(1, len(credentials))+2+len(widths)+1)
 	for _, c := range credentials {
 		one.key, one.credential = credentialKey(c.ID), c.ID
-		out = append(out, apart(one, sides[:]...)...)
+		out = apart(out, one, sides[:]...)
 	}
 	switch {
 	case account.ID == 0:
 		// A name that nobody has wears out like one that somebody has.
 		one.key, hour.key = nameKey(kind, at.Name), nameKey("", at.Name)
-		out = append(out, apart(one, sides[:]...)...)
+		out = apart(out, one, sides[:]...)
 	case len(credentials) == 0:
 		// What an account has not got wears out like what it has, so that guessing at it
 		// does not wear out the account faster.
 		one.key, hour.key = "none/"+strconv.FormatInt(int64(account.ID), 10)+"/"+kind, accountKey(account.ID)
-		out = append(out, apart(one, sides[:]...)...)
+		out = apart(out, one, sides[:]...)
 	default:
 		hour.key = accountKey(account.ID)
 	}
-	out = append(out, apart(hour, away, home)...)
+	out = apart(out, hour, away, home)
 	out = append(out, sourceSubjects(at.Source, g.limits.PerSource)...)
 	return append(out, subject{key: installation, window: 10 * time.Minute, limit: g.limits.PerInstallation})
 }

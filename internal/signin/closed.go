@@ -179,7 +179,7 @@ func (e *Engine) ClosedOf(ctx context.Context, r store.Reader, account assurance
 			continue
 		}
 		kinds[c.ID] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)
-		all = append(all, apart(subject{key: credentialKey(c.ID), credential: c.ID, owner: account}, sides[:]...)...)
+		all = apart(all, subject{key: credentialKey(c.ID), credential: c.ID, owner: account}, sides[:]...)
 	}
 	if len(all) == 0 {
 		return nil, nil

@@ -194,7 +194,7 @@ func (m *matter) browser() bool { return m.Medium.Can(prompt.Browser) }
 
 // active are the credentials that could show anything.
 func active(credentials []directory.Credential) []directory.Credential {
-	var out []directory.Credential
+	out := make([]directory.Credential, 0, len(credentials))
 	for _, c := range credentials {
 		if c.Status == directory.CredentialActive {
 			out = append(out, c)

@@ -45,16 +45,17 @@ func (p Parts) person(ctx context.Context, r store.Reader, at *attempt) (directo
 	return account, err
 }
 
-// belongings returns every authenticator of an account.
+// belongings returns every authenticator of an account. Whoever asks shares them, and
+// changes none.
 func (p Parts) belongings(ctx context.Context, r store.Reader, at *attempt, account assurance.AccountID) ([]directory.Credential, error) {
 	tx, inside := r.(*store.Tx)
 	ours := inside && at.seen.tx == tx && at.seen.account.ID == account
 	if ours && at.seen.known {
-		return slices.Clone(at.seen.credentials), nil
+		return at.seen.credentials, nil
 	}
 	all, err := p.Directory.Credentials(ctx, r, account)
 	if err == nil && ours {
-		at.seen.credentials, at.seen.known = slices.Clone(all), true
+		at.seen.credentials, at.seen.known = all, true
 	}
 	return all, err
 }
@@ -63,6 +64,7 @@ func (p Parts) belongings(ctx context.Context, r store.Reader, at *attempt, acco
 // not read again: writing it counts the version up and changes nothing else.
 func (at *attempt) wrote(c directory.Credential) {
 	c.Version++
+	at.seen.credentials = slices.Clone(at.seen.credentials)
 	for i := range at.seen.credentials {
 		if at.seen.credentials[i].ID == c.ID {
 			at.seen.credentials[i] = c

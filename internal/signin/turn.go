@@ -119,7 +119,7 @@ func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 	}
 	at.seen = seen{tx: tx, account: account}
 	if unmoved {
-		at.seen.credentials, at.seen.known = slices.Clone(q.all), true
+		at.seen.credentials, at.seen.known = q.all, true
 		return true, nil
 	}
 	all, err := x.belongings(ctx, tx, at, account.ID)
