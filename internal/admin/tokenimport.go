@@ -116,11 +116,7 @@ func (a *Admin) token(row TokenRow, batch string) (directory.Token, error) {
 	if err != nil {
 		return directory.Token{}, refuse("%v", err)
 	}
-	secret, err := a.Enrollments.Tokens.Secret(row.Kind, enrolled.State)
-	if err != nil {
-		return directory.Token{}, err
-	}
-	return directory.Token{Secret: secret, Serial: row.Serial, Manufacturer: row.Manufacturer, Kind: row.Kind, Detail: row.detail(),
+	return directory.Token{Secret: row.Secret, Serial: row.Serial, Manufacturer: row.Manufacturer, Kind: row.Kind, Detail: row.detail(),
 		Issued: row.Issued, Seed: enrolled.State, Batch: batch}, nil
 }
 
