@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"net/netip"
 	"os"
 	"slices"
@@ -191,9 +193,18 @@ func (a *besieged) guess(worker, i int) {
 		CodeAlone: true, Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: fmt.Sprintf("%06d", i%1_000_000)}}, Partner: "load"})
 }
 
-func (a *besieged) halfOpen(_, i int) {
-	a.engine.Begin(context.Background(), signin.Request{Application: signin.Self, Name: fmt.Sprint("person-", i%1000), Protocol: "browser", Medium: prompt.Browser, //nolint:errcheck // see spray
-		Source: netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})})
+// halfOpen opens the sign-in page and goes no further, over a connection: this attack writes
+// nothing, so that a loop in this process would wait for nothing and keep the cores to itself.
+func (a *besieged) halfOpen(_, _ int) {
+	r, err := http.Get(a.base + "/sign-in")
+	if err != nil {
+		return
+	}
+	io.Copy(io.Discard, r.Body) //nolint:errcheck // see spray
+	r.Body.Close()
+	if r.StatusCode != http.StatusOK {
+		a.b.Errorf("the page is answered by %s", r.Status)
+	}
 }
 
 func (a *besieged) garbage(worker, i int) {
