@@ -3,7 +3,6 @@ package signin
 import (
 	"context"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/keyring"
+	"countersign/internal/packed"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
@@ -130,144 +130,96 @@ func (at *attempt) texts() []*string {
 // carries 253 (RFC 2865 section 5.24), and quickly, because every sign-in does.
 func (at *attempt) pack() ([]byte, error) {
 	b := append(make([]byte, 0, 320), sealedForm)
-	alone := int64(0)
-	if at.CodeAlone {
-		alone = 1
+	for _, n := range [...]int64{int64(at.Account), int64(at.Medium), int64(at.Tries), int64(at.Carries), at.Created.UnixMicro(), at.Deadline.Sub(at.Created).Microseconds()} {
+		b = packed.Number(b, n)
 	}
-	for _, n := range [...]int64{int64(at.Account), int64(at.Medium), int64(at.Tries), int64(at.Carries), alone, at.Created.UnixMicro(), at.Deadline.Sub(at.Created).Microseconds()} {
-		b = binary.AppendVarint(b, n)
-	}
+	b = packed.Flag(b, at.CodeAlone)
 	for _, s := range at.texts() {
-		b = appendText(b, *s)
+		b = packed.Text(b, *s)
 	}
 	source, err := at.Source.MarshalBinary()
 	if err != nil {
 		return nil, err
 	}
-	b = appendText(b, string(source))
+	b = packed.Text(b, string(source))
 	var raise []byte
 	if at.Raise != nil {
 		if raise, err = json.Marshal(at.Raise); err != nil {
 			return nil, err
 		}
 	}
-	b = appendText(b, string(raise))
-	b = binary.AppendUvarint(b, uint64(len(at.Evidence)))
+	b = packed.Count(packed.Text(b, string(raise)), len(at.Evidence))
 	for i := range at.Evidence {
 		b = appendEvidence(b, &at.Evidence[i])
 	}
-	b = binary.AppendUvarint(b, uint64(len(at.Asked)))
+	b = packed.Count(b, len(at.Asked))
 	for _, q := range at.Asked {
-		b = appendText(appendText(b, q.Kind), string(q.Memo))
+		b = packed.Text(packed.Text(b, q.Kind), string(q.Memo))
 	}
 	return b, nil
 }
 
 func appendEvidence(b []byte, e *assurance.Evidence) []byte {
-	elsewhere, until := int64(0), int64(0)
-	if e.Elsewhere {
-		elsewhere = 1
-	}
+	until := int64(0)
 	if !e.Until.IsZero() {
 		until = e.Until.UnixNano()
 	}
-	for _, n := range [...]int64{int64(e.Account), int64(e.Credential), int64(e.Traits), e.Time.UnixNano(), until, elsewhere} {
-		b = binary.AppendVarint(b, n)
+	for _, n := range [...]int64{int64(e.Account), int64(e.Credential), int64(e.Traits), e.Time.UnixNano(), until} {
+		b = packed.Number(b, n)
 	}
+	b = packed.Flag(b, e.Elsewhere)
 	for _, s := range [...]string{e.Kind, e.Channel, e.Bound, e.Act} {
-		b = appendText(b, s)
+		b = packed.Text(b, s)
 	}
 	return b
-}
-
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
 // unpack reads what pack wrote. It is only ever given what was sealed here, and
 // still believes no length.
 func unpack(plain []byte) (*attempt, bool) {
-	r := &unpacker{rest: plain}
 	if len(plain) == 0 || plain[0] != sealedForm {
 		return nil, false
 	}
-	r.rest = plain[1:]
+	r := packed.Read(plain[1:])
 	at := &attempt{}
-	at.Account, at.Medium, at.Tries, at.Carries = assurance.AccountID(r.number()), prompt.Medium(r.number()), int(r.number()), int(r.number())
-	at.CodeAlone = r.number() == 1
-	at.Created = time.UnixMicro(r.number())
-	at.Deadline = at.Created.Add(time.Duration(r.number()) * time.Microsecond)
+	at.Account, at.Medium, at.Tries, at.Carries = assurance.AccountID(r.Number()), prompt.Medium(r.Number()), int(r.Number()), int(r.Number())
+	at.Created = time.UnixMicro(r.Number())
+	at.Deadline = at.Created.Add(time.Duration(r.Number()) * time.Microsecond)
+	at.CodeAlone = r.Flag()
 	for _, s := range at.texts() {
-		*s = r.text()
+		*s = r.Text()
 	}
-	if err := at.Source.UnmarshalBinary([]byte(r.text())); err != nil {
+	if err := at.Source.UnmarshalBinary([]byte(r.Text())); err != nil {
 		return nil, false
 	}
-	if raise := r.text(); raise != "" {
+	if raise := r.Text(); raise != "" {
 		at.Raise = &assurance.Requirement{}
 		if err := json.Unmarshal([]byte(raise), at.Raise); err != nil {
 			return nil, false
 		}
 	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		at.Evidence = append(at.Evidence, r.evidence())
+	for range r.Count() {
+		at.Evidence = append(at.Evidence, readEvidence(r))
 	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		at.Asked = append(at.Asked, asked{Kind: r.text(), Memo: r.memo()})
+	for range r.Count() {
+		at.Asked = append(at.Asked, asked{Kind: r.Text(), Memo: readMemo(r)})
 	}
-	return at, !r.bad && len(r.rest) == 0
+	return at, r.Whole()
 }
 
-// unpacker reads from the front of rest until something is bad.
-type unpacker struct {
-	rest []byte
-	bad  bool
-}
-
-func (r *unpacker) number() int64 {
-	n, size := binary.Varint(r.rest)
-	if size <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
-
-func (r *unpacker) count() uint64 {
-	n, size := binary.Uvarint(r.rest)
-	if size <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
-
-func (r *unpacker) text() string {
-	n := r.count()
-	if r.bad || n > uint64(len(r.rest)) {
-		r.bad = true
-		return ""
-	}
-	s := string(r.rest[:n])
-	r.rest = r.rest[n:]
-	return s
-}
-
-func (r *unpacker) evidence() assurance.Evidence {
-	e := assurance.Evidence{Account: assurance.AccountID(r.number()), Credential: assurance.CredentialID(r.number()), Traits: assurance.Trait(r.number()), Time: time.Unix(0, r.number()).UTC()}
-	if until := r.number(); until != 0 {
+func readEvidence(r *packed.Reader) assurance.Evidence {
+	e := assurance.Evidence{Account: assurance.AccountID(r.Number()), Credential: assurance.CredentialID(r.Number()), Traits: assurance.Trait(r.Number()), Time: time.Unix(0, r.Number()).UTC()}
+	if until := r.Number(); until != 0 {
 		e.Until = time.Unix(0, until).UTC()
 	}
-	e.Elsewhere = r.number() == 1
-	e.Kind, e.Channel, e.Bound, e.Act = r.text(), r.text(), r.text(), r.text()
+	e.Elsewhere = r.Flag()
+	e.Kind, e.Channel, e.Bound, e.Act = r.Text(), r.Text(), r.Text(), r.Text()
 	return e
 }
 
-// memo is a text that is nil when it is empty, as it was before.
-func (r *unpacker) memo() authenticator.Memo {
-	if s := r.text(); s != "" {
+// readMemo reads a text that is nil when it is empty, as it was before.
+func readMemo(r *packed.Reader) authenticator.Memo {
+	if s := r.Text(); s != "" {
 		return authenticator.Memo(s)
 	}
 	return nil

@@ -3,12 +3,12 @@ package passkey
 import (
 	"crypto/rand"
 	"crypto/subtle"
-	"encoding/binary"
 	"slices"
 	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
+	"countersign/internal/packed"
 )
 
 const (
@@ -52,70 +52,26 @@ const memoForm = 1
 // encode writes a memo in few octets, because it travels in the ticket of its attempt,
 // and quickly, because every sign-in does.
 func (m memo) encode() authenticator.Memo {
-	b := append(make([]byte, 0, 96), memoForm)
-	for _, n := range [...]int64{m.Issued, int64(m.Account), flagOf(m.Verify), int64(len(m.Asked))} {
-		b = binary.AppendVarint(b, n)
-	}
+	b := packed.Number(packed.Number(append(make([]byte, 0, 96), memoForm), m.Issued), int64(m.Account))
+	b = packed.Count(packed.Flag(b, m.Verify), len(m.Asked))
 	for _, id := range m.Asked {
-		b = binary.AppendVarint(b, int64(id))
+		b = packed.Number(b, int64(id))
 	}
-	for _, s := range [...]string{m.Type, string(m.Challenge), m.RPID} {
-		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
-	}
-	return b
+	return packed.Text(packed.Text(packed.Text(b, m.Type), string(m.Challenge)), m.RPID)
 }
 
-func flagOf(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// decodeMemo reads what encode wrote, and believes no length.
+// decodeMemo reads what encode wrote.
 func decodeMemo(b []byte) (m memo, ok bool) {
 	if len(b) == 0 || b[0] != memoForm {
 		return memo{}, false
 	}
-	r := memoReader{rest: b[1:]}
-	m.Issued, m.Account, m.Verify = r.number(), assurance.AccountID(r.number()), r.number() == 1
-	for n := r.number(); n > 0 && !r.bad; n-- {
-		m.Asked = append(m.Asked, assurance.CredentialID(r.number()))
+	r := packed.Read(b[1:])
+	m.Issued, m.Account, m.Verify = r.Number(), assurance.AccountID(r.Number()), r.Flag()
+	for range r.Count() {
+		m.Asked = append(m.Asked, assurance.CredentialID(r.Number()))
 	}
-	m.Type, m.Challenge, m.RPID = r.text(), octets(r.text()), r.text()
-	return m, !r.bad && len(r.rest) == 0
-}
-
-// memoReader reads from the front of rest until something is bad.
-type memoReader struct {
-	rest []byte
-	bad  bool
-}
-
-func (r *memoReader) number() int64 {
-	n, size := binary.Varint(r.rest)
-	return n * r.took(size)
-}
-
-func (r *memoReader) text() string {
-	n, size := binary.Uvarint(r.rest)
-	if r.took(size) == 0 || n > uint64(len(r.rest)) {
-		r.bad = true
-		return ""
-	}
-	s := string(r.rest[:n])
-	r.rest = r.rest[n:]
-	return s
-}
-
-// took moves past a number of size octets: 1, or 0 where there was none.
-func (r *memoReader) took(size int) int64 {
-	if size <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return 1
+	m.Type, m.Challenge, m.RPID = r.Text(), octets(r.Text()), r.Text()
+	return m, r.Whole()
 }
 
 // openMemo returns the memo, or the reason why it can answer for nothing.
