@@ -47,7 +47,7 @@ func TestBesideWhatWasRead(t *testing.T) {
 			r := setUp(t)
 			ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})
 			mine, other, bobs := r.passkey(t, ada, "h"), r.passkey(t, ada, "i"), r.passkey(t, bob, "j")
-			before, err := r.HoldersByHandle(t.Context(), r.DB, "passkey", "h")
+			before, err := r.CredentialsOfHolder(t.Context(), r.DB, "passkey", "h")
 			if err != nil || len(before) != 2 || before[0].ID != mine.ID || before[1].ID != other.ID {
 				t.Fatalf("read %+v, %v", before, err)
 			}
@@ -67,7 +67,7 @@ func TestHoldersOfNothing(t *testing.T) {
 	ada := r.account(t, NewAccount{Name: "ada"})
 	r.passkey(t, ada, "h")
 	for kind, handle := range map[string]string{"passkey": "x", "yubico-otp": "h", "totp": ""} {
-		if all, err := r.HoldersByHandle(t.Context(), r.DB, kind, handle); err != nil || len(all) != 0 {
+		if all, err := r.CredentialsOfHolder(t.Context(), r.DB, kind, handle); err != nil || len(all) != 0 {
 			t.Errorf("%s %q: %+v, %v", kind, handle, all, err)
 		}
 	}

@@ -155,9 +155,9 @@ func (d *Directory) CredentialByHandle(ctx context.Context, r store.Reader, kind
 	return d.oneCredential(r.QueryRow(ctx, `select `+credentialColumns+` from credential c where c.kind = $1 and c.handle = $2`, kind, handle))
 }
 
-// HoldersByHandle returns every authenticator of whoever holds the one that an answer
+// CredentialsOfHolder returns every authenticator of whoever holds the one that an answer
 // names, in every state, oldest first; none for a handle that nobody's has.
-func (d *Directory) HoldersByHandle(ctx context.Context, r store.Reader, kind, handle string) ([]Credential, error) {
+func (d *Directory) CredentialsOfHolder(ctx context.Context, r store.Reader, kind, handle string) ([]Credential, error) {
 	if handle == "" {
 		return nil, nil
 	}

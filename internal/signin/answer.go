@@ -93,7 +93,7 @@ func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *qu
 	if !ok {
 		return account, nil
 	}
-	all, err := x.Directory.HoldersByHandle(ctx, r, q.kind, handle)
+	all, err := x.Directory.CredentialsOfHolder(ctx, r, q.kind, handle)
 	if err != nil {
 		return directory.Account{}, err
 	}
@@ -106,11 +106,15 @@ func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *qu
 		q.refusal = "other-account"
 		return account, nil
 	}
-	if q.tx == nil && c.Status == directory.CredentialActive { // current reads whose it is, and everything again
+	if q.tx == nil && c.Status == directory.CredentialActive { // current reads whose it is, and whether these are still all
 		q.credentials, q.all = []directory.Credential{c}, all
 		return directory.Account{ID: c.Account}, nil
 	}
-	return x.Directory.Get(ctx, r, c.Account)
+	account, err = x.Directory.Get(ctx, r, c.Account)
+	if err == nil && q.tx != nil {
+		at.seen = seen{tx: q.tx, name: at.Name, account: account, credentials: all, known: true}
+	}
+	return account, err
 }
 
 // claimed returns who the attempt is about so far; nobody is no error.
