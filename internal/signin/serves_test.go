@@ -177,11 +177,25 @@ func TestWhatIsExplained(t *testing.T) {
 type meanwhile struct {
 	right
 	then *func()
+	next []byte // what an answer leaves to be written; nil for nothing, as a passkey on many devices
+}
+
+// whileChecked is every kind, of which one is right about everything and has then happen
+// while it is checked.
+func whileChecked(t *testing.T, kind string, then *func(), next []byte) []authenticator.Authenticator {
+	t.Helper()
+	kinds := everyKind(t)
+	for i, how := range kinds {
+		if how.Describe().Kind == kind {
+			kinds[i] = meanwhile{right{how}, then, next}
+		}
+	}
+	return kinds
 }
 
 func (a meanwhile) Check(ctx context.Context, c []authenticator.Credential, m authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Result, error) {
 	result, err := a.right.Check(ctx, c, m, answer, now)
-	result.Next = []byte("next")
+	result.Next = a.next
 	if f := *a.then; f != nil {
 		*a.then = nil
 		f()
@@ -194,12 +208,7 @@ func (a meanwhile) Check(ctx context.Context, c []authenticator.Credential, m au
 func TestWhatChangesWhileItIsChecked(t *testing.T) {
 	for _, kind := range []string{"passkey", "password"} {
 		var then func()
-		kinds := everyKind(t)
-		for i, how := range kinds {
-			if how.Describe().Kind == kind {
-				kinds[i] = meanwhile{right{how}, &then}
-			}
-		}
+		kinds := whileChecked(t, kind, &then, []byte("next"))
 		r := newRig(t, anyFactor, kinds...)
 		ada := r.person("ada")
 		c := r.give(ada, kind, authenticator.Enrolled{Traits: r.kinds[kind].Describe().Traits, State: []byte("x")})

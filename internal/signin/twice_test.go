@@ -12,12 +12,7 @@ import (
 func TestATicketIsAnsweredOnce(t *testing.T) {
 	for _, kind := range []string{"passkey", "recoverycode"} {
 		var then func()
-		kinds := everyKind(t)
-		for i, how := range kinds {
-			if how.Describe().Kind == kind {
-				kinds[i] = meanwhile{right{how}, &then}
-			}
-		}
+		kinds := whileChecked(t, kind, &then, []byte("next"))
 		r := newRig(t, twoFactors, kinds...)
 		ada := r.person("ada")
 		r.withPassword(ada)
@@ -50,12 +45,7 @@ func TestATicketIsAnsweredOnce(t *testing.T) {
 // A slow answer takes its ticket before it is looked at, and so costs its one guess only.
 func TestASlowAnswerTakesItsTicket(t *testing.T) {
 	var then func()
-	kinds := everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == "recoverycode" {
-			kinds[i] = meanwhile{right{how}, &then}
-		}
-	}
+	kinds := whileChecked(t, "recoverycode", &then, []byte("next"))
 	r := newRig(t, twoFactors, kinds...)
 	ada := r.person("ada")
 	r.withPassword(ada)

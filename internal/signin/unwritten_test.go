@@ -117,7 +117,7 @@ func TestWhoseAFoundPasskeyIs(t *testing.T) {
 	f, kinds := storetest.NewFaults(t, ""), everyKind(t)
 	for i, how := range kinds {
 		if how.Describe().Kind == "passkey" {
-			kinds[i] = meanwhileFound{meanwhile{right{how}, &then}}
+			kinds[i] = meanwhileFound{meanwhile{right{how}, &then, []byte("next")}}
 		}
 	}
 	r := newRigOver(t, f.Driver, twoFactors, kinds...)

@@ -94,12 +94,7 @@ func TestAWrongSignatureCostsNothing(t *testing.T) {
 // found is not written over what the first left behind.
 func TestTwoAttemptsInOneMoment(t *testing.T) {
 	var then func()
-	kinds := everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == "recoverycode" {
-			kinds[i] = meanwhile{right{how}, &then}
-		}
-	}
+	kinds := whileChecked(t, "recoverycode", &then, []byte("next"))
 	r := newRig(t, twoFactors, kinds...)
 	ada := r.person("ada")
 	r.withPassword(ada)

@@ -1,31 +1,11 @@
 package signin
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
-	"countersign/internal/prompt"
 )
-
-// asSynced is a passkey on many devices: its answers leave nothing to write, so that no
-// write can find that it was changed. then happens while one is checked.
-type asSynced struct {
-	right
-	then *func()
-}
-
-func (a asSynced) Check(ctx context.Context, c []authenticator.Credential, m authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Result, error) {
-	result, err := a.right.Check(ctx, c, m, answer, now)
-	result.Next = nil
-	if f := *a.then; f != nil {
-		*a.then = nil
-		f()
-	}
-	return result, err
-}
 
 // A key that is withdrawn after its signature was found right and before that is written
 // down grants nothing, whether anything of it is written or not; what happens to another
@@ -51,12 +31,7 @@ func TestWithdrawnWhileItIsChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var then func()
-			kinds := everyKind(t)
-			for i, how := range kinds {
-				if how.Describe().Kind == "passkey" {
-					kinds[i] = asSynced{right{how}, &then}
-				}
-			}
+			kinds := whileChecked(t, "passkey", &then, nil)
 			r := newRig(t, anyFactor, kinds...)
 			ada := r.person("ada")
 			enrolled := authenticator.Enrolled{Traits: r.kinds["passkey"].Describe().Traits, State: []byte("x")}
