@@ -204,11 +204,7 @@ func TestWaitingReads(t *testing.T) {
 // Whose a passkey is that was used without a name; a name beside it must be its owner's.
 func TestWhosePasskey(t *testing.T) {
 	kinds := everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == "passkey" {
-			kinds[i] = rightFinder{right{how}}
-		}
-	}
+	instead(kinds, "passkey", func(how authenticator.Authenticator) authenticator.Authenticator { return rightFinder{right{how}} })
 	r := newRig(t, twoFactors, kinds...)
 	ada := r.person("ada")
 	r.person("bob")

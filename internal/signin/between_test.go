@@ -31,11 +31,7 @@ func withHook(t *testing.T, kind string) (r *rig, then *func()) {
 	t.Helper()
 	then = new(func())
 	kinds := everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == kind {
-			kinds[i] = hooked{right{how}, then}
-		}
-	}
+	instead(kinds, kind, func(how authenticator.Authenticator) authenticator.Authenticator { return hooked{right{how}, then} })
 	r = newRig(t, twoFactors, kinds...)
 	ada := r.person("ada")
 	r.withPassword(ada)
@@ -123,11 +119,7 @@ func TestATicketAfterABreakdown(t *testing.T) {
 	for kind, next := range map[string]State{"totp": Granted, "recoverycode": Denied} {
 		var with error
 		kinds := everyKind(t)
-		for i, how := range kinds {
-			if how.Describe().Kind == kind {
-				kinds[i] = fails{right{how}, &with}
-			}
-		}
+		instead(kinds, kind, func(how authenticator.Authenticator) authenticator.Authenticator { return fails{right{how}, &with} })
 		r := newRig(t, twoFactors, kinds...)
 		ada := r.person("ada")
 		r.withPassword(ada)

@@ -94,11 +94,7 @@ func TestWhatTravels(t *testing.T) {
 func withHeld(t *testing.T) (*rig, *storetest.Faults, Request) {
 	t.Helper()
 	f, kinds := storetest.NewFaults(t, ""), everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == "passkey" {
-			kinds[i] = right{how}
-		}
-	}
+	instead(kinds, "passkey", func(how authenticator.Authenticator) authenticator.Authenticator { return right{how} })
 	r := newRigOver(t, f.Driver, anyFactor, kinds...)
 	ada := r.person("ada")
 	key := r.give(ada, "passkey", authenticator.Enrolled{Traits: assurance.Held, State: []byte("x")})

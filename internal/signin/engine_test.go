@@ -438,11 +438,7 @@ func TestExplain(t *testing.T) {
 // under the number that is shown.
 func TestApprovals(t *testing.T) {
 	kinds := everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == "passkey" {
-			kinds[i] = right{how}
-		}
-	}
+	instead(kinds, "passkey", func(how authenticator.Authenticator) authenticator.Authenticator { return right{how} })
 	r := newRig(t, twoFactors, kinds...)
 	ada, bob := r.person("ada"), r.person("bob")
 	for _, a := range []directory.Account{ada, bob} {

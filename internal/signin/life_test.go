@@ -356,11 +356,7 @@ func (a says) Check(_ context.Context, c []authenticator.Credential, _ authentic
 func withSaying(t *testing.T) (*rig, directory.Credential, *authenticator.Result) {
 	t.Helper()
 	result, kinds := &authenticator.Result{}, everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == "totp" {
-			kinds[i] = says{right{how}, result}
-		}
-	}
+	instead(kinds, "totp", func(how authenticator.Authenticator) authenticator.Authenticator { return says{right{how}, result} })
 	r := newRig(t, twoFactors, kinds...)
 	ada := r.person("ada")
 	r.withPassword(ada)

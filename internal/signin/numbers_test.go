@@ -114,8 +114,8 @@ func TestWhoFindsANumber(t *testing.T) {
 		if n := len(p.events("approval.wrong-number")); int64(n) != wrong+1 || en.Account != int64(p.ada.ID) || en.AccountName != "ada" || en.Reason != "wrong" || en.Outcome != audit.Refused || en.Source != home.String() || en.Protocol != "browser" {
 			t.Errorf("%s: %d entries, the last %+v", what, n, en)
 		}
-		if p.numbered() != wrong || p.today().Wrong != wrong {
-			t.Errorf("%s: %d are charged and %d counted of %d", what, p.numbered(), p.today().Wrong, wrong)
+		if p.numbered() != wrong || p.today(p.ada).Wrong != wrong {
+			t.Errorf("%s: %d are charged and %d counted of %d", what, p.numbered(), p.today(p.ada).Wrong, wrong)
 		}
 	}
 	misses("another number", another(number))
@@ -255,7 +255,7 @@ func TestABreakdownIsNoWrongNumber(t *testing.T) {
 		}
 		p.beneath(`alter table away rename to ` + table)
 	}
-	if n := len(p.events("approval.wrong-number")); n != 0 || p.numbered() != 0 || p.today().Wrong != 0 || p.charged(p.app) != 0 {
+	if n := len(p.events("approval.wrong-number")); n != 0 || p.numbered() != 0 || p.today(p.ada).Wrong != 0 || p.charged(p.app) != 0 {
 		t.Errorf("%d were recorded, %d charged", n, p.numbered())
 	}
 	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}); err != nil {

@@ -16,16 +16,6 @@ import (
 	"countersign/internal/store"
 )
 
-// today is what became of ada's requests today.
-func (p *phone) today() Prompted {
-	p.t.Helper()
-	days, err := p.Approvals.Days(p.t.Context(), p.ada.ID, 1)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return days[0]
-}
-
 // stored is ada's app as it is kept.
 func (p *phone) stored() directory.Credential {
 	p.t.Helper()
@@ -86,7 +76,7 @@ func TestWhatAnAppApproves(t *testing.T) {
 	if yes, err := p.Apps.Waits(t.Context(), p.call("waits")); err != nil || yes {
 		t.Errorf("nothing waits any more: %t, %v", yes, err)
 	}
-	if got := p.today(); got != (Prompted{Asked: 1, Pushed: 1, Approved: 1, Wrong: 2}) {
+	if got := p.today(p.ada); got != (Prompted{Asked: 1, Pushed: 1, Approved: 1, Wrong: 2}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -134,7 +124,7 @@ func TestWhatAnAppDenies(t *testing.T) {
 		if c.decision == Disowns {
 			want.Disowned = 1
 		}
-		if got := p.today(); got != want {
+		if got := p.today(p.ada); got != want {
 			t.Errorf("%s: %+v", c.decision, got)
 		}
 		if len(ended) != int(want.Disowned) && c.standing {
@@ -172,7 +162,7 @@ func TestDisowningIsAllOrNothing(t *testing.T) {
 	if err := p.Apps.NotMe(t.Context(), p.call("disown")); err == nil {
 		t.Error("all of it disowned, and nothing ended")
 	}
-	if got := p.today(); got != (Prompted{Asked: 1}) || len(p.events("approval.refused")) != 0 {
+	if got := p.today(p.ada); got != (Prompted{Asked: 1}) || len(p.events("approval.refused")) != 0 {
 		t.Errorf("%+v", got)
 	}
 	p.Apps.Disown = nil

@@ -158,6 +158,25 @@ func everyKind(t testing.TB) []authenticator.Authenticator {
 
 const anyFactor = "rules:\n  - {name: all, require: one-factor}\n"
 
+// today is what became of the requests to somebody today.
+func (r *rig) today(of directory.Account) Prompted {
+	r.t.Helper()
+	days, err := r.Approvals.Days(r.t.Context(), of.ID, 1)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return days[0]
+}
+
+// instead puts what a test makes of one kind in that kind's place.
+func instead(kinds []authenticator.Authenticator, kind string, made func(authenticator.Authenticator) authenticator.Authenticator) {
+	for i, how := range kinds {
+		if how.Describe().Kind == kind {
+			kinds[i] = made(how)
+		}
+	}
+}
+
 // newRig makes an engine under a policy, with every kind of authenticator unless
 // some are named.
 func newRig(t testing.TB, document string, kinds ...authenticator.Authenticator) *rig {

@@ -185,11 +185,9 @@ type meanwhile struct {
 func whileChecked(t *testing.T, kind string, then *func(), next []byte) []authenticator.Authenticator {
 	t.Helper()
 	kinds := everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == kind {
-			kinds[i] = meanwhile{right{how}, then, next}
-		}
-	}
+	instead(kinds, kind, func(how authenticator.Authenticator) authenticator.Authenticator {
+		return meanwhile{right{how}, then, next}
+	})
 	return kinds
 }
 

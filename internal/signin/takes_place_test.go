@@ -153,7 +153,7 @@ func TestNumbersAreDrawnUntilOneIsFree(t *testing.T) {
 	if s, err := asks(); err != nil || s.State != Wait {
 		t.Errorf("mended: %+v, %v", s, err)
 	}
-	if got := p.today(); got != (Prompted{Asked: 2}) {
+	if got := p.today(p.ada); got != (Prompted{Asked: 2}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -59,14 +59,10 @@ func (b *bells) approves(number string, refuse bool) {
 // asked is how many numbers ada was shown, and how many of her apps are to be woken.
 func (b *bells) asked() (numbers, wakes int64) {
 	b.t.Helper()
-	days, err := b.Approvals.Days(b.t.Context(), b.ada.ID, 1)
-	if err != nil {
-		b.t.Fatal(err)
-	}
 	if err := b.DB.QueryRow(b.t.Context(), `select count(*) from wake`).Scan(&wakes); err != nil {
 		b.t.Fatal(err)
 	}
-	return days[0].Asked, wakes
+	return b.today(b.ada).Asked, wakes
 }
 
 // On pages a number is shown, and an app woken, when somebody who has shown something

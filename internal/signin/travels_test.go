@@ -17,11 +17,7 @@ import (
 func withTouch(t *testing.T) (*rig, directory.Account, directory.Credential) {
 	t.Helper()
 	kinds := everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == "passkey" {
-			kinds[i] = right{how}
-		}
-	}
+	instead(kinds, "passkey", func(how authenticator.Authenticator) authenticator.Authenticator { return right{how} })
 	r := newRig(t, anyFactor, kinds...)
 	ada := r.person("ada")
 	return r, ada, r.give(ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")})

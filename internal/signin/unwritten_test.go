@@ -28,11 +28,7 @@ func without(t *testing.T, f *storetest.Faults, what string, do func() (Step, er
 // whoever asks for a thousand pages holds nobody up, and needs no disk.
 func TestWhatTakesNoTransaction(t *testing.T) {
 	f, kinds := storetest.NewFaults(t, ""), everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == "passkey" {
-			kinds[i] = right{how}
-		}
-	}
+	instead(kinds, "passkey", func(how authenticator.Authenticator) authenticator.Authenticator { return right{how} })
 	r := newRigOver(t, f.Driver, twoFactors, kinds...)
 	ada := r.person("ada")
 	r.withPassword(ada)
@@ -115,11 +111,9 @@ func TestEquipmentWhoseAttemptsAreTooLong(t *testing.T) {
 func TestWhoseAFoundPasskeyIs(t *testing.T) {
 	var then func()
 	f, kinds := storetest.NewFaults(t, ""), everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == "passkey" {
-			kinds[i] = meanwhileFound{meanwhile{right{how}, &then, []byte("next")}}
-		}
-	}
+	instead(kinds, "passkey", func(how authenticator.Authenticator) authenticator.Authenticator {
+		return meanwhileFound{meanwhile{right{how}, &then, []byte("next")}}
+	})
 	r := newRigOver(t, f.Driver, twoFactors, kinds...)
 	ada := r.person("ada")
 	c := r.give(ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x"), Handle: "key-1"})

@@ -30,11 +30,7 @@ func (a keyed) Check(_ context.Context, all []authenticator.Credential, _ authen
 func withKeys(t *testing.T) (r *rig, ada, bob directory.Account) {
 	t.Helper()
 	kinds := everyKind(t)
-	for i, how := range kinds {
-		if how.Describe().Kind == "passkey" {
-			kinds[i] = keyed{right{how}}
-		}
-	}
+	instead(kinds, "passkey", func(how authenticator.Authenticator) authenticator.Authenticator { return keyed{right{how}} })
 	r = newRig(t, twoFactors, kinds...)
 	ada, bob = r.person("ada"), r.person("bob")
 	r.give(ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x"), Handle: "adas"})

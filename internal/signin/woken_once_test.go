@@ -16,16 +16,6 @@ import (
 	"countersign/internal/store"
 )
 
-// today is what became of the requests to ada today.
-func (b *bells) today() Prompted {
-	b.t.Helper()
-	days, err := b.Approvals.Days(b.t.Context(), b.ada.ID, 1)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return days[0]
-}
-
 // row is the row of the newest request to wake an app, and how it stands.
 func (b *bells) row() (approval int64, state string) {
 	b.t.Helper()
@@ -42,8 +32,8 @@ func TestWhatIsAnsweredWakesNobody(t *testing.T) {
 	b.give(b.ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")})
 	p, _ := shownElsewhere(b.waits())
 	b.approves(p.Number, true)
-	if n := b.wakes(); n != 0 || b.today().Pushed != 0 {
-		t.Errorf("refused meanwhile: %d woken, %+v", n, b.today())
+	if n := b.wakes(); n != 0 || b.today(b.ada).Pushed != 0 {
+		t.Errorf("refused meanwhile: %d woken, %+v", n, b.today(b.ada))
 	}
 	if sent := b.events("push.sent"); len(sent) != 1 || sent[0].Outcome != audit.Refused || sent[0].Reason != "late" || sent[0].Application != Self {
 		t.Errorf("the log says %+v", sent)
@@ -56,14 +46,14 @@ func TestWhatIsAnsweredWakesNobody(t *testing.T) {
 	}
 	b.clock.later(approvalLife)
 	b.waits()
-	if n := b.wakes(); n != 1 || b.today().Pushed != 1 {
-		t.Errorf("what waits: %d woken, %+v", n, b.today())
+	if n := b.wakes(); n != 1 || b.today(b.ada).Pushed != 1 {
+		t.Errorf("what waits: %d woken, %+v", n, b.today(b.ada))
 	}
 	b.alter(b.app, func(c *directory.Credential) { c.State = nil })
 	b.clock.later(approvalLife)
 	b.waits()
-	if n := b.wakes(); n != 0 || b.today().Pushed != 1 {
-		t.Errorf("without an address: %d woken, %+v", n, b.today())
+	if n := b.wakes(); n != 0 || b.today(b.ada).Pushed != 1 {
+		t.Errorf("without an address: %d woken, %+v", n, b.today(b.ada))
 	}
 }
 
@@ -79,7 +69,7 @@ func TestOneServerWakes(t *testing.T) {
 			t.Errorf("server %d: %d apps, %v", server, len(apps), err)
 		}
 	}
-	if got := b.today(); got.Pushed != 1 || len(b.events("push.sent")) != 1 {
+	if got := b.today(b.ada); got.Pushed != 1 || len(b.events("push.sent")) != 1 {
 		t.Errorf("%+v", got)
 	}
 	for range b.Limits.PushSoon {
@@ -94,7 +84,7 @@ func TestOneServerWakes(t *testing.T) {
 			t.Errorf("server %d: %v", server, err)
 		}
 	}
-	if got := b.today(); got.Closed != 1 || len(b.events("alarm.push-flood")) != 1 {
+	if got := b.today(b.ada); got.Closed != 1 || len(b.events("alarm.push-flood")) != 1 {
 		t.Errorf("kept back %d times, %d alarms", got.Closed, len(b.events("alarm.push-flood")))
 	}
 	// The next one is counted, without another alarm, and once as well.
@@ -105,7 +95,7 @@ func TestOneServerWakes(t *testing.T) {
 			t.Errorf("the next, server %d: %v", server, err)
 		}
 	}
-	if got := b.today(); got.Closed != 2 || len(b.events("alarm.push-flood")) != 1 {
+	if got := b.today(b.ada); got.Closed != 2 || len(b.events("alarm.push-flood")) != 1 {
 		t.Errorf("kept back %d times, %d alarms", got.Closed, len(b.events("alarm.push-flood")))
 	}
 }
@@ -121,8 +111,8 @@ func TestAnAlarmThatBreaksDown(t *testing.T) {
 	if err := b.Pushes.held(t.Context(), id, b.ada.ID+1000); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("%v", err)
 	}
-	if _, state := b.row(); state != "held" || b.today().Closed != 0 || len(b.events("alarm.push-flood")) != 0 {
-		t.Errorf("it was taken all the same: %s, %+v", state, b.today())
+	if _, state := b.row(); state != "held" || b.today(b.ada).Closed != 0 || len(b.events("alarm.push-flood")) != 0 {
+		t.Errorf("it was taken all the same: %s, %+v", state, b.today(b.ada))
 	}
 }
 
