@@ -66,6 +66,9 @@ type installation struct {
 	handler  http.Handler
 }
 
+// rememberedFolder is what a server knows of its database, outside of it.
+const rememberedFolder = "remembered"
+
 func assemble(ctx context.Context, s settings) (*installation, error) {
 	if err := os.MkdirAll(s.folder, 0o700); err != nil {
 		return nil, err
@@ -78,7 +81,7 @@ func assemble(ctx context.Context, s settings) (*installation, error) {
 	if dsn == "" {
 		dsn = filepath.Join(s.folder, "countersign.db")
 	}
-	db, err := store.Open(ctx, store.Options{DSN: dsn, Driver: s.driver, Now: s.now, Log: s.log})
+	db, err := store.Open(ctx, store.Options{DSN: dsn, Driver: s.driver, Now: s.now, Log: s.log, Remember: filepath.Join(s.folder, rememberedFolder)})
 	if err != nil {
 		return nil, err
 	}

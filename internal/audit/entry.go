@@ -60,6 +60,10 @@ type Entry struct {
 	Reason string `json:"reason,omitempty"`
 	// Attempt ties the entries of one attempt together.
 	Attempt string `json:"attempt,omitempty"`
+	// Versions says which rows the change left at which version, and what is over by
+	// it: "account/7=13 session/x7f=over:1767000000". The store writes and reads it, so
+	// that a row that was put back is told from the newest.
+	Versions string `json:"versions,omitempty"`
 	// Detail is everything else, at most MaxDetail pairs. A new fact goes here,
 	// so that an older release can still read the entry.
 	Detail map[string]string `json:"detail,omitempty"`
@@ -67,14 +71,15 @@ type Entry struct {
 
 // Bounds of an entry, in bytes of UTF-8 unless said otherwise.
 const (
-	MaxEvent  = 64
-	MaxText   = 256 // every string of an Entry and Actor that has no bound of its own
-	MaxKey    = 48  // the key of a detail
-	MaxValue  = 512 // the value of a detail
-	MaxDetail = 24  // pairs of detail
+	MaxEvent    = 64
+	MaxText     = 256 // every string of an Entry and Actor that has no bound of its own
+	MaxKey      = 48  // the key of a detail
+	MaxValue    = 512 // the value of a detail
+	MaxDetail   = 24  // pairs of detail
+	MaxVersions = 4096
 	// MaxBody bounds an encoded entry: what the others add up to if every byte
 	// had to be escaped, rounded up.
-	MaxBody = 40 << 10
+	MaxBody = 48 << 10
 )
 
 // timeForm writes every moment in the same number of bytes.
@@ -86,7 +91,7 @@ const timeForm = "2006-01-02T15:04:05.000000Z"
 // outside 1..9999, or with more than MaxDetail details or
 // an odd name for one: those are mistakes of the program. Everything else it cuts and cleans.
 func (e *Entry) Encode() ([]byte, error) {
-	if err := e.check(); err != nil {
+	if err := e.Check(); err != nil {
 		return nil, err
 	}
 	b := make([]byte, 0, 384)
@@ -104,11 +109,13 @@ func (e *Entry) Encode() ([]byte, error) {
 	b = appendField(b, "action", e.Action, MaxText)
 	b = appendField(b, "reason", e.Reason, MaxText)
 	b = appendField(b, "attempt", e.Attempt, MaxText)
+	b = appendField(b, "versions", e.Versions, MaxVersions)
 	b = appendDetail(b, e.Detail)
 	return append(b, '}'), nil
 }
 
-func (e *Entry) check() error {
+// Check says why an entry cannot be encoded.
+func (e *Entry) Check() error {
 	switch e.Outcome {
 	case OK, Refused, Failed:
 	default:
@@ -158,6 +165,7 @@ type wire struct {
 	Action      string            `json:"action"`
 	Reason      string            `json:"reason"`
 	Attempt     string            `json:"attempt"`
+	Versions    string            `json:"versions"`
 	Detail      map[string]string `json:"detail"`
 }
 
@@ -180,7 +188,7 @@ func Decode(body []byte) (Entry, error) {
 	}
 	e := Entry{At: at, Actor: w.Actor, Event: w.Event, Outcome: w.Outcome, Account: w.Account,
 		AccountName: w.AccountName, Application: w.Application, Protocol: w.Protocol, Source: w.Source,
-		Action: w.Action, Reason: w.Reason, Attempt: w.Attempt, Detail: w.Detail}
+		Action: w.Action, Reason: w.Reason, Attempt: w.Attempt, Versions: w.Versions, Detail: w.Detail}
 	again, err := e.Encode()
 	if err != nil || !bytes.Equal(again, body) {
 		return Entry{}, fmt.Errorf("%w: not in canonical form", ErrMalformed)

@@ -23,10 +23,23 @@ func (w *writer) commit() {
 	w.db.counts.batch(len(live), time.Since(start))
 	w.db.wrote(err, w.touched())
 	if err == nil {
+		w.committed()
 		w.db.feed.announced(n)
 	}
 	for _, r := range live {
 		r.settle(err)
+	}
+}
+
+// committed takes in what the batch left, before anybody is answered.
+func (w *writer) committed() {
+	if len(w.entries) > 0 {
+		w.db.advance(w.chain.stored)
+	}
+	for _, r := range w.batch {
+		if r.err == nil && r.panicked == nil {
+			w.db.memory.learn(r.tx.stamps, w.db.now())
+		}
 	}
 }
 
@@ -107,7 +120,7 @@ func (w *writer) append(ctx context.Context) error {
 		return nil
 	}
 	if w.chain == nil {
-		w.chain = newChain(w.db.keys.Load())
+		w.chain = newChain(w.db, w.db.keys.Load())
 	}
 	if err := w.chain.load(ctx, w.conn); err != nil {
 		return err

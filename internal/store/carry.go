@@ -153,6 +153,9 @@ func (p *postgres) once(batch []*request) (touched bool, err error) {
 	if err != nil {
 		return false, late(ctx, err)
 	}
+	for _, r := range batch {
+		p.db.memory.learn(r.tx.stamps, p.db.now())
+	}
 	p.db.feed.announced(n)
 	return touched, nil
 }

@@ -23,31 +23,50 @@ type recorded struct {
 // stored one each time: the transaction may have failed, or somebody else may
 // have written.
 type chain struct {
+	db     *DB // nil: what this server knows of the log is not asked
 	auth   *audit.Authenticator
 	tree   audit.Tree
 	stored []byte // the row that tree was read from, nil if none was
 }
 
-func newChain(k *AuditKeys) *chain {
-	return &chain{auth: audit.NewAuthenticator(k.MAC)}
+func newChain(db *DB, k *AuditKeys) *chain {
+	return &chain{db: db, auth: audit.NewAuthenticator(k.MAC)}
 }
 
 var errTree = errors.New("store: the audit log's tree does not bear our MAC: it was changed from outside, or the audit keys are not this database's")
 
-// load reads the stored tree.
+// load reads the stored tree. One that does not go on from what this server knows of the
+// log has every change refused from then on.
 func (c *chain) load(ctx context.Context, run runner) error {
+	err := c.read(ctx, run)
+	if c.db != nil && (errors.Is(err, errTree) || errors.Is(err, errOther)) {
+		c.db.halt(err)
+	}
+	return err
+}
+
+func (c *chain) read(ctx context.Context, run runner) error {
+	var known []byte
+	if c.db != nil {
+		known = c.db.headEdge() // before the tree is read, so that the tree is not the older one
+	}
 	edge, mac, err := readTree(ctx, run)
 	if err != nil {
 		return err
 	}
 	if edge == nil {
-		return c.begin(ctx, run)
+		return c.begin(ctx, run, known)
 	}
-	if c.stored != nil && bytes.Equal(edge, c.stored) {
+	if c.stored != nil && bytes.Equal(edge, c.stored) && (known == nil || bytes.Equal(edge, known)) {
 		return nil
 	}
 	if !c.auth.CheckTree(edge, mac) {
 		return errTree
+	}
+	if known != nil && !bytes.Equal(edge, known) {
+		if err := follows(ctx, run, c.auth, known, edge); err != nil {
+			return err
+		}
 	}
 	if err := c.tree.UnmarshalBinary(edge); err != nil {
 		return err
@@ -57,7 +76,10 @@ func (c *chain) load(ctx context.Context, run runner) error {
 }
 
 // begin starts an empty tree, where there is no entry.
-func (c *chain) begin(ctx context.Context, run runner) error {
+func (c *chain) begin(ctx context.Context, run runner, known []byte) error {
+	if known != nil {
+		return notOurs("it is gone")
+	}
 	rows, err := run.QueryContext(ctx, "select 1 from audit_entry limit 1")
 	if err != nil {
 		return err
@@ -67,7 +89,7 @@ func (c *chain) begin(ctx context.Context, run runner) error {
 		return err
 	}
 	if some {
-		return errors.New("store: the audit log has entries but no tree: it was changed from outside")
+		return notOurs("it has entries but no tree")
 	}
 	c.tree = audit.Tree{}
 	edge, err := c.tree.MarshalBinary()

@@ -26,6 +26,9 @@ func (db *DB) Change(ctx context.Context, actor audit.Actor, fn func(tx *Tx) err
 	if db.keys.Load() == nil {
 		return errors.New("store: no change before UseAuditKeys")
 	}
+	if err := db.Halted(); err != nil {
+		return err
+	}
 	if actor.Name == "" {
 		return errors.New("store: a change without an actor")
 	}

@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"countersign/internal/audit"
 )
 
 // checkpointEvery is how often a tree that grew is signed.
@@ -18,16 +21,57 @@ func (db *DB) UseAuditKeys(k AuditKeys) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	err := db.Housekeep(ctx, "reading the audit log", func(tx *Tx) error {
-		return tx.fail(newChain(&k).load(ctx, tx.run))
+		return tx.fail(newChain(nil, &k).load(ctx, tx.run))
 	})
 	if err != nil {
+		return err
+	}
+	w := &watch{db: db, auth: audit.NewAuthenticator(k.MAC)}
+	if err := db.recall(ctx, w, shelfKey(k.MAC)); err != nil {
 		return err
 	}
 	if !db.keys.CompareAndSwap(nil, &k) {
 		return errors.New("store: the audit keys were given before")
 	}
 	db.background(db.signNow)
+	db.background(w.follow)
+	db.background(db.sound)
 	return nil
+}
+
+// recall reads what this server remembers from before it was stopped, and refuses a log
+// that does not go on from there.
+func (db *DB) recall(ctx context.Context, w *watch, key []byte) (err error) {
+	db.shelf.key = key
+	if w.read, err = db.shelf.open(&db.memory); err != nil {
+		return err
+	}
+	known, err := db.shelf.read(headFile)
+	if errors.Is(err, errShelf) {
+		db.log.Error("what this server remembers of the log was changed; it is not believed", "error", err)
+		return nil
+	}
+	if err != nil || known == nil {
+		return err
+	}
+	edge, _, err := readTree(ctx, db.reads.runner())
+	if err != nil {
+		return err
+	}
+	if err := follows(ctx, db.reads.runner(), w.auth, known, edge); err != nil {
+		return fmt.Errorf("%w: %w. If an older copy of the database was put back, run countersign rewound; in every other case somebody changed it: find out who, and run countersign audit accept", ErrHalted, err)
+	}
+	db.advance(edge)
+	return nil
+}
+
+// keepHead puts the newest head on disk, outside the database.
+func (db *DB) keepHead() {
+	if edge := db.headEdge(); edge != nil {
+		if err := db.shelf.write(headFile, edge); err != nil {
+			db.log.Error("the newest head of the audit log cannot be kept", "error", err)
+		}
+	}
 }
 
 // signNow signs the tree every few seconds if it grew, until the database is
@@ -57,6 +101,7 @@ func (db *DB) signIfGrown(ctx context.Context) error {
 		return err
 	}
 	_, err = db.Checkpoint(ctx)
+	db.keepHead()
 	return err
 }
 
@@ -87,7 +132,7 @@ func (db *DB) Checkpoint(ctx context.Context) (string, error) {
 	}
 	var signed string
 	err := db.Housekeep(ctx, "signing the audit log", func(tx *Tx) error {
-		c := newChain(k)
+		c := newChain(nil, k)
 		if err := c.load(ctx, tx.run); err != nil {
 			return tx.fail(err)
 		}

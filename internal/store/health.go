@@ -62,6 +62,9 @@ func (db *DB) Health(ctx context.Context) error {
 	if err := db.QueryRow(ctx, "select count(*) from audit_tree").Scan(&one); err != nil {
 		return err
 	}
+	if err := db.Halted(); err != nil {
+		return err
+	}
 	if p := db.health.last.Load(); p != nil {
 		return fmt.Errorf("the last write failed: %w", *p)
 	}

@@ -20,6 +20,10 @@ type Options struct {
 	Now func() time.Time
 	// Log hears about trouble in the background; nil is slog.Default.
 	Log *slog.Logger
+	// Remember is a folder outside the database in which this server keeps the newest head
+	// of the log that it knows, and the newest versions of rows, so that an older copy is
+	// noticed at the next start as well. Empty keeps nothing over a restart.
+	Remember string
 	// Driver is the database/sql driver to use instead of the engine's own: one
 	// that wraps it and breaks, in tests.
 	Driver string
@@ -44,6 +48,15 @@ type DB struct {
 	health health
 	counts counts
 
+	memory   memory
+	shelf    shelf
+	headMu   sync.Mutex
+	head     head
+	halted   atomic.Pointer[error]
+	caughtUp atomic.Bool
+	findings chan Finding
+	reported sync.Map // names of findings
+
 	thinned atomic.Int64 // when old checkpoints were last thinned out
 
 	stop      chan struct{} // closed when background work must end
@@ -55,7 +68,7 @@ type DB struct {
 // Open opens the database, and brings its schema up to date. Until
 // [DB.UseAuditKeys] it can be read but not changed.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	db := &DB{now: o.Now, log: o.Log, stop: make(chan struct{})}
+	db := &DB{now: o.Now, log: o.Log, stop: make(chan struct{}), findings: make(chan Finding, 256), shelf: shelf{folder: o.Remember}}
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -151,6 +164,20 @@ func (r *readers) query(ctx context.Context, query string, args []any) (*sql.Row
 		r.count.Add(1)
 	}
 	return s.QueryContext(ctx, args...)
+}
+
+// runner reads as a transaction's statements are run.
+func (r *readers) runner() runner { return pooled{r} }
+
+// pooled runs statements of a reader. It writes nothing.
+type pooled struct{ *readers }
+
+func (p pooled) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return p.query(ctx, query, args)
+}
+
+func (p pooled) ExecContext(context.Context, string, ...any) (sql.Result, error) {
+	return nil, errors.New("store: a reader writes nothing")
 }
 
 func (r *readers) close() error {

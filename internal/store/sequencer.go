@@ -101,7 +101,7 @@ func (s *sequencer) number(ctx context.Context, lock string) (int, error) {
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	c := newChain(s.db.keys.Load())
+	c := newChain(s.db, s.db.keys.Load())
 	if err := c.load(ctx, tx); err != nil {
 		return 0, err
 	}
@@ -111,7 +111,11 @@ func (s *sequencer) number(ctx context.Context, lock string) (int, error) {
 	if _, err := tx.ExecContext(ctx, "delete from audit_inbox where id = any($1)", ids); err != nil {
 		return 0, err
 	}
-	return len(ids), tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return 0, err
+	}
+	s.db.advance(c.stored)
+	return len(ids), nil
 }
 
 // take reads a batch from the inbox. What does not bear our MAC was put there by

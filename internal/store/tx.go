@@ -31,7 +31,9 @@ type Tx struct {
 	now   time.Time
 	actor audit.Actor
 
-	entries []recorded
+	pending []audit.Entry
+	entries []recorded // pending, encoded when the function has returned
+	stamps  []stamp    // what the change leaves
 	topics  []string
 	after   []func()
 	current *Rows // what the last query returned
@@ -97,12 +99,47 @@ func (tx *Tx) Record(e audit.Entry) error {
 	if e.Actor == (audit.Actor{}) {
 		e.Actor = tx.actor
 	}
-	body, err := e.Encode()
-	if err != nil {
+	if err := e.Check(); err != nil {
 		return tx.fail(err)
 	}
-	tx.entries = append(tx.entries, recorded{body: body, account: e.Account, at: Unix(e.At)})
+	tx.pending = append(tx.pending, e)
 	return nil
+}
+
+// stampsMost is how much of what a change leaves one entry says, in bytes.
+const stampsMost = audit.MaxVersions - 128
+
+// encode writes the entries. What the change leaves stands in its last one; a change that
+// leaves more than fits says the rest in entries of their own.
+func (tx *Tx) encode() error {
+	var said []byte
+	for i := range tx.stamps {
+		said = appendStamps(append(said, ' '), tx.stamps[i:i+1])
+		if i == len(tx.stamps)-1 || len(said) > stampsMost {
+			if err := tx.say(string(said[1:])); err != nil {
+				return err
+			}
+			said = said[:0]
+		}
+	}
+	tx.entries = tx.entries[:0]
+	for i := range tx.pending {
+		e := &tx.pending[i]
+		body, err := e.Encode()
+		if err != nil {
+			return err
+		}
+		tx.entries = append(tx.entries, recorded{body: body, account: e.Account, at: Unix(e.At)})
+	}
+	return nil
+}
+
+func (tx *Tx) say(versions string) error {
+	if last := &tx.pending[len(tx.pending)-1]; last.Versions == "" {
+		last.Versions = versions
+		return nil
+	}
+	return tx.Record(audit.Entry{Event: "database.versions", Outcome: audit.OK, Versions: versions})
 }
 
 // Unrecorded says that what this change refuses is counted elsewhere, so that it needs
@@ -171,8 +208,13 @@ func (tx *Tx) finish(err error) (rollback, answer error) {
 	case err != nil:
 		return err, nil
 	}
-	if tx.duty == change && len(tx.entries) == 0 && (!tx.chores || tx.beyond) {
+	if tx.duty == change && len(tx.pending) == 0 && (!tx.chores || tx.beyond) {
 		return errNoEntry, nil
+	}
+	if len(tx.pending) > 0 {
+		if err := tx.encode(); err != nil {
+			return tx.fail(err), nil
+		}
 	}
 	return nil, answer
 }

@@ -1,0 +1,30 @@
+package audit
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+)
+
+// Beside returns the moment and the account of an encoded entry, which a store keeps in
+// columns of their own beside it, without decoding all of it. The body must be one that
+// [Entry.Encode] wrote: its MAC was checked.
+func Beside(body []byte) (at time.Time, account int64) {
+	const begins = `{"at":"`
+	if len(body) < len(begins)+len(timeForm) {
+		return time.Time{}, 0
+	}
+	at, _ = time.Parse(timeForm, string(body[len(begins):len(begins)+len(timeForm)]))
+	// Quotes inside a text are escaped, and the actor's account is the first in its
+	// braces, so this is found in the entry itself only. What details say are texts.
+	_, rest, ok := bytes.Cut(body, []byte(`,"account":`))
+	if !ok || len(rest) == 0 || rest[0] == '"' {
+		return at, 0
+	}
+	digits := 0
+	for digits < len(rest) && (rest[digits] == '-' || rest[digits] >= '0' && rest[digits] <= '9') {
+		digits++
+	}
+	account, _ = strconv.ParseInt(string(rest[:digits]), 10, 64)
+	return at, account
+}

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"countersign/internal/audit"
+)
+
+// ErrHalted is an audit log that is not the one that this server left: shorter, other, or
+// gone. Nothing is changed any more until an administrator has said what happened.
+var ErrHalted = fmt.Errorf("store: the audit log is not as this server left it: %w", ErrUnavailable)
+
+// head is the newest committed state of the log that this server knows, as the table
+// audit_tree keeps it. Whatever follows must go on from it.
+type head struct {
+	edge []byte // nil before anything is known
+}
+
+func (db *DB) headEdge() []byte {
+	db.headMu.Lock()
+	defer db.headMu.Unlock()
+	return db.head.edge
+}
+
+// advance notes a state of the log that was committed.
+func (db *DB) advance(edge []byte) {
+	db.headMu.Lock()
+	defer db.headMu.Unlock()
+	if len(db.head.edge) < 8 || bytes.Compare(edge[:8], db.head.edge[:8]) > 0 { // the size comes first
+		db.head.edge = edge
+	}
+}
+
+// halt has every change refused from now on.
+func (db *DB) halt(why error) {
+	if why == nil || errors.Is(why, context.Canceled) {
+		return
+	}
+	if db.halted.CompareAndSwap(nil, &why) {
+		db.log.Error("ALARM: the audit log is not as this server left it; nothing is changed until an administrator says what happened: stop the server and run countersign audit accept",
+			"error", why)
+	}
+}
+
+// Halted says why nothing is changed any more, and nil while all is well.
+func (db *DB) Halted() error {
+	if why := db.halted.Load(); why != nil {
+		return fmt.Errorf("%w: %w", ErrHalted, *why)
+	}
+	return nil
+}
+
+// notOurs is what is wrong with a log that does not go on from what is known of it.
+func notOurs(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", errOther, fmt.Errorf(format, args...))
+}
+
+var errOther = errors.New("the audit log was changed from outside")
+
+// follows reports as an error whether a stored tree does not go on from the one that is
+// known: every entry between the two must be there, bear its MAC, and lead from one to the
+// other.
+func follows(ctx context.Context, run runner, auth *audit.Authenticator, known, stored []byte) error {
+	var from, to audit.Tree
+	if err := errors.Join(from.UnmarshalBinary(known), to.UnmarshalBinary(stored)); err != nil {
+		return err
+	}
+	if to.Size() < from.Size() {
+		return notOurs("it has %d entries, and had %d", to.Size(), from.Size())
+	}
+	for from.Size() < to.Size() {
+		n, err := appendStored(ctx, run, auth, &from, to.Size())
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return notOurs("entry %d is missing", from.Size())
+		}
+	}
+	if from.Root() != to.Root() {
+		return notOurs("its first %d entries are not those that were written", to.Size())
+	}
+	return nil
+}
+
+// appendStored goes on with a tree by up to a page of stored entries below a number.
+func appendStored(ctx context.Context, run runner, auth *audit.Authenticator, tree *audit.Tree, before int64) (n int, err error) {
+	rows, err := run.QueryContext(ctx, "select seq, body, mac from audit_entry where seq >= $1 and seq < $2 order by seq limit $3", tree.Size(), before, page)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for ; rows.Next(); n++ {
+		var seq int64
+		var body, mac []byte
+		if err := rows.Scan(&seq, &body, &mac); err != nil {
+			return n, err
+		}
+		switch {
+		case seq != tree.Size():
+			return n, notOurs("entry %d is missing", tree.Size())
+		case !auth.Check(seq, body, mac):
+			return n, notOurs("entry %d was altered", seq)
+		}
+		tree.Append(body)
+	}
+	return n, rows.Err()
+}

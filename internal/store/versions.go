@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Gone is the version of a row that was removed for good: whatever is there under its
+// number is older.
+const Gone int64 = 1<<63 - 1
+
+// stamp says of one row what a change leaves: the newest version of it, or that it is
+// over, and until when somebody could gain by putting it back.
+type stamp struct {
+	kind    string
+	number  int64
+	version int64
+	name    string    // instead of number and version: what is over
+	until   time.Time // from when on nobody gains by it
+}
+
+// Anchor says that the change leaves the row of this kind and number at a version. The
+// log's entry of the change says so too. From then on a row of a lower version is one
+// that was put back: see [DB.Older]. A row that is removed is at [Gone].
+func (tx *Tx) Anchor(kind string, number, version int64) {
+	tx.stamps = append(tx.stamps, stamp{kind: kind, number: number, version: version})
+}
+
+// End says that what bears this name is over: a session that was ended, a ticket that was
+// taken. The name is made of letters, digits and - _ . only. Nobody gains by putting it back
+// after until.
+func (tx *Tx) End(kind, name string, until time.Time) {
+	tx.stamps = append(tx.stamps, stamp{kind: kind, name: name, until: until})
+}
+
+// NumberOf stands for a name where [Tx.Anchor] wants a number. It is never negative.
+func NumberOf(name string) int64 {
+	h := sha256.Sum256([]byte(name))
+	return int64(binary.BigEndian.Uint64(h[:]) >> 1)
+}
+
+// Older reports whether a row that was read at a version is older than one that was
+// committed: somebody put it back. What is remembered may be newer than what was read a
+// moment ago, so the row's version is read once more, from what is committed, before that
+// is said: again is a select of it by its number, as $1.
+func (db *DB) Older(ctx context.Context, kind string, number, version int64, again string) bool {
+	newest := db.memory.newest(kind, number)
+	if version >= newest {
+		return false
+	}
+	var now int64
+	err := db.QueryRow(ctx, again, number).Scan(&now)
+	return errors.Is(err, ErrNotFound) || err == nil && now < newest
+}
+
+// Newest returns the newest version of a row that this server knows of, and 0 for none.
+// A row that was removed is at [Gone]. It is for sweeps: what was read before may have
+// been right when it was read.
+func (db *DB) Newest(kind string, number int64) int64 { return db.memory.newest(kind, number) }
+
+// Over reports whether what bears this name was said to be over by [Tx.End].
+func (db *DB) Over(kind, name string) bool { return db.memory.over(kind, name) }
+
+// appendStamps writes what a change leaves as its entry says it:
+// "account/7=13 team/4=gone session/x7f=over:1767000000".
+func appendStamps(b []byte, stamps []stamp) []byte {
+	for i, s := range stamps {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = append(append(b, s.kind...), '/')
+		switch {
+		case s.name != "":
+			b = append(append(b, s.name...), "=over:"...)
+			b = strconv.AppendInt(b, s.until.Unix()+1, 10)
+		case s.version >= Gone:
+			b = append(strconv.AppendInt(b, s.number, 10), "=gone"...)
+		default:
+			b = append(strconv.AppendInt(b, s.number, 10), '=')
+			b = strconv.AppendInt(b, s.version, 10)
+		}
+	}
+	return b
+}
+
+// readStamps reads what appendStamps writes.
+func readStamps(text string) ([]stamp, error) {
+	var out []stamp
+	for word := range strings.FieldsSeq(text) {
+		s, err := readStamp(word)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func readStamp(word string) (s stamp, err error) {
+	kind, rest, ok := strings.Cut(word, "/")
+	key, value, is := strings.Cut(rest, "=")
+	if !ok || !is || kind == "" || key == "" {
+		return s, fmt.Errorf("store: %q says no version", word)
+	}
+	if until, over := strings.CutPrefix(value, "over:"); over {
+		at, err := strconv.ParseInt(until, 10, 64)
+		return stamp{kind: kind, name: key, until: time.Unix(at, 0)}, err
+	}
+	s.kind = kind
+	if s.number, err = strconv.ParseInt(key, 10, 64); err != nil {
+		return s, err
+	}
+	if value == "gone" {
+		s.version = Gone
+		return s, nil
+	}
+	s.version, err = strconv.ParseInt(value, 10, 64)
+	return s, err
+}

@@ -1,0 +1,38 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// walkAtOnce is how long a walk goes on without a rest: most tables take less.
+	walkAtOnce = 250 * time.Millisecond
+	// walkRest is how many times as long as a page of a longer one took nothing is done,
+	// so that a million rows take less than a twentieth of a core.
+	walkRest = 24
+)
+
+// Walk calls page until it says that there is no more, and rests in between where there is
+// much: a sweep over a large table runs in the background at less than a twentieth of a
+// core. It stops at the first error, when ctx ends and when the database is closed.
+func (db *DB) Walk(ctx context.Context, page func(ctx context.Context) (more bool, err error)) error {
+	start := time.Now()
+	for {
+		began := time.Now()
+		more, err := page(ctx)
+		if err != nil || !more {
+			return err
+		}
+		if time.Since(start) < walkAtOnce {
+			continue
+		}
+		select {
+		case <-time.After(walkRest * time.Since(began)):
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-db.stop:
+			return errClosed
+		}
+	}
+}
