@@ -64,6 +64,7 @@ type installation struct {
 	api      *api.API
 	routes   []look.Route // of the pages, with what each demands
 	handler  http.Handler
+	rooms    []inspector // that keep rows
 }
 
 // rememberedFolder is what a server knows of its database, outside of it.
@@ -146,6 +147,9 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		kinds = slices.Insert(kinds, len(kinds)-2, authenticator.Authenticator(mailcode.New(serviceName(s), directory.CheckMail)))
 	}
 	people := &directory.Directory{DB: in.db, Keys: in.keys, Log: s.log}
+	if err := bindOnce(ctx, people, s.log); err != nil {
+		return err
+	}
 	catalogue, err := application.Open(ctx, in.db, in.keys, s.log)
 	if err != nil {
 		return err

@@ -262,6 +262,7 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 		}
 	}()
 	go d.housekeep(ctx, s)
+	go d.in.keepLooking(ctx, s.log)
 	go d.in.pusher.run(ctx, s.log)
 	if s.sms != nil || s.mails {
 		go d.in.messenger(ctx, carriers{s.sms, func() config.Mail { return d.file.Load().Mail }}, s.log)

@@ -236,9 +236,12 @@ func (w *watch) learn(l storedLeaf) {
 	}
 	var topics []string
 	for _, s := range w.db.memory.learn(stamps, w.db.now()) {
-		if s.name != "" {
+		switch {
+		case s.name != "":
 			topics = append(topics, s.kind+"/"+s.name)
-		} else {
+		case w.db.memory.page(s.kind) != nil: // of these one changes all the time, and nobody remembers all of them
+			topics = append(topics, s.kind+"/"+number(s.number))
+		default:
 			topics = append(topics, s.kind+"/"+number(s.number), s.kind)
 		}
 	}

@@ -1,0 +1,59 @@
+package directory
+
+import (
+	"context"
+	"errors"
+
+	"countersign/internal/audit"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// bound is the milestone of the moment from which on every row bears a MAC of all that
+// decides. What has none from then on was written by somebody else.
+const bound = "bound"
+
+// BoundEvent is the entry of binding rows of an earlier release. Its last one has the
+// reason "done" and says the milestone also when the row is gone.
+const BoundEvent = "installation.bound"
+
+const boundDone = "done"
+
+// Bound reports whether the rows of an earlier release were bound: it is done once, at the
+// first start of a release that does it, and never again. So nobody who removes the
+// milestone has what they wrote blessed.
+func (d *Directory) Bound(ctx context.Context) (bool, error) {
+	var at int64
+	err := d.DB.QueryRow(ctx, `select at from milestone where name = $1`, bound).Scan(&at)
+	if err == nil {
+		return true, nil
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	said, err := d.DB.Entries(ctx, store.Filter{Event: BoundEvent, Limit: 10_000})
+	if err != nil {
+		return false, err
+	}
+	for _, e := range said {
+		if e.Event == BoundEvent && e.Reason == boundDone {
+			d.DB.Report(store.Finding{Table: "milestone", Row: bound, Wrong: store.Missing})
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// NoteBound writes down for good that every row is bound.
+func (d *Directory) NoteBound(ctx context.Context) error {
+	return d.DB.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
+		at := store.Unix(tx.Now())
+		_, err := tx.Exec(ctx, `insert into milestone (name, account, at, mac) values ($1,0,$2,$3) on conflict do nothing`,
+			bound, at, d.Keys.MAC(keyring.Milestone, milestoneFields(bound, 0, at)))
+		if err != nil {
+			return err
+		}
+		tx.Anchor("milestone", store.NumberOf(bound), 1)
+		return tx.Record(audit.Entry{Event: BoundEvent, Outcome: audit.OK, Reason: boundDone})
+	})
+}
