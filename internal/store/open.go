@@ -54,6 +54,7 @@ type DB struct {
 	head     head
 	halted   atomic.Pointer[error]
 	caughtUp atomic.Bool
+	heard    atomic.Int64 // how many entries the watch has read
 	findings chan Finding
 	reported sync.Map // names of findings
 

@@ -78,6 +78,7 @@ func (w *watch) step(ctx context.Context) error {
 		return err
 	}
 	w.db.caughtUp.Store(true)
+	w.db.heard.Store(w.read.Size())
 	if now := time.Now(); now.Sub(w.saved) > saveEvery {
 		w.saved = now
 		if err := w.db.shelf.save(&w.db.memory, &w.read); err != nil {

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"countersign/internal/audit"
+)
+
+// Stands is [DB.Older] for whoever reports it: it is false as well where the row was
+// removed since it was read.
+func (db *DB) Stands(ctx context.Context, kind string, number int64, again string) bool {
+	var now int64
+	err := db.QueryRow(ctx, again, number).Scan(&now)
+	return err == nil && now < db.memory.newest(kind, number)
+}
+
+// Lost reports whether a row that this server knows of is missing though nobody removed
+// it. There says whether the row is there, from what is committed. It is for sweeps: what
+// removed the row may be committed and not be known here yet, so where it is not there
+// this waits until all of the log is that was written before, for some seconds at most.
+func (db *DB) Lost(ctx context.Context, kind string, number int64, there func(context.Context) (bool, error)) (bool, error) {
+	known := func() bool {
+		newest := db.memory.newest(kind, number)
+		return newest != 0 && newest != Gone
+	}
+	if !known() {
+		return false, nil
+	}
+	if is, err := there(ctx); err != nil || is {
+		return false, err
+	}
+	if err := db.hearAll(ctx); err != nil || !known() {
+		return false, err
+	}
+	is, err := there(ctx)
+	return err == nil && !is, err
+}
+
+var errBehind = errors.New("store: the log's newest entries are not known yet")
+
+// hearAll waits until this server knows what every entry says that is committed now.
+func (db *DB) hearAll(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 15*time.Second, errBehind)
+	defer cancel()
+	var last int64
+	if err := db.QueryRow(ctx, "select coalesce(max(id), 0) from audit_inbox").Scan(&last); err != nil {
+		return err
+	}
+	err := db.until(ctx, func() (bool, error) {
+		var waits int64
+		err := db.QueryRow(ctx, "select count(*) from audit_inbox where id <= $1", last).Scan(&waits)
+		return waits == 0, err
+	})
+	if err != nil {
+		return err
+	}
+	edge, _, err := readTree(ctx, db.reads.runner())
+	if err != nil {
+		return err
+	}
+	var tree audit.Tree
+	if err := tree.UnmarshalBinary(edge); err != nil {
+		return err
+	}
+	return db.until(ctx, func() (bool, error) { return db.heard.Load() >= tree.Size(), nil })
+}
+
+// until asks again and again, until it is so.
+func (db *DB) until(ctx context.Context, so func() (bool, error)) error {
+	for {
+		if is, err := so(); err != nil || is {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-db.stop:
+			return errClosed
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
