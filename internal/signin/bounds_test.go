@@ -122,7 +122,7 @@ func TestRulesInForce(t *testing.T) {
 	if _, err := r.Rules.Latest(t.Context(), r.DB); err == nil {
 		t.Error("a policy that was changed behind our back is believed")
 	}
-	if _, err := r.Rules.Versions(t.Context(), r.DB, 0, 10); err == nil {
-		t.Error("and listed")
+	if all, err := r.Rules.Versions(t.Context(), r.DB, 0, 10); err != nil || len(all) != 1 || all[0].Version != first.Version {
+		t.Errorf("of both one is listed: %+v, %v", all, err)
 	}
 }

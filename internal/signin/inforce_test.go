@@ -141,8 +141,8 @@ func TestWithoutAPolicy(t *testing.T) {
 	}
 	n.fail = nil
 	r.change(func(tx *store.Tx) error { _, err := tx.Exec(t.Context(), `delete from policy`); return err })
-	if _, err := r.Rules.Current(t.Context()); !errors.Is(err, ErrNoPolicy) {
-		t.Errorf("no document: %v", err)
+	if _, err := r.Rules.Current(t.Context()); !errors.Is(err, errPolicyGone) {
+		t.Errorf("no document any more: %v", err)
 	}
 	if _, err := r.Rules.Version(t.Context(), r.DB, 1); !errors.Is(err, ErrNoPolicy) {
 		t.Errorf("a version that there is not: %v", err)

@@ -3,8 +3,10 @@ package signin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -19,8 +21,8 @@ import (
 const PolicyTopic = "policy"
 
 // Rules holds the policy in force: the newest document of the store, compiled.
-// A document that was changed behind our back is not believed: the last good
-// one stays in force and the log says so.
+// A document that was changed behind our back is not believed: the newest stays in
+// force where this server has it in memory, and where it has not nothing is decided.
 type Rules struct {
 	DB   *store.DB
 	Keys *keyring.Keyring
@@ -64,6 +66,11 @@ func (d Document) fields() *keyring.Fields {
 // ErrNoPolicy is an installation without any document: it denies everything.
 var ErrNoPolicy = errors.New("signin: there is no policy")
 
+// errPolicyGone is a policy of which the newest document was removed, or changed, by
+// somebody else.
+var errPolicyGone = fmt.Errorf("signin: the newest document of the policy is missing or was changed behind our back, and nothing is decided by an older one: "+
+	"save the policy anew on a server that runs since before, or restore the database from a backup: %w", directory.ErrTampered)
+
 // Current returns the policy in force.
 func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
 	gen := r.gen.Load()
@@ -75,7 +82,7 @@ func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
 	last := r.current.Load()
 	doc, err := r.Latest(ctx, r.DB)
 	switch {
-	case errors.Is(err, directory.ErrTampered) && last != nil:
+	case errors.Is(err, directory.ErrTampered) && last != nil && last.version >= r.newest():
 		r.Log.Error("the policy was changed behind our back; the last good one stays in force", "version", last.version)
 		return last.policy, nil
 	case err != nil:
@@ -102,15 +109,73 @@ func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
 	return p, nil
 }
 
-// Latest returns the newest document.
+// newest is the number of the newest document that this server knows of.
+func (r *Rules) newest() int64 { return r.DB.Newest(PolicyTopic, 0) }
+
+// Latest returns the newest document. What somebody else added is passed over. Where the
+// newest of ours is missing, or was changed, there is none: an older one is not in force.
 func (r *Rules) Latest(ctx context.Context, from store.Reader) (Document, error) {
-	return r.document(from.QueryRow(ctx, `select version, body, author, created, mac from policy order by version desc limit 1`))
+	d, passed, err := r.latest(ctx, from)
+	if err != nil {
+		return d, err
+	}
+	if newest := r.newest(); d.Version < newest {
+		// It may have come since this was read.
+		if now, _, err := r.latest(ctx, r.DB); err != nil {
+			return d, err
+		} else if now.Version < newest {
+			return Document{}, errors.Join(errPolicyGone, r.reportMissing(ctx, newest))
+		}
+	}
+	switch {
+	case passed && !r.DB.CaughtUp():
+		return Document{}, errPolicyGone // it may have been the newest
+	case d.Version == 0:
+		return d, ErrNoPolicy
+	}
+	return d, nil
+}
+
+// mostPassed bounds how many documents of somebody else are passed over.
+const mostPassed = 100
+
+// latest reads the newest document that is believed, the zero one where there is none,
+// and says whether any were passed over.
+func (r *Rules) latest(ctx context.Context, from store.Reader) (d Document, passed bool, err error) {
+	rows, err := from.Query(ctx, `select `+documentColumns+` from policy order by version desc limit $1`, mostPassed)
+	if err != nil {
+		return d, false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		d, err := r.document(rows)
+		if err == nil {
+			return d, passed, rows.Close()
+		}
+		if !errors.Is(err, directory.ErrTampered) {
+			return d, false, err
+		}
+		passed = true
+	}
+	return Document{}, passed, rows.Err()
+}
+
+// reportMissing reports a document unless it is there, changed.
+func (r *Rules) reportMissing(ctx context.Context, version int64) error {
+	var n int64
+	err := r.DB.QueryRow(ctx, `select count(*) from policy where version = $1`, version).Scan(&n)
+	if err == nil && n == 0 {
+		r.DB.Report(store.Finding{Table: "policy", Row: strconv.FormatInt(version, 10), Wrong: store.Missing})
+	}
+	return err
 }
 
 // Version returns one document by its number.
 func (r *Rules) Version(ctx context.Context, from store.Reader, version int64) (Document, error) {
-	return r.document(from.QueryRow(ctx, `select version, body, author, created, mac from policy where version = $1`, version))
+	return r.document(from.QueryRow(ctx, `select `+documentColumns+` from policy where version = $1`, version))
 }
+
+const documentColumns = `version, body, author, created, mac`
 
 func (r *Rules) document(row interface{ Scan(...any) error }) (Document, error) {
 	var d Document
@@ -123,11 +188,13 @@ func (r *Rules) document(row interface{ Scan(...any) error }) (Document, error) 
 		return d, err
 	}
 	if !r.Keys.VerifyMAC("policy", d.fields(), mac) {
-		r.Log.Error("a row was changed behind our back; it is not believed", "table", "policy", "version", d.Version)
+		r.DB.Report(store.Finding{Table: "policy", Row: strconv.FormatInt(d.Version, 10), Wrong: store.Altered})
 		return d, directory.ErrTampered
 	}
 	return d, nil
 }
+
+var errNumbers = errors.New("signin: the database gives numbers to policies that were given before: it was changed behind our back; restore it from a backup")
 
 // Save keeps a new version. The caller has compiled it.
 func (r *Rules) Save(ctx context.Context, tx *store.Tx, body, author string) (Document, error) {
@@ -136,18 +203,25 @@ func (r *Rules) Save(ctx context.Context, tx *store.Tx, body, author string) (Do
 	if err != nil {
 		return d, err
 	}
+	if d.Version <= r.newest() {
+		return d, errNumbers
+	}
 	tx.Announce(PolicyTopic)
+	tx.Anchor(PolicyTopic, 0, d.Version)
 	_, err = tx.Exec(ctx, `update policy set mac = $2 where version = $1`, d.Version, r.Keys.MAC("policy", d.fields()))
 	return d, err
 }
 
 // Versions returns documents, newest first: those before a version, or all where
-// it is zero.
+// it is zero. Those that are not believed are left out.
 func (r *Rules) Versions(ctx context.Context, from store.Reader, before int64, limit int) ([]Document, error) {
 	if before <= 0 {
 		before = math.MaxInt64
 	}
-	rows, err := from.Query(ctx, `select version, body, author, created, mac from policy where version < $1 order by version desc limit $2`, before, limit)
+	return r.documents(from.Query(ctx, `select `+documentColumns+` from policy where version < $1 order by version desc limit $2`, before, limit))
+}
+
+func (r *Rules) documents(rows *store.Rows, err error) ([]Document, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +229,9 @@ func (r *Rules) Versions(ctx context.Context, from store.Reader, before int64, l
 	var out []Document
 	for rows.Next() {
 		d, err := r.document(rows)
+		if errors.Is(err, directory.ErrTampered) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -312,6 +312,10 @@ func TestACheckThatCannotBeDecided(t *testing.T) {
 		t.Errorf("while nothing is told to have changed: %+v, %v", s, err)
 	}
 	c.announces(PolicyTopic)
+	if s, err := c.Check(t.Context(), at("wiki", "hers")); err != nil || s.State != Granted {
+		t.Errorf("by the policy that is in memory: %+v, %v", s, err)
+	}
+	c.judge.Rules.current.Store(nil)
 	if s, err := c.Check(t.Context(), at("wiki", "hers")); err == nil || s.State == Granted {
 		t.Errorf("without a policy: %+v", s)
 	}
