@@ -147,7 +147,10 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		kinds = slices.Insert(kinds, len(kinds)-2, authenticator.Authenticator(mailcode.New(serviceName(s), directory.CheckMail)))
 	}
 	people := &directory.Directory{DB: in.db, Keys: in.keys, Log: s.log}
-	if err := bindOnce(ctx, people, s.log); err != nil {
+	rules := &signin.Rules{DB: in.db, Keys: in.keys, Log: s.log}
+	if err := bindOnce(ctx, people, s.log, rules.Bind,
+		func(ctx context.Context) error { return application.Bind(ctx, in.db, in.keys) },
+	); err != nil {
 		return err
 	}
 	catalogue, err := application.Open(ctx, in.db, in.keys, s.log)
@@ -159,8 +162,9 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
 		return names(ctx, r, people, catalogue, kinds)
 	}
-	rules := &signin.Rules{DB: in.db, Keys: in.keys, Known: known, Log: s.log}
+	rules.Known = known
 	rules.Watch()
+	in.rooms = append(in.rooms, rules, catalogue)
 	limits, err := s.limits.Check()
 	if err != nil {
 		return err

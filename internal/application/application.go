@@ -12,7 +12,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -58,6 +57,8 @@ type Application struct {
 	Changed  time.Time       `json:"changed"`
 	// Version is another after each change; whoever changes it says which one they saw.
 	Version string `json:"version,omitempty"`
+
+	count int64 // of the changes, from 1
 }
 
 // Topic is the feed's word for a changed application.
@@ -152,26 +153,20 @@ func (c *Catalogue) fresh(ctx context.Context) (*view, error) {
 }
 
 func (c *Catalogue) read(ctx context.Context, r store.Reader) (*view, error) {
-	rows, err := r.Query(ctx, `select id, name, title, kind, tier, protocol, vouches, settings, created, changed, mac from application order by name`)
+	rows, err := r.Query(ctx, `select `+columns+` from application order by name`)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	v := &view{byName: map[string]Application{}}
 	for rows.Next() {
-		var a Application
-		var sealed, mac []byte
-		var created, changed int64
-		if err := rows.Scan(&a.ID, &a.Name, &a.Title, &a.Kind, &a.Tier, &a.Protocol, &a.Vouches, &sealed, &created, &changed, &mac); err != nil {
+		a, wrong, err := c.scan(ctx, rows)
+		if err != nil {
 			return nil, err
 		}
-		a.Created, a.Changed, a.Version = store.Time(created), store.Time(changed), versionOf(mac)
-		if !c.keys.VerifyMAC("application", a.fields(sealed), mac) {
-			c.log.Error("a row was changed behind our back; it is not believed", "table", "application", "name", a.Name)
+		if wrong != "" {
+			c.report(ctx, a, wrong)
 			continue // an application that nobody believes is an unknown one: refused
-		}
-		if a.Settings, err = c.keys.Open("application", a.aad(), sealed); err != nil {
-			return nil, fmt.Errorf("application %s: %w", a.Name, err)
 		}
 		v.all = append(v.all, a)
 		v.byName[a.Name] = a
@@ -184,22 +179,13 @@ func (c *Catalogue) read(ctx context.Context, r store.Reader) (*view, error) {
 func versionOf(mac []byte) string { return hex.EncodeToString(mac[:min(8, len(mac))]) }
 
 // VersionIn returns the version of an application as a transaction sees it, and
-// empty where there is none of that name.
+// empty where there is none of that name, or none that is believed.
 func (c *Catalogue) VersionIn(ctx context.Context, r store.Reader, name string) (string, error) {
-	var mac []byte
-	err := r.QueryRow(ctx, `select mac from application where name = $1`, name).Scan(&mac)
-	if errors.Is(err, store.ErrNotFound) {
+	a, wrong, err := c.named(ctx, r, name)
+	if errors.Is(err, store.ErrNotFound) || err == nil && wrong != "" {
 		return "", nil
 	}
-	return versionOf(mac), err
-}
-
-func (a Application) aad() keyring.AAD {
-	return keyring.AAD{Table: "application", Column: "settings", Row: a.ID}
-}
-
-func (a Application) fields(sealed []byte) *keyring.Fields {
-	return keyring.NewFields().Int(a.ID).String(a.Name).String(a.Kind).String(a.Tier).String(a.Protocol).String(a.Vouches).Bytes(sealed)
+	return a.Version, err
 }
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
@@ -232,28 +218,40 @@ func (c *Catalogue) Set(ctx context.Context, tx *store.Tx, a Application) (Appli
 	if err := a.Check(); err != nil {
 		return Application{}, err
 	}
-	now := tx.Now()
-	err := tx.QueryRow(ctx, `select id, created from application where name = $1`, a.Name).Scan(&a.ID, new(int64))
-	if errors.Is(err, store.ErrNotFound) {
-		err = tx.QueryRow(ctx, `insert into application (name, kind, protocol, settings, created, changed, mac) values ($1,$2,$3,$4,$5,$5,$6) returning id`,
-			a.Name, a.Kind, a.Protocol, []byte{}, store.Unix(now), []byte{}).Scan(&a.ID)
-	}
-	if err != nil {
+	a.Changed = tx.Now().Truncate(time.Microsecond)
+	old, wrong, err := c.named(ctx, tx, a.Name)
+	switch {
+	case err == nil && wrong == "":
+		a.ID, a.Created, a.count = old.ID, old.Created, old.count+1
+	case err == nil:
+		if err := c.removeIn(ctx, tx, old, wrong); err != nil { // nobody believes it: another takes its place
+			return Application{}, err
+		}
+		fallthrough
+	case errors.Is(err, store.ErrNotFound):
+		if a, err = c.insert(ctx, tx, a); err != nil {
+			return Application{}, err
+		}
+	default:
 		return Application{}, err
 	}
 	sealed := c.keys.Seal("application", a.aad(), a.Settings)
-	_, err = tx.Exec(ctx, `update application set title = $2, kind = $3, tier = $4, protocol = $5, settings = $6, changed = $7, mac = $8, vouches = $9 where id = $1`,
-		a.ID, a.Title, a.Kind, a.Tier, a.Protocol, sealed, store.Unix(now), c.keys.MAC("application", a.fields(sealed)), a.Vouches)
+	_, err = tx.Exec(ctx, `update application set title = $2, kind = $3, tier = $4, protocol = $5, settings = $6, changed = $7, mac = $8, vouches = $9, version = $10 where id = $1`,
+		a.ID, a.Title, a.Kind, a.Tier, a.Protocol, sealed, store.Unix(a.Changed), c.keys.MAC("application", a.fields(sealed)), a.Vouches, a.count)
+	tx.Anchor(Topic, a.ID, a.count)
 	tx.Announce(Topic)
 	return a, err
 }
 
 // Remove deletes the application of this name.
 func (c *Catalogue) Remove(ctx context.Context, tx *store.Tx, name string) error {
-	n, err := tx.Exec(ctx, `delete from application where name = $1`, name)
-	if err == nil && n == 0 {
+	a, wrong, err := c.named(ctx, tx, name)
+	if errors.Is(err, store.ErrNotFound) {
 		return failure.New(failure.NotFound, "There is no application named %q.", name)
 	}
+	if err != nil {
+		return err
+	}
 	tx.Announce(Topic)
-	return err
+	return c.removeIn(ctx, tx, a, wrong)
 }

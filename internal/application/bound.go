@@ -1,0 +1,177 @@
+package application
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"countersign/internal/audit"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+const columns = `id, name, title, kind, tier, protocol, vouches, settings, created, changed, version, mac`
+
+// again reads the version of an application that may have been changed meanwhile.
+const again = `select version from application where id = $1`
+
+func (a Application) aad() keyring.AAD {
+	return keyring.AAD{Table: "application", Column: "settings", Row: a.ID}
+}
+
+func (a Application) fields(sealed []byte) *keyring.Fields {
+	return keyring.NewFields().Int(a.ID).Int(a.count).String(a.Name).String(a.Title).String(a.Kind).String(a.Tier).String(a.Protocol).String(a.Vouches).
+		Int(store.Unix(a.Created)).Int(store.Unix(a.Changed)).Bytes(sealed)
+}
+
+// scan reads a row and says what is wrong with it. Of one that is not as it was left
+// nothing but its number and name is to be used.
+func (c *Catalogue) scan(ctx context.Context, row interface{ Scan(...any) error }) (a Application, wrong string, err error) {
+	var sealed, mac []byte
+	var created, changed int64
+	if err := row.Scan(&a.ID, &a.Name, &a.Title, &a.Kind, &a.Tier, &a.Protocol, &a.Vouches, &sealed, &created, &changed, &a.count, &mac); err != nil {
+		return a, "", err
+	}
+	a.Created, a.Changed, a.Version = store.Time(created), store.Time(changed), versionOf(mac)
+	if !c.keys.VerifyMAC("application", a.fields(sealed), mac) {
+		return a, store.Altered, nil
+	}
+	if a.Settings, err = c.keys.Open("application", a.aad(), sealed); err != nil {
+		return a, store.Altered, nil
+	}
+	if c.db.Older(ctx, Topic, a.ID, a.count, again) {
+		return a, c.older(a), nil
+	}
+	return a, "", nil
+}
+
+// older is the word for a row that was put back.
+func (c *Catalogue) older(a Application) string {
+	if c.db.Newest(Topic, a.ID) == store.Gone {
+		return store.Returned
+	}
+	return store.Older
+}
+
+func (c *Catalogue) named(ctx context.Context, r store.Reader, name string) (Application, string, error) {
+	return c.scan(ctx, r.QueryRow(ctx, `select `+columns+` from application where name = $1`, name))
+}
+
+// report has the log say what is wrong with a row, unless it is one that was removed
+// after it was read.
+func (c *Catalogue) report(ctx context.Context, a Application, wrong string) {
+	if wrong == store.Altered || c.db.Stands(ctx, Topic, a.ID, again) {
+		c.db.Report(store.Finding{Table: "application", Row: strconv.FormatInt(a.ID, 10), Wrong: wrong})
+	}
+}
+
+// highest is the kind of the highest number that was ever given to an application: which
+// of them there should be is told by asking for each up to it.
+const highest = "applications"
+
+// mostSkipped is how many numbers may lie between two applications: some are lost when a
+// change is not committed.
+const mostSkipped = 10_000
+
+var errNumbers = errors.New("application: the database gives a number that it cannot give: its table was changed behind our back; restore it from a backup")
+
+// insert makes a row, and gives it a number that none had before.
+func (c *Catalogue) insert(ctx context.Context, tx *store.Tx, a Application) (Application, error) {
+	a.Created, a.count = a.Changed, 1
+	err := tx.QueryRow(ctx, `insert into application (name, kind, protocol, settings, created, changed, mac) values ($1,$2,$3,$4,$5,$5,$6) returning id`,
+		a.Name, a.Kind, a.Protocol, []byte{}, store.Unix(a.Created), []byte{}).Scan(&a.ID)
+	if err != nil {
+		return a, err
+	}
+	if c.db.Newest(Topic, a.ID) != 0 || a.ID > c.db.Newest(highest, 0)+mostSkipped {
+		return a, errNumbers
+	}
+	tx.Anchor(highest, 0, a.ID)
+	return a, nil
+}
+
+// removeIn deletes a row. A number that was never ours is not remembered as one of ours.
+func (c *Catalogue) removeIn(ctx context.Context, tx *store.Tx, a Application, wrong string) error {
+	_, err := tx.Exec(ctx, `delete from application where name = $1`, a.Name)
+	if wrong == "" || c.db.Newest(Topic, a.ID) != 0 {
+		tx.Anchor(Topic, a.ID, store.Gone)
+	}
+	return err
+}
+
+// Inspect reads every application and reports those that are not as they were left, and
+// those that are missing.
+func (c *Catalogue) Inspect(ctx context.Context) error {
+	v, err := c.read(ctx, c.db)
+	if err != nil {
+		return err
+	}
+	there := make(map[int64]bool, len(v.all))
+	for _, a := range v.all {
+		there[a.ID] = true
+	}
+	for id := int64(1); id <= c.db.Newest(highest, 0); id++ {
+		if there[id] {
+			continue
+		}
+		lost, err := c.db.Lost(ctx, Topic, id, func(ctx context.Context) (bool, error) { return c.has(ctx, id) })
+		if err != nil {
+			return err
+		}
+		if lost {
+			c.db.Report(store.Finding{Table: "application", Row: strconv.FormatInt(id, 10), Wrong: store.Missing})
+		}
+	}
+	return nil
+}
+
+func (c *Catalogue) has(ctx context.Context, id int64) (bool, error) {
+	err := c.db.QueryRow(ctx, again, id).Scan(new(int64))
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Bind gives the applications of a release before a MAC of all that they are, before
+// [Open]. Those that did not bear their MAC of then get none.
+func Bind(ctx context.Context, db *store.DB, keys *keyring.Keyring) error {
+	return db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
+		rows, err := tx.Query(ctx, `select `+columns+` from application where version = 0 order by id`)
+		if err != nil {
+			return err
+		}
+		all, err := unbound(rows, keys)
+		if err != nil {
+			return err
+		}
+		for _, a := range all {
+			a.count = 1
+			if _, err := tx.Exec(ctx, `update application set version = $2, mac = $3 where id = $1`, a.ID, a.count, keys.MAC("application", a.fields(a.Settings))); err != nil {
+				return err
+			}
+			tx.Anchor(Topic, a.ID, a.count)
+			tx.Anchor(highest, 0, a.ID)
+		}
+		return tx.Record(audit.Entry{Event: "installation.bound", Outcome: audit.OK, Detail: map[string]string{"table": "application", "rows": strconv.Itoa(len(all))}})
+	})
+}
+
+// unbound reads the rows that bear the MAC of a release before. Settings are sealed.
+func unbound(rows *store.Rows, keys *keyring.Keyring) (out []Application, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var a Application
+		var sealed, mac []byte
+		var created, changed int64
+		if err := rows.Scan(&a.ID, &a.Name, &a.Title, &a.Kind, &a.Tier, &a.Protocol, &a.Vouches, &sealed, &created, &changed, &a.count, &mac); err != nil {
+			return nil, err
+		}
+		a.Created, a.Changed, a.Settings = store.Time(created), store.Time(changed), sealed
+		f := keyring.NewFields().Int(a.ID).String(a.Name).String(a.Kind).String(a.Tier).String(a.Protocol).String(a.Vouches).Bytes(sealed)
+		if keys.VerifyMAC("application", f, mac) {
+			out = append(out, a)
+		}
+	}
+	return out, rows.Err()
+}
