@@ -57,6 +57,8 @@ func (a *Admin) mayGiveAgain(ctx context.Context, tx *store.Tx, g signin.Grant, 
 		return err
 	case by.Kind != directory.Person:
 		return failure.At("name", failure.Refuse("a-person-must", "An account of that name was removed. Whether it is given again takes a person, and no automation key."))
+	case remover == directory.Somebody:
+		return failure.At("name", failure.Refuse("nobody-knows", "An account of that name was removed, and the row that says by whom was changed from outside. Choose another name."))
 	case by.ID == remover:
 		return failure.At("name", failure.Refuse("second-person", "You removed an account of that name. Applications would take the new one for the old: choose another name, or ask another administrator to create it."))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/failure"
+	"countersign/internal/keyring"
 	"countersign/internal/store"
 	"countersign/internal/text"
 )
@@ -28,14 +29,31 @@ func CheckMail(s string) (string, error) {
 // AddMail adds a mail address for notices, and makes it a spelling of the
 // account when no other account has it.
 func (d *Directory) AddMail(ctx context.Context, tx *store.Tx, id assurance.AccountID, typed string) error {
+	a, err := d.Get(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	if err := d.addMail(ctx, tx, a, typed); err != nil {
+		return err
+	}
+	tx.Announce(Topic(id))
+	return d.save(ctx, tx, &a)
+}
+
+// addMail is AddMail for an account that is saved afterwards. A row that is there and
+// which the account does not know of is somebody else's, and written anew.
+func (d *Directory) addMail(ctx context.Context, tx *store.Tx, a Account, typed string) error {
 	addr, err := CheckMail(typed)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `insert into address (account, kind, address, verified) values ($1,'mail',$2,$3)`, int64(id), addr, store.Unix(tx.Now()))
-	if errors.Is(err, store.ErrConflict) {
+	at := store.Unix(tx.Now())
+	if !a.roster.receive(addr, at) {
 		return failure.New(failure.Conflict, "The account has that address already.")
 	}
+	_, err = tx.Exec(ctx, `insert into address (account, kind, address, verified, mac) values ($1,'mail',$2,$3,$4)
+		on conflict (account, kind, address) do update set verified = excluded.verified, mac = excluded.mac`,
+		int64(a.ID), addr, at, d.Keys.MAC(keyring.Account, addressFields(int64(a.ID), "mail", addr, at)))
 	if err != nil {
 		return err
 	}
@@ -46,25 +64,26 @@ func (d *Directory) AddMail(ctx context.Context, tx *store.Tx, id assurance.Acco
 	var owner int64
 	err = tx.QueryRow(ctx, `select account from account_alias where alias = $1`, c).Scan(&owner)
 	if errors.Is(err, store.ErrNotFound) {
-		return d.addAlias(ctx, tx, id, c)
+		return d.addAlias(ctx, tx, a, c)
 	}
 	return err
 }
 
-// Mails returns the account's verified mail addresses, sorted.
+// addressFields are a row of address.
+func addressFields(account int64, kind, address string, verified int64) *keyring.Fields {
+	return keyring.NewFields().String("address").Int(account).String(kind).String(address).Int(verified)
+}
+
+// Mails returns the account's verified mail addresses, sorted: also those whose rows
+// somebody removed, so that nobody keeps a notice from its owner by that.
 func (d *Directory) Mails(ctx context.Context, r store.Reader, id assurance.AccountID) ([]string, error) {
-	rows, err := r.Query(ctx, `select address from address where account = $1 and kind = 'mail' and verified > 0 order by address`, int64(id))
+	a, err := d.Get(ctx, r, id)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	var out []string
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
-		out = append(out, s)
+	for _, m := range a.roster.mails {
+		out = append(out, m.address)
 	}
-	return out, rows.Err()
+	return out, nil
 }

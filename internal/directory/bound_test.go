@@ -16,50 +16,6 @@ import (
 	"countersign/internal/store"
 )
 
-// Rows of before there were ends and assignments bear a MAC without them, and are read;
-// with either of them it is bound, also where the other is not there.
-func TestWhatACredentialsMACCovers(t *testing.T) {
-	for name, c := range map[string]struct {
-		assigned assurance.AccountID
-		ended    bool
-		forged   string
-	}{
-		"as before":           {0, false, `update credential set assigned = 7`},
-		"ended before":        {0, false, `update credential set ended = 1, ender = 'owner'`},
-		"ended":               {0, true, `update credential set ender = 'owner'`},
-		"ended, and not said": {0, true, `update credential set ended = 0, ender = ''`},
-		"assigned":            {5, false, `update credential set assigned = 0`},
-		"assigned by another": {5, false, `update credential set assigned = 6`},
-		"assigned and ended":  {5, true, `update credential set ended = 0, ender = ''`},
-	} {
-		r := setUp(t)
-		bob := r.account(t, NewAccount{Name: "bob"})
-		one := r.credential(t, Credential{Account: bob.ID, Kind: "password", Traits: assurance.Known, State: []byte("{}"), Assigned: c.assigned})
-		if c.ended {
-			r.change(t, func(tx *store.Tx) error {
-				one.EndAt(tx.Now(), CredentialRevoked, ByAdministrator, 5)
-				return r.UpdateCredential(t.Context(), tx, one)
-			})
-		}
-		read := func() error { _, err := r.Credential(t.Context(), r.DB, bob.ID, one.ID); return err }
-		if !c.ended && c.assigned == 0 {
-			var sealed []byte
-			if err := r.DB.QueryRow(t.Context(), `select state from credential`).Scan(&sealed); err != nil {
-				t.Fatal(err)
-			}
-			before := keyring.NewFields().Int(int64(one.ID)).Int(int64(bob.ID)).String("password").String("").String(one.Traits.String()).String(CredentialActive).
-				Int(0).Int(1).Int(store.Unix(one.Created)).Bytes(sealed)
-			r.sabotage(t, `update credential set mac = $1`, r.Keys.MAC("credential", before))
-		}
-		if err := read(); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if r.sabotage(t, c.forged); !errors.Is(read(), ErrTampered) {
-			t.Errorf("%s: after %q it is believed", name, c.forged)
-		}
-	}
-}
-
 // An answer that leaves an authenticator active wakes nobody's memory, and one that uses
 // it up all of them.
 func TestUsedUpIsAnnounced(t *testing.T) {

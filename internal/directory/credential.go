@@ -40,6 +40,10 @@ type Credential struct {
 	// Assigned is the account of who handed it over, where its owner did not set it up
 	// by themselves.
 	Assigned assurance.AccountID
+
+	power  int64 // how often more than an answer changed it
+	beside int64 // the account's version when it was read
+	lost   bool  // its row is gone, or not believed
 }
 
 // CouldShow is what these authenticators would show at this moment if each were
@@ -55,18 +59,15 @@ func CouldShow(credentials []Credential, now time.Time) []assurance.Evidence {
 	return out
 }
 
-const credentialColumns = `c.id, c.account, c.kind, c.label, coalesce(c.handle, ''), c.traits, c.state, c.status, c.quarantine, c.version, c.created, c.used, c.ended, c.ender, c.assigned, c.mac`
+const credentialColumns = `coalesce(c.id, 0), coalesce(c.account, 0), coalesce(c.kind, ''), coalesce(c.label, ''), coalesce(c.handle, ''), coalesce(c.traits, ''), c.state,
+	coalesce(c.status, ''), coalesce(c.quarantine, 0), coalesce(c.version, 0), coalesce(c.power, 0), coalesce(c.created, 0), coalesce(c.used, 0),
+	coalesce(c.ended, 0), coalesce(c.ender, ''), coalesce(c.assigned, 0), c.mac`
 
-// fields are what makes a credential powerful. The sealed state is bound to its
-// row by the seal, and the MAC covers its hash through the version.
+// fields are all of a credential. The sealed state is bound to its row by the seal too.
 func (c Credential) fields(sealed []byte) *keyring.Fields {
-	f := keyring.NewFields().Int(int64(c.ID)).Int(int64(c.Account)).String(c.Kind).String(c.Handle).
-		String(c.Traits.String()).String(c.Status).Int(store.Unix(c.Quarantine)).Int(c.Version).
-		Int(store.Unix(c.Created)).Bytes(sealed)
-	if c.End != (End{}) || c.Assigned != 0 { // rows of before there was such a thing bear a MAC without it
-		f = f.Int(store.Unix(c.End.At)).String(c.End.by()).Int(int64(c.Assigned))
-	}
-	return f
+	return keyring.NewFields().Int(int64(c.ID)).Int(int64(c.Account)).String(c.Kind).String(c.Label).String(c.Handle).
+		String(c.Traits.String()).String(c.Status).Int(store.Unix(c.Quarantine)).Int(c.Version).Int(c.power).
+		Int(store.Unix(c.Created)).Int(store.Unix(c.Used)).Int(store.Unix(c.End.At)).String(c.End.by()).Int(int64(c.Assigned)).Bytes(sealed)
 }
 
 // handle is null where there is none, so that many may have none.
@@ -90,95 +91,70 @@ type credentialRow struct {
 	sealed, mac                                          []byte
 }
 
-func (d *Directory) scanCredential(row scanner) (Credential, error) {
-	r := &credentialRow{}
-	err := row.Scan(&r.id, &r.account, &r.c.Kind, &r.c.Label, &r.c.Handle, &r.traits, &r.sealed, &r.c.Status, &r.quarantine, &r.c.Version, &r.created, &r.used, &r.ended, &r.ender, &r.given, &r.mac)
-	if err != nil {
-		return Credential{}, err
-	}
-	return d.believeCredential(r)
+func (r *credentialRow) columns() []any {
+	c := &r.c
+	return append(make([]any, 0, 21), &r.id, &r.account, &c.Kind, &c.Label, &c.Handle, &r.traits, &r.sealed, &c.Status, &r.quarantine, &c.Version, &c.power, &r.created, &r.used, &r.ended, &r.ender, &r.given, &r.mac)
 }
 
-// believeCredential returns the credential of a row that bears our MAC.
-func (d *Directory) believeCredential(r *credentialRow) (Credential, error) {
+// genuine returns the credential of a row that bears our MAC.
+func (d *Directory) genuine(r *credentialRow) (Credential, bool) {
 	c := r.c
-	var err error
+	var err, odd error
 	c.ID, c.Account, c.Assigned = assurance.CredentialID(r.id), assurance.AccountID(r.account), assurance.AccountID(r.given)
 	c.Quarantine, c.Created, c.Used = store.Time(r.quarantine), store.Time(r.created), store.Time(r.used)
-	if c.End, err = readEnd(r.ended, r.ender); err != nil {
-		return Credential{}, d.tampered("credential", r.id)
-	}
-	if c.Traits, err = assurance.ParseTrait(r.traits); err != nil {
-		return Credential{}, d.tampered("credential", r.id)
-	}
-	if !d.Keys.VerifyMAC("credential", c.fields(r.sealed), r.mac) {
-		return Credential{}, d.tampered("credential", r.id)
-	}
-	if c.State, err = d.Keys.Open("credential", c.aad(), r.sealed); err != nil {
-		return Credential{}, d.tampered("credential", r.id)
-	}
-	return c, nil
+	c.End, err = readEnd(r.ended, r.ender)
+	c.Traits, odd = assurance.ParseTrait(r.traits)
+	return c, err == nil && odd == nil && d.Keys.VerifyMAC(keyring.Credential, c.fields(r.sealed), r.mac)
 }
 
-// Credentials returns the account's authenticators in every state, oldest first.
+// Credentials returns the account's authenticators in every state, oldest first. One whose
+// row is gone, or is not as it was left, is there as one that was revoked by nobody knows
+// whom: it is no way in, and its owner has had it all the same.
 func (d *Directory) Credentials(ctx context.Context, r store.Reader, account assurance.AccountID) ([]Credential, error) {
-	return d.credentials(r.Query(ctx, `select `+credentialColumns+` from credential c where c.account = $1 order by c.id`, int64(account)))
-}
-
-func (d *Directory) credentials(rows *store.Rows, err error) ([]Credential, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := make([]Credential, 0, 2) // most people have no more
-	for rows.Next() {
-		c, err := d.scanCredential(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, rows.Err()
+	rows, err := r.Query(ctx, `select `+heldColumns+` from account a left join credential c on c.account = a.id where a.id = $1 order by c.id`, int64(account))
+	return d.credentials(ctx, rows, err)
 }
 
 // Credential returns one authenticator by account and number, so that a number
 // from another account finds nothing.
 func (d *Directory) Credential(ctx context.Context, r store.Reader, account assurance.AccountID, id assurance.CredentialID) (Credential, error) {
-	return d.oneCredential(r.QueryRow(ctx, `select `+credentialColumns+` from credential c where c.account = $1 and c.id = $2`, int64(account), int64(id)))
+	row := &heldRow{}
+	err := r.QueryRow(ctx, `select `+heldColumns+` from account a left join credential c on c.account = a.id and c.id = $2 where a.id = $1`, int64(account), int64(id)).Scan(row.columns()...)
+	return d.oneCredential(ctx, row, id, err)
 }
 
-// CredentialByHandle finds whose authenticator an answer names.
+// CredentialByHandle finds whose authenticator an answer names. One that is not as it was
+// left is nobody's.
 func (d *Directory) CredentialByHandle(ctx context.Context, r store.Reader, kind, handle string) (Credential, error) {
 	if handle == "" {
 		return Credential{}, noCredential
 	}
-	return d.oneCredential(r.QueryRow(ctx, `select `+credentialColumns+` from credential c where c.kind = $1 and c.handle = $2`, kind, handle))
-}
-
-// CredentialsOfHolder returns every authenticator of whoever holds the one that an answer
-// names, in every state, oldest first; none for a handle that nobody's has.
-func (d *Directory) CredentialsOfHolder(ctx context.Context, r store.Reader, kind, handle string) ([]Credential, error) {
-	if handle == "" {
-		return nil, nil
-	}
-	return d.credentials(r.Query(ctx, `select `+credentialColumns+` from credential named join credential c on c.account = named.account
-		where named.kind = $1 and named.handle = $2 order by c.id`, kind, handle))
-}
-
-var noCredential = &failure.Error{Class: failure.NotFound, Public: "There is no such authenticator.", Reason: "unknown-credential"}
-
-func (d *Directory) oneCredential(row scanner) (Credential, error) {
-	c, err := d.scanCredential(row)
-	if errors.Is(err, store.ErrNotFound) {
+	row := &heldRow{}
+	err := r.QueryRow(ctx, `select `+heldColumns+` from credential c join account a on a.id = c.account where c.kind = $1 and c.handle = $2`, kind, handle).Scan(row.columns()...)
+	c, err := d.oneCredential(ctx, row, assurance.CredentialID(row.own.id), err)
+	if err == nil && c.lost {
 		return Credential{}, noCredential
 	}
 	return c, err
 }
 
+// CredentialsOfHolder returns every authenticator of whoever holds the one that an answer
+// names, as [Directory.Credentials] does; none for a handle that nobody's has.
+func (d *Directory) CredentialsOfHolder(ctx context.Context, r store.Reader, kind, handle string) ([]Credential, error) {
+	if handle == "" {
+		return nil, nil
+	}
+	rows, err := r.Query(ctx, `select `+heldColumns+` from credential named join account a on a.id = named.account left join credential c on c.account = a.id
+		where named.kind = $1 and named.handle = $2 order by c.id`, kind, handle)
+	return d.credentials(ctx, rows, err)
+}
+
+var noCredential = &failure.Error{Class: failure.NotFound, Public: "There is no such authenticator.", Reason: "unknown-credential"}
+
 // AddCredential inserts an authenticator. A handle that exists is a Conflict, but
 // for one that was revoked: a card, or a key from stock, can be added anew.
 func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credential) (Credential, error) {
-	c.Status, c.Version, c.Created, c.End = CredentialActive, 1, tx.Now().Truncate(time.Microsecond), End{}
+	c.Status, c.Version, c.Created, c.End, c.power = CredentialActive, 1, tx.Now().Truncate(time.Microsecond), End{}, 0
 	c.Quarantine = c.Quarantine.Truncate(time.Microsecond)
 	if err := d.freeHandle(ctx, tx, c.Kind, c.Handle); err != nil {
 		return Credential{}, err
@@ -194,7 +170,7 @@ func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credentia
 		return Credential{}, err
 	}
 	c.ID = assurance.CredentialID(id)
-	if err := d.writeCredential(ctx, tx, c, c.Version); err != nil {
+	if err := d.writeCredential(ctx, tx, &c, c.Version); err != nil {
 		return Credential{}, err
 	}
 	return c, d.reached(ctx, tx, c.Account)
@@ -223,24 +199,38 @@ func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Creden
 	}
 	old := c.Version
 	c.Version++
-	return d.writeCredential(ctx, tx, c, old)
+	return d.writeCredential(ctx, tx, &c, old)
 }
 
 // Answered writes what an answer changes of a credential that was read in the same
 // transaction: its state, whether it is used up, and when it was used. It is
 // UpdateCredential for what every sign-in does, and leaves the columns alone that an
-// index holds. Whoever changed more finds the row refused when it is read: the MAC
-// is of all of it.
+// index holds, and the account. Whoever changed more finds the row refused when it is
+// read: the MAC is of all of it.
 func (d *Directory) Answered(ctx context.Context, tx *store.Tx, c Credential) error {
-	old := c.Version
+	old, power := c.Version, c.power
 	c.Version++
 	if c.Status != CredentialActive { // what it showed may not count any more
 		tx.Announce(Topic(c.Account))
+		if err := d.empower(ctx, tx, &c); err != nil {
+			return err
+		}
 	}
-	sealed := d.Keys.Seal("credential", c.aad(), c.State)
-	n, err := tx.Exec(ctx, `update credential set state = $1, status = $2, version = $3, used = $4, mac = $5 where id = $6 and version = $7`,
-		sealed, c.Status, c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)), int64(c.ID), old)
+	sealed := d.Keys.Seal(keyring.Credential, c.aad(), c.State)
+	n, err := tx.Exec(ctx, `update credential set state = $1, status = $2, version = $3, power = $4, used = $5, mac = $6 where id = $7 and version = $8 and power = $9`,
+		sealed, c.Status, c.Version, c.power, store.Unix(c.Used), d.Keys.MAC(keyring.Credential, c.fields(sealed)), int64(c.ID), old, power)
+	tx.Anchor("credential", int64(c.ID), c.Version)
 	return written(n, err)
+}
+
+// empower notes in its account that a credential is as powerful as it is now.
+func (d *Directory) empower(ctx context.Context, tx *store.Tx, c *Credential) error {
+	a, err := d.Get(ctx, tx, c.Account)
+	if err != nil {
+		return err
+	}
+	c.power = a.roster.hold(*c)
+	return d.save(ctx, tx, &a)
 }
 
 // written is the outcome of an update that finds its row or was too late.
@@ -253,12 +243,19 @@ func written(n int64, err error) error {
 
 // writeCredential writes all of a row, and tells every server's memory: whatever was
 // changed, somebody may have been let in by how it was before.
-func (d *Directory) writeCredential(ctx context.Context, tx *store.Tx, c Credential, old int64) error {
+func (d *Directory) writeCredential(ctx context.Context, tx *store.Tx, c *Credential, old int64) error {
+	if c.lost {
+		return written(0, nil)
+	}
 	tx.Announce(Topic(c.Account))
-	sealed := d.Keys.Seal("credential", c.aad(), c.State)
-	n, err := tx.Exec(ctx, `update credential set label = $1, handle = $2, state = $3, status = $4, quarantine = $5, version = $6, used = $7, mac = $8, traits = $9,
-		ended = $10, ender = $11 where id = $12 and version = $13`,
-		c.Label, c.handle(), sealed, c.Status, store.Unix(c.Quarantine), c.Version, store.Unix(c.Used), d.Keys.MAC("credential", c.fields(sealed)), c.Traits.String(),
+	if err := d.empower(ctx, tx, c); err != nil {
+		return err
+	}
+	sealed := d.Keys.Seal(keyring.Credential, c.aad(), c.State)
+	n, err := tx.Exec(ctx, `update credential set label = $1, handle = $2, state = $3, status = $4, quarantine = $5, version = $6, power = $7, used = $8, mac = $9, traits = $10,
+		ended = $11, ender = $12 where id = $13 and version = $14`,
+		c.Label, c.handle(), sealed, c.Status, store.Unix(c.Quarantine), c.Version, c.power, store.Unix(c.Used), d.Keys.MAC(keyring.Credential, c.fields(sealed)), c.Traits.String(),
 		store.Unix(c.End.At), c.End.by(), int64(c.ID), old)
+	tx.Anchor("credential", int64(c.ID), c.Version)
 	return written(n, err)
 }

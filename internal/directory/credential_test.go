@@ -2,6 +2,7 @@ package directory
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,7 +92,6 @@ func TestChangedMeanwhile(t *testing.T) {
 	c := r.credential(t, Credential{Account: ada.ID, Kind: "totp", Label: "old", Traits: assurance.Held, State: []byte("1")})
 	first := c
 	first.State, first.Status = []byte("2"), CredentialUsedUp
-	first.Label = "not written by an answer"
 	r.change(t, func(tx *store.Tx) error { return r.Answered(t.Context(), tx, first) })
 	for name, write := range map[string]func(tx *store.Tx) error{
 		"Answered": func(tx *store.Tx) error { return r.Answered(t.Context(), tx, c) }, "UpdateCredential": func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, c) },
@@ -106,37 +106,53 @@ func TestChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// Each column that makes a credential powerful is changed by plain SQL, and so is
-// what an answer may not change.
-func TestCredentialRowsChangedBehindOurBack(t *testing.T) {
+// Each column of a credential is changed by plain SQL: it is no way in any more, its owner
+// has had it all the same, and what is beside it is as it was.
+func TestCredentialsChangedBehindOurBack(t *testing.T) {
 	for _, query := range []string{
-		`update credential set status = 'active' where handle = 'revoked'`, `update credential set account = 1 where handle = 'hers'`, `update credential set kind = 'totp' where handle = 'hers'`,
+		`update credential set status = 'active' where handle = 'revoked'`, `update credential set kind = 'totp' where handle = 'hers'`,
 		`update credential set handle = 'other' where handle = 'hers'`, `update credential set traits = 'held+known' where handle = 'hers'`, `update credential set traits = 'odd' where handle = 'hers'`,
 		`update credential set quarantine = 1 where handle = 'hers'`, `update credential set version = 9 where handle = 'hers'`, `update credential set created = 1 where handle = 'hers'`,
+		`update credential set label = 'other' where handle = 'hers'`, `update credential set used = 1 where handle = 'hers'`, `update credential set power = 9 where handle = 'hers'`,
+		`update credential set ended = 1 where handle = 'hers'`, `update credential set ender = 'owner' where handle = 'hers'`, `update credential set ender = 'x/y' where handle = 'hers'`, `update credential set assigned = 1 where handle = 'hers'`,
 		`update credential set state = (select state from credential where handle = 'revoked') where handle = 'hers'`, `update credential set mac = (select mac from credential where handle = 'revoked') where handle = 'hers'`,
 	} {
 		t.Run(query, func(t *testing.T) {
 			r := setUp(t)
-			r.account(t, NewAccount{Name: "root"})
 			ada := r.account(t, NewAccount{Name: "ada"})
-			r.credential(t, Credential{Account: ada.ID, Kind: "passkey", Handle: "hers", Traits: assurance.Held, State: []byte("s")})
-			old := r.credential(t, Credential{Account: ada.ID, Kind: "passkey", Handle: "revoked", Traits: assurance.Held, State: []byte("s")})
-			old.Status = CredentialRevoked
+			hers := r.passkey(t, ada, "hers")
+			old := r.passkey(t, ada, "revoked")
+			old.EndAt(time.Now(), CredentialRevoked, ByOwner, 0)
 			r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, old) })
+			r.passkey(t, ada, "sound")
+			bad := hers.ID
+			if strings.HasPrefix(query, "update credential set status") {
+				bad = old.ID
+			}
 			r.sabotage(t, query)
-			bad := 0
-			for _, account := range []assurance.AccountID{1, ada.ID} {
-				if _, err := r.Credentials(t.Context(), r.DB, account); errors.Is(err, ErrTampered) {
-					bad++
+			all, err := r.Credentials(t.Context(), r.DB, ada.ID)
+			if err != nil || len(all) != 3 || all[bad-1].Status != CredentialRevoked || all[bad-1].Settled() || all[bad-1].Traits != assurance.Held || all[2].Status != CredentialActive {
+				t.Errorf("%+v, %v", all, err)
+			}
+			if got, err := r.Credential(t.Context(), r.DB, ada.ID, bad); err != nil || got.Status != CredentialRevoked || got.State != nil {
+				t.Errorf("by its number: %+v, %v", got, err)
+			}
+			for _, handle := range []string{"hers", "other", "revoked"} {
+				if got, err := r.CredentialByHandle(t.Context(), r.DB, "passkey", handle); err == nil && got.ID == bad {
+					t.Errorf("by its handle: %+v", got)
 				}
 			}
-			if bad == 0 {
-				t.Error("believed")
-			}
 			found := false
-			err := r.Survey(t.Context(), r.DB, func(s Surveyed) error { found = found || s.Tampered; return nil })
+			err = r.Survey(t.Context(), r.DB, func(s Surveyed) error { found = found || s.Tampered; return nil })
 			if err != nil || !found {
 				t.Errorf("the survey found nothing, %v", err)
+			}
+			if got := r.alarmed(t, "credential", store.Altered); got.Account != int64(ada.ID) || got.Row != strconv.FormatInt(int64(bad), 10) {
+				t.Errorf("%+v", got)
+			}
+			all[bad-1].Status = CredentialActive
+			if err := r.try(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, all[bad-1]) }); failure.ClassOf(err) != failure.Conflict {
+				t.Errorf("it is written anew: %v", err)
 			}
 		})
 	}
@@ -262,7 +278,7 @@ func TestTokens(t *testing.T) {
 			if _, err := tx.Exec(t.Context(), query); err != nil {
 				return err
 			}
-			_, believed = r.scanToken(tx.QueryRow(t.Context(), `select `+tokenColumns+` from token t where t.serial in ('A1', 'A9')`))
+			_, believed = r.scanToken(t.Context(), tx.QueryRow(t.Context(), `select `+tokenColumns+` from token t where t.serial in ('A1', 'A9')`))
 			return back
 		})
 		if !errors.Is(err, back) || !errors.Is(believed, ErrTampered) {

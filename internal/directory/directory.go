@@ -2,12 +2,12 @@
 // addresses, groups, and the rows of their authenticators.
 //
 // It owns the tables account, account_alias, address, team, membership,
-// credential and token. It does not decide anything and never checks an answer: signin
+// credential, spent, token and milestone. It does not decide anything and never checks an answer: signin
 // reads it while it decides, enrollment and admin write it inside their own
 // audited changes. Its one invariant: a row that makes somebody powerful is
-// believed only if its MAC verifies, so that whoever can write to the database
-// still cannot add a key to an administrator, revive a revoked one, or move one
-// between accounts.
+// believed only if its MAC verifies and nothing newer is known of it, so that whoever can
+// write to the database still cannot add a key to an administrator, revive a revoked one,
+// or move one between accounts. What was removed still counts: see roster.
 package directory
 
 import (
@@ -29,6 +29,7 @@ import (
 const (
 	Active    = "active"
 	Suspended = "suspended"
+	Tampered  = "tampered" // in lists only: the account's row is not believed
 )
 
 // Kinds of accounts.
@@ -72,9 +73,12 @@ type Account struct {
 	// them is.
 	Groups     []string
 	Privileged bool
-	// Mail is the first of its confirmed addresses, or empty. Only Find and Get
-	// read it.
+	// Mail is the first of its confirmed addresses, or empty.
 	Mail string
+
+	version int64  // how often it or what hangs from it was changed
+	kept    []byte // the roster, as the row has it
+	roster  *roster
 }
 
 // Administers reports whether the account administers Countersign.
@@ -92,17 +96,14 @@ func (a Account) Idle(now time.Time) time.Duration {
 	return now.Sub(last)
 }
 
-// ErrTampered is a row whose MAC does not verify. It is a breakdown, never a
-// refusal that somebody could get around, and it is logged loudly.
-var ErrTampered = errors.New("directory: a row was changed behind our back")
-
-const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.risk, a.mac`
+const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.risk, a.version, a.roster, a.mac`
 
 // Find returns the account that a typed name means, by any of its spellings.
-// An unknown or malformed name is a NotFound failure.
+// An unknown or malformed name is a NotFound failure, and so is one whose row somebody
+// else wrote: it leads to nobody.
 func (d *Directory) Find(ctx context.Context, r store.Reader, typed string) (Account, error) {
 	for _, alias := range Candidates(typed) {
-		a, err := d.one(ctx, r, `account_alias n join account a on a.id = n.account `+theirGroups+` where n.alias = $1`, alias)
+		a, err := d.called(ctx, r, alias)
 		if err != unknown {
 			return a, err
 		}
@@ -112,93 +113,77 @@ func (d *Directory) Find(ctx context.Context, r store.Reader, typed string) (Acc
 
 var unknown = &failure.Error{Class: failure.NotFound, Public: "There is no account of that name.", Reason: "unknown-name"}
 
+// called returns the account that a spelling leads to.
+func (d *Directory) called(ctx context.Context, r store.Reader, alias string) (Account, error) {
+	var row accountRow
+	var mac []byte
+	err := r.QueryRow(ctx, `select `+accountColumns+`, n.mac from account_alias n join account a on a.id = n.account where n.alias = $1`, alias).Scan(append(row.columns(), &mac)...)
+	if errors.Is(err, store.ErrNotFound) {
+		return Account{}, unknown
+	}
+	if err != nil {
+		return Account{}, err
+	}
+	a, err := d.believe(ctx, &row)
+	if err != nil {
+		return Account{}, err
+	}
+	switch {
+	case !d.Keys.VerifyMAC(keyring.Account, spelling(alias, row.id), mac):
+		d.report("account_alias", alias, store.Altered, a.ID)
+		return Account{}, unknown
+	case !a.roster.called(alias):
+		d.report("account_alias", alias, store.Returned, a.ID)
+		return Account{}, unknown
+	}
+	return a, nil
+}
+
 // Get returns the account of this number.
 func (d *Directory) Get(ctx context.Context, r store.Reader, id assurance.AccountID) (Account, error) {
-	return d.one(ctx, r, `account a `+theirGroups+` where a.id = $1`, int64(id))
+	a, _, err := d.look(ctx, r, `0`, id)
+	return a, err
 }
 
 // GetBeside is [Directory.Get] for whoever has read the account's authenticators before,
 // outside the transaction: it also reports whether they are still, all and in every
 // state, those. Each write of one counts its version up and each new one begins at 1, so
-// that the sum of the versions never comes back to what it was. What it does not look at is
+// that the sum of the versions never comes back to what it was; and whatever makes one
+// powerful counts up the account's version too. What it does not look at is
 // what the rows hold: those that were read had their MACs checked, and whoever writes
 // behind our back cannot make them say more than they said.
 func (d *Directory) GetBeside(ctx context.Context, r store.Reader, id assurance.AccountID, before []Credential) (Account, bool, error) {
-	a, now, err := d.look(ctx, r, sumOfVersions, `account a `+theirGroups+` where a.id = $1`, int64(id))
+	a, now, err := d.look(ctx, r, sumOfVersions, id)
 	var was int64
+	unmoved := err == nil
 	for _, c := range before {
 		was += c.Version
+		unmoved = unmoved && c.beside == a.version
 	}
-	return a, err == nil && now == was, err
+	return a, unmoved && now == was, err
 }
 
-// One statement reads an account with its groups and its address, because every
-// sign-in does: a row for each group, or one without any.
-const (
-	theirGroups   = `left join membership m on m.account = a.id left join team t on t.id = m.team`
-	groupsAndMail = `coalesce(m.team, 0), coalesce(m.created, 0), m.mac, coalesce(t.name, ''), coalesce(t.display, ''), coalesce(t.privileged, 0), coalesce(t.created, 0), t.mac,
-		coalesce((select min(e.address) from address e where e.account = a.id and e.kind = 'mail' and e.verified > 0), '')`
-	sumOfVersions = `cast((select coalesce(sum(c.version), 0) from credential c where c.account = a.id) as bigint)`
-)
-
-func (d *Directory) one(ctx context.Context, r store.Reader, from string, arg any) (Account, error) {
-	a, _, err := d.look(ctx, r, `0`, from, arg)
-	return a, err
-}
+const sumOfVersions = `cast((select coalesce(sum(c.version), 0) from credential c where c.account = a.id) as bigint)`
 
 // look reads an account, and a number beside it.
-func (d *Directory) look(ctx context.Context, r store.Reader, beside, from string, arg any) (Account, int64, error) {
-	rows, err := r.Query(ctx, `select `+accountColumns+`, `+groupsAndMail+`, `+beside+` from `+from, arg)
+func (d *Directory) look(ctx context.Context, r store.Reader, beside string, id assurance.AccountID) (Account, int64, error) {
+	var row accountRow
+	var n int64
+	err := r.QueryRow(ctx, `select `+accountColumns+`, `+beside+` from account a where a.id = $1`, int64(id)).Scan(append(row.columns(), &n)...)
+	if errors.Is(err, store.ErrNotFound) {
+		return Account{}, 0, unknown
+	}
 	if err != nil {
 		return Account{}, 0, err
 	}
-	defer rows.Close()
-	var a Account
-	row := &personRow{}
-	into := row.columns()
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return Account{}, 0, err
-		}
-		if a.ID == 0 {
-			if a, err = d.believe(row.account); err != nil {
-				return Account{}, 0, err
-			}
-			a.Mail = row.mail
-		}
-		if row.member.group.ID == 0 || row.member.teamMAC == nil {
-			continue
-		}
-		if err := d.join(&a, &row.member); err != nil {
-			return Account{}, 0, err
-		}
-	}
-	slices.Sort(a.Groups)
-	if err := rows.Err(); err != nil {
-		return Account{}, 0, err
-	}
-	if a.ID == 0 {
-		return Account{}, 0, unknown
-	}
-	return a, row.beside, nil
+	a, err := d.believe(ctx, &row)
+	return a, n, err
 }
 
 type scanner interface{ Scan(dest ...any) error }
 
-// personRow is what one row says of an account, its address and one of its groups: in
-// one piece, because what a column is read into is allocated by itself otherwise.
-type personRow struct {
-	account accountRow
-	member  memberRow
-	mail    string
-	beside  int64
-}
-
-func (r *personRow) columns() []any {
-	return append(append(append(make([]any, 0, 20), r.account.columns()...), r.member.columns()...), &r.mail, &r.beside)
-}
-
-// accountRow is an account's own row, as kept.
+// accountRow is an account's own row, as kept: in one piece, because what a column is read
+// into is allocated by itself otherwise.
 type accountRow struct {
 	account                 Account
 	id, created, used, risk int64
@@ -207,87 +192,43 @@ type accountRow struct {
 
 func (r *accountRow) columns() []any {
 	a := &r.account
-	return []any{&r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.risk, &r.mac}
+	return append(make([]any, 0, 20), &r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.risk, &a.version, &a.kept, &r.mac)
 }
 
-func (d *Directory) scan(row scanner) (Account, error) {
-	var r accountRow
-	if err := row.Scan(r.columns()...); err != nil {
-		return Account{}, err
-	}
-	return d.believe(r)
-}
-
-// believe returns the account of a row that bears our MAC.
-func (d *Directory) believe(r accountRow) (Account, error) {
+// believe returns the account of a row that bears our MAC and is the newest, with what
+// hangs from it.
+func (d *Directory) believe(ctx context.Context, r *accountRow) (Account, error) {
 	a := r.account
 	a.ID, a.Created, a.Used, a.Risk = assurance.AccountID(r.id), store.Time(r.created), store.Time(r.used), store.Time(r.risk)
-	if !d.Keys.VerifyMAC("account", a.fields(), r.mac) {
-		return Account{}, d.tampered("account", r.id)
+	if !d.Keys.VerifyMAC(keyring.Account, a.fields(), r.mac) {
+		return Account{}, d.tampered("account", r.id, a.ID)
 	}
+	if err := d.newest(ctx, "account", r.id, a.version, a.ID); err != nil {
+		return Account{}, err
+	}
+	var err error
+	if a.roster, err = readRoster(a.kept); err != nil {
+		return Account{}, d.tampered("account", r.id, a.ID)
+	}
+	a.belong()
 	return a, nil
 }
 
-func (a Account) fields() *keyring.Fields {
-	f := keyring.NewFields().Int(int64(a.ID)).String(a.Name).String(a.Kind).String(a.State).
-		Bytes(a.Handle).Int(store.Unix(a.Created)).Int(store.Unix(a.Used))
-	if !a.Risk.IsZero() { // rows of before there was such a thing bear a MAC without it
-		f = f.Int(store.Unix(a.Risk))
-	}
-	return f
-}
-
-func (d *Directory) tampered(table string, id int64) error {
-	d.Log.Error("a row was changed behind our back; it is not believed", "table", table, "id", id)
-	return fmt.Errorf("%w: %s %d", ErrTampered, table, id)
-}
-
-// memberRow is a membership and its group, as kept.
-type memberRow struct {
-	group                       Group
-	privileged, created, joined int64
-	mac, teamMAC                []byte
-}
-
-const memberColumns = `m.team, m.created, m.mac, t.name, t.display, t.privileged, t.created, t.mac`
-
-func (m *memberRow) columns() []any {
-	return []any{&m.group.ID, &m.joined, &m.mac, &m.group.Name, &m.group.Display, &m.privileged, &m.created, &m.teamMAC}
-}
-
-// groups fills in the account's groups. Both the membership and the group's
-// own row must be believed.
-func (d *Directory) groups(ctx context.Context, r store.Reader, a *Account) error {
-	rows, err := r.Query(ctx, `select `+memberColumns+` from membership m join team t on t.id = m.team where m.account = $1`, int64(a.ID))
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var m memberRow
-		if err := rows.Scan(m.columns()...); err != nil {
-			return err
-		}
-		if err := d.join(a, &m); err != nil {
-			return err
-		}
+// belong says of an account what its roster does.
+func (a *Account) belong() {
+	for _, j := range a.roster.groups {
+		a.Groups = append(a.Groups, j.name)
+		a.Privileged = a.Privileged || j.privileged
 	}
 	slices.Sort(a.Groups)
-	return rows.Err()
+	if mails := a.roster.mails; len(mails) > 0 {
+		a.Mail = mails[0].address
+	}
 }
 
-// join adds a group that is believed.
-func (d *Directory) join(a *Account, m *memberRow) error {
-	m.group.Privileged, m.group.Created = m.privileged == 1, store.Time(m.created)
-	if !d.Keys.VerifyMAC("team", m.group.fields(), m.teamMAC) {
-		return d.tampered("team", m.group.ID)
-	}
-	if !d.Keys.VerifyMAC("membership", membership(m.group.ID, a.ID, m.joined), m.mac) {
-		return d.tampered("membership", m.group.ID)
-	}
-	a.Groups = append(a.Groups, m.group.Name)
-	a.Privileged = a.Privileged || m.group.Privileged
-	return nil
+func (a Account) fields() *keyring.Fields {
+	return keyring.NewFields().Int(int64(a.ID)).String(a.Name).String(a.Display).String(a.Kind).String(a.State).Bytes(a.Handle).
+		Int(store.Unix(a.Created)).Int(store.Unix(a.Used)).Int(store.Unix(a.Risk)).Int(a.version).Bytes(a.kept)
 }
 
 // NewAccount is what an account begins with.
@@ -330,59 +271,98 @@ func (d *Directory) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Acc
 	if err != nil {
 		return Account{}, err
 	}
-	a.ID = assurance.AccountID(id)
-	if err := d.save(ctx, tx, a); err != nil {
-		return Account{}, err
-	}
+	a.ID, a.roster = assurance.AccountID(id), &roster{}
 	for _, alias := range append([]string{name}, n.Aliases...) {
-		if err := d.addAlias(ctx, tx, a.ID, alias); err != nil {
+		if err := d.addAlias(ctx, tx, a, alias); err != nil {
 			return Account{}, failure.At("name", err)
 		}
 	}
 	if n.Mail != "" {
-		return a, failure.At("mail", d.AddMail(ctx, tx, a.ID, n.Mail))
+		if err := d.addMail(ctx, tx, a, n.Mail); err != nil {
+			return Account{}, failure.At("mail", err)
+		}
+		a.Mail = a.roster.mails[0].address
 	}
-	return a, nil
+	return a, d.save(ctx, tx, &a)
 }
 
-func (d *Directory) addAlias(ctx context.Context, tx *store.Tx, id assurance.AccountID, alias string) error {
+// addAlias has a spelling lead to an account, which is saved afterwards.
+func (d *Directory) addAlias(ctx context.Context, tx *store.Tx, a Account, alias string) error {
 	c, err := Canonical(alias)
 	if err != nil {
 		return err
 	}
-	n, err := tx.Exec(ctx, `insert into account_alias (alias, account) values ($1,$2)
-		on conflict (alias) do update set account = excluded.account where account_alias.account <= 0`, c, int64(id)) // of nobody any more
+	n, err := tx.Exec(ctx, `insert into account_alias (alias, account, mac) values ($1,$2,$3)
+		on conflict (alias) do update set account = excluded.account, mac = excluded.mac where account_alias.account <= 0`, // of nobody any more
+		c, int64(a.ID), d.Keys.MAC(keyring.Account, spelling(c, int64(a.ID))))
 	if err == nil && n == 0 {
 		return failure.New(failure.Conflict, "%q already leads to an account.", c)
 	}
+	a.roster.call(c)
 	return err
 }
 
-// save writes the account's own columns with a fresh MAC.
-func (d *Directory) save(ctx context.Context, tx *store.Tx, a Account) error {
-	n, err := tx.Exec(ctx, `update account set display = $2, state = $3, used = $4, risk = $5, mac = $6 where id = $1`,
-		int64(a.ID), a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), d.Keys.MAC("account", a.fields()))
+// spelling is a row of account_alias. The account is one that was removed where it is not
+// positive: then it says by whom.
+func spelling(alias string, account int64) *keyring.Fields {
+	return keyring.NewFields().String("alias").String(alias).Int(account)
+}
+
+// save counts an account up and writes it, with what hangs from it.
+func (d *Directory) save(ctx context.Context, tx *store.Tx, a *Account) error {
+	old := a.version
+	a.version, a.kept = old+1, a.roster.bytes()
+	n, err := tx.Exec(ctx, `update account set display = $1, state = $2, used = $3, risk = $4, version = $5, roster = $6, roster_mac = $7, mac = $8 where id = $9 and version = $10`,
+		a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), a.version, a.kept, d.Keys.MAC(keyring.Account, rosterFields(a.ID, a.version, a.kept)), d.Keys.MAC(keyring.Account, a.fields()),
+		int64(a.ID), old)
 	if err == nil && n != 1 {
-		err = unknown
+		return failure.New(failure.Conflict, "The account was changed meanwhile; try again.")
 	}
+	tx.Anchor("account", int64(a.ID), a.version)
 	return err
+}
+
+// rosterFields are the roster by itself, for whoever reads what hangs from an account and
+// not the account. No row of an account begins with a text.
+func rosterFields(id assurance.AccountID, version int64, kept []byte) *keyring.Fields {
+	return keyring.NewFields().String("roster").Int(int64(id)).Int(version).Bytes(kept)
 }
 
 // Update writes display name, state, last use and risk of an account that was read in
 // the same transaction, and tells every server's memory.
 func (d *Directory) Update(ctx context.Context, tx *store.Tx, a Account) error {
 	tx.Announce(Topic(a.ID))
-	return d.save(ctx, tx, a)
+	now, err := d.Get(ctx, tx, a.ID)
+	if err != nil {
+		return err
+	}
+	now.Display, now.State, now.Used, now.Risk = a.Display, a.State, a.Used, a.Risk
+	return d.save(ctx, tx, &now)
 }
 
 // Used notes a granted sign-in, at most once an hour so that the common case
-// writes nothing.
+// writes nothing. It counts nothing up: a row that is put back says that the account was
+// not used for longer, which helps nobody.
 func (d *Directory) Used(ctx context.Context, tx *store.Tx, a Account, now time.Time) error {
 	if now.Sub(a.Used) < time.Hour {
 		return nil
 	}
-	a.Used = now.Truncate(time.Microsecond)
-	return d.save(ctx, tx, a)
+	now = now.Truncate(time.Microsecond)
+	done, err := d.used(ctx, tx, a, now)
+	if err != nil || done {
+		return err
+	}
+	if a, err = d.Get(ctx, tx, a.ID); err != nil { // it was changed since it was read
+		return err
+	}
+	_, err = d.used(ctx, tx, a, now)
+	return err
+}
+
+func (d *Directory) used(ctx context.Context, tx *store.Tx, a Account, now time.Time) (bool, error) {
+	a.Used = now
+	n, err := tx.Exec(ctx, `update account set used = $1, mac = $2 where id = $3 and version = $4`, store.Unix(now), d.Keys.MAC(keyring.Account, a.fields()), int64(a.ID), a.version)
+	return n == 1, err
 }
 
 // Topic is the feed's word for an account whose rows changed.

@@ -3,6 +3,8 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"countersign/internal/assurance"
@@ -20,10 +22,12 @@ type Group struct {
 	Privileged bool
 	Created    time.Time
 	Members    int
+
+	version int64
 }
 
 func (g Group) fields() *keyring.Fields {
-	return keyring.NewFields().Int(g.ID).String(g.Name).Int(store.Bit(g.Privileged)).Int(store.Unix(g.Created))
+	return keyring.NewFields().Int(g.ID).String(g.Name).String(g.Display).Int(store.Bit(g.Privileged)).Int(store.Unix(g.Created)).Int(g.version)
 }
 
 func membership(team int64, account assurance.AccountID, created int64) *keyring.Fields {
@@ -45,9 +49,9 @@ func (d *Directory) CreateGroup(ctx context.Context, tx *store.Tx, name, display
 	if display, err = CheckDisplay(display); err != nil {
 		return Group{}, failure.At("display", err)
 	}
-	g := Group{Name: c, Display: display, Privileged: privileged, Created: tx.Now().Truncate(time.Microsecond)}
-	err = tx.QueryRow(ctx, `insert into team (name, display, privileged, created, mac) values ($1,$2,$3,$4,$5) returning id`,
-		g.Name, g.Display, store.Bit(privileged), store.Unix(g.Created), []byte{}).Scan(&g.ID)
+	g := Group{Name: c, Display: display, Privileged: privileged, Created: tx.Now().Truncate(time.Microsecond), version: 1}
+	err = tx.QueryRow(ctx, `insert into team (name, display, privileged, created, version, mac) values ($1,$2,$3,$4,$5,$6) returning id`,
+		g.Name, g.Display, store.Bit(privileged), store.Unix(g.Created), g.version, []byte{}).Scan(&g.ID)
 	if errors.Is(err, store.ErrConflict) {
 		return Group{}, failure.At("name", failure.New(failure.Conflict, "There is a group named %q already.", c))
 	}
@@ -55,11 +59,12 @@ func (d *Directory) CreateGroup(ctx context.Context, tx *store.Tx, name, display
 		return Group{}, err
 	}
 	tx.Announce("group")
+	tx.Anchor("team", g.ID, g.version)
 	_, err = tx.Exec(ctx, `update team set mac = $2 where id = $1`, g.ID, d.Keys.MAC("team", g.fields()))
 	return g, err
 }
 
-const groupColumns = `t.id, t.name, t.display, t.privileged, t.created, t.mac`
+const groupColumns = `t.id, t.name, t.display, t.privileged, t.created, t.version, t.mac`
 
 // FindGroup returns the group of this name.
 func (d *Directory) FindGroup(ctx context.Context, r store.Reader, name string) (Group, error) {
@@ -67,28 +72,30 @@ func (d *Directory) FindGroup(ctx context.Context, r store.Reader, name string) 
 	if err != nil {
 		return Group{}, err
 	}
-	g, err := d.scanGroup(r.QueryRow(ctx, `select `+groupColumns+` from team t where t.name = $1`, c))
+	g, err := d.scanGroup(ctx, r.QueryRow(ctx, `select `+groupColumns+` from team t where t.name = $1`, c))
 	if errors.Is(err, store.ErrNotFound) {
 		return Group{}, failure.New(failure.NotFound, "There is no group named %q.", c)
 	}
 	return g, err
 }
 
-func (d *Directory) scanGroup(row scanner, more ...any) (Group, error) {
+// scanGroup reads a row of a group. With ErrTampered comes what the row says.
+func (d *Directory) scanGroup(ctx context.Context, row scanner, more ...any) (Group, error) {
 	var g Group
 	var p, created int64
 	var mac []byte
-	if err := row.Scan(append([]any{&g.ID, &g.Name, &g.Display, &p, &created, &mac}, more...)...); err != nil {
+	if err := row.Scan(append([]any{&g.ID, &g.Name, &g.Display, &p, &created, &g.version, &mac}, more...)...); err != nil {
 		return Group{}, err
 	}
 	g.Privileged, g.Created = p == 1, store.Time(created)
-	if !d.Keys.VerifyMAC("team", g.fields(), mac) {
-		return Group{}, d.tampered("team", g.ID)
+	if !d.Keys.VerifyMAC(keyring.Team, g.fields(), mac) {
+		return g, d.tampered("team", g.ID, 0)
 	}
-	return g, nil
+	return g, d.newest(ctx, "team", g.ID, g.version, 0)
 }
 
-// Groups returns all groups by name, with how many members each has.
+// Groups returns all groups by name, with how many members each has. One whose row is not
+// believed is there, and privileged: what names a group goes on to do so.
 func (d *Directory) Groups(ctx context.Context, r store.Reader) ([]Group, error) {
 	rows, err := r.Query(ctx, `select `+groupColumns+`, (select count(*) from membership m where m.team = t.id) from team t order by t.name`)
 	if err != nil {
@@ -98,8 +105,13 @@ func (d *Directory) Groups(ctx context.Context, r store.Reader) ([]Group, error)
 	var out []Group
 	for rows.Next() {
 		var members int
-		g, err := d.scanGroup(rows, &members)
-		if err != nil {
+		g, err := d.scanGroup(ctx, rows, &members)
+		switch {
+		case errors.Is(err, ErrTampered):
+			g.Privileged = true
+		case err == unknown: // removed since
+			continue
+		case err != nil:
 			return nil, err
 		}
 		g.Members = members
@@ -123,18 +135,27 @@ func (d *Directory) RemoveGroup(ctx context.Context, tx *store.Tx, g Group) erro
 		return failure.New(failure.NotFound, "There is no group named %q.", g.Name)
 	}
 	tx.Announce("group")
+	tx.Anchor("team", g.ID, store.Gone)
 	return err
 }
 
 // AddMember puts an account into a group. Twice is a Conflict.
 func (d *Directory) AddMember(ctx context.Context, tx *store.Tx, g Group, a Account) error {
+	a, err := d.Get(ctx, tx, a.ID)
+	if err != nil {
+		return err
+	}
 	at := store.Unix(tx.Now())
-	_, err := tx.Exec(ctx, `insert into membership (team, account, created, mac) values ($1,$2,$3,$4)`,
-		g.ID, int64(a.ID), at, d.Keys.MAC("membership", membership(g.ID, a.ID, at)))
-	if errors.Is(err, store.ErrConflict) {
+	if !a.roster.join(g, at) {
 		return failure.New(failure.Conflict, "%s is in %s already.", a.Name, g.Name)
 	}
+	_, err = tx.Exec(ctx, `insert into membership (team, account, created, mac) values ($1,$2,$3,$4)
+		on conflict (account, team) do update set created = excluded.created, mac = excluded.mac`, // which somebody else wrote
+		g.ID, int64(a.ID), at, d.Keys.MAC(keyring.Membership, membership(g.ID, a.ID, at)))
 	if err != nil {
+		return err
+	}
+	if err := d.save(ctx, tx, &a); err != nil {
 		return err
 	}
 	tx.Announce(Topic(a.ID))
@@ -144,18 +165,37 @@ func (d *Directory) AddMember(ctx context.Context, tx *store.Tx, g Group, a Acco
 // RemoveMember takes an account out of a group.
 func (d *Directory) RemoveMember(ctx context.Context, tx *store.Tx, g Group, a Account) error {
 	n, err := tx.Exec(ctx, `delete from membership where team = $1 and account = $2`, g.ID, int64(a.ID))
-	if err == nil && n == 0 {
-		return failure.New(failure.NotFound, "%s is not in %s.", a.Name, g.Name)
+	if err != nil {
+		return err
+	}
+	if a, err = d.Get(ctx, tx, a.ID); err != nil {
+		return err
 	}
 	tx.Announce(Topic(a.ID))
-	return err
+	if a.roster.leave(g) {
+		return d.save(ctx, tx, &a)
+	}
+	if n == 0 {
+		return failure.New(failure.NotFound, "%s is not in %s.", a.Name, g.Name)
+	}
+	return nil
 }
 
-// Members returns the accounts of a group by name, at most limit of them.
+// Members returns the accounts of a group by name, at most limit of them. An account whose
+// row is not believed is left out.
 func (d *Directory) Members(ctx context.Context, r store.Reader, g Group, limit int) ([]Account, error) {
-	return d.list(ctx, r, `select `+accountColumns+` from membership m join account a on a.id = m.account where m.team = $1 order by a.name limit $2`, g.ID, limit)
+	all, err := d.list(ctx, r, `select `+accountColumns+` from membership m join account a on a.id = m.account where m.team = $1 order by a.name limit $2`, g.ID, limit)
+	return slices.DeleteFunc(all, func(a Account) bool {
+		if a.State != Tampered && !a.roster.in(g.ID) {
+			d.report("membership", fmt.Sprintf("%d/%d", g.ID, a.ID), store.Returned, a.ID)
+			return true
+		}
+		return a.State == Tampered
+	}), err
 }
 
+// list reads accounts. One whose row is not believed has its number, its name and the
+// state Tampered, so that whoever goes through all of them is not stopped by it.
 func (d *Directory) list(ctx context.Context, r store.Reader, query string, args ...any) ([]Account, error) {
 	rows, err := r.Query(ctx, query, args...)
 	if err != nil {
@@ -164,22 +204,22 @@ func (d *Directory) list(ctx context.Context, r store.Reader, query string, args
 	defer rows.Close()
 	var out []Account
 	for rows.Next() {
-		a, err := d.scan(rows)
-		if err != nil {
+		var row accountRow
+		if err := rows.Scan(row.columns()...); err != nil {
+			return nil, err
+		}
+		a, err := d.believe(ctx, &row)
+		switch {
+		case errors.Is(err, ErrTampered):
+			a = Account{ID: assurance.AccountID(row.id), Name: row.account.Name, State: Tampered}
+		case err == unknown: // removed since
+			continue
+		case err != nil:
 			return nil, err
 		}
 		out = append(out, a)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	rows.Close()
-	for i := range out {
-		if err := d.groups(ctx, r, &out[i]); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return out, rows.Err()
 }
 
 func escapeLike(s string) string {

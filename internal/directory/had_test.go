@@ -168,9 +168,11 @@ func TestEndIsBound(t *testing.T) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		r.sabotage(t, statement)
-		if _, err := r.Credential(t.Context(), r.DB, bob.ID, c.ID); err == nil {
-			t.Errorf("after %q it is believed", statement)
+		got, err = r.Credential(t.Context(), r.DB, bob.ID, c.ID)
+		if err != nil || got.Settled() || got.Traits != assurance.Known || !got.End.At.IsZero() {
+			t.Errorf("after %q it is believed: %+v, %v", statement, got, err)
 		}
+		r.alarmed(t, "credential", store.Altered)
 	}
 	r := setUp(t)
 	bob := r.account(t, NewAccount{Name: "bob"})

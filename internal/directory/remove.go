@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"countersign/internal/assurance"
+	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
 
@@ -15,7 +16,15 @@ import (
 // to nobody from then on, and says by whom it was taken away: applications know people
 // by it, so that whoever may give it again is a question of its own.
 func (d *Directory) Remove(ctx context.Context, tx *store.Tx, a Account, by assurance.AccountID) error {
+	a, err := d.Get(ctx, tx, a.ID)
+	if err != nil {
+		return err
+	}
 	tx.Announce(Topic(a.ID))
+	tx.Anchor("account", int64(a.ID), store.Gone)
+	for _, h := range a.roster.held {
+		tx.Anchor("credential", int64(h.id), store.Gone)
+	}
 	for _, statement := range []string{
 		`delete from credential where account = $1`,
 		`delete from membership where account = $1`,
@@ -37,9 +46,17 @@ func (d *Directory) Remove(ctx context.Context, tx *store.Tx, a Account, by assu
 			return err
 		}
 	}
-	_, err := tx.Exec(ctx, `insert into account_alias (alias, account) values ($1,$2)`, a.Name, -int64(by))
+	_, err = tx.Exec(ctx, `insert into account_alias (alias, account, mac) values ($1,$2,$3)`, a.Name, -int64(by), d.Keys.MAC(keyring.Account, spelling(a.Name, -int64(by))))
+	tx.Anchor(removedName, store.NumberOf(a.Name), 1)
 	return err
 }
+
+// removedName is the kind of a name that was taken away: the log says so too, so that
+// nobody gives it again who has removed the row that says it.
+const removedName = "name"
+
+// Somebody is who took a name away, where the row that said it is gone or not believed.
+const Somebody assurance.AccountID = -1
 
 // TakenAway reports whether a name was that of an account which was removed, and by whom.
 func (d *Directory) TakenAway(ctx context.Context, r store.Reader, typed string) (by assurance.AccountID, was bool, err error) {
@@ -48,9 +65,21 @@ func (d *Directory) TakenAway(ctx context.Context, r store.Reader, typed string)
 		return 0, false, nil //nolint:nilerr // nobody had a name that cannot be one
 	}
 	var account int64
-	err = r.QueryRow(ctx, `select account from account_alias where alias = $1 and account <= 0`, name).Scan(&account)
-	if errors.Is(err, store.ErrNotFound) {
+	var mac []byte
+	err = r.QueryRow(ctx, `select account, mac from account_alias where alias = $1`, name).Scan(&account, &mac)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && d.DB.Newest(removedName, store.NumberOf(name)) > 0:
+		d.report("account_alias", name, store.Missing, 0)
+		return Somebody, true, nil
+	case errors.Is(err, store.ErrNotFound):
+		return 0, false, nil
+	case err != nil:
+		return 0, false, err
+	case !d.Keys.VerifyMAC(keyring.Account, spelling(name, account), mac):
+		d.report("account_alias", name, store.Altered, 0)
+		return Somebody, true, nil
+	case account > 0:
 		return 0, false, nil
 	}
-	return assurance.AccountID(-account), err == nil, err
+	return assurance.AccountID(-account), true, nil
 }

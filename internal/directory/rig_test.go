@@ -4,26 +4,70 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
 
-type rig struct{ *Directory }
+type rig struct {
+	*Directory
+	dsn, folder string
+	root        keyring.Root
+}
 
 func setUp(t *testing.T) *rig {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "directory.db"), Log: slog.New(slog.DiscardHandler)})
+	return setUpOn(t, filepath.Join(t.TempDir(), "directory.db"))
+}
+
+func setUpOn(t *testing.T, dsn string) *rig {
+	t.Helper()
+	r := &rig{dsn: dsn, folder: t.TempDir(), root: keyring.NewRoot()}
+	t.Cleanup(func() { r.DB.Close() })
+	r.open(t)
+	return r
+}
+
+func (r *rig) open(t *testing.T) {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Options{DSN: r.dsn, Remember: r.folder, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
-	if err != nil {
+	r.Directory = &Directory{DB: db, Log: slog.New(slog.DiscardHandler)}
+	if r.Keys, err = keyring.Open(t.Context(), db, r.root); err != nil {
 		t.Fatal(err)
 	}
-	return &rig{&Directory{DB: db, Keys: keys, Log: slog.New(slog.DiscardHandler)}}
+}
+
+// restart is this server after a stop and a start.
+func (r *rig) restart(t *testing.T) {
+	t.Helper()
+	if err := r.DB.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.open(t)
+}
+
+// alarmed waits until a row is an alarm, once.
+func (r *rig) alarmed(t *testing.T, table, wrong string) store.Finding {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		all, err := r.DB.Alarms(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range all {
+			if a.Table == table && a.Wrong == wrong {
+				return a.Finding
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no alarm says that a row of %s is %s: %+v", table, wrong, all)
+		}
+	}
 }
 
 // try runs one audited change and returns its error.

@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"countersign/internal/assurance"
 	"countersign/internal/store"
@@ -25,130 +24,86 @@ const surveyPage = 500
 // queries that grows with the accounts and not with their square. A row that is
 // not believed does not end it.
 func (d *Directory) Survey(ctx context.Context, r store.Reader, fn func(Surveyed) error) error {
-	last := int64(0)
-	for {
-		page, end, err := d.surveyed(ctx, r, last)
+	for last, more := int64(0), true; more; {
+		page, err := d.surveyed(ctx, r, last)
 		if err != nil {
 			return err
 		}
-		for _, s := range page {
+		for _, s := range page.all {
 			if err := fn(*s); err != nil {
 				return err
 			}
 		}
-		if len(page) < surveyPage {
-			return nil
-		}
-		last = end
+		last, more = page.last, page.rows == surveyPage
 	}
-}
-
-// surveyed reads one page: accounts, then what hangs from them.
-func (d *Directory) surveyed(ctx context.Context, r store.Reader, after int64) ([]*Surveyed, int64, error) {
-	rows, err := r.Query(ctx, `select `+accountColumns+` from account a where a.id > $1 order by a.id limit $2`, after, surveyPage)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
-	var page []*Surveyed
-	byID := map[assurance.AccountID]*Surveyed{}
-	row := &noting{scanner: rows}
-	for rows.Next() {
-		s := &Surveyed{}
-		s.Account, err = d.scan(row)
-		switch {
-		case errors.Is(err, ErrTampered):
-			s.Account, s.Tampered = Account{ID: assurance.AccountID(row.id), Name: row.name}, true
-		case err != nil:
-			return nil, 0, err
-		}
-		byID[s.Account.ID] = s
-		page = append(page, s)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, 0, err
-	}
-	rows.Close()
-	if err := d.surveyGroups(ctx, r, byID, after, row.id); err != nil {
-		return nil, 0, err
-	}
-	for _, s := range page {
-		slices.Sort(s.Account.Groups)
-	}
-	return page, row.id, d.surveyCredentials(ctx, r, byID, after, row.id)
-}
-
-// noting remembers the number and the name of the row that was scanned last, for
-// when the rest of it is not believed.
-type noting struct {
-	scanner
-	id   int64
-	name string
-}
-
-func (n *noting) Scan(dest ...any) error {
-	if err := n.scanner.Scan(dest...); err != nil {
-		return err
-	}
-	n.id, n.name = *dest[0].(*int64), *dest[1].(*string)
 	return nil
 }
 
-func (d *Directory) surveyGroups(ctx context.Context, r store.Reader, byID map[assurance.AccountID]*Surveyed, after, end int64) error {
-	rows, err := r.Query(ctx, `select m.account, `+memberColumns+` from membership m join team t on t.id = m.team
-		where m.account > $1 and m.account <= $2 order by m.account`, after, end)
+// surveying is a page while it is read.
+type surveying struct {
+	all  []*Surveyed
+	last int64 // the account whose rows are read
+	rows int   // accounts, also those that are not believed
+	held belongings
+}
+
+// surveyed reads one page. Accounts and what hangs from them are one statement, so that
+// neither is newer.
+func (d *Directory) surveyed(ctx context.Context, r store.Reader, after int64) (*surveying, error) {
+	rows, err := r.Query(ctx, `select `+accountColumns+`, `+credentialColumns+` from account a left join credential c on c.account = a.id
+		where a.id > $1 and a.id <= coalesce((select max(id) from (select id from account where id > $1 order by id limit $2) page), 0) order by a.id, c.id`, after, surveyPage)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer rows.Close()
+	page := &surveying{last: after}
 	for rows.Next() {
-		var account int64
-		var m memberRow
-		if err := rows.Scan(append([]any{&account}, m.columns()...)...); err != nil {
-			return err
+		var a accountRow
+		var c credentialRow
+		if err := rows.Scan(append(a.columns(), c.columns()...)...); err != nil {
+			return nil, err
 		}
-		s := byID[assurance.AccountID(account)]
-		if s == nil {
-			continue // created since the page was read
+		if a.id != page.last {
+			if err := page.begin(ctx, d, &a); err != nil {
+				return nil, err
+			}
 		}
-		if err := d.join(&s.Account, &m); errors.Is(err, ErrTampered) {
-			s.Tampered = true
-		} else if err != nil {
-			return err
+		if page.held.holder == nil {
+			continue
+		}
+		if err := page.held.add(ctx, &c); err != nil {
+			return nil, err
 		}
 	}
-	return rows.Err()
+	page.end()
+	return page, rows.Err()
 }
 
-func (d *Directory) surveyCredentials(ctx context.Context, r store.Reader, byID map[assurance.AccountID]*Surveyed, after, end int64) error {
-	rows, err := r.Query(ctx, `select c.account, `+credentialColumns+` from credential c where c.account > $1 and c.account <= $2 order by c.account, c.id`, after, end)
-	if err != nil {
+// begin takes the first row of an account.
+func (p *surveying) begin(ctx context.Context, d *Directory, row *accountRow) error {
+	p.end()
+	p.last, p.rows = row.id, p.rows+1
+	a, err := d.believe(ctx, row)
+	switch {
+	case errors.Is(err, ErrTampered):
+		p.all = append(p.all, &Surveyed{Account: Account{ID: assurance.AccountID(row.id), Name: row.account.Name}, Tampered: true})
+	case err == unknown: // removed since
+	case err != nil:
 		return err
+	default:
+		p.all = append(p.all, &Surveyed{Account: a})
+		p.held = belongings{holder: &holder{Directory: d, account: a.ID, version: a.version, roster: a.roster}}
 	}
-	defer rows.Close()
-	for rows.Next() {
-		row := &owned{scanner: rows}
-		c, err := d.scanCredential(row)
-		s := byID[assurance.AccountID(row.account)]
-		switch {
-		case err != nil && !errors.Is(err, ErrTampered):
-			return err
-		case s == nil:
-		case err != nil:
-			s.Tampered = true
-		default:
-			s.Credentials = append(s.Credentials, c)
-		}
-	}
-	return rows.Err()
+	return nil
 }
 
-// owned reads a first column that says whose row it is.
-type owned struct {
-	scanner
-	account int64
-}
-
-func (o *owned) Scan(dest ...any) error {
-	return o.scanner.Scan(append([]any{&o.account}, dest...)...)
+// end gives an account what was read of it.
+func (p *surveying) end() {
+	if p.held.holder == nil {
+		return
+	}
+	s := p.all[len(p.all)-1]
+	s.Credentials = p.held.end()
+	s.Tampered = p.held.bad
+	p.held = belongings{}
 }

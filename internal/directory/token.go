@@ -76,7 +76,7 @@ func (d *Directory) Twin(ctx context.Context, r store.Reader, secret []byte, ser
 
 func (d *Directory) twin(ctx context.Context, r store.Reader, digests [][]byte, serial string) (string, error) {
 	for _, digest := range digests {
-		t, err := d.scanToken(r.QueryRow(ctx, `select `+tokenColumns+` from token t where t.likeness = $1 and t.serial <> $2`, digest, serial))
+		t, err := d.scanToken(ctx, r.QueryRow(ctx, `select `+tokenColumns+` from token t where t.likeness = $1 and t.serial <> $2`, digest, serial))
 		if err == nil {
 			return t.Serial, nil
 		}
@@ -98,7 +98,7 @@ func (t Token) aad() keyring.AAD {
 	return keyring.AAD{Table: "token", Column: "seed", Row: t.id, Account: int64(t.Account)}
 }
 
-func (d *Directory) scanToken(row scanner) (Token, error) {
+func (d *Directory) scanToken(ctx context.Context, row scanner) (Token, error) {
 	var t Token
 	var issued, account, credential, created int64
 	var sealed, mac []byte
@@ -109,17 +109,17 @@ func (d *Directory) scanToken(row scanner) (Token, error) {
 	t.Issued, t.Created = store.Time(issued), store.Time(created)
 	t.Account, t.Credential = assurance.AccountID(account), assurance.CredentialID(credential)
 	if !d.Keys.VerifyMAC(keyring.Token, t.fields(sealed), mac) {
-		return Token{}, d.tampered("token", t.id)
+		return Token{}, d.tampered("token", t.id, t.Account)
 	}
 	if t.Seed, err = d.Keys.Open(keyring.Token, t.aad(), sealed); err != nil {
-		return Token{}, d.tampered("token", t.id)
+		return Token{}, d.tampered("token", t.id, t.Account)
 	}
-	return t, nil
+	return t, d.newest(ctx, "token", t.id, t.version, t.Account)
 }
 
 // Token returns the token of this serial, as it is printed on the device.
 func (d *Directory) Token(ctx context.Context, r store.Reader, serial string) (Token, error) {
-	t, err := d.scanToken(r.QueryRow(ctx, `select `+tokenColumns+` from token t where t.serial = $1`, serial))
+	t, err := d.scanToken(ctx, r.QueryRow(ctx, `select `+tokenColumns+` from token t where t.serial = $1`, serial))
 	if errors.Is(err, store.ErrNotFound) {
 		return Token{}, &failure.Error{Class: failure.NotFound, Public: "There is no token of that serial number.", Reason: "unknown-token"}
 	}
@@ -146,7 +146,7 @@ func (d *Directory) ListTokens(ctx context.Context, r store.Reader, w Tokens, af
 	defer rows.Close()
 	var out []Token
 	for rows.Next() {
-		t, err := d.scanToken(rows)
+		t, err := d.scanToken(ctx, rows)
 		if err != nil {
 			return nil, err
 		}
@@ -269,5 +269,6 @@ func (d *Directory) UpdateToken(ctx context.Context, tx *store.Tx, t Token) erro
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The token was changed meanwhile; try again.")
 	}
+	tx.Anchor("token", t.id, t.version)
 	return err
 }

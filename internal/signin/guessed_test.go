@@ -60,10 +60,6 @@ func withGuesses(t *testing.T, document string) *guessed {
 	g.password = g.give(g.ada, "password", authenticator.Enrolled{Traits: assurance.Known, State: []byte("x")})
 	g.app = g.withCodes(g.ada)
 	g.give(g.ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")})
-	g.change(func(tx *store.Tx) error {
-		_, err := tx.Exec(t.Context(), `update address set verified = 1 where account = $1`, int64(g.ada.ID))
-		return err
-	})
 	g.letIn(browses("wiki", "ada", typed("passkey", "x")))
 	return g
 }

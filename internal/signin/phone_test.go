@@ -20,7 +20,6 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
-	"countersign/internal/store"
 )
 
 // heard is the app's own check of signatures. While it looks at one, something else may
@@ -67,10 +66,6 @@ func withPhone(t *testing.T) *phone {
 	p.ada = p.person("ada")
 	p.give(p.ada, "password", authenticator.Enrolled{Traits: assurance.Known, State: []byte("x")})
 	p.app, p.key = p.bind(p.ada)
-	p.change(func(tx *store.Tx) error {
-		_, err := tx.Exec(t.Context(), `update address set verified = 1 where account = $1`, int64(p.ada.ID))
-		return err
-	})
 	return p
 }
 

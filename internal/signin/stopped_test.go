@@ -11,7 +11,6 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
-	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
 
@@ -43,10 +42,6 @@ func TestWrongNumbersSwitchAnAppOff(t *testing.T) {
 	}
 	r := newRigOver(t, f.Driver, twoFactors, kinds...)
 	ada := r.person("ada")
-	r.change(func(tx *store.Tx) error {
-		_, err := tx.Exec(t.Context(), `update address set verified = 1 where account = $1`, int64(ada.ID))
-		return err
-	})
 	traits := assurance.Held | assurance.UserVerified
 	for i, byAdministrator := range []bool{false, true} {
 		name, count := fmt.Sprint("app-", i), int64(0)

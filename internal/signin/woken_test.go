@@ -53,10 +53,6 @@ func withBells(t *testing.T) *bells {
 	b.ada = b.person("ada")
 	b.give(b.ada, "password", authenticator.Enrolled{Traits: assurance.Known, State: []byte("x")})
 	b.app = b.give(b.ada, "push", authenticator.Enrolled{Traits: assurance.Held | assurance.UserVerified, State: []byte("https://push.test/ada")})
-	b.change(func(tx *store.Tx) error {
-		_, err := tx.Exec(t.Context(), `update address set verified = 1 where account = $1`, int64(b.ada.ID))
-		return err
-	})
 	return b
 }
 

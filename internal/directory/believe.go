@@ -1,0 +1,52 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"countersign/internal/assurance"
+	"countersign/internal/store"
+)
+
+// ErrTampered is a row that is not as it was left, and must be refused as a whole. It is a
+// breakdown, never a refusal that somebody could get around, and it is an alarm in the log.
+var ErrTampered = errors.New("directory: a row was changed behind our back")
+
+func (d *Directory) tampered(table string, id int64, of assurance.AccountID) error {
+	d.report(table, strconv.FormatInt(id, 10), store.Altered, of)
+	return fmt.Errorf("%w: %s %d", ErrTampered, table, id)
+}
+
+func (d *Directory) report(table, row, wrong string, of assurance.AccountID) {
+	d.DB.Report(store.Finding{Table: table, Row: row, Wrong: wrong, Account: int64(of)})
+}
+
+// again reads the version of a row once more.
+var again = map[string]string{
+	"account":    `select version from account where id = $1`,
+	"credential": `select version from credential where id = $1`,
+	"team":       `select version from team where id = $1`,
+	"token":      `select version from token where id = $1`,
+}
+
+// newest returns an error for a row that is older than one that was committed. One that
+// is not there any more is unknown: it was removed since it was read.
+func (d *Directory) newest(ctx context.Context, kind string, number, version int64, of assurance.AccountID) error {
+	if version >= d.DB.Newest(kind, number) {
+		return nil
+	}
+	var now int64
+	err := d.DB.QueryRow(ctx, again[kind], number).Scan(&now)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return unknown
+	case err != nil:
+		return err
+	case now >= d.DB.Newest(kind, number):
+		return nil
+	}
+	d.report(kind, strconv.FormatInt(number, 10), store.Older, of)
+	return fmt.Errorf("%w: %s %d is older than it was", ErrTampered, kind, number)
+}

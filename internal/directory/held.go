@@ -1,0 +1,200 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"countersign/internal/assurance"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+const heldColumns = `a.id, a.version, a.roster, a.roster_mac, ` + credentialColumns
+
+// heldRow is a credential beside the roster of the account that it hangs from: read by one
+// statement, so that neither is newer. The credential is zero where the account has none.
+type heldRow struct {
+	account, version int64
+	kept, keptMAC    []byte
+	own              credentialRow
+}
+
+func (r *heldRow) columns() []any {
+	return append([]any{&r.account, &r.version, &r.kept, &r.keptMAC}, r.own.columns()...)
+}
+
+// holder compares the credentials of an account with its roster.
+type holder struct {
+	*Directory
+	account assurance.AccountID
+	version int64
+	roster  *roster
+}
+
+// holder returns the roster that stands in a row, if it is the account's newest.
+func (d *Directory) holder(ctx context.Context, row *heldRow) (*holder, error) {
+	id := assurance.AccountID(row.account)
+	h := &holder{Directory: d, account: id, version: row.version}
+	var err error
+	if !d.Keys.VerifyMAC(keyring.Account, rosterFields(id, row.version, row.kept), row.keptMAC) {
+		return nil, d.tampered("account", row.account, id)
+	}
+	if h.roster, err = readRoster(row.kept); err != nil {
+		return nil, d.tampered("account", row.account, id)
+	}
+	return h, d.newest(ctx, "account", row.account, row.version, id)
+}
+
+// believe returns the credential of a row, if it is the one that the roster tells of.
+func (h *holder) believe(ctx context.Context, r *credentialRow, known holding) (Credential, bool, error) {
+	c, genuine := h.genuine(r)
+	wrong := ""
+	switch {
+	case !genuine:
+		wrong = store.Altered
+	case known.id == 0:
+		wrong = store.Returned
+	case c.power != known.power:
+		wrong = store.Older
+	}
+	if wrong != "" {
+		h.report("credential", strconv.FormatInt(r.id, 10), wrong, h.account)
+		return c, false, nil
+	}
+	err := h.newest(ctx, "credential", r.id, c.Version, h.account)
+	if errors.Is(err, ErrTampered) || failure.ClassOf(err) == failure.NotFound {
+		return c, false, nil
+	}
+	if err != nil {
+		return c, false, err
+	}
+	if c.State, err = h.Keys.Open(keyring.Credential, c.aad(), r.sealed); err != nil {
+		h.report("credential", strconv.FormatInt(r.id, 10), store.Altered, h.account)
+		return c, false, nil
+	}
+	c.beside = h.version
+	return c, true, nil
+}
+
+// lost stands for a credential whose row is gone or not believed. Nobody knows why it is
+// active no more, so that it was taken from its owner.
+func (h *holder) lost(known holding) Credential {
+	traits, err := assurance.ParseTrait(known.traits)
+	if err != nil { // of a later release
+		traits = assurance.Known | assurance.Held
+	}
+	return Credential{ID: known.id, Account: h.account, Traits: traits, Status: CredentialRevoked, lost: true, beside: h.version}
+}
+
+// missing is lost, for one that has no row.
+func (h *holder) missing(known holding) Credential {
+	h.report("credential", strconv.FormatInt(int64(known.id), 10), store.Missing, h.account)
+	return h.lost(known)
+}
+
+// credentials reads what an account holds, in the order of the numbers.
+func (d *Directory) credentials(ctx context.Context, rows *store.Rows, err error) ([]Credential, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := belongings{out: make([]Credential, 0, 2)} // most people have no more
+	for rows.Next() {
+		row := &heldRow{}
+		if err := rows.Scan(row.columns()...); err != nil {
+			return nil, err
+		}
+		if all.holder == nil {
+			if all.holder, err = d.holder(ctx, row); err != nil {
+				return nil, err
+			}
+		}
+		if err := all.add(ctx, &row.own); err != nil {
+			return nil, err
+		}
+	}
+	return all.end(), rows.Err()
+}
+
+// belongings are an account's credentials while they are read, by number.
+type belongings struct {
+	*holder
+	out  []Credential
+	next int // of the roster
+	bad  bool
+}
+
+// add takes the next row. The zero row is that of an account without any.
+func (b *belongings) add(ctx context.Context, r *credentialRow) error {
+	if r.id == 0 {
+		return nil
+	}
+	b.skip(assurance.CredentialID(r.id))
+	known := holding{}
+	if b.next < len(b.roster.held) && b.roster.held[b.next].id == assurance.CredentialID(r.id) {
+		known = b.roster.held[b.next]
+		b.next++
+	}
+	c, ok, err := b.believe(ctx, r, known)
+	if err != nil {
+		return err
+	}
+	b.bad = b.bad || !ok
+	switch {
+	case ok:
+		b.out = append(b.out, c)
+	case known.id != 0:
+		b.out = append(b.out, b.lost(known))
+	}
+	return nil
+}
+
+// skip notes that what the roster has before a number has no row.
+func (b *belongings) skip(before assurance.CredentialID) {
+	for ; b.next < len(b.roster.held) && b.roster.held[b.next].id < before; b.next++ {
+		b.out, b.bad = append(b.out, b.missing(b.roster.held[b.next])), true
+	}
+}
+
+func (b *belongings) end() []Credential {
+	if b.holder != nil {
+		b.skip(1<<63 - 1)
+	}
+	return b.out
+}
+
+// oneCredential is the credential of a row that was looked for by its number.
+func (d *Directory) oneCredential(ctx context.Context, row *heldRow, id assurance.CredentialID, err error) (Credential, error) {
+	if errors.Is(err, store.ErrNotFound) {
+		return Credential{}, noCredential
+	}
+	if err != nil {
+		return Credential{}, err
+	}
+	h, err := d.holder(ctx, row)
+	if err == unknown {
+		return Credential{}, noCredential
+	}
+	if err != nil {
+		return Credential{}, err
+	}
+	known := h.roster.holding(id)
+	if row.own.id == 0 {
+		if known.id == 0 {
+			return Credential{}, noCredential
+		}
+		return h.missing(known), nil
+	}
+	c, ok, err := h.believe(ctx, &row.own, known)
+	switch {
+	case err != nil:
+		return Credential{}, err
+	case ok:
+		return c, nil
+	case known.id == 0:
+		return Credential{}, noCredential
+	}
+	return h.lost(known), nil
+}

@@ -1,0 +1,207 @@
+package directory
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"countersign/internal/assurance"
+	"countersign/internal/store"
+)
+
+// roster is what hangs from an account: its groups, its authenticators, its addresses and
+// the spellings that lead to it. It is a column of the account's row, so that reading that
+// reads it too, and it holds: the rows that it tells of are for finding and for listing.
+// So what somebody removes of them still counts, and what they put back does not.
+type roster struct {
+	groups []joined  // by number
+	held   []holding // by number
+	mails  []mailbox // by address
+	names  []int64   // of spellings, see [store.NumberOf], sorted
+}
+
+// joined is a group that the account is in. Neither its name nor what it is ever changes,
+// so that they hold also where the group's own row does not.
+type joined struct {
+	team       int64
+	at         int64
+	name       string
+	privileged bool
+}
+
+// holding is an authenticator. Its power counts what makes it powerful, and not each of
+// its answers.
+type holding struct {
+	id     assurance.CredentialID
+	power  int64
+	traits string
+}
+
+// mailbox is an address for notices, and when it was found to be the account's.
+type mailbox struct {
+	address  string
+	verified int64
+}
+
+// join adds a group, and reports whether it was not there.
+func (r *roster) join(g Group, at int64) bool {
+	i, there := slices.BinarySearchFunc(r.groups, g.ID, func(j joined, team int64) int { return cmp.Compare(j.team, team) })
+	if !there {
+		r.groups = slices.Insert(r.groups, i, joined{g.ID, at, g.Name, g.Privileged})
+	}
+	return !there
+}
+
+// in reports whether the account is in a group.
+func (r *roster) in(team int64) bool {
+	return slices.ContainsFunc(r.groups, func(j joined) bool { return j.team == team })
+}
+
+// leave takes a group away, and reports whether it was there. So is one of the same name
+// that is there no more: nobody could take that away otherwise.
+func (r *roster) leave(g Group) bool {
+	before := len(r.groups)
+	r.groups = slices.DeleteFunc(r.groups, func(j joined) bool { return j.team == g.ID || j.name == g.Name })
+	return len(r.groups) < before
+}
+
+// hold notes a change of what makes an authenticator powerful, and returns how many there
+// were.
+func (r *roster) hold(c Credential) int64 {
+	i, there := slices.BinarySearchFunc(r.held, c.ID, func(h holding, id assurance.CredentialID) int { return cmp.Compare(h.id, id) })
+	if !there {
+		r.held = slices.Insert(r.held, i, holding{id: c.ID})
+	}
+	h := &r.held[i]
+	h.power, h.traits = max(h.power, c.power)+1, c.Traits.String()
+	return h.power
+}
+
+// holding returns what there is of an authenticator; the zero holding is none.
+func (r *roster) holding(id assurance.CredentialID) holding {
+	for _, h := range r.held {
+		if h.id == id {
+			return h
+		}
+	}
+	return holding{}
+}
+
+// receive adds an address, and reports whether it was not there.
+func (r *roster) receive(address string, at int64) bool {
+	i, there := slices.BinarySearchFunc(r.mails, address, func(m mailbox, a string) int { return cmp.Compare(m.address, a) })
+	if !there {
+		r.mails = slices.Insert(r.mails, i, mailbox{address, at})
+	}
+	return !there
+}
+
+// call adds a spelling.
+func (r *roster) call(name string) {
+	n := store.NumberOf(name)
+	if i, there := slices.BinarySearch(r.names, n); !there {
+		r.names = slices.Insert(r.names, i, n)
+	}
+}
+
+// called reports whether a spelling leads to the account.
+func (r *roster) called(name string) bool {
+	_, there := slices.BinarySearch(r.names, store.NumberOf(name))
+	return there
+}
+
+// rosterForm is the first octet of a roster: how the rest is written.
+const rosterForm = 1
+
+func (r *roster) bytes() []byte {
+	b := append(make([]byte, 0, 128), rosterForm)
+	b = binary.AppendUvarint(b, uint64(len(r.groups)))
+	for _, j := range r.groups {
+		b = appendText(binary.AppendVarint(binary.AppendVarint(b, j.team), j.at), j.name)
+		b = append(b, byte(store.Bit(j.privileged)))
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.held)))
+	for _, h := range r.held {
+		b = appendText(binary.AppendVarint(binary.AppendVarint(b, int64(h.id)), h.power), h.traits)
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.mails)))
+	for _, m := range r.mails {
+		b = appendText(binary.AppendVarint(b, m.verified), m.address)
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.names)))
+	for _, n := range r.names {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
+	}
+	return b
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+var errRoster = errors.New("directory: a roster that nobody wrote")
+
+// readRoster reads what [roster.bytes] wrote.
+func readRoster(b []byte) (*roster, error) {
+	if len(b) == 0 || b[0] != rosterForm {
+		return nil, errRoster
+	}
+	in, r := &rosterReader{rest: b[1:]}, &roster{}
+	for range in.count() {
+		r.groups = append(r.groups, joined{team: in.number(), at: in.number(), name: in.text(), privileged: in.octet() == 1})
+	}
+	for range in.count() {
+		r.held = append(r.held, holding{id: assurance.CredentialID(in.number()), power: in.number(), traits: in.text()})
+	}
+	for range in.count() {
+		r.mails = append(r.mails, mailbox{verified: in.number(), address: in.text()})
+	}
+	for range in.count() {
+		r.names = append(r.names, in.long())
+	}
+	if in.bad || len(in.rest) > 0 {
+		return nil, errRoster
+	}
+	return r, nil
+}
+
+// rosterReader reads from the beginning of rest. What is not there is zero, and bad.
+type rosterReader struct {
+	rest []byte
+	bad  bool
+}
+
+func (in *rosterReader) count() uint64 {
+	n, size := binary.Uvarint(in.rest)
+	if size <= 0 || n > uint64(len(in.rest)) { // each of them takes an octet at least
+		in.bad, in.rest = true, nil
+		return 0
+	}
+	in.rest = in.rest[size:]
+	return n
+}
+
+func (in *rosterReader) number() int64 {
+	n, size := binary.Varint(in.rest)
+	if size <= 0 {
+		in.bad, in.rest = true, nil
+		return 0
+	}
+	in.rest = in.rest[size:]
+	return n
+}
+
+func (in *rosterReader) take(n uint64) []byte {
+	if uint64(len(in.rest)) < n {
+		in.bad, in.rest = true, nil
+		return make([]byte, n)
+	}
+	out := in.rest[:n]
+	in.rest = in.rest[n:]
+	return out
+}
+
+func (in *rosterReader) text() string { return string(in.take(in.count())) }
+func (in *rosterReader) octet() byte  { return in.take(1)[0] }
+func (in *rosterReader) long() int64  { return int64(binary.BigEndian.Uint64(in.take(8))) }
