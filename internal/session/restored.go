@@ -7,7 +7,12 @@ import (
 )
 
 // EndEverybodysIn ends every session there is, inside a change that records it,
-// and returns how many stood.
+// and returns how many stood. One entry says it of all, and of those that somebody puts
+// back.
 func EndEverybodysIn(ctx context.Context, tx *store.Tx) (int64, error) {
-	return tx.Exec(ctx, `update session set ended = $1 where ended = 0`, store.Unix(tx.Now()))
+	tx.Anchor(table, everybody, store.Unix(tx.Now())+1)
+	if _, err := tx.Exec(ctx, `delete from session where ended <> 0`); err != nil {
+		return 0, err
+	}
+	return tx.Exec(ctx, `delete from session`)
 }

@@ -13,7 +13,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -45,6 +44,9 @@ type Limits struct {
 	Idle3    time.Duration // 15 min
 }
 
+// longest is how long any session lives.
+const longest = 24 * time.Hour
+
 func (l Limits) of(evidence []assurance.Evidence) (overall, idle time.Duration) {
 	pick := func(d, ceiling time.Duration) time.Duration {
 		if d <= 0 || d > ceiling {
@@ -55,7 +57,7 @@ func (l Limits) of(evidence []assurance.Evidence) (overall, idle time.Duration) 
 	if assurance.AAL(evidence) == 3 {
 		return pick(l.Overall3, 12*time.Hour), pick(l.Idle3, 15*time.Minute)
 	}
-	return pick(l.Overall2, 24*time.Hour), pick(l.Idle2, time.Hour)
+	return pick(l.Overall2, longest), pick(l.Idle2, time.Hour)
 }
 
 // Sessions reads and writes sessions.
@@ -65,6 +67,8 @@ type Sessions struct {
 	Tickets *ticket.Tickets
 	Limits  Limits
 	Now     func() time.Time
+
+	begun begun
 }
 
 // Session is one session, for its owner and for administrators.
@@ -95,10 +99,15 @@ type payload struct {
 	Parent   string
 	Host     string
 	Evidence []assurance.Evidence
+	// Since is when it began to hold this, in microseconds: what is said of all of an
+	// account's sessions is said of those before.
+	Since int64
 }
 
 type row struct {
 	payload
+	sealed  []byte // the payload
+	mac     []byte
 	id      []byte
 	source  string
 	agent   string
@@ -179,7 +188,9 @@ func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, age
 			if _, err := tx.Exec(ctx, `delete from session where id = $1`, old.id); err != nil {
 				return err
 			}
+			tx.AfterCommit(func() { s.begun.drop(old.id) })
 			tx.Announce(Topic(old.Number))
+			tx.End(table, sealName(old.sealed), old.expires)
 		}
 		for _, e := range g.Evidence() {
 			r.Evidence = assurance.Append(r.Evidence, e)
@@ -205,13 +216,14 @@ func (s *Sessions) insert(ctx context.Context, tx *store.Tx, r *row) (string, er
 	if r.expires = r.created.Add(overall); r.expires.After(dies(r.Evidence)) {
 		r.expires = dies(r.Evidence)
 	}
-	plain, err := json.Marshal(r.payload)
-	if err != nil {
+	r.id, r.seen, r.Since = id[:], now, max(store.Unix(now), s.epoch(r.Account))
+	if err := s.sealRow(r); err != nil {
 		return "", err
 	}
-	_, err = tx.Exec(ctx, `insert into session (id, number, account, parent, host, payload, source, agent, created, seen, expires) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
-		id[:], r.Number, int64(r.Account), r.Parent, r.Host, s.Keys.Seal("session", aad(r.Number, r.Account), plain), r.source, r.agent,
-		store.Unix(r.created), store.Unix(now), store.Unix(r.expires))
+	s.bind(r)
+	_, err := tx.Exec(ctx, `insert into session (id, number, account, parent, host, payload, source, agent, created, seen, expires, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+		r.id, r.Number, int64(r.Account), r.Parent, r.Host, r.sealed, r.source, r.agent, store.Unix(r.created), store.Unix(r.seen), store.Unix(r.expires), r.mac)
+	tx.AfterCommit(func() { s.begun.note(r, now) })
 	return secretOf(raw), err
 }
 
@@ -226,8 +238,6 @@ func dies(evidence []assurance.Evidence) time.Time {
 	return end
 }
 
-const columns = `id, number, account, parent, host, payload, source, agent, created, seen, expires, ended`
-
 // At returns the reference of a session that serves another host: the secret
 // alone is nothing there, so what one application's cookie opens is that
 // application.
@@ -238,13 +248,19 @@ func At(origin, secret string) string {
 	return origin + " " + secret
 }
 
-// read returns the standing session of a secret, or of a reference that [At] made.
-func (s *Sessions) read(ctx context.Context, from store.Reader, reference string) (*row, error) {
+// parse takes a reference apart: the host that the session serves, and its id.
+func parse(reference string) (origin string, id []byte, ok bool) {
 	origin, secret, elsewhere := strings.Cut(reference, " ")
 	if !elsewhere {
 		origin, secret = "", reference
 	}
-	id, ok := hash(secret)
+	id, ok = hash(secret)
+	return origin, id, ok
+}
+
+// read returns the standing session of a secret, or of a reference that [At] made.
+func (s *Sessions) read(ctx context.Context, from store.Reader, reference string) (*row, error) {
+	origin, id, ok := parse(reference)
 	if !ok {
 		return nil, gone
 	}
@@ -258,38 +274,7 @@ func (s *Sessions) read(ctx context.Context, from store.Reader, reference string
 	if r.Host != origin {
 		return nil, gone
 	}
-	return r, s.standing(r)
-}
-
-func (s *Sessions) scan(from interface{ Scan(...any) error }) (*row, error) {
-	var r row
-	var account, created, seen, expires, ended int64
-	var sealed []byte
-	var number, parent, host string
-	if err := from.Scan(&r.id, &number, &account, &parent, &host, &sealed, &r.source, &r.agent, &created, &seen, &expires, &ended); err != nil {
-		return nil, err
-	}
-	plain, err := s.Keys.Open("session", aad(number, assurance.AccountID(account)), sealed)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(plain, &r.payload); err != nil {
-		return nil, err
-	}
-	if r.Number != number || r.Account != assurance.AccountID(account) || r.Host != host || r.Parent != parent {
-		return nil, failure.New(failure.Internal, "a session's row was changed behind our back")
-	}
-	r.created, r.seen, r.expires, r.ended = store.Time(created), store.Time(seen), store.Time(expires), store.Time(ended)
-	return &r, nil
-}
-
-func (s *Sessions) standing(r *row) error {
-	now := s.Now()
-	_, idle := s.Limits.of(r.Evidence)
-	if ended := !r.ended.IsZero(); ended || !now.Before(r.expires) || now.Sub(r.seen) > idle {
-		return gone
-	}
-	return nil
+	return r, s.standing(ctx, r)
 }
 
 // Standing returns what the session of a secret holds, and notes that it is in
@@ -326,7 +311,7 @@ func (s *Sessions) byNumber(ctx context.Context, number string) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, s.standing(r)
+	return r, s.standing(ctx, r)
 }
 
 // touch notes the use of sessions at most once a minute each.
@@ -336,9 +321,13 @@ func (s *Sessions) touch(ctx context.Context, rows ...*row) error {
 		if now.Sub(r.seen) < time.Minute {
 			continue
 		}
+		was := r.mac
 		r.seen = now
+		s.bind(r)
+		s.begun.note(r, now)
 		err := s.DB.Housekeep(ctx, "session.seen", func(tx *store.Tx) error {
-			_, err := tx.Exec(ctx, `update session set seen = $2 where number = $1`, r.Number, store.Unix(now))
+			// One that was ended, raised or seen since is left as it is.
+			_, err := tx.Exec(ctx, `update session set seen = $1, mac = $2 where id = $3 and mac = $4`, store.Unix(now), r.mac, r.id, was)
 			return err
 		})
 		if err != nil {
@@ -351,100 +340,23 @@ func (s *Sessions) touch(ctx context.Context, rows ...*row) error {
 // List returns the account's standing sessions, the newest first. Those of
 // other hosts hang from one of ours and are not listed by themselves.
 func (s *Sessions) List(ctx context.Context, account assurance.AccountID) ([]Session, error) {
-	rows, err := s.DB.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0 and expires > $2 order by seen desc limit 200`,
-		int64(account), store.Unix(s.Now()))
+	all, err := s.rows(s.DB.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0 and expires > $2 order by seen desc limit 200`,
+		int64(account), store.Unix(s.Now())))
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	var out []Session
-	for rows.Next() {
-		r, err := s.scan(rows)
-		if err != nil {
+	for _, r := range all {
+		err := s.standing(ctx, r)
+		if err != nil && failure.ClassOf(err) != failure.Refused {
 			return nil, err
 		}
-		if s.standing(r) == nil && r.Parent == "" {
+		if err == nil && r.Parent == "" {
 			out = append(out, Session{Number: r.Number, Account: r.Account, Host: r.Host, Source: r.source, Agent: r.agent,
 				Evidence: r.Evidence, Created: r.created, Seen: r.seen, Expires: r.expires, Ended: r.ended})
 		}
 	}
-	return out, rows.Err()
-}
-
-// EndIn ends one of the account's sessions and those that hang from it, inside
-// another room's change, which records it.
-func (s *Sessions) EndIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) (bool, error) {
-	var n int64
-	if err := tx.QueryRow(ctx, `select count(*) from session where account = $1 and number = $2 and ended = 0`, int64(account), number).Scan(&n); err != nil || n == 0 {
-		return false, err
-	}
-	return true, s.end(ctx, tx, number)
-}
-
-// EndAllIn ends the account's sessions but one, inside another room's change.
-func (s *Sessions) EndAllIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, except string) (int, error) {
-	rows, err := tx.Query(ctx, `select number from session where account = $1 and ended = 0 and parent = '' and number <> $2`, int64(account), except)
-	if err != nil {
-		return 0, err
-	}
-	var numbers []string
-	for rows.Next() {
-		var number string
-		if err := rows.Scan(&number); err != nil {
-			return 0, err
-		}
-		numbers = append(numbers, number)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return 0, err
-	}
-	for _, number := range numbers {
-		if err := s.end(ctx, tx, number); err != nil {
-			return 0, err
-		}
-	}
-	return len(numbers), nil
-}
-
-func (s *Sessions) end(ctx context.Context, tx *store.Tx, number string) error {
-	tx.Announce(Topic(number))
-	_, err := tx.Exec(ctx, `update session set ended = $2 where (number = $1 or parent = $1) and ended = 0`, number, store.Unix(s.Now()))
-	return err
-}
-
-// End ends one session of an account, as this actor, for this reason. One that
-// is not there is NotFound.
-func (s *Sessions) End(ctx context.Context, by audit.Actor, account assurance.AccountID, number, reason string) error {
-	return s.DB.Change(ctx, by, func(tx *store.Tx) error {
-		there, err := s.EndIn(ctx, tx, account, number)
-		if err != nil {
-			return err
-		}
-		if !there {
-			return failure.New(failure.NotFound, "That session has ended already.")
-		}
-		return tx.Record(audit.Entry{Event: "session.ended", Outcome: "ok", Account: int64(account), Reason: reason, Detail: map[string]string{"session": number}})
-	})
-}
-
-// SignOut ends the session of this secret. One that has ended is no error.
-func (s *Sessions) SignOut(ctx context.Context, secret string) error {
-	r, err := s.read(ctx, s.DB, secret)
-	if failure.ClassOf(err) == failure.Refused {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	number := r.Number
-	if r.Parent != "" {
-		number = r.Parent // signing out of one host signs out of all
-	}
-	err = s.End(ctx, audit.Actor{Account: int64(r.Account), Name: "owner", Via: via(r)}, r.Account, number, "signed-out")
-	if failure.ClassOf(err) == failure.NotFound {
-		return nil
-	}
-	return err
+	return out, nil
 }
 
 func (s *Sessions) entry(g signin.Grant, event string, r row) audit.Entry {
@@ -460,8 +372,10 @@ func via(r *row) string {
 	return "browser"
 }
 
+const numberSize = 9
+
 func newNumber() string {
-	var b [9]byte
+	var b [numberSize]byte
 	rand.Read(b[:])
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }

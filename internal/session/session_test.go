@@ -65,37 +65,28 @@ type rig struct {
 	engine *signin.Engine
 	ids    map[string]assurance.AccountID
 	now    time.Time
+	place
+}
+
+// place is where a server keeps everything, so that it can be stopped and started.
+type place struct {
+	dsn, folder string
+	root        keyring.Root
+}
+
+func placed(t *testing.T) place {
+	dir := t.TempDir()
+	return place{filepath.Join(dir, "session.db"), filepath.Join(dir, "remembered"), keyring.NewRoot()}
 }
 
 var began = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
-func setUp(t *testing.T) *rig {
+func setUp(t *testing.T) *rig { return setUpAt(t, placed(t)) }
+
+func setUpAt(t *testing.T, at place) *rig {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "session.db"), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{now: began, ids: map[string]assurance.AccountID{}}
-	clock := func() time.Time { return r.now }
-	log := slog.New(slog.DiscardHandler)
-	people := &directory.Directory{DB: db, Keys: keys, Log: log}
-	rules := &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return known, nil }}
-	r.Sessions = &Sessions{DB: db, Keys: keys, Tickets: &ticket.Tickets{DB: db, Keys: keys, Now: clock}, Now: clock}
-	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
-	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
-		t.Fatal(err)
-	}
-	for _, k := range kinds {
-		parts.Authenticators = append(parts.Authenticators, k)
-	}
-	if r.engine, err = signin.New(parts); err != nil {
-		t.Fatal(err)
-	}
+	r := &rig{now: began, ids: map[string]assurance.AccountID{}, place: at}
+	people, rules := r.open(t)
 	r.change(t, func(tx *store.Tx) error {
 		for _, name := range []string{"ada", "bob"} {
 			a, err := people.Create(t.Context(), tx, directory.NewAccount{Name: name})
@@ -113,6 +104,43 @@ func setUp(t *testing.T) *rig {
 		return err
 	})
 	return r
+}
+
+// restart stops the server and starts it again.
+func (r *rig) restart(t *testing.T) {
+	t.Helper()
+	r.DB.Close()
+	r.open(t)
+}
+
+// open starts a server, which has forgotten all that is not kept.
+func (r *rig) open(t *testing.T) (*directory.Directory, *signin.Rules) {
+	t.Helper()
+	clock := func() time.Time { return r.now }
+	db, err := store.Open(t.Context(), store.Options{DSN: r.dsn, Log: slog.New(slog.DiscardHandler), Remember: r.folder, Now: func() time.Time { return began }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	keys, err := keyring.Open(t.Context(), db, r.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	people := &directory.Directory{DB: db, Keys: keys, Log: log}
+	rules := &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return known, nil }}
+	r.Sessions = &Sessions{DB: db, Keys: keys, Tickets: &ticket.Tickets{DB: db, Keys: keys, Now: clock}, Now: clock}
+	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
+	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range kinds {
+		parts.Authenticators = append(parts.Authenticators, k)
+	}
+	if r.engine, err = signin.New(parts); err != nil {
+		t.Fatal(err)
+	}
+	return people, rules
 }
 
 func (r *rig) change(t *testing.T, fn func(tx *store.Tx) error) {

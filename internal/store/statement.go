@@ -36,7 +36,7 @@ var chores = map[string][]string{
 	"audit_checkpoint": {"insert", "delete"},
 	"wrapped_key":      {"insert"},           // the audit log's own keys come before any entry; useless without the root key
 	"spent":            {"delete"},           // by age only, see below
-	"session":          {"delete", "update"}, // an update of seen only, see below
+	"session":          {"delete", "update"}, // an update of seen with its MAC only, see below
 }
 
 // closed lists the tables that only this package writes.
@@ -158,11 +158,14 @@ func (st statement) forHousekeeping() error {
 	return nil
 }
 
-// onlySeen reports whether an update begins "update session set seen = $n where":
-// one column, set to an argument.
+// onlySeen reports whether an update is "update session set seen = $n, mac = $n where
+// id = $n and mac = $n": the time, with the MAC that covers it, of a row that is still
+// as it was read.
 func (st statement) onlySeen() bool {
-	w := st.words
-	return len(w) > 5 && w[2] == "set" && w[3] == "seen" && strings.HasPrefix(w[4], "$") && w[5] == "where"
+	shape := []string{"update", "session", "set", "seen", "$", "mac", "$", "where", "id", "$", "and", "mac", "$"}
+	return slices.EqualFunc(st.words, shape, func(word, want string) bool {
+		return word == want || want == "$" && strings.HasPrefix(word, "$")
+	})
 }
 
 // onlyOld reports whether a delete begins "delete from spent where at < $n".

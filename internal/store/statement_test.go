@@ -37,8 +37,14 @@ func TestWhatMayRun(t *testing.T) {
 		{"delete from spent", true, false},
 		{"delete from spent where at < $1 or 1 = 1", true, false},
 		{"insert into session (id) values ($1)", true, false},
-		{"update session set seen = $1 where id = $2", true, true},
-		{"update session set seen=$1 where id=$2", true, true},
+		{"update session set seen = $1, mac = $2 where id = $3 and mac = $4", true, true},
+		{"update session set seen=$1,mac=$2 where id=$3 and mac=$4", true, true},
+		{"update session set seen = $1 where id = $2", true, false},
+		{"update session set seen = $1, mac = $2 where id = $3", true, false},
+		{"update session set seen = $1, mac = $2 where id = $3 or mac = $4", true, false},
+		{"update session set seen = $1, mac = $2 where id = $3 and mac = $4 or 1 = 1", true, false},
+		{"update session set seen = expires, mac = $2 where id = $3 and mac = $4", true, false},
+		{"update session set ended = $1, mac = $2 where id = $3 and mac = $4", true, false},
 		{"update session set seen = $1, expires = $2 where id = $3", true, false},
 		{"update session set expires = $1 where id = $2", true, false},
 		{"update session set seen = expires where id = $2", true, false},
@@ -105,7 +111,7 @@ func TestEveryTableIsJudged(t *testing.T) {
 
 func FuzzJudge(f *testing.F) {
 	f.Add("delete from attempt where expires < $1")
-	f.Add("update session set seen = $1 where id = $2")
+	f.Add("update session set seen = $1, mac = $2 where id = $3 and mac = $4")
 	f.Add("with x as (select 1) delete from account")
 	f.Fuzz(func(t *testing.T, query string) {
 		v := judge(query)

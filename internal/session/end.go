@@ -1,0 +1,172 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/failure"
+	"countersign/internal/store"
+)
+
+// EndIn ends one of the account's sessions and those that hang from it, inside
+// another room's change, which records it. One whose row is missing, or is not as it was
+// left, is over as well: somebody may put it back.
+func (s *Sessions) EndIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) (bool, error) {
+	if !numbered(number) {
+		return false, nil
+	}
+	r, err := s.scan(tx.QueryRow(ctx, `select `+columns+` from session where number = $1`, number))
+	switch {
+	case errors.Is(err, store.ErrNotFound) && s.DB.Over(table, number):
+		return false, nil
+	case errors.Is(err, store.ErrNotFound) || errors.Is(err, altered):
+	case err != nil:
+		return false, err
+	case r.Account != account || !r.ended.IsZero():
+		return false, nil
+	}
+	return true, s.end(ctx, tx, number)
+}
+
+// EndAllIn ends the account's sessions but one, inside another room's change. Those whose
+// rows are not there are over as well.
+func (s *Sessions) EndAllIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, except string) (int, error) {
+	all, err := s.rows(tx.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0`, int64(account)))
+	if err != nil {
+		return 0, err
+	}
+	epoch := max(store.Unix(s.Now()), s.epoch(account)) + 1
+	tx.Anchor(table, int64(account), epoch)
+	n := 0
+	for _, r := range all {
+		switch {
+		case except != "" && r.Number == except:
+			err = s.renew(ctx, tx, r, epoch)
+		case except != "" && r.Parent == except:
+		default:
+			if r.Parent == "" {
+				n++
+			}
+			err = s.endRow(ctx, tx, r)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+// rows reads rows, without those that are not as they were left.
+func (s *Sessions) rows(rows *store.Rows, err error) ([]*row, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []*row
+	for rows.Next() {
+		r, err := s.scan(rows)
+		if errors.Is(err, altered) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, errors.Join(rows.Err(), rows.Close())
+}
+
+// renew has a session stand although its account's others are over.
+func (s *Sessions) renew(ctx context.Context, tx *store.Tx, r *row, since int64) error {
+	r.Since = since
+	if err := s.sealRow(r); err != nil {
+		return err
+	}
+	s.bind(r)
+	_, err := tx.Exec(ctx, `update session set payload = $2, mac = $3 where id = $1`, r.id, r.sealed, r.mac)
+	return err
+}
+
+// end ends a session and those that hang from it, whatever rows there are.
+func (s *Sessions) end(ctx context.Context, tx *store.Tx, number string) error {
+	all, err := s.rows(tx.Query(ctx, `select `+columns+` from session where (number = $1 or parent = $1) and ended = 0`, number))
+	if err != nil {
+		return err
+	}
+	there := false
+	for _, r := range all {
+		there = there || r.Number == number
+		if err := s.endRow(ctx, tx, r); err != nil {
+			return err
+		}
+	}
+	if !there {
+		tx.Announce(Topic(number))
+		tx.End(table, number, s.Now().Add(longest))
+	}
+	return nil
+}
+
+func (s *Sessions) endRow(ctx context.Context, tx *store.Tx, r *row) error {
+	tx.Announce(Topic(r.Number))
+	tx.End(table, r.Number, r.expires)
+	r.ended = s.Now()
+	s.bind(r)
+	_, err := tx.Exec(ctx, `update session set ended = $2, mac = $3 where id = $1`, r.id, store.Unix(r.ended), r.mac)
+	return err
+}
+
+// End ends one session of an account, as this actor, for this reason. One that
+// is not there is NotFound.
+func (s *Sessions) End(ctx context.Context, by audit.Actor, account assurance.AccountID, number, reason string) error {
+	return s.DB.Change(ctx, by, func(tx *store.Tx) error {
+		there, err := s.EndIn(ctx, tx, account, number)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return failure.New(failure.NotFound, "That session has ended already.")
+		}
+		return tx.Record(audit.Entry{Event: "session.ended", Outcome: "ok", Account: int64(account), Reason: reason, Detail: map[string]string{"session": number}})
+	})
+}
+
+// SignOut ends the session of this secret. One that has ended is no error.
+func (s *Sessions) SignOut(ctx context.Context, secret string) error {
+	r, err := s.read(ctx, s.DB, secret)
+	if failure.ClassOf(err) == failure.Refused {
+		r, err = s.hidden(ctx, secret)
+	}
+	if err != nil || r == nil {
+		return err
+	}
+	number := r.Number
+	if r.Parent != "" {
+		number = r.Parent // signing out of one host signs out of all
+	}
+	err = s.End(ctx, audit.Actor{Account: int64(r.Account), Name: "owner", Via: via(r)}, r.Account, number, "signed-out")
+	if failure.ClassOf(err) == failure.NotFound {
+		return nil
+	}
+	return err
+}
+
+// hidden is what this server knows of a session whose row is not there, or not as it was
+// left: whoever signs out of it has it ended all the same. Nil is nothing.
+func (s *Sessions) hidden(ctx context.Context, reference string) (*row, error) {
+	_, id, ok := parse(reference)
+	if !ok {
+		return nil, nil
+	}
+	k, ok := s.begun.get(id)
+	if !ok || s.DB.Over(table, k.number) {
+		return nil, nil
+	}
+	_, err := s.scan(s.DB.QueryRow(ctx, `select `+columns+` from session where id = $1`, id))
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, altered) {
+		return &row{payload: payload{Number: k.number, Parent: k.parent, Account: k.account}}, nil
+	}
+	return nil, err
+}
