@@ -28,18 +28,9 @@ func onEach(t *testing.T, f func(t *testing.T, r *rig)) {
 	})
 }
 
-// intrude runs statements as somebody who has got hold of the database. What stands in
-// braces is bytes.
 func (r *rig) intrude(t *testing.T, statements ...string) {
 	t.Helper()
-	for _, s := range statements {
-		quote := "x'"
-		if strings.HasPrefix(r.dsn, "postgres") {
-			quote = `'\x`
-		}
-		s = strings.NewReplacer("{", quote, "}", "'").Replace(s)
-		storetest.Intrude(t, r.dsn, s)
-	}
+	storetest.Intrude(t, r.dsn, statements...)
 }
 
 func (r *rig) inspect(t *testing.T) {

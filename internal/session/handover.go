@@ -72,6 +72,7 @@ func (s *Sessions) Accept(ctx context.Context, code string, to Handover, g Visit
 	var secret string
 	err = s.DB.Change(ctx, g.actor(*parent), func(tx *store.Tx) error {
 		var err error
+		t.TakenIn(tx)
 		if secret, err = s.insert(ctx, tx, &r); err != nil {
 			return err
 		}

@@ -13,7 +13,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"time"
 
 	"countersign/internal/failure"
@@ -55,6 +54,8 @@ type Ticket struct {
 	Owner   int64
 	Payload []byte
 	Expires time.Time
+
+	name string
 }
 
 const secretSize = 24 // 192 bits
@@ -74,10 +75,6 @@ func hash(kind, secret string) ([]byte, bool) {
 func Name(secret string) string {
 	h := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(h[:12])
-}
-
-func aad(kind string, h []byte, owner int64) keyring.AAD {
-	return keyring.AAD{Table: "ticket", Column: "payload", Key: kind + "/" + hex.EncodeToString(h), Account: owner}
 }
 
 // Issue makes a ticket in a transaction of its own and returns its secret.
@@ -108,8 +105,11 @@ func (t *Tickets) IssueIn(ctx context.Context, tx *store.Tx, s Spec) (string, er
 		return "", failure.New(failure.Internal, "a ticket's secret of another form")
 	}
 	now := t.Now()
+	r := row{hash: h, kind: s.Kind, owner: s.Owner, created: store.Unix(now), expires: store.Unix(now.Add(s.Lifetime))}
+	r.created = max(r.created, t.epoch(&r))
+	r.sealed = t.Keys.Seal(keyring.Ticket, r.aad(), s.Payload)
 	_, err := tx.Exec(ctx, `insert into ticket (hash, kind, owner, payload, created, expires) values ($1,$2,$3,$4,$5,$6)`,
-		h, s.Kind, s.Owner, t.Keys.Seal(keyring.Ticket, aad(s.Kind, h, s.Owner), s.Payload), store.Unix(now), store.Unix(now.Add(s.Lifetime)))
+		r.hash, r.kind, r.owner, r.sealed, r.created, r.expires)
 	return secret, err
 }
 
@@ -120,7 +120,17 @@ func (t *Tickets) Peek(ctx context.Context, kind, secret string) (Ticket, error)
 	if !ok {
 		return Ticket{}, stray
 	}
-	return t.open(kind, h, t.DB.QueryRow(ctx, `select owner, payload, expires from ticket where hash = $1 and kind = $2`, h, kind))
+	r, err := scan(t.DB.QueryRow(ctx, `select `+columns+` from ticket where hash = $1 and kind = $2`, h, kind))
+	if err != nil {
+		return Ticket{}, err
+	}
+	switch over, back := t.over(r); {
+	case back:
+		return Ticket{}, t.again(ctx, r)
+	case over:
+		return Ticket{}, stray
+	}
+	return t.open(r)
 }
 
 // Take uses a ticket up.
@@ -143,32 +153,34 @@ func (t *Tickets) TakeIn(ctx context.Context, tx *store.Tx, kind, secret string)
 	if !ok {
 		return Ticket{}, stray
 	}
-	return t.open(kind, h, tx.QueryRow(ctx, `delete from ticket where hash = $1 and kind = $2 returning owner, payload, expires`, h, kind))
+	r, err := scan(tx.QueryRow(ctx, `delete from ticket where hash = $1 and kind = $2 returning `+columns, h, kind))
+	if err != nil {
+		return Ticket{}, err
+	}
+	switch over, back := t.over(r); {
+	case back:
+		return Ticket{}, t.refuse(r, store.Returned) // it was there: this change took it
+	case over:
+		return Ticket{}, stray
+	}
+	out, err := t.open(r)
+	if err == nil {
+		out.TakenIn(tx)
+	}
+	return out, err
 }
+
+// TakenIn has the entry of a change say that a ticket was taken before it: so every server
+// knows, and not only the one that took it.
+func (t Ticket) TakenIn(tx *store.Tx) { tx.End(table, t.name, t.Expires) }
 
 // VoidIn takes every ticket of a kind away that nobody owns, inside another room's
 // change: whoever holds one holds nothing.
 func (t *Tickets) VoidIn(ctx context.Context, tx *store.Tx, kind string) error {
+	number := store.NumberOf(kind)
+	tx.Anchor(table, number, max(store.Unix(t.Now()), t.DB.Newest(table, number))+1)
 	_, err := tx.Exec(ctx, `delete from ticket where owner = 0 and kind = $1`, kind)
 	return err
-}
-
-func (t *Tickets) open(kind string, h []byte, row store.Row) (Ticket, error) {
-	var out Ticket
-	var sealed []byte
-	var expires int64
-	err := row.Scan(&out.Owner, &sealed, &expires)
-	if errors.Is(err, store.ErrNotFound) {
-		return Ticket{}, stray
-	}
-	if err != nil {
-		return Ticket{}, err
-	}
-	if out.Expires = store.Time(expires); !t.Now().Before(out.Expires) {
-		return Ticket{}, stray
-	}
-	out.Payload, err = t.Keys.Open(keyring.Ticket, aad(kind, h, out.Owner), sealed)
-	return out, err
 }
 
 // Sweep deletes what is late.

@@ -18,22 +18,35 @@ import (
 type rig struct {
 	*Tickets
 	now time.Time
+	// Where the server keeps everything, so that it can be stopped and started.
+	dsn, folder string
+	root        keyring.Root
 }
 
-func setUp(t *testing.T) *rig {
+var began = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+
+func setUp(t *testing.T) *rig { return setUpOn(t, filepath.Join(t.TempDir(), "ticket.db")) }
+
+func setUpOn(t *testing.T, dsn string) *rig {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "ticket.db"), Log: slog.New(slog.DiscardHandler)})
+	r := &rig{now: began, dsn: dsn, folder: filepath.Join(t.TempDir(), "remembered"), root: keyring.NewRoot()}
+	r.open(t)
+	return r
+}
+
+// open starts a server, which has forgotten all that is not kept.
+func (r *rig) open(t *testing.T) {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Options{DSN: r.dsn, Log: slog.New(slog.DiscardHandler), Remember: r.folder, Now: func() time.Time { return began }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
+	keys, err := keyring.Open(t.Context(), db, r.root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{now: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}
 	r.Tickets = &Tickets{DB: db, Keys: keys, Now: func() time.Time { return r.now }}
-	return r
 }
 
 func (r *rig) issue(t *testing.T, s Spec) string {

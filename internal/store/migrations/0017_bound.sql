@@ -16,7 +16,6 @@ alter table recovery add column version bigint not null default 0;
 alter table offline_list add column version bigint not null default 0;
 alter table application add column version bigint not null default 0;
 alter table drill_report add column mac {bytes};
-alter table approval add column version bigint not null default 0;
 alter table approval add column mac {bytes};
 alter table guess add column mac {bytes};
 alter table known_source add column mac {bytes};
@@ -27,8 +26,9 @@ alter table notice add column mac {bytes};
 alter table quiet add column mac {bytes};
 alter table message add column mac {bytes};
 
--- Sessions and attempts that began before are over: people sign in once more.
+-- Sessions, attempts, links and forms of before are over: people sign in once more.
 delete from session;
+delete from ticket;
 delete from attempt;
 delete from approval;
 alter table session add column mac {bytes};
