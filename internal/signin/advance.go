@@ -39,10 +39,11 @@ func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error)
 // unanswered decides without an answer. Asking a first question grants nothing
 // and changes nothing, so it costs neither a transaction nor an audit entry.
 func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, error) {
-	answered, err := e.elsewhere.answered(ctx, at)
+	waits, err := e.elsewhere.state(ctx, at)
 	if err != nil {
 		return Step{}, err
 	}
+	answered := waits != "" && waits != "waiting"
 	d, err := e.judge.decide(ctx, e.DB, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err

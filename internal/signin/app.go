@@ -390,7 +390,10 @@ func (a *Apps) left(ctx context.Context, r store.Reader, account assurance.Accou
 	defer rows.Close()
 	var out []*approval
 	for rows.Next() {
-		row, err := a.approvals.rows.scan(rows)
+		row, err := a.approvals.rows.scan(ctx, rows)
+		if failure.ClassOf(err) == failure.NotFound {
+			continue // it is not as it was left
+		}
 		if err != nil {
 			return nil, err
 		}

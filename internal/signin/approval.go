@@ -3,7 +3,6 @@ package signin
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
@@ -96,8 +95,11 @@ type approval struct {
 	account assurance.AccountID
 	state   string
 	created time.Time
-	expires time.Time
+	expires time.Time // zero where another took its place
 	body    approvalBody
+
+	find, sealed []byte
+	until        time.Time // expires, as it is stored
 }
 
 // approvalBody is what is sealed. It names its account and its attempt, so that
@@ -113,6 +115,7 @@ type approvalBody struct {
 // approvalRows are the approvals in the store. Of an account's one waits at a time:
 // the last that was opened.
 type approvalRows struct {
+	db      *store.DB
 	keys    *keyring.Keyring
 	guesses *guesses
 	limits  Limits
@@ -138,7 +141,7 @@ func (a *approvalRows) offered(ctx context.Context, r store.Reader, at *attempt)
 	if err != nil || left >= int64(a.limits.Unanswered) {
 		return false, err
 	}
-	other, err := a.scan(r.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and state = 'waiting' order by id desc limit 1`, int64(at.Account)))
+	other, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and state = 'waiting' order by id desc limit 1`, int64(at.Account)))
 	switch {
 	case failure.ClassOf(err) == failure.NotFound:
 		return true, nil
@@ -181,14 +184,13 @@ func (a *approvalRows) open(ctx context.Context, tx *store.Tx, at *attempt, told
 			return "", err
 		}
 		number := fmt.Sprintf("%0*d", approvalDigits, n)
-		find := a.find(at.Account, number)
-		body := approvalBody{Account: at.Account, Attempt: at.ID, Number: number, Waiting: told}
-		sealed, err := a.seal(find, body)
-		if err != nil {
+		row := approval{account: at.Account, state: "waiting", created: now, until: expires, find: a.find(at.Account, number),
+			body: approvalBody{Account: at.Account, Attempt: at.ID, Number: number, Waiting: told}}
+		if err := a.seal(&row); err != nil {
 			return "", err
 		}
-		err = tx.QueryRow(ctx, `insert into approval (account, number, payload, created, expires) values ($1,$2,$3,$4,$5) on conflict do nothing returning id`,
-			int64(at.Account), find, sealed, store.Unix(now), store.Unix(expires)).Scan(&at.Approval)
+		err = tx.QueryRow(ctx, `insert into approval (account, number, payload, state, created, expires, mac) values ($1,$2,$3,$4,$5,$6,$7) on conflict do nothing returning id`,
+			int64(row.account), row.find, row.sealed, row.state, store.Unix(row.created), store.Unix(row.until), a.mac(&row)).Scan(&at.Approval)
 		if err == nil {
 			return number, tally(ctx, tx, at.Account, promptAsked, now)
 		}
@@ -199,53 +201,16 @@ func (a *approvalRows) open(ctx context.Context, tx *store.Tx, at *attempt, told
 	return "", failure.New(failure.Unavailable, "There are too many sign-ins waiting.")
 }
 
-func (a *approvalRows) seal(find []byte, body approvalBody) ([]byte, error) {
-	b, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	return a.keys.Seal(keyring.Approval, approvalAAD(find, body.Account), b), nil
-}
-
 var noApproval = failure.New(failure.NotFound, "Nothing waits under that number. Look at the number again; it is good for three minutes.")
 
 // replaced says of a row of approval that another took its place: it waits no longer,
 // whatever the row says.
 const replaced = `exists (select 1 from approval as later where later.account = approval.account and later.id > approval.id)`
 
-// approvalColumns are what scan reads.
-const approvalColumns = `id, account, number, payload, state, created, case when ` + replaced + ` then 0 else expires end`
-
-func (a *approvalRows) scan(row interface{ Scan(...any) error }) (*approval, error) {
-	var out approval
-	var account, created, expires int64
-	var find, sealed []byte
-	err := row.Scan(&out.id, &account, &find, &sealed, &out.state, &created, &expires)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, noApproval
-	}
-	if err != nil {
-		return nil, err
-	}
-	out.account, out.created, out.expires = assurance.AccountID(account), store.Time(created), store.Time(expires)
-	plain, err := a.keys.Open(keyring.Approval, approvalAAD(find, out.account), sealed)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(plain, &out.body); err != nil {
-		return nil, err
-	}
-	if out.body.Account != out.account {
-		return nil, failure.New(failure.Internal, "an approval's row was changed behind our back")
-	}
-	out.body.Waiting.ID, out.body.Waiting.Created, out.body.Waiting.Expires = out.id, out.created, out.expires
-	return &out, nil
-}
-
 // of returns the approval that an attempt waits for; one that is not its own is
 // NotFound.
 func (a *approvalRows) of(ctx context.Context, r store.Reader, at *attempt) (*approval, error) {
-	row, err := a.scan(r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, at.Approval, int64(at.Account)))
+	row, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, at.Approval, int64(at.Account)))
 	if err == nil && row.body.Attempt != at.ID {
 		return nil, noApproval
 	}
@@ -254,12 +219,12 @@ func (a *approvalRows) of(ctx context.Context, r store.Reader, at *attempt) (*ap
 
 // set moves a row from one state to another, once.
 func (a *approvalRows) set(ctx context.Context, tx *store.Tx, row *approval, from, to string) error {
-	find := a.find(row.account, row.body.Number)
-	sealed, err := a.seal(find, row.body)
-	if err != nil {
+	tx.End(approvalTable, sealName(row.sealed), row.created.Add(approvalOver))
+	row.state = to
+	if err := a.seal(row); err != nil {
 		return err
 	}
-	n, err := tx.Exec(ctx, `update approval set state = $2, payload = $3 where id = $1 and state = $4`, row.id, to, sealed, from)
+	n, err := tx.Exec(ctx, `update approval set state = $2, payload = $3, mac = $4 where id = $1 and state = $5`, row.id, row.state, row.sealed, a.mac(row), from)
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "That was answered already.")
 	}
@@ -268,7 +233,7 @@ func (a *approvalRows) set(ctx context.Context, tx *store.Tx, row *approval, fro
 
 // waiting reads one that is not late, of this account.
 func (a *approvalRows) waiting(ctx context.Context, r store.Reader, account assurance.AccountID, id int64) (*approval, error) {
-	row, err := a.scan(r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, id, int64(account)))
+	row, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, id, int64(account)))
 	if err == nil && !a.now().Before(row.expires) {
 		return nil, noApproval
 	}

@@ -20,16 +20,19 @@ type elsewhere struct {
 	pushes *Pushes
 }
 
-// answered reports whether an attempt's approval was answered.
-func (w *elsewhere) answered(ctx context.Context, at *attempt) (bool, error) {
+// state is the state of what an attempt waits for, and empty where there is nothing.
+func (w *elsewhere) state(ctx context.Context, at *attempt) (string, error) {
 	if at.Approval == 0 {
-		return false, nil
+		return "", nil
 	}
 	row, err := w.rows.of(ctx, w.DB, at)
 	if failure.ClassOf(err) == failure.NotFound {
-		return false, nil
+		return "", nil
 	}
-	return err == nil && row.state != "waiting", err
+	if err != nil {
+		return "", err
+	}
+	return row.state, nil
 }
 
 // take appends what was approved, once, and forgets what was not. It

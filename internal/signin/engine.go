@@ -105,7 +105,7 @@ func New(p Parts) (*Engine, error) {
 		// of each that may go before it.
 		charging: newCrowd(max(1, p.SlowChecks)+3, 1), hashing: newCrowd(p.SlowChecks, 0)}
 	e.attempts = &attempts{db: p.DB, keys: p.Keys, now: p.Now}
-	rows := &approvalRows{keys: p.Keys, guesses: e.guesses, limits: limits, now: p.Now}
+	rows := &approvalRows{db: p.DB, keys: p.Keys, guesses: e.guesses, limits: limits, now: p.Now}
 	e.Approvals = &Approvals{Parts: p, rows: rows, guesses: e.guesses, examiner: e.examiner}
 	e.Apps = &Apps{Parts: p, judge: e.judge, approvals: e.Approvals}
 	e.Pushes = &Pushes{Parts: p, kinds: e.kinds, rows: rows}

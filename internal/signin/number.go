@@ -53,7 +53,7 @@ func (a *Approvals) under(ctx context.Context, actor audit.Actor, g guesser, typ
 		return Waiting{}, err
 	}
 	if over == "" {
-		row, err := a.rows.scan(a.DB.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and number = $2 and state = 'waiting'`,
+		row, err := a.rows.scan(ctx, a.DB.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and number = $2 and state = 'waiting'`,
 			int64(g.account), a.rows.find(g.account, number)))
 		if err == nil && a.Now().Before(row.expires) {
 			return row.body.Waiting, nil

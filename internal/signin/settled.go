@@ -70,8 +70,8 @@ func (e *Engine) Settled(ctx context.Context, ticket string) error {
 	}
 	c, forget := e.settlements.listen(topicOf(at.Approval))
 	defer forget()
-	answered, err := e.elsewhere.answered(ctx, at) // perhaps just before
-	if err != nil || answered {
+	state, err := e.elsewhere.state(ctx, at) // perhaps answered just before
+	if err != nil || state != "waiting" {
 		return err
 	}
 	select {

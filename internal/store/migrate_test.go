@@ -89,7 +89,6 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"alter table offline_list drop column version",
 		"alter table application drop column version",
 		"alter table drill_report drop column mac",
-		"alter table approval drop column version",
 		"alter table approval drop column mac",
 		"alter table guess drop column mac",
 		"alter table known_source drop column mac",
