@@ -51,21 +51,29 @@ func (r *rig) restart(t *testing.T) {
 	r.open(t)
 }
 
-// alarmed waits until a row is an alarm, once.
-func (r *rig) alarmed(t *testing.T, table, wrong string) store.Finding {
+// alarmed waits until a row of a table is an alarm, and fails where one is so twice.
+func (r *rig) alarmed(t *testing.T, table, wrong string) (found store.Finding) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		all, err := r.DB.Alarms(t.Context())
+		said, err := r.DB.Entries(t.Context(), store.Filter{Event: store.TamperedEvent, Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, a := range all {
-			if a.Table == table && a.Wrong == wrong {
-				return a.Finding
+		times := map[store.Finding]int{}
+		for _, e := range said {
+			f := store.Finding{Table: e.Detail["table"], Row: e.Detail["row"], Wrong: e.Reason, Account: e.Account}
+			if times[f]++; times[f] > 1 {
+				t.Fatalf("%+v is an alarm twice", f)
+			}
+			if f.Table == table && f.Wrong == wrong {
+				found = f
 			}
 		}
+		if found.Table != "" {
+			return found
+		}
 		if time.Now().After(deadline) {
-			t.Fatalf("no alarm says that a row of %s is %s: %+v", table, wrong, all)
+			t.Fatalf("no alarm says that a row of %s is %s: %v", table, wrong, times)
 		}
 	}
 }

@@ -109,10 +109,10 @@ func (d *Directory) scanToken(ctx context.Context, row scanner) (Token, error) {
 	t.Issued, t.Created = store.Time(issued), store.Time(created)
 	t.Account, t.Credential = assurance.AccountID(account), assurance.CredentialID(credential)
 	if !d.Keys.VerifyMAC(keyring.Token, t.fields(sealed), mac) {
-		return Token{}, d.tampered("token", t.id, t.Account)
+		return Token{id: t.id, Serial: t.Serial}, d.tampered("token", t.id, t.Account)
 	}
 	if t.Seed, err = d.Keys.Open(keyring.Token, t.aad(), sealed); err != nil {
-		return Token{}, d.tampered("token", t.id, t.Account)
+		return Token{id: t.id, Serial: t.Serial}, d.tampered("token", t.id, t.Account)
 	}
 	return t, d.newest(ctx, "token", t.id, t.version, t.Account)
 }
@@ -147,7 +147,12 @@ func (d *Directory) ListTokens(ctx context.Context, r store.Reader, w Tokens, af
 	var out []Token
 	for rows.Next() {
 		t, err := d.scanToken(ctx, rows)
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrTampered):
+			t = Token{Serial: t.Serial, State: Tampered}
+		case err == unknown: // removed since
+			continue
+		case err != nil:
 			return nil, err
 		}
 		out = append(out, t)

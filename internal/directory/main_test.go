@@ -1,0 +1,9 @@
+package directory
+
+import (
+	"testing"
+
+	"countersign/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
