@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -462,9 +463,11 @@ func TestSweptBudgets(t *testing.T) {
 func TestAccountWearsOut(t *testing.T) {
 	w, _ := withVPN(t)
 	err := w.db.Housekeep(context.Background(), "test", func(tx *store.Tx) error {
-		_, err := tx.Exec(context.Background(), `insert into guess (subject, owner, count, since) select 'account/' || id, id, 30, $1 from account where name = 'ada'
-			on conflict (subject) do update set count = 30, since = excluded.since`, store.Unix(w.now()))
-		return err
+		var id int64
+		if err := tx.QueryRow(context.Background(), `select id from account where name = 'ada'`).Scan(&id); err != nil {
+			return err
+		}
+		return w.wears(tx, "account/"+strconv.FormatInt(id, 10), id, 30)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -179,7 +179,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tickets: in.tickets, Sessions: in.sessions,
+	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Tickets: in.tickets, Sessions: in.sessions,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
 		Doubt: func(ctx context.Context, tx *store.Tx, account directory.Account) (int, error) {
 			return recoveries.DisownIn(ctx, tx, account)

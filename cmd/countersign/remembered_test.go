@@ -1,24 +1,34 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"countersign/internal/directory"
+	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
+
+// wears writes what was guessed wrong at a subject, as the engine does.
+func (w *world) wears(tx *store.Tx, subject string, owner, count int64) error {
+	since := store.Unix(w.now())
+	mac := w.keys.MAC(keyring.Guess, keyring.NewFields().String("guess").String(subject).Int(owner).Int(count).Int(since).Int(0))
+	_, err := tx.Exec(context.Background(), `insert into guess (subject, owner, count, since, mac) values ($1,$2,$3,$4,$5)
+		on conflict (subject) do update set owner = excluded.owner, count = excluded.count, since = excluded.since, retry = 0, mac = excluded.mac`, subject, owner, count, since, mac)
+	return err
+}
 
 // besieged has so many wrong answers come from everywhere that strangers wait from the
 // first one on.
 func (w *world) besieged() {
 	w.t.Helper()
 	err := w.db.Housekeep(w.t.(*testing.T).Context(), "test", func(tx *store.Tx) error {
-		_, err := tx.Exec(w.t.(*testing.T).Context(), `insert into guess (subject, count, since) values ('installation', 5000, $1)
-			on conflict (subject) do update set count = excluded.count, since = excluded.since`, store.Unix(w.now()))
-		return err
+		return w.wears(tx, "installation", 0, 5000)
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -29,9 +39,24 @@ func (w *world) besieged() {
 func (w *world) guessedAt(name string) {
 	w.t.Helper()
 	err := w.db.Housekeep(w.t.(*testing.T).Context(), "test", func(tx *store.Tx) error {
-		_, err := tx.Exec(w.t.(*testing.T).Context(), `insert into guess (subject, owner, count, since) select 'credential/' || credential.id, account.id, 20, $1 from credential join account on account.id = credential.account
-			where account.name = $2 on conflict (subject) do update set count = excluded.count`, store.Unix(w.now()), name)
-		return err
+		rows, err := tx.Query(w.t.(*testing.T).Context(), `select credential.id, account.id from credential join account on account.id = credential.account where account.name = $1`, name)
+		if err != nil {
+			return err
+		}
+		owners := map[int64]int64{}
+		for rows.Next() {
+			var id, owner int64
+			if err := rows.Scan(&id, &owner); err != nil {
+				return err
+			}
+			owners[id] = owner
+		}
+		for id, owner := range owners {
+			if err := w.wears(tx, "credential/"+strconv.FormatInt(id, 10), owner, 20); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -48,8 +48,10 @@ type Enrollments struct {
 	Directory *directory.Directory
 	// Strangers counts what is refused to whoever has shown nothing.
 	Strangers *signin.Strangers
-	Tickets   *ticket.Tickets
-	Sessions  *session.Sessions
+	// Tries count the replies to an offer.
+	Tries    *signin.Tries
+	Tickets  *ticket.Tickets
+	Sessions *session.Sessions
 	// Authenticators are all kinds; those that are Enrollers can be enrolled.
 	Authenticators []authenticator.Authenticator
 	// NewPass makes a temporary access pass: what the person types, and what is
@@ -281,6 +283,9 @@ func (e *Enrollments) TwoFactors(ctx context.Context, account assurance.AccountI
 // maxTries is how many replies one offer takes.
 const maxTries = 5
 
+// triesKept is how long tries are counted: longer than an offer is good.
+const triesKept = time.Hour
+
 // Finish takes the person's reply to an offer and keeps the authenticator. The
 // grant is any current one of the same person in the same session. A reply that
 // was understood and not accepted is an Invalid failure with a sentence on how
@@ -335,11 +340,10 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 
 // spendTry counts a reply before it is looked at.
 func (e *Enrollments) spendTry(ctx context.Context, p pending, secret string) error {
-	key := "enroll/" + ticket.Name(secret)
-	var count int64
-	err := e.DB.Housekeep(ctx, "enroll.try", func(tx *store.Tx) error {
-		return tx.QueryRow(ctx, `insert into guess (subject, count, since) values ($1, 1, $2)
-			on conflict (subject) do update set count = guess.count + 1 returning count`, key, store.Unix(e.Now())).Scan(&count)
+	var count int
+	err := e.DB.Housekeep(ctx, "enroll.try", func(tx *store.Tx) (err error) {
+		count, err = e.Tries.Count(ctx, tx, "enroll/"+ticket.Name(secret), triesKept)
+		return err
 	})
 	if err == nil && count > maxTries {
 		return failure.Refuse("too-many-tries", "That was tried too often; begin again.")

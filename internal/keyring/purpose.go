@@ -22,8 +22,10 @@ const (
 	Decoy       Purpose = "decoy"
 	Drill       Purpose = "drill"
 	Form        Purpose = "form"
+	Guess       Purpose = "guess"
 	Membership  Purpose = "membership"
 	Milestone   Purpose = "milestone"
+	Notice      Purpose = "notice"
 	Offline     Purpose = "offline"
 	PIN         Purpose = "pin"
 	Policy      Purpose = "policy"
@@ -38,7 +40,7 @@ const (
 // Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, Cookie, Credential, Declaration, Decoy, Drill, Form,
-		Membership, Milestone, Offline, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
+		Guess, Membership, Milestone, Notice, Offline, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
 }
 
 // The audit log's own keys. They authenticate every entry there is, so they stay

@@ -98,9 +98,7 @@ func (r *Recoveries) ConfirmIn(ctx context.Context, tx *store.Tx, by, account di
 // wrongNumber counts a number that the bound browser does not show. Who types them
 // one after the other is not listening to anybody who sees it.
 func (r *Recoveries) wrongNumber(ctx context.Context, tx *store.Tx, was Case, account, by directory.Account) error {
-	var count int64
-	err := tx.QueryRow(ctx, `insert into guess (subject, count, since) values ($1, 1, $2)
-		on conflict (subject) do update set count = guess.count + 1 returning count`, "recovery/"+strconv.FormatInt(was.ID, 10), store.Unix(r.Now())).Scan(&count)
+	count, err := r.Enrollments.Tries.Count(ctx, tx, "recovery/"+strconv.FormatInt(was.ID, 10), 0)
 	if err != nil {
 		return err
 	}

@@ -199,7 +199,7 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 			return err
 		}
 		q.charged = true
-		return x.guesses.charge(ctx, tx, q.budget)
+		return x.guesses.charge(ctx, tx, &q.budget)
 	})
 	if err != nil {
 		return nil, err
@@ -326,7 +326,7 @@ func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 		return nil
 	}
 	if !q.charged {
-		if err := x.guesses.charge(ctx, tx, q.budget); err != nil {
+		if err := x.guesses.charge(ctx, tx, &q.budget); err != nil {
 			return err
 		}
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +40,9 @@ type subject struct {
 	count int
 	since time.Time
 	retry time.Time
+	// anew says that what is charged begins a count of its own, because the row of the one
+	// that is remembered is not there.
+	anew bool
 }
 
 // budget is what one answer draws on.
@@ -46,17 +52,33 @@ type budget struct {
 	// others count what was wrong for the same authenticators on other sides.
 	others   []subject
 	besieged bool // so much was wrong everywhere that strangers wait from their first wrong answer on
+	// stake is what was charged before a check, to be given back once; nil where nothing was.
+	stake *sync.Once
 }
 
 // guesses keeps the budgets.
 type guesses struct {
 	limits Limits
+	db     *store.DB
 	keys   *keyring.Keyring
 	now    func() time.Time
 	noted  noted
 	closed closed
 	swept  atomic.Int64 // when this server last looked for budgets that are over
 	fresh  meter        // rows that strangers caused
+	// What this server charged to what somebody has, and to where answers come from, which
+	// anybody can cause.
+	owned, places *tried
+	doubts        *doubts
+}
+
+func newGuesses(p Parts) (*guesses, error) {
+	g := &guesses{limits: p.Limits, db: p.DB, keys: p.Keys, now: p.Now, owned: newTried(p.Now, manyRuns), places: newTried(p.Now, manyRuns), doubts: &doubts{db: p.DB}}
+	kept, err := p.DB.KeepOutside("guesses", func() []byte { return append(g.owned.bytes(), g.places.bytes()...) })
+	if err != nil {
+		return nil, err
+	}
+	return g, g.restore(kept)
 }
 
 // apart adds the budgets of each side.
@@ -124,7 +146,7 @@ func nameKey(kind, typed string) string {
 func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account directory.Account, kind string, credentials []directory.Credential) (budget, string, error) {
 	away, home := g.sides(at, account.ID)
 	all := g.subjects(at, account, kind, credentials, away, home)
-	letIn, err := g.load(ctx, r, all, account.ID, placeKey(at))
+	letIn, err := g.load(ctx, r, all, note{account.ID, placeKey(at)})
 	if err != nil {
 		return budget{}, "", err
 	}
@@ -154,7 +176,7 @@ func (g *guesses) judge(b *budget) string {
 	for i := range b.subjects {
 		s := &b.subjects[i]
 		if s.window > 0 && now.Sub(s.since) >= s.window {
-			s.count, s.since = 0, now
+			s.count, s.since = 0, time.Time{}
 		}
 		limit := s.limit
 		if s.times > 0 && b.side != stranger {
@@ -174,8 +196,8 @@ func (g *guesses) judge(b *budget) string {
 
 // load fills in the subjects' counts, and says whether the account was let in from this
 // place within a month.
-func (g *guesses) load(ctx context.Context, r store.Reader, subjects []subject, account assurance.AccountID, place string) (letIn bool, err error) {
-	ask := lookup{owner: account != 0, place: place != ""}
+func (g *guesses) load(ctx context.Context, r store.Reader, subjects []subject, from note) (letIn bool, err error) {
+	ask := lookup{owner: from.account != 0, place: from.source != ""}
 	args := make([]any, 0, 8)
 	for _, s := range subjects {
 		if s.owner == 0 {
@@ -184,44 +206,49 @@ func (g *guesses) load(ctx context.Context, r store.Reader, subjects []subject, 
 		}
 	}
 	if ask.owner {
-		args = append(args, int64(account))
+		args = append(args, int64(from.account))
 	}
 	if ask.place {
-		args = append(args, int64(account), place, store.Unix(g.now().Add(-placeLife)))
+		args = append(args, int64(from.account), from.source, store.Unix(g.now().Add(-placeLife)))
 	}
-	return fill(ctx, r, subjects, ask, args)
+	return g.fill(ctx, r, subjects, ask, from, args)
 }
 
 // loadSubjects fills in the counts of subjects that have no owner.
-func loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error {
+func (g *guesses) loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error {
 	args := make([]any, len(subjects))
 	for i, s := range subjects {
 		args[i] = s.key
 	}
-	_, err := fill(ctx, r, subjects, lookup{subjects: len(subjects)}, args)
+	_, err := g.fill(ctx, r, subjects, lookup{subjects: len(subjects)}, note{}, args)
 	return err
 }
 
-func fill(ctx context.Context, r store.Reader, subjects []subject, a lookup, args []any) (letIn bool, err error) {
+func (g *guesses) fill(ctx context.Context, r store.Reader, subjects []subject, a lookup, from note, args []any) (letIn bool, err error) {
 	rows, err := r.Query(ctx, a.question(), args...)
 	if err != nil {
 		return false, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var key string
-		var count, since, retry int64
-		if err := rows.Scan(&key, &count, &since, &retry); err != nil {
+		var row guessRow
+		if err := row.scan(rows); err != nil {
 			return false, err
 		}
-		letIn = letIn || key == thePlace
+		if row.subject == thePlace {
+			letIn = letIn || g.knows(from, row.since, row.mac)
+			continue
+		}
 		for i := range subjects {
-			if subjects[i].key == key {
-				subjects[i].count, subjects[i].since, subjects[i].retry = int(count), store.Time(since), store.Time(retry)
+			if subjects[i].key == row.subject {
+				g.take(&subjects[i], &row)
 			}
 		}
 	}
-	return letIn, rows.Err()
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return false, err
+	}
+	return letIn, g.recall(ctx, subjects)
 }
 
 // thePlace is in a row of a question when the account was let in from the place. No
@@ -261,7 +288,7 @@ func (a lookup) question() string {
 // written asks for subjects one by one: a list behind "in" costs SQLite a table of its own
 // each time.
 func (a lookup) written() string {
-	const of = "select subject, count, since, retry from guess where "
+	const of = "select " + guessColumns + " from guess where "
 	var parts []string
 	next := 0
 	arg := func() string { next++; return "$" + strconv.Itoa(next) }
@@ -272,23 +299,24 @@ func (a lookup) written() string {
 		parts = append(parts, of+"owner <> 0 and owner = "+arg())
 	}
 	if a.place {
-		parts = append(parts, "select '"+thePlace+"', seen, 0, 0 from known_source where account = "+arg()+" and source = "+arg()+" and seen > "+arg())
+		parts = append(parts, "select '"+thePlace+"', account, 0, seen, 0, mac from known_source where account = "+arg()+" and source = "+arg()+" and seen > "+arg())
 	}
 	return strings.Join(parts, " union all ")
 }
 
 // charge counts one guess against every subject that read has filled in in the
 // same transaction.
-func (g *guesses) charge(ctx context.Context, tx *store.Tx, b budget) error {
+func (g *guesses) charge(ctx context.Context, tx *store.Tx, b *budget) error {
 	now, delayed := g.now(), g.limits.Delay
 	if b.besieged && b.side == stranger {
 		delayed = 1
 	}
+	rows := make([]guessRow, 0, len(b.subjects))
 	for i := range b.subjects {
 		s := &b.subjects[i]
 		s.count++
-		if s.since.IsZero() {
-			s.since = now
+		if s.since.IsZero() || s.anew || s.count > 1 && g.ended(s.key, run{owner: int64(s.owner), since: store.Unix(s.since)}) {
+			s.since, s.anew = g.begin(s, now), false
 		}
 		if s.window == 0 && s.count >= delayed {
 			s.retry = now.Add(delay(s.count - delayed))
@@ -296,14 +324,12 @@ func (g *guesses) charge(ctx context.Context, tx *store.Tx, b budget) error {
 		if s.count == 1 && !g.keeps(s.key, now) {
 			continue
 		}
-		_, err := tx.Exec(ctx, `insert into guess (subject, owner, count, since, retry) values ($1,$2,$3,$4,$5)
-			on conflict (subject) do update set owner = excluded.owner, count = excluded.count, since = excluded.since, retry = excluded.retry`,
-			s.key, int64(s.owner), s.count, store.Unix(s.since), store.Unix(s.retry))
-		if err != nil {
-			return err
-		}
+		rows = append(rows, s.row())
 	}
-	return nil
+	b.stake = new(sync.Once)
+	charged := slices.Clone(b.subjects)
+	tx.AfterCommit(func() { g.remember(charged, rows) })
+	return g.write(ctx, tx, rows)
 }
 
 // freshMost is how many new rows an hour strangers cause at most on one server: of names
@@ -322,14 +348,16 @@ func (g *guesses) keeps(key string, now time.Time) bool {
 // delay grows from 30 seconds, twice as long each time, to an hour
 // (SP 800-63B-4 section 3.2.2).
 func delay(n int) time.Duration {
-	return min(30*time.Second<<min(n, 10), time.Hour)
+	return min(30*time.Second<<min(n, 10), longestDelay)
 }
+
+const longestDelay = time.Hour
 
 // slowest is the first of so many wrong answers in a row after which the next must wait
 // for as long as any.
 func (l Limits) slowest() int {
 	n := l.Delay
-	for delay(n-l.Delay) < time.Hour {
+	for delay(n-l.Delay) < longestDelay {
 		n++
 	}
 	return n
@@ -338,25 +366,59 @@ func (l Limits) slowest() int {
 // refund gives back what a right answer was charged: the credential's rows, of
 // all sides, begin anew, the others get their one back.
 func (g *guesses) refund(ctx context.Context, tx *store.Tx, b budget, credential assurance.CredentialID, charged bool) error {
-	for _, s := range b.subjects {
+	all := append(slices.Clip(b.subjects), b.others...)
+	if charged {
+		g.release(b)
 		var err error
+		if all, err = g.current(ctx, tx, all); err != nil {
+			return err
+		}
+	}
+	var back []guessRow
+	for i, s := range all {
 		switch {
-		case credential != 0 && s.credential == credential && s.count > 0:
-			_, err = tx.Exec(ctx, `delete from guess where subject = $1`, s.key)
-		case charged:
-			_, err = tx.Exec(ctx, `update guess set count = count - 1 where subject = $1 and count > 0`, s.key)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	for _, s := range b.others {
-		if s.credential != credential {
-			continue
-		}
-		if _, err := tx.Exec(ctx, `delete from guess where subject = $1`, s.key); err != nil {
-			return err
+		case credential != 0 && s.credential == credential:
+			if err := g.end(ctx, tx, s, charged && i < len(b.subjects)); err != nil {
+				return err
+			}
+		case charged && i < len(b.subjects) && s.count > 0:
+			s.count--
+			back = append(back, s.row())
 		}
 	}
-	return nil
+	return g.write(ctx, tx, back)
+}
+
+// current reads once more what an answer drew on, of which others may have charged since.
+// What began anew since then is at 0: nothing of it is this answer's.
+func (g *guesses) current(ctx context.Context, tx *store.Tx, subjects []subject) ([]subject, error) {
+	now := slices.Clone(subjects)
+	args := make([]any, len(now))
+	for i := range now {
+		args[i] = now[i].key
+		now[i].count, now[i].since, now[i].retry = 0, time.Time{}, time.Time{}
+	}
+	if _, err := g.fill(ctx, tx, now, lookup{subjects: len(now)}, note{}, args); err != nil {
+		return nil, err
+	}
+	for i := range now {
+		if s := &now[i]; s.credential == 0 && store.Unix(s.since) != store.Unix(subjects[i].since) {
+			s.count = 0
+		}
+	}
+	return now, nil
+}
+
+// end begins a credential's count anew, after a right answer. That is said in the log, for
+// the servers that remember what they charged; but not where there was nothing before what
+// this answer itself was charged, as with every right password.
+func (g *guesses) end(ctx context.Context, tx *store.Tx, s subject, charged bool) error {
+	if s.count == 0 {
+		return nil
+	}
+	if !charged || s.count > 1 {
+		tx.End("guess", runName(s.key, store.Unix(s.since)), g.now().Add(runLife+time.Hour))
+	}
+	_, err := tx.Exec(ctx, `delete from guess where subject = $1`, s.key)
+	return err
 }

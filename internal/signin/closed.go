@@ -76,6 +76,7 @@ func (c *closed) is(ctx context.Context, r store.Reader, id assurance.AccountID)
 			if err := rows.Scan(&subject); err != nil {
 				return false, err
 			}
+			// Whether it is ours is asked where it would open something.
 			if n, err := strconv.ParseInt(strings.TrimPrefix(subject, closedTopic), 10, 64); err == nil {
 				if c.accounts == nil {
 					c.accounts = map[assurance.AccountID]bool{}
@@ -112,9 +113,7 @@ func (x *examiner) wornOut(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 
 // close writes down that an authenticator is closed to a side, and tells its owner.
 func (x *examiner) close(ctx context.Context, tx *store.Tx, at *attempt, q *question, s subject) error {
-	_, err := tx.Exec(ctx, `insert into guess (subject, count, since) values ($1,1,$2) on conflict (subject) do update set count = guess.count + 1`,
-		closedKey(q.account.ID), store.Unix(x.Now()))
-	if err != nil {
+	if err := x.guesses.write(ctx, tx, []guessRow{{subject: closedKey(q.account.ID), count: 1, since: store.Unix(x.Now())}}); err != nil {
 		return err
 	}
 	tx.Announce(closedKey(q.account.ID))
@@ -146,6 +145,9 @@ func (e *Engine) reopen(ctx context.Context, tx *store.Tx, at *attempt, account 
 	if err != nil || !is || !assurance.TwoFactors().Met(at.Evidence, e.Now()) {
 		return err
 	}
+	if ours, err := e.guesses.wrote(ctx, tx, closedKey(account.ID)); err != nil || !ours {
+		return err
+	}
 	if err := e.OpenIn(ctx, tx, account.ID); err != nil {
 		return err
 	}
@@ -155,14 +157,38 @@ func (e *Engine) reopen(ctx context.Context, tx *store.Tx, at *attempt, account 
 // OpenIn forgets all that was guessed wrong at an account's authenticators, inside a
 // change that records it.
 func (e *Engine) OpenIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	var newest int64
+	if err := tx.QueryRow(ctx, `select coalesce(max(since), 0) from guess where owner <> 0 and owner = $1`, int64(account)).Scan(&newest); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `delete from guess where subject = $1`, closedKey(account)); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `delete from guess where owner <> 0 and owner = $1`, int64(account)); err != nil {
 		return err
 	}
-	tx.AfterCommit(func() { e.guesses.closed.set(account, false) })
+	// What began until now is forgotten on all servers, also by one whose clock is a little
+	// ahead; and nothing that begins later, whatever somebody wrote into a row.
+	now := e.Now()
+	tx.Anchor("guess", int64(account), max(store.Unix(now), min(newest, store.Unix(now.Add(time.Minute)))))
+	tx.AfterCommit(func() {
+		e.guesses.closed.set(account, false)
+		e.guesses.owned.forgetOwner(account)
+	})
 	return nil
+}
+
+// wrote reports whether there is a row of this subject that we wrote.
+func (g *guesses) wrote(ctx context.Context, r store.Reader, subject string) (bool, error) {
+	row, there, err := stored(ctx, r, subject)
+	if err != nil || !there {
+		return false, err
+	}
+	if !g.bound(&row) {
+		g.altered(&row)
+		return false, nil
+	}
+	return true, nil
 }
 
 // ClosedOf says what too many wrong answers have closed of an account, and to whom.
@@ -184,7 +210,7 @@ func (e *Engine) ClosedOf(ctx context.Context, r store.Reader, account assurance
 	if len(all) == 0 {
 		return nil, nil
 	}
-	if _, err := e.guesses.load(ctx, r, all, account, ""); err != nil {
+	if _, err := e.guesses.load(ctx, r, all, note{account: account}); err != nil {
 		return nil, err
 	}
 	var out []string

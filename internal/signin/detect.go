@@ -85,13 +85,13 @@ func (g *guesses) tally(ctx context.Context, tx *store.Tx, at *attempt, what str
 
 // count charges subjects that limit nobody.
 func (g *guesses) count(ctx context.Context, tx *store.Tx, subjects []subject) error {
-	if err := loadSubjects(ctx, tx, subjects); err != nil {
+	if err := g.loadSubjects(ctx, tx, subjects); err != nil {
 		return err
 	}
 	for i := range subjects {
 		if s := &subjects[i]; g.now().Sub(s.since) >= s.window {
-			s.count, s.since = 0, g.now()
+			s.count, s.since = 0, time.Time{}
 		}
 	}
-	return g.charge(ctx, tx, budget{subjects: subjects})
+	return g.charge(ctx, tx, &budget{subjects: subjects})
 }

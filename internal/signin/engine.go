@@ -64,6 +64,8 @@ type Engine struct {
 	Messages  *Messages
 	// Strangers counts what is refused to whoever has shown nothing.
 	Strangers *Strangers
+	// Tries are the budgets of what other rooms ask for.
+	Tries *Tries
 
 	kinds       map[string]authenticator.Authenticator
 	judge       *judge
@@ -93,7 +95,9 @@ func New(p Parts) (*Engine, error) {
 		e.kinds[kind] = a
 	}
 	e.judge = newJudge(p, e.kinds)
-	e.guesses = &guesses{limits: limits, keys: p.Keys, now: p.Now}
+	if e.guesses, err = newGuesses(p); err != nil {
+		return nil, err
+	}
 	digits, err := ofDigits(p.Authenticators, p.Now())
 	if err != nil {
 		return nil, err
@@ -114,6 +118,7 @@ func New(p Parts) (*Engine, error) {
 	e.memory = &memory{db: p.DB}
 	e.Strangers = newStrangers(p.DB, p.Now)
 	e.Apps.strangers = e.Strangers
+	e.Tries = &Tries{e.guesses}
 	e.settlements = newSettlements(p.DB)
 	return e, nil
 }

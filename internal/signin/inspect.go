@@ -12,7 +12,13 @@ func (e *Engine) Inspect(ctx context.Context) error {
 	return errors.Join(
 		e.attempts.inspect(ctx),
 		e.Approvals.rows.inspect(ctx),
+		e.guesses.inspect(ctx),
 	)
+}
+
+// Bind gives the rows of a release before, which had none, their MAC.
+func (e *Engine) Bind(ctx context.Context) error {
+	return errors.Join(e.guesses.bindGuesses(ctx), e.guesses.bindPlaces(ctx))
 }
 
 // inspect reads the attempts under way.

@@ -35,7 +35,7 @@ func (a *Approvals) budget(ctx context.Context, r store.Reader, g guesser) (b bu
 	if g.app != nil {
 		b.subjects = append(b.subjects, subject{key: credentialKey(g.app.ID), credential: g.app.ID, limit: wrongNumbers, reason: "disabled"})
 	}
-	if err := loadSubjects(ctx, r, b.subjects); err != nil {
+	if err := a.guesses.loadSubjects(ctx, r, b.subjects); err != nil {
 		return b, "", err
 	}
 	return b, a.guesses.judge(&b), nil
@@ -93,7 +93,7 @@ func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
 	if over != "" {
 		return store.Keep(failure.Refuse(over, "There were too many wrong numbers. Wait a while."))
 	}
-	if err := a.guesses.charge(ctx, tx, b); err != nil {
+	if err := a.guesses.charge(ctx, tx, &b); err != nil {
 		return err
 	}
 	if g.app != nil && b.subjects[len(b.subjects)-1].count >= wrongNumbers {

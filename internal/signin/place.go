@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
+	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
 
@@ -122,11 +125,39 @@ func (g *guesses) knownSource(ctx context.Context, r store.Reader, account assur
 	if account == 0 || !source.IsValid() {
 		return false, nil
 	}
-	var n int64
-	err := r.QueryRow(ctx, `select count(*) from known_source where account = $1 and source = $2 and seen > $3`,
-		int64(account), sourceKey(source), store.Unix(g.now().Add(-placeLife))).Scan(&n)
-	return n > 0, err
+	n := note{account, sourceKey(source)}
+	var seen int64
+	var mac []byte
+	err := r.QueryRow(ctx, `select seen, mac from known_source where account = $1 and source = $2 and seen > $3`,
+		int64(account), n.source, store.Unix(g.now().Add(-placeLife))).Scan(&seen, &mac)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && g.knows(n, seen, mac), err
 }
+
+func (g *guesses) writePlace(ctx context.Context, tx *store.Tx, n note, seen int64) error {
+	_, err := tx.Exec(ctx, `insert into known_source (account, source, seen, mac) values ($1,$2,$3,$4) on conflict (account, source) do update set seen = excluded.seen, mac = excluded.mac`,
+		int64(n.account), n.source, seen, g.keys.MAC(keyring.Guess, n.fields(seen)))
+	return err
+}
+
+func (n note) fields(seen int64) *keyring.Fields {
+	return keyring.NewFields().String("known_source").Int(int64(n.account)).String(n.source).Int(seen)
+}
+
+// knows reports whether we wrote that an account was let in from a place, and reports a
+// row that somebody else wrote. To remove one, or to put an older one back, makes nobody
+// less of a stranger.
+func (g *guesses) knows(n note, seen int64, mac []byte) bool {
+	if g.keys.VerifyMAC(keyring.Guess, n.fields(seen), mac) {
+		return true
+	}
+	g.db.Report(store.Finding{Table: "known_source", Row: n.row(), Wrong: store.Altered, Account: int64(n.account)})
+	return false
+}
+
+func (n note) row() string { return strconv.FormatInt(int64(n.account), 10) + " " + n.source }
 
 // placeLife is for how long a place is known after somebody was let in from there.
 const placeLife = 30 * day
@@ -143,15 +174,15 @@ func (g *guesses) notePlace(ctx context.Context, tx *store.Tx, at *attempt, acco
 		return nil
 	}
 	var seen int64
-	err := tx.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where account = $1 and source = $2`, int64(n.account), n.source).Scan(&seen)
-	if err != nil {
+	var mac []byte
+	err := tx.QueryRow(ctx, `select seen, mac from known_source where account = $1 and source = $2`, int64(n.account), n.source).Scan(&seen, &mac)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	last := store.Time(seen)
-	if now.Sub(last) >= day {
+	if now.Sub(last) >= day || !g.knows(n, seen, mac) {
 		last = now
-		_, err = tx.Exec(ctx, `insert into known_source (account, source, seen) values ($1,$2,$3) on conflict (account, source) do update set seen = excluded.seen`,
-			int64(n.account), n.source, store.Unix(now))
+		err = g.writePlace(ctx, tx, n, store.Unix(now))
 	}
 	tx.AfterCommit(func() { g.noted.keep(n, last) })
 	return err
@@ -165,7 +196,7 @@ func (g *guesses) place(ctx context.Context, r store.Reader, at *attempt) (place
 	}
 	p := place{standing: strange, source: key}
 	if s := sourceSubjects(at.Source, 0); len(s) > 0 {
-		if err := loadSubjects(ctx, r, s); err != nil {
+		if err := g.loadSubjects(ctx, r, s); err != nil {
 			return place{}, err
 		}
 		for _, n := range s {
@@ -179,12 +210,32 @@ func (g *guesses) place(ctx context.Context, r store.Reader, at *attempt) (place
 		p.standing = suspect
 		return p, nil
 	}
-	var seen int64
-	err := r.QueryRow(ctx, `select coalesce(max(seen), 0) from known_source where source = $1`, key).Scan(&seen)
-	if err == nil && !store.Time(seen).Before(g.now().Add(-placeLife)) {
+	letIn, err := g.anybody(ctx, r, key)
+	if letIn {
 		p.standing = known
 	}
 	return p, err
+}
+
+// anybody reports whether somebody was let in from a place lately. Of the newest rows of
+// it one must be ours.
+func (g *guesses) anybody(ctx context.Context, r store.Reader, source string) (bool, error) {
+	rows, err := r.Query(ctx, `select account, seen, mac from known_source where source = $1 and seen >= $2 order by seen desc limit 20`, source, store.Unix(g.now().Add(-placeLife)))
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var account, seen int64
+		var mac []byte
+		if err := rows.Scan(&account, &seen, &mac); err != nil {
+			return false, err
+		}
+		if g.knows(note{assurance.AccountID(account), source}, seen, mac) {
+			return true, nil
+		}
+	}
+	return false, rows.Err()
 }
 
 const sourceWindow = 10 * time.Minute

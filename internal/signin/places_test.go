@@ -61,8 +61,7 @@ func TestAPlaceIsNotedOnceADay(t *testing.T) {
 	q.Source, place = other, "source/"+other.String()
 	wrote := r.Now().Add(-20 * time.Hour)
 	r.change(func(tx *store.Tx) error {
-		_, err := tx.Exec(t.Context(), `insert into known_source (account, source, seen) values ($1, $2, $3)`, int64(ada.ID), place, store.Unix(wrote))
-		return err
+		return r.guesses.writePlace(t.Context(), tx, note{ada.ID, place}, store.Unix(wrote))
 	})
 	for _, c := range []struct {
 		after time.Duration
@@ -112,7 +111,7 @@ func TestWhosePlaceItIs(t *testing.T) {
 			account assurance.AccountID
 			source  string
 		}{{0, "source/" + home.String()}, {ada.ID, "source/"}, {bob.ID, "source/198.51.100.7"}} {
-			if _, err := tx.Exec(t.Context(), `insert into known_source (account, source, seen) values ($1, $2, $3)`, int64(row.account), row.source, store.Unix(r.Now())); err != nil {
+			if err := r.guesses.writePlace(t.Context(), tx, note(row), store.Unix(r.Now())); err != nil {
 				return err
 			}
 		}

@@ -33,6 +33,10 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	p := Parts{DB: db, Keys: keys, Directory: &directory.Directory{DB: db, Keys: keys, Log: slog.New(slog.DiscardHandler)}, Now: func() time.Time { return now }}
 	ids := map[string]assurance.AccountID{}
+	g, err := newGuesses(p)
+	if err != nil {
+		t.Fatal(err)
+	}
 	err = db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
 		for _, name := range []string{"ada", "bob"} {
 			a, err := p.Directory.Create(t.Context(), tx, directory.NewAccount{Name: name})
@@ -41,8 +45,7 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 			}
 			ids[name] = a.ID
 		}
-		_, err := tx.Exec(t.Context(), `insert into guess (subject, count, since) values ('source/198.51.100.7', $1, $2)`, suspectAfter, store.Unix(now))
-		if err != nil {
+		if err := g.write(t.Context(), tx, []guessRow{{subject: "source/198.51.100.7", count: suspectAfter, since: store.Unix(now)}}); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.accounts", Outcome: audit.OK})
@@ -50,7 +53,7 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &examiner{Parts: p, guesses: &guesses{keys: keys, now: p.Now}}
+	x := &examiner{Parts: p, guesses: g}
 	hers := (&Engine{Parts: p, guesses: x.guesses}).Remember(Grant{&grant{account: ids["ada"]}})
 	for _, c := range []struct {
 		name, browser, from string

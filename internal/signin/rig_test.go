@@ -50,6 +50,16 @@ type rig struct {
 	sessions *shelf
 	log      *bytes.Buffer
 	order    []authenticator.Authenticator
+	options  store.Options
+	root     keyring.Root
+}
+
+// again starts another server on the same database, at the same time.
+func (r *rig) again() *rig {
+	r.t.Helper()
+	other := *r
+	other.open()
+	return &other
 }
 
 // watch stands still until it is moved.
@@ -187,17 +197,51 @@ func newRig(t testing.TB, document string, kinds ...authenticator.Authenticator)
 // newRigOver is newRig on a driver of databases, such as one that breaks.
 func newRigOver(t testing.TB, driver, document string, kinds ...authenticator.Authenticator) *rig {
 	t.Helper()
+	return newRigIn(t, store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Driver: driver}, document, kinds...)
+}
+
+// newRigIn is newRig on a database.
+func newRigIn(t testing.TB, o store.Options, document string, kinds ...authenticator.Authenticator) *rig {
+	t.Helper()
 	if len(kinds) == 0 {
 		kinds = everyKind(t)
 	}
 	r := &rig{t: t, clock: &watch{now: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}, sessions: &shelf{held: map[string]Held{}}, log: &bytes.Buffer{}, order: kinds}
+	r.options, r.root = o, keyring.NewRoot()
+	r.open()
+	r.change(func(tx *store.Tx) error {
+		for _, a := range []application.Application{
+			{Name: "vpn", Title: "VPN", Kind: "vpn", Tier: application.Standard, Protocol: "radius", Settings: []byte(`{}`)},
+			{Name: "wiki", Title: "Wiki", Kind: "wiki", Tier: application.Standard, Protocol: "forward-auth", Settings: []byte(`{}`)},
+			{Name: "core", Title: "Core", Kind: "wiki", Tier: application.ControlPlane, Protocol: "forward-auth", Settings: []byte(`{}`)},
+		} {
+			if _, err := r.Applications.Set(t.Context(), tx, a); err != nil {
+				return err
+			}
+		}
+		for _, g := range []string{directory.Administrators, directory.Helpdesk} {
+			if _, err := r.dir.CreateGroup(t.Context(), tx, g, g, true); err != nil {
+				return err
+			}
+		}
+		_, err := r.Rules.Save(t.Context(), tx, document, "test")
+		return err
+	})
+	return r
+}
+
+// open starts the server on its database.
+func (r *rig) open() {
+	t, kinds := r.t, r.order
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: r.clock.Now, Log: log, Driver: driver})
+	r.options.Now, r.options.Log = r.clock.Now, log
+	db, err := store.Open(t.Context(), r.options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
+	keys, err := keyring.Open(t.Context(), db, r.root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,25 +257,6 @@ func newRigOver(t testing.TB, driver, document string, kinds ...authenticator.Au
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.change(func(tx *store.Tx) error {
-		for _, a := range []application.Application{
-			{Name: "vpn", Title: "VPN", Kind: "vpn", Tier: application.Standard, Protocol: "radius", Settings: []byte(`{}`)},
-			{Name: "wiki", Title: "Wiki", Kind: "wiki", Tier: application.Standard, Protocol: "forward-auth", Settings: []byte(`{}`)},
-			{Name: "core", Title: "Core", Kind: "wiki", Tier: application.ControlPlane, Protocol: "forward-auth", Settings: []byte(`{}`)},
-		} {
-			if _, err := catalogue.Set(t.Context(), tx, a); err != nil {
-				return err
-			}
-		}
-		for _, g := range []string{directory.Administrators, directory.Helpdesk} {
-			if _, err := r.dir.CreateGroup(t.Context(), tx, g, g, true); err != nil {
-				return err
-			}
-		}
-		_, err := rules.Save(t.Context(), tx, document, "test")
-		return err
-	})
-	return r
 }
 
 // change writes as whatever room it is that writes.
@@ -246,6 +271,13 @@ func (r *rig) change(f func(tx *store.Tx) error) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// forgive forgets what was guessed, also on this server.
+func (r *rig) forgive() {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) error { _, err := tx.Exec(r.t.Context(), `delete from guess`); return err })
+	r.guesses.owned, r.guesses.places = newTried(r.Now, manyRuns), newTried(r.Now, manyRuns)
 }
 
 // rules puts another policy in force.

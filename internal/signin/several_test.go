@@ -207,8 +207,7 @@ func TestHalfASlowAnswer(t *testing.T) {
 		return g.begin(q)
 	}
 	g.change(func(tx *store.Tx) error {
-		_, err := tx.Exec(t.Context(), `insert into known_source (account, source, seen) values ($1,$2,$3)`, int64(g.ada.ID), sourceKey(home), store.Unix(g.Now()))
-		return err
+		return g.guesses.writePlace(t.Context(), tx, note{g.ada.ID, sourceKey(home)}, store.Unix(g.Now()))
 	})
 	g.is("a wrong one at home", answer(home, "333333"), Denied, "wrong")
 	for range 3 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/keyring"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -16,20 +17,32 @@ func from(address string) *attempt {
 // An address is known while somebody was let in from it lately, whoever that was,
 // and behind all others after many wrong answers, known or not.
 func TestStanding(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-		g := &guesses{now: func() time.Time { return now }}
-		err := db.Housekeep(t.Context(), "test", func(tx *store.Tx) error {
+		db, err := store.Open(t.Context(), store.Options{DSN: dsn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := newGuesses(Parts{DB: db, Keys: keys, Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Housekeep(t.Context(), "test", func(tx *store.Tx) error {
 			for _, row := range []struct {
 				source string
 				seen   time.Time
 			}{{"source/192.0.2.1", now.Add(-time.Hour)}, {"source/192.0.2.2", now.Add(-31 * day)}, {"source/192.0.2.3", now.Add(-time.Hour)}, {"source/2001:db8:0:1::/64", now.Add(-time.Hour)}} {
-				if _, err := tx.Exec(t.Context(), `insert into known_source (account, source, seen) values (7,$1,$2)`, row.source, store.Unix(row.seen)); err != nil {
+				if err := g.writePlace(t.Context(), tx, note{7, row.source}, store.Unix(row.seen)); err != nil {
 					return err
 				}
 			}
 			for source, since := range map[string]time.Time{"source/192.0.2.3": now.Add(-time.Minute), "source/192.0.2.4": now.Add(-time.Minute), "source/192.0.2.5": now.Add(-sourceWindow)} {
-				if _, err := tx.Exec(t.Context(), `insert into guess (subject, count, since) values ($1,$2,$3)`, source, suspectAfter, store.Unix(since)); err != nil {
+				if err := g.write(t.Context(), tx, []guessRow{{subject: source, count: suspectAfter, since: store.Unix(since)}}); err != nil {
 					return err
 				}
 			}

@@ -29,14 +29,13 @@ func (p *phone) from(address, partner string) Step {
 func TestWhoTakesThePlaceOfWhatWaits(t *testing.T) {
 	p := withPhone(t)
 	at := func(sources ...string) {
+		p.forgive()
 		p.change(func(tx *store.Tx) error {
-			for _, table := range []string{"known_source", "guess"} {
-				if _, err := tx.Exec(t.Context(), `delete from `+table); err != nil {
-					return err
-				}
+			if _, err := tx.Exec(t.Context(), `delete from known_source`); err != nil {
+				return err
 			}
 			for _, s := range sources {
-				if _, err := tx.Exec(t.Context(), `insert into known_source (account, source, seen) values ($1,$2,$3)`, int64(p.ada.ID), "source/"+s, store.Unix(p.Now())); err != nil {
+				if err := p.guesses.writePlace(t.Context(), tx, note{p.ada.ID, "source/" + s}, store.Unix(p.Now())); err != nil {
 					return err
 				}
 			}

@@ -38,6 +38,10 @@ func (db *DB) Lost(ctx context.Context, kind string, number int64, there func(co
 	return err == nil && !is, err
 }
 
+// Hear waits until this server knows what every entry says that is committed now, for some
+// seconds at most.
+func (db *DB) Hear(ctx context.Context) error { return db.hearAll(ctx) }
+
 var errBehind = errors.New("store: the log's newest entries are not known yet")
 
 // hearAll waits until this server knows what every entry says that is committed now.

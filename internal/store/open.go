@@ -50,6 +50,7 @@ type DB struct {
 
 	memory   memory
 	shelf    shelf
+	keepers  keepers
 	headMu   sync.Mutex
 	head     head
 	halted   atomic.Pointer[error]

@@ -63,10 +63,15 @@ func (w *watch) end() {
 	if err := w.fresh(ctx); err != nil && w.db.Halted() == nil {
 		w.db.log.Warn("the end of the audit log was not read", "error", err)
 	}
-	if err := w.db.shelf.save(&w.db.memory, &w.read); err != nil {
+	w.keep()
+	w.db.memory.close()
+}
+
+// keep puts what this server remembers on disk.
+func (w *watch) keep() {
+	if err := errors.Join(w.db.shelf.save(&w.db.memory, &w.read), w.db.keepAll()); err != nil {
 		w.db.log.Error("what this server remembers cannot be kept", "error", err)
 	}
-	w.db.memory.close()
 }
 
 // step reads what is new and one page of what is old.
@@ -81,9 +86,7 @@ func (w *watch) step(ctx context.Context) error {
 	w.db.heard.Store(w.read.Size())
 	if now := time.Now(); now.Sub(w.saved) > saveEvery {
 		w.saved = now
-		if err := w.db.shelf.save(&w.db.memory, &w.read); err != nil {
-			w.db.log.Error("what this server remembers cannot be kept", "error", err)
-		}
+		w.keep()
 	}
 	return w.old(ctx)
 }

@@ -1,0 +1,212 @@
+package signin
+
+import (
+	"context"
+	"strconv"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/store"
+)
+
+// walkPage is how many rows a sweep reads at a time.
+const walkPage = 500
+
+// inspect looks at every budget, at what this server charged, and at the places.
+func (g *guesses) inspect(ctx context.Context) error {
+	after := ""
+	err := g.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		page, err := g.page(ctx, `where subject > $1 order by subject limit $2`, after, walkPage)
+		for i := range page {
+			after = page[i].subject
+			if err := g.inspectRow(ctx, &page[i]); err != nil {
+				return false, err
+			}
+		}
+		return len(page) == walkPage, err
+	})
+	if err != nil {
+		return err
+	}
+	if err := g.inspectMemory(ctx); err != nil {
+		return err
+	}
+	if err := g.inspectPlaces(ctx); err != nil {
+		return err
+	}
+	return g.doubts.settle(ctx)
+}
+
+func (g *guesses) page(ctx context.Context, where string, args ...any) (out []guessRow, err error) {
+	rows, err := g.db.Query(ctx, `select `+guessColumns+` from guess `+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var row guessRow
+		if err := row.scan(rows); err != nil {
+			return nil, err
+		}
+		out = append(out, row)
+	}
+	return out, rows.Err()
+}
+
+// inspectRow reports a row that is not ours or is over, and removes it. Of one that is not
+// ours it is remembered that there is no more guess for a while.
+func (g *guesses) inspectRow(ctx context.Context, row *guessRow) error {
+	r := run{owner: row.owner, since: row.since}
+	bound := g.bound(row)
+	if bound && (row.count == 0 || !g.ended(row.subject, r)) {
+		return nil
+	}
+	now, there, err := stored(ctx, g.db, row.subject) // it may have changed meanwhile
+	if err != nil || !there || g.bound(&now) != bound || now.since != row.since || now.count != row.count {
+		return err
+	}
+	if bound {
+		g.db.Report(store.Finding{Table: "guess", Row: row.subject, Wrong: store.Returned, Account: row.owner})
+	} else {
+		g.altered(row)
+		if memory := g.memoryOf(row.subject); memory != nil {
+			memory.shut(row.subject, 0, g.now().Add(shutFor))
+		}
+	}
+	return g.db.Housekeep(ctx, "guess.refused", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from guess where subject = $1 and count = $2 and since = $3 and retry = $4 and owner = $5`, row.subject, row.count, row.since, row.retry, row.owner)
+		return err
+	})
+}
+
+// shutFor is how long there is no more guess where a row was altered: as long as after the
+// most wrong answers in a row.
+const shutFor = longestDelay
+
+// inspectMemory looks for rows that say less than this server charged.
+func (g *guesses) inspectMemory(ctx context.Context) error {
+	for _, memory := range []*tried{g.owned, g.places} {
+		list := memory.subjects()
+		err := g.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+			n := min(len(list), walkPage)
+			for _, subject := range list[:n] {
+				if err := g.inspectRun(ctx, memory, subject); err != nil {
+					return false, err
+				}
+			}
+			list = list[n:]
+			return len(list) > 0, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *guesses) inspectRun(ctx context.Context, memory *tried, key string) error {
+	row, there, err := stored(ctx, g.db, key)
+	if err != nil {
+		return err
+	}
+	m, ok := memory.of(key)
+	switch wrong := g.lacks(&row, there, m); {
+	case !ok, wrong == "":
+	case g.ended(key, m):
+		memory.forget(key, m.since)
+	default:
+		g.doubt(key, m, wrong)
+	}
+	return nil
+}
+
+// placeRow is a row of known_source.
+type placeRow struct {
+	note
+	seen int64
+	mac  []byte
+}
+
+// placesAfter reads the places that follow one.
+func (g *guesses) placesAfter(ctx context.Context, after note) (out []placeRow, err error) {
+	rows, err := g.db.Query(ctx, `select account, source, seen, mac from known_source where account > $1 or account = $1 and source > $2 order by account, source limit $3`,
+		int64(after.account), after.source, walkPage)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var p placeRow
+		var account int64
+		if err := rows.Scan(&account, &p.source, &p.seen, &p.mac); err != nil {
+			return nil, err
+		}
+		p.account = assurance.AccountID(account)
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
+
+// inspectPlaces looks at the places from which accounts were let in.
+func (g *guesses) inspectPlaces(ctx context.Context) error {
+	var after note
+	return g.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		page, err := g.placesAfter(ctx, after)
+		for _, p := range page {
+			g.knows(p.note, p.seen, p.mac)
+			after = p.note
+		}
+		return len(page) == walkPage, err
+	})
+}
+
+// bindGuesses gives the rows of an earlier release their MAC.
+func (g *guesses) bindGuesses(ctx context.Context) error {
+	after := ""
+	return bindPages(ctx, g.db, "guess", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+		page, err := g.page(ctx, `where subject > $1 order by subject limit $2`, after, walkPage)
+		if len(page) > 0 {
+			after = page[len(page)-1].subject
+		}
+		return len(page), func(tx *store.Tx) error { return g.write(ctx, tx, page) }, err
+	})
+}
+
+func (g *guesses) bindPlaces(ctx context.Context) error {
+	var after note
+	return bindPages(ctx, g.db, "known_source", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+		page, err := g.placesAfter(ctx, after)
+		if len(page) > 0 {
+			after = page[len(page)-1].note
+		}
+		return len(page), func(tx *store.Tx) error {
+			for _, p := range page {
+				if err := g.writePlace(ctx, tx, p.note, p.seen); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, err
+	})
+}
+
+// bindPages binds a page of rows of a table after the other, each in a change of its own.
+// read returns how many rows there are, and what binds them.
+func bindPages(ctx context.Context, db *store.DB, table string, read func(ctx context.Context) (int, func(*store.Tx) error, error)) error {
+	for {
+		n, bind, err := read(ctx)
+		if err != nil || n == 0 {
+			return err
+		}
+		err = db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
+			if err := bind(tx); err != nil {
+				return err
+			}
+			return tx.Record(audit.Entry{Event: directory.BoundEvent, Outcome: audit.OK, Detail: map[string]string{"table": table, "rows": strconv.Itoa(n)}})
+		})
+		if err != nil {
+			return err
+		}
+	}
+}

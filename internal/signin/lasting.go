@@ -1,0 +1,174 @@
+package signin
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"countersign/internal/store"
+)
+
+// usedUp is more than any budget has.
+const usedUp = 1 << 20
+
+// take fills in a subject from its row. One that somebody else wrote counts as used up; it
+// stands until the sweep has removed it, and what is remembered of it for the time of a
+// window after that. Where a count limits nobody it is taken for none, so that it is
+// raised again step by step.
+func (g *guesses) take(s *subject, row *guessRow) {
+	if row.count <= 0 || s.window > 0 && g.now().Sub(store.Time(row.since)) >= s.window {
+		return // it counts nothing, whoever wrote it
+	}
+	switch {
+	case g.bound(row):
+		s.count, s.since, s.retry = int(row.count), store.Time(row.since), store.Time(row.retry)
+		return
+	case s.limit > 0:
+		s.count, s.since = usedUp, g.now()
+	}
+	g.altered(row)
+}
+
+// recall compares what was read with what this server charged itself: the larger counts.
+func (g *guesses) recall(ctx context.Context, subjects []subject) error {
+	for i := range subjects {
+		s := &subjects[i]
+		memory := g.memoryOf(s.key)
+		if memory == nil {
+			continue
+		}
+		m, ok := memory.of(s.key)
+		if !ok || s.count >= int(m.count) && store.Unix(s.since) == m.since && store.Unix(s.retry) >= m.retry {
+			continue
+		}
+		if err := g.fewer(ctx, memory, s, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fewer raises a subject of which less is stored than this server charged, unless the
+// count was ended. A transaction may see what was a moment ago; what is committed by now
+// decides whether anything is wrong.
+func (g *guesses) fewer(ctx context.Context, memory *tried, s *subject, m run) error {
+	if g.ended(s.key, m) {
+		memory.forget(s.key, m.since)
+		return nil
+	}
+	row, there, err := stored(ctx, g.db, s.key)
+	if err != nil {
+		return err
+	}
+	if wrong := g.lacks(&row, there, m); wrong != "" {
+		g.doubt(s.key, m, wrong)
+	}
+	if s.anew = s.since.IsZero(); s.anew {
+		s.since = store.Time(m.since)
+	}
+	s.count, s.retry = max(s.count, int(m.count)), store.Time(max(store.Unix(s.retry), m.retry))
+	return nil
+}
+
+// doubt notes that less is stored than this server charged.
+func (g *guesses) doubt(subject string, m run, wrong string) {
+	g.doubts.add("guess/"+runName(subject, m.since), store.Finding{Table: "guess", Row: subject, Wrong: wrong, Account: m.owner}, func() bool { return g.ended(subject, m) })
+}
+
+// lacks says what is wrong with a row that says less than this server charged; empty where
+// it says as much, or was altered, which is found as that.
+func (g *guesses) lacks(row *guessRow, there bool, m run) string {
+	switch {
+	case m.count == 0: // it is only remembered that there is no more before a time
+		return ""
+	case !there:
+		return store.Missing
+	case !g.bound(row), row.since == m.since && row.count >= m.count:
+		return ""
+	}
+	return store.Older
+}
+
+// ended reports whether it was said that a count is over: its credential was right, or all
+// of its account was opened.
+func (g *guesses) ended(subject string, m run) bool {
+	return g.db.Over("guess", runName(subject, m.since)) || m.owner != 0 && g.db.Newest("guess", m.owner) >= m.since
+}
+
+// runName names what was counted of a subject since a moment.
+func runName(subject string, since int64) string {
+	return strconv.FormatInt(store.NumberOf(subject), 36) + "-" + strconv.FormatInt(since, 36)
+}
+
+// begin is when a new count begins: at no moment at which another did that is over.
+func (g *guesses) begin(s *subject, now time.Time) time.Time {
+	at := store.Unix(now)
+	if s.owner != 0 {
+		at = max(at, g.db.Newest("guess", int64(s.owner))+1)
+	}
+	for g.db.Over("guess", runName(s.key, at)) {
+		at++
+	}
+	return store.Time(at)
+}
+
+// memoryOf is where it is remembered what this server charged to a subject; nil where
+// that helps nobody: nothing is right for a name that nobody has.
+func (g *guesses) memoryOf(subject string) *tried {
+	switch kind, _, _ := strings.Cut(subject, "/"); kind {
+	case "name", "none":
+		return nil
+	case "source", "spray", "stuffing":
+		return g.places
+	}
+	return g.owned
+}
+
+// remember takes in what was charged, once it is committed.
+func (g *guesses) remember(charged []subject, rows []guessRow) {
+	now := g.now()
+	for _, s := range charged {
+		memory := g.memoryOf(s.key)
+		written := false
+		for i := range rows {
+			written = written || rows[i].subject == s.key
+		}
+		if memory == nil || !written {
+			continue
+		}
+		until := s.since.Add(s.window)
+		if s.window == 0 {
+			until = now.Add(runLife)
+		}
+		memory.charged(s.key, run{owner: int64(s.owner), since: store.Unix(s.since), stored: int64(s.count), retry: store.Unix(s.retry), until: store.Unix(until)})
+	}
+}
+
+// release forgets what a check was charged, once, before it is given back.
+func (g *guesses) release(b budget) {
+	if b.stake == nil {
+		return
+	}
+	b.stake.Do(func() {
+		for _, s := range b.subjects {
+			if memory := g.memoryOf(s.key); memory != nil {
+				memory.released(s.key, store.Unix(s.since))
+			}
+		}
+	})
+}
+
+// restore takes in what was kept over a restart.
+func (g *guesses) restore(kept []byte) error {
+	for line := range strings.Lines(string(kept)) {
+		subject, r, err := readRun(line)
+		if err != nil {
+			return err
+		}
+		if memory := g.memoryOf(subject); memory != nil {
+			memory.learn(subject, r)
+		}
+	}
+	return nil
+}
