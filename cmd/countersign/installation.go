@@ -148,7 +148,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	people := &directory.Directory{DB: in.db, Keys: in.keys, Log: s.log}
 	rules := &signin.Rules{DB: in.db, Keys: in.keys, Log: s.log}
-	if err := bindOnce(ctx, people, s.log, people.Bind, rules.Bind,
+	if err := bindOnce(ctx, people, s.log, in.keys.Bind, people.Bind, rules.Bind,
 		func(ctx context.Context) error { return application.Bind(ctx, in.db, in.keys) },
 	); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	rules.Known = known
 	rules.Watch()
-	in.rooms = append(in.rooms, people, rules, catalogue)
+	in.rooms = append(in.rooms, in.keys, people, rules, catalogue)
 	limits, err := s.limits.Check()
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package application
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"log/slog"
 	"strconv"
@@ -263,11 +262,7 @@ func TestNumbersOfApplicationsAreGivenOnce(t *testing.T) {
 		storetest.EachDSN(t, func(t *testing.T, dsn string) {
 			s := newShop(t, dsn)
 			s.change(func(tx *store.Tx) error { return s.Remove(t.Context(), tx, "vpn") })
-			file, err := sqlOpen(dsn)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer file.Close()
+			file := storetest.File(t, dsn)
 			restart := `alter table application alter column id restart with ` + strconv.FormatInt(next, 10)
 			if dsn[:8] != "postgres" {
 				s.sabotage(`delete from application`)
@@ -276,7 +271,7 @@ func TestNumbersOfApplicationsAreGivenOnce(t *testing.T) {
 			if _, err := file.ExecContext(t.Context(), restart); err != nil {
 				t.Fatal(err)
 			}
-			err = s.changed(func(tx *store.Tx) error { _, err := s.Set(t.Context(), tx, as("mail", "one")); return err })
+			err := s.changed(func(tx *store.Tx) error { _, err := s.Set(t.Context(), tx, as("mail", "one")); return err })
 			if !errors.Is(err, errNumbers) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -341,11 +336,4 @@ func TestWhatIsRemovedMeanwhileIsNoAlarm(t *testing.T) {
 	if all, err := s.db.Alarms(t.Context()); err != nil || len(all) != 1 {
 		t.Errorf("%+v, %v", all, err)
 	}
-}
-
-func sqlOpen(dsn string) (*sql.DB, error) {
-	if len(dsn) > 8 && dsn[:8] == "postgres" {
-		return sql.Open("pgx", dsn)
-	}
-	return sql.Open("sqlite", dsn)
 }

@@ -79,7 +79,7 @@ func TestAServerThatWasAwayReadsItsKeys(t *testing.T) {
 func TestNewPurposesAtOnce(t *testing.T) {
 	root := NewRoot()
 	dsn := file(filepath.Join(t.TempDir(), "keyring.db"))
-	k := open(t, dsn, root)
+	dsn.before(t, root, Offline)
 	faults := storetest.NewFaults(t, string(dsn))
 	server := func() *store.DB {
 		db, err := store.Open(t.Context(), store.Options{DSN: string(dsn), Driver: faults.Driver, Log: slog.New(slog.DiscardHandler)})
@@ -90,7 +90,6 @@ func TestNewPurposesAtOnce(t *testing.T) {
 		return db
 	}
 
-	sabotage(t, k, `delete from wrapped_key where purpose = 'offline'`)
 	faults.ArmAt("insert into wrapped_key", 0, storetest.Before)
 	if got, err := Open(t.Context(), server(), root); !faults.Disarm() || !errors.Is(err, storetest.ErrInjected) || got != nil {
 		t.Errorf("a key that cannot be made: %v", err)

@@ -21,6 +21,7 @@ type Keyring struct {
 
 	mu     sync.Mutex // held while keys are read or changed
 	root   Root
+	opened time.Time
 	loaded time.Time
 }
 
@@ -122,29 +123,42 @@ func (k *Keyring) find(p Purpose, generation uint32) *dataKey {
 	if !p.known() {
 		panic(fmt.Sprintf("keyring: no purpose %q; add it to Purposes", p))
 	}
-	if d := k.ring.Load().find(p, generation); d != nil {
+	r := *k.ring.Load()
+	if d := r.find(p, generation); d != nil {
 		return d
 	}
-	k.reload(time.Second)
+	if generation == r.newest(p).generation+1 {
+		k.reload(nextAfter) // keys may be rotated one after the other
+	} else {
+		k.reload(time.Second)
+	}
 	return k.ring.Load().find(p, generation)
 }
+
+// nextAfter is how often keys are read because of values of the generation that would be
+// the next.
+const nextAfter = 20 * time.Millisecond
 
 // topic is announced when keys were changed.
 const topic = "keyring"
 
 // reload reads the keys again, unless that was done within the interval: values
-// with made-up generations must not become a flood of queries.
+// with made-up generations must not become a flood of queries. Where a key is missing
+// that is known here, all stay as they are.
 func (k *Keyring) reload(atMost time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if time.Since(k.loaded) < atMost {
+	if since := time.Since(k.loaded); since < atMost && atMost > nextAfter {
 		return
+	} else if since < atMost {
+		time.Sleep(atMost - since)
 	}
 	k.loaded = time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	r, err := k.load(ctx, k.db)
+	r, err := k.loadWhole(ctx, k.db, k.known())
 	if err != nil {
+		k.report(err)
 		slog.Error("the keys were changed on another server and cannot be read here", "error", err)
 		return
 	}

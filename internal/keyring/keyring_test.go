@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,16 @@ func (f file) open(t *testing.T, root Root) (*Keyring, error) {
 func open(t *testing.T, f file, root Root) *Keyring {
 	t.Helper()
 	k, err := f.open(t, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// before opens a database as a release did that had no such purpose.
+func (f file) before(t *testing.T, root Root, without Purpose) *Keyring {
+	t.Helper()
+	k, err := openFor(t.Context(), f.server(t), root, slices.DeleteFunc(Purposes(), func(p Purpose) bool { return p == without }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,10 +221,9 @@ func TestWrappedKeysAreNotWrittenByOthers(t *testing.T) {
 // entry, and what was there stays.
 func TestNewPurposeGetsItsKey(t *testing.T) {
 	db, root := database(t), NewRoot()
-	k := open(t, db, root)
+	k := db.before(t, root, Offline)
 	place := AAD{Table: "ticket", Column: "payload"}
 	sealed := k.Seal(Ticket, place, []byte("x"))
-	sabotage(t, k, `delete from wrapped_key where purpose = 'offline'`)
 	k = open(t, db, root)
 	if _, err := k.Open(Ticket, place, sealed); err != nil {
 		t.Error(err)
@@ -237,7 +247,7 @@ func TestNewPurposeGetsItsKey(t *testing.T) {
 		}
 	}
 	entries := 0
-	if err := k.db.QueryRow(t.Context(), `select count(*) from audit_entry`).Scan(&entries); err != nil || entries < 3 { // made, sabotage, made again
+	if err := k.db.QueryRow(t.Context(), `select count(*) from audit_entry`).Scan(&entries); err != nil || entries < 2 { // made, and made the new one
 		t.Errorf("%d entries, %v", entries, err)
 	}
 }

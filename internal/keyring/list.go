@@ -20,7 +20,8 @@ type Key struct {
 }
 
 // List returns every data key that the database holds, by purpose and
-// generation, having opened each with the root key.
+// generation, having opened each with the root key. One that does not open though others
+// do is left out.
 func (k *Keyring) List(ctx context.Context) ([]Key, error) {
 	k.mu.Lock()
 	under, err := k.root.wrapper()
@@ -28,28 +29,28 @@ func (k *Keyring) List(ctx context.Context) ([]Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := k.db.Query(ctx, "select id, purpose, wrapped, created, retired from wrapped_key")
+	rows, err := readWrapped(ctx, k.db)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	var out []Key
-	for rows.Next() {
-		var w wrappedKey
-		var purpose string
-		var retired int64
-		if err := rows.Scan(&w.id, &purpose, &w.wrapped, &w.created, &retired); err != nil {
-			return nil, err
-		}
-		w.purpose = Purpose(purpose)
+	for _, w := range rows {
 		d, err := w.unwrap(under)
 		if err != nil {
-			return nil, err
+			continue
 		}
-		out = append(out, Key{ID: w.id, Purpose: w.purpose, Generation: d.generation, Created: store.Time(w.created), Retired: store.Time(retired)})
+		out = append(out, Key{ID: w.id, Purpose: w.purpose, Generation: d.generation, Created: store.Time(w.created)})
+	}
+	if len(out) == 0 && len(rows) > 0 {
+		return nil, ErrWrongRoot
 	}
 	slices.SortFunc(out, func(a, b Key) int {
 		return cmp.Or(cmp.Compare(a.Purpose, b.Purpose), cmp.Compare(a.Generation, b.Generation))
 	})
-	return out, rows.Err()
+	for i := range len(out) - 1 {
+		if out[i].Purpose == out[i+1].Purpose {
+			out[i].Retired = out[i+1].Created
+		}
+	}
+	return out, nil
 }

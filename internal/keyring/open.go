@@ -14,9 +14,14 @@ import (
 // Open reads a database's keys, and gives the store those of its audit log. In a
 // new database it makes them first; purposes that came with a new release get
 // theirs, with an entry. A root key of another database is [ErrWrongRoot], and
-// nothing was written.
+// nothing was written. A key that was made once is never made a second time: where
+// one is missing nothing is opened.
 func Open(ctx context.Context, db *store.DB, root Root) (*Keyring, error) {
-	k := &Keyring{db: db, root: root, loaded: time.Now()}
+	return openFor(ctx, db, root, Purposes())
+}
+
+func openFor(ctx context.Context, db *store.DB, root Root, wanted []Purpose) (*Keyring, error) {
+	k := &Keyring{db: db, root: root, opened: time.Now(), loaded: time.Now()}
 	r, err := k.load(ctx, db)
 	if err != nil {
 		return nil, err
@@ -36,14 +41,17 @@ func Open(ctx context.Context, db *store.DB, root Root) (*Keyring, error) {
 	if err := db.UseAuditKeys(k.log.keys); err != nil {
 		return nil, err
 	}
-	if len(missing(r)) > 0 {
-		if r, err = k.makeMissing(ctx); err != nil {
+	if r, err = k.loadWhole(ctx, db, k.known()); err != nil { // now the log is asked what there must be
+		return nil, err
+	}
+	if len(missing(r, wanted)) > 0 {
+		if r, err = k.makeMissing(ctx, wanted); err != nil {
 			return nil, err
 		}
 	}
 	k.ring.Store(&r)
 	db.Subscribe(func(t string) {
-		if t == topic || t == store.Missed {
+		if t == topic || t == rowKind || t == store.Missed {
 			go k.reload(0) // a subscriber must not wait for the database
 		}
 	})
@@ -63,6 +71,9 @@ func (k *Keyring) makeFirst(ctx context.Context) (ring, error) {
 		if err != nil || len(rows) > 0 {
 			return err
 		}
+		if err := unused(ctx, tx); err != nil {
+			return err
+		}
 		if err := insertKey(ctx, tx, under, auditMAC, 1); err != nil {
 			return err
 		}
@@ -74,10 +85,10 @@ func (k *Keyring) makeFirst(ctx context.Context) (ring, error) {
 	return k.load(ctx, k.db)
 }
 
-// missing lists the purposes that have no key.
-func missing(r ring) []Purpose {
+// missing lists those of the purposes that have no key.
+func missing(r ring, wanted []Purpose) []Purpose {
 	var out []Purpose
-	for _, p := range Purposes() {
+	for _, p := range wanted {
 		if len(r[p]) == 0 {
 			out = append(out, p)
 		}
@@ -88,8 +99,12 @@ func missing(r ring) []Purpose {
 // errNothing ends a change in which nothing is left to do.
 var errNothing = errors.New("keyring: nothing to do")
 
-func (k *Keyring) makeMissing(ctx context.Context) (ring, error) {
+func (k *Keyring) makeMissing(ctx context.Context, wanted []Purpose) (ring, error) {
 	under, err := k.root.wrapper()
+	if err != nil {
+		return nil, err
+	}
+	before, err := k.madeBefore(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -98,19 +113,22 @@ func (k *Keyring) makeMissing(ctx context.Context) (ring, error) {
 		if err != nil {
 			return err
 		}
-		made := missing(r)
+		made := missing(r, wanted)
 		if len(made) == 0 {
 			return errNothing // another server was faster
 		}
 		words := make([]string, len(made))
 		for i, p := range made {
+			if before[p] {
+				return lost(p, 1)
+			}
 			words[i] = string(p)
 			if err := insertKey(ctx, tx, under, p, 1); err != nil {
 				return err
 			}
 		}
 		tx.Announce(topic)
-		return tx.Record(audit.Entry{Event: "keyring.made", Outcome: audit.OK,
+		return tx.Record(audit.Entry{Event: madeEvent, Outcome: audit.OK,
 			Detail: map[string]string{"purposes": strings.Join(words, ", ")}})
 	})
 	if err != nil && !errors.Is(err, errNothing) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/cipher"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"countersign/internal/audit"
@@ -30,11 +29,13 @@ func (k *Keyring) RotateRoot(ctx context.Context, actor audit.Actor, fresh Root)
 	if err != nil {
 		return err
 	}
+	known := k.known()
 	err = k.db.Change(ctx, actor, func(tx *store.Tx) error {
-		n, err := rewrap(ctx, tx, under, over)
+		n, err := rewrap(ctx, tx, under, over, known)
 		if err != nil {
 			return err
 		}
+		tx.Anchor(rootKind, 0, store.Unix(tx.Now()))
 		tx.Announce(topic)
 		return tx.Record(audit.Entry{Event: "keyring.root-rotated", Outcome: audit.OK,
 			Detail: map[string]string{"keys": strconv.Itoa(n)}})
@@ -46,13 +47,17 @@ func (k *Keyring) RotateRoot(ctx context.Context, actor audit.Actor, fresh Root)
 }
 
 // rewrap wraps all keys anew, and returns how many there are.
-func rewrap(ctx context.Context, tx *store.Tx, under, over cipher.AEAD) (int, error) {
+func rewrap(ctx context.Context, tx *store.Tx, under, over cipher.AEAD, known map[Purpose]int64) (int, error) {
 	rows, err := readWrapped(ctx, tx)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := unwrapAll(rows, under); err != nil {
+	r, err := unwrapAll(rows, under)
+	if err != nil {
 		return 0, elsewhere(err)
+	}
+	if err := r.whole(known); err != nil {
+		return 0, err
 	}
 	for _, w := range rows {
 		d, err := w.unwrap(under)
@@ -95,15 +100,13 @@ func (k *Keyring) rotate(ctx context.Context, actor audit.Actor, p Purpose) erro
 	if err != nil {
 		return err
 	}
+	known := k.known()
 	return k.db.Change(ctx, actor, func(tx *store.Tx) error {
-		r, err := k.load(ctx, tx) // also proves that our root key is still the one
+		r, err := k.loadWhole(ctx, tx, known) // also proves that our root key is still the one
 		if err != nil {
 			return elsewhere(err)
 		}
 		old := r.newest(p)
-		if old == nil {
-			return fmt.Errorf("keyring: the key for %s is missing", p)
-		}
 		if _, err := tx.Exec(ctx, "update wrapped_key set retired = $2 where purpose = $1 and retired = 0", string(p), store.Unix(tx.Now())); err != nil {
 			return err
 		}

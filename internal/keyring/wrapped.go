@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -86,7 +85,7 @@ func (k *Keyring) load(ctx context.Context, r store.Reader) (ring, error) {
 }
 
 // unwrapAll opens all keys or none. That none opens means another root key; that
-// some do not means that somebody changed them.
+// some do not, or that there is a gap, means that somebody changed them.
 func unwrapAll(rows []wrappedKey, under cipher.AEAD) (ring, error) {
 	out := ring{}
 	var bad []wrappedKey
@@ -97,7 +96,7 @@ func unwrapAll(rows []wrappedKey, under cipher.AEAD) (ring, error) {
 			continue
 		}
 		if old := out.find(w.purpose, d.generation); old != nil {
-			return nil, fmt.Errorf("keyring: key %d (%s) is there twice: the table wrapped_key was changed from outside", w.id, w.purpose)
+			return nil, w.altered("keyring: key %d (%s) is there twice: the table wrapped_key was changed from outside")
 		}
 		out[w.purpose] = append(out[w.purpose], d)
 	}
@@ -105,10 +104,15 @@ func unwrapAll(rows []wrappedKey, under cipher.AEAD) (ring, error) {
 	case len(bad) > 0 && len(bad) == len(rows):
 		return nil, ErrWrongRoot
 	case len(bad) > 0:
-		return nil, fmt.Errorf("keyring: key %d (%s) does not open though others do: the table wrapped_key was changed from outside; restore it from a backup", bad[0].id, bad[0].purpose)
+		return nil, bad[0].altered("keyring: key %d (%s) does not open though others do: the table wrapped_key was changed from outside; restore it from a backup")
 	}
-	for _, keys := range out {
+	for p, keys := range out {
 		slices.SortFunc(keys, func(a, b *dataKey) int { return cmp.Compare(a.generation, b.generation) })
+		for i, d := range keys {
+			if int(d.generation) != i+1 {
+				return nil, lost(p, uint32(i+1))
+			}
+		}
 	}
 	return out, nil
 }
@@ -120,6 +124,7 @@ func insertKey(ctx context.Context, tx *store.Tx, under cipher.AEAD, p Purpose, 
 	rand.Read(key[:])
 	w.wrap(under, generation, key)
 	clear(key[:])
+	tx.Anchor(rowKind, store.NumberOf(string(p)), int64(generation))
 	_, err := tx.Exec(ctx, "insert into wrapped_key (purpose, wrapped, created) values ($1, $2, $3)",
 		string(p), w.wrapped, w.created)
 	return err
