@@ -417,7 +417,7 @@ func (a *Admin) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.To
 	if err != nil {
 		return owner, err
 	}
-	fresh, err := directory.Spend(ctx, tx, credential.ID, r.Once, a.Now())
+	fresh, err := a.Directory.Spend(ctx, tx, directory.Once{Credential: credential.ID, Key: r.Once}, a.Now())
 	if err == nil && !fresh {
 		err = wrongPair
 	}

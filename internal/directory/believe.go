@@ -37,15 +37,17 @@ func (d *Directory) newest(ctx context.Context, kind string, number, version int
 	if version >= d.DB.Newest(kind, number) {
 		return nil
 	}
-	var now int64
-	err := d.DB.QueryRow(ctx, again[kind], number).Scan(&now)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return unknown
-	case err != nil:
-		return err
-	case now >= d.DB.Newest(kind, number):
-		return nil
+	if d.DB.Overtaken(kind, number) {
+		var now int64
+		err := d.DB.QueryRow(ctx, again[kind], number).Scan(&now)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return unknown
+		case err != nil:
+			return err
+		case now >= d.DB.Newest(kind, number):
+			return nil
+		}
 	}
 	d.report(kind, strconv.FormatInt(number, 10), store.Older, of)
 	return fmt.Errorf("%w: %s %d is older than it was", ErrTampered, kind, number)

@@ -173,7 +173,10 @@ func TestCouldShow(t *testing.T) {
 func TestSpend(t *testing.T) {
 	r := setUp(t)
 	spend := func(id assurance.CredentialID, once string) (fresh bool) {
-		r.change(t, func(tx *store.Tx) (err error) { fresh, err = Spend(t.Context(), tx, id, once, tx.Now()); return err })
+		r.change(t, func(tx *store.Tx) (err error) {
+			fresh, err = r.Spend(t.Context(), tx, Once{Credential: id, Key: once}, tx.Now())
+			return err
+		})
 		return fresh
 	}
 	for _, c := range []struct {

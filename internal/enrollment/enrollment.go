@@ -379,7 +379,7 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 		return c, err
 	}
 	// A credential made a moment ago has spent nothing before.
-	if _, err := directory.Spend(ctx, tx, c.ID, enrolled.Once, e.Now()); err != nil {
+	if _, err := e.Directory.Spend(ctx, tx, directory.Once{Credential: c.ID, Key: enrolled.Once, Alone: true}, e.Now()); err != nil {
 		return c, err
 	}
 	en := e.entry(g, "credential.enrolled", c)

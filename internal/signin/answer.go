@@ -226,7 +226,7 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 	r := q.result
 	v := verdict{kind: q.kind, reason: q.refusal, detail: r.Detail}
 	if q.refusal == "" && (r.OK || r.Partial) {
-		fresh, err := directory.Spend(ctx, tx, r.Credential, r.Once, x.Now())
+		fresh, err := x.Directory.Spend(ctx, tx, onceOf(r), x.Now())
 		if err != nil {
 			return v, err
 		}
@@ -242,7 +242,7 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 	}
 	if q.refusal == "" && r.Used {
 		// It may have been used before: then there is nothing left to use up.
-		if _, err := directory.Spend(ctx, tx, r.Credential, r.Once, x.Now()); err != nil {
+		if _, err := x.Directory.Spend(ctx, tx, onceOf(r), x.Now()); err != nil {
 			return v, err
 		}
 		if err := x.rewrite(ctx, tx, at, q); err != nil {
@@ -256,6 +256,11 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 		v.reason = "wrong"
 	}
 	return v, x.miss(ctx, tx, at, q)
+}
+
+// onceOf is what a result says is taken once.
+func onceOf(r authenticator.Result) directory.Once {
+	return directory.Once{Credential: r.Credential, Key: r.Once, Alone: r.Next == nil && !r.Exhausted}
 }
 
 // rewrite stores the next state of the credential that a result is about.

@@ -34,3 +34,12 @@ func OneLane(db *DB) {
 	defer l.mu.Unlock()
 	l.most, l.limit = 1, 1
 }
+
+// Age has what this server knows of versions be old news.
+func (db *DB) Age() {
+	db.memory.mu.Lock()
+	defer db.memory.mu.Unlock()
+	for key := range db.memory.lately {
+		db.memory.lately[key] = db.memory.lately[key].Add(-readsTake)
+	}
+}

@@ -13,8 +13,12 @@ type memory struct {
 	rows   [len(numbered)]pages // of the kinds whose numbers follow each other
 	others map[uint64]int64     // of all other kinds
 	ended  map[uint64]int64     // what is over, and until when, in seconds
+	lately map[uint64]time.Time // when the newest version became known, for as long as that matters
 	swept  time.Time
 }
+
+// readsTake is longer than anything takes from when a row was read until it is compared.
+const readsTake = 2 * time.Minute
 
 // numbered are the kinds of which there may be millions.
 var numbered = [...]string{"account", "credential"}
@@ -58,6 +62,15 @@ func (m *memory) over(kind, name string) bool {
 	return over
 }
 
+// overtaken reports whether the newest version of a row became so just now, so that
+// whoever has read an older one may have read it before.
+func (m *memory) overtaken(kind string, number int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok := m.lately[keyOfNumber(kind, number)]
+	return ok && time.Since(at) < readsTake
+}
+
 // learn takes in what a change left, and returns those that were news.
 func (m *memory) learn(stamps []stamp, now time.Time) (news []stamp) {
 	if len(stamps) == 0 {
@@ -67,6 +80,9 @@ func (m *memory) learn(stamps []stamp, now time.Time) (news []stamp) {
 	defer m.mu.Unlock()
 	if m.others == nil {
 		m.others, m.ended = map[uint64]int64{}, map[uint64]int64{}
+	}
+	if m.lately == nil {
+		m.lately = map[uint64]time.Time{}
 	}
 	for _, s := range stamps {
 		if m.take(s, now) {
@@ -86,14 +102,17 @@ func (m *memory) take(s stamp, now time.Time) bool {
 		}
 		return !known
 	}
-	if p := m.page(s.kind); p != nil {
-		return p.raise(s.number, s.version)
-	}
 	key := keyOfNumber(s.kind, s.number)
-	if m.others[key] >= s.version {
+	if p := m.page(s.kind); p != nil {
+		if !p.raise(s.number, s.version) {
+			return false
+		}
+	} else if m.others[key] >= s.version {
 		return false
+	} else {
+		m.others[key] = s.version
 	}
-	m.others[key] = s.version
+	m.lately[key] = time.Now()
 	return true
 }
 
@@ -103,6 +122,11 @@ func (m *memory) forget(now time.Time) {
 		return
 	}
 	m.swept = now
+	for key, at := range m.lately {
+		if time.Since(at) > readsTake {
+			delete(m.lately, key)
+		}
+	}
 	for key, until := range m.ended {
 		if until < now.Unix() {
 			delete(m.ended, key)

@@ -46,18 +46,26 @@ func NumberOf(name string) int64 {
 }
 
 // Older reports whether a row that was read at a version is older than one that was
-// committed: somebody put it back. What is remembered may be newer than what was read a
-// moment ago, so the row's version is read once more, from what is committed, before that
-// is said: again is a select of it by its number, as $1.
+// committed: somebody put it back. Where the newest version is not older than two minutes,
+// the row may have been read before it was; then its version is read once more, from what
+// is committed, before that is said: again is a select of it by its number, as $1. Later
+// nobody has it believed who changes it to and fro.
 func (db *DB) Older(ctx context.Context, kind string, number, version int64, again string) bool {
 	newest := db.memory.newest(kind, number)
 	if version >= newest {
 		return false
 	}
+	if !db.memory.overtaken(kind, number) {
+		return true
+	}
 	var now int64
 	err := db.QueryRow(ctx, again, number).Scan(&now)
 	return errors.Is(err, ErrNotFound) || err == nil && now < newest
 }
+
+// Overtaken reports whether the newest version of a row became so within two minutes, so
+// that an older one may rightly have been read before.
+func (db *DB) Overtaken(kind string, number int64) bool { return db.memory.overtaken(kind, number) }
 
 // Newest returns the newest version of a row that this server knows of, and 0 for none.
 // A row that was removed is at [Gone]. It is for sweeps: what was read before may have
