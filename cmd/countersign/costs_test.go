@@ -353,7 +353,7 @@ func (c *costs) statements(name string, w *world, holders []*holder, askers []*a
 			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 				return err
 			}
-			if _, err := directory.Spend(ctx, tx, credentials[0].ID, fmt.Sprint("bare", n.Add(1)), tx.Now()); err != nil {
+			if _, err := dir.Spend(ctx, tx, directory.Once{Credential: credentials[0].ID, Key: fmt.Sprint("bare", n.Add(1))}, tx.Now()); err != nil {
 				return err
 			}
 			if err := dir.Answered(ctx, tx, credentials[0]); err != nil {
