@@ -43,27 +43,46 @@ func (in *installation) keepLooking(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// binder is a room with rows of an earlier release, which had no MAC of all that decides.
+// binder gives the rows of a room, which come from an earlier release, the MAC that they
+// had not.
 type binder func(ctx context.Context) error
 
-// bindOnce binds the rows of an earlier release, at the first start of this one. People
+// binding binds the rows of an earlier release, at the first start of this one. People
 // wait for it, because a row that is not bound is not believed.
-func bindOnce(ctx context.Context, people *directory.Directory, log *slog.Logger, rooms ...binder) error {
+type binding struct {
+	people *directory.Directory
+	log    *slog.Logger
+	done   bool // at an earlier start
+	began  time.Time
+}
+
+func unbound(ctx context.Context, people *directory.Directory, log *slog.Logger) (*binding, error) {
 	done, err := people.Bound(ctx)
-	if done || err != nil {
-		return err
+	return &binding{people: people, log: log, done: done, began: time.Now()}, err
+}
+
+func (b *binding) bind(ctx context.Context, rooms ...binder) error {
+	if b.done {
+		return nil
 	}
-	began := time.Now()
 	for _, bind := range rooms {
 		if err := bind(ctx); err != nil {
 			return err
 		}
 	}
-	if err := people.NoteBound(ctx); err != nil {
+	return nil
+}
+
+// end writes down for good that every row is bound.
+func (b *binding) end(ctx context.Context) error {
+	if b.done {
+		return nil
+	}
+	if err := b.people.NoteBound(ctx); err != nil {
 		return err
 	}
-	if took := time.Since(began); took > time.Second {
-		log.Info("the rows of the release before were bound, once", "took", took)
+	if took := time.Since(b.began); took > time.Second {
+		b.log.Info("the rows of the release before were bound, once", "took", took)
 	}
 	return nil
 }

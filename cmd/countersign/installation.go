@@ -148,9 +148,12 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	people := &directory.Directory{DB: in.db, Keys: in.keys, Log: s.log}
 	rules := &signin.Rules{DB: in.db, Keys: in.keys, Log: s.log}
-	if err := bindOnce(ctx, people, s.log, in.keys.Bind, people.Bind, rules.Bind,
-		func(ctx context.Context) error { return application.Bind(ctx, in.db, in.keys) },
-	); err != nil {
+	old, err := unbound(ctx, people, s.log)
+	if err != nil {
+		return err
+	}
+	if err := old.bind(ctx, in.keys.Bind, people.Bind, rules.Bind,
+		func(ctx context.Context) error { return application.Bind(ctx, in.db, in.keys) }); err != nil {
 		return err
 	}
 	catalogue, err := application.Open(ctx, in.db, in.keys, s.log)
@@ -164,7 +167,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	rules.Known = known
 	rules.Watch()
-	in.rooms = append(in.rooms, in.keys, people, rules, catalogue)
+	in.rooms = append(in.rooms, in.keys, people, rules, catalogue, in.sessions, in.tickets)
 	limits, err := s.limits.Check()
 	if err != nil {
 		return err
@@ -199,6 +202,10 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: &offline.Lists{DB: in.db, Keys: in.keys, Log: s.log},
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, CheckBeside: checkBeside(s.publicURL), Clash: clash, Engine: in.engine, Openings: openings,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
+	if err := errors.Join(old.bind(ctx, in.engine.Bind), old.end(ctx)); err != nil {
+		return err
+	}
+	in.rooms = append(in.rooms, in.engine)
 	if err := in.admin.Install(ctx); err != nil {
 		return err
 	}
