@@ -58,11 +58,13 @@ type attempt struct {
 	proved bool
 	// tallied says that this turn's wrong answer counted for its name.
 	tallied bool
-	// handle and step are where the row is; handle is nil before the first save.
-	// unused says that its ticket is to be used and was not taken: whatever writes
-	// the row must find it at this step still.
+	// handle and step are where the row is; handle is nil before the first save. given
+	// is the step of which there is a ticket, and sealed with the row: while a ticket is
+	// taken, the row is one further. unused says that its ticket is to be used and was not
+	// taken: whatever writes the row must find it at this step still.
 	handle []byte
 	step   int64
+	given  int64
 	unused bool
 }
 
@@ -111,12 +113,15 @@ type attempts struct {
 	db   *store.DB
 	keys *keyring.Keyring
 	now  func() time.Time
+
+	proved proved
 }
 
 // saved is what is sealed; the handle's hash is in it so that a payload cannot
-// be moved to another row.
+// be moved to another row, and the step so that the row cannot be moved to another.
 type saved struct {
 	Handle  []byte
+	Step    int64
 	Attempt *attempt
 }
 
@@ -132,13 +137,17 @@ func (a *attempts) save(ctx context.Context, tx *store.Tx, at *attempt) error {
 		at.step = 0
 	}
 	hash := hashHandle(at.handle)
-	plain, err := json.Marshal(saved{Handle: hash, Attempt: at})
+	plain, err := json.Marshal(saved{Handle: hash, Step: at.step + 1, Attempt: at})
 	if err != nil {
 		return err
 	}
-	sealed := a.keys.Seal("attempt", attemptAAD(), plain)
+	sealed := a.keys.Seal(keyring.Attempt, attemptAAD(), plain)
 	from := at.from()
 	at.step++
+	at.given = at.step
+	if len(at.Evidence) > 0 {
+		tx.AfterCommit(func() { a.proved.note(hash, at) })
+	}
 	if first {
 		_, err = tx.Exec(ctx, `insert into attempt (handle, step, account, payload, created, expires) values ($1,$2,$3,$4,$5,$6)`,
 			hash, at.step, int64(at.Account), sealed, store.Unix(at.Created), store.Unix(at.Deadline))
@@ -190,48 +199,26 @@ func (a *attempts) read(ctx context.Context, r store.Reader, ticket string) (*at
 	if err != nil {
 		return nil, err
 	}
-	if at.step != step {
+	if at.step != step || at.given != step {
 		return nil, errUsedTicket
 	}
 	return at, nil
 }
 
 func (a *attempts) load(ctx context.Context, r store.Reader, handle []byte) (*attempt, error) {
-	hash := hashHandle(handle)
-	var step, expires int64
-	var sealed []byte
-	err := r.QueryRow(ctx, `select step, payload, expires from attempt where handle = $1`, hash).Scan(&step, &sealed, &expires)
-	if errors.Is(err, store.ErrNotFound) {
+	at, err := a.scan(r.QueryRow(ctx, `select `+attemptColumns+` from attempt where handle = $1`, hashHandle(handle)))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		return nil, errStrayTicket
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
-	}
-	if !a.now().Before(store.Time(expires)) {
+	case !a.now().Before(at.Deadline):
 		return nil, errLateTicket
+	case a.over(at.attempt):
+		return nil, a.returned(ctx, at)
 	}
-	at, err := a.unseal(hash, sealed)
-	if err != nil {
-		return nil, err
-	}
-	at.handle, at.step = handle, step
-	return at, nil
-}
-
-// unseal reads a row's payload, which must be that row's own.
-func (a *attempts) unseal(hash, sealed []byte) (*attempt, error) {
-	plain, err := a.keys.Open("attempt", attemptAAD(), sealed)
-	if err != nil {
-		return nil, err
-	}
-	var s saved
-	if err := json.Unmarshal(plain, &s); err != nil {
-		return nil, err
-	}
-	if s.Attempt == nil || string(s.Handle) != string(hash) {
-		return nil, failure.New(failure.Internal, "an attempt's payload belongs to another row")
-	}
-	return s.Attempt, nil
+	at.handle = handle
+	return at.attempt, nil
 }
 
 // take uses a ticket up: of any number at once exactly one gets the attempt. A
@@ -246,11 +233,16 @@ func (a *attempts) take(ctx context.Context, ticket string) (*attempt, error) {
 	}
 	var at *attempt
 	err := a.db.Housekeep(ctx, "attempt.take", func(tx *store.Tx) error {
-		n, err := tx.Exec(ctx, `update attempt set step = step + 1 where handle = $1 and step = $2`, hashHandle(handle), step)
-		if err != nil {
+		var err error
+		if at, err = a.load(ctx, tx, handle); err != nil {
 			return err
 		}
-		if at, err = a.load(ctx, tx, handle); err == nil && n == 0 {
+		if at.step != step || at.given != step {
+			return errUsedTicket
+		}
+		at.step++
+		n, err := tx.Exec(ctx, `update attempt set step = $3 where handle = $1 and step = $2`, hashHandle(handle), step, at.step)
+		if err == nil && n != 1 {
 			return errUsedTicket
 		}
 		return err
@@ -265,6 +257,7 @@ func (a *attempts) forget(ctx context.Context, tx *store.Tx, at *attempt) error 
 		return a.spend(ctx, tx, at)
 	}
 	from := at.from()
+	a.overIn(tx, at)
 	n, err := tx.Exec(ctx, `delete from attempt where handle = $1 and step >= $2 and step <= $3`, hashHandle(at.handle), from.least, from.most)
 	if err == nil && n != 1 && at.unused {
 		return errUsedTicket
@@ -278,6 +271,7 @@ func (a *attempts) drop(ctx context.Context, tx *store.Tx, at *attempt) error {
 	if at.handle == nil {
 		return a.spend(ctx, tx, at)
 	}
+	a.overIn(tx, at)
 	n, err := tx.Exec(ctx, `delete from attempt where handle = $1 and step = $2`, hashHandle(at.handle), at.step)
 	if err == nil && n != 1 {
 		return errUsedTicket

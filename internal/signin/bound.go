@@ -3,7 +3,6 @@ package signin
 import (
 	"context"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -46,7 +45,8 @@ func (a *approvalRows) mac(row *approval) []byte { return a.keys.MAC(keyring.App
 // approvalColumns are what scan reads.
 const approvalColumns = `id, account, number, payload, state, created, expires, mac, case when ` + replaced + ` then 1 else 0 end`
 
-// scan reads a row. One that is not as it was left is reported, and is none.
+// scan reads a row. One that is not as it was left is reported, and is none; its number is
+// returned all the same.
 func (a *approvalRows) scan(ctx context.Context, from interface{ Scan(...any) error }) (*approval, error) {
 	var row approval
 	var account, created, expires, later int64
@@ -60,10 +60,10 @@ func (a *approvalRows) scan(ctx context.Context, from interface{ Scan(...any) er
 	}
 	row.account, row.created, row.until = assurance.AccountID(account), store.Time(created), store.Time(expires)
 	if !a.keys.VerifyMAC(keyring.Approval, row.fields(), mac) || !a.unseal(&row) {
-		return nil, a.refuse(&row, store.Altered)
+		return &row, a.refuse(&row, store.Altered)
 	}
 	if a.db.Over(approvalTable, sealName(row.sealed)) {
-		return nil, a.older(ctx, &row)
+		return &row, a.older(ctx, &row)
 	}
 	if row.expires = row.until; later != 0 {
 		row.expires = time.Time{}
@@ -99,6 +99,3 @@ func (a *approvalRows) older(ctx context.Context, row *approval) error {
 	}
 	return a.refuse(row, store.Older)
 }
-
-// name is what a row of an attempt is called: nobody finds its ticket by it.
-func name(hash []byte) string { return hex.EncodeToString(hash[:min(len(hash), 32)]) }

@@ -3,6 +3,8 @@ package signin
 import (
 	"context"
 	"errors"
+
+	"countersign/internal/failure"
 )
 
 // Inspect reads the rows of sign-ins once and reports those that are not as they were
@@ -21,8 +23,60 @@ func (e *Engine) Bind(ctx context.Context) error {
 	return errors.Join(e.guesses.bindGuesses(ctx), e.guesses.bindPlaces(ctx))
 }
 
-// inspect reads the attempts under way.
-func (a *attempts) inspect(context.Context) error { return nil }
+// inspect looks at the attempts under way, and for those in which something was shown
+// that are gone.
+func (a *attempts) inspect(ctx context.Context) error {
+	missed := a.proved.all()
+	if err := a.inspectRows(ctx, missed); err != nil {
+		return err
+	}
+	for hash, k := range a.proved.again(missed) {
+		if err := a.missing(ctx, hash, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-// inspect reads what waits to be approved, and what did.
-func (a *approvalRows) inspect(context.Context) error { return nil }
+// inspectRows looks at every row, and takes those from missed that have one.
+func (a *attempts) inspectRows(ctx context.Context, missed map[string]proof) error {
+	last := []byte{}
+	return a.db.Walk(ctx, func(ctx context.Context) (more bool, err error) {
+		page, err := a.rows(a.db.Query(ctx, `select `+attemptColumns+` from attempt where handle > $1 order by handle limit $2`, last, inspectPage))
+		if err != nil || len(page) == 0 {
+			return false, err
+		}
+		last = page[len(page)-1].hash
+		for _, r := range page {
+			delete(missed, string(r.hash))
+			if r.attempt == nil || !a.over(r.attempt) || !a.now().Before(r.Deadline) {
+				continue
+			}
+			if err := a.returned(ctx, r); !errors.Is(err, errStrayTicket) {
+				return false, err
+			}
+		}
+		return len(page) == inspectPage, nil
+	})
+}
+
+// inspect looks at what waits to be approved, and at what did.
+func (a *approvalRows) inspect(ctx context.Context) error {
+	last := int64(-1 << 63)
+	return a.db.Walk(ctx, func(ctx context.Context) (more bool, err error) {
+		rows, err := a.db.Query(ctx, `select `+approvalColumns+` from approval where id > $1 order by id limit $2`, last, inspectPage)
+		if err != nil {
+			return false, err
+		}
+		defer rows.Close()
+		n := 0
+		for ; rows.Next(); n++ {
+			row, err := a.scan(ctx, rows)
+			if err != nil && failure.ClassOf(err) != failure.NotFound {
+				return false, err
+			}
+			last = row.id
+		}
+		return n == inspectPage, errors.Join(rows.Err(), rows.Close())
+	})
+}

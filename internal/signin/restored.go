@@ -7,8 +7,10 @@ import (
 )
 
 // DropAttemptsIn forgets every attempt under way, and what waits to be approved
-// for one, inside a change that records it, and returns how many there were.
+// for one, inside a change that records it, and returns how many there were. One entry says
+// it of all, and of those that somebody puts back.
 func DropAttemptsIn(ctx context.Context, tx *store.Tx) (int64, error) {
+	tx.Anchor(attemptTable, every, store.Unix(tx.Now()))
 	if _, err := tx.Exec(ctx, `delete from approval`); err != nil {
 		return 0, err
 	}

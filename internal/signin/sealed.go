@@ -58,16 +58,22 @@ func (at *attempt) travels(s State) bool {
 
 // spend marks what was granted and travels as used: of any number at once one does.
 // The mark is a row of attempts without a step or a payload, until the attempt's time is
-// over.
+// over; that it was made is known outside the database as well.
 func (a *attempts) spend(ctx context.Context, tx *store.Tx, at *attempt) error {
 	if at.Once == "" {
 		return nil
 	}
-	n, err := tx.Exec(ctx, `insert into attempt (handle, step, account, payload, created, expires) values ($1,0,$2,$3,$4,$5) on conflict do nothing`,
-		hashHandle([]byte("once/"+at.Once)), int64(at.Account), []byte{}, store.Unix(at.Created), store.Unix(at.Deadline))
+	hash := hashHandle([]byte("once/" + at.Once))
+	n, err := tx.Exec(ctx, `insert into attempt (handle, step, account, payload, created, expires) values ($1,0,0,$2,$3,$4) on conflict do nothing`,
+		hash, []byte{}, store.Unix(at.Created), store.Unix(at.Deadline))
 	if err == nil && n != 1 {
 		return errUsedTicket
 	}
+	if a.db.Over(attemptTable, at.Once) {
+		a.refuse(&attemptRow{hash: hash}, store.Missing) // somebody removed the mark
+		return errUsedTicket
+	}
+	tx.End(attemptTable, at.Once, at.Deadline)
 	at.Once = ""
 	return err
 }

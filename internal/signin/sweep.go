@@ -23,21 +23,8 @@ func (e *Engine) sweepAttempts(ctx context.Context) (int, error) {
 	if err := e.attempts.sweepSpent(ctx); err != nil {
 		return 0, err
 	}
-	rows, err := e.DB.Query(ctx, `select handle, payload from attempt where expires < $1 and step > 0 order by expires limit 500`, store.Unix(e.Now()))
+	late, err := e.attempts.rows(e.DB.Query(ctx, `select `+attemptColumns+` from attempt where expires < $1 and step > 0 order by expires limit 500`, store.Unix(e.Now())))
 	if err != nil {
-		return 0, err
-	}
-	var late []*lateAttempt
-	for rows.Next() {
-		l := &lateAttempt{}
-		if err := rows.Scan(&l.hash, &l.sealed); err != nil {
-			rows.Close()
-			return 0, err
-		}
-		late = append(late, l)
-	}
-	rows.Close()
-	if err := rows.Err(); err != nil {
 		return 0, err
 	}
 	ended := 0
@@ -79,19 +66,51 @@ func (e *Engine) sweepRows(ctx context.Context) error {
 	})
 }
 
-type lateAttempt struct{ hash, sealed []byte }
+// rows reads rows; one that is not as it was left has no attempt.
+func (a *attempts) rows(rows *store.Rows, err error) ([]*attemptRow, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []*attemptRow
+	for rows.Next() {
+		r, err := a.scan(rows)
+		if errors.Is(err, errStrayTicket) {
+			r.attempt = nil
+		} else if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, errors.Join(rows.Err(), rows.Close())
+}
 
-func (e *Engine) sweepOne(ctx context.Context, l *lateAttempt) error {
+// attemptSwept is for how long it is remembered that an attempt was swept, so that it is
+// neither missed nor swept again.
+const attemptSwept = time.Hour
+
+func (e *Engine) sweepOne(ctx context.Context, l *attemptRow) error {
 	drop := func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `delete from attempt where handle = $1 and expires < $2`, l.hash, store.Unix(e.Now()))
 		return err
 	}
-	at, err := e.attempts.unseal(l.hash, l.sealed)
-	if err != nil || len(at.Evidence) == 0 { // one that cannot be read is nothing
+	at := l.attempt
+	if at != nil && e.attempts.over(at) {
+		if err := e.attempts.returned(ctx, l); !errors.Is(err, errStrayTicket) {
+			return err
+		}
+		at = nil
+	}
+	if at == nil || len(at.Evidence) == 0 { // one that is not believed is nothing
 		return e.DB.Housekeep(ctx, "attempt.sweep", drop)
 	}
+	dropped := drop
+	drop = func(tx *store.Tx) error {
+		tx.End(attemptTable, at.ID, e.Now().Add(attemptSwept))
+		return dropped(tx)
+	}
 	actor := audit.Actor{Name: "system", Via: "sweep"}
-	err = e.DB.Change(ctx, actor, func(tx *store.Tx) error {
+	err := e.DB.Change(ctx, actor, func(tx *store.Tx) error {
 		if err := drop(tx); err != nil {
 			return err
 		}
