@@ -199,6 +199,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if in.pusher, err = openPusher(ctx, in, s); err != nil {
 		return err
 	}
+	in.rooms = append(in.rooms, in.pusher)
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: &offline.Lists{DB: in.db, Keys: in.keys, Log: s.log},
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, CheckBeside: checkBeside(s.publicURL), Clash: clash, Engine: in.engine, Openings: openings,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
