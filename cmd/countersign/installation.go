@@ -153,7 +153,9 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	if err := old.bind(ctx, in.keys.Bind, people.Bind, rules.Bind,
-		func(ctx context.Context) error { return application.Bind(ctx, in.db, in.keys) }); err != nil {
+		func(ctx context.Context) error { return application.Bind(ctx, in.db, in.keys) },
+		func(ctx context.Context) error { return recovery.Bind(ctx, in.db, in.keys) },
+	); err != nil {
 		return err
 	}
 	catalogue, err := application.Open(ctx, in.db, in.keys, s.log)
@@ -196,6 +198,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
+	in.rooms = append(in.rooms, recoveries)
 	if in.pusher, err = openPusher(ctx, in, s); err != nil {
 		return err
 	}

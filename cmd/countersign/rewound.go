@@ -159,7 +159,7 @@ func (r *rewinding) end(ctx context.Context, out *rewound) error {
 		out.Sessions, err[0] = session.EndEverybodysIn(ctx, tx)
 		out.Tickets, err[1] = ticket.DropAllIn(ctx, tx)
 		out.Attempts, err[2] = signin.DropAttemptsIn(ctx, tx)
-		out.Recoveries, err[3] = recovery.DropAllIn(ctx, tx)
+		out.Recoveries, err[3] = recovery.DropAllIn(ctx, tx, r.keys)
 		if err := errors.Join(err[:]...); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -46,8 +47,9 @@ type Case struct {
 	// Collected is when it took the first: what was set up since came of it.
 	Collected time.Time
 
-	state  string
-	secret []byte // hash
+	state   string
+	secret  []byte // hash
+	version int64  // counts what was written
 }
 
 // States of a row.
@@ -84,45 +86,18 @@ func (c Case) Phase(now time.Time) Phase {
 // something came of it a short time ago.
 func (c Case) underWay(now time.Time) bool { return c.state != stateStopped && now.Before(c.Ends) }
 
-func (c Case) fields() *keyring.Fields {
-	f := keyring.NewFields().Int(c.ID).Int(int64(c.Account)).Bytes(c.secret).Int(int64(c.Opener)).String(c.Check).String(c.Note).
-		Int(store.Bit(c.Forgotten)).Int(store.Bit(c.Second)).String(c.state).Int(int64(c.Confirmer)).Int(int64(c.Taken)).
-		Int(store.Unix(c.Opened)).Int(store.Unix(c.Due)).Int(store.Unix(c.Ends))
-	if !c.Collected.IsZero() { // rows of before there was such a thing bear a MAC without it
-		f = f.Int(store.Unix(c.Collected))
-	}
-	return f
-}
-
-const caseColumns = `id, account, secret, opener, checked, note, forgotten, second, state, confirmer, taken, opened, due, ends, collected, mac`
-
-func (r *Recoveries) scan(row interface{ Scan(...any) error }) (Case, error) {
-	var c Case
-	var account, opener, forgotten, second, confirmer, taken, opened, due, ends, collected int64
-	var mac []byte
-	if err := row.Scan(&c.ID, &account, &c.secret, &opener, &c.Check, &c.Note, &forgotten, &second, &c.state, &confirmer, &taken, &opened, &due, &ends, &collected, &mac); err != nil {
-		return Case{}, err
-	}
-	c.Account, c.Opener, c.Confirmer = assurance.AccountID(account), assurance.AccountID(opener), assurance.AccountID(confirmer)
-	c.Forgotten, c.Second, c.Taken = forgotten == 1, second == 1, int(taken)
-	c.Opened, c.Due, c.Ends, c.Collected = store.Time(opened), store.Time(due), store.Time(ends), store.Time(collected)
-	if !r.Keys.VerifyMAC(keyring.Recovery, c.fields(), mac) {
-		r.Log.Error("a row was changed behind our back; it is not believed", "table", "recovery", "row", c.ID)
-		return Case{}, directory.ErrTampered
-	}
-	return c, nil
-}
-
 // write writes what may change of a case that was read in the same transaction. A
 // change in between is a Conflict.
 func (r *Recoveries) write(ctx context.Context, tx *store.Tx, was, c Case) error {
-	n, err := tx.Exec(ctx, `update recovery set state = $1, confirmer = $2, taken = $3, due = $4, ends = $5, forgotten = $6, second = $7, collected = $8, mac = $9
-		where id = $10 and state = $11 and confirmer = $12 and taken = $13 and second = $14`,
-		c.state, int64(c.Confirmer), c.Taken, store.Unix(c.Due), store.Unix(c.Ends), store.Bit(c.Forgotten), store.Bit(c.Second), store.Unix(c.Collected),
-		r.Keys.MAC(keyring.Recovery, c.fields()), c.ID, was.state, int64(was.Confirmer), was.Taken, store.Bit(was.Second))
+	c.version = was.version + 1
+	n, err := tx.Exec(ctx, `update recovery set state = $1, confirmer = $2, taken = $3, due = $4, ends = $5, forgotten = $6, second = $7, collected = $8, version = $9, mac = $10
+		where id = $11 and version = $12`,
+		c.state, int64(c.Confirmer), c.Taken, store.Unix(c.Due), store.Unix(c.Ends), store.Bit(c.Forgotten), store.Bit(c.Second), store.Unix(c.Collected), c.version,
+		r.Keys.MAC(keyring.Recovery, c.fields()), c.ID, was.version)
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The recovery was changed meanwhile; look again.")
 	}
+	c.anchor(tx)
 	return err
 }
 
@@ -148,19 +123,20 @@ func (r *Recoveries) UnderWay(ctx context.Context, from store.Reader, account as
 // standing returns the cases of which something could still come or just came, newest
 // first: those of an account, or those that somebody vouched for.
 func (r *Recoveries) standing(ctx context.Context, from store.Reader, which string, account assurance.AccountID) ([]Case, error) {
-	return r.cases(from.Query(ctx, `select `+caseColumns+` from recovery where `+which+` and state <> 'stopped' and ends > $2 order by id desc`,
-		int64(account), store.Unix(r.Now())))
-}
-
-// cases reads rows. One that is not believed ends nothing and is left out.
-func (r *Recoveries) cases(rows *store.Rows, err error) ([]Case, error) {
+	rows, err := from.Query(ctx, `select `+caseColumns+` from recovery where `+which+` and ends > $2 order by id desc`, int64(account), store.Unix(r.Now()))
 	if err != nil {
 		return nil, err
 	}
+	all, err := r.cases(ctx, rows)
+	return slices.DeleteFunc(all, func(c Case) bool { return c.state == stateStopped }), err
+}
+
+// cases reads rows. One that is not believed ends nothing and is left out.
+func (r *Recoveries) cases(ctx context.Context, rows *store.Rows) ([]Case, error) {
 	defer rows.Close()
 	var out []Case
 	for rows.Next() {
-		c, err := r.scan(rows)
+		c, err := r.scan(ctx, rows)
 		if errors.Is(err, directory.ErrTampered) {
 			continue
 		}
@@ -185,5 +161,9 @@ const mostListed = 100
 
 // List returns the newest cases, newest first, of one account or of all.
 func (r *Recoveries) List(ctx context.Context, account assurance.AccountID) ([]Case, error) {
-	return r.cases(r.DB.Query(ctx, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed))
+	rows, err := r.DB.Query(ctx, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed)
+	if err != nil {
+		return nil, err
+	}
+	return r.cases(ctx, rows)
 }

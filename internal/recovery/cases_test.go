@@ -663,7 +663,7 @@ func TestLists(t *testing.T) {
 		t.Errorf("%+v, %t, %v", c, there, err)
 	}
 	var n int64
-	r.change(func(tx *store.Tx) (err error) { n, err = DropAllIn(t.Context(), tx); return err })
+	r.change(func(tx *store.Tx) (err error) { n, err = DropAllIn(t.Context(), tx, r.Keys); return err })
 	if n != 3 {
 		t.Errorf("%d were dropped", n)
 	}

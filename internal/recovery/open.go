@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"time"
@@ -59,6 +60,9 @@ func (r *Recoveries) free(ctx context.Context, from store.Reader, account direct
 		if c.Taken == 0 {
 			return failure.New(failure.Conflict, "A recovery of %s is under way already. Stop it first, if it is not theirs.", account.Name)
 		}
+	}
+	if lost, err := r.lost(ctx, from, account.ID); err != nil || lost {
+		return errors.Join(err, lostCase(account))
 	}
 	return nil
 }
@@ -209,6 +213,7 @@ func (r *Recoveries) openIn(ctx context.Context, tx *store.Tx, opener, account d
 	if _, err := tx.Exec(ctx, `delete from recovery_request where secret = $1`, c.secret); err != nil {
 		return Case{}, err
 	}
+	tx.End("recovery_request", hex.EncodeToString(c.secret), r.Now().Add(requestLife))
 	if err := r.FinishIn(ctx, tx, c.Account); err != nil { // an older one gives no pass any more
 		return Case{}, err
 	}
@@ -222,9 +227,13 @@ func (r *Recoveries) openIn(ctx context.Context, tx *store.Tx, opener, account d
 	if err != nil {
 		return Case{}, err
 	}
+	if err := r.numbered(c); err != nil {
+		return Case{}, err
+	}
 	if err := r.write(ctx, tx, c, c); err != nil {
 		return Case{}, err
 	}
+	c.version++
 	link, err := r.Tickets.IssueIn(ctx, tx, ticket.Spec{Kind: stopKind, Owner: int64(c.Account), Payload: caseText(c.ID), Lifetime: r.Wait + stopLife})
 	if err != nil {
 		return Case{}, err

@@ -35,11 +35,12 @@ type request struct {
 	secret  []byte // hash
 	number  string
 	source  string
+	created time.Time
 	expires time.Time
 }
 
 func (q request) fields() *keyring.Fields {
-	return keyring.NewFields().Int(int64(q.account)).Bytes(q.secret).String(q.number).String(q.source).Int(store.Unix(q.expires))
+	return keyring.NewFields().String("recovery_request").Int(int64(q.account)).Bytes(q.secret).String(q.number).String(q.source).Int(store.Unix(q.created)).Int(store.Unix(q.expires))
 }
 
 // Begin gives a browser a number to read out, and the secret by which it is known
@@ -50,7 +51,8 @@ func (r *Recoveries) Begin(ctx context.Context, name string, source netip.Addr) 
 		return "", s, err
 	}
 	secret = ticket.NewSecret()
-	q := request{account: account.ID, secret: hash(secret), source: signin.Neighbourhood(source), expires: r.Now().Add(requestLife).Truncate(time.Microsecond)}
+	now := r.Now().Truncate(time.Microsecond)
+	q := request{account: account.ID, secret: hash(secret), source: signin.Neighbourhood(source), created: now, expires: now.Add(requestLife)}
 	for range 5 { // a number that another browser shows for the same name is drawn again
 		if q.number, err = number(); err != nil {
 			return "", s, err
@@ -83,7 +85,7 @@ func (r *Recoveries) ask(ctx context.Context, q request) error {
 			}
 		}
 		_, err := tx.Exec(ctx, `insert into recovery_request (secret, account, number, source, created, expires, mac) values ($1,$2,$3,$4,$5,$6,$7)`,
-			q.secret, int64(q.account), q.number, q.source, now, store.Unix(q.expires), r.Keys.MAC(keyring.Recovery, q.fields()))
+			q.secret, int64(q.account), q.number, q.source, store.Unix(q.created), store.Unix(q.expires), r.Keys.MAC(keyring.Recovery, q.fields()))
 		return err
 	})
 }
@@ -113,21 +115,32 @@ func (r *Recoveries) Sweep(ctx context.Context) error {
 	})
 }
 
-const requestColumns = `secret, account, number, source, expires, mac`
+const requestColumns = `secret, account, number, source, created, expires, mac`
 
-func (r *Recoveries) scanRequest(row store.Row) (request, error) {
+// scanRequest reads a browser. One that is not believed, has run out or was served is
+// [store.ErrNotFound].
+func (r *Recoveries) scanRequest(row interface{ Scan(...any) error }) (request, error) {
 	var q request
-	var account, expires int64
+	var account, created, expires int64
 	var mac []byte
-	err := row.Scan(&q.secret, &account, &q.number, &q.source, &expires, &mac)
+	err := row.Scan(&q.secret, &account, &q.number, &q.source, &created, &expires, &mac)
 	if err != nil {
 		return q, err
 	}
-	q.account, q.expires = assurance.AccountID(account), store.Time(expires)
-	if !r.Keys.VerifyMAC(keyring.Recovery, q.fields(), mac) || !r.Now().Before(q.expires) {
-		return request{}, store.ErrNotFound
+	q.account, q.created, q.expires = assurance.AccountID(account), store.Time(created), store.Time(expires)
+	wrong := ""
+	switch {
+	case !r.Keys.VerifyMAC(keyring.Recovery, q.fields(), mac):
+		wrong = store.Altered
+	case r.DB.Over("recovery_request", q.name()):
+		wrong = store.Returned
+	case r.Now().Before(q.expires):
+		return q, nil
 	}
-	return q, nil
+	if wrong != "" {
+		r.DB.Report(store.Finding{Table: "recovery_request", Row: q.name(), Wrong: wrong})
+	}
+	return request{}, store.ErrNotFound
 }
 
 // showing returns the browser that shows a number for an account.
@@ -155,7 +168,7 @@ type Standing struct {
 // known, or whose number has run out, is a NotFound failure.
 func (r *Recoveries) Look(ctx context.Context, secret string) (Standing, error) {
 	h := hash(secret)
-	c, err := r.scan(r.DB.QueryRow(ctx, `select `+caseColumns+` from recovery where secret = $1`, h))
+	c, err := r.scan(ctx, r.DB.QueryRow(ctx, `select `+caseColumns+` from recovery where secret = $1`, h))
 	if err == nil {
 		s := Standing{Case: c}
 		if c.confirmable(r.Now()) {

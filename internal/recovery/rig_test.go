@@ -81,22 +81,51 @@ type rig struct {
 	people map[string]directory.Account
 	places int
 	faults *storetest.Faults
+
+	dsn, folder string
+	root        keyring.Root
 }
 
 var began = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
 func setUp(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, now: began, people: map[string]directory.Account{}}
-	clock, log := func() time.Time { return r.now }, slog.New(slog.DiscardHandler)
 	dsn := filepath.Join(t.TempDir(), "recovery.db")
-	r.faults = storetest.NewFaults(t, dsn)
-	db, err := store.Open(t.Context(), store.Options{DSN: dsn, Driver: r.faults.Driver, Now: clock, Log: log})
+	return setUpOn(t, dsn, storetest.NewFaults(t, dsn))
+}
+
+// setUpOn is setUp on a database, on a driver that breaks or on its own.
+func setUpOn(t *testing.T, dsn string, faults *storetest.Faults) *rig {
+	t.Helper()
+	r := &rig{t: t, now: began, people: map[string]directory.Account{}, faults: faults, dsn: dsn, folder: t.TempDir(), root: keyring.NewRoot()}
+	r.start()
+	r.found()
+	return r
+}
+
+// again stops the server and starts it.
+func (r *rig) again() {
+	r.t.Helper()
+	if err := r.DB.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.start()
+}
+
+func (r *rig) start() {
+	t := r.t
+	t.Helper()
+	clock, log := func() time.Time { return r.now }, slog.New(slog.DiscardHandler)
+	options := store.Options{DSN: r.dsn, Remember: r.folder, Now: clock, Log: log}
+	if r.faults != nil {
+		options.Driver = r.faults.Driver
+	}
+	db, err := store.Open(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
+	keys, err := keyring.Open(t.Context(), db, r.root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +158,12 @@ func setUp(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// found makes the groups, who is in them, and the policy.
+func (r *rig) found() {
+	t, people := r.t, r.Directory
+	t.Helper()
 	r.change(func(tx *store.Tx) error {
 		// In this order, always: a test that writes a number into a row must know whose it is.
 		for _, group := range []struct {
@@ -149,10 +184,9 @@ func setUp(t *testing.T) *rig {
 				}
 			}
 		}
-		_, err := parts.Rules.Save(t.Context(), tx, lenient, "test")
+		_, err := r.rules.Save(t.Context(), tx, lenient, "test")
 		return err
 	})
-	return r
 }
 
 func (r *rig) try(fn func(tx *store.Tx) error) error {

@@ -49,7 +49,7 @@ func TestWhatCannotBeWritten(t *testing.T) {
 	secret, was := r.opens("helga", "bob", false)
 	if err := r.try(func(tx *store.Tx) error {
 		next := was
-		was.Taken, next.state = 1, stateStopped
+		was.version, next.state = was.version+1, stateStopped
 		return r.write(t.Context(), tx, was, next)
 	}); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("changed meanwhile: %v", err)

@@ -1,8 +1,6 @@
 package storetest
 
 import (
-	"database/sql"
-	"strings"
 	"testing"
 	"time"
 
@@ -66,19 +64,4 @@ func alarms(tb testing.TB, db *store.DB, which func(audit.Entry) bool) (n int) {
 		}
 	}
 	return n
-}
-
-// File opens a database beside the server: without anything of ours.
-func File(tb testing.TB, dsn string) *sql.DB {
-	tb.Helper()
-	driver := "sqlite"
-	if strings.HasPrefix(dsn, "postgres") {
-		driver = "pgx"
-	}
-	db, err := sql.Open(driver, dsn)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { db.Close() })
-	return db
 }
