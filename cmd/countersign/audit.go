@@ -17,6 +17,7 @@ type auditCommand struct {
 	Checkpoint do[admin.AuditCheckpoint] `cmd:"" help:"Sign a checkpoint of the log, to be kept elsewhere."`
 	Verify     auditVerify               `cmd:"" help:"Check offline that no entry was changed, removed, inserted, moved or cut off."`
 	Export     auditExport               `cmd:"" help:"Write the log as JSON lines."`
+	Accept     auditAccept               `cmd:"" help:"Say why the log is not as the server left it, and have it go on. The servers must be stopped."`
 }
 
 type auditVerify struct {
@@ -33,7 +34,7 @@ func (c *auditVerify) Run(ctx context.Context, conn *connection) error {
 		}
 		witnessed = append(witnessed, string(b))
 	}
-	db, _, err := c.open(ctx)
+	db, _, err := c.openBroken(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ type auditExport struct {
 }
 
 func (c *auditExport) Run(ctx context.Context) error {
-	db, keys, err := c.open(ctx)
+	db, keys, err := c.openBroken(ctx)
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,15 @@ const databaseFile = "countersign.db"
 
 // open opens an installation that exists, whether or not a server runs on it.
 func (p place) open(ctx context.Context) (*store.DB, *keyring.Keyring, error) {
+	return p.openAs(ctx, store.Options{})
+}
+
+// openBroken opens an installation whatever its audit log is like.
+func (p place) openBroken(ctx context.Context) (*store.DB, *keyring.Keyring, error) {
+	return p.openAs(ctx, store.Options{Broken: true})
+}
+
+func (p place) openAs(ctx context.Context, o store.Options) (*store.DB, *keyring.Keyring, error) {
 	p, err := p.settle()
 	if err != nil {
 		return nil, nil, err
@@ -72,7 +81,11 @@ func (p place) open(ctx context.Context) (*store.DB, *keyring.Keyring, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := store.Open(ctx, store.Options{DSN: dsn, Log: slog.New(slog.DiscardHandler)})
+	o.DSN, o.Log = dsn, slog.New(slog.DiscardHandler)
+	if o.Broken {
+		o.Remember = filepath.Join(p.Data, rememberedFolder)
+	}
+	db, err := store.Open(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -37,18 +37,28 @@ func (c *rewoundCommand) Run(ctx context.Context) error {
 	if err := checkKeep(c.Keep); err != nil {
 		return err
 	}
-	db, keys, err := c.open(ctx)
+	if err := c.stopped(); err != nil {
+		return err
+	}
+	db, keys, err := c.openBroken(ctx)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	_, err = db.AcceptRewound(ctx, operator())
+	switch {
+	case errors.Is(err, store.ErrHalted):
+		return fmt.Errorf("%w. The copy is not whole in itself: run countersign audit accept first", err)
+	case err != nil && !errors.Is(err, store.ErrNothingWrong):
+		return err
+	}
 	r := &rewinding{db: db, keys: keys, keep: c.Keep, detail: map[string]string{"by": "other means"}}
 	out, err := r.run(ctx)
 	if err != nil {
 		return err
 	}
 	out.print(os.Stdout)
-	return nil
+	return c.forget()
 }
 
 // rewinding makes worthless what may have been used since an older copy of the

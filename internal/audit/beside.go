@@ -28,3 +28,16 @@ func Beside(body []byte) (at time.Time, account int64) {
 	account, _ = strconv.ParseInt(string(rest[:digits]), 10, 64)
 	return at, account
 }
+
+// VersionsIn returns what an encoded entry says in its Versions, without decoding all of
+// it. The body must be one that [Entry.Encode] wrote. Versions hold no character that is
+// escaped; one that does is returned as far as that.
+func VersionsIn(body []byte) string {
+	before, _, _ := bytes.Cut(body, []byte(`,"detail":{`)) // a detail may have any name
+	_, rest, ok := bytes.Cut(before, []byte(`,"versions":"`))
+	if !ok {
+		return ""
+	}
+	text, _, _ := bytes.Cut(rest, []byte{'"'})
+	return string(text)
+}

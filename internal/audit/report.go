@@ -21,11 +21,13 @@ const (
 	CutOff     Kind = "cut off"    // the log ends before it
 	Altered    Kind = "altered"    // one of the above, somewhere in the range
 	Forged     Kind = "forged"     // a checkpoint that our key did not sign, or of another log
+	Misfiled   Kind = "misfiled"   // the columns beside the entry say another moment or account
+	Treeless   Kind = "treeless"   // the tree that the log goes on from is gone, or not ours
 )
 
 // Fault is one thing that is wrong with the log. From and To are the first and
 // the last entry that it concerns, by the numbers they were written under; for
-// Inserted, by the number it is now found under. Both are -1 for Forged.
+// Inserted, by the number it is now found under. Both are -1 for Forged and Treeless.
 type Fault struct {
 	Kind     Kind
 	From, To int64
@@ -50,6 +52,8 @@ func (f Fault) sentence() string {
 	switch f.Kind {
 	case Forged:
 		return "a checkpoint was forged"
+	case Treeless:
+		return "the tree that the log goes on from was removed or changed"
 	case Altered:
 		return fmt.Sprintf("between entries %d and %d something was changed, removed, inserted or reordered", f.From, f.To)
 	}
@@ -95,7 +99,7 @@ func (r *Report) add(f Fault) {
 // within reports whether a fault that is already named lies in [from, to].
 func (r *Report) within(from, to int64) bool {
 	for _, f := range r.Faults {
-		if f.Kind != Forged && f.From <= to && f.To >= from {
+		if f.Kind != Misfiled && f.From >= 0 && f.From <= to && f.To >= from {
 			return true
 		}
 	}

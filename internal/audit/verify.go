@@ -20,8 +20,9 @@ type Check struct {
 	Checkpoints []string
 	// MAC is the key of the entries' MACs. With it the very entry is named.
 	MAC []byte
-	// Tree is the one that the store will go on from.
-	Tree *Tree
+	// Tree is the one that the store will go on from, and Known the newest that a server
+	// remembers outside of it.
+	Tree, Known *Tree
 }
 
 // Verify reads a log from its first entry, in its order, and reports all that
@@ -74,9 +75,11 @@ func (v *verification) openCheckpoints() {
 		v.ahead = append(v.ahead, c)
 		v.largest = max(v.largest, c.Size)
 	}
-	if t := v.check.Tree; t != nil {
-		v.ahead = append(v.ahead, Checkpoint{Size: t.Size(), Root: t.Root()})
-		v.largest = max(v.largest, t.Size())
+	for _, t := range []*Tree{v.check.Tree, v.check.Known} {
+		if t != nil {
+			v.ahead = append(v.ahead, Checkpoint{Size: t.Size(), Root: t.Root()})
+			v.largest = max(v.largest, t.Size())
+		}
 	}
 	slices.SortStableFunc(v.ahead, func(a, b Checkpoint) int { return cmp.Compare(a.Size, b.Size) })
 }
@@ -103,6 +106,12 @@ func (v *verification) roots() {
 
 // place finds out where the entry belongs.
 func (v *verification) place(l Leaf) {
+	if b := l.Beside; b != nil {
+		at, account := Beside(l.Body)
+		if (at.UnixMicro() != b.At || account != b.Account) && (v.numbers.auth == nil || v.numbers.auth.Check(l.Seq, l.Body, l.MAC)) {
+			v.report.add(Fault{Kind: Misfiled, From: l.Seq, To: l.Seq})
+		}
+	}
 	if v.numbers.auth != nil {
 		v.numbers.place(l, &v.report)
 		return

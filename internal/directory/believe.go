@@ -46,6 +46,7 @@ func (d *Directory) newest(ctx context.Context, kind string, number, version int
 		case err != nil:
 			return err
 		case now >= d.DB.Newest(kind, number):
+			d.DB.Doubt(kind, number)
 			return nil
 		}
 	}

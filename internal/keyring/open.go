@@ -38,6 +38,8 @@ func openFor(ctx context.Context, db *store.DB, root Root, wanted []Purpose) (*K
 	if k.log, err = newAuditLog(mac.key, sign.key); err != nil {
 		return nil, err
 	}
+	// Every other key comes with an entry.
+	k.log.keys.Fresh = len(missing(r, wanted)) == len(wanted)
 	if err := db.UseAuditKeys(k.log.keys); err != nil {
 		return nil, err
 	}

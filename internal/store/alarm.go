@@ -1,9 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
+	"encoding/binary"
 	"errors"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"countersign/internal/audit"
@@ -36,70 +41,11 @@ func (f Finding) name() string { return f.Table + "/" + f.Row + "/" + f.Wrong }
 // TamperedEvent is the entry of a row that is not as this installation left it.
 const TamperedEvent = "database.tampered"
 
-// Report has a finding written into the log, once for all servers, as an alarm. It does
-// not wait, so that whoever refuses a row does not.
-func (db *DB) Report(f Finding) {
-	if _, known := db.reported.LoadOrStore(f.name(), true); known {
-		return
-	}
-	db.log.Error("ALARM: a row was changed behind our back; it is not believed", "table", f.Table, "row", f.Row, "wrong", f.Wrong, "account", f.Account)
-	select {
-	case db.findings <- f:
-	default: // whoever looks again finds it again
-		db.reported.Delete(f.name())
-	}
-}
+// SeenEvent is the entry of an alarm that an administrator has seen.
+const SeenEvent = "database.alarm-seen"
 
-// sound records findings until the database is closed.
-func (db *DB) sound() {
-	for {
-		select {
-		case <-db.stop:
-			return
-		case f := <-db.findings:
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-			err := db.alarm(ctx, f)
-			cancel()
-			if err != nil {
-				db.reported.Delete(f.name())
-				db.log.Error("an alarm cannot be recorded", "table", f.Table, "row", f.Row, "error", err)
-			}
-		}
-	}
-}
-
-var errKnown = errors.New("store: the alarm is there")
-
-// alarm records a finding. A row of another's making does not silence it.
-func (db *DB) alarm(ctx context.Context, f Finding) error {
-	err := db.Change(ctx, audit.System("watch"), func(tx *Tx) error {
-		var at int64
-		var mac []byte
-		err := tx.QueryRow(ctx, "select at, mac from alarm where name = $1", f.name()).Scan(&at, &mac)
-		switch {
-		case err == nil && hmac.Equal(db.alarmMAC(f, at), mac):
-			return errKnown
-		case err != nil && !errors.Is(err, ErrNotFound):
-			return err
-		}
-		at = Unix(tx.Now())
-		_, err = tx.Exec(ctx, `insert into alarm (name, tbl, row_key, wrong, account, at, mac) values ($1,$2,$3,$4,$5,$6,$7)
-			on conflict (name) do update set tbl = excluded.tbl, row_key = excluded.row_key, wrong = excluded.wrong, account = excluded.account, at = excluded.at, mac = excluded.mac`,
-			f.name(), f.Table, f.Row, f.Wrong, f.Account, at, db.alarmMAC(f, at))
-		if err != nil {
-			return err
-		}
-		return tx.Record(audit.Entry{Event: TamperedEvent, Outcome: audit.Failed, Reason: f.Wrong, Account: f.Account, Detail: map[string]string{"table": f.Table, "row": f.Row}})
-	})
-	if errors.Is(err, errKnown) {
-		return nil
-	}
-	return err
-}
-
-func (db *DB) alarmMAC(f Finding, at int64) []byte {
-	return sum(db.shelf.key, "alarm/"+f.name(), at, []byte(number(f.Account)))
-}
+// alarmTopic has every server look at the alarms again.
+const alarmTopic = "alarm"
 
 // Alarm is a finding and when it was made.
 type Alarm struct {
@@ -107,25 +53,317 @@ type Alarm struct {
 	At time.Time
 }
 
-// Alarms returns what was found to be changed behind our back, the newest first. A row of
-// the table that is not ours is left out.
+const (
+	// findingsMost bounds how many findings are kept in mind. Whoever alters more rows has
+	// one alarm more for each table, which stands for the rest.
+	findingsMost = 10_000
+	// Rest is the row of the alarm that stands for the rest.
+	Rest = "more"
+	// alarmAgain is how long an alarm that could not be recorded waits.
+	alarmAgain = 10 * time.Second
+)
+
+// alarms is what this server found.
+type alarms struct {
+	queue chan Finding
+	look  chan bool
+
+	mu    sync.Mutex
+	found map[string]*found
+	// log and rows say that a whole round has gone by since the start.
+	log, rows bool
+}
+
+// found is a finding of this server's.
+type found struct {
+	Alarm
+	last     time.Time // when it was found last
+	recorded bool
+	seen     bool
+	anew     bool // it was not there in between
+}
+
+// Report has a finding written into the log, once for all servers, as an alarm. It does
+// not wait, so that whoever refuses a row does not.
+func (db *DB) Report(f Finding) {
+	if db.doubts.about(f) || !db.alarms.add(&f, db.now()) {
+		return
+	}
+	db.log.Error("ALARM: a row was changed behind our back; it is not believed", "table", f.Table, "row", f.Row, "wrong", f.Wrong, "account", f.Account)
+	select {
+	case db.alarms.queue <- f:
+	default: // it is tried again
+	}
+}
+
+// add keeps a finding in mind, and reports whether it is news.
+func (a *alarms) add(f *Finding, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.found == nil {
+		a.found = make(map[string]*found)
+	}
+	old := a.found[f.name()]
+	if old == nil && len(a.found) >= findingsMost {
+		*f = Finding{Table: f.Table, Row: Rest, Wrong: f.Wrong}
+		old = a.found[f.name()]
+	}
+	if old != nil {
+		old.last = time.Now()
+		return false
+	}
+	whole := a.rows
+	if ofLog(f.Table) {
+		whole = a.log
+	}
+	a.found[f.name()] = &found{Alarm: Alarm{*f, now}, last: time.Now(), anew: whole}
+	return true
+}
+
+// ofLog reports whether the watch looks at a table.
+func ofLog(table string) bool { return strings.HasPrefix(table, "audit_") }
+
+// Swept says that every row was looked at, in a round that began at a moment. What was
+// reported before and not since is well again: should it be found once more, that is
+// another alarm.
+func (db *DB) Swept(began time.Time) { db.alarms.swept(false, began) }
+
+func (a *alarms) swept(log bool, began time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if log {
+		a.log = true
+	} else {
+		a.rows = true
+	}
+	for name, f := range a.found {
+		if ofLog(f.Table) == log && f.recorded && f.last.Before(began) {
+			delete(a.found, name)
+		}
+	}
+}
+
+// sound records findings until the database is closed.
+func (db *DB) sound() {
+	ticker := time.NewTicker(alarmAgain)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-db.stop:
+			return
+		case f := <-db.alarms.queue:
+			db.record(f)
+		case <-db.alarms.look:
+			db.lookAtAlarms()
+		case <-ticker.C:
+			for _, f := range db.alarms.due() {
+				db.record(f)
+			}
+		}
+	}
+}
+
+// due lists what could not be recorded.
+func (a *alarms) due() (out []Finding) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range a.found {
+		if !f.recorded {
+			out = append(out, f.Finding)
+		}
+	}
+	return out
+}
+
+func (db *DB) record(f Finding) {
+	if db.Halted() != nil { // it is shown from memory
+		return
+	}
+	ctx, cancel := context.WithTimeout(db.life, 30*time.Second)
+	defer cancel()
+	seen, err := db.alarm(ctx, f)
+	if err != nil {
+		if ctx.Err() == nil && db.Halted() == nil {
+			db.log.Error("an alarm cannot be recorded", "table", f.Table, "row", f.Row, "error", err)
+		}
+		return
+	}
+	db.alarms.note(f.name(), func(f *found) { f.recorded, f.seen, f.anew = true, seen, false })
+}
+
+func (a *alarms) note(name string, set func(*found)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f := a.found[name]; f != nil {
+		set(f)
+	}
+}
+
+func (a *alarms) isAnew(name string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f := a.found[name]
+	return f != nil && f.anew
+}
+
+// alarm records a finding, and says whether an administrator has seen it. A row of
+// another's making does not silence it, and neither does one that was seen before the
+// finding was made anew.
+func (db *DB) alarm(ctx context.Context, f Finding) (seen bool, err error) {
+	anew := db.alarms.isAnew(f.name())
+	err = db.Change(ctx, audit.System("watch"), func(tx *Tx) error {
+		seen = false
+		old, err := db.alarmNamed(ctx, tx, f.name())
+		switch {
+		case err == nil && (old.seen == 0 || !anew):
+			seen = old.seen != 0
+			return errKnown
+		case err != nil && !errors.Is(err, ErrNotFound):
+			return err
+		}
+		if err := db.putAlarm(ctx, tx, alarmRow{Finding: f, at: Unix(tx.Now())}); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: TamperedEvent, Outcome: audit.Failed, Reason: f.Wrong, Account: f.Account, Detail: map[string]string{"table": f.Table, "row": f.Row}})
+	})
+	if errors.Is(err, errKnown) {
+		err = nil
+	}
+	return seen, err
+}
+
+var errKnown = errors.New("store: the alarm is there")
+
+// alarmRow is a row of the table.
+type alarmRow struct {
+	Finding
+	at, seen int64
+}
+
+// version counts up with each time that it is written.
+func (r alarmRow) version() int64 { return max(r.at, r.seen) }
+
+func (db *DB) alarmMAC(r alarmRow) []byte {
+	b := binary.BigEndian.AppendUint64(nil, uint64(r.Account))
+	return sum(db.shelf.key, "alarm/"+r.name(), r.at, binary.BigEndian.AppendUint64(b, uint64(r.seen)))
+}
+
+const alarmColumns = "select tbl, row_key, wrong, account, at, seen, mac from alarm"
+
+// readAlarm scans alarmColumns. A row that is not ours, or older than the newest, is ErrNotFound.
+func (db *DB) readAlarm(scan func(...any) error) (r alarmRow, err error) {
+	var mac []byte
+	if err := scan(&r.Table, &r.Row, &r.Wrong, &r.Account, &r.at, &r.seen, &mac); err != nil {
+		return r, err
+	}
+	if !hmac.Equal(db.alarmMAC(r), mac) || r.version() < db.Newest("alarm", NumberOf(r.name())) {
+		return r, ErrNotFound
+	}
+	return r, nil
+}
+
+func (db *DB) alarmNamed(ctx context.Context, r Reader, name string) (alarmRow, error) {
+	row, err := db.readAlarm(r.QueryRow(ctx, alarmColumns+" where name = $1", name).Scan)
+	if err == nil && row.name() != name {
+		err = ErrNotFound
+	}
+	return row, err
+}
+
+func (db *DB) putAlarm(ctx context.Context, tx *Tx, r alarmRow) error {
+	_, err := tx.Exec(ctx, `insert into alarm (name, tbl, row_key, wrong, account, at, seen, mac) values ($1,$2,$3,$4,$5,$6,$7,$8)
+		on conflict (name) do update set tbl = excluded.tbl, row_key = excluded.row_key, wrong = excluded.wrong, account = excluded.account, at = excluded.at, seen = excluded.seen, mac = excluded.mac`,
+		r.name(), r.Table, r.Row, r.Wrong, r.Account, r.at, r.seen, db.alarmMAC(r))
+	tx.Anchor("alarm", NumberOf(r.name()), r.version())
+	return err
+}
+
+// alarmsMost bounds how many alarms are shown, and alarmsRead how many rows are read for it.
+const (
+	alarmsMost = 1000
+	alarmsRead = 20_000
+)
+
+// Alarms returns what was found to be changed behind our back and what no administrator
+// has seen yet, the newest first. A row of the table that is not ours is left out, and what
+// this server found itself is there whatever became of its row.
 func (db *DB) Alarms(ctx context.Context) ([]Alarm, error) {
-	rows, err := db.Query(ctx, "select tbl, row_key, wrong, account, at, mac from alarm order by at desc, name limit 1000")
+	out := db.alarms.unseen()
+	rows, err := db.Query(ctx, alarmColumns+" where seen = 0 order by at desc, name limit $1", alarmsRead)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []Alarm
-	for rows.Next() {
-		var a Alarm
-		var at int64
-		var mac []byte
-		if err := rows.Scan(&a.Table, &a.Row, &a.Wrong, &a.Account, &at, &mac); err != nil {
+	for rows.Next() && len(out) < alarmsMost {
+		switch r, err := db.readAlarm(rows.Scan); {
+		case err == nil:
+			out[r.name()] = Alarm{r.Finding, Time(r.at)}
+		case !errors.Is(err, ErrNotFound):
 			return nil, err
 		}
-		if a.At = Time(at); hmac.Equal(db.alarmMAC(a.Finding, at), mac) {
-			out = append(out, a)
+	}
+	all := make([]Alarm, 0, len(out))
+	for _, a := range out {
+		all = append(all, a)
+	}
+	slices.SortFunc(all, func(a, b Alarm) int {
+		return cmp.Or(b.At.Compare(a.At), strings.Compare(a.name(), b.name()))
+	})
+	return all, rows.Err()
+}
+
+// unseen are this server's findings that nobody has seen.
+func (a *alarms) unseen() map[string]Alarm {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := make(map[string]Alarm)
+	for name, f := range a.found {
+		if !f.seen {
+			out[name] = f.Alarm
 		}
 	}
-	return out, rows.Err()
+	return out
+}
+
+// SeeAlarms marks every alarm up to a moment as seen, in a change, and returns how many
+// they were. Found once more after it was well, a row is an alarm anew.
+func (db *DB) SeeAlarms(ctx context.Context, tx *Tx, until time.Time) (int, error) {
+	all, err := db.Alarms(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, a := range all {
+		if a.At.After(until) {
+			continue
+		}
+		r := alarmRow{Finding: a.Finding, at: Unix(a.At), seen: Unix(tx.Now())}
+		if err := db.putAlarm(ctx, tx, r); err != nil {
+			return 0, err
+		}
+		tx.AfterCommit(func() { db.alarms.note(r.name(), func(f *found) { f.seen = true }) })
+		n++
+	}
+	tx.Announce(alarmTopic)
+	return n, nil
+}
+
+// hearAlarms has this server look which of its findings were seen, wherever that was.
+func (db *DB) hearAlarms(topic string) {
+	if topic == alarmTopic || topic == Missed {
+		select {
+		case db.alarms.look <- true:
+		default:
+		}
+	}
+}
+
+func (db *DB) lookAtAlarms() {
+	ctx, cancel := context.WithTimeout(db.life, 30*time.Second)
+	defer cancel()
+	for name := range db.alarms.unseen() {
+		if r, err := db.alarmNamed(ctx, db, name); err == nil && r.seen != 0 {
+			db.alarms.note(name, func(f *found) { f.seen = f.recorded })
+		}
+	}
 }

@@ -39,20 +39,19 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	if err := os.Link(part, path); err != nil { // unlike a rename, fails where a file appeared
 		return fmt.Errorf("store: backup: %w", err)
 	}
-	return syncFolder(filepath.Dir(path))
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("store: backup: %w", err)
+	}
+	return nil
 }
 
 // syncFolder puts a new name on disk.
 func syncFolder(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("store: backup: %w", err)
+		return err
 	}
-	defer f.Close()
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("store: backup: %w", err)
-	}
-	return nil
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // seal makes a file private and puts it on disk.

@@ -165,7 +165,12 @@ func (p *postgres) once(batch []*request) (touched bool, err error) {
 func (p *postgres) one(ctx context.Context, run runner, r *request) error {
 	r.err, r.answer, r.panicked = nil, nil, nil // of an earlier try
 	r.tx = Tx{run: run, known: &p.db.known, duty: r.work.duty, now: p.db.now(), actor: r.work.actor}
+	doubts := p.db.doubts.count.Load()
 	r.call(p.db)
+	if p.db.doubts.count.Load() != doubts && ctx.Err() == nil {
+		r.err, r.panicked = nil, nil
+		return errRetry // its view may be of before what this server knows
+	}
 	err := r.err
 	switch {
 	case err == nil && r.panicked == nil:

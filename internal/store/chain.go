@@ -25,12 +25,13 @@ type recorded struct {
 type chain struct {
 	db     *DB // nil: what this server knows of the log is not asked
 	auth   *audit.Authenticator
+	fresh  bool // there may be no tree
 	tree   audit.Tree
 	stored []byte // the row that tree was read from, nil if none was
 }
 
 func newChain(db *DB, k *AuditKeys) *chain {
-	return &chain{db: db, auth: audit.NewAuthenticator(k.MAC)}
+	return &chain{db: db, auth: audit.NewAuthenticator(k.MAC), fresh: k.Fresh}
 }
 
 var errTree = errors.New("store: the audit log's tree does not bear our MAC: it was changed from outside, or the audit keys are not this database's")
@@ -39,8 +40,8 @@ var errTree = errors.New("store: the audit log's tree does not bear our MAC: it 
 // log has every change refused from then on.
 func (c *chain) load(ctx context.Context, run runner) error {
 	err := c.read(ctx, run)
-	if c.db != nil && (errors.Is(err, errTree) || errors.Is(err, errOther)) {
-		c.db.halt(err)
+	if c.db != nil {
+		c.db.haltIf(err)
 	}
 	return err
 }
@@ -64,7 +65,7 @@ func (c *chain) read(ctx context.Context, run runner) error {
 		return errTree
 	}
 	if known != nil && !bytes.Equal(edge, known) {
-		if err := follows(ctx, run, c.auth, known, edge); err != nil {
+		if _, err := c.follows(ctx, run, known, edge); err != nil {
 			return err
 		}
 	}
@@ -75,9 +76,9 @@ func (c *chain) read(ctx context.Context, run runner) error {
 	return nil
 }
 
-// begin starts an empty tree, where there is no entry.
+// begin starts an empty tree, where there was never an entry.
 func (c *chain) begin(ctx context.Context, run runner, known []byte) error {
-	if known != nil {
+	if known != nil || !c.fresh {
 		return notOurs("it is gone")
 	}
 	rows, err := run.QueryContext(ctx, "select 1 from audit_entry limit 1")

@@ -13,26 +13,31 @@ import (
 const checkpointEvery = 5 * time.Second
 
 // UseAuditKeys gives the store the keys of its audit log; only then can it be
-// changed. It refuses keys that are not this database's.
+// changed. It refuses keys that are not this database's, and a log that is not as this
+// server left it.
 func (db *DB) UseAuditKeys(k AuditKeys) error {
 	if err := k.check(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	err := db.Housekeep(ctx, "reading the audit log", func(tx *Tx) error {
-		return tx.fail(newChain(nil, &k).load(ctx, tx.run))
-	})
-	if err != nil {
-		return err
-	}
 	w := &watch{db: db, auth: audit.NewAuthenticator(k.MAC)}
-	if err := db.recall(ctx, w, shelfKey(k.MAC)); err != nil {
-		return err
+	db.shelf.setKey(shelfKey(k.MAC))
+	err := db.recall(ctx, w, &k)
+	if err != nil && !db.broken {
+		return errors.Join(err, db.memory.close())
+	}
+	if err != nil {
+		db.halt(err)
 	}
 	if !db.keys.CompareAndSwap(nil, &k) {
 		return errors.New("store: the audit keys were given before")
 	}
+	if db.broken {
+		return nil
+	}
+	db.watch = w
+	db.Subscribe(db.hearAlarms)
 	db.background(db.signNow)
 	db.background(w.follow)
 	db.background(db.sound)
@@ -41,36 +46,81 @@ func (db *DB) UseAuditKeys(k AuditKeys) error {
 
 // recall reads what this server remembers from before it was stopped, and refuses a log
 // that does not go on from there.
-func (db *DB) recall(ctx context.Context, w *watch, key []byte) (err error) {
-	db.shelf.key = key
-	if w.read, err = db.shelf.open(&db.memory); err != nil {
-		return err
+func (db *DB) recall(ctx context.Context, w *watch, k *AuditKeys) (err error) {
+	if db.broken {
+		w.read, err = db.shelf.look()
+	} else {
+		w.read, err = db.shelf.open(&db.memory)
 	}
-	known, err := db.shelf.read(headFile)
-	if errors.Is(err, errShelf) {
-		db.log.Error("what this server remembers of the log was changed; it is not believed", "error", err)
-		return nil
-	}
-	if err != nil || known == nil {
-		return err
-	}
-	edge, _, err := readTree(ctx, db.reads.runner())
 	if err != nil {
 		return err
 	}
-	if err := follows(ctx, db.reads.runner(), w.auth, known, edge); err != nil {
-		return fmt.Errorf("%w: %w. If an older copy of the database was put back, run countersign rewound; in every other case somebody changed it: find out who, and run countersign audit accept", ErrHalted, err)
+	known, err := db.shelf.known(&w.read)
+	if errors.Is(err, errShelf) {
+		db.log.Error("what this server remembers of the log was changed; it is not believed", "error", err)
+	} else if err != nil {
+		return err
+	}
+	db.advance(known)
+	edge, err := db.firstTree(ctx, k, known)
+	if err == nil && known != nil {
+		err = db.goesOn(ctx, w, known, edge)
+	}
+	if errors.Is(err, errTree) || errors.Is(err, errOther) {
+		return fmt.Errorf("%w: %w. If an older copy of the database was put back, run countersign rewound; in every other case find out who changed it, and run countersign audit accept", ErrHalted, err)
+	}
+	if err != nil {
+		return err
 	}
 	db.advance(edge)
 	return nil
 }
 
+// goesOn compares the stored tree with the one that is known. Where an administrator has
+// accepted since that they differ, rows may be at lower versions than is remembered.
+func (db *DB) goesOn(ctx context.Context, w *watch, known, edge []byte) error {
+	accepted, err := (&chain{db: db, auth: w.auth}).follows(ctx, db.reads.runner(), known, edge)
+	if !accepted || err != nil {
+		return err
+	}
+	db.headMu.Lock()
+	db.head.edge = nil
+	db.headMu.Unlock()
+	w.read = audit.Tree{}
+	return db.memory.clear()
+}
+
+// firstTree returns the stored tree, and makes it where there was never an entry.
+func (db *DB) firstTree(ctx context.Context, k *AuditKeys, known []byte) ([]byte, error) {
+	if known != nil || db.broken {
+		edge, mac, err := readTree(ctx, db.reads.runner())
+		switch {
+		case err != nil:
+			return nil, err
+		case edge == nil:
+			return nil, notOurs("it is gone")
+		case !audit.NewAuthenticator(k.MAC).CheckTree(edge, mac):
+			return nil, errTree
+		}
+		return edge, nil
+	}
+	var edge []byte
+	err := db.Housekeep(ctx, "reading the audit log", func(tx *Tx) error {
+		c := newChain(nil, k)
+		err := c.load(ctx, tx.run)
+		edge = c.stored
+		return tx.fail(err)
+	})
+	return edge, err
+}
+
 // keepHead puts the newest head on disk, outside the database.
 func (db *DB) keepHead() {
-	if edge := db.headEdge(); edge != nil {
-		if err := db.shelf.write(headFile, edge); err != nil {
-			db.log.Error("the newest head of the audit log cannot be kept", "error", err)
-		}
+	if db.broken || db.Halted() != nil {
+		return // it is there, and stays
+	}
+	if err := db.shelf.keep(db.headEdge()); err != nil {
+		db.log.Error("the newest head of the audit log cannot be kept", "error", err)
 	}
 }
 
@@ -94,19 +144,44 @@ func (db *DB) signNow() {
 	}
 }
 
+// signIfGrown signs the log where nobody has signed it as it stands, and keeps its head.
+// It goes by the head that this server knows, and believes a note only by its signature.
 func (db *DB) signIfGrown(ctx context.Context) error {
-	var grown bool
-	err := db.QueryRow(ctx, "select coalesce(max(size), 0) > (select coalesce(max(size), -1) from audit_checkpoint) from audit_tree").Scan(&grown)
-	if err != nil || !grown {
+	if db.Halted() != nil {
+		return nil
+	}
+	db.keepHead()
+	signed, err := db.signed(ctx)
+	if err != nil || signed >= sizeOf(db.headEdge()) {
 		return err
 	}
 	_, err = db.Checkpoint(ctx)
-	db.keepHead()
 	return err
 }
 
+// signed is how much of the log the newest checkpoint covers, and -1 without any. A note that
+// is not ours counts as none.
+func (db *DB) signed(ctx context.Context) (int64, error) {
+	var size int64
+	var signed string
+	err := db.QueryRow(ctx, "select size, note from audit_checkpoint order by size desc limit 1").Scan(&size, &signed)
+	if errors.Is(err, ErrNotFound) {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	k := db.keys.Load()
+	c, err := audit.OpenCheckpoint(signed, k.Origin, k.Verifier)
+	if err == nil && c.Size == size {
+		return size, nil
+	}
+	db.Report(Finding{Table: "audit_checkpoint", Row: number(size), Wrong: Altered})
+	return -1, nil
+}
+
 func (db *DB) lastCheckpoint() {
-	if db.keys.Load() == nil {
+	if db.keys.Load() == nil || db.Halted() != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -126,6 +201,9 @@ func (db *DB) Checkpoint(ctx context.Context) (string, error) {
 	k := db.keys.Load()
 	if k == nil {
 		return "", errors.New("store: no checkpoint before UseAuditKeys")
+	}
+	if err := db.Halted(); err != nil {
+		return "", err
 	}
 	if err := db.engine.flush(ctx); err != nil {
 		return "", err

@@ -74,14 +74,14 @@ func (db *DB) EachEntry(ctx context.Context, from int64, f func(audit.Leaf) erro
 
 // entryPage reads one page and moves from behind it.
 func (db *DB) entryPage(ctx context.Context, from *int64, f func(audit.Leaf) error) (n int, err error) {
-	rows, err := db.Query(ctx, "select seq, body, mac from audit_entry where seq >= $1 order by seq limit $2", *from, page)
+	rows, err := db.Query(ctx, "select seq, at, account, body, mac from audit_entry where seq >= $1 order by seq limit $2", *from, page)
 	if err != nil {
 		return 0, err
 	}
 	defer rows.Close()
 	for ; rows.Next(); n++ {
-		var l audit.Leaf
-		if err := rows.Scan(&l.Seq, &l.Body, &l.MAC); err != nil {
+		l := audit.Leaf{Beside: new(audit.Columns)}
+		if err := rows.Scan(&l.Seq, &l.Beside.At, &l.Beside.Account, &l.Body, &l.MAC); err != nil {
 			return n, err
 		}
 		if err := f(l); err != nil {

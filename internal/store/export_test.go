@@ -35,11 +35,12 @@ func OneLane(db *DB) {
 	l.most, l.limit = 1, 1
 }
 
+// ReadTo is how many entries the watch has read.
+func ReadTo(db *DB) int64 { return db.heard.Load() }
+
 // Age has what this server knows of versions be old news.
 func (db *DB) Age() {
 	db.memory.mu.Lock()
 	defer db.memory.mu.Unlock()
-	for key := range db.memory.lately {
-		db.memory.lately[key] = db.memory.lately[key].Add(-readsTake)
-	}
+	db.memory.lately.turned = db.memory.lately.turned.Add(-2 * readsTake)
 }

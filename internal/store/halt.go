@@ -25,8 +25,20 @@ func (db *DB) headEdge() []byte {
 	return db.head.edge
 }
 
+// sizeOf is how many entries a tree has, as it is stored; nil has none.
+func sizeOf(edge []byte) int64 {
+	var t audit.Tree
+	if t.UnmarshalBinary(edge) != nil {
+		return 0
+	}
+	return t.Size()
+}
+
 // advance notes a state of the log that was committed.
 func (db *DB) advance(edge []byte) {
+	if len(edge) == 0 {
+		return
+	}
 	db.headMu.Lock()
 	defer db.headMu.Unlock()
 	if len(db.head.edge) < 8 || bytes.Compare(edge[:8], db.head.edge[:8]) > 0 { // the size comes first
@@ -34,14 +46,23 @@ func (db *DB) advance(edge []byte) {
 	}
 }
 
-// halt has every change refused from now on.
+// halt has every change refused from now on. The head that is known is on disk before, and
+// stays there: also a restart refuses such a log.
 func (db *DB) halt(why error) {
-	if why == nil || errors.Is(why, context.Canceled) {
+	if why == nil || db.halted.Load() != nil {
 		return
 	}
+	db.keepHead()
 	if db.halted.CompareAndSwap(nil, &why) {
-		db.log.Error("ALARM: the audit log is not as this server left it; nothing is changed until an administrator says what happened: stop the server and run countersign audit accept",
+		db.log.Error("ALARM: the audit log is not as this server left it; nothing is changed until an administrator says what happened: stop the server, and run countersign audit accept",
 			"error", why)
+	}
+}
+
+// haltIf halts where an error says that the log is not as it was left.
+func (db *DB) haltIf(err error) {
+	if errors.Is(err, errTree) || errors.Is(err, errOther) {
+		db.halt(err)
 	}
 }
 
@@ -62,12 +83,26 @@ var errOther = errors.New("the audit log was changed from outside")
 
 // follows reports as an error whether a stored tree does not go on from the one that is
 // known: every entry between the two must be there, bear its MAC, and lead from one to the
-// other.
-func follows(ctx context.Context, run runner, auth *audit.Authenticator, known, stored []byte) error {
+// other. Where they do not, an administrator may have accepted that since this server heard
+// of the last such entry.
+func (c *chain) follows(ctx context.Context, run runner, known, stored []byte) (accepted bool, err error) {
 	var from, to audit.Tree
 	if err := errors.Join(from.UnmarshalBinary(known), to.UnmarshalBinary(stored)); err != nil {
-		return err
+		return false, err
 	}
+	err = leads(ctx, run, c.auth, from, to)
+	if !errors.Is(err, errOther) {
+		return false, err
+	}
+	a, lookErr := lastAccepted(ctx, run, c.auth, to.Size())
+	if lookErr != nil || a == nil || a.covers < from.Size() || a.at <= c.db.Newest(acceptances, 0) {
+		return false, errors.Join(err, lookErr)
+	}
+	return true, leads(ctx, run, c.auth, a.Tree, to)
+}
+
+// leads reports as an error whether the entries do not lead from one tree to the other.
+func leads(ctx context.Context, run runner, auth *audit.Authenticator, from, to audit.Tree) error {
 	if to.Size() < from.Size() {
 		return notOurs("it has %d entries, and had %d", to.Size(), from.Size())
 	}

@@ -15,6 +15,9 @@ type AuditKeys struct {
 	Verifier note.Verifier
 	// Origin names this log in its checkpoints; one line.
 	Origin string
+	// Fresh says that the keys were made and nothing was done with them yet: only then is
+	// a log without any trace a new one, and not one that was removed.
+	Fresh bool
 }
 
 func (k AuditKeys) check() error {

@@ -75,7 +75,7 @@ func parseKeys(text string) store.AuditKeys {
 	if err != nil {
 		panic(err)
 	}
-	return store.AuditKeys{MAC: mac, Signer: signer, Verifier: verifier, Origin: signer.Name()}
+	return store.AuditKeys{MAC: mac, Signer: signer, Verifier: verifier, Origin: signer.Name(), Fresh: true}
 }
 
 // kill -9 under load, several times: whatever was confirmed is there, whatever

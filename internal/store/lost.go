@@ -46,6 +46,9 @@ var errBehind = errors.New("store: the log's newest entries are not known yet")
 
 // hearAll waits until this server knows what every entry says that is committed now.
 func (db *DB) hearAll(ctx context.Context) error {
+	if err := db.Halted(); err != nil {
+		return err // nothing is learnt any more
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 15*time.Second, errBehind)
 	defer cancel()
 	var last int64

@@ -9,16 +9,14 @@ import (
 // from the entries of others'. It only grows: what is lower is older. It is kept outside
 // the database (see [shelf]), so that a restart forgets nothing.
 type memory struct {
-	mu     sync.Mutex
-	rows   [len(numbered)]pages // of the kinds whose numbers follow each other
-	others map[uint64]int64     // of all other kinds
-	ended  map[uint64]int64     // what is over, and until when, in seconds
-	lately map[uint64]time.Time // when the newest version became known, for as long as that matters
-	swept  time.Time
+	mu      sync.Mutex
+	rows    [len(numbered)]pages // of the kinds whose numbers follow each other
+	others  map[uint64]int64     // of all other kinds
+	ended   map[uint64]int64     // what is over, and until when, in seconds
+	lately  lately
+	changed uint64 // counts what was learnt
+	swept   time.Time
 }
-
-// readsTake is longer than anything takes from when a row was read until it is compared.
-const readsTake = 2 * time.Minute
 
 // numbered are the kinds of which there may be millions.
 var numbered = [...]string{"account", "credential"}
@@ -49,26 +47,30 @@ func keyOfNumber(kind string, number int64) uint64 {
 func (m *memory) newest(kind string, number int64) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.get(kind, number)
+}
+
+func (m *memory) get(kind string, number int64) int64 {
 	if p := m.page(kind); p != nil {
 		return p.get(number)
 	}
 	return m.others[keyOfNumber(kind, number)]
 }
 
-func (m *memory) over(kind, name string) bool {
+// since also says whether that was learnt so lately that what was read before may still
+// be on its way.
+func (m *memory) since(kind string, number int64) (newest int64, lately bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, over := m.ended[keyOf(kind, name)]
-	return over
+	return m.get(kind, number), m.lately.has(keyOfNumber(kind, number), time.Now())
 }
 
-// overtaken reports whether the newest version of a row became so just now, so that
-// whoever has read an older one may have read it before.
-func (m *memory) overtaken(kind string, number int64) bool {
+func (m *memory) over(kind, name string) bool {
+	key := keyOf(kind, name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at, ok := m.lately[keyOfNumber(kind, number)]
-	return ok && time.Since(at) < readsTake
+	_, over := m.ended[key]
+	return over
 }
 
 // learn takes in what a change left, and returns those that were news.
@@ -81,12 +83,10 @@ func (m *memory) learn(stamps []stamp, now time.Time) (news []stamp) {
 	if m.others == nil {
 		m.others, m.ended = map[uint64]int64{}, map[uint64]int64{}
 	}
-	if m.lately == nil {
-		m.lately = map[uint64]time.Time{}
-	}
 	for _, s := range stamps {
 		if m.take(s, now) {
 			news = append(news, s)
+			m.changed++
 		}
 	}
 	m.forget(now)
@@ -95,41 +95,94 @@ func (m *memory) learn(stamps []stamp, now time.Time) (news []stamp) {
 
 func (m *memory) take(s stamp, now time.Time) bool {
 	if s.name != "" {
-		key := keyOf(s.kind, s.name)
-		_, known := m.ended[key]
-		if s.until.After(now) {
-			m.ended[key] = max(m.ended[key], s.until.Unix()+1)
-		}
-		return !known
+		return m.end(keyOf(s.kind, s.name), s.until, now)
 	}
 	key := keyOfNumber(s.kind, s.number)
 	if p := m.page(s.kind); p != nil {
 		if !p.raise(s.number, s.version) {
 			return false
 		}
-	} else if m.others[key] >= s.version {
-		return false
 	} else {
+		if m.others[key] >= s.version {
+			return false
+		}
 		m.others[key] = s.version
 	}
-	m.lately[key] = time.Now()
+	m.lately.add(key, time.Now())
 	return true
+}
+
+// end notes what is over, unless nobody gains by it any more.
+func (m *memory) end(key uint64, until, now time.Time) bool {
+	if !until.After(now) {
+		return false
+	}
+	was, known := m.ended[key]
+	if u := until.Unix() + 1; u > was {
+		m.ended[key] = u
+	}
+	return !known
 }
 
 // forget drops what nobody gains by any more, once a minute.
 func (m *memory) forget(now time.Time) {
-	if now.Sub(m.swept) < time.Minute {
+	if d := now.Sub(m.swept); d >= 0 && d < time.Minute {
 		return
 	}
 	m.swept = now
-	for key, at := range m.lately {
-		if time.Since(at) > readsTake {
-			delete(m.lately, key)
-		}
-	}
 	for key, until := range m.ended {
 		if until < now.Unix() {
 			delete(m.ended, key)
 		}
 	}
+}
+
+// damaged reports whether a page was lost on the way from the disk since it was asked last.
+func (m *memory) damaged() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var damaged bool
+	for i := range m.rows {
+		damaged = damaged || m.rows[i].broken
+		m.rows[i].broken = false
+	}
+	return damaged
+}
+
+const (
+	// readsTake is longer than anything takes from when a row was read until it is compared.
+	readsTake = 2 * time.Minute
+	// latelyMost bounds how many rows are kept in mind as changed lately. Where it were
+	// more, all count as such.
+	latelyMost = 20_000
+)
+
+// lately are the rows of which something was learnt lately, for readsTake and at most
+// twice as long.
+type lately struct {
+	now, before map[uint64]bool
+	turned      time.Time
+}
+
+func (l *lately) turn(at time.Time) {
+	d := at.Sub(l.turned)
+	if d < readsTake && l.now != nil {
+		return
+	}
+	l.before, l.now, l.turned = l.now, make(map[uint64]bool), at
+	if d >= 2*readsTake {
+		l.before = nil
+	}
+}
+
+func (l *lately) add(key uint64, at time.Time) {
+	l.turn(at)
+	if len(l.now) < latelyMost {
+		l.now[key] = true
+	}
+}
+
+func (l *lately) has(key uint64, at time.Time) bool {
+	l.turn(at)
+	return l.now[key] || l.before[key] || len(l.now) == latelyMost || len(l.before) == latelyMost
 }

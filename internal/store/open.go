@@ -24,6 +24,10 @@ type Options struct {
 	// of the log that it knows, and the newest versions of rows, so that an older copy is
 	// noticed at the next start as well. Empty keeps nothing over a restart.
 	Remember string
+	// Broken is for commands that say what is wrong with an audit log, and mend it: its
+	// keys are taken whatever it is like, and it is not watched. Where it is not as it was
+	// left, every change is refused.
+	Broken bool
 	// Driver is the database/sql driver to use instead of the engine's own: one
 	// that wraps it and breaks, in tests.
 	Driver string
@@ -44,6 +48,7 @@ type DB struct {
 	engine engine
 	known  statements
 	keys   atomic.Pointer[AuditKeys]
+	broken bool
 	feed   feed
 	health health
 	counts counts
@@ -56,12 +61,15 @@ type DB struct {
 	halted   atomic.Pointer[error]
 	caughtUp atomic.Bool
 	heard    atomic.Int64 // how many entries the watch has read
-	findings chan Finding
-	reported sync.Map // names of findings
+	alarms   alarms
+	doubts   doubts
+	watch    *watch // nil before the keys are there, and where nothing is watched
 
 	thinned atomic.Int64 // when old checkpoints were last thinned out
 
 	stop      chan struct{} // closed when background work must end
+	life      context.Context
+	die       context.CancelFunc
 	closeOnce sync.Once
 	closeErr  error
 	wait      sync.WaitGroup
@@ -70,7 +78,9 @@ type DB struct {
 // Open opens the database, and brings its schema up to date. Until
 // [DB.UseAuditKeys] it can be read but not changed.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	db := &DB{now: o.Now, log: o.Log, stop: make(chan struct{}), findings: make(chan Finding, 256), shelf: shelf{folder: o.Remember}}
+	db := &DB{now: o.Now, log: o.Log, stop: make(chan struct{}), shelf: shelf{folder: o.Remember}, broken: o.Broken}
+	db.life, db.die = context.WithCancel(context.Background())
+	db.alarms.queue, db.alarms.look = make(chan Finding, 256), make(chan bool, 1)
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -103,8 +113,12 @@ func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		db.lastCheckpoint()
 		close(db.stop)
+		db.die()
 		db.wait.Wait()
 		db.engine.drain()
+		if db.watch != nil {
+			db.watch.end()
+		}
 		db.closeErr = db.reads.close()
 	})
 	return db.closeErr

@@ -2,142 +2,165 @@ package store
 
 import (
 	"crypto/hmac"
-	"encoding/binary"
+	"crypto/sha256"
+	"io"
 	"os"
 )
 
 const (
-	pageRows  = 1024
-	pageBytes = pageRows * 4
-	pageSlot  = pageBytes + 32
-	// pagesKept is how many pages are in memory where they can be read again.
-	pagesKept = 512
+	pageRows = 4096
+	pageSlot = pageRows + sha256.Size
+	// large8 stands for a version that is in the map beside, and gone8 for Gone: few rows
+	// change more than two hundred times.
+	large8 = 254
+	gone8  = 255
 )
 
-// pages are the versions of rows whose numbers follow each other, 1024 to a page. Those
-// that are not in memory are in a file, each with a MAC.
+// pages are the newest versions of rows whose numbers follow each other, a byte for each
+// row. A page is read from the file, where it bears a MAC, when it is first asked for.
 type pages struct {
-	file   *os.File // nil: all are in memory
+	file   *os.File // nil: nothing is kept
 	name   string
 	key    []byte
+	there  map[int64]bool // the pages that the file has
 	loaded map[int64]*versionPage
-	broken bool // a page in the file is not as it was written
+	large  map[int64]int64
+	broken bool // a page of the file is not as it was written
 }
 
 type versionPage struct {
-	version [pageRows]uint32
-	dirty   bool
+	version [pageRows]uint8
+	changed uint64 // counts changes
+	kept    uint64 // as changed, of what is in the file
 }
 
 func (p *pages) get(number int64) int64 {
 	if number < 0 {
 		return 0
 	}
-	page := p.load(number/pageRows, false)
+	page := p.load(number / pageRows)
 	if page == nil {
 		return 0
 	}
-	if v := page.version[number%pageRows]; v != gone32 {
+	switch v := page.version[number%pageRows]; v {
+	case gone8:
+		return Gone
+	case large8:
+		return p.large[number]
+	default:
 		return int64(v)
 	}
-	return Gone
 }
-
-// gone32 stands for Gone in a page, which has room for four thousand million versions.
-const gone32 = 1<<32 - 1
 
 // raise sets a version that is higher than the one that is there, and says whether it was.
 func (p *pages) raise(number, version int64) bool {
-	if number < 0 || version < 0 {
+	if number < 0 || version <= p.get(number) {
 		return false
 	}
-	page := p.load(number/pageRows, true)
-	v := uint32(min(version, gone32))
-	if page.version[number%pageRows] >= v {
-		return false
+	page := p.loaded[number/pageRows]
+	if page == nil {
+		page = p.keep(number/pageRows, &versionPage{})
 	}
-	page.version[number%pageRows], page.dirty = v, true
+	v := &page.version[number%pageRows]
+	delete(p.large, number)
+	switch {
+	case version == Gone:
+		*v = gone8
+	case version < large8:
+		*v = uint8(version)
+	default:
+		if p.large == nil {
+			p.large = make(map[int64]int64)
+		}
+		*v, p.large[number] = large8, version
+	}
+	page.changed++
 	return true
 }
 
-func (p *pages) load(number int64, create bool) *versionPage {
-	if page := p.loaded[number]; page != nil {
+// load returns a page, and nil where there is none.
+func (p *pages) load(number int64) *versionPage {
+	if page := p.loaded[number]; page != nil || !p.there[number] || p.file == nil {
 		return page
 	}
 	page := p.read(number)
 	if page == nil {
-		if !create {
-			return nil
-		}
-		page = &versionPage{}
+		p.broken = true
+		delete(p.there, number)
+		return nil
 	}
+	return p.keep(number, page)
+}
+
+func (p *pages) keep(number int64, page *versionPage) *versionPage {
 	if p.loaded == nil {
 		p.loaded = make(map[int64]*versionPage)
 	}
-	p.makeRoom()
 	p.loaded[number] = page
 	return page
 }
 
-// makeRoom drops some page that can be read again.
-func (p *pages) makeRoom() {
-	if p.file == nil || len(p.loaded) < pagesKept {
-		return
+// read returns a page of the file, and nil where it is not as it was written.
+func (p *pages) read(number int64) *versionPage {
+	var slot [pageSlot]byte
+	if n, err := p.file.ReadAt(slot[:], number*pageSlot); n < pageSlot || err != nil && err != io.EOF ||
+		!hmac.Equal(p.mac(number, slot[:pageRows]), slot[pageRows:]) {
+		return nil
 	}
-	for n, page := range p.loaded {
-		if !page.dirty {
-			delete(p.loaded, n)
-			return
-		}
-	}
+	return &versionPage{version: [pageRows]uint8(slot[:pageRows])}
 }
 
-// read returns a page of the file, and nil where it has none.
-func (p *pages) read(number int64) *versionPage {
-	if p.file == nil {
-		return nil
+// whole reports whether every page of the file is as it was written.
+func (p *pages) whole() bool {
+	for number := range p.there {
+		if p.read(number) == nil {
+			return false
+		}
 	}
-	var slot [pageSlot]byte
-	n, _ := p.file.ReadAt(slot[:], number*pageSlot)
-	if n == 0 || slot == [pageSlot]byte{} {
-		return nil // never written
-	}
-	if n < pageSlot || !hmac.Equal(p.mac(number, slot[:pageBytes]), slot[pageBytes:]) {
-		p.broken = true
-		return nil
-	}
-	page := &versionPage{}
-	for i := range page.version {
-		page.version[i] = binary.LittleEndian.Uint32(slot[4*i:])
-	}
-	return page
+	return true
 }
 
 func (p *pages) mac(number int64, content []byte) []byte {
 	return sum(p.key, p.name, number, content)
 }
 
-// flush writes what is not in the file yet.
-func (p *pages) flush() error {
+// draft is a page that is to be written.
+type draft struct {
+	number  int64
+	changed uint64
+	slot    []byte
+}
+
+// drafts copies what is not in the file yet.
+func (p *pages) drafts() (out []draft) {
 	if p.file == nil {
 		return nil
 	}
-	wrote := false
 	for n, page := range p.loaded {
-		if !page.dirty {
-			continue
+		if page.changed != page.kept {
+			out = append(out, draft{n, page.changed, append(make([]byte, 0, pageSlot), page.version[:]...)})
 		}
-		slot := make([]byte, 0, pageSlot)
-		for _, v := range page.version {
-			slot = binary.LittleEndian.AppendUint32(slot, v)
-		}
-		if _, err := p.file.WriteAt(append(slot, p.mac(n, slot)...), n*pageSlot); err != nil {
+	}
+	return out
+}
+
+// write puts drafts on disk. Nobody waits for it.
+func (p *pages) write(drafts []draft) error {
+	for _, d := range drafts {
+		if _, err := p.file.WriteAt(append(d.slot, p.mac(d.number, d.slot)...), d.number*pageSlot); err != nil {
 			return err
 		}
-		page.dirty, wrote = false, true
 	}
-	if !wrote {
+	if len(drafts) == 0 {
 		return nil
 	}
 	return p.file.Sync()
+}
+
+// wrote notes that drafts are on disk.
+func (p *pages) wrote(drafts []draft) {
+	for _, d := range drafts {
+		p.loaded[d.number].kept = d.changed
+		p.there[d.number] = true
+	}
 }

@@ -116,5 +116,10 @@ func (p *postgres) flush(ctx context.Context) error { return p.seq.drain(ctx, "p
 func (p *postgres) drain() {
 	close(p.quit)
 	<-p.stopped
+	ctx, cancel := context.WithTimeout(context.Background(), txTimeout)
+	defer cancel()
+	if err := p.flush(ctx); err != nil { // whoever can write to the database could remove what waits
+		p.db.log.Error("the last entries of the audit log are not numbered yet", "error", err)
+	}
 	p.pool.Close()
 }

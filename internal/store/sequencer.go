@@ -56,6 +56,9 @@ func (s *sequencer) follow() {
 		ctx, cancel := context.WithTimeout(context.Background(), txTimeout)
 		err := s.drain(ctx, "pg_try_advisory_xact_lock")
 		cancel()
+		if s.db.Halted() != nil {
+			continue // that was said
+		}
 		if err != nil && err.Error() != said {
 			s.db.log.Error("the audit log cannot be continued", "error", err)
 		}
@@ -70,6 +73,9 @@ func (s *sequencer) follow() {
 func (s *sequencer) drain(ctx context.Context, lock string) error {
 	if s.db.keys.Load() == nil {
 		return nil
+	}
+	if err := s.db.Halted(); err != nil {
+		return err
 	}
 	for {
 		var some bool

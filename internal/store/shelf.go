@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"time"
+	"slices"
+	"sync"
 
 	"countersign/internal/audit"
 )
@@ -21,7 +23,15 @@ import (
 type shelf struct {
 	folder string // empty: nothing is kept
 	key    []byte
-	saved  time.Time
+	saved  mark // the watch's own
+	mu     sync.Mutex
+	head   []byte // what is in the file of the head
+}
+
+// mark is what was in the folder when it was saved last.
+type mark struct {
+	read    int64
+	changed uint64
 }
 
 // sum is the MAC of a piece of a file of the shelf.
@@ -80,101 +90,261 @@ func (s *shelf) write(name string, content []byte) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return syncFolder(s.folder)
 }
 
-// open makes the folder and gives the memory its files. What it remembers is empty where
-// a file is missing or is not as it was written: the log is then read from its beginning.
-func (s *shelf) open(m *memory) (audit.Tree, error) {
-	var none audit.Tree
-	if s.folder == "" {
-		return none, nil
+func (s *shelf) setKey(key []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.key = key
+}
+
+// known returns the newest state of the log that is remembered, and nil for none: in the
+// file of its head, or as far as it was read.
+func (s *shelf) known(read *audit.Tree) ([]byte, error) {
+	head, err := s.read(headFile)
+	if sizeOf(head) >= read.Size() && err == nil {
+		return head, nil
 	}
-	if err := os.MkdirAll(s.folder, 0o700); err != nil {
-		return none, fmt.Errorf("store: what this server remembers: %w", err)
+	edge, edgeErr := read.MarshalBinary()
+	if read.Size() == 0 {
+		edge = nil
 	}
+	return edge, errors.Join(err, edgeErr)
+}
+
+// look says how far the log was read, and leaves everything as it is.
+func (s *shelf) look() (read audit.Tree, err error) {
 	kept, err := s.read(versionsFile)
 	if err != nil && !errors.Is(err, errShelf) {
-		return none, err
+		return read, err
 	}
-	read, ok := m.restore(kept)
-	flags := os.O_RDWR | os.O_CREATE
-	if !ok {
-		read, flags = none, flags|os.O_TRUNC
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for i, name := range numbered {
-		f, err := os.OpenFile(filepath.Join(s.folder, name), flags, 0o600)
-		if err != nil {
-			return none, fmt.Errorf("store: what this server remembers: %w", err)
-		}
-		m.rows[i] = pages{file: f, name: name, key: s.key}
+	if kept, ok := new(memory).restore(kept); ok {
+		read = kept
 	}
 	return read, nil
 }
 
-// restore reads what [memory.bytes] wrote: how far the log was read, and what it said.
-func (m *memory) restore(b []byte) (read audit.Tree, ok bool) {
-	m.others, m.ended = map[uint64]int64{}, map[uint64]int64{}
-	r := bytes.NewReader(b)
-	var size, others, ended uint32
-	if binary.Read(r, binary.BigEndian, &size) != nil || int(size) > r.Len() {
-		return read, false
+// open makes the folder and gives the memory its files. What it remembers is empty where
+// a file is missing or is not as it was written: the log is then read from its beginning.
+func (s *shelf) open(m *memory) (read audit.Tree, err error) {
+	if s.folder == "" {
+		return read, nil
 	}
-	edge := make([]byte, size)
-	r.Read(edge)
-	if read.UnmarshalBinary(edge) != nil || binary.Read(r, binary.BigEndian, &others) != nil || binary.Read(r, binary.BigEndian, &ended) != nil ||
-		r.Len() != 16*(int(others)+int(ended)) {
-		return audit.Tree{}, false
+	if err := os.MkdirAll(s.folder, 0o700); err != nil {
+		return read, fmt.Errorf("store: what this server remembers: %w", err)
 	}
-	pairs := b[len(b)-r.Len():]
-	for i := range int(others) + int(ended) {
-		key, value := binary.BigEndian.Uint64(pairs[16*i:]), int64(binary.BigEndian.Uint64(pairs[16*i+8:]))
-		if i < int(others) {
-			m.others[key] = value
-		} else {
-			m.ended[key] = value
-		}
+	kept, err := s.read(versionsFile)
+	if err != nil && !errors.Is(err, errShelf) {
+		return read, err
 	}
-	return read, true
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	read, ok := m.restore(kept)
+	if err := s.openPages(m); err != nil {
+		return audit.Tree{}, err
+	}
+	for i := range m.rows {
+		ok = ok && m.rows[i].whole()
+	}
+	if ok {
+		return read, nil
+	}
+	return audit.Tree{}, m.clear()
 }
 
-func (m *memory) bytes(read *audit.Tree) ([]byte, error) {
+// clear forgets everything.
+func (m *memory) clear() error {
+	m.others, m.ended = map[uint64]int64{}, map[uint64]int64{}
+	for i := range m.rows {
+		p := &m.rows[i]
+		p.there, p.loaded, p.large = map[int64]bool{}, nil, nil
+		if p.file == nil {
+			continue
+		}
+		if err := p.file.Truncate(0); err != nil {
+			return fmt.Errorf("store: what this server remembers: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *shelf) openPages(m *memory) error {
+	for i, name := range numbered {
+		f, err := os.OpenFile(filepath.Join(s.folder, name), os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return fmt.Errorf("store: what this server remembers: %w", err)
+		}
+		p := &m.rows[i]
+		p.file, p.name, p.key = f, name, s.key
+	}
+	return nil
+}
+
+// restore reads what [memory.bytes] wrote: how far the log was read, and what it said.
+func (m *memory) restore(b []byte) (read audit.Tree, ok bool) {
+	r := reader{b, true}
+	edge := r.take(r.number())
+	m.others, m.ended = r.pairs(), r.pairs()
+	for i := range m.rows {
+		p := &m.rows[i]
+		p.there = map[int64]bool{}
+		for range r.count(8) {
+			p.there[int64(r.number64())] = true
+		}
+		p.large = map[int64]int64{}
+		for number, version := range r.pairs() {
+			p.large[int64(number)] = version
+		}
+	}
+	ok = r.ok && len(r.rest) == 0 && read.UnmarshalBinary(edge) == nil
+	return read, ok
+}
+
+// bytes is what restore reads. The drafts will be on disk before it is.
+func (m *memory) bytes(read *audit.Tree, drafts [len(numbered)][]draft) ([]byte, error) {
 	edge, err := read.MarshalBinary()
 	if err != nil {
 		return nil, err
 	}
-	b := binary.BigEndian.AppendUint32(nil, uint32(len(edge)))
-	b = append(b, edge...)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(m.others)))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(m.ended)))
-	for _, pairs := range []map[uint64]int64{m.others, m.ended} {
-		for key, value := range pairs {
-			b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, key), uint64(value))
+	b := append(appendNumber(nil, len(edge)), edge...)
+	b = appendPairs(appendPairs(b, m.others), m.ended)
+	for i := range m.rows {
+		p := &m.rows[i]
+		there := maps.Clone(p.there)
+		for _, d := range drafts[i] {
+			there[d.number] = true
 		}
+		b = appendNumber(b, len(there))
+		for _, number := range slices.Sorted(maps.Keys(there)) {
+			b = binary.BigEndian.AppendUint64(b, uint64(number))
+		}
+		large := make(map[uint64]int64, len(p.large))
+		for number, version := range p.large {
+			large[uint64(number)] = version
+		}
+		b = appendPairs(b, large)
 	}
 	return b, nil
 }
 
-// save writes what is remembered as of a place in the log. The pages are on disk before
-// the place is: entries that are read once more say nothing new.
+func appendNumber(b []byte, n int) []byte { return binary.BigEndian.AppendUint32(b, uint32(n)) }
+
+func appendPairs(b []byte, pairs map[uint64]int64) []byte {
+	b = appendNumber(b, len(pairs))
+	for key, value := range pairs {
+		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, key), uint64(value))
+	}
+	return b
+}
+
+// reader takes a file apart. Whatever is asked of one that is too short is empty.
+type reader struct {
+	rest []byte
+	ok   bool
+}
+
+func (r *reader) take(n int) []byte {
+	if n < 0 || n > len(r.rest) {
+		r.rest, r.ok = nil, false
+		return nil
+	}
+	out := r.rest[:n]
+	r.rest = r.rest[n:]
+	return out
+}
+
+func (r *reader) number() int {
+	if b := r.take(4); b != nil {
+		return int(binary.BigEndian.Uint32(b))
+	}
+	return 0
+}
+
+func (r *reader) number64() uint64 {
+	if b := r.take(8); b != nil {
+		return binary.BigEndian.Uint64(b)
+	}
+	return 0
+}
+
+// count reads how many things of a size follow.
+func (r *reader) count(size int) int {
+	n := r.number()
+	if n > len(r.rest)/size {
+		r.rest, r.ok = nil, false
+		return 0
+	}
+	return n
+}
+
+func (r *reader) pairs() map[uint64]int64 {
+	n := r.count(16)
+	out := make(map[uint64]int64, n)
+	for range n {
+		key := r.number64()
+		out[key] = int64(r.number64())
+	}
+	return out
+}
+
+// save writes what is remembered as of a place in the log, if there is more than last time.
+// The pages are on disk before the place is: entries that are read once more say nothing
+// new. Nobody who asks the memory waits for the disk.
 func (s *shelf) save(m *memory, read *audit.Tree) error {
 	if s.folder == "" {
 		return nil
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	now := mark{read.Size(), m.changed}
+	var drafts [len(numbered)][]draft
+	if now == s.saved || m.rows[0].file == nil {
+		m.mu.Unlock()
+		return nil
+	}
 	for i := range m.rows {
-		if err := m.rows[i].flush(); err != nil {
-			return err
+		drafts[i] = m.rows[i].drafts()
+	}
+	b, err := m.bytes(read, drafts)
+	m.mu.Unlock()
+	for i := range m.rows {
+		if err == nil {
+			err = m.rows[i].write(drafts[i])
 		}
 	}
-	b, err := m.bytes(read)
+	if err == nil {
+		err = s.write(versionsFile, b)
+	}
 	if err != nil {
 		return err
 	}
-	return s.write(versionsFile, b)
+	s.saved = now
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.rows {
+		m.rows[i].wrote(drafts[i])
+	}
+	return nil
+}
+
+// keep writes the newest head of the log that is known, where it is another one.
+func (s *shelf) keep(edge []byte) error {
+	if s.folder == "" || edge == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if bytes.Equal(edge, s.head) {
+		return nil
+	}
+	if err := s.write(headFile, edge); err != nil {
+		return err
+	}
+	s.head = edge
+	return nil
 }
 
 func (m *memory) close() error {

@@ -10,20 +10,35 @@ import (
 )
 
 // Verify checks the whole audit log against the keys, the checkpoints that are
-// kept, and those that were sent away, while it is being written. A log that is
-// not as it was written is a report with faults, not an error.
+// kept, those that were sent away, and the head that this server remembers, while it is
+// being written. A log that is not as it was written is a report with faults, not an error.
 func (db *DB) Verify(ctx context.Context, witnessed ...string) (audit.Report, error) {
 	notes, err := db.Checkpoints(ctx) // before the tree, so that none is newer
 	if err != nil {
 		return audit.Report{}, err
 	}
+	known := db.headEdge() // as well
 	tree, last, err := db.tree(ctx)
+	treeless := errors.Is(err, errTree)
+	if treeless {
+		err = db.QueryRow(ctx, "select coalesce(max(seq), -1) from audit_entry").Scan(&last)
+	}
 	if err != nil {
 		return audit.Report{}, err
 	}
 	k := db.keys.Load()
-	return audit.Verify(upTo(db.Leaves(ctx), last), audit.Check{Origin: k.Origin, Verifier: k.Verifier,
-		Checkpoints: append(notes, witnessed...), MAC: k.MAC, Tree: tree})
+	check := audit.Check{Origin: k.Origin, Verifier: k.Verifier, Checkpoints: append(notes, witnessed...), MAC: k.MAC, Tree: tree}
+	if known != nil {
+		check.Known = new(audit.Tree)
+		if err := check.Known.UnmarshalBinary(known); err != nil {
+			return audit.Report{}, err
+		}
+	}
+	report, err := audit.Verify(upTo(db.Leaves(ctx), last), check)
+	if treeless {
+		report.Faults = append(report.Faults, audit.Fault{Kind: audit.Treeless, From: -1, To: -1})
+	}
+	return report, err
 }
 
 // upTo ends the entries with the last one that was there with the tree.
@@ -53,6 +68,9 @@ func (db *DB) tree(ctx context.Context) (*audit.Tree, int64, error) {
 	var edge, mac []byte
 	var last int64
 	err := db.QueryRow(ctx, "select frontier, mac, (select coalesce(max(seq), -1) from audit_entry) from audit_tree where id = 1").Scan(&edge, &mac, &last)
+	if errors.Is(err, ErrNotFound) {
+		return nil, 0, errTree
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("the audit log's tree: %w", err)
 	}

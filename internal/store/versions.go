@@ -4,10 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,6 +30,10 @@ type stamp struct {
 // log's entry of the change says so too. From then on a row of a lower version is one
 // that was put back: see [DB.Older]. A row that is removed is at [Gone].
 func (tx *Tx) Anchor(kind string, number, version int64) {
+	if number < 0 || version < 0 || !plain(kind) {
+		tx.fail(fmt.Errorf("store: the version %d of %q %d", version, kind, number))
+		return
+	}
 	tx.stamps = append(tx.stamps, stamp{kind: kind, number: number, version: version})
 }
 
@@ -36,8 +41,26 @@ func (tx *Tx) Anchor(kind string, number, version int64) {
 // taken. The name is made of letters, digits and - _ . only. Nobody gains by putting it back
 // after until.
 func (tx *Tx) End(kind, name string, until time.Time) {
+	if !plain(kind) || !plain(name) {
+		tx.fail(fmt.Errorf("store: the end of %q %q", kind, name))
+		return
+	}
 	tx.stamps = append(tx.stamps, stamp{kind: kind, name: name, until: until})
 }
+
+// plain reports whether a word can stand in an entry as it is.
+func plain(word string) bool {
+	for i := range len(word) {
+		c := word[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return word != "" && len(word) <= plainMost
+}
+
+// plainMost bounds a kind and a name.
+const plainMost = 100
 
 // NumberOf stands for a name where [Tx.Anchor] wants a number. It is never negative.
 func NumberOf(name string) int64 {
@@ -46,26 +69,75 @@ func NumberOf(name string) int64 {
 }
 
 // Older reports whether a row that was read at a version is older than one that was
-// committed: somebody put it back. Where the newest version is not older than two minutes,
-// the row may have been read before it was; then its version is read once more, from what
-// is committed, before that is said: again is a select of it by its number, as $1. Later
-// nobody has it believed who changes it to and fro.
+// committed: it is not to be believed. Mostly somebody put it back. Where the row was
+// changed or removed within the last minutes, what was read may also be of just before that;
+// so its version is read once more, from what is committed: again is a select of it by its
+// number, as $1. If that is not older, nothing is reported of the row (a [DB.Report] says
+// nothing then), and a transaction that asked is run again where its view may be of before.
 func (db *DB) Older(ctx context.Context, kind string, number, version int64, again string) bool {
-	newest := db.memory.newest(kind, number)
+	newest, lately := db.memory.since(kind, number)
 	if version >= newest {
 		return false
 	}
-	if !db.memory.overtaken(kind, number) {
+	if !lately {
 		return true
 	}
 	var now int64
-	err := db.QueryRow(ctx, again, number).Scan(&now)
-	return errors.Is(err, ErrNotFound) || err == nil && now < newest
+	if err := db.QueryRow(ctx, again, number).Scan(&now); err != nil || now >= newest {
+		db.Doubt(kind, number)
+	}
+	return true
 }
 
-// Overtaken reports whether the newest version of a row became so within two minutes, so
+// Overtaken reports whether the newest version of a row became so within some minutes, so
 // that an older one may rightly have been read before.
-func (db *DB) Overtaken(kind string, number int64) bool { return db.memory.overtaken(kind, number) }
+func (db *DB) Overtaken(kind string, number int64) bool {
+	_, lately := db.memory.since(kind, number)
+	return lately
+}
+
+// Doubt says that a row was older when it was read than what is committed, and may have
+// been read before that was. A transaction whose view may be of before runs once more: so
+// nobody has a row believed in it who changes it to and fro.
+func (db *DB) Doubt(kind string, number int64) { db.doubts.add(kind, number) }
+
+// doubts are rows that were older than they should be at one moment and not at the next.
+type doubts struct {
+	count atomic.Int64
+	mu    sync.Mutex
+	last  [16]doubt
+}
+
+type doubt struct {
+	kind   string
+	number int64
+	at     time.Time
+}
+
+// doubtFor is how long a doubt keeps a row from being reported.
+const doubtFor = time.Second
+
+func (d *doubts) add(kind string, number int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.count.Add(1)
+	d.last[n%int64(len(d.last))] = doubt{kind, number, time.Now()}
+}
+
+// about reports whether there is a doubt about what is to be reported.
+func (d *doubts) about(f Finding) bool {
+	if f.Wrong != Older || d.count.Load() == 0 {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, doubt := range d.last {
+		if doubt.kind == f.Table && time.Since(doubt.at) < doubtFor && (number(doubt.number) == f.Row || doubt.number == NumberOf(f.Row)) {
+			return true
+		}
+	}
+	return false
+}
 
 // Newest returns the newest version of a row that this server knows of, and 0 for none.
 // A row that was removed is at [Gone]. It is for sweeps: what was read before may have

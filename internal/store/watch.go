@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strconv"
@@ -14,34 +13,40 @@ const (
 	watchEvery = time.Second // how often what is new in the log is read
 	saveEvery  = time.Minute // how often what is remembered is put on disk
 	watchPage  = 1000
-	// watchShare is how many times as long as a page of old entries took nothing is read,
-	// so that going through a long log takes less than a twentieth of a core.
-	watchShare = 20
-	// watchAtOnce is how many entries are read without a pause at the start.
+	// watchAtOnce is how many entries are read without a pause at the start, and watchRest
+	// how many times as long as a page of further ones took nothing is read: what rows are
+	// at is to be known soon, and others need the core too.
 	watchAtOnce = 200_000
+	watchRest   = 1
+	// watchWait bounds one page.
+	watchWait = 30 * time.Second
 )
 
 // watch reads the log as it is stored: what is new at once, and what is old again and
 // again. It checks every entry, and takes from it which rows are at which version.
 type watch struct {
-	db    *DB
-	auth  *audit.Authenticator
-	read  audit.Tree // as far as the log was read and was right
-	again int64      // the next old entry to be read once more
-	saved time.Time
-	quick int64 // how many more entries may be read without a pause
+	db       *DB
+	auth     *audit.Authenticator
+	read     audit.Tree // as far as the log was read and was right
+	saved    time.Time
+	quick    int64       // how many more entries may be read without a pause
+	learnt   bool        // something was learnt before the end of the log was reached
+	accepted *acceptance // what an administrator has accepted, once that was looked up
+	all      round
+	late     round
 }
 
 // follow reads the log until the database is closed.
 func (w *watch) follow() {
-	defer w.end()
+	ctx := w.db.life
 	w.quick = watchAtOnce
-	for w.db.pause(watchEvery) {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	for {
 		err := w.step(ctx)
-		cancel()
-		if err != nil && !errors.Is(err, ErrUnavailable) && w.db.Halted() == nil {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrUnavailable) && w.db.Halted() == nil {
 			w.db.log.Warn("the audit log cannot be read", "error", err)
+		}
+		if !w.db.pause(watchEvery) {
+			return
 		}
 	}
 }
@@ -56,15 +61,22 @@ func (db *DB) pause(d time.Duration) bool {
 	}
 }
 
+// end puts on disk what is known when everybody has been answered.
 func (w *watch) end() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	w.quick = watchAtOnce
-	if err := w.fresh(ctx); err != nil && w.db.Halted() == nil {
-		w.db.log.Warn("the end of the audit log was not read", "error", err)
+	if w.db.Halted() == nil { // of a log that is not ours, what was right is on disk
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		w.quick = watchAtOnce
+		if err := w.fresh(ctx); err != nil {
+			w.db.haltIf(err)
+			w.db.log.Warn("the end of the audit log was not read", "error", err)
+		}
+		w.keep()
+		w.db.keepHead()
 	}
-	w.keep()
-	w.db.memory.close()
+	if err := w.db.memory.close(); err != nil {
+		w.db.log.Error("what this server remembers cannot be kept", "error", err)
+	}
 }
 
 // keep puts what this server remembers on disk.
@@ -74,21 +86,30 @@ func (w *watch) keep() {
 	}
 }
 
-// step reads what is new and one page of what is old.
+// step reads what is new and some of what is old.
 func (w *watch) step(ctx context.Context) error {
+	if w.db.Halted() != nil {
+		return nil
+	}
+	if w.db.memory.damaged() {
+		w.db.log.Warn("what this server remembers is damaged; it is learnt again from the audit log")
+		w.read, w.accepted, w.quick = audit.Tree{}, nil, watchAtOnce
+		w.db.caughtUp.Store(false)
+	}
 	if err := w.fresh(ctx); err != nil {
-		if errors.Is(err, errTree) || errors.Is(err, errOther) {
-			w.db.halt(err)
-		}
+		w.db.haltIf(err)
 		return err
 	}
-	w.db.caughtUp.Store(true)
-	w.db.heard.Store(w.read.Size())
+	if w.db.caughtUp.CompareAndSwap(false, true) && w.learnt {
+		w.db.feed.deliver([]string{Missed}) // what was learnt meanwhile was not announced one by one
+	}
 	if now := time.Now(); now.Sub(w.saved) > saveEvery {
 		w.saved = now
 		w.keep()
 	}
-	return w.old(ctx)
+	err := w.old(ctx)
+	w.db.haltIf(err)
+	return err
 }
 
 // fresh reads what came since, up to the stored tree, and compares that.
@@ -98,42 +119,49 @@ func (w *watch) fresh(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case edge == nil && known == nil:
-		return nil
 	case edge == nil:
 		return notOurs("it is gone")
 	case !w.auth.CheckTree(edge, mac):
 		return errTree
 	}
-	var stored audit.Tree
+	var stored, before audit.Tree
 	if err := stored.UnmarshalBinary(edge); err != nil {
 		return err
 	}
-	if known != nil && bytes.Compare(edge[:8], known[:8]) < 0 {
-		return notOurs("it has %d entries fewer than this server left", sizeOf(known)-stored.Size())
-	}
-	for w.read.Size() < stored.Size() {
-		if err := w.page(ctx, stored.Size()); err != nil {
+	if known != nil {
+		if err := before.UnmarshalBinary(known); err != nil {
 			return err
 		}
 	}
-	if w.read.Size() == stored.Size() && w.read.Root() != stored.Root() {
-		return notOurs("its %d entries are not those that were written", stored.Size())
+	if most := max(before.Size(), w.read.Size()); stored.Size() < most {
+		return notOurs("it has %d entries, and had %d", stored.Size(), most)
+	}
+	for _, tree := range []*audit.Tree{&before, &stored} {
+		if err := w.reach(ctx, tree); err != nil {
+			return err
+		}
 	}
 	w.db.advance(edge)
+	w.db.heard.Store(w.read.Size())
 	return nil
 }
 
-func sizeOf(edge []byte) int64 {
-	var t audit.Tree
-	if t.UnmarshalBinary(edge) != nil {
-		return 0
+// reach reads up to a tree, and compares what was read with it.
+func (w *watch) reach(ctx context.Context, tree *audit.Tree) error {
+	for w.read.Size() < tree.Size() {
+		if err := w.page(ctx, tree.Size()); err != nil {
+			return err
+		}
 	}
-	return t.Size()
+	if w.read.Size() == tree.Size() && w.read.Root() != tree.Root() {
+		return w.excused(ctx, notOurs("its %d entries are not those that were written", tree.Size()))
+	}
+	return nil
 }
 
 // page reads a page of new entries. The one that is missing or not as it was written ends
-// it: what was written in its place is not known any more.
+// it, unless an administrator has accepted that: what was written in its place is not
+// known any more.
 func (w *watch) page(ctx context.Context, before int64) error {
 	began := time.Now()
 	leaves, err := w.db.stored(ctx, w.read.Size(), before)
@@ -141,51 +169,66 @@ func (w *watch) page(ctx context.Context, before int64) error {
 		return err
 	}
 	if len(leaves) == 0 || leaves[0].Seq != w.read.Size() {
-		w.db.Report(Finding{Table: "audit_entry", Row: number(w.read.Size()), Wrong: Missing})
-		return notOurs("entry %d is missing", w.read.Size())
+		w.missing(w.read.Size())
+		return w.excused(ctx, notOurs("entry %d is missing", w.read.Size()))
 	}
 	for _, l := range leaves {
 		if l.Seq != w.read.Size() {
 			return nil // the next page begins with what is missing
 		}
-		if !w.check(l) {
-			return notOurs("entry %d was altered", l.Seq)
+		if !w.check(ctx, l) {
+			return w.excused(ctx, notOurs("entry %d was altered", l.Seq))
 		}
 		w.read.Append(l.Body)
 		w.learn(l)
 	}
-	if w.quick -= int64(len(leaves)); w.quick < 0 && !w.db.pause(time.Since(began)*watchShare) {
+	if w.quick -= int64(len(leaves)); w.quick < 0 && !w.db.pause(time.Since(began)*watchRest) {
 		return errClosed
 	}
 	return nil
 }
 
-// old reads one page of what was read before, and begins anew behind the last.
-func (w *watch) old(ctx context.Context) error {
-	end := w.read.Size()
-	if w.again >= end {
-		w.again = 0
+// excused returns what is wrong, unless an administrator has accepted it. Then everything
+// up to there is learnt from what is left, and it goes on behind that.
+func (w *watch) excused(ctx context.Context, wrong error) error {
+	var stored audit.Tree
+	edge, _, err := readTree(ctx, w.db.reads.runner())
+	if err == nil {
+		err = stored.UnmarshalBinary(edge)
 	}
-	began := time.Now()
-	for budget := watchEvery / watchShare; w.again < end && time.Since(began) < budget; {
-		leaves, err := w.db.stored(ctx, w.again, end)
+	if err != nil {
+		return errors.Join(wrong, err)
+	}
+	accepted, err := lastAccepted(ctx, w.db.reads.runner(), w.auth, stored.Size())
+	if err != nil || accepted == nil || accepted.at < w.db.Newest(acceptances, 0) || w.accepted != nil && w.accepted.at >= accepted.at {
+		return errors.Join(wrong, err)
+	}
+	w.accepted = accepted
+	for from := w.read.Size(); from < accepted.Size(); {
+		leaves, err := w.db.stored(ctx, from, accepted.Size())
 		if err != nil {
 			return err
 		}
 		for _, l := range leaves {
-			for ; w.again < l.Seq; w.again++ {
-				w.db.Report(Finding{Table: "audit_entry", Row: number(w.again), Wrong: Missing})
+			for ; from < l.Seq; from++ {
+				w.missing(from)
 			}
-			w.check(l)
-			w.again = l.Seq + 1
+			if from++; w.check(ctx, l) {
+				w.learn(l)
+			}
 		}
 		if len(leaves) < watchPage {
-			for ; w.again < end; w.again++ {
-				w.db.Report(Finding{Table: "audit_entry", Row: number(w.again), Wrong: Missing})
+			for ; from < accepted.Size(); from++ {
+				w.missing(from)
 			}
 		}
 	}
+	w.read = accepted.Tree
 	return nil
+}
+
+func (w *watch) missing(seq int64) {
+	w.db.Report(Finding{Table: "audit_entry", Row: number(seq), Wrong: Missing})
 }
 
 // storedLeaf is an entry with the columns that stand beside it for searching.
@@ -196,12 +239,14 @@ type storedLeaf struct {
 
 // stored reads a page of entries.
 func (db *DB) stored(ctx context.Context, from, before int64) ([]storedLeaf, error) {
+	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
 	rows, err := db.Query(ctx, "select seq, at, account, body, mac from audit_entry where seq >= $1 and seq < $2 order by seq limit $3", from, before, watchPage)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []storedLeaf
+	out := make([]storedLeaf, 0, min(before-from, watchPage))
 	for rows.Next() {
 		var l storedLeaf
 		if err := rows.Scan(&l.Seq, &l.at, &l.account, &l.Body, &l.MAC); err != nil {
@@ -212,34 +257,51 @@ func (db *DB) stored(ctx context.Context, from, before int64) ([]storedLeaf, err
 	return out, rows.Err()
 }
 
-// check reports whether an entry is as it was written, with what stands beside it.
-func (w *watch) check(l storedLeaf) bool {
+// check reports whether an entry is as it was written. What stands beside it for searching
+// is put right: it is in the entry too.
+func (w *watch) check(ctx context.Context, l storedLeaf) bool {
 	if !w.auth.Check(l.Seq, l.Body, l.MAC) {
 		w.db.Report(Finding{Table: "audit_entry", Row: number(l.Seq), Wrong: Altered})
 		return false
 	}
-	if at, account := audit.Beside(l.Body); Unix(at) != l.at || account != l.account {
-		w.db.Report(Finding{Table: "audit_entry", Row: number(l.Seq), Wrong: Altered})
+	at, account := audit.Beside(l.Body)
+	if Unix(at) == l.at && account == l.account {
+		return true
+	}
+	w.db.Report(Finding{Table: "audit_entry", Row: number(l.Seq), Wrong: Altered, Account: account})
+	if err := w.db.beside(ctx, l.Seq, Unix(at), account); err != nil && ctx.Err() == nil {
+		w.db.log.Error("what stands beside an entry cannot be put right", "entry", l.Seq, "error", err)
 	}
 	return true
+}
+
+// beside writes what an entry is searched by.
+func (db *DB) beside(ctx context.Context, seq, at, account int64) error {
+	return db.Housekeep(ctx, "the columns of an entry", func(tx *Tx) error {
+		_, err := tx.run.ExecContext(ctx, "update audit_entry set at = $1, account = $2 where seq = $3", at, account, seq)
+		tx.touched++
+		return tx.fail(err)
+	})
 }
 
 // learn takes in what an entry says of rows, and tells this server's memory of what
 // another server changed: also where somebody removed its announcement.
 func (w *watch) learn(l storedLeaf) {
-	if !bytes.Contains(l.Body, []byte(`"versions":"`)) {
+	text := audit.VersionsIn(l.Body)
+	if text == "" {
 		return
 	}
-	e, err := audit.Decode(l.Body)
-	if err != nil {
-		return
-	}
-	stamps, err := readStamps(e.Versions)
+	stamps, err := readStamps(text)
 	if err != nil {
 		w.db.log.Error("an entry says versions that cannot be read", "entry", l.Seq, "error", err)
 	}
+	news := w.db.memory.learn(stamps, w.db.now())
+	if !w.db.caughtUp.Load() {
+		w.learnt = w.learnt || len(news) > 0
+		return // everything is stale when it has
+	}
 	var topics []string
-	for _, s := range w.db.memory.learn(stamps, w.db.now()) {
+	for _, s := range news {
 		switch {
 		case s.name != "":
 			topics = append(topics, s.kind+"/"+s.name)

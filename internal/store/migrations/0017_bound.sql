@@ -41,6 +41,7 @@ create table alarm (
     wrong   text   not null,
     account bigint not null default 0,
     at      bigint not null,
+    seen    bigint not null default 0,          -- when an administrator saw it
     mac     {bytes} not null
 );
 create index alarm_at on alarm (at);

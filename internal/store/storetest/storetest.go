@@ -37,7 +37,7 @@ func Keys(tb testing.TB) store.AuditKeys {
 	}
 	mac := make([]byte, 32)
 	rand.Read(mac)
-	return store.AuditKeys{MAC: mac, Signer: signer, Verifier: verifier, Origin: origin}
+	return store.AuditKeys{MAC: mac, Signer: signer, Verifier: verifier, Origin: origin, Fresh: true}
 }
 
 // Open opens a fresh SQLite database with its audit keys, closed when the test

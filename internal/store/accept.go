@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"countersign/internal/audit"
+)
+
+// Accepted says what was wrong with an audit log, and what it goes on from.
+type Accepted struct {
+	// Known is the newest state that this server remembers, Stored the one that the
+	// database says, and Next the one that the log goes on from. Entries of those that are
+	// not there or not ours is -1.
+	Known, Stored, Next Head
+	// Faults is what is missing or altered, as [DB.Verify] goes on saying.
+	Faults []audit.Fault
+	// Strays is how many rows were removed from behind the end, because no entry of ours
+	// ever stood there.
+	Strays int64
+}
+
+// lostLeaf stands in the tree for an entry that is not there any more.
+const lostLeaf = `{"lost":true}`
+
+// Accept records that an administrator says why the audit log is not as it was left, and
+// has it go on: from the longest tree that is known, together with every entry that is
+// still ours behind it. The database must be open as Broken, and nobody else may have it
+// open. A log with nothing wrong is [ErrNothingWrong]. What servers remember is to be
+// forgotten afterwards.
+func (db *DB) Accept(ctx context.Context, actor audit.Actor, because string) (Accepted, error) {
+	return db.accept(ctx, actor, because, false)
+}
+
+// AcceptRewound is Accept for a database of which somebody put an older copy back: the log
+// goes on from that. One that is not whole in itself is refused.
+func (db *DB) AcceptRewound(ctx context.Context, actor audit.Actor) (Accepted, error) {
+	return db.accept(ctx, actor, "an older copy of the database was put back", true)
+}
+
+func (db *DB) accept(ctx context.Context, actor audit.Actor, because string, rewound bool) (Accepted, error) {
+	k := db.keys.Load()
+	if k == nil || !db.broken {
+		return Accepted{}, errors.New("store: only a log that was opened to be mended can be accepted")
+	}
+	report, err := db.Verify(ctx)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if report.OK() && db.Halted() == nil {
+		return Accepted{}, ErrNothingWrong
+	}
+	out := Accepted{Known: headOf(db.headEdge()), Stored: Head{Entries: -1}, Faults: report.Faults}
+	stored, _, err := db.tree(ctx)
+	if err == nil {
+		out.Stored = Head{Entries: stored.Size(), Root: stored.Root().String()}
+	} else if !errors.Is(err, errTree) {
+		return out, err
+	}
+	if rewound {
+		if err := db.whole(ctx, stored); err != nil {
+			return out, err
+		}
+	}
+	next, err := db.mend(ctx, stored, &out)
+	if err != nil {
+		return out, err
+	}
+	out.Next = Head{Entries: next.Size(), Root: next.Root().String()}
+	return out, db.Change(ctx, actor, func(tx *Tx) error {
+		e, err := out.entry(next, because)
+		if err != nil {
+			return err
+		}
+		tx.Anchor(acceptances, 0, Unix(tx.Now()))
+		return tx.Record(e)
+	})
+}
+
+// whole refuses a log whose entries do not lead to its stored tree, and has the store
+// forget that it was ever longer.
+func (db *DB) whole(ctx context.Context, stored *audit.Tree) error {
+	if stored == nil {
+		return fmt.Errorf("%w: %w", ErrHalted, errTree)
+	}
+	err := leads(ctx, db.reads.runner(), audit.NewAuthenticator(db.keys.Load().MAC), audit.Tree{}, *stored)
+	if errors.Is(err, errOther) {
+		return fmt.Errorf("%w: %w", ErrHalted, err)
+	}
+	if err == nil {
+		db.headMu.Lock()
+		db.head.edge = nil
+		db.headMu.Unlock()
+	}
+	return err
+}
+
+// ErrNothingWrong is a log that is as it was left.
+var ErrNothingWrong = errors.New("store: nothing is wrong with the audit log")
+
+func headOf(edge []byte) Head {
+	var t audit.Tree
+	if t.UnmarshalBinary(edge) != nil {
+		return Head{Entries: -1}
+	}
+	return Head{Entries: t.Size(), Root: t.Root().String()}
+}
+
+// mend writes the tree that the log goes on from.
+func (db *DB) mend(ctx context.Context, stored *audit.Tree, out *Accepted) (*audit.Tree, error) {
+	auth := audit.NewAuthenticator(db.keys.Load().MAC)
+	next := new(audit.Tree)
+	if known := db.headEdge(); known != nil {
+		if err := next.UnmarshalBinary(known); err != nil {
+			return nil, err
+		}
+	}
+	if stored != nil && stored.Size() >= next.Size() {
+		next = stored.Clone()
+	}
+	if err := db.extend(ctx, auth, next); err != nil {
+		return nil, err
+	}
+	edge, err := next.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	err = db.Housekeep(ctx, "mending the audit log's tree", func(tx *Tx) error {
+		return tx.fail(db.putTree(ctx, tx, auth, edge, out))
+	})
+	if err != nil {
+		return nil, err
+	}
+	db.headMu.Lock()
+	db.head.edge = edge
+	db.headMu.Unlock()
+	db.halted.Store(nil)
+	return next, nil
+}
+
+// extend appends what is still ours behind the end of a tree. What is missing in between
+// has its place.
+func (db *DB) extend(ctx context.Context, auth *audit.Authenticator, t *audit.Tree) error {
+	for from := t.Size(); ; {
+		leaves, err := db.stored(ctx, from, Gone)
+		if err != nil || len(leaves) == 0 {
+			return err
+		}
+		for _, l := range leaves {
+			if from = l.Seq + 1; !auth.Check(l.Seq, l.Body, l.MAC) {
+				continue
+			}
+			for t.Size() < l.Seq {
+				t.Append([]byte(lostLeaf))
+			}
+			t.Append(l.Body)
+		}
+	}
+}
+
+func (db *DB) putTree(ctx context.Context, tx *Tx, auth *audit.Authenticator, edge []byte, out *Accepted) error {
+	if _, file := db.engine.(*writer); !file { // no server numbers meanwhile
+		if _, err := tx.run.ExecContext(ctx, "select pg_advisory_xact_lock("+lockKey+", 2)"); err != nil {
+			return err
+		}
+	}
+	size := sizeOf(edge)
+	done, err := tx.run.ExecContext(ctx, "delete from audit_entry where seq >= $1", size)
+	if err != nil {
+		return err
+	}
+	if out.Strays, err = done.RowsAffected(); err != nil {
+		return err
+	}
+	tx.touched++
+	_, err = tx.run.ExecContext(ctx, `insert into audit_tree (id, size, frontier, mac) values (1, $1, $2, $3)
+		on conflict (id) do update set size = excluded.size, frontier = excluded.frontier, mac = excluded.mac`, size, edge, auth.AppendTree(nil, edge))
+	return err
+}
+
+// entry says what was accepted.
+func (a *Accepted) entry(next *audit.Tree, because string) (audit.Entry, error) {
+	edge, err := next.MarshalBinary()
+	if err != nil {
+		return audit.Entry{}, err
+	}
+	var faults []string
+	for _, f := range a.Faults {
+		faults = append(faults, f.String())
+	}
+	d := map[string]string{"because": because, "known": a.Known.String(), "stored": a.Stored.String(), "next": a.Next.String(),
+		"wrong": strings.Join(faults, "; "), "strays": number(a.Strays), coversName: number(max(a.Known.Entries, next.Size()))}
+	putEdge(d, edge)
+	return audit.Entry{Event: AcceptedEvent, Outcome: audit.OK, Detail: d}, nil
+}
+
+// String says how long a log is, and its root.
+func (h Head) String() string {
+	if h.Entries < 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d entries, root %s", h.Entries, h.Root)
+}

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"strconv"
+
+	"countersign/internal/audit"
+)
+
+// AcceptedEvent is the entry in which an administrator says why the log is not as it was
+// left. What is before it is missing or altered for good; the log goes on from the tree
+// that the entry says.
+const AcceptedEvent = "audit.accepted"
+
+// edgePart is how much of a tree one detail of an entry holds.
+const edgePart = audit.MaxValue / 4 * 3
+
+var edgeNames = [...]string{"edge", "edge-2", "edge-3", "edge-4", "edge-5", "edge-6"}
+
+// putEdge writes a tree into the details of an entry.
+func putEdge(d map[string]string, edge []byte) {
+	for i := 0; len(edge) > 0 && i < len(edgeNames); i++ {
+		n := min(len(edge), edgePart)
+		d[edgeNames[i]] = base64.StdEncoding.EncodeToString(edge[:n])
+		edge = edge[n:]
+	}
+}
+
+// getEdge reads what putEdge wrote.
+func getEdge(d map[string]string) (*audit.Tree, error) {
+	var edge []byte
+	for _, name := range edgeNames {
+		part, err := base64.StdEncoding.DecodeString(d[name])
+		if err != nil {
+			return nil, err
+		}
+		edge = append(edge, part...)
+	}
+	t := new(audit.Tree)
+	return t, t.UnmarshalBinary(edge)
+}
+
+// acceptance is what an entry accepts.
+type acceptance struct {
+	audit.Tree       // the log goes on from it
+	covers     int64 // how many entries there were, as far as was known
+	at         int64 // when, in microseconds
+}
+
+// acceptances is the kind under which the moment of the last one is remembered: an
+// earlier one excuses nothing.
+const acceptances = "audit_accepted"
+
+// coversName is the detail with how many entries there were.
+const coversName = "covers"
+
+// lastAccepted returns what an administrator has accepted last, and nil where that is
+// nothing. It reads the whole log, from its end.
+func lastAccepted(ctx context.Context, run runner, auth *audit.Authenticator, before int64) (last *acceptance, err error) {
+	for before > 0 {
+		from := max(0, before-page)
+		t, err := acceptedIn(ctx, run, auth, from, before)
+		if t != nil || err != nil {
+			return t, err
+		}
+		before = from
+	}
+	return nil, nil
+}
+
+// acceptedIn looks at the entries from one number up to another.
+func acceptedIn(ctx context.Context, run runner, auth *audit.Authenticator, from, before int64) (last *acceptance, err error) {
+	rows, err := run.QueryContext(ctx, "select seq, body, mac from audit_entry where seq >= $1 and seq < $2 order by seq", from, before)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var seq int64
+		var body, mac []byte
+		if err := rows.Scan(&seq, &body, &mac); err != nil {
+			return nil, err
+		}
+		if a := acceptedBy(auth, seq, body, mac); a != nil {
+			last = a
+		}
+	}
+	return last, rows.Err()
+}
+
+// acceptedBy returns what an entry accepts. It accepts nothing behind itself.
+func acceptedBy(auth *audit.Authenticator, seq int64, body, mac []byte) *acceptance {
+	if !bytes.Contains(body, []byte(AcceptedEvent)) || !auth.Check(seq, body, mac) {
+		return nil
+	}
+	e, err := audit.Decode(body)
+	if err != nil || e.Event != AcceptedEvent {
+		return nil
+	}
+	t, err := getEdge(e.Detail)
+	if err != nil || t.Size() > seq {
+		return nil
+	}
+	covers, err := strconv.ParseInt(e.Detail[coversName], 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &acceptance{*t, covers, Unix(e.At)}
+}

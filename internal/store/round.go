@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"countersign/internal/audit"
+)
+
+const (
+	// roundBudget is how long of each second old entries are read again: a fortieth of a
+	// core goes through two hundred thousand entries a minute, more or less.
+	roundBudget = watchEvery / 40
+	// roundSteps is how many seconds one round takes at least, and roundLeast how many
+	// entries of a second count for nothing.
+	roundSteps = 30
+	roundLeast = 200
+	// roundLate is how many of the newest entries are read again within a minute, however
+	// long the log is.
+	roundLate = 50_000
+)
+
+// round is one reading of old entries.
+type round struct {
+	tree  audit.Tree // of the entries that were read, while all is well and it began with the first
+	goal  audit.Tree // what they must lead to
+	next  int64
+	began time.Time
+	bad   bool
+}
+
+// old goes on reading what was read before, and begins anew behind the last.
+func (w *watch) old(ctx context.Context) error {
+	size := w.read.Size()
+	if size > roundLate {
+		if err := w.again(ctx, &w.late, size-roundLate); err != nil {
+			return err
+		}
+	}
+	return w.again(ctx, &w.all, 0)
+}
+
+// again goes on with a round over the entries from one on.
+func (w *watch) again(ctx context.Context, r *round, from int64) error {
+	if r.next >= r.goal.Size() {
+		*r = round{goal: w.read, next: from, began: time.Now()}
+	}
+	began, end := time.Now(), r.goal.Size()
+	most := max(roundLeast, (end-from)/roundSteps)
+	for n := int64(0); r.next < end && n < most && time.Since(began) < roundBudget/2; {
+		before := r.next
+		if err := w.reread(ctx, r, min(end, r.next+most-n)); err != nil {
+			return err
+		}
+		n += r.next - before
+	}
+	if r.next < end || from > 0 {
+		return nil
+	}
+	w.db.alarms.swept(true, r.began)
+	return w.compare(ctx, r)
+}
+
+// compare says whether the entries of a whole round are those that were written. Where an
+// administrator has accepted that some are not, only those since count.
+func (w *watch) compare(ctx context.Context, r *round) (err error) {
+	if !r.bad && r.tree.Root() == r.goal.Root() {
+		return nil
+	}
+	if w.accepted == nil {
+		w.accepted, err = lastAccepted(ctx, w.db.reads.runner(), w.auth, r.goal.Size())
+		if w.accepted != nil || err != nil {
+			return err // the next round knows
+		}
+	}
+	if r.bad {
+		return nil // it was reported which
+	}
+	return notOurs("its %d entries are not those that were written", r.goal.Size())
+}
+
+// reread reads a page of a round, before a number.
+func (w *watch) reread(ctx context.Context, r *round, before int64) error {
+	leaves, err := w.db.stored(ctx, r.next, before)
+	if err != nil {
+		return err
+	}
+	for _, l := range leaves {
+		w.lack(r, l.Seq)
+		r.next = l.Seq + 1
+		if w.accepted != nil && w.accepted.Size() == l.Seq {
+			r.tree, r.bad = w.accepted.Tree, false
+		}
+		if r.bad = !w.check(ctx, l) || r.bad; !r.bad {
+			r.tree.Append(l.Body)
+		}
+	}
+	if len(leaves) < watchPage {
+		w.lack(r, before)
+	}
+	return nil
+}
+
+// lack reports what is missing up to a number.
+func (w *watch) lack(r *round, before int64) {
+	for ; r.next < before; r.next++ {
+		r.bad = true
+		w.missing(r.next)
+	}
+}
