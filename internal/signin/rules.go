@@ -128,7 +128,7 @@ func (r *Rules) Latest(ctx context.Context, from store.Reader) (Document, error)
 		}
 	}
 	switch {
-	case passed && !r.DB.CaughtUp():
+	case passed && (d.Version < r.newest() || !r.DB.CaughtUp()):
 		return Document{}, errPolicyGone // it may have been the newest
 	case d.Version == 0:
 		return d, ErrNoPolicy
