@@ -61,6 +61,21 @@ func (b *begun) get(id []byte) (beginning, bool) {
 	return k, ok
 }
 
+// topics are those of an account's, and everybody's where not all are known.
+func (b *begun) topics(account assurance.AccountID) (topics []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.known) >= begunMost {
+		return []string{table}
+	}
+	for _, k := range b.known {
+		if k.account == account {
+			topics = append(topics, Topic(k.number))
+		}
+	}
+	return topics
+}
+
 func (b *begun) drop(id []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

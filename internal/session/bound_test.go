@@ -292,6 +292,30 @@ func TestHiddenSessions(t *testing.T) {
 	}
 }
 
+// Nobody remembers a session that was hidden while all of its account's ended, nor one
+// that this server has only heard of in a request.
+func TestHiddenSessionsAreNotRemembered(t *testing.T) {
+	r := setUp(t)
+	hers := r.start(t, "ada", "weak")
+	number := r.number(t, hers)
+	for range 2 {
+		still := r.DB.Still(r.DB.Place(), Topic(number))
+		r.change(t, func(tx *store.Tx) error { return nil })
+		if !still.Stands() {
+			t.Fatal("it moved by itself")
+		}
+		r.intrude(t, `delete from session`)
+		ends["all ended"](t, r, hers)
+		if still.Stands() {
+			t.Error("it is remembered as if it stood")
+		}
+		r.restart(t)
+		hers = r.start(t, "ada", "weak")
+		r.restart(t)
+		number = r.number(t, hers)
+	}
+}
+
 // What all of an account's sessions end with is for those of before: not the one that is
 // kept, nor those that begin then, nor anybody else's.
 func TestOneIsKept(t *testing.T) {
@@ -390,6 +414,9 @@ func TestBegunIsBounded(t *testing.T) {
 	add(0, began)
 	for n := range begunMost {
 		add(n+1, began.Add(time.Hour))
+	}
+	if topics := b.topics(1); len(topics) != 1 || topics[0] != table {
+		t.Errorf("where not all are known, %q move", topics)
 	}
 	if id := sha256.Sum256([]byte("0")); len(b.known) != begunMost {
 		t.Errorf("%d are known", len(b.known))

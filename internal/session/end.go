@@ -39,6 +39,9 @@ func (s *Sessions) EndAllIn(ctx context.Context, tx *store.Tx, account assurance
 	}
 	epoch := max(store.Unix(s.Now()), s.epoch(account)) + 1
 	tx.Anchor(table, int64(account), epoch)
+	for _, topic := range s.begun.topics(account) { // of what is remembered of one whose row was hidden
+		tx.Announce(topic)
+	}
 	n := 0
 	for _, r := range all {
 		switch {

@@ -296,6 +296,8 @@ func (s *Sessions) Standing(ctx context.Context, secret string) (signin.Held, er
 	if err := s.touch(ctx, r, root); err != nil {
 		return signin.Held{}, err
 	}
+	s.begun.note(r, s.Now())
+	s.begun.note(root, s.Now())
 	expires := r.expires
 	if root.expires.Before(expires) {
 		expires = root.expires
@@ -324,7 +326,6 @@ func (s *Sessions) touch(ctx context.Context, rows ...*row) error {
 		was := r.mac
 		r.seen = now
 		s.bind(r)
-		s.begun.note(r, now)
 		err := s.DB.Housekeep(ctx, "session.seen", func(tx *store.Tx) error {
 			// One that was ended, raised or seen since is left as it is.
 			_, err := tx.Exec(ctx, `update session set seen = $1, mac = $2 where id = $3 and mac = $4`, store.Unix(now), r.mac, r.id, was)
