@@ -344,6 +344,39 @@ func TestProvedIsBounded(t *testing.T) {
 	}
 }
 
+// Whoever puts an attempt's row back to an earlier step of it tries again, and has nothing
+// by it: an answer that was right is spent, and one that was wrong was counted.
+func TestAnAttemptPutBackMidway(t *testing.T) {
+	r, _, app := withAda(t)
+	r.clock.later(time.Minute)
+	half := r.reply(r.begin(browses("wiki", "ada")), "password", secret)
+	storetest.Intrude(t, r.options.DSN, keepAttempts)
+	back := func() { storetest.Intrude(t, r.options.DSN, `delete from attempt`, putAttemptsBack) }
+	counted := func() (n int) {
+		if err := r.DB.QueryRow(t.Context(), `select coalesce(sum(count), 0) from guess`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for range 2 {
+		before := counted()
+		if next := r.reply(half, "totp", "000000"); next.State != Ask || !next.Again {
+			t.Fatalf("a wrong code: %+v", next)
+		}
+		if n := counted(); n <= before {
+			t.Errorf("a wrong code is not counted: %d, and %d before", n, before)
+		}
+		back()
+	}
+	if next := r.reply(half, "totp", app.code()); next.State != Granted {
+		t.Fatalf("a right code: %+v", next)
+	}
+	back()
+	if next := r.reply(half, "totp", app.code()); next.State == Granted || next.Reason != "replayed" {
+		t.Errorf("the same code once more: %+v", next)
+	}
+}
+
 // An abandoned attempt is told of once, whoever puts its row back.
 func TestAbandonedOnce(t *testing.T) {
 	r, _, _ := withAda(t)
