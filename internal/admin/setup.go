@@ -56,12 +56,15 @@ func (a *Admin) SetupLink(ctx context.Context) (string, error) {
 // down where the row that says so is missing: because this installation is older
 // than the row, or because somebody deleted it.
 func (a *Admin) administered(ctx context.Context) (bool, error) {
-	if done, err := a.Directory.Administered(ctx, a.DB); done || err != nil {
-		return done, err
+	if there, err := a.Directory.AdministeredRow(ctx, a.DB); there || err != nil {
+		return there, err
 	}
 	was, reason, err := a.wasAdministered(ctx)
-	if reason == "" || err != nil {
+	if err != nil {
 		return false, err
+	}
+	if reason == "" {
+		return a.Directory.Administered(ctx, a.DB)
 	}
 	return true, a.DB.Change(ctx, setUp, func(tx *store.Tx) error {
 		if reason == "row-missing" {

@@ -367,6 +367,9 @@ var attacks = []attack{
 
 	{name: "a token that was revoked", kept: "token serial = 'A1'", then: func(t *testing.T, w *town) { w.note(t, "A1", TokenRevoked) }, back: true, alarms: []string{"token older"}},
 	{name: "a token's state", run: []string{`update token set state = 'stock' where serial = 'A1'`}, alarms: []string{"token altered"}},
+	{name: "a token deleted", run: []string{`delete from token where serial = 'A1'`}, alarms: []string{"token missing"}},
+	{name: "a token's seed", run: []string{`update token set seed = (select seed from token where serial = 'A2') where serial = 'A1'`}, alarms: []string{"token altered"}},
+	{name: "a token's row for another's", run: []string{`update token set serial = 'A3' where serial = 'A2'`}, alarms: []string{"token altered"}},
 	{name: "the first administrator", run: []string{`delete from milestone where name = 'administered'`}, alarms: []string{"milestone missing"}},
 	{name: "who was the first administrator", run: []string{`update milestone set account = 99`}, alarms: []string{"milestone altered"}},
 	{name: "another milestone", run: []string{`insert into milestone (name, account, at, mac) select 'x', account, at, mac from milestone`}, alarms: []string{"milestone altered"}},
@@ -393,6 +396,9 @@ func TestNothingIsGained(t *testing.T) {
 
 func TestNothingIsGainedOnPostgreSQL(t *testing.T) {
 	for _, a := range attacks {
+		if !a.back && len(a.alarms) < 2 { // a MAC is one on every engine
+			continue
+		}
 		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
 			a.do(t, newTown(t, storetest.Postgres(t)))

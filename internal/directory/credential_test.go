@@ -1,7 +1,7 @@
 package directory
 
 import (
-	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -271,21 +271,54 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%+v: %v, %v", c.which, got, err)
 		}
 	}
-	for _, query := range []string{
-		`update token set serial = 'A9' where serial = 'A1'`, `update token set state = 'stock' where serial = 'A1'`, `update token set account = 0 where serial = 'A1'`,
-		`update token set seed = (select seed from token where serial = 'A2') where serial = 'A1'`, `update token set kind = 'hotp' where serial = 'A1'`,
-	} {
-		var believed error
-		back := errors.New("put back")
+	r.sabotage(t, `delete from token where serial in ('A1', 'A2')`)
+	for serial, taken := range map[string]bool{"A1": false, "A2": true} { // which nobody had yet
 		err := r.try(t, func(tx *store.Tx) error {
-			if _, err := tx.Exec(t.Context(), query); err != nil {
-				return err
-			}
-			_, believed = r.scanToken(t.Context(), tx.QueryRow(t.Context(), `select `+tokenColumns+` from token t where t.serial in ('A1', 'A9')`))
-			return back
+			return r.AddTokens(t.Context(), tx, []Token{{Serial: serial, Kind: "totp", Seed: []byte("x"), Batch: "c"}})
 		})
-		if !errors.Is(err, back) || !errors.Is(believed, ErrTampered) {
-			t.Errorf("%s: %v, %v", query, err, believed)
+		if taken && err != nil || !taken && failure.ClassOf(err) != failure.Conflict {
+			t.Errorf("%s, whose row was removed: %v", serial, err)
 		}
+	}
+	r.alarmed(t, "token", store.Missing)
+}
+
+// Each column of a token is changed by plain SQL: it is refused, and lists go on.
+func TestTokensChangedBehindOurBack(t *testing.T) {
+	for _, query := range []string{
+		`update token set serial = 'A9' where serial = 'A1'`, `update token set manufacturer = 'x' where serial = 'A1'`, `update token set kind = 'hotp' where serial = 'A1'`, `update token set detail = 'x' where serial = 'A1'`,
+		`update token set issued = 9 where serial = 'A1'`, `update token set state = 'stock' where serial = 'A1'`, `update token set account = 0 where serial = 'A1'`, `update token set credential = 9 where serial = 'A1'`,
+		`update token set batch = 'x' where serial = 'A1'`, `update token set version = 9 where serial = 'A1'`, `update token set created = 1 where serial = 'A1'`, `update token set likeness = null where serial = 'A1'`,
+		`update token set id = id + 5 where serial = 'A1'`, `update token set mac = (select mac from token where serial = 'A2') where serial = 'A1'`,
+		`update token set seed = (select seed from token where serial = 'A2') where serial = 'A1'`,
+	} {
+		t.Run(query, func(t *testing.T) {
+			t.Parallel()
+			r := setUp(t)
+			ada := r.account(t, NewAccount{Name: "ada"})
+			r.change(t, func(tx *store.Tx) error {
+				return r.AddTokens(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("1"), Secret: []byte("1"), Batch: "b"}, {Serial: "A2", Kind: "totp", Seed: []byte("2"), Secret: []byte("2"), Batch: "b"}})
+			})
+			r.change(t, func(tx *store.Tx) error {
+				one, err := r.Token(t.Context(), tx, "A1")
+				if err != nil {
+					return err
+				}
+				one.State, one.Account = TokenAssigned, ada.ID
+				return r.UpdateToken(t.Context(), tx, one)
+			})
+			r.sabotage(t, query)
+			for _, serial := range []string{"A1", "A9"} {
+				if one, err := r.Token(t.Context(), r.DB, serial); err == nil {
+					t.Errorf("%+v is believed", one)
+				}
+			}
+			all, err := r.ListTokens(t.Context(), r.DB, Tokens{}, "", 9)
+			tampered := slices.DeleteFunc(slices.Clone(all), func(one Token) bool { return one.State != Tampered })
+			if err != nil || len(all) != 2 || len(tampered) != 1 {
+				t.Errorf("%+v, %v", all, err)
+			}
+			r.alarmed(t, "token", store.Altered)
+		})
 	}
 }

@@ -21,13 +21,24 @@ const administered = "administered"
 const AdministeredEvent = "installation.administered"
 
 // Administered reports whether there has ever been an administrator who could sign
-// in. A row that is not believed counts too: it can only be there to say so.
+// in: the row says so, or this server remembers that it did.
 func (d *Directory) Administered(ctx context.Context, r store.Reader) (bool, error) {
+	there, err := d.AdministeredRow(ctx, r)
+	if there || err != nil || d.DB.Newest("milestone", store.NumberOf(administered)) == 0 {
+		return there, err
+	}
+	d.report("milestone", administered, store.Missing, 0)
+	return true, nil
+}
+
+// AdministeredRow reports whether the row is there that says so. One that is not believed
+// counts too: it can only be there to say so.
+func (d *Directory) AdministeredRow(ctx context.Context, r store.Reader) (bool, error) {
 	var account, at int64
 	var mac []byte
 	err := r.QueryRow(ctx, `select account, at, mac from milestone where name = $1`, administered).Scan(&account, &at, &mac)
 	if errors.Is(err, store.ErrNotFound) {
-		return d.administeredOnce(), nil
+		return false, nil
 	}
 	if err != nil {
 		return false, err
@@ -36,15 +47,6 @@ func (d *Directory) Administered(ctx context.Context, r store.Reader) (bool, err
 		d.report("milestone", administered, store.Altered, 0)
 	}
 	return true, nil
-}
-
-// administeredOnce is what the log says of it, where the row is gone.
-func (d *Directory) administeredOnce() bool {
-	if d.DB.Newest("milestone", store.NumberOf(administered)) == 0 {
-		return false
-	}
-	d.report("milestone", administered, store.Missing, 0)
-	return true
 }
 
 func milestoneFields(name string, account, at int64) *keyring.Fields {

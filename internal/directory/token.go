@@ -121,9 +121,23 @@ func (d *Directory) scanToken(ctx context.Context, row scanner) (Token, error) {
 func (d *Directory) Token(ctx context.Context, r store.Reader, serial string) (Token, error) {
 	t, err := d.scanToken(ctx, r.QueryRow(ctx, `select `+tokenColumns+` from token t where t.serial = $1`, serial))
 	if errors.Is(err, store.ErrNotFound) {
+		d.missed(serial)
 		return Token{}, &failure.Error{Class: failure.NotFound, Public: "There is no token of that serial number.", Reason: "unknown-token"}
 	}
 	return t, err
+}
+
+// usedSerial is the kind of the serial number of a token that was more than imported: the
+// log says so too, so that nobody imports it anew who has removed its row.
+const usedSerial = "serial"
+
+// missed reports a token that is not there and was used, and whether it was.
+func (d *Directory) missed(serial string) bool {
+	was := d.DB.Newest(usedSerial, store.NumberOf(serial)) > 0
+	if was {
+		d.report("token", serial, store.Missing, 0)
+	}
+	return was
 }
 
 // Tokens chooses tokens. The zero Tokens is all of them.
@@ -224,6 +238,9 @@ func (d *Directory) AddTokens(ctx context.Context, tx *store.Tx, tokens []Token)
 		if err := d.single(ctx, tx, &t); err != nil {
 			return err
 		}
+		if d.missed(t.Serial) {
+			return failure.New(failure.Conflict, "A token of the serial number %q was there, and somebody removed its row; nothing was imported.", t.Serial)
+		}
 		sealed := d.Keys.Seal(keyring.Token, t.aad(), t.Seed)
 		_, err := tx.Exec(ctx, `insert into token (id, serial, manufacturer, kind, detail, issued, seed, state, batch, created, likeness, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
 			t.id, t.Serial, t.Manufacturer, t.Kind, t.Detail, store.Unix(t.Issued), sealed, t.State, t.Batch, store.Unix(t.Created), t.likeness, d.Keys.MAC(keyring.Token, t.fields(sealed)))
@@ -275,5 +292,6 @@ func (d *Directory) UpdateToken(ctx context.Context, tx *store.Tx, t Token) erro
 		return failure.New(failure.Conflict, "The token was changed meanwhile; try again.")
 	}
 	tx.Anchor("token", t.id, t.version)
+	tx.Anchor(usedSerial, store.NumberOf(t.Serial), 1)
 	return err
 }
