@@ -404,6 +404,28 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
+// A session whose row is gone is missed when it was missed before: another server may have
+// ended it with everybody's just now.
+func TestMissedTwice(t *testing.T) {
+	r := setUp(t)
+	hers, his := r.start(t, "ada", "weak"), r.start(t, "bob", "weak")
+	r.intrude(t, keepRows, `delete from session where id = {`+hashed(hers)+`}`)
+	r.inspect(t)
+	if n := len(r.events(t, "session.ended")); n != 0 {
+		t.Errorf("%d ended that may be over for everybody", n)
+	}
+	for range 2 {
+		r.inspect(t)
+	}
+	if ended := r.events(t, "session.ended"); len(ended) != 1 || ended[0].Reason != "missing" || ended[0].Account != int64(r.ids["ada"]) {
+		t.Errorf("%+v", ended)
+	}
+	r.alarmed(t, store.Missing)
+	if !r.stands(t, his) {
+		t.Error("another's ended")
+	}
+}
+
 // What is known here of sessions is bounded, and those that have run out make room.
 func TestBegunIsBounded(t *testing.T) {
 	var b begun
