@@ -194,7 +194,7 @@ func TestSendingIsBounded(t *testing.T) {
 		r.change(func(tx *store.Tx) (err error) {
 			s := Sending{Account: a.ID}
 			s.Entry.Source = source
-			if why, err = r.Messages.over(t.Context(), tx, s); err != nil {
+			if why, err = r.Messages.sents.over(t.Context(), tx, s.Account, s.source()); err != nil {
 				return err
 			}
 			did, err = r.Messages.Send(t.Context(), tx, s, authenticator.Message{To: "+4930123", Text: "x"})

@@ -104,6 +104,7 @@ type Apps struct {
 	judge     *judge
 	approvals *Approvals
 	strangers *Strangers
+	spoke     spoke
 }
 
 // appCaller is an app whose signature was right.
@@ -315,6 +316,7 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 	if err := a.approvals.rows.settle(ctx, tx, row, &shown, en); err != nil {
 		return err
 	}
+	tx.Anchor("app_count", int64(credential.ID), call.Count) // so that all servers know
 	if err := a.approvals.guesses.refund(ctx, tx, budget, credential.ID, false); err != nil {
 		return err
 	}
@@ -354,8 +356,7 @@ func (a *Apps) decline(ctx context.Context, tx *store.Tx, row *approval, decisio
 
 // disown closes pushes for a day and ends what the account has standing.
 func (a *Apps) disown(ctx context.Context, tx *store.Tx, row *approval, c appCaller, source string) error {
-	_, err := tx.Exec(ctx, `insert into wake (approval, account, state, created) values ($1,$2,'disowned',$3)
-		on conflict (approval) do update set state = 'disowned', created = excluded.created`, row.id, int64(row.account), store.Unix(a.Now()))
+	err := a.approvals.rows.wakes.disown(ctx, tx, wakeRow{approval: row.id, account: row.account})
 	if err == nil {
 		err = tally(ctx, tx, row.account, promptDisowned, a.Now())
 	}

@@ -120,6 +120,7 @@ type approvalRows struct {
 	guesses *guesses
 	limits  Limits
 	now     func() time.Time
+	wakes   *wakes
 }
 
 // find is what a row is found by: whose it is and the number.
@@ -246,7 +247,7 @@ func (a *approvalRows) settle(ctx context.Context, tx *store.Tx, row *approval, 
 	state := promptRefused
 	if shown != nil {
 		state = promptApproved
-		if _, err := tx.Exec(ctx, `delete from wake where account = $1`, int64(row.account)); err != nil {
+		if err := a.wakes.end(ctx, tx, row.account); err != nil {
 			return err
 		}
 	}

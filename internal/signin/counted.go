@@ -4,12 +4,45 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
+	"maps"
 	"strconv"
+	"sync"
 
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
+	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
+
+// countRow is a row of app_count. Its MAC is of all that it says. How far an app counted,
+// each server remembers besides, so that a row which is removed or put back hides no copy.
+type countRow struct {
+	credential, account, count int64
+	last, mac                  []byte
+}
+
+func (r *countRow) fields() *keyring.Fields {
+	return keyring.NewFields().String("app_count").Int(r.credential).Int(r.account).Int(r.count).Bytes(r.last)
+}
+
+func (a *Apps) bound(r *countRow) bool {
+	if a.Keys.VerifyMAC(keyring.Guess, r.fields(), r.mac) {
+		return true
+	}
+	a.report(&countRow{credential: r.credential}, store.Altered) // whose it is, it does not say truly
+	return false
+}
+
+func (a *Apps) report(r *countRow, wrong string) {
+	a.DB.Report(store.Finding{Table: "app_count", Row: strconv.FormatInt(r.credential, 10), Wrong: wrong, Account: r.account})
+}
+
+const appCounts = `select credential, account, count, last, mac from app_count `
+
+func (r *countRow) scan(row interface{ Scan(...any) error }) error {
+	return row.Scan(&r.credential, &r.account, &r.count, &r.last, &r.mac)
+}
 
 // counted keeps how often an app has spoken, and returns why this time is refused: the
 // same signature once more is replayed, and another one of a count that was there
@@ -17,25 +50,131 @@ import (
 // 6.1.1).
 func (a *Apps) counted(ctx context.Context, c appCaller, call AppCall) (reason string, err error) {
 	sum := sha256.Sum256(call.Signature)
+	now := countRow{credential: int64(c.credential.ID), account: int64(c.account.ID), count: call.Count, last: sum[:]}
+	now.mac = a.Keys.MAC(keyring.Guess, now.fields())
 	err = a.DB.Housekeep(ctx, "app.count", func(tx *store.Tx) error {
 		reason = ""
-		n, err := tx.Exec(ctx, `insert into app_count (credential, account, count, last) values ($1,$2,$3,$4) on conflict (credential) do update
-			set count = excluded.count, last = excluded.last where app_count.count < excluded.count`,
-			int64(c.credential.ID), int64(c.account.ID), call.Count, sum[:])
-		if err != nil || n == 1 {
+		known := a.DB.Newest("app_count", now.credential)
+		if known < now.count {
+			tx.Anchor("app_count", now.credential, now.count)
+			tx.AfterCommit(func() { a.heard(now.credential, now.account) })
+			n, err := tx.Exec(ctx, `insert into app_count (credential, account, count, last, mac) values ($1,$2,$3,$4,$5) on conflict (credential) do update
+				set account = excluded.account, count = excluded.count, last = excluded.last, mac = excluded.mac where app_count.count < excluded.count`,
+				now.credential, now.account, now.count, now.last, now.mac)
+			if err != nil || n == 1 {
+				return err
+			}
+		}
+		var was countRow
+		err := was.scan(tx.QueryRow(ctx, appCounts+`where credential = $1`, now.credential))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		var count int64
-		var last []byte
-		if err := tx.QueryRow(ctx, `select count, last from app_count where credential = $1`, int64(c.credential.ID)).Scan(&count, &last); err != nil {
-			return err
-		}
-		if reason = "cloned"; count == call.Count && bytes.Equal(last, sum[:]) {
+		sound := err == nil && a.bound(&was)
+		switch {
+		case sound && was.count == now.count && bytes.Equal(was.last, now.last):
 			reason = "replayed"
+		case known >= now.count || sound:
+			reason = "cloned"
+		default: // a row of another's making says that it was there before
+			_, err = tx.Exec(ctx, `update app_count set account = $2, count = $3, last = $4, mac = $5 where credential = $1`, now.credential, now.account, now.count, now.last, now.mac)
+			return err
 		}
 		return nil
 	})
 	return reason, err
+}
+
+// spoke are the apps from which this server heard, with whose they are: their rows must be
+// there.
+type spoke struct {
+	mu   sync.Mutex
+	apps map[int64]int64
+}
+
+// manyApps is how many are remembered before all are forgotten.
+const manyApps = 50_000
+
+func (a *Apps) heard(credential, account int64) {
+	a.spoke.mu.Lock()
+	defer a.spoke.mu.Unlock()
+	if a.spoke.apps == nil || len(a.spoke.apps) >= manyApps {
+		a.spoke.apps = map[int64]int64{}
+	}
+	a.spoke.apps[credential] = account
+}
+
+// inspectHeard looks for the rows of apps from which this server heard.
+func (a *Apps) inspectHeard(ctx context.Context) error {
+	a.spoke.mu.Lock()
+	apps := maps.Clone(a.spoke.apps)
+	a.spoke.mu.Unlock()
+	for credential, account := range apps {
+		lost, err := a.DB.Lost(ctx, "app_count", credential, func(ctx context.Context) (bool, error) {
+			var n int64
+			err := a.DB.QueryRow(ctx, `select count(*) from app_count where credential = $1`, credential).Scan(&n)
+			return n > 0 || a.DB.Newest("account", account) == store.Gone, err
+		})
+		if err != nil {
+			return err
+		}
+		if lost {
+			a.report(&countRow{credential: credential, account: account}, store.Missing)
+		}
+	}
+	return nil
+}
+
+// inspect looks at how far each app counted.
+func (a *Apps) inspect(ctx context.Context) error {
+	after := int64(-1 << 63)
+	err := a.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
+		page, err := a.countsAfter(ctx, after)
+		for i := range page {
+			row := &page[i]
+			after = row.credential
+			if a.bound(row) && row.count < a.DB.Newest("app_count", row.credential) && a.DB.Stands(ctx, "app_count", row.credential, `select count from app_count where credential = $1`) {
+				a.report(row, store.Older)
+			}
+		}
+		return len(page) == walkPage, err
+	})
+	return errors.Join(err, a.inspectHeard(ctx))
+}
+
+func (a *Apps) countsAfter(ctx context.Context, after int64) (out []countRow, err error) {
+	rows, err := a.DB.Query(ctx, appCounts+`where credential > $1 order by credential limit $2`, after, walkPage)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var row countRow
+		if err := row.scan(rows); err != nil {
+			return nil, err
+		}
+		out = append(out, row)
+	}
+	return out, rows.Err()
+}
+
+// bind gives the rows of a release before their MAC.
+func (a *Apps) bind(ctx context.Context) error {
+	after := int64(-1 << 63)
+	return bindPages(ctx, a.DB, "app_count", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+		page, err := a.countsAfter(ctx, after)
+		if len(page) > 0 {
+			after = page[len(page)-1].credential
+		}
+		return len(page), func(tx *store.Tx) error {
+			for i := range page {
+				if _, err := tx.Exec(ctx, `update app_count set mac = $2 where credential = $1`, page[i].credential, a.Keys.MAC(keyring.Guess, page[i].fields())); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, err
+	})
 }
 
 // cloned switches an app off whose key is on two devices: of which neither is known to

@@ -109,11 +109,19 @@ func New(p Parts) (*Engine, error) {
 		// of each that may go before it.
 		charging: newCrowd(max(1, p.SlowChecks)+3, 1), hashing: newCrowd(p.SlowChecks, 0)}
 	e.attempts = &attempts{db: p.DB, keys: p.Keys, now: p.Now}
-	rows := &approvalRows{db: p.DB, keys: p.Keys, guesses: e.guesses, limits: limits, now: p.Now}
+	wakes, err := newWakes(p, e.guesses.doubts)
+	if err != nil {
+		return nil, err
+	}
+	rows := &approvalRows{db: p.DB, keys: p.Keys, guesses: e.guesses, limits: limits, now: p.Now, wakes: wakes}
 	e.Approvals = &Approvals{Parts: p, rows: rows, guesses: e.guesses, examiner: e.examiner}
 	e.Apps = &Apps{Parts: p, judge: e.judge, approvals: e.Approvals}
-	e.Pushes = &Pushes{Parts: p, kinds: e.kinds, rows: rows}
-	e.Messages = &Messages{Parts: p, kinds: e.kinds}
+	e.Pushes = &Pushes{Parts: p, kinds: e.kinds, rows: rows, wakes: wakes}
+	sents, err := newSents(p)
+	if err != nil {
+		return nil, err
+	}
+	e.Messages = &Messages{Parts: p, kinds: e.kinds, sents: sents}
 	e.elsewhere = &elsewhere{Parts: p, rows: rows, pushes: e.Pushes}
 	e.memory = &memory{db: p.DB}
 	e.Strangers = newStrangers(p.DB, p.Now)

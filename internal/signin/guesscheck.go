@@ -32,10 +32,7 @@ func (g *guesses) inspect(ctx context.Context) error {
 	if err := g.inspectMemory(ctx); err != nil {
 		return err
 	}
-	if err := g.inspectPlaces(ctx); err != nil {
-		return err
-	}
-	return g.doubts.settle(ctx)
+	return g.inspectPlaces(ctx)
 }
 
 func (g *guesses) page(ctx context.Context, where string, args ...any) (out []guessRow, err error) {
@@ -209,4 +206,17 @@ func bindPages(ctx context.Context, db *store.DB, table string, read func(ctx co
 			return err
 		}
 	}
+}
+
+// forgetOld forgets what a release before left of messages and pushes: it is over within
+// minutes, or limits for a day what nobody gains much by.
+func (e *Engine) forgetOld(ctx context.Context) error {
+	return e.DB.Housekeep(ctx, "forgetting what is not bound", func(tx *store.Tx) error {
+		for _, statement := range []string{`delete from message`, `delete from sent where mac is null`, `delete from wake where mac is null`} {
+			if _, err := tx.Exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

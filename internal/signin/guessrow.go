@@ -32,9 +32,9 @@ func (r *guessRow) scan(rows interface{ Scan(...any) error }) error {
 	return rows.Scan(&r.subject, &r.owner, &r.count, &r.since, &r.retry, &r.mac)
 }
 
-// altered reports a row that somebody else wrote.
+// altered reports a row that somebody else wrote. Whose it is, it does not say truly.
 func (g *guesses) altered(r *guessRow) {
-	g.db.Report(store.Finding{Table: "guess", Row: r.subject, Wrong: store.Altered, Account: r.owner})
+	g.db.Report(store.Finding{Table: "guess", Row: r.subject, Wrong: store.Altered})
 }
 
 // stored reads a row, and reports whether there is one.

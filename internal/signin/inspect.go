@@ -15,12 +15,18 @@ func (e *Engine) Inspect(ctx context.Context) error {
 		e.attempts.inspect(ctx),
 		e.Approvals.rows.inspect(ctx),
 		e.guesses.inspect(ctx),
+		e.Pushes.wakes.inspect(ctx),
+		e.Pushes.inspectQuiet(ctx),
+		e.Messages.sents.inspect(ctx),
+		e.Messages.inspect(ctx),
+		e.Apps.inspect(ctx),
+		e.guesses.doubts.settle(ctx),
 	)
 }
 
 // Bind gives the rows of a release before, which had none, their MAC.
 func (e *Engine) Bind(ctx context.Context) error {
-	return errors.Join(e.guesses.bindGuesses(ctx), e.guesses.bindPlaces(ctx))
+	return errors.Join(e.guesses.bindGuesses(ctx), e.guesses.bindPlaces(ctx), e.Apps.bind(ctx), e.Pushes.bindQuiet(ctx), e.forgetOld(ctx))
 }
 
 // inspect looks at the attempts under way, and for those in which something was shown

@@ -3,11 +3,13 @@ package signin
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/failure"
+	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
 
@@ -93,11 +95,87 @@ func (q QuietHours) Cover(t time.Time) bool {
 // QuietOf returns an account's quiet hours: its own, which may be none, before
 // everybody's. own says which.
 func (p *Pushes) QuietOf(ctx context.Context, r store.Reader, account assurance.AccountID) (q QuietHours, own bool, err error) {
-	err = r.QueryRow(ctx, `select begins, ends, zone from quiet where account = $1`, int64(account)).Scan(&q.Begins, &q.Ends, &q.Zone)
+	var mac []byte
+	err = r.QueryRow(ctx, `select begins, ends, zone, mac from quiet where account = $1`, int64(account)).Scan(&q.Begins, &q.Ends, &q.Zone, &mac)
 	if failure.ClassOf(err) == failure.NotFound {
 		return p.Quiet, false, nil
 	}
+	if err == nil && !p.setQuiet(account, q, mac) {
+		return p.Quiet, false, nil
+	}
 	return q, err == nil, err
+}
+
+func (q QuietHours) fields(account assurance.AccountID) *keyring.Fields {
+	return keyring.NewFields().String("quiet").Int(int64(account)).Int(int64(q.Begins)).Int(int64(q.Ends)).String(q.Zone)
+}
+
+// setQuiet reports whether an account's quiet hours were set here, and reports those that
+// somebody else wrote. Whoever removes them, or puts back hours of before, gains nothing by
+// it: the number is found without being woken, and nothing is approved without it.
+func (p *Pushes) setQuiet(account assurance.AccountID, q QuietHours, mac []byte) bool {
+	if p.Keys.VerifyMAC(keyring.Guess, q.fields(account), mac) {
+		return true
+	}
+	p.DB.Report(store.Finding{Table: "quiet", Row: strconv.FormatInt(int64(account), 10), Wrong: store.Altered, Account: int64(account)})
+	return false
+}
+
+// quietRow is a row of quiet.
+type quietRow struct {
+	QuietHours
+	account assurance.AccountID
+	mac     []byte
+}
+
+func (p *Pushes) quietAfter(ctx context.Context, after assurance.AccountID) (out []quietRow, err error) {
+	rows, err := p.DB.Query(ctx, `select account, begins, ends, zone, mac from quiet where account > $1 order by account limit $2`, int64(after), walkPage)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var row quietRow
+		var account int64
+		if err := rows.Scan(&account, &row.Begins, &row.Ends, &row.Zone, &row.mac); err != nil {
+			return nil, err
+		}
+		row.account = assurance.AccountID(account)
+		out = append(out, row)
+	}
+	return out, rows.Err()
+}
+
+// inspectQuiet looks at all quiet hours.
+func (p *Pushes) inspectQuiet(ctx context.Context) error {
+	after := assurance.AccountID(-1 << 63)
+	return p.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
+		page, err := p.quietAfter(ctx, after)
+		for _, row := range page {
+			after = row.account
+			p.setQuiet(row.account, row.QuietHours, row.mac)
+		}
+		return len(page) == walkPage, err
+	})
+}
+
+// bindQuiet gives the rows of a release before their MAC.
+func (p *Pushes) bindQuiet(ctx context.Context) error {
+	after := assurance.AccountID(-1 << 63)
+	return bindPages(ctx, p.DB, "quiet", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+		page, err := p.quietAfter(ctx, after)
+		if len(page) > 0 {
+			after = page[len(page)-1].account
+		}
+		return len(page), func(tx *store.Tx) error {
+			for _, row := range page {
+				if _, err := tx.Exec(ctx, `update quiet set mac = $2 where account = $1`, int64(row.account), p.Keys.MAC(keyring.Guess, row.fields(row.account))); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, err
+	})
 }
 
 // ClearQuietIn takes an account's own quiet hours away inside a change that records
@@ -122,7 +200,7 @@ func (p *Pushes) SetQuiet(ctx context.Context, g Grant, q QuietHours) error {
 			return err
 		}
 		// None is kept as well: it stands against everybody's.
-		if _, err := tx.Exec(ctx, `insert into quiet (account, begins, ends, zone) values ($1,$2,$3,$4)`, int64(account.ID), q.Begins, q.Ends, q.Zone); err != nil {
+		if _, err := tx.Exec(ctx, `insert into quiet (account, begins, ends, zone, mac) values ($1,$2,$3,$4,$5)`, int64(account.ID), q.Begins, q.Ends, q.Zone, p.Keys.MAC(keyring.Guess, q.fields(account.ID))); err != nil {
 			return err
 		}
 		tx.Record(audit.Entry{Event: "push.quiet-hours", Outcome: audit.OK, Account: int64(account.ID), AccountName: account.Name, Application: Self,

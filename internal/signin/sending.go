@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -32,6 +33,7 @@ const messageLife = 5 * time.Minute
 type Messages struct {
 	Parts
 	kinds map[string]authenticator.Authenticator
+	sents *sents
 }
 
 // Sending is for whom and by whom a message is asked for.
@@ -67,7 +69,7 @@ func (m *Messages) Send(ctx context.Context, tx *store.Tx, s Sending, message au
 	}
 	en := s.Entry
 	en.Event, en.Outcome, en.Account, en.AccountName = "code.sent", audit.OK, int64(account.ID), account.Name
-	refused, err := m.over(ctx, tx, s)
+	refused, err := m.sents.over(ctx, tx, s.Account, s.source())
 	if err != nil {
 		return false, err
 	}
@@ -79,44 +81,17 @@ func (m *Messages) Send(ctx context.Context, tx *store.Tx, s Sending, message au
 	if err != nil {
 		return false, err
 	}
-	now := store.Unix(m.Now())
-	if _, err := tx.Exec(ctx, `insert into sent (account, source, at) values ($1,$2,$3)`, int64(account.ID), s.source(), now); err != nil {
+	if err := m.sents.insert(ctx, tx, account.ID, s.source()); err != nil {
 		return false, err
 	}
+	now := m.Now()
+	expires := store.Unix(now.Add(messageLife))
 	_, err = tx.Exec(ctx, `insert into message (account, payload, due, expires) values ($1,$2,$3,$4)`, int64(account.ID),
-		m.Keys.Seal(keyring.Approval, messageAAD(account.ID), plain), now, store.Unix(m.Now().Add(messageLife)))
+		m.Keys.Seal(keyring.Approval, messageAAD(account.ID, expires), plain), store.Unix(now), expires)
 	if err != nil {
 		return false, err
 	}
 	return true, tx.Record(en)
-}
-
-func messageAAD(account assurance.AccountID) keyring.AAD {
-	return keyring.AAD{Table: "message", Column: "payload", Account: int64(account)}
-}
-
-// over says why no more is sent now; empty when one may be.
-func (m *Messages) over(ctx context.Context, r store.Reader, s Sending) (string, error) {
-	now := m.Now()
-	since := func(d time.Duration) int64 { return store.Unix(now.Add(-d)) }
-	var soon, hour, all, source int64
-	err := r.QueryRow(ctx, `select coalesce(sum(case when at > $2 then 1 else 0 end), 0), coalesce(sum(case when at > $3 then 1 else 0 end), 0), count(*)
-		from sent where account = $1 and at > $4`, int64(s.Account), since(sendPause), since(time.Hour), since(day)).Scan(&soon, &hour, &all)
-	if err != nil {
-		return "", err
-	}
-	if from := s.source(); from != "" {
-		err = r.QueryRow(ctx, `select count(*) from sent where source = $1 and at > $2`, from, since(time.Hour)).Scan(&source)
-	}
-	switch {
-	case soon > 0:
-		return "too-soon", err
-	case hour >= sendHourly, all >= sendDaily:
-		return "account-budget", err
-	case source >= sendSourced:
-		return "source-budget", err
-	}
-	return "", err
 }
 
 // sends reports whether following a decision will send a code, which is a change.
@@ -181,22 +156,8 @@ func (m *Messages) ask(ctx context.Context, tx *store.Tx, at *attempt, kind stri
 // times, ten seconds apart, and is gone when it was taken or is over. One server
 // sends it.
 func (m *Messages) Carry(ctx context.Context, carry func(context.Context, authenticator.Message) error) error {
-	now := store.Unix(m.Now())
-	rows, err := m.DB.Query(ctx, `select id, account, payload, tries, expires from message where due <= $1 order by id limit 50`, now)
+	list, err := m.waiting(ctx, `where due <= $1 order by id limit 50`, store.Unix(m.Now()))
 	if err != nil {
-		return err
-	}
-	var list []waitingMessage
-	for rows.Next() {
-		var w waitingMessage
-		if err := rows.Scan(&w.id, &w.account, &w.payload, &w.tries, &w.expires); err != nil {
-			rows.Close()
-			return err
-		}
-		list = append(list, w)
-	}
-	rows.Close()
-	if err := rows.Err(); err != nil {
 		return err
 	}
 	for _, w := range list {
@@ -229,7 +190,8 @@ func (m *Messages) carryOne(ctx context.Context, w waitingMessage, carry func(co
 	}
 	over := store.Unix(now) >= w.expires
 	var message authenticator.Message
-	plain, err := m.Keys.Open(keyring.Approval, messageAAD(assurance.AccountID(w.account)), w.payload)
+	plain, err := m.plain(w)
+	sealed := errors.Is(err, keyring.ErrSealed)
 	if err == nil {
 		err = json.Unmarshal(plain, &message)
 	}
@@ -239,15 +201,20 @@ func (m *Messages) carryOne(ctx context.Context, w waitingMessage, carry func(co
 	if err != nil {
 		m.Log.Warn("a code could not be sent", "message", w.id, "try", w.tries+1, "error", err)
 	}
-	if err != nil && !over && w.tries+1 < carryTries {
-		return nil
-	}
 	drop := func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `delete from message where id = $1`, w.id)
 		return err
 	}
-	if err == nil && !over {
-		return m.DB.Housekeep(ctx, "message.sent", drop)
+	switch {
+	case errors.Is(err, errCarried):
+		return m.DB.Housekeep(ctx, "message.refused", drop)
+	case err == nil && !over:
+		return m.DB.Housekeep(ctx, "message.sent", func(tx *store.Tx) error {
+			tx.End("message", messageName(w.payload), store.Time(w.expires))
+			return drop(tx)
+		})
+	case !sealed && !over && w.tries+1 < carryTries:
+		return nil
 	}
 	return m.DB.Change(ctx, audit.Actor{Name: "system", Via: "sms"}, func(tx *store.Tx) error {
 		tx.Record(audit.Entry{Event: "code.undelivered", Outcome: audit.Failed, Account: w.account, Application: Self})

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
@@ -26,6 +25,7 @@ type Pushes struct {
 	Parts
 	kinds map[string]authenticator.Authenticator
 	rows  *approvalRows
+	wakes *wakes
 }
 
 // apps are the credentials that approve on a device of their own, and may.
@@ -48,7 +48,7 @@ func (p *Pushes) want(ctx context.Context, tx *store.Tx, at *attempt) error {
 	if err != nil || len(p.apps(all)) == 0 {
 		return err
 	}
-	closed, err := p.closed(ctx, tx, at.Account)
+	closed, err := p.wakes.closed(ctx, tx, at.Account, p.Limits)
 	if err != nil {
 		return err
 	}
@@ -63,19 +63,7 @@ func (p *Pushes) want(ctx context.Context, tx *store.Tx, at *attempt) error {
 	case quiet.Cover(p.Now()):
 		state = "quiet"
 	}
-	_, err = tx.Exec(ctx, `insert into wake (approval, account, state, created) values ($1,$2,$3,$4) on conflict (approval) do nothing`,
-		at.Approval, int64(at.Account), state, store.Unix(p.Now()))
-	return err
-}
-
-// closed reports whether too much was left unanswered. What is answered
-// takes its account's rows away.
-func (p *Pushes) closed(ctx context.Context, r store.Reader, account assurance.AccountID) (bool, error) {
-	now := p.Now()
-	var soon, daily, disowned int64
-	err := r.QueryRow(ctx, `select coalesce(sum(case when created > $2 then 1 else 0 end), 0), count(*), coalesce(sum(case when state = 'disowned' then 1 else 0 end), 0)
-		from wake where account = $1 and created > $3`, int64(account), store.Unix(now.Add(-wakeSoonIn)), store.Unix(now.Add(-wakeDailyIn))).Scan(&soon, &daily, &disowned)
-	return soon >= int64(p.Limits.PushSoon) || daily >= int64(p.Limits.PushDaily) || disowned > 0, err
+	return p.wakes.insert(ctx, tx, wakeRow{approval: at.Approval, account: at.Account, state: state})
 }
 
 // WakeUp sends one push to one address. NotFound says that nobody is there any
@@ -86,28 +74,8 @@ type WakeUp func(ctx context.Context, to authenticator.Address) error
 // A row is taken before anything is sent, so that of several servers one sends,
 // and what fails is not tried again: the number is found without it.
 func (p *Pushes) Wake(ctx context.Context, send WakeUp) (int, error) {
-	rows, err := p.DB.Query(ctx, `select approval, account, state from wake where state = 'waiting' or state = 'held' order by approval limit 100`)
+	list, err := p.wakes.due(ctx)
 	if err != nil {
-		return 0, err
-	}
-	type due struct {
-		approval int64
-		account  assurance.AccountID
-		state    string
-	}
-	var list []due
-	for rows.Next() {
-		var d due
-		var account int64
-		if err := rows.Scan(&d.approval, &account, &d.state); err != nil {
-			rows.Close()
-			return 0, err
-		}
-		d.account = assurance.AccountID(account)
-		list = append(list, d)
-	}
-	rows.Close()
-	if err := rows.Err(); err != nil {
 		return 0, err
 	}
 	var all sync.WaitGroup
@@ -115,12 +83,12 @@ func (p *Pushes) Wake(ctx context.Context, send WakeUp) (int, error) {
 	at, sent := make(chan struct{}, 8), 0
 	for _, d := range list {
 		if d.state == "held" {
-			if err := p.held(ctx, d.approval, d.account); err != nil {
+			if err := p.held(ctx, d); err != nil {
 				return sent, err
 			}
 			continue
 		}
-		apps, account, err := p.take(ctx, d.approval, d.account)
+		apps, account, err := p.take(ctx, d)
 		if err != nil {
 			return sent, err
 		}
@@ -137,18 +105,20 @@ func (p *Pushes) Wake(ctx context.Context, send WakeUp) (int, error) {
 }
 
 // take takes a row and returns the apps to wake.
-func (p *Pushes) take(ctx context.Context, id int64, owner assurance.AccountID) ([]directory.Credential, directory.Account, error) {
+func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential, directory.Account, error) {
 	var apps []directory.Credential
 	var account directory.Account
 	err := p.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
 		apps = nil
-		n, err := tx.Exec(ctx, `update wake set state = 'sent' where approval = $1 and state = 'waiting'`, id)
+		ours, err := p.wakes.move(ctx, tx, due, "sent")
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if !ours {
 			return errWakeTaken
 		}
+		tx.End("wake", sentName(due.approval), p.Now().Add(wakeOver))
+		owner, id := due.account, due.approval
 		if account, err = p.Directory.Get(ctx, tx, owner); err != nil {
 			return err
 		}
@@ -220,15 +190,15 @@ func (p *Pushes) send(ctx context.Context, account directory.Account, c director
 }
 
 // held raises the alarm that pushes are closed, once a day for an account.
-func (p *Pushes) held(ctx context.Context, id int64, owner assurance.AccountID) error {
-	var told int64
-	err := p.DB.QueryRow(ctx, `select count(*) from wake where account = $1 and state = 'told' and created > $2`, int64(owner), store.Unix(p.Now().Add(-wakeDailyIn))).Scan(&told)
+func (p *Pushes) held(ctx context.Context, due wakeRow) error {
+	owner := due.account
+	told, err := p.wakes.told(ctx, owner)
 	if err != nil {
 		return err
 	}
 	take := func(tx *store.Tx) error {
-		n, err := tx.Exec(ctx, `update wake set state = 'told' where approval = $1 and state = 'held'`, id)
-		if err == nil && n == 0 {
+		ours, err := p.wakes.move(ctx, tx, due, "told")
+		if err == nil && !ours {
 			return errWakeTaken
 		}
 		if err != nil {
@@ -236,7 +206,7 @@ func (p *Pushes) held(ctx context.Context, id int64, owner assurance.AccountID) 
 		}
 		return tally(ctx, tx, owner, promptClosed, p.Now())
 	}
-	if told > 0 {
+	if told {
 		err = p.DB.Housekeep(ctx, "wake.held", take)
 	} else {
 		err = p.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {

@@ -25,6 +25,16 @@ func (b *bells) row() (approval int64, state string) {
 	return approval, state
 }
 
+// due is the newest request to wake an app.
+func (b *bells) due() wakeRow {
+	b.t.Helper()
+	rows, err := b.Pushes.wakes.read(b.t.Context(), b.DB, `order by approval desc limit 1`)
+	if err != nil || len(rows) != 1 {
+		b.t.Fatal(len(rows), err)
+	}
+	return rows[0]
+}
+
 // An app is woken, and the waking counted, for what still waits when its turn comes: not
 // for what was refused meanwhile, nor where no app gave an address.
 func TestWhatIsAnsweredWakesNobody(t *testing.T) {
@@ -62,9 +72,9 @@ func TestWhatIsAnsweredWakesNobody(t *testing.T) {
 func TestOneServerWakes(t *testing.T) {
 	b := withBells(t)
 	b.waits()
-	id, _ := b.row()
+	due := b.due()
 	for server, want := range []int{1, 0, 0} {
-		apps, _, err := b.Pushes.take(t.Context(), id, b.ada.ID)
+		apps, _, err := b.Pushes.take(t.Context(), due)
 		if err != nil || len(apps) != want {
 			t.Errorf("server %d: %d apps, %v", server, len(apps), err)
 		}
@@ -75,12 +85,11 @@ func TestOneServerWakes(t *testing.T) {
 	for range b.Limits.PushSoon {
 		b.waits()
 	}
-	id, state := b.row()
-	if state != "held" {
-		t.Fatalf("the row is %s", state)
+	if due = b.due(); due.state != "held" {
+		t.Fatalf("the row is %s", due.state)
 	}
 	for server := range 3 {
-		if err := b.Pushes.held(t.Context(), id, b.ada.ID); err != nil {
+		if err := b.Pushes.held(t.Context(), due); err != nil {
 			t.Errorf("server %d: %v", server, err)
 		}
 	}
@@ -89,9 +98,9 @@ func TestOneServerWakes(t *testing.T) {
 	}
 	// The next one is counted, without another alarm, and once as well.
 	b.waits()
-	id, _ = b.row()
+	due = b.due()
 	for server := range 2 {
-		if err := b.Pushes.held(t.Context(), id, b.ada.ID); err != nil {
+		if err := b.Pushes.held(t.Context(), due); err != nil {
 			t.Errorf("the next, server %d: %v", server, err)
 		}
 	}
@@ -107,8 +116,9 @@ func TestAnAlarmThatBreaksDown(t *testing.T) {
 	for range b.Limits.PushSoon + 1 {
 		b.waits()
 	}
-	id, _ := b.row()
-	if err := b.Pushes.held(t.Context(), id, b.ada.ID+1000); failure.ClassOf(err) != failure.NotFound {
+	due := b.due()
+	due.account += 1000
+	if err := b.Pushes.held(t.Context(), due); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("%v", err)
 	}
 	if _, state := b.row(); state != "held" || b.today(b.ada).Closed != 0 || len(b.events("alarm.push-flood")) != 0 {

@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -38,6 +39,11 @@ type bells struct {
 
 func withBells(t *testing.T) *bells {
 	t.Helper()
+	return withBellsIn(t, store.Options{DSN: filepath.Join(t.TempDir(), "test.db")})
+}
+
+func withBellsIn(t *testing.T, o store.Options) *bells {
+	t.Helper()
 	kinds := everyKind(t)
 	for i, how := range kinds {
 		switch how.Describe().Kind {
@@ -49,7 +55,7 @@ func withBells(t *testing.T) *bells {
 			kinds[i] = ringing{rightElsewhere{right{how}, how.(authenticator.Approver)}}
 		}
 	}
-	b := &bells{rig: newRig(t, twoFactors, kinds...)}
+	b := &bells{rig: newRigIn(t, o, twoFactors, kinds...)}
 	b.ada = b.person("ada")
 	b.give(b.ada, "password", authenticator.Enrolled{Traits: assurance.Known, State: []byte("x")})
 	b.app = b.give(b.ada, "push", authenticator.Enrolled{Traits: assurance.Held | assurance.UserVerified, State: []byte("https://push.test/ada")})

@@ -1,0 +1,321 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+)
+
+// wakes are the rows of the table wake: pushes that were asked for and not answered. They
+// close pushes to an account, so that their absence would open them.
+type wakes struct {
+	db     *store.DB
+	keys   *keyring.Keyring
+	now    func() time.Time
+	own    *recent
+	doubts *doubts
+}
+
+// wakeRow is a row. Its MAC is of all that it says.
+type wakeRow struct {
+	approval int64
+	account  assurance.AccountID
+	state    string
+	created  int64
+	mac      []byte
+}
+
+const wakeColumns = `approval, account, state, created, mac`
+
+func newWakes(p Parts, d *doubts) (*wakes, error) {
+	w := &wakes{db: p.DB, keys: p.Keys, now: p.Now, own: newRecent(p.Now, manyRuns), doubts: d}
+	kept, err := p.DB.KeepOutside("wakes", w.own.bytes)
+	if err != nil {
+		return nil, err
+	}
+	return w, w.own.restore(kept)
+}
+
+func (r *wakeRow) fields() *keyring.Fields {
+	return keyring.NewFields().String("wake").Int(r.approval).Int(int64(r.account)).String(r.state).Int(r.created)
+}
+
+func (w *wakes) mac(r *wakeRow) []byte { return w.keys.MAC(keyring.Guess, r.fields()) }
+
+// bound reports whether we wrote a row, and reports one that somebody else wrote.
+func (w *wakes) bound(r *wakeRow) bool {
+	if w.keys.VerifyMAC(keyring.Guess, r.fields(), r.mac) {
+		return true
+	}
+	w.report(&wakeRow{approval: r.approval}, store.Altered) // whose it is, it does not say truly
+	return false
+}
+
+func (w *wakes) report(r *wakeRow, wrong string) {
+	w.db.Report(store.Finding{Table: "wake", Row: strconv.FormatInt(r.approval, 10), Wrong: wrong, Account: int64(r.account)})
+}
+
+func (w *wakes) read(ctx context.Context, r store.Reader, where string, args ...any) (out []wakeRow, err error) {
+	rows, err := r.Query(ctx, `select `+wakeColumns+` from wake `+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var row wakeRow
+		var account int64
+		if err := rows.Scan(&row.approval, &account, &row.state, &row.created, &row.mac); err != nil {
+			return nil, err
+		}
+		row.account = assurance.AccountID(account)
+		out = append(out, row)
+	}
+	return out, rows.Err()
+}
+
+// insert asks for a push, once for each approval. This server remembers it.
+func (w *wakes) insert(ctx context.Context, tx *store.Tx, row wakeRow) error {
+	row.created = store.Unix(w.now())
+	n, err := tx.Exec(ctx, `insert into wake (`+wakeColumns+`) values ($1,$2,$3,$4,$5) on conflict (approval) do nothing`,
+		row.approval, int64(row.account), row.state, row.created, w.mac(&row))
+	if err == nil && n == 1 {
+		tx.AfterCommit(func() { w.own.add(accountKey(row.account), did{row.approval, row.created, int64(row.account)}) })
+	}
+	return err
+}
+
+// disown closes pushes to an account for a day, which all servers learn from the log.
+func (w *wakes) disown(ctx context.Context, tx *store.Tx, row wakeRow) error {
+	row.state, row.created = wakeDisowned, store.Unix(w.now())
+	_, err := tx.Exec(ctx, `insert into wake (`+wakeColumns+`) values ($1,$2,$3,$4,$5)
+		on conflict (approval) do update set account = excluded.account, state = excluded.state, created = excluded.created, mac = excluded.mac`,
+		row.approval, int64(row.account), row.state, row.created, w.mac(&row))
+	tx.Anchor("wake", int64(row.account), row.created)
+	tx.AfterCommit(func() { w.own.add(accountKey(row.account), did{row.approval, row.created, int64(row.account)}) })
+	return err
+}
+
+const wakeDisowned = "disowned"
+
+// end opens pushes again, because one was approved, which all servers learn from the log.
+func (w *wakes) end(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	rows, err := tx.Query(ctx, `delete from wake where account = $1 returning approval`, int64(account))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	until := w.now().Add(25 * time.Hour)
+	for rows.Next() {
+		var approval int64
+		if err := rows.Scan(&approval); err != nil {
+			return err
+		}
+		tx.End("wake", strconv.FormatInt(approval, 10), until)
+	}
+	if at := w.disowned(account); at != 0 {
+		tx.End("wake", disownedName(account, at), until)
+	}
+	return rows.Err()
+}
+
+func disownedName(account assurance.AccountID, at int64) string {
+	return "disowned-" + strconv.FormatInt(int64(account), 10) + "-" + strconv.FormatInt(at, 36)
+}
+
+// disowned is when somebody last said of an account that a push was not theirs, as far as
+// that closes pushes, and 0 otherwise.
+func (w *wakes) disowned(account assurance.AccountID) int64 {
+	at := w.db.Newest("wake", int64(account))
+	if at == 0 || w.now().Sub(store.Time(at)) >= wakeDailyIn || w.db.Over("wake", disownedName(account, at)) {
+		return 0
+	}
+	return at
+}
+
+// closed reports whether too much was left unanswered: what rows say, whoever wrote them,
+// and what this server remembers besides.
+func (w *wakes) closed(ctx context.Context, r store.Reader, account assurance.AccountID, l Limits) (bool, error) {
+	now := w.now()
+	rows, err := w.read(ctx, r, `where account = $1 and created > $2`, int64(account), store.Unix(now.Add(-wakeDailyIn)))
+	if err != nil {
+		return false, err
+	}
+	at := map[int64]int64{}
+	closed := w.disowned(account) != 0
+	for _, row := range rows {
+		at[row.approval] = row.created
+		closed = closed || row.state == wakeDisowned
+	}
+	for _, one := range w.own.of(accountKey(account), wakeDailyIn) {
+		if there, err := w.stands(ctx, at, one); err != nil {
+			return false, err
+		} else if there {
+			at[one.id] = max(at[one.id], one.at)
+		}
+	}
+	soon := 0
+	for _, created := range at {
+		if created > store.Unix(now.Add(-wakeSoonIn)) {
+			soon++
+		}
+	}
+	return closed || soon >= l.PushSoon || len(at) >= l.PushDaily, nil
+}
+
+// stands reports whether what this server asked for was not answered. Rows are those that
+// were read, by approval, with when they are from.
+func (w *wakes) stands(ctx context.Context, rows map[int64]int64, one did) (bool, error) {
+	if rows[one.id] >= one.at {
+		return true, nil
+	}
+	if w.answered(one) {
+		w.own.forget(accountKey(assurance.AccountID(one.account)), one.id)
+		return false, nil
+	}
+	var created int64
+	err := w.db.QueryRow(ctx, `select created from wake where approval = $1`, one.id).Scan(&created)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	if wrong := store.Missing; created < one.at {
+		if created != 0 {
+			wrong = store.Older
+		}
+		f := store.Finding{Table: "wake", Row: strconv.FormatInt(one.id, 10), Wrong: wrong, Account: one.account}
+		w.doubts.add("wake/"+f.Row, f, func() bool { return w.answered(one) })
+	}
+	return true, nil
+}
+
+// answered reports whether a push is known to have been answered, or its account is gone.
+func (w *wakes) answered(one did) bool {
+	return w.db.Over("wake", strconv.FormatInt(one.id, 10)) || w.db.Newest("account", one.account) == store.Gone
+}
+
+// due are the rows for which something is to be done, a hundred at most. One that is not
+// ours, or for which it was done, is no longer there.
+func (w *wakes) due(ctx context.Context) (out []wakeRow, err error) {
+	for after := int64(-1 << 63); len(out) < wakePage; {
+		page, err := w.read(ctx, w.db, `where (state = 'waiting' or state = 'held') and approval > $1 order by approval limit $2`, after, wakePage)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range page {
+			after = row.approval
+			sound, err := w.sound(ctx, row)
+			if err != nil {
+				return nil, err
+			}
+			if sound {
+				out = append(out, row)
+			}
+		}
+		if len(page) < wakePage {
+			return out, nil
+		}
+	}
+	return out, nil
+}
+
+const wakePage = 100
+
+// wakeOver is after how long nobody gains by another push: what waits waits no longer.
+const wakeOver = time.Hour
+
+// sound reports whether a row that waits is ours and waits rightly, and takes away one
+// that is not.
+func (w *wakes) sound(ctx context.Context, row wakeRow) (bool, error) {
+	switch {
+	case !w.bound(&row):
+	case row.state == "waiting" && w.db.Over("wake", sentName(row.approval)):
+		now, err := w.read(ctx, w.db, `where approval = $1 and state = 'waiting'`, row.approval)
+		if err != nil || len(now) == 0 { // another server took it since it was read
+			return false, err
+		}
+		w.report(&row, store.Older)
+	default:
+		return true, nil
+	}
+	return false, w.refused(ctx, row)
+}
+
+// told reports whether an account was told within a day that pushes are kept back.
+func (w *wakes) told(ctx context.Context, account assurance.AccountID) (bool, error) {
+	rows, err := w.read(ctx, w.db, `where account = $1 and state = 'told' and created > $2`, int64(account), store.Unix(w.now().Add(-wakeDailyIn)))
+	for i := range rows {
+		if w.bound(&rows[i]) {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// move gives a row another state, once: it must be as it was read. It reports whether it was.
+func (w *wakes) move(ctx context.Context, tx *store.Tx, was wakeRow, state string) (bool, error) {
+	row := was
+	row.state = state
+	n, err := tx.Exec(ctx, `update wake set state = $2, mac = $3 where approval = $1 and state = $4 and mac = $5`, row.approval, row.state, w.mac(&row), was.state, was.mac)
+	return n == 1, err
+}
+
+func sentName(approval int64) string { return "sent-" + strconv.FormatInt(approval, 10) }
+
+// refused removes a row that we did not write, or that somebody put back: what it stood for
+// is remembered where it was asked for.
+func (w *wakes) refused(ctx context.Context, row wakeRow) error {
+	return w.db.Housekeep(ctx, "wake.refused", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from wake where approval = $1 and state = $2 and created = $3 and account = $4`, row.approval, row.state, row.created, int64(row.account))
+		return err
+	})
+}
+
+// inspect looks at all rows, and for those that this server asked for.
+func (w *wakes) inspect(ctx context.Context) error {
+	after := int64(-1 << 63)
+	err := w.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		page, err := w.read(ctx, w.db, `where approval > $1 order by approval limit $2`, after, walkPage)
+		for _, row := range page {
+			after = row.approval
+			if err := w.inspectRow(ctx, row); err != nil {
+				return false, err
+			}
+		}
+		return len(page) == walkPage, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, key := range w.own.keys() {
+		for _, one := range w.own.of(key, wakeDailyIn) {
+			var created int64
+			err := w.db.QueryRow(ctx, `select created from wake where approval = $1`, one.id).Scan(&created)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			if _, err := w.stands(ctx, map[int64]int64{one.id: created}, one); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *wakes) inspectRow(ctx context.Context, row wakeRow) error {
+	switch {
+	case !w.bound(&row):
+	case w.db.Over("wake", strconv.FormatInt(row.approval, 10)):
+		now, err := w.read(ctx, w.db, `where approval = $1`, row.approval)
+		if err != nil || len(now) == 0 { // it was taken away since it was read
+			return err
+		}
+		w.report(&row, store.Returned)
+	default:
+		return nil
+	}
+	return w.refused(ctx, row)
+}
