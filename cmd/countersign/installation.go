@@ -184,7 +184,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Tickets: in.tickets, Sessions: in.sessions,
+	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.engine.Outbox, Tickets: in.tickets, Sessions: in.sessions,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
 		Doubt: func(ctx context.Context, tx *store.Tx, account directory.Account) (int, error) {
 			return recoveries.DisownIn(ctx, tx, account)
@@ -206,10 +206,10 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: &offline.Lists{DB: in.db, Keys: in.keys, Log: s.log},
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, CheckBeside: checkBeside(s.publicURL), Clash: clash, Engine: in.engine, Openings: openings,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
-	if err := errors.Join(old.bind(ctx, in.engine.Bind), old.end(ctx)); err != nil {
+	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.engine.Outbox.Bind), old.end(ctx)); err != nil {
 		return err
 	}
-	in.rooms = append(in.rooms, in.engine)
+	in.rooms = append(in.rooms, in.engine, in.engine.Outbox)
 	if err := in.admin.Install(ctx); err != nil {
 		return err
 	}

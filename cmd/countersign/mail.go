@@ -36,6 +36,6 @@ func (in *installation) send(ctx context.Context, c config.Mail, s settings) err
 	if err != nil {
 		return err
 	}
-	_, err = (&notify.Sender{DB: in.db, Deliver: m.Deliver, Now: s.now, Log: s.log}).Send(ctx)
+	_, err = (&notify.Sender{Outbox: in.engine.Outbox, Deliver: m.Deliver, Log: s.log}).Send(ctx)
 	return err
 }

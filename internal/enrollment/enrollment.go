@@ -48,6 +48,8 @@ type Enrollments struct {
 	Directory *directory.Directory
 	// Strangers counts what is refused to whoever has shown nothing.
 	Strangers *signin.Strangers
+	// Outbox takes the notices to people.
+	Outbox *notify.Outbox
 	// Tries count the replies to an offer.
 	Tries    *signin.Tries
 	Tickets  *ticket.Tickets
@@ -433,7 +435,7 @@ func (e *Enrollments) tell(ctx context.Context, tx *store.Tx, account directory.
 	}
 	body := what + fmt.Sprintf("\n\nThis was done at %s.\n\nIf that was not you, sign in now, choose \"This was not me\" in your history, and tell your administrator.\n",
 		notify.Moment(e.Now()))
-	return notify.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: subject, Body: body})
+	return e.Outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: subject, Body: body})
 }
 
 // CleanLabel keeps what can be read: 60 characters at most, one line.

@@ -173,7 +173,7 @@ func setUp(t *testing.T) *rig {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	r.Enrollments = &Enrollments{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
+	r.Enrollments = &Enrollments{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: r.engine.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
 		PINs: pins{}, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock,
 		Doubt: func(context.Context, *store.Tx, directory.Account) (int, error) { return r.doubted, nil },
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }}

@@ -150,7 +150,7 @@ func (r *rig) start() {
 		t.Fatal(err)
 	}
 	r.rules = parts.Rules
-	enrollments := &enrollment.Enrollments{DB: db, Directory: people, Tries: r.engine.Tries, Tickets: tickets, Sessions: sessions, Authenticators: parts.Authenticators,
+	enrollments := &enrollment.Enrollments{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: r.engine.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: parts.Authenticators,
 		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock}
 	u, _ := url.Parse("https://login.test")
 	r.Recoveries, err = New(Parts{DB: db, Keys: keys, Directory: people, Enrollments: enrollments, Tickets: tickets, PublicURL: u, Mails: true,

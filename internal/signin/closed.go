@@ -12,6 +12,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/notify"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
 )
@@ -305,8 +306,5 @@ func (g *guesses) browserOf(account assurance.AccountID) string {
 
 // told reports whether an owner was told the same within so long.
 func (p Parts) told(ctx context.Context, r store.Reader, account directory.Account, n notice, within time.Duration) (bool, error) {
-	var recent int64
-	err := r.QueryRow(ctx, `select count(*) from notice where account = $1 and subject = $2 and created > $3`,
-		int64(account.ID), n.subject, store.Unix(p.Now().Add(-within))).Scan(&recent)
-	return recent > 0, err
+	return p.Outbox.Told(ctx, r, notify.Notice{Account: int64(account.ID), Subject: n.subject}, p.Now().Add(-within))
 }

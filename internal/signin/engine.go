@@ -16,6 +16,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/notify"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
@@ -52,6 +53,8 @@ type Parts struct {
 	Disown func(ctx context.Context, tx *store.Tx, d Disowned) error
 	Now    func() time.Time
 	Log    *slog.Logger
+	// Outbox takes the notices to people; nil makes one.
+	Outbox *notify.Outbox
 }
 
 // Engine decides. It is safe for concurrent use; all its state is in the store.
@@ -86,6 +89,11 @@ func New(p Parts) (*Engine, error) {
 		return nil, err
 	}
 	p.Limits = limits
+	if p.Outbox == nil {
+		if p.Outbox, err = notify.NewOutbox(p.DB, p.Keys, p.Now); err != nil {
+			return nil, err
+		}
+	}
 	e := &Engine{Parts: p, kinds: map[string]authenticator.Authenticator{}}
 	for _, a := range p.Authenticators {
 		kind := a.Describe().Kind

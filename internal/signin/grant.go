@@ -87,5 +87,5 @@ func (p Parts) tellOwner(ctx context.Context, tx *store.Tx, account directory.Ac
 	if err != nil {
 		return err
 	}
-	return notify.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
+	return p.Outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
 }

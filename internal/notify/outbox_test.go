@@ -1,0 +1,365 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// rig is an outbox whose mails go nowhere.
+type rig struct {
+	*Outbox
+	t           *testing.T
+	dsn, folder string
+	root        keyring.Root
+	at          time.Time
+	mails       []Notice
+	fail        error
+}
+
+func setUp(t *testing.T, dsn string) *rig {
+	t.Helper()
+	r := &rig{t: t, dsn: dsn, folder: filepath.Join(t.TempDir(), "remembered"), root: keyring.NewRoot(), at: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}
+	r.open()
+	return r
+}
+
+func (r *rig) open() {
+	r.t.Helper()
+	now := func() time.Time { return r.at }
+	db, err := store.Open(r.t.Context(), store.Options{DSN: r.dsn, Remember: r.folder, Now: now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { db.Close() })
+	keys, err := keyring.Open(r.t.Context(), db, r.root)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if r.Outbox, err = NewOutbox(db, keys, now); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) again() {
+	r.t.Helper()
+	if err := r.db.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.open()
+}
+
+func (r *rig) queue(address, subject string) {
+	r.t.Helper()
+	err := r.db.Change(r.t.Context(), storetest.Actor, func(tx *store.Tx) error {
+		if err := r.QueueAll(r.t.Context(), tx, []string{address}, Notice{Account: 7, Subject: subject, Body: "A text."}); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test", Outcome: audit.OK})
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// send sends what is due, and returns to whom what went.
+func (r *rig) send() (out []string) {
+	r.t.Helper()
+	deliver := func(_ context.Context, n Notice) error {
+		if r.fail == nil {
+			out = append(out, n.Address+" "+n.Subject)
+		}
+		return r.fail
+	}
+	n, err := (&Sender{Outbox: r.Outbox, Deliver: deliver, Log: slog.New(slog.DiscardHandler)}).Send(r.t.Context())
+	if err != nil || n != len(out) {
+		r.t.Fatalf("%d of %v, %v", n, out, err)
+	}
+	return out
+}
+
+func (r *rig) inspect() {
+	r.t.Helper()
+	if err := r.Inspect(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) sabotage(query string, args ...any) {
+	r.t.Helper()
+	storetest.Sabotage(r.t, r.db, query, args...)
+}
+
+// What somebody else wrote into the outbox is not sent, and what they took out of it is
+// sent all the same; both are found.
+func TestNobodySendsByWritingToTheDatabase(t *testing.T) {
+	const insert = `insert into notice (account, address, subject, body, created, due, tries, state, mac) `
+	for name, c := range map[string]struct {
+		do, wrong string
+		sent      string // at once, and after the sweep
+	}{
+		"nothing":              {"", "", "ada@example.org Hello"},
+		"another address":      {`update notice set address = 'eve@example.org'`, store.Altered, "| ada@example.org Hello"},
+		"another subject":      {`update notice set subject = 'Pay'`, store.Altered, "| ada@example.org Hello"},
+		"another text":         {`update notice set body = 'Pay.'`, store.Altered, "| ada@example.org Hello"},
+		"another's":            {`update notice set account = 8`, store.Altered, "| ada@example.org Hello"},
+		"as if later":          {`update notice set created = created + 1`, store.Altered, "| ada@example.org Hello"},
+		"not now":              {`update notice set due = due + 1000000000`, store.Altered, "| ada@example.org Hello"},
+		"as if tried":          {`update notice set tries = 49`, store.Altered, "| ada@example.org Hello"},
+		"as if sent":           {`update notice set state = 'sent'`, store.Altered, "| ada@example.org Hello"},
+		"as if it could not":   {`update notice set state = 'failed'`, store.Altered, "| ada@example.org Hello"},
+		"removed":              {`delete from notice`, store.Missing, "| ada@example.org Hello"},
+		"without a MAC":        {`update notice set mac = null`, store.Altered, "| ada@example.org Hello"},
+		"under another number": {`update notice set id = id + 1000`, store.Missing, "ada@example.org Hello"},
+		"made up":              {insert + `values (7, 'eve@example.org', 'Pay', 'Pay.', 1, 1, 0, 'waiting', x'00')`, store.Altered, "ada@example.org Hello"},
+		"copied to another":    {insert + `select account, 'eve@example.org', subject, body, created, due, tries, state, mac from notice`, store.Altered, "ada@example.org Hello"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
+			r.queue("ada@example.org", "Hello")
+			if c.do != "" {
+				r.sabotage(c.do)
+			}
+			said := strings.Join(r.send(), ", ")
+			r.inspect()
+			if more := r.send(); len(more) > 0 {
+				said += "| " + strings.Join(more, ", ")
+			}
+			r.inspect()
+			if more := r.send(); len(more) > 0 {
+				t.Errorf("and again: %v", more)
+			}
+			if said != c.sent && name != "under another number" {
+				t.Errorf("sent %q, want %q", said, c.sent)
+			}
+			if c.wrong == "" {
+				storetest.Quiet(t, r.db)
+			} else {
+				storetest.Alarmed(t, r.db, "notice", "", c.wrong)
+			}
+		})
+	}
+}
+
+// A notice that is copied, or put back as it waited, is sent once; so is one that is older
+// than any that waits.
+func TestANoticeIsSentOnce(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		r := setUp(t, dsn)
+		r.queue("ada@example.org", "Hello")
+		const back = `insert into notice (account, address, subject, body, created, due, tries, state, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9)`
+		rows, err := r.read(t.Context(), r.db, ``)
+		if err != nil || len(rows) != 1 {
+			t.Fatal(rows, err)
+		}
+		old := rows[0]
+		args := []any{old.Account, old.Address, old.Subject, old.Body, old.created, old.due, old.tries, old.state, old.mac}
+		r.sabotage(back, args...)
+		r.at = r.at.Add(time.Second)
+		if got := r.send(); len(got) != 1 {
+			t.Errorf("sent %v", got)
+		}
+		r.again()
+		r.sabotage(`delete from notice`)
+		r.sabotage(back, args...)
+		if got := r.send(); len(got) != 0 {
+			t.Errorf("sent once more: %v", got)
+		}
+		storetest.Alarmed(t, r.db, "notice", "", store.Returned)
+	})
+	r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
+	r.queue("ada@example.org", "Hello")
+	r.at = r.at.Add(sendable)
+	if got := r.send(); len(got) != 0 {
+		t.Errorf("sent after so long: %v", got)
+	}
+	storetest.Alarmed(t, r.db, "notice", "", store.Returned)
+}
+
+// Other people's rows do not keep ours from being sent, however many they are.
+func TestNoticesOfAnothersMaking(t *testing.T) {
+	r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
+	err := r.db.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
+		for range most + 1 {
+			if _, err := tx.Exec(t.Context(), `insert into notice (account, address, subject, body, created, due) values (1, 'eve@example.org', 'x', 'y', 1, 1)`); err != nil {
+				return err
+			}
+		}
+		return tx.Record(audit.Entry{Event: "test", Outcome: audit.OK})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.queue("ada@example.org", "Hello")
+	if got := r.send(); len(got) != 1 {
+		t.Errorf("sent %v", got)
+	}
+}
+
+// An owner was told what we wrote that they were told, and when.
+func TestTold(t *testing.T) {
+	r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
+	r.sabotage(`insert into notice (account, address, subject, body, created, due, state) values (7, 'a', 'Hello', 'b', $1, $1, 'sent')`, store.Unix(r.at))
+	told := func(account int64, subject string, since time.Time) bool {
+		t.Helper()
+		is, err := r.Told(t.Context(), r.db, Notice{Account: account, Subject: subject}, since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	if told(7, "Hello", r.at.Add(-time.Hour)) {
+		t.Error("a row of another's making says so")
+	}
+	r.queue("ada@example.org", "Hello")
+	for _, c := range []struct {
+		account int64
+		subject string
+		since   time.Time
+		want    bool
+	}{{7, "Hello", r.at.Add(-time.Microsecond), true}, {7, "Hello", r.at, false}, {8, "Hello", r.at.Add(-time.Hour), false}, {7, "Other", r.at.Add(-time.Hour), false}} {
+		if got := told(c.account, c.subject, c.since); got != c.want {
+			t.Errorf("%+v: %t", c, got)
+		}
+	}
+}
+
+// A notice is tried for a week and then given up; one server has it at a time.
+func TestANoticeIsTriedForAWeek(t *testing.T) {
+	r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
+	r.queue("ada@example.org", "Hello")
+	r.fail = errors.New("the mail server is away")
+	state := func() (string, int64) {
+		rows, err := r.read(t.Context(), r.db, ``)
+		if err != nil || len(rows) != 1 {
+			t.Fatal(rows, err)
+		}
+		return rows[0].state, rows[0].tries
+	}
+	start := r.at
+	for range maxTries {
+		if s, _ := state(); s != waiting {
+			t.Fatalf("it is %s after %s", s, r.at.Sub(start))
+		}
+		r.send()
+		r.at = r.at.Add(longest)
+	}
+	if s, n := state(); s != failed || n != maxTries || r.at.Sub(start) > sendable {
+		t.Errorf("it is %s after %d tries, %s", s, n, r.at.Sub(start))
+	}
+	r.inspect()
+	storetest.Quiet(t, r.db)
+	if len(r.own.list()) != 0 {
+		t.Error("it is still waited for")
+	}
+	// Claimed by one, it is not another's before its lease is over.
+	r.queue("bob@example.org", "Hello")
+	list, err := r.outgoing(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	mine, theirs := list[0], list[0]
+	s := &Sender{Outbox: r.Outbox, Log: slog.New(slog.DiscardHandler)}
+	if ours, err := s.claim(t.Context(), &mine); err != nil || !ours {
+		t.Errorf("%t, %v", ours, err)
+	}
+	if ours, err := s.claim(t.Context(), &theirs); err != nil || ours {
+		t.Errorf("claimed twice: %t, %v", ours, err)
+	}
+	r.fail = nil
+	if got := r.send(); len(got) != 0 {
+		t.Errorf("sent %v", got)
+	}
+	r.at = r.at.Add(lease)
+	if got := r.send(); len(got) != 1 {
+		t.Errorf("sent %v", got)
+	}
+}
+
+// What is wrong with a notice is not written.
+func TestANoticeOfSeveralLines(t *testing.T) {
+	r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
+	for _, n := range []Notice{{Address: "a\nb"}, {Address: "a", Subject: "b\rc"}, {Address: "a\x00"}} {
+		err := r.db.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error { return r.Queue(t.Context(), tx, n) })
+		if err == nil {
+			t.Errorf("%+v was queued", n)
+		}
+	}
+}
+
+// Over a restart it is known which notices were queued: one that is missing is found.
+func TestANoticeIsMissedAfterARestart(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		r := setUp(t, dsn)
+		r.queue("ada@example.org", "Hello")
+		r.again()
+		r.inspect()
+		storetest.Quiet(t, r.db)
+		r.sabotage(`delete from notice`)
+		r.inspect()
+		r.inspect()
+		storetest.Alarmed(t, r.db, "notice", "", store.Missing)
+		if len(r.own.list()) != 0 {
+			t.Error("it is still waited for")
+		}
+	})
+}
+
+// Rows of a release before are bound, and sent.
+func TestNoticesOfBeforeAreBound(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		r := setUp(t, dsn)
+		err := r.db.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
+			for i := range page + 1 {
+				if _, err := tx.Exec(t.Context(), `insert into notice (account, address, subject, body, created, due, state) values (1, $1, 'x', 'y', $2, $2, $3)`,
+					fmt.Sprint(i), store.Unix(r.at), map[bool]string{true: waiting, false: sent}[i == page]); err != nil {
+					return err
+				}
+			}
+			return tx.Record(audit.Entry{Event: "test", Outcome: audit.OK})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := r.Bind(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.inspect()
+		storetest.Quiet(t, r.db)
+		if got := r.send(); len(got) != 1 {
+			t.Errorf("sent %v", got)
+		}
+		said, err := r.db.Entries(t.Context(), store.Filter{Event: "installation.bound", Limit: 10})
+		if err != nil || len(said) != 2 {
+			t.Errorf("%d entries, %v", len(said), err)
+		}
+	})
+}
+
+// So many are remembered at most.
+func TestWhatIsQueuedIsBounded(t *testing.T) {
+	var q queued
+	for i := range manyQueued + 1 {
+		q.add(row{Notice: Notice{ID: int64(i)}})
+	}
+	if n := len(q.list()); n != manyQueued {
+		t.Errorf("%d", n)
+	}
+	if err := q.restore([]byte("nonsense\n")); err == nil {
+		t.Error("nonsense was read")
+	}
+}
