@@ -385,6 +385,11 @@ func TestACopiedAppShowsWithoutItsRow(t *testing.T) {
 			}
 			do()
 			b.inspect()
+			if c.wrong == "" {
+				storetest.Quiet(t, b.DB)
+			} else {
+				storetest.Alarmed(t, b.DB, "app_count", "", c.wrong)
+			}
 			if r := count(49, "b"); r != "cloned" {
 				t.Errorf("a lower count is %q", r)
 			}
@@ -401,11 +406,6 @@ func TestACopiedAppShowsWithoutItsRow(t *testing.T) {
 			}
 			if r := count(51, "d"); r != "replayed" {
 				t.Errorf("it again is %q", r)
-			}
-			if c.wrong == "" {
-				storetest.Quiet(t, b.DB)
-			} else {
-				storetest.Alarmed(t, b.DB, "app_count", "", c.wrong)
 			}
 			b.sabotage(`delete from app_count`)
 			b.sabotage(`insert into app_count (credential, account, count, last, mac) values ($1,$2,$3,$4,$5)`, old[0].credential, old[0].account, old[0].count, old[0].last, old[0].mac)
