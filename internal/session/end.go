@@ -173,3 +173,12 @@ func (s *Sessions) hidden(ctx context.Context, reference string) (*row, error) {
 	}
 	return nil, err
 }
+
+// endHidden ends a session whose row is not there, where this server knows of it.
+func (s *Sessions) endHidden(ctx context.Context, tx *store.Tx, secret string) error {
+	r, err := s.hidden(ctx, secret)
+	if err != nil || r == nil {
+		return err
+	}
+	return s.end(ctx, tx, r.Number)
+}

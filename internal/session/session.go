@@ -173,6 +173,9 @@ func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, age
 		old, err := s.read(ctx, tx, secret)
 		switch {
 		case failure.ClassOf(err) == failure.Refused:
+			if err := s.endHidden(ctx, tx, secret); err != nil {
+				return err
+			}
 			old = nil
 		case err != nil:
 			return err

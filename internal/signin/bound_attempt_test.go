@@ -409,5 +409,10 @@ func TestAlteredIsSwept(t *testing.T) {
 	if n := len(r.events("alarm.factor-missing")); n != 0 {
 		t.Errorf("%d alarms of what somebody else wrote", n)
 	}
+	r.inspects()
+	r.inspects()
 	storetest.Alarmed(t, r.DB, "attempt", "", store.Altered)
+	if n := len(r.events(store.TamperedEvent)); n != 1 {
+		t.Errorf("%d alarms of one row", n)
+	}
 }

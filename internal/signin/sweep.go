@@ -102,6 +102,7 @@ func (e *Engine) sweepOne(ctx context.Context, l *attemptRow) error {
 		at = nil
 	}
 	if at == nil || len(at.Evidence) == 0 { // one that is not believed is nothing
+		e.attempts.proved.drop(l.hash) // and not missed
 		return e.DB.Housekeep(ctx, "attempt.sweep", drop)
 	}
 	dropped := drop
