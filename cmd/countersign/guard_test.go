@@ -218,6 +218,56 @@ func TestRowsChangedBehindOurBack(t *testing.T) {
 	}
 }
 
+// The promise: a code is good once, also for whoever puts back all rows that say that it
+// was given, while the server runs and after it was stopped.
+func TestOneCodeWithItsRowsPutBack(t *testing.T) {
+	w, ada := withVPN(t)
+	var id int64
+	var version, power, used int64
+	var state, mac []byte
+	err := w.db.QueryRow(context.Background(), `select c.id, c.state, c.version, c.power, c.used, c.mac from credential c join account a on a.id = c.account where a.name = 'ada' and c.kind = 'totp'`).
+		Scan(&id, &state, &version, &power, &used, &mac)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := ada.code()
+	enter := func() signin.State {
+		t.Helper()
+		s, err := w.engine.Begin(context.Background(), line("ada", passphrase, code))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.State
+	}
+	if enter() != signin.Granted {
+		t.Fatal("a right code was refused")
+	}
+	putBack := func() {
+		t.Helper()
+		w.rows(`delete from spent`, `delete from attempt`, `delete from guess`)
+		err := w.db.Change(context.Background(), audit.Actor{Name: "mallory"}, func(tx *store.Tx) error {
+			_, err := tx.Exec(context.Background(), `update credential set state = $1, version = $2, power = $3, used = $4, mac = $5 where id = $6`, state, version, power, used, mac, id)
+			if err != nil {
+				return err
+			}
+			return tx.Record(audit.Entry{Event: "test.rows", Outcome: "ok"})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if putBack(); enter() == signin.Granted {
+		t.Error("with its rows put back it is good again")
+	}
+	storetest.Alarmed(t, w.db, "credential", strconv.FormatInt(id, 10), store.Older)
+	putBack()
+	w.stop()
+	w.installation = w.reopen(w.folder)
+	if enter() == signin.Granted {
+		t.Error("after a restart it is good again")
+	}
+}
+
 // The promise: one application's cookie opens no other application, and a used
 // handover code nothing.
 func TestCookieOfOneHost(t *testing.T) {
