@@ -23,10 +23,15 @@ const inspectEvery = 10 * time.Second
 // inspect looks at every room's rows once. What breaks in one room keeps no other from it.
 func (in *installation) inspect(ctx context.Context) error {
 	var all []error
+	began := time.Now()
 	for _, room := range in.rooms {
 		all = append(all, room.Inspect(ctx))
 	}
-	return errors.Join(all...)
+	if err := errors.Join(all...); err != nil {
+		return err
+	}
+	in.db.Swept(began)
+	return nil
 }
 
 // keepLooking inspects until ctx ends.

@@ -232,6 +232,8 @@ func Commands() []Spec {
 		{"drill.record", "Hand in the signed report of a drill.", false, func() Command { return &DrillRecord{} }},
 		{"audit.search", "Search the audit log, newest first.", true, func() Command { return &AuditSearch{} }},
 		{"audit.checkpoint", "Sign a checkpoint of the audit log.", true, func() Command { return &AuditCheckpoint{} }},
+		{"audit.alarms", "List what was changed in the database from outside, and was seen by nobody yet.", true, func() Command { return &AuditAlarms{} }},
+		{"audit.seen", "Say that somebody has dealt with the alarms of the database.", false, func() Command { return &AuditSeen{} }},
 	}
 }
 

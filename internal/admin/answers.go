@@ -23,7 +23,7 @@ var answers = map[string]any{
 	"policy.show": PolicyDocument{}, "policy.check": []policy.TestResult{}, "policy.change": map[string]int64{},
 	"policy.test": []policy.TestResult{}, "policy.explain": PolicyExplanation{}, "policy.diff": PolicyDifference{}, "policy.versions": []PolicyVersion{},
 	"coverage.show": attack.Data{}, "coverage.declare": Declared{}, "coverage.withdraw": map[string]string{}, "drill.record": Recorded{},
-	"audit.search": AuditPage{}, "audit.checkpoint": map[string]string{},
+	"audit.search": AuditPage{}, "audit.checkpoint": map[string]string{}, "audit.alarms": Alarms{}, "audit.seen": map[string]int{},
 }
 
 // Answer returns an empty value of what a command answers; nil when the command

@@ -39,7 +39,7 @@ func (c *AuditSearch) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Engine.Strangers.SumUp(ctx); err != nil { // so that what is read is complete
+	if err := a.Engine.Strangers.SumUp(ctx); err != nil && a.DB.Halted() == nil { // so that what is read is complete
 		return nil, err
 	}
 	entries, err := a.DB.Entries(ctx, f)

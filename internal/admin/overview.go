@@ -40,6 +40,10 @@ type Overview struct {
 	Entries    int64     `json:"entries"`
 	Signed     int64     `json:"signed"`
 	Checkpoint time.Time `json:"checkpoint,omitzero"`
+	// Alarms is how many rows were found to be changed in the database from outside, which
+	// nobody has seen yet, and Halted why nothing is changed any more.
+	Alarms int    `json:"alarms"`
+	Halted string `json:"halted,omitempty"`
 	// Clock says what is wrong with this server's clock, or nothing.
 	Clock string `json:"clock,omitempty"`
 }
@@ -78,7 +82,12 @@ func (c *OverviewShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, e
 	if err != nil {
 		return nil, err
 	}
-	o.Clock = clock.Says()
+	o.Clock, o.Halted = clock.Says(), a.halted()
+	alarms, err := a.DB.Alarms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o.Alarms = len(alarms)
 	err = a.log(ctx, &o)
 	return o, err
 }

@@ -110,6 +110,13 @@ func Store(db *store.DB) Source {
 			{Name: "countersign_store_healthy", Help: "1 when the database takes reads and the last write worked.", Kind: Gauge, Value: truth(db.Health(ctx) == nil)},
 			{Name: "countersign_feed_fresh", Help: "1 when this server hears of revocations; at 0 it remembers nothing.", Kind: Gauge, Value: truth(db.FeedFresh())},
 		}
+		alarms, err := db.Alarms(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out,
+			Sample{Name: "countersign_database_alarms", Help: "Rows that were changed in the database from outside, which no administrator has seen.", Kind: Gauge, Value: float64(len(alarms))},
+			Sample{Name: "countersign_database_halted", Help: "1 when the audit log is not as this server left it: nothing is changed until countersign audit accept.", Kind: Gauge, Value: truth(db.Halted() != nil)})
 		clock, err := db.Clock(ctx)
 		if err != nil {
 			return nil, err

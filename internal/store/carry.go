@@ -198,8 +198,11 @@ func (p *postgres) seal(ctx context.Context, tx *sql.Tx, entries []recorded, top
 	if err != nil {
 		return news{}, err
 	}
+	p.deposits.leave(entries)
 	if err := tx.Commit(); err != nil {
-		if err = classify(err); !errors.Is(err, errRetry) {
+		err = classify(err)
+		p.deposits.withdraw(entries, !errors.Is(err, errRetry))
+		if !errors.Is(err, errRetry) {
 			err = lost(err)
 		}
 		return news{}, err

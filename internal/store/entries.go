@@ -119,15 +119,19 @@ func (db *DB) scan(ctx context.Context, f Filter) iter.Seq2[audit.Entry, error] 
 			yield(audit.Entry{}, err)
 			return
 		}
+		p := &picker{Filter: f, db: db}
+		if k := db.keys.Load(); k != nil {
+			p.auth = audit.NewAuthenticator(k.MAC)
+		}
 		if f.Newest {
 			slices.Reverse(waiting)
-			if f.each(waiting, yield) {
-				db.scanNumbered(ctx, f, end, yield)
+			if p.each(waiting, yield) {
+				db.scanNumbered(ctx, p, end, yield)
 			}
 			return
 		}
-		if db.scanNumbered(ctx, f, end, yield) {
-			f.each(waiting, yield)
+		if db.scanNumbered(ctx, p, end, yield) {
+			p.each(waiting, yield)
 		}
 	}
 }
@@ -138,7 +142,7 @@ func (db *DB) end(ctx context.Context, f Filter) (before int64, waiting []audit.
 	if f.Before > 0 {
 		return f.Before, nil, nil
 	}
-	rows, err := db.Query(ctx, `select top + 1, coalesce(-id, 0), body
+	rows, err := db.Query(ctx, `select top + 1, coalesce(-id, 0), body, mac
 		from (select coalesce(max(seq), -1) as top from audit_entry) as log left join audit_inbox on true order by id`)
 	if err != nil {
 		return 0, nil, err
@@ -146,7 +150,7 @@ func (db *DB) end(ctx context.Context, f Filter) (before int64, waiting []audit.
 	defer rows.Close()
 	for rows.Next() {
 		var l audit.Leaf
-		if err := rows.Scan(&before, &l.Seq, &l.Body); err != nil {
+		if err := rows.Scan(&before, &l.Seq, &l.Body, &l.MAC); err != nil {
 			return 0, nil, err
 		}
 		if l.Body != nil {
@@ -156,9 +160,20 @@ func (db *DB) end(ctx context.Context, f Filter) (before int64, waiting []audit.
 	return before, waiting, rows.Err()
 }
 
-// each streams what f chooses of leaves, and reports whether to go on.
-func (f *Filter) each(leaves []audit.Leaf, yield func(audit.Entry, error) bool) bool {
+// picker chooses entries by a filter.
+type picker struct {
+	Filter
+	db   *DB
+	auth *audit.Authenticator // nil before the keys are there
+}
+
+// each streams what is chosen of leaves, and reports whether to go on. What somebody else
+// lets wait is no entry.
+func (f *picker) each(leaves []audit.Leaf, yield func(audit.Entry, error) bool) bool {
 	for _, l := range leaves {
+		if f.auth != nil && !f.auth.Check(audit.Waiting, l.Body, l.MAC) {
+			continue
+		}
 		e, ok := f.pick(l.Body)
 		if e.Seq = l.Seq; ok && !yield(e, nil) {
 			return false
@@ -169,12 +184,12 @@ func (f *Filter) each(leaves []audit.Leaf, yield func(audit.Entry, error) bool) 
 
 // scanNumbered streams from the log before a number, page by page, and reports
 // whether to go on.
-func (db *DB) scanNumbered(ctx context.Context, f Filter, end int64, yield func(audit.Entry, error) bool) bool {
-	from, before, err := db.bounds(ctx, f, end)
+func (db *DB) scanNumbered(ctx context.Context, f *picker, end int64, yield func(audit.Entry, error) bool) bool {
+	from, before, err := db.bounds(ctx, f.Filter, end)
 	if err != nil {
 		return yield(audit.Entry{}, err)
 	}
-	query := "select seq, body from audit_entry where seq >= $1 and seq < $2"
+	query := "select seq, body, mac from audit_entry where seq >= $1 and seq < $2"
 	args := []any{from, before, page}
 	if f.Account != 0 {
 		query, args = query+" and account = $4", append(args, f.Account)
@@ -201,7 +216,7 @@ type scanned struct {
 	ended bool
 }
 
-func (db *DB) scanPage(ctx context.Context, f Filter, query string, args []any, yield func(audit.Entry, error) bool) (p scanned) {
+func (db *DB) scanPage(ctx context.Context, f *picker, query string, args []any, yield func(audit.Entry, error) bool) (p scanned) {
 	rows, err := db.Query(ctx, query, args...)
 	if err != nil {
 		yield(audit.Entry{}, err)
@@ -209,14 +224,14 @@ func (db *DB) scanPage(ctx context.Context, f Filter, query string, args []any, 
 	}
 	defer rows.Close()
 	for ; rows.Next(); p.rows++ {
-		var body []byte
-		if err := rows.Scan(&p.last, &body); err != nil {
+		var l audit.Leaf
+		if err := rows.Scan(&l.Seq, &l.Body, &l.MAC); err != nil {
 			p.ended = true
 			yield(audit.Entry{}, err)
 			return p
 		}
-		e, ok := f.pick(body)
-		if e.Seq = p.last; ok && !yield(e, nil) {
+		p.last = l.Seq
+		if e, ok := f.numbered(l); ok && !yield(e, nil) {
 			p.ended = true
 			return p
 		}
@@ -226,6 +241,18 @@ func (db *DB) scanPage(ctx context.Context, f Filter, query string, args []any, 
 		yield(audit.Entry{}, err)
 	}
 	return p
+}
+
+// numbered picks an entry of the log. One that is not as it was written is not believed,
+// and shown as such.
+func (f *picker) numbered(l audit.Leaf) (audit.Entry, bool) {
+	e, ok := f.pick(l.Body)
+	if ok && f.auth != nil && !f.auth.Check(l.Seq, l.Body, l.MAC) {
+		f.db.Report(Finding{Table: "audit_entry", Row: number(l.Seq), Wrong: Altered})
+		e = audit.Entry{Event: "audit.unreadable", Outcome: audit.Failed, Reason: "altered"}
+	}
+	e.Seq = l.Seq
+	return e, ok
 }
 
 // pick decodes a body and reports whether the filter chooses it. What cannot be

@@ -35,6 +35,16 @@ func OneLane(db *DB) {
 	l.most, l.limit = 1, 1
 }
 
+// Overdue has what this server left to be numbered be so for long.
+func Overdue(db *DB) {
+	d := &db.engine.(*postgres).deposits
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, one := range d.left {
+		one.since = one.since.Add(-depositWait)
+	}
+}
+
 // ReadTo is how many entries the watch has read.
 func ReadTo(db *DB) int64 { return db.heard.Load() }
 
@@ -44,3 +54,29 @@ func (db *DB) Age() {
 	defer db.memory.mu.Unlock()
 	db.memory.lately.turned = db.memory.lately.turned.Add(-2 * readsTake)
 }
+
+// Left is how many entries this server waits for to be numbered.
+func Left(db *DB) (n int) {
+	d := &db.engine.(*postgres).deposits
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, one := range d.left {
+		if one.body != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Recorded reports whether the log says a finding, as far as this server knows.
+func Recorded(db *DB, f Finding) bool {
+	db.alarms.mu.Lock()
+	defer db.alarms.mu.Unlock()
+	one := db.alarms.found[f.name()]
+	return one != nil && one.recorded
+}
+
+// Find keeps a finding in mind without recording it.
+func Find(db *DB, f Finding) { db.alarms.add(&f, db.now()) }
+
+const FindingsMost = findingsMost

@@ -31,6 +31,7 @@ type postgres struct {
 	lanes    *lanes
 	carriers sync.WaitGroup
 	seq      sequencer
+	deposits deposits
 }
 
 // openPostgres opens one pool that writes and one that only reads.

@@ -100,6 +100,10 @@ func (w *watch) step(ctx context.Context) error {
 		w.db.haltIf(err)
 		return err
 	}
+	if err := w.lookForDeposits(ctx); err != nil {
+		w.db.haltIf(err)
+		return err
+	}
 	if w.db.caughtUp.CompareAndSwap(false, true) && w.learnt {
 		w.db.feed.deliver([]string{Missed}) // what was learnt meanwhile was not announced one by one
 	}
@@ -181,6 +185,9 @@ func (w *watch) page(ctx context.Context, before int64) error {
 		}
 		w.read.Append(l.Body)
 		w.learn(l)
+		if p, ok := w.db.engine.(*postgres); ok && p.deposits.saw(l.Body) {
+			w.db.Report(Finding{Table: "audit_inbox", Row: "entry " + number(l.Seq), Wrong: Returned, Account: l.account})
+		}
 	}
 	if w.quick -= int64(len(leaves)); w.quick < 0 && !w.db.pause(time.Since(began)*watchRest) {
 		return errClosed

@@ -19,11 +19,23 @@ type homeView struct {
 	Form   *form
 	Weak   []accountRow
 	Alarms []told
+	// Tampered is what was changed in the database from outside.
+	Tampered []tamperedRow
 }
+
+// tamperedRow is an alarm of the database.
+type tamperedRow struct{ admin.Alarm }
+
+// Entries is where the log says it, and Owner the page of whose it is.
+func (r tamperedRow) Entries() string {
+	return auditPath + "?event=" + admin.TamperedEvent + "&text=" + escape(r.Row)
+}
+
+func (r tamperedRow) Owner() string { return under(accountsPath, r.Account) }
 
 // Calm reports whether nothing needs attention.
 func (h homeView) Calm() bool {
-	return h.WithoutTwoFactors == 0 && h.Dormant == 0 && h.Suspended == 0 && h.AtRisk == 0 && h.Recoveries == 0
+	return h.Overview.Alarms == 0 && h.Halted == "" && h.WithoutTwoFactors == 0 && h.Dormant == 0 && h.Suspended == 0 && h.AtRisk == 0 && h.Recoveries == 0
 }
 
 // mostShown is how much of each list the overview shows.
@@ -42,10 +54,18 @@ func (v *visit) home() error {
 	if err != nil {
 		return err
 	}
+	alarms, err := read[admin.Alarms](v, &admin.AuditAlarms{})
+	if err != nil {
+		return err
+	}
+	var tampered []tamperedRow
+	for _, a := range alarms.Alarms[:min(len(alarms.Alarms), 5*mostShown)] {
+		tampered = append(tampered, tamperedRow{a})
+	}
 	lately := slices.DeleteFunc(refused.Entries, asked)
 	lately = lately[:min(len(lately), mostShown)]
 	return v.show(sheet{template: "home", title: "Overview", here: homePath,
-		data: homeView{Overview: o, Form: typed(nil), Weak: rowsOf(weak.Accounts), Alarms: tellAll(lately)}})
+		data: homeView{Overview: o, Form: typed(nil), Weak: rowsOf(weak.Accounts), Alarms: tellAll(lately), Tampered: tampered}})
 }
 
 // Small makes a count fit for a sentence.

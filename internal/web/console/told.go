@@ -138,6 +138,9 @@ var sentences = map[string]string{
 	"keyring.root-rotated":              "The root key was rotated",
 	"keyring.data-key-rotated":          "The data key was rotated",
 	"audit.forged":                      "An entry of the log was forged: {reason}",
+	"audit.accepted":                    "{by} accepted that the log is not as it was left: {detail.because}",
+	"database.tampered":                 "A row was changed in the database from outside: {detail.table} {detail.row} is {reason}",
+	"database.alarm-seen":               "{by} dealt with the alarms of the database: {detail.reason}",
 	"audit.unreadable":                  "An entry of the log cannot be read: {reason}",
 }
 

@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync"
+	"time"
+
+	"countersign/internal/audit"
+)
+
+const (
+	// depositWait is how long an entry may wait for its number before it is looked for.
+	depositWait = 30 * time.Second
+	// depositKept is how long an entry that was numbered is kept in mind, so that it is
+	// noticed when it is numbered once more, and depositsKept how many of those are.
+	depositKept  = 10 * time.Minute
+	depositsKept = 50_000
+	// depositsAtOnce bounds how many are looked for at a time.
+	depositsAtOnce = 50
+)
+
+// deposits are the entries that this server has left to be numbered: whoever can write to
+// the database can remove or repeat one until it is.
+type deposits struct {
+	mu   sync.Mutex
+	left map[deposited]*deposit
+	done int // how many are numbered
+}
+
+// deposited stands for a body.
+type deposited [16]byte
+
+type deposit struct {
+	body       []byte // nil when it is numbered as often as it was left
+	left, seen int
+	unsure     bool // whether it was left is not known
+	since      time.Time
+}
+
+func bodyKey(body []byte) deposited {
+	h := sha256.Sum256(body)
+	return deposited(h[:16])
+}
+
+// leave notes entries that are about to be committed, before anybody can number them.
+func (d *deposits) leave(entries []recorded) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.left == nil {
+		d.left = make(map[deposited]*deposit)
+	}
+	for _, e := range entries {
+		one := d.left[bodyKey(e.body)]
+		if one == nil {
+			one = &deposit{}
+			d.left[bodyKey(e.body)] = one
+		}
+		if one.left > 0 && one.seen == one.left {
+			d.done--
+		}
+		one.left++
+		one.body, one.since = e.body, time.Now()
+	}
+}
+
+// withdraw notes that entries were not committed, or that nobody knows.
+func (d *deposits) withdraw(entries []recorded, unsure bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range entries {
+		key := bodyKey(e.body)
+		one := d.left[key]
+		switch {
+		case one == nil:
+		case unsure:
+			one.unsure = true
+		default:
+			if one.left--; one.left <= 0 && one.seen == 0 {
+				delete(d.left, key)
+			}
+		}
+	}
+}
+
+// saw takes in a numbered entry, and reports whether it was numbered more often than it
+// was left.
+func (d *deposits) saw(body []byte) (repeated bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.left) == 0 {
+		return false
+	}
+	key := bodyKey(body)
+	one := d.left[key]
+	if one == nil {
+		return false
+	}
+	one.seen++
+	switch {
+	case one.seen > one.left:
+		return !one.unsure
+	case one.seen == one.left:
+		one.body, one.since = nil, time.Now()
+		if d.done++; d.done > depositsKept {
+			d.drop(key)
+		}
+	}
+	return false
+}
+
+// drop forgets some entry that is numbered, other than this one.
+func (d *deposits) drop(but deposited) {
+	for key, one := range d.left {
+		if key != but && one.body == nil {
+			delete(d.left, key)
+			d.done--
+			return
+		}
+	}
+}
+
+// overdue lists what should have been numbered, and forgets what was long ago.
+func (d *deposits) overdue(now time.Time) (out []*deposit) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, one := range d.left {
+		switch age := now.Sub(one.since); {
+		case one.body == nil && age > depositKept:
+			delete(d.left, key)
+			d.done--
+		case one.body != nil && one.unsure && age > depositWait:
+			delete(d.left, key)
+		case one.body != nil && age > depositWait && len(out) < depositsAtOnce:
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// still reports whether it is not numbered, and gives it another while.
+func (d *deposits) still(one *deposit) ([]byte, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	one.since = time.Now()
+	return one.body, one.body != nil
+}
+
+// lookForDeposits looks for what this server left and did not find numbered: it waits in
+// the inbox, or it is numbered meanwhile, or somebody has removed it. Then it is left again.
+func (w *watch) lookForDeposits(ctx context.Context) error {
+	p, ok := w.db.engine.(*postgres)
+	if !ok {
+		return nil
+	}
+	var gone []*deposit
+	for _, one := range p.deposits.overdue(time.Now()) {
+		body, due := p.deposits.still(one)
+		if !due {
+			continue
+		}
+		var n int64
+		if err := w.db.QueryRow(ctx, "select count(*) from audit_inbox where body = $1", body).Scan(&n); err != nil {
+			return err
+		}
+		if n == 0 {
+			gone = append(gone, one)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	if err := w.fresh(ctx); err != nil { // one that was numbered is in the log by now
+		return err
+	}
+	for _, one := range gone {
+		if body, due := p.deposits.still(one); due {
+			if err := p.leaveAgain(ctx, body); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// leaveAgain writes an entry that somebody has removed before it was numbered.
+func (p *postgres) leaveAgain(ctx context.Context, body []byte) error {
+	e, err := audit.Decode(body)
+	if err != nil {
+		return err
+	}
+	p.db.Report(Finding{Table: "audit_inbox", Row: e.Event + " " + e.At.UTC().Format(time.RFC3339Nano), Wrong: Missing, Account: e.Account})
+	return p.db.Housekeep(ctx, "an entry that was removed", func(tx *Tx) error {
+		return tx.fail(p.seq.deposit(ctx, tx.run, []recorded{{body: body}}))
+	})
+}
