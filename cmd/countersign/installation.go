@@ -148,11 +148,12 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	people := &directory.Directory{DB: in.db, Keys: in.keys, Log: s.log}
 	rules := &signin.Rules{DB: in.db, Keys: in.keys, Log: s.log}
+	lists := &offline.Lists{DB: in.db, Keys: in.keys}
 	old, err := unbound(ctx, people, s.log)
 	if err != nil {
 		return err
 	}
-	if err := old.bind(ctx, in.keys.Bind, people.Bind, rules.Bind,
+	if err := old.bind(ctx, in.keys.Bind, people.Bind, rules.Bind, lists.Bind,
 		func(ctx context.Context) error { return application.Bind(ctx, in.db, in.keys) },
 		func(ctx context.Context) error { return recovery.Bind(ctx, in.db, in.keys) },
 	); err != nil {
@@ -198,12 +199,12 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	in.rooms = append(in.rooms, recoveries)
+	in.rooms = append(in.rooms, recoveries, lists)
 	if in.pusher, err = openPusher(ctx, in, s); err != nil {
 		return err
 	}
 	in.rooms = append(in.rooms, in.pusher)
-	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: &offline.Lists{DB: in.db, Keys: in.keys, Log: s.log},
+	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists,
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, CheckBeside: checkBeside(s.publicURL), Clash: clash, Engine: in.engine, Openings: openings,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.engine.Outbox.Bind), old.end(ctx)); err != nil {

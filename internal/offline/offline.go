@@ -16,7 +16,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"regexp"
 	"time"
 
@@ -37,7 +36,6 @@ const MostCodes = 50
 type Lists struct {
 	DB   *store.DB
 	Keys *keyring.Keyring
-	Log  *slog.Logger
 }
 
 // List is one list.
@@ -51,7 +49,8 @@ type List struct {
 	At     time.Time // when the one before it was used; zero for none
 	Issued time.Time
 
-	key otp.Key
+	key     otp.Key
+	version int64 // counts what was written
 }
 
 // Left is how many codes are not known to be used or passed over.
@@ -94,18 +93,20 @@ func (k *Lists) IssueIn(ctx context.Context, tx *store.Tx, host, login string, c
 	if err := check(host, login, codes); err != nil {
 		return Handed{}, err
 	}
-	if _, err := tx.Exec(ctx, `delete from offline_list where host = $1 and login = $2`, host, login); err != nil {
+	if _, err := k.removeIn(ctx, tx, host, login); err != nil {
 		return Handed{}, err
 	}
-	l := List{Host: host, Login: login, Codes: codes, Issued: tx.Now().Truncate(time.Microsecond), key: otp.Key{Algorithm: otp.SHA1, Digits: Digits, Secret: make([]byte, 20)}}
+	l := List{version: 1, Host: host, Login: login, Codes: codes, Issued: tx.Now().Truncate(time.Microsecond), key: otp.Key{Algorithm: otp.SHA1, Digits: Digits, Secret: make([]byte, 20)}}
 	rand.Read(l.key.Secret)
 	err := tx.QueryRow(ctx, `insert into offline_list (host, login, secret, codes, issued, mac) values ($1,$2,$3,$4,$5,$6) returning id`,
 		host, login, []byte{}, codes, store.Unix(l.Issued), []byte{}).Scan(&l.ID)
 	if err != nil {
 		return Handed{}, err
 	}
-	sealed := k.Keys.Seal(keyring.Offline, l.aad(), l.key.Secret)
-	if _, err := tx.Exec(ctx, `update offline_list set secret = $1, mac = $2 where id = $3`, sealed, k.Keys.MAC(keyring.Offline, l.fields(sealed)), l.ID); err != nil {
+	if err := k.numbered(l); err != nil {
+		return Handed{}, err
+	}
+	if err := k.writeIn(ctx, tx, l, k.Keys.Seal(keyring.Offline, l.aad(), l.key.Secret)); err != nil {
 		return Handed{}, err
 	}
 	h := Handed{List: l, Line: fmt.Sprintf("HOTP %s - %s", login, hex.EncodeToString(l.key.Secret))}
@@ -119,41 +120,11 @@ func (k *Lists) IssueIn(ctx context.Context, tx *store.Tx, host, login string, c
 // RevokeIn forgets a list inside a change that records it. The host's file must be
 // changed there.
 func (k *Lists) RevokeIn(ctx context.Context, tx *store.Tx, host, login string) error {
-	n, err := tx.Exec(ctx, `delete from offline_list where host = $1 and login = $2`, host, login)
-	if err == nil && n == 0 {
+	there, err := k.removeIn(ctx, tx, host, login)
+	if err == nil && !there {
 		return failure.New(failure.NotFound, "%s has no list for %s.", host, login)
 	}
 	return err
-}
-
-func (l List) aad() keyring.AAD {
-	return keyring.AAD{Table: "offline_list", Column: "secret", Row: l.ID, Key: l.Host + "/" + l.Login}
-}
-
-func (l List) fields(sealed []byte) *keyring.Fields {
-	return keyring.NewFields().Int(l.ID).String(l.Host).String(l.Login).Int(int64(l.Codes)).Int(int64(l.Next)).
-		Int(store.Unix(l.At)).Int(store.Unix(l.Issued)).Bytes(sealed)
-}
-
-const columns = `id, host, login, secret, codes, next, at, issued, mac`
-
-var errTampered = errors.New("offline: a row was changed behind our back")
-
-func (k *Lists) scan(row interface{ Scan(...any) error }) (List, []byte, error) {
-	var l List
-	var codes, next, at, issued int64
-	var sealed, mac []byte
-	if err := row.Scan(&l.ID, &l.Host, &l.Login, &sealed, &codes, &next, &at, &issued, &mac); err != nil {
-		return List{}, nil, err
-	}
-	l.Codes, l.Next, l.At, l.Issued = int(codes), int(next), store.Time(at), store.Time(issued)
-	if !k.Keys.VerifyMAC(keyring.Offline, l.fields(sealed), mac) {
-		k.Log.Error("a row was changed behind our back; it is not believed", "table", "offline_list", "row", l.ID)
-		return List{}, nil, errTampered
-	}
-	secret, err := k.Keys.Open(keyring.Offline, l.aad(), sealed)
-	l.key = otp.Key{Algorithm: otp.SHA1, Digits: Digits, Secret: secret}
-	return l, sealed, err
 }
 
 // All returns every list that is believed, by host and local account.
@@ -165,7 +136,7 @@ func (k *Lists) All(ctx context.Context) ([]List, error) {
 	defer rows.Close()
 	var out []List
 	for rows.Next() {
-		l, _, err := k.scan(rows)
+		l, _, err := k.scan(ctx, rows)
 		if errors.Is(err, errTampered) {
 			continue
 		}

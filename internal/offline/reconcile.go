@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"countersign/internal/failure"
-	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
 
@@ -34,8 +33,8 @@ func (k *Lists) ReconcileIn(ctx context.Context, tx *store.Tx, host, file string
 	}
 	var out []Finding
 	for _, u := range lines {
-		l, sealed, err := k.scan(tx.QueryRow(ctx, `select `+columns+` from offline_list where host = $1 and login = $2`, host, u.login))
-		if errors.Is(err, store.ErrNotFound) {
+		l, sealed, err := k.scan(ctx, tx.QueryRow(ctx, `select `+columns+` from offline_list where host = $1 and login = $2`, host, u.login))
+		if errors.Is(err, store.ErrNotFound) || errors.Is(err, errTampered) { // what nobody believes is none
 			out = append(out, Finding{List: List{Host: host, Login: u.login}, Wrong: "unknown"})
 			continue
 		}
@@ -45,9 +44,8 @@ func (k *Lists) ReconcileIn(ctx context.Context, tx *store.Tx, host, file string
 		f := l.judge(u)
 		if f.Used > 0 {
 			f.Next, f.At = u.counter+1, u.at
-			_, err = tx.Exec(ctx, `update offline_list set next = $1, at = $2, mac = $3 where id = $4`,
-				f.Next, store.Unix(f.At), k.Keys.MAC(keyring.Offline, f.fields(sealed)), l.ID)
-			if err != nil {
+			f.version++
+			if err := k.writeIn(ctx, tx, f.List, sealed); err != nil {
 				return nil, err
 			}
 		}
