@@ -207,10 +207,10 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists,
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, CheckBeside: checkBeside(s.publicURL), Clash: clash, Engine: in.engine, Openings: openings,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
-	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.engine.Outbox.Bind), old.end(ctx)); err != nil {
+	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.engine.Outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
 		return err
 	}
-	in.rooms = append(in.rooms, in.engine, in.engine.Outbox)
+	in.rooms = append(in.rooms, in.engine, in.engine.Outbox, in.admin)
 	if err := in.admin.Install(ctx); err != nil {
 		return err
 	}

@@ -35,6 +35,8 @@ type Declared struct {
 	Reason  string    `json:"reason"`
 	By      string    `json:"by"`
 	Expires time.Time `json:"expires"`
+
+	created int64 // microseconds, later than any before
 }
 
 func (c *CoverageDeclare) Action() string { return "coverage.declare" }
@@ -58,17 +60,19 @@ func (c *CoverageDeclare) do(ctx context.Context, a *Admin, g signin.Grant) (any
 	}
 	d.Expires = until
 	err = a.change(ctx, g, "coverage.declared", map[string]string{"row": d.Row, "reason": d.Reason, "until": c.Until}, nil, func(tx *store.Tx) error {
-		created, expires := store.Unix(tx.Now()), store.Unix(d.Expires)
-		_, err := tx.Exec(ctx, `insert into declaration (technique, reason, author, created, expires, mac) values ($1,$2,$3,$4,$5,$6)
-			on conflict (technique) do update set reason = excluded.reason, author = excluded.author, created = excluded.created, expires = excluded.expires, mac = excluded.mac`,
-			d.Row, d.Reason, d.By, created, expires, a.Directory.Keys.MAC(keyring.Declaration, d.fields()))
-		return err
+		return a.declareIn(ctx, tx, d)
 	})
 	return d, err
 }
 
-func (d Declared) fields() *keyring.Fields {
-	return keyring.NewFields().String(d.Row).String(d.Reason).String(d.By).Int(store.Unix(d.Expires))
+// declareIn keeps a declaration, in the place of one that the row had.
+func (a *Admin) declareIn(ctx context.Context, tx *store.Tx, d Declared) error {
+	d.created = a.nextMoment(tx, declarationKind, d.Row)
+	tx.Anchor(declarationKind, store.NumberOf(d.Row), d.created<<1)
+	_, err := tx.Exec(ctx, `insert into declaration (technique, reason, author, created, expires, mac) values ($1,$2,$3,$4,$5,$6)
+		on conflict (technique) do update set reason = excluded.reason, author = excluded.author, created = excluded.created, expires = excluded.expires, mac = excluded.mac`,
+		d.Row, d.Reason, d.By, d.created, store.Unix(d.Expires), a.Directory.Keys.MAC(keyring.Declaration, d.fields()))
+	return err
 }
 
 // CoverageWithdraw takes a declaration back.
@@ -85,35 +89,36 @@ func (c *CoverageWithdraw) Object() string {
 
 func (c *CoverageWithdraw) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	err := a.change(ctx, g, "coverage.withdrawn", map[string]string{"row": c.Row}, nil, func(tx *store.Tx) error {
-		n, err := tx.Exec(ctx, `delete from declaration where technique = $1`, c.Row)
-		if err == nil && n == 0 {
-			return failure.New(failure.NotFound, "Row %q is not declared.", c.Row)
-		}
-		return err
+		return a.withdrawIn(ctx, tx, c.Row)
 	})
 	return map[string]string{"withdrawn": c.Row}, err
+}
+
+func (a *Admin) withdrawIn(ctx context.Context, tx *store.Tx, row string) error {
+	n, err := tx.Exec(ctx, `delete from declaration where technique = $1`, row)
+	if err == nil && n == 0 {
+		return failure.New(failure.NotFound, "Row %q is not declared.", row)
+	}
+	tx.Anchor(declarationKind, store.NumberOf(row), a.nextMoment(tx, declarationKind, row)<<1|1)
+	return err
 }
 
 // declarations are those that are believed, in force or not. One that was
 // written behind our back counts for nothing.
 func (a *Admin) declarations(ctx context.Context, r store.Reader) ([]attack.Declaration, error) {
-	rows, err := r.Query(ctx, `select technique, reason, author, expires, mac from declaration order by technique`)
+	rows, err := r.Query(ctx, `select `+declarationColumns+` from declaration order by technique`)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var out []attack.Declaration
 	for rows.Next() {
-		var d Declared
-		var expires int64
-		var mac []byte
-		if err := rows.Scan(&d.Row, &d.Reason, &d.By, &expires, &mac); err != nil {
-			return nil, err
-		}
-		d.Expires = store.Time(expires)
-		if !a.Directory.Keys.VerifyMAC(keyring.Declaration, d.fields(), mac) {
-			a.Directory.Log.Error("a row was changed behind our back; it is not believed", "table", "declaration", "row", d.Row)
+		d, err := a.scanDeclaration(ctx, rows)
+		if errors.Is(err, directory.ErrTampered) {
 			continue
+		}
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, attack.Declaration{Row: d.Row, Reason: d.Reason, By: d.By, Expires: d.Expires})
 	}
@@ -162,8 +167,8 @@ func (c *DrillRecord) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 	}
 	detail := map[string]string{"digest": c.digest(), "passed": strconv.Itoa(out.Passed), "failed": strconv.Itoa(out.Failed)}
 	err = a.change(ctx, g, "drill.recorded", detail, nil, func(tx *store.Tx) error {
-		err := tx.QueryRow(ctx, `insert into drill_report (digest, body, author, recorded) values ($1,$2,$3,$4) returning id`,
-			c.digest(), c.Report, g.Name(), store.Unix(tx.Now())).Scan(&out.Number)
+		var err error
+		out.Number, err = a.keepReport(ctx, tx, handed{digest: c.digest(), body: c.Report, author: g.Name(), recorded: store.Unix(tx.Now())})
 		if errors.Is(err, store.ErrConflict) {
 			return failure.New(failure.Conflict, "That report was handed in already.")
 		}
@@ -184,66 +189,22 @@ func upper(err error) string {
 // failed one stays.
 func (a *Admin) keepResult(ctx context.Context, tx *store.Tx, d attack.DrillResult, report int64) error {
 	k := kept{Drill: attack.Drill{Row: d.Row, Application: d.Application, Passed: d.Passed(), Time: d.Time.Truncate(time.Microsecond), Detail: d.Detail}, report: report}
-	old, err := a.scanResult(tx.QueryRow(ctx, `select `+resultColumns+` from drill_result where technique = $1 and application = $2`, d.Row, d.Application))
+	old, err := a.scanResult(ctx, tx.QueryRow(ctx, `select `+resultColumns+` from drill_result where technique = $1 and application = $2`, d.Row, d.Application))
 	switch {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, directory.ErrTampered):
+		if a.DB.Newest(resultKind, k.number()) >= k.version() {
+			return nil // the newer one is not there any more as it was kept
+		}
 	case err != nil:
 		return err
-	case old.Time.After(k.Time) || old.Time.Equal(k.Time) && !old.Passed:
+	case old.version() >= k.version() && (old.Time.After(k.Time) || !old.Passed):
 		return nil
 	}
+	tx.Anchor(resultKind, k.number(), k.version())
 	_, err = tx.Exec(ctx, `insert into drill_result (technique, application, at, passed, detail, report, mac) values ($1,$2,$3,$4,$5,$6,$7)
 		on conflict (technique, application) do update set at = excluded.at, passed = excluded.passed, detail = excluded.detail, report = excluded.report, mac = excluded.mac`,
 		k.Row, k.Application, store.Unix(k.Time), store.Bit(k.Passed), k.Detail, k.report, a.Directory.Keys.MAC(keyring.Drill, k.fields()))
 	return err
-}
-
-// kept is a result as kept.
-type kept struct {
-	attack.Drill
-	report int64
-}
-
-func (k kept) fields() *keyring.Fields {
-	return keyring.NewFields().String(k.Row).String(k.Application).Int(store.Unix(k.Time)).Int(store.Bit(k.Passed)).String(k.Detail).Int(k.report)
-}
-
-const resultColumns = `technique, application, at, passed, detail, report, mac`
-
-func (a *Admin) scanResult(row interface{ Scan(...any) error }) (kept, error) {
-	var k kept
-	var at, passed int64
-	var mac []byte
-	if err := row.Scan(&k.Row, &k.Application, &at, &passed, &k.Detail, &k.report, &mac); err != nil {
-		return k, err
-	}
-	k.Time, k.Passed = store.Time(at), passed == 1
-	if !a.Directory.Keys.VerifyMAC(keyring.Drill, k.fields(), mac) {
-		a.Directory.Log.Error("a row was changed behind our back; it is not believed", "table", "drill_result", "row", k.Row)
-		return k, directory.ErrTampered
-	}
-	return k, nil
-}
-
-// drillResults are the newest results that are believed.
-func (a *Admin) drillResults(ctx context.Context, r store.Reader) ([]attack.Drill, error) {
-	rows, err := r.Query(ctx, `select `+resultColumns+` from drill_result order by technique, application`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []attack.Drill
-	for rows.Next() {
-		k, err := a.scanResult(rows)
-		if errors.Is(err, directory.ErrTampered) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, k.Drill)
-	}
-	return out, rows.Err()
 }
 
 // SignDrill signs a report with this installation's key, beside which the drill

@@ -24,6 +24,9 @@ const (
 	// mostSkipped is how many numbers may lie between two lists: some are lost when a
 	// change is not committed.
 	mostSkipped = 10_000
+
+	// mostBound is the highest number of a list of a release before.
+	mostBound = 1 << 24
 )
 
 var (
@@ -182,7 +185,7 @@ func (k *Lists) Bind(ctx context.Context) error {
 
 // unbound reads the lists that bear the MAC of a release before.
 func (k *Lists) unbound(ctx context.Context, tx *store.Tx) (all []List, secrets [][]byte, err error) {
-	rows, err := tx.Query(ctx, `select `+columns+` from offline_list where version = 0 order by id`)
+	rows, err := tx.Query(ctx, `select `+columns+` from offline_list where version = 0 and id <= $1 order by id`, mostBound)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -88,6 +88,9 @@ func (r *Recoveries) lost(ctx context.Context, from store.Reader, account assura
 // is not committed.
 const mostSkipped = 10_000
 
+// mostBound is the highest number of a case of a release before.
+const mostBound = 1 << 24
+
 var errNumbers = errors.New("recovery: the database gives a number that it cannot give: its table was changed behind our back; restore it from a backup")
 
 // numbered reports as an error that a new case was given a number of before.
@@ -247,7 +250,7 @@ func Bind(ctx context.Context, db *store.DB, keys *keyring.Keyring) error {
 }
 
 func bindIn(ctx context.Context, tx *store.Tx, keys *keyring.Keyring, after int64) (n int, last int64, err error) {
-	rows, err := tx.Query(ctx, `select `+caseColumns+` from recovery where version = 0 and id > $1 order by id limit $2`, after, bindPage)
+	rows, err := tx.Query(ctx, `select `+caseColumns+` from recovery where version = 0 and id > $1 and id <= $2 order by id limit $3`, after, mostBound, bindPage)
 	if err != nil {
 		return 0, after, err
 	}

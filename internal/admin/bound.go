@@ -1,0 +1,423 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+
+	"countersign/internal/attack"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/keyring"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// The kinds under which the log says what must be there of coverage. A declaration is at
+// twice the moment at which it was made, and one more when it was withdrawn; a result at
+// twice the moment of the drill, and one more where it failed, which counts at one moment.
+const (
+	declarationKind = "declaration"
+	resultKind      = "drill_result"
+	reportKind      = "drill_report"
+	// reportsKind is the highest number that was ever given to a report.
+	reportsKind = "drill_reports"
+)
+
+const (
+	declarationColumns = `technique, reason, author, created, expires, mac`
+	resultColumns      = `technique, application, at, passed, detail, report, mac`
+	reportColumns      = `id, digest, body, author, recorded, mac`
+)
+
+// nextMoment is the moment of a change, and later than that of any before.
+func (a *Admin) nextMoment(tx *store.Tx, kind, name string) int64 {
+	return max(store.Unix(tx.Now()), a.DB.Newest(kind, store.NumberOf(name))>>1+1)
+}
+
+// tampered reports a row and says that it is not believed.
+func (a *Admin) tampered(table, row, wrong string) error {
+	a.DB.Report(store.Finding{Table: table, Row: row, Wrong: wrong})
+	return directory.ErrTampered
+}
+
+// older reports whether a row that was read at a version was put back. What is remembered
+// may be newer than what was read, so it is read once more before that is reported.
+func (a *Admin) older(ctx context.Context, kind, name string, version int64, again func(context.Context) (int64, error)) (bool, error) {
+	newest := a.DB.Newest(kind, store.NumberOf(name))
+	if version >= newest {
+		return false, nil
+	}
+	now, err := again(ctx)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return true, nil
+	case err != nil:
+		return true, err
+	case now < newest && newest&1 == 1 && kind == declarationKind:
+		a.tampered(kind, name, store.Returned)
+	case now < newest:
+		a.tampered(kind, name, store.Older)
+	}
+	return true, nil
+}
+
+func (d Declared) fields() *keyring.Fields {
+	return d.fieldsOfBefore().Int(d.created)
+}
+
+// fieldsOfBefore are what the MAC of a declaration was made of when its moment decided
+// nothing.
+func (d Declared) fieldsOfBefore() *keyring.Fields {
+	return keyring.NewFields().String(d.Row).String(d.Reason).String(d.By).Int(store.Unix(d.Expires))
+}
+
+func readDeclaration(row interface{ Scan(...any) error }) (d Declared, mac []byte, err error) {
+	var expires int64
+	err = row.Scan(&d.Row, &d.Reason, &d.By, &d.created, &expires, &mac)
+	d.Expires = store.Time(expires)
+	return d, mac, err
+}
+
+// scanDeclaration reads a declaration. One that is not as it was made is
+// [directory.ErrTampered].
+func (a *Admin) scanDeclaration(ctx context.Context, row interface{ Scan(...any) error }) (Declared, error) {
+	d, mac, err := readDeclaration(row)
+	if err != nil {
+		return d, err
+	}
+	if !a.Directory.Keys.VerifyMAC(keyring.Declaration, d.fields(), mac) {
+		return d, a.tampered("declaration", d.Row, store.Altered)
+	}
+	older, err := a.older(ctx, declarationKind, d.Row, d.created<<1, func(ctx context.Context) (at int64, err error) {
+		err = a.DB.QueryRow(ctx, `select created from declaration where technique = $1`, d.Row).Scan(&at)
+		return at << 1, err
+	})
+	if older && err == nil {
+		err = directory.ErrTampered
+	}
+	return d, err
+}
+
+// kept is a result as kept.
+type kept struct {
+	attack.Drill
+	report int64
+}
+
+func (k kept) fields() *keyring.Fields {
+	return keyring.NewFields().String(k.Row).String(k.Application).Int(store.Unix(k.Time)).Int(store.Bit(k.Passed)).String(k.Detail).Int(k.report)
+}
+
+func (k kept) name() string { return resultName(k.Row, k.Application) }
+
+func resultName(row, application string) string { return row + " " + application }
+
+func (k kept) number() int64 { return store.NumberOf(k.name()) }
+
+func (k kept) version() int64 { return resultVersion(store.Unix(k.Time), k.Passed) }
+
+func resultVersion(at int64, passed bool) int64 { return at<<1 | store.Bit(!passed) }
+
+// scanResult reads a result. One that is not as it was kept is [directory.ErrTampered].
+func (a *Admin) scanResult(ctx context.Context, row interface{ Scan(...any) error }) (kept, error) {
+	var k kept
+	var at, passed int64
+	var mac []byte
+	if err := row.Scan(&k.Row, &k.Application, &at, &passed, &k.Detail, &k.report, &mac); err != nil {
+		return k, err
+	}
+	k.Time, k.Passed = store.Time(at), passed == 1
+	if !a.Directory.Keys.VerifyMAC(keyring.Drill, k.fields(), mac) || passed>>1 != 0 {
+		return k, a.tampered("drill_result", k.name(), store.Altered)
+	}
+	older, err := a.older(ctx, resultKind, k.name(), k.version(), func(ctx context.Context) (int64, error) {
+		err := a.DB.QueryRow(ctx, `select at, passed from drill_result where technique = $1 and application = $2`, k.Row, k.Application).Scan(&at, &passed)
+		return resultVersion(at, passed == 1), err
+	})
+	if older && err == nil {
+		err = directory.ErrTampered
+	}
+	return k, err
+}
+
+// drillResults are the newest results. One that is missing, or not as it was kept, counts as
+// failed: it may have been.
+func (a *Admin) drillResults(ctx context.Context, r store.Reader) ([]attack.Drill, error) {
+	wanted, err := a.wantedResults(ctx) // before they are read, so that each is there
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.Query(ctx, `select `+resultColumns+` from drill_result order by technique, application`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []attack.Drill
+	for rows.Next() {
+		k, err := a.scanResult(ctx, rows)
+		if errors.Is(err, directory.ErrTampered) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		delete(wanted, k.name())
+		out = append(out, k.Drill)
+	}
+	for _, d := range wanted {
+		out = append(out, d)
+	}
+	slices.SortFunc(out, func(a, b attack.Drill) int { return a.Time.Compare(b.Time) })
+	return out, rows.Err()
+}
+
+// wantedResults are the results that must be there, each as though it had failed.
+func (a *Admin) wantedResults(ctx context.Context) (map[string]attack.Drill, error) {
+	all, err := a.Applications.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{"", signin.Self}
+	for _, app := range all {
+		names = append(names, app.Name)
+	}
+	out := map[string]attack.Drill{}
+	for _, row := range attack.Rows() {
+		for _, name := range names {
+			k := resultName(row.ID, name)
+			if at := a.DB.Newest(resultKind, store.NumberOf(k)); at != 0 {
+				out[k] = attack.Drill{Row: row.ID, Application: name, Time: store.Time(at >> 1), Detail: "the result was changed or removed behind our back"}
+			}
+		}
+	}
+	return out, nil
+}
+
+// handed is a report as it was handed in.
+type handed struct {
+	id           int64
+	digest, body string
+	author       string
+	recorded     int64
+}
+
+func (h handed) fields() *keyring.Fields {
+	return keyring.NewFields().String("drill_report").Int(h.id).String(h.digest).String(h.body).String(h.author).Int(h.recorded)
+}
+
+const (
+	// mostSkipped is how many numbers may lie between two reports: some are lost when a
+	// change is not committed.
+	mostSkipped = 10_000
+	// mostBound is the highest number of a report of a release before.
+	mostBound = 1 << 24
+)
+
+var errNumbers = errors.New("admin: the database gives a number that it cannot give: its table was changed behind our back; restore it from a backup")
+
+// keepReport keeps a report, and returns its number.
+func (a *Admin) keepReport(ctx context.Context, tx *store.Tx, h handed) (int64, error) {
+	err := tx.QueryRow(ctx, `insert into drill_report (digest, body, author, recorded) values ($1,$2,$3,$4) returning id`, h.digest, h.body, h.author, h.recorded).Scan(&h.id)
+	if err != nil {
+		return 0, err
+	}
+	if a.DB.Newest(reportKind, h.id) != 0 || h.id > a.DB.Newest(reportsKind, 0)+mostSkipped {
+		return 0, errNumbers
+	}
+	tx.Anchor(reportKind, h.id, 1)
+	tx.Anchor(reportsKind, 0, h.id)
+	_, err = tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.Directory.Keys.MAC(keyring.Drill, h.fields()))
+	return h.id, err
+}
+
+// Inspect reads the rows of coverage and reports those that are not as they were left, or
+// missing.
+func (a *Admin) Inspect(ctx context.Context) error {
+	return errors.Join(a.inspectDeclarations(ctx), a.inspectResults(ctx), a.inspectReports(ctx))
+}
+
+func (a *Admin) inspectDeclarations(ctx context.Context) error {
+	if _, err := a.declarations(ctx, a.DB); err != nil { // reports what it passes over
+		return err
+	}
+	for _, row := range attack.Rows() {
+		number := store.NumberOf(row.ID)
+		if a.DB.Newest(declarationKind, number)&1 == 1 {
+			continue // withdrawn
+		}
+		lost, err := a.DB.Lost(ctx, declarationKind, number, func(ctx context.Context) (bool, error) {
+			return a.some(ctx, `select count(*) from declaration where technique = $1`, row.ID)
+		})
+		if err != nil {
+			return err
+		}
+		if lost && a.DB.Newest(declarationKind, number)&1 == 0 {
+			a.tampered("declaration", row.ID, store.Missing)
+		}
+	}
+	return nil
+}
+
+func (a *Admin) some(ctx context.Context, query string, args ...any) (bool, error) {
+	var n int64
+	err := a.DB.QueryRow(ctx, query, args...).Scan(&n)
+	return n > 0, err
+}
+
+func (a *Admin) inspectResults(ctx context.Context) error {
+	if _, err := a.drillResults(ctx, a.DB); err != nil { // reports what it passes over
+		return err
+	}
+	wanted, err := a.wantedResults(ctx)
+	if err != nil {
+		return err
+	}
+	for name, d := range wanted {
+		there, err := a.some(ctx, `select count(*) from drill_result where technique = $1 and application = $2`, d.Row, d.Application)
+		if err != nil {
+			return err
+		}
+		if !there { // none is ever removed
+			a.tampered("drill_result", name, store.Missing)
+		}
+	}
+	return nil
+}
+
+// inspectPage is how many rows a sweep reads at once.
+const inspectPage = 100
+
+func (a *Admin) inspectReports(ctx context.Context) error {
+	newest := a.DB.Newest(reportsKind, 0) // before they are read, so that each is there
+	there, after := map[int64]bool{}, int64(0)
+	err := a.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
+		n, err := a.inspectReportsAfter(ctx, &after, there)
+		return n == inspectPage, err
+	})
+	for id := int64(1); err == nil && id <= newest; id++ {
+		if !there[id] && a.DB.Newest(reportKind, id) != 0 { // none is ever removed
+			a.tampered("drill_report", strconv.FormatInt(id, 10), store.Missing)
+		}
+	}
+	return err
+}
+
+func (a *Admin) inspectReportsAfter(ctx context.Context, after *int64, there map[int64]bool) (n int, err error) {
+	rows, err := a.DB.Query(ctx, `select `+reportColumns+` from drill_report where id > $1 order by id limit $2`, *after, inspectPage)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for ; rows.Next(); n++ {
+		h, mac, err := readReport(rows)
+		if err != nil {
+			return n, err
+		}
+		*after, there[h.id] = h.id, true
+		if !a.Directory.Keys.VerifyMAC(keyring.Drill, h.fields(), mac) {
+			a.tampered("drill_report", strconv.FormatInt(h.id, 10), store.Altered)
+		}
+	}
+	return n, rows.Err()
+}
+
+func readReport(row interface{ Scan(...any) error }) (h handed, mac []byte, err error) {
+	err = row.Scan(&h.id, &h.digest, &h.body, &h.author, &h.recorded, &mac)
+	return h, mac, err
+}
+
+// Bind gives the rows of coverage of a release before a MAC of all that they are. Those
+// that did not bear their MAC of then, and reports that are not signed, get none.
+func (a *Admin) Bind(ctx context.Context) error {
+	return a.DB.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
+		for table, bind := range map[string]func(context.Context, *store.Tx) (int, error){"declaration": a.bindDeclarations, "drill_result": a.bindResults, "drill_report": a.bindReports} {
+			n, err := bind(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if err := tx.Record(audit.Entry{Event: directory.BoundEvent, Outcome: audit.OK, Detail: map[string]string{"table": table, "rows": strconv.Itoa(n)}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (a *Admin) bindDeclarations(ctx context.Context, tx *store.Tx) (int, error) {
+	rows, err := tx.Query(ctx, `select `+declarationColumns+` from declaration order by technique`)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var all []Declared
+	for rows.Next() {
+		d, mac, err := readDeclaration(rows)
+		if err != nil {
+			return 0, err
+		}
+		if a.Directory.Keys.VerifyMAC(keyring.Declaration, d.fieldsOfBefore(), mac) {
+			all = append(all, d)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	for _, d := range all {
+		if _, err := tx.Exec(ctx, `update declaration set mac = $2 where technique = $1`, d.Row, a.Directory.Keys.MAC(keyring.Declaration, d.fields())); err != nil {
+			return 0, err
+		}
+		tx.Anchor(declarationKind, store.NumberOf(d.Row), d.created<<1)
+	}
+	return len(all), nil
+}
+
+func (a *Admin) bindResults(ctx context.Context, tx *store.Tx) (n int, err error) {
+	rows, err := tx.Query(ctx, `select `+resultColumns+` from drill_result order by technique, application`)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		k, err := a.scanResult(ctx, rows)
+		if errors.Is(err, directory.ErrTampered) {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		n++
+		tx.Anchor(resultKind, k.number(), k.version())
+	}
+	return n, rows.Err()
+}
+
+func (a *Admin) bindReports(ctx context.Context, tx *store.Tx) (int, error) {
+	rows, err := tx.Query(ctx, `select `+reportColumns+` from drill_report where mac is null and id <= $1 order by id`, mostBound)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var all []handed
+	for rows.Next() {
+		h, _, err := readReport(rows)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := attack.OpenDrillReport(h.body, a.Directory.Keys.AuditKeys().Verifier); err == nil && h.digest == (&DrillRecord{Report: h.body}).digest() {
+			all = append(all, h)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	for _, h := range all {
+		if _, err := tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.Directory.Keys.MAC(keyring.Drill, h.fields())); err != nil {
+			return 0, err
+		}
+		tx.Anchor(reportKind, h.id, 1)
+		tx.Anchor(reportsKind, 0, h.id)
+	}
+	return len(all), nil
+}
