@@ -70,6 +70,7 @@ type guesses struct {
 	// anybody can cause.
 	owned, places *tried
 	doubts        *doubts
+	found         found
 }
 
 func newGuesses(p Parts) (*guesses, error) {
@@ -315,7 +316,7 @@ func (g *guesses) charge(ctx context.Context, tx *store.Tx, b *budget) error {
 	for i := range b.subjects {
 		s := &b.subjects[i]
 		s.count++
-		if s.since.IsZero() || s.anew || s.count > 1 && g.ended(s.key, run{owner: int64(s.owner), since: store.Unix(s.since)}) {
+		if s.since.IsZero() || s.anew {
 			s.since, s.anew = g.begin(s, now), false
 		}
 		if s.window == 0 && s.count >= delayed {

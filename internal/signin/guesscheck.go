@@ -51,35 +51,21 @@ func (g *guesses) page(ctx context.Context, where string, args ...any) (out []gu
 	return out, rows.Err()
 }
 
-// inspectRow reports a row that is not ours or is over, and removes it. Of one that is not
-// ours it is remembered that there is no more guess for a while.
+// inspectRow reports a row that is not ours, or is over and there again.
 func (g *guesses) inspectRow(ctx context.Context, row *guessRow) error {
-	r := run{owner: row.owner, since: row.since}
-	bound := g.bound(row)
-	if bound && (row.count == 0 || !g.ended(row.subject, r)) {
+	switch {
+	case !g.bound(row):
+		g.altered(row)
+		return nil
+	case row.count == 0 || !g.ended(row.subject, run{owner: row.owner, since: row.since}):
 		return nil
 	}
-	now, there, err := stored(ctx, g.db, row.subject) // it may have changed meanwhile
-	if err != nil || !there || g.bound(&now) != bound || now.since != row.since || now.count != row.count {
-		return err
-	}
-	if bound {
+	now, there, err := stored(ctx, g.db, row.subject) // it may have been removed since it was read
+	if err == nil && there && now.since == row.since {
 		g.db.Report(store.Finding{Table: "guess", Row: row.subject, Wrong: store.Returned, Account: row.owner})
-	} else {
-		g.altered(row)
-		if memory := g.memoryOf(row.subject); memory != nil {
-			memory.shut(row.subject, 0, g.now().Add(shutFor))
-		}
 	}
-	return g.db.Housekeep(ctx, "guess.refused", func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `delete from guess where subject = $1 and count = $2 and since = $3 and retry = $4 and owner = $5`, row.subject, row.count, row.since, row.retry, row.owner)
-		return err
-	})
+	return err
 }
-
-// shutFor is how long there is no more guess where a row was altered: as long as after the
-// most wrong answers in a row.
-const shutFor = longestDelay
 
 // inspectMemory looks for rows that say less than this server charged.
 func (g *guesses) inspectMemory(ctx context.Context) error {

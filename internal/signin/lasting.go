@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"countersign/internal/store"
@@ -12,22 +13,55 @@ import (
 // usedUp is more than any budget has.
 const usedUp = 1 << 20
 
-// take fills in a subject from its row. One that somebody else wrote counts as used up; it
-// stands until the sweep has removed it, and what is remembered of it for the time of a
-// window after that. Where a count limits nobody it is taken for none, so that it is
-// raised again step by step.
+// take fills in a subject from its row. One that somebody else wrote counts as used up for
+// an hour after this server found it, and then for nothing, as if it were removed: what
+// this server charged itself is known besides. Where a count limits nobody it is taken for
+// none at once, so that it is raised again step by step. A count that was ended and is there
+// again is nothing.
 func (g *guesses) take(s *subject, row *guessRow) {
 	if row.count <= 0 || s.window > 0 && g.now().Sub(store.Time(row.since)) >= s.window {
 		return // it counts nothing, whoever wrote it
 	}
-	switch {
-	case g.bound(row):
-		s.count, s.since, s.retry = int(row.count), store.Time(row.since), store.Time(row.retry)
+	if !g.bound(row) {
+		g.altered(row)
+		if now := g.now(); s.limit > 0 && now.Sub(g.found.first(s.key, now)) < longestDelay {
+			s.count, s.since = usedUp, now
+		}
 		return
-	case s.limit > 0:
-		s.count, s.since = usedUp, g.now()
 	}
-	g.altered(row)
+	if (s.window == 0 || s.owner != 0) && g.ended(s.key, run{owner: int64(s.owner), since: row.since}) {
+		return
+	}
+	s.count, s.since, s.retry = int(row.count), store.Time(row.since), store.Time(row.retry)
+}
+
+// found is when this server first found that a row was altered.
+type found struct {
+	mu sync.Mutex
+	at map[string]time.Time
+}
+
+// manyFound is how many are remembered before all are forgotten.
+const manyFound = 10_000
+
+func (f *found) first(subject string, now time.Time) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at, there := f.at[subject]; there {
+		return at
+	}
+	if f.at == nil || len(f.at) >= manyFound {
+		f.at = map[string]time.Time{}
+	}
+	f.at[subject] = now
+	return now
+}
+
+// mended forgets a row that was written anew.
+func (f *found) mended(subject string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.at, subject)
 }
 
 // recall compares what was read with what this server charged itself: the larger counts.
@@ -80,8 +114,6 @@ func (g *guesses) doubt(subject string, m run, wrong string) {
 // it says as much, or was altered, which is found as that.
 func (g *guesses) lacks(row *guessRow, there bool, m run) string {
 	switch {
-	case m.count == 0: // it is only remembered that there is no more before a time
-		return ""
 	case !there:
 		return store.Missing
 	case !g.bound(row), row.since == m.since && row.count >= m.count:
@@ -133,6 +165,9 @@ func (g *guesses) remember(charged []subject, rows []guessRow) {
 		written := false
 		for i := range rows {
 			written = written || rows[i].subject == s.key
+		}
+		if written {
+			g.found.mended(s.key)
 		}
 		if memory == nil || !written {
 			continue

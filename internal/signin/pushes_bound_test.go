@@ -193,8 +193,8 @@ func TestWhatIsAnsweredElsewhere(t *testing.T) {
 		b.sabotage(`insert into wake (`+wakeColumns+`) values ($1,$2,$3,$4,$5)`, old.approval, int64(old.account), old.state, old.created, old.mac)
 		b.inspect()
 		storetest.Alarmed(t, b.DB, "wake", strconv.FormatInt(old.approval, 10), store.Returned)
-		if rows, err := b.Pushes.wakes.read(t.Context(), b.DB, `where approval = $1`, old.approval); err != nil || len(rows) != 0 {
-			t.Errorf("%+v, %v", rows, err)
+		if n := b.pushed(2, func() {}); n != 2 {
+			t.Errorf("%d woken: what was answered counts again", n)
 		}
 	})
 }

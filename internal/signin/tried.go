@@ -92,19 +92,6 @@ func (t *tried) charged(subject string, with run) {
 	t.put(subject, with)
 }
 
-// shut remembers that there is no more guess before a moment.
-func (t *tried) shut(subject string, owner int64, until time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	r, ok := t.get(subject)
-	if !ok {
-		r = run{since: store.Unix(t.now())}
-	}
-	r.owner, r.retry = owner, max(r.retry, store.Unix(until))
-	r.until = max(r.until, r.retry)
-	t.put(subject, r)
-}
-
 // released takes one guess off, before it is given back in the store: what is remembered
 // is never more than what is stored.
 func (t *tried) released(subject string, since int64) {

@@ -137,8 +137,8 @@ func (w *wakes) disowned(account assurance.AccountID) int64 {
 	return at
 }
 
-// closed reports whether too much was left unanswered: what rows say, whoever wrote them,
-// and what this server remembers besides.
+// closed reports whether too much was left unanswered: what our rows say, and what this
+// server remembers besides.
 func (w *wakes) closed(ctx context.Context, r store.Reader, account assurance.AccountID, l Limits) (bool, error) {
 	now := w.now()
 	rows, err := w.read(ctx, r, `where account = $1 and created > $2`, int64(account), store.Unix(now.Add(-wakeDailyIn)))
@@ -147,9 +147,12 @@ func (w *wakes) closed(ctx context.Context, r store.Reader, account assurance.Ac
 	}
 	at := map[int64]int64{}
 	closed := w.disowned(account) != 0
-	for _, row := range rows {
-		at[row.approval] = row.created
-		closed = closed || row.state == wakeDisowned
+	for i := range rows {
+		row := &rows[i]
+		if w.bound(row) && !w.db.Over("wake", strconv.FormatInt(row.approval, 10)) {
+			at[row.approval] = row.created
+			closed = closed || row.state == wakeDisowned
+		}
 	}
 	for _, one := range w.own.of(accountKey(account), wakeDailyIn) {
 		if there, err := w.stands(ctx, at, one); err != nil {
@@ -197,8 +200,8 @@ func (w *wakes) answered(one did) bool {
 	return w.db.Over("wake", strconv.FormatInt(one.id, 10)) || w.db.Newest("account", one.account) == store.Gone
 }
 
-// due are the rows for which something is to be done, a hundred at most. One that is not
-// ours, or for which it was done, is no longer there.
+// due are the rows for which something is to be done, a hundred at most, without those
+// that are not ours, or for which it was done.
 func (w *wakes) due(ctx context.Context) (out []wakeRow, err error) {
 	for after := int64(-1 << 63); len(out) < wakePage; {
 		page, err := w.read(ctx, w.db, `where (state = 'waiting' or state = 'held') and approval > $1 order by approval limit $2`, after, wakePage)
@@ -227,8 +230,7 @@ const wakePage = 100
 // wakeOver is after how long nobody gains by another push: what waits waits no longer.
 const wakeOver = time.Hour
 
-// sound reports whether a row that waits is ours and waits rightly, and takes away one
-// that is not.
+// sound reports whether a row that waits is ours and waits rightly.
 func (w *wakes) sound(ctx context.Context, row wakeRow) (bool, error) {
 	switch {
 	case !w.bound(&row):
@@ -241,7 +243,7 @@ func (w *wakes) sound(ctx context.Context, row wakeRow) (bool, error) {
 	default:
 		return true, nil
 	}
-	return false, w.refused(ctx, row)
+	return false, nil
 }
 
 // told reports whether an account was told within a day that pushes are kept back.
@@ -264,15 +266,6 @@ func (w *wakes) move(ctx context.Context, tx *store.Tx, was wakeRow, state strin
 }
 
 func sentName(approval int64) string { return "sent-" + strconv.FormatInt(approval, 10) }
-
-// refused removes a row that we did not write, or that somebody put back: what it stood for
-// is remembered where it was asked for.
-func (w *wakes) refused(ctx context.Context, row wakeRow) error {
-	return w.db.Housekeep(ctx, "wake.refused", func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `delete from wake where approval = $1 and state = $2 and created = $3 and account = $4`, row.approval, row.state, row.created, int64(row.account))
-		return err
-	})
-}
 
 // inspect looks at all rows, and for those that this server asked for.
 func (w *wakes) inspect(ctx context.Context) error {
@@ -314,8 +307,6 @@ func (w *wakes) inspectRow(ctx context.Context, row wakeRow) error {
 			return err
 		}
 		w.report(&row, store.Returned)
-	default:
-		return nil
 	}
-	return w.refused(ctx, row)
+	return nil
 }
