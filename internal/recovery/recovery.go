@@ -70,7 +70,8 @@ type Parts struct {
 // Recoveries keeps cases. It is safe for concurrent use.
 type Recoveries struct {
 	Parts
-	asked atomic.Int64 // requests to this server
+	asked  atomic.Int64 // requests to this server
+	opened opened
 }
 
 // New makes Recoveries. It refuses a waiting time that is out of range.
