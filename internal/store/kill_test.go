@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,11 +23,12 @@ const (
 	victimDSN  = "COUNTERSIGN_TEST_VICTIM_DSN"
 	victimKeys = "COUNTERSIGN_TEST_VICTIM_KEYS" // MAC in hex, signing key, public key; by spaces
 	victimName = "COUNTERSIGN_TEST_VICTIM_NAME"
+	victimKeep = "COUNTERSIGN_TEST_VICTIM_KEEP" // the folder of what it remembers
 )
 
 // victim changes and says what was confirmed, until it is killed.
 func victim() {
-	db, err := store.Open(ctx, store.Options{DSN: os.Getenv(victimDSN)})
+	db, err := store.Open(ctx, store.Options{DSN: os.Getenv(victimDSN), Remember: os.Getenv(victimKeep)})
 	if err != nil {
 		panic(err)
 	}
@@ -79,14 +81,14 @@ func parseKeys(text string) store.AuditKeys {
 }
 
 // kill -9 under load, several times: whatever was confirmed is there, whatever
-// is there has its entry, the log verifies.
+// is there has its entry, the log verifies, and what was remembered agrees with it.
 func TestKilledUnderLoad(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		keys := makeKeys()
-		confirmed := make(map[string]bool)
+		confirmed, folder := make(map[string]bool), filepath.Join(t.TempDir(), "remembered")
 		for round := range 3 {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), victimDSN+"="+dsn, victimKeys+"="+keys, victimName+"="+key(round))
+			cmd.Env = append(os.Environ(), victimDSN+"="+dsn, victimKeys+"="+keys, victimName+"="+key(round), victimKeep+"="+folder)
 			cmd.Stderr = os.Stderr
 			out, err := cmd.StdoutPipe()
 			if err != nil {
@@ -104,7 +106,7 @@ func TestKilledUnderLoad(t *testing.T) {
 			}
 			cmd.Wait()
 		}
-		db := storetest.OpenWith(t, store.Options{DSN: dsn}, parseKeys(keys))
+		db := storetest.OpenWith(t, store.Options{DSN: dsn, Remember: folder}, parseKeys(keys))
 		rows := spent(t, db)
 		for row := range confirmed {
 			if strings.Count(row, "/") == 2 && !rows[row] {
@@ -113,5 +115,10 @@ func TestKilledUnderLoad(t *testing.T) {
 		}
 		t.Logf("%d confirmed, %d there", len(confirmed), len(rows))
 		verify(t, db)
+		eventually(t, "the log is read", func() bool { return db.CaughtUp() && store.ReadTo(db) >= int64(len(rows)) })
+		if err := db.Halted(); err != nil {
+			t.Error(err)
+		}
+		storetest.Quiet(t, db)
 	})
 }
