@@ -199,7 +199,7 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 			return err
 		}
 		q.charged = true
-		return x.guesses.charge(ctx, tx, &q.budget)
+		return x.guesses.hold(ctx, tx, &q.budget, 1)
 	})
 	if err != nil {
 		return nil, err
@@ -330,10 +330,10 @@ func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 	if q.refusal != "" {
 		return nil
 	}
-	if !q.charged {
-		if err := x.guesses.charge(ctx, tx, &q.budget); err != nil {
-			return err
-		}
+	if q.charged {
+		tx.AfterCommit(func() { x.guesses.decide(q.budget) })
+	} else if err := x.guesses.charge(ctx, tx, &q.budget); err != nil {
+		return err
 	}
 	x.detect(tx, at, q)
 	if err := x.sprayed(ctx, tx, at, q.budget.subjects); err != nil {

@@ -308,6 +308,11 @@ func (a lookup) written() string {
 // charge counts one guess against every subject that read has filled in in the
 // same transaction.
 func (g *guesses) charge(ctx context.Context, tx *store.Tx, b *budget) error {
+	return g.hold(ctx, tx, b, 0)
+}
+
+// hold is charge, of so many that may be given back: one before a check, none after it.
+func (g *guesses) hold(ctx context.Context, tx *store.Tx, b *budget, held int64) error {
 	now, delayed := g.now(), g.limits.Delay
 	if b.besieged && b.side == stranger {
 		delayed = 1
@@ -329,7 +334,7 @@ func (g *guesses) charge(ctx context.Context, tx *store.Tx, b *budget) error {
 	}
 	b.stake = new(sync.Once)
 	charged := slices.Clone(b.subjects)
-	tx.AfterCommit(func() { g.remember(charged, rows) })
+	tx.AfterCommit(func() { g.remember(charged, rows, held) })
 	return g.write(ctx, tx, rows)
 }
 

@@ -158,7 +158,7 @@ func (g *guesses) memoryOf(subject string) *tried {
 }
 
 // remember takes in what was charged, once it is committed.
-func (g *guesses) remember(charged []subject, rows []guessRow) {
+func (g *guesses) remember(charged []subject, rows []guessRow, held int64) {
 	now := g.now()
 	for _, s := range charged {
 		memory := g.memoryOf(s.key)
@@ -176,8 +176,22 @@ func (g *guesses) remember(charged []subject, rows []guessRow) {
 		if s.window == 0 {
 			until = now.Add(runLife)
 		}
-		memory.charged(s.key, run{owner: int64(s.owner), since: store.Unix(s.since), stored: int64(s.count), retry: store.Unix(s.retry), until: store.Unix(until)})
+		memory.charged(s.key, run{owner: int64(s.owner), since: store.Unix(s.since), stored: int64(s.count), held: held, retry: store.Unix(s.retry), until: store.Unix(until)})
 	}
+}
+
+// decide notes that what a check was charged stays charged.
+func (g *guesses) decide(b budget) {
+	if b.stake == nil {
+		return
+	}
+	b.stake.Do(func() {
+		for _, s := range b.subjects {
+			if memory := g.memoryOf(s.key); memory != nil {
+				memory.decided(s.key, store.Unix(s.since))
+			}
+		}
+	})
 }
 
 // release forgets what a check was charged, once, before it is given back.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -367,8 +368,24 @@ func TestWhatIsRememberedOfGuessesIsBounded(t *testing.T) {
 	is("b5", 1)
 	charge("b5", 2) // as before it was given back
 	is("b5", 2)
+	charge("b5", 3)
+	m.charged("b5", run{owner: 7, since: 5, stored: 4, held: 1, until: until})
+	if is("b5", 4); !strings.Contains(string(m.bytes()), "b5 7 5 3 0 ") {
+		t.Errorf("what may be given back is kept: %q", m.bytes())
+	}
+	m.decided("b5", 4)
+	m.decided("b5", 5)
+	m.decided("b5", 5)
+	if is("b5", 4); !strings.Contains(string(m.bytes()), "b5 7 5 4 0 ") {
+		t.Errorf("what stays charged is not kept: %q", m.bytes())
+	}
+	m.charged("b6", run{owner: 7, since: 5, stored: 1, held: 1, until: until})
+	if is("b6", 1); strings.Contains(string(m.bytes()), "b6") {
+		t.Errorf("what may be given back is kept: %q", m.bytes())
+	}
+	m.released("b6", 5)
 	m.forget("b5", 4)
-	is("b5", 2)
+	is("b5", 4)
 	m.forget("b5", 5)
 	is("b5", 0)
 	charge("c", 1)
@@ -470,4 +487,65 @@ func TestAPlaceOfAnothersMaking(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is removed or put back and then used by nobody is found by the sweep, of every
+// table of budgets; and nothing is found where nobody did anything.
+func TestWhatNobodyUsesIsFound(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		w := withWorn(t, dsn)
+		w.tries(1, func() {})
+		old := w.saved(w.subject())
+		w.tries(1, func() {})
+		w.change(func(tx *store.Tx) error {
+			if err := w.Pushes.wakes.insert(t.Context(), tx, wakeRow{approval: 77, account: w.ada.ID, state: "waiting"}); err != nil {
+				return err
+			}
+			return w.Messages.sents.insert(t.Context(), tx, w.ada.ID, "192.0.2.7")
+		})
+		w.inspect()
+		storetest.Quiet(t, w.DB)
+		w.putBack(old)
+		storetest.Sabotage(t, w.DB, `delete from wake`)
+		storetest.Sabotage(t, w.DB, `delete from sent`)
+		w.inspect()
+		storetest.Alarmed(t, w.DB, "guess", w.subject(), store.Older)
+		storetest.Alarmed(t, w.DB, "wake", "77", store.Missing)
+		storetest.Alarmed(t, w.DB, "sent", "", store.Missing)
+		storetest.Sabotage(t, w.DB, `delete from guess`)
+		w.inspect()
+		storetest.Alarmed(t, w.DB, "guess", w.subject(), store.Missing)
+	})
+}
+
+// A server that is killed while a password is checked takes nothing of it for an attack,
+// and what was wrong before stays charged.
+func TestWhatIsUnderWayIsNotKept(t *testing.T) {
+	g := withGuesses(t, anyFactor)
+	at := &attempt{Request: browses("wiki", "ada")}
+	for i, answer := range []string{"wrong", secret} {
+		q, err := g.examiner.checkSlow(t.Context(), at, "password", typed("password", answer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := credentialKey(g.password.ID)
+		kept := func() bool { return strings.Contains("\n"+string(g.guesses.owned.bytes()), "\n"+line) }
+		if kept() != (i > 0) {
+			t.Errorf("%q under way: %q", answer, g.guesses.owned.bytes())
+		}
+		g.change(func(tx *store.Tx) error {
+			v, err := g.examiner.settle(t.Context(), tx, at, q)
+			if v.ok != (answer == secret) {
+				t.Errorf("%q: %+v", answer, v)
+			}
+			return err
+		})
+		if answer != secret && !kept() {
+			t.Errorf("%q and wrong: %q", answer, g.guesses.owned.bytes())
+		}
+	}
+	if err := g.Inspect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Quiet(t, g.DB)
 }

@@ -23,8 +23,10 @@ type run struct {
 	count int64
 	// stored is what the row said after the last of them, with what others charged.
 	stored int64
-	retry  int64 // before when there is no more, or 0
-	until  int64 // after when nothing of it counts
+	// held are those of them whose check is under way: they may be given back.
+	held  int64
+	retry int64 // before when there is no more, or 0
+	until int64 // after when nothing of it counts
 }
 
 // runLife is how long wrong answers in a row are remembered here after the last of them.
@@ -86,10 +88,20 @@ func (t *tried) charged(subject string, with run) {
 	defer t.mu.Unlock()
 	r, _ := t.get(subject)
 	if r.since != with.since || r.stored != with.stored {
-		r.count++
+		r.count, r.held = r.count+1, r.held+with.held
 	}
-	with.count = r.count
+	with.count, with.held = r.count, r.held
 	t.put(subject, with)
+}
+
+// decided notes that a guess whose check was under way stays charged.
+func (t *tried) decided(subject string, since int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r, ok := t.get(subject); ok && r.since == since && r.held > 0 {
+		r.held--
+		t.put(subject, r)
+	}
 }
 
 // released takes one guess off, before it is given back in the store: what is remembered
@@ -103,7 +115,7 @@ func (t *tried) released(subject string, since int64) {
 	case r.count <= 1:
 		t.drop(subject)
 	default:
-		r.count, r.stored = r.count-1, 0
+		r.count, r.held, r.stored = r.count-1, max(0, r.held-1), 0
 		t.put(subject, r)
 	}
 }
@@ -151,12 +163,13 @@ func (t *tried) subjects() []string {
 	return out
 }
 
-// bytes writes all that still counts, for the next start.
+// bytes writes all that still counts, for the next start: without what may be given back,
+// which a server that is killed would not know.
 func (t *tried) bytes() []byte {
 	var b bytes.Buffer
 	for _, subject := range t.subjects() {
-		if r, ok := t.of(subject); ok {
-			fmt.Fprintln(&b, subject, r.owner, r.since, r.count, r.retry, r.until)
+		if r, ok := t.of(subject); ok && r.count > r.held {
+			fmt.Fprintln(&b, subject, r.owner, r.since, r.count-r.held, r.retry, r.until)
 		}
 	}
 	return b.Bytes()
