@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,30 @@ func TestPowerOfACredential(t *testing.T) {
 	}
 	r.alarmed(t, "credential", store.Older)
 	r.alarmed(t, "credential", store.Returned)
+}
+
+// What an account's row of before knows of is not believed, whatever is asked for.
+func TestCredentialsOfAnOlderAccount(t *testing.T) {
+	r := setUp(t)
+	ada := r.account(t, NewAccount{Name: "ada"})
+	c := r.passkey(t, ada, "h")
+	i := r.intruder(t)
+	i.keep("account", "name = 'ada'")
+	r.change(t, func(tx *store.Tx) error {
+		c.EndAt(tx.Now(), CredentialDisabled, ByReport, 0)
+		return r.UpdateCredential(t.Context(), tx, c)
+	})
+	i.putBack("account", "name = 'ada'")
+	if all, err := r.Credentials(t.Context(), r.DB, ada.ID); !errors.Is(err, ErrTampered) {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if one, err := r.Credential(t.Context(), r.DB, ada.ID, c.ID); !errors.Is(err, ErrTampered) {
+		t.Errorf("%+v, %v", one, err)
+	}
+	if all, err := r.CredentialsOfHolder(t.Context(), r.DB, "passkey", "h"); !errors.Is(err, ErrTampered) {
+		t.Errorf("%+v, %v", all, err)
+	}
+	r.alarmed(t, "account", store.Older)
 }
 
 // What was read before a powerful change is not what is there now, also where the sum of

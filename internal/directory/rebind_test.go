@@ -142,6 +142,9 @@ func TestBind(t *testing.T) {
 			}
 			b.restart(t)
 		}
+		if err := b.Inspect(t.Context()); err != nil { // what was found before may not have been said when it stopped
+			t.Fatal(err)
+		}
 		for table, wrong := range map[string]string{"account": store.Altered, "membership": store.Altered, "credential": store.Altered, "team": store.Altered} {
 			b.alarmed(t, table, wrong)
 		}
