@@ -47,7 +47,7 @@ func TestPowerOfACredential(t *testing.T) {
 		t.Fatal(err)
 	}
 	for power, want := range map[int64]bool{c.power - 1: false, c.power: true, c.power + 1: false} {
-		if _, ok, err := h.believe(t.Context(), &row.own, holding{c.ID, power, "held"}); ok != want || err != nil {
+		if _, ok, err := h.believe(t.Context(), &row.own, holding{c.ID, power, []byte("held")}); ok != want || err != nil {
 			t.Errorf("power %d of %d: %t, %v", power, c.power, ok, err)
 		}
 	}
@@ -195,6 +195,9 @@ func TestRosters(t *testing.T) {
 			if _, err := readRoster(b[:n]); err == nil {
 				t.Errorf("%d octets of %d are a roster", n, len(b))
 			}
+		}
+		if _, held, err := readHeld(b); err != nil || len(held.held) != len(r.held) {
+			t.Errorf("the authenticators alone: %+v, %v", held, err)
 		}
 		if _, err := readRoster(append(b, 0)); err == nil {
 			t.Error("with more behind it it is one")

@@ -91,9 +91,11 @@ type credentialRow struct {
 	sealed, mac                                          []byte
 }
 
-func (r *credentialRow) columns() []any {
+func (r *credentialRow) columns() []any { return r.appendTo(make([]any, 0, 17)) }
+
+func (r *credentialRow) appendTo(columns []any) []any {
 	c := &r.c
-	return append(make([]any, 0, 21), &r.id, &r.account, &c.Kind, &c.Label, &c.Handle, &r.traits, &r.sealed, &c.Status, &r.quarantine, &c.Version, &c.power, &r.created, &r.used, &r.ended, &r.ender, &r.given, &r.mac)
+	return append(columns, &r.id, &r.account, &c.Kind, &c.Label, &c.Handle, &r.traits, &r.sealed, &c.Status, &r.quarantine, &c.Version, &c.power, &r.created, &r.used, &r.ended, &r.ender, &r.given, &r.mac)
 }
 
 // genuine returns the credential of a row that bears our MAC.

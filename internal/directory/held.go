@@ -22,10 +22,11 @@ type heldRow struct {
 }
 
 func (r *heldRow) columns() []any {
-	return append([]any{&r.account, &r.version, &r.kept, &r.keptMAC}, r.own.columns()...)
+	return r.own.appendTo(append(make([]any, 0, 21), &r.account, &r.version, &r.kept, &r.keptMAC))
 }
 
-// holder compares the credentials of an account with its roster.
+// holder compares the credentials of an account with its roster, of which it may have
+// read nothing else.
 type holder struct {
 	*Directory
 	account assurance.AccountID
@@ -41,7 +42,7 @@ func (d *Directory) holder(ctx context.Context, row *heldRow) (*holder, error) {
 	if !d.Keys.VerifyMAC(keyring.Account, rosterFields(id, row.version, row.kept), row.keptMAC) {
 		return nil, d.tampered("account", row.account, id)
 	}
-	if h.roster, err = readRoster(row.kept); err != nil {
+	if _, h.roster, err = readHeld(row.kept); err != nil {
 		return nil, d.tampered("account", row.account, id)
 	}
 	return h, d.newest(ctx, "account", row.account, row.version, id)
@@ -81,7 +82,7 @@ func (h *holder) believe(ctx context.Context, r *credentialRow, known holding) (
 // lost stands for a credential whose row is gone or not believed. Nobody knows why it is
 // active no more, so that it was taken from its owner.
 func (h *holder) lost(known holding) Credential {
-	traits, err := assurance.ParseTrait(known.traits)
+	traits, err := assurance.ParseTrait(string(known.traits))
 	if err != nil { // of a later release
 		traits = assurance.Known | assurance.Held
 	}
@@ -101,9 +102,10 @@ func (d *Directory) credentials(ctx context.Context, rows *store.Rows, err error
 	}
 	defer rows.Close()
 	all := belongings{out: make([]Credential, 0, 2)} // most people have no more
+	row := &heldRow{}
+	into := row.columns()
 	for rows.Next() {
-		row := &heldRow{}
-		if err := rows.Scan(row.columns()...); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return nil, err
 		}
 		if all.holder == nil {

@@ -35,7 +35,7 @@ type joined struct {
 type holding struct {
 	id     assurance.CredentialID
 	power  int64
-	traits string
+	traits []byte // their words
 }
 
 // mailbox is an address for notices, and when it was found to be the account's.
@@ -74,7 +74,7 @@ func (r *roster) hold(c Credential) int64 {
 		r.held = slices.Insert(r.held, i, holding{id: c.ID})
 	}
 	h := &r.held[i]
-	h.power, h.traits = max(h.power, c.power)+1, c.Traits.String()
+	h.power, h.traits = max(h.power, c.power)+1, []byte(c.Traits.String())
 	return h.power
 }
 
@@ -111,19 +111,20 @@ func (r *roster) called(name string) bool {
 	return there
 }
 
-// rosterForm is the first octet of a roster: how the rest is written.
+// rosterForm is the first octet of a roster: how the rest is written. The authenticators
+// come first, for whoever wants nothing else.
 const rosterForm = 1
 
 func (r *roster) bytes() []byte {
 	b := append(make([]byte, 0, 128), rosterForm)
+	b = binary.AppendUvarint(b, uint64(len(r.held)))
+	for _, h := range r.held {
+		b = appendText(binary.AppendVarint(binary.AppendVarint(b, int64(h.id)), h.power), h.traits)
+	}
 	b = binary.AppendUvarint(b, uint64(len(r.groups)))
 	for _, j := range r.groups {
 		b = appendText(binary.AppendVarint(binary.AppendVarint(b, j.team), j.at), j.name)
 		b = append(b, byte(store.Bit(j.privileged)))
-	}
-	b = binary.AppendUvarint(b, uint64(len(r.held)))
-	for _, h := range r.held {
-		b = appendText(binary.AppendVarint(binary.AppendVarint(b, int64(h.id)), h.power), h.traits)
 	}
 	b = binary.AppendUvarint(b, uint64(len(r.mails)))
 	for _, m := range r.mails {
@@ -136,7 +137,7 @@ func (r *roster) bytes() []byte {
 	return b
 }
 
-func appendText(b []byte, s string) []byte {
+func appendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
@@ -144,26 +145,42 @@ var errRoster = errors.New("directory: a roster that nobody wrote")
 
 // readRoster reads what [roster.bytes] wrote.
 func readRoster(b []byte) (*roster, error) {
-	if len(b) == 0 || b[0] != rosterForm {
-		return nil, errRoster
+	in, r, err := readHeld(b)
+	if err != nil {
+		return nil, err
 	}
-	in, r := &rosterReader{rest: b[1:]}, &roster{}
 	for range in.count() {
 		r.groups = append(r.groups, joined{team: in.number(), at: in.number(), name: in.text(), privileged: in.octet() == 1})
 	}
 	for range in.count() {
-		r.held = append(r.held, holding{id: assurance.CredentialID(in.number()), power: in.number(), traits: in.text()})
-	}
-	for range in.count() {
 		r.mails = append(r.mails, mailbox{verified: in.number(), address: in.text()})
 	}
-	for range in.count() {
+	n := in.count()
+	r.names = make([]int64, 0, n)
+	for range n {
 		r.names = append(r.names, in.long())
 	}
 	if in.bad || len(in.rest) > 0 {
 		return nil, errRoster
 	}
 	return r, nil
+}
+
+// readHeld reads the authenticators only, and what to go on with.
+func readHeld(b []byte) (*rosterReader, *roster, error) {
+	if len(b) == 0 || b[0] != rosterForm {
+		return nil, nil, errRoster
+	}
+	in, r := &rosterReader{rest: b[1:]}, &roster{}
+	n := in.count()
+	r.held = make([]holding, 0, n)
+	for range n {
+		r.held = append(r.held, holding{id: assurance.CredentialID(in.number()), power: in.number(), traits: in.take(in.count())})
+	}
+	if in.bad {
+		return nil, nil, errRoster
+	}
+	return in, r, nil
 }
 
 // rosterReader reads from the beginning of rest. What is not there is zero, and bad.

@@ -99,12 +99,12 @@ func (p *sweep) strand(ctx context.Context, s strand) error {
 		if a.account != at {
 			p.missing(s, at, wanted)
 			at, wanted = a.account, nil
-			h, err := p.holder(ctx, &a)
+			_, err := p.holder(ctx, &a)
 			if ours(err) != nil {
 				return err
 			}
-			if err == nil {
-				wanted = s.has(h.roster)
+			if r, odd := readRoster(a.kept); err == nil && odd == nil {
+				wanted = s.has(r)
 			}
 		}
 		if wanted == nil || key == "" {

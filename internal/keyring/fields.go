@@ -8,7 +8,7 @@ import "encoding/binary"
 type Fields struct{ b []byte }
 
 // NewFields returns an empty list.
-func NewFields() *Fields { return &Fields{b: make([]byte, 0, 160)} }
+func NewFields() *Fields { return &Fields{b: make([]byte, 0, 320)} }
 
 // Int adds a number.
 func (f *Fields) Int(n int64) *Fields { f.b = appendInt(f.b, n); return f }
