@@ -211,6 +211,7 @@ func TestEndedSessionsPutBack(t *testing.T) {
 					case "not used":
 						r.inspect(t)
 						r.inspect(t)
+						r.said(t, store.Returned)
 					case "after a restart":
 						r.restart(t)
 					}
@@ -402,6 +403,37 @@ func TestOverlap(t *testing.T) {
 		if a := r.alarms(t); len(a) != want {
 			t.Errorf("%s after: %q", after, a)
 		}
+	}
+}
+
+// However many there are, the last is looked at as well.
+func TestInspectPages(t *testing.T) {
+	r := setUp(t)
+	r.change(t, func(tx *store.Tx) error {
+		for range inspectPage + 1 {
+			if _, err := r.insert(t.Context(), tx, &row{payload: payload{Number: newNumber(), Account: r.ids["ada"]}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.inspect(t)
+	r.intrude(t, `update session set agent = 'x' where id = (select max(id) from session)`)
+	r.inspect(t)
+	r.alarmed(t, store.Altered)
+}
+
+// The end of a session is said once, and for as long as it would have stood.
+func TestEndIsSaidOnce(t *testing.T) {
+	r := setUp(t)
+	hers := r.start(t, "ada", "strong")
+	number := r.number(t, hers)
+	if err := r.End(t.Context(), audit.System("test"), r.ids["ada"], number, "x"); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("session/%s=over:%d", number, began.Add(12*time.Hour).Unix()+1)
+	if ended := r.events(t, "session.ended"); len(ended) != 1 || ended[0].Versions != want {
+		t.Errorf("%+v, want %s", ended, want)
 	}
 }
 

@@ -224,6 +224,23 @@ func (r *rig) hears(t *testing.T, secret string) {
 	}
 }
 
+// However many there are, the last is looked at as well.
+func TestInspectPages(t *testing.T) {
+	r := setUp(t)
+	r.change(t, func(tx *store.Tx) error {
+		for range inspectPage + 1 {
+			if _, err := r.IssueIn(t.Context(), tx, link); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.inspect(t)
+	r.intrude(t, `update ticket set owner = 9 where hash = (select max(hash) from ticket)`)
+	r.inspect(t)
+	r.alarmed(t, store.Altered)
+}
+
 // Whoever holds a secret may be given another ticket of it when the first is taken.
 func TestIssuedAgain(t *testing.T) {
 	r := setUp(t)
