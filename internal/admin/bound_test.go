@@ -126,6 +126,9 @@ func (s *surveyed) passed(row string) bool {
 			newest = d
 		}
 	}
+	if newest.Row == "" { // then a result elsewhere would prove the row
+		s.t.Errorf("%s: there is no result, not even a failed one", row)
+	}
 	return newest.Passed
 }
 
