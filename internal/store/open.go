@@ -45,6 +45,7 @@ type DB struct {
 	now    func() time.Time
 	log    *slog.Logger
 	reads  *readers
+	quiet  *readers // for what reads everything in the background: it keeps next to nothing
 	engine engine
 	known  statements
 	keys   atomic.Pointer[AuditKeys]
@@ -120,6 +121,9 @@ func (db *DB) Close() error {
 			db.watch.end()
 		}
 		db.closeErr = db.reads.close()
+		if db.quiet != nil {
+			db.closeErr = errors.Join(db.closeErr, db.quiet.close())
+		}
 	})
 	return db.closeErr
 }
@@ -134,11 +138,22 @@ func (db *DB) Query(ctx context.Context, query string, args ...any) (*Rows, erro
 	if err := checkArgs(args); err != nil {
 		return nil, err
 	}
-	rows, err := db.reads.query(ctx, query, args)
+	reads := db.reads
+	if db.quiet != nil && ctx.Value(inBackground{}) != nil {
+		reads = db.quiet
+	}
+	rows, err := reads.query(ctx, query, args)
 	if err != nil {
 		return nil, classify(err)
 	}
 	return &Rows{rows: rows}, nil
+}
+
+// inBackground marks a context of what reads whole tables, over and over.
+type inBackground struct{}
+
+func background(ctx context.Context) context.Context {
+	return context.WithValue(ctx, inBackground{}, true)
 }
 
 // QueryRow is Query for one row; the error comes from its Scan.

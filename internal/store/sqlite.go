@@ -58,7 +58,13 @@ func openSQLite(ctx context.Context, db *DB, o Options) error {
 	size := max(4, 2*runtime.GOMAXPROCS(0))
 	reads.SetMaxOpenConns(size)
 	reads.SetMaxIdleConns(size)
-	db.reads = &readers{pool: reads, prepare: true}
+	quiet, err := pool("&_pragma=query_only(1)&_pragma=cache_size(-256)")
+	if err != nil {
+		return errors.Join(fmt.Errorf("store: opening %s: %w", path, err), reads.Close(), writes.Close())
+	}
+	quiet.SetMaxOpenConns(size)
+	quiet.SetMaxIdleConns(1)
+	db.reads, db.quiet = &readers{pool: reads, prepare: true}, &readers{pool: quiet}
 	db.feed.alone = true
 	w, err := startWriter(db, writes, path)
 	if err != nil {

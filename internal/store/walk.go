@@ -17,7 +17,7 @@ const (
 // much: a sweep over a large table runs in the background at less than a twentieth of a
 // core. It stops at the first error, when ctx ends and when the database is closed.
 func (db *DB) Walk(ctx context.Context, page func(ctx context.Context) (more bool, err error)) error {
-	start := time.Now()
+	start, ctx := time.Now(), background(ctx)
 	for {
 		began := time.Now()
 		more, err := page(ctx)

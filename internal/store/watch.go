@@ -38,7 +38,7 @@ type watch struct {
 
 // follow reads the log until the database is closed.
 func (w *watch) follow() {
-	ctx := w.db.life
+	ctx := background(w.db.life)
 	w.quick = watchAtOnce
 	for {
 		err := w.step(ctx)
