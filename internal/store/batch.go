@@ -33,13 +33,14 @@ func (w *writer) commit() {
 
 // committed takes in what the batch left, before anybody is answered.
 func (w *writer) committed() {
-	if len(w.entries) > 0 {
-		w.db.advance(w.chain.stored)
-	}
 	for _, r := range w.batch {
 		if r.err == nil && r.panicked == nil {
 			w.db.memory.learn(r.tx.stamps, w.db.now())
 		}
+	}
+	if len(w.entries) > 0 {
+		w.db.advance(w.chain.stored)
+		w.db.learnt(w.chain.tree.Size()-int64(len(w.entries)), w.chain.stored)
 	}
 }
 

@@ -17,6 +17,42 @@ var ErrHalted = fmt.Errorf("store: the audit log is not as this server left it: 
 // audit_tree keeps it. Whatever follows must go on from it.
 type head struct {
 	edge []byte // nil before anything is known
+	// learnt is a state of the log up to which this server has taken in what every entry
+	// leaves: it wrote them itself, or has read them.
+	learnt []byte
+}
+
+// learntEdge is how far the log is learnt.
+func (db *DB) learntEdge() []byte {
+	db.headMu.Lock()
+	defer db.headMu.Unlock()
+	return db.head.learnt
+}
+
+// learntTo notes that all up to a state of the log is taken in.
+func (db *DB) learntTo(edge []byte) {
+	db.headMu.Lock()
+	defer db.headMu.Unlock()
+	if sizeOf(edge) > sizeOf(db.head.learnt) {
+		db.head.learnt = edge
+	}
+}
+
+// unlearn has the log be read from its beginning.
+func (db *DB) unlearn() {
+	db.headMu.Lock()
+	defer db.headMu.Unlock()
+	db.head.learnt = nil
+}
+
+// learnt notes that what stands in the log from a size to a state of it is taken in, if all
+// before it was. A server alone need not read then what it wrote a moment ago.
+func (db *DB) learnt(from int64, edge []byte) {
+	db.headMu.Lock()
+	defer db.headMu.Unlock()
+	if sizeOf(db.head.learnt) == from {
+		db.head.learnt = edge
+	}
 }
 
 func (db *DB) headEdge() []byte {

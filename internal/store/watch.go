@@ -93,6 +93,7 @@ func (w *watch) step(ctx context.Context) error {
 	}
 	if w.db.memory.damaged() {
 		w.db.log.Warn("what this server remembers is damaged; it is learnt again from the audit log")
+		w.db.unlearn()
 		w.read, w.accepted, w.quick = audit.Tree{}, nil, watchAtOnce
 		w.db.caughtUp.Store(false)
 	}
@@ -118,6 +119,9 @@ func (w *watch) step(ctx context.Context) error {
 
 // fresh reads what came since, up to the stored tree, and compares that.
 func (w *watch) fresh(ctx context.Context) error {
+	if err := w.skip(); err != nil {
+		return err
+	}
 	known := w.db.headEdge() // before the tree is read, so that the tree is not the older one
 	edge, mac, err := readTree(ctx, w.db.reads.runner())
 	switch {
@@ -147,7 +151,26 @@ func (w *watch) fresh(ctx context.Context) error {
 	}
 	w.db.advance(edge)
 	w.db.heard.Store(w.read.Size())
-	return nil
+	return w.tell()
+}
+
+// skip goes on behind what this server wrote itself, and read before that. Whether it is
+// still there as it was written is looked at with what is old.
+func (w *watch) skip() error {
+	edge := w.db.learntEdge()
+	if sizeOf(edge) <= w.read.Size() {
+		return nil
+	}
+	return w.read.UnmarshalBinary(edge)
+}
+
+// tell says how far the log was read.
+func (w *watch) tell() error {
+	edge, err := w.read.MarshalBinary()
+	if err == nil {
+		w.db.learntTo(edge)
+	}
+	return err
 }
 
 // reach reads up to a tree, and compares what was read with it.
