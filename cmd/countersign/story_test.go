@@ -85,6 +85,12 @@ func newWorldAt(t testing.TB, database, origin string, certificate *tls.Certific
 // temporary one unless it is named.
 func newWorldFrom(t testing.TB, s settings, origin string, certificate *tls.Certificate) *world {
 	t.Helper()
+	return newWorldAhead(t, 0, s, origin, certificate)
+}
+
+// newWorldAhead is newWorldFrom with a clock that is ahead from the start.
+func newWorldAhead(t testing.TB, ahead time.Duration, s settings, origin string, certificate *tls.Certificate) *world {
+	t.Helper()
 	if s.folder == "" {
 		s.folder = t.TempDir()
 	}
@@ -94,6 +100,7 @@ func newWorldFrom(t testing.TB, s settings, origin string, certificate *tls.Cert
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	w := &world{t: t, base: origin + ":" + port, folder: s.folder}
+	w.later(ahead)
 	if certificate != nil {
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*certificate}})
 		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -97,7 +97,6 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"alter table sent drop column mac",
 		"alter table notice drop column mac",
 		"alter table quiet drop column mac",
-		"alter table message drop column mac",
 		"alter table session drop column mac",
 		"delete from schema_version where version >= 14")
 }

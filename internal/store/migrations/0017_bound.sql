@@ -24,7 +24,6 @@ alter table wake add column mac {bytes};
 alter table sent add column mac {bytes};
 alter table notice add column mac {bytes};
 alter table quiet add column mac {bytes};
-alter table message add column mac {bytes};
 
 -- Sessions, attempts, links and forms of before are over: people sign in once more.
 delete from session;
