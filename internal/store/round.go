@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// roundBudget is how long of each second old entries are read again: a fortieth of a
-	// core goes through two hundred thousand entries a minute, more or less.
-	roundBudget = watchEvery / 40
+	// roundBudget is how long of each second old entries are read again: an eightieth of
+	// a core goes through a hundred thousand entries a minute, more or less.
+	roundBudget = watchEvery / 80
 	// roundSteps is how many seconds one round takes at least, and roundLeast how many
 	// entries of a second count for nothing.
 	roundSteps = 30
