@@ -127,12 +127,27 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer d.in.db.Close()
+	d.catchUp(ctx)
 	greet := d.greet
 	if c.Demo {
 		greet = d.in.demonstrate
 	}
 	d.reread = c.file
 	return d.run(ctx, s, greet)
+}
+
+// catchUpWait is how long a start waits for the log to be read to its end: a server that
+// kept what it knew needs a moment. A new one beside a long log goes on reading while it
+// serves, and believes MACs alone until then.
+const catchUpWait = 5 * time.Second
+
+func (d *daemon) catchUp(ctx context.Context) {
+	wait, done := context.WithTimeout(ctx, catchUpWait)
+	defer done()
+	d.in.db.CatchUp(wait)
+	if !d.in.db.CaughtUp() && ctx.Err() == nil {
+		d.log.Warn("the audit log is not read to its end yet; until then, what was put back from an older copy is not told from the newest")
+	}
 }
 
 // leavesAlone refuses a demonstration that would work on somebody's installation:

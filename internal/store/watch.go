@@ -349,3 +349,18 @@ func number(n int64) string { return strconv.FormatInt(n, 10) }
 // CaughtUp reports whether this server has read the log to its end since it started, so
 // that it knows the newest version of every row.
 func (db *DB) CaughtUp() bool { return db.caughtUp.Load() }
+
+// CatchUp waits until this server has read the log to its end, or ctx ends: after a crash
+// the last minute of it is not among what was kept, and what was put back meanwhile would
+// be believed for a moment.
+func (db *DB) CatchUp(ctx context.Context) {
+	for !db.CaughtUp() && db.Halted() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-db.stop:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
