@@ -3,6 +3,7 @@ package admin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -25,7 +26,14 @@ var setUp = audit.Actor{Name: "set-up", Via: "start"}
 // Install makes what an empty installation needs: the groups of administrators and
 // of the help desk, and the default policy. What is there already stays.
 func (a *Admin) Install(ctx context.Context) error {
-	if _, err := a.Directory.FindGroup(ctx, a.DB, directory.Administrators); failure.ClassOf(err) != failure.NotFound || err == nil {
+	_, err := a.Directory.FindGroup(ctx, a.DB, directory.Administrators)
+	switch {
+	case errors.Is(err, directory.ErrTampered):
+		return nil // it is an alarm, and nobody is let in by that row
+	case failure.ClassOf(err) != failure.NotFound || err == nil:
+		return err
+	}
+	if used, err := a.used(ctx); used || err != nil {
 		return err
 	}
 	return a.DB.Change(ctx, setUp, func(tx *store.Tx) error {
@@ -38,9 +46,29 @@ func (a *Admin) Install(ctx context.Context) error {
 		if _, err := a.Rules.Save(ctx, tx, string(policy.Default()), "set-up"); err != nil {
 			return err
 		}
-		return tx.Record(audit.Entry{Event: "installation.made", Outcome: "ok"})
+		return tx.Record(audit.Entry{Event: installationMade, Outcome: "ok"})
 	})
 }
+
+// used reports whether the installation was made before: then its groups and its policy
+// were removed by somebody else, who would have the first policy back.
+func (a *Admin) used(ctx context.Context) (bool, error) {
+	made, err := a.DB.Entries(ctx, store.Filter{Event: installationMade, Limit: 1})
+	if err != nil {
+		return false, err
+	}
+	accounts, err := a.Directory.Count(ctx, a.DB, directory.Which{})
+	if err != nil {
+		return false, err
+	}
+	if _, err := a.Rules.Latest(ctx, a.DB); len(made) == 0 && accounts == 0 && errors.Is(err, signin.ErrNoPolicy) {
+		return false, nil
+	}
+	a.DB.Report(store.Finding{Table: "team", Row: directory.Administrators, Wrong: store.Missing})
+	return true, nil
+}
+
+const installationMade = "installation.made"
 
 // SetupLink returns the code of a one-time link for the first administrator, or ""
 // when there has ever been one who could sign in with two factors.

@@ -11,7 +11,14 @@ import (
 
 // ErrHalted is an audit log that is not the one that this server left: shorter, other, or
 // gone. Nothing is changed any more until an administrator has said what happened.
-var ErrHalted = fmt.Errorf("store: the audit log is not as this server left it: %w", ErrUnavailable)
+var ErrHalted error = haltedError{}
+
+// haltedError is unavailable to everybody, and says to administrators what it is.
+type haltedError struct{}
+
+func (haltedError) Error() string { return "store: the audit log is not as this server left it" }
+
+func (haltedError) Unwrap() error { return ErrUnavailable }
 
 // head is the newest committed state of the log that this server knows, as the table
 // audit_tree keeps it. Whatever follows must go on from it.
