@@ -34,7 +34,8 @@ var again = map[string]string{
 // newest returns an error for a row that is older than one that was committed. One that
 // is not there any more is unknown: it was removed since it was read.
 func (d *Directory) newest(ctx context.Context, kind string, number, version int64, of assurance.AccountID) error {
-	if version >= d.DB.Newest(kind, number) {
+	newest := d.DB.Newest(kind, number) // once: it may be changed again while it is read again
+	if version >= newest {
 		return nil
 	}
 	if d.DB.Overtaken(kind, number) {
@@ -45,7 +46,7 @@ func (d *Directory) newest(ctx context.Context, kind string, number, version int
 			return unknown
 		case err != nil:
 			return err
-		case now >= d.DB.Newest(kind, number):
+		case now >= newest:
 			d.DB.Doubt(kind, number)
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"countersign/internal/assurance"
@@ -42,7 +43,31 @@ func (c Case) anchor(tx *store.Tx) {
 	tx.Anchor(endKind, int64(c.Account), store.Unix(c.Ends))
 }
 
-// scan reads a case. One that is not as it was left is [directory.ErrTampered].
+// errOvertaken is a case that was changed between reading it and looking at what is newest.
+// It is not believed, and nobody did anything: whoever reads again has what it is now. A
+// transaction that comes upon it is run again by the store.
+var errOvertaken = fmt.Errorf("recovery: a case was changed while it was read: %w", directory.ErrTampered)
+
+// mostReads bounds how often somebody reads again who comes upon errOvertaken. Nobody
+// changes a case so often.
+const mostReads = 20
+
+// settled has something read again until nothing of it was changed meanwhile. A transaction
+// would read the same again; the store has that run again as a whole.
+func settled[T any](from store.Reader, read func() (T, error)) (out T, err error) {
+	if _, within := from.(*store.Tx); within {
+		return read()
+	}
+	for range mostReads {
+		if out, err = read(); !errors.Is(err, errOvertaken) {
+			return out, err
+		}
+	}
+	return out, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+}
+
+// scan reads a case. One that is not as it was left is [directory.ErrTampered], and so is
+// one that was changed while it was read, as errOvertaken.
 func (r *Recoveries) scan(ctx context.Context, row interface{ Scan(...any) error }) (Case, error) {
 	c, mac, err := scanCase(row)
 	if err != nil {
@@ -53,6 +78,10 @@ func (r *Recoveries) scan(ctx context.Context, row interface{ Scan(...any) error
 	case !r.Keys.VerifyMAC(keyring.Recovery, c.fields(), mac):
 		wrong = store.Altered
 	case r.DB.Older(ctx, rowKind, c.ID, c.version, again):
+		if !r.DB.Stands(ctx, rowKind, c.ID, again) {
+			r.DB.Doubt(rowKind, c.ID)
+			return Case{}, errOvertaken
+		}
 		wrong = store.Older
 	default:
 		return c, nil
@@ -77,11 +106,26 @@ func (r *Recoveries) lost(ctx context.Context, from store.Reader, account assura
 	if last == 0 || r.DB.Newest(endKind, int64(account)) <= store.Unix(r.Now()) {
 		return false, nil
 	}
-	c, err := r.scan(ctx, from.QueryRow(ctx, `select `+caseColumns+` from recovery where id = $1`, last))
+	c, err := r.byNumber(ctx, from, last)
+	if errors.Is(err, store.ErrNotFound) { // what is read may be of before it was opened
+		c, err = r.byNumber(ctx, r.DB, last)
+		if err == nil {
+			r.DB.Doubt(rowKind, last)
+		}
+	}
+	if errors.Is(err, errOvertaken) {
+		return false, err
+	}
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, directory.ErrTampered) {
 		return true, nil
 	}
 	return err == nil && c.Account != account, err
+}
+
+func (r *Recoveries) byNumber(ctx context.Context, from store.Reader, id int64) (Case, error) {
+	return settled(from, func() (Case, error) {
+		return r.scan(ctx, from.QueryRow(ctx, `select `+caseColumns+` from recovery where id = $1`, id))
+	})
 }
 
 // mostSkipped is how many numbers may lie between two cases: some are lost when a change
@@ -200,7 +244,7 @@ func (r *Recoveries) inspectRequests(ctx context.Context) error {
 		defer rows.Close()
 		n := 0
 		for ; rows.Next(); n++ {
-			if _, err := r.scanRequest(numberedRow{rows, &after}); err != nil && !errors.Is(err, store.ErrNotFound) {
+			if _, err := r.scanRequest(ctx, numberedRow{rows, &after}); err != nil && !errors.Is(err, store.ErrNotFound) {
 				return false, err
 			}
 		}

@@ -123,21 +123,28 @@ func (r *Recoveries) UnderWay(ctx context.Context, from store.Reader, account as
 // standing returns the cases of which something could still come or just came, newest
 // first: those of an account, or those that somebody vouched for.
 func (r *Recoveries) standing(ctx context.Context, from store.Reader, which string, account assurance.AccountID) ([]Case, error) {
-	rows, err := from.Query(ctx, `select `+caseColumns+` from recovery where `+which+` and ends > $2 order by id desc`, int64(account), store.Unix(r.Now()))
-	if err != nil {
-		return nil, err
-	}
-	all, err := r.cases(ctx, rows)
+	all, err := r.cases(ctx, from, `select `+caseColumns+` from recovery where `+which+` and ends > $2 order by id desc`, int64(account), store.Unix(r.Now()))
 	return slices.DeleteFunc(all, func(c Case) bool { return c.state == stateStopped }), err
 }
 
-// cases reads rows. One that is not believed ends nothing and is left out.
-func (r *Recoveries) cases(ctx context.Context, rows *store.Rows) ([]Case, error) {
+// cases reads cases. One that is not believed ends nothing and is left out; where one was
+// changed while it was read, all are read again.
+func (r *Recoveries) cases(ctx context.Context, from store.Reader, query string, args ...any) ([]Case, error) {
+	return settled(from, func() ([]Case, error) {
+		rows, err := from.Query(ctx, query, args...)
+		if err != nil {
+			return nil, err
+		}
+		return r.believed(ctx, rows)
+	})
+}
+
+func (r *Recoveries) believed(ctx context.Context, rows *store.Rows) ([]Case, error) {
 	defer rows.Close()
 	var out []Case
 	for rows.Next() {
 		c, err := r.scan(ctx, rows)
-		if errors.Is(err, directory.ErrTampered) {
+		if errors.Is(err, directory.ErrTampered) && !errors.Is(err, errOvertaken) {
 			continue
 		}
 		if err != nil {
@@ -161,9 +168,5 @@ const mostListed = 100
 
 // List returns the newest cases, newest first, of one account or of all.
 func (r *Recoveries) List(ctx context.Context, account assurance.AccountID) ([]Case, error) {
-	rows, err := r.DB.Query(ctx, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed)
-	if err != nil {
-		return nil, err
-	}
-	return r.cases(ctx, rows)
+	return r.cases(ctx, r.DB, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed)
 }

@@ -66,7 +66,9 @@ func (r *Recoveries) Collect(ctx context.Context, secret, source string) (name, 
 }
 
 func (r *Recoveries) bySecret(ctx context.Context, from store.Reader, secret string) (Case, error) {
-	return r.scan(ctx, from.QueryRow(ctx, `select `+caseColumns+` from recovery where secret = $1`, hash(secret)))
+	return settled(from, func() (Case, error) {
+		return r.scan(ctx, from.QueryRow(ctx, `select `+caseColumns+` from recovery where secret = $1`, hash(secret)))
+	})
 }
 
 // unsure has a case wait for a second person, because more is replaced by it now than

@@ -174,7 +174,7 @@ func (s Standing) Bound() string { return "for the browser of number " + s.Numbe
 func (r *Recoveries) OpenByCodes(ctx context.Context, g signin.Grant, secret string) (Case, error) {
 	var c Case
 	err := r.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		q, err := r.scanRequest(tx.QueryRow(ctx, `select `+requestColumns+` from recovery_request where secret = $1`, hash(secret)))
+		q, err := r.scanRequest(ctx, tx.QueryRow(ctx, `select `+requestColumns+` from recovery_request where secret = $1`, hash(secret)))
 		if errors.Is(err, store.ErrNotFound) || err == nil && q.account != g.Account() {
 			return failure.Refuse("unknown-recovery", "This took too long. Begin again.")
 		}

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -119,7 +120,7 @@ const requestColumns = `secret, account, number, source, created, expires, mac`
 
 // scanRequest reads a browser. One that is not believed, has run out or was served is
 // [store.ErrNotFound].
-func (r *Recoveries) scanRequest(row interface{ Scan(...any) error }) (request, error) {
+func (r *Recoveries) scanRequest(ctx context.Context, row interface{ Scan(...any) error }) (request, error) {
 	var q request
 	var account, created, expires int64
 	var mac []byte
@@ -133,6 +134,9 @@ func (r *Recoveries) scanRequest(row interface{ Scan(...any) error }) (request, 
 	case !r.Keys.VerifyMAC(keyring.Recovery, q.fields(), mac):
 		wrong = store.Altered
 	case r.DB.Over("recovery_request", q.name()):
+		if gone, err := r.served(ctx, q); err != nil || gone {
+			return request{}, cmp.Or(err, store.ErrNotFound)
+		}
 		wrong = store.Returned
 	case r.Now().Before(q.expires):
 		return q, nil
@@ -143,9 +147,20 @@ func (r *Recoveries) scanRequest(row interface{ Scan(...any) error }) (request, 
 	return request{}, store.ErrNotFound
 }
 
+// served reports whether a browser that is over was served since it was read: its row is
+// not there any more.
+func (r *Recoveries) served(ctx context.Context, q request) (bool, error) {
+	err := r.DB.QueryRow(ctx, `select 1 from recovery_request where secret = $1`, q.secret).Scan(new(int64))
+	if errors.Is(err, store.ErrNotFound) {
+		r.DB.Doubt("recovery_request", store.NumberOf(q.name()))
+		return true, nil
+	}
+	return false, err
+}
+
 // showing returns the browser that shows a number for an account.
 func (r *Recoveries) showing(ctx context.Context, from store.Reader, account assurance.AccountID, number string) (request, error) {
-	q, err := r.scanRequest(from.QueryRow(ctx, `select `+requestColumns+` from recovery_request where account = $1 and number = $2`, int64(account), number))
+	q, err := r.scanRequest(ctx, from.QueryRow(ctx, `select `+requestColumns+` from recovery_request where account = $1 and number = $2`, int64(account), number))
 	if errors.Is(err, store.ErrNotFound) {
 		return q, failure.At("number", failure.New(failure.Invalid, "No browser shows that number for this account now. Have them open the page again and read the six digits out once more."))
 	}
@@ -168,7 +183,7 @@ type Standing struct {
 // known, or whose number has run out, is a NotFound failure.
 func (r *Recoveries) Look(ctx context.Context, secret string) (Standing, error) {
 	h := hash(secret)
-	c, err := r.scan(ctx, r.DB.QueryRow(ctx, `select `+caseColumns+` from recovery where secret = $1`, h))
+	c, err := r.bySecret(ctx, r.DB, secret)
 	if err == nil {
 		s := Standing{Case: c}
 		if c.confirmable(r.Now()) {
@@ -179,7 +194,7 @@ func (r *Recoveries) Look(ctx context.Context, secret string) (Standing, error) 
 	if !errors.Is(err, store.ErrNotFound) {
 		return Standing{}, err
 	}
-	q, err := r.scanRequest(r.DB.QueryRow(ctx, `select `+requestColumns+` from recovery_request where secret = $1`, h))
+	q, err := r.scanRequest(ctx, r.DB.QueryRow(ctx, `select `+requestColumns+` from recovery_request where secret = $1`, h))
 	if errors.Is(err, store.ErrNotFound) {
 		return Standing{}, failure.New(failure.NotFound, "The number of this browser has run out.")
 	}

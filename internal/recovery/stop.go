@@ -102,7 +102,7 @@ func (r *Recoveries) stoppable(ctx context.Context, from store.Reader, text []by
 	if err != nil {
 		return Case{}, err
 	}
-	c, err := r.scan(ctx, from.QueryRow(ctx, `select `+caseColumns+` from recovery where id = $1`, id))
+	c, err := r.byNumber(ctx, from, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && !c.underWay(r.Now()) {
 		return c, isOver
 	}

@@ -11,9 +11,10 @@ import (
 // Stands is [DB.Older] for whoever reports it: it is false as well where the row was
 // removed since it was read.
 func (db *DB) Stands(ctx context.Context, kind string, number int64, again string) bool {
+	newest := db.memory.newest(kind, number) // first: it may be changed once more meanwhile
 	var now int64
 	err := db.QueryRow(ctx, again, number).Scan(&now)
-	return err == nil && now < db.memory.newest(kind, number)
+	return err == nil && now < newest
 }
 
 // Lost reports whether a row that this server knows of is missing though nobody removed
