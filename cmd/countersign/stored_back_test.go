@@ -107,13 +107,14 @@ func TestEveryRowPutBackWhileStopped(t *testing.T) {
 				v := newVault(t, dsn)
 				a := v.older(table, database[table])
 				goOn(v)
+				mark := v.mark()
 				starts := v.again(func() {
 					if err := a.do(); err != nil {
 						t.Fatal(err)
 					}
 				}, func() {})
 				if starts {
-					v.judge(a)
+					v.judgeSince(a, mark)
 				}
 			})
 		})

@@ -9,6 +9,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // TamperedEvent is the entry of each alarm.
@@ -80,7 +81,7 @@ func (c *AuditSeen) Action() string { return "audit.seen" }
 func (c *AuditSeen) Object() string {
 	what := "all alarms of the database"
 	if c.Until != "" {
-		what = "the alarms of the database up to " + c.Until
+		what = "the alarms of the database up to " + text.Name(c.Until)
 	}
 	return withReason(what, c.Reason)
 }
