@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,16 @@ func (r *rig) inspect() {
 	}
 }
 
+// newest is the number of the row that was written last.
+func (r *rig) newest() string {
+	r.t.Helper()
+	rows, err := r.read(r.t.Context(), r.db, `order by id desc limit 1`)
+	if err != nil || len(rows) != 1 {
+		r.t.Fatal(rows, err)
+	}
+	return strconv.FormatInt(rows[0].ID, 10)
+}
+
 func (r *rig) sabotage(query string, args ...any) {
 	r.t.Helper()
 	storetest.Sabotage(r.t, r.db, query, args...)
@@ -168,16 +179,19 @@ func TestANoticeIsSentOnce(t *testing.T) {
 		args := []any{old.Account, old.Address, old.Subject, old.Body, old.created, old.due, old.tries, old.state, old.mac}
 		r.sabotage(back, args...)
 		r.at = r.at.Add(time.Second)
+		copied := r.newest()
 		if got := r.send(); len(got) != 1 {
 			t.Errorf("sent %v", got)
 		}
+		storetest.Alarmed(t, r.db, "notice", copied, store.Returned)
 		r.again()
 		r.sabotage(`delete from notice`)
 		r.sabotage(back, args...)
+		putBack := r.newest()
 		if got := r.send(); len(got) != 0 {
 			t.Errorf("sent once more: %v", got)
 		}
-		storetest.Alarmed(t, r.db, "notice", "", store.Returned)
+		storetest.Alarmed(t, r.db, "notice", putBack, store.Returned)
 	})
 	r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
 	r.queue("ada@example.org", "Hello")

@@ -27,11 +27,13 @@ func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error)
 		return Step{}, err
 	}
 	var step Step
-	err = e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
-		next := at.clone()
-		var err error
-		step, err = e.book(ctx, tx, next, t)
-		return err
+	err = e.guesses.hearing(ctx, at, func() error {
+		return e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
+			next := at.clone()
+			var err error
+			step, err = e.book(ctx, tx, next, t)
+			return err
+		})
 	})
 	return step, err
 }

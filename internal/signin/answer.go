@@ -192,14 +192,16 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	}
 	defer leave()
 	var q *question
-	err = x.DB.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
-		var err error
-		q, err = x.prepare(ctx, tx, at, kind, answer)
-		if err != nil || q.refusal != "" {
-			return err
-		}
-		q.charged = true
-		return x.guesses.hold(ctx, tx, &q.budget, 1)
+	err = x.guesses.hearing(ctx, at, func() error {
+		return x.DB.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
+			var err error
+			q, err = x.prepare(ctx, tx, at, kind, answer)
+			if err != nil || q.refusal != "" {
+				return err
+			}
+			q.charged = true
+			return x.guesses.hold(ctx, tx, &q.budget, 1)
+		})
 	})
 	if err != nil {
 		return nil, err

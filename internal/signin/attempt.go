@@ -56,6 +56,8 @@ type attempt struct {
 	seen seen
 	// proved says that an answer before this one, of the same turn, was right.
 	proved bool
+	// heard says that all of the log was heard in this turn.
+	heard bool
 	// tallied says that this turn's wrong answer counted for its name.
 	tallied bool
 	// handle and step are where the row is; handle is nil before the first save. given

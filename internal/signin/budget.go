@@ -43,6 +43,8 @@ type subject struct {
 	// anew says that what is charged begins a count of its own, because the row of the one
 	// that is remembered is not there.
 	anew bool
+	// recalled says that more is remembered here than is stored.
+	recalled bool
 }
 
 // budget is what one answer draws on.
@@ -51,6 +53,7 @@ type budget struct {
 	subjects []subject
 	// others count what was wrong for the same authenticators on other sides.
 	others   []subject
+	recalled bool // it is used up only by what is remembered here
 	besieged bool // so much was wrong everywhere that strangers wait from their first wrong answer on
 	// stake is what was charged before a check, to be given back once; nil where nothing was.
 	stake *sync.Once
@@ -163,7 +166,11 @@ func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account
 			b.others = append(b.others, s)
 		}
 	}
-	return b, g.judge(&b), nil
+	refusal := g.judge(&b)
+	if refusal != "" && b.recalled && !at.heard {
+		return b, "", errUnheard
+	}
+	return b, refusal, nil
 }
 
 // roomier is how many times as much may come from the address of somebody who is no
@@ -187,8 +194,10 @@ func (g *guesses) judge(b *budget) string {
 		case s.key == installation:
 			b.besieged = s.count >= limit
 		case s.count >= limit:
+			b.recalled = s.recalled
 			return s.reason
 		case now.Before(s.retry):
+			b.recalled = s.recalled
 			return "delayed"
 		}
 	}

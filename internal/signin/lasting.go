@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -102,7 +103,27 @@ func (g *guesses) fewer(ctx context.Context, memory *tried, s *subject, m run) e
 		s.since = store.Time(m.since)
 	}
 	s.count, s.retry = max(s.count, int(m.count)), store.Time(max(store.Unix(s.retry), m.retry))
+	s.recalled = true
 	return nil
+}
+
+// errUnheard ends a transaction that would refuse an answer only because of what this server
+// remembers.
+var errUnheard = errors.New("signin: what others ended may not be heard yet")
+
+// hearing runs a transaction. Where it would refuse an answer only because of what this
+// server remembers, another server may have ended that a moment ago: then all of the log is
+// heard first, outside of the transaction, and it runs once more.
+func (g *guesses) hearing(ctx context.Context, at *attempt, run func() error) error {
+	err := run()
+	if !errors.Is(err, errUnheard) {
+		return err
+	}
+	if err := g.db.Hear(ctx); err != nil {
+		return err
+	}
+	at.heard = true
+	return run()
 }
 
 // doubt notes that less is stored than this server charged.

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
 	"countersign/internal/audit"
@@ -43,7 +43,7 @@ func (db *DB) Lost(ctx context.Context, kind string, number int64, there func(co
 // seconds at most.
 func (db *DB) Hear(ctx context.Context) error { return db.hearAll(ctx) }
 
-var errBehind = errors.New("store: the log's newest entries are not known yet")
+var errBehind = fmt.Errorf("store: the log's newest entries are not known yet: %w", ErrUnavailable)
 
 // hearAll waits until this server knows what every entry says that is committed now.
 func (db *DB) hearAll(ctx context.Context) error {
@@ -72,7 +72,9 @@ func (db *DB) hearAll(ctx context.Context) error {
 	if err := tree.UnmarshalBinary(edge); err != nil {
 		return err
 	}
-	return db.until(ctx, func() (bool, error) { return db.heard.Load() >= tree.Size(), nil })
+	return db.until(ctx, func() (bool, error) {
+		return max(db.heard.Load(), sizeOf(db.learntEdge())) >= tree.Size(), nil // a server alone knows what it wrote
+	})
 }
 
 // until asks again and again, until it is so.
