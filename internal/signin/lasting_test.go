@@ -261,6 +261,22 @@ func TestGuessesOnTwoServers(t *testing.T) {
 	})
 }
 
+// What was opened on another server a moment ago is open here, before the log was read.
+func TestOpenedOnAnotherServerAMomentAgo(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		w := withWorn(t, dsn)
+		other := w.on(w.again())
+		if n := w.tries(w.Limits.Disable+1, func() {}); n != w.Limits.Disable {
+			t.Fatal(n)
+		}
+		other.change(func(tx *store.Tx) error { return other.OpenIn(t.Context(), tx, w.ada.ID) })
+		if s := w.guess("111111"); s != "granted" {
+			t.Error(s)
+		}
+		storetest.Quiet(t, w.DB)
+	})
+}
+
 // What is altered counts as used up where it is found, for an hour and no longer, and locks
 // out nobody who shows what cannot be guessed.
 func TestWhatIsAlteredIsUsedUpForAnHour(t *testing.T) {
