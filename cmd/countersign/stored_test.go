@@ -212,7 +212,7 @@ func (v *vault) judgeSince(a tampering, mark int64) {
 		return
 	}
 	var found []record
-	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(2 * time.Millisecond) {
 		found = v.rows("alarm", "seen = 0 and tbl = '"+a.table+"'")
 		if len(found) > 0 || time.Now().After(deadline) {
 			break
