@@ -152,26 +152,41 @@ func (c *Catalogue) fresh(ctx context.Context) (*view, error) {
 	return v, nil
 }
 
-func (c *Catalogue) read(ctx context.Context, r store.Reader) (*view, error) {
+// mostReads bounds how often the catalogue is read again because it was changed meanwhile.
+const mostReads = 20
+
+// read reads all applications. What was changed while it was read is read again, so that
+// nobody finds it missing for a moment.
+func (c *Catalogue) read(ctx context.Context, r store.Reader) (v *view, err error) {
+	for range mostReads {
+		var overtaken bool
+		if v, overtaken, err = c.readOnce(ctx, r); err != nil || !overtaken {
+			break
+		}
+	}
+	return v, err
+}
+
+func (c *Catalogue) readOnce(ctx context.Context, r store.Reader) (v *view, overtaken bool, err error) {
 	rows, err := r.Query(ctx, `select `+columns+` from application order by name`)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer rows.Close()
-	v := &view{byName: map[string]Application{}}
+	v = &view{byName: map[string]Application{}}
 	for rows.Next() {
 		a, wrong, err := c.scan(ctx, rows)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if wrong != "" {
-			c.report(ctx, a, wrong)
+			overtaken = !c.report(ctx, a, wrong) || overtaken
 			continue // an application that nobody believes is an unknown one: refused
 		}
 		v.all = append(v.all, a)
 		v.byName[a.Name] = a
 	}
-	return v, rows.Err()
+	return v, overtaken, rows.Err()
 }
 
 // versionOf names a row by its MAC, which is another for each: settings are sealed

@@ -58,11 +58,13 @@ func (c *Catalogue) named(ctx context.Context, r store.Reader, name string) (App
 }
 
 // report has the log say what is wrong with a row, unless it is one that was removed
-// after it was read.
-func (c *Catalogue) report(ctx context.Context, a Application, wrong string) {
-	if wrong == store.Altered || c.db.Stands(ctx, Topic, a.ID, again) {
+// or changed after it was read: then it is false.
+func (c *Catalogue) report(ctx context.Context, a Application, wrong string) bool {
+	wrongly := wrong == store.Altered || c.db.Stands(ctx, Topic, a.ID, again)
+	if wrongly {
 		c.db.Report(store.Finding{Table: "application", Row: strconv.FormatInt(a.ID, 10), Wrong: wrong})
 	}
+	return wrongly
 }
 
 // highest is the kind of the highest number that was ever given to an application: which
