@@ -53,7 +53,6 @@ type budget struct {
 	subjects []subject
 	// others count what was wrong for the same authenticators on other sides.
 	others   []subject
-	recalled bool // it is used up only by what is remembered here
 	besieged bool // so much was wrong everywhere that strangers wait from their first wrong answer on
 	// stake is what was charged before a check, to be given back once; nil where nothing was.
 	stake *sync.Once
@@ -167,10 +166,17 @@ func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account
 		}
 	}
 	refusal := g.judge(&b)
-	if refusal != "" && b.recalled && !at.heard {
+	if !at.heard && recalls(&b) {
 		return b, "", errUnheard
 	}
 	return b, refusal, nil
+}
+
+// recalls reports whether this server remembers more of what an answer draws on than is
+// stored: another one may have ended that a moment ago. What is counted on would be written
+// down as wrong, and more be demanded of the next answer.
+func recalls(b *budget) bool {
+	return slices.ContainsFunc(b.subjects, func(s subject) bool { return s.recalled })
 }
 
 // roomier is how many times as much may come from the address of somebody who is no
@@ -194,10 +200,8 @@ func (g *guesses) judge(b *budget) string {
 		case s.key == installation:
 			b.besieged = s.count >= limit
 		case s.count >= limit:
-			b.recalled = s.recalled
 			return s.reason
 		case now.Before(s.retry):
-			b.recalled = s.recalled
 			return "delayed"
 		}
 	}
