@@ -20,10 +20,10 @@ import (
 const (
 	declarationKind = "declaration"
 	resultKind      = "drill_result"
-	reportKind      = "drill_report"
-	// reportsKind is the highest number that was ever given to a report.
-	reportsKind = "drill_reports"
 )
+
+// reports are the numbers of reports.
+var reports = store.Numbers{Table: "drill_report", Highest: "drill_reports"}
 
 const (
 	declarationColumns = `technique, reason, author, created, expires, mac`
@@ -207,27 +207,16 @@ func (h handed) fields() *keyring.Fields {
 	return keyring.NewFields().String("drill_report").Int(h.id).String(h.digest).String(h.body).String(h.author).Int(h.recorded)
 }
 
-const (
-	// mostSkipped is how many numbers may lie between two reports: some are lost when a
-	// change is not committed.
-	mostSkipped = 10_000
-	// mostBound is the highest number of a report of a release before.
-	mostBound = 1 << 24
-)
-
-var errNumbers = errors.New("admin: the database gives a number that it cannot give: its table was changed behind our back; restore it from a backup")
-
 // keepReport keeps a report, and returns its number.
 func (a *Admin) keepReport(ctx context.Context, tx *store.Tx, h handed) (int64, error) {
 	err := tx.QueryRow(ctx, `insert into drill_report (digest, body, author, recorded) values ($1,$2,$3,$4) returning id`, h.digest, h.body, h.author, h.recorded).Scan(&h.id)
 	if err != nil {
 		return 0, err
 	}
-	if a.DB.Newest(reportKind, h.id) != 0 || h.id > a.DB.Newest(reportsKind, 0)+mostSkipped {
-		return 0, errNumbers
+	if err := reports.Fresh(a.DB, h.id); err != nil {
+		return 0, err
 	}
-	tx.Anchor(reportKind, h.id, 1)
-	tx.Anchor(reportsKind, 0, h.id)
+	reports.Anchor(tx, h.id, 1)
 	_, err = tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.Directory.Keys.MAC(keyring.Drill, h.fields()))
 	return h.id, err
 }
@@ -290,18 +279,16 @@ func (a *Admin) inspectResults(ctx context.Context) error {
 const inspectPage = 100
 
 func (a *Admin) inspectReports(ctx context.Context) error {
-	newest := a.DB.Newest(reportsKind, 0) // before they are read, so that each is there
+	newest := reports.Given(a.DB) // before they are read, so that each is there
 	there, after := map[int64]bool{}, int64(0)
 	err := a.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
 		n, err := a.inspectReportsAfter(ctx, &after, there)
 		return n == inspectPage, err
 	})
-	for id := int64(1); err == nil && id <= newest; id++ {
-		if !there[id] && a.DB.Newest(reportKind, id) != 0 { // none is ever removed
-			a.tampered("drill_report", strconv.FormatInt(id, 10), store.Missing)
-		}
+	if err != nil {
+		return err
 	}
-	return err
+	return reports.ReportMissing(ctx, a.DB, 0, newest, there, `select id from drill_report where id = $1`)
 }
 
 func (a *Admin) inspectReportsAfter(ctx context.Context, after *int64, there map[int64]bool) (n int, err error) {
@@ -394,7 +381,7 @@ func (a *Admin) bindResults(ctx context.Context, tx *store.Tx) (n int, err error
 }
 
 func (a *Admin) bindReports(ctx context.Context, tx *store.Tx) (int, error) {
-	rows, err := tx.Query(ctx, `select `+reportColumns+` from drill_report where mac is null and id <= $1 order by id`, mostBound)
+	rows, err := tx.Query(ctx, `select `+reportColumns+` from drill_report where mac is null and id <= $1 order by id`, store.MostBound)
 	if err != nil {
 		return 0, err
 	}
@@ -416,8 +403,7 @@ func (a *Admin) bindReports(ctx context.Context, tx *store.Tx) (int, error) {
 		if _, err := tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.Directory.Keys.MAC(keyring.Drill, h.fields())); err != nil {
 			return 0, err
 		}
-		tx.Anchor(reportKind, h.id, 1)
-		tx.Anchor(reportsKind, 0, h.id)
+		reports.Anchor(tx, h.id, 1)
 	}
 	return len(all), nil
 }

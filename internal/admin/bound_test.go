@@ -291,7 +291,7 @@ func TestCoverageOfBeforeIsBound(t *testing.T) {
 		report := a.Copy("drill_report", "id = 1")
 		a.PutBack(report.With("id", int64(50)).With("digest", "y").With("mac", nil), "id") // not of its body
 		a.Do(`update drill_report set mac = null where id = 2`)
-		a.PutBack(a.Copy("drill_report", "id = 2").With("id", int64(mostBound+1)), "digest")
+		a.PutBack(a.Copy("drill_report", "id = 2").With("id", int64(store.MostBound+1)), "digest")
 		a.Do(`update drill_report set mac = null where id = 1`)
 		if err := s.Bind(t.Context()); err != nil {
 			t.Fatal(err)
@@ -299,7 +299,7 @@ func TestCoverageOfBeforeIsBound(t *testing.T) {
 		if s.declared() != "T1021 T1485 T1669" || !s.passed("T1556") {
 			t.Errorf("%s, %t", s.declared(), s.passed("T1556"))
 		}
-		for id, bound := range map[int64]bool{1: true, 50: false, mostBound + 1: false} {
+		for id, bound := range map[int64]bool{1: true, 50: false, store.MostBound + 1: false} {
 			var mac []byte
 			if err := s.DB.QueryRow(t.Context(), `select mac from drill_report where id = $1`, id).Scan(&mac); err != nil || (len(mac) > 0) != bound {
 				t.Errorf("report %d is bound: %t, %v", id, len(mac) > 0, err)

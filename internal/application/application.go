@@ -253,7 +253,7 @@ func (c *Catalogue) Set(ctx context.Context, tx *store.Tx, a Application) (Appli
 	sealed := c.keys.Seal("application", a.aad(), a.Settings)
 	_, err = tx.Exec(ctx, `update application set title = $2, kind = $3, tier = $4, protocol = $5, settings = $6, changed = $7, mac = $8, vouches = $9, version = $10 where id = $1`,
 		a.ID, a.Title, a.Kind, a.Tier, a.Protocol, sealed, store.Unix(a.Changed), c.keys.MAC("application", a.fields(sealed)), a.Vouches, a.count)
-	tx.Anchor(Topic, a.ID, a.count)
+	numbers.Anchor(tx, a.ID, a.count)
 	tx.Announce(Topic)
 	return a, err
 }

@@ -2,7 +2,6 @@ package application
 
 import (
 	"context"
-	"errors"
 	"strconv"
 
 	"countersign/internal/audit"
@@ -67,18 +66,8 @@ func (c *Catalogue) report(ctx context.Context, a Application, wrong string) boo
 	return wrongly
 }
 
-// highest is the kind of the highest number that was ever given to an application: which
-// of them there should be is told by asking for each up to it.
-const highest = "applications"
-
-// mostSkipped is how many numbers may lie between two applications: some are lost when a
-// change is not committed.
-const mostSkipped = 10_000
-
-// mostBound is the highest number of an application of a release before.
-const mostBound = 1 << 24
-
-var errNumbers = errors.New("application: the database gives a number that it cannot give: its table was changed behind our back; restore it from a backup")
+// numbers are those of applications.
+var numbers = store.Numbers{Table: Topic, Highest: "applications"}
 
 // insert makes a row, and gives it a number that none had before.
 func (c *Catalogue) insert(ctx context.Context, tx *store.Tx, a Application) (Application, error) {
@@ -88,11 +77,7 @@ func (c *Catalogue) insert(ctx context.Context, tx *store.Tx, a Application) (Ap
 	if err != nil {
 		return a, err
 	}
-	if c.db.Newest(Topic, a.ID) != 0 || a.ID > c.db.Newest(highest, 0)+mostSkipped {
-		return a, errNumbers
-	}
-	tx.Anchor(highest, 0, a.ID)
-	return a, nil
+	return a, numbers.Fresh(c.db, a.ID)
 }
 
 // removeIn deletes a row. A number that was never ours is not remembered as one of ours.
@@ -115,34 +100,14 @@ func (c *Catalogue) Inspect(ctx context.Context) error {
 	for _, a := range v.all {
 		there[a.ID] = true
 	}
-	for id := int64(1); id <= c.db.Newest(highest, 0); id++ {
-		if there[id] {
-			continue
-		}
-		lost, err := c.db.Lost(ctx, Topic, id, func(ctx context.Context) (bool, error) { return c.has(ctx, id) })
-		if err != nil {
-			return err
-		}
-		if lost {
-			c.db.Report(store.Finding{Table: "application", Row: strconv.FormatInt(id, 10), Wrong: store.Missing})
-		}
-	}
-	return nil
-}
-
-func (c *Catalogue) has(ctx context.Context, id int64) (bool, error) {
-	err := c.db.QueryRow(ctx, again, id).Scan(new(int64))
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return numbers.ReportMissing(ctx, c.db, 0, numbers.Given(c.db), there, again)
 }
 
 // Bind gives the applications of a release before a MAC of all that they are, before
 // [Open]. Those that did not bear their MAC of then get none.
 func Bind(ctx context.Context, db *store.DB, keys *keyring.Keyring) error {
 	return db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
-		rows, err := tx.Query(ctx, `select `+columns+` from application where version = 0 and id <= $1 order by id`, mostBound)
+		rows, err := tx.Query(ctx, `select `+columns+` from application where version = 0 and id <= $1 order by id`, store.MostBound)
 		if err != nil {
 			return err
 		}
@@ -155,8 +120,7 @@ func Bind(ctx context.Context, db *store.DB, keys *keyring.Keyring) error {
 			if _, err := tx.Exec(ctx, `update application set version = $2, mac = $3 where id = $1`, a.ID, a.count, keys.MAC("application", a.fields(a.Settings))); err != nil {
 				return err
 			}
-			tx.Anchor(Topic, a.ID, a.count)
-			tx.Anchor(highest, 0, a.ID)
+			numbers.Anchor(tx, a.ID, a.count)
 		}
 		return tx.Record(audit.Entry{Event: "installation.bound", Outcome: audit.OK, Detail: map[string]string{"table": "application", "rows": strconv.Itoa(len(all))}})
 	})

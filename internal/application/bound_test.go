@@ -272,7 +272,7 @@ func TestNumbersOfApplicationsAreGivenOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := s.changed(func(tx *store.Tx) error { _, err := s.Set(t.Context(), tx, as("mail", "one")); return err })
-			if !errors.Is(err, errNumbers) {
+			if !errors.Is(err, store.ErrNumbers) {
 				t.Errorf("%s: %v", name, err)
 			}
 		})

@@ -13,26 +13,16 @@ import (
 
 const (
 	rowKind = "offline_list"
-	// highest is the kind of the highest number that was ever given to a list.
-	highest = "offline_lists"
-
 	columns = `id, host, login, secret, codes, next, at, issued, version, mac`
 
 	// again reads the version of a list that may have been changed meanwhile.
 	again = `select version from offline_list where id = $1`
-
-	// mostSkipped is how many numbers may lie between two lists: some are lost when a
-	// change is not committed.
-	mostSkipped = 10_000
-
-	// mostBound is the highest number of a list of a release before.
-	mostBound = 1 << 24
 )
 
-var (
-	errTampered = errors.New("offline: a row was changed behind our back")
-	errNumbers  = errors.New("offline: the database gives a number that it cannot give: its table was changed behind our back; restore it from a backup")
-)
+// numbers are those of lists.
+var numbers = store.Numbers{Table: rowKind, Highest: "offline_lists"}
+
+var errTampered = errors.New("offline: a row was changed behind our back")
 
 func (l List) aad() keyring.AAD {
 	return keyring.AAD{Table: "offline_list", Column: "secret", Row: l.ID, Key: l.Host + "/" + l.Login}
@@ -102,16 +92,7 @@ func (k *Lists) writeIn(ctx context.Context, tx *store.Tx, l List, sealed []byte
 }
 
 func (l List) anchor(tx *store.Tx) {
-	tx.Anchor(rowKind, l.ID, l.version)
-	tx.Anchor(highest, 0, l.ID)
-}
-
-// numbered reports as an error that a new list was given a number of before.
-func (k *Lists) numbered(l List) error {
-	if k.DB.Newest(rowKind, l.ID) != 0 || l.ID > k.DB.Newest(highest, 0)+mostSkipped {
-		return errNumbers
-	}
-	return nil
+	numbers.Anchor(tx, l.ID, l.version)
 }
 
 // removeIn deletes the list of a local account, if it has one. A number that was never
@@ -144,25 +125,7 @@ func (k *Lists) Inspect(ctx context.Context) error {
 	for _, l := range all {
 		there[l.ID] = true
 	}
-	for id := int64(1); id <= k.DB.Newest(highest, 0); id++ {
-		if there[id] {
-			continue
-		}
-		lost, err := k.DB.Lost(ctx, rowKind, id, func(ctx context.Context) (bool, error) {
-			err := k.DB.QueryRow(ctx, again, id).Scan(new(int64))
-			if errors.Is(err, store.ErrNotFound) {
-				return false, nil
-			}
-			return err == nil, err
-		})
-		if err != nil {
-			return err
-		}
-		if lost {
-			k.tampered(List{ID: id}, store.Missing)
-		}
-	}
-	return nil
+	return numbers.ReportMissing(ctx, k.DB, 0, numbers.Given(k.DB), there, again)
 }
 
 // Bind gives the lists of a release before a MAC of all that they are. Those that did not
@@ -185,7 +148,7 @@ func (k *Lists) Bind(ctx context.Context) error {
 
 // unbound reads the lists that bear the MAC of a release before.
 func (k *Lists) unbound(ctx context.Context, tx *store.Tx) (all []List, secrets [][]byte, err error) {
-	rows, err := tx.Query(ctx, `select `+columns+` from offline_list where version = 0 and id <= $1 order by id`, mostBound)
+	rows, err := tx.Query(ctx, `select `+columns+` from offline_list where version = 0 and id <= $1 order by id`, store.MostBound)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -235,7 +235,7 @@ func TestNumbersOfListsAreGivenOnce(t *testing.T) {
 					t.Fatal(err)
 				}
 				err := d.try(func(tx *store.Tx) error { _, err := d.IssueIn(t.Context(), tx, "gate", "new", 5); return err })
-				if !errors.Is(err, errNumbers) {
+				if !errors.Is(err, store.ErrNumbers) {
 					t.Errorf("%v", err)
 				}
 				a.PutBack(row.With("id", int64(77)), "id")
@@ -268,8 +268,8 @@ func TestListsOfBeforeAreBound(t *testing.T) {
 		if err := d.Bind(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if d.logins() != "old ops root" || d.DB.Newest(rowKind, 500) != 1 || d.DB.Newest(highest, 0) != 500 {
-			t.Errorf("%s, %d, %d", d.logins(), d.DB.Newest(rowKind, 500), d.DB.Newest(highest, 0))
+		if d.logins() != "old ops root" || d.DB.Newest(rowKind, 500) != 1 || numbers.Given(d.DB) != 500 {
+			t.Errorf("%s, %d, %d", d.logins(), d.DB.Newest(rowKind, 500), numbers.Given(d.DB))
 		}
 		if f := d.used("old", 3); f.Used != 3 || f.version != 2 {
 			t.Errorf("%+v", f)

@@ -103,7 +103,7 @@ func (k *Lists) IssueIn(ctx context.Context, tx *store.Tx, host, login string, c
 	if err != nil {
 		return Handed{}, err
 	}
-	if err := k.numbered(l); err != nil {
+	if err := numbers.Fresh(k.DB, l.ID); err != nil {
 		return Handed{}, err
 	}
 	if err := k.writeIn(ctx, tx, l, k.Keys.Seal(keyring.Offline, l.aad(), l.key.Secret)); err != nil {

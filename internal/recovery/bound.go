@@ -37,8 +37,7 @@ func (c Case) fields() *keyring.Fields {
 
 // anchor says what a change leaves of a case.
 func (c Case) anchor(tx *store.Tx) {
-	tx.Anchor(rowKind, c.ID, c.version)
-	tx.Anchor(lastKind, 0, c.ID)
+	numbers.Anchor(tx, c.ID, c.version)
 	tx.Anchor(lastKind, int64(c.Account), c.ID)
 	tx.Anchor(endKind, int64(c.Account), store.Unix(c.Ends))
 }
@@ -128,22 +127,8 @@ func (r *Recoveries) byNumber(ctx context.Context, from store.Reader, id int64) 
 	})
 }
 
-// mostSkipped is how many numbers may lie between two cases: some are lost when a change
-// is not committed.
-const mostSkipped = 10_000
-
-// mostBound is the highest number of a case of a release before.
-const mostBound = 1 << 24
-
-var errNumbers = errors.New("recovery: the database gives a number that it cannot give: its table was changed behind our back; restore it from a backup")
-
-// numbered reports as an error that a new case was given a number of before.
-func (r *Recoveries) numbered(c Case) error {
-	if r.DB.Newest(rowKind, c.ID) != 0 || c.ID > r.DB.Newest(lastKind, 0)+mostSkipped {
-		return errNumbers
-	}
-	return nil
-}
+// numbers are those of cases.
+var numbers = store.Numbers{Table: rowKind, Highest: lastKind}
 
 // inspectPage is how many rows a sweep reads at once.
 const inspectPage = 500
@@ -189,17 +174,15 @@ func (l lastOf) Scan(dest ...any) error {
 
 // inspectMissing asks for every case whose number was ever given.
 func (r *Recoveries) inspectMissing(ctx context.Context) error {
-	id := int64(0)
+	after := int64(0)
 	return r.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
-		last := min(id+inspectPage, r.DB.Newest(lastKind, 0))
-		there, err := r.numbersBetween(ctx, id, last)
-		for id++; err == nil && id <= last; id++ {
-			if !there[id] {
-				err = r.reportMissing(ctx, id)
-			}
+		last := min(after+inspectPage, numbers.Given(r.DB))
+		there, err := r.numbersBetween(ctx, after, last)
+		if err == nil {
+			err = numbers.ReportMissing(ctx, r.DB, after, last, there, again)
 		}
-		id = last
-		return last < r.DB.Newest(lastKind, 0), err
+		after = last
+		return last < numbers.Given(r.DB), err
 	})
 }
 
@@ -218,20 +201,6 @@ func (r *Recoveries) numbersBetween(ctx context.Context, after, last int64) (map
 		out[id] = true
 	}
 	return out, rows.Err()
-}
-
-func (r *Recoveries) reportMissing(ctx context.Context, id int64) error {
-	lost, err := r.DB.Lost(ctx, rowKind, id, func(ctx context.Context) (bool, error) {
-		err := r.DB.QueryRow(ctx, again, id).Scan(new(int64))
-		if errors.Is(err, store.ErrNotFound) {
-			return false, nil
-		}
-		return err == nil, err
-	})
-	if lost {
-		r.DB.Report(store.Finding{Table: "recovery", Row: strconv.FormatInt(id, 10), Wrong: store.Missing})
-	}
-	return err
 }
 
 func (r *Recoveries) inspectRequests(ctx context.Context) error {
@@ -294,7 +263,7 @@ func Bind(ctx context.Context, db *store.DB, keys *keyring.Keyring) error {
 }
 
 func bindIn(ctx context.Context, tx *store.Tx, keys *keyring.Keyring, after int64) (n int, last int64, err error) {
-	rows, err := tx.Query(ctx, `select `+caseColumns+` from recovery where version = 0 and id > $1 and id <= $2 order by id limit $3`, after, mostBound, bindPage)
+	rows, err := tx.Query(ctx, `select `+caseColumns+` from recovery where version = 0 and id > $1 and id <= $2 order by id limit $3`, after, store.MostBound, bindPage)
 	if err != nil {
 		return 0, after, err
 	}

@@ -235,7 +235,7 @@ func TestNumbersOfCasesAreGivenOnce(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, number := r.asks("bob")
-				if _, err := r.tryOpen("hugo", "bob", Opening{Number: number, Check: "video", Note: "x"}); !errors.Is(err, errNumbers) {
+				if _, err := r.tryOpen("hugo", "bob", Opening{Number: number, Check: "video", Note: "x"}); !errors.Is(err, store.ErrNumbers) {
 					t.Errorf("%v", err)
 				}
 			})

@@ -228,7 +228,7 @@ func (r *Recoveries) openIn(ctx context.Context, tx *store.Tx, opener, account d
 	if err != nil {
 		return Case{}, err
 	}
-	if err := r.numbered(c); err != nil {
+	if err := numbers.Fresh(r.DB, c.ID); err != nil {
 		return Case{}, err
 	}
 	if err := r.write(ctx, tx, c, c); err != nil {
