@@ -324,7 +324,7 @@ func (a *Admin) Bind(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if err := tx.Record(audit.Entry{Event: directory.BoundEvent, Outcome: audit.OK, Detail: map[string]string{"table": table, "rows": strconv.Itoa(n)}}); err != nil {
+			if err := tx.RecordBound(table, n); err != nil {
 				return err
 			}
 		}

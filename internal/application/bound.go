@@ -122,7 +122,7 @@ func Bind(ctx context.Context, db *store.DB, keys *keyring.Keyring) error {
 			}
 			numbers.Anchor(tx, a.ID, a.count)
 		}
-		return tx.Record(audit.Entry{Event: "installation.bound", Outcome: audit.OK, Detail: map[string]string{"table": "application", "rows": strconv.Itoa(len(all))}})
+		return tx.RecordBound("application", len(all))
 	})
 }
 

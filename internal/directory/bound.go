@@ -13,10 +13,8 @@ import (
 // decides. What has none from then on was written by somebody else.
 const bound = "bound"
 
-// BoundEvent is the entry of binding rows of an earlier release. Its last one has the
-// reason "done" and says the milestone also when the row is gone.
-const BoundEvent = "installation.bound"
-
+// boundDone is the reason of the last entry of binding rows. It says the milestone also
+// when the row is gone.
 const boundDone = "done"
 
 // Bound reports whether the rows of an earlier release were bound: it is done once, at the
@@ -31,17 +29,12 @@ func (d *Directory) Bound(ctx context.Context) (bool, error) {
 	if !errors.Is(err, store.ErrNotFound) {
 		return false, err
 	}
-	said, err := d.DB.Entries(ctx, store.Filter{Event: BoundEvent, Limit: 10_000})
-	if err != nil {
+	said, err := d.DB.Entries(ctx, store.Filter{Event: store.BoundEvent, Newest: true, Limit: 1}) // done is the last of them
+	if err != nil || len(said) == 0 || said[0].Reason != boundDone {
 		return false, err
 	}
-	for _, e := range said {
-		if e.Event == BoundEvent && e.Reason == boundDone {
-			d.DB.Report(store.Finding{Table: "milestone", Row: bound, Wrong: store.Missing})
-			return true, nil
-		}
-	}
-	return false, nil
+	d.DB.Report(store.Finding{Table: "milestone", Row: bound, Wrong: store.Missing})
+	return true, nil
 }
 
 // NoteBound writes down for good that every row is bound.
@@ -54,6 +47,6 @@ func (d *Directory) NoteBound(ctx context.Context) error {
 			return err
 		}
 		tx.Anchor("milestone", store.NumberOf(bound), 1)
-		return tx.Record(audit.Entry{Event: BoundEvent, Outcome: audit.OK, Reason: boundDone})
+		return tx.Record(audit.Entry{Event: store.BoundEvent, Outcome: audit.OK, Reason: boundDone})
 	})
 }

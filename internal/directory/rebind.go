@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"errors"
-	"strconv"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
@@ -46,7 +45,7 @@ func (d *Directory) bindPages(ctx context.Context, table string, bind func(ctx c
 			if page.rows == 0 {
 				return errNothingBound
 			}
-			return tx.Record(audit.Entry{Event: BoundEvent, Outcome: audit.OK, Detail: map[string]string{"table": table, "rows": strconv.Itoa(page.rows)}})
+			return tx.RecordBound(table, page.rows)
 		})
 		if err != nil && !errors.Is(err, errNothingBound) {
 			return err

@@ -209,6 +209,6 @@ func (k *Keyring) Bind(ctx context.Context) error {
 		for p, keys := range r {
 			tx.Anchor(rowKind, store.NumberOf(string(p)), int64(len(keys)))
 		}
-		return tx.Record(audit.Entry{Event: "installation.bound", Outcome: audit.OK, Detail: map[string]string{"table": rowKind, "rows": fmt.Sprint(len(r))}})
+		return tx.RecordBound(rowKind, len(r))
 	})
 }

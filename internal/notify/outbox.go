@@ -258,7 +258,7 @@ func (o *Outbox) bindPage(ctx context.Context, rows []row) error {
 		if n == 0 {
 			return errNoRows
 		}
-		return tx.Record(audit.Entry{Event: "installation.bound", Outcome: audit.OK, Detail: map[string]string{"table": "notice", "rows": strconv.FormatInt(n, 10)}})
+		return tx.RecordBound("notice", int(n))
 	})
 	if errors.Is(err, errNoRows) {
 		return nil

@@ -142,7 +142,7 @@ func (k *Lists) Bind(ctx context.Context) error {
 				return err
 			}
 		}
-		return tx.Record(audit.Entry{Event: "installation.bound", Outcome: audit.OK, Detail: map[string]string{"table": rowKind, "rows": strconv.Itoa(len(all))}})
+		return tx.RecordBound(rowKind, len(all))
 	})
 }
 

@@ -254,7 +254,7 @@ func Bind(ctx context.Context, db *store.DB, keys *keyring.Keyring) error {
 				return err
 			}
 			tx.AfterCommit(func() { after = from })
-			return tx.Record(audit.Entry{Event: directory.BoundEvent, Outcome: audit.OK, Detail: map[string]string{"table": "recovery", "rows": strconv.Itoa(n)}})
+			return tx.RecordBound("recovery", n)
 		})
 		if err != nil || n < bindPage {
 			return err

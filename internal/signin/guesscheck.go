@@ -2,11 +2,9 @@ package signin
 
 import (
 	"context"
-	"strconv"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
-	"countersign/internal/directory"
 	"countersign/internal/store"
 )
 
@@ -186,7 +184,7 @@ func bindPages(ctx context.Context, db *store.DB, table string, read func(ctx co
 			if err := bind(tx); err != nil {
 				return err
 			}
-			return tx.Record(audit.Entry{Event: directory.BoundEvent, Outcome: audit.OK, Detail: map[string]string{"table": table, "rows": strconv.Itoa(n)}})
+			return tx.RecordBound(table, n)
 		})
 		if err != nil {
 			return err

@@ -450,7 +450,7 @@ func TestGuessesOfBeforeAreBound(t *testing.T) {
 		if is, err := w.guesses.knownSource(t.Context(), w.DB, w.ada.ID, home); err != nil || !is {
 			t.Errorf("%t, %v", is, err)
 		}
-		if n := len(w.events(directory.BoundEvent)); n != 3 {
+		if n := len(w.events(store.BoundEvent)); n != 3 {
 			t.Errorf("%d entries", n)
 		}
 	})

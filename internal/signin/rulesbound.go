@@ -57,6 +57,6 @@ func (r *Rules) Bind(ctx context.Context) error {
 	}
 	return r.DB.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
 		tx.Anchor(PolicyTopic, 0, d.Version)
-		return tx.Record(audit.Entry{Event: directory.BoundEvent, Outcome: audit.OK, Detail: map[string]string{"table": "policy", "rows": "1"}})
+		return tx.RecordBound("policy", 1)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"countersign/internal/audit"
@@ -104,6 +105,15 @@ func (tx *Tx) Record(e audit.Entry) error {
 	}
 	tx.pending = append(tx.pending, e)
 	return nil
+}
+
+// BoundEvent is the entry of binding rows of an earlier release, which had no MAC of all
+// that decides.
+const BoundEvent = "installation.bound"
+
+// RecordBound records how many rows of a table were bound.
+func (tx *Tx) RecordBound(table string, rows int) error {
+	return tx.Record(audit.Entry{Event: BoundEvent, Outcome: audit.OK, Detail: map[string]string{"table": table, "rows": strconv.Itoa(rows)}})
 }
 
 // stampsMost is how much of what a change leaves one entry says, in bytes.
