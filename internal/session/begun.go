@@ -15,10 +15,9 @@ import (
 // the row of one, to put it back when everybody has signed out, hides it from the database
 // alone.
 type begun struct {
-	mu    sync.Mutex
-	known map[string]beginning
-	// missed are the numbers of those that had no row when they were last looked for.
-	missed map[string]beginning
+	mu     sync.Mutex
+	known  map[string]beginning
+	missed store.Twice[beginning] // those that had no row, by their numbers
 }
 
 type beginning struct {
@@ -94,19 +93,11 @@ func (b *begun) standing(now time.Time) map[string]beginning {
 	return out
 }
 
-// again returns those of missed that were missed the last time as well: of one that
-// another server ended with everybody's, it is known here by then that it is over.
+// again returns those of missed that were missed the last time as well.
 func (b *begun) again(missed map[string]beginning) map[string]beginning {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	twice := map[string]beginning{}
-	for number, k := range missed {
-		if _, before := b.missed[number]; before {
-			twice[number] = k
-		}
-	}
-	b.missed = missed
-	return twice
+	return b.missed.Missed(missed)
 }
 
 // missing reports a session that has no row and ends it, so that it does not stand when

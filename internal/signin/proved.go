@@ -18,7 +18,7 @@ import (
 type proved struct {
 	mu     sync.Mutex
 	known  map[string]proof
-	missed map[string]proof // what had no row when it was last looked for
+	missed store.Twice[proof] // what had no row
 }
 
 type proof struct {
@@ -54,19 +54,11 @@ func (p *proved) all() map[string]proof {
 	return maps.Clone(p.known)
 }
 
-// again returns those of missed that were missed the last time as well: of one that
-// another server ended it is known here by then.
+// again returns those of missed that were missed the last time as well.
 func (p *proved) again(missed map[string]proof) map[string]proof {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	twice := map[string]proof{}
-	for hash, k := range missed {
-		if _, before := p.missed[hash]; before {
-			twice[hash] = k
-		}
-	}
-	p.missed = missed
-	return twice
+	return p.missed.Missed(missed)
 }
 
 // missing reports an attempt that has no row and is not over. What belongs to an account

@@ -72,6 +72,10 @@ func (db *DB) hearAll(ctx context.Context) error {
 	if err := tree.UnmarshalBinary(edge); err != nil {
 		return err
 	}
+	select {
+	case db.listen <- true:
+	default: // it is about to read
+	}
 	return db.until(ctx, func() (bool, error) {
 		return max(db.heard.Load(), sizeOf(db.learntEdge())) >= tree.Size(), nil // a server alone knows what it wrote
 	})
@@ -91,4 +95,20 @@ func (db *DB) until(ctx context.Context, so func() (bool, error)) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// Twice are rows that were missed in two rounds of a sweep, one after the other: of one that
+// another server ended it is known here by then. It is not safe for concurrent use.
+type Twice[V any] struct{ before map[string]V }
+
+// Missed takes in what a round missed, and returns what the round before missed as well.
+func (t *Twice[V]) Missed(now map[string]V) map[string]V {
+	twice := map[string]V{}
+	for key, v := range now {
+		if _, was := t.before[key]; was {
+			twice[key] = v
+		}
+	}
+	t.before = now
+	return twice
 }

@@ -62,6 +62,7 @@ type DB struct {
 	halted   atomic.Pointer[error]
 	caughtUp atomic.Bool
 	heard    atomic.Int64 // how many entries the watch has read
+	listen   chan bool    // somebody waits for what is new in the log
 	alarms   alarms
 	doubts   doubts
 	watch    *watch // nil before the keys are there, and where nothing is watched
@@ -82,6 +83,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	db := &DB{now: o.Now, log: o.Log, stop: make(chan struct{}), shelf: shelf{folder: o.Remember}, broken: o.Broken}
 	db.life, db.die = context.WithCancel(context.Background())
 	db.alarms.queue, db.alarms.look = make(chan Finding, 256), make(chan bool, 1)
+	db.listen = make(chan bool, 1)
 	if db.now == nil {
 		db.now = time.Now
 	}

@@ -45,8 +45,30 @@ func (w *watch) follow() {
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrUnavailable) && w.db.Halted() == nil {
 			w.db.log.Warn("the audit log cannot be read", "error", err)
 		}
-		if !w.db.pause(watchEvery) {
+		if !w.rest(ctx) {
 			return
+		}
+	}
+}
+
+// rest waits for the next look, and reports whether there is one. Whoever waits to hear all
+// of the log has what is new read at once.
+func (w *watch) rest(ctx context.Context) bool {
+	next := time.NewTimer(watchEvery)
+	defer next.Stop()
+	for {
+		select {
+		case <-w.db.stop:
+			return false
+		case <-next.C:
+			return true
+		case <-w.db.listen:
+		}
+		if w.db.Halted() != nil {
+			continue
+		}
+		if err := w.fresh(ctx); err != nil {
+			w.db.haltIf(err) // what breaks is said at the next look
 		}
 	}
 }
