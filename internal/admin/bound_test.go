@@ -14,6 +14,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -48,15 +49,7 @@ func newSurveyed(t *testing.T, dsn string) *surveyed {
 func (s *surveyed) open() {
 	s.t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	db, err := store.Open(s.t.Context(), store.Options{DSN: s.dsn, Remember: s.folder, Log: log})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(s.t.Context(), db, s.root)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	db, keys := keyringtest.Open(s.t, store.Options{DSN: s.dsn, Remember: s.folder}, s.root)
 	catalogue, err := application.Open(s.t.Context(), db, keys, log)
 	if err != nil {
 		s.t.Fatal(err)

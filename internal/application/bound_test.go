@@ -10,6 +10,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -35,15 +36,8 @@ func newShop(t *testing.T, dsn string) *shop {
 
 func (s *shop) open() {
 	s.t.Helper()
-	db, err := store.Open(s.t.Context(), store.Options{DSN: s.dsn, Remember: s.folder, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(s.t.Context(), db, s.root)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	db, keys := keyringtest.Open(s.t, store.Options{DSN: s.dsn, Remember: s.folder}, s.root)
+	var err error
 	if s.Catalogue, err = Open(s.t.Context(), db, keys, slog.New(slog.DiscardHandler)); err != nil {
 		s.t.Fatal(err)
 	}

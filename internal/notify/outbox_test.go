@@ -13,6 +13,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -40,15 +41,8 @@ func setUp(t *testing.T, dsn string) *rig {
 func (r *rig) open() {
 	r.t.Helper()
 	now := func() time.Time { return r.at }
-	db, err := store.Open(r.t.Context(), store.Options{DSN: r.dsn, Remember: r.folder, Now: now, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(r.t.Context(), db, r.root)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	db, keys := keyringtest.Open(r.t, store.Options{DSN: r.dsn, Remember: r.folder, Now: now}, r.root)
+	var err error
 	if r.Outbox, err = NewOutbox(db, keys, now); err != nil {
 		r.t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package offline
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -38,15 +38,7 @@ func newDesk(t *testing.T, dsn string) *desk {
 
 func (d *desk) open() {
 	d.t.Helper()
-	db, err := store.Open(d.t.Context(), store.Options{DSN: d.dsn, Remember: d.folder, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	d.t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(d.t.Context(), db, d.root)
-	if err != nil {
-		d.t.Fatal(err)
-	}
+	db, keys := keyringtest.Open(d.t, store.Options{DSN: d.dsn, Remember: d.folder}, d.root)
 	d.Lists = &Lists{DB: db, Keys: keys}
 }
 

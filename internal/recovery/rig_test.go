@@ -18,6 +18,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/session"
@@ -120,15 +121,7 @@ func (r *rig) start() {
 	if r.faults != nil {
 		options.Driver = r.faults.Driver
 	}
-	db, err := store.Open(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(t.Context(), db, r.root)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, keys := keyringtest.Open(t, options, r.root)
 	people := &directory.Directory{DB: db, Keys: keys, Log: log}
 	tickets := &ticket.Tickets{DB: db, Keys: keys, Now: clock}
 	sessions := &session.Sessions{DB: db, Keys: keys, Tickets: tickets, Now: clock}
@@ -140,6 +133,7 @@ func (r *rig) start() {
 	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
 	parts.Rules = &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return known, nil }}
+	var err error
 	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
 		t.Fatal(err)
 	}

@@ -40,36 +40,6 @@ func (r *rig) inspect(t *testing.T) {
 	}
 }
 
-// alarmed waits for an alarm of this kind, and fails where there are others or two.
-func (r *rig) alarmed(t *testing.T, wrong string) {
-	t.Helper()
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		said := r.alarms(t)
-		switch {
-		case len(said) > 1 || len(said) == 1 && said[0] != "session "+wrong:
-			t.Errorf("the alarms are %q, and not one of a session that is %s", said, wrong)
-			return
-		case len(said) == 1:
-			return
-		case time.Now().After(until):
-			t.Errorf("no alarm of a session that is %s", wrong)
-			return
-		}
-	}
-}
-
-func (r *rig) alarms(t *testing.T) (out []string) {
-	t.Helper()
-	entries, err := r.DB.Entries(t.Context(), store.Filter{Event: store.TamperedEvent, Limit: 1000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		out = append(out, e.Detail["table"]+" "+e.Reason)
-	}
-	return out
-}
-
 // refuses fails where a session stands.
 func (r *rig) refuses(t *testing.T, what, secret string) {
 	t.Helper()
@@ -117,7 +87,7 @@ func TestEveryColumnIsBound(t *testing.T) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s used %v", column, used), func(t *testing.T) {
-					r := setUpAt(t, place{dsnLike(t, first.dsn), filepath.Join(t.TempDir(), "remembered"), keyring.NewRoot()})
+					r := setUpAt(t, place{storetest.Another(t, first.dsn), filepath.Join(t.TempDir(), "remembered"), keyring.NewRoot()})
 					hers, his := r.start(t, "ada", "strong"), r.start(t, "bob", "weak")
 					r.intrude(t, `update session set `+set+` where id = {`+hashed(hers)+`}`)
 					if used {
@@ -138,20 +108,11 @@ func TestEveryColumnIsBound(t *testing.T) {
 					if !r.stands(t, his) {
 						t.Error("somebody else's ended")
 					}
-					r.alarmed(t, store.Altered)
+					storetest.OneAlarm(t, r.DB, "session", store.Altered)
 				})
 			}
 		}
 	})
-}
-
-// dsnLike is another database of the same engine.
-func dsnLike(t *testing.T, dsn string) string {
-	t.Helper()
-	if strings.HasPrefix(dsn, "postgres") {
-		return storetest.Postgres(t)
-	}
-	return filepath.Join(t.TempDir(), "another.db")
 }
 
 // end is one of the ways in which a session ends.
@@ -190,7 +151,7 @@ func TestEndedSessionsPutBack(t *testing.T) {
 					continue
 				}
 				t.Run(how+" "+when, func(t *testing.T) {
-					r := setUpAt(t, place{dsnLike(t, first.dsn), filepath.Join(t.TempDir(), "remembered"), keyring.NewRoot()})
+					r := setUpAt(t, place{storetest.Another(t, first.dsn), filepath.Join(t.TempDir(), "remembered"), keyring.NewRoot()})
 					other := r
 					r.now = began.Add(-2 * overlap)
 					if when == "on another server" {
@@ -219,7 +180,7 @@ func TestEndedSessionsPutBack(t *testing.T) {
 					if how != "raised" { // what hangs from a number goes on with it, and its row was there
 						other.refuses(t, "its host's row of before", host)
 					}
-					for _, a := range other.alarms(t) {
+					for _, a := range storetest.Alarms(t, other.DB) {
 						if a != "session returned" {
 							t.Errorf("an alarm that %s", a)
 						}
@@ -251,9 +212,9 @@ func (r *rig) caught(t *testing.T, other *rig) {
 // said waits for an alarm among others.
 func (r *rig) said(t *testing.T, wrong string) {
 	t.Helper()
-	for until := time.Now().Add(20 * time.Second); !slices.Contains(r.alarms(t), "session "+wrong); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(20 * time.Second); !slices.Contains(storetest.Alarms(t, r.DB), "session "+wrong); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
-			t.Fatalf("no alarm of a session that is %s, but %q", wrong, r.alarms(t))
+			t.Fatalf("no alarm of a session that is %s, but %q", wrong, storetest.Alarms(t, r.DB))
 		}
 	}
 }
@@ -338,7 +299,7 @@ func TestOneIsKept(t *testing.T) {
 			r.inspect(t)
 			r.restart(t)
 		}
-		if a := r.alarms(t); len(a) != 0 {
+		if a := storetest.Alarms(t, r.DB); len(a) != 0 {
 			t.Errorf("alarms of nothing: %q", a)
 		}
 		r.intrude(t, `delete from session where number = '`+number+`'`, `insert into session select * from kept where number = '`+number+`'`)
@@ -362,7 +323,7 @@ func TestSeenMeanwhile(t *testing.T) {
 		t.Errorf("the use of a row that was written since broke it: %v", err)
 	}
 	r.inspect(t)
-	if a := r.alarms(t); len(a) != 0 {
+	if a := storetest.Alarms(t, r.DB); len(a) != 0 {
 		t.Errorf("alarms of nothing: %q", a)
 	}
 }
@@ -381,7 +342,7 @@ func TestNoAlarmOfNothing(t *testing.T) {
 	r.intrude(t, putBack)
 	r.refuses(t, "a late one", hers)
 	r.inspect(t)
-	if a := r.alarms(t); len(a) != 0 {
+	if a := storetest.Alarms(t, r.DB); len(a) != 0 {
 		t.Errorf("alarms of nothing: %q", a)
 	}
 }
@@ -398,9 +359,9 @@ func TestOverlap(t *testing.T) {
 		r.intrude(t, putBack)
 		r.refuses(t, "one that was hidden", hers)
 		if want > 0 {
-			r.alarmed(t, store.Returned)
+			storetest.OneAlarm(t, r.DB, "session", store.Returned)
 		}
-		if a := r.alarms(t); len(a) != want {
+		if a := storetest.Alarms(t, r.DB); len(a) != want {
 			t.Errorf("%s after: %q", after, a)
 		}
 	}
@@ -420,7 +381,7 @@ func TestInspectPages(t *testing.T) {
 	r.inspect(t)
 	r.intrude(t, `update session set agent = 'x' where id = (select max(id) from session)`)
 	r.inspect(t)
-	r.alarmed(t, store.Altered)
+	storetest.OneAlarm(t, r.DB, "session", store.Altered)
 }
 
 // The end of a session is said once, and for as long as it would have stood.
@@ -453,7 +414,7 @@ func TestMissedTwice(t *testing.T) {
 	if ended := r.events(t, "session.ended"); len(ended) != 1 || ended[0].Reason != "missing" || ended[0].Account != int64(r.ids["ada"]) {
 		t.Errorf("%+v", ended)
 	}
-	r.alarmed(t, store.Missing)
+	storetest.OneAlarm(t, r.DB, "session", store.Missing)
 	if !r.stands(t, his) {
 		t.Error("another's ended")
 	}

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
@@ -117,20 +118,13 @@ func (r *rig) restart(t *testing.T) {
 func (r *rig) open(t *testing.T) (*directory.Directory, *signin.Rules) {
 	t.Helper()
 	clock := func() time.Time { return r.now }
-	db, err := store.Open(t.Context(), store.Options{DSN: r.dsn, Log: slog.New(slog.DiscardHandler), Remember: r.folder, Now: func() time.Time { return began }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(t.Context(), db, r.root)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, keys := keyringtest.Open(t, store.Options{DSN: r.dsn, Remember: r.folder, Now: func() time.Time { return began }}, r.root)
 	log := slog.New(slog.DiscardHandler)
 	people := &directory.Directory{DB: db, Keys: keys, Log: log}
 	rules := &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return known, nil }}
 	r.Sessions = &Sessions{DB: db, Keys: keys, Tickets: &ticket.Tickets{DB: db, Keys: keys, Now: clock}, Now: clock}
 	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
+	var err error
 	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
 		t.Fatal(err)
 	}

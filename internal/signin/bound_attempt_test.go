@@ -3,7 +3,6 @@ package signin
 import (
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -42,15 +42,7 @@ func (d *desk) beside() *desk {
 
 func (d *desk) open() {
 	d.t.Helper()
-	db, err := store.Open(d.t.Context(), store.Options{DSN: d.dsn, Remember: d.folder, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }})
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	d.t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(d.t.Context(), db, d.root)
-	if err != nil {
-		d.t.Fatal(err)
-	}
+	db, keys := keyringtest.Open(d.t, store.Options{DSN: d.dsn, Remember: d.folder, Now: func() time.Time { return noon }}, d.root)
 	d.attempts = &attempts{db: db, keys: keys, now: func() time.Time { return d.time }}
 }
 

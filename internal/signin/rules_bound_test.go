@@ -11,6 +11,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/policy"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -35,15 +36,7 @@ func newGoverned(t *testing.T, dsn string) *governed {
 
 func (g *governed) open() {
 	g.t.Helper()
-	db, err := store.Open(g.t.Context(), store.Options{DSN: g.dsn, Remember: g.folder, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	g.t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(g.t.Context(), db, g.root)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	db, keys := keyringtest.Open(g.t, store.Options{DSN: g.dsn, Remember: g.folder}, g.root)
 	g.Rules = &Rules{DB: db, Keys: keys, Log: slog.New(slog.DiscardHandler), Known: func(context.Context, store.Reader) (policy.Known, error) { return vocabulary(nil), nil }}
 	g.Watch()
 }

@@ -28,29 +28,6 @@ func (r *rig) inspect(t *testing.T) {
 	}
 }
 
-func (r *rig) alarms(t *testing.T) (out []string) {
-	t.Helper()
-	entries, err := r.DB.Entries(t.Context(), store.Filter{Event: store.TamperedEvent, Limit: 1000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		out = append(out, e.Detail["table"]+" "+e.Reason)
-	}
-	return out
-}
-
-// alarmed waits for the one alarm there is, of this kind.
-func (r *rig) alarmed(t *testing.T, wrong string) {
-	t.Helper()
-	for until := time.Now().Add(20 * time.Second); len(r.alarms(t)) == 0 && time.Now().Before(until); {
-		time.Sleep(5 * time.Millisecond)
-	}
-	if said := r.alarms(t); len(said) != 1 || said[0] != "ticket "+wrong {
-		t.Errorf("the alarms are %q, and not one of a ticket that is %s", said, wrong)
-	}
-}
-
 // refuses fails where a ticket opens, looked at or taken.
 func (r *rig) refuses(t *testing.T, what, kind, secret string) {
 	t.Helper()
@@ -93,7 +70,7 @@ func TestEveryColumnIsBound(t *testing.T) {
 		} {
 			for _, used := range []bool{true, false} {
 				t.Run(fmt.Sprintf("%s used %v", column, used), func(t *testing.T) {
-					r := setUpOn(t, dsnLike(t, dsn))
+					r := setUpOn(t, storetest.Another(t, dsn))
 					secret := r.issue(t, link)
 					other := r.issue(t, Spec{Kind: "link", Owner: 9, Payload: []byte("theirs"), Lifetime: time.Minute})
 					r.intrude(t, `update ticket set `+set+` where owner = 3`)
@@ -111,20 +88,11 @@ func TestEveryColumnIsBound(t *testing.T) {
 					if _, err := r.Take(t.Context(), "link", other); err != nil {
 						t.Errorf("somebody else's: %v", err)
 					}
-					r.alarmed(t, store.Altered)
+					storetest.OneAlarm(t, r.DB, "ticket", store.Altered)
 				})
 			}
 		}
 	})
-}
-
-// dsnLike is another database of the same engine.
-func dsnLike(t *testing.T, dsn string) string {
-	t.Helper()
-	if strings.HasPrefix(dsn, "postgres") {
-		return storetest.Postgres(t)
-	}
-	return filepath.Join(t.TempDir(), "another.db")
 }
 
 const keepRows, putBack = `create table kept as select * from ticket`, `insert into ticket select * from kept`
@@ -166,7 +134,7 @@ func TestPutBack(t *testing.T) {
 					continue
 				}
 				t.Run(c.how+" "+when, func(t *testing.T) {
-					r := setUpOn(t, dsnLike(t, dsn))
+					r := setUpOn(t, storetest.Another(t, dsn))
 					other := r
 					if when == "on another server" {
 						other = &rig{now: r.now, dsn: r.dsn, folder: filepath.Join(t.TempDir(), "remembered"), root: r.root}
@@ -199,7 +167,7 @@ func TestPutBack(t *testing.T) {
 					default:
 						other.refuses(t, "it", "link", secret)
 					}
-					other.alarmed(t, store.Returned)
+					storetest.OneAlarm(t, other.DB, "ticket", store.Returned)
 				})
 			}
 		}
@@ -238,7 +206,7 @@ func TestInspectPages(t *testing.T) {
 	r.inspect(t)
 	r.intrude(t, `update ticket set owner = 9 where hash = (select max(hash) from ticket)`)
 	r.inspect(t)
-	r.alarmed(t, store.Altered)
+	storetest.OneAlarm(t, r.DB, "ticket", store.Altered)
 }
 
 // Whoever holds a secret may be given another ticket of it when the first is taken.
@@ -256,7 +224,7 @@ func TestIssuedAgain(t *testing.T) {
 	if got, err := r.Take(t.Context(), "link", secret); err != nil || string(got.Payload) != "next" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if a := r.alarms(t); len(a) != 0 {
+	if a := storetest.Alarms(t, r.DB); len(a) != 0 {
 		t.Errorf("alarms of nothing: %q", a)
 	}
 }
@@ -277,7 +245,7 @@ func TestVoidIsOfBefore(t *testing.T) {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}
-	if a := r.alarms(t); len(a) != 0 {
+	if a := storetest.Alarms(t, r.DB); len(a) != 0 {
 		t.Errorf("alarms of nothing: %q", a)
 	}
 }
@@ -294,7 +262,7 @@ func TestLateIsNoAlarm(t *testing.T) {
 	r.now = began.Add(2 * time.Minute)
 	r.intrude(t, putBack)
 	r.inspect(t)
-	if a := r.alarms(t); len(a) != 0 {
+	if a := storetest.Alarms(t, r.DB); len(a) != 0 {
 		t.Errorf("alarms of nothing: %q", a)
 	}
 }

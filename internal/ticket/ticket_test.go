@@ -2,7 +2,6 @@ package ticket
 
 import (
 	"errors"
-	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/store"
 )
 
@@ -37,15 +37,7 @@ func setUpOn(t *testing.T, dsn string) *rig {
 // open starts a server, which has forgotten all that is not kept.
 func (r *rig) open(t *testing.T) {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{DSN: r.dsn, Log: slog.New(slog.DiscardHandler), Remember: r.folder, Now: func() time.Time { return began }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(t.Context(), db, r.root)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, keys := keyringtest.Open(t, store.Options{DSN: r.dsn, Remember: r.folder, Now: func() time.Time { return began }}, r.root)
 	r.Tickets = &Tickets{DB: db, Keys: keys, Now: func() time.Time { return r.now }}
 }
 

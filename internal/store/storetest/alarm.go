@@ -65,3 +65,25 @@ func alarms(tb testing.TB, db *store.DB, which func(audit.Entry) bool) (n int) {
 	}
 	return n
 }
+
+// OneAlarm waits until the log says that a row of a table is wrong in this way, and fails
+// where it says anything else of rows, or that twice.
+func OneAlarm(tb testing.TB, db *store.DB, table, wrong string) {
+	tb.Helper()
+	for until := time.Now().Add(20 * time.Second); len(Alarms(tb, db)) == 0 && time.Now().Before(until); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if said := Alarms(tb, db); len(said) != 1 || said[0] != table+" "+wrong {
+		tb.Errorf("the alarms are %q, and not one of a %s that is %s", said, table, wrong)
+	}
+}
+
+// Alarms are the tables of which the log has alarms, each with what is wrong.
+func Alarms(tb testing.TB, db *store.DB) (out []string) {
+	tb.Helper()
+	alarms(tb, db, func(e audit.Entry) bool {
+		out = append(out, e.Detail["table"]+" "+e.Reason)
+		return false
+	})
+	return out
+}

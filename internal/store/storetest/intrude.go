@@ -1,11 +1,9 @@
 package storetest
 
 import (
-	"database/sql"
+	"path/filepath"
 	"strings"
 	"testing"
-
-	_ "modernc.org/sqlite"
 )
 
 // Intrude runs statements on a database by a connection of its own, as somebody does who
@@ -19,14 +17,19 @@ func Intrude(tb testing.TB, dsn string, statements ...string) {
 		}
 		return
 	}
-	raw, err := sql.Open("sqlite", "file:"+dsn+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer raw.Close()
+	raw := File(tb, dsn)
 	for _, s := range statements {
 		if _, err := raw.Exec(strings.NewReplacer("{", "x'", "}", "'").Replace(s)); err != nil {
 			tb.Fatalf("%s: %v", s, err)
 		}
 	}
+}
+
+// Another is the DSN of an empty database of the same engine.
+func Another(tb testing.TB, dsn string) string {
+	tb.Helper()
+	if strings.HasPrefix(dsn, "postgres") {
+		return Postgres(tb)
+	}
+	return filepath.Join(tb.TempDir(), "another.db")
 }
