@@ -23,17 +23,8 @@ type vandal struct {
 
 func newVandal(t *testing.T, dsn string) *vandal {
 	t.Helper()
-	v := &vandal{t: t, lite: !strings.HasPrefix(dsn, "postgres")}
-	driver, name := "pgx", dsn
-	if v.lite {
-		driver, name = "sqlite", "file:"+dsn+"?_pragma=busy_timeout(20000)"
-	}
-	var err error
-	if v.raw, err = sql.Open(driver, name); err != nil {
-		t.Fatal(err)
-	}
+	v := &vandal{t: t, lite: !strings.HasPrefix(dsn, "postgres"), raw: storetest.File(t, dsn)}
 	v.raw.SetMaxOpenConns(1)
-	t.Cleanup(func() { v.raw.Close() })
 	return v
 }
 

@@ -181,14 +181,20 @@ func (db *DB) record(f Finding) {
 	}
 	ctx, cancel := context.WithTimeout(db.life, 30*time.Second)
 	defer cancel()
-	seen, err := db.alarm(ctx, f)
+	found := db.alarms.named(f.name())
+	if found == nil {
+		return // it was well, and recorded, before its turn came once more
+	}
+	seen, err := db.alarm(ctx, f, found.anew)
 	if err != nil {
 		if ctx.Err() == nil && db.Halted() == nil {
 			db.log.Error("an alarm cannot be recorded", "table", f.Table, "row", f.Row, "error", err)
 		}
 		return
 	}
-	db.alarms.note(f.name(), func(f *found) { f.recorded, f.seen, f.anew = true, seen, false })
+	db.alarms.mu.Lock()
+	defer db.alarms.mu.Unlock()
+	found.recorded, found.seen, found.anew = true, found.seen || seen, false
 }
 
 func (a *alarms) note(name string, set func(*found)) {
@@ -199,18 +205,18 @@ func (a *alarms) note(name string, set func(*found)) {
 	}
 }
 
-func (a *alarms) isAnew(name string) bool {
+// named returns a finding, and nil for none. What it holds changes only under the lock, and
+// anew only by whoever records it.
+func (a *alarms) named(name string) *found {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	f := a.found[name]
-	return f != nil && f.anew
+	return a.found[name]
 }
 
 // alarm records a finding, and says whether an administrator has seen it. A row of
 // another's making does not silence it, and neither does one that was seen before the
 // finding was made anew.
-func (db *DB) alarm(ctx context.Context, f Finding) (seen bool, err error) {
-	anew := db.alarms.isAnew(f.name())
+func (db *DB) alarm(ctx context.Context, f Finding, anew bool) (seen bool, err error) {
 	err = db.Change(ctx, audit.System("watch"), func(tx *Tx) error {
 		seen = false
 		old, err := db.alarmNamed(ctx, tx, f.name())
@@ -341,7 +347,7 @@ func (db *DB) SeeAlarms(ctx context.Context, tx *Tx, until time.Time) (int, erro
 		if err := db.putAlarm(ctx, tx, r); err != nil {
 			return 0, err
 		}
-		tx.AfterCommit(func() { db.alarms.note(r.name(), func(f *found) { f.seen = true }) })
+		tx.AfterCommit(func() { db.alarms.note(r.name(), func(f *found) { f.recorded, f.seen = true, true }) })
 		n++
 	}
 	tx.Announce(alarmTopic)
