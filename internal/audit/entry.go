@@ -94,7 +94,12 @@ func (e *Entry) Encode() ([]byte, error) {
 	if err := e.Check(); err != nil {
 		return nil, err
 	}
-	b := make([]byte, 0, 384)
+	return e.Body(), nil
+}
+
+// Body is Encode of an entry that [Entry.Check] has found nothing wrong with.
+func (e *Entry) Body() []byte {
+	b := make([]byte, 0, 512)
 	b = append(b, `{"at":"`...)
 	b = e.At.UTC().AppendFormat(b, timeForm)
 	b = append(b, `","actor":`...)
@@ -111,7 +116,7 @@ func (e *Entry) Encode() ([]byte, error) {
 	b = appendField(b, "attempt", e.Attempt, MaxText)
 	b = appendField(b, "versions", e.Versions, MaxVersions)
 	b = appendDetail(b, e.Detail)
-	return append(b, '}'), nil
+	return append(b, '}')
 }
 
 // Check says why an entry cannot be encoded.

@@ -135,11 +135,7 @@ func (tx *Tx) encode() error {
 	tx.entries = tx.entries[:0]
 	for i := range tx.pending {
 		e := &tx.pending[i]
-		body, err := e.Encode()
-		if err != nil {
-			return err
-		}
-		tx.entries = append(tx.entries, recorded{body: body, account: e.Account, at: Unix(e.At)})
+		tx.entries = append(tx.entries, recorded{body: e.Body(), account: e.Account, at: Unix(e.At)}) // Record has checked it
 	}
 	return nil
 }
