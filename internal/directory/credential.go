@@ -63,9 +63,13 @@ const credentialColumns = `coalesce(c.id, 0), coalesce(c.account, 0), coalesce(c
 	coalesce(c.status, ''), coalesce(c.quarantine, 0), coalesce(c.version, 0), coalesce(c.power, 0), coalesce(c.created, 0), coalesce(c.used, 0),
 	coalesce(c.ended, 0), coalesce(c.ender, ''), coalesce(c.assigned, 0), c.mac`
 
+// ownColumns are credentialColumns of a row that is there.
+const ownColumns = `c.id, c.account, c.kind, c.label, coalesce(c.handle, ''), c.traits, c.state,
+	c.status, c.quarantine, c.version, c.power, c.created, c.used, c.ended, c.ender, c.assigned, c.mac`
+
 // fields are all of a credential. The sealed state is bound to its row by the seal too.
 func (c Credential) fields(sealed []byte) *keyring.Fields {
-	return keyring.NewFields().Int(int64(c.ID)).Int(int64(c.Account)).String(c.Kind).String(c.Label).String(c.Handle).
+	return keyring.LongFields().Int(int64(c.ID)).Int(int64(c.Account)).String(c.Kind).String(c.Label).String(c.Handle).
 		String(c.Traits.String()).String(c.Status).Int(store.Unix(c.Quarantine)).Int(c.Version).Int(c.power).
 		Int(store.Unix(c.Created)).Int(store.Unix(c.Used)).Int(store.Unix(c.End.At)).String(c.End.by()).Int(int64(c.Assigned)).Bytes(sealed)
 }
@@ -115,6 +119,17 @@ func (d *Directory) genuine(r *credentialRow) (Credential, bool) {
 func (d *Directory) Credentials(ctx context.Context, r store.Reader, account assurance.AccountID) ([]Credential, error) {
 	rows, err := r.Query(ctx, `select `+heldColumns+` from account a left join credential c on c.account = a.id where a.id = $1 order by c.id`, int64(account))
 	return d.credentials(ctx, rows, err)
+}
+
+// CredentialsOf is [Directory.Credentials] for whoever has read the account in the same
+// transaction: the roster is not read a second time, unless the account was changed since.
+func (d *Directory) CredentialsOf(ctx context.Context, r store.Reader, a Account) ([]Credential, error) {
+	rows, err := r.Query(ctx, `select a.version, `+ownColumns+` from credential c join account a on a.id = c.account where c.account = $1 order by c.id`, int64(a.ID))
+	all, same, err := d.beside(ctx, rows, a, err)
+	if err != nil || same {
+		return all, err
+	}
+	return d.Credentials(ctx, r, a.ID)
 }
 
 // Credential returns one authenticator by account and number, so that a number

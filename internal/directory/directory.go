@@ -227,7 +227,7 @@ func (a *Account) belong() {
 }
 
 func (a Account) fields() *keyring.Fields {
-	return keyring.NewFields().Int(int64(a.ID)).String(a.Name).String(a.Display).String(a.Kind).String(a.State).Bytes(a.Handle).
+	return keyring.LongFields().Int(int64(a.ID)).String(a.Name).String(a.Display).String(a.Kind).String(a.State).Bytes(a.Handle).
 		Int(store.Unix(a.Created)).Int(store.Unix(a.Used)).Int(store.Unix(a.Risk)).Int(a.version).Bytes(a.kept)
 }
 

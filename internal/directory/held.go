@@ -120,6 +120,38 @@ func (d *Directory) credentials(ctx context.Context, rows *store.Rows, err error
 	return all.end(), rows.Err()
 }
 
+// beside reads what an account holds that was read before; it is not the same where the
+// account was changed since, or where there is no row to tell.
+func (d *Directory) beside(ctx context.Context, rows *store.Rows, a Account, err error) (out []Credential, same bool, _ error) {
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	all := belongings{holder: &holder{Directory: d, account: a.ID, version: a.version, roster: a.roster}, out: make([]Credential, 0, 2)}
+	var version int64
+	row := &credentialRow{}
+	into := row.appendTo(append(make([]any, 0, 18), &version))
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, false, err
+		}
+		if version != a.version {
+			return nil, false, nil
+		}
+		same = true
+		if err := all.add(ctx, row); err != nil {
+			return nil, false, err
+		}
+	}
+	if err := rows.Err(); err != nil || !same {
+		return nil, false, err
+	}
+	if err := d.newest(ctx, "account", int64(a.ID), a.version, a.ID); err != nil {
+		return nil, false, err
+	}
+	return all.end(), true, nil
+}
+
 // belongings are an account's credentials while they are read, by number.
 type belongings struct {
 	*holder

@@ -4,11 +4,15 @@ import "encoding/binary"
 
 // Fields is a list of values to authenticate, written so that no two lists are
 // the same bytes: each value has its type before it, and its length where that
-// varies. Make it with [NewFields]; the order matters.
+// varies. Make it with [NewFields] or [LongFields]; the order matters.
 type Fields struct{ b []byte }
 
 // NewFields returns an empty list.
-func NewFields() *Fields { return &Fields{b: make([]byte, 0, 320)} }
+func NewFields() *Fields { return &Fields{b: make([]byte, 0, 128)} }
+
+// LongFields is NewFields for a list of hundreds of bytes that every sign-in makes: it
+// does not grow in steps.
+func LongFields() *Fields { return &Fields{b: make([]byte, 0, 384)} }
 
 // Int adds a number.
 func (f *Fields) Int(n int64) *Fields { f.b = appendInt(f.b, n); return f }

@@ -211,7 +211,8 @@ func (g *guesses) judge(b *budget) string {
 // load fills in the subjects' counts, and says whether the account was let in from this
 // place within a month.
 func (g *guesses) load(ctx context.Context, r store.Reader, subjects []subject, from note) (letIn bool, err error) {
-	ask := lookup{owner: from.account != 0, place: from.source != ""}
+	known := from.account != 0 && g.noted.within(from, g.now()) // then it is not read again
+	ask := lookup{owner: from.account != 0, place: from.source != "" && !known}
 	args := make([]any, 0, 8)
 	for _, s := range subjects {
 		if s.owner == 0 {
@@ -225,7 +226,8 @@ func (g *guesses) load(ctx context.Context, r store.Reader, subjects []subject, 
 	if ask.place {
 		args = append(args, int64(from.account), from.source, store.Unix(g.now().Add(-placeLife)))
 	}
-	return g.fill(ctx, r, subjects, ask, from, args)
+	letIn, err = g.fill(ctx, r, subjects, ask, from, args)
+	return letIn || known, err
 }
 
 // loadSubjects fills in the counts of subjects that have no owner.

@@ -16,8 +16,8 @@ type note struct {
 }
 
 // noted is when this server last saw the rows of such notes, so that a sign-in
-// from the usual place does not look again. It grants nobody anything: a row that
-// is gone since is only written a day later.
+// from the usual place does not look again: whoever it tells of is no stranger there. A
+// row that is gone since, or was changed, is written a day later.
 type noted struct {
 	mu   sync.Mutex
 	last map[note]time.Time

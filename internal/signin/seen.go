@@ -53,8 +53,11 @@ func (p Parts) belongings(ctx context.Context, r store.Reader, at *attempt, acco
 	if ours && at.seen.known {
 		return at.seen.credentials, nil
 	}
-	all, err := p.Directory.Credentials(ctx, r, account)
-	if err == nil && ours {
+	if !ours {
+		return p.Directory.Credentials(ctx, r, account)
+	}
+	all, err := p.Directory.CredentialsOf(ctx, r, at.seen.account)
+	if err == nil {
 		at.seen.credentials, at.seen.known = all, true
 	}
 	return all, err
