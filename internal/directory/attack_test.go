@@ -267,7 +267,6 @@ func revoke(id func(w *town) assurance.CredentialID) func(*testing.T, *town) {
 }
 
 func anOld(w *town) assurance.CredentialID { return w.old.ID }
-func aCode(w *town) assurance.CredentialID { return w.code.ID }
 func without(g func(w *town) Group, a func(w *town) Account) func(*testing.T, *town) {
 	return func(t *testing.T, w *town) {
 		w.change(t, func(tx *store.Tx) error { return w.RemoveMember(t.Context(), tx, g(w), a(w)) })

@@ -27,7 +27,6 @@ type rig struct {
 	dsn, folder string
 	root        keyring.Root
 	at          time.Time
-	mails       []Notice
 	fail        error
 }
 
