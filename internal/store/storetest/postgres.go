@@ -64,6 +64,7 @@ func EachDSN(t *testing.T, f func(t *testing.T, dsn string)) {
 // if need be. The schema is dropped when the test ends.
 func Postgres(tb testing.TB) string {
 	tb.Helper()
+	notShort(tb)
 	base, err := server.start()
 	if err != nil {
 		tb.Fatalf("no PostgreSQL to test on: %v\nInstall the server (Debian: postgresql), set %s to a server's URL, or %s=1 to do without.", err, EnvDSN, EnvNone)
@@ -81,6 +82,14 @@ func Postgres(tb testing.TB) string {
 	return u.String()
 }
 
+// notShort skips what needs a PostgreSQL server in a run with -short.
+func notShort(tb testing.TB) {
+	tb.Helper()
+	if testing.Short() {
+		tb.Skip("-short: starts PostgreSQL")
+	}
+}
+
 // Server is a private PostgreSQL server that a test may kill.
 type Server struct {
 	DSN string
@@ -90,6 +99,7 @@ type Server struct {
 // StartPostgres starts a server for one test, stopped when that ends.
 func StartPostgres(tb testing.TB) *Server {
 	tb.Helper()
+	notShort(tb)
 	s := new(throwaway)
 	tb.Cleanup(s.stop)
 	if err := s.launch(); err != nil {
@@ -102,6 +112,7 @@ func StartPostgres(tb testing.TB) *Server {
 // its disk, as it does in life.
 func StartDurablePostgres(tb testing.TB) *Server {
 	tb.Helper()
+	notShort(tb)
 	s := &throwaway{durable: true}
 	tb.Cleanup(s.stop)
 	if err := s.launch(); err != nil {
