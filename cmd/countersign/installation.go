@@ -64,6 +64,7 @@ type installation struct {
 	api      *api.API
 	routes   []look.Route // of the pages, with what each demands
 	handler  http.Handler
+	kinds    []authenticator.Authenticator
 	rooms    []inspector // that keep rows
 }
 
@@ -146,9 +147,10 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if s.mails {
 		kinds = slices.Insert(kinds, len(kinds)-2, authenticator.Authenticator(mailcode.New(serviceName(s), directory.CheckMail)))
 	}
-	people := &directory.Directory{DB: in.db, Keys: in.keys, Log: s.log}
+	in.kinds = kinds
+	people := directory.New(directory.Parts{DB: in.db, Keys: in.keys, Log: s.log})
 	rules := &signin.Rules{DB: in.db, Keys: in.keys, Log: s.log}
-	lists := &offline.Lists{DB: in.db, Keys: in.keys}
+	lists := offline.New(offline.Parts{DB: in.db, Keys: in.keys})
 	old, err := unbound(ctx, people, s.log)
 	if err != nil {
 		return err
@@ -163,8 +165,8 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	in.tickets = &ticket.Tickets{DB: in.db, Keys: in.keys, Now: s.now}
-	in.sessions = &session.Sessions{DB: in.db, Keys: in.keys, Tickets: in.tickets, Limits: s.sessions, Now: s.now}
+	in.tickets = ticket.New(ticket.Parts{DB: in.db, Keys: in.keys, Now: s.now})
+	in.sessions = session.New(session.Parts{DB: in.db, Keys: in.keys, Tickets: in.tickets, Limits: s.sessions, Now: s.now})
 	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
 		return names(ctx, r, people, catalogue, kinds)
 	}
@@ -185,17 +187,18 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	enrollments = &enrollment.Enrollments{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.engine.Outbox, Tickets: in.tickets, Sessions: in.sessions,
+	enrollments = enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.engine.Outbox, Tickets: in.tickets, Sessions: in.sessions,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
 		Doubt: func(ctx context.Context, tx *store.Tx, account directory.Account) (int, error) {
 			return recoveries.DisownIn(ctx, tx, account)
-		}}
+		}})
 	wait := recovery.WaitDefault
 	if s.wait != nil {
 		wait = *s.wait
 	}
-	recoveries, err = recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Enrollments: enrollments, Tickets: in.tickets,
-		PublicURL: s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now, Log: s.log})
+	recoveries, err = recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Enrollments: enrollments, Tickets: in.tickets, Outbox: in.engine.Outbox, Tries: in.engine.Tries,
+		EndSessions: in.sessions.EndAllIn,
+		PublicURL:   s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now, Log: s.log})
 	if err != nil {
 		return err
 	}
@@ -204,7 +207,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.rooms = append(in.rooms, in.pusher)
-	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists,
+	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.engine.Outbox, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits},
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, CheckBeside: checkBeside(s.publicURL), Clash: clash, Engine: in.engine, Openings: openings,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.engine.Outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
@@ -228,7 +231,7 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	if err != nil {
 		return nil, err
 	}
-	gesture, err := gestureOptions(enrollments.Authenticators)
+	gesture, err := gestureOptions(in.kinds)
 	if err != nil {
 		return nil, err
 	}

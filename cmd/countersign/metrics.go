@@ -13,7 +13,7 @@ import (
 
 // metrics is what Prometheus reads of a running server.
 func (in *installation) metrics() http.Handler {
-	log := &metrics.Log{DB: in.db, Protocols: []string{"browser", "api", "radius", "yubico", "forward-auth", "socket"}}
+	log := metrics.NewLog(in.db, []string{"browser", "api", "radius", "yubico", "forward-auth", "socket"})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics.Handler(log.Gather, metrics.Store(in.db), in.radiusMetrics, process))
 	return mux

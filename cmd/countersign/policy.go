@@ -57,7 +57,7 @@ func (c *policyCheck) Run(ctx context.Context, conn *connection) error {
 	if err != nil {
 		return err
 	}
-	known, err := names(ctx, db, &directory.Directory{DB: db, Keys: keys, Log: quiet}, catalogue, kinds)
+	known, err := names(ctx, db, directory.New(directory.Parts{DB: db, Keys: keys, Log: quiet}), catalogue, kinds)
 	if err != nil {
 		return err
 	}

@@ -188,7 +188,7 @@ func (r *rewinding) page(ctx context.Context, kind string, how authenticator.Rew
 	if err != nil || len(refs) == 0 {
 		return 0, after, err
 	}
-	people := &directory.Directory{DB: r.db, Keys: r.keys, Log: slog.New(slog.DiscardHandler)}
+	people := directory.New(directory.Parts{DB: r.db, Keys: r.keys, Log: slog.New(slog.DiscardHandler)})
 	before := *out
 	err = r.db.Change(ctx, operator(), func(tx *store.Tx) error {
 		*out = before

@@ -53,7 +53,7 @@ func TestOneSecretIsOneToken(t *testing.T) {
 			desk.refuses("same secret", load(fmt.Sprintf("A,%s,hotp,6\nB,%s,totp,6,30\n", one, one))...)
 			desk.does(load("A," + one + ",totp,6,30\n")...)
 			desk.refuses("same secret", load("B,"+one+",hotp,8,7\n")...)
-			if err := w.admin.Directory.Keys.RotateDataKey(t.Context(), audit.System("test"), keyring.Token); err != nil {
+			if err := w.keys.RotateDataKey(t.Context(), audit.System("test"), keyring.Token); err != nil {
 				t.Fatal(err)
 			}
 			desk.refuses("secret of the token", load("B,"+one+",hotp,8,7\n")...)

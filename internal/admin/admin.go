@@ -22,6 +22,8 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/notify"
 	"countersign/internal/offline"
 	"countersign/internal/policy"
 	"countersign/internal/recovery"
@@ -34,6 +36,7 @@ import (
 // Parts are what an Admin works on.
 type Parts struct {
 	DB           *store.DB
+	Keys         *keyring.Keyring
 	Directory    *directory.Directory
 	Applications *application.Catalogue
 	Enrollments  *enrollment.Enrollments
@@ -42,6 +45,10 @@ type Parts struct {
 	Sessions     *session.Sessions
 	Tickets      *ticket.Tickets
 	Rules        *signin.Rules
+	Outbox       *notify.Outbox
+	// Tokens make what hardware tokens keep, and PINs what stands in front of their codes.
+	Tokens enrollment.TokenKinds
+	PINs   enrollment.PINKinds
 	// Known are the names that a policy may mention.
 	Known func(ctx context.Context, r store.Reader) (policy.Known, error)
 	// CheckSettings says what is wrong with an application's settings; each

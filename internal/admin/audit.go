@@ -114,7 +114,7 @@ func (a *Admin) Export(ctx context.Context, g signin.Grant, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	out, err := audit.NewWriter(w, a.Directory.Keys.Origin(), notes)
+	out, err := audit.NewWriter(w, a.Keys.Origin(), notes)
 	if err != nil {
 		return err
 	}

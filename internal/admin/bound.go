@@ -87,7 +87,7 @@ func (a *Admin) scanDeclaration(ctx context.Context, row interface{ Scan(...any)
 	if err != nil {
 		return d, err
 	}
-	if !a.Directory.Keys.VerifyMAC(keyring.Declaration, d.fields(), mac) {
+	if !a.Keys.VerifyMAC(keyring.Declaration, d.fields(), mac) {
 		return d, a.tampered("declaration", d.Row, store.Altered)
 	}
 	older, err := a.older(ctx, declarationKind, d.Row, d.created<<1, func(ctx context.Context) (at int64, err error) {
@@ -129,7 +129,7 @@ func (a *Admin) scanResult(ctx context.Context, row interface{ Scan(...any) erro
 		return k, err
 	}
 	k.Time, k.Passed = store.Time(at), passed == 1
-	if !a.Directory.Keys.VerifyMAC(keyring.Drill, k.fields(), mac) || passed>>1 != 0 {
+	if !a.Keys.VerifyMAC(keyring.Drill, k.fields(), mac) || passed>>1 != 0 {
 		return k, a.tampered("drill_result", k.name(), store.Altered)
 	}
 	older, err := a.older(ctx, resultKind, k.name(), k.version(), func(ctx context.Context) (int64, error) {
@@ -217,7 +217,7 @@ func (a *Admin) keepReport(ctx context.Context, tx *store.Tx, h handed) (int64, 
 		return 0, err
 	}
 	reports.Anchor(tx, h.id, 1)
-	_, err = tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.Directory.Keys.MAC(keyring.Drill, h.fields()))
+	_, err = tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.Keys.MAC(keyring.Drill, h.fields()))
 	return h.id, err
 }
 
@@ -303,7 +303,7 @@ func (a *Admin) inspectReportsAfter(ctx context.Context, after *int64, there map
 			return n, err
 		}
 		*after, there[h.id] = h.id, true
-		if !a.Directory.Keys.VerifyMAC(keyring.Drill, h.fields(), mac) {
+		if !a.Keys.VerifyMAC(keyring.Drill, h.fields(), mac) {
 			a.tampered("drill_report", strconv.FormatInt(h.id, 10), store.Altered)
 		}
 	}
@@ -344,7 +344,7 @@ func (a *Admin) bindDeclarations(ctx context.Context, tx *store.Tx) (int, error)
 		if err != nil {
 			return 0, err
 		}
-		if a.Directory.Keys.VerifyMAC(keyring.Declaration, d.fieldsOfBefore(), mac) {
+		if a.Keys.VerifyMAC(keyring.Declaration, d.fieldsOfBefore(), mac) {
 			all = append(all, d)
 		}
 	}
@@ -352,7 +352,7 @@ func (a *Admin) bindDeclarations(ctx context.Context, tx *store.Tx) (int, error)
 		return 0, err
 	}
 	for _, d := range all {
-		if _, err := tx.Exec(ctx, `update declaration set mac = $2 where technique = $1`, d.Row, a.Directory.Keys.MAC(keyring.Declaration, d.fields())); err != nil {
+		if _, err := tx.Exec(ctx, `update declaration set mac = $2 where technique = $1`, d.Row, a.Keys.MAC(keyring.Declaration, d.fields())); err != nil {
 			return 0, err
 		}
 		tx.Anchor(declarationKind, store.NumberOf(d.Row), d.created<<1)
@@ -392,7 +392,7 @@ func (a *Admin) bindReports(ctx context.Context, tx *store.Tx) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if _, err := attack.OpenDrillReport(h.body, a.Directory.Keys.AuditKeys().Verifier); err == nil && h.digest == (&DrillRecord{Report: h.body}).digest() {
+		if _, err := attack.OpenDrillReport(h.body, a.Keys.AuditKeys().Verifier); err == nil && h.digest == (&DrillRecord{Report: h.body}).digest() {
 			all = append(all, h)
 		}
 	}
@@ -400,7 +400,7 @@ func (a *Admin) bindReports(ctx context.Context, tx *store.Tx) (int, error) {
 		return 0, err
 	}
 	for _, h := range all {
-		if _, err := tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.Directory.Keys.MAC(keyring.Drill, h.fields())); err != nil {
+		if _, err := tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.Keys.MAC(keyring.Drill, h.fields())); err != nil {
 			return 0, err
 		}
 		reports.Anchor(tx, h.id, 1)

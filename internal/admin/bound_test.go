@@ -54,7 +54,7 @@ func (s *surveyed) open() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.Admin = New(Parts{DB: db, Directory: &directory.Directory{DB: db, Keys: keys, Log: log}, Applications: catalogue, Now: time.Now})
+	s.Admin = New(Parts{DB: db, Keys: keys, Directory: directory.New(directory.Parts{DB: db, Keys: keys, Log: log}), Applications: catalogue, Now: time.Now})
 }
 
 func (s *surveyed) again() {
@@ -92,7 +92,7 @@ func (s *surveyed) drilled(row string, passed bool, ago time.Duration) {
 	if !passed {
 		d.Honest = attack.Failed
 	}
-	signed, err := SignDrill(s.Directory.Keys, attack.DrillReport{Began: d.Time.Add(-time.Minute), Ended: d.Time, By: "a test", Results: []attack.DrillResult{d}})
+	signed, err := SignDrill(s.Keys, attack.DrillReport{Began: d.Time.Add(-time.Minute), Ended: d.Time, By: "a test", Results: []attack.DrillResult{d}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func TestCoverageOfBeforeIsBound(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		s := newSurveyed(t, dsn)
 		a := storetest.NewAttacker(t, dsn)
-		keys := s.Directory.Keys
+		keys := s.Keys
 		d := Declared{Row: "T1021", Reason: "none", By: "root", Expires: s.began.AddDate(0, 1, 0), created: store.Unix(s.began)}
 		mac := keys.MAC(keyring.Declaration, d.fieldsOfBefore())
 		row := a.Copy("declaration", "technique = 'T1669'").With("technique", d.Row).With("reason", d.Reason).With("author", d.By).With("created", d.created).With("expires", store.Unix(d.Expires)).With("mac", mac)

@@ -71,7 +71,7 @@ func (a *Admin) declareIn(ctx context.Context, tx *store.Tx, d Declared) error {
 	tx.Anchor(declarationKind, store.NumberOf(d.Row), d.created<<1)
 	_, err := tx.Exec(ctx, `insert into declaration (technique, reason, author, created, expires, mac) values ($1,$2,$3,$4,$5,$6)
 		on conflict (technique) do update set reason = excluded.reason, author = excluded.author, created = excluded.created, expires = excluded.expires, mac = excluded.mac`,
-		d.Row, d.Reason, d.By, d.created, store.Unix(d.Expires), a.Directory.Keys.MAC(keyring.Declaration, d.fields()))
+		d.Row, d.Reason, d.By, d.created, store.Unix(d.Expires), a.Keys.MAC(keyring.Declaration, d.fields()))
 	return err
 }
 
@@ -150,7 +150,7 @@ func (c *DrillRecord) digest() string {
 }
 
 func (c *DrillRecord) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	report, err := attack.OpenDrillReport(c.Report, a.Directory.Keys.AuditKeys().Verifier)
+	report, err := attack.OpenDrillReport(c.Report, a.Keys.AuditKeys().Verifier)
 	if err != nil {
 		return nil, failure.New(failure.Invalid, "%s.", upper(err))
 	}
@@ -203,7 +203,7 @@ func (a *Admin) keepResult(ctx context.Context, tx *store.Tx, d attack.DrillResu
 	tx.Anchor(resultKind, k.number(), k.version())
 	_, err = tx.Exec(ctx, `insert into drill_result (technique, application, at, passed, detail, report, mac) values ($1,$2,$3,$4,$5,$6,$7)
 		on conflict (technique, application) do update set at = excluded.at, passed = excluded.passed, detail = excluded.detail, report = excluded.report, mac = excluded.mac`,
-		k.Row, k.Application, store.Unix(k.Time), store.Bit(k.Passed), k.Detail, k.report, a.Directory.Keys.MAC(keyring.Drill, k.fields()))
+		k.Row, k.Application, store.Unix(k.Time), store.Bit(k.Passed), k.Detail, k.report, a.Keys.MAC(keyring.Drill, k.fields()))
 	return err
 }
 

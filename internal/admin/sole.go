@@ -82,7 +82,7 @@ func (a *Admin) warnOne(ctx context.Context, one signin.Administrator) error {
 		}
 		body := fmt.Sprintf("Nobody who can administer Countersign has signed in for a long time. Accounts that are not used go dormant: yours, %s, does at %s, and then nobody is left who could wake it.\n\nSign in before that: %s\n\nMake somebody else an administrator as well, so that this does not depend on you alone.\n",
 			one.Name, notify.Moment(one.Dormant), a.PublicURL)
-		if err := a.Enrollments.Outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(one.ID), Subject: dormantSubject, Body: body}); err != nil {
+		if err := a.Outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(one.ID), Subject: dormantSubject, Body: body}); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: event, Outcome: audit.OK, Account: int64(one.ID), AccountName: one.Name,

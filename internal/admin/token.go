@@ -142,7 +142,7 @@ func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *T
 	if err := a.inHand(&t, cmd.Codes); err != nil {
 		return Token{}, err
 	}
-	handle, err := a.Enrollments.Tokens.Handle(t.Kind, t.Seed)
+	handle, err := a.Tokens.Handle(t.Kind, t.Seed)
 	if err != nil {
 		return Token{}, err
 	}
@@ -160,7 +160,7 @@ func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *T
 // alone refuses a token whose secret is there under another serial number. One that
 // came before that was known is known by its secret from now on.
 func (a *Admin) alone(ctx context.Context, tx *store.Tx, t *directory.Token) error {
-	secret, err := a.Enrollments.Tokens.Secret(t.Kind, t.Seed)
+	secret, err := a.Tokens.Secret(t.Kind, t.Seed)
 	if err != nil {
 		return err
 	}
@@ -175,13 +175,13 @@ func (a *Admin) alone(ctx context.Context, tx *store.Tx, t *directory.Token) err
 // inHand puts a counter past two codes that the device shows now. Who had it in a drawer
 // may have pressed it and noted codes, which stay good on a counter until a later one is used.
 func (a *Admin) inHand(t *directory.Token, codes string) error {
-	if !a.Enrollments.Tokens.Shown(t.Kind) {
+	if !a.Tokens.Shown(t.Kind) {
 		return nil
 	}
 	if codes == "" {
 		return failure.At("codes", failure.New(failure.Invalid, "Press the token twice and say the two codes: whoever had it before may have noted some, which end with these."))
 	}
-	r, err := a.Enrollments.Tokens.Resync(t.Kind, t.Seed, codes, a.Now())
+	r, err := a.Tokens.Resync(t.Kind, t.Seed, codes, a.Now())
 	if err == nil && !r.OK {
 		err = wrongPair
 	}
@@ -327,7 +327,7 @@ func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, t *d
 		return owner, err
 	}
 	// Its next owner does not get the PIN of this one.
-	bare, err := a.Enrollments.PINs.Clear(c.Kind, c.State)
+	bare, err := a.PINs.Clear(c.Kind, c.State)
 	if err != nil {
 		return owner, err
 	}
@@ -394,7 +394,7 @@ func (c *TokenResync) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 var wrongPair = &failure.Error{Class: failure.Refused, Reason: "wrong-codes", Public: "Those are not two codes (of a challenge token: a number and its answer, twice) that this token shows one after the other now and that were not used before."}
 
 func (a *Admin) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Token, c *TokenResync) error {
-	r, err := a.Enrollments.Tokens.Resync(t.Kind, t.Seed, c.Codes, c.Received)
+	r, err := a.Tokens.Resync(t.Kind, t.Seed, c.Codes, c.Received)
 	if err == nil && !r.OK {
 		err = wrongPair
 	}
@@ -410,7 +410,7 @@ func (a *Admin) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.To
 	if err != nil {
 		return owner, err
 	}
-	r, err := a.Enrollments.Tokens.Resync(t.Kind, credential.State, c.Codes, c.Received)
+	r, err := a.Tokens.Resync(t.Kind, credential.State, c.Codes, c.Received)
 	if err == nil && !r.OK {
 		err = wrongPair
 	}

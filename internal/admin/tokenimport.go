@@ -111,7 +111,7 @@ func (a *Admin) token(row TokenRow, batch string) (directory.Token, error) {
 	if !plain(row.Manufacturer, 64) {
 		return directory.Token{}, refuse("a manufacturer has 64 printable ASCII characters at most")
 	}
-	enrolled, err := a.Enrollments.Tokens.Import(enrollment.Seed{Kind: row.Kind, Suite: row.Suite, Algorithm: row.Algorithm, Digits: row.Digits,
+	enrolled, err := a.Tokens.Import(enrollment.Seed{Kind: row.Kind, Suite: row.Suite, Algorithm: row.Algorithm, Digits: row.Digits,
 		Period: row.Period, Counter: row.Counter, Secret: row.Secret, Public: row.Public, Private: row.Private})
 	if err != nil {
 		return directory.Token{}, refuse("%v", err)

@@ -53,7 +53,7 @@ func (d *Directory) addMail(ctx context.Context, tx *store.Tx, a Account, typed 
 	}
 	_, err = tx.Exec(ctx, `insert into address (account, kind, address, verified, mac) values ($1,'mail',$2,$3,$4)
 		on conflict (account, kind, address) do update set verified = excluded.verified, mac = excluded.mac`,
-		int64(a.ID), addr, at, d.Keys.MAC(keyring.Account, addressFields(int64(a.ID), "mail", addr, at)))
+		int64(a.ID), addr, at, d.keys.MAC(keyring.Account, addressFields(int64(a.ID), "mail", addr, at)))
 	if err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func TestGroupsOfBefore(t *testing.T) {
 		if err := tx.QueryRow(t.Context(), `insert into team (name, display, privileged, created, mac) values ($1,'',0,$2,$3) returning id`, old.Name, store.Unix(old.Created), []byte{}).Scan(&old.ID); err != nil {
 			return err
 		}
-		_, err := tx.Exec(t.Context(), `update team set mac = $2 where id = $1`, old.ID, r.Keys.MAC("team", old.fields()))
+		_, err := tx.Exec(t.Context(), `update team set mac = $2 where id = $1`, old.ID, r.keys.MAC("team", old.fields()))
 		return err
 	})
 	for name, ok := range map[string]bool{"sales": false, "sa1es": false, "salt": true, "st-aff": true} {

@@ -137,23 +137,23 @@ func (w *town) facts(t *testing.T) []string {
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	for _, name := range []string{"ada", "countess", "ada@example.org", "root", "root@example.org", "carol", "mallory"} {
-		a, err := w.Find(t.Context(), w.DB, name)
+		a, err := w.Find(t.Context(), w.db, name)
 		if err != nil {
 			continue
 		}
 		say("%s is %d %s, %s, %s in %v %t risk %d", name, a.ID, a.Display, a.State, a.Kind, a.Groups, a.Privileged, store.Unix(a.Risk))
 	}
 	for id := assurance.AccountID(1); id < 8; id++ {
-		a, err := w.Get(t.Context(), w.DB, id)
+		a, err := w.Get(t.Context(), w.db, id)
 		if err != nil {
 			continue
 		}
-		mails, err := w.Mails(t.Context(), w.DB, id)
+		mails, err := w.Mails(t.Context(), w.db, id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		say("! mails of %s go to %v, %s", a.Name, mails, a.Mail)
-		all, err := w.Credentials(t.Context(), w.DB, id)
+		all, err := w.Credentials(t.Context(), w.db, id)
 		if errors.Is(err, ErrTampered) {
 			continue
 		}
@@ -170,28 +170,28 @@ func (w *town) facts(t *testing.T) []string {
 		}
 	}
 	for _, serial := range []string{"A1", "A2", "A3"} {
-		if one, err := w.Token(t.Context(), w.DB, serial); err == nil {
+		if one, err := w.Token(t.Context(), w.db, serial); err == nil {
 			say("token %s is %s", serial, one.State)
 		}
 	}
 	for _, name := range []string{"dave", "erin"} {
-		if by, was, err := w.TakenAway(t.Context(), w.DB, name); err == nil && was && by != w.root.ID {
+		if by, was, err := w.TakenAway(t.Context(), w.db, name); err == nil && was && by != w.root.ID {
 			say("! %s was taken away", name)
 		} else if err == nil && was {
 			say("! %s was taken away", name)
 		}
 	}
 	for _, name := range []string{Administrators, "staff", "auditors"} {
-		if g, err := w.FindGroup(t.Context(), w.DB, name); err == nil {
+		if g, err := w.FindGroup(t.Context(), w.db, name); err == nil {
 			say("group %s %s %t", g.Name, g.Display, g.Privileged)
 		}
 	}
-	if members, err := w.Administering(t.Context(), w.DB, 10); err == nil {
+	if members, err := w.Administering(t.Context(), w.db, 10); err == nil {
 		for _, m := range members {
 			say("%s administers", m.Name)
 		}
 	}
-	done, err := w.Administered(t.Context(), w.DB)
+	done, err := w.Administered(t.Context(), w.db)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -418,7 +418,7 @@ func TestSweepsFindNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.facts(t)
-		storetest.Quiet(t, w.DB)
+		storetest.Quiet(t, w.db)
 		w.restart(t)
 	}
 }

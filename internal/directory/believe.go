@@ -20,7 +20,7 @@ func (d *Directory) tampered(table string, id int64, of assurance.AccountID) err
 }
 
 func (d *Directory) report(table, row, wrong string, of assurance.AccountID) {
-	d.DB.Report(store.Finding{Table: table, Row: row, Wrong: wrong, Account: int64(of)})
+	d.db.Report(store.Finding{Table: table, Row: row, Wrong: wrong, Account: int64(of)})
 }
 
 // again reads the version of a row once more.
@@ -34,20 +34,20 @@ var again = map[string]string{
 // newest returns an error for a row that is older than one that was committed. One that
 // is not there any more is unknown: it was removed since it was read.
 func (d *Directory) newest(ctx context.Context, kind string, number, version int64, of assurance.AccountID) error {
-	newest := d.DB.Newest(kind, number) // once: it may be changed again while it is read again
+	newest := d.db.Newest(kind, number) // once: it may be changed again while it is read again
 	if version >= newest {
 		return nil
 	}
-	if d.DB.Overtaken(kind, number) {
+	if d.db.Overtaken(kind, number) {
 		var now int64
-		err := d.DB.QueryRow(ctx, again[kind], number).Scan(&now)
+		err := d.db.QueryRow(ctx, again[kind], number).Scan(&now)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			return unknown
 		case err != nil:
 			return err
 		case now >= newest:
-			d.DB.Doubt(kind, number)
+			d.db.Doubt(kind, number)
 			return nil
 		}
 	}

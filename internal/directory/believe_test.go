@@ -18,13 +18,13 @@ func TestSpellingsThatAreNotBelieved(t *testing.T) {
 	r := setUp(t)
 	ada := r.account(t, NewAccount{Name: "ada", Aliases: []string{"countess"}})
 	r.sabotage(t, `update account_alias set mac = null where alias = 'countess'`)
-	r.sabotage(t, `insert into account_alias (alias, account, mac) values ('lovelace', $1, $2)`, int64(ada.ID), r.Keys.MAC(keyring.Account, spelling("lovelace", int64(ada.ID))))
+	r.sabotage(t, `insert into account_alias (alias, account, mac) values ('lovelace', $1, $2)`, int64(ada.ID), r.keys.MAC(keyring.Account, spelling("lovelace", int64(ada.ID))))
 	for _, name := range []string{"countess", "lovelace"} {
-		if a, err := r.Find(t.Context(), r.DB, name); failure.ClassOf(err) != failure.NotFound {
+		if a, err := r.Find(t.Context(), r.db, name); failure.ClassOf(err) != failure.NotFound {
 			t.Errorf("%s is %+v, %v", name, a, err)
 		}
 	}
-	if _, err := r.Find(t.Context(), r.DB, "ada"); err != nil {
+	if _, err := r.Find(t.Context(), r.db, "ada"); err != nil {
 		t.Error(err)
 	}
 	r.alarmed(t, "account_alias", store.Altered)
@@ -38,7 +38,7 @@ func TestPowerOfACredential(t *testing.T) {
 	ada := r.account(t, NewAccount{Name: "ada"})
 	c := r.passkey(t, ada, "h")
 	row := &heldRow{}
-	err := r.DB.QueryRow(t.Context(), `select `+heldColumns+` from account a join credential c on c.account = a.id where c.id = $1`, int64(c.ID)).Scan(row.columns()...)
+	err := r.db.QueryRow(t.Context(), `select `+heldColumns+` from account a join credential c on c.account = a.id where c.id = $1`, int64(c.ID)).Scan(row.columns()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,13 +70,13 @@ func TestCredentialsOfAnOlderAccount(t *testing.T) {
 		return r.UpdateCredential(t.Context(), tx, c)
 	})
 	i.putBack("account", "name = 'ada'")
-	if all, err := r.Credentials(t.Context(), r.DB, ada.ID); !errors.Is(err, ErrTampered) {
+	if all, err := r.Credentials(t.Context(), r.db, ada.ID); !errors.Is(err, ErrTampered) {
 		t.Errorf("%+v, %v", all, err)
 	}
-	if one, err := r.Credential(t.Context(), r.DB, ada.ID, c.ID); !errors.Is(err, ErrTampered) {
+	if one, err := r.Credential(t.Context(), r.db, ada.ID, c.ID); !errors.Is(err, ErrTampered) {
 		t.Errorf("%+v, %v", one, err)
 	}
-	if all, err := r.CredentialsOfHolder(t.Context(), r.DB, "passkey", "h"); !errors.Is(err, ErrTampered) {
+	if all, err := r.CredentialsOfHolder(t.Context(), r.db, "passkey", "h"); !errors.Is(err, ErrTampered) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	r.alarmed(t, "account", store.Older)
@@ -88,15 +88,15 @@ func TestBesideAnotherAccountOfTheSum(t *testing.T) {
 	r := setUp(t)
 	ada := r.account(t, NewAccount{Name: "ada"})
 	r.passkey(t, ada, "h")
-	all, err := r.Credentials(t.Context(), r.DB, ada.ID)
+	all, err := r.Credentials(t.Context(), r.db, ada.ID)
 	if err != nil || len(all) != 1 {
 		t.Fatal(all, err)
 	}
-	if _, unmoved, err := r.GetBeside(t.Context(), r.DB, ada.ID, all); err != nil || !unmoved {
+	if _, unmoved, err := r.GetBeside(t.Context(), r.db, ada.ID, all); err != nil || !unmoved {
 		t.Fatal("as it was", err)
 	}
 	r.change(t, func(tx *store.Tx) error { return r.AddMail(t.Context(), tx, ada.ID, "ada@example.org") })
-	if _, unmoved, err := r.GetBeside(t.Context(), r.DB, ada.ID, all); err != nil || unmoved {
+	if _, unmoved, err := r.GetBeside(t.Context(), r.db, ada.ID, all); err != nil || unmoved {
 		t.Error("its account was changed, and it is as it was", err)
 	}
 }
@@ -118,11 +118,11 @@ func TestUsedAfterAChange(t *testing.T) {
 		}
 		return r.Used(t.Context(), tx, a, at)
 	})
-	a, err := r.Get(t.Context(), r.DB, ada.ID)
+	a, err := r.Get(t.Context(), r.db, ada.ID)
 	if err != nil || !a.Used.Equal(at) {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if all, err := r.Credentials(t.Context(), r.DB, ada.ID); err != nil || len(all) != 1 || all[0].Status != CredentialUsedUp || all[0].lost {
+	if all, err := r.Credentials(t.Context(), r.db, ada.ID); err != nil || len(all) != 1 || all[0].Status != CredentialUsedUp || all[0].lost {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
@@ -145,29 +145,29 @@ func TestMembersByTheirRosters(t *testing.T) {
 	r := setUp(t)
 	ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})
 	staff := r.group(t, "staff", true, ada)
-	r.sabotage(t, `insert into membership (team, account, created, mac) values ($1,$2,1,$3)`, staff.ID, int64(bob.ID), r.Keys.MAC(keyring.Membership, membership(staff.ID, bob.ID, 1)))
-	if all, err := r.Members(t.Context(), r.DB, staff, 9); err != nil || len(all) != 1 || all[0].ID != ada.ID {
+	r.sabotage(t, `insert into membership (team, account, created, mac) values ($1,$2,1,$3)`, staff.ID, int64(bob.ID), r.keys.MAC(keyring.Membership, membership(staff.ID, bob.ID, 1)))
+	if all, err := r.Members(t.Context(), r.db, staff, 9); err != nil || len(all) != 1 || all[0].ID != ada.ID {
 		t.Errorf("%+v, %v", all, err)
 	}
 	r.alarmed(t, "membership", store.Returned)
 	r.change(t, func(tx *store.Tx) error { return r.AddMember(t.Context(), tx, staff, bob) })
 	r.sabotage(t, `delete from membership where account = $1`, int64(ada.ID))
-	if a, err := r.Get(t.Context(), r.DB, ada.ID); err != nil || strings.Join(a.Groups, " ") != "staff" || !a.Privileged {
+	if a, err := r.Get(t.Context(), r.db, ada.ID); err != nil || strings.Join(a.Groups, " ") != "staff" || !a.Privileged {
 		t.Errorf("%+v, %v", a, err)
 	}
 	if err := r.try(t, func(tx *store.Tx) error { return r.AddMember(t.Context(), tx, staff, ada) }); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("added twice: %v", err)
 	}
 	r.change(t, func(tx *store.Tx) error { return r.RemoveMember(t.Context(), tx, staff, ada) })
-	if a, err := r.Get(t.Context(), r.DB, ada.ID); err != nil || len(a.Groups) != 0 || a.Privileged {
+	if a, err := r.Get(t.Context(), r.db, ada.ID); err != nil || len(a.Groups) != 0 || a.Privileged {
 		t.Errorf("taken out: %+v, %v", a, err)
 	}
 	r.sabotage(t, `update account set mac = $1 where id = $2`, []byte("x"), int64(bob.ID))
-	if all, err := r.Members(t.Context(), r.DB, staff, 9); err != nil || len(all) != 0 {
+	if all, err := r.Members(t.Context(), r.db, staff, 9); err != nil || len(all) != 0 {
 		t.Errorf("whose row is not believed: %+v, %v", all, err)
 	}
 	r.sabotage(t, `update team set privileged = 0`)
-	if all, err := r.Groups(t.Context(), r.DB); err != nil || len(all) != 1 || !all[0].Privileged {
+	if all, err := r.Groups(t.Context(), r.db); err != nil || len(all) != 1 || !all[0].Privileged {
 		t.Errorf("a group that is not believed: %+v, %v", all, err)
 	}
 }

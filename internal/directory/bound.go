@@ -22,27 +22,27 @@ const boundDone = "done"
 // milestone has what they wrote blessed.
 func (d *Directory) Bound(ctx context.Context) (bool, error) {
 	var at int64
-	err := d.DB.QueryRow(ctx, `select at from milestone where name = $1`, bound).Scan(&at)
+	err := d.db.QueryRow(ctx, `select at from milestone where name = $1`, bound).Scan(&at)
 	if err == nil {
 		return true, nil
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return false, err
 	}
-	said, err := d.DB.Entries(ctx, store.Filter{Event: store.BoundEvent, Newest: true, Limit: 1}) // done is the last of them
+	said, err := d.db.Entries(ctx, store.Filter{Event: store.BoundEvent, Newest: true, Limit: 1}) // done is the last of them
 	if err != nil || len(said) == 0 || said[0].Reason != boundDone {
 		return false, err
 	}
-	d.DB.Report(store.Finding{Table: "milestone", Row: bound, Wrong: store.Missing})
+	d.db.Report(store.Finding{Table: "milestone", Row: bound, Wrong: store.Missing})
 	return true, nil
 }
 
 // NoteBound writes down for good that every row is bound.
 func (d *Directory) NoteBound(ctx context.Context) error {
-	return d.DB.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
+	return d.db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
 		at := store.Unix(tx.Now())
 		_, err := tx.Exec(ctx, `insert into milestone (name, account, at, mac) values ($1,0,$2,$3) on conflict do nothing`,
-			bound, at, d.Keys.MAC(keyring.Milestone, milestoneFields(bound, 0, at)))
+			bound, at, d.keys.MAC(keyring.Milestone, milestoneFields(bound, 0, at)))
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ func TestUsedUpIsAnnounced(t *testing.T) {
 	c := r.credential(t, Credential{Account: ada.ID, Kind: "recoverycode", Traits: assurance.Held, State: []byte("3")})
 	var mu sync.Mutex
 	var heard []string
-	r.DB.Subscribe(func(topic string) {
+	r.db.Subscribe(func(topic string) {
 		mu.Lock()
 		defer mu.Unlock()
 		heard = append(heard, topic)
@@ -66,7 +66,7 @@ func TestAForgedMilestoneIsReported(t *testing.T) {
 	if !r.administered(t) {
 		t.Error("as it was written")
 	}
-	storetest.Quiet(t, r.DB)
+	storetest.Quiet(t, r.db)
 	r.sabotage(t, `update milestone set account = 99`)
 	if !r.administered(t) {
 		t.Error("changed behind our back")
@@ -76,7 +76,7 @@ func TestAForgedMilestoneIsReported(t *testing.T) {
 
 func (r *rig) serials(t *testing.T, secret string, but string) string {
 	t.Helper()
-	serial, err := r.Twin(t.Context(), r.DB, []byte(secret), but)
+	serial, err := r.Twin(t.Context(), r.db, []byte(secret), but)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestTwoTokensOfOneSecret(t *testing.T) {
 	}
 	token := func(serial string) Token {
 		t.Helper()
-		one, err := r.Token(t.Context(), r.DB, serial)
+		one, err := r.Token(t.Context(), r.db, serial)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestTwoTokensOfOneSecret(t *testing.T) {
 	}
 	rotate := func() {
 		t.Helper()
-		if err := r.Keys.RotateDataKey(t.Context(), audit.System("test"), keyring.Token); err != nil {
+		if err := r.keys.RotateDataKey(t.Context(), audit.System("test"), keyring.Token); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -161,16 +161,16 @@ func TestTwoTokensOfOneSecret(t *testing.T) {
 	}
 
 	r.sabotage(t, `update token set likeness = x'00' where serial = 'A1'`)
-	if _, err := r.Token(t.Context(), r.DB, "A1"); !errors.Is(err, ErrTampered) {
+	if _, err := r.Token(t.Context(), r.db, "A1"); !errors.Is(err, ErrTampered) {
 		t.Errorf("with another likeness it is believed: %v", err)
 	}
 	r.sabotage(t, `update token set likeness = null where serial = 'B1'`)
-	if _, err := r.Token(t.Context(), r.DB, "B1"); !errors.Is(err, ErrTampered) {
+	if _, err := r.Token(t.Context(), r.db, "B1"); !errors.Is(err, ErrTampered) {
 		t.Errorf("without its likeness it is believed: %v", err)
 	}
 	r.sabotage(t, `update token set state = 'stock' where serial = 'A3'`)
 	r.sabotage(t, `update token set batch = 'x' where serial = 'A3'`)
-	if twin, err := r.Twin(t.Context(), r.DB, []byte("five"), ""); !errors.Is(err, ErrTampered) {
+	if twin, err := r.Twin(t.Context(), r.db, []byte("five"), ""); !errors.Is(err, ErrTampered) {
 		t.Errorf("a row that was changed is the twin %q, %v", twin, err)
 	}
 	if err := add(made("B3", "five")); err == nil {

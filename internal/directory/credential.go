@@ -110,7 +110,7 @@ func (d *Directory) genuine(r *credentialRow) (Credential, bool) {
 	c.Quarantine, c.Created, c.Used = store.Time(r.quarantine), store.Time(r.created), store.Time(r.used)
 	c.End, err = readEnd(r.ended, r.ender)
 	c.Traits, odd = assurance.ParseTrait(r.traits)
-	return c, err == nil && odd == nil && d.Keys.VerifyMAC(keyring.Credential, c.fields(r.sealed), r.mac)
+	return c, err == nil && odd == nil && d.keys.VerifyMAC(keyring.Credential, c.fields(r.sealed), r.mac)
 }
 
 // Credentials returns the account's authenticators in every state, oldest first. One whose
@@ -233,9 +233,9 @@ func (d *Directory) Answered(ctx context.Context, tx *store.Tx, c Credential) er
 			return err
 		}
 	}
-	sealed := d.Keys.Seal(keyring.Credential, c.aad(), c.State)
+	sealed := d.keys.Seal(keyring.Credential, c.aad(), c.State)
 	n, err := tx.Exec(ctx, `update credential set state = $1, status = $2, version = $3, power = $4, used = $5, mac = $6 where id = $7 and version = $8 and power = $9`,
-		sealed, c.Status, c.Version, c.power, store.Unix(c.Used), d.Keys.MAC(keyring.Credential, c.fields(sealed)), int64(c.ID), old, power)
+		sealed, c.Status, c.Version, c.power, store.Unix(c.Used), d.keys.MAC(keyring.Credential, c.fields(sealed)), int64(c.ID), old, power)
 	tx.Anchor("credential", int64(c.ID), c.Version)
 	return written(n, err)
 }
@@ -268,10 +268,10 @@ func (d *Directory) writeCredential(ctx context.Context, tx *store.Tx, c *Creden
 	if err := d.empower(ctx, tx, c); err != nil {
 		return err
 	}
-	sealed := d.Keys.Seal(keyring.Credential, c.aad(), c.State)
+	sealed := d.keys.Seal(keyring.Credential, c.aad(), c.State)
 	n, err := tx.Exec(ctx, `update credential set label = $1, handle = $2, state = $3, status = $4, quarantine = $5, version = $6, power = $7, used = $8, mac = $9, traits = $10,
 		ended = $11, ender = $12 where id = $13 and version = $14`,
-		c.Label, c.handle(), sealed, c.Status, store.Unix(c.Quarantine), c.Version, c.power, store.Unix(c.Used), d.Keys.MAC(keyring.Credential, c.fields(sealed)), c.Traits.String(),
+		c.Label, c.handle(), sealed, c.Status, store.Unix(c.Quarantine), c.Version, c.power, store.Unix(c.Used), d.keys.MAC(keyring.Credential, c.fields(sealed)), c.Traits.String(),
 		store.Unix(c.End.At), c.End.by(), int64(c.ID), old)
 	tx.Anchor("credential", int64(c.ID), c.Version)
 	return written(n, err)

@@ -23,8 +23,8 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	for name, read := range map[string]func() (Credential, error){
-		"by number": func() (Credential, error) { return r.Credential(t.Context(), r.DB, ada.ID, c.ID) },
-		"by handle": func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.DB, "passkey", "h") },
+		"by number": func() (Credential, error) { return r.Credential(t.Context(), r.db, ada.ID, c.ID) },
+		"by handle": func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.db, "passkey", "h") },
 	} {
 		got, err := read()
 		if err != nil || got.Account != ada.ID || string(got.State) != "state" || got.Label != "key" || got.Traits != c.Traits || !got.Quarantine.Equal(quarantine) || got.Handle != "h" {
@@ -32,17 +32,17 @@ func TestCredentials(t *testing.T) {
 		}
 	}
 	for name, read := range map[string]func() (Credential, error){
-		"of another account": func() (Credential, error) { return r.Credential(t.Context(), r.DB, bob.ID, c.ID) },
-		"of another kind":    func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.DB, "yubico-otp", "h") },
-		"without a handle":   func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.DB, "passkey", "") },
-		"unknown":            func() (Credential, error) { return r.Credential(t.Context(), r.DB, ada.ID, c.ID+1) },
+		"of another account": func() (Credential, error) { return r.Credential(t.Context(), r.db, bob.ID, c.ID) },
+		"of another kind":    func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.db, "yubico-otp", "h") },
+		"without a handle":   func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.db, "passkey", "") },
+		"unknown":            func() (Credential, error) { return r.Credential(t.Context(), r.db, ada.ID, c.ID+1) },
 	} {
 		if got, err := read(); failure.ClassOf(err) != failure.NotFound {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 	var stored string
-	if err := r.DB.QueryRow(t.Context(), `select cast(state as text) from credential`).Scan(&stored); err != nil || strings.Contains(stored, "state") {
+	if err := r.db.QueryRow(t.Context(), `select cast(state as text) from credential`).Scan(&stored); err != nil || strings.Contains(stored, "state") {
 		t.Errorf("the state is not sealed: %v", err)
 	}
 }
@@ -76,10 +76,10 @@ func TestHandles(t *testing.T) {
 	if err := add(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := r.CredentialByHandle(t.Context(), r.DB, "passkey", "h"); err != nil || got.Account != bob.ID {
+	if got, err := r.CredentialByHandle(t.Context(), r.db, "passkey", "h"); err != nil || got.Account != bob.ID {
 		t.Errorf("%+v, %v", got, err)
 	}
-	all, err := r.Credentials(t.Context(), r.DB, ada.ID)
+	all, err := r.Credentials(t.Context(), r.db, ada.ID)
 	if err != nil || len(all) != 2 || all[0].ID != none.ID || all[1].Status != CredentialRevoked || all[1].Handle != "" {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -100,7 +100,7 @@ func TestChangedMeanwhile(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	got, err := r.Credential(t.Context(), r.DB, ada.ID, c.ID)
+	got, err := r.Credential(t.Context(), r.db, ada.ID, c.ID)
 	if err != nil || string(got.State) != "2" || got.Status != CredentialUsedUp || got.Version != 2 || got.Label != "old" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -130,20 +130,20 @@ func TestCredentialsChangedBehindOurBack(t *testing.T) {
 				bad = old.ID
 			}
 			r.sabotage(t, query)
-			all, err := r.Credentials(t.Context(), r.DB, ada.ID)
+			all, err := r.Credentials(t.Context(), r.db, ada.ID)
 			if err != nil || len(all) != 3 || all[bad-1].Status != CredentialRevoked || all[bad-1].Settled() || all[bad-1].Traits != assurance.Held || all[2].Status != CredentialActive {
 				t.Errorf("%+v, %v", all, err)
 			}
-			if got, err := r.Credential(t.Context(), r.DB, ada.ID, bad); err != nil || got.Status != CredentialRevoked || got.State != nil {
+			if got, err := r.Credential(t.Context(), r.db, ada.ID, bad); err != nil || got.Status != CredentialRevoked || got.State != nil {
 				t.Errorf("by its number: %+v, %v", got, err)
 			}
 			for _, handle := range []string{"hers", "other", "revoked"} {
-				if got, err := r.CredentialByHandle(t.Context(), r.DB, "passkey", handle); err == nil && got.ID == bad {
+				if got, err := r.CredentialByHandle(t.Context(), r.db, "passkey", handle); err == nil && got.ID == bad {
 					t.Errorf("by its handle: %+v", got)
 				}
 			}
 			found := false
-			err = r.Survey(t.Context(), r.DB, func(s Surveyed) error { found = found || s.Tampered; return nil })
+			err = r.Survey(t.Context(), r.db, func(s Surveyed) error { found = found || s.Tampered; return nil })
 			if err != nil || !found {
 				t.Errorf("the survey found nothing, %v", err)
 			}
@@ -213,13 +213,13 @@ func TestActiveAfter(t *testing.T) {
 		limit int
 		want  int
 	}{{0, 10, 2}, {0, 1, 1}, {first.ID, 10, 1}, {second.ID, 10, 0}} {
-		if got, err := ActiveAfter(t.Context(), r.DB, "push", c.after, c.limit); err != nil || len(got) != c.want || len(got) > 0 && got[0].Account != ada.ID {
+		if got, err := ActiveAfter(t.Context(), r.db, "push", c.after, c.limit); err != nil || len(got) != c.want || len(got) > 0 && got[0].Account != ada.ID {
 			t.Errorf("after %d: %v, %v", c.after, got, err)
 		}
 	}
 	first.Status = CredentialDisabled
 	r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, first) })
-	if got, err := ActiveAfter(t.Context(), r.DB, "push", 0, 10); err != nil || len(got) != 1 || got[0].ID != second.ID {
+	if got, err := ActiveAfter(t.Context(), r.db, "push", 0, 10); err != nil || len(got) != 1 || got[0].ID != second.ID {
 		t.Errorf("%v, %v", got, err)
 	}
 }
@@ -235,10 +235,10 @@ func TestTokens(t *testing.T) {
 	if failure.ClassOf(err) != failure.Conflict {
 		t.Error(err)
 	}
-	if _, err := r.Token(t.Context(), r.DB, "C1"); failure.ClassOf(err) != failure.NotFound {
+	if _, err := r.Token(t.Context(), r.db, "C1"); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("half of an import is there: %v", err)
 	}
-	one, err := r.Token(t.Context(), r.DB, "A1")
+	one, err := r.Token(t.Context(), r.db, "A1")
 	if err != nil || string(one.Seed) != "seed-1" || one.State != TokenStock {
 		t.Fatalf("%+v, %v", one, err)
 	}
@@ -246,7 +246,7 @@ func TestTokens(t *testing.T) {
 	for range 118 {
 		serials = append(serials, "none")
 	}
-	known, err := r.KnownTokens(t.Context(), r.DB, append(serials, "A1", "B_3"))
+	known, err := r.KnownTokens(t.Context(), r.db, append(serials, "A1", "B_3"))
 	if err != nil || strings.Join(known, " ") != "A1 B_3" && strings.Join(known, " ") != "B_3 A1" {
 		t.Errorf("%v, %v", known, err)
 	}
@@ -262,7 +262,7 @@ func TestTokens(t *testing.T) {
 		limit int
 		want  string
 	}{{Tokens{}, "", 9, "A1 A2 B_3"}, {Tokens{}, "A1", 1, "A2"}, {Tokens{Serial: "A"}, "", 9, "A1 A2"}, {Tokens{Serial: "_"}, "", 9, "B_3"}, {Tokens{State: TokenStock}, "", 9, "A2 B_3"}, {Tokens{Owner: ada.ID}, "", 9, "A1"}} {
-		all, err := r.ListTokens(t.Context(), r.DB, c.which, c.after, c.limit)
+		all, err := r.ListTokens(t.Context(), r.db, c.which, c.after, c.limit)
 		var got []string
 		for _, tok := range all {
 			got = append(got, tok.Serial)
@@ -309,11 +309,11 @@ func TestTokensChangedBehindOurBack(t *testing.T) {
 			})
 			r.sabotage(t, query)
 			for _, serial := range []string{"A1", "A9"} {
-				if one, err := r.Token(t.Context(), r.DB, serial); err == nil {
+				if one, err := r.Token(t.Context(), r.db, serial); err == nil {
 					t.Errorf("%+v is believed", one)
 				}
 			}
-			all, err := r.ListTokens(t.Context(), r.DB, Tokens{}, "", 9)
+			all, err := r.ListTokens(t.Context(), r.db, Tokens{}, "", 9)
 			tampered := slices.DeleteFunc(slices.Clone(all), func(one Token) bool { return one.State != Tampered })
 			if err != nil || len(all) != 2 || len(tampered) != 1 {
 				t.Errorf("%+v, %v", all, err)

@@ -46,13 +46,24 @@ const (
 	Helpdesk       = "helpdesk"
 )
 
+// Parts are what a Directory is made of.
+type Parts struct {
+	DB   *store.DB
+	Keys *keyring.Keyring
+	// Log hears of rows that are not believed.
+	Log *slog.Logger
+}
+
 // Directory reads and writes people. Reads take the Reader to read from, so
 // that a decision and what it rests on are one transaction.
 type Directory struct {
-	DB   *store.DB
-	Keys *keyring.Keyring
-	Log  *slog.Logger
+	db   *store.DB
+	keys *keyring.Keyring
+	log  *slog.Logger
 }
+
+// New makes a Directory.
+func New(p Parts) *Directory { return &Directory{db: p.DB, keys: p.Keys, log: p.Log} }
 
 // Account is one person or service, with its groups.
 type Account struct {
@@ -129,7 +140,7 @@ func (d *Directory) called(ctx context.Context, r store.Reader, alias string) (A
 		return Account{}, err
 	}
 	switch {
-	case !d.Keys.VerifyMAC(keyring.Account, spelling(alias, row.id), mac):
+	case !d.keys.VerifyMAC(keyring.Account, spelling(alias, row.id), mac):
 		d.report("account_alias", alias, store.Altered, a.ID)
 		return Account{}, unknown
 	case !a.roster.called(alias):
@@ -200,7 +211,7 @@ func (r *accountRow) columns() []any {
 func (d *Directory) believe(ctx context.Context, r *accountRow) (Account, error) {
 	a := r.account
 	a.ID, a.Created, a.Used, a.Risk = assurance.AccountID(r.id), store.Time(r.created), store.Time(r.used), store.Time(r.risk)
-	if !d.Keys.VerifyMAC(keyring.Account, a.fields(), r.mac) {
+	if !d.keys.VerifyMAC(keyring.Account, a.fields(), r.mac) {
 		return Account{}, d.tampered("account", r.id, a.ID)
 	}
 	if err := d.newest(ctx, "account", r.id, a.version, a.ID); err != nil {
@@ -294,7 +305,7 @@ func (d *Directory) addAlias(ctx context.Context, tx *store.Tx, a Account, alias
 	}
 	n, err := tx.Exec(ctx, `insert into account_alias (alias, account, mac) values ($1,$2,$3)
 		on conflict (alias) do update set account = excluded.account, mac = excluded.mac where account_alias.account <= 0`, // of nobody any more
-		c, int64(a.ID), d.Keys.MAC(keyring.Account, spelling(c, int64(a.ID))))
+		c, int64(a.ID), d.keys.MAC(keyring.Account, spelling(c, int64(a.ID))))
 	if err == nil && n == 0 {
 		return failure.New(failure.Conflict, "%q already leads to an account.", c)
 	}
@@ -313,7 +324,7 @@ func (d *Directory) save(ctx context.Context, tx *store.Tx, a *Account) error {
 	old := a.version
 	a.version, a.kept = old+1, a.roster.bytes()
 	n, err := tx.Exec(ctx, `update account set display = $1, state = $2, used = $3, risk = $4, version = $5, roster = $6, roster_mac = $7, mac = $8 where id = $9 and version = $10`,
-		a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), a.version, a.kept, d.Keys.MAC(keyring.Account, rosterFields(a.ID, a.version, a.kept)), d.Keys.MAC(keyring.Account, a.fields()),
+		a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), a.version, a.kept, d.keys.MAC(keyring.Account, rosterFields(a.ID, a.version, a.kept)), d.keys.MAC(keyring.Account, a.fields()),
 		int64(a.ID), old)
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The account was changed meanwhile; try again.")
@@ -361,7 +372,7 @@ func (d *Directory) Used(ctx context.Context, tx *store.Tx, a Account, now time.
 
 func (d *Directory) used(ctx context.Context, tx *store.Tx, a Account, now time.Time) (bool, error) {
 	a.Used = now
-	n, err := tx.Exec(ctx, `update account set used = $1, mac = $2 where id = $3 and version = $4`, store.Unix(now), d.Keys.MAC(keyring.Account, a.fields()), int64(a.ID), a.version)
+	n, err := tx.Exec(ctx, `update account set used = $1, mac = $2 where id = $3 and version = $4`, store.Unix(now), d.keys.MAC(keyring.Account, a.fields()), int64(a.ID), a.version)
 	return n == 1, err
 }
 

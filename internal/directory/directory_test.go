@@ -19,17 +19,17 @@ func TestEverySpellingIsOneAccount(t *testing.T) {
 		t.Errorf("%+v", ada)
 	}
 	for _, typed := range []string{"ada.l", "ADA.L", " ada.l\t", "ＡＤＡ.L", `CORP\Ada.L`, "ada@example.org", "ADA@EXAMPLE.org", "ada@corp.example", `x\y\ada.l`} {
-		a, err := r.Find(t.Context(), r.DB, typed)
+		a, err := r.Find(t.Context(), r.db, typed)
 		if err != nil || a.ID != ada.ID || a.Mail != "Ada@example.org" || string(a.Handle) != string(ada.Handle) {
 			t.Errorf("%q: %+v, %v", typed, a, err)
 		}
 	}
 	for _, typed := range []string{"", " ", "ada", "ada.l\x00", "ada.l ada.l", `ada.l\`, "ada.l\u200b", strings.Repeat("a", 129), strings.Repeat("ａ", 600), "\xff", `ada.l\corp`} {
-		if _, err := r.Find(t.Context(), r.DB, typed); failure.ClassOf(err) != failure.NotFound {
+		if _, err := r.Find(t.Context(), r.db, typed); failure.ClassOf(err) != failure.NotFound {
 			t.Errorf("%q: %v", typed, err)
 		}
 	}
-	if _, err := r.Get(t.Context(), r.DB, ada.ID+1); failure.ClassOf(err) != failure.NotFound {
+	if _, err := r.Get(t.Context(), r.db, ada.ID+1); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("a number that nobody has: %v", err)
 	}
 }
@@ -48,7 +48,7 @@ func TestNamesThatAreNotGiven(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n, err := r.Count(t.Context(), r.DB, Which{}); err != nil || n != 1 {
+	if n, err := r.Count(t.Context(), r.db, Which{}); err != nil || n != 1 {
 		t.Errorf("%d accounts, %v", n, err)
 	}
 	for _, good := range []string{"o'neill"[:1], "svc_backup", "имя", "ada+1", "ada@example.net"} {
@@ -61,13 +61,13 @@ func TestNamesThatAreNotGiven(t *testing.T) {
 func TestAddressOfTwo(t *testing.T) {
 	r := setUp(t)
 	ada, bob := r.account(t, NewAccount{Name: "ada", Mail: "team@example.org"}), r.account(t, NewAccount{Name: "bob", Mail: "team@example.org"})
-	if a, err := r.Find(t.Context(), r.DB, "team@example.org"); err != nil || a.ID != ada.ID {
+	if a, err := r.Find(t.Context(), r.db, "team@example.org"); err != nil || a.ID != ada.ID {
 		t.Errorf("%+v, %v", a, err)
 	}
 	r.change(t, func(tx *store.Tx) error {
 		return r.AddMail(t.Context(), tx, bob.ID, "bob@example.org")
 	})
-	mails, err := r.Mails(t.Context(), r.DB, bob.ID)
+	mails, err := r.Mails(t.Context(), r.db, bob.ID)
 	if err != nil || fmt.Sprint(mails) != "[bob@example.org team@example.org]" {
 		t.Errorf("%v, %v", mails, err)
 	}
@@ -88,7 +88,7 @@ func TestUpdateAndUse(t *testing.T) {
 			}
 			return r.Used(t.Context(), tx, a, at)
 		})
-		a, err := r.Get(t.Context(), r.DB, ada.ID)
+		a, err := r.Get(t.Context(), r.db, ada.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestUpdateAndUse(t *testing.T) {
 	}
 	ada.State, ada.Display, ada.Risk, ada.Used = Suspended, "A", now, now
 	r.change(t, func(tx *store.Tx) error { return r.Update(t.Context(), tx, ada) })
-	if a, err := r.Get(t.Context(), r.DB, ada.ID); err != nil || a.State != Suspended || a.Display != "A" || !a.Risk.Equal(now) {
+	if a, err := r.Get(t.Context(), r.db, ada.ID); err != nil || a.State != Suspended || a.Display != "A" || !a.Risk.Equal(now) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	ada.ID = 99
@@ -120,15 +120,15 @@ func TestUpdateAndUse(t *testing.T) {
 func TestGroups(t *testing.T) {
 	r := setUp(t)
 	ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})
-	if got, err := r.Administering(t.Context(), r.DB, 10); err != nil || got != nil {
+	if got, err := r.Administering(t.Context(), r.db, 10); err != nil || got != nil {
 		t.Errorf("before there is such a group: %v, %v", got, err)
 	}
 	admins, staff := r.group(t, "Administrators", true, ada), r.group(t, "staff", false, ada, bob)
 	for name, want := range map[string]string{"ada": "[administrators staff] true true false", "bob": "[staff] false false false"} {
 		for _, read := range []func() (Account, error){
-			func() (Account, error) { return r.Find(t.Context(), r.DB, name) },
+			func() (Account, error) { return r.Find(t.Context(), r.db, name) },
 			func() (Account, error) {
-				all, err := r.List(t.Context(), r.DB, name, "", 1)
+				all, err := r.List(t.Context(), r.db, name, "", 1)
 				if err != nil || len(all) != 1 {
 					return Account{}, err
 				}
@@ -141,10 +141,10 @@ func TestGroups(t *testing.T) {
 			}
 		}
 	}
-	if got, err := r.Administering(t.Context(), r.DB, 10); err != nil || len(got) != 1 || got[0].Name != "ada" {
+	if got, err := r.Administering(t.Context(), r.db, 10); err != nil || len(got) != 1 || got[0].Name != "ada" {
 		t.Errorf("%v, %v", got, err)
 	}
-	all, err := r.Groups(t.Context(), r.DB)
+	all, err := r.Groups(t.Context(), r.db)
 	if err != nil || len(all) != 2 || all[0].Name != "administrators" || all[0].Members != 1 || !all[0].Privileged || all[1].Members != 2 || all[1].Privileged {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -168,13 +168,13 @@ func TestGroups(t *testing.T) {
 	r.change(t, func(tx *store.Tx) error {
 		return errors.Join(r.RemoveMember(t.Context(), tx, staff, ada), r.RemoveMember(t.Context(), tx, staff, bob), r.RemoveGroup(t.Context(), tx, staff))
 	})
-	if a, err := r.Find(t.Context(), r.DB, "bob"); err != nil || len(a.Groups) != 0 {
+	if a, err := r.Find(t.Context(), r.db, "bob"); err != nil || len(a.Groups) != 0 {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if _, err := r.FindGroup(t.Context(), r.DB, "staff"); failure.ClassOf(err) != failure.NotFound {
+	if _, err := r.FindGroup(t.Context(), r.db, "staff"); failure.ClassOf(err) != failure.NotFound {
 		t.Error(err)
 	}
-	if _, err := r.FindGroup(t.Context(), r.DB, "a b"); failure.ClassOf(err) != failure.Invalid {
+	if _, err := r.FindGroup(t.Context(), r.db, "a b"); failure.ClassOf(err) != failure.Invalid {
 		t.Error(err)
 	}
 }
@@ -212,18 +212,18 @@ func TestAccountsChangedBehindOurBack(t *testing.T) {
 			}
 			r.change(t, func(tx *store.Tx) error { return r.Update(t.Context(), tx, bob) })
 			r.group(t, Administrators, true, ada)
-			if _, err := r.Get(t.Context(), r.DB, bob.ID); err != nil {
+			if _, err := r.Get(t.Context(), r.db, bob.ID); err != nil {
 				t.Fatal(err)
 			}
 			r.sabotage(t, query)
-			if a, err := r.Get(t.Context(), r.DB, bob.ID); !errors.Is(err, ErrTampered) || failure.ClassOf(err) != failure.Internal {
+			if a, err := r.Get(t.Context(), r.db, bob.ID); !errors.Is(err, ErrTampered) || failure.ClassOf(err) != failure.Internal {
 				t.Errorf("believed: %+v, %v", a, err)
 			}
-			if all, err := r.List(t.Context(), r.DB, "", "", 10); err != nil || len(all) != 2 || all[0].State != Active || all[1].State != Tampered {
+			if all, err := r.List(t.Context(), r.db, "", "", 10); err != nil || len(all) != 2 || all[0].State != Active || all[1].State != Tampered {
 				t.Errorf("listed: %+v, %v", all, err)
 			}
 			var tampered []assurance.AccountID
-			err := r.Survey(t.Context(), r.DB, func(s Surveyed) error {
+			err := r.Survey(t.Context(), r.db, func(s Surveyed) error {
 				if s.Tampered {
 					tampered = append(tampered, s.Account.ID)
 				}
@@ -261,7 +261,7 @@ func TestLists(t *testing.T) {
 		{Which{State: Dormant, Woken: now.Add(time.Minute)}, "", 10, "bob_1 bobx1"}, {Which{State: Dormant, Woken: now.Add(2 * time.Hour)}, "", 10, "ada bob_1 bobx1"}, {Which{State: Dormant, Woken: bob.Created}, "", 10, ""},
 		{Which{State: WithoutTwoFactors}, "", 10, "bob_1"},
 	} {
-		got, err := r.ListOf(t.Context(), r.DB, c.which, c.after, c.limit)
+		got, err := r.ListOf(t.Context(), r.db, c.which, c.after, c.limit)
 		var names []string
 		for _, a := range got {
 			names = append(names, a.Name)
@@ -269,19 +269,19 @@ func TestLists(t *testing.T) {
 		if strings.Join(names, " ") != c.want || err != nil {
 			t.Errorf("%+v after %q: %v, want %s, %v", c.which, c.after, names, c.want, err)
 		}
-		if n, err := r.Count(t.Context(), r.DB, c.which); err != nil || c.which.Query == "" && c.after == "" && c.limit == 10 && int(n) != len(got) {
+		if n, err := r.Count(t.Context(), r.db, c.which); err != nil || c.which.Query == "" && c.after == "" && c.limit == 10 && int(n) != len(got) {
 			t.Errorf("%+v: %d counted, %d listed, %v", c.which, n, len(got), err)
 		}
 	}
-	if _, err := r.ListOf(t.Context(), r.DB, Which{State: "odd"}, "", 1); failure.ClassOf(err) != failure.Invalid {
+	if _, err := r.ListOf(t.Context(), r.db, Which{State: "odd"}, "", 1); failure.ClassOf(err) != failure.Invalid {
 		t.Error(err)
 	}
-	if _, err := r.Count(t.Context(), r.DB, Which{State: "odd"}); failure.ClassOf(err) != failure.Invalid {
+	if _, err := r.Count(t.Context(), r.db, Which{State: "odd"}); failure.ClassOf(err) != failure.Invalid {
 		t.Error(err)
 	}
 	totp.Status = CredentialRevoked
 	r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, totp) })
-	if n, err := r.Count(t.Context(), r.DB, Which{State: WithoutTwoFactors}); err != nil || n != 2 {
+	if n, err := r.Count(t.Context(), r.db, Which{State: WithoutTwoFactors}); err != nil || n != 2 {
 		t.Errorf("%d without two factors, %v", n, err)
 	}
 }
@@ -294,29 +294,29 @@ func TestRemove(t *testing.T) {
 	kept := r.credential(t, Credential{Account: bob.ID, Kind: "passkey", Handle: "l", Traits: assurance.Held})
 	r.change(t, func(tx *store.Tx) error { return r.Remove(t.Context(), tx, ada, bob.ID) })
 	for _, typed := range []string{"ada", "ada@example.org"} {
-		if _, err := r.Find(t.Context(), r.DB, typed); failure.ClassOf(err) != failure.NotFound {
+		if _, err := r.Find(t.Context(), r.db, typed); failure.ClassOf(err) != failure.NotFound {
 			t.Errorf("%s: %v", typed, err)
 		}
 	}
-	if _, err := r.CredentialByHandle(t.Context(), r.DB, "passkey", "k"); failure.ClassOf(err) != failure.NotFound {
+	if _, err := r.CredentialByHandle(t.Context(), r.db, "passkey", "k"); failure.ClassOf(err) != failure.NotFound {
 		t.Error(err)
 	}
-	if a, err := r.Find(t.Context(), r.DB, "bob@example.org"); err != nil || len(a.Groups) != 1 {
+	if a, err := r.Find(t.Context(), r.db, "bob@example.org"); err != nil || len(a.Groups) != 1 {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if _, err := r.Credential(t.Context(), r.DB, bob.ID, kept.ID); err != nil {
+	if _, err := r.Credential(t.Context(), r.db, bob.ID, kept.ID); err != nil {
 		t.Error(err)
 	}
 	// The name says who took it away, until somebody has it again; an address of that
 	// spelling does not take it over.
 	r.account(t, NewAccount{Name: "carol", Mail: "ada@example.org"})
 	for typed, want := range map[string]bool{"Ada": true, "bob": false, "ada@example.org": false, "nobody": false, "\x00": false} {
-		if by, was, err := r.TakenAway(t.Context(), r.DB, typed); err != nil || was != want || was && by != bob.ID {
+		if by, was, err := r.TakenAway(t.Context(), r.db, typed); err != nil || was != want || was && by != bob.ID {
 			t.Errorf("%q was taken away: %t, by %d, %v", typed, was, by, err)
 		}
 	}
 	again := r.account(t, NewAccount{Name: "ada"})
-	if _, was, err := r.TakenAway(t.Context(), r.DB, "ada"); was || err != nil {
+	if _, was, err := r.TakenAway(t.Context(), r.db, "ada"); was || err != nil {
 		t.Errorf("somebody has it again: %t, %v", was, err)
 	}
 	if err := r.try(t, func(tx *store.Tx) error { _, err := r.Create(t.Context(), tx, NewAccount{Name: "ada"}); return err }); failure.ClassOf(err) != failure.Conflict {
@@ -325,7 +325,7 @@ func TestRemove(t *testing.T) {
 	odd := r.account(t, NewAccount{Name: "odd@example.org"})
 	r.change(t, func(tx *store.Tx) error { return r.Remove(t.Context(), tx, odd, bob.ID) })
 	r.account(t, NewAccount{Name: "dora", Mail: "odd@example.org"})
-	if by, was, err := r.TakenAway(t.Context(), r.DB, "odd@example.org"); !was || by != bob.ID || err != nil {
+	if by, was, err := r.TakenAway(t.Context(), r.db, "odd@example.org"); !was || by != bob.ID || err != nil {
 		t.Errorf("an address washes a name: %t, %v", was, err)
 	}
 	if again.ID == ada.ID || r.credential(t, Credential{Account: again.ID, Kind: "x"}).ID <= c.ID {
@@ -354,7 +354,7 @@ func TestSurvey(t *testing.T) {
 	})
 	var got []string
 	credentials := 0
-	err := r.Survey(t.Context(), r.DB, func(s Surveyed) error {
+	err := r.Survey(t.Context(), r.db, func(s Surveyed) error {
 		got = append(got, s.Account.Name)
 		for _, c := range s.Credentials {
 			if c.Account != s.Account.ID || s.Tampered {
@@ -368,7 +368,7 @@ func TestSurvey(t *testing.T) {
 		t.Errorf("%d accounts, %d credentials, %v", len(got), credentials, err)
 	}
 	enough := errors.New("enough")
-	if err := r.Survey(t.Context(), r.DB, func(Surveyed) error { return enough }); !errors.Is(err, enough) {
+	if err := r.Survey(t.Context(), r.db, func(Surveyed) error { return enough }); !errors.Is(err, enough) {
 		t.Error(err)
 	}
 }

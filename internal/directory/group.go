@@ -60,7 +60,7 @@ func (d *Directory) CreateGroup(ctx context.Context, tx *store.Tx, name, display
 	}
 	tx.Announce("group")
 	tx.Anchor("team", g.ID, g.version)
-	_, err = tx.Exec(ctx, `update team set mac = $2 where id = $1`, g.ID, d.Keys.MAC("team", g.fields()))
+	_, err = tx.Exec(ctx, `update team set mac = $2 where id = $1`, g.ID, d.keys.MAC("team", g.fields()))
 	return g, err
 }
 
@@ -88,7 +88,7 @@ func (d *Directory) scanGroup(ctx context.Context, row scanner, more ...any) (Gr
 		return Group{}, err
 	}
 	g.Privileged, g.Created = p == 1, store.Time(created)
-	if !d.Keys.VerifyMAC(keyring.Team, g.fields(), mac) {
+	if !d.keys.VerifyMAC(keyring.Team, g.fields(), mac) {
 		return g, d.tampered("team", g.ID, 0)
 	}
 	return g, d.newest(ctx, "team", g.ID, g.version, 0)
@@ -151,7 +151,7 @@ func (d *Directory) AddMember(ctx context.Context, tx *store.Tx, g Group, a Acco
 	}
 	_, err = tx.Exec(ctx, `insert into membership (team, account, created, mac) values ($1,$2,$3,$4)
 		on conflict (account, team) do update set created = excluded.created, mac = excluded.mac`, // which somebody else wrote
-		g.ID, int64(a.ID), at, d.Keys.MAC(keyring.Membership, membership(g.ID, a.ID, at)))
+		g.ID, int64(a.ID), at, d.keys.MAC(keyring.Membership, membership(g.ID, a.ID, at)))
 	if err != nil {
 		return err
 	}

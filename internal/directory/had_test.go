@@ -163,12 +163,12 @@ func TestEndIsBound(t *testing.T) {
 			c.EndAt(tx.Now(), CredentialRevoked, ByAdministrator, 5)
 			return r.UpdateCredential(t.Context(), tx, c)
 		})
-		got, err := r.Credential(t.Context(), r.DB, bob.ID, c.ID)
+		got, err := r.Credential(t.Context(), r.db, bob.ID, c.ID)
 		if err != nil || got.End.Cause != ByAdministrator || got.End.Whose != 5 || got.End.At.IsZero() || got.Assigned != 5 || got.Settled() {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		r.sabotage(t, statement)
-		got, err = r.Credential(t.Context(), r.DB, bob.ID, c.ID)
+		got, err = r.Credential(t.Context(), r.db, bob.ID, c.ID)
 		if err != nil || got.Settled() || got.Traits != assurance.Known || !got.End.At.IsZero() {
 			t.Errorf("after %q it is believed: %+v, %v", statement, got, err)
 		}
@@ -181,7 +181,7 @@ func TestEndIsBound(t *testing.T) {
 		c.EndAt(tx.Now(), CredentialActive, ByGuesses, 0)
 		return r.UpdateCredential(t.Context(), tx, c)
 	})
-	if got, err := r.Credential(t.Context(), r.DB, bob.ID, c.ID); err != nil || got.End != (End{}) {
+	if got, err := r.Credential(t.Context(), r.db, bob.ID, c.ID); err != nil || got.End != (End{}) {
 		t.Errorf("what is active again has an end: %+v, %v", got.End, err)
 	}
 }

@@ -39,7 +39,7 @@ func (d *Directory) holder(ctx context.Context, row *heldRow) (*holder, error) {
 	id := assurance.AccountID(row.account)
 	h := &holder{Directory: d, account: id, version: row.version}
 	var err error
-	if !d.Keys.VerifyMAC(keyring.Account, rosterFields(id, row.version, row.kept), row.keptMAC) {
+	if !d.keys.VerifyMAC(keyring.Account, rosterFields(id, row.version, row.kept), row.keptMAC) {
 		return nil, d.tampered("account", row.account, id)
 	}
 	if _, h.roster, err = readHeld(row.kept); err != nil {
@@ -71,7 +71,7 @@ func (h *holder) believe(ctx context.Context, r *credentialRow, known holding) (
 	if err != nil {
 		return c, false, err
 	}
-	if c.State, err = h.Keys.Open(keyring.Credential, c.aad(), r.sealed); err != nil {
+	if c.State, err = h.keys.Open(keyring.Credential, c.aad(), r.sealed); err != nil {
 		h.report("credential", strconv.FormatInt(r.id, 10), store.Altered, h.account)
 		return c, false, nil
 	}

@@ -29,7 +29,7 @@ func (d *Directory) Inspect(ctx context.Context) error {
 // inspectTeams reads the groups, which reports those that are not believed, and asks for
 // those that are missing.
 func (d *Directory) inspectTeams(ctx context.Context) error {
-	all, err := d.Groups(ctx, d.DB)
+	all, err := d.Groups(ctx, d.db)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (d *Directory) inspectTeams(ctx context.Context) error {
 // and with what lies between its accounts and hangs from none.
 func (d *Directory) inspectAccounts(ctx context.Context) error {
 	last := int64(0)
-	return d.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
+	return d.db.Walk(ctx, func(ctx context.Context) (bool, error) {
 		p := &sweep{Directory: d, after: last}
 		err := p.page(ctx)
 		last = p.last
@@ -83,7 +83,7 @@ func (p *sweep) page(ctx context.Context) error {
 
 // number reads which accounts are on the page.
 func (p *sweep) number(ctx context.Context) error {
-	rows, err := p.DB.Query(ctx, `select id from account where id > $1 order by id limit $2`, p.after, inspectPage)
+	rows, err := p.db.Query(ctx, `select id from account where id > $1 order by id limit $2`, p.after, inspectPage)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (p *sweep) number(ctx context.Context) error {
 // credentials reads the page's accounts with their authenticators, which reports what is
 // not believed of them.
 func (p *sweep) credentials(ctx context.Context) error {
-	rows, err := p.DB.Query(ctx, `select `+accountColumns+`, `+heldColumns+` from account a left join credential c on c.account = a.id
+	rows, err := p.db.Query(ctx, `select `+accountColumns+`, `+heldColumns+` from account a left join credential c on c.account = a.id
 		where a.id > $1 and a.id <= $2 order by a.id, c.id`, p.after, p.last)
 	if err != nil {
 		return err
@@ -174,9 +174,9 @@ func (d *Directory) gaps(ctx context.Context, table string, above int64, ids []i
 }
 
 func (d *Directory) gap(ctx context.Context, table string, id int64) error {
-	lost, err := d.DB.Lost(ctx, table, id, func(ctx context.Context) (bool, error) {
+	lost, err := d.db.Lost(ctx, table, id, func(ctx context.Context) (bool, error) {
 		var version int64
-		err := d.DB.QueryRow(ctx, again[table], id).Scan(&version)
+		err := d.db.QueryRow(ctx, again[table], id).Scan(&version)
 		if errors.Is(err, store.ErrNotFound) {
 			return false, nil
 		}

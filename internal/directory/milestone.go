@@ -24,7 +24,7 @@ const AdministeredEvent = "installation.administered"
 // in: the row says so, or this server remembers that it did.
 func (d *Directory) Administered(ctx context.Context, r store.Reader) (bool, error) {
 	there, err := d.AdministeredRow(ctx, r)
-	if there || err != nil || d.DB.Newest("milestone", store.NumberOf(administered)) == 0 {
+	if there || err != nil || d.db.Newest("milestone", store.NumberOf(administered)) == 0 {
 		return there, err
 	}
 	d.report("milestone", administered, store.Missing, 0)
@@ -43,7 +43,7 @@ func (d *Directory) AdministeredRow(ctx context.Context, r store.Reader) (bool, 
 	if err != nil {
 		return false, err
 	}
-	if !d.Keys.VerifyMAC(keyring.Milestone, milestoneFields(administered, account, at), mac) {
+	if !d.keys.VerifyMAC(keyring.Milestone, milestoneFields(administered, account, at), mac) {
 		d.report("milestone", administered, store.Altered, 0)
 	}
 	return true, nil
@@ -58,7 +58,7 @@ func milestoneFields(name string, account, at int64) *keyring.Fields {
 func (d *Directory) NoteAdministered(ctx context.Context, tx *store.Tx, a Account, reason string) error {
 	at := store.Unix(tx.Now())
 	n, err := tx.Exec(ctx, `insert into milestone (name, account, at, mac) values ($1,$2,$3,$4) on conflict do nothing`,
-		administered, int64(a.ID), at, d.Keys.MAC(keyring.Milestone, milestoneFields(administered, int64(a.ID), at)))
+		administered, int64(a.ID), at, d.keys.MAC(keyring.Milestone, milestoneFields(administered, int64(a.ID), at)))
 	if err != nil || n == 0 {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 
 func (r *rig) administered(t *testing.T) bool {
 	t.Helper()
-	done, err := r.Administered(t.Context(), r.DB)
+	done, err := r.Administered(t.Context(), r.db)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,7 +18,7 @@ func (r *rig) administered(t *testing.T) bool {
 
 func (r *rig) noted(t *testing.T) int {
 	t.Helper()
-	all, err := r.DB.Entries(t.Context(), store.Filter{Event: AdministeredEvent, Limit: 10})
+	all, err := r.db.Entries(t.Context(), store.Filter{Event: AdministeredEvent, Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestFirstAdministratorIsNoted(t *testing.T) {
 			b := r.account(t, NewAccount{Name: "bob"})
 			r.credential(t, Credential{Account: b.ID, Kind: "passkey", Traits: two})
 			if c.want {
-				g, err := r.FindGroup(t.Context(), r.DB, Administrators)
+				g, err := r.FindGroup(t.Context(), r.db, Administrators)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -139,11 +139,11 @@ func TestMilestoneIsNotTakenBack(t *testing.T) {
 	if closed == nil {
 		t.Error("an error was lost")
 	}
-	r.DB.Close()
-	if done, err := r.Administered(t.Context(), r.DB); err == nil {
+	r.db.Close()
+	if done, err := r.Administered(t.Context(), r.db); err == nil {
 		t.Errorf("a database that cannot be read says %v", done)
 	}
-	if once, err := r.CouldOnce(t.Context(), r.DB, a); err == nil {
+	if once, err := r.CouldOnce(t.Context(), r.db, a); err == nil {
 		t.Errorf("a database that cannot be read says %v", once)
 	}
 }

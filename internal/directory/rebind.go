@@ -38,7 +38,7 @@ var errNothingBound = errors.New("directory: nothing to bind")
 func (d *Directory) bindPages(ctx context.Context, table string, bind func(ctx context.Context, tx *store.Tx, after int64) (boundPage, error)) error {
 	for after, more := int64(0), true; more; {
 		var page boundPage
-		err := d.DB.Change(ctx, audit.System("start"), func(tx *store.Tx) (err error) {
+		err := d.db.Change(ctx, audit.System("start"), func(tx *store.Tx) (err error) {
 			if page, err = bind(ctx, tx, after); err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ func (d *Directory) bindTeams(ctx context.Context, tx *store.Tx, _ int64) (bound
 			return boundPage{}, err
 		}
 		g.Privileged, g.Created, g.version = p == 1, store.Time(created), 1
-		if d.Keys.VerifyMAC(keyring.Team, keyring.NewFields().Int(g.ID).String(g.Name).Int(p).Int(created), mac) {
+		if d.keys.VerifyMAC(keyring.Team, keyring.NewFields().Int(g.ID).String(g.Name).Int(p).Int(created), mac) {
 			all = append(all, g)
 		}
 	}
@@ -78,7 +78,7 @@ func (d *Directory) bindTeams(ctx context.Context, tx *store.Tx, _ int64) (bound
 		return boundPage{}, err
 	}
 	for _, g := range all {
-		if _, err := tx.Exec(ctx, `update team set version = $1, mac = $2 where id = $3`, g.version, d.Keys.MAC(keyring.Team, g.fields()), g.ID); err != nil {
+		if _, err := tx.Exec(ctx, `update team set version = $1, mac = $2 where id = $3`, g.version, d.keys.MAC(keyring.Team, g.fields()), g.ID); err != nil {
 			return boundPage{}, err
 		}
 		tx.Anchor("team", g.ID, g.version)
@@ -115,7 +115,7 @@ func (d *Directory) bindRemoved(ctx context.Context, tx *store.Tx, _ int64) (bou
 }
 
 func (d *Directory) bindName(ctx context.Context, tx *store.Tx, alias string, account int64) error {
-	_, err := tx.Exec(ctx, `update account_alias set mac = $1 where alias = $2`, d.Keys.MAC(keyring.Account, spelling(alias, account)), alias)
+	_, err := tx.Exec(ctx, `update account_alias set mac = $1 where alias = $2`, d.keys.MAC(keyring.Account, spelling(alias, account)), alias)
 	return err
 }
 
@@ -182,7 +182,7 @@ func (d *Directory) unboundAccounts(ctx context.Context, tx *store.Tx, after int
 		if r.risk != 0 {
 			f.Int(r.risk)
 		}
-		if a.version == 0 && d.Keys.VerifyMAC(keyring.Account, f, r.mac) {
+		if a.version == 0 && d.keys.VerifyMAC(keyring.Account, f, r.mac) {
 			out = append(out, &unbound{Account: a})
 		}
 	}
@@ -205,11 +205,11 @@ func (d *Directory) unboundGroups(ctx context.Context, tx *store.Tx, all map[int
 			return err
 		}
 		u := all[account]
-		if u == nil || !d.Keys.VerifyMAC(keyring.Membership, membership(g.ID, u.ID, at), mac) {
+		if u == nil || !d.keys.VerifyMAC(keyring.Membership, membership(g.ID, u.ID, at), mac) {
 			continue
 		}
 		g.Privileged, g.Created = p == 1, store.Time(created)
-		if !d.Keys.VerifyMAC(keyring.Team, g.fields(), teamMAC) {
+		if !d.keys.VerifyMAC(keyring.Team, g.fields(), teamMAC) {
 			g.Privileged = true
 		}
 		u.roster.join(g, at)
@@ -250,7 +250,7 @@ func (d *Directory) genuineBefore(r *credentialRow) (Credential, bool) {
 	if c.End != (End{}) || c.Assigned != 0 {
 		f.Int(r.ended).String(c.End.by()).Int(r.given)
 	}
-	return c, d.Keys.VerifyMAC(keyring.Credential, f, r.mac)
+	return c, d.keys.VerifyMAC(keyring.Credential, f, r.mac)
 }
 
 func (d *Directory) unboundNames(ctx context.Context, tx *store.Tx, all map[int64]*unbound, after, last int64) error {
@@ -295,7 +295,7 @@ func (d *Directory) unboundMails(ctx context.Context, tx *store.Tx, all map[int6
 // bindAccount writes an account and what hangs from it.
 func (d *Directory) bindAccount(ctx context.Context, tx *store.Tx, u *unbound) error {
 	for i, c := range u.held {
-		if _, err := tx.Exec(ctx, `update credential set power = $1, mac = $2 where id = $3`, c.power, d.Keys.MAC(keyring.Credential, c.fields(u.state[i])), int64(c.ID)); err != nil {
+		if _, err := tx.Exec(ctx, `update credential set power = $1, mac = $2 where id = $3`, c.power, d.keys.MAC(keyring.Credential, c.fields(u.state[i])), int64(c.ID)); err != nil {
 			return err
 		}
 	}
@@ -306,7 +306,7 @@ func (d *Directory) bindAccount(ctx context.Context, tx *store.Tx, u *unbound) e
 	}
 	for _, m := range u.roster.mails {
 		_, err := tx.Exec(ctx, `update address set mac = $1 where account = $2 and kind = 'mail' and address = $3`,
-			d.Keys.MAC(keyring.Account, addressFields(int64(u.ID), "mail", m.address, m.verified)), int64(u.ID), m.address)
+			d.keys.MAC(keyring.Account, addressFields(int64(u.ID), "mail", m.address, m.verified)), int64(u.ID), m.address)
 		if err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func (b before) account(id int64, name string, risk int64, names ...string) {
 		f.Int(risk)
 	}
 	b.sabotage(b.t, `insert into account (id, name, display, handle, created, used, risk, mac) values ($1,$2,$3,$4,$5,$6,$7,$8)`,
-		id, name, "D "+name, []byte(name), long, long+5, risk, b.Keys.MAC(keyring.Account, f))
+		id, name, "D "+name, []byte(name), long, long+5, risk, b.keys.MAC(keyring.Account, f))
 	for _, n := range append(names, name) {
 		b.sabotage(b.t, `insert into account_alias (alias, account) values ($1,$2)`, n, id)
 	}
@@ -37,41 +37,41 @@ func (b before) account(id int64, name string, risk int64, names ...string) {
 func (b before) team(id int64, name string, privileged bool) {
 	b.t.Helper()
 	f := keyring.NewFields().Int(id).String(name).Int(store.Bit(privileged)).Int(long)
-	b.sabotage(b.t, `insert into team (id, name, display, privileged, created, mac) values ($1,$2,$2,$3,$4,$5)`, id, name, store.Bit(privileged), long, b.Keys.MAC(keyring.Team, f))
+	b.sabotage(b.t, `insert into team (id, name, display, privileged, created, mac) values ($1,$2,$2,$3,$4,$5)`, id, name, store.Bit(privileged), long, b.keys.MAC(keyring.Team, f))
 }
 
 func (b before) member(team, account int64) {
 	b.t.Helper()
-	b.sabotage(b.t, `insert into membership (team, account, created, mac) values ($1,$2,$3,$4)`, team, account, long, b.Keys.MAC(keyring.Membership, membership(team, assurance.AccountID(account), long)))
+	b.sabotage(b.t, `insert into membership (team, account, created, mac) values ($1,$2,$3,$4)`, team, account, long, b.keys.MAC(keyring.Membership, membership(team, assurance.AccountID(account), long)))
 }
 
 func (b before) credential(id, account int64, status string, e End, assigned int64) {
 	b.t.Helper()
 	c := Credential{ID: assurance.CredentialID(id), Account: assurance.AccountID(account)}
-	sealed := b.Keys.Seal(keyring.Credential, c.aad(), []byte("state"))
+	sealed := b.keys.Seal(keyring.Credential, c.aad(), []byte("state"))
 	handle := fmt.Sprint("h", id)
 	f := keyring.NewFields().Int(id).Int(account).String("totp").String(handle).String("held").String(status).Int(0).Int(7).Int(long).Bytes(sealed)
 	if e != (End{}) || assigned != 0 {
 		f.Int(store.Unix(e.At)).String(e.by()).Int(assigned)
 	}
 	b.sabotage(b.t, `insert into credential (id, account, kind, label, handle, traits, state, status, version, created, used, ended, ender, assigned, mac)
-		values ($1,$2,'totp','mine',$3,'held',$4,$5,7,$6,$6,$7,$8,$9,$10)`, id, account, handle, sealed, status, long, store.Unix(e.At), e.by(), assigned, b.Keys.MAC(keyring.Credential, f))
+		values ($1,$2,'totp','mine',$3,'held',$4,$5,7,$6,$6,$7,$8,$9,$10)`, id, account, handle, sealed, status, long, store.Unix(e.At), e.by(), assigned, b.keys.MAC(keyring.Credential, f))
 }
 
 func (b before) told() []string {
 	b.t.Helper()
 	var out []string
 	for _, name := range []string{"ada", "countess", "bob", "mallory"} {
-		a, err := b.Find(b.t.Context(), b.DB, name)
+		a, err := b.Find(b.t.Context(), b.db, name)
 		if err != nil {
 			out = append(out, name+" is nobody")
 			continue
 		}
-		mails, err := b.Mails(b.t.Context(), b.DB, a.ID)
+		mails, err := b.Mails(b.t.Context(), b.db, a.ID)
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		all, err := b.Credentials(b.t.Context(), b.DB, a.ID)
+		all, err := b.Credentials(b.t.Context(), b.db, a.ID)
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestBind(t *testing.T) {
 		if err := b.Bind(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if said, err := b.DB.Entries(t.Context(), store.Filter{Event: store.BoundEvent, Limit: 10}); err != nil || len(said) != 0 {
+		if said, err := b.db.Entries(t.Context(), store.Filter{Event: store.BoundEvent, Limit: 10}); err != nil || len(said) != 0 {
 			t.Errorf("nothing was bound, and the log says %+v, %v", said, err)
 		}
 		b.intruder(t) // who may set numbers
@@ -119,7 +119,7 @@ func TestBind(t *testing.T) {
 		b.sabotage(t, `update membership set created = 1 where team = 1 and account = 2`)
 		b.sabotage(t, `update credential set status = 'revoked', created = 1 where id = 4`)
 		b.sabotage(t, `update team set name = 'x' where id = 3`)
-		b.sabotage(t, `insert into milestone (name, account, at, mac) values ('administered',1,$1,$2)`, long, b.Keys.MAC(keyring.Milestone, milestoneFields(administered, 1, long)))
+		b.sabotage(t, `insert into milestone (name, account, at, mac) values ('administered',1,$1,$2)`, long, b.keys.MAC(keyring.Milestone, milestoneFields(administered, 1, long)))
 		for range 2 {
 			if err := b.Bind(t.Context()); err != nil {
 				t.Fatal(err)
@@ -152,10 +152,10 @@ func TestBind(t *testing.T) {
 			t.Errorf("%d names are not bound", got)
 		}
 		b.sabotage(t, `delete from account_alias where alias = 'dave'`)
-		if by, was, err := b.TakenAway(t.Context(), b.DB, "dave"); err != nil || !was || by != Somebody {
+		if by, was, err := b.TakenAway(t.Context(), b.db, "dave"); err != nil || !was || by != Somebody {
 			t.Errorf("a name that was taken away before: %d, %t, %v", by, was, err)
 		}
-		if by, was, err := b.TakenAway(t.Context(), b.DB, "erin"); err != nil || !was || by != 1 {
+		if by, was, err := b.TakenAway(t.Context(), b.db, "erin"); err != nil || !was || by != 1 {
 			t.Errorf("another: %d, %t, %v", by, was, err)
 		}
 		b.sabotage(t, `delete from milestone`)
@@ -163,7 +163,7 @@ func TestBind(t *testing.T) {
 			t.Error("it was administered, before")
 		}
 		b.account(4, "carol", 0)
-		if a, err := b.Find(t.Context(), b.DB, "carol"); !errors.Is(err, ErrTampered) {
+		if a, err := b.Find(t.Context(), b.db, "carol"); !errors.Is(err, ErrTampered) {
 			t.Errorf("an account as a release of before wrote it: %+v, %v", a, err)
 		}
 	})
@@ -171,7 +171,7 @@ func TestBind(t *testing.T) {
 
 func (r *rig) count(t *testing.T, query string) (n int) {
 	t.Helper()
-	if err := r.DB.QueryRow(t.Context(), query).Scan(&n); err != nil {
+	if err := r.db.QueryRow(t.Context(), query).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -186,7 +186,7 @@ func TestBindPages(t *testing.T) {
 		for id := int64(1); id <= n; id++ {
 			name := fmt.Sprint("p", id)
 			f := keyring.NewFields().Int(id).String(name).String(Person).String(Active).Bytes([]byte(name)).Int(long).Int(0)
-			if _, err := tx.Exec(t.Context(), `insert into account (id, name, handle, created, mac) values ($1,$2,$3,$4,$5)`, id, name, []byte(name), long, r.Keys.MAC(keyring.Account, f)); err != nil {
+			if _, err := tx.Exec(t.Context(), `insert into account (id, name, handle, created, mac) values ($1,$2,$3,$4,$5)`, id, name, []byte(name), long, r.keys.MAC(keyring.Account, f)); err != nil {
 				return err
 			}
 			if _, err := tx.Exec(t.Context(), `insert into account_alias (alias, account) values ($1,$2)`, name, id); err != nil {
@@ -208,12 +208,12 @@ func TestBindPages(t *testing.T) {
 		t.Errorf("%d names are not", got)
 	}
 	for _, id := range []int64{1, bindPage, bindPage + 1, n} {
-		if _, err := r.Find(t.Context(), r.DB, fmt.Sprint("p", id)); err != nil {
+		if _, err := r.Find(t.Context(), r.db, fmt.Sprint("p", id)); err != nil {
 			t.Errorf("account %d: %v", id, err)
 		}
 	}
 	if err := r.Inspect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	storetest.Quiet(t, r.DB)
+	storetest.Quiet(t, r.db)
 }

@@ -46,7 +46,7 @@ func (d *Directory) Remove(ctx context.Context, tx *store.Tx, a Account, by assu
 			return err
 		}
 	}
-	_, err = tx.Exec(ctx, `insert into account_alias (alias, account, mac) values ($1,$2,$3)`, a.Name, -int64(by), d.Keys.MAC(keyring.Account, spelling(a.Name, -int64(by))))
+	_, err = tx.Exec(ctx, `insert into account_alias (alias, account, mac) values ($1,$2,$3)`, a.Name, -int64(by), d.keys.MAC(keyring.Account, spelling(a.Name, -int64(by))))
 	tx.Anchor(removedName, store.NumberOf(a.Name), 1)
 	return err
 }
@@ -68,14 +68,14 @@ func (d *Directory) TakenAway(ctx context.Context, r store.Reader, typed string)
 	var mac []byte
 	err = r.QueryRow(ctx, `select account, mac from account_alias where alias = $1`, name).Scan(&account, &mac)
 	switch {
-	case errors.Is(err, store.ErrNotFound) && d.DB.Newest(removedName, store.NumberOf(name)) > 0:
+	case errors.Is(err, store.ErrNotFound) && d.db.Newest(removedName, store.NumberOf(name)) > 0:
 		d.report("account_alias", name, store.Missing, 0)
 		return Somebody, true, nil
 	case errors.Is(err, store.ErrNotFound):
 		return 0, false, nil
 	case err != nil:
 		return 0, false, err
-	case !d.Keys.VerifyMAC(keyring.Account, spelling(name, account), mac):
+	case !d.keys.VerifyMAC(keyring.Account, spelling(name, account), mac):
 		d.report("account_alias", name, store.Altered, 0)
 		return Somebody, true, nil
 	case account > 0:

@@ -25,7 +25,7 @@ func setUp(t *testing.T) *rig {
 func setUpOn(t *testing.T, dsn string) *rig {
 	t.Helper()
 	r := &rig{dsn: dsn, folder: t.TempDir(), root: keyring.NewRoot()}
-	t.Cleanup(func() { r.DB.Close() })
+	t.Cleanup(func() { r.db.Close() })
 	r.open(t)
 	return r
 }
@@ -36,8 +36,8 @@ func (r *rig) open(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Directory = &Directory{DB: db, Log: slog.New(slog.DiscardHandler)}
-	if r.Keys, err = keyring.Open(t.Context(), db, r.root); err != nil {
+	r.Directory = New(Parts{DB: db, Log: slog.New(slog.DiscardHandler)})
+	if r.keys, err = keyring.Open(t.Context(), db, r.root); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -45,7 +45,7 @@ func (r *rig) open(t *testing.T) {
 // restart is this server after a stop and a start.
 func (r *rig) restart(t *testing.T) {
 	t.Helper()
-	if err := r.DB.Close(); err != nil {
+	if err := r.db.Close(); err != nil {
 		t.Fatal(err)
 	}
 	r.open(t)
@@ -55,7 +55,7 @@ func (r *rig) restart(t *testing.T) {
 func (r *rig) alarmed(t *testing.T, table, wrong string) (found store.Finding) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		said, err := r.DB.Entries(t.Context(), store.Filter{Event: store.TamperedEvent, Limit: 1000})
+		said, err := r.db.Entries(t.Context(), store.Filter{Event: store.TamperedEvent, Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func (r *rig) alarmed(t *testing.T, table, wrong string) (found store.Finding) {
 // try runs one audited change and returns its error.
 func (r *rig) try(t *testing.T, fn func(tx *store.Tx) error) error {
 	t.Helper()
-	return r.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+	return r.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func (d *Directory) Spend(ctx context.Context, tx *store.Tx, o Once, now time.Ti
 	if err != nil || n == 0 || !o.Alone {
 		return n == 1, err
 	}
-	if d.DB.Over("spent", o.name()) {
+	if d.db.Over("spent", o.name()) {
 		d.report("spent", o.Key+"/"+strconv.FormatInt(int64(o.Credential), 10), store.Missing, 0)
 		return false, nil
 	}

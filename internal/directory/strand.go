@@ -80,7 +80,7 @@ func hungNames(r *roster) map[int64]hung {
 
 // strand compares the rows of a table with the rosters of the page's accounts.
 func (p *sweep) strand(ctx context.Context, s strand) error {
-	rows, err := p.DB.Query(ctx, `select a.id, a.version, a.roster, a.roster_mac, `+s.columns+` from account a left join `+s.join+`
+	rows, err := p.db.Query(ctx, `select a.id, a.version, a.roster, a.roster_mac, `+s.columns+` from account a left join `+s.join+`
 		where a.id > $1 and a.id <= $2 order by a.id`, p.after, p.last)
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (p *sweep) strand(ctx context.Context, s strand) error {
 		want, known := wanted[store.NumberOf(key)]
 		delete(wanted, store.NumberOf(key))
 		switch {
-		case !p.Keys.VerifyMAC(s.purpose(), s.fields(a.account, key, n), mac):
+		case !p.keys.VerifyMAC(s.purpose(), s.fields(a.account, key, n), mac):
 			p.report(s.table, s.row(a.account, key), store.Altered, assurance.AccountID(a.account))
 		case !known || want.n != n:
 			p.report(s.table, s.row(a.account, key), store.Returned, assurance.AccountID(a.account))
@@ -154,7 +154,7 @@ var orphans = []orphan{
 // orphans reports what hangs from no account. It went with its account, or somebody else
 // wrote it.
 func (p *sweep) orphans(ctx context.Context, o orphan, above, upTo int64) error {
-	rows, err := p.DB.Query(ctx, o.query, above, upTo)
+	rows, err := p.db.Query(ctx, o.query, above, upTo)
 	if err != nil {
 		return err
 	}
@@ -173,8 +173,8 @@ func (p *sweep) orphans(ctx context.Context, o orphan, above, upTo int64) error 
 // inspectRemoved goes through the names that were taken away.
 func (d *Directory) inspectRemoved(ctx context.Context) error {
 	last := ""
-	return d.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
-		rows, err := d.DB.Query(ctx, `select alias, account, mac from account_alias where account <= 0 and alias > $1 order by alias limit $2`, last, inspectPage)
+	return d.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		rows, err := d.db.Query(ctx, `select alias, account, mac from account_alias where account <= 0 and alias > $1 order by alias limit $2`, last, inspectPage)
 		if err != nil {
 			return false, err
 		}
@@ -186,7 +186,7 @@ func (d *Directory) inspectRemoved(ctx context.Context) error {
 			if err := rows.Scan(&last, &account, &mac); err != nil {
 				return false, err
 			}
-			if !d.Keys.VerifyMAC(keyring.Account, spelling(last, account), mac) {
+			if !d.keys.VerifyMAC(keyring.Account, spelling(last, account), mac) {
 				d.report("account_alias", last, store.Altered, 0)
 			}
 		}
@@ -198,8 +198,8 @@ func (d *Directory) inspectRemoved(ctx context.Context) error {
 // it is asked for.
 func (d *Directory) inspectTokens(ctx context.Context) error {
 	last := int64(-1 << 63)
-	return d.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
-		rows, err := d.DB.Query(ctx, `select `+tokenColumns+` from token t where t.id > $1 order by t.id limit $2`, last, inspectPage)
+	return d.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		rows, err := d.db.Query(ctx, `select `+tokenColumns+` from token t where t.id > $1 order by t.id limit $2`, last, inspectPage)
 		if err != nil {
 			return false, err
 		}
@@ -218,11 +218,11 @@ func (d *Directory) inspectTokens(ctx context.Context) error {
 
 // inspectMilestones looks at what happened once and for good.
 func (d *Directory) inspectMilestones(ctx context.Context) error {
-	_, err := d.Administered(ctx, d.DB)
+	_, err := d.Administered(ctx, d.db)
 	if err != nil {
 		return err
 	}
-	rows, err := d.DB.Query(ctx, `select name, account, at, mac from milestone`)
+	rows, err := d.db.Query(ctx, `select name, account, at, mac from milestone`)
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func (d *Directory) inspectMilestones(ctx context.Context) error {
 		if err := rows.Scan(&name, &account, &at, &mac); err != nil {
 			return err
 		}
-		if !d.Keys.VerifyMAC(keyring.Milestone, milestoneFields(name, account, at), mac) {
+		if !d.keys.VerifyMAC(keyring.Milestone, milestoneFields(name, account, at), mac) {
 			d.report("milestone", name, store.Altered, assurance.AccountID(account))
 		}
 	}
@@ -242,9 +242,9 @@ func (d *Directory) inspectMilestones(ctx context.Context) error {
 }
 
 func (d *Directory) milestoneLost(ctx context.Context, name string) error {
-	lost, err := d.DB.Lost(ctx, "milestone", store.NumberOf(name), func(ctx context.Context) (bool, error) {
+	lost, err := d.db.Lost(ctx, "milestone", store.NumberOf(name), func(ctx context.Context) (bool, error) {
 		var at int64
-		err := d.DB.QueryRow(ctx, `select at from milestone where name = $1`, name).Scan(&at)
+		err := d.db.QueryRow(ctx, `select at from milestone where name = $1`, name).Scan(&at)
 		if errors.Is(err, store.ErrNotFound) {
 			return false, nil
 		}

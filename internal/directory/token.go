@@ -71,7 +71,7 @@ func likenessFields(secret []byte) *keyring.Fields {
 
 // Twin returns the serial of another token that has this secret, and empty for none.
 func (d *Directory) Twin(ctx context.Context, r store.Reader, secret []byte, serial string) (string, error) {
-	return d.twin(ctx, r, d.Keys.MACs(keyring.Token, likenessFields(secret)), serial)
+	return d.twin(ctx, r, d.keys.MACs(keyring.Token, likenessFields(secret)), serial)
 }
 
 func (d *Directory) twin(ctx context.Context, r store.Reader, digests [][]byte, serial string) (string, error) {
@@ -90,7 +90,7 @@ func (d *Directory) twin(ctx context.Context, r store.Reader, digests [][]byte, 
 // Liken says what makes a token's answers, where that was not known when it came.
 func (d *Directory) Liken(t *Token, secret []byte) {
 	if len(t.likeness) == 0 && t.State != TokenRevoked {
-		t.likeness = d.Keys.MAC(keyring.Token, likenessFields(secret))
+		t.likeness = d.keys.MAC(keyring.Token, likenessFields(secret))
 	}
 }
 
@@ -108,10 +108,10 @@ func (d *Directory) scanToken(ctx context.Context, row scanner) (Token, error) {
 	}
 	t.Issued, t.Created = store.Time(issued), store.Time(created)
 	t.Account, t.Credential = assurance.AccountID(account), assurance.CredentialID(credential)
-	if !d.Keys.VerifyMAC(keyring.Token, t.fields(sealed), mac) {
+	if !d.keys.VerifyMAC(keyring.Token, t.fields(sealed), mac) {
 		return Token{id: t.id, Serial: t.Serial}, d.tampered("token", t.id, t.Account)
 	}
-	if t.Seed, err = d.Keys.Open(keyring.Token, t.aad(), sealed); err != nil {
+	if t.Seed, err = d.keys.Open(keyring.Token, t.aad(), sealed); err != nil {
 		return Token{id: t.id, Serial: t.Serial}, d.tampered("token", t.id, t.Account)
 	}
 	return t, d.newest(ctx, "token", t.id, t.version, t.Account)
@@ -133,7 +133,7 @@ const usedSerial = "serial"
 
 // missed reports a token that is not there and was used, and whether it was.
 func (d *Directory) missed(serial string) bool {
-	was := d.DB.Newest(usedSerial, store.NumberOf(serial)) > 0
+	was := d.db.Newest(usedSerial, store.NumberOf(serial)) > 0
 	if was {
 		d.report("token", serial, store.Missing, 0)
 	}
@@ -241,9 +241,9 @@ func (d *Directory) AddTokens(ctx context.Context, tx *store.Tx, tokens []Token)
 		if d.missed(t.Serial) {
 			return failure.New(failure.Conflict, "A token of the serial number %q was there, and somebody removed its row; nothing was imported.", t.Serial)
 		}
-		sealed := d.Keys.Seal(keyring.Token, t.aad(), t.Seed)
+		sealed := d.keys.Seal(keyring.Token, t.aad(), t.Seed)
 		_, err := tx.Exec(ctx, `insert into token (id, serial, manufacturer, kind, detail, issued, seed, state, batch, created, likeness, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
-			t.id, t.Serial, t.Manufacturer, t.Kind, t.Detail, store.Unix(t.Issued), sealed, t.State, t.Batch, store.Unix(t.Created), t.likeness, d.Keys.MAC(keyring.Token, t.fields(sealed)))
+			t.id, t.Serial, t.Manufacturer, t.Kind, t.Detail, store.Unix(t.Issued), sealed, t.State, t.Batch, store.Unix(t.Created), t.likeness, d.keys.MAC(keyring.Token, t.fields(sealed)))
 		if errors.Is(err, store.ErrConflict) {
 			return failure.New(failure.Conflict, "A token of the serial number %q, or of the same secret, is there already; nothing was imported.", t.Serial)
 		}
@@ -260,7 +260,7 @@ func (d *Directory) single(ctx context.Context, tx *store.Tx, t *Token) error {
 	if len(t.Secret) == 0 {
 		return nil
 	}
-	digests := d.Keys.MACs(keyring.Token, likenessFields(t.Secret))
+	digests := d.keys.MACs(keyring.Token, likenessFields(t.Secret))
 	t.likeness = digests[0]
 	twin, err := d.twin(ctx, tx, digests[1:], t.Serial)
 	if err == nil && twin != "" {
@@ -285,9 +285,9 @@ func (d *Directory) UpdateToken(ctx context.Context, tx *store.Tx, t Token) erro
 	if t.State == TokenRevoked {
 		t.likeness = nil
 	}
-	sealed := d.Keys.Seal(keyring.Token, t.aad(), t.Seed)
+	sealed := d.keys.Seal(keyring.Token, t.aad(), t.Seed)
 	n, err := tx.Exec(ctx, `update token set seed = $3, state = $4, account = $5, credential = $6, version = $7, likeness = $8, mac = $9 where id = $1 and version = $2`,
-		t.id, old, sealed, t.State, int64(t.Account), int64(t.Credential), t.version, t.likeness, d.Keys.MAC(keyring.Token, t.fields(sealed)))
+		t.id, old, sealed, t.State, int64(t.Account), int64(t.Credential), t.version, t.likeness, d.keys.MAC(keyring.Token, t.fields(sealed)))
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The token was changed meanwhile; try again.")
 	}

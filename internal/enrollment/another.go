@@ -25,15 +25,15 @@ func (e *Enrollments) another(ctx context.Context, g signin.Grant, p pending, se
 		return err
 	}
 	var sent bool
-	err = e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	err = e.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		entry := audit.Entry{Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Action: Enroll, Attempt: p.Attempt, Detail: map[string]string{"authenticator": p.Kind}}
-		if sent, err = e.Messages.Send(ctx, tx, signin.Sending{Account: p.Account, Entry: entry}, next.Message); err != nil || !sent {
+		if sent, err = e.messages.Send(ctx, tx, signin.Sending{Account: p.Account, Entry: entry}, next.Message); err != nil || !sent {
 			return err
 		}
-		if _, err := e.Tickets.TakeIn(ctx, tx, ticketKind, secret); err != nil {
+		if _, err := e.tickets.TakeIn(ctx, tx, ticketKind, secret); err != nil {
 			return err
 		}
-		_, err = e.Tickets.IssueIn(ctx, tx, ticket.Spec{Kind: ticketKind, Owner: int64(p.Account), Payload: payload, Lifetime: p.Expires.Sub(e.Now()), Secret: secret})
+		_, err = e.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: ticketKind, Owner: int64(p.Account), Payload: payload, Lifetime: p.Expires.Sub(e.now()), Secret: secret})
 		return err
 	})
 	if err != nil {

@@ -17,7 +17,7 @@ func (e *Enrollments) Assignable(kind string, text []byte) (authenticator.Enroll
 	if !ok {
 		return authenticator.Enrolled{}, failure.New(failure.Invalid, "There is no such authenticator on this installation: nothing is configured for it.")
 	}
-	enrolled, err := how.Assign(text, e.Now())
+	enrolled, err := how.Assign(text, e.now())
 	var refused *authenticator.Refused
 	if errors.As(err, &refused) {
 		err = &failure.Error{Class: failure.Invalid, Reason: refused.Reason, Public: refused.Public}
@@ -29,8 +29,8 @@ func (e *Enrollments) Assignable(kind string, text []byte) (authenticator.Enroll
 // inside another room's change, which records it. It is in quarantine always:
 // whoever hands something over has had it in their hands.
 func (e *Enrollments) AssignIn(ctx context.Context, tx *store.Tx, account directory.Account, c directory.Credential) (directory.Credential, error) {
-	c.Account, c.Quarantine = account.ID, e.Now().Add(e.Quarantine)
-	c, err := e.Directory.AddCredential(ctx, tx, c)
+	c.Account, c.Quarantine = account.ID, e.now().Add(e.quarantine)
+	c, err := e.directory.AddCredential(ctx, tx, c)
 	if err != nil {
 		return c, err
 	}

@@ -30,7 +30,7 @@ type binding struct {
 // name of whom the device will sign in. A code that is unknown, late, or was
 // used is a Refused failure, and so is a proposal that the code is not in.
 func (e *Enrollments) Bind(ctx context.Context, code string, proposal []byte, source string) (name string, err error) {
-	found, err := e.Tickets.Peek(ctx, bindTicket, code)
+	found, err := e.tickets.Peek(ctx, bindTicket, code)
 	if err != nil {
 		return "", e.bindRefused(ctx, 0, "unknown-code", source, err)
 	}
@@ -42,12 +42,12 @@ func (e *Enrollments) Bind(ctx context.Context, code string, proposal []byte, so
 	if !ok || !how.Proposes(code, proposal) {
 		return "", e.bindRefused(ctx, found.Owner, "forged", source, failure.Refuse("forged", "The device did not sign the code."))
 	}
-	err = e.DB.Housekeep(ctx, "enroll.bind", func(tx *store.Tx) error {
-		t, err := e.Tickets.TakeIn(ctx, tx, bindTicket, code)
+	err = e.db.Housekeep(ctx, "enroll.bind", func(tx *store.Tx) error {
+		t, err := e.tickets.TakeIn(ctx, tx, bindTicket, code)
 		if err != nil {
 			return err
 		}
-		_, err = e.Tickets.IssueIn(ctx, tx, ticket.Spec{Kind: boundTicket, Owner: t.Owner, Payload: proposal, Lifetime: t.Expires.Sub(e.Now()), Secret: code})
+		_, err = e.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: boundTicket, Owner: t.Owner, Payload: proposal, Lifetime: t.Expires.Sub(e.now()), Secret: code})
 		return err
 	})
 	return b.Name, err
@@ -60,10 +60,10 @@ func (e *Enrollments) bindRefused(ctx context.Context, owner int64, reason, sour
 	}
 	en := audit.Entry{Event: "binding.refused", Outcome: "refused", Reason: reason, Account: owner, Application: signin.Self, Protocol: "app", Source: source}
 	if owner == 0 { // anybody can make up a code
-		e.Strangers.Count(en)
+		e.strangers.Count(en)
 		return cause
 	}
-	err := e.DB.Change(ctx, audit.Actor{Name: "somebody", Via: "app"}, func(tx *store.Tx) error { return tx.Record(en) })
+	err := e.db.Change(ctx, audit.Actor{Name: "somebody", Via: "app"}, func(tx *store.Tx) error { return tx.Record(en) })
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (e *Enrollments) openBinding(ctx context.Context, how authenticator.Enrolle
 	if err != nil {
 		return err
 	}
-	_, err = e.Tickets.Issue(ctx, ticket.Spec{Kind: bindTicket, Owner: int64(p.Account), Payload: payload, Lifetime: codeLife, Secret: code})
+	_, err = e.tickets.Issue(ctx, ticket.Spec{Kind: bindTicket, Owner: int64(p.Account), Payload: payload, Lifetime: codeLife, Secret: code})
 	return err
 }
 
@@ -98,7 +98,7 @@ func (e *Enrollments) proposed(ctx context.Context, how authenticator.Enroller, 
 	if err != nil {
 		return nil, err
 	}
-	t, err := e.Tickets.Peek(ctx, boundTicket, code)
+	t, err := e.tickets.Peek(ctx, boundTicket, code)
 	if failure.ClassOf(err) == failure.Refused {
 		return nil, nil
 	}

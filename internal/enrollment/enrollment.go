@@ -42,8 +42,8 @@ const (
 	NotMe  = "report.not-me"
 )
 
-// Enrollments changes authenticators.
-type Enrollments struct {
+// Parts are what Enrollments are made of.
+type Parts struct {
 	DB        *store.DB
 	Directory *directory.Directory
 	// Strangers counts what is refused to whoever has shown nothing.
@@ -78,6 +78,36 @@ type Enrollments struct {
 	Now        func() time.Time
 }
 
+// Enrollments changes authenticators.
+type Enrollments struct {
+	db             *store.DB
+	directory      *directory.Directory
+	strangers      *signin.Strangers
+	outbox         *notify.Outbox
+	tries          *signin.Tries
+	tickets        *ticket.Tickets
+	sessions       *session.Sessions
+	authenticators []authenticator.Authenticator
+	newPass        func(now time.Time, lifetime time.Duration) (string, authenticator.Enrolled, error)
+	newKey         func(t KeyTerms) (string, authenticator.Enrolled, error)
+	tokens         TokenKinds
+	pins           PINKinds
+	messages       *signin.Messages
+	doubt          func(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error)
+	spare          func(ctx context.Context, r store.Reader, l signin.Loss) error
+	quarantine     time.Duration
+	now            func() time.Time
+}
+
+// New makes Enrollments.
+func New(p Parts) *Enrollments {
+	return &Enrollments{
+		db: p.DB, directory: p.Directory, strangers: p.Strangers, outbox: p.Outbox, tries: p.Tries, tickets: p.Tickets, sessions: p.Sessions,
+		authenticators: p.Authenticators, newPass: p.NewPass, newKey: p.NewKey, tokens: p.Tokens, pins: p.PINs, messages: p.Messages,
+		doubt: p.Doubt, spare: p.Spare, quarantine: p.Quarantine, now: p.Now,
+	}
+}
+
 // Kind is something that a person can enroll by themselves. A restricted one has
 // known weaknesses (SP 800-63B-4 section 3.2.9).
 type Kind struct {
@@ -88,7 +118,7 @@ type Kind struct {
 // Kinds lists what people can enroll, in the order in which it is offered.
 func (e *Enrollments) Kinds() []Kind {
 	var out []Kind
-	for _, a := range e.Authenticators {
+	for _, a := range e.authenticators {
 		if _, ok := a.(authenticator.Enroller); ok {
 			d := a.Describe()
 			out = append(out, Kind{d.Kind, d.Title, d.Traits.Has(assurance.Restricted)})
@@ -117,7 +147,7 @@ type Authenticator struct {
 // List returns the account's authenticators that are not revoked or used up,
 // oldest first.
 func (e *Enrollments) List(ctx context.Context, account assurance.AccountID) ([]Authenticator, error) {
-	rows, err := e.Directory.Credentials(ctx, e.DB, account)
+	rows, err := e.directory.Credentials(ctx, e.db, account)
 	if err != nil {
 		return nil, err
 	}
@@ -138,14 +168,14 @@ func (e *Enrollments) Describe(c directory.Credential) Authenticator {
 		title = a.Describe().Title
 	}
 	q := c.Quarantine
-	if !e.Now().Before(q) {
+	if !e.now().Before(q) {
 		q = time.Time{}
 	}
-	return Authenticator{ID: c.ID, Kind: c.Kind, Title: title, Label: c.Label, Traits: c.Traits, Status: c.Status, Quarantine: q, Created: c.Created, Used: c.Used, PIN: e.PINs.Standing(c.Kind, c.State)}
+	return Authenticator{ID: c.ID, Kind: c.Kind, Title: title, Label: c.Label, Traits: c.Traits, Status: c.Status, Quarantine: q, Created: c.Created, Used: c.Used, PIN: e.pins.Standing(c.Kind, c.State)}
 }
 
 func (e *Enrollments) kind(kind string) authenticator.Authenticator {
-	for _, a := range e.Authenticators {
+	for _, a := range e.authenticators {
 		if a.Describe().Kind == kind {
 			return a
 		}
@@ -190,23 +220,23 @@ func (e *Enrollments) Begin(ctx context.Context, g signin.Grant, kind string) (O
 	if !g.Covers(signin.Self, Enroll, kind) {
 		return Offer{}, failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
-	person, first, err := e.person(ctx, e.DB, g.Account(), kind)
+	person, first, err := e.person(ctx, e.db, g.Account(), kind)
 	if err != nil {
 		return Offer{}, err
 	}
-	p, memo, err := how.Offer(person, e.Now())
+	p, memo, err := how.Offer(person, e.now())
 	if err != nil {
 		return Offer{}, err
 	}
 	if err := e.openBinding(ctx, how, person, kind, memo); err != nil {
 		return Offer{}, err
 	}
-	expires := e.Now().Add(codeLife)
+	expires := e.now().Add(codeLife)
 	b, err := json.Marshal(pending{begun: begunBy(g), Kind: kind, Memo: memo, Prompt: p, Attempt: g.Attempt(), Expires: expires, First: first})
 	if err != nil {
 		return Offer{}, err
 	}
-	secret, err := e.Tickets.Issue(ctx, ticket.Spec{Kind: ticketKind, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
+	secret, err := e.tickets.Issue(ctx, ticket.Spec{Kind: ticketKind, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
 	return Offer{Kind: kind, Prompt: p, Ticket: secret, Expires: expires}, err
 }
 
@@ -218,7 +248,7 @@ func (e *Enrollments) Resume(ctx context.Context, g signin.Grant, secret string)
 
 func (e *Enrollments) pending(ctx context.Context, g signin.Grant, secret string) (pending, error) {
 	var p pending
-	t, err := e.Tickets.Peek(ctx, ticketKind, secret)
+	t, err := e.tickets.Peek(ctx, ticketKind, secret)
 	if err != nil {
 		return p, err
 	}
@@ -248,18 +278,18 @@ func (b begun) continued(g signin.Grant) error {
 // account never had two factors, or gave them up: to somebody who lost them to an
 // attack what is new is new.
 func (e *Enrollments) person(ctx context.Context, r store.Reader, id assurance.AccountID, kind string) (authenticator.Person, bool, error) {
-	a, err := e.Directory.Get(ctx, r, id)
+	a, err := e.directory.Get(ctx, r, id)
 	if err != nil {
 		return authenticator.Person{}, false, err
 	}
 	if a.State != directory.Active {
 		return authenticator.Person{}, false, failure.Refuse("suspended", "The account is suspended.")
 	}
-	rows, err := e.Directory.Credentials(ctx, r, id)
+	rows, err := e.directory.Credentials(ctx, r, id)
 	if err != nil {
 		return authenticator.Person{}, false, err
 	}
-	mails, err := e.Directory.Mails(ctx, r, id)
+	mails, err := e.directory.Mails(ctx, r, id)
 	if err != nil {
 		return authenticator.Person{}, false, err
 	}
@@ -269,16 +299,16 @@ func (e *Enrollments) person(ctx context.Context, r store.Reader, id assurance.A
 			p.Existing = append(p.Existing, authenticator.Credential{ID: c.ID, Account: id, Kind: kind, Label: c.Label, State: c.State, Handle: c.Handle, Created: c.Created})
 		}
 	}
-	return p, directory.LacksTwoFactors(rows, e.Now()), nil
+	return p, directory.LacksTwoFactors(rows, e.now()), nil
 }
 
 func (e *Enrollments) twoFactors(rows []directory.Credential) bool {
-	return assurance.TwoFactors().Met(directory.CouldShow(rows, e.Now()), e.Now())
+	return assurance.TwoFactors().Met(directory.CouldShow(rows, e.now()), e.now())
 }
 
 // TwoFactors reports whether the account could sign in with two factors.
 func (e *Enrollments) TwoFactors(ctx context.Context, account assurance.AccountID) (bool, error) {
-	rows, err := e.Directory.Credentials(ctx, e.DB, account)
+	rows, err := e.directory.Credentials(ctx, e.db, account)
 	return e.twoFactors(rows), err
 }
 
@@ -302,7 +332,7 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 	}
 	a := e.kind(p.Kind)
 	how := a.(authenticator.Enroller)
-	person, _, err := e.person(ctx, e.DB, p.Account, p.Kind)
+	person, _, err := e.person(ctx, e.db, p.Account, p.Kind)
 	if err != nil {
 		return Authenticator{}, err
 	}
@@ -311,7 +341,7 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 			return Authenticator{}, err
 		}
 	}
-	enrolled, err := how.Accept(ctx, person, p.Memo, answer, e.Now())
+	enrolled, err := how.Accept(ctx, person, p.Memo, answer, e.now())
 	var refused *authenticator.Refused
 	if errors.As(err, &refused) {
 		return Authenticator{}, e.refused(ctx, g, p, refused)
@@ -325,10 +355,10 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 	}
 	c := directory.Credential{Account: p.Account, Kind: p.Kind, Label: CleanLabel(label, enrolled.Label), Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State}
 	if !p.First {
-		c.Quarantine = e.Now().Add(e.Quarantine)
+		c.Quarantine = e.now().Add(e.quarantine)
 	}
-	err = e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		if _, err := e.Tickets.TakeIn(ctx, tx, ticketKind, secret); err != nil {
+	err = e.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		if _, err := e.tickets.TakeIn(ctx, tx, ticketKind, secret); err != nil {
 			return err
 		}
 		c, err = e.keep(ctx, tx, g, p, c, enrolled)
@@ -343,8 +373,8 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 // spendTry counts a reply before it is looked at.
 func (e *Enrollments) spendTry(ctx context.Context, p pending, secret string) error {
 	var count int
-	err := e.DB.Housekeep(ctx, "enroll.try", func(tx *store.Tx) (err error) {
-		count, err = e.Tries.Count(ctx, tx, "enroll/"+ticket.Name(secret), triesKept)
+	err := e.db.Housekeep(ctx, "enroll.try", func(tx *store.Tx) (err error) {
+		count, err = e.tries.Count(ctx, tx, "enroll/"+ticket.Name(secret), triesKept)
 		return err
 	})
 	if err == nil && count > maxTries {
@@ -354,7 +384,7 @@ func (e *Enrollments) spendTry(ctx context.Context, p pending, secret string) er
 }
 
 func (e *Enrollments) refused(ctx context.Context, g signin.Grant, p pending, r *authenticator.Refused) error {
-	err := e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	err := e.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		return tx.Record(audit.Entry{Event: "credential.refused", Outcome: "refused", Reason: r.Reason, Account: int64(p.Account), AccountName: g.Name(),
 			Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Attempt: p.Attempt, Detail: map[string]string{"authenticator": p.Kind}})
 	})
@@ -365,7 +395,7 @@ func (e *Enrollments) refused(ctx context.Context, g signin.Grant, p pending, r 
 var single = []string{"password", "recoverycode"}
 
 func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p pending, c directory.Credential, enrolled authenticator.Enrolled) (directory.Credential, error) {
-	account, err := e.Directory.Get(ctx, tx, p.Account)
+	account, err := e.directory.Get(ctx, tx, p.Account)
 	if err != nil {
 		return c, err
 	}
@@ -377,11 +407,11 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 			return c, err
 		}
 	}
-	if c, err = e.Directory.AddCredential(ctx, tx, c); err != nil {
+	if c, err = e.directory.AddCredential(ctx, tx, c); err != nil {
 		return c, err
 	}
 	// A credential made a moment ago has spent nothing before.
-	if _, err := e.Directory.Spend(ctx, tx, directory.Once{Credential: c.ID, Key: enrolled.Once, Alone: true}, e.Now()); err != nil {
+	if _, err := e.directory.Spend(ctx, tx, directory.Once{Credential: c.ID, Key: enrolled.Once, Alone: true}, e.now()); err != nil {
 		return c, err
 	}
 	en := e.entry(g, "credential.enrolled", c)
@@ -406,14 +436,14 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 // retire revokes what an account has of a kind, also what is used up: what it showed
 // ends with it.
 func (e *Enrollments) retire(ctx context.Context, tx *store.Tx, account assurance.AccountID, kind string) error {
-	rows, err := e.Directory.Credentials(ctx, tx, account)
+	rows, err := e.directory.Credentials(ctx, tx, account)
 	if err != nil {
 		return err
 	}
 	for _, c := range rows {
 		if c.Kind == kind && c.Status != directory.CredentialRevoked {
-			c.EndAt(e.Now(), directory.CredentialRevoked, directory.ByNewer, 0)
-			if err := e.Directory.UpdateCredential(ctx, tx, c); err != nil {
+			c.EndAt(e.now(), directory.CredentialRevoked, directory.ByNewer, 0)
+			if err := e.directory.UpdateCredential(ctx, tx, c); err != nil {
 				return err
 			}
 		}
@@ -429,13 +459,13 @@ func (e *Enrollments) entry(g signin.Grant, event string, c directory.Credential
 
 // tell queues the notice to every address, with what to do if it was not them.
 func (e *Enrollments) tell(ctx context.Context, tx *store.Tx, account directory.Account, subject, what string) error {
-	mails, err := e.Directory.Mails(ctx, tx, account.ID)
+	mails, err := e.directory.Mails(ctx, tx, account.ID)
 	if err != nil {
 		return err
 	}
 	body := what + fmt.Sprintf("\n\nThis was done at %s.\n\nIf that was not you, sign in now, choose \"This was not me\" in your history, and tell your administrator.\n",
-		notify.Moment(e.Now()))
-	return e.Outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: subject, Body: body})
+		notify.Moment(e.now()))
+	return e.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: subject, Body: body})
 }
 
 // CleanLabel keeps what can be read: 60 characters at most, one line.

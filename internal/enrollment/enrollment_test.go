@@ -62,7 +62,7 @@ func TestEnroll(t *testing.T) {
 		r.change(func(tx *store.Tx) error {
 			phone := r.newest("bob")["totp"]
 			c.taken(&phone)
-			return r.Directory.UpdateCredential(t.Context(), tx, phone)
+			return r.directory.UpdateCredential(t.Context(), tx, phone)
 		})
 		offer, err := r.Begin(t.Context(), g, "passkey")
 		if err != nil || offer.Prompt.Label != "bob" || !offer.Expires.Equal(began.Add(codeLife)) {
@@ -86,7 +86,7 @@ func TestEnroll(t *testing.T) {
 			t.Errorf("a wrong answer: %v", err)
 		}
 		a, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), " my \n key\u202e ")
-		if err != nil || a.Label != "my key" || a.Quarantine.Equal(began.Add(r.Quarantine)) != c.quiet || a.Quarantine.IsZero() == c.quiet {
+		if err != nil || a.Label != "my key" || a.Quarantine.Equal(began.Add(r.quarantine)) != c.quiet || a.Quarantine.IsZero() == c.quiet {
 			t.Errorf("%s: %+v, %v", c.name, a, err)
 		}
 		if got := r.mails(); len(got) != 1 || got[0] != "bob@example.org: A new way to sign in was added to your account" || r.events("credential.enrolled") != 1 {
@@ -129,7 +129,7 @@ func TestOfferEnds(t *testing.T) {
 		r.change(func(tx *store.Tx) error {
 			a := r.account("bob")
 			a.State = state
-			return r.Directory.Update(t.Context(), tx, a)
+			return r.directory.Update(t.Context(), tx, a)
 		})
 	}
 	suspend(directory.Suspended)
@@ -157,7 +157,7 @@ func TestReplaces(t *testing.T) {
 		}
 		saved := r.newest("bob")["recoverycode"]
 		saved.EndAt(began, directory.CredentialUsedUp, "", 0)
-		return r.Directory.UpdateCredential(t.Context(), tx, saved)
+		return r.directory.UpdateCredential(t.Context(), tx, saved)
 	})
 	session := r.enters("bob", "password", "totp")
 	first := r.newest("bob")
@@ -176,7 +176,7 @@ func TestReplaces(t *testing.T) {
 			t.Errorf("it is called %q", label)
 		}
 	}
-	rows, err := r.Directory.Credentials(t.Context(), r.DB, r.account("bob").ID)
+	rows, err := r.directory.Credentials(t.Context(), r.db, r.account("bob").ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestRemove(t *testing.T) {
 		t.Errorf("another than was approved: %v", err)
 	}
 	r.spare = failure.Refuse("last-administrator", "no")
-	if _, err := r.Removable(t.Context(), r.DB, r.account("bob").ID, has["totp"].ID); reason(err) != "last-administrator" {
+	if _, err := r.Removable(t.Context(), r.account("bob").ID, has["totp"].ID); reason(err) != "last-administrator" {
 		t.Errorf("before it is proved: %v", err)
 	}
 	if err := r.Remove(t.Context(), g, has["totp"].ID); reason(err) != "last-administrator" {
@@ -295,16 +295,16 @@ func TestNotMe(t *testing.T) {
 				t.Errorf("%s is %s", kind, c.Status)
 			}
 		}
-		if _, err := r.Sessions.Standing(t.Context(), other); err == nil {
+		if _, err := r.sessions.Standing(t.Context(), other); err == nil {
 			t.Error("another session stands")
 		}
-		if _, err := r.Sessions.Standing(t.Context(), keep); err != nil {
+		if _, err := r.sessions.Standing(t.Context(), keep); err != nil {
 			t.Error("the session of the report ended")
 		}
 		if !r.account("bob").Risk.Equal(r.now) {
 			t.Error("the account is not at risk")
 		}
-		all, err := r.DB.Entries(t.Context(), store.Filter{Event: "alarm.not-me"})
+		all, err := r.db.Entries(t.Context(), store.Filter{Event: "alarm.not-me"})
 		if err != nil || len(all) != 1 || all[0].Detail["recovery-stopped"] != "true" || all[0].Detail["sessions-ended"] != "1" || all[0].Detail["password-disabled"] != strconv.FormatBool(!alone) || all[0].Outcome != audit.OK {
 			t.Errorf("%+v, %v", all, err)
 		}
@@ -331,7 +331,7 @@ func TestPass(t *testing.T) {
 		}
 	}
 	active := 0
-	rows, err := r.Directory.Credentials(t.Context(), r.DB, bob.ID)
+	rows, err := r.directory.Credentials(t.Context(), r.db, bob.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +348,7 @@ func TestPass(t *testing.T) {
 	}
 	r.change(func(tx *store.Tx) error {
 		c, err := r.AssignIn(t.Context(), tx, bob, directory.Credential{Kind: "totp", Traits: assurance.Held, State: []byte("{}"), Assigned: 1})
-		if err == nil && (!c.Quarantine.Equal(began.Add(r.Quarantine)) || c.Assigned != 1) {
+		if err == nil && (!c.Quarantine.Equal(began.Add(r.quarantine)) || c.Assigned != 1) {
 			t.Errorf("%+v", c)
 		}
 		return err
@@ -400,10 +400,10 @@ func TestPIN(t *testing.T) {
 	if c := r.newest("bob")["totp"]; !c.Traits.Has(assurance.Known) || string(c.State) != "set" || r.events("credential.pin-set") != 1 || len(r.mails()) != 1 {
 		t.Errorf("%+v", c)
 	}
-	if _, err := r.Sessions.Standing(t.Context(), other); err == nil {
+	if _, err := r.sessions.Standing(t.Context(), other); err == nil {
 		t.Error("another session stands")
 	}
-	if _, err := r.Sessions.Standing(t.Context(), session); err != nil {
+	if _, err := r.sessions.Standing(t.Context(), session); err != nil {
 		t.Error("the session that set it ended")
 	}
 	if err := r.FinishPIN(t.Context(), g, secret, "246810", "246810"); err == nil {
@@ -511,7 +511,7 @@ func TestHandedOver(t *testing.T) {
 	bob := r.person("bob")
 	fails := errors.New("no more random numbers")
 	for label, want := range map[string]string{"": "Key", "backups": "backups"} {
-		r.NewKey = func(KeyTerms) (string, authenticator.Enrolled, error) {
+		r.newKey = func(KeyTerms) (string, authenticator.Enrolled, error) {
 			return "text", authenticator.Enrolled{State: []byte("{}"), Traits: assurance.Delegated, Label: "Key"}, nil
 		}
 		r.change(func(tx *store.Tx) error {
@@ -525,7 +525,7 @@ func TestHandedOver(t *testing.T) {
 			t.Errorf("called %q, want %q", got, want)
 		}
 	}
-	r.NewKey = func(KeyTerms) (string, authenticator.Enrolled, error) { return "", authenticator.Enrolled{}, fails }
+	r.newKey = func(KeyTerms) (string, authenticator.Enrolled, error) { return "", authenticator.Enrolled{}, fails }
 	if err := r.try(func(tx *store.Tx) error { _, _, err := r.KeyIn(t.Context(), tx, bob, KeyTerms{}); return err }); !errors.Is(err, fails) {
 		t.Error(err)
 	}

@@ -20,14 +20,14 @@ type KeyTerms struct {
 // KeyIn adds an automation key to a service account inside another room's
 // change. It returns the key's text, which is kept nowhere, and its number.
 func (e *Enrollments) KeyIn(ctx context.Context, tx *store.Tx, account directory.Account, t KeyTerms) (string, int64, error) {
-	text, enrolled, err := e.NewKey(t)
+	text, enrolled, err := e.newKey(t)
 	if err != nil {
 		return "", 0, err
 	}
 	if t.Label == "" {
 		t.Label = enrolled.Label
 	}
-	c, err := e.Directory.AddCredential(ctx, tx, directory.Credential{Account: account.ID, Kind: "apikey", Label: t.Label,
+	c, err := e.directory.AddCredential(ctx, tx, directory.Credential{Account: account.ID, Kind: "apikey", Label: t.Label,
 		Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State})
 	return text, int64(c.ID), err
 }

@@ -43,23 +43,23 @@ func (e *Enrollments) BeginPIN(ctx context.Context, g signin.Grant, id assurance
 	if !g.Covers(signin.Self, SetPIN, strconv.FormatInt(int64(id), 10)) {
 		return "", failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
-	if _, err := e.takesPIN(ctx, e.DB, g, id); err != nil {
+	if _, err := e.takesPIN(ctx, e.db, g, id); err != nil {
 		return "", err
 	}
 	b, err := json.Marshal(pendingPIN{begun: begunBy(g), Credential: id})
 	if err != nil {
 		return "", err
 	}
-	return e.Tickets.Issue(ctx, ticket.Spec{Kind: pinTicket, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
+	return e.tickets.Issue(ctx, ticket.Spec{Kind: pinTicket, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
 }
 
 // takesPIN returns one of the grant's own active authenticators that can have a PIN.
 func (e *Enrollments) takesPIN(ctx context.Context, r store.Reader, g signin.Grant, id assurance.CredentialID) (directory.Credential, error) {
-	c, err := e.Directory.Credential(ctx, r, g.Account(), id)
+	c, err := e.directory.Credential(ctx, r, g.Account(), id)
 	if err != nil {
 		return c, err
 	}
-	if c.Status != directory.CredentialActive || e.PINs.Standing(c.Kind, c.State) == "" {
+	if c.Status != directory.CredentialActive || e.pins.Standing(c.Kind, c.State) == "" {
 		return c, noPIN
 	}
 	return c, nil
@@ -73,12 +73,12 @@ func (e *Enrollments) ResumePIN(ctx context.Context, g signin.Grant, secret stri
 	if err != nil {
 		return Authenticator{}, err
 	}
-	c, err := e.takesPIN(ctx, e.DB, g, p.Credential)
+	c, err := e.takesPIN(ctx, e.db, g, p.Credential)
 	return e.Describe(c), err
 }
 
 func (e *Enrollments) pendingPIN(ctx context.Context, g signin.Grant, secret string) (p pendingPIN, err error) {
-	t, err := e.Tickets.Peek(ctx, pinTicket, secret)
+	t, err := e.tickets.Peek(ctx, pinTicket, secret)
 	if err != nil {
 		return p, err
 	}
@@ -99,12 +99,12 @@ func (e *Enrollments) FinishPIN(ctx context.Context, g signin.Grant, secret, pin
 	if pin != again {
 		return &failure.Error{Class: failure.Invalid, Reason: "not-twice", Public: "The two are not the same. Type the PIN twice."}
 	}
-	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	return e.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		c, err := e.takesPIN(ctx, tx, g, p.Credential)
 		if err != nil {
 			return err
 		}
-		next, err := e.PINs.Set(c.Kind, c.State, pin)
+		next, err := e.pins.Set(c.Kind, c.State, pin)
 		var refused *authenticator.Refused
 		if errors.As(err, &refused) {
 			return &failure.Error{Class: failure.Invalid, Reason: refused.Reason, Public: refused.Public}
@@ -112,20 +112,20 @@ func (e *Enrollments) FinishPIN(ctx context.Context, g signin.Grant, secret, pin
 		if err != nil {
 			return err
 		}
-		if _, err := e.Tickets.TakeIn(ctx, tx, pinTicket, secret); err != nil {
+		if _, err := e.tickets.TakeIn(ctx, tx, pinTicket, secret); err != nil {
 			return err
 		}
 		if err := e.rewritePIN(ctx, tx, &c, next); err != nil {
 			return err
 		}
-		ended, err := e.Sessions.EndAllIn(ctx, tx, c.Account, g.Session())
+		ended, err := e.sessions.EndAllIn(ctx, tx, c.Account, g.Session())
 		if err != nil {
 			return err
 		}
 		en := e.entry(g, "credential.pin-set", c)
 		en.Detail["sessions-ended"] = strconv.Itoa(ended)
 		tx.Record(en)
-		account, err := e.Directory.Get(ctx, tx, c.Account)
+		account, err := e.directory.Get(ctx, tx, c.Account)
 		if err != nil {
 			return err
 		}
@@ -137,17 +137,17 @@ func (e *Enrollments) FinishPIN(ctx context.Context, g signin.Grant, secret, pin
 func (e *Enrollments) rewritePIN(ctx context.Context, tx *store.Tx, c *directory.Credential, next authenticator.Enrolled) error {
 	c.State, c.Traits = next.State, next.Traits
 	tx.Announce(directory.Topic(c.Account))
-	return e.Directory.UpdateCredential(ctx, tx, *c)
+	return e.directory.UpdateCredential(ctx, tx, *c)
 }
 
 // GivePINIn replaces the PIN of a credential that was read in this transaction by
 // one that its owner must change, inside another room's change, which records it.
 // What the PIN of before showed stops counting at once, in sessions too.
 func (e *Enrollments) GivePINIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) (string, error) {
-	if e.PINs.Standing(c.Kind, c.State) == "" {
+	if e.pins.Standing(c.Kind, c.State) == "" {
 		return "", noPIN
 	}
-	next, pin, err := e.PINs.Give(c.Kind, c.State)
+	next, pin, err := e.pins.Give(c.Kind, c.State)
 	if err != nil {
 		return "", err
 	}
@@ -160,14 +160,14 @@ func (e *Enrollments) GivePINIn(ctx context.Context, tx *store.Tx, account direc
 
 // ClearPINIn takes the PIN away in the same way.
 func (e *Enrollments) ClearPINIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) error {
-	if e.PINs.Standing(c.Kind, c.State) == "" {
+	if e.pins.Standing(c.Kind, c.State) == "" {
 		return noPIN
 	}
-	next, err := e.PINs.Clear(c.Kind, c.State)
+	next, err := e.pins.Clear(c.Kind, c.State)
 	if err != nil {
 		return err
 	}
-	if e.PINs.Standing(c.Kind, next.State) == "wanted" {
+	if e.pins.Standing(c.Kind, next.State) == "wanted" {
 		return failure.New(failure.Conflict, "The codes of that token are made with its PIN; give it a new one instead.")
 	}
 	if err := e.rewritePIN(ctx, tx, c, next); err != nil {

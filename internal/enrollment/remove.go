@@ -21,8 +21,8 @@ func (e *Enrollments) Remove(ctx context.Context, g signin.Grant, id assurance.C
 	if !g.Covers(signin.Self, Remove, strconv.FormatInt(int64(id), 10)) {
 		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
-	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		gone, err := e.Removable(ctx, tx, g.Account(), id)
+	return e.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		gone, err := e.removable(ctx, tx, g.Account(), id)
 		if err != nil {
 			return err
 		}
@@ -30,7 +30,7 @@ func (e *Enrollments) Remove(ctx context.Context, g signin.Grant, id assurance.C
 			return err
 		}
 		tx.Record(e.entry(g, "credential.removed", gone))
-		account, err := e.Directory.Get(ctx, tx, g.Account())
+		account, err := e.directory.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
@@ -42,8 +42,12 @@ func (e *Enrollments) Remove(ctx context.Context, g signin.Grant, id assurance.C
 // Removable returns one of an account's authenticators if its owner may remove it,
 // and refuses what would leave too little: it is asked before anybody proves themselves
 // for it, and again when it is done.
-func (e *Enrollments) Removable(ctx context.Context, r store.Reader, account assurance.AccountID, id assurance.CredentialID) (directory.Credential, error) {
-	rows, err := e.Directory.Credentials(ctx, r, account)
+func (e *Enrollments) Removable(ctx context.Context, account assurance.AccountID, id assurance.CredentialID) (directory.Credential, error) {
+	return e.removable(ctx, e.db, account, id)
+}
+
+func (e *Enrollments) removable(ctx context.Context, r store.Reader, account assurance.AccountID, id assurance.CredentialID) (directory.Credential, error) {
+	rows, err := e.directory.Credentials(ctx, r, account)
 	if err != nil {
 		return directory.Credential{}, err
 	}
@@ -55,7 +59,7 @@ func (e *Enrollments) Removable(ctx context.Context, r store.Reader, account ass
 	if rest := slices.Delete(rows, at, at+1); !e.twoFactors(rest) {
 		return gone, failure.New(failure.Conflict, "Without it you could not sign in with two factors. Add another way first.")
 	}
-	return gone, e.Spare(ctx, r, signin.Without(account, id, signin.Everything))
+	return gone, e.spare(ctx, r, signin.Without(account, id, signin.Everything))
 }
 
 // RevokeIn revokes a credential that was read in this transaction, inside
@@ -63,9 +67,9 @@ func (e *Enrollments) Removable(ctx context.Context, r store.Reader, account ass
 // evidence granted ends with it, because evidence of a revoked authenticator no
 // longer counts.
 func (e *Enrollments) RevokeIn(ctx context.Context, tx *store.Tx, c *directory.Credential, by directory.Cause, whose int64) error {
-	c.EndAt(e.Now(), directory.CredentialRevoked, by, whose)
+	c.EndAt(e.now(), directory.CredentialRevoked, by, whose)
 	tx.Announce(directory.Topic(c.Account))
-	return e.Directory.UpdateCredential(ctx, tx, *c)
+	return e.directory.UpdateCredential(ctx, tx, *c)
 }
 
 // Tell queues a notice to every address of an account, inside another room's
@@ -79,13 +83,13 @@ func (e *Enrollments) Rename(ctx context.Context, g signin.Grant, id assurance.C
 	if !g.Covers(signin.Self, Rename, strconv.FormatInt(int64(id), 10)) {
 		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
-	return e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		c, err := e.Directory.Credential(ctx, tx, g.Account(), id)
+	return e.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		c, err := e.directory.Credential(ctx, tx, g.Account(), id)
 		if err != nil {
 			return err
 		}
 		c.Label = CleanLabel(label, c.Label)
-		if err := e.Directory.UpdateCredential(ctx, tx, c); err != nil {
+		if err := e.directory.UpdateCredential(ctx, tx, c); err != nil {
 			return err
 		}
 		return tx.Record(e.entry(g, "credential.renamed", c))
@@ -115,13 +119,13 @@ func (e *Enrollments) PassIn(ctx context.Context, tx *store.Tx, account director
 	if err := e.retire(ctx, tx, account.ID, "accesspass"); err != nil {
 		return "", time.Time{}, err
 	}
-	shown, enrolled, err := e.NewPass(e.Now(), lifetime)
+	shown, enrolled, err := e.newPass(e.now(), lifetime)
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	_, err = e.Directory.AddCredential(ctx, tx, directory.Credential{Account: account.ID, Kind: "accesspass", Label: "Temporary access pass",
+	_, err = e.directory.AddCredential(ctx, tx, directory.Credential{Account: account.ID, Kind: "accesspass", Label: "Temporary access pass",
 		Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State})
-	return shown, e.Now().Add(lifetime), err
+	return shown, e.now().Add(lifetime), err
 }
 
 // ReportNotMe is the person's word that something in their history was not
@@ -133,8 +137,8 @@ func (e *Enrollments) ReportNotMe(ctx context.Context, g signin.Grant, entry int
 	if !g.Covers(signin.Self, NotMe, strconv.FormatInt(entry, 10)) {
 		return false, failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
-	err = e.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		account, err := e.Directory.Get(ctx, tx, g.Account())
+	err = e.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		account, err := e.directory.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
@@ -161,7 +165,7 @@ func (e *Enrollments) DisownIn(ctx context.Context, tx *store.Tx, d Disowned) er
 }
 
 func (e *Enrollments) disown(ctx context.Context, tx *store.Tx, d Disowned) (passwordOff bool, err error) {
-	ended, err := e.Sessions.EndAllIn(ctx, tx, d.Account.ID, d.Keep)
+	ended, err := e.sessions.EndAllIn(ctx, tx, d.Account.ID, d.Keep)
 	if err != nil {
 		return false, err
 	}
@@ -169,11 +173,11 @@ func (e *Enrollments) disown(ctx context.Context, tx *store.Tx, d Disowned) (pas
 	if err != nil {
 		return false, err
 	}
-	stopped, err := e.Doubt(ctx, tx, d.Account)
+	stopped, err := e.doubt(ctx, tx, d.Account)
 	if err != nil {
 		return false, err
 	}
-	if err := e.risk(ctx, tx, d.Account.ID, e.Now()); err != nil {
+	if err := e.risk(ctx, tx, d.Account.ID, e.now()); err != nil {
 		return false, err
 	}
 	en := d.Entry
@@ -185,31 +189,31 @@ func (e *Enrollments) disown(ctx context.Context, tx *store.Tx, d Disowned) (pas
 
 // risk says since when an account is at risk; the zero time is that it is not.
 func (e *Enrollments) risk(ctx context.Context, tx *store.Tx, id assurance.AccountID, since time.Time) error {
-	account, err := e.Directory.Get(ctx, tx, id)
+	account, err := e.directory.Get(ctx, tx, id)
 	if err != nil {
 		return err
 	}
 	account.Risk = since.Truncate(time.Microsecond)
-	return e.Directory.Update(ctx, tx, account)
+	return e.directory.Update(ctx, tx, account)
 }
 
 func (e *Enrollments) disablePassword(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error) {
-	rows, err := e.Directory.Credentials(ctx, tx, account)
+	rows, err := e.directory.Credentials(ctx, tx, account)
 	if err != nil {
 		return false, err
 	}
 	for _, c := range rows {
 		if c.Traits.Has(assurance.Known) && !c.Traits.Has(assurance.Held) && c.Status == directory.CredentialActive {
-			err := e.Spare(ctx, tx, signin.Without(account, c.ID, signin.Everything))
+			err := e.spare(ctx, tx, signin.Without(account, c.ID, signin.Everything))
 			if failure.ClassOf(err) == failure.Refused {
 				return false, nil // whoever administers alone changes it by themselves; nobody else could help them
 			}
 			if err != nil {
 				return false, err
 			}
-			c.EndAt(e.Now(), directory.CredentialDisabled, directory.ByReport, 0)
+			c.EndAt(e.now(), directory.CredentialDisabled, directory.ByReport, 0)
 			tx.Announce(directory.Topic(account))
-			return true, e.Directory.UpdateCredential(ctx, tx, c)
+			return true, e.directory.UpdateCredential(ctx, tx, c)
 		}
 	}
 	return false, nil
@@ -220,7 +224,7 @@ func (e *Enrollments) tellAdministrators(ctx context.Context, tx *store.Tx, abou
 	if !passwordOff {
 		password = "no password was switched off: they have none, it was off already, or nobody else could administer then"
 	}
-	members, err := e.Directory.Administering(ctx, tx, 100)
+	members, err := e.directory.Administering(ctx, tx, 100)
 	if err != nil {
 		return err
 	}

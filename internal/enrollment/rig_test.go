@@ -157,9 +157,9 @@ func setUp(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	people := &directory.Directory{DB: db, Keys: keys, Log: log}
-	tickets := &ticket.Tickets{DB: db, Keys: keys, Now: clock}
-	sessions := &session.Sessions{DB: db, Keys: keys, Tickets: tickets, Now: clock}
+	people := directory.New(directory.Parts{DB: db, Keys: keys, Log: log})
+	tickets := ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
+	sessions := session.New(session.Parts{DB: db, Keys: keys, Tickets: tickets, Now: clock})
 	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Standing: sessions, Now: clock, Log: log, Authenticators: kinds}
 	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
@@ -173,10 +173,10 @@ func setUp(t *testing.T) *rig {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	r.Enrollments = &Enrollments{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: r.engine.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
+	r.Enrollments = New(Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: r.engine.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
 		PINs: pins{}, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock,
 		Doubt: func(context.Context, *store.Tx, directory.Account) (int, error) { return r.doubted, nil },
-		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }}
+		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
 	r.change(func(tx *store.Tx) error {
 		g, err := people.CreateGroup(t.Context(), tx, directory.Administrators, "Administrators", true)
 		if err != nil {
@@ -196,7 +196,7 @@ func setUp(t *testing.T) *rig {
 }
 
 func (r *rig) try(fn func(tx *store.Tx) error) error {
-	return r.DB.Change(r.t.Context(), audit.System("test"), func(tx *store.Tx) error {
+	return r.db.Change(r.t.Context(), audit.System("test"), func(tx *store.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -213,7 +213,7 @@ func (r *rig) change(fn func(tx *store.Tx) error) {
 
 func (r *rig) account(name string) directory.Account {
 	r.t.Helper()
-	a, err := r.Directory.Find(r.t.Context(), r.DB, name)
+	a, err := r.directory.Find(r.t.Context(), r.db, name)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -223,13 +223,13 @@ func (r *rig) account(name string) directory.Account {
 func (r *rig) person(name string, with ...string) directory.Account {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error {
-		a, err := r.Directory.Create(r.t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
+		a, err := r.directory.Create(r.t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
 		if err != nil {
 			return err
 		}
 		for _, kind := range with {
 			traits := r.kind(kind).Describe().Traits
-			if _, err := r.Directory.AddCredential(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Traits: traits, State: []byte("{}")}); err != nil {
+			if _, err := r.directory.AddCredential(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Traits: traits, State: []byte("{}")}); err != nil {
 				return err
 			}
 		}
@@ -241,7 +241,7 @@ func (r *rig) person(name string, with ...string) directory.Account {
 // newest are an account's authenticators by kind, the newest of each.
 func (r *rig) newest(name string) map[string]directory.Credential {
 	r.t.Helper()
-	rows, err := r.Directory.Credentials(r.t.Context(), r.DB, r.account(name).ID)
+	rows, err := r.directory.Credentials(r.t.Context(), r.db, r.account(name).ID)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -255,7 +255,7 @@ func (r *rig) newest(name string) map[string]directory.Credential {
 // enters signs somebody in, in a session.
 func (r *rig) enters(name string, with ...string) string {
 	r.t.Helper()
-	secret, err := r.Sessions.Start(r.t.Context(), r.grant(name, "", signin.SignIn, "", with...), "agent")
+	secret, err := r.sessions.Start(r.t.Context(), r.grant(name, "", signin.SignIn, "", with...), "agent")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func (r *rig) grant(name, session, action, object string, with ...string) signin
 
 func (r *rig) mails() (out []string) {
 	r.t.Helper()
-	rows, err := r.DB.Query(r.t.Context(), `select address, subject from notice order by id`)
+	rows, err := r.db.Query(r.t.Context(), `select address, subject from notice order by id`)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func (r *rig) mails() (out []string) {
 }
 
 func (r *rig) events(event string) int {
-	all, err := r.DB.Entries(r.t.Context(), store.Filter{Event: event, Limit: 1000})
+	all, err := r.db.Entries(r.t.Context(), store.Filter{Event: event, Limit: 1000})
 	if err != nil {
 		r.t.Fatal(err)
 	}

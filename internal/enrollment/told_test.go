@@ -17,7 +17,7 @@ import (
 // told are the mails that wait for somebody, as "subject: body".
 func (r *rig) told(name string) (out []string) {
 	r.t.Helper()
-	rows, err := r.DB.Query(r.t.Context(), `select subject, body from notice where address = $1 order by id`, name+"@example.org")
+	rows, err := r.db.Query(r.t.Context(), `select subject, body from notice where address = $1 order by id`, name+"@example.org")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestEntriesSayWhatWasSetUp(t *testing.T) {
 	if _, err := r.Finish(t.Context(), g, offer.Ticket, prompt.Answer{}, ""); err != nil {
 		t.Fatal(err)
 	}
-	all, err := r.DB.Entries(t.Context(), store.Filter{Event: "credential.enrolled"})
+	all, err := r.db.Entries(t.Context(), store.Filter{Event: "credential.enrolled"})
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -181,10 +181,10 @@ func TestWhatIsNotBoundIsRecorded(t *testing.T) {
 	if _, err := r.Bind(t.Context(), string(p.Memo), []byte("signed another"), "192.0.2.1"); reason(err) != "forged" {
 		t.Fatal(err)
 	}
-	if err := r.Strangers.SumUp(t.Context()); err != nil {
+	if err := r.strangers.SumUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	all, err := r.DB.Entries(t.Context(), store.Filter{Event: "binding.refused"})
+	all, err := r.db.Entries(t.Context(), store.Filter{Event: "binding.refused"})
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -219,7 +219,7 @@ func TestAProposalIsOfWhoseCodeItWas(t *testing.T) {
 			t.Fatal(err)
 		}
 		code := string(p.Memo)
-		if _, err := r.Tickets.Issue(t.Context(), ticket.Spec{Kind: boundTicket, Owner: int64(owner.ID), Payload: []byte("signed " + code), Lifetime: codeLife, Secret: code}); err != nil {
+		if _, err := r.tickets.Issue(t.Context(), ticket.Spec{Kind: boundTicket, Owner: int64(owner.ID), Payload: []byte("signed " + code), Lifetime: codeLife, Secret: code}); err != nil {
 			t.Fatal(err)
 		}
 		want := ""
@@ -239,7 +239,7 @@ func TestWhatSomebodyHasOfAKind(t *testing.T) {
 	bob := r.person("bob", "password", "passkey")
 	r.change(func(tx *store.Tx) error {
 		for _, label := range []string{"phone", "old phone", "lost phone"} {
-			c, err := r.Directory.AddCredential(t.Context(), tx, directory.Credential{Account: bob.ID, Kind: "totp", Label: label, Traits: assurance.Held, State: []byte("{}")})
+			c, err := r.directory.AddCredential(t.Context(), tx, directory.Credential{Account: bob.ID, Kind: "totp", Label: label, Traits: assurance.Held, State: []byte("{}")})
 			if err != nil {
 				return err
 			}
@@ -249,7 +249,7 @@ func TestWhatSomebodyHasOfAKind(t *testing.T) {
 			case "lost phone":
 				c.EndAt(began, directory.CredentialDisabled, directory.ByGuesses, 0)
 			}
-			if err := r.Directory.UpdateCredential(t.Context(), tx, c); err != nil {
+			if err := r.directory.UpdateCredential(t.Context(), tx, c); err != nil {
 				return err
 			}
 		}
@@ -270,7 +270,7 @@ func TestAllOfAKindGo(t *testing.T) {
 	bob := r.person("bob", "password", "password", "totp", "accesspass", "accesspass")
 	r.enrolled(r.enters("bob", "password", "totp"), "password")
 	active := func(kind string) (n int) {
-		rows, err := r.Directory.Credentials(t.Context(), r.DB, bob.ID)
+		rows, err := r.directory.Credentials(t.Context(), r.db, bob.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,15 +15,18 @@ import (
 // written, by whichever server: everything that is decided is in it, so nothing
 // else needs to count. It begins when the process does.
 type Log struct {
-	DB *store.DB
-	// Protocols are the words that a protocol may have; any other is "other".
-	Protocols []string
+	db        *store.DB
+	protocols []string
 
 	mu     sync.Mutex
 	next   int64 // the first entry that was not counted
 	begun  bool
 	counts map[[3]string]float64
 }
+
+// NewLog makes a Log that has counted nothing. Protocols are the words that a protocol
+// may have; any other is "other".
+func NewLog(db *store.DB, protocols []string) *Log { return &Log{db: db, protocols: protocols} }
 
 const (
 	// mostSeries bounds the series; what comes beyond is "other".
@@ -43,7 +46,7 @@ func (l *Log) Gather(ctx context.Context) ([]Sample, error) {
 		return nil, err
 	}
 	for range mostPages {
-		entries, err := l.DB.Entries(ctx, store.Filter{From: l.next, Limit: pageSize})
+		entries, err := l.db.Entries(ctx, store.Filter{From: l.next, Limit: pageSize})
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +71,7 @@ func (l *Log) begin(ctx context.Context) error {
 	if l.begun {
 		return nil
 	}
-	newest, err := l.DB.Entries(ctx, store.Filter{Newest: true, Limit: 1})
+	newest, err := l.db.Entries(ctx, store.Filter{Newest: true, Limit: 1})
 	if err != nil {
 		return err
 	}
@@ -85,7 +88,7 @@ func (l *Log) count(e audit.Entry) {
 	}
 	l.next = e.Seq + 1
 	k := [3]string{e.Event, e.Outcome, e.Protocol}
-	if !slices.Contains(l.Protocols, k[2]) {
+	if !slices.Contains(l.protocols, k[2]) {
 		k[2] = "other"
 	}
 	if strings.TrimLeft(k[0], "abcdefghijklmnopqrstuvwxyz.-") != "" {

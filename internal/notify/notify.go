@@ -33,9 +33,14 @@ type Deliver func(ctx context.Context, n Notice) error
 
 // Sender empties the outbox.
 type Sender struct {
-	Outbox  *Outbox
-	Deliver Deliver
-	Log     *slog.Logger
+	outbox  *Outbox
+	deliver Deliver
+	log     *slog.Logger
+}
+
+// NewSender makes a Sender.
+func NewSender(outbox *Outbox, deliver Deliver, log *slog.Logger) *Sender {
+	return &Sender{outbox: outbox, deliver: deliver, log: log}
 }
 
 const (
@@ -49,7 +54,7 @@ const (
 
 // claim takes a notice for this server; false means that another has it.
 func (s *Sender) claim(ctx context.Context, r *row) (ours bool, err error) {
-	was, o := *r, s.Outbox
+	was, o := *r, s.outbox
 	r.due = store.Unix(o.now().Add(lease))
 	err = o.db.Housekeep(ctx, "notice.claim", func(tx *store.Tx) error {
 		ours, err = o.move(ctx, tx, was, r)
@@ -60,14 +65,14 @@ func (s *Sender) claim(ctx context.Context, r *row) (ours bool, err error) {
 
 // Send sends what is due and returns how many went out.
 func (s *Sender) Send(ctx context.Context) (int, error) {
-	list, err := s.Outbox.outgoing(ctx)
+	list, err := s.outbox.outgoing(ctx)
 	if err != nil {
 		return 0, err
 	}
 	n := 0
 	for i := range list {
 		r := &list[i]
-		if !s.Outbox.unsent(*r) {
+		if !s.outbox.unsent(*r) {
 			continue // as another row of the list
 		}
 		ours, err := s.claim(ctx, r)
@@ -77,13 +82,13 @@ func (s *Sender) Send(ctx context.Context) (int, error) {
 		if !ours {
 			continue
 		}
-		err = s.Deliver(ctx, r.Notice)
+		err = s.deliver(ctx, r.Notice)
 		if err == nil {
 			n++
 		} else {
-			s.Log.Warn("a notice could not be delivered", "notice", r.ID, "try", r.tries+1, "error", err)
+			s.log.Warn("a notice could not be delivered", "notice", r.ID, "try", r.tries+1, "error", err)
 		}
-		if err := s.Outbox.tried(ctx, r, err == nil); err != nil {
+		if err := s.outbox.tried(ctx, r, err == nil); err != nil {
 			return n, err
 		}
 	}

@@ -77,7 +77,7 @@ func (r *rig) send() (out []string) {
 		}
 		return r.fail
 	}
-	n, err := (&Sender{Outbox: r.Outbox, Deliver: deliver, Log: slog.New(slog.DiscardHandler)}).Send(r.t.Context())
+	n, err := (&Sender{outbox: r.Outbox, deliver: deliver, log: slog.New(slog.DiscardHandler)}).Send(r.t.Context())
 	if err != nil || n != len(out) {
 		r.t.Fatalf("%d of %v, %v", n, out, err)
 	}
@@ -278,7 +278,7 @@ func TestANoticeIsTriedForAWeek(t *testing.T) {
 		t.Fatal(list, err)
 	}
 	mine, theirs := list[0], list[0]
-	s := &Sender{Outbox: r.Outbox, Log: slog.New(slog.DiscardHandler)}
+	s := &Sender{outbox: r.Outbox, log: slog.New(slog.DiscardHandler)}
 	if ours, err := s.claim(t.Context(), &mine); err != nil || !ours {
 		t.Errorf("%t, %v", ours, err)
 	}

@@ -51,13 +51,13 @@ func (k *Lists) scan(ctx context.Context, row interface{ Scan(...any) error }) (
 	if err != nil {
 		return List{}, nil, err
 	}
-	if !k.Keys.VerifyMAC(keyring.Offline, l.fields(sealed), mac) {
+	if !k.keys.VerifyMAC(keyring.Offline, l.fields(sealed), mac) {
 		return l, nil, k.tampered(l, store.Altered)
 	}
-	if k.DB.Older(ctx, rowKind, l.ID, l.version, again) {
+	if k.db.Older(ctx, rowKind, l.ID, l.version, again) {
 		return l, nil, k.older(ctx, l)
 	}
-	secret, err := k.Keys.Open(keyring.Offline, l.aad(), sealed)
+	secret, err := k.keys.Open(keyring.Offline, l.aad(), sealed)
 	if err != nil {
 		return l, nil, k.tampered(l, store.Altered)
 	}
@@ -68,16 +68,16 @@ func (k *Lists) scan(ctx context.Context, row interface{ Scan(...any) error }) (
 func hotp(secret []byte) otp.Key { return otp.Key{Algorithm: otp.SHA1, Digits: Digits, Secret: secret} }
 
 func (k *Lists) tampered(l List, wrong string) error {
-	k.DB.Report(store.Finding{Table: "offline_list", Row: strconv.FormatInt(l.ID, 10), Wrong: wrong})
+	k.db.Report(store.Finding{Table: "offline_list", Row: strconv.FormatInt(l.ID, 10), Wrong: wrong})
 	return errTampered
 }
 
 // older reports a list that was put back, unless it was removed after it was read.
 func (k *Lists) older(ctx context.Context, l List) error {
 	switch {
-	case !k.DB.Stands(ctx, rowKind, l.ID, again):
+	case !k.db.Stands(ctx, rowKind, l.ID, again):
 		return errTampered
-	case k.DB.Newest(rowKind, l.ID) == store.Gone:
+	case k.db.Newest(rowKind, l.ID) == store.Gone:
 		return k.tampered(l, store.Returned)
 	}
 	return k.tampered(l, store.Older)
@@ -86,7 +86,7 @@ func (k *Lists) older(ctx context.Context, l List) error {
 // writeIn writes what may change of a list.
 func (k *Lists) writeIn(ctx context.Context, tx *store.Tx, l List, sealed []byte) error {
 	_, err := tx.Exec(ctx, `update offline_list set secret = $1, next = $2, at = $3, version = $4, mac = $5 where id = $6`,
-		sealed, l.Next, store.Unix(l.At), l.version, k.Keys.MAC(keyring.Offline, l.fields(sealed)), l.ID)
+		sealed, l.Next, store.Unix(l.At), l.version, k.keys.MAC(keyring.Offline, l.fields(sealed)), l.ID)
 	l.anchor(tx)
 	return err
 }
@@ -108,7 +108,7 @@ func (k *Lists) removeIn(ctx context.Context, tx *store.Tx, host, login string) 
 	if _, err := tx.Exec(ctx, `delete from offline_list where host = $1 and login = $2`, host, login); err != nil {
 		return false, err
 	}
-	if err == nil || k.DB.Newest(rowKind, l.ID) != 0 {
+	if err == nil || k.db.Newest(rowKind, l.ID) != 0 {
 		tx.Anchor(rowKind, l.ID, store.Gone)
 	}
 	return true, nil
@@ -125,13 +125,13 @@ func (k *Lists) Inspect(ctx context.Context) error {
 	for _, l := range all {
 		there[l.ID] = true
 	}
-	return numbers.ReportMissing(ctx, k.DB, 0, numbers.Given(k.DB), there, again)
+	return numbers.ReportMissing(ctx, k.db, 0, numbers.Given(k.db), there, again)
 }
 
 // Bind gives the lists of a release before a MAC of all that they are. Those that did not
 // bear their MAC of then get none.
 func (k *Lists) Bind(ctx context.Context) error {
-	return k.DB.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
+	return k.db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
 		all, sealed, err := k.unbound(ctx, tx)
 		if err != nil {
 			return err
@@ -158,7 +158,7 @@ func (k *Lists) unbound(ctx context.Context, tx *store.Tx) (all []List, secrets 
 		if err != nil {
 			return nil, nil, err
 		}
-		if k.Keys.VerifyMAC(keyring.Offline, l.fieldsOfBefore(sealed), mac) {
+		if k.keys.VerifyMAC(keyring.Offline, l.fieldsOfBefore(sealed), mac) {
 			all, secrets = append(all, l), append(secrets, sealed)
 		}
 	}

@@ -39,19 +39,19 @@ func newDesk(t *testing.T, dsn string) *desk {
 func (d *desk) open() {
 	d.t.Helper()
 	db, keys := keyringtest.Open(d.t, store.Options{DSN: d.dsn, Remember: d.folder}, d.root)
-	d.Lists = &Lists{DB: db, Keys: keys}
+	d.Lists = New(Parts{DB: db, Keys: keys})
 }
 
 func (d *desk) again() {
 	d.t.Helper()
-	if err := d.DB.Close(); err != nil {
+	if err := d.db.Close(); err != nil {
 		d.t.Fatal(err)
 	}
 	d.open()
 }
 
 func (d *desk) try(f func(tx *store.Tx) error) error {
-	return d.DB.Change(d.t.Context(), storetest.Actor, func(tx *store.Tx) error {
+	return d.db.Change(d.t.Context(), storetest.Actor, func(tx *store.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -162,7 +162,7 @@ func TestAListOfSomebodyElseIsNone(t *testing.T) {
 				if d.inspects(); d.logins() != "ops root" {
 					t.Fatal(d.logins())
 				}
-				storetest.Quiet(t, d.DB)
+				storetest.Quiet(t, d.db)
 				c.do(d, storetest.NewAttacker(t, dsn))
 				for range 2 {
 					if f := d.used("root", 5); f.Wrong != "unknown" {
@@ -172,7 +172,7 @@ func TestAListOfSomebodyElseIsNone(t *testing.T) {
 						t.Errorf("listed: %s", d.logins())
 					}
 					d.inspects()
-					storetest.Alarmed(t, d.DB, "offline_list", "1", c.wrong)
+					storetest.Alarmed(t, d.db, "offline_list", "1", c.wrong)
 					d.again()
 				}
 				if f := d.used("ops", 2); f.Used != 2 || f.Wrong != "" {
@@ -206,7 +206,7 @@ func TestListsAsTheyGoAreNoAlarm(t *testing.T) {
 			if d.inspects(); d.logins() != "ops" {
 				t.Error(d.logins())
 			}
-			storetest.Quiet(t, d.DB)
+			storetest.Quiet(t, d.db)
 			d.again()
 		}
 	})
@@ -232,7 +232,7 @@ func TestNumbersOfListsAreGivenOnce(t *testing.T) {
 				}
 				a.PutBack(row.With("id", int64(77)), "id")
 				d.change(func(tx *store.Tx) error { return d.RevokeIn(t.Context(), tx, "gate", "root") })
-				if d.DB.Newest(rowKind, 77) != 0 {
+				if d.db.Newest(rowKind, 77) != 0 {
 					t.Error("a number of somebody else's is remembered")
 				}
 			})
@@ -248,10 +248,10 @@ func TestListsOfBeforeAreBound(t *testing.T) {
 		for i, login := range []string{"old", "forged"} { // as though they had been there before there was a version
 			h := Handed{List: List{ID: int64(500 + i), Host: "gate", Login: login, Codes: 20, Issued: time.Now().Truncate(time.Microsecond)}}
 			secret := []byte("12345678901234567890")
-			sealed := d.Keys.Seal(keyring.Offline, h.aad(), secret)
+			sealed := d.keys.Seal(keyring.Offline, h.aad(), secret)
 			d.line[login] = "HOTP " + login + " - 3132333435363738393031323334353637383930"
 			row := a.Copy("offline_list", "login = 'root'").With("id", h.ID).With("login", login).With("secret", sealed).With("issued", store.Unix(h.Issued)).
-				With("version", int64(0)).With("mac", d.Keys.MAC(keyring.Offline, h.fieldsOfBefore(sealed)))
+				With("version", int64(0)).With("mac", d.keys.MAC(keyring.Offline, h.fieldsOfBefore(sealed)))
 			if login == "forged" {
 				row = row.With("codes", int64(50))
 			}
@@ -260,14 +260,14 @@ func TestListsOfBeforeAreBound(t *testing.T) {
 		if err := d.Bind(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if d.logins() != "old ops root" || d.DB.Newest(rowKind, 500) != 1 || numbers.Given(d.DB) != 500 {
-			t.Errorf("%s, %d, %d", d.logins(), d.DB.Newest(rowKind, 500), numbers.Given(d.DB))
+		if d.logins() != "old ops root" || d.db.Newest(rowKind, 500) != 1 || numbers.Given(d.db) != 500 {
+			t.Errorf("%s, %d, %d", d.logins(), d.db.Newest(rowKind, 500), numbers.Given(d.db))
 		}
 		if f := d.used("old", 3); f.Used != 3 || f.version != 2 {
 			t.Errorf("%+v", f)
 		}
-		if err := d.Bind(t.Context()); err != nil || d.DB.Newest(rowKind, 500) != 2 {
-			t.Errorf("bound twice: %d, %v", d.DB.Newest(rowKind, 500), err)
+		if err := d.Bind(t.Context()); err != nil || d.db.Newest(rowKind, 500) != 2 {
+			t.Errorf("bound twice: %d, %v", d.db.Newest(rowKind, 500), err)
 		}
 	})
 }

@@ -32,11 +32,20 @@ const Digits = 8
 // MostCodes bounds a list: pam_oath looks for a code that far ahead (its "window").
 const MostCodes = 50
 
-// Lists keeps lists. It is safe for concurrent use.
-type Lists struct {
+// Parts are what Lists are made of.
+type Parts struct {
 	DB   *store.DB
 	Keys *keyring.Keyring
 }
+
+// Lists keeps lists. It is safe for concurrent use.
+type Lists struct {
+	db   *store.DB
+	keys *keyring.Keyring
+}
+
+// New makes Lists.
+func New(p Parts) *Lists { return &Lists{db: p.DB, keys: p.Keys} }
 
 // List is one list.
 type List struct {
@@ -103,10 +112,10 @@ func (k *Lists) IssueIn(ctx context.Context, tx *store.Tx, host, login string, c
 	if err != nil {
 		return Handed{}, err
 	}
-	if err := numbers.Fresh(k.DB, l.ID); err != nil {
+	if err := numbers.Fresh(k.db, l.ID); err != nil {
 		return Handed{}, err
 	}
-	if err := k.writeIn(ctx, tx, l, k.Keys.Seal(keyring.Offline, l.aad(), l.key.Secret)); err != nil {
+	if err := k.writeIn(ctx, tx, l, k.keys.Seal(keyring.Offline, l.aad(), l.key.Secret)); err != nil {
 		return Handed{}, err
 	}
 	h := Handed{List: l, Line: fmt.Sprintf("HOTP %s - %s", login, hex.EncodeToString(l.key.Secret))}
@@ -129,7 +138,7 @@ func (k *Lists) RevokeIn(ctx context.Context, tx *store.Tx, host, login string) 
 
 // All returns every list that is believed, by host and local account.
 func (k *Lists) All(ctx context.Context) ([]List, error) {
-	rows, err := k.DB.Query(ctx, `select `+columns+` from offline_list order by host, login`)
+	rows, err := k.db.Query(ctx, `select `+columns+` from offline_list order by host, login`)
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (r *Recoveries) ConfirmIn(ctx context.Context, tx *store.Tx, by, account di
 // wrongNumber counts a number that the bound browser does not show. Who types them
 // one after the other is not listening to anybody who sees it.
 func (r *Recoveries) wrongNumber(ctx context.Context, tx *store.Tx, was Case, account, by directory.Account) error {
-	count, err := r.Enrollments.Tries.Count(ctx, tx, "recovery/"+strconv.FormatInt(was.ID, 10), 0)
+	count, err := r.Tries.Count(ctx, tx, "recovery/"+strconv.FormatInt(was.ID, 10), 0)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (r *Recoveries) tell(ctx context.Context, tx *store.Tx, account directory.A
 	if err != nil {
 		return err
 	}
-	return r.Enrollments.Outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
+	return r.Outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
 }
 
 // noticeOpened has the link that stops the case. It can do nothing else, so that

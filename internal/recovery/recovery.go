@@ -14,16 +14,20 @@
 package recovery
 
 import (
+	"context"
 	"crypto/sha256"
 	"log/slog"
 	"net/url"
 	"sync/atomic"
 	"time"
 
+	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/notify"
+	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
 )
@@ -55,6 +59,11 @@ type Parts struct {
 	Directory   *directory.Directory
 	Enrollments *enrollment.Enrollments
 	Tickets     *ticket.Tickets
+	// Outbox takes the notices to people; Tries count the wrong numbers of a case.
+	Outbox *notify.Outbox
+	Tries  *signin.Tries
+	// EndSessions ends an account's sessions but one, and says how many they were.
+	EndSessions func(ctx context.Context, tx *store.Tx, account assurance.AccountID, but string) (int, error)
 	PublicURL   *url.URL
 	// Mails says that there is a mail server: without one nobody hears of a case, and
 	// nobody can object.

@@ -75,13 +75,14 @@ const lenient = `rules:
 
 type rig struct {
 	*Recoveries
-	t      *testing.T
-	engine *signin.Engine
-	rules  *signin.Rules
-	now    time.Time
-	people map[string]directory.Account
-	places int
-	faults *storetest.Faults
+	t        *testing.T
+	engine   *signin.Engine
+	rules    *signin.Rules
+	sessions *session.Sessions
+	now      time.Time
+	people   map[string]directory.Account
+	places   int
+	faults   *storetest.Faults
 
 	dsn, folder string
 	root        keyring.Root
@@ -122,10 +123,10 @@ func (r *rig) start() {
 		options.Driver = r.faults.Driver
 	}
 	db, keys := keyringtest.Open(t, options, r.root)
-	people := &directory.Directory{DB: db, Keys: keys, Log: log}
-	tickets := &ticket.Tickets{DB: db, Keys: keys, Now: clock}
-	sessions := &session.Sessions{DB: db, Keys: keys, Tickets: tickets, Now: clock}
-	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Standing: sessions, Now: clock, Log: log}
+	people := directory.New(directory.Parts{DB: db, Keys: keys, Log: log})
+	tickets := ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
+	r.sessions = session.New(session.Parts{DB: db, Keys: keys, Tickets: tickets, Now: clock})
+	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Standing: r.sessions, Now: clock, Log: log}
 	for _, k := range kinds {
 		parts.Authenticators = append(parts.Authenticators, k)
 	}
@@ -144,10 +145,11 @@ func (r *rig) start() {
 		t.Fatal(err)
 	}
 	r.rules = parts.Rules
-	enrollments := &enrollment.Enrollments{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: r.engine.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: parts.Authenticators,
-		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock}
+	enrollments := enrollment.New(enrollment.Parts{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: r.engine.Outbox, Tickets: tickets, Sessions: r.sessions, Authenticators: parts.Authenticators,
+		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock})
 	u, _ := url.Parse("https://login.test")
-	r.Recoveries, err = New(Parts{DB: db, Keys: keys, Directory: people, Enrollments: enrollments, Tickets: tickets, PublicURL: u, Mails: true,
+	r.Recoveries, err = New(Parts{DB: db, Keys: keys, Directory: people, Enrollments: enrollments, Tickets: tickets, Outbox: r.engine.Outbox, Tries: r.engine.Tries,
+		EndSessions: r.sessions.EndAllIn, PublicURL: u, Mails: true,
 		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock, Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -365,14 +367,14 @@ func (r *rig) enters(name string, with ...string) (secret string, g signin.Grant
 	if err != nil || step.State != signin.Granted {
 		r.t.Fatalf("%s with %v: %v %q, %v", name, with, step.State, step.Reason, err)
 	}
-	if secret, err = r.Enrollments.Sessions.Start(r.t.Context(), step.Grant, "agent"); err != nil {
+	if secret, err = r.sessions.Start(r.t.Context(), step.Grant, "agent"); err != nil {
 		r.t.Fatal(err)
 	}
 	return secret, step.Grant
 }
 
 func (r *rig) stands(secret string) bool {
-	_, err := r.Enrollments.Sessions.Standing(r.t.Context(), secret)
+	_, err := r.sessions.Standing(r.t.Context(), secret)
 	return err == nil
 }
 

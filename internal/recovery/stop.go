@@ -82,7 +82,7 @@ func (r *Recoveries) end(ctx context.Context, tx *store.Tx, was Case, keep strin
 			}
 		}
 	}
-	out.Sessions, err = r.Enrollments.Sessions.EndAllIn(ctx, tx, c.Account, keep)
+	out.Sessions, err = r.EndSessions(ctx, tx, c.Account, keep)
 	return out, err
 }
 

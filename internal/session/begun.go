@@ -103,16 +103,16 @@ func (b *begun) again(missed map[string]beginning) map[string]beginning {
 // missing reports a session that has no row and ends it, so that it does not stand when
 // somebody puts it back.
 func (s *Sessions) missing(ctx context.Context, k beginning) error {
-	if s.DB.Over(table, k.number) || k.since < s.epoch(k.account) {
+	if s.db.Over(table, k.number) || k.since < s.epoch(k.account) {
 		return nil
 	}
 	var n int
-	err := s.DB.QueryRow(ctx, `select 1 from session where number = $1`, k.number).Scan(&n)
+	err := s.db.QueryRow(ctx, `select 1 from session where number = $1`, k.number).Scan(&n)
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	s.report(k.number, k.account, store.Missing)
-	return s.DB.Change(ctx, audit.System("watch"), func(tx *store.Tx) error {
+	return s.db.Change(ctx, audit.System("watch"), func(tx *store.Tx) error {
 		if err := s.end(ctx, tx, k.number); err != nil {
 			return err
 		}

@@ -30,12 +30,12 @@ func (r *row) fields() *keyring.Fields {
 // sealRow seals what the row holds.
 func (s *Sessions) sealRow(r *row) error {
 	plain, err := json.Marshal(r.payload)
-	r.sealed = s.Keys.Seal(keyring.Session, aad(r.Number, r.Account), plain)
+	r.sealed = s.keys.Seal(keyring.Session, aad(r.Number, r.Account), plain)
 	return err
 }
 
 // bind authenticates the row as it is now.
-func (s *Sessions) bind(r *row) { r.mac = s.Keys.MAC(keyring.Session, r.fields()) }
+func (s *Sessions) bind(r *row) { r.mac = s.keys.MAC(keyring.Session, r.fields()) }
 
 const columns = `id, number, account, parent, host, payload, source, agent, created, seen, expires, ended, mac`
 
@@ -50,7 +50,7 @@ func (s *Sessions) scan(from interface{ Scan(...any) error }) (*row, error) {
 	r.Account = assurance.AccountID(account)
 	r.created, r.seen, r.expires, r.ended = store.Time(created), store.Time(seen), store.Time(expires), store.Time(ended)
 	number := r.Number
-	if !s.Keys.VerifyMAC(keyring.Session, r.fields(), r.mac) || !s.open(&r) {
+	if !s.keys.VerifyMAC(keyring.Session, r.fields(), r.mac) || !s.open(&r) {
 		s.report(number, r.Account, store.Altered)
 		return &r, altered
 	}
@@ -59,7 +59,7 @@ func (s *Sessions) scan(from interface{ Scan(...any) error }) (*row, error) {
 
 // open reads what is sealed. It names its row.
 func (s *Sessions) open(r *row) bool {
-	plain, err := s.Keys.Open(keyring.Session, aad(r.Number, r.Account), r.sealed)
+	plain, err := s.keys.Open(keyring.Session, aad(r.Number, r.Account), r.sealed)
 	if err != nil {
 		return false
 	}
@@ -72,7 +72,7 @@ func (s *Sessions) open(r *row) bool {
 }
 
 func (s *Sessions) report(number string, account assurance.AccountID, wrong string) {
-	s.DB.Report(store.Finding{Table: table, Row: clip(number, 40), Wrong: wrong, Account: int64(account)})
+	s.db.Report(store.Finding{Table: table, Row: clip(number, 40), Wrong: wrong, Account: int64(account)})
 }
 
 // sealName is what the row is called as it is sealed now. A session that is raised keeps
@@ -89,13 +89,13 @@ func numbered(number string) bool {
 
 // epoch is the moment before which an account's sessions are over, in microseconds.
 func (s *Sessions) epoch(account assurance.AccountID) int64 {
-	return max(s.DB.Newest(table, everybody), s.DB.Newest(table, int64(account)))
+	return max(s.db.Newest(table, everybody), s.db.Newest(table, int64(account)))
 }
 
 // over reports whether it is known outside the database that a session is over. One that
 // hangs from another goes by that one's epoch.
 func (s *Sessions) over(r *row) bool {
-	return s.DB.Over(table, r.Number) || s.DB.Over(table, sealName(r.sealed)) || s.outlived(r)
+	return s.db.Over(table, r.Number) || s.db.Over(table, sealName(r.sealed)) || s.outlived(r)
 }
 
 func (s *Sessions) outlived(r *row) bool { return r.Parent == "" && r.Since < s.epoch(r.Account) }
@@ -108,11 +108,11 @@ const overlap = time.Minute
 // returned reports a session that is over and whose row says that it stands. It is read
 // once more: it may have been ended since.
 func (s *Sessions) returned(ctx context.Context, r *row) error {
-	if !s.DB.Over(table, r.Number) && !s.DB.Over(table, sealName(r.sealed)) && s.epoch(r.Account)-r.Since < overlap.Microseconds() {
+	if !s.db.Over(table, r.Number) && !s.db.Over(table, sealName(r.sealed)) && s.epoch(r.Account)-r.Since < overlap.Microseconds() {
 		return nil
 	}
 	var ended int64
-	err := s.DB.QueryRow(ctx, `select ended from session where id = $1 and mac = $2`, r.id, r.mac).Scan(&ended)
+	err := s.db.QueryRow(ctx, `select ended from session where id = $1 and mac = $2`, r.id, r.mac).Scan(&ended)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -124,8 +124,8 @@ func (s *Sessions) returned(ctx context.Context, r *row) error {
 
 // standing reports whether a session holds what it says. It is gone otherwise.
 func (s *Sessions) standing(ctx context.Context, r *row) error {
-	now := s.Now()
-	_, idle := s.Limits.of(r.Evidence)
+	now := s.now()
+	_, idle := s.limits.of(r.Evidence)
 	if ended := !r.ended.IsZero(); ended || !now.Before(r.expires) || now.Sub(r.seen) > idle {
 		return gone
 	}

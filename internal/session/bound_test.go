@@ -108,7 +108,7 @@ func TestEveryColumnIsBound(t *testing.T) {
 					if !r.stands(t, his) {
 						t.Error("somebody else's ended")
 					}
-					storetest.OneAlarm(t, r.DB, "session", store.Altered)
+					storetest.OneAlarm(t, r.db, "session", store.Altered)
 				})
 			}
 		}
@@ -180,7 +180,7 @@ func TestEndedSessionsPutBack(t *testing.T) {
 					if how != "raised" { // what hangs from a number goes on with it, and its row was there
 						other.refuses(t, "its host's row of before", host)
 					}
-					for _, a := range storetest.Alarms(t, other.DB) {
+					for _, a := range storetest.Alarms(t, other.db) {
 						if a != "session returned" {
 							t.Errorf("an alarm that %s", a)
 						}
@@ -196,7 +196,7 @@ func TestEndedSessionsPutBack(t *testing.T) {
 func (r *rig) caught(t *testing.T, other *rig) {
 	t.Helper()
 	for until := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		all, err := other.rows(other.DB.Query(t.Context(), `select `+columns+` from kept`))
+		all, err := other.rows(other.db.Query(t.Context(), `select `+columns+` from kept`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,9 +212,9 @@ func (r *rig) caught(t *testing.T, other *rig) {
 // said waits for an alarm among others.
 func (r *rig) said(t *testing.T, wrong string) {
 	t.Helper()
-	for until := time.Now().Add(20 * time.Second); !slices.Contains(storetest.Alarms(t, r.DB), "session "+wrong); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(20 * time.Second); !slices.Contains(storetest.Alarms(t, r.db), "session "+wrong); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
-			t.Fatalf("no alarm of a session that is %s, but %q", wrong, storetest.Alarms(t, r.DB))
+			t.Fatalf("no alarm of a session that is %s, but %q", wrong, storetest.Alarms(t, r.db))
 		}
 	}
 }
@@ -262,7 +262,7 @@ func TestHiddenSessionsAreNotRemembered(t *testing.T) {
 	hers := r.start(t, "ada", "weak")
 	number := r.number(t, hers)
 	for range 2 {
-		still := r.DB.Still(r.DB.Place(), Topic(number))
+		still := r.db.Still(r.db.Place(), Topic(number))
 		r.change(t, func(tx *store.Tx) error { return nil })
 		if !still.Stands() {
 			t.Fatal("it moved by itself")
@@ -299,7 +299,7 @@ func TestOneIsKept(t *testing.T) {
 			r.inspect(t)
 			r.restart(t)
 		}
-		if a := storetest.Alarms(t, r.DB); len(a) != 0 {
+		if a := storetest.Alarms(t, r.db); len(a) != 0 {
 			t.Errorf("alarms of nothing: %q", a)
 		}
 		r.intrude(t, `delete from session where number = '`+number+`'`, `insert into session select * from kept where number = '`+number+`'`)
@@ -323,7 +323,7 @@ func TestSeenMeanwhile(t *testing.T) {
 		t.Errorf("the use of a row that was written since broke it: %v", err)
 	}
 	r.inspect(t)
-	if a := storetest.Alarms(t, r.DB); len(a) != 0 {
+	if a := storetest.Alarms(t, r.db); len(a) != 0 {
 		t.Errorf("alarms of nothing: %q", a)
 	}
 }
@@ -342,7 +342,7 @@ func TestNoAlarmOfNothing(t *testing.T) {
 	r.intrude(t, putBack)
 	r.refuses(t, "a late one", hers)
 	r.inspect(t)
-	if a := storetest.Alarms(t, r.DB); len(a) != 0 {
+	if a := storetest.Alarms(t, r.db); len(a) != 0 {
 		t.Errorf("alarms of nothing: %q", a)
 	}
 }
@@ -359,9 +359,9 @@ func TestOverlap(t *testing.T) {
 		r.intrude(t, putBack)
 		r.refuses(t, "one that was hidden", hers)
 		if want > 0 {
-			storetest.OneAlarm(t, r.DB, "session", store.Returned)
+			storetest.OneAlarm(t, r.db, "session", store.Returned)
 		}
-		if a := storetest.Alarms(t, r.DB); len(a) != want {
+		if a := storetest.Alarms(t, r.db); len(a) != want {
 			t.Errorf("%s after: %q", after, a)
 		}
 	}
@@ -381,7 +381,7 @@ func TestInspectPages(t *testing.T) {
 	r.inspect(t)
 	r.intrude(t, `update session set agent = 'x' where id = (select max(id) from session)`)
 	r.inspect(t)
-	storetest.OneAlarm(t, r.DB, "session", store.Altered)
+	storetest.OneAlarm(t, r.db, "session", store.Altered)
 }
 
 // The end of a session is said once, and for as long as it would have stood.
@@ -414,7 +414,7 @@ func TestMissedTwice(t *testing.T) {
 	if ended := r.events(t, "session.ended"); len(ended) != 1 || ended[0].Reason != "missing" || ended[0].Account != int64(r.ids["ada"]) {
 		t.Errorf("%+v", ended)
 	}
-	storetest.OneAlarm(t, r.DB, "session", store.Missing)
+	storetest.OneAlarm(t, r.db, "session", store.Missing)
 	if !r.stands(t, his) {
 		t.Error("another's ended")
 	}
@@ -465,7 +465,7 @@ func TestSignOutOfNothing(t *testing.T) {
 
 func (r *rig) events(t *testing.T, event string) []audit.Entry {
 	t.Helper()
-	entries, err := r.DB.Entries(t.Context(), store.Filter{Event: event, Limit: 1000})
+	entries, err := r.db.Entries(t.Context(), store.Filter{Event: event, Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func (s *Sessions) EndIn(ctx context.Context, tx *store.Tx, account assurance.Ac
 	}
 	r, err := s.scan(tx.QueryRow(ctx, `select `+columns+` from session where number = $1`, number))
 	switch {
-	case errors.Is(err, store.ErrNotFound) && s.DB.Over(table, number):
+	case errors.Is(err, store.ErrNotFound) && s.db.Over(table, number):
 		return false, nil
 	case errors.Is(err, store.ErrNotFound) || errors.Is(err, altered):
 	case err != nil:
@@ -37,7 +37,7 @@ func (s *Sessions) EndAllIn(ctx context.Context, tx *store.Tx, account assurance
 	if err != nil {
 		return 0, err
 	}
-	epoch := max(store.Unix(s.Now()), s.epoch(account)) + 1
+	epoch := max(store.Unix(s.now()), s.epoch(account)) + 1
 	tx.Anchor(table, int64(account), epoch)
 	for _, topic := range s.begun.topics(account) { // of what is remembered of one whose row was hidden
 		tx.Announce(topic)
@@ -107,7 +107,7 @@ func (s *Sessions) end(ctx context.Context, tx *store.Tx, number string) error {
 	}
 	if !there {
 		tx.Announce(Topic(number))
-		tx.End(table, number, s.Now().Add(longest))
+		tx.End(table, number, s.now().Add(longest))
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (s *Sessions) end(ctx context.Context, tx *store.Tx, number string) error {
 func (s *Sessions) endRow(ctx context.Context, tx *store.Tx, r *row) error {
 	tx.Announce(Topic(r.Number))
 	tx.End(table, r.Number, r.expires)
-	r.ended = s.Now()
+	r.ended = s.now()
 	s.bind(r)
 	_, err := tx.Exec(ctx, `update session set ended = $2, mac = $3 where id = $1`, r.id, store.Unix(r.ended), r.mac)
 	return err
@@ -124,7 +124,7 @@ func (s *Sessions) endRow(ctx context.Context, tx *store.Tx, r *row) error {
 // End ends one session of an account, as this actor, for this reason. One that
 // is not there is NotFound.
 func (s *Sessions) End(ctx context.Context, by audit.Actor, account assurance.AccountID, number, reason string) error {
-	return s.DB.Change(ctx, by, func(tx *store.Tx) error {
+	return s.db.Change(ctx, by, func(tx *store.Tx) error {
 		there, err := s.EndIn(ctx, tx, account, number)
 		if err != nil {
 			return err
@@ -138,7 +138,7 @@ func (s *Sessions) End(ctx context.Context, by audit.Actor, account assurance.Ac
 
 // SignOut ends the session of this secret. One that has ended is no error.
 func (s *Sessions) SignOut(ctx context.Context, secret string) error {
-	r, err := s.read(ctx, s.DB, secret)
+	r, err := s.read(ctx, s.db, secret)
 	if failure.ClassOf(err) == failure.Refused {
 		r, err = s.hidden(ctx, secret)
 	}
@@ -164,10 +164,10 @@ func (s *Sessions) hidden(ctx context.Context, reference string) (*row, error) {
 		return nil, nil
 	}
 	k, ok := s.begun.get(id)
-	if !ok || s.DB.Over(table, k.number) {
+	if !ok || s.db.Over(table, k.number) {
 		return nil, nil
 	}
-	_, err := s.scan(s.DB.QueryRow(ctx, `select `+columns+` from session where id = $1`, id))
+	_, err := s.scan(s.db.QueryRow(ctx, `select `+columns+` from session where id = $1`, id))
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, altered) {
 		return &row{payload: payload{Number: k.number, Parent: k.parent, Account: k.account}}, nil
 	}

@@ -90,7 +90,7 @@ func (s *Sessions) Sent(code string) (Errand, error) {
 }
 
 func (s *Sessions) seal(place keyring.AAD, e Errand) (string, error) {
-	plain, err := json.Marshal(sealed{e, s.Now().Add(errandLife)})
+	plain, err := json.Marshal(sealed{e, s.now().Add(errandLife)})
 	if err != nil {
 		return "", err
 	}
@@ -105,7 +105,7 @@ func (s *Sessions) seal(place keyring.AAD, e Errand) (string, error) {
 	if err := w.Close(); err != nil {
 		return "", err
 	}
-	code := base64.RawURLEncoding.EncodeToString(s.Keys.Seal(keyring.Ticket, place, b.Bytes()))
+	code := base64.RawURLEncoding.EncodeToString(s.keys.Seal(keyring.Ticket, place, b.Bytes()))
 	if len(code) > errandMost {
 		return "", ErrLongWay
 	}
@@ -117,7 +117,7 @@ func (s *Sessions) unseal(place keyring.AAD, code string) (Errand, error) {
 	if err != nil || len(code) > errandMost {
 		return Errand{}, strayErrand
 	}
-	if b, err = s.Keys.Open(keyring.Ticket, place, b); err != nil {
+	if b, err = s.keys.Open(keyring.Ticket, place, b); err != nil {
 		return Errand{}, strayErrand
 	}
 	plain, err := io.ReadAll(flate.NewReader(bytes.NewReader(b)))
@@ -128,7 +128,7 @@ func (s *Sessions) unseal(place keyring.AAD, code string) (Errand, error) {
 	if err := json.Unmarshal(plain, &e); err != nil {
 		return Errand{}, err
 	}
-	if !s.Now().Before(e.Until) {
+	if !s.now().Before(e.Until) {
 		return Errand{}, strayErrand
 	}
 	return e.Errand, nil
@@ -161,7 +161,7 @@ func (s *Sessions) Keep(ctx context.Context, e Errand, by Bearer) (string, error
 	if err != nil {
 		return "", err
 	}
-	code, err := s.Tickets.Issue(ctx, ticket.Spec{Kind: errandKind, Owner: int64(by.Account), Payload: b, Lifetime: errandLife})
+	code, err := s.tickets.Issue(ctx, ticket.Spec{Kind: errandKind, Owner: int64(by.Account), Payload: b, Lifetime: errandLife})
 	return stored + code, err
 }
 
@@ -188,7 +188,7 @@ func (s *Sessions) Kept(ctx context.Context, code string, by Bearer) (Errand, er
 	if !there {
 		return s.unseal(held(by.Browser), code)
 	}
-	t, err := s.Tickets.Peek(ctx, errandKind, secret)
+	t, err := s.tickets.Peek(ctx, errandKind, secret)
 	if err != nil {
 		return Errand{}, err
 	}
@@ -208,6 +208,6 @@ func (s *Sessions) Done(ctx context.Context, code string) error {
 	if !there {
 		return nil
 	}
-	_, err := s.Tickets.Take(ctx, errandKind, secret)
+	_, err := s.tickets.Take(ctx, errandKind, secret)
 	return err
 }

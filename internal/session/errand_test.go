@@ -58,7 +58,7 @@ func TestWhatTravels(t *testing.T) {
 		}
 	}
 	var rows int
-	if err := r.DB.QueryRow(t.Context(), `select count(*) from ticket`).Scan(&rows); err != nil || rows != 0 {
+	if err := r.db.QueryRow(t.Context(), `select count(*) from ticket`).Scan(&rows); err != nil || rows != 0 {
 		t.Errorf("%d rows are left by strangers, %v", rows, err)
 	}
 }
@@ -110,7 +110,7 @@ func TestLongWay(t *testing.T) {
 	for i := range 4000 {
 		b.WriteByte("abcdefghijklmnopqrstuvwxyz0123456789"[(i*i*7+i*13+i/3)%36])
 	}
-	long.Path = url.PathEscape(string(r.Keys.Seal(keyring.Ticket, keyring.AAD{Table: "t", Column: "c"}, []byte(b.String()))))
+	long.Path = url.PathEscape(string(r.keys.Seal(keyring.Ticket, keyring.AAD{Table: "t", Column: "c"}, []byte(b.String()))))
 	if code, err := r.Send(long); err != ErrLongWay || code != "" {
 		t.Errorf("%d octets: %v", len(code), err)
 	}

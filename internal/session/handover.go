@@ -32,7 +32,7 @@ const handoverKind, handoverLife = "handover", time.Minute
 // Derive returns a code, good once and for a minute, with which the host can
 // begin a session of its own in that browser, which hangs from this one.
 func (s *Sessions) Derive(ctx context.Context, secret string, to Handover) (string, error) {
-	r, err := s.read(ctx, s.DB, secret)
+	r, err := s.read(ctx, s.db, secret)
 	if err != nil {
 		return "", err
 	}
@@ -43,13 +43,13 @@ func (s *Sessions) Derive(ctx context.Context, secret string, to Handover) (stri
 	if err != nil {
 		return "", err
 	}
-	return s.Tickets.Issue(ctx, ticket.Spec{Kind: handoverKind, Owner: int64(r.Account), Payload: b, Lifetime: handoverLife})
+	return s.tickets.Issue(ctx, ticket.Spec{Kind: handoverKind, Owner: int64(r.Account), Payload: b, Lifetime: handoverLife})
 }
 
 // Accept turns a code into the host's own session, and returns the secret for
 // its cookie. A code for another host or browser is refused and used up.
 func (s *Sessions) Accept(ctx context.Context, code string, to Handover, g Visit) (string, error) {
-	t, err := s.Tickets.Take(ctx, handoverKind, code)
+	t, err := s.tickets.Take(ctx, handoverKind, code)
 	if err != nil {
 		return "", err
 	}
@@ -70,7 +70,7 @@ func (s *Sessions) Accept(ctx context.Context, code string, to Handover, g Visit
 	r := row{payload: payload{Number: newNumber(), Account: parent.Account, Name: parent.Name, Parent: parent.Number, Host: to.Host, Evidence: parent.Evidence},
 		source: clip(g.Source, 64), agent: clip(g.Agent, 200), created: parent.created}
 	var secret string
-	err = s.DB.Change(ctx, g.actor(*parent), func(tx *store.Tx) error {
+	err = s.db.Change(ctx, g.actor(*parent), func(tx *store.Tx) error {
 		var err error
 		t.TakenIn(tx)
 		if secret, err = s.insert(ctx, tx, &r); err != nil {

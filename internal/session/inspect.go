@@ -12,7 +12,7 @@ const inspectPage = 500
 // were altered, are there again although they are over, or are gone. It stops at none of
 // them; its error is that of the database.
 func (s *Sessions) Inspect(ctx context.Context) error {
-	missed := s.begun.standing(s.Now())
+	missed := s.begun.standing(s.now())
 	if err := s.inspectRows(ctx, missed); err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (s *Sessions) Inspect(ctx context.Context) error {
 // inspectRows looks at every row, and takes those from missed that have one.
 func (s *Sessions) inspectRows(ctx context.Context, missed map[string]beginning) error {
 	last := []byte{}
-	return s.DB.Walk(ctx, func(ctx context.Context) (more bool, err error) {
+	return s.db.Walk(ctx, func(ctx context.Context) (more bool, err error) {
 		page, ids, err := s.page(ctx, last)
 		if err != nil || len(ids) == 0 {
 			return false, err
@@ -35,7 +35,7 @@ func (s *Sessions) inspectRows(ctx context.Context, missed map[string]beginning)
 		last = ids[len(ids)-1]
 		for _, r := range page {
 			delete(missed, r.Number)
-			if r.ended.IsZero() && s.Now().Before(r.expires) && s.over(r) {
+			if r.ended.IsZero() && s.now().Before(r.expires) && s.over(r) {
 				if err := s.returned(ctx, r); err != nil {
 					return false, err
 				}
@@ -47,7 +47,7 @@ func (s *Sessions) inspectRows(ctx context.Context, missed map[string]beginning)
 
 // page reads rows behind an id: those that are as they were left, and the ids of all.
 func (s *Sessions) page(ctx context.Context, after []byte) (page []*row, ids [][]byte, err error) {
-	rows, err := s.DB.Query(ctx, `select `+columns+` from session where id > $1 order by id limit $2`, after, inspectPage)
+	rows, err := s.db.Query(ctx, `select `+columns+` from session where id > $1 order by id limit $2`, after, inspectPage)
 	if err != nil {
 		return nil, nil, err
 	}

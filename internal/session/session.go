@@ -60,15 +60,29 @@ func (l Limits) of(evidence []assurance.Evidence) (overall, idle time.Duration) 
 	return pick(l.Overall2, longest), pick(l.Idle2, time.Hour)
 }
 
-// Sessions reads and writes sessions.
-type Sessions struct {
+// Parts are what Sessions are made of.
+type Parts struct {
 	DB      *store.DB
 	Keys    *keyring.Keyring
 	Tickets *ticket.Tickets
 	Limits  Limits
 	Now     func() time.Time
+}
+
+// Sessions reads and writes sessions.
+type Sessions struct {
+	db      *store.DB
+	keys    *keyring.Keyring
+	tickets *ticket.Tickets
+	limits  Limits
+	now     func() time.Time
 
 	begun begun
+}
+
+// New makes Sessions.
+func New(p Parts) *Sessions {
+	return &Sessions{db: p.DB, keys: p.Keys, tickets: p.Tickets, limits: p.Limits, now: p.Now}
 }
 
 // Session is one session, for its owner and for administrators.
@@ -152,7 +166,7 @@ const CommandLine = "(command-line)"
 func (s *Sessions) StartAt(ctx context.Context, g signin.Grant, host, agent string) (string, error) {
 	r := row{payload: payload{Number: newNumber(), Account: g.Account(), Name: g.Name(), Host: host, Evidence: g.Evidence()}, source: g.SourceText(), agent: clip(agent, 200)}
 	var secret string
-	err := s.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	err := s.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		var err error
 		secret, err = s.insert(ctx, tx, &r)
 		if err != nil {
@@ -169,7 +183,7 @@ func (s *Sessions) StartAt(ctx context.Context, g signin.Grant, host, agent stri
 // somebody else's, a new one begins instead and the old one is ended.
 func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, agent string) (string, error) {
 	var fresh string
-	err := s.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	err := s.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		old, err := s.read(ctx, tx, secret)
 		switch {
 		case failure.ClassOf(err) == failure.Refused:
@@ -211,11 +225,11 @@ func (s *Sessions) insert(ctx context.Context, tx *store.Tx, r *row) (string, er
 	raw := make([]byte, 32)
 	rand.Read(raw)
 	id := sha256.Sum256(raw)
-	now := s.Now()
+	now := s.now()
 	if r.created.IsZero() {
 		r.created = now
 	}
-	overall, _ := s.Limits.of(r.Evidence)
+	overall, _ := s.limits.of(r.Evidence)
 	if r.expires = r.created.Add(overall); r.expires.After(dies(r.Evidence)) {
 		r.expires = dies(r.Evidence)
 	}
@@ -283,7 +297,7 @@ func (s *Sessions) read(ctx context.Context, from store.Reader, reference string
 // Standing returns what the session of a secret holds, and notes that it is in
 // use. A session for another host holds what its parent holds.
 func (s *Sessions) Standing(ctx context.Context, secret string) (signin.Held, error) {
-	r, err := s.read(ctx, s.DB, secret)
+	r, err := s.read(ctx, s.db, secret)
 	if err != nil {
 		return signin.Held{}, err
 	}
@@ -299,8 +313,8 @@ func (s *Sessions) Standing(ctx context.Context, secret string) (signin.Held, er
 	if err := s.touch(ctx, r, root); err != nil {
 		return signin.Held{}, err
 	}
-	s.begun.note(r, s.Now())
-	s.begun.note(root, s.Now())
+	s.begun.note(r, s.now())
+	s.begun.note(root, s.now())
 	expires := r.expires
 	if root.expires.Before(expires) {
 		expires = root.expires
@@ -309,7 +323,7 @@ func (s *Sessions) Standing(ctx context.Context, secret string) (signin.Held, er
 }
 
 func (s *Sessions) byNumber(ctx context.Context, number string) (*row, error) {
-	r, err := s.scan(s.DB.QueryRow(ctx, `select `+columns+` from session where number = $1`, number))
+	r, err := s.scan(s.db.QueryRow(ctx, `select `+columns+` from session where number = $1`, number))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, gone
 	}
@@ -321,7 +335,7 @@ func (s *Sessions) byNumber(ctx context.Context, number string) (*row, error) {
 
 // touch notes the use of sessions at most once a minute each.
 func (s *Sessions) touch(ctx context.Context, rows ...*row) error {
-	now := s.Now()
+	now := s.now()
 	for _, r := range rows {
 		if now.Sub(r.seen) < time.Minute {
 			continue
@@ -329,7 +343,7 @@ func (s *Sessions) touch(ctx context.Context, rows ...*row) error {
 		was := r.mac
 		r.seen = now
 		s.bind(r)
-		err := s.DB.Housekeep(ctx, "session.seen", func(tx *store.Tx) error {
+		err := s.db.Housekeep(ctx, "session.seen", func(tx *store.Tx) error {
 			// One that was ended, raised or seen since is left as it is.
 			_, err := tx.Exec(ctx, `update session set seen = $1, mac = $2 where id = $3 and mac = $4`, store.Unix(now), r.mac, r.id, was)
 			return err
@@ -344,8 +358,8 @@ func (s *Sessions) touch(ctx context.Context, rows ...*row) error {
 // List returns the account's standing sessions, the newest first. Those of
 // other hosts hang from one of ours and are not listed by themselves.
 func (s *Sessions) List(ctx context.Context, account assurance.AccountID) ([]Session, error) {
-	all, err := s.rows(s.DB.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0 and expires > $2 order by seen desc limit 200`,
-		int64(account), store.Unix(s.Now())))
+	all, err := s.rows(s.db.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0 and expires > $2 order by seen desc limit 200`,
+		int64(account), store.Unix(s.now())))
 	if err != nil {
 		return nil, err
 	}

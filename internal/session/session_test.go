@@ -110,7 +110,7 @@ func setUpAt(t *testing.T, at place) *rig {
 // restart stops the server and starts it again.
 func (r *rig) restart(t *testing.T) {
 	t.Helper()
-	r.DB.Close()
+	r.db.Close()
 	r.open(t)
 }
 
@@ -120,9 +120,9 @@ func (r *rig) open(t *testing.T) (*directory.Directory, *signin.Rules) {
 	clock := func() time.Time { return r.now }
 	db, keys := keyringtest.Open(t, store.Options{DSN: r.dsn, Remember: r.folder, Now: func() time.Time { return began }}, r.root)
 	log := slog.New(slog.DiscardHandler)
-	people := &directory.Directory{DB: db, Keys: keys, Log: log}
+	people := directory.New(directory.Parts{DB: db, Keys: keys, Log: log})
 	rules := &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return known, nil }}
-	r.Sessions = &Sessions{DB: db, Keys: keys, Tickets: &ticket.Tickets{DB: db, Keys: keys, Now: clock}, Now: clock}
+	r.Sessions = New(Parts{DB: db, Keys: keys, Tickets: ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock}), Now: clock})
 	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
 	var err error
 	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
@@ -139,7 +139,7 @@ func (r *rig) open(t *testing.T) (*directory.Directory, *signin.Rules) {
 
 func (r *rig) change(t *testing.T, fn func(tx *store.Tx) error) {
 	t.Helper()
-	err := r.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+	err := r.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -212,7 +212,7 @@ func TestStart(t *testing.T) {
 		}
 	}
 	var stored string
-	if err := r.DB.QueryRow(t.Context(), `select hex(id) || hex(payload) from session`).Scan(&stored); err != nil || strings.Contains(stored, fmt.Sprintf("%X", secret)) {
+	if err := r.db.QueryRow(t.Context(), `select hex(id) || hex(payload) from session`).Scan(&stored); err != nil || strings.Contains(stored, fmt.Sprintf("%X", secret)) {
 		t.Errorf("its secret is stored: %v", err)
 	}
 }
@@ -234,7 +234,7 @@ func TestLives(t *testing.T) {
 	} {
 		t.Run(strings.Join(c.with, "+"), func(t *testing.T) {
 			r := setUp(t)
-			r.Limits = c.limits
+			r.limits = c.limits
 			secret := r.start(t, "ada", c.with...)
 			if c.idle < c.overall {
 				unused := r.start(t, "ada", c.with...)
@@ -275,7 +275,7 @@ func TestTouch(t *testing.T) {
 		r.now = began.Add(c.after)
 		r.number(t, secret)
 		var seen int64
-		if err := r.DB.QueryRow(t.Context(), `select seen from session`).Scan(&seen); err != nil || !store.Time(seen).Equal(began.Add(c.want)) {
+		if err := r.db.QueryRow(t.Context(), `select seen from session`).Scan(&seen); err != nil || !store.Time(seen).Equal(began.Add(c.want)) {
 			t.Errorf("after %s: seen %s after, %v", c.after, store.Time(seen).Sub(began), err)
 		}
 	}
@@ -533,12 +533,12 @@ func TestSignOutAtOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		entries, err := r.DB.Entries(t.Context(), store.Filter{Event: "session.ended", Limit: 10, Newest: true})
+		entries, err := r.db.Entries(t.Context(), store.Filter{Event: "session.ended", Limit: 10, Newest: true})
 		if err != nil || len(entries) == 0 || entries[0].Actor.Via != via {
 			t.Errorf("%d entries by %s: %v", len(entries), via, err)
 		}
 	}
-	if entries, err := r.DB.Entries(t.Context(), store.Filter{Event: "session.ended", Limit: 10}); err != nil || len(entries) != 2 {
+	if entries, err := r.db.Entries(t.Context(), store.Filter{Event: "session.ended", Limit: 10}); err != nil || len(entries) != 2 {
 		t.Errorf("%d entries of two sessions, %v", len(entries), err)
 	}
 }
@@ -609,7 +609,7 @@ func TestListAndSweep(t *testing.T) {
 		t.Errorf("%d are listed, %v", len(list), err)
 	}
 	rows := func() (n int) {
-		if err := errors.Join(r.Sweep(t.Context()), r.DB.QueryRow(t.Context(), `select count(*) from session`).Scan(&n)); err != nil {
+		if err := errors.Join(r.Sweep(t.Context()), r.db.QueryRow(t.Context(), `select count(*) from session`).Scan(&n)); err != nil {
 			t.Fatal(err)
 		}
 		return n

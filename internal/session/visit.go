@@ -27,8 +27,8 @@ func (v Visit) entry(parent, r row) audit.Entry {
 
 // Sweep deletes sessions that ended or expired more than a day ago.
 func (s *Sessions) Sweep(ctx context.Context) error {
-	return s.DB.Housekeep(ctx, "session.sweep", func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `delete from session where expires < $1`, store.Unix(s.Now().AddDate(0, 0, -1)))
+	return s.db.Housekeep(ctx, "session.sweep", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from session where expires < $1`, store.Unix(s.now().AddDate(0, 0, -1)))
 		return err
 	})
 }

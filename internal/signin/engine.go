@@ -110,7 +110,7 @@ func New(p Parts) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.tickets = &ticket.Tickets{DB: p.DB, Keys: p.Keys, Now: p.Now}
+	e.tickets = ticket.New(ticket.Parts{DB: p.DB, Keys: p.Keys, Now: p.Now})
 	p.DB.Subscribe(e.guesses.closed.hear)
 	e.examiner = &examiner{Parts: p, kinds: e.kinds, setting: e.judge.setting, digits: digits, guesses: e.guesses, tickets: e.tickets,
 		// One more is charged than are hashed, so that the next is ready; and one more

@@ -52,10 +52,10 @@ func (r *row) name() string {
 func (t *Tickets) open(r *row) (Ticket, error) {
 	out := Ticket{Owner: r.owner, Expires: store.Time(r.expires), name: r.name()}
 	var err error
-	if out.Payload, err = t.Keys.Open(keyring.Ticket, r.aad(), r.sealed); err != nil {
+	if out.Payload, err = t.keys.Open(keyring.Ticket, r.aad(), r.sealed); err != nil {
 		return Ticket{}, t.refuse(r, store.Altered)
 	}
-	if !t.Now().Before(out.Expires) {
+	if !t.now().Before(out.Expires) {
 		return Ticket{}, stray
 	}
 	return out, nil
@@ -63,11 +63,11 @@ func (t *Tickets) open(r *row) (Ticket, error) {
 
 // epoch is the moment before which tickets like this one are over.
 func (t *Tickets) epoch(r *row) int64 {
-	all := t.DB.Newest(table, every)
+	all := t.db.Newest(table, every)
 	if r.owner != 0 {
 		return all
 	}
-	return max(all, t.DB.Newest(table, store.NumberOf(r.kind)))
+	return max(all, t.db.Newest(table, store.NumberOf(r.kind)))
 }
 
 // overlap is how long before all of a kind became worthless one may have been issued and
@@ -78,7 +78,7 @@ const overlap = time.Minute
 // over reports whether it is known outside the database that a ticket was taken, or was
 // made worthless with all of its kind; and whether somebody put it back, if it is there.
 func (t *Tickets) over(r *row) (over, back bool) {
-	if t.DB.Over(table, r.name()) {
+	if t.db.Over(table, r.name()) {
 		return true, true
 	}
 	late := t.epoch(r) - r.created
@@ -87,7 +87,7 @@ func (t *Tickets) over(r *row) (over, back bool) {
 
 // refuse reports a row and says no more of it than of any that is not there.
 func (t *Tickets) refuse(r *row, wrong string) error {
-	t.DB.Report(store.Finding{Table: table, Row: hex.EncodeToString(r.hash[:min(len(r.hash), 32)]), Wrong: wrong, Account: r.owner})
+	t.db.Report(store.Finding{Table: table, Row: hex.EncodeToString(r.hash[:min(len(r.hash), 32)]), Wrong: wrong, Account: r.owner})
 	return stray
 }
 
@@ -95,7 +95,7 @@ func (t *Tickets) refuse(r *row, wrong string) error {
 // taken since it was read: then there is nothing to report.
 func (t *Tickets) again(ctx context.Context, r *row) error {
 	var one int
-	err := t.DB.QueryRow(ctx, `select 1 from ticket where hash = $1 and payload = $2`, r.hash, r.sealed).Scan(&one)
+	err := t.db.QueryRow(ctx, `select 1 from ticket where hash = $1 and payload = $2`, r.hash, r.sealed).Scan(&one)
 	if errors.Is(err, store.ErrNotFound) {
 		return stray
 	}

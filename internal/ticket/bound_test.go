@@ -41,7 +41,7 @@ func (r *rig) refuses(t *testing.T, what, kind, secret string) {
 
 func (r *rig) change(t *testing.T, f func(tx *store.Tx) error) {
 	t.Helper()
-	err := r.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+	err := r.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func TestEveryColumnIsBound(t *testing.T) {
 					if _, err := r.Take(t.Context(), "link", other); err != nil {
 						t.Errorf("somebody else's: %v", err)
 					}
-					storetest.OneAlarm(t, r.DB, "ticket", store.Altered)
+					storetest.OneAlarm(t, r.db, "ticket", store.Altered)
 				})
 			}
 		}
@@ -161,13 +161,13 @@ func TestPutBack(t *testing.T) {
 						r.inspect(t)
 						r.inspect(t)
 					case "after a restart":
-						r.DB.Close()
+						r.db.Close()
 						r.open(t)
 						r.refuses(t, "it", "link", secret)
 					default:
 						other.refuses(t, "it", "link", secret)
 					}
-					storetest.OneAlarm(t, other.DB, "ticket", store.Returned)
+					storetest.OneAlarm(t, other.db, "ticket", store.Returned)
 				})
 			}
 		}
@@ -179,7 +179,7 @@ func (r *rig) hears(t *testing.T, secret string) {
 	t.Helper()
 	h, _ := hash("link", secret)
 	for until := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		got, err := scan(r.DB.QueryRow(t.Context(), `select `+columns+` from ticket where hash = $1`, h))
+		got, err := scan(r.db.QueryRow(t.Context(), `select `+columns+` from ticket where hash = $1`, h))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +206,7 @@ func TestInspectPages(t *testing.T) {
 	r.inspect(t)
 	r.intrude(t, `update ticket set owner = 9 where hash = (select max(hash) from ticket)`)
 	r.inspect(t)
-	storetest.OneAlarm(t, r.DB, "ticket", store.Altered)
+	storetest.OneAlarm(t, r.db, "ticket", store.Altered)
 }
 
 // Whoever holds a secret may be given another ticket of it when the first is taken.
@@ -224,7 +224,7 @@ func TestIssuedAgain(t *testing.T) {
 	if got, err := r.Take(t.Context(), "link", secret); err != nil || string(got.Payload) != "next" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if a := storetest.Alarms(t, r.DB); len(a) != 0 {
+	if a := storetest.Alarms(t, r.db); len(a) != 0 {
 		t.Errorf("alarms of nothing: %q", a)
 	}
 }
@@ -245,7 +245,7 @@ func TestVoidIsOfBefore(t *testing.T) {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}
-	if a := storetest.Alarms(t, r.DB); len(a) != 0 {
+	if a := storetest.Alarms(t, r.db); len(a) != 0 {
 		t.Errorf("alarms of nothing: %q", a)
 	}
 }
@@ -262,7 +262,7 @@ func TestLateIsNoAlarm(t *testing.T) {
 	r.now = began.Add(2 * time.Minute)
 	r.intrude(t, putBack)
 	r.inspect(t)
-	if a := storetest.Alarms(t, r.DB); len(a) != 0 {
+	if a := storetest.Alarms(t, r.db); len(a) != 0 {
 		t.Errorf("alarms of nothing: %q", a)
 	}
 }

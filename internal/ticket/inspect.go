@@ -14,7 +14,7 @@ const inspectPage = 500
 // its error is that of the database.
 func (t *Tickets) Inspect(ctx context.Context) error {
 	last := []byte{}
-	return t.DB.Walk(ctx, func(ctx context.Context) (more bool, err error) {
+	return t.db.Walk(ctx, func(ctx context.Context) (more bool, err error) {
 		page, err := t.page(ctx, last)
 		if err != nil || len(page) == 0 {
 			return false, err
@@ -42,7 +42,7 @@ func (t *Tickets) inspect(ctx context.Context, r *row) error {
 
 // page reads rows behind a hash.
 func (t *Tickets) page(ctx context.Context, after []byte) ([]*row, error) {
-	rows, err := t.DB.Query(ctx, `select `+columns+` from ticket where hash > $1 order by hash limit $2`, after, inspectPage)
+	rows, err := t.db.Query(ctx, `select `+columns+` from ticket where hash > $1 order by hash limit $2`, after, inspectPage)
 	if err != nil {
 		return nil, err
 	}

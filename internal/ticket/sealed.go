@@ -18,8 +18,8 @@ const SealedMost = 3000
 // have as many as they like; and it is good as often as it is brought, so that it is
 // for what changes nothing. False says that it would be too long.
 func (t *Tickets) Sealed(s Spec) (string, bool) {
-	plain := binary.AppendVarint(nil, t.Now().Add(s.Lifetime).UnixMicro())
-	code := base64.RawURLEncoding.EncodeToString(t.Keys.Seal(keyring.Ticket, sealedAAD(s.Kind), append(plain, s.Payload...)))
+	plain := binary.AppendVarint(nil, t.now().Add(s.Lifetime).UnixMicro())
+	code := base64.RawURLEncoding.EncodeToString(t.keys.Seal(keyring.Ticket, sealedAAD(s.Kind), append(plain, s.Payload...)))
 	return code, len(code) <= SealedMost && s.Lifetime > 0 && s.Kind != ""
 }
 
@@ -37,12 +37,12 @@ func (t *Tickets) OpenSealed(kind, code string) ([]byte, error) {
 	if err != nil {
 		return nil, stray
 	}
-	plain, err := t.Keys.OpenCurrent(keyring.Ticket, sealedAAD(kind), raw)
+	plain, err := t.keys.OpenCurrent(keyring.Ticket, sealedAAD(kind), raw)
 	if err != nil {
 		return nil, stray
 	}
 	until, n := binary.Varint(plain)
-	if n <= 0 || !t.Now().Before(time.UnixMicro(until)) {
+	if n <= 0 || !t.now().Before(time.UnixMicro(until)) {
 		return nil, stray
 	}
 	return plain[n:], nil

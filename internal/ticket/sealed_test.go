@@ -44,9 +44,9 @@ func TestWrongSealedTickets(t *testing.T) {
 	raw, _ := base64.RawURLEncoding.DecodeString(code)
 	row := r.issue(t, Spec{Kind: "errand", Lifetime: time.Minute})
 	foreign, _ := setUp(t).Sealed(Spec{Kind: "errand", Payload: []byte("payload"), Lifetime: time.Minute})
-	empty := r.Keys.Seal(keyring.Ticket, sealedAAD("errand"), nil)
-	endless := r.Keys.Seal(keyring.Ticket, sealedAAD("errand"), []byte{0x80})
-	moved := r.Keys.Seal(keyring.Ticket, keyring.AAD{Table: "ticket", Column: "payload", Key: "errand"}, binary.AppendVarint(nil, 1<<60))
+	empty := r.keys.Seal(keyring.Ticket, sealedAAD("errand"), nil)
+	endless := r.keys.Seal(keyring.Ticket, sealedAAD("errand"), []byte{0x80})
+	moved := r.keys.Seal(keyring.Ticket, keyring.AAD{Table: "ticket", Column: "payload", Key: "errand"}, binary.AppendVarint(nil, 1<<60))
 	wrong := map[string]string{
 		"nothing": "", "cut": code[:len(code)-2], "longer": code + "AA", "padded": code + "=", "a line break": code[:9] + "\n" + code[9:], "a carriage return": code + "\r",
 		"of a row": row, "another installation's": foreign, "without a time": base64.RawURLEncoding.EncodeToString(empty), "half a time": base64.RawURLEncoding.EncodeToString(endless),
@@ -104,7 +104,7 @@ func TestSealedSpecs(t *testing.T) {
 func TestSealedBeforeTheKeysWereChanged(t *testing.T) {
 	r := setUp(t)
 	code, _ := r.Sealed(Spec{Kind: "errand", Lifetime: time.Minute})
-	if err := r.Keys.RotateDataKey(t.Context(), audit.System("test"), keyring.Ticket); err != nil {
+	if err := r.keys.RotateDataKey(t.Context(), audit.System("test"), keyring.Ticket); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.OpenSealed("errand", code); failure.ReasonOf(err) != "unknown-ticket" {

@@ -20,12 +20,22 @@ import (
 	"countersign/internal/store"
 )
 
-// Tickets issues and takes.
-type Tickets struct {
+// Parts are what Tickets are made of.
+type Parts struct {
 	DB   *store.DB
 	Keys *keyring.Keyring
 	Now  func() time.Time
 }
+
+// Tickets issues and takes.
+type Tickets struct {
+	db   *store.DB
+	keys *keyring.Keyring
+	now  func() time.Time
+}
+
+// New makes Tickets.
+func New(p Parts) *Tickets { return &Tickets{db: p.DB, keys: p.Keys, now: p.Now} }
 
 // Spec is a ticket to be issued.
 type Spec struct {
@@ -80,7 +90,7 @@ func Name(secret string) string {
 // Issue makes a ticket in a transaction of its own and returns its secret.
 func (t *Tickets) Issue(ctx context.Context, s Spec) (string, error) {
 	var secret string
-	err := t.DB.Housekeep(ctx, "ticket.issue", func(tx *store.Tx) error {
+	err := t.db.Housekeep(ctx, "ticket.issue", func(tx *store.Tx) error {
 		var err error
 		secret, err = t.IssueIn(ctx, tx, s)
 		return err
@@ -104,10 +114,10 @@ func (t *Tickets) IssueIn(ctx context.Context, tx *store.Tx, s Spec) (string, er
 	if !ok {
 		return "", failure.New(failure.Internal, "a ticket's secret of another form")
 	}
-	now := t.Now()
+	now := t.now()
 	r := row{hash: h, kind: s.Kind, owner: s.Owner, created: store.Unix(now), expires: store.Unix(now.Add(s.Lifetime))}
 	r.created = max(r.created, t.epoch(&r))
-	r.sealed = t.Keys.Seal(keyring.Ticket, r.aad(), s.Payload)
+	r.sealed = t.keys.Seal(keyring.Ticket, r.aad(), s.Payload)
 	_, err := tx.Exec(ctx, `insert into ticket (hash, kind, owner, payload, created, expires) values ($1,$2,$3,$4,$5,$6)`,
 		r.hash, r.kind, r.owner, r.sealed, r.created, r.expires)
 	return secret, err
@@ -120,7 +130,7 @@ func (t *Tickets) Peek(ctx context.Context, kind, secret string) (Ticket, error)
 	if !ok {
 		return Ticket{}, stray
 	}
-	r, err := scan(t.DB.QueryRow(ctx, `select `+columns+` from ticket where hash = $1 and kind = $2`, h, kind))
+	r, err := scan(t.db.QueryRow(ctx, `select `+columns+` from ticket where hash = $1 and kind = $2`, h, kind))
 	if err != nil {
 		return Ticket{}, err
 	}
@@ -136,7 +146,7 @@ func (t *Tickets) Peek(ctx context.Context, kind, secret string) (Ticket, error)
 // Take uses a ticket up.
 func (t *Tickets) Take(ctx context.Context, kind, secret string) (Ticket, error) {
 	var out Ticket
-	err := t.DB.Housekeep(ctx, "ticket.take", func(tx *store.Tx) error {
+	err := t.db.Housekeep(ctx, "ticket.take", func(tx *store.Tx) error {
 		var err error
 		out, err = t.TakeIn(ctx, tx, kind, secret)
 		if failure.ClassOf(err) == failure.Refused {
@@ -178,15 +188,15 @@ func (t Ticket) TakenIn(tx *store.Tx) { tx.End(table, t.name, t.Expires) }
 // change: whoever holds one holds nothing.
 func (t *Tickets) VoidIn(ctx context.Context, tx *store.Tx, kind string) error {
 	number := store.NumberOf(kind)
-	tx.Anchor(table, number, max(store.Unix(t.Now()), t.DB.Newest(table, number))+1)
+	tx.Anchor(table, number, max(store.Unix(t.now()), t.db.Newest(table, number))+1)
 	_, err := tx.Exec(ctx, `delete from ticket where owner = 0 and kind = $1`, kind)
 	return err
 }
 
 // Sweep deletes what is late.
 func (t *Tickets) Sweep(ctx context.Context) error {
-	return t.DB.Housekeep(ctx, "ticket.sweep", func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `delete from ticket where expires < $1`, store.Unix(t.Now()))
+	return t.db.Housekeep(ctx, "ticket.sweep", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from ticket where expires < $1`, store.Unix(t.now()))
 		return err
 	})
 }

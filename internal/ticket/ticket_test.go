@@ -38,7 +38,7 @@ func setUpOn(t *testing.T, dsn string) *rig {
 func (r *rig) open(t *testing.T) {
 	t.Helper()
 	db, keys := keyringtest.Open(t, store.Options{DSN: r.dsn, Remember: r.folder, Now: func() time.Time { return began }}, r.root)
-	r.Tickets = &Tickets{DB: db, Keys: keys, Now: func() time.Time { return r.now }}
+	r.Tickets = New(Parts{DB: db, Keys: keys, Now: func() time.Time { return r.now }})
 }
 
 func (r *rig) issue(t *testing.T, s Spec) string {
@@ -52,7 +52,7 @@ func (r *rig) issue(t *testing.T, s Spec) string {
 
 func (r *rig) sabotage(t *testing.T, query string, args ...any) {
 	t.Helper()
-	err := r.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+	err := r.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
 		if _, err := tx.Exec(t.Context(), query, args...); err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (r *rig) sabotage(t *testing.T, query string, args ...any) {
 
 func (r *rig) rows(t *testing.T) (n int) {
 	t.Helper()
-	if err := r.DB.QueryRow(t.Context(), `select count(*) from ticket`).Scan(&n); err != nil {
+	if err := r.db.QueryRow(t.Context(), `select count(*) from ticket`).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -206,7 +206,7 @@ func TestTakenInsideAChangeThatFails(t *testing.T) {
 	r := setUp(t)
 	secret := r.issue(t, link)
 	broken := errors.New("broken")
-	err := r.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+	err := r.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
 		if _, err := r.TakeIn(t.Context(), tx, "link", secret); err != nil {
 			return err
 		}
@@ -223,7 +223,7 @@ func TestTakenInsideAChangeThatFails(t *testing.T) {
 func TestDropAll(t *testing.T) {
 	r := setUp(t)
 	secret := r.issue(t, link)
-	err := r.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+	err := r.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
 		n, err := DropAllIn(t.Context(), tx)
 		if err != nil || n != 1 {
 			t.Errorf("%d, %v", n, err)
