@@ -44,7 +44,7 @@ func (a *Admin) fewAdministrators(ctx context.Context) ([]string, error) {
 	}
 	switch len(able) {
 	case 0:
-		return []string{"nobody can administer Countersign: no administrator is awake and has what policy demands of them"}, nil
+		return []string{"Nobody can administer Countersign: no administrator is awake and has what policy demands of them"}, nil
 	case 1:
 		return []string{fmt.Sprintf("%s alone can administer Countersign (until %s, unless they sign in before): make somebody else an administrator as well", able[0].Name, able[0].Dormant.UTC().Format(time.DateOnly))}, nil
 	}
