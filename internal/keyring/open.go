@@ -40,7 +40,7 @@ func openFor(ctx context.Context, db *store.DB, root Root, wanted []Purpose) (*K
 	}
 	// Every other key comes with an entry.
 	k.log.keys.Fresh = len(missing(r, wanted)) == len(wanted)
-	if err := db.UseAuditKeys(k.log.keys); err != nil {
+	if err := db.UseAuditKeys(ctx, k.log.keys); err != nil {
 		return nil, err
 	}
 	if r, err = k.loadWhole(ctx, db, k.known()); err != nil { // now the log is asked what there must be

@@ -85,7 +85,7 @@ func (db *DB) whole(ctx context.Context, stored *audit.Tree) error {
 	if stored == nil {
 		return fmt.Errorf("%w: %w", ErrHalted, errTree)
 	}
-	err := leads(ctx, db.reads.runner(), audit.NewAuthenticator(db.keys.Load().MAC), audit.Tree{}, *stored)
+	err := newGap(db, audit.NewAuthenticator(db.keys.Load().MAC), db.reads.runner()).leads(ctx, audit.Tree{}, *stored)
 	if errors.Is(err, errOther) {
 		return fmt.Errorf("%w: %w", ErrHalted, err)
 	}

@@ -26,6 +26,7 @@ type chain struct {
 	db     *DB // nil: what this server knows of the log is not asked
 	auth   *audit.Authenticator
 	fresh  bool // there may be no tree
+	shared bool // other servers wait: a wide gap is errWide, and read outside of the transaction
 	tree   audit.Tree
 	stored []byte // the row that tree was read from, nil if none was
 }
@@ -35,6 +36,10 @@ func newChain(db *DB, k *AuditKeys) *chain {
 }
 
 var errTree = errors.New("store: the audit log's tree does not bear our MAC: it was changed from outside, or the audit keys are not this database's")
+
+// errWide is a stored tree that is far ahead of what this server knows: others wrote for
+// long while it did not read.
+var errWide = fmt.Errorf("store: the log is far ahead of what this server has read: %w", ErrUnavailable)
 
 // load reads the stored tree. One that does not go on from what this server knows of the
 // log has every change refused from then on.
@@ -65,7 +70,10 @@ func (c *chain) read(ctx context.Context, run runner) error {
 		return errTree
 	}
 	if known != nil && !bytes.Equal(edge, known) {
-		if _, err := c.follows(ctx, run, known, edge); err != nil {
+		if c.shared && wide(known, edge) {
+			return errWide
+		}
+		if _, err := newGap(c.db, c.auth, run).follows(ctx, known, edge); err != nil {
 			return err
 		}
 	}

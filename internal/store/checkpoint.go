@@ -14,13 +14,12 @@ const checkpointEvery = 5 * time.Second
 
 // UseAuditKeys gives the store the keys of its audit log; only then can it be
 // changed. It refuses keys that are not this database's, and a log that is not as this
-// server left it.
-func (db *DB) UseAuditKeys(k AuditKeys) error {
+// server left it. To know that, it reads every entry since the newest that this server
+// remembers: after a long time that takes minutes, is said in the log, and ends with ctx.
+func (db *DB) UseAuditKeys(ctx context.Context, k AuditKeys) error {
 	if err := k.check(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
 	w := &watch{db: db, auth: audit.NewAuthenticator(k.MAC)}
 	db.shelf.setKey(shelfKey(k.MAC))
 	err := db.recall(ctx, w, &k)
@@ -62,7 +61,9 @@ func (db *DB) recall(ctx context.Context, w *watch, k *AuditKeys) (err error) {
 		return err
 	}
 	db.advance(known)
-	edge, err := db.firstTree(ctx, k, known)
+	first, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	edge, err := db.firstTree(first, k, known)
 	if err == nil && known != nil {
 		err = db.goesOn(ctx, w, known, edge)
 	}
@@ -79,7 +80,7 @@ func (db *DB) recall(ctx context.Context, w *watch, k *AuditKeys) (err error) {
 // goesOn compares the stored tree with the one that is known. Where an administrator has
 // accepted since that they differ, rows may be at lower versions than is remembered.
 func (db *DB) goesOn(ctx context.Context, w *watch, known, edge []byte) error {
-	accepted, err := (&chain{db: db, auth: w.auth}).follows(ctx, db.reads.runner(), known, edge)
+	accepted, err := newGap(db, w.auth, db.reads.runner()).follows(ctx, known, edge)
 	if !accepted || err != nil {
 		return err
 	}

@@ -72,11 +72,11 @@ func TestNoChangeBeforeTheKeys(t *testing.T) {
 		} {
 			k := storetest.Keys(t)
 			spoil(&k)
-			if err := db.UseAuditKeys(k); err == nil {
+			if err := db.UseAuditKeys(ctx, k); err == nil {
 				t.Errorf("%s: accepted", name)
 			}
 		}
-		if err := db.UseAuditKeys(storetest.Keys(t)); err != nil {
+		if err := db.UseAuditKeys(ctx, storetest.Keys(t)); err != nil {
 			t.Fatal(err)
 		}
 		if err := change(db, "a"); err != nil {
@@ -85,7 +85,7 @@ func TestNoChangeBeforeTheKeys(t *testing.T) {
 		if err := db.Health(ctx); err != nil {
 			t.Error(err)
 		}
-		if err := db.UseAuditKeys(storetest.Keys(t)); err == nil {
+		if err := db.UseAuditKeys(ctx, storetest.Keys(t)); err == nil {
 			t.Error("other keys were accepted afterwards")
 		}
 	})

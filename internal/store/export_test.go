@@ -80,3 +80,16 @@ func Recorded(db *DB, f Finding) bool {
 func Find(db *DB, f Finding) { db.alarms.add(&f, db.now()) }
 
 const FindingsMost = findingsMost
+
+// HeadEdge is the newest state of the log that a server knows.
+func HeadEdge(db *DB) []byte { return db.headEdge() }
+
+// SetHead has a server know no more of the log than it did.
+func SetHead(db *DB, edge []byte) {
+	db.headMu.Lock()
+	defer db.headMu.Unlock()
+	db.head.edge = edge
+}
+
+// Approach reads what is ahead of what a server knows.
+func Approach(db *DB) error { return db.approach(context.Background()) }

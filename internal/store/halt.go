@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 
@@ -123,67 +122,3 @@ func notOurs(format string, args ...any) error {
 }
 
 var errOther = errors.New("the audit log was changed from outside")
-
-// follows reports as an error whether a stored tree does not go on from the one that is
-// known: every entry between the two must be there, bear its MAC, and lead from one to the
-// other. Where they do not, an administrator may have accepted that since this server heard
-// of the last such entry.
-func (c *chain) follows(ctx context.Context, run runner, known, stored []byte) (accepted bool, err error) {
-	var from, to audit.Tree
-	if err := errors.Join(from.UnmarshalBinary(known), to.UnmarshalBinary(stored)); err != nil {
-		return false, err
-	}
-	err = leads(ctx, run, c.auth, from, to)
-	if !errors.Is(err, errOther) {
-		return false, err
-	}
-	a, lookErr := lastAccepted(ctx, run, c.auth, to.Size())
-	if lookErr != nil || a == nil || a.covers < from.Size() || a.at <= c.db.Newest(acceptances, 0) {
-		return false, errors.Join(err, lookErr)
-	}
-	return true, leads(ctx, run, c.auth, a.Tree, to)
-}
-
-// leads reports as an error whether the entries do not lead from one tree to the other.
-func leads(ctx context.Context, run runner, auth *audit.Authenticator, from, to audit.Tree) error {
-	if to.Size() < from.Size() {
-		return notOurs("it has %d entries, and had %d", to.Size(), from.Size())
-	}
-	for from.Size() < to.Size() {
-		n, err := appendStored(ctx, run, auth, &from, to.Size())
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return notOurs("entry %d is missing", from.Size())
-		}
-	}
-	if from.Root() != to.Root() {
-		return notOurs("its first %d entries are not those that were written", to.Size())
-	}
-	return nil
-}
-
-// appendStored goes on with a tree by up to a page of stored entries below a number.
-func appendStored(ctx context.Context, run runner, auth *audit.Authenticator, tree *audit.Tree, before int64) (n int, err error) {
-	rows, err := run.QueryContext(ctx, "select seq, body, mac from audit_entry where seq >= $1 and seq < $2 order by seq limit $3", tree.Size(), before, page)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	for ; rows.Next(); n++ {
-		var seq int64
-		var body, mac []byte
-		if err := rows.Scan(&seq, &body, &mac); err != nil {
-			return n, err
-		}
-		switch {
-		case seq != tree.Size():
-			return n, notOurs("entry %d is missing", tree.Size())
-		case !auth.Check(seq, body, mac):
-			return n, notOurs("entry %d was altered", seq)
-		}
-		tree.Append(body)
-	}
-	return n, rows.Err()
-}

@@ -48,7 +48,7 @@ func (h *house) refuses() error {
 		h.t.Fatal(err)
 	}
 	defer db.Close()
-	err = db.UseAuditKeys(h.keys)
+	err = db.UseAuditKeys(ctx, h.keys)
 	if err == nil {
 		h.t.Fatal("it starts")
 	}

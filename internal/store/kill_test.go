@@ -32,7 +32,7 @@ func victim() {
 	if err != nil {
 		panic(err)
 	}
-	if err := db.UseAuditKeys(parseKeys(os.Getenv(victimKeys))); err != nil {
+	if err := db.UseAuditKeys(ctx, parseKeys(os.Getenv(victimKeys))); err != nil {
 		panic(err)
 	}
 	var mu sync.Mutex

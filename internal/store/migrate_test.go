@@ -49,7 +49,7 @@ func TestManyOpenANewDatabaseAtOnce(t *testing.T) {
 					return
 				}
 				defer db.Close()
-				if err := db.UseAuditKeys(k); err != nil {
+				if err := db.UseAuditKeys(ctx, k); err != nil {
 					t.Error(err)
 				} else if err := change(db, key(i)); err != nil {
 					t.Error(err)

@@ -112,7 +112,17 @@ func (p *postgres) present(ctx context.Context) error {
 	return nil
 }
 
-func (p *postgres) flush(ctx context.Context) error { return p.seq.drain(ctx, "pg_advisory_xact_lock") }
+func (p *postgres) flush(ctx context.Context) error {
+	const lock = "pg_advisory_xact_lock"
+	err := p.seq.drain(ctx, lock)
+	if !errors.Is(err, errWide) {
+		return err
+	}
+	if err := p.db.approach(ctx); err != nil {
+		return err
+	}
+	return p.seq.drain(ctx, lock)
+}
 
 func (p *postgres) drain() {
 	close(p.quit)

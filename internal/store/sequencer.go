@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"strconv"
 	"time"
 
@@ -56,8 +57,11 @@ func (s *sequencer) follow() {
 		ctx, cancel := context.WithTimeout(context.Background(), txTimeout)
 		err := s.drain(ctx, "pg_try_advisory_xact_lock")
 		cancel()
-		if s.db.Halted() != nil {
-			continue // that was said
+		if errors.Is(err, errWide) {
+			err = s.db.approach(s.db.life)
+		}
+		if s.db.Halted() != nil || s.db.life.Err() != nil {
+			continue // that was said, or the next look at stop ends it
 		}
 		if err != nil && err.Error() != said {
 			s.db.log.Error("the audit log cannot be continued", "error", err)
@@ -69,7 +73,8 @@ func (s *sequencer) follow() {
 }
 
 // drain numbers until nothing waits, or another server is at it and lock does
-// not wait for that. Without keys there is nothing to number.
+// not wait for that. Without keys there is nothing to number. Where this server has to read
+// a wide gap first it is errWide, and others number meanwhile.
 func (s *sequencer) drain(ctx context.Context, lock string) error {
 	if s.db.keys.Load() == nil {
 		return nil
@@ -108,6 +113,7 @@ func (s *sequencer) number(ctx context.Context, lock string) (int, error) {
 		return 0, err
 	}
 	c := newChain(s.db, s.db.keys.Load())
+	c.shared = true
 	if err := c.load(ctx, tx); err != nil {
 		return 0, err
 	}

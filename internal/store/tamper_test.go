@@ -149,7 +149,7 @@ func TestASpoiledTreeStopsEveryChange(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			if err := db.UseAuditKeys(k); err == nil {
+			if err := db.UseAuditKeys(ctx, k); err == nil {
 				t.Error("the keys were taken")
 			}
 			if err := change(db, "b"); err == nil {

@@ -59,7 +59,7 @@ func OpenWith(tb testing.TB, o store.Options, k store.AuditKeys) *store.DB {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { db.Close() })
-	if err := db.UseAuditKeys(k); err != nil {
+	if err := db.UseAuditKeys(context.Background(), k); err != nil {
 		tb.Fatal(err)
 	}
 	return db

@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"countersign/internal/audit"
+)
+
+// gap reads what stands in the log between two states of it. It takes as long as the gap is
+// wide, some 100,000 entries a second; whoever must not wait for that asks [wide] first.
+type gap struct {
+	db   *DB
+	auth *audit.Authenticator
+	run  runner
+	said time.Time // when its progress was said last
+}
+
+func newGap(db *DB, auth *audit.Authenticator, run runner) *gap {
+	return &gap{db: db, auth: auth, run: run, said: time.Now()}
+}
+
+// narrow is how many entries are read between two states while others wait.
+const narrow = page
+
+// wide reports whether more lies between two states than is read while others wait.
+func wide(known, stored []byte) bool { return sizeOf(stored)-sizeOf(known) > narrow }
+
+// follows reports as an error whether a stored tree does not go on from the one that is
+// known: every entry between the two must be there, bear its MAC, and lead from one to the
+// other. Where they do not, an administrator may have accepted that since this server heard
+// of the last such entry.
+func (g *gap) follows(ctx context.Context, known, stored []byte) (accepted bool, err error) {
+	var from, to audit.Tree
+	if err := errors.Join(from.UnmarshalBinary(known), to.UnmarshalBinary(stored)); err != nil {
+		return false, err
+	}
+	err = g.leads(ctx, from, to)
+	if !errors.Is(err, errOther) {
+		return false, err
+	}
+	a, lookErr := lastAccepted(ctx, g.run, g.auth, to.Size())
+	if lookErr != nil || a == nil || a.covers < from.Size() || a.at <= g.db.Newest(acceptances, 0) {
+		return false, errors.Join(err, lookErr)
+	}
+	return true, g.leads(ctx, a.Tree, to)
+}
+
+// leads reports as an error whether the entries do not lead from one tree to the other.
+func (g *gap) leads(ctx context.Context, from, to audit.Tree) error {
+	if to.Size() < from.Size() {
+		return notOurs("it has %d entries, and had %d", to.Size(), from.Size())
+	}
+	for from.Size() < to.Size() {
+		n, err := g.append(ctx, &from, to.Size())
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return notOurs("entry %d is missing", from.Size())
+		}
+		g.say(from.Size(), to.Size())
+	}
+	if from.Root() != to.Root() {
+		return notOurs("its first %d entries are not those that were written", to.Size())
+	}
+	return nil
+}
+
+// approach reads what stands in the log ahead of what this server knows of it, outside of any
+// transaction.
+func (db *DB) approach(ctx context.Context) error {
+	known := db.headEdge() // before the tree is read, so that the tree is not the older one
+	auth, run := audit.NewAuthenticator(db.keys.Load().MAC), db.reads.runner()
+	edge, mac, err := readTree(ctx, run)
+	switch {
+	case err != nil:
+		return err
+	case edge == nil:
+		err = notOurs("it is gone")
+	case !auth.CheckTree(edge, mac):
+		err = errTree
+	default:
+		_, err = newGap(db, auth, run).follows(ctx, known, edge)
+	}
+	db.haltIf(err)
+	if err == nil {
+		db.advance(edge)
+	}
+	return err
+}
+
+// sayEvery is how often it is said how far a gap was read.
+const sayEvery = 5 * time.Second
+
+func (g *gap) say(read, of int64) {
+	if now := time.Now(); now.Sub(g.said) >= sayEvery {
+		g.said = now
+		g.db.log.Info("the audit log is compared with what this server remembers of it", "read", read, "of", of)
+	}
+}
+
+// append goes on with a tree by up to a page of stored entries below a number.
+func (g *gap) append(ctx context.Context, tree *audit.Tree, before int64) (n int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
+	rows, err := g.run.QueryContext(ctx, "select seq, body, mac from audit_entry where seq >= $1 and seq < $2 order by seq limit $3", tree.Size(), before, page)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for ; rows.Next(); n++ {
+		var seq int64
+		var body, mac []byte
+		if err := rows.Scan(&seq, &body, &mac); err != nil {
+			return n, err
+		}
+		switch {
+		case seq != tree.Size():
+			return n, notOurs("entry %d is missing", tree.Size())
+		case !g.auth.Check(seq, body, mac):
+			return n, notOurs("entry %d was altered", seq)
+		}
+		tree.Append(body)
+	}
+	return n, rows.Err()
+}
