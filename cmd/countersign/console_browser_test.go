@@ -133,6 +133,8 @@ func TestConsoleInTheBrowser(t *testing.T) {
 		{"/console/applications/vpn", "application-radius", "Clients"},
 		{"/console/new-application", "new-application", "How does it ask?"},
 		{"/console/new-application?protocol=radius", "new-radius", "Shared secret"},
+		{"/console/new-application?protocol=forward-auth", "new-web", "Guarded paths"},
+		{"/console/new-application?protocol=yubico", "new-yubico", "its client id"},
 		{"/console/policy", "policy", "in force"},
 		{"/console/policy/edit", "policy-edit", "Change the policy"},
 		{"/console/policy/versions", "policy-versions", "Version 1"},

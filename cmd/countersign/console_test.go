@@ -249,6 +249,42 @@ func TestConsoleKeepsSecrets(t *testing.T) {
 	root.sees("That is not JSON")
 }
 
+// The promise: an application of Yubico's protocol is made and changed in the form like
+// any other, serves, and its key is on no page and in no answer again.
+func TestConsoleMakesYubico(t *testing.T) {
+	w := newWorld(t)
+	root := w.person()
+	root.comes("root", w.administrator("root").secret)
+	root.get("/console/new-application")
+	root.sees("By Yubico's protocol")
+	root.get("/console/new-application?protocol=yubico")
+	form := []string{"protocol", "yubico", "kind", "vpn", "tier", "standard", "vouches", "password"}
+	post := func(path string, more ...string) {
+		t.Helper()
+		root.does(path, append(append([]string{}, form...), more...)...)
+	}
+	post("/console/new-application", "base", "{}", "name", "gate", "client-name-0", "gateway", "client-id-0", "seven")
+	root.sees("Write a number.")
+	root.sees("A new client needs a key.")
+	post("/console/new-application", "base", "{}", "name", "gate", "client-name-0", "gateway", "client-id-0", "7", "client-key-0", gatewayKey)
+	root.sees("The application was saved.")
+	root.get("/console/applications/gate")
+	root.sees(`name="client-id-0" type="number" value="7"`)
+	if strings.Contains(root.page, gatewayKey) {
+		t.Error("the page shows a key")
+	}
+	base := html.UnescapeString(regexp.MustCompile(`name="base" value="([^"]*)"`).FindStringSubmatch(root.page)[1])
+	post("/console/applications/gate/change", "base", base, "client-was-0", "gateway", "client-name-0", "gateway", "client-id-0", "9")
+	root.sees("The application was saved.")
+	app, err := w.admin.Applications.Get(t.Context(), "gate")
+	if want := `{"clients":[{"id":9,"key":"` + gatewayKey + `","name":"gateway"}]}`; err != nil || string(app.Settings) != want || app.Vouches != "password" {
+		t.Errorf("the form that kept a key made other settings of it (%v)", err)
+	}
+	if got := (validator{w, w.base, 9, gatewayKey}).otp(strings.Repeat("c", 44)); got != "BAD_OTP" {
+		t.Errorf("the client whose application was made in the form is answered %s", got)
+	}
+}
+
 // The promise: what cannot be a policy is refused by its line before anybody
 // approves it, one that locks the door by its own test is not saved, and the log
 // that is exported can be verified.

@@ -93,7 +93,7 @@ func (w *world) protect(name string, settings any) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := checkSettings("forward-auth", raw); err != nil {
+	if err := protocols().CheckSettings("forward-auth", raw); err != nil {
 		w.t.Fatal(err)
 	}
 	ctx := context.Background()

@@ -31,13 +31,12 @@ import (
 	"countersign/internal/authenticator/yubicootp"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
-	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/offline"
 	"countersign/internal/policy"
+	"countersign/internal/protocol"
 	"countersign/internal/protocol/forwardauth"
 	"countersign/internal/protocol/radius"
-	"countersign/internal/protocol/yubico"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -53,19 +52,20 @@ import (
 
 // installation is a Countersign, put together and not yet serving.
 type installation struct {
-	db       *store.DB
-	keys     *keyring.Keyring
-	engine   *signin.Engine
-	admin    *admin.Admin
-	sessions *session.Sessions
-	tickets  *ticket.Tickets
-	radius   *radius.Server
-	pusher   *pusher
-	api      *api.API
-	routes   []look.Route // of the pages, with what each demands
-	handler  http.Handler
-	kinds    []authenticator.Authenticator
-	rooms    []inspector // that keep rows
+	db        *store.DB
+	keys      *keyring.Keyring
+	protocols protocol.List
+	engine    *signin.Engine
+	admin     *admin.Admin
+	sessions  *session.Sessions
+	tickets   *ticket.Tickets
+	radius    *radius.Server
+	pusher    *pusher
+	api       *api.API
+	routes    []look.Route // of the pages, with what each demands
+	handler   http.Handler
+	kinds     []authenticator.Authenticator
+	rooms     []inspector // that keep rows
 }
 
 // rememberedFolder is what a server knows of its database, outside of it.
@@ -133,6 +133,10 @@ func authenticators(u *url.URL, o passkey.Options, pins pin.Keys) ([]authenticat
 }
 
 func (in *installation) build(ctx context.Context, s settings) error {
+	if s.protocols == nil {
+		s.protocols = protocols()
+	}
+	in.protocols = s.protocols
 	pins := pinKeys{in.keys}
 	kinds, err := authenticators(s.publicURL, s.passkeys, pins)
 	if err != nil {
@@ -168,7 +172,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	in.tickets = ticket.New(ticket.Parts{DB: in.db, Keys: in.keys, Now: s.now})
 	in.sessions = session.New(session.Parts{DB: in.db, Keys: in.keys, Tickets: in.tickets, Limits: s.sessions, Now: s.now})
 	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
-		return names(ctx, r, people, catalogue, kinds)
+		return vocabulary{people, catalogue, kinds, in.protocols}.names(ctx, r)
 	}
 	rules.Known = known
 	rules.Watch()
@@ -208,7 +212,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	in.rooms = append(in.rooms, in.pusher)
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.engine.Outbox, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits},
-		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, CheckSettings: checkSettings, CheckBeside: checkBeside(s.publicURL), Clash: clash, Engine: in.engine, Openings: openings,
+		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, Protocols: s.protocols, Engine: in.engine,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.engine.Outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
 		return err
@@ -250,7 +254,11 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	}
 	mux := http.NewServeMux()
 	door.Handle(mux)
-	yubico.New(yubico.Parts{Engine: in.engine, Applications: in.admin.Applications, Now: s.now}).Handle(mux)
+	for _, d := range s.protocols {
+		if d.Handle != nil {
+			d.Handle(mux, protocol.Parts{Engine: in.engine, Applications: in.admin.Applications, Now: s.now})
+		}
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := in.db.Health(r.Context()); err != nil {
@@ -269,55 +277,23 @@ func newKey(t enrollment.KeyTerms) (string, authenticator.Enrolled, error) {
 	return apikey.Issue(apikey.Terms{Actions: t.Actions, Networks: t.Networks, Expires: t.Expires})
 }
 
-// checkSettings asks the protocol whose settings they are.
-func checkSettings(protocol string, raw []byte) error {
-	switch protocol {
-	case forwardauth.Protocol:
-		return forwardauth.CheckSettings(raw)
-	case radius.Protocol:
-		return radius.CheckSettings(raw)
-	case yubico.Protocol:
-		return yubico.CheckSettings(raw)
-	}
-	return failure.New(failure.Invalid, "There is no protocol %q; use forward-auth, radius or yubico.", protocol)
-}
-
-// checkBeside asks the protocol whose settings they are whether they go with what
-// is there.
-func checkBeside(public *url.URL) func(application.Application, admin.Beside) error {
-	return func(app application.Application, beside admin.Beside) error {
-		switch app.Protocol {
-		case forwardauth.Protocol:
-			return forwardauth.CheckBeside(app.Settings, beside.Applications, public)
-		case radius.Protocol:
-			return radius.CheckBeside(app, beside.Applications, beside.Groups)
-		}
-		return nil
-	}
-}
-
-// clash asks the protocol whose settings they are what two applications both claim.
-func clash(protocol string, a, b []byte) (what string, shut bool, err error) {
-	switch protocol {
-	case forwardauth.Protocol:
-		return forwardauth.Clash(a, b)
-	case radius.Protocol:
-		return radius.Clash(a, b)
-	case yubico.Protocol:
-		return yubico.Clash(a, b)
-	}
-	return "", false, nil
+// vocabulary is what a policy's names are of.
+type vocabulary struct {
+	people    *directory.Directory
+	catalogue *application.Catalogue
+	kinds     []authenticator.Authenticator
+	protocols protocol.List
 }
 
 // names lists what a policy may mention.
-func names(ctx context.Context, r store.Reader, people *directory.Directory, catalogue *application.Catalogue, kinds []authenticator.Authenticator) (policy.Known, error) {
+func (v vocabulary) names(ctx context.Context, r store.Reader) (policy.Known, error) {
 	k := policy.Known{ApplicationKinds: application.Kinds, Tiers: []string{application.Standard, application.ControlPlane},
-		Protocols: []string{"browser", radius.Protocol, yubico.Protocol, forwardauth.Protocol, "api"}, AccountKinds: []string{directory.Person, directory.Service}, Actions: signin.OwnActions(), Applications: []string{signin.Self}}
+		Protocols: slices.Concat([]string{"browser"}, v.protocols.Names(), []string{"api"}), AccountKinds: []string{directory.Person, directory.Service}, Actions: signin.OwnActions(), Applications: []string{signin.Self}}
 	for _, c := range admin.Commands() {
 		k.Actions = append(k.Actions, c.Action)
 	}
 	k.Reading = admin.Reading()
-	for _, a := range kinds {
+	for _, a := range v.kinds {
 		k.Kinds = append(k.Kinds, a.Describe().Kind)
 	}
 	for _, kind := range []string{smartcard.Kind, smscode.Kind, mailcode.Kind} { // a policy may speak of them before there are any
@@ -325,19 +301,18 @@ func names(ctx context.Context, r store.Reader, people *directory.Directory, cat
 			k.Kinds = append(k.Kinds, kind)
 		}
 	}
-	groups, err := people.Groups(ctx, r)
+	groups, err := v.people.Groups(ctx, r)
 	if err != nil {
 		return k, err
 	}
 	for _, g := range groups {
 		k.Groups = append(k.Groups, g.Name)
 	}
-	all, err := catalogue.AllIn(ctx, r)
+	all, err := v.catalogue.AllIn(ctx, r)
 	for _, a := range all {
 		k.Applications = append(k.Applications, a.Name)
-		if a.Protocol == forwardauth.Protocol {
-			k.Actions = append(k.Actions, forwardauth.Actions(a.Settings)...)
-		}
+		o, _ := v.protocols.Openings(a) // settings that cannot be read open nothing
+		k.Actions = append(k.Actions, o.Actions...)
 	}
 	return k, err
 }

@@ -3,38 +3,18 @@ package main
 import (
 	"context"
 	"net/http"
-	"reflect"
 	"runtime"
-	"strings"
-	"sync/atomic"
+	"slices"
 
 	"countersign/internal/metrics"
 )
 
 // metrics is what Prometheus reads of a running server.
 func (in *installation) metrics() http.Handler {
-	log := metrics.NewLog(in.db, []string{"browser", "api", "radius", "yubico", "forward-auth", "socket"})
+	log := metrics.NewLog(in.db, slices.Concat([]string{"browser", "api", "socket"}, in.protocols.Names()))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics.Handler(log.Gather, metrics.Store(in.db), in.radiusMetrics, process))
+	mux.Handle("GET /metrics", metrics.Handler(log.Gather, metrics.Store(in.db), in.radius.Metrics, process))
 	return mux
-}
-
-// radiusMetrics names each of the RADIUS server's counts after its field.
-func (in *installation) radiusMetrics(context.Context) ([]metrics.Sample, error) {
-	var out []metrics.Sample
-	stats := reflect.ValueOf(&in.radius.Stats).Elem()
-	for i := range stats.NumField() {
-		name := strings.ToLower(stats.Type().Field(i).Name)
-		switch n := stats.Field(i).Addr().Interface().(type) {
-		case *atomic.Uint64:
-			out = append(out, metrics.Sample{Name: "countersign_radius_datagrams_total", Help: "Datagrams by what became of them.", Kind: metrics.Counter,
-				Labels: []string{"fate", name}, Value: float64(n.Load())})
-		case *atomic.Int64:
-			out = append(out, metrics.Sample{Name: "countersign_radius_now", Help: "Requests that wait now.", Kind: metrics.Gauge,
-				Labels: []string{"for", name}, Value: float64(n.Load())})
-		}
-	}
-	return out, nil
 }
 
 func process(context.Context) ([]metrics.Sample, error) {

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/failure"
 	"countersign/internal/notify"
+	"countersign/internal/protocol"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/webpush"
@@ -28,6 +29,7 @@ type settings struct {
 	publicURL    *url.URL
 	organisation string
 	proxies      []netip.Prefix
+	protocols    protocol.List // nil is every one there is
 	passkeys     passkey.Options
 	cards        *cards
 	sms          *notify.Gateway // nil is none

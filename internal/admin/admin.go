@@ -26,6 +26,7 @@ import (
 	"countersign/internal/notify"
 	"countersign/internal/offline"
 	"countersign/internal/policy"
+	"countersign/internal/protocol"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -51,20 +52,10 @@ type Parts struct {
 	PINs   enrollment.PINKinds
 	// Known are the names that a policy may mention.
 	Known func(ctx context.Context, r store.Reader) (policy.Known, error)
-	// CheckSettings says what is wrong with an application's settings; each
-	// protocol has its own.
-	CheckSettings func(protocol string, settings []byte) error
-	// CheckBeside says what of an application's settings does not go with what is
-	// there beside it; each protocol has its own.
-	CheckBeside func(app application.Application, beside Beside) error
-	// Clash says what two applications of a protocol both claim: a host, a network, a
-	// number. Shut says that neither would have it any more.
-	Clash func(protocol string, a, b []byte) (what string, shut bool, err error)
+	// Protocols are those that applications can ask by.
+	Protocols protocol.List
 	// Engine is asked what it would decide; it is never asked for a Grant.
 	Engine *signin.Engine
-	// Openings says what an application's settings leave open; each protocol has
-	// its own.
-	Openings func(application.Application) (Openings, error)
 	// Loosened are the exceptions that the configuration makes at this moment.
 	Loosened  func() []attack.Exception
 	PublicURL *url.URL

@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/application"
 	"countersign/internal/failure"
+	"countersign/internal/protocol"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
@@ -45,31 +46,31 @@ func (c *ApplicationShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any
 	if err != nil {
 		return nil, err
 	}
-	app.Settings, err = hide(app.Settings)
+	app.Settings, err = a.hide(app.Settings)
 	return app, err
 }
 
-func hide(raw json.RawMessage) (json.RawMessage, error) {
+func (a *Admin) hide(raw json.RawMessage) (json.RawMessage, error) {
 	var v any
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return nil, err
 	}
-	return json.Marshal(hidden(v))
+	return json.Marshal(a.hidden(v))
 }
 
-func hidden(v any) any {
+func (a *Admin) hidden(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, inner := range v {
-			if isSecret(k) {
+			if a.Protocols.Secret(k) {
 				v[k] = HiddenSecret
 				continue
 			}
-			v[k] = hidden(inner)
+			v[k] = a.hidden(inner)
 		}
 	case []any:
 		for i := range v {
-			v[i] = hidden(v[i])
+			v[i] = a.hidden(v[i])
 		}
 	}
 	return v
@@ -81,7 +82,7 @@ type ApplicationSet struct {
 	Title    string          `json:"title,omitempty" help:"What people call it."`
 	Kind     string          `json:"kind" required:"" help:"What it is, such as wiki, vpn, webmail, code, network-device."`
 	Tier     string          `json:"tier,omitempty" default:"standard" enum:"standard,control-plane" help:"control-plane for what administers other systems."`
-	Protocol string          `json:"protocol" required:"" help:"forward-auth or radius."`
+	Protocol string          `json:"protocol" required:"" help:"How it asks, such as forward-auth or radius; an unknown one is answered with those that there are."`
 	Vouches  string          `json:"vouches,omitempty" help:"What it checks by itself before it asks us: password, or nothing."`
 	Base     string          `json:"base,omitempty" help:"The version that was changed, as application show prints it; the one that it printed last when left out. None for a new application."`
 	Over     []string        `json:"over,omitempty" help:"An application of whose hosts or networks this one is to have a part; give it again for more."`
@@ -127,17 +128,10 @@ func (c *ApplicationSet) application(ctx context.Context, a *Admin) (Application
 		}
 	}
 	var err error
-	if app.Settings, err = keepSecrets(c.Settings, stored); err != nil {
+	if app.Settings, err = keepSecrets(a.Protocols.Secret, c.Settings, stored); err != nil {
 		return app, err
 	}
-	return app, failure.At("settings", a.CheckSettings(c.Protocol, app.Settings))
-}
-
-// Beside is what is there beside an application: the other ones, and the names of
-// all groups.
-type Beside struct {
-	Applications []Application
-	Groups       []string
+	return app, failure.At("settings", a.Protocols.CheckSettings(c.Protocol, app.Settings))
 }
 
 // beside says what of an application does not go with the others and the groups.
@@ -150,11 +144,11 @@ func (a *Admin) beside(ctx context.Context, r store.Reader, app Application) err
 	if err != nil {
 		return err
 	}
-	b := Beside{Applications: slices.DeleteFunc(all, func(o Application) bool { return o.Name == app.Name })}
+	b := protocol.Beside{Public: a.PublicURL, Applications: slices.DeleteFunc(all, func(o Application) bool { return o.Name == app.Name })}
 	for _, g := range groups {
 		b.Groups = append(b.Groups, g.Name)
 	}
-	return failure.At("settings", a.CheckBeside(app, b))
+	return failure.At("settings", a.Protocols.CheckBeside(app, b))
 }
 
 // builtOn refuses to replace another version than the one that was looked at.
@@ -188,7 +182,7 @@ func (c *ApplicationSet) clashes(ctx context.Context, a *Admin, r store.Reader, 
 		if other.Name == app.Name || other.Protocol != app.Protocol {
 			continue
 		}
-		what, shut, err := a.Clash(app.Protocol, app.Settings, other.Settings)
+		what, shut, err := a.Protocols.Clash(app.Protocol, app.Settings, other.Settings)
 		switch {
 		case err != nil:
 			return failure.At("settings", err)
@@ -198,7 +192,7 @@ func (c *ApplicationSet) clashes(ctx context.Context, a *Admin, r store.Reader, 
 			return failure.At("settings", failure.New(failure.Conflict, "That names %s, which belongs to the application %q already; with two, neither would have it. Take it away there first.", what, other.Name))
 		}
 		if before.Protocol == app.Protocol {
-			if was, _, err := a.Clash(app.Protocol, before.Settings, other.Settings); err == nil && was == what {
+			if was, _, err := a.Protocols.Clash(app.Protocol, before.Settings, other.Settings); err == nil && was == what {
 				continue
 			}
 		}

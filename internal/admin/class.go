@@ -12,6 +12,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
+	"countersign/internal/protocol"
 	"countersign/internal/signin"
 )
 
@@ -159,7 +160,7 @@ type place struct {
 	channels []string
 	// web says that requests carry a method and a path.
 	web      bool
-	openings Openings
+	openings protocol.Openings
 }
 
 // places are all applications, Countersign itself first.
@@ -175,10 +176,8 @@ func (a *Admin) places(ctx context.Context) ([]place, error) {
 	out := []place{own}
 	for _, app := range all {
 		p := place{Application: app, actions: []string{signin.SignIn}, channels: []string{app.Protocol}}
-		if a.Openings != nil {
-			if p.openings, err = a.Openings(app); err != nil {
-				return nil, err
-			}
+		if p.openings, err = a.Protocols.Openings(app); err != nil {
+			return nil, err
 		}
 		p.web = p.openings.Web
 		for _, action := range p.openings.Actions {

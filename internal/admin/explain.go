@@ -143,12 +143,12 @@ func (c *PolicyExplain) request(ctx context.Context, a *Admin) (signin.Request, 
 // the protocol at its best.
 func (a *Admin) plays(app application.Application, protocol string) (prompt.Medium, error) {
 	if protocol == app.Protocol && app.Name != signin.Self {
-		o, err := a.Openings(app)
+		o, err := a.Protocols.Openings(app)
 		if err != nil || o.Medium != 0 {
 			return o.Medium, err
 		}
 	}
-	return signin.Plays(protocol), nil
+	return a.Protocols.Plays(protocol), nil
 }
 
 func (x PolicyExplanation) sentence() string {

@@ -127,7 +127,7 @@ func (a *Admin) unnamed(ctx context.Context, tx *store.Tx, group string) error {
 		return err
 	}
 	for _, app := range all {
-		o, err := a.Openings(app)
+		o, err := a.Protocols.Openings(app)
 		if err != nil {
 			return err
 		}

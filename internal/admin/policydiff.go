@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -210,4 +211,11 @@ func (d *differ) finish() PolicyDifference {
 		d.out.Answer += " There may be more: not every rule can be analysed, or there are more than are told."
 	}
 	return d.out
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }

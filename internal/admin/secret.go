@@ -3,7 +3,6 @@ package admin
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 
 	"countersign/internal/failure"
 )
@@ -12,13 +11,11 @@ import (
 // be saved say it, the stored secret of the same place stays.
 const HiddenSecret = "(hidden)"
 
-func isSecret(key string) bool { return strings.Contains(key, "secret") }
-
 // keepSecrets puts the stored secrets back where the settings say that they are
 // hidden. The same place is the same keys, and in a list the element of the same
 // name; what has no stored secret there is Invalid, so that none of them ever
 // moves to something else.
-func keepSecrets(settings, stored json.RawMessage) (json.RawMessage, error) {
+func keepSecrets(secret func(setting string) bool, settings, stored json.RawMessage) (json.RawMessage, error) {
 	if !bytes.Contains(settings, []byte(HiddenSecret)) {
 		return settings, nil
 	}
@@ -30,7 +27,7 @@ func keepSecrets(settings, stored json.RawMessage) (json.RawMessage, error) {
 	if err != nil {
 		before = nil
 	}
-	out, err := restored(now, before, "the application")
+	out, err := keeper(secret).restored(now, before, "the application")
 	if err != nil {
 		return nil, err
 	}
@@ -45,22 +42,25 @@ func anyJSON(raw []byte) (v any, err error) {
 	return v, err
 }
 
-func restored(now, before any, of string) (any, error) {
+// keeper says which settings are secrets.
+type keeper func(setting string) bool
+
+func (k keeper) restored(now, before any, of string) (any, error) {
 	switch now := now.(type) {
 	case map[string]any:
 		old, _ := before.(map[string]any)
 		if name, ok := now["name"].(string); ok {
 			of = name
 		}
-		for k, inner := range now {
+		for key, inner := range now {
 			var err error
-			if isSecret(k) && inner == HiddenSecret {
-				secret, ok := old[k].(string)
+			if k(key) && inner == HiddenSecret {
+				secret, ok := old[key].(string)
 				if !ok {
 					return nil, failure.At("settings", failure.New(failure.Invalid, "There is no stored secret of %s to keep; write a new one.", of))
 				}
-				now[k] = secret
-			} else if now[k], err = restored(inner, old[k], of); err != nil {
+				now[key] = secret
+			} else if now[key], err = k.restored(inner, old[key], of); err != nil {
 				return nil, err
 			}
 		}
@@ -68,7 +68,7 @@ func restored(now, before any, of string) (any, error) {
 		old, _ := before.([]any)
 		for i, inner := range now {
 			var err error
-			if now[i], err = restored(inner, sameName(inner, old), of); err != nil {
+			if now[i], err = k.restored(inner, sameName(inner, old), of); err != nil {
 				return nil, err
 			}
 		}

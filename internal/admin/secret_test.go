@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"countersign/internal/failure"
+	"countersign/internal/protocol"
 )
 
 const storedClients = `{"clients":[{"name":"a","networks":["10.0.0.1"],"secret":"secret-of-a"},{"name":"b","networks":["10.0.0.2"],"secret":"secret-of-b"}],"timeout":5}`
@@ -14,7 +15,7 @@ const storedClients = `{"clients":[{"name":"a","networks":["10.0.0.1"],"secret":
 // order of the elements; and nothing but the word itself keeps one.
 func TestSecretsAreKeptInTheirPlace(t *testing.T) {
 	const hidden = `{"clients":[{"name":"b","networks":["10.9.0.0/16"],"secret":"(hidden)"},{"name":"a","secret":"a-new-one"}],"timeout":7}`
-	out, err := keepSecrets(json.RawMessage(hidden), json.RawMessage(storedClients))
+	out, err := keepSecrets(protocol.List{}.Secret, json.RawMessage(hidden), json.RawMessage(storedClients))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func TestSecretsAreKeptInTheirPlace(t *testing.T) {
 		t.Errorf("got %s", out)
 	}
 	plain := json.RawMessage(`{"clients": [ {"secret":"x"} ]}`)
-	if out, err := keepSecrets(plain, json.RawMessage(storedClients)); err != nil || string(out) != string(plain) {
+	if out, err := keepSecrets(protocol.List{}.Secret, plain, json.RawMessage(storedClients)); err != nil || string(out) != string(plain) {
 		t.Errorf("settings without a hidden secret became %s (%v)", out, err)
 	}
 }
@@ -43,21 +44,21 @@ func TestHiddenSecretsAreNotMoved(t *testing.T) {
 		"another list":       `{"servers":[{"name":"a","secret":"(hidden)"}]}`,
 		"deeper in its like": `{"clients":[{"name":"a","inner":[{"name":"b","secret":"(hidden)"}],"secret":"(hidden)"}]}`,
 	} {
-		out, err := keepSecrets(json.RawMessage(settings), json.RawMessage(storedClients))
+		out, err := keepSecrets(protocol.List{}.Secret, json.RawMessage(settings), json.RawMessage(storedClients))
 		if failure.ClassOf(err) != failure.Invalid || failure.FieldOf(err) != "settings" {
 			t.Errorf("%s: %v, %s", name, err, out)
 		}
 	}
-	if _, err := keepSecrets(json.RawMessage(`{"secret":"(hidden)"}`), nil); failure.ClassOf(err) != failure.Invalid {
+	if _, err := keepSecrets(protocol.List{}.Secret, json.RawMessage(`{"secret":"(hidden)"}`), nil); failure.ClassOf(err) != failure.Invalid {
 		t.Errorf("nothing stored: %v", err)
 	}
 	// The word in a place that is not a secret's is a word.
-	out, err := keepSecrets(json.RawMessage(`{"clients":[{"name":"a","networks":["(hidden)"]}]}`), json.RawMessage(storedClients))
+	out, err := keepSecrets(protocol.List{}.Secret, json.RawMessage(`{"clients":[{"name":"a","networks":["(hidden)"]}]}`), json.RawMessage(storedClients))
 	if err != nil || strings.Contains(string(out), "secret-of-a") {
 		t.Errorf("%s, %v", out, err)
 	}
 	two := `{"clients":[{"name":"a","secret":"one"},{"name":"a","secret":"two"}]}`
-	if _, err := keepSecrets(json.RawMessage(`{"clients":[{"name":"a","secret":"(hidden)"}]}`), json.RawMessage(two)); err == nil {
+	if _, err := keepSecrets(protocol.List{}.Secret, json.RawMessage(`{"clients":[{"name":"a","secret":"(hidden)"}]}`), json.RawMessage(two)); err == nil {
 		t.Error("of two stored ones of one name, one was taken")
 	}
 }
@@ -66,7 +67,7 @@ func FuzzKeepSecrets(f *testing.F) {
 	f.Add(storedClients, `{"clients":[{"name":"a","secret":"(hidden)"}]}`)
 	f.Add(`[]`, `{"secret":"(hidden)"}`)
 	f.Fuzz(func(t *testing.T, stored, settings string) {
-		out, err := keepSecrets(json.RawMessage(settings), json.RawMessage(stored))
+		out, err := keepSecrets(protocol.List{}.Secret, json.RawMessage(settings), json.RawMessage(stored))
 		if err == nil && string(out) != settings && !json.Valid(out) {
 			t.Errorf("not JSON: %s", out)
 		}

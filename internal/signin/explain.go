@@ -31,18 +31,6 @@ type Explanation struct {
 	Reason   string
 }
 
-// Plays is what a protocol can play at its best: typed lines for equipment, a
-// page for everything else.
-func Plays(protocol string) prompt.Medium {
-	switch protocol {
-	case "radius":
-		return prompt.Line | prompt.Single
-	case "yubico":
-		return prompt.Single
-	}
-	return prompt.Browser
-}
-
 // Ability is one authenticator, and why it would not count; empty when it would.
 // Traits are what it would show here: Elsewhere says that it would be used on
 // another device, by a number, and then it shows less.

@@ -134,15 +134,6 @@ func TestWhoIsServedByAKey(t *testing.T) {
 	}
 }
 
-// What each protocol can play at its best.
-func TestPlays(t *testing.T) {
-	for protocol, want := range map[string]prompt.Medium{"radius": prompt.Line | prompt.Single, "yubico": prompt.Single, "browser": prompt.Browser, "forward-auth": prompt.Browser} {
-		if got := Plays(protocol); got != want {
-			t.Errorf("%s plays %v", protocol, got)
-		}
-	}
-}
-
 // An explanation without an action is of signing in, policy's refusal of a kind is said
 // of it, and what this server does not know is said as well.
 func TestWhatIsExplained(t *testing.T) {

@@ -14,38 +14,20 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"time"
 
 	"countersign/internal/application"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
+	"countersign/internal/protocol"
 	"countersign/internal/signin"
 )
 
 // Path is where clients ask.
 const Path = "/wsapi/2.0/verify"
 
-// Engine is what of signin this room needs.
-type Engine interface {
-	Begin(ctx context.Context, r signin.Request) (signin.Step, error)
-}
-
-// Applications lists who may ask.
-type Applications interface {
-	ByProtocol(ctx context.Context, protocol string) ([]application.Application, error)
-	Changed() uint64
-}
-
-// Parts are what a Door is made of.
-type Parts struct {
-	Engine       Engine
-	Applications Applications
-	Now          func() time.Time
-}
-
 // Door answers clients.
 type Door struct {
-	Parts
+	protocol.Parts
 	mu      sync.Mutex
 	changed uint64
 	clients map[string]client // by id; nil before the first reading
@@ -59,7 +41,7 @@ type client struct {
 }
 
 // New makes a Door.
-func New(p Parts) *Door { return &Door{Parts: p, asked: newAsked()} }
+func New(p protocol.Parts) *Door { return &Door{Parts: p, asked: newAsked()} }
 
 // Handle puts the door where it is asked. A query is not logged: it holds what a
 // key typed.

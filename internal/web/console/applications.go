@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"countersign/internal/admin"
+	"countersign/internal/protocol"
 	"countersign/internal/web/look"
 )
 
@@ -50,6 +51,12 @@ func (a applicationRow) Called() string {
 	return a.Name
 }
 
+// applicationsView is all applications, and what another one can ask by.
+type applicationsView struct {
+	Rows      []applicationRow
+	Protocols protocol.List
+}
+
 func (v *visit) applications() error {
 	all, err := read[[]admin.Application](v, &admin.ApplicationList{})
 	if err != nil {
@@ -59,7 +66,7 @@ func (v *visit) applications() error {
 	for i, a := range all {
 		rows[i] = applicationRow{a, under(applicationsPath, a.Name)}
 	}
-	return v.show(sheet{template: "applications", title: "Applications", here: applicationsPath, data: rows})
+	return v.show(sheet{template: "applications", title: "Applications", here: applicationsPath, data: applicationsView{rows, v.Admin.Protocols}})
 }
 
 // applicationView is the form of one application, old or new.
@@ -71,11 +78,12 @@ type applicationView struct {
 	Called   string
 	New      bool
 	Protocol string
-	Rules    []int // the numbers of the rows on the form
-	Clients  []int
+	// Groups are what its protocol asks for, and Protocols all that can be chosen.
+	Groups    []protocol.Group
+	Protocols protocol.List
 }
 
-// Kinds, Tiers, Modes, Vouches, Binds and Sources are what can be chosen.
+// Kinds, Tiers and Vouches are what can be chosen.
 func (applicationView) Kinds() []choice {
 	out := []choice{{"", "Choose what it is"}}
 	for _, k := range admin.ApplicationKinds() {
@@ -92,24 +100,59 @@ func (applicationView) Vouches() []choice {
 	return choices("", "Nothing", "password", "The password, before it asks us")
 }
 
-func (applicationView) Modes() []choice {
-	return choices("challenge", "Ask for the code afterwards (Access-Challenge)", "appended", "Password and code in one line", "code-only", "The code alone", "wait", "Wait while the person acts elsewhere")
-}
+// Rows are the numbers of a group's rows on the form.
+func (a applicationView) Rows(g protocol.Group) []int { return rowNumbers(a.Form, g) }
 
-func (applicationView) Binds() []choice {
-	return choices("nas", "By the same equipment (client and NAS)", "client", "By the same client")
-}
+// Was is the name that a row's object is stored under, or empty.
+func (a applicationView) Was(g protocol.Group, i int) string { return a.Form.row(g.Row, "was", i) }
 
-func (applicationView) Sources() []choice {
-	return choices("", "Not told", "Calling-Station-Id", "Calling-Station-Id", "Tunnel-Client-Endpoint", "Tunnel-Client-Endpoint")
-}
-
-// Secret says what an empty secret means.
-func (a applicationView) Secret(was string) string {
-	if was != "" {
-		return "Leave it empty to keep the stored one. It is never shown."
+// Inputs are the fields of a group that are settings themselves.
+func (a applicationView) Inputs(g protocol.Group) []field {
+	var out []field
+	for _, p := range g.Fields {
+		out = append(out, a.input(p, p.Name, !a.New))
 	}
-	return "16 characters at least, random. It is never shown again."
+	return out
+}
+
+// Row are the fields of one object of a group, as they stand beside each other.
+func (a applicationView) Row(g protocol.Group, i int) [][]field {
+	var out []field
+	for _, p := range g.Fields {
+		in := a.input(p, rowName(g.Row, p.Name, i), a.Was(g, i) != "")
+		in.Required = false // a row that is empty is none
+		if p.Missing != "" {
+			in = in.Bare()
+		}
+		out = append(out, in)
+	}
+	if g.Abreast == 0 {
+		return [][]field{out}
+	}
+	return slices.Collect(slices.Chunk(out, g.Abreast))
+}
+
+// input is a field of a protocol's as the template shows it.
+func (a applicationView) input(p protocol.Field, name string, stored bool) field {
+	in := a.Form.Field(name, p.Label).Says(p.Help)
+	in.Required = p.Missing != ""
+	switch p.Kind {
+	case protocol.Number:
+		in = in.As("number")
+	case protocol.Lines:
+		in = in.Tall(max(p.Rows, 2))
+	case protocol.Vouches:
+		in = in.Of(a.Vouches())
+	case protocol.Secret:
+		in = in.As("password")
+		if in.Required = in.Required && !stored; stored {
+			in = in.Says("Leave it empty to keep the stored one. It is never shown.")
+		}
+	}
+	for _, c := range p.Choices {
+		in.Choices = append(in.Choices, choice{c.Value, c.Text})
+	}
+	return in
 }
 
 func (v *visit) newApplication() error {
@@ -132,38 +175,43 @@ func (v *visit) application(f *form) error {
 		return err
 	}
 	if f == nil {
-		f = filledApplication(app)
+		f = v.filledApplication(app)
 	}
 	path := under(applicationsPath, app.Name)
 	return v.applicationForm(applicationView{Form: f, Path: path + "/change", Name: app.Name, Called: applicationRow{app, ""}.Called()})
 }
 
 func (v *visit) applicationForm(a applicationView) error {
-	a.Protocol = a.Form.text("protocol")
-	a.Rules, a.Clients = rowNumbers(a.Form, "rule", 1), rowNumbers(a.Form, "client", 1)
+	a.Protocol, a.Protocols = a.Form.text("protocol"), v.Admin.Protocols
+	d, _ := a.Protocols.Named(a.Protocol)
+	a.Groups = d.Form
+	shown := []string{"name", "title", "kind", "tier", "settings"}
+	for _, g := range a.Groups {
+		for _, p := range g.Fields {
+			if g.List == "" {
+				shown = append(shown, p.Name)
+			}
+		}
+	}
 	return v.show(sheet{template: "application", title: "Application", here: applicationsPath,
-		problem: a.Form.problem("name", "title", "kind", "tier", "vouches", "settings", "hosts", "timeout", "code_digits", "ports"), data: a})
+		problem: a.Form.problem(shown...), data: a})
 }
 
 // filledApplication is the form of what is stored; secrets are hidden.
-func filledApplication(a admin.Application) *form {
+func (c *Console) filledApplication(a admin.Application) *form {
 	f := filled("name", a.Name, "title", a.Title, "kind", a.Kind, "tier", a.Tier, "vouches", a.Vouches, "protocol", a.Protocol, "base", string(a.Settings), "version", a.Version)
 	if pretty, err := json.MarshalIndent(a.Settings, "", "  "); err == nil {
 		f.values.Set("settings", string(pretty))
 	}
-	switch a.Protocol {
-	case "forward-auth":
-		fillForwardAuth(f, a.Settings)
-	case "radius":
-		fillRADIUS(f, a.Settings)
-	}
+	d, _ := c.Admin.Protocols.Named(a.Protocol)
+	fillSettings(f, d.Form, a.Settings)
 	return f
 }
 
 // readApplication turns the form into the command. The settings are those that
 // were stored, with what the form has set in their place; or the text of the
 // advanced form as it is.
-func readApplication(_ *visit, f *form) admin.Command {
+func readApplication(v *visit, f *form) admin.Command {
 	c := &admin.ApplicationSet{Name: f.must("name", "Every application needs a name."), Title: f.text("title"), Kind: f.must("kind", "Choose what it is."),
 		Tier: f.text("tier"), Vouches: f.text("vouches"), Protocol: f.text("protocol"), Base: f.text("version"), Over: strings.Fields(f.text("over"))}
 	if f.text("advanced") != "" {
@@ -177,14 +225,11 @@ func readApplication(_ *visit, f *form) admin.Command {
 	if err := decodeNumbers(f.values.Get("base"), &base); err != nil {
 		f.wrong("", "The form is out of date. Load the page again.")
 	}
-	switch c.Protocol {
-	case "forward-auth":
-		setForwardAuth(f, base)
-	case "radius":
-		setRADIUS(f, base)
-	default:
-		f.wrong("", "Choose how it asks: behind a proxy, or by RADIUS.")
+	d, ok := v.Admin.Protocols.Named(c.Protocol)
+	if !ok {
+		f.wrong("", "Choose how it asks: "+v.Admin.Protocols.Ways()+".")
 	}
+	setSettings(f, d.Form, base)
 	c.Settings, _ = json.Marshal(base) // what was decoded can be encoded
 	return c
 }

@@ -1,16 +1,20 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
 	"countersign/internal/admin"
+	"countersign/internal/protocol"
 )
 
 // The settings of each protocol are its own: here they are JSON with the fields
-// that the form has, and what it does not have is left as it is.
+// that the protocol's description has, and what it does not have is left as it is.
 
 func decodeNumbers(text string, into any) error {
 	d := json.NewDecoder(strings.NewReader(text))
@@ -18,16 +22,16 @@ func decodeNumbers(text string, into any) error {
 	return d.Decode(into)
 }
 
-// rowNumbers counts the rows of a kind that the form has: those that were filled
-// in or sent, at least so many, and one more where that was asked for.
-func rowNumbers(f *form, kind string, least int) []int {
-	n := least
+// rowNumbers counts the rows that the form has of a group: those that were filled in
+// or sent, at least one, and one more where that was asked for.
+func rowNumbers(f *form, g protocol.Group) []int {
+	n := 1
 	for i := range mostRows {
-		if _, ok := f.values[fmt.Sprint(kind, "-", rowMarks[kind], "-", i)]; ok {
+		if _, ok := f.values[rowName(g.Row, g.Fields[0].Name, i)]; ok {
 			n = max(n, i+1)
 		}
 	}
-	if f.text(moreField) == kind {
+	if f.text(moreField) == g.Row {
 		n = min(n+1, mostRows)
 	}
 	out := make([]int, n)
@@ -40,20 +44,20 @@ func rowNumbers(f *form, kind string, least int) []int {
 // mostRows bounds what one form is read for.
 const mostRows = 200
 
-// rowMarks is the field that every row of a kind has.
-var rowMarks = map[string]string{"rule": "path", "client": "name"}
+// rowName is the name of an input of a row.
+func rowName(row, name string, i int) string { return fmt.Sprint(row, "-", name, "-", i) }
 
 func (f *form) row(kind, name string, i int) string {
-	return f.text(fmt.Sprint(kind, "-", name, "-", i))
+	return f.text(rowName(kind, name, i))
 }
 
 func (f *form) setRow(kind, name string, i int, value string) {
-	f.values.Set(fmt.Sprint(kind, "-", name, "-", i), value)
+	f.values.Set(rowName(kind, name, i), value)
 }
 
 // Row begins an input of a row.
 func (f *form) Row(kind, name string, i int, label string) field {
-	return f.Field(fmt.Sprint(kind, "-", name, "-", i), label)
+	return f.Field(rowName(kind, name, i), label)
 }
 
 // Text is what was typed into a field.
@@ -76,148 +80,195 @@ func put(m map[string]any, key string, value any, there bool) {
 	delete(m, key)
 }
 
-func fillForwardAuth(f *form, settings json.RawMessage) {
-	var s struct {
-		Hosts []string `json:"hosts"`
-		Rules []struct {
-			Path    string   `json:"path"`
-			Methods []string `json:"methods"`
-			Action  string   `json:"action"`
-		} `json:"rules"`
+// fillSettings fills a form in with settings as they are stored, and reports whether
+// it could: what cannot be read is for the advanced form alone, and then nothing is
+// filled in.
+func fillSettings(f *form, groups []protocol.Group, settings json.RawMessage) bool {
+	stored := map[string]any{}
+	if decodeNumbers(string(settings), &stored) != nil {
+		return false
 	}
-	if json.Unmarshal(settings, &s) != nil {
-		return // the advanced form shows what is stored
+	filled := typed(nil)
+	for _, g := range groups {
+		if !fillGroup(filled, g, stored) {
+			return false
+		}
 	}
-	f.values.Set("hosts", strings.Join(s.Hosts, "\n"))
-	for i, r := range s.Rules {
-		f.setRow("rule", "path", i, r.Path)
-		f.setRow("rule", "methods", i, strings.Join(r.Methods, ", "))
-		f.setRow("rule", "action", i, r.Action)
-	}
+	maps.Copy(f.values, filled.values)
+	return true
 }
 
-func setForwardAuth(f *form, base map[string]any) {
-	hosts := f.lines("hosts")
-	if len(hosts) == 0 {
-		f.wrong("hosts", "Name at least one host, such as wiki.example.org.")
+func fillGroup(f *form, g protocol.Group, stored map[string]any) bool {
+	if g.List == "" {
+		return fillFields(f, g.Fields, stored, func(name string) string { return name })
 	}
-	base["hosts"] = hosts
-	var rules []any
-	for i := range mostRows {
-		path, methods, action := f.row("rule", "path", i), words(strings.ToUpper(f.row("rule", "methods", i))), f.row("rule", "action", i)
-		if path == "" && action == "" && len(methods) == 0 {
+	objects, ok := stored[g.List].([]any)
+	if !ok && stored[g.List] != nil {
+		return false
+	}
+	for i, o := range objects {
+		object, ok := o.(map[string]any)
+		if !ok || !fillFields(f, g.Fields, object, func(name string) string { return rowName(g.Row, name, i) }) {
+			return false
+		}
+		if g.Remove != "" {
+			f.setRow(g.Row, "was", i, f.row(g.Row, "name", i))
+		}
+	}
+	return true
+}
+
+func fillFields(f *form, fields []protocol.Field, stored map[string]any, input func(name string) string) bool {
+	for _, field := range fields {
+		if field.Kind == protocol.Secret || field.Kind == protocol.Vouches || stored[field.Name] == nil {
 			continue
 		}
-		if path == "" || action == "" {
-			f.wrong(fmt.Sprint("rule-path-", i), "A rule needs a path and an action; empty all of it to remove the rule.")
+		text, ok := written(field.Kind, stored[field.Name])
+		if !ok {
+			return false
 		}
-		r := map[string]any{"path": path, "action": action}
-		put(r, "methods", methods, len(methods) > 0)
-		rules = append(rules, r)
+		f.values.Set(input(field.Name), text)
 	}
-	put(base, "rules", rules, len(rules) > 0)
+	return true
 }
 
-type radiusClient struct {
-	Name     string   `json:"name"`
-	Networks []string `json:"networks"`
-	Secret   string   `json:"secret"`
-	NAS      []string `json:"nas_identifiers"`
+// written is a stored value as it is typed.
+func written(kind protocol.Kind, value any) (string, bool) {
+	switch value := value.(type) {
+	case string:
+		return value, kind == protocol.Text
+	case json.Number:
+		return value.String(), kind == protocol.Number
+	case []any:
+		var out []string
+		for _, v := range value {
+			var text string
+			var ok bool
+			switch v := v.(type) {
+			case string:
+				text, ok = v, kind == protocol.Lines || kind == protocol.Words
+			case json.Number:
+				text, ok = v.String(), kind == protocol.Numbers
+			}
+			if !ok {
+				return "", false
+			}
+			out = append(out, text)
+		}
+		if kind == protocol.Lines {
+			return strings.Join(out, "\n"), true
+		}
+		return strings.Join(out, ", "), true
+	}
+	return "", false
 }
 
-func fillRADIUS(f *form, settings json.RawMessage) {
-	var s struct {
-		Clients         []radiusClient
-		Mode, Separator string
-		CodeDigits      int `json:"code_digits"`
-		Timeout         int
-		Source          string `json:"source_attribute"`
-		Bind            string
-		Ports           []int
-	}
-	if json.Unmarshal(settings, &s) != nil {
-		return
-	}
-	f.values.Set("mode", s.Mode)
-	f.values.Set("separator", s.Separator)
-	f.values.Set("bind", s.Bind)
-	f.values.Set("source_attribute", s.Source)
-	for name, n := range map[string]int{"code_digits": s.CodeDigits, "timeout": s.Timeout} {
-		if n != 0 {
-			f.values.Set(name, strconv.Itoa(n))
+// setSettings puts what the form says of the settings into them.
+func setSettings(f *form, groups []protocol.Group, base map[string]any) {
+	for _, g := range groups {
+		if g.List != "" {
+			objects := setRows(f, g, base)
+			put(base, g.List, objects, len(objects) > 0)
+			continue
 		}
-	}
-	f.values.Set("ports", strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Ports), " ", ", "), "[]"))
-	for i, c := range s.Clients {
-		f.setRow("client", "name", i, c.Name)
-		f.setRow("client", "was", i, c.Name)
-		f.setRow("client", "networks", i, strings.Join(c.Networks, "\n"))
-		f.setRow("client", "nas", i, strings.Join(c.NAS, ", "))
+		setFields(f, g.Fields, base, func(name string) string { return name })
 	}
 }
 
-func setRADIUS(f *form, base map[string]any) {
-	for _, name := range []string{"mode", "separator", "bind", "source_attribute"} {
-		put(base, name, f.text(name), f.text(name) != "")
-	}
-	for _, name := range []string{"code_digits", "timeout"} {
-		n, err := strconv.Atoi(f.text(name))
-		if err != nil && f.text(name) != "" {
-			f.wrong(name, "Write a number.")
-		}
-		put(base, name, n, f.text(name) != "")
-	}
-	var ports []int
-	for _, w := range words(f.text("ports")) {
-		n, err := strconv.Atoi(w)
-		if err != nil {
-			f.wrong("ports", "Write numbers of ports, such as 1812.")
-		}
-		ports = append(ports, n)
-	}
-	put(base, "ports", ports, len(ports) > 0)
-	base["clients"] = setClients(f, base)
-}
-
-// setClients keeps of every stored client what the form does not have, such as
-// its exceptions. An empty secret keeps the stored one, which admin puts back.
-func setClients(f *form, base map[string]any) []any {
-	stored := map[string]map[string]any{}
-	old, _ := base["clients"].([]any)
-	for _, c := range old {
-		if m, ok := c.(map[string]any); ok {
-			name, _ := m["name"].(string)
-			stored[name] = m
-		}
-	}
+// setRows keeps of every stored object of a list what the form does not have, such
+// as a client's exceptions, where they are told apart by their names.
+func setRows(f *form, g protocol.Group, base map[string]any) []any {
+	stored := byName(base[g.List])
 	out := []any{}
 	for i := range mostRows {
-		name, secret, networks := f.row("client", "name", i), f.row("client", "secret", i), f.lines(fmt.Sprint("client-networks-", i))
-		if f.row("client", "gone", i) != "" || name == "" && secret == "" && len(networks) == 0 {
+		input := func(name string) string { return rowName(g.Row, name, i) }
+		if f.row(g.Row, "gone", i) != "" || empty(f, g.Fields, input) {
 			continue
 		}
-		c := map[string]any{}
-		if was := stored[f.row("client", "was", i)]; was != nil {
-			for k, v := range was {
-				c[k] = v
-			}
+		object := map[string]any{}
+		if g.Remove != "" {
+			maps.Copy(object, stored[f.row(g.Row, "was", i)])
 		}
-		if name == "" {
-			f.wrong(fmt.Sprint("client-name-", i), "Every client needs a name, for the audit log.")
-		}
-		if len(networks) == 0 {
-			f.wrong(fmt.Sprint("client-networks-", i), "Say where the client sends from.")
-		}
-		if secret == "" && c["secret"] == nil {
-			f.wrong(fmt.Sprint("client-secret-", i), "A new client needs a secret.")
-		}
-		c["name"], c["networks"] = name, networks
-		if c["secret"] = secret; secret == "" {
-			c["secret"] = admin.HiddenSecret
-		}
-		nas := words(f.row("client", "nas", i))
-		put(c, "nas_identifiers", nas, len(nas) > 0)
-		out = append(out, c)
+		setFields(f, g.Fields, object, input)
+		out = append(out, object)
 	}
 	return out
+}
+
+func byName(list any) map[string]map[string]any {
+	out := map[string]map[string]any{}
+	objects, _ := list.([]any)
+	for _, o := range objects {
+		if object, ok := o.(map[string]any); ok {
+			name, _ := object["name"].(string)
+			out[name] = object
+		}
+	}
+	return out
+}
+
+// empty reports whether nothing was typed into any field of a row.
+func empty(f *form, fields []protocol.Field, input func(name string) string) bool {
+	return !slices.ContainsFunc(fields, func(field protocol.Field) bool { return f.text(input(field.Name)) != "" })
+}
+
+func setFields(f *form, fields []protocol.Field, into map[string]any, input func(name string) string) {
+	for _, field := range fields {
+		switch field.Kind {
+		case protocol.Vouches: // is the application's own
+		case protocol.Secret:
+			setSecret(f, field, into, input(field.Name))
+		default:
+			value, there := typedAs(f, field, input(field.Name))
+			if !there && field.Missing != "" {
+				f.wrong(input(field.Name), field.Missing)
+			}
+			put(into, field.Name, value, there)
+		}
+	}
+}
+
+// setSecret keeps the stored secret where none was typed: admin puts it back.
+func setSecret(f *form, field protocol.Field, into map[string]any, input string) {
+	typed := f.text(input)
+	if typed == "" && into[field.Name] != nil {
+		typed = admin.HiddenSecret
+	}
+	if typed == "" && field.Missing != "" {
+		f.wrong(input, field.Missing)
+	}
+	put(into, field.Name, typed, typed != "")
+}
+
+// typedAs is what was typed as the value of a setting, and whether there is any.
+func typedAs(f *form, field protocol.Field, input string) (value any, there bool) {
+	text := f.text(input)
+	if field.Spelled != nil {
+		text = field.Spelled(text)
+	}
+	switch field.Kind {
+	case protocol.Number:
+		return whole(f, field, input, text), text != ""
+	case protocol.Lines:
+		lines := f.lines(input)
+		return lines, len(lines) > 0
+	case protocol.Words:
+		return words(text), len(words(text)) > 0
+	case protocol.Numbers:
+		var out []int
+		for _, w := range words(text) {
+			out = append(out, whole(f, field, input, w))
+		}
+		return out, len(out) > 0
+	}
+	return text, text != ""
+}
+
+// whole is a whole number that was typed.
+func whole(f *form, field protocol.Field, input, text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil && text != "" {
+		f.wrong(input, cmp.Or(field.Wrong, "Write a number."))
+	}
+	return n
 }

@@ -6,7 +6,16 @@ import (
 	"testing"
 
 	"countersign/internal/admin"
+	"countersign/internal/protocol"
+	"countersign/internal/protocol/forwardauth"
+	"countersign/internal/protocol/radius"
+	"countersign/internal/protocol/yubico"
 )
+
+// testConsole has the protocols that there are, and nothing to work on.
+func testConsole() *Console {
+	return &Console{Parts: Parts{Admin: &admin.Admin{Parts: admin.Parts{Protocols: protocol.List{forwardauth.Description(), radius.Description(), yubico.Description()}}}}}
+}
 
 // What the form does not have is left as it was stored, and what is shown and
 // sent back unchanged is the same.
@@ -14,9 +23,10 @@ func TestSettingsComeBack(t *testing.T) {
 	for protocol, settings := range map[string]string{
 		"forward-auth": `{"hosts":["a.example.org","b.example.org:8443"],"later":{"deep":[1,2.50]},"rules":[{"action":"wiki.admin","methods":["POST","PUT"],"path":"/admin/"},{"action":"x","path":"/x"}]}`,
 		"radius":       `{"bind":"client","clients":[{"message_authenticator_exception":{"expires":"2026-12-01T00:00:00Z","reason":"old"},"name":"a","nas_identifiers":["one","two"],"networks":["127.0.0.1"],"secret":"(hidden)"}],"code_digits":8,"mode":"appended","ports":[1812,1813],"replies":[{"attributes":[{"name":"Class","value":"x"}]}],"separator":",","source_attribute":"Calling-Station-Id","timeout":30}`,
+		"yubico":       `{"clients":[{"id":7,"key":"(hidden)","later":true,"name":"gateway"}]}`,
 	} {
-		f := filledApplication(admin.Application{Name: "app", Kind: "vpn", Tier: "standard", Protocol: protocol, Settings: json.RawMessage(settings)})
-		c := readApplication(nil, f).(*admin.ApplicationSet)
+		f := testConsole().filledApplication(admin.Application{Name: "app", Kind: "vpn", Tier: "standard", Protocol: protocol, Settings: json.RawMessage(settings)})
+		c := readApplication(&visit{Console: testConsole()}, f).(*admin.ApplicationSet)
 		if f.bad() || string(c.Settings) != settings {
 			t.Errorf("%s: %v\n%s\n%s", protocol, f.problems, settings, c.Settings)
 		}
@@ -28,13 +38,16 @@ func FuzzSettings(f *testing.F) {
 	f.Add("forward-auth", `{"hosts":[1]}`, "rule-path-199", "/x")
 	f.Fuzz(func(t *testing.T, protocol, base, name, value string) {
 		form := typed(url.Values{"protocol": {protocol}, "base": {base}, name: {value}, "hosts": {value}, "client-networks-0": {value}, "ports": {value}})
-		c := readApplication(nil, form).(*admin.ApplicationSet)
+		c := readApplication(&visit{Console: testConsole()}, form).(*admin.ApplicationSet)
 		if !form.bad() && !json.Valid(c.Settings) {
 			t.Errorf("not JSON: %s", c.Settings)
 		}
-		rowNumbers(form, "client", 1)
-		fillRADIUS(form, json.RawMessage(base))
-		fillForwardAuth(form, json.RawMessage(base))
+		for _, d := range testConsole().Admin.Protocols {
+			for _, g := range d.Form {
+				rowNumbers(form, g)
+			}
+			fillSettings(form, d.Form, json.RawMessage(base))
+		}
 	})
 }
 

@@ -1,0 +1,37 @@
+package forwardauth
+
+import (
+	"strings"
+
+	"countersign/internal/application"
+	"countersign/internal/prompt"
+	"countersign/internal/protocol"
+)
+
+// Description is what the rest of the server asks of this protocol.
+func Description() protocol.Description {
+	return protocol.Description{
+		Name: Protocol, Way: "behind a proxy", Document: "nginx.md", Plays: prompt.Browser,
+		CheckSettings: CheckSettings,
+		CheckBeside: func(app application.Application, beside protocol.Beside) error {
+			return CheckBeside(app.Settings, beside.Applications, beside.Public)
+		},
+		Clash: Clash,
+		Openings: func(app application.Application) (protocol.Openings, error) {
+			return protocol.Openings{Web: true, Actions: Actions(app.Settings)}, nil
+		},
+		Form: []protocol.Group{
+			{Fields: []protocol.Field{{Name: "hosts", Label: "Hosts", Kind: protocol.Lines, Rows: 3,
+				Help: "One a line: wiki.example.org, with its port where it has one.", Missing: "Name at least one host, such as wiki.example.org."}}},
+			{Legend: "Guarded paths", List: "rules", Row: "rule", Add: "Add a path",
+				Help: "They need more than signing in. A path is exact, or a prefix when it ends with /. The policy can demand more for the action. The first that fits counts.",
+				Fields: []protocol.Field{
+					{Name: "path", Label: "Path", Missing: needs},
+					{Name: "methods", Label: "Methods", Kind: protocol.Words, Spelled: strings.ToUpper},
+					{Name: "action", Label: "Action", Missing: needs},
+				}},
+		},
+	}
+}
+
+const needs = "A rule needs a path and an action; empty all of it to remove the rule."

@@ -1,0 +1,210 @@
+// Package protocol is the contract that every protocol fulfils: one [Description]
+// in which it says of itself what the rest of the server asks.
+//
+// It owns the shape of a description and the list of them. It knows no protocol:
+// main hands the list to admin, and admin and the console ask it. Its one
+// invariant: what no protocol of the list knows is refused, or leaves nothing open.
+package protocol
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/application"
+	"countersign/internal/attack"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
+	"countersign/internal/signin"
+)
+
+// Description is what a protocol is, constant for its lifetime. Functions may be
+// called at any time and by several at once.
+type Description struct {
+	// Name is the stable word in applications, policy and the audit log: "radius".
+	Name string
+	// Way says how it asks, for people and within a sentence: "behind a proxy".
+	Way string
+	// Document is its page in docs: "radius.md".
+	Document string
+	// Plays is what it can play at its best.
+	Plays prompt.Medium
+	// CheckSettings says in one sentence what is wrong with an application's settings
+	// that are to be saved, as an Invalid failure that shows no secret.
+	CheckSettings func(settings json.RawMessage) error
+	// CheckBeside says what of an application's settings does not go with what is
+	// there beside it; nil where everything does.
+	CheckBeside func(app application.Application, beside Beside) error
+	// Clash says what two applications of the protocol both claim: a host, a network,
+	// a number; empty for nothing. Shut says that neither would have it any more; else
+	// the first takes a part of it from the second. An error is about the first. Nil
+	// where nothing can be claimed twice.
+	Clash func(a, b json.RawMessage) (what string, shut bool, err error)
+	// Openings says what an application's settings leave open; nil for nothing. An
+	// error shows nothing of what was written, which may be a secret.
+	Openings func(app application.Application) (Openings, error)
+	// Form is what the console asks for. Every field of kind Secret is hidden wherever
+	// settings are shown, by its name.
+	Form []Group
+	// Handle puts what it serves by HTTP where it is asked; nil where it serves
+	// nothing, and where main opens sockets for it.
+	Handle func(mux *http.ServeMux, p Parts)
+	// Metrics are the names of the samples that it adds to those of the audit log.
+	Metrics []string
+}
+
+// Begins is Way as a phrase begins with it: "Behind a proxy".
+func (d Description) Begins() string {
+	if d.Way == "" {
+		return d.Name
+	}
+	return strings.ToUpper(d.Way[:1]) + d.Way[1:]
+}
+
+// Parts are what a protocol serves with.
+type Parts struct {
+	Engine       Engine
+	Applications Applications
+	Now          func() time.Time
+}
+
+// Engine is what of signin a protocol without a browser needs.
+type Engine interface {
+	Begin(ctx context.Context, r signin.Request) (signin.Step, error)
+}
+
+// Applications lists who may ask.
+type Applications interface {
+	ByProtocol(ctx context.Context, protocol string) ([]application.Application, error)
+	// Changed is another number after every change.
+	Changed() uint64
+}
+
+// Beside is what is there beside an application.
+type Beside struct {
+	// Applications are the other ones, of whatever protocol, and Groups the names of
+	// all groups.
+	Applications []application.Application
+	Groups       []string
+	// Public is where our own pages are.
+	Public *url.URL
+}
+
+// Openings is what an application's settings leave open, as its protocol reads
+// them. It holds no secret.
+type Openings struct {
+	// Medium is what can be played there, where the settings say.
+	Medium prompt.Medium
+	// Actions are those that requests to it can be besides signing in.
+	Actions []string
+	// Groups are those that the settings name.
+	Groups []string
+	// Web says that requests carry a method and a path.
+	Web bool
+	// Exceptions are what was loosened, with their ends.
+	Exceptions []attack.Exception
+	// Doors are ways in that do not pass Countersign, and Caveats weaknesses that
+	// leave the second factor in place.
+	Doors, Caveats []string
+}
+
+// List is every protocol that applications can ask by.
+type List []Description
+
+// Named returns the description of that name.
+func (l List) Named(name string) (Description, bool) {
+	i := slices.IndexFunc(l, func(d Description) bool { return d.Name == name })
+	if i < 0 {
+		return Description{}, false
+	}
+	return l[i], true
+}
+
+// Names lists their names, in the list's order.
+func (l List) Names() []string {
+	var out []string
+	for _, d := range l {
+		out = append(out, d.Name)
+	}
+	return out
+}
+
+// Ways says how they ask, as alternatives: "behind a proxy or by RADIUS".
+func (l List) Ways() string {
+	var out []string
+	for _, d := range l {
+		out = append(out, d.Way)
+	}
+	return or(out)
+}
+
+func or(words []string) string {
+	n := len(words)
+	if n < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:n-1], ", ") + " or " + words[n-1]
+}
+
+// CheckSettings asks the protocol whose settings they are. One that is not of the
+// list is an Invalid failure, and so is one that cannot say.
+func (l List) CheckSettings(name string, settings json.RawMessage) error {
+	d, ok := l.Named(name)
+	if !ok || d.CheckSettings == nil {
+		return failure.New(failure.Invalid, "There is no protocol %q; use %s.", name, or(l.Names()))
+	}
+	return d.CheckSettings(settings)
+}
+
+// CheckBeside asks the protocol whose settings they are whether they go with what
+// is there.
+func (l List) CheckBeside(app application.Application, beside Beside) error {
+	if d, ok := l.Named(app.Protocol); ok && d.CheckBeside != nil {
+		return d.CheckBeside(app, beside)
+	}
+	return nil
+}
+
+// Clash asks a protocol what the settings of two of its applications both claim.
+func (l List) Clash(name string, a, b json.RawMessage) (what string, shut bool, err error) {
+	if d, ok := l.Named(name); ok && d.Clash != nil {
+		return d.Clash(a, b)
+	}
+	return "", false, nil
+}
+
+// Openings asks the protocol whose settings they are what they leave open.
+func (l List) Openings(app application.Application) (Openings, error) {
+	var o Openings
+	var err error
+	if d, ok := l.Named(app.Protocol); ok && d.Openings != nil {
+		o, err = d.Openings(app)
+	}
+	if app.Vouches == application.VouchesPassword {
+		o.Caveats = append(o.Caveats, "the equipment checks the password itself and is believed; Countersign asks for the rest")
+	}
+	return o, err
+}
+
+// Plays is what a channel can play at its best: a page, where no protocol of the
+// list says otherwise.
+func (l List) Plays(name string) prompt.Medium {
+	if d, ok := l.Named(name); ok {
+		return d.Plays
+	}
+	return prompt.Browser
+}
+
+// Secret reports whether a setting of that name is hidden where settings are shown:
+// whichever protocol they are of, so that no mistake about that shows one.
+func (l List) Secret(setting string) bool {
+	return strings.Contains(setting, "secret") || slices.ContainsFunc(l, func(d Description) bool {
+		return slices.ContainsFunc(d.Form, func(g Group) bool {
+			return slices.ContainsFunc(g.Fields, func(f Field) bool { return f.Kind == Secret && f.Name == setting })
+		})
+	})
+}

@@ -1,0 +1,30 @@
+package yubico
+
+import (
+	"net/http"
+
+	"countersign/internal/application"
+	"countersign/internal/prompt"
+	"countersign/internal/protocol"
+)
+
+// Description is what the rest of the server asks of this protocol.
+func Description() protocol.Description {
+	return protocol.Description{
+		Name: Protocol, Way: "by Yubico's protocol", Document: "yubico.md", Plays: prompt.Single,
+		CheckSettings: CheckSettings,
+		Clash:         Clash,
+		Openings: func(application.Application) (protocol.Openings, error) {
+			return protocol.Openings{Medium: prompt.Single}, nil
+		},
+		Form: []protocol.Group{
+			{Legend: "Clients", Help: "The programs that may ask.", List: "clients", Row: "client", Abreast: 2, Add: "Add a client", Remove: "Remove this client", Fields: []protocol.Field{
+				{Name: "name", Label: "Name", Missing: "Every client needs a name, for the audit log."},
+				{Name: "id", Label: "Number", Kind: protocol.Number, Help: "What the program calls itself by, 1 to 2147483647: its client id.", Missing: "Every client needs a number."},
+				{Name: "key", Label: "Key", Kind: protocol.Secret, Help: "16 to 64 octets in base64, random: openssl rand -base64 20 makes one. It is never shown again.", Missing: "A new client needs a key."},
+			}},
+			{Fields: []protocol.Field{{Name: "vouches", Label: "What the programs check themselves", Kind: protocol.Vouches}}},
+		},
+		Handle: func(mux *http.ServeMux, p protocol.Parts) { New(p).Handle(mux) },
+	}
+}
