@@ -42,24 +42,33 @@ func (a *Admin) tampered(table, row, wrong string) error {
 	return directory.ErrTampered
 }
 
-// older reports whether a row that was read at a version was put back. What is remembered
-// may be newer than what was read, so it is read once more before that is reported.
+// older reports whether a row that was read at a version is not to be believed: it was put
+// back, or removed since it was read. What is remembered may be newer than what was read, so
+// where the row was changed within minutes it is read once more: one that is not older then
+// was right when it was read, and a transaction that may see what was before runs again.
 func (a *Admin) older(ctx context.Context, kind, name string, version int64, again func(context.Context) (int64, error)) (bool, error) {
-	newest := a.DB.Newest(kind, store.NumberOf(name))
+	number := store.NumberOf(name)
+	newest := a.DB.Newest(kind, number) // once: it may be changed again while it is read again
 	if version >= newest {
 		return false, nil
 	}
-	now, err := again(ctx)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return true, nil
-	case err != nil:
-		return true, err
-	case now < newest && newest&1 == 1 && kind == declarationKind:
-		a.tampered(kind, name, store.Returned)
-	case now < newest:
-		a.tampered(kind, name, store.Older)
+	if a.DB.Overtaken(kind, number) {
+		now, err := again(ctx)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return true, nil
+		case err != nil:
+			return true, err
+		case now >= newest:
+			a.DB.Doubt(kind, number)
+			return false, nil
+		}
 	}
+	wrong := store.Older
+	if newest&1 == 1 && kind == declarationKind {
+		wrong = store.Returned
+	}
+	a.tampered(kind, name, wrong)
 	return true, nil
 }
 
