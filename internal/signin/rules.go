@@ -120,12 +120,14 @@ func (r *Rules) Latest(ctx context.Context, from store.Reader) (Document, error)
 		return d, err
 	}
 	if newest := r.newest(); d.Version < newest {
-		// It may have come since this was read.
-		if now, _, err := r.latest(ctx, r.DB); err != nil {
+		// It may have come since this was read, and what a transaction sees may be of before.
+		if d, passed, err = r.latest(ctx, r.DB); err != nil {
 			return d, err
-		} else if now.Version < newest {
+		}
+		if d.Version < newest {
 			return Document{}, errors.Join(errPolicyGone, r.reportMissing(ctx, newest))
 		}
+		r.DB.Doubt(PolicyTopic, 0)
 	}
 	switch {
 	case passed && (d.Version < r.newest() || !r.DB.CaughtUp()):
