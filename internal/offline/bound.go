@@ -3,6 +3,7 @@ package offline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"countersign/internal/audit"
@@ -23,6 +24,15 @@ const (
 var numbers = store.Numbers{Table: rowKind, Highest: "offline_lists"}
 
 var errTampered = errors.New("offline: a row was changed behind our back")
+
+// errOvertaken is a list that was changed, or removed, between reading it and looking at what
+// is newest. Nobody did anything: whoever reads again has what it is now. A transaction that
+// comes upon it is run again by the store.
+var errOvertaken = fmt.Errorf("offline: a list was changed while it was read: %w", errTampered)
+
+// mostReads bounds how often somebody reads again who comes upon errOvertaken. Nobody changes
+// lists so often.
+const mostReads = 5
 
 func (l List) aad() keyring.AAD {
 	return keyring.AAD{Table: "offline_list", Column: "secret", Row: l.ID, Key: l.Host + "/" + l.Login}
@@ -45,7 +55,8 @@ func scanList(row interface{ Scan(...any) error }) (l List, sealed, mac []byte, 
 	return l, sealed, mac, err
 }
 
-// scan reads a list. One that is not as it was left is errTampered.
+// scan reads a list. One that is not as it was left is errTampered, and so is one that was
+// changed while it was read, as errOvertaken.
 func (k *Lists) scan(ctx context.Context, row interface{ Scan(...any) error }) (List, []byte, error) {
 	l, sealed, mac, err := scanList(row)
 	if err != nil {
@@ -76,7 +87,8 @@ func (k *Lists) tampered(l List, wrong string) error {
 func (k *Lists) older(ctx context.Context, l List) error {
 	switch {
 	case !k.db.Stands(ctx, rowKind, l.ID, again):
-		return errTampered
+		k.db.Doubt(rowKind, l.ID)
+		return errOvertaken
 	case k.db.Newest(rowKind, l.ID) == store.Gone:
 		return k.tampered(l, store.Returned)
 	}

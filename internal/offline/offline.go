@@ -137,7 +137,16 @@ func (k *Lists) RevokeIn(ctx context.Context, tx *store.Tx, host, login string) 
 }
 
 // All returns every list that is believed, by host and local account.
-func (k *Lists) All(ctx context.Context) ([]List, error) {
+func (k *Lists) All(ctx context.Context) (all []List, err error) {
+	for range mostReads {
+		if all, err = k.all(ctx); !errors.Is(err, errOvertaken) {
+			return all, err
+		}
+	}
+	return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+}
+
+func (k *Lists) all(ctx context.Context) ([]List, error) {
 	rows, err := k.db.Query(ctx, `select `+columns+` from offline_list order by host, login`)
 	if err != nil {
 		return nil, err
@@ -146,7 +155,7 @@ func (k *Lists) All(ctx context.Context) ([]List, error) {
 	var out []List
 	for rows.Next() {
 		l, _, err := k.scan(ctx, rows)
-		if errors.Is(err, errTampered) {
+		if errors.Is(err, errTampered) && !errors.Is(err, errOvertaken) {
 			continue
 		}
 		if err != nil {
