@@ -55,6 +55,9 @@ const (
 // claim takes a notice for this server; false means that another has it.
 func (s *Sender) claim(ctx context.Context, r *row) (ours bool, err error) {
 	was, o := *r, s.outbox
+	if waits, err := o.unsent(ctx, was); err != nil || !waits {
+		return false, err // it was sent meanwhile, or as another row of the list
+	}
 	r.due = store.Unix(o.now().Add(lease))
 	err = o.db.Housekeep(ctx, "notice.claim", func(tx *store.Tx) error {
 		ours, err = o.move(ctx, tx, was, r)
@@ -72,9 +75,6 @@ func (s *Sender) Send(ctx context.Context) (int, error) {
 	n := 0
 	for i := range list {
 		r := &list[i]
-		if !s.outbox.unsent(*r) {
-			continue // as another row of the list
-		}
 		ours, err := s.claim(ctx, r)
 		if err != nil {
 			return n, err
@@ -109,7 +109,26 @@ func (o *Outbox) tried(ctx context.Context, r *row, did bool) error {
 		if did {
 			tx.End("notice", r.said(), store.Time(r.created).Add(sendable))
 		}
-		_, err := o.move(ctx, tx, was, r)
-		return err
+		still, err := o.move(ctx, tx, was, r)
+		if err != nil || still || !did {
+			return err
+		}
+		return o.late(ctx, tx, *r)
 	})
+}
+
+// late writes down that a notice was sent which another server took because that lasted longer
+// than the lease: otherwise the row would wait, though it is said to be over.
+func (o *Outbox) late(ctx context.Context, tx *store.Tx, sent row) error {
+	rows, err := o.read(ctx, tx, `where id = $1`, sent.ID)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	was := rows[0]
+	if !o.bound(&was) || was.said() != sent.said() {
+		return nil
+	}
+	sent.tries = was.tries
+	_, err = o.move(ctx, tx, was, &sent)
+	return err
 }

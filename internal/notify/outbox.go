@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -155,7 +156,12 @@ func (o *Outbox) outgoing(ctx context.Context) (out []row, err error) {
 		}
 		for _, r := range rows {
 			after = r.ID
-			if o.bound(&r) && o.unsent(r) {
+			if !o.bound(&r) {
+				continue
+			}
+			if waits, err := o.unsent(ctx, r); err != nil {
+				return nil, err
+			} else if waits {
 				out = append(out, r)
 			}
 		}
@@ -168,14 +174,17 @@ func (o *Outbox) outgoing(ctx context.Context) (out []row, err error) {
 
 const most = 100
 
-// unsent reports whether a row that waits was not sent by this server, and is not so old
-// that it was: such a row was copied or put back.
-func (o *Outbox) unsent(r row) bool {
+// unsent reports whether a row that waits was not sent, and is not so old that it was: such a
+// row was copied or put back, unless it was sent since it was read.
+func (o *Outbox) unsent(ctx context.Context, r row) (bool, error) {
 	if !o.db.Over("notice", r.said()) && o.now().Sub(store.Time(r.created)) < sendable {
-		return true
+		return true, nil
 	}
-	o.report(r.ID, r.Account, store.Returned)
-	return false
+	now, err := o.read(ctx, o.db, `where id = $1`, r.ID)
+	if err == nil && len(now) == 1 && bytes.Equal(now[0].mac, r.mac) {
+		o.report(r.ID, r.Account, store.Returned)
+	}
+	return false, err
 }
 
 // Inspect looks at all notices, and for those that this server queued.

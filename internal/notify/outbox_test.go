@@ -370,3 +370,115 @@ func TestWhatIsQueuedIsBounded(t *testing.T) {
 		t.Error("nonsense was read")
 	}
 }
+
+// A mail server may take longer for a notice than another server waits before it takes it: it
+// went out all the same, whatever comes of the other's try, and nothing was put back.
+func TestANoticeThatLastsLongerThanItsLease(t *testing.T) {
+	for name, theirs := range map[string]error{"the other sends it too": nil, "the other cannot": errors.New("the mail server is away")} {
+		t.Run(name, func(t *testing.T) {
+			storetest.EachDSN(t, func(t *testing.T, dsn string) {
+				r := setUp(t, dsn)
+				r.queue("ada@example.org", "Hello")
+				other := &Outbox{db: r.db, keys: r.keys, now: r.now}
+				their := &Sender{outbox: other, log: slog.New(slog.DiscardHandler)}
+				var held row
+				slow := func(context.Context, Notice) error {
+					r.at = r.at.Add(lease)
+					list, err := other.outgoing(t.Context())
+					if err != nil || len(list) != 1 {
+						t.Fatal(list, err)
+					}
+					held = list[0]
+					ours, err := their.claim(t.Context(), &held)
+					if err != nil || !ours {
+						t.Fatal(ours, err)
+					}
+					return nil
+				}
+				if n, err := (&Sender{outbox: r.Outbox, deliver: slow, log: slog.New(slog.DiscardHandler)}).Send(t.Context()); n != 1 || err != nil {
+					t.Fatal(n, err)
+				}
+				if err := other.tried(t.Context(), &held, theirs == nil); err != nil {
+					t.Fatal(err)
+				}
+				r.at = r.at.Add(longest)
+				if got := r.send(); len(got) != 0 {
+					t.Errorf("sent once more: %v", got)
+				}
+				r.inspect()
+				if rows, err := r.read(t.Context(), r.db, ``); err != nil || len(rows) != 1 || rows[0].state != sent {
+					t.Errorf("%+v, %v", rows, err)
+				}
+				storetest.Quiet(t, r.db)
+			})
+		})
+	}
+}
+
+// Whoever could not send in time leaves a notice to the server that has it.
+func TestANoticeThatCouldNotBeSentInTime(t *testing.T) {
+	r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
+	r.queue("ada@example.org", "Hello")
+	list, err := r.outgoing(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	held := list[0]
+	if ours, err := (&Sender{outbox: r.Outbox}).claim(t.Context(), &held); err != nil || !ours {
+		t.Fatal(ours, err)
+	}
+	if err := r.tried(t.Context(), &list[0], false); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := r.read(t.Context(), r.db, ``)
+	if err != nil || len(rows) != 1 || rows[0].due != held.due || rows[0].tries != 0 {
+		t.Errorf("%+v, %v", rows, err)
+	}
+}
+
+// Somebody who writes to a row while it is delivered has nothing of theirs marked as sent.
+func TestARowThatIsChangedWhileItIsDelivered(t *testing.T) {
+	for name, c := range map[string]struct{ do, state, wrong string }{
+		"altered":              {`update notice set mac = x'00'`, waiting, store.Altered},
+		"without it":           {`delete from notice`, "", ""},
+		"another in its place": {`update notice set (account, address, subject, body, created, due, tries, state, mac) = (select account, address, subject, body, created, due, tries, state, mac from notice where subject = 'Other') where subject = 'Hello'`, waiting, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
+			r.queue("ada@example.org", "Hello")
+			list, err := r.outgoing(t.Context())
+			if err != nil || len(list) != 1 {
+				t.Fatal(list, err)
+			}
+			r.queue("bob@example.org", "Other")
+			r.sabotage(c.do)
+			if err := r.tried(t.Context(), &list[0], true); err != nil {
+				t.Fatal(err)
+			}
+			rows, err := r.read(t.Context(), r.db, `where id = $1`, list[0].ID)
+			if err != nil || c.state != "" && (len(rows) != 1 || rows[0].state != c.state) || c.state == "" && len(rows) != 0 {
+				t.Errorf("%+v, %v", rows, err)
+			}
+			if c.wrong == "" {
+				storetest.Quiet(t, r.db)
+			} else {
+				storetest.Alarmed(t, r.db, "notice", strconv.FormatInt(list[0].ID, 10), c.wrong)
+			}
+		})
+	}
+}
+
+// A row that was sent and marked so after it was read was not put back.
+func TestANoticeIsSentAfterItWasRead(t *testing.T) {
+	r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
+	r.queue("ada@example.org", "Hello")
+	list, err := r.outgoing(t.Context())
+	if err != nil || len(list) != 1 || len(r.send()) != 1 {
+		t.Fatal(list, err)
+	}
+	if ours, err := (&Sender{outbox: r.Outbox}).claim(t.Context(), &list[0]); err != nil || ours {
+		t.Errorf("%t, %v", ours, err)
+	}
+	r.db.Report(store.Finding{Table: "notice", Row: "9", Wrong: store.Altered}) // so that whatever was reported before is said by then
+	storetest.OneAlarm(t, r.db, "notice", store.Altered)
+}
