@@ -32,6 +32,9 @@ type Browser struct {
 // domains can be played with https. More options go behind the usual ones.
 func Chromium(t testing.TB, more ...chromedp.ExecAllocatorOption) *Browser {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: starts a browser")
+	}
 	// The browser needs a folder that other users may not be able to read and
 	// that must be gone when the test is: chromedp makes and removes one.
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(append(chromedp.DefaultExecAllocatorOptions[:],

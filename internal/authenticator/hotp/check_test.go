@@ -18,6 +18,7 @@ import (
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/otp"
 	"countersign/internal/prompt"
+	"countersign/internal/testbed"
 )
 
 // rfcKey is the key of RFC 4226, appendix D.
@@ -118,7 +119,7 @@ func TestOathtool(t *testing.T) {
 				mode = []string{"--totp=" + strings.ToLower(string(a)), "--now", fmt.Sprintf("@%d", start*30)}
 			}
 			args := append(mode, "-d", fmt.Sprint(digits), "-w", fmt.Sprint(window), hex.EncodeToString(k.Secret))
-			out, err := exec.Command("oathtool", args...).Output()
+			out, err := exec.Command(testbed.Program(t, "oathtool"), args...).Output()
 			if err != nil {
 				t.Fatalf("oathtool (Debian package oathtool): %v", err)
 			}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"countersign/internal/authenticator/ocra"
+	"countersign/internal/testbed"
 )
 
 const digits64 = "1234567890123456789012345678901234567890123456789012345678901234"
@@ -75,7 +76,7 @@ func TestOpenSSL(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := suite(t, c.suite)
-		cmd := exec.Command("openssl", "dgst", "-"+strings.ToLower(string(s.Algorithm)), "-hmac", digits64[:20], "-r")
+		cmd := exec.Command(testbed.Program(t, "openssl"), "dgst", "-"+strings.ToLower(string(s.Algorithm)), "-hmac", digits64[:20], "-r")
 		cmd.Stdin = strings.NewReader(string(data))
 		out, err := cmd.Output()
 		if err != nil {

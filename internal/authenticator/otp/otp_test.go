@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"countersign/internal/authenticator/otp"
+	"countersign/internal/testbed"
 )
 
 // rfcKey is the key of both RFCs' tables.
@@ -79,7 +80,7 @@ func TestOathtool(t *testing.T) {
 			}
 			const at, window = 1_772_366_405, 20
 			args := []string{"--totp=" + strings.ToLower(string(a)), "-d", fmt.Sprint(digits), "-w", fmt.Sprint(window), "--now", fmt.Sprintf("@%d", at), hex.EncodeToString(k.Secret)}
-			out, err := exec.Command("oathtool", args...).Output()
+			out, err := exec.Command(testbed.Program(t, "oathtool"), args...).Output()
 			if err != nil {
 				t.Fatalf("oathtool (Debian package oathtool): %v", err)
 			}
