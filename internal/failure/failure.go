@@ -1,9 +1,9 @@
-// Package failure is the one vocabulary of errors: six classes, a sentence for
-// the person, and the cause for the log.
+// Package failure classifies errors. An [Error] has one of six classes, a
+// sentence for the user, and the cause for the log.
 //
-// It owns no transport's words: each protocol translates a [Class] once, at its
-// edge. Its one invariant: an error that nobody classified is [Internal], and
-// says nothing outside. Every room may import it; it imports none.
+// Protocols translate a [Class] to their own status codes. Invariant: an error
+// without a class is [Internal], and its text is never shown to a user. Every
+// package may import this one; it imports none of ours.
 package failure
 
 import (
@@ -11,21 +11,21 @@ import (
 	"fmt"
 )
 
-// Class says what kind of trouble it is. The zero Class is Internal.
+// Class is the kind of an error. The zero Class is Internal.
 type Class int
 
 const (
-	// Internal is our own fault: silent outside, loud in the log.
+	// Internal is a fault of the server: details go to the log only.
 	Internal Class = iota
-	// Invalid is input that cannot be understood; the sentence says how to mend it.
+	// Invalid is malformed input; the sentence says how to correct it.
 	Invalid
-	// Refused is understood and not allowed.
+	// Refused is a valid request that is not allowed.
 	Refused
-	// NotFound is no such thing, or none that the asker may know of.
+	// NotFound is an object that does not exist, or that the caller may not know of.
 	NotFound
-	// Conflict is something that is already so, or was done by somebody else meanwhile.
+	// Conflict is a change that was already made, or that another change preceded.
 	Conflict
-	// Unavailable is a breakdown that may pass: try again later.
+	// Unavailable is a temporary failure: try again later.
 	Unavailable
 )
 
@@ -41,12 +41,12 @@ func (c Class) String() string {
 // Error is a classified error.
 type Error struct {
 	Class Class
-	// Public is one sentence that may be shown to anybody. It holds no secret
+	// Public is one sentence that any user may see. It holds no secret
 	// and, for Refused, nothing that tells one refusal from another.
 	Public string
 	// Reason is a stable word for the audit log: "stale", "own-pass", ...
 	Reason string
-	// Field is the input that it is about, by its name in a request, or empty.
+	// Field is the name of the input in the request that caused it, or empty.
 	Field string
 	// Cause is for the log, or nil. It stays reachable by errors.Is.
 	Cause error
@@ -65,20 +65,20 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Busy turns somebody away from a line that is full.
+// Busy refuses a request because a queue is full.
 var Busy = &Error{Class: Unavailable, Reason: "busy", Public: "Too many people are signing in at this moment. Try again in a few seconds."}
 
-// New makes a classified error with its public sentence.
+// New returns an Error of this class with its public sentence.
 func New(c Class, format string, args ...any) *Error {
 	return &Error{Class: c, Public: fmt.Sprintf(format, args...)}
 }
 
-// Refuse makes a Refused error: a reason for the log, a sentence for the person.
+// Refuse returns a Refused error: a reason for the audit log, a sentence for the user.
 func Refuse(reason, public string) *Error {
 	return &Error{Class: Refused, Reason: reason, Public: public}
 }
 
-// Wrap classifies a cause. A nil cause stays nil.
+// Wrap returns an Error of this class for a cause, or nil for a nil cause.
 func Wrap(c Class, cause error, public string) error {
 	if cause == nil {
 		return nil
@@ -96,7 +96,7 @@ func ClassOf(err error) Class {
 	return Internal
 }
 
-// Public returns what may be shown to anybody.
+// Public returns the sentence that any user may see.
 func Public(err error) string {
 	var e *Error
 	if errors.As(err, &e) && e.Public != "" && e.Class != Internal {
@@ -105,7 +105,7 @@ func Public(err error) string {
 	return "Something went wrong on our side. Nothing was changed."
 }
 
-// ReasonOf returns the stable word for the audit log, or the class.
+// ReasonOf returns the reason for the audit log, or the name of the class.
 func ReasonOf(err error) string {
 	var e *Error
 	if errors.As(err, &e) && e.Reason != "" {
@@ -114,8 +114,8 @@ func ReasonOf(err error) string {
 	return ClassOf(err).String()
 }
 
-// At says which input a classified error is about, where that is not said yet.
-// Nil and what nobody classified stay as they are.
+// At sets the Field of a classified error that has none. It returns nil and
+// unclassified errors unchanged.
 func At(field string, err error) error {
 	var e *Error
 	if !errors.As(err, &e) || e.Field != "" {
@@ -126,7 +126,7 @@ func At(field string, err error) error {
 	return &c
 }
 
-// FieldOf returns the input that an error is about, or empty.
+// FieldOf returns the Field of an error, or empty.
 func FieldOf(err error) string {
 	var e *Error
 	if errors.As(err, &e) {
