@@ -1,10 +1,10 @@
-// Package text writes what others have typed so that it can be shown to somebody
-// who decides by it: on one line, whole, and with nothing in it that is not seen.
+// Package text escapes text from users so that it can be shown to somebody who
+// decides by it: on one line, complete, and without invisible characters.
 //
-// It owns how that is written and knows what characters do to a line: end it, turn
-// its direction, join it, or show nothing at all. It never cuts anything off: what
-// is too long is for its caller to refuse. Its one invariant: two texts that differ
-// are never written alike, and what is written stands where it was put.
+// It escapes line breaks, changes of direction (Unicode bidirectional controls),
+// joiners and characters without a glyph. It never truncates: callers refuse text
+// that is too long. Invariant: two different texts are never written alike, and a
+// text does not change how its surroundings are shown.
 package text
 
 import (
@@ -16,27 +16,27 @@ import (
 	"golang.org/x/text/unicode/bidi"
 )
 
-// Longest is the longest text, in bytes, that is shown to somebody who approves it.
+// Longest is the length in bytes of the longest text that is shown for approval.
 const Longest = 2000
 
-// Isolates keep what is between them from turning what stands around it.
+// Isolates keep the text between them from changing the direction of its surroundings.
 const (
 	isolate = '\u2068' // first strong isolate
 	release = '\u2069' // pop directional isolate
 )
 
-// OneLine writes s on one line. What is not seen, or moves what is seen, is written
-// as an escape: \n, \t, \u{202E}, \x1B of a byte that is no UTF-8. A backslash is
-// written twice, and the second of two spaces as an escape, so that it can be read
-// back. Where s runs from right to left it is isolated from what stands around it.
+// OneLine writes s on one line. Characters that are invisible, or that move others,
+// are escaped: \n, \t, \u{202E}, \x1B for a byte that is not UTF-8. A backslash is
+// doubled and the second of two spaces is escaped, so that the result is reversible.
+// Text that runs from right to left is isolated from its surroundings.
 func OneLine(s string) string { return isolated(escaped(s, false)) }
 
-// Quote is OneLine between quotation marks, for what stands amid a sentence: a
-// quotation mark in it is escaped, so that it cannot end before its end.
+// Quote is OneLine in quotation marks, for use inside a sentence. Quotation marks
+// in s are escaped, so that s cannot end the quotation.
 func Quote(s string) string { return isolated(`"` + escaped(s, true) + `"`) }
 
-// Name is a name as it is: without quotation marks where it holds nothing but small
-// ASCII letters, digits and . _ @ + - and otherwise quoted.
+// Name returns s unchanged if it holds only lower-case ASCII letters, digits and
+// . _ @ + - and quoted otherwise.
 func Name(s string) string {
 	for i := range len(s) {
 		c := s[i]
@@ -50,8 +50,8 @@ func Name(s string) string {
 	return s
 }
 
-// Lines is OneLine for each line of a document, which keeps its lines and its
-// spaces. It is for showing a document as such, never for a part of a sentence.
+// Lines applies OneLine to each line of a document, and keeps its line breaks and
+// spaces. It is for showing whole documents, never for a part of a sentence.
 func Lines(s string) string {
 	var b strings.Builder
 	for line := range strings.Lines(s) {
@@ -70,8 +70,8 @@ func Lines(s string) string {
 	return b.String()
 }
 
-// Seen writes s for a terminal or a page: what is not seen as an escape, and
-// everything else as it is.
+// Seen writes s for a terminal or a page: it escapes invisible characters and
+// leaves all others.
 func Seen(s string) string {
 	if Clean(s) {
 		return s
@@ -79,8 +79,8 @@ func Seen(s string) string {
 	return escapedAs(s, func(r one) bool { return r.hidden })
 }
 
-// Clean reports whether a text shows all that it holds, on one line: it has nothing
-// that is escaped but isolates around whole parts.
+// Clean reports whether a text is one line without invisible characters: nothing
+// in it needs an escape except isolates around whole parts.
 func Clean(s string) bool {
 	if ascii(s) {
 		return true
@@ -109,7 +109,7 @@ func ascii(s string) bool {
 	return true
 }
 
-// one is one character of a text, or one byte that is none.
+// one is one character of a text, or one byte that is not UTF-8.
 type one struct {
 	rune     rune
 	at, size int
@@ -129,8 +129,8 @@ func (r one) escape() string {
 	return `\u{` + strings.ToUpper(strconv.FormatInt(int64(r.rune), 16)) + `}`
 }
 
-// mostMarks is how many combining marks may follow one another: more of them hide
-// what is above and below.
+// mostMarks is how many combining marks may follow one another: more of them
+// cover the lines above and below.
 const mostMarks = 3
 
 func runes(s string) []one {
@@ -150,8 +150,8 @@ func runes(s string) []one {
 	return out
 }
 
-// blanks print nothing although they count as letters, marks or signs: fillers,
-// joiners and variation selectors.
+// blanks have no glyph although Unicode counts them as letters, marks or symbols:
+// fillers, joiners and variation selectors.
 var blanks = &unicode.RangeTable{
 	R16: []unicode.Range16{{0x034F, 0x034F, 1}, {0x115F, 0x1160, 1}, {0x17B4, 0x17B5, 1}, {0x180B, 0x180F, 1}, {0x2800, 0x2800, 1}, {0x3164, 0x3164, 1}, {0xFE00, 0xFE0F, 1}, {0xFFA0, 0xFFA0, 1}},
 	R32: []unicode.Range32{{0x1D159, 0x1D159, 1}, {0xE0100, 0xE01EF, 1}},
@@ -159,7 +159,7 @@ var blanks = &unicode.RangeTable{
 
 func blank(r rune) bool { return r > 0xff && unicode.Is(blanks, r) }
 
-// Blank reports whether a character shows nothing, or changes how others are shown.
+// Blank reports whether a character has no glyph, or changes how others are shown.
 func Blank(r rune) bool { return r != ' ' && (!unicode.IsPrint(r) || blank(r)) }
 
 func escaped(s string, quoted bool) string {
@@ -188,7 +188,7 @@ func escapedAs(s string, escape func(one) bool) string {
 	return b.String()
 }
 
-// isolated keeps a text that runs from right to left to itself.
+// isolated puts isolates around a text that runs from right to left.
 func isolated(s string) string {
 	for _, r := range s {
 		p, _ := bidi.LookupRune(r)
