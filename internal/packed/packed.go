@@ -1,23 +1,23 @@
-// Package packed writes numbers and texts in as few octets as they take, one behind
-// another, for what travels in a ticket.
+// Package packed is a compact binary encoding of numbers and texts, for the
+// contents of tickets.
 //
-// It owns how each is written and nothing of what they mean: who packs something says in
-// its first octet in what form it is, and seals it. Its one invariant: what is read is what
-// was written, or the reader says that something is bad; it believes no length.
+// Callers put a version of their format into the first octet and seal the result;
+// this package only encodes values. Invariant: a reader returns exactly what was
+// written, or reports an error; it trusts no length in its input.
 package packed
 
 import "encoding/binary"
 
-// Number adds a number.
+// Number appends a number.
 func Number(b []byte, n int64) []byte { return binary.AppendVarint(b, n) }
 
-// Count adds how many of something follow.
+// Count appends the number of elements that follow.
 func Count(b []byte, n int) []byte { return binary.AppendUvarint(b, uint64(n)) }
 
-// Text adds a text, or octets.
+// Text appends a text, or octets.
 func Text(b []byte, s string) []byte { return append(Count(b, len(s)), s...) }
 
-// Flag adds a yes or a no.
+// Flag appends a boolean.
 func Flag(b []byte, yes bool) []byte {
 	if yes {
 		return Number(b, 1)
@@ -25,13 +25,13 @@ func Flag(b []byte, yes bool) []byte {
 	return Number(b, 0)
 }
 
-// Reader reads from the front until something is bad; from then on all is zero.
+// Reader reads from the front. After the first error all values are zero.
 type Reader struct {
 	rest []byte
 	bad  bool
 }
 
-// Read returns a reader of what was written.
+// Read returns a Reader of encoded octets.
 func Read(b []byte) *Reader { return &Reader{rest: b} }
 
 // Number reads a number.
@@ -43,8 +43,8 @@ func (r *Reader) Number() int64 {
 	return n
 }
 
-// Count reads how many follow: of what has an octet each at least, never more than
-// are left.
+// Count reads the number of elements that follow. It is never more than the octets
+// that are left, because each element takes at least one.
 func (r *Reader) Count() int {
 	n, size := binary.Uvarint(r.rest)
 	if !r.took(size) || n > uint64(len(r.rest)) {
@@ -62,13 +62,13 @@ func (r *Reader) Text() string {
 	return s
 }
 
-// Flag reads a yes or a no.
+// Flag reads a boolean.
 func (r *Reader) Flag() bool { return r.Number() == 1 }
 
-// Whole reports whether nothing was bad and nothing is left.
+// Whole reports whether everything was read without an error.
 func (r *Reader) Whole() bool { return !r.bad && len(r.rest) == 0 }
 
-// took moves past a number of size octets, and reports whether there was one.
+// took moves past a number of size octets, and reports whether it is complete.
 func (r *Reader) took(size int) bool {
 	if r.bad || size <= 0 {
 		r.bad = true
