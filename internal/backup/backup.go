@@ -18,7 +18,7 @@ import (
 	"filippo.io/age"
 )
 
-// Format is the version of the form. A reader refuses others.
+// Format is the version of the format. Read refuses others.
 const Format = 1
 
 // The names in the archive.
@@ -28,30 +28,29 @@ const (
 	databaseName = "countersign.db"
 )
 
-// Bounds of what is read, in bytes, so that a file made to fill memory or disk
-// does not.
+// Limits of what is read, in bytes, so that no crafted file fills memory or disk.
 const (
 	maxManifest = 64 << 10
 	maxRoot     = 4 << 10
 )
 
-// Manifest says what a backup holds.
+// Manifest describes the contents of a backup.
 type Manifest struct {
 	Format int `json:"format"`
-	// Version is the release that made it.
+	// Version is the release of Countersign that made the backup.
 	Version string `json:"version"`
 	// Schema is the version of the database's tables.
 	Schema int       `json:"schema"`
 	Made   time.Time `json:"made"`
-	// Log names the audit log; Entries is how many it has, and Root the hash of
-	// their tree.
+	// Log is the name of the audit log, Entries the number of its entries, and
+	// Root the hash of their Merkle tree.
 	Log     string `json:"log"`
 	Entries int64  `json:"entries"`
 	Root    string `json:"root"`
-	// Size is the database's, in bytes, and SHA256 its hash in hex.
+	// Size is the size of the database in bytes, and SHA256 its hash in hex.
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
-	// RootKey says whether the root key is in it.
+	// RootKey reports whether the backup holds the root key.
 	RootKey bool `json:"root_key"`
 }
 
@@ -60,18 +59,18 @@ func (m Manifest) check() error {
 	case m.Format != Format:
 		return failure.New(failure.Invalid, "The backup has format %d and this release reads %d.", m.Format, Format)
 	case m.Size <= 0 || m.Entries < 0 || len(m.SHA256) != 2*sha256.Size:
-		return damaged(errors.New("its manifest makes no sense"))
+		return damaged(errors.New("its manifest is malformed"))
 	}
 	return nil
 }
 
-// Contents are what goes into a backup.
+// Contents is what Write puts into a backup.
 type Contents struct {
-	// Manifest without Format and RootKey, which Write fills in.
+	// Manifest describes the rest. Write sets its Format and RootKey.
 	Manifest Manifest
 	// RootKey is the text of the root key's file; empty leaves it out.
 	RootKey []byte
-	// Database is read to its end, which must come after Manifest.Size bytes.
+	// Database must have exactly Manifest.Size bytes.
 	Database io.Reader
 }
 
@@ -128,27 +127,27 @@ func pack(w io.Writer, c Contents) error {
 	return zip.Close()
 }
 
-// Read decrypts a backup, and writes its database to db. What was written is
-// worth nothing unless the error is nil. The root key is the text of its file,
-// empty if it was left out. Every refusal is classed Invalid, with one sentence;
-// an error of db is returned as it is.
+// Read decrypts a backup and writes its database to db. The caller must discard
+// what was written unless the error is nil. The root key is the text of its file,
+// empty if the backup has none. Errors of the backup are classed Invalid, with one
+// sentence; an error of db is returned as it is.
 func Read(r io.Reader, with []age.Identity, db io.Writer) (m Manifest, rootKey []byte, err error) {
 	plain, err := age.Decrypt(r, with...)
 	var nobody *age.NoIdentityMatchError
 	switch {
 	case errors.As(err, &nobody):
-		return m, nil, failure.New(failure.Invalid, "The backup is for somebody else: this key or passphrase does not open it.")
+		return m, nil, failure.New(failure.Invalid, "This key or passphrase does not decrypt the backup.")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return m, nil, damaged(err)
 	case err != nil:
-		return m, nil, failure.Wrap(failure.Invalid, err, "That is no backup of Countersign, or not any more.")
+		return m, nil, failure.Wrap(failure.Invalid, err, "The file is not a Countersign backup, or it is damaged.")
 	}
 	return unpack(plain, db)
 }
 
-// unpack reads what was encrypted, to its end.
+// unpack reads the decrypted archive to its end.
 func unpack(r io.Reader, db io.Writer) (m Manifest, rootKey []byte, err error) {
-	under := bufio.NewReader(r) // gzip reads from it no further than its own end
+	under := bufio.NewReader(r) // so that gzip reads no further than its own end
 	zip, err := gzip.NewReader(under)
 	if err != nil {
 		return m, nil, damaged(err)
@@ -179,7 +178,7 @@ func unpack(r io.Reader, db io.Writer) (m Manifest, rootKey []byte, err error) {
 	return m, rootKey, ended(zip, under)
 }
 
-// next goes to the next member, which must have this name.
+// next moves to the next member, which must have this name.
 func next(archive *tar.Reader, name string) (*tar.Header, error) {
 	h, err := archive.Next()
 	if err != nil {
@@ -224,12 +223,12 @@ func database(archive *tar.Reader, m Manifest, db io.Writer) error {
 		return damaged(err)
 	}
 	if hex.EncodeToString(sum.Sum(nil)) != m.SHA256 {
-		return damaged(errors.New("the database's hash is another"))
+		return damaged(errors.New("the database's hash differs"))
 	}
 	return nil
 }
 
-// keeper remembers the error of writing, to tell a full disk from a bad backup.
+// keeper remembers write errors, to tell a full disk from a bad backup.
 type keeper struct {
 	w   io.Writer
 	err error
@@ -243,10 +242,10 @@ func (k *keeper) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ended reads both streams to their ends: gzip's checksum and age's last chunk
-// come there, and nothing may come after.
+// ended reads both streams to their ends, where gzip's checksum and age's last
+// chunk are, and refuses trailing data.
 func ended(zip *gzip.Reader, r io.Reader) error {
-	left, err := io.Copy(io.Discard, io.LimitReader(zip, 1<<20)) // what tar pads with
+	left, err := io.Copy(io.Discard, io.LimitReader(zip, 1<<20)) // the padding of tar
 	if err == nil && left == 1<<20 {
 		err = errors.New("there is more in it than there should be")
 	}
@@ -264,7 +263,7 @@ func ended(zip *gzip.Reader, r io.Reader) error {
 
 func damaged(cause error) error {
 	if errors.Is(cause, io.ErrUnexpectedEOF) || errors.Is(cause, io.EOF) {
-		return failure.Wrap(failure.Invalid, cause, "The backup is cut short: its end is missing.")
+		return failure.Wrap(failure.Invalid, cause, "The backup is truncated: its end is missing.")
 	}
-	return failure.Wrap(failure.Invalid, cause, "The backup was changed or damaged, so nothing of it is used.")
+	return failure.Wrap(failure.Invalid, cause, "The backup was changed or is damaged; nothing of it is used.")
 }

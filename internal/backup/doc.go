@@ -1,13 +1,12 @@
-// Package backup is the form of a backup: one file that holds an installation.
+// Package backup defines the backup format: one file that holds an installation.
 //
 // It is a gzipped tar archive inside an age file (https://age-encryption.org/v1),
-// so that somebody who has the key and no Countersign reads it with age and tar.
+// so that the holder of the key can read it with age and tar, without Countersign.
 // In the archive, in this order: manifest.json, root.key unless it was left out,
 // and countersign.db.
 //
-// It owns that form, both ways. It knows neither what the database says nor where
-// anything is kept; the command line copies, verifies and puts in place. It has
-// no neighbours. Its one invariant: [Read] returns without an error only if every
-// byte is the one that [Write] was given, to the very end of the file. That says
-// nothing of who wrote it: whoever knows a recipient can make a backup for it.
+// It reads and writes that format. The command line copies the database, verifies
+// it and puts it in place. Invariant: [Read] returns without an error only if every
+// byte is the one that [Write] was given, to the end of the file. That does not
+// authenticate the writer: anybody who knows a recipient can make a backup for it.
 package backup
