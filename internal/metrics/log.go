@@ -11,9 +11,9 @@ import (
 	"countersign/internal/store"
 )
 
-// Log counts the audit log's entries by event, outcome and protocol as they are
-// written, by whichever server: everything that is decided is in it, so nothing
-// else needs to count. It begins when the process does.
+// Log counts the entries of the audit log by event, outcome and protocol, those of
+// other servers too. Every decision is in the log, so no other code has to count.
+// The counts begin when the process starts.
 type Log struct {
 	db        *store.DB
 	protocols []string
@@ -24,18 +24,18 @@ type Log struct {
 	counts map[[3]string]float64
 }
 
-// NewLog makes a Log that has counted nothing. Protocols are the words that a protocol
-// may have; any other is "other".
+// NewLog returns a Log that has counted nothing. Protocols are the values that the
+// protocol label may have; all others are "other".
 func NewLog(db *store.DB, protocols []string) *Log { return &Log{db: db, protocols: protocols} }
 
 const (
-	// mostSeries bounds the series; what comes beyond is "other".
+	// mostSeries limits the number of series; further ones are counted as "other".
 	mostSeries = 400
 	pageSize   = 10_000
 	mostPages  = 100
 )
 
-// Gather counts what is new and returns all counts.
+// Gather counts the new entries and returns all counts.
 func (l *Log) Gather(ctx context.Context) ([]Sample, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,7 +100,7 @@ func (l *Log) count(e audit.Entry) {
 	l.counts[k]++
 }
 
-// Store tells of the database: what waits, and how the writer is doing.
+// Store gathers the metrics of the database: queues, and the work of the writer.
 func Store(db *store.DB) Source {
 	return func(ctx context.Context) ([]Sample, error) {
 		s := db.Stats()

@@ -1,10 +1,9 @@
-// Package metrics writes what a monitoring system reads, in the text format of
-// Prometheus (exposition format 0.0.4).
+// Package metrics serves metrics in the text format of Prometheus (exposition
+// format 0.0.4).
 //
-// It owns the format and nothing that is counted: the numbers are handed in when
-// they are asked for, so that counting costs no request anything that it did not
-// cost before. Its neighbours are store (what is counted there) and main, which
-// hands in the rest. Its one invariant: no label ever holds what somebody typed.
+// It reads the numbers when it is scraped, so that metrics add no cost to requests.
+// It gathers those of the store and of the audit log itself; main supplies the
+// others. Invariant: no label ever holds text from a user.
 package metrics
 
 import (
@@ -19,7 +18,7 @@ import (
 	"strings"
 )
 
-// Kind is how a number behaves.
+// Kind is the type of a metric.
 type Kind string
 
 // The kinds. A Counter only rises while the process lives.
@@ -28,7 +27,7 @@ const (
 	Gauge   Kind = "gauge"
 )
 
-// Sample is one number. Labels are pairs of our own words.
+// Sample is one value. Labels are pairs of name and value, never text from a user.
 type Sample struct {
 	Name, Help string
 	Kind       Kind
@@ -36,11 +35,11 @@ type Sample struct {
 	Value      float64
 }
 
-// Source gathers samples. An error leaves its samples out and is told by the
-// sample countersign_scrape_errors.
+// Source gathers samples. On an error its samples are left out, and the sample
+// countersign_scrape_errors counts it.
 type Source func(ctx context.Context) ([]Sample, error)
 
-// Handler serves what the sources gather.
+// Handler serves the samples of the sources.
 func Handler(sources ...Source) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var all []Sample
@@ -60,7 +59,7 @@ func Handler(sources ...Source) http.Handler {
 	})
 }
 
-// Write writes samples, those of one name together.
+// Write writes samples, grouped by name.
 func Write(w io.Writer, samples []Sample) error {
 	slices.SortStableFunc(samples, func(a, b Sample) int { return cmp.Compare(a.Name, b.Name) })
 	out := bufio.NewWriter(w)
