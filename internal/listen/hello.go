@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// Hello is a listener for TLS whose clients have so long until their ClientHello is
-// here, however long what comes behind it may take: a handshake in which a PIN is typed
-// has minutes, and whoever says nothing has none of them. It is the outermost listener
-// below TLS, and its configuration goes through [Heard].
+// Hello is a listener that closes connections without a TLS ClientHello after a
+// time-out of its own. The rest of the handshake may take longer: a user who types the
+// PIN of a smart card has minutes, a silent client has not. It must be the listener
+// directly below TLS, with a configuration from [Heard].
 type Hello struct {
 	net.Listener
 	Within time.Duration
 }
 
-// Accept returns the next connection, whose time runs.
+// Accept returns the next connection; its time-out has begun.
 func (h *Hello) Accept() (net.Conn, error) {
 	c, err := h.Listener.Accept()
 	if err != nil {
@@ -30,7 +30,7 @@ func (h *Hello) Accept() (net.Conn, error) {
 	return quiet, nil
 }
 
-// Heard has a configuration end the wait for the ClientHello when it is here.
+// Heard returns a TLS configuration that ends the time-out when the ClientHello arrives.
 func Heard(config *tls.Config) *tls.Config {
 	c := config.Clone()
 	before := c.GetConfigForClient
@@ -46,8 +46,8 @@ func Heard(config *tls.Config) *tls.Config {
 	return c
 }
 
-// silent is a connection on which no ClientHello was read yet: no deadline that is set
-// lies behind the time that it has for that.
+// silent is a connection without a ClientHello so far: no read deadline is later than
+// that of the ClientHello.
 type silent struct {
 	net.Conn
 	until time.Time

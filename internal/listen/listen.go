@@ -1,9 +1,9 @@
 // Package listen bounds the connections of a listener.
 //
-// It owns two limits: how many connections there are at once, and how many of them
-// one source holds. It reads nothing of what is sent and decides about nobody; the
-// time-outs are the server's. Its one invariant: a source never holds more than is
-// left for everybody else, so that whoever fills all they can get leaves room.
+// It has two limits: the number of concurrent connections, and how many of them one
+// source may hold. It reads no data; time-outs are the server's. Invariant: a source
+// never holds more connections than are free, so that one source alone cannot
+// exhaust the listener.
 package listen
 
 import (
@@ -14,12 +14,12 @@ import (
 
 // Share is a listener that shares a number of connections among its sources.
 //
-// The share of a source is what is free at that moment: one source alone gets half of
-// all, two that take what they can get a third each, and n of them leave one part of
-// n+1 to whoever comes next (Choudhury and Hahne, "Dynamic Queue Length Thresholds").
-// So there is no number to choose for offices that are one address, and no address
-// that shuts the door. The networks that a source lies in have shares, too, of several
-// times what is free: whoever has all of a network's addresses leaves a ninth of all.
+// The share of a source equals what is free at that moment: one greedy source gets a
+// half of all connections, two get a third each, and n leave one part of n+1 to the
+// next (Choudhury and Hahne, "Dynamic Queue Length Thresholds"). So no limit has to be
+// chosen for offices behind one address, and no address can exhaust the listener.
+// Networks have shares too, of several times what is free: an attacker with all
+// addresses of a network leaves a ninth of all connections.
 type Share struct {
 	net.Listener
 	most   int
@@ -34,23 +34,23 @@ type Share struct {
 	close sync.Once
 }
 
-// network is what a source is counted in: this many bits of its address, and how many
-// times what is free may be held there.
+// network is a prefix that connections are counted by: its length in bits, and its
+// share as a multiple of what is free.
 type network struct{ v4, v6, times int }
 
 // networks are a subscriber's (an IPv4 address, an IPv6 /56), what one customer of a
 // provider has, and a provider's.
 var networks = [...]network{{32, 56, 1}, {24, 48, 8}, {16, 32, 32}}
 
-// source is where a connection comes from, in each of the networks. The zero one is
-// whoever has no share of their own.
+// source is the address of a connection in each of the networks. The zero source has
+// no share of its own.
 type source [len(networks)]netip.Prefix
 
 func (s source) shares() bool { return s[0].IsValid() }
 
-// New shares at most so many connections of l. Sources in exempt, which are listed
-// proxies, stand for many people and have no share of their own; they fill no more
-// than there is either, and others leave an eighth to them.
+// New limits l to most connections and shares them among its sources. Sources in
+// exempt are listed proxies, which stand for many users: no share limits them, only
+// the total does, and an eighth of it is kept for them.
 func New(l net.Listener, most int, exempt []netip.Prefix) *Share {
 	s := &Share{Listener: l, most: max(1, most), exempt: exempt, held: map[netip.Prefix]int{}}
 	if len(exempt) > 0 {
@@ -60,9 +60,9 @@ func New(l net.Listener, most int, exempt []netip.Prefix) *Share {
 	return s
 }
 
-// Accept returns the next connection for which there is room. One from a source that
-// holds its share is closed, before anything is read of it, and so is one for which only
-// the proxies' part is free; where nothing at all is free the next one waits.
+// Accept returns the next connection for which there is room. It closes, before
+// anything is read, connections of a source that holds its share, and those for which
+// only the proxies' part is free. When nothing is free it waits.
 func (s *Share) Accept() (net.Conn, error) {
 	for {
 		c, err := s.Listener.Accept()
@@ -77,7 +77,7 @@ func (s *Share) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends whoever waits for room as well.
+// Close closes the listener and ends an Accept that waits for room.
 func (s *Share) Close() error {
 	s.close.Do(func() {
 		s.mu.Lock()
@@ -88,7 +88,7 @@ func (s *Share) Close() error {
 	return s.Listener.Close()
 }
 
-// admit counts one more connection of a source, when there is room for any. It is
+// admit waits until there is room and counts one more connection of a source. It is
 // false for a source that holds its share.
 func (s *Share) admit(from source) bool {
 	s.mu.Lock()
