@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Beside returns the moment and the account of an encoded entry, which a store keeps in
-// columns of their own beside it, without decoding all of it. The body must be one that
-// [Entry.Encode] wrote: its MAC was checked.
+// Beside returns the time and the account of an encoded entry, of which a store keeps
+// copies in columns, without decoding all of it. The body must come from
+// [Entry.Encode]: its MAC was checked.
 func Beside(body []byte) (at time.Time, account int64) {
 	const begins = `{"at":"`
 	if len(body) < len(begins)+len(timeForm) {
@@ -29,9 +29,9 @@ func Beside(body []byte) (at time.Time, account int64) {
 	return at, account
 }
 
-// VersionsIn returns what an encoded entry says in its Versions, without decoding all of
-// it. The body must be one that [Entry.Encode] wrote. Versions hold no character that is
-// escaped; one that does is returned as far as that.
+// VersionsIn returns the Versions of an encoded entry without decoding all of it. The
+// body must come from [Entry.Encode]. Versions hold no character that needs an escape;
+// the result ends before the first one.
 func VersionsIn(body []byte) string {
 	before, _, _ := bytes.Cut(body, []byte(`,"detail":{`)) // a detail may have any name
 	_, rest, ok := bytes.Cut(before, []byte(`,"versions":"`))

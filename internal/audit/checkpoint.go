@@ -11,8 +11,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Checkpoint is a tree at one size: the text of a C2SP tlog-checkpoint
-// (https://c2sp.org/tlog-checkpoint), without extension lines of our own.
+// Checkpoint is the state of a tree at one size: the text of a C2SP tlog-checkpoint
+// (https://c2sp.org/tlog-checkpoint) without extension lines.
 type Checkpoint struct {
 	// Origin names the log; it is a non-empty line.
 	Origin string
@@ -20,17 +20,17 @@ type Checkpoint struct {
 	Root   tlog.Hash
 }
 
-// Checkpoint returns the tree as it stands, under the log's origin.
+// Checkpoint returns the present state of the tree, under the log's origin.
 func (t *Tree) Checkpoint(origin string) Checkpoint {
 	return Checkpoint{Origin: origin, Size: t.size, Root: t.Root()}
 }
 
-// Text returns the body of the note: origin, size, root, each a line.
+// Text returns the body of the note: origin, size and root, one line each.
 func (c Checkpoint) Text() string {
 	return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, c.Root)
 }
 
-// Sign returns the checkpoint as a signed note, ready to be kept or sent.
+// Sign returns the checkpoint as a signed note.
 func (c Checkpoint) Sign(s note.Signer) (string, error) {
 	if _, err := ParseCheckpoint(c.Text()); err != nil {
 		return "", err
@@ -42,7 +42,7 @@ func (c Checkpoint) Sign(s note.Signer) (string, error) {
 	return string(b), nil
 }
 
-// maxCheckpoint bounds a signed note that we read, in bytes.
+// maxCheckpoint is the size in bytes of the largest signed note that is read.
 const maxCheckpoint = 64 << 10
 
 var errCheckpoint = errors.New("audit: malformed checkpoint")
@@ -69,9 +69,9 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	return c, nil
 }
 
-// OpenCheckpoint checks the signature of a note and reads it. A checkpoint of
-// another log than origin is an error: a true one of a neighbour proves nothing
-// about this log.
+// OpenCheckpoint verifies the signature of a note and parses it. It refuses a
+// checkpoint of another origin: a valid one of another log proves nothing about
+// this one.
 func OpenCheckpoint(signed, origin string, v note.Verifier) (Checkpoint, error) {
 	if len(signed) > maxCheckpoint {
 		return Checkpoint{}, errCheckpoint

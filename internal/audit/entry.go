@@ -8,77 +8,76 @@ import (
 	"time"
 )
 
-// Actor is who did it: a person, "system", or an API key. It carries no rights;
-// it is what the log says.
+// Actor is who made a change: a person, "system", or an API key. It is what the log
+// records and carries no rights.
 type Actor struct {
-	// Account numbers the person, or is zero for what is none.
+	// Account is the number of the account, or zero for an actor without one.
 	Account int64 `json:"account,omitempty"`
 	// Name is the account's name, "system", or "api-key NAME".
 	Name string `json:"name"`
-	// Via is the way in: "socket", "console", "radius", "browser", ...
+	// Via is the interface that was used: "socket", "console", "radius", "browser", ...
 	Via string `json:"via,omitempty"`
 }
 
-// System is the program itself, acting on its own clock.
+// System is the actor of changes that the server makes by itself.
 func System(via string) Actor { return Actor{Name: "system", Via: via} }
 
 // The outcomes an entry may have.
 const (
-	OK      = "ok"      // it was done
-	Refused = "refused" // it was understood and not allowed
-	Failed  = "failed"  // it broke
+	OK      = "ok"      // done
+	Refused = "refused" // not allowed
+	Failed  = "failed"  // an error occurred
 )
 
-// Entry is one line of the log. Strings are cut to their bounds (see the
-// constants below) and cleaned of what does not print when it is encoded, so
-// nothing that a stranger types can swell or dress up the log. No secret ever
-// belongs in one.
+// Entry is one entry of the log. Encoding truncates strings to their limits (see the
+// constants below) and replaces characters that do not print, so that input of
+// strangers can neither fill nor forge the log. An entry never holds a secret.
 type Entry struct {
-	// Seq is the entry's number, its place in the tree, from 0. It is not part
-	// of the body: the MAC and the tree bind the two. It is negative for an
-	// entry that waits to be numbered.
+	// Seq is the entry's number, its index in the tree, from 0. It is not part of
+	// the body: the MAC and the tree bind it to the body. It is negative for an
+	// entry that has no number yet.
 	Seq int64 `json:"seq"`
-	// At is the moment, to the microsecond.
+	// At is the time of the event, to the microsecond.
 	At    time.Time `json:"time"`
 	Actor Actor     `json:"actor"`
-	// Event is what happened, in dotted lower-case words: "signin.granted",
+	// Event is the type of the event, in dotted lower-case words: "signin.granted",
 	// "credential.enrolled". It must not be empty.
 	Event string `json:"event"`
 	// Outcome is OK, Refused or Failed.
 	Outcome string `json:"outcome"`
-	// Account and AccountName say whom it is about.
+	// Account and AccountName are the account that it concerns.
 	Account     int64  `json:"account,omitempty"`
 	AccountName string `json:"account_name,omitempty"`
-	// Application and Protocol are where the person was going and by which way.
+	// Application is what the person signed in to, and Protocol by which protocol.
 	Application string `json:"application,omitempty"`
 	Protocol    string `json:"protocol,omitempty"`
-	// Source is the network address it came from.
+	// Source is the network address of the client.
 	Source string `json:"source,omitempty"`
-	// Action is what was asked for when it is more than signing in, with its
-	// object; Reason is a stable word for why it was refused or failed.
+	// Action is the requested action with its object, if it was not a sign-in.
+	// Reason is a stable word for why it was refused or failed.
 	Action string `json:"action,omitempty"`
 	Reason string `json:"reason,omitempty"`
-	// Attempt ties the entries of one attempt together.
+	// Attempt is the same in all entries of one sign-in attempt.
 	Attempt string `json:"attempt,omitempty"`
-	// Versions says which rows the change left at which version, and what is over by
-	// it: "account/7=13 session/x7f=over:1767000000". The store writes and reads it, so
-	// that a row that was put back is told from the newest.
+	// Versions lists the version of each row after the change, and the objects that it
+	// ended: "account/7=13 session/x7f=over:1767000000". The store writes and reads it
+	// to detect rows that were put back from an older copy.
 	Versions string `json:"versions,omitempty"`
-	// Detail is everything else, at most MaxDetail pairs. A new fact goes here,
-	// so that an older release can still read the entry.
+	// Detail holds all other facts, at most MaxDetail pairs. New facts go here, so
+	// that an older release can still read the entry.
 	Detail map[string]string `json:"detail,omitempty"`
 }
 
-// Bounds of an entry, in bytes of UTF-8 unless said otherwise.
+// Limits of an entry, in bytes of UTF-8 unless said otherwise.
 const (
 	MaxEvent    = 64
-	MaxText     = 256 // every string of an Entry and Actor that has no bound of its own
+	MaxText     = 256 // every string of an Entry and Actor without a limit of its own
 	MaxKey      = 48  // the key of a detail
 	MaxValue    = 512 // the value of a detail
 	MaxDetail   = 24  // pairs of detail
 	MaxVersions = 4096
-	// MaxBody bounds an encoded entry: what the others add up to if every byte
-	// had to be escaped, rounded up.
+	// MaxBody is the limit of an encoded entry: the sum of the others if every
+	// byte had to be escaped, rounded up.
 	MaxBody = 48 << 10
 )
 
@@ -86,10 +85,10 @@ const (
 const timeForm = "2006-01-02T15:04:05.000000Z"
 
 // Encode returns the entry's body, its leaf in the tree: JSON with the fields in
-// one order, details sorted, empty fields left out and no white space. It
-// refuses an entry without a known outcome or a well-formed event, with a year
-// outside 1..9999, or with more than MaxDetail details or
-// an odd name for one: those are mistakes of the program. Everything else it cuts and cleans.
+// a fixed order, details sorted, empty fields left out and no white space. It
+// refuses an entry with an unknown outcome, a malformed event, a year outside
+// 1..9999, more than MaxDetail details or a malformed name of one: those are
+// programming errors. It truncates and cleans everything else.
 func (e *Entry) Encode() ([]byte, error) {
 	if err := e.Check(); err != nil {
 		return nil, err
@@ -97,7 +96,7 @@ func (e *Entry) Encode() ([]byte, error) {
 	return e.Body(), nil
 }
 
-// Body is Encode of an entry that [Entry.Check] has found nothing wrong with.
+// Body is Encode for an entry that [Entry.Check] has accepted.
 func (e *Entry) Body() []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, `{"at":"`...)
@@ -119,7 +118,7 @@ func (e *Entry) Body() []byte {
 	return append(b, '}')
 }
 
-// Check says why an entry cannot be encoded.
+// Check returns why an entry cannot be encoded, or nil.
 func (e *Entry) Check() error {
 	switch e.Outcome {
 	case OK, Refused, Failed:
@@ -130,7 +129,7 @@ func (e *Entry) Check() error {
 		return fmt.Errorf("audit: event %q; use lower-case words with dots, at most %d bytes", e.Event, MaxEvent)
 	}
 	if y := e.At.UTC().Year(); y < 1 || y > 9999 || e.At.IsZero() {
-		return errors.New("audit: an entry without a sensible time")
+		return errors.New("audit: an entry without a valid time")
 	}
 	if len(e.Detail) > MaxDetail {
 		return fmt.Errorf("audit: %d details in event %q, more than %d", len(e.Detail), e.Event, MaxDetail)
@@ -174,11 +173,11 @@ type wire struct {
 	Detail      map[string]string `json:"detail"`
 }
 
-// ErrMalformed is a body that Encode did not write.
+// ErrMalformed is returned for a body that Encode did not write.
 var ErrMalformed = errors.New("audit: malformed entry")
 
-// Decode reads a body. It accepts exactly what Encode writes: any other
-// spelling of the same entry is ErrMalformed. Seq is left zero.
+// Decode parses a body. It accepts exactly what Encode writes: any other encoding
+// of the same entry is ErrMalformed. Seq is left zero.
 func Decode(body []byte) (Entry, error) {
 	if len(body) > MaxBody {
 		return Entry{}, fmt.Errorf("%w: %d bytes", ErrMalformed, len(body))

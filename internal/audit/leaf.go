@@ -5,11 +5,11 @@ type Leaf struct {
 	Seq  int64
 	Body []byte
 	MAC  []byte
-	// Beside is what a store keeps beside the entry to search it by; nil is not known. An
+	// Beside holds the columns that a store keeps for searching; nil means unknown. An
 	// export has none.
 	Beside *Columns
 }
 
-// Columns are what an entry says of its moment, in microseconds since 1970, and of whom it is
-// about. They are copies: what counts is in the entry.
+// Columns are an entry's time, in microseconds since 1970, and account. They are copies:
+// the entry itself is authoritative.
 type Columns struct{ At, Account int64 }

@@ -11,19 +11,19 @@ import (
 )
 
 // An exported log is lines of JSON: a head, the checkpoints, and the entries in
-// their order. It holds all that Verify needs but the keys.
+// their order. It holds everything that Verify needs except the keys.
 //
 //	{"log":"ORIGIN","version":1}
 //	{"checkpoint":"SIGNED NOTE"}
 //	{"seq":0,"mac":"BASE64","entry":{...}}
 //	{"seq":1,"mac":"BASE64","raw":"BASE64"}
 //
-// An entry whose body is not in canonical form, because somebody changed it, is
-// written raw: an export shows what is there.
+// An entry whose body is not in canonical form, because it was changed, is
+// exported raw.
 
 const exportVersion = 1
 
-// maxLine bounds a line that we read, in bytes.
+// maxLine is the length in bytes of the longest line that is read.
 const maxLine = 4*maxCheckpoint + 2*MaxBody
 
 type headLine struct {
@@ -42,7 +42,7 @@ type entryLine struct {
 	Raw   []byte          `json:"raw,omitempty"`
 }
 
-// Writer writes an exported log. It writes each line at once: give it a buffer.
+// Writer writes an exported log, one Write call for each line: give it a buffered writer.
 type Writer struct {
 	w io.Writer
 }
@@ -61,7 +61,7 @@ func NewWriter(w io.Writer, origin string, checkpoints []string) (*Writer, error
 	return x, nil
 }
 
-// Write adds an entry.
+// Write writes an entry.
 func (x *Writer) Write(l Leaf) error {
 	line, err := formLine(l)
 	if err != nil {
@@ -102,9 +102,9 @@ func marshalLine(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// Log is an exported log that is being read.
+// Log reads an exported log.
 type Log struct {
-	// Origin is what the export says; whoever verifies knows which it should be.
+	// Origin is the origin in the export. The verifier must compare it with the expected one.
 	Origin      string
 	Checkpoints []string
 
@@ -113,7 +113,7 @@ type Log struct {
 	first []byte // the first line that is not a checkpoint's
 }
 
-// ErrExport is a line that no export has.
+// ErrExport is returned for a line that no export has.
 var ErrExport = errors.New("audit: not an exported log")
 
 // ReadLog reads the head and the checkpoints of an export.
@@ -143,8 +143,8 @@ func ReadLog(r io.Reader) (*Log, error) {
 	}
 }
 
-// Entries reads the entries, once. It ends with an error that names the line if
-// one is not as an export writes it.
+// Entries iterates over the entries, once. It ends with an error that names the line
+// if one is malformed.
 func (l *Log) Entries() iter.Seq2[Leaf, error] {
 	return func(yield func(Leaf, error) bool) {
 		line, ok := l.first, l.first != nil

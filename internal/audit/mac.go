@@ -7,8 +7,7 @@ import (
 	"hash"
 )
 
-// Waiting is the number under which an entry that waits to be numbered is
-// authenticated.
+// Waiting is the number in the MAC of an entry that has no number yet.
 const Waiting int64 = -1
 
 // treeSeq stands where an entry's number stands in the MAC of a tree. No entry
@@ -23,8 +22,8 @@ type Authenticator struct {
 	buf [sha256.Size]byte
 }
 
-// NewAuthenticator returns an Authenticator with this key, of at least 32 bytes
-// by convention of those who make keys.
+// NewAuthenticator returns an Authenticator with this key, which should have at
+// least 32 bytes.
 func NewAuthenticator(key []byte) *Authenticator {
 	return &Authenticator{mac: hmac.New(sha256.New, key)}
 }
@@ -38,7 +37,7 @@ func (a *Authenticator) Append(dst []byte, seq int64, body []byte) []byte {
 	return a.mac.Sum(dst)
 }
 
-// Check reports whether mac is the entry's, in constant time.
+// Check reports, in constant time, whether mac is the entry's.
 func (a *Authenticator) Check(seq int64, body, mac []byte) bool {
 	return hmac.Equal(a.Append(a.buf[:0], seq, body), mac)
 }

@@ -6,35 +6,35 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Kind says what was done to the log.
+// Kind is the kind of a fault.
 type Kind string
 
-// The kinds of faults. Only with the MAC key can the first four be told apart
-// and pinned to an entry; without it, they are Altered and lie somewhere between
-// two checkpoints, except where the numbers themselves have a gap.
+// The kinds of faults. Only with the MAC key can Verify distinguish the first four
+// and name the entry; without it they are Altered and lie somewhere between two
+// checkpoints, except where the numbers themselves have a gap.
 const (
-	Changed    Kind = "changed"    // the entry says something else than when it was written
-	Removed    Kind = "removed"    // the entry is missing, and later ones are there
-	Inserted   Kind = "inserted"   // the entry was never written by us, or is a copy
-	Reordered  Kind = "reordered"  // the entry stands behind a later one
-	Renumbered Kind = "renumbered" // the entry stands in its place under another number
+	Changed    Kind = "changed"    // the content differs from what was written
+	Removed    Kind = "removed"    // the entry is missing, and later ones exist
+	Inserted   Kind = "inserted"   // this installation never wrote the entry, or it is a copy
+	Reordered  Kind = "reordered"  // the entry comes after a later one
+	Renumbered Kind = "renumbered" // the entry is in its place under another number
 	CutOff     Kind = "cut off"    // the log ends before it
 	Altered    Kind = "altered"    // one of the above, somewhere in the range
-	Forged     Kind = "forged"     // a checkpoint that our key did not sign, or of another log
-	Misfiled   Kind = "misfiled"   // the columns beside the entry say another moment or account
-	Treeless   Kind = "treeless"   // the tree that the log goes on from is gone, or not ours
+	Forged     Kind = "forged"     // a checkpoint without a valid signature, or of another log
+	Misfiled   Kind = "misfiled"   // the columns beside the entry hold another time or account
+	Treeless   Kind = "treeless"   // the stored tree from which the log continues is missing, or its MAC is wrong
 )
 
-// Fault is one thing that is wrong with the log. From and To are the first and
-// the last entry that it concerns, by the numbers they were written under; for
-// Inserted, by the number it is now found under. Both are -1 for Forged and Treeless.
+// Fault is one fault of the log. From and To are the first and the last entry that
+// it concerns, by the numbers under which they were written; for Inserted, by the
+// number that the entry has now. Both are -1 for Forged and Treeless.
 type Fault struct {
 	Kind     Kind
 	From, To int64
-	Note     string // more in words, or empty
+	Note     string // an explanation, or empty
 }
 
-// String says it in a sentence.
+// String describes the fault in a sentence.
 func (f Fault) String() string {
 	s := f.sentence()
 	if f.Note != "" {
@@ -60,25 +60,24 @@ func (f Fault) sentence() string {
 	return fmt.Sprintf("%s %s %s", which, was, f.Kind)
 }
 
-// Report is what [Verify] found.
+// Report is the result of [Verify].
 type Report struct {
-	// Entries is how many there are, and Root the hash of the tree they make.
+	// Entries is the number of entries, and Root the hash of their tree.
 	Entries int64
 	Root    tlog.Hash
-	// Checkpoints is how many checkpoints agree with the entries, and Signed how
-	// many entries the largest of those covers. Later entries are vouched for
-	// only by their MACs.
+	// Checkpoints is the number of checkpoints that agree with the entries, and
+	// Signed the size of the largest of them. Only MACs protect later entries.
 	Checkpoints int
 	Signed      int64
-	// Faults are in the order of the entries. More than MaxFaults are not kept.
+	// Faults are in the order of the entries, at most MaxFaults.
 	Faults []Fault
 	More   bool // there were more
 }
 
-// MaxFaults bounds a report: a log with more is not one log any more.
+// MaxFaults is the largest number of faults in a report.
 const MaxFaults = 1000
 
-// OK reports whether nothing is wrong.
+// OK reports whether there is no fault.
 func (r *Report) OK() bool { return len(r.Faults) == 0 }
 
 func (r *Report) add(f Fault) {
