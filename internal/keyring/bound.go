@@ -20,7 +20,7 @@ const (
 	madeEvent = "keyring.made"
 )
 
-// damage is a table of keys that somebody else wrote to.
+// damage is the error for a table of keys that was changed from outside.
 type damage struct {
 	store.Finding
 	says string
@@ -37,9 +37,8 @@ func lost(p Purpose, generation uint32) error {
 		fmt.Sprintf("keyring: the key for %s, generation %d, was made and is missing from the table wrapped_key: it was changed from outside; restore it from a backup", p, generation)}
 }
 
-// known is the newest generation of each purpose that this server knows of: that it has in
-// memory, or that the log tells of. It is asked before the keys are read, so that what is
-// read is not older.
+// known returns the newest generation of each purpose that this server knows, from memory
+// or from the log. It must be called before the keys are read, so that they are not older.
 func (k *Keyring) known() map[Purpose]int64 {
 	var mine ring
 	if now := k.ring.Load(); now != nil {
@@ -55,7 +54,7 @@ func (k *Keyring) known() map[Purpose]int64 {
 	return out
 }
 
-// whole reports as an error that a key which is known is missing.
+// whole returns an error if a known key is missing.
 func (r ring) whole(known map[Purpose]int64) error {
 	for _, p := range Purposes() { // in their order
 		there := int64(0)
@@ -69,7 +68,7 @@ func (r ring) whole(known map[Purpose]int64) error {
 	return nil
 }
 
-// loadWhole is load where no key that is known may be missing.
+// loadWhole is load, and an error if a known key is missing.
 func (k *Keyring) loadWhole(ctx context.Context, r store.Reader, known map[Purpose]int64) (ring, error) {
 	out, err := k.load(ctx, r)
 	if err == nil {
@@ -78,17 +77,17 @@ func (k *Keyring) loadWhole(ctx context.Context, r store.Reader, known map[Purpo
 	return out, err
 }
 
-// report has the log say which row is not as it was left.
+// report records an alarm for a row that was changed from outside.
 func (k *Keyring) report(err error) {
 	if d := (damage{}); errors.As(err, &d) {
 		k.db.Report(d.Finding)
 	}
 }
 
-// errBegun is a database that is not new and has no keys, or no log.
+// errBegun is returned for a database in use that has no keys, or no log.
 var errBegun = errors.New("keyring: the database is in use, and its keys or its audit log are missing: it was changed from outside; restore it from a backup")
 
-// unused refuses to begin anew where a database was begun before.
+// unused refuses to make keys in a database that is in use.
 func unused(ctx context.Context, r store.Reader) error {
 	var rows int64
 	err := r.QueryRow(ctx, `select (select count(*) from (select 1 from account limit 1) as a) + (select count(*) from (select 1 from policy limit 1) as p)
@@ -100,8 +99,8 @@ func unused(ctx context.Context, r store.Reader) error {
 	return err
 }
 
-// madeBefore says for which purposes a key was made, from the whole log: each entry must
-// be there and bear its MAC.
+// madeBefore returns the purposes for which a key was made, from the whole log: every
+// entry must exist and have a valid MAC.
 func (k *Keyring) madeBefore(ctx context.Context) (map[Purpose]bool, error) {
 	if err := k.numbered(ctx); err != nil {
 		return nil, err
@@ -141,7 +140,7 @@ func noteMade(out map[Purpose]bool, body []byte) error {
 	return nil
 }
 
-// numbered waits until no entry waits to be numbered.
+// numbered waits until all entries have their numbers.
 func (k *Keyring) numbered(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -158,8 +157,8 @@ func (k *Keyring) numbered(ctx context.Context) error {
 	}
 }
 
-// Inspect opens every key that the database holds and reports those that do not open, are
-// there twice or are missing. This server goes on with those that it has in memory.
+// Inspect opens all keys of the database and reports those that do not open, exist twice
+// or are missing. This server continues with the keys in its memory.
 func (k *Keyring) Inspect(ctx context.Context) error {
 	err := k.inspect(ctx)
 	if errors.Is(err, ErrWrongRoot) && k.rerooted() {
@@ -193,13 +192,13 @@ func (k *Keyring) inspect(ctx context.Context) error {
 	return err
 }
 
-// rerooted reports whether the root key was rotated since this server started. Clocks of
-// several servers may differ by a minute.
+// rerooted reports whether the root key was rotated since this server started, give or
+// take a minute for servers whose clocks differ.
 func (k *Keyring) rerooted() bool {
 	return k.db.Newest(rootKind, 0) > store.Unix(k.opened.Add(-time.Minute))
 }
 
-// Bind has the keys of an installation of before be known to be there from now on.
+// Bind records the existing keys of an installation of an earlier release in the log.
 func (k *Keyring) Bind(ctx context.Context) error {
 	return k.db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
 		r, err := k.load(ctx, tx)

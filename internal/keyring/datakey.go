@@ -17,11 +17,11 @@ import (
 //
 //	version (1 byte, 1) | generation (4) | epoch (8) | nonce (12) | ciphertext | tag (16)
 //
-// The generation says which data key, and the epoch which of its sealing keys:
-// a random number that each server draws anew when it starts and after 2^28
-// values. AES-GCM with random nonces is safe for 2^32 values a key (NIST
-// SP 800-38D section 8.3), which ten thousand sign-ins a second would pass within
-// days; with epochs there is no such number.
+// The generation names the data key, and the epoch one of its sealing keys: a
+// random number that each server draws when it starts and again after 2^28 values.
+// AES-GCM with random nonces is safe for 2^32 values a key (NIST SP 800-38D
+// section 8.3). Ten thousand sign-ins a second would pass that within days;
+// with epochs no key comes near it.
 const (
 	sealVersion = 1
 	epochSize   = 8
@@ -94,7 +94,7 @@ func (d *dataKey) current() *epoch {
 	}
 	fresh.aead = aead
 	fresh.left.Store(epochSeals - 1)
-	d.epoch.CompareAndSwap(e, fresh) // whoever lost uses its own epoch once
+	d.epoch.CompareAndSwap(e, fresh) // the loser of the race uses its own epoch once
 	return fresh
 }
 
@@ -136,7 +136,7 @@ func (d *dataKey) remembered(id [epochSize]byte) (cipher.AEAD, bool) {
 	return aead, ok
 }
 
-// remember keeps the key of an epoch that something was really sealed in.
+// remember keeps the key of an epoch in which a value was sealed.
 func (d *dataKey) remember(id [epochSize]byte, aead cipher.AEAD) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -167,7 +167,7 @@ func (d *dataKey) verifyMAC(f *Fields, mac []byte) bool {
 	return hmac.Equal(d.sum(s, f), mac)
 }
 
-// ErrSealed is a sealed value that does not open: it was changed, moved to
-// another row or account, or is not one of ours. The caller refuses the row and
-// raises an alarm.
+// ErrSealed is returned for a sealed value that does not open: it was changed, moved
+// to another row or account, or sealed with other keys. The caller refuses the row
+// and raises an alarm.
 var ErrSealed = errors.New("keyring: a sealed value does not open: it was changed, moved to another place, or sealed with keys that are not this database's")

@@ -2,26 +2,26 @@ package keyring
 
 import "encoding/binary"
 
-// Fields is a list of values to authenticate, written so that no two lists are
-// the same bytes: each value has its type before it, and its length where that
+// Fields is a list of values to authenticate, encoded so that different lists are
+// different bytes: each value has its type in front, and its length if that
 // varies. Make it with [NewFields] or [LongFields]; the order matters.
 type Fields struct{ b []byte }
 
 // NewFields returns an empty list.
 func NewFields() *Fields { return &Fields{b: make([]byte, 0, 128)} }
 
-// LongFields is NewFields for a list of hundreds of bytes that every sign-in makes: it
-// does not grow in steps.
+// LongFields is NewFields with room for hundreds of bytes, for lists that every sign-in
+// makes.
 func LongFields() *Fields { return &Fields{b: make([]byte, 0, 384)} }
 
-// Int adds a number.
+// Int appends a number.
 func (f *Fields) Int(n int64) *Fields { f.b = appendInt(f.b, n); return f }
 
-// String adds a text.
+// String appends a text.
 func (f *Fields) String(s string) *Fields { f.b = appendString(f.b, s); return f }
 
-// Bytes adds bytes. They are not the same as a text of the same bytes, and nil is
-// the same as none.
+// Bytes appends bytes. They differ from a text of the same bytes. Nil equals an empty
+// slice.
 func (f *Fields) Bytes(p []byte) *Fields {
 	f.b = append(f.b, 'b')
 	f.b = binary.BigEndian.AppendUint64(f.b, uint64(len(p)))
@@ -38,16 +38,16 @@ func appendString(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// AAD says where a sealed value lives. It opens there and nowhere else, so rows
-// and columns that somebody swaps in the database do not open.
+// AAD is the place of a sealed value in the database, the additional authenticated
+// data. The value opens only there, so values that somebody swaps do not open.
 type AAD struct {
 	// Table and Column are required.
 	Table, Column string
-	// Row is the row's number, and Key its name where it has no number; both
-	// empty where the row is not known when it is sealed.
+	// Row is the row's number, and Key its name if it has no number. Both are
+	// empty if the row is not known when the value is sealed.
 	Row int64
 	Key string
-	// Account is whose it is, 0 for nobody's.
+	// Account is the account that it belongs to, or 0.
 	Account int64
 }
 

@@ -46,9 +46,8 @@ func (r ring) find(p Purpose, generation uint32) *dataKey {
 	return nil
 }
 
-// Seal encrypts and authenticates a value that will live in one place. It
-// panics for a purpose that is not in [Purposes], and for a place without table
-// or column.
+// Seal encrypts and authenticates a value for one place. It panics for a purpose
+// that is not in [Purposes], and for a place without table or column.
 func (k *Keyring) Seal(p Purpose, place AAD, plaintext []byte) []byte {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
@@ -56,8 +55,8 @@ func (k *Keyring) Seal(p Purpose, place AAD, plaintext []byte) []byte {
 	return k.newest(p).seal(s.b, plaintext)
 }
 
-// Open returns what was sealed for this place. Anything else is [ErrSealed],
-// unless keys had to be read and could not be.
+// Open decrypts a value that was sealed for this place. For any other it returns
+// [ErrSealed], or the store's error if it had to read keys and failed.
 func (k *Keyring) Open(p Purpose, place AAD, sealed []byte) ([]byte, error) {
 	if len(sealed) < sealMin || sealed[0] != sealVersion {
 		return nil, ErrSealed
@@ -72,8 +71,8 @@ func (k *Keyring) Open(p Purpose, place AAD, sealed []byte) ([]byte, error) {
 	return d.open(s.b, sealed)
 }
 
-// OpenCurrent is Open for what must not outlive its key: a value that was sealed
-// under an older generation is [ErrSealed], whoever sealed it.
+// OpenCurrent is Open for values that must not outlive their key: for a value of an
+// older generation it returns [ErrSealed].
 func (k *Keyring) OpenCurrent(p Purpose, place AAD, sealed []byte) ([]byte, error) {
 	plain, err := k.Open(p, place, sealed) // reads a newer generation than is known here
 	if err == nil && binary.BigEndian.Uint32(sealed[1:5]) != k.newest(p).generation {
@@ -82,14 +81,14 @@ func (k *Keyring) OpenCurrent(p Purpose, place AAD, sealed []byte) ([]byte, erro
 	return plain, err
 }
 
-// MAC authenticates fields, 36 bytes. It panics for a purpose that is not in
-// [Purposes].
+// MAC returns the message authentication code of fields, 36 bytes. It panics for a
+// purpose that is not in [Purposes].
 func (k *Keyring) MAC(p Purpose, f *Fields) []byte {
 	return k.newest(p).appendMAC(make([]byte, 0, macSize), f)
 }
 
-// MACs returns what MAC made of fields under each generation that there is, the newest
-// first: to look for a value that was kept before a key was replaced.
+// MACs returns the MAC of fields under each generation, the newest first, to find a
+// value that was stored before a key was rotated.
 func (k *Keyring) MACs(p Purpose, f *Fields) [][]byte {
 	k.newest(p)
 	var out [][]byte
@@ -99,8 +98,8 @@ func (k *Keyring) MACs(p Purpose, f *Fields) [][]byte {
 	return out
 }
 
-// VerifyMAC reports, in constant time, whether mac is one that MAC made of the
-// same fields.
+// VerifyMAC reports, in constant time, whether MAC returned mac for the same fields,
+// under any generation.
 func (k *Keyring) VerifyMAC(p Purpose, f *Fields, mac []byte) bool {
 	if len(mac) != macSize {
 		return false
@@ -117,8 +116,8 @@ func (k *Keyring) newest(p Purpose) *dataKey {
 	return d
 }
 
-// find returns a generation's key. One that another server has just made is read
-// from the database.
+// find returns a generation's key. It reads a new one of another server from the
+// database.
 func (k *Keyring) find(p Purpose, generation uint32) *dataKey {
 	if !p.known() {
 		panic(fmt.Sprintf("keyring: no purpose %q; add it to Purposes", p))
@@ -135,16 +134,16 @@ func (k *Keyring) find(p Purpose, generation uint32) *dataKey {
 	return k.ring.Load().find(p, generation)
 }
 
-// nextAfter is how often keys are read because of values of the generation that would be
-// the next.
+// nextAfter is the shortest interval between two readings of the keys because of values
+// of the next generation.
 const nextAfter = 20 * time.Millisecond
 
-// topic is announced when keys were changed.
+// topic is announced when keys change.
 const topic = "keyring"
 
-// reload reads the keys again, unless that was done within the interval: values
-// with made-up generations must not become a flood of queries. Where a key is missing
-// that is known here, all stay as they are.
+// reload reads the keys again, at most once within the interval, so that values with
+// forged generations cause no flood of queries. If a known key is missing, the keys in
+// memory stay.
 func (k *Keyring) reload(atMost time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -159,7 +158,7 @@ func (k *Keyring) reload(atMost time.Duration) {
 	r, err := k.loadWhole(ctx, k.db, k.known())
 	if err != nil {
 		k.report(err)
-		slog.Error("the keys were changed on another server and cannot be read here", "error", err)
+		slog.Error("the keys cannot be read again; those in memory stay in use", "error", err)
 		return
 	}
 	k.ring.Store(&r)
@@ -168,11 +167,11 @@ func (k *Keyring) reload(atMost time.Duration) {
 // AuditKeys returns the keys of the audit log, to verify it.
 func (k *Keyring) AuditKeys() store.AuditKeys { return k.log.keys }
 
-// LogKey returns the public key of the audit log's checkpoints, as a C2SP
-// verifier key: what somebody needs to check a checkpoint without us.
+// LogKey returns the public key of the audit log's checkpoints as a C2SP verifier
+// key, with which anybody can verify a checkpoint.
 func (k *Keyring) LogKey() string { return k.log.public }
 
-// Origin names the audit log in its checkpoints.
+// Origin returns the name of the audit log in its checkpoints.
 func (k *Keyring) Origin() string { return k.log.keys.Origin }
 
 // scratch is room for an AAD.

@@ -203,8 +203,8 @@ func TestWrappedKeysAreNotWrittenByOthers(t *testing.T) {
 		"a key emptied":            {`update wrapped_key set wrapped = x'' where purpose = 'token'`, "does not open though others do"},
 		"another version":          {`update wrapped_key set wrapped = cast(x'02' || substr(wrapped, 2) as blob) where purpose = 'token'`, "does not open though others do"},
 		"a key twice":              {`insert into wrapped_key (purpose, wrapped, created) select purpose, wrapped, created from wrapped_key where purpose = 'token'`, "is there twice"},
-		"no key of the log":        {`delete from wrapped_key where purpose = 'audit-mac'`, "the audit log's keys are missing"},
-		"no other key of the log":  {`delete from wrapped_key where purpose = 'audit-sign'`, "the audit log's keys are missing"},
+		"no key of the log":        {`delete from wrapped_key where purpose = 'audit-mac'`, "the keys of the audit log are missing"},
+		"no other key of the log":  {`delete from wrapped_key where purpose = 'audit-sign'`, "the keys of the audit log are missing"},
 		"all swapped":              {`update wrapped_key set created = created + 1`, ErrWrongRoot.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {

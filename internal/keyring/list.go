@@ -9,19 +9,18 @@ import (
 	"countersign/internal/store"
 )
 
-// Key is one data key, without the key.
+// Key describes a data key, without the key itself.
 type Key struct {
 	ID         int64
 	Purpose    Purpose
 	Generation uint32
 	Created    time.Time
-	// Retired is since when it only opens; zero while it seals.
+	// Retired is when a newer generation replaced it; zero while it seals.
 	Retired time.Time
 }
 
-// List returns every data key that the database holds, by purpose and
-// generation, having opened each with the root key. One that does not open though others
-// do is left out.
+// List returns all data keys of the database, by purpose and generation, after opening
+// each with the root key. It leaves out a key that does not open if others do.
 func (k *Keyring) List(ctx context.Context) ([]Key, error) {
 	k.mu.Lock()
 	under, err := k.root.wrapper()

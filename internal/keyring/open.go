@@ -11,11 +11,10 @@ import (
 	"countersign/internal/store"
 )
 
-// Open reads a database's keys, and gives the store those of its audit log. In a
-// new database it makes them first; purposes that came with a new release get
-// theirs, with an entry. A root key of another database is [ErrWrongRoot], and
-// nothing was written. A key that was made once is never made a second time: where
-// one is missing nothing is opened.
+// Open reads a database's keys, and gives the store those of its audit log. In a new
+// database it makes them first; purposes of a new release get theirs, with an audit
+// entry. For a root key of another database it returns [ErrWrongRoot] and writes
+// nothing. It never makes a key a second time: if one is missing it returns an error.
 func Open(ctx context.Context, db *store.DB, root Root) (*Keyring, error) {
 	return openFor(ctx, db, root, Purposes())
 }
@@ -33,7 +32,7 @@ func openFor(ctx context.Context, db *store.DB, root Root, wanted []Purpose) (*K
 	}
 	mac, sign := r.newest(auditMAC), r.newest(auditSign)
 	if mac == nil || sign == nil {
-		return nil, errors.New("keyring: the audit log's keys are missing from the table wrapped_key: it was changed from outside; restore it from a backup")
+		return nil, errors.New("keyring: the keys of the audit log are missing from the table wrapped_key: the database was changed from outside; restore it from a backup")
 	}
 	if k.log, err = newAuditLog(mac.key, sign.key); err != nil {
 		return nil, err

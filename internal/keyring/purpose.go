@@ -2,12 +2,12 @@ package keyring
 
 import "slices"
 
-// Purpose says what a key is for. Each has keys of its own, so what was sealed
-// or authenticated for one never opens or verifies for another.
+// Purpose is the use of a key. Each purpose has its own keys, so a value that was
+// sealed or authenticated for one never opens or verifies for another.
 type Purpose string
 
 // The purposes, named after the tables and cookies whose values they protect. A
-// new one is added here, and gets its key at the next start.
+// purpose that is added here gets its key at the next start.
 const (
 	Account     Purpose = "account"
 	APIKey      Purpose = "api-key"
@@ -37,14 +37,14 @@ const (
 	Token       Purpose = "token"
 )
 
-// Purposes lists what [Keyring.Seal] and [Keyring.MAC] take.
+// Purposes returns the purposes that [Keyring.Seal] and [Keyring.MAC] accept.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, Cookie, Credential, Declaration, Decoy, Drill, Form,
 		Guess, Membership, Milestone, Notice, Offline, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
 }
 
-// The audit log's own keys. They authenticate every entry there is, so they stay
-// the same for the life of a database.
+// The keys of the audit log. They authenticate all of its entries and are never
+// rotated.
 const (
 	auditMAC  Purpose = "audit-mac"
 	auditSign Purpose = "audit-sign"

@@ -15,28 +15,28 @@ import (
 // keySize is the size of every key here, in bytes.
 const keySize = 32
 
-// Root is the key that everything hangs from. The zero Root is none and is
-// refused. It prints as a placeholder whatever the verb.
+// Root is the root key, which wraps all data keys. The zero Root is no key and is
+// refused. Every fmt verb prints a placeholder.
 type Root struct {
 	key  [keySize]byte
 	made bool
 }
 
-// NewRoot makes a Root at random.
+// NewRoot returns a random Root.
 func NewRoot() Root {
 	r := Root{made: true}
 	rand.Read(r.key[:])
 	return r
 }
 
-// ErrRootText is a text that is not a root key. It never repeats the text.
+// ErrRootText is returned for a text that is not a root key. It never holds the text.
 var ErrRootText = errors.New("not a root key: one line of base64 that holds 32 bytes, besides lines that begin with #")
 
-// maxRootText bounds a root key's file, in bytes.
+// maxRootText is the size in bytes of the largest root key file.
 const maxRootText = 4096
 
-// ParseRoot reads what [Root.Text] writes. Empty lines and comments (#) are
-// ignored; exactly one line remains, in standard base64.
+// ParseRoot parses what [Root.Text] writes. It ignores empty lines and comments (#);
+// exactly one line must remain, in standard base64.
 func ParseRoot(text string) (Root, error) {
 	if len(text) > maxRootText {
 		return Root{}, ErrRootText
@@ -64,21 +64,21 @@ func ParseRoot(text string) (Root, error) {
 	return r, nil
 }
 
-// Text writes the key for its file.
+// Text returns the content of the key's file.
 func (r Root) Text() string {
 	return "# Countersign root key. Whoever has it and the database can read every secret in it.\n" +
 		"# Keep a copy elsewhere: without it the database cannot be opened.\n" +
 		base64.StdEncoding.EncodeToString(r.key[:]) + "\n"
 }
 
-// Equal compares in constant time.
+// Equal compares two keys in constant time.
 func (r Root) Equal(o Root) bool {
 	return r.made == o.made && subtle.ConstantTimeCompare(r.key[:], o.key[:]) == 1
 }
 
 func (r Root) String() string { return "[root key]" }
 
-// GoString, LogValue and MarshalText keep the key out of whatever prints values.
+// GoString, LogValue and MarshalText keep the key out of logs and encodings.
 func (r Root) GoString() string             { return r.String() }
 func (r Root) LogValue() slog.Value         { return slog.StringValue(r.String()) }
 func (r Root) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

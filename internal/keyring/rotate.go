@@ -11,15 +11,14 @@ import (
 	"countersign/internal/store"
 )
 
-// RotateRoot wraps every data key anew under another root key, in one
-// transaction. From then on the old one does not open the database. Whoever had
-// the old root key and an old copy of the database still has its data keys: see
-// [Keyring.RotateDataKey].
+// RotateRoot wraps all data keys under another root key, in one transaction. The old
+// one no longer opens the database. Somebody with the old root key and an old copy of
+// the database still has its data keys: see [Keyring.RotateDataKey].
 func (k *Keyring) RotateRoot(ctx context.Context, actor audit.Actor, fresh Root) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if fresh.Equal(k.root) {
-		return failure.New(failure.Invalid, "That is the root key in use already.")
+		return failure.New(failure.Invalid, "This root key is already in use.")
 	}
 	over, err := fresh.wrapper()
 	if err != nil {
@@ -46,7 +45,7 @@ func (k *Keyring) RotateRoot(ctx context.Context, actor audit.Actor, fresh Root)
 	return err
 }
 
-// rewrap wraps all keys anew, and returns how many there are.
+// rewrap wraps all keys under the new root key and returns their number.
 func rewrap(ctx context.Context, tx *store.Tx, under, over cipher.AEAD, known map[Purpose]int64) (int, error) {
 	rows, err := readWrapped(ctx, tx)
 	if err != nil {
@@ -72,7 +71,7 @@ func rewrap(ctx context.Context, tx *store.Tx, under, over cipher.AEAD, known ma
 	return len(rows), nil
 }
 
-// elsewhere explains a root key that opened the database when we started.
+// elsewhere explains why a root key that opened the database at the start no longer does.
 func elsewhere(err error) error {
 	if errors.Is(err, ErrWrongRoot) {
 		return failure.Wrap(failure.Conflict, err, "The root key was rotated on another server. Give this one the new key and start it again.")
@@ -80,11 +79,11 @@ func elsewhere(err error) error {
 	return err
 }
 
-// RotateDataKey makes a new generation of a purpose's key. It seals from now on;
-// what older ones sealed still opens. Other servers have heard within a second.
+// RotateDataKey makes a new generation of a purpose's key, which seals from then on.
+// Values of older generations still open. Other servers use it within a second.
 func (k *Keyring) RotateDataKey(ctx context.Context, actor audit.Actor, p Purpose) error {
 	if !p.known() {
-		return failure.New(failure.Invalid, "There is no key for %q that can be rotated; the purposes are %v.", string(p), Purposes())
+		return failure.New(failure.Invalid, "No key for %q can be rotated; the purposes are %v.", string(p), Purposes())
 	}
 	if err := k.rotate(ctx, actor, p); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	"countersign/internal/store"
 )
 
-// ErrWrongRoot is a root key that is not this database's.
+// ErrWrongRoot is returned for a root key of another database.
 var ErrWrongRoot = errors.New("this root key does not open this database")
 
 // wrapVersion begins a wrapped key: version (1 byte) | nonce | ciphertext of
@@ -32,7 +32,7 @@ func (w wrappedKey) aad() []byte {
 	return appendInt(appendString(appendString(nil, "countersign wrapped key"), string(w.purpose)), w.created)
 }
 
-// wrap fills in the row's wrapped form.
+// wrap sets the row's wrapped key.
 func (w *wrappedKey) wrap(under cipher.AEAD, generation uint32, key [keySize]byte) {
 	plain := binary.BigEndian.AppendUint32(make([]byte, 0, 4+keySize), generation)
 	plain = append(plain, key[:]...)
@@ -71,7 +71,7 @@ func readWrapped(ctx context.Context, r store.Reader) ([]wrappedKey, error) {
 	return out, rows.Err()
 }
 
-// load reads and unwraps every key with the root key that we have.
+// load reads all keys and unwraps them with the present root key.
 func (k *Keyring) load(ctx context.Context, r store.Reader) (ring, error) {
 	rows, err := readWrapped(ctx, r)
 	if err != nil {
@@ -84,8 +84,8 @@ func (k *Keyring) load(ctx context.Context, r store.Reader) (ring, error) {
 	return unwrapAll(rows, under)
 }
 
-// unwrapAll opens all keys or none. That none opens means another root key; that
-// some do not, or that there is a gap, means that somebody changed them.
+// unwrapAll opens all keys or none. If none opens the root key is another one; if
+// some do not open, or one is missing, somebody changed the table.
 func unwrapAll(rows []wrappedKey, under cipher.AEAD) (ring, error) {
 	out := ring{}
 	var bad []wrappedKey

@@ -1,6 +1,5 @@
-// Package keyringtest opens a database with its keys as a server does, for tests of rooms
-// that keep rows. It owns nothing; its one promise is that what it opened is closed with
-// the test.
+// Package keyringtest opens a database with its keys as a server does, for tests of
+// packages that store rows. It closes what it opened when the test ends.
 package keyringtest
 
 import (
