@@ -1,4 +1,6 @@
 # make        builds the programs into bin/
+# make quick  vet, and every test that takes little and needs nothing but Go: under a minute
+# make story NAME=TestX  one story of cmd/countersign, with the real parts
 # make test   installs what tests need from Debian, then runs every test
 # make check  formatting, vet, staticcheck, and who imports whom
 # make race   the rooms that share memory, with the race detector
@@ -25,10 +27,21 @@ BENCH       ?= ./internal/...
 ROOMS       ?= signin session ticket keyring directory enrollment recovery
 PACKAGES    ?= ./...
 
-.PHONY: build deb test check race bench bench-attack benches mutants fuzz soak install clean
+.PHONY: build deb quick story test check race bench bench-attack benches mutants fuzz soak install clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+# -short is the one switch: long tests skip themselves and say why. No other target sets it.
+quick:
+	$(GO) vet $(PACKAGES)
+	$(GO) test -short $(PACKAGES)
+
+# go test is content where a name fits no test; this is not.
+story:
+	@test -n "$(NAME)" || { echo "say which: make story NAME=TestFirstDay"; exit 2; }
+	@$(GO) test -count=1 -timeout 20m -run '^$(NAME)$$' ./cmd/countersign | \
+	awk '{ print } /no tests to run/ || /^FAIL/ { bad = 1 } END { exit bad }'
 
 test:
 	deploy/test-packages.sh

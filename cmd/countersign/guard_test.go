@@ -459,9 +459,9 @@ func TestTurnedAwayIsNotCharged(t *testing.T) {
 // guesser anything back.
 func TestSweptBudgets(t *testing.T) {
 	t.Parallel()
-	for name, dsn := range map[string]func() string{"sqlite": func() string { return "" }, "postgres": func() string { return storetest.StartPostgres(t).DSN }} {
+	for name, dsn := range map[string]func(*testing.T) string{"sqlite": func(*testing.T) string { return "" }, "postgres": func(t *testing.T) string { return storetest.StartPostgres(t).DSN }} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorldOn(t, dsn())
+			w := newWorldOn(t, dsn(t))
 			w.enrollCodes("ada")
 			if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
 				t.Fatal(err)

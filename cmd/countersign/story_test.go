@@ -27,6 +27,7 @@ import (
 	"countersign/internal/protocol/radius"
 	"countersign/internal/session"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 )
 
 // world is a whole Countersign on loopback with a clock that tests can move.
@@ -91,6 +92,7 @@ func newWorldFrom(t testing.TB, s settings, origin string, certificate *tls.Cert
 // newWorldAhead is newWorldFrom with a clock that is ahead from the start.
 func newWorldAhead(t testing.TB, ahead time.Duration, s settings, origin string, certificate *tls.Certificate) *world {
 	t.Helper()
+	storetest.Long(t, "a story, which make story NAME="+t.Name()+" plays")
 	if s.folder == "" {
 		s.folder = t.TempDir()
 	}

@@ -310,9 +310,9 @@ func TestYubicoSignatures(t *testing.T) {
 // The promise: of any number of requests with one one-time password at once, one
 // is told OK.
 func TestYubicoManyAtOnce(t *testing.T) {
-	for name, dsn := range map[string]func() string{"sqlite": func() string { return "" }, "postgres": func() string { return storetest.StartPostgres(t).DSN }} {
+	for name, dsn := range map[string]func(*testing.T) string{"sqlite": func(*testing.T) string { return "" }, "postgres": func(t *testing.T) string { return storetest.StartPostgres(t).DSN }} {
 		t.Run(name, func(t *testing.T) {
-			w, _, bobs, _ := withYubikeys(t, dsn())
+			w, _, bobs, _ := withYubikeys(t, dsn(t))
 			gateway, backups := w.validators()
 			otp := bobs.touch()
 			var mu sync.Mutex

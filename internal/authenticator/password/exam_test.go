@@ -14,11 +14,8 @@ import (
 
 func open(t testing.TB) *Authenticator {
 	t.Helper()
-	a, err := New(slowhash.Params{Memory: 7 << 10, Passes: 5, Threads: 1}, slowhash.NewGate(4, 1000))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	a, err := New(authenticatortest.Hashing(), slowhash.NewGate(4, 1000))
+	return authenticatortest.Hashed(t, a, err)
 }
 
 const right = "correct horse battery staple"
@@ -92,7 +89,7 @@ func TestRehash(t *testing.T) {
 	if err != nil || !r.OK {
 		t.Fatal(r, err)
 	}
-	if (slowhash.Params{Memory: 7 << 10, Passes: 5, Threads: 1}).Cheaper(slowhash.Default()) != (r.Next != nil) {
+	if authenticatortest.Hashing().Cheaper(slowhash.Default()) != (r.Next != nil) {
 		t.Error("the hash was not replaced")
 	}
 }

@@ -23,11 +23,8 @@ func codes(t testing.TB, offer prompt.Prompt) []string {
 func TestExam(t *testing.T) {
 	authenticatortest.Exam(t, authenticatortest.Subject{
 		New: func(t testing.TB) authenticator.Authenticator {
-			a, err := New(slowhash.Params{Memory: 7 << 10, Passes: 5, Threads: 1}, slowhash.NewGate(4, 1000))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return a
+			a, err := New(authenticatortest.Hashing(), slowhash.NewGate(4, 1000))
+			return authenticatortest.Hashed(t, a, err)
 		},
 		Enroll: func(t testing.TB, a authenticator.Authenticator, p authenticator.Person, now time.Time) (authenticator.Enrolled, authenticatortest.Answerer) {
 			t.Helper()

@@ -64,7 +64,7 @@ func EachDSN(t *testing.T, f func(t *testing.T, dsn string)) {
 // if need be. The schema is dropped when the test ends.
 func Postgres(tb testing.TB) string {
 	tb.Helper()
-	notShort(tb)
+	Long(tb, "starts PostgreSQL")
 	base, err := server.start()
 	if err != nil {
 		tb.Fatalf("no PostgreSQL to test on: %v\nInstall the server (Debian: postgresql), set %s to a server's URL, or %s=1 to do without.", err, EnvDSN, EnvNone)
@@ -82,14 +82,6 @@ func Postgres(tb testing.TB) string {
 	return u.String()
 }
 
-// notShort skips what needs a PostgreSQL server in a run with -short.
-func notShort(tb testing.TB) {
-	tb.Helper()
-	if testing.Short() {
-		tb.Skip("-short: starts PostgreSQL")
-	}
-}
-
 // Server is a private PostgreSQL server that a test may kill.
 type Server struct {
 	DSN string
@@ -99,7 +91,7 @@ type Server struct {
 // StartPostgres starts a server for one test, stopped when that ends.
 func StartPostgres(tb testing.TB) *Server {
 	tb.Helper()
-	notShort(tb)
+	Long(tb, "starts PostgreSQL")
 	s := new(throwaway)
 	tb.Cleanup(s.stop)
 	if err := s.launch(); err != nil {
@@ -112,7 +104,7 @@ func StartPostgres(tb testing.TB) *Server {
 // its disk, as it does in life.
 func StartDurablePostgres(tb testing.TB) *Server {
 	tb.Helper()
-	notShort(tb)
+	Long(tb, "starts PostgreSQL")
 	s := &throwaway{durable: true}
 	tb.Cleanup(s.stop)
 	if err := s.launch(); err != nil {

@@ -65,6 +65,14 @@ func OpenWith(tb testing.TB, o store.Options, k store.AuditKeys) *store.DB {
 	return db
 }
 
+// Long skips a long test in a run with -short, and says why: "starts PostgreSQL".
+func Long(tb testing.TB, why string) {
+	tb.Helper()
+	if testing.Short() {
+		tb.Skip("-short: " + why)
+	}
+}
+
 // logWriter sends the store's log to the test's.
 type logWriter struct{ tb testing.TB }
 
