@@ -12,11 +12,11 @@ import (
 )
 
 type auditCommand struct {
-	Search     do[admin.AuditSearch]     `cmd:"" help:"Search the log, newest first."`
+	Search     do[admin.AuditSearch]     `cmd:""`
 	Tail       auditTail                 `cmd:"" help:"Print what is written from now on, as it comes."`
-	Checkpoint do[admin.AuditCheckpoint] `cmd:"" help:"Sign a checkpoint of the log, to be kept elsewhere."`
-	Alarms     do[admin.AuditAlarms]     `cmd:"" help:"List what was changed in the database from outside, and was seen by nobody yet."`
-	Seen       do[admin.AuditSeen]       `cmd:"" help:"Say that somebody has dealt with the alarms of the database."`
+	Checkpoint do[admin.AuditCheckpoint] `cmd:""`
+	Alarms     do[admin.AuditAlarms]     `cmd:""`
+	Seen       do[admin.AuditSeen]       `cmd:""`
 	Verify     auditVerify               `cmd:"" help:"Check offline that no entry was changed, removed, inserted, moved or cut off."`
 	Export     auditExport               `cmd:"" help:"Write the log as JSON lines."`
 	Accept     auditAccept               `cmd:"" help:"Say why the log is not as the server left it, and have it go on. The servers must be stopped."`

@@ -396,15 +396,26 @@ func TestAutomationKey(t *testing.T) {
 }
 
 // Every command of admin can be said on the command line, and its document
-// describes it.
+// describes it. Its summary stands in admin's list and nowhere else.
 func TestEveryCommandCanBeSaid(t *testing.T) {
 	p, err := parser(&commands{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var said []string
+	summaries := map[string]string{}
+	for _, s := range admin.Commands() {
+		summaries[s.Action] = s.Summary
+	}
 	var walk func(path []string, n *kong.Node)
 	walk = func(path []string, n *kong.Node) {
+		action := strings.Join(path, ".")
+		if n.Type == kong.CommandNode && n.Help == "" {
+			t.Errorf("%s says nothing of itself in the help", action)
+		}
+		if n.Tag != nil && n.Tag.Help != "" && n.Tag.Help == summaries[action] {
+			t.Errorf("the summary of %s stands twice; leave out its help", action)
+		}
 		if len(n.Children) == 0 {
 			said = append(said, strings.Join(path, "."))
 		}

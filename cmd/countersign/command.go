@@ -88,66 +88,66 @@ func (c *client) await(ctx context.Context, a api.Approval) (json.RawMessage, er
 	return nil, errors.New("nobody approved it in time; nothing was changed")
 }
 
-// Nouns of the command line. Each verb is a command of admin; a test compares
-// the two lists.
+// Nouns of the command line. Each verb is a command of admin, and its summary is the one
+// that admin's list has; a test compares the two lists.
 type (
 	accountCommand struct {
-		List      do[admin.AccountList]      `cmd:"" help:"List accounts by name."`
-		Show      do[admin.AccountShow]      `cmd:"" help:"Show one account with its authenticators and sessions."`
-		Create    do[admin.AccountCreate]    `cmd:"" help:"Create an account. It has no access until somebody else issues a pass."`
-		Suspend   do[admin.AccountSuspend]   `cmd:"" help:"Suspend an account: it gets nothing and its sessions end."`
-		Remove    do[admin.AccountRemove]    `cmd:"" help:"Remove an account for good; what the log says of it stays."`
-		Resume    do[admin.AccountResume]    `cmd:"" help:"Resume a suspended or dormant account."`
-		Open      do[admin.AccountOpen]      `cmd:"" help:"Forget wrong answers, so that authenticators that were closed by them are open again."`
-		ClearRisk do[admin.AccountClearRisk] `cmd:"" help:"Say that an account is at risk no more, whose owner reported a sign-in."`
+		List      do[admin.AccountList]      `cmd:""`
+		Show      do[admin.AccountShow]      `cmd:""`
+		Create    do[admin.AccountCreate]    `cmd:""`
+		Suspend   do[admin.AccountSuspend]   `cmd:""`
+		Remove    do[admin.AccountRemove]    `cmd:""`
+		Resume    do[admin.AccountResume]    `cmd:""`
+		Open      do[admin.AccountOpen]      `cmd:""`
+		ClearRisk do[admin.AccountClearRisk] `cmd:""`
 	}
 	passCommand struct {
-		Issue do[admin.PassIssue] `cmd:"" help:"Issue a temporary access pass to somebody else."`
+		Issue do[admin.PassIssue] `cmd:""`
 	}
 	recoveryCommand struct {
-		List    do[admin.RecoveryList]    `cmd:"" default:"withargs" help:"List recoveries of accounts, newest first."`
-		Open    do[admin.RecoveryOpen]    `cmd:"" help:"Begin a recovery for the person who reads you the number in their browser."`
-		Confirm do[admin.RecoveryConfirm] `cmd:"" help:"Confirm a recovery as the second person, so that nobody has to wait."`
-		Stop    do[admin.RecoveryStop]    `cmd:"" help:"Stop a recovery that is under way."`
+		List    do[admin.RecoveryList]    `cmd:"" default:"withargs"`
+		Open    do[admin.RecoveryOpen]    `cmd:""`
+		Confirm do[admin.RecoveryConfirm] `cmd:""`
+		Stop    do[admin.RecoveryStop]    `cmd:""`
 	}
 	keyCommand struct {
-		Issue do[admin.KeyIssue] `cmd:"" help:"Issue an automation key to a service account."`
+		Issue do[admin.KeyIssue] `cmd:""`
 	}
 	sessionCommand struct {
-		End do[admin.SessionEnd] `cmd:"" help:"End one or all sessions of an account."`
+		End do[admin.SessionEnd] `cmd:""`
 	}
 	authenticatorCommand struct {
-		Revoke do[admin.AuthenticatorRevoke] `cmd:"" help:"Revoke somebody's authenticator, or an automation key."`
+		Revoke do[admin.AuthenticatorRevoke] `cmd:""`
 	}
 	promptsCommand struct {
-		Show do[admin.PromptsShow] `cmd:"" default:"withargs" help:"Count the requests to approve sign-ins elsewhere, by day and by what became of them."`
+		Show do[admin.PromptsShow] `cmd:"" default:"withargs"`
 	}
 	offlineCommand struct {
-		List      do[admin.OfflineList]      `cmd:"" default:"withargs" help:"List the lists of codes for local accounts of hosts."`
-		Issue     do[admin.OfflineIssue]     `cmd:"" help:"Make a list of codes for a local account of a host. It is shown once."`
-		Reconcile do[admin.OfflineReconcile] `cmd:"" help:"Take over which codes were used on a host while it could not ask."`
-		Revoke    do[admin.OfflineRevoke]    `cmd:"" help:"Forget a list of codes of a host."`
+		List      do[admin.OfflineList]      `cmd:"" default:"withargs"`
+		Issue     do[admin.OfflineIssue]     `cmd:""`
+		Reconcile do[admin.OfflineReconcile] `cmd:""`
+		Revoke    do[admin.OfflineRevoke]    `cmd:""`
 	}
 	quietCommand struct {
-		Clear do[admin.QuietClear] `cmd:"" help:"Take away the quiet hours that somebody has set, so that everybody's count."`
+		Clear do[admin.QuietClear] `cmd:""`
 	}
 	certificateCommand struct {
-		Assign do[admin.CertificateAssign] `cmd:"" help:"Make a card's certificate an authenticator of somebody else's."`
+		Assign do[admin.CertificateAssign] `cmd:""`
 	}
 	groupCommand struct {
-		List   do[admin.GroupList]   `cmd:"" help:"List groups."`
-		Show   do[admin.GroupShow]   `cmd:"" help:"Show a group and its members."`
-		Create do[admin.GroupCreate] `cmd:"" help:"Create a group."`
-		Remove do[admin.GroupRemove] `cmd:"" help:"Remove a group that is empty and that the policy does not mention."`
+		List   do[admin.GroupList]   `cmd:""`
+		Show   do[admin.GroupShow]   `cmd:""`
+		Create do[admin.GroupCreate] `cmd:""`
+		Remove do[admin.GroupRemove] `cmd:""`
 		Member struct {
-			Add    do[admin.MemberAdd]    `cmd:"" help:"Add an account to a group."`
-			Remove do[admin.MemberRemove] `cmd:"" help:"Remove an account from a group."`
+			Add    do[admin.MemberAdd]    `cmd:""`
+			Remove do[admin.MemberRemove] `cmd:""`
 		} `cmd:"" help:"Who is in a group."`
 	}
 	applicationCommand struct {
-		List   do[admin.ApplicationList]   `cmd:"" help:"List applications."`
-		Show   do[admin.ApplicationShow]   `cmd:"" help:"Show an application with its settings; secrets are hidden."`
-		Set    do[admin.ApplicationSet]    `cmd:"" help:"Add or change an application."`
-		Remove do[admin.ApplicationRemove] `cmd:"" help:"Remove an application."`
+		List   do[admin.ApplicationList]   `cmd:""`
+		Show   do[admin.ApplicationShow]   `cmd:""`
+		Set    do[admin.ApplicationSet]    `cmd:""`
+		Remove do[admin.ApplicationRemove] `cmd:""`
 	}
 )

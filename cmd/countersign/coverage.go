@@ -10,8 +10,8 @@ import (
 
 type coverageCommand struct {
 	Show     coverageShow               `cmd:"" default:"withargs" help:"Show how far each row holds, and what leaves a gap."`
-	Declare  do[admin.CoverageDeclare]  `cmd:"" help:"Declare that there is nothing here for a row to be about, until a day."`
-	Withdraw do[admin.CoverageWithdraw] `cmd:"" help:"Take such a declaration back."`
+	Declare  do[admin.CoverageDeclare]  `cmd:""`
+	Withdraw do[admin.CoverageWithdraw] `cmd:""`
 }
 
 // coverageShow is coverage.show with a choice of how it is written.

@@ -18,7 +18,7 @@ import (
 
 type drillCommand struct {
 	Run    drillRun              `cmd:"" default:"withargs" help:"Attack this installation with canary accounts, row by row, and show what was refused. Run it on the server's machine: the report is signed with its key."`
-	Record do[admin.DrillRecord] `cmd:"" help:"Hand in the signed report of a drill."`
+	Record do[admin.DrillRecord] `cmd:""`
 }
 
 // drillRun drills a deployment.

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"reflect"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -108,10 +109,31 @@ func fileText(ctx *kong.DecodeContext, target reflect.Value) error {
 }
 
 func parser(c *commands) (*kong.Kong, error) {
-	return kong.New(c, kong.Name("countersign"), kong.ExplicitGroups(groups),
+	p, err := kong.New(c, kong.Name("countersign"), kong.ExplicitGroups(groups),
 		kong.Description("Two factors in front of everything: multi-factor authentication on your own machine."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.NamedMapper("text-file", kong.MapperFunc(fileText)), kong.NamedMapper("json-file", kong.MapperFunc(fileText)))
+	if err != nil {
+		return nil, err
+	}
+	summaries := map[string]string{}
+	for _, s := range admin.Commands() {
+		summaries[s.Action] = s.Summary
+	}
+	summarise(p.Model.Node, "", summaries)
+	return p, nil
+}
+
+// summarise says of each command of admin what admin's list says of it. A command that
+// has words of its own does more here than ask the server.
+func summarise(n *kong.Node, path string, summaries map[string]string) {
+	for _, kid := range n.Children {
+		action := strings.TrimPrefix(path+"."+kid.Name, ".")
+		if kid.Help == "" {
+			kid.Help = summaries[action]
+		}
+		summarise(kid, action, summaries)
+	}
 }
 
 func main() {
@@ -140,5 +162,5 @@ func main() {
 }
 
 type overviewCommand struct {
-	Show do[admin.OverviewShow] `cmd:"" default:"1" help:"Count accounts that need attention, and say how far the audit log is signed."`
+	Show do[admin.OverviewShow] `cmd:"" default:"1"`
 }

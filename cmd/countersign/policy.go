@@ -16,13 +16,13 @@ import (
 )
 
 type policyCommand struct {
-	Show     do[admin.PolicyShow]     `cmd:"" help:"Show the policy in force, or an older version of it."`
-	Change   do[admin.PolicyChange]   `cmd:"" help:"Save a policy document and put it in force."`
+	Show     do[admin.PolicyShow]     `cmd:""`
+	Change   do[admin.PolicyChange]   `cmd:""`
 	Check    policyCheck              `cmd:"" help:"Say whether a policy document is well formed, whether every name in it exists, and whether its own tests hold. Saves nothing."`
-	Test     do[admin.PolicyTest]     `cmd:"" help:"Run the tests that the policy in force, or a document, holds."`
-	Explain  do[admin.PolicyExplain]  `cmd:"" help:"Say what an account would have to show for something, why, and whether it could."`
-	Diff     do[admin.PolicyDiff]     `cmd:"" help:"Say whom a document, or an older version, would let in, keep out, or ask for less or more."`
-	Versions do[admin.PolicyVersions] `cmd:"" help:"List the saved versions of the policy."`
+	Test     do[admin.PolicyTest]     `cmd:""`
+	Explain  do[admin.PolicyExplain]  `cmd:""`
+	Diff     do[admin.PolicyDiff]     `cmd:""`
+	Versions do[admin.PolicyVersions] `cmd:""`
 	Default  policyDefault            `cmd:"" help:"Print the policy of a new installation."`
 }
 

@@ -25,16 +25,16 @@ import (
 )
 
 type tokenCommand struct {
-	List    do[admin.TokenList]   `cmd:"" help:"List hardware tokens by serial number."`
+	List    do[admin.TokenList]   `cmd:""`
 	Import  tokenImport           `cmd:"" help:"Say what a token file holds, and with --commit put its tokens into stock: all, or none."`
 	Preview tokenPreview          `cmd:"" help:"Say what importing a token file would do; the same as import without --commit."`
 	Stage   tokenStage            `cmd:"" help:"Send a token file and print what token.import is to be asked with, for programs."`
-	Assign  do[admin.TokenAssign] `cmd:"" help:"Make a token from stock an authenticator of somebody else's."`
-	Resync  do[admin.TokenResync] `cmd:"" help:"Put a token right by two of its codes in a row."`
-	PIN     do[admin.TokenPIN]    `cmd:"" name:"pin" help:"Give somebody's token a new first PIN, which its owner must change, or take the PIN away."`
-	Lost    do[admin.TokenLost]   `cmd:"" help:"Switch off a token that its owner cannot find."`
-	Return  do[admin.TokenReturn] `cmd:"" help:"Take a token back from its owner."`
-	Revoke  do[admin.TokenRevoke] `cmd:"" help:"End a token for good."`
+	Assign  do[admin.TokenAssign] `cmd:""`
+	Resync  do[admin.TokenResync] `cmd:""`
+	PIN     do[admin.TokenPIN]    `cmd:"" name:"pin"`
+	Lost    do[admin.TokenLost]   `cmd:""`
+	Return  do[admin.TokenReturn] `cmd:""`
+	Revoke  do[admin.TokenRevoke] `cmd:""`
 }
 
 // tokenSource is a token file on this machine. It is read here, so that neither
