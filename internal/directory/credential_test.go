@@ -12,6 +12,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/failure"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 )
 
 func TestCredentials(t *testing.T) {
@@ -109,6 +110,7 @@ func TestChangedMeanwhile(t *testing.T) {
 // Each column of a credential is changed by plain SQL: it is no way in any more, its owner
 // has had it all the same, and what is beside it is as it was.
 func TestCredentialsChangedBehindOurBack(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for _, query := range []string{
 		`update credential set status = 'active' where handle = 'revoked'`, `update credential set kind = 'totp' where handle = 'hers'`,
 		`update credential set handle = 'other' where handle = 'hers'`, `update credential set traits = 'held+known' where handle = 'hers'`, `update credential set traits = 'odd' where handle = 'hers'`,

@@ -10,6 +10,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/failure"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 )
 
 func TestEverySpellingIsOneAccount(t *testing.T) {
@@ -195,6 +196,7 @@ func TestHelps(t *testing.T) {
 // Each column of an account is changed by plain SQL; whoever reads the row refuses it, and
 // whoever goes through all of them is told and goes on.
 func TestAccountsChangedBehindOurBack(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for _, query := range []string{
 		`update account set state = 'active' where name = 'bob'`, `update account set name = 'root' where name = 'bob'`, `update account set kind = 'service' where name = 'bob'`,
 		`update account set display = 'Ada' where name = 'bob'`, `update account set version = version + 1 where name = 'bob'`,

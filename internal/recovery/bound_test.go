@@ -28,6 +28,7 @@ func (r *rig) inspects() {
 // Whatever somebody does to the row of a case, no pass comes of it and none is opened in
 // its place; the other cases stay, and the log says so once.
 func TestACaseOfSomebodyElseIsNone(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	cases := map[string]struct {
 		do    func(r *rig, a *storetest.Attacker, id int64)
 		wrong string

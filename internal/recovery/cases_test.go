@@ -12,6 +12,7 @@ import (
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 )
 
 // reason is what an error is refused for, or its class.
@@ -692,6 +693,7 @@ func TestLists(t *testing.T) {
 
 // Whoever writes to the database shortens nothing, binds nothing and confirms nothing.
 func TestRowsAreBound(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for _, column := range []string{"secret = x'00'", "account = 1", "opener = 1", "checked = 'video'", "note = 'x'", "forgotten = 1", "second = 1 - second", "state = 'done'", "confirmer = 1", "taken = taken + 1", "opened = 1", "due = 1", "ends = 9000000000000000", "collected = 1"} {
 		for _, with := range []bool{false, true} {
 			r := setUp(t)

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 )
 
 // A journey is one way back from its beginning to its end: the state of what somebody
@@ -70,6 +71,7 @@ func (j journey) alone() bool {
 // another number, another link. Each state goes a few of the journeys, one after the
 // other, so that all are gone; with EVERY=1 in the environment each goes all.
 func TestEveryWayBack(t *testing.T) {
+	storetest.Long(t, "goes every way back in every state")
 	r := setUp(t)
 	r.person("mallory", "password")
 	_, g := r.enters("mallory", "password")

@@ -80,6 +80,7 @@ func changes(r *rig) map[string]string {
 // Whoever writes into a column of a session's row has no session, neither that one nor
 // another, and is seen: when it is used, and when it is not.
 func TestEveryColumnIsBound(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	onEach(t, func(t *testing.T, first *rig) {
 		for column, set := range changes(first) {
 			for _, used := range []bool{true, false} {
@@ -144,6 +145,7 @@ const keepRows, putBack = `create table kept as select * from session`, `insert 
 
 // A session that is over stays over when its row is put back from an older copy.
 func TestEndedSessionsPutBack(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	onEach(t, func(t *testing.T, first *rig) {
 		for how, end := range ends {
 			for _, when := range []string{"used", "not used", "after a restart", "on another server"} {
@@ -221,6 +223,7 @@ func (r *rig) said(t *testing.T, wrong string) {
 
 // Somebody who hides a session's row while it is ended, and puts it back then, has nothing.
 func TestHiddenSessions(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for how, end := range map[string]func(t *testing.T, r *rig, secret, number string){
 		"signed out": func(t *testing.T, r *rig, secret, _ string) { ends["signed out"](t, r, secret) },
 		"all ended":  func(t *testing.T, r *rig, secret, _ string) { ends["all ended"](t, r, secret) },

@@ -118,6 +118,7 @@ const keepAttempts, putAttemptsBack = `create table kept as select * from attemp
 // Whoever writes into a column of an attempt's row has no attempt, neither that one nor
 // another, and is seen: when its ticket is brought, and when it is not.
 func TestEveryColumnOfAnAttemptIsBound(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		mine := make([]byte, handleSize)
 		for column, set := range map[string]string{
@@ -186,6 +187,7 @@ func TestATicketThatIsTaken(t *testing.T) {
 
 // An attempt that is over is not gone on with when its row is put back.
 func TestAttemptsPutBack(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		for how, end := range map[string]func(d *desk, at *attempt) error{
 			"claimed": func(d *desk, at *attempt) error {
@@ -263,6 +265,7 @@ func TestAttemptsOfTheSameMoment(t *testing.T) {
 
 // A grant that travels is claimed once, also where somebody removes the mark of it.
 func TestMarksRemoved(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		for what, sabotage := range map[string]string{"removed": `delete from attempt`, "renamed": `update attempt set handle = {00}`,
 			"expired": `update attempt set expires = 0`, "made another's": `update attempt set account = 7`, "made a row": `update attempt set step = 1`} {

@@ -15,6 +15,7 @@ const keepApprovals, putApprovalsBack = `create table kept as select * from appr
 // Whoever writes into a column of what waits to be approved has nothing approved, and is
 // seen: when it is looked for, and when it is not.
 func TestEveryColumnOfAnApprovalIsBound(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for column, set := range map[string]string{
 		"account":  "account = 9",
 		"number":   "number = {00}",

@@ -98,6 +98,7 @@ func (w *wornRig) putBack(r guessRow) {
 // than whoever does not, while the server runs and after it was started again, and the log
 // says so, once.
 func TestNobodyGuessesMoreByWritingToTheDatabase(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		w := withWorn(t, dsn)
 		if n := w.tries(25, func() {}); n != w.Limits.Disable {
@@ -220,6 +221,7 @@ func TestACountThatIsOverIsFound(t *testing.T) {
 // Two servers on one database: each lets through what the budget has at most, and what one
 // ends is no attack to the other.
 func TestGuessesOnTwoServers(t *testing.T) {
+	storetest.Long(t, "guesses on two servers")
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		w := withWorn(t, dsn)
 		other := w.on(w.again())
@@ -458,6 +460,7 @@ func TestGuessesOfBeforeAreBound(t *testing.T) {
 
 // Whoever writes a place into the database makes nobody less of a stranger, and it is found.
 func TestAPlaceOfAnothersMaking(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for name, c := range map[string]struct {
 		do    string
 		wrong string

@@ -58,6 +58,7 @@ func (b *bells) pushed(n int, between func()) (woken int) {
 
 // Whoever writes to the database wakes nobody more often for it, and it is found.
 func TestNobodyIsWokenMoreByWritingToTheDatabase(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for name, c := range map[string]struct {
 		do    string
 		wrong string
@@ -229,6 +230,7 @@ func TestRequestsOfAnothersMaking(t *testing.T) {
 
 // Messages that were sent are counted by who sent them, whatever becomes of the rows.
 func TestNobodySendsMoreByWritingToTheDatabase(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for name, c := range map[string]struct {
 		do    string
 		wrong string
@@ -300,6 +302,7 @@ func TestNobodySendsMoreByWritingToTheDatabase(t *testing.T) {
 
 // A message goes to whom it is for, until when it is good, and once.
 func TestAMessageOfAnothersMaking(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for name, c := range map[string]struct {
 		do    string
 		sent  int
@@ -346,6 +349,7 @@ func TestAMessageOfAnothersMaking(t *testing.T) {
 
 // A copy of an app's key shows, whatever becomes of the row that says how far it counted.
 func TestACopiedAppShowsWithoutItsRow(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for name, c := range map[string]struct {
 		do      string
 		wrong   string
@@ -420,6 +424,7 @@ func TestACopiedAppShowsWithoutItsRow(t *testing.T) {
 
 // Quiet hours of another's making are none: everybody's count.
 func TestQuietHoursOfAnothersMaking(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for name, c := range map[string]struct {
 		do    string
 		own   bool

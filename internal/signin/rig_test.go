@@ -18,6 +18,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
+	"countersign/internal/authenticator/authenticatortest"
 	"countersign/internal/authenticator/certificate"
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/mailcode"
@@ -143,19 +144,15 @@ func everyKind(t testing.TB) []authenticator.Authenticator {
 		return a
 	}
 	gate := slowhash.NewGate(0, 0)
-	cheap := slowhash.Params{Memory: 7 << 10, Passes: 5, Threads: 1}
+	cheap := authenticatortest.Hashing()
 	keys, err := passkey.New(passkey.Options{RPID: "login.test", RPName: "Countersign", Origins: []string{"https://login.test"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	passwords, err := password.New(cheap, gate, "Countersign")
-	if err != nil {
-		t.Fatal(err)
-	}
-	saved, err := recoverycode.New(cheap, gate)
-	if err != nil {
-		t.Fatal(err)
-	}
+	words, err := password.New(cheap, gate, "Countersign")
+	passwords := authenticatortest.Hashed(t, words, err)
+	list, err := recoverycode.New(cheap, gate)
+	saved := authenticatortest.Hashed(t, list, err)
 	codes, err := totp.New(totp.Options{Issuer: "Countersign"})
 	tokens, err2 := hotp.New(hotp.Options{Issuer: "Countersign"})
 	challenges, err3 := ocra.New(nil)

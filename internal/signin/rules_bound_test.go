@@ -83,6 +83,7 @@ func (g *governed) denies() error {
 // Whoever writes to the database takes no policy back: the newest one stays in force where
 // it is in memory, nothing is decided where it is not, and the log says so once.
 func TestAnOlderPolicyIsNeverInForce(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	const newest = `version = (select max(version) from policy)`
 	for name, c := range map[string]struct {
 		do    func(g *governed)

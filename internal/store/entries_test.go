@@ -99,6 +99,7 @@ func TestEntriesShowsWhatWaits(t *testing.T) {
 // An entry that is numbered while the log is read is found once: neither twice,
 // nor not at all.
 func TestEntriesWhileTheyAreNumbered(t *testing.T) {
+	storetest.Long(t, "writes 300 entries while they are read")
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		done := make(chan struct{})
 		var numbering sync.WaitGroup

@@ -107,6 +107,7 @@ var cuts = map[string][]string{
 }
 
 func TestACutLogHalts(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for name, cut := range cuts {
 		t.Run(name, func(t *testing.T) {
 			houses(t, func(h *house) {
@@ -127,6 +128,7 @@ func TestACutLogHalts(t *testing.T) {
 
 // The same across a restart: what the folder holds says how long the log was.
 func TestACutLogIsRefusedAtStart(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	for name, cut := range cuts {
 		t.Run(name, func(t *testing.T) {
 			houses(t, func(h *house) {

@@ -53,6 +53,7 @@ func faults(r audit.Report) string {
 
 // Somebody who can write to the database cannot write to the log.
 func TestTheIntruderIsNamed(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	const move = "insert into audit_entry (seq, at, account, body, mac) select seq + 1000, at, account, body, mac from audit_entry where seq "
 	for _, c := range []struct {
 		name  string

@@ -55,6 +55,7 @@ func (r *rig) change(t *testing.T, f func(tx *store.Tx) error) {
 // Whoever writes into a column of a ticket has none, neither that one nor another, and is
 // seen: when it is used, and when it is not.
 func TestEveryColumnIsBound(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		mine := NewSecret()
 		h, _ := hash("link", mine)
@@ -100,6 +101,7 @@ const keepRows, putBack = `create table kept as select * from ticket`, `insert i
 // A ticket that was taken, or is worth nothing any more, is not good again when its row is
 // put back: on this server, after a restart, and on another one that reads the log.
 func TestPutBack(t *testing.T) {
+	storetest.Long(t, "tries every alteration, each in a database of its own")
 	void := func(t *testing.T, r *rig, _ string) {
 		r.change(t, func(tx *store.Tx) error { return r.VoidIn(t.Context(), tx, "link") })
 	}
