@@ -32,6 +32,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/keyring"
+	"countersign/internal/notify"
 	"countersign/internal/offline"
 	"countersign/internal/policy"
 	"countersign/internal/protocol"
@@ -56,6 +57,7 @@ type installation struct {
 	keys      *keyring.Keyring
 	protocols protocol.List
 	engine    *signin.Engine
+	outbox    *notify.Outbox
 	admin     *admin.Admin
 	sessions  *session.Sessions
 	tickets   *ticket.Tickets
@@ -153,7 +155,11 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	in.kinds = kinds
 	people := directory.New(directory.Parts{DB: in.db, Keys: in.keys, Log: s.log})
-	rules := &signin.Rules{DB: in.db, Keys: in.keys, Log: s.log}
+	var catalogue *application.Catalogue
+	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
+		return vocabulary{people, catalogue, kinds, in.protocols}.names(ctx, r)
+	}
+	rules := signin.NewRules(in.db, in.keys, known, s.log)
 	lists := offline.New(offline.Parts{DB: in.db, Keys: in.keys})
 	old, err := unbound(ctx, people, s.log)
 	if err != nil {
@@ -165,16 +171,11 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	); err != nil {
 		return err
 	}
-	catalogue, err := application.Open(ctx, in.db, in.keys, s.log)
-	if err != nil {
+	if catalogue, err = application.Open(ctx, in.db, in.keys, s.log); err != nil {
 		return err
 	}
 	in.tickets = ticket.New(ticket.Parts{DB: in.db, Keys: in.keys, Now: s.now})
 	in.sessions = session.New(session.Parts{DB: in.db, Keys: in.keys, Tickets: in.tickets, Limits: s.sessions, Now: s.now})
-	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
-		return vocabulary{people, catalogue, kinds, in.protocols}.names(ctx, r)
-	}
-	rules.Known = known
 	rules.Watch()
 	in.rooms = append(in.rooms, in.keys, people, rules, catalogue, in.sessions, in.tickets)
 	limits, err := s.limits.Check()
@@ -186,12 +187,15 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	disown := func(ctx context.Context, tx *store.Tx, d signin.Disowned) error {
 		return enrollments.DisownIn(ctx, tx, enrollment.Disowned{Account: d.Account, Entry: d.Entry})
 	}
+	if in.outbox, err = notify.NewOutbox(in.db, in.keys, s.now); err != nil {
+		return err
+	}
 	in.engine, err = signin.New(signin.Parts{DB: in.db, Keys: in.keys, Directory: people, Applications: catalogue, Rules: rules,
-		Authenticators: kinds, Reading: admin.Reading(), Helping: admin.Helping(), Standing: in.sessions, Limits: limits, Quiet: s.quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.publicURL.Host + "/account/approve", OpenAt: s.publicURL.String() + challenge.OpenPath, Disown: disown, Now: s.now, Log: s.log})
+		Authenticators: kinds, Reading: admin.Reading(), Helping: admin.Helping(), Standing: in.sessions, Limits: limits, Quiet: s.quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.publicURL.Host + "/account/approve", OpenAt: s.publicURL.String() + challenge.OpenPath, Disown: disown, Now: s.now, Log: s.log, Outbox: in.outbox})
 	if err != nil {
 		return err
 	}
-	enrollments = enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.engine.Outbox, Tickets: in.tickets, Sessions: in.sessions,
+	enrollments = enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.sessions,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
 		Doubt: func(ctx context.Context, tx *store.Tx, account directory.Account) (int, error) {
 			return recoveries.DisownIn(ctx, tx, account)
@@ -200,7 +204,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if s.wait != nil {
 		wait = *s.wait
 	}
-	recoveries, err = recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Enrollments: enrollments, Tickets: in.tickets, Outbox: in.engine.Outbox, Tries: in.engine.Tries,
+	recoveries, err = recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Enrollments: enrollments, Tickets: in.tickets, Outbox: in.outbox, Tries: in.engine.Tries,
 		EndSessions: in.sessions.EndAllIn,
 		PublicURL:   s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now, Log: s.log})
 	if err != nil {
@@ -211,13 +215,13 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.rooms = append(in.rooms, in.pusher)
-	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.engine.Outbox, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits},
+	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits},
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, Protocols: s.protocols, Engine: in.engine,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
-	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.engine.Outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
+	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
 		return err
 	}
-	in.rooms = append(in.rooms, in.engine, in.engine.Outbox, in.admin)
+	in.rooms = append(in.rooms, in.engine, in.outbox, in.admin)
 	if err := in.admin.Install(ctx); err != nil {
 		return err
 	}

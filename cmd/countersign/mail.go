@@ -36,6 +36,6 @@ func (in *installation) send(ctx context.Context, c config.Mail, s settings) err
 	if err != nil {
 		return err
 	}
-	_, err = notify.NewSender(in.engine.Outbox, m.Deliver, s.log).Send(ctx)
+	_, err = notify.NewSender(in.outbox, m.Deliver, s.log).Send(ctx)
 	return err
 }

@@ -202,7 +202,7 @@ func (c *AccountShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 	if out.Closed, err = a.Engine.ClosedOf(ctx, a.DB, d.ID); err != nil {
 		return out, err
 	}
-	hours, own, err := a.Engine.Pushes.QuietOf(ctx, a.DB, d.ID)
+	hours, own, err := a.Engine.Pushes.QuietOf(ctx, d.ID)
 	if own {
 		out.Quiet = hours.String()
 	}

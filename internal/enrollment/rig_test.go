@@ -15,6 +15,7 @@ import (
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
+	"countersign/internal/notify"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/session"
@@ -163,17 +164,20 @@ func setUp(t *testing.T) *rig {
 	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Standing: sessions, Now: clock, Log: log, Authenticators: kinds}
 	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
-	parts.Rules = &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return known, nil }}
+	parts.Rules = signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
 	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
 		t.Fatal(err)
 	}
 	if parts.Limits, err = parts.Limits.Check(); err != nil {
 		t.Fatal(err)
 	}
+	if parts.Outbox, err = notify.NewOutbox(db, keys, clock); err != nil {
+		t.Fatal(err)
+	}
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	r.Enrollments = New(Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: r.engine.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
+	r.Enrollments = New(Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
 		PINs: pins{}, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock,
 		Doubt: func(context.Context, *store.Tx, directory.Account) (int, error) { return r.doubted, nil },
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})

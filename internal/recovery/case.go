@@ -112,7 +112,11 @@ func (c Case) entry(en audit.Entry, account directory.Account) audit.Entry {
 }
 
 // UnderWay returns an account's newest case to which it can be objected.
-func (r *Recoveries) UnderWay(ctx context.Context, from store.Reader, account assurance.AccountID) (Case, bool, error) {
+func (r *Recoveries) UnderWay(ctx context.Context, account assurance.AccountID) (Case, bool, error) {
+	return r.underWay(ctx, r.DB, account)
+}
+
+func (r *Recoveries) underWay(ctx context.Context, from store.Reader, account assurance.AccountID) (Case, bool, error) {
 	all, err := r.standing(ctx, from, `account = $1`, account)
 	if err != nil || len(all) == 0 {
 		return Case{}, false, err

@@ -657,10 +657,10 @@ func TestLists(t *testing.T) {
 		t.Fatal(err)
 	}
 	counts(2, 0)
-	if _, there, err := r.UnderWay(t.Context(), r.DB, r.account("helga").ID); there || err != nil {
+	if _, there, err := r.UnderWay(t.Context(), r.account("helga").ID); there || err != nil {
 		t.Errorf("%t, %v", there, err)
 	}
-	if c, there, err := r.UnderWay(t.Context(), r.DB, r.account("dora").ID); !there || c.Taken != 1 || err != nil {
+	if c, there, err := r.UnderWay(t.Context(), r.account("dora").ID); !there || c.Taken != 1 || err != nil {
 		t.Errorf("%+v, %t, %v", c, there, err)
 	}
 	var n int64

@@ -55,7 +55,7 @@ func (r *Recoveries) SoundConfirmation(ctx context.Context, from store.Reader, a
 
 // confirming returns the case of an account that a second person's word is for.
 func (r *Recoveries) confirming(ctx context.Context, from store.Reader, account directory.Account, said Confirmation) (Case, error) {
-	c, there, err := r.UnderWay(ctx, from, account.ID)
+	c, there, err := r.underWay(ctx, from, account.ID)
 	switch {
 	case err != nil:
 		return c, err

@@ -61,7 +61,7 @@ func TestACaseThatIsChangedWhileItIsRead(t *testing.T) {
 			func(from store.Reader) (Case, error) { return r.bySecret(t.Context(), from, secret) },
 			func(from store.Reader) (Case, error) { return r.byNumber(t.Context(), from, c.ID) },
 			func(from store.Reader) (Case, error) {
-				c, _, err := r.UnderWay(t.Context(), from, c.Account)
+				c, _, err := r.underWay(t.Context(), from, c.Account)
 				return c, err
 			},
 		} {

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/enrollment"
 	"countersign/internal/keyring"
 	"countersign/internal/keyring/keyringtest"
+	"countersign/internal/notify"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/session"
@@ -133,7 +134,7 @@ func (r *rig) start() {
 	parts.Authenticators = append(parts.Authenticators, accesspass.Authenticator{})
 	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
-	parts.Rules = &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return known, nil }}
+	parts.Rules = signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
 	var err error
 	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
 		t.Fatal(err)
@@ -141,14 +142,17 @@ func (r *rig) start() {
 	if parts.Limits, err = parts.Limits.Check(); err != nil {
 		t.Fatal(err)
 	}
+	if parts.Outbox, err = notify.NewOutbox(db, keys, clock); err != nil {
+		t.Fatal(err)
+	}
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
 	r.rules = parts.Rules
-	enrollments := enrollment.New(enrollment.Parts{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: r.engine.Outbox, Tickets: tickets, Sessions: r.sessions, Authenticators: parts.Authenticators,
+	enrollments := enrollment.New(enrollment.Parts{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: r.sessions, Authenticators: parts.Authenticators,
 		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock})
 	u, _ := url.Parse("https://login.test")
-	r.Recoveries, err = New(Parts{DB: db, Keys: keys, Directory: people, Enrollments: enrollments, Tickets: tickets, Outbox: r.engine.Outbox, Tries: r.engine.Tries,
+	r.Recoveries, err = New(Parts{DB: db, Keys: keys, Directory: people, Enrollments: enrollments, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
 		EndSessions: r.sessions.EndAllIn, PublicURL: u, Mails: true,
 		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock, Log: log})
 	if err != nil {

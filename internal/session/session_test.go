@@ -20,6 +20,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/keyring/keyringtest"
+	"countersign/internal/notify"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
@@ -121,7 +122,7 @@ func (r *rig) open(t *testing.T) (*directory.Directory, *signin.Rules) {
 	db, keys := keyringtest.Open(t, store.Options{DSN: r.dsn, Remember: r.folder, Now: func() time.Time { return began }}, r.root)
 	log := slog.New(slog.DiscardHandler)
 	people := directory.New(directory.Parts{DB: db, Keys: keys, Log: log})
-	rules := &signin.Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return known, nil }}
+	rules := signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
 	r.Sessions = New(Parts{DB: db, Keys: keys, Tickets: ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock}), Now: clock})
 	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
 	var err error
@@ -130,6 +131,9 @@ func (r *rig) open(t *testing.T) (*directory.Directory, *signin.Rules) {
 	}
 	for _, k := range kinds {
 		parts.Authenticators = append(parts.Authenticators, k)
+	}
+	if parts.Outbox, err = notify.NewOutbox(db, keys, clock); err != nil {
+		t.Fatal(err)
 	}
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)

@@ -81,7 +81,7 @@ func (e *Engine) SpareAdministration(ctx context.Context, r store.Reader, l Loss
 	if i < 0 {
 		return nil
 	}
-	p, err := e.Rules.currentIn(ctx, r)
+	p, err := e.judge.rules.currentIn(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (e *Engine) SpareAdministrationBy(ctx context.Context, r store.Reader, next
 	if err != nil {
 		return err
 	}
-	now, err := e.Rules.currentIn(ctx, r)
+	now, err := e.judge.rules.currentIn(ctx, r)
 	if err != nil {
 		return nil //nolint:nilerr // nobody can be worse off than without a policy
 	}
@@ -128,7 +128,7 @@ func (e *Engine) oneAtATime(ctx context.Context, r store.Reader) error {
 	if !ok {
 		return nil
 	}
-	return e.Directory.TouchAdministered(ctx, tx)
+	return e.directory.TouchAdministered(ctx, tx)
 }
 
 // PolicyIn is the policy in force as a change sees it that takes away a name which it may
@@ -138,7 +138,7 @@ func (e *Engine) PolicyIn(ctx context.Context, tx *store.Tx) (*policy.Policy, er
 	if err := e.oneAtATime(ctx, tx); err != nil {
 		return nil, err
 	}
-	return e.Rules.currentIn(ctx, tx)
+	return e.judge.rules.currentIn(ctx, tx)
 }
 
 // currentIn is the policy in force as a transaction sees it.
@@ -157,7 +157,7 @@ func (r *Rules) currentIn(ctx context.Context, from store.Reader) (*policy.Polic
 	if last := r.current.Load(); last.version == latest.Version { // there is one: Current has kept it
 		return last.policy, nil
 	}
-	known, err := r.Known(ctx, from)
+	known, err := r.known(ctx, from)
 	if err != nil {
 		return nil, err
 	}
@@ -183,14 +183,14 @@ func (e *Engine) Administrators(ctx context.Context, r store.Reader) ([]Administ
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.Rules.Current(ctx)
+	p, err := e.judge.rules.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	now := e.Now()
+	now := e.now()
 	var out []Administrator
 	for _, s := range all {
-		out = append(out, Administrator{Name: s.account.Name, ID: s.account.ID, Able: e.judge.able(p, s), Dormant: now.Add(e.Limits.Dormant - s.account.Idle(now))})
+		out = append(out, Administrator{Name: s.account.Name, ID: s.account.ID, Able: e.judge.able(p, s), Dormant: now.Add(e.limits.Dormant - s.account.Idle(now))})
 	}
 	return out, nil
 }
@@ -205,13 +205,13 @@ type administrator struct {
 const mostAdministrators = 1000
 
 func (e *Engine) administrators(ctx context.Context, r store.Reader) ([]*administrator, error) {
-	members, err := e.Directory.Administering(ctx, r, mostAdministrators)
+	members, err := e.directory.Administering(ctx, r, mostAdministrators)
 	if err != nil {
 		return nil, err
 	}
 	var out []*administrator
 	for _, m := range members {
-		credentials, err := e.Directory.Credentials(ctx, r, m.ID)
+		credentials, err := e.directory.Credentials(ctx, r, m.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -243,7 +243,7 @@ var administering = []string{SignIn, "policy.change"}
 func (j *judge) able(p *policy.Policy, s *administrator) bool {
 	for _, action := range administering {
 		m := matter{setting: j.setting, Request: Request{Application: Self, Action: action, Protocol: "browser", Medium: prompt.Browser},
-			now: j.Now(), application: ourselves(), account: s.account, somebody: true, credentials: s.credentials, policy: p}
+			now: j.now(), application: ourselves(), account: s.account, somebody: true, credentials: s.credentials, policy: p}
 		if s.account.Kind != directory.Person || m.barred() != "" || !m.mayAdminister() || !m.couldGet() {
 			return false
 		}

@@ -28,7 +28,7 @@ func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error)
 	}
 	var step Step
 	err = e.guesses.hearing(ctx, at, func() error {
-		return e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
+		return e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 			next := at.clone()
 			var err error
 			step, err = e.book(ctx, tx, next, t)
@@ -46,7 +46,7 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 		return Step{}, err
 	}
 	answered := waits != "" && waits != "waiting"
-	d, err := e.judge.decide(ctx, e.DB, at, t.app, t.held)
+	d, err := e.judge.decide(ctx, e.db, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err
 	}
@@ -57,7 +57,7 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 	}
 	var step Step
 	asks := !answered && !e.Messages.sends(at, d) && (d.state == Ask || d.state == Granted && at.browser())
-	err = e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
+	err = e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		if asks { // no entry, unless nothing can be asked after all
 			tx.Unrecorded()
 		}
@@ -133,7 +133,7 @@ func (e *Engine) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t t
 	if v.detail != "" {
 		en.Detail["detail"] = v.detail
 	}
-	if !at.browser() || at.Tries >= e.Limits.Tries {
+	if !at.browser() || at.Tries >= e.limits.Tries {
 		en.Event = "signin.refused"
 		if err := e.record(tx, at, en); err != nil {
 			return Step{}, err
@@ -251,7 +251,7 @@ func (e *Engine) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision)
 			continue
 		}
 		q := question{credentials: d.credentials[kind], kind: kind}
-		p, memo, err := e.kinds[kind].Ask(q.comparable(), e.Now())
+		p, memo, err := e.kinds[kind].Ask(q.comparable(), e.now())
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ func (x *examiner) aimed(ctx context.Context, r store.Reader, at *attempt, answe
 	if err != nil || account.ID == 0 {
 		return shaped[:min(1, len(shaped))], err
 	}
-	credentials, err := x.belongings(ctx, r, at, account.ID)
+	credentials, err := x.accounts.belongings(ctx, r, at, account.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (x *examiner) meant(at *attempt, answer prompt.Answer, opening bool) []stri
 		return out
 	case answer.Authenticator == AnyCode:
 		var out []string
-		for _, how := range x.Authenticators {
+		for _, how := range x.order {
 			// What nobody can type unasked is not meant: it answers a challenge.
 			if d := how.Describe(); d.Media.Can(prompt.Single) && d.Traits.Has(assurance.Held) && mayOpen(at, d) {
 				out = append(out, d.Kind)

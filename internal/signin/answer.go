@@ -37,14 +37,32 @@ type question struct {
 // examiner takes answers: whose they would be, whether they are right, and what
 // a right or a wrong one changes.
 type examiner struct {
-	Parts
-	kinds   map[string]authenticator.Authenticator
-	setting *setting
-	digits  map[string]bool // kinds whose answers are digits
-	guesses *guesses
-	tickets *ticket.Tickets
+	db        *store.DB
+	directory *directory.Directory
+	accounts  accounts
+	owners    owners
+	now       func() time.Time
+	kinds     map[string]authenticator.Authenticator
+	order     []authenticator.Authenticator // as they are offered
+	setting   *setting
+	digits    map[string]bool // kinds whose answers are digits
+	guesses   *guesses
+	tickets   *ticket.Tickets
+	openAt    string // see Parts.OpenAt
 	// charging and hashing are the lines for slow checks.
 	charging, hashing *crowd
+}
+
+func newExaminer(p Parts, e *Engine) (*examiner, error) {
+	digits, err := ofDigits(p.Authenticators, p.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &examiner{db: p.DB, directory: p.Directory, accounts: p.accounts(), owners: p.owners(), now: p.Now, kinds: e.kinds, order: p.Authenticators, setting: e.judge.setting,
+		digits: digits, guesses: e.guesses, tickets: e.tickets, openAt: p.OpenAt,
+		// One more is charged than are hashed, so that the next is ready; and one more
+		// of each that may go before it.
+		charging: newCrowd(max(1, p.SlowChecks)+3, 1), hashing: newCrowd(p.SlowChecks, 0)}, nil
 }
 
 // prepare finds out whom an answer of this kind belongs to. Nothing about an
@@ -62,7 +80,7 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 	}
 	q.account = account
 	if account.ID != 0 && q.credentials == nil {
-		if q.all, err = x.belongings(ctx, r, at, account.ID); err != nil {
+		if q.all, err = x.accounts.belongings(ctx, r, at, account.ID); err != nil {
 			return nil, err
 		}
 		for _, c := range q.all {
@@ -93,7 +111,7 @@ func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *qu
 	if !ok {
 		return account, nil
 	}
-	all, err := x.Directory.CredentialsOfHolder(ctx, r, q.kind, handle)
+	all, err := x.directory.CredentialsOfHolder(ctx, r, q.kind, handle)
 	if err != nil {
 		return directory.Account{}, err
 	}
@@ -110,7 +128,7 @@ func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *qu
 		q.credentials, q.all = []directory.Credential{c}, all
 		return directory.Account{ID: c.Account}, nil
 	}
-	account, err = x.Directory.Get(ctx, r, c.Account)
+	account, err = x.directory.Get(ctx, r, c.Account)
 	if err == nil && q.tx != nil {
 		at.seen = seen{tx: q.tx, name: at.Name, account: account, credentials: all, known: true}
 	}
@@ -119,7 +137,7 @@ func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *qu
 
 // claimed returns who the attempt is about so far; nobody is no error.
 func (x *examiner) claimed(ctx context.Context, r store.Reader, at *attempt) (directory.Account, error) {
-	account, err := x.person(ctx, r, at)
+	account, err := x.accounts.person(ctx, r, at)
 	if failure.ClassOf(err) == failure.NotFound {
 		return directory.Account{}, nil
 	}
@@ -137,7 +155,7 @@ func (q *question) check(ctx context.Context, x *examiner, at *attempt) error {
 		}
 		known = nil
 	}
-	r, err := q.how.Check(ctx, known, at.memo(q.kind), q.answer, x.Now())
+	r, err := q.how.Check(ctx, known, at.memo(q.kind), q.answer, x.now())
 	q.result = r
 	return err
 }
@@ -171,7 +189,7 @@ func (q *question) shown() directory.Credential {
 
 // checkSigned checks what nobody can guess, and so costs no budget.
 func (x *examiner) checkSigned(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*question, error) {
-	q, err := x.prepare(ctx, x.DB, at, kind, answer)
+	q, err := x.prepare(ctx, x.db, at, kind, answer)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +211,7 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	defer leave()
 	var q *question
 	err = x.guesses.hearing(ctx, at, func() error {
-		return x.DB.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
+		return x.db.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
 			var err error
 			q, err = x.prepare(ctx, tx, at, kind, answer)
 			if err != nil || q.refusal != "" {
@@ -228,7 +246,7 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 	r := q.result
 	v := verdict{kind: q.kind, reason: q.refusal, detail: r.Detail}
 	if q.refusal == "" && (r.OK || r.Partial) {
-		fresh, err := x.Directory.Spend(ctx, tx, onceOf(r), x.Now())
+		fresh, err := x.directory.Spend(ctx, tx, onceOf(r), x.now())
 		if err != nil {
 			return v, err
 		}
@@ -244,7 +262,7 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 	}
 	if q.refusal == "" && r.Used {
 		// It may have been used before: then there is nothing left to use up.
-		if _, err := x.Directory.Spend(ctx, tx, onceOf(r), x.Now()); err != nil {
+		if _, err := x.directory.Spend(ctx, tx, onceOf(r), x.now()); err != nil {
 			return v, err
 		}
 		if err := x.rewrite(ctx, tx, at, q); err != nil {
@@ -274,7 +292,7 @@ func (x *examiner) rewrite(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 	if r.Next == nil && !r.Exhausted {
 		return nil
 	}
-	all, err := x.belongings(ctx, tx, at, q.account.ID)
+	all, err := x.accounts.belongings(ctx, tx, at, q.account.ID)
 	if err != nil {
 		return err
 	}
@@ -289,8 +307,8 @@ func (x *examiner) rewrite(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 	if r.Exhausted {
 		c.Status = directory.CredentialUsedUp
 	}
-	c.Used = x.Now()
-	if err := x.Directory.Answered(ctx, tx, c); err != nil {
+	c.Used = x.now()
+	if err := x.directory.Answered(ctx, tx, c); err != nil {
 		return err
 	}
 	at.wrote(c)
@@ -313,7 +331,7 @@ func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 	at.Account, at.Name = q.account.ID, q.account.Name
 	at.Evidence = assurance.Append(at.Evidence, assurance.Evidence{
 		Account: q.account.ID, Kind: q.kind, Credential: r.Credential, Traits: r.Traits,
-		Time: x.Now(), Channel: at.Protocol, Bound: r.Bound, Act: at.act(x.Reading), Until: r.Until,
+		Time: x.now(), Channel: at.Protocol, Bound: r.Bound, Act: at.act(x.setting.reading), Until: r.Until,
 	})
 	return nil
 }
@@ -344,21 +362,10 @@ func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 	return x.wornOut(ctx, tx, at, q)
 }
 
-// switchOff disables an authenticator, and reports whether it was active.
-func (p Parts) switchOff(ctx context.Context, tx *store.Tx, account directory.Account, id assurance.CredentialID) (c directory.Credential, was bool, err error) {
-	c, err = p.Directory.Credential(ctx, tx, account.ID, id)
-	if err != nil || c.Status != directory.CredentialActive {
-		return c, false, err
-	}
-	c.EndAt(p.Now(), directory.CredentialDisabled, directory.ByGuesses, 0)
-	tx.Announce(directory.Topic(account.ID))
-	return c, true, p.Directory.UpdateCredential(ctx, tx, c)
-}
-
 // disable takes an app out of use until it is bound anew (SP 800-63B-4 section
 // 3.2.2), and tells its owner: whoever has its key looks for numbers with it.
 func (x *examiner) disable(ctx context.Context, tx *store.Tx, at *attempt, q *question, id assurance.CredentialID) error {
-	c, was, err := x.switchOff(ctx, tx, q.account, id)
+	c, was, err := x.owners.switchOff(ctx, tx, q.account, id)
 	if err != nil || !was {
 		return err
 	}
@@ -366,7 +373,7 @@ func (x *examiner) disable(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 	en := at.entry(q.account, "credential.disabled", "ok", "too-many-wrong-answers")
 	en.Detail["authenticator"] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)
 	tx.Record(en)
-	return x.tellOwner(ctx, tx, q.account, noticeDisabled(q.how.Describe().Title))
+	return x.owners.tell(ctx, tx, q.account, noticeDisabled(q.how.Describe().Title))
 }
 
 // detect raises an alarm at each power of ten of wrong answers: from one

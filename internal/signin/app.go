@@ -71,8 +71,8 @@ const momentLife = 2 * time.Minute
 
 // Moment is the server's time, which the app signs in place of its own clock.
 func (a *Apps) Moment() string {
-	now := a.Now().Unix()
-	return strconv.FormatInt(now, 10) + "." + base64.RawURLEncoding.EncodeToString(a.Keys.MAC(keyring.Push, momentFields(now)))
+	now := a.now().Unix()
+	return strconv.FormatInt(now, 10) + "." + base64.RawURLEncoding.EncodeToString(a.keys.MAC(keyring.Push, momentFields(now)))
 }
 
 func momentFields(unix int64) *keyring.Fields {
@@ -84,23 +84,29 @@ func (a *Apps) goodMoment(moment string) bool {
 	text, sum, ok := strings.Cut(moment, ".")
 	unix, err := strconv.ParseInt(text, 10, 64)
 	mac, err2 := base64.RawURLEncoding.Strict().DecodeString(sum)
-	if !ok || err != nil || err2 != nil || !a.Keys.VerifyMAC(keyring.Push, momentFields(unix), mac) {
+	if !ok || err != nil || err2 != nil || !a.keys.VerifyMAC(keyring.Push, momentFields(unix), mac) {
 		return false
 	}
-	age := a.Now().Sub(time.Unix(unix, 0))
+	age := a.now().Sub(time.Unix(unix, 0))
 	return age > -momentLife && age < momentLife
 }
 
 // host is the address that statements name, so that what was signed for one
 // installation says nothing to another.
 func (a *Apps) host() string {
-	host, _, _ := strings.Cut(a.ApproveAt, "/")
+	host, _, _ := strings.Cut(a.approveAt, "/")
 	return host
 }
 
 // Apps is what an app may ask of its server. It is safe for concurrent use.
 type Apps struct {
-	Parts
+	db        *store.DB
+	keys      *keyring.Keyring
+	directory *directory.Directory
+	owners    owners
+	now       func() time.Time
+	approveAt string                                                    // see Parts.ApproveAt
+	disowned  func(ctx context.Context, tx *store.Tx, d Disowned) error // see Parts.Disown
 	judge     *judge
 	approvals *Approvals
 	strangers *Strangers
@@ -132,7 +138,7 @@ func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator
 	if !ok {
 		return appCaller{}, "unknown-kind", nil
 	}
-	c, err := a.Directory.CredentialByHandle(ctx, a.DB, call.Kind, call.App)
+	c, err := a.directory.CredentialByHandle(ctx, a.db, call.Kind, call.App)
 	if failure.ClassOf(err) == failure.NotFound {
 		return appCaller{}, "unknown-app", nil
 	}
@@ -144,7 +150,7 @@ func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator
 	if err != nil {
 		return appCaller{}, "", err
 	}
-	signed, err := how.Check(ctx, q.comparable(), statement, answer, a.Now())
+	signed, err := how.Check(ctx, q.comparable(), statement, answer, a.now())
 	if err != nil {
 		return appCaller{}, "", err
 	}
@@ -155,7 +161,7 @@ func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator
 		return appCaller{}, "stale", nil
 	}
 	out := appCaller{credential: c, how: how, shown: signed}
-	if out.account, err = a.Directory.Get(ctx, a.DB, c.Account); err != nil {
+	if out.account, err = a.directory.Get(ctx, a.db, c.Account); err != nil {
 		return appCaller{}, "", err
 	}
 	switch {
@@ -164,7 +170,7 @@ func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator
 	case !signed.OK:
 		return out, signed.Reason, nil
 	}
-	return out, a.judge.setting.bars(out.account, a.Now()), nil
+	return out, a.judge.setting.bars(out.account, a.now()), nil
 }
 
 // answerOf is an app's call as its authenticator reads it.
@@ -204,7 +210,7 @@ func (a *Apps) admit(ctx context.Context, call AppCall, ripe bool, verb string, 
 			return appCaller{}, err
 		}
 	}
-	if reason == "" && ripe && a.Now().Before(c.credential.Quarantine) {
+	if reason == "" && ripe && a.now().Before(c.credential.Quarantine) {
 		reason = "quarantine"
 	}
 	if reason == "" {
@@ -218,7 +224,7 @@ func (a *Apps) admit(ctx context.Context, call AppCall, ripe bool, verb string, 
 		a.strangers.Count(c.refusal(call, reason))
 		return appCaller{}, failure.Refuse(reason, public)
 	}
-	return appCaller{}, a.DB.Change(ctx, c.actor(), func(tx *store.Tx) error {
+	return appCaller{}, a.db.Change(ctx, c.actor(), func(tx *store.Tx) error {
 		if reason == "cloned" {
 			if err := a.cloned(ctx, tx, c, call); err != nil {
 				return err
@@ -251,9 +257,9 @@ func (a *Apps) Waits(ctx context.Context, call AppCall) (bool, error) {
 		return false, err
 	}
 	var pushed int64
-	err = a.DB.QueryRow(ctx, `select count(*) from wake w join approval on approval.id = w.approval where w.account = $1 and w.state in ('waiting', 'sent')
+	err = a.db.QueryRow(ctx, `select count(*) from wake w join approval on approval.id = w.approval where w.account = $1 and w.state in ('waiting', 'sent')
 		and approval.state = 'waiting' and approval.expires > $2 and not `+replaced,
-		int64(c.account.ID), store.Unix(a.Now())).Scan(&pushed)
+		int64(c.account.ID), store.Unix(a.now())).Scan(&pushed)
 	return pushed > 0, err
 }
 
@@ -270,7 +276,7 @@ func (a *Apps) Answer(ctx context.Context, call AppCall, said AppAnswer) error {
 	if err != nil {
 		return err
 	}
-	return a.DB.Change(ctx, c.actor(), func(tx *store.Tx) error { return a.answer(ctx, tx, call, said, c) })
+	return a.db.Change(ctx, c.actor(), func(tx *store.Tx) error { return a.answer(ctx, tx, call, said, c) })
 }
 
 func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppAnswer, c appCaller) error {
@@ -279,7 +285,7 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 	if err != nil {
 		return err
 	}
-	credential, err := a.Directory.Credential(ctx, tx, c.account.ID, c.credential.ID) // it may have been revoked meanwhile
+	credential, err := a.directory.Credential(ctx, tx, c.account.ID, c.credential.ID) // it may have been revoked meanwhile
 	if err != nil {
 		return err
 	}
@@ -312,7 +318,7 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 		return a.decline(ctx, tx, row, said.Decision, c, en)
 	}
 	shown := assurance.Evidence{Account: c.account.ID, Kind: credential.Kind, Credential: credential.ID, Traits: c.shown.Traits &^ assurance.PhishingResistant,
-		Time: a.Now(), Channel: AppProtocol, Bound: text}
+		Time: a.now(), Channel: AppProtocol, Bound: text}
 	if err := a.approvals.rows.settle(ctx, tx, row, &shown, en); err != nil {
 		return err
 	}
@@ -320,11 +326,11 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 	if err := a.approvals.guesses.refund(ctx, tx, budget, credential.ID, false); err != nil {
 		return err
 	}
-	credential.Used = a.Now()
+	credential.Used = a.now()
 	if c.shown.Next != nil {
 		credential.State = c.shown.Next
 	}
-	return a.Directory.UpdateCredential(ctx, tx, credential)
+	return a.directory.UpdateCredential(ctx, tx, credential)
 }
 
 // refused records a refusal in a change that is kept.
@@ -358,12 +364,12 @@ func (a *Apps) decline(ctx context.Context, tx *store.Tx, row *approval, decisio
 func (a *Apps) disown(ctx context.Context, tx *store.Tx, row *approval, c appCaller, source string) error {
 	err := a.approvals.rows.wakes.disown(ctx, tx, wakeRow{approval: row.id, account: row.account})
 	if err == nil {
-		err = tally(ctx, tx, row.account, promptDisowned, a.Now())
+		err = tally(ctx, tx, row.account, promptDisowned, a.now())
 	}
-	if err != nil || a.Disown == nil {
+	if err != nil || a.disowned == nil {
 		return err
 	}
-	return a.Disown(ctx, tx, Disowned{Account: c.account, Entry: audit.Entry{Protocol: AppProtocol, Source: source, Attempt: row.body.Attempt,
+	return a.disowned(ctx, tx, Disowned{Account: c.account, Entry: audit.Entry{Protocol: AppProtocol, Source: source, Attempt: row.body.Attempt,
 		Detail: map[string]string{"request": row.body.Waiting.Text()}}})
 }
 
@@ -378,13 +384,13 @@ func (a *Apps) NotMe(ctx context.Context, call AppCall) error {
 	if err != nil {
 		return err
 	}
-	return a.DB.Change(ctx, c.actor(), func(tx *store.Tx) error { return a.disownAll(ctx, tx, call, c) })
+	return a.db.Change(ctx, c.actor(), func(tx *store.Tx) error { return a.disownAll(ctx, tx, call, c) })
 }
 
 // left are the account's approvals of the last hour that nobody answered.
 func (a *Apps) left(ctx context.Context, r store.Reader, account assurance.AccountID) ([]*approval, error) {
 	rows, err := r.Query(ctx, `select `+approvalColumns+` from approval where account = $1 and state = 'waiting' and created > $2 order by id`,
-		int64(account), store.Unix(a.Now().Add(-disownable)))
+		int64(account), store.Unix(a.now().Add(-disownable)))
 	if err != nil {
 		return nil, err
 	}
@@ -427,7 +433,7 @@ func (a *Apps) Move(ctx context.Context, call AppCall, to authenticator.Address)
 	if err != nil {
 		return err
 	}
-	return a.DB.Change(ctx, c.actor(), func(tx *store.Tx) error { return c.move(ctx, tx, a.Directory, to) })
+	return a.db.Change(ctx, c.actor(), func(tx *store.Tx) error { return c.move(ctx, tx, a.directory, to) })
 }
 
 // move keeps the address, and an entry that says only whether there is one.

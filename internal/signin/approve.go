@@ -5,9 +5,11 @@ import (
 	"crypto/subtle"
 	"strconv"
 	"strings"
+	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
+	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/store"
 )
@@ -15,10 +17,12 @@ import (
 // Approvals is the other side of a sign-in that waits: what its owner sees of it
 // and answers, elsewhere. It is safe for concurrent use.
 type Approvals struct {
-	Parts
-	rows     *approvalRows
-	guesses  *guesses
-	examiner *examiner
+	db        *store.DB
+	directory *directory.Directory
+	now       func() time.Time
+	rows      *approvalRows
+	guesses   *guesses
+	examiner  *examiner
 }
 
 // WaitingFor finds the sign-in that waits under a number, for its owner alone.
@@ -45,7 +49,7 @@ func (a *Approvals) Approve(ctx context.Context, g Grant, object string) error {
 		return err
 	}
 	by := guesser{protocol: g.Protocol(), source: g.Source(), account: g.Account()}
-	return a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	return a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		_, over, err := a.budget(ctx, tx, by)
 		if err != nil {
 			return err
@@ -99,7 +103,7 @@ func readNumbered(object string) (id int64, number string, ok bool) {
 
 // Refuse refuses a waiting sign-in; any session of its owner may.
 func (a *Approvals) Refuse(ctx context.Context, g Grant, id int64) error {
-	return a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	return a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		row, err := a.rows.waiting(ctx, tx, g.Account(), id)
 		if err != nil {
 			return err

@@ -198,7 +198,7 @@ func TestTwoServersCarryACodeOnce(t *testing.T) {
 func TestAllCodesAreCarried(t *testing.T) {
 	r, _, _ := withAda(t)
 	log := &bytes.Buffer{}
-	r.Messages.Log = slog.New(slog.NewTextHandler(log, nil))
+	r.Messages.log = slog.New(slog.NewTextHandler(log, nil))
 	for i := range 3 {
 		p := r.person("person" + strconv.Itoa(i))
 		r.change(func(tx *store.Tx) error {

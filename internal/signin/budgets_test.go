@@ -11,12 +11,8 @@ import (
 // limited has other limits from now on.
 func (g *guessed) limited(edit func(l *Limits)) {
 	g.t.Helper()
-	p := g.Parts
-	edit(&p.Limits)
-	var err error
-	if g.Engine, err = New(p); err != nil {
-		g.t.Fatal(err)
-	}
+	edit(&g.Limits)
+	g.remake()
 }
 
 // Where too much is wrong in the whole installation, strangers wait from their first

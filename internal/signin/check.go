@@ -29,8 +29,8 @@ func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
 	if r.Session == "" {
 		return Step{State: Ask, Reason: "no-session"}, nil
 	}
-	now, place := e.Now(), e.DB.Place() // before anything is read
-	p, err := e.Rules.Current(ctx)
+	now, place := e.now(), e.db.Place() // before anything is read
+	p, err := e.judge.rules.Current(ctx)
 	if err != nil {
 		return Step{}, err
 	}
@@ -77,7 +77,7 @@ func (e *Engine) checkAnew(ctx context.Context, at *attempt, place store.Place) 
 	if err != nil {
 		return Step{}, err
 	}
-	d, err := e.judge.decide(ctx, e.DB, at, app, held.Evidence)
+	d, err := e.judge.decide(ctx, e.db, at, app, held.Evidence)
 	if err != nil {
 		return Step{}, err
 	}
@@ -178,8 +178,8 @@ const trust = 30 * time.Second
 
 // remember keeps a grant, unless anything that it rests on moved since the place.
 func (e *Engine) remember(ctx context.Context, place store.Place, at *attempt, held Held, d decision, g Grant) {
-	now, m := e.Now(), e.memory
-	p, err := e.Rules.Current(ctx)
+	now, m := e.now(), e.memory
+	p, err := e.judge.rules.Current(ctx)
 	app, appErr := e.judge.application(ctx, at.Application)
 	if err != nil || appErr != nil {
 		return
@@ -189,7 +189,7 @@ func (e *Engine) remember(ctx context.Context, place store.Place, at *attempt, h
 	if !cacheable || at.Raise != nil {
 		return
 	}
-	still := e.DB.Still(place, directory.Topic(d.account.ID), sessionTopic+held.Number, sessionTopic+held.Own)
+	still := e.db.Still(place, directory.Topic(d.account.ID), sessionTopic+held.Number, sessionTopic+held.Own)
 	s := m.session(at.Session, now)
 	if s == nil {
 		s = &rememberedSession{account: d.account, fresh: d.fresh, still: still, until: now.Add(trust)}

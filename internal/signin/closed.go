@@ -12,7 +12,6 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
-	"countersign/internal/notify"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
 )
@@ -99,11 +98,11 @@ func (x *examiner) wornOut(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 	for _, s := range q.budget.subjects {
 		switch {
 		case s.credential == 0:
-		case s.count == x.Limits.Disable:
+		case s.count == x.setting.limits.Disable:
 			if err := x.close(ctx, tx, at, q, s); err != nil {
 				return err
 			}
-		case s.count == x.Limits.slowest() && (s.side == stranger || s.side == gateway):
+		case s.count == x.setting.limits.slowest() && (s.side == stranger || s.side == gateway):
 			if err := x.tellGuessed(ctx, tx, at, q, noticeSlowed(q.how.Describe().Title)); err != nil {
 				return err
 			}
@@ -114,7 +113,7 @@ func (x *examiner) wornOut(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 
 // close writes down that an authenticator is closed to a side, and tells its owner.
 func (x *examiner) close(ctx context.Context, tx *store.Tx, at *attempt, q *question, s subject) error {
-	if err := x.guesses.write(ctx, tx, []guessRow{{subject: closedKey(q.account.ID), count: 1, since: store.Unix(x.Now())}}); err != nil {
+	if err := x.guesses.write(ctx, tx, []guessRow{{subject: closedKey(q.account.ID), count: 1, since: store.Unix(x.now())}}); err != nil {
 		return err
 	}
 	tx.Announce(closedKey(q.account.ID))
@@ -143,7 +142,7 @@ func (s side) words() string {
 // reopen opens what is closed of an account, because two factors were shown just now.
 func (e *Engine) reopen(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
 	is, err := e.guesses.closed.is(ctx, tx, account.ID)
-	if err != nil || !is || !assurance.TwoFactors().Met(at.Evidence, e.Now()) {
+	if err != nil || !is || !assurance.TwoFactors().Met(at.Evidence, e.now()) {
 		return err
 	}
 	if ours, err := e.guesses.wrote(ctx, tx, closedKey(account.ID)); err != nil || !ours {
@@ -170,7 +169,7 @@ func (e *Engine) OpenIn(ctx context.Context, tx *store.Tx, account assurance.Acc
 	}
 	// What began until now is forgotten on all servers, also by one whose clock is a little
 	// ahead; and nothing that begins later, whatever somebody wrote into a row.
-	now := e.Now()
+	now := e.now()
 	tx.Anchor("guess", int64(account), max(store.Unix(now), min(newest, store.Unix(now.Add(time.Minute)))))
 	tx.AfterCommit(func() {
 		e.guesses.closed.set(account, false)
@@ -194,7 +193,7 @@ func (g *guesses) wrote(ctx context.Context, r store.Reader, subject string) (bo
 
 // ClosedOf says what too many wrong answers have closed of an account, and to whom.
 func (e *Engine) ClosedOf(ctx context.Context, r store.Reader, account assurance.AccountID) ([]string, error) {
-	credentials, err := e.Directory.Credentials(ctx, r, account)
+	credentials, err := e.directory.Credentials(ctx, r, account)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +215,7 @@ func (e *Engine) ClosedOf(ctx context.Context, r store.Reader, account assurance
 	}
 	var out []string
 	for _, s := range all {
-		if s.count >= e.Limits.Disable {
+		if s.count >= e.limits.Disable {
 			out = append(out, kinds[s.credential]+" for "+s.side.words())
 		}
 	}
@@ -232,7 +231,7 @@ const (
 // tellGuessed tells an owner of guesses, once in a day for each authenticator and what
 // became of it, with a link that makes a browser one of theirs.
 func (x *examiner) tellGuessed(ctx context.Context, tx *store.Tx, at *attempt, q *question, n notice) error {
-	told, err := x.told(ctx, tx, q.account, n, day)
+	told, err := x.owners.told(ctx, tx, q.account, n, day)
 	if err != nil || told {
 		return err
 	}
@@ -240,15 +239,15 @@ func (x *examiner) tellGuessed(ctx context.Context, tx *store.Tx, at *attempt, q
 	if q.budget.side == stranger || q.budget.side == gateway {
 		n.body += "\nWhere you were let in before, in the browsers that you signed in with, and with a passkey you can sign in as always.\n"
 	}
-	if x.OpenAt != "" && q.budget.side != inBrowser {
+	if x.openAt != "" && q.budget.side != inBrowser {
 		code, err := x.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: openingKind, Owner: int64(q.account.ID), Lifetime: openingLife})
 		if err != nil {
 			return err
 		}
-		n.body += "To sign in from anywhere else, open this link first, in the browser that you want to use, within seven days:\n\n" + x.OpenAt + "?code=" + code +
+		n.body += "To sign in from anywhere else, open this link first, in the browser that you want to use, within seven days:\n\n" + x.openAt + "?code=" + code +
 			"\n\nIt lets nobody in. It tells us that this browser is yours, so that you need not wait behind whoever guesses. Do not pass it on.\n"
 	}
-	return x.tellOwner(ctx, tx, q.account, n)
+	return x.owners.tell(ctx, tx, q.account, n)
 }
 
 // fromWhere says where an attempt comes from, for people to read.
@@ -269,7 +268,7 @@ func (e *Engine) Invited(ctx context.Context, code string) (name string, err err
 	if err != nil {
 		return "", err
 	}
-	account, err := e.Directory.Get(ctx, e.DB, assurance.AccountID(t.Owner))
+	account, err := e.directory.Get(ctx, e.db, assurance.AccountID(t.Owner))
 	if failure.ClassOf(err) == failure.NotFound {
 		return "", failure.Refuse("unknown-ticket", "That link is no longer good.")
 	}
@@ -279,12 +278,12 @@ func (e *Engine) Invited(ctx context.Context, code string) (name string, err err
 // Accept uses such a link up, and returns what the browser is to keep ([Request.Browser]).
 func (e *Engine) Accept(ctx context.Context, code string, r Request) (browser string, err error) {
 	at := &attempt{ID: newID(), Request: r}
-	err = e.DB.Change(ctx, audit.Actor{Name: "somebody", Via: r.Protocol}, func(tx *store.Tx) error {
+	err = e.db.Change(ctx, audit.Actor{Name: "somebody", Via: r.Protocol}, func(tx *store.Tx) error {
 		t, err := e.tickets.TakeIn(ctx, tx, openingKind, code)
 		if err != nil {
 			return err
 		}
-		account, err := e.Directory.Get(ctx, tx, assurance.AccountID(t.Owner))
+		account, err := e.directory.Get(ctx, tx, assurance.AccountID(t.Owner))
 		if failure.ClassOf(err) == failure.NotFound {
 			return failure.Refuse("unknown-ticket", "That link is no longer good.")
 		}
@@ -302,9 +301,4 @@ func (g *guesses) browserOf(account assurance.AccountID) string {
 	now := g.now().Unix()
 	mac := g.keys.MAC(keyring.Browser, browserFields(int64(account), now))
 	return strconv.FormatInt(int64(account), 10) + "." + strconv.FormatInt(now, 10) + "." + encodeMAC(mac)
-}
-
-// told reports whether an owner was told the same within so long.
-func (p Parts) told(ctx context.Context, r store.Reader, account directory.Account, n notice, within time.Duration) (bool, error) {
-	return p.Outbox.Told(ctx, r, notify.Notice{Account: int64(account.ID), Subject: n.subject}, p.Now().Add(-within))
 }

@@ -27,7 +27,7 @@ func (r *countRow) fields() *keyring.Fields {
 }
 
 func (a *Apps) bound(r *countRow) bool {
-	if a.Keys.VerifyMAC(keyring.Guess, r.fields(), r.mac) {
+	if a.keys.VerifyMAC(keyring.Guess, r.fields(), r.mac) {
 		return true
 	}
 	a.report(&countRow{credential: r.credential}, store.Altered) // whose it is, it does not say truly
@@ -35,7 +35,7 @@ func (a *Apps) bound(r *countRow) bool {
 }
 
 func (a *Apps) report(r *countRow, wrong string) {
-	a.DB.Report(store.Finding{Table: "app_count", Row: strconv.FormatInt(r.credential, 10), Wrong: wrong, Account: r.account})
+	a.db.Report(store.Finding{Table: "app_count", Row: strconv.FormatInt(r.credential, 10), Wrong: wrong, Account: r.account})
 }
 
 const appCounts = `select credential, account, count, last, mac from app_count `
@@ -51,10 +51,10 @@ func (r *countRow) scan(row interface{ Scan(...any) error }) error {
 func (a *Apps) counted(ctx context.Context, c appCaller, call AppCall) (reason string, err error) {
 	sum := sha256.Sum256(call.Signature)
 	now := countRow{credential: int64(c.credential.ID), account: int64(c.account.ID), count: call.Count, last: sum[:]}
-	now.mac = a.Keys.MAC(keyring.Guess, now.fields())
-	err = a.DB.Housekeep(ctx, "app.count", func(tx *store.Tx) error {
+	now.mac = a.keys.MAC(keyring.Guess, now.fields())
+	err = a.db.Housekeep(ctx, "app.count", func(tx *store.Tx) error {
 		reason = ""
-		known := a.DB.Newest("app_count", now.credential)
+		known := a.db.Newest("app_count", now.credential)
 		if known < now.count {
 			tx.Anchor("app_count", now.credential, now.count)
 			tx.AfterCommit(func() { a.heard(now.credential, now.account) })
@@ -110,10 +110,10 @@ func (a *Apps) inspectHeard(ctx context.Context) error {
 	apps := maps.Clone(a.spoke.apps)
 	a.spoke.mu.Unlock()
 	for credential, account := range apps {
-		lost, err := a.DB.Lost(ctx, "app_count", credential, func(ctx context.Context) (bool, error) {
+		lost, err := a.db.Lost(ctx, "app_count", credential, func(ctx context.Context) (bool, error) {
 			var n int64
-			err := a.DB.QueryRow(ctx, `select count(*) from app_count where credential = $1`, credential).Scan(&n)
-			return n > 0 || a.DB.Newest("account", account) == store.Gone, err
+			err := a.db.QueryRow(ctx, `select count(*) from app_count where credential = $1`, credential).Scan(&n)
+			return n > 0 || a.db.Newest("account", account) == store.Gone, err
 		})
 		if err != nil {
 			return err
@@ -128,12 +128,12 @@ func (a *Apps) inspectHeard(ctx context.Context) error {
 // inspect looks at how far each app counted.
 func (a *Apps) inspect(ctx context.Context) error {
 	after := int64(-1 << 63)
-	err := a.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
+	err := a.db.Walk(ctx, func(ctx context.Context) (bool, error) {
 		page, err := a.countsAfter(ctx, after)
 		for i := range page {
 			row := &page[i]
 			after = row.credential
-			if a.bound(row) && row.count < a.DB.Newest("app_count", row.credential) && a.DB.Stands(ctx, "app_count", row.credential, `select count from app_count where credential = $1`) {
+			if a.bound(row) && row.count < a.db.Newest("app_count", row.credential) && a.db.Stands(ctx, "app_count", row.credential, `select count from app_count where credential = $1`) {
 				a.report(row, store.Older)
 			}
 		}
@@ -143,7 +143,7 @@ func (a *Apps) inspect(ctx context.Context) error {
 }
 
 func (a *Apps) countsAfter(ctx context.Context, after int64) (out []countRow, err error) {
-	rows, err := a.DB.Query(ctx, appCounts+`where credential > $1 order by credential limit $2`, after, walkPage)
+	rows, err := a.db.Query(ctx, appCounts+`where credential > $1 order by credential limit $2`, after, walkPage)
 	if err != nil {
 		return nil, err
 	}
@@ -161,14 +161,14 @@ func (a *Apps) countsAfter(ctx context.Context, after int64) (out []countRow, er
 // bind gives the rows of a release before their MAC.
 func (a *Apps) bind(ctx context.Context) error {
 	after := int64(-1 << 63)
-	return bindPages(ctx, a.DB, "app_count", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+	return bindPages(ctx, a.db, "app_count", func(ctx context.Context) (int, func(*store.Tx) error, error) {
 		page, err := a.countsAfter(ctx, after)
 		if len(page) > 0 {
 			after = page[len(page)-1].credential
 		}
 		return len(page), func(tx *store.Tx) error {
 			for i := range page {
-				if _, err := tx.Exec(ctx, `update app_count set mac = $2 where credential = $1`, page[i].credential, a.Keys.MAC(keyring.Guess, page[i].fields())); err != nil {
+				if _, err := tx.Exec(ctx, `update app_count set mac = $2 where credential = $1`, page[i].credential, a.keys.MAC(keyring.Guess, page[i].fields())); err != nil {
 					return err
 				}
 			}
@@ -180,11 +180,11 @@ func (a *Apps) bind(ctx context.Context) error {
 // cloned switches an app off whose key is on two devices: of which neither is known to
 // be its owner's.
 func (a *Apps) cloned(ctx context.Context, tx *store.Tx, c appCaller, call AppCall) error {
-	credential, was, err := a.switchOff(ctx, tx, c.account, c.credential.ID)
+	credential, was, err := a.owners.switchOff(ctx, tx, c.account, c.credential.ID)
 	if err != nil || !was {
 		return err
 	}
 	tx.Record(audit.Entry{Event: "alarm.app-cloned", Outcome: audit.OK, Account: int64(c.account.ID), AccountName: c.account.Name, Application: Self, Protocol: AppProtocol,
 		Source: addrText(call.Source), Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10)}})
-	return a.tellOwner(ctx, tx, c.account, noticeCloned(c.how.(authenticator.Authenticator).Describe().Title))
+	return a.owners.tell(ctx, tx, c.account, noticeCloned(c.how.(authenticator.Authenticator).Describe().Title))
 }

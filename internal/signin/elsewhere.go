@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"slices"
+	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
@@ -15,9 +16,14 @@ import (
 // elsewhere is an attempt's side of its approval: the number that is asked for,
 // and what came of it.
 type elsewhere struct {
-	Parts
-	rows   *approvalRows
-	pushes *Pushes
+	reader    store.Reader
+	accounts  accounts
+	rules     *Rules
+	reading   []string // see Parts.Reading
+	approveAt string   // see Parts.ApproveAt
+	now       func() time.Time
+	rows      *approvalRows
+	pushes    *Pushes
 }
 
 // state is the state of what an attempt waits for, and empty where there is nothing.
@@ -25,7 +31,7 @@ func (w *elsewhere) state(ctx context.Context, at *attempt) (string, error) {
 	if at.Approval == 0 {
 		return "", nil
 	}
-	row, err := w.rows.of(ctx, w.DB, at)
+	row, err := w.rows.of(ctx, w.reader, at)
 	if failure.ClassOf(err) == failure.NotFound {
 		return "", nil
 	}
@@ -57,14 +63,14 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 			return "", err
 		}
 		ev := *row.body.Evidence
-		ev.Channel, ev.Elsewhere, ev.Act = at.Protocol, true, at.act(w.Reading)
+		ev.Channel, ev.Elsewhere, ev.Act = at.Protocol, true, at.act(w.reading)
 		at.Evidence, at.Approval = assurance.Append(at.Evidence, ev), 0
-		account, err := w.person(ctx, tx, at)
+		account, err := w.accounts.person(ctx, tx, at)
 		if err != nil {
 			return "", err
 		}
 		return "", tx.Record(at.accepted(account, verdict{ok: true, kind: Elsewhere}))
-	case row.state == "waiting" && w.Now().Before(row.expires):
+	case row.state == "waiting" && w.now().Before(row.expires):
 	default: // late, or another took its place
 		at.Approval, at.Transfers, at.Replaced = 0, false, row.expires.IsZero()
 	}
@@ -112,11 +118,11 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 
 // told is what the owner is told of an attempt: who, what, and from where.
 func (w *elsewhere) told(ctx context.Context, tx *store.Tx, at *attempt) (Waiting, error) {
-	account, err := w.person(ctx, tx, at)
+	account, err := w.accounts.person(ctx, tx, at)
 	if err != nil {
 		return Waiting{}, err
 	}
-	rules, err := w.Rules.Current(ctx)
+	rules, err := w.rules.Current(ctx)
 	if err != nil {
 		return Waiting{}, err
 	}
@@ -128,7 +134,7 @@ func (w *elsewhere) told(ctx context.Context, tx *store.Tx, at *attempt) (Waitin
 // show says where the account can type the number of a prompt, and in a browser
 // what its apps can scan instead.
 func (w *elsewhere) show(ctx context.Context, tx *store.Tx, at *attempt, p *prompt.Prompt) error {
-	all, err := w.belongings(ctx, tx, at, at.Account)
+	all, err := w.accounts.belongings(ctx, tx, at, at.Account)
 	if err != nil {
 		return err
 	}
@@ -147,11 +153,11 @@ func (w *elsewhere) place(apps bool, all []directory.Credential) string {
 	})
 	switch {
 	case apps && keys:
-		return "in your Countersign app, or at " + w.ApproveAt
+		return "in your Countersign app, or at " + w.approveAt
 	case apps:
 		return "in your Countersign app"
 	}
-	return "at " + w.ApproveAt
+	return "at " + w.approveAt
 }
 
 // looksElsewhere reports whether an answer only asks whether the approval was

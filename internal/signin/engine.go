@@ -22,7 +22,8 @@ import (
 	"countersign/internal/ticket"
 )
 
-// Parts are what an Engine is made of.
+// Parts are what an Engine is made of. Nothing keeps them as they are: whoever holds an
+// Engine, or a piece of it, reaches none of them.
 type Parts struct {
 	DB           *store.DB
 	Keys         *keyring.Keyring
@@ -53,13 +54,12 @@ type Parts struct {
 	Disown func(ctx context.Context, tx *store.Tx, d Disowned) error
 	Now    func() time.Time
 	Log    *slog.Logger
-	// Outbox takes the notices to people; nil makes one.
+	// Outbox takes the notices to people.
 	Outbox *notify.Outbox
 }
 
 // Engine decides. It is safe for concurrent use; all its state is in the store.
 type Engine struct {
-	Parts
 	// What is done on another device than the one that signs in.
 	Approvals *Approvals
 	Apps      *Apps
@@ -70,6 +70,12 @@ type Engine struct {
 	// Tries are the budgets of what other rooms ask for.
 	Tries *Tries
 
+	db          *store.DB
+	directory   *directory.Directory
+	owners      owners
+	held        Standing
+	limits      Limits
+	now         func() time.Time
 	kinds       map[string]authenticator.Authenticator
 	judge       *judge
 	examiner    *examiner
@@ -82,61 +88,61 @@ type Engine struct {
 }
 
 // New makes an Engine. It refuses limits that pass a ceiling and two
-// authenticators of one kind.
+// authenticators of one kind. Each piece is given what it uses and keeps it to itself.
 func New(p Parts) (*Engine, error) {
-	limits, err := p.Limits.Check()
-	if err != nil {
+	var err error
+	if p.Limits, err = p.Limits.Check(); err != nil {
 		return nil, err
 	}
-	p.Limits = limits
-	if p.Outbox == nil {
-		if p.Outbox, err = notify.NewOutbox(p.DB, p.Keys, p.Now); err != nil {
-			return nil, err
-		}
-	}
-	e := &Engine{Parts: p, kinds: map[string]authenticator.Authenticator{}}
-	for _, a := range p.Authenticators {
-		kind := a.Describe().Kind
-		if _, twice := e.kinds[kind]; twice {
-			return nil, fmt.Errorf("signin: two authenticators of kind %q", kind)
-		}
-		e.kinds[kind] = a
+	e := &Engine{db: p.DB, directory: p.Directory, owners: p.owners(), held: p.Standing, limits: p.Limits, now: p.Now, tickets: ticket.New(ticket.Parts{DB: p.DB, Keys: p.Keys, Now: p.Now}),
+		attempts: &attempts{db: p.DB, keys: p.Keys, now: p.Now}, memory: &memory{db: p.DB}, settlements: newSettlements(p.DB), Strangers: newStrangers(p.DB, p.Now)}
+	if e.kinds, err = byKind(p.Authenticators); err != nil {
+		return nil, err
 	}
 	e.judge = newJudge(p, e.kinds)
 	if e.guesses, err = newGuesses(p); err != nil {
 		return nil, err
 	}
-	digits, err := ofDigits(p.Authenticators, p.Now())
-	if err != nil {
+	p.DB.Subscribe(e.guesses.closed.hear)
+	e.Tries = &Tries{e.guesses}
+	if e.examiner, err = newExaminer(p, e); err != nil {
 		return nil, err
 	}
-	e.tickets = ticket.New(ticket.Parts{DB: p.DB, Keys: p.Keys, Now: p.Now})
-	p.DB.Subscribe(e.guesses.closed.hear)
-	e.examiner = &examiner{Parts: p, kinds: e.kinds, setting: e.judge.setting, digits: digits, guesses: e.guesses, tickets: e.tickets,
-		// One more is charged than are hashed, so that the next is ready; and one more
-		// of each that may go before it.
-		charging: newCrowd(max(1, p.SlowChecks)+3, 1), hashing: newCrowd(p.SlowChecks, 0)}
-	e.attempts = &attempts{db: p.DB, keys: p.Keys, now: p.Now}
+	return e, e.beside(p)
+}
+
+// beside makes what is done on another device.
+func (e *Engine) beside(p Parts) error {
 	wakes, err := newWakes(p, e.guesses.doubts)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	rows := &approvalRows{db: p.DB, keys: p.Keys, guesses: e.guesses, limits: limits, now: p.Now, wakes: wakes}
-	e.Approvals = &Approvals{Parts: p, rows: rows, guesses: e.guesses, examiner: e.examiner}
-	e.Apps = &Apps{Parts: p, judge: e.judge, approvals: e.Approvals}
-	e.Pushes = &Pushes{Parts: p, kinds: e.kinds, rows: rows, wakes: wakes}
 	sents, err := newSents(p)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	e.Messages = &Messages{Parts: p, kinds: e.kinds, sents: sents}
-	e.elsewhere = &elsewhere{Parts: p, rows: rows, pushes: e.Pushes}
-	e.memory = &memory{db: p.DB}
-	e.Strangers = newStrangers(p.DB, p.Now)
-	e.Apps.strangers = e.Strangers
-	e.Tries = &Tries{e.guesses}
-	e.settlements = newSettlements(p.DB)
-	return e, nil
+	rows := &approvalRows{db: p.DB, keys: p.Keys, guesses: e.guesses, limits: p.Limits, now: p.Now, wakes: wakes}
+	e.Approvals = &Approvals{db: p.DB, directory: p.Directory, now: p.Now, rows: rows, guesses: e.guesses, examiner: e.examiner}
+	e.Apps = &Apps{db: p.DB, keys: p.Keys, directory: p.Directory, owners: p.owners(), now: p.Now, approveAt: p.ApproveAt, disowned: p.Disown,
+		judge: e.judge, approvals: e.Approvals, strangers: e.Strangers}
+	e.Pushes = &Pushes{db: p.DB, keys: p.Keys, directory: p.Directory, accounts: p.accounts(), owners: p.owners(), limits: p.Limits, quiet: p.Quiet, now: p.Now, log: p.Log,
+		kinds: e.kinds, rows: rows, wakes: wakes}
+	e.Messages = &Messages{db: p.DB, keys: p.Keys, directory: p.Directory, now: p.Now, log: p.Log, kinds: e.kinds, sents: sents}
+	e.elsewhere = &elsewhere{reader: p.DB, accounts: p.accounts(), rules: p.Rules, reading: p.Reading, approveAt: p.ApproveAt, now: p.Now, rows: rows, pushes: e.Pushes}
+	return nil
+}
+
+// byKind are authenticators by their kind. It refuses two of one kind.
+func byKind(all []authenticator.Authenticator) (map[string]authenticator.Authenticator, error) {
+	kinds := map[string]authenticator.Authenticator{}
+	for _, a := range all {
+		kind := a.Describe().Kind
+		if _, twice := kinds[kind]; twice {
+			return nil, fmt.Errorf("signin: two authenticators of kind %q", kind)
+		}
+		kinds[kind] = a
+	}
+	return kinds, nil
 }
 
 // bland is the one sentence for every refusal before a person has proved who
@@ -150,7 +156,7 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 		r.Action = SignIn
 	}
 	r = e.bounded(r)
-	at := &attempt{ID: newID(), Request: r, Created: e.Now(), Deadline: e.Now().Add(e.Limits.Attempt)}
+	at := &attempt{ID: newID(), Request: r, Created: e.now(), Deadline: e.now().Add(e.limits.Attempt)}
 	at.Opening, at.Session = nil, ""
 	if at.Action == Recover && !e.RecoversByCodes() {
 		return e.deny(ctx, at, "nothing-to-ask", nil) // before a saved code is used up for nothing
@@ -172,7 +178,7 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 // brings, is Denied.
 func (e *Engine) Answer(ctx context.Context, ticket string, reply Reply) (Step, error) {
 	reply.Answer = e.plain(reply.Answer)
-	at, err := e.attempts.read(ctx, e.DB, ticket)
+	at, err := e.attempts.read(ctx, e.db, ticket)
 	switch {
 	case err != nil:
 	case e.takesTime(at, reply):
@@ -205,7 +211,7 @@ func (e *Engine) answer(ctx context.Context, at *attempt, reply Reply) (Step, er
 	if reply.Source.IsValid() {
 		at.Source = reply.Source
 	}
-	if at.Tries++; at.Tries > e.Limits.Tries {
+	if at.Tries++; at.Tries > e.limits.Tries {
 		return e.deny(ctx, at, "too-many-tries", nil)
 	}
 	if looksElsewhere(at, reply.Answer) {
@@ -222,7 +228,7 @@ func (e *Engine) answer(ctx context.Context, at *attempt, reply Reply) (Step, er
 // Look returns the current Step again: after a reload, or while waiting. Its
 // ticket replaces those before it and uses nothing up.
 func (e *Engine) Look(ctx context.Context, ticket string) (Step, error) {
-	at, err := e.attempts.read(ctx, e.DB, ticket)
+	at, err := e.attempts.read(ctx, e.db, ticket)
 	if err != nil {
 		return e.strayTicket(Reply{}, err)
 	}
@@ -240,7 +246,7 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 	if action == "" {
 		action = SignIn
 	}
-	at, err := e.attempts.read(ctx, e.DB, ticket)
+	at, err := e.attempts.read(ctx, e.db, ticket)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -259,7 +265,7 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 		return Grant{}, err
 	}
 	var g Grant
-	err = e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
+	err = e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		g = Grant{}
 		at := at.clone()
 		if err := e.attempts.drop(ctx, tx, at); err != nil {
@@ -296,7 +302,7 @@ func (e *Engine) deny(ctx context.Context, at *attempt, reason string, cause err
 	if cause != nil && failure.ClassOf(cause) == failure.Internal {
 		return Step{}, cause
 	}
-	err := e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
+	err := e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		return e.end(ctx, tx, at, reason)
 	})
 	if err != nil {
@@ -313,7 +319,7 @@ func (e *Engine) end(ctx context.Context, tx *store.Tx, at *attempt, reason stri
 	}
 	var account directory.Account
 	if at.Account != 0 {
-		a, err := e.Directory.Get(ctx, tx, at.Account)
+		a, err := e.directory.Get(ctx, tx, at.Account)
 		if err != nil && failure.ClassOf(err) != failure.NotFound {
 			return err
 		}
@@ -356,10 +362,10 @@ func (e *Engine) strayTicket(reply Reply, cause error) (Step, error) {
 }
 
 func (e *Engine) standing(ctx context.Context, secret string) (Held, error) {
-	if e.Standing == nil {
+	if e.held == nil {
 		return Held{}, failure.Refuse("no-sessions", bland)
 	}
-	return e.Standing.Standing(ctx, secret)
+	return e.held.Standing(ctx, secret)
 }
 
 // heldBy reads again what the attempt's session holds. A session that ended

@@ -50,7 +50,7 @@ func (e *Engine) Explain(ctx context.Context, r Request, now time.Time) (Explana
 		r.Action = SignIn
 	}
 	j := e.judge.at(now)
-	account, err := j.Directory.Find(ctx, j.DB, r.Name)
+	account, err := e.directory.Find(ctx, e.db, r.Name)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -58,7 +58,7 @@ func (e *Engine) Explain(ctx context.Context, r Request, now time.Time) (Explana
 	if err != nil {
 		return Explanation{}, err
 	}
-	m, err := j.gather(ctx, j.DB, &attempt{Request: r, Account: account.ID}, app, nil)
+	m, err := j.gather(ctx, e.db, &attempt{Request: r, Account: account.ID}, app, nil)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -86,7 +86,7 @@ func (e *Engine) Explain(ctx context.Context, r Request, now time.Time) (Explana
 // at is the judge at another moment.
 func (j *judge) at(now time.Time) *judge {
 	other := *j
-	other.Now = func() time.Time { return now }
+	other.now = func() time.Time { return now }
 	return &other
 }
 

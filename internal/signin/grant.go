@@ -4,12 +4,10 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
-	"countersign/internal/notify"
 	"countersign/internal/store"
 )
 
@@ -24,7 +22,7 @@ func (e *Engine) grant(ctx context.Context, tx *store.Tx, at *attempt, d decisio
 	en.Detail["acr"] = assurance.ACR(d.evidence)
 	en.Detail["rules"] = strings.Join(d.rules, ", ")
 	tx.Record(en)
-	if err := e.Directory.Used(ctx, tx, d.account, e.Now()); err != nil {
+	if err := e.directory.Used(ctx, tx, d.account, e.now()); err != nil {
 		return Grant{}, err
 	}
 	if err := e.guesses.notePlace(ctx, tx, at, d.account); err != nil {
@@ -40,7 +38,7 @@ func (e *Engine) fill(at *attempt, d decision) (Grant, error) {
 	if d.state != Granted || d.account.ID == 0 {
 		return Grant{}, failure.New(failure.Internal, "a grant was asked for that was not decided")
 	}
-	now := e.Now()
+	now := e.now()
 	g := &grant{
 		account: d.account.ID, name: d.account.Name, display: d.account.Display, mail: d.account.Mail, groups: d.account.Groups,
 		application: at.Application, action: at.Action, object: at.Object, protocol: at.Protocol,
@@ -70,22 +68,5 @@ func (e *Engine) factorMissing(ctx context.Context, tx *store.Tx, at *attempt, a
 	if !slices.ContainsFunc(at.Evidence, func(ev assurance.Evidence) bool { return ev.Traits.Has(assurance.Known) }) {
 		return nil
 	}
-	return e.tellOwner(ctx, tx, account, noticeFactorMissing(at, e.Now()))
-}
-
-// tellOwner queues a notice to every verified address of the account, unless
-// the same one went out within the hour.
-func (p Parts) tellOwner(ctx context.Context, tx *store.Tx, account directory.Account, n notice) error {
-	if account.ID == 0 {
-		return nil
-	}
-	told, err := p.told(ctx, tx, account, n, time.Hour)
-	if err != nil || told {
-		return err
-	}
-	mails, err := p.Directory.Mails(ctx, tx, account.ID)
-	if err != nil {
-		return err
-	}
-	return p.Outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
+	return e.owners.tell(ctx, tx, account, noticeFactorMissing(at, e.now()))
 }

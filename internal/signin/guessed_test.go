@@ -50,12 +50,8 @@ func withGuesses(t *testing.T, document string) *guessed {
 		}
 	}
 	g := &guessed{rig: newRig(t, document, kinds...), stranger: netip.MustParseAddr("203.0.113.1")}
-	p := g.Parts
-	p.OpenAt = "https://login.test/open"
-	var err error
-	if g.Engine, err = New(p); err != nil {
-		t.Fatal(err)
-	}
+	g.OpenAt = "https://login.test/open"
+	g.remake()
 	g.ada = g.person("ada")
 	g.password = g.give(g.ada, "password", authenticator.Enrolled{Traits: assurance.Known, State: []byte("x")})
 	g.app = g.withCodes(g.ada)
@@ -369,12 +365,8 @@ func TestOwnersAreToldOnceADay(t *testing.T) {
 			t.Errorf("%d: after the right answer closed for %v", i, got)
 		}
 	}
-	p := g.Parts
-	p.OpenAt = "" // there is no page for links
-	var err error
-	if g.Engine, err = New(p); err != nil {
-		t.Fatal(err)
-	}
+	g.OpenAt = "" // there is no page for links
+	g.remake()
 	g.clock.later(day)
 	g.guess(2, g.by(g.stranger, "wrong"))
 	if all, text := g.told(); len(all) != 3 || strings.Contains(text, "open this link") || strings.Contains(text, "code=") {

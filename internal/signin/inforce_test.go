@@ -27,11 +27,11 @@ func withNames(t *testing.T, document string) (*rig, *mentioned) {
 	t.Helper()
 	r := newRig(t, document)
 	n := &mentioned{Known: vocabulary(r.order)}
-	r.Rules.Known = func(context.Context, store.Reader) (policy.Known, error) {
+	r.Rules.known = func(context.Context, store.Reader) (policy.Known, error) {
 		n.read++
 		return n.Known, n.fail
 	}
-	r.Rules.Log = slog.New(slog.NewTextHandler(r.log, nil))
+	r.Rules.log = slog.New(slog.NewTextHandler(r.log, nil))
 	return r, n
 }
 

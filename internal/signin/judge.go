@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"time"
 
 	"countersign/internal/application"
 	"countersign/internal/assurance"
@@ -13,9 +14,12 @@ import (
 // judge reads what a decision rests on, and has decide decide. It holds nothing
 // of its own and writes nothing.
 type judge struct {
-	Parts
-	kinds   map[string]authenticator.Authenticator
-	setting *setting
+	accounts     accounts
+	applications *application.Catalogue
+	rules        *Rules
+	now          func() time.Time
+	kinds        map[string]authenticator.Authenticator
+	setting      *setting
 }
 
 func newJudge(p Parts, kinds map[string]authenticator.Authenticator) *judge {
@@ -24,7 +28,7 @@ func newJudge(p Parts, kinds map[string]authenticator.Authenticator) *judge {
 		_, remote := a.(authenticator.Approver)
 		s.kinds = append(s.kinds, kind{a.Describe(), remote})
 	}
-	return &judge{Parts: p, kinds: kinds, setting: s}
+	return &judge{accounts: p.accounts(), applications: p.Applications, rules: p.Rules, now: p.Now, kinds: kinds, setting: s}
 }
 
 // decide decides over an attempt and what its session holds.
@@ -45,23 +49,23 @@ func (j *judge) gather(ctx context.Context, r store.Reader, at *attempt, app app
 	}
 	m.somebody, m.held = true, held
 	var err error
-	m.account, err = j.person(ctx, r, at)
+	m.account, err = j.accounts.person(ctx, r, at)
 	if failure.ClassOf(err) == failure.NotFound {
 		return m, nil
 	}
 	if err != nil {
 		return m, err
 	}
-	if m.policy, err = j.Rules.Current(ctx); err != nil {
+	if m.policy, err = j.rules.Current(ctx); err != nil {
 		return m, err
 	}
-	m.credentials, err = j.belongings(ctx, r, at, m.account.ID)
+	m.credentials, err = j.accounts.belongings(ctx, r, at, m.account.ID)
 	return m, err
 }
 
 // matter is what an attempt itself says.
 func (j *judge) matter(at *attempt, app application.Application) matter {
-	return matter{setting: j.setting, Request: at.Request, now: j.Now(), application: app, shown: at.Evidence, delegated: at.Delegated}
+	return matter{setting: j.setting, Request: at.Request, now: j.now(), application: app, shown: at.Evidence, delegated: at.Delegated}
 }
 
 // application returns what is to be signed in to; Countersign itself is built in.
@@ -69,7 +73,7 @@ func (j *judge) application(ctx context.Context, name string) (application.Appli
 	if name == Self {
 		return ourselves(), nil
 	}
-	a, err := j.Applications.Get(ctx, name)
+	a, err := j.applications.Get(ctx, name)
 	if failure.ClassOf(err) == failure.NotFound {
 		return a, failure.Refuse("unknown-application", bland)
 	}

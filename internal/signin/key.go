@@ -28,9 +28,9 @@ type Server interface {
 // only if policy accepts a key there.
 func (e *Engine) CheckKey(ctx context.Context, r Request, kind, key string) (Step, error) {
 	r.Session, r.Opening, r.Medium = "", nil, prompt.API
-	at := &attempt{ID: newID(), Request: r, Created: e.Now(), Deadline: e.Now()}
+	at := &attempt{ID: newID(), Request: r, Created: e.now(), Deadline: e.now()}
 	var step Step
-	err := e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
+	err := e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		next := at.clone()
 		reason, err := e.showKey(ctx, tx, next, kind, prompt.Answer{Authenticator: kind, Text: key})
 		if err != nil {
@@ -73,7 +73,7 @@ func (e *Engine) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind st
 	if !ok {
 		return "malformed", nil
 	}
-	c, err := e.Directory.CredentialByHandle(ctx, tx, kind, handle)
+	c, err := e.directory.CredentialByHandle(ctx, tx, kind, handle)
 	if failure.ClassOf(err) == failure.NotFound {
 		return "unknown-key", nil
 	}
@@ -81,7 +81,7 @@ func (e *Engine) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind st
 		return "", err
 	}
 	q := question{credentials: []directory.Credential{c}, kind: kind}
-	shown, err := how.Check(ctx, q.comparable(), nil, answer, e.Now())
+	shown, err := how.Check(ctx, q.comparable(), nil, answer, e.now())
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +96,7 @@ func (e *Engine) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind st
 	if err != nil || reason != "" {
 		return reason, err
 	}
-	account, err := e.Directory.Get(ctx, tx, c.Account)
+	account, err := e.directory.Get(ctx, tx, c.Account)
 	if err != nil {
 		return "", err
 	}
@@ -105,6 +105,6 @@ func (e *Engine) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind st
 	}
 	at.Name, at.Delegated = account.Name, true
 	at.Evidence = assurance.Append(nil, assurance.Evidence{Account: c.Account, Kind: kind, Credential: c.ID, Traits: shown.Traits,
-		Time: e.Now(), Channel: at.Protocol, Act: at.act(e.Reading), Until: shown.Until})
+		Time: e.now(), Channel: at.Protocol, Act: at.act(e.judge.setting.reading), Until: shown.Until})
 	return "", nil
 }

@@ -311,7 +311,7 @@ func TestASessionThatCannotBeRead(t *testing.T) {
 	if why := r.claims(done); why != "" {
 		t.Errorf("a breakdown used it up: %q", why)
 	}
-	r.Engine.Standing = nil
+	r.Engine.held = nil
 	if s := r.begin(q); s.State != Ask {
 		t.Errorf("where there are no sessions: %+v", s)
 	}
@@ -323,7 +323,7 @@ func TestASessionThatCannotBeRead(t *testing.T) {
 // An engine is made of one authenticator of a kind, and of limits within their ceilings.
 func TestWhatAnEngineIsMadeOf(t *testing.T) {
 	r := newRig(t, anyFactor)
-	p := r.Engine.Parts
+	p := r.Parts
 	if _, err := New(p); err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +331,7 @@ func TestWhatAnEngineIsMadeOf(t *testing.T) {
 	if _, err := New(p); err == nil || !strings.Contains(err.Error(), "two authenticators") {
 		t.Errorf("one kind twice: %v", err)
 	}
-	p = r.Engine.Parts
+	p = r.Parts
 	p.Limits.Tries = 1 << 20
 	if _, err := New(p); err == nil {
 		t.Error("a million tries")

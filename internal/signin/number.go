@@ -31,7 +31,7 @@ const wrongNumbers = 10
 // account's budget for numbers is one of its own, so that nobody who guesses its
 // password keeps its owner from approving.
 func (a *Approvals) budget(ctx context.Context, r store.Reader, g guesser) (b budget, over string, err error) {
-	b.subjects = []subject{{key: "number/" + strconv.FormatInt(int64(g.account), 10), window: time.Hour, limit: a.Limits.PerAccount, reason: "account-budget"}}
+	b.subjects = []subject{{key: "number/" + strconv.FormatInt(int64(g.account), 10), window: time.Hour, limit: a.rows.limits.PerAccount, reason: "account-budget"}}
 	if g.app != nil {
 		b.subjects = append(b.subjects, subject{key: credentialKey(g.app.ID), credential: g.app.ID, limit: wrongNumbers, reason: "disabled"})
 	}
@@ -48,21 +48,21 @@ func (a *Approvals) under(ctx context.Context, actor audit.Actor, g guesser, typ
 	if err != nil {
 		return Waiting{}, err
 	}
-	_, over, err := a.budget(ctx, a.DB, g)
+	_, over, err := a.budget(ctx, a.db, g)
 	if err != nil {
 		return Waiting{}, err
 	}
 	if over == "" {
-		row, err := a.rows.scan(ctx, a.DB.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and number = $2 and state = 'waiting'`,
+		row, err := a.rows.scan(ctx, a.db.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and number = $2 and state = 'waiting'`,
 			int64(g.account), a.rows.find(g.account, number)))
-		if err == nil && a.Now().Before(row.expires) {
+		if err == nil && a.now().Before(row.expires) {
 			return row.body.Waiting, nil
 		}
 		if err != nil && failure.ClassOf(err) != failure.NotFound {
 			return Waiting{}, err
 		}
 	}
-	return Waiting{}, a.DB.Change(ctx, actor, func(tx *store.Tx) error { return a.wrong(ctx, tx, g) })
+	return Waiting{}, a.db.Change(ctx, actor, func(tx *store.Tx) error { return a.wrong(ctx, tx, g) })
 }
 
 // readNumber takes six digits, with spaces or hyphens between them.
@@ -77,7 +77,7 @@ func readNumber(typed string) (string, error) {
 // wrong spends a guess and records it. An app that guessed too often is
 // switched off like any other authenticator.
 func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
-	account, err := a.Directory.Get(ctx, tx, g.account)
+	account, err := a.directory.Get(ctx, tx, g.account)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
 		return err
 	}
 	tx.Record(at.entry(account, "approval.wrong-number", "refused", "wrong"))
-	if err := tally(ctx, tx, account.ID, promptWrong, a.Now()); err != nil {
+	if err := tally(ctx, tx, account.ID, promptWrong, a.now()); err != nil {
 		return err
 	}
 	if over != "" {

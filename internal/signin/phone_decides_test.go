@@ -107,7 +107,7 @@ func TestWhatAnAppDenies(t *testing.T) {
 		p := withPhone(t)
 		var ended []Disowned
 		if c.standing {
-			p.Apps.Disown = func(_ context.Context, _ *store.Tx, d Disowned) error { ended = append(ended, d); return nil }
+			p.Apps.disowned = func(_ context.Context, _ *store.Tx, d Disowned) error { ended = append(ended, d); return nil }
 		}
 		s, number := p.waits()
 		w := p.finds(number)
@@ -153,7 +153,7 @@ func TestWhatAnAppDenies(t *testing.T) {
 // What cannot be ended is not disowned: nothing is written of it, and the sign-in waits.
 func TestDisowningIsAllOrNothing(t *testing.T) {
 	p := withPhone(t)
-	p.Apps.Disown = func(context.Context, *store.Tx, Disowned) error { return errors.New("the disk is gone") }
+	p.Apps.disowned = func(context.Context, *store.Tx, Disowned) error { return errors.New("the disk is gone") }
 	s, number := p.waits()
 	w := p.finds(number)
 	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Disowns}); err == nil {
@@ -165,7 +165,7 @@ func TestDisowningIsAllOrNothing(t *testing.T) {
 	if got := p.today(p.ada); got != (Prompted{Asked: 1}) || len(p.events("approval.refused")) != 0 {
 		t.Errorf("%+v", got)
 	}
-	p.Apps.Disown = nil
+	p.Apps.disowned = nil
 	p.is("it waits", p.look(s), Wait, "")
 	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}); err != nil {
 		t.Error(err)
@@ -232,7 +232,7 @@ func TestWhatDecidesNothing(t *testing.T) {
 func TestNotMeIsOfTheLastHour(t *testing.T) {
 	p := withPhone(t)
 	var ended []Disowned
-	p.Apps.Disown = func(_ context.Context, _ *store.Tx, d Disowned) error { ended = append(ended, d); return nil }
+	p.Apps.disowned = func(_ context.Context, _ *store.Tx, d Disowned) error { ended = append(ended, d); return nil }
 	disown := func() string {
 		t.Helper()
 		if err := p.Apps.NotMe(t.Context(), p.call("disown")); err != nil {

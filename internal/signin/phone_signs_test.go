@@ -112,11 +112,11 @@ func TestWhetherAnythingWaits(t *testing.T) {
 	waits("once it was", true)
 	p.clock.later(approvalLife - time.Second)
 	waits("to the last second", true)
-	p.Pushes.Quiet = QuietHours{Begins: 0, Ends: 12*60 - 1, Zone: "Etc/GMT-12"} // from noon on here
+	p.Pushes.quiet = QuietHours{Begins: 0, Ends: 12*60 - 1, Zone: "Etc/GMT-12"} // from noon on here
 	p.waits()
 	waits("another took its place in quiet hours", false)
 	p.clock.later(approvalLife)
-	p.Pushes.Quiet = QuietHours{}
+	p.Pushes.quiet = QuietHours{}
 	p.waits()
 	waits("after quiet hours", true)
 	p.clock.later(approvalLife)

@@ -74,7 +74,7 @@ func (a *Approvals) Days(ctx context.Context, account assurance.AccountID, days 
 	if days < 1 || days > int(PromptsKept/day) {
 		return nil, failure.New(failure.Invalid, "Requests are counted for %d days; choose 1 to %d.", PromptsKept/day, PromptsKept/day)
 	}
-	first := dayOf(a.Now()) - int64(days) + 1
+	first := dayOf(a.now()) - int64(days) + 1
 	query, args := `select day, what, cast(sum(n) as bigint) from prompted where day >= $1 group by day, what`, []any{first}
 	if account != 0 {
 		query, args = `select day, what, n from prompted where day >= $1 and account = $2`, append(args, int64(account))
@@ -97,7 +97,7 @@ type AccountPrompted struct {
 // Beset returns the accounts with the most requests that were disowned, kept back
 // or left unanswered in the last days, the worst first.
 func (a *Approvals) Beset(ctx context.Context, days, most int) ([]AccountPrompted, error) {
-	first := dayOf(a.Now()) - int64(days) + 1
+	first := dayOf(a.now()) - int64(days) + 1
 	var out []AccountPrompted
 	err := a.counted(ctx, `select p.account, p.what, cast(sum(p.n) as bigint) from prompted p join (
 			select account, sum(case what when 'asked' then n when 'approved' then -n when 'refused' then -n when 'disowned' then 100 * n when 'closed' then 10 * n else 0 end) as weight
@@ -113,7 +113,7 @@ func (a *Approvals) Beset(ctx context.Context, days, most int) ([]AccountPrompte
 }
 
 func (a *Approvals) counted(ctx context.Context, query string, args []any, f func(key int64, what string, n int64)) error {
-	rows, err := a.DB.Query(ctx, query, args...)
+	rows, err := a.db.Query(ctx, query, args...)
 	if err != nil {
 		return err
 	}

@@ -447,7 +447,7 @@ func TestQuietHoursOfAnothersMaking(t *testing.T) {
 			if c.do != "" {
 				b.sabotage(c.do)
 			}
-			got, own, err := b.Pushes.QuietOf(t.Context(), b.DB, b.ada.ID)
+			got, own, err := b.Pushes.QuietOf(t.Context(), b.ada.ID)
 			if err != nil || own != c.own || own && got != q {
 				t.Errorf("%+v, %t, %v", got, own, err)
 			}
@@ -484,7 +484,7 @@ func TestPushesOfBeforeAreBound(t *testing.T) {
 		}
 		b.inspect()
 		storetest.Quiet(t, b.DB)
-		if _, own, err := b.Pushes.QuietOf(t.Context(), b.DB, assurance.AccountID(1)); err != nil || !own {
+		if _, own, err := b.Pushes.QuietOf(t.Context(), assurance.AccountID(1)); err != nil || !own {
 			t.Errorf("%t, %v", own, err)
 		}
 		if rows, err := b.Apps.countsAfter(t.Context(), 0); err != nil || len(rows) != 1 || rows[0].count != 50 {

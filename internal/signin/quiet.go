@@ -94,14 +94,18 @@ func (q QuietHours) Cover(t time.Time) bool {
 
 // QuietOf returns an account's quiet hours: its own, which may be none, before
 // everybody's. own says which.
-func (p *Pushes) QuietOf(ctx context.Context, r store.Reader, account assurance.AccountID) (q QuietHours, own bool, err error) {
+func (p *Pushes) QuietOf(ctx context.Context, account assurance.AccountID) (q QuietHours, own bool, err error) {
+	return p.quietOf(ctx, p.db, account)
+}
+
+func (p *Pushes) quietOf(ctx context.Context, r store.Reader, account assurance.AccountID) (q QuietHours, own bool, err error) {
 	var mac []byte
 	err = r.QueryRow(ctx, `select begins, ends, zone, mac from quiet where account = $1`, int64(account)).Scan(&q.Begins, &q.Ends, &q.Zone, &mac)
 	if failure.ClassOf(err) == failure.NotFound {
-		return p.Quiet, false, nil
+		return p.quiet, false, nil
 	}
 	if err == nil && !p.setQuiet(account, q, mac) {
-		return p.Quiet, false, nil
+		return p.quiet, false, nil
 	}
 	return q, err == nil, err
 }
@@ -114,10 +118,10 @@ func (q QuietHours) fields(account assurance.AccountID) *keyring.Fields {
 // somebody else wrote. Whoever removes them, or puts back hours of before, gains nothing by
 // it: the number is found without being woken, and nothing is approved without it.
 func (p *Pushes) setQuiet(account assurance.AccountID, q QuietHours, mac []byte) bool {
-	if p.Keys.VerifyMAC(keyring.Guess, q.fields(account), mac) {
+	if p.keys.VerifyMAC(keyring.Guess, q.fields(account), mac) {
 		return true
 	}
-	p.DB.Report(store.Finding{Table: "quiet", Row: strconv.FormatInt(int64(account), 10), Wrong: store.Altered, Account: int64(account)})
+	p.db.Report(store.Finding{Table: "quiet", Row: strconv.FormatInt(int64(account), 10), Wrong: store.Altered, Account: int64(account)})
 	return false
 }
 
@@ -129,7 +133,7 @@ type quietRow struct {
 }
 
 func (p *Pushes) quietAfter(ctx context.Context, after assurance.AccountID) (out []quietRow, err error) {
-	rows, err := p.DB.Query(ctx, `select account, begins, ends, zone, mac from quiet where account > $1 order by account limit $2`, int64(after), walkPage)
+	rows, err := p.db.Query(ctx, `select account, begins, ends, zone, mac from quiet where account > $1 order by account limit $2`, int64(after), walkPage)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +153,7 @@ func (p *Pushes) quietAfter(ctx context.Context, after assurance.AccountID) (out
 // inspectQuiet looks at all quiet hours.
 func (p *Pushes) inspectQuiet(ctx context.Context) error {
 	after := assurance.AccountID(-1 << 63)
-	return p.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
+	return p.db.Walk(ctx, func(ctx context.Context) (bool, error) {
 		page, err := p.quietAfter(ctx, after)
 		for _, row := range page {
 			after = row.account
@@ -162,14 +166,14 @@ func (p *Pushes) inspectQuiet(ctx context.Context) error {
 // bindQuiet gives the rows of a release before their MAC.
 func (p *Pushes) bindQuiet(ctx context.Context) error {
 	after := assurance.AccountID(-1 << 63)
-	return bindPages(ctx, p.DB, "quiet", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+	return bindPages(ctx, p.db, "quiet", func(ctx context.Context) (int, func(*store.Tx) error, error) {
 		page, err := p.quietAfter(ctx, after)
 		if len(page) > 0 {
 			after = page[len(page)-1].account
 		}
 		return len(page), func(tx *store.Tx) error {
 			for _, row := range page {
-				if _, err := tx.Exec(ctx, `update quiet set mac = $2 where account = $1`, int64(row.account), p.Keys.MAC(keyring.Guess, row.fields(row.account))); err != nil {
+				if _, err := tx.Exec(ctx, `update quiet set mac = $2 where account = $1`, int64(row.account), p.keys.MAC(keyring.Guess, row.fields(row.account))); err != nil {
 					return err
 				}
 			}
@@ -191,8 +195,8 @@ func (p *Pushes) SetQuiet(ctx context.Context, g Grant, q QuietHours) error {
 	if !g.Covers(Self, SetQuiet, q.String()) {
 		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
-	return p.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		account, err := p.Directory.Get(ctx, tx, g.Account())
+	return p.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		account, err := p.directory.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
@@ -200,11 +204,11 @@ func (p *Pushes) SetQuiet(ctx context.Context, g Grant, q QuietHours) error {
 			return err
 		}
 		// None is kept as well: it stands against everybody's.
-		if _, err := tx.Exec(ctx, `insert into quiet (account, begins, ends, zone, mac) values ($1,$2,$3,$4,$5)`, int64(account.ID), q.Begins, q.Ends, q.Zone, p.Keys.MAC(keyring.Guess, q.fields(account.ID))); err != nil {
+		if _, err := tx.Exec(ctx, `insert into quiet (account, begins, ends, zone, mac) values ($1,$2,$3,$4,$5)`, int64(account.ID), q.Begins, q.Ends, q.Zone, p.keys.MAC(keyring.Guess, q.fields(account.ID))); err != nil {
 			return err
 		}
 		tx.Record(audit.Entry{Event: "push.quiet-hours", Outcome: audit.OK, Account: int64(account.ID), AccountName: account.Name, Application: Self,
 			Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: map[string]string{"hours": q.String()}})
-		return p.tellOwner(ctx, tx, account, noticeQuiet(q))
+		return p.owners.tell(ctx, tx, account, noticeQuiet(q))
 	})
 }

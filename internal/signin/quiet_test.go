@@ -90,7 +90,7 @@ func withHours(t *testing.T) (b *bells, night, noon QuietHours) {
 // quiet are ada's hours, and whether they are her own.
 func (b *bells) quiet() string {
 	b.t.Helper()
-	q, own, err := b.Pushes.QuietOf(b.t.Context(), b.DB, b.ada.ID)
+	q, own, err := b.Pushes.QuietOf(b.t.Context(), b.ada.ID)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestWhoseQuietHoursCount(t *testing.T) {
 	if got := b.quiet(); got != "none" || !b.rings() {
 		t.Errorf("before there are any: %s", got)
 	}
-	b.Pushes.Quiet = night
+	b.Pushes.quiet = night
 	if got := b.quiet(); got != night.String() || b.rings() {
 		t.Errorf("everybody's: %s", got)
 	}
@@ -207,7 +207,7 @@ func TestQuietHoursTakeASignInOfTheirOwn(t *testing.T) {
 	if err := b.Pushes.SetQuiet(t.Context(), g, noon); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("of an account that was removed: %v", err)
 	}
-	if _, own, err := b.Pushes.QuietOf(t.Context(), b.DB, mallory.ID); own || err != nil {
+	if _, own, err := b.Pushes.QuietOf(t.Context(), mallory.ID); own || err != nil {
 		t.Errorf("something is kept of it: %v", err)
 	}
 }

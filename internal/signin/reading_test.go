@@ -27,13 +27,13 @@ func TestOneTransactionRestsOnOneReading(t *testing.T) {
 			at := of(ada.ID, "ada")
 			display := func(from store.Reader, want string) {
 				t.Helper()
-				if a, err := r.Parts.person(t.Context(), from, at); err != nil || a.ID != ada.ID || a.Display != want {
+				if a, err := r.accounts().person(t.Context(), from, at); err != nil || a.ID != ada.ID || a.Display != want {
 					t.Errorf("read %q (%d), %v; want %q", a.Display, a.ID, err, want)
 				}
 			}
 			usable := func(from store.Reader, want string) {
 				t.Helper()
-				all, err := r.Parts.belongings(t.Context(), from, at, ada.ID)
+				all, err := r.accounts().belongings(t.Context(), from, at, ada.ID)
 				if err != nil || len(all) != 2 || all[0].Account != ada.ID || all[1].ID != app.ID || all[1].Status != want {
 					t.Errorf("read %+v, %v; want that the app is %s", all, err, want)
 				}
@@ -58,7 +58,7 @@ func TestOneTransactionRestsOnOneReading(t *testing.T) {
 					return err
 				}
 				display(tx, ada.Display)
-				if all, err := r.Parts.belongings(t.Context(), tx, at, bob.ID); err != nil || len(all) != 1 || all[0].ID != bobs.ID {
+				if all, err := r.accounts().belongings(t.Context(), tx, at, bob.ID); err != nil || len(all) != 1 || all[0].ID != bobs.ID {
 					t.Errorf("read of bob's %+v, %v", all, err)
 				}
 				usable(tx, directory.CredentialActive)
@@ -76,7 +76,7 @@ func TestOneTransactionRestsOnOneReading(t *testing.T) {
 					other := *at
 					other.Account, other.Name = c.account, c.name
 					for range 2 {
-						if a, err := r.Parts.person(t.Context(), tx, &other); a.ID != c.want || (err != nil) != c.missing || c.missing && failure.ClassOf(err) != failure.NotFound {
+						if a, err := r.accounts().person(t.Context(), tx, &other); a.ID != c.want || (err != nil) != c.missing || c.missing && failure.ClassOf(err) != failure.NotFound {
 							t.Errorf("%s: read %d, %v", what, a.ID, err)
 						}
 					}

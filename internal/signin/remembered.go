@@ -49,11 +49,11 @@ func (g *guesses) remembers(at *attempt, account assurance.AccountID) bool {
 
 // placeOf is where whoever makes an attempt stands in the line for slow checks.
 func (x *examiner) placeOf(ctx context.Context, at *attempt) (place, error) {
-	p, err := x.guesses.place(ctx, x.DB, at)
+	p, err := x.guesses.place(ctx, x.db, at)
 	if err != nil || at.Browser == "" || p.standing == known {
 		return p, err
 	}
-	account, err := x.person(ctx, x.DB, at)
+	account, err := x.accounts.person(ctx, x.db, at)
 	if failure.ClassOf(err) == failure.NotFound {
 		return p, nil
 	}

@@ -53,8 +53,8 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &examiner{Parts: p, guesses: g}
-	hers := (&Engine{Parts: p, guesses: x.guesses}).Remember(Grant{&grant{account: ids["ada"]}})
+	x := &examiner{db: p.DB, accounts: p.accounts(), guesses: g}
+	hers := (&Engine{guesses: x.guesses}).Remember(Grant{&grant{account: ids["ada"]}})
 	for _, c := range []struct {
 		name, browser, from string
 		after               time.Duration

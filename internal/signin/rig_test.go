@@ -35,6 +35,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/notify"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
@@ -45,6 +46,7 @@ import (
 // stands still.
 type rig struct {
 	*Engine
+	Parts    // that it is made of
 	t        testing.TB
 	dir      *directory.Directory
 	clock    *watch
@@ -247,13 +249,28 @@ func (r *rig) open() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := &Rules{DB: db, Keys: keys, Log: log, Known: func(context.Context, store.Reader) (policy.Known, error) { return vocabulary(kinds), nil }}
+	rules := NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return vocabulary(kinds), nil }, log)
 	rules.Watch()
-	r.Engine, err = New(Parts{DB: db, Keys: keys, Directory: r.dir, Applications: catalogue, Rules: rules, Authenticators: kinds, Reading: reads, Helping: helps,
-		Standing: r.sessions, SlowChecks: 2, ApproveAt: "login.test/account/approve", Now: r.clock.Now, Log: log})
+	outbox, err := notify.NewOutbox(db, keys, r.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Parts = Parts{DB: db, Keys: keys, Directory: r.dir, Applications: catalogue, Rules: rules, Authenticators: kinds, Reading: reads, Helping: helps,
+		Standing: r.sessions, SlowChecks: 2, ApproveAt: "login.test/account/approve", Now: r.clock.Now, Log: log, Outbox: outbox}
+	if r.Limits, err = r.Limits.Check(); err != nil {
+		t.Fatal(err)
+	}
+	r.remake()
+}
+
+// remake makes the engine anew, of its parts as they are now.
+func (r *rig) remake() {
+	r.t.Helper()
+	e, err := New(r.Parts)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.Engine = e
 }
 
 // change writes as whatever room it is that writes.

@@ -24,16 +24,23 @@ const PolicyTopic = "policy"
 // A document that was changed behind our back is not believed: the newest stays in
 // force where this server has it in memory, and where it has not nothing is decided.
 type Rules struct {
-	DB   *store.DB
-	Keys *keyring.Keyring
-	// Known are the names that a document may mention, read when it is compiled, and
-	// inside a change as that change leaves them.
-	Known func(ctx context.Context, r store.Reader) (policy.Known, error)
-	Log   *slog.Logger
+	db    *store.DB
+	keys  *keyring.Keyring
+	known Known
+	log   *slog.Logger
 
 	gen     atomic.Uint64
 	current atomic.Pointer[compiled]
 	compile sync.Mutex
+}
+
+// Known are the names that a document may mention, read when it is compiled, and inside a
+// change as that change leaves them.
+type Known func(ctx context.Context, r store.Reader) (policy.Known, error)
+
+// NewRules makes the rules of a database.
+func NewRules(db *store.DB, keys *keyring.Keyring, known Known, log *slog.Logger) *Rules {
+	return &Rules{db: db, keys: keys, known: known, log: log}
 }
 
 type compiled struct {
@@ -44,7 +51,7 @@ type compiled struct {
 
 // Watch keeps the rules fresh by the store's feed. Call it once.
 func (r *Rules) Watch() {
-	r.DB.Subscribe(func(topic string) {
+	r.db.Subscribe(func(topic string) {
 		if topic == PolicyTopic || topic == "group" || topic == application.Topic || topic == store.Missed {
 			r.gen.Add(1)
 		}
@@ -74,33 +81,33 @@ var errPolicyGone = fmt.Errorf("signin: the newest document of the policy is mis
 // Current returns the policy in force.
 func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
 	gen := r.gen.Load()
-	if c := r.current.Load(); c != nil && c.gen == gen && r.DB.FeedFresh() {
+	if c := r.current.Load(); c != nil && c.gen == gen && r.db.FeedFresh() {
 		return c.policy, nil
 	}
 	r.compile.Lock()
 	defer r.compile.Unlock()
 	last := r.current.Load()
-	doc, err := r.Latest(ctx, r.DB)
+	doc, err := r.Latest(ctx, r.db)
 	switch {
 	case errors.Is(err, directory.ErrTampered) && last != nil && last.version >= r.newest():
-		r.Log.Error("the policy was changed behind our back; the last good one stays in force", "version", last.version)
+		r.log.Error("the policy was changed behind our back; the last good one stays in force", "version", last.version)
 		return last.policy, nil
 	case err != nil:
 		return nil, err
 	case last != nil && last.version == doc.Version && last.gen == gen:
 		return last.policy, nil
 	}
-	known, err := r.Known(ctx, r.DB)
+	known, err := r.known(ctx, r.db)
 	if err != nil {
 		return nil, err
 	}
 	p, err := policy.Load([]byte(doc.Body), known)
 	if gone := p.Gone(); len(gone) > 0 {
-		r.Log.Warn("the policy mentions what is not there any more; its other rules are in force as before: change those that mention it", "version", doc.Version, "gone", gone)
+		r.log.Warn("the policy mentions what is not there any more; its other rules are in force as before: change those that mention it", "version", doc.Version, "gone", gone)
 	}
 	if err != nil {
 		if last != nil {
-			r.Log.Error("the policy no longer compiles; the last good one stays in force", "version", doc.Version, "error", err)
+			r.log.Error("the policy no longer compiles; the last good one stays in force", "version", doc.Version, "error", err)
 			return last.policy, nil
 		}
 		return nil, err
@@ -110,7 +117,7 @@ func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
 }
 
 // newest is the number of the newest document that this server knows of.
-func (r *Rules) newest() int64 { return r.DB.Newest(PolicyTopic, 0) }
+func (r *Rules) newest() int64 { return r.db.Newest(PolicyTopic, 0) }
 
 // Latest returns the newest document. What somebody else added is passed over. Where the
 // newest of ours is missing, or was changed, there is none: an older one is not in force.
@@ -121,16 +128,16 @@ func (r *Rules) Latest(ctx context.Context, from store.Reader) (Document, error)
 	}
 	if newest := r.newest(); d.Version < newest {
 		// It may have come since this was read, and what a transaction sees may be of before.
-		if d, passed, err = r.latest(ctx, r.DB); err != nil {
+		if d, passed, err = r.latest(ctx, r.db); err != nil {
 			return d, err
 		}
 		if d.Version < newest {
 			return Document{}, errors.Join(errPolicyGone, r.reportMissing(ctx, newest))
 		}
-		r.DB.Doubt(PolicyTopic, 0)
+		r.db.Doubt(PolicyTopic, 0)
 	}
 	switch {
-	case passed && (d.Version < r.newest() || !r.DB.CaughtUp()):
+	case passed && (d.Version < r.newest() || !r.db.CaughtUp()):
 		return Document{}, errPolicyGone // it may have been the newest
 	case d.Version == 0:
 		return d, ErrNoPolicy
@@ -165,9 +172,9 @@ func (r *Rules) latest(ctx context.Context, from store.Reader) (d Document, pass
 // reportMissing reports a document unless it is there, changed.
 func (r *Rules) reportMissing(ctx context.Context, version int64) error {
 	var n int64
-	err := r.DB.QueryRow(ctx, `select count(*) from policy where version = $1`, version).Scan(&n)
+	err := r.db.QueryRow(ctx, `select count(*) from policy where version = $1`, version).Scan(&n)
 	if err == nil && n == 0 {
-		r.DB.Report(store.Finding{Table: "policy", Row: strconv.FormatInt(version, 10), Wrong: store.Missing})
+		r.db.Report(store.Finding{Table: "policy", Row: strconv.FormatInt(version, 10), Wrong: store.Missing})
 	}
 	return err
 }
@@ -189,8 +196,8 @@ func (r *Rules) document(row interface{ Scan(...any) error }) (Document, error) 
 	if err != nil {
 		return d, err
 	}
-	if !r.Keys.VerifyMAC("policy", d.fields(), mac) {
-		r.DB.Report(store.Finding{Table: "policy", Row: strconv.FormatInt(d.Version, 10), Wrong: store.Altered})
+	if !r.keys.VerifyMAC("policy", d.fields(), mac) {
+		r.db.Report(store.Finding{Table: "policy", Row: strconv.FormatInt(d.Version, 10), Wrong: store.Altered})
 		return d, directory.ErrTampered
 	}
 	return d, nil
@@ -210,7 +217,7 @@ func (r *Rules) Save(ctx context.Context, tx *store.Tx, body, author string) (Do
 	}
 	tx.Announce(PolicyTopic)
 	tx.Anchor(PolicyTopic, 0, d.Version)
-	_, err = tx.Exec(ctx, `update policy set mac = $2 where version = $1`, d.Version, r.Keys.MAC("policy", d.fields()))
+	_, err = tx.Exec(ctx, `update policy set mac = $2 where version = $1`, d.Version, r.keys.MAC("policy", d.fields()))
 	return d, err
 }
 

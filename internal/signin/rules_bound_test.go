@@ -37,13 +37,13 @@ func newGoverned(t *testing.T, dsn string) *governed {
 func (g *governed) open() {
 	g.t.Helper()
 	db, keys := keyringtest.Open(g.t, store.Options{DSN: g.dsn, Remember: g.folder}, g.root)
-	g.Rules = &Rules{DB: db, Keys: keys, Log: slog.New(slog.DiscardHandler), Known: func(context.Context, store.Reader) (policy.Known, error) { return vocabulary(nil), nil }}
+	g.Rules = NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return vocabulary(nil), nil }, slog.New(slog.DiscardHandler))
 	g.Watch()
 }
 
 func (g *governed) again() {
 	g.t.Helper()
-	if err := g.DB.Close(); err != nil {
+	if err := g.db.Close(); err != nil {
 		g.t.Fatal(err)
 	}
 	g.open()
@@ -51,7 +51,7 @@ func (g *governed) again() {
 
 func (g *governed) save(document string) (d Document) {
 	g.t.Helper()
-	err := g.DB.Change(g.t.Context(), storetest.Actor, func(tx *store.Tx) (err error) {
+	err := g.db.Change(g.t.Context(), storetest.Actor, func(tx *store.Tx) (err error) {
 		if d, err = g.Save(g.t.Context(), tx, document, "test"); err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (g *governed) save(document string) (d Document) {
 
 func (g *governed) sabotage(query string, args ...any) {
 	g.t.Helper()
-	storetest.Sabotage(g.t, g.DB, query, args...)
+	storetest.Sabotage(g.t, g.db, query, args...)
 	g.gen.Add(1)
 }
 
@@ -116,7 +116,7 @@ func TestAnOlderPolicyIsNeverInForce(t *testing.T) {
 				if err := errors.Join(g.denies(), g.Inspect(t.Context())); err != nil {
 					t.Fatal(err)
 				}
-				storetest.Quiet(t, g.DB)
+				storetest.Quiet(t, g.db)
 				c.do(g)
 				row := ""
 				if c.row != nil {
@@ -131,12 +131,12 @@ func TestAnOlderPolicyIsNeverInForce(t *testing.T) {
 					}
 				}
 				if c.wrong != "" {
-					storetest.Alarmed(t, g.DB, "policy", row, c.wrong)
+					storetest.Alarmed(t, g.db, "policy", row, c.wrong)
 				} else {
-					storetest.Quiet(t, g.DB)
+					storetest.Quiet(t, g.db)
 				}
 				g.again()
-				for c.stays && g.denies() != nil && !g.DB.CaughtUp() { // until then what is not ours may stand for what is missing
+				for c.stays && g.denies() != nil && !g.db.CaughtUp() { // until then what is not ours may stand for what is missing
 					time.Sleep(time.Millisecond)
 				}
 				if err := g.denies(); c.stays != (err == nil) || err != nil && !errors.Is(err, errPolicyGone) {
@@ -146,7 +146,7 @@ func TestAnOlderPolicyIsNeverInForce(t *testing.T) {
 					t.Error(err)
 				}
 				if c.wrong != "" {
-					storetest.Alarmed(t, g.DB, "policy", row, c.wrong)
+					storetest.Alarmed(t, g.db, "policy", row, c.wrong)
 				}
 				g.save(denying)
 				if err := g.denies(); err != nil {
@@ -162,7 +162,7 @@ func TestAnOlderPolicyIsNeverInForce(t *testing.T) {
 func TestAServerThatDoesNotHaveTheNewestPolicyDecidesNothing(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		g := newGoverned(t, dsn)
-		other := &Rules{DB: g.DB, Keys: g.Keys, Log: g.Log, Known: g.Known}
+		other := NewRules(g.db, g.keys, g.known, g.log)
 		if _, err := other.Current(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -172,10 +172,10 @@ func TestAServerThatDoesNotHaveTheNewestPolicyDecidesNothing(t *testing.T) {
 		if _, err := other.Current(t.Context()); !errors.Is(err, directory.ErrTampered) {
 			t.Errorf("it has the second newest: %v", err)
 		}
-		if _, err := g.Latest(t.Context(), g.DB); !errors.Is(err, errPolicyGone) {
+		if _, err := g.Latest(t.Context(), g.db); !errors.Is(err, errPolicyGone) {
 			t.Errorf("the newest: %v", err)
 		}
-		if all, err := g.Versions(t.Context(), g.DB, 0, 10); err != nil || len(all) != 2 {
+		if all, err := g.Versions(t.Context(), g.db, 0, 10); err != nil || len(all) != 2 {
 			t.Errorf("the history: %d, %v", len(all), err)
 		}
 	})
@@ -185,7 +185,7 @@ func TestAServerThatDoesNotHaveTheNewestPolicyDecidesNothing(t *testing.T) {
 func TestNumbersOfPoliciesAreGivenOnce(t *testing.T) {
 	g := newGoverned(t, t.TempDir()+"/test.db")
 	g.sabotage(`delete from policy where version = $1`, g.newer.Version)
-	err := g.DB.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
+	err := g.db.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
 		if _, err := tx.Exec(t.Context(), `insert into policy (version, body, author, created, mac) values ($1, 'x', 'x', 0, $2)`, g.newer.Version+1, []byte{}); err != nil {
 			return err
 		}
@@ -198,7 +198,7 @@ func TestNumbersOfPoliciesAreGivenOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = g.DB.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
+	err = g.db.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
 		if _, err := g.Save(t.Context(), tx, anyFactor, "test"); err != nil {
 			return err
 		}
@@ -218,12 +218,12 @@ func TestThePolicyOfBeforeIsBound(t *testing.T) {
 			t.Fatalf("none: %d, %v", g.newest(), err)
 		}
 		for _, body := range []string{anyFactor, denying} {
-			err := g.DB.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
+			err := g.db.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
 				d := Document{Body: body, Author: "test", Created: store.Unix(tx.Now())}
 				if err := tx.QueryRow(t.Context(), `insert into policy (body, author, created, mac) values ($1,$2,$3,$4) returning version`, body, d.Author, d.Created, []byte{}).Scan(&d.Version); err != nil {
 					return err
 				}
-				_, err := tx.Exec(t.Context(), `update policy set mac = $2 where version = $1`, d.Version, g.Keys.MAC("policy", d.fields()))
+				_, err := tx.Exec(t.Context(), `update policy set mac = $2 where version = $1`, d.Version, g.keys.MAC("policy", d.fields()))
 				return errors.Join(err, tx.Record(audit.Entry{Event: "test", Outcome: audit.OK}))
 			})
 			if err != nil {

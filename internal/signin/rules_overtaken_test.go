@@ -31,13 +31,13 @@ func TestAPolicyThatIsSavedWhileItIsRead(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		g := newGoverned(t, dsn)
 		var saved Document
-		from := &thenSaved{g.DB, func() { saved = g.save(anyFactor) }}
+		from := &thenSaved{g.db, func() { saved = g.save(anyFactor) }}
 		if d, err := g.Latest(t.Context(), from); err != nil || d.Version != saved.Version || d.Body != anyFactor {
 			t.Errorf("read %d, %v; saved was %d", d.Version, err, saved.Version)
 		}
 		if strings.HasPrefix(dsn, "postgres") {
 			runs, versions := 0, []int64{}
-			err := g.DB.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
+			err := g.db.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
 				from := &thenSaved{Reader: tx}
 				if runs++; runs == 1 {
 					from.then = func() { saved = g.save(denying) }
@@ -53,6 +53,6 @@ func TestAPolicyThatIsSavedWhileItIsRead(t *testing.T) {
 				t.Errorf("%d runs, versions %v, %v; saved was %d", runs, versions, err, saved.Version)
 			}
 		}
-		storetest.Quiet(t, g.DB)
+		storetest.Quiet(t, g.db)
 	})
 }

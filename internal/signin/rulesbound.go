@@ -17,7 +17,7 @@ const inspectPage = 500
 // newest where it is missing. Older ones may be missing: they are in force nowhere.
 func (r *Rules) Inspect(ctx context.Context) error {
 	before := int64(math.MaxInt64)
-	err := r.DB.Walk(ctx, func(ctx context.Context) (more bool, err error) {
+	err := r.db.Walk(ctx, func(ctx context.Context) (more bool, err error) {
 		n := 0
 		before, n, err = r.inspectBefore(ctx, before)
 		return n == inspectPage, err
@@ -25,7 +25,7 @@ func (r *Rules) Inspect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.Latest(ctx, r.DB); err != nil && !errors.Is(err, ErrNoPolicy) && !errors.Is(err, directory.ErrTampered) {
+	if _, err := r.Latest(ctx, r.db); err != nil && !errors.Is(err, ErrNoPolicy) && !errors.Is(err, directory.ErrTampered) {
 		return err
 	}
 	return nil
@@ -34,7 +34,7 @@ func (r *Rules) Inspect(ctx context.Context) error {
 // inspectBefore reads a page of documents before a version. Reading a document reports one
 // that is not believed.
 func (r *Rules) inspectBefore(ctx context.Context, before int64) (last int64, n int, err error) {
-	rows, err := r.DB.Query(ctx, `select `+documentColumns+` from policy where version < $1 order by version desc limit $2`, before, inspectPage)
+	rows, err := r.db.Query(ctx, `select `+documentColumns+` from policy where version < $1 order by version desc limit $2`, before, inspectPage)
 	if err != nil {
 		return before, 0, err
 	}
@@ -51,11 +51,11 @@ func (r *Rules) inspectBefore(ctx context.Context, before int64) (last int64, n 
 
 // Bind has the newest document of an installation of before be the newest from now on.
 func (r *Rules) Bind(ctx context.Context) error {
-	d, _, err := r.latest(ctx, r.DB)
+	d, _, err := r.latest(ctx, r.db)
 	if err != nil || d.Version == 0 {
 		return err
 	}
-	return r.DB.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
+	return r.db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
 		tx.Anchor(PolicyTopic, 0, d.Version)
 		return tx.RecordBound("policy", 1)
 	})

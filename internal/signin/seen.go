@@ -22,9 +22,14 @@ type seen struct {
 	known       bool
 }
 
+// accounts reads whose an attempt is and what they have, once in a transaction.
+type accounts struct{ directory *directory.Directory }
+
+func (p Parts) accounts() accounts { return accounts{p.Directory} }
+
 // person returns who the attempt is about so far: fixed by evidence, or named.
 // Nobody is a NotFound failure, or the zero account where no name was given.
-func (p Parts) person(ctx context.Context, r store.Reader, at *attempt) (directory.Account, error) {
+func (a accounts) person(ctx context.Context, r store.Reader, at *attempt) (directory.Account, error) {
 	tx, inside := r.(*store.Tx)
 	if s := at.seen; inside && s.tx == tx {
 		if at.Account != 0 && s.account.ID == at.Account || at.Account == 0 && at.Name != "" && s.name == at.Name {
@@ -35,9 +40,9 @@ func (p Parts) person(ctx context.Context, r store.Reader, at *attempt) (directo
 	var err error
 	switch {
 	case at.Account != 0:
-		account, err = p.Directory.Get(ctx, r, at.Account)
+		account, err = a.directory.Get(ctx, r, at.Account)
 	case at.Name != "":
-		account, err = p.Directory.Find(ctx, r, at.Name)
+		account, err = a.directory.Find(ctx, r, at.Name)
 	}
 	if err == nil && inside && account.ID != 0 {
 		at.seen = seen{tx: tx, name: at.Name, account: account}
@@ -47,16 +52,16 @@ func (p Parts) person(ctx context.Context, r store.Reader, at *attempt) (directo
 
 // belongings returns every authenticator of an account. Whoever asks shares them, and
 // changes none.
-func (p Parts) belongings(ctx context.Context, r store.Reader, at *attempt, account assurance.AccountID) ([]directory.Credential, error) {
+func (a accounts) belongings(ctx context.Context, r store.Reader, at *attempt, account assurance.AccountID) ([]directory.Credential, error) {
 	tx, inside := r.(*store.Tx)
 	ours := inside && at.seen.tx == tx && at.seen.account.ID == account
 	if ours && at.seen.known {
 		return at.seen.credentials, nil
 	}
 	if !ours {
-		return p.Directory.Credentials(ctx, r, account)
+		return a.directory.Credentials(ctx, r, account)
 	}
-	all, err := p.Directory.CredentialsOf(ctx, r, at.seen.account)
+	all, err := a.directory.CredentialsOf(ctx, r, at.seen.account)
 	if err == nil {
 		at.seen.credentials, at.seen.known = all, true
 	}

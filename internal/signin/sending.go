@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -31,9 +32,13 @@ const messageLife = 5 * time.Minute
 
 // Messages are the codes on their way to a telephone. It is safe for concurrent use.
 type Messages struct {
-	Parts
-	kinds map[string]authenticator.Authenticator
-	sents *sents
+	db        *store.DB
+	keys      *keyring.Keyring
+	directory *directory.Directory
+	now       func() time.Time
+	log       *slog.Logger
+	kinds     map[string]authenticator.Authenticator
+	sents     *sents
 }
 
 // Sending is for whom and by whom a message is asked for.
@@ -63,7 +68,7 @@ type sent struct {
 // Send queues a message in a change, and records that. It reports whether it did:
 // whoever had too many gets none.
 func (m *Messages) Send(ctx context.Context, tx *store.Tx, s Sending, message authenticator.Message) (bool, error) {
-	account, err := m.Directory.Get(ctx, tx, s.Account)
+	account, err := m.directory.Get(ctx, tx, s.Account)
 	if err != nil {
 		return false, err
 	}
@@ -84,10 +89,10 @@ func (m *Messages) Send(ctx context.Context, tx *store.Tx, s Sending, message au
 	if err := m.sents.insert(ctx, tx, account.ID, s.source()); err != nil {
 		return false, err
 	}
-	now := m.Now()
+	now := m.now()
 	expires := store.Unix(now.Add(messageLife))
 	_, err = tx.Exec(ctx, `insert into message (account, payload, due, expires) values ($1,$2,$3,$4)`, int64(account.ID),
-		m.Keys.Seal(keyring.Approval, messageAAD(account.ID, expires), plain), store.Unix(now), expires)
+		m.keys.Seal(keyring.Approval, messageAAD(account.ID, expires), plain), store.Unix(now), expires)
 	if err != nil {
 		return false, err
 	}
@@ -126,10 +131,10 @@ func (m *Messages) ask(ctx context.Context, tx *store.Tx, at *attempt, kind stri
 	q := question{credentials: credentials, kind: kind}
 	comparable := q.comparable()
 	asks := at.Sending == kind || !at.browser() && len(at.Asked) == 0
-	if p, memo, err = m.kinds[kind].Ask(comparable, m.Now()); err != nil || !asks {
+	if p, memo, err = m.kinds[kind].Ask(comparable, m.now()); err != nil || !asks {
 		return p, memo, at.browser(), err
 	}
-	message, code, fresh, err := m.sender(kind).Send(comparable[0], m.Now())
+	message, code, fresh, err := m.sender(kind).Send(comparable[0], m.now())
 	if err != nil {
 		return p, nil, false, err
 	}
@@ -156,7 +161,7 @@ func (m *Messages) ask(ctx context.Context, tx *store.Tx, at *attempt, kind stri
 // times, ten seconds apart, and is gone when it was taken or is over. One server
 // sends it.
 func (m *Messages) Carry(ctx context.Context, carry func(context.Context, authenticator.Message) error) error {
-	list, err := m.waiting(ctx, `where due <= $1 order by id limit 50`, store.Unix(m.Now()))
+	list, err := m.waiting(ctx, `where due <= $1 order by id limit 50`, store.Unix(m.now()))
 	if err != nil {
 		return err
 	}
@@ -179,9 +184,9 @@ const (
 )
 
 func (m *Messages) carryOne(ctx context.Context, w waitingMessage, carry func(context.Context, authenticator.Message) error) error {
-	now := m.Now()
+	now := m.now()
 	var ours int64
-	err := m.DB.Housekeep(ctx, "message.take", func(tx *store.Tx) (err error) {
+	err := m.db.Housekeep(ctx, "message.take", func(tx *store.Tx) (err error) {
 		ours, err = tx.Exec(ctx, `update message set tries = tries + 1, due = $3 where id = $1 and tries = $2`, w.id, w.tries, store.Unix(now.Add(carryPause)))
 		return err
 	})
@@ -199,7 +204,7 @@ func (m *Messages) carryOne(ctx context.Context, w waitingMessage, carry func(co
 		err = carry(ctx, message)
 	}
 	if err != nil {
-		m.Log.Warn("a code could not be sent", "message", w.id, "try", w.tries+1, "error", err)
+		m.log.Warn("a code could not be sent", "message", w.id, "try", w.tries+1, "error", err)
 	}
 	drop := func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `delete from message where id = $1`, w.id)
@@ -207,16 +212,16 @@ func (m *Messages) carryOne(ctx context.Context, w waitingMessage, carry func(co
 	}
 	switch {
 	case errors.Is(err, errCarried):
-		return m.DB.Housekeep(ctx, "message.refused", drop)
+		return m.db.Housekeep(ctx, "message.refused", drop)
 	case err == nil && !over:
-		return m.DB.Housekeep(ctx, "message.sent", func(tx *store.Tx) error {
+		return m.db.Housekeep(ctx, "message.sent", func(tx *store.Tx) error {
 			tx.End("message", messageName(w.payload), store.Time(w.expires))
 			return drop(tx)
 		})
 	case !sealed && !over && w.tries+1 < carryTries:
 		return nil
 	}
-	return m.DB.Change(ctx, audit.Actor{Name: "system", Via: "sms"}, func(tx *store.Tx) error {
+	return m.db.Change(ctx, audit.Actor{Name: "system", Via: "sms"}, func(tx *store.Tx) error {
 		tx.Record(audit.Entry{Event: "code.undelivered", Outcome: audit.Failed, Account: w.account, Application: Self})
 		return drop(tx)
 	})

@@ -185,15 +185,15 @@ var errCarried = errors.New("it was sent before")
 // plain opens a message, and reports one that is not ours or was sent before.
 func (m *Messages) plain(w waitingMessage) ([]byte, error) {
 	finding := store.Finding{Table: "message", Row: strconv.FormatInt(w.id, 10), Account: w.account}
-	if m.DB.Over("message", messageName(w.payload)) {
+	if m.db.Over("message", messageName(w.payload)) {
 		finding.Wrong = store.Returned
-		m.DB.Report(finding)
+		m.db.Report(finding)
 		return nil, errCarried
 	}
-	plain, err := m.Keys.Open(keyring.Approval, messageAAD(assurance.AccountID(w.account), w.expires), w.payload)
+	plain, err := m.keys.Open(keyring.Approval, messageAAD(assurance.AccountID(w.account), w.expires), w.payload)
 	if errors.Is(err, keyring.ErrSealed) {
 		finding.Wrong, finding.Account = store.Altered, 0
-		m.DB.Report(finding)
+		m.db.Report(finding)
 	}
 	return plain, err
 }
@@ -201,10 +201,10 @@ func (m *Messages) plain(w waitingMessage) ([]byte, error) {
 // inspect looks at the messages that wait.
 func (m *Messages) inspect(ctx context.Context) error {
 	after := int64(-1 << 63)
-	return m.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
+	return m.db.Walk(ctx, func(ctx context.Context) (bool, error) {
 		page, err := m.waiting(ctx, `where id > $1 order by id limit $2`, after, walkPage)
 		for _, w := range page {
-			if after = w.id; !m.DB.Over("message", messageName(w.payload)) { // it may be taken away at this moment
+			if after = w.id; !m.db.Over("message", messageName(w.payload)) { // it may be taken away at this moment
 				if _, err := m.plain(w); err != nil && !errors.Is(err, keyring.ErrSealed) {
 					return false, err
 				}
@@ -215,7 +215,7 @@ func (m *Messages) inspect(ctx context.Context) error {
 }
 
 func (m *Messages) waiting(ctx context.Context, where string, args ...any) (out []waitingMessage, err error) {
-	rows, err := m.DB.Query(ctx, `select id, account, payload, tries, expires from message `+where, args...)
+	rows, err := m.db.Query(ctx, `select id, account, payload, tries, expires from message `+where, args...)
 	if err != nil {
 		return nil, err
 	}

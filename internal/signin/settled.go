@@ -64,7 +64,7 @@ func (s *settlements) tell(topic string) {
 // over; it returns at once where nothing is waited for. [Engine.Look] says what came of
 // it.
 func (e *Engine) Settled(ctx context.Context, ticket string) error {
-	at, err := e.attempts.read(ctx, e.DB, ticket)
+	at, err := e.attempts.read(ctx, e.db, ticket)
 	if err != nil || at.Approval == 0 {
 		return err
 	}

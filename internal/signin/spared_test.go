@@ -230,11 +230,11 @@ func TestTheLastByThePolicyOfTheChange(t *testing.T) {
 func TestThePolicyOfAChangeIsRead(t *testing.T) {
 	r, root, _, _, _ := withAdministrators(t)
 	asked, broken := 0, errors.New("the names cannot be read")
-	known := r.Rules.Known
+	known := r.Rules.known
 	if _, err := r.Rules.Current(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.Rules.Known = func(ctx context.Context, from store.Reader) (policy.Known, error) {
+	r.Rules.known = func(ctx context.Context, from store.Reader) (policy.Known, error) {
 		if asked++; asked > 1 {
 			return policy.Known{}, broken
 		}

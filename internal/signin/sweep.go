@@ -16,14 +16,14 @@ import (
 // is wrong with one is reported once and keeps nothing else from being swept.
 func (e *Engine) Sweep(ctx context.Context) (int, error) {
 	ended, err := e.sweepAttempts(ctx)
-	return ended, errors.Join(err, e.Strangers.sweep(ctx), e.guesses.sweep(ctx, e.DB), e.sweepRows(ctx))
+	return ended, errors.Join(err, e.Strangers.sweep(ctx), e.guesses.sweep(ctx, e.db), e.sweepRows(ctx))
 }
 
 func (e *Engine) sweepAttempts(ctx context.Context) (int, error) {
 	if err := e.attempts.sweepSpent(ctx); err != nil {
 		return 0, err
 	}
-	late, err := e.attempts.rows(e.DB.Query(ctx, `select `+attemptColumns+` from attempt where expires < $1 and step > 0 order by expires limit 500`, store.Unix(e.Now())))
+	late, err := e.attempts.rows(e.db.Query(ctx, `select `+attemptColumns+` from attempt where expires < $1 and step > 0 order by expires limit 500`, store.Unix(e.now())))
 	if err != nil {
 		return 0, err
 	}
@@ -51,17 +51,17 @@ func (a *attempts) sweepSpent(ctx context.Context) error {
 
 // sweepRows deletes what is over of everything else.
 func (e *Engine) sweepRows(ctx context.Context) error {
-	return e.DB.Housekeep(ctx, "approval.sweep", func(tx *store.Tx) error {
-		if _, err := tx.Exec(ctx, `delete from wake where created < $1`, store.Unix(e.Now().Add(-25*time.Hour))); err != nil {
+	return e.db.Housekeep(ctx, "approval.sweep", func(tx *store.Tx) error {
+		if _, err := tx.Exec(ctx, `delete from wake where created < $1`, store.Unix(e.now().Add(-25*time.Hour))); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `delete from sent where at < $1`, store.Unix(e.Now().Add(-25*time.Hour))); err != nil {
+		if _, err := tx.Exec(ctx, `delete from sent where at < $1`, store.Unix(e.now().Add(-25*time.Hour))); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `delete from prompted where day < $1`, dayOf(e.Now().Add(-PromptsKept))); err != nil {
+		if _, err := tx.Exec(ctx, `delete from prompted where day < $1`, dayOf(e.now().Add(-PromptsKept))); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `delete from approval where expires < $1`, store.Unix(e.Now().Add(-2*time.Hour)))
+		_, err := tx.Exec(ctx, `delete from approval where expires < $1`, store.Unix(e.now().Add(-2*time.Hour)))
 		return err
 	})
 }
@@ -91,7 +91,7 @@ const attemptSwept = time.Hour
 
 func (e *Engine) sweepOne(ctx context.Context, l *attemptRow) error {
 	drop := func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `delete from attempt where handle = $1 and expires < $2`, l.hash, store.Unix(e.Now()))
+		_, err := tx.Exec(ctx, `delete from attempt where handle = $1 and expires < $2`, l.hash, store.Unix(e.now()))
 		return err
 	}
 	at := l.attempt
@@ -103,19 +103,19 @@ func (e *Engine) sweepOne(ctx context.Context, l *attemptRow) error {
 	}
 	if at == nil || len(at.Evidence) == 0 { // one that is not believed is nothing
 		e.attempts.proved.drop(l.hash) // and not missed
-		return e.DB.Housekeep(ctx, "attempt.sweep", drop)
+		return e.db.Housekeep(ctx, "attempt.sweep", drop)
 	}
 	dropped := drop
 	drop = func(tx *store.Tx) error {
-		tx.End(attemptTable, at.ID, e.Now().Add(attemptSwept))
+		tx.End(attemptTable, at.ID, e.now().Add(attemptSwept))
 		return dropped(tx)
 	}
 	actor := audit.Actor{Name: "system", Via: "sweep"}
-	err := e.DB.Change(ctx, actor, func(tx *store.Tx) error {
+	err := e.db.Change(ctx, actor, func(tx *store.Tx) error {
 		if err := drop(tx); err != nil {
 			return err
 		}
-		account, err := e.Directory.Get(ctx, tx, at.Account)
+		account, err := e.directory.Get(ctx, tx, at.Account)
 		if err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (e *Engine) sweepOne(ctx context.Context, l *attemptRow) error {
 	}
 	// The account is gone, or a row of it was changed from outside: its owner is not
 	// told, the alarm is raised all the same, and it does not come up again.
-	return errors.Join(fmt.Errorf("an abandoned sign-in of account %d: %w", at.Account, err), e.DB.Change(ctx, actor, func(tx *store.Tx) error {
+	return errors.Join(fmt.Errorf("an abandoned sign-in of account %d: %w", at.Account, err), e.db.Change(ctx, actor, func(tx *store.Tx) error {
 		if err := drop(tx); err != nil {
 			return err
 		}

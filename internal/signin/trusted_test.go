@@ -44,7 +44,7 @@ func withTrust(t *testing.T, document string) *trusted {
 	t.Helper()
 	r := newRig(t, document)
 	c := &trusted{rig: r, t: t, count: &counter{shelf: r.sessions}}
-	r.Standing = c.count
+	r.Engine.held = c.count
 	c.ada = r.person("ada", directory.Administrators)
 	r.withPassword(c.ada)
 	c.app = r.withCodes(c.ada)
@@ -254,7 +254,7 @@ func TestAYesIsNotRememberedWithoutADatabase(t *testing.T) {
 	c, other := withTrust(t, twoFactors), newRig(t, twoFactors)
 	c.checks("a yes", at("wiki", "hers"), Granted, true)
 	c.checks("and again", at("wiki", "hers"), Granted, false)
-	c.Rules, c.judge.Applications = other.Rules, other.Applications
+	c.Rules, c.judge.applications = other.Rules, other.Applications
 	c.checks("with a policy from elsewhere", at("wiki", "hers"), Granted, false)
 	c.DB.Close()
 	if s, err := c.Check(t.Context(), at("wiki", "hers")); err == nil || s.State != Denied {
@@ -315,19 +315,19 @@ func TestACheckThatCannotBeDecided(t *testing.T) {
 	if s, err := c.Check(t.Context(), at("wiki", "hers")); err != nil || s.State != Granted {
 		t.Errorf("by the policy that is in memory: %+v, %v", s, err)
 	}
-	c.judge.Rules.current.Store(nil)
+	c.judge.rules.current.Store(nil)
 	if s, err := c.Check(t.Context(), at("wiki", "hers")); err == nil || s.State == Granted {
 		t.Errorf("without a policy: %+v", s)
 	}
 	other := newRig(t, twoFactors)
 	other.DB.Close()
 	c.rules(twoFactors)
-	known := c.judge.Applications
-	c.judge.Applications = other.Applications
+	known := c.judge.applications
+	c.judge.applications = other.Applications
 	if s, err := c.Check(t.Context(), at("wiki", "hers")); err == nil || s.State != Denied {
 		t.Errorf("while applications cannot be read: %+v, %v", s, err)
 	}
-	c.judge.Applications = known
+	c.judge.applications = known
 	c.checks("when they can", at("wiki", "hers"), Granted, true)
 	q := at(Self, "hers")
 	q.Action, q.Object = "account.create", strings.Repeat("x", text.Longest+1)

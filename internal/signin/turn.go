@@ -40,7 +40,7 @@ func (x *examiner) checkAhead(ctx context.Context, at *attempt, t *turn) error {
 		if !slices.ContainsFunc(shaped, x.ahead) {
 			continue
 		}
-		kinds, err := x.aimed(ctx, x.DB, at, answer, t.opening)
+		kinds, err := x.aimed(ctx, x.db, at, answer, t.opening)
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 	if !right && (q.account.ID == 0 || q.account.Name != "") {
 		return true, nil
 	}
-	account, unmoved, err := x.Directory.GetBeside(ctx, tx, q.account.ID, q.all)
+	account, unmoved, err := x.directory.GetBeside(ctx, tx, q.account.ID, q.all)
 	if failure.ClassOf(err) == failure.NotFound {
 		return !right, nil
 	}
@@ -122,7 +122,7 @@ func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 		at.seen.credentials, at.seen.known = q.all, true
 		return true, nil
 	}
-	all, err := x.belongings(ctx, tx, at, account.ID)
+	all, err := x.accounts.belongings(ctx, tx, at, account.ID)
 	if err != nil {
 		return false, err
 	}

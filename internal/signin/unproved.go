@@ -15,7 +15,7 @@ func (e *Engine) noteUnproved(ctx context.Context, at *attempt, d decision, reas
 	if at.Application != Self || !administers(at.Action) {
 		return nil
 	}
-	return e.DB.Change(ctx, at.actor(), func(tx *store.Tx) error {
+	return e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		return tx.Record(at.entry(d.account, "action.refused", "refused", reason))
 	})
 }

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
 
@@ -22,10 +24,18 @@ const (
 // Pushes wake the apps of accounts whose sign-ins wait. It is safe for
 // concurrent use.
 type Pushes struct {
-	Parts
-	kinds map[string]authenticator.Authenticator
-	rows  *approvalRows
-	wakes *wakes
+	db        *store.DB
+	keys      *keyring.Keyring
+	directory *directory.Directory
+	accounts  accounts
+	owners    owners
+	limits    Limits
+	quiet     QuietHours // see Parts.Quiet
+	now       func() time.Time
+	log       *slog.Logger
+	kinds     map[string]authenticator.Authenticator
+	rows      *approvalRows
+	wakes     *wakes
 }
 
 // apps are the credentials that approve on a device of their own, and may.
@@ -33,7 +43,7 @@ func (p *Pushes) apps(all []directory.Credential) []directory.Credential {
 	var out []directory.Credential
 	for _, c := range all {
 		_, ok := p.kinds[c.Kind].(authenticator.Approver)
-		if ok && c.Status == directory.CredentialActive && !p.Now().Before(c.Quarantine) {
+		if ok && c.Status == directory.CredentialActive && !p.now().Before(c.Quarantine) {
 			out = append(out, c)
 		}
 	}
@@ -44,15 +54,15 @@ func (p *Pushes) apps(all []directory.Credential) []directory.Credential {
 // opened; one that was opened once is never opened again, so a retransmission
 // wakes nobody. An account without an app has no row.
 func (p *Pushes) want(ctx context.Context, tx *store.Tx, at *attempt) error {
-	all, err := p.belongings(ctx, tx, at, at.Account)
+	all, err := p.accounts.belongings(ctx, tx, at, at.Account)
 	if err != nil || len(p.apps(all)) == 0 {
 		return err
 	}
-	closed, err := p.wakes.closed(ctx, tx, at.Account, p.Limits)
+	closed, err := p.wakes.closed(ctx, tx, at.Account, p.limits)
 	if err != nil {
 		return err
 	}
-	quiet, _, err := p.QuietOf(ctx, tx, at.Account)
+	quiet, _, err := p.quietOf(ctx, tx, at.Account)
 	if err != nil {
 		return err
 	}
@@ -60,7 +70,7 @@ func (p *Pushes) want(ctx context.Context, tx *store.Tx, at *attempt) error {
 	switch {
 	case closed: // told at any hour
 		state = "held"
-	case quiet.Cover(p.Now()):
+	case quiet.Cover(p.now()):
 		state = "quiet"
 	}
 	return p.wakes.insert(ctx, tx, wakeRow{approval: at.Approval, account: at.Account, state: state})
@@ -108,7 +118,7 @@ func (p *Pushes) Wake(ctx context.Context, send WakeUp) (int, error) {
 func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential, directory.Account, error) {
 	var apps []directory.Credential
 	var account directory.Account
-	err := p.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
+	err := p.db.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
 		apps = nil
 		ours, err := p.wakes.move(ctx, tx, due, "sent")
 		if err != nil {
@@ -117,9 +127,9 @@ func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential,
 		if !ours {
 			return errWakeTaken
 		}
-		tx.End("wake", sentName(due.approval), p.Now().Add(wakeOver))
+		tx.End("wake", sentName(due.approval), p.now().Add(wakeOver))
 		owner, id := due.account, due.approval
-		if account, err = p.Directory.Get(ctx, tx, owner); err != nil {
+		if account, err = p.directory.Get(ctx, tx, owner); err != nil {
 			return err
 		}
 		en := audit.Entry{Event: "push.sent", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: Self, Protocol: AppProtocol, Detail: map[string]string{}}
@@ -130,7 +140,7 @@ func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential,
 		case err != nil:
 			return err
 		default:
-			all, err := p.Directory.Credentials(ctx, tx, owner)
+			all, err := p.directory.Credentials(ctx, tx, owner)
 			if err != nil {
 				return err
 			}
@@ -142,7 +152,7 @@ func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential,
 			en.Application, en.Attempt = row.body.Waiting.Application, row.body.Attempt
 		}
 		if len(apps) > 0 {
-			if err := tally(ctx, tx, owner, promptPushed, p.Now()); err != nil {
+			if err := tally(ctx, tx, owner, promptPushed, p.now()); err != nil {
 				return err
 			}
 		}
@@ -174,18 +184,18 @@ func (p *Pushes) send(ctx context.Context, account directory.Account, c director
 	if cause == nil {
 		return
 	}
-	p.Log.Warn("an app could not be woken", "account", account.Name, "authenticator", int64(c.ID), "error", cause)
-	err := p.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
+	p.log.Warn("an app could not be woken", "account", account.Name, "authenticator", int64(c.ID), "error", cause)
+	err := p.db.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
 		tx.Record(audit.Entry{Event: "push.failed", Outcome: "failed", Reason: failure.ClassOf(cause).String(), Account: int64(account.ID), AccountName: account.Name, Application: Self,
 			Protocol: AppProtocol, Detail: map[string]string{"authenticator": c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)}})
 		if failure.ClassOf(cause) != failure.NotFound {
 			return nil
 		}
 		gone := appCaller{account: account, credential: c, how: p.kinds[c.Kind].(authenticator.Approver)}
-		return gone.move(ctx, tx, p.Directory, authenticator.Address{})
+		return gone.move(ctx, tx, p.directory, authenticator.Address{})
 	})
 	if err != nil {
-		p.Log.Warn("a failed push could not be recorded", "error", err)
+		p.log.Warn("a failed push could not be recorded", "error", err)
 	}
 }
 
@@ -204,21 +214,21 @@ func (p *Pushes) held(ctx context.Context, due wakeRow) error {
 		if err != nil {
 			return err
 		}
-		return tally(ctx, tx, owner, promptClosed, p.Now())
+		return tally(ctx, tx, owner, promptClosed, p.now())
 	}
 	if told {
-		err = p.DB.Housekeep(ctx, "wake.held", take)
+		err = p.db.Housekeep(ctx, "wake.held", take)
 	} else {
-		err = p.DB.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
+		err = p.db.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
 			if err := take(tx); err != nil {
 				return err
 			}
-			account, err := p.Directory.Get(ctx, tx, owner)
+			account, err := p.directory.Get(ctx, tx, owner)
 			if err != nil {
 				return err
 			}
 			tx.Record(audit.Entry{Event: "alarm.push-flood", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: Self, Protocol: AppProtocol})
-			return p.tellOwner(ctx, tx, account, noticePushFlood())
+			return p.owners.tell(ctx, tx, account, noticePushFlood())
 		})
 	}
 	if failure.ReasonOf(err) == errWakeTaken.Reason {

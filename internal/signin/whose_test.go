@@ -113,12 +113,8 @@ func TestTwoAttemptsInOneMoment(t *testing.T) {
 func TestWhatAlarmsOfGuessingAreOf(t *testing.T) {
 	for name, want := range map[string][]string{"ada": {"account", "installation", "source"}, "nobody": {"installation", "source"}} {
 		g := withGuesses(t, anyFactor)
-		p := g.Parts
-		p.Limits.Delay = 10
-		var err error
-		if g.Engine, err = New(p); err != nil {
-			t.Fatal(err)
-		}
+		g.Limits.Delay = 10
+		g.remake()
 		of := func() (out []string) {
 			for _, en := range g.events("alarm.guessing") {
 				out = append(out, en.Reason)

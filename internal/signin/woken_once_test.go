@@ -131,7 +131,7 @@ func TestAnAlarmThatBreaksDown(t *testing.T) {
 func TestAPushThatIsNotRecorded(t *testing.T) {
 	b := withBells(t)
 	log := &bytes.Buffer{}
-	b.Pushes.Log = slog.New(slog.NewTextHandler(log, nil))
+	b.Pushes.log = slog.New(slog.NewTextHandler(log, nil))
 	wake := func(send WakeUp) {
 		t.Helper()
 		b.waits()

@@ -138,7 +138,7 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !limited {
-		if c, under, err := p.Admin.Recoveries.UnderWay(r.Context(), p.Engine.DB, g.Account()); err != nil {
+		if c, under, err := p.Admin.Recoveries.UnderWay(r.Context(), g.Account()); err != nil {
 			return err
 		} else if under {
 			v.Recovery = &c

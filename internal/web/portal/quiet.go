@@ -23,7 +23,7 @@ func (p *Portal) quiet(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	now, own, err := p.Engine.Pushes.QuietOf(r.Context(), p.Engine.DB, g.Account())
+	now, own, err := p.Engine.Pushes.QuietOf(r.Context(), g.Account())
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,125 @@
+package rooms_test
+
+import (
+	"go/ast"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// handles open a whole room: whoever holds one reads and writes all that it keeps. A value
+// that is passed from room to room, such as an engine, must not hand them on: its holder
+// would reach rooms that the table keeps from it.
+var handles = []string{"store.DB", "keyring.Keyring", "directory.Directory", "ticket.Tickets", "session.Sessions"}
+
+// handingOn are the types that still hand on what they are made of. Mend one, take its name
+// off, and add none: give what a type uses to its constructor, in a struct called Parts,
+// and keep it in unexported fields.
+var handingOn = []string{
+	"admin.Admin", "recovery.Recoveries",
+	"protocol/forwardauth.Door", "protocol/mutualtls.Endpoint", "protocol/radius.Server", "protocol/yubico.Door",
+	"web/api.API", "web/app.App", "web/challenge.Browser", "web/challenge.Challenge", "web/console.Console", "web/portal.Portal",
+}
+
+// TestNoTypeHandsOnItsParts looks at every exported struct of every room, but for those that
+// are the argument of a constructor.
+func TestNoTypeHandsOnItsParts(t *testing.T) {
+	drawn := table(t)
+	structs := map[string]shape{}
+	for _, s := range sources(t) {
+		if !drawn.Tests(s.folder) && !strings.HasPrefix(s.folder, "cmd/") {
+			maps.Copy(structs, shapes(s))
+		}
+	}
+	if len(structs) < 200 {
+		t.Fatalf("only %d structs: the walk has lost its way", len(structs))
+	}
+	var still []string
+	for _, name := range slices.Sorted(maps.Keys(structs)) {
+		bare := name[strings.LastIndex(name, ".")+1:]
+		what := handedOn(structs, name)
+		switch {
+		case bare == "Parts" || !ast.IsExported(bare) || what == "":
+		case slices.Contains(handingOn, name):
+			still = append(still, name)
+		default:
+			t.Errorf("%s hands on %s: keep it in an unexported field", name, what)
+		}
+	}
+	for _, name := range handingOn {
+		if !slices.Contains(still, name) {
+			t.Errorf("%s hands on nothing any more: take it off the list", name)
+		}
+	}
+}
+
+// shape is what a struct shows: the types of its exported fields, and those that it embeds.
+type shape struct{ fields, embedded []string }
+
+// shapes are the structs of a source, by room and name.
+func shapes(s source) map[string]shape {
+	out := map[string]shape{}
+	ast.Inspect(s.syntax, func(n ast.Node) bool {
+		spec, ok := n.(*ast.TypeSpec)
+		if !ok {
+			return true
+		}
+		if of, ok := spec.Type.(*ast.StructType); ok {
+			out[s.folder+"."+spec.Name.Name] = shapeOf(s, of)
+		}
+		return true
+	})
+	return out
+}
+
+func shapeOf(s source, of *ast.StructType) (out shape) {
+	for _, f := range of.Fields.List {
+		switch kind := s.typeName(f.Type); {
+		case len(f.Names) == 0:
+			out.embedded = append(out.embedded, kind)
+		case slices.ContainsFunc(f.Names, func(n *ast.Ident) bool { return n.IsExported() }):
+			out.fields = append(out.fields, kind)
+		}
+	}
+	return out
+}
+
+// typeName names a type by its room, whatever the room is called where it is imported;
+// empty for a type that has no name, or is not ours.
+func (s source) typeName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return s.typeName(e.X)
+	case *ast.ParenExpr:
+		return s.typeName(e.X)
+	case *ast.Ident:
+		return s.folder + "." + e.Name
+	case *ast.SelectorExpr:
+		from, _ := e.X.(*ast.Ident)
+		for _, i := range s.syntax.Imports {
+			room, ours := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), "countersign/internal/")
+			if ours && from != nil && (i.Name == nil && path.Base(room) == from.Name || i.Name != nil && i.Name.Name == from.Name) {
+				return room + "." + e.Sel.Name
+			}
+		}
+	}
+	return ""
+}
+
+// handedOn says what handle a struct shows, in a field of its own or by what it embeds;
+// empty for none.
+func handedOn(structs map[string]shape, name string) string {
+	for _, of := range append(slices.Clone(structs[name].fields), structs[name].embedded...) {
+		if slices.Contains(handles, of) || strings.HasSuffix(of, ".Parts") {
+			return of
+		}
+	}
+	for _, of := range structs[name].embedded {
+		if what := handedOn(structs, of); what != "" {
+			return what + " by way of " + of
+		}
+	}
+	return ""
+}
