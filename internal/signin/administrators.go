@@ -65,15 +65,45 @@ func Regrouped(id assurance.AccountID, leaves, joins string) Loss {
 // lastOne refuses what would leave nobody.
 var lastOne = failure.Refuse("last-administrator", "Nobody could administer Countersign after that. Make somebody else an administrator first, who can sign in as policy demands it of administrators.")
 
+// administration says who administers, and keeps the last who can.
+type administration struct {
+	directory *directory.Directory
+	judge     *judge
+	dormant   time.Duration // see Limits.Dormant
+	now       func() time.Time
+}
+
 // SpareAdministration refuses a loss after which nobody could administer any more,
 // where somebody can now. It reads from r, so that inside a change it holds for
 // what that change writes: of two that take away the last two at once, one is
 // refused. It is also asked before anybody approves.
 func (e *Engine) SpareAdministration(ctx context.Context, r store.Reader, l Loss) error {
-	if err := e.oneAtATime(ctx, r); err != nil {
+	return e.administration.spare(ctx, r, l)
+}
+
+// SpareAdministrationBy refuses a policy by which nobody could administer any more,
+// wherever they are and whenever it is, where somebody can by the one in force.
+func (e *Engine) SpareAdministrationBy(ctx context.Context, r store.Reader, next *policy.Policy) error {
+	return e.administration.spareBy(ctx, r, next)
+}
+
+// PolicyIn is the policy in force as a change sees it that takes away a name which it may
+// mention. Such changes and those of the policy wait for one another, so that none is
+// checked against what the other is about to make wrong.
+func (e *Engine) PolicyIn(ctx context.Context, tx *store.Tx) (*policy.Policy, error) {
+	return e.administration.policyIn(ctx, tx)
+}
+
+// Administrators lists who administers, by name.
+func (e *Engine) Administrators(ctx context.Context, r store.Reader) ([]Administrator, error) {
+	return e.administration.list(ctx, r)
+}
+
+func (a *administration) spare(ctx context.Context, r store.Reader, l Loss) error {
+	if err := a.oneAtATime(ctx, r); err != nil {
 		return err
 	}
-	all, err := e.administrators(ctx, r)
+	all, err := a.all(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -81,39 +111,37 @@ func (e *Engine) SpareAdministration(ctx context.Context, r store.Reader, l Loss
 	if i < 0 {
 		return nil
 	}
-	p, err := e.judge.rules.currentIn(ctx, r)
+	p, err := a.judge.rules.currentIn(ctx, r)
 	if err != nil {
 		return err
 	}
 	loser := *all[i]
 	loser.account, loser.credentials = l.Edit(loser.account, loser.credentials)
-	if e.judge.able(p, &loser) || !e.judge.able(p, all[i]) {
+	if a.judge.able(p, &loser) || !a.judge.able(p, all[i]) {
 		return nil
 	}
 	for k, other := range all {
-		if k != i && e.judge.able(p, other) {
+		if k != i && a.judge.able(p, other) {
 			return nil
 		}
 	}
 	return lastOne
 }
 
-// SpareAdministrationBy refuses a policy by which nobody could administer any more,
-// wherever they are and whenever it is, where somebody can by the one in force.
-func (e *Engine) SpareAdministrationBy(ctx context.Context, r store.Reader, next *policy.Policy) error {
-	if err := e.oneAtATime(ctx, r); err != nil {
+func (a *administration) spareBy(ctx context.Context, r store.Reader, next *policy.Policy) error {
+	if err := a.oneAtATime(ctx, r); err != nil {
 		return err
 	}
-	all, err := e.administrators(ctx, r)
+	all, err := a.all(ctx, r)
 	if err != nil {
 		return err
 	}
-	now, err := e.judge.rules.currentIn(ctx, r)
+	now, err := a.judge.rules.currentIn(ctx, r)
 	if err != nil {
 		return nil //nolint:nilerr // nobody can be worse off than without a policy
 	}
 	by := func(p *policy.Policy) bool {
-		return slices.ContainsFunc(all, func(s *administrator) bool { return e.judge.able(p, s) })
+		return slices.ContainsFunc(all, func(s *administrator) bool { return a.judge.able(p, s) })
 	}
 	if by(next) || !by(now) {
 		return nil
@@ -123,22 +151,19 @@ func (e *Engine) SpareAdministrationBy(ctx context.Context, r store.Reader, next
 
 // oneAtATime makes changes to who can administer wait for one another, whatever
 // else they read: each writes the same row. Outside a change there is nothing to wait for.
-func (e *Engine) oneAtATime(ctx context.Context, r store.Reader) error {
+func (a *administration) oneAtATime(ctx context.Context, r store.Reader) error {
 	tx, ok := r.(*store.Tx)
 	if !ok {
 		return nil
 	}
-	return e.directory.TouchAdministered(ctx, tx)
+	return a.directory.TouchAdministered(ctx, tx)
 }
 
-// PolicyIn is the policy in force as a change sees it that takes away a name which it may
-// mention. Such changes and those of the policy wait for one another, so that none is
-// checked against what the other is about to make wrong.
-func (e *Engine) PolicyIn(ctx context.Context, tx *store.Tx) (*policy.Policy, error) {
-	if err := e.oneAtATime(ctx, tx); err != nil {
+func (a *administration) policyIn(ctx context.Context, tx *store.Tx) (*policy.Policy, error) {
+	if err := a.oneAtATime(ctx, tx); err != nil {
 		return nil, err
 	}
-	return e.judge.rules.currentIn(ctx, tx)
+	return a.judge.rules.currentIn(ctx, tx)
 }
 
 // currentIn is the policy in force as a transaction sees it.
@@ -177,20 +202,19 @@ type Administrator struct {
 	Dormant time.Time
 }
 
-// Administrators lists who administers, by name.
-func (e *Engine) Administrators(ctx context.Context, r store.Reader) ([]Administrator, error) {
-	all, err := e.administrators(ctx, r)
+func (a *administration) list(ctx context.Context, r store.Reader) ([]Administrator, error) {
+	all, err := a.all(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.judge.rules.Current(ctx)
+	p, err := a.judge.rules.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	now := e.now()
+	now := a.now()
 	var out []Administrator
 	for _, s := range all {
-		out = append(out, Administrator{Name: s.account.Name, ID: s.account.ID, Able: e.judge.able(p, s), Dormant: now.Add(e.limits.Dormant - s.account.Idle(now))})
+		out = append(out, Administrator{Name: s.account.Name, ID: s.account.ID, Able: a.judge.able(p, s), Dormant: now.Add(a.dormant - s.account.Idle(now))})
 	}
 	return out, nil
 }
@@ -204,14 +228,14 @@ type administrator struct {
 // mostAdministrators bounds how many are looked at.
 const mostAdministrators = 1000
 
-func (e *Engine) administrators(ctx context.Context, r store.Reader) ([]*administrator, error) {
-	members, err := e.directory.Administering(ctx, r, mostAdministrators)
+func (a *administration) all(ctx context.Context, r store.Reader) ([]*administrator, error) {
+	members, err := a.directory.Administering(ctx, r, mostAdministrators)
 	if err != nil {
 		return nil, err
 	}
 	var out []*administrator
 	for _, m := range members {
-		credentials, err := e.directory.Credentials(ctx, r, m.ID)
+		credentials, err := a.directory.Credentials(ctx, r, m.ID)
 		if err != nil {
 			return nil, err
 		}

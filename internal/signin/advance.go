@@ -3,35 +3,56 @@ package signin
 import (
 	"context"
 	"slices"
+	"time"
 
+	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
 
+// road is the way of an attempt from its answers to the step that follows.
+type road struct {
+	db        *store.DB
+	limits    Limits
+	now       func() time.Time
+	kinds     map[string]authenticator.Authenticator
+	judge     *judge
+	examiner  *examiner
+	guesses   *guesses
+	attempts  *attempts
+	sessions  *sessions
+	elsewhere *elsewhere
+	messages  *Messages
+	strangers *Strangers
+	endings   *endings
+	grants    *grants
+}
+
 // advance checks the answers, books them, decides, and writes all of it in one
 // transaction. It returns the step that follows.
-func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error) {
+func (y *road) advance(ctx context.Context, at *attempt, t turn) (Step, error) {
 	var err error
-	if t.app, err = e.judge.application(ctx, at.Application); err != nil {
-		return e.deny(ctx, at, failure.ReasonOf(err), err)
+	if t.app, err = y.judge.application(ctx, at.Application); err != nil {
+		return y.endings.deny(ctx, at, failure.ReasonOf(err), err)
 	}
-	if t.held, err = e.heldBy(ctx, at); err != nil {
+	if t.held, err = y.sessions.heldBy(ctx, at); err != nil {
 		return Step{}, err
 	}
 	if len(t.answers) == 0 {
-		return e.unanswered(ctx, at, t)
+		return y.unanswered(ctx, at, t)
 	}
-	if err := e.examiner.checkAhead(ctx, at, &t); err != nil {
+	if err := y.examiner.checkAhead(ctx, at, &t); err != nil {
 		return Step{}, err
 	}
 	var step Step
-	err = e.guesses.hearing(ctx, at, func() error {
-		return e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
+	err = y.guesses.hearing(ctx, func(heard bool) error {
+		at.heard = at.heard || heard
+		return y.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 			next := at.clone()
 			var err error
-			step, err = e.book(ctx, tx, next, t)
+			step, err = y.book(ctx, tx, next, t)
 			return err
 		})
 	})
@@ -40,41 +61,41 @@ func (e *Engine) advance(ctx context.Context, at *attempt, t turn) (Step, error)
 
 // unanswered decides without an answer. Asking a first question grants nothing
 // and changes nothing, so it costs neither a transaction nor an audit entry.
-func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, error) {
-	waits, err := e.elsewhere.state(ctx, at)
+func (y *road) unanswered(ctx context.Context, at *attempt, t turn) (Step, error) {
+	waits, err := y.elsewhere.state(ctx, at)
 	if err != nil {
 		return Step{}, err
 	}
 	answered := waits != "" && waits != "waiting"
-	d, err := e.judge.decide(ctx, e.db, at, t.app, t.held)
+	d, err := y.judge.decide(ctx, y.db, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err
 	}
-	if !e.Messages.sends(at, d) {
-		if step, fits, err := e.unkept(ctx, at.clone(), d); err != nil || fits {
+	if !y.messages.sends(at, d) {
+		if step, fits, err := y.unkept(ctx, at.clone(), d); err != nil || fits {
 			return step, err
 		}
 	}
 	var step Step
-	asks := !answered && !e.Messages.sends(at, d) && (d.state == Ask || d.state == Granted && at.browser())
-	err = e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
+	asks := !answered && !y.messages.sends(at, d) && (d.state == Ask || d.state == Granted && at.browser())
+	err = y.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		if asks { // no entry, unless nothing can be asked after all
 			tx.Unrecorded()
 		}
 		next := at.clone()
-		reason, err := e.elsewhere.take(ctx, tx, next)
+		reason, err := y.elsewhere.take(ctx, tx, next)
 		if err != nil {
 			return err
 		}
 		if reason != "" {
 			step = next.denied(reason)
-			return e.end(ctx, tx, next, reason)
+			return y.endings.end(ctx, tx, next, reason)
 		}
-		d, err := e.judge.decide(ctx, tx, next, t.app, t.held)
+		d, err := y.judge.decide(ctx, tx, next, t.app, t.held)
 		if err != nil {
 			return err
 		}
-		step, err = e.follow(ctx, tx, next, d)
+		step, err = y.follow(ctx, tx, next, d)
 		return err
 	})
 	return step, err
@@ -83,76 +104,76 @@ func (e *Engine) unanswered(ctx context.Context, at *attempt, t turn) (Step, err
 // unkept puts first questions, and grants what a session holds already, without writing
 // anything. It reports whether the attempt fits in its ticket; of one that does not, or
 // of whom nothing can be asked, nothing was done.
-func (e *Engine) unkept(ctx context.Context, at *attempt, d decision) (step Step, fits bool, err error) {
+func (y *road) unkept(ctx context.Context, at *attempt, d decision) (step Step, fits bool, err error) {
 	if !at.travels(d.state) {
 		return Step{}, false, nil
 	}
 	step = Step{State: d.state, Attempt: at.ID, Deadline: at.Deadline}
 	at.Asked = nil
 	if d.state == Ask {
-		step.Prompts, err = e.ask(ctx, nil, at, d)
+		step.Prompts, err = y.ask(ctx, nil, at, d)
 		if err != nil || len(step.Prompts) == 0 {
 			return Step{}, false, err
 		}
 	}
-	step.Ticket, fits, err = e.attempts.seal(at)
+	step.Ticket, fits, err = y.attempts.seal(at)
 	return step, fits, err
 }
 
 // book settles every answer in turn and then follows the decision.
-func (e *Engine) book(ctx context.Context, tx *store.Tx, at *attempt, t turn) (Step, error) {
+func (y *road) book(ctx context.Context, tx *store.Tx, at *attempt, t turn) (Step, error) {
 	var partial string
 	for i, answer := range t.answers {
-		v, account, err := e.examiner.bookOne(ctx, tx, at, t, i, answer)
+		v, account, err := y.examiner.bookOne(ctx, tx, at, t, i, answer)
 		if err != nil {
 			return Step{}, err
 		}
 		if !v.ok && !v.partial {
-			return e.followWrong(ctx, tx, at, t, v, account)
+			return y.followWrong(ctx, tx, at, t, v, account)
 		}
 		if v.partial {
 			partial = v.kind
 		}
 		tx.Record(at.accepted(account, v))
 	}
-	d, err := e.judge.decide(ctx, tx, at, t.app, t.held)
+	d, err := y.judge.decide(ctx, tx, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err
 	}
 	if partial != "" && d.state == Ask {
 		d.partial = partial
 	}
-	return e.follow(ctx, tx, at, d)
+	return y.follow(ctx, tx, at, d)
 }
 
 // followWrong ends the attempt where wrong answers cannot be mended in place,
 // and asks again where they can.
-func (e *Engine) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t turn, v verdict, account directory.Account) (Step, error) {
+func (y *road) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t turn, v verdict, account directory.Account) (Step, error) {
 	en := at.entry(account, "answer.refused", "refused", v.reason)
 	en.Detail["authenticator"] = v.kind
 	if v.detail != "" {
 		en.Detail["detail"] = v.detail
 	}
-	if !at.browser() || at.Tries >= e.limits.Tries {
+	if !at.browser() || at.Tries >= y.limits.Tries {
 		en.Event = "signin.refused"
-		if err := e.record(tx, at, en); err != nil {
+		if err := y.endings.record(tx, at, en); err != nil {
 			return Step{}, err
 		}
 		if len(at.Evidence) > 0 {
-			if err := e.factorMissing(ctx, tx, at, account, v.reason); err != nil {
+			if err := y.endings.factorMissing(ctx, tx, at, account, v.reason); err != nil {
 				return Step{}, err
 			}
 		}
-		return at.denied(v.reason), e.attempts.forget(ctx, tx, at)
+		return at.denied(v.reason), y.attempts.forget(ctx, tx, at)
 	}
-	if err := e.record(tx, at, en); err != nil {
+	if err := y.endings.record(tx, at, en); err != nil {
 		return Step{}, err
 	}
-	d, err := e.judge.decide(ctx, tx, at, t.app, t.held)
+	d, err := y.judge.decide(ctx, tx, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err
 	}
-	step, err := e.follow(ctx, tx, at, d)
+	step, err := y.follow(ctx, tx, at, d)
 	if step.State == Ask {
 		step.Again, step.Public = true, bland
 	}
@@ -161,18 +182,18 @@ func (e *Engine) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t t
 }
 
 // follow turns a decision into the step, and writes what the step needs.
-func (e *Engine) follow(ctx context.Context, tx *store.Tx, at *attempt, d decision) (Step, error) {
+func (y *road) follow(ctx context.Context, tx *store.Tx, at *attempt, d decision) (Step, error) {
 	step := Step{State: d.state, Attempt: at.ID, Deadline: at.Deadline}
 	switch d.state {
 	case Granted:
 		if !at.browser() {
-			g, err := e.grant(ctx, tx, at, d)
+			g, err := y.grants.grant(ctx, tx, at, d)
 			step.Grant = g
 			return step, err
 		}
 		at.Asked = nil
 	case Ask:
-		prompts, err := e.ask(ctx, tx, at, d)
+		prompts, err := y.ask(ctx, tx, at, d)
 		if err != nil {
 			return Step{}, err
 		}
@@ -182,7 +203,7 @@ func (e *Engine) follow(ctx context.Context, tx *store.Tx, at *attempt, d decisi
 				step = at.denied("approval-not-now")
 				step.Public = "Another sign-in waits to be approved, or too many were left unanswered. Try again in a few minutes."
 			}
-			return step, e.end(ctx, tx, at, step.Reason)
+			return step, y.endings.end(ctx, tx, at, step.Reason)
 		}
 		if elsewhereOnly(at, prompts) {
 			step.State = Wait
@@ -192,32 +213,32 @@ func (e *Engine) follow(ctx context.Context, tx *store.Tx, at *attempt, d decisi
 		if step.Public == "" {
 			step.Public = bland
 		}
-		if err := e.end(ctx, tx, at, d.reason); err != nil {
+		if err := y.endings.end(ctx, tx, at, d.reason); err != nil {
 			return Step{}, err
 		}
 		return step, nil
 	}
-	return e.keepGoing(ctx, tx, at, step)
+	return y.keepGoing(ctx, tx, at, step)
 }
 
 // keepGoing gives a step the ticket of its attempt: sealed where nothing was shown, or
 // where the first answer was enough, and that of a row otherwise. So is what is too long
 // for a ticket, if a session, evidence or a shared secret stands behind it: a stranger's
 // is refused.
-func (e *Engine) keepGoing(ctx context.Context, tx *store.Tx, at *attempt, step Step) (Step, error) {
+func (y *road) keepGoing(ctx context.Context, tx *store.Tx, at *attempt, step Step) (Step, error) {
 	if once := at.Once; at.travels(step.State) {
-		ticket, fits, err := e.attempts.seal(at)
+		ticket, fits, err := y.attempts.seal(at)
 		if step.Ticket = ticket; err != nil || fits {
 			return step, err
 		}
 		at.Once = once
-		if step.State == Ask && at.Account == 0 && !(at.Carries > 0 && e.Strangers.roomFor(at.Partner)) {
+		if step.State == Ask && at.Account == 0 && !(at.Carries > 0 && y.strangers.roomFor(at.Partner)) {
 			step = at.denied("too-long")
 			step.Public = "The address that you came from is too long to sign in to. Open the first page of the site instead."
-			return step, e.end(ctx, tx, at, step.Reason)
+			return step, y.endings.end(ctx, tx, at, step.Reason)
 		}
 	}
-	if err := e.attempts.save(ctx, tx, at); err != nil {
+	if err := y.attempts.save(ctx, tx, at); err != nil {
 		return Step{}, err
 	}
 	step.Ticket = at.ticket()
@@ -225,12 +246,12 @@ func (e *Engine) keepGoing(ctx context.Context, tx *store.Tx, at *attempt, step 
 }
 
 // ask puts the questions of a decision and remembers their memos.
-func (e *Engine) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision) ([]prompt.Prompt, error) {
+func (y *road) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision) ([]prompt.Prompt, error) {
 	at.Asked = nil
 	var out []prompt.Prompt
 	for _, kind := range d.kinds {
 		if kind == Elsewhere {
-			p, offered, err := e.elsewhere.ask(ctx, tx, at)
+			p, offered, err := y.elsewhere.ask(ctx, tx, at)
 			if err != nil {
 				return nil, err
 			}
@@ -239,8 +260,8 @@ func (e *Engine) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision)
 			}
 			continue
 		}
-		if e.Messages.sender(kind) != nil && len(d.credentials[kind]) > 0 {
-			p, memo, offered, err := e.Messages.ask(ctx, tx, at, kind, d.credentials[kind])
+		if y.messages.sender(kind) != nil && len(d.credentials[kind]) > 0 {
+			p, memo, offered, err := y.messages.ask(ctx, tx, at, kind, d.credentials[kind])
 			if err != nil {
 				return nil, err
 			}
@@ -251,7 +272,7 @@ func (e *Engine) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision)
 			continue
 		}
 		q := question{credentials: d.credentials[kind], kind: kind}
-		p, memo, err := e.kinds[kind].Ask(q.comparable(), e.now())
+		p, memo, err := y.kinds[kind].Ask(q.comparable(), y.now())
 		if err != nil {
 			return nil, err
 		}

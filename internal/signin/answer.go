@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"countersign/internal/assurance"
@@ -53,13 +52,13 @@ type examiner struct {
 	charging, hashing *crowd
 }
 
-func newExaminer(p Parts, e *Engine) (*examiner, error) {
+func newExaminer(p Parts, j *judge, g *guesses, t *ticket.Tickets) (*examiner, error) {
 	digits, err := ofDigits(p.Authenticators, p.Now())
 	if err != nil {
 		return nil, err
 	}
-	return &examiner{db: p.DB, directory: p.Directory, accounts: p.accounts(), owners: p.owners(), now: p.Now, kinds: e.kinds, order: p.Authenticators, setting: e.judge.setting,
-		digits: digits, guesses: e.guesses, tickets: e.tickets, openAt: p.OpenAt,
+	return &examiner{db: p.DB, directory: p.Directory, accounts: p.accounts(), owners: p.owners(), now: p.Now, kinds: j.kinds, order: p.Authenticators, setting: j.setting,
+		digits: digits, guesses: g, tickets: t, openAt: p.OpenAt,
 		// One more is charged than are hashed, so that the next is ready; and one more
 		// of each that may go before it.
 		charging: newCrowd(max(1, p.SlowChecks)+3, 1), hashing: newCrowd(p.SlowChecks, 0)}, nil
@@ -92,7 +91,7 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 	if q.standing(at); q.refusal != "" || !q.how.Describe().Guessable {
 		return q, nil
 	}
-	q.budget, q.refusal, err = x.guesses.read(ctx, r, at, account, kind, q.credentials)
+	q.budget, q.refusal, err = x.guesses.read(ctx, r, at.who(), q.target())
 	return q, err
 }
 
@@ -165,16 +164,20 @@ func (q *question) comparable() []authenticator.Credential {
 	out := make([]authenticator.Credential, len(q.credentials))
 	for i, c := range q.credentials {
 		out[i] = authenticator.Credential{ID: c.ID, Account: c.Account, Kind: c.Kind, Label: c.Label, State: c.State, Handle: c.Handle, Created: c.Created}
-		for _, s := range q.budget.subjects {
-			if s.credential == c.ID {
-				out[i].Failures = s.count
-				if q.charged {
-					out[i].Failures--
-				}
-			}
+		if out[i].Failures = q.budget.wrong(c.ID); q.charged {
+			out[i].Failures--
 		}
 	}
 	return out
+}
+
+// target is what a question is compared with.
+func (q *question) target() target {
+	t := target{account: q.account.ID, kind: q.kind, credentials: make([]assurance.CredentialID, len(q.credentials))}
+	for i, c := range q.credentials {
+		t.credentials[i] = c.ID
+	}
+	return t
 }
 
 // shown is the credential that the result names; the zero one for none.
@@ -210,7 +213,8 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	}
 	defer leave()
 	var q *question
-	err = x.guesses.hearing(ctx, at, func() error {
+	err = x.guesses.hearing(ctx, func(heard bool) error {
+		at.heard = at.heard || heard
 		return x.db.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
 			var err error
 			q, err = x.prepare(ctx, tx, at, kind, answer)
@@ -230,6 +234,22 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	}
 	defer done()
 	return q, q.check(ctx, x, at)
+}
+
+// placeOf is where whoever makes an attempt stands in the line for slow checks.
+func (x *examiner) placeOf(ctx context.Context, at *attempt) (place, error) {
+	p, err := x.guesses.place(ctx, x.db, at.origin())
+	if err != nil || at.Browser == "" || p.standing == known {
+		return p, err
+	}
+	account, err := x.accounts.person(ctx, x.db, at)
+	if failure.ClassOf(err) == failure.NotFound {
+		return p, nil
+	}
+	if err == nil && x.guesses.places.remembers(at.Browser, account.ID) {
+		p.standing = known
+	}
+	return p, err
 }
 
 // verdict is what became of one answer.
@@ -351,48 +371,19 @@ func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 		return nil
 	}
 	if q.charged {
-		tx.AfterCommit(func() { x.guesses.decide(q.budget) })
+		tx.AfterCommit(func() { x.guesses.ledger.decide(q.budget) })
 	} else if err := x.guesses.charge(ctx, tx, &q.budget); err != nil {
 		return err
 	}
-	x.detect(tx, at, q)
-	if err := x.sprayed(ctx, tx, at, q.budget.subjects); err != nil {
-		return err
+	from := at.sighting()
+	q.budget.detect(tx, from)
+	if q.budget.firstOfName() && !at.tallied { // or it may have been for another authenticator of the same name
+		at.tallied = true
+		if err := x.guesses.sprayed(ctx, tx, from); err != nil {
+			return err
+		}
 	}
 	return x.wornOut(ctx, tx, at, q)
-}
-
-// disable takes an app out of use until it is bound anew (SP 800-63B-4 section
-// 3.2.2), and tells its owner: whoever has its key looks for numbers with it.
-func (x *examiner) disable(ctx context.Context, tx *store.Tx, at *attempt, q *question, id assurance.CredentialID) error {
-	c, was, err := x.owners.switchOff(ctx, tx, q.account, id)
-	if err != nil || !was {
-		return err
-	}
-	at.wrote(c)
-	en := at.entry(q.account, "credential.disabled", "ok", "too-many-wrong-answers")
-	en.Detail["authenticator"] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)
-	tx.Record(en)
-	return x.owners.tell(ctx, tx, q.account, noticeDisabled(q.how.Describe().Title))
-}
-
-// detect raises an alarm at each power of ten of wrong answers: from one
-// source, and in the whole installation, which a spray cannot avoid.
-func (x *examiner) detect(tx *store.Tx, at *attempt, q *question) {
-	for _, s := range q.budget.subjects {
-		if s.window == 0 || !alarming(s.count) || strings.HasPrefix(s.key, "name/") {
-			continue
-		}
-		name, _, _ := strings.Cut(s.key, "/")
-		en := at.entry(directory.Account{}, "alarm.guessing", "ok", name)
-		en.AccountName = ""
-		en.Detail = map[string]string{"subject": s.key, "wrong-answers": strconv.Itoa(s.count), "window": s.window.String()}
-		tx.Record(en)
-	}
-}
-
-func alarming(count int) bool {
-	return count == 20 || count == 100 || count == 1000 || count == 10_000 || count == 100_000
 }
 
 // accepted describes a piece of evidence in the audit log.

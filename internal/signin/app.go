@@ -107,7 +107,8 @@ type Apps struct {
 	now       func() time.Time
 	approveAt string                                                    // see Parts.ApproveAt
 	disowned  func(ctx context.Context, tx *store.Tx, d Disowned) error // see Parts.Disown
-	judge     *judge
+	kinds     map[string]authenticator.Authenticator
+	setting   *setting
 	approvals *Approvals
 	strangers *Strangers
 	spoke     spoke
@@ -134,7 +135,7 @@ func (a *Apps) statement(call AppCall, verb string, fields []string) authenticat
 // caller finds out which app calls and whether it signed this statement now. It
 // returns the reason of a refusal.
 func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator.Memo) (appCaller, string, error) {
-	how, ok := a.judge.kinds[call.Kind].(authenticator.Approver)
+	how, ok := a.kinds[call.Kind].(authenticator.Approver)
 	if !ok {
 		return appCaller{}, "unknown-kind", nil
 	}
@@ -170,7 +171,7 @@ func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator
 	case !signed.OK:
 		return out, signed.Reason, nil
 	}
-	return out, a.judge.setting.bars(out.account, a.now()), nil
+	return out, a.setting.bars(out.account, a.now()), nil
 }
 
 // answerOf is an app's call as its authenticator reads it.

@@ -112,10 +112,19 @@ type approvalBody struct {
 	Evidence *assurance.Evidence `json:",omitempty"`
 }
 
+// asker is the sign-in that waits for an approval, as far as its row tells.
+type asker struct {
+	account  assurance.AccountID
+	attempt  string // its number in the log
+	source   netip.Addr
+	partner  string
+	deadline time.Time
+}
+
 // approvalRows are the approvals in the store. Of an account's one waits at a time:
 // the last that was opened.
 type approvalRows struct {
-	db      *store.DB
+	view    store.View
 	keys    *keyring.Keyring
 	guesses *guesses
 	limits  Limits
@@ -132,17 +141,17 @@ func approvalAAD(find []byte, account assurance.AccountID) keyring.AAD {
 	return keyring.AAD{Table: "approval", Column: "payload", Key: string(find), Account: int64(account)}
 }
 
-// offered says whether an attempt may wait. It may not where enough was left
+// offered says whether a sign-in may wait. It may not where enough was left
 // unanswered, nor where another waits that it cannot take the place of.
-func (a *approvalRows) offered(ctx context.Context, r store.Reader, at *attempt) (bool, error) {
+func (a *approvalRows) offered(ctx context.Context, r store.Reader, by asker) (bool, error) {
 	now := a.now()
 	var left int64
 	err := r.QueryRow(ctx, `select count(*) from approval where account = $1 and state = 'waiting' and created > $2`,
-		int64(at.Account), store.Unix(now.Add(-time.Hour))).Scan(&left)
+		int64(by.account), store.Unix(now.Add(-time.Hour))).Scan(&left)
 	if err != nil || left >= int64(a.limits.Unanswered) {
 		return false, err
 	}
-	other, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and state = 'waiting' order by id desc limit 1`, int64(at.Account)))
+	other, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and state = 'waiting' order by id desc limit 1`, int64(by.account)))
 	switch {
 	case failure.ClassOf(err) == failure.NotFound:
 		return true, nil
@@ -151,55 +160,55 @@ func (a *approvalRows) offered(ctx context.Context, r store.Reader, at *attempt)
 	case !now.Before(other.expires):
 		return true, nil
 	}
-	return a.before(ctx, r, at, other)
+	return a.before(ctx, r, by, other)
 }
 
-// before says whether an attempt takes the place of what waits: where the same
+// before says whether a sign-in takes the place of what waits: where the same
 // person began again, as far as anybody can tell, and where the account is at home and
 // was not there. So nobody is kept from their own number by a page that they closed,
 // nor by somebody elsewhere who has their password.
-func (a *approvalRows) before(ctx context.Context, r store.Reader, at *attempt, other *approval) (bool, error) {
+func (a *approvalRows) before(ctx context.Context, r store.Reader, by asker, other *approval) (bool, error) {
 	from, _ := netip.ParseAddr(other.body.Waiting.Source) // empty where it is not known
-	if Neighbourhood(at.Source) == Neighbourhood(from) && (at.Source.IsValid() || at.Partner == other.body.Waiting.Partner) {
+	if Neighbourhood(by.source) == Neighbourhood(from) && (by.source.IsValid() || by.partner == other.body.Waiting.Partner) {
 		return true, nil
 	}
-	mine, err := a.guesses.knownSource(ctx, r, at.Account, at.Source)
+	mine, err := a.guesses.places.knownSource(ctx, r, by.account, by.source)
 	if err != nil || !mine {
 		return false, err
 	}
-	theirs, err := a.guesses.knownSource(ctx, r, at.Account, from)
+	theirs, err := a.guesses.places.knownSource(ctx, r, by.account, from)
 	return !theirs, err
 }
 
-// open begins to wait for an attempt, as its owner is told of it, and returns the
-// number to be shown.
-func (a *approvalRows) open(ctx context.Context, tx *store.Tx, at *attempt, told Waiting) (string, error) {
+// open begins to wait for a sign-in, as its owner is told of it, and returns the
+// number to be shown and which row it is.
+func (a *approvalRows) open(ctx context.Context, tx *store.Tx, by asker, told Waiting) (number string, id int64, err error) {
 	now := a.now()
 	expires := now.Add(approvalLife)
-	if expires.After(at.Deadline) {
-		expires = at.Deadline
+	if expires.After(by.deadline) {
+		expires = by.deadline
 	}
 	for range 20 {
 		n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
 		if err != nil {
-			return "", err
+			return "", 0, err
 		}
-		number := fmt.Sprintf("%0*d", approvalDigits, n)
-		row := approval{account: at.Account, state: "waiting", created: now, until: expires, find: a.find(at.Account, number),
-			body: approvalBody{Account: at.Account, Attempt: at.ID, Number: number, Waiting: told}}
+		number = fmt.Sprintf("%0*d", approvalDigits, n)
+		row := approval{account: by.account, state: "waiting", created: now, until: expires, find: a.find(by.account, number),
+			body: approvalBody{Account: by.account, Attempt: by.attempt, Number: number, Waiting: told}}
 		if err := a.seal(&row); err != nil {
-			return "", err
+			return "", 0, err
 		}
 		err = tx.QueryRow(ctx, `insert into approval (account, number, payload, state, created, expires, mac) values ($1,$2,$3,$4,$5,$6,$7) on conflict do nothing returning id`,
-			int64(row.account), row.find, row.sealed, row.state, store.Unix(row.created), store.Unix(row.until), a.mac(&row)).Scan(&at.Approval)
+			int64(row.account), row.find, row.sealed, row.state, store.Unix(row.created), store.Unix(row.until), a.mac(&row)).Scan(&id)
 		if err == nil {
-			return number, tally(ctx, tx, at.Account, promptAsked, now)
+			return number, id, tally(ctx, tx, by.account, promptAsked, now)
 		}
 		if !errors.Is(err, store.ErrNotFound) {
-			return "", err
+			return "", 0, err
 		}
 	}
-	return "", failure.New(failure.Unavailable, "There are too many sign-ins waiting.")
+	return "", 0, failure.New(failure.Unavailable, "There are too many sign-ins waiting.")
 }
 
 var noApproval = failure.New(failure.NotFound, "Nothing waits under that number. Look at the number again; it is good for three minutes.")
@@ -208,11 +217,11 @@ var noApproval = failure.New(failure.NotFound, "Nothing waits under that number.
 // whatever the row says.
 const replaced = `exists (select 1 from approval as later where later.account = approval.account and later.id > approval.id)`
 
-// of returns the approval that an attempt waits for; one that is not its own is
+// of returns the approval that a sign-in waits for; one that is not its own is
 // NotFound.
-func (a *approvalRows) of(ctx context.Context, r store.Reader, at *attempt) (*approval, error) {
-	row, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, at.Approval, int64(at.Account)))
-	if err == nil && row.body.Attempt != at.ID {
+func (a *approvalRows) of(ctx context.Context, r store.Reader, by asker, id int64) (*approval, error) {
+	row, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, id, int64(by.account)))
+	if err == nil && row.body.Attempt != by.attempt {
 		return nil, noApproval
 	}
 	return row, err

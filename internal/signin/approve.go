@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
+	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/store"
@@ -19,10 +20,11 @@ import (
 type Approvals struct {
 	db        *store.DB
 	directory *directory.Directory
+	owners    owners
 	now       func() time.Time
+	kinds     map[string]authenticator.Authenticator
 	rows      *approvalRows
 	guesses   *guesses
-	examiner  *examiner
 }
 
 // WaitingFor finds the sign-in that waits under a number, for its owner alone.

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"countersign/internal/assurance"
+	"countersign/internal/audit"
 	"countersign/internal/authenticator"
+	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/prompt"
@@ -303,3 +305,17 @@ func (at *attempt) wasAsked(kind string) bool {
 // browser reports whether the attempt is played on pages, so that its grant is
 // claimed and wrong answers may be mended in place.
 func (at *attempt) browser() bool { return at.Medium.Can(prompt.Browser) }
+
+func (at *attempt) who() who {
+	return who{origin: at.origin(), account: at.Account, name: at.Name, session: at.SessionNumber != "", shown: at.proved || len(at.Evidence) > 0, heard: at.heard}
+}
+
+func (r Request) origin() origin {
+	return origin{source: r.Source, application: r.Application, partner: r.Partner, browser: r.Browser}
+}
+
+func (at *attempt) sighting() sighting {
+	en := at.entry(directory.Account{}, "", audit.OK, "")
+	en.AccountName = ""
+	return sighting{source: at.Source, entry: en}
+}

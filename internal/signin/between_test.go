@@ -84,7 +84,7 @@ func (s *sessionsThen) Standing(ctx context.Context, secret string) (Held, error
 func TestTwoClaimsInOneMoment(t *testing.T) {
 	r, ada, app := withAda(t)
 	sessions := &sessionsThen{under: r.sessions}
-	r.Engine.held = sessions
+	r.Engine.sessions.held = sessions
 	r.sessions.put("hers", Held{Account: ada.ID, Number: "n1", Expires: r.Now().Add(time.Hour)})
 	q := browses("wiki", "")
 	q.Session = "hers"

@@ -62,7 +62,7 @@ func (a *approvalRows) scan(ctx context.Context, from interface{ Scan(...any) er
 	if !a.keys.VerifyMAC(keyring.Approval, row.fields(), mac) || !a.unseal(&row) {
 		return &row, a.refuse(&row, store.Altered)
 	}
-	if a.db.Over(approvalTable, sealName(row.sealed)) {
+	if a.view.Over(approvalTable, sealName(row.sealed)) {
 		return &row, a.older(ctx, &row)
 	}
 	if row.expires = row.until; later != 0 {
@@ -82,7 +82,7 @@ func (a *approvalRows) unseal(row *approval) bool {
 }
 
 func (a *approvalRows) refuse(row *approval, wrong string) error {
-	a.db.Report(store.Finding{Table: approvalTable, Row: strconv.FormatInt(row.id, 10), Wrong: wrong, Account: int64(row.account)})
+	a.view.Report(store.Finding{Table: approvalTable, Row: strconv.FormatInt(row.id, 10), Wrong: wrong, Account: int64(row.account)})
 	return noApproval
 }
 
@@ -90,7 +90,7 @@ func (a *approvalRows) refuse(row *approval, wrong string) error {
 // may have been just now.
 func (a *approvalRows) older(ctx context.Context, row *approval) error {
 	var one int
-	err := a.db.QueryRow(ctx, `select 1 from approval where id = $1 and payload = $2`, row.id, row.sealed).Scan(&one)
+	err := a.view.QueryRow(ctx, `select 1 from approval where id = $1 and payload = $2`, row.id, row.sealed).Scan(&one)
 	if errors.Is(err, store.ErrNotFound) {
 		return noApproval
 	}

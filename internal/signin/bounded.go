@@ -3,6 +3,7 @@ package signin
 import (
 	"strconv"
 
+	"countersign/internal/authenticator"
 	"countersign/internal/prompt"
 )
 
@@ -17,7 +18,7 @@ const (
 // bounded is a request of which nothing is longer than it can rightly be, before
 // anything of it is compared, hashed or written. A name that is longer than any is one
 // that nobody has: a text with spaces.
-func (e *Engine) bounded(r Request) Request {
+func bounded(r Request, kinds map[string]authenticator.Authenticator) Request {
 	if len(r.Name) > nameMost {
 		r.Name = "a name of " + strconv.Itoa(len(r.Name)) + " octets"
 	}
@@ -30,7 +31,7 @@ func (e *Engine) bounded(r Request) Request {
 	if len(r.Opening) > 0 {
 		opening := make([]prompt.Answer, len(r.Opening))
 		for i, a := range r.Opening {
-			opening[i] = e.plain(a)
+			opening[i] = plain(a, kinds)
 		}
 		r.Opening = opening
 	}
@@ -38,8 +39,8 @@ func (e *Engine) bounded(r Request) Request {
 }
 
 // plain is an answer that is for an authenticator of ours, or for one called unknown.
-func (e *Engine) plain(a prompt.Answer) prompt.Answer {
-	if a.Authenticator != "" && a.Authenticator != AnyCode && a.Authenticator != Elsewhere && e.kinds[a.Authenticator] == nil {
+func plain(a prompt.Answer, kinds map[string]authenticator.Authenticator) prompt.Answer {
+	if a.Authenticator != "" && a.Authenticator != AnyCode && a.Authenticator != Elsewhere && kinds[a.Authenticator] == nil {
 		a.Authenticator = "unknown"
 	}
 	return a

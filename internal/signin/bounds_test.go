@@ -78,7 +78,7 @@ func TestNumeric(t *testing.T) {
 func TestBounded(t *testing.T) {
 	r := newRig(t, anyFactor)
 	long := strings.Repeat("x", 600)
-	q := r.bounded(Request{Name: long, Method: long, Browser: long, Opening: []prompt.Answer{typed("odd", "1"), typed("password", "1"), typed("", "1"), typed(AnyCode, "1"), typed(Elsewhere, "")}})
+	q := bounded(Request{Name: long, Method: long, Browser: long, Opening: []prompt.Answer{typed("odd", "1"), typed("password", "1"), typed("", "1"), typed(AnyCode, "1"), typed(Elsewhere, "")}}, r.kinds)
 	if q.Name != "a name of 600 octets" || len(q.Method) != methodMost || q.Browser != "" {
 		t.Errorf("%+v", q)
 	}
@@ -90,7 +90,7 @@ func TestBounded(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	same := Request{Name: strings.Repeat("x", nameMost), Method: strings.Repeat("x", methodMost), Browser: strings.Repeat("x", browserMost)}
-	if q := r.bounded(same); q.Name != same.Name || q.Method != same.Method || q.Browser != same.Browser || q.Opening != nil {
+	if q := bounded(same, r.kinds); q.Name != same.Name || q.Method != same.Method || q.Browser != same.Browser || q.Opening != nil {
 		t.Errorf("%+v", q)
 	}
 }

@@ -14,7 +14,6 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
-	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
 
@@ -61,27 +60,18 @@ type budget struct {
 // guesses keeps the budgets.
 type guesses struct {
 	limits Limits
-	db     *store.DB
-	keys   *keyring.Keyring
+	view   store.View
 	now    func() time.Time
-	noted  noted
+	ledger *ledger
+	places *places
 	closed closed
 	swept  atomic.Int64 // when this server last looked for budgets that are over
 	fresh  meter        // rows that strangers caused
-	// What this server charged to what somebody has, and to where answers come from, which
-	// anybody can cause.
-	owned, places *tried
-	doubts        *doubts
-	found         found
 }
 
 func newGuesses(p Parts) (*guesses, error) {
-	g := &guesses{limits: p.Limits, db: p.DB, keys: p.Keys, now: p.Now, owned: newTried(p.Now, manyRuns), places: newTried(p.Now, manyRuns), doubts: &doubts{db: p.DB}}
-	kept, err := p.DB.KeepOutside("guesses", func() []byte { return append(g.owned.bytes(), g.places.bytes()...) })
-	if err != nil {
-		return nil, err
-	}
-	return g, g.restore(kept)
+	l, err := newLedger(p)
+	return &guesses{limits: p.Limits, view: p.DB.View(), now: p.Now, ledger: l, places: &places{view: p.DB.View(), keys: p.Keys, now: p.Now}}, err
 }
 
 // apart adds the budgets of each side.
@@ -99,29 +89,29 @@ func apart(out []subject, s subject, of ...side) []subject {
 
 // subjects lists whom a guess may be charged to, on whichever of two sides. The
 // credentials come first, with those of all sides: a right answer opens all.
-func (g *guesses) subjects(at *attempt, account directory.Account, kind string, credentials []directory.Credential, away, home side) []subject {
-	one := subject{owner: account.ID, limit: g.limits.Disable, reason: "closed"}
-	hour := subject{owner: account.ID, window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"}
-	out := make([]subject, 0, len(sides)*max(1, len(credentials))+2+len(widths)+1)
-	for _, c := range credentials {
-		one.key, one.credential = credentialKey(c.ID), c.ID
+func (g *guesses) subjects(w who, t target, away, home side) []subject {
+	one := subject{owner: t.account, limit: g.limits.Disable, reason: "closed"}
+	hour := subject{owner: t.account, window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"}
+	out := make([]subject, 0, len(sides)*max(1, len(t.credentials))+2+len(widths)+1)
+	for _, c := range t.credentials {
+		one.key, one.credential = credentialKey(c), c
 		out = apart(out, one, sides[:]...)
 	}
 	switch {
-	case account.ID == 0:
+	case t.account == 0:
 		// A name that nobody has wears out like one that somebody has.
-		one.key, hour.key = nameKey(kind, at.Name), nameKey("", at.Name)
+		one.key, hour.key = nameKey(t.kind, w.name), nameKey("", w.name)
 		out = apart(out, one, sides[:]...)
-	case len(credentials) == 0:
+	case len(t.credentials) == 0:
 		// What an account has not got wears out like what it has, so that guessing at it
 		// does not wear out the account faster.
-		one.key, hour.key = "none/"+strconv.FormatInt(int64(account.ID), 10)+"/"+kind, accountKey(account.ID)
+		one.key, hour.key = "none/"+strconv.FormatInt(int64(t.account), 10)+"/"+t.kind, accountKey(t.account)
 		out = apart(out, one, sides[:]...)
 	default:
-		hour.key = accountKey(account.ID)
+		hour.key = accountKey(t.account)
 	}
 	out = apart(out, hour, away, home)
-	out = append(out, sourceSubjects(at.Source, g.limits.PerSource)...)
+	out = append(out, sourceSubjects(w.source, g.limits.PerSource)...)
 	return append(out, subject{key: installation, window: 10 * time.Minute, limit: g.limits.PerInstallation})
 }
 
@@ -146,10 +136,10 @@ func nameKey(kind, typed string) string {
 
 // read finds out what an answer draws on, and says whether one more guess is
 // allowed: an empty reason is yes.
-func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account directory.Account, kind string, credentials []directory.Credential) (budget, string, error) {
-	away, home := g.sides(at, account.ID)
-	all := g.subjects(at, account, kind, credentials, away, home)
-	letIn, err := g.load(ctx, r, all, note{account.ID, placeKey(at)})
+func (g *guesses) read(ctx context.Context, r store.Reader, w who, t target) (budget, string, error) {
+	away, home := g.places.sides(w, t.account)
+	all := g.subjects(w, t, away, home)
+	letIn, err := g.load(ctx, r, all, note{t.account, w.place()})
 	if err != nil {
 		return budget{}, "", err
 	}
@@ -166,10 +156,21 @@ func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account
 		}
 	}
 	refusal := g.judge(&b)
-	if !at.heard && recalls(&b) {
+	if !w.heard && recalls(&b) {
 		return b, "", errUnheard
 	}
 	return b, refusal, nil
+}
+
+// wrong is how many wrong answers in a row an authenticator has had from where this one
+// comes.
+func (b *budget) wrong(of assurance.CredentialID) (count int) {
+	for _, s := range b.subjects {
+		if s.credential == of {
+			count = s.count
+		}
+	}
+	return count
 }
 
 // recalls reports whether this server remembers more of what an answer draws on than is
@@ -177,6 +178,24 @@ func (g *guesses) read(ctx context.Context, r store.Reader, at *attempt, account
 // down as wrong, and more be demanded of the next answer.
 func recalls(b *budget) bool {
 	return slices.ContainsFunc(b.subjects, func(s subject) bool { return s.recalled })
+}
+
+// wrongNumbers is after how many wrong numbers in a row an app is switched off.
+// Whoever types them has its key and has unlocked it.
+const wrongNumbers = 10
+
+// numbers finds out what a wrong number is charged to, by which an approval is looked for,
+// and why none may be tried; app is 0 for a session. The account's budget for numbers is one
+// of its own, so that nobody who guesses its password keeps its owner from approving.
+func (g *guesses) numbers(ctx context.Context, r store.Reader, account assurance.AccountID, app assurance.CredentialID) (b budget, over string, err error) {
+	b.subjects = []subject{{key: "number/" + strconv.FormatInt(int64(account), 10), window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"}}
+	if app != 0 {
+		b.subjects = append(b.subjects, subject{key: credentialKey(app), credential: app, limit: wrongNumbers, reason: "disabled"})
+	}
+	if err := g.loadSubjects(ctx, r, b.subjects); err != nil {
+		return b, "", err
+	}
+	return b, g.judge(&b), nil
 }
 
 // roomier is how many times as much may come from the address of somebody who is no
@@ -211,7 +230,7 @@ func (g *guesses) judge(b *budget) string {
 // load fills in the subjects' counts, and says whether the account was let in from this
 // place within a month.
 func (g *guesses) load(ctx context.Context, r store.Reader, subjects []subject, from note) (letIn bool, err error) {
-	known := from.account != 0 && g.noted.within(from, g.now()) // then it is not read again
+	known := from.account != 0 && g.places.noted.within(from, g.now()) // then it is not read again
 	ask := lookup{owner: from.account != 0, place: from.source != "" && !known}
 	args := make([]any, 0, 8)
 	for _, s := range subjects {
@@ -252,19 +271,19 @@ func (g *guesses) fill(ctx context.Context, r store.Reader, subjects []subject, 
 			return false, err
 		}
 		if row.subject == thePlace {
-			letIn = letIn || g.knows(from, row.since, row.mac)
+			letIn = letIn || g.places.knows(from, row.since, row.mac)
 			continue
 		}
 		for i := range subjects {
 			if subjects[i].key == row.subject {
-				g.take(&subjects[i], &row)
+				g.ledger.take(&subjects[i], &row)
 			}
 		}
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return false, err
 	}
-	return letIn, g.recall(ctx, subjects)
+	return letIn, g.ledger.recall(ctx, subjects)
 }
 
 // thePlace is in a row of a question when the account was let in from the place. No
@@ -337,7 +356,7 @@ func (g *guesses) hold(ctx context.Context, tx *store.Tx, b *budget, held int64)
 		s := &b.subjects[i]
 		s.count++
 		if s.since.IsZero() || s.anew {
-			s.since, s.anew = g.begin(s, now), false
+			s.since, s.anew = g.ledger.begin(s, now), false
 		}
 		if s.window == 0 && s.count >= delayed {
 			s.retry = now.Add(delay(s.count - delayed))
@@ -349,8 +368,8 @@ func (g *guesses) hold(ctx context.Context, tx *store.Tx, b *budget, held int64)
 	}
 	b.stake = new(sync.Once)
 	charged := slices.Clone(b.subjects)
-	tx.AfterCommit(func() { g.remember(charged, rows, held) })
-	return g.write(ctx, tx, rows)
+	tx.AfterCommit(func() { g.ledger.remember(charged, rows, held) })
+	return g.ledger.write(ctx, tx, rows)
 }
 
 // freshMost is how many new rows an hour strangers cause at most on one server: of names
@@ -389,7 +408,7 @@ func (l Limits) slowest() int {
 func (g *guesses) refund(ctx context.Context, tx *store.Tx, b budget, credential assurance.CredentialID, charged bool) error {
 	all := append(slices.Clip(b.subjects), b.others...)
 	if charged {
-		g.release(b)
+		g.ledger.release(b)
 		var err error
 		if all, err = g.current(ctx, tx, all); err != nil {
 			return err
@@ -407,7 +426,7 @@ func (g *guesses) refund(ctx context.Context, tx *store.Tx, b budget, credential
 			back = append(back, s.row())
 		}
 	}
-	return g.write(ctx, tx, back)
+	return g.ledger.write(ctx, tx, back)
 }
 
 // current reads once more what an answer drew on, of which others may have charged since.

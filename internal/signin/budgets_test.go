@@ -33,7 +33,7 @@ func TestStrangersWaitWhereTooMuchIsWrong(t *testing.T) {
 		return ""
 	}
 	inBrowser := g.by(outside, "")
-	inBrowser.Browser = g.guesses.browserOf(g.ada.ID)
+	inBrowser.Browser = g.guesses.places.browserOf(g.ada.ID)
 	if why := again(g.by(g.stranger, "")); why != "" {
 		t.Errorf("a stranger, in peace: %q", why)
 	}
@@ -119,7 +119,7 @@ func TestARightAnswerIsForAllSides(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	inBrowser := g.by(outside, "wrong")
-	inBrowser.Browser = g.guesses.browserOf(g.ada.ID)
+	inBrowser.Browser = g.guesses.places.browserOf(g.ada.ID)
 	code := g.by(outside, "")
 	code.CodeAlone, code.Opening = true, []prompt.Answer{typed("totp", "none")}
 	for _, q := range []Request{g.by(outside, "wrong"), g.by(home, "wrong"), inBrowser, code, nas("wrong")} {

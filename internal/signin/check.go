@@ -13,6 +13,15 @@ import (
 	"countersign/internal/store"
 )
 
+// checks decide over standing sessions.
+type checks struct {
+	db       *store.DB
+	judge    *judge
+	sessions *sessions
+	memory   *memory
+	now      func() time.Time
+}
+
 // Check decides over a standing session: may it do this now? It makes no
 // attempt and writes nothing but refusals of administration. Granted carries the Grant; Ask means that the
 // person must be sent to the sign-in pages with the same request; the Step of
@@ -22,19 +31,21 @@ import (
 // evidence lapses, half a minute at most, or any of what it rests on changes.
 // While this server cannot confirm that it hears of changes it remembers
 // nothing.
-func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
+func (e *Engine) Check(ctx context.Context, r Request) (Step, error) { return e.checks.check(ctx, r) }
+
+func (c *checks) check(ctx context.Context, r Request) (Step, error) {
 	if r.Action == "" {
 		r.Action = SignIn
 	}
 	if r.Session == "" {
 		return Step{State: Ask, Reason: "no-session"}, nil
 	}
-	now, place := e.now(), e.db.Place() // before anything is read
-	p, err := e.judge.rules.Current(ctx)
+	now, place := c.now(), c.db.Place() // before anything is read
+	p, err := c.judge.rules.Current(ctx)
 	if err != nil {
 		return Step{}, err
 	}
-	app, err := e.judge.application(ctx, r.Application)
+	app, err := c.judge.application(ctx, r.Application)
 	if err != nil {
 		if failure.ClassOf(err) == failure.Refused {
 			return Step{State: Denied, Public: bland, Reason: "unknown-application"}, nil
@@ -42,8 +53,8 @@ func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
 		return Step{}, err
 	}
 	at := &attempt{Request: r, Created: now, Deadline: now}
-	if s := e.memory.session(r.Session, now); s != nil {
-		m := e.judge.matter(at, app)
+	if s := c.memory.session(r.Session, now); s != nil {
+		m := c.judge.matter(at, app)
 		key, _, cacheable := p.Key(m.facts(s.account, s.fresh))
 		if cacheable && r.Raise == nil {
 			if g := s.granted(memoryKey(r, key), now); g != nil {
@@ -51,7 +62,7 @@ func (e *Engine) Check(ctx context.Context, r Request) (Step, error) {
 			}
 		}
 	}
-	return e.checkAnew(ctx, at, place)
+	return c.checkAnew(ctx, at, place)
 }
 
 // memoryKey says what a remembered grant serves: what policy read, and what the
@@ -63,8 +74,8 @@ func memoryKey(r Request, policyKey string) string {
 
 // checkAnew reads what the session holds and decides. Nothing that it rests on was
 // read before the place.
-func (e *Engine) checkAnew(ctx context.Context, at *attempt, place store.Place) (Step, error) {
-	held, err := e.standing(ctx, at.Session)
+func (c *checks) checkAnew(ctx context.Context, at *attempt, place store.Place) (Step, error) {
+	held, err := c.sessions.standing(ctx, at.Session)
 	if failure.ClassOf(err) == failure.Refused {
 		return Step{State: Ask, Reason: "no-session"}, nil
 	}
@@ -73,30 +84,30 @@ func (e *Engine) checkAnew(ctx context.Context, at *attempt, place store.Place) 
 	}
 	at.Account, at.SessionNumber = held.Account, held.Number
 	at.Medium |= prompt.Browser // Check asks whether sending the person to the pages could help
-	app, err := e.judge.application(ctx, at.Application)
+	app, err := c.judge.application(ctx, at.Application)
 	if err != nil {
 		return Step{}, err
 	}
-	d, err := e.judge.decide(ctx, e.db, at, app, held.Evidence)
+	d, err := c.judge.decide(ctx, c.db, at, app, held.Evidence)
 	if err != nil {
 		return Step{}, err
 	}
 	switch d.state {
 	case Granted:
-		g, err := e.fill(at, d)
+		g, err := fill(at, d, c.now())
 		if err != nil {
 			return Step{}, err
 		}
-		e.remember(ctx, place, at, held, d, g)
+		c.remember(ctx, place, at, held, d, g)
 		return Step{State: Granted, Grant: g}, nil
 	case Ask:
-		return Step{State: Ask, Reason: "step-up"}, e.noteUnproved(ctx, at, d, "step-up")
+		return Step{State: Ask, Reason: "step-up"}, c.noteUnproved(ctx, at, d, "step-up")
 	}
 	public := d.public
 	if public == "" {
 		public = bland
 	}
-	return Step{State: Denied, Public: public, Reason: d.reason}, e.noteUnproved(ctx, at, d, d.reason)
+	return Step{State: Denied, Public: public, Reason: d.reason}, c.noteUnproved(ctx, at, d, d.reason)
 }
 
 // from returns the grant as this request sees it.
@@ -113,7 +124,7 @@ func (g *remembered) from(r Request) Grant {
 // with the place in the feed before which nothing of it was read, and is worth
 // nothing once any of its topics moved past that.
 type memory struct {
-	db       *store.DB
+	view     store.View
 	sessions sync.Map // secret -> *rememberedSession
 	size     atomic.Int64
 }
@@ -138,7 +149,7 @@ type remembered struct {
 }
 
 func (m *memory) session(secret string, now time.Time) *rememberedSession {
-	if !m.db.FeedFresh() {
+	if !m.view.FeedFresh() {
 		return nil
 	}
 	v, ok := m.sessions.Load(secret)
@@ -177,19 +188,19 @@ func (s *rememberedSession) granted(key string, now time.Time) *remembered {
 const trust = 30 * time.Second
 
 // remember keeps a grant, unless anything that it rests on moved since the place.
-func (e *Engine) remember(ctx context.Context, place store.Place, at *attempt, held Held, d decision, g Grant) {
-	now, m := e.now(), e.memory
-	p, err := e.judge.rules.Current(ctx)
-	app, appErr := e.judge.application(ctx, at.Application)
+func (c *checks) remember(ctx context.Context, place store.Place, at *attempt, held Held, d decision, g Grant) {
+	now, m := c.now(), c.memory
+	p, err := c.judge.rules.Current(ctx)
+	app, appErr := c.judge.application(ctx, at.Application)
 	if err != nil || appErr != nil {
 		return
 	}
-	asked := e.judge.matter(at, app)
+	asked := c.judge.matter(at, app)
 	key, until, cacheable := p.Key(asked.facts(d.account, d.fresh))
 	if !cacheable || at.Raise != nil {
 		return
 	}
-	still := e.db.Still(place, directory.Topic(d.account.ID), sessionTopic+held.Number, sessionTopic+held.Own)
+	still := c.db.Still(place, directory.Topic(d.account.ID), sessionTopic+held.Number, sessionTopic+held.Own)
 	s := m.session(at.Session, now)
 	if s == nil {
 		s = &rememberedSession{account: d.account, fresh: d.fresh, still: still, until: now.Add(trust)}

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"countersign/internal/assurance"
-	"countersign/internal/audit"
-	"countersign/internal/directory"
 	"countersign/internal/store"
 )
 
@@ -32,38 +30,57 @@ var (
 	stuffingSteps = steps{[]int{5, 20, 100, 1000}, []int{20, 100, 1000, 10_000}}
 )
 
-// sprayed is told of a wrong answer that was charged. What is the first for its
-// name within the hour, it tallies.
-func (x *examiner) sprayed(ctx context.Context, tx *store.Tx, at *attempt, subjects []subject) error {
-	first := slices.ContainsFunc(subjects, func(s subject) bool {
+// detect raises an alarm at each power of ten of wrong answers: from one
+// source, and in the whole installation, which a spray cannot avoid.
+func (b *budget) detect(tx *store.Tx, from sighting) {
+	for _, s := range b.subjects {
+		if s.window == 0 || !alarming(s.count) || strings.HasPrefix(s.key, "name/") {
+			continue
+		}
+		name, _, _ := strings.Cut(s.key, "/")
+		en := from.entry
+		en.Event, en.Reason = "alarm.guessing", name
+		en.Detail = map[string]string{"subject": s.key, "wrong-answers": strconv.Itoa(s.count), "window": s.window.String()}
+		tx.Record(en)
+	}
+}
+
+func alarming(count int) bool {
+	return count == 20 || count == 100 || count == 1000 || count == 10_000 || count == 100_000
+}
+
+// firstOfName reports whether a wrong answer that was charged is the first for its name
+// within the hour.
+func (b *budget) firstOfName() bool {
+	return slices.ContainsFunc(b.subjects, func(s subject) bool {
 		return s.window == tallied && s.count == 1 && (strings.HasPrefix(s.key, "account/") || strings.HasPrefix(s.key, "name/"))
 	})
-	if !first || at.tallied {
-		return nil // or it may have been for another authenticator of the same name
-	}
-	at.tallied = true
-	return x.guesses.tally(ctx, tx, at, "spray", spraySteps)
+}
+
+// sprayed is told of a wrong answer that is the first for its name.
+func (g *guesses) sprayed(ctx context.Context, tx *store.Tx, from sighting) error {
+	return g.tally(ctx, tx, from, "spray", spraySteps)
 }
 
 // stuffed is told that an account's password was right and the rest never came.
-func (g *guesses) stuffed(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
-	if account.ID == 0 || !slices.ContainsFunc(at.Evidence, func(ev assurance.Evidence) bool { return ev.Traits.Has(assurance.Known) }) {
+func (g *guesses) stuffed(ctx context.Context, tx *store.Tx, from sighting, account assurance.AccountID) error {
+	if account == 0 {
 		return nil
 	}
-	person := []subject{{key: "missing/" + accountKey(account.ID), window: tallied}}
+	person := []subject{{key: "missing/" + accountKey(account), window: tallied}}
 	if err := g.count(ctx, tx, person); err != nil || person[0].count != 1 {
 		return err
 	}
-	return g.tally(ctx, tx, at, "stuffing", stuffingSteps)
+	return g.tally(ctx, tx, from, "stuffing", stuffingSteps)
 }
 
 // tally counts one more name against the source and the installation, and raises
 // the alarm at each step.
-func (g *guesses) tally(ctx context.Context, tx *store.Tx, at *attempt, what string, s steps) error {
+func (g *guesses) tally(ctx context.Context, tx *store.Tx, from sighting, what string, s steps) error {
 	counted := []subject{{key: what + "/" + installation, window: tallied, reason: installation}}
 	limits := [][]int{s.installation}
-	if at.Source.IsValid() {
-		counted = append(counted, subject{key: what + "/" + sourceKey(at.Source), window: tallied, reason: "source"})
+	if from.source.IsValid() {
+		counted = append(counted, subject{key: what + "/" + sourceKey(from.source), window: tallied, reason: "source"})
 		limits = append(limits, s.source)
 	}
 	if err := g.count(ctx, tx, counted); err != nil {
@@ -73,8 +90,8 @@ func (g *guesses) tally(ctx context.Context, tx *store.Tx, at *attempt, what str
 		if !slices.Contains(limits[i], c.count) {
 			continue
 		}
-		en := at.entry(directory.Account{}, "alarm."+what, audit.OK, c.reason)
-		en.AccountName = ""
+		en := from.entry
+		en.Event, en.Reason = "alarm."+what, c.reason
 		en.Detail = map[string]string{"subject": strings.TrimPrefix(c.key, what+"/"), "names": strconv.Itoa(c.count), "window": c.window.String()}
 		if err := tx.Record(en); err != nil {
 			return err

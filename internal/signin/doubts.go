@@ -11,7 +11,7 @@ import (
 // server may have ended what they count a moment ago. That is said in the log: what it
 // does not say, once all of it is heard, is an alarm. It is safe for concurrent use.
 type doubts struct {
-	db   *store.DB
+	view store.View
 	mu   sync.Mutex
 	list map[string]doubt // by what is over where nothing is wrong
 }
@@ -51,7 +51,7 @@ func (d *doubts) settle(ctx context.Context) error {
 	if len(list) == 0 {
 		return nil
 	}
-	if err := d.db.Hear(ctx); err != nil {
+	if err := d.view.Hear(ctx); err != nil {
 		for name, one := range list {
 			d.add(name, one.Finding, one.ended)
 		}
@@ -59,7 +59,7 @@ func (d *doubts) settle(ctx context.Context) error {
 	}
 	for _, one := range list {
 		if !one.ended() {
-			d.db.Report(one.Finding)
+			d.view.Report(one.Finding)
 		}
 	}
 	return nil

@@ -26,12 +26,16 @@ type elsewhere struct {
 	pushes    *Pushes
 }
 
+func (at *attempt) asker() asker {
+	return asker{account: at.Account, attempt: at.ID, source: at.Source, partner: at.Partner, deadline: at.Deadline}
+}
+
 // state is the state of what an attempt waits for, and empty where there is nothing.
 func (w *elsewhere) state(ctx context.Context, at *attempt) (string, error) {
 	if at.Approval == 0 {
 		return "", nil
 	}
-	row, err := w.rows.of(ctx, w.reader, at)
+	row, err := w.rows.of(ctx, w.reader, at.asker(), at.Approval)
 	if failure.ClassOf(err) == failure.NotFound {
 		return "", nil
 	}
@@ -47,7 +51,7 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 	if at.Approval == 0 {
 		return "", nil
 	}
-	row, err := w.rows.of(ctx, tx, at)
+	row, err := w.rows.of(ctx, tx, at.asker(), at.Approval)
 	if failure.ClassOf(err) == failure.NotFound {
 		at.Approval = 0
 		return "", nil
@@ -83,7 +87,7 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.Prompt, bool, error) {
 	p := prompt.Prompt{Authenticator: Elsewhere, Kind: prompt.Elsewhere, Label: "Approve it on another device"}
 	if at.Approval != 0 {
-		row, err := w.rows.of(ctx, tx, at)
+		row, err := w.rows.of(ctx, tx, at.asker(), at.Approval)
 		if err != nil {
 			return p, false, err
 		}
@@ -91,7 +95,7 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 	} else if at.Replaced && !at.browser() {
 		return p, false, nil // whoever wants the place back begins again
 	} else if !at.browser() || at.Transfers {
-		may, err := w.rows.offered(ctx, tx, at)
+		may, err := w.rows.offered(ctx, tx, at.asker())
 		if err != nil || !may {
 			at.Transfers = false
 			p.Hint = "Not now: another sign-in waits to be approved, or too many were left unanswered. Use another way, or try again in a few minutes."
@@ -101,10 +105,10 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 		if err != nil {
 			return p, false, err
 		}
-		if p.Number, err = w.rows.open(ctx, tx, at, told); err != nil {
+		if p.Number, at.Approval, err = w.rows.open(ctx, tx, at.asker(), told); err != nil {
 			return p, false, err
 		}
-		if err := w.pushes.want(ctx, tx, at); err != nil {
+		if err := w.want(ctx, tx, at); err != nil {
 			return p, false, err
 		}
 	}
@@ -114,6 +118,17 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 		}
 	}
 	return p, true, nil
+}
+
+// want asks for the account's apps to be woken for an approval that was just
+// opened; one that was opened once is never opened again, so a retransmission
+// wakes nobody. An account without an app has no row.
+func (w *elsewhere) want(ctx context.Context, tx *store.Tx, at *attempt) error {
+	all, err := w.accounts.belongings(ctx, tx, at, at.Account)
+	if err != nil || len(w.pushes.apps(all)) == 0 {
+		return err
+	}
+	return w.pushes.want(ctx, tx, at.Account, at.Approval)
 }
 
 // told is what the owner is told of an attempt: who, what, and from where.
@@ -126,7 +141,7 @@ func (w *elsewhere) told(ctx context.Context, tx *store.Tx, at *attempt) (Waitin
 	if err != nil {
 		return Waiting{}, err
 	}
-	familiar, err := w.rows.guesses.knownSource(ctx, tx, at.Account, at.Source)
+	familiar, err := w.rows.guesses.places.knownSource(ctx, tx, at.Account, at.Source)
 	return Waiting{Name: account.Name, Application: at.Application, Action: at.Action, Object: at.Object, Source: addrText(at.Source), Networks: rules.Networks(at.Source),
 		Familiar: familiar, Protocol: at.Protocol, Partner: at.Partner}, err
 }

@@ -70,21 +70,24 @@ type Engine struct {
 	// Tries are the budgets of what other rooms ask for.
 	Tries *Tries
 
-	db          *store.DB
-	directory   *directory.Directory
-	owners      owners
-	held        Standing
-	limits      Limits
-	now         func() time.Time
-	kinds       map[string]authenticator.Authenticator
-	judge       *judge
-	examiner    *examiner
-	guesses     *guesses
-	tickets     *ticket.Tickets
-	attempts    *attempts
-	elsewhere   *elsewhere
-	memory      *memory
-	settlements *settlements
+	db             *store.DB
+	directory      *directory.Directory
+	limits         Limits
+	now            func() time.Time
+	kinds          map[string]authenticator.Authenticator
+	judge          *judge
+	examiner       *examiner
+	guesses        *guesses
+	attempts       *attempts
+	sessions       *sessions
+	checks         *checks
+	endings        *endings
+	grants         *grants
+	road           *road
+	elsewhere      *elsewhere
+	settlements    *settlements
+	browsers       *browsers
+	administration *administration
 }
 
 // New makes an Engine. It refuses limits that pass a ceiling and two
@@ -94,8 +97,8 @@ func New(p Parts) (*Engine, error) {
 	if p.Limits, err = p.Limits.Check(); err != nil {
 		return nil, err
 	}
-	e := &Engine{db: p.DB, directory: p.Directory, owners: p.owners(), held: p.Standing, limits: p.Limits, now: p.Now, tickets: ticket.New(ticket.Parts{DB: p.DB, Keys: p.Keys, Now: p.Now}),
-		attempts: &attempts{db: p.DB, keys: p.Keys, now: p.Now}, memory: &memory{db: p.DB}, settlements: newSettlements(p.DB), Strangers: newStrangers(p.DB, p.Now)}
+	e := &Engine{db: p.DB, directory: p.Directory, limits: p.Limits, now: p.Now, attempts: &attempts{db: p.DB, keys: p.Keys, now: p.Now},
+		sessions: &sessions{p.Standing}, settlements: newSettlements(p.DB), Strangers: newStrangers(p.DB, p.Now)}
 	if e.kinds, err = byKind(p.Authenticators); err != nil {
 		return nil, err
 	}
@@ -105,15 +108,31 @@ func New(p Parts) (*Engine, error) {
 	}
 	p.DB.Subscribe(e.guesses.closed.hear)
 	e.Tries = &Tries{e.guesses}
-	if e.examiner, err = newExaminer(p, e); err != nil {
+	tickets := ticket.New(ticket.Parts{DB: p.DB, Keys: p.Keys, Now: p.Now})
+	if e.examiner, err = newExaminer(p, e.judge, e.guesses, tickets); err != nil {
 		return nil, err
 	}
-	return e, e.beside(p)
+	e.browsers = &browsers{db: p.DB, directory: p.Directory, tickets: tickets, places: e.guesses.places}
+	e.administration = &administration{directory: p.Directory, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
+	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, memory: &memory{view: p.DB.View()}, now: p.Now}
+	if err := e.beside(p); err != nil {
+		return nil, err
+	}
+	e.lead(p)
+	return e, nil
+}
+
+// lead makes the road, and where it ends.
+func (e *Engine) lead(p Parts) {
+	e.endings = &endings{db: p.DB, directory: p.Directory, owners: p.owners(), guesses: e.guesses, attempts: e.attempts, strangers: e.Strangers, now: p.Now}
+	e.grants = &grants{directory: p.Directory, guesses: e.guesses, attempts: e.attempts, now: p.Now}
+	e.road = &road{db: p.DB, limits: p.Limits, now: p.Now, kinds: e.kinds, judge: e.judge, examiner: e.examiner, guesses: e.guesses, attempts: e.attempts, sessions: e.sessions,
+		elsewhere: e.elsewhere, messages: e.Messages, strangers: e.Strangers, endings: e.endings, grants: e.grants}
 }
 
 // beside makes what is done on another device.
 func (e *Engine) beside(p Parts) error {
-	wakes, err := newWakes(p, e.guesses.doubts)
+	wakes, err := newWakes(p, e.guesses.ledger.doubts)
 	if err != nil {
 		return err
 	}
@@ -121,14 +140,14 @@ func (e *Engine) beside(p Parts) error {
 	if err != nil {
 		return err
 	}
-	rows := &approvalRows{db: p.DB, keys: p.Keys, guesses: e.guesses, limits: p.Limits, now: p.Now, wakes: wakes}
-	e.Approvals = &Approvals{db: p.DB, directory: p.Directory, now: p.Now, rows: rows, guesses: e.guesses, examiner: e.examiner}
+	rows := &approvalRows{view: p.DB.View(), keys: p.Keys, guesses: e.guesses, limits: p.Limits, now: p.Now, wakes: wakes}
+	e.Approvals = &Approvals{db: p.DB, directory: p.Directory, owners: p.owners(), now: p.Now, kinds: e.kinds, rows: rows, guesses: e.guesses}
 	e.Apps = &Apps{db: p.DB, keys: p.Keys, directory: p.Directory, owners: p.owners(), now: p.Now, approveAt: p.ApproveAt, disowned: p.Disown,
-		judge: e.judge, approvals: e.Approvals, strangers: e.Strangers}
-	e.Pushes = &Pushes{db: p.DB, keys: p.Keys, directory: p.Directory, accounts: p.accounts(), owners: p.owners(), limits: p.Limits, quiet: p.Quiet, now: p.Now, log: p.Log,
+		kinds: e.kinds, setting: e.judge.setting, approvals: e.Approvals, strangers: e.Strangers}
+	e.Pushes = &Pushes{db: p.DB, keys: p.Keys, directory: p.Directory, owners: p.owners(), limits: p.Limits, quiet: p.Quiet, now: p.Now, log: p.Log,
 		kinds: e.kinds, rows: rows, wakes: wakes}
 	e.Messages = &Messages{db: p.DB, keys: p.Keys, directory: p.Directory, now: p.Now, log: p.Log, kinds: e.kinds, sents: sents}
-	e.elsewhere = &elsewhere{reader: p.DB, accounts: p.accounts(), rules: p.Rules, reading: p.Reading, approveAt: p.ApproveAt, now: p.Now, rows: rows, pushes: e.Pushes}
+	e.elsewhere = &elsewhere{reader: p.DB.View(), accounts: p.accounts(), rules: p.Rules, reading: p.Reading, approveAt: p.ApproveAt, now: p.Now, rows: rows, pushes: e.Pushes}
 	return nil
 }
 
@@ -155,14 +174,14 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 	if r.Action == "" {
 		r.Action = SignIn
 	}
-	r = e.bounded(r)
+	r = bounded(r, e.kinds)
 	at := &attempt{ID: newID(), Request: r, Created: e.now(), Deadline: e.now().Add(e.limits.Attempt)}
 	at.Opening, at.Session = nil, ""
 	if at.Action == Recover && !e.RecoversByCodes() {
-		return e.deny(ctx, at, "nothing-to-ask", nil) // before a saved code is used up for nothing
+		return e.endings.deny(ctx, at, "nothing-to-ask", nil) // before a saved code is used up for nothing
 	}
 	if r.Session != "" {
-		held, err := e.standing(ctx, r.Session)
+		held, err := e.sessions.standing(ctx, r.Session)
 		switch {
 		case err == nil:
 			at.Account, at.SessionNumber, at.Session = held.Account, held.Number, r.Session
@@ -170,59 +189,59 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 			return Step{}, err
 		}
 	}
-	return e.advance(ctx, at, turn{answers: r.Opening, opening: true})
+	return e.road.advance(ctx, at, turn{answers: r.Opening, opening: true})
 }
 
 // Answer takes a reply to a Step of State Ask. Once something was shown a ticket is
 // good for one Answer; a used, unknown or late one, or one that another partner
 // brings, is Denied.
 func (e *Engine) Answer(ctx context.Context, ticket string, reply Reply) (Step, error) {
-	reply.Answer = e.plain(reply.Answer)
+	reply.Answer = plain(reply.Answer, e.kinds)
 	at, err := e.attempts.read(ctx, e.db, ticket)
 	switch {
 	case err != nil:
-	case e.takesTime(at, reply):
+	case e.examiner.takesTime(at, reply):
 		at, err = e.attempts.take(ctx, ticket)
 	default:
 		at.unused = at.handle != nil
 	}
 	if err != nil {
-		return e.strayTicket(reply, err)
+		return e.endings.strayTicket(reply, err)
 	}
 	step, err := e.answer(ctx, at, reply)
 	if errors.Is(err, errUsedTicket) {
-		return e.strayTicket(reply, err)
+		return e.endings.strayTicket(reply, err)
 	}
 	return step, err
 }
 
 // takesTime reports whether a reply is worked on in more than one transaction, so
 // that its ticket is taken before. Any other's is taken with what comes of it.
-func (e *Engine) takesTime(at *attempt, reply Reply) bool {
-	kinds, _ := e.examiner.shaped(at, reply.Answer, false)
+func (x *examiner) takesTime(at *attempt, reply Reply) bool {
+	kinds, _ := x.shaped(at, reply.Answer, false)
 	return looksElsewhere(at, reply.Answer) ||
-		slices.ContainsFunc(kinds, func(kind string) bool { return e.kinds[kind] != nil && e.kinds[kind].Describe().Slow })
+		slices.ContainsFunc(kinds, func(kind string) bool { return x.kinds[kind] != nil && x.kinds[kind].Describe().Slow })
 }
 
 func (e *Engine) answer(ctx context.Context, at *attempt, reply Reply) (Step, error) {
 	if at.Partner != reply.Partner {
-		return e.deny(ctx, at, "other-partner", nil)
+		return e.endings.deny(ctx, at, "other-partner", nil)
 	}
 	if reply.Source.IsValid() {
 		at.Source = reply.Source
 	}
 	if at.Tries++; at.Tries > e.limits.Tries {
-		return e.deny(ctx, at, "too-many-tries", nil)
+		return e.endings.deny(ctx, at, "too-many-tries", nil)
 	}
 	if looksElsewhere(at, reply.Answer) {
 		at.Transfers = true
-		return e.advance(ctx, at, turn{})
+		return e.road.advance(ctx, at, turn{})
 	}
 	if e.Messages.wants(at, reply.Answer) {
 		at.Sending = reply.Answer.Authenticator
-		return e.advance(ctx, at, turn{})
+		return e.road.advance(ctx, at, turn{})
 	}
-	return e.advance(ctx, at, turn{answers: []prompt.Answer{reply.Answer}})
+	return e.road.advance(ctx, at, turn{answers: []prompt.Answer{reply.Answer}})
 }
 
 // Look returns the current Step again: after a reload, or while waiting. Its
@@ -230,11 +249,11 @@ func (e *Engine) answer(ctx context.Context, at *attempt, reply Reply) (Step, er
 func (e *Engine) Look(ctx context.Context, ticket string) (Step, error) {
 	at, err := e.attempts.read(ctx, e.db, ticket)
 	if err != nil {
-		return e.strayTicket(Reply{}, err)
+		return e.endings.strayTicket(Reply{}, err)
 	}
-	step, err := e.advance(ctx, at, turn{})
+	step, err := e.road.advance(ctx, at, turn{})
 	if errors.Is(err, errUsedTicket) {
-		return e.strayTicket(Reply{}, err)
+		return e.endings.strayTicket(Reply{}, err)
 	}
 	return step, err
 }
@@ -251,16 +270,16 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 		return Grant{}, err
 	}
 	if at.handle == nil && at.Once == "" { // nothing was shown, and nothing would be claimed once
-		return Grant{}, e.refuse(ctx, at, "not-enough")
+		return Grant{}, e.endings.refuse(ctx, at, "not-enough")
 	}
 	if at.Application != applicationName || at.Action != action || at.Object != object {
-		return Grant{}, e.refuse(ctx, at, "other-action")
+		return Grant{}, e.endings.refuse(ctx, at, "other-action")
 	}
 	app, err := e.judge.application(ctx, at.Application)
 	if err != nil {
 		return Grant{}, err
 	}
-	held, err := e.heldBy(ctx, at)
+	held, err := e.sessions.heldBy(ctx, at)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -279,7 +298,7 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 			tx.Record(at.entry(d.account, "signin.refused", "refused", "not-enough"))
 			return store.Keep(failure.Refuse("not-enough", bland))
 		}
-		g, err = e.grant(ctx, tx, at, d)
+		g, err = e.grants.grant(ctx, tx, at, d)
 		return err
 	})
 	return g, err
@@ -289,21 +308,32 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 // ([Recover]), whatever policy says of it.
 func (e *Engine) RecoversByCodes() bool { return e.judge.setting.recoversByCodes() }
 
+// endings write down what ends without a yes.
+type endings struct {
+	db        *store.DB
+	directory *directory.Directory
+	owners    owners
+	guesses   *guesses
+	attempts  *attempts
+	strangers *Strangers
+	now       func() time.Time
+}
+
 // refuse records a refusal of a known attempt and returns it as a failure.
-func (e *Engine) refuse(ctx context.Context, at *attempt, reason string) error {
-	if _, err := e.deny(ctx, at, reason, nil); err != nil {
+func (n *endings) refuse(ctx context.Context, at *attempt, reason string) error {
+	if _, err := n.deny(ctx, at, reason, nil); err != nil {
 		return err
 	}
 	return failure.Refuse(reason, bland)
 }
 
 // deny ends an attempt: the row goes, the entry stays.
-func (e *Engine) deny(ctx context.Context, at *attempt, reason string, cause error) (Step, error) {
+func (n *endings) deny(ctx context.Context, at *attempt, reason string, cause error) (Step, error) {
 	if cause != nil && failure.ClassOf(cause) == failure.Internal {
 		return Step{}, cause
 	}
-	err := e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
-		return e.end(ctx, tx, at, reason)
+	err := n.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
+		return n.end(ctx, tx, at, reason)
 	})
 	if err != nil {
 		return Step{}, err
@@ -313,29 +343,29 @@ func (e *Engine) deny(ctx context.Context, at *attempt, reason string, cause err
 
 // end records a denial in a transaction. What was right and came to nothing is
 // an event of its own: the password was right and the factor is missing.
-func (e *Engine) end(ctx context.Context, tx *store.Tx, at *attempt, reason string) error {
-	if err := e.attempts.forget(ctx, tx, at); err != nil {
+func (n *endings) end(ctx context.Context, tx *store.Tx, at *attempt, reason string) error {
+	if err := n.attempts.forget(ctx, tx, at); err != nil {
 		return err
 	}
 	var account directory.Account
 	if at.Account != 0 {
-		a, err := e.directory.Get(ctx, tx, at.Account)
+		a, err := n.directory.Get(ctx, tx, at.Account)
 		if err != nil && failure.ClassOf(err) != failure.NotFound {
 			return err
 		}
 		account = a
 	}
-	if err := e.record(tx, at, at.entry(account, "signin.refused", "refused", reason)); err != nil || len(at.Evidence) == 0 {
+	if err := n.record(tx, at, at.entry(account, "signin.refused", "refused", reason)); err != nil || len(at.Evidence) == 0 {
 		return err
 	}
-	return e.factorMissing(ctx, tx, at, account, reason)
+	return n.factorMissing(ctx, tx, at, account, reason)
 }
 
 // record writes down a refusal. Of whoever has shown nothing, here or in a session,
 // only so many have an entry of their own.
-func (e *Engine) record(tx *store.Tx, at *attempt, en audit.Entry) error {
+func (n *endings) record(tx *store.Tx, at *attempt, en audit.Entry) error {
 	if at.strange() {
-		return e.Strangers.record(tx, en)
+		return n.strangers.record(tx, en)
 	}
 	return tx.Record(en)
 }
@@ -352,29 +382,32 @@ func (at *attempt) denied(reason string) Step {
 
 // strayTicket answers a ticket that leads nowhere. Anybody can make one up, so that it
 // is only counted.
-func (e *Engine) strayTicket(reply Reply, cause error) (Step, error) {
+func (n *endings) strayTicket(reply Reply, cause error) (Step, error) {
 	if failure.ClassOf(cause) != failure.Refused {
 		return Step{}, cause
 	}
 	reason := failure.ReasonOf(cause)
-	e.Strangers.Count(audit.Entry{Event: "signin.refused", Reason: reason, Source: addrText(reply.Source)})
+	n.strangers.Count(audit.Entry{Event: "signin.refused", Reason: reason, Source: addrText(reply.Source)})
 	return Step{State: Denied, Public: bland, Reason: reason}, nil
 }
 
-func (e *Engine) standing(ctx context.Context, secret string) (Held, error) {
-	if e.held == nil {
+// sessions read what standing sessions hold.
+type sessions struct{ held Standing }
+
+func (s *sessions) standing(ctx context.Context, secret string) (Held, error) {
+	if s.held == nil {
 		return Held{}, failure.Refuse("no-sessions", bland)
 	}
-	return e.held.Standing(ctx, secret)
+	return s.held.Standing(ctx, secret)
 }
 
 // heldBy reads again what the attempt's session holds. A session that ended
 // meanwhile holds nothing; that it is gone is not a breakdown.
-func (e *Engine) heldBy(ctx context.Context, at *attempt) ([]assurance.Evidence, error) {
+func (s *sessions) heldBy(ctx context.Context, at *attempt) ([]assurance.Evidence, error) {
 	if at.Session == "" {
 		return nil, nil
 	}
-	held, err := e.standing(ctx, at.Session)
+	held, err := s.standing(ctx, at.Session)
 	if failure.ClassOf(err) == failure.Refused {
 		return nil, nil
 	}

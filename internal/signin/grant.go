@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
@@ -11,9 +12,17 @@ import (
 	"countersign/internal/store"
 )
 
+// grants makes the yes, and keeps what it tells of places.
+type grants struct {
+	directory *directory.Directory
+	guesses   *guesses
+	attempts  *attempts
+	now       func() time.Time
+}
+
 // grant makes the yes. It is the only place that fills one in.
-func (e *Engine) grant(ctx context.Context, tx *store.Tx, at *attempt, d decision) (Grant, error) {
-	g, err := e.fill(at, d)
+func (m *grants) grant(ctx context.Context, tx *store.Tx, at *attempt, d decision) (Grant, error) {
+	g, err := fill(at, d, m.now())
 	if err != nil {
 		return Grant{}, err
 	}
@@ -22,23 +31,23 @@ func (e *Engine) grant(ctx context.Context, tx *store.Tx, at *attempt, d decisio
 	en.Detail["acr"] = assurance.ACR(d.evidence)
 	en.Detail["rules"] = strings.Join(d.rules, ", ")
 	tx.Record(en)
-	if err := e.directory.Used(ctx, tx, d.account, e.now()); err != nil {
+	if err := m.directory.Used(ctx, tx, d.account, m.now()); err != nil {
 		return Grant{}, err
 	}
-	if err := e.guesses.notePlace(ctx, tx, at, d.account); err != nil {
+	if err := m.guesses.places.notePlace(ctx, tx, at.origin(), d.account.ID); err != nil {
 		return Grant{}, err
 	}
-	if err := e.reopen(ctx, tx, at, d.account); err != nil {
+	if err := m.reopen(ctx, tx, at, d.account); err != nil {
 		return Grant{}, err
 	}
-	return g, e.attempts.forget(ctx, tx, at)
+	return g, m.attempts.forget(ctx, tx, at)
 }
 
-func (e *Engine) fill(at *attempt, d decision) (Grant, error) {
+// fill fills a grant in.
+func fill(at *attempt, d decision, now time.Time) (Grant, error) {
 	if d.state != Granted || d.account.ID == 0 {
 		return Grant{}, failure.New(failure.Internal, "a grant was asked for that was not decided")
 	}
-	now := e.now()
 	g := &grant{
 		account: d.account.ID, name: d.account.Name, display: d.account.Display, mail: d.account.Mail, groups: d.account.Groups,
 		application: at.Application, action: at.Action, object: at.Object, protocol: at.Protocol,
@@ -58,15 +67,15 @@ func shown(evidence []assurance.Evidence) string {
 
 // factorMissing is the event that an alert is made of: something was right, and
 // the rest never came. Its owner is told, at most once an hour.
-func (e *Engine) factorMissing(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account, reason string) error {
+func (n *endings) factorMissing(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account, reason string) error {
 	en := at.entry(account, "alarm.factor-missing", "refused", reason)
 	en.Detail["shown"] = shown(at.Evidence)
 	tx.Record(en)
-	if err := e.guesses.stuffed(ctx, tx, at, account); err != nil {
-		return err
-	}
 	if !slices.ContainsFunc(at.Evidence, func(ev assurance.Evidence) bool { return ev.Traits.Has(assurance.Known) }) {
 		return nil
 	}
-	return e.owners.tell(ctx, tx, account, noticeFactorMissing(at, e.now()))
+	if err := n.guesses.stuffed(ctx, tx, at.sighting(), account.ID); err != nil {
+		return err
+	}
+	return n.owners.tell(ctx, tx, account, noticeFactorMissing(at, n.now()))
 }

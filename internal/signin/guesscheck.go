@@ -14,11 +14,11 @@ const walkPage = 500
 // inspect looks at every budget, at what this server charged, and at the places.
 func (g *guesses) inspect(ctx context.Context) error {
 	after := ""
-	err := g.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		page, err := g.page(ctx, `where subject > $1 order by subject limit $2`, after, walkPage)
+	err := g.view.Walk(ctx, func(ctx context.Context) (bool, error) {
+		page, err := g.ledger.page(ctx, `where subject > $1 order by subject limit $2`, after, walkPage)
 		for i := range page {
 			after = page[i].subject
-			if err := g.inspectRow(ctx, &page[i]); err != nil {
+			if err := g.ledger.inspectRow(ctx, &page[i]); err != nil {
 				return false, err
 			}
 		}
@@ -27,14 +27,14 @@ func (g *guesses) inspect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := g.inspectMemory(ctx); err != nil {
+	if err := g.ledger.inspectMemory(ctx); err != nil {
 		return err
 	}
-	return g.inspectPlaces(ctx)
+	return g.places.inspectPlaces(ctx)
 }
 
-func (g *guesses) page(ctx context.Context, where string, args ...any) (out []guessRow, err error) {
-	rows, err := g.db.Query(ctx, `select `+guessColumns+` from guess `+where, args...)
+func (l *ledger) page(ctx context.Context, where string, args ...any) (out []guessRow, err error) {
+	rows, err := l.view.Query(ctx, `select `+guessColumns+` from guess `+where, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -50,29 +50,29 @@ func (g *guesses) page(ctx context.Context, where string, args ...any) (out []gu
 }
 
 // inspectRow reports a row that is not ours, or is over and there again.
-func (g *guesses) inspectRow(ctx context.Context, row *guessRow) error {
+func (l *ledger) inspectRow(ctx context.Context, row *guessRow) error {
 	switch {
-	case !g.bound(row):
-		g.altered(row)
+	case !l.bound(row):
+		l.altered(row)
 		return nil
-	case row.count == 0 || !g.ended(row.subject, run{owner: row.owner, since: row.since}):
+	case row.count == 0 || !l.ended(row.subject, run{owner: row.owner, since: row.since}):
 		return nil
 	}
-	now, there, err := stored(ctx, g.db, row.subject) // it may have been removed since it was read
+	now, there, err := stored(ctx, l.view, row.subject) // it may have been removed since it was read
 	if err == nil && there && now.since == row.since {
-		g.db.Report(store.Finding{Table: "guess", Row: row.subject, Wrong: store.Returned, Account: row.owner})
+		l.view.Report(store.Finding{Table: "guess", Row: row.subject, Wrong: store.Returned, Account: row.owner})
 	}
 	return err
 }
 
 // inspectMemory looks for rows that say less than this server charged.
-func (g *guesses) inspectMemory(ctx context.Context) error {
-	for _, memory := range []*tried{g.owned, g.places} {
+func (l *ledger) inspectMemory(ctx context.Context) error {
+	for _, memory := range []*tried{l.owned, l.sources} {
 		list := memory.subjects()
-		err := g.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		err := l.view.Walk(ctx, func(ctx context.Context) (bool, error) {
 			n := min(len(list), walkPage)
 			for _, subject := range list[:n] {
-				if err := g.inspectRun(ctx, memory, subject); err != nil {
+				if err := l.inspectRun(ctx, memory, subject); err != nil {
 					return false, err
 				}
 			}
@@ -86,18 +86,18 @@ func (g *guesses) inspectMemory(ctx context.Context) error {
 	return nil
 }
 
-func (g *guesses) inspectRun(ctx context.Context, memory *tried, key string) error {
-	row, there, err := stored(ctx, g.db, key)
+func (l *ledger) inspectRun(ctx context.Context, memory *tried, key string) error {
+	row, there, err := stored(ctx, l.view, key)
 	if err != nil {
 		return err
 	}
 	m, ok := memory.of(key)
-	switch wrong := g.lacks(&row, there, m); {
+	switch wrong := l.lacks(&row, there, m); {
 	case !ok, wrong == "":
-	case g.ended(key, m):
+	case l.ended(key, m):
 		memory.forget(key, m.since)
 	default:
-		g.doubt(key, m, wrong)
+		l.doubt(key, m, wrong)
 	}
 	return nil
 }
@@ -110,8 +110,8 @@ type placeRow struct {
 }
 
 // placesAfter reads the places that follow one.
-func (g *guesses) placesAfter(ctx context.Context, after note) (out []placeRow, err error) {
-	rows, err := g.db.Query(ctx, `select account, source, seen, mac from known_source where account > $1 or account = $1 and source > $2 order by account, source limit $3`,
+func (k *places) placesAfter(ctx context.Context, after note) (out []placeRow, err error) {
+	rows, err := k.view.Query(ctx, `select account, source, seen, mac from known_source where account > $1 or account = $1 and source > $2 order by account, source limit $3`,
 		int64(after.account), after.source, walkPage)
 	if err != nil {
 		return nil, err
@@ -130,12 +130,12 @@ func (g *guesses) placesAfter(ctx context.Context, after note) (out []placeRow, 
 }
 
 // inspectPlaces looks at the places from which accounts were let in.
-func (g *guesses) inspectPlaces(ctx context.Context) error {
+func (k *places) inspectPlaces(ctx context.Context) error {
 	var after note
-	return g.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		page, err := g.placesAfter(ctx, after)
+	return k.view.Walk(ctx, func(ctx context.Context) (bool, error) {
+		page, err := k.placesAfter(ctx, after)
 		for _, p := range page {
-			g.knows(p.note, p.seen, p.mac)
+			k.knows(p.note, p.seen, p.mac)
 			after = p.note
 		}
 		return len(page) == walkPage, err
@@ -143,27 +143,27 @@ func (g *guesses) inspectPlaces(ctx context.Context) error {
 }
 
 // bindGuesses gives the rows of an earlier release their MAC.
-func (g *guesses) bindGuesses(ctx context.Context) error {
+func (l *ledger) bindGuesses(ctx context.Context, db *store.DB) error {
 	after := ""
-	return bindPages(ctx, g.db, "guess", func(ctx context.Context) (int, func(*store.Tx) error, error) {
-		page, err := g.page(ctx, `where subject > $1 order by subject limit $2`, after, walkPage)
+	return bindPages(ctx, db, "guess", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+		page, err := l.page(ctx, `where subject > $1 order by subject limit $2`, after, walkPage)
 		if len(page) > 0 {
 			after = page[len(page)-1].subject
 		}
-		return len(page), func(tx *store.Tx) error { return g.write(ctx, tx, page) }, err
+		return len(page), func(tx *store.Tx) error { return l.write(ctx, tx, page) }, err
 	})
 }
 
-func (g *guesses) bindPlaces(ctx context.Context) error {
+func (k *places) bindPlaces(ctx context.Context, db *store.DB) error {
 	var after note
-	return bindPages(ctx, g.db, "known_source", func(ctx context.Context) (int, func(*store.Tx) error, error) {
-		page, err := g.placesAfter(ctx, after)
+	return bindPages(ctx, db, "known_source", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+		page, err := k.placesAfter(ctx, after)
 		if len(page) > 0 {
 			after = page[len(page)-1].note
 		}
 		return len(page), func(tx *store.Tx) error {
 			for _, p := range page {
-				if err := g.writePlace(ctx, tx, p.note, p.seen); err != nil {
+				if err := k.writePlace(ctx, tx, p.note, p.seen); err != nil {
 					return err
 				}
 			}
@@ -194,8 +194,8 @@ func bindPages(ctx context.Context, db *store.DB, table string, read func(ctx co
 
 // forgetOld forgets what a release before left of messages and pushes: it is over within
 // minutes, or limits for a day what nobody gains much by.
-func (e *Engine) forgetOld(ctx context.Context) error {
-	return e.db.Housekeep(ctx, "forgetting what is not bound", func(tx *store.Tx) error {
+func (n *endings) forgetOld(ctx context.Context) error {
+	return n.db.Housekeep(ctx, "forgetting what is not bound", func(tx *store.Tx) error {
 		for _, statement := range []string{`delete from message`, `delete from sent where mac is null`, `delete from wake where mac is null`} {
 			if _, err := tx.Exec(ctx, statement); err != nil {
 				return err

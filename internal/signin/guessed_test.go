@@ -276,7 +276,7 @@ func TestOwnersAreToldOfGuesses(t *testing.T) {
 	}
 	// In a browser of hers there is nothing to be made hers.
 	q := g.by(netip.MustParseAddr("198.51.100.9"), "wrong")
-	q.Browser = g.guesses.browserOf(g.ada.ID)
+	q.Browser = g.guesses.places.browserOf(g.ada.ID)
 	g.guess(20, q)
 	if all, text = g.told(); len(all) != 4 || all[3] != "Your Password is closed for browsers in which its owner was let in" || strings.Contains(text, "code=") {
 		t.Errorf("told %q", all)

@@ -26,15 +26,15 @@ func (r *guessRow) fields() *keyring.Fields {
 }
 
 // bound reports whether a row is as we wrote it.
-func (g *guesses) bound(r *guessRow) bool { return g.keys.VerifyMAC(keyring.Guess, r.fields(), r.mac) }
+func (l *ledger) bound(r *guessRow) bool { return l.keys.VerifyMAC(keyring.Guess, r.fields(), r.mac) }
 
 func (r *guessRow) scan(rows interface{ Scan(...any) error }) error {
 	return rows.Scan(&r.subject, &r.owner, &r.count, &r.since, &r.retry, &r.mac)
 }
 
 // altered reports a row that somebody else wrote. Whose it is, it does not say truly.
-func (g *guesses) altered(r *guessRow) {
-	g.db.Report(store.Finding{Table: "guess", Row: r.subject, Wrong: store.Altered})
+func (l *ledger) altered(r *guessRow) {
+	l.view.Report(store.Finding{Table: "guess", Row: r.subject, Wrong: store.Altered})
 }
 
 // stored reads a row, and reports whether there is one.
@@ -73,12 +73,12 @@ func upsert(n int) string {
 }
 
 // write keeps rows of different subjects, in one statement for every eight.
-func (g *guesses) write(ctx context.Context, tx *store.Tx, rows []guessRow) error {
+func (l *ledger) write(ctx context.Context, tx *store.Tx, rows []guessRow) error {
 	for len(rows) > 0 {
 		n := min(len(rows), len(upserts)-1)
 		args := make([]any, 0, 6*n)
 		for _, r := range rows[:n] {
-			args = append(args, r.subject, r.owner, r.count, r.since, r.retry, g.keys.MAC(keyring.Guess, r.fields()))
+			args = append(args, r.subject, r.owner, r.count, r.since, r.retry, l.keys.MAC(keyring.Guess, r.fields()))
 		}
 		if _, err := tx.Exec(ctx, upserts[n], args...); err != nil {
 			return err

@@ -172,11 +172,11 @@ func TestAGrantIsOfADecision(t *testing.T) {
 	r, ada, _ := withAda(t)
 	at := &attempt{Request: Request{Application: "wiki", Action: SignIn, Medium: prompt.Browser}, Created: r.Now()}
 	for _, d := range []decision{{}, {state: Ask, account: ada}, {state: Denied, account: ada}, {state: Wait, account: ada}, {state: Granted}} {
-		if g, err := r.fill(at, d); err == nil || g.g != nil {
+		if g, err := fill(at, d, r.Now()); err == nil || g.g != nil {
 			t.Errorf("%v for %q: %+v, %v", d.state, d.account.Name, g, err)
 		}
 	}
-	if g, err := r.fill(at, decision{state: Granted, account: ada}); err != nil || g.Account() != ada.ID || !g.Covers("wiki", SignIn, "") || !slices.Equal(g.Evidence(), nil) {
+	if g, err := fill(at, decision{state: Granted, account: ada}, r.Now()); err != nil || g.Account() != ada.ID || !g.Covers("wiki", SignIn, "") || !slices.Equal(g.Evidence(), nil) {
 		t.Errorf("%+v, %v", g, err)
 	}
 }

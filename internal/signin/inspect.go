@@ -20,13 +20,13 @@ func (e *Engine) Inspect(ctx context.Context) error {
 		e.Messages.sents.inspect(ctx),
 		e.Messages.inspect(ctx),
 		e.Apps.inspect(ctx),
-		e.guesses.doubts.settle(ctx),
+		e.guesses.ledger.doubts.settle(ctx),
 	)
 }
 
 // Bind gives the rows of a release before, which had none, their MAC.
 func (e *Engine) Bind(ctx context.Context) error {
-	return errors.Join(e.guesses.bindGuesses(ctx), e.guesses.bindPlaces(ctx), e.Apps.bind(ctx), e.Pushes.bindQuiet(ctx), e.forgetOld(ctx))
+	return errors.Join(e.guesses.ledger.bindGuesses(ctx, e.db), e.guesses.places.bindPlaces(ctx, e.db), e.Apps.bind(ctx), e.Pushes.bindQuiet(ctx), e.endings.forgetOld(ctx))
 }
 
 // inspect looks at the attempts under way, and for those in which something was shown
@@ -69,8 +69,8 @@ func (a *attempts) inspectRows(ctx context.Context, missed map[string]proof) err
 // inspect looks at what waits to be approved, and at what did.
 func (a *approvalRows) inspect(ctx context.Context) error {
 	last := int64(-1 << 63)
-	return a.db.Walk(ctx, func(ctx context.Context) (more bool, err error) {
-		rows, err := a.db.Query(ctx, `select `+approvalColumns+` from approval where id > $1 order by id limit $2`, last, inspectPage)
+	return a.view.Walk(ctx, func(ctx context.Context) (more bool, err error) {
+		rows, err := a.view.Query(ctx, `select `+approvalColumns+` from approval where id > $1 order by id limit $2`, last, inspectPage)
 		if err != nil {
 			return false, err
 		}

@@ -32,13 +32,13 @@ func (e *Engine) CheckKey(ctx context.Context, r Request, kind, key string) (Ste
 	var step Step
 	err := e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		next := at.clone()
-		reason, err := e.showKey(ctx, tx, next, kind, prompt.Answer{Authenticator: kind, Text: key})
+		reason, err := e.examiner.showKey(ctx, tx, next, kind, prompt.Answer{Authenticator: kind, Text: key})
 		if err != nil {
 			return err
 		}
 		if reason != "" {
 			step = next.denied(reason)
-			return e.end(ctx, tx, next, reason)
+			return e.endings.end(ctx, tx, next, reason)
 		}
 		app, err := e.judge.application(ctx, r.Application)
 		if err != nil {
@@ -50,9 +50,9 @@ func (e *Engine) CheckKey(ctx context.Context, r Request, kind, key string) (Ste
 		}
 		if d.state != Granted {
 			step = next.denied(d.reason)
-			return e.end(ctx, tx, next, d.reason)
+			return e.endings.end(ctx, tx, next, d.reason)
 		}
-		step, err = e.follow(ctx, tx, next, d)
+		step, err = e.road.follow(ctx, tx, next, d)
 		return err
 	})
 	return step, err
@@ -60,8 +60,8 @@ func (e *Engine) CheckKey(ctx context.Context, r Request, kind, key string) (Ste
 
 // showKey finds whose key it is, checks it, and appends its evidence. It returns
 // the reason of a refusal.
-func (e *Engine) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind string, answer prompt.Answer) (string, error) {
-	how, server := e.kinds[kind], Server(nil)
+func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind string, answer prompt.Answer) (string, error) {
+	how, server := x.kinds[kind], Server(nil)
 	finder, ok := how.(authenticator.Discoverer)
 	if ok {
 		server, ok = how.(Server)
@@ -73,7 +73,7 @@ func (e *Engine) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind st
 	if !ok {
 		return "malformed", nil
 	}
-	c, err := e.directory.CredentialByHandle(ctx, tx, kind, handle)
+	c, err := x.directory.CredentialByHandle(ctx, tx, kind, handle)
 	if failure.ClassOf(err) == failure.NotFound {
 		return "unknown-key", nil
 	}
@@ -81,7 +81,7 @@ func (e *Engine) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind st
 		return "", err
 	}
 	q := question{credentials: []directory.Credential{c}, kind: kind}
-	shown, err := how.Check(ctx, q.comparable(), nil, answer, e.now())
+	shown, err := how.Check(ctx, q.comparable(), nil, answer, x.now())
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +96,7 @@ func (e *Engine) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind st
 	if err != nil || reason != "" {
 		return reason, err
 	}
-	account, err := e.directory.Get(ctx, tx, c.Account)
+	account, err := x.directory.Get(ctx, tx, c.Account)
 	if err != nil {
 		return "", err
 	}
@@ -105,6 +105,6 @@ func (e *Engine) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind st
 	}
 	at.Name, at.Delegated = account.Name, true
 	at.Evidence = assurance.Append(nil, assurance.Evidence{Account: c.Account, Kind: kind, Credential: c.ID, Traits: shown.Traits,
-		Time: e.now(), Channel: at.Protocol, Act: at.act(e.judge.setting.reading), Until: shown.Until})
+		Time: x.now(), Channel: at.Protocol, Act: at.act(x.setting.reading), Until: shown.Until})
 	return "", nil
 }

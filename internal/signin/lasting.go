@@ -8,8 +8,30 @@ import (
 	"sync"
 	"time"
 
+	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
+
+// ledger are the rows of budgets, with what this server charged itself and so knows besides.
+type ledger struct {
+	view store.View
+	keys *keyring.Keyring
+	now  func() time.Time
+	// What was charged to what somebody has, and to where answers come from, which anybody
+	// can cause.
+	owned, sources *tried
+	doubts         *doubts
+	found          found
+}
+
+func newLedger(p Parts) (*ledger, error) {
+	l := &ledger{view: p.DB.View(), keys: p.Keys, now: p.Now, owned: newTried(p.Now, manyRuns), sources: newTried(p.Now, manyRuns), doubts: &doubts{view: p.DB.View()}}
+	kept, err := p.DB.KeepOutside("guesses", func() []byte { return append(l.owned.bytes(), l.sources.bytes()...) })
+	if err != nil {
+		return nil, err
+	}
+	return l, l.restore(kept)
+}
 
 // usedUp is more than any budget has.
 const usedUp = 1 << 20
@@ -19,18 +41,18 @@ const usedUp = 1 << 20
 // this server charged itself is known besides. Where a count limits nobody it is taken for
 // none at once, so that it is raised again step by step. A count that was ended and is there
 // again is nothing.
-func (g *guesses) take(s *subject, row *guessRow) {
-	if row.count <= 0 || s.window > 0 && g.now().Sub(store.Time(row.since)) >= s.window {
+func (l *ledger) take(s *subject, row *guessRow) {
+	if row.count <= 0 || s.window > 0 && l.now().Sub(store.Time(row.since)) >= s.window {
 		return // it counts nothing, whoever wrote it
 	}
-	if !g.bound(row) {
-		g.altered(row)
-		if now := g.now(); s.limit > 0 && now.Sub(g.found.first(s.key, now)) < longestDelay {
+	if !l.bound(row) {
+		l.altered(row)
+		if now := l.now(); s.limit > 0 && now.Sub(l.found.first(s.key, now)) < longestDelay {
 			s.count, s.since = usedUp, now
 		}
 		return
 	}
-	if (s.window == 0 || s.owner != 0) && g.ended(s.key, run{owner: int64(s.owner), since: row.since}) {
+	if (s.window == 0 || s.owner != 0) && l.ended(s.key, run{owner: int64(s.owner), since: row.since}) {
 		return
 	}
 	s.count, s.since, s.retry = int(row.count), store.Time(row.since), store.Time(row.retry)
@@ -66,10 +88,10 @@ func (f *found) mended(subject string) {
 }
 
 // recall compares what was read with what this server charged itself: the larger counts.
-func (g *guesses) recall(ctx context.Context, subjects []subject) error {
+func (l *ledger) recall(ctx context.Context, subjects []subject) error {
 	for i := range subjects {
 		s := &subjects[i]
-		memory := g.memoryOf(s.key)
+		memory := l.memoryOf(s.key)
 		if memory == nil {
 			continue
 		}
@@ -77,7 +99,7 @@ func (g *guesses) recall(ctx context.Context, subjects []subject) error {
 		if !ok || s.count >= int(m.count) && store.Unix(s.since) == m.since && store.Unix(s.retry) >= m.retry {
 			continue
 		}
-		if err := g.fewer(ctx, memory, s, m); err != nil {
+		if err := l.fewer(ctx, memory, s, m); err != nil {
 			return err
 		}
 	}
@@ -87,17 +109,17 @@ func (g *guesses) recall(ctx context.Context, subjects []subject) error {
 // fewer raises a subject of which less is stored than this server charged, unless the
 // count was ended. A transaction may see what was a moment ago; what is committed by now
 // decides whether anything is wrong.
-func (g *guesses) fewer(ctx context.Context, memory *tried, s *subject, m run) error {
-	if g.ended(s.key, m) {
+func (l *ledger) fewer(ctx context.Context, memory *tried, s *subject, m run) error {
+	if l.ended(s.key, m) {
 		memory.forget(s.key, m.since)
 		return nil
 	}
-	row, there, err := stored(ctx, g.db, s.key)
+	row, there, err := stored(ctx, l.view, s.key)
 	if err != nil {
 		return err
 	}
-	if wrong := g.lacks(&row, there, m); wrong != "" {
-		g.doubt(s.key, m, wrong)
+	if wrong := l.lacks(&row, there, m); wrong != "" {
+		l.doubt(s.key, m, wrong)
 	}
 	if s.anew = s.since.IsZero(); s.anew {
 		s.since = store.Time(m.since)
@@ -113,31 +135,30 @@ var errUnheard = errors.New("signin: what others ended may not be heard yet")
 
 // hearing runs a transaction. Where it would refuse an answer only because of what this
 // server remembers, another server may have ended that a moment ago: then all of the log is
-// heard first, outside of the transaction, and it runs once more.
-func (g *guesses) hearing(ctx context.Context, at *attempt, run func() error) error {
-	err := run()
+// heard first, outside of the transaction, and it runs once more, knowing that.
+func (g *guesses) hearing(ctx context.Context, run func(heard bool) error) error {
+	err := run(false)
 	if !errors.Is(err, errUnheard) {
 		return err
 	}
-	if err := g.db.Hear(ctx); err != nil {
+	if err := g.view.Hear(ctx); err != nil {
 		return err
 	}
-	at.heard = true
-	return run()
+	return run(true)
 }
 
 // doubt notes that less is stored than this server charged.
-func (g *guesses) doubt(subject string, m run, wrong string) {
-	g.doubts.add("guess/"+runName(subject, m.since), store.Finding{Table: "guess", Row: subject, Wrong: wrong, Account: m.owner}, func() bool { return g.ended(subject, m) })
+func (l *ledger) doubt(subject string, m run, wrong string) {
+	l.doubts.add("guess/"+runName(subject, m.since), store.Finding{Table: "guess", Row: subject, Wrong: wrong, Account: m.owner}, func() bool { return l.ended(subject, m) })
 }
 
 // lacks says what is wrong with a row that says less than this server charged; empty where
 // it says as much, or was altered, which is found as that.
-func (g *guesses) lacks(row *guessRow, there bool, m run) string {
+func (l *ledger) lacks(row *guessRow, there bool, m run) string {
 	switch {
 	case !there:
 		return store.Missing
-	case !g.bound(row), row.since == m.since && row.count >= m.count:
+	case !l.bound(row), row.since == m.since && row.count >= m.count:
 		return ""
 	}
 	return store.Older
@@ -145,8 +166,8 @@ func (g *guesses) lacks(row *guessRow, there bool, m run) string {
 
 // ended reports whether it was said that a count is over: its credential was right, or all
 // of its account was opened.
-func (g *guesses) ended(subject string, m run) bool {
-	return g.db.Over("guess", runName(subject, m.since)) || m.owner != 0 && g.db.Newest("guess", m.owner) >= m.since
+func (l *ledger) ended(subject string, m run) bool {
+	return l.view.Over("guess", runName(subject, m.since)) || m.owner != 0 && l.view.Newest("guess", m.owner) >= m.since
 }
 
 // runName names what was counted of a subject since a moment.
@@ -155,12 +176,12 @@ func runName(subject string, since int64) string {
 }
 
 // begin is when a new count begins: at no moment at which another did that is over.
-func (g *guesses) begin(s *subject, now time.Time) time.Time {
+func (l *ledger) begin(s *subject, now time.Time) time.Time {
 	at := store.Unix(now)
 	if s.owner != 0 {
-		at = max(at, g.db.Newest("guess", int64(s.owner))+1)
+		at = max(at, l.view.Newest("guess", int64(s.owner))+1)
 	}
-	for g.db.Over("guess", runName(s.key, at)) {
+	for l.view.Over("guess", runName(s.key, at)) {
 		at++
 	}
 	return store.Time(at)
@@ -168,27 +189,27 @@ func (g *guesses) begin(s *subject, now time.Time) time.Time {
 
 // memoryOf is where it is remembered what this server charged to a subject; nil where
 // that helps nobody: nothing is right for a name that nobody has.
-func (g *guesses) memoryOf(subject string) *tried {
+func (l *ledger) memoryOf(subject string) *tried {
 	switch kind, _, _ := strings.Cut(subject, "/"); kind {
 	case "name", "none":
 		return nil
 	case "source", "spray", "stuffing":
-		return g.places
+		return l.sources
 	}
-	return g.owned
+	return l.owned
 }
 
 // remember takes in what was charged, once it is committed.
-func (g *guesses) remember(charged []subject, rows []guessRow, held int64) {
-	now := g.now()
+func (l *ledger) remember(charged []subject, rows []guessRow, held int64) {
+	now := l.now()
 	for _, s := range charged {
-		memory := g.memoryOf(s.key)
+		memory := l.memoryOf(s.key)
 		written := false
 		for i := range rows {
 			written = written || rows[i].subject == s.key
 		}
 		if written {
-			g.found.mended(s.key)
+			l.found.mended(s.key)
 		}
 		if memory == nil || !written {
 			continue
@@ -202,13 +223,13 @@ func (g *guesses) remember(charged []subject, rows []guessRow, held int64) {
 }
 
 // decide notes that what a check was charged stays charged.
-func (g *guesses) decide(b budget) {
+func (l *ledger) decide(b budget) {
 	if b.stake == nil {
 		return
 	}
 	b.stake.Do(func() {
 		for _, s := range b.subjects {
-			if memory := g.memoryOf(s.key); memory != nil {
+			if memory := l.memoryOf(s.key); memory != nil {
 				memory.decided(s.key, store.Unix(s.since))
 			}
 		}
@@ -216,13 +237,13 @@ func (g *guesses) decide(b budget) {
 }
 
 // release forgets what a check was charged, once, before it is given back.
-func (g *guesses) release(b budget) {
+func (l *ledger) release(b budget) {
 	if b.stake == nil {
 		return
 	}
 	b.stake.Do(func() {
 		for _, s := range b.subjects {
-			if memory := g.memoryOf(s.key); memory != nil {
+			if memory := l.memoryOf(s.key); memory != nil {
 				memory.released(s.key, store.Unix(s.since))
 			}
 		}
@@ -230,13 +251,13 @@ func (g *guesses) release(b budget) {
 }
 
 // restore takes in what was kept over a restart.
-func (g *guesses) restore(kept []byte) error {
+func (l *ledger) restore(kept []byte) error {
 	for line := range strings.Lines(string(kept)) {
 		subject, r, err := readRun(line)
 		if err != nil {
 			return err
 		}
-		if memory := g.memoryOf(subject); memory != nil {
+		if memory := l.memoryOf(subject); memory != nil {
 			memory.learn(subject, r)
 		}
 	}

@@ -429,7 +429,7 @@ func TestGuessesOfBeforeAreBound(t *testing.T) {
 		w := withWorn(t, dsn)
 		place := note{w.ada.ID, "source/192.0.2.7"}
 		w.change(func(tx *store.Tx) error {
-			if err := w.guesses.writePlace(t.Context(), tx, place, store.Unix(w.Now())); err != nil {
+			if err := w.guesses.places.writePlace(t.Context(), tx, place, store.Unix(w.Now())); err != nil {
 				return err
 			}
 			for i := range walkPage + 1 {
@@ -449,7 +449,7 @@ func TestGuessesOfBeforeAreBound(t *testing.T) {
 		if s := w.guess("111111"); s != "closed" {
 			t.Error(s)
 		}
-		if is, err := w.guesses.knownSource(t.Context(), w.DB, w.ada.ID, home); err != nil || !is {
+		if is, err := w.guesses.places.knownSource(t.Context(), w.DB, w.ada.ID, home); err != nil || !is {
 			t.Errorf("%t, %v", is, err)
 		}
 		if n := len(w.events(store.BoundEvent)); n != 3 {
@@ -478,22 +478,22 @@ func TestAPlaceOfAnothersMaking(t *testing.T) {
 			w := withWorn(t, filepath.Join(t.TempDir(), "test.db"))
 			bob := w.person("bob")
 			w.change(func(tx *store.Tx) error {
-				return w.guesses.writePlace(t.Context(), tx, note{w.ada.ID, "source/192.0.2.7"}, store.Unix(w.Now()))
+				return w.guesses.places.writePlace(t.Context(), tx, note{w.ada.ID, "source/192.0.2.7"}, store.Unix(w.Now()))
 			})
 			storetest.Sabotage(t, w.DB, c.do)
 			for _, from := range []netip.Addr{home, netip.MustParseAddr("203.0.113.9")} {
 				for _, a := range []assurance.AccountID{w.ada.ID, bob.ID} {
-					is, err := w.guesses.knownSource(t.Context(), w.DB, a, from)
+					is, err := w.guesses.places.knownSource(t.Context(), w.DB, a, from)
 					if want := c.stays && a == w.ada.ID && from == home; err != nil || is != want {
 						t.Errorf("account %d from %s: %t, %v", a, from, is, err)
 					}
 					at := &attempt{Request: Request{Source: from}, Account: a}
-					b, _, err := w.guesses.read(t.Context(), w.DB, at, directory.Account{ID: a}, "totp", nil)
+					b, _, err := w.guesses.read(t.Context(), w.DB, at.who(), target{account: a, kind: "totp"})
 					if want := c.stays && a == w.ada.ID && from == home; err != nil || (b.side == atHome) != want {
 						t.Errorf("account %d from %s is on side %q, %v", a, from, b.side, err)
 					}
 				}
-				p, err := w.guesses.place(t.Context(), w.DB, &attempt{Request: Request{Source: from}})
+				p, err := w.guesses.place(t.Context(), w.DB, origin{source: from})
 				if want := c.stays && from == home; err != nil || (p.standing == known) != want {
 					t.Errorf("from %s: %+v, %v", from, p, err)
 				}
@@ -548,9 +548,9 @@ func TestWhatIsUnderWayIsNotKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		line := credentialKey(g.password.ID)
-		kept := func() bool { return strings.Contains("\n"+string(g.guesses.owned.bytes()), "\n"+line) }
+		kept := func() bool { return strings.Contains("\n"+string(g.guesses.ledger.owned.bytes()), "\n"+line) }
 		if kept() != (i > 0) {
-			t.Errorf("%q under way: %q", answer, g.guesses.owned.bytes())
+			t.Errorf("%q under way: %q", answer, g.guesses.ledger.owned.bytes())
 		}
 		g.change(func(tx *store.Tx) error {
 			v, err := g.examiner.settle(t.Context(), tx, at, q)
@@ -560,7 +560,7 @@ func TestWhatIsUnderWayIsNotKept(t *testing.T) {
 			return err
 		})
 		if answer != secret && !kept() {
-			t.Errorf("%q and wrong: %q", answer, g.guesses.owned.bytes())
+			t.Errorf("%q and wrong: %q", answer, g.guesses.ledger.owned.bytes())
 		}
 	}
 	if err := g.Inspect(t.Context()); err != nil {

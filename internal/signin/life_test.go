@@ -311,7 +311,7 @@ func TestASessionThatCannotBeRead(t *testing.T) {
 	if why := r.claims(done); why != "" {
 		t.Errorf("a breakdown used it up: %q", why)
 	}
-	r.Engine.held = nil
+	r.Engine.sessions.held = nil
 	if s := r.begin(q); s.State != Ask {
 		t.Errorf("where there are no sessions: %+v", s)
 	}

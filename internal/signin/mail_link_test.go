@@ -17,7 +17,7 @@ func TestALinkIsForOneBrowser(t *testing.T) {
 	ada := r.person("ada")
 	link := func(kind string, a directory.Account) (code string) {
 		r.change(func(tx *store.Tx) (err error) {
-			code, err = r.tickets.IssueIn(t.Context(), tx, ticket.Spec{Kind: kind, Owner: int64(a.ID), Lifetime: openingLife})
+			code, err = r.browsers.tickets.IssueIn(t.Context(), tx, ticket.Spec{Kind: kind, Owner: int64(a.ID), Lifetime: openingLife})
 			return err
 		})
 		return code
@@ -35,7 +35,7 @@ func TestALinkIsForOneBrowser(t *testing.T) {
 		t.Error("looking at it made a browser known")
 	}
 	browser, err := accepts(code)
-	if err != nil || !r.guesses.remembers(&attempt{Request: Request{Browser: browser}}, ada.ID) {
+	if err != nil || !r.guesses.places.remembers(browser, ada.ID) {
 		t.Fatalf("the browser is not known: %v", err)
 	}
 	if known := r.events("browser.known"); len(known) != 1 || known[0].AccountName != "ada" || known[0].Reason != "by-mail" {

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
@@ -23,22 +22,13 @@ type guesser struct {
 	source   netip.Addr
 }
 
-// wrongNumbers is after how many wrong numbers in a row an app is switched off.
-// Whoever types them has its key and has unlocked it.
-const wrongNumbers = 10
-
-// budget is what a wrong number is charged to, and why none may be tried. The
-// account's budget for numbers is one of its own, so that nobody who guesses its
-// password keeps its owner from approving.
+// budget is what a wrong number is charged to, and why none may be tried.
 func (a *Approvals) budget(ctx context.Context, r store.Reader, g guesser) (b budget, over string, err error) {
-	b.subjects = []subject{{key: "number/" + strconv.FormatInt(int64(g.account), 10), window: time.Hour, limit: a.rows.limits.PerAccount, reason: "account-budget"}}
+	var app assurance.CredentialID
 	if g.app != nil {
-		b.subjects = append(b.subjects, subject{key: credentialKey(g.app.ID), credential: g.app.ID, limit: wrongNumbers, reason: "disabled"})
+		app = g.app.ID
 	}
-	if err := a.guesses.loadSubjects(ctx, r, b.subjects); err != nil {
-		return b, "", err
-	}
-	return b, a.guesses.judge(&b), nil
+	return a.guesses.numbers(ctx, r, g.account, app)
 }
 
 // under finds what waits under a number. The budget is asked first, so
@@ -81,12 +71,11 @@ func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
 	if err != nil {
 		return err
 	}
-	at := &attempt{Request: Request{Application: Self, Action: SignIn, Protocol: g.protocol, Source: g.source, Name: account.Name}, Account: account.ID}
 	b, over, err := a.budget(ctx, tx, g)
 	if err != nil {
 		return err
 	}
-	tx.Record(at.entry(account, "approval.wrong-number", "refused", "wrong"))
+	tx.Record(g.entry(account, "approval.wrong-number", audit.Refused, "wrong"))
 	if err := tally(ctx, tx, account.ID, promptWrong, a.now()); err != nil {
 		return err
 	}
@@ -96,11 +85,29 @@ func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
 	if err := a.guesses.charge(ctx, tx, &b); err != nil {
 		return err
 	}
-	if g.app != nil && b.subjects[len(b.subjects)-1].count >= wrongNumbers {
-		q := &question{account: account, kind: g.app.Kind, how: a.examiner.kinds[g.app.Kind]}
-		if err := a.examiner.disable(ctx, tx, at, q, g.app.ID); err != nil {
+	if g.app != nil && b.wrong(g.app.ID) >= wrongNumbers {
+		if err := a.disable(ctx, tx, g, account); err != nil {
 			return err
 		}
 	}
 	return store.Keep(noApproval)
+}
+
+// entry writes down what came of a number.
+func (g guesser) entry(account directory.Account, event, outcome, reason string) audit.Entry {
+	return audit.Entry{Event: event, Outcome: outcome, Reason: reason, Account: int64(account.ID), AccountName: account.Name,
+		Application: Self, Protocol: g.protocol, Source: addrText(g.source), Detail: map[string]string{}}
+}
+
+// disable takes an app out of use until it is bound anew (SP 800-63B-4 section
+// 3.2.2), and tells its owner: whoever has its key looks for numbers with it.
+func (a *Approvals) disable(ctx context.Context, tx *store.Tx, g guesser, account directory.Account) error {
+	c, was, err := a.owners.switchOff(ctx, tx, account, g.app.ID)
+	if err != nil || !was {
+		return err
+	}
+	en := g.entry(account, "credential.disabled", audit.OK, "too-many-wrong-answers")
+	en.Detail["authenticator"] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)
+	tx.Record(en)
+	return a.owners.tell(ctx, tx, account, noticeDisabled(a.kinds[g.app.Kind].Describe().Title))
 }

@@ -10,10 +10,17 @@ import (
 	"time"
 
 	"countersign/internal/assurance"
-	"countersign/internal/directory"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
+
+// places are those from which accounts were let in, and the browsers.
+type places struct {
+	view  store.View
+	keys  *keyring.Keyring
+	now   func() time.Time
+	noted noted
+}
 
 // side is what is known of whoever answers. Each side has guess budgets of its own, so
 // that nobody who has shown nothing wears out what is left to the owner. See
@@ -37,40 +44,40 @@ const (
 
 var sides = [...]side{stranger, atHome, inBrowser, hasShown, gateway}
 
-// sides says which side an attempt is on: away where its account was not let in from
+// sides says which side of an account somebody is on: away where its account was not let in from
 // its place, and home where it was. They are the same where the place does not matter.
-func (g *guesses) sides(at *attempt, account assurance.AccountID) (away, home side) {
+func (k *places) sides(w who, account assurance.AccountID) (away, home side) {
 	if account == 0 {
 		return stranger, stranger
 	}
-	if at.SessionNumber != "" && at.Account == account || g.remembers(at, account) {
+	if w.session && w.account == account || k.remembers(w.browser, account) {
 		return inBrowser, inBrowser
 	}
 	away, home = stranger, gateway
-	if at.proved || len(at.Evidence) > 0 {
+	if w.shown {
 		away, home = hasShown, hasShown
 	}
-	if at.Source.IsValid() {
+	if w.source.IsValid() {
 		home = atHome
 	}
 	return away, home
 }
 
-// placeKey is where an attempt comes from: the neighbourhood of an address, or the
-// equipment where that does not tell; empty where neither is known.
-func placeKey(at *attempt) string {
+// place is the neighbourhood of an address, or the equipment where that does not tell;
+// empty where neither is known.
+func (o origin) place() string {
 	switch {
-	case at.Source.IsValid():
-		return sourceKey(at.Source)
-	case at.Partner != "":
-		return equipmentKey(at)
+	case o.source.IsValid():
+		return sourceKey(o.source)
+	case o.partner != "":
+		return o.equipment()
 	}
 	return ""
 }
 
-// equipmentKey names equipment by a hash: what it calls itself may be long.
-func equipmentKey(at *attempt) string {
-	h := sha256.Sum256([]byte(at.Application + "\x00" + at.Partner))
+// equipment names equipment by a hash: what it calls itself may be long.
+func (o origin) equipment() string {
+	h := sha256.Sum256([]byte(o.application + "\x00" + o.partner))
 	return "equipment/" + hex.EncodeToString(h[:12])
 }
 
@@ -121,7 +128,7 @@ const AtHome = `exists (select 1 from known_source k where k.account = r.account
 
 // knownSource reports whether the account has signed in from this source in
 // the last 30 days.
-func (g *guesses) knownSource(ctx context.Context, r store.Reader, account assurance.AccountID, source netip.Addr) (bool, error) {
+func (k *places) knownSource(ctx context.Context, r store.Reader, account assurance.AccountID, source netip.Addr) (bool, error) {
 	if account == 0 || !source.IsValid() {
 		return false, nil
 	}
@@ -129,16 +136,16 @@ func (g *guesses) knownSource(ctx context.Context, r store.Reader, account assur
 	var seen int64
 	var mac []byte
 	err := r.QueryRow(ctx, `select seen, mac from known_source where account = $1 and source = $2 and seen > $3`,
-		int64(account), n.source, store.Unix(g.now().Add(-placeLife))).Scan(&seen, &mac)
+		int64(account), n.source, store.Unix(k.now().Add(-placeLife))).Scan(&seen, &mac)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && g.knows(n, seen, mac), err
+	return err == nil && k.knows(n, seen, mac), err
 }
 
-func (g *guesses) writePlace(ctx context.Context, tx *store.Tx, n note, seen int64) error {
+func (k *places) writePlace(ctx context.Context, tx *store.Tx, n note, seen int64) error {
 	_, err := tx.Exec(ctx, `insert into known_source (account, source, seen, mac) values ($1,$2,$3,$4) on conflict (account, source) do update set seen = excluded.seen, mac = excluded.mac`,
-		int64(n.account), n.source, seen, g.keys.MAC(keyring.Guess, n.fields(seen)))
+		int64(n.account), n.source, seen, k.keys.MAC(keyring.Guess, n.fields(seen)))
 	return err
 }
 
@@ -149,11 +156,11 @@ func (n note) fields(seen int64) *keyring.Fields {
 // knows reports whether we wrote that an account was let in from a place, and reports a
 // row that somebody else wrote. To remove one, or to put an older one back, makes nobody
 // less of a stranger.
-func (g *guesses) knows(n note, seen int64, mac []byte) bool {
-	if g.keys.VerifyMAC(keyring.Guess, n.fields(seen), mac) {
+func (k *places) knows(n note, seen int64, mac []byte) bool {
+	if k.keys.VerifyMAC(keyring.Guess, n.fields(seen), mac) {
 		return true
 	}
-	g.db.Report(store.Finding{Table: "known_source", Row: n.row(), Wrong: store.Altered, Account: int64(n.account)})
+	k.view.Report(store.Finding{Table: "known_source", Row: n.row(), Wrong: store.Altered, Account: int64(n.account)})
 	return false
 }
 
@@ -164,13 +171,13 @@ const placeLife = 30 * day
 
 // notePlace remembers from where the account was granted something, at most
 // once a day for each.
-func (g *guesses) notePlace(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
-	key := placeKey(at)
+func (k *places) notePlace(ctx context.Context, tx *store.Tx, from origin, account assurance.AccountID) error {
+	key := from.place()
 	if key == "" {
 		return nil
 	}
-	n, now := note{account.ID, key}, g.now()
-	if g.noted.within(n, now) {
+	n, now := note{account, key}, k.now()
+	if k.noted.within(n, now) {
 		return nil
 	}
 	var seen int64
@@ -180,22 +187,22 @@ func (g *guesses) notePlace(ctx context.Context, tx *store.Tx, at *attempt, acco
 		return err
 	}
 	last := store.Time(seen)
-	if now.Sub(last) >= day || !g.knows(n, seen, mac) {
+	if now.Sub(last) >= day || !k.knows(n, seen, mac) {
 		last = now
-		err = g.writePlace(ctx, tx, n, store.Unix(now))
+		err = k.writePlace(ctx, tx, n, store.Unix(now))
 	}
-	tx.AfterCommit(func() { g.noted.keep(n, last) })
+	tx.AfterCommit(func() { k.noted.keep(n, last) })
 	return err
 }
 
-// place is where somebody stands in line who makes an attempt.
-func (g *guesses) place(ctx context.Context, r store.Reader, at *attempt) (place, error) {
-	key := placeKey(at)
+// place is where somebody stands in line.
+func (g *guesses) place(ctx context.Context, r store.Reader, from origin) (place, error) {
+	key := from.place()
 	if key == "" {
 		return place{standing: strange}, nil
 	}
 	p := place{standing: strange, source: key}
-	if s := sourceSubjects(at.Source, 0); len(s) > 0 {
+	if s := sourceSubjects(from.source, 0); len(s) > 0 {
 		if err := g.loadSubjects(ctx, r, s); err != nil {
 			return place{}, err
 		}
@@ -210,7 +217,7 @@ func (g *guesses) place(ctx context.Context, r store.Reader, at *attempt) (place
 		p.standing = suspect
 		return p, nil
 	}
-	letIn, err := g.anybody(ctx, r, key)
+	letIn, err := g.places.anybody(ctx, r, key)
 	if letIn {
 		p.standing = known
 	}
@@ -219,8 +226,8 @@ func (g *guesses) place(ctx context.Context, r store.Reader, at *attempt) (place
 
 // anybody reports whether somebody was let in from a place lately. Of the newest rows of
 // it one must be ours.
-func (g *guesses) anybody(ctx context.Context, r store.Reader, source string) (bool, error) {
-	rows, err := r.Query(ctx, `select account, seen, mac from known_source where source = $1 and seen >= $2 order by seen desc limit 20`, source, store.Unix(g.now().Add(-placeLife)))
+func (k *places) anybody(ctx context.Context, r store.Reader, source string) (bool, error) {
+	rows, err := r.Query(ctx, `select account, seen, mac from known_source where source = $1 and seen >= $2 order by seen desc limit 20`, source, store.Unix(k.now().Add(-placeLife)))
 	if err != nil {
 		return false, err
 	}
@@ -231,7 +238,7 @@ func (g *guesses) anybody(ctx context.Context, r store.Reader, source string) (b
 		if err := rows.Scan(&account, &seen, &mac); err != nil {
 			return false, err
 		}
-		if g.knows(note{assurance.AccountID(account), source}, seen, mac) {
+		if k.knows(note{assurance.AccountID(account), source}, seen, mac) {
 			return true, nil
 		}
 	}

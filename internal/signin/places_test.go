@@ -61,7 +61,7 @@ func TestAPlaceIsNotedOnceADay(t *testing.T) {
 	q.Source, place = other, "source/"+other.String()
 	wrote := r.Now().Add(-20 * time.Hour)
 	r.change(func(tx *store.Tx) error {
-		return r.guesses.writePlace(t.Context(), tx, note{ada.ID, place}, store.Unix(wrote))
+		return r.guesses.places.writePlace(t.Context(), tx, note{ada.ID, place}, store.Unix(wrote))
 	})
 	for _, c := range []struct {
 		after time.Duration
@@ -111,7 +111,7 @@ func TestWhosePlaceItIs(t *testing.T) {
 			account assurance.AccountID
 			source  string
 		}{{0, "source/" + home.String()}, {ada.ID, "source/"}, {bob.ID, "source/198.51.100.7"}} {
-			if err := r.guesses.writePlace(t.Context(), tx, note(row), store.Unix(r.Now())); err != nil {
+			if err := r.guesses.places.writePlace(t.Context(), tx, note(row), store.Unix(r.Now())); err != nil {
 				return err
 			}
 		}
@@ -134,7 +134,7 @@ func TestWhosePlaceItIs(t *testing.T) {
 		{"after that", ada.ID, home, time.Microsecond, false},
 	} {
 		r.clock.later(c.after)
-		if got, err := r.guesses.knownSource(t.Context(), r.DB, c.account, c.source); err != nil || got != c.want {
+		if got, err := r.guesses.places.knownSource(t.Context(), r.DB, c.account, c.source); err != nil || got != c.want {
 			t.Errorf("%s: %t, %v", c.name, got, err)
 		}
 	}

@@ -45,7 +45,7 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 			}
 			ids[name] = a.ID
 		}
-		if err := g.write(t.Context(), tx, []guessRow{{subject: "source/198.51.100.7", count: suspectAfter, since: store.Unix(now)}}); err != nil {
+		if err := g.ledger.write(t.Context(), tx, []guessRow{{subject: "source/198.51.100.7", count: suspectAfter, since: store.Unix(now)}}); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.accounts", Outcome: audit.OK})
@@ -66,7 +66,8 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 		{"ada", hers, "192.0.2.80", BrowserLife, strange}, {"ada", hers, "192.0.2.80", -time.Hour, strange},
 	} {
 		from, _ := netip.ParseAddr(c.from)
-		x.guesses.now = func() time.Time { return now.Add(c.after) }
+		moved := func() time.Time { return now.Add(c.after) }
+		x.guesses.now, x.guesses.places.now = moved, moved
 		got, err := x.placeOf(context.Background(), &attempt{Request: Request{Name: c.name, Browser: c.browser, Source: from}})
 		if err != nil || c.after == 0 && got.standing != c.want || c.after != 0 && got.standing == known {
 			t.Errorf("%+v: %+v, %v", c, got, err)
@@ -106,11 +107,11 @@ func TestWhatSaysThatABrowserIsKnown(t *testing.T) {
 		"of no time":                 {[]string{hers[0], "", hers[2]}, false},
 		"empty":                      {nil, false},
 	} {
-		at := &attempt{Request: Request{Browser: strings.Join(c.parts, ".")}}
-		if r.guesses.remembers(at, ada.ID) != c.known {
+		browser := strings.Join(c.parts, ".")
+		if r.guesses.places.remembers(browser, ada.ID) != c.known {
 			t.Errorf("%s: known is %t", what, !c.known)
 		}
-		if r.guesses.remembers(at, 0) {
+		if r.guesses.places.remembers(browser, 0) {
 			t.Errorf("%s: known for nobody", what)
 		}
 	}

@@ -291,7 +291,7 @@ func (r *rig) change(f func(tx *store.Tx) error) {
 func (r *rig) forgive() {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error { _, err := tx.Exec(r.t.Context(), `delete from guess`); return err })
-	r.guesses.owned, r.guesses.places = newTried(r.Now, manyRuns), newTried(r.Now, manyRuns)
+	r.guesses.ledger.owned, r.guesses.ledger.sources = newTried(r.Now, manyRuns), newTried(r.Now, manyRuns)
 }
 
 // rules puts another policy in force.

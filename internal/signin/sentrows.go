@@ -14,7 +14,7 @@ import (
 // sents are the rows of the table sent: which codes were sent to whom and for which
 // address. They are budgets, so that their absence would give more messages.
 type sents struct {
-	db   *store.DB
+	view store.View
 	keys *keyring.Keyring
 	now  func() time.Time
 	own  *recent
@@ -29,7 +29,7 @@ type sentRow struct {
 }
 
 func newSents(p Parts) (*sents, error) {
-	s := &sents{db: p.DB, keys: p.Keys, now: p.Now, own: newRecent(p.Now, manyRuns)}
+	s := &sents{view: p.DB.View(), keys: p.Keys, now: p.Now, own: newRecent(p.Now, manyRuns)}
 	kept, err := p.DB.KeepOutside("sent", s.own.bytes)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (r *sentRow) fields() *keyring.Fields {
 }
 
 func (s *sents) report(account assurance.AccountID, at int64, wrong string) {
-	s.db.Report(store.Finding{Table: "sent", Row: strconv.FormatInt(int64(account), 10) + " " + strconv.FormatInt(at, 10), Wrong: wrong, Account: int64(account)})
+	s.view.Report(store.Finding{Table: "sent", Row: strconv.FormatInt(int64(account), 10) + " " + strconv.FormatInt(at, 10), Wrong: wrong, Account: int64(account)})
 }
 
 // insert writes down that a code was sent now. This server remembers it.
@@ -101,8 +101,8 @@ func (s *sents) times(ctx context.Context, rows []sentRow, own []did) (out []tim
 // look reports what this server sent and is written nowhere any more.
 func (s *sents) look(ctx context.Context, one did) error {
 	var n int64
-	err := s.db.QueryRow(ctx, `select count(*) from sent where account = $1 and at = $2`, one.account, one.at).Scan(&n)
-	if err == nil && n == 0 && s.db.Newest("account", one.account) != store.Gone {
+	err := s.view.QueryRow(ctx, `select count(*) from sent where account = $1 and at = $2`, one.account, one.at).Scan(&n)
+	if err == nil && n == 0 && s.view.Newest("account", one.account) != store.Gone {
 		s.report(assurance.AccountID(one.account), one.at, store.Missing)
 	}
 	return err
@@ -111,8 +111,8 @@ func (s *sents) look(ctx context.Context, one did) error {
 // inspect looks at all rows, and for those that this server wrote.
 func (s *sents) inspect(ctx context.Context) error {
 	var after sentRow
-	err := s.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		page, err := s.read(ctx, s.db, `where account > $1 or account = $1 and at > $2 order by account, at limit $3`, int64(after.account), after.at, walkPage)
+	err := s.view.Walk(ctx, func(ctx context.Context) (bool, error) {
+		page, err := s.read(ctx, s.view, `where account > $1 or account = $1 and at > $2 order by account, at limit $3`, int64(after.account), after.at, walkPage)
 		for _, row := range page {
 			if after = row; !s.keys.VerifyMAC(keyring.Guess, row.fields(), row.mac) {
 				s.report(row.account, row.at, store.Altered)

@@ -207,7 +207,7 @@ func TestHalfASlowAnswer(t *testing.T) {
 		return g.begin(q)
 	}
 	g.change(func(tx *store.Tx) error {
-		return g.guesses.writePlace(t.Context(), tx, note{g.ada.ID, sourceKey(home)}, store.Unix(g.Now()))
+		return g.guesses.places.writePlace(t.Context(), tx, note{g.ada.ID, sourceKey(home)}, store.Unix(g.Now()))
 	})
 	g.is("a wrong one at home", answer(home, "333333"), Denied, "wrong")
 	for range 3 {

@@ -6,13 +6,11 @@ import (
 	"time"
 
 	"countersign/internal/assurance"
-	"countersign/internal/directory"
 )
 
 // Whoever answers is on the side of what is known of them, and of nothing more.
 func TestSides(t *testing.T) {
-	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	g := &guesses{now: func() time.Time { return now }}
+	k := &places{now: func() time.Time { return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC) }}
 	addressed := Request{Source: netip.MustParseAddr("192.0.2.1"), Partner: "nas"}
 	silent := Request{Partner: "nas"}
 	shown := []assurance.Evidence{{Account: 7}}
@@ -33,7 +31,7 @@ func TestSides(t *testing.T) {
 		"an account, without a session":  {attempt{Request: addressed, Account: 7}, 7, stranger, atHome},
 		"nobody, having shown something": {attempt{Request: addressed, Evidence: shown}, 0, stranger, stranger},
 	} {
-		if away, home := g.sides(&c.at, c.account); away != c.away || home != c.home {
+		if away, home := k.sides(c.at.who(), c.account); away != c.away || home != c.home {
 			t.Errorf("%s: %q and %q, not %q and %q", name, away, home, c.away, c.home)
 		}
 	}
@@ -113,17 +111,17 @@ func TestSourceSubjects(t *testing.T) {
 // anybody has them or not: of each side one, and an hour on the two that it may be.
 func TestNamesAndAccountsWearAlike(t *testing.T) {
 	g := &guesses{limits: Limits{Disable: 20, PerAccount: 30, PerSource: 100, PerInstallation: 2000}}
-	at := &attempt{Request: Request{Name: "ada"}}
-	shape := func(account directory.Account, credentials []directory.Credential) (n int, limits int) {
-		for _, s := range g.subjects(at, account, "password", credentials, stranger, atHome) {
+	shape := func(of target) (n int, limits int) {
+		of.kind = "password"
+		for _, s := range g.subjects(who{name: "ada"}, of, stranger, atHome) {
 			n++
 			limits += s.limit
 		}
 		return n, limits
 	}
-	n, limits := shape(directory.Account{}, nil)
-	for name, c := range map[string][]directory.Credential{"with it": {{ID: 3}}, "without it": nil} {
-		if m, l := shape(directory.Account{ID: 7}, c); m != n || l != limits {
+	n, limits := shape(target{})
+	for name, c := range map[string][]assurance.CredentialID{"with it": {3}, "without it": nil} {
+		if m, l := shape(target{account: 7, credentials: c}); m != n || l != limits {
 			t.Errorf("%s: %d of %d, and for nobody %d of %d", name, m, l, n, limits)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"countersign/internal/store/storetest"
 )
 
-func from(address string) *attempt {
-	return &attempt{Request: Request{Application: "vpn", Source: netip.MustParseAddr(address)}}
+func from(address string) origin {
+	return origin{application: "vpn", source: netip.MustParseAddr(address)}
 }
 
 // An address is known while somebody was let in from it lately, whoever that was,
@@ -37,12 +37,12 @@ func TestStanding(t *testing.T) {
 				source string
 				seen   time.Time
 			}{{"source/192.0.2.1", now.Add(-time.Hour)}, {"source/192.0.2.2", now.Add(-31 * day)}, {"source/192.0.2.3", now.Add(-time.Hour)}, {"source/2001:db8:0:1::/64", now.Add(-time.Hour)}} {
-				if err := g.writePlace(t.Context(), tx, note{7, row.source}, store.Unix(row.seen)); err != nil {
+				if err := g.places.writePlace(t.Context(), tx, note{7, row.source}, store.Unix(row.seen)); err != nil {
 					return err
 				}
 			}
 			for source, since := range map[string]time.Time{"source/192.0.2.3": now.Add(-time.Minute), "source/192.0.2.4": now.Add(-time.Minute), "source/192.0.2.5": now.Add(-sourceWindow)} {
-				if err := g.write(t.Context(), tx, []guessRow{{subject: source, count: suspectAfter, since: store.Unix(since)}}); err != nil {
+				if err := g.ledger.write(t.Context(), tx, []guessRow{{subject: source, count: suspectAfter, since: store.Unix(since)}}); err != nil {
 					return err
 				}
 			}
@@ -59,7 +59,7 @@ func TestStanding(t *testing.T) {
 				t.Errorf("%s: %+v, %v, want %d", address, got, err, want)
 			}
 		}
-		if got, err := g.place(t.Context(), db, &attempt{}); err != nil || got != (place{standing: strange}) {
+		if got, err := g.place(t.Context(), db, origin{}); err != nil || got != (place{standing: strange}) {
 			t.Errorf("no address: %+v, %v", got, err)
 		}
 		for address, wrong := range map[string]int{"192.0.2.1": 0, "192.0.2.4": suspectAfter, "192.0.2.5": 0} { // the last one's are too long ago

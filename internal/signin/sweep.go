@@ -15,22 +15,22 @@ import (
 // was right, and sums up what strangers were refused. It returns how many ended. What
 // is wrong with one is reported once and keeps nothing else from being swept.
 func (e *Engine) Sweep(ctx context.Context) (int, error) {
-	ended, err := e.sweepAttempts(ctx)
-	return ended, errors.Join(err, e.Strangers.sweep(ctx), e.guesses.sweep(ctx, e.db), e.sweepRows(ctx))
+	ended, err := e.endings.sweepAttempts(ctx)
+	return ended, errors.Join(err, e.Strangers.sweep(ctx), e.guesses.sweep(ctx, e.db), e.endings.sweepRows(ctx))
 }
 
-func (e *Engine) sweepAttempts(ctx context.Context) (int, error) {
-	if err := e.attempts.sweepSpent(ctx); err != nil {
+func (n *endings) sweepAttempts(ctx context.Context) (int, error) {
+	if err := n.attempts.sweepSpent(ctx); err != nil {
 		return 0, err
 	}
-	late, err := e.attempts.rows(e.db.Query(ctx, `select `+attemptColumns+` from attempt where expires < $1 and step > 0 order by expires limit 500`, store.Unix(e.now())))
+	late, err := n.attempts.rows(n.db.Query(ctx, `select `+attemptColumns+` from attempt where expires < $1 and step > 0 order by expires limit 500`, store.Unix(n.now())))
 	if err != nil {
 		return 0, err
 	}
 	ended := 0
 	var failed []error
 	for _, l := range late {
-		if err := e.sweepOne(ctx, l); err != nil {
+		if err := n.sweepOne(ctx, l); err != nil {
 			if failed = append(failed, err); errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
 				break
 			}
@@ -50,18 +50,18 @@ func (a *attempts) sweepSpent(ctx context.Context) error {
 }
 
 // sweepRows deletes what is over of everything else.
-func (e *Engine) sweepRows(ctx context.Context) error {
-	return e.db.Housekeep(ctx, "approval.sweep", func(tx *store.Tx) error {
-		if _, err := tx.Exec(ctx, `delete from wake where created < $1`, store.Unix(e.now().Add(-25*time.Hour))); err != nil {
+func (n *endings) sweepRows(ctx context.Context) error {
+	return n.db.Housekeep(ctx, "approval.sweep", func(tx *store.Tx) error {
+		if _, err := tx.Exec(ctx, `delete from wake where created < $1`, store.Unix(n.now().Add(-25*time.Hour))); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `delete from sent where at < $1`, store.Unix(e.now().Add(-25*time.Hour))); err != nil {
+		if _, err := tx.Exec(ctx, `delete from sent where at < $1`, store.Unix(n.now().Add(-25*time.Hour))); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `delete from prompted where day < $1`, dayOf(e.now().Add(-PromptsKept))); err != nil {
+		if _, err := tx.Exec(ctx, `delete from prompted where day < $1`, dayOf(n.now().Add(-PromptsKept))); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `delete from approval where expires < $1`, store.Unix(e.now().Add(-2*time.Hour)))
+		_, err := tx.Exec(ctx, `delete from approval where expires < $1`, store.Unix(n.now().Add(-2*time.Hour)))
 		return err
 	})
 }
@@ -89,44 +89,44 @@ func (a *attempts) rows(rows *store.Rows, err error) ([]*attemptRow, error) {
 // neither missed nor swept again.
 const attemptSwept = time.Hour
 
-func (e *Engine) sweepOne(ctx context.Context, l *attemptRow) error {
+func (n *endings) sweepOne(ctx context.Context, l *attemptRow) error {
 	drop := func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `delete from attempt where handle = $1 and expires < $2`, l.hash, store.Unix(e.now()))
+		_, err := tx.Exec(ctx, `delete from attempt where handle = $1 and expires < $2`, l.hash, store.Unix(n.now()))
 		return err
 	}
 	at := l.attempt
-	if at != nil && e.attempts.over(at) {
-		if err := e.attempts.returned(ctx, l); !errors.Is(err, errStrayTicket) {
+	if at != nil && n.attempts.over(at) {
+		if err := n.attempts.returned(ctx, l); !errors.Is(err, errStrayTicket) {
 			return err
 		}
 		at = nil
 	}
 	if at == nil || len(at.Evidence) == 0 { // one that is not believed is nothing
-		e.attempts.proved.drop(l.hash) // and not missed
-		return e.db.Housekeep(ctx, "attempt.sweep", drop)
+		n.attempts.proved.drop(l.hash) // and not missed
+		return n.db.Housekeep(ctx, "attempt.sweep", drop)
 	}
 	dropped := drop
 	drop = func(tx *store.Tx) error {
-		tx.End(attemptTable, at.ID, e.now().Add(attemptSwept))
+		tx.End(attemptTable, at.ID, n.now().Add(attemptSwept))
 		return dropped(tx)
 	}
 	actor := audit.Actor{Name: "system", Via: "sweep"}
-	err := e.db.Change(ctx, actor, func(tx *store.Tx) error {
+	err := n.db.Change(ctx, actor, func(tx *store.Tx) error {
 		if err := drop(tx); err != nil {
 			return err
 		}
-		account, err := e.directory.Get(ctx, tx, at.Account)
+		account, err := n.directory.Get(ctx, tx, at.Account)
 		if err != nil {
 			return err
 		}
-		return e.factorMissing(ctx, tx, at, account, "abandoned")
+		return n.factorMissing(ctx, tx, at, account, "abandoned")
 	})
 	if err == nil || errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
 		return err
 	}
 	// The account is gone, or a row of it was changed from outside: its owner is not
 	// told, the alarm is raised all the same, and it does not come up again.
-	return errors.Join(fmt.Errorf("an abandoned sign-in of account %d: %w", at.Account, err), e.db.Change(ctx, actor, func(tx *store.Tx) error {
+	return errors.Join(fmt.Errorf("an abandoned sign-in of account %d: %w", at.Account, err), n.db.Change(ctx, actor, func(tx *store.Tx) error {
 		if err := drop(tx); err != nil {
 			return err
 		}

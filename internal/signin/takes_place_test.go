@@ -35,7 +35,7 @@ func TestWhoTakesThePlaceOfWhatWaits(t *testing.T) {
 				return err
 			}
 			for _, s := range sources {
-				if err := p.guesses.writePlace(t.Context(), tx, note{p.ada.ID, "source/" + s}, store.Unix(p.Now())); err != nil {
+				if err := p.guesses.places.writePlace(t.Context(), tx, note{p.ada.ID, "source/" + s}, store.Unix(p.Now())); err != nil {
 					return err
 				}
 			}

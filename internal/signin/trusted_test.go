@@ -44,7 +44,7 @@ func withTrust(t *testing.T, document string) *trusted {
 	t.Helper()
 	r := newRig(t, document)
 	c := &trusted{rig: r, t: t, count: &counter{shelf: r.sessions}}
-	r.Engine.held = c.count
+	r.Engine.sessions.held = c.count
 	c.ada = r.person("ada", directory.Administrators)
 	r.withPassword(c.ada)
 	c.app = r.withCodes(c.ada)
@@ -273,7 +273,7 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		c.checks(what+", again", at("wiki", "hers"), Granted, false)
 	}
 	remembered("the first", true)
-	s := c.memory.session("hers", now)
+	s := c.Engine.checks.memory.session("hers", now)
 	for i := range 999 {
 		s.keep(strconv.Itoa(i), Grant{&grant{}}, now.Add(time.Hour))
 	}
@@ -283,22 +283,22 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 
 	other := &rememberedSession{until: now.Add(time.Hour)}
 	for range most {
-		c.memory.keep("other", other)
+		c.Engine.checks.memory.keep("other", other)
 	}
 	remembered("after another was kept often", false)
 	for range most {
-		c.memory.forget("other")
-		c.memory.keep("other", other)
+		c.Engine.checks.memory.forget("other")
+		c.Engine.checks.memory.keep("other", other)
 	}
 	remembered("after another was forgotten often", false)
 	for range most {
-		c.memory.forget("none")
+		c.Engine.checks.memory.forget("none")
 	}
 	for i := range most - 2 {
-		c.memory.keep(strconv.Itoa(i), other)
+		c.Engine.checks.memory.keep(strconv.Itoa(i), other)
 	}
 	remembered("with as many as there may be", false)
-	c.memory.keep("one more", other)
+	c.Engine.checks.memory.keep("one more", other)
 	remembered("with one more", true)
 	c.checks("which was forgotten", at("wiki", "one more"), Ask, true)
 }

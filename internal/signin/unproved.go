@@ -11,11 +11,11 @@ import (
 // approval, from a thief it is all that there will be (ATT&CK T1098). Other
 // checks write nothing, because a page that is not yet signed in to is nothing
 // to tell of.
-func (e *Engine) noteUnproved(ctx context.Context, at *attempt, d decision, reason string) error {
+func (c *checks) noteUnproved(ctx context.Context, at *attempt, d decision, reason string) error {
 	if at.Application != Self || !administers(at.Action) {
 		return nil
 	}
-	return e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
+	return c.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		return tx.Record(at.entry(d.account, "action.refused", "refused", reason))
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
@@ -27,7 +28,6 @@ type Pushes struct {
 	db        *store.DB
 	keys      *keyring.Keyring
 	directory *directory.Directory
-	accounts  accounts
 	owners    owners
 	limits    Limits
 	quiet     QuietHours // see Parts.Quiet
@@ -50,19 +50,14 @@ func (p *Pushes) apps(all []directory.Credential) []directory.Credential {
 	return out
 }
 
-// want asks for the account's apps to be woken for an approval that was just
-// opened; one that was opened once is never opened again, so a retransmission
-// wakes nobody. An account without an app has no row.
-func (p *Pushes) want(ctx context.Context, tx *store.Tx, at *attempt) error {
-	all, err := p.accounts.belongings(ctx, tx, at, at.Account)
-	if err != nil || len(p.apps(all)) == 0 {
-		return err
-	}
-	closed, err := p.wakes.closed(ctx, tx, at.Account, p.limits)
+// want asks for the apps of an account to be woken for an approval, unless too much was
+// left unanswered or they are quiet now.
+func (p *Pushes) want(ctx context.Context, tx *store.Tx, account assurance.AccountID, approval int64) error {
+	closed, err := p.wakes.closed(ctx, tx, account, p.limits)
 	if err != nil {
 		return err
 	}
-	quiet, _, err := p.quietOf(ctx, tx, at.Account)
+	quiet, _, err := p.quietOf(ctx, tx, account)
 	if err != nil {
 		return err
 	}
@@ -73,7 +68,7 @@ func (p *Pushes) want(ctx context.Context, tx *store.Tx, at *attempt) error {
 	case quiet.Cover(p.now()):
 		state = "quiet"
 	}
-	return p.wakes.insert(ctx, tx, wakeRow{approval: at.Approval, account: at.Account, state: state})
+	return p.wakes.insert(ctx, tx, wakeRow{approval: approval, account: account, state: state})
 }
 
 // WakeUp sends one push to one address. NotFound says that nobody is there any

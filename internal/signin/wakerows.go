@@ -14,7 +14,7 @@ import (
 // wakes are the rows of the table wake: pushes that were asked for and not answered. They
 // close pushes to an account, so that their absence would open them.
 type wakes struct {
-	db     *store.DB
+	view   store.View
 	keys   *keyring.Keyring
 	now    func() time.Time
 	own    *recent
@@ -33,7 +33,7 @@ type wakeRow struct {
 const wakeColumns = `approval, account, state, created, mac`
 
 func newWakes(p Parts, d *doubts) (*wakes, error) {
-	w := &wakes{db: p.DB, keys: p.Keys, now: p.Now, own: newRecent(p.Now, manyRuns), doubts: d}
+	w := &wakes{view: p.DB.View(), keys: p.Keys, now: p.Now, own: newRecent(p.Now, manyRuns), doubts: d}
 	kept, err := p.DB.KeepOutside("wakes", w.own.bytes)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (w *wakes) bound(r *wakeRow) bool {
 }
 
 func (w *wakes) report(r *wakeRow, wrong string) {
-	w.db.Report(store.Finding{Table: "wake", Row: strconv.FormatInt(r.approval, 10), Wrong: wrong, Account: int64(r.account)})
+	w.view.Report(store.Finding{Table: "wake", Row: strconv.FormatInt(r.approval, 10), Wrong: wrong, Account: int64(r.account)})
 }
 
 func (w *wakes) read(ctx context.Context, r store.Reader, where string, args ...any) (out []wakeRow, err error) {
@@ -130,8 +130,8 @@ func disownedName(account assurance.AccountID, at int64) string {
 // disowned is when somebody last said of an account that a push was not theirs, as far as
 // that closes pushes, and 0 otherwise.
 func (w *wakes) disowned(account assurance.AccountID) int64 {
-	at := w.db.Newest("wake", int64(account))
-	if at == 0 || w.now().Sub(store.Time(at)) >= wakeDailyIn || w.db.Over("wake", disownedName(account, at)) {
+	at := w.view.Newest("wake", int64(account))
+	if at == 0 || w.now().Sub(store.Time(at)) >= wakeDailyIn || w.view.Over("wake", disownedName(account, at)) {
 		return 0
 	}
 	return at
@@ -149,7 +149,7 @@ func (w *wakes) closed(ctx context.Context, r store.Reader, account assurance.Ac
 	closed := w.disowned(account) != 0
 	for i := range rows {
 		row := &rows[i]
-		if w.bound(row) && !w.db.Over("wake", strconv.FormatInt(row.approval, 10)) {
+		if w.bound(row) && !w.view.Over("wake", strconv.FormatInt(row.approval, 10)) {
 			at[row.approval] = row.created
 			closed = closed || row.state == wakeDisowned
 		}
@@ -181,7 +181,7 @@ func (w *wakes) stands(ctx context.Context, rows map[int64]int64, one did) (bool
 		return false, nil
 	}
 	var created int64
-	err := w.db.QueryRow(ctx, `select created from wake where approval = $1`, one.id).Scan(&created)
+	err := w.view.QueryRow(ctx, `select created from wake where approval = $1`, one.id).Scan(&created)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return false, err
 	}
@@ -197,14 +197,14 @@ func (w *wakes) stands(ctx context.Context, rows map[int64]int64, one did) (bool
 
 // answered reports whether a push is known to have been answered, or its account is gone.
 func (w *wakes) answered(one did) bool {
-	return w.db.Over("wake", strconv.FormatInt(one.id, 10)) || w.db.Newest("account", one.account) == store.Gone
+	return w.view.Over("wake", strconv.FormatInt(one.id, 10)) || w.view.Newest("account", one.account) == store.Gone
 }
 
 // due are the rows for which something is to be done, a hundred at most, without those
 // that are not ours, or for which it was done.
 func (w *wakes) due(ctx context.Context) (out []wakeRow, err error) {
 	for after := int64(-1 << 63); len(out) < wakePage; {
-		page, err := w.read(ctx, w.db, `where (state = 'waiting' or state = 'held') and approval > $1 order by approval limit $2`, after, wakePage)
+		page, err := w.read(ctx, w.view, `where (state = 'waiting' or state = 'held') and approval > $1 order by approval limit $2`, after, wakePage)
 		if err != nil {
 			return nil, err
 		}
@@ -234,8 +234,8 @@ const wakeOver = time.Hour
 func (w *wakes) sound(ctx context.Context, row wakeRow) (bool, error) {
 	switch {
 	case !w.bound(&row):
-	case row.state == "waiting" && w.db.Over("wake", sentName(row.approval)):
-		now, err := w.read(ctx, w.db, `where approval = $1 and state = 'waiting'`, row.approval)
+	case row.state == "waiting" && w.view.Over("wake", sentName(row.approval)):
+		now, err := w.read(ctx, w.view, `where approval = $1 and state = 'waiting'`, row.approval)
 		if err != nil || len(now) == 0 { // another server took it since it was read
 			return false, err
 		}
@@ -248,7 +248,7 @@ func (w *wakes) sound(ctx context.Context, row wakeRow) (bool, error) {
 
 // told reports whether an account was told within a day that pushes are kept back.
 func (w *wakes) told(ctx context.Context, account assurance.AccountID) (bool, error) {
-	rows, err := w.read(ctx, w.db, `where account = $1 and state = 'told' and created > $2`, int64(account), store.Unix(w.now().Add(-wakeDailyIn)))
+	rows, err := w.read(ctx, w.view, `where account = $1 and state = 'told' and created > $2`, int64(account), store.Unix(w.now().Add(-wakeDailyIn)))
 	for i := range rows {
 		if w.bound(&rows[i]) {
 			return true, nil
@@ -270,8 +270,8 @@ func sentName(approval int64) string { return "sent-" + strconv.FormatInt(approv
 // inspect looks at all rows, and for those that this server asked for.
 func (w *wakes) inspect(ctx context.Context) error {
 	after := int64(-1 << 63)
-	err := w.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		page, err := w.read(ctx, w.db, `where approval > $1 order by approval limit $2`, after, walkPage)
+	err := w.view.Walk(ctx, func(ctx context.Context) (bool, error) {
+		page, err := w.read(ctx, w.view, `where approval > $1 order by approval limit $2`, after, walkPage)
 		for _, row := range page {
 			after = row.approval
 			if err := w.inspectRow(ctx, row); err != nil {
@@ -286,7 +286,7 @@ func (w *wakes) inspect(ctx context.Context) error {
 	for _, key := range w.own.keys() {
 		for _, one := range w.own.of(key, wakeDailyIn) {
 			var created int64
-			err := w.db.QueryRow(ctx, `select created from wake where approval = $1`, one.id).Scan(&created)
+			err := w.view.QueryRow(ctx, `select created from wake where approval = $1`, one.id).Scan(&created)
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return err
 			}
@@ -301,8 +301,8 @@ func (w *wakes) inspect(ctx context.Context) error {
 func (w *wakes) inspectRow(ctx context.Context, row wakeRow) error {
 	switch {
 	case !w.bound(&row):
-	case w.db.Over("wake", strconv.FormatInt(row.approval, 10)):
-		now, err := w.read(ctx, w.db, `where approval = $1`, row.approval)
+	case w.view.Over("wake", strconv.FormatInt(row.approval, 10)):
+		now, err := w.read(ctx, w.view, `where approval = $1`, row.approval)
 		if err != nil || len(now) == 0 { // it was taken away since it was read
 			return err
 		}

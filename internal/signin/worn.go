@@ -1,0 +1,119 @@
+package signin
+
+import (
+	"context"
+	"strconv"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+)
+
+// wornOut tells of what a wrong answer has done to its budgets: that the authenticator
+// is closed to this side, and before that its owner, once strangers make it slow.
+func (x *examiner) wornOut(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
+	for _, w := range x.guesses.wornOut(&q.budget) {
+		var err error
+		if w.closed {
+			err = x.close(ctx, tx, at, q, w)
+		} else {
+			err = x.tellGuessed(ctx, tx, at, q, noticeSlowed(q.how.Describe().Title))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close writes down that an authenticator is closed to a side, and tells its owner.
+func (x *examiner) close(ctx context.Context, tx *store.Tx, at *attempt, q *question, w wear) error {
+	if err := x.guesses.close(ctx, tx, q.account.ID); err != nil {
+		return err
+	}
+	en := at.entry(q.account, "credential.closed", audit.OK, "too-many-wrong-answers")
+	en.Detail["authenticator"] = q.kind + "/" + strconv.FormatInt(int64(w.credential), 10)
+	en.Detail["to"] = w.side.words()
+	tx.Record(en)
+	return x.tellGuessed(ctx, tx, at, q, noticeClosed(q.how.Describe().Title, w.side))
+}
+
+// tellGuessed tells an owner of guesses, once in a day for each authenticator and what
+// became of it, with a link that makes a browser one of theirs.
+func (x *examiner) tellGuessed(ctx context.Context, tx *store.Tx, at *attempt, q *question, n notice) error {
+	told, err := x.owners.told(ctx, tx, q.account, n, day)
+	if err != nil || told {
+		return err
+	}
+	n.body += "\nThe last wrong answer came " + fromWhere(at) + ".\n"
+	if q.budget.side == stranger || q.budget.side == gateway {
+		n.body += "\nWhere you were let in before, in the browsers that you signed in with, and with a passkey you can sign in as always.\n"
+	}
+	if x.openAt != "" && q.budget.side != inBrowser {
+		code, err := x.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: openingKind, Owner: int64(q.account.ID), Lifetime: openingLife})
+		if err != nil {
+			return err
+		}
+		n.body += "To sign in from anywhere else, open this link first, in the browser that you want to use, within seven days:\n\n" + x.openAt + "?code=" + code +
+			"\n\nIt lets nobody in. It tells us that this browser is yours, so that you need not wait behind whoever guesses. Do not pass it on.\n"
+	}
+	return x.owners.tell(ctx, tx, q.account, n)
+}
+
+// fromWhere says where an attempt comes from, for people to read.
+func fromWhere(at *attempt) string {
+	switch {
+	case at.Source.IsValid():
+		return "from " + addrText(at.Source)
+	case at.Partner != "":
+		return "by " + at.Partner + ", which does not tell from where"
+	}
+	return "from an unknown address"
+}
+
+// reopen opens what is closed of an account, because two factors were shown just now.
+func (m *grants) reopen(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
+	is, err := m.guesses.closed.is(ctx, tx, account.ID)
+	if err != nil || !is || !assurance.TwoFactors().Met(at.Evidence, m.now()) {
+		return err
+	}
+	if ours, err := m.guesses.ledger.wrote(ctx, tx, closedKey(account.ID)); err != nil || !ours {
+		return err
+	}
+	if err := m.guesses.open(ctx, tx, account.ID); err != nil {
+		return err
+	}
+	return tx.Record(at.entry(account, "credential.opened", audit.OK, "two-factors"))
+}
+
+// OpenIn forgets all that was guessed wrong at an account's authenticators, inside a
+// change that records it.
+func (e *Engine) OpenIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	return e.guesses.open(ctx, tx, account)
+}
+
+// ClosedOf says what too many wrong answers have closed of an account, and to whom.
+func (e *Engine) ClosedOf(ctx context.Context, r store.Reader, account assurance.AccountID) ([]string, error) {
+	credentials, err := e.directory.Credentials(ctx, r, account)
+	if err != nil {
+		return nil, err
+	}
+	var all []assurance.CredentialID
+	kinds := map[assurance.CredentialID]string{}
+	for _, c := range credentials {
+		how := e.kinds[c.Kind]
+		if how == nil || !how.Describe().Guessable || c.Status != directory.CredentialActive {
+			continue
+		}
+		kinds[c.ID] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)
+		all = append(all, c.ID)
+	}
+	closed, err := e.guesses.closedOf(ctx, r, account, all)
+	var out []string
+	for _, w := range closed {
+		out = append(out, kinds[w.credential]+" for "+w.side.words())
+	}
+	return out, err
+}
