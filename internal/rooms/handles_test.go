@@ -2,6 +2,8 @@ package rooms_test
 
 import (
 	"go/ast"
+	"go/parser"
+	"go/token"
 	"maps"
 	"path"
 	"slices"
@@ -122,4 +124,45 @@ func handedOn(structs map[string]shape, name string) string {
 		}
 	}
 	return ""
+}
+
+const handing = `package a
+
+import (
+	"countersign/internal/a/b"
+	kept "countersign/internal/store"
+	other "example.org/store"
+)
+
+type Parts struct { DB *kept.DB }
+type Plain struct { db *kept.DB; Name string }
+type Shows struct { DB *kept.DB }
+type ByValue struct { DB kept.DB }
+type Two struct { a, B *kept.DB }
+type Holds struct { Parts Parts }
+type Embeds struct { Parts }
+type EmbedsTheirs struct { *b.Parts }
+type inner struct { DB *kept.DB }
+type ByInner struct { inner }
+type Deep struct { *ByInner }
+type Hides struct { inner inner }
+type Others struct { DB *other.DB }
+type Reads struct { View kept.View }
+`
+
+// TestWhatIsHandedOn shows what the test above finds, by whatever name and however deep.
+func TestWhatIsHandedOn(t *testing.T) {
+	f, err := parser.ParseFile(token.NewFileSet(), "a.go", handing, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	structs := shapes(source{folder: "a", syntax: f})
+	for name, want := range map[string]string{
+		"Plain": "", "Hides": "", "Others": "", "Reads": "", "Shows": "store.DB", "ByValue": "store.DB", "Two": "store.DB",
+		"Holds": "a.Parts", "Embeds": "a.Parts", "EmbedsTheirs": "a/b.Parts", "ByInner": "store.DB by way of a.inner", "Deep": "store.DB by way of a.inner by way of a.ByInner",
+	} {
+		if got := handedOn(structs, "a."+name); got != want {
+			t.Errorf("%s hands on %q, and not %q", name, got, want)
+		}
+	}
 }
