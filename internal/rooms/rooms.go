@@ -1,4 +1,5 @@
-// Package rooms compares who imports whom with the table in ARCHITECTURE.md.
+// Package rooms compares who imports whom with the table in ARCHITECTURE.md. Its tests
+// also check the decision records, the commands of CONTRIBUTING.md and the links of all pages.
 //
 // It owns how that table is read. It holds no list of rooms of its own: a room
 // that the table does not draw, or an import that it does not allow, fails the
