@@ -188,6 +188,9 @@ func (y *road) follow(ctx context.Context, tx *store.Tx, at *attempt, d decision
 	case Granted:
 		if !at.browser() {
 			g, err := y.grants.grant(ctx, tx, at, d)
+			if err == nil {
+				err = y.attempts.forget(ctx, tx, at)
+			}
 			step.Grant = g
 			return step, err
 		}

@@ -121,6 +121,7 @@ type appCaller struct {
 	how        authenticator.Approver
 	// shown is what it showed with this call.
 	shown authenticator.Result
+	heard bool // all of the log was heard
 }
 
 func (c appCaller) actor() audit.Actor {
@@ -277,11 +278,14 @@ func (a *Apps) Answer(ctx context.Context, call AppCall, said AppAnswer) error {
 	if err != nil {
 		return err
 	}
-	return a.db.Change(ctx, c.actor(), func(tx *store.Tx) error { return a.answer(ctx, tx, call, said, c) })
+	return a.approvals.guesses.hearing(ctx, func(heard bool) error {
+		c.heard = heard
+		return a.db.Change(ctx, c.actor(), func(tx *store.Tx) error { return a.answer(ctx, tx, call, said, c) })
+	})
 }
 
 func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppAnswer, c appCaller) error {
-	g := guesser{account: c.account.ID, app: &c.credential, protocol: AppProtocol, source: call.Source}
+	g := guesser{account: c.account.ID, app: &c.credential, protocol: AppProtocol, source: call.Source, heard: c.heard}
 	budget, over, err := a.approvals.budget(ctx, tx, g)
 	if err != nil {
 		return err

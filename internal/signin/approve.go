@@ -51,24 +51,33 @@ func (a *Approvals) Approve(ctx context.Context, g Grant, object string) error {
 		return err
 	}
 	by := guesser{protocol: g.Protocol(), source: g.Source(), account: g.Account()}
-	return a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		_, over, err := a.budget(ctx, tx, by)
-		if err != nil {
-			return err
-		}
-		row, err := a.rows.waiting(ctx, tx, g.Account(), id)
-		if err != nil {
-			return err
-		}
-		switch {
-		case over != "" || subtle.ConstantTimeCompare([]byte(number), []byte(row.body.Number)) != 1:
-			return a.wrong(ctx, tx, by)
-		case object != row.body.Waiting.Numbered(number):
-			return failure.Refuse("other-text", "What waits is something else than what was shown. Type the number again.")
-		}
-		shown.Bound = row.body.Waiting.Text()
-		return a.rows.settle(ctx, tx, row, &shown, entryOf(g))
+	return a.guesses.hearing(ctx, func(heard bool) error {
+		by.heard = heard
+		return a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+			row, err := a.numbered(ctx, tx, by, id, number)
+			if err != nil {
+				return err
+			}
+			if object != row.body.Waiting.Numbered(number) {
+				return failure.Refuse("other-text", "What waits is something else than what was shown. Type the number again.")
+			}
+			shown.Bound = row.body.Waiting.Text()
+			return a.rows.settle(ctx, tx, row, &shown, entryOf(g))
+		})
 	})
+}
+
+// numbered is what waits, if the number is its own and one may be tried.
+func (a *Approvals) numbered(ctx context.Context, tx *store.Tx, by guesser, id int64, number string) (*approval, error) {
+	_, over, err := a.budget(ctx, tx, by)
+	if err != nil {
+		return nil, err
+	}
+	row, err := a.rows.waiting(ctx, tx, by.account, id)
+	if err == nil && (over != "" || subtle.ConstantTimeCompare([]byte(number), []byte(row.body.Number)) != 1) {
+		err = a.wrong(ctx, tx, by)
+	}
+	return row, err
 }
 
 // transferred is what an approval by this grant shows elsewhere.

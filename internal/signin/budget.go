@@ -186,8 +186,9 @@ const wrongNumbers = 10
 
 // numbers finds out what a wrong number is charged to, by which an approval is looked for,
 // and why none may be tried; app is 0 for a session. The account's budget for numbers is one
-// of its own, so that nobody who guesses its password keeps its owner from approving.
-func (g *guesses) numbers(ctx context.Context, r store.Reader, account assurance.AccountID, app assurance.CredentialID) (b budget, over string, err error) {
+// of its own, so that nobody who guesses its password keeps its owner from approving. Heard
+// says that all of the log was heard.
+func (g *guesses) numbers(ctx context.Context, r store.Reader, account assurance.AccountID, app assurance.CredentialID, heard bool) (b budget, over string, err error) {
 	b.subjects = []subject{{key: "number/" + strconv.FormatInt(int64(account), 10), window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"}}
 	if app != 0 {
 		b.subjects = append(b.subjects, subject{key: credentialKey(app), credential: app, limit: wrongNumbers, reason: "disabled"})
@@ -195,7 +196,11 @@ func (g *guesses) numbers(ctx context.Context, r store.Reader, account assurance
 	if err := g.loadSubjects(ctx, r, b.subjects); err != nil {
 		return b, "", err
 	}
-	return b, g.judge(&b), nil
+	over = g.judge(&b)
+	if !heard && recalls(&b) {
+		return b, "", errUnheard
+	}
+	return b, over, nil
 }
 
 // roomier is how many times as much may come from the address of somebody who is no

@@ -125,7 +125,7 @@ func New(p Parts) (*Engine, error) {
 // lead makes the road, and where it ends.
 func (e *Engine) lead(p Parts) {
 	e.endings = &endings{db: p.DB, directory: p.Directory, owners: p.owners(), guesses: e.guesses, attempts: e.attempts, strangers: e.Strangers, now: p.Now}
-	e.grants = &grants{directory: p.Directory, guesses: e.guesses, attempts: e.attempts, now: p.Now}
+	e.grants = &grants{directory: p.Directory, guesses: e.guesses, now: p.Now}
 	e.road = &road{db: p.DB, limits: p.Limits, now: p.Now, kinds: e.kinds, judge: e.judge, examiner: e.examiner, guesses: e.guesses, attempts: e.attempts, sessions: e.sessions,
 		elsewhere: e.elsewhere, messages: e.Messages, strangers: e.Strangers, endings: e.endings, grants: e.grants}
 }

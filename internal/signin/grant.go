@@ -16,11 +16,11 @@ import (
 type grants struct {
 	directory *directory.Directory
 	guesses   *guesses
-	attempts  *attempts
 	now       func() time.Time
 }
 
-// grant makes the yes. It is the only place that fills one in.
+// grant makes the yes. It is the only place that fills one in. Its attempt is over: whoever
+// calls it has that go, or had it go.
 func (m *grants) grant(ctx context.Context, tx *store.Tx, at *attempt, d decision) (Grant, error) {
 	g, err := fill(at, d, m.now())
 	if err != nil {
@@ -40,7 +40,7 @@ func (m *grants) grant(ctx context.Context, tx *store.Tx, at *attempt, d decisio
 	if err := m.reopen(ctx, tx, at, d.account); err != nil {
 		return Grant{}, err
 	}
-	return g, m.attempts.forget(ctx, tx, at)
+	return g, nil
 }
 
 // fill fills a grant in.

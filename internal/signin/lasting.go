@@ -158,10 +158,16 @@ func (l *ledger) lacks(row *guessRow, there bool, m run) string {
 	switch {
 	case !there:
 		return store.Missing
-	case !l.bound(row), row.since == m.since && row.count >= m.count:
+	case !l.bound(row), row.since == m.since && row.count >= m.count, row.follows(m):
 		return ""
 	}
 	return store.Older
+}
+
+// follows reports whether a row counts from when a run was over: the clock of the server that
+// began it may be ahead.
+func (row *guessRow) follows(m run) bool {
+	return row.since > m.since && row.since+store.ClockBound.Microseconds() >= m.until
 }
 
 // ended reports whether it was said that a count is over: its credential was right, or all

@@ -20,6 +20,7 @@ type guesser struct {
 	app      *directory.Credential // nil for a session
 	protocol string
 	source   netip.Addr
+	heard    bool // all of the log was heard
 }
 
 // budget is what a wrong number is charged to, and why none may be tried.
@@ -28,16 +29,25 @@ func (a *Approvals) budget(ctx context.Context, r store.Reader, g guesser) (b bu
 	if g.app != nil {
 		app = g.app.ID
 	}
-	return a.guesses.numbers(ctx, r, g.account, app)
+	return a.guesses.numbers(ctx, r, g.account, app, g.heard)
 }
 
 // under finds what waits under a number. The budget is asked first, so
 // that a right guess after too many wrong ones finds nothing either.
-func (a *Approvals) under(ctx context.Context, actor audit.Actor, g guesser, typed string) (Waiting, error) {
+func (a *Approvals) under(ctx context.Context, actor audit.Actor, g guesser, typed string) (w Waiting, err error) {
 	number, err := readNumber(typed)
 	if err != nil {
 		return Waiting{}, err
 	}
+	err = a.guesses.hearing(ctx, func(heard bool) (err error) {
+		g.heard = heard
+		w, err = a.find(ctx, actor, g, number)
+		return err
+	})
+	return w, err
+}
+
+func (a *Approvals) find(ctx context.Context, actor audit.Actor, g guesser, number string) (Waiting, error) {
 	_, over, err := a.budget(ctx, a.db, g)
 	if err != nil {
 		return Waiting{}, err

@@ -14,7 +14,8 @@ type Tries struct{ guesses *guesses }
 
 // Count counts one more try at a subject, such as "recovery/7", and returns which one it
 // is. A window is after what time the count begins anew; 0 is never. A row that somebody
-// else wrote counts as more than there can be.
+// else wrote counts as more than there can be. Nothing ends such a count but its window, so
+// that what this server remembers of it is not asked of the log first.
 func (t *Tries) Count(ctx context.Context, tx *store.Tx, name string, window time.Duration) (int, error) {
 	b := budget{subjects: []subject{{key: name, window: window, limit: usedUp, reason: "too-many-tries"}}}
 	if err := t.guesses.loadSubjects(ctx, tx, b.subjects); err != nil {

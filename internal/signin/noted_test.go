@@ -1,0 +1,83 @@
+package signin
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/prompt"
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+// Whoever was let in from a place within a day is no stranger there, also where somebody
+// removed or altered the row that says so: this server knows, and does not ask. What was
+// altered is found all the same. Of another's account, another place and after a day it asks.
+func TestAPlaceThatThisServerNoted(t *testing.T) {
+	for name, c := range map[string]struct{ do, wrong string }{
+		"nothing": {},
+		"removed": {do: `delete from known_source`},
+		"altered": {do: `update known_source set seen = seen + 1`, wrong: store.Altered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.EachDSN(t, func(t *testing.T, dsn string) {
+				w := withWorn(t, dsn)
+				bob := w.person("bob")
+				w.give(bob, "totp", authenticator.Enrolled{Traits: assurance.Held, State: []byte("222222")})
+				from := netip.MustParseAddr("203.0.113.7")
+				says := func(name, text string, from netip.Addr) Step {
+					return w.begin(Request{Application: "vpn", Name: name, Protocol: "radius", Medium: prompt.Single, CodeAlone: true, Partner: "nas", Source: from, Opening: []prompt.Answer{typed(AnyCode, text)}})
+				}
+				sideOf := func(of assurance.AccountID, from netip.Addr) side {
+					t.Helper()
+					b, _, err := w.guesses.read(t.Context(), w.DB, who{origin: origin{source: from}}, target{account: of, kind: "totp"})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return b.side
+				}
+				if s := says("ada", "111111", from); s.State != Granted {
+					t.Fatalf("%+v", s)
+				}
+				if c.do != "" {
+					storetest.Sabotage(t, w.DB, c.do)
+				}
+				if got := sideOf(w.ada.ID, from); got != atHome {
+					t.Errorf("noted a moment ago: %q", got)
+				}
+				for what, got := range map[string]side{"another place": sideOf(w.ada.ID, from.Next()), "another account": sideOf(bob.ID, from)} {
+					if got != stranger {
+						t.Errorf("%s: %q", what, got)
+					}
+				}
+				w.inspect()
+				w.clock.later(24*time.Hour - time.Second)
+				if got := sideOf(w.ada.ID, from); got != atHome {
+					t.Errorf("a day ago: %q", got)
+				}
+				w.clock.later(time.Second)
+				want := map[bool]side{true: atHome, false: stranger}[c.do == ""]
+				if got := sideOf(w.ada.ID, from); got != want {
+					t.Errorf("a day later: %q, want %q", got, want)
+				}
+				if s := says("ada", "111111", from); s.State != Granted {
+					t.Fatalf("%+v", s)
+				}
+				if got := sideOf(w.ada.ID, from); got != atHome {
+					t.Errorf("let in once more: %q", got)
+				}
+				var n int
+				if err := w.DB.QueryRow(t.Context(), `select count(*) from known_source where seen = $1`, store.Unix(w.clock.Now())).Scan(&n); err != nil || n != 1 {
+					t.Errorf("the row was not written anew: %d, %v", n, err)
+				}
+				if c.wrong == "" {
+					storetest.Quiet(t, w.DB)
+				} else {
+					storetest.Alarmed(t, w.DB, "known_source", note{w.ada.ID, sourceKey(from)}.row(), c.wrong)
+				}
+			})
+		})
+	}
+}
