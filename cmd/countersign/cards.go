@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 
-	smartcard "countersign/internal/authenticator/certificate"
 	"countersign/internal/config"
 	"countersign/internal/keyring"
 	"countersign/internal/listen"
@@ -92,10 +91,6 @@ func (k cardSeals) Seal(challenge string, plain []byte) []byte {
 
 func (k cardSeals) Open(challenge string, sealed []byte) ([]byte, error) {
 	return k.keys.Open(keyring.Certificate, k.place(challenge), sealed)
-}
-
-func (in *installation) cardKind(c *cards) *smartcard.Authenticator {
-	return smartcard.New(smartcard.Options{Authorities: c.authorities, Seals: cardSeals{in.keys}, URL: c.url})
 }
 
 func (in *installation) cardEndpoint(s settings) *mutualtls.Endpoint {

@@ -28,7 +28,7 @@ func (c *configCheck) Run() error {
 		_, err = s.limits.Check()
 	}
 	if err == nil {
-		_, err = authenticators(s.publicURL, s.passkeys, nil)
+		_, err = allKinds(s, nil)
 	}
 	if err == nil && file.TLS.Certificate != "" {
 		_, err = (&certificates{files: func() config.TLS { return file.TLS }}).tlsConfig()

@@ -32,7 +32,7 @@ func TestPrintedDefaultsAreTheRooms(t *testing.T) {
 	if want := (session.Limits{Overall2: 24 * time.Hour, Idle2: time.Hour, Overall3: 12 * time.Hour, Idle3: 15 * time.Minute}); s.sessions != want {
 		t.Errorf("printed %+v", s.sessions)
 	}
-	if _, err := authenticators(s.publicURL, s.passkeys, nil); err != nil {
+	if _, err := allKinds(s, nil); err != nil {
 		t.Error(err)
 	}
 }

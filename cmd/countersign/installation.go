@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,19 +15,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
-	smartcard "countersign/internal/authenticator/certificate"
-	"countersign/internal/authenticator/hotp"
-	"countersign/internal/authenticator/mailcode"
-	"countersign/internal/authenticator/ocra"
-	"countersign/internal/authenticator/passkey"
-	"countersign/internal/authenticator/password"
-	"countersign/internal/authenticator/pin"
-	"countersign/internal/authenticator/push"
-	"countersign/internal/authenticator/recoverycode"
 	"countersign/internal/authenticator/slowhash"
-	"countersign/internal/authenticator/smscode"
-	"countersign/internal/authenticator/totp"
-	"countersign/internal/authenticator/yubicootp"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/keyring"
@@ -66,7 +53,7 @@ type installation struct {
 	api       *api.API
 	routes    []look.Route // of the pages, with what each demands
 	handler   http.Handler
-	kinds     []authenticator.Authenticator
+	kinds     kindList
 	rooms     []inspector // that keep rows
 }
 
@@ -100,64 +87,20 @@ func assemble(ctx context.Context, s settings) (*installation, error) {
 	return in, nil
 }
 
-// localhost stands for the public URL where only the kinds matter.
-var localhost = &url.URL{Scheme: "http", Host: "localhost"}
-
-func authenticators(u *url.URL, o passkey.Options, pins pin.Keys) ([]authenticator.Authenticator, error) {
-	o.RPID, o.RPName, o.Origins = u.Hostname(), "Countersign", []string{u.Scheme + "://" + u.Host}
-	keys, err := passkey.New(o)
-	if err != nil {
-		return nil, err
-	}
-	codes, err := totp.New(totp.Options{Issuer: "Countersign (" + u.Hostname() + ")", PINs: pins})
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := hotp.New(hotp.Options{Issuer: "Countersign (" + u.Hostname() + ")", PINs: pins})
-	if err != nil {
-		return nil, err
-	}
-	challenges, err := ocra.New(pins)
-	if err != nil {
-		return nil, err
-	}
-	gate := slowhash.NewGate(0, 0)
-	passwords, err := password.New(slowhash.Default(), gate, "Countersign", u.Hostname())
-	if err != nil {
-		return nil, err
-	}
-	saved, err := recoverycode.New(slowhash.Default(), gate)
-	if err != nil {
-		return nil, err
-	}
-	phone := push.New(u.JoinPath(app.Path).String(), keys)
-	return []authenticator.Authenticator{keys, passwords, phone, codes, tokens, challenges, yubicootp.Authenticator{}, saved, accesspass.Authenticator{}, apikey.Authenticator{}}, nil
-}
-
 func (in *installation) build(ctx context.Context, s settings) error {
 	if s.protocols == nil {
 		s.protocols = protocols()
 	}
 	in.protocols = s.protocols
-	pins := pinKeys{in.keys}
-	kinds, err := authenticators(s.publicURL, s.passkeys, pins)
-	if err != nil {
+	var err error
+	if in.kinds, err = allKinds(s, in.keys); err != nil {
 		return err
 	}
-	if s.cards != nil { // behind the passkeys, which are as strong and need no more than the browser
-		kinds = slices.Insert(kinds, 1, authenticator.Authenticator(in.cardKind(s.cards)))
-	}
-	if s.sms != nil { // the weakest that people add themselves
-		kinds = slices.Insert(kinds, len(kinds)-3, authenticator.Authenticator(smsKind(s)))
-	}
-	if s.mails {
-		kinds = slices.Insert(kinds, len(kinds)-2, authenticator.Authenticator(mailcode.New(serviceName(s), directory.CheckMail)))
-	}
-	in.kinds = kinds
+	kinds, tokens := in.kinds.here(), in.kinds.tokens()
 	people := directory.New(directory.Parts{DB: in.db, Keys: in.keys, Log: s.log})
 	var catalogue *application.Catalogue
 	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
-		return vocabulary{people, catalogue, kinds, in.protocols}.names(ctx, r)
+		return vocabulary{people, catalogue, in.kinds, in.protocols}.names(ctx, r)
 	}
 	rules := signin.NewRules(in.db, in.keys, known, s.log)
 	lists := offline.New(offline.Parts{DB: in.db, Keys: in.keys})
@@ -196,7 +139,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	enrollments = enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.sessions,
-		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
 		Doubt: func(ctx context.Context, tx *store.Tx, account directory.Account) (int, error) {
 			return recoveries.DisownIn(ctx, tx, account)
 		}})
@@ -215,7 +158,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.rooms = append(in.rooms, in.pusher)
-	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokenKinds{}, PINs: pinKinds{pins, s.pinDigits},
+	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, Protocols: s.protocols, Engine: in.engine,
 		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
@@ -235,11 +178,11 @@ func (in *installation) build(ctx context.Context, s settings) error {
 }
 
 func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *enrollment.Enrollments) (http.Handler, error) {
-	l, err := look.New(look.Options{Secure: s.publicURL.Scheme == "https", Organisation: s.organisation, Now: s.now, Log: s.log})
+	l, err := look.New(look.Options{Secure: s.publicURL.Scheme == "https", Organisation: s.organisation, Kinds: in.kinds.words(), Now: s.now, Log: s.log})
 	if err != nil {
 		return nil, err
 	}
-	gesture, err := gestureOptions(in.kinds)
+	gesture, err := gestureOptions(in.kinds.here())
 	if err != nil {
 		return nil, err
 	}
@@ -285,7 +228,7 @@ func newKey(t enrollment.KeyTerms) (string, authenticator.Enrolled, error) {
 type vocabulary struct {
 	people    *directory.Directory
 	catalogue *application.Catalogue
-	kinds     []authenticator.Authenticator
+	kinds     kindList
 	protocols protocol.List
 }
 
@@ -297,13 +240,8 @@ func (v vocabulary) names(ctx context.Context, r store.Reader) (policy.Known, er
 		k.Actions = append(k.Actions, c.Action)
 	}
 	k.Reading = admin.Reading()
-	for _, a := range v.kinds {
+	for _, a := range v.kinds { // also of those that this server lacks something for
 		k.Kinds = append(k.Kinds, a.Describe().Kind)
-	}
-	for _, kind := range []string{smartcard.Kind, smscode.Kind, mailcode.Kind} { // a policy may speak of them before there are any
-		if !slices.Contains(k.Kinds, kind) {
-			k.Kinds = append(k.Kinds, kind)
-		}
 	}
 	groups, err := v.people.Groups(ctx, r)
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
-	"countersign/internal/authenticator/passkey"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
@@ -93,13 +92,13 @@ func (r rewound) print(w io.Writer) {
 
 // kinds are the program's authenticators whose answers could be given again.
 func rewindable() (map[string]authenticator.Rewinder, error) {
-	all, err := authenticators(localhost, passkey.Options{}, nil)
+	all, err := allKinds(nowhere, nil)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]authenticator.Rewinder{}
 	for _, a := range all {
-		if r, ok := a.(authenticator.Rewinder); ok {
+		if r, ok := a.Authenticator.(authenticator.Rewinder); ok {
 			out[a.Describe().Kind] = r
 		}
 	}

@@ -30,6 +30,7 @@ type settings struct {
 	organisation string
 	proxies      []netip.Prefix
 	protocols    protocol.List // nil is every one there is
+	more         []kind        // of authenticators, beside those there are
 	passkeys     passkey.Options
 	cards        *cards
 	sms          *notify.Gateway // nil is none

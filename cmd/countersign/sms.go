@@ -12,7 +12,6 @@ import (
 	"os"
 
 	"countersign/internal/authenticator"
-	"countersign/internal/authenticator/smscode"
 	"countersign/internal/config"
 	"countersign/internal/notify"
 )
@@ -35,12 +34,6 @@ func gatewayOf(c config.SMS) *notify.Gateway {
 		}
 	}
 	return g
-}
-
-// smsKind is the authenticator that a gateway makes possible. Its messages name the
-// organisation, and the host whose pages the code is for.
-func smsKind(s settings) *smscode.Authenticator {
-	return smscode.New(serviceName(s), s.publicURL.Hostname())
 }
 
 // serviceName is what people call this installation.

@@ -48,7 +48,11 @@ type tokenSource struct {
 }
 
 func (s *tokenSource) options() (tokenfile.Options, error) {
-	o := tokenfile.Options{Format: s.Format, Digits: s.Digits, Now: time.Now(), Check: importable}
+	o := tokenfile.Options{Format: s.Format, Digits: s.Digits, Now: time.Now()}
+	var err error
+	if o.Check, err = importable(); err != nil {
+		return o, err
+	}
 	if s.KeyFile != "" {
 		b, err := os.ReadFile(s.KeyFile)
 		if err != nil {
@@ -72,12 +76,24 @@ func (s *tokenSource) options() (tokenfile.Options, error) {
 // importable says what the server would refuse about a token, so that it is said
 // line by line and before anything is sent. Of HOTP and TOTP the file's reader says
 // so.
-func importable(t tokenfile.Token) error {
-	if t.Kind == tokenfile.HOTP || t.Kind == tokenfile.TOTP {
-		return nil
+func importable() (func(tokenfile.Token) error, error) {
+	all, err := allKinds(nowhere, nil)
+	if err != nil {
+		return nil, err
 	}
-	_, err := tokenKinds{}.Import(enrollment.Seed{Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm, Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Public: t.Public, Private: t.Private})
-	return err
+	tokens := all.tokens()
+	return func(t tokenfile.Token) error {
+		if t.Kind == tokenfile.HOTP || t.Kind == tokenfile.TOTP {
+			return nil
+		}
+		_, err := tokens.Import(seedOf(t))
+		return err
+	}, nil
+}
+
+// seedOf is what a file says of a token, without its label.
+func seedOf(t tokenfile.Token) enrollment.Seed {
+	return enrollment.Seed{Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm, Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Public: t.Public, Private: t.Private}
 }
 
 // read reads the file from its beginning, with a bar on the way.
@@ -246,10 +262,15 @@ func (s *tokenSource) preview(ctx context.Context, conn *connection) error {
 
 // show prints each token on a line; never its secret.
 func (s *tokenSource) show() error {
+	all, err := allKinds(nowhere, nil)
+	if err != nil {
+		return err
+	}
+	tokens := all.tokens()
 	out := bufio.NewWriter(os.Stdout)
 	fmt.Fprintf(out, "%8s  %-20s  %-24s  %s\n", "LINE", "SERIAL", "MANUFACTURER", "KIND")
-	_, err := s.read("Reading", func(t tokenfile.Token) error {
-		_, err := fmt.Fprintf(out, "%8d  %-20s  %-24s  %s\n", t.Line, t.Serial, t.Manufacturer, shownKind(t))
+	_, err = s.read("Reading", func(t tokenfile.Token) error {
+		_, err := fmt.Fprintf(out, "%8d  %-20s  %-24s  %s\n", t.Line, t.Serial, t.Manufacturer, tokens.says(t))
 		return err
 	})
 	return errors.Join(err, out.Flush())
@@ -309,17 +330,4 @@ func (b *bar) clear() {
 	if b.drawn > 0 {
 		fmt.Fprintf(os.Stderr, "\r%60s\r", "")
 	}
-}
-
-// shownKind is what a token is, for people.
-func shownKind(t tokenfile.Token) string {
-	switch t.Kind {
-	case tokenfile.YubicoOTP:
-		return t.Kind + ", public id " + t.Public
-	case tokenfile.OCRA:
-		return fmt.Sprintf("%s %s, counter %d", t.Kind, t.Suite, t.Counter)
-	case tokenfile.TOTP:
-		return fmt.Sprintf("%s %s, %d digits, %d seconds", t.Kind, t.Algorithm, t.Digits, t.Period)
-	}
-	return fmt.Sprintf("%s %s, %d digits, counter %d", t.Kind, t.Algorithm, t.Digits, t.Counter)
 }

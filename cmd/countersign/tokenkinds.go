@@ -3,73 +3,73 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
-	"countersign/internal/authenticator/hotp"
-	"countersign/internal/authenticator/ocra"
-	"countersign/internal/authenticator/otp"
 	"countersign/internal/authenticator/pin"
-	"countersign/internal/authenticator/totp"
-	"countersign/internal/authenticator/yubicootp"
 	"countersign/internal/enrollment"
 	"countersign/internal/keyring"
+	"countersign/internal/tokenfile"
 )
 
-// tokenKinds are the authenticators that hardware tokens are.
-type tokenKinds struct{}
+// tokenKinds are the authenticators that hardware tokens are, by kind.
+type tokenKinds map[string]authenticator.Token
 
-func (tokenKinds) Import(s enrollment.Seed) (authenticator.Enrolled, error) {
-	key := otp.Key{Secret: s.Secret, Algorithm: otp.Algorithm(s.Algorithm), Digits: s.Digits}
-	switch s.Kind {
-	case hotp.Kind:
-		return hotp.Import(hotp.Seed{Key: key, Counter: s.Counter, Label: s.Label})
-	case totp.Kind:
-		return totp.Import(totp.Seed{Key: key, Period: time.Duration(s.Period) * time.Second, Label: s.Label})
-	case ocra.Kind:
-		return ocra.Import(ocra.Seed{Suite: s.Suite, Secret: s.Secret, Counter: s.Counter, Label: s.Label})
-	case yubicootp.Kind:
-		return yubicootp.Import(yubicootp.Seed{Public: s.Public, Private: s.Private, Key: s.Secret, Label: s.Label})
-	}
-	return authenticator.Enrolled{}, fmt.Errorf("a token is hotp, totp, ocra or yubico-otp, not %q", s.Kind)
-}
-
-func (tokenKinds) Resync(kind string, state []byte, codes string, now time.Time) (authenticator.Result, error) {
-	switch kind {
-	case hotp.Kind:
-		return hotp.Resync(state, codes)
-	case ocra.Kind:
-		return ocra.Resync(state, codes, now)
-	case yubicootp.Kind:
-		return yubicootp.Resync(state, codes)
-	}
-	return totp.Resync(state, codes, now)
-}
-
-func (tokenKinds) Secret(kind string, state []byte) ([]byte, error) {
-	switch kind {
-	case hotp.Kind:
-		return hotp.Secret(state)
-	case totp.Kind:
-		return totp.Secret(state)
-	case ocra.Kind:
-		return ocra.Secret(state)
-	case yubicootp.Kind:
-		return yubicootp.Secret(state)
+// named is the kind of that name.
+func (t tokenKinds) named(kind string) (authenticator.Token, error) {
+	if a, ok := t[kind]; ok {
+		return a, nil
 	}
 	return nil, fmt.Errorf("no token is %q", kind)
 }
 
-// Shown is true of what counts: a clock's codes pass by themselves, and an answer to a
-// number is for that number alone.
-func (tokenKinds) Shown(kind string) bool { return kind == hotp.Kind || kind == yubicootp.Kind }
-
-func (tokenKinds) Handle(kind string, state []byte) (string, error) {
-	if kind == yubicootp.Kind {
-		return yubicootp.Handle(state)
+func (t tokenKinds) Import(s enrollment.Seed) (authenticator.Enrolled, error) {
+	a, ok := t[s.Kind]
+	if !ok {
+		return authenticator.Enrolled{}, fmt.Errorf("a token is %s, not %q", strings.Join(slices.Sorted(maps.Keys(t)), ", "), s.Kind)
 	}
-	return "", nil
+	return a.Import(s)
+}
+
+func (t tokenKinds) Resync(kind string, state []byte, codes string, now time.Time) (authenticator.Result, error) {
+	a, err := t.named(kind)
+	if err != nil {
+		return authenticator.Result{}, err
+	}
+	return a.Resync(state, codes, now)
+}
+
+func (t tokenKinds) Secret(kind string, state []byte) ([]byte, error) {
+	a, err := t.named(kind)
+	if err != nil {
+		return nil, err
+	}
+	return a.Secret(state)
+}
+
+func (t tokenKinds) Shown(kind string) bool {
+	a, ok := t[kind]
+	return ok && a.Shown()
+}
+
+func (t tokenKinds) Handle(kind string, state []byte) (string, error) {
+	a, err := t.named(kind)
+	if err != nil {
+		return "", err
+	}
+	return a.Handle(state)
+}
+
+// says is what a file says of a token, for people and without its secret.
+func (t tokenKinds) says(token tokenfile.Token) string {
+	if a, ok := t[token.Kind]; ok {
+		return a.Says(seedOf(token))
+	}
+	return token.Kind
 }
 
 // pinKeys hash PINs under keys of the keyring, so that neither a sealed row that
@@ -90,40 +90,32 @@ func (k pinKeys) Verify(salt []byte, pin string, mac []byte) bool {
 
 // pinKinds are the authenticators that can have a PIN in front of their codes.
 type pinKinds struct {
-	keys  pin.Keys
-	least int // digits of a new PIN
+	tokens tokenKinds
+	keys   pin.Keys
+	least  int // digits of a new PIN
 }
 
 var errNoPIN = errors.New("that kind of authenticator has no PIN")
 
 // put sets a PIN, or takes it away where p is nil: what has none has none then.
-func (pinKinds) put(kind string, state []byte, p *pin.Kept, digits string) (authenticator.Enrolled, error) {
-	switch kind {
-	case yubicootp.Kind:
+func (k pinKinds) put(kind string, state []byte, p *pin.Kept, digits string) (authenticator.Enrolled, error) {
+	switch a := k.tokens[kind].(type) {
+	case pin.Bearer:
+		return a.SetPIN(state, p, digits)
+	case authenticator.Token:
 		if p == nil {
 			return authenticator.Enrolled{State: state, Traits: assurance.Held}, nil
 		}
-	case hotp.Kind:
-		return hotp.SetPIN(state, p)
-	case totp.Kind:
-		return totp.SetPIN(state, p)
-	case ocra.Kind:
-		return ocra.SetPIN(state, p, digits)
 	}
 	return authenticator.Enrolled{}, errNoPIN
 }
 
-func (pinKinds) Standing(kind string, state []byte) string {
-	var kept *pin.Kept
-	needed, err := false, errNoPIN
-	switch kind {
-	case hotp.Kind:
-		kept, err = hotp.PIN(state)
-	case totp.Kind:
-		kept, err = totp.PIN(state)
-	case ocra.Kind:
-		kept, needed, err = ocra.PIN(state)
+func (k pinKinds) Standing(kind string, state []byte) string {
+	bearer, ok := k.tokens[kind].(pin.Bearer)
+	if !ok {
+		return ""
 	}
+	kept, needed, err := bearer.PIN(state)
 	switch {
 	case err != nil:
 		return ""

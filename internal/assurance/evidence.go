@@ -107,17 +107,15 @@ func ACR(evidence []Evidence) string {
 }
 
 // AMR returns the RFC 8176 methods of the evidence, sorted. "mfa" is there when
-// it is true, and never alone.
-func AMR(evidence []Evidence) []string {
+// it is true, and never alone. method is what a kind says of itself where its traits
+// do not say ("pwd"), or empty.
+func AMR(evidence []Evidence, method func(kind string) string) []string {
 	var out []string
 	for _, e := range evidence {
+		own := method(e.Kind)
 		switch {
-		case e.Kind == "password":
-			out = append(out, "pwd")
-		case e.Kind == "pin":
-			out = append(out, "pin")
-		case e.Kind == "smscode":
-			out = append(out, "sms")
+		case own != "":
+			out = append(out, own)
 		case e.Traits.Has(PhishingResistant | HardwareBound):
 			out = append(out, "hwk")
 		case e.Traits.Has(PhishingResistant):

@@ -15,6 +15,7 @@ func TestPINAndCodeAreTwoFactors(t *testing.T) {
 	shown := func(kind string, id assurance.CredentialID, traits assurance.Trait) assurance.Evidence {
 		return assurance.Evidence{Account: 7, Kind: kind, Credential: id, Traits: traits, Time: now}
 	}
+	method := func(kind string) string { return map[string]string{"password": "pwd"}[kind] }
 	both := []assurance.Evidence{shown("hotp", 5, assurance.Held|assurance.Known)}
 	if !assurance.TwoFactors().Met(both, now) || assurance.AAL(both) != 2 || assurance.ACR(both) != "urn:countersign:aal2" {
 		t.Errorf("PIN and code are AAL%d", assurance.AAL(both))
@@ -22,8 +23,11 @@ func TestPINAndCodeAreTwoFactors(t *testing.T) {
 	if assurance.Phishing().Met(both, now) || assurance.Hardware().Met(both, now) {
 		t.Error("PIN and code resist phishing")
 	}
-	if amr := assurance.AMR(both); !slices.Equal(amr, []string{"mfa", "otp", "pin"}) {
+	if amr := assurance.AMR(both, method); !slices.Equal(amr, []string{"mfa", "otp", "pin"}) {
 		t.Errorf("their amr is %v", amr)
+	}
+	if amr := assurance.AMR([]assurance.Evidence{shown("password", 1, assurance.Known), shown("hotp", 5, assurance.Held)}, method); !slices.Equal(amr, []string{"mfa", "otp", "pwd"}) {
+		t.Errorf("a password and a code are %v", amr)
 	}
 	for what, evidence := range map[string][]assurance.Evidence{
 		"two tokens":      {shown("hotp", 5, assurance.Held), shown("totp", 6, assurance.Held)},
@@ -36,7 +40,7 @@ func TestPINAndCodeAreTwoFactors(t *testing.T) {
 		if assurance.TwoFactors().Met(evidence, now) {
 			t.Errorf("two factors are %s", what)
 		}
-		if slices.Contains(assurance.AMR(evidence), "pin") && what != "a PIN long past" {
+		if slices.Contains(assurance.AMR(evidence, method), "pin") && what != "a PIN long past" {
 			t.Errorf("%s has a PIN", what)
 		}
 	}

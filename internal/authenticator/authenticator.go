@@ -20,8 +20,18 @@ import (
 type Description struct {
 	// Kind is the stable word in storage, policy and audit: "totp".
 	Kind string
-	// Title is what people call it: "Authenticator app".
-	Title string
+	// Title is what people call it: "Authenticator app". Noun is the same within a
+	// sentence: "authenticator app".
+	Title, Noun string
+	// Document is its page in docs: "authenticators.md".
+	Document string
+	// Mark is the picture beside it.
+	Mark Mark
+	// AMR is the method that it is where its traits do not say (RFC 8176): "pwd",
+	// "sms"; else empty.
+	AMR string
+	// Single says that an account has one: a new one replaces it.
+	Single bool
 	// Traits are all that it could show at its best. A Result shows a subset.
 	Traits assurance.Trait
 	// Media: the prompt can be played by any medium that has one of these bits.
@@ -35,6 +45,18 @@ type Description struct {
 	// First may be the first thing asked of a person whose name alone is known.
 	First bool
 }
+
+// Mark names a picture that the pages have.
+type Mark string
+
+// The marks.
+const (
+	MarkKey    Mark = "key"
+	MarkPhone  Mark = "phone"
+	MarkDots   Mark = "dots"
+	MarkPaper  Mark = "paper"
+	MarkTicket Mark = "ticket"
+)
 
 // Credential is one enrolled authenticator, as read from the store: unsealed,
 // and its row's MAC verified.

@@ -45,7 +45,7 @@ func hashOf(code string) string {
 }
 
 func (letter) Describe() authenticator.Description {
-	return authenticator.Description{Kind: "letter", Title: "Letter with codes", Traits: assurance.Held,
+	return authenticator.Description{Kind: "letter", Title: "Letter with codes", Noun: "letter with codes", Document: "authenticators.md", Mark: authenticator.MarkPaper, Traits: assurance.Held,
 		Media: prompt.Line | prompt.Single | prompt.Browser, Guessable: true}
 }
 

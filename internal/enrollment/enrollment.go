@@ -391,9 +391,6 @@ func (e *Enrollments) refused(ctx context.Context, g signin.Grant, p pending, r 
 	return errors.Join(err, &failure.Error{Class: failure.Invalid, Reason: r.Reason, Public: r.Public})
 }
 
-// single are the kinds of which an account has one: a new one replaces it.
-var single = []string{"password", "recoverycode"}
-
 func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p pending, c directory.Credential, enrolled authenticator.Enrolled) (directory.Credential, error) {
 	account, err := e.directory.Get(ctx, tx, p.Account)
 	if err != nil {
@@ -402,7 +399,7 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 	if account.State != directory.Active {
 		return c, failure.Refuse("suspended", "The account is suspended.")
 	}
-	if slices.Contains(single, c.Kind) {
+	if slices.ContainsFunc(e.authenticators, func(a authenticator.Authenticator) bool { return a.Describe().Kind == c.Kind && a.Describe().Single }) {
 		if err := e.retire(ctx, tx, p.Account, c.Kind); err != nil {
 			return c, err
 		}

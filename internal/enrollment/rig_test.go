@@ -32,7 +32,7 @@ type shows struct {
 }
 
 func (s shows) Describe() authenticator.Description {
-	return authenticator.Description{Kind: s.kind, Title: "A " + s.kind, Traits: s.traits, Media: prompt.Line | prompt.Single | prompt.Browser, First: true}
+	return authenticator.Description{Kind: s.kind, Title: "A " + s.kind, Traits: s.traits, Media: prompt.Line | prompt.Single | prompt.Browser, First: true, Single: s.kind == "password" || s.kind == "recoverycode"}
 }
 
 func (s shows) Ask([]authenticator.Credential, time.Time) (prompt.Prompt, authenticator.Memo, error) {

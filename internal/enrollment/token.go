@@ -7,19 +7,7 @@ import (
 )
 
 // Seed is what a file says of one hardware token.
-type Seed struct {
-	// Kind is hotp, totp, ocra or yubico-otp.
-	Kind      string
-	Suite     string // ocra: RFC 6287 section 6; it says the rest too
-	Algorithm string // SHA1, SHA256 or SHA512
-	Digits    int
-	Period    int    // seconds, totp
-	Counter   uint64 // of the next code, hotp and ocra
-	Secret    []byte
-	Public    string // yubico-otp: what it types before, in modhex
-	Private   []byte // yubico-otp: what is within
-	Label     string // what its owner will see
-}
+type Seed = authenticator.Seed
 
 // TokenKinds are the authenticators that hardware tokens are.
 type TokenKinds interface {

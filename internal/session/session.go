@@ -102,8 +102,10 @@ type Session struct {
 // AAL is the level that the session's evidence supports.
 func (s Session) AAL() int { return assurance.AAL(s.Evidence) }
 
-// AMR are the RFC 8176 methods of the session's evidence.
-func (s Session) AMR() []string { return assurance.AMR(s.Evidence) }
+// AMR are the RFC 8176 methods of the session's evidence; method as for [assurance.AMR].
+func (s Session) AMR(method func(kind string) string) []string {
+	return assurance.AMR(s.Evidence, method)
+}
 
 // payload is what is sealed. It names its row so that it cannot be moved.
 type payload struct {

@@ -605,7 +605,7 @@ func TestListAndSweep(t *testing.T) {
 	if err != nil || len(list) != 2 || list[0].Number != r.number(t, second) || list[1].Number != r.number(t, first) {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if s := list[0]; s.AAL() != 3 || len(s.AMR()) == 0 || s.Source != "203.0.113.9" || s.Agent != "agent" || s.Account != r.ids["ada"] || !s.Ended.IsZero() {
+	if s := list[0]; s.AAL() != 3 || len(s.AMR(func(string) string { return "" })) == 0 || s.Source != "203.0.113.9" || s.Agent != "agent" || s.Account != r.ids["ada"] || !s.Ended.IsZero() {
 		t.Errorf("%+v", s)
 	}
 	r.now = r.now.Add(16 * time.Minute) // the strong one is idle

@@ -74,7 +74,7 @@ type Authenticator struct{}
 // Describe returns what keys are. They come with a program's request and are an
 // answer nowhere.
 func (Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "Automation key", Traits: assurance.Delegated, Media: prompt.API}
+	return authenticator.Description{Kind: Kind, Title: "Automation key", Noun: "automation key", Document: "commandline.md", Mark: authenticator.MarkKey, Traits: assurance.Delegated, Media: prompt.API}
 }
 
 // Ask is never played.

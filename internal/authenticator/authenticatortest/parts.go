@@ -16,7 +16,7 @@ import (
 func description(t *testing.T, s Subject) {
 	how := s.New(t)
 	d := how.Describe()
-	if d.Kind == "" || d.Title == "" || d.Traits == 0 || d.Media == 0 {
+	if d.Kind == "" || d.Title == "" || d.Noun == "" || d.Document == "" || d.Mark == "" || d.Traits == 0 || d.Media == 0 {
 		t.Errorf("the description lacks something: %+v", d)
 	}
 	if typed := prompt.Line | prompt.Single; d.Media&typed != 0 && d.Traits.Has(assurance.PhishingResistant) {

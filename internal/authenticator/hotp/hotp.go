@@ -112,8 +112,9 @@ func New(o Options) (*Authenticator, error) {
 // Describe returns what counter-based codes are.
 func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
-		Kind:      Kind,
-		Title:     "Code token",
+		Kind:  Kind,
+		Title: "Code token",
+		Noun:  "code token", Document: "tokens.md", Mark: authenticator.MarkPhone,
 		Traits:    assurance.Held | assurance.Known, // known by a PIN in front
 		Media:     prompt.Line | prompt.Single | prompt.Browser,
 		Guessable: true,

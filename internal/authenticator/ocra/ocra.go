@@ -43,8 +43,9 @@ func New(pins pin.Keys) (*Authenticator, error) {
 // the answer to a number that nobody has seen.
 func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
-		Kind:      Kind,
-		Title:     "Challenge token",
+		Kind:  Kind,
+		Title: "Challenge token",
+		Noun:  "challenge token", Document: "tokens.md", Mark: authenticator.MarkPhone,
 		Traits:    assurance.Held | assurance.Known, // known by a PIN
 		Media:     prompt.Line | prompt.Browser,
 		Guessable: true,

@@ -73,8 +73,9 @@ func New(o Options) (*Authenticator, error) {
 // Describe returns what passkeys are.
 func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
-		Kind:   Kind,
-		Title:  "Passkey or security key",
+		Kind:  Kind,
+		Title: "Passkey or security key",
+		Noun:  "passkey", Document: "authenticators.md", Mark: authenticator.MarkKey,
 		Traits: best,
 		Media:  prompt.Browser,
 		First:  true,

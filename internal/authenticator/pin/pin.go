@@ -39,6 +39,16 @@ type Keys interface {
 	Verify(salt []byte, pin string, mac []byte) bool
 }
 
+// Bearer is an Authenticator that can have a PIN in front of its codes.
+type Bearer interface {
+	// SetPIN sets the PIN of what is stored, or takes it away where p is nil. digits
+	// is the PIN itself, for a token that mixes it into its answers.
+	SetPIN(state []byte, p *Kept, digits string) (authenticator.Enrolled, error)
+	// PIN returns what is kept of a stored one's PIN, nil for none, and whether no
+	// answer is right without one.
+	PIN(state []byte) (kept *Kept, needed bool, err error)
+}
+
 // Kept is what is kept of a PIN.
 type Kept struct {
 	// Digits is how many the PIN has: it says where in a line the code begins.

@@ -59,7 +59,7 @@ func New(page string, gestures *passkey.Authenticator) *Authenticator {
 
 // Describe returns what the app is.
 func (a *Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "Countersign app", Traits: assurance.Held | assurance.UserVerified, Media: prompt.Display | prompt.Browser}
+	return authenticator.Description{Kind: Kind, Title: "Countersign app", Noun: "approval on a phone", Document: "app.md", Mark: authenticator.MarkPhone, Traits: assurance.Held | assurance.UserVerified, Media: prompt.Display | prompt.Browser}
 }
 
 // The versions of a state. One without a gesture stays as it was, and an older

@@ -97,8 +97,9 @@ func New(o Options) (*Authenticator, error) {
 // Describe returns what one-time codes are.
 func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
-		Kind:      Kind,
-		Title:     "Authenticator app",
+		Kind:  Kind,
+		Title: "Authenticator app",
+		Noun:  "authenticator app", Document: "authenticators.md", Mark: authenticator.MarkPhone,
 		Traits:    assurance.Held | assurance.Known, // known by a PIN in front
 		Media:     prompt.Line | prompt.Single | prompt.Browser,
 		Guessable: true,

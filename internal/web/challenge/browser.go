@@ -107,7 +107,7 @@ func (b Browser) Claim(w http.ResponseWriter, r *http.Request, e session.Errand)
 	if r.Method != http.MethodPost {
 		return signin.Grant{}, failure.New(failure.Internal, "an act was to be done without a form")
 	}
-	if err := movedText(r, e); err != nil {
+	if err := b.movedText(r, e); err != nil {
 		return signin.Grant{}, err
 	}
 	by, err := b.bearer(w, r)

@@ -126,7 +126,7 @@ func (c *Challenge) answer(w http.ResponseWriter, r *http.Request) error {
 	if name != "" && acts(e) {
 		return failure.Refuse("other-account", "This is for whoever is signed in here. Sign out first to be somebody else.")
 	}
-	if err := movedText(r, e); err != nil {
+	if err := c.movedText(r, e); err != nil {
 		return err
 	}
 	a := prompt.Answer{Authenticator: form.Get("authenticator"), Text: form.Get("text"), Data: []byte(form.Get("data"))}
@@ -218,7 +218,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 		if transfers(step) && r.Method == http.MethodPost {
 			return look.Go(w, r, "/sign-in/wait")
 		}
-		v := view{Title: e.Application, Object: saysOf(e), Name: name, Action: ours(e)}
+		v := view{Title: e.Application, Object: c.saysOf(e), Name: name, Action: ours(e)}
 		for _, p := range step.Prompts {
 			v.First = v.First || p.Authenticator == "password"
 			switch p.Kind {
@@ -274,10 +274,10 @@ const saysField = "says"
 
 // movedText refuses a form under which another text stood than what would be done now:
 // the page of something that was begun before, in another tab, approves nothing else.
-func movedText(r *http.Request, e session.Errand) error {
+func (b Browser) movedText(r *http.Request, e session.Errand) error {
 	says := ""
 	if ours(e) {
-		says = saysOf(e)
+		says = b.saysOf(e)
 	}
 	if r.PostForm.Get(saysField) == says {
 		return nil
@@ -286,7 +286,9 @@ func movedText(r *http.Request, e session.Errand) error {
 }
 
 // saysOf is what an errand does, in words.
-func saysOf(e session.Errand) string { return cmp.Or(e.Says, look.Act(e.Action, e.Object)) }
+func (b Browser) saysOf(e session.Errand) string {
+	return cmp.Or(e.Says, b.Look.Act(e.Action, e.Object))
+}
 
 // granted starts or raises the session, and goes back to the errand. The grant
 // of an action of our own is claimed there, by what does it; an application's
@@ -313,7 +315,7 @@ func (c *Challenge) press(w http.ResponseWriter, r *http.Request, e session.Erra
 	if r.Method == http.MethodPost {
 		return look.Repeat(w, r, e.Return)
 	}
-	return c.pages.Render(w, r, look.Page{Template: "press", Title: "Approve", Shape: look.Card, Data: map[string]string{"Says": saysOf(e), "To": e.Return}})
+	return c.pages.Render(w, r, look.Page{Template: "press", Title: "Approve", Shape: look.Card, Data: map[string]string{"Says": c.saysOf(e), "To": e.Return}})
 }
 
 func (c *Challenge) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) error {

@@ -12,6 +12,7 @@ import (
 )
 
 type accountView struct {
+	kinds func(list string) string
 	admin.AccountDetail
 	Path    string
 	Tags    []tag
@@ -52,7 +53,7 @@ func (v *visit) account(which string, f *form) error {
 	if err != nil {
 		return err
 	}
-	view := accountView{AccountDetail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(d.Account), History: tellAll(log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}}
+	view := accountView{AccountDetail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(d.Account), History: v.tellAll(log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.Look.Kinds}
 	view.Joins = []choice{{"", "Choose a group"}}
 	for _, g := range groups {
 		if !slices.Contains(d.Groups, g.Name) {
@@ -176,20 +177,15 @@ func good(until, now time.Time) string {
 	return "once, until " + look.Moment(until) + " (" + look.Until(until, now) + ")"
 }
 
-// Shows says in words what somebody has shown in a session.
-func shows(s session.Session) string {
-	kinds := make([]string, len(s.Evidence))
-	for i, e := range s.Evidence {
-		kinds[i] = e.Kind
-	}
-	return look.Kinds(strings.Join(kinds, ", "))
-}
-
-// Shown pairs each session with what was shown in it.
+// Shown pairs each session with what was shown in it, in words.
 func (a accountView) Shown() []sessionView {
 	out := make([]sessionView, len(a.Sessions))
 	for i, s := range a.Sessions {
-		out[i] = sessionView{s, shows(s)}
+		kinds := make([]string, len(s.Evidence))
+		for i, e := range s.Evidence {
+			kinds[i] = e.Kind
+		}
+		out[i] = sessionView{s, a.kinds(strings.Join(kinds, ", "))}
 	}
 	return out
 }

@@ -56,7 +56,7 @@ func (v *visit) audit() error {
 			return err
 		}
 	}
-	view := auditView{Form: f, Entries: tellAll(page.Entries), Later: before != 0}
+	view := auditView{Form: f, Entries: v.tellAll(page.Entries), Later: before != 0}
 	if page.Next > 0 {
 		next := url.Values{"before": {strconv.FormatInt(page.Next, 10)}}
 		for _, name := range searched {

@@ -67,7 +67,7 @@ func (v *visit) fatigue(p admin.Prompts) ([]told, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, tellAll(page.Entries)...)
+		out = append(out, v.tellAll(page.Entries)...)
 	}
 	return out, nil
 }

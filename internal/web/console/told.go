@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"countersign/internal/audit"
-	"countersign/internal/web/look"
 )
 
 // told is an entry of the audit log in plain words, with everything else folded
@@ -21,10 +20,10 @@ type told struct {
 
 type pair struct{ Name, Value string }
 
-func tellAll(entries []audit.Entry) []told {
+func (c *Console) tellAll(entries []audit.Entry) []told {
 	out := make([]told, len(entries))
 	for i, e := range entries {
-		out[i] = told{Entry: e, Words: tell(e), Class: classOf(e), Facts: facts(e)}
+		out[i] = told{Entry: e, Words: tell(e, c.Look.Kinds), Class: classOf(e), Facts: facts(e)}
 	}
 	return out
 }
@@ -147,8 +146,8 @@ var sentences = map[string]string{
 // blanks are what a sentence leaves to be filled in.
 var blanks = regexp.MustCompile(`\{[a-z.]+\}`)
 
-// tell says an entry in plain words.
-func tell(e audit.Entry) string {
+// tell says an entry in plain words; kinds are the words for authenticators.
+func tell(e audit.Entry, kinds func(list string) string) string {
 	event := e.Event
 	if asked(e) {
 		event = "action.asked"
@@ -169,10 +168,10 @@ func tell(e audit.Entry) string {
 	for k, v := range e.Detail {
 		switch k {
 		case "shown":
-			v = look.Kinds(v)
+			v = kinds(v)
 		case "authenticator":
 			v, _, _ = strings.Cut(v, "/")
-			v = look.Kinds(v)
+			v = kinds(v)
 		}
 		words["detail."+k] = v
 	}

@@ -21,6 +21,7 @@ func (l *Look) functions() template.FuncMap {
 		"lower":  strings.ToLower,
 		"fours":  fours,
 		"agent":  Agent,
+		"mark":   func(kind string) string { return l.Options.Kinds[kind].Mark },
 	}
 }
 

@@ -26,6 +26,8 @@ type Options struct {
 	Organisation string
 	// Now is the clock that "3 minutes ago" is told by.
 	Now func() time.Time
+	// Kinds are the words for each kind of authenticator, by its stable word.
+	Kinds map[string]Kind
 	// Log hears of errors that are our own fault.
 	Log *slog.Logger
 }

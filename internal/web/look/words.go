@@ -2,19 +2,18 @@ package look
 
 import "strings"
 
-// kinds are what people call the authenticators, within a sentence.
-var kinds = map[string]string{
-	"password": "password", "passkey": "passkey", "totp": "authenticator app", "hotp": "code token", "ocra": "challenge token", "recoverycode": "recovery code",
-	"accesspass": "temporary access pass", "certificate": "smart card", "push": "approval on a phone", "smscode": "code by SMS", "mailcode": "code by mail",
-	"vouched-password": "password", "apikey": "automation key",
+// Kind is what pages say of a kind of authenticator.
+type Kind struct {
+	// Noun is what people call it, within a sentence; Mark the name of its picture.
+	Noun, Mark string
 }
 
 // Kinds writes a list of kinds, as the log has them, for people: "password,
 // totp" is "password and authenticator app". A kind without words is shown as it is.
-func Kinds(list string) string {
+func (l *Look) Kinds(list string) string {
 	all := strings.Split(list, ", ")
 	for i, k := range all {
-		if w := kinds[k]; w != "" {
+		if w := l.Options.Kinds[k].Noun; w != "" {
 			all[i] = w
 		}
 	}
@@ -26,10 +25,10 @@ func Kinds(list string) string {
 
 // Act says in words what somebody is about to do, or did, to their own account;
 // any other act is shown as it is, because its own words are what is approved.
-func Act(action, object string) string {
+func (l *Look) Act(action, object string) string {
 	switch action {
 	case "authenticator.enroll":
-		return "Set up: " + Kinds(object)
+		return "Set up: " + l.Kinds(object)
 	case "authenticator.remove":
 		return "Remove a way to sign in (number " + object + ")"
 	case "authenticator.rename":

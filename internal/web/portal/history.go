@@ -7,7 +7,6 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/recovery"
-	"countersign/internal/web/look"
 )
 
 type line struct {
@@ -36,7 +35,7 @@ func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
 	}
 	var lines []line
 	for _, e := range entries {
-		if words := tell(e); words != "" {
+		if words := p.tell(e); words != "" {
 			lines = append(lines, line{Entry: e, Words: words, Doubt: strings.HasPrefix(e.Event, "alarm.") || e.Outcome == "refused" || slices.Contains(doubtful, e.Event)})
 		}
 	}
@@ -56,7 +55,7 @@ var why = map[string]string{
 	"not-administrator": "only for administrators", "nothing-enrolled": "no way to sign in that is enough there", "suspended": "the account is suspended", "dormant": "the account was long unused",
 }
 
-func tell(e audit.Entry) string {
+func (p *Portal) tell(e audit.Entry) string {
 	what := e.Application
 	if what == "countersign" {
 		what = "Countersign"
@@ -69,7 +68,7 @@ func tell(e audit.Entry) string {
 	}
 	switch e.Event {
 	case "signin.granted":
-		return to + " with " + look.Kinds(e.Detail["shown"])
+		return to + " with " + p.Look.Kinds(e.Detail["shown"])
 	case "signin.refused", "answer.refused":
 		reason := why[e.Reason]
 		if reason == "" {
@@ -98,7 +97,7 @@ func tell(e audit.Entry) string {
 	case "credential.removed", "credential.revoked":
 		return "Removed: " + e.Detail["label"]
 	case "credential.closed":
-		return "Closed for " + e.Detail["to"] + " after too many wrong answers: " + kindOf(e.Detail["authenticator"])
+		return "Closed for " + e.Detail["to"] + " after too many wrong answers: " + p.kindOf(e.Detail["authenticator"])
 	case "credential.opened":
 		return "Open again, because you signed in: what wrong answers had closed"
 	case "account.opened":
@@ -106,7 +105,7 @@ func tell(e audit.Entry) string {
 	case "browser.known":
 		return "A browser was made yours with the link of a mail"
 	case "credential.disabled":
-		return "Switched off after too many wrong answers: " + kindOf(e.Detail["authenticator"])
+		return "Switched off after too many wrong answers: " + p.kindOf(e.Detail["authenticator"])
 	case "recovery.opened":
 		if e.Detail["check"] == recovery.Codes {
 			return "A recovery was opened with your codes"
@@ -137,7 +136,7 @@ func tell(e audit.Entry) string {
 }
 
 // kindOf is what people call an authenticator that the log has as "totp/3".
-func kindOf(named string) string {
+func (p *Portal) kindOf(named string) string {
 	kind, _, _ := strings.Cut(named, "/")
-	return look.Kinds(kind)
+	return p.Look.Kinds(kind)
 }

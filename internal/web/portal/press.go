@@ -63,7 +63,7 @@ func (p *Portal) disowned(r *http.Request, g signin.Grant, v *pressView) error {
 		return err
 	}
 	for _, e := range entries {
-		if words := tell(e); words != "" && strconv.FormatInt(int64(e.Seq), 10) == v.Object {
+		if words := p.tell(e); words != "" && strconv.FormatInt(int64(e.Seq), 10) == v.Object {
 			v.Title, v.Lede, v.Button = "This was not me", "Somebody else did this:", "It was not me"
 			v.Facts = []fact{{"What", words}, {"When", look.Moment(e.At)}}
 			if e.Source != "" {
