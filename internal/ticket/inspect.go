@@ -9,9 +9,9 @@ import (
 // inspectPage is how many rows are looked at at a time.
 const inspectPage = 500
 
-// Inspect reads every ticket once and reports those that are not as they were left: that
-// were altered, or are there again although they were taken. It stops at none of them;
-// its error is that of the database.
+// Inspect reads all tickets once and reports those that failed their integrity check:
+// altered ones, and those that exist again although they were used. It continues after
+// each; its error is that of the database.
 func (t *Tickets) Inspect(ctx context.Context) error {
 	last := []byte{}
 	return t.db.Walk(ctx, func(ctx context.Context) (more bool, err error) {

@@ -6,9 +6,8 @@ import (
 	"countersign/internal/store"
 )
 
-// DropAllIn makes every ticket worthless, inside a change that records it, and
-// returns how many there were. One entry says it of all, and of those that somebody puts
-// back.
+// DropAllIn invalidates all tickets, inside a change that records it, and returns their
+// number. The entry also covers tickets that are put back later.
 func DropAllIn(ctx context.Context, tx *store.Tx) (int64, error) {
 	tx.Anchor(table, every, store.Unix(tx.Now())+1)
 	return tx.Exec(ctx, `delete from ticket`)

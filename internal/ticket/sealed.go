@@ -9,14 +9,14 @@ import (
 	"countersign/internal/keyring"
 )
 
-// SealedMost is how long a sealed ticket may be, so that a cookie or an address
-// carries it.
+// SealedMost is the largest length of a sealed ticket in bytes, so that a cookie or a
+// URL can carry it.
 const SealedMost = 3000
 
-// Sealed makes a ticket that is kept nowhere: the payload travels in it, and nobody
-// reads or changes it on the way. It costs the database nothing, so that strangers may
-// have as many as they like; and it is good as often as it is brought, so that it is
-// for what changes nothing. False says that it would be too long.
+// Sealed returns a ticket that is not stored: it carries its payload, encrypted and
+// authenticated. It takes no room in the database, so that strangers may have any number.
+// It can be used more than once, so it must be for requests that change nothing. It
+// returns false if the ticket would be too long.
 func (t *Tickets) Sealed(s Spec) (string, bool) {
 	plain := binary.AppendVarint(nil, t.now().Add(s.Lifetime).UnixMicro())
 	code := base64.RawURLEncoding.EncodeToString(t.keys.Seal(keyring.Ticket, sealedAAD(s.Kind), append(plain, s.Payload...)))
@@ -27,8 +27,8 @@ func sealedAAD(kind string) keyring.AAD {
 	return keyring.AAD{Table: "ticket", Column: "sealed", Key: kind}
 }
 
-// OpenSealed reads a ticket of this kind that Sealed made. Any other, a late one and one
-// of before the database was put back is the same Refused failure.
+// OpenSealed opens a ticket of this kind that Sealed returned. It returns the same Refused
+// failure for any other, for an expired one, and for one from before a database restore.
 func (t *Tickets) OpenSealed(kind, code string) ([]byte, error) {
 	if code == "" || len(code) > SealedMost || strings.ContainsAny(code, "\r\n") { // which base64 would skip
 		return nil, stray

@@ -1,10 +1,9 @@
 // Package ticket issues one-time handles: links, enrollment offers, errands,
 // handovers.
 //
-// It owns the table ticket. A ticket is a secret for its bearer, of which only
-// a hash is stored, with a sealed payload behind it. It decides nothing. Its one
-// invariant: of any number of takers at once, exactly one gets the ticket, and
-// none after its time.
+// It owns the table ticket. A ticket is a bearer secret, of which only a hash is
+// stored, beside a sealed payload. Invariant: of any number of concurrent requests
+// exactly one takes the ticket, and none after it expired.
 package ticket
 
 import (
@@ -27,7 +26,7 @@ type Parts struct {
 	Now  func() time.Time
 }
 
-// Tickets issues and takes.
+// Tickets issues and takes tickets.
 type Tickets struct {
 	db   *store.DB
 	keys *keyring.Keyring
@@ -39,27 +38,27 @@ func New(p Parts) *Tickets { return &Tickets{db: p.DB, keys: p.Keys, now: p.Now}
 
 // Spec is a ticket to be issued.
 type Spec struct {
-	// Kind is what it is for: a ticket of one kind is nothing to another.
+	// Kind is what it is for. A ticket of one kind is refused as another.
 	Kind string
-	// Owner is the account whose it is, or 0.
+	// Owner is the account that it belongs to, or 0.
 	Owner int64
 	// Payload is up to 64 KiB, sealed.
 	Payload []byte
 	// Lifetime must be positive.
 	Lifetime time.Duration
-	// Secret is one that [NewSecret] made and that somebody holds already; empty
-	// makes one.
+	// Secret is a result of [NewSecret] that somebody holds already; if it is empty
+	// a new one is made.
 	Secret string
 }
 
-// NewSecret makes a secret for a ticket that is issued later.
+// NewSecret returns a secret for a ticket that is issued later.
 func NewSecret() string {
 	raw := make([]byte, secretSize)
 	rand.Read(raw)
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// Ticket is what was behind a secret.
+// Ticket is the ticket of a secret.
 type Ticket struct {
 	Owner   int64
 	Payload []byte
@@ -81,13 +80,13 @@ func hash(kind, secret string) ([]byte, bool) {
 	return h[:], true
 }
 
-// Name returns what a secret may be called where it must not be told.
+// Name returns a name for a secret that does not reveal it.
 func Name(secret string) string {
 	h := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(h[:12])
 }
 
-// Issue makes a ticket in a transaction of its own and returns its secret.
+// Issue stores a ticket in its own transaction and returns its secret.
 func (t *Tickets) Issue(ctx context.Context, s Spec) (string, error) {
 	var secret string
 	err := t.db.Housekeep(ctx, "ticket.issue", func(tx *store.Tx) error {
@@ -98,10 +97,10 @@ func (t *Tickets) Issue(ctx context.Context, s Spec) (string, error) {
 	return secret, err
 }
 
-// IssueIn is Issue inside another room's change.
+// IssueIn is Issue inside a change of another package.
 func (t *Tickets) IssueIn(ctx context.Context, tx *store.Tx, s Spec) (string, error) {
 	if len(s.Payload) > 1<<16 {
-		return "", failure.New(failure.Invalid, "That is too long; 64 KiB at most.")
+		return "", failure.New(failure.Invalid, "The input is too long; at most 64 KiB.")
 	}
 	if s.Lifetime <= 0 || s.Kind == "" {
 		return "", failure.New(failure.Internal, "a ticket without kind or lifetime")
@@ -123,8 +122,8 @@ func (t *Tickets) IssueIn(ctx context.Context, tx *store.Tx, s Spec) (string, er
 	return secret, err
 }
 
-// Peek returns what is behind a secret and leaves it there. An unknown, used,
-// late or other kind's secret is a Refused failure, and cannot be told apart.
+// Peek returns the ticket of a secret without using it up. For an unknown, used or
+// expired secret, or one of another kind, it returns the same Refused failure.
 func (t *Tickets) Peek(ctx context.Context, kind, secret string) (Ticket, error) {
 	h, ok := hash(kind, secret)
 	if !ok {
@@ -143,7 +142,7 @@ func (t *Tickets) Peek(ctx context.Context, kind, secret string) (Ticket, error)
 	return t.open(r)
 }
 
-// Take uses a ticket up.
+// Take returns the ticket of a secret and uses it up.
 func (t *Tickets) Take(ctx context.Context, kind, secret string) (Ticket, error) {
 	var out Ticket
 	err := t.db.Housekeep(ctx, "ticket.take", func(tx *store.Tx) error {
@@ -157,7 +156,7 @@ func (t *Tickets) Take(ctx context.Context, kind, secret string) (Ticket, error)
 	return out, err
 }
 
-// TakeIn is Take inside another room's change: used up if that commits.
+// TakeIn is Take inside a change of another package; the ticket is used up if that commits.
 func (t *Tickets) TakeIn(ctx context.Context, tx *store.Tx, kind, secret string) (Ticket, error) {
 	h, ok := hash(kind, secret)
 	if !ok {
@@ -180,12 +179,12 @@ func (t *Tickets) TakeIn(ctx context.Context, tx *store.Tx, kind, secret string)
 	return out, err
 }
 
-// TakenIn has the entry of a change say that a ticket was taken before it: so every server
-// knows, and not only the one that took it.
+// TakenIn records in the entry of a change that a ticket was taken before it, so that all
+// servers know, not only the one that took it.
 func (t Ticket) TakenIn(tx *store.Tx) { tx.End(table, t.name, t.Expires) }
 
-// VoidIn takes every ticket of a kind away that nobody owns, inside another room's
-// change: whoever holds one holds nothing.
+// VoidIn invalidates all tickets of a kind without an owner, inside a change of another
+// package.
 func (t *Tickets) VoidIn(ctx context.Context, tx *store.Tx, kind string) error {
 	number := store.NumberOf(kind)
 	tx.Anchor(table, number, max(store.Unix(t.now()), t.db.Newest(table, number))+1)
@@ -193,7 +192,7 @@ func (t *Tickets) VoidIn(ctx context.Context, tx *store.Tx, kind string) error {
 	return err
 }
 
-// Sweep deletes what is late.
+// Sweep deletes expired tickets.
 func (t *Tickets) Sweep(ctx context.Context) error {
 	return t.db.Housekeep(ctx, "ticket.sweep", func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `delete from ticket where expires < $1`, store.Unix(t.now()))
