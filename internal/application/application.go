@@ -1,10 +1,9 @@
-// Package application says what can be signed in to: by which protocol, of
-// which kind and tier, with which settings.
+// Package application is the catalogue of applications (relying parties): their
+// protocol, kind, tier and settings.
 //
-// It owns the table application and its copy in memory. It does not know what
-// the settings mean, which belong to each protocol, and decides nothing. Its one
-// invariant: what it hands out was believed (the row's MAC verified and its
-// settings unsealed), and is at most one second older than the store.
+// It owns the table application and its copy in memory. The protocols interpret the
+// settings. Invariant: the row of every application that it returns passed its
+// integrity check (MAC and seal), and is at most one second older than the store.
 package application
 
 import (
@@ -25,23 +24,23 @@ import (
 	"countersign/internal/text"
 )
 
-// Tiers of an application. What administers others is control-plane.
+// Tiers of an application. An application that administers others is control-plane.
 const (
 	Standard     = "standard"
 	ControlPlane = "control-plane"
 )
 
-// VouchesPassword says that equipment checks the password itself and asks us
-// only for the code.
+// VouchesPassword is for equipment that checks the password itself and sends only
+// the code to Countersign.
 const VouchesPassword = "password"
 
-// Kinds are what an application can be; they tie it to the rows of M1032.
+// Kinds are the kinds of applications; they relate it to the rows of ATT&CK's M1032.
 var Kinds = []string{
 	"web", "wiki", "vpn", "network-device", "ssh", "rdp", "mail", "webmail", "code",
 	"cloud-console", "cloud-storage", "directory", "deployment", "wifi", "kubernetes", "other",
 }
 
-// Application is one thing to sign in to.
+// Application is a relying party: something that people sign in to.
 type Application struct {
 	ID       int64  `json:"id"`
 	Name     string `json:"name"`
@@ -49,22 +48,22 @@ type Application struct {
 	Kind     string `json:"kind"`
 	Tier     string `json:"tier"`
 	Protocol string `json:"protocol"`
-	// Vouches is what the application checks by itself before it asks us:
-	// nothing, or VouchesPassword. It is a weakness that coverage lists.
+	// Vouches is what the application checks by itself before it asks Countersign:
+	// nothing, or VouchesPassword. Coverage lists that as a weakness.
 	Vouches  string          `json:"vouches,omitempty"`
 	Settings json.RawMessage `json:"settings"`
 	Created  time.Time       `json:"created"`
 	Changed  time.Time       `json:"changed"`
-	// Version is another after each change; whoever changes it says which one they saw.
+	// Version differs after each change. A change names the version that it is based on.
 	Version string `json:"version,omitempty"`
 
 	count int64 // of the changes, from 1
 }
 
-// Topic is the feed's word for a changed application.
+// Topic is the feed's topic for changed applications.
 const Topic = "application"
 
-// Catalogue is all applications, in memory.
+// Catalogue holds all applications in memory.
 type Catalogue struct {
 	db   *store.DB
 	keys *keyring.Keyring
@@ -91,11 +90,11 @@ func Open(ctx context.Context, db *store.DB, keys *keyring.Keyring, log *slog.Lo
 	return c, err
 }
 
-// Changed is a number that moves whenever an application changed, so that a
-// protocol knows when to prepare its own view again.
+// Changed returns a number that increases with each change of an application, so that
+// a protocol knows when to refresh what it derived from the settings.
 func (c *Catalogue) Changed() uint64 { return c.gen.Load() }
 
-// Get returns the application of this name; an unknown one is NotFound.
+// Get returns the application of this name, or a NotFound failure.
 func (c *Catalogue) Get(ctx context.Context, name string) (Application, error) {
 	v, err := c.fresh(ctx)
 	if err != nil {
@@ -108,7 +107,7 @@ func (c *Catalogue) Get(ctx context.Context, name string) (Application, error) {
 	return a, nil
 }
 
-// All returns every application by name.
+// All returns all applications, sorted by name.
 func (c *Catalogue) All(ctx context.Context) ([]Application, error) {
 	v, err := c.fresh(ctx)
 	if err != nil {
@@ -117,7 +116,7 @@ func (c *Catalogue) All(ctx context.Context) ([]Application, error) {
 	return slices.Clone(v.all), nil
 }
 
-// AllIn is All as a change sees it, which has not happened yet for anybody else.
+// AllIn is All inside a change, with what that wrote.
 func (c *Catalogue) AllIn(ctx context.Context, r store.Reader) ([]Application, error) {
 	if _, changing := r.(*store.Tx); !changing {
 		return c.All(ctx)
@@ -129,7 +128,7 @@ func (c *Catalogue) AllIn(ctx context.Context, r store.Reader) ([]Application, e
 	return v.all, nil
 }
 
-// ByProtocol returns the applications of one protocol by name.
+// ByProtocol returns the applications of one protocol, sorted by name.
 func (c *Catalogue) ByProtocol(ctx context.Context, protocol string) ([]Application, error) {
 	all, err := c.All(ctx)
 	return slices.DeleteFunc(all, func(a Application) bool { return a.Protocol != protocol }), err
@@ -193,8 +192,8 @@ func (c *Catalogue) readOnce(ctx context.Context, r store.Reader) (v *view, over
 // anew each time.
 func versionOf(mac []byte) string { return hex.EncodeToString(mac[:min(8, len(mac))]) }
 
-// VersionIn returns the version of an application as a transaction sees it, and
-// empty where there is none of that name, or none that is believed.
+// VersionIn returns the version of an application inside a transaction. It is empty if
+// there is none of that name, or its row failed its integrity check.
 func (c *Catalogue) VersionIn(ctx context.Context, r store.Reader, name string) (string, error) {
 	a, wrong, err := c.named(ctx, r, name)
 	if errors.Is(err, store.ErrNotFound) || err == nil && wrong != "" {
@@ -205,8 +204,8 @@ func (c *Catalogue) VersionIn(ctx context.Context, r store.Reader, name string) 
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
 
-// Check says what is wrong with an application that is to be saved, apart from
-// its settings.
+// Check returns an Invalid failure for an application that cannot be saved. It does not
+// check the settings.
 func (a Application) Check() error {
 	switch {
 	case !nameForm.MatchString(a.Name):
@@ -227,7 +226,7 @@ func (a Application) Check() error {
 	return nil
 }
 
-// Set inserts or replaces the application of this name. The caller has checked
+// Set inserts or replaces the application of this name. The caller must have checked
 // its settings with its protocol.
 func (c *Catalogue) Set(ctx context.Context, tx *store.Tx, a Application) (Application, error) {
 	if err := a.Check(); err != nil {

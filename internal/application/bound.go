@@ -89,8 +89,8 @@ func (c *Catalogue) removeIn(ctx context.Context, tx *store.Tx, a Application, w
 	return err
 }
 
-// Inspect reads every application and reports those that are not as they were left, and
-// those that are missing.
+// Inspect reads all applications and reports those that failed their integrity check or
+// are missing.
 func (c *Catalogue) Inspect(ctx context.Context) error {
 	v, err := c.read(ctx, c.db)
 	if err != nil {
@@ -103,8 +103,8 @@ func (c *Catalogue) Inspect(ctx context.Context) error {
 	return numbers.ReportMissing(ctx, c.db, 0, numbers.Given(c.db), there, again)
 }
 
-// Bind gives the applications of a release before a MAC of all that they are, before
-// [Open]. Those that did not bear their MAC of then get none.
+// Bind gives the applications of an earlier release a MAC of all their columns. It must be
+// called before [Open]. Those whose earlier MAC is invalid get none.
 func Bind(ctx context.Context, db *store.DB, keys *keyring.Keyring) error {
 	return db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `select `+columns+` from application where version = 0 and id <= $1 order by id`, store.MostBound)

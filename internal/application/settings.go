@@ -10,9 +10,9 @@ import (
 	"countersign/internal/failure"
 )
 
-// ReadSettings reads an application's settings strictly into those of its
-// protocol, a pointer. The error is an Invalid failure that says in one sentence
-// what is wrong, and never what was written, which may be a secret.
+// ReadSettings strictly decodes an application's settings into those of its protocol, a
+// pointer. The error is an Invalid failure with one sentence. It never holds a value of
+// the settings, which may be a secret.
 func ReadSettings(raw json.RawMessage, settings any) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
