@@ -12,26 +12,26 @@ import (
 	"strings"
 )
 
-// Gateway hands short messages to an HTTP service that sends them by SMS. It
-// follows no redirect: what it sends is for that address alone.
+// Gateway sends short messages to an HTTP service that delivers them by SMS. It follows
+// no redirects, so that nothing is sent to another address.
 type Gateway struct {
 	// URL is https, or http on loopback.
 	URL string
-	// Form sends the fields as a form (application/x-www-form-urlencoded), and not
-	// as a JSON object of strings.
+	// Form sends the fields as application/x-www-form-urlencoded instead of a JSON
+	// object of strings.
 	Form bool
-	// Fields are what is sent. "{number}" and "{text}" in a value stand for the
-	// telephone number, E.164 with a +, and the message.
+	// Fields is what is sent. "{number}" and "{text}" in a value are replaced by the
+	// telephone number (E.164 with a +) and the message.
 	Fields map[string]string
-	// Header and its Value sign in; "{secret}" in the value stands for Secret's.
+	// Header with its Value authenticates; "{secret}" in the value is replaced by Secret.
 	Header, Value string
-	// Secret is read each time, so that a changed file needs no restart; nil is none.
+	// Secret is called for each message, so that a changed file needs no restart; nil is none.
 	Secret func() (string, error)
 	Client *http.Client
 }
 
-// Send hands one message over. The error says what the service answered, and
-// neither the number nor the text.
+// Send sends one message. The error holds the answer of the service, and neither the
+// number nor the text.
 func (g Gateway) Send(ctx context.Context, number, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -1,10 +1,9 @@
 // Package notify sends people notices by mail, and hands messages to an SMS gateway.
 //
-// It owns the table notice, an outbox: a notice is queued in the transaction of
-// the change that it tells of, so none is lost and none tells of what did not
-// happen. It writes no texts; each room has its own. Its one invariant: a
-// notice is sent at least once or marked failed, and never holds a secret. Rows bear a
-// MAC of all that they say.
+// It owns the table notice, an outbox: a notice is queued in the transaction of the
+// change that it reports, so that none is lost and none reports a change that did not
+// happen. The callers write the texts. Invariant: a notice is sent at least once or
+// marked failed, and never holds a secret. A MAC covers all columns of a row.
 package notify
 
 import (
@@ -17,7 +16,7 @@ import (
 
 // Notice is one message to one address.
 type Notice struct {
-	// ID numbers it once it is queued.
+	// ID is the number of a queued notice.
 	ID      int64
 	Account int64
 	Address string
@@ -25,13 +24,13 @@ type Notice struct {
 	Body    string
 }
 
-// Moment writes a time as notices have it.
+// Moment formats a time for notices.
 func Moment(t time.Time) string { return t.UTC().Format("15:04 UTC on 2 January 2006") }
 
-// Deliver sends one notice. An error is tried again later.
+// Deliver sends one notice. After an error the Sender tries again later.
 type Deliver func(ctx context.Context, n Notice) error
 
-// Sender empties the outbox.
+// Sender sends the notices of the outbox.
 type Sender struct {
 	outbox  *Outbox
 	deliver Deliver
@@ -66,7 +65,7 @@ func (s *Sender) claim(ctx context.Context, r *row) (ours bool, err error) {
 	return ours, err
 }
 
-// Send sends what is due and returns how many went out.
+// Send sends the notices that are due and returns how many were sent.
 func (s *Sender) Send(ctx context.Context) (int, error) {
 	list, err := s.outbox.outgoing(ctx)
 	if err != nil {

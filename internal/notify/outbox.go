@@ -15,10 +15,10 @@ import (
 	"countersign/internal/store"
 )
 
-// Outbox is the table notice. Its rows bear a MAC of all that they say, so that our mail
-// server sends nobody else's words, and nothing to anybody else's address. What this server
-// queued it remembers until it was sent: a notice that somebody removed, or marked as sent,
-// is queued again. It is safe for concurrent use.
+// Outbox is the table notice. A MAC covers all columns, so that somebody with write access
+// to the database cannot send mail in our name. A server remembers what it queued until it
+// was sent, and queues a notice again that was removed, or marked as sent, from outside. It
+// is safe for concurrent use.
 type Outbox struct {
 	db   *store.DB
 	keys *keyring.Keyring
@@ -94,7 +94,7 @@ func (o *Outbox) read(ctx context.Context, r store.Reader, where string, args ..
 	return out, rows.Err()
 }
 
-// Queue adds a notice to the outbox inside a change.
+// Queue queues a notice inside a change.
 func (o *Outbox) Queue(ctx context.Context, tx *store.Tx, n Notice) error {
 	if strings.ContainsAny(n.Address+n.Subject, "\r\n\x00") {
 		return failure.New(failure.Invalid, "A mail address or subject cannot have line breaks.")
@@ -112,7 +112,7 @@ func (o *Outbox) insert(ctx context.Context, tx *store.Tx, r row) error {
 	return err
 }
 
-// QueueAll adds a notice for each address.
+// QueueAll queues a notice for each address.
 func (o *Outbox) QueueAll(ctx context.Context, tx *store.Tx, addresses []string, n Notice) error {
 	for _, n.Address = range addresses {
 		if err := o.Queue(ctx, tx, n); err != nil {
@@ -122,8 +122,8 @@ func (o *Outbox) QueueAll(ctx context.Context, tx *store.Tx, addresses []string,
 	return nil
 }
 
-// Told reports whether an account was told the same since a moment. A row of another's
-// making does not say so: it would keep the owner from being told.
+// Told reports whether an account was sent the same notice since a time. It ignores rows
+// with an invalid MAC, which could keep the owner from being told.
 func (o *Outbox) Told(ctx context.Context, r store.Reader, n Notice, since time.Time) (bool, error) {
 	rows, err := o.read(ctx, r, `where account = $1 and subject = $2 and created > $3`, n.Account, n.Subject, store.Unix(since))
 	for i := range rows {
@@ -187,7 +187,7 @@ func (o *Outbox) unsent(ctx context.Context, r row) (bool, error) {
 	return false, err
 }
 
-// Inspect looks at all notices, and for those that this server queued.
+// Inspect checks the integrity of all notices, and looks for those that this server queued.
 func (o *Outbox) Inspect(ctx context.Context) error {
 	after := int64(-1 << 63)
 	err := o.db.Walk(ctx, func(ctx context.Context) (bool, error) {
@@ -237,7 +237,7 @@ func (o *Outbox) look(ctx context.Context, q row) error {
 	return err
 }
 
-// Bind gives the rows of a release before their MAC.
+// Bind gives the rows of an earlier release their MAC.
 func (o *Outbox) Bind(ctx context.Context) error {
 	after := int64(-1 << 63)
 	for {

@@ -16,17 +16,17 @@ import (
 	"time"
 )
 
-// Mailer delivers to a mail server by SMTP (RFC 5321). Off loopback it demands
-// STARTTLS (RFC 3207) with a certificate for the server's name; it never sends a
-// password without.
+// Mailer delivers to a mail server by SMTP (RFC 5321). Except on loopback it requires
+// STARTTLS (RFC 3207) with a certificate for the server's name. It never sends a
+// password without TLS.
 type Mailer struct {
 	// Server is HOST:PORT, From the sender's address.
 	Server, From string
-	// Username and Password sign in (RFC 4954, PLAIN); empty does not. Password is
-	// read each time, so that a changed file needs no restart.
+	// Username and Password authenticate (RFC 4954, PLAIN), unless they are empty.
+	// Password is called for each mail, so that a changed file needs no restart.
 	Username string
 	Password func() (string, error)
-	// Roots vouch for the server; nil is the system's.
+	// Roots are the trusted root certificates; nil is the system's.
 	Roots *x509.CertPool
 }
 
