@@ -11,8 +11,8 @@ import (
 	"errors"
 )
 
-// MaxMessage is the longest message in bytes: one record of 4096 bytes with its
-// header, padding delimiter and tag, which every push service must take (RFC
+// MaxMessage is the size of the largest message in bytes: one record of 4096 bytes minus
+// header, padding delimiter and tag, which every push service must accept (RFC
 // 8030 section 7.2, RFC 8291 section 4).
 const MaxMessage = recordSize - headerSize - 1 - tagSize
 
@@ -32,7 +32,7 @@ type Recipient struct {
 	Secret []byte
 }
 
-// Check reports a recipient that nothing can be encrypted for.
+// Check returns an error for invalid keys.
 func (r Recipient) Check() error {
 	if len(r.Secret) != secretSize {
 		return errors.New("webpush: the authentication secret is not 16 bytes")
@@ -43,8 +43,7 @@ func (r Recipient) Check() error {
 	return nil
 }
 
-// Encrypt seals a message for one recipient with a key and a salt that serve
-// once.
+// Encrypt encrypts a message for one recipient, with a fresh key and salt.
 func Encrypt(to Recipient, message []byte) ([]byte, error) {
 	ours, err := ecdh.P256().GenerateKey(rand.Reader)
 	if err != nil {

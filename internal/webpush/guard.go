@@ -50,13 +50,13 @@ func (o Options) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// CheckEndpoint reads a push service's address: https, a host, no name and
-// password, 1024 bytes at most.
+// CheckEndpoint parses a push service's address: https, a host, no user information, at
+// most 1024 bytes.
 func CheckEndpoint(endpoint string) (*url.URL, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || len(endpoint) > 1024 || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Opaque != "" || u.Fragment != "" ||
 		strings.ContainsAny(endpoint, " \t\r\n") {
-		return nil, errors.New("webpush: that is no address of a push service")
+		return nil, errors.New("webpush: invalid address of a push service")
 	}
 	return u, nil
 }

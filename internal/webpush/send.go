@@ -15,13 +15,13 @@ import (
 	"countersign/internal/failure"
 )
 
-// Options say how a Sender reaches push services. The zero value is for the
+// Options configure how a Sender reaches push services. The zero value is for the
 // public internet.
 type Options struct {
-	// Inside are networks that may be reached although they are not public, at
-	// any port: for a push service of one's own, and for tests.
+	// Inside are private networks that may be reached, at any port: for one's own
+	// push service, and for tests.
 	Inside []netip.Prefix
-	// Roots are whom to trust; nil is the system's.
+	// Roots are the trusted root certificates; nil is the system's.
 	Roots *x509.CertPool
 }
 
@@ -49,24 +49,24 @@ func NewSender(key Key, subject string, o Options, now func() time.Time) *Sender
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-// Message is what is sent, and for how long the service may keep it for a
-// browser that is not there.
+// Message is a message, and how long the service may store it for a browser that is
+// offline.
 type Message struct {
 	Text []byte
 	Keep time.Duration
 }
 
-// Send sends one message. NotFound says that the browser is no longer there for
-// good (RFC 8030 section 7.3), Invalid that the address can never do,
-// Unavailable that the service did not take it this time. Nothing is tried again.
+// Send sends one message, once. It returns NotFound if the subscription has ended (RFC
+// 8030 section 7.3), Invalid if the address or the keys can never work, and Unavailable
+// if the service did not accept the message this time.
 func (s *Sender) Send(ctx context.Context, endpoint string, to Recipient, m Message) error {
 	u, err := CheckEndpoint(endpoint)
 	if err != nil {
-		return failure.Wrap(failure.Invalid, err, "That is no address of a push service.")
+		return failure.Wrap(failure.Invalid, err, "Invalid address of a push service.")
 	}
 	body, err := Encrypt(to, m.Text)
 	if err != nil {
-		return failure.Wrap(failure.Invalid, err, "Nothing can be encrypted for that browser.")
+		return failure.Wrap(failure.Invalid, err, "The browser's encryption keys are invalid.")
 	}
 	signature, err := s.key.authorization(u, s.subject, s.now())
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *Sender) Send(ctx context.Context, endpoint string, to Recipient, m Mess
 	r.Header.Set("Urgency", "high")
 	answer, err := s.client.Do(r)
 	if err != nil {
-		return failure.Wrap(failure.Unavailable, err, "The push service could not be reached.")
+		return failure.Wrap(failure.Unavailable, err, "The push service cannot be reached.")
 	}
 	defer answer.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(answer.Body, 4<<10)) //nolint:errcheck // so that the connection can be used again

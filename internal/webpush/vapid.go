@@ -22,19 +22,19 @@ func NewKey() (Key, error) {
 	return Key{private}, err
 }
 
-// ParseKey reads what [Key.Bytes] wrote: a scalar of 32 bytes.
+// ParseKey parses the result of [Key.Bytes]: a scalar of 32 bytes.
 func ParseKey(scalar []byte) (Key, error) {
 	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar)
 	if err != nil {
-		return Key{}, errors.New("webpush: that is no key of P-256") // the cause could hold the key
+		return Key{}, errors.New("webpush: not a P-256 private key") // the cause could hold the key
 	}
 	return Key{private}, nil
 }
 
-// Bytes is the private scalar, to be sealed.
+// Bytes returns the private scalar; the caller must seal it.
 func (k Key) Bytes() ([]byte, error) { return k.private.Bytes() }
 
-// Public is the uncompressed point in base64url, as browsers take it.
+// Public returns the uncompressed point in base64url, the form that browsers expect.
 func (k Key) Public() (string, error) {
 	b, err := k.private.PublicKey.Bytes()
 	return base64.RawURLEncoding.EncodeToString(b), err
