@@ -1,11 +1,10 @@
-// Package revocation finds out whether a certificate was revoked.
+// Package revocation checks whether a certificate was revoked.
 //
-// It owns OCSP (RFC 6960), CRLs (RFC 5280 section 6.3), and the network and files
-// that they come by. It asks only where the configuration says: an address in a
-// certificate is whatever its issuer wrote, and is never followed. It knows neither
-// accounts nor TLS; protocol/mutualtls asks it. Its one invariant: only a fresh,
-// rightly signed "good" from everyone who was to be asked is good. Silence, age,
-// doubt and a wrong signature are a refusal each, with a reason of its own.
+// It speaks OCSP (RFC 6960) and reads CRLs (RFC 5280 section 6.3). It asks only the
+// addresses of the configuration and never follows one in a certificate, which its
+// issuer chose. protocol/mutualtls calls it. Invariant: a certificate is good only
+// after a fresh, correctly signed "good" from every configured source. No answer, a
+// stale one, an unclear one and a wrong signature are refusals, each with its reason.
 package revocation
 
 import (
@@ -20,10 +19,10 @@ import (
 	"time"
 )
 
-// Reason is why a certificate is not accepted, as a stable word for the audit log.
+// Reason is a stable word for the audit log: why a certificate is not accepted.
 type Reason string
 
-// The reasons. All but Revoked mean that it could not be found out.
+// The reasons. All except Revoked mean that the status is unknown.
 const (
 	Revoked     Reason = "revoked"
 	Unreachable Reason = "revocation-unreachable" // nobody answered
@@ -34,7 +33,7 @@ const (
 	Missing     Reason = "revocation-missing"     // no source is about this certificate
 )
 
-// Refusal is a [Reason] with what was seen, for the audit log.
+// Refusal is a [Reason] with details for the audit log.
 type Refusal struct {
 	Reason Reason
 	Detail string
@@ -46,13 +45,13 @@ func refuse(r Reason, format string, args ...any) *Refusal {
 	return &Refusal{Reason: r, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Source says who is asked about an authority's certificates. Of what is set,
-// everything must say that a certificate is good.
+// Source configures who is asked about an authority's certificates. All sources that are
+// set must confirm that a certificate is good.
 type Source struct {
-	// OCSP is a responder's http or https address; empty is none.
+	// OCSP is the http or https address of a responder, or empty.
 	OCSP string
-	// AnyNonce accepts answers without the nonce that was sent (RFC 8954), as
-	// responders that sign in advance give: they can be replayed until they are
+	// AnyNonce accepts answers without the nonce that was sent (RFC 8954), for
+	// responders that sign in advance. Such answers can be replayed until they are
 	// stale.
 	AnyNonce bool
 	// CRLs are http or https addresses, or paths of files, DER or PEM.
@@ -69,8 +68,8 @@ const (
 	largestList   = 32 << 20
 )
 
-// Checker asks. It is safe for concurrent use, and remembers lists while they are
-// fresh; it never remembers an answer of OCSP.
+// Checker checks certificates. It is safe for concurrent use. It caches CRLs while they
+// are fresh, and never an OCSP answer.
 type Checker struct {
 	now     func() time.Time
 	client  *http.Client
@@ -80,9 +79,9 @@ type Checker struct {
 	lists map[string]*list
 }
 
-// New makes a Checker that believes the lists of these issuers, and of those on the
-// path that it is asked about. It follows no redirect and uses no proxy: what is asked
-// is what the configuration names.
+// New returns a Checker that accepts CRLs of these issuers, and of those on the path of
+// the certificate. It follows no redirects and uses no proxy: it connects only to what
+// the configuration names.
 func New(now func() time.Time, issuers ...*x509.Certificate) *Checker {
 	return &Checker{now: now, issuers: issuers, lists: map[string]*list{}, client: &http.Client{
 		Timeout:       patience,
@@ -91,10 +90,10 @@ func New(now func() time.Time, issuers ...*x509.Certificate) *Checker {
 	}}
 }
 
-// Check returns nil where every certificate below the root is good. The path is the
-// certificate, what is between, and the root. What is between is good when a CRL of
-// who issued it says so, or else the responder: of an authority that nobody speaks of
-// it is not known that it was not revoked. An error is a *[Refusal].
+// Check returns nil if all certificates below the root are good. The path is the
+// certificate, the intermediate authorities, and the root. An intermediate is good if a
+// CRL of its issuer says so, or else the responder; without either its status is unknown
+// and refused. An error is a *[Refusal].
 func (c *Checker) Check(ctx context.Context, s Source, path []*x509.Certificate) error {
 	if len(path) < 2 {
 		return refuse(Missing, "nobody issued it")

@@ -16,11 +16,11 @@ var (
 	deltaCRL        = asn1.ObjectIdentifier{2, 5, 29, 27}
 	issuingPoint    = asn1.ObjectIdentifier{2, 5, 29, 28}
 	authorityKeyID  = asn1.ObjectIdentifier{2, 5, 29, 35}
-	errDelta        = errors.New("it is a delta, and only whole ones are understood")
-	errCritical     = errors.New("it has a critical extension that is not understood")
+	errDelta        = errors.New("it is a delta CRL, which is not supported")
+	errCritical     = errors.New("it has an unknown critical extension")
 	errPoint        = errors.New("its issuing distribution point cannot be read")
-	errPartial      = errors.New("it is indirect, for attributes or for some reasons only, which is not understood")
-	errRelativeName = errors.New("its distribution point is named relatively, which is not understood")
+	errPartial      = errors.New("it is an indirect CRL, or only for attributes or some reasons, which is not supported")
+	errRelativeName = errors.New("its distribution point has a relative name, which is not supported")
 )
 
 // scope is which certificates a list is about, by its issuing distribution point
