@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// Attestation is what a maker says of one key on one of its cards.
+// Attestation is a manufacturer's statement about one key on a card.
 type Attestation struct {
-	// Serial is the card's.
+	// Serial is the serial number of the card.
 	Serial int64
-	// PIN and Touch are how the key is used.
+	// PIN and Touch are the policies of the key.
 	PIN   PINPolicy
 	Touch TouchPolicy
-	// Firmware is three numbers.
+	// Firmware is the version: three numbers.
 	Firmware [3]byte
 }
 
-// PINPolicy is when a card asks for its PIN.
+// PINPolicy tells when a card asks for its PIN.
 type PINPolicy byte
 
-// TouchPolicy is when a card wants to be touched.
+// TouchPolicy tells when a card must be touched.
 type TouchPolicy byte
 
-// The policies, as the second byte string of the extension has them.
+// The policies, as encoded in the extension.
 const (
 	PINNever       PINPolicy = 1
 	PINOnce        PINPolicy = 2 // in a session with the card
@@ -50,16 +50,16 @@ var (
 	extensionPolicy   = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 41482, 3, 8}
 )
 
-// Why an attestation is worth nothing.
+// Why an attestation is refused.
 var (
 	ErrAttestationForm  = errors.New("it must be two PEM certificates: the attestation of the slot and the card's own (slot f9)")
-	ErrAttestationRoot  = errors.New("no maker that is trusted here signed it")
-	ErrAttestationKey   = errors.New("it attests another key than the certificate's")
+	ErrAttestationRoot  = errors.New("no trusted manufacturer signed it")
+	ErrAttestationKey   = errors.New("it attests a different key from the certificate's")
 	ErrAttestationWords = errors.New("it does not say how the key is used")
 )
 
-// Attest verifies an attestation of a certificate's key: PEM, the slot's statement
-// and then the card's own certificate, which hangs from one of the roots.
+// Attest verifies the attestation of a certificate's key: in PEM, the statement of the
+// slot and then the card's own certificate, which must chain to one of the roots.
 func (a Authority) Attest(text []byte, leaf *x509.Certificate, now time.Time) (Attestation, error) {
 	chain, err := ReadCertificates(text)
 	if err != nil || len(chain) < 2 || len(chain) > 4 {
@@ -108,7 +108,7 @@ func statement(c *x509.Certificate) (Attestation, error) {
 	return out, nil
 }
 
-// String is for the audit log.
+// String returns the attestation for the audit log.
 func (a Attestation) String() string {
 	pin := map[PINPolicy]string{PINNever: "never", PINOnce: "once", PINAlways: "always", PINMatchOnce: "match once", PINMatchAlways: "match always"}[a.PIN]
 	if pin == "" {

@@ -94,7 +94,7 @@ func plain(s string) bool {
 	return s != "" && len(s) <= 256 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// Owns reports whether a name in a certificate is a person's own.
+// Owns reports whether a name in a certificate is that of a person.
 func (a Authority) Owns(name, account string, mails []string) bool {
 	switch a.Mapping {
 	case IssuerSerial:

@@ -1,13 +1,11 @@
-// Package pki says what a person's certificate is worth: which authority it comes
-// from, who it names, and what its maker attests of the key.
+// Package pki verifies the certificate of a person: which authority issued it, whom it
+// names, and what the manufacturer attests about the key.
 //
-// It owns the rules of RFC 5280 that are about the certificate alone, and the
-// parsers for what crypto/x509 leaves unread: the user principal name and the
-// extensions of PIV attestation. It does not know accounts, and it does not ask
-// whether a certificate was revoked: that is revocation's. Its neighbours are
-// authenticator/certificate, which decides with it, and protocol/mutualtls, which
-// needs to know whom to ask about revocation. Its one invariant: nothing that a
-// client sent is trusted but what a configured authority signed.
+// It implements the rules of RFC 5280 for the certificate itself, and parses what
+// crypto/x509 does not: user principal names and the extensions of PIV attestation.
+// The package revocation checks revocation. authenticator/certificate decides with the
+// result, and protocol/mutualtls uses it to find the sources of revocation. Invariant:
+// of what a client sent only what a configured authority signed is trusted.
 package pki
 
 import (
@@ -26,22 +24,22 @@ import (
 	"time"
 )
 
-// Mapping is what of a certificate binds it to its owner.
+// Mapping is the part of a certificate that binds it to its owner.
 type Mapping string
 
-// The mappings. IssuerSerial is one certificate and its key. The others are a name
-// that the authority wrote in, so that a renewed certificate goes on; they are
-// worth as much as the authority's care in writing it.
+// The mappings. IssuerSerial is one certificate and its key. The others are a name in
+// the certificate, so that a renewed certificate continues to work; they are only as
+// reliable as the authority's checks of that name.
 const (
 	IssuerSerial Mapping = "issuer-serial"
 	UPN          Mapping = "upn"
 	Email        Mapping = "email"
 )
 
-// Mappings lists them.
+// Mappings are all mappings.
 func Mappings() []Mapping { return []Mapping{IssuerSerial, UPN, Email} }
 
-// Purpose is what a certificate must be made for, by its extended key usage.
+// Purpose is the extended key usage that a certificate must have.
 type Purpose string
 
 // The purposes: id-kp-clientAuth (RFC 5280 section 4.2.1.12) and Microsoft's
@@ -51,35 +49,34 @@ const (
 	SmartcardLogon Purpose = "smartcard-logon"
 )
 
-// Purposes lists them.
+// Purposes are all purposes.
 func Purposes() []Purpose { return []Purpose{ClientAuth, SmartcardLogon} }
 
 var smartcardLogon = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 2}
 
-// Authority is one that certifies people.
+// Authority is a certification authority that issues certificates to people.
 type Authority struct {
-	// Name is its name in the configuration. Enrolled certificates are bound to it.
+	// Name is its name in the configuration, to which enrolled certificates are bound.
 	Name string
-	// Certificates are its root and everything between it and people's
-	// certificates. What a client sends in between is not used.
+	// Certificates are its root and its intermediate authorities. Intermediates
+	// that a client sends are not used.
 	Certificates []*x509.Certificate
 	Mapping      Mapping
-	// Realm is what follows the account's name in a user principal name; empty
-	// where account names are whole user principal names.
+	// Realm is what follows the account's name and the @ in a user principal name;
+	// empty if account names are whole user principal names.
 	Realm   string
 	Purpose Purpose
-	// Cards says that it certifies only keys that were made on a card and are
-	// used behind its PIN.
+	// Cards is set if it certifies only keys that were generated on a card and are
+	// protected by its PIN.
 	Cards bool
-	// Attestation are the roots of makers that attest keys, and what is between.
+	// Attestation are the roots and intermediates of manufacturers that attest keys.
 	Attestation []*x509.Certificate
 }
 
-// Authorities are all that are configured.
+// Authorities are all configured authorities.
 type Authorities []Authority
 
-// Refusal says why a certificate is worth nothing, as a stable word for the audit
-// log.
+// Refusal is a stable word for the audit log: why a certificate is refused.
 type Refusal string
 
 func (r Refusal) Error() string { return "certificate refused: " + string(r) }
@@ -94,10 +91,10 @@ const (
 	NoName           Refusal = "no-name"
 )
 
-// Largest is the greatest certificate that is looked at, in bytes.
+// Largest is the size in bytes of the largest certificate that is accepted.
 const Largest = 8 << 10
 
-// Named returns the authority of a name.
+// Named returns the authority of this name.
 func (all Authorities) Named(name string) (Authority, bool) {
 	i := slices.IndexFunc(all, func(a Authority) bool { return a.Name == name })
 	if i < 0 {
@@ -106,8 +103,8 @@ func (all Authorities) Named(name string) (Authority, bool) {
 	return all[i], true
 }
 
-// Verify returns the authority that a certificate comes from and its path, from
-// the certificate itself to the authority's root. An error is a [Refusal].
+// Verify returns the authority that issued a certificate, and the path from the
+// certificate to the authority's root. An error is a [Refusal].
 func (all Authorities) Verify(der []byte, now time.Time) (Authority, []*x509.Certificate, error) {
 	leaf, err := parse(der)
 	if err != nil {
@@ -220,10 +217,10 @@ func strong(leaf *x509.Certificate) bool {
 	return false
 }
 
-// Identity is what a certificate is known by.
+// Identity identifies a certificate.
 type Identity struct {
-	// Handle finds the credential: unique to the authority and what its mapping
-	// takes.
+	// Handle finds the credential. It is unique for the authority and the mapped
+	// part of the certificate.
 	Handle string
 	// Name is the user principal name or the address, in lower case; empty under
 	// IssuerSerial.
@@ -232,7 +229,7 @@ type Identity struct {
 	Key []byte
 }
 
-// Identify returns what a certificate of this authority is known by.
+// Identify returns the identity of a certificate of this authority.
 func (a Authority) Identify(leaf *x509.Certificate) (Identity, error) {
 	key := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
 	id := Identity{Key: key[:]}
@@ -256,7 +253,7 @@ func handle(parts ...string) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
-// ReadCertificates reads PEM certificates, at least one and nothing else.
+// ReadCertificates parses PEM certificates: at least one, and nothing else.
 func ReadCertificates(text []byte) ([]*x509.Certificate, error) {
 	var out []*x509.Certificate
 	for {
@@ -265,7 +262,7 @@ func ReadCertificates(text []byte) ([]*x509.Certificate, error) {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("there is a PEM block %q, and only certificates belong here", block.Type)
+			return nil, fmt.Errorf("unexpected PEM block %q; only certificates are allowed", block.Type)
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
@@ -274,13 +271,13 @@ func ReadCertificates(text []byte) ([]*x509.Certificate, error) {
 		out = append(out, c)
 	}
 	if len(out) == 0 {
-		return nil, errors.New("there is no PEM certificate in it")
+		return nil, errors.New("no PEM certificate found")
 	}
 	return out, nil
 }
 
-// Describe says which certificate it is, for the audit log: issuer and serial
-// number in the form that openssl prints.
+// Describe returns issuer and serial number for the audit log, in the form that
+// openssl prints.
 func Describe(c *x509.Certificate) string {
 	return fmt.Sprintf("issuer %q, serial %X", clip(c.Issuer.String()), c.SerialNumber)
 }

@@ -8,34 +8,33 @@ import (
 	"time"
 )
 
-// Statement is what the endpoint that speaks mutual TLS says of one handshake, for
-// one challenge. It says no more than it saw: whether the certificate lets anybody
-// in is decided by who reads it.
+// Statement is the result of one mutual TLS handshake, for one challenge. The endpoint
+// only reports; the reader decides whether the certificate is sufficient.
 type Statement struct {
-	// Certificate is what the client proved to hold the key of; empty for none.
+	// Certificate is the one whose key the client proved to hold; empty for none.
 	Certificate []byte `json:"c,omitempty"`
-	// Authority is the name of the one that was asked about its revocation.
+	// Authority is the name of the authority whose revocation sources were asked.
 	Authority string `json:"a,omitempty"`
-	// Refused says why it is worth nothing; empty says that it was not revoked.
+	// Refused is why the certificate is refused; empty if it was not revoked.
 	Refused string `json:"r,omitempty"`
 	Detail  string `json:"d,omitempty"`
-	// Time is when, in milliseconds since 1970.
+	// Time is the time of the handshake, in milliseconds since 1970.
 	Time int64 `json:"t"`
 }
 
-// At is the statement's time.
+// At returns the time of the handshake.
 func (s Statement) At() time.Time { return time.UnixMilli(s.Time) }
 
-// Seals keeps a statement from everybody else's hands: only our own endpoint can
-// make one, and one that was made for a challenge is nothing to another.
+// Seals seals statements: only this installation's endpoint can make one, and it is
+// valid only for its challenge.
 type Seals interface {
 	Seal(challenge string, plain []byte) []byte
 	Open(challenge string, sealed []byte) ([]byte, error)
 }
 
-var errStatement = errors.New("pki: not a statement of ours")
+var errStatement = errors.New("pki: invalid statement")
 
-// Write seals a statement for a challenge, as text for an address.
+// Write seals a statement for a challenge, as text for a URL.
 func Write(k Seals, challenge string, s Statement) (string, error) {
 	plain, err := json.Marshal(s)
 	if err != nil {
@@ -47,7 +46,7 @@ func Write(k Seals, challenge string, s Statement) (string, error) {
 // longest is the greatest statement, in characters of its text.
 const longest = 2*Largest + 1024
 
-// Read opens what Write made, and returns the challenge that it is for.
+// Read opens the result of Write, and returns its challenge.
 func Read(k Seals, text string) (challenge string, s Statement, err error) {
 	challenge, rest, ok := strings.Cut(text, ".")
 	if !ok || len(text) > longest || !IsChallenge(challenge) {
@@ -67,7 +66,7 @@ func Read(k Seals, text string) (challenge string, s Statement, err error) {
 	return challenge, s, nil
 }
 
-// ChallengeSize is how many random bytes a challenge has.
+// ChallengeSize is the number of random bytes in a challenge.
 const ChallengeSize = 32
 
 // IsChallenge reports whether a text has the form of a challenge, base64url.
