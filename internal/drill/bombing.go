@@ -43,7 +43,7 @@ func bombard(ctx context.Context, s *scene) ([]Door, error) {
 		return nil, err
 	}
 	if (onPages == 0 || onScreens == 0) && flood.let == 0 {
-		return nil, errors.New("nothing waits to be approved, so nothing was flooded")
+		return nil, errors.New("no approval request is waiting, so nothing was flooded")
 	}
 	shown, taps := len(pages)+len(flood.shown), s.tap(ctx, owner, flood.shown)
 	let, again := s.goOn(ctx, flood.pending)

@@ -73,7 +73,7 @@ func (b *browser) do(ctx context.Context, method, address string, values url.Val
 		}
 		method, address, values = http.MethodGet, next, nil
 	}
-	return errors.New("it goes round in circles")
+	return errors.New("too many redirects")
 }
 
 // take reads a page, and where it sends the browser on to by itself.

@@ -9,16 +9,16 @@ import (
 	"sync"
 )
 
-// Console is where people log in to a host that goes on when it reaches nobody.
+// Console is the log-in of a host that also works while no server can be reached.
 type Console interface {
-	// Join makes a local account of the host with a local password, and puts the
-	// line of its list of codes where the host looks for it.
+	// Join creates a local account with a password on the host, and installs the line
+	// of its list of codes.
 	Join(name, password, line string) (leave func(), err error)
-	// Login types lines at the console, and reports whether that let in.
+	// Login types lines at the console, and reports whether that logged in.
 	Login(ctx context.Context, name string, lines ...string) (bool, error)
-	// Unplug takes the network away.
+	// Unplug disconnects the network.
 	Unplug() (plug func(), err error)
-	// File is what the host keeps of its lists by now.
+	// File returns the present file of the host's lists.
 	File() (string, error)
 }
 

@@ -1,12 +1,11 @@
 // Package drill attacks a running Countersign, row by row of M1032, and shows
 // what was refused.
 //
-// It owns the attacks, the canary accounts that they are played with, and the
-// report. It knows nothing of the server's inside: it speaks the pages, the
-// admin API, RADIUS and the protected page's own wire, as an attacker would,
-// with code of its own. Its neighbour is attack, whose rows it names. Its one
-// invariant: a proof that was not tried is never called passed, and a drill
-// whose attack cannot succeed without the guard has failed.
+// It contains the attacks, their canary accounts, and the report. It uses only what an
+// attacker can reach, with its own code: the pages, the admin API, RADIUS, and the
+// protected page. The rows are those of the package attack. Invariant: a proof that was
+// not tried never counts as passed, and a drill whose attack does not succeed without
+// the guard has failed.
 package drill
 
 import (
@@ -20,45 +19,45 @@ import (
 	"countersign/internal/attack"
 )
 
-// Stage is where attacks are played: one Countersign and what it guards. What is
-// empty is not attacked.
+// Stage is the target of the attacks: one Countersign and what it protects. Empty
+// fields are not attacked.
 type Stage struct {
 	// Server is Countersign's public URL.
 	Server string
 	// Page is the address of a page behind forward-auth.
 	Page string
-	// Radius is HOST:PORT, Secret what its client shares.
+	// Radius is HOST:PORT, Secret the shared secret of its client.
 	Radius string
 	Secret string
-	// Console is a host's own log-in, which goes on without the network.
+	// Console is the log-in of a host, which also works without the network.
 	Console Console
 	// From is the address that attackers come from, where this machine has
 	// several; honest people come from the usual one.
 	From netip.Addr
-	// Patience is how long nothing may be said before it is called silence; three
-	// seconds when zero. Honest people wait longer.
+	// Patience is the time without an answer that counts as silence; three seconds
+	// if it is zero. Honest users wait longer.
 	Patience time.Duration
 }
 
-// Administrator does admin commands on a stage, and decodes what they answer.
+// Administrator runs admin commands on a stage, and decodes their results.
 type Administrator interface {
 	Do(ctx context.Context, action string, in, out any) error
 }
 
-// Bed is what only a test bed can do to a stage.
+// Bed is what only a test bed can do with a stage.
 type Bed interface {
-	// Unguarded is the same with the guard taken out: one factor is enough,
-	// however old it is, and its administrator.
+	// Unguarded returns the same stage without the guard, where one factor of any
+	// age is enough, and its administrator.
 	Unguarded() (Stage, Administrator)
-	// Trick does something to the guard, and returns how to undo it.
+	// Trick tampers with the guard, and returns a function that undoes it.
 	Trick(ctx context.Context, name string) (undo func(), err error)
 	// Later moves the clock of the guarded stage and of the unguarded one.
 	Later(d time.Duration)
 }
 
-// The tricks that a bed is asked for: what intruders do to a second factor that
-// they cannot answer (CISA AA22-074A), and what breaks by itself. Packets that
-// are dropped and a server that was stopped in its tracks are both silence.
+// The tricks of a bed: what intruders do to a second factor that they cannot answer
+// (CISA AA22-074A), and failures. Dropped packets and a frozen server are both
+// silence.
 var Tricks = []string{"hosts-entry", "silent", "wrong-certificate", "clock-a-year-on", "disk-full", "read-only",
 	"stopped", "database-gone", "database-frozen"}
 
@@ -70,12 +69,12 @@ type Plan struct {
 	Bed Bed
 	// Rows are the rows to drill; none means all.
 	Rows []string
-	// Tell hears of each row when it is done, or is nil.
+	// Tell is called with each row when it is done, or nil.
 	Tell func(Result)
 	Now  func() time.Time
 }
 
-// State is how a proof came out.
+// State is the outcome of a proof.
 type State string
 
 const (
@@ -85,31 +84,31 @@ const (
 	Failed   State = "failed"
 )
 
-// Proof is one of the five.
+// Proof is one of the five proofs of a row.
 type Proof struct {
 	State  State  `json:"state"`
 	Detail string `json:"detail,omitempty"`
 }
 
-// Door is one way in that an attack tried.
+// Door is an entrance that an attack tried.
 type Door struct {
 	Name string `json:"name"`
-	// Open says that the attacker got through.
+	// Open is set if the attacker got through.
 	Open   bool   `json:"open"`
 	Detail string `json:"detail,omitempty"`
 }
 
-// Result is what one row's drill met.
+// Result is the result of one row.
 type Result struct {
 	Row  string `json:"row"`
 	Name string `json:"name"`
-	// Skipped says why it was not drilled, or is empty.
+	// Skipped is why the row was not drilled, or empty.
 	Skipped string    `json:"skipped,omitempty"`
 	Time    time.Time `json:"time"`
 	// Control: without the guard the attack succeeds. Blocked: with it, it fails
-	// at the component's own wire. Audited: the log tells of it. Honest: the
-	// person whose account it was gets in afterwards. Closed: with Countersign
-	// out of reach the attack fails too.
+	// at the protected component. Audited: the audit log records it. Honest: the
+	// owner of the account can sign in afterwards. Closed: the attack also fails
+	// while Countersign is unreachable.
 	Control Proof  `json:"control"`
 	Blocked Proof  `json:"blocked"`
 	Audited Proof  `json:"audited"`
@@ -118,7 +117,7 @@ type Result struct {
 	Doors   []Door `json:"doors,omitempty"`
 }
 
-// Proofs returns the five with their names, in the order in which they are told.
+// Proofs returns the five proofs with their names, in the order of the report.
 func (r Result) Proofs() []struct {
 	Name string
 	Proof
@@ -129,8 +128,8 @@ func (r Result) Proofs() []struct {
 	}{{"control", r.Control}, {"blocked", r.Blocked}, {"audited", r.Audited}, {"honest", r.Honest}, {"fail-closed", r.Closed}}
 }
 
-// Passed reports whether the row held: blocked, audited, honest, and nothing of
-// the rest failed.
+// Passed reports whether the row passed: blocked, audited, honest, and no other proof
+// failed.
 func (r Result) Passed() bool {
 	if r.Skipped != "" || r.Blocked.State != Passed || r.Audited.State != Passed || r.Honest.State != Passed {
 		return false
@@ -177,8 +176,8 @@ func all() []drill {
 	}
 }
 
-// Run plays the plan. An error is a run that could not begin; everything else
-// is in the results, one for each row asked for.
+// Run runs the plan. It returns an error only if the run could not begin; everything
+// else is in the results, one for each requested row.
 func Run(ctx context.Context, p Plan) ([]Result, error) {
 	for _, id := range p.Rows {
 		if _, known := attack.ByID(id); !known {

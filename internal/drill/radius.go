@@ -121,7 +121,7 @@ func (s *scene) sendFor(ctx context.Context, packet []byte, secret string, attac
 // anybody could have made counts for nothing.
 func parse(b, packet []byte, secret string) (reply, error) {
 	if len(b) < 20 || b[1] != packet[1] || int(binary.BigEndian.Uint16(b[2:])) != len(b) {
-		return reply{}, errors.New("the RADIUS server answered something malformed")
+		return reply{}, errors.New("the RADIUS answer is malformed")
 	}
 	h := md5.New() //nolint:gosec // see above
 	h.Write(b[:4])
@@ -129,7 +129,7 @@ func parse(b, packet []byte, secret string) (reply, error) {
 	h.Write(b[20:])
 	h.Write([]byte(secret))
 	if !hmac.Equal(h.Sum(nil), b[4:20]) {
-		return reply{}, errors.New("the RADIUS answer is not from a server that shares our secret")
+		return reply{}, errors.New("the RADIUS answer has a wrong authenticator: the shared secret differs")
 	}
 	out := reply{code: b[0]}
 	for rest := b[20:]; len(rest) >= 2 && int(rest[1]) >= 2 && int(rest[1]) <= len(rest); rest = rest[rest[1]:] {
