@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Check says everything that is plainly wrong, a line each; nil when nothing is.
+// Check returns all errors, one per line, or nil.
 func (c File) Check() error {
 	return errors.Join(
 		c.checkListen(), c.checkMetrics(), c.checkPublicURL(), c.checkDatabase(), c.checkProxies(),

@@ -1,10 +1,9 @@
 // Package config reads the one configuration file, strictly.
 //
-// It owns the file's words, their defaults and what is plainly wrong with them;
-// [File] is the manual. It opens no other file and judges no number that a room
-// of its own has a ceiling for: the rooms refuse those when they are put
-// together. Its one invariant: a word that nobody knows, or that is there twice,
-// is refused by its line, so that a typo never means "the default".
+// [File] describes all settings with their defaults. This package checks the form of the
+// values and opens no other file; limits of single values are checked by the packages
+// that use them. Invariant: an unknown or repeated setting is refused with its line, so
+// that a typo never means "the default".
 package config
 
 import (
@@ -23,7 +22,7 @@ type File struct {
 	// PlainHTTP allows an address off loopback without TLS: for a proxy on
 	// another machine that brings TLS itself. Everything between is readable.
 	PlainHTTP bool `yaml:"plain_http"`
-	// Organisation is whose installation it is, for the foot of each page.
+	// Organisation is the name in the foot of each page.
 	Organisation string `yaml:"organisation"`
 	// Data is the folder of the database, the root key and the local socket.
 	Data string `yaml:"data"`
@@ -32,7 +31,7 @@ type File struct {
 	Database string `yaml:"database"`
 	// TrustedProxies are the networks whose forwarded headers are believed.
 	TrustedProxies []string `yaml:"trusted_proxies"`
-	// Metrics is where Prometheus finds /metrics, HOST:PORT; empty is nowhere.
+	// Metrics is the address of /metrics for Prometheus, HOST:PORT; empty serves none.
 	Metrics string `yaml:"metrics"`
 
 	TLS           TLS           `yaml:"tls"`
@@ -65,8 +64,8 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
-// Radius is where equipment asks. Which equipment may, and with which secret,
-// belongs to the application.
+// Radius is the RADIUS server. The clients and their secrets belong to the
+// applications.
 type Radius struct {
 	// Listen are UDP addresses such as 0.0.0.0:1812.
 	Listen []string `yaml:"listen"`
@@ -86,7 +85,7 @@ type Mail struct {
 	CA string `yaml:"ca"`
 }
 
-// SMS is the service that carries codes. Without a URL there are none.
+// SMS is the service that sends codes by SMS. Without a URL there are none.
 type SMS struct {
 	// URL is asked with POST: https, or http on loopback.
 	URL string `yaml:"url"`
@@ -100,7 +99,7 @@ type SMS struct {
 	SecretFile string `yaml:"secret_file"`
 }
 
-// Passkeys are what is demanded of passkeys and security keys, old and new.
+// Passkeys are the requirements for passkeys and security keys, old and new.
 type Passkeys struct {
 	// Attestation is none or direct: whether a new key is asked for its make.
 	Attestation string `yaml:"attestation"`

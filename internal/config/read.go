@@ -15,7 +15,8 @@ import (
 // most is the greatest file, in bytes: a hundred times what anybody writes.
 const most = 1 << 20
 
-// Read reads a file over the defaults. An error names the file and the line.
+// Read reads a file; settings that it lacks have their defaults. An error names the
+// file and the line.
 func Read(path string) (File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -33,7 +34,7 @@ func Read(path string) (File, error) {
 	return c, nil
 }
 
-// Parse reads a document over the defaults, and checks it.
+// Parse parses and checks a document; settings that it lacks have their defaults.
 func Parse(b []byte) (File, error) {
 	c := Default()
 	if len(b) > most {
@@ -73,7 +74,7 @@ func plain(err error) error {
 	return errors.New(strings.Join(lines, "; "))
 }
 
-// Print writes the whole configuration as it stands, defaults filled in.
+// Print returns the whole configuration with the defaults.
 func (c File) Print(w io.Writer) error {
 	e := yaml.NewEncoder(w)
 	e.SetIndent(2)

@@ -9,8 +9,8 @@ import (
 // live are the settings that take effect while the server runs.
 var live = []string{"log.level", "mail.", "local_recovery.", "tls."}
 
-// Changes compares two configurations, setting by setting: which of them can
-// take effect now, and which need a restart. Both are sorted as in the file.
+// Changes compares two configurations and returns the changed settings that take effect
+// now, and those that need a restart, both in the order of the file.
 func Changes(was, is File) (now, restart []string) {
 	walk("", reflect.ValueOf(was), reflect.ValueOf(is), func(key string) {
 		if slices.ContainsFunc(live, func(l string) bool { return key == l || strings.HasSuffix(l, ".") && strings.HasPrefix(key, l) }) {
@@ -36,7 +36,8 @@ func walk(prefix string, a, b reflect.Value, differs func(key string)) {
 	}
 }
 
-// Live returns is with everything that needs a restart as it was.
+// Live returns the new configuration with the old value of every setting that needs a
+// restart.
 func Live(was, is File) File {
 	out := was
 	out.Log.Level, out.Mail, out.LocalRecovery, out.TLS = is.Log.Level, is.Mail, is.LocalRecovery, is.TLS
