@@ -92,7 +92,7 @@ func (p *PushService) Taken(t testing.TB) []string {
 // open is RFC 8291 as the browser has it.
 func (p *PushService) open(body []byte) (string, error) {
 	if len(body) < 86+17 || body[20] != 65 {
-		return "", errors.New("not a message of RFC 8291")
+		return "", errors.New("not an RFC 8291 message")
 	}
 	salt, sender, sealed := body[:16], body[21:86], body[86:]
 	public, err := ecdh.P256().NewPublicKey(sender)
@@ -125,7 +125,7 @@ func (p *PushService) open(body []byte) (string, error) {
 	}
 	plain, err := gcm.Open(nil, nonce, sealed, nil)
 	if err != nil || len(plain) == 0 {
-		return "", errors.New("the message does not open")
+		return "", errors.New("the message cannot be decrypted")
 	}
 	return strings.TrimSuffix(string(plain), "\x02"), nil
 }

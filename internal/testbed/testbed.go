@@ -2,11 +2,10 @@
 // HAProxy, Traefik, a Chromium with a virtual authenticator, and a small page
 // to protect.
 //
-// It owns processes and ports; what the components are told is in deploy/, in
-// the very files that people copy. It does not know Countersign itself: that is
-// countersigntest. It is for tests on Linux only. Its one invariant: whatever a
-// test started listens on 127.0.0.1 and has ended when the test has, with its
-// log shown if the test failed.
+// Their configuration comes from deploy/examples, the files that administrators copy.
+// It is for tests on Linux only, and does not start Countersign itself: the stories in
+// cmd/countersign do. Invariant: a component listens on 127.0.0.1 and ends with the
+// test, and its log is shown if the test failed.
 package testbed
 
 import (
@@ -19,7 +18,7 @@ import (
 	"testing"
 )
 
-// Addr returns a loopback address whose port was free a moment ago.
+// Addr returns a loopback address with a port that was just free.
 func Addr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -30,7 +29,7 @@ func Addr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// Port returns a TCP port that was free on 127.0.0.1 a moment ago.
+// Port returns a TCP port that was just free on 127.0.0.1.
 func Port(t testing.TB) int {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(Addr(t))
@@ -52,9 +51,9 @@ func Root(t testing.TB) string {
 	return root
 }
 
-// Example reads a file of deploy/examples as people copy it and replaces, in
-// pairs, the addresses that only hold in the example. A text that the file does
-// not hold fails the test, so that an example cannot drift from what is tried.
+// Example reads a file of deploy/examples and replaces, in pairs, the addresses that are
+// only for the example. A text that is not in the file fails the test, so that examples
+// and tests cannot differ.
 func Example(t testing.TB, path string, replace ...string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(Root(t), "deploy", "examples", path))
