@@ -274,8 +274,7 @@ func (y *road) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision) (
 			}
 			continue
 		}
-		q := question{credentials: d.credentials[kind], kind: kind}
-		p, memo, err := y.kinds[kind].Ask(q.comparable(), y.now())
+		p, memo, err := y.kinds[kind].Ask(allGiven(d.credentials[kind]), y.now())
 		if err != nil {
 			return nil, err
 		}

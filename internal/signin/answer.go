@@ -161,9 +161,8 @@ func (q *question) check(ctx context.Context, x *examiner, at *attempt) error {
 
 // comparable hands the credentials to the authenticator with their failures.
 func (q *question) comparable() []authenticator.Credential {
-	out := make([]authenticator.Credential, len(q.credentials))
+	out := allGiven(q.credentials)
 	for i, c := range q.credentials {
-		out[i] = authenticator.Credential{ID: c.ID, Account: c.Account, Kind: c.Kind, Label: c.Label, State: c.State, Handle: c.Handle, Created: c.Created}
 		if out[i].Failures = q.budget.wrong(c.ID); q.charged {
 			out[i].Failures--
 		}

@@ -147,12 +147,11 @@ func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator
 	if err != nil {
 		return appCaller{}, "", err
 	}
-	q := question{credentials: []directory.Credential{c}, kind: call.Kind}
 	answer, err := answerOf(call)
 	if err != nil {
 		return appCaller{}, "", err
 	}
-	signed, err := how.Check(ctx, q.comparable(), statement, answer, a.now())
+	signed, err := how.Check(ctx, []authenticator.Credential{given(c)}, statement, answer, a.now())
 	if err != nil {
 		return appCaller{}, "", err
 	}
@@ -447,8 +446,7 @@ func (c appCaller) move(ctx context.Context, tx *store.Tx, d *directory.Director
 	if err != nil {
 		return err
 	}
-	q := question{credentials: []directory.Credential{credential}, kind: credential.Kind}
-	if credential.State, err = c.how.Move(q.comparable()[0], to); err != nil {
+	if credential.State, err = c.how.Move(given(credential), to); err != nil {
 		return err
 	}
 	if err := d.UpdateCredential(ctx, tx, credential); err != nil {

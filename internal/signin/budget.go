@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
+	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
 
@@ -69,9 +70,9 @@ type guesses struct {
 	fresh  meter        // rows that strangers caused
 }
 
-func newGuesses(p Parts) (*guesses, error) {
-	l, err := newLedger(p)
-	return &guesses{limits: p.Limits, view: p.DB.View(), now: p.Now, ledger: l, places: &places{view: p.DB.View(), keys: p.Keys, now: p.Now}}, err
+func newGuesses(db *store.DB, keys *keyring.Keyring, limits Limits, now func() time.Time) (*guesses, error) {
+	l, err := newLedger(db, keys, now)
+	return &guesses{limits: limits, view: db.View(), now: now, ledger: l, places: &places{view: db.View(), keys: keys, now: now}}, err
 }
 
 // apart adds the budgets of each side.

@@ -103,7 +103,7 @@ func New(p Parts) (*Engine, error) {
 		return nil, err
 	}
 	e.judge = newJudge(p, e.kinds)
-	if e.guesses, err = newGuesses(p); err != nil {
+	if e.guesses, err = newGuesses(p.DB, p.Keys, p.Limits, p.Now); err != nil {
 		return nil, err
 	}
 	p.DB.Subscribe(e.guesses.closed.hear)

@@ -204,9 +204,8 @@ func (j *judge) delegated(m *matter) bool {
 		if !ok {
 			continue
 		}
-		q := question{credentials: []directory.Credential{c}, kind: c.Kind}
 		// There is no source here, so that whether it is the right one is left out.
-		if why, err := server.Serves(q.comparable()[0], m.Action, netip.Addr{}); err == nil && why != "other-action" {
+		if why, err := server.Serves(given(c), m.Action, netip.Addr{}); err == nil && why != "other-action" {
 			return true
 		}
 	}

@@ -80,8 +80,7 @@ func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind 
 	if err != nil {
 		return "", err
 	}
-	q := question{credentials: []directory.Credential{c}, kind: kind}
-	shown, err := how.Check(ctx, q.comparable(), nil, answer, x.now())
+	shown, err := how.Check(ctx, []authenticator.Credential{given(c)}, nil, answer, x.now())
 	if err != nil {
 		return "", err
 	}
@@ -92,7 +91,7 @@ func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind 
 	if c.Status != directory.CredentialActive {
 		return c.Status, nil
 	}
-	reason, err := server.Serves(q.comparable()[0], at.Action, at.Source)
+	reason, err := server.Serves(given(c), at.Action, at.Source)
 	if err != nil || reason != "" {
 		return reason, err
 	}

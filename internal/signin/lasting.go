@@ -24,9 +24,9 @@ type ledger struct {
 	found          found
 }
 
-func newLedger(p Parts) (*ledger, error) {
-	l := &ledger{view: p.DB.View(), keys: p.Keys, now: p.Now, owned: newTried(p.Now, manyRuns), sources: newTried(p.Now, manyRuns), doubts: &doubts{view: p.DB.View()}}
-	kept, err := p.DB.KeepOutside("guesses", func() []byte { return append(l.owned.bytes(), l.sources.bytes()...) })
+func newLedger(db *store.DB, keys *keyring.Keyring, now func() time.Time) (*ledger, error) {
+	l := &ledger{view: db.View(), keys: keys, now: now, owned: newTried(now, manyRuns), sources: newTried(now, manyRuns), doubts: &doubts{view: db.View()}}
+	kept, err := db.KeepOutside("guesses", func() []byte { return append(l.owned.bytes(), l.sources.bytes()...) })
 	if err != nil {
 		return nil, err
 	}

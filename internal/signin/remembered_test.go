@@ -33,7 +33,7 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	p := Parts{DB: db, Keys: keys, Directory: directory.New(directory.Parts{DB: db, Keys: keys, Log: slog.New(slog.DiscardHandler)}), Now: func() time.Time { return now }}
 	ids := map[string]assurance.AccountID{}
-	g, err := newGuesses(p)
+	g, err := newGuesses(p.DB, p.Keys, p.Limits, p.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

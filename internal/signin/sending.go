@@ -128,8 +128,7 @@ func (m *Messages) ask(ctx context.Context, tx *store.Tx, at *attempt, kind stri
 	if s := at.Sent; s != nil && s.Kind == kind && at.Sending != kind {
 		return s.Prompt, s.Memo, true, nil
 	}
-	q := question{credentials: credentials, kind: kind}
-	comparable := q.comparable()
+	comparable := allGiven(credentials)
 	asks := at.Sending == kind || !at.browser() && len(at.Asked) == 0
 	if p, memo, err = m.kinds[kind].Ask(comparable, m.now()); err != nil || !asks {
 		return p, memo, at.browser(), err

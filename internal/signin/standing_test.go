@@ -28,7 +28,7 @@ func TestStanding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g, err := newGuesses(Parts{DB: db, Keys: keys, Now: func() time.Time { return now }})
+		g, err := newGuesses(db, keys, Limits{}, func() time.Time { return now })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -198,30 +198,3 @@ func (c *sum) summed() audit.Entry {
 	}
 	return en
 }
-
-// meter says how often something may happen within a span, an hour unless it is set. It
-// is safe for concurrent use.
-type meter struct {
-	span  time.Duration
-	mu    sync.Mutex
-	since time.Time
-	taken map[string]int
-}
-
-// meterKeys bounds the memory of a meter. A key that finds no room has nothing left.
-const meterKeys = 10_000
-
-// take takes one of most for a key, and reports whether there was one.
-func (m *meter) take(now time.Time, key string, most int) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if age := now.Sub(m.since); m.taken == nil || age < 0 || age >= cmp.Or(m.span, time.Hour) {
-		m.since, m.taken = now, map[string]int{}
-	}
-	n, there := m.taken[key]
-	if n >= most || !there && len(m.taken) >= meterKeys {
-		return false
-	}
-	m.taken[key] = n + 1
-	return true
-}

@@ -66,6 +66,19 @@ func (n *endings) sweepRows(ctx context.Context) error {
 	})
 }
 
+// forgetOld forgets what a release before left of messages and pushes: it is over within
+// minutes, or limits for a day what nobody gains much by.
+func (n *endings) forgetOld(ctx context.Context) error {
+	return n.db.Housekeep(ctx, "forgetting what is not bound", func(tx *store.Tx) error {
+		for _, statement := range []string{`delete from message`, `delete from sent where mac is null`, `delete from wake where mac is null`} {
+			if _, err := tx.Exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // rows reads rows; one that is not as it was left has no attempt.
 func (a *attempts) rows(rows *store.Rows, err error) ([]*attemptRow, error) {
 	if err != nil {

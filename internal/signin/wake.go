@@ -163,12 +163,11 @@ func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential,
 var errWakeTaken = &failure.Error{Class: failure.Conflict, Reason: "wake-taken", Public: "Another server woke it."}
 
 func (p *Pushes) address(c directory.Credential) (authenticator.Address, bool) {
-	q := question{credentials: []directory.Credential{c}, kind: c.Kind}
 	how, ok := p.kinds[c.Kind].(authenticator.Approver)
 	if !ok {
 		return authenticator.Address{}, false
 	}
-	return how.Address(q.comparable()[0])
+	return how.Address(given(c))
 }
 
 // send sends one push and records one that failed. An app that is gone is not
