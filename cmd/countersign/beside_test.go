@@ -32,7 +32,7 @@ func TestApplicationsDoNotShare(t *testing.T) {
 	set := func(name, protocol, settings string) error {
 		c := &admin.ApplicationSet{Name: name, Kind: "wiki", Protocol: protocol, Settings: json.RawMessage(settings)}
 		var err error
-		if c.Base, err = w.admin.Applications.VersionIn(t.Context(), w.db, name); err != nil {
+		if c.Base, err = w.catalogue.VersionIn(t.Context(), w.db, name); err != nil {
 			return err
 		}
 		return do(c)

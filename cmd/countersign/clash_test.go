@@ -20,7 +20,7 @@ func TestApplicationsDoNotTakeFromEachOther(t *testing.T) {
 	set := func(name, protocol, settings string, over ...string) error {
 		t.Helper()
 		in := map[string]any{"name": name, "kind": "other", "protocol": protocol, "settings": json.RawMessage(settings), "over": over}
-		if v, err := w.admin.Applications.VersionIn(t.Context(), w.db, name); err == nil && v != "" {
+		if v, err := w.catalogue.VersionIn(t.Context(), w.db, name); err == nil && v != "" {
 			in["base"] = v
 		}
 		sound := w.admin.Sound(t.Context(), command(t, "application.set", in))

@@ -443,7 +443,7 @@ func TestKeysAreForServices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	people := w.admin.Directory
+	people := w.people
 	err = w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
 		d, err := people.Find(ctx, tx, "ada")
 		if err != nil {

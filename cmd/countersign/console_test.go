@@ -200,7 +200,7 @@ func TestConsoleKeepsSecrets(t *testing.T) {
 	root.sees("The application was saved.")
 	stored := func() string {
 		t.Helper()
-		app, err := w.admin.Applications.Get(t.Context(), "vpn")
+		app, err := w.catalogue.Get(t.Context(), "vpn")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -276,7 +276,7 @@ func TestConsoleMakesYubico(t *testing.T) {
 	base := html.UnescapeString(regexp.MustCompile(`name="base" value="([^"]*)"`).FindStringSubmatch(root.page)[1])
 	post("/console/applications/gate/change", "base", base, "client-was-0", "gateway", "client-name-0", "gateway", "client-id-0", "9")
 	root.sees("The application was saved.")
-	app, err := w.admin.Applications.Get(t.Context(), "gate")
+	app, err := w.catalogue.Get(t.Context(), "gate")
 	if want := `{"clients":[{"id":9,"key":"` + gatewayKey + `","name":"gateway"}]}`; err != nil || string(app.Settings) != want || app.Vouches != "password" {
 		t.Errorf("the form that kept a key made other settings of it (%v)", err)
 	}
@@ -304,7 +304,7 @@ func TestConsolePolicyAndLog(t *testing.T) {
 	root.sees("does not hold")
 	root.does("/console/policy/save", "body", "rules:\r\n  - name: all\r\n    require: two-factors\r\n    within: 1h\r\n")
 	root.sees("The policy is in force")
-	doc, err := w.admin.Rules.Latest(t.Context(), w.db)
+	doc, err := w.rules.Latest(t.Context(), w.db)
 	if err != nil || doc.Body != "rules:\n  - name: all\n    require: two-factors\n    within: 1h\n" || doc.Author != "root" {
 		t.Errorf("saved %+v, %v", doc, err)
 	}
@@ -396,7 +396,7 @@ rules:
     within: 1m
 `
 	err := w.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
-		if _, err := w.admin.Rules.Save(t.Context(), tx, old, "test"); err != nil {
+		if _, err := w.rules.Save(t.Context(), tx, old, "test"); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.policy", Outcome: audit.OK})

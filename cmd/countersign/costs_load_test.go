@@ -123,7 +123,7 @@ func populate(b *testing.B, w *world, accounts, holders int) []*holder {
 		err := w.db.Change(ctx, audit.System("bench"), func(tx *store.Tx) error {
 			for i := at; i < min(at+500, accounts); i++ {
 				name := "person-" + strconv.Itoa(i)
-				d, err := w.admin.Directory.Create(ctx, tx, directory.NewAccount{Name: name})
+				d, err := w.people.Create(ctx, tx, directory.NewAccount{Name: name})
 				if err != nil {
 					return err
 				}
@@ -135,7 +135,7 @@ func populate(b *testing.B, w *world, accounts, holders int) []*holder {
 				if err != nil {
 					return err
 				}
-				if _, err := w.admin.Directory.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: hotp.Kind, Label: e.Label, Traits: e.Traits, State: e.State}); err != nil {
+				if _, err := w.people.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: hotp.Kind, Label: e.Label, Traits: e.Traits, State: e.State}); err != nil {
 					return err
 				}
 				out = append(out, &holder{name: name, key: key})
@@ -147,7 +147,7 @@ func populate(b *testing.B, w *world, accounts, holders int) []*holder {
 		}
 	}
 	err := w.db.Change(ctx, audit.System("bench"), func(tx *store.Tx) error {
-		if _, err := w.admin.Applications.Set(ctx, tx, codeOnly()); err != nil {
+		if _, err := w.catalogue.Set(ctx, tx, codeOnly()); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "bench.application", Outcome: audit.OK})

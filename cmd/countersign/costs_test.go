@@ -334,7 +334,7 @@ func (c *costs) statements(name string, w *world, holders []*holder, askers []*a
 	var n atomic.Int64
 	bare := func(i int) error {
 		return w.db.Change(context.Background(), audit.System("bench"), func(tx *store.Tx) error {
-			ctx, dir := context.Background(), w.admin.Directory
+			ctx, dir := context.Background(), w.people
 			account, err := dir.Find(ctx, tx, holders[i].name)
 			if err != nil {
 				return err

@@ -23,7 +23,7 @@ import (
 // perhaps a code or a key.
 func (o *office) crowd(n int) {
 	o.t.Helper()
-	people := o.admin.Directory
+	people := o.people
 	var groups []directory.Group
 	o.change(func(ctx context.Context, tx *store.Tx) error {
 		for i := range 20 {

@@ -41,15 +41,15 @@ func newOffice(t *testing.T) *office {
 	w, ada := withVPN(t)
 	o := &office{world: w, ada: ada}
 	o.change(func(ctx context.Context, tx *store.Tx) error {
-		group, err := w.admin.Directory.FindGroup(ctx, tx, directory.Administrators)
+		group, err := w.people.FindGroup(ctx, tx, directory.Administrators)
 		if err != nil {
 			return err
 		}
-		d, err := w.admin.Directory.Find(ctx, tx, "ada")
+		d, err := w.people.Find(ctx, tx, "ada")
 		if err != nil {
 			return err
 		}
-		return w.admin.Directory.AddMember(ctx, tx, group, d)
+		return w.people.AddMember(ctx, tx, group, d)
 	})
 	o.policy(plain)
 	o.secret = w.signedIn(ada)
@@ -75,7 +75,7 @@ func (o *office) change(fn func(ctx context.Context, tx *store.Tx) error) {
 func (o *office) policy(body string) {
 	o.t.Helper()
 	o.change(func(ctx context.Context, tx *store.Tx) error {
-		_, err := o.admin.Rules.Save(ctx, tx, body, "test")
+		_, err := o.rules.Save(ctx, tx, body, "test")
 		return err
 	})
 }
@@ -84,7 +84,7 @@ func (o *office) policy(body string) {
 func (o *office) grant(c admin.Command) signin.Grant {
 	o.t.Helper()
 	ctx := context.Background()
-	inForce, err := o.admin.Rules.Latest(ctx, o.db)
+	inForce, err := o.rules.Latest(ctx, o.db)
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func do1[T any](o *office, c admin.Command) T {
 	o.t.Helper()
 	if set, ok := c.(*admin.ApplicationSet); ok { // as whoever has just looked at it
 		var err error
-		if set.Base, err = o.admin.Applications.VersionIn(context.Background(), o.db, set.Name); err != nil {
+		if set.Base, err = o.catalogue.VersionIn(context.Background(), o.db, set.Name); err != nil {
 			o.t.Fatal(err)
 		}
 	}
@@ -165,11 +165,11 @@ func TestExplainSaysWhatHappens(t *testing.T) {
 func TestExplainKnowsWhatCanBePlayed(t *testing.T) {
 	o := newOffice(t)
 	o.change(func(ctx context.Context, tx *store.Tx) error {
-		d, err := o.admin.Directory.Find(ctx, tx, "ada")
+		d, err := o.people.Find(ctx, tx, "ada")
 		if err != nil {
 			return err
 		}
-		_, err = o.admin.Directory.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "passkey", State: []byte("{}"),
+		_, err = o.people.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "passkey", State: []byte("{}"),
 			Traits: assurance.Held | assurance.UserVerified | assurance.PhishingResistant})
 		return err
 	})
@@ -193,11 +193,11 @@ func TestExplainKnowsNumbers(t *testing.T) {
 	o := newOffice(t)
 	o.withPassword("grace")
 	o.change(func(ctx context.Context, tx *store.Tx) error {
-		d, err := o.admin.Directory.Find(ctx, tx, "grace")
+		d, err := o.people.Find(ctx, tx, "grace")
 		if err != nil {
 			return err
 		}
-		_, err = o.admin.Directory.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "passkey", State: []byte("{}"),
+		_, err = o.people.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "passkey", State: []byte("{}"),
 			Traits: assurance.Held | assurance.UserVerified | assurance.PhishingResistant})
 		return err
 	})
@@ -382,13 +382,13 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		var henry directory.Account
 		o.change(func(ctx context.Context, tx *store.Tx) error {
 			var err error
-			if henry, err = o.admin.Directory.Find(ctx, tx, "henry"); err == nil {
-				_, err = o.admin.Directory.AddCredential(ctx, tx, directory.Credential{Account: henry.ID, Kind: "smscode", Label: "Phone", Traits: assurance.Held | assurance.Restricted})
+			if henry, err = o.people.Find(ctx, tx, "henry"); err == nil {
+				_, err = o.people.AddCredential(ctx, tx, directory.Credential{Account: henry.ID, Kind: "smscode", Label: "Phone", Traits: assurance.Held | assurance.Restricted})
 			}
 			return err
 		})
 		o.is("T1078", attack.Partial, attack.WeakAccount, "henry has no second factor but one that can be taken over (password, smscode)")
-		o.change(func(ctx context.Context, tx *store.Tx) error { return o.admin.Directory.Remove(ctx, tx, henry, 0) })
+		o.change(func(ctx context.Context, tx *store.Tx) error { return o.people.Remove(ctx, tx, henry, 0) })
 		o.is("T1078", attack.Enforced, "")
 	})
 	t.Run("a RADIUS exception", func(t *testing.T) {
@@ -413,17 +413,15 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 	})
 	t.Run("local recovery", func(t *testing.T) {
 		end := o.now().Add(48 * time.Hour).UTC()
-		before := o.admin.Loosened
-		o.admin.Loosened = func() []attack.Exception {
-			return loosened(func() config.LocalRecovery {
-				return config.LocalRecovery{Until: end.Format(time.RFC3339), Reason: "the only key is lost"}
-			})
+		before := o.recovery
+		o.recovery = func() config.LocalRecovery {
+			return config.LocalRecovery{Until: end.Format(time.RFC3339), Reason: "the only key is lost"}
 		}
 		o.is("T1136", attack.Partial, attack.Loosened, "local_recovery", "until "+end.Format(time.DateOnly))
 		o.is("T1213", attack.Enforced, "")
 		o.again(72 * time.Hour)
 		o.is("T1136", attack.Enforced, "")
-		o.admin.Loosened = before
+		o.recovery = before
 		if e := o.coverage().Exceptions; len(e) != 0 {
 			t.Errorf("%+v", e)
 		}
@@ -579,7 +577,7 @@ func (o *office) tamper(statement string) {
 func (o *office) again(d time.Duration) {
 	o.t.Helper()
 	o.later(d)
-	inForce, err := o.admin.Rules.Latest(o.t.Context(), o.db)
+	inForce, err := o.rules.Latest(o.t.Context(), o.db)
 	if err != nil {
 		o.t.Fatal(err)
 	}

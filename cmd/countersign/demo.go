@@ -39,7 +39,7 @@ func (in *installation) demonstrate(ctx context.Context, s settings) error {
 }
 
 func (in *installation) plantApplications(ctx context.Context, page, secret string) error {
-	catalogue := in.admin.Applications
+	catalogue := in.catalogue
 	web, err := json.Marshal(map[string]any{"hosts": []string{page}})
 	if err != nil {
 		return err

@@ -99,7 +99,7 @@ func (w *world) protect(name string, settings any) {
 	ctx := context.Background()
 	err = w.db.Change(ctx, audit.Actor{Name: "test"}, func(tx *store.Tx) error {
 		a := application.Application{Name: name, Title: name, Kind: "wiki", Tier: application.Standard, Protocol: "forward-auth", Settings: raw}
-		if _, err := w.admin.Applications.Set(ctx, tx, a); err != nil {
+		if _, err := w.catalogue.Set(ctx, tx, a); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "application.set", Outcome: "ok", Application: name})

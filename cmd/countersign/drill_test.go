@@ -152,7 +152,7 @@ func (b *bed) consoles() {
 func (w *world) setPolicy(body string) {
 	w.t.Helper()
 	err := w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
-		if _, err := w.admin.Rules.Save(context.Background(), tx, body, "test"); err != nil {
+		if _, err := w.rules.Save(context.Background(), tx, body, "test"); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.policy", Outcome: audit.OK})
@@ -442,11 +442,11 @@ func (w *world) plantPassword(name, password string) {
 	hash := slowhash.Hash{Params: params, Salt: salt, Result: params.Sum([]byte(password), salt)}
 	state := fmt.Sprintf(`{"v":1,"phc":%q}`, hash)
 	err := w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
-		a, err := w.admin.Directory.Create(context.Background(), tx, directory.NewAccount{Name: name})
+		a, err := w.people.Create(context.Background(), tx, directory.NewAccount{Name: name})
 		if err != nil {
 			return err
 		}
-		if _, err := w.admin.Directory.AddCredential(context.Background(), tx, directory.Credential{Account: a.ID, Kind: "password", Label: "Password", Traits: assurance.Known, State: []byte(state)}); err != nil {
+		if _, err := w.people.AddCredential(context.Background(), tx, directory.Credential{Account: a.ID, Kind: "password", Label: "Password", Traits: assurance.Known, State: []byte(state)}); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.password", Outcome: audit.OK})

@@ -433,7 +433,7 @@ func (k *killing) settle() {
 	w := newWorldFrom(k.t, settings{folder: k.folder}, "http://localhost", nil)
 	total := 0
 	for _, c := range k.customers {
-		account, err := w.admin.Directory.Find(context.Background(), w.db, c.name)
+		account, err := w.people.Find(context.Background(), w.db, c.name)
 		if err != nil {
 			k.t.Fatal(err)
 		}

@@ -166,7 +166,7 @@ func TestFewNamesAreNoSpray(t *testing.T) {
 // reachable gives somebody a mail address for notices.
 func (d *town) reachable(name string) {
 	d.t.Helper()
-	people := d.admin.Directory
+	people := d.people
 	err := d.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
 		a, err := people.Find(context.Background(), tx, name)
 		if err != nil {

@@ -247,7 +247,7 @@ func TestGuessesOnSeveralServers(t *testing.T) {
 	}
 	for _, w := range servers {
 		w.until("the application is known", func() bool {
-			_, err := w.admin.Applications.Get(t.Context(), "vpn")
+			_, err := w.catalogue.Get(t.Context(), "vpn")
 			return err == nil
 		})
 	}

@@ -325,7 +325,7 @@ func TestRememberedGrantServesItsOwnAct(t *testing.T) {
 	w, ada := withVPN(t)
 	ctx := context.Background()
 	err := w.db.Change(ctx, audit.Actor{Name: "test"}, func(tx *store.Tx) error {
-		_, err := w.admin.Rules.Save(ctx, tx, "rules:\n  - name: all\n    require: two-factors\n", "test")
+		_, err := w.rules.Save(ctx, tx, "rules:\n  - name: all\n    require: two-factors\n", "test")
 		if err != nil {
 			return err
 		}

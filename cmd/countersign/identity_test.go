@@ -59,7 +59,7 @@ func forgeries() [][]string {
 // empty.
 func (w *world) knownAs(p string) map[string]string {
 	w.t.Helper()
-	a, err := w.admin.Directory.Find(context.Background(), w.db, p)
+	a, err := w.people.Find(context.Background(), w.db, p)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -71,20 +71,20 @@ func (w *world) distinguish(name string) {
 	w.t.Helper()
 	ctx := context.Background()
 	err := w.db.Change(ctx, audit.Actor{Name: "test"}, func(tx *store.Tx) error {
-		a, err := w.admin.Directory.Find(ctx, tx, name)
+		a, err := w.people.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
 		for _, group := range []string{"staff", "editors"} {
-			g, err := w.admin.Directory.CreateGroup(ctx, tx, group, group, false)
+			g, err := w.people.CreateGroup(ctx, tx, group, group, false)
 			if err == nil {
-				err = w.admin.Directory.AddMember(ctx, tx, g, a)
+				err = w.people.AddMember(ctx, tx, g, a)
 			}
 			if err != nil {
 				return err
 			}
 		}
-		if err := w.admin.Directory.AddMail(ctx, tx, a.ID, name+"@example.org"); err != nil {
+		if err := w.people.AddMail(ctx, tx, a.ID, name+"@example.org"); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.distinguished", Outcome: audit.OK})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
 	"countersign/internal/authenticator/slowhash"
+	"countersign/internal/config"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/keyring"
@@ -55,6 +57,14 @@ type installation struct {
 	handler   http.Handler
 	kinds     kindList
 	rooms     []inspector // that keep rows
+
+	people      *directory.Directory
+	rules       *signin.Rules
+	catalogue   *application.Catalogue
+	enrollments *enrollment.Enrollments
+	recoveries  *recovery.Recoveries
+	publicURL   *url.URL
+	recovery    func() config.LocalRecovery
 }
 
 // rememberedFolder is what a server knows of its database, outside of it.
@@ -96,8 +106,9 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if in.kinds, err = allKinds(s, in.keys); err != nil {
 		return err
 	}
+	in.publicURL, in.recovery = s.publicURL, s.recovery
 	kinds, tokens := in.kinds.here(), in.kinds.tokens()
-	people := directory.New(directory.Parts{DB: in.db, Keys: in.keys, Log: s.log})
+	people := directory.New(directory.Parts{DB: in.db, Keys: in.keys})
 	var catalogue *application.Catalogue
 	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
 		return vocabulary{people, catalogue, in.kinds, in.protocols}.names(ctx, r)
@@ -117,6 +128,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if catalogue, err = application.Open(ctx, in.db, in.keys, s.log); err != nil {
 		return err
 	}
+	in.people, in.rules, in.catalogue = people, rules, catalogue
 	in.tickets = ticket.New(ticket.Parts{DB: in.db, Keys: in.keys, Now: s.now})
 	in.sessions = session.New(session.Parts{DB: in.db, Keys: in.keys, Tickets: in.tickets, Limits: s.sessions, Now: s.now})
 	rules.Watch()
@@ -139,7 +151,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	enrollments = enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.sessions,
-		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
 		Doubt: func(ctx context.Context, tx *store.Tx, account directory.Account) (int, error) {
 			return recoveries.DisownIn(ctx, tx, account)
 		}})
@@ -148,11 +160,11 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		wait = *s.wait
 	}
 	recoveries, err = recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Enrollments: enrollments, Tickets: in.tickets, Outbox: in.outbox, Tries: in.engine.Tries,
-		EndSessions: in.sessions.EndAllIn,
-		PublicURL:   s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now, Log: s.log})
+		EndSessions: in.sessions.EndAllIn, PublicURL: s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now})
 	if err != nil {
 		return err
 	}
+	in.enrollments, in.recoveries = enrollments, recoveries
 	in.rooms = append(in.rooms, recoveries, lists)
 	if in.pusher, err = openPusher(ctx, in, s); err != nil {
 		return err
@@ -160,7 +172,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	in.rooms = append(in.rooms, in.pusher)
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, Protocols: s.protocols, Engine: in.engine,
-		Loosened: func() []attack.Exception { return append(loosened(s.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
+		Loosened: func() []attack.Exception { return append(loosened(in.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
 		return err
 	}
@@ -173,11 +185,11 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	door := forwardauth.New(forwardauth.Parts{Engine: in.engine, Sessions: in.sessions, Applications: catalogue, Proxies: s.proxies, PublicURL: s.publicURL, Now: s.now, Log: s.log})
-	in.handler, err = in.pages(s, door, enrollments)
+	in.handler, err = in.pages(s, door)
 	return err
 }
 
-func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *enrollment.Enrollments) (http.Handler, error) {
+func (in *installation) pages(s settings, door *forwardauth.Door) (http.Handler, error) {
 	l, err := look.New(look.Options{Secure: s.publicURL.Scheme == "https", Organisation: s.organisation, Kinds: in.kinds.words(), Now: s.now, Log: s.log})
 	if err != nil {
 		return nil, err
@@ -186,14 +198,14 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	if err != nil {
 		return nil, err
 	}
-	browser := challenge.Browser{Look: l, Engine: in.engine, Sessions: in.sessions, Source: door.Source}
-	in.api = api.New(api.Parts{Browser: browser, Admin: in.admin, Tickets: in.tickets, Now: s.now, Log: s.log})
+	browser := challenge.NewBrowser(l, in.engine, in.sessions, door.Source)
+	in.api = api.New(api.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Tickets: in.tickets, PublicURL: s.publicURL, Now: s.now, Log: s.log})
 	var routes []look.Route
 	routes = append(routes, in.api.Routes()...)
-	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Admin: in.admin}).Routes()...)
-	routes = append(routes, portal.New(portal.Parts{Browser: browser, Enrollments: enrollments, Admin: in.admin}).Routes()...)
-	routes = append(routes, app.New(app.Parts{Browser: browser, Enrollments: enrollments, PushKey: in.pusher.public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
-	routes = append(routes, console.New(console.Parts{Browser: browser, Admin: in.admin}).Routes()...)
+	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Recoveries: in.recoveries, Now: s.now}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Enrollments: in.enrollments, Recoveries: in.recoveries, Admin: in.admin}).Routes()...)
+	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.engine.Apps, Enrollments: in.enrollments, PushKey: in.pusher.public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
+	routes = append(routes, console.New(console.Parts{Browser: browser, Look: l, Admin: in.admin, Protocols: s.protocols}).Routes()...)
 	in.routes = routes
 	pages, err := (&look.Server{Look: l, Routes: routes}).Handler()
 	if err != nil {
@@ -203,7 +215,7 @@ func (in *installation) pages(s settings, door *forwardauth.Door, enrollments *e
 	door.Handle(mux)
 	for _, d := range s.protocols {
 		if d.Handle != nil {
-			d.Handle(mux, protocol.Parts{Engine: in.engine, Applications: in.admin.Applications, Now: s.now})
+			d.Handle(mux, protocol.Parts{Engine: in.engine, Applications: in.catalogue, Now: s.now})
 		}
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })

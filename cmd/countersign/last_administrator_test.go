@@ -82,7 +82,7 @@ func codesAnd(rule string) string {
 // policyVersion is the version in force.
 func (w *world) policyVersion() int64 {
 	w.t.Helper()
-	d, err := w.admin.Rules.Latest(context.Background(), w.db)
+	d, err := w.rules.Latest(context.Background(), w.db)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestTwoAdministratorsAtOnce(t *testing.T) {
 
 func (w *world) administers(name string) bool {
 	w.t.Helper()
-	d, err := w.admin.Directory.Find(context.Background(), w.db, name)
+	d, err := w.people.Find(context.Background(), w.db, name)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestSoleAdministratorKeepsThePasskey(t *testing.T) {
 	if step.State != signin.Granted {
 		t.Fatalf("%v %s", step.State, step.Reason)
 	}
-	if err := w.admin.Enrollments.Remove(t.Context(), step.Grant, assurance.CredentialID(id)); err == nil || !strings.Contains(failure.Public(err), nobodyLeft) {
+	if err := w.enrollments.Remove(t.Context(), step.Grant, assurance.CredentialID(id)); err == nil || !strings.Contains(failure.Public(err), nobodyLeft) {
 		t.Errorf("the sole administrator removed the passkey: %v", err)
 	}
 	// The page says so before anything is pressed or proved.
@@ -280,7 +280,7 @@ func TestSoleAdministratorReports(t *testing.T) {
 		if step.State != signin.Granted {
 			t.Fatalf("%v %s", step.State, step.Reason)
 		}
-		if _, err := w.admin.Enrollments.ReportNotMe(t.Context(), step.Grant, 1); err != nil {
+		if _, err := w.enrollments.ReportNotMe(t.Context(), step.Grant, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -288,7 +288,7 @@ func TestSoleAdministratorReports(t *testing.T) {
 	if s := w.statusOf("ada", "password"); s != directory.CredentialActive {
 		t.Errorf("the sole administrator's password is %s", s)
 	}
-	if d, err := w.admin.Directory.Find(t.Context(), w.db, "ada"); err != nil || d.Risk.IsZero() {
+	if d, err := w.people.Find(t.Context(), w.db, "ada"); err != nil || d.Risk.IsZero() {
 		t.Errorf("and is not at risk (%v)", err)
 	}
 	report(&clerk{w: w, name: "bob", person: w.administrator("bob")})

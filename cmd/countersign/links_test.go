@@ -28,24 +28,24 @@ func TestNoLinkActsWhenItIsOpened(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eve, err := s.admin.Directory.Find(ctx, s.db, "eve")
+	eve, err := s.people.Find(ctx, s.db, "eve")
 	must(err)
 	issue := func(kind string, payload []byte) string {
-		code, err := s.admin.Recoveries.Tickets.Issue(ctx, ticket.Spec{Kind: kind, Owner: int64(eve.ID), Payload: payload, Lifetime: time.Hour})
+		code, err := s.tickets.Issue(ctx, ticket.Spec{Kind: kind, Owner: int64(eve.ID), Payload: payload, Lifetime: time.Hour})
 		must(err)
 		return code
 	}
 	pass, err := s.admin.Plant(ctx, "newcomer", "")
 	must(err)
-	_, number, err := s.admin.Recoveries.Begin(ctx, "eve", netip.MustParseAddr("192.0.2.1"))
+	_, number, err := s.recoveries.Begin(ctx, "eve", netip.MustParseAddr("192.0.2.1"))
 	must(err)
 	var opened recovery.Case
 	must(s.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		ada, err := s.admin.Directory.Find(ctx, tx, "ada")
+		ada, err := s.people.Find(ctx, tx, "ada")
 		if err != nil {
 			return err
 		}
-		opened, err = s.admin.Recoveries.OpenIn(ctx, tx, ada, recovery.Opening{Account: eve, Number: number.Number, Check: "video", Note: "x"})
+		opened, err = s.recoveries.OpenIn(ctx, tx, ada, recovery.Opening{Account: eve, Number: number.Number, Check: "video", Note: "x"})
 		tx.Record(audit.Entry{Event: "test.opened", Outcome: audit.OK})
 		return err
 	}))

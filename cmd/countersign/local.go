@@ -72,7 +72,7 @@ func (d *daemon) local() http.Handler {
 		if err == nil && code == "" {
 			err = failure.New(failure.Conflict, "There is an administrator already; ask them for an account.")
 		}
-		return link{d.in.admin.PublicURL.JoinPath("setup").String() + "?code=" + code}, err
+		return link{d.in.publicURL.JoinPath("setup").String() + "?code=" + code}, err
 	}))
 	mux.HandleFunc("POST /local/recover", answer(func(ctx context.Context, r *http.Request) (any, error) {
 		var in localRecovery

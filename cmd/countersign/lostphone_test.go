@@ -131,11 +131,11 @@ func TestPassIsTyped(t *testing.T) {
 func (w *world) authenticatorsOf(name string) []directory.Credential {
 	w.t.Helper()
 	ctx := context.Background()
-	account, err := w.admin.Directory.Find(ctx, w.db, name)
+	account, err := w.people.Find(ctx, w.db, name)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	all, err := w.admin.Directory.Credentials(ctx, w.db, account.ID)
+	all, err := w.people.Credentials(ctx, w.db, account.ID)
 	if err != nil {
 		w.t.Fatal(err)
 	}

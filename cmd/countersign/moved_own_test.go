@@ -32,11 +32,11 @@ func TestMovedTextOfEveryOwnAction(t *testing.T) {
 		}
 		return step.Grant
 	}
-	e, nine := s.admin.Enrollments, signin.QuietHours{Begins: 9 * 60, Ends: 10 * 60, Zone: "UTC"}
+	e, nine := s.enrollments, signin.QuietHours{Begins: 9 * 60, Ends: 10 * 60, Zone: "UTC"}
 	does := map[string]func(g signin.Grant, object string) error{
 		signin.Approve: func(g signin.Grant, object string) error { return s.engine.Approvals.Approve(ctx, g, object) },
 		signin.Recover: func(g signin.Grant, object string) error {
-			_, err := s.admin.Recoveries.OpenByCodes(ctx, g, object)
+			_, err := s.recoveries.OpenByCodes(ctx, g, object)
 			return err
 		},
 		enrollment.Enroll: func(g signin.Grant, _ string) error { _, err := e.Begin(ctx, g, "recoverycode"); return err },

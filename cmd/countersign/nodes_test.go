@@ -51,7 +51,7 @@ func TestRevocationReachesTheOtherServer(t *testing.T) {
 			t.Fatalf("the other server does not know the session: %v %s", s.State, s.Reason)
 		}
 	}
-	d, err := a.admin.Directory.Find(t.Context(), a.db, "ada")
+	d, err := a.people.Find(t.Context(), a.db, "ada")
 	if err != nil {
 		t.Fatal(err)
 	}

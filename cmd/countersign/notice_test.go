@@ -44,11 +44,11 @@ func (w *world) address(name, mail string) {
 	w.t.Helper()
 	ctx := context.Background()
 	err := w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		d, err := w.admin.Directory.Find(ctx, tx, name)
+		d, err := w.people.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		if err := w.admin.Directory.AddMail(ctx, tx, d.ID, mail); err != nil {
+		if err := w.people.AddMail(ctx, tx, d.ID, mail); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.address", Outcome: audit.OK})
@@ -148,11 +148,11 @@ func TestNoticesCannotBeForged(t *testing.T) {
 	w.address("ada", "ada@example.org")
 	for _, hostile := range []string{"ada@example.org\r\nBcc: eve@example.org", "ada@example.org, eve@example.org", "<eve@example.org> ada", "ada@example.org\x00"} {
 		err := w.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
-			d, err := w.admin.Directory.Find(t.Context(), tx, "ada")
+			d, err := w.people.Find(t.Context(), tx, "ada")
 			if err != nil {
 				return err
 			}
-			if err := w.admin.Directory.AddMail(t.Context(), tx, d.ID, hostile); err != nil {
+			if err := w.people.AddMail(t.Context(), tx, d.ID, hostile); err != nil {
 				return err
 			}
 			return tx.Record(audit.Entry{Event: "test.address", Outcome: audit.OK})

@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -26,15 +27,15 @@ func TestOverviewAndLists(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := w.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
-				if _, err := w.admin.Directory.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service}); err != nil {
+				if _, err := w.people.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service}); err != nil {
 					return err
 				}
-				sam, err := w.admin.Directory.Find(t.Context(), tx, "sam")
+				sam, err := w.people.Find(t.Context(), tx, "sam")
 				if err != nil {
 					return err
 				}
 				sam.State = directory.Suspended
-				if err := w.admin.Directory.Update(t.Context(), tx, sam); err != nil {
+				if err := w.people.Update(t.Context(), tx, sam); err != nil {
 					return err
 				}
 				return tx.Record(audit.Entry{Event: "test.suspended", Outcome: audit.OK})
@@ -42,9 +43,13 @@ func TestOverviewAndLists(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			limits, err := signin.Limits{}.Check()
+			if err != nil {
+				t.Fatal(err)
+			}
 			check := func(state string, want ...string) {
 				t.Helper()
-				rows, err := w.admin.Directory.ListOf(t.Context(), w.db, directory.Which{State: state, Woken: w.now().Add(-w.admin.Dormant)}, "", 100)
+				rows, err := w.people.ListOf(t.Context(), w.db, directory.Which{State: state, Woken: w.now().Add(-limits.Dormant)}, "", 100)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -52,7 +57,7 @@ func TestOverviewAndLists(t *testing.T) {
 				for _, r := range rows {
 					names = append(names, r.Name)
 				}
-				n, err := w.admin.Directory.Count(t.Context(), w.db, directory.Which{State: state, Woken: w.now().Add(-w.admin.Dormant)})
+				n, err := w.people.Count(t.Context(), w.db, directory.Which{State: state, Woken: w.now().Add(-limits.Dormant)})
 				if err != nil || !slices.Equal(names, want) || n != int64(len(want)) {
 					t.Errorf("%q: %v (%d), not %v; %v", state, names, n, want, err)
 				}
@@ -72,7 +77,7 @@ func TestOverviewAndLists(t *testing.T) {
 			check(directory.Dormant)
 			w.later(40 * 24 * time.Hour)
 			check(directory.Dormant, "ada", "pat", "robot", "root", "sam")
-			if _, err := w.admin.Directory.ListOf(t.Context(), w.db, directory.Which{State: "' or 1=1"}, "", 1); err == nil {
+			if _, err := w.people.ListOf(t.Context(), w.db, directory.Which{State: "' or 1=1"}, "", 1); err == nil {
 				t.Error("a state that is none was taken")
 			}
 		})

@@ -38,15 +38,15 @@ func (w *world) join(name, team string) {
 	w.t.Helper()
 	ctx := context.Background()
 	err := w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		d, err := w.admin.Directory.Find(ctx, tx, name)
+		d, err := w.people.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		group, err := w.admin.Directory.FindGroup(ctx, tx, team)
+		group, err := w.people.FindGroup(ctx, tx, team)
 		if err != nil {
 			return err
 		}
-		if err := w.admin.Directory.AddMember(ctx, tx, group, d); err != nil {
+		if err := w.people.AddMember(ctx, tx, group, d); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.joined", Outcome: audit.OK})
@@ -209,12 +209,12 @@ func TestDormantIsWokenByAnother(t *testing.T) {
 	// The clerk slept as long: somebody woke them.
 	ctx := context.Background()
 	err := w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		d, err := w.admin.Directory.Find(ctx, tx, "operator")
+		d, err := w.people.Find(ctx, tx, "operator")
 		if err != nil {
 			return err
 		}
 		d.Used = w.now()
-		if err := w.admin.Directory.Update(ctx, tx, d); err != nil {
+		if err := w.people.Update(ctx, tx, d); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.woken", Outcome: audit.OK})

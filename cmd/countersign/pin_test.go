@@ -46,7 +46,7 @@ func (w *world) plantApplication(a application.Application, settings map[string]
 		w.t.Fatal(err)
 	}
 	err = w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
-		if _, err := w.admin.Applications.Set(context.Background(), tx, a); err != nil {
+		if _, err := w.catalogue.Set(context.Background(), tx, a); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.application", Outcome: audit.OK})

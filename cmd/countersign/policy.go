@@ -56,7 +56,7 @@ func (c *policyCheck) Run(ctx context.Context, conn *connection) error {
 	if err != nil {
 		return err
 	}
-	known, err := vocabulary{directory.New(directory.Parts{DB: db, Keys: keys, Log: quiet}), catalogue, kinds, protocols()}.names(ctx, db)
+	known, err := vocabulary{directory.New(directory.Parts{DB: db, Keys: keys}), catalogue, kinds, protocols()}.names(ctx, db)
 	if err != nil {
 		return err
 	}

@@ -432,7 +432,7 @@ func TestRecoveriesOfOnePerson(t *testing.T) {
 	stop := map[string]any{"account": "bob", "reason": "another try"}
 	for i := range 51 {
 		d.later(31 * time.Minute / 4) // the numbers of before run out
-		_, s, err := d.admin.Recoveries.Begin(t.Context(), "bob", netip.MustParseAddr("192.0.2.7"))
+		_, s, err := d.recoveries.Begin(t.Context(), "bob", netip.MustParseAddr("192.0.2.7"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -539,15 +539,15 @@ func TestRecoveryOnTwoServers(t *testing.T) {
 	open := func(w *world) error {
 		return w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
 			ctx := context.Background()
-			helga, err := w.admin.Directory.Find(ctx, tx, "helga")
+			helga, err := w.people.Find(ctx, tx, "helga")
 			if err != nil {
 				return err
 			}
-			bob, err := w.admin.Directory.Find(ctx, tx, "bob")
+			bob, err := w.people.Find(ctx, tx, "bob")
 			if err != nil {
 				return err
 			}
-			if _, err = w.admin.Recoveries.OpenIn(ctx, tx, helga, recovery.Opening{Account: bob, Number: number, Check: "in-person", Note: "ticket 1"}); err != nil {
+			if _, err = w.recoveries.OpenIn(ctx, tx, helga, recovery.Opening{Account: bob, Number: number, Check: "in-person", Note: "ticket 1"}); err != nil {
 				return err
 			}
 			return tx.Record(audit.Entry{Event: "test.opened", Outcome: audit.OK})
@@ -561,7 +561,7 @@ func TestRecoveryOnTwoServers(t *testing.T) {
 	secret := browser.bound()
 	passes := make(chan [2]string, 12)
 	got := atOnce(12, func(w *world) error {
-		name, pass, err := w.admin.Recoveries.Collect(context.Background(), secret, "192.0.2.1")
+		name, pass, err := w.recoveries.Collect(context.Background(), secret, "192.0.2.1")
 		if err == nil {
 			passes <- [2]string{name, pass}
 		}
@@ -604,7 +604,7 @@ func TestRecoveryIsNotWrittenByOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	bob, err := d.admin.Directory.Find(t.Context(), d.db, "bob")
+	bob, err := d.people.Find(t.Context(), d.db, "bob")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -622,7 +622,7 @@ func TestRecoveryIsNotWrittenByOthers(t *testing.T) {
 			args = []any{h[:]}
 		}
 		write(statement, args...)
-		if name, _, err := d.admin.Recoveries.Collect(t.Context(), mallory.bound(), ""); err == nil {
+		if name, _, err := d.recoveries.Collect(t.Context(), mallory.bound(), ""); err == nil {
 			t.Errorf("after %q a pass for %s is handed over", statement, name)
 		}
 	}

@@ -24,7 +24,7 @@ func (w *world) changed(f func(ctx context.Context, tx *store.Tx, ada directory.
 	w.t.Helper()
 	ctx := context.Background()
 	err := w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		a, err := w.admin.Directory.Find(ctx, tx, "ada")
+		a, err := w.people.Find(ctx, tx, "ada")
 		if err != nil {
 			return err
 		}
@@ -58,14 +58,14 @@ func waysToTakeAway(signIn func() string, secret *atomic.Pointer[string]) map[st
 	member := func(add bool) func(*world) {
 		return func(w *world) {
 			w.changed(func(ctx context.Context, tx *store.Tx, ada directory.Account) error {
-				g, err := w.admin.Directory.FindGroup(ctx, tx, "barred")
+				g, err := w.people.FindGroup(ctx, tx, "barred")
 				if err != nil {
 					return err
 				}
 				if add {
-					return w.admin.Directory.AddMember(ctx, tx, g, ada)
+					return w.people.AddMember(ctx, tx, g, ada)
 				}
-				return w.admin.Directory.RemoveMember(ctx, tx, g, ada)
+				return w.people.RemoveMember(ctx, tx, g, ada)
 			})
 		}
 	}
@@ -73,21 +73,21 @@ func waysToTakeAway(signIn func() string, secret *atomic.Pointer[string]) map[st
 		return func(w *world) {
 			w.changed(func(ctx context.Context, tx *store.Tx, ada directory.Account) error {
 				edit(w, &ada)
-				return w.admin.Directory.Update(ctx, tx, ada)
+				return w.people.Update(ctx, tx, ada)
 			})
 		}
 	}
 	code := func(status string) func(*world) {
 		return func(w *world) {
 			w.changed(func(ctx context.Context, tx *store.Tx, ada directory.Account) error {
-				all, err := w.admin.Directory.Credentials(ctx, tx, ada.ID)
+				all, err := w.people.Credentials(ctx, tx, ada.ID)
 				if err != nil {
 					return err
 				}
 				for _, c := range all {
 					if c.Traits.Has(assurance.Held) {
 						c.Status = status
-						if err := w.admin.Directory.UpdateCredential(ctx, tx, c); err != nil {
+						if err := w.people.UpdateCredential(ctx, tx, c); err != nil {
 							return err
 						}
 					}
@@ -130,7 +130,7 @@ func TestNoYesIsOlderThanWhatRevokedIt(t *testing.T) {
 	prepare := func(w *world) (func() string, map[string]takingAway, *atomic.Pointer[string]) {
 		ada := w.enrollCodes("ada")
 		w.changed(func(ctx context.Context, tx *store.Tx, _ directory.Account) error {
-			_, err := w.admin.Directory.CreateGroup(ctx, tx, "barred", "Barred", false)
+			_, err := w.people.CreateGroup(ctx, tx, "barred", "Barred", false)
 			return err
 		})
 		w.setPolicy(whoIsBarred)
@@ -257,7 +257,7 @@ func TestNoRhythmOutlivesALockOut(t *testing.T) {
 	set := func(risk time.Time) {
 		w.changed(func(ctx context.Context, tx *store.Tx, ada directory.Account) error {
 			ada.Risk = risk
-			return w.admin.Directory.Update(ctx, tx, ada)
+			return w.people.Update(ctx, tx, ada)
 		})
 	}
 	through, out := 0, 0

@@ -16,11 +16,11 @@ import (
 // labels are the names of a person's authenticators, as kept.
 func (w *world) labels(name string) []string {
 	w.t.Helper()
-	a, err := w.admin.Directory.Find(context.Background(), w.db, name)
+	a, err := w.people.Find(context.Background(), w.db, name)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	all, err := w.admin.Enrollments.List(context.Background(), a.ID)
+	all, err := w.enrollments.List(context.Background(), a.ID)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -47,12 +47,12 @@ func (w *world) named(name, label string) {
 func (w *world) suspend(name string) {
 	w.t.Helper()
 	err := w.db.Change(context.Background(), audit.Actor{Name: "test"}, func(tx *store.Tx) error {
-		a, err := w.admin.Directory.Find(context.Background(), tx, name)
+		a, err := w.people.Find(context.Background(), tx, name)
 		if err != nil {
 			return err
 		}
 		a.State = directory.Suspended
-		if err := w.admin.Directory.Update(context.Background(), tx, a); err != nil {
+		if err := w.people.Update(context.Background(), tx, a); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "account.suspended", Outcome: "ok", Account: int64(a.ID), AccountName: a.Name})

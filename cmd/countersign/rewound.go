@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"slices"
 	"strconv"
@@ -187,7 +186,7 @@ func (r *rewinding) page(ctx context.Context, kind string, how authenticator.Rew
 	if err != nil || len(refs) == 0 {
 		return 0, after, err
 	}
-	people := directory.New(directory.Parts{DB: r.db, Keys: r.keys, Log: slog.New(slog.DiscardHandler)})
+	people := directory.New(directory.Parts{DB: r.db, Keys: r.keys})
 	before := *out
 	err = r.db.Change(ctx, operator(), func(tx *store.Tx) error {
 		*out = before

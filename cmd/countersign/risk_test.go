@@ -134,12 +134,12 @@ func (w *world) edit(name string, change func(*directory.Account)) {
 	w.t.Helper()
 	ctx := w.t.(*testing.T).Context()
 	err := w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		a, err := w.admin.Directory.Find(ctx, tx, name)
+		a, err := w.people.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
 		change(&a)
-		if err := w.admin.Directory.Update(ctx, tx, a); err != nil {
+		if err := w.people.Update(ctx, tx, a); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.account", Outcome: audit.OK})

@@ -31,17 +31,17 @@ func (w *world) allOf(name, status string) {
 	w.t.Helper()
 	ctx := context.Background()
 	err := w.db.Change(ctx, audit.Actor{Name: "test"}, func(tx *store.Tx) error {
-		d, err := w.admin.Directory.Find(ctx, tx, name)
+		d, err := w.people.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		all, err := w.admin.Directory.Credentials(ctx, tx, d.ID)
+		all, err := w.people.Credentials(ctx, tx, d.ID)
 		if err != nil {
 			return err
 		}
 		for _, c := range all {
 			c.Status = status
-			if err := w.admin.Directory.UpdateCredential(ctx, tx, c); err != nil {
+			if err := w.people.UpdateCredential(ctx, tx, c); err != nil {
 				return err
 			}
 		}

@@ -27,7 +27,7 @@ func (w *world) settingUp() (*person, string) {
 
 func (w *world) policyInForce() string {
 	w.t.Helper()
-	d, err := w.admin.Rules.Latest(context.Background(), w.db)
+	d, err := w.rules.Latest(context.Background(), w.db)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestSetUpLinkWeakensNothing(t *testing.T) {
 	w := newWorld(t)
 	own := strings.Replace(string(policy.Default()), "within: 15m", "within: 14m", 1)
 	err := w.db.Change(context.Background(), audit.Actor{Name: "root"}, func(tx *store.Tx) error {
-		if _, err := w.admin.Rules.Save(context.Background(), tx, own, "root"); err != nil {
+		if _, err := w.rules.Save(context.Background(), tx, own, "root"); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "policy.changed", Outcome: "ok"})

@@ -51,11 +51,11 @@ var wearsOn = map[string]func(v *vault){
 	"recovery_request": func(v *vault) { v.opens("carl", v.asks) },
 	"recovery": func(v *vault) {
 		v.alters(func(ctx context.Context, tx *store.Tx) error {
-			lost, err := v.admin.Directory.Find(ctx, tx, v.lost)
+			lost, err := v.installation.people.Find(ctx, tx, v.lost)
 			if err != nil {
 				return err
 			}
-			_, err = v.admin.Recoveries.DisownIn(ctx, tx, lost)
+			_, err = v.recoveries.DisownIn(ctx, tx, lost)
 			return err
 		})
 	},
@@ -148,7 +148,7 @@ func (v *vault) copies(table string, s stored) (all []tampering) {
 
 func (v *vault) numberOf(name string) int64 {
 	v.t.Helper()
-	a, err := v.admin.Directory.Find(context.Background(), v.db, name)
+	a, err := v.installation.people.Find(context.Background(), v.db, name)
 	if err != nil {
 		v.t.Fatal(err)
 	}

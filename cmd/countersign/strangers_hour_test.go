@@ -441,7 +441,7 @@ func TestSweepGoesOn(t *testing.T) {
 // honest person where it is.
 func TestNumbersOfAFloodMakeRoom(t *testing.T) {
 	w, _ := withVPN(t)
-	recoveries := w.admin.Recoveries
+	recoveries := w.recoveries
 	begin := func(name, from string) (string, error) {
 		secret, _, err := recoveries.Begin(context.Background(), name, netip.MustParseAddr(from))
 		return secret, err

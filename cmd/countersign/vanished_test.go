@@ -66,7 +66,7 @@ func TestPolicyAndWhatItNamesAreChangedOneByOne(t *testing.T) {
 			if !saved && !groupGone && !appGone {
 				t.Errorf("round %d: nobody got anything done: %v", round, errs)
 			}
-			p, err := w.admin.Rules.Current(ctx)
+			p, err := w.rules.Current(ctx)
 			if err != nil || len(p.Gone()) > 0 {
 				t.Errorf("round %d: in force is what mentions %v, %v", round, p.Gone(), err)
 			}
@@ -92,7 +92,7 @@ func TestADocumentThatMentionsWhatIsGone(t *testing.T) {
 		t.Errorf("whoever the rule is not about is refused: %s", s.Reason)
 	}
 	again := w.reopen(w.folder) // a server that has no document of before
-	p, err := again.admin.Rules.Current(t.Context())
+	p, err := again.rules.Current(t.Context())
 	if err != nil || len(p.Gone()) != 2 {
 		t.Errorf("a server that starts: %v, %v", p.Gone(), err)
 	}

@@ -23,11 +23,11 @@ func (w *world) switchedOff(name, kind string) {
 	w.t.Helper()
 	ctx := w.t.(*testing.T).Context()
 	err := w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		a, err := w.admin.Directory.Find(ctx, tx, name)
+		a, err := w.people.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		all, err := w.admin.Directory.Credentials(ctx, tx, a.ID)
+		all, err := w.people.Credentials(ctx, tx, a.ID)
 		if err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func (w *world) switchedOff(name, kind string) {
 				continue
 			}
 			c.Status = directory.CredentialDisabled
-			if err := w.admin.Directory.UpdateCredential(ctx, tx, c); err != nil {
+			if err := w.people.UpdateCredential(ctx, tx, c); err != nil {
 				return err
 			}
 		}

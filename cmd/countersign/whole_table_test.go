@@ -130,11 +130,11 @@ func newScene(t *testing.T) *scene {
 func (s *scene) gainsPasskey(name string) {
 	s.t.Helper()
 	err := s.db.Change(s.t.Context(), audit.System("test"), func(tx *store.Tx) error {
-		d, err := s.admin.Directory.Find(s.t.Context(), tx, name)
+		d, err := s.people.Find(s.t.Context(), tx, name)
 		if err != nil {
 			return err
 		}
-		_, err = s.admin.Directory.AddCredential(s.t.Context(), tx, directory.Credential{Account: d.ID, Kind: "passkey", Label: "Key", State: []byte("{}"),
+		_, err = s.people.AddCredential(s.t.Context(), tx, directory.Credential{Account: d.ID, Kind: "passkey", Label: "Key", State: []byte("{}"),
 			Traits: assurance.Held | assurance.UserVerified | assurance.PhishingResistant})
 		tx.Record(audit.Entry{Event: "test.passkey", Outcome: audit.OK})
 		return err

@@ -41,16 +41,16 @@ type Account struct {
 
 func (a *Admin) account(ctx context.Context, r store.Reader, d directory.Account) (Account, error) {
 	out := Account{Name: d.Name, Display: d.Display, Kind: d.Kind, State: d.State, Groups: d.Groups, Privileged: d.Privileged,
-		Dormant: d.Idle(a.Now()) > a.Dormant, AtRisk: d.Risk, Created: d.Created, Used: d.Used, Kinds: []string{}}
+		Dormant: d.Idle(a.now()) > a.dormant, AtRisk: d.Risk, Created: d.Created, Used: d.Used, Kinds: []string{}}
 	if out.Groups == nil {
 		out.Groups = []string{}
 	}
-	mails, err := a.Directory.Mails(ctx, r, d.ID)
+	mails, err := a.directory.Mails(ctx, r, d.ID)
 	if err != nil {
 		return out, err
 	}
 	out.Mail = strings.Join(mails, ", ")
-	credentials, err := a.Directory.Credentials(ctx, r, d.ID)
+	credentials, err := a.directory.Credentials(ctx, r, d.ID)
 	if err != nil {
 		return out, err
 	}
@@ -59,7 +59,7 @@ func (a *Admin) account(ctx context.Context, r store.Reader, d directory.Account
 			out.Kinds = append(out.Kinds, c.Kind)
 		}
 	}
-	out.TwoFactors = assurance.TwoFactors().Met(directory.CouldShow(credentials, a.Now()), a.Now())
+	out.TwoFactors = assurance.TwoFactors().Met(directory.CouldShow(credentials, a.now()), a.now())
 	return out, nil
 }
 
@@ -99,23 +99,23 @@ func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 		if err != nil {
 			return err
 		}
-		made, err = a.Directory.Create(ctx, tx, directory.NewAccount{Name: c.Name, Display: c.Display, Kind: c.Kind, Mail: c.Mail})
+		made, err = a.directory.Create(ctx, tx, directory.NewAccount{Name: c.Name, Display: c.Display, Kind: c.Kind, Mail: c.Mail})
 		if err != nil {
 			return err
 		}
 		for _, name := range c.Groups {
-			group, err := a.Directory.FindGroup(ctx, tx, name)
+			group, err := a.directory.FindGroup(ctx, tx, name)
 			if err != nil {
 				return failure.At("groups", err)
 			}
 			if err := a.personMust(ctx, tx, g.Account(), group.Privileged); err != nil {
 				return err
 			}
-			if err := a.Directory.AddMember(ctx, tx, group, made); err != nil {
+			if err := a.directory.AddMember(ctx, tx, group, made); err != nil {
 				return err
 			}
 		}
-		if made, err = a.Directory.Get(ctx, tx, made.ID); err != nil {
+		if made, err = a.directory.Get(ctx, tx, made.ID); err != nil {
 			return err
 		}
 		out, err = a.account(ctx, tx, made)
@@ -146,7 +146,7 @@ func (c *AccountList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 	if limit <= 0 || limit > 500 {
 		limit = 50
 	}
-	rows, err := a.Directory.ListOf(ctx, a.DB, directory.Which{Query: c.Query, State: c.State, Woken: a.Now().Add(-a.Dormant)}, c.After, limit+1)
+	rows, err := a.directory.ListOf(ctx, a.db, directory.Which{Query: c.Query, State: c.State, Woken: a.now().Add(-a.dormant)}, c.After, limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (c *AccountList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 			page.Next = rows[limit-1].Name
 			break
 		}
-		acc, err := a.account(ctx, a.DB, d)
+		acc, err := a.account(ctx, a.db, d)
 		if err != nil {
 			return nil, err
 		}
@@ -185,24 +185,24 @@ func (c *AccountShow) Action() string { return "account.show" }
 func (c *AccountShow) Object() string { return "" }
 
 func (c *AccountShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	d, err := a.Directory.Find(ctx, a.DB, c.Name)
+	d, err := a.directory.Find(ctx, a.db, c.Name)
 	if err != nil {
 		return nil, err
 	}
 	var out AccountDetail
-	if out.Account, err = a.account(ctx, a.DB, d); err != nil {
+	if out.Account, err = a.account(ctx, a.db, d); err != nil {
 		return nil, err
 	}
-	if out.Authenticators, err = a.Enrollments.List(ctx, d.ID); err != nil {
+	if out.Authenticators, err = a.enrollments.List(ctx, d.ID); err != nil {
 		return nil, err
 	}
-	if out.Sessions, err = a.Sessions.List(ctx, d.ID); err != nil {
+	if out.Sessions, err = a.sessions.List(ctx, d.ID); err != nil {
 		return out, err
 	}
-	if out.Closed, err = a.Engine.ClosedOf(ctx, a.DB, d.ID); err != nil {
+	if out.Closed, err = a.engine.ClosedOf(ctx, a.db, d.ID); err != nil {
 		return out, err
 	}
-	hours, own, err := a.Engine.Pushes.QuietOf(ctx, d.ID)
+	hours, own, err := a.engine.Pushes.QuietOf(ctx, d.ID)
 	if own {
 		out.Quiet = hours.String()
 	}
@@ -222,7 +222,7 @@ func (c *AccountSuspend) Object() string   { return withReason(c.of(c.Name), c.R
 
 // sound says that somebody would be missed.
 func (c *AccountSuspend) sound(ctx context.Context, a *Admin) error {
-	return a.spare(ctx, a.DB, c.Name, signin.Suspended)
+	return a.spare(ctx, a.db, c.Name, signin.Suspended)
 }
 
 func (c *AccountSuspend) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -253,8 +253,8 @@ func (c *AccountResume) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 			return failure.New(failure.Refused, "Another person must do that.")
 		}
 		d.State = directory.Active
-		if d.Idle(a.Now()) > a.Dormant {
-			d.Used = a.Now().Truncate(time.Microsecond)
+		if d.Idle(a.now()) > a.dormant {
+			d.Used = a.now().Truncate(time.Microsecond)
 		}
 		return nil
 	})
@@ -292,7 +292,7 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 	var d directory.Account
 	err := a.change(ctx, g, event, map[string]string{"reason": reason}, &d, func(tx *store.Tx) error {
 		var err error
-		if d, err = a.Directory.Find(ctx, tx, name); err != nil {
+		if d, err = a.directory.Find(ctx, tx, name); err != nil {
 			return err
 		}
 		if err := a.personMust(ctx, tx, g.Account(), d.Privileged); err != nil {
@@ -302,21 +302,21 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 			return err
 		}
 		if d.State != directory.Active {
-			if err := a.Engine.SpareAdministration(ctx, tx, signin.Suspended(d.ID)); err != nil {
+			if err := a.engine.SpareAdministration(ctx, tx, signin.Suspended(d.ID)); err != nil {
 				return err
 			}
 		}
-		if err := a.Directory.Update(ctx, tx, d); err != nil {
+		if err := a.directory.Update(ctx, tx, d); err != nil {
 			return err
 		}
 		if d.State != directory.Active {
-			if _, err := a.Sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
+			if _, err := a.sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
 				return err
 			}
-			if err := a.Recoveries.CloseIn(ctx, tx, d.ID); err != nil {
+			if err := a.recoveries.CloseIn(ctx, tx, d.ID); err != nil {
 				return err
 			}
-			if err := a.Enrollments.EndPassesIn(ctx, tx, d.ID); err != nil {
+			if err := a.enrollments.EndPassesIn(ctx, tx, d.ID); err != nil {
 				return err
 			}
 		}
@@ -374,14 +374,14 @@ func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 		if err != nil {
 			return err
 		}
-		if err := a.Recoveries.FinishIn(ctx, tx, d.ID); err != nil { // whose browser would end this pass by another
+		if err := a.recoveries.FinishIn(ctx, tx, d.ID); err != nil { // whose browser would end this pass by another
 			return err
 		}
 		if pass, err = a.passIn(ctx, tx, d, time.Duration(c.Lifetime)*time.Second); err != nil {
 			return err
 		}
 		pass.Hint = hint
-		return a.Enrollments.Tell(ctx, tx, d, "A temporary access pass was issued for your account",
+		return a.enrollments.Tell(ctx, tx, d, "A temporary access pass was issued for your account",
 			fmt.Sprintf("%s issued a pass with which %s can set up a way to sign in. It is good once.", issuer.Name, d.Name))
 	})
 	return pass, err
@@ -389,22 +389,22 @@ func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 
 // parties are who does a command, and whom it names.
 func (a *Admin) parties(ctx context.Context, tx *store.Tx, g signin.Grant, name string) (by, about directory.Account, err error) {
-	if by, err = a.Directory.Get(ctx, tx, g.Account()); err != nil {
+	if by, err = a.directory.Get(ctx, tx, g.Account()); err != nil {
 		return by, about, err
 	}
-	about, err = a.Directory.Find(ctx, tx, name)
+	about, err = a.directory.Find(ctx, tx, name)
 	return by, about, err
 }
 
 // passHint says what a person is asked for beside a pass. It refuses where the pass
 // would lead nowhere, because nobody replaces both factors alone.
 func (a *Admin) passHint(ctx context.Context, tx *store.Tx, d directory.Account) (string, error) {
-	credentials, err := a.Directory.Credentials(ctx, tx, d.ID)
+	credentials, err := a.directory.Credentials(ctx, tx, d.ID)
 	if err != nil {
 		return "", err
 	}
-	two := assurance.TwoFactors().Met(directory.CouldShow(credentials, a.Now()), a.Now())
-	switch beside := directory.AskedBeside(credentials, a.Now(), a.Now()); {
+	two := assurance.TwoFactors().Met(directory.CouldShow(credentials, a.now()), a.now())
+	switch beside := directory.AskedBeside(credentials, a.now(), a.now()); {
 	case two:
 		return fmt.Sprintf("%s has two factors set up, and is asked for them beside the pass. What is lost must be revoked first: authenticator revoke, or on the account's page.", d.Name), nil
 	case beside == directory.BesideKnown:
@@ -429,7 +429,7 @@ func (a *Admin) mayIssue(issuer, to directory.Account) error {
 		return failure.Refuse("service", "A service has no authenticators of its own; issue it a key.")
 	case to.State != directory.Active:
 		return failure.Refuse("suspended", "The account is suspended; resume it first.")
-	case to.Idle(a.Now()) > a.Dormant:
+	case to.Idle(a.now()) > a.dormant:
 		return failure.Refuse("dormant", "The account is dormant; resume it first.")
 	case to.Privileged && !issuer.Privileged:
 		return failure.Refuse("privileged", "Only an administrator can issue a pass for an administrator.")
@@ -440,21 +440,21 @@ func (a *Admin) mayIssue(issuer, to directory.Account) error {
 const welcomeKind = "welcome"
 
 func (a *Admin) passIn(ctx context.Context, tx *store.Tx, d directory.Account, lifetime time.Duration) (Pass, error) {
-	code, expires, err := a.Enrollments.PassIn(ctx, tx, d, lifetime)
+	code, expires, err := a.enrollments.PassIn(ctx, tx, d, lifetime)
 	if err != nil {
 		return Pass{}, err
 	}
-	link, err := a.Tickets.IssueIn(ctx, tx, ticket.Spec{Kind: welcomeKind, Owner: int64(d.ID), Payload: []byte(d.Name + "\n" + code), Lifetime: expires.Sub(a.Now())})
+	link, err := a.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: welcomeKind, Owner: int64(d.ID), Payload: []byte(d.Name + "\n" + code), Lifetime: expires.Sub(a.now())})
 	if err != nil {
 		return Pass{}, err
 	}
-	return Pass{Account: d.Name, Code: code, Link: a.PublicURL.JoinPath("welcome").String() + "?code=" + link, Expires: expires}, nil
+	return Pass{Account: d.Name, Code: code, Link: a.publicURL.JoinPath("welcome").String() + "?code=" + link, Expires: expires}, nil
 }
 
 // Welcome returns whom a welcome link is for and the pass behind it. The link
 // stays good until its pass is used.
 func (a *Admin) Welcome(ctx context.Context, code string) (name, pass string, err error) {
-	t, err := a.Tickets.Peek(ctx, welcomeKind, code)
+	t, err := a.tickets.Peek(ctx, welcomeKind, code)
 	if err != nil {
 		return "", "", err
 	}
@@ -486,17 +486,17 @@ func (c *SessionEnd) do(ctx context.Context, a *Admin, g signin.Grant) (any, err
 	ended := 0
 	err := a.change(ctx, g, "session.ended", map[string]string{"session": c.Number, "reason": c.Reason}, &d, func(tx *store.Tx) error {
 		var err error
-		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
 			return err
 		}
-		if err := a.Recoveries.FinishIn(ctx, tx, d.ID); err != nil { // else its browser would begin another
+		if err := a.recoveries.FinishIn(ctx, tx, d.ID); err != nil { // else its browser would begin another
 			return err
 		}
 		if c.Number == "" {
-			ended, err = a.Sessions.EndAllIn(ctx, tx, d.ID, "")
+			ended, err = a.sessions.EndAllIn(ctx, tx, d.ID, "")
 			return err
 		}
-		there, err := a.Sessions.EndIn(ctx, tx, d.ID, c.Number)
+		there, err := a.sessions.EndIn(ctx, tx, d.ID, c.Number)
 		if err == nil && !there {
 			return failure.New(failure.NotFound, "That session has ended already.")
 		}
@@ -529,7 +529,7 @@ func (c *AuthenticatorRevoke) Object() string {
 
 // sound says that it would be missed.
 func (c *AuthenticatorRevoke) sound(ctx context.Context, a *Admin) error {
-	return a.spare(ctx, a.DB, c.Account, c.loss)
+	return a.spare(ctx, a.db, c.Account, c.loss)
 }
 
 func (c *AuthenticatorRevoke) loss(id assurance.AccountID) signin.Loss {
@@ -540,23 +540,23 @@ func (c *AuthenticatorRevoke) do(ctx context.Context, a *Admin, g signin.Grant) 
 	var d directory.Account
 	err := a.change(ctx, g, "credential.revoked", map[string]string{"authenticator": strconv.FormatInt(c.ID, 10), "reason": c.Reason}, &d, func(tx *store.Tx) error {
 		var err error
-		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
 			return err
 		}
-		credential, err := a.Directory.Credential(ctx, tx, d.ID, assurance.CredentialID(c.ID))
+		credential, err := a.directory.Credential(ctx, tx, d.ID, assurance.CredentialID(c.ID))
 		if err != nil {
 			return err
 		}
 		if err := a.personMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}
-		if err := a.Engine.SpareAdministration(ctx, tx, c.loss(d.ID)); err != nil {
+		if err := a.engine.SpareAdministration(ctx, tx, c.loss(d.ID)); err != nil {
 			return err
 		}
-		if err := a.Enrollments.RevokeIn(ctx, tx, &credential, directory.ByAdministrator, int64(g.Account())); err != nil {
+		if err := a.enrollments.RevokeIn(ctx, tx, &credential, directory.ByAdministrator, int64(g.Account())); err != nil {
 			return err
 		}
-		return a.Enrollments.Tell(ctx, tx, d, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", credential.Label, d.Name))
+		return a.enrollments.Tell(ctx, tx, d, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", credential.Label, d.Name))
 	})
 	return map[string]string{"revoked": c.Account}, err
 }

@@ -64,10 +64,38 @@ type Parts struct {
 }
 
 // Admin does commands.
-type Admin struct{ Parts }
+type Admin struct {
+	db           *store.DB
+	keys         *keyring.Keyring
+	directory    *directory.Directory
+	applications *application.Catalogue
+	enrollments  *enrollment.Enrollments
+	recoveries   *recovery.Recoveries
+	offline      *offline.Lists
+	sessions     *session.Sessions
+	tickets      *ticket.Tickets
+	rules        *signin.Rules
+	outbox       *notify.Outbox
+	tokens       enrollment.TokenKinds
+	pins         enrollment.PINKinds
+	known        func(ctx context.Context, r store.Reader) (policy.Known, error)
+	engine       *signin.Engine
+	protocols    protocol.List
+	loosened     func() []attack.Exception
+	publicURL    *url.URL
+	dormant      time.Duration
+	now          func() time.Time
+}
 
 // New makes an Admin.
-func New(p Parts) *Admin { return &Admin{Parts: p} }
+func New(p Parts) *Admin {
+	return &Admin{
+		db: p.DB, keys: p.Keys, directory: p.Directory, applications: p.Applications, enrollments: p.Enrollments, recoveries: p.Recoveries,
+		offline: p.Offline, sessions: p.Sessions, tickets: p.Tickets, rules: p.Rules, outbox: p.Outbox, tokens: p.Tokens, pins: p.PINs,
+		known: p.Known, engine: p.Engine, protocols: p.Protocols,
+		loosened: p.Loosened, publicURL: p.PublicURL, dormant: p.Dormant, now: p.Now,
+	}
+}
 
 // Command is one thing that can be asked for. Object is the exact text of what
 // it is done to: what an approval names and a person reads before approving.
@@ -90,7 +118,7 @@ func (a *Admin) Do(ctx context.Context, g signin.Grant, c Command) (any, error) 
 		return nil, failure.New(failure.Internal, "a command of another room")
 	}
 	if !g.Covers(signin.Self, c.Action(), c.Object()) {
-		err := a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 			return tx.Record(a.entry(g, "admin.refused", "refused", map[string]string{"wanted": c.Action(), "granted": g.Action()}))
 		})
 		if err != nil {
@@ -122,7 +150,7 @@ func (a *Admin) Sound(ctx context.Context, c Command) error {
 
 // change runs a change as the grant's account and records the command.
 func (a *Admin) change(ctx context.Context, g signin.Grant, event string, detail map[string]string, about *directory.Account, fn func(tx *store.Tx) error) error {
-	return a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	return a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}

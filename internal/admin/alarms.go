@@ -44,7 +44,7 @@ func (c *AuditAlarms) Object() string { return "" }
 
 func (c *AuditAlarms) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	out := Alarms{Halted: a.halted(), Alarms: []Alarm{}}
-	all, err := a.DB.Alarms(ctx)
+	all, err := a.db.Alarms(ctx)
 	for _, one := range all {
 		out.Alarms = append(out.Alarms, Alarm{Table: one.Table, Row: one.Row, Wrong: one.Wrong, Account: a.whose(ctx, one.Account), Since: one.At})
 	}
@@ -53,7 +53,7 @@ func (c *AuditAlarms) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 
 // halted says why nothing is changed any more.
 func (a *Admin) halted() string {
-	if err := a.DB.Halted(); err != nil {
+	if err := a.db.Halted(); err != nil {
 		return err.Error()
 	}
 	return ""
@@ -64,7 +64,7 @@ func (a *Admin) whose(ctx context.Context, id int64) string {
 	if id == 0 {
 		return ""
 	}
-	if d, err := a.Directory.Get(ctx, a.DB, assurance.AccountID(id)); err == nil {
+	if d, err := a.directory.Get(ctx, a.db, assurance.AccountID(id)); err == nil {
 		return d.Name
 	}
 	return "number " + strconv.FormatInt(id, 10)
@@ -95,12 +95,12 @@ func (c *AuditSeen) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 		return nil, err
 	}
 	var n int
-	err = a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) (err error) {
+	err = a.db.Change(ctx, g.Actor(), func(tx *store.Tx) (err error) {
 		before := until
 		if before.IsZero() {
 			before = tx.Now()
 		}
-		if n, err = a.DB.SeeAlarms(ctx, tx, before); err != nil {
+		if n, err = a.db.SeeAlarms(ctx, tx, before); err != nil {
 			return err
 		}
 		if n == 0 {

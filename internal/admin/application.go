@@ -25,7 +25,7 @@ func (c *ApplicationList) Action() string { return "application.list" }
 func (c *ApplicationList) Object() string { return "" }
 
 func (c *ApplicationList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	all, err := a.Applications.All(ctx)
+	all, err := a.applications.All(ctx)
 	for i := range all {
 		all[i].Settings = nil
 	}
@@ -42,7 +42,7 @@ func (c *ApplicationShow) Action() string { return "application.show" }
 func (c *ApplicationShow) Object() string { return "" }
 
 func (c *ApplicationShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	app, err := a.Applications.Get(ctx, c.Name)
+	app, err := a.applications.Get(ctx, c.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (a *Admin) hidden(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, inner := range v {
-			if a.Protocols.Secret(k) {
+			if a.protocols.Secret(k) {
 				v[k] = HiddenSecret
 				continue
 			}
@@ -121,39 +121,39 @@ func (c *ApplicationSet) application(ctx context.Context, a *Admin) (Application
 		app.Tier = application.Standard
 	}
 	var stored json.RawMessage
-	if old, err := a.Applications.Get(ctx, c.Name); err == nil {
+	if old, err := a.applications.Get(ctx, c.Name); err == nil {
 		app.ID = old.ID
 		if old.Protocol == c.Protocol {
 			stored = old.Settings
 		}
 	}
 	var err error
-	if app.Settings, err = keepSecrets(a.Protocols.Secret, c.Settings, stored); err != nil {
+	if app.Settings, err = keepSecrets(a.protocols.Secret, c.Settings, stored); err != nil {
 		return app, err
 	}
-	return app, failure.At("settings", a.Protocols.CheckSettings(c.Protocol, app.Settings))
+	return app, failure.At("settings", a.protocols.CheckSettings(c.Protocol, app.Settings))
 }
 
 // beside says what of an application does not go with the others and the groups.
 func (a *Admin) beside(ctx context.Context, r store.Reader, app Application) error {
-	all, err := a.Applications.AllIn(ctx, r)
+	all, err := a.applications.AllIn(ctx, r)
 	if err != nil {
 		return err
 	}
-	groups, err := a.Directory.Groups(ctx, r)
+	groups, err := a.directory.Groups(ctx, r)
 	if err != nil {
 		return err
 	}
-	b := protocol.Beside{Public: a.PublicURL, Applications: slices.DeleteFunc(all, func(o Application) bool { return o.Name == app.Name })}
+	b := protocol.Beside{Public: a.publicURL, Applications: slices.DeleteFunc(all, func(o Application) bool { return o.Name == app.Name })}
 	for _, g := range groups {
 		b.Groups = append(b.Groups, g.Name)
 	}
-	return failure.At("settings", a.Protocols.CheckBeside(app, b))
+	return failure.At("settings", a.protocols.CheckBeside(app, b))
 }
 
 // builtOn refuses to replace another version than the one that was looked at.
 func (c *ApplicationSet) builtOn(ctx context.Context, a *Admin, r store.Reader) error {
-	now, err := a.Applications.VersionIn(ctx, r, c.Name)
+	now, err := a.applications.VersionIn(ctx, r, c.Name)
 	switch {
 	case err != nil || now == c.Base:
 		return err
@@ -168,7 +168,7 @@ func (c *ApplicationSet) builtOn(ctx context.Context, a *Admin, r store.Reader) 
 // clashes refuses what would take or shut what another application has. A part of it
 // can be taken by whoever says so, and what stands already stays.
 func (c *ApplicationSet) clashes(ctx context.Context, a *Admin, r store.Reader, app Application) error {
-	all, err := a.Applications.AllIn(ctx, r)
+	all, err := a.applications.AllIn(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (c *ApplicationSet) clashes(ctx context.Context, a *Admin, r store.Reader, 
 		if other.Name == app.Name || other.Protocol != app.Protocol {
 			continue
 		}
-		what, shut, err := a.Protocols.Clash(app.Protocol, app.Settings, other.Settings)
+		what, shut, err := a.protocols.Clash(app.Protocol, app.Settings, other.Settings)
 		switch {
 		case err != nil:
 			return failure.At("settings", err)
@@ -192,7 +192,7 @@ func (c *ApplicationSet) clashes(ctx context.Context, a *Admin, r store.Reader, 
 			return failure.At("settings", failure.New(failure.Conflict, "That names %s, which belongs to the application %q already; with two, neither would have it. Take it away there first.", what, other.Name))
 		}
 		if before.Protocol == app.Protocol {
-			if was, _, err := a.Protocols.Clash(app.Protocol, before.Settings, other.Settings); err == nil && was == what {
+			if was, _, err := a.protocols.Clash(app.Protocol, before.Settings, other.Settings); err == nil && was == what {
 				continue
 			}
 		}
@@ -213,13 +213,13 @@ func (c *ApplicationSet) sound(ctx context.Context, a *Admin) error {
 	if err := app.Check(); err != nil {
 		return err
 	}
-	if err := c.clashes(ctx, a, a.DB, app); err != nil {
+	if err := c.clashes(ctx, a, a.db, app); err != nil {
 		return err
 	}
-	if err := a.beside(ctx, a.DB, app); err != nil {
+	if err := a.beside(ctx, a.db, app); err != nil {
 		return err
 	}
-	return c.builtOn(ctx, a, a.DB)
+	return c.builtOn(ctx, a, a.db)
 }
 
 func (c *ApplicationSet) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -241,9 +241,9 @@ func (c *ApplicationSet) do(ctx context.Context, a *Admin, g signin.Grant) (any,
 		if err := a.beside(ctx, tx, app); err != nil {
 			return err
 		}
-		_, err := a.Applications.Set(ctx, tx, app)
+		_, err := a.applications.Set(ctx, tx, app)
 		if err == nil {
-			version, err = a.Applications.VersionIn(ctx, tx, c.Name)
+			version, err = a.applications.VersionIn(ctx, tx, c.Name)
 		}
 		return err
 	})
@@ -260,14 +260,14 @@ func (c *ApplicationRemove) Object() string { return "application " + text.Name(
 
 func (c *ApplicationRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	err := a.change(ctx, g, "application.removed", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
-		p, err := a.Engine.PolicyIn(ctx, tx)
+		p, err := a.engine.PolicyIn(ctx, tx)
 		if err != nil {
 			return err
 		}
 		if slices.Contains(p.Mentions().Applications, c.Name) {
 			return failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", c.Name)
 		}
-		return a.Applications.Remove(ctx, tx, c.Name)
+		return a.applications.Remove(ctx, tx, c.Name)
 	})
 	return map[string]string{"removed": c.Name}, err
 }

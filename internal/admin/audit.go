@@ -39,10 +39,10 @@ func (c *AuditSearch) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Engine.Strangers.SumUp(ctx); err != nil && a.DB.Halted() == nil { // so that what is read is complete
+	if err := a.engine.Strangers.SumUp(ctx); err != nil && a.db.Halted() == nil { // so that what is read is complete
 		return nil, err
 	}
-	entries, err := a.DB.Entries(ctx, f)
+	entries, err := a.db.Entries(ctx, f)
 	page := AuditPage{Entries: entries}
 	if n := len(entries); n == f.Limit {
 		page.Next = entries[n-1].Seq
@@ -55,13 +55,13 @@ func (c *AuditSearch) filter(ctx context.Context, a *Admin) (store.Filter, error
 	if f.Limit <= 0 || f.Limit > 500 {
 		f.Limit = 50
 	}
-	if d, err := a.Directory.Find(ctx, a.DB, c.Actor); err == nil {
+	if d, err := a.directory.Find(ctx, a.db, c.Actor); err == nil {
 		f.Actor = d.Name // whatever spelling of it was typed
 	} else if failure.ClassOf(err) != failure.NotFound {
 		return f, err
 	}
 	if c.Account != "" {
-		d, err := a.Directory.Find(ctx, a.DB, c.Account)
+		d, err := a.directory.Find(ctx, a.db, c.Account)
 		if err != nil {
 			return f, failure.At("account", err)
 		}
@@ -95,7 +95,7 @@ func (c *AuditCheckpoint) Action() string { return "audit.checkpoint" }
 func (c *AuditCheckpoint) Object() string { return "" }
 
 func (c *AuditCheckpoint) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	note, err := a.DB.Checkpoint(ctx)
+	note, err := a.db.Checkpoint(ctx)
 	return map[string]string{"checkpoint": note}, err
 }
 
@@ -106,19 +106,19 @@ func (a *Admin) Export(ctx context.Context, g signin.Grant, w io.Writer) error {
 	if !g.Covers(signin.Self, search.Action(), search.Object()) {
 		return failure.Refuse("other-action", "The approval is for something else.")
 	}
-	err := a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error { return tx.Record(a.entry(g, "audit.exported", "ok", nil)) })
+	err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error { return tx.Record(a.entry(g, "audit.exported", "ok", nil)) })
 	if err != nil {
 		return err
 	}
-	notes, err := a.DB.Checkpoints(ctx)
+	notes, err := a.db.Checkpoints(ctx)
 	if err != nil {
 		return err
 	}
-	out, err := audit.NewWriter(w, a.Keys.Origin(), notes)
+	out, err := audit.NewWriter(w, a.keys.Origin(), notes)
 	if err != nil {
 		return err
 	}
-	for leaf, err := range a.DB.Leaves(ctx) {
+	for leaf, err := range a.db.Leaves(ctx) {
 		if err != nil {
 			return err
 		}

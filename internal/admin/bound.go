@@ -33,12 +33,12 @@ const (
 
 // nextMoment is the moment of a change, and later than that of any before.
 func (a *Admin) nextMoment(tx *store.Tx, kind, name string) int64 {
-	return max(store.Unix(tx.Now()), a.DB.Newest(kind, store.NumberOf(name))>>1+1)
+	return max(store.Unix(tx.Now()), a.db.Newest(kind, store.NumberOf(name))>>1+1)
 }
 
 // tampered reports a row and says that it is not believed.
 func (a *Admin) tampered(table, row, wrong string) error {
-	a.DB.Report(store.Finding{Table: table, Row: row, Wrong: wrong})
+	a.db.Report(store.Finding{Table: table, Row: row, Wrong: wrong})
 	return directory.ErrTampered
 }
 
@@ -48,11 +48,11 @@ func (a *Admin) tampered(table, row, wrong string) error {
 // was right when it was read, and a transaction that may see what was before runs again.
 func (a *Admin) older(ctx context.Context, kind, name string, version int64, again func(context.Context) (int64, error)) (bool, error) {
 	number := store.NumberOf(name)
-	newest := a.DB.Newest(kind, number) // once: it may be changed again while it is read again
+	newest := a.db.Newest(kind, number) // once: it may be changed again while it is read again
 	if version >= newest {
 		return false, nil
 	}
-	if a.DB.Overtaken(kind, number) {
+	if a.db.Overtaken(kind, number) {
 		now, err := again(ctx)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
@@ -60,7 +60,7 @@ func (a *Admin) older(ctx context.Context, kind, name string, version int64, aga
 		case err != nil:
 			return true, err
 		case now >= newest:
-			a.DB.Doubt(kind, number)
+			a.db.Doubt(kind, number)
 			return false, nil
 		}
 	}
@@ -96,11 +96,11 @@ func (a *Admin) scanDeclaration(ctx context.Context, row interface{ Scan(...any)
 	if err != nil {
 		return d, err
 	}
-	if !a.Keys.VerifyMAC(keyring.Declaration, d.fields(), mac) {
+	if !a.keys.VerifyMAC(keyring.Declaration, d.fields(), mac) {
 		return d, a.tampered("declaration", d.Row, store.Altered)
 	}
 	older, err := a.older(ctx, declarationKind, d.Row, d.created<<1, func(ctx context.Context) (at int64, err error) {
-		err = a.DB.QueryRow(ctx, `select created from declaration where technique = $1`, d.Row).Scan(&at)
+		err = a.db.QueryRow(ctx, `select created from declaration where technique = $1`, d.Row).Scan(&at)
 		return at << 1, err
 	})
 	if older && err == nil {
@@ -138,11 +138,11 @@ func (a *Admin) scanResult(ctx context.Context, row interface{ Scan(...any) erro
 		return k, err
 	}
 	k.Time, k.Passed = store.Time(at), passed == 1
-	if !a.Keys.VerifyMAC(keyring.Drill, k.fields(), mac) || passed>>1 != 0 {
+	if !a.keys.VerifyMAC(keyring.Drill, k.fields(), mac) || passed>>1 != 0 {
 		return k, a.tampered("drill_result", k.name(), store.Altered)
 	}
 	older, err := a.older(ctx, resultKind, k.name(), k.version(), func(ctx context.Context) (int64, error) {
-		err := a.DB.QueryRow(ctx, `select at, passed from drill_result where technique = $1 and application = $2`, k.Row, k.Application).Scan(&at, &passed)
+		err := a.db.QueryRow(ctx, `select at, passed from drill_result where technique = $1 and application = $2`, k.Row, k.Application).Scan(&at, &passed)
 		return resultVersion(at, passed == 1), err
 	})
 	if older && err == nil {
@@ -184,7 +184,7 @@ func (a *Admin) drillResults(ctx context.Context, r store.Reader) ([]attack.Dril
 
 // wantedResults are the results that must be there, each as though it had failed.
 func (a *Admin) wantedResults(ctx context.Context) (map[string]attack.Drill, error) {
-	all, err := a.Applications.All(ctx)
+	all, err := a.applications.All(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +196,7 @@ func (a *Admin) wantedResults(ctx context.Context) (map[string]attack.Drill, err
 	for _, row := range attack.Rows() {
 		for _, name := range names {
 			k := resultName(row.ID, name)
-			if at := a.DB.Newest(resultKind, store.NumberOf(k)); at != 0 {
+			if at := a.db.Newest(resultKind, store.NumberOf(k)); at != 0 {
 				out[k] = attack.Drill{Row: row.ID, Application: name, Time: store.Time(at >> 1), Detail: "the result was changed or removed behind our back"}
 			}
 		}
@@ -222,11 +222,11 @@ func (a *Admin) keepReport(ctx context.Context, tx *store.Tx, h handed) (int64, 
 	if err != nil {
 		return 0, err
 	}
-	if err := reports.Fresh(a.DB, h.id); err != nil {
+	if err := reports.Fresh(a.db, h.id); err != nil {
 		return 0, err
 	}
 	reports.Anchor(tx, h.id, 1)
-	_, err = tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.Keys.MAC(keyring.Drill, h.fields()))
+	_, err = tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.keys.MAC(keyring.Drill, h.fields()))
 	return h.id, err
 }
 
@@ -237,21 +237,21 @@ func (a *Admin) Inspect(ctx context.Context) error {
 }
 
 func (a *Admin) inspectDeclarations(ctx context.Context) error {
-	if _, err := a.declarations(ctx, a.DB); err != nil { // reports what it passes over
+	if _, err := a.declarations(ctx, a.db); err != nil { // reports what it passes over
 		return err
 	}
 	for _, row := range attack.Rows() {
 		number := store.NumberOf(row.ID)
-		if a.DB.Newest(declarationKind, number)&1 == 1 {
+		if a.db.Newest(declarationKind, number)&1 == 1 {
 			continue // withdrawn
 		}
-		lost, err := a.DB.Lost(ctx, declarationKind, number, func(ctx context.Context) (bool, error) {
+		lost, err := a.db.Lost(ctx, declarationKind, number, func(ctx context.Context) (bool, error) {
 			return a.some(ctx, `select count(*) from declaration where technique = $1`, row.ID)
 		})
 		if err != nil {
 			return err
 		}
-		if lost && a.DB.Newest(declarationKind, number)&1 == 0 {
+		if lost && a.db.Newest(declarationKind, number)&1 == 0 {
 			a.tampered("declaration", row.ID, store.Missing)
 		}
 	}
@@ -260,12 +260,12 @@ func (a *Admin) inspectDeclarations(ctx context.Context) error {
 
 func (a *Admin) some(ctx context.Context, query string, args ...any) (bool, error) {
 	var n int64
-	err := a.DB.QueryRow(ctx, query, args...).Scan(&n)
+	err := a.db.QueryRow(ctx, query, args...).Scan(&n)
 	return n > 0, err
 }
 
 func (a *Admin) inspectResults(ctx context.Context) error {
-	if _, err := a.drillResults(ctx, a.DB); err != nil { // reports what it passes over
+	if _, err := a.drillResults(ctx, a.db); err != nil { // reports what it passes over
 		return err
 	}
 	wanted, err := a.wantedResults(ctx)
@@ -288,20 +288,20 @@ func (a *Admin) inspectResults(ctx context.Context) error {
 const inspectPage = 100
 
 func (a *Admin) inspectReports(ctx context.Context) error {
-	newest := reports.Given(a.DB) // before they are read, so that each is there
+	newest := reports.Given(a.db) // before they are read, so that each is there
 	there, after := map[int64]bool{}, int64(0)
-	err := a.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
+	err := a.db.Walk(ctx, func(ctx context.Context) (bool, error) {
 		n, err := a.inspectReportsAfter(ctx, &after, there)
 		return n == inspectPage, err
 	})
 	if err != nil {
 		return err
 	}
-	return reports.ReportMissing(ctx, a.DB, 0, newest, there, `select id from drill_report where id = $1`)
+	return reports.ReportMissing(ctx, a.db, 0, newest, there, `select id from drill_report where id = $1`)
 }
 
 func (a *Admin) inspectReportsAfter(ctx context.Context, after *int64, there map[int64]bool) (n int, err error) {
-	rows, err := a.DB.Query(ctx, `select `+reportColumns+` from drill_report where id > $1 order by id limit $2`, *after, inspectPage)
+	rows, err := a.db.Query(ctx, `select `+reportColumns+` from drill_report where id > $1 order by id limit $2`, *after, inspectPage)
 	if err != nil {
 		return 0, err
 	}
@@ -312,7 +312,7 @@ func (a *Admin) inspectReportsAfter(ctx context.Context, after *int64, there map
 			return n, err
 		}
 		*after, there[h.id] = h.id, true
-		if !a.Keys.VerifyMAC(keyring.Drill, h.fields(), mac) {
+		if !a.keys.VerifyMAC(keyring.Drill, h.fields(), mac) {
 			a.tampered("drill_report", strconv.FormatInt(h.id, 10), store.Altered)
 		}
 	}
@@ -327,7 +327,7 @@ func readReport(row interface{ Scan(...any) error }) (h handed, mac []byte, err 
 // Bind gives the rows of coverage of a release before a MAC of all that they are. Those
 // that did not bear their MAC of then, and reports that are not signed, get none.
 func (a *Admin) Bind(ctx context.Context) error {
-	return a.DB.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
+	return a.db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
 		for table, bind := range map[string]func(context.Context, *store.Tx) (int, error){"declaration": a.bindDeclarations, "drill_result": a.bindResults, "drill_report": a.bindReports} {
 			n, err := bind(ctx, tx)
 			if err != nil {
@@ -353,7 +353,7 @@ func (a *Admin) bindDeclarations(ctx context.Context, tx *store.Tx) (int, error)
 		if err != nil {
 			return 0, err
 		}
-		if a.Keys.VerifyMAC(keyring.Declaration, d.fieldsOfBefore(), mac) {
+		if a.keys.VerifyMAC(keyring.Declaration, d.fieldsOfBefore(), mac) {
 			all = append(all, d)
 		}
 	}
@@ -361,7 +361,7 @@ func (a *Admin) bindDeclarations(ctx context.Context, tx *store.Tx) (int, error)
 		return 0, err
 	}
 	for _, d := range all {
-		if _, err := tx.Exec(ctx, `update declaration set mac = $2 where technique = $1`, d.Row, a.Keys.MAC(keyring.Declaration, d.fields())); err != nil {
+		if _, err := tx.Exec(ctx, `update declaration set mac = $2 where technique = $1`, d.Row, a.keys.MAC(keyring.Declaration, d.fields())); err != nil {
 			return 0, err
 		}
 		tx.Anchor(declarationKind, store.NumberOf(d.Row), d.created<<1)
@@ -401,7 +401,7 @@ func (a *Admin) bindReports(ctx context.Context, tx *store.Tx) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if _, err := attack.OpenDrillReport(h.body, a.Keys.AuditKeys().Verifier); err == nil && h.digest == (&DrillRecord{Report: h.body}).digest() {
+		if _, err := attack.OpenDrillReport(h.body, a.keys.AuditKeys().Verifier); err == nil && h.digest == (&DrillRecord{Report: h.body}).digest() {
 			all = append(all, h)
 		}
 	}
@@ -409,7 +409,7 @@ func (a *Admin) bindReports(ctx context.Context, tx *store.Tx) (int, error) {
 		return 0, err
 	}
 	for _, h := range all {
-		if _, err := tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.Keys.MAC(keyring.Drill, h.fields())); err != nil {
+		if _, err := tx.Exec(ctx, `update drill_report set mac = $2 where id = $1`, h.id, a.keys.MAC(keyring.Drill, h.fields())); err != nil {
 			return 0, err
 		}
 		reports.Anchor(tx, h.id, 1)

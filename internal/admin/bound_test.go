@@ -36,7 +36,7 @@ func newSurveyed(t *testing.T, dsn string) *surveyed {
 	s := &surveyed{t: t, dsn: dsn, folder: t.TempDir(), root: keyring.NewRoot(), began: time.Now().Truncate(time.Microsecond)}
 	s.open()
 	s.change(func(tx *store.Tx) error {
-		_, err := s.Applications.Set(t.Context(), tx, application.Application{Name: "vpn", Kind: "vpn", Tier: application.Standard, Protocol: "radius", Settings: []byte("{}")})
+		_, err := s.applications.Set(t.Context(), tx, application.Application{Name: "vpn", Kind: "vpn", Tier: application.Standard, Protocol: "radius", Settings: []byte("{}")})
 		return err
 	})
 	s.declare("T1669")
@@ -54,12 +54,12 @@ func (s *surveyed) open() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.Admin = New(Parts{DB: db, Keys: keys, Directory: directory.New(directory.Parts{DB: db, Keys: keys, Log: log}), Applications: catalogue, Now: time.Now})
+	s.Admin = New(Parts{DB: db, Keys: keys, Directory: directory.New(directory.Parts{DB: db, Keys: keys}), Applications: catalogue, Now: time.Now})
 }
 
 func (s *surveyed) again() {
 	s.t.Helper()
-	if err := s.DB.Close(); err != nil {
+	if err := s.db.Close(); err != nil {
 		s.t.Fatal(err)
 	}
 	s.open()
@@ -67,7 +67,7 @@ func (s *surveyed) again() {
 
 func (s *surveyed) change(f func(tx *store.Tx) error) {
 	s.t.Helper()
-	err := s.DB.Change(s.t.Context(), storetest.Actor, func(tx *store.Tx) error {
+	err := s.db.Change(s.t.Context(), storetest.Actor, func(tx *store.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func (s *surveyed) drilled(row string, passed bool, ago time.Duration) {
 	if !passed {
 		d.Honest = attack.Failed
 	}
-	signed, err := SignDrill(s.Keys, attack.DrillReport{Began: d.Time.Add(-time.Minute), Ended: d.Time, By: "a test", Results: []attack.DrillResult{d}})
+	signed, err := SignDrill(s.keys, attack.DrillReport{Began: d.Time.Add(-time.Minute), Ended: d.Time, By: "a test", Results: []attack.DrillResult{d}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func (s *surveyed) drilled(row string, passed bool, ago time.Duration) {
 // passed reports whether the newest result of a row at the VPN is one that passed.
 func (s *surveyed) passed(row string) bool {
 	s.t.Helper()
-	all, err := s.drillResults(s.t.Context(), s.DB)
+	all, err := s.drillResults(s.t.Context(), s.db)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func (s *surveyed) passed(row string) bool {
 
 func (s *surveyed) declared() string {
 	s.t.Helper()
-	all, err := s.declarations(s.t.Context(), s.DB)
+	all, err := s.declarations(s.t.Context(), s.db)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -221,14 +221,14 @@ func TestCoverageOfSomebodyElseIsNone(t *testing.T) {
 				if s.inspects(); s.declared() != both || !s.passed("T1133") || !s.passed("T1110") {
 					t.Fatal(s.declared())
 				}
-				storetest.Quiet(t, s.DB)
+				storetest.Quiet(t, s.db)
 				c.do(s, storetest.NewAttacker(t, dsn))
 				for range 2 {
 					if s.declared() != c.declared || s.passed("T1133") != c.passes || !s.passed("T1110") {
 						t.Errorf("declared %s, passed %t, and the other %t", s.declared(), s.passed("T1133"), s.passed("T1110"))
 					}
 					s.inspects()
-					storetest.Alarmed(t, s.DB, c.table, c.row, c.wrong)
+					storetest.Alarmed(t, s.db, c.table, c.row, c.wrong)
 					s.again()
 				}
 				s.drilled("T1133", true, 0)
@@ -258,7 +258,7 @@ func TestCoverageAsItGoesIsNoAlarm(t *testing.T) {
 				t.Errorf("%s, %t, %t", s.declared(), s.passed("T1133"), s.passed("T1110"))
 			}
 			s.inspects()
-			storetest.Quiet(t, s.DB)
+			storetest.Quiet(t, s.db)
 			s.again()
 		}
 		s.declare("T1669")
@@ -273,7 +273,7 @@ func TestCoverageOfBeforeIsBound(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		s := newSurveyed(t, dsn)
 		a := storetest.NewAttacker(t, dsn)
-		keys := s.Keys
+		keys := s.keys
 		d := Declared{Row: "T1021", Reason: "none", By: "root", Expires: s.began.AddDate(0, 1, 0), created: store.Unix(s.began)}
 		mac := keys.MAC(keyring.Declaration, d.fieldsOfBefore())
 		row := a.Copy("declaration", "technique = 'T1669'").With("technique", d.Row).With("reason", d.Reason).With("author", d.By).With("created", d.created).With("expires", store.Unix(d.Expires)).With("mac", mac)
@@ -294,15 +294,15 @@ func TestCoverageOfBeforeIsBound(t *testing.T) {
 		}
 		for id, bound := range map[int64]bool{1: true, 50: false, store.MostBound + 1: false} {
 			var mac []byte
-			if err := s.DB.QueryRow(t.Context(), `select mac from drill_report where id = $1`, id).Scan(&mac); err != nil || (len(mac) > 0) != bound {
+			if err := s.db.QueryRow(t.Context(), `select mac from drill_report where id = $1`, id).Scan(&mac); err != nil || (len(mac) > 0) != bound {
 				t.Errorf("report %d is bound: %t, %v", id, len(mac) > 0, err)
 			}
 		}
 		a.Do(`delete from declaration where technique = 'T1021'`)
 		a.Do(`delete from drill_result where technique = 'T1556'`)
 		s.inspects()
-		storetest.Alarmed(t, s.DB, "declaration", "T1021", store.Missing)
-		storetest.Alarmed(t, s.DB, "drill_result", "T1556 vpn", store.Missing)
+		storetest.Alarmed(t, s.db, "declaration", "T1021", store.Missing)
+		storetest.Alarmed(t, s.db, "drill_result", "T1556 vpn", store.Missing)
 		if s.passed("T1556") {
 			t.Error("what is missing counts as passed")
 		}

@@ -54,19 +54,19 @@ func certificateText(written string) string {
 
 // sound says what keeps the certificate from being of use here.
 func (c *CertificateAssign) sound(ctx context.Context, a *Admin) error {
-	d, err := a.Directory.Find(ctx, a.DB, c.Account)
+	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return err
 	}
-	enrolled, err := a.Enrollments.Assignable(certificateKind, []byte(c.Certificate))
+	enrolled, err := a.enrollments.Assignable(certificateKind, []byte(c.Certificate))
 	if err != nil {
 		return err
 	}
-	return a.mayHandOver(ctx, a.DB, d, enrolled.Traits)
+	return a.mayHandOver(ctx, a.db, d, enrolled.Traits)
 }
 
 func (c *CertificateAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	enrolled, err := a.Enrollments.Assignable(certificateKind, []byte(c.Certificate))
+	enrolled, err := a.enrollments.Assignable(certificateKind, []byte(c.Certificate))
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +80,8 @@ func (c *CertificateAssign) do(ctx context.Context, a *Admin, g signin.Grant) (a
 		if err := a.mayHandOver(ctx, tx, d, enrolled.Traits); err != nil {
 			return err
 		}
-		assigned, err := a.Enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: certificateKind, Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State, Assigned: g.Account()})
-		out = a.Enrollments.Describe(assigned)
+		assigned, err := a.enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: certificateKind, Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State, Assigned: g.Account()})
+		out = a.enrollments.Describe(assigned)
 		return err
 	})
 	return out, err
@@ -90,11 +90,11 @@ func (c *CertificateAssign) do(ctx context.Context, a *Admin, g signin.Grant) (a
 // mayHandOver keeps what is two factors by itself from replacing all that somebody signs
 // in with: like a pass it is for who has nothing that could be asked for beside it.
 func (a *Admin) mayHandOver(ctx context.Context, r store.Reader, to directory.Account, traits assurance.Trait) error {
-	if !assurance.TwoFactors().Met([]assurance.Evidence{{Account: to.ID, Traits: traits, Time: a.Now()}}, a.Now()) {
+	if !assurance.TwoFactors().Met([]assurance.Evidence{{Account: to.ID, Traits: traits, Time: a.now()}}, a.now()) {
 		return nil
 	}
-	credentials, err := a.Directory.Credentials(ctx, r, to.ID)
-	if err != nil || directory.AskedBeside(credentials, a.Now(), a.Now()) == directory.BesideNothing {
+	credentials, err := a.directory.Credentials(ctx, r, to.ID)
+	if err != nil || directory.AskedBeside(credentials, a.now(), a.now()) == directory.BesideNothing {
 		return err
 	}
 	return failure.At("account", failure.Refuse(signin.NeedsSecond, fmt.Sprintf("%s has, or had, ways to sign in, and a card is both factors at once: nobody gives somebody all of that alone. They add it by themselves, under Ways to sign in; who lost everything needs a recovery that a second person confirms.", to.Name)))

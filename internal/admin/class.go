@@ -45,7 +45,7 @@ func (c *class) who() string {
 // classes groups every account. The accounts whose rows were changed behind our
 // back are in none: the engine refuses them whatever policy says.
 func (a *Admin) classes(ctx context.Context, policies ...*policy.Policy) (classes []*class, tampered []string, err error) {
-	if a.Engine == nil {
+	if a.engine == nil {
 		return nil, nil, failure.New(failure.Unavailable, "This server has no engine to ask.")
 	}
 	mentioned := map[string]bool{}
@@ -55,7 +55,7 @@ func (a *Admin) classes(ctx context.Context, policies ...*policy.Policy) (classe
 		}
 	}
 	byKey := map[string]*class{}
-	err = a.Directory.Survey(ctx, a.DB, func(s directory.Surveyed) error {
+	err = a.directory.Survey(ctx, a.db, func(s directory.Surveyed) error {
 		if s.Tampered {
 			tampered = append(tampered, s.Account.Name)
 			return nil
@@ -79,17 +79,17 @@ func (a *Admin) classes(ctx context.Context, policies ...*policy.Policy) (classe
 // other than who it is.
 func (a *Admin) classKey(s directory.Surveyed, policies []*policy.Policy) string {
 	var b strings.Builder
-	v := a.Engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: signin.SignIn})
+	v := a.engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: signin.SignIn})
 	for _, p := range policies {
 		fmt.Fprintf(&b, "%q ", p.Alike(v.Facts))
 	}
 	fmt.Fprint(&b, v.Refuses, s.Account.Kind, s.Account.Privileged, s.Account.Administers(), s.Account.Helps(), kinds(s.Credentials))
 	for _, c := range s.Credentials {
-		fmt.Fprint(&b, c.Status == directory.CredentialActive && a.Now().Before(c.Quarantine))
+		fmt.Fprint(&b, c.Status == directory.CredentialActive && a.now().Before(c.Quarantine))
 	}
 	if s.Account.Kind == directory.Service {
 		for _, spec := range Commands() {
-			if a.Engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: spec.Action}).Delegated {
+			if a.engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: spec.Action}).Delegated {
 				fmt.Fprint(&b, spec.Action)
 			}
 		}
@@ -145,7 +145,7 @@ func (a *Admin) describe(s directory.Surveyed, mentioned map[string]bool) string
 	switch {
 	case s.Account.State != directory.Active:
 		words = append(words, "(suspended)")
-	case s.Account.Idle(a.Now()) > a.Dormant:
+	case s.Account.Idle(a.now()) > a.dormant:
 		words = append(words, "(dormant)")
 	}
 	return strings.Join(words, " ")
@@ -169,14 +169,14 @@ func (a *Admin) places(ctx context.Context) ([]place, error) {
 	for _, s := range Commands() {
 		own.actions = append(own.actions, s.Action)
 	}
-	all, err := a.Applications.All(ctx)
+	all, err := a.applications.All(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := []place{own}
 	for _, app := range all {
 		p := place{Application: app, actions: []string{signin.SignIn}, channels: []string{app.Protocol}}
-		if p.openings, err = a.Protocols.Openings(app); err != nil {
+		if p.openings, err = a.protocols.Openings(app); err != nil {
 			return nil, err
 		}
 		p.web = p.openings.Web
@@ -193,7 +193,7 @@ func (a *Admin) places(ctx context.Context) ([]place, error) {
 // asks is a class of requests: one class of accounts, one application, one
 // action and one protocol, with everything else free.
 func (a *Admin) asks(c *class, p place, action, channel string) (policy.Class, signin.View) {
-	v := a.Engine.View(signin.Standpoint{Account: c.one.Account, Credentials: c.one.Credentials, Application: p.Application, Action: action})
+	v := a.engine.View(signin.Standpoint{Account: c.one.Account, Credentials: c.one.Credentials, Application: p.Application, Action: action})
 	f := v.Facts
 	f.Protocol = channel
 	free := policy.FreeSource | policy.FreeTime

@@ -36,11 +36,11 @@ func (c *CoverageShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, e
 
 // coverageInput gathers what coverage is computed from.
 func (a *Admin) coverageInput(ctx context.Context) (attack.Input, error) {
-	in := attack.Input{Now: a.Now()}
-	if a.PublicURL != nil {
-		in.Name = a.PublicURL.Host
+	in := attack.Input{Now: a.now()}
+	if a.publicURL != nil {
+		in.Name = a.publicURL.Host
 	}
-	p, err := a.Rules.Current(ctx)
+	p, err := a.rules.Current(ctx)
 	if err != nil {
 		return in, err
 	}
@@ -55,13 +55,13 @@ func (a *Admin) coverageInput(ctx context.Context) (attack.Input, error) {
 	if places[0].openings.Caveats, err = a.fewAdministrators(ctx); err != nil {
 		return in, err
 	}
-	if in.NotHere, err = a.declarations(ctx, a.DB); err != nil {
+	if in.NotHere, err = a.declarations(ctx, a.db); err != nil {
 		return in, err
 	}
-	if in.Drills, err = a.drillResults(ctx, a.DB); err != nil {
+	if in.Drills, err = a.drillResults(ctx, a.db); err != nil {
 		return in, err
 	}
-	v := &survey{admin: a, policy: p, classes: classes, known: map[string]policy.Weakness{}, exceptions: a.Loosened()}
+	v := &survey{admin: a, policy: p, classes: classes, known: map[string]policy.Weakness{}, exceptions: a.loosened()}
 	for _, pl := range places {
 		v.visit(pl)
 	}
@@ -87,7 +87,7 @@ func (v *survey) visit(p place) {
 	app := attack.Application{Name: p.Name, Kind: p.Kind, Protocol: p.Protocol, OpenDoors: p.openings.Doors, Caveats: p.openings.Caveats}
 	if p.Name == signin.Self {
 		app.Kind = attack.Self
-		if !v.admin.Recoveries.Mails {
+		if !v.admin.recoveries.Mails() {
 			app.Caveats = append(slices.Clone(app.Caveats), "there is no mail server, so that nobody hears of a recovery of their account and nobody can object; each takes a second person")
 		}
 	}
@@ -261,10 +261,10 @@ func verb(count int) string {
 
 // lacks says what an account that could get something has too little of.
 func (a *Admin) lacks(s directory.Surveyed) string {
-	if s.Account.Kind != directory.Person || s.Account.State != directory.Active || s.Account.Idle(a.Now()) > a.Dormant {
+	if s.Account.Kind != directory.Person || s.Account.State != directory.Active || s.Account.Idle(a.now()) > a.dormant {
 		return ""
 	}
-	now := a.Now()
+	now := a.now()
 	held := directory.CouldShow(s.Credentials, now)
 	held = slices.DeleteFunc(held, func(e assurance.Evidence) bool { return e.Traits&^assurance.Vouched == 0 })
 	without := func(t assurance.Trait) []assurance.Evidence {

@@ -55,7 +55,7 @@ func (c *CoverageDeclare) do(ctx context.Context, a *Admin, g signin.Grant) (any
 		return nil, failure.New(failure.Invalid, "Give a reason of 1 to 500 characters.")
 	}
 	until, err := time.Parse(time.DateOnly, c.Until)
-	if now := a.Now(); err != nil || !until.After(now) || until.Sub(now) > longestDeclaration {
+	if now := a.now(); err != nil || !until.After(now) || until.Sub(now) > longestDeclaration {
 		return nil, failure.New(failure.Invalid, "Write the day on which it ends as in %s: after today, and a year ahead at most.", now.AddDate(0, 6, 0).Format(time.DateOnly))
 	}
 	d.Expires = until
@@ -71,7 +71,7 @@ func (a *Admin) declareIn(ctx context.Context, tx *store.Tx, d Declared) error {
 	tx.Anchor(declarationKind, store.NumberOf(d.Row), d.created<<1)
 	_, err := tx.Exec(ctx, `insert into declaration (technique, reason, author, created, expires, mac) values ($1,$2,$3,$4,$5,$6)
 		on conflict (technique) do update set reason = excluded.reason, author = excluded.author, created = excluded.created, expires = excluded.expires, mac = excluded.mac`,
-		d.Row, d.Reason, d.By, d.created, store.Unix(d.Expires), a.Keys.MAC(keyring.Declaration, d.fields()))
+		d.Row, d.Reason, d.By, d.created, store.Unix(d.Expires), a.keys.MAC(keyring.Declaration, d.fields()))
 	return err
 }
 
@@ -150,11 +150,11 @@ func (c *DrillRecord) digest() string {
 }
 
 func (c *DrillRecord) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	report, err := attack.OpenDrillReport(c.Report, a.Keys.AuditKeys().Verifier)
+	report, err := attack.OpenDrillReport(c.Report, a.keys.AuditKeys().Verifier)
 	if err != nil {
 		return nil, failure.New(failure.Invalid, "%s.", upper(err))
 	}
-	if report.Ended.After(a.Now().Add(time.Minute)) {
+	if report.Ended.After(a.now().Add(time.Minute)) {
 		return nil, failure.New(failure.Invalid, "The report is dated %s, which is not yet.", report.Ended.UTC().Format(time.DateTime))
 	}
 	out := Recorded{Drilled: report.Ended}
@@ -192,7 +192,7 @@ func (a *Admin) keepResult(ctx context.Context, tx *store.Tx, d attack.DrillResu
 	old, err := a.scanResult(ctx, tx.QueryRow(ctx, `select `+resultColumns+` from drill_result where technique = $1 and application = $2`, d.Row, d.Application))
 	switch {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, directory.ErrTampered):
-		if a.DB.Newest(resultKind, k.number()) >= k.version() {
+		if a.db.Newest(resultKind, k.number()) >= k.version() {
 			return nil // the newer one is not there any more as it was kept
 		}
 	case err != nil:
@@ -203,7 +203,7 @@ func (a *Admin) keepResult(ctx context.Context, tx *store.Tx, d attack.DrillResu
 	tx.Anchor(resultKind, k.number(), k.version())
 	_, err = tx.Exec(ctx, `insert into drill_result (technique, application, at, passed, detail, report, mac) values ($1,$2,$3,$4,$5,$6,$7)
 		on conflict (technique, application) do update set at = excluded.at, passed = excluded.passed, detail = excluded.detail, report = excluded.report, mac = excluded.mac`,
-		k.Row, k.Application, store.Unix(k.Time), store.Bit(k.Passed), k.Detail, k.report, a.Keys.MAC(keyring.Drill, k.fields()))
+		k.Row, k.Application, store.Unix(k.Time), store.Bit(k.Passed), k.Detail, k.report, a.keys.MAC(keyring.Drill, k.fields()))
 	return err
 }
 

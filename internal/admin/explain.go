@@ -80,14 +80,14 @@ func (c *PolicyExplain) Action() string { return "policy.explain" }
 func (c *PolicyExplain) Object() string { return "" }
 
 func (c *PolicyExplain) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	if a.Engine == nil {
+	if a.engine == nil {
 		return nil, failure.New(failure.Unavailable, "This server has no engine to ask.")
 	}
 	r, now, err := c.request(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	x, err := a.Engine.Explain(ctx, r, now)
+	x, err := a.engine.Explain(ctx, r, now)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (c *PolicyExplain) do(ctx context.Context, a *Admin, _ signin.Grant) (any, 
 // request reads what was given, and fills in what was not.
 func (c *PolicyExplain) request(ctx context.Context, a *Admin) (signin.Request, time.Time, error) {
 	r := signin.Request{Name: c.Account, Application: c.Application, Action: c.ForAction, Protocol: c.Protocol, Method: strings.ToUpper(c.Method), Path: c.Path}
-	now := a.Now()
+	now := a.now()
 	var err error
 	if c.Time != "" {
 		if now, err = time.Parse(time.RFC3339, c.Time); err != nil {
@@ -128,7 +128,7 @@ func (c *PolicyExplain) request(ctx context.Context, a *Admin) (signin.Request, 
 		r.Application = app.Name
 	}
 	if r.Application != signin.Self {
-		if app, err = a.Applications.Get(ctx, r.Application); err != nil {
+		if app, err = a.applications.Get(ctx, r.Application); err != nil {
 			return r, now, err
 		}
 	}
@@ -143,12 +143,12 @@ func (c *PolicyExplain) request(ctx context.Context, a *Admin) (signin.Request, 
 // the protocol at its best.
 func (a *Admin) plays(app application.Application, protocol string) (prompt.Medium, error) {
 	if protocol == app.Protocol && app.Name != signin.Self {
-		o, err := a.Protocols.Openings(app)
+		o, err := a.protocols.Openings(app)
 		if err != nil || o.Medium != 0 {
 			return o.Medium, err
 		}
 	}
-	return a.Protocols.Plays(protocol), nil
+	return a.protocols.Plays(protocol), nil
 }
 
 func (x PolicyExplanation) sentence() string {
@@ -202,11 +202,11 @@ func (c *PolicyVersions) do(ctx context.Context, a *Admin, _ signin.Grant) (any,
 	if limit <= 0 || limit > 500 {
 		limit = 50
 	}
-	inForce, err := a.Rules.Latest(ctx, a.DB)
+	inForce, err := a.rules.Latest(ctx, a.db)
 	if err != nil && !errors.Is(err, directory.ErrTampered) { // the history is shown all the same
 		return nil, err
 	}
-	rows, err := a.Rules.Versions(ctx, a.DB, c.Before, limit)
+	rows, err := a.rules.Versions(ctx, a.db, c.Before, limit)
 	out := []PolicyVersion{}
 	for _, d := range rows {
 		out = append(out, PolicyVersion{Version: d.Version, Author: d.Author, Created: moment(d.Created), Bytes: len(d.Body), InForce: d.Version == inForce.Version})
@@ -244,16 +244,16 @@ func (a *Admin) document(ctx context.Context, body string, version int64) (*poli
 	case body != "" && version != 0:
 		return nil, "", failure.New(failure.Invalid, "Give a document or a version, not both.")
 	case body != "":
-		p, err := a.compile(ctx, a.DB, body)
+		p, err := a.compile(ctx, a.db, body)
 		return p, "the document", err
 	case version != 0:
-		d, err := a.Rules.Version(ctx, a.DB, version)
+		d, err := a.rules.Version(ctx, a.db, version)
 		if err != nil {
 			return nil, "", missingVersion(err, version)
 		}
-		p, err := a.compile(ctx, a.DB, d.Body)
+		p, err := a.compile(ctx, a.db, d.Body)
 		return p, fmt.Sprintf("version %d", version), err
 	}
-	p, err := a.Rules.Current(ctx)
+	p, err := a.rules.Current(ctx)
 	return p, "the policy in force", err
 }

@@ -28,7 +28,7 @@ func (c *GroupList) Action() string { return "group.list" }
 func (c *GroupList) Object() string { return "" }
 
 func (c *GroupList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	rows, err := a.Directory.Groups(ctx, a.DB)
+	rows, err := a.directory.Groups(ctx, a.db)
 	out := []Group{}
 	for _, g := range rows {
 		out = append(out, Group{Name: g.Name, Display: g.Display, Privileged: g.Privileged, Members: g.Members})
@@ -45,11 +45,11 @@ func (c *GroupShow) Action() string { return "group.show" }
 func (c *GroupShow) Object() string { return "" }
 
 func (c *GroupShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	g, err := a.Directory.FindGroup(ctx, a.DB, c.Name)
+	g, err := a.directory.FindGroup(ctx, a.db, c.Name)
 	if err != nil {
 		return nil, err
 	}
-	members, err := a.Directory.Members(ctx, a.DB, g, 500)
+	members, err := a.directory.Members(ctx, a.db, g, 500)
 	out := Group{Name: g.Name, Display: g.Display, Privileged: g.Privileged, Members: len(members)}
 	for _, m := range members {
 		out.Accounts = append(out.Accounts, m.Name)
@@ -77,7 +77,7 @@ func (c *GroupCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 	var made directory.Group
 	err := a.change(ctx, g, "group.created", nil, nil, func(tx *store.Tx) error {
 		var err error
-		made, err = a.Directory.CreateGroup(ctx, tx, c.Name, c.Display, c.Privileged)
+		made, err = a.directory.CreateGroup(ctx, tx, c.Name, c.Display, c.Privileged)
 		return err
 	})
 	return Group{Name: made.Name, Display: made.Display, Privileged: made.Privileged}, err
@@ -95,11 +95,11 @@ func (c *GroupRemove) Object() string { return "group " + text.Name(c.Name) }
 func (c *GroupRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	var gone directory.Group
 	err := a.change(ctx, g, "group.removed", map[string]string{"group": c.Name}, nil, func(tx *store.Tx) error {
-		p, err := a.Engine.PolicyIn(ctx, tx)
+		p, err := a.engine.PolicyIn(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if gone, err = a.Directory.FindGroup(ctx, tx, c.Name); err != nil {
+		if gone, err = a.directory.FindGroup(ctx, tx, c.Name); err != nil {
 			return err
 		}
 		switch {
@@ -114,7 +114,7 @@ func (c *GroupRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 		if err := a.unnamed(ctx, tx, gone.Name); err != nil {
 			return err
 		}
-		return a.Directory.RemoveGroup(ctx, tx, gone)
+		return a.directory.RemoveGroup(ctx, tx, gone)
 	})
 	return map[string]string{"removed": gone.Name}, err
 }
@@ -122,12 +122,12 @@ func (c *GroupRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 // unnamed refuses when an application's settings name a group: without the group,
 // what they say of its people would go on to say something else.
 func (a *Admin) unnamed(ctx context.Context, tx *store.Tx, group string) error {
-	all, err := a.Applications.AllIn(ctx, tx)
+	all, err := a.applications.AllIn(ctx, tx)
 	if err != nil {
 		return err
 	}
 	for _, app := range all {
-		o, err := a.Protocols.Openings(app)
+		o, err := a.protocols.Openings(app)
 		if err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func (c *MemberAdd) Object() string {
 
 // sound says that the policy would deny them what they alone can do.
 func (c *MemberAdd) sound(ctx context.Context, a *Admin) error {
-	return a.spare(ctx, a.DB, c.Account, c.loss)
+	return a.spare(ctx, a.db, c.Account, c.loss)
 }
 
 func (c *MemberAdd) loss(id assurance.AccountID) signin.Loss {
@@ -163,7 +163,7 @@ func (c *MemberAdd) loss(id assurance.AccountID) signin.Loss {
 }
 
 func (c *MemberAdd) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	return a.member(ctx, g, "group.member-added", c.Group, c.Account, c.loss, a.Directory.AddMember)
+	return a.member(ctx, g, "group.member-added", c.Group, c.Account, c.loss, a.directory.AddMember)
 }
 
 // MemberRemove takes an account out of a group.
@@ -181,7 +181,7 @@ func (c *MemberRemove) Object() string {
 
 // sound says that they would be missed.
 func (c *MemberRemove) sound(ctx context.Context, a *Admin) error {
-	return a.spare(ctx, a.DB, c.Account, c.loss)
+	return a.spare(ctx, a.db, c.Account, c.loss)
 }
 
 func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss {
@@ -189,23 +189,23 @@ func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss {
 }
 
 func (c *MemberRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, c.loss, a.Directory.RemoveMember)
+	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, c.loss, a.directory.RemoveMember)
 }
 
 func (a *Admin) member(ctx context.Context, g signin.Grant, event, group, account string, loss func(assurance.AccountID) signin.Loss, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
 	var d directory.Account
 	err := a.change(ctx, g, event, map[string]string{"group": group}, &d, func(tx *store.Tx) error {
-		team, err := a.Directory.FindGroup(ctx, tx, group)
+		team, err := a.directory.FindGroup(ctx, tx, group)
 		if err != nil {
 			return err
 		}
-		if d, err = a.Directory.Find(ctx, tx, account); err != nil {
+		if d, err = a.directory.Find(ctx, tx, account); err != nil {
 			return err
 		}
 		if err := a.personMust(ctx, tx, g.Account(), team.Privileged || d.Privileged); err != nil {
 			return err
 		}
-		if err := a.Engine.SpareAdministration(ctx, tx, loss(d.ID)); err != nil {
+		if err := a.engine.SpareAdministration(ctx, tx, loss(d.ID)); err != nil {
 			return err
 		}
 		return edit(ctx, tx, team, d)

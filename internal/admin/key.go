@@ -91,17 +91,17 @@ func (c *KeyIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, error
 		return nil, err
 	}
 	var d directory.Account
-	out := Key{Expires: a.Now().Add(time.Duration(c.days()) * 24 * time.Hour).Truncate(time.Second)}
+	out := Key{Expires: a.now().Add(time.Duration(c.days()) * 24 * time.Hour).Truncate(time.Second)}
 	err = a.change(ctx, g, "key.issued", map[string]string{"actions": strings.Join(c.Actions, " "), "networks": strings.Join(c.Networks, " ")}, &d, func(tx *store.Tx) error {
 		var err error
-		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
 			return err
 		}
 		if d.Kind != directory.Service || d.State != directory.Active {
 			return failure.New(failure.Invalid, "Keys are for active service accounts; %s is not one.", d.Name)
 		}
 		out.Account = d.Name
-		out.Key, out.Number, err = a.Enrollments.KeyIn(ctx, tx, d, enrollment.KeyTerms{Actions: c.Actions, Networks: networks, Expires: out.Expires, Label: c.Note})
+		out.Key, out.Number, err = a.enrollments.KeyIn(ctx, tx, d, enrollment.KeyTerms{Actions: c.Actions, Networks: networks, Expires: out.Expires, Label: c.Note})
 		return err
 	})
 	return out, err

@@ -46,7 +46,7 @@ func (c *OfflineIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 	var h offline.Handed
 	detail := map[string]string{"host": c.Host, "login": c.Login, "codes": strconv.Itoa(c.count()), "note": c.Note}
 	err := a.change(ctx, g, "offline.issued", detail, nil, func(tx *store.Tx) (err error) {
-		h, err = a.Offline.IssueIn(ctx, tx, c.Host, c.Login, c.count())
+		h, err = a.offline.IssueIn(ctx, tx, c.Host, c.Login, c.count())
 		return err
 	})
 	return OfflineHanded{h.Host, h.Login, h.Line, h.Numbered}, err
@@ -69,7 +69,7 @@ func (c *OfflineList) Action() string { return "offline.list" }
 func (c *OfflineList) Object() string { return "" }
 
 func (c *OfflineList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	all, err := a.Offline.All(ctx)
+	all, err := a.offline.All(ctx)
 	out := make([]OfflineCodes, len(all))
 	for i, l := range all {
 		out[i] = OfflineCodes{l.Host, l.Login, l.Left(), l.Issued, l.At}
@@ -104,8 +104,8 @@ func (c *OfflineReconcile) Object() string {
 
 func (c *OfflineReconcile) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	var out []OfflineFound
-	err := a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		found, err := a.Offline.ReconcileIn(ctx, tx, c.Host, c.File)
+	err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		found, err := a.offline.ReconcileIn(ctx, tx, c.Host, c.File)
 		if err != nil {
 			return err
 		}
@@ -149,6 +149,6 @@ func (c *OfflineRevoke) Object() string {
 
 func (c *OfflineRevoke) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	detail := map[string]string{"host": c.Host, "login": c.Login, "reason": c.Reason}
-	err := a.change(ctx, g, "offline.revoked", detail, nil, func(tx *store.Tx) error { return a.Offline.RevokeIn(ctx, tx, c.Host, c.Login) })
+	err := a.change(ctx, g, "offline.revoked", detail, nil, func(tx *store.Tx) error { return a.offline.RevokeIn(ctx, tx, c.Host, c.Login) })
 	return map[string]string{"revoked": c.Login + " on " + c.Host}, err
 }

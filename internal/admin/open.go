@@ -27,13 +27,13 @@ func (c *AccountOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 	var out Account
 	err := a.change(ctx, g, "account.opened", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) error {
 		var err error
-		if d, err = a.Directory.Find(ctx, tx, c.Name); err != nil {
+		if d, err = a.directory.Find(ctx, tx, c.Name); err != nil {
 			return err
 		}
 		if err := a.personMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}
-		if err := a.Engine.OpenIn(ctx, tx, d.ID); err != nil {
+		if err := a.engine.OpenIn(ctx, tx, d.ID); err != nil {
 			return err
 		}
 		out, err = a.account(ctx, tx, d)

@@ -30,7 +30,7 @@ func (w wasRead) Scan(into ...any) error {
 
 func (s *surveyed) reads(w wasRead, query string) wasRead {
 	s.t.Helper()
-	if err := s.DB.QueryRow(s.t.Context(), query).Scan(w...); err != nil {
+	if err := s.db.QueryRow(s.t.Context(), query).Scan(w...); err != nil {
 		s.t.Fatal(err)
 	}
 	return w
@@ -68,7 +68,7 @@ func TestCoverageThatChangesWhileItIsRead(t *testing.T) {
 		if _, err := s.scanDeclaration(t.Context(), declared); !errors.Is(err, directory.ErrTampered) {
 			t.Errorf("withdrawn: %v", err)
 		}
-		s.DB.Report(store.Finding{Table: "policy", Row: "9", Wrong: store.Altered}) // so that whatever was reported before is said by then
-		storetest.OneAlarm(t, s.DB, "policy", store.Altered)
+		s.db.Report(store.Finding{Table: "policy", Row: "9", Wrong: store.Altered}) // so that whatever was reported before is said by then
+		storetest.OneAlarm(t, s.db, "policy", store.Altered)
 	})
 }

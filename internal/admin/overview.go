@@ -55,35 +55,35 @@ func (c *OverviewShow) Object() string { return "" }
 
 func (c *OverviewShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	var o Overview
-	woken := a.Now().Add(-a.Dormant)
+	woken := a.now().Add(-a.dormant)
 	for state, into := range map[string]*int64{"": &o.Accounts, directory.WithoutTwoFactors: &o.WithoutTwoFactors, directory.Dormant: &o.Dormant, directory.Suspended: &o.Suspended, directory.AtRisk: &o.AtRisk} {
-		n, err := a.Directory.Count(ctx, a.DB, directory.Which{State: state, Woken: woken})
+		n, err := a.directory.Count(ctx, a.db, directory.Which{State: state, Woken: woken})
 		if err != nil {
 			return nil, err
 		}
 		*into = n
 	}
-	groups, err := a.Directory.Groups(ctx, a.DB)
+	groups, err := a.directory.Groups(ctx, a.db)
 	if err != nil {
 		return nil, err
 	}
-	applications, err := a.Applications.All(ctx)
+	applications, err := a.applications.All(ctx)
 	if err != nil {
 		return nil, err
 	}
 	o.Groups, o.Applications = len(groups), len(applications)
-	if o.Recoveries, o.Unconfirmed, err = a.Recoveries.Count(ctx); err != nil {
+	if o.Recoveries, o.Unconfirmed, err = a.recoveries.Count(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.administrators(ctx, &o); err != nil {
 		return nil, err
 	}
-	clock, err := a.DB.Clock(ctx)
+	clock, err := a.db.Clock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	o.Clock, o.Halted = clock.Says(), a.halted()
-	alarms, err := a.DB.Alarms(ctx)
+	alarms, err := a.db.Alarms(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -108,11 +108,11 @@ func (a *Admin) administrators(ctx context.Context, o *Overview) error {
 
 // log fills in how long the log is and how far it is signed.
 func (a *Admin) log(ctx context.Context, o *Overview) error {
-	if err := a.DB.QueryRow(ctx, `select coalesce(max(seq), -1) + 1 from audit_entry`).Scan(&o.Entries); err != nil {
+	if err := a.db.QueryRow(ctx, `select coalesce(max(seq), -1) + 1 from audit_entry`).Scan(&o.Entries); err != nil {
 		return err
 	}
 	var at int64
-	err := a.DB.QueryRow(ctx, `select size, at from audit_checkpoint order by size desc limit 1`).Scan(&o.Signed, &at)
+	err := a.db.QueryRow(ctx, `select size, at from audit_checkpoint order by size desc limit 1`).Scan(&o.Signed, &at)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

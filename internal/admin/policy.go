@@ -30,9 +30,9 @@ func (c *PolicyShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 	var d signin.Document
 	var err error
 	if c.Version == 0 {
-		d, err = a.Rules.Latest(ctx, a.DB)
+		d, err = a.rules.Latest(ctx, a.db)
 	} else {
-		d, err = a.Rules.Version(ctx, a.DB, c.Version)
+		d, err = a.rules.Version(ctx, a.db, c.Version)
 	}
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (c *PolicyShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 	out := PolicyDocument{Version: d.Version, Author: d.Author, Created: store.Time(d.Created), Body: d.Body}
 	if c.Version == 0 {
 		out.Lacks = a.missingRules(ctx)
-		if p, err := a.Rules.Current(ctx); err == nil {
+		if p, err := a.rules.Current(ctx); err == nil {
 			out.Gone = p.Gone()
 		}
 	}
@@ -50,7 +50,7 @@ func (c *PolicyShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 // missingRules are the rules of a new installation of which the policy in force has none
 // of that name: those that came after it was saved, or that somebody took out.
 func (a *Admin) missingRules(ctx context.Context) []PolicyRule {
-	p, err := a.Rules.Current(ctx)
+	p, err := a.rules.Current(ctx)
 	if err != nil {
 		return nil // it says so by itself, everywhere else
 	}
@@ -97,7 +97,7 @@ func (c *PolicyCheck) Action() string { return "policy.check" }
 func (c *PolicyCheck) Object() string { return "" }
 
 func (c *PolicyCheck) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	p, err := a.compile(ctx, a.DB, c.Body)
+	p, err := a.compile(ctx, a.db, c.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (c *PolicyCheck) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 }
 
 func (a *Admin) compile(ctx context.Context, r store.Reader, body string) (*policy.Policy, error) {
-	known, err := a.Known(ctx, r)
+	known, err := a.known(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (c *PolicyChange) Object() string {
 
 // builtOn refuses a document that was not built on the version that is in force.
 func (c *PolicyChange) builtOn(ctx context.Context, a *Admin, r store.Reader) error {
-	now, err := a.Rules.Latest(ctx, r)
+	now, err := a.rules.Latest(ctx, r)
 	switch {
 	case errors.Is(err, signin.ErrNoPolicy) || errors.Is(err, directory.ErrTampered):
 		return nil // there is nothing to overwrite that anybody believes
@@ -149,7 +149,7 @@ func (c *PolicyChange) builtOn(ctx context.Context, a *Admin, r store.Reader) er
 
 // sound says what keeps a document from being saved.
 func (c *PolicyChange) sound(ctx context.Context, a *Admin) error {
-	p, err := a.compile(ctx, a.DB, c.Body)
+	p, err := a.compile(ctx, a.db, c.Body)
 	if err != nil {
 		return err
 	}
@@ -158,10 +158,10 @@ func (c *PolicyChange) sound(ctx context.Context, a *Admin) error {
 			return failure.At("body", failure.New(failure.Invalid, "The document's own test %q (line %d) does not hold: it wants %s and gets %s.", r.Name, r.Line, r.Want, r.Got))
 		}
 	}
-	if err := c.builtOn(ctx, a, a.DB); err != nil {
+	if err := c.builtOn(ctx, a, a.db); err != nil {
 		return err
 	}
-	return failure.At("body", a.Engine.SpareAdministrationBy(ctx, a.DB, p))
+	return failure.At("body", a.engine.SpareAdministrationBy(ctx, a.db, p))
 }
 
 func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -177,10 +177,10 @@ func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 		if err != nil {
 			return err
 		}
-		if err := a.Engine.SpareAdministrationBy(ctx, tx, p); err != nil {
+		if err := a.engine.SpareAdministrationBy(ctx, tx, p); err != nil {
 			return failure.At("body", err)
 		}
-		d, err = a.Rules.Save(ctx, tx, c.Body, g.Name())
+		d, err = a.rules.Save(ctx, tx, c.Body, g.Name())
 		return err
 	})
 	return map[string]int64{"version": d.Version}, err

@@ -56,7 +56,7 @@ func (c *PolicyDiff) do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 	if c.Body == "" && c.Version == 0 {
 		return nil, failure.New(failure.Invalid, "Give a document, or a version, to compare with the policy in force.")
 	}
-	before, err := a.Rules.Current(ctx)
+	before, err := a.rules.Current(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ type (
 // nothing, because nobody knows yet who asks.
 func (a *Admin) Prepare(ctx context.Context, c Command) error {
 	if r, ok := c.(receiver); ok {
-		r.receive(a.Now())
+		r.receive(a.now())
 	}
 	t, ok := c.(teller)
 	if !ok {
@@ -50,7 +50,7 @@ func (a *Admin) Prepare(ctx context.Context, c Command) error {
 	}
 	*t.told() = Told{}
 	if n, ok := c.(aboutAccount); ok {
-		d, err := a.Directory.Find(ctx, a.DB, *n.account())
+		d, err := a.directory.Find(ctx, a.db, *n.account())
 		if class := failure.ClassOf(err); err != nil && class != failure.NotFound {
 			return err
 		}
@@ -113,25 +113,25 @@ func listed(all []string) string {
 
 // authenticatorOf tells of one authenticator of somebody.
 func (a *Admin) authenticatorOf(ctx context.Context, name string, id int64) (string, error) {
-	d, err := a.Directory.Find(ctx, a.DB, name)
+	d, err := a.directory.Find(ctx, a.db, name)
 	if err != nil {
 		return "", err
 	}
-	c, err := a.Directory.Credential(ctx, a.DB, d.ID, assurance.CredentialID(id))
+	c, err := a.directory.Credential(ctx, a.db, d.ID, assurance.CredentialID(id))
 	if err != nil {
 		return "", err
 	}
-	shown := a.Enrollments.Describe(c)
+	shown := a.enrollments.Describe(c)
 	return shown.Title + " " + text.Quote(shown.Label), nil
 }
 
 // ownerOf tells whose a token is.
 func (a *Admin) ownerOf(ctx context.Context, serial string) (string, error) {
-	t, err := a.Directory.Token(ctx, a.DB, serial)
+	t, err := a.directory.Token(ctx, a.db, serial)
 	if err != nil || t.State != directory.TokenAssigned {
 		return "", err
 	}
-	d, err := a.Directory.Get(ctx, a.DB, t.Account)
+	d, err := a.directory.Get(ctx, a.db, t.Account)
 	if err != nil {
 		return "", err
 	}

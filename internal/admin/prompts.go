@@ -51,18 +51,18 @@ func (c *PromptsShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 	out := Prompts{}
 	var whose assurance.AccountID
 	if c.Account != "" {
-		d, err := a.Directory.Find(ctx, a.DB, c.Account)
+		d, err := a.directory.Find(ctx, a.db, c.Account)
 		if err != nil {
 			return nil, failure.At("account", err)
 		}
 		out.Account, whose = d.Name, d.ID
 	}
-	counted, err := a.Engine.Approvals.Days(ctx, whose, days)
+	counted, err := a.engine.Approvals.Days(ctx, whose, days)
 	if err != nil {
 		return nil, failure.At("days", err)
 	}
 	for i, p := range counted {
-		day := a.Now().UTC().AddDate(0, 0, i-days+1).Format(time.DateOnly)
+		day := a.now().UTC().AddDate(0, 0, i-days+1).Format(time.DateOnly)
 		out.Days = append(out.Days, PromptDay{day, p, p.Unanswered()})
 	}
 	if c.Account == "" {
@@ -74,13 +74,13 @@ func (c *PromptsShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 // beset names the accounts that had the worst of it. One that was removed is left
 // out.
 func (a *Admin) beset(ctx context.Context, days int) ([]PromptsAccount, error) {
-	worst, err := a.Engine.Approvals.Beset(ctx, days, mostBeset)
+	worst, err := a.engine.Approvals.Beset(ctx, days, mostBeset)
 	if err != nil {
 		return nil, err
 	}
 	var out []PromptsAccount
 	for _, w := range worst {
-		d, err := a.Directory.Get(ctx, a.DB, w.Account)
+		d, err := a.directory.Get(ctx, a.db, w.Account)
 		if failure.ClassOf(err) == failure.NotFound {
 			continue
 		}

@@ -26,17 +26,17 @@ func (c *QuietClear) Object() string {
 func (c *QuietClear) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	var d directory.Account
 	err := a.change(ctx, g, "push.quiet-cleared", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) (err error) {
-		if d, err = a.Directory.Find(ctx, tx, c.Account); err != nil {
+		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
 			return failure.At("account", err)
 		}
-		there, err := a.Engine.Pushes.ClearQuietIn(ctx, tx, d.ID)
+		there, err := a.engine.Pushes.ClearQuietIn(ctx, tx, d.ID)
 		if err != nil {
 			return err
 		}
 		if !there {
 			return failure.At("account", failure.New(failure.Conflict, "%s has set no quiet hours.", d.Name))
 		}
-		return a.Enrollments.Tell(ctx, tx, d, "Your quiet hours were taken away", "An administrator took your quiet hours away, so that your app is woken as everybody's is.")
+		return a.enrollments.Tell(ctx, tx, d, "Your quiet hours were taken away", "An administrator took your quiet hours away, so that your app is woken as everybody's is.")
 	})
 	return map[string]string{"cleared": d.Name}, err
 }

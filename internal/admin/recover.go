@@ -25,19 +25,19 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 		return Pass{}, failure.New(failure.Invalid, "Say why, for those who are told of it.")
 	}
 	var pass Pass
-	err := a.DB.Change(ctx, audit.Actor{Name: "local recovery", Via: "socket"}, func(tx *store.Tx) error {
-		d, err := a.Directory.Find(ctx, tx, name)
+	err := a.db.Change(ctx, audit.Actor{Name: "local recovery", Via: "socket"}, func(tx *store.Tx) error {
+		d, err := a.directory.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		members, err := a.Directory.Administering(ctx, tx, 1000)
+		members, err := a.directory.Administering(ctx, tx, 1000)
 		if err != nil {
 			return err
 		}
 		is := false
 		for _, m := range members {
 			is = is || m.ID == d.ID
-			if err := a.Enrollments.Tell(ctx, tx, m, "An administrator's account was recovered on the server itself",
+			if err := a.enrollments.Tell(ctx, tx, m, "An administrator's account was recovered on the server itself",
 				fmt.Sprintf("Somebody with access to the machine issued a pass for %s. The reason they gave: %s", d.Name, reason)); err != nil {
 				return err
 			}
@@ -46,8 +46,8 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 			return failure.New(failure.Invalid, "%s is not an administrator; an administrator can issue them a pass.", d.Name)
 		}
 		d.State = directory.Active
-		d.Used = a.Now().Truncate(time.Microsecond) // awake again, or the pass would be nothing
-		if err := a.Directory.Update(ctx, tx, d); err != nil {
+		d.Used = a.now().Truncate(time.Microsecond) // awake again, or the pass would be nothing
+		if err := a.directory.Update(ctx, tx, d); err != nil {
 			return err
 		}
 		if err := a.giveUp(ctx, tx, d, forgotten); err != nil {
@@ -63,17 +63,17 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 // giveUp revokes what an account holds, and what it knows where that is forgotten or
 // could not be asked for.
 func (a *Admin) giveUp(ctx context.Context, tx *store.Tx, d directory.Account, forgotten bool) error {
-	credentials, err := a.Directory.Credentials(ctx, tx, d.ID)
+	credentials, err := a.directory.Credentials(ctx, tx, d.ID)
 	if err != nil {
 		return err
 	}
-	forgotten = forgotten || directory.AskedBeside(credentials, a.Now(), a.Now()) != directory.BesideKnown
+	forgotten = forgotten || directory.AskedBeside(credentials, a.now(), a.now()) != directory.BesideKnown
 	for _, c := range credentials {
 		lost := c.Traits.Has(assurance.Held) || forgotten && c.Traits.Has(assurance.Known)
 		if !lost || c.Settled() || c.Status == directory.CredentialRevoked && !forgotten {
 			continue
 		}
-		if err := a.Enrollments.RevokeIn(ctx, tx, &c, directory.ByMachine, 0); err != nil {
+		if err := a.enrollments.RevokeIn(ctx, tx, &c, directory.ByMachine, 0); err != nil {
 			return err
 		}
 	}

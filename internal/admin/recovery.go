@@ -58,7 +58,7 @@ func (n names) of(ctx context.Context, people *directory.Directory, r store.Read
 }
 
 func (a *Admin) recovery(ctx context.Context, r store.Reader, n names, c recovery.Case) (out Recovery, err error) {
-	out = Recovery{Number: c.ID, Phase: c.Phase(a.Now()), Check: c.Check, Note: c.Note, Forgotten: c.Forgotten, Opened: c.Opened, Due: c.Due, Ends: c.Ends}
+	out = Recovery{Number: c.ID, Phase: c.Phase(a.now()), Check: c.Check, Note: c.Note, Forgotten: c.Forgotten, Opened: c.Opened, Due: c.Due, Ends: c.Ends}
 	for _, who := range []struct {
 		id   assurance.AccountID
 		name *string
@@ -66,15 +66,15 @@ func (a *Admin) recovery(ctx context.Context, r store.Reader, n names, c recover
 		if who.id == 0 || who.id == c.Account && who.name != &out.Account {
 			continue
 		}
-		if *who.name, err = n.of(ctx, a.Directory, r, who.id); err != nil {
+		if *who.name, err = n.of(ctx, a.directory, r, who.id); err != nil {
 			return out, err
 		}
 	}
-	if told, err := a.Recoveries.Told(ctx, r, c); err != nil || told {
+	if told, err := a.recoveries.Told(ctx, r, c); err != nil || told {
 		return out, err
 	}
 	out.Unheard = "No address of theirs is known, so that nobody is told of it and nobody can object."
-	if !a.Recoveries.Mails {
+	if !a.recoveries.Mails() {
 		out.Unheard = "This installation has no mail server, so that nobody is told of it and nobody can object."
 	}
 	return out, nil
@@ -91,19 +91,19 @@ func (c *RecoveryList) Object() string { return "" }
 func (c *RecoveryList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	var whose assurance.AccountID
 	if c.Account != "" {
-		d, err := a.Directory.Find(ctx, a.DB, c.Account)
+		d, err := a.directory.Find(ctx, a.db, c.Account)
 		if err != nil {
 			return nil, failure.At("account", err)
 		}
 		whose = d.ID
 	}
-	cases, err := a.Recoveries.List(ctx, whose)
+	cases, err := a.recoveries.List(ctx, whose)
 	if err != nil {
 		return nil, err
 	}
 	out, called := make([]Recovery, len(cases)), names{}
 	for i, one := range cases {
-		if out[i], err = a.recovery(ctx, a.DB, called, one); err != nil {
+		if out[i], err = a.recovery(ctx, a.db, called, one); err != nil {
 			return nil, err
 		}
 	}
@@ -138,11 +138,11 @@ func (c *RecoveryOpen) opening(d directory.Account) recovery.Opening {
 }
 
 func (c *RecoveryOpen) sound(ctx context.Context, a *Admin) error {
-	d, err := a.Directory.Find(ctx, a.DB, c.Account)
+	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
 	}
-	return a.Recoveries.Sound(ctx, a.DB, c.opening(d))
+	return a.recoveries.Sound(ctx, a.db, c.opening(d))
 }
 
 func (c *RecoveryOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -158,7 +158,7 @@ func (c *RecoveryOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 		if err := a.mayRecover(opener, d); err != nil {
 			return err
 		}
-		opened, err := a.Recoveries.OpenIn(ctx, tx, opener, c.opening(d))
+		opened, err := a.recoveries.OpenIn(ctx, tx, opener, c.opening(d))
 		if err != nil {
 			return err
 		}
@@ -214,21 +214,21 @@ func (c *RecoveryConfirm) said(ctx context.Context, a *Admin, r store.Reader, d 
 	if c.Opener == "" {
 		return said, nil
 	}
-	opener, err := a.Directory.Find(ctx, r, c.Opener)
+	opener, err := a.directory.Find(ctx, r, c.Opener)
 	said.Opener = opener.ID
 	return said, failure.At("opener", err)
 }
 
 func (c *RecoveryConfirm) sound(ctx context.Context, a *Admin) error {
-	d, err := a.Directory.Find(ctx, a.DB, c.Account)
+	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
 	}
-	said, err := c.said(ctx, a, a.DB, d)
+	said, err := c.said(ctx, a, a.db, d)
 	if err != nil {
 		return err
 	}
-	return a.Recoveries.SoundConfirmation(ctx, a.DB, d, said)
+	return a.recoveries.SoundConfirmation(ctx, a.db, d, said)
 }
 
 func (c *RecoveryConfirm) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
@@ -245,7 +245,7 @@ func (c *RecoveryConfirm) do(ctx context.Context, a *Admin, g signin.Grant) (any
 		if err != nil {
 			return err
 		}
-		confirmed, err := a.Recoveries.ConfirmIn(ctx, tx, by, d, said)
+		confirmed, err := a.recoveries.ConfirmIn(ctx, tx, by, d, said)
 		if err != nil {
 			return err
 		}
@@ -297,7 +297,7 @@ func (c *RecoveryStop) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 		if d.Privileged && !by.Administers() {
 			return failure.Refuse("privileged", "Only an administrator can stop the recovery of an administrator, or of somebody else who is privileged.")
 		}
-		undone, err := a.Recoveries.StopIn(ctx, tx, d.ID)
+		undone, err := a.recoveries.StopIn(ctx, tx, d.ID)
 		if err == nil && undone.Cases == 0 {
 			return failure.At("account", failure.New(failure.NotFound, "No recovery of %s is under way.", d.Name))
 		}
@@ -316,7 +316,7 @@ func (c *RecoveryStop) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 func (a *Admin) tellStopped(ctx context.Context, tx *store.Tx, by, about directory.Account, reason string) error {
 	told := []directory.Account{about}
 	if about.Administers() {
-		members, err := a.Directory.Administering(ctx, tx, 1000)
+		members, err := a.directory.Administering(ctx, tx, 1000)
 		if err != nil {
 			return err
 		}
@@ -327,7 +327,7 @@ func (a *Admin) tellStopped(ctx context.Context, tx *store.Tx, by, about directo
 		}
 	}
 	for _, one := range told {
-		err := a.Enrollments.Tell(ctx, tx, one, "A recovery was stopped",
+		err := a.enrollments.Tell(ctx, tx, one, "A recovery was stopped",
 			fmt.Sprintf("%s stopped the recovery of %s. The reason they gave: %s", by.Name, about.Name, text.Quote(reason)))
 		if err != nil {
 			return err

@@ -30,11 +30,11 @@ func (a *Admin) SoundBy(ctx context.Context, by Asker, c Command) error {
 	if failure.ClassOf(err) != failure.Refused {
 		return err
 	}
-	held, standing := a.Sessions.Standing(ctx, by.Session)
+	held, standing := a.sessions.Standing(ctx, by.Session)
 	if standing != nil {
 		return errors.Join(err, standing)
 	}
-	d, gone := a.Directory.Get(ctx, a.DB, held.Account)
+	d, gone := a.directory.Get(ctx, a.db, held.Account)
 	if gone != nil {
 		return errors.Join(err, gone)
 	}
@@ -50,7 +50,7 @@ func (a *Admin) SoundBy(ctx context.Context, by Asker, c Command) error {
 func (a *Admin) noteRefusal(ctx context.Context, by audit.Actor, en audit.Entry, c Command, refusal error) error {
 	en.Reason = failure.ReasonOf(refusal)
 	if n, ok := c.(aboutAccount); ok {
-		d, err := a.Directory.Find(ctx, a.DB, *n.account())
+		d, err := a.directory.Find(ctx, a.db, *n.account())
 		switch {
 		case err == nil:
 			en.Account, en.AccountName = int64(d.ID), d.Name
@@ -58,7 +58,7 @@ func (a *Admin) noteRefusal(ctx context.Context, by audit.Actor, en audit.Entry,
 			return err
 		}
 	}
-	return a.DB.Change(ctx, by, func(tx *store.Tx) error { return tx.Record(en) })
+	return a.db.Change(ctx, by, func(tx *store.Tx) error { return tx.Record(en) })
 }
 
 // personMust refuses an automation key what makes, wakes or changes somebody who is
@@ -67,7 +67,7 @@ func (a *Admin) personMust(ctx context.Context, r store.Reader, by assurance.Acc
 	if !privileged {
 		return nil
 	}
-	d, err := a.Directory.Get(ctx, r, by)
+	d, err := a.directory.Get(ctx, r, by)
 	if err == nil && d.Kind != "person" {
 		err = failure.Refuse("a-person-must", "An automation key cannot do that to an administrator, or to somebody else who is privileged; a person must.")
 	}

@@ -26,7 +26,7 @@ var setUp = audit.Actor{Name: "set-up", Via: "start"}
 // Install makes what an empty installation needs: the groups of administrators and
 // of the help desk, and the default policy. What is there already stays.
 func (a *Admin) Install(ctx context.Context) error {
-	_, err := a.Directory.FindGroup(ctx, a.DB, directory.Administrators)
+	_, err := a.directory.FindGroup(ctx, a.db, directory.Administrators)
 	switch {
 	case errors.Is(err, directory.ErrTampered):
 		return nil // it is an alarm, and nobody is let in by that row
@@ -36,14 +36,14 @@ func (a *Admin) Install(ctx context.Context) error {
 	if used, err := a.used(ctx); used || err != nil {
 		return err
 	}
-	return a.DB.Change(ctx, setUp, func(tx *store.Tx) error {
-		if _, err := a.Directory.CreateGroup(ctx, tx, directory.Administrators, "Administrators", true); err != nil {
+	return a.db.Change(ctx, setUp, func(tx *store.Tx) error {
+		if _, err := a.directory.CreateGroup(ctx, tx, directory.Administrators, "Administrators", true); err != nil {
 			return err
 		}
-		if _, err := a.Directory.CreateGroup(ctx, tx, directory.Helpdesk, "Help desk", true); err != nil {
+		if _, err := a.directory.CreateGroup(ctx, tx, directory.Helpdesk, "Help desk", true); err != nil {
 			return err
 		}
-		if _, err := a.Rules.Save(ctx, tx, string(policy.Default()), "set-up"); err != nil {
+		if _, err := a.rules.Save(ctx, tx, string(policy.Default()), "set-up"); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: installationMade, Outcome: "ok"})
@@ -53,18 +53,18 @@ func (a *Admin) Install(ctx context.Context) error {
 // used reports whether the installation was made before: then its groups and its policy
 // were removed by somebody else, who would have the first policy back.
 func (a *Admin) used(ctx context.Context) (bool, error) {
-	made, err := a.DB.Entries(ctx, store.Filter{Event: installationMade, Limit: 1})
+	made, err := a.db.Entries(ctx, store.Filter{Event: installationMade, Limit: 1})
 	if err != nil {
 		return false, err
 	}
-	accounts, err := a.Directory.Count(ctx, a.DB, directory.Which{})
+	accounts, err := a.directory.Count(ctx, a.db, directory.Which{})
 	if err != nil {
 		return false, err
 	}
-	if _, err := a.Rules.Latest(ctx, a.DB); len(made) == 0 && accounts == 0 && errors.Is(err, signin.ErrNoPolicy) {
+	if _, err := a.rules.Latest(ctx, a.db); len(made) == 0 && accounts == 0 && errors.Is(err, signin.ErrNoPolicy) {
 		return false, nil
 	}
-	a.DB.Report(store.Finding{Table: "team", Row: directory.Administrators, Wrong: store.Missing})
+	a.db.Report(store.Finding{Table: "team", Row: directory.Administrators, Wrong: store.Missing})
 	return true, nil
 }
 
@@ -77,14 +77,14 @@ func (a *Admin) SetupLink(ctx context.Context) (string, error) {
 	if err != nil || done {
 		return "", err
 	}
-	return a.Tickets.Issue(ctx, ticket.Spec{Kind: setupKind, Lifetime: setupLife})
+	return a.tickets.Issue(ctx, ticket.Spec{Kind: setupKind, Lifetime: setupLife})
 }
 
 // administered reports whether there has ever been an administrator, and writes it
 // down where the row that says so is missing: because this installation is older
 // than the row, or because somebody deleted it.
 func (a *Admin) administered(ctx context.Context) (bool, error) {
-	if there, err := a.Directory.AdministeredRow(ctx, a.DB); there || err != nil {
+	if there, err := a.directory.AdministeredRow(ctx, a.db); there || err != nil {
 		return there, err
 	}
 	was, reason, err := a.wasAdministered(ctx)
@@ -92,13 +92,13 @@ func (a *Admin) administered(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if reason == "" {
-		return a.Directory.Administered(ctx, a.DB)
+		return a.directory.Administered(ctx, a.db)
 	}
-	return true, a.DB.Change(ctx, setUp, func(tx *store.Tx) error {
+	return true, a.db.Change(ctx, setUp, func(tx *store.Tx) error {
 		if reason == "row-missing" {
 			tx.Record(audit.Entry{Event: "alarm.set-up-row-missing", Outcome: audit.OK, Reason: reason})
 		}
-		if err := a.Directory.NoteAdministered(ctx, tx, was, reason); err != nil {
+		if err := a.directory.NoteAdministered(ctx, tx, was, reason); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "installation.set-up-closed", Outcome: audit.OK, Reason: reason})
@@ -109,16 +109,16 @@ func (a *Admin) administered(ctx context.Context) (bool, error) {
 // among the members, whatever became of their authenticators, and in the audit log,
 // which nobody shortens unseen. The reason is empty where there was none.
 func (a *Admin) wasAdministered(ctx context.Context) (directory.Account, string, error) {
-	entries, err := a.DB.Entries(ctx, store.Filter{Event: directory.AdministeredEvent, Limit: 1})
+	entries, err := a.db.Entries(ctx, store.Filter{Event: directory.AdministeredEvent, Limit: 1})
 	if err != nil || len(entries) > 0 {
 		return directory.Account{}, "row-missing", err
 	}
-	members, err := a.Directory.Administering(ctx, a.DB, 1000)
+	members, err := a.directory.Administering(ctx, a.db, 1000)
 	if err != nil {
 		return directory.Account{}, "", err
 	}
 	for _, m := range members {
-		if once, err := a.Directory.CouldOnce(ctx, a.DB, m); once || err != nil {
+		if once, err := a.directory.CouldOnce(ctx, a.db, m); once || err != nil {
 			return m, "older-than-the-row", err
 		}
 	}
@@ -137,7 +137,7 @@ func (a *Admin) SetupOpen(ctx context.Context, code string) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.Tickets.Peek(ctx, setupKind, code)
+	_, err = a.tickets.Peek(ctx, setupKind, code)
 	return err
 }
 
@@ -160,18 +160,18 @@ func (a *Admin) Setup(ctx context.Context, n Newcomer) (Pass, error) {
 		return Pass{}, cmp.Or(err, error(setUpDone))
 	}
 	var pass Pass
-	err := a.DB.Change(ctx, setUp, func(tx *store.Tx) error {
-		done, err := a.Directory.Administered(ctx, tx) // since then
+	err := a.db.Change(ctx, setUp, func(tx *store.Tx) error {
+		done, err := a.directory.Administered(ctx, tx) // since then
 		if err != nil {
 			return err
 		}
 		if done {
 			return setUpDone
 		}
-		if _, err := a.Tickets.TakeIn(ctx, tx, setupKind, n.Code); err != nil {
+		if _, err := a.tickets.TakeIn(ctx, tx, setupKind, n.Code); err != nil {
 			return err
 		}
-		if err := a.Tickets.VoidIn(ctx, tx, setupKind); err != nil {
+		if err := a.tickets.VoidIn(ctx, tx, setupKind); err != nil {
 			return err
 		}
 		if err := a.fitPolicy(ctx, tx, n.Codes); err != nil {
@@ -189,19 +189,19 @@ func (a *Admin) Setup(ctx context.Context, n Newcomer) (Pass, error) {
 }
 
 func (a *Admin) firstAdministrator(ctx context.Context, tx *store.Tx, n Newcomer) (directory.Account, error) {
-	group, err := a.Directory.FindGroup(ctx, tx, directory.Administrators)
+	group, err := a.directory.FindGroup(ctx, tx, directory.Administrators)
 	if err != nil {
 		return directory.Account{}, err
 	}
-	d, err := a.Directory.Find(ctx, tx, n.Name)
+	d, err := a.directory.Find(ctx, tx, n.Name)
 	switch {
 	case err == nil && !d.Privileged:
 		return d, failure.New(failure.Conflict, "There is an account of that name already; choose another.")
 	case failure.ClassOf(err) == failure.NotFound:
-		if d, err = a.Directory.Create(ctx, tx, directory.NewAccount{Name: n.Name, Display: n.Display, Mail: n.Mail}); err != nil {
+		if d, err = a.directory.Create(ctx, tx, directory.NewAccount{Name: n.Name, Display: n.Display, Mail: n.Mail}); err != nil {
 			return d, err
 		}
-		return d, a.Directory.AddMember(ctx, tx, group, d)
+		return d, a.directory.AddMember(ctx, tx, group, d)
 	}
 	return d, err
 }
@@ -210,7 +210,7 @@ func (a *Admin) firstAdministrator(ctx context.Context, tx *store.Tx, n Newcomer
 // administrator signs in. It replaces what set-up wrote and nothing that anybody
 // changed: whoever holds a set-up link must not weaken a policy with it.
 func (a *Admin) fitPolicy(ctx context.Context, tx *store.Tx, codes bool) error {
-	now, err := a.Rules.Latest(ctx, tx)
+	now, err := a.rules.Latest(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (a *Admin) fitPolicy(ctx context.Context, tx *store.Tx, codes bool) error {
 	case now.Body != strict && now.Body != weak:
 		return nil
 	}
-	d, err := a.Rules.Save(ctx, tx, want, "set-up")
+	d, err := a.rules.Save(ctx, tx, want, "set-up")
 	if err != nil {
 		return err
 	}
@@ -237,18 +237,18 @@ func (a *Admin) fitPolicy(ctx context.Context, tx *store.Tx, codes bool) error {
 // CodesAreEnough reports whether an administrator with a password and codes could
 // sign in here and add a passkey later: whether it is safe to begin with them.
 func (a *Admin) CodesAreEnough(ctx context.Context) (bool, error) {
-	p, err := a.Rules.Current(ctx)
+	p, err := a.rules.Current(ctx)
 	if err != nil {
 		return false, err
 	}
 	facts := policy.Facts{
 		Account:     policy.Account{Kind: "person", Groups: []string{directory.Administrators}, Privileged: true},
 		Application: policy.Application{Name: signin.Self, Kind: "directory", Tier: application.Standard, Protocol: "browser"},
-		Protocol:    "browser", Now: a.Now(),
+		Protocol:    "browser", Now: a.now(),
 	}
-	codes := []assurance.Evidence{{Traits: assurance.Known, Time: a.Now()}, {Traits: assurance.Held, Time: a.Now()}}
+	codes := []assurance.Evidence{{Traits: assurance.Known, Time: a.now()}, {Traits: assurance.Held, Time: a.now()}}
 	for _, facts.Action = range []string{signin.SignIn, enrollment.Enroll} {
-		if !p.Decide(facts).Requirement.Met(codes, a.Now()) {
+		if !p.Decide(facts).Requirement.Met(codes, a.now()) {
 			return false, nil
 		}
 	}
@@ -259,8 +259,8 @@ func (a *Admin) CodesAreEnough(ctx context.Context) (bool, error) {
 // before a fresh temporary installation serves anybody.
 func (a *Admin) Plant(ctx context.Context, name, display string) (Pass, error) {
 	var pass Pass
-	err := a.DB.Change(ctx, setUp, func(tx *store.Tx) error {
-		d, err := a.Directory.Create(ctx, tx, directory.NewAccount{Name: name, Display: display})
+	err := a.db.Change(ctx, setUp, func(tx *store.Tx) error {
+		d, err := a.directory.Create(ctx, tx, directory.NewAccount{Name: name, Display: display})
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 
 // able are the administrators who could administer now, by name.
 func (a *Admin) able(ctx context.Context) (all int, able []signin.Administrator, err error) {
-	list, err := a.Engine.Administrators(ctx, a.DB)
+	list, err := a.engine.Administrators(ctx, a.db)
 	for _, one := range list {
 		if one.Able {
 			able = append(able, one)
@@ -27,7 +27,7 @@ const soonDormant = 10 * 24 * time.Hour
 
 // falling reports whether all who can administer are about to go dormant.
 func (a *Admin) falling(able []signin.Administrator) bool {
-	soon := a.Now().Add(min(soonDormant, a.Dormant/2))
+	soon := a.now().Add(min(soonDormant, a.dormant/2))
 	for _, one := range able {
 		if one.Dormant.After(soon) {
 			return false
@@ -71,18 +71,18 @@ func (a *Admin) WarnAdministrators(ctx context.Context) error {
 
 func (a *Admin) warnOne(ctx context.Context, one signin.Administrator) error {
 	const event = "alarm.administrator-going-dormant"
-	said, err := a.DB.Entries(ctx, store.Filter{Account: int64(one.ID), Event: event, Since: a.Now().Add(-23 * time.Hour), Limit: 1})
+	said, err := a.db.Entries(ctx, store.Filter{Account: int64(one.ID), Event: event, Since: a.now().Add(-23 * time.Hour), Limit: 1})
 	if err != nil || len(said) > 0 {
 		return err
 	}
-	return a.DB.Change(ctx, audit.System("housekeeping"), func(tx *store.Tx) error {
-		mails, err := a.Directory.Mails(ctx, tx, one.ID)
+	return a.db.Change(ctx, audit.System("housekeeping"), func(tx *store.Tx) error {
+		mails, err := a.directory.Mails(ctx, tx, one.ID)
 		if err != nil {
 			return err
 		}
 		body := fmt.Sprintf("Nobody who can administer Countersign has signed in for a long time. Accounts that are not used go dormant: yours, %s, does at %s, and then nobody is left who could wake it.\n\nSign in before that: %s\n\nMake somebody else an administrator as well, so that this does not depend on you alone.\n",
-			one.Name, notify.Moment(one.Dormant), a.PublicURL)
-		if err := a.Outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(one.ID), Subject: dormantSubject, Body: body}); err != nil {
+			one.Name, notify.Moment(one.Dormant), a.publicURL)
+		if err := a.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(one.ID), Subject: dormantSubject, Body: body}); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: event, Outcome: audit.OK, Account: int64(one.ID), AccountName: one.Name,

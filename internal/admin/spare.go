@@ -12,18 +12,18 @@ import (
 // spare refuses, before anybody approves it, a loss after which nobody could
 // administer. The same is asked again inside the change.
 func (a *Admin) spare(ctx context.Context, r store.Reader, name string, loss func(assurance.AccountID) signin.Loss) error {
-	d, err := a.Directory.Find(ctx, r, name)
+	d, err := a.directory.Find(ctx, r, name)
 	if err != nil {
 		return err
 	}
-	return a.Engine.SpareAdministration(ctx, r, loss(d.ID))
+	return a.engine.SpareAdministration(ctx, r, loss(d.ID))
 }
 
 // spareToken is spare for what a token shows of these traits.
 func (a *Admin) spareToken(ctx context.Context, serial string, traits assurance.Trait) error {
-	t, err := a.Directory.Token(ctx, a.DB, serial)
+	t, err := a.directory.Token(ctx, a.db, serial)
 	if err != nil || t.State != directory.TokenAssigned {
 		return err
 	}
-	return a.Engine.SpareAdministration(ctx, a.DB, signin.Without(t.Account, t.Credential, traits))
+	return a.engine.SpareAdministration(ctx, a.db, signin.Without(t.Account, t.Credential, traits))
 }

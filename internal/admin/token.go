@@ -46,7 +46,7 @@ func (c *TokenList) Object() string { return "" }
 func (c *TokenList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	which := directory.Tokens{Serial: c.Serial, State: c.State}
 	if c.Owner != "" {
-		owner, err := a.Directory.Find(ctx, a.DB, c.Owner)
+		owner, err := a.directory.Find(ctx, a.db, c.Owner)
 		if err != nil {
 			return nil, err
 		}
@@ -56,10 +56,10 @@ func (c *TokenList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, erro
 	if limit == 0 {
 		limit = 100
 	}
-	tokens, err := a.Directory.ListTokens(ctx, a.DB, which, c.After, limit)
+	tokens, err := a.directory.ListTokens(ctx, a.db, which, c.After, limit)
 	out := TokenPage{Tokens: []Token{}}
 	for _, t := range tokens {
-		shown, err := a.shownToken(ctx, a.DB, t)
+		shown, err := a.shownToken(ctx, a.db, t)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +76,7 @@ func (a *Admin) shownToken(ctx context.Context, r store.Reader, t directory.Toke
 	if t.Account == 0 {
 		return out, nil
 	}
-	owner, err := a.Directory.Get(ctx, r, t.Account)
+	owner, err := a.directory.Get(ctx, r, t.Account)
 	if failure.ClassOf(err) == failure.NotFound {
 		out.Owner = "(removed)"
 		return out, nil
@@ -125,7 +125,7 @@ func (a *Admin) mayAssign(issuer, to directory.Account) error {
 }
 
 func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *TokenAssign, to directory.Account) (Token, error) {
-	t, err := a.Directory.Token(ctx, tx, cmd.Serial)
+	t, err := a.directory.Token(ctx, tx, cmd.Serial)
 	if err != nil {
 		return Token{}, err
 	}
@@ -142,16 +142,16 @@ func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *T
 	if err := a.inHand(&t, cmd.Codes); err != nil {
 		return Token{}, err
 	}
-	handle, err := a.Tokens.Handle(t.Kind, t.Seed)
+	handle, err := a.tokens.Handle(t.Kind, t.Seed)
 	if err != nil {
 		return Token{}, err
 	}
-	c, err := a.Enrollments.AssignIn(ctx, tx, to, directory.Credential{Kind: t.Kind, Label: "Token " + t.Serial, Handle: handle, Traits: assurance.Held, State: t.Seed, Assigned: g.Account()})
+	c, err := a.enrollments.AssignIn(ctx, tx, to, directory.Credential{Kind: t.Kind, Label: "Token " + t.Serial, Handle: handle, Traits: assurance.Held, State: t.Seed, Assigned: g.Account()})
 	if err != nil {
 		return Token{}, err
 	}
 	t.State, t.Account, t.Credential, t.Seed = directory.TokenAssigned, to.ID, c.ID, nil
-	if err := a.Directory.UpdateToken(ctx, tx, t); err != nil {
+	if err := a.directory.UpdateToken(ctx, tx, t); err != nil {
 		return Token{}, err
 	}
 	return a.shownToken(ctx, tx, t)
@@ -160,12 +160,12 @@ func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *T
 // alone refuses a token whose secret is there under another serial number. One that
 // came before that was known is known by its secret from now on.
 func (a *Admin) alone(ctx context.Context, tx *store.Tx, t *directory.Token) error {
-	secret, err := a.Tokens.Secret(t.Kind, t.Seed)
+	secret, err := a.tokens.Secret(t.Kind, t.Seed)
 	if err != nil {
 		return err
 	}
-	a.Directory.Liken(t, secret)
-	twin, err := a.Directory.Twin(ctx, tx, secret, t.Serial)
+	a.directory.Liken(t, secret)
+	twin, err := a.directory.Twin(ctx, tx, secret, t.Serial)
 	if err == nil && twin != "" {
 		err = &failure.Error{Class: failure.Refused, Reason: "same-secret", Public: fmt.Sprintf("That token has the secret of token %q, and each would answer for the other. Revoke both, and ask whoever delivered them.", twin)}
 	}
@@ -175,13 +175,13 @@ func (a *Admin) alone(ctx context.Context, tx *store.Tx, t *directory.Token) err
 // inHand puts a counter past two codes that the device shows now. Who had it in a drawer
 // may have pressed it and noted codes, which stay good on a counter until a later one is used.
 func (a *Admin) inHand(t *directory.Token, codes string) error {
-	if !a.Tokens.Shown(t.Kind) {
+	if !a.tokens.Shown(t.Kind) {
 		return nil
 	}
 	if codes == "" {
 		return failure.At("codes", failure.New(failure.Invalid, "Press the token twice and say the two codes: whoever had it before may have noted some, which end with these."))
 	}
-	r, err := a.Tokens.Resync(t.Kind, t.Seed, codes, a.Now())
+	r, err := a.tokens.Resync(t.Kind, t.Seed, codes, a.now())
 	if err == nil && !r.OK {
 		err = wrongPair
 	}
@@ -287,7 +287,7 @@ func (a *Admin) moveToken(ctx context.Context, g signin.Grant, serial, event, re
 	var out Token
 	var about directory.Account
 	err := a.change(ctx, g, event, map[string]string{"serial": serial, "reason": reason}, &about, func(tx *store.Tx) error {
-		t, err := a.Directory.Token(ctx, tx, serial)
+		t, err := a.directory.Token(ctx, tx, serial)
 		if err != nil {
 			return err
 		}
@@ -300,7 +300,7 @@ func (a *Admin) moveToken(ctx context.Context, g signin.Grant, serial, event, re
 		if err := edit(&t); err != nil {
 			return err
 		}
-		if err := a.Directory.UpdateToken(ctx, tx, t); err != nil {
+		if err := a.directory.UpdateToken(ctx, tx, t); err != nil {
 			return err
 		}
 		out, err = a.shownToken(ctx, tx, t)
@@ -315,19 +315,19 @@ func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, t *d
 	if t.State != directory.TokenAssigned {
 		return directory.Account{}, nil
 	}
-	owner, err := a.Directory.Get(ctx, tx, t.Account)
+	owner, err := a.directory.Get(ctx, tx, t.Account)
 	if failure.ClassOf(err) == failure.NotFound {
 		return directory.Account{}, nil
 	}
 	if err != nil {
 		return directory.Account{}, err
 	}
-	c, err := a.Directory.Credential(ctx, tx, t.Account, t.Credential)
+	c, err := a.directory.Credential(ctx, tx, t.Account, t.Credential)
 	if err != nil {
 		return owner, err
 	}
 	// Its next owner does not get the PIN of this one.
-	bare, err := a.PINs.Clear(c.Kind, c.State)
+	bare, err := a.pins.Clear(c.Kind, c.State)
 	if err != nil {
 		return owner, err
 	}
@@ -335,13 +335,13 @@ func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, t *d
 	if c.Status == directory.CredentialRevoked {
 		return owner, nil
 	}
-	if err := a.Engine.SpareAdministration(ctx, tx, signin.Without(owner.ID, c.ID, signin.Everything)); err != nil {
+	if err := a.engine.SpareAdministration(ctx, tx, signin.Without(owner.ID, c.ID, signin.Everything)); err != nil {
 		return owner, err
 	}
-	if err := a.Enrollments.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(g.Account())); err != nil {
+	if err := a.enrollments.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(g.Account())); err != nil {
 		return owner, err
 	}
-	return owner, a.Enrollments.Tell(ctx, tx, owner, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", c.Label, owner.Name))
+	return owner, a.enrollments.Tell(ctx, tx, owner, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", c.Label, owner.Name))
 }
 
 // TokenResync puts a token right by two of its codes in a row. One that came back
@@ -365,12 +365,12 @@ func (c *TokenResync) receive(now time.Time) { c.Received = now.UTC().Truncate(t
 
 func (c *TokenResync) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	if c.Received.IsZero() {
-		c.receive(a.Now())
+		c.receive(a.now())
 	}
 	var out Token
 	var about directory.Account
 	err := a.change(ctx, g, "token.resynchronised", map[string]string{"serial": c.Serial}, &about, func(tx *store.Tx) error {
-		t, err := a.Directory.Token(ctx, tx, c.Serial)
+		t, err := a.directory.Token(ctx, tx, c.Serial)
 		if err != nil {
 			return err
 		}
@@ -394,7 +394,7 @@ func (c *TokenResync) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 var wrongPair = &failure.Error{Class: failure.Refused, Reason: "wrong-codes", Public: "Those are not two codes (of a challenge token: a number and its answer, twice) that this token shows one after the other now and that were not used before."}
 
 func (a *Admin) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Token, c *TokenResync) error {
-	r, err := a.Tokens.Resync(t.Kind, t.Seed, c.Codes, c.Received)
+	r, err := a.tokens.Resync(t.Kind, t.Seed, c.Codes, c.Received)
 	if err == nil && !r.OK {
 		err = wrongPair
 	}
@@ -402,7 +402,7 @@ func (a *Admin) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Toke
 		return err
 	}
 	t.State, t.Seed = directory.TokenStock, r.Next
-	return a.Directory.UpdateToken(ctx, tx, *t)
+	return a.directory.UpdateToken(ctx, tx, *t)
 }
 
 func (a *Admin) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.Token, c *TokenResync) (directory.Account, error) {
@@ -410,14 +410,14 @@ func (a *Admin) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.To
 	if err != nil {
 		return owner, err
 	}
-	r, err := a.Tokens.Resync(t.Kind, credential.State, c.Codes, c.Received)
+	r, err := a.tokens.Resync(t.Kind, credential.State, c.Codes, c.Received)
 	if err == nil && !r.OK {
 		err = wrongPair
 	}
 	if err != nil {
 		return owner, err
 	}
-	fresh, err := a.Directory.Spend(ctx, tx, directory.Once{Credential: credential.ID, Key: r.Once}, a.Now())
+	fresh, err := a.directory.Spend(ctx, tx, directory.Once{Credential: credential.ID, Key: r.Once}, a.now())
 	if err == nil && !fresh {
 		err = wrongPair
 	}
@@ -425,5 +425,5 @@ func (a *Admin) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.To
 		return owner, err
 	}
 	credential.State = r.Next
-	return owner, a.Directory.UpdateCredential(ctx, tx, credential)
+	return owner, a.directory.UpdateCredential(ctx, tx, credential)
 }

@@ -95,7 +95,7 @@ func (c *TokenStage) do(ctx context.Context, a *Admin, g signin.Grant) (any, err
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.Tickets.Issue(ctx, ticket.Spec{Kind: uploadKind, Owner: int64(g.Account()), Payload: b, Lifetime: uploadLife, Secret: secret})
+	_, err = a.tickets.Issue(ctx, ticket.Spec{Kind: uploadKind, Owner: int64(g.Account()), Payload: b, Lifetime: uploadLife, Secret: secret})
 	digest := sha256.Sum256(b)
 	return TokenStaged{c.Part, hex.EncodeToString(digest[:])}, err
 }
@@ -111,7 +111,7 @@ func (a *Admin) token(row TokenRow, batch string) (directory.Token, error) {
 	if !plain(row.Manufacturer, 64) {
 		return directory.Token{}, refuse("a manufacturer has 64 printable ASCII characters at most")
 	}
-	enrolled, err := a.Tokens.Import(enrollment.Seed{Kind: row.Kind, Suite: row.Suite, Algorithm: row.Algorithm, Digits: row.Digits,
+	enrolled, err := a.tokens.Import(enrollment.Seed{Kind: row.Kind, Suite: row.Suite, Algorithm: row.Algorithm, Digits: row.Digits,
 		Period: row.Period, Counter: row.Counter, Secret: row.Secret, Public: row.Public, Private: row.Private})
 	if err != nil {
 		return directory.Token{}, refuse("%v", err)
@@ -177,7 +177,7 @@ const mostKnown = 100
 
 func (c *TokenPreview) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	out := TokenPreviewed{Count: c.Count, Known: []string{}}
-	err := c.each(g, func(secret string) (ticket.Ticket, error) { return a.Tickets.Peek(ctx, uploadKind, secret) }, func(rows []TokenRow) error {
+	err := c.each(g, func(secret string) (ticket.Ticket, error) { return a.tickets.Peek(ctx, uploadKind, secret) }, func(rows []TokenRow) error {
 		serials := make([]string, len(rows))
 		for i, row := range rows {
 			serials[i] = row.Serial
@@ -185,7 +185,7 @@ func (c *TokenPreview) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 		if len(out.Known) >= mostKnown {
 			return nil
 		}
-		known, err := a.Directory.KnownTokens(ctx, a.DB, serials)
+		known, err := a.directory.KnownTokens(ctx, a.db, serials)
 		out.Known = append(out.Known, known...)
 		return err
 	})
@@ -250,7 +250,7 @@ func (c *TokenImport) Object() string { return c.text() }
 func (c *TokenImport) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	detail := map[string]string{"count": fmt.Sprint(c.Count), "digest": c.Digest}
 	err := a.change(ctx, g, "token.imported", detail, nil, func(tx *store.Tx) error {
-		return c.each(g, func(secret string) (ticket.Ticket, error) { return a.Tickets.TakeIn(ctx, tx, uploadKind, secret) }, func(rows []TokenRow) error {
+		return c.each(g, func(secret string) (ticket.Ticket, error) { return a.tickets.TakeIn(ctx, tx, uploadKind, secret) }, func(rows []TokenRow) error {
 			tokens := make([]directory.Token, len(rows))
 			for i, row := range rows {
 				var err error
@@ -258,7 +258,7 @@ func (c *TokenImport) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 					return err
 				}
 			}
-			return a.Directory.AddTokens(ctx, tx, tokens)
+			return a.directory.AddTokens(ctx, tx, tokens)
 		})
 	})
 	return TokenImported{c.Count, c.Digest}, err

@@ -53,7 +53,7 @@ func (c *TokenPIN) do(ctx context.Context, a *Admin, g signin.Grant) (any, error
 	}
 	var owner directory.Account
 	err := a.change(ctx, g, event, map[string]string{"serial": c.Serial, "note": c.Note}, &owner, func(tx *store.Tx) error {
-		issuer, err := a.Directory.Get(ctx, tx, g.Account())
+		issuer, err := a.directory.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
@@ -64,13 +64,13 @@ func (c *TokenPIN) do(ctx context.Context, a *Admin, g signin.Grant) (any, error
 		if err := a.mayAssign(issuer, owner); err != nil {
 			return err
 		}
-		if err := a.Engine.SpareAdministration(ctx, tx, signin.Without(owner.ID, credential.ID, assurance.Known)); err != nil {
+		if err := a.engine.SpareAdministration(ctx, tx, signin.Without(owner.ID, credential.ID, assurance.Known)); err != nil {
 			return err
 		}
 		if out.Owner = owner.Name; c.None {
-			return a.Enrollments.ClearPINIn(ctx, tx, owner, &credential)
+			return a.enrollments.ClearPINIn(ctx, tx, owner, &credential)
 		}
-		out.PIN, err = a.Enrollments.GivePINIn(ctx, tx, owner, &credential)
+		out.PIN, err = a.enrollments.GivePINIn(ctx, tx, owner, &credential)
 		return err
 	})
 	return out, err
@@ -78,7 +78,7 @@ func (c *TokenPIN) do(ctx context.Context, a *Admin, g signin.Grant) (any, error
 
 // inUse returns whose a token is and the authenticator that it is.
 func (a *Admin) inUse(ctx context.Context, tx *store.Tx, serial string) (directory.Account, directory.Credential, error) {
-	t, err := a.Directory.Token(ctx, tx, serial)
+	t, err := a.directory.Token(ctx, tx, serial)
 	if err != nil {
 		return directory.Account{}, directory.Credential{}, err
 	}
@@ -90,11 +90,11 @@ func (a *Admin) inUse(ctx context.Context, tx *store.Tx, serial string) (directo
 
 // holds returns who has an assigned token and the authenticator that it is.
 func (a *Admin) holds(ctx context.Context, tx *store.Tx, t directory.Token) (directory.Account, directory.Credential, error) {
-	owner, err := a.Directory.Get(ctx, tx, t.Account)
+	owner, err := a.directory.Get(ctx, tx, t.Account)
 	if err != nil {
 		return owner, directory.Credential{}, err
 	}
-	c, err := a.Directory.Credential(ctx, tx, t.Account, t.Credential)
+	c, err := a.directory.Credential(ctx, tx, t.Account, t.Credential)
 	if err == nil && c.Status == directory.CredentialRevoked {
 		err = failure.New(failure.Conflict, "Its owner has removed that token from the account; run token.return first.")
 	}

@@ -15,7 +15,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -50,8 +49,6 @@ const (
 type Parts struct {
 	DB   *store.DB
 	Keys *keyring.Keyring
-	// Log hears of rows that are not believed.
-	Log *slog.Logger
 }
 
 // Directory reads and writes people. Reads take the Reader to read from, so
@@ -59,11 +56,10 @@ type Parts struct {
 type Directory struct {
 	db   *store.DB
 	keys *keyring.Keyring
-	log  *slog.Logger
 }
 
 // New makes a Directory.
-func New(p Parts) *Directory { return &Directory{db: p.DB, keys: p.Keys, log: p.Log} }
+func New(p Parts) *Directory { return &Directory{db: p.DB, keys: p.Keys} }
 
 // Account is one person or service, with its groups.
 type Account struct {

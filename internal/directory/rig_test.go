@@ -36,7 +36,7 @@ func (r *rig) open(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Directory = New(Parts{DB: db, Log: slog.New(slog.DiscardHandler)})
+	r.Directory = New(Parts{DB: db})
 	if r.keys, err = keyring.Open(t.Context(), db, r.root); err != nil {
 		t.Fatal(err)
 	}

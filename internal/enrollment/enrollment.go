@@ -61,10 +61,8 @@ type Parts struct {
 	NewPass func(now time.Time, lifetime time.Duration) (string, authenticator.Enrolled, error)
 	// NewKey makes an automation key in the same way.
 	NewKey func(t KeyTerms) (string, authenticator.Enrolled, error)
-	// Tokens make and put right what hardware tokens keep, and PINs what stands in
-	// front of their codes.
-	Tokens TokenKinds
-	PINs   PINKinds
+	// PINs are what stands in front of codes.
+	PINs PINKinds
 	// Messages carries codes to what is enrolled by them.
 	Messages *signin.Messages
 	// Doubt ends the recoveries of an account that are under way, and those that wait on
@@ -90,7 +88,6 @@ type Enrollments struct {
 	authenticators []authenticator.Authenticator
 	newPass        func(now time.Time, lifetime time.Duration) (string, authenticator.Enrolled, error)
 	newKey         func(t KeyTerms) (string, authenticator.Enrolled, error)
-	tokens         TokenKinds
 	pins           PINKinds
 	messages       *signin.Messages
 	doubt          func(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error)
@@ -103,7 +100,7 @@ type Enrollments struct {
 func New(p Parts) *Enrollments {
 	return &Enrollments{
 		db: p.DB, directory: p.Directory, strangers: p.Strangers, outbox: p.Outbox, tries: p.Tries, tickets: p.Tickets, sessions: p.Sessions,
-		authenticators: p.Authenticators, newPass: p.NewPass, newKey: p.NewKey, tokens: p.Tokens, pins: p.PINs, messages: p.Messages,
+		authenticators: p.Authenticators, newPass: p.NewPass, newKey: p.NewKey, pins: p.PINs, messages: p.Messages,
 		doubt: p.Doubt, spare: p.Spare, quarantine: p.Quarantine, now: p.Now,
 	}
 }

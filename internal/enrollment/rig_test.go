@@ -158,7 +158,7 @@ func setUp(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	people := directory.New(directory.Parts{DB: db, Keys: keys, Log: log})
+	people := directory.New(directory.Parts{DB: db, Keys: keys})
 	tickets := ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
 	sessions := session.New(session.Parts{DB: db, Keys: keys, Tickets: tickets, Now: clock})
 	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Standing: sessions, Now: clock, Log: log, Authenticators: kinds}

@@ -74,18 +74,18 @@ func (r *Recoveries) scan(ctx context.Context, row interface{ Scan(...any) error
 	}
 	wrong := ""
 	switch {
-	case !r.Keys.VerifyMAC(keyring.Recovery, c.fields(), mac):
+	case !r.keys.VerifyMAC(keyring.Recovery, c.fields(), mac):
 		wrong = store.Altered
-	case r.DB.Older(ctx, rowKind, c.ID, c.version, again):
-		if !r.DB.Stands(ctx, rowKind, c.ID, again) {
-			r.DB.Doubt(rowKind, c.ID)
+	case r.db.Older(ctx, rowKind, c.ID, c.version, again):
+		if !r.db.Stands(ctx, rowKind, c.ID, again) {
+			r.db.Doubt(rowKind, c.ID)
 			return Case{}, errOvertaken
 		}
 		wrong = store.Older
 	default:
 		return c, nil
 	}
-	r.DB.Report(store.Finding{Table: "recovery", Row: strconv.FormatInt(c.ID, 10), Wrong: wrong})
+	r.db.Report(store.Finding{Table: "recovery", Row: strconv.FormatInt(c.ID, 10), Wrong: wrong})
 	return Case{}, directory.ErrTampered
 }
 
@@ -101,15 +101,15 @@ func scanCase(row interface{ Scan(...any) error }) (c Case, mac []byte, err erro
 // lost reports whether the newest case of an account is not there as it was left, while
 // something could come of it or just came: what is to be thought of it nobody knows.
 func (r *Recoveries) lost(ctx context.Context, from store.Reader, account assurance.AccountID) (bool, error) {
-	last := r.DB.Newest(lastKind, int64(account))
-	if last == 0 || r.DB.Newest(endKind, int64(account)) <= store.Unix(r.Now()) {
+	last := r.db.Newest(lastKind, int64(account))
+	if last == 0 || r.db.Newest(endKind, int64(account)) <= store.Unix(r.now()) {
 		return false, nil
 	}
 	c, err := r.byNumber(ctx, from, last)
 	if errors.Is(err, store.ErrNotFound) { // what is read may be of before it was opened
-		c, err = r.byNumber(ctx, r.DB, last)
+		c, err = r.byNumber(ctx, r.db, last)
 		if err == nil {
-			r.DB.Doubt(rowKind, last)
+			r.db.Doubt(rowKind, last)
 		}
 	}
 	if errors.Is(err, errOvertaken) {
@@ -141,8 +141,8 @@ func (r *Recoveries) Inspect(ctx context.Context) error {
 
 func (r *Recoveries) inspectCases(ctx context.Context) error {
 	after := int64(0)
-	return r.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
-		rows, err := r.DB.Query(ctx, `select `+caseColumns+` from recovery where id > $1 order by id limit $2`, after, inspectPage)
+	return r.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		rows, err := r.db.Query(ctx, `select `+caseColumns+` from recovery where id > $1 order by id limit $2`, after, inspectPage)
 		if err != nil {
 			return false, err
 		}
@@ -175,19 +175,19 @@ func (l lastOf) Scan(dest ...any) error {
 // inspectMissing asks for every case whose number was ever given.
 func (r *Recoveries) inspectMissing(ctx context.Context) error {
 	after := int64(0)
-	return r.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
-		last := min(after+inspectPage, numbers.Given(r.DB))
+	return r.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		last := min(after+inspectPage, numbers.Given(r.db))
 		there, err := r.numbersBetween(ctx, after, last)
 		if err == nil {
-			err = numbers.ReportMissing(ctx, r.DB, after, last, there, again)
+			err = numbers.ReportMissing(ctx, r.db, after, last, there, again)
 		}
 		after = last
-		return last < numbers.Given(r.DB), err
+		return last < numbers.Given(r.db), err
 	})
 }
 
 func (r *Recoveries) numbersBetween(ctx context.Context, after, last int64) (map[int64]bool, error) {
-	rows, err := r.DB.Query(ctx, `select id from recovery where id > $1 and id <= $2`, after, last)
+	rows, err := r.db.Query(ctx, `select id from recovery where id > $1 and id <= $2`, after, last)
 	if err != nil {
 		return nil, err
 	}
@@ -205,8 +205,8 @@ func (r *Recoveries) numbersBetween(ctx context.Context, after, last int64) (map
 
 func (r *Recoveries) inspectRequests(ctx context.Context) error {
 	after := int64(0)
-	return r.DB.Walk(ctx, func(ctx context.Context) (bool, error) {
-		rows, err := r.DB.Query(ctx, `select id, `+requestColumns+` from recovery_request where id > $1 order by id limit $2`, after, inspectPage)
+	return r.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		rows, err := r.db.Query(ctx, `select id, `+requestColumns+` from recovery_request where id > $1 order by id limit $2`, after, inspectPage)
 		if err != nil {
 			return false, err
 		}

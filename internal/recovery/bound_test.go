@@ -70,7 +70,7 @@ func TestACaseOfSomebodyElseIsNone(t *testing.T) {
 				doras, _ := r.opens("hugo", "dora", false)
 				secret, was := r.opens("helga", "bob", false)
 				r.inspects()
-				storetest.Quiet(t, r.DB)
+				storetest.Quiet(t, r.db)
 				a := storetest.NewAttacker(t, dsn)
 				r.later(25 * time.Hour)
 				c.do(r, a, was.ID)
@@ -90,7 +90,7 @@ func TestACaseOfSomebodyElseIsNone(t *testing.T) {
 						t.Errorf("another is opened in its place: %v", err)
 					}
 					r.inspects()
-					storetest.Alarmed(t, r.DB, "recovery", strconv.FormatInt(was.ID, 10), c.wrong)
+					storetest.Alarmed(t, r.db, "recovery", strconv.FormatInt(was.ID, 10), c.wrong)
 					r.again()
 				}
 				r.later(10 * 24 * time.Hour) // nothing comes of it any more, whatever it was
@@ -121,16 +121,16 @@ func TestRecoveriesAsTheyGoAreNoAlarm(t *testing.T) {
 		}
 		for range 2 {
 			r.inspects()
-			storetest.Quiet(t, r.DB)
+			storetest.Quiet(t, r.db)
 			r.again()
 		}
-		r.change(func(tx *store.Tx) error { _, err := DropAllIn(t.Context(), tx, r.Keys); return err })
+		r.change(func(tx *store.Tx) error { _, err := DropAllIn(t.Context(), tx, r.keys); return err })
 		_, third := r.opens("hugo", "bob", false)
 		if third.ID <= second.ID {
 			t.Errorf("%d after %d", third.ID, second.ID)
 		}
 		r.inspects()
-		storetest.Quiet(t, r.DB)
+		storetest.Quiet(t, r.db)
 	})
 }
 
@@ -145,8 +145,8 @@ func TestWhatIsDroppedStaysDropped(t *testing.T) {
 	r.ofBefore(was)
 	_, vals := r.opens("helga", "rita", false)
 	storetest.NewAttacker(t, r.dsn).Do(`update recovery set note = 'x' where id = $1`, vals.ID)
-	r.change(func(tx *store.Tx) error { _, err := DropAllIn(t.Context(), tx, r.Keys); return err })
-	if err := Bind(t.Context(), r.DB, r.Keys); err != nil {
+	r.change(func(tx *store.Tx) error { _, err := DropAllIn(t.Context(), tx, r.keys); return err })
+	if err := Bind(t.Context(), r.db, r.keys); err != nil {
 		t.Fatal(err)
 	}
 	r.later(25 * time.Hour)
@@ -164,7 +164,7 @@ func TestWhatIsDroppedStaysDropped(t *testing.T) {
 func (r *rig) ofBefore(c Case) {
 	r.t.Helper()
 	c.version = 0
-	storetest.NewAttacker(r.t, r.dsn).Do(`update recovery set version = 0, mac = $2 where id = $1`, c.ID, r.Keys.MAC(keyring.Recovery, c.fieldsOfBefore()))
+	storetest.NewAttacker(r.t, r.dsn).Do(`update recovery set version = 0, mac = $2 where id = $1`, c.ID, r.keys.MAC(keyring.Recovery, c.fieldsOfBefore()))
 }
 
 // Whatever somebody does to the row of a browser that shows a number, the number is worth
@@ -200,7 +200,7 @@ func TestABrowserOfSomebodyElseIsNone(t *testing.T) {
 				secret, number := r.asks("bob")
 				row := hex.EncodeToString(hash(secret))
 				r.inspects()
-				storetest.Quiet(t, r.DB)
+				storetest.Quiet(t, r.db)
 				c.do(r, storetest.NewAttacker(t, dsn), "account = "+strconv.FormatInt(int64(r.account("bob").ID), 10))
 				for range 2 {
 					_, err := r.tryOpen("hugo", "bob", Opening{Number: number, Check: "video", Note: "x"})
@@ -209,9 +209,9 @@ func TestABrowserOfSomebodyElseIsNone(t *testing.T) {
 					}
 					r.inspects()
 					if c.wrong == "" {
-						storetest.Quiet(t, r.DB)
+						storetest.Quiet(t, r.db)
 					} else {
-						storetest.Alarmed(t, r.DB, "recovery_request", row, c.wrong)
+						storetest.Alarmed(t, r.db, "recovery_request", row, c.wrong)
 					}
 					r.again()
 				}
@@ -272,20 +272,20 @@ func TestCasesOfBeforeAreBound(t *testing.T) {
 			a.PutBack(row.With("id", int64(1000+i)).With("secret", []byte{byte(i), 1}).With("version", int64(0)), "id")
 		}
 		r.asks("bob")
-		if err := Bind(t.Context(), r.DB, r.Keys); err != nil {
+		if err := Bind(t.Context(), r.db, r.keys); err != nil {
 			t.Fatal(err)
 		}
-		if err := Bind(t.Context(), r.DB, r.Keys); err != nil { // what is bound is bound
+		if err := Bind(t.Context(), r.db, r.keys); err != nil { // what is bound is bound
 			t.Fatal(err)
 		}
 		if r.phase(secret) != Ready || r.phase(taken) != Collected {
 			t.Errorf("%v, %v", r.phase(secret), r.phase(taken))
 		}
 		var n int64
-		if err := r.DB.QueryRow(t.Context(), `select count(*) from recovery where version = 0`).Scan(&n); err != nil || n != bindPage || r.DB.Newest(rowKind, 1000) != 0 {
+		if err := r.db.QueryRow(t.Context(), `select count(*) from recovery where version = 0`).Scan(&n); err != nil || n != bindPage || r.db.Newest(rowKind, 1000) != 0 {
 			t.Errorf("%d that did not bear their MAC are left, %v", n, err)
 		}
-		if err := r.DB.QueryRow(t.Context(), `select count(*) from recovery_request`).Scan(&n); err != nil || n != 0 {
+		if err := r.db.QueryRow(t.Context(), `select count(*) from recovery_request`).Scan(&n); err != nil || n != 0 {
 			t.Errorf("%d browsers go on, %v", n, err)
 		}
 	})

@@ -93,7 +93,7 @@ func (r *Recoveries) write(ctx context.Context, tx *store.Tx, was, c Case) error
 	n, err := tx.Exec(ctx, `update recovery set state = $1, confirmer = $2, taken = $3, due = $4, ends = $5, forgotten = $6, second = $7, collected = $8, version = $9, mac = $10
 		where id = $11 and version = $12`,
 		c.state, int64(c.Confirmer), c.Taken, store.Unix(c.Due), store.Unix(c.Ends), store.Bit(c.Forgotten), store.Bit(c.Second), store.Unix(c.Collected), c.version,
-		r.Keys.MAC(keyring.Recovery, c.fields()), c.ID, was.version)
+		r.keys.MAC(keyring.Recovery, c.fields()), c.ID, was.version)
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The recovery was changed meanwhile; look again.")
 	}
@@ -113,7 +113,7 @@ func (c Case) entry(en audit.Entry, account directory.Account) audit.Entry {
 
 // UnderWay returns an account's newest case to which it can be objected.
 func (r *Recoveries) UnderWay(ctx context.Context, account assurance.AccountID) (Case, bool, error) {
-	return r.underWay(ctx, r.DB, account)
+	return r.underWay(ctx, r.db, account)
 }
 
 func (r *Recoveries) underWay(ctx context.Context, from store.Reader, account assurance.AccountID) (Case, bool, error) {
@@ -127,7 +127,7 @@ func (r *Recoveries) underWay(ctx context.Context, from store.Reader, account as
 // standing returns the cases of which something could still come or just came, newest
 // first: those of an account, or those that somebody vouched for.
 func (r *Recoveries) standing(ctx context.Context, from store.Reader, which string, account assurance.AccountID) ([]Case, error) {
-	all, err := r.cases(ctx, from, `select `+caseColumns+` from recovery where `+which+` and ends > $2 order by id desc`, int64(account), store.Unix(r.Now()))
+	all, err := r.cases(ctx, from, `select `+caseColumns+` from recovery where `+which+` and ends > $2 order by id desc`, int64(account), store.Unix(r.now()))
 	return slices.DeleteFunc(all, func(c Case) bool { return c.state == stateStopped }), err
 }
 
@@ -162,8 +162,8 @@ func (r *Recoveries) believed(ctx context.Context, rows *store.Rows) ([]Case, er
 // Count returns how many cases are under way, and how many of them want a second
 // person.
 func (r *Recoveries) Count(ctx context.Context) (under, unsure int64, err error) {
-	err = r.DB.QueryRow(ctx, `select count(*), coalesce(sum(case when second = 1 and confirmer = 0 then 1 else 0 end), 0)
-		from recovery where state = 'open' and taken = 0 and ends > $1`, store.Unix(r.Now())).Scan(&under, &unsure)
+	err = r.db.QueryRow(ctx, `select count(*), coalesce(sum(case when second = 1 and confirmer = 0 then 1 else 0 end), 0)
+		from recovery where state = 'open' and taken = 0 and ends > $1`, store.Unix(r.now())).Scan(&under, &unsure)
 	return under, unsure, err
 }
 
@@ -172,5 +172,5 @@ const mostListed = 100
 
 // List returns the newest cases, newest first, of one account or of all.
 func (r *Recoveries) List(ctx context.Context, account assurance.AccountID) ([]Case, error) {
-	return r.cases(ctx, r.DB, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed)
+	return r.cases(ctx, r.db, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed)
 }

@@ -31,7 +31,7 @@ func TestWhoOpens(t *testing.T) {
 	r := setUp(t)
 	r.person("bob", "password", "totp")
 	r.change(func(tx *store.Tx) error {
-		_, err := r.Directory.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
+		_, err := r.directory.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
 		return err
 	})
 	r.joins("robot", directory.Administrators)
@@ -58,7 +58,7 @@ func TestWhoOpens(t *testing.T) {
 			t.Errorf("%s: %v at %q", field, err, failure.FieldOf(err))
 		}
 		o.Account = r.account("bob")
-		if sound := r.Sound(t.Context(), r.DB, o); failure.Public(sound) != failure.Public(err) {
+		if sound := r.Sound(t.Context(), r.db, o); failure.Public(sound) != failure.Public(err) {
 			t.Errorf("%s: before it is approved %v is said", field, sound)
 		}
 	}
@@ -167,7 +167,7 @@ func TestWhoConfirms(t *testing.T) {
 	r := setUp(t)
 	r.person("bob", "totp")
 	r.change(func(tx *store.Tx) error {
-		_, err := r.Directory.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
+		_, err := r.directory.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
 		return err
 	})
 	r.joins("robot", directory.Administrators)
@@ -187,7 +187,7 @@ func TestWhoConfirms(t *testing.T) {
 		if err := r.tryConfirm("rita", "bob", w); failure.ClassOf(err) != failure.Conflict {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := r.SoundConfirmation(t.Context(), r.DB, r.account("bob"), w); failure.ClassOf(err) != failure.Conflict {
+		if err := r.SoundConfirmation(t.Context(), r.db, r.account("bob"), w); failure.ClassOf(err) != failure.Conflict {
 			t.Errorf("%s, before it is approved: %v", name, err)
 		}
 	}
@@ -196,7 +196,7 @@ func TestWhoConfirms(t *testing.T) {
 			t.Errorf("the note %q: %v", note, err)
 		}
 	}
-	if err := r.SoundConfirmation(t.Context(), r.DB, r.account("bob"), with(func(w *Confirmation) { w.Number = "" })); err != nil {
+	if err := r.SoundConfirmation(t.Context(), r.db, r.account("bob"), with(func(w *Confirmation) { w.Number = "" })); err != nil {
 		t.Errorf("it is told whether a number is right: %v", err)
 	}
 	s, err := r.Look(t.Context(), own)
@@ -336,7 +336,7 @@ func TestStopUndoes(t *testing.T) {
 					t.Errorf("%s: %s is good", name, kind)
 				}
 			}
-			rows, err := r.Directory.Credentials(t.Context(), r.DB, r.account("bob").ID)
+			rows, err := r.directory.Credentials(t.Context(), r.db, r.account("bob").ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -485,7 +485,7 @@ func TestObjections(t *testing.T) {
 		t.Errorf("nothing is under way: %v", err)
 	}
 	r.opens("helga", "bob", false)
-	r.change(func(tx *store.Tx) error { return r.Directory.Remove(t.Context(), tx, r.account("helga"), 0) })
+	r.change(func(tx *store.Tx) error { return r.directory.Remove(t.Context(), tx, r.account("helga"), 0) })
 	if _, err := r.StopOwn(t.Context(), g); err != nil || r.events("alarm.recovery-not-mine", "signed-in") != 1 {
 		t.Error(err)
 	}
@@ -605,7 +605,7 @@ func TestCodesOpenOne(t *testing.T) {
 	if _, err := r.OpenByCodes(t.Context(), g, other); reason(err) != "other-action" {
 		t.Errorf("for another browser of his: %v", err)
 	}
-	r.Mails = false
+	r.mailing = false
 	c, err := r.OpenByCodes(t.Context(), g, bobs)
 	if err != nil || !c.Second {
 		t.Errorf("where nobody is told: %+v, %v", c, err)
@@ -664,7 +664,7 @@ func TestLists(t *testing.T) {
 		t.Errorf("%+v, %t, %v", c, there, err)
 	}
 	var n int64
-	r.change(func(tx *store.Tx) (err error) { n, err = DropAllIn(t.Context(), tx, r.Keys); return err })
+	r.change(func(tx *store.Tx) (err error) { n, err = DropAllIn(t.Context(), tx, r.keys); return err })
 	if n != 3 {
 		t.Errorf("%d were dropped", n)
 	}

@@ -26,7 +26,7 @@ func (r *Recoveries) Collect(ctx context.Context, secret, source string) (name, 
 	if err != nil {
 		return "", "", err
 	}
-	err = r.DB.Change(ctx, audit.Actor{Name: "recovery", Via: "browser"}, func(tx *store.Tx) error {
+	err = r.db.Change(ctx, audit.Actor{Name: "recovery", Via: "browser"}, func(tx *store.Tx) error {
 		was, err := r.bySecret(ctx, tx, secret)
 		if errors.Is(err, store.ErrNotFound) {
 			return failure.Refuse("unknown-recovery", "This browser is bound to no recovery. Begin again.")
@@ -34,11 +34,11 @@ func (r *Recoveries) Collect(ctx context.Context, secret, source string) (name, 
 		if err != nil {
 			return err
 		}
-		account, err := r.Directory.Get(ctx, tx, was.Account)
+		account, err := r.directory.Get(ctx, tx, was.Account)
 		if err != nil {
 			return err
 		}
-		if ready := was.Phase(r.Now()); ready != Ready && ready != Collected {
+		if ready := was.Phase(r.now()); ready != Ready && ready != Collected {
 			return failure.Refuse("recovery-"+string(ready), "There is nothing to take now.")
 		}
 		why, err := r.against(ctx, tx, was, account)
@@ -51,7 +51,7 @@ func (r *Recoveries) Collect(ctx context.Context, secret, source string) (name, 
 		if why != "" {
 			return r.halt(ctx, tx, was, account, audit.Entry{Event: "recovery.refused", Outcome: audit.Refused, Reason: why, Source: source})
 		}
-		n, err := r.need(ctx, tx, was, r.Now(), r.Now())
+		n, err := r.need(ctx, tx, was, r.now(), r.now())
 		if err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func (r *Recoveries) unsure(ctx context.Context, tx *store.Tx, was Case, account
 // since it was opened, by whatever protocol. The log says so, whatever became of what
 // it was shown with.
 func (r *Recoveries) usedSince(ctx context.Context, secret string) (bool, error) {
-	c, err := r.bySecret(ctx, r.DB, secret)
+	c, err := r.bySecret(ctx, r.db, secret)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
@@ -101,7 +101,7 @@ func (r *Recoveries) usedSince(ctx context.Context, secret string) (bool, error)
 	if c.Taken > 0 {
 		return false, nil // it was looked at before the first pass; what came since shows in what was set up
 	}
-	shown, err := r.DB.Entries(ctx, store.Filter{Account: int64(c.Account), Event: "evidence.accepted", Outcome: audit.OK, Since: c.Opened, Limit: 10_000, Newest: true})
+	shown, err := r.db.Entries(ctx, store.Filter{Account: int64(c.Account), Event: "evidence.accepted", Outcome: audit.OK, Since: c.Opened, Limit: 10_000, Newest: true})
 	if err != nil {
 		return false, err
 	}
@@ -118,7 +118,7 @@ func (r *Recoveries) against(ctx context.Context, tx *store.Tx, c Case, account 
 	switch {
 	case account.State != directory.Active:
 		return "suspended", nil
-	case account.Idle(r.Now()) > r.Dormant:
+	case account.Idle(r.now()) > r.dormant:
 		return "dormant", nil
 	case c.Taken >= mostPasses:
 		return "too-many-passes", nil
@@ -132,7 +132,7 @@ func (r *Recoveries) against(ctx context.Context, tx *store.Tx, c Case, account 
 			return "opener-no-longer-may", err
 		}
 	}
-	credentials, err := r.Directory.Credentials(ctx, tx, account.ID)
+	credentials, err := r.directory.Credentials(ctx, tx, account.ID)
 	if err != nil {
 		return "", err
 	}
@@ -179,7 +179,7 @@ func (r *Recoveries) stands(ctx context.Context, tx *store.Tx, c Case, id assura
 	if id == account.ID {
 		return true, nil
 	}
-	voucher, err := r.Directory.Get(ctx, tx, id)
+	voucher, err := r.directory.Get(ctx, tx, id)
 	if failure.ClassOf(err) == failure.NotFound {
 		return false, nil
 	}
@@ -225,7 +225,7 @@ func (r *Recoveries) halt(ctx context.Context, tx *store.Tx, was Case, account d
 
 // handOver makes the pass, and revokes what is lost: whoever has it could use it.
 func (r *Recoveries) handOver(ctx context.Context, tx *store.Tx, was Case, account directory.Account, source string) (string, error) {
-	c, now := was, r.Now().Truncate(time.Microsecond)
+	c, now := was, r.now().Truncate(time.Microsecond)
 	if c.Taken++; c.Taken == 1 {
 		c.Collected = now
 		if ends := now.Add(collectLife); ends.After(c.Ends) {
@@ -239,7 +239,7 @@ func (r *Recoveries) handOver(ctx context.Context, tx *store.Tx, was Case, accou
 	if err != nil {
 		return "", err
 	}
-	pass, _, err := r.Enrollments.PassIn(ctx, tx, account, passLife)
+	pass, _, err := r.enrollments.PassIn(ctx, tx, account, passLife)
 	if err != nil {
 		return "", err
 	}
@@ -260,7 +260,7 @@ func (c Case) cause() directory.Cause {
 // revokeLost revokes what is replaced. Where that is everything it takes over what
 // others took before as well, so that nothing of it is asked for any more.
 func (r *Recoveries) revokeLost(ctx context.Context, tx *store.Tx, c Case) (revoked int, err error) {
-	credentials, err := r.Directory.Credentials(ctx, tx, c.Account)
+	credentials, err := r.directory.Credentials(ctx, tx, c.Account)
 	if err != nil {
 		return 0, err
 	}
@@ -273,7 +273,7 @@ func (r *Recoveries) revokeLost(ctx context.Context, tx *store.Tx, c Case) (revo
 		if gone && (!c.Forgotten || old.Settled()) {
 			continue
 		}
-		if err := r.Enrollments.RevokeIn(ctx, tx, &old, c.cause(), c.ID); err != nil {
+		if err := r.enrollments.RevokeIn(ctx, tx, &old, c.cause(), c.ID); err != nil {
 			return revoked, err
 		}
 		if !gone {

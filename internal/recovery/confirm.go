@@ -36,7 +36,7 @@ type Confirmation struct {
 // number of before confirms it.
 func (r *Recoveries) number(c Case) string {
 	f := keyring.NewFields().String("confirm").Int(c.ID).Bytes(c.secret).Int(int64(c.Account)).Int(store.Unix(c.Opened)).Int(store.Bit(c.Forgotten))
-	sum := sha256.Sum256(r.Keys.MAC(keyring.Recovery, f))
+	sum := sha256.Sum256(r.keys.MAC(keyring.Recovery, f))
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint64(sum[:])%1_000_000)
 }
 
@@ -65,7 +65,7 @@ func (r *Recoveries) confirming(ctx context.Context, from store.Reader, account 
 		return c, failure.At("note", badNote)
 	case said.Case != c.ID, said.Opener != c.Opener, said.Check != c.Check, said.All != c.Forgotten:
 		return c, failure.New(failure.Conflict, "The recovery that is under way is another one than that: it is number %d, opened on %q. Look at it, and say again what you confirm.", c.ID, c.Check)
-	case !c.confirmable(r.Now()):
+	case !c.confirmable(r.now()):
 		return c, failure.New(failure.Conflict, "It was confirmed already, or its pass was taken.")
 	}
 	return c, nil
@@ -87,7 +87,7 @@ func (r *Recoveries) ConfirmIn(ctx context.Context, tx *store.Tx, by, account di
 		return was, r.wrongNumber(ctx, tx, was, account, by)
 	}
 	c := was
-	c.Confirmer, c.Due = by.ID, r.Now().Truncate(time.Microsecond)
+	c.Confirmer, c.Due = by.ID, r.now().Truncate(time.Microsecond)
 	c.Ends = c.Due.Add(collectLife)
 	if err := r.write(ctx, tx, was, c); err != nil {
 		return was, err
@@ -98,7 +98,7 @@ func (r *Recoveries) ConfirmIn(ctx context.Context, tx *store.Tx, by, account di
 // wrongNumber counts a number that the bound browser does not show. Who types them
 // one after the other is not listening to anybody who sees it.
 func (r *Recoveries) wrongNumber(ctx context.Context, tx *store.Tx, was Case, account, by directory.Account) error {
-	count, err := r.Tries.Count(ctx, tx, "recovery/"+strconv.FormatInt(was.ID, 10), 0)
+	count, err := r.tries.Count(ctx, tx, "recovery/"+strconv.FormatInt(was.ID, 10), 0)
 	if err != nil {
 		return err
 	}

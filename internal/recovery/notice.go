@@ -15,11 +15,11 @@ type notice struct{ subject, body string }
 
 // tell queues a notice to every address of an account.
 func (r *Recoveries) tell(ctx context.Context, tx *store.Tx, account directory.Account, n notice) error {
-	mails, err := r.Directory.Mails(ctx, tx, account.ID)
+	mails, err := r.directory.Mails(ctx, tx, account.ID)
 	if err != nil {
 		return err
 	}
-	return r.Outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
+	return r.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
 }
 
 // noticeOpened has the link that stops the case. It can do nothing else, so that

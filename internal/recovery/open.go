@@ -107,8 +107,8 @@ func (r *Recoveries) OpenIn(ctx context.Context, tx *store.Tx, opener directory.
 		return Case{}, err
 	}
 	c := Case{Account: o.Account.ID, Opener: opener.ID, Check: o.Check, Note: strings.TrimSpace(o.Note), Forgotten: o.Forgotten, secret: q.secret}
-	now := r.Now()
-	n, err := r.need(ctx, tx, c, now, now.Add(r.Wait))
+	now := r.now()
+	n, err := r.need(ctx, tx, c, now, now.Add(r.wait))
 	if err != nil {
 		return Case{}, err
 	}
@@ -128,7 +128,7 @@ type need struct {
 // both factors alone, or where nobody could object. Who comes later than now is asked
 // for what is in quarantine until then.
 func (r *Recoveries) need(ctx context.Context, from store.Reader, c Case, now, later time.Time) (need, error) {
-	credentials, err := r.Directory.Credentials(ctx, from, c.Account)
+	credentials, err := r.directory.Credentials(ctx, from, c.Account)
 	if err != nil {
 		return need{}, err
 	}
@@ -143,8 +143,8 @@ func (r *Recoveries) need(ctx context.Context, from store.Reader, c Case, now, l
 
 // told reports whether an account's owner hears of a case, and so can object.
 func (r *Recoveries) told(ctx context.Context, from store.Reader, account assurance.AccountID) (bool, error) {
-	mails, err := r.Directory.Mails(ctx, from, account)
-	return r.Mails && len(mails) > 0, err
+	mails, err := r.directory.Mails(ctx, from, account)
+	return r.mailing && len(mails) > 0, err
 }
 
 // Told reports whether the owner of a case hears of it.
@@ -157,8 +157,8 @@ const mostOpened = 50
 
 func (r *Recoveries) within(ctx context.Context, tx *store.Tx, opener directory.Account) error {
 	var n int64
-	err := tx.QueryRow(ctx, `select count(*) from recovery where opener = $1 and opened > $2`, int64(opener.ID), store.Unix(r.Now().Add(-24*time.Hour))).Scan(&n)
-	if err == nil && max(n, r.opened.count(opener.ID, r.Now())) >= mostOpened {
+	err := tx.QueryRow(ctx, `select count(*) from recovery where opener = $1 and opened > $2`, int64(opener.ID), store.Unix(r.now().Add(-24*time.Hour))).Scan(&n)
+	if err == nil && max(n, r.opened.count(opener.ID, r.now())) >= mostOpened {
 		return failure.Refuse("too-many-recoveries", "You have opened fifty recoveries within a day. Ask somebody else to open this one.")
 	}
 	return err
@@ -173,7 +173,7 @@ func (s Standing) Bound() string { return "for the browser of number " + s.Numbe
 // grant is for.
 func (r *Recoveries) OpenByCodes(ctx context.Context, g signin.Grant, secret string) (Case, error) {
 	var c Case
-	err := r.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	err := r.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		q, err := r.scanRequest(ctx, tx.QueryRow(ctx, `select `+requestColumns+` from recovery_request where secret = $1`, hash(secret)))
 		if errors.Is(err, store.ErrNotFound) || err == nil && q.account != g.Account() {
 			return failure.Refuse("unknown-recovery", "This took too long. Begin again.")
@@ -184,7 +184,7 @@ func (r *Recoveries) OpenByCodes(ctx context.Context, g signin.Grant, secret str
 		if !g.Covers(signin.Self, signin.Recover, Standing{Number: q.number}.Bound()) {
 			return failure.Refuse("other-action", "That was approved for something else.")
 		}
-		account, err := r.Directory.Get(ctx, tx, q.account)
+		account, err := r.directory.Get(ctx, tx, q.account)
 		if err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func (r *Recoveries) OpenByCodes(ctx context.Context, g signin.Grant, secret str
 			return err
 		}
 		c = Case{Account: account.ID, Opener: account.ID, Check: Codes, Forgotten: true, secret: q.secret}
-		n, err := r.need(ctx, tx, c, r.Now(), r.Now())
+		n, err := r.need(ctx, tx, c, r.now(), r.now())
 		if err != nil {
 			return err
 		}
@@ -214,12 +214,12 @@ func (r *Recoveries) openIn(ctx context.Context, tx *store.Tx, opener, account d
 	if _, err := tx.Exec(ctx, `delete from recovery_request where secret = $1`, c.secret); err != nil {
 		return Case{}, err
 	}
-	tx.End("recovery_request", hex.EncodeToString(c.secret), r.Now().Add(requestLife))
+	tx.End("recovery_request", hex.EncodeToString(c.secret), r.now().Add(requestLife))
 	if err := r.FinishIn(ctx, tx, c.Account); err != nil { // an older one gives no pass any more
 		return Case{}, err
 	}
-	now := r.Now().Truncate(time.Microsecond)
-	c.state, c.Opened, c.Due = stateOpen, now, now.Add(r.Wait)
+	now := r.now().Truncate(time.Microsecond)
+	c.state, c.Opened, c.Due = stateOpen, now, now.Add(r.wait)
 	c.Ends = c.Due.Add(collectLife)
 	err := tx.QueryRow(ctx, `insert into recovery (account, secret, opener, checked, note, forgotten, second, state, opened, due, ends, mac)
 		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12) returning id`,
@@ -228,16 +228,16 @@ func (r *Recoveries) openIn(ctx context.Context, tx *store.Tx, opener, account d
 	if err != nil {
 		return Case{}, err
 	}
-	if err := numbers.Fresh(r.DB, c.ID); err != nil {
+	if err := numbers.Fresh(r.db, c.ID); err != nil {
 		return Case{}, err
 	}
 	if err := r.write(ctx, tx, c, c); err != nil {
 		return Case{}, err
 	}
 	c.version++
-	link, err := r.Tickets.IssueIn(ctx, tx, ticket.Spec{Kind: stopKind, Owner: int64(c.Account), Payload: caseText(c.ID), Lifetime: r.Wait + stopLife})
+	link, err := r.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: stopKind, Owner: int64(c.Account), Payload: caseText(c.ID), Lifetime: r.wait + stopLife})
 	if err != nil {
 		return Case{}, err
 	}
-	return c, r.tell(ctx, tx, account, noticeOpened(opener, account, c, r.PublicURL.JoinPath("recovery/stop").String()+"?code="+link))
+	return c, r.tell(ctx, tx, account, noticeOpened(opener, account, c, r.publicURL.JoinPath("recovery/stop").String()+"?code="+link))
 }

@@ -65,20 +65,20 @@ func TestACaseThatIsChangedWhileItIsRead(t *testing.T) {
 				return c, err
 			},
 		} {
-			if now, err := read(&meanwhile{r.DB, change}); err != nil || now.version != int64(i+2) {
+			if now, err := read(&meanwhile{r.db, change}); err != nil || now.version != int64(i+2) {
 				t.Errorf("%d: version %d, %v", i, now.version, err)
 			}
 		}
-		if lost, err := r.lost(t.Context(), blind{r.DB}, c.Account); lost || err != nil {
+		if lost, err := r.lost(t.Context(), blind{r.db}, c.Account); lost || err != nil {
 			t.Errorf("read before it was opened, it is lost: %t, %v", lost, err)
 		}
 		reads := 0
-		_, err := settled(r.DB, func() (Case, error) { reads++; return Case{}, errOvertaken })
+		_, err := settled(r.db, func() (Case, error) { reads++; return Case{}, errOvertaken })
 		if !errors.Is(err, store.ErrUnavailable) || reads != mostReads {
 			t.Errorf("changed always, it is read %d times, %v", reads, err)
 		}
 		r.inspects()
-		storetest.Quiet(t, r.DB)
+		storetest.Quiet(t, r.db)
 	})
 }
 
@@ -88,7 +88,7 @@ func TestABrowserThatIsServedWhileItIsRead(t *testing.T) {
 		r := setUpOn(t, dsn, nil)
 		bob := r.person("bob", "password")
 		_, number := r.asks("bob")
-		from := &meanwhile{r.DB, func() {
+		from := &meanwhile{r.db, func() {
 			if _, err := r.tryOpen("helga", "bob", Opening{Account: bob, Number: number, Check: "in-person", Note: "ticket 1"}); err != nil {
 				t.Error(err)
 			}
@@ -97,7 +97,7 @@ func TestABrowserThatIsServedWhileItIsRead(t *testing.T) {
 			t.Errorf("%+v is shown", q)
 		}
 		r.inspects()
-		storetest.Quiet(t, r.DB)
+		storetest.Quiet(t, r.db)
 	})
 }
 
@@ -127,6 +127,6 @@ func TestATransactionThatReadsOfBefore(t *testing.T) {
 		if runs != 2 {
 			t.Errorf("%d runs", runs)
 		}
-		storetest.Quiet(t, r.DB)
+		storetest.Quiet(t, r.db)
 	})
 }

@@ -16,7 +16,6 @@ package recovery
 import (
 	"context"
 	"crypto/sha256"
-	"log/slog"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -73,12 +72,24 @@ type Parts struct {
 	// Dormant is after how long an unused account gets no pass.
 	Dormant time.Duration
 	Now     func() time.Time
-	Log     *slog.Logger
 }
 
 // Recoveries keeps cases. It is safe for concurrent use.
 type Recoveries struct {
-	Parts
+	db          *store.DB
+	keys        *keyring.Keyring
+	directory   *directory.Directory
+	enrollments *enrollment.Enrollments
+	tickets     *ticket.Tickets
+	outbox      *notify.Outbox
+	tries       *signin.Tries
+	endSessions func(ctx context.Context, tx *store.Tx, account assurance.AccountID, but string) (int, error)
+	publicURL   *url.URL
+	mailing     bool
+	wait        time.Duration
+	dormant     time.Duration
+	now         func() time.Time
+
 	asked  atomic.Int64 // requests to this server
 	opened opened
 }
@@ -88,8 +99,14 @@ func New(p Parts) (*Recoveries, error) {
 	if p.Wait < 0 || p.Wait > WaitCeiling {
 		return nil, failure.New(failure.Invalid, "recovery.wait must be from 0 to %s.", WaitCeiling)
 	}
-	return &Recoveries{Parts: p}, nil
+	return &Recoveries{
+		db: p.DB, keys: p.Keys, directory: p.Directory, enrollments: p.Enrollments, tickets: p.Tickets, outbox: p.Outbox, tries: p.Tries,
+		endSessions: p.EndSessions, publicURL: p.PublicURL, mailing: p.Mails, wait: p.Wait, dormant: p.Dormant, now: p.Now,
+	}, nil
 }
+
+// Mails reports whether there is a mail server, so that owners hear of a case.
+func (r *Recoveries) Mails() bool { return r.mailing }
 
 // hash is what is kept of a browser's secret.
 func hash(secret string) []byte {

@@ -47,12 +47,12 @@ func (q request) fields() *keyring.Fields {
 // Begin gives a browser a number to read out, and the secret by which it is known
 // from then on. A name that nobody has gets one like any other.
 func (r *Recoveries) Begin(ctx context.Context, name string, source netip.Addr) (secret string, s Standing, err error) {
-	account, err := r.Directory.Find(ctx, r.DB, name)
+	account, err := r.directory.Find(ctx, r.db, name)
 	if err != nil && failure.ClassOf(err) != failure.NotFound {
 		return "", s, err
 	}
 	secret = ticket.NewSecret()
-	now := r.Now().Truncate(time.Microsecond)
+	now := r.now().Truncate(time.Microsecond)
 	q := request{account: account.ID, secret: hash(secret), source: signin.Neighbourhood(source), created: now, expires: now.Add(requestLife)}
 	for range 5 { // a number that another browser shows for the same name is drawn again
 		if q.number, err = number(); err != nil {
@@ -71,8 +71,8 @@ func number() (string, error) {
 }
 
 func (r *Recoveries) ask(ctx context.Context, q request) error {
-	return r.DB.Housekeep(ctx, "recovery.ask", func(tx *store.Tx) error {
-		now := store.Unix(r.Now())
+	return r.db.Housekeep(ctx, "recovery.ask", func(tx *store.Tx) error {
+		now := store.Unix(r.now())
 		var theirs int64
 		if err := tx.QueryRow(ctx, `select count(*) from recovery_request where source = $1 and expires > $2`, q.source, now).Scan(&theirs); err != nil {
 			return err
@@ -86,7 +86,7 @@ func (r *Recoveries) ask(ctx context.Context, q request) error {
 			}
 		}
 		_, err := tx.Exec(ctx, `insert into recovery_request (secret, account, number, source, created, expires, mac) values ($1,$2,$3,$4,$5,$6,$7)`,
-			q.secret, int64(q.account), q.number, q.source, store.Unix(q.created), store.Unix(q.expires), r.Keys.MAC(keyring.Recovery, q.fields()))
+			q.secret, int64(q.account), q.number, q.source, store.Unix(q.created), store.Unix(q.expires), r.keys.MAC(keyring.Recovery, q.fields()))
 		return err
 	})
 }
@@ -110,8 +110,8 @@ func (r *Recoveries) makeRoom(ctx context.Context, tx *store.Tx, now int64) erro
 
 // Sweep forgets the requests that have run out.
 func (r *Recoveries) Sweep(ctx context.Context) error {
-	return r.DB.Housekeep(ctx, "recovery.sweep", func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `delete from recovery_request where expires <= $1`, store.Unix(r.Now()))
+	return r.db.Housekeep(ctx, "recovery.sweep", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from recovery_request where expires <= $1`, store.Unix(r.now()))
 		return err
 	})
 }
@@ -131,18 +131,18 @@ func (r *Recoveries) scanRequest(ctx context.Context, row interface{ Scan(...any
 	q.account, q.created, q.expires = assurance.AccountID(account), store.Time(created), store.Time(expires)
 	wrong := ""
 	switch {
-	case !r.Keys.VerifyMAC(keyring.Recovery, q.fields(), mac):
+	case !r.keys.VerifyMAC(keyring.Recovery, q.fields(), mac):
 		wrong = store.Altered
-	case r.DB.Over("recovery_request", q.name()):
+	case r.db.Over("recovery_request", q.name()):
 		if gone, err := r.served(ctx, q); err != nil || gone {
 			return request{}, cmp.Or(err, store.ErrNotFound)
 		}
 		wrong = store.Returned
-	case r.Now().Before(q.expires):
+	case r.now().Before(q.expires):
 		return q, nil
 	}
 	if wrong != "" {
-		r.DB.Report(store.Finding{Table: "recovery_request", Row: q.name(), Wrong: wrong})
+		r.db.Report(store.Finding{Table: "recovery_request", Row: q.name(), Wrong: wrong})
 	}
 	return request{}, store.ErrNotFound
 }
@@ -150,9 +150,9 @@ func (r *Recoveries) scanRequest(ctx context.Context, row interface{ Scan(...any
 // served reports whether a browser that is over was served since it was read: its row is
 // not there any more.
 func (r *Recoveries) served(ctx context.Context, q request) (bool, error) {
-	err := r.DB.QueryRow(ctx, `select 1 from recovery_request where secret = $1`, q.secret).Scan(new(int64))
+	err := r.db.QueryRow(ctx, `select 1 from recovery_request where secret = $1`, q.secret).Scan(new(int64))
 	if errors.Is(err, store.ErrNotFound) {
-		r.DB.Doubt("recovery_request", store.NumberOf(q.name()))
+		r.db.Doubt("recovery_request", store.NumberOf(q.name()))
 		return true, nil
 	}
 	return false, err
@@ -183,10 +183,10 @@ type Standing struct {
 // known, or whose number has run out, is a NotFound failure.
 func (r *Recoveries) Look(ctx context.Context, secret string) (Standing, error) {
 	h := hash(secret)
-	c, err := r.bySecret(ctx, r.DB, secret)
+	c, err := r.bySecret(ctx, r.db, secret)
 	if err == nil {
 		s := Standing{Case: c}
-		if c.confirmable(r.Now()) {
+		if c.confirmable(r.now()) {
 			s.Confirm = r.number(c)
 		}
 		return s, nil
@@ -194,7 +194,7 @@ func (r *Recoveries) Look(ctx context.Context, secret string) (Standing, error) 
 	if !errors.Is(err, store.ErrNotFound) {
 		return Standing{}, err
 	}
-	q, err := r.scanRequest(ctx, r.DB.QueryRow(ctx, `select `+requestColumns+` from recovery_request where secret = $1`, h))
+	q, err := r.scanRequest(ctx, r.db.QueryRow(ctx, `select `+requestColumns+` from recovery_request where secret = $1`, h))
 	if errors.Is(err, store.ErrNotFound) {
 		return Standing{}, failure.New(failure.NotFound, "The number of this browser has run out.")
 	}

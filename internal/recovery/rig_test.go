@@ -109,7 +109,7 @@ func setUpOn(t *testing.T, dsn string, faults *storetest.Faults) *rig {
 // again stops the server and starts it.
 func (r *rig) again() {
 	r.t.Helper()
-	if err := r.DB.Close(); err != nil {
+	if err := r.db.Close(); err != nil {
 		r.t.Fatal(err)
 	}
 	r.start()
@@ -124,7 +124,7 @@ func (r *rig) start() {
 		options.Driver = r.faults.Driver
 	}
 	db, keys := keyringtest.Open(t, options, r.root)
-	people := directory.New(directory.Parts{DB: db, Keys: keys, Log: log})
+	people := directory.New(directory.Parts{DB: db, Keys: keys})
 	tickets := ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
 	r.sessions = session.New(session.Parts{DB: db, Keys: keys, Tickets: tickets, Now: clock})
 	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Standing: r.sessions, Now: clock, Log: log}
@@ -154,7 +154,7 @@ func (r *rig) start() {
 	u, _ := url.Parse("https://login.test")
 	r.Recoveries, err = New(Parts{DB: db, Keys: keys, Directory: people, Enrollments: enrollments, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
 		EndSessions: r.sessions.EndAllIn, PublicURL: u, Mails: true,
-		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock, Log: log})
+		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func (r *rig) start() {
 
 // found makes the groups, who is in them, and the policy.
 func (r *rig) found() {
-	t, people := r.t, r.Directory
+	t, people := r.t, r.directory
 	t.Helper()
 	r.change(func(tx *store.Tx) error {
 		// In this order, always: a test that writes a number into a row must know whose it is.
@@ -191,7 +191,7 @@ func (r *rig) found() {
 
 func (r *rig) try(fn func(tx *store.Tx) error) error {
 	r.t.Helper()
-	return r.DB.Change(r.t.Context(), audit.System("test"), func(tx *store.Tx) error {
+	return r.db.Change(r.t.Context(), audit.System("test"), func(tx *store.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -212,7 +212,7 @@ func (r *rig) later(d time.Duration) { r.now = r.now.Add(d) }
 func (r *rig) person(name string, with ...string) directory.Account {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error {
-		a, err := r.Directory.Create(r.t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
+		a, err := r.directory.Create(r.t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
 		if err != nil {
 			return err
 		}
@@ -227,12 +227,12 @@ func (r *rig) person(name string, with ...string) directory.Account {
 }
 
 func (r *rig) addIn(tx *store.Tx, a directory.Account, kind string, set func(*directory.Credential)) error {
-	c, err := r.Directory.AddCredential(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Traits: traitsOf(kind), State: []byte("{}")})
+	c, err := r.directory.AddCredential(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Traits: traitsOf(kind), State: []byte("{}")})
 	if err != nil || set == nil {
 		return err
 	}
 	set(&c)
-	return r.Directory.UpdateCredential(r.t.Context(), tx, c)
+	return r.directory.UpdateCredential(r.t.Context(), tx, c)
 }
 
 func (r *rig) add(name, kind string, set func(*directory.Credential)) {
@@ -242,7 +242,7 @@ func (r *rig) add(name, kind string, set func(*directory.Credential)) {
 
 func (r *rig) account(name string) directory.Account {
 	r.t.Helper()
-	a, err := r.Directory.Find(r.t.Context(), r.DB, name)
+	a, err := r.directory.Find(r.t.Context(), r.db, name)
 	if err != nil {
 		r.t.Fatal(name, err)
 	}
@@ -253,19 +253,19 @@ func (r *rig) account(name string) directory.Account {
 func (r *rig) edit(name string, set func(*directory.Account)) {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error {
-		a, err := r.Directory.Find(r.t.Context(), tx, name)
+		a, err := r.directory.Find(r.t.Context(), tx, name)
 		if err != nil {
 			return err
 		}
 		set(&a)
-		return r.Directory.Update(r.t.Context(), tx, a)
+		return r.directory.Update(r.t.Context(), tx, a)
 	})
 }
 
 // all are an account's authenticators but passes, by kind: the newest of each.
 func (r *rig) all(name string) map[string]directory.Credential {
 	r.t.Helper()
-	rows, err := r.Directory.Credentials(r.t.Context(), r.DB, r.account(name).ID)
+	rows, err := r.directory.Credentials(r.t.Context(), r.db, r.account(name).ID)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func (r *rig) set(name, kind string, set func(*directory.Credential)) {
 	r.change(func(tx *store.Tx) error {
 		c := r.all(name)[kind]
 		set(&c)
-		return r.Directory.UpdateCredential(r.t.Context(), tx, c)
+		return r.directory.UpdateCredential(r.t.Context(), tx, c)
 	})
 }
 
@@ -385,7 +385,7 @@ func (r *rig) stands(secret string) bool {
 // mails are what is queued: address and subject, and the body of the newest.
 func (r *rig) mails() (told []string, body string) {
 	r.t.Helper()
-	rows, err := r.DB.Query(r.t.Context(), `select address, subject, body from notice order by id`)
+	rows, err := r.db.Query(r.t.Context(), `select address, subject, body from notice order by id`)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -402,7 +402,7 @@ func (r *rig) mails() (told []string, body string) {
 
 func (r *rig) events(event, reason string) (n int) {
 	r.t.Helper()
-	all, err := r.DB.Entries(r.t.Context(), store.Filter{Event: event, Limit: 10_000})
+	all, err := r.db.Entries(r.t.Context(), store.Filter{Event: event, Limit: 10_000})
 	if err != nil {
 		r.t.Fatal(err)
 	}

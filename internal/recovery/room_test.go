@@ -16,7 +16,7 @@ func TestManyBrowsersMakeRoom(t *testing.T) {
 	bob := r.person("bob", "password")
 	count := func(where string) (n int) {
 		t.Helper()
-		if err := r.DB.QueryRow(t.Context(), `select count(*) from recovery_request where `+where).Scan(&n); err != nil {
+		if err := r.db.QueryRow(t.Context(), `select count(*) from recovery_request where `+where).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n

@@ -60,7 +60,7 @@ func (r *Recoveries) end(ctx context.Context, tx *store.Tx, was Case, keep strin
 		return out, err
 	}
 	out.Collected = 1
-	credentials, err := r.Directory.Credentials(ctx, tx, c.Account)
+	credentials, err := r.directory.Credentials(ctx, tx, c.Account)
 	if err != nil {
 		return out, err
 	}
@@ -68,7 +68,7 @@ func (r *Recoveries) end(ctx context.Context, tx *store.Tx, was Case, keep strin
 		switch {
 		case one.Traits.Has(assurance.Delegated):
 		case !one.Created.Before(c.Collected) && one.Status != directory.CredentialRevoked:
-			if err := r.Enrollments.RevokeIn(ctx, tx, &one, directory.ByStop, c.ID); err != nil {
+			if err := r.enrollments.RevokeIn(ctx, tx, &one, directory.ByStop, c.ID); err != nil {
 				return out, err
 			}
 			if !one.Traits.Has(assurance.Vouched) {
@@ -77,22 +77,22 @@ func (r *Recoveries) end(ctx context.Context, tx *store.Tx, was Case, keep strin
 		case one.Status == directory.CredentialRevoked && c.ended(one):
 			// It was not replaced after all: it counts as its owner's again.
 			one.End.Cause = directory.ByRecovery
-			if err := r.Directory.UpdateCredential(ctx, tx, one); err != nil {
+			if err := r.directory.UpdateCredential(ctx, tx, one); err != nil {
 				return out, err
 			}
 		}
 	}
-	out.Sessions, err = r.EndSessions(ctx, tx, c.Account, keep)
+	out.Sessions, err = r.endSessions(ctx, tx, c.Account, keep)
 	return out, err
 }
 
 // Stoppable returns how far the case is that a code from a notice still stops.
 func (r *Recoveries) Stoppable(ctx context.Context, code string) (Case, error) {
-	t, err := r.Tickets.Peek(ctx, stopKind, code)
+	t, err := r.tickets.Peek(ctx, stopKind, code)
 	if err != nil {
 		return Case{}, err
 	}
-	return r.stoppable(ctx, r.DB, t.Payload)
+	return r.stoppable(ctx, r.db, t.Payload)
 }
 
 var isOver = failure.Refuse("unknown-ticket", "That recovery is over already.")
@@ -103,7 +103,7 @@ func (r *Recoveries) stoppable(ctx context.Context, from store.Reader, text []by
 		return Case{}, err
 	}
 	c, err := r.byNumber(ctx, from, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && !c.underWay(r.Now()) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && !c.underWay(r.now()) {
 		return c, isOver
 	}
 	return c, err
@@ -113,8 +113,8 @@ func (r *Recoveries) stoppable(ctx context.Context, from store.Reader, text []by
 // administrators: somebody tried to get in as them.
 func (r *Recoveries) StopByNotice(ctx context.Context, code, source string) (Undone, error) {
 	var out Undone
-	err := r.DB.Change(ctx, audit.Actor{Name: "recovery", Via: "notice"}, func(tx *store.Tx) error {
-		t, err := r.Tickets.TakeIn(ctx, tx, stopKind, code)
+	err := r.db.Change(ctx, audit.Actor{Name: "recovery", Via: "notice"}, func(tx *store.Tx) error {
+		t, err := r.tickets.TakeIn(ctx, tx, stopKind, code)
 		if err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (r *Recoveries) StopByNotice(ctx context.Context, code, source string) (Und
 		if err != nil {
 			return err
 		}
-		account, err := r.Directory.Get(ctx, tx, was.Account)
+		account, err := r.directory.Get(ctx, tx, was.Account)
 		if err != nil {
 			return err
 		}
@@ -136,9 +136,9 @@ func (r *Recoveries) StopByNotice(ctx context.Context, code, source string) (Und
 // that they lost nothing.
 func (r *Recoveries) StopOwn(ctx context.Context, g signin.Grant) (Undone, error) {
 	var out Undone
-	err := r.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	err := r.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		out = Undone{}
-		account, err := r.Directory.Get(ctx, tx, g.Account())
+		account, err := r.directory.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func (r *Recoveries) object(ctx context.Context, tx *store.Tx, was Case, account
 	if err := tx.Record(was.entry(en, account)); err != nil {
 		return out, err
 	}
-	opener, err := r.Directory.Get(ctx, tx, was.Opener)
+	opener, err := r.directory.Get(ctx, tx, was.Opener)
 	if err != nil && failure.ClassOf(err) != failure.NotFound {
 		return out, err
 	}
@@ -257,7 +257,7 @@ func (r *Recoveries) DisownIn(ctx context.Context, tx *store.Tx, account directo
 	}
 	var taken []string
 	for _, was := range append(own, theirs...) {
-		whose, err := r.Directory.Get(ctx, tx, was.Account)
+		whose, err := r.directory.Get(ctx, tx, was.Account)
 		if failure.ClassOf(err) == failure.NotFound {
 			continue
 		}
@@ -288,7 +288,7 @@ func (r *Recoveries) DisownIn(ctx context.Context, tx *store.Tx, account directo
 }
 
 func (r *Recoveries) tellAdministrators(ctx context.Context, tx *store.Tx, n notice) error {
-	members, err := r.Directory.Administering(ctx, tx, 100)
+	members, err := r.directory.Administering(ctx, tx, 100)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (r *rig) combinations() []*combination {
 	}
 	r.change(func(tx *store.Tx) error {
 		for _, c := range out {
-			a, err := r.Directory.Create(r.t.Context(), tx, directory.NewAccount{Name: c.name, Mail: c.name + "@example.org"})
+			a, err := r.directory.Create(r.t.Context(), tx, directory.NewAccount{Name: c.name, Mail: c.name + "@example.org"})
 			if err != nil {
 				return err
 			}
@@ -77,10 +77,10 @@ func (r *rig) combinations() []*combination {
 				if c.handed && kind == "totp" {
 					one.Assigned = r.account("root").ID
 				}
-				one, err := r.Directory.AddCredential(r.t.Context(), tx, one)
+				one, err := r.directory.AddCredential(r.t.Context(), tx, one)
 				if err == nil {
 					s.set(r, &one)
-					err = r.Directory.UpdateCredential(r.t.Context(), tx, one)
+					err = r.directory.UpdateCredential(r.t.Context(), tx, one)
 				}
 				if err != nil {
 					return err
@@ -110,7 +110,7 @@ func TestEveryStateByAPass(t *testing.T) {
 		passes, alone := make([]string, 4), !c.two && !c.known.standing
 		for i := range passes {
 			r.change(func(tx *store.Tx) (err error) {
-				passes[i], _, err = r.Enrollments.PassIn(t.Context(), tx, r.account(c.name), 8*time.Hour)
+				passes[i], _, err = r.enrollments.PassIn(t.Context(), tx, r.account(c.name), 8*time.Hour)
 				return err
 			})
 			switch i {
@@ -279,20 +279,20 @@ func TestQuarantineEndsMeanwhile(t *testing.T) {
 func TestNobodyIsTold(t *testing.T) {
 	r := setUp(t)
 	r.person("bob", "password", "totp")
-	r.Mails = false
+	r.mailing = false
 	_, c := r.opens("helga", "bob", false)
 	if !c.Second || c.Forgotten {
 		t.Errorf("without a mail server: %+v", c)
 	}
-	if told, err := r.Told(t.Context(), r.DB, c); err != nil || told {
+	if told, err := r.Told(t.Context(), r.db, c); err != nil || told {
 		t.Errorf("somebody is told without a mail server: %v", err)
 	}
-	r.Mails = true
-	if told, err := r.Told(t.Context(), r.DB, c); err != nil || !told {
+	r.mailing = true
+	if told, err := r.Told(t.Context(), r.db, c); err != nil || !told {
 		t.Errorf("nobody is told: %v", err)
 	}
 	r.change(func(tx *store.Tx) error {
-		a, err := r.Directory.Create(t.Context(), tx, directory.NewAccount{Name: "carol"})
+		a, err := r.directory.Create(t.Context(), tx, directory.NewAccount{Name: "carol"})
 		if err != nil {
 			return err
 		}
@@ -333,7 +333,7 @@ func TestWhatSpeaksAgainstAPass(t *testing.T) {
 		"unused for a month":      {func(r *rig) { r.later(30*24*time.Hour - 25*time.Hour + time.Second) }, "recovery-missed"},
 		"the helper is suspended": {func(r *rig) { r.edit("helga", func(a *directory.Account) { a.State = directory.Suspended }) }, "opener-no-longer-may"},
 		"the helper is gone": {func(r *rig) {
-			r.change(func(tx *store.Tx) error { return r.Directory.Remove(t.Context(), tx, r.account("helga"), 0) })
+			r.change(func(tx *store.Tx) error { return r.directory.Remove(t.Context(), tx, r.account("helga"), 0) })
 		}, "opener-no-longer-may"},
 		"the helper helps no more":          {func(r *rig) { r.leaves("helga", directory.Helpdesk) }, "opener-no-longer-may"},
 		"the owner is an administrator now": {func(r *rig) { r.joins("bob", directory.Administrators) }, "opener-no-longer-may"},
@@ -399,7 +399,7 @@ func TestWhatSpeaksAgainstAPass(t *testing.T) {
 
 func (r *rig) pass(name string) (pass string) {
 	r.change(func(tx *store.Tx) (err error) {
-		pass, _, err = r.Enrollments.PassIn(r.t.Context(), tx, r.account(name), 0)
+		pass, _, err = r.enrollments.PassIn(r.t.Context(), tx, r.account(name), 0)
 		return err
 	})
 	return pass
@@ -407,20 +407,20 @@ func (r *rig) pass(name string) (pass string) {
 
 func (r *rig) joins(name, group string) {
 	r.change(func(tx *store.Tx) error {
-		g, err := r.Directory.FindGroup(r.t.Context(), tx, group)
+		g, err := r.directory.FindGroup(r.t.Context(), tx, group)
 		if err != nil {
 			return err
 		}
-		return r.Directory.AddMember(r.t.Context(), tx, g, r.account(name))
+		return r.directory.AddMember(r.t.Context(), tx, g, r.account(name))
 	})
 }
 
 func (r *rig) leaves(name, group string) {
 	r.change(func(tx *store.Tx) error {
-		g, err := r.Directory.FindGroup(r.t.Context(), tx, group)
+		g, err := r.directory.FindGroup(r.t.Context(), tx, group)
 		if err != nil {
 			return err
 		}
-		return r.Directory.RemoveMember(r.t.Context(), tx, g, r.account(name))
+		return r.directory.RemoveMember(r.t.Context(), tx, g, r.account(name))
 	})
 }

@@ -121,7 +121,7 @@ func (r *rig) open(t *testing.T) (*directory.Directory, *signin.Rules) {
 	clock := func() time.Time { return r.now }
 	db, keys := keyringtest.Open(t, store.Options{DSN: r.dsn, Remember: r.folder, Now: func() time.Time { return began }}, r.root)
 	log := slog.New(slog.DiscardHandler)
-	people := directory.New(directory.Parts{DB: db, Keys: keys, Log: log})
+	people := directory.New(directory.Parts{DB: db, Keys: keys})
 	rules := signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
 	r.Sessions = New(Parts{DB: db, Keys: keys, Tickets: ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock}), Now: clock})
 	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Rules: rules, Standing: r.Sessions, Now: clock, Log: log}

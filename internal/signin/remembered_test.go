@@ -3,7 +3,6 @@ package signin
 import (
 	"context"
 	"encoding/base64"
-	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -31,7 +30,7 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
-	p := Parts{DB: db, Keys: keys, Directory: directory.New(directory.Parts{DB: db, Keys: keys, Log: slog.New(slog.DiscardHandler)}), Now: func() time.Time { return now }}
+	p := Parts{DB: db, Keys: keys, Directory: directory.New(directory.Parts{DB: db, Keys: keys}), Now: func() time.Time { return now }}
 	ids := map[string]assurance.AccountID{}
 	g, err := newGuesses(p.DB, p.Keys, p.Limits, p.Now)
 	if err != nil {

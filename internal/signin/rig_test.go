@@ -244,7 +244,7 @@ func (r *rig) open() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.dir = directory.New(directory.Parts{DB: db, Keys: keys, Log: log})
+	r.dir = directory.New(directory.Parts{DB: db, Keys: keys})
 	catalogue, err := application.Open(t.Context(), db, keys, log)
 	if err != nil {
 		t.Fatal(err)

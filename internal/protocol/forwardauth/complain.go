@@ -40,8 +40,8 @@ func (c *complaints) due(why complaint, now time.Time) bool {
 
 // complain tells the log, once a minute for each reason.
 func (d *Door) complain(r *http.Request, why complaint) {
-	if d.Log == nil || !d.complaints.due(why, d.Now()) {
+	if d.log == nil || !d.complaints.due(why, d.now()) {
 		return
 	}
-	d.Log.Warn(string(why), "proxy", peer(r), "asked", r.URL.Path)
+	d.log.Warn(string(why), "proxy", peer(r), "asked", r.URL.Path)
 }

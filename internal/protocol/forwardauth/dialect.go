@@ -99,7 +99,7 @@ func oneCookie(r *http.Request, name string) string {
 func (d *Door) trusted(r *http.Request) bool { return d.listed(peer(r)) }
 
 func (d *Door) listed(a netip.Addr) bool {
-	for _, p := range d.Proxies {
+	for _, p := range d.proxies {
 		if p.Contains(a) {
 			return true
 		}
@@ -162,7 +162,7 @@ func (d *Door) claimedBy(at netip.Addr, r *http.Request) (netip.Addr, bool) {
 // isProxy reports whether an address is listed by itself: then it is a proxy's.
 // Of a network that is listed somebody may be a person.
 func (d *Door) isProxy(a netip.Addr) bool {
-	for _, p := range d.Proxies {
+	for _, p := range d.proxies {
 		if p.IsSingleIP() && p.Addr() == a {
 			return true
 		}

@@ -39,13 +39,22 @@ type Catalogue interface {
 
 // Door answers proxies.
 type Door struct {
-	Parts
+	engine       *signin.Engine
+	sessions     *session.Sessions
+	applications Catalogue
+	proxies      []netip.Prefix
+	publicURL    *url.URL
+	now          func() time.Time
+	log          *slog.Logger
+
 	index      atomic.Pointer[index]
 	complaints complaints
 }
 
 // New makes a Door.
-func New(p Parts) *Door { return &Door{Parts: p} }
+func New(p Parts) *Door {
+	return &Door{engine: p.Engine, sessions: p.Sessions, applications: p.Applications, proxies: p.Proxies, publicURL: p.PublicURL, now: p.Now, log: p.Log}
+}
 
 // Asked is where proxies ask.
 const Asked = "/verify/"
@@ -91,7 +100,7 @@ func (q question) origin() string { return q.scheme + "://" + q.host }
 func (d *Door) understand(ctx context.Context, a asked, overridden bool) (question, error) {
 	q := question{scheme: a.scheme, request: request{method: a.method}}
 	var ok bool
-	if a.scheme != "https" && (a.scheme != "http" || d.PublicURL.Scheme == "https") {
+	if a.scheme != "https" && (a.scheme != "http" || d.publicURL.Scheme == "https") {
 		return q, failure.Refuse("scheme", "This site is reached by https only.")
 	}
 	if q.host, ok = plainHost(a.scheme, a.host); !ok || !method(a.method) {
@@ -167,7 +176,7 @@ func (d *Door) read(r *http.Request, a asked) (question, netip.Addr, error) {
 
 // check asks the engine about one request for an application.
 func (d *Door) check(ctx context.Context, q question, reference string, source netip.Addr) (signin.Step, error) {
-	return d.Engine.Check(ctx, signin.Request{Application: q.at.app, Action: q.action, Session: reference,
+	return d.engine.Check(ctx, signin.Request{Application: q.at.app, Action: q.action, Session: reference,
 		Source: source, Protocol: Protocol, Medium: prompt.Browser, Method: q.forPolicy(), Path: q.path})
 }
 

@@ -96,7 +96,7 @@ func (d *Door) begin(w http.ResponseWriter, r *http.Request) {
 		way = base64.RawURLEncoding.EncodeToString(raw)
 	}
 	http.SetCookie(w, &http.Cookie{Name: wayCookie(q.scheme), Value: way, Path: "/", MaxAge: wayLife, HttpOnly: true, Secure: q.scheme == "https", SameSite: http.SameSiteLaxMode})
-	to := d.PublicURL.JoinPath("forward/start")
+	to := d.publicURL.JoinPath("forward/start")
 	to.RawQuery = url.Values{"to": {q.origin() + q.raw}, "browser": {browser(way)}}.Encode()
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
@@ -112,7 +112,7 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "That address is not one that can be gone back to.", http.StatusBadRequest)
 		return
 	}
-	secret := oneCookie(r, session.Cookie(d.PublicURL.Scheme == "https"))
+	secret := oneCookie(r, session.Cookie(d.publicURL.Scheme == "https"))
 	step, err := d.check(r.Context(), q, secret, d.Source(r))
 	switch {
 	case err != nil:
@@ -127,7 +127,7 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Door) handOver(w http.ResponseWriter, r *http.Request, q question, h session.Handover) {
-	code, err := d.Sessions.Derive(r.Context(), oneCookie(r, session.Cookie(d.PublicURL.Scheme == "https")), h)
+	code, err := d.sessions.Derive(r.Context(), oneCookie(r, session.Cookie(d.publicURL.Scheme == "https")), h)
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusForbidden)
 		return
@@ -156,9 +156,9 @@ func (d *Door) way(ctx context.Context, q question, browser string) (string, err
 		if err != nil {
 			return "", err
 		}
-		back := d.PublicURL.JoinPath("forward/start")
+		back := d.publicURL.JoinPath("forward/start")
 		back.RawQuery = url.Values{"to": {near.origin() + near.raw}, "browser": {browser}}.Encode()
-		code, err := d.Sessions.Send(session.Errand{Application: near.at.app, Action: near.action, Protocol: Protocol, Method: near.forPolicy(), Path: near.path, Return: back.String()})
+		code, err := d.sessions.Send(session.Errand{Application: near.at.app, Action: near.action, Protocol: Protocol, Method: near.forPolicy(), Path: near.path, Return: back.String()})
 		if !errors.Is(err, session.ErrLongWay) {
 			return code, err
 		}
@@ -180,7 +180,7 @@ func (d *Door) accept(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := session.Handover{Host: q.origin(), Browser: browser(way)}
-	secret, err := d.Sessions.Accept(r.Context(), r.URL.Query().Get("code"), h, session.Visit{Application: q.at.app, Source: d.Source(r).String(), Agent: r.UserAgent()})
+	secret, err := d.sessions.Accept(r.Context(), r.URL.Query().Get("code"), h, session.Visit{Application: q.at.app, Source: d.Source(r).String(), Agent: r.UserAgent()})
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusForbidden)
 		return

@@ -71,7 +71,7 @@ func TestProxyWithoutAddress(t *testing.T) {
 	d, h := without(t)
 	var log bytes.Buffer
 	now := time.Now()
-	d.Log, d.Now = slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return now }
+	d.log, d.now = slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return now }
 	for path := range dialects {
 		for range 3 {
 			r := inDialect(path)

@@ -26,10 +26,10 @@ const keep = time.Second
 // find returns the application of a host in its one spelling: the one that
 // names it exactly, else the one whose wildcard covers it.
 func (d *Door) find(ctx context.Context, host string) (place, bool, error) {
-	changed, now := d.Applications.Changed(), d.Now()
+	changed, now := d.applications.Changed(), d.now()
 	ix := d.index.Load()
 	if ix == nil || ix.changed != changed || now.Sub(ix.made).Abs() >= keep {
-		all, err := d.Applications.ByProtocol(ctx, Protocol)
+		all, err := d.applications.ByProtocol(ctx, Protocol)
 		if err != nil {
 			return place{}, false, err
 		}

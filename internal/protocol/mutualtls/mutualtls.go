@@ -39,7 +39,12 @@ type Parts struct {
 
 // Endpoint serves the listener. It is safe for concurrent use.
 type Endpoint struct {
-	Parts
+	authorities pki.Authorities
+	sources     map[string]revocation.Source
+	checker     *revocation.Checker
+	seals       pki.Seals
+	url, pages  *url.URL
+	now         func() time.Time
 	// asking bounds how many wait for somebody else's answer at once.
 	asking chan struct{}
 }
@@ -48,7 +53,10 @@ type Endpoint struct {
 const most = 64
 
 // New makes an Endpoint.
-func New(p Parts) *Endpoint { return &Endpoint{p, make(chan struct{}, most)} }
+func New(p Parts) *Endpoint {
+	return &Endpoint{authorities: p.Authorities, sources: p.Sources, checker: p.Checker, seals: p.Seals, url: p.URL, pages: p.Pages, now: p.Now,
+		asking: make(chan struct{}, most)}
+}
 
 // back is where a browser is sent, by what its visit was for.
 var back = map[string]string{"sign-in": "/sign-in/card", "setup": "/account/setup/card"}
@@ -71,7 +79,7 @@ func (e *Endpoint) TLS(config *tls.Config) *tls.Config {
 	c.SessionTicketsDisabled = true
 	c.ClientAuth = tls.RequestClientCert
 	c.ClientCAs = x509.NewCertPool() // which browsers choose by
-	for _, a := range e.Authorities {
+	for _, a := range e.authorities {
 		for _, certificate := range a.Certificates {
 			c.ClientCAs.AddCert(certificate)
 		}
@@ -115,12 +123,12 @@ func (e *Endpoint) show(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, why, http.StatusMisdirectedRequest)
 		return
 	}
-	text, err := pki.Write(e.Seals, challenge, e.state(r.Context(), r.TLS))
+	text, err := pki.Write(e.seals, challenge, e.state(r.Context(), r.TLS))
 	if err != nil {
 		http.Error(w, "That did not work. Go back and try again.", http.StatusInternalServerError)
 		return
 	}
-	to := e.Pages.JoinPath(path)
+	to := e.pages.JoinPath(path)
 	to.RawQuery = url.Values{"shown": {text}}.Encode()
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
@@ -131,8 +139,8 @@ func (e *Endpoint) misdirected(r *http.Request) string {
 	switch {
 	case r.TLS == nil || !r.TLS.HandshakeComplete || r.TLS.Version < tls.VersionTLS13 || r.TLS.DidResume:
 		return "A card is shown in a new TLS 1.3 connection only. Go back and try again."
-	case !strings.EqualFold(hostname(r.Host), e.URL.Hostname()) || net.ParseIP(e.URL.Hostname()) == nil && !strings.EqualFold(r.TLS.ServerName, e.URL.Hostname()):
-		return "A card is shown at the name " + e.URL.Hostname() + " only. Go back and try again."
+	case !strings.EqualFold(hostname(r.Host), e.url.Hostname()) || net.ParseIP(e.url.Hostname()) == nil && !strings.EqualFold(r.TLS.ServerName, e.url.Hostname()):
+		return "A card is shown at the name " + e.url.Hostname() + " only. Go back and try again."
 	}
 	return ""
 }
@@ -141,14 +149,14 @@ func hostname(host string) string { return (&url.URL{Host: host}).Hostname() }
 
 // state says what this connection proved.
 func (e *Endpoint) state(ctx context.Context, t *tls.ConnectionState) pki.Statement {
-	s := pki.Statement{Time: e.Now().UnixMilli()}
+	s := pki.Statement{Time: e.now().UnixMilli()}
 	if len(t.PeerCertificates) == 0 {
 		s.Refused = noCertificate
 		return s
 	}
 	leaf := t.PeerCertificates[0]
 	s.Detail = pki.Describe(leaf)
-	authority, path, err := e.Authorities.Verify(leaf.Raw, e.Now())
+	authority, path, err := e.authorities.Verify(leaf.Raw, e.now())
 	if err != nil {
 		s.Refused = string(pki.Malformed)
 		if r := pki.Refusal(""); errors.As(err, &r) {
@@ -165,7 +173,7 @@ func (e *Endpoint) state(ctx context.Context, t *tls.ConnectionState) pki.Statem
 		return s
 	}
 	// It counts from when the answer was asked for, so that a slow one is not fresher.
-	if err := e.Checker.Check(ctx, e.Sources[authority.Name], path); err != nil {
+	if err := e.checker.Check(ctx, e.sources[authority.Name], path); err != nil {
 		s.Refused = notNow
 		var r *revocation.Refusal
 		if errors.As(err, &r) {

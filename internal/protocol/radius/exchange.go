@@ -28,7 +28,7 @@ func (s *Server) ask(ctx context.Context, j *job) (letter byte, step signin.Step
 		return 0, signin.Step{}, errTwice
 	}
 	if method := j.content.unsupported(j.request); method != "" {
-		s.drop(&s.Stats.Unsupported, s.about(j, "unsupported-method"), s.Now())
+		s.drop(&s.Stats.Unsupported, s.about(j, "unsupported-method"), s.now())
 		return 0, signin.Step{Public: unsupportedText, Reason: "unsupported-method"}, nil
 	}
 	typed, err := j.typed()
@@ -54,7 +54,7 @@ func (j *job) typed() (string, error) {
 }
 
 func (s *Server) begin(ctx context.Context, j *job, typed string) (signin.Step, error) {
-	return s.Engine.Begin(ctx, signin.Request{
+	return s.engine.Begin(ctx, signin.Request{
 		Application: j.client.application,
 		Name:        string(j.content.name),
 		Source:      j.content.person(),
@@ -72,14 +72,14 @@ func (s *Server) begin(ctx context.Context, j *job, typed string) (signin.Step, 
 func (s *Server) goOn(ctx context.Context, j *job, typed string) (byte, signin.Step, error) {
 	letter, ticket, ok := j.bearer().read(j.content.state)
 	if !ok || j.client.mode != Challenge {
-		s.drop(&s.Stats.StrayState, s.about(j, "stray-state"), s.Now())
+		s.drop(&s.Stats.StrayState, s.about(j, "stray-state"), s.now())
 		return 0, signin.Step{Public: strayText, Reason: "stray-state"}, nil
 	}
 	if letter == stateWait {
-		step, err := s.Engine.Look(ctx, ticket)
+		step, err := s.engine.Look(ctx, ticket)
 		return letter, step, err
 	}
-	step, err := s.Engine.Answer(ctx, ticket, signin.Reply{
+	step, err := s.engine.Answer(ctx, ticket, signin.Reply{
 		Answer: prompt.Answer{Text: typed}, Source: j.content.person(), Partner: j.partner,
 	})
 	return letter, step, err
@@ -128,7 +128,7 @@ func (s *Server) challenge(j *job, step signin.Step, letter byte) ([]byte, error
 	d.Add(packet.State, j.bearer().write(letter, step.Ticket))
 	// RFC 2865 section 5.27: how long the person has. RFC 2869 section 5.10:
 	// whether to show what is typed.
-	if left := step.Deadline.Sub(s.Now()); left > 0 {
+	if left := step.Deadline.Sub(s.now()); left > 0 {
 		d.AddInteger(packet.SessionTimeout, uint32(max(left/time.Second, 1)))
 	}
 	if echo := len(step.Prompts) > 0 && step.Prompts[0].Kind != prompt.Secret; echo {

@@ -58,8 +58,8 @@ func (l *limiter) allow(s subject, now time.Time) bool {
 }
 
 func (s *Server) notice(n Notice, now time.Time) {
-	if s.Notice != nil && s.notices.allow(subject{n.Reason, n.From.Addr()}, now) {
-		s.Notice(n)
+	if s.hears != nil && s.notices.allow(subject{n.Reason, n.From.Addr()}, now) {
+		s.hears(n)
 	}
 }
 

@@ -95,7 +95,7 @@ func (s *Server) send(l *listener, reply []byte, to netip.AddrPort, via []byte) 
 // is new goes to a worker. The reply's room is the caller's.
 func (s *Server) take(l *listener, a arrival, room []byte) {
 	s.Stats.Received.Add(1)
-	now := s.Now()
+	now := s.now()
 	p, err := packet.Parse(a.datagram)
 	if err != nil {
 		s.drop(&s.Stats.Malformed, Notice{Reason: "malformed", From: a.from, Err: err}, now)

@@ -69,9 +69,15 @@ type Parts struct {
 
 // Server answers Access-Requests. It is made by [New].
 type Server struct {
-	Parts
 	// Stats may be read at any time.
 	Stats Stats
+
+	engine           Engine
+	applications     Catalogue
+	workers, waiting int
+	grace            time.Duration
+	now              func() time.Time
+	hears            func(Notice)
 
 	view     atomic.Pointer[view]
 	renewing sync.Mutex
@@ -107,7 +113,8 @@ func New(p Parts) (*Server, error) {
 		p.Now = time.Now
 	}
 	return &Server{
-		Parts: p, memory: newMemory(p.Remember), seed: maphash.MakeSeed(), poll: 500 * time.Millisecond,
+		engine: p.Engine, applications: p.Applications, workers: p.Workers, waiting: p.Waiting, grace: p.Grace, now: p.Now, hears: p.Notice,
+		memory: newMemory(p.Remember), seed: maphash.MakeSeed(), poll: 500 * time.Millisecond,
 		queue: make(chan *job, p.Queue), jobs: sync.Pool{New: func() any { return new(job) }},
 	}, nil
 }
@@ -152,7 +159,7 @@ func (s *Server) Serve(ctx context.Context, conns []*net.UDPConn) error {
 			reading.Go(func() { broken <- s.receive(l) })
 		}
 	}
-	for range s.Workers {
+	for range s.workers {
 		working.Go(s.labour)
 	}
 	var err error
@@ -176,7 +183,7 @@ var errStopping = errors.New("radius: the server is stopping")
 
 // finish waits for what is in flight, and cuts it short after the grace time.
 func (s *Server) finish(working *sync.WaitGroup, stop context.CancelCauseFunc) {
-	timer := time.AfterFunc(s.Grace, func() { stop(errStopping) })
+	timer := time.AfterFunc(s.grace, func() { stop(errStopping) })
 	defer timer.Stop()
 	working.Wait()
 	s.holding.Wait()
@@ -184,7 +191,7 @@ func (s *Server) finish(working *sync.WaitGroup, stop context.CancelCauseFunc) {
 
 // Problems lists the applications and clients that are not served.
 func (s *Server) Problems() []Problem {
-	if h := s.house(s.Now()); h != nil {
+	if h := s.house(s.now()); h != nil {
 		return h.problems
 	}
 	return []Problem{{Why: "The applications cannot be read; every RADIUS request is dropped."}}

@@ -31,7 +31,7 @@ func (v *view) current(changed uint64, now time.Time) bool {
 // house returns every door as it is now, or nil when that cannot be known.
 func (s *Server) house(now time.Time) *house {
 	v := s.view.Load()
-	if v == nil || !v.current(s.Applications.Changed(), now) {
+	if v == nil || !v.current(s.applications.Changed(), now) {
 		v = s.renew(now)
 	}
 	return v.house
@@ -41,14 +41,14 @@ func (s *Server) house(now time.Time) *house {
 func (s *Server) renew(now time.Time) *view {
 	s.renewing.Lock()
 	defer s.renewing.Unlock()
-	old, changed := s.view.Load(), s.Applications.Changed()
+	old, changed := s.view.Load(), s.applications.Changed()
 	if old != nil && old.current(changed, now) {
 		return old
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	v := &view{changed: changed, checked: now}
-	list, err := s.Applications.ByProtocol(ctx, Protocol)
+	list, err := s.applications.ByProtocol(ctx, Protocol)
 	switch {
 	case err != nil:
 		s.notice(Notice{Reason: "no-applications", Err: err}, now)

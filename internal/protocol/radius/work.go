@@ -58,7 +58,7 @@ func (s *Server) labour() {
 
 // serve decides one request, and waits elsewhere when that takes a person.
 func (s *Server) serve(j *job) {
-	now := s.Now()
+	now := s.now()
 	left := j.client.hold(j.received).Sub(now)
 	if left <= 0 {
 		s.memory.forget(j.key)
@@ -76,9 +76,9 @@ func (s *Server) serve(j *job) {
 
 // wait holds a request while the person acts elsewhere, if there is room.
 func (s *Server) wait(j *job, step signin.Step, left time.Duration) {
-	if s.Stats.Waiting.Add(1) > int64(s.Waiting) {
+	if s.Stats.Waiting.Add(1) > int64(s.waiting) {
 		s.Stats.Waiting.Add(-1)
-		s.drop(&s.Stats.Overloaded, s.about(j, "overloaded"), s.Now())
+		s.drop(&s.Stats.Overloaded, s.about(j, "overloaded"), s.now())
 		s.remember(j, nil)
 		return
 	}
@@ -104,7 +104,7 @@ func (s *Server) look(j *job, step signin.Step, left time.Duration) (signin.Step
 			return step, nil
 		case <-ticker.C:
 		}
-		next, err := s.guarded(func() (signin.Step, error) { return s.Engine.Look(ctx, step.Ticket) })
+		next, err := s.guarded(func() (signin.Step, error) { return s.engine.Look(ctx, step.Ticket) })
 		switch {
 		case err != nil && ctx.Err() != nil && s.work.Err() == nil:
 			return step, nil // the time was over while it looked
@@ -162,13 +162,13 @@ func (s *Server) blame(j *job, step signin.Step, err error) {
 		n.Reason, counter = "malformed", &s.Stats.Malformed
 	}
 	n.Err, n.Attempt = err, step.Attempt
-	s.drop(counter, n, s.Now())
+	s.drop(counter, n, s.now())
 }
 
 // remember keeps the reply for retransmissions, and only then sends it: a copy
 // that arrives in between must find it.
 func (s *Server) remember(j *job, reply []byte) {
-	s.memory.end(j.key, reply, s.Now())
+	s.memory.end(j.key, reply, s.now())
 	if len(reply) > 0 {
 		s.send(j.listener, reply, j.from, j.via)
 	}

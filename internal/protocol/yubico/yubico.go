@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"countersign/internal/application"
 	"countersign/internal/failure"
@@ -27,7 +28,10 @@ const Path = "/wsapi/2.0/verify"
 
 // Door answers clients.
 type Door struct {
-	protocol.Parts
+	engine       protocol.Engine
+	applications protocol.Applications
+	now          func() time.Time
+
 	mu      sync.Mutex
 	changed uint64
 	clients map[string]client // by id; nil before the first reading
@@ -41,7 +45,9 @@ type client struct {
 }
 
 // New makes a Door.
-func New(p protocol.Parts) *Door { return &Door{Parts: p, asked: newAsked()} }
+func New(p protocol.Parts) *Door {
+	return &Door{engine: p.Engine, applications: p.Applications, now: p.Now, asked: newAsked()}
+}
 
 // Handle puts the door where it is asked. A query is not logged: it holds what a
 // key typed.
@@ -57,7 +63,7 @@ func (d *Door) verify(w http.ResponseWriter, r *http.Request) {
 	if ok {
 		status, key = d.judge(r.Context(), q)
 	}
-	io.WriteString(w, answer(q, status, key, d.Now())) //nolint:errcheck // the client went away
+	io.WriteString(w, answer(q, status, key, d.now())) //nolint:errcheck // the client went away
 }
 
 // judge says what becomes of a request, and with which key the answer is signed.
@@ -76,15 +82,15 @@ func (d *Door) judge(ctx context.Context, q request) (status string, key []byte)
 		return statusSignature, c.key
 	case !q.typed():
 		return statusBad, c.key
-	case d.asked.before(q, d.Now()):
+	case d.asked.before(q, d.now()):
 		return statusAgain, c.key
 	}
-	step, err := d.Engine.Begin(ctx, signin.Request{Application: c.application, Protocol: Protocol, Medium: prompt.Single, Partner: c.name, CodeAlone: true,
+	step, err := d.engine.Begin(ctx, signin.Request{Application: c.application, Protocol: Protocol, Medium: prompt.Single, Partner: c.name, CodeAlone: true,
 		Opening: []prompt.Answer{{Authenticator: signin.AnyCode, Text: q.otp}}})
 	if err != nil && failure.ClassOf(err) != failure.Refused {
 		return statusBroken, c.key
 	}
-	d.asked.note(q, d.Now())
+	d.asked.note(q, d.now())
 	switch {
 	case err == nil && step.State == signin.Granted:
 		return statusOK, c.key
@@ -99,8 +105,8 @@ func (d *Door) judge(ctx context.Context, q request) (status string, key []byte)
 func (d *Door) client(ctx context.Context, id string) (client, bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if changed := d.Applications.Changed(); d.clients == nil || d.changed != changed {
-		all, err := d.Applications.ByProtocol(ctx, Protocol)
+	if changed := d.applications.Changed(); d.clients == nil || d.changed != changed {
+		all, err := d.applications.ByProtocol(ctx, Protocol)
 		if err != nil {
 			return client{}, false, err
 		}

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -43,21 +44,37 @@ const keyKind = "apikey"
 
 // Parts are what the API works on.
 type Parts struct {
-	challenge.Browser
-	Admin   *admin.Admin
-	Tickets *ticket.Tickets
-	Now     func() time.Time
-	Log     *slog.Logger
+	Browser  challenge.Browser
+	Look     *look.Look
+	Engine   *signin.Engine
+	Sessions *session.Sessions
+	Admin    *admin.Admin
+	Tickets  *ticket.Tickets
+	// PublicURL is where the pages are that somebody approves on.
+	PublicURL *url.URL
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // API serves requests.
 type API struct {
-	Parts
-	pages *look.Set
+	browser   challenge.Browser
+	look      *look.Look
+	engine    *signin.Engine
+	sessions  *session.Sessions
+	admin     *admin.Admin
+	tickets   *ticket.Tickets
+	publicURL *url.URL
+	now       func() time.Time
+	log       *slog.Logger
+	pages     *look.Set
 }
 
 // New prepares the API.
-func New(p Parts) *API { return &API{Parts: p, pages: p.Look.Load(files)} }
+func New(p Parts) *API {
+	return &API{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, admin: p.Admin, tickets: p.Tickets, publicURL: p.PublicURL,
+		now: p.Now, log: p.Log, pages: p.Look.Load(files)}
+}
 
 // Route is one request that the API takes.
 type Route struct {
@@ -160,7 +177,7 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &big):
 		p.Status = http.StatusRequestEntityTooLarge
 	case p.Status >= 500:
-		a.Log.Error("a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		a.log.Error("a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	write(w, "application/problem+json", p.Status, p)
 }
@@ -208,5 +225,5 @@ func bearer(r *http.Request) (key, reference string) {
 
 func (a *API) request(r *http.Request, action, object string) signin.Request {
 	_, reference := bearer(r)
-	return signin.Request{Application: signin.Self, Action: action, Object: object, Session: reference, Source: a.Source(r), Protocol: Protocol}
+	return signin.Request{Application: signin.Self, Action: action, Object: object, Session: reference, Source: a.browser.Source(r), Protocol: Protocol}
 }

@@ -60,7 +60,7 @@ type pending struct {
 }
 
 func (a *API) from(r *http.Request) string {
-	if src := a.Source(r); src.IsValid() {
+	if src := a.browser.Source(r); src.IsValid() {
 		return src.Unmap().String()
 	}
 	return "this machine"
@@ -75,7 +75,7 @@ func (a *API) carried(r *http.Request, p pending) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	code, fits := a.Tickets.Sealed(ticket.Spec{Kind: pendingKind, Payload: b, Lifetime: approveLife})
+	code, fits := a.tickets.Sealed(ticket.Spec{Kind: pendingKind, Payload: b, Lifetime: approveLife})
 	if !fits {
 		return "", failure.New(failure.Invalid, "That is too long.")
 	}
@@ -88,17 +88,17 @@ func (a *API) keep(r *http.Request, p pending) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return a.Tickets.Issue(r.Context(), ticket.Spec{Kind: pendingKind, Owner: p.Account, Payload: b, Lifetime: approveLife})
+	return a.tickets.Issue(r.Context(), ticket.Spec{Kind: pendingKind, Owner: p.Account, Payload: b, Lifetime: approveLife})
 }
 
 func (a *API) page(code string) string {
-	return a.Admin.PublicURL.JoinPath("approve").String() + "?code=" + code
+	return a.publicURL.JoinPath("approve").String() + "?code=" + code
 }
 
 // await keeps a command until the session's owner has approved it.
 func (a *API) await(r *http.Request, s admin.Spec, cmd admin.Command) (any, error) {
 	_, reference := bearer(r)
-	held, err := a.Sessions.Standing(r.Context(), reference)
+	held, err := a.sessions.Standing(r.Context(), reference)
 	if err != nil {
 		return nil, signInNeeded
 	}
@@ -111,8 +111,8 @@ func (a *API) await(r *http.Request, s admin.Spec, cmd admin.Command) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.Tickets.Issue(r.Context(), ticket.Spec{Kind: waitingKind, Owner: int64(held.Account), Lifetime: approveLife, Secret: wait})
-	return Approval{Page: a.page(code), Wait: wait, Text: s.Action + ": " + cmd.Object(), Expires: a.Now().Add(approveLife).Truncate(time.Second)}, err
+	_, err = a.tickets.Issue(r.Context(), ticket.Spec{Kind: waitingKind, Owner: int64(held.Account), Lifetime: approveLife, Secret: wait})
+	return Approval{Page: a.page(code), Wait: wait, Text: s.Action + ": " + cmd.Object(), Expires: a.now().Add(approveLife).Truncate(time.Second)}, err
 }
 
 // poll answers once, and says in between that it is still waiting.
@@ -121,14 +121,14 @@ func (a *API) poll(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
-	t, err := a.Tickets.Take(r.Context(), answerKind, in.Wait)
+	t, err := a.tickets.Take(r.Context(), answerKind, in.Wait)
 	if err == nil {
 		return json.RawMessage(t.Payload), nil
 	}
 	if failure.ClassOf(err) != failure.Refused {
 		return nil, err
 	}
-	if _, err := a.Tickets.Peek(r.Context(), waitingKind, in.Wait); err != nil {
+	if _, err := a.tickets.Peek(r.Context(), waitingKind, in.Wait); err != nil {
 		return nil, err
 	}
 	return ApprovalState{State: "waiting"}, nil
@@ -143,7 +143,7 @@ func (a *API) answer(r *http.Request, p pending, s ApprovalState) error {
 	if len(b) > 1<<16 {
 		b, _ = json.Marshal(ApprovalState{State: s.State, Detail: "It was done; its answer is too long to be handed over."})
 	}
-	_, err = a.Tickets.Issue(r.Context(), ticket.Spec{Kind: answerKind, Owner: p.Account, Payload: b, Lifetime: approveLife, Secret: p.Wait})
+	_, err = a.tickets.Issue(r.Context(), ticket.Spec{Kind: answerKind, Owner: p.Account, Payload: b, Lifetime: approveLife, Secret: p.Wait})
 	return err
 }
 
@@ -166,12 +166,12 @@ const (
 // command line asks for is nobody else's to see or to answer. Without a session they
 // sign in first, and ok is false.
 func (a *API) mine(w http.ResponseWriter, r *http.Request, code string) (p pending, ok bool, err error) {
-	step, err := a.Check(r, signin.SignIn, "")
+	step, err := a.browser.Check(r, signin.SignIn, "")
 	switch {
 	case err != nil:
 		return p, false, err
 	case step.State == signin.Ask:
-		return p, false, a.SignIn(w, r, approvePath+"?"+url.Values{codeField: {code}}.Encode())
+		return p, false, a.browser.SignIn(w, r, approvePath+"?"+url.Values{codeField: {code}}.Encode())
 	case step.State != signin.Granted:
 		return p, false, failure.Refuse(step.Reason, step.Public)
 	}
@@ -188,10 +188,10 @@ func (a *API) mine(w http.ResponseWriter, r *http.Request, code string) (p pendi
 // command it is kept.
 func (a *API) pending(r *http.Request, code string) (pending, error) {
 	var p pending
-	if payload, err := a.Tickets.OpenSealed(pendingKind, code); err == nil {
+	if payload, err := a.tickets.OpenSealed(pendingKind, code); err == nil {
 		return p, json.Unmarshal(payload, &p)
 	}
-	t, err := a.Tickets.Peek(r.Context(), pendingKind, code)
+	t, err := a.tickets.Peek(r.Context(), pendingKind, code)
 	if err != nil {
 		return pending{}, err
 	}
@@ -203,7 +203,7 @@ func (a *API) end(r *http.Request, p pending, code string) error {
 	if p.Action == loginAction {
 		return nil
 	}
-	_, err := a.Tickets.Take(r.Context(), pendingKind, code)
+	_, err := a.tickets.Take(r.Context(), pendingKind, code)
 	return err
 }
 
@@ -232,7 +232,7 @@ func (a *API) approve(w http.ResponseWriter, r *http.Request) error {
 	if r.PostForm.Get("refuse") != "" {
 		return a.refuse(w, r, p, code)
 	}
-	step, err := a.Check(r, p.Action, p.Object)
+	step, err := a.browser.Check(r, p.Action, p.Object)
 	if err != nil {
 		return err
 	}
@@ -240,7 +240,7 @@ func (a *API) approve(w http.ResponseWriter, r *http.Request) error {
 	case signin.Granted:
 		return a.approvedBy(w, r, step.Grant, p, code)
 	case signin.Ask:
-		return a.Prove(w, r, session.Errand{Action: p.Action, Object: p.Object, Form: url.Values{codeField: {code}}, Return: donePath})
+		return a.browser.Prove(w, r, session.Errand{Action: p.Action, Object: p.Object, Form: url.Values{codeField: {code}}, Return: donePath})
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }
@@ -266,7 +266,7 @@ type approvedView struct {
 
 // approved does what was kept, under the grant for exactly that.
 func (a *API) approved(w http.ResponseWriter, r *http.Request) error {
-	e, err := a.Kept(w, r)
+	e, err := a.browser.Kept(w, r)
 	if err != nil {
 		return err
 	}
@@ -278,7 +278,7 @@ func (a *API) approved(w http.ResponseWriter, r *http.Request) error {
 	if e.Return != donePath || e.Action != p.Action || e.Object != p.Object {
 		return failure.Refuse("other-errand", "That was begun for something else. Begin again.")
 	}
-	g, err := a.Claim(w, r, e)
+	g, err := a.browser.Claim(w, r, e)
 	if err != nil {
 		return err
 	}
@@ -308,7 +308,7 @@ func (a *API) carryOut(w http.ResponseWriter, r *http.Request, g signin.Grant, p
 	result, err := a.do(r, g, cmd)
 	if err != nil {
 		if failure.ClassOf(err) == failure.Internal {
-			a.Log.Error("an approved command failed", "action", p.Action, "error", err)
+			a.log.Error("an approved command failed", "action", p.Action, "error", err)
 		}
 		outcome = ApprovalState{State: "refused", Detail: failure.Public(err)}
 	} else if outcome.Answer, err = json.Marshal(result); err != nil {

@@ -21,7 +21,7 @@ func (a *API) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (an
 		if key, reference := bearer(r); key == "" && reference == "" {
 			return nil, signInNeeded // before anything is read for a stranger
 		}
-		if err := a.Admin.Prepare(r.Context(), cmd); err != nil {
+		if err := a.admin.Prepare(r.Context(), cmd); err != nil {
 			return nil, err
 		}
 		cmd, err := settle(s, cmd)
@@ -39,7 +39,7 @@ func (a *API) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (an
 			if s.Reads {
 				return nil, signInNeeded // looking is a matter of the session
 			}
-			if err := a.Admin.SoundBy(r.Context(), a.asker(r), cmd); err != nil {
+			if err := a.admin.SoundBy(r.Context(), a.asker(r), cmd); err != nil {
 				return nil, err // nobody is asked to approve what would be refused
 			}
 			return a.await(r, s, cmd)
@@ -49,7 +49,7 @@ func (a *API) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (an
 }
 
 func (a *API) do(r *http.Request, g signin.Grant, cmd admin.Command) (any, error) {
-	answer, err := a.Admin.Do(r.Context(), g, cmd)
+	answer, err := a.admin.Do(r.Context(), g, cmd)
 	if err == nil && answer == nil {
 		answer = struct{}{}
 	}
@@ -61,12 +61,12 @@ func (a *API) ask(r *http.Request, cmd admin.Command) (signin.Step, error) {
 	key, reference := bearer(r)
 	req := a.request(r, cmd.Action(), cmd.Object())
 	if key != "" {
-		return a.Engine.CheckKey(r.Context(), req, keyKind, key)
+		return a.engine.CheckKey(r.Context(), req, keyKind, key)
 	}
 	if reference == "" {
 		return signin.Step{}, signInNeeded
 	}
-	step, err := a.Engine.Check(r.Context(), req)
+	step, err := a.engine.Check(r.Context(), req)
 	if err == nil && step.Reason == "no-session" {
 		return signin.Step{}, signInNeeded
 	}
@@ -76,7 +76,7 @@ func (a *API) ask(r *http.Request, cmd admin.Command) (signin.Step, error) {
 // asker is who asks, for the log.
 func (a *API) asker(r *http.Request) admin.Asker {
 	_, reference := bearer(r)
-	return admin.Asker{Session: reference, Protocol: Protocol, Source: a.Source(r)}
+	return admin.Asker{Session: reference, Protocol: Protocol, Source: a.browser.Source(r)}
 }
 
 // settle writes a command and reads it again, so that its text does not depend

@@ -92,7 +92,7 @@ func agentOf(agent string) string {
 // object is what the person reads and approves: where the command line is.
 func (a *API) object(r *http.Request, agent string) string {
 	from := "this machine"
-	if src := a.Source(r); src.IsValid() {
+	if src := a.browser.Source(r); src.IsValid() {
 		from = src.Unmap().String()
 	}
 	if agent = agentOf(agent); agent == "" {
@@ -122,12 +122,12 @@ func (a *API) loggedIn(w http.ResponseWriter, r *http.Request, g signin.Grant, p
 	if err != nil {
 		return err
 	}
-	code, err := a.Tickets.Issue(r.Context(), ticket.Spec{Kind: codeKind, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
+	code, err := a.tickets.Issue(r.Context(), ticket.Spec{Kind: codeKind, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
 	if err != nil {
 		return err
 	}
 	if p.Redirect != "" {
-		return a.Look.Leave(w, r, p.Redirect+"?code="+code)
+		return a.look.Leave(w, r, p.Redirect+"?code="+code)
 	}
 	return a.render(w, r, approvedView{Code: code})
 }
@@ -136,11 +136,11 @@ func (a *API) start(r *http.Request, g signin.Grant, agent string) (Session, err
 	if agent == "" {
 		agent = "command line"
 	}
-	secret, err := a.Sessions.StartAt(r.Context(), g, session.CommandLine, agent)
+	secret, err := a.sessions.StartAt(r.Context(), g, session.CommandLine, agent)
 	if err != nil {
 		return Session{}, err
 	}
-	held, err := a.Sessions.Standing(r.Context(), session.At(session.CommandLine, secret))
+	held, err := a.sessions.Standing(r.Context(), session.At(session.CommandLine, secret))
 	return Session{Secret: secret, Account: g.Name(), Display: g.Display(), Groups: g.Groups(), Number: held.Number, Expires: held.Expires}, err
 }
 
@@ -149,7 +149,7 @@ func (a *API) finish(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
-	t, err := a.Tickets.Take(r.Context(), codeKind, strings.TrimSpace(in.Code))
+	t, err := a.tickets.Take(r.Context(), codeKind, strings.TrimSpace(in.Code))
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (a *API) finish(_ http.ResponseWriter, r *http.Request) (any, error) {
 	sum := sha256.Sum256([]byte(in.Verifier))
 	if subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(h.Challenge)) != 1 {
 		// Whoever has the code and not the verifier did not begin this sign-in.
-		if err := a.Sessions.SignOut(r.Context(), session.At(session.CommandLine, h.Secret)); err != nil {
+		if err := a.sessions.SignOut(r.Context(), session.At(session.CommandLine, h.Secret)); err != nil {
 			return nil, err
 		}
 		return nil, failure.Refuse("other-verifier", "That code is for another command line. Begin again.")
@@ -170,18 +170,18 @@ func (a *API) finish(_ http.ResponseWriter, r *http.Request) (any, error) {
 
 func (a *API) whoami(_ http.ResponseWriter, r *http.Request) (any, error) {
 	_, reference := bearer(r)
-	held, err := a.Sessions.Standing(r.Context(), reference)
+	held, err := a.sessions.Standing(r.Context(), reference)
 	if failure.ClassOf(err) == failure.Refused {
 		return nil, signInNeeded
 	}
 	if err != nil {
 		return nil, err
 	}
-	name, display, groups, err := a.Admin.WhoIs(r.Context(), held.Account)
+	name, display, groups, err := a.admin.WhoIs(r.Context(), held.Account)
 	return Session{Account: name, Display: display, Groups: groups, Number: held.Number, Expires: held.Expires}, err
 }
 
 func (a *API) logout(_ http.ResponseWriter, r *http.Request) (any, error) {
 	_, reference := bearer(r)
-	return struct{}{}, a.Sessions.SignOut(r.Context(), reference)
+	return struct{}{}, a.sessions.SignOut(r.Context(), reference)
 }

@@ -33,7 +33,7 @@ func (a *API) Document() map[string]any {
 		"openapi": "3.1.0",
 		"info": object{"title": "Countersign", "version": "1", "license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
 			"description": "Every administrative command as one request. A person's session comes from `login`; a program uses an automation key. A command that changes something answers 202 with a page on which the person approves its exact text, unless a key was issued for it."},
-		"servers": []any{object{"url": a.Admin.PublicURL.String()}},
+		"servers": []any{object{"url": a.publicURL.String()}},
 		"paths":   paths,
 		"components": object{"schemas": d.components, "securitySchemes": object{
 			"bearer": object{"type": "http", "scheme": "bearer", "description": "The secret of a command line's session, or an automation key (cskey_...)."}}},

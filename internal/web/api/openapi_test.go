@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"countersign/internal/admin"
-	"countersign/internal/web/challenge"
 	"countersign/internal/web/look"
 )
 
@@ -25,7 +24,7 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := New(Parts{Browser: challenge.Browser{Look: l}, Admin: admin.New(admin.Parts{PublicURL: &url.URL{Scheme: "https", Host: "login.example.org"}}), Now: time.Now})
+	a := New(Parts{Look: l, Admin: admin.New(admin.Parts{}), PublicURL: &url.URL{Scheme: "https", Host: "login.example.org"}, Now: time.Now})
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")

@@ -62,7 +62,7 @@ func (a *API) terminal(_ http.ResponseWriter, r *http.Request) (any, error) {
 		if cmd, err = parse(*in.Command); err != nil {
 			return nil, err
 		}
-		if err := a.Admin.Prepare(r.Context(), cmd); err != nil {
+		if err := a.admin.Prepare(r.Context(), cmd); err != nil {
 			return nil, err
 		}
 		action, object = cmd.Action(), cmd.Object()
@@ -86,7 +86,7 @@ func (a *API) terminal(_ http.ResponseWriter, r *http.Request) (any, error) {
 // signedIn refuses who brings no session that stands.
 func (a *API) signedIn(r *http.Request) error {
 	_, reference := bearer(r)
-	_, err := a.Sessions.Standing(r.Context(), reference)
+	_, err := a.sessions.Standing(r.Context(), reference)
 	if failure.ClassOf(err) == failure.Refused {
 		return signInNeeded
 	}
@@ -106,7 +106,7 @@ func parse(c TerminalCommand) (admin.Command, error) {
 func (a *API) turn(r *http.Request, in TerminalAnswer, action, object string) (signin.Step, error) {
 	if in.Ticket != "" {
 		answer := prompt.Answer{Authenticator: in.Authenticator, Text: in.Text}
-		return a.Engine.Answer(r.Context(), in.Ticket, signin.Reply{Answer: answer, Source: a.Source(r), Partner: terminalPartner})
+		return a.engine.Answer(r.Context(), in.Ticket, signin.Reply{Answer: answer, Source: a.browser.Source(r), Partner: terminalPartner})
 	}
 	req := a.request(r, action, object)
 	req.Name, req.Medium, req.Partner = in.Name, prompt.Line, terminalPartner
@@ -115,7 +115,7 @@ func (a *API) turn(r *http.Request, in TerminalAnswer, action, object string) (s
 	} else {
 		req.Name = "" // it is its session's
 	}
-	return a.Engine.Begin(r.Context(), req)
+	return a.engine.Begin(r.Context(), req)
 }
 
 // terminalPartner binds an attempt to this way in: its ticket is nothing on the
@@ -142,7 +142,7 @@ func (a *API) settled(r *http.Request, g signin.Grant, in TerminalAnswer, cmd ad
 		return nil, failure.Refuse("other-action", "The approval is for something else.")
 	}
 	if cmd != nil {
-		a.Admin.ReceivedAt(cmd, g.Begun())
+		a.admin.ReceivedAt(cmd, g.Begun())
 		answer, err := a.do(r, g, cmd)
 		return TerminalStep{Answer: answer}, err
 	}

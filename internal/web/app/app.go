@@ -40,7 +40,9 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 
 // Parts are what the app works on.
 type Parts struct {
-	challenge.Browser
+	Browser     challenge.Browser
+	Look        *look.Look
+	Apps        *signin.Apps
 	Enrollments *enrollment.Enrollments
 	// PushKey is the application server's public key, in base64url.
 	PushKey string
@@ -53,12 +55,21 @@ type Parts struct {
 
 // App serves the page and its requests.
 type App struct {
-	Parts
-	pages *look.Set
+	browser      challenge.Browser
+	frame        *look.Look
+	apps         *signin.Apps
+	enrollments  *enrollment.Enrollments
+	pushKey      string
+	gesture      json.RawMessage
+	checkAddress func(signin.AppAddress) error
+	pages        *look.Set
 }
 
 // New prepares the app.
-func New(p Parts) *App { return &App{Parts: p, pages: p.Look.Load(templates)} }
+func New(p Parts) *App {
+	return &App{browser: p.Browser, frame: p.Look, apps: p.Apps, enrollments: p.Enrollments, pushKey: p.PushKey, gesture: p.Gesture, checkAddress: p.CheckAddress,
+		pages: p.Look.Load(templates)}
+}
 
 // Routes lists the page and the requests. Each request is public as far as
 // sessions go: what it demands is the signature of an app.
@@ -111,7 +122,7 @@ func (a *App) say(f func(w http.ResponseWriter, r *http.Request) (any, error)) l
 		status := http.StatusOK
 		if err != nil {
 			if class := failure.ClassOf(err); class == failure.Internal || class == failure.Unavailable {
-				a.Look.Log.Error("the app was not answered", "path", r.URL.Path, "error", err)
+				a.frame.Log.Error("the app was not answered", "path", r.URL.Path, "error", err)
 			}
 			status = look.Status(err)
 			out = map[string]string{"problem": failure.Public(err), "reason": failure.ReasonOf(err)}
@@ -129,17 +140,17 @@ func (a *App) say(f func(w http.ResponseWriter, r *http.Request) (any, error)) l
 
 // moment gives the app what it needs to sign and to send anything.
 func (a *App) moment(w http.ResponseWriter, r *http.Request) (any, error) {
-	return map[string]any{"moment": a.Engine.Apps.Moment(), "token": a.Look.FormToken(w, r), "pushKey": a.PushKey, "gesture": a.Gesture}, nil
+	return map[string]any{"moment": a.apps.Moment(), "token": a.frame.FormToken(w, r), "pushKey": a.pushKey, "gesture": a.gesture}, nil
 }
 
 // bind proposes this device's key for an enrollment that waits for one.
 func (a *App) bind(_ http.ResponseWriter, r *http.Request) (any, error) {
-	name, err := a.Enrollments.Bind(r.Context(), r.PostForm.Get("code"), []byte(r.PostForm.Get("proposal")), a.place(r))
+	name, err := a.enrollments.Bind(r.Context(), r.PostForm.Get("code"), []byte(r.PostForm.Get("proposal")), a.place(r))
 	return map[string]string{"name": name}, err
 }
 
 func (a *App) place(r *http.Request) string {
-	if from := a.Source(r); from.IsValid() {
+	if from := a.browser.Source(r); from.IsValid() {
 		return from.Unmap().String()
 	}
 	return ""
@@ -154,7 +165,7 @@ func (a *App) call(r *http.Request) (signin.AppCall, error) {
 		return signin.AppCall{}, noSignature
 	}
 	count, _ := strconv.ParseInt(f.Get("count"), 10, 64) // what is none is refused as none
-	return signin.AppCall{Kind: kind, App: f.Get("app"), Moment: f.Get("moment"), Count: count, Signature: signature, Gesture: []byte(f.Get("gesture")), Source: a.Source(r)}, nil
+	return signin.AppCall{Kind: kind, App: f.Get("app"), Moment: f.Get("moment"), Count: count, Signature: signature, Gesture: []byte(f.Get("gesture")), Source: a.browser.Source(r)}, nil
 }
 
 // found is what waits, for who typed its number.
@@ -176,7 +187,7 @@ func (a *App) look(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	wait, err := a.Engine.Apps.WaitingFor(r.Context(), call, r.PostForm.Get("number"))
+	wait, err := a.apps.WaitingFor(r.Context(), call, r.PostForm.Get("number"))
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +207,7 @@ func (a *App) waits(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	waits, err := a.Engine.Apps.Waits(r.Context(), call)
+	waits, err := a.apps.Waits(r.Context(), call)
 	return map[string]bool{"waits": waits}, err
 }
 
@@ -210,7 +221,7 @@ func (a *App) answer(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, noSignature
 	}
-	err = a.Engine.Apps.Answer(r.Context(), call, signin.AppAnswer{ID: id, Number: f.Get("number"), Text: f.Get("text"), Decision: f.Get("decision")})
+	err = a.apps.Answer(r.Context(), call, signin.AppAnswer{ID: id, Number: f.Get("number"), Text: f.Get("text"), Decision: f.Get("decision")})
 	return map[string]string{}, err
 }
 
@@ -220,7 +231,7 @@ func (a *App) disown(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{}, a.Engine.Apps.NotMe(r.Context(), call)
+	return map[string]string{}, a.apps.NotMe(r.Context(), call)
 }
 
 // move keeps where this app can be woken.
@@ -240,9 +251,9 @@ func (a *App) move(_ http.ResponseWriter, r *http.Request) (any, error) {
 		}
 	}
 	if to.Endpoint != "" {
-		if err := a.CheckAddress(to); err != nil {
+		if err := a.checkAddress(to); err != nil {
 			return nil, failure.Wrap(failure.Invalid, err, "This browser's push service cannot be used.")
 		}
 	}
-	return map[string]string{}, a.Engine.Apps.Move(r.Context(), call, to)
+	return map[string]string{}, a.apps.Move(r.Context(), call, to)
 }

@@ -17,22 +17,30 @@ import (
 // Browser reads what a browser brings and sends it to sign in, in the same way
 // for every room of pages.
 type Browser struct {
-	Look     *look.Look
-	Engine   *signin.Engine
-	Sessions *session.Sessions
-	// Source says where a browser is, behind whatever proxies are trusted.
-	Source func(*http.Request) netip.Addr
+	look     *look.Look
+	engine   *signin.Engine
+	sessions *session.Sessions
+	source   func(*http.Request) netip.Addr
 }
+
+// NewBrowser makes a Browser. Source says where a browser is, behind whatever proxies
+// are trusted.
+func NewBrowser(l *look.Look, e *signin.Engine, s *session.Sessions, source func(*http.Request) netip.Addr) Browser {
+	return Browser{look: l, engine: e, sessions: s, source: source}
+}
+
+// Source is where the browser is, behind whatever proxies are trusted.
+func (b Browser) Source(r *http.Request) netip.Addr { return b.source(r) }
 
 // Secret is the session that the browser holds, or empty.
 func (b Browser) Secret(r *http.Request) string {
-	return b.Look.GetNamed(r, session.Cookie(b.Look.Options.Secure))
+	return b.look.GetNamed(r, session.Cookie(b.look.Options.Secure))
 }
 
 // Check asks the engine for an action in Countersign itself.
 func (b Browser) Check(r *http.Request, action, object string) (signin.Step, error) {
-	return b.Engine.Check(r.Context(), signin.Request{Application: signin.Self, Action: action, Object: object, Session: b.Secret(r),
-		Source: b.Source(r), Protocol: "browser", Medium: prompt.Browser})
+	return b.engine.Check(r.Context(), signin.Request{Application: signin.Self, Action: action, Object: object, Session: b.Secret(r),
+		Source: b.source(r), Protocol: "browser", Medium: prompt.Browser})
 }
 
 // errandCookie holds the errand that a browser signs in or proves itself for.
@@ -45,12 +53,12 @@ const (
 
 // bearer is this browser, with the session that it holds.
 func (b Browser) bearer(w http.ResponseWriter, r *http.Request) (session.Bearer, error) {
-	by := session.Bearer{Browser: b.Look.Browser(w, r)}
+	by := session.Bearer{Browser: b.look.Browser(w, r)}
 	secret := b.Secret(r)
 	if secret == "" {
 		return by, nil
 	}
-	held, err := b.Sessions.Standing(r.Context(), secret)
+	held, err := b.sessions.Standing(r.Context(), secret)
 	if failure.ClassOf(err) == failure.Refused {
 		return by, nil
 	}
@@ -61,9 +69,9 @@ func (b Browser) bearer(w http.ResponseWriter, r *http.Request) (session.Bearer,
 // SignIn has the browser sign in and come back to one of our own pages. It carries
 // nothing that was to be done: whoever has no session makes no errand for an action.
 func (b Browser) SignIn(w http.ResponseWriter, r *http.Request, to string) error {
-	code, err := b.Sessions.Send(session.Errand{Application: signin.Self, Return: to})
+	code, err := b.sessions.Send(session.Errand{Application: signin.Self, Return: to})
 	if errors.Is(err, session.ErrLongWay) {
-		code, err = b.Sessions.Send(session.Errand{Application: signin.Self, Return: "/account"})
+		code, err = b.sessions.Send(session.Errand{Application: signin.Self, Return: "/account"})
 	}
 	if err != nil {
 		return err
@@ -82,11 +90,11 @@ func (b Browser) Prove(w http.ResponseWriter, r *http.Request, e session.Errand)
 		return b.SignIn(w, r, "/account")
 	}
 	e.Application = signin.Self
-	code, err := b.Sessions.Keep(r.Context(), e, by)
+	code, err := b.sessions.Keep(r.Context(), e, by)
 	if err != nil {
 		return err
 	}
-	b.Look.Set(w, errandCookie, code, cookieLife)
+	b.look.Set(w, errandCookie, code, cookieLife)
 	return look.Go(w, r, "/sign-in?errand="+own)
 }
 
@@ -97,7 +105,7 @@ func (b Browser) Kept(w http.ResponseWriter, r *http.Request) (session.Errand, e
 	if err != nil {
 		return session.Errand{}, err
 	}
-	return b.Sessions.Kept(r.Context(), b.Look.Get(r, errandCookie), by)
+	return b.sessions.Kept(r.Context(), b.look.Get(r, errandCookie), by)
 }
 
 // Claim turns what was proved on the sign-in pages into the grant for a kept errand,
@@ -114,15 +122,15 @@ func (b Browser) Claim(w http.ResponseWriter, r *http.Request, e session.Errand)
 	if err != nil {
 		return signin.Grant{}, err
 	}
-	g, err := b.Engine.Claim(r.Context(), b.Look.Get(r, ticketCookie), signin.Self, e.Action, e.Object)
+	g, err := b.engine.Claim(r.Context(), b.look.Get(r, ticketCookie), signin.Self, e.Action, e.Object)
 	if err != nil {
 		return signin.Grant{}, err
 	}
-	code := b.Look.Get(r, errandCookie)
-	b.Look.Drop(w, ticketCookie)
-	b.Look.Drop(w, errandCookie)
+	code := b.look.Get(r, errandCookie)
+	b.look.Drop(w, ticketCookie)
+	b.look.Drop(w, errandCookie)
 	if e.Action != signin.Recover && (g.Account() != by.Account || g.Session() != by.Session || by.Session == "") {
 		return signin.Grant{}, failure.Refuse("other-account", "That was begun by somebody else; only they can approve it.")
 	}
-	return g, b.Sessions.Done(r.Context(), code)
+	return g, b.sessions.Done(r.Context(), code)
 }

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
+	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/look"
@@ -29,18 +30,32 @@ var files embed.FS
 
 // Parts are what the pages are played with.
 type Parts struct {
-	Browser
-	Admin *admin.Admin
+	Browser    Browser
+	Look       *look.Look
+	Engine     *signin.Engine
+	Sessions   *session.Sessions
+	Admin      *admin.Admin
+	Recoveries *recovery.Recoveries
+	Now        func() time.Time
 }
 
 // Challenge serves the pages.
 type Challenge struct {
-	Parts
-	pages *look.Set
+	browser    Browser
+	look       *look.Look
+	engine     *signin.Engine
+	sessions   *session.Sessions
+	admin      *admin.Admin
+	recoveries *recovery.Recoveries
+	now        func() time.Time
+	pages      *look.Set
 }
 
 // New prepares the pages.
-func New(p Parts) *Challenge { return &Challenge{Parts: p, pages: p.Look.Load(files)} }
+func New(p Parts) *Challenge {
+	return &Challenge{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, admin: p.Admin, recoveries: p.Recoveries, now: p.Now,
+		pages: p.Look.Load(files)}
+}
 
 // ticketCookie holds the ticket of the attempt that a browser is in.
 const ticketCookie = "countersign-attempt"
@@ -71,14 +86,14 @@ var plain = session.Errand{Application: signin.Self, Return: "/account"}
 // errand is what this browser signs in for: what its cookie holds, and the portal where
 // that is nothing of its own.
 func (c *Challenge) errand(w http.ResponseWriter, r *http.Request) session.Errand {
-	code := c.Look.Get(r, errandCookie)
+	code := c.look.Get(r, errandCookie)
 	if code == "" {
 		return plain
 	}
-	if e, err := c.Sessions.Sent(code); err == nil {
+	if e, err := c.sessions.Sent(code); err == nil {
 		return e
 	}
-	if e, err := c.Kept(w, r); err == nil {
+	if e, err := c.browser.Kept(w, r); err == nil {
 		return e
 	}
 	return plain
@@ -86,7 +101,7 @@ func (c *Challenge) errand(w http.ResponseWriter, r *http.Request) session.Erran
 
 func (c *Challenge) request(r *http.Request, e session.Errand) signin.Request {
 	return signin.Request{Application: e.Application, Action: e.Action, Object: e.Object, Method: e.Method, Path: e.Path, Raise: e.Raise,
-		Session: c.Secret(r), Source: c.Source(r), Browser: c.Look.Get(r, browserCookie), Protocol: cmp.Or(e.Protocol, "browser"), Medium: prompt.Browser}
+		Session: c.browser.Secret(r), Source: c.browser.Source(r), Browser: c.look.Get(r, browserCookie), Protocol: cmp.Or(e.Protocol, "browser"), Medium: prompt.Browser}
 }
 
 // show begins an attempt, or goes on with the one that the browser is in. Whose
@@ -94,14 +109,14 @@ func (c *Challenge) request(r *http.Request, e session.Errand) signin.Request {
 func (c *Challenge) show(w http.ResponseWriter, r *http.Request) error {
 	e, code := plain, r.URL.Query().Get("errand")
 	if code == own {
-		e, code = c.errand(w, r), c.Look.Get(r, errandCookie)
-	} else if sent, err := c.Sessions.Sent(code); err == nil {
+		e, code = c.errand(w, r), c.look.Get(r, errandCookie)
+	} else if sent, err := c.sessions.Sent(code); err == nil {
 		e = sent
 	} else {
 		code = ""
 	}
-	if c.Secret(r) != "" && !acts(e) {
-		step, err := c.Engine.Check(r.Context(), c.request(r, e))
+	if c.browser.Secret(r) != "" && !acts(e) {
+		step, err := c.engine.Check(r.Context(), c.request(r, e))
 		if err != nil {
 			return err
 		}
@@ -109,11 +124,11 @@ func (c *Challenge) show(w http.ResponseWriter, r *http.Request) error {
 			return c.leave(w, r, e)
 		}
 	}
-	step, err := c.Engine.Begin(r.Context(), c.request(r, e))
+	step, err := c.engine.Begin(r.Context(), c.request(r, e))
 	if err != nil {
 		return err
 	}
-	c.Look.Set(w, errandCookie, code, cookieLife)
+	c.look.Set(w, errandCookie, code, cookieLife)
 	return c.play(w, r, e, "", step)
 }
 
@@ -126,19 +141,19 @@ func (c *Challenge) answer(w http.ResponseWriter, r *http.Request) error {
 	if name != "" && acts(e) {
 		return failure.Refuse("other-account", "This is for whoever is signed in here. Sign out first to be somebody else.")
 	}
-	if err := c.movedText(r, e); err != nil {
+	if err := c.browser.movedText(r, e); err != nil {
 		return err
 	}
 	a := prompt.Answer{Authenticator: form.Get("authenticator"), Text: form.Get("text"), Data: []byte(form.Get("data"))}
-	ticket := c.Look.Get(r, ticketCookie)
+	ticket := c.look.Get(r, ticketCookie)
 	var step signin.Step
 	var err error
 	if name != "" {
 		req := c.request(r, e)
 		req.Session, req.Name, req.Opening = "", name, []prompt.Answer{a}
-		step, err = c.Engine.Begin(r.Context(), req)
+		step, err = c.engine.Begin(r.Context(), req)
 	} else {
-		step, err = c.Engine.Answer(r.Context(), ticket, signin.Reply{Answer: a, Source: c.Source(r)})
+		step, err = c.engine.Answer(r.Context(), ticket, signin.Reply{Answer: a, Source: c.browser.Source(r)})
 	}
 	if err != nil {
 		return err
@@ -183,11 +198,11 @@ func (c *Challenge) wait(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Get("held") != "" {
 		ctx, done := context.WithTimeout(r.Context(), holdLife)
 		defer done()
-		if err := c.Engine.Settled(ctx, c.Look.Get(r, ticketCookie)); err != nil && failure.ClassOf(err) == failure.Internal {
+		if err := c.engine.Settled(ctx, c.look.Get(r, ticketCookie)); err != nil && failure.ClassOf(err) == failure.Internal {
 			return err
 		}
 	}
-	step, err := c.Engine.Look(r.Context(), c.Look.Get(r, ticketCookie))
+	step, err := c.engine.Look(r.Context(), c.look.Get(r, ticketCookie))
 	if err != nil {
 		return err
 	}
@@ -201,7 +216,7 @@ func (c *Challenge) card(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	step, err := c.Engine.Answer(r.Context(), c.Look.Get(r, ticketCookie), signin.Reply{Answer: a, Source: c.Source(r)})
+	step, err := c.engine.Answer(r.Context(), c.look.Get(r, ticketCookie), signin.Reply{Answer: a, Source: c.browser.Source(r)})
 	if err != nil {
 		return err
 	}
@@ -214,11 +229,11 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 	case signin.Granted:
 		return c.granted(w, r, e, step)
 	case signin.Ask, signin.Wait:
-		c.Look.Set(w, ticketCookie, step.Ticket, cookieLife)
+		c.look.Set(w, ticketCookie, step.Ticket, cookieLife)
 		if transfers(step) && r.Method == http.MethodPost {
 			return look.Go(w, r, "/sign-in/wait")
 		}
-		v := view{Title: e.Application, Object: c.saysOf(e), Name: name, Action: ours(e)}
+		v := view{Title: e.Application, Object: c.browser.saysOf(e), Name: name, Action: ours(e)}
 		for _, p := range step.Prompts {
 			v.First = v.First || p.Authenticator == "password"
 			switch p.Kind {
@@ -255,7 +270,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 		}
 		return c.pages.Render(w, r, page)
 	}
-	c.Look.Drop(w, ticketCookie)
+	c.look.Drop(w, ticketCookie)
 	return c.pages.Render(w, r, look.Page{Template: "denied", Title: "Not signed in", Shape: look.Card, Status: http.StatusForbidden, Data: step})
 }
 
@@ -287,7 +302,7 @@ func (b Browser) movedText(r *http.Request, e session.Errand) error {
 
 // saysOf is what an errand does, in words.
 func (b Browser) saysOf(e session.Errand) string {
-	return cmp.Or(e.Says, b.Look.Act(e.Action, e.Object))
+	return cmp.Or(e.Says, b.look.Act(e.Action, e.Object))
 }
 
 // granted starts or raises the session, and goes back to the errand. The grant
@@ -297,7 +312,7 @@ func (c *Challenge) granted(w http.ResponseWriter, r *http.Request, e session.Er
 	if ours(e) {
 		return c.press(w, r, e, step)
 	}
-	g, err := c.Engine.Claim(r.Context(), step.Ticket, e.Application, e.Action, e.Object)
+	g, err := c.engine.Claim(r.Context(), step.Ticket, e.Application, e.Action, e.Object)
 	if err != nil {
 		return err
 	}
@@ -311,48 +326,48 @@ func (c *Challenge) granted(w http.ResponseWriter, r *http.Request, e session.Er
 // has just proved themselves, under the text of the errand, is that form; who comes by
 // a link, or because another device answered, is shown the text and presses a button.
 func (c *Challenge) press(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
-	c.Look.Set(w, ticketCookie, step.Ticket, cookieLife)
+	c.look.Set(w, ticketCookie, step.Ticket, cookieLife)
 	if r.Method == http.MethodPost {
 		return look.Repeat(w, r, e.Return)
 	}
-	return c.pages.Render(w, r, look.Page{Template: "press", Title: "Approve", Shape: look.Card, Data: map[string]string{"Says": c.saysOf(e), "To": e.Return}})
+	return c.pages.Render(w, r, look.Page{Template: "press", Title: "Approve", Shape: look.Card, Data: map[string]string{"Says": c.browser.saysOf(e), "To": e.Return}})
 }
 
 func (c *Challenge) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) error {
 	var secret string
 	var err error
-	if old := c.Secret(r); old != "" {
-		secret, err = c.Sessions.Raise(r.Context(), old, g, r.UserAgent())
+	if old := c.browser.Secret(r); old != "" {
+		secret, err = c.sessions.Raise(r.Context(), old, g, r.UserAgent())
 	} else {
-		secret, err = c.Sessions.Start(r.Context(), g, r.UserAgent())
+		secret, err = c.sessions.Start(r.Context(), g, r.UserAgent())
 	}
 	if err != nil {
 		return err
 	}
-	c.Look.Drop(w, ticketCookie)
-	c.Look.SetNamed(w, session.Cookie(c.Look.Options.Secure), secret, 24*time.Hour)
-	c.Look.Set(w, browserCookie, c.Engine.Remember(g), signin.BrowserLife)
+	c.look.Drop(w, ticketCookie)
+	c.look.SetNamed(w, session.Cookie(c.look.Options.Secure), secret, 24*time.Hour)
+	c.look.Set(w, browserCookie, c.engine.Remember(g), signin.BrowserLife)
 	return nil
 }
 
 func (c *Challenge) leave(w http.ResponseWriter, r *http.Request, e session.Errand) error {
-	c.Look.Drop(w, errandCookie)
-	return c.Look.Leave(w, r, e.Return)
+	c.look.Drop(w, errandCookie)
+	return c.look.Leave(w, r, e.Return)
 }
 
 func (c *Challenge) signOut(w http.ResponseWriter, r *http.Request) error {
-	if secret := c.Secret(r); secret != "" {
-		if err := c.Sessions.SignOut(r.Context(), secret); err != nil {
+	if secret := c.browser.Secret(r); secret != "" {
+		if err := c.sessions.SignOut(r.Context(), secret); err != nil {
 			return err
 		}
 	}
-	c.Look.DropNamed(w, session.Cookie(c.Look.Options.Secure))
-	return c.Look.Done(w, r, "/sign-in", "You are signed out.")
+	c.look.DropNamed(w, session.Cookie(c.look.Options.Secure))
+	return c.look.Done(w, r, "/sign-in", "You are signed out.")
 }
 
 func (c *Challenge) welcome(w http.ResponseWriter, r *http.Request) error {
 	code := r.URL.Query().Get("code")
-	name, _, err := c.Admin.Welcome(r.Context(), code)
+	name, _, err := c.admin.Welcome(r.Context(), code)
 	if err != nil {
 		return err
 	}
@@ -373,7 +388,7 @@ func (c *Challenge) accept(w http.ResponseWriter, r *http.Request) error {
 	if name := r.PostForm.Get("name"); name != "" {
 		return c.passIn(w, r, name, r.PostForm.Get("pass"))
 	}
-	name, pass, err := c.Admin.Welcome(r.Context(), r.PostForm.Get("code"))
+	name, pass, err := c.admin.Welcome(r.Context(), r.PostForm.Get("code"))
 	if err != nil {
 		return err
 	}
@@ -386,7 +401,7 @@ func (c *Challenge) accept(w http.ResponseWriter, r *http.Request) error {
 func (c *Challenge) passIn(w http.ResponseWriter, r *http.Request, name, pass string) error {
 	req := c.request(r, welcomed)
 	req.Session, req.Name, req.Opening = "", name, []prompt.Answer{{Authenticator: "accesspass", Text: pass}}
-	step, err := c.Engine.Begin(r.Context(), req)
+	step, err := c.engine.Begin(r.Context(), req)
 	if err != nil {
 		return err
 	}
@@ -403,17 +418,17 @@ func (c *Challenge) passIn(w http.ResponseWriter, r *http.Request, name, pass st
 
 // hold keeps an errand in this browser, before anybody has a session in it.
 func (c *Challenge) hold(w http.ResponseWriter, r *http.Request, e session.Errand) error {
-	code, err := c.Sessions.Hold(e, c.Look.Browser(w, r))
+	code, err := c.sessions.Hold(e, c.look.Browser(w, r))
 	if err != nil {
 		return err
 	}
-	c.Look.Set(w, errandCookie, code, cookieLife)
+	c.look.Set(w, errandCookie, code, cookieLife)
 	return nil
 }
 
 func (c *Challenge) setup(w http.ResponseWriter, r *http.Request) error {
 	code := r.URL.Query().Get("code")
-	if err := c.Admin.SetupOpen(r.Context(), code); err != nil {
+	if err := c.admin.SetupOpen(r.Context(), code); err != nil {
 		return err
 	}
 	return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Data: admin.Newcomer{Code: code}})
@@ -422,7 +437,7 @@ func (c *Challenge) setup(w http.ResponseWriter, r *http.Request) error {
 func (c *Challenge) setUp(w http.ResponseWriter, r *http.Request) error {
 	f := r.PostForm
 	n := admin.Newcomer{Code: f.Get("code"), Name: f.Get("name"), Display: f.Get("display"), Mail: f.Get("mail"), Codes: f.Get("with") == "codes"}
-	pass, err := c.Admin.Setup(r.Context(), n)
+	pass, err := c.admin.Setup(r.Context(), n)
 	if class := failure.ClassOf(err); err != nil && (class == failure.Invalid || class == failure.Conflict) {
 		return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Status: http.StatusBadRequest, Problem: failure.Public(err), Data: n})
 	}

@@ -16,7 +16,7 @@ type opening struct{ Name, Code string }
 // as well, which follow every link.
 func (c *Challenge) opening(w http.ResponseWriter, r *http.Request) error {
 	code := r.URL.Query().Get("code")
-	name, err := c.Engine.Invited(r.Context(), code)
+	name, err := c.engine.Invited(r.Context(), code)
 	if err != nil {
 		return err
 	}
@@ -25,10 +25,10 @@ func (c *Challenge) opening(w http.ResponseWriter, r *http.Request) error {
 
 // open makes the browser one of its owner's, which lets nobody in.
 func (c *Challenge) open(w http.ResponseWriter, r *http.Request) error {
-	kept, err := c.Engine.Accept(r.Context(), r.PostForm.Get("code"), signin.Request{Application: signin.Self, Action: signin.SignIn, Protocol: "browser", Source: c.Source(r)})
+	kept, err := c.engine.Accept(r.Context(), r.PostForm.Get("code"), signin.Request{Application: signin.Self, Action: signin.SignIn, Protocol: "browser", Source: c.browser.Source(r)})
 	if err != nil {
 		return err
 	}
-	c.Look.Set(w, browserCookie, kept, signin.BrowserLife)
-	return c.Look.Done(w, r, "/sign-in", "This browser is known now. Sign in.")
+	c.look.Set(w, browserCookie, kept, signin.BrowserLife)
+	return c.look.Done(w, r, "/sign-in", "This browser is known now. Sign in.")
 }

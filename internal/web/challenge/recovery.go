@@ -43,14 +43,14 @@ type recoveryView struct {
 
 // recovery shows how far this browser is.
 func (c *Challenge) recovery(w http.ResponseWriter, r *http.Request) error {
-	secret := c.Look.Get(r, recoveryCookie)
-	page := look.Page{Template: "recovery", Title: "Get back in", Shape: look.Card, Data: recoveryView{Codes: c.Engine.RecoversByCodes()}}
+	secret := c.look.Get(r, recoveryCookie)
+	page := look.Page{Template: "recovery", Title: "Get back in", Shape: look.Card, Data: recoveryView{Codes: c.engine.RecoversByCodes()}}
 	if secret == "" {
 		return c.pages.Render(w, r, page)
 	}
-	standing, err := c.Admin.Recoveries.Look(r.Context(), secret)
+	standing, err := c.recoveries.Look(r.Context(), secret)
 	if failure.ClassOf(err) == failure.NotFound {
-		c.Look.Drop(w, recoveryCookie)
+		c.look.Drop(w, recoveryCookie)
 		page.Problem = "The number of before has run out. Begin again."
 		return c.pages.Render(w, r, page)
 	}
@@ -59,7 +59,7 @@ func (c *Challenge) recovery(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := recoveryView{Standing: standing}
 	if standing.Number == "" {
-		v.Phase = standing.Case.Phase(c.Admin.Now())
+		v.Phase = standing.Case.Phase(c.now())
 	}
 	switch v.Phase {
 	case "": // somebody is on the telephone
@@ -75,29 +75,29 @@ func (c *Challenge) recovery(w http.ResponseWriter, r *http.Request) error {
 
 // recover gives the browser a number, whether or not anybody has the name.
 func (c *Challenge) recover(w http.ResponseWriter, r *http.Request) error {
-	secret, _, err := c.Admin.Recoveries.Begin(r.Context(), r.PostForm.Get("name"), c.Source(r))
+	secret, _, err := c.recoveries.Begin(r.Context(), r.PostForm.Get("name"), c.browser.Source(r))
 	if err != nil {
 		return err
 	}
-	c.Look.Set(w, recoveryCookie, secret, recoveryLife)
+	c.look.Set(w, recoveryCookie, secret, recoveryLife)
 	return look.Go(w, r, "/recovery")
 }
 
 // codes begins with a saved code, for the browser that shows a number from then on.
 func (c *Challenge) codes(w http.ResponseWriter, r *http.Request) error {
 	name := r.PostForm.Get("name")
-	secret, standing, err := c.Admin.Recoveries.Begin(r.Context(), name, c.Source(r))
+	secret, standing, err := c.recoveries.Begin(r.Context(), name, c.browser.Source(r))
 	if err != nil {
 		return err
 	}
-	c.Look.Set(w, recoveryCookie, secret, recoveryLife)
+	c.look.Set(w, recoveryCookie, secret, recoveryLife)
 	e := session.Errand{Application: signin.Self, Action: signin.Recover, Object: standing.Bound(), Return: codedPath}
 	if err := c.hold(w, r, e); err != nil {
 		return err
 	}
 	req := c.request(r, e)
 	req.Session, req.Name, req.Opening = "", name, []prompt.Answer{{Authenticator: "recoverycode", Text: r.PostForm.Get("text")}}
-	step, err := c.Engine.Begin(r.Context(), req)
+	step, err := c.engine.Begin(r.Context(), req)
 	if err != nil {
 		return err
 	}
@@ -106,23 +106,23 @@ func (c *Challenge) codes(w http.ResponseWriter, r *http.Request) error {
 
 // coded opens the case when both codes were right.
 func (c *Challenge) coded(w http.ResponseWriter, r *http.Request) error {
-	secret := c.Look.Get(r, recoveryCookie)
-	standing, err := c.Admin.Recoveries.Look(r.Context(), secret)
+	secret := c.look.Get(r, recoveryCookie)
+	standing, err := c.recoveries.Look(r.Context(), secret)
 	if err != nil {
 		return err
 	}
-	e, err := c.Kept(w, r)
+	e, err := c.browser.Kept(w, r)
 	if err != nil {
 		return err
 	}
 	if e.Action != signin.Recover || e.Object != standing.Bound() {
 		return failure.Refuse("other-errand", "That was begun for another number. Begin again.")
 	}
-	g, err := c.Claim(w, r, e)
+	g, err := c.browser.Claim(w, r, e)
 	if err != nil {
 		return err
 	}
-	if _, err := c.Admin.Recoveries.OpenByCodes(r.Context(), g, secret); err != nil {
+	if _, err := c.recoveries.OpenByCodes(r.Context(), g, secret); err != nil {
 		return err
 	}
 	return look.Go(w, r, "/recovery")
@@ -130,7 +130,7 @@ func (c *Challenge) coded(w http.ResponseWriter, r *http.Request) error {
 
 // goOn takes the pass and goes with it to the engine, in one step: nobody sees it.
 func (c *Challenge) goOn(w http.ResponseWriter, r *http.Request) error {
-	name, pass, err := c.Admin.Recoveries.Collect(r.Context(), c.Look.Get(r, recoveryCookie), c.Source(r).String())
+	name, pass, err := c.recoveries.Collect(r.Context(), c.look.Get(r, recoveryCookie), c.browser.Source(r).String())
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (c *Challenge) goOn(w http.ResponseWriter, r *http.Request) error {
 
 // forget has the browser begin again.
 func (c *Challenge) forget(w http.ResponseWriter, r *http.Request) error {
-	c.Look.Drop(w, recoveryCookie)
+	c.look.Drop(w, recoveryCookie)
 	return look.Go(w, r, "/recovery")
 }
 
@@ -147,7 +147,7 @@ func (c *Challenge) forget(w http.ResponseWriter, r *http.Request) error {
 // follow every link.
 func (c *Challenge) stopping(w http.ResponseWriter, r *http.Request) error {
 	code := r.URL.Query().Get("code")
-	found, err := c.Admin.Recoveries.Stoppable(r.Context(), code)
+	found, err := c.recoveries.Stoppable(r.Context(), code)
 	if err != nil {
 		return err
 	}
@@ -161,9 +161,9 @@ type stoppingView struct {
 }
 
 func (c *Challenge) stop(w http.ResponseWriter, r *http.Request) error {
-	undone, err := c.Admin.Recoveries.StopByNotice(r.Context(), r.PostForm.Get("code"), c.Source(r).String())
+	undone, err := c.recoveries.StopByNotice(r.Context(), r.PostForm.Get("code"), c.browser.Source(r).String())
 	if err != nil {
 		return err
 	}
-	return c.Look.Done(w, r, "/sign-in", undone.String()+" Your administrators were told.")
+	return c.look.Done(w, r, "/sign-in", undone.String()+" Your administrators were told.")
 }

@@ -53,7 +53,7 @@ func (v *visit) account(which string, f *form) error {
 	if err != nil {
 		return err
 	}
-	view := accountView{AccountDetail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(d.Account), History: v.tellAll(log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.Look.Kinds}
+	view := accountView{AccountDetail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(d.Account), History: v.tellAll(log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.look.Kinds}
 	view.Joins = []choice{{"", "Choose a group"}}
 	for _, g := range groups {
 		if !slices.Contains(d.Groups, g.Name) {
@@ -159,7 +159,7 @@ type passView struct {
 // pass shows an issued pass, this once.
 func (v *visit) pass(p admin.Pass) error {
 	return v.show(sheet{template: "pass", title: "A temporary access pass", here: accountsPath,
-		data: passView{p, under(accountsPath, p.Account), good(p.Expires, v.Look.Now())}})
+		data: passView{p, under(accountsPath, p.Account), good(p.Expires, v.look.Now())}})
 }
 
 type keyView struct {

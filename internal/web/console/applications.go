@@ -66,7 +66,7 @@ func (v *visit) applications() error {
 	for i, a := range all {
 		rows[i] = applicationRow{a, under(applicationsPath, a.Name)}
 	}
-	return v.show(sheet{template: "applications", title: "Applications", here: applicationsPath, data: applicationsView{rows, v.Admin.Protocols}})
+	return v.show(sheet{template: "applications", title: "Applications", here: applicationsPath, data: applicationsView{rows, v.protocols}})
 }
 
 // applicationView is the form of one application, old or new.
@@ -182,7 +182,7 @@ func (v *visit) application(f *form) error {
 }
 
 func (v *visit) applicationForm(a applicationView) error {
-	a.Protocol, a.Protocols = a.Form.text("protocol"), v.Admin.Protocols
+	a.Protocol, a.Protocols = a.Form.text("protocol"), v.protocols
 	d, _ := a.Protocols.Named(a.Protocol)
 	a.Groups = d.Form
 	shown := []string{"name", "title", "kind", "tier", "settings"}
@@ -203,7 +203,7 @@ func (c *Console) filledApplication(a admin.Application) *form {
 	if pretty, err := json.MarshalIndent(a.Settings, "", "  "); err == nil {
 		f.values.Set("settings", string(pretty))
 	}
-	d, _ := c.Admin.Protocols.Named(a.Protocol)
+	d, _ := c.protocols.Named(a.Protocol)
 	fillSettings(f, d.Form, a.Settings)
 	return f
 }
@@ -225,9 +225,9 @@ func readApplication(v *visit, f *form) admin.Command {
 	if err := decodeNumbers(f.values.Get("base"), &base); err != nil {
 		f.wrong("", "The form is out of date. Load the page again.")
 	}
-	d, ok := v.Admin.Protocols.Named(c.Protocol)
+	d, ok := v.protocols.Named(c.Protocol)
 	if !ok {
-		f.wrong("", "Choose how it asks: "+v.Admin.Protocols.Ways()+".")
+		f.wrong("", "Choose how it asks: "+v.protocols.Ways()+".")
 	}
 	setSettings(f, d.Form, base)
 	c.Settings, _ = json.Marshal(base) // what was decoded can be encoded

@@ -77,11 +77,11 @@ func (v *visit) export() error {
 		return err
 	}
 	out := &download{w: v.w}
-	if err := v.Admin.Export(v.r.Context(), g, out); err != nil {
+	if err := v.admin.Export(v.r.Context(), g, out); err != nil {
 		if !out.begun {
 			return err
 		}
-		v.Look.Log.Error("an export of the audit log broke off", "error", err)
+		v.look.Log.Error("an export of the audit log broke off", "error", err)
 		panic(http.ErrAbortHandler)
 	}
 	return nil

@@ -56,16 +56,16 @@ func (c change) post(v *visit) error {
 	if f.bad() {
 		return c.again(v, f)
 	}
-	if err := v.Admin.Prepare(v.r.Context(), cmd); err != nil {
+	if err := v.admin.Prepare(v.r.Context(), cmd); err != nil {
 		return err
 	}
-	step, err := v.Check(v.r, cmd.Action(), cmd.Object())
+	step, err := v.browser.Check(v.r, cmd.Action(), cmd.Object())
 	if err != nil {
 		return err
 	}
 	if step.State == signin.Ask && step.Reason != "no-session" {
 		// What would be refused anyway is said before anybody approves it.
-		if err := v.Admin.SoundBy(v.r.Context(), admin.Asker{Session: v.Secret(v.r), Protocol: "browser", Source: v.Source(v.r)}, cmd); err != nil {
+		if err := v.admin.SoundBy(v.r.Context(), admin.Asker{Session: v.browser.Secret(v.r), Protocol: "browser", Source: v.browser.Source(v.r)}, cmd); err != nil {
 			return c.mend(v, f, err)
 		}
 	}
@@ -76,7 +76,7 @@ func (c change) post(v *visit) error {
 		if step.Reason == "no-session" {
 			return v.again(f)
 		}
-		return v.Prove(v.w, v.r, session.Errand{Action: cmd.Action(), Object: cmd.Object(), Return: v.r.URL.EscapedPath() + approvedPath, Form: v.r.PostForm})
+		return v.browser.Prove(v.w, v.r, session.Errand{Action: cmd.Action(), Object: cmd.Object(), Return: v.r.URL.EscapedPath() + approvedPath, Form: v.r.PostForm})
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }
@@ -85,7 +85,7 @@ func (c change) post(v *visit) error {
 // form is the one that was kept; the grant is for its text and no other.
 func (c change) approved(v *visit) error {
 	v.back = c.page(v)
-	e, err := v.Kept(v.w, v.r)
+	e, err := v.browser.Kept(v.w, v.r)
 	if err != nil {
 		return err
 	}
@@ -97,17 +97,17 @@ func (c change) approved(v *visit) error {
 	if f.bad() {
 		return c.again(v, f)
 	}
-	if err := v.Admin.Prepare(v.r.Context(), cmd); err != nil {
+	if err := v.admin.Prepare(v.r.Context(), cmd); err != nil {
 		return err
 	}
 	if cmd.Action() != e.Action || cmd.Object() != e.Object {
 		return failure.New(failure.Conflict, "What you approved has changed meanwhile: it would now be %s. Look at it again.", cmd.Object())
 	}
-	g, err := v.Claim(v.w, v.r, e)
+	g, err := v.browser.Claim(v.w, v.r, e)
 	if err != nil {
 		return err
 	}
-	v.Admin.ReceivedAt(cmd, g.Begun())
+	v.admin.ReceivedAt(cmd, g.Begun())
 	return c.do(v, g, f, cmd)
 }
 
@@ -129,7 +129,7 @@ func (v *visit) again(f *form) error {
 // and nothing that was typed is lost.
 func (c change) do(v *visit, g signin.Grant, f *form, cmd admin.Command) error {
 	v.g = g
-	answer, err := v.Admin.Do(v.r.Context(), g, cmd)
+	answer, err := v.admin.Do(v.r.Context(), g, cmd)
 	if err != nil {
 		return c.mend(v, f, err)
 	}

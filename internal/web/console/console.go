@@ -18,6 +18,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/directory"
+	"countersign/internal/protocol"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/challenge"
@@ -29,18 +30,26 @@ var files embed.FS
 
 // Parts are what the pages work on.
 type Parts struct {
-	challenge.Browser
-	Admin *admin.Admin
+	Browser challenge.Browser
+	Look    *look.Look
+	Admin   *admin.Admin
+	// Protocols are those that applications can ask by.
+	Protocols protocol.List
 }
 
 // Console serves the pages.
 type Console struct {
-	Parts
-	pages *look.Set
+	browser   challenge.Browser
+	look      *look.Look
+	admin     *admin.Admin
+	protocols protocol.List
+	pages     *look.Set
 }
 
 // New prepares the pages.
-func New(p Parts) *Console { return &Console{Parts: p, pages: p.Look.Load(files)} }
+func New(p Parts) *Console {
+	return &Console{browser: p.Browser, look: p.Look, admin: p.Admin, protocols: p.Protocols, pages: p.Look.Load(files)}
+}
 
 // Routes lists the pages with what each demands.
 func (c *Console) Routes() []look.Route {
@@ -75,9 +84,9 @@ func (c *Console) serve(do func(v *visit) error) look.Handler {
 		switch {
 		case !errors.As(err, &first):
 		case first.errand.Action == "":
-			return c.SignIn(w, r, first.errand.Return)
+			return c.browser.SignIn(w, r, first.errand.Return)
 		default:
-			return c.Prove(w, r, first.errand)
+			return c.browser.Prove(w, r, first.errand)
 		}
 		return err
 	}
@@ -131,7 +140,7 @@ type signInFirst struct{ errand session.Errand }
 func (*signInFirst) Error() string { return "the person must sign in first" }
 
 // done goes on to a page of ours and says there what was done.
-func (v *visit) done(path, note string) error { return v.Look.Done(v.w, v.r, path, note) }
+func (v *visit) done(path, note string) error { return v.look.Done(v.w, v.r, path, note) }
 
 // under joins a name to a path, as one segment.
 func under(path, name string) string {

@@ -14,7 +14,7 @@ func (c *Console) coverageRoutes() []look.Route {
 	routes := []look.Route{
 		c.page(coveragePath, "coverage.show", (*visit).coverage),
 		c.page(coveragePath+"/declare", "coverage.show", func(v *visit) error {
-			return v.declare(filled("row", v.r.URL.Query().Get("row"), "until", v.Look.Now().AddDate(0, 6, 0).Format(time.DateOnly)))
+			return v.declare(filled("row", v.r.URL.Query().Get("row"), "until", v.look.Now().AddDate(0, 6, 0).Format(time.DateOnly)))
 		}),
 	}
 	return append(routes, c.routes(

@@ -14,7 +14,7 @@ import (
 
 // testConsole has the protocols that there are, and nothing to work on.
 func testConsole() *Console {
-	return &Console{Parts: Parts{Admin: &admin.Admin{Parts: admin.Parts{Protocols: protocol.List{forwardauth.Description(), radius.Description(), yubico.Description()}}}}}
+	return &Console{protocols: protocol.List{forwardauth.Description(), radius.Description(), yubico.Description()}}
 }
 
 // What the form does not have is left as it was stored, and what is shown and
@@ -42,7 +42,7 @@ func FuzzSettings(f *testing.F) {
 		if !form.bad() && !json.Valid(c.Settings) {
 			t.Errorf("not JSON: %s", c.Settings)
 		}
-		for _, d := range testConsole().Admin.Protocols {
+		for _, d := range testConsole().protocols {
 			for _, g := range d.Form {
 				rowNumbers(form, g)
 			}

@@ -23,7 +23,7 @@ type pair struct{ Name, Value string }
 func (c *Console) tellAll(entries []audit.Entry) []told {
 	out := make([]told, len(entries))
 	for i, e := range entries {
-		out[i] = told{Entry: e, Words: tell(e, c.Look.Kinds), Class: classOf(e), Facts: facts(e)}
+		out[i] = told{Entry: e, Words: tell(e, c.look.Kinds), Class: classOf(e), Facts: facts(e)}
 	}
 	return out
 }

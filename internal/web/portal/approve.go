@@ -47,7 +47,7 @@ func (p *Portal) found(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	number := r.PostForm.Get("number")
-	waiting, err := p.Engine.Approvals.WaitingFor(r.Context(), g, number)
+	waiting, err := p.approvals.WaitingFor(r.Context(), g, number)
 	if class := failure.ClassOf(err); class == failure.NotFound || class == failure.Invalid {
 		return p.showWaiting(w, r, approveView{Number: number}, failure.Public(err))
 	}
@@ -59,10 +59,10 @@ func (p *Portal) found(w http.ResponseWriter, r *http.Request) error {
 
 // approveIt hands what was approved to the engine, which alone compares the number.
 func (p *Portal) approveIt(w http.ResponseWriter, r *http.Request, g signin.Grant, object string) error {
-	if err := p.Engine.Approvals.Approve(r.Context(), g, object); err != nil {
+	if err := p.approvals.Approve(r.Context(), g, object); err != nil {
 		return err
 	}
-	return p.Look.Done(w, r, "/account/approve", "Approved. The other device goes on by itself, or press Enter there.")
+	return p.look.Done(w, r, "/account/approve", "Approved. The other device goes on by itself, or press Enter there.")
 }
 
 func (p *Portal) refuse(w http.ResponseWriter, r *http.Request) error {
@@ -74,8 +74,8 @@ func (p *Portal) refuse(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return failure.New(failure.Invalid, "That is no request.")
 	}
-	if err := p.Engine.Approvals.Refuse(r.Context(), g, id); err != nil {
+	if err := p.approvals.Refuse(r.Context(), g, id); err != nil {
 		return err
 	}
-	return p.Look.Done(w, r, "/account/history", "Refused. If you did not begin it, your password is known to somebody: change it.")
+	return p.look.Done(w, r, "/account/history", "Refused. If you did not begin it, your password is known to somebody: change it.")
 }

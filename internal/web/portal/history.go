@@ -29,7 +29,7 @@ func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	entries, err := p.Admin.History(r.Context(), g, historyMost)
+	entries, err := p.admin.History(r.Context(), g, historyMost)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (p *Portal) tell(e audit.Entry) string {
 	}
 	switch e.Event {
 	case "signin.granted":
-		return to + " with " + p.Look.Kinds(e.Detail["shown"])
+		return to + " with " + p.look.Kinds(e.Detail["shown"])
 	case "signin.refused", "answer.refused":
 		reason := why[e.Reason]
 		if reason == "" {
@@ -138,5 +138,5 @@ func (p *Portal) tell(e audit.Entry) string {
 // kindOf is what people call an authenticator that the log has as "totp/3".
 func (p *Portal) kindOf(named string) string {
 	kind, _, _ := strings.Cut(named, "/")
-	return p.Look.Kinds(kind)
+	return p.look.Kinds(kind)
 }

@@ -17,11 +17,11 @@ const pinCookie = "countersign-pin"
 // beginPIN opens the form once the person has proved themselves: what is typed
 // into it waits nowhere.
 func (p *Portal) beginPIN(w http.ResponseWriter, r *http.Request, g signin.Grant, id assurance.CredentialID) error {
-	secret, err := p.Enrollments.BeginPIN(r.Context(), g, id)
+	secret, err := p.enrollments.BeginPIN(r.Context(), g, id)
 	if err != nil {
 		return err
 	}
-	p.Look.Set(w, pinCookie, secret, 10*time.Minute)
+	p.look.Set(w, pinCookie, secret, 10*time.Minute)
 	return look.Go(w, r, "/account/pin")
 }
 
@@ -33,7 +33,7 @@ func (p *Portal) showPIN(w http.ResponseWriter, r *http.Request, problem string)
 		return err
 	}
 	var a enrollment.Authenticator
-	if a, err = p.Enrollments.ResumePIN(r.Context(), g, p.Look.Get(r, pinCookie)); err != nil {
+	if a, err = p.enrollments.ResumePIN(r.Context(), g, p.look.Get(r, pinCookie)); err != nil {
 		return err
 	}
 	status := 0
@@ -49,13 +49,13 @@ func (p *Portal) setPIN(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := r.PostForm
-	err = p.Enrollments.FinishPIN(r.Context(), g, p.Look.Get(r, pinCookie), f.Get("pin"), f.Get("again"))
+	err = p.enrollments.FinishPIN(r.Context(), g, p.look.Get(r, pinCookie), f.Get("pin"), f.Get("again"))
 	if failure.ClassOf(err) == failure.Invalid {
 		return p.showPIN(w, r, failure.Public(err))
 	}
 	if err != nil {
 		return err
 	}
-	p.Look.Drop(w, pinCookie)
-	return p.Look.Done(w, r, "/account", "The PIN is set. It belongs to each code from now on.")
+	p.look.Drop(w, pinCookie)
+	return p.look.Done(w, r, "/account", "The PIN is set. It belongs to each code from now on.")
 }

@@ -36,19 +36,34 @@ var files embed.FS
 
 // Parts are what the pages work on.
 type Parts struct {
-	challenge.Browser
+	Browser     challenge.Browser
+	Look        *look.Look
+	Approvals   *signin.Approvals
+	Pushes      *signin.Pushes
+	Sessions    *session.Sessions
 	Enrollments *enrollment.Enrollments
+	Recoveries  *recovery.Recoveries
 	Admin       *admin.Admin
 }
 
 // Portal serves the pages.
 type Portal struct {
-	Parts
-	pages *look.Set
+	browser     challenge.Browser
+	look        *look.Look
+	approvals   *signin.Approvals
+	pushes      *signin.Pushes
+	sessions    *session.Sessions
+	enrollments *enrollment.Enrollments
+	recoveries  *recovery.Recoveries
+	admin       *admin.Admin
+	pages       *look.Set
 }
 
 // New prepares the pages.
-func New(p Parts) *Portal { return &Portal{Parts: p, pages: p.Look.Load(files)} }
+func New(p Parts) *Portal {
+	return &Portal{browser: p.Browser, look: p.Look, approvals: p.Approvals, pushes: p.Pushes, sessions: p.Sessions, enrollments: p.Enrollments,
+		recoveries: p.Recoveries, admin: p.Admin, pages: p.Look.Load(files)}
+}
 
 // Routes lists the pages with what each demands.
 func (p *Portal) Routes() []look.Route {
@@ -78,15 +93,15 @@ func (p *Portal) Routes() []look.Route {
 // enter returns a grant for the pages. A person whose session holds only a pass
 // gets one for setting up (limited), and nothing else.
 func (p *Portal) enter(w http.ResponseWriter, r *http.Request) (g signin.Grant, limited, ok bool, err error) {
-	step, err := p.Check(r, signin.SignIn, "")
+	step, err := p.browser.Check(r, signin.SignIn, "")
 	if err != nil || step.State == signin.Granted {
 		return step.Grant, false, err == nil, err
 	}
-	early, err := p.Check(r, enrollment.Enroll, "password")
+	early, err := p.browser.Check(r, enrollment.Enroll, "password")
 	if err != nil || early.State == signin.Granted {
 		return early.Grant, true, err == nil, err
 	}
-	return g, false, false, p.SignIn(w, r, comeBack(r))
+	return g, false, false, p.browser.SignIn(w, r, comeBack(r))
 }
 
 // comeBack is the page to come back to when somebody has signed in; what was posted is
@@ -125,8 +140,8 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	v := homeView{Limited: limited, Kinds: p.Enrollments.Kinds(), This: g.Session()}
-	if v.Authenticators, err = p.Enrollments.List(r.Context(), g.Account()); err != nil {
+	v := homeView{Limited: limited, Kinds: p.enrollments.Kinds(), This: g.Session()}
+	if v.Authenticators, err = p.enrollments.List(r.Context(), g.Account()); err != nil {
 		return err
 	}
 	if slices.Contains(g.Groups(), directory.Administrators) {
@@ -134,16 +149,16 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if v.Ready, err = p.Enrollments.TwoFactors(r.Context(), g.Account()); err != nil {
+	if v.Ready, err = p.enrollments.TwoFactors(r.Context(), g.Account()); err != nil {
 		return err
 	}
 	if !limited {
-		if c, under, err := p.Admin.Recoveries.UnderWay(r.Context(), g.Account()); err != nil {
+		if c, under, err := p.recoveries.UnderWay(r.Context(), g.Account()); err != nil {
 			return err
 		} else if under {
 			v.Recovery = &c
 		}
-		if v.Sessions, err = p.Sessions.List(r.Context(), g.Account()); err != nil {
+		if v.Sessions, err = p.sessions.List(r.Context(), g.Account()); err != nil {
 			return err
 		}
 	}
@@ -155,7 +170,7 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 // them out. Where codes are enough it reminds those who have no passkey. What is
 // restricted counts for no administrator unless the policy is changed for it.
 func (p *Portal) forAdministrator(ctx context.Context, v *homeView) error {
-	codes, err := p.Admin.CodesAreEnough(ctx)
+	codes, err := p.admin.CodesAreEnough(ctx)
 	if err != nil {
 		return err
 	}
@@ -220,7 +235,7 @@ func (p *Portal) showOffer(w http.ResponseWriter, r *http.Request, problem strin
 	if !ok {
 		return err
 	}
-	o, err := p.Enrollments.Resume(r.Context(), g, p.Look.Get(r, offerCookie))
+	o, err := p.enrollments.Resume(r.Context(), g, p.look.Get(r, offerCookie))
 	if err != nil {
 		return err
 	}
@@ -257,7 +272,7 @@ func (p *Portal) showOffer(w http.ResponseWriter, r *http.Request, problem strin
 
 // title is what people call a kind.
 func (p *Portal) title(kind string) string {
-	for _, k := range p.Enrollments.Kinds() {
+	for _, k := range p.enrollments.Kinds() {
 		if k.Kind == kind {
 			return k.Title
 		}
@@ -271,7 +286,7 @@ func (p *Portal) finish(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := r.PostForm
-	a, err := p.Enrollments.Finish(r.Context(), g, p.Look.Get(r, offerCookie), prompt.Answer{Authenticator: f.Get("authenticator"), Text: f.Get("text"), Data: []byte(f.Get("data"))}, f.Get("label"))
+	a, err := p.enrollments.Finish(r.Context(), g, p.look.Get(r, offerCookie), prompt.Answer{Authenticator: f.Get("authenticator"), Text: f.Get("text"), Data: []byte(f.Get("data"))}, f.Get("label"))
 	if errors.Is(err, enrollment.ErrAnother) {
 		return look.Go(w, r, "/account/setup")
 	}
@@ -281,8 +296,8 @@ func (p *Portal) finish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.Look.Drop(w, offerCookie)
-	return p.Look.Done(w, r, "/account", "Added: "+a.Title+".")
+	p.look.Drop(w, offerCookie)
+	return p.look.Done(w, r, "/account", "Added: "+a.Title+".")
 }
 
 // stopRecovery is for an owner who lost nothing: any session of theirs is enough.
@@ -291,11 +306,11 @@ func (p *Portal) stopRecovery(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	undone, err := p.Admin.Recoveries.StopOwn(r.Context(), g)
+	undone, err := p.recoveries.StopOwn(r.Context(), g)
 	if err != nil {
 		return err
 	}
-	return p.Look.Done(w, r, "/account", undone.String()+" Your administrators were told.")
+	return p.look.Done(w, r, "/account", undone.String()+" Your administrators were told.")
 }
 
 func (p *Portal) endSession(w http.ResponseWriter, r *http.Request) error {
@@ -303,8 +318,8 @@ func (p *Portal) endSession(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	if err := p.Sessions.End(r.Context(), g.Actor(), g.Account(), r.PostForm.Get("number"), "ended by its owner"); err != nil {
+	if err := p.sessions.End(r.Context(), g.Actor(), g.Account(), r.PostForm.Get("number"), "ended by its owner"); err != nil {
 		return err
 	}
-	return p.Look.Done(w, r, "/account", "That session was ended.")
+	return p.look.Done(w, r, "/account", "That session was ended.")
 }

@@ -45,7 +45,7 @@ func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (press
 	if err != nil {
 		return v, err
 	}
-	if _, err := p.Enrollments.Removable(r.Context(), g.Account(), assurance.CredentialID(a.ID)); err != nil {
+	if _, err := p.enrollments.Removable(r.Context(), g.Account(), assurance.CredentialID(a.ID)); err != nil {
 		return v, err
 	}
 	v.Title, v.Lede, v.Button = "Remove a way to sign in", "You cannot sign in with it any more after this.", "Remove it"
@@ -58,7 +58,7 @@ func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (press
 
 // disowned says which entry of the person's history they say was not them.
 func (p *Portal) disowned(r *http.Request, g signin.Grant, v *pressView) error {
-	entries, err := p.Admin.History(r.Context(), g, historyMost)
+	entries, err := p.admin.History(r.Context(), g, historyMost)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 // prove does an errand, or keeps it and sends the person to prove themselves first.
 // Nothing is kept for whoever has no session: they sign in, and begin again.
 func (p *Portal) prove(w http.ResponseWriter, r *http.Request, e session.Errand) error {
-	step, err := p.Check(r, e.Action, e.Object)
+	step, err := p.browser.Check(r, e.Action, e.Object)
 	if err != nil {
 		return err
 	}
@@ -51,24 +51,24 @@ func (p *Portal) prove(w http.ResponseWriter, r *http.Request, e session.Errand)
 	case step.State == signin.Granted:
 		return p.do(w, r, step.Grant, e)
 	case step.State == signin.Ask && step.Reason == "no-session":
-		return p.SignIn(w, r, comeBack(r))
+		return p.browser.SignIn(w, r, comeBack(r))
 	case step.State == signin.Ask:
 		e.Return = continuePath
-		return p.Prove(w, r, e)
+		return p.browser.Prove(w, r, e)
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }
 
 // resume does what was kept, under the grant for exactly that.
 func (p *Portal) resume(w http.ResponseWriter, r *http.Request) error {
-	e, err := p.Kept(w, r)
+	e, err := p.browser.Kept(w, r)
 	if err != nil {
 		return err
 	}
 	if e.Return != continuePath {
 		return failure.Refuse("other-errand", "That was begun for something else. Begin again.")
 	}
-	g, err := p.Claim(w, r, e)
+	g, err := p.browser.Claim(w, r, e)
 	if err != nil {
 		return err
 	}
@@ -80,11 +80,11 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 	id, _ := strconv.ParseInt(e.Object, 10, 64)
 	switch e.Action {
 	case enrollment.Enroll:
-		offer, err := p.Enrollments.Begin(r.Context(), g, e.Object)
+		offer, err := p.enrollments.Begin(r.Context(), g, e.Object)
 		if err != nil {
 			return err
 		}
-		p.Look.Set(w, offerCookie, offer.Ticket, offerLife)
+		p.look.Set(w, offerCookie, offer.Ticket, offerLife)
 		return look.Go(w, r, "/account/setup")
 	case enrollment.SetPIN:
 		return p.beginPIN(w, r, g, assurance.CredentialID(id))
@@ -93,16 +93,16 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 	case signin.SetQuiet:
 		return p.hush(w, r, g, e)
 	case enrollment.Remove:
-		if err := p.Enrollments.Remove(r.Context(), g, assurance.CredentialID(id)); err != nil {
+		if err := p.enrollments.Remove(r.Context(), g, assurance.CredentialID(id)); err != nil {
 			return err
 		}
-		return p.Look.Done(w, r, "/account", "It was removed.")
+		return p.look.Done(w, r, "/account", "It was removed.")
 	case enrollment.NotMe:
-		off, err := p.Enrollments.ReportNotMe(r.Context(), g, id)
+		off, err := p.enrollments.ReportNotMe(r.Context(), g, id)
 		if err != nil {
 			return err
 		}
-		return p.Look.Done(w, r, "/account", disownedNow(off))
+		return p.look.Done(w, r, "/account", disownedNow(off))
 	case signin.Approve:
 		return p.approveIt(w, r, g, e.Object)
 	}

@@ -23,7 +23,7 @@ func (p *Portal) quiet(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	now, own, err := p.Engine.Pushes.QuietOf(r.Context(), g.Account())
+	now, own, err := p.pushes.QuietOf(r.Context(), g.Account())
 	if err != nil {
 		return err
 	}
@@ -66,8 +66,8 @@ func (p *Portal) hush(w http.ResponseWriter, r *http.Request, g signin.Grant, e 
 	if err != nil {
 		return err
 	}
-	if err := p.Engine.Pushes.SetQuiet(r.Context(), g, q); err != nil {
+	if err := p.pushes.SetQuiet(r.Context(), g, q); err != nil {
 		return err
 	}
-	return p.Look.Done(w, r, "/account", "Quiet hours: "+q.String()+".")
+	return p.look.Done(w, r, "/account", "Quiet hours: "+q.String()+".")
 }
