@@ -12,6 +12,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/application"
+	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
@@ -27,6 +28,7 @@ import (
 	"countersign/internal/protocol"
 	"countersign/internal/protocol/forwardauth"
 	"countersign/internal/protocol/radius"
+	"countersign/internal/pushkey"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -166,12 +168,16 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	in.enrollments, in.recoveries = enrollments, recoveries
 	in.rooms = append(in.rooms, recoveries, lists)
-	if in.pusher, err = openPusher(ctx, in, s); err != nil {
+	pushes, err := pushkey.Open(ctx, in.db, in.keys)
+	if err != nil {
 		return err
 	}
-	in.rooms = append(in.rooms, in.pusher)
+	if in.pusher, err = newPusher(in, s, pushes.Key()); err != nil {
+		return err
+	}
+	in.rooms = append(in.rooms, pushes)
 	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
-		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Known: known, Protocols: s.protocols, Engine: in.engine,
+		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.protocols, Engine: in.engine,
 		Loosened: func() []attack.Exception { return append(loosened(in.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
 		return err
@@ -187,6 +193,12 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	door := forwardauth.New(forwardauth.Parts{Engine: in.engine, Sessions: in.sessions, Applications: catalogue, Proxies: s.proxies, PublicURL: s.publicURL, Now: s.now, Log: s.log})
 	in.handler, err = in.pages(s, door)
 	return err
+}
+
+// forgetting are the rooms beside the directory that keep something of an account, which
+// they delete when it is removed. Sessions are ended before, and stay for the log.
+func (in *installation) forgetting() []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.engine.Forget, in.tickets.Forget, in.recoveries.Forget}
 }
 
 func (in *installation) pages(s settings, door *forwardauth.Door) (http.Handler, error) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"countersign/internal/application"
+	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
@@ -50,6 +51,8 @@ type Parts struct {
 	// Tokens make what hardware tokens keep, and PINs what stands in front of their codes.
 	Tokens enrollment.TokenKinds
 	PINs   enrollment.PINKinds
+	// Forget deletes what other rooms keep of an account, when it is removed.
+	Forget []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
 	// Known are the names that a policy may mention.
 	Known func(ctx context.Context, r store.Reader) (policy.Known, error)
 	// Protocols are those that applications can ask by.
@@ -78,6 +81,7 @@ type Admin struct {
 	outbox       *notify.Outbox
 	tokens       enrollment.TokenKinds
 	pins         enrollment.PINKinds
+	forget       []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
 	known        func(ctx context.Context, r store.Reader) (policy.Known, error)
 	engine       *signin.Engine
 	protocols    protocol.List
@@ -92,7 +96,7 @@ func New(p Parts) *Admin {
 	return &Admin{
 		db: p.DB, keys: p.Keys, directory: p.Directory, applications: p.Applications, enrollments: p.Enrollments, recoveries: p.Recoveries,
 		offline: p.Offline, sessions: p.Sessions, tickets: p.Tickets, rules: p.Rules, outbox: p.Outbox, tokens: p.Tokens, pins: p.PINs,
-		known: p.Known, engine: p.Engine, protocols: p.Protocols,
+		forget: p.Forget, known: p.Known, engine: p.Engine, protocols: p.Protocols,
 		loosened: p.Loosened, publicURL: p.PublicURL, dormant: p.Dormant, now: p.Now,
 	}
 }

@@ -37,6 +37,11 @@ func (c *AccountRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 		if _, err := a.sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
 			return err
 		}
+		for _, forget := range a.forget {
+			if err := forget(ctx, tx, d.ID); err != nil {
+				return err
+			}
+		}
 		return a.directory.Remove(ctx, tx, d, g.Account())
 	})
 	return map[string]string{"removed": d.Name}, err

@@ -14,7 +14,8 @@ import (
 // says of it stays; so does what its authenticators spent, which is a number and a
 // counter each and would take reading all that was ever spent to find. Its name leads
 // to nobody from then on, and says by whom it was taken away: applications know people
-// by it, so that whoever may give it again is a question of its own.
+// by it, so that whoever may give it again is a question of its own. What other rooms keep
+// of the account they forget when they are asked to, in the same change.
 func (d *Directory) Remove(ctx context.Context, tx *store.Tx, a Account, by assurance.AccountID) error {
 	a, err := d.Get(ctx, tx, a.ID)
 	if err != nil {
@@ -30,16 +31,6 @@ func (d *Directory) Remove(ctx context.Context, tx *store.Tx, a Account, by assu
 		`delete from membership where account = $1`,
 		`delete from address where account = $1`,
 		`delete from account_alias where account = $1`,
-		`delete from known_source where account = $1`,
-		`delete from ticket where owner = $1`,
-		`delete from attempt where account = $1`,
-		`delete from wake where account = $1`,
-		`delete from quiet where account = $1`,
-		`delete from prompted where account = $1`,
-		`delete from app_count where account = $1`,
-		`delete from sent where account = $1`,
-		`delete from message where account = $1`,
-		`delete from recovery_request where account = $1`,
 		`delete from account where id = $1`,
 	} {
 		if _, err := tx.Exec(ctx, statement, int64(a.ID)); err != nil {

@@ -485,7 +485,7 @@ func TestObjections(t *testing.T) {
 		t.Errorf("nothing is under way: %v", err)
 	}
 	r.opens("helga", "bob", false)
-	r.change(func(tx *store.Tx) error { return r.directory.Remove(t.Context(), tx, r.account("helga"), 0) })
+	r.remove("helga")
 	if _, err := r.StopOwn(t.Context(), g); err != nil || r.events("alarm.recovery-not-mine", "signed-in") != 1 {
 		t.Error(err)
 	}

@@ -91,6 +91,13 @@ func (r *Recoveries) ask(ctx context.Context, q request) error {
 	})
 }
 
+// Forget deletes the requests of an account that is being removed, inside the change that
+// removes it. Its cases stay, because their openers answer for them.
+func (r *Recoveries) Forget(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	_, err := tx.Exec(ctx, `delete from recovery_request where account = $1`, int64(account))
+	return err
+}
+
 // makeRoom forgets requests when there are very many: first what has run out, then those
 // of the sources that have most, the oldest first, and last those from where their
 // account was let in before. Whether anybody has the name makes no difference.

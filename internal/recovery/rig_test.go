@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -204,6 +205,15 @@ func (r *rig) change(fn func(tx *store.Tx) error) {
 	if err := r.try(fn); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// remove takes an account away, as administrators do.
+func (r *rig) remove(name string) {
+	r.t.Helper()
+	a := r.account(name)
+	r.change(func(tx *store.Tx) error {
+		return errors.Join(r.Forget(r.t.Context(), tx, a.ID), r.tickets.Forget(r.t.Context(), tx, a.ID), r.directory.Remove(r.t.Context(), tx, a, 0))
+	})
 }
 
 func (r *rig) later(d time.Duration) { r.now = r.now.Add(d) }

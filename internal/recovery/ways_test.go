@@ -333,7 +333,7 @@ func TestWhatSpeaksAgainstAPass(t *testing.T) {
 		"unused for a month":      {func(r *rig) { r.later(30*24*time.Hour - 25*time.Hour + time.Second) }, "recovery-missed"},
 		"the helper is suspended": {func(r *rig) { r.edit("helga", func(a *directory.Account) { a.State = directory.Suspended }) }, "opener-no-longer-may"},
 		"the helper is gone": {func(r *rig) {
-			r.change(func(tx *store.Tx) error { return r.directory.Remove(t.Context(), tx, r.account("helga"), 0) })
+			r.remove("helga")
 		}, "opener-no-longer-may"},
 		"the helper helps no more":          {func(r *rig) { r.leaves("helga", directory.Helpdesk) }, "opener-no-longer-may"},
 		"the owner is an administrator now": {func(r *rig) { r.joins("bob", directory.Administrators) }, "opener-no-longer-may"},

@@ -1,12 +1,14 @@
-// Package rooms compares who imports whom with the table in ARCHITECTURE.md. Its tests
-// also check the decision records, the commands of CONTRIBUTING.md and the links of all pages.
+// Package rooms compares who imports whom, and who writes which table of the database,
+// with the tables in ARCHITECTURE.md. Its tests also check the decision records, the
+// commands of CONTRIBUTING.md and the links of all pages.
 //
-// It owns how that table is read. It holds no list of rooms of its own: a room
+// It owns how those tables are read. It holds no list of rooms of its own: a room
 // that the table does not draw, or an import that it does not allow, fails the
 // test. Its one invariant: a name that cannot be understood allows nothing.
 package rooms
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 // Table is what ARCHITECTURE.md allows.
 type Table struct {
 	allowed map[string]row
+	owners  map[string]string
 }
 
 type row struct {
@@ -25,9 +28,9 @@ type row struct {
 
 var quoted = regexp.MustCompile("`([^`]+)`")
 
-// Read finds the two tables of the page by their headings.
+// Read finds the three tables of the page by their headings.
 func Read(page string) Table {
-	t := Table{allowed: map[string]row{}}
+	t := Table{allowed: map[string]row{}, owners: map[string]string{}}
 	var in string
 	for line := range strings.Lines(page) {
 		cells := strings.Split(strings.TrimSpace(line), "|")
@@ -37,8 +40,10 @@ func Read(page string) Table {
 		}
 		left, right := strings.TrimSpace(cells[1]), strings.TrimSpace(cells[2])
 		switch {
-		case left == "room" || left == "room for tests":
+		case left == "room" || left == "room for tests" || left == "table":
 			in = left
+		case in == "table":
+			t.own(names(left), names(right))
 		case in != "":
 			r := row{imports: names(right), everything: right == "everything", tests: in == "room for tests"}
 			for _, name := range names(left) {
@@ -48,6 +53,20 @@ func Read(page string) Table {
 	}
 	return t
 }
+
+// own gives tables of the database to a room. A table that is given twice, or to several
+// rooms, is nobody's.
+func (t Table) own(tables, owner []string) {
+	for _, table := range tables {
+		if _, twice := t.owners[table]; twice || len(owner) != 1 {
+			owner = []string{""}
+		}
+		t.owners[table] = owner[0]
+	}
+}
+
+// Owners are the rooms that write the tables of the database, by table.
+func (t Table) Owners() map[string]string { return maps.Clone(t.owners) }
 
 func names(cell string) []string {
 	var out []string

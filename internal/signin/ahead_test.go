@@ -11,7 +11,6 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
-	"countersign/internal/store"
 )
 
 // watched takes every answer for right that does not begin with "wrong", counts how often
@@ -153,7 +152,7 @@ func TestAnAccountIsRemovedMeanwhile(t *testing.T) {
 			}
 			r, ada, looked, meanwhile := withWatched(t, anyFactor)
 			*meanwhile = func() {
-				r.change(func(tx *store.Tx) error { return r.dir.Remove(t.Context(), tx, ada, 0) })
+				r.remove(ada, 0)
 			}
 			s, err := r.Begin(t.Context(), browses("wiki", name, answer))
 			if err != nil || s.State == Granted || s.Reason == "" {

@@ -66,7 +66,7 @@ func TestOwnersAreToldThatTheirPasswordIsKnown(t *testing.T) {
 func TestARemovedAccountIsToldNothing(t *testing.T) {
 	r, ada, app := withAda(t)
 	s := r.reply(r.begin(browses("wiki", "ada")), "password", secret)
-	r.change(func(tx *store.Tx) error { return r.dir.Remove(t.Context(), tx, ada, 0) })
+	r.remove(ada, 0)
 	r.is("a right code after that", r.reply(s, "totp", app.code()), Denied, "unknown-ticket")
 	s = r.begin(browses("wiki", "ada", typed("password", secret)))
 	if s.State == Granted || kindsOf(s) == "totp" {

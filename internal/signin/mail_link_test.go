@@ -43,7 +43,7 @@ func TestALinkIsForOneBrowser(t *testing.T) {
 	}
 	gone := r.person("bob")
 	late, bobs, other := link(openingKind, ada), link(openingKind, gone), link("something", ada)
-	r.change(func(tx *store.Tx) error { return r.dir.Remove(t.Context(), tx, gone, 0) })
+	r.remove(gone, 0)
 	after := link(openingKind, gone) // of a mail that was written while he was removed
 	for what, code := range map[string]string{"used": code, "of a removed account": bobs, "of an account that was removed before": after, "of another kind": other, "made up": "x", "none": ""} {
 		if _, err := r.Invited(t.Context(), code); refused(err) != "unknown-ticket" {

@@ -203,7 +203,7 @@ func TestQuietHoursTakeASignInOfTheirOwn(t *testing.T) {
 	}
 	// Of somebody who is there no more nothing is kept.
 	g = b.granted("mallory", SetQuiet, noon.String())
-	b.change(func(tx *store.Tx) error { return b.dir.Remove(t.Context(), tx, mallory, b.ada.ID) })
+	b.remove(mallory, b.ada.ID)
 	if err := b.Pushes.SetQuiet(t.Context(), g, noon); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("of an account that was removed: %v", err)
 	}

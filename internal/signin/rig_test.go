@@ -3,6 +3,7 @@ package signin
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"net/url"
@@ -271,6 +272,15 @@ func (r *rig) remake() {
 		r.t.Fatal(err)
 	}
 	r.Engine = e
+}
+
+// remove takes an account away, as administrators do: the rooms that keep something of it
+// are asked to forget.
+func (r *rig) remove(a directory.Account, by assurance.AccountID) {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) error {
+		return errors.Join(r.Forget(r.t.Context(), tx, a.ID), r.browsers.tickets.Forget(r.t.Context(), tx, a.ID), r.dir.Remove(r.t.Context(), tx, a, by))
+	})
 }
 
 // change writes as whatever room it is that writes.

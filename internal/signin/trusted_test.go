@@ -242,7 +242,7 @@ func TestWhatEndsARememberedYes(t *testing.T) {
 	c.sessions.end("hers")
 	c.announces(directory.Topic(c.ada.ID))
 	c.session("hers")
-	c.change(func(tx *store.Tx) error { return c.dir.Remove(t.Context(), tx, c.ada, 0) })
+	c.remove(c.ada, 0)
 	if s := c.checks("of an account that is gone", at("wiki", "hers"), Denied, true); s.Reason != "no-account" || s.Public != bland {
 		t.Errorf("%+v", s)
 	}

@@ -1,4 +1,4 @@
-package main
+package pushkey
 
 import (
 	"log/slog"
@@ -26,7 +26,7 @@ func TestThePushKeyIsOurs(t *testing.T) {
 			storetest.Sabotage(t, db, `update push_key set payload = $1`, sealed)
 		}, store.Altered, false},
 		"put back from before it was made anew": {func(t *testing.T, db *store.DB, keys *keyring.Keyring) {
-			sealed := keys.Seal(keyring.Push, pushPlace, []byte("another of ours"))
+			sealed := keys.Seal(keyring.Push, place, []byte("another of ours"))
 			storetest.Sabotage(t, db, `update push_key set payload = $1`, sealed)
 		}, store.Older, false},
 		"its time": {func(t *testing.T, db *store.DB, _ *keyring.Keyring) {
@@ -35,7 +35,7 @@ func TestThePushKeyIsOurs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dsn, root := filepath.Join(t.TempDir(), "test.db"), keyring.NewRoot()
-			open := func() (*pusher, error) {
+			open := func() (*store.DB, *keyring.Keyring, *Kept, error) {
 				db, err := store.Open(t.Context(), store.Options{DSN: dsn, Log: slog.New(slog.DiscardHandler)})
 				if err != nil {
 					t.Fatal(err)
@@ -45,36 +45,32 @@ func TestThePushKeyIsOurs(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				key, err := pushKey(t.Context(), db, keys)
-				if err != nil {
-					return &pusher{db: db, keys: keys}, err
-				}
-				scalar, err := key.Bytes()
-				return &pusher{db: db, keys: keys, scalar: scalar}, err
+				k, err := Open(t.Context(), db, keys)
+				return db, keys, k, err
 			}
-			p, err := open()
-			if err != nil || p.Inspect(t.Context()) != nil {
+			db, keys, k, err := open()
+			if err != nil || k.Inspect(t.Context()) != nil {
 				t.Fatal(err)
 			}
-			storetest.Quiet(t, p.db)
-			c.do(t, p.db, p.keys)
+			storetest.Quiet(t, db)
+			c.do(t, db, keys)
 			for range 2 {
-				if err := p.Inspect(t.Context()); err != nil {
+				if err := k.Inspect(t.Context()); err != nil {
 					t.Error(err)
 				}
 			}
 			if c.wrong != "" {
-				storetest.Alarmed(t, p.db, "push_key", "1", c.wrong)
+				storetest.Alarmed(t, db, "push_key", "1", c.wrong)
 			}
-			p.db.Close()
-			again, err := open()
+			db.Close()
+			db, _, _, err = open()
 			if (err == nil) != c.starts {
 				t.Errorf("the next start: %v", err)
 			}
 			if c.wrong != "" {
-				storetest.Alarmed(t, again.db, "push_key", "1", c.wrong)
+				storetest.Alarmed(t, db, "push_key", "1", c.wrong)
 			} else {
-				storetest.Quiet(t, again.db)
+				storetest.Quiet(t, db)
 			}
 		})
 	}

@@ -1,0 +1,28 @@
+package signin
+
+import (
+	"context"
+
+	"countersign/internal/assurance"
+	"countersign/internal/store"
+)
+
+// Forget deletes what is kept of an account that is being removed, inside the change that
+// removes it: attempts, numbers, counts, messages, quiet hours, and where it was seen.
+func (e *Engine) Forget(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	for _, statement := range []string{
+		`delete from known_source where account = $1`,
+		`delete from attempt where account = $1`,
+		`delete from wake where account = $1`,
+		`delete from quiet where account = $1`,
+		`delete from prompted where account = $1`,
+		`delete from app_count where account = $1`,
+		`delete from sent where account = $1`,
+		`delete from message where account = $1`,
+	} {
+		if _, err := tx.Exec(ctx, statement, int64(account)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
