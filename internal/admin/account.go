@@ -387,15 +387,6 @@ func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 	return pass, err
 }
 
-// parties are who does a command, and whom it names.
-func (a *Admin) parties(ctx context.Context, tx *store.Tx, g signin.Grant, name string) (by, about directory.Account, err error) {
-	if by, err = a.directory.Get(ctx, tx, g.Account()); err != nil {
-		return by, about, err
-	}
-	about, err = a.directory.Find(ctx, tx, name)
-	return by, about, err
-}
-
 // passHint says what a person is asked for beside a pass. It refuses where the pass
 // would lead nowhere, because nobody replaces both factors alone.
 func (a *Admin) passHint(ctx context.Context, tx *store.Tx, d directory.Account) (string, error) {
@@ -415,26 +406,6 @@ func (a *Admin) passHint(ctx context.Context, tx *store.Tx, d directory.Account)
 		return "", failure.At("account", failure.Refuse(signin.NeedsSecond, fmt.Sprintf("Nothing is left of what %s signed in with that could be asked for beside a pass, and nobody replaces all of it alone. Open a recovery instead, which a second person confirms: recovery open --forgotten.", d.Name)))
 	}
 	return "", nil
-}
-
-// mayIssue keeps the pass from being the weak door: never for oneself, never
-// for who is suspended or dormant, and for administrators only by one.
-func (a *Admin) mayIssue(issuer, to directory.Account) error {
-	switch {
-	case issuer.Kind != directory.Person && to.Privileged:
-		return failure.Refuse("a-person-must", "An automation key cannot do that for an administrator, or for somebody else who is privileged; a person must.")
-	case issuer.ID == to.ID:
-		return failure.Refuse("own-pass", "Nobody can issue a pass for themselves; ask another administrator.")
-	case to.Kind != directory.Person:
-		return failure.Refuse("service", "A service has no authenticators of its own; issue it a key.")
-	case to.State != directory.Active:
-		return failure.Refuse("suspended", "The account is suspended; resume it first.")
-	case to.Idle(a.now()) > a.dormant:
-		return failure.Refuse("dormant", "The account is dormant; resume it first.")
-	case to.Privileged && !issuer.Privileged:
-		return failure.Refuse("privileged", "Only an administrator can issue a pass for an administrator.")
-	}
-	return nil
 }
 
 const welcomeKind = "welcome"

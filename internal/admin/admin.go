@@ -3,7 +3,8 @@
 // It owns the list of commands, what each needs to know, and the entry that
 // each leaves. It does not decide who may: a command is done only with a Grant
 // that signin made for exactly its action and its object. The console, the API
-// and the command line all come through [Admin.Do]. Its one invariant: no
+// and the command line all come through [Admin.Do], which hands each to its desk: what
+// the commands about one thing use, and no more. Its one invariant: no
 // command changes anything without such a Grant and an entry that names it.
 package admin
 
@@ -68,36 +69,32 @@ type Parts struct {
 
 // Admin does commands.
 type Admin struct {
-	db           *store.DB
+	book
+	giving
 	keys         *keyring.Keyring
-	directory    *directory.Directory
 	applications *application.Catalogue
 	enrollments  *enrollment.Enrollments
 	recoveries   *recovery.Recoveries
-	offline      *offline.Lists
 	sessions     *session.Sessions
 	tickets      *ticket.Tickets
 	rules        *signin.Rules
 	outbox       *notify.Outbox
-	tokens       enrollment.TokenKinds
-	pins         enrollment.PINKinds
 	forget       []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
 	known        func(ctx context.Context, r store.Reader) (policy.Known, error)
-	engine       *signin.Engine
 	protocols    protocol.List
 	loosened     func() []attack.Exception
 	publicURL    *url.URL
-	dormant      time.Duration
-	now          func() time.Time
+
+	desks
 }
 
 // New makes an Admin.
 func New(p Parts) *Admin {
 	return &Admin{
-		db: p.DB, keys: p.Keys, directory: p.Directory, applications: p.Applications, enrollments: p.Enrollments, recoveries: p.Recoveries,
-		offline: p.Offline, sessions: p.Sessions, tickets: p.Tickets, rules: p.Rules, outbox: p.Outbox, tokens: p.Tokens, pins: p.PINs,
-		forget: p.Forget, known: p.Known, engine: p.Engine, protocols: p.Protocols,
-		loosened: p.Loosened, publicURL: p.PublicURL, dormant: p.Dormant, now: p.Now,
+		book: book{p.DB}, giving: giving{guard{p.Directory, p.Engine}, p.Dormant, p.Now}, keys: p.Keys, applications: p.Applications, enrollments: p.Enrollments, recoveries: p.Recoveries,
+		sessions: p.Sessions, tickets: p.Tickets, rules: p.Rules, outbox: p.Outbox,
+		forget: p.Forget, known: p.Known, protocols: p.Protocols,
+		loosened: p.Loosened, publicURL: p.PublicURL, desks: newDesks(p),
 	}
 }
 
@@ -108,57 +105,49 @@ type Command interface {
 	Object() string
 }
 
-// doer is a Command of this package.
-type doer interface {
-	Command
-	do(ctx context.Context, a *Admin, g signin.Grant) (any, error)
-}
-
 // Do does a command. The grant must be for exactly its action and object; a
 // grant for another is refused and audited.
 func (a *Admin) Do(ctx context.Context, g signin.Grant, c Command) (any, error) {
-	d, ok := c.(doer)
+	t, ok := a.task(c)
 	if !ok {
 		return nil, failure.New(failure.Internal, "a command of another room")
 	}
 	if !g.Covers(signin.Self, c.Action(), c.Object()) {
 		err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-			return tx.Record(a.entry(g, "admin.refused", "refused", map[string]string{"wanted": c.Action(), "granted": g.Action()}))
+			return tx.Record(entry(g, "admin.refused", "refused", map[string]string{"wanted": c.Action(), "granted": g.Action()}))
 		})
 		if err != nil {
 			return nil, err
 		}
 		return nil, failure.Refuse("other-action", "The approval is for something else.")
 	}
-	answer, err := d.do(ctx, a, g)
+	answer, err := t.do(ctx, g)
 	if failure.ClassOf(err) == failure.Refused {
-		return nil, errors.Join(a.noteRefusal(ctx, g.Actor(), a.entry(g, refusedEvent, audit.Refused, nil), c, err), err)
+		return nil, errors.Join(a.noteRefusal(ctx, g.Actor(), entry(g, refusedEvent, audit.Refused, nil), c, err), err)
 	}
 	return answer, err
-}
-
-// sounder is a Command that can say beforehand what would be refused.
-type sounder interface {
-	sound(ctx context.Context, a *Admin) error
 }
 
 // Sound says what is wrong with a command before anybody is asked to approve it,
 // where that can be said. It changes nothing, and it is for who may do the
 // command: it tells what exists.
 func (a *Admin) Sound(ctx context.Context, c Command) error {
-	if s, ok := c.(sounder); ok {
-		return s.sound(ctx, a)
+	if t, ok := a.task(c); ok && t.sound != nil {
+		return t.sound(ctx)
 	}
 	return nil
 }
 
+// book writes down what commands do, as they do it.
+type book struct{ db *store.DB }
+
 // change runs a change as the grant's account and records the command.
-func (a *Admin) change(ctx context.Context, g signin.Grant, event string, detail map[string]string, about *directory.Account, fn func(tx *store.Tx) error) error {
+func (a book) change(ctx context.Context, g signin.Grant, event string, detail map[string]string, about *directory.Account, fn func(tx *store.Tx) error) error {
 	return a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
-		en := a.entry(g, event, "ok", detail)
+		en := entry(g, event, "ok", detail)
 		if about != nil {
 			en.Account, en.AccountName = int64(about.ID), about.Name
 		}
@@ -166,7 +155,7 @@ func (a *Admin) change(ctx context.Context, g signin.Grant, event string, detail
 	})
 }
 
-func (a *Admin) entry(g signin.Grant, event, outcome string, detail map[string]string) audit.Entry {
+func entry(g signin.Grant, event, outcome string, detail map[string]string) audit.Entry {
 	en := audit.Entry{Event: event, Outcome: outcome, Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: whole("object", g.Object())}
 	for k, v := range detail {
 		en.Detail[k] = v

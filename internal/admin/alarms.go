@@ -106,7 +106,7 @@ func (c *AuditSeen) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 		if n == 0 {
 			return failure.New(failure.Conflict, "There is no alarm that nobody has seen.")
 		}
-		return tx.Record(a.entry(g, store.SeenEvent, "ok", map[string]string{"reason": c.Reason, "seen": strconv.Itoa(n)}))
+		return tx.Record(entry(g, store.SeenEvent, "ok", map[string]string{"reason": c.Reason, "seen": strconv.Itoa(n)}))
 	})
 	return map[string]int{"seen": n}, err
 }

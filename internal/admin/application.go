@@ -5,15 +5,27 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"net/url"
 	"slices"
 
 	"countersign/internal/application"
+	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/protocol"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
 )
+
+// applicationDesk is where the commands about applications are done.
+type applicationDesk struct {
+	book
+	directory    *directory.Directory
+	engine       *signin.Engine
+	applications *application.Catalogue
+	protocols    protocol.List
+	publicURL    *url.URL
+}
 
 // Application is one thing to sign in to.
 type Application = application.Application
@@ -24,7 +36,7 @@ type ApplicationList struct{}
 func (c *ApplicationList) Action() string { return "application.list" }
 func (c *ApplicationList) Object() string { return "" }
 
-func (c *ApplicationList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *ApplicationList) do(ctx context.Context, a *applicationDesk, _ signin.Grant) (any, error) {
 	all, err := a.applications.All(ctx)
 	for i := range all {
 		all[i].Settings = nil
@@ -41,7 +53,7 @@ type ApplicationShow struct {
 func (c *ApplicationShow) Action() string { return "application.show" }
 func (c *ApplicationShow) Object() string { return "" }
 
-func (c *ApplicationShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *ApplicationShow) do(ctx context.Context, a *applicationDesk, _ signin.Grant) (any, error) {
 	app, err := a.applications.Get(ctx, c.Name)
 	if err != nil {
 		return nil, err
@@ -50,7 +62,7 @@ func (c *ApplicationShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any
 	return app, err
 }
 
-func (a *Admin) hide(raw json.RawMessage) (json.RawMessage, error) {
+func (a *applicationDesk) hide(raw json.RawMessage) (json.RawMessage, error) {
 	var v any
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return nil, err
@@ -58,7 +70,7 @@ func (a *Admin) hide(raw json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(a.hidden(v))
 }
 
-func (a *Admin) hidden(v any) any {
+func (a *applicationDesk) hidden(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, inner := range v {
@@ -115,7 +127,7 @@ func (c *ApplicationSet) Object() string {
 
 // application is what is to be saved. Settings may say of a secret that it is
 // hidden: then the one of the stored application stays.
-func (c *ApplicationSet) application(ctx context.Context, a *Admin) (Application, error) {
+func (c *ApplicationSet) application(ctx context.Context, a *applicationDesk) (Application, error) {
 	app := Application{Name: c.Name, Title: c.Title, Kind: c.Kind, Tier: c.Tier, Protocol: c.Protocol, Vouches: c.Vouches, Settings: c.Settings}
 	if app.Tier == "" {
 		app.Tier = application.Standard
@@ -135,7 +147,7 @@ func (c *ApplicationSet) application(ctx context.Context, a *Admin) (Application
 }
 
 // beside says what of an application does not go with the others and the groups.
-func (a *Admin) beside(ctx context.Context, r store.Reader, app Application) error {
+func (a *applicationDesk) beside(ctx context.Context, r store.Reader, app Application) error {
 	all, err := a.applications.AllIn(ctx, r)
 	if err != nil {
 		return err
@@ -152,7 +164,7 @@ func (a *Admin) beside(ctx context.Context, r store.Reader, app Application) err
 }
 
 // builtOn refuses to replace another version than the one that was looked at.
-func (c *ApplicationSet) builtOn(ctx context.Context, a *Admin, r store.Reader) error {
+func (c *ApplicationSet) builtOn(ctx context.Context, a *applicationDesk, r store.Reader) error {
 	now, err := a.applications.VersionIn(ctx, r, c.Name)
 	switch {
 	case err != nil || now == c.Base:
@@ -167,7 +179,7 @@ func (c *ApplicationSet) builtOn(ctx context.Context, a *Admin, r store.Reader) 
 
 // clashes refuses what would take or shut what another application has. A part of it
 // can be taken by whoever says so, and what stands already stays.
-func (c *ApplicationSet) clashes(ctx context.Context, a *Admin, r store.Reader, app Application) error {
+func (c *ApplicationSet) clashes(ctx context.Context, a *applicationDesk, r store.Reader, app Application) error {
 	all, err := a.applications.AllIn(ctx, r)
 	if err != nil {
 		return err
@@ -202,7 +214,7 @@ func (c *ApplicationSet) clashes(ctx context.Context, a *Admin, r store.Reader, 
 }
 
 // sound says what keeps an application from being saved.
-func (c *ApplicationSet) sound(ctx context.Context, a *Admin) error {
+func (c *ApplicationSet) sound(ctx context.Context, a *applicationDesk) error {
 	if c.Name == signin.Self {
 		return failure.At("name", failure.New(failure.Invalid, "That name is Countersign's own."))
 	}
@@ -222,7 +234,7 @@ func (c *ApplicationSet) sound(ctx context.Context, a *Admin) error {
 	return c.builtOn(ctx, a, a.db)
 }
 
-func (c *ApplicationSet) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *ApplicationSet) do(ctx context.Context, a *applicationDesk, g signin.Grant) (any, error) {
 	if c.Name == signin.Self {
 		return nil, failure.New(failure.Invalid, "That name is Countersign's own.")
 	}
@@ -258,7 +270,7 @@ type ApplicationRemove struct {
 func (c *ApplicationRemove) Action() string { return "application.remove" }
 func (c *ApplicationRemove) Object() string { return "application " + text.Name(c.Name) }
 
-func (c *ApplicationRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *ApplicationRemove) do(ctx context.Context, a *applicationDesk, g signin.Grant) (any, error) {
 	err := a.change(ctx, g, "application.removed", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
 		p, err := a.engine.PolicyIn(ctx, tx)
 		if err != nil {

@@ -6,10 +6,18 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
+
+// auditDesk is where the log is read and signed.
+type auditDesk struct {
+	db        *store.DB
+	directory *directory.Directory
+	strangers *signin.Strangers
+}
 
 // AuditSearch searches the log, newest first.
 type AuditSearch struct {
@@ -34,12 +42,12 @@ type AuditPage struct {
 func (c *AuditSearch) Action() string { return "audit.search" }
 func (c *AuditSearch) Object() string { return "" }
 
-func (c *AuditSearch) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *AuditSearch) do(ctx context.Context, a *auditDesk, _ signin.Grant) (any, error) {
 	f, err := c.filter(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.engine.Strangers.SumUp(ctx); err != nil && a.db.Halted() == nil { // so that what is read is complete
+	if err := a.strangers.SumUp(ctx); err != nil && a.db.Halted() == nil { // so that what is read is complete
 		return nil, err
 	}
 	entries, err := a.db.Entries(ctx, f)
@@ -50,7 +58,7 @@ func (c *AuditSearch) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 	return page, err
 }
 
-func (c *AuditSearch) filter(ctx context.Context, a *Admin) (store.Filter, error) {
+func (c *AuditSearch) filter(ctx context.Context, a *auditDesk) (store.Filter, error) {
 	f := store.Filter{Application: c.Application, Event: c.Event, Actor: c.Actor, Outcome: c.Outcome, Text: c.Text, Before: c.Before, Limit: c.Limit, Newest: true}
 	if f.Limit <= 0 || f.Limit > 500 {
 		f.Limit = 50
@@ -94,7 +102,7 @@ type AuditCheckpoint struct{}
 func (c *AuditCheckpoint) Action() string { return "audit.checkpoint" }
 func (c *AuditCheckpoint) Object() string { return "" }
 
-func (c *AuditCheckpoint) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *AuditCheckpoint) do(ctx context.Context, a *auditDesk, _ signin.Grant) (any, error) {
 	note, err := a.db.Checkpoint(ctx)
 	return map[string]string{"checkpoint": note}, err
 }
@@ -106,7 +114,7 @@ func (a *Admin) Export(ctx context.Context, g signin.Grant, w io.Writer) error {
 	if !g.Covers(signin.Self, search.Action(), search.Object()) {
 		return failure.Refuse("other-action", "The approval is for something else.")
 	}
-	err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error { return tx.Record(a.entry(g, "audit.exported", "ok", nil)) })
+	err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error { return tx.Record(entry(g, "audit.exported", "ok", nil)) })
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,13 @@ import (
 // certificateKind is the authenticator that a certificate becomes.
 const certificateKind = "certificate"
 
+// certificateDesk is where a card's certificate becomes somebody's authenticator.
+type certificateDesk struct {
+	book
+	giving
+	enrollments *enrollment.Enrollments
+}
+
 // CertificateAssign makes the certificate of a card an authenticator of somebody
 // else's, so that the card works on the day it is handed over.
 type CertificateAssign struct {
@@ -53,7 +60,7 @@ func certificateText(written string) string {
 }
 
 // sound says what keeps the certificate from being of use here.
-func (c *CertificateAssign) sound(ctx context.Context, a *Admin) error {
+func (c *CertificateAssign) sound(ctx context.Context, a *certificateDesk) error {
 	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return err
@@ -65,7 +72,7 @@ func (c *CertificateAssign) sound(ctx context.Context, a *Admin) error {
 	return a.mayHandOver(ctx, a.db, d, enrolled.Traits)
 }
 
-func (c *CertificateAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *CertificateAssign) do(ctx context.Context, a *certificateDesk, g signin.Grant) (any, error) {
 	enrolled, err := a.enrollments.Assignable(certificateKind, []byte(c.Certificate))
 	if err != nil {
 		return nil, err
@@ -89,7 +96,7 @@ func (c *CertificateAssign) do(ctx context.Context, a *Admin, g signin.Grant) (a
 
 // mayHandOver keeps what is two factors by itself from replacing all that somebody signs
 // in with: like a pass it is for who has nothing that could be asked for beside it.
-func (a *Admin) mayHandOver(ctx context.Context, r store.Reader, to directory.Account, traits assurance.Trait) error {
+func (a *certificateDesk) mayHandOver(ctx context.Context, r store.Reader, to directory.Account, traits assurance.Trait) error {
 	if !assurance.TwoFactors().Met([]assurance.Evidence{{Account: to.ID, Traits: traits, Time: a.now()}}, a.now()) {
 		return nil
 	}
@@ -98,13 +105,4 @@ func (a *Admin) mayHandOver(ctx context.Context, r store.Reader, to directory.Ac
 		return err
 	}
 	return failure.At("account", failure.Refuse(signin.NeedsSecond, fmt.Sprintf("%s has, or had, ways to sign in, and a card is both factors at once: nobody gives somebody all of that alone. They add it by themselves, under Ways to sign in; who lost everything needs a recovery that a second person confirms.", to.Name)))
-}
-
-// assignee is whom a grant's account may assign an authenticator to.
-func (a *Admin) assignee(ctx context.Context, tx *store.Tx, g signin.Grant, name string) (directory.Account, error) {
-	issuer, to, err := a.parties(ctx, tx, g, name)
-	if err != nil {
-		return directory.Account{}, err
-	}
-	return to, a.mayAssign(issuer, to)
 }

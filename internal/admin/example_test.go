@@ -28,13 +28,14 @@ func (c *accountGreet) account() *string { return &c.Name }
 // grant for another text is refused.
 func (c *accountGreet) Object() string { return withReason(c.of(c.Name), c.Text) }
 
-// do does it, with a grant for exactly this action and object. One that changes something
-// calls a.change, which records the command in the same transaction.
+// do does it, with a grant for exactly this action and object, at the desk that its second
+// argument names: a type with the handles that the commands about one thing use. One that
+// changes something calls a.change, which records the command in the same transaction.
 func (c *accountGreet) do(context.Context, *Admin, signin.Grant) (any, error) {
 	return map[string]string{"to": c.Name}, nil
 }
 
-var _ doer = (*accountGreet)(nil)
+var _ doneAt[*Admin] = (*accountGreet)(nil)
 
 // A command is a struct with its fields, an action, the text that is approved, and what
 // it does. A request is its JSON.
@@ -47,7 +48,7 @@ func ExampleCommand() {
 	}
 	fmt.Println(c.Action())
 	fmt.Println(c.Object())
-	answer, err := c.(doer).do(context.Background(), nil, signin.Grant{})
+	answer, err := c.(doneAt[*Admin]).do(context.Background(), nil, signin.Grant{})
 	fmt.Println(answer, err)
 	// Output:
 	// account.greet

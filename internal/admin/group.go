@@ -4,13 +4,23 @@ import (
 	"context"
 	"slices"
 
+	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/protocol"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
 )
+
+// groupDesk is where the commands about groups are done.
+type groupDesk struct {
+	book
+	guard
+	applications *application.Catalogue
+	protocols    protocol.List
+}
 
 // Group is a group as administrators see it.
 type Group struct {
@@ -27,7 +37,7 @@ type GroupList struct{}
 func (c *GroupList) Action() string { return "group.list" }
 func (c *GroupList) Object() string { return "" }
 
-func (c *GroupList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *GroupList) do(ctx context.Context, a *groupDesk, _ signin.Grant) (any, error) {
 	rows, err := a.directory.Groups(ctx, a.db)
 	out := []Group{}
 	for _, g := range rows {
@@ -44,7 +54,7 @@ type GroupShow struct {
 func (c *GroupShow) Action() string { return "group.show" }
 func (c *GroupShow) Object() string { return "" }
 
-func (c *GroupShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *GroupShow) do(ctx context.Context, a *groupDesk, _ signin.Grant) (any, error) {
 	g, err := a.directory.FindGroup(ctx, a.db, c.Name)
 	if err != nil {
 		return nil, err
@@ -73,7 +83,7 @@ func (c *GroupCreate) Object() string {
 	return called(kind+text.Name(c.Name), c.Display)
 }
 
-func (c *GroupCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *GroupCreate) do(ctx context.Context, a *groupDesk, g signin.Grant) (any, error) {
 	var made directory.Group
 	err := a.change(ctx, g, "group.created", nil, nil, func(tx *store.Tx) error {
 		var err error
@@ -92,7 +102,7 @@ type GroupRemove struct {
 func (c *GroupRemove) Action() string { return "group.remove" }
 func (c *GroupRemove) Object() string { return "group " + text.Name(c.Name) }
 
-func (c *GroupRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *GroupRemove) do(ctx context.Context, a *groupDesk, g signin.Grant) (any, error) {
 	var gone directory.Group
 	err := a.change(ctx, g, "group.removed", map[string]string{"group": c.Name}, nil, func(tx *store.Tx) error {
 		p, err := a.engine.PolicyIn(ctx, tx)
@@ -121,7 +131,7 @@ func (c *GroupRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 
 // unnamed refuses when an application's settings name a group: without the group,
 // what they say of its people would go on to say something else.
-func (a *Admin) unnamed(ctx context.Context, tx *store.Tx, group string) error {
+func (a *groupDesk) unnamed(ctx context.Context, tx *store.Tx, group string) error {
 	all, err := a.applications.AllIn(ctx, tx)
 	if err != nil {
 		return err
@@ -154,7 +164,7 @@ func (c *MemberAdd) Object() string {
 }
 
 // sound says that the policy would deny them what they alone can do.
-func (c *MemberAdd) sound(ctx context.Context, a *Admin) error {
+func (c *MemberAdd) sound(ctx context.Context, a *groupDesk) error {
 	return a.spare(ctx, a.db, c.Account, c.loss)
 }
 
@@ -162,7 +172,7 @@ func (c *MemberAdd) loss(id assurance.AccountID) signin.Loss {
 	return signin.Regrouped(id, "", c.Group)
 }
 
-func (c *MemberAdd) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *MemberAdd) do(ctx context.Context, a *groupDesk, g signin.Grant) (any, error) {
 	return a.member(ctx, g, "group.member-added", c.Group, c.Account, c.loss, a.directory.AddMember)
 }
 
@@ -180,7 +190,7 @@ func (c *MemberRemove) Object() string {
 }
 
 // sound says that they would be missed.
-func (c *MemberRemove) sound(ctx context.Context, a *Admin) error {
+func (c *MemberRemove) sound(ctx context.Context, a *groupDesk) error {
 	return a.spare(ctx, a.db, c.Account, c.loss)
 }
 
@@ -188,11 +198,11 @@ func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss {
 	return signin.Regrouped(id, c.Group, "")
 }
 
-func (c *MemberRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *MemberRemove) do(ctx context.Context, a *groupDesk, g signin.Grant) (any, error) {
 	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, c.loss, a.directory.RemoveMember)
 }
 
-func (a *Admin) member(ctx context.Context, g signin.Grant, event, group, account string, loss func(assurance.AccountID) signin.Loss, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
+func (a *groupDesk) member(ctx context.Context, g signin.Grant, event, group, account string, loss func(assurance.AccountID) signin.Loss, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
 	var d directory.Account
 	err := a.change(ctx, g, event, map[string]string{"group": group}, &d, func(tx *store.Tx) error {
 		team, err := a.directory.FindGroup(ctx, tx, group)

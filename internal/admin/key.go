@@ -15,6 +15,14 @@ import (
 	"countersign/internal/store"
 )
 
+// keyDesk is where automation keys are issued.
+type keyDesk struct {
+	book
+	directory   *directory.Directory
+	enrollments *enrollment.Enrollments
+	now         func() time.Time
+}
+
 // KeyIssue issues an automation key to a service account. What it may do is in
 // the approved text, word for word.
 type KeyIssue struct {
@@ -85,7 +93,7 @@ func (c *KeyIssue) check() ([]netip.Prefix, error) {
 	return networks, nil
 }
 
-func (c *KeyIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *KeyIssue) do(ctx context.Context, a *keyDesk, g signin.Grant) (any, error) {
 	networks, err := c.check()
 	if err != nil {
 		return nil, err

@@ -14,6 +14,12 @@ import (
 	"countersign/internal/text"
 )
 
+// offlineDesk is where the commands about codes for hosts are done.
+type offlineDesk struct {
+	book
+	offline *offline.Lists
+}
+
 // OfflineIssue makes a list of codes for a local account of a host.
 type OfflineIssue struct {
 	Host  string `json:"host" arg:"" help:"The host, as you call it."`
@@ -42,7 +48,7 @@ func (c *OfflineIssue) count() int {
 	return c.Codes
 }
 
-func (c *OfflineIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *OfflineIssue) do(ctx context.Context, a *offlineDesk, g signin.Grant) (any, error) {
 	var h offline.Handed
 	detail := map[string]string{"host": c.Host, "login": c.Login, "codes": strconv.Itoa(c.count()), "note": c.Note}
 	err := a.change(ctx, g, "offline.issued", detail, nil, func(tx *store.Tx) (err error) {
@@ -68,7 +74,7 @@ type OfflineCodes struct {
 func (c *OfflineList) Action() string { return "offline.list" }
 func (c *OfflineList) Object() string { return "" }
 
-func (c *OfflineList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *OfflineList) do(ctx context.Context, a *offlineDesk, _ signin.Grant) (any, error) {
 	all, err := a.offline.All(ctx)
 	out := make([]OfflineCodes, len(all))
 	for i, l := range all {
@@ -102,7 +108,7 @@ func (c *OfflineReconcile) Object() string {
 	return fmt.Sprintf("what was used on %s, file %s", text.Name(c.Host), hex.EncodeToString(sum[:16]))
 }
 
-func (c *OfflineReconcile) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *OfflineReconcile) do(ctx context.Context, a *offlineDesk, g signin.Grant) (any, error) {
 	var out []OfflineFound
 	err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		found, err := a.offline.ReconcileIn(ctx, tx, c.Host, c.File)
@@ -112,7 +118,7 @@ func (c *OfflineReconcile) do(ctx context.Context, a *Admin, g signin.Grant) (an
 		out = out[:0]
 		for _, f := range found {
 			out = append(out, OfflineFound{f.Login, f.Used, f.Left(), f.Wrong})
-			if err := tx.Record(a.entry(g, eventOf(f), "ok", map[string]string{"host": c.Host, "login": f.Login, "code": strconv.Itoa(f.Used),
+			if err := tx.Record(entry(g, eventOf(f), "ok", map[string]string{"host": c.Host, "login": f.Login, "code": strconv.Itoa(f.Used),
 				"left": strconv.Itoa(f.Left()), "at": f.At.Format(time.DateTime), "wrong": f.Wrong})); err != nil {
 				return err
 			}
@@ -147,7 +153,7 @@ func (c *OfflineRevoke) Object() string {
 	return withReason("the list of "+text.Name(c.Login)+" on "+text.Name(c.Host), c.Reason)
 }
 
-func (c *OfflineRevoke) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *OfflineRevoke) do(ctx context.Context, a *offlineDesk, g signin.Grant) (any, error) {
 	detail := map[string]string{"host": c.Host, "login": c.Login, "reason": c.Reason}
 	err := a.change(ctx, g, "offline.revoked", detail, nil, func(tx *store.Tx) error { return a.offline.RevokeIn(ctx, tx, c.Host, c.Login) })
 	return map[string]string{"revoked": c.Login + " on " + c.Host}, err

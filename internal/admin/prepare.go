@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"countersign/internal/assurance"
-	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/text"
 )
@@ -24,13 +23,9 @@ type Told struct {
 // told is where a command keeps it.
 func (t *Told) told() *Told { return t }
 
-// aboutAccount is a Command that names an account, and aboutThing one that names
-// something else by a number that says nothing to people.
+// aboutAccount is a Command that names an account.
 type (
 	aboutAccount interface{ account() *string }
-	aboutThing   interface {
-		thing(ctx context.Context, a *Admin) (string, error)
-	}
 	// receiver is a Command that must know when it came.
 	receiver interface{ receive(now time.Time) }
 	teller   interface{ told() *Told }
@@ -58,8 +53,8 @@ func (a *Admin) Prepare(ctx context.Context, c Command) error {
 			*n.account(), t.told().Who = d.Name, d.Kind
 		}
 	}
-	if n, ok := c.(aboutThing); ok {
-		what, err := n.thing(ctx, a)
+	if n, ok := a.task(c); ok && n.thing != nil {
+		what, err := n.thing(ctx)
 		if failure.ClassOf(err) == failure.NotFound {
 			return nil
 		}
@@ -123,19 +118,6 @@ func (a *Admin) authenticatorOf(ctx context.Context, name string, id int64) (str
 	}
 	shown := a.enrollments.Describe(c)
 	return shown.Title + " " + text.Quote(shown.Label), nil
-}
-
-// ownerOf tells whose a token is.
-func (a *Admin) ownerOf(ctx context.Context, serial string) (string, error) {
-	t, err := a.directory.Token(ctx, a.db, serial)
-	if err != nil || t.State != directory.TokenAssigned {
-		return "", err
-	}
-	d, err := a.directory.Get(ctx, a.db, t.Account)
-	if err != nil {
-		return "", err
-	}
-	return "of " + d.Kind + " " + text.Name(d.Name), nil
 }
 
 // token names a token and whose it is.

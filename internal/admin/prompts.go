@@ -5,9 +5,19 @@ import (
 	"time"
 
 	"countersign/internal/assurance"
+	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
+	"countersign/internal/store"
 )
+
+// promptDesk is where requests to approve are counted.
+type promptDesk struct {
+	db        store.Reader
+	directory *directory.Directory
+	approvals *signin.Approvals
+	now       func() time.Time
+}
 
 // PromptsShow counts the requests to approve sign-ins elsewhere.
 type PromptsShow struct {
@@ -43,7 +53,7 @@ const mostBeset = 20
 func (c *PromptsShow) Action() string { return "prompts.show" }
 func (c *PromptsShow) Object() string { return "" }
 
-func (c *PromptsShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *PromptsShow) do(ctx context.Context, a *promptDesk, _ signin.Grant) (any, error) {
 	days := c.Days
 	if days == 0 {
 		days = 14
@@ -57,7 +67,7 @@ func (c *PromptsShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 		}
 		out.Account, whose = d.Name, d.ID
 	}
-	counted, err := a.engine.Approvals.Days(ctx, whose, days)
+	counted, err := a.approvals.Days(ctx, whose, days)
 	if err != nil {
 		return nil, failure.At("days", err)
 	}
@@ -73,8 +83,8 @@ func (c *PromptsShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 
 // beset names the accounts that had the worst of it. One that was removed is left
 // out.
-func (a *Admin) beset(ctx context.Context, days int) ([]PromptsAccount, error) {
-	worst, err := a.engine.Approvals.Beset(ctx, days, mostBeset)
+func (a *promptDesk) beset(ctx context.Context, days int) ([]PromptsAccount, error) {
+	worst, err := a.approvals.Beset(ctx, days, mostBeset)
 	if err != nil {
 		return nil, err
 	}

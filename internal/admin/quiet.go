@@ -4,10 +4,19 @@ import (
 	"context"
 
 	"countersign/internal/directory"
+	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
+
+// quietDesk is where quiet hours are taken away.
+type quietDesk struct {
+	book
+	directory   *directory.Directory
+	pushes      *signin.Pushes
+	enrollments *enrollment.Enrollments
+}
 
 // QuietClear takes away somebody's own quiet hours: whoever had their session may
 // have set them, so that nobody hears the phone.
@@ -23,13 +32,13 @@ func (c *QuietClear) Object() string {
 	return withReason("the quiet hours of "+c.of(c.Account), c.Reason)
 }
 
-func (c *QuietClear) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *QuietClear) do(ctx context.Context, a *quietDesk, g signin.Grant) (any, error) {
 	var d directory.Account
 	err := a.change(ctx, g, "push.quiet-cleared", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) (err error) {
 		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
 			return failure.At("account", err)
 		}
-		there, err := a.engine.Pushes.ClearQuietIn(ctx, tx, d.ID)
+		there, err := a.pushes.ClearQuietIn(ctx, tx, d.ID)
 		if err != nil {
 			return err
 		}

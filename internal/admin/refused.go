@@ -63,7 +63,7 @@ func (a *Admin) noteRefusal(ctx context.Context, by audit.Actor, en audit.Entry,
 
 // personMust refuses an automation key what makes, wakes or changes somebody who is
 // privileged: that takes a person, whatever the key was issued for.
-func (a *Admin) personMust(ctx context.Context, r store.Reader, by assurance.AccountID, privileged bool) error {
+func (a guard) personMust(ctx context.Context, r store.Reader, by assurance.AccountID, privileged bool) error {
 	if !privileged {
 		return nil
 	}

@@ -9,9 +9,16 @@ import (
 	"countersign/internal/store"
 )
 
+// guard keeps commands from what nobody may do by them: leave nobody who could administer,
+// or have a program deal with somebody who is privileged.
+type guard struct {
+	directory *directory.Directory
+	engine    *signin.Engine
+}
+
 // spare refuses, before anybody approves it, a loss after which nobody could
 // administer. The same is asked again inside the change.
-func (a *Admin) spare(ctx context.Context, r store.Reader, name string, loss func(assurance.AccountID) signin.Loss) error {
+func (a guard) spare(ctx context.Context, r store.Reader, name string, loss func(assurance.AccountID) signin.Loss) error {
 	d, err := a.directory.Find(ctx, r, name)
 	if err != nil {
 		return err
@@ -20,10 +27,10 @@ func (a *Admin) spare(ctx context.Context, r store.Reader, name string, loss fun
 }
 
 // spareToken is spare for what a token shows of these traits.
-func (a *Admin) spareToken(ctx context.Context, serial string, traits assurance.Trait) error {
-	t, err := a.directory.Token(ctx, a.db, serial)
+func (a guard) spareToken(ctx context.Context, r store.Reader, serial string, traits assurance.Trait) error {
+	t, err := a.directory.Token(ctx, r, serial)
 	if err != nil || t.State != directory.TokenAssigned {
 		return err
 	}
-	return a.engine.SpareAdministration(ctx, a.db, signin.Without(t.Account, t.Credential, traits))
+	return a.engine.SpareAdministration(ctx, r, signin.Without(t.Account, t.Credential, traits))
 }

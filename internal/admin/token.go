@@ -7,11 +7,21 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
+	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
 )
+
+// tokenDesk is where hardware tokens go to people and come back.
+type tokenDesk struct {
+	book
+	giving
+	enrollments *enrollment.Enrollments
+	tokens      enrollment.TokenKinds
+	pins        enrollment.PINKinds
+}
 
 // Token is one hardware token as administrators see it; never its secret.
 type Token struct {
@@ -43,7 +53,7 @@ type TokenList struct {
 func (c *TokenList) Action() string { return "token.list" }
 func (c *TokenList) Object() string { return "" }
 
-func (c *TokenList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *TokenList) do(ctx context.Context, a *tokenDesk, _ signin.Grant) (any, error) {
 	which := directory.Tokens{Serial: c.Serial, State: c.State}
 	if c.Owner != "" {
 		owner, err := a.directory.Find(ctx, a.db, c.Owner)
@@ -71,7 +81,7 @@ func (c *TokenList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, erro
 	return out, err
 }
 
-func (a *Admin) shownToken(ctx context.Context, r store.Reader, t directory.Token) (Token, error) {
+func (a *tokenDesk) shownToken(ctx context.Context, r store.Reader, t directory.Token) (Token, error) {
 	out := Token{Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Detail: t.Detail, State: t.State, Issued: t.Issued, Created: t.Created}
 	if t.Account == 0 {
 		return out, nil
@@ -100,7 +110,7 @@ func (c *TokenAssign) Object() string {
 	return withReason("token "+text.Name(c.Serial)+" to "+c.of(c.Account), c.Note)
 }
 
-func (c *TokenAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *TokenAssign) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Token
 	err := a.change(ctx, g, "token.assigned", map[string]string{"serial": c.Serial, "note": c.Note}, &d, func(tx *store.Tx) (err error) {
@@ -113,18 +123,20 @@ func (c *TokenAssign) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 	return out, err
 }
 
-// mayAssign keeps what is assigned from being a second factor that one makes oneself.
-func (a *Admin) mayAssign(issuer, to directory.Account) error {
-	if issuer.ID == to.ID {
-		return failure.Refuse("own-authenticator", "Nobody can assign something to sign in with to themselves; ask another administrator.")
+// ownerOf tells whose a token is.
+func (a *tokenDesk) ownerOf(ctx context.Context, serial string) (string, error) {
+	t, err := a.directory.Token(ctx, a.db, serial)
+	if err != nil || t.State != directory.TokenAssigned {
+		return "", err
 	}
-	if to.Kind != directory.Person {
-		return failure.Refuse("service", "A service has no authenticators of its own; issue it a key.")
+	d, err := a.directory.Get(ctx, a.db, t.Account)
+	if err != nil {
+		return "", err
 	}
-	return a.mayIssue(issuer, to)
+	return "of " + d.Kind + " " + text.Name(d.Name), nil
 }
 
-func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *TokenAssign, to directory.Account) (Token, error) {
+func (a *tokenDesk) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *TokenAssign, to directory.Account) (Token, error) {
 	t, err := a.directory.Token(ctx, tx, cmd.Serial)
 	if err != nil {
 		return Token{}, err
@@ -159,7 +171,7 @@ func (a *Admin) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *T
 
 // alone refuses a token whose secret is there under another serial number. One that
 // came before that was known is known by its secret from now on.
-func (a *Admin) alone(ctx context.Context, tx *store.Tx, t *directory.Token) error {
+func (a *tokenDesk) alone(ctx context.Context, tx *store.Tx, t *directory.Token) error {
 	secret, err := a.tokens.Secret(t.Kind, t.Seed)
 	if err != nil {
 		return err
@@ -174,7 +186,7 @@ func (a *Admin) alone(ctx context.Context, tx *store.Tx, t *directory.Token) err
 
 // inHand puts a counter past two codes that the device shows now. Who had it in a drawer
 // may have pressed it and noted codes, which stay good on a counter until a later one is used.
-func (a *Admin) inHand(t *directory.Token, codes string) error {
+func (a *tokenDesk) inHand(t *directory.Token, codes string) error {
 	if !a.tokens.Shown(t.Kind) {
 		return nil
 	}
@@ -199,18 +211,18 @@ type TokenRevoke struct {
 }
 
 func (c *TokenRevoke) Action() string { return "token.revoke" }
-func (c *TokenRevoke) thing(ctx context.Context, a *Admin) (string, error) {
+func (c *TokenRevoke) thing(ctx context.Context, a *tokenDesk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 func (c *TokenRevoke) Object() string {
 	return withReason(c.token(c.Serial)+", for good", c.Reason)
 }
 
-func (c *TokenRevoke) sound(ctx context.Context, a *Admin) error {
-	return a.spareToken(ctx, c.Serial, signin.Everything)
+func (c *TokenRevoke) sound(ctx context.Context, a *tokenDesk) error {
+	return a.spareToken(ctx, a.db, c.Serial, signin.Everything)
 }
 
-func (c *TokenRevoke) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *TokenRevoke) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.revoked", c.Reason, func(t *directory.Token) error {
 		if t.State == directory.TokenRevoked {
 			return failure.New(failure.Conflict, "That token is revoked already.")
@@ -228,16 +240,16 @@ type TokenLost struct {
 }
 
 func (c *TokenLost) Action() string { return "token.lost" }
-func (c *TokenLost) thing(ctx context.Context, a *Admin) (string, error) {
+func (c *TokenLost) thing(ctx context.Context, a *tokenDesk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 func (c *TokenLost) Object() string { return withReason(c.token(c.Serial)+" is lost", c.Reason) }
 
-func (c *TokenLost) sound(ctx context.Context, a *Admin) error {
-	return a.spareToken(ctx, c.Serial, signin.Everything)
+func (c *TokenLost) sound(ctx context.Context, a *tokenDesk) error {
+	return a.spareToken(ctx, a.db, c.Serial, signin.Everything)
 }
 
-func (c *TokenLost) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *TokenLost) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.lost", c.Reason, func(t *directory.Token) error {
 		if t.State == directory.TokenRevoked || t.State == directory.TokenLost {
 			return failure.New(failure.Conflict, "That token is %s already.", t.State)
@@ -256,18 +268,18 @@ type TokenReturn struct {
 }
 
 func (c *TokenReturn) Action() string { return "token.return" }
-func (c *TokenReturn) thing(ctx context.Context, a *Admin) (string, error) {
+func (c *TokenReturn) thing(ctx context.Context, a *tokenDesk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 func (c *TokenReturn) Object() string {
 	return withReason(c.token(c.Serial)+" comes back", c.Reason)
 }
 
-func (c *TokenReturn) sound(ctx context.Context, a *Admin) error {
-	return a.spareToken(ctx, c.Serial, signin.Everything)
+func (c *TokenReturn) sound(ctx context.Context, a *tokenDesk) error {
+	return a.spareToken(ctx, a.db, c.Serial, signin.Everything)
 }
 
-func (c *TokenReturn) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *TokenReturn) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.returned", c.Reason, func(t *directory.Token) error {
 		if t.State != directory.TokenAssigned && t.State != directory.TokenLost {
 			return failure.New(failure.Conflict, "That token is not with anybody; it is %s.", t.State)
@@ -283,7 +295,7 @@ func (c *TokenReturn) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 // moveToken ends what a token lets its owner do and puts it elsewhere. The edit
 // gets the token with the seed as it stands now, counter and all, so that no code
 // that was accepted is accepted again from the next owner.
-func (a *Admin) moveToken(ctx context.Context, g signin.Grant, serial, event, reason string, edit func(*directory.Token) error) (any, error) {
+func (a *tokenDesk) moveToken(ctx context.Context, g signin.Grant, serial, event, reason string, edit func(*directory.Token) error) (any, error) {
 	var out Token
 	var about directory.Account
 	err := a.change(ctx, g, event, map[string]string{"serial": serial, "reason": reason}, &about, func(tx *store.Tx) error {
@@ -311,7 +323,7 @@ func (a *Admin) moveToken(ctx context.Context, g signin.Grant, serial, event, re
 
 // takeBack revokes the credential that a token is, tells its owner, and puts the
 // seed back into the token. An owner who was removed is the zero Account.
-func (a *Admin) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, t *directory.Token) (directory.Account, error) {
+func (a *tokenDesk) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, t *directory.Token) (directory.Account, error) {
 	if t.State != directory.TokenAssigned {
 		return directory.Account{}, nil
 	}
@@ -356,14 +368,14 @@ type TokenResync struct {
 }
 
 func (c *TokenResync) Action() string { return "token.resync" }
-func (c *TokenResync) thing(ctx context.Context, a *Admin) (string, error) {
+func (c *TokenResync) thing(ctx context.Context, a *tokenDesk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 func (c *TokenResync) Object() string { return c.token(c.Serial) + ", by two of its codes" }
 
 func (c *TokenResync) receive(now time.Time) { c.Received = now.UTC().Truncate(time.Second) }
 
-func (c *TokenResync) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *TokenResync) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	if c.Received.IsZero() {
 		c.receive(a.now())
 	}
@@ -393,7 +405,7 @@ func (c *TokenResync) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 
 var wrongPair = &failure.Error{Class: failure.Refused, Reason: "wrong-codes", Public: "Those are not two codes (of a challenge token: a number and its answer, twice) that this token shows one after the other now and that were not used before."}
 
-func (a *Admin) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Token, c *TokenResync) error {
+func (a *tokenDesk) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Token, c *TokenResync) error {
 	r, err := a.tokens.Resync(t.Kind, t.Seed, c.Codes, c.Received)
 	if err == nil && !r.OK {
 		err = wrongPair
@@ -405,7 +417,7 @@ func (a *Admin) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Toke
 	return a.directory.UpdateToken(ctx, tx, *t)
 }
 
-func (a *Admin) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.Token, c *TokenResync) (directory.Account, error) {
+func (a *tokenDesk) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.Token, c *TokenResync) (directory.Account, error) {
 	owner, credential, err := a.holds(ctx, tx, t)
 	if err != nil {
 		return owner, err

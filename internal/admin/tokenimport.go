@@ -20,6 +20,14 @@ import (
 	"countersign/internal/ticket"
 )
 
+// stockDesk is where the files that tokens come in go into stock.
+type stockDesk struct {
+	book
+	directory *directory.Directory
+	tickets   *ticket.Tickets
+	tokens    enrollment.TokenKinds
+}
+
 // TokenRow is one token of a file, as it is sent.
 type TokenRow struct {
 	// Line is where in the file it began.
@@ -78,7 +86,7 @@ func partSecret(upload string, part int) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(h[:24]), nil
 }
 
-func (c *TokenStage) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *TokenStage) do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
 	secret, err := partSecret(c.Upload, c.Part)
 	if err != nil {
 		return nil, err
@@ -101,7 +109,7 @@ func (c *TokenStage) do(ctx context.Context, a *Admin, g signin.Grant) (any, err
 }
 
 // token makes a row what is kept in stock.
-func (a *Admin) token(row TokenRow, batch string) (directory.Token, error) {
+func (a *stockDesk) token(row TokenRow, batch string) (directory.Token, error) {
 	refuse := func(format string, args ...any) error {
 		return failure.New(failure.Invalid, "Line %d, token %.64q: %s.", row.Line, row.Serial, fmt.Sprintf(format, args...))
 	}
@@ -175,7 +183,7 @@ func (c *TokenPreview) Object() string { return c.text() }
 // mostKnown is how many serials a preview names.
 const mostKnown = 100
 
-func (c *TokenPreview) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *TokenPreview) do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
 	out := TokenPreviewed{Count: c.Count, Known: []string{}}
 	err := c.each(g, func(secret string) (ticket.Ticket, error) { return a.tickets.Peek(ctx, uploadKind, secret) }, func(rows []TokenRow) error {
 		serials := make([]string, len(rows))
@@ -247,7 +255,7 @@ type TokenImported struct {
 func (c *TokenImport) Action() string { return "token.import" }
 func (c *TokenImport) Object() string { return c.text() }
 
-func (c *TokenImport) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *TokenImport) do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
 	detail := map[string]string{"count": fmt.Sprint(c.Count), "digest": c.Digest}
 	err := a.change(ctx, g, "token.imported", detail, nil, func(tx *store.Tx) error {
 		return c.each(g, func(secret string) (ticket.Ticket, error) { return a.tickets.TakeIn(ctx, tx, uploadKind, secret) }, func(rows []TokenRow) error {

@@ -28,7 +28,7 @@ type TokenPINGiven struct {
 
 func (c *TokenPIN) Action() string { return "token.pin" }
 
-func (c *TokenPIN) thing(ctx context.Context, a *Admin) (string, error) {
+func (c *TokenPIN) thing(ctx context.Context, a *tokenDesk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 
@@ -42,11 +42,11 @@ func (c *TokenPIN) Object() string {
 }
 
 // sound says that the PIN of before would be missed.
-func (c *TokenPIN) sound(ctx context.Context, a *Admin) error {
-	return a.spareToken(ctx, c.Serial, assurance.Known)
+func (c *TokenPIN) sound(ctx context.Context, a *tokenDesk) error {
+	return a.spareToken(ctx, a.db, c.Serial, assurance.Known)
 }
 
-func (c *TokenPIN) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *TokenPIN) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	event, out := "token.pin-given", TokenPINGiven{Serial: c.Serial, Hint: "It is typed in front of each code, and counts as something known once its owner has changed it."}
 	if c.None {
 		event, out.Hint = "token.pin-cleared", "The token's codes are typed alone."
@@ -77,7 +77,7 @@ func (c *TokenPIN) do(ctx context.Context, a *Admin, g signin.Grant) (any, error
 }
 
 // inUse returns whose a token is and the authenticator that it is.
-func (a *Admin) inUse(ctx context.Context, tx *store.Tx, serial string) (directory.Account, directory.Credential, error) {
+func (a *tokenDesk) inUse(ctx context.Context, tx *store.Tx, serial string) (directory.Account, directory.Credential, error) {
 	t, err := a.directory.Token(ctx, tx, serial)
 	if err != nil {
 		return directory.Account{}, directory.Credential{}, err
@@ -89,7 +89,7 @@ func (a *Admin) inUse(ctx context.Context, tx *store.Tx, serial string) (directo
 }
 
 // holds returns who has an assigned token and the authenticator that it is.
-func (a *Admin) holds(ctx context.Context, tx *store.Tx, t directory.Token) (directory.Account, directory.Credential, error) {
+func (a *tokenDesk) holds(ctx context.Context, tx *store.Tx, t directory.Token) (directory.Account, directory.Credential, error) {
 	owner, err := a.directory.Get(ctx, tx, t.Account)
 	if err != nil {
 		return owner, directory.Credential{}, err
