@@ -52,6 +52,7 @@ type desks struct {
 	ofTokens       *tokenDesk
 	ofStock        *stockDesk
 	ofCertificates *certificateDesk
+	ofRecoveries   *recoveryDesk
 	ofQuiet        *quietDesk
 	ofPrompts      *promptDesk
 	ofLog          *auditDesk
@@ -68,6 +69,7 @@ func newDesks(p Parts) desks {
 		ofTokens:       &tokenDesk{b, h, p.Enrollments, p.Tokens, p.PINs},
 		ofStock:        &stockDesk{b, p.Directory, p.Tickets, p.Tokens},
 		ofCertificates: &certificateDesk{b, h, p.Enrollments},
+		ofRecoveries:   &recoveryDesk{b, h, p.Recoveries, p.Enrollments},
 		ofQuiet:        &quietDesk{book: b, directory: p.Directory, enrollments: p.Enrollments},
 		ofPrompts:      &promptDesk{db: p.DB, directory: p.Directory, now: p.Now},
 		ofLog:          &auditDesk{db: p.DB, directory: p.Directory},
@@ -96,6 +98,8 @@ func (a *Admin) task(c Command) (task, bool) {
 		return at(c, a.ofStock), true
 	case doneAt[*certificateDesk]:
 		return at(c, a.ofCertificates), true
+	case doneAt[*recoveryDesk]:
+		return at(c, a.ofRecoveries), true
 	case doneAt[*quietDesk]:
 		return at(c, a.ofQuiet), true
 	case doneAt[*promptDesk]:

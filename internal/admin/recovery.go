@@ -8,12 +8,21 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
+	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/recovery"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
 )
+
+// recoveryDesk is where recoveries are opened, confirmed and stopped.
+type recoveryDesk struct {
+	book
+	giving
+	recoveries  *recovery.Recoveries
+	enrollments *enrollment.Enrollments
+}
 
 // Recovery is a case as administrators and the help desk see it. The pass that it
 // ends in is nowhere here: it appears in the person's own browser.
@@ -57,7 +66,7 @@ func (n names) of(ctx context.Context, people *directory.Directory, r store.Read
 	return n[id], nil
 }
 
-func (a *Admin) recovery(ctx context.Context, r store.Reader, n names, c recovery.Case) (out Recovery, err error) {
+func (a *recoveryDesk) recovery(ctx context.Context, r store.Reader, n names, c recovery.Case) (out Recovery, err error) {
 	out = Recovery{Number: c.ID, Phase: c.Phase(a.now()), Check: c.Check, Note: c.Note, Forgotten: c.Forgotten, Opened: c.Opened, Due: c.Due, Ends: c.Ends}
 	for _, who := range []struct {
 		id   assurance.AccountID
@@ -88,7 +97,7 @@ type RecoveryList struct {
 func (c *RecoveryList) Action() string { return "recovery.list" }
 func (c *RecoveryList) Object() string { return "" }
 
-func (c *RecoveryList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *RecoveryList) do(ctx context.Context, a *recoveryDesk, _ signin.Grant) (any, error) {
 	var whose assurance.AccountID
 	if c.Account != "" {
 		d, err := a.directory.Find(ctx, a.db, c.Account)
@@ -137,7 +146,7 @@ func (c *RecoveryOpen) opening(d directory.Account) recovery.Opening {
 	return recovery.Opening{Account: d, Number: c.Browser, Check: c.Check, Note: c.Note, Forgotten: c.Forgotten}
 }
 
-func (c *RecoveryOpen) sound(ctx context.Context, a *Admin) error {
+func (c *RecoveryOpen) sound(ctx context.Context, a *recoveryDesk) error {
 	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
@@ -145,7 +154,7 @@ func (c *RecoveryOpen) sound(ctx context.Context, a *Admin) error {
 	return a.recoveries.Sound(ctx, a.db, c.opening(d))
 }
 
-func (c *RecoveryOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *RecoveryOpen) do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Recovery
 	detail := map[string]string{"check": c.Check, "note": c.Note, "forgotten": fmt.Sprint(c.Forgotten)}
@@ -170,7 +179,7 @@ func (c *RecoveryOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 
 // mayRecover keeps recovery from being the weak door: never for oneself, never for
 // who is suspended or dormant, and for whoever administers only by administrators.
-func (a *Admin) mayRecover(opener, to directory.Account) error {
+func (a *recoveryDesk) mayRecover(opener, to directory.Account) error {
 	if err := recovery.Vouches(opener, to); err != nil {
 		return failure.At("account", err)
 	}
@@ -209,7 +218,7 @@ func (c *RecoveryConfirm) Object() string {
 }
 
 // said is the command as a second person's word, about an account.
-func (c *RecoveryConfirm) said(ctx context.Context, a *Admin, r store.Reader, d directory.Account) (recovery.Confirmation, error) {
+func (c *RecoveryConfirm) said(ctx context.Context, a *recoveryDesk, r store.Reader, d directory.Account) (recovery.Confirmation, error) {
 	said := recovery.Confirmation{Case: c.Case, Opener: d.ID, Check: c.Check, All: c.Forgotten, Number: c.Browser, Note: c.Note}
 	if c.Opener == "" {
 		return said, nil
@@ -219,7 +228,7 @@ func (c *RecoveryConfirm) said(ctx context.Context, a *Admin, r store.Reader, d 
 	return said, failure.At("opener", err)
 }
 
-func (c *RecoveryConfirm) sound(ctx context.Context, a *Admin) error {
+func (c *RecoveryConfirm) sound(ctx context.Context, a *recoveryDesk) error {
 	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
@@ -231,7 +240,7 @@ func (c *RecoveryConfirm) sound(ctx context.Context, a *Admin) error {
 	return a.recoveries.SoundConfirmation(ctx, a.db, d, said)
 }
 
-func (c *RecoveryConfirm) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *RecoveryConfirm) do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Recovery
 	detail := map[string]string{"note": c.Note, "recovery": strconv.FormatInt(c.Case, 10), "opener": c.Opener, "check": c.Check, "forgotten": strconv.FormatBool(c.Forgotten)}
@@ -277,11 +286,11 @@ func (c *RecoveryStop) Object() string {
 	return withReason("the recovery of "+c.of(c.Account), c.Reason)
 }
 
-func (c *RecoveryStop) sound(context.Context, *Admin) error {
+func (c *RecoveryStop) sound(context.Context, *recoveryDesk) error {
 	return recovery.CheckNote("reason", c.Reason)
 }
 
-func (c *RecoveryStop) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *RecoveryStop) do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
 	if err := recovery.CheckNote("reason", c.Reason); err != nil {
 		return nil, err
 	}
@@ -313,7 +322,7 @@ func (c *RecoveryStop) do(ctx context.Context, a *Admin, g signin.Grant) (any, e
 
 // tellStopped tells whose recovery was stopped, and of an administrator's every
 // administrator: who wanted to get back in cannot sign in to look.
-func (a *Admin) tellStopped(ctx context.Context, tx *store.Tx, by, about directory.Account, reason string) error {
+func (a *recoveryDesk) tellStopped(ctx context.Context, tx *store.Tx, by, about directory.Account, reason string) error {
 	told := []directory.Account{about}
 	if about.Administers() {
 		members, err := a.directory.Administering(ctx, tx, 1000)
