@@ -527,7 +527,11 @@ func (c *AuthenticatorRevoke) do(ctx context.Context, a *Admin, g signin.Grant) 
 		if err := a.enrollments.RevokeIn(ctx, tx, &credential, directory.ByAdministrator, int64(g.Account())); err != nil {
 			return err
 		}
-		return a.enrollments.Tell(ctx, tx, d, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", credential.Label, d.Name))
+		label := credential.Label
+		if credential.Lost() {
+			label = "Something that is missing in the database"
+		}
+		return a.enrollments.Tell(ctx, tx, d, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", label, d.Name))
 	})
 	return map[string]string{"revoked": c.Account}, err
 }

@@ -285,12 +285,16 @@ func (c *TokenReturn) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any
 			return failure.New(failure.Conflict, "That token is not with anybody; it is %s.", t.State)
 		}
 		if len(t.Seed) == 0 {
-			return failure.New(failure.Conflict, "What was kept of that token went with its owner's account; it can only be revoked.")
+			return secretGone
 		}
 		t.State = directory.TokenReturned
 		return nil
 	})
 }
+
+// secretGone is of a token whose owner was removed, and of one whose authenticator somebody
+// took out of the database, or altered.
+var secretGone = failure.New(failure.Conflict, "The secret of that token was kept only in its owner's authenticator, which is not there any more; the token can only be revoked.")
 
 // moveToken ends what a token lets its owner do and puts it elsewhere. The edit
 // gets the token with the seed as it stands now, counter and all, so that no code
@@ -337,6 +341,10 @@ func (a *tokenDesk) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, 
 	c, err := a.directory.Credential(ctx, tx, t.Account, t.Credential)
 	if err != nil {
 		return owner, err
+	}
+	if c.Lost() { // there is no PIN to take away and no secret to keep; nor must a row that is put back show anything
+		t.Seed = nil
+		return owner, a.enrollments.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(g.Account()))
 	}
 	// Its next owner does not get the PIN of this one.
 	bare, err := a.pins.Clear(c.Kind, c.State)

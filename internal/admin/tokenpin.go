@@ -95,6 +95,9 @@ func (a *tokenDesk) holds(ctx context.Context, tx *store.Tx, t directory.Token) 
 		return owner, directory.Credential{}, err
 	}
 	c, err := a.directory.Credential(ctx, tx, t.Account, t.Credential)
+	if err == nil && c.Lost() {
+		err = secretGone
+	}
 	if err == nil && c.Status == directory.CredentialRevoked {
 		err = failure.New(failure.Conflict, "Its owner has removed that token from the account; run token.return first.")
 	}

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"countersign/internal/assurance"
@@ -238,6 +239,20 @@ func (d *Directory) Answered(ctx context.Context, tx *store.Tx, c Credential) er
 		sealed, c.Status, c.Version, c.power, store.Unix(c.Used), d.keys.MAC(keyring.Credential, c.fields(sealed)), int64(c.ID), old, power)
 	tx.Anchor("credential", int64(c.ID), c.Version)
 	return written(n, err)
+}
+
+// Lost reports whether a credential's row is gone, or is not believed: all that is known of
+// it are its number, its account and its traits.
+func (c Credential) Lost() bool { return c.lost }
+
+// Outlive sees to it that a lost credential is lost for good: it is not believed either if
+// somebody puts the row back that they removed. For any other it is an error.
+func (d *Directory) Outlive(ctx context.Context, tx *store.Tx, c Credential) error {
+	if !c.lost {
+		return fmt.Errorf("directory: the credential %d is not lost", c.ID)
+	}
+	tx.Announce(Topic(c.Account))
+	return d.empower(ctx, tx, &c)
 }
 
 // empower notes in its account that a credential is as powerful as it is now.

@@ -67,6 +67,9 @@ func (e *Enrollments) removable(ctx context.Context, r store.Reader, account ass
 // evidence granted ends with it, because evidence of a revoked authenticator no
 // longer counts.
 func (e *Enrollments) RevokeIn(ctx context.Context, tx *store.Tx, c *directory.Credential, by directory.Cause, whose int64) error {
+	if c.Lost() {
+		return e.directory.Outlive(ctx, tx, *c)
+	}
 	c.EndAt(e.now(), directory.CredentialRevoked, by, whose)
 	tx.Announce(directory.Topic(c.Account))
 	return e.directory.UpdateCredential(ctx, tx, *c)
