@@ -57,12 +57,31 @@ func (s *Sender) claim(ctx context.Context, r *row) (ours bool, err error) {
 	if waits, err := o.unsent(ctx, was); err != nil || !waits {
 		return false, err // it was sent meanwhile, or as another row of the list
 	}
+	if o.now().Sub(store.Time(was.created)) >= sendable { // asked last: what was sent is forgotten no earlier
+		return false, s.expire(ctx, was)
+	}
 	r.due = store.Unix(o.now().Add(lease))
 	err = o.db.Housekeep(ctx, "notice.claim", func(tx *store.Tx) error {
 		ours, err = o.move(ctx, tx, was, r)
 		return err
 	})
 	return ours, err
+}
+
+// expire gives up a notice that nobody sent in time, because no server ran or reached the
+// database for so long. Nobody remembers whether such a row was sent and put back since, so
+// it is not sent; nor is it an alarm, which would be one about each notice after an outage.
+func (s *Sender) expire(ctx context.Context, was row) error {
+	r, ours := was, false
+	r.state = failed
+	err := s.outbox.db.Housekeep(ctx, "notice.expired", func(tx *store.Tx) (err error) {
+		ours, err = s.outbox.move(ctx, tx, was, &r)
+		return err
+	})
+	if err == nil && ours {
+		s.log.Warn("a notice was not sent in time and is given up", "notice", r.ID, "account", r.Account, "queued", store.Time(r.created), "limit", sendable)
+	}
+	return err
 }
 
 // Send sends the notices that are due and returns how many were sent.

@@ -144,7 +144,8 @@ func (o *Outbox) move(ctx context.Context, tx *store.Tx, was row, r *row) (bool,
 // page is how many rows are read at a time.
 const page = 500
 
-// sendable is how long after it was queued a notice may be sent: the last try is before.
+// sendable is how long after it was queued a notice may be sent, and for how long the log
+// remembers that it was: the last try is before, unless no server runs for days.
 const sendable = 9 * 24 * time.Hour
 
 // outgoing returns what is to be sent now, a hundred at most: what we queued, and did not send.
@@ -174,10 +175,11 @@ func (o *Outbox) outgoing(ctx context.Context) (out []row, err error) {
 
 const most = 100
 
-// unsent reports whether a row that waits was not sent, and is not so old that it was: such a
-// row was copied or put back, unless it was sent since it was read.
+// unsent reports whether a row that waits is not known to have been sent. One that was sent
+// was copied or put back, unless it was sent since it was read. How long that is known is
+// sendable: an older row that waits may be either, see [Sender.expire].
 func (o *Outbox) unsent(ctx context.Context, r row) (bool, error) {
-	if !o.db.Over("notice", r.said()) && o.now().Sub(store.Time(r.created)) < sendable {
+	if !o.db.Over("notice", r.said()) {
 		return true, nil
 	}
 	now, err := o.read(ctx, o.db, `where id = $1`, r.ID)

@@ -28,6 +28,7 @@ type rig struct {
 	root        keyring.Root
 	at          time.Time
 	fail        error
+	said        strings.Builder // the sender's log
 }
 
 func setUp(t *testing.T, dsn string) *rig {
@@ -77,7 +78,7 @@ func (r *rig) send() (out []string) {
 		}
 		return r.fail
 	}
-	n, err := (&Sender{outbox: r.Outbox, deliver: deliver, log: slog.New(slog.DiscardHandler)}).Send(r.t.Context())
+	n, err := NewSender(r.Outbox, deliver, slog.New(slog.NewTextHandler(&r.said, nil))).Send(r.t.Context())
 	if err != nil || n != len(out) {
 		r.t.Fatalf("%d of %v, %v", n, out, err)
 	}
@@ -157,8 +158,7 @@ func TestNobodySendsByWritingToTheDatabase(t *testing.T) {
 	}
 }
 
-// A notice that is copied, or put back as it waited, is sent once; so is one that is older
-// than any that waits.
+// A notice that is copied, or put back as it waited, is sent once.
 func TestANoticeIsSentOnce(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		r := setUp(t, dsn)
@@ -186,13 +186,83 @@ func TestANoticeIsSentOnce(t *testing.T) {
 		}
 		storetest.Alarmed(t, r.db, "notice", putBack, store.Returned)
 	})
-	r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
-	r.queue("ada@example.org", "Hello")
-	r.at = r.at.Add(sendable)
-	if got := r.send(); len(got) != 0 {
-		t.Errorf("sent after so long: %v", got)
+}
+
+// A notice that waited while no server ran is sent where it is not too late, and given up
+// with a line in the log where it is; neither is an alarm.
+func TestANoticeThatWaitedThroughAnOutage(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		for name, c := range map[string]struct {
+			off   time.Duration
+			sent  int
+			state string
+		}{
+			"just in time": {sendable - time.Microsecond, 1, sent},
+			"too late":     {sendable, 0, failed},
+			"much later":   {40 * sendable, 0, failed},
+		} {
+			r := setUp(t, storetest.Another(t, dsn))
+			r.queue("ada@example.org", "Hello")
+			if err := r.db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			r.at = r.at.Add(c.off)
+			r.open()
+			r.inspect()
+			got := r.send()
+			if len(got) != c.sent || strings.Contains(r.said.String(), "given up") != (c.sent == 0) || strings.Contains(r.said.String(), "example.org") {
+				t.Errorf("%s: sent %v, the log says %s", name, got, &r.said)
+			}
+			r.inspect()
+			r.said.Reset()
+			if got := r.send(); len(got) != 0 || r.said.Len() > 0 {
+				t.Errorf("%s, again: sent %v, the log says %s", name, got, &r.said)
+			}
+			if rows, err := r.read(t.Context(), r.db, ``); err != nil || len(rows) != 1 || rows[0].state != c.state {
+				t.Errorf("%s: %v, %v", name, rows, err)
+			}
+			if len(r.own.list()) != 0 {
+				t.Errorf("%s: it is still waited for", name)
+			}
+			storetest.Quiet(t, r.db)
+		}
+	})
+}
+
+// A notice that was sent is not sent again, however late its row is put back: it is an alarm
+// for as long as the log remembers, and given up after that.
+func TestANoticePutBackLate(t *testing.T) {
+	for name, c := range map[string]struct {
+		after   time.Duration
+		alarmed bool
+	}{"remembered": {sendable - time.Minute, true}, "forgotten": {sendable + 2*time.Second, false}, "long after": {10 * sendable, false}} {
+		t.Run(name, func(t *testing.T) {
+			r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
+			r.queue("ada@example.org", "Hello")
+			rows, err := r.read(t.Context(), r.db, ``)
+			if err != nil || len(rows) != 1 {
+				t.Fatal(rows, err)
+			}
+			if got := r.send(); len(got) != 1 {
+				t.Fatalf("sent %v", got)
+			}
+			r.inspect()
+			r.at = r.at.Add(c.after)
+			r.again()
+			r.sabotage(`update notice set state = $1, tries = $2, due = $3, mac = $4`, rows[0].state, rows[0].tries, rows[0].due, rows[0].mac)
+			for range 2 {
+				if got := r.send(); len(got) != 0 {
+					t.Errorf("sent once more: %v", got)
+				}
+				r.inspect()
+			}
+			if c.alarmed {
+				storetest.Alarmed(t, r.db, "notice", "", store.Returned)
+			} else {
+				storetest.Quiet(t, r.db)
+			}
+		})
 	}
-	storetest.Alarmed(t, r.db, "notice", "", store.Returned)
 }
 
 // Other people's rows do not keep ours from being sent, however many they are.
