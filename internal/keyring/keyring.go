@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -158,7 +157,7 @@ func (k *Keyring) reload(atMost time.Duration) {
 	r, err := k.loadWhole(ctx, k.db, k.known())
 	if err != nil {
 		k.report(err)
-		slog.Error("the keys cannot be read again; those in memory stay in use", "error", err)
+		k.db.Log().Error("the keys cannot be read again; those in memory stay in use", "error", err)
 		return
 	}
 	k.ring.Store(&r)

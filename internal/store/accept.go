@@ -9,33 +9,33 @@ import (
 	"countersign/internal/audit"
 )
 
-// Accepted says what was wrong with an audit log, and what it goes on from.
+// Accepted describes what was wrong with an audit log, and from which state it continues.
 type Accepted struct {
-	// Known is the newest state that this server remembers, Stored the one that the
-	// database says, and Next the one that the log goes on from. Entries of those that are
-	// not there or not ours is -1.
+	// Known is the newest state that this server remembers, Stored the one in the
+	// database, and Next the one from which the log continues. Entries is -1 for a
+	// state that is missing or has an invalid MAC.
 	Known, Stored, Next Head
-	// Faults is what is missing or altered, as [DB.Verify] goes on saying.
+	// Faults lists what is missing or altered; [DB.Verify] continues to report it.
 	Faults []audit.Fault
-	// Strays is how many rows were removed from behind the end, because no entry of ours
-	// ever stood there.
+	// Strays is the number of rows that were removed behind the end, where this
+	// installation never wrote an entry.
 	Strays int64
 }
 
 // lostLeaf stands in the tree for an entry that is not there any more.
 const lostLeaf = `{"lost":true}`
 
-// Accept records that an administrator says why the audit log is not as it was left, and
-// has it go on: from the longest tree that is known, together with every entry that is
-// still ours behind it. The database must be open as Broken, and nobody else may have it
-// open. A log with nothing wrong is [ErrNothingWrong]. What servers remember is to be
-// forgotten afterwards.
+// Accept records an administrator's reason why the audit log differs from what a server
+// left, and continues the log from the longest known tree and every valid entry after it.
+// The database must be open with Options.Broken, and by nobody else. It returns
+// [ErrNothingWrong] for a log without a fault. The caller must [Forget] what servers
+// remember afterwards.
 func (db *DB) Accept(ctx context.Context, actor audit.Actor, because string) (Accepted, error) {
 	return db.accept(ctx, actor, because, false)
 }
 
-// AcceptRewound is Accept for a database of which somebody put an older copy back: the log
-// goes on from that. One that is not whole in itself is refused.
+// AcceptRewound is Accept for a database that was restored from an older copy: the log
+// continues from that copy. It refuses a copy that is not complete in itself.
 func (db *DB) AcceptRewound(ctx context.Context, actor audit.Actor) (Accepted, error) {
 	return db.accept(ctx, actor, "an older copy of the database was put back", true)
 }
@@ -43,7 +43,7 @@ func (db *DB) AcceptRewound(ctx context.Context, actor audit.Actor) (Accepted, e
 func (db *DB) accept(ctx context.Context, actor audit.Actor, because string, rewound bool) (Accepted, error) {
 	k := db.keys.Load()
 	if k == nil || !db.broken {
-		return Accepted{}, errors.New("store: only a log that was opened to be mended can be accepted")
+		return Accepted{}, errors.New("store: Accept needs a database that was opened with Options.Broken")
 	}
 	report, err := db.Verify(ctx)
 	if err != nil {
@@ -97,7 +97,7 @@ func (db *DB) whole(ctx context.Context, stored *audit.Tree) error {
 	return err
 }
 
-// ErrNothingWrong is a log that is as it was left.
+// ErrNothingWrong is returned by Accept for a log without a fault.
 var ErrNothingWrong = errors.New("store: nothing is wrong with the audit log")
 
 func headOf(edge []byte) Head {
@@ -196,7 +196,7 @@ func (a *Accepted) entry(next *audit.Tree, because string) (audit.Entry, error) 
 	return audit.Entry{Event: AcceptedEvent, Outcome: audit.OK, Detail: d}, nil
 }
 
-// String says how long a log is, and its root.
+// String returns the length of the log and its root hash.
 func (h Head) String() string {
 	if h.Entries < 0 {
 		return "none"

@@ -9,9 +9,9 @@ import (
 	"countersign/internal/audit"
 )
 
-// AcceptedEvent is the entry in which an administrator says why the log is not as it was
-// left. What is before it is missing or altered for good; the log goes on from the tree
-// that the entry says.
+// AcceptedEvent is the entry with an administrator's reason why the log differs from what
+// a server left. What is missing or altered before it stays so; the log continues from
+// the tree in the entry.
 const AcceptedEvent = "audit.accepted"
 
 // edgePart is how much of a tree one detail of an entry holds.

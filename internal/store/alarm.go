@@ -16,38 +16,38 @@ import (
 
 // What can be wrong with a row.
 const (
-	// Altered is a row that does not bear our MAC, or whose seal does not open: somebody
-	// else wrote it, or moved it from another place.
+	// Altered is a row without a valid MAC, or with a sealed value that does not open:
+	// it was changed from outside, or moved from another place.
 	Altered = "altered"
 	// Older is a row that was put back from an older copy.
 	Older = "older"
-	// Missing is a row that somebody removed.
+	// Missing is a row that was removed from outside.
 	Missing = "missing"
-	// Returned is a row that is there again, though it was removed, ended or taken.
+	// Returned is a row that exists again, though it was removed, ended or used up.
 	Returned = "returned"
 )
 
-// Finding is a row that is not as this installation left it. It is not believed.
+// Finding is a row that failed its integrity check. The row is ignored.
 type Finding struct {
 	Table string
 	Row   string // its key, as somebody would look for it
 	Wrong string // Altered, Older, Missing or Returned
-	// Account is whose it is, and 0 for nobody's.
+	// Account is the account that it belongs to, or 0.
 	Account int64
 }
 
 func (f Finding) name() string { return f.Table + "/" + f.Row + "/" + f.Wrong }
 
-// TamperedEvent is the entry of a row that is not as this installation left it.
+// TamperedEvent is the entry for a row that failed its integrity check.
 const TamperedEvent = "database.tampered"
 
-// SeenEvent is the entry of an alarm that an administrator has seen.
+// SeenEvent is the entry for alarms that an administrator acknowledged.
 const SeenEvent = "database.alarm-seen"
 
 // alarmTopic has every server look at the alarms again.
 const alarmTopic = "alarm"
 
-// Alarm is a finding and when it was made.
+// Alarm is a finding and its time.
 type Alarm struct {
 	Finding
 	At time.Time
@@ -57,7 +57,7 @@ const (
 	// findingsMost bounds how many findings are kept in mind. Whoever alters more rows has
 	// one alarm more for each table, which stands for the rest.
 	findingsMost = 10_000
-	// Rest is the row of the alarm that stands for the rest.
+	// Rest is the row of the alarm that stands for all further ones.
 	Rest = "more"
 	// alarmAgain is how long an alarm that could not be recorded waits.
 	alarmAgain = 10 * time.Second
@@ -83,13 +83,13 @@ type found struct {
 	anew     bool // it was not there in between
 }
 
-// Report has a finding written into the log, once for all servers, as an alarm. It does
-// not wait, so that whoever refuses a row does not.
+// Report records a finding in the log as an alarm, once for all servers. It returns
+// at once and records in the background.
 func (db *DB) Report(f Finding) {
 	if db.doubts.about(f) || !db.alarms.add(&f, db.now()) {
 		return
 	}
-	db.log.Error("ALARM: a row was changed behind our back; it is not believed", "table", f.Table, "row", f.Row, "wrong", f.Wrong, "account", f.Account)
+	db.log.Error("ALARM: row failed its integrity check; ignored", "table", f.Table, "row", f.Row, "wrong", f.Wrong, "account", f.Account)
 	select {
 	case db.alarms.queue <- f:
 	default: // it is tried again
@@ -123,9 +123,8 @@ func (a *alarms) add(f *Finding, now time.Time) bool {
 // ofLog reports whether the watch looks at a table.
 func ofLog(table string) bool { return strings.HasPrefix(table, "audit_") }
 
-// Swept says that every row was looked at, in a round that began at a moment. What was
-// reported before and not since is well again: should it be found once more, that is
-// another alarm.
+// Swept ends a round over all rows that began at this time. Findings that were reported
+// before and not in this round are over: the next one of the same row is a new alarm.
 func (db *DB) Swept(began time.Time) { db.alarms.swept(false, began) }
 
 func (a *alarms) swept(log bool, began time.Time) {
@@ -238,7 +237,7 @@ func (db *DB) alarm(ctx context.Context, f Finding, anew bool) (seen bool, err e
 	return seen, err
 }
 
-var errKnown = errors.New("store: the alarm is there")
+var errKnown = errors.New("store: the alarm exists")
 
 // alarmRow is a row of the table.
 type alarmRow struct {
@@ -290,9 +289,9 @@ const (
 	alarmsRead = 20_000
 )
 
-// Alarms returns what was found to be changed behind our back and what no administrator
-// has seen yet, the newest first. A row of the table that is not ours is left out, and what
-// this server found itself is there whatever became of its row.
+// Alarms returns the findings that no administrator has acknowledged yet, the newest
+// first. It leaves out rows of the table of alarms without a valid MAC, and includes this
+// server's own findings even if their rows are gone.
 func (db *DB) Alarms(ctx context.Context) ([]Alarm, error) {
 	out := db.alarms.unseen()
 	rows, err := db.Query(ctx, alarmColumns+" where seen = 0 order by at desc, name limit $1", alarmsRead)
@@ -331,8 +330,8 @@ func (a *alarms) unseen() map[string]Alarm {
 	return out
 }
 
-// SeeAlarms marks every alarm up to a moment as seen, in a change, and returns how many
-// they were. Found once more after it was well, a row is an alarm anew.
+// SeeAlarms acknowledges all alarms up to a time, in a change, and returns their number.
+// A row that was correct in between and fails again is a new alarm.
 func (db *DB) SeeAlarms(ctx context.Context, tx *Tx, until time.Time) (int, error) {
 	all, err := db.Alarms(ctx)
 	if err != nil {

@@ -26,7 +26,7 @@ func checkArgs(args []any) error {
 				}
 			}
 		case bool, time.Time, time.Duration, float32, float64, uint64:
-			return fmt.Errorf("store: argument %d is a %T; columns hold integers, text and bytes: pass 0 or 1, or Unix of a time", i+1, a)
+			return fmt.Errorf("store: argument %d is a %T; columns hold integers, text and bytes: pass 0 or 1 for a bool, and Unix(t) for a time", i+1, a)
 		}
 	}
 	return nil

@@ -8,13 +8,13 @@ import (
 	"path/filepath"
 )
 
-// Backup writes a consistent copy of the database to a new file, while it runs.
-// The copy appears under its name only when it is whole and on disk. It is for
-// SQLite; with PostgreSQL it is an error that names pg_dump.
+// Backup writes a consistent copy of the running database to a new file. The file
+// appears under its name only when it is complete and on disk. Backup works with
+// SQLite only; with PostgreSQL it returns an error that names pg_dump.
 func (db *DB) Backup(ctx context.Context, path string) error {
 	w, file := db.engine.(*writer)
 	if !file {
-		return errors.New("store: only an SQLite database is copied this way; use pg_dump for PostgreSQL")
+		return errors.New("store: only an SQLite database can be copied this way; use pg_dump for PostgreSQL")
 	}
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("store: %s exists; a backup never overwrites", path)

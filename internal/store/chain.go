@@ -35,7 +35,7 @@ func newChain(db *DB, k *AuditKeys) *chain {
 	return &chain{db: db, auth: audit.NewAuthenticator(k.MAC), fresh: k.Fresh}
 }
 
-var errTree = errors.New("store: the audit log's tree does not bear our MAC: it was changed from outside, or the audit keys are not this database's")
+var errTree = errors.New("store: the audit log's tree has no valid MAC: it was changed from outside, or the audit keys belong to another database")
 
 // errWide is a stored tree that is far ahead of what this server knows: others wrote for
 // long while it did not read.

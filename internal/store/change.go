@@ -8,23 +8,23 @@ import (
 	"countersign/internal/audit"
 )
 
-// Change runs fn in one transaction, as actor, and commits what it wrote. It
-// commits only if fn returned nil or [Keep] of an error, and recorded at least
-// one entry (or, where it did chores only, said [Tx.Unrecorded]); otherwise nothing is written. When Change returns, the transaction
-// is on disk, and this server's memory has heard what was announced.
+// Change runs fn in one transaction, as actor, and commits it. It commits only if
+// fn returned nil or [Keep] of an error, and recorded at least one audit entry (or
+// called [Tx.Unrecorded], for housekeeping alone); otherwise nothing is written.
+// When Change returns, the transaction is on disk, and the subscribers of this
+// server have received its announcements.
 //
-// fn may run more than once (in PostgreSQL, when transactions collide or one that
-// shares its transaction fails), and others wait for it: in SQLite every change, in
-// PostgreSQL those that share. So it only reads and writes tx, sets
-// its results anew each time, and waits for nothing: never another Change, the
-// network, or a password hash.
+// fn may run more than once (in PostgreSQL, when transactions collide or another
+// function in the same transaction fails), and other changes wait for it. So fn
+// must only read and write tx, set all of its results each time, and never wait for
+// another Change, the network, or a password hash.
 //
-// ctx bounds the wait for a turn. Once fn runs, the answer is always what
-// really happened, except for ErrUnavailable when the database's answer to a
-// commit was lost.
+// ctx limits the wait for a turn. Once fn runs, the error tells what really
+// happened, except for ErrUnavailable when the database's answer to a commit was
+// lost.
 func (db *DB) Change(ctx context.Context, actor audit.Actor, fn func(tx *Tx) error) error {
 	if db.keys.Load() == nil {
-		return errors.New("store: no change before UseAuditKeys")
+		return errors.New("store: Change before UseAuditKeys")
 	}
 	if err := db.Halted(); err != nil {
 		return err
@@ -35,11 +35,11 @@ func (db *DB) Change(ctx context.Context, actor audit.Actor, fn func(tx *Tx) err
 	return db.engine.run(ctx, work{duty: change, actor: actor, fn: fn})
 }
 
-// Housekeep runs fn in one transaction that needs no entry, and may therefore
-// write only what grants nobody anything: attempts, tickets, guesses, known
-// sources, notices, the last-seen time of sessions, and removals of what has run
-// out. Any other statement is refused. The purpose is for the error.
-// What is said of fn at [DB.Change] holds here too.
+// Housekeep runs fn in one transaction without an audit entry. It refuses all
+// statements except those that grant nothing: on attempts, tickets, guesses, known
+// sources and notices, the last-seen time of sessions, and removals of what has
+// expired. The purpose is for error messages. fn has the duties described at
+// [DB.Change].
 func (db *DB) Housekeep(ctx context.Context, purpose string, fn func(tx *Tx) error) error {
 	err := db.engine.run(ctx, work{duty: housekeeping, fn: fn})
 	if err != nil && purpose != "" {

@@ -12,10 +12,10 @@ import (
 // checkpointEvery is how often a tree that grew is signed.
 const checkpointEvery = 5 * time.Second
 
-// UseAuditKeys gives the store the keys of its audit log; only then can it be
-// changed. It refuses keys that are not this database's, and a log that is not as this
-// server left it. To know that, it reads every entry since the newest that this server
-// remembers: after a long time that takes minutes, is said in the log, and ends with ctx.
+// UseAuditKeys gives the store the keys of its audit log; no change is possible before.
+// It refuses keys of another database, and a log that differs from what this server
+// left. For that it reads all entries since the newest that this server remembers, which
+// may take minutes after a long absence, is logged, and ends with ctx.
 func (db *DB) UseAuditKeys(ctx context.Context, k AuditKeys) error {
 	if err := k.check(); err != nil {
 		return err
@@ -30,7 +30,7 @@ func (db *DB) UseAuditKeys(ctx context.Context, k AuditKeys) error {
 		db.halt(err)
 	}
 	if !db.keys.CompareAndSwap(nil, &k) {
-		return errors.New("store: the audit keys were given before")
+		return errors.New("store: UseAuditKeys was called before")
 	}
 	if db.broken {
 		return nil
@@ -56,7 +56,7 @@ func (db *DB) recall(ctx context.Context, w *watch, k *AuditKeys) (err error) {
 	}
 	known, err := db.shelf.known(&w.read)
 	if errors.Is(err, errShelf) {
-		db.log.Error("what this server remembers of the log was changed; it is not believed", "error", err)
+		db.log.Error("what this server remembers of the log was changed from outside; ignored", "error", err)
 	} else if err != nil {
 		return err
 	}
@@ -196,12 +196,12 @@ func (db *DB) lastCheckpoint() {
 	}
 }
 
-// Checkpoint signs the audit log as it stands, keeps the note, and returns it:
-// to be sent where nobody can take it back.
+// Checkpoint signs the present state of the audit log, stores the note, and returns it,
+// so that it can be sent to a witness.
 func (db *DB) Checkpoint(ctx context.Context) (string, error) {
 	k := db.keys.Load()
 	if k == nil {
-		return "", errors.New("store: no checkpoint before UseAuditKeys")
+		return "", errors.New("store: Checkpoint before UseAuditKeys")
 	}
 	if err := db.Halted(); err != nil {
 		return "", err
@@ -246,7 +246,7 @@ func (db *DB) thinCheckpoints(ctx context.Context, tx *Tx) error {
 	return err
 }
 
-// Checkpoints returns the signed notes that are kept, the oldest first.
+// Checkpoints returns the stored signed notes, the oldest first.
 func (db *DB) Checkpoints(ctx context.Context) ([]string, error) {
 	rows, err := db.Query(ctx, "select note from audit_checkpoint order by size")
 	if err != nil {

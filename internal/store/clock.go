@@ -7,22 +7,21 @@ import (
 	"time"
 )
 
-// Clock is how far this server's clock is behind others': what is shown to a server whose
-// clock is right looks as if it came from the future to one that is behind, and counts as
-// stale there. Negative is ahead.
+// Clock is how far this server's clock is behind others. A server that is behind sees
+// evidence of others as from the future and refuses it. Negative values are ahead.
 type Clock struct {
-	// Database is how far it is behind the database server's; known says that there is one.
+	// Database is how far it is behind the database server's clock, if that is known.
 	Database time.Duration
 	Known    bool
-	// Log is how far the newest entry of the audit log lies in its future: zero when it does not.
+	// Log is how far the newest entry of the audit log is in the future, or zero.
 	Log time.Duration
 }
 
-// ClockBound is how far clocks may be apart before it is said: as far as evidence may
-// come from the future.
+// ClockBound is the largest difference of clocks without a warning. Evidence may come
+// from the future by as much.
 const ClockBound = 30 * time.Second
 
-// Behind is how far the clock is behind, by what tells more.
+// Behind returns how far the clock is behind, by the better of both comparisons.
 func (c Clock) Behind() time.Duration {
 	if c.Known && c.Log <= ClockBound {
 		return c.Database
@@ -30,13 +29,13 @@ func (c Clock) Behind() time.Duration {
 	return max(c.Database, c.Log)
 }
 
-// Wrong reports how far the clock is behind, when that is more than may be.
+// Wrong reports how far the clock is behind, and whether that exceeds ClockBound.
 func (c Clock) Wrong() (by time.Duration, wrong bool) {
 	by = c.Behind()
 	return by, by > ClockBound || by < -ClockBound
 }
 
-// Says writes it for people; empty is a clock that is right.
+// Says describes the difference for people, and is empty for a correct clock.
 func (c Clock) Says() string {
 	by, wrong := c.Wrong()
 	switch {
@@ -48,8 +47,8 @@ func (c Clock) Says() string {
 	return fmt.Sprintf("This server's clock is %v behind. Set it: what people show elsewhere counts as stale here, so that everybody is asked again, and codes are refused", by.Round(time.Second))
 }
 
-// Clock compares this server's clock with the database server's, where there is one, and
-// with the log, which other servers and this one's past wrote.
+// Clock compares this server's clock with the database server's, if there is one, and
+// with the newest entry of the audit log.
 func (db *DB) Clock(ctx context.Context) (Clock, error) {
 	var c Clock
 	if !db.feed.alone {

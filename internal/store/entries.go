@@ -13,33 +13,33 @@ import (
 	"countersign/internal/audit"
 )
 
-// Filter chooses entries of the audit log. What is zero does not restrict.
+// Filter selects entries of the audit log. Zero fields do not restrict.
 type Filter struct {
-	// From is the lowest number wanted, and Before the first one no longer
-	// wanted. The next page has From one more than the last number shown, or
-	// with Newest, Before equal to it; a page that ends with entry 0 is the last.
+	// From is the lowest number, and Before is one more than the highest. For the
+	// next page set From to one more than the last number shown, or with Newest
+	// set Before to it; a page that ends with entry 0 is the last.
 	From, Before int64
-	// Account is whom it is about.
+	// Account is the account that the entry concerns.
 	Account int64
-	// Actor is who did it: the name that the log has.
+	// Actor is the name of who made the change, as in the log.
 	Actor string
-	// Event is the beginning of the event: "signin" or "signin.refused".
+	// Event is a prefix of the event: "signin" or "signin.refused".
 	Event       string
 	Application string
 	Outcome     string
-	// Since and Until bound the time; Until is exclusive.
+	// Since and Until limit the time; Until is exclusive.
 	Since, Until time.Time
-	// Text must occur somewhere in the entry, whatever the case of letters.
+	// Text must occur in the entry, regardless of case.
 	Text string
-	// Limit bounds how many are returned; 0 is 100, and 10,000 the most.
+	// Limit is the largest number of results; 0 means 100, and 10,000 is the maximum.
 	Limit int
 	// Newest returns the newest first.
 	Newest bool
 }
 
-// Entries returns the entries that the filter chooses, in the order of their
-// numbers. It reads the log from the end that is asked for, so what is rare
-// takes as long as the log is; ctx ends it.
+// Entries returns the entries that match the filter, in the order of their numbers.
+// It scans the log, so a search for rare entries takes time in proportion to the
+// length of the log; ctx ends it.
 func (db *DB) Entries(ctx context.Context, f Filter) ([]audit.Entry, error) {
 	limit := min(f.Limit, 10_000)
 	if limit <= 0 {
@@ -61,8 +61,8 @@ func (db *DB) Entries(ctx context.Context, f Filter) ([]audit.Entry, error) {
 // keep SQLite from folding its log back as long as it runs.
 const page = 5000
 
-// EachEntry calls f with every entry from a number on, as it is stored: to
-// export the log or to verify it. It stops at f's first error and returns it.
+// EachEntry calls f with every stored entry from a number on, for exporting or
+// verifying the log. It stops at f's first error and returns it.
 func (db *DB) EachEntry(ctx context.Context, from int64, f func(audit.Leaf) error) error {
 	for {
 		n, err := db.entryPage(ctx, &from, f)
@@ -92,7 +92,7 @@ func (db *DB) entryPage(ctx context.Context, from *int64, f func(audit.Leaf) err
 	return n, rows.Err()
 }
 
-// Leaves is EachEntry for [audit.Verify]: every entry from the first.
+// Leaves is EachEntry for [audit.Verify], from the first entry.
 func (db *DB) Leaves(ctx context.Context) iter.Seq2[audit.Leaf, error] {
 	return func(yield func(audit.Leaf, error) bool) {
 		err := db.EachEntry(ctx, math.MinInt64, func(l audit.Leaf) error {

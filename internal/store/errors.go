@@ -16,15 +16,15 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// The errors that a caller tells apart, by errors.Is.
+// The errors that a caller can distinguish, with errors.Is.
 var (
-	// ErrNotFound is a query that found no row where one was wanted.
+	// ErrNotFound is returned when a query for one row finds none.
 	ErrNotFound error = failure.New(failure.NotFound, "There is no such entry.")
-	// ErrConflict is a row that may exist only once and already does.
+	// ErrConflict is returned for a row that may exist only once and already does.
 	ErrConflict error = failure.New(failure.Conflict, "That already exists.")
-	// ErrUnavailable is a database that is gone, full, read-only, closed, too
-	// busy, or whose answer was lost. Whether a change was made is unknown only
-	// in the last case, and then its entry tells.
+	// ErrUnavailable is returned if the database is gone, full, read-only, closed,
+	// too busy, or its answer was lost. Only in the last case it is unknown whether
+	// a change was made; the audit log tells.
 	ErrUnavailable error = failure.New(failure.Unavailable, "The database is not available. Try again later.")
 )
 
@@ -107,10 +107,9 @@ type kept struct{ error }
 
 func (k kept) Unwrap() error { return k.error }
 
-// Keep wraps the error with which a function given to [DB.Change] ends to say:
-// commit what was written and recorded, and then return err to the caller. So a
-// refused guess is counted and audited in the very transaction that refuses it.
-// Keep(nil) is nil.
+// Keep wraps an error of a function given to [DB.Change]: the transaction is
+// committed, and Change returns err. So a refused guess is counted and audited in
+// the transaction that refuses it. Keep(nil) is nil.
 func Keep(err error) error {
 	if err == nil {
 		return nil

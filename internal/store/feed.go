@@ -35,23 +35,23 @@ type feed struct {
 	moves  moves
 }
 
-// Missed is announced by a server to itself when it was away for so long that others'
-// announcements may be gone: whatever is remembered of anything is stale.
+// Missed is the topic that a server announces to itself after it was away for so long
+// that it may have missed announcements: all cached data is stale.
 const Missed = "missed"
 
-// Subscribe has f called with every topic that any server announces: before
-// [DB.Change] returns for changes made here, within a second for others. f must
-// be quick and must not write. A topic may come more than once; a caller that
-// was cut off asks [DB.FeedFresh] and then trusts nothing that it remembers.
+// Subscribe calls f with every topic that any server announces: before [DB.Change]
+// returns for changes of this server, within a second for others. f must be quick and
+// must not write. A topic may come more than once. While [DB.FeedFresh] is false,
+// announcements may be late and the caller must not trust cached data.
 func (db *DB) Subscribe(f func(topic string)) {
 	db.feed.mu.Lock()
 	defer db.feed.mu.Unlock()
 	db.feed.subs = append(db.feed.subs, f)
 }
 
-// FeedFresh says whether memory may be trusted: within the last second it was
-// confirmed that every announcement was delivered. With SQLite this server is
-// the one that announces, so it is true unless the database is closed or broken.
+// FeedFresh reports whether cached data may be trusted: within the last second this
+// server confirmed that it received every announcement. With SQLite only this server
+// announces, so it is true unless the database is closed or broken.
 func (db *DB) FeedFresh() bool {
 	select {
 	case <-db.stop:
@@ -107,7 +107,7 @@ func (db *DB) followed() {
 	}
 	// A machine that slept does not count that time by its own clock.
 	if away := max(began-time.Duration(f.looked.Load()), wall.Sub(f.heard)); away > feedAway {
-		db.log.Warn("this server was away for long, and forgets what it remembered", "away", away)
+		db.log.Info("this server was suspended or cut off; its caches are dropped", "away", away)
 		f.deliver([]string{Missed})
 	}
 	f.heard = wall

@@ -97,7 +97,7 @@ const sayEvery = 5 * time.Second
 func (g *gap) say(read, of int64) {
 	if now := time.Now(); now.Sub(g.said) >= sayEvery {
 		g.said = now
-		g.db.log.Info("the audit log is compared with what this server remembers of it", "read", read, "of", of)
+		g.db.log.Info("comparing the audit log with what this server remembers of it", "read", read, "of", of)
 	}
 }
 

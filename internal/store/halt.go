@@ -8,8 +8,8 @@ import (
 	"countersign/internal/audit"
 )
 
-// ErrHalted is an audit log that is not the one that this server left: shorter, other, or
-// gone. Nothing is changed any more until an administrator has said what happened.
+// ErrHalted is returned for changes after the audit log was found to be truncated,
+// replaced or removed. An administrator must accept the log first.
 var ErrHalted error = haltedError{}
 
 // haltedError is unavailable to everybody, and says to administrators what it is.
@@ -96,7 +96,7 @@ func (db *DB) halt(why error) {
 	}
 	db.keepHead()
 	if db.halted.CompareAndSwap(nil, &why) {
-		db.log.Error("ALARM: the audit log is not as this server left it; nothing is changed until an administrator says what happened: stop the server, and run countersign audit accept",
+		db.log.Error("ALARM: the audit log failed its integrity check; all changes are refused: stop the server and run countersign audit accept",
 			"error", why)
 	}
 }
@@ -108,7 +108,7 @@ func (db *DB) haltIf(err error) {
 	}
 }
 
-// Halted says why nothing is changed any more, and nil while all is well.
+// Halted returns why the store refuses changes, or nil if it accepts them.
 func (db *DB) Halted() error {
 	if why := db.halted.Load(); why != nil {
 		return fmt.Errorf("%w: %w", ErrHalted, *why)

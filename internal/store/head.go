@@ -10,18 +10,18 @@ import (
 	"countersign/internal/audit"
 )
 
-// Head says which state of a database a copy of its file is.
+// Head identifies the state of a copy of a database file.
 type Head struct {
 	// Schema is the version of its tables.
 	Schema int
-	// Entries is how many entries its audit log has, and Root the hash of their
-	// tree, as checkpoints write it.
+	// Entries is the number of entries of its audit log, and Root the hash of their
+	// tree, as in checkpoints.
 	Entries int64
 	Root    string
 }
 
-// HeadOf reads the head of an SQLite file that nobody has open, and changes
-// nothing. It believes the file: only [DB.Verify] knows whether the log is whole.
+// HeadOf reads the head of an SQLite file that is not open, and changes nothing. It
+// verifies nothing: see [DB.Verify].
 func HeadOf(ctx context.Context, path string) (Head, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

@@ -44,9 +44,9 @@ func (db *DB) probe(ctx context.Context) {
 // is frozen keeps its connections and says nothing.
 const healthWait = 2 * time.Second
 
-// Health says whether the database can be read now, within two seconds, and the
-// last write to it succeeded. It writes nothing. A disk that filled up stays unhealthy until a
-// write succeeds again; the store itself tries every few seconds.
+// Health returns an error unless the database can be read within two seconds and the
+// last write succeeded. It writes nothing. After a full disk it stays unhealthy until a
+// write succeeds; the store tries one every few seconds.
 func (db *DB) Health(ctx context.Context) error {
 	select {
 	case <-db.stop:
@@ -74,14 +74,13 @@ func (db *DB) Health(ctx context.Context) error {
 	return nil
 }
 
-// Stats count since the database was opened.
+// Stats are counts since the database was opened.
 type Stats struct {
-	// Batches is how many transactions were tried, Requests how many changes
-	// and chores they carried, Largest the most in one, and Retries how often
-	// one was run again.
+	// Batches is the number of transactions tried, Requests the number of changes
+	// in them, Largest the most in one, and Retries how often one was run again.
 	Batches, Requests, Largest, Retries int64
-	// Waited is the time that requests waited for their turn, all together, and
-	// Busy the time that batches took.
+	// Waited is the total time that requests waited for their turn, and Busy the
+	// total time that batches took.
 	Waited, Busy time.Duration
 }
 
@@ -100,7 +99,7 @@ func (c *counts) batch(n int, d time.Duration) {
 	}
 }
 
-// Stats returns what was counted so far.
+// Stats returns the counts so far.
 func (db *DB) Stats() Stats {
 	c := &db.counts
 	return Stats{Batches: c.batches.Load(), Requests: c.requests.Load(), Largest: c.largest.Load(),

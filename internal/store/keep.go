@@ -16,10 +16,10 @@ type keeper struct {
 	content func() []byte
 }
 
-// KeepOutside has what content returns kept outside the database, under a name: once a minute and
-// when the database is closed. It returns what was kept under it before, which is nil where
-// there is none or it does not bear our MAC. Without a folder nothing is kept. It is called
-// after [DB.UseAuditKeys]; a server that is killed has kept what was so a minute ago.
+// KeepOutside stores the result of content in a file of this name outside the database,
+// once a minute and when the database is closed. It returns what was stored before, or nil
+// if there is none or its MAC is invalid. Without Options.Remember it stores nothing. It
+// must be called after [DB.UseAuditKeys]. A server that is killed loses the last minute.
 func (db *DB) KeepOutside(name string, content func() []byte) ([]byte, error) {
 	before, err := db.shelf.read(keptFile(name))
 	if err != nil && !errors.Is(err, errShelf) {

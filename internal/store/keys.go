@@ -6,17 +6,17 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// AuditKeys are what makes the log tamper-evident.
+// AuditKeys are the keys of the audit log.
 type AuditKeys struct {
 	// MAC authenticates every entry and its number; at least 32 bytes.
 	MAC []byte
-	// Signer signs checkpoints, and Verifier checks them.
+	// Signer signs checkpoints, and Verifier verifies them.
 	Signer   note.Signer
 	Verifier note.Verifier
-	// Origin names this log in its checkpoints; one line.
+	// Origin is the name of this log in its checkpoints; one line.
 	Origin string
-	// Fresh says that the keys were made and nothing was done with them yet: only then is
-	// a log without any trace a new one, and not one that was removed.
+	// Fresh is set for keys that were just made. Only then a missing log is a new one;
+	// otherwise it was removed.
 	Fresh bool
 }
 

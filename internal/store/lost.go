@@ -17,10 +17,10 @@ func (db *DB) Stands(ctx context.Context, kind string, number int64, again strin
 	return err == nil && now < newest
 }
 
-// Lost reports whether a row that this server knows of is missing though nobody removed
-// it. There says whether the row is there, from what is committed. It is for sweeps: what
-// removed the row may be committed and not be known here yet, so where it is not there
-// this waits until all of the log is that was written before, for some seconds at most.
+// Lost reports whether a known row is missing although no change removed it. There must
+// report whether the committed row exists. It is for sweeps: a change that removed the row
+// may be committed and not be known here yet, so if the row does not exist Lost waits,
+// for some seconds at most, until this server has read the log up to now.
 func (db *DB) Lost(ctx context.Context, kind string, number int64, there func(context.Context) (bool, error)) (bool, error) {
 	known := func() bool {
 		newest := db.memory.newest(kind, number)
@@ -39,11 +39,11 @@ func (db *DB) Lost(ctx context.Context, kind string, number int64, there func(co
 	return err == nil && !is, err
 }
 
-// Hear waits until this server knows what every entry says that is committed now, for some
+// Hear waits until this server has read all entries that are committed now, for some
 // seconds at most.
 func (db *DB) Hear(ctx context.Context) error { return db.hearAll(ctx) }
 
-var errBehind = fmt.Errorf("store: the log's newest entries are not known yet: %w", ErrUnavailable)
+var errBehind = fmt.Errorf("store: the newest entries of the log were not read yet: %w", ErrUnavailable)
 
 // hearAll waits until this server knows what every entry says that is committed now.
 func (db *DB) hearAll(ctx context.Context) error {
@@ -97,8 +97,8 @@ func (db *DB) until(ctx context.Context, so func() (bool, error)) error {
 	}
 }
 
-// Twice are rows that were missed in two rounds of a sweep, one after the other: of one that
-// another server ended it is known here by then. It is not safe for concurrent use.
+// Twice collects rows that were missing in two consecutive rounds of a sweep: by then this
+// server knows of those that another server ended. It is not safe for concurrent use.
 type Twice[V any] struct{ before map[string]V }
 
 // Missed takes in what a round missed, and returns what the round before missed as well.

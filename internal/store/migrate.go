@@ -106,7 +106,7 @@ func migrateOne(ctx context.Context, db *sql.DB, d dialect, steps []step, now ti
 	}
 	switch {
 	case version > len(steps)+1:
-		return false, fmt.Errorf("the schema is version %d and this release knows %d: run a newer release", version, len(steps))
+		return false, fmt.Errorf("the schema has version %d and this release knows %d: run a newer release", version, len(steps))
 	case version >= len(steps):
 		return true, tx.Commit()
 	}

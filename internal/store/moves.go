@@ -22,22 +22,22 @@ type moves struct {
 	every atomic.Uint64
 }
 
-// Place is a point in what this server has heard. The zero Place is before
-// everything.
+// Place is a position in the feed of changes that this server received. The zero Place
+// is before all of them.
 type Place uint64
 
-// Place returns the point in what this server has heard so far. Every subscriber has
-// dealt with what is before it.
+// Place returns the present position in the feed. All subscribers have processed the
+// changes before it.
 func (db *DB) Place() Place { return Place(db.feed.moves.place.Load()) }
 
-// Still says of what was read after a place that it may still be remembered.
+// Still tells whether data that was read after a place may still be cached.
 type Still struct {
 	place uint64
 	slots []*atomic.Uint64
 }
 
-// Still is about what rests on these topics, read after this place. What rests on
-// everybody's topics, which are those without a slash, always does.
+// Still returns a Still for data that was read after this place and depends on these
+// topics. It always depends on the topics without a slash, too, which concern everybody.
 func (db *DB) Still(place Place, topics ...string) Still {
 	m := &db.feed.moves
 	s := Still{uint64(place), make([]*atomic.Uint64, 0, len(topics)+1)}
@@ -48,7 +48,8 @@ func (db *DB) Still(place Place, topics ...string) Still {
 	return s
 }
 
-// Stands reports whether none of its topics moved. The zero Still does not stand.
+// Stands reports whether none of its topics was announced since. It is false for the
+// zero Still.
 func (s Still) Stands() bool {
 	for _, slot := range s.slots {
 		if slot.Load() > s.place {

@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// Options say which database to open.
+// Options select the database to open.
 type Options struct {
 	// DSN is the path of an SQLite file, made if it does not exist, or a
 	// postgres:// URL.
 	DSN string
 	// Now is the clock of [Tx.Now]; nil is time.Now.
 	Now func() time.Time
-	// Log hears about trouble in the background; nil is slog.Default.
+	// Log receives errors and warnings of background work; nil is slog.Default.
 	Log *slog.Logger
-	// Remember is a folder outside the database in which this server keeps the newest head
-	// of the log that it knows, and the newest versions of rows, so that an older copy is
-	// noticed at the next start as well. Empty keeps nothing over a restart.
+	// Remember is a folder outside the database in which this server stores the newest
+	// known head of the log and versions of rows, to detect an older copy of the database
+	// after a restart. If it is empty nothing is stored.
 	Remember string
-	// Broken is for commands that say what is wrong with an audit log, and mend it: its
-	// keys are taken whatever it is like, and it is not watched. Where it is not as it was
-	// left, every change is refused.
+	// Broken is for commands that examine or accept a damaged audit log: UseAuditKeys
+	// accepts any state of it, and it is not watched. If the log failed its integrity
+	// check all changes are refused.
 	Broken bool
-	// Driver is the database/sql driver to use instead of the engine's own: one
-	// that wraps it and breaks, in tests.
+	// Driver is the database/sql driver to use instead of the engine's own, such as
+	// one that injects faults in tests.
 	Driver string
 }
 
@@ -77,8 +77,8 @@ type DB struct {
 	wait      sync.WaitGroup
 }
 
-// Open opens the database, and brings its schema up to date. Until
-// [DB.UseAuditKeys] it can be read but not changed.
+// Open opens the database and migrates its schema. Until [DB.UseAuditKeys] it can be
+// read but not changed.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	db := &DB{now: o.Now, log: o.Log, stop: make(chan struct{}), shelf: shelf{folder: o.Remember}, broken: o.Broken}
 	db.life, db.die = context.WithCancel(context.Background())
@@ -110,8 +110,12 @@ func isPostgres(dsn string) bool {
 	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 }
 
-// Close signs a last checkpoint, answers what is under way, and closes the
-// database. Everything fails from then on.
+// Log returns the logger of Options, for packages that work in the background for the
+// database.
+func (db *DB) Log() *slog.Logger { return db.log }
+
+// Close signs a last checkpoint, completes the running requests, and closes the
+// database. All later calls fail.
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		db.lastCheckpoint()
@@ -210,7 +214,7 @@ func (p pooled) QueryContext(ctx context.Context, query string, args ...any) (*s
 }
 
 func (p pooled) ExecContext(context.Context, string, ...any) (sql.Result, error) {
-	return nil, errors.New("store: a reader writes nothing")
+	return nil, errors.New("store: a write on a connection that only reads")
 }
 
 func (r *readers) close() error {

@@ -5,15 +5,15 @@ import (
 	"database/sql"
 )
 
-// Reader reads rows. [DB] reads what is committed, and [Tx] also what it wrote
+// Reader reads rows. [DB] reads committed rows, and [Tx] also those that it wrote
 // itself.
 type Reader interface {
 	Query(ctx context.Context, query string, args ...any) (*Rows, error)
 	QueryRow(ctx context.Context, query string, args ...any) Row
 }
 
-// Rows is the answer to a query. It must be closed; reading it to its end closes
-// it too.
+// Rows is the result of a query. It must be closed; reading it to its end also
+// closes it.
 type Rows struct {
 	rows  *sql.Rows
 	ended bool
@@ -21,7 +21,7 @@ type Rows struct {
 	fail func(error) error
 }
 
-// Next moves to the next row. It is false at the end and on an error: see Err.
+// Next moves to the next row. It returns false at the end and on an error: see Err.
 func (r *Rows) Next() bool {
 	if r.rows.Next() {
 		return true
@@ -40,8 +40,8 @@ func (r *Rows) Scan(dest ...any) error {
 	return nil
 }
 
-// Err returns what ended the rows, nil if that was their end. It must be looked
-// at after a loop over Next.
+// Err returns the error that ended the rows, or nil. It must be checked after a loop
+// over Next.
 func (r *Rows) Err() error { return r.settle(r.rows.Err()) }
 
 // Close ends the rows early. It may be called again.
@@ -60,7 +60,7 @@ func (r *Rows) settle(err error) error {
 	return classify(err)
 }
 
-// Row is the answer to a query for one row.
+// Row is the result of a query for one row.
 type Row struct {
 	rows *Rows
 	err  error

@@ -147,7 +147,7 @@ func (s *sequencer) take(ctx context.Context, tx *sql.Tx) (entries []recorded, i
 		}
 		e, err := audit.Decode(body)
 		if err != nil || !auth.Check(audit.Waiting, body, mac) {
-			s.db.log.Error("a forged entry waited to be numbered", "id", id)
+			s.db.log.Error("a forged audit entry was waiting for its number; ignored", "id", id)
 			if e, body, err = s.forged(id, body); err != nil {
 				return nil, nil, err
 			}

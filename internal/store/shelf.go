@@ -56,7 +56,7 @@ const (
 	versionsFile = "versions"
 )
 
-var errShelf = errors.New("store: it does not bear our MAC")
+var errShelf = errors.New("store: invalid MAC")
 
 // read returns the content of a file, and nil where there is none.
 func (s *shelf) read(name string) ([]byte, error) {
@@ -360,8 +360,8 @@ func (m *memory) close() error {
 	return errors.Join(all...)
 }
 
-// Forget removes what a server remembers in a folder, after an administrator has said
-// why the log is not as it was left: the next start reads it from the log that is there.
+// Forget removes what a server remembers in a folder, after an administrator accepted the
+// log: the next start reads it from the present log.
 func Forget(folder string) error {
 	if err := os.RemoveAll(folder); err != nil {
 		return fmt.Errorf("store: what this server remembers: %w", err)

@@ -130,7 +130,7 @@ func parse(query string) (statement, error) {
 		return statement{}, fmt.Errorf("store: a statement must begin with select, insert into, update or delete from, not %q", words[0]+" "+words[1])
 	}
 	if st.verb != "select" && !tables()[st.table] {
-		return statement{}, fmt.Errorf("store: %q is not the plain name of a table of ours", st.table)
+		return statement{}, fmt.Errorf("store: %q is not the plain name of a known table", st.table)
 	}
 	return st, nil
 }

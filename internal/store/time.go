@@ -2,7 +2,7 @@ package store
 
 import "time"
 
-// Unix writes a moment for a column: microseconds since 1970. The zero time,
+// Unix encodes a time for a column: microseconds since 1970. The zero time,
 // "never", is 0.
 func Unix(t time.Time) int64 {
 	if t.IsZero() {
@@ -11,7 +11,7 @@ func Unix(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// Time reads what [Unix] writes, in UTC; 0 is the zero time.
+// Time decodes the result of [Unix], in UTC; 0 is the zero time.
 func Time(micros int64) time.Time {
 	if micros == 0 {
 		return time.Time{}
@@ -19,7 +19,7 @@ func Time(micros int64) time.Time {
 	return time.UnixMicro(micros).UTC()
 }
 
-// Bit writes yes or no for a column: 1 or 0.
+// Bit encodes a boolean for a column: 1 or 0.
 func Bit(yes bool) int64 {
 	if yes {
 		return 1

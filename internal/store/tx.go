@@ -17,14 +17,13 @@ type runner interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// Tx is one transaction, for the function that it was given to and until that
-// returns; not for several goroutines. One statement runs at a time: the rows of
-// a query are read to their end, or closed, before the next.
+// Tx is one transaction. It is valid until the function that received it returns,
+// and not safe for concurrent use. Only one statement runs at a time: the rows of a
+// query must be read to their end, or closed, before the next.
 //
-// The first statement that fails ends it,
-// on both engines: every later one fails with the same error and nothing is
-// written. What may rightly meet an existing row says so in its SQL, with "on
-// conflict do nothing", and looks at the number of rows.
+// The first statement that fails ends the transaction, on both engines: all later
+// ones fail with the same error, and nothing is written. A statement that may meet an
+// existing row says "on conflict do nothing" and checks the number of rows.
 type Tx struct {
 	run   runner
 	known *statements
@@ -44,11 +43,11 @@ type Tx struct {
 	failed  error // what ended the transaction
 }
 
-// Now is the moment of the transaction: the same each time it is asked.
+// Now returns the time of the transaction, the same for each call.
 func (tx *Tx) Now() time.Time { return tx.now }
 
-// Exec runs one insert, update or delete and returns how many rows it touched.
-// A row that may exist only once is ErrConflict.
+// Exec runs one insert, update or delete and returns the number of affected rows. It
+// returns ErrConflict if a unique row exists already.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	if err := tx.admit(ctx, query, args); err != nil {
 		return 0, err
@@ -84,15 +83,15 @@ func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
 	return Row{rows: rows, err: err}
 }
 
-// Record adds an entry to the audit log, committed with the change or not at
-// all. Its time and actor are the transaction's when they are empty. An entry
-// that cannot be encoded ends the transaction.
+// Record adds an entry to the audit log, which is committed with the change or not
+// at all. An empty time or actor is set to the transaction's. An entry that cannot
+// be encoded ends the transaction.
 func (tx *Tx) Record(e audit.Entry) error {
 	if tx.failed != nil {
 		return tx.failed
 	}
 	if tx.duty == housekeeping {
-		return tx.fail(errors.New("store: housekeeping records nothing; use Change"))
+		return tx.fail(errors.New("store: Record in housekeeping; use Change"))
 	}
 	if e.At.IsZero() {
 		e.At = tx.now
@@ -107,11 +106,11 @@ func (tx *Tx) Record(e audit.Entry) error {
 	return nil
 }
 
-// BoundEvent is the entry of binding rows of an earlier release, which had no MAC of all
-// that decides.
+// BoundEvent is the entry for the binding of rows of an earlier release, whose MACs did not
+// cover all columns.
 const BoundEvent = "installation.bound"
 
-// RecordBound records how many rows of a table were bound.
+// RecordBound records the number of rows of a table that were bound.
 func (tx *Tx) RecordBound(table string, rows int) error {
 	return tx.Record(audit.Entry{Event: BoundEvent, Outcome: audit.OK, Detail: map[string]string{"table": table, "rows": strconv.Itoa(rows)}})
 }
@@ -148,20 +147,20 @@ func (tx *Tx) say(versions string) error {
 	return tx.Record(audit.Entry{Event: "database.versions", Outcome: audit.OK, Versions: versions})
 }
 
-// Unrecorded says that what this change refuses is counted elsewhere, so that it needs
-// no entry. Without one it is held to what [DB.Housekeep] may write.
+// Unrecorded allows this change to have no audit entry, because what it refuses is counted
+// elsewhere. Without an entry it may write only what [DB.Housekeep] may.
 func (tx *Tx) Unrecorded() { tx.chores = true }
 
-// Beyond reports whether this change has written what housekeeping may not, and so
-// needs an entry whatever else it says.
+// Beyond reports whether this change has written more than housekeeping may, so that it
+// needs an entry even after [Tx.Unrecorded].
 func (tx *Tx) Beyond() bool { return tx.beyond }
 
-// Announce tells every server, once the transaction is committed, that what it
-// remembers under this topic is stale: see [DB.Subscribe].
+// Announce tells all servers, after the commit, that cached data under this topic is
+// stale: see [DB.Subscribe].
 func (tx *Tx) Announce(topic string) { tx.topics = append(tx.topics, topic) }
 
-// AfterCommit has f called once the transaction is committed, before its caller
-// is answered; never if it is not.
+// AfterCommit calls f after the commit and before the caller gets its result, and not
+// if the transaction is rolled back.
 func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
 
 // admit refuses what this transaction may not run, before it is run.
@@ -181,7 +180,7 @@ func (tx *Tx) admit(ctx context.Context, query string, args []any) error {
 		return tx.fail(err)
 	}
 	if tx.current != nil && !tx.current.ended {
-		return tx.fail(errors.New("store: a statement while the rows of the one before are open"))
+		return tx.fail(errors.New("store: a statement while the rows of the previous one are open"))
 	}
 	return nil
 }
@@ -204,7 +203,7 @@ func (tx *Tx) finish(err error) (rollback, answer error) {
 	var k kept
 	switch {
 	case tx.failed != nil && err == nil:
-		return fmt.Errorf("store: an error was overlooked: %w", tx.failed), nil
+		return fmt.Errorf("store: the function ignored an error: %w", tx.failed), nil
 	case tx.failed != nil && !errors.Is(err, tx.failed):
 		return fmt.Errorf("%w (after %w)", err, tx.failed), nil
 	case tx.failed != nil:

@@ -9,9 +9,9 @@ import (
 	"countersign/internal/audit"
 )
 
-// Verify checks the whole audit log against the keys, the checkpoints that are
-// kept, those that were sent away, and the head that this server remembers, while it is
-// being written. A log that is not as it was written is a report with faults, not an error.
+// Verify checks the whole audit log against the keys, the stored checkpoints, those of
+// witnesses, and the head that this server remembers. The log may grow meanwhile. Faults of
+// the log are in the report; the error is for a verification that could not be completed.
 func (db *DB) Verify(ctx context.Context, witnessed ...string) (audit.Report, error) {
 	notes, err := db.Checkpoints(ctx) // before the tree, so that none is newer
 	if err != nil {
@@ -52,8 +52,8 @@ func upTo(leaves iter.Seq2[audit.Leaf, error], last int64) iter.Seq2[audit.Leaf,
 	}
 }
 
-// Tree returns the tree that the log will be continued from, checked against its
-// MAC: one more thing that [audit.Verify] compares with the entries.
+// Tree returns the stored tree from which the log continues, after checking its MAC, for
+// [audit.Verify] to compare with the entries.
 func (db *DB) Tree(ctx context.Context) (*audit.Tree, error) {
 	t, _, err := db.tree(ctx)
 	return t, err
@@ -63,7 +63,7 @@ func (db *DB) Tree(ctx context.Context) (*audit.Tree, error) {
 func (db *DB) tree(ctx context.Context) (*audit.Tree, int64, error) {
 	k := db.keys.Load()
 	if k == nil {
-		return nil, 0, errors.New("store: no tree before UseAuditKeys")
+		return nil, 0, errors.New("store: Tree before UseAuditKeys")
 	}
 	var edge, mac []byte
 	var last int64

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Gone is the version of a row that was removed for good: whatever is there under its
-// number is older.
+// Gone is the version of a row that was removed for good: any row under its number is
+// older.
 const Gone int64 = 1<<63 - 1
 
 // stamp says of one row what a change leaves: the newest version of it, or that it is
@@ -26,9 +26,9 @@ type stamp struct {
 	until   time.Time // from when on nobody gains by it
 }
 
-// Anchor says that the change leaves the row of this kind and number at a version. The
-// log's entry of the change says so too. From then on a row of a lower version is one
-// that was put back: see [DB.Older]. A row that is removed is at [Gone].
+// Anchor records the version of a row, by kind and number, after this change, in memory
+// and in the audit entry of the change. From then on a row of a lower version was put
+// back: see [DB.Older]. The version of a removed row is [Gone].
 func (tx *Tx) Anchor(kind string, number, version int64) {
 	if number < 0 || version < 0 || !plain(kind) {
 		tx.fail(fmt.Errorf("store: the version %d of %q %d", version, kind, number))
@@ -37,9 +37,9 @@ func (tx *Tx) Anchor(kind string, number, version int64) {
 	tx.stamps = append(tx.stamps, stamp{kind: kind, number: number, version: version})
 }
 
-// End says that what bears this name is over: a session that was ended, a ticket that was
-// taken. The name is made of letters, digits and - _ . only. Nobody gains by putting it back
-// after until.
+// End records that the object of this name is over: a session that was ended, a ticket
+// that was used. The name consists of letters, digits and - _ . only. The record may be
+// dropped after until, when the object is expired anyway.
 func (tx *Tx) End(kind, name string, until time.Time) {
 	if !plain(kind) || !plain(name) {
 		tx.fail(fmt.Errorf("store: the end of %q %q", kind, name))
@@ -62,18 +62,18 @@ func plain(word string) bool {
 // plainMost bounds a kind and a name.
 const plainMost = 100
 
-// NumberOf stands for a name where [Tx.Anchor] wants a number. It is never negative.
+// NumberOf returns a number for a name, for [Tx.Anchor]. It is never negative.
 func NumberOf(name string) int64 {
 	h := sha256.Sum256([]byte(name))
 	return int64(binary.BigEndian.Uint64(h[:]) >> 1)
 }
 
-// Older reports whether a row that was read at a version is older than one that was
-// committed: it is not to be believed. Mostly somebody put it back. Where the row was
-// changed or removed within the last minutes, what was read may also be of just before that;
-// so its version is read once more, from what is committed: again is a select of it by its
-// number, as $1. If that is not older, nothing is reported of the row (a [DB.Report] says
-// nothing then), and a transaction that asked is run again where its view may be of before.
+// Older reports whether a row that was read at a version is older than the newest
+// committed one, and must be ignored. Usually it was put back from an older copy. If the
+// row was changed or removed within the last minutes it may also have been read just
+// before that; so Older reads its committed version again: again selects it by its number,
+// as $1. If that is the newest, [DB.Report] does not report the row, and a transaction
+// whose snapshot may be older runs again.
 func (db *DB) Older(ctx context.Context, kind string, number, version int64, again string) bool {
 	newest, lately := db.memory.since(kind, number)
 	if version >= newest {
@@ -89,16 +89,16 @@ func (db *DB) Older(ctx context.Context, kind string, number, version int64, aga
 	return true
 }
 
-// Overtaken reports whether the newest version of a row became so within some minutes, so
-// that an older one may rightly have been read before.
+// Overtaken reports whether the newest version of a row is at most some minutes old, so
+// that an older one may have been read correctly before.
 func (db *DB) Overtaken(kind string, number int64) bool {
 	_, lately := db.memory.since(kind, number)
 	return lately
 }
 
-// Doubt says that a row was older when it was read than what is committed, and may have
-// been read before that was. A transaction whose view may be of before runs once more: so
-// nobody has a row believed in it who changes it to and fro.
+// Doubt marks a row that was read in an older version than the committed one, perhaps
+// before that was committed. A transaction whose snapshot may be older runs once more, so
+// that switching a row back and forth gains an attacker nothing.
 func (db *DB) Doubt(kind string, number int64) { db.doubts.add(kind, number) }
 
 // doubts are rows that were older than they should be at one moment and not at the next.
@@ -139,12 +139,11 @@ func (d *doubts) about(f Finding) bool {
 	return false
 }
 
-// Newest returns the newest version of a row that this server knows of, and 0 for none.
-// A row that was removed is at [Gone]. It is for sweeps: what was read before may have
-// been right when it was read.
+// Newest returns the newest known version of a row, 0 for an unknown row and [Gone] for
+// a removed one. It is for sweeps: a row that was read earlier may have been correct then.
 func (db *DB) Newest(kind string, number int64) int64 { return db.memory.newest(kind, number) }
 
-// Over reports whether what bears this name was said to be over by [Tx.End].
+// Over reports whether [Tx.End] was called for this name.
 func (db *DB) Over(kind, name string) bool { return db.memory.over(kind, name) }
 
 // appendStamps writes what a change leaves as its entry says it:
@@ -186,7 +185,7 @@ func readStamp(word string) (s stamp, err error) {
 	kind, rest, ok := strings.Cut(word, "/")
 	key, value, is := strings.Cut(rest, "=")
 	if !ok || !is || kind == "" || key == "" {
-		return s, fmt.Errorf("store: %q says no version", word)
+		return s, fmt.Errorf("store: %q is not a version", word)
 	}
 	if until, over := strings.CutPrefix(value, "over:"); over {
 		at, err := strconv.ParseInt(until, 10, 64)

@@ -14,8 +14,9 @@ const (
 	walkRest = 39
 )
 
-// Walk calls page until it says that there is no more, and rests in between where there is
-// much: a sweep over a large table runs in the background at a fortieth of a core. It stops at the first error, when ctx ends and when the database is closed.
+// Walk calls page until that returns that there are no more, and pauses in between, so
+// that a sweep over a large table takes a fortieth of a core. It stops at the first error,
+// when ctx ends and when the database is closed.
 func (db *DB) Walk(ctx context.Context, page func(ctx context.Context) (more bool, err error)) error {
 	start, ctx := time.Now(), background(ctx)
 	for {

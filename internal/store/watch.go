@@ -114,7 +114,7 @@ func (w *watch) step(ctx context.Context) error {
 		return nil
 	}
 	if w.db.memory.damaged() {
-		w.db.log.Warn("what this server remembers is damaged; it is learnt again from the audit log")
+		w.db.log.Warn("what this server remembers is damaged; reading it again from the audit log")
 		w.db.unlearn()
 		w.read, w.accepted, w.quick = audit.Tree{}, nil, watchAtOnce
 		w.db.caughtUp.Store(false)
@@ -322,7 +322,7 @@ func (w *watch) check(ctx context.Context, l storedLeaf) bool {
 	}
 	w.db.Report(Finding{Table: "audit_entry", Row: number(l.Seq), Wrong: Altered, Account: account})
 	if err := w.db.beside(ctx, l.Seq, Unix(at), account); err != nil && ctx.Err() == nil {
-		w.db.log.Error("what stands beside an entry cannot be put right", "entry", l.Seq, "error", err)
+		w.db.log.Error("the search columns of an audit entry cannot be corrected", "entry", l.Seq, "error", err)
 	}
 	return true
 }
@@ -345,7 +345,7 @@ func (w *watch) learn(l storedLeaf) {
 	}
 	stamps, err := readStamps(text)
 	if err != nil {
-		w.db.log.Error("an entry says versions that cannot be read", "entry", l.Seq, "error", err)
+		w.db.log.Error("an audit entry has versions that cannot be read", "entry", l.Seq, "error", err)
 	}
 	news := w.db.memory.learn(stamps, w.db.now())
 	if !w.db.caughtUp.Load() {
@@ -369,12 +369,12 @@ func (w *watch) learn(l storedLeaf) {
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 // CaughtUp reports whether this server has read the log to its end since it started, so
-// that it knows the newest version of every row.
+// that it knows the newest version of all rows.
 func (db *DB) CaughtUp() bool { return db.caughtUp.Load() }
 
-// CatchUp waits until this server has read the log to its end, or ctx ends: after a crash
-// the last minute of it is not among what was kept, and what was put back meanwhile would
-// be believed for a moment.
+// CatchUp waits until this server has read the log to its end, or ctx ends. After a crash
+// the last minute is not in what this server stored, and rows that were put back meanwhile
+// would pass for a moment.
 func (db *DB) CatchUp(ctx context.Context) {
 	for !db.CaughtUp() && db.Halted() == nil {
 		select {

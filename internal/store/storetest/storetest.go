@@ -1,6 +1,6 @@
 // Package storetest opens real databases for tests: an SQLite file always, and
-// PostgreSQL too where a test must hold on both. It fakes nothing of store; what
-// it can break, it breaks below database/sql.
+// PostgreSQL as well for tests of both engines. It fakes nothing of store: it
+// injects faults below database/sql.
 package storetest
 
 import (
