@@ -119,7 +119,7 @@ func Store(db *store.DB) Source {
 		}
 		out = append(out,
 			Sample{Name: "countersign_database_alarms", Help: "Rows that were changed in the database from outside, which no administrator has seen.", Kind: Gauge, Value: float64(len(alarms))},
-			Sample{Name: "countersign_database_halted", Help: "1 when the audit log is not as this server left it: nothing is changed until countersign audit accept.", Kind: Gauge, Value: truth(db.Halted() != nil)})
+			Sample{Name: "countersign_database_halted", Help: "1 when the audit log failed its integrity check: all changes are refused until countersign audit accept.", Kind: Gauge, Value: truth(db.Halted() != nil)})
 		clock, err := db.Clock(ctx)
 		if err != nil {
 			return nil, err
