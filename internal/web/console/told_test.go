@@ -1,10 +1,13 @@
 package console
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/rooms"
 )
 
 // kinds stands for the words of authenticators.
@@ -35,6 +38,38 @@ func TestTell(t *testing.T) {
 	}
 	if classOf(audit.Entry{Event: "action.refused", Reason: "step-up", Outcome: audit.Refused}) != "" || classOf(audit.Entry{Event: "alarm.not-me", Outcome: audit.OK}) != "bad" {
 		t.Error("an approval is marked, or an alarm is not")
+	}
+}
+
+// endings are those of the events that are put together when they are written.
+var endings = map[string][]string{"alarm.": {"guessing", "spray", "stuffing"}, "approval.": {"approved", "refused"}}
+
+// begins reports whether a word is the beginning of such an event.
+func begins(e string) bool { return strings.HasSuffix(e, ".") || strings.HasSuffix(e, "-") }
+
+// Every event that the sources record has a sentence, and every sentence an event.
+func TestEveryEventIsTold(t *testing.T) {
+	events, err := rooms.Events("../../..")
+	if err != nil || len(events) < 90 {
+		t.Fatalf("only %d events were found: %v", len(events), err)
+	}
+	for _, e := range events {
+		if begins(e) && endings[e] == nil {
+			t.Errorf("the sources record events that begin with %q: say how they can end", e)
+		}
+		for _, ending := range endings[e] {
+			events = append(events, e+ending)
+		}
+	}
+	for _, e := range events {
+		if sentences[e] == "" && !begins(e) {
+			t.Errorf("%s has no sentence: write one in told.go", e)
+		}
+	}
+	for e := range sentences {
+		if !slices.Contains(events, e) && e != "action.asked" { // which is how action.refused is told where it asked for more
+			t.Errorf("%s has a sentence, and nothing records it", e)
+		}
 	}
 }
 
