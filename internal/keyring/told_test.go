@@ -19,26 +19,37 @@ import (
 func TestAServerReadsItsKeysWhenItIsTold(t *testing.T) {
 	for _, told := range []string{topic, rowKind} {
 		t.Run(told, func(t *testing.T) {
-			db, root := database(t), NewRoot()
-			k, other := open(t, db, root), open(t, db, root)
-			place := AAD{Table: "ticket", Column: "sealed"}
-			old := other.Seal(Ticket, place, []byte("old"))
-			unheard(t, k, Ticket, place)
-			if _, err := other.OpenCurrent(Ticket, place, old); err != nil {
-				t.Fatalf("it was told before: %v", err)
-			}
-			if err := other.db.Housekeep(t.Context(), "test", func(tx *store.Tx) error { tx.Announce(told); return nil }); err != nil {
-				t.Fatal(err)
-			}
-			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-				if _, err := other.OpenCurrent(Ticket, place, old); errors.Is(err, ErrSealed) {
-					return
-				}
-				if time.Now().After(deadline) {
-					t.Fatal("it believes the old key")
+			for try := 0; !readsWhenTold(t, told); try++ {
+				if try == 20 {
+					t.Fatal("it hears of every change by itself before it is told")
 				}
 			}
 		})
+	}
+}
+
+// readsWhenTold reports whether a server was told of a change before it had heard of it by
+// reading the log, which it does each second.
+func readsWhenTold(t *testing.T, told string) bool {
+	t.Helper()
+	db, root := database(t), NewRoot()
+	k, other := open(t, db, root), open(t, db, root)
+	place := AAD{Table: "ticket", Column: "sealed"}
+	old := other.Seal(Ticket, place, []byte("old"))
+	unheard(t, k, Ticket, place)
+	if _, err := other.OpenCurrent(Ticket, place, old); err != nil {
+		return false
+	}
+	if err := other.db.Housekeep(t.Context(), "test", func(tx *store.Tx) error { tx.Announce(told); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := other.OpenCurrent(Ticket, place, old); errors.Is(err, ErrSealed) {
+			return true
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it believes the old key")
+		}
 	}
 }
 
