@@ -127,7 +127,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	); err != nil {
 		return err
 	}
-	if catalogue, err = application.Open(ctx, in.db, in.keys, s.log); err != nil {
+	if catalogue, err = application.Open(ctx, in.db, in.keys); err != nil {
 		return err
 	}
 	in.people, in.rules, in.catalogue = people, rules, catalogue

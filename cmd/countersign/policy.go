@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 
 	"countersign/internal/admin"
@@ -47,8 +46,7 @@ func (c *policyCheck) Run(ctx context.Context, conn *connection) error {
 		return err
 	}
 	defer db.Close()
-	quiet := slog.New(slog.DiscardHandler)
-	catalogue, err := application.Open(ctx, db, keys, quiet)
+	catalogue, err := application.Open(ctx, db, keys)
 	if err != nil {
 		return err
 	}

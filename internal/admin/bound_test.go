@@ -3,7 +3,6 @@ package admin
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -48,9 +47,8 @@ func newSurveyed(t *testing.T, dsn string) *surveyed {
 
 func (s *surveyed) open() {
 	s.t.Helper()
-	log := slog.New(slog.DiscardHandler)
 	db, keys := keyringtest.Open(s.t, store.Options{DSN: s.dsn, Remember: s.folder}, s.root)
-	catalogue, err := application.Open(s.t.Context(), db, keys, log)
+	catalogue, err := application.Open(s.t.Context(), db, keys)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -11,7 +11,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -67,7 +66,6 @@ const Topic = "application"
 type Catalogue struct {
 	db   *store.DB
 	keys *keyring.Keyring
-	log  *slog.Logger
 	view atomic.Pointer[view]
 	gen  atomic.Uint64
 }
@@ -79,8 +77,8 @@ type view struct {
 }
 
 // Open reads all applications and keeps them fresh by the store's feed.
-func Open(ctx context.Context, db *store.DB, keys *keyring.Keyring, log *slog.Logger) (*Catalogue, error) {
-	c := &Catalogue{db: db, keys: keys, log: log}
+func Open(ctx context.Context, db *store.DB, keys *keyring.Keyring) (*Catalogue, error) {
+	c := &Catalogue{db: db, keys: keys}
 	db.Subscribe(func(topic string) {
 		if topic == Topic || topic == store.Missed {
 			c.gen.Add(1)

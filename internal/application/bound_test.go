@@ -3,7 +3,6 @@ package application
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strconv"
 	"testing"
 
@@ -38,7 +37,7 @@ func (s *shop) open() {
 	s.t.Helper()
 	db, keys := keyringtest.Open(s.t, store.Options{DSN: s.dsn, Remember: s.folder}, s.root)
 	var err error
-	if s.Catalogue, err = Open(s.t.Context(), db, keys, slog.New(slog.DiscardHandler)); err != nil {
+	if s.Catalogue, err = Open(s.t.Context(), db, keys); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -165,7 +165,7 @@ func setUp(t *testing.T) *rig {
 	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
 	parts.Rules = signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
-	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
+	if parts.Applications, err = application.Open(t.Context(), db, keys); err != nil {
 		t.Fatal(err)
 	}
 	if parts.Limits, err = parts.Limits.Check(); err != nil {

@@ -137,7 +137,7 @@ func (r *rig) start() {
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
 	parts.Rules = signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
 	var err error
-	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
+	if parts.Applications, err = application.Open(t.Context(), db, keys); err != nil {
 		t.Fatal(err)
 	}
 	if parts.Limits, err = parts.Limits.Check(); err != nil {

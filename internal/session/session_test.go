@@ -126,7 +126,7 @@ func (r *rig) open(t *testing.T) (*directory.Directory, *signin.Rules) {
 	r.Sessions = New(Parts{DB: db, Keys: keys, Tickets: ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock}), Now: clock})
 	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
 	var err error
-	if parts.Applications, err = application.Open(t.Context(), db, keys, log); err != nil {
+	if parts.Applications, err = application.Open(t.Context(), db, keys); err != nil {
 		t.Fatal(err)
 	}
 	for _, k := range kinds {

@@ -246,7 +246,7 @@ func (r *rig) open() {
 		t.Fatal(err)
 	}
 	r.dir = directory.New(directory.Parts{DB: db, Keys: keys})
-	catalogue, err := application.Open(t.Context(), db, keys, log)
+	catalogue, err := application.Open(t.Context(), db, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
