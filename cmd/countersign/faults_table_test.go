@@ -202,16 +202,16 @@ func (h *house) recovering() *person {
 		h.t.Fatalf("no number is shown:\n%s", p.page)
 	}
 	h.vouches("helga", name, func(tx *store.Tx, helga, lost directory.Account) error {
-		_, err := h.recoveries.OpenIn(ctx, tx, helga, recovery.Opening{Account: lost, Number: number[1], Check: "in-person", Note: "ticket 1"})
+		_, err := h.recoveries.Openings.OpenIn(ctx, tx, helga, recovery.Opening{Account: lost, Number: number[1], Check: "in-person", Note: "ticket 1"})
 		return err
 	})
-	standing, err := h.recoveries.Look(ctx, p.bound())
+	standing, err := h.recoveries.Requests.Look(ctx, p.bound())
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	c := standing.Case
 	h.vouches("root", name, func(tx *store.Tx, root, lost directory.Account) error {
-		_, err := h.recoveries.ConfirmIn(ctx, tx, root, lost, recovery.Confirmation{Case: c.ID, Opener: c.Opener, Check: c.Check, All: c.Forgotten, Number: standing.Confirm, Note: "ticket 1"})
+		_, err := h.recoveries.Confirmations.ConfirmIn(ctx, tx, root, lost, recovery.Confirmation{Case: c.ID, Opener: c.Opener, Check: c.Check, All: c.Forgotten, Number: standing.Confirm, Note: "ticket 1"})
 		return err
 	})
 	return p

@@ -64,7 +64,7 @@ type installation struct {
 	rules       *signin.Rules
 	catalogue   *application.Catalogue
 	enrollments *enrollment.Enrollments
-	recoveries  *recovery.Recoveries
+	recoveries  recovery.Pieces
 	publicURL   *url.URL
 	recovery    func() config.LocalRecovery
 }
@@ -140,7 +140,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	var enrollments *enrollment.Enrollments
-	var recoveries *recovery.Recoveries
+	var recoveries recovery.Pieces
 	disown := func(ctx context.Context, tx *store.Tx, d signin.Disowned) error {
 		return enrollments.DisownIn(ctx, tx, enrollment.Disowned{Account: d.Account, Entry: d.Entry})
 	}
@@ -155,7 +155,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	enrollments = enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.sessions,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
 		Doubt: func(ctx context.Context, tx *store.Tx, account directory.Account) (int, error) {
-			return recoveries.DisownIn(ctx, tx, account)
+			return recoveries.Stops.DisownIn(ctx, tx, account)
 		}})
 	wait := recovery.WaitDefault
 	if s.wait != nil {
@@ -167,7 +167,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.enrollments, in.recoveries = enrollments, recoveries
-	in.rooms = append(in.rooms, recoveries, lists)
+	in.rooms = append(in.rooms, recoveries.Cases, recoveries.Requests, lists)
 	pushes, err := pushkey.Open(ctx, in.db, in.keys)
 	if err != nil {
 		return err
@@ -198,7 +198,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 // forgetting are the rooms beside the directory that keep something of an account, which
 // they delete when it is removed. Sessions are ended before, and stay for the log.
 func (in *installation) forgetting() []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
-	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.engine.Forget, in.tickets.Forget, in.recoveries.Forget}
+	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.engine.Forget, in.tickets.Forget, in.recoveries.Requests.Forget}
 }
 
 func (in *installation) pages(s settings, door *forwardauth.Door) (http.Handler, error) {
@@ -215,7 +215,7 @@ func (in *installation) pages(s settings, door *forwardauth.Door) (http.Handler,
 	var routes []look.Route
 	routes = append(routes, in.api.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Recoveries: in.recoveries, Now: s.now}).Routes()...)
-	routes = append(routes, portal.New(portal.Parts{Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Enrollments: in.enrollments, Recoveries: in.recoveries, Admin: in.admin}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Enrollments: in.enrollments, Cases: in.recoveries.Cases, Stops: in.recoveries.Stops, Admin: in.admin}).Routes()...)
 	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.engine.Apps, Enrollments: in.enrollments, PushKey: in.pusher.public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Browser: browser, Look: l, Admin: in.admin, Protocols: s.protocols}).Routes()...)
 	in.routes = routes

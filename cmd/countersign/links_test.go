@@ -37,7 +37,7 @@ func TestNoLinkActsWhenItIsOpened(t *testing.T) {
 	}
 	pass, err := s.admin.Plant(ctx, "newcomer", "")
 	must(err)
-	_, number, err := s.recoveries.Begin(ctx, "eve", netip.MustParseAddr("192.0.2.1"))
+	_, number, err := s.recoveries.Requests.Begin(ctx, "eve", netip.MustParseAddr("192.0.2.1"))
 	must(err)
 	var opened recovery.Case
 	must(s.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
@@ -45,7 +45,7 @@ func TestNoLinkActsWhenItIsOpened(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		opened, err = s.recoveries.OpenIn(ctx, tx, ada, recovery.Opening{Account: eve, Number: number.Number, Check: "video", Note: "x"})
+		opened, err = s.recoveries.Openings.OpenIn(ctx, tx, ada, recovery.Opening{Account: eve, Number: number.Number, Check: "video", Note: "x"})
 		tx.Record(audit.Entry{Event: "test.opened", Outcome: audit.OK})
 		return err
 	}))

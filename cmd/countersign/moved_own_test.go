@@ -36,7 +36,7 @@ func TestMovedTextOfEveryOwnAction(t *testing.T) {
 	does := map[string]func(g signin.Grant, object string) error{
 		signin.Approve: func(g signin.Grant, object string) error { return s.engine.Approvals.Approve(ctx, g, object) },
 		signin.Recover: func(g signin.Grant, object string) error {
-			_, err := s.recoveries.OpenByCodes(ctx, g, object)
+			_, err := s.recoveries.Openings.OpenByCodes(ctx, g, object)
 			return err
 		},
 		enrollment.Enroll: func(g signin.Grant, _ string) error { _, err := e.Begin(ctx, g, "recoverycode"); return err },

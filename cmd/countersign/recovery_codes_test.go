@@ -231,7 +231,7 @@ func TestCodesBringBackTheirOwnerOnly(t *testing.T) {
 	}
 	numbered := func(name string) (secret, object string) {
 		t.Helper()
-		secret, s, err := d.recoveries.Begin(t.Context(), name, netip.MustParseAddr("192.0.2.1"))
+		secret, s, err := d.recoveries.Requests.Begin(t.Context(), name, netip.MustParseAddr("192.0.2.1"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -240,18 +240,18 @@ func TestCodesBringBackTheirOwnerOnly(t *testing.T) {
 	carols, ofCarol := numbered("operator")
 	bobs, ofBob := numbered("bob")
 	g := approved(ofCarol, saved[0])
-	if _, err := d.recoveries.OpenByCodes(t.Context(), g, carols); failure.ReasonOf(err) != "unknown-recovery" {
+	if _, err := d.recoveries.Openings.OpenByCodes(t.Context(), g, carols); failure.ReasonOf(err) != "unknown-recovery" {
 		t.Errorf("bob's codes for the operator's browser are answered %v", err)
 	}
-	if _, err := d.recoveries.OpenByCodes(t.Context(), g, bobs); failure.ReasonOf(err) != "other-action" {
+	if _, err := d.recoveries.Openings.OpenByCodes(t.Context(), g, bobs); failure.ReasonOf(err) != "other-action" {
 		t.Errorf("what was approved for another browser is answered %v", err)
 	}
 	g = approved(ofBob, saved[1])
-	if _, err := d.recoveries.OpenByCodes(t.Context(), g, bobs); err != nil {
+	if _, err := d.recoveries.Openings.OpenByCodes(t.Context(), g, bobs); err != nil {
 		t.Error(err)
 	}
 	second, ofSecond := numbered("bob")
-	if _, err := d.recoveries.OpenByCodes(t.Context(), approved(ofSecond, saved[2]), second); failure.ClassOf(err) != failure.Conflict {
+	if _, err := d.recoveries.Openings.OpenByCodes(t.Context(), approved(ofSecond, saved[2]), second); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("a second recovery at once is answered %v", err)
 	}
 }

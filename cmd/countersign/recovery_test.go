@@ -432,7 +432,7 @@ func TestRecoveriesOfOnePerson(t *testing.T) {
 	stop := map[string]any{"account": "bob", "reason": "another try"}
 	for i := range 51 {
 		d.later(31 * time.Minute / 4) // the numbers of before run out
-		_, s, err := d.recoveries.Begin(t.Context(), "bob", netip.MustParseAddr("192.0.2.7"))
+		_, s, err := d.recoveries.Requests.Begin(t.Context(), "bob", netip.MustParseAddr("192.0.2.7"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -547,7 +547,7 @@ func TestRecoveryOnTwoServers(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if _, err = w.recoveries.OpenIn(ctx, tx, helga, recovery.Opening{Account: bob, Number: number, Check: "in-person", Note: "ticket 1"}); err != nil {
+			if _, err = w.recoveries.Openings.OpenIn(ctx, tx, helga, recovery.Opening{Account: bob, Number: number, Check: "in-person", Note: "ticket 1"}); err != nil {
 				return err
 			}
 			return tx.Record(audit.Entry{Event: "test.opened", Outcome: audit.OK})
@@ -561,7 +561,7 @@ func TestRecoveryOnTwoServers(t *testing.T) {
 	secret := browser.bound()
 	passes := make(chan [2]string, 12)
 	got := atOnce(12, func(w *world) error {
-		name, pass, err := w.recoveries.Collect(context.Background(), secret, "192.0.2.1")
+		name, pass, err := w.recoveries.Passes.Collect(context.Background(), secret, "192.0.2.1")
 		if err == nil {
 			passes <- [2]string{name, pass}
 		}
@@ -622,7 +622,7 @@ func TestRecoveryIsNotWrittenByOthers(t *testing.T) {
 			args = []any{h[:]}
 		}
 		write(statement, args...)
-		if name, _, err := d.recoveries.Collect(t.Context(), mallory.bound(), ""); err == nil {
+		if name, _, err := d.recoveries.Passes.Collect(t.Context(), mallory.bound(), ""); err == nil {
 			t.Errorf("after %q a pass for %s is handed over", statement, name)
 		}
 	}

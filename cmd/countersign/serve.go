@@ -376,7 +376,7 @@ func (d *daemon) housekeep(ctx context.Context, s settings) {
 		if now := time.Now(); now.Sub(warned) > time.Hour {
 			warned, err = now, errors.Join(err, d.in.admin.WarnAdministrators(ctx))
 		}
-		err = errors.Join(err, d.in.tickets.Sweep(ctx), d.in.sessions.Sweep(ctx), d.in.recoveries.Sweep(ctx))
+		err = errors.Join(err, d.in.tickets.Sweep(ctx), d.in.sessions.Sweep(ctx), d.in.recoveries.Requests.Sweep(ctx))
 		if now := time.Now(); now.Sub(compared) > time.Minute {
 			compared = now
 			err = errors.Join(err, d.in.compareClocks(ctx, s.log))

@@ -443,7 +443,7 @@ func TestNumbersOfAFloodMakeRoom(t *testing.T) {
 	w, _ := withVPN(t)
 	recoveries := w.recoveries
 	begin := func(name, from string) (string, error) {
-		secret, _, err := recoveries.Begin(context.Background(), name, netip.MustParseAddr(from))
+		secret, _, err := recoveries.Requests.Begin(context.Background(), name, netip.MustParseAddr(from))
 		return secret, err
 	}
 	honest, err := begin("ada", "203.0.113.7")
@@ -466,7 +466,7 @@ func TestNumbersOfAFloodMakeRoom(t *testing.T) {
 	if err := w.db.QueryRow(t.Context(), `select count(*) from recovery_request`).Scan(&rows); err != nil || rows > 10_256 {
 		t.Errorf("%d rows are kept, %v", rows, err)
 	}
-	if _, err := recoveries.Look(t.Context(), honest); err != nil {
+	if _, err := recoveries.Requests.Look(t.Context(), honest); err != nil {
 		t.Errorf("the number of somebody who asked once: %v", err)
 	}
 	for range 30 {
@@ -479,7 +479,7 @@ func TestNumbersOfAFloodMakeRoom(t *testing.T) {
 		t.Errorf("another address: %v", err)
 	}
 	w.later(31 * time.Minute)
-	if err := recoveries.Sweep(t.Context()); err != nil {
+	if err := recoveries.Requests.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.db.QueryRow(t.Context(), `select count(*) from recovery_request`).Scan(&rows); err != nil || rows != 0 {

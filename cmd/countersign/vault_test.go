@@ -218,7 +218,7 @@ func (v *vault) decides(decision string) {
 func (v *vault) opens(name, number string) {
 	v.t.Helper()
 	v.vouches("helga", name, func(tx *store.Tx, helga, lost directory.Account) error {
-		_, err := v.recoveries.OpenIn(context.Background(), tx, helga, recovery.Opening{Account: lost, Number: number, Check: "in-person", Note: "ticket 2"})
+		_, err := v.recoveries.Openings.OpenIn(context.Background(), tx, helga, recovery.Opening{Account: lost, Number: number, Check: "in-person", Note: "ticket 2"})
 		return err
 	})
 }

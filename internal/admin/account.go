@@ -313,7 +313,7 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 			if _, err := a.sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
 				return err
 			}
-			if err := a.recoveries.CloseIn(ctx, tx, d.ID); err != nil {
+			if err := a.stops.CloseIn(ctx, tx, d.ID); err != nil {
 				return err
 			}
 			if err := a.enrollments.EndPassesIn(ctx, tx, d.ID); err != nil {
@@ -374,7 +374,7 @@ func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 		if err != nil {
 			return err
 		}
-		if err := a.recoveries.FinishIn(ctx, tx, d.ID); err != nil { // whose browser would end this pass by another
+		if err := a.stops.FinishIn(ctx, tx, d.ID); err != nil { // whose browser would end this pass by another
 			return err
 		}
 		if pass, err = a.passIn(ctx, tx, d, time.Duration(c.Lifetime)*time.Second); err != nil {
@@ -460,7 +460,7 @@ func (c *SessionEnd) do(ctx context.Context, a *Admin, g signin.Grant) (any, err
 		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
 			return err
 		}
-		if err := a.recoveries.FinishIn(ctx, tx, d.ID); err != nil { // else its browser would begin another
+		if err := a.stops.FinishIn(ctx, tx, d.ID); err != nil { // else its browser would begin another
 			return err
 		}
 		if c.Number == "" {

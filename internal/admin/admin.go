@@ -43,7 +43,7 @@ type Parts struct {
 	Directory    *directory.Directory
 	Applications *application.Catalogue
 	Enrollments  *enrollment.Enrollments
-	Recoveries   *recovery.Recoveries
+	Recoveries   recovery.Pieces
 	Offline      *offline.Lists
 	Sessions     *session.Sessions
 	Tickets      *ticket.Tickets
@@ -74,7 +74,9 @@ type Admin struct {
 	keys         *keyring.Keyring
 	applications *application.Catalogue
 	enrollments  *enrollment.Enrollments
-	recoveries   *recovery.Recoveries
+	cases        *recovery.Cases
+	stops        *recovery.Stops
+	owners       *recovery.Owners
 	sessions     *session.Sessions
 	tickets      *ticket.Tickets
 	rules        *signin.Rules
@@ -91,7 +93,7 @@ type Admin struct {
 // New makes an Admin.
 func New(p Parts) *Admin {
 	return &Admin{
-		book: book{p.DB}, giving: giving{guard{p.Directory, p.Engine}, p.Dormant, p.Now}, keys: p.Keys, applications: p.Applications, enrollments: p.Enrollments, recoveries: p.Recoveries,
+		book: book{p.DB}, giving: giving{guard{p.Directory, p.Engine}, p.Dormant, p.Now}, keys: p.Keys, applications: p.Applications, enrollments: p.Enrollments, cases: p.Recoveries.Cases, stops: p.Recoveries.Stops, owners: p.Recoveries.Owners,
 		sessions: p.Sessions, tickets: p.Tickets, rules: p.Rules, outbox: p.Outbox,
 		forget: p.Forget, known: p.Known, protocols: p.Protocols,
 		loosened: p.Loosened, publicURL: p.PublicURL, desks: newDesks(p),

@@ -87,7 +87,7 @@ func (v *survey) visit(p place) {
 	app := attack.Application{Name: p.Name, Kind: p.Kind, Protocol: p.Protocol, OpenDoors: p.openings.Doors, Caveats: p.openings.Caveats}
 	if p.Name == signin.Self {
 		app.Kind = attack.Self
-		if !v.admin.recoveries.Mails() {
+		if !v.admin.owners.Mails() {
 			app.Caveats = append(slices.Clone(app.Caveats), "there is no mail server, so that nobody hears of a recovery of their account and nobody can object; each takes a second person")
 		}
 	}

@@ -69,7 +69,7 @@ func newDesks(p Parts) desks {
 		ofTokens:       &tokenDesk{b, h, p.Enrollments, p.Tokens, p.PINs},
 		ofStock:        &stockDesk{b, p.Directory, p.Tickets, p.Tokens},
 		ofCertificates: &certificateDesk{b, h, p.Enrollments},
-		ofRecoveries:   &recoveryDesk{b, h, p.Recoveries, p.Enrollments},
+		ofRecoveries:   newRecoveryDesk(p, b, h),
 		ofQuiet:        &quietDesk{book: b, directory: p.Directory, enrollments: p.Enrollments},
 		ofPrompts:      &promptDesk{db: p.DB, directory: p.Directory, now: p.Now},
 		ofLog:          &auditDesk{db: p.DB, directory: p.Directory},

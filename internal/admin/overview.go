@@ -72,7 +72,7 @@ func (c *OverviewShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, e
 		return nil, err
 	}
 	o.Groups, o.Applications = len(groups), len(applications)
-	if o.Recoveries, o.Unconfirmed, err = a.recoveries.Count(ctx); err != nil {
+	if o.Recoveries, o.Unconfirmed, err = a.cases.Count(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.administrators(ctx, &o); err != nil {

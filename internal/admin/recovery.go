@@ -20,8 +20,17 @@ import (
 type recoveryDesk struct {
 	book
 	giving
-	recoveries  *recovery.Recoveries
-	enrollments *enrollment.Enrollments
+	cases         *recovery.Cases
+	openings      *recovery.Openings
+	confirmations *recovery.Confirmations
+	stops         *recovery.Stops
+	owners        *recovery.Owners
+	enrollments   *enrollment.Enrollments
+}
+
+func newRecoveryDesk(p Parts, b book, h giving) *recoveryDesk {
+	r := p.Recoveries
+	return &recoveryDesk{book: b, giving: h, cases: r.Cases, openings: r.Openings, confirmations: r.Confirmations, stops: r.Stops, owners: r.Owners, enrollments: p.Enrollments}
 }
 
 // Recovery is a case as administrators and the help desk see it. The pass that it
@@ -79,11 +88,11 @@ func (a *recoveryDesk) recovery(ctx context.Context, r store.Reader, n names, c 
 			return out, err
 		}
 	}
-	if told, err := a.recoveries.Told(ctx, r, c); err != nil || told {
+	if told, err := a.owners.Told(ctx, r, c); err != nil || told {
 		return out, err
 	}
 	out.Unheard = "No address of theirs is known, so that nobody is told of it and nobody can object."
-	if !a.recoveries.Mails() {
+	if !a.owners.Mails() {
 		out.Unheard = "This installation has no mail server, so that nobody is told of it and nobody can object."
 	}
 	return out, nil
@@ -106,7 +115,7 @@ func (c *RecoveryList) do(ctx context.Context, a *recoveryDesk, _ signin.Grant) 
 		}
 		whose = d.ID
 	}
-	cases, err := a.recoveries.List(ctx, whose)
+	cases, err := a.cases.List(ctx, whose)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +160,7 @@ func (c *RecoveryOpen) sound(ctx context.Context, a *recoveryDesk) error {
 	if err != nil {
 		return failure.At("account", err)
 	}
-	return a.recoveries.Sound(ctx, a.db, c.opening(d))
+	return a.openings.Sound(ctx, a.db, c.opening(d))
 }
 
 func (c *RecoveryOpen) do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
@@ -167,7 +176,7 @@ func (c *RecoveryOpen) do(ctx context.Context, a *recoveryDesk, g signin.Grant) 
 		if err := a.mayRecover(opener, d); err != nil {
 			return err
 		}
-		opened, err := a.recoveries.OpenIn(ctx, tx, opener, c.opening(d))
+		opened, err := a.openings.OpenIn(ctx, tx, opener, c.opening(d))
 		if err != nil {
 			return err
 		}
@@ -237,7 +246,7 @@ func (c *RecoveryConfirm) sound(ctx context.Context, a *recoveryDesk) error {
 	if err != nil {
 		return err
 	}
-	return a.recoveries.SoundConfirmation(ctx, a.db, d, said)
+	return a.confirmations.Sound(ctx, a.db, d, said)
 }
 
 func (c *RecoveryConfirm) do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
@@ -254,7 +263,7 @@ func (c *RecoveryConfirm) do(ctx context.Context, a *recoveryDesk, g signin.Gran
 		if err != nil {
 			return err
 		}
-		confirmed, err := a.recoveries.ConfirmIn(ctx, tx, by, d, said)
+		confirmed, err := a.confirmations.ConfirmIn(ctx, tx, by, d, said)
 		if err != nil {
 			return err
 		}
@@ -306,7 +315,7 @@ func (c *RecoveryStop) do(ctx context.Context, a *recoveryDesk, g signin.Grant) 
 		if d.Privileged && !by.Administers() {
 			return failure.Refuse("privileged", "Only an administrator can stop the recovery of an administrator, or of somebody else who is privileged.")
 		}
-		undone, err := a.recoveries.StopIn(ctx, tx, d.ID)
+		undone, err := a.stops.StopIn(ctx, tx, d.ID)
 		if err == nil && undone.Cases == 0 {
 			return failure.At("account", failure.New(failure.NotFound, "No recovery of %s is under way.", d.Name))
 		}

@@ -67,25 +67,25 @@ func settled[T any](from store.Reader, read func() (T, error)) (out T, err error
 
 // scan reads a case. One that is not as it was left is [directory.ErrTampered], and so is
 // one that was changed while it was read, as errOvertaken.
-func (r *Recoveries) scan(ctx context.Context, row interface{ Scan(...any) error }) (Case, error) {
+func (cs *Cases) scan(ctx context.Context, row interface{ Scan(...any) error }) (Case, error) {
 	c, mac, err := scanCase(row)
 	if err != nil {
 		return Case{}, err
 	}
 	wrong := ""
 	switch {
-	case !r.keys.VerifyMAC(keyring.Recovery, c.fields(), mac):
+	case !cs.keys.VerifyMAC(keyring.Recovery, c.fields(), mac):
 		wrong = store.Altered
-	case r.db.Older(ctx, rowKind, c.ID, c.version, again):
-		if !r.db.Stands(ctx, rowKind, c.ID, again) {
-			r.db.Doubt(rowKind, c.ID)
+	case cs.db.Older(ctx, rowKind, c.ID, c.version, again):
+		if !cs.db.Stands(ctx, rowKind, c.ID, again) {
+			cs.db.Doubt(rowKind, c.ID)
 			return Case{}, errOvertaken
 		}
 		wrong = store.Older
 	default:
 		return c, nil
 	}
-	r.db.Report(store.Finding{Table: "recovery", Row: strconv.FormatInt(c.ID, 10), Wrong: wrong})
+	cs.db.Report(store.Finding{Table: "recovery", Row: strconv.FormatInt(c.ID, 10), Wrong: wrong})
 	return Case{}, directory.ErrTampered
 }
 
@@ -100,16 +100,16 @@ func scanCase(row interface{ Scan(...any) error }) (c Case, mac []byte, err erro
 
 // lost reports whether the newest case of an account is not there as it was left, while
 // something could come of it or just came: what is to be thought of it nobody knows.
-func (r *Recoveries) lost(ctx context.Context, from store.Reader, account assurance.AccountID) (bool, error) {
-	last := r.db.Newest(lastKind, int64(account))
-	if last == 0 || r.db.Newest(endKind, int64(account)) <= store.Unix(r.now()) {
+func (cs *Cases) lost(ctx context.Context, from store.Reader, account assurance.AccountID) (bool, error) {
+	last := cs.db.Newest(lastKind, int64(account))
+	if last == 0 || cs.db.Newest(endKind, int64(account)) <= store.Unix(cs.now()) {
 		return false, nil
 	}
-	c, err := r.byNumber(ctx, from, last)
+	c, err := cs.byNumber(ctx, from, last)
 	if errors.Is(err, store.ErrNotFound) { // what is read may be of before it was opened
-		c, err = r.byNumber(ctx, r.db, last)
+		c, err = cs.byNumber(ctx, cs.db, last)
 		if err == nil {
-			r.db.Doubt(rowKind, last)
+			cs.db.Doubt(rowKind, last)
 		}
 	}
 	if errors.Is(err, errOvertaken) {
@@ -121,9 +121,15 @@ func (r *Recoveries) lost(ctx context.Context, from store.Reader, account assura
 	return err == nil && c.Account != account, err
 }
 
-func (r *Recoveries) byNumber(ctx context.Context, from store.Reader, id int64) (Case, error) {
+func (cs *Cases) byNumber(ctx context.Context, from store.Reader, id int64) (Case, error) {
 	return settled(from, func() (Case, error) {
-		return r.scan(ctx, from.QueryRow(ctx, `select `+caseColumns+` from recovery where id = $1`, id))
+		return cs.scan(ctx, from.QueryRow(ctx, `select `+caseColumns+` from recovery where id = $1`, id))
+	})
+}
+
+func (cs *Cases) bySecret(ctx context.Context, from store.Reader, secret string) (Case, error) {
+	return settled(from, func() (Case, error) {
+		return cs.scan(ctx, from.QueryRow(ctx, `select `+caseColumns+` from recovery where secret = $1`, hash(secret)))
 	})
 }
 
@@ -133,16 +139,15 @@ var numbers = store.Numbers{Table: rowKind, Highest: lastKind}
 // inspectPage is how many rows a sweep reads at once.
 const inspectPage = 500
 
-// Inspect reads every case and every browser that shows a number, and reports what is not
-// as it was left, or missing.
-func (r *Recoveries) Inspect(ctx context.Context) error {
-	return errors.Join(r.inspectCases(ctx), r.inspectMissing(ctx), r.inspectRequests(ctx))
+// Inspect reads every case, and reports what is not as it was left, or missing.
+func (cs *Cases) Inspect(ctx context.Context) error {
+	return errors.Join(cs.inspectCases(ctx), cs.inspectMissing(ctx))
 }
 
-func (r *Recoveries) inspectCases(ctx context.Context) error {
+func (cs *Cases) inspectCases(ctx context.Context) error {
 	after := int64(0)
-	return r.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		rows, err := r.db.Query(ctx, `select `+caseColumns+` from recovery where id > $1 order by id limit $2`, after, inspectPage)
+	return cs.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		rows, err := cs.db.Query(ctx, `select `+caseColumns+` from recovery where id > $1 order by id limit $2`, after, inspectPage)
 		if err != nil {
 			return false, err
 		}
@@ -150,7 +155,7 @@ func (r *Recoveries) inspectCases(ctx context.Context) error {
 		n := 0
 		for ; rows.Next(); n++ {
 			last := lastOf{rows, &after}
-			if _, err := r.scan(ctx, last); err != nil && !errors.Is(err, directory.ErrTampered) {
+			if _, err := cs.scan(ctx, last); err != nil && !errors.Is(err, directory.ErrTampered) {
 				return false, err
 			}
 		}
@@ -173,21 +178,21 @@ func (l lastOf) Scan(dest ...any) error {
 }
 
 // inspectMissing asks for every case whose number was ever given.
-func (r *Recoveries) inspectMissing(ctx context.Context) error {
+func (cs *Cases) inspectMissing(ctx context.Context) error {
 	after := int64(0)
-	return r.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		last := min(after+inspectPage, numbers.Given(r.db))
-		there, err := r.numbersBetween(ctx, after, last)
+	return cs.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		last := min(after+inspectPage, numbers.Given(cs.db))
+		there, err := cs.numbersBetween(ctx, after, last)
 		if err == nil {
-			err = numbers.ReportMissing(ctx, r.db, after, last, there, again)
+			err = numbers.ReportMissing(ctx, cs.db, after, last, there, again)
 		}
 		after = last
-		return last < numbers.Given(r.db), err
+		return last < numbers.Given(cs.db), err
 	})
 }
 
-func (r *Recoveries) numbersBetween(ctx context.Context, after, last int64) (map[int64]bool, error) {
-	rows, err := r.db.Query(ctx, `select id from recovery where id > $1 and id <= $2`, after, last)
+func (cs *Cases) numbersBetween(ctx context.Context, after, last int64) (map[int64]bool, error) {
+	rows, err := cs.db.Query(ctx, `select id from recovery where id > $1 and id <= $2`, after, last)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +208,8 @@ func (r *Recoveries) numbersBetween(ctx context.Context, after, last int64) (map
 	return out, rows.Err()
 }
 
-func (r *Recoveries) inspectRequests(ctx context.Context) error {
+// Inspect reads every browser that shows a number, and reports what is not as it was left.
+func (r *Requests) Inspect(ctx context.Context) error {
 	after := int64(0)
 	return r.db.Walk(ctx, func(ctx context.Context) (bool, error) {
 		rows, err := r.db.Query(ctx, `select id, `+requestColumns+` from recovery_request where id > $1 order by id limit $2`, after, inspectPage)

@@ -86,14 +86,21 @@ func (c Case) Phase(now time.Time) Phase {
 // something came of it a short time ago.
 func (c Case) underWay(now time.Time) bool { return c.state != stateStopped && now.Before(c.Ends) }
 
+// Cases are the rows of cases, each bound to what it was when it was left.
+type Cases struct {
+	db   *store.DB
+	keys *keyring.Keyring
+	now  func() time.Time
+}
+
 // write writes what may change of a case that was read in the same transaction. A
 // change in between is a Conflict.
-func (r *Recoveries) write(ctx context.Context, tx *store.Tx, was, c Case) error {
+func (cs *Cases) write(ctx context.Context, tx *store.Tx, was, c Case) error {
 	c.version = was.version + 1
 	n, err := tx.Exec(ctx, `update recovery set state = $1, confirmer = $2, taken = $3, due = $4, ends = $5, forgotten = $6, second = $7, collected = $8, version = $9, mac = $10
 		where id = $11 and version = $12`,
 		c.state, int64(c.Confirmer), c.Taken, store.Unix(c.Due), store.Unix(c.Ends), store.Bit(c.Forgotten), store.Bit(c.Second), store.Unix(c.Collected), c.version,
-		r.keys.MAC(keyring.Recovery, c.fields()), c.ID, was.version)
+		cs.keys.MAC(keyring.Recovery, c.fields()), c.ID, was.version)
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The recovery was changed meanwhile; look again.")
 	}
@@ -112,12 +119,12 @@ func (c Case) entry(en audit.Entry, account directory.Account) audit.Entry {
 }
 
 // UnderWay returns an account's newest case to which it can be objected.
-func (r *Recoveries) UnderWay(ctx context.Context, account assurance.AccountID) (Case, bool, error) {
-	return r.underWay(ctx, r.db, account)
+func (cs *Cases) UnderWay(ctx context.Context, account assurance.AccountID) (Case, bool, error) {
+	return cs.underWay(ctx, cs.db, account)
 }
 
-func (r *Recoveries) underWay(ctx context.Context, from store.Reader, account assurance.AccountID) (Case, bool, error) {
-	all, err := r.standing(ctx, from, `account = $1`, account)
+func (cs *Cases) underWay(ctx context.Context, from store.Reader, account assurance.AccountID) (Case, bool, error) {
+	all, err := cs.standing(ctx, from, `account = $1`, account)
 	if err != nil || len(all) == 0 {
 		return Case{}, false, err
 	}
@@ -126,28 +133,28 @@ func (r *Recoveries) underWay(ctx context.Context, from store.Reader, account as
 
 // standing returns the cases of which something could still come or just came, newest
 // first: those of an account, or those that somebody vouched for.
-func (r *Recoveries) standing(ctx context.Context, from store.Reader, which string, account assurance.AccountID) ([]Case, error) {
-	all, err := r.cases(ctx, from, `select `+caseColumns+` from recovery where `+which+` and ends > $2 order by id desc`, int64(account), store.Unix(r.now()))
+func (cs *Cases) standing(ctx context.Context, from store.Reader, which string, account assurance.AccountID) ([]Case, error) {
+	all, err := cs.cases(ctx, from, `select `+caseColumns+` from recovery where `+which+` and ends > $2 order by id desc`, int64(account), store.Unix(cs.now()))
 	return slices.DeleteFunc(all, func(c Case) bool { return c.state == stateStopped }), err
 }
 
 // cases reads cases. One that is not believed ends nothing and is left out; where one was
 // changed while it was read, all are read again.
-func (r *Recoveries) cases(ctx context.Context, from store.Reader, query string, args ...any) ([]Case, error) {
+func (cs *Cases) cases(ctx context.Context, from store.Reader, query string, args ...any) ([]Case, error) {
 	return settled(from, func() ([]Case, error) {
 		rows, err := from.Query(ctx, query, args...)
 		if err != nil {
 			return nil, err
 		}
-		return r.believed(ctx, rows)
+		return cs.believed(ctx, rows)
 	})
 }
 
-func (r *Recoveries) believed(ctx context.Context, rows *store.Rows) ([]Case, error) {
+func (cs *Cases) believed(ctx context.Context, rows *store.Rows) ([]Case, error) {
 	defer rows.Close()
 	var out []Case
 	for rows.Next() {
-		c, err := r.scan(ctx, rows)
+		c, err := cs.scan(ctx, rows)
 		if errors.Is(err, directory.ErrTampered) && !errors.Is(err, errOvertaken) {
 			continue
 		}
@@ -161,9 +168,9 @@ func (r *Recoveries) believed(ctx context.Context, rows *store.Rows) ([]Case, er
 
 // Count returns how many cases are under way, and how many of them want a second
 // person.
-func (r *Recoveries) Count(ctx context.Context) (under, unsure int64, err error) {
-	err = r.db.QueryRow(ctx, `select count(*), coalesce(sum(case when second = 1 and confirmer = 0 then 1 else 0 end), 0)
-		from recovery where state = 'open' and taken = 0 and ends > $1`, store.Unix(r.now())).Scan(&under, &unsure)
+func (cs *Cases) Count(ctx context.Context) (under, unsure int64, err error) {
+	err = cs.db.QueryRow(ctx, `select count(*), coalesce(sum(case when second = 1 and confirmer = 0 then 1 else 0 end), 0)
+		from recovery where state = 'open' and taken = 0 and ends > $1`, store.Unix(cs.now())).Scan(&under, &unsure)
 	return under, unsure, err
 }
 
@@ -171,6 +178,6 @@ func (r *Recoveries) Count(ctx context.Context) (under, unsure int64, err error)
 const mostListed = 100
 
 // List returns the newest cases, newest first, of one account or of all.
-func (r *Recoveries) List(ctx context.Context, account assurance.AccountID) ([]Case, error) {
-	return r.cases(ctx, r.db, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed)
+func (cs *Cases) List(ctx context.Context, account assurance.AccountID) ([]Case, error) {
+	return cs.cases(ctx, cs.db, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed)
 }

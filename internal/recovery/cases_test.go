@@ -58,7 +58,7 @@ func TestWhoOpens(t *testing.T) {
 			t.Errorf("%s: %v at %q", field, err, failure.FieldOf(err))
 		}
 		o.Account = r.account("bob")
-		if sound := r.Sound(t.Context(), r.db, o); failure.Public(sound) != failure.Public(err) {
+		if sound := r.Openings.Sound(t.Context(), r.db, o); failure.Public(sound) != failure.Public(err) {
 			t.Errorf("%s: before it is approved %v is said", field, sound)
 		}
 	}
@@ -187,7 +187,7 @@ func TestWhoConfirms(t *testing.T) {
 		if err := r.tryConfirm("rita", "bob", w); failure.ClassOf(err) != failure.Conflict {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := r.SoundConfirmation(t.Context(), r.db, r.account("bob"), w); failure.ClassOf(err) != failure.Conflict {
+		if err := r.Confirmations.Sound(t.Context(), r.db, r.account("bob"), w); failure.ClassOf(err) != failure.Conflict {
 			t.Errorf("%s, before it is approved: %v", name, err)
 		}
 	}
@@ -196,7 +196,7 @@ func TestWhoConfirms(t *testing.T) {
 			t.Errorf("the note %q: %v", note, err)
 		}
 	}
-	if err := r.SoundConfirmation(t.Context(), r.db, r.account("bob"), with(func(w *Confirmation) { w.Number = "" })); err != nil {
+	if err := r.Confirmations.Sound(t.Context(), r.db, r.account("bob"), with(func(w *Confirmation) { w.Number = "" })); err != nil {
 		t.Errorf("it is told whether a number is right: %v", err)
 	}
 	s, err := r.Look(t.Context(), own)

@@ -10,6 +10,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/store"
 )
@@ -17,31 +18,44 @@ import (
 // passLife is how long a pass lives that a browser took: it is used at once.
 const passLife = time.Hour
 
+// Passes gives the passes that cases end in.
+type Passes struct {
+	db          *store.DB
+	directory   *directory.Directory
+	cases       *Cases
+	owners      *Owners
+	stops       *Stops
+	enrollments *enrollment.Enrollments
+	messenger   *messenger
+	dormant     time.Duration
+	now         func() time.Time
+}
+
 // Collect gives the bound browser a temporary access pass, when it may have one,
 // and revokes what its owner says is lost. What speaks against it stops the case;
 // what it takes is looked at again, as the account is now. Source is where the
 // browser asks from, for the log.
-func (r *Recoveries) Collect(ctx context.Context, secret, source string) (name, pass string, err error) {
-	used, err := r.usedSince(ctx, secret)
+func (p *Passes) Collect(ctx context.Context, secret, source string) (name, pass string, err error) {
+	used, err := p.usedSince(ctx, secret)
 	if err != nil {
 		return "", "", err
 	}
-	err = r.db.Change(ctx, audit.Actor{Name: "recovery", Via: "browser"}, func(tx *store.Tx) error {
-		was, err := r.bySecret(ctx, tx, secret)
+	err = p.db.Change(ctx, audit.Actor{Name: "recovery", Via: "browser"}, func(tx *store.Tx) error {
+		was, err := p.cases.bySecret(ctx, tx, secret)
 		if errors.Is(err, store.ErrNotFound) {
 			return failure.Refuse("unknown-recovery", "This browser is bound to no recovery. Begin again.")
 		}
 		if err != nil {
 			return err
 		}
-		account, err := r.directory.Get(ctx, tx, was.Account)
+		account, err := p.directory.Get(ctx, tx, was.Account)
 		if err != nil {
 			return err
 		}
-		if ready := was.Phase(r.now()); ready != Ready && ready != Collected {
+		if ready := was.Phase(p.now()); ready != Ready && ready != Collected {
 			return failure.Refuse("recovery-"+string(ready), "There is nothing to take now.")
 		}
-		why, err := r.against(ctx, tx, was, account)
+		why, err := p.against(ctx, tx, was, account)
 		if err != nil {
 			return err
 		}
@@ -49,35 +63,29 @@ func (r *Recoveries) Collect(ctx context.Context, secret, source string) (name, 
 			why = "signed-in-since"
 		}
 		if why != "" {
-			return r.halt(ctx, tx, was, account, audit.Entry{Event: "recovery.refused", Outcome: audit.Refused, Reason: why, Source: source})
+			return p.stops.halt(ctx, tx, was, account, audit.Entry{Event: "recovery.refused", Outcome: audit.Refused, Reason: why, Source: source})
 		}
-		n, err := r.need(ctx, tx, was, r.now(), r.now())
+		n, err := p.owners.need(ctx, tx, was, p.now(), p.now())
 		if err != nil {
 			return err
 		}
 		if n.second && (was.Confirmer == 0 || n.all && !was.Forgotten) {
-			return r.unsure(ctx, tx, was, account, n, source)
+			return p.unsure(ctx, tx, was, account, n, source)
 		}
 		name = account.Name
-		pass, err = r.handOver(ctx, tx, was, account, source)
+		pass, err = p.handOver(ctx, tx, was, account, source)
 		return err
 	})
 	return name, pass, err
 }
 
-func (r *Recoveries) bySecret(ctx context.Context, from store.Reader, secret string) (Case, error) {
-	return settled(from, func() (Case, error) {
-		return r.scan(ctx, from.QueryRow(ctx, `select `+caseColumns+` from recovery where secret = $1`, hash(secret)))
-	})
-}
-
 // unsure has a case wait for a second person, because more is replaced by it now than
 // those who vouched had said: what the person was to show beside was switched off, or
 // nobody can object any more.
-func (r *Recoveries) unsure(ctx context.Context, tx *store.Tx, was Case, account directory.Account, n need, source string) error {
+func (p *Passes) unsure(ctx context.Context, tx *store.Tx, was Case, account directory.Account, n need, source string) error {
 	c := was
 	c.Second, c.Forgotten, c.Confirmer = true, n.all, 0
-	if err := r.write(ctx, tx, was, c); err != nil {
+	if err := p.cases.write(ctx, tx, was, c); err != nil {
 		return err
 	}
 	err := tx.Record(c.entry(audit.Entry{Event: "recovery.refused", Outcome: audit.Refused, Reason: "second-person", Source: source}, account))
@@ -90,8 +98,8 @@ func (r *Recoveries) unsure(ctx context.Context, tx *store.Tx, was Case, account
 // usedSince reports whether anything that is held was shown for the account of a case
 // since it was opened, by whatever protocol. The log says so, whatever became of what
 // it was shown with.
-func (r *Recoveries) usedSince(ctx context.Context, secret string) (bool, error) {
-	c, err := r.bySecret(ctx, r.db, secret)
+func (p *Passes) usedSince(ctx context.Context, secret string) (bool, error) {
+	c, err := p.cases.bySecret(ctx, p.db, secret)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
@@ -101,7 +109,7 @@ func (r *Recoveries) usedSince(ctx context.Context, secret string) (bool, error)
 	if c.Taken > 0 {
 		return false, nil // it was looked at before the first pass; what came since shows in what was set up
 	}
-	shown, err := r.db.Entries(ctx, store.Filter{Account: int64(c.Account), Event: "evidence.accepted", Outcome: audit.OK, Since: c.Opened, Limit: 10_000, Newest: true})
+	shown, err := p.db.Entries(ctx, store.Filter{Account: int64(c.Account), Event: "evidence.accepted", Outcome: audit.OK, Since: c.Opened, Limit: 10_000, Newest: true})
 	if err != nil {
 		return false, err
 	}
@@ -114,11 +122,11 @@ func (r *Recoveries) usedSince(ctx context.Context, secret string) (bool, error)
 }
 
 // against says what speaks against a pass; empty when nothing does.
-func (r *Recoveries) against(ctx context.Context, tx *store.Tx, c Case, account directory.Account) (string, error) {
+func (p *Passes) against(ctx context.Context, tx *store.Tx, c Case, account directory.Account) (string, error) {
 	switch {
 	case account.State != directory.Active:
 		return "suspended", nil
-	case account.Idle(r.now()) > r.dormant:
+	case account.Idle(p.now()) > p.dormant:
 		return "dormant", nil
 	case c.Taken >= mostPasses:
 		return "too-many-passes", nil
@@ -128,11 +136,11 @@ func (r *Recoveries) against(ctx context.Context, tx *store.Tx, c Case, account 
 		vouchers = append(vouchers, c.Confirmer)
 	}
 	for _, id := range vouchers {
-		if stands, err := r.stands(ctx, tx, c, id, account); err != nil || !stands {
+		if stands, err := p.stands(ctx, tx, c, id, account); err != nil || !stands {
 			return "opener-no-longer-may", err
 		}
 	}
-	credentials, err := r.directory.Credentials(ctx, tx, account.ID)
+	credentials, err := p.directory.Credentials(ctx, tx, account.ID)
 	if err != nil {
 		return "", err
 	}
@@ -175,11 +183,11 @@ func (c Case) ended(one directory.Credential) bool {
 // stands reports whether somebody who vouched still may. Whoever was suspended or
 // lost the role during the waiting time did that for a reason. A second person's word
 // was an administrator's, and stands for as long as they are one.
-func (r *Recoveries) stands(ctx context.Context, tx *store.Tx, c Case, id assurance.AccountID, account directory.Account) (bool, error) {
+func (p *Passes) stands(ctx context.Context, tx *store.Tx, c Case, id assurance.AccountID, account directory.Account) (bool, error) {
 	if id == account.ID {
 		return true, nil
 	}
-	voucher, err := r.directory.Get(ctx, tx, id)
+	voucher, err := p.directory.Get(ctx, tx, id)
 	if failure.ClassOf(err) == failure.NotFound {
 		return false, nil
 	}
@@ -207,12 +215,12 @@ func Vouches(by, account directory.Account) error {
 // halt has nothing more come of a case, and says so in the log; it is for its owner
 // to see why, not for the browser. What came of it before stands: that the person is
 // done with setting up is no objection to what they set up.
-func (r *Recoveries) halt(ctx context.Context, tx *store.Tx, was Case, account directory.Account, en audit.Entry) error {
+func (s *Stops) halt(ctx context.Context, tx *store.Tx, was Case, account directory.Account, en audit.Entry) error {
 	var err error
 	if was.Taken > 0 {
-		err = r.finish(ctx, tx, was)
+		err = s.finish(ctx, tx, was)
 	} else {
-		_, err = r.end(ctx, tx, was, "")
+		_, err = s.end(ctx, tx, was, "")
 	}
 	if err != nil {
 		return err
@@ -224,28 +232,28 @@ func (r *Recoveries) halt(ctx context.Context, tx *store.Tx, was Case, account d
 }
 
 // handOver makes the pass, and revokes what is lost: whoever has it could use it.
-func (r *Recoveries) handOver(ctx context.Context, tx *store.Tx, was Case, account directory.Account, source string) (string, error) {
-	c, now := was, r.now().Truncate(time.Microsecond)
+func (p *Passes) handOver(ctx context.Context, tx *store.Tx, was Case, account directory.Account, source string) (string, error) {
+	c, now := was, p.now().Truncate(time.Microsecond)
 	if c.Taken++; c.Taken == 1 {
 		c.Collected = now
 		if ends := now.Add(collectLife); ends.After(c.Ends) {
 			c.Ends = ends // for its owner to object
 		}
 	}
-	if err := r.write(ctx, tx, was, c); err != nil {
+	if err := p.cases.write(ctx, tx, was, c); err != nil {
 		return "", err
 	}
-	revoked, err := r.revokeLost(ctx, tx, c)
+	revoked, err := p.revokeLost(ctx, tx, c)
 	if err != nil {
 		return "", err
 	}
-	pass, _, err := r.enrollments.PassIn(ctx, tx, account, passLife)
+	pass, _, err := p.enrollments.PassIn(ctx, tx, account, passLife)
 	if err != nil {
 		return "", err
 	}
 	tx.Record(c.entry(audit.Entry{Event: "recovery.collected", Outcome: audit.OK, Source: source,
 		Detail: map[string]string{"pass": strconv.Itoa(c.Taken), "revoked": strconv.Itoa(revoked)}}, account))
-	return pass, r.tell(ctx, tx, account, noticeCollected(account, c))
+	return pass, p.messenger.tell(ctx, tx, account, noticeCollected(account, c))
 }
 
 // cause is by what a case revokes: who replaces everything had two people's word, or
@@ -259,8 +267,8 @@ func (c Case) cause() directory.Cause {
 
 // revokeLost revokes what is replaced. Where that is everything it takes over what
 // others took before as well, so that nothing of it is asked for any more.
-func (r *Recoveries) revokeLost(ctx context.Context, tx *store.Tx, c Case) (revoked int, err error) {
-	credentials, err := r.directory.Credentials(ctx, tx, c.Account)
+func (p *Passes) revokeLost(ctx context.Context, tx *store.Tx, c Case) (revoked int, err error) {
+	credentials, err := p.directory.Credentials(ctx, tx, c.Account)
 	if err != nil {
 		return 0, err
 	}
@@ -273,7 +281,7 @@ func (r *Recoveries) revokeLost(ctx context.Context, tx *store.Tx, c Case) (revo
 		if gone && (!c.Forgotten || old.Settled()) {
 			continue
 		}
-		if err := r.enrollments.RevokeIn(ctx, tx, &old, c.cause(), c.ID); err != nil {
+		if err := p.enrollments.RevokeIn(ctx, tx, &old, c.cause(), c.ID); err != nil {
 			return revoked, err
 		}
 		if !gone {

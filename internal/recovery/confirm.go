@@ -14,6 +14,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/signin"
 	"countersign/internal/store"
 )
 
@@ -31,12 +32,21 @@ type Confirmation struct {
 	Note   string
 }
 
+// Confirmations takes a second person's word.
+type Confirmations struct {
+	cases     *Cases
+	stops     *Stops
+	tries     *signin.Tries
+	messenger *messenger
+	now       func() time.Time
+}
+
 // number is what a case's browser shows for the second person. It is of this case,
 // this browser and what the case replaces, so that no other browser's number and no
 // number of before confirms it.
-func (r *Recoveries) number(c Case) string {
+func (cs *Cases) number(c Case) string {
 	f := keyring.NewFields().String("confirm").Int(c.ID).Bytes(c.secret).Int(int64(c.Account)).Int(store.Unix(c.Opened)).Int(store.Bit(c.Forgotten))
-	sum := sha256.Sum256(r.keys.MAC(keyring.Recovery, f))
+	sum := sha256.Sum256(cs.keys.MAC(keyring.Recovery, f))
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint64(sum[:])%1_000_000)
 }
 
@@ -46,16 +56,16 @@ func (c Case) confirmable(now time.Time) bool {
 	return p == Unsure || p == Waiting && c.Confirmer == 0
 }
 
-// SoundConfirmation says what is wrong with a second person's word, before anybody
+// Sound says what is wrong with a second person's word, before anybody
 // approves it. It does not say whether the number is right: that costs a try.
-func (r *Recoveries) SoundConfirmation(ctx context.Context, from store.Reader, account directory.Account, said Confirmation) error {
-	_, err := r.confirming(ctx, from, account, said)
+func (cf *Confirmations) Sound(ctx context.Context, from store.Reader, account directory.Account, said Confirmation) error {
+	_, err := cf.confirming(ctx, from, account, said)
 	return err
 }
 
 // confirming returns the case of an account that a second person's word is for.
-func (r *Recoveries) confirming(ctx context.Context, from store.Reader, account directory.Account, said Confirmation) (Case, error) {
-	c, there, err := r.underWay(ctx, from, account.ID)
+func (cf *Confirmations) confirming(ctx context.Context, from store.Reader, account directory.Account, said Confirmation) (Case, error) {
+	c, there, err := cf.cases.underWay(ctx, from, account.ID)
 	switch {
 	case err != nil:
 		return c, err
@@ -65,7 +75,7 @@ func (r *Recoveries) confirming(ctx context.Context, from store.Reader, account 
 		return c, failure.At("note", badNote)
 	case said.Case != c.ID, said.Opener != c.Opener, said.Check != c.Check, said.All != c.Forgotten:
 		return c, failure.New(failure.Conflict, "The recovery that is under way is another one than that: it is number %d, opened on %q. Look at it, and say again what you confirm.", c.ID, c.Check)
-	case !c.confirmable(r.now()):
+	case !c.confirmable(cf.now()):
 		return c, failure.New(failure.Conflict, "It was confirmed already, or its pass was taken.")
 	}
 	return c, nil
@@ -74,8 +84,8 @@ func (r *Recoveries) confirming(ctx context.Context, from store.Reader, account 
 // ConfirmIn is the word of a second person, inside a change that records it: nobody
 // has to wait any more. It must be a person, and neither whoever opened the case nor
 // its owner. A wrong number is counted, and too many end the case.
-func (r *Recoveries) ConfirmIn(ctx context.Context, tx *store.Tx, by, account directory.Account, said Confirmation) (Case, error) {
-	was, err := r.confirming(ctx, tx, account, said)
+func (cf *Confirmations) ConfirmIn(ctx context.Context, tx *store.Tx, by, account directory.Account, said Confirmation) (Case, error) {
+	was, err := cf.confirming(ctx, tx, account, said)
 	switch {
 	case err != nil:
 		return was, err
@@ -83,28 +93,28 @@ func (r *Recoveries) ConfirmIn(ctx context.Context, tx *store.Tx, by, account di
 		return was, failure.Refuse("second-person", "It takes a second person, who is an administrator: no program and no key.")
 	case by.ID == was.Opener, by.ID == was.Account:
 		return was, failure.Refuse("second-person", "It takes a second person: neither who opened the recovery nor whose it is.")
-	case subtle.ConstantTimeCompare([]byte(said.Number), []byte(r.number(was))) != 1:
-		return was, r.wrongNumber(ctx, tx, was, account, by)
+	case subtle.ConstantTimeCompare([]byte(said.Number), []byte(cf.cases.number(was))) != 1:
+		return was, cf.wrongNumber(ctx, tx, was, account, by)
 	}
 	c := was
-	c.Confirmer, c.Due = by.ID, r.now().Truncate(time.Microsecond)
+	c.Confirmer, c.Due = by.ID, cf.now().Truncate(time.Microsecond)
 	c.Ends = c.Due.Add(collectLife)
-	if err := r.write(ctx, tx, was, c); err != nil {
+	if err := cf.cases.write(ctx, tx, was, c); err != nil {
 		return was, err
 	}
-	return c, r.tell(ctx, tx, account, noticeConfirmed(by, account, c))
+	return c, cf.messenger.tell(ctx, tx, account, noticeConfirmed(by, account, c))
 }
 
 // wrongNumber counts a number that the bound browser does not show. Who types them
 // one after the other is not listening to anybody who sees it.
-func (r *Recoveries) wrongNumber(ctx context.Context, tx *store.Tx, was Case, account, by directory.Account) error {
-	count, err := r.tries.Count(ctx, tx, "recovery/"+strconv.FormatInt(was.ID, 10), 0)
+func (cf *Confirmations) wrongNumber(ctx context.Context, tx *store.Tx, was Case, account, by directory.Account) error {
+	count, err := cf.tries.Count(ctx, tx, "recovery/"+strconv.FormatInt(was.ID, 10), 0)
 	if err != nil {
 		return err
 	}
 	en := audit.Entry{Event: "recovery.refused", Outcome: audit.Refused, Reason: "wrong-number", Detail: map[string]string{"by": by.Name}}
 	if count >= mostWrong {
-		return r.halt(ctx, tx, was, account, en)
+		return cf.stops.halt(ctx, tx, was, account, en)
 	}
 	if err := tx.Record(was.entry(en, account)); err != nil {
 		return err

@@ -13,13 +13,33 @@ import (
 // notice is what somebody is told, in words that anybody understands.
 type notice struct{ subject, body string }
 
+// messenger tells people.
+type messenger struct {
+	directory *directory.Directory
+	outbox    *notify.Outbox
+}
+
 // tell queues a notice to every address of an account.
-func (r *Recoveries) tell(ctx context.Context, tx *store.Tx, account directory.Account, n notice) error {
-	mails, err := r.directory.Mails(ctx, tx, account.ID)
+func (m *messenger) tell(ctx context.Context, tx *store.Tx, account directory.Account, n notice) error {
+	mails, err := m.directory.Mails(ctx, tx, account.ID)
 	if err != nil {
 		return err
 	}
-	return r.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
+	return m.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
+}
+
+// tellAdministrators tells whoever administers.
+func (m *messenger) tellAdministrators(ctx context.Context, tx *store.Tx, n notice) error {
+	members, err := m.directory.Administering(ctx, tx, 100)
+	if err != nil {
+		return err
+	}
+	for _, one := range members {
+		if err := m.tell(ctx, tx, one, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // noticeOpened has the link that stops the case. It can do nothing else, so that

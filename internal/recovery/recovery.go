@@ -11,13 +11,16 @@
 //
 // SP 800-63B-4 section 4.2 names the ways; the waiting time and the second person
 // are ours (docs/decisions/0010).
+//
+// It is in pieces, by who uses them: [Cases] are the rows, [Requests] the browsers,
+// [Openings], [Confirmations] and [Passes] the way of a case, [Stops] its end, and
+// [Owners] whether somebody could object.
 package recovery
 
 import (
 	"context"
 	"crypto/sha256"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"countersign/internal/assurance"
@@ -74,39 +77,37 @@ type Parts struct {
 	Now     func() time.Time
 }
 
-// Recoveries keeps cases. It is safe for concurrent use.
-type Recoveries struct {
-	db          *store.DB
-	keys        *keyring.Keyring
-	directory   *directory.Directory
-	enrollments *enrollment.Enrollments
-	tickets     *ticket.Tickets
-	outbox      *notify.Outbox
-	tries       *signin.Tries
-	endSessions func(ctx context.Context, tx *store.Tx, account assurance.AccountID, but string) (int, error)
-	publicURL   *url.URL
-	mailing     bool
-	wait        time.Duration
-	dormant     time.Duration
-	now         func() time.Time
-
-	asked  atomic.Int64 // requests to this server
-	opened opened
+// Pieces are what a recovery is made of. Whoever puts a server together hands each caller
+// the piece that it needs. Each is safe for concurrent use.
+type Pieces struct {
+	Cases         *Cases
+	Requests      *Requests
+	Openings      *Openings
+	Confirmations *Confirmations
+	Passes        *Passes
+	Stops         *Stops
+	Owners        *Owners
 }
 
-// New makes Recoveries. It refuses a waiting time that is out of range.
-func New(p Parts) (*Recoveries, error) {
+// New makes the pieces. It refuses a waiting time that is out of range.
+func New(p Parts) (Pieces, error) {
 	if p.Wait < 0 || p.Wait > WaitCeiling {
-		return nil, failure.New(failure.Invalid, "recovery.wait must be from 0 to %s.", WaitCeiling)
+		return Pieces{}, failure.New(failure.Invalid, "recovery.wait must be from 0 to %s.", WaitCeiling)
 	}
-	return &Recoveries{
-		db: p.DB, keys: p.Keys, directory: p.Directory, enrollments: p.Enrollments, tickets: p.Tickets, outbox: p.Outbox, tries: p.Tries,
-		endSessions: p.EndSessions, publicURL: p.PublicURL, mailing: p.Mails, wait: p.Wait, dormant: p.Dormant, now: p.Now,
+	told := &messenger{directory: p.Directory, outbox: p.Outbox}
+	cases := &Cases{db: p.DB, keys: p.Keys, now: p.Now}
+	requests := &Requests{db: p.DB, keys: p.Keys, directory: p.Directory, cases: cases, now: p.Now}
+	owners := &Owners{directory: p.Directory, mailing: p.Mails}
+	stops := &Stops{db: p.DB, directory: p.Directory, cases: cases, enrollments: p.Enrollments, tickets: p.Tickets, messenger: told, endSessions: p.EndSessions, now: p.Now}
+	return Pieces{
+		Cases: cases, Requests: requests, Owners: owners, Stops: stops,
+		Openings: &Openings{db: p.DB, directory: p.Directory, cases: cases, requests: requests, owners: owners, stops: stops, tickets: p.Tickets, messenger: told,
+			publicURL: p.PublicURL, wait: p.Wait, now: p.Now},
+		Confirmations: &Confirmations{cases: cases, stops: stops, tries: p.Tries, messenger: told, now: p.Now},
+		Passes: &Passes{db: p.DB, directory: p.Directory, cases: cases, owners: owners, stops: stops, enrollments: p.Enrollments, messenger: told,
+			dormant: p.Dormant, now: p.Now},
 	}, nil
 }
-
-// Mails reports whether there is a mail server, so that owners hear of a case.
-func (r *Recoveries) Mails() bool { return r.mailing }
 
 // hash is what is kept of a browser's secret.
 func hash(secret string) []byte {
@@ -139,4 +140,24 @@ func Words(check string) string {
 		}
 	}
 	return ""
+}
+
+// Owners says whether the owner of an account hears of a case and could object.
+type Owners struct {
+	directory *directory.Directory
+	mailing   bool
+}
+
+// Mails reports whether there is a mail server, so that owners hear of a case.
+func (ow *Owners) Mails() bool { return ow.mailing }
+
+// told reports whether an account's owner hears of a case, and so can object.
+func (ow *Owners) told(ctx context.Context, from store.Reader, account assurance.AccountID) (bool, error) {
+	mails, err := ow.directory.Mails(ctx, from, account)
+	return ow.mailing && len(mails) > 0, err
+}
+
+// Told reports whether the owner of a case hears of it.
+func (ow *Owners) Told(ctx context.Context, from store.Reader, c Case) (bool, error) {
+	return ow.told(ctx, from, c.Account)
 }

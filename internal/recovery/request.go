@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"countersign/internal/assurance"
+	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/signin"
@@ -44,9 +46,20 @@ func (q request) fields() *keyring.Fields {
 	return keyring.NewFields().String("recovery_request").Int(int64(q.account)).Bytes(q.secret).String(q.number).String(q.source).Int(store.Unix(q.created)).Int(store.Unix(q.expires))
 }
 
+// Requests are the browsers that show a number, which anybody with a name may begin.
+type Requests struct {
+	db        *store.DB
+	keys      *keyring.Keyring
+	directory *directory.Directory
+	cases     *Cases
+	now       func() time.Time
+
+	asked atomic.Int64 // requests to this server
+}
+
 // Begin gives a browser a number to read out, and the secret by which it is known
 // from then on. A name that nobody has gets one like any other.
-func (r *Recoveries) Begin(ctx context.Context, name string, source netip.Addr) (secret string, s Standing, err error) {
+func (r *Requests) Begin(ctx context.Context, name string, source netip.Addr) (secret string, s Standing, err error) {
 	account, err := r.directory.Find(ctx, r.db, name)
 	if err != nil && failure.ClassOf(err) != failure.NotFound {
 		return "", s, err
@@ -70,7 +83,7 @@ func number() (string, error) {
 	return fmt.Sprintf("%06d", n), err
 }
 
-func (r *Recoveries) ask(ctx context.Context, q request) error {
+func (r *Requests) ask(ctx context.Context, q request) error {
 	return r.db.Housekeep(ctx, "recovery.ask", func(tx *store.Tx) error {
 		now := store.Unix(r.now())
 		var theirs int64
@@ -93,7 +106,7 @@ func (r *Recoveries) ask(ctx context.Context, q request) error {
 
 // Forget deletes the requests of an account that is being removed, inside the change that
 // removes it. Its cases stay, because their openers answer for them.
-func (r *Recoveries) Forget(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+func (r *Requests) Forget(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
 	_, err := tx.Exec(ctx, `delete from recovery_request where account = $1`, int64(account))
 	return err
 }
@@ -101,7 +114,7 @@ func (r *Recoveries) Forget(ctx context.Context, tx *store.Tx, account assurance
 // makeRoom forgets requests when there are very many: first what has run out, then those
 // of the sources that have most, the oldest first, and last those from where their
 // account was let in before. Whether anybody has the name makes no difference.
-func (r *Recoveries) makeRoom(ctx context.Context, tx *store.Tx, now int64) error {
+func (r *Requests) makeRoom(ctx context.Context, tx *store.Tx, now int64) error {
 	if _, err := tx.Exec(ctx, `delete from recovery_request where expires <= $1`, now); err != nil {
 		return err
 	}
@@ -116,7 +129,7 @@ func (r *Recoveries) makeRoom(ctx context.Context, tx *store.Tx, now int64) erro
 }
 
 // Sweep forgets the requests that have run out.
-func (r *Recoveries) Sweep(ctx context.Context) error {
+func (r *Requests) Sweep(ctx context.Context) error {
 	return r.db.Housekeep(ctx, "recovery.sweep", func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `delete from recovery_request where expires <= $1`, store.Unix(r.now()))
 		return err
@@ -127,7 +140,7 @@ const requestColumns = `secret, account, number, source, created, expires, mac`
 
 // scanRequest reads a browser. One that is not believed, has run out or was served is
 // [store.ErrNotFound].
-func (r *Recoveries) scanRequest(ctx context.Context, row interface{ Scan(...any) error }) (request, error) {
+func (r *Requests) scanRequest(ctx context.Context, row interface{ Scan(...any) error }) (request, error) {
 	var q request
 	var account, created, expires int64
 	var mac []byte
@@ -156,7 +169,7 @@ func (r *Recoveries) scanRequest(ctx context.Context, row interface{ Scan(...any
 
 // served reports whether a browser that is over was served since it was read: its row is
 // not there any more.
-func (r *Recoveries) served(ctx context.Context, q request) (bool, error) {
+func (r *Requests) served(ctx context.Context, q request) (bool, error) {
 	err := r.db.QueryRow(ctx, `select 1 from recovery_request where secret = $1`, q.secret).Scan(new(int64))
 	if errors.Is(err, store.ErrNotFound) {
 		r.db.Doubt("recovery_request", store.NumberOf(q.name()))
@@ -166,7 +179,7 @@ func (r *Recoveries) served(ctx context.Context, q request) (bool, error) {
 }
 
 // showing returns the browser that shows a number for an account.
-func (r *Recoveries) showing(ctx context.Context, from store.Reader, account assurance.AccountID, number string) (request, error) {
+func (r *Requests) showing(ctx context.Context, from store.Reader, account assurance.AccountID, number string) (request, error) {
 	q, err := r.scanRequest(ctx, from.QueryRow(ctx, `select `+requestColumns+` from recovery_request where account = $1 and number = $2`, int64(account), number))
 	if errors.Is(err, store.ErrNotFound) {
 		return q, failure.At("number", failure.New(failure.Invalid, "No browser shows that number for this account now. Have them open the page again and read the six digits out once more."))
@@ -188,13 +201,13 @@ type Standing struct {
 
 // Look returns how far the browser is that holds this secret. One that is not
 // known, or whose number has run out, is a NotFound failure.
-func (r *Recoveries) Look(ctx context.Context, secret string) (Standing, error) {
+func (r *Requests) Look(ctx context.Context, secret string) (Standing, error) {
 	h := hash(secret)
-	c, err := r.bySecret(ctx, r.db, secret)
+	c, err := r.cases.bySecret(ctx, r.db, secret)
 	if err == nil {
 		s := Standing{Case: c}
 		if c.confirmable(r.now()) {
-			s.Confirm = r.number(c)
+			s.Confirm = r.cases.number(c)
 		}
 		return s, nil
 	}

@@ -76,7 +76,19 @@ const lenient = `rules:
 `
 
 type rig struct {
-	*Recoveries
+	*Cases
+	*Requests
+	*Openings
+	*Confirmations
+	*Passes
+	*Stops
+	*Owners
+	db          *store.DB
+	keys        *keyring.Keyring
+	directory   *directory.Directory
+	enrollments *enrollment.Enrollments
+	tickets     *ticket.Tickets
+
 	t        *testing.T
 	engine   *signin.Engine
 	rules    *signin.Rules
@@ -153,12 +165,19 @@ func (r *rig) start() {
 	enrollments := enrollment.New(enrollment.Parts{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: r.sessions, Authenticators: parts.Authenticators,
 		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock})
 	u, _ := url.Parse("https://login.test")
-	r.Recoveries, err = New(Parts{DB: db, Keys: keys, Directory: people, Enrollments: enrollments, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
+	made, err := New(Parts{DB: db, Keys: keys, Directory: people, Enrollments: enrollments, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
 		EndSessions: r.sessions.EndAllIn, PublicURL: u, Mails: true,
 		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Cases, r.Requests, r.Openings, r.Confirmations, r.Passes, r.Stops, r.Owners = made.Cases, made.Requests, made.Openings, made.Confirmations, made.Passes, made.Stops, made.Owners
+	r.db, r.keys, r.directory, r.enrollments, r.tickets = db, keys, people, enrollments, tickets
+}
+
+// Inspect looks at all rows of the room.
+func (r *rig) Inspect(ctx context.Context) error {
+	return errors.Join(r.Cases.Inspect(ctx), r.Requests.Inspect(ctx))
 }
 
 // found makes the groups, who is in them, and the policy.

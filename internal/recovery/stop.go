@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/ticket"
 )
 
 // stopKind is the ticket in the notice that only stops.
@@ -50,17 +53,29 @@ func count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
+// Stops ends cases, and undoes what came of them.
+type Stops struct {
+	db          *store.DB
+	directory   *directory.Directory
+	cases       *Cases
+	enrollments *enrollment.Enrollments
+	tickets     *ticket.Tickets
+	messenger   *messenger
+	endSessions func(ctx context.Context, tx *store.Tx, account assurance.AccountID, but string) (int, error)
+	now         func() time.Time
+}
+
 // end writes that nothing comes of a case any more, and undoes what came of it: the
 // pass, what was set up since it was taken, and every session but one.
-func (r *Recoveries) end(ctx context.Context, tx *store.Tx, was Case, keep string) (Undone, error) {
+func (s *Stops) end(ctx context.Context, tx *store.Tx, was Case, keep string) (Undone, error) {
 	c := was
 	c.state = stateStopped
 	out := Undone{Cases: 1}
-	if err := r.write(ctx, tx, was, c); err != nil || c.Taken == 0 {
+	if err := s.cases.write(ctx, tx, was, c); err != nil || c.Taken == 0 {
 		return out, err
 	}
 	out.Collected = 1
-	credentials, err := r.directory.Credentials(ctx, tx, c.Account)
+	credentials, err := s.directory.Credentials(ctx, tx, c.Account)
 	if err != nil {
 		return out, err
 	}
@@ -68,7 +83,7 @@ func (r *Recoveries) end(ctx context.Context, tx *store.Tx, was Case, keep strin
 		switch {
 		case one.Traits.Has(assurance.Delegated):
 		case !one.Created.Before(c.Collected) && one.Status != directory.CredentialRevoked:
-			if err := r.enrollments.RevokeIn(ctx, tx, &one, directory.ByStop, c.ID); err != nil {
+			if err := s.enrollments.RevokeIn(ctx, tx, &one, directory.ByStop, c.ID); err != nil {
 				return out, err
 			}
 			if !one.Traits.Has(assurance.Vouched) {
@@ -77,33 +92,33 @@ func (r *Recoveries) end(ctx context.Context, tx *store.Tx, was Case, keep strin
 		case one.Status == directory.CredentialRevoked && c.ended(one):
 			// It was not replaced after all: it counts as its owner's again.
 			one.End.Cause = directory.ByRecovery
-			if err := r.directory.UpdateCredential(ctx, tx, one); err != nil {
+			if err := s.directory.UpdateCredential(ctx, tx, one); err != nil {
 				return out, err
 			}
 		}
 	}
-	out.Sessions, err = r.endSessions(ctx, tx, c.Account, keep)
+	out.Sessions, err = s.endSessions(ctx, tx, c.Account, keep)
 	return out, err
 }
 
 // Stoppable returns how far the case is that a code from a notice still stops.
-func (r *Recoveries) Stoppable(ctx context.Context, code string) (Case, error) {
-	t, err := r.tickets.Peek(ctx, stopKind, code)
+func (s *Stops) Stoppable(ctx context.Context, code string) (Case, error) {
+	t, err := s.tickets.Peek(ctx, stopKind, code)
 	if err != nil {
 		return Case{}, err
 	}
-	return r.stoppable(ctx, r.db, t.Payload)
+	return s.stoppable(ctx, s.db, t.Payload)
 }
 
 var isOver = failure.Refuse("unknown-ticket", "That recovery is over already.")
 
-func (r *Recoveries) stoppable(ctx context.Context, from store.Reader, text []byte) (Case, error) {
+func (s *Stops) stoppable(ctx context.Context, from store.Reader, text []byte) (Case, error) {
 	id, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil {
 		return Case{}, err
 	}
-	c, err := r.byNumber(ctx, from, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && !c.underWay(r.now()) {
+	c, err := s.cases.byNumber(ctx, from, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !c.underWay(s.now()) {
 		return c, isOver
 	}
 	return c, err
@@ -111,22 +126,22 @@ func (r *Recoveries) stoppable(ctx context.Context, from store.Reader, text []by
 
 // StopByNotice stops the case of a code that its owner was sent, and tells the
 // administrators: somebody tried to get in as them.
-func (r *Recoveries) StopByNotice(ctx context.Context, code, source string) (Undone, error) {
+func (s *Stops) StopByNotice(ctx context.Context, code, source string) (Undone, error) {
 	var out Undone
-	err := r.db.Change(ctx, audit.Actor{Name: "recovery", Via: "notice"}, func(tx *store.Tx) error {
-		t, err := r.tickets.TakeIn(ctx, tx, stopKind, code)
+	err := s.db.Change(ctx, audit.Actor{Name: "recovery", Via: "notice"}, func(tx *store.Tx) error {
+		t, err := s.tickets.TakeIn(ctx, tx, stopKind, code)
 		if err != nil {
 			return err
 		}
-		was, err := r.stoppable(ctx, tx, t.Payload)
+		was, err := s.stoppable(ctx, tx, t.Payload)
 		if err != nil {
 			return err
 		}
-		account, err := r.directory.Get(ctx, tx, was.Account)
+		account, err := s.directory.Get(ctx, tx, was.Account)
 		if err != nil {
 			return err
 		}
-		out, err = r.object(ctx, tx, was, account, "", audit.Entry{Source: source, Reason: "notice"})
+		out, err = s.object(ctx, tx, was, account, "", audit.Entry{Source: source, Reason: "notice"})
 		return err
 	})
 	return out, err
@@ -134,15 +149,15 @@ func (r *Recoveries) StopByNotice(ctx context.Context, code, source string) (Und
 
 // StopOwn stops the cases of the grant's account: its owner is signed in, and says
 // that they lost nothing.
-func (r *Recoveries) StopOwn(ctx context.Context, g signin.Grant) (Undone, error) {
+func (s *Stops) StopOwn(ctx context.Context, g signin.Grant) (Undone, error) {
 	var out Undone
-	err := r.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	err := s.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		out = Undone{}
-		account, err := r.directory.Get(ctx, tx, g.Account())
+		account, err := s.directory.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
-		all, err := r.standing(ctx, tx, `account = $1`, account.ID)
+		all, err := s.cases.standing(ctx, tx, `account = $1`, account.ID)
 		if err != nil {
 			return err
 		}
@@ -150,7 +165,7 @@ func (r *Recoveries) StopOwn(ctx context.Context, g signin.Grant) (Undone, error
 			return failure.New(failure.NotFound, "No recovery of %s is under way.", account.Name)
 		}
 		for _, was := range all {
-			one, err := r.object(ctx, tx, was, account, g.Session(), audit.Entry{Source: g.SourceText(), Protocol: g.Protocol(), Attempt: g.Attempt(), Reason: "signed-in"})
+			one, err := s.object(ctx, tx, was, account, g.Session(), audit.Entry{Source: g.SourceText(), Protocol: g.Protocol(), Attempt: g.Attempt(), Reason: "signed-in"})
 			if err != nil {
 				return err
 			}
@@ -162,8 +177,8 @@ func (r *Recoveries) StopOwn(ctx context.Context, g signin.Grant) (Undone, error
 }
 
 // object stops a case because its owner says that it is not theirs.
-func (r *Recoveries) object(ctx context.Context, tx *store.Tx, was Case, account directory.Account, keep string, en audit.Entry) (Undone, error) {
-	out, err := r.end(ctx, tx, was, keep)
+func (s *Stops) object(ctx context.Context, tx *store.Tx, was Case, account directory.Account, keep string, en audit.Entry) (Undone, error) {
+	out, err := s.end(ctx, tx, was, keep)
 	if err != nil {
 		return out, err
 	}
@@ -172,23 +187,23 @@ func (r *Recoveries) object(ctx context.Context, tx *store.Tx, was Case, account
 	if err := tx.Record(was.entry(en, account)); err != nil {
 		return out, err
 	}
-	opener, err := r.directory.Get(ctx, tx, was.Opener)
+	opener, err := s.directory.Get(ctx, tx, was.Opener)
 	if err != nil && failure.ClassOf(err) != failure.NotFound {
 		return out, err
 	}
-	return out, r.tellAdministrators(ctx, tx, noticeNotMine(opener, account, out))
+	return out, s.messenger.tellAdministrators(ctx, tx, noticeNotMine(opener, account, out))
 }
 
 // StopIn ends an account's cases inside a change that records it, and undoes what came
 // of them.
-func (r *Recoveries) StopIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) (Undone, error) {
+func (s *Stops) StopIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) (Undone, error) {
 	var out Undone
-	all, err := r.standing(ctx, tx, `account = $1`, account)
+	all, err := s.cases.standing(ctx, tx, `account = $1`, account)
 	if err != nil {
 		return out, err
 	}
 	for _, was := range all {
-		one, err := r.end(ctx, tx, was, "")
+		one, err := s.end(ctx, tx, was, "")
 		if err != nil {
 			return out, err
 		}
@@ -199,13 +214,13 @@ func (r *Recoveries) StopIn(ctx context.Context, tx *store.Tx, account assurance
 
 // FinishIn has an account's cases that gave a pass give no other, inside a change that
 // records it. They can still be objected to.
-func (r *Recoveries) FinishIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
-	all, err := r.standing(ctx, tx, `account = $1`, account)
+func (s *Stops) FinishIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	all, err := s.cases.standing(ctx, tx, `account = $1`, account)
 	if err != nil {
 		return err
 	}
 	for _, was := range all {
-		if err := r.finish(ctx, tx, was); err != nil {
+		if err := s.finish(ctx, tx, was); err != nil {
 			return err
 		}
 	}
@@ -214,16 +229,16 @@ func (r *Recoveries) FinishIn(ctx context.Context, tx *store.Tx, account assuran
 
 // CloseIn has nothing more come of an account's cases: those that wait are stopped, and
 // those that gave a pass give no other.
-func (r *Recoveries) CloseIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
-	all, err := r.standing(ctx, tx, `account = $1`, account)
+func (s *Stops) CloseIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	all, err := s.cases.standing(ctx, tx, `account = $1`, account)
 	if err != nil {
 		return err
 	}
 	for _, was := range all {
 		if was.Taken == 0 {
-			_, err = r.end(ctx, tx, was, "")
+			_, err = s.end(ctx, tx, was, "")
 		} else {
-			err = r.finish(ctx, tx, was)
+			err = s.finish(ctx, tx, was)
 		}
 		if err != nil {
 			return err
@@ -232,13 +247,13 @@ func (r *Recoveries) CloseIn(ctx context.Context, tx *store.Tx, account assuranc
 	return nil
 }
 
-func (r *Recoveries) finish(ctx context.Context, tx *store.Tx, was Case) error {
+func (s *Stops) finish(ctx context.Context, tx *store.Tx, was Case) error {
 	if was.Taken == 0 || was.state != stateOpen {
 		return nil
 	}
 	c := was
 	c.state = stateDone
-	return r.write(ctx, tx, was, c)
+	return s.cases.write(ctx, tx, was, c)
 }
 
 // DisownIn is for when somebody says, in a change that records it, that something in
@@ -246,18 +261,18 @@ func (r *Recoveries) finish(ctx context.Context, tx *store.Tx, was Case) error {
 // is every one that waits on their word for somebody else. One that gave its pass
 // gives no other, and administrators are told whose it is: many of these people will
 // have been who they said, and only somebody who asks them can tell.
-func (r *Recoveries) DisownIn(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error) {
-	own, err := r.standing(ctx, tx, `account = $1`, account.ID)
+func (s *Stops) DisownIn(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error) {
+	own, err := s.cases.standing(ctx, tx, `account = $1`, account.ID)
 	if err != nil {
 		return 0, err
 	}
-	theirs, err := r.standing(ctx, tx, `account <> $1 and (opener = $1 or confirmer = $1)`, account.ID)
+	theirs, err := s.cases.standing(ctx, tx, `account <> $1 and (opener = $1 or confirmer = $1)`, account.ID)
 	if err != nil {
 		return 0, err
 	}
 	var taken []string
 	for _, was := range append(own, theirs...) {
-		whose, err := r.directory.Get(ctx, tx, was.Account)
+		whose, err := s.directory.Get(ctx, tx, was.Account)
 		if failure.ClassOf(err) == failure.NotFound {
 			continue
 		}
@@ -268,12 +283,12 @@ func (r *Recoveries) DisownIn(ctx context.Context, tx *store.Tx, account directo
 			if was.Account != account.ID {
 				taken = append(taken, whose.Name)
 			}
-			if err := r.finish(ctx, tx, was); err != nil {
+			if err := s.finish(ctx, tx, was); err != nil {
 				return stopped, err
 			}
 			continue
 		}
-		if _, err := r.end(ctx, tx, was, ""); err != nil {
+		if _, err := s.end(ctx, tx, was, ""); err != nil {
 			return stopped, err
 		}
 		if err := tx.Record(was.entry(audit.Entry{Event: "recovery.refused", Outcome: audit.Refused, Reason: "disowned", Detail: map[string]string{"by": account.Name}}, whose)); err != nil {
@@ -284,18 +299,5 @@ func (r *Recoveries) DisownIn(ctx context.Context, tx *store.Tx, account directo
 	if len(taken) == 0 {
 		return stopped, nil
 	}
-	return stopped, r.tellAdministrators(ctx, tx, noticeDoubted(account, taken))
-}
-
-func (r *Recoveries) tellAdministrators(ctx context.Context, tx *store.Tx, n notice) error {
-	members, err := r.directory.Administering(ctx, tx, 100)
-	if err != nil {
-		return err
-	}
-	for _, m := range members {
-		if err := r.tell(ctx, tx, m, n); err != nil {
-			return err
-		}
-	}
-	return nil
+	return stopped, s.messenger.tellAdministrators(ctx, tx, noticeDoubted(account, taken))
 }

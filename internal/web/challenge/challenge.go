@@ -35,25 +35,28 @@ type Parts struct {
 	Engine     *signin.Engine
 	Sessions   *session.Sessions
 	Admin      *admin.Admin
-	Recoveries *recovery.Recoveries
+	Recoveries recovery.Pieces
 	Now        func() time.Time
 }
 
 // Challenge serves the pages.
 type Challenge struct {
-	browser    Browser
-	look       *look.Look
-	engine     *signin.Engine
-	sessions   *session.Sessions
-	admin      *admin.Admin
-	recoveries *recovery.Recoveries
-	now        func() time.Time
-	pages      *look.Set
+	browser  Browser
+	look     *look.Look
+	engine   *signin.Engine
+	sessions *session.Sessions
+	admin    *admin.Admin
+	requests *recovery.Requests
+	openings *recovery.Openings
+	passes   *recovery.Passes
+	stops    *recovery.Stops
+	now      func() time.Time
+	pages    *look.Set
 }
 
 // New prepares the pages.
 func New(p Parts) *Challenge {
-	return &Challenge{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, admin: p.Admin, recoveries: p.Recoveries, now: p.Now,
+	return &Challenge{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, admin: p.Admin, requests: p.Recoveries.Requests, openings: p.Recoveries.Openings, passes: p.Recoveries.Passes, stops: p.Recoveries.Stops, now: p.Now,
 		pages: p.Look.Load(files)}
 }
 

@@ -48,7 +48,7 @@ func (c *Challenge) recovery(w http.ResponseWriter, r *http.Request) error {
 	if secret == "" {
 		return c.pages.Render(w, r, page)
 	}
-	standing, err := c.recoveries.Look(r.Context(), secret)
+	standing, err := c.requests.Look(r.Context(), secret)
 	if failure.ClassOf(err) == failure.NotFound {
 		c.look.Drop(w, recoveryCookie)
 		page.Problem = "The number of before has run out. Begin again."
@@ -75,7 +75,7 @@ func (c *Challenge) recovery(w http.ResponseWriter, r *http.Request) error {
 
 // recover gives the browser a number, whether or not anybody has the name.
 func (c *Challenge) recover(w http.ResponseWriter, r *http.Request) error {
-	secret, _, err := c.recoveries.Begin(r.Context(), r.PostForm.Get("name"), c.browser.Source(r))
+	secret, _, err := c.requests.Begin(r.Context(), r.PostForm.Get("name"), c.browser.Source(r))
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (c *Challenge) recover(w http.ResponseWriter, r *http.Request) error {
 // codes begins with a saved code, for the browser that shows a number from then on.
 func (c *Challenge) codes(w http.ResponseWriter, r *http.Request) error {
 	name := r.PostForm.Get("name")
-	secret, standing, err := c.recoveries.Begin(r.Context(), name, c.browser.Source(r))
+	secret, standing, err := c.requests.Begin(r.Context(), name, c.browser.Source(r))
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (c *Challenge) codes(w http.ResponseWriter, r *http.Request) error {
 // coded opens the case when both codes were right.
 func (c *Challenge) coded(w http.ResponseWriter, r *http.Request) error {
 	secret := c.look.Get(r, recoveryCookie)
-	standing, err := c.recoveries.Look(r.Context(), secret)
+	standing, err := c.requests.Look(r.Context(), secret)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (c *Challenge) coded(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.recoveries.OpenByCodes(r.Context(), g, secret); err != nil {
+	if _, err := c.openings.OpenByCodes(r.Context(), g, secret); err != nil {
 		return err
 	}
 	return look.Go(w, r, "/recovery")
@@ -130,7 +130,7 @@ func (c *Challenge) coded(w http.ResponseWriter, r *http.Request) error {
 
 // goOn takes the pass and goes with it to the engine, in one step: nobody sees it.
 func (c *Challenge) goOn(w http.ResponseWriter, r *http.Request) error {
-	name, pass, err := c.recoveries.Collect(r.Context(), c.look.Get(r, recoveryCookie), c.browser.Source(r).String())
+	name, pass, err := c.passes.Collect(r.Context(), c.look.Get(r, recoveryCookie), c.browser.Source(r).String())
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (c *Challenge) forget(w http.ResponseWriter, r *http.Request) error {
 // follow every link.
 func (c *Challenge) stopping(w http.ResponseWriter, r *http.Request) error {
 	code := r.URL.Query().Get("code")
-	found, err := c.recoveries.Stoppable(r.Context(), code)
+	found, err := c.stops.Stoppable(r.Context(), code)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ type stoppingView struct {
 }
 
 func (c *Challenge) stop(w http.ResponseWriter, r *http.Request) error {
-	undone, err := c.recoveries.StopByNotice(r.Context(), r.PostForm.Get("code"), c.browser.Source(r).String())
+	undone, err := c.stops.StopByNotice(r.Context(), r.PostForm.Get("code"), c.browser.Source(r).String())
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,8 @@ type Parts struct {
 	Pushes      *signin.Pushes
 	Sessions    *session.Sessions
 	Enrollments *enrollment.Enrollments
-	Recoveries  *recovery.Recoveries
+	Cases       *recovery.Cases
+	Stops       *recovery.Stops
 	Admin       *admin.Admin
 }
 
@@ -54,7 +55,8 @@ type Portal struct {
 	pushes      *signin.Pushes
 	sessions    *session.Sessions
 	enrollments *enrollment.Enrollments
-	recoveries  *recovery.Recoveries
+	cases       *recovery.Cases
+	stops       *recovery.Stops
 	admin       *admin.Admin
 	pages       *look.Set
 }
@@ -62,7 +64,7 @@ type Portal struct {
 // New prepares the pages.
 func New(p Parts) *Portal {
 	return &Portal{browser: p.Browser, look: p.Look, approvals: p.Approvals, pushes: p.Pushes, sessions: p.Sessions, enrollments: p.Enrollments,
-		recoveries: p.Recoveries, admin: p.Admin, pages: p.Look.Load(files)}
+		cases: p.Cases, stops: p.Stops, admin: p.Admin, pages: p.Look.Load(files)}
 }
 
 // Routes lists the pages with what each demands.
@@ -153,7 +155,7 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !limited {
-		if c, under, err := p.recoveries.UnderWay(r.Context(), g.Account()); err != nil {
+		if c, under, err := p.cases.UnderWay(r.Context(), g.Account()); err != nil {
 			return err
 		} else if under {
 			v.Recovery = &c
@@ -306,7 +308,7 @@ func (p *Portal) stopRecovery(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	undone, err := p.recoveries.StopOwn(r.Context(), g)
+	undone, err := p.stops.StopOwn(r.Context(), g)
 	if err != nil {
 		return err
 	}
