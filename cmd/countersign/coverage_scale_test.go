@@ -27,7 +27,7 @@ func (o *office) crowd(n int) {
 	var groups []directory.Group
 	o.change(func(ctx context.Context, tx *store.Tx) error {
 		for i := range 20 {
-			g, err := people.CreateGroup(ctx, tx, fmt.Sprintf("team-%02d", i), "", false)
+			g, err := o.groups.Create(ctx, tx, fmt.Sprintf("team-%02d", i), "", false)
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,7 @@ func (o *office) crowd(n int) {
 				if err != nil {
 					return err
 				}
-				if err := people.AddMember(ctx, tx, groups[i%20], d); err != nil {
+				if err := o.groups.AddMember(ctx, tx, groups[i%20], d); err != nil {
 					return err
 				}
 				held := []directory.Credential{{Kind: "password", Traits: assurance.Known}}

@@ -41,7 +41,7 @@ func newOffice(t *testing.T) *office {
 	w, ada := withVPN(t)
 	o := &office{world: w, ada: ada}
 	o.change(func(ctx context.Context, tx *store.Tx) error {
-		group, err := w.people.FindGroup(ctx, tx, directory.Administrators)
+		group, err := w.groups.Find(ctx, tx, directory.Administrators)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func newOffice(t *testing.T) *office {
 		if err != nil {
 			return err
 		}
-		return w.people.AddMember(ctx, tx, group, d)
+		return w.groups.AddMember(ctx, tx, group, d)
 	})
 	o.policy(plain)
 	o.secret = w.signedIn(ada)

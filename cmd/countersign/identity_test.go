@@ -76,9 +76,9 @@ func (w *world) distinguish(name string) {
 			return err
 		}
 		for _, group := range []string{"staff", "editors"} {
-			g, err := w.people.CreateGroup(ctx, tx, group, group, false)
+			g, err := w.groups.Create(ctx, tx, group, group, false)
 			if err == nil {
-				err = w.people.AddMember(ctx, tx, g, a)
+				err = w.groups.AddMember(ctx, tx, g, a)
 			}
 			if err != nil {
 				return err

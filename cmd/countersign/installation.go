@@ -61,6 +61,7 @@ type installation struct {
 	rooms     []inspector // that keep rows
 
 	people      *directory.Directory
+	groups      *directory.Groups
 	rules       *signin.Rules
 	catalogue   *application.Catalogue
 	enrollments *enrollment.Enrollments
@@ -111,9 +112,10 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	in.publicURL, in.recovery = s.publicURL, s.recovery
 	kinds, tokens := in.kinds.here(), in.kinds.tokens()
 	people := directory.New(directory.Parts{DB: in.db, Keys: in.keys})
+	groups := directory.NewGroups(directory.Parts{DB: in.db, Keys: in.keys})
 	var catalogue *application.Catalogue
 	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
-		return vocabulary{people, catalogue, in.kinds, in.protocols}.names(ctx, r)
+		return vocabulary{groups, catalogue, in.kinds, in.protocols}.names(ctx, r)
 	}
 	rules := signin.NewRules(in.db, in.keys, known, s.log)
 	lists := offline.New(offline.Parts{DB: in.db, Keys: in.keys})
@@ -130,7 +132,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if catalogue, err = application.Open(ctx, in.db, in.keys); err != nil {
 		return err
 	}
-	in.people, in.rules, in.catalogue = people, rules, catalogue
+	in.people, in.groups, in.rules, in.catalogue = people, groups, rules, catalogue
 	in.tickets = ticket.New(ticket.Parts{DB: in.db, Keys: in.keys, Now: s.now})
 	in.sessions = session.New(session.Parts{DB: in.db, Keys: in.keys, Tickets: in.tickets, Limits: s.sessions, Now: s.now})
 	rules.Watch()
@@ -147,12 +149,12 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if in.outbox, err = notify.NewOutbox(in.db, in.keys, s.now); err != nil {
 		return err
 	}
-	in.engine, err = signin.New(signin.Parts{DB: in.db, Keys: in.keys, Directory: people, Applications: catalogue, Rules: rules,
+	in.engine, err = signin.New(signin.Parts{DB: in.db, Keys: in.keys, Directory: people, Groups: groups, Applications: catalogue, Rules: rules,
 		Authenticators: kinds, Reading: admin.Reading(), Helping: admin.Helping(), Standing: in.sessions, Limits: limits, Quiet: s.quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.publicURL.Host + "/account/approve", OpenAt: s.publicURL.String() + challenge.OpenPath, Disown: disown, Now: s.now, Log: s.log, Outbox: in.outbox})
 	if err != nil {
 		return err
 	}
-	enrollments = enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.sessions,
+	enrollments = enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Groups: groups, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.sessions,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
 		Doubt: func(ctx context.Context, tx *store.Tx, account directory.Account) (int, error) {
 			return recoveries.Stops.DisownIn(ctx, tx, account)
@@ -161,7 +163,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if s.wait != nil {
 		wait = *s.wait
 	}
-	recoveries, err = recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Enrollments: enrollments, Tickets: in.tickets, Outbox: in.outbox, Tries: in.engine.Tries,
+	recoveries, err = recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Groups: groups, Enrollments: enrollments, Tickets: in.tickets, Outbox: in.outbox, Tries: in.engine.Tries,
 		EndSessions: in.sessions.EndAllIn, PublicURL: s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now})
 	if err != nil {
 		return err
@@ -176,7 +178,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.rooms = append(in.rooms, pushes)
-	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
+	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Groups: groups, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.protocols, Engine: in.engine,
 		Loosened: func() []attack.Exception { return append(loosened(in.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
@@ -250,7 +252,7 @@ func newKey(t enrollment.KeyTerms) (string, authenticator.Enrolled, error) {
 
 // vocabulary is what a policy's names are of.
 type vocabulary struct {
-	people    *directory.Directory
+	groups    *directory.Groups
 	catalogue *application.Catalogue
 	kinds     kindList
 	protocols protocol.List
@@ -267,7 +269,7 @@ func (v vocabulary) names(ctx context.Context, r store.Reader) (policy.Known, er
 	for _, a := range v.kinds { // also of those that this server lacks something for
 		k.Kinds = append(k.Kinds, a.Describe().Kind)
 	}
-	groups, err := v.people.Groups(ctx, r)
+	groups, err := v.groups.All(ctx, r)
 	if err != nil {
 		return k, err
 	}

@@ -27,7 +27,7 @@ func TestALockOutIsKnownAfterTheNextLook(t *testing.T) {
 	a := newWorldOn(t, dsn)
 	ada := a.enrollCodes("ada")
 	a.changed(func(ctx context.Context, tx *store.Tx, _ directory.Account) error {
-		_, err := a.people.CreateGroup(ctx, tx, "barred", "Barred", false)
+		_, err := a.groups.Create(ctx, tx, "barred", "Barred", false)
 		return err
 	})
 	a.setPolicy(whoIsBarred)

@@ -42,11 +42,11 @@ func (w *world) join(name, team string) {
 		if err != nil {
 			return err
 		}
-		group, err := w.people.FindGroup(ctx, tx, team)
+		group, err := w.groups.Find(ctx, tx, team)
 		if err != nil {
 			return err
 		}
-		if err := w.people.AddMember(ctx, tx, group, d); err != nil {
+		if err := w.groups.AddMember(ctx, tx, group, d); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.joined", Outcome: audit.OK})

@@ -54,7 +54,7 @@ func (c *policyCheck) Run(ctx context.Context, conn *connection) error {
 	if err != nil {
 		return err
 	}
-	known, err := vocabulary{directory.New(directory.Parts{DB: db, Keys: keys}), catalogue, kinds, protocols()}.names(ctx, db)
+	known, err := vocabulary{directory.NewGroups(directory.Parts{DB: db, Keys: keys}), catalogue, kinds, protocols()}.names(ctx, db)
 	if err != nil {
 		return err
 	}

@@ -58,14 +58,14 @@ func waysToTakeAway(signIn func() string, secret *atomic.Pointer[string]) map[st
 	member := func(add bool) func(*world) {
 		return func(w *world) {
 			w.changed(func(ctx context.Context, tx *store.Tx, ada directory.Account) error {
-				g, err := w.people.FindGroup(ctx, tx, "barred")
+				g, err := w.groups.Find(ctx, tx, "barred")
 				if err != nil {
 					return err
 				}
 				if add {
-					return w.people.AddMember(ctx, tx, g, ada)
+					return w.groups.AddMember(ctx, tx, g, ada)
 				}
-				return w.people.RemoveMember(ctx, tx, g, ada)
+				return w.groups.RemoveMember(ctx, tx, g, ada)
 			})
 		}
 	}
@@ -130,7 +130,7 @@ func TestNoYesIsOlderThanWhatRevokedIt(t *testing.T) {
 	prepare := func(w *world) (func() string, map[string]takingAway, *atomic.Pointer[string]) {
 		ada := w.enrollCodes("ada")
 		w.changed(func(ctx context.Context, tx *store.Tx, _ directory.Account) error {
-			_, err := w.people.CreateGroup(ctx, tx, "barred", "Barred", false)
+			_, err := w.groups.Create(ctx, tx, "barred", "Barred", false)
 			return err
 		})
 		w.setPolicy(whoIsBarred)

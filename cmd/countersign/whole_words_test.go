@@ -312,7 +312,7 @@ func TestAFolderAndALine(t *testing.T) {
 	grace.get("/account/history")
 	grace.sees("Let in to by-form with password and pretended chain")
 	body := "rules:\n  - name: all\n    require: two-factors\n  - name: chains\n    when: protocol == \"pretend\"\n    refuse: [pretend]\n"
-	known, err := vocabulary{w.people, w.catalogue, w.installation.kinds, w.installation.protocols}.names(t.Context(), w.db)
+	known, err := vocabulary{w.groups, w.catalogue, w.installation.kinds, w.installation.protocols}.names(t.Context(), w.db)
 	if err != nil {
 		t.Fatal(err)
 	}

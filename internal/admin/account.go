@@ -104,14 +104,14 @@ func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 			return err
 		}
 		for _, name := range c.Groups {
-			group, err := a.directory.FindGroup(ctx, tx, name)
+			group, err := a.groups.Find(ctx, tx, name)
 			if err != nil {
 				return failure.At("groups", err)
 			}
 			if err := a.personMust(ctx, tx, g.Account(), group.Privileged); err != nil {
 				return err
 			}
-			if err := a.directory.AddMember(ctx, tx, group, made); err != nil {
+			if err := a.groups.AddMember(ctx, tx, group, made); err != nil {
 				return err
 			}
 		}

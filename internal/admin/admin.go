@@ -41,6 +41,7 @@ type Parts struct {
 	DB           *store.DB
 	Keys         *keyring.Keyring
 	Directory    *directory.Directory
+	Groups       *directory.Groups
 	Applications *application.Catalogue
 	Enrollments  *enrollment.Enrollments
 	Recoveries   recovery.Pieces
@@ -71,6 +72,7 @@ type Parts struct {
 type Admin struct {
 	book
 	giving
+	groups       *directory.Groups
 	keys         *keyring.Keyring
 	applications *application.Catalogue
 	enrollments  *enrollment.Enrollments
@@ -93,7 +95,7 @@ type Admin struct {
 // New makes an Admin.
 func New(p Parts) *Admin {
 	return &Admin{
-		book: book{p.DB}, giving: giving{guard{p.Directory, p.Engine}, p.Dormant, p.Now}, keys: p.Keys, applications: p.Applications, enrollments: p.Enrollments, cases: p.Recoveries.Cases, stops: p.Recoveries.Stops, owners: p.Recoveries.Owners,
+		book: book{p.DB}, giving: giving{guard{p.Directory, p.Engine}, p.Dormant, p.Now}, groups: p.Groups, keys: p.Keys, applications: p.Applications, enrollments: p.Enrollments, cases: p.Recoveries.Cases, stops: p.Recoveries.Stops, owners: p.Recoveries.Owners,
 		sessions: p.Sessions, tickets: p.Tickets, rules: p.Rules, outbox: p.Outbox,
 		forget: p.Forget, known: p.Known, protocols: p.Protocols,
 		loosened: p.Loosened, publicURL: p.PublicURL, desks: newDesks(p),

@@ -20,7 +20,7 @@ import (
 // applicationDesk is where the commands about applications are done.
 type applicationDesk struct {
 	book
-	directory    *directory.Directory
+	groups       *directory.Groups
 	engine       *signin.Engine
 	applications *application.Catalogue
 	protocols    protocol.List
@@ -152,7 +152,7 @@ func (a *applicationDesk) beside(ctx context.Context, r store.Reader, app Applic
 	if err != nil {
 		return err
 	}
-	groups, err := a.directory.Groups(ctx, r)
+	groups, err := a.groups.All(ctx, r)
 	if err != nil {
 		return err
 	}

@@ -62,8 +62,8 @@ func newDesks(p Parts) desks {
 	b, m := book{p.DB}, guard{p.Directory, p.Engine}
 	h := giving{m, p.Dormant, p.Now}
 	d := desks{
-		ofGroups:       &groupDesk{b, m, p.Applications, p.Protocols},
-		ofApplications: &applicationDesk{b, p.Directory, p.Engine, p.Applications, p.Protocols, p.PublicURL},
+		ofGroups:       &groupDesk{b, m, p.Groups, p.Applications, p.Protocols},
+		ofApplications: &applicationDesk{b, p.Groups, p.Engine, p.Applications, p.Protocols, p.PublicURL},
 		ofHosts:        &offlineDesk{b, p.Offline},
 		ofKeys:         &keyDesk{b, p.Directory, p.Enrollments, p.Now},
 		ofTokens:       &tokenDesk{b, h, p.Enrollments, p.Tokens, p.PINs},

@@ -18,6 +18,7 @@ import (
 type groupDesk struct {
 	book
 	guard
+	groups       *directory.Groups
 	applications *application.Catalogue
 	protocols    protocol.List
 }
@@ -38,7 +39,7 @@ func (c *GroupList) Action() string { return "group.list" }
 func (c *GroupList) Object() string { return "" }
 
 func (c *GroupList) do(ctx context.Context, a *groupDesk, _ signin.Grant) (any, error) {
-	rows, err := a.directory.Groups(ctx, a.db)
+	rows, err := a.groups.All(ctx, a.db)
 	out := []Group{}
 	for _, g := range rows {
 		out = append(out, Group{Name: g.Name, Display: g.Display, Privileged: g.Privileged, Members: g.Members})
@@ -55,11 +56,11 @@ func (c *GroupShow) Action() string { return "group.show" }
 func (c *GroupShow) Object() string { return "" }
 
 func (c *GroupShow) do(ctx context.Context, a *groupDesk, _ signin.Grant) (any, error) {
-	g, err := a.directory.FindGroup(ctx, a.db, c.Name)
+	g, err := a.groups.Find(ctx, a.db, c.Name)
 	if err != nil {
 		return nil, err
 	}
-	members, err := a.directory.Members(ctx, a.db, g, 500)
+	members, err := a.groups.Members(ctx, a.db, g, 500)
 	out := Group{Name: g.Name, Display: g.Display, Privileged: g.Privileged, Members: len(members)}
 	for _, m := range members {
 		out.Accounts = append(out.Accounts, m.Name)
@@ -87,7 +88,7 @@ func (c *GroupCreate) do(ctx context.Context, a *groupDesk, g signin.Grant) (any
 	var made directory.Group
 	err := a.change(ctx, g, "group.created", nil, nil, func(tx *store.Tx) error {
 		var err error
-		made, err = a.directory.CreateGroup(ctx, tx, c.Name, c.Display, c.Privileged)
+		made, err = a.groups.Create(ctx, tx, c.Name, c.Display, c.Privileged)
 		return err
 	})
 	return Group{Name: made.Name, Display: made.Display, Privileged: made.Privileged}, err
@@ -109,7 +110,7 @@ func (c *GroupRemove) do(ctx context.Context, a *groupDesk, g signin.Grant) (any
 		if err != nil {
 			return err
 		}
-		if gone, err = a.directory.FindGroup(ctx, tx, c.Name); err != nil {
+		if gone, err = a.groups.Find(ctx, tx, c.Name); err != nil {
 			return err
 		}
 		switch {
@@ -124,7 +125,7 @@ func (c *GroupRemove) do(ctx context.Context, a *groupDesk, g signin.Grant) (any
 		if err := a.unnamed(ctx, tx, gone.Name); err != nil {
 			return err
 		}
-		return a.directory.RemoveGroup(ctx, tx, gone)
+		return a.groups.Remove(ctx, tx, gone)
 	})
 	return map[string]string{"removed": gone.Name}, err
 }
@@ -173,7 +174,7 @@ func (c *MemberAdd) loss(id assurance.AccountID) signin.Loss {
 }
 
 func (c *MemberAdd) do(ctx context.Context, a *groupDesk, g signin.Grant) (any, error) {
-	return a.member(ctx, g, "group.member-added", c.Group, c.Account, c.loss, a.directory.AddMember)
+	return a.member(ctx, g, "group.member-added", c.Group, c.Account, c.loss, a.groups.AddMember)
 }
 
 // MemberRemove takes an account out of a group.
@@ -199,13 +200,13 @@ func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss {
 }
 
 func (c *MemberRemove) do(ctx context.Context, a *groupDesk, g signin.Grant) (any, error) {
-	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, c.loss, a.directory.RemoveMember)
+	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, c.loss, a.groups.RemoveMember)
 }
 
 func (a *groupDesk) member(ctx context.Context, g signin.Grant, event, group, account string, loss func(assurance.AccountID) signin.Loss, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
 	var d directory.Account
 	err := a.change(ctx, g, event, map[string]string{"group": group}, &d, func(tx *store.Tx) error {
-		team, err := a.directory.FindGroup(ctx, tx, group)
+		team, err := a.groups.Find(ctx, tx, group)
 		if err != nil {
 			return err
 		}

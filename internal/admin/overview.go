@@ -63,7 +63,7 @@ func (c *OverviewShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, e
 		}
 		*into = n
 	}
-	groups, err := a.directory.Groups(ctx, a.db)
+	groups, err := a.groups.All(ctx, a.db)
 	if err != nil {
 		return nil, err
 	}

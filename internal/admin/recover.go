@@ -30,7 +30,7 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 		if err != nil {
 			return err
 		}
-		members, err := a.directory.Administering(ctx, tx, 1000)
+		members, err := a.groups.Administering(ctx, tx, 1000)
 		if err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ import (
 type recoveryDesk struct {
 	book
 	giving
+	groups        *directory.Groups
 	cases         *recovery.Cases
 	openings      *recovery.Openings
 	confirmations *recovery.Confirmations
@@ -30,7 +31,7 @@ type recoveryDesk struct {
 
 func newRecoveryDesk(p Parts, b book, h giving) *recoveryDesk {
 	r := p.Recoveries
-	return &recoveryDesk{book: b, giving: h, cases: r.Cases, openings: r.Openings, confirmations: r.Confirmations, stops: r.Stops, owners: r.Owners, enrollments: p.Enrollments}
+	return &recoveryDesk{book: b, giving: h, groups: p.Groups, cases: r.Cases, openings: r.Openings, confirmations: r.Confirmations, stops: r.Stops, owners: r.Owners, enrollments: p.Enrollments}
 }
 
 // Recovery is a case as administrators and the help desk see it. The pass that it
@@ -334,7 +335,7 @@ func (c *RecoveryStop) do(ctx context.Context, a *recoveryDesk, g signin.Grant) 
 func (a *recoveryDesk) tellStopped(ctx context.Context, tx *store.Tx, by, about directory.Account, reason string) error {
 	told := []directory.Account{about}
 	if about.Administers() {
-		members, err := a.directory.Administering(ctx, tx, 1000)
+		members, err := a.groups.Administering(ctx, tx, 1000)
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ var setUp = audit.Actor{Name: "set-up", Via: "start"}
 // Install makes what an empty installation needs: the groups of administrators and
 // of the help desk, and the default policy. What is there already stays.
 func (a *Admin) Install(ctx context.Context) error {
-	_, err := a.directory.FindGroup(ctx, a.db, directory.Administrators)
+	_, err := a.groups.Find(ctx, a.db, directory.Administrators)
 	switch {
 	case errors.Is(err, directory.ErrTampered):
 		return nil // it is an alarm, and nobody is let in by that row
@@ -37,10 +37,10 @@ func (a *Admin) Install(ctx context.Context) error {
 		return err
 	}
 	return a.db.Change(ctx, setUp, func(tx *store.Tx) error {
-		if _, err := a.directory.CreateGroup(ctx, tx, directory.Administrators, "Administrators", true); err != nil {
+		if _, err := a.groups.Create(ctx, tx, directory.Administrators, "Administrators", true); err != nil {
 			return err
 		}
-		if _, err := a.directory.CreateGroup(ctx, tx, directory.Helpdesk, "Help desk", true); err != nil {
+		if _, err := a.groups.Create(ctx, tx, directory.Helpdesk, "Help desk", true); err != nil {
 			return err
 		}
 		if _, err := a.rules.Save(ctx, tx, string(policy.Default()), "set-up"); err != nil {
@@ -113,7 +113,7 @@ func (a *Admin) wasAdministered(ctx context.Context) (directory.Account, string,
 	if err != nil || len(entries) > 0 {
 		return directory.Account{}, "row-missing", err
 	}
-	members, err := a.directory.Administering(ctx, a.db, 1000)
+	members, err := a.groups.Administering(ctx, a.db, 1000)
 	if err != nil {
 		return directory.Account{}, "", err
 	}
@@ -189,7 +189,7 @@ func (a *Admin) Setup(ctx context.Context, n Newcomer) (Pass, error) {
 }
 
 func (a *Admin) firstAdministrator(ctx context.Context, tx *store.Tx, n Newcomer) (directory.Account, error) {
-	group, err := a.directory.FindGroup(ctx, tx, directory.Administrators)
+	group, err := a.groups.Find(ctx, tx, directory.Administrators)
 	if err != nil {
 		return directory.Account{}, err
 	}
@@ -201,7 +201,7 @@ func (a *Admin) firstAdministrator(ctx context.Context, tx *store.Tx, n Newcomer
 		if d, err = a.directory.Create(ctx, tx, directory.NewAccount{Name: n.Name, Display: n.Display, Mail: n.Mail}); err != nil {
 			return d, err
 		}
-		return d, a.directory.AddMember(ctx, tx, group, d)
+		return d, a.groups.AddMember(ctx, tx, group, d)
 	}
 	return d, err
 }

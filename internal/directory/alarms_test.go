@@ -22,7 +22,7 @@ func TestAlarmsOfWhatHangsFromNoAccount(t *testing.T) {
 		}
 	}
 	asks := func(t *testing.T, s subject) {
-		if _, err := s.FindGroup(t.Context(), s.db, "staff"); err == nil {
+		if _, err := s.groups.Find(t.Context(), s.db, "staff"); err == nil {
 			t.Error("a group is believed")
 		}
 	}

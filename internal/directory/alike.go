@@ -91,7 +91,7 @@ func (d *Directory) checkDisplay(ctx context.Context, r store.Reader, display, n
 // posing refuses what looks like the name of a privileged group, or like what one of
 // its members is named or called.
 func (d *Directory) posing(ctx context.Context, r store.Reader, s, self string) error {
-	groups, err := d.Groups(ctx, r)
+	groups, err := d.teams.all(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -138,15 +138,15 @@ var letters = strings.NewReplacer(
 	"\u0430", "a", "\u0435", "e", "\u043e", "o", "\u0440", "p", "\u0441", "c", "\u0443", "y", "\u0445", "x", "\u0456", "i", "\u0458", "j", "\u0455", "s", "\u04bb", "h", "\u0501", "d",
 	"\u03b1", "a", "\u03bf", "o", "\u03c1", "p", "\u03bd", "v", "\u03b9", "i", "\u03ba", "k")
 
-// checkGroup says what is wrong with a new group's name: policies and headers carry
+// checkName says what is wrong with a new group's name: policies and headers carry
 // it, so that it is plain ASCII and looks like no other group's.
-func (d *Directory) checkGroup(ctx context.Context, r store.Reader, name string) error {
+func (gs *Groups) checkName(ctx context.Context, r store.Reader, name string) error {
 	for i := range len(name) {
 		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("._-+@", rune(c)) {
 			return failure.New(failure.Invalid, "A group's name has the letters a to z, digits, and . _ - + @ only; what people call it is its display name.")
 		}
 	}
-	groups, err := d.Groups(ctx, r)
+	groups, err := gs.teams.all(ctx, r)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func TestCheckDisplay(t *testing.T) {
 func TestNamesThatLookAlike(t *testing.T) {
 	r := setUp(t)
 	r.change(t, func(tx *store.Tx) error {
-		g, err := r.CreateGroup(t.Context(), tx, "administrators", "Administrators", true)
+		g, err := r.groups.Create(t.Context(), tx, "administrators", "Administrators", true)
 		if err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func TestNamesThatLookAlike(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if err := r.AddMember(t.Context(), tx, g, root); err != nil {
+		if err := r.groups.AddMember(t.Context(), tx, g, root); err != nil {
 			return err
 		}
 		_, err = r.Create(t.Context(), tx, NewAccount{Name: "pao"})
@@ -50,7 +50,7 @@ func TestNamesThatLookAlike(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"adrninistrators", "administrat0rs", "adm1nistrators", "\u0430dministrators", "ad-ministrators", "büro", "a\u200Bb", "админы"} {
-		refused("group "+name, func(tx *store.Tx) error { _, err := r.CreateGroup(t.Context(), tx, name, "", false); return err })
+		refused("group "+name, func(tx *store.Tx) error { _, err := r.groups.Create(t.Context(), tx, name, "", false); return err })
 	}
 	for _, name := range []string{"modern-r00t", "rnodern-root", "modern.root", "administrat0rs", "\u0440\u0430\u043e", "a\uFE0Fb"} {
 		refused("account "+name, func(tx *store.Tx) error { _, err := r.Create(t.Context(), tx, NewAccount{Name: name}); return err })
@@ -62,7 +62,7 @@ func TestNamesThatLookAlike(t *testing.T) {
 		})
 	}
 	r.change(t, func(tx *store.Tx) error {
-		if _, err := r.CreateGroup(t.Context(), tx, "staff", "Büro", false); err != nil {
+		if _, err := r.groups.Create(t.Context(), tx, "staff", "Büro", false); err != nil {
 			return err
 		}
 		if _, err := r.Create(t.Context(), tx, NewAccount{Name: "anna", Display: "Anna Müller"}); err != nil {
@@ -78,10 +78,10 @@ func TestNamesThatLookAlike(t *testing.T) {
 func TestFormsOfLettersThatLookAlike(t *testing.T) {
 	r := setUp(t)
 	r.change(t, func(tx *store.Tx) error {
-		if _, err := r.CreateGroup(t.Context(), tx, "chiefs", "Board of Trustees", true); err != nil {
+		if _, err := r.groups.Create(t.Context(), tx, "chiefs", "Board of Trustees", true); err != nil {
 			return err
 		}
-		_, err := r.CreateGroup(t.Context(), tx, "team-1", "", true)
+		_, err := r.groups.Create(t.Context(), tx, "team-1", "", true)
 		return err
 	})
 	for display, ok := range map[string]bool{
@@ -100,7 +100,7 @@ func TestFormsOfLettersThatLookAlike(t *testing.T) {
 		}
 	}
 	for name, ok := range map[string]bool{"team0": true, "team9": true, "a.b_c-d@e": true, "team!": false, "team 7": false, "Team7": true, "t\u00e9am": false, "tea{": false, "team-l": false} {
-		err := r.try(t, func(tx *store.Tx) error { _, err := r.CreateGroup(t.Context(), tx, name, "", false); return err })
+		err := r.try(t, func(tx *store.Tx) error { _, err := r.groups.Create(t.Context(), tx, name, "", false); return err })
 		if (err == nil) != ok {
 			t.Errorf("group %q: %v", name, err)
 		}
@@ -149,7 +149,7 @@ func TestGroupsOfBefore(t *testing.T) {
 		return err
 	})
 	for name, ok := range map[string]bool{"sales": false, "sa1es": false, "salt": true, "st-aff": true} {
-		err := r.try(t, func(tx *store.Tx) error { _, err := r.CreateGroup(t.Context(), tx, name, "", false); return err })
+		err := r.try(t, func(tx *store.Tx) error { _, err := r.groups.Create(t.Context(), tx, name, "", false); return err })
 		if (err == nil) != ok {
 			t.Errorf("group %q: %v", name, err)
 		}

@@ -182,11 +182,11 @@ func (w *town) facts(t *testing.T) []string {
 		}
 	}
 	for _, name := range []string{Administrators, "staff", "auditors"} {
-		if g, err := w.FindGroup(t.Context(), w.db, name); err == nil {
+		if g, err := w.groups.Find(t.Context(), w.db, name); err == nil {
 			say("group %s %s %t", g.Name, g.Display, g.Privileged)
 		}
 	}
-	if members, err := w.Administering(t.Context(), w.db, 10); err == nil {
+	if members, err := w.groups.Administering(t.Context(), w.db, 10); err == nil {
 		for _, m := range members {
 			say("%s administers", m.Name)
 		}
@@ -269,7 +269,7 @@ func revoke(id func(w *town) assurance.CredentialID) func(*testing.T, *town) {
 func anOld(w *town) assurance.CredentialID { return w.old.ID }
 func without(g func(w *town) Group, a func(w *town) Account) func(*testing.T, *town) {
 	return func(t *testing.T, w *town) {
-		w.change(t, func(tx *store.Tx) error { return w.RemoveMember(t.Context(), tx, g(w), a(w)) })
+		w.change(t, func(tx *store.Tx) error { return w.groups.RemoveMember(t.Context(), tx, g(w), a(w)) })
 	}
 }
 
@@ -316,7 +316,7 @@ var attacks = []attack{
 	{name: "a group deleted", run: []string{`delete from team where name = 'auditors'`}, alarms: []string{"team missing"}},
 	{name: "a group that was removed", kept: "team name = 'staff'", then: func(t *testing.T, w *town) {
 		w.change(t, func(tx *store.Tx) error {
-			return errors.Join(w.RemoveMember(t.Context(), tx, w.staff, w.ada), w.RemoveMember(t.Context(), tx, w.staff, w.carol), w.RemoveGroup(t.Context(), tx, w.staff))
+			return errors.Join(w.groups.RemoveMember(t.Context(), tx, w.staff, w.ada), w.groups.RemoveMember(t.Context(), tx, w.staff, w.carol), w.groups.Remove(t.Context(), tx, w.staff))
 		})
 	}, back: true, alarms: []string{"team older"}},
 

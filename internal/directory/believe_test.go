@@ -146,28 +146,28 @@ func TestMembersByTheirRosters(t *testing.T) {
 	ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})
 	staff := r.group(t, "staff", true, ada)
 	r.sabotage(t, `insert into membership (team, account, created, mac) values ($1,$2,1,$3)`, staff.ID, int64(bob.ID), r.keys.MAC(keyring.Membership, membership(staff.ID, bob.ID, 1)))
-	if all, err := r.Members(t.Context(), r.db, staff, 9); err != nil || len(all) != 1 || all[0].ID != ada.ID {
+	if all, err := r.groups.Members(t.Context(), r.db, staff, 9); err != nil || len(all) != 1 || all[0].ID != ada.ID {
 		t.Errorf("%+v, %v", all, err)
 	}
 	r.alarmed(t, "membership", store.Returned)
-	r.change(t, func(tx *store.Tx) error { return r.AddMember(t.Context(), tx, staff, bob) })
+	r.change(t, func(tx *store.Tx) error { return r.groups.AddMember(t.Context(), tx, staff, bob) })
 	r.sabotage(t, `delete from membership where account = $1`, int64(ada.ID))
 	if a, err := r.Get(t.Context(), r.db, ada.ID); err != nil || strings.Join(a.Groups, " ") != "staff" || !a.Privileged {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if err := r.try(t, func(tx *store.Tx) error { return r.AddMember(t.Context(), tx, staff, ada) }); failure.ClassOf(err) != failure.Conflict {
+	if err := r.try(t, func(tx *store.Tx) error { return r.groups.AddMember(t.Context(), tx, staff, ada) }); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("added twice: %v", err)
 	}
-	r.change(t, func(tx *store.Tx) error { return r.RemoveMember(t.Context(), tx, staff, ada) })
+	r.change(t, func(tx *store.Tx) error { return r.groups.RemoveMember(t.Context(), tx, staff, ada) })
 	if a, err := r.Get(t.Context(), r.db, ada.ID); err != nil || len(a.Groups) != 0 || a.Privileged {
 		t.Errorf("taken out: %+v, %v", a, err)
 	}
 	r.sabotage(t, `update account set mac = $1 where id = $2`, []byte("x"), int64(bob.ID))
-	if all, err := r.Members(t.Context(), r.db, staff, 9); err != nil || len(all) != 0 {
+	if all, err := r.groups.Members(t.Context(), r.db, staff, 9); err != nil || len(all) != 0 {
 		t.Errorf("whose row is not believed: %+v, %v", all, err)
 	}
 	r.sabotage(t, `update team set privileged = 0`)
-	if all, err := r.Groups(t.Context(), r.db); err != nil || len(all) != 1 || !all[0].Privileged {
+	if all, err := r.groups.All(t.Context(), r.db); err != nil || len(all) != 1 || !all[0].Privileged {
 		t.Errorf("a group that is not believed: %+v, %v", all, err)
 	}
 }

@@ -54,12 +54,15 @@ type Parts struct {
 // Directory reads and writes people. Reads take the Reader to read from, so
 // that a decision and what it rests on are one transaction.
 type Directory struct {
-	db   *store.DB
-	keys *keyring.Keyring
+	people
+	teams teams
 }
 
 // New makes a Directory.
-func New(p Parts) *Directory { return &Directory{db: p.DB, keys: p.Keys} }
+func New(p Parts) *Directory {
+	k := keptBy(p)
+	return &Directory{people: people{k}, teams: teams{k}}
+}
 
 // Account is one person or service, with its groups.
 type Account struct {
@@ -102,8 +105,6 @@ func (a Account) Idle(now time.Time) time.Duration {
 	}
 	return now.Sub(last)
 }
-
-const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.risk, a.version, a.roster, a.mac`
 
 // Find returns the account that a typed name means, by any of its spellings.
 // An unknown or malformed name is a NotFound failure, and so is one whose row somebody
@@ -148,8 +149,7 @@ func (d *Directory) called(ctx context.Context, r store.Reader, alias string) (A
 
 // Get returns the account of this number.
 func (d *Directory) Get(ctx context.Context, r store.Reader, id assurance.AccountID) (Account, error) {
-	a, _, err := d.look(ctx, r, `0`, id)
-	return a, err
+	return d.get(ctx, r, id)
 }
 
 // GetBeside is [Directory.Get] for whoever has read the account's authenticators before,
@@ -171,72 +171,6 @@ func (d *Directory) GetBeside(ctx context.Context, r store.Reader, id assurance.
 }
 
 const sumOfVersions = `cast((select coalesce(sum(c.version), 0) from credential c where c.account = a.id) as bigint)`
-
-// look reads an account, and a number beside it.
-func (d *Directory) look(ctx context.Context, r store.Reader, beside string, id assurance.AccountID) (Account, int64, error) {
-	var row accountRow
-	var n int64
-	err := r.QueryRow(ctx, `select `+accountColumns+`, `+beside+` from account a where a.id = $1`, int64(id)).Scan(append(row.columns(), &n)...)
-	if errors.Is(err, store.ErrNotFound) {
-		return Account{}, 0, unknown
-	}
-	if err != nil {
-		return Account{}, 0, err
-	}
-	a, err := d.believe(ctx, &row)
-	return a, n, err
-}
-
-type scanner interface{ Scan(dest ...any) error }
-
-// accountRow is an account's own row, as kept: in one piece, because what a column is read
-// into is allocated by itself otherwise.
-type accountRow struct {
-	account                 Account
-	id, created, used, risk int64
-	mac                     []byte
-}
-
-func (r *accountRow) columns() []any {
-	a := &r.account
-	return append(make([]any, 0, 20), &r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.risk, &a.version, &a.kept, &r.mac)
-}
-
-// believe returns the account of a row that bears our MAC and is the newest, with what
-// hangs from it.
-func (d *Directory) believe(ctx context.Context, r *accountRow) (Account, error) {
-	a := r.account
-	a.ID, a.Created, a.Used, a.Risk = assurance.AccountID(r.id), store.Time(r.created), store.Time(r.used), store.Time(r.risk)
-	if !d.keys.VerifyMAC(keyring.Account, a.fields(), r.mac) {
-		return Account{}, d.tampered("account", r.id, a.ID)
-	}
-	if err := d.newest(ctx, "account", r.id, a.version, a.ID); err != nil {
-		return Account{}, err
-	}
-	var err error
-	if a.roster, err = readRoster(a.kept); err != nil {
-		return Account{}, d.tampered("account", r.id, a.ID)
-	}
-	a.belong()
-	return a, nil
-}
-
-// belong says of an account what its roster does.
-func (a *Account) belong() {
-	for _, j := range a.roster.groups {
-		a.Groups = append(a.Groups, j.name)
-		a.Privileged = a.Privileged || j.privileged
-	}
-	slices.Sort(a.Groups)
-	if mails := a.roster.mails; len(mails) > 0 {
-		a.Mail = mails[0].address
-	}
-}
-
-func (a Account) fields() *keyring.Fields {
-	return keyring.LongFields().Int(int64(a.ID)).String(a.Name).String(a.Display).String(a.Kind).String(a.State).Bytes(a.Handle).
-		Int(store.Unix(a.Created)).Int(store.Unix(a.Used)).Int(store.Unix(a.Risk)).Int(a.version).Bytes(a.kept)
-}
 
 // NewAccount is what an account begins with.
 type NewAccount struct {
@@ -313,26 +247,6 @@ func (d *Directory) addAlias(ctx context.Context, tx *store.Tx, a Account, alias
 // positive: then it says by whom.
 func spelling(alias string, account int64) *keyring.Fields {
 	return keyring.NewFields().String("alias").String(alias).Int(account)
-}
-
-// save counts an account up and writes it, with what hangs from it.
-func (d *Directory) save(ctx context.Context, tx *store.Tx, a *Account) error {
-	old := a.version
-	a.version, a.kept = old+1, a.roster.bytes()
-	n, err := tx.Exec(ctx, `update account set display = $1, state = $2, used = $3, risk = $4, version = $5, roster = $6, roster_mac = $7, mac = $8 where id = $9 and version = $10`,
-		a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), a.version, a.kept, d.keys.MAC(keyring.Account, rosterFields(a.ID, a.version, a.kept)), d.keys.MAC(keyring.Account, a.fields()),
-		int64(a.ID), old)
-	if err == nil && n != 1 {
-		return failure.New(failure.Conflict, "The account was changed meanwhile; try again.")
-	}
-	tx.Anchor("account", int64(a.ID), a.version)
-	return err
-}
-
-// rosterFields are the roster by itself, for whoever reads what hangs from an account and
-// not the account. No row of an account begins with a text.
-func rosterFields(id assurance.AccountID, version int64, kept []byte) *keyring.Fields {
-	return keyring.NewFields().String("roster").Int(int64(id)).Int(version).Bytes(kept)
 }
 
 // Update writes display name, state, last use and risk of an account that was read in

@@ -121,7 +121,7 @@ func TestUpdateAndUse(t *testing.T) {
 func TestGroups(t *testing.T) {
 	r := setUp(t)
 	ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})
-	if got, err := r.Administering(t.Context(), r.db, 10); err != nil || got != nil {
+	if got, err := r.groups.Administering(t.Context(), r.db, 10); err != nil || got != nil {
 		t.Errorf("before there is such a group: %v, %v", got, err)
 	}
 	admins, staff := r.group(t, "Administrators", true, ada), r.group(t, "staff", false, ada, bob)
@@ -142,10 +142,10 @@ func TestGroups(t *testing.T) {
 			}
 		}
 	}
-	if got, err := r.Administering(t.Context(), r.db, 10); err != nil || len(got) != 1 || got[0].Name != "ada" {
+	if got, err := r.groups.Administering(t.Context(), r.db, 10); err != nil || len(got) != 1 || got[0].Name != "ada" {
 		t.Errorf("%v, %v", got, err)
 	}
-	all, err := r.Groups(t.Context(), r.db)
+	all, err := r.groups.All(t.Context(), r.db)
 	if err != nil || len(all) != 2 || all[0].Name != "administrators" || all[0].Members != 1 || !all[0].Privileged || all[1].Members != 2 || all[1].Privileged {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -153,13 +153,13 @@ func TestGroups(t *testing.T) {
 		fn   func(tx *store.Tx) error
 		want failure.Class
 	}{
-		"a name twice":     {func(tx *store.Tx) error { _, err := r.CreateGroup(t.Context(), tx, "STAFF", "", false); return err }, failure.Conflict},
-		"a bad name":       {func(tx *store.Tx) error { _, err := r.CreateGroup(t.Context(), tx, "a:b", "", false); return err }, failure.Invalid},
-		"no name":          {func(tx *store.Tx) error { _, err := r.CreateGroup(t.Context(), tx, "", "", false); return err }, failure.Invalid},
-		"a member twice":   {func(tx *store.Tx) error { return r.AddMember(t.Context(), tx, staff, bob) }, failure.Conflict},
-		"nobody's absence": {func(tx *store.Tx) error { return r.RemoveMember(t.Context(), tx, admins, bob) }, failure.NotFound},
-		"with members":     {func(tx *store.Tx) error { return r.RemoveGroup(t.Context(), tx, staff) }, failure.Conflict},
-		"one that is gone": {func(tx *store.Tx) error { return r.RemoveGroup(t.Context(), tx, Group{ID: 99, Name: "x"}) }, failure.NotFound},
+		"a name twice":     {func(tx *store.Tx) error { _, err := r.groups.Create(t.Context(), tx, "STAFF", "", false); return err }, failure.Conflict},
+		"a bad name":       {func(tx *store.Tx) error { _, err := r.groups.Create(t.Context(), tx, "a:b", "", false); return err }, failure.Invalid},
+		"no name":          {func(tx *store.Tx) error { _, err := r.groups.Create(t.Context(), tx, "", "", false); return err }, failure.Invalid},
+		"a member twice":   {func(tx *store.Tx) error { return r.groups.AddMember(t.Context(), tx, staff, bob) }, failure.Conflict},
+		"nobody's absence": {func(tx *store.Tx) error { return r.groups.RemoveMember(t.Context(), tx, admins, bob) }, failure.NotFound},
+		"with members":     {func(tx *store.Tx) error { return r.groups.Remove(t.Context(), tx, staff) }, failure.Conflict},
+		"one that is gone": {func(tx *store.Tx) error { return r.groups.Remove(t.Context(), tx, Group{ID: 99, Name: "x"}) }, failure.NotFound},
 	}
 	for name, c := range refused {
 		if err := r.try(t, c.fn); failure.ClassOf(err) != c.want {
@@ -167,15 +167,15 @@ func TestGroups(t *testing.T) {
 		}
 	}
 	r.change(t, func(tx *store.Tx) error {
-		return errors.Join(r.RemoveMember(t.Context(), tx, staff, ada), r.RemoveMember(t.Context(), tx, staff, bob), r.RemoveGroup(t.Context(), tx, staff))
+		return errors.Join(r.groups.RemoveMember(t.Context(), tx, staff, ada), r.groups.RemoveMember(t.Context(), tx, staff, bob), r.groups.Remove(t.Context(), tx, staff))
 	})
 	if a, err := r.Find(t.Context(), r.db, "bob"); err != nil || len(a.Groups) != 0 {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if _, err := r.FindGroup(t.Context(), r.db, "staff"); failure.ClassOf(err) != failure.NotFound {
+	if _, err := r.groups.Find(t.Context(), r.db, "staff"); failure.ClassOf(err) != failure.NotFound {
 		t.Error(err)
 	}
-	if _, err := r.FindGroup(t.Context(), r.db, "a b"); failure.ClassOf(err) != failure.Invalid {
+	if _, err := r.groups.Find(t.Context(), r.db, "a b"); failure.ClassOf(err) != failure.Invalid {
 		t.Error(err)
 	}
 }

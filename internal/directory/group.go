@@ -34,8 +34,71 @@ func membership(team int64, account assurance.AccountID, created int64) *keyring
 	return keyring.NewFields().Int(team).Int(int64(account)).Int(created)
 }
 
-// CreateGroup inserts a group.
-func (d *Directory) CreateGroup(ctx context.Context, tx *store.Tx, name, display string, privileged bool) (Group, error) {
+// teams are the rows of groups.
+type teams struct{ kept }
+
+// scan reads a row of a group. With ErrTampered comes what the row says.
+func (t teams) scan(ctx context.Context, row scanner, more ...any) (Group, error) {
+	var g Group
+	var p, created int64
+	var mac []byte
+	if err := row.Scan(append([]any{&g.ID, &g.Name, &g.Display, &p, &created, &g.version, &mac}, more...)...); err != nil {
+		return Group{}, err
+	}
+	g.Privileged, g.Created = p == 1, store.Time(created)
+	if !t.keys.VerifyMAC(keyring.Team, g.fields(), mac) {
+		return g, t.tampered("team", g.ID, 0)
+	}
+	return g, t.newest(ctx, "team", g.ID, g.version, 0)
+}
+
+// all is what [Groups.All] returns.
+func (t teams) all(ctx context.Context, r store.Reader) ([]Group, error) {
+	rows, err := r.Query(ctx, `select `+groupColumns+`, (select count(*) from membership m where m.team = t.id) from team t order by t.name`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Group
+	for rows.Next() {
+		var members int
+		g, err := t.scan(ctx, rows, &members)
+		switch {
+		case errors.Is(err, ErrTampered):
+			g.Privileged = true
+		case err == unknown: // removed since
+			continue
+		case err != nil:
+			return nil, err
+		}
+		g.Members = members
+		out = append(out, g)
+	}
+	return out, rows.Err()
+}
+
+// Groups reads and writes groups and who is in them. Reads take the Reader to read from,
+// as those of [Directory] do.
+type Groups struct {
+	people
+	teams teams
+	first *Directory
+}
+
+// NewGroups makes Groups.
+func NewGroups(p Parts) *Groups {
+	k := keptBy(p)
+	return &Groups{people: people{k}, teams: teams{k}, first: New(p)}
+}
+
+// All returns all groups by name, with how many members each has. One whose row is not
+// believed is there, and privileged: what names a group goes on to do so.
+func (gs *Groups) All(ctx context.Context, r store.Reader) ([]Group, error) {
+	return gs.teams.all(ctx, r)
+}
+
+// Create inserts a group.
+func (gs *Groups) Create(ctx context.Context, tx *store.Tx, name, display string, privileged bool) (Group, error) {
 	c, err := Canonical(name)
 	if err != nil {
 		return Group{}, failure.At("name", err)
@@ -43,7 +106,7 @@ func (d *Directory) CreateGroup(ctx context.Context, tx *store.Tx, name, display
 	if err := CheckNew(c); err != nil {
 		return Group{}, failure.At("name", err)
 	}
-	if err := d.checkGroup(ctx, tx, c); err != nil {
+	if err := gs.checkName(ctx, tx, c); err != nil {
 		return Group{}, failure.At("name", err)
 	}
 	if display, err = CheckDisplay(display); err != nil {
@@ -60,69 +123,28 @@ func (d *Directory) CreateGroup(ctx context.Context, tx *store.Tx, name, display
 	}
 	tx.Announce("group")
 	tx.Anchor("team", g.ID, g.version)
-	_, err = tx.Exec(ctx, `update team set mac = $2 where id = $1`, g.ID, d.keys.MAC("team", g.fields()))
+	_, err = tx.Exec(ctx, `update team set mac = $2 where id = $1`, g.ID, gs.keys.MAC("team", g.fields()))
 	return g, err
 }
 
 const groupColumns = `t.id, t.name, t.display, t.privileged, t.created, t.version, t.mac`
 
-// FindGroup returns the group of this name.
-func (d *Directory) FindGroup(ctx context.Context, r store.Reader, name string) (Group, error) {
+// Find returns the group of this name.
+func (gs *Groups) Find(ctx context.Context, r store.Reader, name string) (Group, error) {
 	c, err := Canonical(name)
 	if err != nil {
 		return Group{}, err
 	}
-	g, err := d.scanGroup(ctx, r.QueryRow(ctx, `select `+groupColumns+` from team t where t.name = $1`, c))
+	g, err := gs.teams.scan(ctx, r.QueryRow(ctx, `select `+groupColumns+` from team t where t.name = $1`, c))
 	if errors.Is(err, store.ErrNotFound) {
 		return Group{}, failure.New(failure.NotFound, "There is no group named %q.", c)
 	}
 	return g, err
 }
 
-// scanGroup reads a row of a group. With ErrTampered comes what the row says.
-func (d *Directory) scanGroup(ctx context.Context, row scanner, more ...any) (Group, error) {
-	var g Group
-	var p, created int64
-	var mac []byte
-	if err := row.Scan(append([]any{&g.ID, &g.Name, &g.Display, &p, &created, &g.version, &mac}, more...)...); err != nil {
-		return Group{}, err
-	}
-	g.Privileged, g.Created = p == 1, store.Time(created)
-	if !d.keys.VerifyMAC(keyring.Team, g.fields(), mac) {
-		return g, d.tampered("team", g.ID, 0)
-	}
-	return g, d.newest(ctx, "team", g.ID, g.version, 0)
-}
-
-// Groups returns all groups by name, with how many members each has. One whose row is not
-// believed is there, and privileged: what names a group goes on to do so.
-func (d *Directory) Groups(ctx context.Context, r store.Reader) ([]Group, error) {
-	rows, err := r.Query(ctx, `select `+groupColumns+`, (select count(*) from membership m where m.team = t.id) from team t order by t.name`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Group
-	for rows.Next() {
-		var members int
-		g, err := d.scanGroup(ctx, rows, &members)
-		switch {
-		case errors.Is(err, ErrTampered):
-			g.Privileged = true
-		case err == unknown: // removed since
-			continue
-		case err != nil:
-			return nil, err
-		}
-		g.Members = members
-		out = append(out, g)
-	}
-	return out, rows.Err()
-}
-
-// RemoveGroup deletes a group that has no members any more: whoever is in it is
+// Remove deletes a group that has no members any more: whoever is in it is
 // taken out one by one, each with an entry of its own.
-func (d *Directory) RemoveGroup(ctx context.Context, tx *store.Tx, g Group) error {
+func (gs *Groups) Remove(ctx context.Context, tx *store.Tx, g Group) error {
 	var members int64
 	if err := tx.QueryRow(ctx, `select count(*) from membership where team = $1`, g.ID).Scan(&members); err != nil {
 		return err
@@ -140,8 +162,8 @@ func (d *Directory) RemoveGroup(ctx context.Context, tx *store.Tx, g Group) erro
 }
 
 // AddMember puts an account into a group. Twice is a Conflict.
-func (d *Directory) AddMember(ctx context.Context, tx *store.Tx, g Group, a Account) error {
-	a, err := d.Get(ctx, tx, a.ID)
+func (gs *Groups) AddMember(ctx context.Context, tx *store.Tx, g Group, a Account) error {
+	a, err := gs.get(ctx, tx, a.ID)
 	if err != nil {
 		return err
 	}
@@ -151,29 +173,29 @@ func (d *Directory) AddMember(ctx context.Context, tx *store.Tx, g Group, a Acco
 	}
 	_, err = tx.Exec(ctx, `insert into membership (team, account, created, mac) values ($1,$2,$3,$4)
 		on conflict (account, team) do update set created = excluded.created, mac = excluded.mac`, // which somebody else wrote
-		g.ID, int64(a.ID), at, d.keys.MAC(keyring.Membership, membership(g.ID, a.ID, at)))
+		g.ID, int64(a.ID), at, gs.keys.MAC(keyring.Membership, membership(g.ID, a.ID, at)))
 	if err != nil {
 		return err
 	}
-	if err := d.save(ctx, tx, &a); err != nil {
+	if err := gs.save(ctx, tx, &a); err != nil {
 		return err
 	}
 	tx.Announce(Topic(a.ID))
-	return d.reached(ctx, tx, a.ID)
+	return gs.first.reached(ctx, tx, a.ID)
 }
 
 // RemoveMember takes an account out of a group.
-func (d *Directory) RemoveMember(ctx context.Context, tx *store.Tx, g Group, a Account) error {
+func (gs *Groups) RemoveMember(ctx context.Context, tx *store.Tx, g Group, a Account) error {
 	n, err := tx.Exec(ctx, `delete from membership where team = $1 and account = $2`, g.ID, int64(a.ID))
 	if err != nil {
 		return err
 	}
-	if a, err = d.Get(ctx, tx, a.ID); err != nil {
+	if a, err = gs.get(ctx, tx, a.ID); err != nil {
 		return err
 	}
 	tx.Announce(Topic(a.ID))
 	if a.roster.leave(g) {
-		return d.save(ctx, tx, &a)
+		return gs.save(ctx, tx, &a)
 	}
 	if n == 0 {
 		return failure.New(failure.NotFound, "%s is not in %s.", a.Name, g.Name)
@@ -183,43 +205,15 @@ func (d *Directory) RemoveMember(ctx context.Context, tx *store.Tx, g Group, a A
 
 // Members returns the accounts of a group by name, at most limit of them. An account whose
 // row is not believed is left out.
-func (d *Directory) Members(ctx context.Context, r store.Reader, g Group, limit int) ([]Account, error) {
-	all, err := d.list(ctx, r, `select `+accountColumns+` from membership m join account a on a.id = m.account where m.team = $1 order by a.name limit $2`, g.ID, limit)
+func (gs *Groups) Members(ctx context.Context, r store.Reader, g Group, limit int) ([]Account, error) {
+	all, err := gs.list(ctx, r, `select `+accountColumns+` from membership m join account a on a.id = m.account where m.team = $1 order by a.name limit $2`, g.ID, limit)
 	return slices.DeleteFunc(all, func(a Account) bool {
 		if a.State != Tampered && !a.roster.in(g.ID) {
-			d.report("membership", fmt.Sprintf("%d/%d", g.ID, a.ID), store.Returned, a.ID)
+			gs.report("membership", fmt.Sprintf("%d/%d", g.ID, a.ID), store.Returned, a.ID)
 			return true
 		}
 		return a.State == Tampered
 	}), err
-}
-
-// list reads accounts. One whose row is not believed has its number, its name and the
-// state Tampered, so that whoever goes through all of them is not stopped by it.
-func (d *Directory) list(ctx context.Context, r store.Reader, query string, args ...any) ([]Account, error) {
-	rows, err := r.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Account
-	for rows.Next() {
-		var row accountRow
-		if err := rows.Scan(row.columns()...); err != nil {
-			return nil, err
-		}
-		a, err := d.believe(ctx, &row)
-		switch {
-		case errors.Is(err, ErrTampered):
-			a = Account{ID: assurance.AccountID(row.id), Name: row.account.Name, State: Tampered}
-		case err == unknown: // removed since
-			continue
-		case err != nil:
-			return nil, err
-		}
-		out = append(out, a)
-	}
-	return out, rows.Err()
 }
 
 func escapeLike(s string) string {
@@ -235,13 +229,13 @@ func escapeLike(s string) string {
 
 // Administering returns up to limit accounts that administer Countersign, by name;
 // none where the group is not there yet.
-func (d *Directory) Administering(ctx context.Context, r store.Reader, limit int) ([]Account, error) {
-	group, err := d.FindGroup(ctx, r, Administrators)
+func (gs *Groups) Administering(ctx context.Context, r store.Reader, limit int) ([]Account, error) {
+	group, err := gs.Find(ctx, r, Administrators)
 	if failure.ClassOf(err) == failure.NotFound {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return d.Members(ctx, r, group, limit)
+	return gs.Members(ctx, r, group, limit)
 }

@@ -29,7 +29,7 @@ func (d *Directory) Inspect(ctx context.Context) error {
 // inspectTeams reads the groups, which reports those that are not believed, and asks for
 // those that are missing.
 func (d *Directory) inspectTeams(ctx context.Context) error {
-	all, err := d.Groups(ctx, d.db)
+	all, err := d.teams.all(ctx, d.db)
 	if err != nil {
 		return err
 	}

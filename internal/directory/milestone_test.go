@@ -92,11 +92,11 @@ func TestFirstAdministratorIsNoted(t *testing.T) {
 			b := r.account(t, NewAccount{Name: "bob"})
 			r.credential(t, Credential{Account: b.ID, Kind: "passkey", Traits: two})
 			if c.want {
-				g, err := r.FindGroup(t.Context(), r.db, Administrators)
+				g, err := r.groups.Find(t.Context(), r.db, Administrators)
 				if err != nil {
 					t.Fatal(err)
 				}
-				r.change(t, func(tx *store.Tx) error { return r.AddMember(t.Context(), tx, g, b) })
+				r.change(t, func(tx *store.Tx) error { return r.groups.AddMember(t.Context(), tx, g, b) })
 				if r.noted(t) != 1 {
 					t.Error("noted twice")
 				}

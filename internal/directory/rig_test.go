@@ -13,6 +13,7 @@ import (
 
 type rig struct {
 	*Directory
+	groups      *Groups
 	dsn, folder string
 	root        keyring.Root
 }
@@ -36,10 +37,12 @@ func (r *rig) open(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Directory = New(Parts{DB: db})
-	if r.keys, err = keyring.Open(t.Context(), db, r.root); err != nil {
+	keys, err := keyring.Open(t.Context(), db, r.root)
+	if err != nil {
 		t.Fatal(err)
 	}
+	p := Parts{DB: db, Keys: keys}
+	r.Directory, r.groups = New(p), NewGroups(p)
 }
 
 // restart is this server after a stop and a start.
@@ -111,11 +114,11 @@ func (r *rig) account(t *testing.T, n NewAccount) (a Account) {
 func (r *rig) group(t *testing.T, name string, privileged bool, members ...Account) (g Group) {
 	t.Helper()
 	r.change(t, func(tx *store.Tx) (err error) {
-		if g, err = r.CreateGroup(t.Context(), tx, name, name, privileged); err != nil {
+		if g, err = r.groups.Create(t.Context(), tx, name, name, privileged); err != nil {
 			return err
 		}
 		for _, a := range members {
-			if err := r.AddMember(t.Context(), tx, g, a); err != nil {
+			if err := r.groups.AddMember(t.Context(), tx, g, a); err != nil {
 				return err
 			}
 		}

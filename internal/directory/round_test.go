@@ -193,11 +193,11 @@ func TestBoundGroups(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, privileged := range map[string]bool{"staff": false, "guests": false, "auditors": true} {
-		if g, err := b.FindGroup(t.Context(), b.db, name); err != nil || g.Privileged != privileged || g.version != 1 {
+		if g, err := b.groups.Find(t.Context(), b.db, name); err != nil || g.Privileged != privileged || g.version != 1 {
 			t.Errorf("%s: %+v, %v", name, g, err)
 		}
 	}
-	if g, err := b.FindGroup(t.Context(), b.db, "forged"); !errors.Is(err, ErrTampered) {
+	if g, err := b.groups.Find(t.Context(), b.db, "forged"); !errors.Is(err, ErrTampered) {
 		t.Errorf("forged: %+v, %v", g, err)
 	}
 	for name, want := range map[string]Account{"ada": {Groups: []string{"guests", "staff"}}, "bob": {Groups: []string{"forged"}, Privileged: true}} {

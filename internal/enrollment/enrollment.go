@@ -46,6 +46,7 @@ const (
 type Parts struct {
 	DB        *store.DB
 	Directory *directory.Directory
+	Groups    *directory.Groups
 	// Strangers counts what is refused to whoever has shown nothing.
 	Strangers *signin.Strangers
 	// Outbox takes the notices to people.
@@ -80,6 +81,7 @@ type Parts struct {
 type Enrollments struct {
 	db             *store.DB
 	directory      *directory.Directory
+	groups         *directory.Groups
 	strangers      *signin.Strangers
 	outbox         *notify.Outbox
 	tries          *signin.Tries
@@ -99,7 +101,7 @@ type Enrollments struct {
 // New makes Enrollments.
 func New(p Parts) *Enrollments {
 	return &Enrollments{
-		db: p.DB, directory: p.Directory, strangers: p.Strangers, outbox: p.Outbox, tries: p.Tries, tickets: p.Tickets, sessions: p.Sessions,
+		db: p.DB, directory: p.Directory, groups: p.Groups, strangers: p.Strangers, outbox: p.Outbox, tries: p.Tries, tickets: p.Tickets, sessions: p.Sessions,
 		authenticators: p.Authenticators, newPass: p.NewPass, newKey: p.NewKey, pins: p.PINs, messages: p.Messages,
 		doubt: p.Doubt, spare: p.Spare, quarantine: p.Quarantine, now: p.Now,
 	}

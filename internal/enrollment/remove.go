@@ -227,7 +227,7 @@ func (e *Enrollments) tellAdministrators(ctx context.Context, tx *store.Tx, abou
 	if !passwordOff {
 		password = "no password was switched off: they have none, it was off already, or nobody else could administer then"
 	}
-	members, err := e.directory.Administering(ctx, tx, 100)
+	members, err := e.groups.Administering(ctx, tx, 100)
 	if err != nil {
 		return err
 	}

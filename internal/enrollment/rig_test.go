@@ -158,10 +158,11 @@ func setUp(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	people := directory.New(directory.Parts{DB: db, Keys: keys})
+	held := directory.Parts{DB: db, Keys: keys}
+	people, groups := directory.New(held), directory.NewGroups(held)
 	tickets := ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
 	sessions := session.New(session.Parts{DB: db, Keys: keys, Tickets: tickets, Now: clock})
-	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Standing: sessions, Now: clock, Log: log, Authenticators: kinds}
+	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Standing: sessions, Now: clock, Log: log, Authenticators: kinds}
 	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
 	parts.Rules = signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
@@ -177,12 +178,12 @@ func setUp(t *testing.T) *rig {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	r.Enrollments = New(Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
+	r.Enrollments = New(Parts{DB: db, Directory: people, Groups: groups, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
 		PINs: pins{}, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock,
 		Doubt: func(context.Context, *store.Tx, directory.Account) (int, error) { return r.doubted, nil },
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
 	r.change(func(tx *store.Tx) error {
-		g, err := people.CreateGroup(t.Context(), tx, directory.Administrators, "Administrators", true)
+		g, err := groups.Create(t.Context(), tx, directory.Administrators, "Administrators", true)
 		if err != nil {
 			return err
 		}
@@ -190,7 +191,7 @@ func setUp(t *testing.T) *rig {
 		if err != nil {
 			return err
 		}
-		if err := people.AddMember(t.Context(), tx, g, a); err != nil {
+		if err := groups.AddMember(t.Context(), tx, g, a); err != nil {
 			return err
 		}
 		_, err = parts.Rules.Save(t.Context(), tx, "rules:\n  - {name: all, require: one-factor}\n", "test")

@@ -16,6 +16,7 @@ type notice struct{ subject, body string }
 // messenger tells people.
 type messenger struct {
 	directory *directory.Directory
+	groups    *directory.Groups
 	outbox    *notify.Outbox
 }
 
@@ -30,7 +31,7 @@ func (m *messenger) tell(ctx context.Context, tx *store.Tx, account directory.Ac
 
 // tellAdministrators tells whoever administers.
 func (m *messenger) tellAdministrators(ctx context.Context, tx *store.Tx, n notice) error {
-	members, err := m.directory.Administering(ctx, tx, 100)
+	members, err := m.groups.Administering(ctx, tx, 100)
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,7 @@ type Parts struct {
 	DB          *store.DB
 	Keys        *keyring.Keyring
 	Directory   *directory.Directory
+	Groups      *directory.Groups
 	Enrollments *enrollment.Enrollments
 	Tickets     *ticket.Tickets
 	// Outbox takes the notices to people; Tries count the wrong numbers of a case.
@@ -94,7 +95,7 @@ func New(p Parts) (Pieces, error) {
 	if p.Wait < 0 || p.Wait > WaitCeiling {
 		return Pieces{}, failure.New(failure.Invalid, "recovery.wait must be from 0 to %s.", WaitCeiling)
 	}
-	told := &messenger{directory: p.Directory, outbox: p.Outbox}
+	told := &messenger{directory: p.Directory, groups: p.Groups, outbox: p.Outbox}
 	cases := &Cases{db: p.DB, keys: p.Keys, now: p.Now}
 	requests := &Requests{db: p.DB, keys: p.Keys, directory: p.Directory, cases: cases, now: p.Now}
 	owners := &Owners{directory: p.Directory, mailing: p.Mails}

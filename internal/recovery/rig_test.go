@@ -86,6 +86,7 @@ type rig struct {
 	db          *store.DB
 	keys        *keyring.Keyring
 	directory   *directory.Directory
+	groups      *directory.Groups
 	enrollments *enrollment.Enrollments
 	tickets     *ticket.Tickets
 
@@ -137,10 +138,11 @@ func (r *rig) start() {
 		options.Driver = r.faults.Driver
 	}
 	db, keys := keyringtest.Open(t, options, r.root)
-	people := directory.New(directory.Parts{DB: db, Keys: keys})
+	held := directory.Parts{DB: db, Keys: keys}
+	people, groups := directory.New(held), directory.NewGroups(held)
 	tickets := ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
 	r.sessions = session.New(session.Parts{DB: db, Keys: keys, Tickets: tickets, Now: clock})
-	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Standing: r.sessions, Now: clock, Log: log}
+	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Standing: r.sessions, Now: clock, Log: log}
 	for _, k := range kinds {
 		parts.Authenticators = append(parts.Authenticators, k)
 	}
@@ -162,17 +164,17 @@ func (r *rig) start() {
 		t.Fatal(err)
 	}
 	r.rules = parts.Rules
-	enrollments := enrollment.New(enrollment.Parts{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: r.sessions, Authenticators: parts.Authenticators,
+	enrollments := enrollment.New(enrollment.Parts{DB: db, Directory: people, Groups: groups, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: r.sessions, Authenticators: parts.Authenticators,
 		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock})
 	u, _ := url.Parse("https://login.test")
-	made, err := New(Parts{DB: db, Keys: keys, Directory: people, Enrollments: enrollments, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
+	made, err := New(Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Enrollments: enrollments, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
 		EndSessions: r.sessions.EndAllIn, PublicURL: u, Mails: true,
 		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Cases, r.Requests, r.Openings, r.Confirmations, r.Passes, r.Stops, r.Owners = made.Cases, made.Requests, made.Openings, made.Confirmations, made.Passes, made.Stops, made.Owners
-	r.db, r.keys, r.directory, r.enrollments, r.tickets = db, keys, people, enrollments, tickets
+	r.db, r.keys, r.directory, r.groups, r.enrollments, r.tickets = db, keys, people, groups, enrollments, tickets
 }
 
 // Inspect looks at all rows of the room.
@@ -182,7 +184,7 @@ func (r *rig) Inspect(ctx context.Context) error {
 
 // found makes the groups, who is in them, and the policy.
 func (r *rig) found() {
-	t, people := r.t, r.directory
+	t, people, groups := r.t, r.directory, r.groups
 	t.Helper()
 	r.change(func(tx *store.Tx) error {
 		// In this order, always: a test that writes a number into a row must know whose it is.
@@ -190,7 +192,7 @@ func (r *rig) found() {
 			name    string
 			members []string
 		}{{directory.Administrators, []string{"root", "rita"}}, {directory.Helpdesk, []string{"helga", "hugo"}}} {
-			g, err := people.CreateGroup(t.Context(), tx, group.name, group.name, true)
+			g, err := groups.Create(t.Context(), tx, group.name, group.name, true)
 			if err != nil {
 				return err
 			}
@@ -199,7 +201,7 @@ func (r *rig) found() {
 				if err != nil {
 					return err
 				}
-				if err := people.AddMember(t.Context(), tx, g, a); err != nil {
+				if err := groups.AddMember(t.Context(), tx, g, a); err != nil {
 					return err
 				}
 			}

@@ -407,20 +407,20 @@ func (r *rig) pass(name string) (pass string) {
 
 func (r *rig) joins(name, group string) {
 	r.change(func(tx *store.Tx) error {
-		g, err := r.directory.FindGroup(r.t.Context(), tx, group)
+		g, err := r.groups.Find(r.t.Context(), tx, group)
 		if err != nil {
 			return err
 		}
-		return r.directory.AddMember(r.t.Context(), tx, g, r.account(name))
+		return r.groups.AddMember(r.t.Context(), tx, g, r.account(name))
 	})
 }
 
 func (r *rig) leaves(name, group string) {
 	r.change(func(tx *store.Tx) error {
-		g, err := r.directory.FindGroup(r.t.Context(), tx, group)
+		g, err := r.groups.Find(r.t.Context(), tx, group)
 		if err != nil {
 			return err
 		}
-		return r.directory.RemoveMember(r.t.Context(), tx, g, r.account(name))
+		return r.groups.RemoveMember(r.t.Context(), tx, g, r.account(name))
 	})
 }

@@ -68,6 +68,7 @@ var lastOne = failure.Refuse("last-administrator", "Nobody could administer Coun
 // administration says who administers, and keeps the last who can.
 type administration struct {
 	directory *directory.Directory
+	groups    *directory.Groups
 	judge     *judge
 	dormant   time.Duration // see Limits.Dormant
 	now       func() time.Time
@@ -229,7 +230,7 @@ type administrator struct {
 const mostAdministrators = 1000
 
 func (a *administration) all(ctx context.Context, r store.Reader) ([]*administrator, error) {
-	members, err := a.directory.Administering(ctx, r, mostAdministrators)
+	members, err := a.groups.Administering(ctx, r, mostAdministrators)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type Parts struct {
 	DB           *store.DB
 	Keys         *keyring.Keyring
 	Directory    *directory.Directory
+	Groups       *directory.Groups
 	Applications *application.Catalogue
 	Rules        *Rules
 	// Authenticators in the order in which they are offered, strongest first.
@@ -113,7 +114,7 @@ func New(p Parts) (*Engine, error) {
 		return nil, err
 	}
 	e.browsers = &browsers{db: p.DB, directory: p.Directory, tickets: tickets, places: e.guesses.places}
-	e.administration = &administration{directory: p.Directory, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
+	e.administration = &administration{directory: p.Directory, groups: p.Groups, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
 	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, memory: &memory{view: p.DB.View()}, now: p.Now}
 	if err := e.beside(p); err != nil {
 		return nil, err

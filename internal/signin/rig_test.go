@@ -220,7 +220,7 @@ func newRigIn(t testing.TB, o store.Options, document string, kinds ...authentic
 			}
 		}
 		for _, g := range []string{directory.Administrators, directory.Helpdesk} {
-			if _, err := r.dir.CreateGroup(t.Context(), tx, g, g, true); err != nil {
+			if _, err := r.Groups.Create(t.Context(), tx, g, g, true); err != nil {
 				return err
 			}
 		}
@@ -256,7 +256,7 @@ func (r *rig) open() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Parts = Parts{DB: db, Keys: keys, Directory: r.dir, Applications: catalogue, Rules: rules, Authenticators: kinds, Reading: reads, Helping: helps,
+	r.Parts = Parts{DB: db, Keys: keys, Directory: r.dir, Groups: directory.NewGroups(directory.Parts{DB: db, Keys: keys}), Applications: catalogue, Rules: rules, Authenticators: kinds, Reading: reads, Helping: helps,
 		Standing: r.sessions, SlowChecks: 2, ApproveAt: "login.test/account/approve", Now: r.clock.Now, Log: log, Outbox: outbox}
 	if r.Limits, err = r.Limits.Check(); err != nil {
 		t.Fatal(err)
@@ -326,11 +326,11 @@ func (r *rig) account(n directory.NewAccount, groups ...string) (a directory.Acc
 			return err
 		}
 		for _, name := range groups {
-			g, err := r.dir.FindGroup(r.t.Context(), tx, name)
+			g, err := r.Groups.Find(r.t.Context(), tx, name)
 			if err != nil {
 				return err
 			}
-			if err := r.dir.AddMember(r.t.Context(), tx, g, a); err != nil {
+			if err := r.Groups.AddMember(r.t.Context(), tx, g, a); err != nil {
 				return err
 			}
 		}

@@ -151,7 +151,7 @@ func refusedFor(says string) bool { return strings.Contains(says, "obody could a
 func TestGroupsThatPolicyDenies(t *testing.T) {
 	r := newRig(t, notOutside)
 	r.change(func(tx *store.Tx) error {
-		_, err := r.dir.CreateGroup(t.Context(), tx, "staff", "staff", false)
+		_, err := r.Groups.Create(t.Context(), tx, "staff", "staff", false)
 		return err
 	})
 	root := r.person("root", directory.Administrators)
