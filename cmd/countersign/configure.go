@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 
 	"countersign/internal/config"
@@ -23,19 +22,7 @@ func (c *configCheck) Run() error {
 	if err != nil {
 		return err
 	}
-	s, err := settingsOf(file, slog.New(slog.DiscardHandler))
-	if err == nil {
-		_, err = s.limits.Check()
-	}
-	if err == nil {
-		_, err = allKinds(s, nil)
-	}
-	if err == nil && file.TLS.Certificate != "" {
-		_, err = (&certificates{files: func() config.TLS { return file.TLS }}).tlsConfig()
-	}
-	if err == nil && file.Certificates.Listen != "" {
-		_, err = (&certificates{files: func() config.TLS { return file.Certificates.TLS }}).tlsConfig()
-	}
+	err = check(file)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"countersign/internal/admin"
 	"countersign/internal/application"
@@ -68,6 +67,7 @@ type installation struct {
 	recoveries  recovery.Pieces
 	publicURL   *url.URL
 	recovery    func() config.LocalRecovery
+	version     string
 }
 
 // rememberedFolder is what a server knows of its database, outside of it.
@@ -83,7 +83,7 @@ func assemble(ctx context.Context, s settings) (*installation, error) {
 	}
 	dsn := s.database
 	if dsn == "" {
-		dsn = filepath.Join(s.folder, "countersign.db")
+		dsn = filepath.Join(s.folder, databaseFile)
 	}
 	db, err := store.Open(ctx, store.Options{DSN: dsn, Driver: s.driver, Now: s.now, Log: s.log, Remember: filepath.Join(s.folder, rememberedFolder)})
 	if err != nil {
@@ -109,7 +109,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if in.kinds, err = allKinds(s, in.keys); err != nil {
 		return err
 	}
-	in.publicURL, in.recovery = s.publicURL, s.recovery
+	in.publicURL, in.recovery, in.version = s.publicURL, s.recovery, s.version
 	kinds, tokens := in.kinds.here(), in.kinds.tokens()
 	people := directory.New(directory.Parts{DB: in.db, Keys: in.keys})
 	groups := directory.NewGroups(directory.Parts{DB: in.db, Keys: in.keys})
@@ -248,39 +248,4 @@ func (in *installation) pages(s settings, door *forwardauth.Door) (http.Handler,
 
 func newKey(t enrollment.KeyTerms) (string, authenticator.Enrolled, error) {
 	return apikey.Issue(apikey.Terms{Actions: t.Actions, Networks: t.Networks, Expires: t.Expires})
-}
-
-// vocabulary is what a policy's names are of.
-type vocabulary struct {
-	groups    *directory.Groups
-	catalogue *application.Catalogue
-	kinds     kindList
-	protocols protocol.List
-}
-
-// names lists what a policy may mention.
-func (v vocabulary) names(ctx context.Context, r store.Reader) (policy.Known, error) {
-	k := policy.Known{ApplicationKinds: application.Kinds, Tiers: []string{application.Standard, application.ControlPlane},
-		Protocols: slices.Concat([]string{"browser"}, v.protocols.Names(), []string{"api"}), AccountKinds: []string{directory.Person, directory.Service}, Actions: signin.OwnActions(), Applications: []string{signin.Self}}
-	for _, c := range admin.Commands() {
-		k.Actions = append(k.Actions, c.Action)
-	}
-	k.Reading = admin.Reading()
-	for _, a := range v.kinds { // also of those that this server lacks something for
-		k.Kinds = append(k.Kinds, a.Describe().Kind)
-	}
-	groups, err := v.groups.All(ctx, r)
-	if err != nil {
-		return k, err
-	}
-	for _, g := range groups {
-		k.Groups = append(k.Groups, g.Name)
-	}
-	all, err := v.catalogue.AllIn(ctx, r)
-	for _, a := range all {
-		k.Applications = append(k.Applications, a.Name)
-		o, _ := v.protocols.Openings(a) // settings that cannot be read open nothing
-		k.Actions = append(k.Actions, o.Actions...)
-	}
-	return k, err
 }

@@ -36,8 +36,10 @@ type kind struct {
 // kindList is every kind there is, in the order in which they are offered.
 type kindList []kind
 
-// nowhere stands for an installation where only the kinds matter.
-var nowhere = settings{publicURL: &url.URL{Scheme: "http", Host: "localhost"}}
+// everyKind makes every kind for where only the kinds matter, and none of them is used.
+func everyKind() (kindList, error) {
+	return allKinds(settings{publicURL: &url.URL{Scheme: "http", Host: "localhost"}}, nil)
+}
 
 // allKinds makes every kind: who adds one adds its line at the end. Without keys
 // nothing of theirs can be checked.

@@ -13,16 +13,19 @@ import (
 func (in *installation) metrics() http.Handler {
 	log := metrics.NewLog(in.db, slices.Concat([]string{"browser", "api", "socket"}, in.protocols.Names()))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics.Handler(log.Gather, metrics.Store(in.db), in.radius.Metrics, process))
+	mux.Handle("GET /metrics", metrics.Handler(log.Gather, metrics.Store(in.db), in.radius.Metrics, process(in.version)))
 	return mux
 }
 
-func process(context.Context) ([]metrics.Sample, error) {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return []metrics.Sample{
-		{Name: "countersign_build_info", Help: "The version of this server.", Kind: metrics.Gauge, Labels: []string{"version", version, "go", runtime.Version()}, Value: 1},
-		{Name: "countersign_goroutines", Help: "Goroutines.", Kind: metrics.Gauge, Value: float64(runtime.NumGoroutine())},
-		{Name: "countersign_heap_bytes", Help: "Bytes of the heap in use.", Kind: metrics.Gauge, Value: float64(m.HeapAlloc)},
-	}, nil
+// process is what is told of the program itself.
+func process(version string) func(context.Context) ([]metrics.Sample, error) {
+	return func(context.Context) ([]metrics.Sample, error) {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return []metrics.Sample{
+			{Name: "countersign_build_info", Help: "The version of this server.", Kind: metrics.Gauge, Labels: []string{"version", version, "go", runtime.Version()}, Value: 1},
+			{Name: "countersign_goroutines", Help: "Goroutines.", Kind: metrics.Gauge, Value: float64(runtime.NumGoroutine())},
+			{Name: "countersign_heap_bytes", Help: "Bytes of the heap in use.", Kind: metrics.Gauge, Value: float64(m.HeapAlloc)},
+		}, nil
+	}
 }

@@ -59,9 +59,6 @@ func (p place) dsn() (string, error) {
 	return path, nil
 }
 
-// databaseFile is the SQLite database in the data folder.
-const databaseFile = "countersign.db"
-
 // open opens an installation that exists, whether or not a server runs on it.
 func (p place) open(ctx context.Context) (*store.DB, *keyring.Keyring, error) {
 	return p.openAs(ctx, store.Options{})

@@ -8,8 +8,6 @@ import (
 	"os"
 
 	"countersign/internal/admin"
-	"countersign/internal/application"
-	"countersign/internal/directory"
 	"countersign/internal/policy"
 )
 
@@ -46,15 +44,7 @@ func (c *policyCheck) Run(ctx context.Context, conn *connection) error {
 		return err
 	}
 	defer db.Close()
-	catalogue, err := application.Open(ctx, db, keys)
-	if err != nil {
-		return err
-	}
-	kinds, err := allKinds(nowhere, nil)
-	if err != nil {
-		return err
-	}
-	known, err := vocabulary{directory.NewGroups(directory.Parts{DB: db, Keys: keys}), catalogue, kinds, protocols()}.names(ctx, db)
+	known, err := vocabularyOf(ctx, db, keys)
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func (r rewound) print(w io.Writer) {
 
 // kinds are the program's authenticators whose answers could be given again.
 func rewindable() (map[string]authenticator.Rewinder, error) {
-	all, err := allKinds(nowhere, nil)
+	all, err := everyKind()
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,9 @@ import (
 	"countersign/internal/store"
 )
 
+// databaseFile is the SQLite database in the data folder.
+const databaseFile = "countersign.db"
+
 // The root key's file in the data folder, and the one that a rotation writes
 // before it uses it.
 const (

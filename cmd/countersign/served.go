@@ -6,8 +6,44 @@ import (
 	"net/netip"
 	"time"
 
+	"countersign/internal/config"
 	"countersign/internal/listen"
+	"countersign/internal/protocol/radius"
 )
+
+// listeners are the sockets, opened before anything is served.
+type listeners struct {
+	pages  net.Listener
+	local  net.Listener
+	counts net.Listener // nil for none
+	cards  net.Listener // nil for none
+	radius []*net.UDPConn
+}
+
+func (d *daemon) listen(file config.File) (listeners, error) {
+	pages, err := net.Listen("tcp", file.Listen)
+	if err != nil {
+		return listeners{}, err
+	}
+	local, err := listenLocal(file.Data)
+	if err != nil {
+		return listeners{}, err
+	}
+	var counts net.Listener
+	if file.Metrics != "" {
+		if counts, err = net.Listen("tcp", file.Metrics); err != nil {
+			return listeners{}, err
+		}
+	}
+	var cards net.Listener
+	if file.Certificates.Listen != "" {
+		if cards, err = net.Listen("tcp", file.Certificates.Listen); err != nil {
+			return listeners{}, err
+		}
+	}
+	conns, err := radius.Listen(file.Radius.Listen)
+	return listeners{pages, local, counts, cards, conns}, err
+}
 
 // times are how long a server waits for whoever it serves.
 type times struct {

@@ -47,8 +47,10 @@ type settings struct {
 	push webpush.Options
 	// driver is the database/sql driver; empty is the usual one.
 	driver string
-	now    func() time.Time
-	log    *slog.Logger
+	// version is the program's, for those who monitor it.
+	version string
+	now     func() time.Time
+	log     *slog.Logger
 }
 
 // settingsOf reads the texts of a configuration that was checked, and the files
@@ -130,4 +132,25 @@ func metadata(p config.Passkeys) (*passkey.Metadata, error) {
 		return nil, fmt.Errorf("passkeys.metadata: %w", err)
 	}
 	return m, nil
+}
+
+// check says why a server would not start with a configuration, as far as that can be
+// said without touching the data folder.
+func check(file config.File) error {
+	s, err := settingsOf(file, slog.New(slog.DiscardHandler))
+	if err == nil {
+		_, err = s.limits.Check()
+	}
+	if err == nil {
+		_, err = allKinds(s, nil)
+	}
+	for _, pair := range []struct {
+		listens bool
+		files   config.TLS
+	}{{file.TLS.Certificate != "", file.TLS}, {file.Certificates.Listen != "", file.Certificates.TLS}} {
+		if err == nil && pair.listens {
+			_, err = (&certificates{files: func() config.TLS { return pair.files }}).tlsConfig()
+		}
+	}
+	return err
 }

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/term"
 
 	"countersign/internal/admin"
-	"countersign/internal/enrollment"
 	"countersign/internal/ticket"
 	"countersign/internal/tokenfile"
 	"countersign/internal/web/api"
@@ -77,7 +76,7 @@ func (s *tokenSource) options() (tokenfile.Options, error) {
 // line by line and before anything is sent. Of HOTP and TOTP the file's reader says
 // so.
 func importable() (func(tokenfile.Token) error, error) {
-	all, err := allKinds(nowhere, nil)
+	all, err := everyKind()
 	if err != nil {
 		return nil, err
 	}
@@ -89,11 +88,6 @@ func importable() (func(tokenfile.Token) error, error) {
 		_, err := tokens.Import(seedOf(t))
 		return err
 	}, nil
-}
-
-// seedOf is what a file says of a token, without its label.
-func seedOf(t tokenfile.Token) enrollment.Seed {
-	return enrollment.Seed{Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm, Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Public: t.Public, Private: t.Private}
 }
 
 // read reads the file from its beginning, with a bar on the way.
@@ -262,7 +256,7 @@ func (s *tokenSource) preview(ctx context.Context, conn *connection) error {
 
 // show prints each token on a line; never its secret.
 func (s *tokenSource) show() error {
-	all, err := allKinds(nowhere, nil)
+	all, err := everyKind()
 	if err != nil {
 		return err
 	}

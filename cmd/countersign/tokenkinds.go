@@ -149,3 +149,8 @@ func (p pinKinds) Give(kind string, state []byte) (authenticator.Enrolled, strin
 func (p pinKinds) Clear(kind string, state []byte) (authenticator.Enrolled, error) {
 	return p.put(kind, state, nil, "")
 }
+
+// seedOf is what a file says of a token, without its label.
+func seedOf(t tokenfile.Token) enrollment.Seed {
+	return enrollment.Seed{Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm, Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Public: t.Public, Private: t.Private}
+}

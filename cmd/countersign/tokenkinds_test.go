@@ -14,7 +14,7 @@ import (
 // What a token's file says is its secret is what is known of it later, when it is assigned:
 // or a second token of one secret would be taken once and not the other time.
 func TestSecretOfATokenIsThatOfItsFile(t *testing.T) {
-	all, err := allKinds(nowhere, nil)
+	all, err := everyKind()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -197,7 +197,7 @@ var dropTable = regexp.MustCompile(`(?i)drop table (?:if exists )?([a-z_]+)`)
 // theWhole is what this program is made of.
 func theWhole(t *testing.T) whole {
 	t.Helper()
-	kinds, err := allKinds(nowhere, nil)
+	kinds, err := everyKind()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func theWhole(t *testing.T) whole {
 func TestWholeTableHasWords(t *testing.T) {
 	w := theWhole(t)
 	world := newWorld(t)
-	for _, source := range []metrics.Source{world.installation.radius.Metrics, metrics.Store(world.db), process} {
+	for _, source := range []metrics.Source{world.installation.radius.Metrics, metrics.Store(world.db), process("")} {
 		samples, err := source(t.Context())
 		if err != nil {
 			t.Fatal(err)
