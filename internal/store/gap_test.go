@@ -96,6 +96,9 @@ func TestAStartAfterLong(t *testing.T) {
 	})
 }
 
+// sequencesEvery is how often the store looks for what is to be numbered.
+const sequencesEvery = 50 * time.Millisecond
+
 // What other servers wrote while one was held up is not read in the transaction that numbers
 // entries, for which they wait.
 func TestAWideGapIsReadBesideTheLock(t *testing.T) {
@@ -134,6 +137,11 @@ func TestAWideGapIsReadBesideTheLock(t *testing.T) {
 	// What is narrow is read where it is.
 	narrow := store.HeadEdge(db)
 	many(t, db, 10)
+	eventually(t, "the sequencer is done with the wide gap", func() bool {
+		n := beside.Load()
+		time.Sleep(5 * sequencesEvery)
+		return beside.Load() == n
+	})
 	beside.Store(0)
 	for range 5 {
 		store.SetHead(db, narrow)
