@@ -49,10 +49,10 @@ func (db *DB) accept(ctx context.Context, actor audit.Actor, because string, rew
 	if err != nil {
 		return Accepted{}, err
 	}
-	if report.OK() && db.Halted() == nil {
+	if report.OK() && db.head.refusal() == nil {
 		return Accepted{}, ErrNothingWrong
 	}
-	out := Accepted{Known: headOf(db.headEdge()), Stored: Head{Entries: -1}, Faults: report.Faults}
+	out := Accepted{Known: headOf(db.head.known()), Stored: Head{Entries: -1}, Faults: report.Faults}
 	stored, _, err := db.tree(ctx)
 	if err == nil {
 		out.Stored = Head{Entries: stored.Size(), Root: stored.Root().String()}
@@ -85,14 +85,12 @@ func (db *DB) whole(ctx context.Context, stored *audit.Tree) error {
 	if stored == nil {
 		return fmt.Errorf("%w: %w", ErrHalted, errTree)
 	}
-	err := newGap(db, audit.NewAuthenticator(db.keys.Load().MAC), db.reads.runner()).leads(ctx, audit.Tree{}, *stored)
+	err := db.head.gap(audit.NewAuthenticator(db.keys.Load().MAC), db.reads.runner()).leads(ctx, audit.Tree{}, *stored)
 	if errors.Is(err, errOther) {
 		return fmt.Errorf("%w: %w", ErrHalted, err)
 	}
 	if err == nil {
-		db.headMu.Lock()
-		db.head.edge = nil
-		db.headMu.Unlock()
+		db.head.set(nil)
 	}
 	return err
 }
@@ -112,7 +110,7 @@ func headOf(edge []byte) Head {
 func (db *DB) mend(ctx context.Context, stored *audit.Tree, out *Accepted) (*audit.Tree, error) {
 	auth := audit.NewAuthenticator(db.keys.Load().MAC)
 	next := new(audit.Tree)
-	if known := db.headEdge(); known != nil {
+	if known := db.head.known(); known != nil {
 		if err := next.UnmarshalBinary(known); err != nil {
 			return nil, err
 		}
@@ -133,10 +131,8 @@ func (db *DB) mend(ctx context.Context, stored *audit.Tree, out *Accepted) (*aud
 	if err != nil {
 		return nil, err
 	}
-	db.headMu.Lock()
-	db.head.edge = edge
-	db.headMu.Unlock()
-	db.halted.Store(nil)
+	db.head.set(edge)
+	db.head.resume()
 	return next, nil
 }
 

@@ -148,7 +148,7 @@ func (db *DB) sound() {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-db.stop:
+		case <-db.life.stop:
 			return
 		case f := <-db.alarms.queue:
 			db.record(f)
@@ -175,10 +175,10 @@ func (a *alarms) due() (out []Finding) {
 }
 
 func (db *DB) record(f Finding) {
-	if db.Halted() != nil { // it is shown from memory
+	if db.head.refusal() != nil { // it is shown from memory
 		return
 	}
-	ctx, cancel := context.WithTimeout(db.life, 30*time.Second)
+	ctx, cancel := context.WithTimeout(db.life.ctx, 30*time.Second)
 	defer cancel()
 	found := db.alarms.named(f.name())
 	if found == nil {
@@ -186,7 +186,7 @@ func (db *DB) record(f Finding) {
 	}
 	seen, err := db.alarm(ctx, f, found.anew)
 	if err != nil {
-		if ctx.Err() == nil && db.Halted() == nil {
+		if ctx.Err() == nil && db.head.refusal() == nil {
 			db.log.Error("an alarm cannot be recorded", "table", f.Table, "row", f.Row, "error", err)
 		}
 		return
@@ -364,7 +364,7 @@ func (db *DB) hearAlarms(topic string) {
 }
 
 func (db *DB) lookAtAlarms() {
-	ctx, cancel := context.WithTimeout(db.life, 30*time.Second)
+	ctx, cancel := context.WithTimeout(db.life.ctx, 30*time.Second)
 	defer cancel()
 	for name := range db.alarms.unseen() {
 		if r, err := db.alarmNamed(ctx, db, name); err == nil && r.seen != 0 {

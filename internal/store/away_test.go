@@ -14,8 +14,8 @@ func TestAServerThatWasAwayForgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	close(db.stop) // the feed is looked at by this test only
-	db.wait.Wait()
+	close(db.life.stop) // the feed is looked at by this test only
+	db.life.wait.Wait()
 	var missed atomic.Int64
 	db.Subscribe(func(topic string) {
 		if topic == Missed {

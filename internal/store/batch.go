@@ -39,8 +39,8 @@ func (w *writer) committed() {
 		}
 	}
 	if len(w.entries) > 0 {
-		w.db.advance(w.chain.stored)
-		w.db.learnt(w.chain.tree.Size()-int64(len(w.entries)), w.chain.stored)
+		w.db.head.advance(w.chain.stored)
+		w.db.head.learntFrom(w.chain.tree.Size()-int64(len(w.entries)), w.chain.stored)
 	}
 }
 
@@ -121,7 +121,7 @@ func (w *writer) append(ctx context.Context) error {
 		return nil
 	}
 	if w.chain == nil {
-		w.chain = newChain(w.db, w.db.keys.Load())
+		w.chain = newChain(w.db.head, w.db.keys.Load())
 	}
 	if err := w.chain.load(ctx, w.conn); err != nil {
 		return err

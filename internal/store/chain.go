@@ -23,7 +23,7 @@ type recorded struct {
 // stored one each time: the transaction may have failed, or somebody else may
 // have written.
 type chain struct {
-	db     *DB // nil: what this server knows of the log is not asked
+	head   *head // nil: what this server knows of the log is not asked
 	auth   *audit.Authenticator
 	fresh  bool // there may be no tree
 	shared bool // other servers wait: a wide gap is errWide, and read outside of the transaction
@@ -31,8 +31,8 @@ type chain struct {
 	stored []byte // the row that tree was read from, nil if none was
 }
 
-func newChain(db *DB, k *AuditKeys) *chain {
-	return &chain{db: db, auth: audit.NewAuthenticator(k.MAC), fresh: k.Fresh}
+func newChain(h *head, k *AuditKeys) *chain {
+	return &chain{head: h, auth: audit.NewAuthenticator(k.MAC), fresh: k.Fresh}
 }
 
 var errTree = errors.New("store: the audit log's tree has no valid MAC: it was changed from outside, or the audit keys belong to another database")
@@ -45,16 +45,16 @@ var errWide = fmt.Errorf("store: the log is far ahead of what this server has re
 // log has every change refused from then on.
 func (c *chain) load(ctx context.Context, run runner) error {
 	err := c.read(ctx, run)
-	if c.db != nil {
-		c.db.haltIf(err)
+	if c.head != nil {
+		c.head.haltIf(err)
 	}
 	return err
 }
 
 func (c *chain) read(ctx context.Context, run runner) error {
 	var known []byte
-	if c.db != nil {
-		known = c.db.headEdge() // before the tree is read, so that the tree is not the older one
+	if c.head != nil {
+		known = c.head.known() // before the tree is read, so that the tree is not the older one
 	}
 	edge, mac, err := readTree(ctx, run)
 	if err != nil {
@@ -73,7 +73,7 @@ func (c *chain) read(ctx context.Context, run runner) error {
 		if c.shared && wide(known, edge) {
 			return errWide
 		}
-		if _, err := newGap(c.db, c.auth, run).follows(ctx, known, edge); err != nil {
+		if _, err := c.head.gap(c.auth, run).follows(ctx, known, edge); err != nil {
 			return err
 		}
 	}

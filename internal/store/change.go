@@ -26,7 +26,7 @@ func (db *DB) Change(ctx context.Context, actor audit.Actor, fn func(tx *Tx) err
 	if db.keys.Load() == nil {
 		return errors.New("store: Change before UseAuditKeys")
 	}
-	if err := db.Halted(); err != nil {
+	if err := db.head.refusal(); err != nil {
 		return err
 	}
 	if actor.Name == "" {

@@ -27,7 +27,7 @@ func (db *DB) UseAuditKeys(ctx context.Context, k AuditKeys) error {
 		return errors.Join(err, db.memory.close())
 	}
 	if err != nil {
-		db.halt(err)
+		db.head.halt(err)
 	}
 	if !db.keys.CompareAndSwap(nil, &k) {
 		return errors.New("store: UseAuditKeys was called before")
@@ -37,9 +37,9 @@ func (db *DB) UseAuditKeys(ctx context.Context, k AuditKeys) error {
 	}
 	db.watch = w
 	db.Subscribe(db.hearAlarms)
-	db.background(db.signNow)
-	db.background(w.follow)
-	db.background(db.sound)
+	db.life.background(db.signNow)
+	db.life.background(w.follow)
+	db.life.background(db.sound)
 	return nil
 }
 
@@ -60,7 +60,7 @@ func (db *DB) recall(ctx context.Context, w *watch, k *AuditKeys) (err error) {
 	} else if err != nil {
 		return err
 	}
-	db.advance(known)
+	db.head.advance(known)
 	first, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	edge, err := db.firstTree(first, k, known)
@@ -73,20 +73,18 @@ func (db *DB) recall(ctx context.Context, w *watch, k *AuditKeys) (err error) {
 	if err != nil {
 		return err
 	}
-	db.advance(edge)
+	db.head.advance(edge)
 	return nil
 }
 
 // goesOn compares the stored tree with the one that is known. Where an administrator has
 // accepted since that they differ, rows may be at lower versions than is remembered.
 func (db *DB) goesOn(ctx context.Context, w *watch, known, edge []byte) error {
-	accepted, err := newGap(db, w.auth, db.reads.runner()).follows(ctx, known, edge)
+	accepted, err := db.head.gap(w.auth, db.reads.runner()).follows(ctx, known, edge)
 	if !accepted || err != nil {
 		return err
 	}
-	db.headMu.Lock()
-	db.head.edge = nil
-	db.headMu.Unlock()
+	db.head.set(nil)
 	w.read = audit.Tree{}
 	return db.memory.clear()
 }
@@ -115,16 +113,6 @@ func (db *DB) firstTree(ctx context.Context, k *AuditKeys, known []byte) ([]byte
 	return edge, err
 }
 
-// keepHead puts the newest head on disk, outside the database.
-func (db *DB) keepHead() {
-	if db.broken || db.Halted() != nil {
-		return // it is there, and stays
-	}
-	if err := db.shelf.keep(db.headEdge()); err != nil {
-		db.log.Error("the newest head of the audit log cannot be kept", "error", err)
-	}
-}
-
 // signNow signs the tree every few seconds if it grew, until the database is
 // closed.
 func (db *DB) signNow() {
@@ -132,7 +120,7 @@ func (db *DB) signNow() {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-db.stop:
+		case <-db.life.stop:
 			return
 		case <-ticker.C:
 		}
@@ -148,12 +136,12 @@ func (db *DB) signNow() {
 // signIfGrown signs the log where nobody has signed it as it stands, and keeps its head.
 // It goes by the head that this server knows, and believes a note only by its signature.
 func (db *DB) signIfGrown(ctx context.Context) error {
-	if db.Halted() != nil {
+	if db.head.refusal() != nil {
 		return nil
 	}
-	db.keepHead()
+	db.head.keep()
 	signed, err := db.signed(ctx)
-	if err != nil || signed >= sizeOf(db.headEdge()) {
+	if err != nil || signed >= sizeOf(db.head.known()) {
 		return err
 	}
 	_, err = db.Checkpoint(ctx)
@@ -182,7 +170,7 @@ func (db *DB) signed(ctx context.Context) (int64, error) {
 }
 
 func (db *DB) lastCheckpoint() {
-	if db.keys.Load() == nil || db.Halted() != nil {
+	if db.keys.Load() == nil || db.head.refusal() != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -203,7 +191,7 @@ func (db *DB) Checkpoint(ctx context.Context) (string, error) {
 	if k == nil {
 		return "", errors.New("store: Checkpoint before UseAuditKeys")
 	}
-	if err := db.Halted(); err != nil {
+	if err := db.head.refusal(); err != nil {
 		return "", err
 	}
 	if err := db.engine.flush(ctx); err != nil {

@@ -82,14 +82,14 @@ func Find(db *DB, f Finding) { db.alarms.add(&f, db.now()) }
 const FindingsMost = findingsMost
 
 // HeadEdge is the newest state of the log that a server knows.
-func HeadEdge(db *DB) []byte { return db.headEdge() }
+func HeadEdge(db *DB) []byte { return db.head.known() }
 
 // SetHead has a server know no more of the log than it did.
 func SetHead(db *DB, edge []byte) {
-	db.headMu.Lock()
-	defer db.headMu.Unlock()
-	db.head.edge = edge
+	db.head.set(edge)
 }
 
 // Approach reads what is ahead of what a server knows.
-func Approach(db *DB) error { return db.approach(context.Background()) }
+func Approach(db *DB) error {
+	return db.head.approach(context.Background(), db.keys.Load(), db.reads.runner())
+}

@@ -53,10 +53,8 @@ func (db *DB) Subscribe(f func(topic string)) {
 // server confirmed that it received every announcement. With SQLite only this server
 // announces, so it is true unless the database is closed or broken.
 func (db *DB) FeedFresh() bool {
-	select {
-	case <-db.stop:
+	if db.life.over() {
 		return false
-	default:
 	}
 	f := &db.feed
 	if f.alone {
@@ -77,7 +75,7 @@ func (db *DB) startFeed(ctx context.Context) error {
 		f.gaps[gap] = f.start
 	}
 	f.heard = f.start.Round(0)
-	db.background(db.follow)
+	db.life.background(db.follow)
 	return nil
 }
 
@@ -87,7 +85,7 @@ func (db *DB) follow() {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-db.stop:
+		case <-db.life.stop:
 			return
 		case <-ticker.C:
 		}

@@ -11,14 +11,14 @@ import (
 // gap reads what stands in the log between two states of it. It takes as long as the gap is
 // wide, some 100,000 entries a second; whoever must not wait for that asks [wide] first.
 type gap struct {
-	db   *DB
+	head *head
 	auth *audit.Authenticator
 	run  runner
 	said time.Time // when its progress was said last
 }
 
-func newGap(db *DB, auth *audit.Authenticator, run runner) *gap {
-	return &gap{db: db, auth: auth, run: run, said: time.Now()}
+func (h *head) gap(auth *audit.Authenticator, run runner) *gap {
+	return &gap{head: h, auth: auth, run: run, said: time.Now()}
 }
 
 // narrow is how many entries are read between two states while others wait.
@@ -41,7 +41,7 @@ func (g *gap) follows(ctx context.Context, known, stored []byte) (accepted bool,
 		return false, err
 	}
 	a, lookErr := lastAccepted(ctx, g.run, g.auth, to.Size())
-	if lookErr != nil || a == nil || a.covers < from.Size() || a.at <= g.db.Newest(acceptances, 0) {
+	if lookErr != nil || a == nil || a.covers < from.Size() || a.at <= g.head.memory.newest(acceptances, 0) {
 		return false, errors.Join(err, lookErr)
 	}
 	return true, g.leads(ctx, a.Tree, to)
@@ -70,9 +70,9 @@ func (g *gap) leads(ctx context.Context, from, to audit.Tree) error {
 
 // approach reads what stands in the log ahead of what this server knows of it, outside of any
 // transaction.
-func (db *DB) approach(ctx context.Context) error {
-	known := db.headEdge() // before the tree is read, so that the tree is not the older one
-	auth, run := audit.NewAuthenticator(db.keys.Load().MAC), db.reads.runner()
+func (h *head) approach(ctx context.Context, k *AuditKeys, run runner) error {
+	known := h.known() // before the tree is read, so that the tree is not the older one
+	auth := audit.NewAuthenticator(k.MAC)
 	edge, mac, err := readTree(ctx, run)
 	switch {
 	case err != nil:
@@ -82,11 +82,11 @@ func (db *DB) approach(ctx context.Context) error {
 	case !auth.CheckTree(edge, mac):
 		err = errTree
 	default:
-		_, err = newGap(db, auth, run).follows(ctx, known, edge)
+		_, err = h.gap(auth, run).follows(ctx, known, edge)
 	}
-	db.haltIf(err)
+	h.haltIf(err)
 	if err == nil {
-		db.advance(edge)
+		h.advance(edge)
 	}
 	return err
 }
@@ -97,7 +97,7 @@ const sayEvery = 5 * time.Second
 func (g *gap) say(read, of int64) {
 	if now := time.Now(); now.Sub(g.said) >= sayEvery {
 		g.said = now
-		g.db.log.Info("comparing the audit log with what this server remembers of it", "read", read, "of", of)
+		g.head.log.Info("comparing the audit log with what this server remembers of it", "read", read, "of", of)
 	}
 }
 

@@ -48,10 +48,8 @@ const healthWait = 2 * time.Second
 // last write succeeded. It writes nothing. After a full disk it stays unhealthy until a
 // write succeeds; the store tries one every few seconds.
 func (db *DB) Health(ctx context.Context) error {
-	select {
-	case <-db.stop:
+	if db.life.over() {
 		return errClosed
-	default:
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthWait)
 	defer cancel()
@@ -62,7 +60,7 @@ func (db *DB) Health(ctx context.Context) error {
 	if err := db.QueryRow(ctx, "select count(*) from audit_tree").Scan(&one); err != nil {
 		return err
 	}
-	if err := db.Halted(); err != nil {
+	if err := db.head.refusal(); err != nil {
 		return err
 	}
 	if p := db.health.last.Load(); p != nil {

@@ -47,7 +47,7 @@ var errBehind = fmt.Errorf("store: the newest entries of the log were not read y
 
 // hearAll waits until this server knows what every entry says that is committed now.
 func (db *DB) hearAll(ctx context.Context) error {
-	if err := db.Halted(); err != nil {
+	if err := db.head.refusal(); err != nil {
 		return err // nothing is learnt any more
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 15*time.Second, errBehind)
@@ -77,7 +77,7 @@ func (db *DB) hearAll(ctx context.Context) error {
 	default: // it is about to read
 	}
 	return db.until(ctx, func() (bool, error) {
-		return max(db.heard.Load(), sizeOf(db.learntEdge())) >= tree.Size(), nil // a server alone knows what it wrote
+		return max(db.heard.Load(), sizeOf(db.head.learntEdge())) >= tree.Size(), nil // a server alone knows what it wrote
 	})
 }
 
@@ -90,7 +90,7 @@ func (db *DB) until(ctx context.Context, so func() (bool, error)) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-db.stop:
+		case <-db.life.stop:
 			return errClosed
 		case <-time.After(20 * time.Millisecond):
 		}

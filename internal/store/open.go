@@ -57,9 +57,7 @@ type DB struct {
 	memory   memory
 	shelf    shelf
 	keepers  keepers
-	headMu   sync.Mutex
-	head     head
-	halted   atomic.Pointer[error]
+	head     *head
 	caughtUp atomic.Bool
 	heard    atomic.Int64 // how many entries the watch has read
 	listen   chan bool    // somebody waits for what is new in the log
@@ -69,19 +67,15 @@ type DB struct {
 
 	thinned atomic.Int64 // when old checkpoints were last thinned out
 
-	stop      chan struct{} // closed when background work must end
-	life      context.Context
-	die       context.CancelFunc
+	life      *life
 	closeOnce sync.Once
 	closeErr  error
-	wait      sync.WaitGroup
 }
 
 // Open opens the database and migrates its schema. Until [DB.UseAuditKeys] it can be
 // read but not changed.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	db := &DB{now: o.Now, log: o.Log, stop: make(chan struct{}), shelf: shelf{folder: o.Remember}, broken: o.Broken}
-	db.life, db.die = context.WithCancel(context.Background())
+	db := &DB{now: o.Now, log: o.Log, life: newLife(), shelf: shelf{folder: o.Remember}, broken: o.Broken}
 	db.alarms.queue, db.alarms.look = make(chan Finding, 256), make(chan bool, 1)
 	db.listen = make(chan bool, 1)
 	if db.now == nil {
@@ -90,6 +84,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if db.log == nil {
 		db.log = slog.Default()
 	}
+	db.head = &head{log: db.log, shelf: &db.shelf, memory: &db.memory, broken: o.Broken}
 	if o.DSN == "" {
 		return nil, errors.New("store: no database named; give the path of a file or a postgres:// URL")
 	}
@@ -119,9 +114,7 @@ func (db *DB) Log() *slog.Logger { return db.log }
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		db.lastCheckpoint()
-		close(db.stop)
-		db.die()
-		db.wait.Wait()
+		db.life.end()
 		db.engine.drain()
 		if db.watch != nil {
 			db.watch.end()
@@ -132,11 +125,6 @@ func (db *DB) Close() error {
 		}
 	})
 	return db.closeErr
-}
-
-// background runs f until the database is closed.
-func (db *DB) background(f func()) {
-	db.wait.Go(f)
 }
 
 // Query reads committed rows. The statement may not write.

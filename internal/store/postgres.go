@@ -55,7 +55,7 @@ func openPostgres(ctx context.Context, db *DB, o Options) error {
 	p.seq.db, p.seq.pool = db, writes
 	go p.dispatch()
 	db.engine = p
-	db.background(p.seq.follow)
+	db.life.background(p.seq.follow)
 	return nil
 }
 
@@ -118,7 +118,7 @@ func (p *postgres) flush(ctx context.Context) error {
 	if !errors.Is(err, errWide) {
 		return err
 	}
-	if err := p.db.approach(ctx); err != nil {
+	if err := p.db.head.approach(ctx, p.db.keys.Load(), p.db.reads.runner()); err != nil {
 		return err
 	}
 	return p.seq.drain(ctx, lock)

@@ -50,7 +50,7 @@ func (s *sequencer) follow() {
 	var said string
 	for {
 		select {
-		case <-s.db.stop:
+		case <-s.db.life.stop:
 			return
 		case <-ticker.C:
 		}
@@ -58,9 +58,9 @@ func (s *sequencer) follow() {
 		err := s.drain(ctx, "pg_try_advisory_xact_lock")
 		cancel()
 		if errors.Is(err, errWide) {
-			err = s.db.approach(s.db.life)
+			err = s.db.head.approach(s.db.life.ctx, s.db.keys.Load(), s.db.reads.runner())
 		}
-		if s.db.Halted() != nil || s.db.life.Err() != nil {
+		if s.db.head.refusal() != nil || s.db.life.ctx.Err() != nil {
 			continue // that was said, or the next look at stop ends it
 		}
 		if err != nil && err.Error() != said {
@@ -79,7 +79,7 @@ func (s *sequencer) drain(ctx context.Context, lock string) error {
 	if s.db.keys.Load() == nil {
 		return nil
 	}
-	if err := s.db.Halted(); err != nil {
+	if err := s.db.head.refusal(); err != nil {
 		return err
 	}
 	for {
@@ -112,7 +112,7 @@ func (s *sequencer) number(ctx context.Context, lock string) (int, error) {
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	c := newChain(s.db, s.db.keys.Load())
+	c := newChain(s.db.head, s.db.keys.Load())
 	c.shared = true
 	if err := c.load(ctx, tx); err != nil {
 		return 0, err
@@ -126,7 +126,7 @@ func (s *sequencer) number(ctx context.Context, lock string) (int, error) {
 	if err := tx.Commit(); err != nil {
 		return 0, err
 	}
-	s.db.advance(c.stored)
+	s.db.head.advance(c.stored)
 	return len(ids), nil
 }
 

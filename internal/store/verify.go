@@ -17,7 +17,7 @@ func (db *DB) Verify(ctx context.Context, witnessed ...string) (audit.Report, er
 	if err != nil {
 		return audit.Report{}, err
 	}
-	known := db.headEdge() // as well
+	known := db.head.known() // as well
 	tree, last, err := db.tree(ctx)
 	treeless := errors.Is(err, errTree)
 	if treeless {

@@ -32,7 +32,7 @@ func (db *DB) Walk(ctx context.Context, page func(ctx context.Context) (more boo
 		case <-time.After(walkRest * time.Since(began)):
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-db.stop:
+		case <-db.life.stop:
 			return errClosed
 		}
 	}

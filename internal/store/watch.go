@@ -38,11 +38,11 @@ type watch struct {
 
 // follow reads the log until the database is closed.
 func (w *watch) follow() {
-	ctx := background(w.db.life)
+	ctx := background(w.db.life.ctx)
 	w.quick = watchAtOnce
 	for {
 		err := w.step(ctx)
-		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrUnavailable) && w.db.Halted() == nil {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrUnavailable) && w.db.head.refusal() == nil {
 			w.db.log.Warn("the audit log cannot be read", "error", err)
 		}
 		if !w.rest(ctx) {
@@ -58,43 +58,33 @@ func (w *watch) rest(ctx context.Context) bool {
 	defer next.Stop()
 	for {
 		select {
-		case <-w.db.stop:
+		case <-w.db.life.stop:
 			return false
 		case <-next.C:
 			return true
 		case <-w.db.listen:
 		}
-		if w.db.Halted() != nil {
+		if w.db.head.refusal() != nil {
 			continue
 		}
 		if err := w.fresh(ctx); err != nil {
-			w.db.haltIf(err) // what breaks is said at the next look
+			w.db.head.haltIf(err) // what breaks is said at the next look
 		}
-	}
-}
-
-// pause waits, and reports whether to go on.
-func (db *DB) pause(d time.Duration) bool {
-	select {
-	case <-db.stop:
-		return false
-	case <-time.After(d):
-		return true
 	}
 }
 
 // end puts on disk what is known when everybody has been answered.
 func (w *watch) end() {
-	if w.db.Halted() == nil { // of a log that is not ours, what was right is on disk
+	if w.db.head.refusal() == nil { // of a log that is not ours, what was right is on disk
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		w.quick = watchAtOnce
 		if err := w.fresh(ctx); err != nil {
-			w.db.haltIf(err)
+			w.db.head.haltIf(err)
 			w.db.log.Warn("the end of the audit log was not read", "error", err)
 		}
 		w.keep()
-		w.db.keepHead()
+		w.db.head.keep()
 	}
 	if err := w.db.memory.close(); err != nil {
 		w.db.log.Error("what this server remembers cannot be kept", "error", err)
@@ -110,21 +100,21 @@ func (w *watch) keep() {
 
 // step reads what is new and some of what is old.
 func (w *watch) step(ctx context.Context) error {
-	if w.db.Halted() != nil {
+	if w.db.head.refusal() != nil {
 		return nil
 	}
 	if w.db.memory.damaged() {
 		w.db.log.Warn("what this server remembers is damaged; reading it again from the audit log")
-		w.db.unlearn()
+		w.db.head.unlearn()
 		w.read, w.accepted, w.quick = audit.Tree{}, nil, watchAtOnce
 		w.db.caughtUp.Store(false)
 	}
 	if err := w.fresh(ctx); err != nil {
-		w.db.haltIf(err)
+		w.db.head.haltIf(err)
 		return err
 	}
 	if err := w.lookForDeposits(ctx); err != nil {
-		w.db.haltIf(err)
+		w.db.head.haltIf(err)
 		return err
 	}
 	if w.db.caughtUp.CompareAndSwap(false, true) && w.learnt {
@@ -135,7 +125,7 @@ func (w *watch) step(ctx context.Context) error {
 		w.keep()
 	}
 	err := w.old(ctx)
-	w.db.haltIf(err)
+	w.db.head.haltIf(err)
 	return err
 }
 
@@ -144,7 +134,7 @@ func (w *watch) fresh(ctx context.Context) error {
 	if err := w.skip(); err != nil {
 		return err
 	}
-	known := w.db.headEdge() // before the tree is read, so that the tree is not the older one
+	known := w.db.head.known() // before the tree is read, so that the tree is not the older one
 	edge, mac, err := readTree(ctx, w.db.reads.runner())
 	switch {
 	case err != nil:
@@ -171,7 +161,7 @@ func (w *watch) fresh(ctx context.Context) error {
 			return err
 		}
 	}
-	w.db.advance(edge)
+	w.db.head.advance(edge)
 	w.db.heard.Store(w.read.Size())
 	return w.tell()
 }
@@ -179,7 +169,7 @@ func (w *watch) fresh(ctx context.Context) error {
 // skip goes on behind what this server wrote itself, and read before that. Whether it is
 // still there as it was written is looked at with what is old.
 func (w *watch) skip() error {
-	edge := w.db.learntEdge()
+	edge := w.db.head.learntEdge()
 	if sizeOf(edge) <= w.read.Size() {
 		return nil
 	}
@@ -190,7 +180,7 @@ func (w *watch) skip() error {
 func (w *watch) tell() error {
 	edge, err := w.read.MarshalBinary()
 	if err == nil {
-		w.db.learntTo(edge)
+		w.db.head.learntTo(edge)
 	}
 	return err
 }
@@ -234,7 +224,7 @@ func (w *watch) page(ctx context.Context, before int64) error {
 			w.db.Report(Finding{Table: "audit_inbox", Row: "entry " + number(l.Seq), Wrong: Returned, Account: l.account})
 		}
 	}
-	if w.quick -= int64(len(leaves)); w.quick < 0 && !w.db.pause(time.Since(began)*watchRest) {
+	if w.quick -= int64(len(leaves)); w.quick < 0 && !w.db.life.pause(time.Since(began)*watchRest) {
 		return errClosed
 	}
 	return nil
@@ -376,11 +366,11 @@ func (db *DB) CaughtUp() bool { return db.caughtUp.Load() }
 // the last minute is not in what this server stored, and rows that were put back meanwhile
 // would pass for a moment.
 func (db *DB) CatchUp(ctx context.Context) {
-	for !db.CaughtUp() && db.Halted() == nil {
+	for !db.CaughtUp() && db.head.refusal() == nil {
 		select {
 		case <-ctx.Done():
 			return
-		case <-db.stop:
+		case <-db.life.stop:
 			return
 		case <-time.After(time.Millisecond):
 		}
