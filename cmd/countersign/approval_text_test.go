@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/signin"
 	words "countersign/internal/text"
 )
@@ -39,7 +40,7 @@ func TestApprovedTextHidesNothing(t *testing.T) {
 		t.Errorf("a person is %q and a service %q", person, service)
 	}
 	hostile := []string{strings.Repeat("\n", 200) + "administrators", "a\u202Ebd", "x\u200Bz", "\x1b[2J", "in groups administrators", `a" in groups "b`, "\u2066x", "\u2028", "\u3164"}
-	for _, spec := range admin.Commands() {
+	for _, spec := range nouns.Commands() {
 		if spec.Reads {
 			continue
 		}

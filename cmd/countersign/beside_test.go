@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/group"
 	"countersign/internal/failure"
 	"countersign/internal/testbed"
 )
@@ -58,13 +59,13 @@ func TestApplicationsDoNotShare(t *testing.T) {
 		return fmt.Sprintf(`{"clients":[{"name":"gw","networks":[%q],"secret":"sixteen signs at least"}],"replies":[{"groups":[%q],"attributes":[{"name":"Class","value":"little"}]},{"attributes":[{"name":"Class","value":"much"}]}]}`, networks, replies)
 	}
 	refused("no group", set("gate", "radius", radius("192.0.2.1", "restricted")))
-	must(do(&admin.GroupCreate{Name: "restricted"}))
+	must(do(&group.Create{Name: "restricted"}))
 	refused("no group", set("gate", "radius", radius("192.0.2.1", "restrictd")))
 	must(set("gate", "radius", radius("192.0.2.1", "Restricted")))
-	refused("name the group", do(&admin.GroupRemove{Name: "restricted"}))
+	refused("name the group", do(&group.Remove{Name: "restricted"}))
 	refused("belongs to the application", set("other", "radius", radius("192.0.2.1", "restricted")))
 	must(do(&admin.ApplicationRemove{Name: "gate"}))
-	must(do(&admin.GroupRemove{Name: "restricted"}))
+	must(do(&group.Remove{Name: "restricted"}))
 }
 
 // The promise: what a rule or the policy demands for a method is not passed by a

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/group"
 	words "countersign/internal/text"
 	"countersign/internal/web/api"
 )
@@ -135,13 +136,13 @@ type (
 		Assign do[admin.CertificateAssign] `cmd:""`
 	}
 	groupCommand struct {
-		List   do[admin.GroupList]   `cmd:""`
-		Show   do[admin.GroupShow]   `cmd:""`
-		Create do[admin.GroupCreate] `cmd:""`
-		Remove do[admin.GroupRemove] `cmd:""`
+		List   do[group.List]   `cmd:""`
+		Show   do[group.Show]   `cmd:""`
+		Create do[group.Create] `cmd:""`
+		Remove do[group.Remove] `cmd:""`
 		Member struct {
-			Add    do[admin.MemberAdd]    `cmd:""`
-			Remove do[admin.MemberRemove] `cmd:""`
+			Add    do[group.MemberAdd]    `cmd:""`
+			Remove do[group.MemberRemove] `cmd:""`
 		} `cmd:"" help:"Who is in a group."`
 	}
 	applicationCommand struct {

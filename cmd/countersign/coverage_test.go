@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/group"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
@@ -223,8 +224,8 @@ func TestExplainKnowsNumbers(t *testing.T) {
 func TestDiffNamesTheHole(t *testing.T) {
 	o := newOffice(t)
 	o.enrollCodes("grace")
-	do1[admin.Group](o, &admin.GroupCreate{Name: "friends"})
-	do1[map[string]string](o, &admin.MemberAdd{Group: "friends", Account: "grace"})
+	do1[group.Group](o, &group.Create{Name: "friends"})
+	do1[map[string]string](o, &group.MemberAdd{Group: "friends", Account: "grace"})
 	holed := "networks: {hole: [10.1.2.3]}\nrules:\n  - {name: first, when: '" + first + "', require: access-pass}\n" +
 		"  - {name: most, when: '!(" + first + ") && !(\"friends\" in account.groups && application.name == \"vpn\" && source in networks.hole)', require: two-factors}\n" +
 		"  - {name: friends, when: '\"friends\" in account.groups && !(" + first + ")', require: one-factor}\n"
@@ -263,23 +264,23 @@ func TestDiffNamesTheHole(t *testing.T) {
 // nor is a group removed from under its members.
 func TestGroupInThePolicyStays(t *testing.T) {
 	o := newOffice(t)
-	remove := &admin.GroupRemove{Name: "friends"}
-	do1[admin.Group](o, &admin.GroupCreate{Name: "friends"})
+	remove := &group.Remove{Name: "friends"}
+	do1[group.Group](o, &group.Create{Name: "friends"})
 	o.policy(plain + "  - {name: out, when: '\"friends\" in account.groups', deny: friends}\n")
 	if _, err := o.try(remove); failure.ClassOf(err) != failure.Conflict || !strings.Contains(failure.Public(err), "policy mentions") {
 		t.Errorf("an empty group of the policy was removed: %v", err)
 	}
 	o.policy(plain)
-	do1[map[string]string](o, &admin.MemberAdd{Group: "friends", Account: "ada"})
+	do1[map[string]string](o, &group.MemberAdd{Group: "friends", Account: "ada"})
 	if _, err := o.try(remove); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("a group with members was removed: %v", err)
 	}
-	do1[map[string]string](o, &admin.MemberRemove{Group: "friends", Account: "ada"})
+	do1[map[string]string](o, &group.MemberRemove{Group: "friends", Account: "ada"})
 	do1[map[string]string](o, remove)
 	if o.events("group.removed") != 1 {
 		t.Error("the removal is not in the log")
 	}
-	if _, err := o.try(&admin.GroupRemove{Name: directory.Administrators}); failure.ClassOf(err) != failure.Refused {
+	if _, err := o.try(&group.Remove{Name: directory.Administrators}); failure.ClassOf(err) != failure.Refused {
 		t.Errorf("the administrators' group: %v", err)
 	}
 }

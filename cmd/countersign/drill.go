@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/attack"
 	"countersign/internal/drill"
 )
@@ -104,7 +105,7 @@ func (d *drillRun) plan(ctx context.Context, c *client) (drill.Plan, error) {
 
 // Do does a command for the drill, and has it approved where it must be.
 func (c *client) Do(ctx context.Context, action string, in, out any) error {
-	s, ok := admin.Find(action)
+	s, ok := nouns.Commands().Find(action)
 	if !ok {
 		return errors.New("there is no command " + action)
 	}

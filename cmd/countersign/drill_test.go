@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator/slowhash"
@@ -44,7 +45,7 @@ func (w *world) clerk() *clerk {
 }
 
 func (o *clerk) Do(ctx context.Context, action string, in, out any) error {
-	s, ok := admin.Find(action)
+	s, ok := nouns.Commands().Find(action)
 	if !ok {
 		return errors.New("no such command: " + action)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/enrollment"
@@ -354,7 +355,7 @@ func TestAdministration(t *testing.T) {
 	w, ada := withVPN(t)
 	ctx := context.Background()
 	secret := w.signedIn(ada)
-	for _, spec := range admin.Commands() {
+	for _, spec := range nouns.Commands() {
 		c := spec.New()
 		if c.Action() != spec.Action {
 			t.Errorf("%s calls itself %s", spec.Action, c.Action())
@@ -374,7 +375,7 @@ func TestAdministration(t *testing.T) {
 	if w.events("admin.refused") != 1 {
 		t.Error("the misused grant is not in the log")
 	}
-	if len(admin.Commands()) < 22 {
+	if len(nouns.Commands()) < 22 {
 		t.Error("the list of commands shrank")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
 	"countersign/internal/signin"
@@ -59,7 +60,7 @@ func TestWhoMayDoEachCommand(t *testing.T) {
 	if err := ada.Do(t.Context(), "account.create", map[string]any{"name": "robot", "kind": "service"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, spec := range admin.Commands() {
+	for _, spec := range nouns.Commands() {
 		want, known := whoMay[spec.Action]
 		if !known {
 			t.Errorf("nobody has said who may do %s", spec.Action)

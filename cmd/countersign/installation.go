@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
@@ -150,7 +151,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.engine, err = signin.New(signin.Parts{DB: in.db, Keys: in.keys, Directory: people, Groups: groups, Applications: catalogue, Rules: rules,
-		Authenticators: kinds, Reading: admin.Reading(), Helping: admin.Helping(), Standing: in.sessions, Limits: limits, Quiet: s.quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.publicURL.Host + "/account/approve", OpenAt: s.publicURL.String() + challenge.OpenPath, Disown: disown, Now: s.now, Log: s.log, Outbox: in.outbox})
+		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Standing: in.sessions, Limits: limits, Quiet: s.quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.publicURL.Host + "/account/approve", OpenAt: s.publicURL.String() + challenge.OpenPath, Disown: disown, Now: s.now, Log: s.log, Outbox: in.outbox})
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.rooms = append(in.rooms, pushes)
-	in.admin = admin.New(admin.Parts{DB: in.db, Directory: people, Groups: groups, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
+	in.admin = nouns.New(nouns.Parts{DB: in.db, Directory: people, Groups: groups, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.protocols, Engine: in.engine,
 		Loosened: func() []attack.Exception { return append(loosened(in.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -26,7 +27,7 @@ import (
 // command is a command of admin with its fields.
 func command(t testing.TB, action string, in map[string]any) admin.Command {
 	t.Helper()
-	s, ok := admin.Find(action)
+	s, ok := nouns.Commands().Find(action)
 	if !ok {
 		t.Fatalf("no command %s", action)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 )
 
 // version is set when a release is built.
@@ -117,7 +118,7 @@ func parser(c *commands) (*kong.Kong, error) {
 		return nil, err
 	}
 	summaries := map[string]string{}
-	for _, s := range admin.Commands() {
+	for _, s := range nouns.Commands() {
 		summaries[s.Action] = s.Summary
 	}
 	summarise(p.Model.Node, "", summaries)

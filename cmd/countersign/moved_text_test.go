@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -98,7 +99,7 @@ func TestMovedTextOfEveryCommand(t *testing.T) {
 		return fillIn(cmd, name, [][]any{meant, moved}[which]...)
 	}
 	s.unchanged("moved texts", func() {
-		for _, spec := range admin.Commands() {
+		for _, spec := range nouns.Commands() {
 			if spec.Reads {
 				continue
 			}
@@ -137,7 +138,7 @@ func TestMovedTextOfEveryCommand(t *testing.T) {
 					refused(name, g, c)
 				}
 			}
-			for _, other := range admin.Commands() {
+			for _, other := range nouns.Commands() {
 				if c := other.New(); other.Action != spec.Action {
 					for _, name := range sentFields(reflect.TypeOf(c).Elem()) {
 						put(c, name, 0)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
@@ -257,7 +258,7 @@ func TestHelpDeskInsider(t *testing.T) {
 		"authenticator.revoke": map[string]any{"account": "bob", "id": 1}, "group.member.add": map[string]any{"group": "administrators", "account": "helga"},
 		"audit.search": nil, "policy.show": nil,
 	} {
-		s, _ := admin.Find(action)
+		s, _ := nouns.Commands().Find(action)
 		cmd := s.New()
 		if _, err := d.helga.grant(t.Context(), cmd); failure.ReasonOf(err) != "operator" {
 			t.Errorf("helga may do %s %v: %v", action, in, err)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
 	"countersign/internal/store"
 	"countersign/internal/web/api"
@@ -41,7 +41,7 @@ func TestRoutesSayWhatTheyDemand(t *testing.T) {
 			t.Errorf("%s does not say what it demands", r.Pattern)
 		}
 	}
-	for _, s := range admin.Commands() {
+	for _, s := range nouns.Commands() {
 		if !slices.ContainsFunc(w.api.Requests(), func(r api.Route) bool {
 			return r.Pattern == "POST "+api.Root+"commands/"+s.Action && r.Demand == look.Action(s.Action)
 		}) || !slices.ContainsFunc(w.routes, func(r look.Route) bool {

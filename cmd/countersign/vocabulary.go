@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
-	"countersign/internal/admin"
+	"slices"
+
+	"countersign/internal/admin/nouns"
 	"countersign/internal/application"
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
@@ -10,7 +12,6 @@ import (
 	"countersign/internal/protocol"
 	"countersign/internal/signin"
 	"countersign/internal/store"
-	"slices"
 )
 
 // vocabularyOf is what a policy may mention in an installation that exists, whether or not
@@ -39,10 +40,10 @@ type vocabulary struct {
 func (v vocabulary) names(ctx context.Context, r store.Reader) (policy.Known, error) {
 	k := policy.Known{ApplicationKinds: application.Kinds, Tiers: []string{application.Standard, application.ControlPlane},
 		Protocols: slices.Concat([]string{"browser"}, v.protocols.Names(), []string{"api"}), AccountKinds: []string{directory.Person, directory.Service}, Actions: signin.OwnActions(), Applications: []string{signin.Self}}
-	for _, c := range admin.Commands() {
+	for _, c := range nouns.Commands() {
 		k.Actions = append(k.Actions, c.Action)
 	}
-	k.Reading = admin.Reading()
+	k.Reading = nouns.Commands().Reading()
 	for _, a := range v.kinds { // also of those that this server lacks something for
 		k.Kinds = append(k.Kinds, a.Describe().Kind)
 	}

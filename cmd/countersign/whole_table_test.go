@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
@@ -376,7 +376,7 @@ func TestFormsAreOfTheirBrowser(t *testing.T) {
 // actions are all there are.
 func actions() []string {
 	out := signin.OwnActions()
-	for _, c := range admin.Commands() {
+	for _, c := range nouns.Commands() {
 		out = append(out, c.Action)
 	}
 	return out

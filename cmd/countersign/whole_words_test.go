@@ -15,6 +15,7 @@ import (
 	"testing/fstest"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	pretendkind "countersign/internal/authenticator/pretend"
@@ -48,7 +49,7 @@ func (w whole) lacks() []string {
 	for _, c := range w.commands {
 		out = append(out, named("command "+c.Action, map[string]bool{
 			"words (Summary)":                   c.Summary == "",
-			"an answer (answers.go)":            admin.Answer(c.Action) == nil,
+			"an answer (Answer)":                c.Answer == nil,
 			"documentation (docs/openapi.json)": !w.says("docs/openapi.json", `"/api/v1/commands/`+c.Action+`"`),
 			"words for a field (help)":          !helped(reflect.TypeOf(c.New()).Elem()),
 		})...)
@@ -201,7 +202,7 @@ func theWhole(t *testing.T) whole {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := whole{protocols: protocols(), kinds: kinds, commands: admin.Commands(), sources: os.DirFS("../..")}
+	w := whole{protocols: protocols(), kinds: kinds, commands: nouns.Commands(), sources: os.DirFS("../..")}
 	sqls, err := fs.Glob(w.sources, "internal/store/migrations/*.sql")
 	if err != nil || len(sqls) == 0 {
 		t.Fatalf("no migrations: %v", err)

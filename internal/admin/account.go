@@ -79,22 +79,22 @@ func (c *AccountCreate) Object() string {
 		kind = directory.Person
 	}
 	if len(c.Groups) > 0 {
-		groups = "in groups " + listed(c.Groups)
+		groups = "in groups " + Listed(c.Groups)
 	}
-	what := called(text.Name(kind)+" "+text.Name(c.Name), c.Display)
+	what := Called(text.Name(kind)+" "+text.Name(c.Name), c.Display)
 	if c.Mail != "" {
 		what += ", mail " + text.Name(c.Mail)
 	}
 	return what + ", " + groups
 }
 
-func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *AccountCreate) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	if c.Kind != "" && c.Kind != directory.Person && c.Kind != directory.Service {
 		return nil, failure.New(failure.Invalid, "The kind of an account is person or service.")
 	}
 	var out Account
 	var made directory.Account
-	err := a.change(ctx, g, "account.created", nil, &made, func(tx *store.Tx) error {
+	err := a.Change(ctx, g, "account.created", nil, &made, func(tx *store.Tx) error {
 		err := a.mayGiveAgain(ctx, tx, g, c.Name)
 		if err != nil {
 			return err
@@ -108,7 +108,7 @@ func (c *AccountCreate) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 			if err != nil {
 				return failure.At("groups", err)
 			}
-			if err := a.personMust(ctx, tx, g.Account(), group.Privileged); err != nil {
+			if err := a.PersonMust(ctx, tx, g.Account(), group.Privileged); err != nil {
 				return err
 			}
 			if err := a.groups.AddMember(ctx, tx, group, made); err != nil {
@@ -141,7 +141,7 @@ type AccountPage struct {
 func (c *AccountList) Action() string { return "account.list" }
 func (c *AccountList) Object() string { return "" }
 
-func (c *AccountList) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *AccountList) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	limit := c.Limit
 	if limit <= 0 || limit > 500 {
 		limit = 50
@@ -184,7 +184,7 @@ type AccountDetail struct {
 func (c *AccountShow) Action() string { return "account.show" }
 func (c *AccountShow) Object() string { return "" }
 
-func (c *AccountShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *AccountShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	d, err := a.directory.Find(ctx, a.db, c.Name)
 	if err != nil {
 		return nil, err
@@ -216,16 +216,16 @@ type AccountSuspend struct {
 	Told   `embed:""`
 }
 
-func (c *AccountSuspend) Action() string   { return "account.suspend" }
-func (c *AccountSuspend) account() *string { return &c.Name }
-func (c *AccountSuspend) Object() string   { return withReason(c.of(c.Name), c.Reason) }
+func (c *AccountSuspend) Action() string { return "account.suspend" }
+func (c *AccountSuspend) About() *string { return &c.Name }
+func (c *AccountSuspend) Object() string { return WithReason(c.Of(c.Name), c.Reason) }
 
 // sound says that somebody would be missed.
-func (c *AccountSuspend) sound(ctx context.Context, a *Admin) error {
-	return a.spare(ctx, a.db, c.Name, signin.Suspended)
+func (c *AccountSuspend) Sound(ctx context.Context, a *Admin) error {
+	return a.Spare(ctx, a.db, c.Name, signin.Suspended)
 }
 
-func (c *AccountSuspend) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *AccountSuspend) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	return a.setState(ctx, g, c.Name, "account.suspended", c.Reason, func(d *directory.Account) error {
 		if d.ID == g.Account() {
 			return failure.New(failure.Refused, "You cannot suspend yourself; ask another administrator.")
@@ -243,11 +243,11 @@ type AccountResume struct {
 	Told   `embed:""`
 }
 
-func (c *AccountResume) Action() string   { return "account.resume" }
-func (c *AccountResume) account() *string { return &c.Name }
-func (c *AccountResume) Object() string   { return withReason(c.of(c.Name), c.Reason) }
+func (c *AccountResume) Action() string { return "account.resume" }
+func (c *AccountResume) About() *string { return &c.Name }
+func (c *AccountResume) Object() string { return WithReason(c.Of(c.Name), c.Reason) }
 
-func (c *AccountResume) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *AccountResume) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	return a.setState(ctx, g, c.Name, "account.resumed", c.Reason, func(d *directory.Account) error {
 		if d.ID == g.Account() {
 			return failure.New(failure.Refused, "Another person must do that.")
@@ -268,13 +268,13 @@ type AccountClearRisk struct {
 	Told   `embed:""`
 }
 
-func (c *AccountClearRisk) Action() string   { return "account.clear-risk" }
-func (c *AccountClearRisk) account() *string { return &c.Name }
+func (c *AccountClearRisk) Action() string { return "account.clear-risk" }
+func (c *AccountClearRisk) About() *string { return &c.Name }
 func (c *AccountClearRisk) Object() string {
-	return withReason(c.of(c.Name)+" is at risk no more", c.Reason)
+	return WithReason(c.Of(c.Name)+" is at risk no more", c.Reason)
 }
 
-func (c *AccountClearRisk) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *AccountClearRisk) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	return a.setState(ctx, g, c.Name, "account.risk-cleared", c.Reason, func(d *directory.Account) error {
 		switch {
 		case d.ID == g.Account():
@@ -290,12 +290,12 @@ func (c *AccountClearRisk) do(ctx context.Context, a *Admin, g signin.Grant) (an
 func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reason string, edit func(*directory.Account) error) (any, error) {
 	var out Account
 	var d directory.Account
-	err := a.change(ctx, g, event, map[string]string{"reason": reason}, &d, func(tx *store.Tx) error {
+	err := a.Change(ctx, g, event, map[string]string{"reason": reason}, &d, func(tx *store.Tx) error {
 		var err error
 		if d, err = a.directory.Find(ctx, tx, name); err != nil {
 			return err
 		}
-		if err := a.personMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}
 		if err := edit(&d); err != nil {
@@ -345,29 +345,29 @@ type Pass struct {
 	Hint string `json:"hint,omitempty"`
 }
 
-func (c *PassIssue) Action() string   { return "pass.issue" }
-func (c *PassIssue) account() *string { return &c.Account }
+func (c *PassIssue) Action() string { return "pass.issue" }
+func (c *PassIssue) About() *string { return &c.Account }
 func (c *PassIssue) Object() string {
 	seconds := c.Lifetime
 	if seconds == 0 {
 		seconds = int(enrollment.PassDefault / time.Second)
 	}
-	return withReason(fmt.Sprintf("%s for %d seconds", c.of(c.Account), seconds), c.Note)
+	return WithReason(fmt.Sprintf("%s for %d seconds", c.Of(c.Account), seconds), c.Note)
 }
 
-func (c *PassIssue) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *PassIssue) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	if c.Lifetime < 0 {
 		return nil, failure.New(failure.Invalid, "The lifetime is a number of seconds.")
 	}
 	var d directory.Account
 	var pass Pass
-	err := a.change(ctx, g, "pass.issued", map[string]string{"note": c.Note}, &d, func(tx *store.Tx) error {
-		issuer, to, err := a.parties(ctx, tx, g, c.Account)
+	err := a.Change(ctx, g, "pass.issued", map[string]string{"note": c.Note}, &d, func(tx *store.Tx) error {
+		issuer, to, err := a.Parties(ctx, tx, g, c.Account)
 		if err != nil {
 			return err
 		}
 		d = to
-		if err := a.mayIssue(issuer, d); err != nil {
+		if err := a.MayIssue(issuer, d); err != nil {
 			return err
 		}
 		hint, err := a.passHint(ctx, tx, d)
@@ -442,20 +442,20 @@ type SessionEnd struct {
 	Told   `embed:""`
 }
 
-func (c *SessionEnd) Action() string   { return "session.end" }
-func (c *SessionEnd) account() *string { return &c.Account }
+func (c *SessionEnd) Action() string { return "session.end" }
+func (c *SessionEnd) About() *string { return &c.Account }
 func (c *SessionEnd) Object() string {
 	which := "all sessions"
 	if c.Number != "" {
 		which = "session " + text.Name(c.Number)
 	}
-	return withReason(which+" of "+c.of(c.Account), c.Reason)
+	return WithReason(which+" of "+c.Of(c.Account), c.Reason)
 }
 
-func (c *SessionEnd) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *SessionEnd) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	var d directory.Account
 	ended := 0
-	err := a.change(ctx, g, "session.ended", map[string]string{"session": c.Number, "reason": c.Reason}, &d, func(tx *store.Tx) error {
+	err := a.Change(ctx, g, "session.ended", map[string]string{"session": c.Number, "reason": c.Reason}, &d, func(tx *store.Tx) error {
 		var err error
 		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
 			return err
@@ -486,30 +486,30 @@ type AuthenticatorRevoke struct {
 }
 
 func (c *AuthenticatorRevoke) Action() string { return "authenticator.revoke" }
-func (c *AuthenticatorRevoke) thing(ctx context.Context, a *Admin) (string, error) {
+func (c *AuthenticatorRevoke) Thing(ctx context.Context, a *Admin) (string, error) {
 	return a.authenticatorOf(ctx, c.Account, c.ID)
 }
-func (c *AuthenticatorRevoke) account() *string { return &c.Account }
+func (c *AuthenticatorRevoke) About() *string { return &c.Account }
 func (c *AuthenticatorRevoke) Object() string {
 	what := fmt.Sprintf("authenticator %d", c.ID)
 	if c.What != "" {
 		what += " (" + c.What + ")"
 	}
-	return withReason(what+" of "+c.of(c.Account), c.Reason)
+	return WithReason(what+" of "+c.Of(c.Account), c.Reason)
 }
 
 // sound says that it would be missed.
-func (c *AuthenticatorRevoke) sound(ctx context.Context, a *Admin) error {
-	return a.spare(ctx, a.db, c.Account, c.loss)
+func (c *AuthenticatorRevoke) Sound(ctx context.Context, a *Admin) error {
+	return a.Spare(ctx, a.db, c.Account, c.loss)
 }
 
 func (c *AuthenticatorRevoke) loss(id assurance.AccountID) signin.Loss {
 	return signin.Without(id, assurance.CredentialID(c.ID), signin.Everything)
 }
 
-func (c *AuthenticatorRevoke) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *AuthenticatorRevoke) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	var d directory.Account
-	err := a.change(ctx, g, "credential.revoked", map[string]string{"authenticator": strconv.FormatInt(c.ID, 10), "reason": c.Reason}, &d, func(tx *store.Tx) error {
+	err := a.Change(ctx, g, "credential.revoked", map[string]string{"authenticator": strconv.FormatInt(c.ID, 10), "reason": c.Reason}, &d, func(tx *store.Tx) error {
 		var err error
 		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
 			return err
@@ -518,7 +518,7 @@ func (c *AuthenticatorRevoke) do(ctx context.Context, a *Admin, g signin.Grant) 
 		if err != nil {
 			return err
 		}
-		if err := a.personMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}
 		if err := a.engine.SpareAdministration(ctx, tx, c.loss(d.ID)); err != nil {

@@ -42,7 +42,7 @@ func (c *AuditAlarms) Action() string { return "audit.alarms" }
 // Object is empty: nothing is changed.
 func (c *AuditAlarms) Object() string { return "" }
 
-func (c *AuditAlarms) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *AuditAlarms) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	out := Alarms{Halted: a.halted(), Alarms: []Alarm{}}
 	all, err := a.db.Alarms(ctx)
 	for _, one := range all {
@@ -83,10 +83,10 @@ func (c *AuditSeen) Object() string {
 	if c.Until != "" {
 		what = "the alarms of the database up to " + text.Name(c.Until)
 	}
-	return withReason(what, c.Reason)
+	return WithReason(what, c.Reason)
 }
 
-func (c *AuditSeen) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *AuditSeen) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	if c.Reason == "" {
 		return nil, failure.At("reason", failure.New(failure.Invalid, "Say what came of it."))
 	}
@@ -106,7 +106,7 @@ func (c *AuditSeen) do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 		if n == 0 {
 			return failure.New(failure.Conflict, "There is no alarm that nobody has seen.")
 		}
-		return tx.Record(entry(g, store.SeenEvent, "ok", map[string]string{"reason": c.Reason, "seen": strconv.Itoa(n)}))
+		return tx.Record(Entry(g, store.SeenEvent, "ok", map[string]string{"reason": c.Reason, "seen": strconv.Itoa(n)}))
 	})
 	return map[string]int{"seen": n}, err
 }

@@ -19,7 +19,8 @@ import (
 
 // applicationDesk is where the commands about applications are done.
 type applicationDesk struct {
-	book
+	Book
+	db           *store.DB
 	groups       *directory.Groups
 	engine       *signin.Engine
 	applications *application.Catalogue
@@ -36,7 +37,7 @@ type ApplicationList struct{}
 func (c *ApplicationList) Action() string { return "application.list" }
 func (c *ApplicationList) Object() string { return "" }
 
-func (c *ApplicationList) do(ctx context.Context, a *applicationDesk, _ signin.Grant) (any, error) {
+func (c *ApplicationList) Do(ctx context.Context, a *applicationDesk, _ signin.Grant) (any, error) {
 	all, err := a.applications.All(ctx)
 	for i := range all {
 		all[i].Settings = nil
@@ -53,7 +54,7 @@ type ApplicationShow struct {
 func (c *ApplicationShow) Action() string { return "application.show" }
 func (c *ApplicationShow) Object() string { return "" }
 
-func (c *ApplicationShow) do(ctx context.Context, a *applicationDesk, _ signin.Grant) (any, error) {
+func (c *ApplicationShow) Do(ctx context.Context, a *applicationDesk, _ signin.Grant) (any, error) {
 	app, err := a.applications.Get(ctx, c.Name)
 	if err != nil {
 		return nil, err
@@ -107,7 +108,7 @@ func (c *ApplicationSet) Action() string { return "application.set" }
 // serves no others and shows no secret.
 func (c *ApplicationSet) Object() string {
 	sum := sha256.Sum256(c.Settings)
-	what := called("application "+text.Name(c.Name), c.Title)
+	what := Called("application "+text.Name(c.Name), c.Title)
 	tier := c.Tier
 	if tier == "" {
 		tier = application.Standard
@@ -117,7 +118,7 @@ func (c *ApplicationSet) Object() string {
 		what += " that vouches for the " + text.Name(c.Vouches)
 	}
 	if len(c.Over) > 0 {
-		what += ", with a part of what belongs to " + listed(c.Over)
+		what += ", with a part of what belongs to " + Listed(c.Over)
 	}
 	if what += ", settings " + hex.EncodeToString(sum[:16]); c.Base != "" {
 		return what + ", built on version " + text.Name(c.Base)
@@ -214,7 +215,7 @@ func (c *ApplicationSet) clashes(ctx context.Context, a *applicationDesk, r stor
 }
 
 // sound says what keeps an application from being saved.
-func (c *ApplicationSet) sound(ctx context.Context, a *applicationDesk) error {
+func (c *ApplicationSet) Sound(ctx context.Context, a *applicationDesk) error {
 	if c.Name == signin.Self {
 		return failure.At("name", failure.New(failure.Invalid, "That name is Countersign's own."))
 	}
@@ -234,7 +235,7 @@ func (c *ApplicationSet) sound(ctx context.Context, a *applicationDesk) error {
 	return c.builtOn(ctx, a, a.db)
 }
 
-func (c *ApplicationSet) do(ctx context.Context, a *applicationDesk, g signin.Grant) (any, error) {
+func (c *ApplicationSet) Do(ctx context.Context, a *applicationDesk, g signin.Grant) (any, error) {
 	if c.Name == signin.Self {
 		return nil, failure.New(failure.Invalid, "That name is Countersign's own.")
 	}
@@ -243,7 +244,7 @@ func (c *ApplicationSet) do(ctx context.Context, a *applicationDesk, g signin.Gr
 		return nil, err
 	}
 	version := ""
-	err = a.change(ctx, g, "application.set", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
+	err = a.Change(ctx, g, "application.set", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
 		if err := c.builtOn(ctx, a, tx); err != nil {
 			return err
 		}
@@ -270,8 +271,8 @@ type ApplicationRemove struct {
 func (c *ApplicationRemove) Action() string { return "application.remove" }
 func (c *ApplicationRemove) Object() string { return "application " + text.Name(c.Name) }
 
-func (c *ApplicationRemove) do(ctx context.Context, a *applicationDesk, g signin.Grant) (any, error) {
-	err := a.change(ctx, g, "application.removed", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
+func (c *ApplicationRemove) Do(ctx context.Context, a *applicationDesk, g signin.Grant) (any, error) {
+	err := a.Change(ctx, g, "application.removed", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
 		p, err := a.engine.PolicyIn(ctx, tx)
 		if err != nil {
 			return err

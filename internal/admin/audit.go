@@ -42,7 +42,7 @@ type AuditPage struct {
 func (c *AuditSearch) Action() string { return "audit.search" }
 func (c *AuditSearch) Object() string { return "" }
 
-func (c *AuditSearch) do(ctx context.Context, a *auditDesk, _ signin.Grant) (any, error) {
+func (c *AuditSearch) Do(ctx context.Context, a *auditDesk, _ signin.Grant) (any, error) {
 	f, err := c.filter(ctx, a)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ type AuditCheckpoint struct{}
 func (c *AuditCheckpoint) Action() string { return "audit.checkpoint" }
 func (c *AuditCheckpoint) Object() string { return "" }
 
-func (c *AuditCheckpoint) do(ctx context.Context, a *auditDesk, _ signin.Grant) (any, error) {
+func (c *AuditCheckpoint) Do(ctx context.Context, a *auditDesk, _ signin.Grant) (any, error) {
 	note, err := a.db.Checkpoint(ctx)
 	return map[string]string{"checkpoint": note}, err
 }
@@ -114,7 +114,7 @@ func (a *Admin) Export(ctx context.Context, g signin.Grant, w io.Writer) error {
 	if !g.Covers(signin.Self, search.Action(), search.Object()) {
 		return failure.Refuse("other-action", "The approval is for something else.")
 	}
-	err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error { return tx.Record(entry(g, "audit.exported", "ok", nil)) })
+	err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error { return tx.Record(Entry(g, "audit.exported", "ok", nil)) })
 	if err != nil {
 		return err
 	}

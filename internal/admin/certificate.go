@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"time"
 
+	"countersign/internal/admin/guard"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -22,8 +24,11 @@ const certificateKind = "certificate"
 
 // certificateDesk is where a card's certificate becomes somebody's authenticator.
 type certificateDesk struct {
-	book
-	giving
+	Book
+	guard.Giving
+	db          *store.DB
+	directory   *directory.Directory
+	now         func() time.Time
 	enrollments *enrollment.Enrollments
 }
 
@@ -38,12 +43,12 @@ type CertificateAssign struct {
 
 func (c *CertificateAssign) Action() string { return "certificate.assign" }
 
-func (c *CertificateAssign) account() *string { return &c.Account }
+func (c *CertificateAssign) About() *string { return &c.Account }
 
 // Object names the certificate by its subject, issuer and number, and by its whole
 // content.
 func (c *CertificateAssign) Object() string {
-	return withReason(certificateText(c.Certificate)+" to "+c.of(c.Account), c.Note)
+	return WithReason(certificateText(c.Certificate)+" to "+c.Of(c.Account), c.Note)
 }
 
 func certificateText(written string) string {
@@ -60,7 +65,7 @@ func certificateText(written string) string {
 }
 
 // sound says what keeps the certificate from being of use here.
-func (c *CertificateAssign) sound(ctx context.Context, a *certificateDesk) error {
+func (c *CertificateAssign) Sound(ctx context.Context, a *certificateDesk) error {
 	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return err
@@ -72,7 +77,7 @@ func (c *CertificateAssign) sound(ctx context.Context, a *certificateDesk) error
 	return a.mayHandOver(ctx, a.db, d, enrolled.Traits)
 }
 
-func (c *CertificateAssign) do(ctx context.Context, a *certificateDesk, g signin.Grant) (any, error) {
+func (c *CertificateAssign) Do(ctx context.Context, a *certificateDesk, g signin.Grant) (any, error) {
 	enrolled, err := a.enrollments.Assignable(certificateKind, []byte(c.Certificate))
 	if err != nil {
 		return nil, err
@@ -80,8 +85,8 @@ func (c *CertificateAssign) do(ctx context.Context, a *certificateDesk, g signin
 	var d directory.Account
 	var out enrollment.Authenticator
 	detail := map[string]string{"note": c.Note, "label": enrolled.Label, "certificate": enrolled.Detail}
-	err = a.change(ctx, g, "certificate.assigned", detail, &d, func(tx *store.Tx) (err error) {
-		if d, err = a.assignee(ctx, tx, g, c.Account); err != nil {
+	err = a.Change(ctx, g, "certificate.assigned", detail, &d, func(tx *store.Tx) (err error) {
+		if d, err = a.Assignee(ctx, tx, g, c.Account); err != nil {
 			return err
 		}
 		if err := a.mayHandOver(ctx, tx, d, enrolled.Traits); err != nil {

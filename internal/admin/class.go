@@ -88,9 +88,9 @@ func (a *Admin) classKey(s directory.Surveyed, policies []*policy.Policy) string
 		fmt.Fprint(&b, c.Status == directory.CredentialActive && a.now().Before(c.Quarantine))
 	}
 	if s.Account.Kind == directory.Service {
-		for _, spec := range Commands() {
-			if a.engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: spec.Action}).Delegated {
-				fmt.Fprint(&b, spec.Action)
+		for _, action := range a.list.Actions() {
+			if a.engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: action}).Delegated {
+				fmt.Fprint(&b, action)
 			}
 		}
 	}
@@ -165,10 +165,7 @@ type place struct {
 
 // places are all applications, Countersign itself first.
 func (a *Admin) places(ctx context.Context) ([]place, error) {
-	own := place{Application: signin.Own(), actions: signin.OwnActions(), channels: []string{"browser", "api"}}
-	for _, s := range Commands() {
-		own.actions = append(own.actions, s.Action)
-	}
+	own := place{Application: signin.Own(), actions: append(signin.OwnActions(), a.list.Actions()...), channels: []string{"browser", "api"}}
 	all, err := a.applications.All(ctx)
 	if err != nil {
 		return nil, err

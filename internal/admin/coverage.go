@@ -26,7 +26,7 @@ func (c *CoverageShow) Action() string { return "coverage.show" }
 // Object is empty: nothing is changed.
 func (c *CoverageShow) Object() string { return "" }
 
-func (c *CoverageShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *CoverageShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	in, err := a.coverageInput(ctx)
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (v *survey) weakest(p place, action string) (out []attack.Class, ruled bool
 	names := map[string][]*class{}
 	for _, c := range v.classes {
 		one := attack.Class{Application: p.Name, Action: action, Strength: attack.Denied, Exact: true, Weakest: "deny",
-			Reads:    p.Name == signin.Self && slices.Contains(Reading(), action),
+			Reads:    p.Name == signin.Self && slices.Contains(v.admin.list.Reading(), action),
 			Entrance: p.Name != signin.Self && action != signin.SignIn, Privileged: c.one.Account.Privileged}
 		for _, channel := range p.channels {
 			cl, view := v.admin.asks(c, p, action, channel)

@@ -43,10 +43,10 @@ func (c *CoverageDeclare) Action() string { return "coverage.declare" }
 
 // Object is what is declared, word for word.
 func (c *CoverageDeclare) Object() string {
-	return withReason("row "+text.Name(c.Row)+" is not here until "+text.Name(c.Until), c.Reason)
+	return WithReason("row "+text.Name(c.Row)+" is not here until "+text.Name(c.Until), c.Reason)
 }
 
-func (c *CoverageDeclare) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *CoverageDeclare) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	d := Declared{Row: c.Row, Reason: strings.TrimSpace(c.Reason), By: g.Name()}
 	if _, ok := attack.ByID(c.Row); !ok {
 		return nil, failure.New(failure.Invalid, "M1032 has no row %q.", c.Row)
@@ -59,7 +59,7 @@ func (c *CoverageDeclare) do(ctx context.Context, a *Admin, g signin.Grant) (any
 		return nil, failure.New(failure.Invalid, "Write the day on which it ends as in %s: after today, and a year ahead at most.", now.AddDate(0, 6, 0).Format(time.DateOnly))
 	}
 	d.Expires = until
-	err = a.change(ctx, g, "coverage.declared", map[string]string{"row": d.Row, "reason": d.Reason, "until": c.Until}, nil, func(tx *store.Tx) error {
+	err = a.Change(ctx, g, "coverage.declared", map[string]string{"row": d.Row, "reason": d.Reason, "until": c.Until}, nil, func(tx *store.Tx) error {
 		return a.declareIn(ctx, tx, d)
 	})
 	return d, err
@@ -87,8 +87,8 @@ func (c *CoverageWithdraw) Object() string {
 	return "the declaration that row " + text.Name(c.Row) + " is not here"
 }
 
-func (c *CoverageWithdraw) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	err := a.change(ctx, g, "coverage.withdrawn", map[string]string{"row": c.Row}, nil, func(tx *store.Tx) error {
+func (c *CoverageWithdraw) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	err := a.Change(ctx, g, "coverage.withdrawn", map[string]string{"row": c.Row}, nil, func(tx *store.Tx) error {
 		return a.withdrawIn(ctx, tx, c.Row)
 	})
 	return map[string]string{"withdrawn": c.Row}, err
@@ -149,7 +149,7 @@ func (c *DrillRecord) digest() string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (c *DrillRecord) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *DrillRecord) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	report, err := attack.OpenDrillReport(c.Report, a.keys.AuditKeys().Verifier)
 	if err != nil {
 		return nil, failure.New(failure.Invalid, "%s.", upper(err))
@@ -166,7 +166,7 @@ func (c *DrillRecord) do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 		}
 	}
 	detail := map[string]string{"digest": c.digest(), "passed": strconv.Itoa(out.Passed), "failed": strconv.Itoa(out.Failed)}
-	err = a.change(ctx, g, "drill.recorded", detail, nil, func(tx *store.Tx) error {
+	err = a.Change(ctx, g, "drill.recorded", detail, nil, func(tx *store.Tx) error {
 		var err error
 		out.Number, err = a.keepReport(ctx, tx, handed{digest: c.digest(), body: c.Report, author: g.Name(), recorded: store.Unix(tx.Now())})
 		if errors.Is(err, store.ErrConflict) {

@@ -3,25 +3,27 @@ package admin
 import (
 	"context"
 
+	"countersign/internal/admin/guard"
 	"countersign/internal/signin"
 )
 
-// doneAt is a Command of this package and the desk that it is done at: where the commands
-// about one thing are, with the handles that they use and no others.
-type doneAt[Desk any] interface {
+// DoneAt is a Command and the desk that it is done at: where the commands about one thing
+// are, with the handles that they use and no others. Do is called with a Grant for exactly
+// its action and object.
+type DoneAt[D any] interface {
 	Command
-	do(ctx context.Context, a Desk, g signin.Grant) (any, error)
+	Do(ctx context.Context, desk D, g signin.Grant) (any, error)
 }
 
 // soundAt is one that can say beforehand what would be refused.
-type soundAt[Desk any] interface {
-	sound(ctx context.Context, a Desk) error
+type soundAt[D any] interface {
+	Sound(ctx context.Context, desk D) error
 }
 
 // thingAt is one that names something by a number that says nothing to people, and can
 // tell what it is.
-type thingAt[Desk any] interface {
-	thing(ctx context.Context, a Desk) (string, error)
+type thingAt[D any] interface {
+	Thing(ctx context.Context, desk D) (string, error)
 }
 
 // task is a command at its desk. Sound is nil where nothing can be said beforehand, and
@@ -32,20 +34,33 @@ type task struct {
 	thing func(ctx context.Context) (string, error)
 }
 
-func at[Desk any](c doneAt[Desk], desk Desk) task {
-	t := task{do: func(ctx context.Context, g signin.Grant) (any, error) { return c.do(ctx, desk, g) }}
-	if s, ok := c.(soundAt[Desk]); ok {
-		t.sound = func(ctx context.Context) error { return s.sound(ctx, desk) }
+// Desk finds the task of a command that is done there; false is a command of another.
+type Desk func(c Command) (task, bool)
+
+// At is a desk with its handles. Those commands are done there that say so by [DoneAt].
+func At[D any](desk D) Desk {
+	return func(c Command) (task, bool) {
+		one, ok := c.(DoneAt[D])
+		if !ok {
+			return task{}, false
+		}
+		return at(one, desk), true
 	}
-	if n, ok := c.(thingAt[Desk]); ok {
-		t.thing = func(ctx context.Context) (string, error) { return n.thing(ctx, desk) }
+}
+
+func at[D any](c DoneAt[D], desk D) task {
+	t := task{do: func(ctx context.Context, g signin.Grant) (any, error) { return c.Do(ctx, desk, g) }}
+	if s, ok := c.(soundAt[D]); ok {
+		t.sound = func(ctx context.Context) error { return s.Sound(ctx, desk) }
+	}
+	if n, ok := c.(thingAt[D]); ok {
+		t.thing = func(ctx context.Context) (string, error) { return n.Thing(ctx, desk) }
 	}
 	return t
 }
 
 // desks are those that an Admin has.
 type desks struct {
-	ofGroups       *groupDesk
 	ofApplications *applicationDesk
 	ofHosts        *offlineDesk
 	ofKeys         *keyDesk
@@ -59,18 +74,17 @@ type desks struct {
 }
 
 func newDesks(p Parts) desks {
-	b, m := book{p.DB}, guard{p.Directory, p.Engine}
-	h := giving{m, p.Dormant, p.Now}
+	b, m := NewBook(p.DB), guard.New(p.Directory, p.Engine)
+	h := guard.NewGiving(m, p.Dormant, p.Now)
 	d := desks{
-		ofGroups:       &groupDesk{b, m, p.Groups, p.Applications, p.Protocols},
-		ofApplications: &applicationDesk{b, p.Groups, p.Engine, p.Applications, p.Protocols, p.PublicURL},
-		ofHosts:        &offlineDesk{b, p.Offline},
-		ofKeys:         &keyDesk{b, p.Directory, p.Enrollments, p.Now},
-		ofTokens:       &tokenDesk{b, h, p.Enrollments, p.Tokens, p.PINs},
-		ofStock:        &stockDesk{b, p.Directory, p.Tickets, p.Tokens},
-		ofCertificates: &certificateDesk{b, h, p.Enrollments},
+		ofApplications: &applicationDesk{b, p.DB, p.Groups, p.Engine, p.Applications, p.Protocols, p.PublicURL},
+		ofHosts:        &offlineDesk{b, p.DB, p.Offline},
+		ofKeys:         &keyDesk{b, p.Directory, p.Enrollments, p.List, p.Now},
+		ofTokens:       &tokenDesk{b, h, p.DB, p.Directory, p.Engine, p.Now, p.Enrollments, p.Tokens, p.PINs},
+		ofStock:        &stockDesk{b, p.DB, p.Directory, p.Tickets, p.Tokens},
+		ofCertificates: &certificateDesk{b, h, p.DB, p.Directory, p.Now, p.Enrollments},
 		ofRecoveries:   newRecoveryDesk(p, b, h),
-		ofQuiet:        &quietDesk{book: b, directory: p.Directory, enrollments: p.Enrollments},
+		ofQuiet:        &quietDesk{Book: b, directory: p.Directory, enrollments: p.Enrollments},
 		ofPrompts:      &promptDesk{db: p.DB, directory: p.Directory, now: p.Now},
 		ofLog:          &auditDesk{db: p.DB, directory: p.Directory},
 	}
@@ -83,30 +97,33 @@ func newDesks(p Parts) desks {
 // task finds the desk of a command; false is a command of another room. Those
 // without a desk of their own are done by the Admin.
 func (a *Admin) task(c Command) (task, bool) {
+	for _, desk := range a.elsewhere {
+		if t, ok := desk(c); ok {
+			return t, true
+		}
+	}
 	switch c := c.(type) {
-	case doneAt[*groupDesk]:
-		return at(c, a.ofGroups), true
-	case doneAt[*applicationDesk]:
+	case DoneAt[*applicationDesk]:
 		return at(c, a.ofApplications), true
-	case doneAt[*offlineDesk]:
+	case DoneAt[*offlineDesk]:
 		return at(c, a.ofHosts), true
-	case doneAt[*keyDesk]:
+	case DoneAt[*keyDesk]:
 		return at(c, a.ofKeys), true
-	case doneAt[*tokenDesk]:
+	case DoneAt[*tokenDesk]:
 		return at(c, a.ofTokens), true
-	case doneAt[*stockDesk]:
+	case DoneAt[*stockDesk]:
 		return at(c, a.ofStock), true
-	case doneAt[*certificateDesk]:
+	case DoneAt[*certificateDesk]:
 		return at(c, a.ofCertificates), true
-	case doneAt[*recoveryDesk]:
+	case DoneAt[*recoveryDesk]:
 		return at(c, a.ofRecoveries), true
-	case doneAt[*quietDesk]:
+	case DoneAt[*quietDesk]:
 		return at(c, a.ofQuiet), true
-	case doneAt[*promptDesk]:
+	case DoneAt[*promptDesk]:
 		return at(c, a.ofPrompts), true
-	case doneAt[*auditDesk]:
+	case DoneAt[*auditDesk]:
 		return at(c, a.ofLog), true
-	case doneAt[*Admin]:
+	case DoneAt[*Admin]:
 		return at(c, a), true
 	}
 	return task{}, false

@@ -12,8 +12,8 @@ import (
 // Every command has a desk, and each that says something beforehand, or tells what it is
 // about, does so there: what is written for another desk would never be asked.
 func TestEveryCommandHasADesk(t *testing.T) {
-	a := New(Parts{})
-	for _, s := range Commands() {
+	a := New(Parts{List: Here()})
+	for _, s := range Here() {
 		if _, ok := a.task(s.New()); !ok {
 			t.Errorf("%s is done at no desk", s.Action)
 		}
@@ -21,7 +21,7 @@ func TestEveryCommandHasADesk(t *testing.T) {
 	if _, ok := a.task(stranger{}); ok {
 		t.Error("a command of another room is done")
 	}
-	desks := map[string]map[string]string{"do": {}, "sound": {}, "thing": {}}
+	desks := map[string]map[string]string{"Do": {}, "Sound": {}, "Thing": {}}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -33,18 +33,18 @@ func TestEveryCommandHasADesk(t *testing.T) {
 		}
 		for _, d := range f.Decls {
 			fn, ok := d.(*ast.FuncDecl)
-			if ok && fn.Recv != nil && desks[fn.Name.Name] != nil && !strings.HasSuffix(file, "_test.go") {
+			if ok && fn.Recv != nil && pointed(fn.Recv.List[0].Type) != "Admin" && desks[fn.Name.Name] != nil && !strings.HasSuffix(file, "_test.go") {
 				desks[fn.Name.Name][pointed(fn.Recv.List[0].Type)] = pointed(fn.Type.Params.List[1].Type)
 			}
 		}
 	}
-	if len(desks["do"]) != len(Commands()) || len(desks["sound"]) < 12 || len(desks["thing"]) < 5 {
-		t.Errorf("%d of %d commands, %d and %d that say something beforehand: the test has lost its way", len(desks["do"]), len(Commands()), len(desks["sound"]), len(desks["thing"]))
+	if len(desks["Do"]) != len(Here()) || len(desks["Sound"]) < 10 || len(desks["Thing"]) < 5 {
+		t.Errorf("%d of %d commands, %d and %d that say something beforehand: the test has lost its way", len(desks["Do"]), len(Here()), len(desks["Sound"]), len(desks["Thing"]))
 	}
-	for _, what := range []string{"sound", "thing"} {
+	for _, what := range []string{"Sound", "Thing"} {
 		for command, desk := range desks[what] {
-			if desks["do"][command] != desk {
-				t.Errorf("%s is done at %s, and has its %s at %s", command, desks["do"][command], what, desk)
+			if desks["Do"][command] != desk {
+				t.Errorf("%s is done at %s, and has its %s at %s", command, desks["Do"][command], what, desk)
 			}
 		}
 	}
@@ -55,10 +55,13 @@ func pointed(e ast.Expr) string {
 		return pointed(p.X)
 	}
 	name, _ := e.(*ast.Ident)
+	if name == nil {
+		return ""
+	}
 	return name.Name
 }
 
 type stranger struct{}
 
-func (stranger) Action() string { return "group.create" }
+func (stranger) Action() string { return "group.gone" }
 func (stranger) Object() string { return "" }

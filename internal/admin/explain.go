@@ -79,7 +79,7 @@ func (c *PolicyExplain) Action() string { return "policy.explain" }
 // Object is empty: nothing is changed.
 func (c *PolicyExplain) Object() string { return "" }
 
-func (c *PolicyExplain) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *PolicyExplain) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	if a.engine == nil {
 		return nil, failure.New(failure.Unavailable, "This server has no engine to ask.")
 	}
@@ -197,7 +197,7 @@ func (c *PolicyVersions) Action() string { return "policy.versions" }
 // Object is empty: nothing is changed.
 func (c *PolicyVersions) Object() string { return "" }
 
-func (c *PolicyVersions) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *PolicyVersions) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	limit := c.Limit
 	if limit <= 0 || limit > 500 {
 		limit = 50
@@ -225,7 +225,7 @@ func (c *PolicyTest) Action() string { return "policy.test" }
 // Object is empty: nothing is changed.
 func (c *PolicyTest) Object() string { return "" }
 
-func (c *PolicyTest) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *PolicyTest) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	p, _, err := a.document(ctx, c.Body, c.Version)
 	if err != nil {
 		return nil, err

@@ -17,9 +17,10 @@ import (
 
 // keyDesk is where automation keys are issued.
 type keyDesk struct {
-	book
+	Book
 	directory   *directory.Directory
 	enrollments *enrollment.Enrollments
+	list        List
 	now         func() time.Time
 }
 
@@ -49,9 +50,9 @@ const (
 
 func (c *KeyIssue) Action() string { return "key.issue" }
 
-func (c *KeyIssue) account() *string { return &c.Account }
+func (c *KeyIssue) About() *string { return &c.Account }
 func (c *KeyIssue) Object() string {
-	return withReason(fmt.Sprintf("key for %s, %d days, from %s, for %s", c.of(c.Account), c.days(), listed(c.Networks), listed(c.Actions)), c.Note)
+	return WithReason(fmt.Sprintf("key for %s, %d days, from %s, for %s", c.Of(c.Account), c.days(), Listed(c.Networks), Listed(c.Actions)), c.Note)
 }
 
 func (c *KeyIssue) days() int {
@@ -67,7 +68,7 @@ var personal = []string{"key.issue", "recovery.open", "recovery.confirm"}
 
 // check reads the networks and refuses what a key may not have: a key that
 // issues keys would never end.
-func (c *KeyIssue) check() ([]netip.Prefix, error) {
+func (c *KeyIssue) check(known List) ([]netip.Prefix, error) {
 	if d := c.days(); d < 1 || d > longestDays {
 		return nil, failure.New(failure.Invalid, "A key lives 1 to %d days.", longestDays)
 	}
@@ -75,7 +76,7 @@ func (c *KeyIssue) check() ([]netip.Prefix, error) {
 		return nil, failure.New(failure.Invalid, "A key needs the actions it may do and the networks it may be used from.")
 	}
 	for _, action := range c.Actions {
-		if _, ok := Find(action); !ok {
+		if _, ok := known.Find(action); !ok {
 			return nil, failure.New(failure.Invalid, "There is no action %q.", action)
 		}
 		if slices.Contains(personal, action) {
@@ -93,14 +94,14 @@ func (c *KeyIssue) check() ([]netip.Prefix, error) {
 	return networks, nil
 }
 
-func (c *KeyIssue) do(ctx context.Context, a *keyDesk, g signin.Grant) (any, error) {
-	networks, err := c.check()
+func (c *KeyIssue) Do(ctx context.Context, a *keyDesk, g signin.Grant) (any, error) {
+	networks, err := c.check(a.list)
 	if err != nil {
 		return nil, err
 	}
 	var d directory.Account
 	out := Key{Expires: a.now().Add(time.Duration(c.days()) * 24 * time.Hour).Truncate(time.Second)}
-	err = a.change(ctx, g, "key.issued", map[string]string{"actions": strings.Join(c.Actions, " "), "networks": strings.Join(c.Networks, " ")}, &d, func(tx *store.Tx) error {
+	err = a.Change(ctx, g, "key.issued", map[string]string{"actions": strings.Join(c.Actions, " "), "networks": strings.Join(c.Networks, " ")}, &d, func(tx *store.Tx) error {
 		var err error
 		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
 			return err

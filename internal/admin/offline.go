@@ -16,7 +16,8 @@ import (
 
 // offlineDesk is where the commands about codes for hosts are done.
 type offlineDesk struct {
-	book
+	Book
+	db      *store.DB
 	offline *offline.Lists
 }
 
@@ -38,7 +39,7 @@ type OfflineHanded struct {
 
 func (c *OfflineIssue) Action() string { return "offline.issue" }
 func (c *OfflineIssue) Object() string {
-	return withReason(fmt.Sprintf("a list of %d codes for %s on %s, in the place of any before", c.count(), text.Name(c.Login), text.Name(c.Host)), c.Note)
+	return WithReason(fmt.Sprintf("a list of %d codes for %s on %s, in the place of any before", c.count(), text.Name(c.Login), text.Name(c.Host)), c.Note)
 }
 
 func (c *OfflineIssue) count() int {
@@ -48,10 +49,10 @@ func (c *OfflineIssue) count() int {
 	return c.Codes
 }
 
-func (c *OfflineIssue) do(ctx context.Context, a *offlineDesk, g signin.Grant) (any, error) {
+func (c *OfflineIssue) Do(ctx context.Context, a *offlineDesk, g signin.Grant) (any, error) {
 	var h offline.Handed
 	detail := map[string]string{"host": c.Host, "login": c.Login, "codes": strconv.Itoa(c.count()), "note": c.Note}
-	err := a.change(ctx, g, "offline.issued", detail, nil, func(tx *store.Tx) (err error) {
+	err := a.Change(ctx, g, "offline.issued", detail, nil, func(tx *store.Tx) (err error) {
 		h, err = a.offline.IssueIn(ctx, tx, c.Host, c.Login, c.count())
 		return err
 	})
@@ -74,7 +75,7 @@ type OfflineCodes struct {
 func (c *OfflineList) Action() string { return "offline.list" }
 func (c *OfflineList) Object() string { return "" }
 
-func (c *OfflineList) do(ctx context.Context, a *offlineDesk, _ signin.Grant) (any, error) {
+func (c *OfflineList) Do(ctx context.Context, a *offlineDesk, _ signin.Grant) (any, error) {
 	all, err := a.offline.All(ctx)
 	out := make([]OfflineCodes, len(all))
 	for i, l := range all {
@@ -108,7 +109,7 @@ func (c *OfflineReconcile) Object() string {
 	return fmt.Sprintf("what was used on %s, file %s", text.Name(c.Host), hex.EncodeToString(sum[:16]))
 }
 
-func (c *OfflineReconcile) do(ctx context.Context, a *offlineDesk, g signin.Grant) (any, error) {
+func (c *OfflineReconcile) Do(ctx context.Context, a *offlineDesk, g signin.Grant) (any, error) {
 	var out []OfflineFound
 	err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		found, err := a.offline.ReconcileIn(ctx, tx, c.Host, c.File)
@@ -118,7 +119,7 @@ func (c *OfflineReconcile) do(ctx context.Context, a *offlineDesk, g signin.Gran
 		out = out[:0]
 		for _, f := range found {
 			out = append(out, OfflineFound{f.Login, f.Used, f.Left(), f.Wrong})
-			if err := tx.Record(entry(g, eventOf(f), "ok", map[string]string{"host": c.Host, "login": f.Login, "code": strconv.Itoa(f.Used),
+			if err := tx.Record(Entry(g, eventOf(f), "ok", map[string]string{"host": c.Host, "login": f.Login, "code": strconv.Itoa(f.Used),
 				"left": strconv.Itoa(f.Left()), "at": f.At.Format(time.DateTime), "wrong": f.Wrong})); err != nil {
 				return err
 			}
@@ -150,11 +151,11 @@ type OfflineRevoke struct {
 
 func (c *OfflineRevoke) Action() string { return "offline.revoke" }
 func (c *OfflineRevoke) Object() string {
-	return withReason("the list of "+text.Name(c.Login)+" on "+text.Name(c.Host), c.Reason)
+	return WithReason("the list of "+text.Name(c.Login)+" on "+text.Name(c.Host), c.Reason)
 }
 
-func (c *OfflineRevoke) do(ctx context.Context, a *offlineDesk, g signin.Grant) (any, error) {
+func (c *OfflineRevoke) Do(ctx context.Context, a *offlineDesk, g signin.Grant) (any, error) {
 	detail := map[string]string{"host": c.Host, "login": c.Login, "reason": c.Reason}
-	err := a.change(ctx, g, "offline.revoked", detail, nil, func(tx *store.Tx) error { return a.offline.RevokeIn(ctx, tx, c.Host, c.Login) })
+	err := a.Change(ctx, g, "offline.revoked", detail, nil, func(tx *store.Tx) error { return a.offline.RevokeIn(ctx, tx, c.Host, c.Login) })
 	return map[string]string{"revoked": c.Login + " on " + c.Host}, err
 }

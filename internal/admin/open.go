@@ -16,21 +16,21 @@ type AccountOpen struct {
 	Told   `embed:""`
 }
 
-func (c *AccountOpen) Action() string   { return "account.open" }
-func (c *AccountOpen) account() *string { return &c.Name }
+func (c *AccountOpen) Action() string { return "account.open" }
+func (c *AccountOpen) About() *string { return &c.Name }
 func (c *AccountOpen) Object() string {
-	return withReason(c.of(c.Name)+", wrong answers forgotten", c.Reason)
+	return WithReason(c.Of(c.Name)+", wrong answers forgotten", c.Reason)
 }
 
-func (c *AccountOpen) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *AccountOpen) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Account
-	err := a.change(ctx, g, "account.opened", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) error {
+	err := a.Change(ctx, g, "account.opened", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) error {
 		var err error
 		if d, err = a.directory.Find(ctx, tx, c.Name); err != nil {
 			return err
 		}
-		if err := a.personMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}
 		if err := a.engine.OpenIn(ctx, tx, d.ID); err != nil {

@@ -53,7 +53,7 @@ func (c *OverviewShow) Action() string { return "overview.show" }
 // Object is empty: nothing is changed.
 func (c *OverviewShow) Object() string { return "" }
 
-func (c *OverviewShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *OverviewShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	var o Overview
 	woken := a.now().Add(-a.dormant)
 	for state, into := range map[string]*int64{"": &o.Accounts, directory.WithoutTwoFactors: &o.WithoutTwoFactors, directory.Dormant: &o.Dormant, directory.Suspended: &o.Suspended, directory.AtRisk: &o.AtRisk} {

@@ -26,7 +26,7 @@ type PolicyShow struct {
 func (c *PolicyShow) Action() string { return "policy.show" }
 func (c *PolicyShow) Object() string { return "" }
 
-func (c *PolicyShow) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *PolicyShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	var d signin.Document
 	var err error
 	if c.Version == 0 {
@@ -96,7 +96,7 @@ type PolicyCheck struct {
 func (c *PolicyCheck) Action() string { return "policy.check" }
 func (c *PolicyCheck) Object() string { return "" }
 
-func (c *PolicyCheck) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *PolicyCheck) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	p, err := a.compile(ctx, a.db, c.Body)
 	if err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func (c *PolicyChange) builtOn(ctx context.Context, a *Admin, r store.Reader) er
 }
 
 // sound says what keeps a document from being saved.
-func (c *PolicyChange) sound(ctx context.Context, a *Admin) error {
+func (c *PolicyChange) Sound(ctx context.Context, a *Admin) error {
 	p, err := a.compile(ctx, a.db, c.Body)
 	if err != nil {
 		return err
@@ -164,12 +164,12 @@ func (c *PolicyChange) sound(ctx context.Context, a *Admin) error {
 	return failure.At("body", a.engine.SpareAdministrationBy(ctx, a.db, p))
 }
 
-func (c *PolicyChange) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
-	if err := c.sound(ctx, a); err != nil {
+func (c *PolicyChange) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+	if err := c.Sound(ctx, a); err != nil {
 		return nil, err
 	}
 	var d signin.Document
-	err := a.change(ctx, g, "policy.changed", nil, nil, func(tx *store.Tx) error {
+	err := a.Change(ctx, g, "policy.changed", nil, nil, func(tx *store.Tx) error {
 		if err := c.builtOn(ctx, a, tx); err != nil {
 			return err
 		}

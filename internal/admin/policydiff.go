@@ -52,7 +52,7 @@ func (c *PolicyDiff) Action() string { return "policy.diff" }
 // Object is empty: nothing is changed.
 func (c *PolicyDiff) Object() string { return "" }
 
-func (c *PolicyDiff) do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *PolicyDiff) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
 	if c.Body == "" && c.Version == 0 {
 		return nil, failure.New(failure.Invalid, "Give a document, or a version, to compare with the policy in force.")
 	}

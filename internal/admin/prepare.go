@@ -25,9 +25,9 @@ func (t *Told) told() *Told { return t }
 
 // aboutAccount is a Command that names an account.
 type (
-	aboutAccount interface{ account() *string }
+	aboutAccount interface{ About() *string }
 	// receiver is a Command that must know when it came.
-	receiver interface{ receive(now time.Time) }
+	receiver interface{ Receive(now time.Time) }
 	teller   interface{ told() *Told }
 )
 
@@ -37,7 +37,7 @@ type (
 // nothing, because nobody knows yet who asks.
 func (a *Admin) Prepare(ctx context.Context, c Command) error {
 	if r, ok := c.(receiver); ok {
-		r.receive(a.now())
+		r.Receive(a.now())
 	}
 	t, ok := c.(teller)
 	if !ok {
@@ -45,12 +45,12 @@ func (a *Admin) Prepare(ctx context.Context, c Command) error {
 	}
 	*t.told() = Told{}
 	if n, ok := c.(aboutAccount); ok {
-		d, err := a.directory.Find(ctx, a.db, *n.account())
+		d, err := a.directory.Find(ctx, a.db, *n.About())
 		if class := failure.ClassOf(err); err != nil && class != failure.NotFound {
 			return err
 		}
 		if err == nil {
-			*n.account(), t.told().Who = d.Name, d.Kind
+			*n.About(), t.told().Who = d.Name, d.Kind
 		}
 	}
 	if n, ok := a.task(c); ok && n.thing != nil {
@@ -68,12 +68,12 @@ func (a *Admin) Prepare(ctx context.Context, c Command) error {
 // when that began.
 func (a *Admin) ReceivedAt(c Command, began time.Time) {
 	if r, ok := c.(receiver); ok {
-		r.receive(began)
+		r.Receive(began)
 	}
 }
 
-// of names an account by its kind.
-func (t *Told) of(name string) string {
+// Of names an account by its kind.
+func (t *Told) Of(name string) string {
 	who := t.Who
 	if who == "" {
 		who = "account"
@@ -81,24 +81,24 @@ func (t *Told) of(name string) string {
 	return who + " " + text.Name(name)
 }
 
-// withReason adds the reason or note that a command ends with.
-func withReason(what, why string) string {
+// WithReason adds the reason or note that a command ends with.
+func WithReason(what, why string) string {
 	if why == "" {
 		return what
 	}
 	return what + ": " + text.OneLine(why)
 }
 
-// called adds what people call something.
-func called(what, display string) string {
+// Called adds what people call something.
+func Called(what, display string) string {
 	if display == "" {
 		return what
 	}
 	return what + ", called " + text.Quote(display)
 }
 
-// listed writes names one after the other.
-func listed(all []string) string {
+// Listed writes names one after the other.
+func Listed(all []string) string {
 	out := make([]string, len(all))
 	for i, one := range all {
 		out[i] = text.Name(one)

@@ -53,7 +53,7 @@ const mostBeset = 20
 func (c *PromptsShow) Action() string { return "prompts.show" }
 func (c *PromptsShow) Object() string { return "" }
 
-func (c *PromptsShow) do(ctx context.Context, a *promptDesk, _ signin.Grant) (any, error) {
+func (c *PromptsShow) Do(ctx context.Context, a *promptDesk, _ signin.Grant) (any, error) {
 	days := c.Days
 	if days == 0 {
 		days = 14

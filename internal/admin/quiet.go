@@ -12,7 +12,7 @@ import (
 
 // quietDesk is where quiet hours are taken away.
 type quietDesk struct {
-	book
+	Book
 	directory   *directory.Directory
 	pushes      *signin.Pushes
 	enrollments *enrollment.Enrollments
@@ -26,15 +26,15 @@ type QuietClear struct {
 	Told    `embed:""`
 }
 
-func (c *QuietClear) Action() string   { return "quiet.clear" }
-func (c *QuietClear) account() *string { return &c.Account }
+func (c *QuietClear) Action() string { return "quiet.clear" }
+func (c *QuietClear) About() *string { return &c.Account }
 func (c *QuietClear) Object() string {
-	return withReason("the quiet hours of "+c.of(c.Account), c.Reason)
+	return WithReason("the quiet hours of "+c.Of(c.Account), c.Reason)
 }
 
-func (c *QuietClear) do(ctx context.Context, a *quietDesk, g signin.Grant) (any, error) {
+func (c *QuietClear) Do(ctx context.Context, a *quietDesk, g signin.Grant) (any, error) {
 	var d directory.Account
-	err := a.change(ctx, g, "push.quiet-cleared", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) (err error) {
+	err := a.Change(ctx, g, "push.quiet-cleared", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) (err error) {
 		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
 			return failure.At("account", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"countersign/internal/admin/guard"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -18,8 +19,11 @@ import (
 
 // recoveryDesk is where recoveries are opened, confirmed and stopped.
 type recoveryDesk struct {
-	book
-	giving
+	Book
+	guard.Giving
+	db            *store.DB
+	directory     *directory.Directory
+	now           func() time.Time
 	groups        *directory.Groups
 	cases         *recovery.Cases
 	openings      *recovery.Openings
@@ -29,9 +33,9 @@ type recoveryDesk struct {
 	enrollments   *enrollment.Enrollments
 }
 
-func newRecoveryDesk(p Parts, b book, h giving) *recoveryDesk {
+func newRecoveryDesk(p Parts, b Book, h guard.Giving) *recoveryDesk {
 	r := p.Recoveries
-	return &recoveryDesk{book: b, giving: h, groups: p.Groups, cases: r.Cases, openings: r.Openings, confirmations: r.Confirmations, stops: r.Stops, owners: r.Owners, enrollments: p.Enrollments}
+	return &recoveryDesk{Book: b, Giving: h, db: p.DB, directory: p.Directory, now: p.Now, groups: p.Groups, cases: r.Cases, openings: r.Openings, confirmations: r.Confirmations, stops: r.Stops, owners: r.Owners, enrollments: p.Enrollments}
 }
 
 // Recovery is a case as administrators and the help desk see it. The pass that it
@@ -107,7 +111,7 @@ type RecoveryList struct {
 func (c *RecoveryList) Action() string { return "recovery.list" }
 func (c *RecoveryList) Object() string { return "" }
 
-func (c *RecoveryList) do(ctx context.Context, a *recoveryDesk, _ signin.Grant) (any, error) {
+func (c *RecoveryList) Do(ctx context.Context, a *recoveryDesk, _ signin.Grant) (any, error) {
 	var whose assurance.AccountID
 	if c.Account != "" {
 		d, err := a.directory.Find(ctx, a.db, c.Account)
@@ -141,7 +145,7 @@ type RecoveryOpen struct {
 
 func (c *RecoveryOpen) Action() string { return "recovery.open" }
 
-func (c *RecoveryOpen) account() *string { return &c.Account }
+func (c *RecoveryOpen) About() *string { return &c.Account }
 
 // Object says whom, on whose word, and for which browser.
 func (c *RecoveryOpen) Object() string {
@@ -149,14 +153,14 @@ func (c *RecoveryOpen) Object() string {
 	if c.Forgotten {
 		lost = "all that they sign in with"
 	}
-	return withReason(fmt.Sprintf("%s, who lost %s and whose browser shows %s; %s", c.of(c.Account), lost, text.Name(c.Browser), text.OneLine(recovery.Words(c.Check))), c.Note)
+	return WithReason(fmt.Sprintf("%s, who lost %s and whose browser shows %s; %s", c.Of(c.Account), lost, text.Name(c.Browser), text.OneLine(recovery.Words(c.Check))), c.Note)
 }
 
 func (c *RecoveryOpen) opening(d directory.Account) recovery.Opening {
 	return recovery.Opening{Account: d, Number: c.Browser, Check: c.Check, Note: c.Note, Forgotten: c.Forgotten}
 }
 
-func (c *RecoveryOpen) sound(ctx context.Context, a *recoveryDesk) error {
+func (c *RecoveryOpen) Sound(ctx context.Context, a *recoveryDesk) error {
 	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
@@ -164,12 +168,12 @@ func (c *RecoveryOpen) sound(ctx context.Context, a *recoveryDesk) error {
 	return a.openings.Sound(ctx, a.db, c.opening(d))
 }
 
-func (c *RecoveryOpen) do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
+func (c *RecoveryOpen) Do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Recovery
 	detail := map[string]string{"check": c.Check, "note": c.Note, "forgotten": fmt.Sprint(c.Forgotten)}
-	err := a.change(ctx, g, "recovery.opened", detail, &d, func(tx *store.Tx) error {
-		opener, whose, err := a.parties(ctx, tx, g, c.Account)
+	err := a.Change(ctx, g, "recovery.opened", detail, &d, func(tx *store.Tx) error {
+		opener, whose, err := a.Parties(ctx, tx, g, c.Account)
 		if err != nil {
 			return failure.At("account", err)
 		}
@@ -193,7 +197,7 @@ func (a *recoveryDesk) mayRecover(opener, to directory.Account) error {
 	if err := recovery.Vouches(opener, to); err != nil {
 		return failure.At("account", err)
 	}
-	return failure.At("account", a.mayIssue(opener, to))
+	return failure.At("account", a.MayIssue(opener, to))
 }
 
 // RecoveryConfirm is the word of a second person. It says of which case it is, who
@@ -210,8 +214,8 @@ type RecoveryConfirm struct {
 	Told      `embed:""`
 }
 
-func (c *RecoveryConfirm) Action() string   { return "recovery.confirm" }
-func (c *RecoveryConfirm) account() *string { return &c.Account }
+func (c *RecoveryConfirm) Action() string { return "recovery.confirm" }
+func (c *RecoveryConfirm) About() *string { return &c.Account }
 
 // Object names the case, the person, the helper, how it was made sure, and the browser.
 func (c *RecoveryConfirm) Object() string {
@@ -223,8 +227,8 @@ func (c *RecoveryConfirm) Object() string {
 	if c.Forgotten {
 		lost = "all that they sign in with"
 	}
-	return withReason(fmt.Sprintf("recovery %d of %s, at once, which replaces %s, %s (%s), and whose browser shows %s",
-		c.Case, c.of(c.Account), lost, by, text.OneLine(recovery.Words(c.Check)), text.Name(c.Browser)), c.Note)
+	return WithReason(fmt.Sprintf("recovery %d of %s, at once, which replaces %s, %s (%s), and whose browser shows %s",
+		c.Case, c.Of(c.Account), lost, by, text.OneLine(recovery.Words(c.Check)), text.Name(c.Browser)), c.Note)
 }
 
 // said is the command as a second person's word, about an account.
@@ -238,7 +242,7 @@ func (c *RecoveryConfirm) said(ctx context.Context, a *recoveryDesk, r store.Rea
 	return said, failure.At("opener", err)
 }
 
-func (c *RecoveryConfirm) sound(ctx context.Context, a *recoveryDesk) error {
+func (c *RecoveryConfirm) Sound(ctx context.Context, a *recoveryDesk) error {
 	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
@@ -250,12 +254,12 @@ func (c *RecoveryConfirm) sound(ctx context.Context, a *recoveryDesk) error {
 	return a.confirmations.Sound(ctx, a.db, d, said)
 }
 
-func (c *RecoveryConfirm) do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
+func (c *RecoveryConfirm) Do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Recovery
 	detail := map[string]string{"note": c.Note, "recovery": strconv.FormatInt(c.Case, 10), "opener": c.Opener, "check": c.Check, "forgotten": strconv.FormatBool(c.Forgotten)}
-	err := a.change(ctx, g, "recovery.confirmed", detail, &d, func(tx *store.Tx) error {
-		by, whose, err := a.parties(ctx, tx, g, c.Account)
+	err := a.Change(ctx, g, "recovery.confirmed", detail, &d, func(tx *store.Tx) error {
+		by, whose, err := a.Parties(ctx, tx, g, c.Account)
 		if err != nil {
 			return failure.At("account", err)
 		}
@@ -290,25 +294,25 @@ type StoppedRecovery struct {
 	Undone string `json:"undone"`
 }
 
-func (c *RecoveryStop) Action() string   { return "recovery.stop" }
-func (c *RecoveryStop) account() *string { return &c.Account }
+func (c *RecoveryStop) Action() string { return "recovery.stop" }
+func (c *RecoveryStop) About() *string { return &c.Account }
 func (c *RecoveryStop) Object() string {
-	return withReason("the recovery of "+c.of(c.Account), c.Reason)
+	return WithReason("the recovery of "+c.Of(c.Account), c.Reason)
 }
 
-func (c *RecoveryStop) sound(context.Context, *recoveryDesk) error {
+func (c *RecoveryStop) Sound(context.Context, *recoveryDesk) error {
 	return recovery.CheckNote("reason", c.Reason)
 }
 
-func (c *RecoveryStop) do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
+func (c *RecoveryStop) Do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
 	if err := recovery.CheckNote("reason", c.Reason); err != nil {
 		return nil, err
 	}
 	var d directory.Account
 	var out StoppedRecovery
 	detail := map[string]string{"reason": c.Reason}
-	err := a.change(ctx, g, "recovery.stopped", detail, &d, func(tx *store.Tx) (err error) {
-		by, whose, err := a.parties(ctx, tx, g, c.Account)
+	err := a.Change(ctx, g, "recovery.stopped", detail, &d, func(tx *store.Tx) (err error) {
+		by, whose, err := a.Parties(ctx, tx, g, c.Account)
 		if err != nil {
 			return failure.At("account", err)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 
-	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
@@ -50,7 +49,7 @@ func (a *Admin) SoundBy(ctx context.Context, by Asker, c Command) error {
 func (a *Admin) noteRefusal(ctx context.Context, by audit.Actor, en audit.Entry, c Command, refusal error) error {
 	en.Reason = failure.ReasonOf(refusal)
 	if n, ok := c.(aboutAccount); ok {
-		d, err := a.directory.Find(ctx, a.db, *n.account())
+		d, err := a.directory.Find(ctx, a.db, *n.About())
 		switch {
 		case err == nil:
 			en.Account, en.AccountName = int64(d.ID), d.Name
@@ -59,17 +58,4 @@ func (a *Admin) noteRefusal(ctx context.Context, by audit.Actor, en audit.Entry,
 		}
 	}
 	return a.db.Change(ctx, by, func(tx *store.Tx) error { return tx.Record(en) })
-}
-
-// personMust refuses an automation key what makes, wakes or changes somebody who is
-// privileged: that takes a person, whatever the key was issued for.
-func (a guard) personMust(ctx context.Context, r store.Reader, by assurance.AccountID, privileged bool) error {
-	if !privileged {
-		return nil
-	}
-	d, err := a.directory.Get(ctx, r, by)
-	if err == nil && d.Kind != "person" {
-		err = failure.Refuse("a-person-must", "An automation key cannot do that to an administrator, or to somebody else who is privileged; a person must.")
-	}
-	return err
 }

@@ -17,13 +17,13 @@ type AccountRemove struct {
 	Told `embed:""`
 }
 
-func (c *AccountRemove) Action() string   { return "account.remove" }
-func (c *AccountRemove) account() *string { return &c.Name }
-func (c *AccountRemove) Object() string   { return c.of(c.Name) + ", for good" }
+func (c *AccountRemove) Action() string { return "account.remove" }
+func (c *AccountRemove) About() *string { return &c.Name }
+func (c *AccountRemove) Object() string { return c.Of(c.Name) + ", for good" }
 
-func (c *AccountRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *AccountRemove) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
 	var d directory.Account
-	err := a.change(ctx, g, "account.removed", nil, &d, func(tx *store.Tx) error {
+	err := a.Change(ctx, g, "account.removed", nil, &d, func(tx *store.Tx) error {
 		var err error
 		if d, err = a.directory.Find(ctx, tx, c.Name); err != nil {
 			return err
@@ -31,7 +31,7 @@ func (c *AccountRemove) do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 		if d.ID == g.Account() || slices.Contains(d.Groups, directory.Administrators) {
 			return failure.New(failure.Refused, "An administrator cannot be removed; take them out of the group first.")
 		}
-		if err := a.personMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}
 		if _, err := a.sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"countersign/internal/admin/guard"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -16,8 +17,12 @@ import (
 
 // tokenDesk is where hardware tokens go to people and come back.
 type tokenDesk struct {
-	book
-	giving
+	Book
+	guard.Giving
+	db          *store.DB
+	directory   *directory.Directory
+	engine      *signin.Engine
+	now         func() time.Time
 	enrollments *enrollment.Enrollments
 	tokens      enrollment.TokenKinds
 	pins        enrollment.PINKinds
@@ -53,7 +58,7 @@ type TokenList struct {
 func (c *TokenList) Action() string { return "token.list" }
 func (c *TokenList) Object() string { return "" }
 
-func (c *TokenList) do(ctx context.Context, a *tokenDesk, _ signin.Grant) (any, error) {
+func (c *TokenList) Do(ctx context.Context, a *tokenDesk, _ signin.Grant) (any, error) {
 	which := directory.Tokens{Serial: c.Serial, State: c.State}
 	if c.Owner != "" {
 		owner, err := a.directory.Find(ctx, a.db, c.Owner)
@@ -104,17 +109,17 @@ type TokenAssign struct {
 	Told    `embed:""`
 }
 
-func (c *TokenAssign) Action() string   { return "token.assign" }
-func (c *TokenAssign) account() *string { return &c.Account }
+func (c *TokenAssign) Action() string { return "token.assign" }
+func (c *TokenAssign) About() *string { return &c.Account }
 func (c *TokenAssign) Object() string {
-	return withReason("token "+text.Name(c.Serial)+" to "+c.of(c.Account), c.Note)
+	return WithReason("token "+text.Name(c.Serial)+" to "+c.Of(c.Account), c.Note)
 }
 
-func (c *TokenAssign) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
+func (c *TokenAssign) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Token
-	err := a.change(ctx, g, "token.assigned", map[string]string{"serial": c.Serial, "note": c.Note}, &d, func(tx *store.Tx) (err error) {
-		if d, err = a.assignee(ctx, tx, g, c.Account); err != nil {
+	err := a.Change(ctx, g, "token.assigned", map[string]string{"serial": c.Serial, "note": c.Note}, &d, func(tx *store.Tx) (err error) {
+		if d, err = a.Assignee(ctx, tx, g, c.Account); err != nil {
 			return err
 		}
 		out, err = a.assign(ctx, tx, g, c, d)
@@ -211,18 +216,18 @@ type TokenRevoke struct {
 }
 
 func (c *TokenRevoke) Action() string { return "token.revoke" }
-func (c *TokenRevoke) thing(ctx context.Context, a *tokenDesk) (string, error) {
+func (c *TokenRevoke) Thing(ctx context.Context, a *tokenDesk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 func (c *TokenRevoke) Object() string {
-	return withReason(c.token(c.Serial)+", for good", c.Reason)
+	return WithReason(c.token(c.Serial)+", for good", c.Reason)
 }
 
-func (c *TokenRevoke) sound(ctx context.Context, a *tokenDesk) error {
-	return a.spareToken(ctx, a.db, c.Serial, signin.Everything)
+func (c *TokenRevoke) Sound(ctx context.Context, a *tokenDesk) error {
+	return a.SpareToken(ctx, a.db, c.Serial, signin.Everything)
 }
 
-func (c *TokenRevoke) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
+func (c *TokenRevoke) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.revoked", c.Reason, func(t *directory.Token) error {
 		if t.State == directory.TokenRevoked {
 			return failure.New(failure.Conflict, "That token is revoked already.")
@@ -240,16 +245,16 @@ type TokenLost struct {
 }
 
 func (c *TokenLost) Action() string { return "token.lost" }
-func (c *TokenLost) thing(ctx context.Context, a *tokenDesk) (string, error) {
+func (c *TokenLost) Thing(ctx context.Context, a *tokenDesk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
-func (c *TokenLost) Object() string { return withReason(c.token(c.Serial)+" is lost", c.Reason) }
+func (c *TokenLost) Object() string { return WithReason(c.token(c.Serial)+" is lost", c.Reason) }
 
-func (c *TokenLost) sound(ctx context.Context, a *tokenDesk) error {
-	return a.spareToken(ctx, a.db, c.Serial, signin.Everything)
+func (c *TokenLost) Sound(ctx context.Context, a *tokenDesk) error {
+	return a.SpareToken(ctx, a.db, c.Serial, signin.Everything)
 }
 
-func (c *TokenLost) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
+func (c *TokenLost) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.lost", c.Reason, func(t *directory.Token) error {
 		if t.State == directory.TokenRevoked || t.State == directory.TokenLost {
 			return failure.New(failure.Conflict, "That token is %s already.", t.State)
@@ -268,18 +273,18 @@ type TokenReturn struct {
 }
 
 func (c *TokenReturn) Action() string { return "token.return" }
-func (c *TokenReturn) thing(ctx context.Context, a *tokenDesk) (string, error) {
+func (c *TokenReturn) Thing(ctx context.Context, a *tokenDesk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 func (c *TokenReturn) Object() string {
-	return withReason(c.token(c.Serial)+" comes back", c.Reason)
+	return WithReason(c.token(c.Serial)+" comes back", c.Reason)
 }
 
-func (c *TokenReturn) sound(ctx context.Context, a *tokenDesk) error {
-	return a.spareToken(ctx, a.db, c.Serial, signin.Everything)
+func (c *TokenReturn) Sound(ctx context.Context, a *tokenDesk) error {
+	return a.SpareToken(ctx, a.db, c.Serial, signin.Everything)
 }
 
-func (c *TokenReturn) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
+func (c *TokenReturn) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.returned", c.Reason, func(t *directory.Token) error {
 		if t.State != directory.TokenAssigned && t.State != directory.TokenLost {
 			return failure.New(failure.Conflict, "That token is not with anybody; it is %s.", t.State)
@@ -302,7 +307,7 @@ var secretGone = failure.New(failure.Conflict, "The secret of that token was kep
 func (a *tokenDesk) moveToken(ctx context.Context, g signin.Grant, serial, event, reason string, edit func(*directory.Token) error) (any, error) {
 	var out Token
 	var about directory.Account
-	err := a.change(ctx, g, event, map[string]string{"serial": serial, "reason": reason}, &about, func(tx *store.Tx) error {
+	err := a.Change(ctx, g, event, map[string]string{"serial": serial, "reason": reason}, &about, func(tx *store.Tx) error {
 		t, err := a.directory.Token(ctx, tx, serial)
 		if err != nil {
 			return err
@@ -310,7 +315,7 @@ func (a *tokenDesk) moveToken(ctx context.Context, g signin.Grant, serial, event
 		if about, err = a.takeBack(ctx, tx, g, &t); err != nil {
 			return err
 		}
-		if err := a.personMust(ctx, tx, g.Account(), about.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), about.Privileged); err != nil {
 			return err
 		}
 		if err := edit(&t); err != nil {
@@ -376,20 +381,20 @@ type TokenResync struct {
 }
 
 func (c *TokenResync) Action() string { return "token.resync" }
-func (c *TokenResync) thing(ctx context.Context, a *tokenDesk) (string, error) {
+func (c *TokenResync) Thing(ctx context.Context, a *tokenDesk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 func (c *TokenResync) Object() string { return c.token(c.Serial) + ", by two of its codes" }
 
-func (c *TokenResync) receive(now time.Time) { c.Received = now.UTC().Truncate(time.Second) }
+func (c *TokenResync) Receive(now time.Time) { c.Received = now.UTC().Truncate(time.Second) }
 
-func (c *TokenResync) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
+func (c *TokenResync) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	if c.Received.IsZero() {
-		c.receive(a.now())
+		c.Receive(a.now())
 	}
 	var out Token
 	var about directory.Account
-	err := a.change(ctx, g, "token.resynchronised", map[string]string{"serial": c.Serial}, &about, func(tx *store.Tx) error {
+	err := a.Change(ctx, g, "token.resynchronised", map[string]string{"serial": c.Serial}, &about, func(tx *store.Tx) error {
 		t, err := a.directory.Token(ctx, tx, c.Serial)
 		if err != nil {
 			return err

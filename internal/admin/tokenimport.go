@@ -22,7 +22,8 @@ import (
 
 // stockDesk is where the files that tokens come in go into stock.
 type stockDesk struct {
-	book
+	Book
+	db        *store.DB
 	directory *directory.Directory
 	tickets   *ticket.Tickets
 	tokens    enrollment.TokenKinds
@@ -86,7 +87,7 @@ func partSecret(upload string, part int) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(h[:24]), nil
 }
 
-func (c *TokenStage) do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
+func (c *TokenStage) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
 	secret, err := partSecret(c.Upload, c.Part)
 	if err != nil {
 		return nil, err
@@ -183,7 +184,7 @@ func (c *TokenPreview) Object() string { return c.text() }
 // mostKnown is how many serials a preview names.
 const mostKnown = 100
 
-func (c *TokenPreview) do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
+func (c *TokenPreview) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
 	out := TokenPreviewed{Count: c.Count, Known: []string{}}
 	err := c.each(g, func(secret string) (ticket.Ticket, error) { return a.tickets.Peek(ctx, uploadKind, secret) }, func(rows []TokenRow) error {
 		serials := make([]string, len(rows))
@@ -255,9 +256,9 @@ type TokenImported struct {
 func (c *TokenImport) Action() string { return "token.import" }
 func (c *TokenImport) Object() string { return c.text() }
 
-func (c *TokenImport) do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
+func (c *TokenImport) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
 	detail := map[string]string{"count": fmt.Sprint(c.Count), "digest": c.Digest}
-	err := a.change(ctx, g, "token.imported", detail, nil, func(tx *store.Tx) error {
+	err := a.Change(ctx, g, "token.imported", detail, nil, func(tx *store.Tx) error {
 		return c.each(g, func(secret string) (ticket.Ticket, error) { return a.tickets.TakeIn(ctx, tx, uploadKind, secret) }, func(rows []TokenRow) error {
 			tokens := make([]directory.Token, len(rows))
 			for i, row := range rows {

@@ -28,7 +28,7 @@ type TokenPINGiven struct {
 
 func (c *TokenPIN) Action() string { return "token.pin" }
 
-func (c *TokenPIN) thing(ctx context.Context, a *tokenDesk) (string, error) {
+func (c *TokenPIN) Thing(ctx context.Context, a *tokenDesk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 
@@ -38,21 +38,21 @@ func (c *TokenPIN) Object() string {
 	if c.None {
 		what = "no PIN any more for "
 	}
-	return withReason(what+c.token(c.Serial), c.Note)
+	return WithReason(what+c.token(c.Serial), c.Note)
 }
 
 // sound says that the PIN of before would be missed.
-func (c *TokenPIN) sound(ctx context.Context, a *tokenDesk) error {
-	return a.spareToken(ctx, a.db, c.Serial, assurance.Known)
+func (c *TokenPIN) Sound(ctx context.Context, a *tokenDesk) error {
+	return a.SpareToken(ctx, a.db, c.Serial, assurance.Known)
 }
 
-func (c *TokenPIN) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
+func (c *TokenPIN) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
 	event, out := "token.pin-given", TokenPINGiven{Serial: c.Serial, Hint: "It is typed in front of each code, and counts as something known once its owner has changed it."}
 	if c.None {
 		event, out.Hint = "token.pin-cleared", "The token's codes are typed alone."
 	}
 	var owner directory.Account
-	err := a.change(ctx, g, event, map[string]string{"serial": c.Serial, "note": c.Note}, &owner, func(tx *store.Tx) error {
+	err := a.Change(ctx, g, event, map[string]string{"serial": c.Serial, "note": c.Note}, &owner, func(tx *store.Tx) error {
 		issuer, err := a.directory.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
@@ -61,7 +61,7 @@ func (c *TokenPIN) do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, e
 		if owner, credential, err = a.inUse(ctx, tx, c.Serial); err != nil {
 			return err
 		}
-		if err := a.mayAssign(issuer, owner); err != nil {
+		if err := a.MayAssign(issuer, owner); err != nil {
 			return err
 		}
 		if err := a.engine.SpareAdministration(ctx, tx, signin.Without(owner.ID, credential.ID, assurance.Known)); err != nil {

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/failure"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -100,8 +101,8 @@ func (a *API) Requests() []Route {
 		{"DELETE " + Root + "session", look.Session(), "Sign out.", a.logout, nil, nil},
 		{"POST " + Root + "approval", look.Public(), "Ask whether an approval was given, and for its answer.", a.poll, ApprovalWait{}, ApprovalState{}},
 	}
-	for _, s := range admin.Commands() {
-		routes = append(routes, Route{"POST " + Root + "commands/" + s.Action, look.Action(s.Action), s.Summary, a.command(s), s.New(), admin.Answer(s.Action)})
+	for _, s := range nouns.Commands() {
+		routes = append(routes, Route{"POST " + Root + "commands/" + s.Action, look.Action(s.Action), s.Summary, a.command(s), s.New(), s.Answer})
 	}
 	return routes
 }

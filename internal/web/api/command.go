@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 )
@@ -92,7 +93,7 @@ func settle(s admin.Spec, cmd admin.Command) (admin.Command, error) {
 
 // again decodes what was kept of a command and makes sure that it is the same.
 func again(action string, input []byte, object string) (admin.Command, error) {
-	s, ok := admin.Find(action)
+	s, ok := nouns.Commands().Find(action)
 	if !ok {
 		return nil, noCommand
 	}

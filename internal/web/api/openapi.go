@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"net/http"
+	"path"
 	"reflect"
 	"strings"
 	"time"
@@ -115,15 +117,31 @@ func (d *schemas) named(t reflect.Type) object {
 	if t.Name() == "" {
 		return d.fields(t)
 	}
-	name := t.Name()
-	if pkg := t.PkgPath()[strings.LastIndex(t.PkgPath(), "/")+1:]; pkg != "admin" && pkg != "api" {
-		name = strings.ToUpper(pkg[:1]) + pkg[1:] + name
-	}
+	name := schemaName(t)
 	if d.components[name] == nil {
 		d.components[name] = object{} // a type that holds itself ends here
 		d.components[name] = d.fields(t)
 	}
 	return object{"$ref": "#/components/schemas/" + name}
+}
+
+// schemaName names a type by its room and what it is called there: two rooms may have a
+// List. A noun of admin stands in the name once, and the API's own types stand alone.
+func schemaName(t reflect.Type) string {
+	folder, room := path.Split(t.PkgPath())
+	if room == "admin" || room == "api" {
+		return t.Name()
+	}
+	word := strings.ToUpper(room[:1]) + room[1:]
+	if strings.HasSuffix(folder, "/admin/") && strings.HasPrefix(t.Name(), word) {
+		return t.Name()
+	}
+	return cmp.Or(keptNames[word+t.Name()], word+t.Name())
+}
+
+// keptNames are those under which clients were made from the document: they stay.
+var keptNames = map[string]string{
+	"GroupMemberAdd": "MemberAdd", "GroupMemberRemove": "MemberRemove",
 }
 
 func (d *schemas) fields(t reflect.Type) object {

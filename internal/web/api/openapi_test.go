@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/web/look"
 )
 
@@ -24,7 +24,7 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := New(Parts{Look: l, Admin: admin.New(admin.Parts{}), PublicURL: &url.URL{Scheme: "https", Host: "login.example.org"}, Now: time.Now})
+	a := New(Parts{Look: l, Admin: nouns.New(nouns.Parts{}), PublicURL: &url.URL{Scheme: "https", Host: "login.example.org"}, Now: time.Now})
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
@@ -107,7 +107,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(`{"name":"ada"}`)
 	f.Add(`{"name":"ada"} {}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		for _, s := range admin.Commands() {
+		for _, s := range nouns.Commands() {
 			c := s.New()
 			if decode([]byte(body), c) != nil {
 				continue

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
@@ -94,7 +95,7 @@ func (a *API) signedIn(r *http.Request) error {
 }
 
 func parse(c TerminalCommand) (admin.Command, error) {
-	s, ok := admin.Find(c.Action)
+	s, ok := nouns.Commands().Find(c.Action)
 	if !ok {
 		return nil, noCommand
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/group"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/session"
 	"countersign/internal/web/look"
 )
@@ -49,7 +51,7 @@ func (v *visit) account(which string, f *form) error {
 	if err != nil {
 		return err
 	}
-	groups, err := read[[]admin.Group](v, &admin.GroupList{})
+	groups, err := read[[]group.Group](v, &group.List{})
 	if err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func (v *visit) account(which string, f *form) error {
 	return v.show(sheet{template: "account", title: "Account", here: accountsPath, problem: problem, data: view})
 }
 
-func called(g admin.Group) string {
+func called(g group.Group) string {
 	if g.Display == "" {
 		return g.Name
 	}
@@ -143,10 +145,10 @@ func (c *Console) accountForms() []change {
 		c.on("remove", "account.remove", func(name string, _ *form) admin.Command { return &admin.AccountRemove{Name: name} },
 			func(v *visit, _ *form, _ any) error { return v.done(accountsPath, "The account was removed for good.") }),
 		c.on("join", "group.member.add", func(name string, f *form) admin.Command {
-			return &admin.MemberAdd{Group: f.must("group", "Choose a group."), Account: name}
+			return &group.MemberAdd{Group: f.must("group", "Choose a group."), Account: name}
 		}, backToAccount("The account was added to the group.")),
 		c.on("leave", "group.member.remove", func(name string, f *form) admin.Command {
-			return &admin.MemberRemove{Group: f.must("group", "Choose a group."), Account: name}
+			return &group.MemberRemove{Group: f.must("group", "Choose a group."), Account: name}
 		}, backToAccount("The account was taken out of the group.")),
 	}
 }
@@ -200,7 +202,7 @@ func (a accountView) Sent(name string) bool { return a.Forms[name] != nil }
 
 // Commands are what a key can be issued for.
 func (accountView) Commands() []admin.Spec {
-	return slices.DeleteFunc(admin.Commands(), func(s admin.Spec) bool { return s.Action == "key.issue" })
+	return slices.DeleteFunc(nouns.Commands(), func(s admin.Spec) bool { return s.Action == "key.issue" })
 }
 
 // Group is the address of a group's page.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/group"
 	"countersign/internal/directory"
 	"countersign/internal/web/look"
 )
@@ -103,11 +104,11 @@ func (v *visit) accounts() error {
 
 type newAccountView struct {
 	Form   *form
-	Groups []admin.Group
+	Groups []group.Group
 }
 
 func (v *visit) newAccount(f *form) error {
-	groups, err := read[[]admin.Group](v, &admin.GroupList{})
+	groups, err := read[[]group.Group](v, &group.List{})
 	if err != nil {
 		return err
 	}

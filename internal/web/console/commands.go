@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
 	"countersign/internal/failure"
 	"countersign/internal/web/look"
 )
@@ -14,7 +15,7 @@ import (
 // those that no page was made for.
 func (c *Console) commandRoutes() []look.Route {
 	routes := []look.Route{c.page("/console/commands", "account.list", (*visit).commands)}
-	for _, s := range admin.Commands() {
+	for _, s := range nouns.Commands() {
 		path := "/console/commands/" + s.Action
 		routes = append(routes, c.page(path, "account.list", func(v *visit) error { return v.command(s, nil, "") }))
 		routes = append(routes, c.routes(change{path: path, action: s.Action, limit: 256 << 10,
@@ -36,7 +37,7 @@ func (v *visit) commands() error {
 	if _, err := v.admit(&admin.AccountList{}); err != nil {
 		return err
 	}
-	return v.show(sheet{template: "commands", title: "All commands", here: "/console/commands", data: admin.Commands()})
+	return v.show(sheet{template: "commands", title: "All commands", here: "/console/commands", data: nouns.Commands()})
 }
 
 type commandView struct {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/group"
 	"countersign/internal/web/look"
 )
 
@@ -18,12 +19,12 @@ func (c *Console) groupRoutes() []look.Route {
 }
 
 type groupRow struct {
-	admin.Group
+	group.Group
 	Path string
 }
 
 func (v *visit) groups() error {
-	all, err := read[[]admin.Group](v, &admin.GroupList{})
+	all, err := read[[]group.Group](v, &group.List{})
 	if err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func (v *visit) groups() error {
 }
 
 func (v *visit) newGroup(f *form) error {
-	if _, err := v.admit(&admin.GroupList{}); err != nil {
+	if _, err := v.admit(&group.List{}); err != nil {
 		return err
 	}
 	return v.show(sheet{template: "new-group", title: "New group", here: groupsPath, problem: f.problem("name", "display"), data: f})
@@ -50,7 +51,7 @@ type groupView struct {
 func (groupView) Member(name string) string { return under(accountsPath, name) }
 
 func (v *visit) group(f *form) error {
-	g, err := read[admin.Group](v, &admin.GroupShow{Name: v.r.PathValue("name")})
+	g, err := read[group.Group](v, &group.Show{Name: v.r.PathValue("name")})
 	if err != nil {
 		return err
 	}
@@ -67,21 +68,21 @@ func (c *Console) groupForms() []change {
 			page:  func(*visit) string { return "/console/new-group" },
 			again: (*visit).newGroup,
 			read: func(_ *visit, f *form) admin.Command {
-				return &admin.GroupCreate{Name: f.must("name", "Every group needs a name."), Display: f.text("display"), Privileged: f.text("privileged") == "yes"}
+				return &group.Create{Name: f.must("name", "Every group needs a name."), Display: f.text("display"), Privileged: f.text("privileged") == "yes"}
 			},
 			done: func(v *visit, _ *form, answer any) error {
-				return v.done(under(groupsPath, answer.(admin.Group).Name), "The group was made.")
+				return v.done(under(groupsPath, answer.(group.Group).Name), "The group was made.")
 			}},
 		{path: groupsPath + "/{name}/add", action: "group.member.add", page: own, again: (*visit).group,
 			read: func(v *visit, f *form) admin.Command {
-				return &admin.MemberAdd{Group: v.r.PathValue("name"), Account: f.must("account", "Write the name of an account.")}
+				return &group.MemberAdd{Group: v.r.PathValue("name"), Account: f.must("account", "Write the name of an account.")}
 			}, done: back("The account was added.")},
 		{path: groupsPath + "/{name}/take-out", action: "group.member.remove", page: own, again: (*visit).group,
 			read: func(v *visit, f *form) admin.Command {
-				return &admin.MemberRemove{Group: v.r.PathValue("name"), Account: f.must("account", "Choose an account.")}
+				return &group.MemberRemove{Group: v.r.PathValue("name"), Account: f.must("account", "Choose an account.")}
 			}, done: back("The account was taken out.")},
 		{path: groupsPath + "/{name}/remove", action: "group.remove", page: own, again: (*visit).group,
-			read: func(v *visit, _ *form) admin.Command { return &admin.GroupRemove{Name: v.r.PathValue("name")} },
+			read: func(v *visit, _ *form) admin.Command { return &group.Remove{Name: v.r.PathValue("name")} },
 			done: func(v *visit, _ *form, _ any) error { return v.done(groupsPath, "The group was removed.") }},
 	}
 }

@@ -2,10 +2,12 @@ package console
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
+	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
 )
 
@@ -54,8 +56,9 @@ var reasons = map[string]string{
 }
 
 // sentences are what happened, by event. [tell] fills in what is in braces: {who} is the
-// account, {by} who did it, {where} the application, and {detail.x} a detail.
-var sentences = map[string]string{
+// account, {by} who did it, {where} the application, and {detail.x} a detail. Those of what
+// commands leave stand beside each command, see [admin.Spec].
+var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"signin.granted":                    "{who} was let in to {where} with {detail.shown}",
 	"signin.refused":                    "{who} was refused at {where}: {reason}",
 	"answer.refused":                    "{who} was not accepted at {where} with {detail.authenticator}: {reason}",
@@ -69,19 +72,8 @@ var sentences = map[string]string{
 	"alarm.stuffing":                    "Right passwords of {detail.names} people within an hour, each without the second factor, from {detail.subject}",
 	"alarm.not-me":                      "{who} says that an entry was not them",
 	"alarm.local-recovery":              "{who} was recovered on the machine itself: {reason}",
-	"account.created":                   "{by} made the account {who}",
-	"account.suspended":                 "{by} suspended {who}: {detail.reason}",
-	"account.resumed":                   "{by} resumed {who}: {detail.reason}",
-	"pass.issued":                       "{by} issued a temporary access pass to {who}: {detail.note}",
-	"key.issued":                        "{by} issued an automation key to {who} for {detail.actions}",
 	"evidence.accepted":                 "{who} showed {detail.authenticator} for {where}",
 	"evidence.half":                     "{who} showed one of two codes in a row for {where}",
-	"account.removed":                   "{by} removed the account {who} for good",
-	"group.removed":                     "{by} removed the group {detail.group}",
-	"coverage.declared":                 "{by} declared row {detail.row} not here: {detail.reason}",
-	"coverage.withdrawn":                "{by} withdrew the declaration of row {detail.row}",
-	"drill.recorded":                    "{by} handed in the report of a drill",
-	"audit.exported":                    "{by} exported the audit log",
 	"session.started":                   "{who} began a session",
 	"session.raised":                    "{who} proved more in a session",
 	"session.ended":                     "A session of {who} ended",
@@ -89,45 +81,23 @@ var sentences = map[string]string{
 	"credential.enrolled":               "{who} added {detail.label}",
 	"credential.removed":                "{who} removed {detail.label}",
 	"credential.renamed":                "{who} renamed {detail.label}",
-	"credential.revoked":                "{by} revoked an authenticator of {who}: {detail.reason}",
 	"credential.refused":                "{who} could not add {detail.authenticator}: {reason}",
 	"credential.disabled":               "{detail.authenticator} of {who} was switched off after too many wrong answers",
 	"credential.closed":                 "{detail.authenticator} of {who} is closed for {detail.to} after too many wrong answers",
 	"credential.opened":                 "What wrong answers had closed of {who} is open again",
 	"browser.known":                     "{who} made a browser known with the link of a mail",
-	"account.opened":                    "{by} forgot the wrong answers for {who}: {detail.reason}",
 	"credential.pin-set":                "{who} set the PIN of {detail.label}",
 	"code.sent":                         "A code was sent to {who} for {where}",
 	"code.not-sent":                     "No code was sent to {who}: {reason}",
 	"code.undelivered":                  "Nothing took a code to {who}",
 	"alarm.recovery-not-mine":           "{who} says that a recovery of their account is not theirs",
-	"recovery.opened":                   "{by} opened a recovery of {who}: {detail.check}, {detail.note}",
-	"recovery.confirmed":                "{by} confirmed the recovery of {who}: {detail.note}",
-	"recovery.stopped":                  "{by} stopped the recovery of {who}: {detail.reason}",
 	"recovery.refused":                  "The recovery of {who} was stopped: {reason}",
 	"recovery.collected":                "{who} took a pass to get back in, and {detail.revoked} authenticators were revoked",
 	"alarm.administrator-going-dormant": "{who}, who can administer, goes dormant at {detail.dormant} unless they sign in",
 	"alarm.set-up-row-missing":          "The row is gone that says that this installation was set up",
 	"installation.administered":         "{who} could administer, so that set-up is over for good",
 	"installation.set-up-closed":        "Set-up was closed for good",
-	"alarm.offline":                     "The list of {detail.login} on {detail.host} is not as it should be: {detail.wrong}",
-	"offline.issued":                    "{by} made a list of codes for {detail.login} on {detail.host}: {detail.note}",
-	"offline.used":                      "Code {detail.code} of {detail.login} was used on {detail.host} while it could not ask; {detail.left} are left",
-	"offline.unused":                    "No code of {detail.login} was used on {detail.host}",
-	"offline.unknown":                   "{detail.host} has an account {detail.login} for which there is no list",
-	"offline.revoked":                   "{by} revoked the list of {detail.login} on {detail.host}: {detail.reason}",
-	"account.risk-cleared":              "{by} said that {who} is at risk no more: {detail.reason}",
-	"push.quiet-cleared":                "{by} took away the quiet hours of {who}: {detail.reason}",
 	"push.quiet-hours":                  "{who} set quiet hours: {detail.hours}",
-	"certificate.assigned":              "{by} assigned the card {detail.label} to {who}",
-	"token.pin-given":                   "{by} gave token {detail.serial} of {who} a new first PIN",
-	"token.pin-cleared":                 "{by} took away the PIN of token {detail.serial} of {who}",
-	"group.created":                     "{by} made a group: {detail.object}",
-	"group.member-added":                "{by} added {who} to {detail.group}",
-	"group.member-removed":              "{by} took {who} out of {detail.group}",
-	"application.set":                   "{by} changed the application {application}",
-	"application.removed":               "{by} removed the application {application}",
-	"policy.changed":                    "{by} changed the policy",
 	"admin.refused":                     "{by} tried {detail.wanted} with an approval for {detail.granted}",
 	"command.refused":                   "{by} was refused {action} on {who}: {reason}",
 	"installation.made":                 "Countersign was installed",
@@ -138,7 +108,6 @@ var sentences = map[string]string{
 	"audit.forged":                      "An entry of the log was forged: {reason}",
 	"audit.accepted":                    "{by} accepted that the log is not as it was left: {detail.because}",
 	"database.tampered":                 "A row was changed in the database from outside: {detail.table} {detail.row} is {reason}",
-	"database.alarm-seen":               "{by} dealt with the alarms of the database: {detail.reason}",
 	"app.address":                       "The app of {who} said where it can be woken",
 	"app.refused":                       "The app of {who} was refused: {reason}",
 	"approval.approved":                 "{who} approved {detail.request}",
@@ -152,13 +121,13 @@ var sentences = map[string]string{
 	"key.push-made":                     "The key was made that apps know this server by",
 	"push.failed":                       "The app of {who} could not be woken: {reason}",
 	"push.sent":                         "The app of {who} was woken",
-	"token.assigned":                    "{by} assigned token {detail.serial} to {who}: {detail.note}",
-	"token.imported":                    "{by} imported {detail.count} tokens",
-	"token.lost":                        "{by} switched off token {detail.serial}, which is lost: {detail.reason}",
-	"token.resynchronised":              "{by} put token {detail.serial} right by two codes",
-	"token.returned":                    "{by} took token {detail.serial} back: {detail.reason}",
-	"token.revoked":                     "{by} ended token {detail.serial} for good: {detail.reason}",
 	"audit.unreadable":                  "An entry of the log cannot be read: {reason}",
+})
+
+// with is one map of two.
+func with(some, more map[string]string) map[string]string {
+	maps.Copy(some, more)
+	return some
 }
 
 // blanks are what a sentence leaves to be filled in.

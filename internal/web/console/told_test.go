@@ -63,7 +63,7 @@ func TestEveryEventIsTold(t *testing.T) {
 	}
 	for _, e := range events {
 		if sentences[e] == "" && !begins(e) {
-			t.Errorf("%s has no sentence: write one in told.go", e)
+			t.Errorf("%s has no sentence: write one beside the command that leaves it, or in told.go", e)
 		}
 	}
 	for e := range sentences {

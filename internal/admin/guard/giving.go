@@ -1,4 +1,4 @@
-package admin
+package guard
 
 import (
 	"context"
@@ -10,15 +10,20 @@ import (
 	"countersign/internal/store"
 )
 
-// giving is whoever hands somebody something to sign in with, and what they must be for it.
-type giving struct {
-	guard
+// Giving is for whoever hands somebody something to sign in with, and what they must be for it.
+type Giving struct {
+	Guard
 	dormant time.Duration
 	now     func() time.Time
 }
 
-// parties are who does a command, and whom it names.
-func (a giving) parties(ctx context.Context, tx *store.Tx, g signin.Grant, name string) (by, about directory.Account, err error) {
+// NewGiving makes a Giving; an account is dormant that was not used for so long.
+func NewGiving(g Guard, dormant time.Duration, now func() time.Time) Giving {
+	return Giving{g, dormant, now}
+}
+
+// Parties are who does a command, and whom it names.
+func (a Giving) Parties(ctx context.Context, tx *store.Tx, g signin.Grant, name string) (by, about directory.Account, err error) {
 	if by, err = a.directory.Get(ctx, tx, g.Account()); err != nil {
 		return by, about, err
 	}
@@ -26,9 +31,9 @@ func (a giving) parties(ctx context.Context, tx *store.Tx, g signin.Grant, name 
 	return by, about, err
 }
 
-// mayIssue keeps the pass from being the weak door: never for oneself, never
+// MayIssue keeps the pass from being the weak door: never for oneself, never
 // for who is suspended or dormant, and for administrators only by one.
-func (a giving) mayIssue(issuer, to directory.Account) error {
+func (a Giving) MayIssue(issuer, to directory.Account) error {
 	switch {
 	case issuer.Kind != directory.Person && to.Privileged:
 		return failure.Refuse("a-person-must", "An automation key cannot do that for an administrator, or for somebody else who is privileged; a person must.")
@@ -46,22 +51,22 @@ func (a giving) mayIssue(issuer, to directory.Account) error {
 	return nil
 }
 
-// mayAssign keeps what is assigned from being a second factor that one makes oneself.
-func (a giving) mayAssign(issuer, to directory.Account) error {
+// MayAssign keeps what is assigned from being a second factor that one makes oneself.
+func (a Giving) MayAssign(issuer, to directory.Account) error {
 	if issuer.ID == to.ID {
 		return failure.Refuse("own-authenticator", "Nobody can assign something to sign in with to themselves; ask another administrator.")
 	}
 	if to.Kind != directory.Person {
 		return failure.Refuse("service", "A service has no authenticators of its own; issue it a key.")
 	}
-	return a.mayIssue(issuer, to)
+	return a.MayIssue(issuer, to)
 }
 
-// assignee is whom a grant's account may assign an authenticator to.
-func (a giving) assignee(ctx context.Context, tx *store.Tx, g signin.Grant, name string) (directory.Account, error) {
-	issuer, to, err := a.parties(ctx, tx, g, name)
+// Assignee is whom a grant's account may assign an authenticator to.
+func (a Giving) Assignee(ctx context.Context, tx *store.Tx, g signin.Grant, name string) (directory.Account, error) {
+	issuer, to, err := a.Parties(ctx, tx, g, name)
 	if err != nil {
 		return directory.Account{}, err
 	}
-	return to, a.mayAssign(issuer, to)
+	return to, a.MayAssign(issuer, to)
 }

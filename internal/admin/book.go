@@ -1,0 +1,61 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// Book writes down what commands do, as they do it.
+type Book struct{ db *store.DB }
+
+// NewBook makes a Book.
+func NewBook(db *store.DB) Book { return Book{db} }
+
+// Change runs a change as the grant's account and records the command, in one
+// transaction. The account that it is about is read when the change is done; nil is
+// nobody.
+func (b Book) Change(ctx context.Context, g signin.Grant, event string, detail map[string]string, about *directory.Account, fn func(tx *store.Tx) error) error {
+	return b.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		en := Entry(g, event, "ok", detail)
+		if about != nil {
+			en.Account, en.AccountName = int64(about.ID), about.Name
+		}
+		return tx.Record(en)
+	})
+}
+
+// Entry is the entry of a command that a grant is for, with its exact text.
+func Entry(g signin.Grant, event, outcome string, detail map[string]string) audit.Entry {
+	en := audit.Entry{Event: event, Outcome: outcome, Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: whole("object", g.Object())}
+	for k, v := range detail {
+		en.Detail[k] = v
+	}
+	return en
+}
+
+// whole writes a text into as many details as it takes, so that the log holds all of
+// what was approved.
+func whole(name, s string) map[string]string {
+	out := map[string]string{name: ""}
+	for i := 1; s != ""; i++ {
+		piece := s
+		if len(piece) > audit.MaxValue {
+			piece = strings.ToValidUTF8(piece[:audit.MaxValue-8], "")
+		}
+		key := name
+		if i > 1 {
+			key = fmt.Sprintf("%s-%d", name, i)
+		}
+		out[key], s = piece, s[len(piece):]
+	}
+	return out
+}

@@ -1,0 +1,266 @@
+// Package group is the commands about groups and who is in them.
+//
+// It owns what administrators are shown of a group, and what keeps one in place: it is
+// privileged, an application or the policy names it, or the last administrator would leave.
+// Groups themselves are rows of directory. Its one invariant: nobody leaves or enters a
+// group where nobody could administer after that.
+package group
+
+import (
+	"context"
+	"slices"
+
+	"countersign/internal/admin"
+	"countersign/internal/admin/guard"
+	"countersign/internal/application"
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/protocol"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/text"
+)
+
+// Commands are those about groups and their members, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Looks[List]("List groups.", []Group{}),
+		admin.Looks[Show]("Show a group and its members.", Group{}),
+		admin.Changes[Create]("Create a group.", Group{}).
+			Telling("group.created", "{by} made a group: {detail.object}"),
+		admin.Changes[Remove]("Remove a group that is empty and that the policy does not mention.", map[string]string{}).
+			Telling("group.removed", "{by} removed the group {detail.group}"),
+		admin.Changes[MemberAdd]("Add an account to a group.", map[string]string{}).
+			Telling("group.member-added", "{by} added {who} to {detail.group}"),
+		admin.Changes[MemberRemove]("Remove an account from a group.", map[string]string{}).
+			Telling("group.member-removed", "{by} took {who} out of {detail.group}"),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB           *store.DB
+	Directory    *directory.Directory
+	Groups       *directory.Groups
+	Engine       *signin.Engine
+	Applications *application.Catalogue
+	Protocols    protocol.List
+}
+
+// Desk is where the commands are done.
+func Desk(p Parts) admin.Desk {
+	return admin.At(&desk{admin.NewBook(p.DB), guard.New(p.Directory, p.Engine), p.DB, p.Directory, p.Groups, p.Engine, p.Applications, p.Protocols})
+}
+
+type desk struct {
+	admin.Book
+	guard.Guard
+	db           store.Reader
+	directory    *directory.Directory
+	groups       *directory.Groups
+	engine       *signin.Engine
+	applications *application.Catalogue
+	protocols    protocol.List
+}
+
+// Group is a group as administrators see it.
+type Group struct {
+	Name       string   `json:"name"`
+	Display    string   `json:"display"`
+	Privileged bool     `json:"privileged"`
+	Members    int      `json:"members"`
+	Accounts   []string `json:"accounts,omitempty"`
+}
+
+// List lists groups.
+type List struct{}
+
+func (c *List) Action() string { return "group.list" }
+func (c *List) Object() string { return "" }
+
+func (c *List) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
+	rows, err := a.groups.All(ctx, a.db)
+	out := []Group{}
+	for _, g := range rows {
+		out = append(out, Group{Name: g.Name, Display: g.Display, Privileged: g.Privileged, Members: g.Members})
+	}
+	return out, err
+}
+
+// Show shows a group and the first 500 of its members.
+type Show struct {
+	Name string `json:"name" arg:"" help:"The group."`
+}
+
+func (c *Show) Action() string { return "group.show" }
+func (c *Show) Object() string { return "" }
+
+func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
+	g, err := a.groups.Find(ctx, a.db, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	members, err := a.groups.Members(ctx, a.db, g, 500)
+	out := Group{Name: g.Name, Display: g.Display, Privileged: g.Privileged, Members: len(members)}
+	for _, m := range members {
+		out.Accounts = append(out.Accounts, m.Name)
+	}
+	return out, err
+}
+
+// Create makes a group.
+type Create struct {
+	Name       string `json:"name" arg:"" help:"The group's name."`
+	Display    string `json:"display,omitempty" help:"What it is called."`
+	Privileged bool   `json:"privileged,omitempty" help:"Its members are administrators of something; policy is stricter with them."`
+}
+
+func (c *Create) Action() string { return "group.create" }
+func (c *Create) Object() string {
+	kind := "group "
+	if c.Privileged {
+		kind = "privileged group "
+	}
+	return admin.Called(kind+text.Name(c.Name), c.Display)
+}
+
+func (c *Create) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+	var made directory.Group
+	err := a.Change(ctx, g, "group.created", nil, nil, func(tx *store.Tx) error {
+		var err error
+		made, err = a.groups.Create(ctx, tx, c.Name, c.Display, c.Privileged)
+		return err
+	})
+	return Group{Name: made.Name, Display: made.Display, Privileged: made.Privileged}, err
+}
+
+// Remove removes a group. One that the policy mentions stays: without it
+// the policy would no longer compile, and nobody could change it any more.
+type Remove struct {
+	Name string `json:"name" arg:"" help:"The group."`
+}
+
+func (c *Remove) Action() string { return "group.remove" }
+func (c *Remove) Object() string { return "group " + text.Name(c.Name) }
+
+func (c *Remove) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+	var gone directory.Group
+	err := a.Change(ctx, g, "group.removed", map[string]string{"group": c.Name}, nil, func(tx *store.Tx) error {
+		p, err := a.engine.PolicyIn(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if gone, err = a.groups.Find(ctx, tx, c.Name); err != nil {
+			return err
+		}
+		switch {
+		case gone.Name == directory.Administrators:
+			return failure.New(failure.Refused, "The administrators' group stays: without it nobody could administer.")
+		case slices.Contains(p.Mentions().Groups, gone.Name):
+			return failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", gone.Name)
+		}
+		if err := a.PersonMust(ctx, tx, g.Account(), gone.Privileged); err != nil { // or its members would be privileged no more
+			return err
+		}
+		if err := a.unnamed(ctx, tx, gone.Name); err != nil {
+			return err
+		}
+		return a.groups.Remove(ctx, tx, gone)
+	})
+	return map[string]string{"removed": gone.Name}, err
+}
+
+// unnamed refuses when an application's settings name a group: without the group,
+// what they say of its people would go on to say something else.
+func (a *desk) unnamed(ctx context.Context, tx *store.Tx, group string) error {
+	all, err := a.applications.AllIn(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, app := range all {
+		o, err := a.protocols.Openings(app)
+		if err != nil {
+			return err
+		}
+		for _, named := range o.Groups {
+			if c, err := directory.Canonical(named); err == nil && c == group {
+				return failure.New(failure.Conflict, "The settings of %s name the group %q; change them first.", app.Name, group)
+			}
+		}
+	}
+	return nil
+}
+
+// MemberAdd puts an account into a group.
+type MemberAdd struct {
+	Group      string `json:"group" arg:"" help:"The group."`
+	Account    string `json:"account" arg:"" help:"The account."`
+	admin.Told `embed:""`
+}
+
+func (c *MemberAdd) Action() string { return "group.member.add" }
+func (c *MemberAdd) About() *string { return &c.Account }
+func (c *MemberAdd) Object() string {
+	return c.Of(c.Account) + " into group " + text.Name(c.Group)
+}
+
+// sound says that the policy would deny them what they alone can do.
+func (c *MemberAdd) Sound(ctx context.Context, a *desk) error {
+	return a.Spare(ctx, a.db, c.Account, c.loss)
+}
+
+func (c *MemberAdd) loss(id assurance.AccountID) signin.Loss {
+	return signin.Regrouped(id, "", c.Group)
+}
+
+func (c *MemberAdd) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+	return a.member(ctx, g, "group.member-added", c.Group, c.Account, c.loss, a.groups.AddMember)
+}
+
+// MemberRemove takes an account out of a group.
+type MemberRemove struct {
+	Group      string `json:"group" arg:"" help:"The group."`
+	Account    string `json:"account" arg:"" help:"The account."`
+	admin.Told `embed:""`
+}
+
+func (c *MemberRemove) Action() string { return "group.member.remove" }
+func (c *MemberRemove) About() *string { return &c.Account }
+func (c *MemberRemove) Object() string {
+	return c.Of(c.Account) + " out of group " + text.Name(c.Group)
+}
+
+// sound says that they would be missed.
+func (c *MemberRemove) Sound(ctx context.Context, a *desk) error {
+	return a.Spare(ctx, a.db, c.Account, c.loss)
+}
+
+func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss {
+	return signin.Regrouped(id, c.Group, "")
+}
+
+func (c *MemberRemove) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, c.loss, a.groups.RemoveMember)
+}
+
+func (a *desk) member(ctx context.Context, g signin.Grant, event, group, account string, loss func(assurance.AccountID) signin.Loss, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
+	var d directory.Account
+	err := a.Change(ctx, g, event, map[string]string{"group": group}, &d, func(tx *store.Tx) error {
+		team, err := a.groups.Find(ctx, tx, group)
+		if err != nil {
+			return err
+		}
+		if d, err = a.directory.Find(ctx, tx, account); err != nil {
+			return err
+		}
+		if err := a.PersonMust(ctx, tx, g.Account(), team.Privileged || d.Privileged); err != nil {
+			return err
+		}
+		if err := a.engine.SpareAdministration(ctx, tx, loss(d.ID)); err != nil {
+			return err
+		}
+		return edit(ctx, tx, team, d)
+	})
+	return map[string]string{"group": group, "account": d.Name}, err
+}
