@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/enrollment"
+	"countersign/internal/incident"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -116,7 +117,7 @@ func TestLinkChangesNothing(t *testing.T) {
 	nobody.get("/sign-in")
 	before := [3]int{w.events("credential.removed"), w.events("alarm.not-me"), w.events("credential.renamed")}
 	for who, p := range map[string]*person{"nobody": nobody, "eve": in} {
-		for _, act := range []struct{ path, action, object string }{{"/account/do", enrollment.NotMe, "1"}, {"/account/do", enrollment.NotMe, "12"}, {"/account/do", enrollment.Remove, "1"}, {"/account/do", enrollment.Remove, "2"},
+		for _, act := range []struct{ path, action, object string }{{"/account/do", incident.Report, "1"}, {"/account/do", incident.Report, "12"}, {"/account/do", enrollment.Remove, "1"}, {"/account/do", enrollment.Remove, "2"},
 			{"/account/rename", "", "1"}, {"/account/quiet", "", ""}} {
 			p.get(map[string]string{"nobody": "/sign-in", "eve": "/account"}[who])
 			link := p.trap(act.path, "action", act.action, "object", act.object, "number", act.object, "label", "trap", "begins", "01:00", "ends", "05:00", "zone", "Europe/Berlin")

@@ -21,6 +21,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
+	"countersign/internal/incident"
 	"countersign/internal/keyring"
 	"countersign/internal/notify"
 	"countersign/internal/offline"
@@ -66,6 +67,7 @@ type installation struct {
 	catalogue   *application.Catalogue
 	enrollments *enrollment.Enrollments
 	recoveries  recovery.Pieces
+	incidents   *incident.Incidents
 	publicURL   *url.URL
 	recovery    func() config.LocalRecovery
 	version     string
@@ -142,10 +144,10 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	var enrollments *enrollment.Enrollments
-	var recoveries recovery.Pieces
+	var incidents *incident.Incidents
 	disown := func(ctx context.Context, tx *store.Tx, d signin.Disowned) error {
-		return enrollments.DisownIn(ctx, tx, enrollment.Disowned{Account: d.Account, Entry: d.Entry})
+		_, err := incidents.ReportIn(ctx, tx, incident.Reported{Account: d.Account, Entry: d.Entry})
+		return err
 	}
 	if in.outbox, err = notify.NewOutbox(in.db, in.keys, s.now); err != nil {
 		return err
@@ -155,21 +157,19 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	enrollments = enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Groups: groups, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.sessions,
-		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now,
-		Doubt: func(ctx context.Context, tx *store.Tx, account directory.Account) (int, error) {
-			return recoveries.Stops.DisownIn(ctx, tx, account)
-		}})
+	enrollments := enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.sessions,
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now})
 	wait := recovery.WaitDefault
 	if s.wait != nil {
 		wait = *s.wait
 	}
-	recoveries, err = recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Groups: groups, Enrollments: enrollments, Tickets: in.tickets, Outbox: in.outbox, Tries: in.engine.Tries,
+	recoveries, err := recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Groups: groups, Enrollments: enrollments, Tickets: in.tickets, Outbox: in.outbox, Tries: in.engine.Tries,
 		EndSessions: in.sessions.EndAllIn, PublicURL: s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now})
 	if err != nil {
 		return err
 	}
-	in.enrollments, in.recoveries = enrollments, recoveries
+	incidents = incident.New(incident.Parts{DB: in.db, Directory: people, Groups: groups, Sessions: in.sessions, Enrollments: enrollments, Recoveries: recoveries.Stops, Spare: in.engine.SpareAdministration, Now: s.now})
+	in.enrollments, in.recoveries, in.incidents = enrollments, recoveries, incidents
 	in.rooms = append(in.rooms, recoveries.Cases, recoveries.Requests, lists)
 	pushes, err := pushkey.Open(ctx, in.db, in.keys)
 	if err != nil {
@@ -218,7 +218,7 @@ func (in *installation) pages(s settings, door *forwardauth.Door) (http.Handler,
 	var routes []look.Route
 	routes = append(routes, in.api.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Recoveries: in.recoveries, Now: s.now}).Routes()...)
-	routes = append(routes, portal.New(portal.Parts{Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Enrollments: in.enrollments, Cases: in.recoveries.Cases, Stops: in.recoveries.Stops, Admin: in.admin}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Enrollments: in.enrollments, Cases: in.recoveries.Cases, Stops: in.recoveries.Stops, Incidents: in.incidents, Admin: in.admin}).Routes()...)
 	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.engine.Apps, Enrollments: in.enrollments, PushKey: in.pusher.public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Browser: browser, Look: l, Admin: in.admin, Protocols: s.protocols}).Routes()...)
 	in.routes = routes

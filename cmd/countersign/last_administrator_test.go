@@ -17,6 +17,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/incident"
 	"countersign/internal/policy"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -277,11 +278,11 @@ func TestSoleAdministratorReports(t *testing.T) {
 		if err := by.signIn(); err != nil {
 			t.Fatal(err)
 		}
-		step := w.check(by.secret, enrollment.NotMe, "1")
+		step := w.check(by.secret, incident.Report, "1")
 		if step.State != signin.Granted {
 			t.Fatalf("%v %s", step.State, step.Reason)
 		}
-		if _, err := w.enrollments.ReportNotMe(t.Context(), step.Grant, 1); err != nil {
+		if _, err := w.incidents.Report(t.Context(), step.Grant, 1); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/incident"
 	"countersign/internal/signin"
 )
 
@@ -43,7 +44,7 @@ func TestMovedTextOfEveryOwnAction(t *testing.T) {
 		enrollment.SetPIN: func(g signin.Grant, _ string) error { _, err := e.BeginPIN(ctx, g, 2); return err },
 		enrollment.Remove: func(g signin.Grant, _ string) error { return e.Remove(ctx, g, 2) },
 		enrollment.Rename: func(g signin.Grant, _ string) error { return e.Rename(ctx, g, 2, "x") },
-		enrollment.NotMe:  func(g signin.Grant, _ string) error { _, err := e.ReportNotMe(ctx, g, 2); return err },
+		incident.Report:   func(g signin.Grant, _ string) error { _, err := s.incidents.Report(ctx, g, 2); return err },
 		signin.SetQuiet:   func(g signin.Grant, _ string) error { return s.engine.Pushes.SetQuiet(ctx, g, nine) },
 	}
 	s.unchanged("moved texts", func() {

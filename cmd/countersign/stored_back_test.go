@@ -55,7 +55,7 @@ var wearsOn = map[string]func(v *vault){
 			if err != nil {
 				return err
 			}
-			_, err = v.recoveries.Stops.DisownIn(ctx, tx, lost)
+			_, err = v.recoveries.Stops.DoubtIn(ctx, tx, lost)
 			return err
 		})
 	},

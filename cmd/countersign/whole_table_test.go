@@ -22,6 +22,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
+	"countersign/internal/incident"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -61,7 +62,7 @@ var (
 		signin.SignIn: "no act", signin.CommandLine: "the page of a command line, which shows its text and takes a press", signin.Approve: "its text has the number in it, typed on the page before",
 		signin.Recover: "held by the browser that shows the number", signin.SetQuiet: "a form that says all of it",
 		enrollment.Enroll: "opens a form; what is enrolled is answered there, in the same session", enrollment.SetPIN: "opens a form, in the same session",
-		enrollment.Remove: "its text is shown and takes a press", enrollment.NotMe: "its text is shown and takes a press", enrollment.Rename: "a form that says all of it",
+		enrollment.Remove: "its text is shown and takes a press", incident.Report: "its text is shown and takes a press", enrollment.Rename: "a form that says all of it",
 	}
 )
 
@@ -288,12 +289,12 @@ func at(pattern, name string) string {
 // well; with what forms have in its address; and no row of the database is another.
 func TestNothingActsOnAGet(t *testing.T) {
 	s := newScene(t)
-	link := s.stranger.trap("/account/do", "action", enrollment.NotMe, "object", "1")
+	link := s.stranger.trap("/account/do", "action", incident.Report, "object", "1")
 	_, errand, _ := strings.Cut(link, "errand=")
 	if errand == "" {
 		t.Fatalf("a stranger is sent to %q", link)
 	}
-	query := "?" + encoded("errand", errand, "action", enrollment.NotMe, "object", "1", "number", "1", "code", errand, "shown", "x", "held", "", "text", "x", "name", "ada")
+	query := "?" + encoded("errand", errand, "action", incident.Report, "object", "1", "number", "1", "code", errand, "shown", "x", "held", "", "text", "x", "name", "ada")
 	for _, r := range s.routes {
 		if method, _, _ := strings.Cut(r.Pattern, " "); method != http.MethodGet || strings.HasSuffix(r.Pattern, "/export") {
 			continue
@@ -610,10 +611,10 @@ func TestActsShowTheirText(t *testing.T) {
 	}
 	s.eve.get("/account/history")
 	entry := last(t, disowns, s.eve.page)
-	s.eve.post("/account/do", "action", enrollment.NotMe, "object", entry, "text", text)
+	s.eve.post("/account/do", "action", incident.Report, "object", entry, "text", text)
 	s.eve.sees("It was not me")
 	s.eve.sees("your password is switched off")
-	s.eve.post("/account/do", "action", enrollment.NotMe, "object", "999999", "text", "")
+	s.eve.post("/account/do", "action", incident.Report, "object", "999999", "text", "")
 	if s.eve.status != http.StatusNotFound {
 		t.Errorf("an entry that is not hers was answered %d", s.eve.status)
 	}
@@ -621,7 +622,7 @@ func TestActsShowTheirText(t *testing.T) {
 		t.Error("something was done without its text")
 	}
 	s.eve.get("/account/history")
-	s.eve.does("/account/do", "action", enrollment.NotMe, "object", last(t, disowns, s.eve.page))
+	s.eve.does("/account/do", "action", incident.Report, "object", last(t, disowns, s.eve.page))
 	s.eve.sees("Thank you")
 	if s.events("alarm.not-me") != 1 {
 		t.Error("what was pressed was not done")

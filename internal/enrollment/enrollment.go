@@ -39,14 +39,12 @@ const (
 	Remove = "authenticator.remove"
 	Rename = "authenticator.rename"
 	SetPIN = "authenticator.pin"
-	NotMe  = "report.not-me"
 )
 
 // Parts are what Enrollments are made of.
 type Parts struct {
 	DB        *store.DB
 	Directory *directory.Directory
-	Groups    *directory.Groups
 	// Strangers counts what is refused to whoever has shown nothing.
 	Strangers *signin.Strangers
 	// Outbox takes the notices to people.
@@ -66,9 +64,6 @@ type Parts struct {
 	PINs PINKinds
 	// Messages carries codes to what is enrolled by them.
 	Messages *signin.Messages
-	// Doubt ends the recoveries of an account that are under way, and those that wait on
-	// its owner's word, when that owner says that something was not them.
-	Doubt func(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error)
 	// Spare refuses what would leave nobody who could administer.
 	Spare func(ctx context.Context, r store.Reader, l signin.Loss) error
 	// Quarantine is for how long a new authenticator cannot approve what is
@@ -81,7 +76,6 @@ type Parts struct {
 type Enrollments struct {
 	db             *store.DB
 	directory      *directory.Directory
-	groups         *directory.Groups
 	strangers      *signin.Strangers
 	outbox         *notify.Outbox
 	tries          *signin.Tries
@@ -92,7 +86,6 @@ type Enrollments struct {
 	newKey         func(t KeyTerms) (string, authenticator.Enrolled, error)
 	pins           PINKinds
 	messages       *signin.Messages
-	doubt          func(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error)
 	spare          func(ctx context.Context, r store.Reader, l signin.Loss) error
 	quarantine     time.Duration
 	now            func() time.Time
@@ -101,9 +94,9 @@ type Enrollments struct {
 // New makes Enrollments.
 func New(p Parts) *Enrollments {
 	return &Enrollments{
-		db: p.DB, directory: p.Directory, groups: p.Groups, strangers: p.Strangers, outbox: p.Outbox, tries: p.Tries, tickets: p.Tickets, sessions: p.Sessions,
+		db: p.DB, directory: p.Directory, strangers: p.Strangers, outbox: p.Outbox, tries: p.Tries, tickets: p.Tickets, sessions: p.Sessions,
 		authenticators: p.Authenticators, newPass: p.NewPass, newKey: p.NewKey, pins: p.PINs, messages: p.Messages,
-		doubt: p.Doubt, spare: p.Spare, quarantine: p.Quarantine, now: p.Now,
+		spare: p.Spare, quarantine: p.Quarantine, now: p.Now,
 	}
 }
 
@@ -416,7 +409,7 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 	}
 	if c.Kind == "password" && !account.Risk.IsZero() {
 		en.Detail["risk"] = "ended"
-		if err := e.risk(ctx, tx, account.ID, time.Time{}); err != nil {
+		if err := e.calm(ctx, tx, account.ID); err != nil {
 			return c, err
 		}
 	}
@@ -427,6 +420,16 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 	}
 	return c, e.tell(ctx, tx, account, "A new way to sign in was added to your account",
 		fmt.Sprintf("%q (%s) can be used %s %s.", c.Label, e.Describe(c).Title, what, account.Name))
+}
+
+// calm ends an account's risk: whoever set a new password knows what nobody else does.
+func (e *Enrollments) calm(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
+	account, err := e.directory.Get(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	account.Risk = time.Time{}
+	return e.directory.Update(ctx, tx, account)
 }
 
 // retire revokes what an account has of a kind, also what is used up: what it showed

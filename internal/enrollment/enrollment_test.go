@@ -2,14 +2,12 @@ package enrollment
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"countersign/internal/assurance"
-	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -152,7 +150,12 @@ func TestReplaces(t *testing.T) {
 	r := setUp(t)
 	r.person("bob", "password", "totp", "recoverycode")
 	r.change(func(tx *store.Tx) error {
-		if err := r.risk(t.Context(), tx, r.account("bob").ID, began); err != nil {
+		bob, err := r.directory.Get(t.Context(), tx, r.account("bob").ID)
+		if err != nil {
+			return err
+		}
+		bob.Risk = began
+		if err := r.directory.Update(t.Context(), tx, bob); err != nil {
 			return err
 		}
 		saved := r.newest("bob")["recoverycode"]
@@ -264,58 +267,6 @@ func TestRemove(t *testing.T) {
 	}
 	if err := r.Rename(t.Context(), r.grant("bob", session, Rename, strconv.FormatInt(int64(theirs), 10)), theirs, "x"); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("somebody else's is renamed: %v", err)
-	}
-}
-
-// "This was not me" ends what stands, switches the password off and keeps why, and
-// doubts recoveries.
-func TestNotMe(t *testing.T) {
-	for _, alone := range []bool{false, true} {
-		r := setUp(t)
-		r.person("bob", "totp", "password", "passkey")
-		r.doubted = 2
-		keep, other := r.enters("bob", "passkey"), r.enters("bob", "password")
-		g := r.grant("bob", keep, NotMe, "7")
-		if _, err := r.ReportNotMe(t.Context(), g, 8); reason(err) != "other-action" {
-			t.Errorf("another entry: %v", err)
-		}
-		if alone {
-			r.spare = failure.Refuse("last-administrator", "no")
-		}
-		r.now = began.Add(time.Second)
-		if off, err := r.ReportNotMe(t.Context(), g, 7); err != nil || off == alone {
-			t.Fatalf("it says that the password was switched off: %v, %v", off, err)
-		}
-		password := r.newest("bob")["password"]
-		if off := password.Status == directory.CredentialDisabled && password.End.Cause == directory.ByReport; off == alone {
-			t.Errorf("the password is %s by %s", password.Status, password.End.Cause)
-		}
-		for kind, c := range r.newest("bob") {
-			if kind != "password" && c.Status != directory.CredentialActive {
-				t.Errorf("%s is %s", kind, c.Status)
-			}
-		}
-		if _, err := r.sessions.Standing(t.Context(), other); err == nil {
-			t.Error("another session stands")
-		}
-		if _, err := r.sessions.Standing(t.Context(), keep); err != nil {
-			t.Error("the session of the report ended")
-		}
-		if !r.account("bob").Risk.Equal(r.now) {
-			t.Error("the account is not at risk")
-		}
-		all, err := r.db.Entries(t.Context(), store.Filter{Event: "alarm.not-me"})
-		if err != nil || len(all) != 1 || all[0].Detail["recovery-stopped"] != "true" || all[0].Detail["sessions-ended"] != "1" || all[0].Detail["password-disabled"] != strconv.FormatBool(!alone) || all[0].Outcome != audit.OK {
-			t.Errorf("%+v, %v", all, err)
-		}
-		if got := r.mails(); len(got) != 2 || !slices.Contains(got, "root@example.org: Somebody reports a sign-in that was not theirs") {
-			t.Errorf("told %q", got)
-		}
-	}
-	r := setUp(t)
-	r.person("bob", "passkey")
-	if off, err := r.ReportNotMe(t.Context(), r.grant("bob", r.enters("bob", "passkey"), NotMe, "7"), 7); err != nil || off {
-		t.Errorf("without a password: %v, %v", off, err)
 	}
 }
 

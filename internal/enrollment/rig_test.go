@@ -136,11 +136,10 @@ func (pins) Clear(_ string, state []byte) (authenticator.Enrolled, error) {
 
 type rig struct {
 	*Enrollments
-	t       *testing.T
-	engine  *signin.Engine
-	now     time.Time
-	doubted int
-	spare   error
+	t      *testing.T
+	engine *signin.Engine
+	now    time.Time
+	spare  error
 }
 
 var began = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
@@ -178,9 +177,8 @@ func setUp(t *testing.T) *rig {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	r.Enrollments = New(Parts{DB: db, Directory: people, Groups: groups, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
+	r.Enrollments = New(Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
 		PINs: pins{}, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock,
-		Doubt: func(context.Context, *store.Tx, directory.Account) (int, error) { return r.doubted, nil },
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
 	r.change(func(tx *store.Tx) error {
 		g, err := groups.Create(t.Context(), tx, directory.Administrators, "Administrators", true)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"countersign/internal/assurance"
-	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
@@ -45,8 +44,7 @@ func (r *rig) enrolled(session, kind string) {
 	}
 }
 
-// A mail to the owner says what happened: what can be used now and for what, and
-// whether a password was switched off.
+// A mail to the owner says what happened: what can be used now, and for what.
 func TestOwnersAreToldWhat(t *testing.T) {
 	for name, c := range map[string]struct {
 		happens func(r *rig, bob directory.Account) error
@@ -82,13 +80,6 @@ func TestOwnersAreToldWhat(t *testing.T) {
 				return r.ClearPINIn(t.Context(), tx, bob, &c)
 			})
 		}, []string{"The PIN of one of your tokens was taken away", "Its codes alone are typed now to sign in as bob."}, "new PIN"},
-		"a password off": {func(r *rig, bob directory.Account) error {
-			return r.try(func(tx *store.Tx) error { return r.DisownIn(t.Context(), tx, disowned(bob)) })
-		}, []string{"not theirs", "their password was switched off."}, "no password"},
-		"a password that stays": {func(r *rig, bob directory.Account) error {
-			r.spare = failure.Refuse("last-administrator", "no")
-			return r.try(func(tx *store.Tx) error { return r.DisownIn(t.Context(), tx, disowned(bob)) })
-		}, []string{"not theirs", "no password was switched off"}, "their password was switched off"},
 	} {
 		r := setUp(t)
 		bob := r.person("bob", "password", "totp")
@@ -109,10 +100,6 @@ func TestOwnersAreToldWhat(t *testing.T) {
 			t.Errorf("%s: told %q, which has %q", name, all[0], c.not)
 		}
 	}
-}
-
-func disowned(a directory.Account) Disowned {
-	return Disowned{Account: a, Entry: audit.Entry{Detail: map[string]string{}}}
 }
 
 // The entry of what was set up has what its kind says of it, and nothing where that says

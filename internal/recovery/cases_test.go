@@ -513,7 +513,7 @@ func TestDisowned(t *testing.T) {
 		t.Fatal(err)
 	}
 	disown := func(name string) (n int) {
-		r.change(func(tx *store.Tx) (err error) { n, err = r.DisownIn(t.Context(), tx, r.account(name)); return err })
+		r.change(func(tx *store.Tx) (err error) { n, err = r.DoubtIn(t.Context(), tx, r.account(name)); return err })
 		return n
 	}
 	if n := disown("helga"); n != 2 || r.phase(bobs) != Stopped || r.phase(helgas) != Stopped || r.phase(emils) != Over || r.phase(doras) != Ready || r.phase(carols) != Ready {

@@ -256,12 +256,12 @@ func (s *Stops) finish(ctx context.Context, tx *store.Tx, was Case) error {
 	return s.cases.write(ctx, tx, was, c)
 }
 
-// DisownIn is for when somebody says, in a change that records it, that something in
+// DoubtIn is for when somebody says, in a change that records it, that something in
 // their name was not them. A recovery of their account that waits is stopped, and so
 // is every one that waits on their word for somebody else. One that gave its pass
 // gives no other, and administrators are told whose it is: many of these people will
 // have been who they said, and only somebody who asks them can tell.
-func (s *Stops) DisownIn(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error) {
+func (s *Stops) DoubtIn(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error) {
 	own, err := s.cases.standing(ctx, tx, `account = $1`, account.ID)
 	if err != nil {
 		return 0, err

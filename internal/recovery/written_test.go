@@ -18,7 +18,7 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		"its passes end":        func(r *rig, tx *store.Tx) error { return r.FinishIn(t.Context(), tx, r.account("bob").ID) },
 		"the account is closed": func(r *rig, tx *store.Tx) error { return r.CloseIn(t.Context(), tx, r.account("bob").ID) },
 		"it is stopped":         func(r *rig, tx *store.Tx) error { _, err := r.StopIn(t.Context(), tx, r.account("bob").ID); return err },
-		"its owner disowns it":  func(r *rig, tx *store.Tx) error { _, err := r.DisownIn(t.Context(), tx, r.account("bob")); return err },
+		"its owner disowns it":  func(r *rig, tx *store.Tx) error { _, err := r.DoubtIn(t.Context(), tx, r.account("bob")); return err },
 	} {
 		r := setUp(t)
 		r.person("bob", "password", "totp")

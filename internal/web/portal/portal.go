@@ -23,6 +23,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/incident"
 	"countersign/internal/prompt"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
@@ -44,6 +45,7 @@ type Parts struct {
 	Enrollments *enrollment.Enrollments
 	Cases       *recovery.Cases
 	Stops       *recovery.Stops
+	Incidents   *incident.Incidents
 	Admin       *admin.Admin
 }
 
@@ -57,6 +59,7 @@ type Portal struct {
 	enrollments *enrollment.Enrollments
 	cases       *recovery.Cases
 	stops       *recovery.Stops
+	incidents   *incident.Incidents
 	admin       *admin.Admin
 	pages       *look.Set
 }
@@ -64,7 +67,7 @@ type Portal struct {
 // New prepares the pages.
 func New(p Parts) *Portal {
 	return &Portal{browser: p.Browser, look: p.Look, approvals: p.Approvals, pushes: p.Pushes, sessions: p.Sessions, enrollments: p.Enrollments,
-		cases: p.Cases, stops: p.Stops, admin: p.Admin, pages: p.Look.Load(files)}
+		cases: p.Cases, stops: p.Stops, incidents: p.Incidents, admin: p.Admin, pages: p.Look.Load(files)}
 }
 
 // Routes lists the pages with what each demands.

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"countersign/internal/assurance"
-	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/incident"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/look"
@@ -38,8 +38,8 @@ func (v pressView) Text() string {
 // shown says what an act is about. What is not the person's own is not found.
 func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (pressView, error) {
 	v := pressView{Action: e.Action, Object: e.Object}
-	if e.Action == enrollment.NotMe {
-		return v, p.disowned(r, g, &v)
+	if e.Action == incident.Report {
+		return v, p.reported(r, g, &v)
 	}
 	a, err := p.own(r, g, e.Object)
 	if err != nil {
@@ -56,8 +56,8 @@ func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (press
 	return v, nil
 }
 
-// disowned says which entry of the person's history they say was not them.
-func (p *Portal) disowned(r *http.Request, g signin.Grant, v *pressView) error {
+// reported says which entry of the person's history they say was not them.
+func (p *Portal) reported(r *http.Request, g signin.Grant, v *pressView) error {
 	entries, err := p.admin.History(r.Context(), g, historyMost)
 	if err != nil {
 		return err
@@ -76,8 +76,8 @@ func (p *Portal) disowned(r *http.Request, g signin.Grant, v *pressView) error {
 	return failure.New(failure.NotFound, "There is no such entry among the newest of your history.")
 }
 
-// disownedNow says what came of a report.
-func disownedNow(passwordOff bool) string {
+// reportedNow says what came of a report.
+func reportedNow(passwordOff bool) string {
 	if passwordOff {
 		return "Thank you. Your other sessions were ended, your password was switched off, and your administrators were told."
 	}

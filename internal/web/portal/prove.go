@@ -8,6 +8,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/incident"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/look"
@@ -18,7 +19,7 @@ const continuePath = "/account/continue"
 
 // shows are the acts that a button on a list begins: their exact text is shown, and a
 // press taken under it, before anything is done or proved.
-var shows = []string{enrollment.Remove, enrollment.NotMe}
+var shows = []string{enrollment.Remove, incident.Report}
 
 // act begins what was posted.
 func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
@@ -97,12 +98,12 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 			return err
 		}
 		return p.look.Done(w, r, "/account", "It was removed.")
-	case enrollment.NotMe:
-		off, err := p.enrollments.ReportNotMe(r.Context(), g, id)
+	case incident.Report:
+		off, err := p.incidents.Report(r.Context(), g, id)
 		if err != nil {
 			return err
 		}
-		return p.look.Done(w, r, "/account", disownedNow(off))
+		return p.look.Done(w, r, "/account", reportedNow(off))
 	case signin.Approve:
 		return p.approveIt(w, r, g, e.Object)
 	}
