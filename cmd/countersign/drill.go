@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"strings"
@@ -15,6 +14,8 @@ import (
 	"countersign/internal/admin/nouns"
 	"countersign/internal/attack"
 	"countersign/internal/drill"
+	"countersign/internal/drill/web"
+	"countersign/internal/drill/wire"
 )
 
 type drillCommand struct {
@@ -53,7 +54,7 @@ func (d *drillRun) Run(ctx context.Context, conn *connection) error {
 		return err
 	}
 	report.Ended = time.Now().UTC().Add(time.Second)
-	report.Results = reported(results)
+	report.Results = drill.Report(results)
 	if err := d.show(conn, results); err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func (d *drillRun) Run(ctx context.Context, conn *connection) error {
 }
 
 func (d *drillRun) plan(ctx context.Context, c *client) (drill.Plan, error) {
-	p := drill.Plan{Admin: c, Rows: d.Row, Stage: drill.Stage{Page: d.Page, Radius: d.Radius}}
+	p, secret := drill.Plan{Admin: c, Rows: d.Row}, ""
 	if (d.Radius == "") != (d.RadiusSecret == "") {
 		return p, errors.New("--radius and --radius-secret-file come together")
 	}
@@ -81,7 +82,7 @@ func (d *drillRun) plan(ctx context.Context, c *client) (drill.Plan, error) {
 		if err != nil {
 			return p, err
 		}
-		p.Stage.Secret = strings.TrimRight(string(b), "\r\n")
+		secret = strings.TrimRight(string(b), "\r\n")
 	}
 	if d.From != "" {
 		from, err := netip.ParseAddr(d.From)
@@ -99,8 +100,20 @@ func (d *drillRun) plan(ctx context.Context, c *client) (drill.Plan, error) {
 	if len(document.Servers) != 1 {
 		return p, errors.New("the server does not say what its address is")
 	}
-	p.Stage.Server = document.Servers[0].URL
+	p.Stage.Components = d.components(web.Server(document.Servers[0].URL), secret)
 	return p, nil
+}
+
+// components are those that were named, and Countersign's own.
+func (d *drillRun) components(server web.Server, secret string) []drill.Component {
+	all := []drill.Component{server.Portal()}
+	if d.Page != "" {
+		all = append(all, server.Page(d.Page))
+	}
+	if d.Radius != "" {
+		all = append(all, wire.Radius{Address: d.Radius, Secret: secret, Owners: server}.Component())
+	}
+	return append(all, server.Administration())
 }
 
 // Do does a command for the drill, and has it approved where it must be.
@@ -122,24 +135,6 @@ func (c *client) Do(ctx context.Context, action string, in, out any) error {
 		return err
 	}
 	return json.Unmarshal(answer, out)
-}
-
-var proofWords = map[drill.State]attack.Proof{drill.NotTried: attack.NotRun, drill.Passed: attack.Held, drill.Failed: attack.Failed}
-
-func reported(results []drill.Result) []attack.DrillResult {
-	var out []attack.DrillResult
-	for _, r := range results {
-		if r.Skipped != "" {
-			continue
-		}
-		detail := r.Blocked.Detail
-		if len(detail) > 1000 {
-			detail = detail[:1000]
-		}
-		out = append(out, attack.DrillResult{Row: r.Row, Time: r.Time.Add(time.Second), Blocked: proofWords[r.Blocked.State], Audited: proofWords[r.Audited.State],
-			Honest: proofWords[r.Honest.State], Control: proofWords[r.Control.State], Closed: proofWords[r.Closed.State], Detail: strings.ToValidUTF8(detail, "")})
-	}
-	return out
 }
 
 // handIn signs the report, keeps it where it was asked for, and records it.
@@ -172,41 +167,11 @@ func (d *drillRun) handIn(ctx context.Context, c *client, report attack.DrillRep
 	return err
 }
 
-var marks = map[drill.State]string{drill.Passed: "yes", drill.Failed: "NO", drill.NotTried: "-"}
-
 func (d *drillRun) show(conn *connection, results []drill.Result) error {
 	if conn.JSON {
 		e := json.NewEncoder(os.Stdout)
 		e.SetIndent("", "  ")
 		return e.Encode(results)
 	}
-	return drillTable(os.Stdout, results)
-}
-
-// drillTable prints a line a row, and what opened or failed under it.
-func drillTable(w io.Writer, results []drill.Result) error {
-	fmt.Fprintf(w, "%-10s  %-34s %-8s %-8s %-8s %-7s %s\n", "ROW", "", "CONTROL", "BLOCKED", "AUDITED", "HONEST", "FAIL-CLOSED")
-	skipped := map[string][]string{}
-	for _, r := range results {
-		if r.Skipped != "" {
-			skipped[r.Skipped] = append(skipped[r.Skipped], r.Row)
-			continue
-		}
-		name := r.Name
-		if len(name) > 33 {
-			name = name[:32] + "…"
-		}
-		fmt.Fprintf(w, "%-10s  %-34s %-8s %-8s %-8s %-7s %s\n", r.Row, name, marks[r.Control.State], marks[r.Blocked.State], marks[r.Audited.State], marks[r.Honest.State], marks[r.Closed.State])
-		for _, p := range r.Proofs() {
-			if p.State == drill.Failed {
-				fmt.Fprintf(w, "            %s: %s\n", p.Name, p.Detail)
-			}
-		}
-	}
-	for why, rows := range skipped {
-		if _, err := fmt.Fprintf(w, "\nOpen, because %s:\n  %s\n", why, strings.Join(rows, " ")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return drill.Table(os.Stdout, results)
 }

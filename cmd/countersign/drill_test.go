@@ -24,6 +24,9 @@ import (
 	"countersign/internal/authenticator/slowhash"
 	"countersign/internal/directory"
 	"countersign/internal/drill"
+	"countersign/internal/drill/host"
+	"countersign/internal/drill/web"
+	"countersign/internal/drill/wire"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -117,6 +120,7 @@ type bed struct {
 	guarded, naked *world
 	stage, open    drill.Stage
 	admin, naive   *clerk
+	host           *consoleOf // of the guarded one, or nil
 	database       *storetest.Server
 	gone           atomic.Bool // what RADIUS relays drop
 	impostor       atomic.Bool // who else answers RADIUS, without the secret
@@ -126,8 +130,7 @@ func newBed(t testing.TB, limits signin.Limits) *bed {
 	b := &bed{t: t, database: storetest.StartPostgres(t)}
 	b.guarded, b.naked = newWorldFrom(t, settings{database: b.database.DSN, limits: limits}, "http://localhost", nil), newWorld(t)
 	b.admin, b.naive = b.guarded.clerk(), b.naked.clerk()
-	b.stage, b.open = b.stageOf(b.guarded), b.stageOf(b.naked)
-	b.stage.Radius = b.relay(b.guarded.radius, "")
+	b.stage, b.open = b.stageOf(b.guarded, b.relay(b.guarded.radius, "")), b.stageOf(b.naked, b.naked.radius)
 	b.naked.setPolicy(oneFactor)
 	b.consoles()
 	return b
@@ -147,7 +150,9 @@ func (b *bed) consoles() {
 	with.radius = b.relay(b.guarded.radius, hostAddress)
 	with.asks(with.radius, pamSecret)
 	without.stack(unguarded(documentedStack(b.t)))
-	b.stage.Console, b.open.Console = with, without
+	b.host = with
+	b.stage.Components = append(b.stage.Components, host.Component(with))
+	b.open.Components = append(b.open.Components, host.Component(without))
 }
 
 func (w *world) setPolicy(body string) {
@@ -163,12 +168,15 @@ func (w *world) setPolicy(body string) {
 	}
 }
 
-func (b *bed) stageOf(w *world) drill.Stage {
-	host := w.behindNginx(testbed.NewPage(b.t))
-	if err := w.plantApplications(context.Background(), host, drillSecret); err != nil {
+func (b *bed) stageOf(w *world, radius string) drill.Stage {
+	page := w.behindNginx(testbed.NewPage(b.t))
+	if err := w.plantApplications(context.Background(), page, drillSecret); err != nil {
 		b.t.Fatal(err)
 	}
-	return drill.Stage{Server: w.base, Page: "http://" + host + "/notes", Radius: w.radius, Secret: drillSecret, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
+	server := web.Server(w.base)
+	return drill.Stage{Components: []drill.Component{
+		server.Portal(), server.Page("http://" + page + "/notes"), wire.Radius{Address: radius, Secret: drillSecret, Owners: server}.Component(), server.Administration(),
+	}, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
 }
 
 // relay passes datagrams on to a RADIUS server, from an address of its own where it
@@ -364,7 +372,7 @@ func TestDrill(t *testing.T) {
 		}
 	}
 	want := 17
-	if b.stage.Console == nil {
+	if b.host == nil {
 		want = 16
 	}
 	if played < want {
@@ -377,7 +385,7 @@ func TestDrill(t *testing.T) {
 func TestDrillFails(t *testing.T) {
 	b := &bed{t: t, naked: newWorld(t)}
 	b.naive = b.naked.clerk()
-	b.open = b.stageOf(b.naked)
+	b.open = b.stageOf(b.naked, b.naked.radius)
 	b.naked.setPolicy(oneFactor)
 	rows := []string{"T1040", "T1078", "T1110", "T1110.001", "T1110.002", "T1110.003", "T1110.004", "T1133", "T1213"}
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: b.open, Admin: b.naive, Rows: rows})
@@ -413,8 +421,8 @@ func TestDrillFailsWithoutItsOwnGuard(t *testing.T) {
 		b := newBed(t, signin.Limits{Dormant: 365 * 24 * time.Hour})
 		b.guarded.setPolicy(oneFactor)
 		rows := []string{"T1098", "T1556.006", "T1621"}
-		if host, ok := b.stage.Console.(*consoleOf); ok {
-			host.stack(unguarded(documentedStack(t)))
+		if b.host != nil {
+			b.host.stack(unguarded(documentedStack(t)))
 			rows = append(rows, "T1078.003")
 		}
 		failed(t, drill.Plan{Stage: b.stage, Admin: b.admin, Bed: b, Rows: rows})
@@ -422,7 +430,7 @@ func TestDrillFailsWithoutItsOwnGuard(t *testing.T) {
 	deployment := func(t *testing.T) (*world, drill.Stage, *clerk) {
 		w := newWorld(t)
 		admin := w.clerk()
-		return w, (&bed{t: t}).stageOf(w), admin
+		return w, (&bed{t: t}).stageOf(w, w.radius), admin
 	}
 	t.Run("everybody administers, nobody is suspended", func(t *testing.T) {
 		_, stage, admin := deployment(t)

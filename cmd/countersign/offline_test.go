@@ -15,7 +15,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/audit"
-	"countersign/internal/drill"
+	"countersign/internal/drill/host"
 	"countersign/internal/failure"
 	"countersign/internal/store"
 	"countersign/internal/testbed"
@@ -40,7 +40,7 @@ func (w *world) console(network string) *consoleOf {
 	return c
 }
 
-var _ drill.Console = (*consoleOf)(nil)
+var _ host.Console = (*consoleOf)(nil)
 
 func (c *consoleOf) Join(name, password, line string) (leave func(), err error) {
 	run := func(in, name string, args ...string) error {

@@ -1,4 +1,11 @@
-package drill
+// Package web enters and attacks what people meet in a browser: Countersign's own pages,
+// pages behind forward-auth, and the API and console of administration.
+//
+// It owns a browser without script, how a canary gets what it signs in with, and how its
+// owner approves what waits elsewhere. What the attacks are for, and what their results
+// prove, is the drill's. Invariant: a try is open only if the page, the portal or the
+// directory says so, and not because nothing was answered.
+package web
 
 import (
 	"context"
@@ -9,10 +16,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
 	"time"
+
+	"countersign/internal/drill"
+	"countersign/internal/softkey"
 )
 
 // browser is a browser without script: pages, forms and cookies.
@@ -33,18 +44,35 @@ type form struct {
 	values url.Values
 }
 
-func (s *scene) browse(attacker bool) *browser {
+// attacker is a browser of the attacker's.
+func attacker(p *drill.Play, server string) *browser { return browse(p, server, p.From) }
+
+// honest is a browser of somebody who does what they should.
+func honest(p *drill.Play, server string) *browser { return browse(p, server, netip.Addr{}) }
+
+// kept is a browser with the canary's last session. It waits as honest people do, however
+// silent Countersign is: what was good before may be let in late.
+func kept(p *drill.Play, server string, c *drill.Canary) *browser {
+	b := honest(p, server)
+	b.client.Jar, b.client.Timeout = c.Jar, answered
+	return b
+}
+
+// answered is how long an honest browser waits.
+const answered = 90 * time.Second
+
+func browse(p *drill.Play, server string, from netip.Addr) *browser {
 	jar, _ := cookiejar.New(nil)
 	d := &net.Dialer{Timeout: 20 * time.Second}
-	if attacker && s.From.IsValid() {
-		d.LocalAddr = &net.TCPAddr{IP: s.From.AsSlice()}
+	if from.IsValid() {
+		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
 	}
 	wait := answered
-	if s.down {
-		wait = s.Patience // a browser waits longer, and gets no more
+	if p.Down {
+		wait = p.Patience // a browser waits longer, and gets no more
 	}
 	t := &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true}
-	return &browser{client: &http.Client{Jar: jar, Transport: t, Timeout: wait}, server: s.Server}
+	return &browser{client: &http.Client{Jar: jar, Transport: t, Timeout: wait}, server: server}
 }
 
 var refresh = regexp.MustCompile(`^0;\s*url=(.+)$`)
@@ -179,4 +207,43 @@ func (b *browser) origin() string { return b.at.Scheme + "://" + b.at.Host }
 // inside reports whether somebody is signed in to the portal.
 func (b *browser) inside(ctx context.Context) bool {
 	return b.get(ctx, b.server+"/account") == nil && b.status == http.StatusOK && strings.HasPrefix(b.at.Path, "/account") && b.says("Sign out")
+}
+
+func (b *browser) added(what string) error {
+	if !b.says("Added: ") {
+		return fmt.Errorf("%s could not be enrolled", what)
+	}
+	return nil
+}
+
+// passkey signs in with a passkey, on the page that it is on.
+func (b *browser) passkey(ctx context.Context, key *softkey.Key) error {
+	options, err := b.options()
+	if err != nil {
+		return err
+	}
+	answer, err := key.Get(b.origin(), options)
+	if err != nil {
+		return err
+	}
+	return b.post(ctx, "/sign-in", "authenticator", "passkey", "data", string(answer))
+}
+
+// prove answers the sign-in pages with password and code until they are done.
+func (b *browser) prove(ctx context.Context, c *drill.Canary) error {
+	for range 3 {
+		switch {
+		case b.asks("password"):
+			if err := b.post(ctx, "/sign-in", "authenticator", "password", "text", c.Password); err != nil {
+				return err
+			}
+		case b.asks("hotp"):
+			if err := b.post(ctx, "/sign-in", "authenticator", "hotp", "text", c.Code()); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
 }

@@ -1,15 +1,18 @@
-package drill
+// Package wire enters and attacks what speaks a protocol of its own on the network:
+// RADIUS.
+//
+// It owns packets written by its own code, as equipment and attackers send them. An owner
+// who approves what waits here does so on a page, by way of drill/web. What the attacks are
+// for, and what their results prove, is the drill's. Invariant: an answer that does not
+// verify under the shared secret counts for nothing.
+package wire
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/md5" //nolint:gosec // RADIUS is made of it (RFC 2865, RFC 3579)
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"net"
-	"os"
-	"time"
 )
 
 // The codes of RFC 2865 that a drill meets. Zero is silence.
@@ -79,44 +82,6 @@ func (a ask) packet() []byte {
 	return p
 }
 
-// answered is how long an answer is waited for that a server owes: equipment sends
-// the same datagram again meanwhile, as RFC 5080 section 2.2.1 has it.
-const answered = 90 * time.Second
-
-// send asks and waits; a server that says nothing is silence.
-func (s *scene) send(ctx context.Context, packet []byte, secret string, attacker bool) (reply, error) {
-	return s.sendFor(ctx, packet, secret, attacker, answered)
-}
-
-// sendFor is send with its own patience, for what a server owes no answer.
-func (s *scene) sendFor(ctx context.Context, packet []byte, secret string, attacker bool, wait time.Duration) (reply, error) {
-	d := net.Dialer{}
-	if attacker && s.From.IsValid() {
-		d.LocalAddr = &net.UDPAddr{IP: s.From.AsSlice()}
-	}
-	c, err := d.DialContext(ctx, "udp", s.Radius)
-	if err != nil {
-		return reply{}, err
-	}
-	defer c.Close()
-	if s.down {
-		wait = s.Patience / 4
-	}
-	b := make([]byte, 4096)
-	for end := time.Now().Add(wait); time.Now().Before(end) && ctx.Err() == nil; {
-		if _, err := c.Write(packet); err != nil {
-			break // nobody listens, which is silence
-		}
-		c.SetReadDeadline(time.Now().Add(min(wait, 5*time.Second))) //nolint:errcheck // a fresh socket
-		if n, err := c.Read(b); err == nil {
-			return parse(b[:n], packet, secret)
-		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
-			break
-		}
-	}
-	return reply{}, nil
-}
-
 // parse checks the Response Authenticator (RFC 2865 section 3): an answer that
 // anybody could have made counts for nothing.
 func parse(b, packet []byte, secret string) (reply, error) {
@@ -141,24 +106,4 @@ func parse(b, packet []byte, secret string) (reply, error) {
 		}
 	}
 	return out, nil
-}
-
-// radius asks as an attacker does.
-func (s *scene) radius(ctx context.Context, a ask) (reply, error) {
-	if a.secret == "" {
-		a.secret = s.Secret
-	}
-	return s.send(ctx, a.packet(), a.secret, true)
-}
-
-// vpn signs in with password and code, as the honest person does.
-func (s *scene) vpn(ctx context.Context, name, password, code string) (bool, error) {
-	first := ask{name: name, password: password, secret: s.Secret}
-	r, err := s.send(ctx, first.packet(), s.Secret, false)
-	if err != nil || r.code != accessChallenge {
-		return r.code == accessAccept, err
-	}
-	second := ask{name: name, password: code, state: r.state, secret: s.Secret}
-	r, err = s.send(ctx, second.packet(), s.Secret, false)
-	return r.code == accessAccept, err
 }

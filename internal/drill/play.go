@@ -1,0 +1,118 @@
+package drill
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+
+	"countersign/internal/softkey"
+)
+
+// Play is one row's attack on a stage, with a canary whose password the attacker knows.
+type Play struct {
+	Stage
+	Admin Administrator
+	// Bed is nil on a deployment.
+	Bed Bed
+	// Unguarded says that this is the control arm, Down that Countersign is stopped.
+	Unguarded, Down bool
+	Canary          *Canary
+	after           []func(context.Context)
+}
+
+func newPlay(ctx context.Context, stage Stage, admin Administrator) (*Play, error) {
+	p := &Play{Stage: stage, Admin: admin}
+	c, err := p.Enroll(ctx)
+	if err != nil {
+		p.close(ctx)
+		return nil, err
+	}
+	p.Canary = c
+	return p, nil
+}
+
+// Afterwards has something done when the play is over: the latest first.
+func (p *Play) Afterwards(do func(context.Context)) { p.after = append(p.after, do) }
+
+// close takes away what the play made.
+func (p *Play) close(ctx context.Context) {
+	for _, do := range slices.Backward(p.after) {
+		do(ctx)
+	}
+	p.after = nil
+}
+
+// Remove takes an account away when the play is over.
+func (p *Play) Remove(name string) {
+	p.Afterwards(func(ctx context.Context) {
+		p.Admin.Do(ctx, "group.member.remove", map[string]string{"group": "administrators", "account": name}, nil) //nolint:errcheck // few ever were
+		p.Admin.Do(ctx, "account.remove", map[string]string{"name": name}, nil)                                    //nolint:errcheck // a suspended canary is left over at worst
+	})
+}
+
+// Account makes an account with a pass and nothing else.
+func (p *Play) Account(ctx context.Context) (*Canary, error) {
+	tag := strings.ToLower(rand.Text()[:8])
+	c := &Canary{Name: "canary-" + tag, Password: "canary " + rand.Text(), Key: &softkey.Key{}}
+	if err := p.Admin.Do(ctx, "account.create", map[string]any{"name": c.Name, "display": "Drill " + c.Name}, nil); err != nil {
+		return nil, err
+	}
+	p.Remove(c.Name)
+	var pass struct {
+		Link string `json:"link"`
+	}
+	if err := p.Admin.Do(ctx, "pass.issue", map[string]any{"account": c.Name, "note": "a drill"}, &pass); err != nil {
+		return nil, err
+	}
+	c.Link = pass.Link
+	return c, nil
+}
+
+// Enroll makes a canary with everything that people sign in with.
+func (p *Play) Enroll(ctx context.Context) (*Canary, error) {
+	i := slices.IndexFunc(p.Components, func(c Component) bool { return c.Enroll != nil })
+	if i < 0 {
+		return nil, errors.New("no component of the stage gives accounts what they sign in with")
+	}
+	c, err := p.Account(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c, p.Components[i].Enroll(ctx, p, c)
+}
+
+// Guess tries one name and password at every door there is.
+func (p *Play) Guess(ctx context.Context, name, password string) []Try {
+	g := &Guess{Name: name, Password: password}
+	var tries []Try
+	for _, c := range p.Components {
+		for _, d := range c.Doors {
+			for _, t := range d.Guess(ctx, p, g) {
+				t.Component, t.Door = c.Name, d.Name
+				tries = append(tries, t)
+			}
+		}
+	}
+	return tries
+}
+
+// Move plays a move at every component that it can be done at.
+func (p *Play) Move(ctx context.Context, m Move, victim *Canary) ([]Try, error) {
+	var tries []Try
+	for _, c := range p.Components {
+		if c.Moves[m] == nil {
+			continue
+		}
+		made, err := c.Moves[m](ctx, p, victim)
+		for _, t := range made {
+			t.Component = c.Name
+			tries = append(tries, t)
+		}
+		if err != nil {
+			return tries, err
+		}
+	}
+	return tries, nil
+}

@@ -1,0 +1,246 @@
+package drill_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/cookiejar"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/drill"
+	"countersign/internal/drill/host"
+	"countersign/internal/drill/web"
+	"countersign/internal/drill/wire"
+)
+
+// office answers the commands of a drill, and keeps what it was asked. Its log tells of
+// every event.
+type office struct{ asked []string }
+
+func (o *office) Do(_ context.Context, action string, in, out any) error {
+	name := ""
+	switch in := in.(type) {
+	case map[string]string:
+		name = in["name"]
+	case map[string]any:
+		name, _ = in["name"].(string)
+	}
+	o.asked = append(o.asked, action+" "+name)
+	return nil
+}
+
+// made are the accounts that were made and not removed.
+func (o *office) made() map[string]bool {
+	left := map[string]bool{}
+	for _, a := range o.asked {
+		if name, ok := strings.CutPrefix(a, "account.create "); ok {
+			left[name] = true
+		}
+		if name, ok := strings.CutPrefix(a, "account.remove "); ok {
+			delete(left, name)
+		}
+	}
+	return left
+}
+
+// yard is a bed that only says which arm it is.
+type yard struct{ stage drill.Stage }
+
+func (y yard) Unguarded() (drill.Stage, drill.Administrator)          { return y.stage, &office{} }
+func (y yard) Trick(context.Context, string) (undo func(), err error) { return func() {}, nil }
+func (y yard) Later(time.Duration)                                    {}
+
+// theirs are the components that there are.
+func theirs() []drill.Component {
+	server := web.Server("http://server.example")
+	return []drill.Component{server.Portal(), server.Page("http://page.example"), wire.Radius{Owners: server}.Component(), server.Administration(), host.Component(nil)}
+}
+
+// hollow are the same components with nothing behind them, which note what is played.
+func hollow(note func(what string)) []drill.Component {
+	all := theirs()
+	for i, c := range all {
+		for m := range c.Moves {
+			c.Moves[m] = func(context.Context, *drill.Play, *drill.Canary) ([]drill.Try, error) {
+				note(c.Name + ": " + string(m))
+				return []drill.Try{{Name: string(m)}}, nil
+			}
+		}
+		for k, d := range c.Doors {
+			c.Doors[k].Guess = func(context.Context, *drill.Play, *drill.Guess) []drill.Try {
+				note(c.Name + " at " + d.Name)
+				return []drill.Try{{Name: d.Name}}
+			}
+		}
+		if all[i].Enroll != nil {
+			all[i].Enroll = func(context.Context, *drill.Play, *drill.Canary) error { return nil }
+		}
+		if all[i].Enter != nil {
+			all[i].Enter = func(context.Context, *drill.Play, *drill.Canary) error { note(c.Name + " by its owner"); return nil }
+		}
+	}
+	return all
+}
+
+// Every move and door that a component brings is played by some row, and every row tries
+// something.
+func TestRowsUseWhatComponentsBring(t *testing.T) {
+	played := map[string]bool{}
+	stage := drill.Stage{Components: hollow(func(what string) { played[what] = true })}
+	o := &office{}
+	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Bed: yard{stage}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	drilled := 0
+	for _, r := range results {
+		if r.Skipped == "" {
+			drilled++
+			if len(r.Doors) == 0 {
+				t.Errorf("%s tries nothing", r.Row)
+			}
+		}
+	}
+	if drilled < 17 {
+		t.Errorf("only %d rows are drilled", drilled)
+	}
+	for _, c := range theirs() {
+		for m := range c.Moves {
+			if !played[c.Name+": "+string(m)] {
+				t.Errorf("no row plays %q of %s", m, c.Name)
+			}
+		}
+		for _, d := range c.Doors {
+			if !played[c.Name+" at "+d.Name] {
+				t.Errorf("no row guesses at %q", d.Name)
+			}
+		}
+		if c.Enter != nil && !played[c.Name+" by its owner"] {
+			t.Errorf("no owner enters %s", c.Name)
+		}
+	}
+	if left := o.made(); len(left) > 0 || len(o.asked) < 100 {
+		t.Errorf("%d canaries are left over, of %d commands", len(left), len(o.asked))
+	}
+}
+
+// What was tried says at which component and door; a component that does not bring a
+// move is not asked for it.
+func TestTriesSayWhere(t *testing.T) {
+	result := func(row string) []drill.Try {
+		t.Helper()
+		results, err := drill.Run(t.Context(), drill.Plan{Stage: drill.Stage{Components: hollow(func(string) {})}, Admin: &office{}, Rows: []string{row}})
+		if err != nil || len(results) != 1 {
+			t.Fatal(results, err)
+		}
+		return results[0].Doors
+	}
+	want := []drill.Try{
+		{Component: "the portal", Door: "the portal", Name: "the portal"}, {Component: "the page", Door: "the page", Name: "the page"},
+		{Component: "RADIUS", Door: "RADIUS", Name: "RADIUS"}, {Component: "administration", Door: "the API on a terminal", Name: "the API on a terminal"},
+	}
+	if got := result("T1078"); !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+	if got := result("T1213"); !slices.Equal(got, []drill.Try{{Component: "the page", Name: string(drill.ReadPages)}}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Why a row is not drilled: each by what it lacks.
+func TestRowsSayWhatTheyLack(t *testing.T) {
+	reasons := func(p drill.Plan) map[string]string {
+		results, err := drill.Run(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]string{}
+		for _, r := range results {
+			out[r.Row] = r.Skipped
+		}
+		return out
+	}
+	of := func(kinds ...drill.Kind) drill.Stage {
+		return drill.Stage{Components: slices.DeleteFunc(hollow(func(string) {}), func(c drill.Component) bool { return !slices.Contains(kinds, c.Kind) })}
+	}
+	bare, all := of(drill.Portal), of(drill.Portal, drill.Page, drill.Radius)
+	for what, c := range map[string]struct {
+		plan drill.Plan
+		want map[string]string
+	}{
+		"a bare deployment": {drill.Plan{Stage: bare, Admin: &office{}}, map[string]string{"T1213": "no protected page was named", "T1133": "no RADIUS server was named",
+			"T1621": "no RADIUS server was named", "T1078.003": "it can only be played in the test bed", "T1098": "it can only be played in the test bed", "T1078": "",
+			"T1021": "there is no drill for this row yet"}},
+		"a deployment":            {drill.Plan{Stage: all, Admin: &office{}}, map[string]string{"T1213": "", "T1133": "", "T1621": "it can only be played in the test bed"}},
+		"a test bed with no host": {drill.Plan{Stage: all, Admin: &office{}, Bed: yard{all}}, map[string]string{"T1078.003": "the test bed has no host", "T1621": ""}},
+	} {
+		got := reasons(c.plan)
+		for row, why := range c.want {
+			if said, ok := got[row]; said != why || !ok {
+				t.Errorf("%s, %s: %q and not %q", what, row, said, why)
+			}
+		}
+	}
+}
+
+// The cookies that an attacker gets at one door they have at the next, and not in the
+// next attack.
+func TestGuessesCarryTheirCookies(t *testing.T) {
+	var seen []http.CookieJar
+	stage := drill.Stage{Components: hollow(func(string) {})}
+	for i, c := range stage.Components {
+		for k := range c.Doors {
+			stage.Components[i].Doors[k].Guess = func(_ context.Context, _ *drill.Play, g *drill.Guess) []drill.Try {
+				seen = append(seen, g.Jar)
+				if i == 0 {
+					g.Jar, _ = cookiejar.New(nil)
+				}
+				return nil
+			}
+		}
+	}
+	if _, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: &office{}, Rows: []string{"T1078", "T1110.002"}}); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != 8 || seen[0] != nil || seen[1] == nil || seen[1] != seen[3] || seen[4] != nil || seen[5] == seen[1] {
+		t.Errorf("%v", seen)
+	}
+}
+
+// A canary that could not be set up is taken away all the same, and the row fails.
+func TestCanariesAreTakenAway(t *testing.T) {
+	stage := drill.Stage{Components: hollow(func(string) {})}
+	stage.Components[0].Enroll = func(context.Context, *drill.Play, *drill.Canary) error { return errors.New("the disk is full") }
+	o := &office{}
+	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1078"}})
+	if err != nil || len(results) != 1 || results[0].Blocked.State != drill.Failed || !strings.Contains(results[0].Blocked.Detail, "the disk is full") {
+		t.Error(results, err)
+	}
+	if left := slices.Collect(maps.Keys(o.made())); len(left) > 0 || !slices.ContainsFunc(o.asked, func(a string) bool { return strings.HasPrefix(a, "account.create canary-") }) {
+		t.Errorf("left over: %q", left)
+	}
+	stage.Components = stage.Components[1:]
+	results, err = drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1078"}})
+	if err != nil || len(results) != 1 || results[0].Blocked.State != drill.Failed || results[0].Passed() {
+		t.Error("nobody can enroll:", results, err)
+	}
+}
+
+// What is done afterwards is done in the opposite order.
+func TestAfterwards(t *testing.T) {
+	var done []int
+	stage := drill.Stage{Components: hollow(func(string) {})}
+	stage.Components[0].Enroll = func(_ context.Context, p *drill.Play, _ *drill.Canary) error {
+		for i := range 3 {
+			p.Afterwards(func(context.Context) { done = append(done, i) })
+		}
+		return nil
+	}
+	if _, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: &office{}, Rows: []string{"T1078"}}); err != nil || !slices.Equal(done, []int{2, 1, 0}) {
+		t.Error(done, err)
+	}
+}

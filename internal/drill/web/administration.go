@@ -1,0 +1,110 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"countersign/internal/drill"
+)
+
+// Administration is the server's API and console.
+func (s Server) Administration() drill.Component {
+	of := administration{string(s)}
+	return drill.Component{Kind: drill.Administration, Name: "administration",
+		Doors: []drill.Door{{Name: "the API on a terminal", Guess: of.guess}},
+		Moves: map[drill.Move]drill.Attack{drill.StaleSession: of.staleAdministration, drill.CreateAccount: of.createAccount}}
+}
+
+type administration struct{ server string }
+
+type terminalStep struct {
+	Ticket  string           `json:"ticket"`
+	Session *json.RawMessage `json:"session"`
+}
+
+// call sends the API what an attacker sends, and returns the status.
+func (s administration) call(ctx context.Context, p *drill.Play, path, secret string, in, out any) (int, error) {
+	b, err := json.Marshal(in)
+	if err != nil {
+		return 0, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server+"/api/v1/"+path, bytes.NewReader(b))
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if secret != "" {
+		r.Header.Set("Authorization", "Bearer "+secret)
+	}
+	resp, err := attacker(p, s.server).client.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err == nil && out != nil && resp.StatusCode == http.StatusOK {
+		err = json.Unmarshal(body, out)
+	}
+	return resp.StatusCode, err
+}
+
+// login gets a session for the API with everything that is right: what an
+// attacker steals later.
+func (s administration) login(ctx context.Context, p *drill.Play, c *drill.Canary) (string, error) {
+	var step struct {
+		Ticket  string `json:"ticket"`
+		Session *struct {
+			Secret string `json:"secret"`
+		} `json:"session"`
+		Ask []struct {
+			Authenticator string `json:"authenticator"`
+		} `json:"ask"`
+	}
+	turn := map[string]any{"name": c.Name}
+	for range 4 {
+		if status, err := s.call(ctx, p, "login/terminal", "", turn, &step); err != nil || status != http.StatusOK {
+			return "", err
+		}
+		if step.Session != nil {
+			return step.Session.Secret, nil
+		}
+		if len(step.Ask) == 0 {
+			return "", nil
+		}
+		turn = map[string]any{"ticket": step.Ticket, "authenticator": "password", "text": c.Password}
+		if step.Ask[0].Authenticator != "password" {
+			turn["authenticator"], turn["text"] = "hotp", c.Code()
+		}
+		step.Ask = nil
+	}
+	return "", nil
+}
+
+// guess signs in by the API, as a command line does on a terminal.
+func (s administration) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.Try {
+	in, err := s.terminal(ctx, p, g)
+	return []drill.Try{{Name: "the API on a terminal", Open: in, Detail: errText(err)}}
+}
+
+// terminal reports whether it ends in a session.
+func (s administration) terminal(ctx context.Context, p *drill.Play, g *drill.Guess) (bool, error) {
+	var step terminalStep
+	for _, turn := range []map[string]any{{"name": g.Name}, {"authenticator": "password", "text": g.Password}, {"authenticator": "hotp", "text": "000000"}} {
+		if step.Ticket != "" {
+			turn["ticket"] = step.Ticket
+		} else if turn["name"] == nil {
+			return false, nil
+		}
+		step = terminalStep{}
+		if status, err := s.call(ctx, p, "login/terminal", "", turn, &step); err != nil || status != 200 {
+			return false, err
+		}
+		if step.Session != nil {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,85 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+
+	"countersign/internal/drill"
+)
+
+const (
+	pagesAsked = 3
+	// NumbersTried is how many numbers Tap guesses.
+	NumbersTried = 40
+)
+
+var numberOnPage = regexp.MustCompile(`class="transfer"[^>]*>(\d{6})<`)
+
+// Owner is somebody in a browser, who approves what waits there and elsewhere.
+type Owner struct{ b *browser }
+
+// Owner signs the canary's owner in with the passkey.
+func (s Server) Owner(ctx context.Context, p *drill.Play, c *drill.Canary) (*Owner, error) {
+	b := honest(p, string(s))
+	if err := b.get(ctx, b.server+"/sign-in"); err != nil {
+		return nil, err
+	}
+	return &Owner{b}, b.passkey(ctx, c.Key)
+}
+
+// Numbers has an attacker ask for approval in one browser after another, and returns the
+// numbers that they are shown.
+func (s Server) Numbers(ctx context.Context, p *drill.Play, c *drill.Canary) (map[string]bool, error) {
+	shown := map[string]bool{}
+	for range pagesAsked {
+		b := attacker(p, string(s))
+		if err := b.typed(ctx, c.Name, c.Password, ""); err != nil {
+			return nil, err
+		}
+		if err := b.post(ctx, "/sign-in", "authenticator", "approval"); err != nil {
+			return nil, err
+		}
+		if m := numberOnPage.FindStringSubmatch(b.body); m != nil {
+			shown[m[1]] = true
+		}
+	}
+	return shown, nil
+}
+
+// Waiting counts the numbers under which something waits, if their owner types each.
+func (o *Owner) Waiting(ctx context.Context, shown map[string]bool) (n int, err error) {
+	for number := range shown {
+		if err := o.b.get(ctx, o.b.server+"/account/approve"); err != nil {
+			return n, err
+		}
+		if err := o.b.post(ctx, "/account/approve", "number", number); err != nil {
+			return n, err
+		}
+		if o.b.says(found) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// found is what a page says of a number under which something waits.
+const found = "This waits for you"
+
+// Tap types, [NumbersTried] times, what is no number that was shown, and counts what was
+// found under it.
+func (o *Owner) Tap(ctx context.Context, shown map[string]bool) (n int) {
+	for i := range NumbersTried {
+		number := fmt.Sprintf("%06d", (i*271_829)%1_000_000)
+		if i == 0 {
+			number = "" // nothing but the button
+		}
+		if shown[number] || o.b.get(ctx, o.b.server+"/account/approve") != nil {
+			continue
+		}
+		if o.b.post(ctx, "/account/approve", "number", number) == nil && o.b.says(found) {
+			n++
+		}
+	}
+	return n
+}
