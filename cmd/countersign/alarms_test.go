@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/audit"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -65,7 +65,7 @@ func TestAlarmsOfTheDatabase(t *testing.T) {
 	home().sees("The database was changed from outside")
 	home().sees("audit_entry 2")
 	misses("Nothing is changed any more")
-	var listed admin.Alarms
+	var listed audit.AlarmPage
 	if err := ada.Do(t.Context(), "audit.alarms", map[string]any{}, &listed); err != nil || len(listed.Alarms) != 1 || listed.Halted != "" ||
 		listed.Alarms[0].Table != "audit_entry" || listed.Alarms[0].Row != "2" || listed.Alarms[0].Wrong != store.Altered {
 		t.Errorf("%+v, %v", listed, err)

@@ -7,19 +7,19 @@ import (
 	"fmt"
 	"os"
 
-	"countersign/internal/admin"
+	logs "countersign/internal/admin/audit"
 	"countersign/internal/audit"
 )
 
 type auditCommand struct {
-	Search     do[admin.AuditSearch]     `cmd:""`
-	Tail       auditTail                 `cmd:"" help:"Print what is written from now on, as it comes."`
-	Checkpoint do[admin.AuditCheckpoint] `cmd:""`
-	Alarms     do[admin.AuditAlarms]     `cmd:""`
-	Seen       do[admin.AuditSeen]       `cmd:""`
-	Verify     auditVerify               `cmd:"" help:"Check offline that no entry was changed, removed, inserted, moved or cut off."`
-	Export     auditExport               `cmd:"" help:"Write the log as JSON lines."`
-	Accept     auditAccept               `cmd:"" help:"Say why the log is not as the server left it, and have it go on. The servers must be stopped."`
+	Search     do[logs.Search]     `cmd:""`
+	Tail       auditTail           `cmd:"" help:"Print what is written from now on, as it comes."`
+	Checkpoint do[logs.Checkpoint] `cmd:""`
+	Alarms     do[logs.Alarms]     `cmd:""`
+	Seen       do[logs.Seen]       `cmd:""`
+	Verify     auditVerify         `cmd:"" help:"Check offline that no entry was changed, removed, inserted, moved or cut off."`
+	Export     auditExport         `cmd:"" help:"Write the log as JSON lines."`
+	Accept     auditAccept         `cmd:"" help:"Say why the log is not as the server left it, and have it go on. The servers must be stopped."`
 }
 
 type auditVerify struct {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/application"
 	"countersign/internal/admin/group"
 	"countersign/internal/failure"
 	"countersign/internal/testbed"
@@ -31,7 +32,7 @@ func TestApplicationsDoNotShare(t *testing.T) {
 		return err
 	}
 	set := func(name, protocol, settings string) error {
-		c := &admin.ApplicationSet{Name: name, Kind: "wiki", Protocol: protocol, Settings: json.RawMessage(settings)}
+		c := &application.Set{Name: name, Kind: "wiki", Protocol: protocol, Settings: json.RawMessage(settings)}
 		var err error
 		if c.Base, err = w.catalogue.VersionIn(t.Context(), w.db, name); err != nil {
 			return err
@@ -64,7 +65,7 @@ func TestApplicationsDoNotShare(t *testing.T) {
 	must(set("gate", "radius", radius("192.0.2.1", "Restricted")))
 	refused("name the group", do(&group.Remove{Name: "restricted"}))
 	refused("belongs to the application", set("other", "radius", radius("192.0.2.1", "restricted")))
-	must(do(&admin.ApplicationRemove{Name: "gate"}))
+	must(do(&application.Remove{Name: "gate"}))
 	must(do(&group.Remove{Name: "restricted"}))
 }
 

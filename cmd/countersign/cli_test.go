@@ -20,6 +20,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"countersign/internal/admin"
+	keys "countersign/internal/admin/key"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
@@ -337,7 +338,7 @@ func TestAutomationKey(t *testing.T) {
 		return out
 	}
 	done("account", "create", "robot", "--kind", "service")
-	var key admin.Key
+	var key keys.Key
 	out := done("--json", "key", "issue", "robot", "--action", "account.list", "--action", "account.create", "--network", "127.0.0.0/8", "--days", "30")
 	if err := json.Unmarshal([]byte(out), &key); err != nil {
 		t.Fatalf("%v in %s", err, out)

@@ -9,7 +9,14 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/application"
+	admincertificate "countersign/internal/admin/certificate"
 	"countersign/internal/admin/group"
+	"countersign/internal/admin/key"
+	"countersign/internal/admin/offline"
+	"countersign/internal/admin/prompts"
+	"countersign/internal/admin/quiet"
+	"countersign/internal/admin/recovery"
 	words "countersign/internal/text"
 	"countersign/internal/web/api"
 )
@@ -106,13 +113,13 @@ type (
 		Issue do[admin.PassIssue] `cmd:""`
 	}
 	recoveryCommand struct {
-		List    do[admin.RecoveryList]    `cmd:"" default:"withargs"`
-		Open    do[admin.RecoveryOpen]    `cmd:""`
-		Confirm do[admin.RecoveryConfirm] `cmd:""`
-		Stop    do[admin.RecoveryStop]    `cmd:""`
+		List    do[recovery.List]    `cmd:"" default:"withargs"`
+		Open    do[recovery.Open]    `cmd:""`
+		Confirm do[recovery.Confirm] `cmd:""`
+		Stop    do[recovery.Stop]    `cmd:""`
 	}
 	keyCommand struct {
-		Issue do[admin.KeyIssue] `cmd:""`
+		Issue do[key.Issue] `cmd:""`
 	}
 	sessionCommand struct {
 		End do[admin.SessionEnd] `cmd:""`
@@ -121,19 +128,19 @@ type (
 		Revoke do[admin.AuthenticatorRevoke] `cmd:""`
 	}
 	promptsCommand struct {
-		Show do[admin.PromptsShow] `cmd:"" default:"withargs"`
+		Show do[prompts.Show] `cmd:"" default:"withargs"`
 	}
 	offlineCommand struct {
-		List      do[admin.OfflineList]      `cmd:"" default:"withargs"`
-		Issue     do[admin.OfflineIssue]     `cmd:""`
-		Reconcile do[admin.OfflineReconcile] `cmd:""`
-		Revoke    do[admin.OfflineRevoke]    `cmd:""`
+		List      do[offline.List]      `cmd:"" default:"withargs"`
+		Issue     do[offline.Issue]     `cmd:""`
+		Reconcile do[offline.Reconcile] `cmd:""`
+		Revoke    do[offline.Revoke]    `cmd:""`
 	}
 	quietCommand struct {
-		Clear do[admin.QuietClear] `cmd:""`
+		Clear do[quiet.Clear] `cmd:""`
 	}
 	certificateCommand struct {
-		Assign do[admin.CertificateAssign] `cmd:""`
+		Assign do[admincertificate.Assign] `cmd:""`
 	}
 	groupCommand struct {
 		List   do[group.List]   `cmd:""`
@@ -146,9 +153,9 @@ type (
 		} `cmd:"" help:"Who is in a group."`
 	}
 	applicationCommand struct {
-		List   do[admin.ApplicationList]   `cmd:""`
-		Show   do[admin.ApplicationShow]   `cmd:""`
-		Set    do[admin.ApplicationSet]    `cmd:""`
-		Remove do[admin.ApplicationRemove] `cmd:""`
+		List   do[application.List]   `cmd:""`
+		Show   do[application.Show]   `cmd:""`
+		Set    do[application.Set]    `cmd:""`
+		Remove do[application.Remove] `cmd:""`
 	}
 )

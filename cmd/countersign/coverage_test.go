@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/application"
 	"countersign/internal/admin/group"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
@@ -107,7 +108,7 @@ func (o *office) try(c admin.Command) (any, error) {
 
 func do1[T any](o *office, c admin.Command) T {
 	o.t.Helper()
-	if set, ok := c.(*admin.ApplicationSet); ok { // as whoever has just looked at it
+	if set, ok := c.(*application.Set); ok { // as whoever has just looked at it
 		var err error
 		if set.Base, err = o.catalogue.VersionIn(context.Background(), o.db, set.Name); err != nil {
 			o.t.Fatal(err)
@@ -207,7 +208,7 @@ func TestExplainKnowsNumbers(t *testing.T) {
 		return json.RawMessage(`{"mode":"` + mode + `","clients":[{"name":"old","networks":["127.0.0.1"],"secret":"a-secret-of-the-equipment"}]}`)
 	}
 	for mode, want := range map[string]bool{"challenge": true, "appended": false} {
-		do1[map[string]string](o, &admin.ApplicationSet{Name: "vpn", Kind: "vpn", Protocol: "radius", Settings: settings(mode)})
+		do1[map[string]string](o, &application.Set{Name: "vpn", Kind: "vpn", Protocol: "radius", Settings: settings(mode)})
 		x := do1[admin.PolicyExplanation](o, &admin.PolicyExplain{Account: "grace", Application: "vpn"})
 		if x.Possible != want {
 			t.Errorf("%s: %s", mode, x.Answer)
@@ -397,7 +398,7 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 			return json.RawMessage(`{"clients":[{"name":"old","networks":["127.0.0.1"],"secret":"a-secret-of-the-equipment"` + exception + `}]}`)
 		}
 		end := o.now().Add(48 * time.Hour).UTC()
-		set := &admin.ApplicationSet{Name: "vpn", Kind: "vpn", Protocol: "radius", Settings: settings(`,"message_authenticator_exception":{"reason":"firmware","expires":"` + end.Format(time.RFC3339) + `"}`)}
+		set := &application.Set{Name: "vpn", Kind: "vpn", Protocol: "radius", Settings: settings(`,"message_authenticator_exception":{"reason":"firmware","expires":"` + end.Format(time.RFC3339) + `"}`)}
 		do1[map[string]string](o, set)
 		o.is("T1133", attack.Partial, attack.Loosened, "old at 127.0.0.1", "Message-Authenticator", "until "+end.Format(time.DateOnly))
 		o.is("T1213", attack.Enforced, "")
@@ -428,7 +429,7 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		}
 	})
 	t.Run("a path that asks less", func(t *testing.T) {
-		set := &admin.ApplicationSet{Name: "wiki", Kind: "wiki", Protocol: "forward-auth", Settings: json.RawMessage(`{"hosts":["wiki.test"],"rules":[{"path":"/feed","action":"wiki.feed"}]}`)}
+		set := &application.Set{Name: "wiki", Kind: "wiki", Protocol: "forward-auth", Settings: json.RawMessage(`{"hosts":["wiki.test"],"rules":[{"path":"/feed","action":"wiki.feed"}]}`)}
 		do1[map[string]string](o, set)
 		o.policy("rules:\n  - {name: most, when: 'action != \"wiki.feed\"', require: phishing-resistant, within: 5m}\n  - {name: feed, when: 'action == \"wiki.feed\"', require: one-factor}\n")
 		o.is("T1213", attack.Open, attack.TooWeak, "wiki.feed", "known, or held")
@@ -436,7 +437,7 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		o.is("T1213", attack.Enforced, "")
 	})
 	t.Run("equipment that checks the password itself", func(t *testing.T) {
-		vouched := &admin.ApplicationSet{Name: "switch", Kind: "network-device", Protocol: "radius", Vouches: "password", Settings: json.RawMessage(`{"clients":[{"name":"s","networks":["192.0.2.1"],"secret":"another-secret-of-it"}]}`)}
+		vouched := &application.Set{Name: "switch", Kind: "network-device", Protocol: "radius", Vouches: "password", Settings: json.RawMessage(`{"clients":[{"name":"s","networks":["192.0.2.1"],"secret":"another-secret-of-it"}]}`)}
 		do1[map[string]string](o, vouched)
 		s := o.row("T1556.004")
 		if !slices.ContainsFunc(s.Notes, func(n string) bool { return strings.Contains(n, "switch") }) {

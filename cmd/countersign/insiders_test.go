@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/audit"
+	"countersign/internal/admin/key"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
@@ -35,7 +37,7 @@ var whoMay = map[string]string{
 
 // key issues an automation key for an action, and says what keeps it from that.
 func (o *clerk) key(action string) (string, error) {
-	var out admin.Key
+	var out key.Key
 	err := o.Do(context.Background(), "key.issue", map[string]any{"account": "robot", "actions": []string{action}, "networks": []string{"127.0.0.0/8"}}, &out)
 	return out.Key, err
 }
@@ -295,7 +297,7 @@ func TestLogNamesWho(t *testing.T) {
 	if err := ada.Do(t.Context(), "account.create", map[string]any{"name": "grace"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	var page admin.AuditPage
+	var page audit.Page
 	if err := ada.Do(t.Context(), "audit.search", map[string]any{"actor": "ADA", "event": "account"}, &page); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"countersign/internal/admin"
+	logs "countersign/internal/admin/audit"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/application"
 	"countersign/internal/assurance"
@@ -214,13 +215,14 @@ func (in *installation) pages(s settings, door *forwardauth.Door) (http.Handler,
 		return nil, err
 	}
 	browser := challenge.NewBrowser(l, in.engine, in.sessions, door.Source)
+	log := logs.NewLog(in.db, in.keys)
 	in.api = api.New(api.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Tickets: in.tickets, PublicURL: s.publicURL, Now: s.now, Log: s.log})
 	var routes []look.Route
 	routes = append(routes, in.api.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Recoveries: in.recoveries, Now: s.now}).Routes()...)
-	routes = append(routes, portal.New(portal.Parts{Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Enrollments: in.enrollments, Cases: in.recoveries.Cases, Stops: in.recoveries.Stops, Incidents: in.incidents, Admin: in.admin}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Log: log, Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Enrollments: in.enrollments, Cases: in.recoveries.Cases, Stops: in.recoveries.Stops, Incidents: in.incidents, Admin: in.admin}).Routes()...)
 	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.engine.Apps, Enrollments: in.enrollments, PushKey: in.pusher.public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
-	routes = append(routes, console.New(console.Parts{Browser: browser, Look: l, Admin: in.admin, Protocols: s.protocols}).Routes()...)
+	routes = append(routes, console.New(console.Parts{Log: log, Browser: browser, Look: l, Admin: in.admin, Protocols: s.protocols}).Routes()...)
 	in.routes = routes
 	pages, err := (&look.Server{Look: l, Routes: routes}).Handler()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	keys "countersign/internal/admin/key"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol/yubico"
 	"countersign/internal/signin"
@@ -30,7 +30,7 @@ func withKey(t *testing.T) (w *world, ada *person, key string) {
 		return out
 	}
 	run("account", "create", "robot", "--kind", "service")
-	var issued admin.Key
+	var issued keys.Key
 	out := run("--json", "key", "issue", "robot", "--action", "account.list", "--network", "127.0.0.0/8", "--days", "30")
 	if err := json.Unmarshal([]byte(out), &issued); err != nil {
 		t.Fatal(err)

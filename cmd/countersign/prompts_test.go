@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/prompts"
 	"countersign/internal/signin"
 	"countersign/internal/store/storetest"
 )
@@ -50,9 +50,9 @@ func TestPromptsAreCounted(t *testing.T) {
 
 		w.later(25 * time.Hour) // the log in of before is over
 		desk.login(w.person(), "root", root.code())
-		var all, hers, his admin.Prompts
+		var all, hers, his prompts.Prompts
 		for _, c := range []struct {
-			to   *admin.Prompts
+			to   *prompts.Prompts
 			args []string
 		}{{&all, nil}, {&hers, []string{"ada", "--days", "3"}}, {&his, []string{"bob"}}} {
 			if err := json.Unmarshal([]byte(desk.does(append([]string{"--json", "prompts"}, c.args...)...)), c.to); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/nouns"
+	recoveries "countersign/internal/admin/recovery"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
@@ -86,9 +87,9 @@ func opens(account, number string) map[string]any {
 	return map[string]any{"account": account, "browser": number, "check": "called-back", "note": "ticket 4711"}
 }
 
-func (d *helpDesk) opens(by *clerk, account, number string) admin.Recovery {
+func (d *helpDesk) opens(by *clerk, account, number string) recoveries.Recovery {
 	d.t.Helper()
-	var out admin.Recovery
+	var out recoveries.Recovery
 	if err := by.Do(d.t.Context(), "recovery.open", opens(account, number), &out); err != nil {
 		d.t.Fatalf("%s cannot open a recovery: %v", by.name, err)
 	}
@@ -96,7 +97,7 @@ func (d *helpDesk) opens(by *clerk, account, number string) admin.Recovery {
 }
 
 // confirms is a second person's word for a case whose browser shows this number.
-func confirms(account string, c admin.Recovery, number string) map[string]any {
+func confirms(account string, c recoveries.Recovery, number string) map[string]any {
 	return map[string]any{"account": account, "case": c.Number, "opener": c.Opener, "check": c.Check, "forgotten": c.Forgotten, "browser": number, "note": "seen at the gate"}
 }
 
@@ -268,7 +269,7 @@ func TestHelpDeskInsider(t *testing.T) {
 	if err := d.helga.Do(t.Context(), "recovery.open", opens("bob", number), nil); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("a second case is answered %v", err)
 	}
-	var listed []admin.Recovery
+	var listed []recoveries.Recovery
 	if err := d.helga.Do(t.Context(), "recovery.list", nil, &listed); err != nil || len(listed) != 1 || listed[0].Account != "bob" {
 		t.Errorf("helga sees %+v, %v", listed, err)
 	}
@@ -292,7 +293,7 @@ func TestHelpDeskInsider(t *testing.T) {
 // phase is how far an account's newest case is.
 func (d *helpDesk) phase(account string) recovery.Phase {
 	d.t.Helper()
-	var all []admin.Recovery
+	var all []recoveries.Recovery
 	if err := d.root.Do(d.t.Context(), "recovery.list", map[string]any{"account": account}, &all); err != nil || len(all) == 0 {
 		d.t.Fatalf("%d recoveries, %v", len(all), err)
 	}
@@ -380,7 +381,7 @@ func TestRecoveryByASecondPerson(t *testing.T) {
 	browser, number := d.asks("bob")
 	all := opens("bob", number)
 	all["forgotten"] = true
-	var c admin.Recovery
+	var c recoveries.Recovery
 	if err := d.root.Do(t.Context(), "recovery.open", all, &c); err != nil || c.Phase != recovery.Unsure {
 		t.Fatalf("the case is %+v, %v", c, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/application"
 )
 
 // seenVersions are the versions that this command line printed last, by server and thing:
@@ -80,7 +81,7 @@ func (c *client) build(cmd admin.Command) error {
 		if cmd.Base == 0 && of[policyThing] != "" {
 			return json.Unmarshal([]byte(of[policyThing]), &cmd.Base)
 		}
-	case *admin.ApplicationSet:
+	case *application.Set:
 		if cmd.Base == "" {
 			cmd.Base = of["application/"+cmd.Name]
 		}
@@ -108,9 +109,9 @@ func (c *client) saw(cmd admin.Command, answer json.RawMessage) error {
 		}
 	case *admin.PolicyChange:
 		return c.note(policyThing, text)
-	case *admin.ApplicationShow:
+	case *application.Show:
 		return c.note("application/"+cmd.Name, text)
-	case *admin.ApplicationSet:
+	case *application.Set:
 		return c.note("application/"+cmd.Name, text)
 	}
 	return nil

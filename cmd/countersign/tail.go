@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"countersign/internal/admin"
+	logs "countersign/internal/admin/audit"
 	"countersign/internal/audit"
 	words "countersign/internal/text"
 )
@@ -48,9 +48,9 @@ func (t *auditTail) Run(ctx context.Context, conn *connection) error {
 	}
 }
 
-func (t *auditTail) page(ctx context.Context, c *client) (admin.AuditPage, error) {
-	var page admin.AuditPage
-	raw, err := c.do(ctx, &admin.AuditSearch{Account: t.Account, Event: t.Event, Limit: 200})
+func (t *auditTail) page(ctx context.Context, c *client) (logs.Page, error) {
+	var page logs.Page
+	raw, err := c.do(ctx, &logs.Search{Account: t.Account, Event: t.Event, Limit: 200})
 	if err != nil {
 		return page, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	applications "countersign/internal/admin/application"
 	admingroup "countersign/internal/admin/group"
 	"countersign/internal/application"
 	"countersign/internal/signin"
@@ -35,7 +36,7 @@ func TestPolicyAndWhatItNamesAreChangedOneByOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.plantApplication(application.Application{Name: app, Kind: "web", Tier: application.Standard, Protocol: "forward-auth"}, map[string]any{"hosts": []string{app + ".test"}})
-			commands := []admin.Command{&admin.PolicyChange{Body: mentioning(group, app), Base: w.policyVersion()}, &admingroup.Remove{Name: group}, &admin.ApplicationRemove{Name: app}}
+			commands := []admin.Command{&admin.PolicyChange{Body: mentioning(group, app), Base: w.policyVersion()}, &admingroup.Remove{Name: group}, &applications.Remove{Name: app}}
 			grants := make([]signin.Grant, len(commands))
 			for i, c := range commands {
 				g, err := o.grant(ctx, c)

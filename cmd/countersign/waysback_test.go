@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	recoveries "countersign/internal/admin/recovery"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
@@ -180,7 +181,7 @@ func TestHelpersOwnBrowserIsNotConfirmed(t *testing.T) {
 	own, number := d.asks("bob") // on the helper's own computer
 	all := opens("bob", number)
 	all["forgotten"] = true
-	var c admin.Recovery
+	var c recoveries.Recovery
 	if err := d.helga.Do(t.Context(), "recovery.open", all, &c); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func TestHelpersOwnBrowserIsNotConfirmed(t *testing.T) {
 	if err := rita.Do(t.Context(), "recovery.confirm", before, nil); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("a word for a case of before is answered %v", err)
 	}
-	confirm := admin.RecoveryConfirm{Account: "bob", Case: c.Number, Opener: "operator", Check: c.Check, Browser: "000000", Note: "seen"}
+	confirm := recoveries.Confirm{Account: "bob", Case: c.Number, Opener: "operator", Check: c.Check, Browser: "000000", Note: "seen"}
 	for _, part := range []string{"bob", "operator", recovery.Words(c.Check), "000000"} {
 		if !strings.Contains(confirm.Object(), part) {
 			t.Errorf("the approved text %q does not say %s", confirm.Object(), part)

@@ -15,6 +15,7 @@ import (
 	"testing/fstest"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/application"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
@@ -276,7 +277,7 @@ func TestAFolderAndALine(t *testing.T) {
 	if out, complaint, ok := line(8); !ok {
 		t.Errorf("by the command line: %s%s", out, complaint)
 	}
-	if out, complaint, ok := sh.run("", "--json", "application", "show", "by-line"); !ok || strings.Contains(out, "friend") || !strings.Contains(out, admin.HiddenSecret) {
+	if out, complaint, ok := sh.run("", "--json", "application", "show", "by-line"); !ok || strings.Contains(out, "friend") || !strings.Contains(out, application.HiddenSecret) {
 		t.Errorf("it is shown as %s%s", out, complaint)
 	}
 

@@ -61,37 +61,17 @@ func at[D any](c DoneAt[D], desk D) task {
 
 // desks are those that an Admin has.
 type desks struct {
-	ofApplications *applicationDesk
-	ofHosts        *offlineDesk
-	ofKeys         *keyDesk
-	ofTokens       *tokenDesk
-	ofStock        *stockDesk
-	ofCertificates *certificateDesk
-	ofRecoveries   *recoveryDesk
-	ofQuiet        *quietDesk
-	ofPrompts      *promptDesk
-	ofLog          *auditDesk
+	ofTokens *tokenDesk
+	ofStock  *stockDesk
 }
 
 func newDesks(p Parts) desks {
 	b, m := NewBook(p.DB), guard.New(p.Directory, p.Engine)
 	h := guard.NewGiving(m, p.Dormant, p.Now)
-	d := desks{
-		ofApplications: &applicationDesk{b, p.DB, p.Groups, p.Engine, p.Applications, p.Protocols, p.PublicURL},
-		ofHosts:        &offlineDesk{b, p.DB, p.Offline},
-		ofKeys:         &keyDesk{b, p.Directory, p.Enrollments, p.List, p.Now},
-		ofTokens:       &tokenDesk{b, h, p.DB, p.Directory, p.Engine, p.Now, p.Enrollments, p.Tokens, p.PINs},
-		ofStock:        &stockDesk{b, p.DB, p.Directory, p.Tickets, p.Tokens},
-		ofCertificates: &certificateDesk{b, h, p.DB, p.Directory, p.Now, p.Enrollments},
-		ofRecoveries:   newRecoveryDesk(p, b, h),
-		ofQuiet:        &quietDesk{Book: b, directory: p.Directory, enrollments: p.Enrollments},
-		ofPrompts:      &promptDesk{db: p.DB, directory: p.Directory, now: p.Now},
-		ofLog:          &auditDesk{db: p.DB, directory: p.Directory},
+	return desks{
+		ofTokens: &tokenDesk{b, h, p.DB, p.Directory, p.Engine, p.Now, p.Enrollments, p.Tokens, p.PINs},
+		ofStock:  &stockDesk{b, p.DB, p.Directory, p.Tickets, p.Tokens},
 	}
-	if p.Engine != nil { // there is none where nothing is decided, as in a test of what is kept
-		d.ofQuiet.pushes, d.ofPrompts.approvals, d.ofLog.strangers = p.Engine.Pushes, p.Engine.Approvals, p.Engine.Strangers
-	}
-	return d
 }
 
 // task finds the desk of a command; false is a command of another room. Those
@@ -103,26 +83,10 @@ func (a *Admin) task(c Command) (task, bool) {
 		}
 	}
 	switch c := c.(type) {
-	case DoneAt[*applicationDesk]:
-		return at(c, a.ofApplications), true
-	case DoneAt[*offlineDesk]:
-		return at(c, a.ofHosts), true
-	case DoneAt[*keyDesk]:
-		return at(c, a.ofKeys), true
 	case DoneAt[*tokenDesk]:
 		return at(c, a.ofTokens), true
 	case DoneAt[*stockDesk]:
 		return at(c, a.ofStock), true
-	case DoneAt[*certificateDesk]:
-		return at(c, a.ofCertificates), true
-	case DoneAt[*recoveryDesk]:
-		return at(c, a.ofRecoveries), true
-	case DoneAt[*quietDesk]:
-		return at(c, a.ofQuiet), true
-	case DoneAt[*promptDesk]:
-		return at(c, a.ofPrompts), true
-	case DoneAt[*auditDesk]:
-		return at(c, a.ofLog), true
 	case DoneAt[*Admin]:
 		return at(c, a), true
 	}

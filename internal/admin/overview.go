@@ -119,3 +119,11 @@ func (a *Admin) log(ctx context.Context, o *Overview) error {
 	o.Checkpoint = store.Time(at)
 	return err
 }
+
+// halted says why nothing is changed any more.
+func (a *Admin) halted() string {
+	if err := a.db.Halted(); err != nil {
+		return err.Error()
+	}
+	return ""
+}

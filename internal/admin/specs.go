@@ -1,9 +1,7 @@
 package admin
 
 import (
-	"countersign/internal/application"
 	"countersign/internal/attack"
-	"countersign/internal/enrollment"
 	"countersign/internal/policy"
 )
 
@@ -27,23 +25,9 @@ func Here() []Spec {
 			Telling("account.removed", "{by} removed the account {who} for good"),
 		Changes[PassIssue]("Issue a temporary access pass to somebody else.", Pass{}).
 			Telling("pass.issued", "{by} issued a temporary access pass to {who}: {detail.note}"),
-		Looks[RecoveryList]("List recoveries of accounts, newest first.", []Recovery{}).AlsoHelping(),
-		Changes[RecoveryOpen]("Begin a recovery for the person who reads you the number in their browser.", Recovery{}).AlsoHelping().
-			Telling("recovery.opened", "{by} opened a recovery of {who}: {detail.check}, {detail.note}"),
-		Changes[RecoveryConfirm]("Confirm a recovery as the second person, so that nobody has to wait.", Recovery{}).
-			Telling("recovery.confirmed", "{by} confirmed the recovery of {who}: {detail.note}"),
-		Changes[RecoveryStop]("Stop a recovery that is under way.", map[string]string{}).AlsoHelping().
-			Telling("recovery.stopped", "{by} stopped the recovery of {who}: {detail.reason}"),
-		Changes[KeyIssue]("Issue an automation key to a service account, for some actions from some networks.", Key{}).
-			Telling("key.issued", "{by} issued an automation key to {who} for {detail.actions}"),
 		Changes[SessionEnd]("End one or all sessions of an account.", map[string]int{}),
 		Changes[AuthenticatorRevoke]("Revoke somebody's authenticator, or an automation key.", map[string]string{}).
 			Telling("credential.revoked", "{by} revoked an authenticator of {who}: {detail.reason}"),
-		Looks[PromptsShow]("Count the requests to approve sign-ins elsewhere, by day and by what became of them.", Prompts{}),
-		Changes[QuietClear]("Take away the quiet hours that somebody has set, so that everybody's count.", map[string]string{}).
-			Telling("push.quiet-cleared", "{by} took away the quiet hours of {who}: {detail.reason}"),
-		Changes[CertificateAssign]("Make a card's certificate an authenticator of somebody else's.", enrollment.Authenticator{}).
-			Telling("certificate.assigned", "{by} assigned the card {detail.label} to {who}"),
 		Looks[TokenList]("List hardware tokens by serial number.", TokenPage{}),
 		Looks[TokenStage]("Send a part of a token file; it changes nothing before token.import.", TokenStaged{}),
 		Looks[TokenPreview]("Say what importing the sent token file would do.", TokenPreviewed{}),
@@ -62,22 +46,6 @@ func Here() []Spec {
 			Telling("token.returned", "{by} took token {detail.serial} back: {detail.reason}"),
 		Changes[TokenRevoke]("End a token for good.", Token{}).
 			Telling("token.revoked", "{by} ended token {detail.serial} for good: {detail.reason}"),
-		Looks[OfflineList]("List the lists of codes for local accounts of hosts.", []OfflineCodes{}),
-		Changes[OfflineIssue]("Make a list of codes for a local account of a host. It is shown once.", OfflineHanded{}).
-			Telling("offline.issued", "{by} made a list of codes for {detail.login} on {detail.host}: {detail.note}"),
-		Changes[OfflineReconcile]("Take over which codes were used on a host while it could not ask.", []OfflineFound{}).
-			Telling("offline.used", "Code {detail.code} of {detail.login} was used on {detail.host} while it could not ask; {detail.left} are left").
-			Telling("offline.unused", "No code of {detail.login} was used on {detail.host}").
-			Telling("offline.unknown", "{detail.host} has an account {detail.login} for which there is no list").
-			Telling("alarm.offline", "The list of {detail.login} on {detail.host} is not as it should be: {detail.wrong}"),
-		Changes[OfflineRevoke]("Forget a list of codes of a host.", map[string]string{}).
-			Telling("offline.revoked", "{by} revoked the list of {detail.login} on {detail.host}: {detail.reason}"),
-		Looks[ApplicationList]("List applications.", []application.Application{}),
-		Looks[ApplicationShow]("Show an application with its settings; secrets are hidden.", application.Application{}),
-		Changes[ApplicationSet]("Add or change an application.", map[string]string{}).
-			Telling("application.set", "{by} changed the application {application}"),
-		Changes[ApplicationRemove]("Remove an application.", map[string]string{}).
-			Telling("application.removed", "{by} removed the application {application}"),
 		Looks[PolicyShow]("Show the policy in force, or an older version of it.", PolicyDocument{}),
 		Looks[PolicyCheck]("Check a policy document without saving it, and run its tests.", []policy.TestResult{}),
 		Looks[PolicyTest]("Run the tests that the policy in force, or a document, holds.", []policy.TestResult{}),
@@ -93,11 +61,5 @@ func Here() []Spec {
 			Telling("coverage.withdrawn", "{by} withdrew the declaration of row {detail.row}"),
 		Changes[DrillRecord]("Hand in the signed report of a drill.", Recorded{}).
 			Telling("drill.recorded", "{by} handed in the report of a drill"),
-		Looks[AuditSearch]("Search the audit log, newest first.", AuditPage{}).
-			Telling("audit.exported", "{by} exported the audit log"),
-		Looks[AuditCheckpoint]("Sign a checkpoint of the log, to be kept elsewhere.", map[string]string{}),
-		Looks[AuditAlarms]("List what was changed in the database from outside, and was seen by nobody yet.", Alarms{}),
-		Changes[AuditSeen]("Say that somebody has dealt with the alarms of the database.", map[string]int{}).
-			Telling("database.alarm-seen", "{by} dealt with the alarms of the database: {detail.reason}"),
 	}
 }

@@ -8,19 +8,32 @@ package nouns
 
 import (
 	"slices"
+	"strings"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/application"
+	"countersign/internal/admin/audit"
+	"countersign/internal/admin/certificate"
 	"countersign/internal/admin/group"
+	"countersign/internal/admin/key"
+	"countersign/internal/admin/offline"
+	"countersign/internal/admin/prompts"
+	"countersign/internal/admin/quiet"
+	"countersign/internal/admin/recovery"
+	"countersign/internal/signin"
 )
 
 // Commands lists every command.
 func Commands() admin.List {
-	here := admin.Here()
-	return slices.Concat(here[:until(here, "application")], group.Commands(), here[until(here, "application"):])
-}
-
-func until(here []admin.Spec, noun string) int {
-	return slices.IndexFunc(here, func(s admin.Spec) bool { return s.Action == noun+".list" })
+	all := slices.Concat(admin.Here(), application.Commands(), audit.Commands(), certificate.Commands(), group.Commands(), key.Commands(),
+		offline.Commands(), prompts.Commands(), quiet.Commands(), recovery.Commands())
+	order := []string{"overview", "account", "pass", "recovery", "key", "session", "authenticator", "prompts", "quiet", "certificate", "token", "offline", "group", "application", "policy", "coverage", "drill", "audit"}
+	place := func(s admin.Spec) int {
+		noun, _, _ := strings.Cut(s.Action, ".")
+		return slices.Index(order, noun)
+	}
+	slices.SortStableFunc(all, func(a, b admin.Spec) int { return place(a) - place(b) })
+	return all
 }
 
 // Parts are what all commands work on.
@@ -33,7 +46,21 @@ func New(p Parts) *admin.Admin {
 }
 
 func desks(p Parts) []admin.Desk {
+	var pushes *signin.Pushes
+	var approvals *signin.Approvals
+	var strangers *signin.Strangers
+	if p.Engine != nil { // there is none where only the list is of use
+		pushes, approvals, strangers = p.Engine.Pushes, p.Engine.Approvals, p.Engine.Strangers
+	}
 	return []admin.Desk{
+		recovery.Desk(recovery.Parts{DB: p.DB, Directory: p.Directory, Groups: p.Groups, Engine: p.Engine, Enrollments: p.Enrollments, Recoveries: p.Recoveries, Dormant: p.Dormant, Now: p.Now}),
+		key.Desk(key.Parts{DB: p.DB, Directory: p.Directory, Enrollments: p.Enrollments, Commands: Commands, Now: p.Now}),
+		prompts.Desk(prompts.Parts{DB: p.DB, Directory: p.Directory, Approvals: approvals, Now: p.Now}),
+		quiet.Desk(quiet.Parts{DB: p.DB, Directory: p.Directory, Pushes: pushes, Enrollments: p.Enrollments}),
+		certificate.Desk(certificate.Parts{DB: p.DB, Directory: p.Directory, Engine: p.Engine, Enrollments: p.Enrollments, Dormant: p.Dormant, Now: p.Now}),
+		offline.Desk(offline.Parts{DB: p.DB, Offline: p.Offline}),
 		group.Desk(group.Parts{DB: p.DB, Directory: p.Directory, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}),
+		application.Desk(application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL}),
+		audit.Desk(audit.Parts{DB: p.DB, Directory: p.Directory, Strangers: strangers}),
 	}
 }

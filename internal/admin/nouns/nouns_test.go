@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"countersign/internal/admin"
-	"countersign/internal/admin/group"
 )
 
 // Every command is done at exactly one desk, and each that says something beforehand, or
@@ -26,7 +25,11 @@ func TestEveryCommandHasADesk(t *testing.T) {
 		}
 		return n
 	}
-	for _, s := range group.Commands() {
+	here := admin.List(admin.Here())
+	for _, s := range Commands() {
+		if _, still := here.Find(s.Action); still {
+			continue
+		}
 		if n := done(s.New()); n != 1 {
 			t.Errorf("%s is done at %d desks", s.Action, n)
 		}
@@ -51,7 +54,7 @@ func TestEveryCommandHasADesk(t *testing.T) {
 			}
 		}
 	}
-	if len(at["Do"]) != len(group.Commands()) || len(at["Sound"]) < 2 {
+	if len(at["Do"]) != len(Commands())-len(here) || len(at["Sound"]) < 2 {
 		t.Errorf("%d of %d commands, %d and %d that say something beforehand: the test has lost its way", len(at["Do"]), len(Commands()), len(at["Sound"]), len(at["Thing"]))
 	}
 	for _, what := range []string{"Sound", "Thing"} {

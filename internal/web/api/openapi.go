@@ -141,7 +141,7 @@ func schemaName(t reflect.Type) string {
 
 // keptNames are those under which clients were made from the document: they stay.
 var keptNames = map[string]string{
-	"GroupMemberAdd": "MemberAdd", "GroupMemberRemove": "MemberRemove",
+	"AuditAlarm": "Alarm", "AuditAlarmPage": "Alarms", "GroupMemberAdd": "MemberAdd", "GroupMemberRemove": "MemberRemove", "PromptsDay": "PromptDay",
 }
 
 func (d *schemas) fields(t reflect.Type) object {

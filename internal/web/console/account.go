@@ -7,8 +7,11 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/audit"
 	"countersign/internal/admin/group"
+	"countersign/internal/admin/key"
 	"countersign/internal/admin/nouns"
+	"countersign/internal/admin/quiet"
 	"countersign/internal/session"
 	"countersign/internal/web/look"
 )
@@ -47,7 +50,7 @@ func (v *visit) account(which string, f *form) error {
 	if err != nil {
 		return err
 	}
-	log, err := read[admin.AuditPage](v, &admin.AuditSearch{Account: d.Name, Limit: 12})
+	log, err := read[audit.Page](v, &audit.Search{Account: d.Name, Limit: 12})
 	if err != nil {
 		return err
 	}
@@ -121,8 +124,8 @@ func (c *Console) accountForms() []change {
 			if err != nil {
 				f.wrong("days", "Write a number of days.")
 			}
-			return &admin.KeyIssue{Account: name, Actions: f.values["actions"], Networks: f.lines("networks"), Days: days, Note: f.must("note", "Say what the key is for.")}
-		}, func(v *visit, _ *form, answer any) error { return v.key(answer.(admin.Key)) }),
+			return &key.Issue{Account: name, Actions: f.values["actions"], Networks: f.lines("networks"), Days: days, Note: f.must("note", "Say what the key is for.")}
+		}, func(v *visit, _ *form, answer any) error { return v.key(answer.(key.Key)) }),
 		c.on("end-session", "session.end", func(name string, f *form) admin.Command {
 			return &admin.SessionEnd{Account: name, Number: f.must("number", "Choose a session."), Reason: f.text("reason")}
 		}, backToAccount("That session has ended.")),
@@ -140,7 +143,7 @@ func (c *Console) accountForms() []change {
 			backToAccount("The account is at risk no more.")),
 		c.on("open", "account.open", func(name string, f *form) admin.Command { return &admin.AccountOpen{Name: name, Reason: why(f)} },
 			backToAccount("Wrong answers were forgotten; all that was closed is open again.")),
-		c.on("quiet", "quiet.clear", func(name string, f *form) admin.Command { return &admin.QuietClear{Account: name, Reason: why(f)} },
+		c.on("quiet", "quiet.clear", func(name string, f *form) admin.Command { return &quiet.Clear{Account: name, Reason: why(f)} },
 			backToAccount("Their quiet hours were taken away, and they are told.")),
 		c.on("remove", "account.remove", func(name string, _ *form) admin.Command { return &admin.AccountRemove{Name: name} },
 			func(v *visit, _ *form, _ any) error { return v.done(accountsPath, "The account was removed for good.") }),
@@ -165,12 +168,12 @@ func (v *visit) pass(p admin.Pass) error {
 }
 
 type keyView struct {
-	admin.Key
+	key.Key
 	Path string
 }
 
 // key shows an issued key, this once.
-func (v *visit) key(k admin.Key) error {
+func (v *visit) key(k key.Key) error {
 	return v.show(sheet{template: "key", title: "An automation key", here: accountsPath, data: keyView{k, under(accountsPath, k.Account)}})
 }
 

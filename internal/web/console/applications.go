@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/application"
 	"countersign/internal/protocol"
 	"countersign/internal/web/look"
 )
@@ -31,7 +32,7 @@ func (c *Console) applicationRoutes() []look.Route {
 				return readApplication(v, f)
 			}},
 		change{path: applicationsPath + "/{name}/remove", action: "application.remove", page: own, again: (*visit).application,
-			read: func(v *visit, _ *form) admin.Command { return &admin.ApplicationRemove{Name: v.r.PathValue("name")} },
+			read: func(v *visit, _ *form) admin.Command { return &application.Remove{Name: v.r.PathValue("name")} },
 			done: func(v *visit, _ *form, _ any) error {
 				return v.done(applicationsPath, "The application was removed. Nobody can sign in to it any more.")
 			}},
@@ -39,7 +40,7 @@ func (c *Console) applicationRoutes() []look.Route {
 }
 
 type applicationRow struct {
-	admin.Application
+	application.Application
 	Path string
 }
 
@@ -58,7 +59,7 @@ type applicationsView struct {
 }
 
 func (v *visit) applications() error {
-	all, err := read[[]admin.Application](v, &admin.ApplicationList{})
+	all, err := read[[]application.Application](v, &application.List{})
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ type applicationView struct {
 // Kinds, Tiers and Vouches are what can be chosen.
 func (applicationView) Kinds() []choice {
 	out := []choice{{"", "Choose what it is"}}
-	for _, k := range admin.ApplicationKinds() {
+	for _, k := range application.Kinds() {
 		out = append(out, choice{k, k})
 	}
 	return out
@@ -162,7 +163,7 @@ func (v *visit) newApplication() error {
 }
 
 func (v *visit) unsavedApplication(f *form) error {
-	if _, err := v.admit(&admin.ApplicationList{}); err != nil {
+	if _, err := v.admit(&application.List{}); err != nil {
 		return err
 	}
 	return v.applicationForm(applicationView{Form: f, Path: "/console/new-application", New: true})
@@ -170,7 +171,7 @@ func (v *visit) unsavedApplication(f *form) error {
 
 // application shows one application: as it is stored, or as it was typed.
 func (v *visit) application(f *form) error {
-	app, err := read[admin.Application](v, &admin.ApplicationShow{Name: v.r.PathValue("name")})
+	app, err := read[application.Application](v, &application.Show{Name: v.r.PathValue("name")})
 	if err != nil {
 		return err
 	}
@@ -198,7 +199,7 @@ func (v *visit) applicationForm(a applicationView) error {
 }
 
 // filledApplication is the form of what is stored; secrets are hidden.
-func (c *Console) filledApplication(a admin.Application) *form {
+func (c *Console) filledApplication(a application.Application) *form {
 	f := filled("name", a.Name, "title", a.Title, "kind", a.Kind, "tier", a.Tier, "vouches", a.Vouches, "protocol", a.Protocol, "base", string(a.Settings), "version", a.Version)
 	if pretty, err := json.MarshalIndent(a.Settings, "", "  "); err == nil {
 		f.values.Set("settings", string(pretty))
@@ -212,7 +213,7 @@ func (c *Console) filledApplication(a admin.Application) *form {
 // were stored, with what the form has set in their place; or the text of the
 // advanced form as it is.
 func readApplication(v *visit, f *form) admin.Command {
-	c := &admin.ApplicationSet{Name: f.must("name", "Every application needs a name."), Title: f.text("title"), Kind: f.must("kind", "Choose what it is."),
+	c := &application.Set{Name: f.must("name", "Every application needs a name."), Title: f.text("title"), Kind: f.must("kind", "Choose what it is."),
 		Tier: f.text("tier"), Vouches: f.text("vouches"), Protocol: f.text("protocol"), Base: f.text("version"), Over: strings.Fields(f.text("over"))}
 	if f.text("advanced") != "" {
 		c.Settings = json.RawMessage(f.text("settings"))

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/audit"
 	"countersign/internal/failure"
 	"countersign/internal/web/look"
 )
@@ -46,7 +46,7 @@ func (v *visit) audit() error {
 	q := v.r.URL.Query()
 	f := typed(q)
 	before, _ := strconv.ParseInt(q.Get("before"), 10, 64) // what is no number is the newest
-	page, err := read[admin.AuditPage](v, &admin.AuditSearch{Account: f.text("account"), Actor: f.text("actor"), Application: f.text("application"), Event: f.text("event"),
+	page, err := read[audit.Page](v, &audit.Search{Account: f.text("account"), Actor: f.text("actor"), Application: f.text("application"), Event: f.text("event"),
 		Outcome: f.text("outcome"), Text: f.text("text"), Since: f.text("since"), Until: f.text("until"), Before: before})
 	switch failure.ClassOf(err) {
 	case failure.Invalid, failure.NotFound:
@@ -72,12 +72,12 @@ func (v *visit) audit() error {
 // export streams the whole log. When it breaks off in the midst, the connection
 // does too, so that a part is never taken for the whole.
 func (v *visit) export() error {
-	g, err := v.admit(&admin.AuditSearch{})
+	g, err := v.admit(&audit.Search{})
 	if err != nil {
 		return err
 	}
 	out := &download{w: v.w}
-	if err := v.admin.Export(v.r.Context(), g, out); err != nil {
+	if err := v.log.Export(v.r.Context(), g, out); err != nil {
 		if !out.begun {
 			return err
 		}

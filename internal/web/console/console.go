@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"countersign/internal/admin"
+	logs "countersign/internal/admin/audit"
 	"countersign/internal/directory"
 	"countersign/internal/protocol"
 	"countersign/internal/session"
@@ -33,6 +34,7 @@ type Parts struct {
 	Browser challenge.Browser
 	Look    *look.Look
 	Admin   *admin.Admin
+	Log     *logs.Log
 	// Protocols are those that applications can ask by.
 	Protocols protocol.List
 }
@@ -42,13 +44,14 @@ type Console struct {
 	browser   challenge.Browser
 	look      *look.Look
 	admin     *admin.Admin
+	log       *logs.Log
 	protocols protocol.List
 	pages     *look.Set
 }
 
 // New prepares the pages.
 func New(p Parts) *Console {
-	return &Console{browser: p.Browser, look: p.Look, admin: p.Admin, protocols: p.Protocols, pages: p.Look.Load(files)}
+	return &Console{browser: p.Browser, look: p.Look, admin: p.Admin, log: p.Log, protocols: p.Protocols, pages: p.Look.Load(files)}
 }
 
 // Routes lists the pages with what each demands.

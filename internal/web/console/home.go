@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"countersign/internal/admin"
+	logs "countersign/internal/admin/audit"
 	"countersign/internal/audit"
 	"countersign/internal/web/look"
 )
@@ -24,11 +25,11 @@ type homeView struct {
 }
 
 // tamperedRow is an alarm of the database.
-type tamperedRow struct{ admin.Alarm }
+type tamperedRow struct{ logs.Alarm }
 
 // Entries is where the log says it, and Owner the page of whose it is.
 func (r tamperedRow) Entries() string {
-	return auditPath + "?event=" + admin.TamperedEvent + "&text=" + escape(r.Row)
+	return auditPath + "?event=" + logs.TamperedEvent + "&text=" + escape(r.Row)
 }
 
 func (r tamperedRow) Owner() string { return under(accountsPath, r.Account) }
@@ -50,11 +51,11 @@ func (v *visit) home() error {
 	if err != nil {
 		return err
 	}
-	refused, err := read[admin.AuditPage](v, &admin.AuditSearch{Outcome: audit.Refused, Limit: 5 * mostShown})
+	refused, err := read[logs.Page](v, &logs.Search{Outcome: audit.Refused, Limit: 5 * mostShown})
 	if err != nil {
 		return err
 	}
-	alarms, err := read[admin.Alarms](v, &admin.AuditAlarms{})
+	alarms, err := read[logs.AlarmPage](v, &logs.Alarms{})
 	if err != nil {
 		return err
 	}

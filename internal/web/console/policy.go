@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/application"
 	"countersign/internal/failure"
 	"countersign/internal/web/look"
 )
@@ -226,7 +227,7 @@ type explainView struct {
 
 // explain asks for somebody what the policy would demand of them.
 func (v *visit) explain() error {
-	apps, err := read[[]admin.Application](v, &admin.ApplicationList{})
+	apps, err := read[[]application.Application](v, &application.List{})
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,8 @@ import (
 	"strconv"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/audit"
+	"countersign/internal/admin/prompts"
 	"countersign/internal/failure"
 	"countersign/internal/web/look"
 )
@@ -17,10 +18,10 @@ func (c *Console) promptRoutes() []look.Route {
 }
 
 type promptsView struct {
-	admin.Prompts
+	prompts.Prompts
 	Form   *form
 	Chart  chart
-	Total  admin.PromptDay
+	Total  prompts.Day
 	Alarms []told
 }
 
@@ -44,7 +45,7 @@ func (v *visit) prompts() error {
 	if err != nil {
 		days = 14
 	}
-	counted, err := read[admin.Prompts](v, &admin.PromptsShow{Account: f.text("account"), Days: days})
+	counted, err := read[prompts.Prompts](v, &prompts.Show{Account: f.text("account"), Days: days})
 	if failure.ClassOf(err) == failure.NotFound {
 		f.wrong("account", failure.Public(err))
 	} else if err != nil {
@@ -60,10 +61,10 @@ func (v *visit) prompts() error {
 }
 
 // fatigue are the newest alarms of the days that are shown.
-func (v *visit) fatigue(p admin.Prompts) ([]told, error) {
+func (v *visit) fatigue(p prompts.Prompts) ([]told, error) {
 	var out []told
 	for _, event := range []string{"alarm.push-flood", "alarm.not-me"} {
-		page, err := read[admin.AuditPage](v, &admin.AuditSearch{Event: event, Account: p.Account, Since: p.Days[0].Day, Limit: 10})
+		page, err := read[audit.Page](v, &audit.Search{Event: event, Account: p.Account, Since: p.Days[0].Day, Limit: 10})
 		if err != nil {
 			return nil, err
 		}
@@ -72,7 +73,7 @@ func (v *visit) fatigue(p admin.Prompts) ([]told, error) {
 	return out, nil
 }
 
-func totalOf(days []admin.PromptDay) (t admin.PromptDay) {
+func totalOf(days []prompts.Day) (t prompts.Day) {
 	for _, d := range days {
 		t.Asked, t.Pushed, t.Approved, t.Refused = t.Asked+d.Asked, t.Pushed+d.Pushed, t.Approved+d.Approved, t.Refused+d.Refused
 		t.Disowned, t.Wrong, t.Closed, t.Unanswered = t.Disowned+d.Disowned, t.Wrong+d.Wrong, t.Closed+d.Closed, t.Unanswered+d.Unanswered
@@ -103,7 +104,7 @@ const (
 	barWide   = 9
 )
 
-func chartOf(days []admin.PromptDay) chart {
+func chartOf(days []prompts.Day) chart {
 	c := chart{Width: barEvery * len(days), Most: 1}
 	for _, d := range days {
 		c.Most = max(c.Most, d.Approved+d.Refused+d.Unanswered)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"countersign/internal/admin"
+	recoveries "countersign/internal/admin/recovery"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/recovery"
@@ -21,11 +22,11 @@ func (c *Console) recoveryRoutes() []look.Route {
 }
 
 type recoveryRow struct {
-	admin.Recovery
+	recoveries.Recovery
 	Path string
 }
 
-func recoveryRowOf(r admin.Recovery) recoveryRow {
+func recoveryRowOf(r recoveries.Recovery) recoveryRow {
 	return recoveryRow{r, under(recoveriesPath, r.Account)}
 }
 
@@ -69,7 +70,7 @@ func (recoveriesView) Checks() []choice {
 }
 
 func (v *visit) recoveries(f *form) error {
-	all, err := read[[]admin.Recovery](v, &admin.RecoveryList{})
+	all, err := read[[]recoveries.Recovery](v, &recoveries.List{})
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ type recoveryView struct {
 
 // recovery shows the newest case of an account.
 func (v *visit) recovery(f *form) error {
-	all, err := read[[]admin.Recovery](v, &admin.RecoveryList{Account: v.r.PathValue("name")})
+	all, err := read[[]recoveries.Recovery](v, &recoveries.List{Account: v.r.PathValue("name")})
 	if err != nil {
 		return err
 	}
@@ -109,11 +110,11 @@ func (c *Console) recoveryForms() []change {
 		{path: "/console/new-recovery", action: "recovery.open", again: (*visit).recoveries,
 			page: func(*visit) string { return recoveriesPath },
 			read: func(_ *visit, f *form) admin.Command {
-				return &admin.RecoveryOpen{Account: f.must("account", "Write the name of who called."), Browser: f.must("browser", "Type the six digits that they read out."),
+				return &recoveries.Open{Account: f.must("account", "Write the name of who called."), Browser: f.must("browser", "Type the six digits that they read out."),
 					Check: f.must("check", "Choose how you made sure who it is."), Note: f.must("note", "Write down what you saw, or the number of the ticket."), Forgotten: f.text("forgotten") == "yes"}
 			},
 			done: func(v *visit, _ *form, answer any) error {
-				opened, told := answer.(admin.Recovery), "and the owner of the account was written to."
+				opened, told := answer.(recoveries.Recovery), "and the owner of the account was written to."
 				if opened.Unheard != "" {
 					told = "and it takes a second person. " + opened.Unheard
 				}
@@ -122,7 +123,7 @@ func (c *Console) recoveryForms() []change {
 		{path: recoveriesPath + "/{name}/confirm", action: "recovery.confirm", again: (*visit).recovery, page: own,
 			read: func(v *visit, f *form) admin.Command {
 				number, _ := strconv.ParseInt(f.text("case"), 10, 64)
-				return &admin.RecoveryConfirm{Account: name(v), Case: number, Opener: f.text("opener"), Check: f.text("check"), Forgotten: f.text("forgotten") == "yes",
+				return &recoveries.Confirm{Account: name(v), Case: number, Opener: f.text("opener"), Check: f.text("check"), Forgotten: f.text("forgotten") == "yes",
 					Browser: f.must("browser", "Type the six digits that they read out from their page."), Note: f.must("note", "Write down how you made sure as well.")}
 			},
 			done: func(v *visit, _ *form, _ any) error {
@@ -130,10 +131,10 @@ func (c *Console) recoveryForms() []change {
 			}},
 		{path: recoveriesPath + "/{name}/stop", action: "recovery.stop", again: (*visit).recovery, page: own,
 			read: func(v *visit, f *form) admin.Command {
-				return &admin.RecoveryStop{Account: name(v), Reason: f.must("reason", "Write down why.")}
+				return &recoveries.Stop{Account: name(v), Reason: f.must("reason", "Write down why.")}
 			},
 			done: func(v *visit, _ *form, answer any) error {
-				return v.done(own(v), "The recovery was stopped. "+answer.(admin.StoppedRecovery).Undone)
+				return v.done(own(v), "The recovery was stopped. "+answer.(recoveries.Stopped).Undone)
 			}},
 	}
 }

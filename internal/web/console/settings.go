@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/application"
 	"countersign/internal/protocol"
 )
 
@@ -232,7 +232,7 @@ func setFields(f *form, fields []protocol.Field, into map[string]any, input func
 func setSecret(f *form, field protocol.Field, into map[string]any, input string) {
 	typed := f.text(input)
 	if typed == "" && into[field.Name] != nil {
-		typed = admin.HiddenSecret
+		typed = application.HiddenSecret
 	}
 	if typed == "" && field.Missing != "" {
 		f.wrong(input, field.Missing)

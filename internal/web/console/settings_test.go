@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"testing"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/application"
 	"countersign/internal/protocol"
 	"countersign/internal/protocol/forwardauth"
 	"countersign/internal/protocol/radius"
@@ -25,8 +25,8 @@ func TestSettingsComeBack(t *testing.T) {
 		"radius":       `{"bind":"client","clients":[{"message_authenticator_exception":{"expires":"2026-12-01T00:00:00Z","reason":"old"},"name":"a","nas_identifiers":["one","two"],"networks":["127.0.0.1"],"secret":"(hidden)"}],"code_digits":8,"mode":"appended","ports":[1812,1813],"replies":[{"attributes":[{"name":"Class","value":"x"}]}],"separator":",","source_attribute":"Calling-Station-Id","timeout":30}`,
 		"yubico":       `{"clients":[{"id":7,"key":"(hidden)","later":true,"name":"gateway"}]}`,
 	} {
-		f := testConsole().filledApplication(admin.Application{Name: "app", Kind: "vpn", Tier: "standard", Protocol: protocol, Settings: json.RawMessage(settings)})
-		c := readApplication(&visit{Console: testConsole()}, f).(*admin.ApplicationSet)
+		f := testConsole().filledApplication(application.Application{Name: "app", Kind: "vpn", Tier: "standard", Protocol: protocol, Settings: json.RawMessage(settings)})
+		c := readApplication(&visit{Console: testConsole()}, f).(*application.Set)
 		if f.bad() || string(c.Settings) != settings {
 			t.Errorf("%s: %v\n%s\n%s", protocol, f.problems, settings, c.Settings)
 		}
@@ -38,7 +38,7 @@ func FuzzSettings(f *testing.F) {
 	f.Add("forward-auth", `{"hosts":[1]}`, "rule-path-199", "/x")
 	f.Fuzz(func(t *testing.T, protocol, base, name, value string) {
 		form := typed(url.Values{"protocol": {protocol}, "base": {base}, name: {value}, "hosts": {value}, "client-networks-0": {value}, "ports": {value}})
-		c := readApplication(&visit{Console: testConsole()}, form).(*admin.ApplicationSet)
+		c := readApplication(&visit{Console: testConsole()}, form).(*application.Set)
 		if !form.bad() && !json.Valid(c.Settings) {
 			t.Errorf("not JSON: %s", c.Settings)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/audit"
 	"countersign/internal/failure"
 	"countersign/internal/web/look"
 )
@@ -83,7 +84,7 @@ func (v *visit) tokens() error {
 
 // imports are the newest files.
 func (v *visit) imports() ([]tokenImport, error) {
-	page, err := read[admin.AuditPage](v, &admin.AuditSearch{Event: "token.imported", Limit: 10})
+	page, err := read[audit.Page](v, &audit.Search{Event: "token.imported", Limit: 10})
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	entries, err := p.admin.History(r.Context(), g, historyMost)
+	entries, err := p.log.History(r.Context(), g, historyMost)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	logs "countersign/internal/admin/audit"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -47,6 +48,7 @@ type Parts struct {
 	Stops       *recovery.Stops
 	Incidents   *incident.Incidents
 	Admin       *admin.Admin
+	Log         *logs.Log
 }
 
 // Portal serves the pages.
@@ -61,13 +63,14 @@ type Portal struct {
 	stops       *recovery.Stops
 	incidents   *incident.Incidents
 	admin       *admin.Admin
+	log         *logs.Log
 	pages       *look.Set
 }
 
 // New prepares the pages.
 func New(p Parts) *Portal {
 	return &Portal{browser: p.Browser, look: p.Look, approvals: p.Approvals, pushes: p.Pushes, sessions: p.Sessions, enrollments: p.Enrollments,
-		cases: p.Cases, stops: p.Stops, incidents: p.Incidents, admin: p.Admin, pages: p.Look.Load(files)}
+		cases: p.Cases, stops: p.Stops, incidents: p.Incidents, admin: p.Admin, log: p.Log, pages: p.Look.Load(files)}
 }
 
 // Routes lists the pages with what each demands.

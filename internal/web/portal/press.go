@@ -58,7 +58,7 @@ func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (press
 
 // reported says which entry of the person's history they say was not them.
 func (p *Portal) reported(r *http.Request, g signin.Grant, v *pressView) error {
-	entries, err := p.admin.History(r.Context(), g, historyMost)
+	entries, err := p.log.History(r.Context(), g, historyMost)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,16 @@
-package admin
+// Package audit is the commands by which the log is read and signed, and the alarms of the
+// database dealt with.
+//
+// It owns how the log is searched, that it is exported whole, and what its owner is shown
+// of an account without a command. The log itself is store's, and its proof is
+// countersign/internal/audit's. Its one invariant: nothing here changes or shortens it.
+package audit
 
 import (
 	"context"
-	"io"
 	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -12,15 +18,38 @@ import (
 	"countersign/internal/store"
 )
 
-// auditDesk is where the log is read and signed.
-type auditDesk struct {
+// Commands are those about the log and the alarms of the database, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Looks[Search]("Search the audit log, newest first.", Page{}).
+			Telling("audit.exported", "{by} exported the audit log"),
+		admin.Looks[Checkpoint]("Sign a checkpoint of the log, to be kept elsewhere.", map[string]string{}),
+		admin.Looks[Alarms]("List what was changed in the database from outside, and was seen by nobody yet.", AlarmPage{}),
+		admin.Changes[Seen]("Say that somebody has dealt with the alarms of the database.", map[string]int{}).
+			Telling("database.alarm-seen", "{by} dealt with the alarms of the database: {detail.reason}"),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB        *store.DB
+	Directory *directory.Directory
+	Strangers *signin.Strangers
+}
+
+// Desk is where the log is read and signed.
+func Desk(p Parts) admin.Desk {
+	return admin.At(&desk{p.DB, p.Directory, p.Strangers})
+}
+
+type desk struct {
 	db        *store.DB
 	directory *directory.Directory
 	strangers *signin.Strangers
 }
 
-// AuditSearch searches the log, newest first.
-type AuditSearch struct {
+// Search searches the log, newest first.
+type Search struct {
 	Account     string `json:"account,omitempty" help:"Only about this account."`
 	Actor       string `json:"actor,omitempty" name:"by" help:"Only what this account did, or this part of the program, such as system."`
 	Application string `json:"application,omitempty" help:"Only about this application."`
@@ -33,16 +62,16 @@ type AuditSearch struct {
 	Limit       int    `json:"limit,omitempty" help:"How many: 50 when left out, 500 at most."`
 }
 
-// AuditPage is one page of the log.
-type AuditPage struct {
+// Page is one page of the log.
+type Page struct {
 	Entries []audit.Entry `json:"entries"`
 	Next    int64         `json:"next,omitempty"`
 }
 
-func (c *AuditSearch) Action() string { return "audit.search" }
-func (c *AuditSearch) Object() string { return "" }
+func (c *Search) Action() string { return "audit.search" }
+func (c *Search) Object() string { return "" }
 
-func (c *AuditSearch) Do(ctx context.Context, a *auditDesk, _ signin.Grant) (any, error) {
+func (c *Search) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	f, err := c.filter(ctx, a)
 	if err != nil {
 		return nil, err
@@ -51,14 +80,14 @@ func (c *AuditSearch) Do(ctx context.Context, a *auditDesk, _ signin.Grant) (any
 		return nil, err
 	}
 	entries, err := a.db.Entries(ctx, f)
-	page := AuditPage{Entries: entries}
+	page := Page{Entries: entries}
 	if n := len(entries); n == f.Limit {
 		page.Next = entries[n-1].Seq
 	}
 	return page, err
 }
 
-func (c *AuditSearch) filter(ctx context.Context, a *auditDesk) (store.Filter, error) {
+func (c *Search) filter(ctx context.Context, a *desk) (store.Filter, error) {
 	f := store.Filter{Application: c.Application, Event: c.Event, Actor: c.Actor, Outcome: c.Outcome, Text: c.Text, Before: c.Before, Limit: c.Limit, Newest: true}
 	if f.Limit <= 0 || f.Limit > 500 {
 		f.Limit = 50
@@ -96,43 +125,13 @@ func instant(field, text string) (time.Time, error) {
 	return time.Time{}, failure.At(field, failure.New(failure.Invalid, "Write a day, as in 2026-12-01, or a moment, as in 2026-12-01T09:00:00Z."))
 }
 
-// AuditCheckpoint signs a checkpoint of the log, to be kept elsewhere.
-type AuditCheckpoint struct{}
+// Checkpoint signs a checkpoint of the log, to be kept elsewhere.
+type Checkpoint struct{}
 
-func (c *AuditCheckpoint) Action() string { return "audit.checkpoint" }
-func (c *AuditCheckpoint) Object() string { return "" }
+func (c *Checkpoint) Action() string { return "audit.checkpoint" }
+func (c *Checkpoint) Object() string { return "" }
 
-func (c *AuditCheckpoint) Do(ctx context.Context, a *auditDesk, _ signin.Grant) (any, error) {
+func (c *Checkpoint) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	note, err := a.db.Checkpoint(ctx)
 	return map[string]string{"checkpoint": note}, err
-}
-
-// Export writes the whole log as JSON lines, in the form that can be verified
-// offline. The grant is one to search the log; that it was exported is in it.
-func (a *Admin) Export(ctx context.Context, g signin.Grant, w io.Writer) error {
-	search := &AuditSearch{}
-	if !g.Covers(signin.Self, search.Action(), search.Object()) {
-		return failure.Refuse("other-action", "The approval is for something else.")
-	}
-	err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error { return tx.Record(Entry(g, "audit.exported", "ok", nil)) })
-	if err != nil {
-		return err
-	}
-	notes, err := a.db.Checkpoints(ctx)
-	if err != nil {
-		return err
-	}
-	out, err := audit.NewWriter(w, a.keys.Origin(), notes)
-	if err != nil {
-		return err
-	}
-	for leaf, err := range a.db.Leaves(ctx) {
-		if err != nil {
-			return err
-		}
-		if err := out.Write(leaf); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,4 +1,9 @@
-package admin
+// Package recovery is the commands by which somebody is helped back in.
+//
+// It owns who may vouch for whom, and what administrators and the help desk are shown of
+// a case. The case, its waiting and its end are countersign/internal/recovery's. Its one
+// invariant: nobody opens or confirms a recovery of their own.
+package recovery
 
 import (
 	"context"
@@ -6,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/admin/guard"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
@@ -17,13 +23,46 @@ import (
 	"countersign/internal/text"
 )
 
-// recoveryDesk is where recoveries are opened, confirmed and stopped.
-type recoveryDesk struct {
-	Book
+// Commands are those about recoveries, some of which the help desk may do as well, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Looks[List]("List recoveries of accounts, newest first.", []Recovery{}).AlsoHelping(),
+		admin.Changes[Open]("Begin a recovery for the person who reads you the number in their browser.", Recovery{}).AlsoHelping().
+			Telling("recovery.opened", "{by} opened a recovery of {who}: {detail.check}, {detail.note}"),
+		admin.Changes[Confirm]("Confirm a recovery as the second person, so that nobody has to wait.", Recovery{}).
+			Telling("recovery.confirmed", "{by} confirmed the recovery of {who}: {detail.note}"),
+		admin.Changes[Stop]("Stop a recovery that is under way.", map[string]string{}).AlsoHelping().
+			Telling("recovery.stopped", "{by} stopped the recovery of {who}: {detail.reason}"),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB          *store.DB
+	Directory   *directory.Directory
+	Groups      *directory.Groups
+	Engine      *signin.Engine
+	Enrollments *enrollment.Enrollments
+	Recoveries  recovery.Pieces
+	Dormant     time.Duration
+	Now         func() time.Time
+}
+
+// Desk is where the commands are done.
+func Desk(p Parts) admin.Desk {
+	r := p.Recoveries
+	return admin.At(&desk{
+		Book: admin.NewBook(p.DB), Giving: guard.NewGiving(guard.New(p.Directory, p.Engine), p.Dormant, p.Now),
+		db: p.DB, directory: p.Directory, groups: p.Groups,
+		cases: r.Cases, openings: r.Openings, confirmations: r.Confirmations, stops: r.Stops, owners: r.Owners, enrollments: p.Enrollments, now: p.Now,
+	})
+}
+
+type desk struct {
+	admin.Book
 	guard.Giving
-	db            *store.DB
+	db            store.Reader
 	directory     *directory.Directory
-	now           func() time.Time
 	groups        *directory.Groups
 	cases         *recovery.Cases
 	openings      *recovery.Openings
@@ -31,11 +70,7 @@ type recoveryDesk struct {
 	stops         *recovery.Stops
 	owners        *recovery.Owners
 	enrollments   *enrollment.Enrollments
-}
-
-func newRecoveryDesk(p Parts, b Book, h guard.Giving) *recoveryDesk {
-	r := p.Recoveries
-	return &recoveryDesk{Book: b, Giving: h, db: p.DB, directory: p.Directory, now: p.Now, groups: p.Groups, cases: r.Cases, openings: r.Openings, confirmations: r.Confirmations, stops: r.Stops, owners: r.Owners, enrollments: p.Enrollments}
+	now           func() time.Time
 }
 
 // Recovery is a case as administrators and the help desk see it. The pass that it
@@ -80,7 +115,7 @@ func (n names) of(ctx context.Context, people *directory.Directory, r store.Read
 	return n[id], nil
 }
 
-func (a *recoveryDesk) recovery(ctx context.Context, r store.Reader, n names, c recovery.Case) (out Recovery, err error) {
+func (a *desk) recovery(ctx context.Context, r store.Reader, n names, c recovery.Case) (out Recovery, err error) {
 	out = Recovery{Number: c.ID, Phase: c.Phase(a.now()), Check: c.Check, Note: c.Note, Forgotten: c.Forgotten, Opened: c.Opened, Due: c.Due, Ends: c.Ends}
 	for _, who := range []struct {
 		id   assurance.AccountID
@@ -103,15 +138,15 @@ func (a *recoveryDesk) recovery(ctx context.Context, r store.Reader, n names, c 
 	return out, nil
 }
 
-// RecoveryList lists cases.
-type RecoveryList struct {
+// List lists cases.
+type List struct {
 	Account string `json:"account,omitempty" arg:"" optional:"" help:"Only those of this account."`
 }
 
-func (c *RecoveryList) Action() string { return "recovery.list" }
-func (c *RecoveryList) Object() string { return "" }
+func (c *List) Action() string { return "recovery.list" }
+func (c *List) Object() string { return "" }
 
-func (c *RecoveryList) Do(ctx context.Context, a *recoveryDesk, _ signin.Grant) (any, error) {
+func (c *List) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	var whose assurance.AccountID
 	if c.Account != "" {
 		d, err := a.directory.Find(ctx, a.db, c.Account)
@@ -133,34 +168,34 @@ func (c *RecoveryList) Do(ctx context.Context, a *recoveryDesk, _ signin.Grant) 
 	return out, nil
 }
 
-// RecoveryOpen begins the recovery of somebody who lost what they sign in with.
-type RecoveryOpen struct {
-	Account   string `json:"account" arg:"" help:"Who wants to get back in; never yourself."`
-	Browser   string `json:"browser" required:"" help:"The six digits that they read from their browser."`
-	Check     string `json:"check" required:"" enum:"in-person,called-back,video,manager" help:"How you made sure who it is: in-person, called-back, video, manager."`
-	Note      string `json:"note" required:"" help:"What you saw, or the number of the ticket."`
-	Forgotten bool   `json:"forgotten,omitempty" help:"They do not know their password either. It takes an administrator as a second person."`
-	Told      `embed:""`
+// Open begins the recovery of somebody who lost what they sign in with.
+type Open struct {
+	Account    string `json:"account" arg:"" help:"Who wants to get back in; never yourself."`
+	Browser    string `json:"browser" required:"" help:"The six digits that they read from their browser."`
+	Check      string `json:"check" required:"" enum:"in-person,called-back,video,manager" help:"How you made sure who it is: in-person, called-back, video, manager."`
+	Note       string `json:"note" required:"" help:"What you saw, or the number of the ticket."`
+	Forgotten  bool   `json:"forgotten,omitempty" help:"They do not know their password either. It takes an administrator as a second person."`
+	admin.Told `embed:""`
 }
 
-func (c *RecoveryOpen) Action() string { return "recovery.open" }
+func (c *Open) Action() string { return "recovery.open" }
 
-func (c *RecoveryOpen) About() *string { return &c.Account }
+func (c *Open) About() *string { return &c.Account }
 
 // Object says whom, on whose word, and for which browser.
-func (c *RecoveryOpen) Object() string {
+func (c *Open) Object() string {
 	lost := "what they hold"
 	if c.Forgotten {
 		lost = "all that they sign in with"
 	}
-	return WithReason(fmt.Sprintf("%s, who lost %s and whose browser shows %s; %s", c.Of(c.Account), lost, text.Name(c.Browser), text.OneLine(recovery.Words(c.Check))), c.Note)
+	return admin.WithReason(fmt.Sprintf("%s, who lost %s and whose browser shows %s; %s", c.Of(c.Account), lost, text.Name(c.Browser), text.OneLine(recovery.Words(c.Check))), c.Note)
 }
 
-func (c *RecoveryOpen) opening(d directory.Account) recovery.Opening {
+func (c *Open) opening(d directory.Account) recovery.Opening {
 	return recovery.Opening{Account: d, Number: c.Browser, Check: c.Check, Note: c.Note, Forgotten: c.Forgotten}
 }
 
-func (c *RecoveryOpen) Sound(ctx context.Context, a *recoveryDesk) error {
+func (c *Open) Sound(ctx context.Context, a *desk) error {
 	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
@@ -168,7 +203,7 @@ func (c *RecoveryOpen) Sound(ctx context.Context, a *recoveryDesk) error {
 	return a.openings.Sound(ctx, a.db, c.opening(d))
 }
 
-func (c *RecoveryOpen) Do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
+func (c *Open) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Recovery
 	detail := map[string]string{"check": c.Check, "note": c.Note, "forgotten": fmt.Sprint(c.Forgotten)}
@@ -193,32 +228,32 @@ func (c *RecoveryOpen) Do(ctx context.Context, a *recoveryDesk, g signin.Grant) 
 
 // mayRecover keeps recovery from being the weak door: never for oneself, never for
 // who is suspended or dormant, and for whoever administers only by administrators.
-func (a *recoveryDesk) mayRecover(opener, to directory.Account) error {
+func (a *desk) mayRecover(opener, to directory.Account) error {
 	if err := recovery.Vouches(opener, to); err != nil {
 		return failure.At("account", err)
 	}
 	return failure.At("account", a.MayIssue(opener, to))
 }
 
-// RecoveryConfirm is the word of a second person. It says of which case it is, who
+// Confirm is the word of a second person. It says of which case it is, who
 // opened that and on what: an approval for one serves no other.
-type RecoveryConfirm struct {
+type Confirm struct {
 	Account string `json:"account" arg:"" help:"Whose recovery; never one that you opened."`
 	Case    int64  `json:"case" required:"" help:"Its number, as recovery list shows it."`
 	// Opener is empty where the person brought codes.
-	Opener    string `json:"opener,omitempty" name:"opened-by" help:"Who opened it; left out where the person brought codes."`
-	Check     string `json:"check" required:"" enum:"in-person,called-back,video,manager,codes" help:"How they made sure, as recovery list shows it."`
-	Forgotten bool   `json:"forgotten,omitempty" help:"That all is replaced that they sign in with, as recovery list shows it."`
-	Browser   string `json:"browser" required:"" help:"The six digits that the person reads from their page to you, now."`
-	Note      string `json:"note" required:"" help:"How you made sure as well."`
-	Told      `embed:""`
+	Opener     string `json:"opener,omitempty" name:"opened-by" help:"Who opened it; left out where the person brought codes."`
+	Check      string `json:"check" required:"" enum:"in-person,called-back,video,manager,codes" help:"How they made sure, as recovery list shows it."`
+	Forgotten  bool   `json:"forgotten,omitempty" help:"That all is replaced that they sign in with, as recovery list shows it."`
+	Browser    string `json:"browser" required:"" help:"The six digits that the person reads from their page to you, now."`
+	Note       string `json:"note" required:"" help:"How you made sure as well."`
+	admin.Told `embed:""`
 }
 
-func (c *RecoveryConfirm) Action() string { return "recovery.confirm" }
-func (c *RecoveryConfirm) About() *string { return &c.Account }
+func (c *Confirm) Action() string { return "recovery.confirm" }
+func (c *Confirm) About() *string { return &c.Account }
 
 // Object names the case, the person, the helper, how it was made sure, and the browser.
-func (c *RecoveryConfirm) Object() string {
+func (c *Confirm) Object() string {
 	by := "opened by " + text.Name(c.Opener)
 	if c.Opener == "" {
 		by = "opened by its owner"
@@ -227,12 +262,12 @@ func (c *RecoveryConfirm) Object() string {
 	if c.Forgotten {
 		lost = "all that they sign in with"
 	}
-	return WithReason(fmt.Sprintf("recovery %d of %s, at once, which replaces %s, %s (%s), and whose browser shows %s",
+	return admin.WithReason(fmt.Sprintf("recovery %d of %s, at once, which replaces %s, %s (%s), and whose browser shows %s",
 		c.Case, c.Of(c.Account), lost, by, text.OneLine(recovery.Words(c.Check)), text.Name(c.Browser)), c.Note)
 }
 
 // said is the command as a second person's word, about an account.
-func (c *RecoveryConfirm) said(ctx context.Context, a *recoveryDesk, r store.Reader, d directory.Account) (recovery.Confirmation, error) {
+func (c *Confirm) said(ctx context.Context, a *desk, r store.Reader, d directory.Account) (recovery.Confirmation, error) {
 	said := recovery.Confirmation{Case: c.Case, Opener: d.ID, Check: c.Check, All: c.Forgotten, Number: c.Browser, Note: c.Note}
 	if c.Opener == "" {
 		return said, nil
@@ -242,7 +277,7 @@ func (c *RecoveryConfirm) said(ctx context.Context, a *recoveryDesk, r store.Rea
 	return said, failure.At("opener", err)
 }
 
-func (c *RecoveryConfirm) Sound(ctx context.Context, a *recoveryDesk) error {
+func (c *Confirm) Sound(ctx context.Context, a *desk) error {
 	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
@@ -254,7 +289,7 @@ func (c *RecoveryConfirm) Sound(ctx context.Context, a *recoveryDesk) error {
 	return a.confirmations.Sound(ctx, a.db, d, said)
 }
 
-func (c *RecoveryConfirm) Do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
+func (c *Confirm) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Recovery
 	detail := map[string]string{"note": c.Note, "recovery": strconv.FormatInt(c.Case, 10), "opener": c.Opener, "check": c.Check, "forgotten": strconv.FormatBool(c.Forgotten)}
@@ -278,15 +313,15 @@ func (c *RecoveryConfirm) Do(ctx context.Context, a *recoveryDesk, g signin.Gran
 	return out, err
 }
 
-// RecoveryStop ends a recovery.
-type RecoveryStop struct {
-	Account string `json:"account" arg:"" help:"Whose recovery."`
-	Reason  string `json:"reason" required:"" help:"Why, for the log."`
-	Told    `embed:""`
+// Stop ends a recovery.
+type Stop struct {
+	Account    string `json:"account" arg:"" help:"Whose recovery."`
+	Reason     string `json:"reason" required:"" help:"Why, for the log."`
+	admin.Told `embed:""`
 }
 
-// StoppedRecovery says what went with a recovery that was stopped.
-type StoppedRecovery struct {
+// Stopped says what went with a recovery that was stopped.
+type Stopped struct {
 	Stopped        string `json:"stopped"`
 	Authenticators int    `json:"revoked"`
 	Sessions       int    `json:"sessions_ended"`
@@ -294,22 +329,22 @@ type StoppedRecovery struct {
 	Undone string `json:"undone"`
 }
 
-func (c *RecoveryStop) Action() string { return "recovery.stop" }
-func (c *RecoveryStop) About() *string { return &c.Account }
-func (c *RecoveryStop) Object() string {
-	return WithReason("the recovery of "+c.Of(c.Account), c.Reason)
+func (c *Stop) Action() string { return "recovery.stop" }
+func (c *Stop) About() *string { return &c.Account }
+func (c *Stop) Object() string {
+	return admin.WithReason("the recovery of "+c.Of(c.Account), c.Reason)
 }
 
-func (c *RecoveryStop) Sound(context.Context, *recoveryDesk) error {
+func (c *Stop) Sound(context.Context, *desk) error {
 	return recovery.CheckNote("reason", c.Reason)
 }
 
-func (c *RecoveryStop) Do(ctx context.Context, a *recoveryDesk, g signin.Grant) (any, error) {
+func (c *Stop) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	if err := recovery.CheckNote("reason", c.Reason); err != nil {
 		return nil, err
 	}
 	var d directory.Account
-	var out StoppedRecovery
+	var out Stopped
 	detail := map[string]string{"reason": c.Reason}
 	err := a.Change(ctx, g, "recovery.stopped", detail, &d, func(tx *store.Tx) (err error) {
 		by, whose, err := a.Parties(ctx, tx, g, c.Account)
@@ -324,7 +359,7 @@ func (c *RecoveryStop) Do(ctx context.Context, a *recoveryDesk, g signin.Grant) 
 		if err == nil && undone.Cases == 0 {
 			return failure.At("account", failure.New(failure.NotFound, "No recovery of %s is under way.", d.Name))
 		}
-		out = StoppedRecovery{Stopped: d.Name, Authenticators: undone.Authenticators, Sessions: undone.Sessions, Undone: undone.String()}
+		out = Stopped{Stopped: d.Name, Authenticators: undone.Authenticators, Sessions: undone.Sessions, Undone: undone.String()}
 		detail["revoked"], detail["sessions-ended"] = strconv.Itoa(out.Authenticators), strconv.Itoa(out.Sessions)
 		if err != nil {
 			return err
@@ -336,7 +371,7 @@ func (c *RecoveryStop) Do(ctx context.Context, a *recoveryDesk, g signin.Grant) 
 
 // tellStopped tells whose recovery was stopped, and of an administrator's every
 // administrator: who wanted to get back in cannot sign in to look.
-func (a *recoveryDesk) tellStopped(ctx context.Context, tx *store.Tx, by, about directory.Account, reason string) error {
+func (a *desk) tellStopped(ctx context.Context, tx *store.Tx, by, about directory.Account, reason string) error {
 	told := []directory.Account{about}
 	if about.Administers() {
 		members, err := a.groups.Administering(ctx, tx, 1000)

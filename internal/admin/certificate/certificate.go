@@ -1,4 +1,10 @@
-package admin
+// Package certificate is the command that makes a card's certificate somebody's
+// authenticator.
+//
+// It owns the text by which a certificate is approved, and that nobody gives somebody all
+// that they sign in with alone. What a certificate is worth is authenticator/certificate's.
+// Its one invariant: nobody assigns a card to themselves.
+package certificate
 
 import (
 	"context"
@@ -9,6 +15,7 @@ import (
 	"fmt"
 	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/admin/guard"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
@@ -19,36 +26,58 @@ import (
 	"countersign/internal/text"
 )
 
-// certificateKind is the authenticator that a certificate becomes.
-const certificateKind = "certificate"
+// kind is the authenticator that a certificate becomes.
+const kind = "certificate"
 
-// certificateDesk is where a card's certificate becomes somebody's authenticator.
-type certificateDesk struct {
-	Book
-	guard.Giving
-	db          *store.DB
-	directory   *directory.Directory
-	now         func() time.Time
-	enrollments *enrollment.Enrollments
+// Commands are those about certificates of cards, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Changes[Assign]("Make a card's certificate an authenticator of somebody else's.", enrollment.Authenticator{}).
+			Telling("certificate.assigned", "{by} assigned the card {detail.label} to {who}"),
+	}
 }
 
-// CertificateAssign makes the certificate of a card an authenticator of somebody
+// Parts are what the commands work on.
+type Parts struct {
+	DB          *store.DB
+	Directory   *directory.Directory
+	Engine      *signin.Engine
+	Enrollments *enrollment.Enrollments
+	Dormant     time.Duration
+	Now         func() time.Time
+}
+
+// Desk is where the commands are done.
+func Desk(p Parts) admin.Desk {
+	return admin.At(&desk{admin.NewBook(p.DB), guard.NewGiving(guard.New(p.Directory, p.Engine), p.Dormant, p.Now), p.DB, p.Directory, p.Enrollments, p.Now})
+}
+
+type desk struct {
+	admin.Book
+	guard.Giving
+	db          store.Reader
+	directory   *directory.Directory
+	enrollments *enrollment.Enrollments
+	now         func() time.Time
+}
+
+// Assign makes the certificate of a card an authenticator of somebody
 // else's, so that the card works on the day it is handed over.
-type CertificateAssign struct {
+type Assign struct {
 	Account     string `json:"account" arg:"" help:"Whose card it is; never your own."`
 	Certificate string `json:"certificate" arg:"" type:"text-file" name:"file" help:"The card's certificate, PEM; - reads standard input."`
 	Note        string `json:"note,omitempty" help:"How you made sure whose card it is."`
-	Told        `embed:""`
+	admin.Told  `embed:""`
 }
 
-func (c *CertificateAssign) Action() string { return "certificate.assign" }
+func (c *Assign) Action() string { return "certificate.assign" }
 
-func (c *CertificateAssign) About() *string { return &c.Account }
+func (c *Assign) About() *string { return &c.Account }
 
 // Object names the certificate by its subject, issuer and number, and by its whole
 // content.
-func (c *CertificateAssign) Object() string {
-	return WithReason(certificateText(c.Certificate)+" to "+c.Of(c.Account), c.Note)
+func (c *Assign) Object() string {
+	return admin.WithReason(certificateText(c.Certificate)+" to "+c.Of(c.Account), c.Note)
 }
 
 func certificateText(written string) string {
@@ -65,20 +94,20 @@ func certificateText(written string) string {
 }
 
 // sound says what keeps the certificate from being of use here.
-func (c *CertificateAssign) Sound(ctx context.Context, a *certificateDesk) error {
+func (c *Assign) Sound(ctx context.Context, a *desk) error {
 	d, err := a.directory.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return err
 	}
-	enrolled, err := a.enrollments.Assignable(certificateKind, []byte(c.Certificate))
+	enrolled, err := a.enrollments.Assignable(kind, []byte(c.Certificate))
 	if err != nil {
 		return err
 	}
 	return a.mayHandOver(ctx, a.db, d, enrolled.Traits)
 }
 
-func (c *CertificateAssign) Do(ctx context.Context, a *certificateDesk, g signin.Grant) (any, error) {
-	enrolled, err := a.enrollments.Assignable(certificateKind, []byte(c.Certificate))
+func (c *Assign) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+	enrolled, err := a.enrollments.Assignable(kind, []byte(c.Certificate))
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +121,7 @@ func (c *CertificateAssign) Do(ctx context.Context, a *certificateDesk, g signin
 		if err := a.mayHandOver(ctx, tx, d, enrolled.Traits); err != nil {
 			return err
 		}
-		assigned, err := a.enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: certificateKind, Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State, Assigned: g.Account()})
+		assigned, err := a.enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: kind, Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State, Assigned: g.Account()})
 		out = a.enrollments.Describe(assigned)
 		return err
 	})
@@ -101,7 +130,7 @@ func (c *CertificateAssign) Do(ctx context.Context, a *certificateDesk, g signin
 
 // mayHandOver keeps what is two factors by itself from replacing all that somebody signs
 // in with: like a pass it is for who has nothing that could be asked for beside it.
-func (a *certificateDesk) mayHandOver(ctx context.Context, r store.Reader, to directory.Account, traits assurance.Trait) error {
+func (a *desk) mayHandOver(ctx context.Context, r store.Reader, to directory.Account, traits assurance.Trait) error {
 	if !assurance.TwoFactors().Met([]assurance.Evidence{{Account: to.ID, Traits: traits, Time: a.now()}}, a.now()) {
 		return nil
 	}

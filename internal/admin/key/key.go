@@ -1,4 +1,9 @@
-package admin
+// Package key is the command that issues an automation key.
+//
+// It owns what a key may be for and how long it lives; the key itself is an authenticator,
+// which enrollment makes. Its one invariant: what a key may do, and from where, is in the
+// text that a person approved, word for word.
+package key
 
 import (
 	"context"
@@ -8,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
@@ -15,24 +21,46 @@ import (
 	"countersign/internal/store"
 )
 
-// keyDesk is where automation keys are issued.
-type keyDesk struct {
-	Book
+// Commands are those about automation keys, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Changes[Issue]("Issue an automation key to a service account, for some actions from some networks.", Key{}).
+			Telling("key.issued", "{by} issued an automation key to {who} for {detail.actions}"),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB          *store.DB
+	Directory   *directory.Directory
+	Enrollments *enrollment.Enrollments
+	// Commands are all that a key could be for.
+	Commands func() admin.List
+	Now      func() time.Time
+}
+
+// Desk is where the commands are done.
+func Desk(p Parts) admin.Desk {
+	return admin.At(&desk{admin.NewBook(p.DB), p.Directory, p.Enrollments, p.Commands, p.Now})
+}
+
+type desk struct {
+	admin.Book
 	directory   *directory.Directory
 	enrollments *enrollment.Enrollments
-	list        List
+	commands    func() admin.List
 	now         func() time.Time
 }
 
-// KeyIssue issues an automation key to a service account. What it may do is in
+// Issue issues an automation key to a service account. What it may do is in
 // the approved text, word for word.
-type KeyIssue struct {
-	Account  string   `json:"account" arg:"" help:"The service account."`
-	Actions  []string `json:"actions" required:"" name:"action" help:"What it may do, such as account.list; give it again for each."`
-	Networks []string `json:"networks" required:"" name:"network" help:"Where it may be used from, such as 10.0.0.0/8; give it again for each."`
-	Days     int      `json:"days,omitempty" help:"How many days it lives: 90 when left out, 365 at most."`
-	Note     string   `json:"note,omitempty" help:"What it is for."`
-	Told     `embed:""`
+type Issue struct {
+	Account    string   `json:"account" arg:"" help:"The service account."`
+	Actions    []string `json:"actions" required:"" name:"action" help:"What it may do, such as account.list; give it again for each."`
+	Networks   []string `json:"networks" required:"" name:"network" help:"Where it may be used from, such as 10.0.0.0/8; give it again for each."`
+	Days       int      `json:"days,omitempty" help:"How many days it lives: 90 when left out, 365 at most."`
+	Note       string   `json:"note,omitempty" help:"What it is for."`
+	admin.Told `embed:""`
 }
 
 // Key is an issued key. Key is shown once and kept nowhere.
@@ -48,14 +76,14 @@ const (
 	longestDays = 365
 )
 
-func (c *KeyIssue) Action() string { return "key.issue" }
+func (c *Issue) Action() string { return "key.issue" }
 
-func (c *KeyIssue) About() *string { return &c.Account }
-func (c *KeyIssue) Object() string {
-	return WithReason(fmt.Sprintf("key for %s, %d days, from %s, for %s", c.Of(c.Account), c.days(), Listed(c.Networks), Listed(c.Actions)), c.Note)
+func (c *Issue) About() *string { return &c.Account }
+func (c *Issue) Object() string {
+	return admin.WithReason(fmt.Sprintf("key for %s, %d days, from %s, for %s", c.Of(c.Account), c.days(), admin.Listed(c.Networks), admin.Listed(c.Actions)), c.Note)
 }
 
-func (c *KeyIssue) days() int {
+func (c *Issue) days() int {
 	if c.Days == 0 {
 		return keyDays
 	}
@@ -68,7 +96,7 @@ var personal = []string{"key.issue", "recovery.open", "recovery.confirm"}
 
 // check reads the networks and refuses what a key may not have: a key that
 // issues keys would never end.
-func (c *KeyIssue) check(known List) ([]netip.Prefix, error) {
+func (c *Issue) check(known admin.List) ([]netip.Prefix, error) {
 	if d := c.days(); d < 1 || d > longestDays {
 		return nil, failure.New(failure.Invalid, "A key lives 1 to %d days.", longestDays)
 	}
@@ -94,8 +122,8 @@ func (c *KeyIssue) check(known List) ([]netip.Prefix, error) {
 	return networks, nil
 }
 
-func (c *KeyIssue) Do(ctx context.Context, a *keyDesk, g signin.Grant) (any, error) {
-	networks, err := c.check(a.list)
+func (c *Issue) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+	networks, err := c.check(a.commands())
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,14 @@
-package admin
+// Package prompts is the command that counts the requests to approve a sign-in elsewhere.
+//
+// It owns how they are shown, by day and by account. What is counted is signin's. Its one
+// invariant: it changes nothing.
+package prompts
 
 import (
 	"context"
 	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -11,16 +16,35 @@ import (
 	"countersign/internal/store"
 )
 
-// promptDesk is where requests to approve are counted.
-type promptDesk struct {
+// Commands are those about requests to approve, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Looks[Show]("Count the requests to approve sign-ins elsewhere, by day and by what became of them.", Prompts{}),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB        *store.DB
+	Directory *directory.Directory
+	Approvals *signin.Approvals
+	Now       func() time.Time
+}
+
+// Desk is where the commands are done.
+func Desk(p Parts) admin.Desk {
+	return admin.At(&desk{p.DB, p.Directory, p.Approvals, p.Now})
+}
+
+type desk struct {
 	db        store.Reader
 	directory *directory.Directory
 	approvals *signin.Approvals
 	now       func() time.Time
 }
 
-// PromptsShow counts the requests to approve sign-ins elsewhere.
-type PromptsShow struct {
+// Show counts the requests to approve sign-ins elsewhere.
+type Show struct {
 	Account string `json:"account,omitempty" arg:"" optional:"" help:"Only those to this account."`
 	Days    int    `json:"days,omitempty" help:"The last so many days, today among them: 14 when left out, 90 at most."`
 }
@@ -28,20 +52,20 @@ type PromptsShow struct {
 // Prompts are the requests to approve, by day, and the accounts that had the worst
 // of them.
 type Prompts struct {
-	Account string           `json:"account,omitempty"`
-	Days    []PromptDay      `json:"days"`
-	Beset   []PromptsAccount `json:"beset,omitempty"`
+	Account string    `json:"account,omitempty"`
+	Days    []Day     `json:"days"`
+	Beset   []Account `json:"beset,omitempty"`
 }
 
-// PromptDay is one day, UTC.
-type PromptDay struct {
+// Day is one day, UTC.
+type Day struct {
 	Day string `json:"day"` // 2026-12-01
 	signin.Prompted
 	Unanswered int64 `json:"unanswered"`
 }
 
-// PromptsAccount is one account over all the days.
-type PromptsAccount struct {
+// Account is one account over all the days.
+type Account struct {
 	Account string `json:"account"`
 	signin.Prompted
 	Unanswered int64 `json:"unanswered"`
@@ -50,10 +74,10 @@ type PromptsAccount struct {
 // mostBeset is how many accounts are named.
 const mostBeset = 20
 
-func (c *PromptsShow) Action() string { return "prompts.show" }
-func (c *PromptsShow) Object() string { return "" }
+func (c *Show) Action() string { return "prompts.show" }
+func (c *Show) Object() string { return "" }
 
-func (c *PromptsShow) Do(ctx context.Context, a *promptDesk, _ signin.Grant) (any, error) {
+func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	days := c.Days
 	if days == 0 {
 		days = 14
@@ -73,7 +97,7 @@ func (c *PromptsShow) Do(ctx context.Context, a *promptDesk, _ signin.Grant) (an
 	}
 	for i, p := range counted {
 		day := a.now().UTC().AddDate(0, 0, i-days+1).Format(time.DateOnly)
-		out.Days = append(out.Days, PromptDay{day, p, p.Unanswered()})
+		out.Days = append(out.Days, Day{day, p, p.Unanswered()})
 	}
 	if c.Account == "" {
 		out.Beset, err = a.beset(ctx, days)
@@ -83,12 +107,12 @@ func (c *PromptsShow) Do(ctx context.Context, a *promptDesk, _ signin.Grant) (an
 
 // beset names the accounts that had the worst of it. One that was removed is left
 // out.
-func (a *promptDesk) beset(ctx context.Context, days int) ([]PromptsAccount, error) {
+func (a *desk) beset(ctx context.Context, days int) ([]Account, error) {
 	worst, err := a.approvals.Beset(ctx, days, mostBeset)
 	if err != nil {
 		return nil, err
 	}
-	var out []PromptsAccount
+	var out []Account
 	for _, w := range worst {
 		d, err := a.directory.Get(ctx, a.db, w.Account)
 		if failure.ClassOf(err) == failure.NotFound {
@@ -97,7 +121,7 @@ func (a *promptDesk) beset(ctx context.Context, days int) ([]PromptsAccount, err
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, PromptsAccount{d.Name, w.Prompted, w.Unanswered()})
+		out = append(out, Account{d.Name, w.Prompted, w.Unanswered()})
 	}
 	return out, nil
 }

@@ -1,10 +1,11 @@
-package admin
+package audit
 
 import (
 	"context"
 	"strconv"
 	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/assurance"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
@@ -15,12 +16,12 @@ import (
 // TamperedEvent is the entry of each alarm.
 const TamperedEvent = store.TamperedEvent
 
-// AuditAlarms lists what was found to be changed in the database from outside, and what no
+// Alarms lists what was found to be changed in the database from outside, and what no
 // administrator has seen yet.
-type AuditAlarms struct{}
+type Alarms struct{}
 
-// Alarms is what audit.alarms answers.
-type Alarms struct {
+// AlarmPage is what audit.alarms answers.
+type AlarmPage struct {
 	// Halted says why nothing is changed any more; empty is all well.
 	Halted string  `json:"halted,omitempty"`
 	Alarms []Alarm `json:"alarms"`
@@ -37,13 +38,13 @@ type Alarm struct {
 	Since   time.Time `json:"since"`
 }
 
-func (c *AuditAlarms) Action() string { return "audit.alarms" }
+func (c *Alarms) Action() string { return "audit.alarms" }
 
 // Object is empty: nothing is changed.
-func (c *AuditAlarms) Object() string { return "" }
+func (c *Alarms) Object() string { return "" }
 
-func (c *AuditAlarms) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	out := Alarms{Halted: a.halted(), Alarms: []Alarm{}}
+func (c *Alarms) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
+	out := AlarmPage{Halted: a.halted(), Alarms: []Alarm{}}
 	all, err := a.db.Alarms(ctx)
 	for _, one := range all {
 		out.Alarms = append(out.Alarms, Alarm{Table: one.Table, Row: one.Row, Wrong: one.Wrong, Account: a.whose(ctx, one.Account), Since: one.At})
@@ -52,7 +53,7 @@ func (c *AuditAlarms) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 }
 
 // halted says why nothing is changed any more.
-func (a *Admin) halted() string {
+func (a *desk) halted() string {
 	if err := a.db.Halted(); err != nil {
 		return err.Error()
 	}
@@ -60,7 +61,7 @@ func (a *Admin) halted() string {
 }
 
 // whose names an account; one that cannot be read any more by its number.
-func (a *Admin) whose(ctx context.Context, id int64) string {
+func (a *desk) whose(ctx context.Context, id int64) string {
 	if id == 0 {
 		return ""
 	}
@@ -70,23 +71,23 @@ func (a *Admin) whose(ctx context.Context, id int64) string {
 	return "number " + strconv.FormatInt(id, 10)
 }
 
-// AuditSeen says that somebody has dealt with the alarms. A row that is well in between
+// Seen says that somebody has dealt with the alarms. A row that is well in between
 // and wrong once more is an alarm again.
-type AuditSeen struct {
+type Seen struct {
 	Until  string `json:"until,omitempty" help:"Only those up to then, as in 2026-12-01T09:00:00Z; all when left out."`
 	Reason string `json:"reason" required:"" help:"What came of it, for the log."`
 }
 
-func (c *AuditSeen) Action() string { return "audit.seen" }
-func (c *AuditSeen) Object() string {
+func (c *Seen) Action() string { return "audit.seen" }
+func (c *Seen) Object() string {
 	what := "all alarms of the database"
 	if c.Until != "" {
 		what = "the alarms of the database up to " + text.Name(c.Until)
 	}
-	return WithReason(what, c.Reason)
+	return admin.WithReason(what, c.Reason)
 }
 
-func (c *AuditSeen) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *Seen) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	if c.Reason == "" {
 		return nil, failure.At("reason", failure.New(failure.Invalid, "Say what came of it."))
 	}
@@ -106,7 +107,7 @@ func (c *AuditSeen) Do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 		if n == 0 {
 			return failure.New(failure.Conflict, "There is no alarm that nobody has seen.")
 		}
-		return tx.Record(Entry(g, store.SeenEvent, "ok", map[string]string{"reason": c.Reason, "seen": strconv.Itoa(n)}))
+		return tx.Record(admin.Entry(g, store.SeenEvent, "ok", map[string]string{"reason": c.Reason, "seen": strconv.Itoa(n)}))
 	})
 	return map[string]int{"seen": n}, err
 }

@@ -1,4 +1,10 @@
-package admin
+// Package application is the commands about what can be signed in to.
+//
+// It owns what of an application's settings is shown, and what keeps one from being saved:
+// it would take or shut what another has, or was built on another version. Applications are
+// rows of countersign/internal/application, and what settings mean is their protocol's. Its
+// one invariant: a secret that is hidden stays in its place and goes nowhere else.
+package application
 
 import (
 	"context"
@@ -8,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 
+	"countersign/internal/admin"
 	"countersign/internal/application"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -17,10 +24,39 @@ import (
 	"countersign/internal/text"
 )
 
-// applicationDesk is where the commands about applications are done.
-type applicationDesk struct {
-	Book
-	db           *store.DB
+// Application is one thing to sign in to.
+type Application = application.Application
+
+// Commands are those about applications, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Looks[List]("List applications.", []application.Application{}),
+		admin.Looks[Show]("Show an application with its settings; secrets are hidden.", application.Application{}),
+		admin.Changes[Set]("Add or change an application.", map[string]string{}).
+			Telling("application.set", "{by} changed the application {application}"),
+		admin.Changes[Remove]("Remove an application.", map[string]string{}).
+			Telling("application.removed", "{by} removed the application {application}"),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB           *store.DB
+	Groups       *directory.Groups
+	Engine       *signin.Engine
+	Applications *application.Catalogue
+	Protocols    protocol.List
+	PublicURL    *url.URL
+}
+
+// Desk is where the commands are done.
+func Desk(p Parts) admin.Desk {
+	return admin.At(&desk{admin.NewBook(p.DB), p.DB, p.Groups, p.Engine, p.Applications, p.Protocols, p.PublicURL})
+}
+
+type desk struct {
+	admin.Book
+	db           store.Reader
 	groups       *directory.Groups
 	engine       *signin.Engine
 	applications *application.Catalogue
@@ -28,16 +64,13 @@ type applicationDesk struct {
 	publicURL    *url.URL
 }
 
-// Application is one thing to sign in to.
-type Application = application.Application
+// List lists applications, without their settings.
+type List struct{}
 
-// ApplicationList lists applications, without their settings.
-type ApplicationList struct{}
+func (c *List) Action() string { return "application.list" }
+func (c *List) Object() string { return "" }
 
-func (c *ApplicationList) Action() string { return "application.list" }
-func (c *ApplicationList) Object() string { return "" }
-
-func (c *ApplicationList) Do(ctx context.Context, a *applicationDesk, _ signin.Grant) (any, error) {
+func (c *List) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	all, err := a.applications.All(ctx)
 	for i := range all {
 		all[i].Settings = nil
@@ -45,16 +78,16 @@ func (c *ApplicationList) Do(ctx context.Context, a *applicationDesk, _ signin.G
 	return all, err
 }
 
-// ApplicationShow shows an application; what its settings call a secret is
+// Show shows an application; what its settings call a secret is
 // hidden.
-type ApplicationShow struct {
+type Show struct {
 	Name string `json:"name" arg:"" help:"The application."`
 }
 
-func (c *ApplicationShow) Action() string { return "application.show" }
-func (c *ApplicationShow) Object() string { return "" }
+func (c *Show) Action() string { return "application.show" }
+func (c *Show) Object() string { return "" }
 
-func (c *ApplicationShow) Do(ctx context.Context, a *applicationDesk, _ signin.Grant) (any, error) {
+func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	app, err := a.applications.Get(ctx, c.Name)
 	if err != nil {
 		return nil, err
@@ -63,7 +96,7 @@ func (c *ApplicationShow) Do(ctx context.Context, a *applicationDesk, _ signin.G
 	return app, err
 }
 
-func (a *applicationDesk) hide(raw json.RawMessage) (json.RawMessage, error) {
+func (a *desk) hide(raw json.RawMessage) (json.RawMessage, error) {
 	var v any
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return nil, err
@@ -71,7 +104,7 @@ func (a *applicationDesk) hide(raw json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(a.hidden(v))
 }
 
-func (a *applicationDesk) hidden(v any) any {
+func (a *desk) hidden(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, inner := range v {
@@ -89,8 +122,8 @@ func (a *applicationDesk) hidden(v any) any {
 	return v
 }
 
-// ApplicationSet adds an application or replaces the one of that name.
-type ApplicationSet struct {
+// Set adds an application or replaces the one of that name.
+type Set struct {
 	Name     string          `json:"name" arg:"" help:"The application's name."`
 	Title    string          `json:"title,omitempty" help:"What people call it."`
 	Kind     string          `json:"kind" required:"" help:"What it is, such as wiki, vpn, webmail, code, network-device."`
@@ -102,13 +135,13 @@ type ApplicationSet struct {
 	Settings json.RawMessage `json:"settings" required:"" type:"json-file" placeholder:"FILE" help:"The protocol's settings, JSON; - reads standard input."`
 }
 
-func (c *ApplicationSet) Action() string { return "application.set" }
+func (c *Set) Action() string { return "application.set" }
 
 // Object holds a digest of the settings, so that an approval of some settings
 // serves no others and shows no secret.
-func (c *ApplicationSet) Object() string {
+func (c *Set) Object() string {
 	sum := sha256.Sum256(c.Settings)
-	what := Called("application "+text.Name(c.Name), c.Title)
+	what := admin.Called("application "+text.Name(c.Name), c.Title)
 	tier := c.Tier
 	if tier == "" {
 		tier = application.Standard
@@ -118,7 +151,7 @@ func (c *ApplicationSet) Object() string {
 		what += " that vouches for the " + text.Name(c.Vouches)
 	}
 	if len(c.Over) > 0 {
-		what += ", with a part of what belongs to " + Listed(c.Over)
+		what += ", with a part of what belongs to " + admin.Listed(c.Over)
 	}
 	if what += ", settings " + hex.EncodeToString(sum[:16]); c.Base != "" {
 		return what + ", built on version " + text.Name(c.Base)
@@ -128,7 +161,7 @@ func (c *ApplicationSet) Object() string {
 
 // application is what is to be saved. Settings may say of a secret that it is
 // hidden: then the one of the stored application stays.
-func (c *ApplicationSet) application(ctx context.Context, a *applicationDesk) (Application, error) {
+func (c *Set) application(ctx context.Context, a *desk) (Application, error) {
 	app := Application{Name: c.Name, Title: c.Title, Kind: c.Kind, Tier: c.Tier, Protocol: c.Protocol, Vouches: c.Vouches, Settings: c.Settings}
 	if app.Tier == "" {
 		app.Tier = application.Standard
@@ -148,7 +181,7 @@ func (c *ApplicationSet) application(ctx context.Context, a *applicationDesk) (A
 }
 
 // beside says what of an application does not go with the others and the groups.
-func (a *applicationDesk) beside(ctx context.Context, r store.Reader, app Application) error {
+func (a *desk) beside(ctx context.Context, r store.Reader, app Application) error {
 	all, err := a.applications.AllIn(ctx, r)
 	if err != nil {
 		return err
@@ -165,7 +198,7 @@ func (a *applicationDesk) beside(ctx context.Context, r store.Reader, app Applic
 }
 
 // builtOn refuses to replace another version than the one that was looked at.
-func (c *ApplicationSet) builtOn(ctx context.Context, a *applicationDesk, r store.Reader) error {
+func (c *Set) builtOn(ctx context.Context, a *desk, r store.Reader) error {
 	now, err := a.applications.VersionIn(ctx, r, c.Name)
 	switch {
 	case err != nil || now == c.Base:
@@ -180,7 +213,7 @@ func (c *ApplicationSet) builtOn(ctx context.Context, a *applicationDesk, r stor
 
 // clashes refuses what would take or shut what another application has. A part of it
 // can be taken by whoever says so, and what stands already stays.
-func (c *ApplicationSet) clashes(ctx context.Context, a *applicationDesk, r store.Reader, app Application) error {
+func (c *Set) clashes(ctx context.Context, a *desk, r store.Reader, app Application) error {
 	all, err := a.applications.AllIn(ctx, r)
 	if err != nil {
 		return err
@@ -215,7 +248,7 @@ func (c *ApplicationSet) clashes(ctx context.Context, a *applicationDesk, r stor
 }
 
 // sound says what keeps an application from being saved.
-func (c *ApplicationSet) Sound(ctx context.Context, a *applicationDesk) error {
+func (c *Set) Sound(ctx context.Context, a *desk) error {
 	if c.Name == signin.Self {
 		return failure.At("name", failure.New(failure.Invalid, "That name is Countersign's own."))
 	}
@@ -235,7 +268,7 @@ func (c *ApplicationSet) Sound(ctx context.Context, a *applicationDesk) error {
 	return c.builtOn(ctx, a, a.db)
 }
 
-func (c *ApplicationSet) Do(ctx context.Context, a *applicationDesk, g signin.Grant) (any, error) {
+func (c *Set) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	if c.Name == signin.Self {
 		return nil, failure.New(failure.Invalid, "That name is Countersign's own.")
 	}
@@ -263,15 +296,15 @@ func (c *ApplicationSet) Do(ctx context.Context, a *applicationDesk, g signin.Gr
 	return map[string]string{"application": c.Name, "version": version}, err
 }
 
-// ApplicationRemove removes an application.
-type ApplicationRemove struct {
+// Remove removes an application.
+type Remove struct {
 	Name string `json:"name" arg:"" help:"The application."`
 }
 
-func (c *ApplicationRemove) Action() string { return "application.remove" }
-func (c *ApplicationRemove) Object() string { return "application " + text.Name(c.Name) }
+func (c *Remove) Action() string { return "application.remove" }
+func (c *Remove) Object() string { return "application " + text.Name(c.Name) }
 
-func (c *ApplicationRemove) Do(ctx context.Context, a *applicationDesk, g signin.Grant) (any, error) {
+func (c *Remove) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	err := a.Change(ctx, g, "application.removed", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
 		p, err := a.engine.PolicyIn(ctx, tx)
 		if err != nil {
@@ -285,5 +318,5 @@ func (c *ApplicationRemove) Do(ctx context.Context, a *applicationDesk, g signin
 	return map[string]string{"removed": c.Name}, err
 }
 
-// ApplicationKinds are what an application can be.
-func ApplicationKinds() []string { return slices.Clone(application.Kinds) }
+// Kinds are what an application can be.
+func Kinds() []string { return slices.Clone(application.Kinds) }
