@@ -60,7 +60,7 @@ func TestAnOlderDatabaseIsNoticed(t *testing.T) {
 				t.Fatal(err)
 			}
 			in := start(t, folder)
-			got, err := in.db.Entries(t.Context(), store.Filter{Event: store.AcceptedEvent})
+			got, err := in.db.AuditLog().Entries(t.Context(), store.Filter{Event: store.AcceptedEvent})
 			if err != nil || len(got) != 1 || !strings.HasPrefix(got[0].Actor.Name, "operator ") || got[0].Detail["because"] == "" {
 				t.Errorf("%+v, %v", got, err)
 			}

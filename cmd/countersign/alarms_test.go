@@ -21,7 +21,7 @@ func (w *world) tampers(statements ...string) {
 
 func (w *world) alarmed() []store.Alarm {
 	w.t.Helper()
-	all, err := w.db.Alarms(w.t.Context())
+	all, err := w.db.Alarms().Unseen(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}

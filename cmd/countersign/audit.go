@@ -41,7 +41,7 @@ func (c *auditVerify) Run(ctx context.Context, conn *connection) error {
 		return err
 	}
 	defer db.Close()
-	report, err := db.Verify(ctx, witnessed...)
+	report, err := db.AuditLog().Verify(ctx, witnessed...)
 	if conn.JSON {
 		if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
 			return err
@@ -68,7 +68,7 @@ func (c *auditExport) Run(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	notes, err := db.Checkpoints(ctx)
+	notes, err := db.AuditLog().Checkpoints(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (c *auditExport) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for leaf, err := range db.Leaves(ctx) {
+	for leaf, err := range db.AuditLog().Leaves(ctx) {
 		if err != nil {
 			return err
 		}

@@ -125,11 +125,11 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("a restore over what is there: %s", said)
 	}
 	in := w.reopen(folder)
-	report, err := in.db.Verify(t.Context())
+	report, err := in.db.AuditLog().Verify(t.Context())
 	if err != nil || !report.OK() {
 		t.Errorf("the restored log: %v %v", report.Faults, err)
 	}
-	restored, err := in.db.Entries(t.Context(), store.Filter{Event: "installation.restored", Limit: 10})
+	restored, err := in.db.AuditLog().Entries(t.Context(), store.Filter{Event: "installation.restored", Limit: 10})
 	if err != nil || len(restored) != 1 {
 		t.Errorf("%d entries tell of it, %v", len(restored), err)
 	}

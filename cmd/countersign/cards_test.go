@@ -176,7 +176,7 @@ func (c *cardTable) adds(p *person, card *tls.Certificate) {
 // latestOf is the newest entry of an event.
 func (w *world) latestOf(event string) audit.Entry {
 	w.t.Helper()
-	all, err := w.db.Entries(context.Background(), store.Filter{Event: event, Newest: true, Limit: 1})
+	all, err := w.db.AuditLog().Entries(context.Background(), store.Filter{Event: event, Newest: true, Limit: 1})
 	if err != nil || len(all) == 0 {
 		w.t.Fatalf("no entry %s: %v", event, err)
 	}

@@ -385,7 +385,7 @@ func TestAutomationKey(t *testing.T) {
 	if n := w.events("signin.refused"); n < 6 {
 		t.Errorf("%d refusals are in the log", n)
 	}
-	entries, err := w.db.Entries(t.Context(), store.Filter{Limit: 1000})
+	entries, err := w.db.AuditLog().Entries(t.Context(), store.Filter{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -135,7 +135,7 @@ func TestLinkChangesNothing(t *testing.T) {
 			}
 		}
 	}
-	entries, err := w.db.Entries(t.Context(), store.Filter{Event: "push.quiet-hours", Limit: 100})
+	entries, err := w.db.AuditLog().Entries(t.Context(), store.Filter{Event: "push.quiet-hours", Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -437,7 +437,7 @@ func (k *killing) settle() {
 		if err != nil {
 			k.t.Fatal(err)
 		}
-		entries, err := w.db.Entries(context.Background(), store.Filter{Account: int64(account.ID), Event: "signin.granted", Limit: 10_000})
+		entries, err := w.db.AuditLog().Entries(context.Background(), store.Filter{Account: int64(account.ID), Event: "signin.granted", Limit: 10_000})
 		if err != nil {
 			k.t.Fatal(err)
 		}
@@ -459,7 +459,7 @@ func (k *killing) settle() {
 // confess prints how often the log has a customer refused, for what, and the last.
 func (k *killing) confess(w *world, c *customer, account int64) {
 	k.t.Helper()
-	entries, err := w.db.Entries(context.Background(), store.Filter{Account: account, Event: "signin.refused", Limit: 1000})
+	entries, err := w.db.AuditLog().Entries(context.Background(), store.Filter{Account: account, Event: "signin.refused", Limit: 1000})
 	if err != nil {
 		k.t.Error(err)
 	}

@@ -79,7 +79,7 @@ func (d *town) flat() {
 // alarms are the details of an event's entries, in their order.
 func (d *town) alarms(event string) (all []audit.Entry) {
 	d.t.Helper()
-	all, err := d.db.Entries(context.Background(), store.Filter{Event: event, Limit: 1000})
+	all, err := d.db.AuditLog().Entries(context.Background(), store.Filter{Event: event, Limit: 1000})
 	if err != nil {
 		d.t.Fatal(err)
 	}

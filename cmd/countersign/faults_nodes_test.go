@@ -211,7 +211,7 @@ func (s *several) run(codes, kills int) {
 		s.t.Error("nobody got in")
 	}
 	s.t.Setenv("COUNTERSIGN_ROOT_KEY", s.root[len("COUNTERSIGN_ROOT_KEY="):])
-	report, err := newWorldOn(s.t, s.dsn).db.Verify(context.Background())
+	report, err := newWorldOn(s.t, s.dsn).db.AuditLog().Verify(context.Background())
 	if err != nil || !report.OK() {
 		s.t.Errorf("the log does not verify: %v, %v", report, err)
 	}
@@ -326,7 +326,7 @@ func TestRevocationReachesEveryServer(t *testing.T) {
 			}
 		}
 	}
-	entries, err := servers[2].db.Entries(ctx, store.Filter{Event: "session.ended"})
+	entries, err := servers[2].db.AuditLog().Entries(ctx, store.Filter{Event: "session.ended"})
 	if err != nil || len(entries) != 1 {
 		t.Errorf("%d entries of the end: %v", len(entries), err)
 	}

@@ -69,7 +69,7 @@ func (h *house) outage(breaks, mends func()) {
 		h.t.Error("a code was accepted twice")
 	}
 	h.balanced("after the outage", was, h.ledger(), 1)
-	report, err := h.db.Verify(context.Background())
+	report, err := h.db.AuditLog().Verify(context.Background())
 	if err != nil || !report.OK() {
 		h.t.Errorf("the log does not verify: %v, %v", report, err)
 	}

@@ -147,7 +147,7 @@ func (h *house) ledger() ledger {
 // written are the entries of an event since the step began.
 func (h *house) written(event string) []audit.Entry {
 	h.t.Helper()
-	all, err := h.db.Entries(context.Background(), store.Filter{From: h.mark, Event: event, Limit: 1000})
+	all, err := h.db.AuditLog().Entries(context.Background(), store.Filter{From: h.mark, Event: event, Limit: 1000})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -441,7 +441,7 @@ func (h *house) breakEvery(t *testing.T, a act, ways []breaking) {
 			t.Errorf("%s: nothing broke", way.name)
 		}
 	}
-	report, err := h.db.Verify(context.Background())
+	report, err := h.db.AuditLog().Verify(context.Background())
 	if err != nil || !report.OK() {
 		t.Errorf("the log does not verify: %v, %v", report, err)
 	}

@@ -126,7 +126,7 @@ func TestKeysLeaveThePrivilegedAlone(t *testing.T) {
 			t.Errorf("a key did %s to an administrator: %v", action, err)
 			return
 		}
-		entries, err := w.db.Entries(t.Context(), store.Filter{Event: "command.refused", Newest: true, Limit: 1})
+		entries, err := w.db.AuditLog().Entries(t.Context(), store.Filter{Event: "command.refused", Newest: true, Limit: 1})
 		if err != nil || w.events("command.refused") != before+1 {
 			t.Errorf("%s: %d entries, %v", action, w.events("command.refused")-before, err)
 			return
@@ -213,7 +213,7 @@ func TestRefusedInsidersLeaveAnEntry(t *testing.T) {
 	ada := w.officeOf("ada")[0]
 	last := func(reason string) {
 		t.Helper()
-		entries, err := w.db.Entries(t.Context(), store.Filter{Event: "command.refused", Newest: true, Limit: 1})
+		entries, err := w.db.AuditLog().Entries(t.Context(), store.Filter{Event: "command.refused", Newest: true, Limit: 1})
 		if err != nil || len(entries) != 1 || entries[0].Actor.Name != "ada" || entries[0].AccountName != "ada" || entries[0].Reason != reason {
 			t.Errorf("no entry that it was refused for %s: %+v, %v", reason, entries, err)
 		}

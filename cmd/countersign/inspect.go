@@ -30,7 +30,7 @@ func (in *installation) inspect(ctx context.Context) error {
 	if err := errors.Join(all...); err != nil {
 		return err
 	}
-	in.db.Swept(began)
+	in.db.Alarms().Swept(began)
 	return nil
 }
 

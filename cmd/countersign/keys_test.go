@@ -49,11 +49,11 @@ func TestRotationCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		entries, err := db.Entries(t.Context(), store.Filter{Event: "keyring.root-rotated"})
+		entries, err := db.AuditLog().Entries(t.Context(), store.Filter{Event: "keyring.root-rotated"})
 		if wanted := 1 + steps/2; err != nil || len(entries) != wanted || !strings.HasPrefix(entries[0].Actor.Name, "operator ") {
 			t.Errorf("cut off after %d steps: %d rotations in the log, %d wanted; %v", steps, len(entries), wanted, err)
 		}
-		if report, err := db.Verify(t.Context()); err != nil || !report.OK() {
+		if report, err := db.AuditLog().Verify(t.Context()); err != nil || !report.OK() {
 			t.Errorf("the log does not verify: %v, %v", report.Faults, err)
 		}
 		db.Close()

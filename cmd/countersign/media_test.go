@@ -72,7 +72,7 @@ func TestKeyIsForCommandsOnly(t *testing.T) {
 			}
 		}
 	}
-	entries, err := w.db.Entries(t.Context(), store.Filter{Event: "evidence.accepted", Limit: 1000})
+	entries, err := w.db.AuditLog().Entries(t.Context(), store.Filter{Event: "evidence.accepted", Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

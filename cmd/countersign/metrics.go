@@ -11,7 +11,7 @@ import (
 
 // metrics is what Prometheus reads of a running server.
 func (in *installation) metrics() http.Handler {
-	log := metrics.NewLog(in.db, slices.Concat([]string{"browser", "api", "socket"}, in.protocols.Names()))
+	log := metrics.NewLog(in.db.AuditLog(), slices.Concat([]string{"browser", "api", "socket"}, in.protocols.Names()))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics.Handler(log.Gather, metrics.Store(in.db), in.radius.Metrics, process(in.version)))
 	return mux

@@ -225,7 +225,7 @@ func TestOfflineCodes(t *testing.T) {
 			t.Errorf("%s is %d times in the log, want %d", event, got, n)
 		}
 	}
-	all, err := w.db.Entries(t.Context(), store.Filter{Limit: 1000})
+	all, err := w.db.AuditLog().Entries(t.Context(), store.Filter{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func pinOfAToken(t *testing.T, w *world) {
 	}
 
 	// The log tells nobody which of both was wrong, and holds neither.
-	entries, err := w.db.Entries(t.Context(), store.Filter{Limit: 1000})
+	entries, err := w.db.AuditLog().Entries(t.Context(), store.Filter{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

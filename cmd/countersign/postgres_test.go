@@ -30,7 +30,7 @@ func TestTwoServersOnPostgreSQL(t *testing.T) {
 	if n := granted.Load(); n != 1 {
 		t.Errorf("one code was accepted %d times on two servers", n)
 	}
-	report, err := w.db.Verify(context.Background())
+	report, err := w.db.AuditLog().Verify(context.Background())
 	if err != nil || !report.OK() {
 		t.Errorf("the log does not verify: %v, %v", report, err)
 	}

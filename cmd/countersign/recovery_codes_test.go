@@ -158,7 +158,7 @@ func TestRecoveryByCodes(t *testing.T) {
 		}
 		owner.enrollPassword()
 		owner.enrollApp()
-		all, err := d.db.Entries(t.Context(), store.Filter{Limit: 1000})
+		all, err := d.db.AuditLog().Entries(t.Context(), store.Filter{Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}

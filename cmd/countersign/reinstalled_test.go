@@ -32,7 +32,7 @@ func TestInstallationIsMadeOnce(t *testing.T) {
 				if err := v.inspect(context.Background()); err != nil {
 					t.Error(err)
 				}
-				alarms, err := v.db.Alarms(context.Background())
+				alarms, err := v.db.Alarms().Unseen(context.Background())
 				if err != nil || len(alarms) == 0 {
 					t.Errorf("no alarm, %v", err)
 				}

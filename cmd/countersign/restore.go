@@ -212,7 +212,7 @@ func (c *restoreCommand) verify(ctx context.Context, stage string, root keyring.
 	case keys.LogKey() != m.Log, c.LogKey != "" && keys.LogKey() != c.LogKey:
 		return rewound{}, failure.New(failure.Invalid, "the backup is of another installation: its audit log's key is %s", keys.LogKey())
 	}
-	report, err := db.Verify(ctx)
+	report, err := db.AuditLog().Verify(ctx)
 	if err != nil {
 		return rewound{}, err
 	}

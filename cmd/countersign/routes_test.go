@@ -145,7 +145,7 @@ func TestConsoleIsForAdministrators(t *testing.T) {
 // changes are the administrative entries of the log.
 func (w *world) changes() []string {
 	w.t.Helper()
-	entries, err := w.db.Entries(context.Background(), store.Filter{Limit: 10_000})
+	entries, err := w.db.AuditLog().Entries(context.Background(), store.Filter{Limit: 10_000})
 	if err != nil {
 		w.t.Fatal(err)
 	}

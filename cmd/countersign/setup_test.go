@@ -47,7 +47,7 @@ func TestSetUpWithCodes(t *testing.T) {
 	if w.policyInForce() != string(policy.DefaultForCodes()) {
 		t.Fatal("the policy for codes is not in force")
 	}
-	entries, err := w.db.Entries(context.Background(), store.Filter{Event: "policy.changed", Limit: 10})
+	entries, err := w.db.AuditLog().Entries(context.Background(), store.Filter{Event: "policy.changed", Limit: 10})
 	if err != nil || len(entries) != 1 || entries[0].Reason != "codes-chosen" {
 		t.Errorf("the log does not say why the policy is weaker: %v, %v", entries, err)
 	}

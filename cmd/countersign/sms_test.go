@@ -141,7 +141,7 @@ func TestCodeBySMS(t *testing.T) {
 		if third.inside() {
 			t.Error("a late code was taken")
 		}
-		all, err := p.db.Entries(context.Background(), store.Filter{Limit: 1000})
+		all, err := p.db.AuditLog().Entries(context.Background(), store.Filter{Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -167,7 +167,7 @@ func (v *vault) quietly() {
 
 func (v *vault) isCalm(when string) {
 	v.t.Helper()
-	alarms, err := v.db.Alarms(context.Background())
+	alarms, err := v.db.Alarms().Unseen(context.Background())
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ func (v *vault) once(a tampering, mark int64) {
 	if err := v.inspect(ctx); err != nil {
 		v.t.Errorf("%s: the sweep stops: %v", a.name, err)
 	}
-	entries, err := v.db.Entries(ctx, store.Filter{Event: store.TamperedEvent, From: mark, Limit: 1000})
+	entries, err := v.db.AuditLog().Entries(ctx, store.Filter{Event: store.TamperedEvent, From: mark, Limit: 1000})
 	if err != nil {
 		v.t.Fatal(err)
 	}

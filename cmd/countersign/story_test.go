@@ -285,7 +285,7 @@ func (w *world) signedIn(ada *person) string {
 
 func (w *world) events(event string) int {
 	w.t.Helper()
-	entries, err := w.db.Entries(context.Background(), store.Filter{Event: event, Limit: 1000})
+	entries, err := w.db.AuditLog().Entries(context.Background(), store.Filter{Event: event, Limit: 1000})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func (w *world) refusals(event string) (n int) {
 	if err := w.engine.Strangers.SumUp(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
-	entries, err := w.db.Entries(context.Background(), store.Filter{Event: event, Limit: 1000})
+	entries, err := w.db.AuditLog().Entries(context.Background(), store.Filter{Event: event, Limit: 1000})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -355,7 +355,7 @@ func TestPasswordAndCodeInTheBrowser(t *testing.T) {
 	if w.events("signin.granted") != 2 { // the welcome pass, and the honest sign-in
 		t.Errorf("%d grants in the log", w.events("signin.granted"))
 	}
-	report, err := w.db.Verify(context.Background())
+	report, err := w.db.AuditLog().Verify(context.Background())
 	if err != nil || !report.OK() {
 		t.Errorf("the log does not verify: %v, %v", report, err)
 	}

@@ -262,7 +262,7 @@ func TestWrongAnswersOfStrangers(t *testing.T) {
 	if n := w.refusals("signin.refused") - before; n != many {
 		t.Errorf("%d of %d are in the log", n, many)
 	}
-	entries, err := w.db.Entries(t.Context(), store.Filter{Event: "signin.refused", Limit: 1000})
+	entries, err := w.db.AuditLog().Entries(t.Context(), store.Filter{Event: "signin.refused", Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

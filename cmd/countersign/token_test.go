@@ -165,7 +165,7 @@ func TestTokensFromFileToRADIUS(t *testing.T) {
 // the log or in a list.
 func (w *world) nothingOf(t *testing.T, fobs ...*fob) {
 	t.Helper()
-	entries, err := w.db.Entries(context.Background(), store.Filter{Limit: 1000})
+	entries, err := w.db.AuditLog().Entries(context.Background(), store.Filter{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func (w *world) nothingOf(t *testing.T, fobs ...*fob) {
 			t.Errorf("the secret of %s can be read", f.serial)
 		}
 	}
-	report, err := w.db.Verify(context.Background())
+	report, err := w.db.AuditLog().Verify(context.Background())
 	if err != nil || !report.OK() {
 		t.Errorf("the log does not verify: %v, %v", report, err)
 	}

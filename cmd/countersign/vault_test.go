@@ -242,7 +242,7 @@ func (v *vault) calm() {
 	v.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		v.alters(func(ctx context.Context, tx *store.Tx) error {
-			_, err := v.db.SeeAlarms(ctx, tx, v.now())
+			_, err := v.db.Alarms().See(ctx, tx, v.now())
 			return err
 		})
 		for range 2 { // what was recorded a moment ago may be well only the second time
@@ -250,7 +250,7 @@ func (v *vault) calm() {
 				v.t.Fatal(err)
 			}
 		}
-		alarms, err := v.db.Alarms(context.Background())
+		alarms, err := v.db.Alarms().Unseen(context.Background())
 		if err != nil {
 			v.t.Fatal(err)
 		}

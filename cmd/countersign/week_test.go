@@ -165,7 +165,7 @@ func TestAWeekOfGuesses(t *testing.T) {
 	if w.events("credential.disabled") != 0 || w.events("credential.opened") == 0 || w.events("browser.known") != 1 {
 		t.Errorf("%d switched off, %d opened, %d browsers made known", w.events("credential.disabled"), w.events("credential.opened"), w.events("browser.known"))
 	}
-	if report, err := w.db.Verify(t.Context()); err != nil || !report.OK() {
+	if report, err := w.db.AuditLog().Verify(t.Context()); err != nil || !report.OK() {
 		t.Errorf("the log: %v, %v", report, err)
 	}
 }

@@ -179,7 +179,7 @@ func (s *scene) rowsOf() map[string]string {
 			out[table] = s.hashOf(table)
 		}
 	}
-	entries, err := s.db.Entries(s.t.Context(), store.Filter{Limit: 100_000})
+	entries, err := s.db.AuditLog().Entries(s.t.Context(), store.Filter{Limit: 100_000})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -145,7 +145,7 @@ func (v validator) sign(values map[string][]string) string {
 // grants counts who was let in where.
 func (w *world) grants(application, name string) (n int) {
 	w.t.Helper()
-	entries, err := w.db.Entries(context.Background(), store.Filter{Event: "signin.granted", Limit: 1000})
+	entries, err := w.db.AuditLog().Entries(context.Background(), store.Filter{Event: "signin.granted", Limit: 1000})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func (c *OverviewShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, e
 		return nil, err
 	}
 	o.Clock, o.Halted = clock.Says(), a.halted()
-	alarms, err := a.db.Alarms(ctx)
+	alarms, err := a.db.Alarms().Unseen(ctx)
 	if err != nil {
 		return nil, err
 	}

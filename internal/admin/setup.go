@@ -53,7 +53,7 @@ func (a *Admin) Install(ctx context.Context) error {
 // used reports whether the installation was made before: then its groups and its policy
 // were removed by somebody else, who would have the first policy back.
 func (a *Admin) used(ctx context.Context) (bool, error) {
-	made, err := a.db.Entries(ctx, store.Filter{Event: installationMade, Limit: 1})
+	made, err := a.db.AuditLog().Entries(ctx, store.Filter{Event: installationMade, Limit: 1})
 	if err != nil {
 		return false, err
 	}
@@ -109,7 +109,7 @@ func (a *Admin) administered(ctx context.Context) (bool, error) {
 // among the members, whatever became of their authenticators, and in the audit log,
 // which nobody shortens unseen. The reason is empty where there was none.
 func (a *Admin) wasAdministered(ctx context.Context) (directory.Account, string, error) {
-	entries, err := a.db.Entries(ctx, store.Filter{Event: directory.AdministeredEvent, Limit: 1})
+	entries, err := a.db.AuditLog().Entries(ctx, store.Filter{Event: directory.AdministeredEvent, Limit: 1})
 	if err != nil || len(entries) > 0 {
 		return directory.Account{}, "row-missing", err
 	}

@@ -71,7 +71,7 @@ func (a *Admin) WarnAdministrators(ctx context.Context) error {
 
 func (a *Admin) warnOne(ctx context.Context, one signin.Administrator) error {
 	const event = "alarm.administrator-going-dormant"
-	said, err := a.db.Entries(ctx, store.Filter{Account: int64(one.ID), Event: event, Since: a.now().Add(-23 * time.Hour), Limit: 1})
+	said, err := a.db.AuditLog().Entries(ctx, store.Filter{Account: int64(one.ID), Event: event, Since: a.now().Add(-23 * time.Hour), Limit: 1})
 	if err != nil || len(said) > 0 {
 		return err
 	}

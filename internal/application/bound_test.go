@@ -326,7 +326,7 @@ func TestWhatIsRemovedMeanwhileIsNoAlarm(t *testing.T) {
 	s.report(context.Background(), vpn, store.Older)
 	s.db.Report(store.Finding{Table: "application", Row: "9", Wrong: store.Missing}) // the next in line
 	storetest.Alarmed(t, s.db, "application", "9", store.Missing)
-	if all, err := s.db.Alarms(t.Context()); err != nil || len(all) != 1 {
+	if all, err := s.db.Alarms().Unseen(t.Context()); err != nil || len(all) != 1 {
 		t.Errorf("%+v, %v", all, err)
 	}
 }

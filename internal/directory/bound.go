@@ -29,7 +29,7 @@ func (d *Directory) Bound(ctx context.Context) (bool, error) {
 	if !errors.Is(err, store.ErrNotFound) {
 		return false, err
 	}
-	said, err := d.db.Entries(ctx, store.Filter{Event: store.BoundEvent, Newest: true, Limit: 1}) // done is the last of them
+	said, err := d.db.AuditLog().Entries(ctx, store.Filter{Event: store.BoundEvent, Newest: true, Limit: 1}) // done is the last of them
 	if err != nil || len(said) == 0 || said[0].Reason != boundDone {
 		return false, err
 	}

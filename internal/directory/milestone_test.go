@@ -18,7 +18,7 @@ func (r *rig) administered(t *testing.T) bool {
 
 func (r *rig) noted(t *testing.T) int {
 	t.Helper()
-	all, err := r.db.Entries(t.Context(), store.Filter{Event: AdministeredEvent, Limit: 10})
+	all, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: AdministeredEvent, Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

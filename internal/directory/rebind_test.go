@@ -93,7 +93,7 @@ func TestBind(t *testing.T) {
 		if err := b.Bind(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if said, err := b.db.Entries(t.Context(), store.Filter{Event: store.BoundEvent, Limit: 10}); err != nil || len(said) != 0 {
+		if said, err := b.db.AuditLog().Entries(t.Context(), store.Filter{Event: store.BoundEvent, Limit: 10}); err != nil || len(said) != 0 {
 			t.Errorf("nothing was bound, and the log says %+v, %v", said, err)
 		}
 		b.intruder(t) // who may set numbers

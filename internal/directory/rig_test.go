@@ -58,7 +58,7 @@ func (r *rig) restart(t *testing.T) {
 func (r *rig) alarmed(t *testing.T, table, wrong string) (found store.Finding) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		said, err := r.db.Entries(t.Context(), store.Filter{Event: store.TamperedEvent, Limit: 1000})
+		said, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: store.TamperedEvent, Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}

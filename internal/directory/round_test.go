@@ -23,7 +23,7 @@ func (r *rig) finds(t *testing.T, want ...store.Finding) {
 		wanted[f] = 1
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		said, err := r.db.Entries(t.Context(), store.Filter{Event: store.TamperedEvent, Limit: 1000})
+		said, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: store.TamperedEvent, Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}

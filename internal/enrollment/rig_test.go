@@ -297,7 +297,7 @@ func (r *rig) mails() (out []string) {
 }
 
 func (r *rig) events(event string) int {
-	all, err := r.db.Entries(r.t.Context(), store.Filter{Event: event, Limit: 1000})
+	all, err := r.db.AuditLog().Entries(r.t.Context(), store.Filter{Event: event, Limit: 1000})
 	if err != nil {
 		r.t.Fatal(err)
 	}

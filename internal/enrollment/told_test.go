@@ -118,7 +118,7 @@ func TestEntriesSayWhatWasSetUp(t *testing.T) {
 	if _, err := r.Finish(t.Context(), g, offer.Ticket, prompt.Answer{}, ""); err != nil {
 		t.Fatal(err)
 	}
-	all, err := r.db.Entries(t.Context(), store.Filter{Event: "credential.enrolled"})
+	all, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "credential.enrolled"})
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -171,7 +171,7 @@ func TestWhatIsNotBoundIsRecorded(t *testing.T) {
 	if err := r.strangers.SumUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	all, err := r.db.Entries(t.Context(), store.Filter{Event: "binding.refused"})
+	all, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "binding.refused"})
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%+v, %v", all, err)
 	}

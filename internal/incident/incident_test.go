@@ -55,7 +55,7 @@ func TestReport(t *testing.T) {
 		if c := r.cases("bob"); len(c) != 1 || c[0].Phase(r.now) != recovery.Stopped {
 			t.Errorf("the recovery goes on: %+v", c)
 		}
-		all, err := r.db.Entries(t.Context(), store.Filter{Event: "alarm.not-me"})
+		all, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "alarm.not-me"})
 		if err != nil || len(all) != 1 || all[0].Detail["entry"] != "7" || all[0].Detail["recovery-stopped"] != "true" || all[0].Detail["sessions-ended"] != "1" || all[0].Detail["password-disabled"] != strconv.FormatBool(!alone) || all[0].Outcome != audit.OK {
 			t.Errorf("%+v, %v", all, err)
 		}
@@ -70,7 +70,7 @@ func TestReport(t *testing.T) {
 	if off, err := r.Report(t.Context(), r.grant("bob", r.enters("bob", "passkey"), Report, "7"), 7); err != nil || off {
 		t.Errorf("without a password: %v, %v", off, err)
 	}
-	if all, err := r.db.Entries(t.Context(), store.Filter{Event: "alarm.not-me"}); err != nil || len(all) != 1 || all[0].Detail["recovery-stopped"] != "false" {
+	if all, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "alarm.not-me"}); err != nil || len(all) != 1 || all[0].Detail["recovery-stopped"] != "false" {
 		t.Errorf("no recovery was under way: %+v, %v", all, err)
 	}
 }
@@ -105,7 +105,7 @@ func TestReportInAChange(t *testing.T) {
 		if len(said.Entry.Detail) != 1 {
 			t.Errorf("what the other room holds was changed: %v", said.Entry.Detail)
 		}
-		all, err := r.db.Entries(t.Context(), store.Filter{Event: "alarm.not-me"})
+		all, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "alarm.not-me"})
 		if err != nil || len(all) != 1 || all[0].Protocol != "app" || all[0].Source != "192.0.2.7" || all[0].Attempt != "a1" || all[0].Detail["label"] != "phone" || all[0].AccountName != "bob" {
 			t.Errorf("%+v, %v", all, err)
 		}

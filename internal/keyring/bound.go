@@ -105,7 +105,7 @@ func (k *Keyring) madeBefore(ctx context.Context) (map[Purpose]bool, error) {
 	if err := k.numbered(ctx); err != nil {
 		return nil, err
 	}
-	tree, err := k.db.Tree(ctx)
+	tree, err := k.db.AuditLog().Tree(ctx)
 	if errors.Is(err, store.ErrNotFound) || err == nil && tree.Size() == 0 {
 		return nil, unused(ctx, k.db)
 	}
@@ -113,7 +113,7 @@ func (k *Keyring) madeBefore(ctx context.Context) (map[Purpose]bool, error) {
 		return nil, err
 	}
 	out, next, auth := map[Purpose]bool{}, int64(0), audit.NewAuthenticator(k.log.keys.MAC)
-	err = k.db.EachEntry(ctx, 0, func(l audit.Leaf) error {
+	err = k.db.AuditLog().EachEntry(ctx, 0, func(l audit.Leaf) error {
 		if l.Seq != next || !auth.Check(l.Seq, l.Body, l.MAC) {
 			return fmt.Errorf("keyring: a key is missing, and entry %d of the audit log, which could say whether it was made, is missing or was altered: restore the database from a backup", next)
 		}

@@ -242,7 +242,7 @@ func TestARootRotatedElsewhereIsNoAlarm(t *testing.T) {
 	}
 	other.db.Report(store.Finding{Table: "x", Row: "the next in line", Wrong: store.Missing})
 	storetest.Alarmed(t, other.db, "x", "", store.Missing)
-	if all, err := other.db.Alarms(t.Context()); err != nil || len(all) != 1 {
+	if all, err := other.db.Alarms().Unseen(t.Context()); err != nil || len(all) != 1 {
 		t.Errorf("%+v, %v", all, err)
 	}
 	other.opened = time.Now().Add(time.Hour) // as though it had been rotated long before it started
@@ -264,7 +264,7 @@ func TestKeysOfBeforeAreBound(t *testing.T) {
 	if err := n.Bind(t.Context()); err != nil || n.db.Newest(rowKind, number) != 1 {
 		t.Errorf("%d, %v", n.db.Newest(rowKind, number), err)
 	}
-	all, err := n.db.Entries(t.Context(), store.Filter{Event: "installation.bound"})
+	all, err := n.db.AuditLog().Entries(t.Context(), store.Filter{Event: "installation.bound"})
 	if err != nil || len(all) != 1 || all[0].Outcome != audit.OK || !strings.Contains(all[0].Versions, rowKind+"/") {
 		t.Errorf("%+v, %v", all, err)
 	}

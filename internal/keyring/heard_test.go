@@ -107,7 +107,7 @@ func TestNewPurposesAtOnce(t *testing.T) {
 		t.Errorf("the slower of two: %v", err)
 	}
 	made := 0
-	all, err := slow.Entries(t.Context(), store.Filter{Event: "keyring.made"})
+	all, err := slow.AuditLog().Entries(t.Context(), store.Filter{Event: "keyring.made"})
 	for _, en := range all {
 		if en.Outcome == audit.OK && en.Detail["purposes"] == string(Offline) {
 			made++

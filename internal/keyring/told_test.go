@@ -131,7 +131,7 @@ func TestAnEmptyLogMakesNoKeys(t *testing.T) {
 	if made, err := k.madeBefore(t.Context()); err != nil || len(made) != 0 {
 		t.Errorf("in a new database: %v, %v", made, err)
 	}
-	if tree, err := k.db.Tree(t.Context()); err == nil && tree.Size() != 0 {
+	if tree, err := k.db.AuditLog().Tree(t.Context()); err == nil && tree.Size() != 0 {
 		t.Fatalf("the log has %d entries", tree.Size())
 	}
 	storetest.NewAttacker(t, string(dsn)).Do(`insert into account (name, handle, created, mac) values ('ada', x'01', 1, x'00')`)

@@ -15,7 +15,7 @@ import (
 // other servers too. Every decision is in the log, so no other code has to count.
 // The counts begin when the process starts.
 type Log struct {
-	db        *store.DB
+	log       *store.AuditLog
 	protocols []string
 
 	mu     sync.Mutex
@@ -26,7 +26,9 @@ type Log struct {
 
 // NewLog returns a Log that has counted nothing. Protocols are the values that the
 // protocol label may have; all others are "other".
-func NewLog(db *store.DB, protocols []string) *Log { return &Log{db: db, protocols: protocols} }
+func NewLog(log *store.AuditLog, protocols []string) *Log {
+	return &Log{log: log, protocols: protocols}
+}
 
 const (
 	// mostSeries limits the number of series; further ones are counted as "other".
@@ -46,7 +48,7 @@ func (l *Log) Gather(ctx context.Context) ([]Sample, error) {
 		return nil, err
 	}
 	for range mostPages {
-		entries, err := l.db.Entries(ctx, store.Filter{From: l.next, Limit: pageSize})
+		entries, err := l.log.Entries(ctx, store.Filter{From: l.next, Limit: pageSize})
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +73,7 @@ func (l *Log) begin(ctx context.Context) error {
 	if l.begun {
 		return nil
 	}
-	newest, err := l.db.Entries(ctx, store.Filter{Newest: true, Limit: 1})
+	newest, err := l.log.Entries(ctx, store.Filter{Newest: true, Limit: 1})
 	if err != nil {
 		return err
 	}
@@ -113,7 +115,7 @@ func Store(db *store.DB) Source {
 			{Name: "countersign_store_healthy", Help: "1 when the database takes reads and the last write worked.", Kind: Gauge, Value: truth(db.Health(ctx) == nil)},
 			{Name: "countersign_feed_fresh", Help: "1 when this server hears of revocations; at 0 it remembers nothing.", Kind: Gauge, Value: truth(db.FeedFresh())},
 		}
-		alarms, err := db.Alarms(ctx)
+		alarms, err := db.Alarms().Unseen(ctx)
 		if err != nil {
 			return nil, err
 		}

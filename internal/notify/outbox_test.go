@@ -419,7 +419,7 @@ func TestNoticesOfBeforeAreBound(t *testing.T) {
 		if got := r.send(); len(got) != 1 {
 			t.Errorf("sent %v", got)
 		}
-		said, err := r.db.Entries(t.Context(), store.Filter{Event: "installation.bound", Limit: 10})
+		said, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "installation.bound", Limit: 10})
 		if err != nil || len(said) != 2 {
 			t.Errorf("%d entries, %v", len(said), err)
 		}

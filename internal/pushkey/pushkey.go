@@ -65,7 +65,7 @@ func (k *Kept) stored(ctx context.Context) ([]byte, error) {
 }
 
 func (k *Kept) make(ctx context.Context) error {
-	made, err := k.db.Entries(ctx, store.Filter{Event: madeEvent, Limit: 1})
+	made, err := k.db.AuditLog().Entries(ctx, store.Filter{Event: madeEvent, Limit: 1})
 	if err != nil {
 		return err
 	}

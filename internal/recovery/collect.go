@@ -109,7 +109,7 @@ func (p *Passes) usedSince(ctx context.Context, secret string) (bool, error) {
 	if c.Taken > 0 {
 		return false, nil // it was looked at before the first pass; what came since shows in what was set up
 	}
-	shown, err := p.db.Entries(ctx, store.Filter{Account: int64(c.Account), Event: "evidence.accepted", Outcome: audit.OK, Since: c.Opened, Limit: 10_000, Newest: true})
+	shown, err := p.db.AuditLog().Entries(ctx, store.Filter{Account: int64(c.Account), Event: "evidence.accepted", Outcome: audit.OK, Since: c.Opened, Limit: 10_000, Newest: true})
 	if err != nil {
 		return false, err
 	}

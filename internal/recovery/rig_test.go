@@ -433,7 +433,7 @@ func (r *rig) mails() (told []string, body string) {
 
 func (r *rig) events(event, reason string) (n int) {
 	r.t.Helper()
-	all, err := r.db.Entries(r.t.Context(), store.Filter{Event: event, Limit: 10_000})
+	all, err := r.db.AuditLog().Entries(r.t.Context(), store.Filter{Event: event, Limit: 10_000})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func TestHowManyWereRevoked(t *testing.T) {
 	if _, _, err := r.Collect(t.Context(), secret, ""); err != nil {
 		t.Fatal(err)
 	}
-	all, err := r.db.Entries(t.Context(), store.Filter{Event: "recovery.collected"})
+	all, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "recovery.collected"})
 	if err != nil || len(all) != 1 || all[0].Detail["revoked"] != "2" {
 		t.Errorf("%+v, %v", all, err)
 	}

@@ -468,7 +468,7 @@ func TestSignOutOfNothing(t *testing.T) {
 
 func (r *rig) events(t *testing.T, event string) []audit.Entry {
 	t.Helper()
-	entries, err := r.db.Entries(t.Context(), store.Filter{Event: event, Limit: 1000})
+	entries, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: event, Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -537,12 +537,12 @@ func TestSignOutAtOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		entries, err := r.db.Entries(t.Context(), store.Filter{Event: "session.ended", Limit: 10, Newest: true})
+		entries, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "session.ended", Limit: 10, Newest: true})
 		if err != nil || len(entries) == 0 || entries[0].Actor.Via != via {
 			t.Errorf("%d entries by %s: %v", len(entries), via, err)
 		}
 	}
-	if entries, err := r.db.Entries(t.Context(), store.Filter{Event: "session.ended", Limit: 10}); err != nil || len(entries) != 2 {
+	if entries, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "session.ended", Limit: 10}); err != nil || len(entries) != 2 {
 		t.Errorf("%d entries of two sessions, %v", len(entries), err)
 	}
 }

@@ -433,7 +433,7 @@ func browses(application, name string, opening ...prompt.Answer) Request {
 // events counts entries of the log.
 func (r *rig) events(event string) []audit.Entry {
 	r.t.Helper()
-	found, err := r.DB.Entries(r.t.Context(), store.Filter{Event: event, Limit: 1000})
+	found, err := r.DB.AuditLog().Entries(r.t.Context(), store.Filter{Event: event, Limit: 1000})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func countingStrangers(t *testing.T) (*Strangers, *store.DB, *time.Time) {
 
 func entriesOf(t *testing.T, db *store.DB, event string) []audit.Entry {
 	t.Helper()
-	all, err := db.Entries(t.Context(), store.Filter{Event: event, Limit: 1000})
+	all, err := db.AuditLog().Entries(t.Context(), store.Filter{Event: event, Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

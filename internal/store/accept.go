@@ -15,7 +15,7 @@ type Accepted struct {
 	// database, and Next the one from which the log continues. Entries is -1 for a
 	// state that is missing or has an invalid MAC.
 	Known, Stored, Next Head
-	// Faults lists what is missing or altered; [DB.Verify] continues to report it.
+	// Faults lists what is missing or altered; [AuditLog.Verify] continues to report it.
 	Faults []audit.Fault
 	// Strays is the number of rows that were removed behind the end, where this
 	// installation never wrote an entry.
@@ -45,7 +45,7 @@ func (db *DB) accept(ctx context.Context, actor audit.Actor, because string, rew
 	if k == nil || !db.broken {
 		return Accepted{}, errors.New("store: Accept needs a database that was opened with Options.Broken")
 	}
-	report, err := db.Verify(ctx)
+	report, err := db.auditLog.Verify(ctx)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -53,7 +53,7 @@ func (db *DB) accept(ctx context.Context, actor audit.Actor, because string, rew
 		return Accepted{}, ErrNothingWrong
 	}
 	out := Accepted{Known: headOf(db.head.known()), Stored: Head{Entries: -1}, Faults: report.Faults}
-	stored, _, err := db.tree(ctx)
+	stored, _, err := db.auditLog.tree(ctx)
 	if err == nil {
 		out.Stored = Head{Entries: stored.Size(), Root: stored.Root().String()}
 	} else if !errors.Is(err, errTree) {
@@ -140,7 +140,7 @@ func (db *DB) mend(ctx context.Context, stored *audit.Tree, out *Accepted) (*aud
 // has its place.
 func (db *DB) extend(ctx context.Context, auth *audit.Authenticator, t *audit.Tree) error {
 	for from := t.Size(); ; {
-		leaves, err := db.stored(ctx, from, Gone)
+		leaves, err := db.auditLog.stored(ctx, from, Gone)
 		if err != nil || len(leaves) == 0 {
 			return err
 		}
@@ -157,7 +157,7 @@ func (db *DB) extend(ctx context.Context, auth *audit.Authenticator, t *audit.Tr
 }
 
 func (db *DB) putTree(ctx context.Context, tx *Tx, auth *audit.Authenticator, edge []byte, out *Accepted) error {
-	if _, file := db.engine.(*writer); !file { // no server numbers meanwhile
+	if _, file := db.changes.engine.(*writer); !file { // no server numbers meanwhile
 		if _, err := tx.run.ExecContext(ctx, "select pg_advisory_xact_lock("+lockKey+", 2)"); err != nil {
 			return err
 		}

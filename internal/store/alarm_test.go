@@ -11,7 +11,7 @@ import (
 
 func (h *house) told(row string) int {
 	h.t.Helper()
-	all, err := h.db.Entries(ctx, store.Filter{Event: store.TamperedEvent, Limit: 1000})
+	all, err := h.db.AuditLog().Entries(ctx, store.Filter{Event: store.TamperedEvent, Limit: 1000})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func (h *house) see() int {
 	h.t.Helper()
 	var n int
 	err := h.db.Change(ctx, storetest.Actor, func(tx *store.Tx) (err error) {
-		if n, err = h.db.SeeAlarms(ctx, tx, tx.Now()); err != nil {
+		if n, err = h.db.Alarms().See(ctx, tx, tx.Now()); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: store.SeenEvent, Outcome: audit.OK})
@@ -54,7 +54,7 @@ func TestAnAlarmIsRaisedOnce(t *testing.T) {
 		}
 		h.finds("team 4 older")
 		tells(1)
-		all, _ := h.db.Alarms(ctx)
+		all, _ := h.db.Alarms().Unseen(ctx)
 		if len(all) != 1 || all[0].Finding != f || all[0].At.IsZero() {
 			t.Errorf("%+v", all)
 		}
@@ -82,11 +82,11 @@ func TestAnAlarmIsRaisedOnce(t *testing.T) {
 		calm()
 		began := time.Now()
 		h.db.Report(f)
-		h.db.Swept(began)
+		h.db.Alarms().Swept(began)
 		h.db.Report(f)
 		calm()
 		tells(1)
-		h.db.Swept(time.Now()) // and now it was well
+		h.db.Alarms().Swept(time.Now()) // and now it was well
 		h.db.Report(f)
 		h.finds("team 4 older")
 		tells(2)
@@ -130,7 +130,7 @@ func TestTheTableOfAlarms(t *testing.T) {
 			t.Errorf("%d seen", n)
 		}
 		h.sql("create table seen_alarm as select * from alarm")
-		h.db.Swept(time.Now())
+		h.db.Alarms().Swept(time.Now())
 		h.db.Report(f)
 		h.finds("team 4 missing")
 		eventually(t, "it is recorded", func() bool { return store.Recorded(h.db, f) })
@@ -153,7 +153,7 @@ func TestVeryManyAlarms(t *testing.T) {
 	for i := range store.FindingsMost + 100 {
 		store.Find(db, store.Finding{Table: "guess", Row: key(i), Wrong: store.Altered})
 	}
-	all, err := db.Alarms(ctx)
+	all, err := db.Alarms().Unseen(ctx)
 	if err != nil || len(all) != store.FindingsMost+1 {
 		t.Fatal(len(all), err)
 	}
@@ -184,7 +184,7 @@ func TestADoubtIsNoAlarm(t *testing.T) {
 		{store.Finding{Table: "account", Row: "4", Wrong: store.Older}, true},
 	} {
 		db.Report(c.f)
-		all, err := db.Alarms(ctx)
+		all, err := db.Alarms().Unseen(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 // appears under its name only when it is complete and on disk. Backup works with
 // SQLite only; with PostgreSQL it returns an error that names pg_dump.
 func (db *DB) Backup(ctx context.Context, path string) error {
-	w, file := db.engine.(*writer)
+	w, file := db.changes.engine.(*writer)
 	if !file {
 		return errors.New("store: only an SQLite database can be copied this way; use pg_dump for PostgreSQL")
 	}

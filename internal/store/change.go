@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"countersign/internal/audit"
 )
@@ -23,16 +24,7 @@ import (
 // happened, except for ErrUnavailable when the database's answer to a commit was
 // lost.
 func (db *DB) Change(ctx context.Context, actor audit.Actor, fn func(tx *Tx) error) error {
-	if db.keys.Load() == nil {
-		return errors.New("store: Change before UseAuditKeys")
-	}
-	if err := db.head.refusal(); err != nil {
-		return err
-	}
-	if actor.Name == "" {
-		return errors.New("store: a change without an actor")
-	}
-	return db.engine.run(ctx, work{duty: change, actor: actor, fn: fn})
+	return db.changes.change(ctx, actor, fn)
 }
 
 // Housekeep runs fn in one transaction without an audit entry. It refuses all
@@ -41,7 +33,33 @@ func (db *DB) Change(ctx context.Context, actor audit.Actor, fn func(tx *Tx) err
 // expired. The purpose is for error messages. fn has the duties described at
 // [DB.Change].
 func (db *DB) Housekeep(ctx context.Context, purpose string, fn func(tx *Tx) error) error {
-	err := db.engine.run(ctx, work{duty: housekeeping, fn: fn})
+	return db.changes.housekeep(ctx, purpose, fn)
+}
+
+// changes runs transactions: whatever is given it can write.
+type changes struct {
+	engine engine
+	keys   *atomic.Pointer[AuditKeys] // nil in it before they are there
+	head   *head
+}
+
+// change is [DB.Change].
+func (c *changes) change(ctx context.Context, actor audit.Actor, fn func(tx *Tx) error) error {
+	if c.keys.Load() == nil {
+		return errors.New("store: Change before UseAuditKeys")
+	}
+	if err := c.head.refusal(); err != nil {
+		return err
+	}
+	if actor.Name == "" {
+		return errors.New("store: a change without an actor")
+	}
+	return c.engine.run(ctx, work{duty: change, actor: actor, fn: fn})
+}
+
+// housekeep is [DB.Housekeep].
+func (c *changes) housekeep(ctx context.Context, purpose string, fn func(tx *Tx) error) error {
+	err := c.engine.run(ctx, work{duty: housekeeping, fn: fn})
 	if err != nil && purpose != "" {
 		return fmt.Errorf("%s: %w", purpose, err)
 	}

@@ -36,10 +36,10 @@ func (db *DB) UseAuditKeys(ctx context.Context, k AuditKeys) error {
 		return nil
 	}
 	db.watch = w
-	db.Subscribe(db.hearAlarms)
+	db.Subscribe(db.alarms.hear)
 	db.life.background(db.signNow)
 	db.life.background(w.follow)
-	db.life.background(db.sound)
+	db.life.background((&recorder{db.alarms, &db.changes, db.head, db.life}).sound)
 	return nil
 }
 
@@ -175,7 +175,7 @@ func (db *DB) lastCheckpoint() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	err := db.engine.flush(ctx)
+	err := db.changes.engine.flush(ctx)
 	if err == nil {
 		err = db.signIfGrown(ctx)
 	}
@@ -194,7 +194,7 @@ func (db *DB) Checkpoint(ctx context.Context) (string, error) {
 	if err := db.head.refusal(); err != nil {
 		return "", err
 	}
-	if err := db.engine.flush(ctx); err != nil {
+	if err := db.changes.engine.flush(ctx); err != nil {
 		return "", err
 	}
 	var signed string
@@ -232,22 +232,4 @@ func (db *DB) thinCheckpoints(ctx context.Context, tx *Tx) error {
 	_, err := tx.Exec(ctx, "delete from audit_checkpoint where at < $1 and size not in "+
 		"(select max(size) from audit_checkpoint where at < $1 group by at / $2)", now-24*hour, hour)
 	return err
-}
-
-// Checkpoints returns the stored signed notes, the oldest first.
-func (db *DB) Checkpoints(ctx context.Context) ([]string, error) {
-	rows, err := db.Query(ctx, "select note from audit_checkpoint order by size")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var notes []string
-	for rows.Next() {
-		var n string
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
-		}
-		notes = append(notes, n)
-	}
-	return notes, rows.Err()
 }

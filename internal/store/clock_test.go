@@ -25,7 +25,7 @@ func TestAWrongClockIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the entry has its number", func() bool {
-			n, err := db.Entries(ctx, store.Filter{Limit: 1})
+			n, err := db.AuditLog().Entries(ctx, store.Filter{Limit: 1})
 			return err == nil && len(n) > 0
 		})
 		skew.Store(int64(-2 * time.Minute))

@@ -149,7 +149,7 @@ func (d *deposits) still(one *deposit) ([]byte, bool) {
 // lookForDeposits looks for what this server left and did not find numbered: it waits in
 // the inbox, or it is numbered meanwhile, or somebody has removed it. Then it is left again.
 func (w *watch) lookForDeposits(ctx context.Context) error {
-	p, ok := w.db.engine.(*postgres)
+	p, ok := w.db.changes.engine.(*postgres)
 	if !ok {
 		return nil
 	}

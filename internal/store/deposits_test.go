@@ -41,7 +41,7 @@ func numbering(t *testing.T, dsn string) (goOn func()) {
 // said counts the entries about a row of the tests'.
 func said(t *testing.T, db *store.DB, name string) (n int) {
 	t.Helper()
-	all, err := db.Entries(ctx, store.Filter{Event: "test.change", Limit: 10_000})
+	all, err := db.AuditLog().Entries(ctx, store.Filter{Event: "test.change", Limit: 10_000})
 	if err != nil {
 		t.Fatal(err)
 	}

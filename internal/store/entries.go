@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"countersign/internal/audit"
@@ -37,16 +38,28 @@ type Filter struct {
 	Newest bool
 }
 
+// AuditLog reads the audit log: whoever is given one can write nothing. It is safe for
+// concurrent use.
+type AuditLog struct {
+	rows   *reads
+	keys   *atomic.Pointer[AuditKeys] // nil in it before they are there
+	head   *head
+	alarms *Alarms
+}
+
+// AuditLog returns the audit log, for reading.
+func (db *DB) AuditLog() *AuditLog { return db.auditLog }
+
 // Entries returns the entries that match the filter, in the order of their numbers.
 // It scans the log, so a search for rare entries takes time in proportion to the
 // length of the log; ctx ends it.
-func (db *DB) Entries(ctx context.Context, f Filter) ([]audit.Entry, error) {
+func (log *AuditLog) Entries(ctx context.Context, f Filter) ([]audit.Entry, error) {
 	limit := min(f.Limit, 10_000)
 	if limit <= 0 {
 		limit = 100
 	}
 	var out []audit.Entry
-	for e, err := range db.scan(ctx, f) {
+	for e, err := range log.scan(ctx, f) {
 		if err != nil {
 			return nil, err
 		}
@@ -63,9 +76,9 @@ const page = 5000
 
 // EachEntry calls f with every stored entry from a number on, for exporting or
 // verifying the log. It stops at f's first error and returns it.
-func (db *DB) EachEntry(ctx context.Context, from int64, f func(audit.Leaf) error) error {
+func (log *AuditLog) EachEntry(ctx context.Context, from int64, f func(audit.Leaf) error) error {
 	for {
-		n, err := db.entryPage(ctx, &from, f)
+		n, err := log.entryPage(ctx, &from, f)
 		if err != nil || n < page {
 			return err
 		}
@@ -73,8 +86,8 @@ func (db *DB) EachEntry(ctx context.Context, from int64, f func(audit.Leaf) erro
 }
 
 // entryPage reads one page and moves from behind it.
-func (db *DB) entryPage(ctx context.Context, from *int64, f func(audit.Leaf) error) (n int, err error) {
-	rows, err := db.Query(ctx, "select seq, at, account, body, mac from audit_entry where seq >= $1 order by seq limit $2", *from, page)
+func (log *AuditLog) entryPage(ctx context.Context, from *int64, f func(audit.Leaf) error) (n int, err error) {
+	rows, err := log.rows.Query(ctx, "select seq, at, account, body, mac from audit_entry where seq >= $1 order by seq limit $2", *from, page)
 	if err != nil {
 		return 0, err
 	}
@@ -92,10 +105,36 @@ func (db *DB) entryPage(ctx context.Context, from *int64, f func(audit.Leaf) err
 	return n, rows.Err()
 }
 
+// storedLeaf is an entry with the columns that stand beside it for searching.
+type storedLeaf struct {
+	audit.Leaf
+	at, account int64
+}
+
+// stored reads a page of entries, from a number on and before another.
+func (log *AuditLog) stored(ctx context.Context, from, before int64) ([]storedLeaf, error) {
+	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
+	rows, err := log.rows.Query(ctx, "select seq, at, account, body, mac from audit_entry where seq >= $1 and seq < $2 order by seq limit $3", from, before, watchPage)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := make([]storedLeaf, 0, min(before-from, watchPage))
+	for rows.Next() {
+		var one storedLeaf
+		if err := rows.Scan(&one.Seq, &one.at, &one.account, &one.Body, &one.MAC); err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	return out, rows.Err()
+}
+
 // Leaves is EachEntry for [audit.Verify], from the first entry.
-func (db *DB) Leaves(ctx context.Context) iter.Seq2[audit.Leaf, error] {
+func (log *AuditLog) Leaves(ctx context.Context) iter.Seq2[audit.Leaf, error] {
 	return func(yield func(audit.Leaf, error) bool) {
-		err := db.EachEntry(ctx, math.MinInt64, func(l audit.Leaf) error {
+		err := log.EachEntry(ctx, math.MinInt64, func(l audit.Leaf) error {
 			if !yield(l, nil) {
 				return errStop
 			}
@@ -112,25 +151,25 @@ var errStop = errors.New("store: enough")
 // scan streams the entries that f chooses: those that wait to be numbered are
 // the newest, and bear a negative number. What is numbered after the look at
 // those is left out, so that no entry is found twice or not at all.
-func (db *DB) scan(ctx context.Context, f Filter) iter.Seq2[audit.Entry, error] {
+func (log *AuditLog) scan(ctx context.Context, f Filter) iter.Seq2[audit.Entry, error] {
 	return func(yield func(audit.Entry, error) bool) {
-		end, waiting, err := db.end(ctx, f)
+		end, waiting, err := log.end(ctx, f)
 		if err != nil {
 			yield(audit.Entry{}, err)
 			return
 		}
-		p := &picker{Filter: f, db: db}
-		if k := db.keys.Load(); k != nil {
+		p := &picker{Filter: f, report: log.alarms.Report}
+		if k := log.keys.Load(); k != nil {
 			p.auth = audit.NewAuthenticator(k.MAC)
 		}
 		if f.Newest {
 			slices.Reverse(waiting)
 			if p.each(waiting, yield) {
-				db.scanNumbered(ctx, p, end, yield)
+				log.scanNumbered(ctx, p, end, yield)
 			}
 			return
 		}
-		if db.scanNumbered(ctx, p, end, yield) {
+		if log.scanNumbered(ctx, p, end, yield) {
 			p.each(waiting, yield)
 		}
 	}
@@ -138,11 +177,11 @@ func (db *DB) scan(ctx context.Context, f Filter) iter.Seq2[audit.Entry, error] 
 
 // end returns the number before which a read of the log ends, and what waited to
 // be numbered at that very moment, which is never long: one statement sees both.
-func (db *DB) end(ctx context.Context, f Filter) (before int64, waiting []audit.Leaf, err error) {
+func (log *AuditLog) end(ctx context.Context, f Filter) (before int64, waiting []audit.Leaf, err error) {
 	if f.Before > 0 {
 		return f.Before, nil, nil
 	}
-	rows, err := db.Query(ctx, `select top + 1, coalesce(-id, 0), body, mac
+	rows, err := log.rows.Query(ctx, `select top + 1, coalesce(-id, 0), body, mac
 		from (select coalesce(max(seq), -1) as top from audit_entry) as log left join audit_inbox on true order by id`)
 	if err != nil {
 		return 0, nil, err
@@ -163,8 +202,8 @@ func (db *DB) end(ctx context.Context, f Filter) (before int64, waiting []audit.
 // picker chooses entries by a filter.
 type picker struct {
 	Filter
-	db   *DB
-	auth *audit.Authenticator // nil before the keys are there
+	auth   *audit.Authenticator // nil before the keys are there
+	report func(Finding)
 }
 
 // each streams what is chosen of leaves, and reports whether to go on. What somebody else
@@ -184,8 +223,8 @@ func (f *picker) each(leaves []audit.Leaf, yield func(audit.Entry, error) bool) 
 
 // scanNumbered streams from the log before a number, page by page, and reports
 // whether to go on.
-func (db *DB) scanNumbered(ctx context.Context, f *picker, end int64, yield func(audit.Entry, error) bool) bool {
-	from, before, err := db.bounds(ctx, f.Filter, end)
+func (log *AuditLog) scanNumbered(ctx context.Context, f *picker, end int64, yield func(audit.Entry, error) bool) bool {
+	from, before, err := log.bounds(ctx, f.Filter, end)
 	if err != nil {
 		return yield(audit.Entry{}, err)
 	}
@@ -196,7 +235,7 @@ func (db *DB) scanNumbered(ctx context.Context, f *picker, end int64, yield func
 	}
 	query += map[bool]string{false: " order by seq", true: " order by seq desc"}[f.Newest] + " limit $3"
 	for {
-		p := db.scanPage(ctx, f, query, args, yield)
+		p := log.scanPage(ctx, f, query, args, yield)
 		if p.ended || p.rows < page {
 			return !p.ended
 		}
@@ -216,8 +255,8 @@ type scanned struct {
 	ended bool
 }
 
-func (db *DB) scanPage(ctx context.Context, f *picker, query string, args []any, yield func(audit.Entry, error) bool) (p scanned) {
-	rows, err := db.Query(ctx, query, args...)
+func (log *AuditLog) scanPage(ctx context.Context, f *picker, query string, args []any, yield func(audit.Entry, error) bool) (p scanned) {
+	rows, err := log.rows.Query(ctx, query, args...)
 	if err != nil {
 		yield(audit.Entry{}, err)
 		return scanned{ended: true}
@@ -248,7 +287,7 @@ func (db *DB) scanPage(ctx context.Context, f *picker, query string, args []any,
 func (f *picker) numbered(l audit.Leaf) (audit.Entry, bool) {
 	e, ok := f.pick(l.Body)
 	if ok && f.auth != nil && !f.auth.Check(l.Seq, l.Body, l.MAC) {
-		f.db.Report(Finding{Table: "audit_entry", Row: number(l.Seq), Wrong: Altered})
+		f.report(Finding{Table: "audit_entry", Row: number(l.Seq), Wrong: Altered})
 		e = audit.Entry{Event: "audit.unreadable", Outcome: audit.Failed, Reason: "altered"}
 	}
 	e.Seq = l.Seq
@@ -276,17 +315,17 @@ func (f *Filter) pick(body []byte) (audit.Entry, bool) {
 const skew = 15 * time.Minute
 
 // bounds narrows the numbers before end by the times that are asked for.
-func (db *DB) bounds(ctx context.Context, f Filter, end int64) (from, before int64, err error) {
+func (log *AuditLog) bounds(ctx context.Context, f Filter, end int64) (from, before int64, err error) {
 	from, before = f.From, end
 	if !f.Since.IsZero() {
-		n, err := db.firstAt(ctx, Unix(f.Since.Add(-skew)))
+		n, err := log.firstAt(ctx, Unix(f.Since.Add(-skew)))
 		if err != nil {
 			return 0, 0, err
 		}
 		from = max(from, n)
 	}
 	if !f.Until.IsZero() {
-		n, err := db.firstAt(ctx, Unix(f.Until.Add(skew)))
+		n, err := log.firstAt(ctx, Unix(f.Until.Add(skew)))
 		if err != nil {
 			return 0, 0, err
 		}
@@ -297,15 +336,15 @@ func (db *DB) bounds(ctx context.Context, f Filter, end int64) (from, before int
 
 // firstAt returns the number of the first entry at or after a moment, by
 // halving: numbers follow time, nearly.
-func (db *DB) firstAt(ctx context.Context, at int64) (int64, error) {
+func (log *AuditLog) firstAt(ctx context.Context, at int64) (int64, error) {
 	var high int64
-	if err := db.QueryRow(ctx, "select coalesce(max(seq), -1) + 1 from audit_entry").Scan(&high); err != nil {
+	if err := log.rows.QueryRow(ctx, "select coalesce(max(seq), -1) + 1 from audit_entry").Scan(&high); err != nil {
 		return 0, err
 	}
 	for low := int64(0); low < high; {
 		mid := low + (high-low)/2
 		var t int64
-		err := db.QueryRow(ctx, "select at from audit_entry where seq >= $1 order by seq limit 1", mid).Scan(&t)
+		err := log.rows.QueryRow(ctx, "select at from audit_entry where seq >= $1 order by seq limit 1", mid).Scan(&t)
 		switch {
 		case err != nil && !errors.Is(err, ErrNotFound):
 			return 0, err

@@ -59,7 +59,7 @@ func TestEntriesFilter(t *testing.T) {
 			{"in the future", store.Filter{Since: noon.Add(100 * time.Hour)}, ""},
 			{"text", store.Filter{Text: "pERSON-7"}, "7"},
 		} {
-			got, err := db.Entries(ctx, c.f)
+			got, err := db.AuditLog().Entries(ctx, c.f)
 			if err != nil {
 				t.Errorf("%s: %v", c.name, err)
 			}
@@ -81,16 +81,16 @@ func TestEntriesShowsWhatWaits(t *testing.T) {
 		if err := change(db, "fresh"); err != nil {
 			t.Fatal(err)
 		}
-		got, err := db.Entries(ctx, store.Filter{Newest: true, Limit: 1})
+		got, err := db.AuditLog().Entries(ctx, store.Filter{Newest: true, Limit: 1})
 		if err != nil || len(got) != 1 || got[0].AccountName != "fresh" || got[0].Actor != storetest.Actor || got[0].At.IsZero() {
 			t.Errorf("%+v, %v", got, err)
 		}
-		got, err = db.Entries(ctx, store.Filter{Event: "test"})
+		got, err = db.AuditLog().Entries(ctx, store.Filter{Event: "test"})
 		if err != nil || len(got) != 1 {
 			t.Errorf("%+v, %v", got, err)
 		}
 		eventually(t, "it is numbered", func() bool {
-			got, err := db.Entries(ctx, store.Filter{Newest: true, Limit: 1})
+			got, err := db.AuditLog().Entries(ctx, store.Filter{Newest: true, Limit: 1})
 			return err == nil && len(got) == 1 && got[0].Seq == 12
 		})
 	})
@@ -124,7 +124,7 @@ func TestEntriesWhileTheyAreNumbered(t *testing.T) {
 				t.Fatal(err)
 			}
 			for n, f := range []store.Filter{{Text: name}, {Text: name, Newest: true}, {Text: name, Until: time.Now().Add(time.Hour)}} {
-				got, err := db.Entries(ctx, f)
+				got, err := db.AuditLog().Entries(ctx, f)
 				if err != nil || len(got) != 1 {
 					t.Fatalf("entry %d was found %d times by filter %d: %v", i, len(got), n, err)
 				}
@@ -153,13 +153,13 @@ func TestEntriesAcrossPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, newest := range []bool{false, true} {
-		got, err := db.Entries(ctx, store.Filter{Event: "test.rare", Newest: newest})
+		got, err := db.AuditLog().Entries(ctx, store.Filter{Event: "test.rare", Newest: newest})
 		if err != nil || len(got) != 3 {
 			t.Errorf("%d, %v", len(got), err)
 		}
 	}
 	seen := 0
-	err = db.EachEntry(ctx, 5, func(l audit.Leaf) error {
+	err = db.AuditLog().EachEntry(ctx, 5, func(l audit.Leaf) error {
 		if l.Seq != int64(seen+5) {
 			t.Fatalf("entry %d after %d", l.Seq, seen+4)
 		}
@@ -169,7 +169,7 @@ func TestEntriesAcrossPages(t *testing.T) {
 	if err != nil || seen != n-5 {
 		t.Errorf("%d, %v", seen, err)
 	}
-	if r, err := db.Verify(ctx); err != nil || !r.OK() || r.Entries != n {
+	if r, err := db.AuditLog().Verify(ctx); err != nil || !r.OK() || r.Entries != n {
 		t.Error(r, err)
 	}
 }
@@ -179,7 +179,7 @@ func TestSpoiledEntriesAreShown(t *testing.T) {
 		db := storetest.OpenWith(t, store.Options{DSN: dsn}, storetest.Keys(t))
 		history(t, db)
 		intruder(t, dsn, "update audit_entry set body = mac where seq = 4")
-		got, err := db.Entries(ctx, store.Filter{From: 4, Limit: 1})
+		got, err := db.AuditLog().Entries(ctx, store.Filter{From: 4, Limit: 1})
 		if err != nil || len(got) != 1 || got[0].Seq != 4 || got[0].Event != "audit.unreadable" {
 			t.Errorf("%+v, %v", got, err)
 		}

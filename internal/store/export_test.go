@@ -7,7 +7,7 @@ import (
 
 // WaitQueued waits until n requests stand in the engine's line.
 func WaitQueued(db *DB, n int) {
-	l := db.engine.(interface{ waiting() int })
+	l := db.changes.engine.(interface{ waiting() int })
 	for l.waiting() < n {
 		runtime.Gosched()
 	}
@@ -18,7 +18,7 @@ func Probe(db *DB) { db.probe(context.Background()) }
 
 // Pragma reads a pragma on a connection opened as the writer's is.
 func Pragma(db *DB, name string) (value string, err error) {
-	pool, err := db.engine.(*writer).spare()
+	pool, err := db.changes.engine.(*writer).spare()
 	if err != nil {
 		return "", err
 	}
@@ -29,7 +29,7 @@ func Pragma(db *DB, name string) (value string, err error) {
 
 // OneLane has PostgreSQL's transactions run one after the other from now on.
 func OneLane(db *DB) {
-	l := db.engine.(*postgres).lanes
+	l := db.changes.engine.(*postgres).lanes
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.most, l.limit = 1, 1
@@ -37,7 +37,7 @@ func OneLane(db *DB) {
 
 // Overdue has what this server left to be numbered be so for long.
 func Overdue(db *DB) {
-	d := &db.engine.(*postgres).deposits
+	d := &db.changes.engine.(*postgres).deposits
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, one := range d.left {
@@ -57,7 +57,7 @@ func (db *DB) Age() {
 
 // Left is how many entries this server waits for to be numbered.
 func Left(db *DB) (n int) {
-	d := &db.engine.(*postgres).deposits
+	d := &db.changes.engine.(*postgres).deposits
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, one := range d.left {
@@ -70,14 +70,15 @@ func Left(db *DB) (n int) {
 
 // Recorded reports whether the log says a finding, as far as this server knows.
 func Recorded(db *DB, f Finding) bool {
-	db.alarms.mu.Lock()
-	defer db.alarms.mu.Unlock()
-	one := db.alarms.found[f.name()]
+	found := &db.alarms.found
+	found.mu.Lock()
+	defer found.mu.Unlock()
+	one := found.found[f.name()]
 	return one != nil && one.recorded
 }
 
 // Find keeps a finding in mind without recording it.
-func Find(db *DB, f Finding) { db.alarms.add(&f, db.now()) }
+func Find(db *DB, f Finding) { db.alarms.found.add(&f, db.now()) }
 
 const FindingsMost = findingsMost
 

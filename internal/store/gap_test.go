@@ -150,7 +150,7 @@ func TestAWideGapIsReadBesideTheLock(t *testing.T) {
 	if locked.Load() == 0 || beside.Load() != 0 {
 		t.Errorf("narrow: %d pages under the lock, %d beside it", locked.Load(), beside.Load())
 	}
-	if report, err := db.Verify(t.Context()); err != nil || !report.OK() {
+	if report, err := db.AuditLog().Verify(t.Context()); err != nil || !report.OK() {
 		t.Errorf("%+v, %v", report, err)
 	}
 }

@@ -84,7 +84,7 @@ func (h *house) halts() error {
 	if _, err := h.db.Checkpoint(ctx); !errors.Is(err, store.ErrHalted) {
 		h.t.Errorf("a checkpoint: %v", err)
 	}
-	if _, err := h.db.Entries(ctx, store.Filter{}); err != nil {
+	if _, err := h.db.AuditLog().Entries(ctx, store.Filter{}); err != nil {
 		h.t.Errorf("reading: %v", err)
 	}
 	return h.db.Halted()
@@ -242,7 +242,7 @@ func TestAnEntryAlteredUnread(t *testing.T) {
 // finding is what an alarm says, on one line.
 func (h *house) findings() map[string]bool {
 	h.t.Helper()
-	all, err := h.db.Alarms(ctx)
+	all, err := h.db.Alarms().Unseen(ctx)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -280,7 +280,7 @@ func TestOldEntriesAreReadAgain(t *testing.T) {
 			t.Errorf("%d are still filed under something else", n)
 		}
 		eventually(t, "entries say it, once each", func() bool {
-			all, err := h.db.Entries(ctx, store.Filter{Event: store.TamperedEvent})
+			all, err := h.db.AuditLog().Entries(ctx, store.Filter{Event: store.TamperedEvent})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -390,11 +390,11 @@ func TestACutLogIsAccepted(t *testing.T) {
 				if err := h.db.Halted(); err != nil {
 					t.Fatal(err)
 				}
-				got, err := h.db.Entries(ctx, store.Filter{Event: store.AcceptedEvent})
+				got, err := h.db.AuditLog().Entries(ctx, store.Filter{Event: store.AcceptedEvent})
 				if err != nil || len(got) != 1 || got[0].Detail["because"] != "mallory was here" || got[0].Seq != 10 {
 					t.Errorf("%+v, %v", got, err)
 				}
-				r, err := h.db.Verify(ctx)
+				r, err := h.db.AuditLog().Verify(ctx)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -425,7 +425,7 @@ func TestAcceptedWithoutAnyTree(t *testing.T) {
 		h.write(3)
 		eventually(t, "the log is read", h.db.CaughtUp)
 		h.write(1)
-		r, err := h.db.Verify(ctx)
+		r, err := h.db.AuditLog().Verify(ctx)
 		if err != nil || !strings.Contains(faults(r), "removed 4-4") {
 			t.Errorf("%s, %v", faults(r), err)
 		}
@@ -460,7 +460,7 @@ func TestAnOlderCopyIsAccepted(t *testing.T) {
 		store.Forget(h.folder)
 		h.open()
 		h.write(2)
-		r, err := h.db.Verify(ctx)
+		r, err := h.db.AuditLog().Verify(ctx)
 		if err != nil || !r.OK() {
 			t.Errorf("%v, %v", r.Faults, err)
 		}

@@ -21,7 +21,7 @@ type Head struct {
 }
 
 // HeadOf reads the head of an SQLite file that is not open, and changes nothing. It
-// verifies nothing: see [DB.Verify].
+// verifies nothing: see [AuditLog.Verify].
 func HeadOf(ctx context.Context, path string) (Head, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

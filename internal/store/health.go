@@ -53,7 +53,7 @@ func (db *DB) Health(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthWait)
 	defer cancel()
-	if err := db.engine.present(ctx); err != nil {
+	if err := db.changes.engine.present(ctx); err != nil {
 		return err
 	}
 	var one int64

@@ -79,12 +79,12 @@ func verify(t testing.TB, db *store.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := db.Verify(ctx, note)
+	r, err := db.AuditLog().Verify(ctx, note)
 	if err != nil || !r.OK() {
 		t.Fatalf("the log does not verify: %v, %v", r.Faults, err)
 	}
 	rows := spent(t, db)
-	for leaf, err := range db.Leaves(ctx) {
+	for leaf, err := range db.AuditLog().Leaves(ctx) {
 		if err != nil {
 			t.Fatal(err)
 		}

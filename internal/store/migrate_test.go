@@ -29,7 +29,7 @@ func TestOpenAgainKeepsEverything(t *testing.T) {
 			db.Close()
 		}
 		db := storetest.OpenWith(t, store.Options{DSN: dsn}, k)
-		notes, err := db.Checkpoints(ctx)
+		notes, err := db.AuditLog().Checkpoints(ctx)
 		if err != nil || len(notes) < 3 {
 			t.Errorf("closing signed %d checkpoints, %v", len(notes), err)
 		}

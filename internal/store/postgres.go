@@ -50,11 +50,11 @@ func openPostgres(ctx context.Context, db *DB, o Options) error {
 	if err != nil {
 		return errors.Join(err, writes.Close())
 	}
-	db.reads = &readers{pool: reads}
+	db.reads.often = &readers{pool: reads}
 	p := &postgres{line: newLine(), db: db, pool: writes, lanes: newLanes(poolSize() - 2)} // the sequencer and health need a connection too
 	p.seq.db, p.seq.pool = db, writes
 	go p.dispatch()
-	db.engine = p
+	db.changes.engine = p
 	db.life.background(p.seq.follow)
 	return nil
 }

@@ -57,7 +57,7 @@ func (w *watch) again(ctx context.Context, r *round, from int64) error {
 	if r.next < end || from > 0 {
 		return nil
 	}
-	w.db.alarms.swept(true, r.began)
+	w.db.alarms.found.swept(true, r.began)
 	return w.compare(ctx, r)
 }
 
@@ -81,7 +81,7 @@ func (w *watch) compare(ctx context.Context, r *round) (err error) {
 
 // reread reads a page of a round, before a number.
 func (w *watch) reread(ctx context.Context, r *round, before int64) error {
-	leaves, err := w.db.stored(ctx, r.next, before)
+	leaves, err := w.db.auditLog.stored(ctx, r.next, before)
 	if err != nil {
 		return err
 	}

@@ -64,14 +64,14 @@ func openSQLite(ctx context.Context, db *DB, o Options) error {
 	}
 	quiet.SetMaxOpenConns(size)
 	quiet.SetMaxIdleConns(1)
-	db.reads, db.quiet = &readers{pool: reads, prepare: true}, &readers{pool: quiet}
+	db.reads.often, db.reads.quiet = &readers{pool: reads, prepare: true}, &readers{pool: quiet}
 	db.feed.alone = true
 	w, err := startWriter(db, writes, path)
 	if err != nil {
 		return errors.Join(fmt.Errorf("store: %w", err), reads.Close(), writes.Close())
 	}
 	w.spare = func() (*sql.DB, error) { return pool("") }
-	db.engine = w
+	db.changes.engine = w
 	return nil
 }
 

@@ -86,7 +86,7 @@ func TestTheIntruderIsNamed(t *testing.T) {
 					}
 				}
 				intruder(t, dsn, c.sql...)
-				r, err := db.Verify(ctx, witness)
+				r, err := db.AuditLog().Verify(ctx, witness)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -124,7 +124,7 @@ func TestTheTreeCannotBeTakenBack(t *testing.T) {
 		}
 		intruder(t, dsn, "delete from audit_tree", "insert into audit_tree select * from old",
 			"delete from audit_entry where seq >= 5", "delete from audit_checkpoint where size > 5")
-		r, err := db.Verify(ctx, witness)
+		r, err := db.AuditLog().Verify(ctx, witness)
 		if err != nil || faults(r) != "cut off 5-9" {
 			t.Errorf("%q, %v", faults(r), err)
 		}
@@ -174,7 +174,7 @@ func TestASpoiledTreeStopsALivingStore(t *testing.T) {
 	if err := db.Health(ctx); err == nil {
 		t.Error("healthy")
 	}
-	if _, err := db.Tree(ctx); err == nil {
+	if _, err := db.AuditLog().Tree(ctx); err == nil {
 		t.Error("the tree was believed")
 	}
 }
@@ -193,11 +193,11 @@ func TestAForgedWaitingEntryIsReported(t *testing.T) {
 	if _, err := db.Checkpoint(ctx); err != nil {
 		t.Fatal(err)
 	}
-	got, err := db.Entries(ctx, store.Filter{})
+	got, err := db.AuditLog().Entries(ctx, store.Filter{})
 	if err != nil || len(got) != 2 || got[0].Event != "audit.forged" || got[0].Outcome != audit.Failed || got[0].Actor.Name == "mallory" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if r, err := db.Verify(ctx); err != nil || !r.OK() {
+	if r, err := db.AuditLog().Verify(ctx); err != nil || !r.OK() {
 		t.Error(r.Faults, err)
 	}
 }

@@ -12,21 +12,21 @@ import (
 // Verify checks the whole audit log against the keys, the stored checkpoints, those of
 // witnesses, and the head that this server remembers. The log may grow meanwhile. Faults of
 // the log are in the report; the error is for a verification that could not be completed.
-func (db *DB) Verify(ctx context.Context, witnessed ...string) (audit.Report, error) {
-	notes, err := db.Checkpoints(ctx) // before the tree, so that none is newer
+func (log *AuditLog) Verify(ctx context.Context, witnessed ...string) (audit.Report, error) {
+	notes, err := log.Checkpoints(ctx) // before the tree, so that none is newer
 	if err != nil {
 		return audit.Report{}, err
 	}
-	known := db.head.known() // as well
-	tree, last, err := db.tree(ctx)
+	known := log.head.known() // as well
+	tree, last, err := log.tree(ctx)
 	treeless := errors.Is(err, errTree)
 	if treeless {
-		err = db.QueryRow(ctx, "select coalesce(max(seq), -1) from audit_entry").Scan(&last)
+		err = log.rows.QueryRow(ctx, "select coalesce(max(seq), -1) from audit_entry").Scan(&last)
 	}
 	if err != nil {
 		return audit.Report{}, err
 	}
-	k := db.keys.Load()
+	k := log.keys.Load()
 	check := audit.Check{Origin: k.Origin, Verifier: k.Verifier, Checkpoints: append(notes, witnessed...), MAC: k.MAC, Tree: tree}
 	if known != nil {
 		check.Known = new(audit.Tree)
@@ -34,7 +34,7 @@ func (db *DB) Verify(ctx context.Context, witnessed ...string) (audit.Report, er
 			return audit.Report{}, err
 		}
 	}
-	report, err := audit.Verify(upTo(db.Leaves(ctx), last), check)
+	report, err := audit.Verify(upTo(log.Leaves(ctx), last), check)
 	if treeless {
 		report.Faults = append(report.Faults, audit.Fault{Kind: audit.Treeless, From: -1, To: -1})
 	}
@@ -54,20 +54,20 @@ func upTo(leaves iter.Seq2[audit.Leaf, error], last int64) iter.Seq2[audit.Leaf,
 
 // Tree returns the stored tree from which the log continues, after checking its MAC, for
 // [audit.Verify] to compare with the entries.
-func (db *DB) Tree(ctx context.Context) (*audit.Tree, error) {
-	t, _, err := db.tree(ctx)
+func (log *AuditLog) Tree(ctx context.Context) (*audit.Tree, error) {
+	t, _, err := log.tree(ctx)
 	return t, err
 }
 
 // tree also returns the highest number that an entry bears at that moment.
-func (db *DB) tree(ctx context.Context) (*audit.Tree, int64, error) {
-	k := db.keys.Load()
+func (log *AuditLog) tree(ctx context.Context) (*audit.Tree, int64, error) {
+	k := log.keys.Load()
 	if k == nil {
 		return nil, 0, errors.New("store: Tree before UseAuditKeys")
 	}
 	var edge, mac []byte
 	var last int64
-	err := db.QueryRow(ctx, "select frontier, mac, (select coalesce(max(seq), -1) from audit_entry) from audit_tree where id = 1").Scan(&edge, &mac, &last)
+	err := log.rows.QueryRow(ctx, "select frontier, mac, (select coalesce(max(seq), -1) from audit_entry) from audit_tree where id = 1").Scan(&edge, &mac, &last)
 	if errors.Is(err, ErrNotFound) {
 		return nil, 0, errTree
 	}
@@ -79,4 +79,22 @@ func (db *DB) tree(ctx context.Context) (*audit.Tree, int64, error) {
 	}
 	t := new(audit.Tree)
 	return t, last, t.UnmarshalBinary(edge)
+}
+
+// Checkpoints returns the stored signed notes, the oldest first.
+func (log *AuditLog) Checkpoints(ctx context.Context) ([]string, error) {
+	rows, err := log.rows.Query(ctx, "select note from audit_checkpoint order by size")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var notes []string
+	for rows.Next() {
+		var n string
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
+		}
+		notes = append(notes, n)
+	}
+	return notes, rows.Err()
 }

@@ -203,7 +203,7 @@ func (w *watch) reach(ctx context.Context, tree *audit.Tree) error {
 // known any more.
 func (w *watch) page(ctx context.Context, before int64) error {
 	began := time.Now()
-	leaves, err := w.db.stored(ctx, w.read.Size(), before)
+	leaves, err := w.db.auditLog.stored(ctx, w.read.Size(), before)
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (w *watch) page(ctx context.Context, before int64) error {
 		}
 		w.read.Append(l.Body)
 		w.learn(l)
-		if p, ok := w.db.engine.(*postgres); ok && p.deposits.saw(l.Body) {
+		if p, ok := w.db.changes.engine.(*postgres); ok && p.deposits.saw(l.Body) {
 			w.db.Report(Finding{Table: "audit_inbox", Row: "entry " + number(l.Seq), Wrong: Returned, Account: l.account})
 		}
 	}
@@ -247,7 +247,7 @@ func (w *watch) excused(ctx context.Context, wrong error) error {
 	}
 	w.accepted = accepted
 	for from := w.read.Size(); from < accepted.Size(); {
-		leaves, err := w.db.stored(ctx, from, accepted.Size())
+		leaves, err := w.db.auditLog.stored(ctx, from, accepted.Size())
 		if err != nil {
 			return err
 		}
@@ -271,32 +271,6 @@ func (w *watch) excused(ctx context.Context, wrong error) error {
 
 func (w *watch) missing(seq int64) {
 	w.db.Report(Finding{Table: "audit_entry", Row: number(seq), Wrong: Missing})
-}
-
-// storedLeaf is an entry with the columns that stand beside it for searching.
-type storedLeaf struct {
-	audit.Leaf
-	at, account int64
-}
-
-// stored reads a page of entries.
-func (db *DB) stored(ctx context.Context, from, before int64) ([]storedLeaf, error) {
-	ctx, cancel := context.WithTimeout(ctx, watchWait)
-	defer cancel()
-	rows, err := db.Query(ctx, "select seq, at, account, body, mac from audit_entry where seq >= $1 and seq < $2 order by seq limit $3", from, before, watchPage)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := make([]storedLeaf, 0, min(before-from, watchPage))
-	for rows.Next() {
-		var l storedLeaf
-		if err := rows.Scan(&l.Seq, &l.at, &l.account, &l.Body, &l.MAC); err != nil {
-			return nil, err
-		}
-		out = append(out, l)
-	}
-	return out, rows.Err()
 }
 
 // check reports whether an entry is as it was written. What stands beside it for searching

@@ -45,7 +45,7 @@ func (c *Alarms) Object() string { return "" }
 
 func (c *Alarms) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	out := AlarmPage{Halted: a.halted(), Alarms: []Alarm{}}
-	all, err := a.db.Alarms(ctx)
+	all, err := a.db.Alarms().Unseen(ctx)
 	for _, one := range all {
 		out.Alarms = append(out.Alarms, Alarm{Table: one.Table, Row: one.Row, Wrong: one.Wrong, Account: a.whose(ctx, one.Account), Since: one.At})
 	}
@@ -101,7 +101,7 @@ func (c *Seen) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if before.IsZero() {
 			before = tx.Now()
 		}
-		if n, err = a.db.SeeAlarms(ctx, tx, before); err != nil {
+		if n, err = a.db.Alarms().See(ctx, tx, before); err != nil {
 			return err
 		}
 		if n == 0 {

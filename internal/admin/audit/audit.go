@@ -79,7 +79,7 @@ func (c *Search) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	if err := a.strangers.SumUp(ctx); err != nil && a.db.Halted() == nil { // so that what is read is complete
 		return nil, err
 	}
-	entries, err := a.db.Entries(ctx, f)
+	entries, err := a.db.AuditLog().Entries(ctx, f)
 	page := Page{Entries: entries}
 	if n := len(entries); n == f.Limit {
 		page.Next = entries[n-1].Seq

@@ -24,7 +24,7 @@ func NewLog(db *store.DB, keys *keyring.Keyring) *Log { return &Log{db, keys.Ori
 // History returns the newest entries about the grant's own account, for its
 // owner. It is the only reading of the log that needs no action of its own.
 func (a *Log) History(ctx context.Context, g signin.Grant, limit int) ([]audit.Entry, error) {
-	return a.db.Entries(ctx, store.Filter{Account: int64(g.Account()), Limit: limit, Newest: true})
+	return a.db.AuditLog().Entries(ctx, store.Filter{Account: int64(g.Account()), Limit: limit, Newest: true})
 }
 
 // Export writes the whole log as JSON lines, in the form that can be verified
@@ -38,7 +38,7 @@ func (a *Log) Export(ctx context.Context, g signin.Grant, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	notes, err := a.db.Checkpoints(ctx)
+	notes, err := a.db.AuditLog().Checkpoints(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (a *Log) Export(ctx context.Context, g signin.Grant, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for leaf, err := range a.db.Leaves(ctx) {
+	for leaf, err := range a.db.AuditLog().Leaves(ctx) {
 		if err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func Quiet(tb testing.TB, db *store.DB) {
 
 func alarms(tb testing.TB, db *store.DB, which func(audit.Entry) bool) (n int) {
 	tb.Helper()
-	said, err := db.Entries(tb.Context(), store.Filter{Event: store.TamperedEvent, Limit: 10_000})
+	said, err := db.AuditLog().Entries(tb.Context(), store.Filter{Event: store.TamperedEvent, Limit: 10_000})
 	if err != nil {
 		tb.Fatal(err)
 	}
