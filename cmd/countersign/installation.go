@@ -62,16 +62,16 @@ type installation struct {
 	kinds     kindList
 	rooms     []inspector // that keep rows
 
-	people      *directory.Directory
-	groups      *directory.Groups
-	rules       *signin.Rules
-	catalogue   *application.Catalogue
-	enrollments *enrollment.Enrollments
-	recoveries  recovery.Pieces
-	incidents   *incident.Incidents
-	publicURL   *url.URL
-	recovery    func() config.LocalRecovery
-	version     string
+	people     *directory.Directory
+	groups     *directory.Groups
+	rules      *signin.Rules
+	catalogue  *application.Catalogue
+	enrolled   enrollment.Pieces
+	recoveries recovery.Pieces
+	incidents  *incident.Incidents
+	publicURL  *url.URL
+	recovery   func() config.LocalRecovery
+	version    string
 }
 
 // rememberedFolder is what a server knows of its database, outside of it.
@@ -158,19 +158,19 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	enrollments := enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.sessions,
+	enrolled := enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.sessions,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now})
 	wait := recovery.WaitDefault
 	if s.wait != nil {
 		wait = *s.wait
 	}
-	recoveries, err := recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Groups: groups, Enrollments: enrollments, Tickets: in.tickets, Outbox: in.outbox, Tries: in.engine.Tries,
+	recoveries, err := recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Groups: groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: in.tickets, Outbox: in.outbox, Tries: in.engine.Tries,
 		EndSessions: in.sessions.EndAllIn, PublicURL: s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now})
 	if err != nil {
 		return err
 	}
-	incidents = incident.New(incident.Parts{DB: in.db, Directory: people, Groups: groups, Sessions: in.sessions, Enrollments: enrollments, Recoveries: recoveries.Stops, Spare: in.engine.SpareAdministration, Now: s.now})
-	in.enrollments, in.recoveries, in.incidents = enrollments, recoveries, incidents
+	incidents = incident.New(incident.Parts{DB: in.db, Directory: people, Groups: groups, Sessions: in.sessions, Notices: enrolled.Notices, Recoveries: recoveries.Stops, Spare: in.engine.SpareAdministration, Now: s.now})
+	in.enrolled, in.recoveries, in.incidents = enrolled, recoveries, incidents
 	in.rooms = append(in.rooms, recoveries.Cases, recoveries.Requests, lists)
 	pushes, err := pushkey.Open(ctx, in.db, in.keys)
 	if err != nil {
@@ -180,7 +180,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.rooms = append(in.rooms, pushes)
-	in.admin = nouns.New(nouns.Parts{DB: in.db, Directory: people, Groups: groups, Applications: catalogue, Enrollments: enrollments, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
+	in.admin = nouns.New(nouns.Parts{DB: in.db, Directory: people, Groups: groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
 		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.protocols, Engine: in.engine,
 		Loosened: func() []attack.Exception { return append(loosened(in.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
@@ -220,8 +220,8 @@ func (in *installation) pages(s settings, door *forwardauth.Door) (http.Handler,
 	var routes []look.Route
 	routes = append(routes, in.api.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Recoveries: in.recoveries, Now: s.now}).Routes()...)
-	routes = append(routes, portal.New(portal.Parts{Log: log, Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Enrollments: in.enrollments, Cases: in.recoveries.Cases, Stops: in.recoveries.Stops, Incidents: in.incidents, Admin: in.admin}).Routes()...)
-	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.engine.Apps, Enrollments: in.enrollments, PushKey: in.pusher.public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Log: log, Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Enrollments: in.enrolled.Enrollments, Listing: in.enrolled.Listing, Changes: in.enrolled.Changes, PINs: in.enrolled.PINs, Cases: in.recoveries.Cases, Stops: in.recoveries.Stops, Incidents: in.incidents, Admin: in.admin}).Routes()...)
+	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.engine.Apps, Enrollments: in.enrolled.Enrollments, PushKey: in.pusher.public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Log: log, Browser: browser, Look: l, Admin: in.admin, Protocols: s.protocols}).Routes()...)
 	in.routes = routes
 	pages, err := (&look.Server{Look: l, Routes: routes}).Handler()

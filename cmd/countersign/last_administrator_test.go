@@ -244,7 +244,7 @@ func TestSoleAdministratorKeepsThePasskey(t *testing.T) {
 	if step.State != signin.Granted {
 		t.Fatalf("%v %s", step.State, step.Reason)
 	}
-	if err := w.enrollments.Remove(t.Context(), step.Grant, assurance.CredentialID(id)); err == nil || !strings.Contains(failure.Public(err), nobodyLeft) {
+	if err := w.enrolled.Changes.Remove(t.Context(), step.Grant, assurance.CredentialID(id)); err == nil || !strings.Contains(failure.Public(err), nobodyLeft) {
 		t.Errorf("the sole administrator removed the passkey: %v", err)
 	}
 	// The page says so before anything is pressed or proved.

@@ -33,17 +33,20 @@ func TestMovedTextOfEveryOwnAction(t *testing.T) {
 		}
 		return step.Grant
 	}
-	e, nine := s.enrollments, signin.QuietHours{Begins: 9 * 60, Ends: 10 * 60, Zone: "UTC"}
+	e, nine := s.enrolled, signin.QuietHours{Begins: 9 * 60, Ends: 10 * 60, Zone: "UTC"}
 	does := map[string]func(g signin.Grant, object string) error{
 		signin.Approve: func(g signin.Grant, object string) error { return s.engine.Approvals.Approve(ctx, g, object) },
 		signin.Recover: func(g signin.Grant, object string) error {
 			_, err := s.recoveries.Openings.OpenByCodes(ctx, g, object)
 			return err
 		},
-		enrollment.Enroll: func(g signin.Grant, _ string) error { _, err := e.Begin(ctx, g, "recoverycode"); return err },
-		enrollment.SetPIN: func(g signin.Grant, _ string) error { _, err := e.BeginPIN(ctx, g, 2); return err },
-		enrollment.Remove: func(g signin.Grant, _ string) error { return e.Remove(ctx, g, 2) },
-		enrollment.Rename: func(g signin.Grant, _ string) error { return e.Rename(ctx, g, 2, "x") },
+		enrollment.Enroll: func(g signin.Grant, _ string) error {
+			_, err := e.Enrollments.Begin(ctx, g, "recoverycode")
+			return err
+		},
+		enrollment.SetPIN: func(g signin.Grant, _ string) error { _, err := e.PINs.Begin(ctx, g, 2); return err },
+		enrollment.Remove: func(g signin.Grant, _ string) error { return e.Changes.Remove(ctx, g, 2) },
+		enrollment.Rename: func(g signin.Grant, _ string) error { return e.Changes.Rename(ctx, g, 2, "x") },
 		incident.Report:   func(g signin.Grant, _ string) error { _, err := s.incidents.Report(ctx, g, 2); return err },
 		signin.SetQuiet:   func(g signin.Grant, _ string) error { return s.engine.Pushes.SetQuiet(ctx, g, nine) },
 	}

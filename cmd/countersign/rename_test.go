@@ -20,7 +20,7 @@ func (w *world) labels(name string) []string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	all, err := w.enrollments.List(context.Background(), a.ID)
+	all, err := w.enrolled.Listing.List(context.Background(), a.ID)
 	if err != nil {
 		w.t.Fatal(err)
 	}

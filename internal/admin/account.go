@@ -193,7 +193,7 @@ func (c *AccountShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 	if out.Account, err = a.account(ctx, a.db, d); err != nil {
 		return nil, err
 	}
-	if out.Authenticators, err = a.enrollments.List(ctx, d.ID); err != nil {
+	if out.Authenticators, err = a.listing.List(ctx, d.ID); err != nil {
 		return nil, err
 	}
 	if out.Sessions, err = a.sessions.List(ctx, d.ID); err != nil {
@@ -316,7 +316,7 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 			if err := a.stops.CloseIn(ctx, tx, d.ID); err != nil {
 				return err
 			}
-			if err := a.enrollments.EndPassesIn(ctx, tx, d.ID); err != nil {
+			if err := a.passes.EndIn(ctx, tx, d.ID); err != nil {
 				return err
 			}
 		}
@@ -381,7 +381,7 @@ func (c *PassIssue) Do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 			return err
 		}
 		pass.Hint = hint
-		return a.enrollments.Tell(ctx, tx, d, "A temporary access pass was issued for your account",
+		return a.notices.Tell(ctx, tx, d, "A temporary access pass was issued for your account",
 			fmt.Sprintf("%s issued a pass with which %s can set up a way to sign in. It is good once.", issuer.Name, d.Name))
 	})
 	return pass, err
@@ -411,7 +411,7 @@ func (a *Admin) passHint(ctx context.Context, tx *store.Tx, d directory.Account)
 const welcomeKind = "welcome"
 
 func (a *Admin) passIn(ctx context.Context, tx *store.Tx, d directory.Account, lifetime time.Duration) (Pass, error) {
-	code, expires, err := a.enrollments.PassIn(ctx, tx, d, lifetime)
+	code, expires, err := a.passes.IssueIn(ctx, tx, d, lifetime)
 	if err != nil {
 		return Pass{}, err
 	}
@@ -524,14 +524,14 @@ func (c *AuthenticatorRevoke) Do(ctx context.Context, a *Admin, g signin.Grant) 
 		if err := a.engine.SpareAdministration(ctx, tx, c.loss(d.ID)); err != nil {
 			return err
 		}
-		if err := a.enrollments.RevokeIn(ctx, tx, &credential, directory.ByAdministrator, int64(g.Account())); err != nil {
+		if err := a.endings.RevokeIn(ctx, tx, &credential, directory.ByAdministrator, int64(g.Account())); err != nil {
 			return err
 		}
 		label := credential.Label
 		if credential.Lost() {
 			label = "Something that is missing in the database"
 		}
-		return a.enrollments.Tell(ctx, tx, d, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", label, d.Name))
+		return a.notices.Tell(ctx, tx, d, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", label, d.Name))
 	})
 	return map[string]string{"revoked": c.Account}, err
 }

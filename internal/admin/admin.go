@@ -41,7 +41,7 @@ type Parts struct {
 	Directory    *directory.Directory
 	Groups       *directory.Groups
 	Applications *application.Catalogue
-	Enrollments  *enrollment.Enrollments
+	Enrolled     enrollment.Pieces
 	Recoveries   recovery.Pieces
 	Offline      *offline.Lists
 	Sessions     *session.Sessions
@@ -84,7 +84,10 @@ type Admin struct {
 	elsewhere    []Desk
 	keys         *keyring.Keyring
 	applications *application.Catalogue
-	enrollments  *enrollment.Enrollments
+	listing      *enrollment.Listing
+	endings      *enrollment.Endings
+	passes       *enrollment.Passes
+	notices      *enrollment.Notices
 	cases        *recovery.Cases
 	stops        *recovery.Stops
 	owners       *recovery.Owners
@@ -104,7 +107,7 @@ type Admin struct {
 // New makes an Admin.
 func New(p Parts) *Admin {
 	return &Admin{
-		Book: NewBook(p.DB), Giving: guard.NewGiving(guard.New(p.Directory, p.Engine), p.Dormant, p.Now), db: p.DB, directory: p.Directory, groups: p.Groups, engine: p.Engine, dormant: p.Dormant, now: p.Now, list: p.List, elsewhere: p.Desks, keys: p.Keys, applications: p.Applications, enrollments: p.Enrollments, cases: p.Recoveries.Cases, stops: p.Recoveries.Stops, owners: p.Recoveries.Owners,
+		Book: NewBook(p.DB), Giving: guard.NewGiving(guard.New(p.Directory, p.Engine), p.Dormant, p.Now), db: p.DB, directory: p.Directory, groups: p.Groups, engine: p.Engine, dormant: p.Dormant, now: p.Now, list: p.List, elsewhere: p.Desks, keys: p.Keys, applications: p.Applications, listing: p.Enrolled.Listing, endings: p.Enrolled.Endings, passes: p.Enrolled.Passes, notices: p.Enrolled.Notices, cases: p.Recoveries.Cases, stops: p.Recoveries.Stops, owners: p.Recoveries.Owners,
 		sessions: p.Sessions, tickets: p.Tickets, rules: p.Rules, outbox: p.Outbox,
 		forget: p.Forget, known: p.Known, protocols: p.Protocols,
 		loosened: p.Loosened, publicURL: p.PublicURL, desks: newDesks(p),

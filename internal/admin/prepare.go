@@ -116,7 +116,7 @@ func (a *Admin) authenticatorOf(ctx context.Context, name string, id int64) (str
 	if err != nil {
 		return "", err
 	}
-	shown := a.enrollments.Describe(c)
+	shown := a.listing.Describe(c)
 	return shown.Title + " " + text.Quote(shown.Label), nil
 }
 

@@ -37,7 +37,7 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 		is := false
 		for _, m := range members {
 			is = is || m.ID == d.ID
-			if err := a.enrollments.Tell(ctx, tx, m, "An administrator's account was recovered on the server itself",
+			if err := a.notices.Tell(ctx, tx, m, "An administrator's account was recovered on the server itself",
 				fmt.Sprintf("Somebody with access to the machine issued a pass for %s. The reason they gave: %s", d.Name, reason)); err != nil {
 				return err
 			}
@@ -73,7 +73,7 @@ func (a *Admin) giveUp(ctx context.Context, tx *store.Tx, d directory.Account, f
 		if !lost || c.Settled() || c.Status == directory.CredentialRevoked && !forgotten {
 			continue
 		}
-		if err := a.enrollments.RevokeIn(ctx, tx, &c, directory.ByMachine, 0); err != nil {
+		if err := a.endings.RevokeIn(ctx, tx, &c, directory.ByMachine, 0); err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,9 @@ type tokenDesk struct {
 	engine      *signin.Engine
 	now         func() time.Time
 	enrollments *enrollment.Enrollments
+	endings     *enrollment.Endings
+	notices     *enrollment.Notices
+	given       *enrollment.PINs
 	tokens      enrollment.TokenKinds
 	pins        enrollment.PINKinds
 }
@@ -349,7 +352,7 @@ func (a *tokenDesk) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, 
 	}
 	if c.Lost() { // there is no PIN to take away and no secret to keep; nor must a row that is put back show anything
 		t.Seed = nil
-		return owner, a.enrollments.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(g.Account()))
+		return owner, a.endings.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(g.Account()))
 	}
 	// Its next owner does not get the PIN of this one.
 	bare, err := a.pins.Clear(c.Kind, c.State)
@@ -363,10 +366,10 @@ func (a *tokenDesk) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, 
 	if err := a.engine.SpareAdministration(ctx, tx, signin.Without(owner.ID, c.ID, signin.Everything)); err != nil {
 		return owner, err
 	}
-	if err := a.enrollments.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(g.Account())); err != nil {
+	if err := a.endings.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(g.Account())); err != nil {
 		return owner, err
 	}
-	return owner, a.enrollments.Tell(ctx, tx, owner, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", c.Label, owner.Name))
+	return owner, a.notices.Tell(ctx, tx, owner, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", c.Label, owner.Name))
 }
 
 // TokenResync puts a token right by two of its codes in a row. One that came back

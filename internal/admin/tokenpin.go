@@ -68,9 +68,9 @@ func (c *TokenPIN) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, e
 			return err
 		}
 		if out.Owner = owner.Name; c.None {
-			return a.enrollments.ClearPINIn(ctx, tx, owner, &credential)
+			return a.given.ClearIn(ctx, tx, owner, &credential)
 		}
-		out.PIN, err = a.enrollments.GivePINIn(ctx, tx, owner, &credential)
+		out.PIN, err = a.given.GiveIn(ctx, tx, owner, &credential)
 		return err
 	})
 	return out, err

@@ -6,6 +6,10 @@
 // It does not decide who may (signin does) and knows no particular
 // authenticator (they are handed in). Its one invariant: enrolling adds no
 // evidence, because owning a new key is not having used it.
+//
+// It is in pieces, by who uses them: [Enrollments] adds, [Changes] is what owners do with
+// what they have and [PINs] what stands in front of it, [Listing] tells; [Endings], [Passes],
+// [Keys] and [Notices] are for changes of other rooms.
 package enrollment
 
 import (
@@ -13,7 +17,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,107 +75,53 @@ type Parts struct {
 	Now        func() time.Time
 }
 
-// Enrollments changes authenticators.
+// Pieces are what enrollment is made of. Whoever puts a server together hands each caller
+// the piece that it needs. Each is safe for concurrent use.
+type Pieces struct {
+	Enrollments *Enrollments
+	Listing     *Listing
+	Changes     *Changes
+	Endings     *Endings
+	PINs        *PINs
+	Passes      *Passes
+	Keys        *Keys
+	Notices     *Notices
+}
+
+// New makes the pieces.
+func New(p Parts) Pieces {
+	kinds := kindList(p.Authenticators)
+	notices := &Notices{directory: p.Directory, outbox: p.Outbox, now: p.Now}
+	endings := &Endings{directory: p.Directory, now: p.Now}
+	listing := &Listing{db: p.DB, directory: p.Directory, kinds: kinds, pins: p.PINs, now: p.Now}
+	return Pieces{
+		Listing: listing, Endings: endings, Notices: notices,
+		Enrollments: &Enrollments{db: p.DB, directory: p.Directory, strangers: p.Strangers, tries: p.Tries, tickets: p.Tickets, kind: kinds.of, describe: listing.Describe,
+			messages: p.Messages, endings: endings, tell: notices.Tell, quarantine: p.Quarantine, now: p.Now},
+		Changes: &Changes{db: p.DB, directory: p.Directory, endings: endings, describe: listing.Describe, spare: p.Spare, tell: notices.Tell, now: p.Now},
+		PINs:    &PINs{db: p.DB, directory: p.Directory, tickets: p.Tickets, sessions: p.Sessions, kinds: p.PINs, describe: listing.Describe, tell: notices.Tell},
+		Passes:  &Passes{directory: p.Directory, endings: endings, issue: p.NewPass, now: p.Now},
+		Keys:    &Keys{directory: p.Directory, issue: p.NewKey},
+	}
+}
+
+// teller queues a notice to every address of an account: see [Notices.Tell].
+type teller func(ctx context.Context, tx *store.Tx, account directory.Account, subject, what string) error
+
+// Enrollments takes what people set up, and what is handed to them.
 type Enrollments struct {
-	db             *store.DB
-	directory      *directory.Directory
-	strangers      *signin.Strangers
-	outbox         *notify.Outbox
-	tries          *signin.Tries
-	tickets        *ticket.Tickets
-	sessions       *session.Sessions
-	authenticators []authenticator.Authenticator
-	newPass        func(now time.Time, lifetime time.Duration) (string, authenticator.Enrolled, error)
-	newKey         func(t KeyTerms) (string, authenticator.Enrolled, error)
-	pins           PINKinds
-	messages       *signin.Messages
-	spare          func(ctx context.Context, r store.Reader, l signin.Loss) error
-	quarantine     time.Duration
-	now            func() time.Time
-}
-
-// New makes Enrollments.
-func New(p Parts) *Enrollments {
-	return &Enrollments{
-		db: p.DB, directory: p.Directory, strangers: p.Strangers, outbox: p.Outbox, tries: p.Tries, tickets: p.Tickets, sessions: p.Sessions,
-		authenticators: p.Authenticators, newPass: p.NewPass, newKey: p.NewKey, pins: p.PINs, messages: p.Messages,
-		spare: p.Spare, quarantine: p.Quarantine, now: p.Now,
-	}
-}
-
-// Kind is something that a person can enroll by themselves. A restricted one has
-// known weaknesses (SP 800-63B-4 section 3.2.9).
-type Kind struct {
-	Kind, Title string
-	Restricted  bool
-}
-
-// Kinds lists what people can enroll, in the order in which it is offered.
-func (e *Enrollments) Kinds() []Kind {
-	var out []Kind
-	for _, a := range e.authenticators {
-		if _, ok := a.(authenticator.Enroller); ok {
-			d := a.Describe()
-			out = append(out, Kind{d.Kind, d.Title, d.Traits.Has(assurance.Restricted)})
-		}
-	}
-	return out
-}
-
-// Authenticator is one enrolled authenticator, for its owner and for
-// administrators.
-type Authenticator struct {
-	ID         assurance.CredentialID `json:"id"`
-	Kind       string                 `json:"kind"`
-	Title      string                 `json:"title"`
-	Label      string                 `json:"label"`
-	Traits     assurance.Trait        `json:"traits"`
-	Status     string                 `json:"status"`
-	Quarantine time.Time              `json:"quarantine,omitzero"`
-	Created    time.Time              `json:"created"`
-	Used       time.Time              `json:"used,omitzero"`
-	// PIN is what stands in front of its codes: none, set, first for one that an
-	// administrator gave, or wanted. Empty where no PIN can.
-	PIN string `json:"pin,omitempty"`
-}
-
-// List returns the account's authenticators that are not revoked or used up,
-// oldest first.
-func (e *Enrollments) List(ctx context.Context, account assurance.AccountID) ([]Authenticator, error) {
-	rows, err := e.directory.Credentials(ctx, e.db, account)
-	if err != nil {
-		return nil, err
-	}
-	var out []Authenticator
-	for _, c := range rows {
-		if c.Status == directory.CredentialRevoked || c.Status == directory.CredentialUsedUp {
-			continue
-		}
-		out = append(out, e.Describe(c))
-	}
-	return out, nil
-}
-
-// Describe tells of a credential what its owner and administrators may read.
-func (e *Enrollments) Describe(c directory.Credential) Authenticator {
-	title := c.Kind
-	if a := e.kind(c.Kind); a != nil {
-		title = a.Describe().Title
-	}
-	q := c.Quarantine
-	if !e.now().Before(q) {
-		q = time.Time{}
-	}
-	return Authenticator{ID: c.ID, Kind: c.Kind, Title: title, Label: c.Label, Traits: c.Traits, Status: c.Status, Quarantine: q, Created: c.Created, Used: c.Used, PIN: e.pins.Standing(c.Kind, c.State)}
-}
-
-func (e *Enrollments) kind(kind string) authenticator.Authenticator {
-	for _, a := range e.authenticators {
-		if a.Describe().Kind == kind {
-			return a
-		}
-	}
-	return nil
+	db         *store.DB
+	directory  *directory.Directory
+	strangers  *signin.Strangers
+	tries      *signin.Tries
+	tickets    *ticket.Tickets
+	kind       func(kind string) authenticator.Authenticator // nil where there is none
+	describe   func(c directory.Credential) Authenticator
+	messages   *signin.Messages
+	endings    *Endings
+	tell       teller
+	quarantine time.Duration
+	now        func() time.Time
 }
 
 // Offer is what a page shows so that the person can enroll.
@@ -294,16 +243,6 @@ func (e *Enrollments) person(ctx context.Context, r store.Reader, id assurance.A
 	return p, directory.LacksTwoFactors(rows, e.now()), nil
 }
 
-func (e *Enrollments) twoFactors(rows []directory.Credential) bool {
-	return assurance.TwoFactors().Met(directory.CouldShow(rows, e.now()), e.now())
-}
-
-// TwoFactors reports whether the account could sign in with two factors.
-func (e *Enrollments) TwoFactors(ctx context.Context, account assurance.AccountID) (bool, error) {
-	rows, err := e.directory.Credentials(ctx, e.db, account)
-	return e.twoFactors(rows), err
-}
-
 // maxTries is how many replies one offer takes.
 const maxTries = 5
 
@@ -359,7 +298,7 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 	if err != nil {
 		return Authenticator{}, err
 	}
-	return e.Describe(c), nil
+	return e.describe(c), nil
 }
 
 // spendTry counts a reply before it is looked at.
@@ -391,8 +330,8 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 	if account.State != directory.Active {
 		return c, failure.Refuse("suspended", "The account is suspended.")
 	}
-	if slices.ContainsFunc(e.authenticators, func(a authenticator.Authenticator) bool { return a.Describe().Kind == c.Kind && a.Describe().Single }) {
-		if err := e.retire(ctx, tx, p.Account, c.Kind); err != nil {
+	if e.kind(c.Kind).Describe().Single {
+		if err := e.endings.retire(ctx, tx, p.Account, c.Kind); err != nil {
 			return c, err
 		}
 	}
@@ -403,7 +342,7 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 	if _, err := e.directory.Spend(ctx, tx, directory.Once{Credential: c.ID, Key: enrolled.Once, Alone: true}, e.now()); err != nil {
 		return c, err
 	}
-	en := e.entry(g, "credential.enrolled", c)
+	en := entryOf(g, "credential.enrolled", c)
 	if enrolled.Detail != "" {
 		en.Detail["detail"] = enrolled.Detail
 	}
@@ -419,7 +358,7 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 		what = "from tomorrow on, beside a recovery code, to get back in as"
 	}
 	return c, e.tell(ctx, tx, account, "A new way to sign in was added to your account",
-		fmt.Sprintf("%q (%s) can be used %s %s.", c.Label, e.Describe(c).Title, what, account.Name))
+		fmt.Sprintf("%q (%s) can be used %s %s.", c.Label, e.describe(c).Title, what, account.Name))
 }
 
 // calm ends an account's risk: whoever set a new password knows what nobody else does.
@@ -432,39 +371,11 @@ func (e *Enrollments) calm(ctx context.Context, tx *store.Tx, id assurance.Accou
 	return e.directory.Update(ctx, tx, account)
 }
 
-// retire revokes what an account has of a kind, also what is used up: what it showed
-// ends with it.
-func (e *Enrollments) retire(ctx context.Context, tx *store.Tx, account assurance.AccountID, kind string) error {
-	rows, err := e.directory.Credentials(ctx, tx, account)
-	if err != nil {
-		return err
-	}
-	for _, c := range rows {
-		if c.Kind == kind && c.Status != directory.CredentialRevoked {
-			c.EndAt(e.now(), directory.CredentialRevoked, directory.ByNewer, 0)
-			if err := e.directory.UpdateCredential(ctx, tx, c); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (e *Enrollments) entry(g signin.Grant, event string, c directory.Credential) audit.Entry {
+// entryOf is what the log says of a credential that its owner changed.
+func entryOf(g signin.Grant, event string, c directory.Credential) audit.Entry {
 	return audit.Entry{Event: event, Outcome: "ok", Account: int64(c.Account), AccountName: g.Name(), Application: signin.Self,
 		Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(),
 		Detail: map[string]string{"authenticator": c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10), "label": c.Label, "traits": c.Traits.String()}}
-}
-
-// tell queues the notice to every address, with what to do if it was not them.
-func (e *Enrollments) tell(ctx context.Context, tx *store.Tx, account directory.Account, subject, what string) error {
-	mails, err := e.directory.Mails(ctx, tx, account.ID)
-	if err != nil {
-		return err
-	}
-	body := what + fmt.Sprintf("\n\nThis was done at %s.\n\nIf that was not you, sign in now, choose \"This was not me\" in your history, and tell your administrator.\n",
-		notify.Moment(e.now()))
-	return e.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: subject, Body: body})
 }
 
 // CleanLabel keeps what can be read: 60 characters at most, one line.

@@ -50,11 +50,11 @@ func TestEnroll(t *testing.T) {
 		session := r.enters("bob", "password", "totp")
 		g := r.grant("bob", session, Enroll, "passkey")
 		for _, kind := range []string{"accesspass", "nothing", strings.Repeat("x", 99)} {
-			if _, err := r.Begin(t.Context(), g, kind); failure.ClassOf(err) != failure.Invalid {
+			if _, err := r.Enrollments.Begin(t.Context(), g, kind); failure.ClassOf(err) != failure.Invalid {
 				t.Errorf("%s is offered: %v", kind, err)
 			}
 		}
-		if _, err := r.Begin(t.Context(), g, "smscode"); reason(err) != "other-action" {
+		if _, err := r.Enrollments.Begin(t.Context(), g, "smscode"); reason(err) != "other-action" {
 			t.Errorf("a grant for another kind: %v", err)
 		}
 		r.change(func(tx *store.Tx) error {
@@ -62,35 +62,35 @@ func TestEnroll(t *testing.T) {
 			c.taken(&phone)
 			return r.directory.UpdateCredential(t.Context(), tx, phone)
 		})
-		offer, err := r.Begin(t.Context(), g, "passkey")
+		offer, err := r.Enrollments.Begin(t.Context(), g, "passkey")
 		if err != nil || offer.Prompt.Label != "bob" || !offer.Expires.Equal(began.Add(codeLife)) {
 			t.Fatalf("%+v, %v", offer, err)
 		}
-		if again, err := r.Resume(t.Context(), g, offer.Ticket); err != nil || again.Ticket != offer.Ticket || again.Prompt.Label != "bob" {
+		if again, err := r.Enrollments.Resume(t.Context(), g, offer.Ticket); err != nil || again.Ticket != offer.Ticket || again.Prompt.Label != "bob" {
 			t.Errorf("%+v, %v", again, err)
 		}
 		other := r.grant("bob", r.enters("bob", "password"), signin.SignIn, "")
 		r.person("carol", "password", "totp")
 		carols := r.grant("carol", r.enters("carol", "password"), signin.SignIn, "")
 		for name, g := range map[string]signin.Grant{"another session": other, "another account": carols} {
-			if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); reason(err) != "other-session" {
+			if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); reason(err) != "other-session" {
 				t.Errorf("%s goes on: %v", name, err)
 			}
-			if _, err := r.Resume(t.Context(), g, offer.Ticket); reason(err) != "other-session" {
+			if _, err := r.Enrollments.Resume(t.Context(), g, offer.Ticket); reason(err) != "other-session" {
 				t.Errorf("%s looks: %v", name, err)
 			}
 		}
-		if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "no"), ""); reason(err) != "wrong" || failure.ClassOf(err) != failure.Invalid || r.events("credential.refused") != 1 {
+		if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "no"), ""); reason(err) != "wrong" || failure.ClassOf(err) != failure.Invalid || r.events("credential.refused") != 1 {
 			t.Errorf("a wrong answer: %v", err)
 		}
-		a, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), " my \n key\u202e ")
+		a, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), " my \n key\u202e ")
 		if err != nil || a.Label != "my key" || a.Quarantine.Equal(began.Add(r.quarantine)) != c.quiet || a.Quarantine.IsZero() == c.quiet {
 			t.Errorf("%s: %+v, %v", c.name, a, err)
 		}
 		if got := r.mails(); len(got) != 1 || got[0] != "bob@example.org: A new way to sign in was added to your account" || r.events("credential.enrolled") != 1 {
 			t.Errorf("told %q", got)
 		}
-		if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); err == nil {
+		if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); err == nil {
 			t.Error("an offer is good twice")
 		}
 	}
@@ -101,26 +101,26 @@ func TestOfferEnds(t *testing.T) {
 	r := setUp(t)
 	r.person("bob", "password", "totp")
 	g := r.grant("bob", r.enters("bob", "password", "totp"), Enroll, "passkey")
-	offer, err := r.Begin(t.Context(), g, "passkey")
+	offer, err := r.Enrollments.Begin(t.Context(), g, "passkey")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range maxTries + 1 {
-		_, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "no"), "")
+		_, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "no"), "")
 		if want := map[bool]string{true: "too-many-tries", false: "wrong"}[i == maxTries]; reason(err) != want {
 			t.Errorf("answer %d: %v", i, err)
 		}
 	}
-	if offer, err = r.Begin(t.Context(), g, "passkey"); err != nil {
+	if offer, err = r.Enrollments.Begin(t.Context(), g, "passkey"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "again"), ""); !errors.Is(err, ErrAnother) {
+	if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "again"), ""); !errors.Is(err, ErrAnother) {
 		t.Errorf("another answer: %v", err)
 	}
-	if again, err := r.Resume(t.Context(), g, offer.Ticket); err != nil || again.Prompt.Label != "another" {
+	if again, err := r.Enrollments.Resume(t.Context(), g, offer.Ticket); err != nil || again.Prompt.Label != "another" {
 		t.Errorf("%+v, %v", again, err)
 	}
-	if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "again"), ""); failure.ClassOf(err) != failure.Invalid || errors.Is(err, ErrAnother) {
+	if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "again"), ""); failure.ClassOf(err) != failure.Invalid || errors.Is(err, ErrAnother) {
 		t.Errorf("two codes at once are sent: %v", err)
 	}
 	suspend := func(state string) {
@@ -131,15 +131,15 @@ func TestOfferEnds(t *testing.T) {
 		})
 	}
 	suspend(directory.Suspended)
-	if _, err := r.Begin(t.Context(), g, "passkey"); reason(err) != "suspended" {
+	if _, err := r.Enrollments.Begin(t.Context(), g, "passkey"); reason(err) != "suspended" {
 		t.Errorf("suspended: %v", err)
 	}
-	if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); reason(err) != "suspended" {
+	if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); reason(err) != "suspended" {
 		t.Errorf("suspended meanwhile: %v", err)
 	}
 	suspend(directory.Active)
 	r.now = began.Add(codeLife)
-	if _, err := r.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); err == nil {
+	if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); err == nil {
 		t.Error("after ten minutes it is taken")
 	}
 }
@@ -165,11 +165,11 @@ func TestReplaces(t *testing.T) {
 	session := r.enters("bob", "password", "totp")
 	first := r.newest("bob")
 	for _, kind := range []string{"totp", "recoverycode", "password"} {
-		offer, err := r.Begin(t.Context(), r.grant("bob", session, Enroll, kind), kind)
+		offer, err := r.Enrollments.Begin(t.Context(), r.grant("bob", session, Enroll, kind), kind)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.Finish(t.Context(), r.grant("bob", session, signin.SignIn, ""), offer.Ticket, answer(kind, "yes"), strings.Repeat("ä", 70)); err != nil {
+		if _, err := r.Enrollments.Finish(t.Context(), r.grant("bob", session, signin.SignIn, ""), offer.Ticket, answer(kind, "yes"), strings.Repeat("ä", 70)); err != nil {
 			t.Fatal(err)
 		}
 		if risk := r.account("bob").Risk; risk.IsZero() != (kind == "password") {
@@ -276,7 +276,10 @@ func TestPass(t *testing.T) {
 	bob := r.person("bob", "password")
 	for _, c := range []struct{ asked, lives time.Duration }{{0, time.Hour}, {-1, time.Hour}, {time.Minute, time.Minute}, {signin.PassCeiling, signin.PassCeiling}, {signin.PassCeiling + 1, 0}} {
 		var ends time.Time
-		err := r.try(func(tx *store.Tx) (err error) { _, ends, err = r.PassIn(t.Context(), tx, bob, c.asked); return err })
+		err := r.try(func(tx *store.Tx) (err error) {
+			_, ends, err = r.Passes.IssueIn(t.Context(), tx, bob, c.asked)
+			return err
+		})
 		if (err == nil) != (c.lives > 0) || err == nil && !ends.Equal(began.Add(c.lives)) {
 			t.Errorf("%s: until %s, %v", c.asked, ends, err)
 		}
@@ -319,33 +322,33 @@ func TestPIN(t *testing.T) {
 	id := func(kind string) string { return strconv.FormatInt(int64(has[kind].ID), 10) }
 	session, other := r.enters("bob", "password", "totp"), r.enters("bob", "password")
 	g := r.grant("bob", session, SetPIN, id("totp"))
-	if _, err := r.BeginPIN(t.Context(), g, has["password"].ID); reason(err) != "other-action" {
+	if _, err := r.PINs.Begin(t.Context(), g, has["password"].ID); reason(err) != "other-action" {
 		t.Errorf("another token: %v", err)
 	}
-	if _, err := r.BeginPIN(t.Context(), r.grant("bob", session, SetPIN, id("password")), has["password"].ID); failure.ClassOf(err) != failure.Invalid {
+	if _, err := r.PINs.Begin(t.Context(), r.grant("bob", session, SetPIN, id("password")), has["password"].ID); failure.ClassOf(err) != failure.Invalid {
 		t.Errorf("a password with a PIN: %v", err)
 	}
-	secret, err := r.BeginPIN(t.Context(), g, has["totp"].ID)
+	secret, err := r.PINs.Begin(t.Context(), g, has["totp"].ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := r.ResumePIN(t.Context(), g, secret); err != nil || a.ID != has["totp"].ID {
+	if a, err := r.PINs.Resume(t.Context(), g, secret); err != nil || a.ID != has["totp"].ID {
 		t.Errorf("%+v, %v", a, err)
 	}
 	elsewhere := r.grant("bob", other, signin.SignIn, "")
-	if _, err := r.ResumePIN(t.Context(), elsewhere, secret); reason(err) != "other-session" {
+	if _, err := r.PINs.Resume(t.Context(), elsewhere, secret); reason(err) != "other-session" {
 		t.Errorf("another session looks: %v", err)
 	}
-	if err := r.FinishPIN(t.Context(), elsewhere, secret, "246810", "246810"); reason(err) != "other-session" {
+	if err := r.PINs.Finish(t.Context(), elsewhere, secret, "246810", "246810"); reason(err) != "other-session" {
 		t.Errorf("another session sets it: %v", err)
 	}
-	if err := r.FinishPIN(t.Context(), g, secret, "246810", "246811"); reason(err) != "not-twice" {
+	if err := r.PINs.Finish(t.Context(), g, secret, "246810", "246811"); reason(err) != "not-twice" {
 		t.Errorf("two PINs: %v", err)
 	}
-	if err := r.FinishPIN(t.Context(), g, secret, "1234", "1234"); reason(err) != "weak" {
+	if err := r.PINs.Finish(t.Context(), g, secret, "1234", "1234"); reason(err) != "weak" {
 		t.Errorf("a weak PIN: %v", err)
 	}
-	if err := r.FinishPIN(t.Context(), g, secret, "246810", "246810"); err != nil {
+	if err := r.PINs.Finish(t.Context(), g, secret, "246810", "246810"); err != nil {
 		t.Fatal(err)
 	}
 	if c := r.newest("bob")["totp"]; !c.Traits.Has(assurance.Known) || string(c.State) != "set" || r.events("credential.pin-set") != 1 || len(r.mails()) != 1 {
@@ -357,20 +360,20 @@ func TestPIN(t *testing.T) {
 	if _, err := r.sessions.Standing(t.Context(), session); err != nil {
 		t.Error("the session that set it ended")
 	}
-	if err := r.FinishPIN(t.Context(), g, secret, "246810", "246810"); err == nil {
+	if err := r.PINs.Finish(t.Context(), g, secret, "246810", "246810"); err == nil {
 		t.Error("it is set twice")
 	}
 	bob := r.account("bob")
 	given := func(kind string) (pin string, err error) {
 		err = r.try(func(tx *store.Tx) error {
 			c := r.newest("bob")[kind]
-			pin, err = r.GivePINIn(t.Context(), tx, bob, &c)
+			pin, err = r.PINs.GiveIn(t.Context(), tx, bob, &c)
 			return err
 		})
 		return pin, err
 	}
 	cleared := func(kind string) error {
-		return r.try(func(tx *store.Tx) error { c := r.newest("bob")[kind]; return r.ClearPINIn(t.Context(), tx, bob, &c) })
+		return r.try(func(tx *store.Tx) error { c := r.newest("bob")[kind]; return r.PINs.ClearIn(t.Context(), tx, bob, &c) })
 	}
 	if err := cleared("totp"); err != nil || string(r.newest("bob")["totp"].State) != "{}" {
 		t.Errorf("it is not taken away: %v", err)
@@ -403,14 +406,14 @@ func TestBind(t *testing.T) {
 	r.person("bob", "password", "totp")
 	session := r.enters("bob", "password", "totp")
 	g := r.grant("bob", session, Enroll, "push")
-	offer, err := r.Begin(t.Context(), g, "push")
+	offer, err := r.Enrollments.Begin(t.Context(), g, "push")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Finish(t.Context(), g, offer.Ticket, prompt.Answer{Data: []byte("signed by the browser")}, ""); reason(err) != "no-device" {
+	if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, prompt.Answer{Data: []byte("signed by the browser")}, ""); reason(err) != "no-device" {
 		t.Errorf("the browser speaks for the device: %v", err)
 	}
-	p, err := r.pending(t.Context(), g, offer.Ticket)
+	p, err := r.Enrollments.pending(t.Context(), g, offer.Ticket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -433,15 +436,15 @@ func TestBind(t *testing.T) {
 	if r.newest("bob")["push"].ID != 0 {
 		t.Error("a device was bound without its owner")
 	}
-	a, err := r.Finish(t.Context(), g, offer.Ticket, prompt.Answer{}, "")
+	a, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, prompt.Answer{}, "")
 	if err != nil || a.Kind != "push" || a.Label != "app" {
 		t.Errorf("%+v, %v", a, err)
 	}
-	next, err := r.Begin(t.Context(), g, "push")
+	next, err := r.Enrollments.Begin(t.Context(), g, "push")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err = r.pending(t.Context(), g, next.Ticket); err != nil {
+	if p, err = r.Enrollments.pending(t.Context(), g, next.Ticket); err != nil {
 		t.Fatal(err)
 	}
 	r.now = began.Add(codeLife)
@@ -462,11 +465,11 @@ func TestHandedOver(t *testing.T) {
 	bob := r.person("bob")
 	fails := errors.New("no more random numbers")
 	for label, want := range map[string]string{"": "Key", "backups": "backups"} {
-		r.newKey = func(KeyTerms) (string, authenticator.Enrolled, error) {
+		r.Keys.issue = func(KeyTerms) (string, authenticator.Enrolled, error) {
 			return "text", authenticator.Enrolled{State: []byte("{}"), Traits: assurance.Delegated, Label: "Key"}, nil
 		}
 		r.change(func(tx *store.Tx) error {
-			text, id, err := r.KeyIn(t.Context(), tx, bob, KeyTerms{Label: label})
+			text, id, err := r.Keys.IssueIn(t.Context(), tx, bob, KeyTerms{Label: label})
 			if err != nil || text != "text" || id == 0 {
 				t.Errorf("%q, %d, %v", text, id, err)
 			}
@@ -476,8 +479,8 @@ func TestHandedOver(t *testing.T) {
 			t.Errorf("called %q, want %q", got, want)
 		}
 	}
-	r.newKey = func(KeyTerms) (string, authenticator.Enrolled, error) { return "", authenticator.Enrolled{}, fails }
-	if err := r.try(func(tx *store.Tx) error { _, _, err := r.KeyIn(t.Context(), tx, bob, KeyTerms{}); return err }); !errors.Is(err, fails) {
+	r.Keys.issue = func(KeyTerms) (string, authenticator.Enrolled, error) { return "", authenticator.Enrolled{}, fails }
+	if err := r.try(func(tx *store.Tx) error { _, _, err := r.Keys.IssueIn(t.Context(), tx, bob, KeyTerms{}); return err }); !errors.Is(err, fails) {
 		t.Error(err)
 	}
 	carol := r.person("carol", "totp")

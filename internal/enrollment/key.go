@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/store"
 )
@@ -17,17 +18,23 @@ type KeyTerms struct {
 	Label    string
 }
 
-// KeyIn adds an automation key to a service account inside another room's
+// Keys issues automation keys.
+type Keys struct {
+	directory *directory.Directory
+	issue     func(t KeyTerms) (string, authenticator.Enrolled, error)
+}
+
+// IssueIn adds an automation key to a service account inside another room's
 // change. It returns the key's text, which is kept nowhere, and its number.
-func (e *Enrollments) KeyIn(ctx context.Context, tx *store.Tx, account directory.Account, t KeyTerms) (string, int64, error) {
-	text, enrolled, err := e.newKey(t)
+func (k *Keys) IssueIn(ctx context.Context, tx *store.Tx, account directory.Account, t KeyTerms) (string, int64, error) {
+	text, enrolled, err := k.issue(t)
 	if err != nil {
 		return "", 0, err
 	}
 	if t.Label == "" {
 		t.Label = enrolled.Label
 	}
-	c, err := e.directory.AddCredential(ctx, tx, directory.Credential{Account: account.ID, Kind: "apikey", Label: t.Label,
+	c, err := k.directory.AddCredential(ctx, tx, directory.Credential{Account: account.ID, Kind: "apikey", Label: t.Label,
 		Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State})
 	return text, int64(c.ID), err
 }

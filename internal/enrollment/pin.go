@@ -11,6 +11,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
@@ -37,29 +38,40 @@ type pendingPIN struct {
 	Credential assurance.CredentialID
 }
 
-// BeginPIN lets the grant's account type a PIN for one of its authenticators,
+// PINs are what owners and administrators do with PINs.
+type PINs struct {
+	db        *store.DB
+	directory *directory.Directory
+	tickets   *ticket.Tickets
+	sessions  *session.Sessions
+	kinds     PINKinds
+	describe  func(c directory.Credential) Authenticator
+	tell      teller
+}
+
+// Begin lets the grant's account type a PIN for one of its authenticators,
 // within ten minutes. The ticket that it returns is secret.
-func (e *Enrollments) BeginPIN(ctx context.Context, g signin.Grant, id assurance.CredentialID) (string, error) {
+func (pn *PINs) Begin(ctx context.Context, g signin.Grant, id assurance.CredentialID) (string, error) {
 	if !g.Covers(signin.Self, SetPIN, strconv.FormatInt(int64(id), 10)) {
 		return "", failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
-	if _, err := e.takesPIN(ctx, e.db, g, id); err != nil {
+	if _, err := pn.takes(ctx, pn.db, g, id); err != nil {
 		return "", err
 	}
 	b, err := json.Marshal(pendingPIN{begun: begunBy(g), Credential: id})
 	if err != nil {
 		return "", err
 	}
-	return e.tickets.Issue(ctx, ticket.Spec{Kind: pinTicket, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
+	return pn.tickets.Issue(ctx, ticket.Spec{Kind: pinTicket, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
 }
 
-// takesPIN returns one of the grant's own active authenticators that can have a PIN.
-func (e *Enrollments) takesPIN(ctx context.Context, r store.Reader, g signin.Grant, id assurance.CredentialID) (directory.Credential, error) {
-	c, err := e.directory.Credential(ctx, r, g.Account(), id)
+// takes returns one of the grant's own active authenticators that can have a PIN.
+func (pn *PINs) takes(ctx context.Context, r store.Reader, g signin.Grant, id assurance.CredentialID) (directory.Credential, error) {
+	c, err := pn.directory.Credential(ctx, r, g.Account(), id)
 	if err != nil {
 		return c, err
 	}
-	if c.Status != directory.CredentialActive || e.pins.Standing(c.Kind, c.State) == "" {
+	if c.Status != directory.CredentialActive || pn.kinds.Standing(c.Kind, c.State) == "" {
 		return c, noPIN
 	}
 	return c, nil
@@ -67,18 +79,18 @@ func (e *Enrollments) takesPIN(ctx context.Context, r store.Reader, g signin.Gra
 
 var noPIN = failure.New(failure.Invalid, "That cannot have a PIN.")
 
-// ResumePIN says for which authenticator a ticket of BeginPIN is.
-func (e *Enrollments) ResumePIN(ctx context.Context, g signin.Grant, secret string) (Authenticator, error) {
-	p, err := e.pendingPIN(ctx, g, secret)
+// Resume says for which authenticator a ticket of Begin is.
+func (pn *PINs) Resume(ctx context.Context, g signin.Grant, secret string) (Authenticator, error) {
+	p, err := pn.pending(ctx, g, secret)
 	if err != nil {
 		return Authenticator{}, err
 	}
-	c, err := e.takesPIN(ctx, e.db, g, p.Credential)
-	return e.Describe(c), err
+	c, err := pn.takes(ctx, pn.db, g, p.Credential)
+	return pn.describe(c), err
 }
 
-func (e *Enrollments) pendingPIN(ctx context.Context, g signin.Grant, secret string) (p pendingPIN, err error) {
-	t, err := e.tickets.Peek(ctx, pinTicket, secret)
+func (pn *PINs) pending(ctx context.Context, g signin.Grant, secret string) (p pendingPIN, err error) {
+	t, err := pn.tickets.Peek(ctx, pinTicket, secret)
 	if err != nil {
 		return p, err
 	}
@@ -88,23 +100,23 @@ func (e *Enrollments) pendingPIN(ctx context.Context, g signin.Grant, secret str
 	return p, p.continued(g)
 }
 
-// FinishPIN sets the PIN that was typed twice. The account's other sessions end:
+// Finish sets the PIN that was typed twice. The account's other sessions end:
 // they may rest on the PIN of before. A PIN that will not do is Invalid, with what
 // to do about it, and can be mended with the same ticket.
-func (e *Enrollments) FinishPIN(ctx context.Context, g signin.Grant, secret, pin, again string) error {
-	p, err := e.pendingPIN(ctx, g, secret)
+func (pn *PINs) Finish(ctx context.Context, g signin.Grant, secret, pin, again string) error {
+	p, err := pn.pending(ctx, g, secret)
 	if err != nil {
 		return err
 	}
 	if pin != again {
 		return &failure.Error{Class: failure.Invalid, Reason: "not-twice", Public: "The two are not the same. Type the PIN twice."}
 	}
-	return e.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		c, err := e.takesPIN(ctx, tx, g, p.Credential)
+	return pn.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		c, err := pn.takes(ctx, tx, g, p.Credential)
 		if err != nil {
 			return err
 		}
-		next, err := e.pins.Set(c.Kind, c.State, pin)
+		next, err := pn.kinds.Set(c.Kind, c.State, pin)
 		var refused *authenticator.Refused
 		if errors.As(err, &refused) {
 			return &failure.Error{Class: failure.Invalid, Reason: refused.Reason, Public: refused.Public}
@@ -112,67 +124,67 @@ func (e *Enrollments) FinishPIN(ctx context.Context, g signin.Grant, secret, pin
 		if err != nil {
 			return err
 		}
-		if _, err := e.tickets.TakeIn(ctx, tx, pinTicket, secret); err != nil {
+		if _, err := pn.tickets.TakeIn(ctx, tx, pinTicket, secret); err != nil {
 			return err
 		}
-		if err := e.rewritePIN(ctx, tx, &c, next); err != nil {
+		if err := pn.rewrite(ctx, tx, &c, next); err != nil {
 			return err
 		}
-		ended, err := e.sessions.EndAllIn(ctx, tx, c.Account, g.Session())
+		ended, err := pn.sessions.EndAllIn(ctx, tx, c.Account, g.Session())
 		if err != nil {
 			return err
 		}
-		en := e.entry(g, "credential.pin-set", c)
+		en := entryOf(g, "credential.pin-set", c)
 		en.Detail["sessions-ended"] = strconv.Itoa(ended)
 		tx.Record(en)
-		account, err := e.directory.Get(ctx, tx, c.Account)
+		account, err := pn.directory.Get(ctx, tx, c.Account)
 		if err != nil {
 			return err
 		}
-		return e.tell(ctx, tx, account, "The PIN of one of your tokens was changed",
+		return pn.tell(ctx, tx, account, "The PIN of one of your tokens was changed",
 			fmt.Sprintf("%q has a new PIN, which is typed in front of its codes to sign in as %s.", c.Label, account.Name))
 	})
 }
 
-func (e *Enrollments) rewritePIN(ctx context.Context, tx *store.Tx, c *directory.Credential, next authenticator.Enrolled) error {
+func (pn *PINs) rewrite(ctx context.Context, tx *store.Tx, c *directory.Credential, next authenticator.Enrolled) error {
 	c.State, c.Traits = next.State, next.Traits
 	tx.Announce(directory.Topic(c.Account))
-	return e.directory.UpdateCredential(ctx, tx, *c)
+	return pn.directory.UpdateCredential(ctx, tx, *c)
 }
 
-// GivePINIn replaces the PIN of a credential that was read in this transaction by
+// GiveIn replaces the PIN of a credential that was read in this transaction by
 // one that its owner must change, inside another room's change, which records it.
 // What the PIN of before showed stops counting at once, in sessions too.
-func (e *Enrollments) GivePINIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) (string, error) {
-	if e.pins.Standing(c.Kind, c.State) == "" {
+func (pn *PINs) GiveIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) (string, error) {
+	if pn.kinds.Standing(c.Kind, c.State) == "" {
 		return "", noPIN
 	}
-	next, pin, err := e.pins.Give(c.Kind, c.State)
+	next, pin, err := pn.kinds.Give(c.Kind, c.State)
 	if err != nil {
 		return "", err
 	}
-	if err := e.rewritePIN(ctx, tx, c, next); err != nil {
+	if err := pn.rewrite(ctx, tx, c, next); err != nil {
 		return "", err
 	}
-	return pin, e.tell(ctx, tx, account, "The PIN of one of your tokens was replaced",
+	return pin, pn.tell(ctx, tx, account, "The PIN of one of your tokens was replaced",
 		fmt.Sprintf("An administrator gave %q of %s a new PIN. Change it under \"Ways to sign in\": until then it counts for nothing.", c.Label, account.Name))
 }
 
-// ClearPINIn takes the PIN away in the same way.
-func (e *Enrollments) ClearPINIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) error {
-	if e.pins.Standing(c.Kind, c.State) == "" {
+// ClearIn takes the PIN away in the same way.
+func (pn *PINs) ClearIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) error {
+	if pn.kinds.Standing(c.Kind, c.State) == "" {
 		return noPIN
 	}
-	next, err := e.pins.Clear(c.Kind, c.State)
+	next, err := pn.kinds.Clear(c.Kind, c.State)
 	if err != nil {
 		return err
 	}
-	if e.pins.Standing(c.Kind, next.State) == "wanted" {
+	if pn.kinds.Standing(c.Kind, next.State) == "wanted" {
 		return failure.New(failure.Conflict, "The codes of that token are made with its PIN; give it a new one instead.")
 	}
-	if err := e.rewritePIN(ctx, tx, c, next); err != nil {
+	if err := pn.rewrite(ctx, tx, c, next); err != nil {
 		return err
 	}
-	return e.tell(ctx, tx, account, "The PIN of one of your tokens was taken away",
+	return pn.tell(ctx, tx, account, "The PIN of one of your tokens was taken away",
 		fmt.Sprintf("An administrator took away the PIN of %q. Its codes alone are typed now to sign in as %s.", c.Label, account.Name))
 }

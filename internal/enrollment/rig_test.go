@@ -136,6 +136,18 @@ func (pins) Clear(_ string, state []byte) (authenticator.Enrolled, error) {
 
 type rig struct {
 	*Enrollments
+	*Listing
+	*Changes
+	*Endings
+	*PINs
+	*Passes
+	*Keys
+	*Notices
+	db        *store.DB
+	directory *directory.Directory
+	tickets   *ticket.Tickets
+	sessions  *session.Sessions
+
 	t      *testing.T
 	engine *signin.Engine
 	now    time.Time
@@ -177,9 +189,11 @@ func setUp(t *testing.T) *rig {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	r.Enrollments = New(Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
+	made := New(Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
 		PINs: pins{}, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock,
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
+	r.Enrollments, r.Listing, r.Changes, r.Endings, r.PINs, r.Passes, r.Keys, r.Notices = made.Enrollments, made.Listing, made.Changes, made.Endings, made.PINs, made.Passes, made.Keys, made.Notices
+	r.db, r.directory, r.tickets, r.sessions = db, people, tickets, sessions
 	r.change(func(tx *store.Tx) error {
 		g, err := groups.Create(t.Context(), tx, directory.Administrators, "Administrators", true)
 		if err != nil {

@@ -35,11 +35,11 @@ func (r *rig) told(name string) (out []string) {
 func (r *rig) enrolled(session, kind string) {
 	r.t.Helper()
 	g := r.grant("bob", session, Enroll, kind)
-	offer, err := r.Begin(r.t.Context(), g, kind)
+	offer, err := r.Enrollments.Begin(r.t.Context(), g, kind)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if _, err := r.Finish(r.t.Context(), g, offer.Ticket, answer(kind, "yes"), ""); err != nil {
+	if _, err := r.Enrollments.Finish(r.t.Context(), g, offer.Ticket, answer(kind, "yes"), ""); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -70,14 +70,14 @@ func TestOwnersAreToldWhat(t *testing.T) {
 		"a PIN given": {func(r *rig, bob directory.Account) error {
 			return r.try(func(tx *store.Tx) error {
 				c := r.newest("bob")["totp"]
-				_, err := r.GivePINIn(t.Context(), tx, bob, &c)
+				_, err := r.PINs.GiveIn(t.Context(), tx, bob, &c)
 				return err
 			})
 		}, []string{"The PIN of one of your tokens was replaced", "until then it counts for nothing"}, "246810"},
 		"a PIN taken away": {func(r *rig, bob directory.Account) error {
 			return r.try(func(tx *store.Tx) error {
 				c := r.newest("bob")["totp"]
-				return r.ClearPINIn(t.Context(), tx, bob, &c)
+				return r.PINs.ClearIn(t.Context(), tx, bob, &c)
 			})
 		}, []string{"The PIN of one of your tokens was taken away", "Its codes alone are typed now to sign in as bob."}, "new PIN"},
 	} {
@@ -110,12 +110,12 @@ func TestEntriesSayWhatWasSetUp(t *testing.T) {
 	session := r.enters("bob", "password", "totp")
 	r.enrolled(session, "passkey")
 	g := r.grant("bob", session, Enroll, "push")
-	offer, err := r.Begin(t.Context(), g, "push")
+	offer, err := r.Enrollments.Begin(t.Context(), g, "push")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.bound(offer, g)
-	if _, err := r.Finish(t.Context(), g, offer.Ticket, prompt.Answer{}, ""); err != nil {
+	if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, prompt.Answer{}, ""); err != nil {
 		t.Fatal(err)
 	}
 	all, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "credential.enrolled"})
@@ -133,7 +133,7 @@ func TestEntriesSayWhatWasSetUp(t *testing.T) {
 // bound has a device propose itself for an offer.
 func (r *rig) bound(offer Offer, g signin.Grant) {
 	r.t.Helper()
-	p, err := r.pending(r.t.Context(), g, offer.Ticket)
+	p, err := r.Enrollments.pending(r.t.Context(), g, offer.Ticket)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -149,11 +149,11 @@ func TestWhatIsNotBoundIsRecorded(t *testing.T) {
 	r := setUp(t)
 	bob := r.person("bob", "password", "totp")
 	g := r.grant("bob", r.enters("bob", "password", "totp"), Enroll, "push")
-	offer, err := r.Begin(t.Context(), g, "push")
+	offer, err := r.Enrollments.Begin(t.Context(), g, "push")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := r.pending(t.Context(), g, offer.Ticket)
+	p, err := r.Enrollments.pending(t.Context(), g, offer.Ticket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,11 +197,11 @@ func TestAProposalIsOfWhoseCodeItWas(t *testing.T) {
 	bob, mallory := r.person("bob", "password", "totp"), r.person("mallory", "password", "totp")
 	for _, owner := range []directory.Account{mallory, bob} {
 		g := r.grant("bob", r.enters("bob", "password", "totp"), Enroll, "push")
-		offer, err := r.Begin(t.Context(), g, "push")
+		offer, err := r.Enrollments.Begin(t.Context(), g, "push")
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := r.pending(t.Context(), g, offer.Ticket)
+		p, err := r.Enrollments.pending(t.Context(), g, offer.Ticket)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestAProposalIsOfWhoseCodeItWas(t *testing.T) {
 		if owner.ID != bob.ID {
 			want = "no-device"
 		}
-		if _, err := r.Finish(t.Context(), g, offer.Ticket, prompt.Answer{}, ""); reason(err) != want {
+		if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, prompt.Answer{}, ""); reason(err) != want {
 			t.Errorf("a device that %s brought: %v", owner.Name, err)
 		}
 	}
@@ -244,7 +244,7 @@ func TestWhatSomebodyHasOfAKind(t *testing.T) {
 	})
 	session := r.enters("bob", "passkey")
 	for kind, want := range map[string]string{"totp": "phone", "passkey": "passkey", "smscode": ""} {
-		offer, err := r.Begin(t.Context(), r.grant("bob", session, Enroll, kind), kind)
+		offer, err := r.Enrollments.Begin(t.Context(), r.grant("bob", session, Enroll, kind), kind)
 		if err != nil || offer.Prompt.Hint != want {
 			t.Errorf("%s: he has %q, %v, want %q", kind, offer.Prompt.Hint, err, want)
 		}
@@ -271,7 +271,7 @@ func TestAllOfAKindGo(t *testing.T) {
 	if n := active("password"); n != 1 {
 		t.Errorf("%d passwords are good", n)
 	}
-	r.change(func(tx *store.Tx) error { return r.EndPassesIn(t.Context(), tx, bob.ID) })
+	r.change(func(tx *store.Tx) error { return r.Passes.EndIn(t.Context(), tx, bob.ID) })
 	if n := active("accesspass"); n != 0 {
 		t.Errorf("%d passes are good after they were ended", n)
 	}

@@ -39,11 +39,11 @@ const Report = "report.not-me"
 
 // Parts are what Incidents are made of.
 type Parts struct {
-	DB          *store.DB
-	Directory   *directory.Directory
-	Groups      *directory.Groups
-	Sessions    *session.Sessions
-	Enrollments *enrollment.Enrollments
+	DB        *store.DB
+	Directory *directory.Directory
+	Groups    *directory.Groups
+	Sessions  *session.Sessions
+	Notices   *enrollment.Notices
 	// Recoveries stops those that rest on the word of who reports.
 	Recoveries *recovery.Stops
 	// Spare refuses what would leave nobody who could administer.
@@ -53,19 +53,19 @@ type Parts struct {
 
 // Incidents takes reports. It is safe for concurrent use.
 type Incidents struct {
-	db          *store.DB
-	directory   *directory.Directory
-	groups      *directory.Groups
-	sessions    *session.Sessions
-	enrollments *enrollment.Enrollments
-	recoveries  *recovery.Stops
-	spare       func(ctx context.Context, r store.Reader, l signin.Loss) error
-	now         func() time.Time
+	db         *store.DB
+	directory  *directory.Directory
+	groups     *directory.Groups
+	sessions   *session.Sessions
+	notices    *enrollment.Notices
+	recoveries *recovery.Stops
+	spare      func(ctx context.Context, r store.Reader, l signin.Loss) error
+	now        func() time.Time
 }
 
 // New makes Incidents.
 func New(p Parts) *Incidents {
-	return &Incidents{db: p.DB, directory: p.Directory, groups: p.Groups, sessions: p.Sessions, enrollments: p.Enrollments, recoveries: p.Recoveries, spare: p.Spare, now: p.Now}
+	return &Incidents{db: p.DB, directory: p.Directory, groups: p.Groups, sessions: p.Sessions, notices: p.Notices, recoveries: p.Recoveries, spare: p.Spare, now: p.Now}
 }
 
 // Report takes the grant's account's word that an entry of their history was not them. All
@@ -171,7 +171,7 @@ func (i *Incidents) tellAdministrators(ctx context.Context, tx *store.Tx, about 
 		return err
 	}
 	for _, m := range append(members, about) {
-		err := i.enrollments.Tell(ctx, tx, m, "Somebody reports a sign-in that was not theirs",
+		err := i.notices.Tell(ctx, tx, m, "Somebody reports a sign-in that was not theirs",
 			fmt.Sprintf("%s reports that something in their history was not them. Their other sessions were ended; %s.", about.Name, password))
 		if err != nil {
 			return err

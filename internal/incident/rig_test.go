@@ -91,14 +91,14 @@ func setUp(t *testing.T) *rig {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	enrollments := enrollment.New(enrollment.Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: sessions,
+	enrolled := enrollment.New(enrollment.Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: sessions,
 		Authenticators: kinds, NewPass: accesspass.Issue, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock})
-	r.recoveries, err = recovery.New(recovery.Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Enrollments: enrollments, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
+	r.recoveries, err = recovery.New(recovery.Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
 		EndSessions: sessions.EndAllIn, PublicURL: &url.URL{Scheme: "https", Host: "login.test"}, Mails: true, Wait: recovery.WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Incidents = New(Parts{DB: db, Directory: people, Groups: groups, Sessions: sessions, Enrollments: enrollments, Recoveries: r.recoveries.Stops, Now: clock,
+	r.Incidents = New(Parts{DB: db, Directory: people, Groups: groups, Sessions: sessions, Notices: enrolled.Notices, Recoveries: r.recoveries.Stops, Now: clock,
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
 	r.change(func(tx *store.Tx) error {
 		g, err := groups.Create(t.Context(), tx, directory.Administrators, "Administrators", true)

@@ -20,15 +20,16 @@ const passLife = time.Hour
 
 // Passes gives the passes that cases end in.
 type Passes struct {
-	db          *store.DB
-	directory   *directory.Directory
-	cases       *Cases
-	owners      *Owners
-	stops       *Stops
-	enrollments *enrollment.Enrollments
-	messenger   *messenger
-	dormant     time.Duration
-	now         func() time.Time
+	db        *store.DB
+	directory *directory.Directory
+	cases     *Cases
+	owners    *Owners
+	stops     *Stops
+	endings   *enrollment.Endings
+	passes    *enrollment.Passes
+	messenger *messenger
+	dormant   time.Duration
+	now       func() time.Time
 }
 
 // Collect gives the bound browser a temporary access pass, when it may have one,
@@ -247,7 +248,7 @@ func (p *Passes) handOver(ctx context.Context, tx *store.Tx, was Case, account d
 	if err != nil {
 		return "", err
 	}
-	pass, _, err := p.enrollments.PassIn(ctx, tx, account, passLife)
+	pass, _, err := p.passes.IssueIn(ctx, tx, account, passLife)
 	if err != nil {
 		return "", err
 	}
@@ -281,7 +282,7 @@ func (p *Passes) revokeLost(ctx context.Context, tx *store.Tx, c Case) (revoked 
 		if gone && (!c.Forgotten || old.Settled()) {
 			continue
 		}
-		if err := p.enrollments.RevokeIn(ctx, tx, &old, c.cause(), c.ID); err != nil {
+		if err := p.endings.RevokeIn(ctx, tx, &old, c.cause(), c.ID); err != nil {
 			return revoked, err
 		}
 		if !gone {

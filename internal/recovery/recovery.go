@@ -56,12 +56,14 @@ const mostWrong = 5
 
 // Parts are what recoveries are made of.
 type Parts struct {
-	DB          *store.DB
-	Keys        *keyring.Keyring
-	Directory   *directory.Directory
-	Groups      *directory.Groups
-	Enrollments *enrollment.Enrollments
-	Tickets     *ticket.Tickets
+	DB        *store.DB
+	Keys      *keyring.Keyring
+	Directory *directory.Directory
+	Groups    *directory.Groups
+	// Endings revokes what is lost, Passes issues the passes that cases end in.
+	Endings *enrollment.Endings
+	Passes  *enrollment.Passes
+	Tickets *ticket.Tickets
 	// Outbox takes the notices to people; Tries count the wrong numbers of a case.
 	Outbox *notify.Outbox
 	Tries  *signin.Tries
@@ -99,13 +101,13 @@ func New(p Parts) (Pieces, error) {
 	cases := &Cases{db: p.DB, keys: p.Keys, now: p.Now}
 	requests := &Requests{db: p.DB, keys: p.Keys, directory: p.Directory, cases: cases, now: p.Now}
 	owners := &Owners{directory: p.Directory, mailing: p.Mails}
-	stops := &Stops{db: p.DB, directory: p.Directory, cases: cases, enrollments: p.Enrollments, tickets: p.Tickets, messenger: told, endSessions: p.EndSessions, now: p.Now}
+	stops := &Stops{db: p.DB, directory: p.Directory, cases: cases, endings: p.Endings, tickets: p.Tickets, messenger: told, endSessions: p.EndSessions, now: p.Now}
 	return Pieces{
 		Cases: cases, Requests: requests, Owners: owners, Stops: stops,
 		Openings: &Openings{db: p.DB, directory: p.Directory, cases: cases, requests: requests, owners: owners, stops: stops, tickets: p.Tickets, messenger: told,
 			publicURL: p.PublicURL, wait: p.Wait, now: p.Now},
 		Confirmations: &Confirmations{cases: cases, stops: stops, tries: p.Tries, messenger: told, now: p.Now},
-		Passes: &Passes{db: p.DB, directory: p.Directory, cases: cases, owners: owners, stops: stops, enrollments: p.Enrollments, messenger: told,
+		Passes: &Passes{db: p.DB, directory: p.Directory, cases: cases, owners: owners, stops: stops, endings: p.Endings, passes: p.Passes, messenger: told,
 			dormant: p.Dormant, now: p.Now},
 	}, nil
 }

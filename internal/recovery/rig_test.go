@@ -83,12 +83,12 @@ type rig struct {
 	*Passes
 	*Stops
 	*Owners
-	db          *store.DB
-	keys        *keyring.Keyring
-	directory   *directory.Directory
-	groups      *directory.Groups
-	enrollments *enrollment.Enrollments
-	tickets     *ticket.Tickets
+	db        *store.DB
+	keys      *keyring.Keyring
+	directory *directory.Directory
+	groups    *directory.Groups
+	enrolled  enrollment.Pieces
+	tickets   *ticket.Tickets
 
 	t        *testing.T
 	engine   *signin.Engine
@@ -164,17 +164,17 @@ func (r *rig) start() {
 		t.Fatal(err)
 	}
 	r.rules = parts.Rules
-	enrollments := enrollment.New(enrollment.Parts{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: r.sessions, Authenticators: parts.Authenticators,
+	r.enrolled = enrollment.New(enrollment.Parts{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: r.sessions, Authenticators: parts.Authenticators,
 		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock})
 	u, _ := url.Parse("https://login.test")
-	made, err := New(Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Enrollments: enrollments, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
+	made, err := New(Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Endings: r.enrolled.Endings, Passes: r.enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
 		EndSessions: r.sessions.EndAllIn, PublicURL: u, Mails: true,
 		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Cases, r.Requests, r.Openings, r.Confirmations, r.Passes, r.Stops, r.Owners = made.Cases, made.Requests, made.Openings, made.Confirmations, made.Passes, made.Stops, made.Owners
-	r.db, r.keys, r.directory, r.groups, r.enrollments, r.tickets = db, keys, people, groups, enrollments, tickets
+	r.db, r.keys, r.directory, r.groups, r.tickets = db, keys, people, groups, tickets
 }
 
 // Inspect looks at all rows of the room.

@@ -277,7 +277,7 @@ func (r *rig) stops(j journey, name, link, secret, pass string, wrong func(strin
 		r.later(WaitDefault)
 	}
 	r.change(func(tx *store.Tx) (err error) {
-		pass, _, err = r.enrollments.PassIn(ctx, tx, r.account(name), time.Hour)
+		pass, _, err = r.enrolled.Passes.IssueIn(ctx, tx, r.account(name), time.Hour)
 		return err
 	})
 	if got := r.lets(name, pass); got != j.alone() {

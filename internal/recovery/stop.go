@@ -58,7 +58,7 @@ type Stops struct {
 	db          *store.DB
 	directory   *directory.Directory
 	cases       *Cases
-	enrollments *enrollment.Enrollments
+	endings     *enrollment.Endings
 	tickets     *ticket.Tickets
 	messenger   *messenger
 	endSessions func(ctx context.Context, tx *store.Tx, account assurance.AccountID, but string) (int, error)
@@ -83,7 +83,7 @@ func (s *Stops) end(ctx context.Context, tx *store.Tx, was Case, keep string) (U
 		switch {
 		case one.Traits.Has(assurance.Delegated):
 		case !one.Created.Before(c.Collected) && one.Status != directory.CredentialRevoked:
-			if err := s.enrollments.RevokeIn(ctx, tx, &one, directory.ByStop, c.ID); err != nil {
+			if err := s.endings.RevokeIn(ctx, tx, &one, directory.ByStop, c.ID); err != nil {
 				return out, err
 			}
 			if !one.Traits.Has(assurance.Vouched) {

@@ -43,13 +43,14 @@ type Parts struct {
 	Directory   *directory.Directory
 	Engine      *signin.Engine
 	Enrollments *enrollment.Enrollments
+	Listing     *enrollment.Listing
 	Dormant     time.Duration
 	Now         func() time.Time
 }
 
 // Desk is where the commands are done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), guard.NewGiving(guard.New(p.Directory, p.Engine), p.Dormant, p.Now), p.DB, p.Directory, p.Enrollments, p.Now})
+	return admin.At(&desk{admin.NewBook(p.DB), guard.NewGiving(guard.New(p.Directory, p.Engine), p.Dormant, p.Now), p.DB, p.Directory, p.Enrollments, p.Listing, p.Now})
 }
 
 type desk struct {
@@ -58,6 +59,7 @@ type desk struct {
 	db          store.Reader
 	directory   *directory.Directory
 	enrollments *enrollment.Enrollments
+	listing     *enrollment.Listing
 	now         func() time.Time
 }
 
@@ -122,7 +124,7 @@ func (c *Assign) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 			return err
 		}
 		assigned, err := a.enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: kind, Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State, Assigned: g.Account()})
-		out = a.enrollments.Describe(assigned)
+		out = a.listing.Describe(assigned)
 		return err
 	})
 	return out, err

@@ -31,9 +31,9 @@ func Commands() []admin.Spec {
 
 // Parts are what the commands work on.
 type Parts struct {
-	DB          *store.DB
-	Directory   *directory.Directory
-	Enrollments *enrollment.Enrollments
+	DB        *store.DB
+	Directory *directory.Directory
+	Keys      *enrollment.Keys
 	// Commands are all that a key could be for.
 	Commands func() admin.List
 	Now      func() time.Time
@@ -41,15 +41,15 @@ type Parts struct {
 
 // Desk is where the commands are done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), p.Directory, p.Enrollments, p.Commands, p.Now})
+	return admin.At(&desk{admin.NewBook(p.DB), p.Directory, p.Keys, p.Commands, p.Now})
 }
 
 type desk struct {
 	admin.Book
-	directory   *directory.Directory
-	enrollments *enrollment.Enrollments
-	commands    func() admin.List
-	now         func() time.Time
+	directory *directory.Directory
+	keys      *enrollment.Keys
+	commands  func() admin.List
+	now       func() time.Time
 }
 
 // Issue issues an automation key to a service account. What it may do is in
@@ -138,7 +138,7 @@ func (c *Issue) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 			return failure.New(failure.Invalid, "Keys are for active service accounts; %s is not one.", d.Name)
 		}
 		out.Account = d.Name
-		out.Key, out.Number, err = a.enrollments.KeyIn(ctx, tx, d, enrollment.KeyTerms{Actions: c.Actions, Networks: networks, Expires: out.Expires, Label: c.Note})
+		out.Key, out.Number, err = a.keys.IssueIn(ctx, tx, d, enrollment.KeyTerms{Actions: c.Actions, Networks: networks, Expires: out.Expires, Label: c.Note})
 		return err
 	})
 	return out, err

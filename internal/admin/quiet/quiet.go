@@ -25,22 +25,22 @@ func Commands() []admin.Spec {
 
 // Parts are what the commands work on.
 type Parts struct {
-	DB          *store.DB
-	Directory   *directory.Directory
-	Pushes      *signin.Pushes
-	Enrollments *enrollment.Enrollments
+	DB        *store.DB
+	Directory *directory.Directory
+	Pushes    *signin.Pushes
+	Notices   *enrollment.Notices
 }
 
 // Desk is where the commands are done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), p.Directory, p.Pushes, p.Enrollments})
+	return admin.At(&desk{admin.NewBook(p.DB), p.Directory, p.Pushes, p.Notices})
 }
 
 type desk struct {
 	admin.Book
-	directory   *directory.Directory
-	pushes      *signin.Pushes
-	enrollments *enrollment.Enrollments
+	directory *directory.Directory
+	pushes    *signin.Pushes
+	notices   *enrollment.Notices
 }
 
 // Clear takes away somebody's own quiet hours: whoever had their session may
@@ -70,7 +70,7 @@ func (c *Clear) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if !there {
 			return failure.At("account", failure.New(failure.Conflict, "%s has set no quiet hours.", d.Name))
 		}
-		return a.enrollments.Tell(ctx, tx, d, "Your quiet hours were taken away", "An administrator took your quiet hours away, so that your app is woken as everybody's is.")
+		return a.notices.Tell(ctx, tx, d, "Your quiet hours were taken away", "An administrator took your quiet hours away, so that your app is woken as everybody's is.")
 	})
 	return map[string]string{"cleared": d.Name}, err
 }

@@ -38,14 +38,14 @@ func Commands() []admin.Spec {
 
 // Parts are what the commands work on.
 type Parts struct {
-	DB          *store.DB
-	Directory   *directory.Directory
-	Groups      *directory.Groups
-	Engine      *signin.Engine
-	Enrollments *enrollment.Enrollments
-	Recoveries  recovery.Pieces
-	Dormant     time.Duration
-	Now         func() time.Time
+	DB         *store.DB
+	Directory  *directory.Directory
+	Groups     *directory.Groups
+	Engine     *signin.Engine
+	Notices    *enrollment.Notices
+	Recoveries recovery.Pieces
+	Dormant    time.Duration
+	Now        func() time.Time
 }
 
 // Desk is where the commands are done.
@@ -54,7 +54,7 @@ func Desk(p Parts) admin.Desk {
 	return admin.At(&desk{
 		Book: admin.NewBook(p.DB), Giving: guard.NewGiving(guard.New(p.Directory, p.Engine), p.Dormant, p.Now),
 		db: p.DB, directory: p.Directory, groups: p.Groups,
-		cases: r.Cases, openings: r.Openings, confirmations: r.Confirmations, stops: r.Stops, owners: r.Owners, enrollments: p.Enrollments, now: p.Now,
+		cases: r.Cases, openings: r.Openings, confirmations: r.Confirmations, stops: r.Stops, owners: r.Owners, notices: p.Notices, now: p.Now,
 	})
 }
 
@@ -69,7 +69,7 @@ type desk struct {
 	confirmations *recovery.Confirmations
 	stops         *recovery.Stops
 	owners        *recovery.Owners
-	enrollments   *enrollment.Enrollments
+	notices       *enrollment.Notices
 	now           func() time.Time
 }
 
@@ -385,7 +385,7 @@ func (a *desk) tellStopped(ctx context.Context, tx *store.Tx, by, about director
 		}
 	}
 	for _, one := range told {
-		err := a.enrollments.Tell(ctx, tx, one, "A recovery was stopped",
+		err := a.notices.Tell(ctx, tx, one, "A recovery was stopped",
 			fmt.Sprintf("%s stopped the recovery of %s. The reason they gave: %s", by.Name, about.Name, text.Quote(reason)))
 		if err != nil {
 			return err

@@ -17,7 +17,7 @@ const pinCookie = "countersign-pin"
 // beginPIN opens the form once the person has proved themselves: what is typed
 // into it waits nowhere.
 func (p *Portal) beginPIN(w http.ResponseWriter, r *http.Request, g signin.Grant, id assurance.CredentialID) error {
-	secret, err := p.enrollments.BeginPIN(r.Context(), g, id)
+	secret, err := p.pins.Begin(r.Context(), g, id)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (p *Portal) showPIN(w http.ResponseWriter, r *http.Request, problem string)
 		return err
 	}
 	var a enrollment.Authenticator
-	if a, err = p.enrollments.ResumePIN(r.Context(), g, p.look.Get(r, pinCookie)); err != nil {
+	if a, err = p.pins.Resume(r.Context(), g, p.look.Get(r, pinCookie)); err != nil {
 		return err
 	}
 	status := 0
@@ -49,7 +49,7 @@ func (p *Portal) setPIN(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := r.PostForm
-	err = p.enrollments.FinishPIN(r.Context(), g, p.look.Get(r, pinCookie), f.Get("pin"), f.Get("again"))
+	err = p.pins.Finish(r.Context(), g, p.look.Get(r, pinCookie), f.Get("pin"), f.Get("again"))
 	if failure.ClassOf(err) == failure.Invalid {
 		return p.showPIN(w, r, failure.Public(err))
 	}

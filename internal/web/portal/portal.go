@@ -44,6 +44,9 @@ type Parts struct {
 	Pushes      *signin.Pushes
 	Sessions    *session.Sessions
 	Enrollments *enrollment.Enrollments
+	Listing     *enrollment.Listing
+	Changes     *enrollment.Changes
+	PINs        *enrollment.PINs
 	Cases       *recovery.Cases
 	Stops       *recovery.Stops
 	Incidents   *incident.Incidents
@@ -59,6 +62,9 @@ type Portal struct {
 	pushes      *signin.Pushes
 	sessions    *session.Sessions
 	enrollments *enrollment.Enrollments
+	listing     *enrollment.Listing
+	changes     *enrollment.Changes
+	pins        *enrollment.PINs
 	cases       *recovery.Cases
 	stops       *recovery.Stops
 	incidents   *incident.Incidents
@@ -69,7 +75,7 @@ type Portal struct {
 
 // New prepares the pages.
 func New(p Parts) *Portal {
-	return &Portal{browser: p.Browser, look: p.Look, approvals: p.Approvals, pushes: p.Pushes, sessions: p.Sessions, enrollments: p.Enrollments,
+	return &Portal{browser: p.Browser, look: p.Look, approvals: p.Approvals, pushes: p.Pushes, sessions: p.Sessions, enrollments: p.Enrollments, listing: p.Listing, changes: p.Changes, pins: p.PINs,
 		cases: p.Cases, stops: p.Stops, incidents: p.Incidents, admin: p.Admin, log: p.Log, pages: p.Look.Load(files)}
 }
 
@@ -148,8 +154,8 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	v := homeView{Limited: limited, Kinds: p.enrollments.Kinds(), This: g.Session()}
-	if v.Authenticators, err = p.enrollments.List(r.Context(), g.Account()); err != nil {
+	v := homeView{Limited: limited, Kinds: p.listing.Kinds(), This: g.Session()}
+	if v.Authenticators, err = p.listing.List(r.Context(), g.Account()); err != nil {
 		return err
 	}
 	if slices.Contains(g.Groups(), directory.Administrators) {
@@ -157,7 +163,7 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if v.Ready, err = p.enrollments.TwoFactors(r.Context(), g.Account()); err != nil {
+	if v.Ready, err = p.listing.TwoFactors(r.Context(), g.Account()); err != nil {
 		return err
 	}
 	if !limited {
@@ -280,7 +286,7 @@ func (p *Portal) showOffer(w http.ResponseWriter, r *http.Request, problem strin
 
 // title is what people call a kind.
 func (p *Portal) title(kind string) string {
-	for _, k := range p.enrollments.Kinds() {
+	for _, k := range p.listing.Kinds() {
 		if k.Kind == kind {
 			return k.Title
 		}

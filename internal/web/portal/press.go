@@ -45,7 +45,7 @@ func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (press
 	if err != nil {
 		return v, err
 	}
-	if _, err := p.enrollments.Removable(r.Context(), g.Account(), assurance.CredentialID(a.ID)); err != nil {
+	if _, err := p.changes.Removable(r.Context(), g.Account(), assurance.CredentialID(a.ID)); err != nil {
 		return v, err
 	}
 	v.Title, v.Lede, v.Button = "Remove a way to sign in", "You cannot sign in with it any more after this.", "Remove it"

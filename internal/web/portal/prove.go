@@ -94,7 +94,7 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 	case signin.SetQuiet:
 		return p.hush(w, r, g, e)
 	case enrollment.Remove:
-		if err := p.enrollments.Remove(r.Context(), g, assurance.CredentialID(id)); err != nil {
+		if err := p.changes.Remove(r.Context(), g, assurance.CredentialID(id)); err != nil {
 			return err
 		}
 		return p.look.Done(w, r, "/account", "It was removed.")

@@ -17,7 +17,7 @@ import (
 
 // own returns one of the person's authenticators by its number.
 func (p *Portal) own(r *http.Request, g signin.Grant, number string) (enrollment.Authenticator, error) {
-	all, err := p.enrollments.List(r.Context(), g.Account())
+	all, err := p.listing.List(r.Context(), g.Account())
 	if err != nil {
 		return enrollment.Authenticator{}, err
 	}
@@ -61,7 +61,7 @@ func (p *Portal) rename(w http.ResponseWriter, r *http.Request, g signin.Grant, 
 	if err != nil {
 		return failure.New(failure.NotFound, "There is no such authenticator.")
 	}
-	if err := p.enrollments.Rename(r.Context(), g, assurance.CredentialID(id), e.Form.Get("label")); err != nil {
+	if err := p.changes.Rename(r.Context(), g, assurance.CredentialID(id), e.Form.Get("label")); err != nil {
 		return err
 	}
 	return p.look.Done(w, r, "/account", "It has its new name.")

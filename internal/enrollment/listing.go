@@ -1,0 +1,110 @@
+package enrollment
+
+import (
+	"context"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/authenticator"
+	"countersign/internal/directory"
+	"countersign/internal/store"
+)
+
+// Kind is something that a person can enroll by themselves. A restricted one has
+// known weaknesses (SP 800-63B-4 section 3.2.9).
+type Kind struct {
+	Kind, Title string
+	Restricted  bool
+}
+
+// Listing tells what people have and what they can set up. It changes nothing.
+type Listing struct {
+	db        *store.DB
+	directory *directory.Directory
+	kinds     kindList
+	pins      PINKinds
+	now       func() time.Time
+}
+
+// Kinds lists what people can enroll, in the order in which it is offered.
+func (l *Listing) Kinds() []Kind {
+	var out []Kind
+	for _, a := range l.kinds {
+		if _, ok := a.(authenticator.Enroller); ok {
+			d := a.Describe()
+			out = append(out, Kind{d.Kind, d.Title, d.Traits.Has(assurance.Restricted)})
+		}
+	}
+	return out
+}
+
+// Authenticator is one enrolled authenticator, for its owner and for
+// administrators.
+type Authenticator struct {
+	ID         assurance.CredentialID `json:"id"`
+	Kind       string                 `json:"kind"`
+	Title      string                 `json:"title"`
+	Label      string                 `json:"label"`
+	Traits     assurance.Trait        `json:"traits"`
+	Status     string                 `json:"status"`
+	Quarantine time.Time              `json:"quarantine,omitzero"`
+	Created    time.Time              `json:"created"`
+	Used       time.Time              `json:"used,omitzero"`
+	// PIN is what stands in front of its codes: none, set, first for one that an
+	// administrator gave, or wanted. Empty where no PIN can.
+	PIN string `json:"pin,omitempty"`
+}
+
+// List returns the account's authenticators that are not revoked or used up,
+// oldest first.
+func (l *Listing) List(ctx context.Context, account assurance.AccountID) ([]Authenticator, error) {
+	rows, err := l.directory.Credentials(ctx, l.db, account)
+	if err != nil {
+		return nil, err
+	}
+	var out []Authenticator
+	for _, c := range rows {
+		if c.Status == directory.CredentialRevoked || c.Status == directory.CredentialUsedUp {
+			continue
+		}
+		out = append(out, l.Describe(c))
+	}
+	return out, nil
+}
+
+// Describe tells of a credential what its owner and administrators may read.
+func (l *Listing) Describe(c directory.Credential) Authenticator {
+	title := c.Kind
+	if a := l.kinds.of(c.Kind); a != nil {
+		title = a.Describe().Title
+	}
+	q := c.Quarantine
+	if !l.now().Before(q) {
+		q = time.Time{}
+	}
+	return Authenticator{ID: c.ID, Kind: c.Kind, Title: title, Label: c.Label, Traits: c.Traits, Status: c.Status, Quarantine: q, Created: c.Created, Used: c.Used, PIN: l.pins.Standing(c.Kind, c.State)}
+}
+
+// kindList are all kinds.
+type kindList []authenticator.Authenticator
+
+// of returns the authenticator of a kind, nil where there is none.
+func (all kindList) of(kind string) authenticator.Authenticator {
+	for _, a := range all {
+		if a.Describe().Kind == kind {
+			return a
+		}
+	}
+	return nil
+}
+
+// twoFactors reports whether two factors could be shown with these.
+func twoFactors(rows []directory.Credential, now time.Time) bool {
+	return assurance.TwoFactors().Met(directory.CouldShow(rows, now), now)
+}
+
+// TwoFactors reports whether the account could sign in with two factors.
+func (l *Listing) TwoFactors(ctx context.Context, account assurance.AccountID) (bool, error) {
+	rows, err := l.directory.Credentials(ctx, l.db, account)
+	return twoFactors(rows, l.now()), err
+}

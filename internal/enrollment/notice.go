@@ -1,0 +1,30 @@
+package enrollment
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"countersign/internal/directory"
+	"countersign/internal/notify"
+	"countersign/internal/store"
+)
+
+// Notices tells people what became of their authenticators.
+type Notices struct {
+	directory *directory.Directory
+	outbox    *notify.Outbox
+	now       func() time.Time
+}
+
+// Tell queues the notice to every address of an account, inside the change that it tells
+// of, with what to do if it was not them.
+func (n *Notices) Tell(ctx context.Context, tx *store.Tx, account directory.Account, subject, what string) error {
+	mails, err := n.directory.Mails(ctx, tx, account.ID)
+	if err != nil {
+		return err
+	}
+	body := what + fmt.Sprintf("\n\nThis was done at %s.\n\nIf that was not you, sign in now, choose \"This was not me\" in your history, and tell your administrator.\n",
+		notify.Moment(n.now()))
+	return n.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: subject, Body: body})
+}
