@@ -43,11 +43,11 @@ func BenchmarkForwardAuth(b *testing.B) {
 		b.Fatal(err)
 	}
 	secret := w.signedIn(ada)
-	code, err := w.sessions.Derive(b.Context(), secret, session.Handover{Host: "http://wiki.test", Browser: "ada's"})
+	code, err := w.handovers.Derive(b.Context(), secret, session.Handover{Host: "http://wiki.test", Browser: "ada's"})
 	if err != nil {
 		b.Fatal(err)
 	}
-	child, err := w.sessions.Accept(b.Context(), code, session.Handover{Host: "http://wiki.test", Browser: "ada's"}, session.Visit{})
+	child, err := w.handovers.Accept(b.Context(), code, session.Handover{Host: "http://wiki.test", Browser: "ada's"}, session.Visit{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -390,11 +390,11 @@ func (c *costs) forwardAuth(name string, w *world) {
 	}
 	w.setPolicy(fiftyRules())
 	to := session.Handover{Host: "http://wiki.test", Browser: "ada's"}
-	code, err := w.sessions.Derive(c.b.Context(), w.signedIn(ada), to)
+	code, err := w.handovers.Derive(c.b.Context(), w.signedIn(ada), to)
 	if err != nil {
 		c.b.Fatal(err)
 	}
-	child, err := w.sessions.Accept(c.b.Context(), code, to, session.Visit{})
+	child, err := w.handovers.Accept(c.b.Context(), code, to, session.Visit{})
 	if err != nil {
 		c.b.Fatal(err)
 	}

@@ -51,11 +51,11 @@ func TestEnvoy(t *testing.T) {
 	ctx := context.Background()
 	secret := w.signedIn(ada)
 	wiki := session.Handover{Host: "http://wiki.test", Browser: "hers"}
-	code, err := w.sessions.Derive(ctx, secret, wiki)
+	code, err := w.handovers.Derive(ctx, secret, wiki)
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := w.sessions.Accept(ctx, code, wiki, session.Visit{Application: "wiki"})
+	child, err := w.handovers.Accept(ctx, code, wiki, session.Visit{Application: "wiki"})
 	if err != nil {
 		t.Fatal(err)
 	}

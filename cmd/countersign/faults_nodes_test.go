@@ -310,7 +310,7 @@ func TestRevocationReachesEveryServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := servers[1].sessions.End(ctx, audit.System("test"), held.Account, held.Number, "stolen"); err != nil {
+	if err := servers[1].endings.End(ctx, audit.System("test"), held.Account, held.Number, "stolen"); err != nil {
 		t.Fatal(err)
 	}
 	ended := time.Now()

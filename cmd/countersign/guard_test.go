@@ -276,26 +276,26 @@ func TestCookieOfOneHost(t *testing.T) {
 	ctx := context.Background()
 	secret := w.signedIn(ada)
 	wiki := session.Handover{Host: "https://wiki.test", Browser: "ada's"}
-	code, err := w.sessions.Derive(ctx, secret, wiki)
+	code, err := w.handovers.Derive(ctx, secret, wiki)
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := w.sessions.Accept(ctx, code, wiki, session.Visit{Application: "wiki"})
+	child, err := w.handovers.Accept(ctx, code, wiki, session.Visit{Application: "wiki"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.sessions.Accept(ctx, code, wiki, session.Visit{}); err == nil {
+	if _, err := w.handovers.Accept(ctx, code, wiki, session.Visit{}); err == nil {
 		t.Error("a handover code was good twice")
 	}
 	for _, other := range []session.Handover{{Host: "https://code.test", Browser: wiki.Browser}, {Host: wiki.Host, Browser: "mallory's"}, {Host: wiki.Host}, {}} {
-		code, err := w.sessions.Derive(ctx, secret, wiki)
+		code, err := w.handovers.Derive(ctx, secret, wiki)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.sessions.Accept(ctx, code, other, session.Visit{}); err == nil {
+		if _, err := w.handovers.Accept(ctx, code, other, session.Visit{}); err == nil {
 			t.Errorf("a code for %v was good for %v", wiki, other)
 		}
-		if _, err := w.sessions.Accept(ctx, code, wiki, session.Visit{}); err == nil {
+		if _, err := w.handovers.Accept(ctx, code, wiki, session.Visit{}); err == nil {
 			t.Error("a code that was tried elsewhere is still good")
 		}
 	}
@@ -312,7 +312,7 @@ func TestCookieOfOneHost(t *testing.T) {
 	if check("wiki", session.At("https://code.test", child)) == signin.Granted || check("wiki", child) == signin.Granted {
 		t.Error("the cookie opens another host, or ours")
 	}
-	if err := w.sessions.SignOut(ctx, secret); err != nil {
+	if err := w.endings.SignOut(ctx, secret); err != nil {
 		t.Fatal(err)
 	}
 	if check("wiki", session.At("https://wiki.test", child)) == signin.Granted {

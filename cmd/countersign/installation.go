@@ -53,6 +53,9 @@ type installation struct {
 	outbox    *notify.Outbox
 	admin     *admin.Admin
 	sessions  *session.Sessions
+	endings   *session.Endings
+	handovers *session.Handovers
+	errands   *session.Errands
 	tickets   *ticket.Tickets
 	radius    *radius.Server
 	pusher    *pusher
@@ -138,7 +141,9 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	in.people, in.groups, in.rules, in.catalogue = people, groups, rules, catalogue
 	in.tickets = ticket.New(ticket.Parts{DB: in.db, Keys: in.keys, Now: s.now})
-	in.sessions = session.New(session.Parts{DB: in.db, Keys: in.keys, Tickets: in.tickets, Limits: s.sessions, Now: s.now})
+	kept := session.Parts{DB: in.db, Keys: in.keys, Tickets: in.tickets, Limits: s.sessions, Now: s.now}
+	in.sessions = session.New(kept)
+	in.endings, in.handovers, in.errands = session.NewEndings(in.sessions), session.NewHandovers(in.sessions, in.tickets), session.NewErrands(kept, in.sessions)
 	rules.Watch()
 	in.rooms = append(in.rooms, in.keys, people, rules, catalogue, in.sessions, in.tickets)
 	limits, err := s.limits.Check()
@@ -158,18 +163,18 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	enrolled := enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.sessions,
+	enrolled := enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.endings,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now})
 	wait := recovery.WaitDefault
 	if s.wait != nil {
 		wait = *s.wait
 	}
 	recoveries, err := recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Groups: groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: in.tickets, Outbox: in.outbox, Tries: in.engine.Tries,
-		EndSessions: in.sessions.EndAllIn, PublicURL: s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now})
+		EndSessions: in.endings.EndAllIn, PublicURL: s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now})
 	if err != nil {
 		return err
 	}
-	incidents = incident.New(incident.Parts{DB: in.db, Directory: people, Groups: groups, Sessions: in.sessions, Notices: enrolled.Notices, Recoveries: recoveries.Stops, Spare: in.engine.SpareAdministration, Now: s.now})
+	incidents = incident.New(incident.Parts{DB: in.db, Directory: people, Groups: groups, Sessions: in.endings, Notices: enrolled.Notices, Recoveries: recoveries.Stops, Spare: in.engine.SpareAdministration, Now: s.now})
 	in.enrolled, in.recoveries, in.incidents = enrolled, recoveries, incidents
 	in.rooms = append(in.rooms, recoveries.Cases, recoveries.Requests, lists)
 	pushes, err := pushkey.Open(ctx, in.db, in.keys)
@@ -181,7 +186,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	in.rooms = append(in.rooms, pushes)
 	in.admin = nouns.New(nouns.Parts{DB: in.db, Directory: people, Groups: groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
-		Sessions: in.sessions, Tickets: in.tickets, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.protocols, Engine: in.engine,
+		Sessions: in.sessions, SessionEndings: in.endings, Tickets: in.tickets, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.protocols, Engine: in.engine,
 		Loosened: func() []attack.Exception { return append(loosened(in.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
 		return err
@@ -194,7 +199,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	door := forwardauth.New(forwardauth.Parts{Engine: in.engine, Sessions: in.sessions, Applications: catalogue, Proxies: s.proxies, PublicURL: s.publicURL, Now: s.now, Log: s.log})
+	door := forwardauth.New(forwardauth.Parts{Engine: in.engine, Handovers: in.handovers, Errands: in.errands, Applications: catalogue, Proxies: s.proxies, PublicURL: s.publicURL, Now: s.now, Log: s.log})
 	in.handler, err = in.pages(s, door)
 	return err
 }
@@ -214,13 +219,13 @@ func (in *installation) pages(s settings, door *forwardauth.Door) (http.Handler,
 	if err != nil {
 		return nil, err
 	}
-	browser := challenge.NewBrowser(l, in.engine, in.sessions, door.Source)
+	browser := challenge.NewBrowser(l, in.engine, in.errands, door.Source)
 	log := logs.NewLog(in.db, in.keys)
-	in.api = api.New(api.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Tickets: in.tickets, PublicURL: s.publicURL, Now: s.now, Log: s.log})
+	in.api = api.New(api.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Endings: in.endings, Admin: in.admin, Tickets: in.tickets, PublicURL: s.publicURL, Now: s.now, Log: s.log})
 	var routes []look.Route
 	routes = append(routes, in.api.Routes()...)
-	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Admin: in.admin, Recoveries: in.recoveries, Now: s.now}).Routes()...)
-	routes = append(routes, portal.New(portal.Parts{Log: log, Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Enrollments: in.enrolled.Enrollments, Listing: in.enrolled.Listing, Changes: in.enrolled.Changes, PINs: in.enrolled.PINs, Cases: in.recoveries.Cases, Stops: in.recoveries.Stops, Incidents: in.incidents, Admin: in.admin}).Routes()...)
+	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Endings: in.endings, Errands: in.errands, Admin: in.admin, Requests: in.recoveries.Requests, Openings: in.recoveries.Openings, Passes: in.recoveries.Passes, Stops: in.recoveries.Stops, Now: s.now}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Log: log, Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Endings: in.endings, Enrollments: in.enrolled.Enrollments, Listing: in.enrolled.Listing, Changes: in.enrolled.Changes, PINs: in.enrolled.PINs, Cases: in.recoveries.Cases, Stops: in.recoveries.Stops, Incidents: in.incidents, Admin: in.admin}).Routes()...)
 	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.engine.Apps, Enrollments: in.enrolled.Enrollments, PushKey: in.pusher.public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Log: log, Browser: browser, Look: l, Admin: in.admin, Protocols: s.protocols}).Routes()...)
 	in.routes = routes

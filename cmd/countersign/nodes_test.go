@@ -56,7 +56,7 @@ func TestRevocationReachesTheOtherServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = a.db.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
-		if _, err := a.sessions.EndAllIn(t.Context(), tx, d.ID, ""); err != nil {
+		if _, err := a.endings.EndAllIn(t.Context(), tx, d.ID, ""); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.ended", Outcome: audit.OK})

@@ -104,7 +104,7 @@ func waysToTakeAway(signIn func() string, secret *atomic.Pointer[string]) map[st
 	return map[string]takingAway{
 		"the session ends": {func(w *world) {
 			w.changed(func(ctx context.Context, tx *store.Tx, ada directory.Account) error {
-				_, err := w.sessions.EndAllIn(ctx, tx, ada.ID, "")
+				_, err := w.endings.EndAllIn(ctx, tx, ada.ID, "")
 				return err
 			})
 		}, again},

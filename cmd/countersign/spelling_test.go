@@ -129,11 +129,11 @@ func (w *world) handed(secret, host string) string {
 	w.t.Helper()
 	ctx := context.Background()
 	to := session.Handover{Host: "http://" + host, Browser: "hers"}
-	code, err := w.sessions.Derive(ctx, secret, to)
+	code, err := w.handovers.Derive(ctx, secret, to)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	child, err := w.sessions.Accept(ctx, code, to, session.Visit{Application: "wiki"})
+	child, err := w.handovers.Accept(ctx, code, to, session.Visit{Application: "wiki"})
 	if err != nil {
 		w.t.Fatal(err)
 	}

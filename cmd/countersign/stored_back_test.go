@@ -31,7 +31,7 @@ var wearsOn = map[string]func(v *vault){
 	"guess":   func(v *vault) { v.begin(line("root", "another wrong password", "")) },
 	"attempt": func(v *vault) { v.begun.post("/sign-in", "authenticator", "totp", "text", v.ada.code()) },
 	"ticket": func(v *vault) {
-		if _, err := v.sessions.Accept(context.Background(), v.hand, otherHost, session.Visit{Application: "wiki"}); err != nil {
+		if _, err := v.handovers.Accept(context.Background(), v.hand, otherHost, session.Visit{Application: "wiki"}); err != nil {
 			v.t.Fatal(err)
 		}
 	},

@@ -140,7 +140,7 @@ func (v *vault) underWay() {
 	}
 	v.begun = v.atSecondFactor()
 	var err error
-	if v.hand, err = v.sessions.Derive(context.Background(), secret, otherHost); err != nil {
+	if v.hand, err = v.handovers.Derive(context.Background(), secret, otherHost); err != nil {
 		v.t.Fatal(err)
 	}
 }

@@ -310,7 +310,7 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 			return err
 		}
 		if d.State != directory.Active {
-			if _, err := a.sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
+			if _, err := a.sessionEndings.EndAllIn(ctx, tx, d.ID, ""); err != nil {
 				return err
 			}
 			if err := a.stops.CloseIn(ctx, tx, d.ID); err != nil {
@@ -464,10 +464,10 @@ func (c *SessionEnd) Do(ctx context.Context, a *Admin, g signin.Grant) (any, err
 			return err
 		}
 		if c.Number == "" {
-			ended, err = a.sessions.EndAllIn(ctx, tx, d.ID, "")
+			ended, err = a.sessionEndings.EndAllIn(ctx, tx, d.ID, "")
 			return err
 		}
-		there, err := a.sessions.EndIn(ctx, tx, d.ID, c.Number)
+		there, err := a.sessionEndings.EndIn(ctx, tx, d.ID, c.Number)
 		if err == nil && !there {
 			return failure.New(failure.NotFound, "That session has ended already.")
 		}

@@ -36,18 +36,19 @@ import (
 
 // Parts are what an Admin works on.
 type Parts struct {
-	DB           *store.DB
-	Keys         *keyring.Keyring
-	Directory    *directory.Directory
-	Groups       *directory.Groups
-	Applications *application.Catalogue
-	Enrolled     enrollment.Pieces
-	Recoveries   recovery.Pieces
-	Offline      *offline.Lists
-	Sessions     *session.Sessions
-	Tickets      *ticket.Tickets
-	Rules        *signin.Rules
-	Outbox       *notify.Outbox
+	DB             *store.DB
+	Keys           *keyring.Keyring
+	Directory      *directory.Directory
+	Groups         *directory.Groups
+	Applications   *application.Catalogue
+	Enrolled       enrollment.Pieces
+	Recoveries     recovery.Pieces
+	Offline        *offline.Lists
+	Sessions       *session.Sessions
+	SessionEndings *session.Endings
+	Tickets        *ticket.Tickets
+	Rules          *signin.Rules
+	Outbox         *notify.Outbox
 	// Tokens make what hardware tokens keep, and PINs what stands in front of their codes.
 	Tokens enrollment.TokenKinds
 	PINs   enrollment.PINKinds
@@ -74,32 +75,33 @@ type Parts struct {
 type Admin struct {
 	Book
 	guard.Giving
-	db           *store.DB
-	directory    *directory.Directory
-	groups       *directory.Groups
-	engine       *signin.Engine
-	dormant      time.Duration
-	now          func() time.Time
-	list         List
-	elsewhere    []Desk
-	keys         *keyring.Keyring
-	applications *application.Catalogue
-	listing      *enrollment.Listing
-	endings      *enrollment.Endings
-	passes       *enrollment.Passes
-	notices      *enrollment.Notices
-	cases        *recovery.Cases
-	stops        *recovery.Stops
-	owners       *recovery.Owners
-	sessions     *session.Sessions
-	tickets      *ticket.Tickets
-	rules        *signin.Rules
-	outbox       *notify.Outbox
-	forget       []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
-	known        func(ctx context.Context, r store.Reader) (policy.Known, error)
-	protocols    protocol.List
-	loosened     func() []attack.Exception
-	publicURL    *url.URL
+	db             *store.DB
+	directory      *directory.Directory
+	groups         *directory.Groups
+	engine         *signin.Engine
+	dormant        time.Duration
+	now            func() time.Time
+	list           List
+	elsewhere      []Desk
+	keys           *keyring.Keyring
+	applications   *application.Catalogue
+	listing        *enrollment.Listing
+	endings        *enrollment.Endings
+	passes         *enrollment.Passes
+	notices        *enrollment.Notices
+	cases          *recovery.Cases
+	stops          *recovery.Stops
+	owners         *recovery.Owners
+	sessions       *session.Sessions
+	sessionEndings *session.Endings
+	tickets        *ticket.Tickets
+	rules          *signin.Rules
+	outbox         *notify.Outbox
+	forget         []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
+	known          func(ctx context.Context, r store.Reader) (policy.Known, error)
+	protocols      protocol.List
+	loosened       func() []attack.Exception
+	publicURL      *url.URL
 
 	desks
 }
@@ -108,7 +110,7 @@ type Admin struct {
 func New(p Parts) *Admin {
 	return &Admin{
 		Book: NewBook(p.DB), Giving: guard.NewGiving(guard.New(p.Directory, p.Engine), p.Dormant, p.Now), db: p.DB, directory: p.Directory, groups: p.Groups, engine: p.Engine, dormant: p.Dormant, now: p.Now, list: p.List, elsewhere: p.Desks, keys: p.Keys, applications: p.Applications, listing: p.Enrolled.Listing, endings: p.Enrolled.Endings, passes: p.Enrolled.Passes, notices: p.Enrolled.Notices, cases: p.Recoveries.Cases, stops: p.Recoveries.Stops, owners: p.Recoveries.Owners,
-		sessions: p.Sessions, tickets: p.Tickets, rules: p.Rules, outbox: p.Outbox,
+		sessions: p.Sessions, sessionEndings: p.SessionEndings, tickets: p.Tickets, rules: p.Rules, outbox: p.Outbox,
 		forget: p.Forget, known: p.Known, protocols: p.Protocols,
 		loosened: p.Loosened, publicURL: p.PublicURL, desks: newDesks(p),
 	}

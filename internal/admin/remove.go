@@ -34,7 +34,7 @@ func (c *AccountRemove) Do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}
-		if _, err := a.sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
+		if _, err := a.sessionEndings.EndAllIn(ctx, tx, d.ID, ""); err != nil {
 			return err
 		}
 		for _, forget := range a.forget {

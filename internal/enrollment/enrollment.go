@@ -55,7 +55,7 @@ type Parts struct {
 	// Tries count the replies to an offer.
 	Tries    *signin.Tries
 	Tickets  *ticket.Tickets
-	Sessions *session.Sessions
+	Sessions *session.Endings
 	// Authenticators are all kinds; those that are Enrollers can be enrolled.
 	Authenticators []authenticator.Authenticator
 	// NewPass makes a temporary access pass: what the person types, and what is

@@ -43,7 +43,7 @@ type PINs struct {
 	db        *store.DB
 	directory *directory.Directory
 	tickets   *ticket.Tickets
-	sessions  *session.Sessions
+	sessions  *session.Endings
 	kinds     PINKinds
 	describe  func(c directory.Credential) Authenticator
 	tell      teller

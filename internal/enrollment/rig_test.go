@@ -189,7 +189,7 @@ func setUp(t *testing.T) *rig {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	made := New(Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: sessions, Authenticators: kinds, NewPass: accesspass.Issue,
+	made := New(Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(sessions), Authenticators: kinds, NewPass: accesspass.Issue,
 		PINs: pins{}, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock,
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
 	r.Enrollments, r.Listing, r.Changes, r.Endings, r.PINs, r.Passes, r.Keys, r.Notices = made.Enrollments, made.Listing, made.Changes, made.Endings, made.PINs, made.Passes, made.Keys, made.Notices

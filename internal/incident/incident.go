@@ -42,7 +42,7 @@ type Parts struct {
 	DB        *store.DB
 	Directory *directory.Directory
 	Groups    *directory.Groups
-	Sessions  *session.Sessions
+	Sessions  *session.Endings
 	Notices   *enrollment.Notices
 	// Recoveries stops those that rest on the word of who reports.
 	Recoveries *recovery.Stops
@@ -56,7 +56,7 @@ type Incidents struct {
 	db         *store.DB
 	directory  *directory.Directory
 	groups     *directory.Groups
-	sessions   *session.Sessions
+	sessions   *session.Endings
 	notices    *enrollment.Notices
 	recoveries *recovery.Stops
 	spare      func(ctx context.Context, r store.Reader, l signin.Loss) error

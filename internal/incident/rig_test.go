@@ -59,6 +59,7 @@ type rig struct {
 	t          *testing.T
 	engine     *signin.Engine
 	recoveries recovery.Pieces
+	sessions   *session.Sessions
 	now        time.Time
 	spare      error
 }
@@ -91,14 +92,15 @@ func setUp(t *testing.T) *rig {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	enrolled := enrollment.New(enrollment.Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: sessions,
+	enrolled := enrollment.New(enrollment.Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(sessions),
 		Authenticators: kinds, NewPass: accesspass.Issue, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock})
 	r.recoveries, err = recovery.New(recovery.Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
-		EndSessions: sessions.EndAllIn, PublicURL: &url.URL{Scheme: "https", Host: "login.test"}, Mails: true, Wait: recovery.WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
+		EndSessions: session.NewEndings(sessions).EndAllIn, PublicURL: &url.URL{Scheme: "https", Host: "login.test"}, Mails: true, Wait: recovery.WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Incidents = New(Parts{DB: db, Directory: people, Groups: groups, Sessions: sessions, Notices: enrolled.Notices, Recoveries: r.recoveries.Stops, Now: clock,
+	r.sessions = sessions
+	r.Incidents = New(Parts{DB: db, Directory: people, Groups: groups, Sessions: session.NewEndings(sessions), Notices: enrolled.Notices, Recoveries: r.recoveries.Stops, Now: clock,
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
 	r.change(func(tx *store.Tx) error {
 		g, err := groups.Create(t.Context(), tx, directory.Administrators, "Administrators", true)

@@ -164,11 +164,11 @@ func (r *rig) start() {
 		t.Fatal(err)
 	}
 	r.rules = parts.Rules
-	r.enrolled = enrollment.New(enrollment.Parts{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: r.sessions, Authenticators: parts.Authenticators,
+	r.enrolled = enrollment.New(enrollment.Parts{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(r.sessions), Authenticators: parts.Authenticators,
 		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock})
 	u, _ := url.Parse("https://login.test")
 	made, err := New(Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Endings: r.enrolled.Endings, Passes: r.enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
-		EndSessions: r.sessions.EndAllIn, PublicURL: u, Mails: true,
+		EndSessions: session.NewEndings(r.sessions).EndAllIn, PublicURL: u, Mails: true,
 		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)

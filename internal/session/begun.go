@@ -102,18 +102,18 @@ func (b *begun) again(missed map[string]beginning) map[string]beginning {
 
 // missing reports a session that has no row and ends it, so that it does not stand when
 // somebody puts it back.
-func (s *Sessions) missing(ctx context.Context, k beginning) error {
-	if s.db.Over(table, k.number) || k.since < s.epoch(k.account) {
+func (e *Endings) missing(ctx context.Context, k beginning) error {
+	if e.db.Over(table, k.number) || k.since < e.rows.epoch(k.account) {
 		return nil
 	}
 	var n int
-	err := s.db.QueryRow(ctx, `select 1 from session where number = $1`, k.number).Scan(&n)
+	err := e.db.QueryRow(ctx, `select 1 from session where number = $1`, k.number).Scan(&n)
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	s.report(k.number, k.account, store.Missing)
-	return s.db.Change(ctx, audit.System("watch"), func(tx *store.Tx) error {
-		if err := s.end(ctx, tx, k.number); err != nil {
+	e.rows.report(k.number, k.account, store.Missing)
+	return e.db.Change(ctx, audit.System("watch"), func(tx *store.Tx) error {
+		if err := e.end(ctx, tx, k.number); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "session.ended", Outcome: audit.OK, Account: int64(k.account), Reason: "missing", Detail: map[string]string{"session": k.number}})

@@ -21,6 +21,16 @@ const table, everybody = "session", 0
 // altered says of a row that it is not as it was left: it is no session.
 var altered = &failure.Error{Class: failure.Refused, Reason: gone.Reason, Public: gone.Public}
 
+// rows are the table as this server knows it.
+type rows struct {
+	db     *store.DB
+	keys   *keyring.Keyring
+	limits Limits
+	now    func() time.Time
+
+	begun begun
+}
+
 // fields are all that a row says: who changes one of them has no session.
 func (r *row) fields() *keyring.Fields {
 	return keyring.NewFields().String(table).Bytes(r.id).String(r.Number).Int(int64(r.Account)).String(r.Parent).String(r.Host).Bytes(r.sealed).
@@ -28,20 +38,20 @@ func (r *row) fields() *keyring.Fields {
 }
 
 // sealRow seals what the row holds.
-func (s *Sessions) sealRow(r *row) error {
+func (rs *rows) sealRow(r *row) error {
 	plain, err := json.Marshal(r.payload)
-	r.sealed = s.keys.Seal(keyring.Session, aad(r.Number, r.Account), plain)
+	r.sealed = rs.keys.Seal(keyring.Session, aad(r.Number, r.Account), plain)
 	return err
 }
 
 // bind authenticates the row as it is now.
-func (s *Sessions) bind(r *row) { r.mac = s.keys.MAC(keyring.Session, r.fields()) }
+func (rs *rows) bind(r *row) { r.mac = rs.keys.MAC(keyring.Session, r.fields()) }
 
 const columns = `id, number, account, parent, host, payload, source, agent, created, seen, expires, ended, mac`
 
 // scan reads a row. One that is not as it was left is reported, and is altered; its id is
 // returned all the same.
-func (s *Sessions) scan(from interface{ Scan(...any) error }) (*row, error) {
+func (rs *rows) scan(from interface{ Scan(...any) error }) (*row, error) {
 	var r row
 	var account, created, seen, expires, ended int64
 	if err := from.Scan(&r.id, &r.Number, &account, &r.Parent, &r.Host, &r.sealed, &r.source, &r.agent, &created, &seen, &expires, &ended, &r.mac); err != nil {
@@ -50,16 +60,16 @@ func (s *Sessions) scan(from interface{ Scan(...any) error }) (*row, error) {
 	r.Account = assurance.AccountID(account)
 	r.created, r.seen, r.expires, r.ended = store.Time(created), store.Time(seen), store.Time(expires), store.Time(ended)
 	number := r.Number
-	if !s.keys.VerifyMAC(keyring.Session, r.fields(), r.mac) || !s.open(&r) {
-		s.report(number, r.Account, store.Altered)
+	if !rs.keys.VerifyMAC(keyring.Session, r.fields(), r.mac) || !rs.open(&r) {
+		rs.report(number, r.Account, store.Altered)
 		return &r, altered
 	}
 	return &r, nil
 }
 
 // open reads what is sealed. It names its row.
-func (s *Sessions) open(r *row) bool {
-	plain, err := s.keys.Open(keyring.Session, aad(r.Number, r.Account), r.sealed)
+func (rs *rows) open(r *row) bool {
+	plain, err := rs.keys.Open(keyring.Session, aad(r.Number, r.Account), r.sealed)
 	if err != nil {
 		return false
 	}
@@ -71,8 +81,8 @@ func (s *Sessions) open(r *row) bool {
 	return true
 }
 
-func (s *Sessions) report(number string, account assurance.AccountID, wrong string) {
-	s.db.Report(store.Finding{Table: table, Row: clip(number, 40), Wrong: wrong, Account: int64(account)})
+func (rs *rows) report(number string, account assurance.AccountID, wrong string) {
+	rs.db.Report(store.Finding{Table: table, Row: clip(number, 40), Wrong: wrong, Account: int64(account)})
 }
 
 // sealName is what the row is called as it is sealed now. A session that is raised keeps
@@ -88,17 +98,17 @@ func numbered(number string) bool {
 }
 
 // epoch is the moment before which an account's sessions are over, in microseconds.
-func (s *Sessions) epoch(account assurance.AccountID) int64 {
-	return max(s.db.Newest(table, everybody), s.db.Newest(table, int64(account)))
+func (rs *rows) epoch(account assurance.AccountID) int64 {
+	return max(rs.db.Newest(table, everybody), rs.db.Newest(table, int64(account)))
 }
 
 // over reports whether it is known outside the database that a session is over. One that
 // hangs from another goes by that one's epoch.
-func (s *Sessions) over(r *row) bool {
-	return s.db.Over(table, r.Number) || s.db.Over(table, sealName(r.sealed)) || s.outlived(r)
+func (rs *rows) over(r *row) bool {
+	return rs.db.Over(table, r.Number) || rs.db.Over(table, sealName(r.sealed)) || rs.outlived(r)
 }
 
-func (s *Sessions) outlived(r *row) bool { return r.Parent == "" && r.Since < s.epoch(r.Account) }
+func (rs *rows) outlived(r *row) bool { return r.Parent == "" && r.Since < rs.epoch(r.Account) }
 
 // overlap is how long before the end of all of an account's sessions one may have begun
 // and rightly be there: on another server, or in a transaction of the same moment. It is
@@ -107,30 +117,30 @@ const overlap = time.Minute
 
 // returned reports a session that is over and whose row says that it stands. It is read
 // once more: it may have been ended since.
-func (s *Sessions) returned(ctx context.Context, r *row) error {
-	if !s.db.Over(table, r.Number) && !s.db.Over(table, sealName(r.sealed)) && s.epoch(r.Account)-r.Since < overlap.Microseconds() {
+func (rs *rows) returned(ctx context.Context, r *row) error {
+	if !rs.db.Over(table, r.Number) && !rs.db.Over(table, sealName(r.sealed)) && rs.epoch(r.Account)-r.Since < overlap.Microseconds() {
 		return nil
 	}
 	var ended int64
-	err := s.db.QueryRow(ctx, `select ended from session where id = $1 and mac = $2`, r.id, r.mac).Scan(&ended)
+	err := rs.db.QueryRow(ctx, `select ended from session where id = $1 and mac = $2`, r.id, r.mac).Scan(&ended)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err == nil && ended == 0 {
-		s.report(r.Number, r.Account, store.Returned)
+		rs.report(r.Number, r.Account, store.Returned)
 	}
 	return err
 }
 
 // standing reports whether a session holds what it says. It is gone otherwise.
-func (s *Sessions) standing(ctx context.Context, r *row) error {
-	now := s.now()
-	_, idle := s.limits.of(r.Evidence)
+func (rs *rows) standing(ctx context.Context, r *row) error {
+	now := rs.now()
+	_, idle := rs.limits.of(r.Evidence)
 	if ended := !r.ended.IsZero(); ended || !now.Before(r.expires) || now.Sub(r.seen) > idle {
 		return gone
 	}
-	if s.over(r) {
-		if err := s.returned(ctx, r); err != nil {
+	if rs.over(r) {
+		if err := rs.returned(ctx, r); err != nil {
 			return err
 		}
 		return gone

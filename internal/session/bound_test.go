@@ -198,11 +198,11 @@ func TestEndedSessionsPutBack(t *testing.T) {
 func (r *rig) caught(t *testing.T, other *rig) {
 	t.Helper()
 	for until := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		all, err := other.rows(other.db.Query(t.Context(), `select `+columns+` from kept`))
+		all, err := other.Sessions.rows.all(other.db.Query(t.Context(), `select `+columns+` from kept`))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if slices.ContainsFunc(all, other.over) {
+		if slices.ContainsFunc(all, other.Sessions.rows.over) {
 			return
 		}
 		if time.Now().After(until) {
@@ -316,7 +316,7 @@ func TestSeenMeanwhile(t *testing.T) {
 	r := setUp(t)
 	hers := r.start(t, "ada", "weak")
 	number := r.number(t, hers)
-	read, err := r.byNumber(t.Context(), number)
+	read, err := r.Sessions.rows.byNumber(t.Context(), number)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +375,7 @@ func TestInspectPages(t *testing.T) {
 	r := setUp(t)
 	r.change(t, func(tx *store.Tx) error {
 		for range inspectPage + 1 {
-			if _, err := r.insert(t.Context(), tx, &row{payload: payload{Number: newNumber(), Account: r.ids["ada"]}}); err != nil {
+			if _, err := r.Sessions.rows.insert(t.Context(), tx, &row{payload: payload{Number: newNumber(), Account: r.ids["ada"]}}); err != nil {
 				return err
 			}
 		}

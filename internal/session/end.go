@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
@@ -10,16 +11,26 @@ import (
 	"countersign/internal/store"
 )
 
+// Endings ends sessions, and never begins one.
+type Endings struct {
+	db   *store.DB
+	rows *rows
+	now  func() time.Time
+}
+
+// NewEndings makes the Endings of sessions.
+func NewEndings(s *Sessions) *Endings { return s.endings }
+
 // EndIn ends one of the account's sessions and those that hang from it, inside
 // another room's change, which records it. One whose row is missing, or is not as it was
 // left, is over as well: somebody may put it back.
-func (s *Sessions) EndIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) (bool, error) {
+func (e *Endings) EndIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) (bool, error) {
 	if !numbered(number) {
 		return false, nil
 	}
-	r, err := s.scan(tx.QueryRow(ctx, `select `+columns+` from session where number = $1`, number))
+	r, err := e.rows.scan(tx.QueryRow(ctx, `select `+columns+` from session where number = $1`, number))
 	switch {
-	case errors.Is(err, store.ErrNotFound) && s.db.Over(table, number):
+	case errors.Is(err, store.ErrNotFound) && e.db.Over(table, number):
 		return false, nil
 	case errors.Is(err, store.ErrNotFound) || errors.Is(err, altered):
 	case err != nil:
@@ -27,32 +38,32 @@ func (s *Sessions) EndIn(ctx context.Context, tx *store.Tx, account assurance.Ac
 	case r.Account != account || !r.ended.IsZero():
 		return false, nil
 	}
-	return true, s.end(ctx, tx, number)
+	return true, e.end(ctx, tx, number)
 }
 
 // EndAllIn ends the account's sessions but one, inside another room's change. Those whose
 // rows are not there are over as well.
-func (s *Sessions) EndAllIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, except string) (int, error) {
-	all, err := s.rows(tx.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0`, int64(account)))
+func (e *Endings) EndAllIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, except string) (int, error) {
+	all, err := e.rows.all(tx.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0`, int64(account)))
 	if err != nil {
 		return 0, err
 	}
-	epoch := max(store.Unix(s.now()), s.epoch(account)) + 1
+	epoch := max(store.Unix(e.now()), e.rows.epoch(account)) + 1
 	tx.Anchor(table, int64(account), epoch)
-	for _, topic := range s.begun.topics(account) { // of what is remembered of one whose row was hidden
+	for _, topic := range e.rows.begun.topics(account) { // of what is remembered of one whose row was hidden
 		tx.Announce(topic)
 	}
 	n := 0
 	for _, r := range all {
 		switch {
 		case except != "" && r.Number == except:
-			err = s.renew(ctx, tx, r, epoch)
+			err = e.renew(ctx, tx, r, epoch)
 		case except != "" && r.Parent == except:
 		default:
 			if r.Parent == "" {
 				n++
 			}
-			err = s.endRow(ctx, tx, r)
+			err = e.endRow(ctx, tx, r)
 		}
 		if err != nil {
 			return 0, err
@@ -62,14 +73,14 @@ func (s *Sessions) EndAllIn(ctx context.Context, tx *store.Tx, account assurance
 }
 
 // rows reads rows, without those that are not as they were left.
-func (s *Sessions) rows(rows *store.Rows, err error) ([]*row, error) {
+func (rs *rows) all(rows *store.Rows, err error) ([]*row, error) {
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var out []*row
 	for rows.Next() {
-		r, err := s.scan(rows)
+		r, err := rs.scan(rows)
 		if errors.Is(err, altered) {
 			continue
 		}
@@ -82,50 +93,50 @@ func (s *Sessions) rows(rows *store.Rows, err error) ([]*row, error) {
 }
 
 // renew has a session stand although its account's others are over.
-func (s *Sessions) renew(ctx context.Context, tx *store.Tx, r *row, since int64) error {
+func (e *Endings) renew(ctx context.Context, tx *store.Tx, r *row, since int64) error {
 	r.Since = since
-	if err := s.sealRow(r); err != nil {
+	if err := e.rows.sealRow(r); err != nil {
 		return err
 	}
-	s.bind(r)
+	e.rows.bind(r)
 	_, err := tx.Exec(ctx, `update session set payload = $2, mac = $3 where id = $1`, r.id, r.sealed, r.mac)
 	return err
 }
 
 // end ends a session and those that hang from it, whatever rows there are.
-func (s *Sessions) end(ctx context.Context, tx *store.Tx, number string) error {
-	all, err := s.rows(tx.Query(ctx, `select `+columns+` from session where (number = $1 or parent = $1) and ended = 0`, number))
+func (e *Endings) end(ctx context.Context, tx *store.Tx, number string) error {
+	all, err := e.rows.all(tx.Query(ctx, `select `+columns+` from session where (number = $1 or parent = $1) and ended = 0`, number))
 	if err != nil {
 		return err
 	}
 	there := false
 	for _, r := range all {
 		there = there || r.Number == number
-		if err := s.endRow(ctx, tx, r); err != nil {
+		if err := e.endRow(ctx, tx, r); err != nil {
 			return err
 		}
 	}
 	if !there {
 		tx.Announce(Topic(number))
-		tx.End(table, number, s.now().Add(longest))
+		tx.End(table, number, e.now().Add(longest))
 	}
 	return nil
 }
 
-func (s *Sessions) endRow(ctx context.Context, tx *store.Tx, r *row) error {
+func (e *Endings) endRow(ctx context.Context, tx *store.Tx, r *row) error {
 	tx.Announce(Topic(r.Number))
 	tx.End(table, r.Number, r.expires)
-	r.ended = s.now()
-	s.bind(r)
+	r.ended = e.now()
+	e.rows.bind(r)
 	_, err := tx.Exec(ctx, `update session set ended = $2, mac = $3 where id = $1`, r.id, store.Unix(r.ended), r.mac)
 	return err
 }
 
 // End ends one session of an account, as this actor, for this reason. One that
 // is not there is NotFound.
-func (s *Sessions) End(ctx context.Context, by audit.Actor, account assurance.AccountID, number, reason string) error {
-	return s.db.Change(ctx, by, func(tx *store.Tx) error {
-		there, err := s.EndIn(ctx, tx, account, number)
+func (e *Endings) End(ctx context.Context, by audit.Actor, account assurance.AccountID, number, reason string) error {
+	return e.db.Change(ctx, by, func(tx *store.Tx) error {
+		there, err := e.EndIn(ctx, tx, account, number)
 		if err != nil {
 			return err
 		}
@@ -137,10 +148,10 @@ func (s *Sessions) End(ctx context.Context, by audit.Actor, account assurance.Ac
 }
 
 // SignOut ends the session of this secret. One that has ended is no error.
-func (s *Sessions) SignOut(ctx context.Context, secret string) error {
-	r, err := s.read(ctx, s.db, secret)
+func (e *Endings) SignOut(ctx context.Context, secret string) error {
+	r, err := e.rows.read(ctx, e.db, secret)
 	if failure.ClassOf(err) == failure.Refused {
-		r, err = s.hidden(ctx, secret)
+		r, err = e.hidden(ctx, secret)
 	}
 	if err != nil || r == nil {
 		return err
@@ -149,7 +160,7 @@ func (s *Sessions) SignOut(ctx context.Context, secret string) error {
 	if r.Parent != "" {
 		number = r.Parent // signing out of one host signs out of all
 	}
-	err = s.End(ctx, audit.Actor{Account: int64(r.Account), Name: "owner", Via: via(r)}, r.Account, number, "signed-out")
+	err = e.End(ctx, audit.Actor{Account: int64(r.Account), Name: "owner", Via: via(r)}, r.Account, number, "signed-out")
 	if failure.ClassOf(err) == failure.NotFound {
 		return nil
 	}
@@ -158,16 +169,16 @@ func (s *Sessions) SignOut(ctx context.Context, secret string) error {
 
 // hidden is what this server knows of a session whose row is not there, or not as it was
 // left: whoever signs out of it has it ended all the same. Nil is nothing.
-func (s *Sessions) hidden(ctx context.Context, reference string) (*row, error) {
+func (e *Endings) hidden(ctx context.Context, reference string) (*row, error) {
 	_, id, ok := parse(reference)
 	if !ok {
 		return nil, nil
 	}
-	k, ok := s.begun.get(id)
-	if !ok || s.db.Over(table, k.number) {
+	k, ok := e.rows.begun.get(id)
+	if !ok || e.db.Over(table, k.number) {
 		return nil, nil
 	}
-	_, err := s.scan(s.db.QueryRow(ctx, `select `+columns+` from session where id = $1`, id))
+	_, err := e.rows.scan(e.db.QueryRow(ctx, `select `+columns+` from session where id = $1`, id))
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, altered) {
 		return &row{payload: payload{Number: k.number, Parent: k.parent, Account: k.account}}, nil
 	}
@@ -175,10 +186,10 @@ func (s *Sessions) hidden(ctx context.Context, reference string) (*row, error) {
 }
 
 // endHidden ends a session whose row is not there, where this server knows of it.
-func (s *Sessions) endHidden(ctx context.Context, tx *store.Tx, secret string) error {
-	r, err := s.hidden(ctx, secret)
+func (e *Endings) endHidden(ctx context.Context, tx *store.Tx, secret string) error {
+	r, err := e.hidden(ctx, secret)
 	if err != nil || r == nil {
 		return err
 	}
-	return s.end(ctx, tx, r.Number)
+	return e.end(ctx, tx, r.Number)
 }

@@ -18,11 +18,24 @@ import (
 	"countersign/internal/ticket"
 )
 
+// Errands sends browsers to sign in, and keeps what they had begun.
+type Errands struct {
+	keys    *keyring.Keyring
+	tickets *ticket.Tickets
+	holds   signin.Standing
+	now     func() time.Time
+}
+
+// NewErrands makes Errands; sessions say who holds one.
+func NewErrands(p Parts, sessions signin.Standing) *Errands {
+	return &Errands{keys: p.Keys, tickets: p.Tickets, holds: sessions, now: p.Now}
+}
+
 // Errand is where a browser was going when it had to sign in or to step up.
 //
-// One that only signs in may travel in an address, sealed ([Sessions.Send]): it lets
+// One that only signs in may travel in an address, sealed ([Errands.Send]): it lets
 // nobody in and does nothing, so anybody may make one and send it to anybody. Every
-// other one stays where it was begun ([Sessions.Keep]): behind a cookie of one browser,
+// other one stays where it was begun ([Errands.Keep]): behind a cookie of one browser,
 // for one session, with what was posted. See docs/decisions/0011.
 type Errand struct {
 	// Application, Action, Object, Method, Path and Protocol are the engine's request.
@@ -73,24 +86,24 @@ type sealed struct {
 
 // Send seals an errand that signs in for an address, good for 15 minutes. Nothing of it
 // is stored, so that strangers leave nothing behind.
-func (s *Sessions) Send(e Errand) (string, error) {
+func (er *Errands) Send(e Errand) (string, error) {
 	if !e.travels() {
 		return "", failure.New(failure.Internal, "an errand that does more than sign in was to be put in an address")
 	}
-	return s.seal(keyring.AAD{Table: "errand", Column: "address"}, e)
+	return er.seal(keyring.AAD{Table: "errand", Column: "address"}, e)
 }
 
-// Sent opens what [Sessions.Send] sealed.
-func (s *Sessions) Sent(code string) (Errand, error) {
-	e, err := s.unseal(keyring.AAD{Table: "errand", Column: "address"}, code)
+// Sent opens what [Errands.Send] sealed.
+func (er *Errands) Sent(code string) (Errand, error) {
+	e, err := er.unseal(keyring.AAD{Table: "errand", Column: "address"}, code)
 	if err == nil && !e.travels() {
 		return Errand{}, strayErrand
 	}
 	return e, err
 }
 
-func (s *Sessions) seal(place keyring.AAD, e Errand) (string, error) {
-	plain, err := json.Marshal(sealed{e, s.now().Add(errandLife)})
+func (er *Errands) seal(place keyring.AAD, e Errand) (string, error) {
+	plain, err := json.Marshal(sealed{e, er.now().Add(errandLife)})
 	if err != nil {
 		return "", err
 	}
@@ -105,19 +118,19 @@ func (s *Sessions) seal(place keyring.AAD, e Errand) (string, error) {
 	if err := w.Close(); err != nil {
 		return "", err
 	}
-	code := base64.RawURLEncoding.EncodeToString(s.keys.Seal(keyring.Ticket, place, b.Bytes()))
+	code := base64.RawURLEncoding.EncodeToString(er.keys.Seal(keyring.Ticket, place, b.Bytes()))
 	if len(code) > errandMost {
 		return "", ErrLongWay
 	}
 	return code, nil
 }
 
-func (s *Sessions) unseal(place keyring.AAD, code string) (Errand, error) {
+func (er *Errands) unseal(place keyring.AAD, code string) (Errand, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(code)
 	if err != nil || len(code) > errandMost {
 		return Errand{}, strayErrand
 	}
-	if b, err = s.keys.Open(keyring.Ticket, place, b); err != nil {
+	if b, err = er.keys.Open(keyring.Ticket, place, b); err != nil {
 		return Errand{}, strayErrand
 	}
 	plain, err := io.ReadAll(flate.NewReader(bytes.NewReader(b)))
@@ -128,7 +141,7 @@ func (s *Sessions) unseal(place keyring.AAD, code string) (Errand, error) {
 	if err := json.Unmarshal(plain, &e); err != nil {
 		return Errand{}, err
 	}
-	if !s.now().Before(e.Until) {
+	if !er.now().Before(e.Until) {
 		return Errand{}, strayErrand
 	}
 	return e.Errand, nil
@@ -144,6 +157,21 @@ type Bearer struct {
 	Account assurance.AccountID
 }
 
+// Bearer is the browser that is known by this cookie and holds the session of this secret,
+// if that stands.
+func (er *Errands) Bearer(ctx context.Context, browser, secret string) (Bearer, error) {
+	by := Bearer{Browser: browser}
+	if secret == "" {
+		return by, nil
+	}
+	held, err := er.holds.Standing(ctx, secret)
+	if failure.ClassOf(err) == failure.Refused {
+		return by, nil
+	}
+	by.Session, by.Account = held.Number, held.Account
+	return by, err
+}
+
 // kept is an errand with whose it is.
 type kept struct {
 	Errand
@@ -152,8 +180,8 @@ type kept struct {
 
 // Keep keeps an errand in Countersign itself for 15 minutes, for one browser and its
 // session, and returns the code for the browser's cookie. Without a session there is
-// nobody to keep one for, but what is begun without one ([Sessions.Hold]).
-func (s *Sessions) Keep(ctx context.Context, e Errand, by Bearer) (string, error) {
+// nobody to keep one for, but what is begun without one ([Errands.Hold]).
+func (er *Errands) Keep(ctx context.Context, e Errand, by Bearer) (string, error) {
 	if by.Browser == "" || by.Session == "" || e.Application != signin.Self {
 		return "", failure.New(failure.Internal, "an errand was to be kept for nobody")
 	}
@@ -161,17 +189,17 @@ func (s *Sessions) Keep(ctx context.Context, e Errand, by Bearer) (string, error
 	if err != nil {
 		return "", err
 	}
-	code, err := s.tickets.Issue(ctx, ticket.Spec{Kind: errandKind, Owner: int64(by.Account), Payload: b, Lifetime: errandLife})
+	code, err := er.tickets.Issue(ctx, ticket.Spec{Kind: errandKind, Owner: int64(by.Account), Payload: b, Lifetime: errandLife})
 	return stored + code, err
 }
 
 // Hold seals an errand for the cookie of a browser that has no session yet: to set up
 // with a pass, or to get back in. It has no form, and nothing of it is stored.
-func (s *Sessions) Hold(e Errand, browser string) (string, error) {
+func (er *Errands) Hold(e Errand, browser string) (string, error) {
 	if browser == "" || len(e.Form) > 0 {
 		return "", failure.New(failure.Internal, "an errand was to be held by nobody")
 	}
-	return s.seal(held(browser), e)
+	return er.seal(held(browser), e)
 }
 
 func held(browser string) keyring.AAD {
@@ -180,15 +208,15 @@ func held(browser string) keyring.AAD {
 
 // Kept returns the errand behind a cookie's code, to the browser and the session that
 // began it and to nobody else. It leaves it there.
-func (s *Sessions) Kept(ctx context.Context, code string, by Bearer) (Errand, error) {
+func (er *Errands) Kept(ctx context.Context, code string, by Bearer) (Errand, error) {
 	if by.Browser == "" {
 		return Errand{}, strayErrand
 	}
 	secret, there := strings.CutPrefix(code, stored)
 	if !there {
-		return s.unseal(held(by.Browser), code)
+		return er.unseal(held(by.Browser), code)
 	}
-	t, err := s.tickets.Peek(ctx, errandKind, secret)
+	t, err := er.tickets.Peek(ctx, errandKind, secret)
 	if err != nil {
 		return Errand{}, err
 	}
@@ -203,11 +231,11 @@ func (s *Sessions) Kept(ctx context.Context, code string, by Bearer) (Errand, er
 }
 
 // Done ends a kept errand: what was done once is not done again.
-func (s *Sessions) Done(ctx context.Context, code string) error {
+func (er *Errands) Done(ctx context.Context, code string) error {
 	secret, there := strings.CutPrefix(code, stored)
 	if !there {
 		return nil
 	}
-	_, err := s.tickets.Take(ctx, errandKind, secret)
+	_, err := er.tickets.Take(ctx, errandKind, secret)
 	return err
 }

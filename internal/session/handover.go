@@ -29,10 +29,22 @@ type handover struct {
 
 const handoverKind, handoverLife = "handover", time.Minute
 
+// Handovers hands sessions to other hosts.
+type Handovers struct {
+	db      *store.DB
+	rows    *rows
+	tickets *ticket.Tickets
+}
+
+// NewHandovers makes the Handovers of sessions.
+func NewHandovers(s *Sessions, t *ticket.Tickets) *Handovers {
+	return &Handovers{db: s.db, rows: s.rows, tickets: t}
+}
+
 // Derive returns a code, good once and for a minute, with which the host can
 // begin a session of its own in that browser, which hangs from this one.
-func (s *Sessions) Derive(ctx context.Context, secret string, to Handover) (string, error) {
-	r, err := s.read(ctx, s.db, secret)
+func (hs *Handovers) Derive(ctx context.Context, secret string, to Handover) (string, error) {
+	r, err := hs.rows.read(ctx, hs.db, secret)
 	if err != nil {
 		return "", err
 	}
@@ -43,13 +55,13 @@ func (s *Sessions) Derive(ctx context.Context, secret string, to Handover) (stri
 	if err != nil {
 		return "", err
 	}
-	return s.tickets.Issue(ctx, ticket.Spec{Kind: handoverKind, Owner: int64(r.Account), Payload: b, Lifetime: handoverLife})
+	return hs.tickets.Issue(ctx, ticket.Spec{Kind: handoverKind, Owner: int64(r.Account), Payload: b, Lifetime: handoverLife})
 }
 
 // Accept turns a code into the host's own session, and returns the secret for
 // its cookie. A code for another host or browser is refused and used up.
-func (s *Sessions) Accept(ctx context.Context, code string, to Handover, g Visit) (string, error) {
-	t, err := s.tickets.Take(ctx, handoverKind, code)
+func (hs *Handovers) Accept(ctx context.Context, code string, to Handover, g Visit) (string, error) {
+	t, err := hs.tickets.Take(ctx, handoverKind, code)
 	if err != nil {
 		return "", err
 	}
@@ -63,17 +75,17 @@ func (s *Sessions) Accept(ctx context.Context, code string, to Handover, g Visit
 	if h.Browser != to.Browser || h.Browser == "" {
 		return "", failure.Refuse("other-browser", gone.Public)
 	}
-	parent, err := s.byNumber(ctx, h.Number)
+	parent, err := hs.rows.byNumber(ctx, h.Number)
 	if err != nil {
 		return "", err
 	}
 	r := row{payload: payload{Number: newNumber(), Account: parent.Account, Name: parent.Name, Parent: parent.Number, Host: to.Host, Evidence: parent.Evidence},
 		source: clip(g.Source, 64), agent: clip(g.Agent, 200), created: parent.created}
 	var secret string
-	err = s.db.Change(ctx, g.actor(*parent), func(tx *store.Tx) error {
+	err = hs.db.Change(ctx, g.actor(*parent), func(tx *store.Tx) error {
 		var err error
 		t.TakenIn(tx)
-		if secret, err = s.insert(ctx, tx, &r); err != nil {
+		if secret, err = hs.rows.insert(ctx, tx, &r); err != nil {
 			return err
 		}
 		return tx.Record(g.entry(*parent, r))

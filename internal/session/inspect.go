@@ -12,12 +12,12 @@ const inspectPage = 500
 // were altered, are there again although they are over, or are gone. It stops at none of
 // them; its error is that of the database.
 func (s *Sessions) Inspect(ctx context.Context) error {
-	missed := s.begun.standing(s.now())
+	missed := s.rows.begun.standing(s.now())
 	if err := s.inspectRows(ctx, missed); err != nil {
 		return err
 	}
-	for _, k := range s.begun.again(missed) {
-		if err := s.missing(ctx, k); err != nil {
+	for _, k := range s.rows.begun.again(missed) {
+		if err := s.endings.missing(ctx, k); err != nil {
 			return err
 		}
 	}
@@ -35,8 +35,8 @@ func (s *Sessions) inspectRows(ctx context.Context, missed map[string]beginning)
 		last = ids[len(ids)-1]
 		for _, r := range page {
 			delete(missed, r.Number)
-			if r.ended.IsZero() && s.now().Before(r.expires) && s.over(r) {
-				if err := s.returned(ctx, r); err != nil {
+			if r.ended.IsZero() && s.now().Before(r.expires) && s.rows.over(r) {
+				if err := s.rows.returned(ctx, r); err != nil {
 					return false, err
 				}
 			}
@@ -53,7 +53,7 @@ func (s *Sessions) page(ctx context.Context, after []byte) (page []*row, ids [][
 	}
 	defer rows.Close()
 	for rows.Next() {
-		r, err := s.scan(rows)
+		r, err := s.rows.scan(rows)
 		if err != nil && !errors.Is(err, altered) {
 			return nil, nil, err
 		}

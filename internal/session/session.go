@@ -6,6 +6,9 @@
 // engine, which decides anew each time. Its one invariant: a session's secret
 // is in the browser alone (only its hash is stored), it changes whenever the
 // session gains evidence, and an ended session holds nothing.
+//
+// It is in pieces, by who uses them: [Sessions] begins and reads, [Endings] ends,
+// [Handovers] hands to other hosts, [Errands] keeps where a browser was going.
 package session
 
 import (
@@ -69,20 +72,18 @@ type Parts struct {
 	Now     func() time.Time
 }
 
-// Sessions reads and writes sessions.
+// Sessions begins sessions and reads them. It is safe for concurrent use.
 type Sessions struct {
 	db      *store.DB
-	keys    *keyring.Keyring
-	tickets *ticket.Tickets
-	limits  Limits
+	rows    *rows
+	endings *Endings
 	now     func() time.Time
-
-	begun begun
 }
 
 // New makes Sessions.
 func New(p Parts) *Sessions {
-	return &Sessions{db: p.DB, keys: p.Keys, tickets: p.Tickets, limits: p.Limits, now: p.Now}
+	r := &rows{db: p.DB, keys: p.Keys, limits: p.Limits, now: p.Now}
+	return &Sessions{db: p.DB, rows: r, endings: &Endings{db: p.DB, rows: r, now: p.Now}, now: p.Now}
 }
 
 // Session is one session, for its owner and for administrators.
@@ -170,11 +171,11 @@ func (s *Sessions) StartAt(ctx context.Context, g signin.Grant, host, agent stri
 	var secret string
 	err := s.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		var err error
-		secret, err = s.insert(ctx, tx, &r)
+		secret, err = s.rows.insert(ctx, tx, &r)
 		if err != nil {
 			return err
 		}
-		tx.Record(s.entry(g, "session.started", r))
+		tx.Record(entryOf(g, "session.started", r))
 		return nil
 	})
 	return secret, err
@@ -186,17 +187,17 @@ func (s *Sessions) StartAt(ctx context.Context, g signin.Grant, host, agent stri
 func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, agent string) (string, error) {
 	var fresh string
 	err := s.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		old, err := s.read(ctx, tx, secret)
+		old, err := s.rows.read(ctx, tx, secret)
 		switch {
 		case failure.ClassOf(err) == failure.Refused:
-			if err := s.endHidden(ctx, tx, secret); err != nil {
+			if err := s.endings.endHidden(ctx, tx, secret); err != nil {
 				return err
 			}
 			old = nil
 		case err != nil:
 			return err
 		case old.Account != g.Account() || old.Host != "":
-			if err := s.end(ctx, tx, old.Number); err != nil {
+			if err := s.endings.end(ctx, tx, old.Number); err != nil {
 				return err
 			}
 			old = nil
@@ -207,42 +208,42 @@ func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, age
 			if _, err := tx.Exec(ctx, `delete from session where id = $1`, old.id); err != nil {
 				return err
 			}
-			tx.AfterCommit(func() { s.begun.drop(old.id) })
+			tx.AfterCommit(func() { s.rows.begun.drop(old.id) })
 			tx.Announce(Topic(old.Number))
 			tx.End(table, sealName(old.sealed), old.expires)
 		}
 		for _, e := range g.Evidence() {
 			r.Evidence = assurance.Append(r.Evidence, e)
 		}
-		if fresh, err = s.insert(ctx, tx, &r); err != nil {
+		if fresh, err = s.rows.insert(ctx, tx, &r); err != nil {
 			return err
 		}
-		tx.Record(s.entry(g, "session.raised", r))
+		tx.Record(entryOf(g, "session.raised", r))
 		return nil
 	})
 	return fresh, err
 }
 
-func (s *Sessions) insert(ctx context.Context, tx *store.Tx, r *row) (string, error) {
+func (rs *rows) insert(ctx context.Context, tx *store.Tx, r *row) (string, error) {
 	raw := make([]byte, 32)
 	rand.Read(raw)
 	id := sha256.Sum256(raw)
-	now := s.now()
+	now := rs.now()
 	if r.created.IsZero() {
 		r.created = now
 	}
-	overall, _ := s.limits.of(r.Evidence)
+	overall, _ := rs.limits.of(r.Evidence)
 	if r.expires = r.created.Add(overall); r.expires.After(dies(r.Evidence)) {
 		r.expires = dies(r.Evidence)
 	}
-	r.id, r.seen, r.Since = id[:], now, max(store.Unix(now), s.epoch(r.Account))
-	if err := s.sealRow(r); err != nil {
+	r.id, r.seen, r.Since = id[:], now, max(store.Unix(now), rs.epoch(r.Account))
+	if err := rs.sealRow(r); err != nil {
 		return "", err
 	}
-	s.bind(r)
+	rs.bind(r)
 	_, err := tx.Exec(ctx, `insert into session (id, number, account, parent, host, payload, source, agent, created, seen, expires, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
 		r.id, r.Number, int64(r.Account), r.Parent, r.Host, r.sealed, r.source, r.agent, store.Unix(r.created), store.Unix(r.seen), store.Unix(r.expires), r.mac)
-	tx.AfterCommit(func() { s.begun.note(r, now) })
+	tx.AfterCommit(func() { rs.begun.note(r, now) })
 	return secretOf(raw), err
 }
 
@@ -278,12 +279,12 @@ func parse(reference string) (origin string, id []byte, ok bool) {
 }
 
 // read returns the standing session of a secret, or of a reference that [At] made.
-func (s *Sessions) read(ctx context.Context, from store.Reader, reference string) (*row, error) {
+func (rs *rows) read(ctx context.Context, from store.Reader, reference string) (*row, error) {
 	origin, id, ok := parse(reference)
 	if !ok {
 		return nil, gone
 	}
-	r, err := s.scan(from.QueryRow(ctx, `select `+columns+` from session where id = $1`, id))
+	r, err := rs.scan(from.QueryRow(ctx, `select `+columns+` from session where id = $1`, id))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, gone
 	}
@@ -293,19 +294,19 @@ func (s *Sessions) read(ctx context.Context, from store.Reader, reference string
 	if r.Host != origin {
 		return nil, gone
 	}
-	return r, s.standing(ctx, r)
+	return r, rs.standing(ctx, r)
 }
 
 // Standing returns what the session of a secret holds, and notes that it is in
 // use. A session for another host holds what its parent holds.
 func (s *Sessions) Standing(ctx context.Context, secret string) (signin.Held, error) {
-	r, err := s.read(ctx, s.db, secret)
+	r, err := s.rows.read(ctx, s.db, secret)
 	if err != nil {
 		return signin.Held{}, err
 	}
 	root := r
 	if r.Parent != "" {
-		if root, err = s.byNumber(ctx, r.Parent); err != nil {
+		if root, err = s.rows.byNumber(ctx, r.Parent); err != nil {
 			return signin.Held{}, err
 		}
 		if root.Account != r.Account {
@@ -315,8 +316,8 @@ func (s *Sessions) Standing(ctx context.Context, secret string) (signin.Held, er
 	if err := s.touch(ctx, r, root); err != nil {
 		return signin.Held{}, err
 	}
-	s.begun.note(r, s.now())
-	s.begun.note(root, s.now())
+	s.rows.begun.note(r, s.now())
+	s.rows.begun.note(root, s.now())
 	expires := r.expires
 	if root.expires.Before(expires) {
 		expires = root.expires
@@ -324,15 +325,15 @@ func (s *Sessions) Standing(ctx context.Context, secret string) (signin.Held, er
 	return signin.Held{Account: r.Account, Number: root.Number, Own: r.Number, Evidence: root.Evidence, Expires: expires}, nil
 }
 
-func (s *Sessions) byNumber(ctx context.Context, number string) (*row, error) {
-	r, err := s.scan(s.db.QueryRow(ctx, `select `+columns+` from session where number = $1`, number))
+func (rs *rows) byNumber(ctx context.Context, number string) (*row, error) {
+	r, err := rs.scan(rs.db.QueryRow(ctx, `select `+columns+` from session where number = $1`, number))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, gone
 	}
 	if err != nil {
 		return nil, err
 	}
-	return r, s.standing(ctx, r)
+	return r, rs.standing(ctx, r)
 }
 
 // touch notes the use of sessions at most once a minute each.
@@ -344,7 +345,7 @@ func (s *Sessions) touch(ctx context.Context, rows ...*row) error {
 		}
 		was := r.mac
 		r.seen = now
-		s.bind(r)
+		s.rows.bind(r)
 		err := s.db.Housekeep(ctx, "session.seen", func(tx *store.Tx) error {
 			// One that was ended, raised or seen since is left as it is.
 			_, err := tx.Exec(ctx, `update session set seen = $1, mac = $2 where id = $3 and mac = $4`, store.Unix(now), r.mac, r.id, was)
@@ -360,14 +361,14 @@ func (s *Sessions) touch(ctx context.Context, rows ...*row) error {
 // List returns the account's standing sessions, the newest first. Those of
 // other hosts hang from one of ours and are not listed by themselves.
 func (s *Sessions) List(ctx context.Context, account assurance.AccountID) ([]Session, error) {
-	all, err := s.rows(s.db.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0 and expires > $2 order by seen desc limit 200`,
+	all, err := s.rows.all(s.db.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0 and expires > $2 order by seen desc limit 200`,
 		int64(account), store.Unix(s.now())))
 	if err != nil {
 		return nil, err
 	}
 	var out []Session
 	for _, r := range all {
-		err := s.standing(ctx, r)
+		err := s.rows.standing(ctx, r)
 		if err != nil && failure.ClassOf(err) != failure.Refused {
 			return nil, err
 		}
@@ -379,7 +380,8 @@ func (s *Sessions) List(ctx context.Context, account assurance.AccountID) ([]Ses
 	return out, nil
 }
 
-func (s *Sessions) entry(g signin.Grant, event string, r row) audit.Entry {
+// entryOf is what the log says of a session and a grant.
+func entryOf(g signin.Grant, event string, r row) audit.Entry {
 	return audit.Entry{Event: event, Outcome: "ok", Account: int64(g.Account()), AccountName: g.Name(), Application: g.Application(),
 		Protocol: g.Protocol(), Source: g.SourceText(), Attempt: g.Attempt(),
 		Detail: map[string]string{"session": r.Number, "host": r.Host, "agent": r.agent}}

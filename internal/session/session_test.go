@@ -64,6 +64,13 @@ var known = policy.Known{Actions: []string{signin.SignIn}, Applications: []strin
 
 type rig struct {
 	*Sessions
+	*Endings
+	*Handovers
+	*Errands
+	db      *store.DB
+	keys    *keyring.Keyring
+	tickets *ticket.Tickets
+
 	engine *signin.Engine
 	ids    map[string]assurance.AccountID
 	now    time.Time
@@ -123,7 +130,10 @@ func (r *rig) open(t *testing.T) (*directory.Directory, *signin.Rules) {
 	log := slog.New(slog.DiscardHandler)
 	people := directory.New(directory.Parts{DB: db, Keys: keys})
 	rules := signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
-	r.Sessions = New(Parts{DB: db, Keys: keys, Tickets: ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock}), Now: clock})
+	r.db, r.keys, r.tickets = db, keys, ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
+	kept := Parts{DB: db, Keys: keys, Tickets: r.tickets, Now: clock}
+	r.Sessions = New(kept)
+	r.Endings, r.Handovers, r.Errands = NewEndings(r.Sessions), NewHandovers(r.Sessions, r.tickets), NewErrands(kept, r.Sessions)
 	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
 	var err error
 	if parts.Applications, err = application.Open(t.Context(), db, keys); err != nil {
@@ -238,7 +248,7 @@ func TestLives(t *testing.T) {
 	} {
 		t.Run(strings.Join(c.with, "+"), func(t *testing.T) {
 			r := setUp(t)
-			r.limits = c.limits
+			r.Sessions.rows.limits = c.limits
 			secret := r.start(t, "ada", c.with...)
 			if c.idle < c.overall {
 				unused := r.start(t, "ada", c.with...)

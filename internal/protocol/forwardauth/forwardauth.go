@@ -20,7 +20,8 @@ import (
 // Parts are what the door works with.
 type Parts struct {
 	Engine       *signin.Engine
-	Sessions     *session.Sessions
+	Handovers    *session.Handovers
+	Errands      *session.Errands
 	Applications Catalogue
 	// Proxies are the networks whose forwarded headers are believed.
 	Proxies []netip.Prefix
@@ -40,7 +41,8 @@ type Catalogue interface {
 // Door answers proxies.
 type Door struct {
 	engine       *signin.Engine
-	sessions     *session.Sessions
+	handovers    *session.Handovers
+	errands      *session.Errands
 	applications Catalogue
 	proxies      []netip.Prefix
 	publicURL    *url.URL
@@ -53,7 +55,7 @@ type Door struct {
 
 // New makes a Door.
 func New(p Parts) *Door {
-	return &Door{engine: p.Engine, sessions: p.Sessions, applications: p.Applications, proxies: p.Proxies, publicURL: p.PublicURL, now: p.Now, log: p.Log}
+	return &Door{engine: p.Engine, handovers: p.Handovers, errands: p.Errands, applications: p.Applications, proxies: p.Proxies, publicURL: p.PublicURL, now: p.Now, log: p.Log}
 }
 
 // Asked is where proxies ask.

@@ -127,7 +127,7 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Door) handOver(w http.ResponseWriter, r *http.Request, q question, h session.Handover) {
-	code, err := d.sessions.Derive(r.Context(), oneCookie(r, session.Cookie(d.publicURL.Scheme == "https")), h)
+	code, err := d.handovers.Derive(r.Context(), oneCookie(r, session.Cookie(d.publicURL.Scheme == "https")), h)
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusForbidden)
 		return
@@ -158,7 +158,7 @@ func (d *Door) way(ctx context.Context, q question, browser string) (string, err
 		}
 		back := d.publicURL.JoinPath("forward/start")
 		back.RawQuery = url.Values{"to": {near.origin() + near.raw}, "browser": {browser}}.Encode()
-		code, err := d.sessions.Send(session.Errand{Application: near.at.app, Action: near.action, Protocol: Protocol, Method: near.forPolicy(), Path: near.path, Return: back.String()})
+		code, err := d.errands.Send(session.Errand{Application: near.at.app, Action: near.action, Protocol: Protocol, Method: near.forPolicy(), Path: near.path, Return: back.String()})
 		if !errors.Is(err, session.ErrLongWay) {
 			return code, err
 		}
@@ -180,7 +180,7 @@ func (d *Door) accept(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := session.Handover{Host: q.origin(), Browser: browser(way)}
-	secret, err := d.sessions.Accept(r.Context(), r.URL.Query().Get("code"), h, session.Visit{Application: q.at.app, Source: d.Source(r).String(), Agent: r.UserAgent()})
+	secret, err := d.handovers.Accept(r.Context(), r.URL.Query().Get("code"), h, session.Visit{Application: q.at.app, Source: d.Source(r).String(), Agent: r.UserAgent()})
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusForbidden)
 		return

@@ -49,6 +49,7 @@ type Parts struct {
 	Look     *look.Look
 	Engine   *signin.Engine
 	Sessions *session.Sessions
+	Endings  *session.Endings
 	Admin    *admin.Admin
 	Tickets  *ticket.Tickets
 	// PublicURL is where the pages are that somebody approves on.
@@ -63,6 +64,7 @@ type API struct {
 	look      *look.Look
 	engine    *signin.Engine
 	sessions  *session.Sessions
+	endings   *session.Endings
 	admin     *admin.Admin
 	tickets   *ticket.Tickets
 	publicURL *url.URL
@@ -73,7 +75,7 @@ type API struct {
 
 // New prepares the API.
 func New(p Parts) *API {
-	return &API{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, admin: p.Admin, tickets: p.Tickets, publicURL: p.PublicURL,
+	return &API{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, endings: p.Endings, admin: p.Admin, tickets: p.Tickets, publicURL: p.PublicURL,
 		now: p.Now, log: p.Log, pages: p.Look.Load(files)}
 }
 

@@ -160,7 +160,7 @@ func (a *API) finish(_ http.ResponseWriter, r *http.Request) (any, error) {
 	sum := sha256.Sum256([]byte(in.Verifier))
 	if subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(h.Challenge)) != 1 {
 		// Whoever has the code and not the verifier did not begin this sign-in.
-		if err := a.sessions.SignOut(r.Context(), session.At(session.CommandLine, h.Secret)); err != nil {
+		if err := a.endings.SignOut(r.Context(), session.At(session.CommandLine, h.Secret)); err != nil {
 			return nil, err
 		}
 		return nil, failure.Refuse("other-verifier", "That code is for another command line. Begin again.")
@@ -183,5 +183,5 @@ func (a *API) whoami(_ http.ResponseWriter, r *http.Request) (any, error) {
 
 func (a *API) logout(_ http.ResponseWriter, r *http.Request) (any, error) {
 	_, reference := bearer(r)
-	return struct{}{}, a.sessions.SignOut(r.Context(), reference)
+	return struct{}{}, a.endings.SignOut(r.Context(), reference)
 }

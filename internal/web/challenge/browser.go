@@ -17,16 +17,16 @@ import (
 // Browser reads what a browser brings and sends it to sign in, in the same way
 // for every room of pages.
 type Browser struct {
-	look     *look.Look
-	engine   *signin.Engine
-	sessions *session.Sessions
-	source   func(*http.Request) netip.Addr
+	look    *look.Look
+	engine  *signin.Engine
+	errands *session.Errands
+	source  func(*http.Request) netip.Addr
 }
 
 // NewBrowser makes a Browser. Source says where a browser is, behind whatever proxies
 // are trusted.
-func NewBrowser(l *look.Look, e *signin.Engine, s *session.Sessions, source func(*http.Request) netip.Addr) Browser {
-	return Browser{look: l, engine: e, sessions: s, source: source}
+func NewBrowser(l *look.Look, engine *signin.Engine, errands *session.Errands, source func(*http.Request) netip.Addr) Browser {
+	return Browser{look: l, engine: engine, errands: errands, source: source}
 }
 
 // Source is where the browser is, behind whatever proxies are trusted.
@@ -53,25 +53,15 @@ const (
 
 // bearer is this browser, with the session that it holds.
 func (b Browser) bearer(w http.ResponseWriter, r *http.Request) (session.Bearer, error) {
-	by := session.Bearer{Browser: b.look.Browser(w, r)}
-	secret := b.Secret(r)
-	if secret == "" {
-		return by, nil
-	}
-	held, err := b.sessions.Standing(r.Context(), secret)
-	if failure.ClassOf(err) == failure.Refused {
-		return by, nil
-	}
-	by.Session, by.Account = held.Number, held.Account
-	return by, err
+	return b.errands.Bearer(r.Context(), b.look.Browser(w, r), b.Secret(r))
 }
 
 // SignIn has the browser sign in and come back to one of our own pages. It carries
 // nothing that was to be done: whoever has no session makes no errand for an action.
 func (b Browser) SignIn(w http.ResponseWriter, r *http.Request, to string) error {
-	code, err := b.sessions.Send(session.Errand{Application: signin.Self, Return: to})
+	code, err := b.errands.Send(session.Errand{Application: signin.Self, Return: to})
 	if errors.Is(err, session.ErrLongWay) {
-		code, err = b.sessions.Send(session.Errand{Application: signin.Self, Return: "/account"})
+		code, err = b.errands.Send(session.Errand{Application: signin.Self, Return: "/account"})
 	}
 	if err != nil {
 		return err
@@ -90,7 +80,7 @@ func (b Browser) Prove(w http.ResponseWriter, r *http.Request, e session.Errand)
 		return b.SignIn(w, r, "/account")
 	}
 	e.Application = signin.Self
-	code, err := b.sessions.Keep(r.Context(), e, by)
+	code, err := b.errands.Keep(r.Context(), e, by)
 	if err != nil {
 		return err
 	}
@@ -105,7 +95,7 @@ func (b Browser) Kept(w http.ResponseWriter, r *http.Request) (session.Errand, e
 	if err != nil {
 		return session.Errand{}, err
 	}
-	return b.sessions.Kept(r.Context(), b.look.Get(r, errandCookie), by)
+	return b.errands.Kept(r.Context(), b.look.Get(r, errandCookie), by)
 }
 
 // Claim turns what was proved on the sign-in pages into the grant for a kept errand,
@@ -132,5 +122,5 @@ func (b Browser) Claim(w http.ResponseWriter, r *http.Request, e session.Errand)
 	if e.Action != signin.Recover && (g.Account() != by.Account || g.Session() != by.Session || by.Session == "") {
 		return signin.Grant{}, failure.Refuse("other-account", "That was begun by somebody else; only they can approve it.")
 	}
-	return g, b.sessions.Done(r.Context(), code)
+	return g, b.errands.Done(r.Context(), code)
 }

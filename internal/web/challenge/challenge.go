@@ -30,13 +30,18 @@ var files embed.FS
 
 // Parts are what the pages are played with.
 type Parts struct {
-	Browser    Browser
-	Look       *look.Look
-	Engine     *signin.Engine
-	Sessions   *session.Sessions
-	Admin      *admin.Admin
-	Recoveries recovery.Pieces
-	Now        func() time.Time
+	Browser  Browser
+	Look     *look.Look
+	Engine   *signin.Engine
+	Sessions *session.Sessions
+	Endings  *session.Endings
+	Errands  *session.Errands
+	Admin    *admin.Admin
+	Requests *recovery.Requests
+	Openings *recovery.Openings
+	Passes   *recovery.Passes
+	Stops    *recovery.Stops
+	Now      func() time.Time
 }
 
 // Challenge serves the pages.
@@ -45,6 +50,8 @@ type Challenge struct {
 	look     *look.Look
 	engine   *signin.Engine
 	sessions *session.Sessions
+	endings  *session.Endings
+	errands  *session.Errands
 	admin    *admin.Admin
 	requests *recovery.Requests
 	openings *recovery.Openings
@@ -56,7 +63,7 @@ type Challenge struct {
 
 // New prepares the pages.
 func New(p Parts) *Challenge {
-	return &Challenge{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, admin: p.Admin, requests: p.Recoveries.Requests, openings: p.Recoveries.Openings, passes: p.Recoveries.Passes, stops: p.Recoveries.Stops, now: p.Now,
+	return &Challenge{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, endings: p.Endings, errands: p.Errands, admin: p.Admin, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now,
 		pages: p.Look.Load(files)}
 }
 
@@ -93,7 +100,7 @@ func (c *Challenge) errand(w http.ResponseWriter, r *http.Request) session.Erran
 	if code == "" {
 		return plain
 	}
-	if e, err := c.sessions.Sent(code); err == nil {
+	if e, err := c.errands.Sent(code); err == nil {
 		return e
 	}
 	if e, err := c.browser.Kept(w, r); err == nil {
@@ -113,7 +120,7 @@ func (c *Challenge) show(w http.ResponseWriter, r *http.Request) error {
 	e, code := plain, r.URL.Query().Get("errand")
 	if code == own {
 		e, code = c.errand(w, r), c.look.Get(r, errandCookie)
-	} else if sent, err := c.sessions.Sent(code); err == nil {
+	} else if sent, err := c.errands.Sent(code); err == nil {
 		e = sent
 	} else {
 		code = ""
@@ -360,7 +367,7 @@ func (c *Challenge) leave(w http.ResponseWriter, r *http.Request, e session.Erra
 
 func (c *Challenge) signOut(w http.ResponseWriter, r *http.Request) error {
 	if secret := c.browser.Secret(r); secret != "" {
-		if err := c.sessions.SignOut(r.Context(), secret); err != nil {
+		if err := c.endings.SignOut(r.Context(), secret); err != nil {
 			return err
 		}
 	}
@@ -421,7 +428,7 @@ func (c *Challenge) passIn(w http.ResponseWriter, r *http.Request, name, pass st
 
 // hold keeps an errand in this browser, before anybody has a session in it.
 func (c *Challenge) hold(w http.ResponseWriter, r *http.Request, e session.Errand) error {
-	code, err := c.sessions.Hold(e, c.look.Browser(w, r))
+	code, err := c.errands.Hold(e, c.look.Browser(w, r))
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ type Parts struct {
 	Approvals   *signin.Approvals
 	Pushes      *signin.Pushes
 	Sessions    *session.Sessions
+	Endings     *session.Endings
 	Enrollments *enrollment.Enrollments
 	Listing     *enrollment.Listing
 	Changes     *enrollment.Changes
@@ -61,6 +62,7 @@ type Portal struct {
 	approvals   *signin.Approvals
 	pushes      *signin.Pushes
 	sessions    *session.Sessions
+	endings     *session.Endings
 	enrollments *enrollment.Enrollments
 	listing     *enrollment.Listing
 	changes     *enrollment.Changes
@@ -75,7 +77,7 @@ type Portal struct {
 
 // New prepares the pages.
 func New(p Parts) *Portal {
-	return &Portal{browser: p.Browser, look: p.Look, approvals: p.Approvals, pushes: p.Pushes, sessions: p.Sessions, enrollments: p.Enrollments, listing: p.Listing, changes: p.Changes, pins: p.PINs,
+	return &Portal{browser: p.Browser, look: p.Look, approvals: p.Approvals, pushes: p.Pushes, sessions: p.Sessions, endings: p.Endings, enrollments: p.Enrollments, listing: p.Listing, changes: p.Changes, pins: p.PINs,
 		cases: p.Cases, stops: p.Stops, incidents: p.Incidents, admin: p.Admin, log: p.Log, pages: p.Look.Load(files)}
 }
 
@@ -332,7 +334,7 @@ func (p *Portal) endSession(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	if err := p.sessions.End(r.Context(), g.Actor(), g.Account(), r.PostForm.Get("number"), "ended by its owner"); err != nil {
+	if err := p.endings.End(r.Context(), g.Actor(), g.Account(), r.PostForm.Get("number"), "ended by its owner"); err != nil {
 		return err
 	}
 	return p.look.Done(w, r, "/account", "That session was ended.")
