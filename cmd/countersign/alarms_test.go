@@ -56,8 +56,8 @@ func TestAlarmsOfTheDatabase(t *testing.T) {
 	}
 	home().sees("Overview")
 	misses("changed from outside")
-	w.soon("the log is read", w.db.CaughtUp)
-	if err := w.db.Hear(t.Context()); err != nil {
+	w.soon("the log is read", w.db.View().CaughtUp)
+	if err := w.db.View().Hear(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w.tampers("update audit_entry set at = 0 where seq = 2")

@@ -102,8 +102,8 @@ const catchUpWait = 5 * time.Second
 func (d *daemon) catchUp(ctx context.Context) {
 	wait, done := context.WithTimeout(ctx, catchUpWait)
 	defer done()
-	d.in.db.CatchUp(wait)
-	if !d.in.db.CaughtUp() && ctx.Err() == nil {
+	d.in.db.View().CatchUp(wait)
+	if !d.in.db.View().CaughtUp() && ctx.Err() == nil {
 		d.log.Warn("the audit log is not read to its end yet; until then, what was put back from an older copy is not told from the newest")
 	}
 }

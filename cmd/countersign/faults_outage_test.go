@@ -143,7 +143,7 @@ func TestPostgreSQLGoneAndBack(t *testing.T) {
 	h := newHouse(t, server.DSN)
 	p := h.visitor("ada", h.ada)
 	outside := func() {
-		h.until("memory is not believed", func() bool { return !h.db.FeedFresh() })
+		h.until("memory is not believed", func() bool { return !h.db.Feed().Fresh() })
 		if p.get("/account"); strings.Contains(p.page, "Where you are signed in") {
 			t.Error("a session was believed while nobody could have ended it")
 		}
@@ -164,7 +164,7 @@ func (h *house) frozen(server *storetest.Server, least time.Duration) {
 	var resume func()
 	h.outage(func() {
 		resume = server.Pause(h.t)
-		h.until("memory is not believed", func() bool { return !h.db.FeedFresh() })
+		h.until("memory is not believed", func() bool { return !h.db.Feed().Fresh() })
 		time.Sleep(least)
 	}, func() { resume() })
 }

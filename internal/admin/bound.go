@@ -52,7 +52,7 @@ func (a *Admin) older(ctx context.Context, kind, name string, version int64, aga
 	if version >= newest {
 		return false, nil
 	}
-	if a.db.Overtaken(kind, number) {
+	if a.db.View().Overtaken(kind, number) {
 		now, err := again(ctx)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
@@ -60,7 +60,7 @@ func (a *Admin) older(ctx context.Context, kind, name string, version int64, aga
 		case err != nil:
 			return true, err
 		case now >= newest:
-			a.db.Doubt(kind, number)
+			a.db.View().Doubt(kind, number)
 			return false, nil
 		}
 	}
@@ -222,7 +222,7 @@ func (a *Admin) keepReport(ctx context.Context, tx *store.Tx, h handed) (int64, 
 	if err != nil {
 		return 0, err
 	}
-	if err := reports.Fresh(a.db, h.id); err != nil {
+	if err := reports.Fresh(a.db.View(), h.id); err != nil {
 		return 0, err
 	}
 	reports.Anchor(tx, h.id, 1)
@@ -245,7 +245,7 @@ func (a *Admin) inspectDeclarations(ctx context.Context) error {
 		if a.db.Newest(declarationKind, number)&1 == 1 {
 			continue // withdrawn
 		}
-		lost, err := a.db.Lost(ctx, declarationKind, number, func(ctx context.Context) (bool, error) {
+		lost, err := a.db.View().Lost(ctx, declarationKind, number, func(ctx context.Context) (bool, error) {
 			return a.some(ctx, `select count(*) from declaration where technique = $1`, row.ID)
 		})
 		if err != nil {
@@ -288,7 +288,7 @@ func (a *Admin) inspectResults(ctx context.Context) error {
 const inspectPage = 100
 
 func (a *Admin) inspectReports(ctx context.Context) error {
-	newest := reports.Given(a.db) // before they are read, so that each is there
+	newest := reports.Given(a.db.View()) // before they are read, so that each is there
 	there, after := map[int64]bool{}, int64(0)
 	err := a.db.Walk(ctx, func(ctx context.Context) (bool, error) {
 		n, err := a.inspectReportsAfter(ctx, &after, there)
@@ -297,7 +297,7 @@ func (a *Admin) inspectReports(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return reports.ReportMissing(ctx, a.db, 0, newest, there, `select id from drill_report where id = $1`)
+	return reports.ReportMissing(ctx, a.db.View(), 0, newest, there, `select id from drill_report where id = $1`)
 }
 
 func (a *Admin) inspectReportsAfter(ctx context.Context, after *int64, there map[int64]bool) (n int, err error) {

@@ -79,7 +79,7 @@ type view struct {
 // Open reads all applications and keeps them fresh by the store's feed.
 func Open(ctx context.Context, db *store.DB, keys *keyring.Keyring) (*Catalogue, error) {
 	c := &Catalogue{db: db, keys: keys}
-	db.Subscribe(func(topic string) {
+	db.Feed().Subscribe(func(topic string) {
 		if topic == Topic || topic == store.Missed {
 			c.gen.Add(1)
 		}
@@ -137,7 +137,7 @@ func (c *Catalogue) ByProtocol(ctx context.Context, protocol string) ([]Applicat
 // that a server which is cut off refuses instead of trusting its memory.
 func (c *Catalogue) fresh(ctx context.Context) (*view, error) {
 	gen := c.gen.Load()
-	if v := c.view.Load(); v != nil && v.gen == gen && c.db.FeedFresh() {
+	if v := c.view.Load(); v != nil && v.gen == gen && c.db.Feed().Fresh() {
 		return v, nil
 	}
 	v, err := c.read(ctx, c.db)

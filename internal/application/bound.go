@@ -38,7 +38,7 @@ func (c *Catalogue) scan(ctx context.Context, row interface{ Scan(...any) error 
 	if a.Settings, err = c.keys.Open("application", a.aad(), sealed); err != nil {
 		return a, store.Altered, nil
 	}
-	if c.db.Older(ctx, Topic, a.ID, a.count, again) {
+	if c.db.View().Older(ctx, Topic, a.ID, a.count, again) {
 		return a, c.older(a), nil
 	}
 	return a, "", nil
@@ -59,7 +59,7 @@ func (c *Catalogue) named(ctx context.Context, r store.Reader, name string) (App
 // report has the log say what is wrong with a row, unless it is one that was removed
 // or changed after it was read: then it is false.
 func (c *Catalogue) report(ctx context.Context, a Application, wrong string) bool {
-	wrongly := wrong == store.Altered || c.db.Stands(ctx, Topic, a.ID, again)
+	wrongly := wrong == store.Altered || c.db.View().Stands(ctx, Topic, a.ID, again)
 	if wrongly {
 		c.db.Report(store.Finding{Table: "application", Row: strconv.FormatInt(a.ID, 10), Wrong: wrong})
 	}
@@ -77,7 +77,7 @@ func (c *Catalogue) insert(ctx context.Context, tx *store.Tx, a Application) (Ap
 	if err != nil {
 		return a, err
 	}
-	return a, numbers.Fresh(c.db, a.ID)
+	return a, numbers.Fresh(c.db.View(), a.ID)
 }
 
 // removeIn deletes a row. A number that was never ours is not remembered as one of ours.
@@ -100,7 +100,7 @@ func (c *Catalogue) Inspect(ctx context.Context) error {
 	for _, a := range v.all {
 		there[a.ID] = true
 	}
-	return numbers.ReportMissing(ctx, c.db, 0, numbers.Given(c.db), there, again)
+	return numbers.ReportMissing(ctx, c.db.View(), 0, numbers.Given(c.db.View()), there, again)
 }
 
 // Bind gives the applications of an earlier release a MAC of all their columns. It must be

@@ -47,7 +47,7 @@ func (k kept) newest(ctx context.Context, kind string, number, version int64, of
 	if version >= newest {
 		return nil
 	}
-	if k.db.Overtaken(kind, number) {
+	if k.db.View().Overtaken(kind, number) {
 		var now int64
 		err := k.db.QueryRow(ctx, again[kind], number).Scan(&now)
 		switch {
@@ -56,7 +56,7 @@ func (k kept) newest(ctx context.Context, kind string, number, version int64, of
 		case err != nil:
 			return err
 		case now >= newest:
-			k.db.Doubt(kind, number)
+			k.db.View().Doubt(kind, number)
 			return nil
 		}
 	}

@@ -23,7 +23,7 @@ func TestUsedUpIsAnnounced(t *testing.T) {
 	c := r.credential(t, Credential{Account: ada.ID, Kind: "recoverycode", Traits: assurance.Held, State: []byte("3")})
 	var mu sync.Mutex
 	var heard []string
-	r.db.Subscribe(func(topic string) {
+	r.db.Feed().Subscribe(func(topic string) {
 		mu.Lock()
 		defer mu.Unlock()
 		heard = append(heard, topic)

@@ -174,7 +174,7 @@ func (d *Directory) gaps(ctx context.Context, table string, above int64, ids []i
 }
 
 func (d *Directory) gap(ctx context.Context, table string, id int64) error {
-	lost, err := d.db.Lost(ctx, table, id, func(ctx context.Context) (bool, error) {
+	lost, err := d.db.View().Lost(ctx, table, id, func(ctx context.Context) (bool, error) {
 		var version int64
 		err := d.db.QueryRow(ctx, again[table], id).Scan(&version)
 		if errors.Is(err, store.ErrNotFound) {

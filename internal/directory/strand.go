@@ -242,7 +242,7 @@ func (d *Directory) inspectMilestones(ctx context.Context) error {
 }
 
 func (d *Directory) milestoneLost(ctx context.Context, name string) error {
-	lost, err := d.db.Lost(ctx, "milestone", store.NumberOf(name), func(ctx context.Context) (bool, error) {
+	lost, err := d.db.View().Lost(ctx, "milestone", store.NumberOf(name), func(ctx context.Context) (bool, error) {
 		var at int64
 		err := d.db.QueryRow(ctx, `select at from milestone where name = $1`, name).Scan(&at)
 		if errors.Is(err, store.ErrNotFound) {

@@ -184,7 +184,7 @@ func (k *Keyring) inspect(ctx context.Context) error {
 	err := look()
 	if errors.As(err, &damage{}) || errors.Is(err, ErrWrongRoot) {
 		// The root key may have been rotated, which is not known here yet.
-		if heard := k.db.Hear(ctx); heard != nil {
+		if heard := k.db.View().Hear(ctx); heard != nil {
 			return heard
 		}
 		err = look()

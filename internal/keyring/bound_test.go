@@ -173,7 +173,7 @@ func TestAnUndoneRotationIsFound(t *testing.T) {
 		if err := n.Inspect(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if err := n.db.Hear(t.Context()); err != nil {
+		if err := n.db.View().Hear(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := n.Inspect(t.Context()); err != nil {

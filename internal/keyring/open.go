@@ -51,7 +51,7 @@ func openFor(ctx context.Context, db *store.DB, root Root, wanted []Purpose) (*K
 		}
 	}
 	k.ring.Store(&r)
-	db.Subscribe(func(t string) {
+	db.Feed().Subscribe(func(t string) {
 		if t == topic || t == rowKind || t == store.Missed {
 			go k.reload(0) // a subscriber must not wait for the database
 		}

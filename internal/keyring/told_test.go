@@ -37,7 +37,7 @@ func readsWhenTold(t *testing.T, told string) bool {
 	place := AAD{Table: "ticket", Column: "sealed"}
 	old := other.Seal(Ticket, place, []byte("old"))
 	heard := make(chan struct{}, 8)
-	other.db.Subscribe(func(t string) {
+	other.db.Feed().Subscribe(func(t string) {
 		if t == "nothing of keys" {
 			heard <- struct{}{}
 		}

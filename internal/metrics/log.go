@@ -113,7 +113,7 @@ func Store(db *store.DB) Source {
 			{Name: "countersign_store_wait_seconds_total", Help: "Time that requests waited for their turn, all together.", Kind: Counter, Value: s.Waited.Seconds()},
 			{Name: "countersign_store_busy_seconds_total", Help: "Time that transactions took.", Kind: Counter, Value: s.Busy.Seconds()},
 			{Name: "countersign_store_healthy", Help: "1 when the database takes reads and the last write worked.", Kind: Gauge, Value: truth(db.Health(ctx) == nil)},
-			{Name: "countersign_feed_fresh", Help: "1 when this server hears of revocations; at 0 it remembers nothing.", Kind: Gauge, Value: truth(db.FeedFresh())},
+			{Name: "countersign_feed_fresh", Help: "1 when this server hears of revocations; at 0 it remembers nothing.", Kind: Gauge, Value: truth(db.Feed().Fresh())},
 		}
 		alarms, err := db.Alarms().Unseen(ctx)
 		if err != nil {

@@ -65,7 +65,7 @@ func (k *Lists) scan(ctx context.Context, row interface{ Scan(...any) error }) (
 	if !k.keys.VerifyMAC(keyring.Offline, l.fields(sealed), mac) {
 		return l, nil, k.tampered(l, store.Altered)
 	}
-	if k.db.Older(ctx, rowKind, l.ID, l.version, again) {
+	if k.db.View().Older(ctx, rowKind, l.ID, l.version, again) {
 		return l, nil, k.older(ctx, l)
 	}
 	secret, err := k.keys.Open(keyring.Offline, l.aad(), sealed)
@@ -86,8 +86,8 @@ func (k *Lists) tampered(l List, wrong string) error {
 // older reports a list that was put back, unless it was removed after it was read.
 func (k *Lists) older(ctx context.Context, l List) error {
 	switch {
-	case !k.db.Stands(ctx, rowKind, l.ID, again):
-		k.db.Doubt(rowKind, l.ID)
+	case !k.db.View().Stands(ctx, rowKind, l.ID, again):
+		k.db.View().Doubt(rowKind, l.ID)
 		return errOvertaken
 	case k.db.Newest(rowKind, l.ID) == store.Gone:
 		return k.tampered(l, store.Returned)
@@ -137,7 +137,7 @@ func (k *Lists) Inspect(ctx context.Context) error {
 	for _, l := range all {
 		there[l.ID] = true
 	}
-	return numbers.ReportMissing(ctx, k.db, 0, numbers.Given(k.db), there, again)
+	return numbers.ReportMissing(ctx, k.db.View(), 0, numbers.Given(k.db.View()), there, again)
 }
 
 // Bind gives the lists of a release before a MAC of all that they are. Those that did not

@@ -260,8 +260,8 @@ func TestListsOfBeforeAreBound(t *testing.T) {
 		if err := d.Bind(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if d.logins() != "old ops root" || d.db.Newest(rowKind, 500) != 1 || numbers.Given(d.db) != 500 {
-			t.Errorf("%s, %d, %d", d.logins(), d.db.Newest(rowKind, 500), numbers.Given(d.db))
+		if d.logins() != "old ops root" || d.db.Newest(rowKind, 500) != 1 || numbers.Given(d.db.View()) != 500 {
+			t.Errorf("%s, %d, %d", d.logins(), d.db.Newest(rowKind, 500), numbers.Given(d.db.View()))
 		}
 		if f := d.used("old", 3); f.Used != 3 || f.version != 2 {
 			t.Errorf("%+v", f)

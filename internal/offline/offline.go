@@ -112,7 +112,7 @@ func (k *Lists) IssueIn(ctx context.Context, tx *store.Tx, host, login string, c
 	if err != nil {
 		return Handed{}, err
 	}
-	if err := numbers.Fresh(k.db, l.ID); err != nil {
+	if err := numbers.Fresh(k.db.View(), l.ID); err != nil {
 		return Handed{}, err
 	}
 	if err := k.writeIn(ctx, tx, l, k.keys.Seal(keyring.Offline, l.aad(), l.key.Secret)); err != nil {

@@ -76,9 +76,9 @@ func (cs *Cases) scan(ctx context.Context, row interface{ Scan(...any) error }) 
 	switch {
 	case !cs.keys.VerifyMAC(keyring.Recovery, c.fields(), mac):
 		wrong = store.Altered
-	case cs.db.Older(ctx, rowKind, c.ID, c.version, again):
-		if !cs.db.Stands(ctx, rowKind, c.ID, again) {
-			cs.db.Doubt(rowKind, c.ID)
+	case cs.db.View().Older(ctx, rowKind, c.ID, c.version, again):
+		if !cs.db.View().Stands(ctx, rowKind, c.ID, again) {
+			cs.db.View().Doubt(rowKind, c.ID)
 			return Case{}, errOvertaken
 		}
 		wrong = store.Older
@@ -109,7 +109,7 @@ func (cs *Cases) lost(ctx context.Context, from store.Reader, account assurance.
 	if errors.Is(err, store.ErrNotFound) { // what is read may be of before it was opened
 		c, err = cs.byNumber(ctx, cs.db, last)
 		if err == nil {
-			cs.db.Doubt(rowKind, last)
+			cs.db.View().Doubt(rowKind, last)
 		}
 	}
 	if errors.Is(err, errOvertaken) {
@@ -181,13 +181,13 @@ func (l lastOf) Scan(dest ...any) error {
 func (cs *Cases) inspectMissing(ctx context.Context) error {
 	after := int64(0)
 	return cs.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		last := min(after+inspectPage, numbers.Given(cs.db))
+		last := min(after+inspectPage, numbers.Given(cs.db.View()))
 		there, err := cs.numbersBetween(ctx, after, last)
 		if err == nil {
-			err = numbers.ReportMissing(ctx, cs.db, after, last, there, again)
+			err = numbers.ReportMissing(ctx, cs.db.View(), after, last, there, again)
 		}
 		after = last
-		return last < numbers.Given(cs.db), err
+		return last < numbers.Given(cs.db.View()), err
 	})
 }
 

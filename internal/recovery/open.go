@@ -234,7 +234,7 @@ func (op *Openings) openIn(ctx context.Context, tx *store.Tx, opener, account di
 	if err != nil {
 		return Case{}, err
 	}
-	if err := numbers.Fresh(op.db, c.ID); err != nil {
+	if err := numbers.Fresh(op.db.View(), c.ID); err != nil {
 		return Case{}, err
 	}
 	if err := op.cases.write(ctx, tx, c, c); err != nil {

@@ -172,7 +172,7 @@ func (r *Requests) scanRequest(ctx context.Context, row interface{ Scan(...any) 
 func (r *Requests) served(ctx context.Context, q request) (bool, error) {
 	err := r.db.QueryRow(ctx, `select 1 from recovery_request where secret = $1`, q.secret).Scan(new(int64))
 	if errors.Is(err, store.ErrNotFound) {
-		r.db.Doubt("recovery_request", store.NumberOf(q.name()))
+		r.db.View().Doubt("recovery_request", store.NumberOf(q.name()))
 		return true, nil
 	}
 	return false, err

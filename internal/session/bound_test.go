@@ -265,7 +265,7 @@ func TestHiddenSessionsAreNotRemembered(t *testing.T) {
 	hers := r.start(t, "ada", "weak")
 	number := r.number(t, hers)
 	for range 2 {
-		still := r.db.Still(r.db.Place(), Topic(number))
+		still := r.db.Feed().Still(r.db.Feed().Place(), Topic(number))
 		r.change(t, func(tx *store.Tx) error { return nil })
 		if !still.Stands() {
 			t.Fatal("it moved by itself")

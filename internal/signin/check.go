@@ -40,7 +40,7 @@ func (c *checks) check(ctx context.Context, r Request) (Step, error) {
 	if r.Session == "" {
 		return Step{State: Ask, Reason: "no-session"}, nil
 	}
-	now, place := c.now(), c.db.Place() // before anything is read
+	now, place := c.now(), c.db.Feed().Place() // before anything is read
 	p, err := c.judge.rules.Current(ctx)
 	if err != nil {
 		return Step{}, err
@@ -200,7 +200,7 @@ func (c *checks) remember(ctx context.Context, place store.Place, at *attempt, h
 	if !cacheable || at.Raise != nil {
 		return
 	}
-	still := c.db.Still(place, directory.Topic(d.account.ID), sessionTopic+held.Number, sessionTopic+held.Own)
+	still := c.db.Feed().Still(place, directory.Topic(d.account.ID), sessionTopic+held.Number, sessionTopic+held.Own)
 	s := m.session(at.Session, now)
 	if s == nil {
 		s = &rememberedSession{account: d.account, fresh: d.fresh, still: still, until: now.Add(trust)}

@@ -110,7 +110,7 @@ func (a *Apps) inspectHeard(ctx context.Context) error {
 	apps := maps.Clone(a.spoke.apps)
 	a.spoke.mu.Unlock()
 	for credential, account := range apps {
-		lost, err := a.db.Lost(ctx, "app_count", credential, func(ctx context.Context) (bool, error) {
+		lost, err := a.db.View().Lost(ctx, "app_count", credential, func(ctx context.Context) (bool, error) {
 			var n int64
 			err := a.db.QueryRow(ctx, `select count(*) from app_count where credential = $1`, credential).Scan(&n)
 			return n > 0 || a.db.Newest("account", account) == store.Gone, err
@@ -133,7 +133,7 @@ func (a *Apps) inspect(ctx context.Context) error {
 		for i := range page {
 			row := &page[i]
 			after = row.credential
-			if a.bound(row) && row.count < a.db.Newest("app_count", row.credential) && a.db.Stands(ctx, "app_count", row.credential, `select count from app_count where credential = $1`) {
+			if a.bound(row) && row.count < a.db.Newest("app_count", row.credential) && a.db.View().Stands(ctx, "app_count", row.credential, `select count from app_count where credential = $1`) {
 				a.report(row, store.Older)
 			}
 		}

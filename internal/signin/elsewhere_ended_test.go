@@ -47,7 +47,7 @@ func TestAnAppThatIsRightOnAnotherServer(t *testing.T) {
 			p.clock.later(time.Hour)
 			_, number := p.waits()
 			other.count = p.count
-			if err := other.Apps.db.Hear(t.Context()); err != nil {
+			if err := other.Apps.db.View().Hear(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			w := other.finds(number)

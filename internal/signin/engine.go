@@ -99,7 +99,7 @@ func New(p Parts) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{db: p.DB, directory: p.Directory, limits: p.Limits, now: p.Now, attempts: &attempts{db: p.DB, keys: p.Keys, now: p.Now},
-		sessions: &sessions{p.Standing}, settlements: newSettlements(p.DB), Strangers: newStrangers(p.DB, p.Now)}
+		sessions: &sessions{p.Standing}, settlements: newSettlements(p.DB.Feed()), Strangers: newStrangers(p.DB, p.Now)}
 	if e.kinds, err = byKind(p.Authenticators); err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func New(p Parts) (*Engine, error) {
 	if e.guesses, err = newGuesses(p.DB, p.Keys, p.Limits, p.Now); err != nil {
 		return nil, err
 	}
-	p.DB.Subscribe(e.guesses.closed.hear)
+	p.DB.Feed().Subscribe(e.guesses.closed.hear)
 	e.Tries = &Tries{e.guesses}
 	tickets := ticket.New(ticket.Parts{DB: p.DB, Keys: p.Keys, Now: p.Now})
 	if e.examiner, err = newExaminer(p, e.judge, e.guesses, tickets); err != nil {

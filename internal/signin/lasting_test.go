@@ -254,7 +254,7 @@ func TestGuessesOnTwoServers(t *testing.T) {
 			}
 		}
 		storetest.Quiet(t, w.DB)
-		if err := w.DB.Hear(t.Context()); err != nil {
+		if err := w.DB.View().Hear(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if n := w.tries(40, func() {}); n != w.Limits.Disable {

@@ -113,7 +113,7 @@ func TestARequestThatIsPutBackWakesNobody(t *testing.T) {
 			t.Fatalf("%d woken", n)
 		}
 		other := &bells{rig: b.again(), ada: b.ada, app: b.app}
-		if err := other.DB.Hear(t.Context()); err != nil {
+		if err := other.DB.View().Hear(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		back := func() {
@@ -141,7 +141,7 @@ func TestADisownedPushStaysDisowned(t *testing.T) {
 		})
 		closed := func(r *rig) bool {
 			t.Helper()
-			if err := r.DB.Hear(t.Context()); err != nil {
+			if err := r.DB.View().Hear(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			is, err := r.Pushes.wakes.closed(t.Context(), r.DB, b.ada.ID, b.Limits)

@@ -51,7 +51,7 @@ type compiled struct {
 
 // Watch keeps the rules fresh by the store's feed. Call it once.
 func (r *Rules) Watch() {
-	r.db.Subscribe(func(topic string) {
+	r.db.Feed().Subscribe(func(topic string) {
 		if topic == PolicyTopic || topic == "group" || topic == application.Topic || topic == store.Missed {
 			r.gen.Add(1)
 		}
@@ -81,7 +81,7 @@ var errPolicyGone = fmt.Errorf("signin: the newest document of the policy is mis
 // Current returns the policy in force.
 func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
 	gen := r.gen.Load()
-	if c := r.current.Load(); c != nil && c.gen == gen && r.db.FeedFresh() {
+	if c := r.current.Load(); c != nil && c.gen == gen && r.db.Feed().Fresh() {
 		return c.policy, nil
 	}
 	r.compile.Lock()
@@ -134,10 +134,10 @@ func (r *Rules) Latest(ctx context.Context, from store.Reader) (Document, error)
 		if d.Version < newest {
 			return Document{}, errors.Join(errPolicyGone, r.reportMissing(ctx, newest))
 		}
-		r.db.Doubt(PolicyTopic, 0)
+		r.db.View().Doubt(PolicyTopic, 0)
 	}
 	switch {
-	case passed && (d.Version < r.newest() || !r.db.CaughtUp()):
+	case passed && (d.Version < r.newest() || !r.db.View().CaughtUp()):
 		return Document{}, errPolicyGone // it may have been the newest
 	case d.Version == 0:
 		return d, ErrNoPolicy

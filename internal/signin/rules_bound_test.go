@@ -136,7 +136,7 @@ func TestAnOlderPolicyIsNeverInForce(t *testing.T) {
 					storetest.Quiet(t, g.db)
 				}
 				g.again()
-				for c.stays && g.denies() != nil && !g.db.CaughtUp() { // until then what is not ours may stand for what is missing
+				for c.stays && g.denies() != nil && !g.db.View().CaughtUp() { // until then what is not ours may stand for what is missing
 					time.Sleep(time.Millisecond)
 				}
 				if err := g.denies(); c.stays != (err == nil) || err != nil && !errors.Is(err, errPolicyGone) {

@@ -18,9 +18,9 @@ type settlements struct {
 	waiting map[string][]chan struct{} // by topic
 }
 
-func newSettlements(db *store.DB) *settlements {
+func newSettlements(feed *store.Feed) *settlements {
 	s := &settlements{waiting: map[string][]chan struct{}{}}
-	db.Subscribe(func(topic string) {
+	feed.Subscribe(func(topic string) {
 		if strings.HasPrefix(topic, settledTopic) {
 			s.tell(topic)
 		}

@@ -160,7 +160,7 @@ func TestHowLongAYesIsRemembered(t *testing.T) {
 func (c *trusted) stranger(topic func(assurance.AccountID) string) string {
 	c.t.Helper()
 	for id := assurance.AccountID(1000); id < 1100; id++ {
-		hers := c.DB.Still(c.DB.Place(), directory.Topic(c.ada.ID), sessionTopic+"n-hers", sessionTopic+"own-hers")
+		hers := c.DB.Feed().Still(c.DB.Feed().Place(), directory.Topic(c.ada.ID), sessionTopic+"n-hers", sessionTopic+"own-hers")
 		if c.announces(topic(id)); hers.Stands() {
 			return topic(id)
 		}

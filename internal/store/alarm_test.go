@@ -171,8 +171,8 @@ func TestVeryManyAlarms(t *testing.T) {
 // A doubt about a row keeps that one from being reported for a moment, and no other.
 func TestADoubtIsNoAlarm(t *testing.T) {
 	db := storetest.Open(t)
-	db.Doubt("team", 4)
-	db.Doubt("session", store.NumberOf("abc"))
+	db.View().Doubt("team", 4)
+	db.View().Doubt("session", store.NumberOf("abc"))
 	for _, c := range []struct {
 		f     store.Finding
 		alarm bool
@@ -205,7 +205,7 @@ func TestADoubtRunsAgain(t *testing.T) {
 		runs := 0
 		err := db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
 			if runs++; runs == 1 {
-				db.Doubt("team", 4)
+				db.View().Doubt("team", 4)
 			}
 			return put(tx, key("run ", runs))
 		})

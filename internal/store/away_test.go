@@ -17,23 +17,23 @@ func TestAServerThatWasAwayForgets(t *testing.T) {
 	close(db.life.stop) // the feed is looked at by this test only
 	db.life.wait.Wait()
 	var missed atomic.Int64
-	db.Subscribe(func(topic string) {
+	db.Feed().Subscribe(func(topic string) {
 		if topic == Missed {
 			missed.Add(1)
 		}
 	})
-	db.followed()
+	db.feed.followed()
 	if missed.Load() != 0 {
 		t.Error("a server that was not away forgets")
 	}
 	db.feed.heard = db.feed.heard.Add(-feedKeep)
-	still := db.Still(db.Place(), "account/1")
-	db.followed()
+	still := db.Feed().Still(db.Feed().Place(), "account/1")
+	db.feed.followed()
 	if missed.Load() != 1 || still.Stands() {
 		t.Error("a machine that slept remembers")
 	}
 	db.feed.start = db.feed.start.Add(-feedKeep)
-	db.followed()
+	db.feed.followed()
 	if missed.Load() != 2 {
 		t.Error("a server that could not read remembers")
 	}

@@ -36,7 +36,7 @@ func (db *DB) UseAuditKeys(ctx context.Context, k AuditKeys) error {
 		return nil
 	}
 	db.watch = w
-	db.Subscribe(db.alarms.hear)
+	db.feed.Subscribe(db.alarms.hear)
 	db.life.background(db.signNow)
 	db.life.background(w.follow)
 	db.life.background((&recorder{db.alarms, &db.changes, db.head, db.life}).sound)

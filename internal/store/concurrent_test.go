@@ -160,7 +160,7 @@ func TestClosedIsUnavailable(t *testing.T) {
 		if err := db.Health(ctx); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("health: %v", err)
 		}
-		if db.FeedFresh() {
+		if db.Feed().Fresh() {
 			t.Error("fresh")
 		}
 		if err := db.Close(); err != nil {

@@ -46,7 +46,7 @@ func Overdue(db *DB) {
 }
 
 // ReadTo is how many entries the watch has read.
-func ReadTo(db *DB) int64 { return db.heard.Load() }
+func ReadTo(db *DB) int64 { return db.hearing.read.Load() }
 
 // Age has what this server knows of versions be old news.
 func (db *DB) Age() {

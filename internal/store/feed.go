@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,8 +21,14 @@ const (
 	feedFar   = 100_000 // how far back missing numbers are looked for: more than are given out between two looks
 )
 
-// feed tells this server's memory what changed, here or on another server.
-type feed struct {
+// Feed tells this server's memory what changed, here or on another server. It is safe for
+// concurrent use.
+type Feed struct {
+	log     *slog.Logger
+	rows    *reads
+	changes *changes // for removing what every server has heard
+	life    *life
+
 	mu     sync.Mutex
 	subs   []func(string)
 	alone  bool                // this server is the only one that announces
@@ -39,35 +46,36 @@ type feed struct {
 // that it may have missed announcements: all cached data is stale.
 const Missed = "missed"
 
-// Subscribe calls f with every topic that any server announces: before [DB.Change]
-// returns for changes of this server, within a second for others. f must be quick and
-// must not write. A topic may come more than once. While [DB.FeedFresh] is false,
+// Feed returns the feed of changes.
+func (db *DB) Feed() *Feed { return db.feed }
+
+// Subscribe calls hear with every topic that any server announces: before [DB.Change]
+// returns for changes of this server, within a second for others. hear must be quick
+// and must not write. A topic may come more than once. While [Feed.Fresh] is false,
 // announcements may be late and the caller must not trust cached data.
-func (db *DB) Subscribe(f func(topic string)) {
-	db.feed.mu.Lock()
-	defer db.feed.mu.Unlock()
-	db.feed.subs = append(db.feed.subs, f)
+func (f *Feed) Subscribe(hear func(topic string)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.subs = append(f.subs, hear)
 }
 
-// FeedFresh reports whether cached data may be trusted: within the last second this
+// Fresh reports whether cached data may be trusted: within the last second this
 // server confirmed that it received every announcement. With SQLite only this server
 // announces, so it is true unless the database is closed or broken.
-func (db *DB) FeedFresh() bool {
-	if db.life.over() {
+func (f *Feed) Fresh() bool {
+	if f.life.over() {
 		return false
 	}
-	f := &db.feed
 	if f.alone {
 		return !f.lost.Load()
 	}
 	return time.Since(f.start)-time.Duration(f.looked.Load()) < feedStale
 }
 
-// startFeed goes on from the newest announcement: memory is empty.
-func (db *DB) startFeed(ctx context.Context) error {
-	f := &db.feed
+// begin goes on from the newest announcement: memory is empty.
+func (f *Feed) begin(ctx context.Context) error {
 	f.start, f.swept, f.gaps, f.moves.seed = time.Now(), time.Now(), make(map[int64]time.Time), maphash.MakeSeed()
-	if err := db.QueryRow(ctx, "select coalesce(max(id), 0) from feed").Scan(&f.last); err != nil {
+	if err := f.rows.QueryRow(ctx, "select coalesce(max(id), 0) from feed").Scan(&f.last); err != nil {
 		return err
 	}
 	// A number below the newest may belong to a transaction that is not committed yet.
@@ -75,58 +83,57 @@ func (db *DB) startFeed(ctx context.Context) error {
 		f.gaps[gap] = f.start
 	}
 	f.heard = f.start.Round(0)
-	db.life.background(db.follow)
+	f.life.background(f.follow)
 	return nil
 }
 
 // follow looks for announcements until the database is closed.
-func (db *DB) follow() {
+func (f *Feed) follow() {
 	ticker := time.NewTicker(feedPoll)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-db.life.stop:
+		case <-f.life.stop:
 			return
 		case <-ticker.C:
 		}
-		db.followed()
+		f.followed()
 	}
 }
 
 // followed looks once.
-func (db *DB) followed() {
-	f := &db.feed
+func (f *Feed) followed() {
 	began, wall := time.Since(f.start), time.Now().Round(0)
-	err := db.look()
+	err := f.look()
 	f.lost.Store(err != nil)
 	if err != nil {
-		db.log.Warn("the feed of changes cannot be read", "error", err)
+		f.log.Warn("the feed of changes cannot be read", "error", err)
 		return
 	}
 	// A machine that slept does not count that time by its own clock.
 	if away := max(began-time.Duration(f.looked.Load()), wall.Sub(f.heard)); away > feedAway {
-		db.log.Info("this server was suspended or cut off; its caches are dropped", "away", away)
+		f.log.Info("this server was suspended or cut off; its caches are dropped", "away", away)
 		f.deliver([]string{Missed})
 	}
 	f.heard = wall
 	f.looked.Store(int64(began))
-	db.sweepFeed()
+	f.sweep()
 }
 
 // look reads what was missed and what is new, and delivers it.
-func (db *DB) look() error {
+func (f *Feed) look() error {
 	ctx, cancel := context.WithTimeout(context.Background(), feedStale)
 	defer cancel()
-	if missed := db.feed.missed(); len(missed) > 0 && !db.feed.alone {
-		if _, err := db.hear(ctx, "select id, topic from feed where id = any($1)", missed); err != nil {
+	if missed := f.missed(); len(missed) > 0 && !f.alone {
+		if _, err := f.hear(ctx, "select id, topic from feed where id = any($1)", missed); err != nil {
 			return err
 		}
 	}
 	for {
-		db.feed.mu.Lock()
-		from := db.feed.last
-		db.feed.mu.Unlock()
-		n, err := db.hear(ctx, "select id, topic from feed where id > $1 order by id limit $2", from, feedPage)
+		f.mu.Lock()
+		from := f.last
+		f.mu.Unlock()
+		n, err := f.hear(ctx, "select id, topic from feed where id > $1 order by id limit $2", from, feedPage)
 		if err != nil || n < feedPage {
 			return err
 		}
@@ -135,8 +142,8 @@ func (db *DB) look() error {
 
 // hear reads announcements, delivers those that are news, and returns how many
 // it read.
-func (db *DB) hear(ctx context.Context, query string, args ...any) (n int, err error) {
-	rows, err := db.Query(ctx, query, args...)
+func (f *Feed) hear(ctx context.Context, query string, args ...any) (n int, err error) {
+	rows, err := f.rows.Query(ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -148,18 +155,18 @@ func (db *DB) hear(ctx context.Context, query string, args ...any) (n int, err e
 		if err = rows.Scan(&id, &topic); err != nil {
 			break
 		}
-		if db.feed.saw(id) {
+		if f.saw(id) {
 			topics = append(topics, topic)
 		}
 	}
 	// What was seen counts as heard, so it is delivered whatever ended the rows.
-	db.feed.deliver(topics)
+	f.deliver(topics)
 	return n, errors.Join(err, rows.Err())
 }
 
 // missed returns the numbers that are still missed. After feedGap their
 // transactions were rolled back, evidently.
-func (f *feed) missed() []int64 {
+func (f *Feed) missed() []int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	ids := make([]int64, 0, len(f.gaps))
@@ -175,7 +182,7 @@ func (f *feed) missed() []int64 {
 
 // saw notes that a number was seen, and reports whether that is news. Numbers
 // are given out before transactions commit, so a lower one may come later.
-func (f *feed) saw(id int64) bool {
+func (f *Feed) saw(id int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if id <= f.last {
@@ -190,7 +197,7 @@ func (f *feed) saw(id int64) bool {
 	return true
 }
 
-func (f *feed) deliver(topics []string) {
+func (f *Feed) deliver(topics []string) {
 	if len(topics) == 0 {
 		return
 	}
@@ -213,7 +220,7 @@ type news struct {
 }
 
 // announced tells this server's memory what it announced itself.
-func (f *feed) announced(n news) {
+func (f *Feed) announced(n news) {
 	for _, id := range n.ids {
 		f.saw(id)
 	}
@@ -249,19 +256,19 @@ func insertTopic(ctx context.Context, run runner, topic string, now time.Time) (
 	return id, errors.Join(err, rows.Err())
 }
 
-// sweepFeed removes announcements that every server has long heard.
-func (db *DB) sweepFeed() {
-	if time.Since(db.feed.swept) < feedKeep/10 {
+// sweep removes announcements that every server has long heard.
+func (f *Feed) sweep() {
+	if time.Since(f.swept) < feedKeep/10 {
 		return
 	}
-	db.feed.swept = time.Now()
+	f.swept = time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	err := db.Housekeep(ctx, "sweeping the feed", func(tx *Tx) error {
+	err := f.changes.housekeep(ctx, "sweeping the feed", func(tx *Tx) error {
 		_, err := tx.Exec(ctx, "delete from feed where at < $1", Unix(tx.Now().Add(-feedKeep)))
 		return err
 	})
 	if err != nil {
-		db.log.Warn("old announcements cannot be removed", "error", err)
+		f.log.Warn("old announcements cannot be removed", "error", err)
 	}
 }

@@ -18,7 +18,7 @@ type hearing struct {
 
 func listen(db *store.DB) *hearing {
 	h := &hearing{heard: make(map[string]int)}
-	db.Subscribe(func(topic string) {
+	db.Feed().Subscribe(func(topic string) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.heard[topic]++
@@ -62,7 +62,7 @@ func TestAnnouncementsAreHeard(t *testing.T) {
 		if h.heard["session/1"] != 1 {
 			t.Errorf("its own announcement came %d times", h.heard["session/1"])
 		}
-		eventually(t, "both are fresh", func() bool { return here.FeedFresh() && there.FeedFresh() })
+		eventually(t, "both are fresh", func() bool { return here.Feed().Fresh() && there.Feed().Fresh() })
 	})
 }
 
@@ -99,12 +99,12 @@ func TestALateAnnouncementIsHeard(t *testing.T) {
 func TestFeedGoesStaleWithTheServer(t *testing.T) {
 	server := storetest.StartPostgres(t)
 	db := storetest.OpenWith(t, store.Options{DSN: server.DSN}, storetest.Keys(t))
-	eventually(t, "fresh", db.FeedFresh)
+	eventually(t, "fresh", db.Feed().Fresh)
 	if err := db.Health(ctx); err != nil {
 		t.Error(err)
 	}
 	server.Kill()
-	eventually(t, "stale", func() bool { return !db.FeedFresh() })
+	eventually(t, "stale", func() bool { return !db.Feed().Fresh() })
 	if err := db.Health(ctx); err == nil {
 		t.Error("healthy without a server")
 	}
@@ -112,7 +112,7 @@ func TestFeedGoesStaleWithTheServer(t *testing.T) {
 		t.Error("changed without a server")
 	}
 	server.Restart(t)
-	eventually(t, "fresh again", db.FeedFresh)
+	eventually(t, "fresh again", db.Feed().Fresh)
 	eventually(t, "changing again", func() bool { return change(db, "b") == nil })
 	if err := db.Health(ctx); err != nil {
 		t.Error(err)

@@ -338,7 +338,7 @@ func TestTheFolderIsLost(t *testing.T) {
 					}
 				}
 				h.open()
-				eventually(t, "the log is read", h.db.CaughtUp)
+				eventually(t, "the log is read", h.db.View().CaughtUp)
 				for _, c := range []struct {
 					kind       string
 					n, version int64
@@ -386,7 +386,7 @@ func TestACutLogIsAccepted(t *testing.T) {
 				}
 				h.open()
 				h.write(5)
-				eventually(t, "the log is read", h.db.CaughtUp)
+				eventually(t, "the log is read", h.db.View().CaughtUp)
 				if err := h.db.Halted(); err != nil {
 					t.Fatal(err)
 				}
@@ -423,7 +423,7 @@ func TestAcceptedWithoutAnyTree(t *testing.T) {
 		}
 		h.open()
 		h.write(3)
-		eventually(t, "the log is read", h.db.CaughtUp)
+		eventually(t, "the log is read", h.db.View().CaughtUp)
 		h.write(1)
 		r, err := h.db.AuditLog().Verify(ctx)
 		if err != nil || !strings.Contains(faults(r), "removed 4-4") {
@@ -467,7 +467,7 @@ func TestAnOlderCopyIsAccepted(t *testing.T) {
 		h.db.Close()
 		h.folder = elsewhere
 		h.open()
-		eventually(t, "the log is read", h.db.CaughtUp)
+		eventually(t, "the log is read", h.db.View().CaughtUp)
 		h.write(1)
 		if err := h.db.Halted(); err != nil {
 			t.Fatal(err)

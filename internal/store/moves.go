@@ -28,7 +28,7 @@ type Place uint64
 
 // Place returns the present position in the feed. All subscribers have processed the
 // changes before it.
-func (db *DB) Place() Place { return Place(db.feed.moves.place.Load()) }
+func (f *Feed) Place() Place { return Place(f.moves.place.Load()) }
 
 // Still tells whether data that was read after a place may still be cached.
 type Still struct {
@@ -38,8 +38,8 @@ type Still struct {
 
 // Still returns a Still for data that was read after this place and depends on these
 // topics. It always depends on the topics without a slash, too, which concern everybody.
-func (db *DB) Still(place Place, topics ...string) Still {
-	m := &db.feed.moves
+func (f *Feed) Still(place Place, topics ...string) Still {
+	m := &f.moves
 	s := Still{uint64(place), make([]*atomic.Uint64, 0, len(topics)+1)}
 	s.slots = append(s.slots, &m.every)
 	for _, t := range topics {

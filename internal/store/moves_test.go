@@ -12,8 +12,8 @@ import (
 func TestStill(t *testing.T) {
 	db := storetest.OpenWith(t, store.Options{DSN: t.TempDir() + "/still.db"}, storetest.Keys(t))
 	announce(t, db, "account/1")
-	place := db.Place()
-	hers, his := db.Still(place, "account/1", "session/a"), db.Still(place, "account/2")
+	place := db.Feed().Place()
+	hers, his := db.Feed().Still(place, "account/1", "session/a"), db.Feed().Still(place, "account/2")
 	if !hers.Stands() || !his.Stands() {
 		t.Error("what moved before counts")
 	}
@@ -21,13 +21,13 @@ func TestStill(t *testing.T) {
 	if hers.Stands() || !his.Stands() {
 		t.Errorf("hers stands %t, his %t", hers.Stands(), his.Stands())
 	}
-	if db.Still(place, "session/a").Stands() {
+	if db.Feed().Still(place, "session/a").Stands() {
 		t.Error("what moved after the place stands for who asks later")
 	}
-	if !db.Still(db.Place(), "session/a").Stands() {
+	if !db.Feed().Still(db.Feed().Place(), "session/a").Stands() {
 		t.Error("what moved before a new place counts")
 	}
-	his = db.Still(db.Place(), "account/2")
+	his = db.Feed().Still(db.Feed().Place(), "account/2")
 	announce(t, db, "policy")
 	if his.Stands() {
 		t.Error("what is everybody's does not count")
@@ -37,10 +37,10 @@ func TestStill(t *testing.T) {
 	}
 	// A subscriber that works something out while it is told sees the place of before.
 	var seen store.Place
-	before := db.Place()
-	db.Subscribe(func(string) { seen = db.Place() })
+	before := db.Feed().Place()
+	db.Feed().Subscribe(func(string) { seen = db.Feed().Place() })
 	announce(t, db, "account/3")
-	if seen != before || db.Place() == before {
+	if seen != before || db.Feed().Place() == before {
 		t.Error("the place moved before everybody had heard")
 	}
 }

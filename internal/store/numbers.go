@@ -30,8 +30,8 @@ const (
 var ErrNumbers = errors.New("store: the database assigned a number that was used before or is far too high: the table was changed from outside; restore it from a backup")
 
 // Fresh returns an error for an invalid number of a new row.
-func (n Numbers) Fresh(db *DB, number int64) error {
-	if db.Newest(n.Table, number) != 0 || number > db.Newest(n.Highest, 0)+mostSkipped {
+func (n Numbers) Fresh(v View, number int64) error {
+	if v.Newest(n.Table, number) != 0 || number > v.Newest(n.Highest, 0)+mostSkipped {
 		return fmt.Errorf("%s: %w", n.Table, ErrNumbers)
 	}
 	return nil
@@ -44,18 +44,18 @@ func (n Numbers) Anchor(tx *Tx, number, version int64) {
 }
 
 // Given returns the highest number that was ever assigned.
-func (n Numbers) Given(db *DB) int64 { return db.Newest(n.Highest, 0) }
+func (n Numbers) Given(v View) int64 { return v.Newest(n.Highest, 0) }
 
 // ReportMissing reports each row after a number and up to another that should exist and is
 // neither among the rows that were read nor in the database: again selects one by its
 // number, as $1.
-func (n Numbers) ReportMissing(ctx context.Context, db *DB, after, last int64, there map[int64]bool, again string) error {
+func (n Numbers) ReportMissing(ctx context.Context, v View, after, last int64, there map[int64]bool, again string) error {
 	for number := after + 1; number <= last; number++ {
 		if there[number] {
 			continue
 		}
-		lost, err := db.Lost(ctx, n.Table, number, func(ctx context.Context) (bool, error) {
-			err := db.QueryRow(ctx, again, number).Scan(new(int64))
+		lost, err := v.Lost(ctx, n.Table, number, func(ctx context.Context) (bool, error) {
+			err := v.QueryRow(ctx, again, number).Scan(new(int64))
 			if errors.Is(err, ErrNotFound) {
 				return false, nil
 			}
@@ -65,7 +65,7 @@ func (n Numbers) ReportMissing(ctx context.Context, db *DB, after, last int64, t
 			return err
 		}
 		if lost {
-			db.Report(Finding{Table: n.Table, Row: strconv.FormatInt(number, 10), Wrong: Missing})
+			v.Report(Finding{Table: n.Table, Row: strconv.FormatInt(number, 10), Wrong: Missing})
 		}
 	}
 	return nil

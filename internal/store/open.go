@@ -48,7 +48,7 @@ type DB struct {
 	known   statements
 	keys    atomic.Pointer[AuditKeys]
 	broken  bool
-	feed    feed
+	feed    *Feed
 	health  health
 	counts  counts
 
@@ -56,9 +56,8 @@ type DB struct {
 	shelf    shelf
 	keepers  keepers
 	head     *head
-	caughtUp atomic.Bool
-	heard    atomic.Int64 // how many entries the watch has read
-	listen   chan bool    // somebody waits for what is new in the log
+	hearing  *hearing
+	view     View
 	alarms   *Alarms
 	auditLog *AuditLog
 	doubts   doubts
@@ -75,7 +74,6 @@ type DB struct {
 // read but not changed.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	db := &DB{now: o.Now, log: o.Log, life: newLife(), shelf: shelf{folder: o.Remember}, broken: o.Broken}
-	db.listen = make(chan bool, 1)
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -93,7 +91,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := open(ctx, db, o); err != nil {
 		return nil, err
 	}
-	if err := db.startFeed(ctx); err != nil {
+	if err := db.feed.begin(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
@@ -106,6 +104,9 @@ func (db *DB) compose() {
 	db.alarms = &Alarms{log: db.log, now: db.now, rows: &db.reads, doubts: &db.doubts, table: alarmTable{&db.shelf, &db.memory},
 		queue: make(chan Finding, 256), look: make(chan bool, 1)}
 	db.auditLog = &AuditLog{rows: &db.reads, keys: &db.keys, head: db.head, alarms: db.alarms}
+	db.feed = &Feed{log: db.log, rows: &db.reads, changes: &db.changes, life: db.life}
+	db.hearing = &hearing{rows: &db.reads, head: db.head, life: db.life, asked: make(chan bool, 1)}
+	db.view = View{&db.reads, &db.memory, &db.doubts, db.alarms, db.feed, db.hearing, db.life}
 }
 
 func isPostgres(dsn string) bool {

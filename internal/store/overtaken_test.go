@@ -21,16 +21,16 @@ func TestReadBeforeItWasChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		older := func(version int64) bool {
-			return db.Older(t.Context(), kind, 1, version, "select cast($1 as bigint) + 1")
+			return db.View().Older(t.Context(), kind, 1, version, "select cast($1 as bigint) + 1")
 		}
-		if !older(1) || !db.Overtaken(kind, 1) || db.Overtaken(kind, 2) {
+		if !older(1) || !db.View().Overtaken(kind, 1) || db.View().Overtaken(kind, 2) {
 			t.Errorf("%s: read before it was changed, it is believed", kind)
 		}
-		if !db.Older(t.Context(), kind, 1, 1, "select cast($1 as bigint)") {
+		if !db.View().Older(t.Context(), kind, 1, 1, "select cast($1 as bigint)") {
 			t.Errorf("%s: what is committed is older, and it is not", kind)
 		}
 		db.Age()
-		if !older(1) || older(2) || db.Overtaken(kind, 1) {
+		if !older(1) || older(2) || db.View().Overtaken(kind, 1) {
 			t.Errorf("%s: changed to and fro, it is not older", kind)
 		}
 	}

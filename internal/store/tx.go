@@ -156,7 +156,7 @@ func (tx *Tx) Unrecorded() { tx.chores = true }
 func (tx *Tx) Beyond() bool { return tx.beyond }
 
 // Announce tells all servers, after the commit, that cached data under this topic is
-// stale: see [DB.Subscribe].
+// stale: see [Feed.Subscribe].
 func (tx *Tx) Announce(topic string) { tx.topics = append(tx.topics, topic) }
 
 // AfterCommit calls f after the commit and before the caller gets its result, and not

@@ -28,7 +28,7 @@ type stamp struct {
 
 // Anchor records the version of a row, by kind and number, after this change, in memory
 // and in the audit entry of the change. From then on a row of a lower version was put
-// back: see [DB.Older]. The version of a removed row is [Gone].
+// back: see [View.Older]. The version of a removed row is [Gone].
 func (tx *Tx) Anchor(kind string, number, version int64) {
 	if number < 0 || version < 0 || !plain(kind) {
 		tx.fail(fmt.Errorf("store: the version %d of %q %d", version, kind, number))
@@ -72,10 +72,10 @@ func NumberOf(name string) int64 {
 // committed one, and must be ignored. Usually it was put back from an older copy. If the
 // row was changed or removed within the last minutes it may also have been read just
 // before that; so Older reads its committed version again: again selects it by its number,
-// as $1. If that is the newest, [DB.Report] does not report the row, and a transaction
+// as $1. If that is the newest, [View.Report] does not report the row, and a transaction
 // whose snapshot may be older runs again.
-func (db *DB) Older(ctx context.Context, kind string, number, version int64, again string) bool {
-	newest, lately := db.memory.since(kind, number)
+func (v View) Older(ctx context.Context, kind string, number, version int64, again string) bool {
+	newest, lately := v.memory.since(kind, number)
 	if version >= newest {
 		return false
 	}
@@ -83,23 +83,23 @@ func (db *DB) Older(ctx context.Context, kind string, number, version int64, aga
 		return true
 	}
 	var now int64
-	if err := db.QueryRow(ctx, again, number).Scan(&now); err != nil || now >= newest {
-		db.Doubt(kind, number)
+	if err := v.rows.QueryRow(ctx, again, number).Scan(&now); err != nil || now >= newest {
+		v.Doubt(kind, number)
 	}
 	return true
 }
 
 // Overtaken reports whether the newest version of a row is at most some minutes old, so
 // that an older one may have been read correctly before.
-func (db *DB) Overtaken(kind string, number int64) bool {
-	_, lately := db.memory.since(kind, number)
+func (v View) Overtaken(kind string, number int64) bool {
+	_, lately := v.memory.since(kind, number)
 	return lately
 }
 
 // Doubt marks a row that was read in an older version than the committed one, perhaps
 // before that was committed. A transaction whose snapshot may be older runs once more, so
 // that switching a row back and forth gains an attacker nothing.
-func (db *DB) Doubt(kind string, number int64) { db.doubts.add(kind, number) }
+func (v View) Doubt(kind string, number int64) { v.doubts.add(kind, number) }
 
 // doubts are rows that were older than they should be at one moment and not at the next.
 type doubts struct {
@@ -139,11 +139,10 @@ func (d *doubts) about(f Finding) bool {
 	return false
 }
 
-// Newest returns the newest known version of a row, 0 for an unknown row and [Gone] for
-// a removed one. It is for sweeps: a row that was read earlier may have been correct then.
+// Newest is [View.Newest].
 func (db *DB) Newest(kind string, number int64) int64 { return db.memory.newest(kind, number) }
 
-// Over reports whether [Tx.End] was called for this name.
+// Over is [View.Over].
 func (db *DB) Over(kind, name string) bool { return db.memory.over(kind, name) }
 
 // appendStamps writes what a change leaves as its entry says it:

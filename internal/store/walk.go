@@ -18,6 +18,11 @@ const (
 // that a sweep over a large table takes a fortieth of a core. It stops at the first error,
 // when ctx ends and when the database is closed.
 func (db *DB) Walk(ctx context.Context, page func(ctx context.Context) (more bool, err error)) error {
+	return db.life.walk(ctx, page)
+}
+
+// walk is [DB.Walk].
+func (l *life) walk(ctx context.Context, page func(ctx context.Context) (more bool, err error)) error {
 	start, ctx := time.Now(), background(ctx)
 	for {
 		began := time.Now()
@@ -32,7 +37,7 @@ func (db *DB) Walk(ctx context.Context, page func(ctx context.Context) (more boo
 		case <-time.After(walkRest * time.Since(began)):
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-db.life.stop:
+		case <-l.stop:
 			return errClosed
 		}
 	}

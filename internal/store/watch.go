@@ -62,7 +62,7 @@ func (w *watch) rest(ctx context.Context) bool {
 			return false
 		case <-next.C:
 			return true
-		case <-w.db.listen:
+		case <-w.db.hearing.asked:
 		}
 		if w.db.head.refusal() != nil {
 			continue
@@ -107,7 +107,7 @@ func (w *watch) step(ctx context.Context) error {
 		w.db.log.Warn("what this server remembers is damaged; reading it again from the audit log")
 		w.db.head.unlearn()
 		w.read, w.accepted, w.quick = audit.Tree{}, nil, watchAtOnce
-		w.db.caughtUp.Store(false)
+		w.db.hearing.caughtUp.Store(false)
 	}
 	if err := w.fresh(ctx); err != nil {
 		w.db.head.haltIf(err)
@@ -117,7 +117,7 @@ func (w *watch) step(ctx context.Context) error {
 		w.db.head.haltIf(err)
 		return err
 	}
-	if w.db.caughtUp.CompareAndSwap(false, true) && w.learnt {
+	if w.db.hearing.caughtUp.CompareAndSwap(false, true) && w.learnt {
 		w.db.feed.deliver([]string{Missed}) // what was learnt meanwhile was not announced one by one
 	}
 	if now := time.Now(); now.Sub(w.saved) > saveEvery {
@@ -162,7 +162,7 @@ func (w *watch) fresh(ctx context.Context) error {
 		}
 	}
 	w.db.head.advance(edge)
-	w.db.heard.Store(w.read.Size())
+	w.db.hearing.read.Store(w.read.Size())
 	return w.tell()
 }
 
@@ -312,7 +312,7 @@ func (w *watch) learn(l storedLeaf) {
 		w.db.log.Error("an audit entry has versions that cannot be read", "entry", l.Seq, "error", err)
 	}
 	news := w.db.memory.learn(stamps, w.db.now())
-	if !w.db.caughtUp.Load() {
+	if !w.db.hearing.caughtUp.Load() {
 		w.learnt = w.learnt || len(news) > 0
 		return // everything is stale when it has
 	}
@@ -331,22 +331,3 @@ func (w *watch) learn(l storedLeaf) {
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
-
-// CaughtUp reports whether this server has read the log to its end since it started, so
-// that it knows the newest version of all rows.
-func (db *DB) CaughtUp() bool { return db.caughtUp.Load() }
-
-// CatchUp waits until this server has read the log to its end, or ctx ends. After a crash
-// the last minute is not in what this server stored, and rows that were put back meanwhile
-// would pass for a moment.
-func (db *DB) CatchUp(ctx context.Context) {
-	for !db.CaughtUp() && db.head.refusal() == nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-db.life.stop:
-			return
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
