@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"countersign/internal/drill"
 	"countersign/internal/drill/web"
 	"countersign/internal/drill/wire"
+	"countersign/internal/failure"
 )
 
 type drillCommand struct {
@@ -116,7 +118,8 @@ func (d *drillRun) components(server web.Server, secret string) []drill.Componen
 	return append(all, server.Administration())
 }
 
-// Do does a command for the drill, and has it approved where it must be.
+// Do does a command for the drill, and has it approved where it must be. What does not
+// exist is an error of that class.
 func (c *client) Do(ctx context.Context, action string, in, out any) error {
 	s, ok := nouns.Commands().Find(action)
 	if !ok {
@@ -131,6 +134,10 @@ func (c *client) Do(ctx context.Context, action string, in, out any) error {
 		return err
 	}
 	answer, err := c.do(ctx, cmd)
+	var p *problem
+	if errors.As(err, &p) && p.Status == http.StatusNotFound {
+		return failure.New(failure.NotFound, "%s", p.Detail)
+	}
 	if err != nil || out == nil {
 		return err
 	}

@@ -98,6 +98,15 @@ func (p *Play) Guess(ctx context.Context, name, password string) []Try {
 	return tries
 }
 
+// Tried is what came of a try that Countersign itself answers. While it is stopped, no
+// answer is one.
+func (p *Play) Tried(name string, open bool, err error) Try {
+	if err != nil && p.Down && !open {
+		return Try{Name: name, Detail: err.Error()}
+	}
+	return Tried(name, open, err)
+}
+
 // Move plays a move at every component that it can be done at.
 func (p *Play) Move(ctx context.Context, m Move, victim *Canary) ([]Try, error) {
 	var tries []Try

@@ -96,7 +96,28 @@ func blocked(doors []Try, err error) Proof {
 	if open := opened(doors); len(open) > 0 {
 		return Proof{Failed, "got through: " + strings.Join(open, "; ")}
 	}
+	if p := untried(doors); p.Detail != "" {
+		return p
+	}
 	return Proof{Passed, fmt.Sprintf("%d doors tried, none opened", len(doors))}
+}
+
+// untried is the proof of tries that show nothing: an error is an error, and where nothing
+// was tried nothing was shown. It is zero for tries that do show something.
+func untried(tries []Try) Proof {
+	var broken []string
+	for _, t := range tries {
+		if t.Error != "" {
+			broken = append(broken, t.Name+": "+t.Error)
+		}
+	}
+	switch {
+	case len(broken) > 0:
+		return Proof{Failed, "could not be tried: " + strings.Join(broken, "; ")}
+	case len(tries) == 0:
+		return Proof{NotTried, "no door was tried"}
+	}
+	return Proof{}
 }
 
 func opened(doors []Try) []string {
@@ -126,6 +147,9 @@ func (p Plan) control(ctx context.Context, of row) Proof {
 	if open := opened(doors); len(open) > 0 {
 		return Proof{Passed, "without the guard it gets through: " + strings.Join(open, "; ")}
 	}
+	if p := untried(doors); p.Detail != "" {
+		return p
+	}
 	return Proof{Failed, "even without the guard it does not get through, so its failure shows nothing"}
 }
 
@@ -143,7 +167,10 @@ func (p Plan) closed(ctx context.Context, of row, s *Play) Proof {
 		return Proof{Failed, "with Countersign stopped it gets through: " + strings.Join(open, "; ")}
 	}
 	if err != nil {
-		return Proof{Passed, "with Countersign stopped there is nothing to attack: " + err.Error()}
+		return Proof{Failed, "with Countersign stopped the attack could not be played: " + err.Error()}
+	}
+	if p := untried(doors); p.Detail != "" {
+		return p
 	}
 	return Proof{Passed, fmt.Sprintf("with Countersign stopped none of %d doors opened", len(doors))}
 }

@@ -78,6 +78,19 @@ type Try struct {
 	// Open is set if the attacker got through.
 	Open   bool   `json:"open"`
 	Detail string `json:"detail,omitempty"`
+	// Error is why nothing is known: the try could not be made, or an answer that was
+	// owed did not come. A try with an error says neither that a door is open nor that
+	// it is shut.
+	Error string `json:"error,omitempty"`
+}
+
+// Tried is what came of a try. One that got through is open whatever went wrong besides;
+// one that failed by an error is not shut.
+func Tried(name string, open bool, err error) Try {
+	if err != nil && !open {
+		return Try{Name: name, Error: err.Error()}
+	}
+	return Try{Name: name, Open: open}
 }
 
 // Attack tries what a move is, against an account. An error is an attack that could not
@@ -129,7 +142,8 @@ const (
 	Bombard Move = "bombard"
 )
 
-// Administrator runs admin commands on a stage, and decodes their results.
+// Administrator runs admin commands on a stage, and decodes their results. What does not
+// exist is an error of the class [failure.NotFound].
 type Administrator interface {
 	Do(ctx context.Context, action string, in, out any) error
 }

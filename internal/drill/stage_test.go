@@ -89,8 +89,8 @@ func hollow(note func(what string)) []drill.Component {
 // Every move and door that a component brings is played by some row, and every row tries
 // something.
 func TestRowsUseWhatComponentsBring(t *testing.T) {
-	played := map[string]bool{}
-	stage := drill.Stage{Components: hollow(func(what string) { played[what] = true })}
+	played := map[string]int{}
+	stage := drill.Stage{Components: hollow(func(what string) { played[what]++ })}
 	o := &office{}
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Bed: yard{stage}})
 	if err != nil {
@@ -110,18 +110,23 @@ func TestRowsUseWhatComponentsBring(t *testing.T) {
 	}
 	for _, c := range theirs() {
 		for m := range c.Moves {
-			if !played[c.Name+": "+string(m)] {
+			if played[c.Name+": "+string(m)] == 0 {
 				t.Errorf("no row plays %q of %s", m, c.Name)
 			}
 		}
 		for _, d := range c.Doors {
-			if !played[c.Name+" at "+d.Name] {
+			if played[c.Name+" at "+d.Name] == 0 {
 				t.Errorf("no row guesses at %q", d.Name)
 			}
 		}
-		if c.Enter != nil && !played[c.Name+" by its owner"] {
+		if c.Enter != nil && played[c.Name+" by its owner"] == 0 {
 			t.Errorf("no owner enters %s", c.Name)
 		}
+	}
+	// Whoever is stopped is bombarded with nothing, and no trick is played on them; both are
+	// for the guarded arm.
+	if played["RADIUS: bombard"] != 1 || played["the page: kept session"] != len(drill.Tricks) || played["RADIUS: fail open"] != 1 {
+		t.Errorf("arms play what is not theirs: %v", played)
 	}
 	if left := o.made(); len(left) > 0 || len(o.asked) < 100 {
 		t.Errorf("%d canaries are left over, of %d commands", len(left), len(o.asked))

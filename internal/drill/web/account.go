@@ -9,11 +9,16 @@ import (
 	"time"
 
 	"countersign/internal/drill"
+	"countersign/internal/failure"
 )
 
 // exists asks the administrator, not the attacker's own answer.
-func exists(ctx context.Context, p *drill.Play, name string) bool {
-	return p.Admin.Do(ctx, "account.show", map[string]string{"name": name}, nil) == nil
+func exists(ctx context.Context, p *drill.Play, name string) (bool, error) {
+	err := p.Admin.Do(ctx, "account.show", map[string]string{"name": name}, nil)
+	if failure.ClassOf(err) == failure.NotFound {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // createAccount tries to make an account to come back with: with a password
@@ -30,31 +35,39 @@ func (s administration) createAccount(ctx context.Context, p *drill.Play, c *dri
 		}
 	}
 	var tries []drill.Try
-	try := func(door string, attack func(name string)) {
+	try := func(door string, attack func(name string) error) {
 		name := strings.Replace(c.Name, "canary", "foothold", 1) + fmt.Sprint(len(tries))
-		attack(name)
-		made := !p.Down && exists(ctx, p, name)
+		made, err := false, attack(name)
+		if err == nil && !p.Down {
+			made, err = exists(ctx, p, name)
+		}
 		if made {
 			p.Remove(name)
 		}
-		tries = append(tries, drill.Try{Name: door, Open: made})
+		tries = append(tries, p.Tried(door, made, err))
 	}
-	try("the API without a session", func(name string) {
-		s.call(ctx, p, "commands/account.create", "", map[string]string{"name": name}, nil) //nolint:errcheck // the directory is asked
-	})
-	try("the API with somebody's whole session", func(name string) {
-		s.call(ctx, p, "commands/account.create", secret, map[string]string{"name": name}, nil) //nolint:errcheck // the directory is asked
-	})
-	try("the API with a made-up key", func(name string) {
-		s.call(ctx, p, "commands/account.create", "cskey_abcdefgh_ijklmnop", map[string]string{"name": name}, nil) //nolint:errcheck // the directory is asked
-	})
-	try("the console with somebody's whole session", func(name string) {
-		b := kept(p, s.server, c)
-		if b.get(ctx, s.server+"/account") == nil {
-			b.post(ctx, "/console/account.create", "input", `{"name":"`+name+`"}`) //nolint:errcheck // the directory is asked
+	byAPI := func(secret string) func(string) error {
+		return func(name string) error {
+			_, err := s.call(ctx, p, "commands/account.create", secret, map[string]string{"name": name}, nil)
+			return err
 		}
+	}
+	try("the API without a session", byAPI(""))
+	try("the API with somebody's whole session", byAPI(secret))
+	try("the API with a made-up key", byAPI("cskey_abcdefgh_ijklmnop"))
+	try("the console with somebody's whole session", func(name string) error {
+		return s.onConsole(ctx, p, c, "account.create", `{"name":"`+name+`"}`)
 	})
 	return tries, nil
+}
+
+// onConsole sends a command's form with the canary's session.
+func (s administration) onConsole(ctx context.Context, p *drill.Play, c *drill.Canary, action, input string) error {
+	b := kept(p, s.server, c)
+	if err := b.get(ctx, s.server+"/account"); err != nil {
+		return err
+	}
+	return b.post(ctx, "/console/"+action, "input", input)
 }
 
 // promote makes the canary an administrator.
@@ -67,7 +80,7 @@ func promote(ctx context.Context, p *drill.Play, c *drill.Canary) error {
 func (s administration) staleAdministration(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
 	if p.Down {
 		status, err := s.call(ctx, p, "commands/group.member.add", "stolen", map[string]string{}, nil)
-		return []drill.Try{{Name: "the API", Open: err == nil && status == http.StatusOK}}, nil
+		return []drill.Try{p.Tried("the API", status == http.StatusOK, err)}, nil
 	}
 	friend, err := p.Account(ctx)
 	if err != nil {
@@ -81,19 +94,20 @@ func (s administration) staleAdministration(ctx context.Context, p *drill.Play, 
 		return nil, err
 	}
 	p.Bed.Later(10 * time.Minute)
-	s.call(ctx, p, "commands/group.member.add", secret, map[string]string{"group": "administrators", "account": friend.Name}, nil) //nolint:errcheck // the group is asked
-	tries := []drill.Try{{Name: "adding an administrator by the API with a session of ten minutes ago", Open: isMember(ctx, p, friend.Name)}}
+	_, err = s.call(ctx, p, "commands/group.member.add", secret, map[string]string{"group": "administrators", "account": friend.Name}, nil)
+	tries := []drill.Try{added(ctx, p, "adding an administrator by the API with a session of ten minutes ago", friend, err)}
 	s.call(ctx, p, "commands/pass.issue", secret, map[string]string{"account": c.Name}, nil) //nolint:errcheck // one's own pass is nobody's
-	b := kept(p, s.server, c)
-	if b.get(ctx, s.server+"/account") == nil {
-		b.post(ctx, "/console/group.member.add", "input", `{"group":"administrators","account":"`+friend.Name+`"}`) //nolint:errcheck // the group is asked
-	}
-	return append(tries, drill.Try{Name: "the same on the console", Open: isMember(ctx, p, friend.Name)}), nil
+	err = s.onConsole(ctx, p, c, "group.member.add", `{"group":"administrators","account":"`+friend.Name+`"}`)
+	return append(tries, added(ctx, p, "the same on the console", friend, err)), nil
 }
 
-func isMember(ctx context.Context, p *drill.Play, name string) bool {
+// added asks the administrator whether somebody became one.
+func added(ctx context.Context, p *drill.Play, name string, friend *drill.Canary, err error) drill.Try {
 	var group struct {
 		Accounts []string `json:"accounts"`
 	}
-	return p.Admin.Do(ctx, "group.show", map[string]string{"name": "administrators"}, &group) == nil && slices.Contains(group.Accounts, name)
+	if err == nil {
+		err = p.Admin.Do(ctx, "group.show", map[string]string{"name": "administrators"}, &group)
+	}
+	return p.Tried(name, slices.Contains(group.Accounts, friend.Name), err)
 }

@@ -86,7 +86,7 @@ func (s administration) login(ctx context.Context, p *drill.Play, c *drill.Canar
 // guess signs in by the API, as a command line does on a terminal.
 func (s administration) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.Try {
 	in, err := s.terminal(ctx, p, g)
-	return []drill.Try{{Name: "the API on a terminal", Open: in, Detail: errText(err)}}
+	return []drill.Try{p.Tried("the API on a terminal", in, err)}
 }
 
 // terminal reports whether it ends in a session.

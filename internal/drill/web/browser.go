@@ -134,11 +134,14 @@ var saysField = regexp.MustCompile(`name="says" value="([^"]*)"`)
 
 var tokenField = regexp.MustCompile(`name="form-token" value="([^"]+)"`)
 
+// errNoForm is how a page refuses that has nothing to fill in.
+var errNoForm = errors.New("there is no form on the page")
+
 // post sends a form of the page it is on, to Countersign.
 func (b *browser) post(ctx context.Context, path string, fields ...string) error {
 	m := tokenField.FindStringSubmatch(b.body)
 	if m == nil {
-		return fmt.Errorf("there is no form on %s", path)
+		return fmt.Errorf("%w before %s", errNoForm, path)
 	}
 	values := url.Values{"form-token": {m[1]}}
 	if m := saysField.FindStringSubmatch(b.body); m != nil {
@@ -155,12 +158,12 @@ func (b *browser) says(text string) bool { return strings.Contains(html.Unescape
 
 // reads reports whether the browser gets to read a page: it is answered there,
 // and not sent away to sign in.
-func (b *browser) reads(ctx context.Context, page string) bool {
-	if b.get(ctx, page) != nil {
-		return false
+func (b *browser) reads(ctx context.Context, page string) (bool, error) {
+	if err := b.get(ctx, page); err != nil {
+		return false, err
 	}
 	want, err := url.Parse(page)
-	return err == nil && b.status == http.StatusOK && b.at.Host == want.Host && !strings.HasPrefix(b.at.Path, "/sign-in") && !strings.HasPrefix(b.at.Path, "/.countersign")
+	return err == nil && b.status == http.StatusOK && b.at.Host == want.Host && !strings.HasPrefix(b.at.Path, "/sign-in") && !strings.HasPrefix(b.at.Path, "/.countersign"), err
 }
 
 // typed begins to sign in with a password and, if asked for one, a code.
@@ -205,8 +208,17 @@ func (b *browser) title() string {
 func (b *browser) origin() string { return b.at.Scheme + "://" + b.at.Host }
 
 // inside reports whether somebody is signed in to the portal.
-func (b *browser) inside(ctx context.Context) bool {
-	return b.get(ctx, b.server+"/account") == nil && b.status == http.StatusOK && strings.HasPrefix(b.at.Path, "/account") && b.says("Sign out")
+func (b *browser) inside(ctx context.Context) (bool, error) {
+	err := b.get(ctx, b.server+"/account")
+	return err == nil && b.status == http.StatusOK && strings.HasPrefix(b.at.Path, "/account") && b.says("Sign out"), err
+}
+
+// enters is inside for what was typed, unless that went wrong.
+func (b *browser) enters(ctx context.Context, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	return b.inside(ctx)
 }
 
 func (b *browser) added(what string) error {

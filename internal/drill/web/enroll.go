@@ -14,8 +14,12 @@ import (
 // enroll gives a new account password, code generator and passkey.
 func (s portal) enroll(ctx context.Context, p *drill.Play, c *drill.Canary) error {
 	b := honest(p, s.server)
-	if err := b.welcome(ctx, c.Link); err != nil {
+	led, err := b.welcome(ctx, c.Link)
+	if err != nil {
 		return err
+	}
+	if !led {
+		return fmt.Errorf("the welcome link does not lead to setting up but to %s (%d, %s)", b.at.Path, b.status, b.title())
 	}
 	if err := b.setPassword(ctx, c); err != nil {
 		return err
@@ -34,19 +38,18 @@ func (s portal) enroll(ctx context.Context, p *drill.Play, c *drill.Canary) erro
 	return nil
 }
 
-// welcome follows a welcome link.
-func (b *browser) welcome(ctx context.Context, link string) error {
+// welcome follows a welcome link, and reports whether it leads to setting up.
+func (b *browser) welcome(ctx context.Context, link string) (bool, error) {
 	if err := b.get(ctx, link); err != nil {
-		return err
+		return false, err
 	}
 	_, code, _ := strings.Cut(link, "code=")
-	if err := b.post(ctx, "/welcome", "code", code); err != nil {
-		return err
+	if err := b.post(ctx, "/welcome", "code", code); errors.Is(err, errNoForm) {
+		return false, nil // a link that is no longer good
+	} else if err != nil {
+		return false, err
 	}
-	if !strings.HasPrefix(b.at.Path, "/account") {
-		return fmt.Errorf("the welcome link does not lead to setting up but to %s (%d, %s)", b.at.Path, b.status, b.title())
-	}
-	return nil
+	return strings.HasPrefix(b.at.Path, "/account"), nil
 }
 
 func (b *browser) setPassword(ctx context.Context, c *drill.Canary) error {

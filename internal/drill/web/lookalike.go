@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -10,6 +11,7 @@ import (
 	"sync"
 
 	"countersign/internal/drill"
+	"countersign/internal/softkey"
 )
 
 // lookAlike is a page of the attacker's that passes everything on to
@@ -28,14 +30,18 @@ func (s portal) lookAlike(ctx context.Context, p *drill.Play, c *drill.Canary) (
 		if err := victim.typed(ctx, c.Name, c.Password, c.Code()); err != nil {
 			return nil, err
 		}
-		return []drill.Try{{Name: "the cookie of a sign-in with password and code", Open: s.steal(ctx, p, kit)}}, nil
+		stolen, err := s.steal(ctx, p, kit)
+		return []drill.Try{p.Tried("the cookie of a sign-in with password and code", stolen, err)}, nil
 	}
 	var tries []drill.Try
 	if err := victim.get(ctx, kit.url+"/sign-in"); err != nil {
 		return nil, err
 	}
-	err = victim.passkey(ctx, c.Key)
-	tries = append(tries, drill.Try{Name: "an honest browser's passkey", Open: err == nil && s.steal(ctx, p, kit), Detail: errText(err)})
+	if err = victim.passkey(ctx, c.Key); errors.Is(err, softkey.ErrSecurity) {
+		tries = append(tries, drill.Try{Name: "an honest browser's passkey", Detail: err.Error()})
+	} else {
+		tries = append(tries, s.stolen(ctx, p, "an honest browser's passkey", kit, err))
+	}
 	liar := honest(p, s.server)
 	liar.server = kit.url
 	if err := liar.get(ctx, kit.url+"/sign-in"); err != nil {
@@ -44,24 +50,33 @@ func (s portal) lookAlike(ctx context.Context, p *drill.Play, c *drill.Canary) (
 	careless := c.Key.Clone()
 	careless.Lie.Disobey = true // a browser that signs for any page
 	err = liar.passkey(ctx, careless)
-	tries = append(tries, drill.Try{Name: "a careless browser's passkey, signed for the look-alike's own name", Open: s.steal(ctx, p, kit), Detail: errText(err)})
-	return append(tries, drill.Try{Name: "whatever else was heard", Open: s.steal(ctx, p, kit)}), nil
+	tries = append(tries, s.stolen(ctx, p, "a careless browser's passkey, signed for the look-alike's own name", kit, err))
+	return append(tries, s.stolen(ctx, p, "whatever else was heard", kit, nil)), nil
+}
+
+// stolen is what came of a victim's sign-in, and of the cookies that the kit heard.
+func (s portal) stolen(ctx context.Context, p *drill.Play, name string, k *kit, signedIn error) drill.Try {
+	open, err := s.steal(ctx, p, k)
+	if open {
+		return p.Tried(name, true, nil)
+	}
+	return p.Tried(name, false, errors.Join(signedIn, err))
 }
 
 // steal uses every cookie that the kit heard.
-func (s portal) steal(ctx context.Context, p *drill.Play, k *kit) bool {
+func (s portal) steal(ctx context.Context, p *drill.Play, k *kit) (bool, error) {
 	for _, heard := range k.heard() {
 		b := attacker(p, s.server)
 		u, err := url.Parse(s.server)
 		if err != nil {
-			return false
+			return false, err
 		}
 		b.client.Jar.SetCookies(u, []*http.Cookie{{Name: heard.Name, Value: heard.Value, Path: "/", Secure: u.Scheme == "https"}})
-		if b.inside(ctx) {
-			return true
+		if in, err := b.inside(ctx); in || err != nil {
+			return in, err
 		}
 	}
-	return false
+	return false, nil
 }
 
 // kit is the look-alike.

@@ -34,8 +34,8 @@ func (s portal) enter(ctx context.Context, p *drill.Play, c *drill.Canary) error
 	if err := b.passkey(ctx, c.Key); err != nil {
 		return fmt.Errorf("with the passkey: %w", err)
 	}
-	if !b.inside(ctx) {
-		return errors.New("the owner does not get in with the passkey")
+	if in, err := b.inside(ctx); err != nil || !in {
+		return errors.Join(errors.New("the owner does not get in with the passkey"), err)
 	}
 	c.Jar = b.client.Jar
 	return nil
@@ -43,16 +43,9 @@ func (s portal) enter(ctx context.Context, p *drill.Play, c *drill.Canary) error
 
 func (s portal) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.Try {
 	b := attacker(p, s.server)
-	err := b.typed(ctx, g.Name, g.Password, "")
+	in, err := b.enters(ctx, b.typed(ctx, g.Name, g.Password, ""))
 	g.Jar = b.client.Jar
-	return []drill.Try{{Name: "the portal", Open: err == nil && b.inside(ctx), Detail: errText(err)}}
-}
-
-func errText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
+	return []drill.Try{p.Tried("the portal", in, err)}
 }
 
 // guesses are what an attacker tries before the right one; few, so that a drill
@@ -60,28 +53,28 @@ func errText(err error) string {
 // have.
 var guesses = []string{"password", "Winter2026!", "letmein123", "qwertyuiop"}
 
-// guessPasswords tries a list, and says nothing of what stays shut.
+// guessPasswords tries a list, up to the first that says something.
 func (s portal) guessPasswords(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
 	for _, g := range guesses {
 		b := attacker(p, s.server)
-		if b.typed(ctx, c.Name, g, "") == nil && b.inside(ctx) {
-			return []drill.Try{{Name: "the portal", Open: true, Detail: "a wrong password"}}, nil
+		if in, err := b.enters(ctx, b.typed(ctx, c.Name, g, "")); in || err != nil {
+			return []drill.Try{p.Tried("the portal with a wrong password", in, err)}, nil
 		}
 	}
-	return nil, nil
+	return []drill.Try{{Name: "the portal with a wrong password"}}, nil
 }
 
 func (s portal) guessCodes(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
 	b := attacker(p, s.server)
-	if b.typed(ctx, c.Name, c.Password, "") != nil {
-		return nil, nil
-	}
+	err := b.typed(ctx, c.Name, c.Password, "")
 	for _, code := range []string{"000000", "123456", "111111", "999999"} {
-		if !b.asks("hotp") || b.post(ctx, "/sign-in", "authenticator", "hotp", "text", code) != nil {
+		if err != nil || !b.asks("hotp") {
 			break
 		}
+		err = b.post(ctx, "/sign-in", "authenticator", "hotp", "text", code)
 	}
-	return []drill.Try{{Name: "the portal with guessed codes", Open: b.inside(ctx)}}, nil
+	in, err := b.enters(ctx, err)
+	return []drill.Try{p.Tried("the portal with guessed codes", in, err)}, nil
 }
 
 // spray tries one password on many names.
@@ -90,8 +83,8 @@ func (s portal) spray(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dr
 	for i := range 6 {
 		name := fmt.Sprintf("nobody-%d", i)
 		b := attacker(p, s.server)
-		err := b.typed(ctx, name, c.Password, "")
-		tries = append(tries, drill.Try{Name: "the portal as " + name, Open: err == nil && b.inside(ctx)})
+		in, err := b.enters(ctx, b.typed(ctx, name, c.Password, ""))
+		tries = append(tries, p.Tried("the portal as "+name, in, err))
 	}
 	return tries, nil
 }
@@ -101,30 +94,36 @@ func (s portal) stuff(ctx context.Context, p *drill.Play, _ *drill.Canary) ([]dr
 	var tries []drill.Try
 	for i, g := range guesses {
 		b := attacker(p, s.server)
-		err := b.typed(ctx, fmt.Sprintf("leaked-%d@example.org", i), g, "")
-		tries = append(tries, drill.Try{Name: fmt.Sprintf("the portal with pair %d", i+1), Open: err == nil && b.inside(ctx)})
+		in, err := b.enters(ctx, b.typed(ctx, fmt.Sprintf("leaked-%d@example.org", i), g, ""))
+		tries = append(tries, p.Tried(fmt.Sprintf("the portal with pair %d", i+1), in, err))
 	}
 	return tries, nil
 }
 
 func (s portal) changePassword(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
 	b := attacker(p, s.server)
-	if b.typed(ctx, c.Name, c.Password, "") == nil {
-		b.post(ctx, "/account/do", "action", "authenticator.enroll", "object", "password") //nolint:errcheck // what counts is below
-		b.post(ctx, "/account/setup", "authenticator", "password", "text", "a password of the attacker's own")
+	err := b.typed(ctx, c.Name, c.Password, "")
+	for _, form := range [][]string{{"/account/do", "action", "authenticator.enroll", "object", "password"},
+		{"/account/setup", "authenticator", "password", "text", "a password of the attacker's own"}} {
+		if err == nil {
+			err = b.post(ctx, form[0], form[1:]...)
+		}
 	}
-	return []drill.Try{{Name: "changing the password with the password alone", Open: b.says("Added: ")}}, nil
+	if errors.Is(err, errNoForm) && !p.Down {
+		err = nil // there is nothing to change it on
+	}
+	return []drill.Try{p.Tried("changing the password with the password alone", b.says("Added: "), err)}, nil
 }
 
 // comeBack enrolls a device with all that is right.
 func (s portal) comeBack(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
 	b := attacker(p, s.server)
-	err := b.typed(ctx, c.Name, c.Password, c.Code())
-	return []drill.Try{
-		{Name: "the portal with password and code", Open: err == nil && b.inside(ctx)},
-		{Name: "a new device with password and code", Open: b.plants(ctx)},
-		{Name: "a new device with the session from before", Open: kept(p, s.server, c).plants(ctx)},
-	}, nil
+	in, err := b.enters(ctx, b.typed(ctx, c.Name, c.Password, c.Code()))
+	tries := []drill.Try{p.Tried("the portal with password and code", in, err)}
+	planted, err := b.plants(ctx)
+	tries = append(tries, p.Tried("a new device with password and code", planted, err))
+	planted, err = kept(p, s.server, c).plants(ctx)
+	return append(tries, p.Tried("a new device with the session from before", planted, err)), nil
 }
 
 var errNotIn = errors.New("the honest sign-in that was to be listened to did not succeed")
@@ -133,19 +132,19 @@ var errNotIn = errors.New("the honest sign-in that was to be listened to did not
 // never crosses the network in the clear.
 func (s portal) replay(ctx context.Context, p *drill.Play, victim *drill.Canary) ([]drill.Try, error) {
 	heard := honest(p, s.server)
-	if err := heard.typed(ctx, victim.Name, victim.Password, victim.Code()); err == nil && !p.Down && !heard.inside(ctx) {
-		return nil, errNotIn
+	if in, err := heard.enters(ctx, heard.typed(ctx, victim.Name, victim.Password, victim.Code())); !in && !p.Down {
+		return nil, errors.Join(errNotIn, err)
 	}
 	thief := attacker(p, s.server)
-	if thief.get(ctx, s.server+"/sign-in") == nil {
-		for _, f := range heard.sent {
-			if m := tokenField.FindStringSubmatch(thief.body); m != nil {
-				f.values.Set("form-token", m[1])
-			}
-			if thief.do(ctx, "POST", thief.server+f.path, f.values) != nil {
-				break
-			}
+	err := thief.get(ctx, s.server+"/sign-in")
+	for _, f := range heard.sent {
+		if m := tokenField.FindStringSubmatch(thief.body); m != nil {
+			f.values.Set("form-token", m[1])
+		}
+		if err == nil {
+			err = thief.do(ctx, "POST", thief.server+f.path, f.values)
 		}
 	}
-	return []drill.Try{{Name: "the sign-in pages, every form again", Open: thief.inside(ctx)}}, nil
+	in, err := thief.enters(ctx, err)
+	return []drill.Try{p.Tried("the sign-in pages, every form again", in, err)}, nil
 }

@@ -42,24 +42,27 @@ func (s Radius) bombard(ctx context.Context, p *drill.Play, c *drill.Canary) ([]
 		return nil, errors.New("no approval request is waiting, so nothing was flooded")
 	}
 	shown, taps := len(pages)+len(flood.shown), owner.Tap(ctx, flood.shown)
-	let, again := s.goOn(ctx, p, c, flood.pending)
+	let, again, err := s.goOn(ctx, p, c, flood.pending)
 	return []drill.Try{
 		{Name: "RADIUS, of 50 sign-ins with the right password", Open: flood.let > 0, Detail: fmt.Sprintf("%d were let in", flood.let)},
 		{Name: "more requests than one waiting at once", Open: onPages > 1 || onScreens > 1, Detail: fmt.Sprintf("%d on pages, %d by RADIUS", onPages, onScreens)},
 		{Name: "more requests than may be left unanswered", Open: shown > leftUnanswered, Detail: fmt.Sprintf("%d numbers were shown", shown)},
 		{Name: "an approval without its number", Open: taps > 0, Detail: fmt.Sprintf("%d of %d guesses", taps, web.NumbersTried)},
-		{Name: "RADIUS after all that", Open: let > 0},
+		p.Tried("RADIUS after all that", let > 0, err),
 		{Name: "a second number for one sign-in", Open: again > 0},
 	}, nil
 }
 
 // goOn answers what waits by what is not an approval: the number where the code
 // belongs, and Enter. It counts who was let in, and other numbers that were shown.
-func (s Radius) goOn(ctx context.Context, p *drill.Play, c *drill.Canary, pending []waiting) (let, again int) {
+func (s Radius) goOn(ctx context.Context, p *drill.Play, c *drill.Canary, pending []waiting) (let, again int, _ error) {
 	for _, w := range pending {
 		for _, typed := range []string{w.number, ""} {
 			r, err := s.radius(ctx, p, ask{name: c.Name, password: typed, state: w.state})
-			if err == nil && r.code == accessAccept {
+			if err != nil {
+				return let, again, err
+			}
+			if r.code == accessAccept {
 				let++
 			}
 			if r.number() != "" && r.number() != w.number {
@@ -68,7 +71,7 @@ func (s Radius) goOn(ctx context.Context, p *drill.Play, c *drill.Canary, pendin
 			w.state = r.state
 		}
 	}
-	return let, again
+	return let, again, nil
 }
 
 const (

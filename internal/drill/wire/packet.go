@@ -82,11 +82,17 @@ func (a ask) packet() []byte {
 	return p
 }
 
+// What comes back and is no answer.
+var (
+	errMalformed  = errors.New("the RADIUS answer is malformed")
+	errUnverified = errors.New("the RADIUS answer has a wrong authenticator: the shared secret differs")
+)
+
 // parse checks the Response Authenticator (RFC 2865 section 3): an answer that
 // anybody could have made counts for nothing.
 func parse(b, packet []byte, secret string) (reply, error) {
 	if len(b) < 20 || b[1] != packet[1] || int(binary.BigEndian.Uint16(b[2:])) != len(b) {
-		return reply{}, errors.New("the RADIUS answer is malformed")
+		return reply{}, errMalformed
 	}
 	h := md5.New() //nolint:gosec // see above
 	h.Write(b[:4])
@@ -94,7 +100,7 @@ func parse(b, packet []byte, secret string) (reply, error) {
 	h.Write(b[20:])
 	h.Write([]byte(secret))
 	if !hmac.Equal(h.Sum(nil), b[4:20]) {
-		return reply{}, errors.New("the RADIUS answer has a wrong authenticator: the shared secret differs")
+		return reply{}, errUnverified
 	}
 	out := reply{code: b[0]}
 	for rest := b[20:]; len(rest) >= 2 && int(rest[1]) >= 2 && int(rest[1]) <= len(rest); rest = rest[rest[1]:] {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"countersign/internal/drill"
 	"countersign/internal/drill/web"
@@ -47,35 +46,28 @@ func (s Radius) enter(ctx context.Context, p *drill.Play, _ *drill.Canary) error
 // guess tries the password alone, as the code, and twice.
 func (s Radius) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.Try {
 	r, err := s.radius(ctx, p, ask{name: g.Name, password: g.Password})
-	tries := []drill.Try{{Name: "RADIUS with the password", Open: r.code == accessAccept, Detail: errText(err)}}
+	tries := []drill.Try{p.Tried("RADIUS with the password", r.code == accessAccept, err)}
 	if r.code == accessChallenge {
 		again, err := s.radius(ctx, p, ask{name: g.Name, password: g.Password, state: r.state})
-		tries = append(tries, drill.Try{Name: "RADIUS with the password as the code", Open: again.code == accessAccept, Detail: errText(err)})
+		tries = append(tries, p.Tried("RADIUS with the password as the code", again.code == accessAccept, err))
 	}
 	twice, err := s.radius(ctx, p, ask{name: g.Name, password: g.Password + g.Password})
-	tries = append(tries, drill.Try{Name: "RADIUS with the password twice", Open: twice.code == accessAccept, Detail: errText(err)})
+	tries = append(tries, p.Tried("RADIUS with the password twice", twice.code == accessAccept, err))
 	return tries
 }
 
 // race guesses many codes at once, and then sends one right code many
 // times at once: it is one sign-in at most.
 func (s Radius) race(ctx context.Context, p *drill.Play, victim *drill.Canary) ([]drill.Try, error) {
-	var through atomic.Int32
-	var all sync.WaitGroup
-	for i := range 16 {
-		all.Go(func() {
-			r, err := s.radius(ctx, p, ask{name: victim.Name, password: victim.Password})
-			if err != nil || r.code != accessChallenge {
-				return
-			}
-			r, err = s.radius(ctx, p, ask{name: victim.Name, password: fmt.Sprintf("%06d", i*61_237%1_000_000), state: r.state})
-			if err == nil && r.code == accessAccept {
-				through.Add(1)
-			}
-		})
-	}
-	all.Wait()
-	tries := []drill.Try{{Name: "RADIUS with 16 guessed codes at once", Open: through.Load() > 0}}
+	through, err := atOnce(func(i int) (bool, error) {
+		r, err := s.radius(ctx, p, ask{name: victim.Name, password: victim.Password})
+		if err != nil || r.code != accessChallenge {
+			return false, err
+		}
+		r, err = s.radius(ctx, p, ask{name: victim.Name, password: fmt.Sprintf("%06d", i*61_237%1_000_000), state: r.state})
+		return r.code == accessAccept, err
+	})
+	tries := []drill.Try{p.Tried("RADIUS with 16 guessed codes at once", through > 0, err)}
 	if p.Down {
 		return tries, nil
 	}
@@ -84,16 +76,35 @@ func (s Radius) race(ctx context.Context, p *drill.Play, victim *drill.Canary) (
 		return tries, err
 	}
 	code := other.Code()
-	through.Store(0)
-	for range 16 {
+	through, err = atOnce(func(int) (bool, error) { return s.vpn(ctx, p, other.Name, other.Password, code) })
+	last := p.Tried("RADIUS with one right code 16 times at once", through > 1, err)
+	if err == nil {
+		last.Detail = fmt.Sprintf("%d accepted", through)
+	}
+	return append(tries, last), nil
+}
+
+// atOnce does something 16 times at once, and counts what got through. An error is the
+// first that there was.
+func atOnce(do func(i int) (bool, error)) (through int, _ error) {
+	var mu sync.Mutex
+	var failed error
+	var all sync.WaitGroup
+	for i := range 16 {
 		all.Go(func() {
-			if in, err := s.vpn(ctx, p, other.Name, other.Password, code); err == nil && in {
-				through.Add(1)
+			in, err := do(i)
+			mu.Lock()
+			defer mu.Unlock()
+			if in {
+				through++
+			}
+			if failed == nil {
+				failed = err
 			}
 		})
 	}
 	all.Wait()
-	return append(tries, drill.Try{Name: "RADIUS with one right code 16 times at once", Open: through.Load() > 1, Detail: fmt.Sprintf("%d accepted", through.Load())}), nil
+	return through, failed
 }
 
 // shippedSecrets are what equipment is shipped with.
@@ -101,7 +112,10 @@ func (s Radius) shippedSecrets(ctx context.Context, p *drill.Play, c *drill.Cana
 	var tries []drill.Try
 	for _, secret := range []string{"testing123", "secret", "radius"} {
 		r, err := s.sendFor(ctx, p, ask{name: c.Name, password: c.Password, secret: secret}.packet(), secret, true, p.Patience)
-		tries = append(tries, drill.Try{Name: "RADIUS with the shared secret " + secret, Open: err == nil && r.code != silence})
+		if errors.Is(err, errUnverified) {
+			err = nil // somebody answered who does not know this secret
+		}
+		tries = append(tries, p.Tried("RADIUS with the shared secret "+secret, r.code != silence, err))
 	}
 	return tries, nil
 }
@@ -112,7 +126,7 @@ func (s Radius) madeUp(ctx context.Context, p *drill.Play, c *drill.Canary) ([]d
 	try := func(name string, a ask) reply {
 		a.name = c.Name
 		r, err := s.radius(ctx, p, a)
-		tries = append(tries, drill.Try{Name: name, Open: r.code == accessAccept, Detail: errText(err)})
+		tries = append(tries, p.Tried(name, r.code == accessAccept, err))
 		return r
 	}
 	first := try("the password alone", ask{password: c.Password})
@@ -123,12 +137,20 @@ func (s Radius) madeUp(ctx context.Context, p *drill.Play, c *drill.Canary) ([]d
 	try("a code with a made-up State", ask{password: "123456", state: state})
 	try("the password with a code behind it", ask{password: c.Password + "123456"})
 	bare := ask{name: c.Name, password: c.Password, secret: s.Secret, bare: true}
-	r, err := s.sendFor(ctx, p, bare.packet(), s.Secret, true, p.Patience)
-	tries = append(tries, drill.Try{Name: "a request without Message-Authenticator is answered", Open: err == nil && r.code != silence, Detail: errText(err)})
+	answered, err := s.answers(ctx, p, bare)
+	tries = append(tries, p.Tried("a request without Message-Authenticator is answered", answered, err))
 	foreign := ask{name: c.Name, password: c.Password, secret: "another secret"}
-	r, err = s.sendFor(ctx, p, foreign.packet(), "another secret", true, p.Patience)
-	tries = append(tries, drill.Try{Name: "a client with another secret is answered", Open: err == nil && r.code != silence})
-	return tries, nil
+	answered, err = s.answers(ctx, p, foreign)
+	return append(tries, p.Tried("a client with another secret is answered", answered, err)), nil
+}
+
+// answers reports whether anything at all comes back, under whatever secret.
+func (s Radius) answers(ctx context.Context, p *drill.Play, a ask) (bool, error) {
+	r, err := s.sendFor(ctx, p, a.packet(), a.secret, true, p.Patience)
+	if errors.Is(err, errUnverified) || errors.Is(err, errMalformed) {
+		return true, nil
+	}
+	return r.code != silence, err
 }
 
 // replay sends both datagrams of a sign-in again, from another port as everybody else's
@@ -148,20 +170,20 @@ func (s Radius) replay(ctx context.Context, p *drill.Play, victim *drill.Canary)
 		return tries, errNotIn
 	}
 	again, err := s.send(ctx, p, one, s.Secret, true)
-	tries = append(tries, drill.Try{Name: "RADIUS, the first datagram again", Open: err == nil && again.code == accessAccept, Detail: errText(err)})
+	tries = append(tries, p.Tried("RADIUS, the first datagram again", again.code == accessAccept, err))
 	again, err = s.send(ctx, p, two, s.Secret, true)
-	tries = append(tries, drill.Try{Name: "RADIUS, the second datagram again", Open: err == nil && again.code == accessAccept, Detail: errText(err)})
+	tries = append(tries, p.Tried("RADIUS, the second datagram again", again.code == accessAccept, err))
 	code := ask{name: victim.Name, password: victim.Password, secret: s.Secret}
 	if again, err = s.send(ctx, p, code.packet(), s.Secret, true); err == nil && again.code == accessChallenge {
 		again, err = s.send(ctx, p, ask{name: victim.Name, password: victim.Heard(), state: again.state, secret: s.Secret}.packet(), s.Secret, true)
 	}
-	return append(tries, drill.Try{Name: "RADIUS, the code that was heard in a sign-in of one's own", Open: err == nil && again.code == accessAccept, Detail: errText(err)}), nil
+	return append(tries, p.Tried("RADIUS, the code that was heard in a sign-in of one's own", again.code == accessAccept, err)), nil
 }
 
 // comeBack signs in with all that is right.
 func (s Radius) comeBack(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
 	r, err := s.radius(ctx, p, ask{name: c.Name, password: c.Password + c.Code()})
-	return []drill.Try{{Name: "RADIUS with password and code", Open: err == nil && r.code == accessAccept}}, nil
+	return []drill.Try{p.Tried("RADIUS with password and code", r.code == accessAccept, err)}, nil
 }
 
 // failOpen is a reference agent, which lets people in when its verifier does not
