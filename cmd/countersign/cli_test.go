@@ -445,13 +445,12 @@ func TestKeysAreForServices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	people := w.people
 	err = w.db.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		d, err := people.Find(ctx, tx, "ada")
+		d, err := w.people.Find(ctx, tx, "ada")
 		if err != nil {
 			return err
 		}
-		if _, err := people.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "apikey", Label: "smuggled", Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State}); err != nil {
+		if _, err := w.credentials.Add(ctx, tx, directory.Credential{Account: d.ID, Kind: "apikey", Label: "smuggled", Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State}); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.key", Outcome: audit.OK})

@@ -80,7 +80,7 @@ func (w *world) plantTokens(serials ...string) {
 			}
 			tokens = append(tokens, directory.Token{Serial: serial, Manufacturer: "Feitian", Kind: hotp.Kind, Detail: "SHA1, 6 digits", Seed: e.State})
 		}
-		if err := w.people.AddTokens(context.Background(), tx, tokens); err != nil {
+		if err := w.hardware.Add(context.Background(), tx, tokens); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "token.imported", Outcome: audit.OK, Detail: map[string]string{"count": "2", "digest": "b9a282462cf19535b8e821cd26109e01fa56cd3098faed5dfe0e21c53756d36a"}})

@@ -83,14 +83,14 @@ func (c *costs) giveApps(w *world, people int) (out []owned) {
 				if err != nil {
 					return err
 				}
-				if _, err := w.people.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "push", Label: "App", Handle: p.handle, Traits: assurance.Held, State: state}); err != nil {
+				if _, err := w.credentials.Add(ctx, tx, directory.Credential{Account: d.ID, Kind: "push", Label: "App", Handle: p.handle, Traits: assurance.Held, State: state}); err != nil {
 					return err
 				}
 				pass, e, err := accesspass.Issue(w.now(), 8*time.Hour)
 				if err != nil {
 					return err
 				}
-				if _, err := w.people.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: accesspass.Kind, Label: e.Label, Traits: e.Traits, State: e.State}); err != nil {
+				if _, err := w.credentials.Add(ctx, tx, directory.Credential{Account: d.ID, Kind: accesspass.Kind, Label: e.Label, Traits: e.Traits, State: e.State}); err != nil {
 					return err
 				}
 				out = append(out, owned{p, d.Name, pass})

@@ -135,7 +135,7 @@ func populate(b *testing.B, w *world, accounts, holders int) []*holder {
 				if err != nil {
 					return err
 				}
-				if _, err := w.people.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: hotp.Kind, Label: e.Label, Traits: e.Traits, State: e.State}); err != nil {
+				if _, err := w.credentials.Add(ctx, tx, directory.Credential{Account: d.ID, Kind: hotp.Kind, Label: e.Label, Traits: e.Traits, State: e.State}); err != nil {
 					return err
 				}
 				out = append(out, &holder{name: name, key: key})

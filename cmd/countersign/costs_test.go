@@ -334,12 +334,12 @@ func (c *costs) statements(name string, w *world, holders []*holder, askers []*a
 	var n atomic.Int64
 	bare := func(i int) error {
 		return w.db.Change(context.Background(), audit.System("bench"), func(tx *store.Tx) error {
-			ctx, dir := context.Background(), w.people
-			account, err := dir.Find(ctx, tx, holders[i].name)
+			ctx := context.Background()
+			account, err := w.people.Find(ctx, tx, holders[i].name)
 			if err != nil {
 				return err
 			}
-			credentials, err := dir.Credentials(ctx, tx, account.ID)
+			held, err := w.credentials.All(ctx, tx, account.ID)
 			if err != nil {
 				return err
 			}
@@ -353,10 +353,10 @@ func (c *costs) statements(name string, w *world, holders []*holder, askers []*a
 			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 				return err
 			}
-			if _, err := dir.Spend(ctx, tx, directory.Once{Credential: credentials[0].ID, Key: fmt.Sprint("bare", n.Add(1))}, tx.Now()); err != nil {
+			if _, err := w.credentials.Spend(ctx, tx, directory.Once{Credential: held[0].ID, Key: fmt.Sprint("bare", n.Add(1))}, tx.Now()); err != nil {
 				return err
 			}
-			if err := dir.Answered(ctx, tx, credentials[0]); err != nil {
+			if err := w.credentials.Answered(ctx, tx, held[0]); err != nil {
 				return err
 			}
 			for _, event := range []string{"evidence.accepted", "signin.granted"} {

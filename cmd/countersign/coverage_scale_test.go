@@ -23,7 +23,6 @@ import (
 // perhaps a code or a key.
 func (o *office) crowd(n int) {
 	o.t.Helper()
-	people := o.people
 	var groups []directory.Group
 	o.change(func(ctx context.Context, tx *store.Tx) error {
 		for i := range 20 {
@@ -38,7 +37,7 @@ func (o *office) crowd(n int) {
 	for from := 0; from < n; from += 500 {
 		o.change(func(ctx context.Context, tx *store.Tx) error {
 			for i := from; i < min(from+500, n); i++ {
-				d, err := people.Create(ctx, tx, directory.NewAccount{Name: fmt.Sprintf("person-%06d", i)})
+				d, err := o.people.Create(ctx, tx, directory.NewAccount{Name: fmt.Sprintf("person-%06d", i)})
 				if err != nil {
 					return err
 				}
@@ -54,7 +53,7 @@ func (o *office) crowd(n int) {
 				}
 				for _, c := range held {
 					c.Account, c.State = d.ID, []byte("{}")
-					if _, err := people.AddCredential(ctx, tx, c); err != nil {
+					if _, err := o.credentials.Add(ctx, tx, c); err != nil {
 						return err
 					}
 				}

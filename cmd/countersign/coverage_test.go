@@ -171,7 +171,7 @@ func TestExplainKnowsWhatCanBePlayed(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = o.people.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "passkey", State: []byte("{}"),
+		_, err = o.credentials.Add(ctx, tx, directory.Credential{Account: d.ID, Kind: "passkey", State: []byte("{}"),
 			Traits: assurance.Held | assurance.UserVerified | assurance.PhishingResistant})
 		return err
 	})
@@ -199,7 +199,7 @@ func TestExplainKnowsNumbers(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = o.people.AddCredential(ctx, tx, directory.Credential{Account: d.ID, Kind: "passkey", State: []byte("{}"),
+		_, err = o.credentials.Add(ctx, tx, directory.Credential{Account: d.ID, Kind: "passkey", State: []byte("{}"),
 			Traits: assurance.Held | assurance.UserVerified | assurance.PhishingResistant})
 		return err
 	})
@@ -385,7 +385,7 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		o.change(func(ctx context.Context, tx *store.Tx) error {
 			var err error
 			if henry, err = o.people.Find(ctx, tx, "henry"); err == nil {
-				_, err = o.people.AddCredential(ctx, tx, directory.Credential{Account: henry.ID, Kind: "smscode", Label: "Phone", Traits: assurance.Held | assurance.Restricted})
+				_, err = o.credentials.Add(ctx, tx, directory.Credential{Account: henry.ID, Kind: "smscode", Label: "Phone", Traits: assurance.Held | assurance.Restricted})
 			}
 			return err
 		})

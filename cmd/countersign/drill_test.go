@@ -455,7 +455,7 @@ func (w *world) plantPassword(name, password string) {
 		if err != nil {
 			return err
 		}
-		if _, err := w.people.AddCredential(context.Background(), tx, directory.Credential{Account: a.ID, Kind: "password", Label: "Password", Traits: assurance.Known, State: []byte(state)}); err != nil {
+		if _, err := w.credentials.Add(context.Background(), tx, directory.Credential{Account: a.ID, Kind: "password", Label: "Password", Traits: assurance.Known, State: []byte(state)}); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.password", Outcome: audit.OK})

@@ -55,15 +55,15 @@ type binder func(ctx context.Context) error
 // binding binds the rows of an earlier release, at the first start of this one. People
 // wait for it, because a row that is not bound is not believed.
 type binding struct {
-	people *directory.Directory
-	log    *slog.Logger
-	done   bool // at an earlier start
-	began  time.Time
+	rows  *directory.Binding
+	log   *slog.Logger
+	done  bool // at an earlier start
+	began time.Time
 }
 
-func unbound(ctx context.Context, people *directory.Directory, log *slog.Logger) (*binding, error) {
-	done, err := people.Bound(ctx)
-	return &binding{people: people, log: log, done: done, began: time.Now()}, err
+func unbound(ctx context.Context, rows *directory.Binding, log *slog.Logger) (*binding, error) {
+	done, err := rows.Bound(ctx)
+	return &binding{rows: rows, log: log, done: done, began: time.Now()}, err
 }
 
 func (b *binding) bind(ctx context.Context, rooms ...binder) error {
@@ -83,7 +83,7 @@ func (b *binding) end(ctx context.Context) error {
 	if b.done {
 		return nil
 	}
-	if err := b.people.NoteBound(ctx); err != nil {
+	if err := b.rows.NoteBound(ctx); err != nil {
 		return err
 	}
 	if took := time.Since(b.began); took > time.Second {

@@ -65,16 +65,18 @@ type installation struct {
 	kinds     kindList
 	rooms     []inspector // that keep rows
 
-	people     *directory.Directory
-	groups     *directory.Groups
-	rules      *signin.Rules
-	catalogue  *application.Catalogue
-	enrolled   enrollment.Pieces
-	recoveries recovery.Pieces
-	incidents  *incident.Incidents
-	publicURL  *url.URL
-	recovery   func() config.LocalRecovery
-	version    string
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	hardware    *directory.Tokens
+	groups      *directory.Groups
+	rules       *signin.Rules
+	catalogue   *application.Catalogue
+	enrolled    enrollment.Pieces
+	recoveries  recovery.Pieces
+	incidents   *incident.Incidents
+	publicURL   *url.URL
+	recovery    func() config.LocalRecovery
+	version     string
 }
 
 // rememberedFolder is what a server knows of its database, outside of it.
@@ -118,19 +120,20 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	}
 	in.publicURL, in.recovery, in.version = s.publicURL, s.recovery, s.version
 	kinds, tokens := in.kinds.here(), in.kinds.tokens()
-	people := directory.New(directory.Parts{DB: in.db, Keys: in.keys})
-	groups := directory.NewGroups(directory.Parts{DB: in.db, Keys: in.keys})
+	of := directory.Parts{DB: in.db, Keys: in.keys}
+	in.people, in.groups, in.credentials, in.hardware = directory.NewAccounts(of), directory.NewGroups(of), directory.NewCredentials(of), directory.NewTokens(of)
+	milestones, bound := directory.NewMilestones(of), directory.NewBinding(of)
 	var catalogue *application.Catalogue
 	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
-		return vocabulary{groups, catalogue, in.kinds, in.protocols}.names(ctx, r)
+		return vocabulary{in.groups, catalogue, in.kinds, in.protocols}.names(ctx, r)
 	}
 	rules := signin.NewRules(in.db, in.keys, known, s.log)
 	lists := offline.New(offline.Parts{DB: in.db, Keys: in.keys})
-	old, err := unbound(ctx, people, s.log)
+	old, err := unbound(ctx, bound, s.log)
 	if err != nil {
 		return err
 	}
-	if err := old.bind(ctx, in.keys.Bind, people.Bind, rules.Bind, lists.Bind,
+	if err := old.bind(ctx, in.keys.Bind, bound.Bind, rules.Bind, lists.Bind,
 		func(ctx context.Context) error { return application.Bind(ctx, in.db, in.keys) },
 		func(ctx context.Context) error { return recovery.Bind(ctx, in.db, in.keys) },
 	); err != nil {
@@ -139,13 +142,13 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if catalogue, err = application.Open(ctx, in.db, in.keys); err != nil {
 		return err
 	}
-	in.people, in.groups, in.rules, in.catalogue = people, groups, rules, catalogue
+	in.rules, in.catalogue = rules, catalogue
 	in.tickets = ticket.New(ticket.Parts{DB: in.db, Keys: in.keys, Now: s.now})
 	kept := session.Parts{DB: in.db, Keys: in.keys, Tickets: in.tickets, Limits: s.sessions, Now: s.now}
 	in.sessions = session.New(kept)
 	in.endings, in.handovers, in.errands = session.NewEndings(in.sessions), session.NewHandovers(in.sessions, in.tickets), session.NewErrands(kept, in.sessions)
 	rules.Watch()
-	in.rooms = append(in.rooms, in.keys, people, rules, catalogue, in.sessions, in.tickets)
+	in.rooms = append(in.rooms, in.keys, directory.NewInspection(of), rules, catalogue, in.sessions, in.tickets)
 	limits, err := s.limits.Check()
 	if err != nil {
 		return err
@@ -158,23 +161,23 @@ func (in *installation) build(ctx context.Context, s settings) error {
 	if in.outbox, err = notify.NewOutbox(in.db, in.keys, s.now); err != nil {
 		return err
 	}
-	in.engine, err = signin.New(signin.Parts{DB: in.db, Keys: in.keys, Directory: people, Groups: groups, Applications: catalogue, Rules: rules,
+	in.engine, err = signin.New(signin.Parts{DB: in.db, Keys: in.keys, Accounts: in.people, Credentials: in.credentials, Milestones: milestones, Groups: in.groups, Applications: catalogue, Rules: rules,
 		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Standing: in.sessions, Limits: limits, Quiet: s.quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.publicURL.Host + "/account/approve", OpenAt: s.publicURL.String() + challenge.OpenPath, Disown: disown, Now: s.now, Log: s.log, Outbox: in.outbox})
 	if err != nil {
 		return err
 	}
-	enrolled := enrollment.New(enrollment.Parts{DB: in.db, Directory: people, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.endings,
+	enrolled := enrollment.New(enrollment.Parts{DB: in.db, Accounts: in.people, Credentials: in.credentials, Strangers: in.engine.Strangers, Tries: in.engine.Tries, Outbox: in.outbox, Tickets: in.tickets, Sessions: in.endings,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits}, Messages: in.engine.Messages, Spare: in.engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.now})
 	wait := recovery.WaitDefault
 	if s.wait != nil {
 		wait = *s.wait
 	}
-	recoveries, err := recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Directory: people, Groups: groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: in.tickets, Outbox: in.outbox, Tries: in.engine.Tries,
+	recoveries, err := recovery.New(recovery.Parts{DB: in.db, Keys: in.keys, Accounts: in.people, Credentials: in.credentials, Groups: in.groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: in.tickets, Outbox: in.outbox, Tries: in.engine.Tries,
 		EndSessions: in.endings.EndAllIn, PublicURL: s.publicURL, Mails: s.mails, Wait: wait, Dormant: limits.Dormant, Now: s.now})
 	if err != nil {
 		return err
 	}
-	incidents = incident.New(incident.Parts{DB: in.db, Directory: people, Groups: groups, Sessions: in.endings, Notices: enrolled.Notices, Recoveries: recoveries.Stops, Spare: in.engine.SpareAdministration, Now: s.now})
+	incidents = incident.New(incident.Parts{DB: in.db, Accounts: in.people, Credentials: in.credentials, Groups: in.groups, Sessions: in.endings, Notices: enrolled.Notices, Recoveries: recoveries.Stops, Spare: in.engine.SpareAdministration, Now: s.now})
 	in.enrolled, in.recoveries, in.incidents = enrolled, recoveries, incidents
 	in.rooms = append(in.rooms, recoveries.Cases, recoveries.Requests, lists)
 	pushes, err := pushkey.Open(ctx, in.db, in.keys)
@@ -185,7 +188,7 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.rooms = append(in.rooms, pushes)
-	in.admin = nouns.New(nouns.Parts{DB: in.db, Directory: people, Groups: groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
+	in.admin = nouns.New(nouns.Parts{DB: in.db, Accounts: in.people, Credentials: in.credentials, Milestones: milestones, Stock: in.hardware, Survey: directory.NewSurvey(of), Groups: in.groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
 		Sessions: in.sessions, SessionEndings: in.endings, Tickets: in.tickets, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.protocols, Engine: in.engine,
 		Loosened: func() []attack.Exception { return append(loosened(in.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
 	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {

@@ -135,7 +135,7 @@ func (w *world) authenticatorsOf(name string) []directory.Credential {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	all, err := w.people.Credentials(ctx, w.db, account.ID)
+	all, err := w.credentials.All(ctx, w.db, account.ID)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -231,7 +231,7 @@ func TestMovedTextOfAnObjectThatChanged(t *testing.T) {
 	err := s.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
 		key.Label = "Blue"
 		tx.Record(audit.Entry{Event: "test.renamed", Outcome: audit.OK})
-		return s.people.UpdateCredential(t.Context(), tx, key)
+		return s.credentials.Update(t.Context(), tx, key)
 	})
 	if err != nil {
 		t.Fatal(err)

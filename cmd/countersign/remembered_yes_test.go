@@ -80,14 +80,14 @@ func waysToTakeAway(signIn func() string, secret *atomic.Pointer[string]) map[st
 	code := func(status string) func(*world) {
 		return func(w *world) {
 			w.changed(func(ctx context.Context, tx *store.Tx, ada directory.Account) error {
-				all, err := w.people.Credentials(ctx, tx, ada.ID)
+				all, err := w.credentials.All(ctx, tx, ada.ID)
 				if err != nil {
 					return err
 				}
 				for _, c := range all {
 					if c.Traits.Has(assurance.Held) {
 						c.Status = status
-						if err := w.people.UpdateCredential(ctx, tx, c); err != nil {
+						if err := w.credentials.Update(ctx, tx, c); err != nil {
 							return err
 						}
 					}

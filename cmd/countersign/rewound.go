@@ -186,12 +186,12 @@ func (r *rewinding) page(ctx context.Context, kind string, how authenticator.Rew
 	if err != nil || len(refs) == 0 {
 		return 0, after, err
 	}
-	people := directory.New(directory.Parts{DB: r.db, Keys: r.keys})
+	credentials := directory.NewCredentials(directory.Parts{DB: r.db, Keys: r.keys})
 	before := *out
 	err = r.db.Change(ctx, operator(), func(tx *store.Tx) error {
 		*out = before
 		for _, ref := range refs {
-			if err := rewindOne(ctx, tx, people, how, ref, out); err != nil {
+			if err := rewindOne(ctx, tx, credentials, how, ref, out); err != nil {
 				return err
 			}
 		}
@@ -203,8 +203,8 @@ func (r *rewinding) page(ctx context.Context, kind string, how authenticator.Rew
 	return len(refs), refs[len(refs)-1].ID, err
 }
 
-func rewindOne(ctx context.Context, tx *store.Tx, people *directory.Directory, how authenticator.Rewinder, ref directory.Ref, out *rewound) error {
-	c, err := people.Credential(ctx, tx, ref.Account, ref.ID)
+func rewindOne(ctx context.Context, tx *store.Tx, credentials *directory.Credentials, how authenticator.Rewinder, ref directory.Ref, out *rewound) error {
+	c, err := credentials.Get(ctx, tx, ref.Account, ref.ID)
 	if errors.Is(err, directory.ErrTampered) {
 		out.Refused++
 		return nil
@@ -223,5 +223,5 @@ func rewindOne(ctx context.Context, tx *store.Tx, people *directory.Directory, h
 		c.Status = directory.CredentialUsedUp
 		out.Retired++
 	}
-	return people.UpdateCredential(ctx, tx, c)
+	return credentials.Update(ctx, tx, c)
 }

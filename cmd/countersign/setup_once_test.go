@@ -35,13 +35,13 @@ func (w *world) allOf(name, status string) {
 		if err != nil {
 			return err
 		}
-		all, err := w.people.Credentials(ctx, tx, d.ID)
+		all, err := w.credentials.All(ctx, tx, d.ID)
 		if err != nil {
 			return err
 		}
 		for _, c := range all {
 			c.Status = status
-			if err := w.people.UpdateCredential(ctx, tx, c); err != nil {
+			if err := w.credentials.Update(ctx, tx, c); err != nil {
 				return err
 			}
 		}

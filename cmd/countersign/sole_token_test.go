@@ -28,7 +28,7 @@ func (w *world) stock(serial string) {
 		w.t.Fatal(err)
 	}
 	err = w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
-		if err := w.people.AddTokens(context.Background(), tx, []directory.Token{{Serial: serial, Kind: totp.Kind, Detail: "SHA1, 6 digits", Seed: e.State}}); err != nil {
+		if err := w.hardware.Add(context.Background(), tx, []directory.Token{{Serial: serial, Kind: totp.Kind, Detail: "SHA1, 6 digits", Seed: e.State}}); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "token.imported", Outcome: audit.OK})
@@ -101,7 +101,7 @@ func TestSoleAdministratorKeepsTheToken(t *testing.T) {
 	if n := w.events("command.refused"); n != len(commands) {
 		t.Errorf("%d entries of %d refusals", n, len(commands))
 	}
-	kept, err := w.people.Token(t.Context(), w.db, "T-1")
+	kept, err := w.hardware.Get(t.Context(), w.db, "T-1")
 	if err != nil || kept.State != directory.TokenAssigned || int64(kept.Credential) != token || !w.administers("ada") || w.statusOf("ada", totp.Kind) != directory.CredentialActive {
 		t.Errorf("something of it was taken away all the same: the token is %s, %v", kept.State, err)
 	}

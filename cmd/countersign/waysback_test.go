@@ -28,7 +28,7 @@ func (w *world) switchedOff(name, kind string) {
 		if err != nil {
 			return err
 		}
-		all, err := w.people.Credentials(ctx, tx, a.ID)
+		all, err := w.credentials.All(ctx, tx, a.ID)
 		if err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func (w *world) switchedOff(name, kind string) {
 				continue
 			}
 			c.Status = directory.CredentialDisabled
-			if err := w.people.UpdateCredential(ctx, tx, c); err != nil {
+			if err := w.credentials.Update(ctx, tx, c); err != nil {
 				return err
 			}
 		}

@@ -135,7 +135,7 @@ func (s *scene) gainsPasskey(name string) {
 		if err != nil {
 			return err
 		}
-		_, err = s.people.AddCredential(s.t.Context(), tx, directory.Credential{Account: d.ID, Kind: "passkey", Label: "Key", State: []byte("{}"),
+		_, err = s.credentials.Add(s.t.Context(), tx, directory.Credential{Account: d.ID, Kind: "passkey", Label: "Key", State: []byte("{}"),
 			Traits: assurance.Held | assurance.UserVerified | assurance.PhishingResistant})
 		tx.Record(audit.Entry{Event: "test.passkey", Outcome: audit.OK})
 		return err

@@ -291,7 +291,7 @@ func TestAFolderAndALine(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = w.people.AddCredential(t.Context(), tx, directory.Credential{Account: d.ID, Kind: pretendkind.Kind, Label: enrolled.Label, Traits: enrolled.Traits, State: enrolled.State})
+		_, err = w.credentials.Add(t.Context(), tx, directory.Credential{Account: d.ID, Kind: pretendkind.Kind, Label: enrolled.Label, Traits: enrolled.Traits, State: enrolled.State})
 		tx.Record(audit.Entry{Event: "test.chain", Outcome: audit.OK})
 		return err
 	}); err != nil {

@@ -45,12 +45,12 @@ func (a *Admin) account(ctx context.Context, r store.Reader, d directory.Account
 	if out.Groups == nil {
 		out.Groups = []string{}
 	}
-	mails, err := a.directory.Mails(ctx, r, d.ID)
+	mails, err := a.people.Mails(ctx, r, d.ID)
 	if err != nil {
 		return out, err
 	}
 	out.Mail = strings.Join(mails, ", ")
-	credentials, err := a.directory.Credentials(ctx, r, d.ID)
+	credentials, err := a.credentials.All(ctx, r, d.ID)
 	if err != nil {
 		return out, err
 	}
@@ -99,7 +99,7 @@ func (c *AccountCreate) Do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 		if err != nil {
 			return err
 		}
-		made, err = a.directory.Create(ctx, tx, directory.NewAccount{Name: c.Name, Display: c.Display, Kind: c.Kind, Mail: c.Mail})
+		made, err = a.people.Create(ctx, tx, directory.NewAccount{Name: c.Name, Display: c.Display, Kind: c.Kind, Mail: c.Mail})
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (c *AccountCreate) Do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 				return err
 			}
 		}
-		if made, err = a.directory.Get(ctx, tx, made.ID); err != nil {
+		if made, err = a.people.Get(ctx, tx, made.ID); err != nil {
 			return err
 		}
 		out, err = a.account(ctx, tx, made)
@@ -146,7 +146,7 @@ func (c *AccountList) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 	if limit <= 0 || limit > 500 {
 		limit = 50
 	}
-	rows, err := a.directory.ListOf(ctx, a.db, directory.Which{Query: c.Query, State: c.State, Woken: a.now().Add(-a.dormant)}, c.After, limit+1)
+	rows, err := a.people.ListOf(ctx, a.db, directory.Which{Query: c.Query, State: c.State, Woken: a.now().Add(-a.dormant)}, c.After, limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (c *AccountShow) Action() string { return "account.show" }
 func (c *AccountShow) Object() string { return "" }
 
 func (c *AccountShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	d, err := a.directory.Find(ctx, a.db, c.Name)
+	d, err := a.people.Find(ctx, a.db, c.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -292,7 +292,7 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 	var d directory.Account
 	err := a.Change(ctx, g, event, map[string]string{"reason": reason}, &d, func(tx *store.Tx) error {
 		var err error
-		if d, err = a.directory.Find(ctx, tx, name); err != nil {
+		if d, err = a.people.Find(ctx, tx, name); err != nil {
 			return err
 		}
 		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
@@ -306,7 +306,7 @@ func (a *Admin) setState(ctx context.Context, g signin.Grant, name, event, reaso
 				return err
 			}
 		}
-		if err := a.directory.Update(ctx, tx, d); err != nil {
+		if err := a.people.Update(ctx, tx, d); err != nil {
 			return err
 		}
 		if d.State != directory.Active {
@@ -390,7 +390,7 @@ func (c *PassIssue) Do(ctx context.Context, a *Admin, g signin.Grant) (any, erro
 // passHint says what a person is asked for beside a pass. It refuses where the pass
 // would lead nowhere, because nobody replaces both factors alone.
 func (a *Admin) passHint(ctx context.Context, tx *store.Tx, d directory.Account) (string, error) {
-	credentials, err := a.directory.Credentials(ctx, tx, d.ID)
+	credentials, err := a.credentials.All(ctx, tx, d.ID)
 	if err != nil {
 		return "", err
 	}
@@ -457,7 +457,7 @@ func (c *SessionEnd) Do(ctx context.Context, a *Admin, g signin.Grant) (any, err
 	ended := 0
 	err := a.Change(ctx, g, "session.ended", map[string]string{"session": c.Number, "reason": c.Reason}, &d, func(tx *store.Tx) error {
 		var err error
-		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
+		if d, err = a.people.Find(ctx, tx, c.Account); err != nil {
 			return err
 		}
 		if err := a.stops.FinishIn(ctx, tx, d.ID); err != nil { // else its browser would begin another
@@ -511,10 +511,10 @@ func (c *AuthenticatorRevoke) Do(ctx context.Context, a *Admin, g signin.Grant) 
 	var d directory.Account
 	err := a.Change(ctx, g, "credential.revoked", map[string]string{"authenticator": strconv.FormatInt(c.ID, 10), "reason": c.Reason}, &d, func(tx *store.Tx) error {
 		var err error
-		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
+		if d, err = a.people.Find(ctx, tx, c.Account); err != nil {
 			return err
 		}
-		credential, err := a.directory.Credential(ctx, tx, d.ID, assurance.CredentialID(c.ID))
+		credential, err := a.credentials.Get(ctx, tx, d.ID, assurance.CredentialID(c.ID))
 		if err != nil {
 			return err
 		}

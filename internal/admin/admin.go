@@ -38,7 +38,11 @@ import (
 type Parts struct {
 	DB             *store.DB
 	Keys           *keyring.Keyring
-	Directory      *directory.Directory
+	Accounts       *directory.Accounts
+	Credentials    *directory.Credentials
+	Milestones     *directory.Milestones
+	Stock          *directory.Tokens
+	Survey         *directory.Survey
 	Groups         *directory.Groups
 	Applications   *application.Catalogue
 	Enrolled       enrollment.Pieces
@@ -76,7 +80,10 @@ type Admin struct {
 	Book
 	guard.Giving
 	db             *store.DB
-	directory      *directory.Directory
+	people         *directory.Accounts
+	credentials    *directory.Credentials
+	milestones     *directory.Milestones
+	survey         *directory.Survey
 	groups         *directory.Groups
 	engine         *signin.Engine
 	dormant        time.Duration
@@ -109,7 +116,7 @@ type Admin struct {
 // New makes an Admin.
 func New(p Parts) *Admin {
 	return &Admin{
-		Book: NewBook(p.DB), Giving: guard.NewGiving(guard.New(p.Directory, p.Engine), p.Dormant, p.Now), db: p.DB, directory: p.Directory, groups: p.Groups, engine: p.Engine, dormant: p.Dormant, now: p.Now, list: p.List, elsewhere: p.Desks, keys: p.Keys, applications: p.Applications, listing: p.Enrolled.Listing, endings: p.Enrolled.Endings, passes: p.Enrolled.Passes, notices: p.Enrolled.Notices, cases: p.Recoveries.Cases, stops: p.Recoveries.Stops, owners: p.Recoveries.Owners,
+		Book: NewBook(p.DB), Giving: guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now), db: p.DB, people: p.Accounts, credentials: p.Credentials, milestones: p.Milestones, survey: p.Survey, groups: p.Groups, engine: p.Engine, dormant: p.Dormant, now: p.Now, list: p.List, elsewhere: p.Desks, keys: p.Keys, applications: p.Applications, listing: p.Enrolled.Listing, endings: p.Enrolled.Endings, passes: p.Enrolled.Passes, notices: p.Enrolled.Notices, cases: p.Recoveries.Cases, stops: p.Recoveries.Stops, owners: p.Recoveries.Owners,
 		sessions: p.Sessions, sessionEndings: p.SessionEndings, tickets: p.Tickets, rules: p.Rules, outbox: p.Outbox,
 		forget: p.Forget, known: p.Known, protocols: p.Protocols,
 		loosened: p.Loosened, publicURL: p.PublicURL, desks: newDesks(p),

@@ -52,7 +52,8 @@ func (s *surveyed) open() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.Admin = New(Parts{DB: db, Keys: keys, Directory: directory.New(directory.Parts{DB: db, Keys: keys}), Applications: catalogue, Now: time.Now})
+	of := directory.Parts{DB: db, Keys: keys}
+	s.Admin = New(Parts{DB: db, Keys: keys, Accounts: directory.NewAccounts(of), Credentials: directory.NewCredentials(of), Milestones: directory.NewMilestones(of), Stock: directory.NewTokens(of), Survey: directory.NewSurvey(of), Applications: catalogue, Now: time.Now})
 }
 
 func (s *surveyed) again() {

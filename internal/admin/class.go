@@ -55,7 +55,7 @@ func (a *Admin) classes(ctx context.Context, policies ...*policy.Policy) (classe
 		}
 	}
 	byKey := map[string]*class{}
-	err = a.directory.Survey(ctx, a.db, func(s directory.Surveyed) error {
+	err = a.survey.Each(ctx, a.db, func(s directory.Surveyed) error {
 		if s.Tampered {
 			tampered = append(tampered, s.Account.Name)
 			return nil

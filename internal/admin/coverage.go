@@ -66,7 +66,7 @@ func (a *Admin) coverageInput(ctx context.Context) (attack.Input, error) {
 		v.visit(pl)
 	}
 	in.Applications, in.Classes, in.Exceptions = v.applications, v.out, v.exceptions
-	in.People = a.people(classes, tampered)
+	in.People = a.peopleOf(classes, tampered)
 	return in, nil
 }
 
@@ -221,7 +221,7 @@ func together(classes []*class) string {
 // people are the accounts that cannot do what M1032 is about, those that share a
 // weakness together. Nobody is among them who gets nothing anyway, or who has
 // nothing yet and waits for a pass.
-func (a *Admin) people(classes []*class, tampered []string) []attack.Person {
+func (a *Admin) peopleOf(classes []*class, tampered []string) []attack.Person {
 	by := map[string]*attack.Person{}
 	var order []string
 	add := func(lacks string, count int, names ...string) {

@@ -66,11 +66,11 @@ type desks struct {
 }
 
 func newDesks(p Parts) desks {
-	b, m := NewBook(p.DB), guard.New(p.Directory, p.Engine)
+	b, m := NewBook(p.DB), guard.New(p.Accounts, p.Engine)
 	h := guard.NewGiving(m, p.Dormant, p.Now)
 	return desks{
-		ofTokens: &tokenDesk{b, h, p.DB, p.Directory, p.Engine, p.Now, p.Enrolled.Enrollments, p.Enrolled.Endings, p.Enrolled.Notices, p.Enrolled.PINs, p.Tokens, p.PINs},
-		ofStock:  &stockDesk{b, p.DB, p.Directory, p.Tickets, p.Tokens},
+		ofTokens: &tokenDesk{b, h, p.DB, p.Accounts, p.Credentials, p.Stock, p.Engine, p.Now, p.Enrolled.Enrollments, p.Enrolled.Endings, p.Enrolled.Notices, p.Enrolled.PINs, p.Tokens, p.PINs},
+		ofStock:  &stockDesk{b, p.DB, p.Stock, p.Tickets, p.Tokens},
 	}
 }
 

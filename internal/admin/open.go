@@ -27,7 +27,7 @@ func (c *AccountOpen) Do(ctx context.Context, a *Admin, g signin.Grant) (any, er
 	var out Account
 	err := a.Change(ctx, g, "account.opened", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) error {
 		var err error
-		if d, err = a.directory.Find(ctx, tx, c.Name); err != nil {
+		if d, err = a.people.Find(ctx, tx, c.Name); err != nil {
 			return err
 		}
 		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {

@@ -57,7 +57,7 @@ func (c *OverviewShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, e
 	var o Overview
 	woken := a.now().Add(-a.dormant)
 	for state, into := range map[string]*int64{"": &o.Accounts, directory.WithoutTwoFactors: &o.WithoutTwoFactors, directory.Dormant: &o.Dormant, directory.Suspended: &o.Suspended, directory.AtRisk: &o.AtRisk} {
-		n, err := a.directory.Count(ctx, a.db, directory.Which{State: state, Woken: woken})
+		n, err := a.people.Count(ctx, a.db, directory.Which{State: state, Woken: woken})
 		if err != nil {
 			return nil, err
 		}

@@ -45,7 +45,7 @@ func (a *Admin) Prepare(ctx context.Context, c Command) error {
 	}
 	*t.told() = Told{}
 	if n, ok := c.(aboutAccount); ok {
-		d, err := a.directory.Find(ctx, a.db, *n.About())
+		d, err := a.people.Find(ctx, a.db, *n.About())
 		if class := failure.ClassOf(err); err != nil && class != failure.NotFound {
 			return err
 		}
@@ -108,11 +108,11 @@ func Listed(all []string) string {
 
 // authenticatorOf tells of one authenticator of somebody.
 func (a *Admin) authenticatorOf(ctx context.Context, name string, id int64) (string, error) {
-	d, err := a.directory.Find(ctx, a.db, name)
+	d, err := a.people.Find(ctx, a.db, name)
 	if err != nil {
 		return "", err
 	}
-	c, err := a.directory.Credential(ctx, a.db, d.ID, assurance.CredentialID(id))
+	c, err := a.credentials.Get(ctx, a.db, d.ID, assurance.CredentialID(id))
 	if err != nil {
 		return "", err
 	}

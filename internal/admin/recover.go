@@ -26,7 +26,7 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 	}
 	var pass Pass
 	err := a.db.Change(ctx, audit.Actor{Name: "local recovery", Via: "socket"}, func(tx *store.Tx) error {
-		d, err := a.directory.Find(ctx, tx, name)
+		d, err := a.people.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 		}
 		d.State = directory.Active
 		d.Used = a.now().Truncate(time.Microsecond) // awake again, or the pass would be nothing
-		if err := a.directory.Update(ctx, tx, d); err != nil {
+		if err := a.people.Update(ctx, tx, d); err != nil {
 			return err
 		}
 		if err := a.giveUp(ctx, tx, d, forgotten); err != nil {
@@ -63,7 +63,7 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 // giveUp revokes what an account holds, and what it knows where that is forgotten or
 // could not be asked for.
 func (a *Admin) giveUp(ctx context.Context, tx *store.Tx, d directory.Account, forgotten bool) error {
-	credentials, err := a.directory.Credentials(ctx, tx, d.ID)
+	credentials, err := a.credentials.All(ctx, tx, d.ID)
 	if err != nil {
 		return err
 	}

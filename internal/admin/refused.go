@@ -33,7 +33,7 @@ func (a *Admin) SoundBy(ctx context.Context, by Asker, c Command) error {
 	if standing != nil {
 		return errors.Join(err, standing)
 	}
-	d, gone := a.directory.Get(ctx, a.db, held.Account)
+	d, gone := a.people.Get(ctx, a.db, held.Account)
 	if gone != nil {
 		return errors.Join(err, gone)
 	}
@@ -49,7 +49,7 @@ func (a *Admin) SoundBy(ctx context.Context, by Asker, c Command) error {
 func (a *Admin) noteRefusal(ctx context.Context, by audit.Actor, en audit.Entry, c Command, refusal error) error {
 	en.Reason = failure.ReasonOf(refusal)
 	if n, ok := c.(aboutAccount); ok {
-		d, err := a.directory.Find(ctx, a.db, *n.About())
+		d, err := a.people.Find(ctx, a.db, *n.About())
 		switch {
 		case err == nil:
 			en.Account, en.AccountName = int64(d.ID), d.Name

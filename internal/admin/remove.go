@@ -25,7 +25,7 @@ func (c *AccountRemove) Do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 	var d directory.Account
 	err := a.Change(ctx, g, "account.removed", nil, &d, func(tx *store.Tx) error {
 		var err error
-		if d, err = a.directory.Find(ctx, tx, c.Name); err != nil {
+		if d, err = a.people.Find(ctx, tx, c.Name); err != nil {
 			return err
 		}
 		if d.ID == g.Account() || slices.Contains(d.Groups, directory.Administrators) {
@@ -42,7 +42,7 @@ func (c *AccountRemove) Do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 				return err
 			}
 		}
-		return a.directory.Remove(ctx, tx, d, g.Account())
+		return a.people.Remove(ctx, tx, d, g.Account())
 	})
 	return map[string]string{"removed": d.Name}, err
 }
@@ -52,11 +52,11 @@ func (c *AccountRemove) Do(ctx context.Context, a *Admin, g signin.Grant) (any, 
 // for beside a pass: whoever removed somebody would make them anew and come in as them.
 // It takes a second person, and no program.
 func (a *Admin) mayGiveAgain(ctx context.Context, tx *store.Tx, g signin.Grant, name string) error {
-	remover, was, err := a.directory.TakenAway(ctx, tx, name)
+	remover, was, err := a.people.TakenAway(ctx, tx, name)
 	if err != nil || !was {
 		return err
 	}
-	by, err := a.directory.Get(ctx, tx, g.Account())
+	by, err := a.people.Get(ctx, tx, g.Account())
 	switch {
 	case err != nil:
 		return err

@@ -57,7 +57,7 @@ func (a *Admin) used(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	accounts, err := a.directory.Count(ctx, a.db, directory.Which{})
+	accounts, err := a.people.Count(ctx, a.db, directory.Which{})
 	if err != nil {
 		return false, err
 	}
@@ -84,7 +84,7 @@ func (a *Admin) SetupLink(ctx context.Context) (string, error) {
 // down where the row that says so is missing: because this installation is older
 // than the row, or because somebody deleted it.
 func (a *Admin) administered(ctx context.Context) (bool, error) {
-	if there, err := a.directory.AdministeredRow(ctx, a.db); there || err != nil {
+	if there, err := a.milestones.AdministeredRow(ctx, a.db); there || err != nil {
 		return there, err
 	}
 	was, reason, err := a.wasAdministered(ctx)
@@ -92,13 +92,13 @@ func (a *Admin) administered(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if reason == "" {
-		return a.directory.Administered(ctx, a.db)
+		return a.milestones.Administered(ctx, a.db)
 	}
 	return true, a.db.Change(ctx, setUp, func(tx *store.Tx) error {
 		if reason == "row-missing" {
 			tx.Record(audit.Entry{Event: "alarm.set-up-row-missing", Outcome: audit.OK, Reason: reason})
 		}
-		if err := a.directory.NoteAdministered(ctx, tx, was, reason); err != nil {
+		if err := a.milestones.NoteAdministered(ctx, tx, was, reason); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "installation.set-up-closed", Outcome: audit.OK, Reason: reason})
@@ -118,7 +118,7 @@ func (a *Admin) wasAdministered(ctx context.Context) (directory.Account, string,
 		return directory.Account{}, "", err
 	}
 	for _, m := range members {
-		if once, err := a.directory.CouldOnce(ctx, a.db, m); once || err != nil {
+		if once, err := a.milestones.CouldOnce(ctx, a.db, m); once || err != nil {
 			return m, "older-than-the-row", err
 		}
 	}
@@ -161,7 +161,7 @@ func (a *Admin) Setup(ctx context.Context, n Newcomer) (Pass, error) {
 	}
 	var pass Pass
 	err := a.db.Change(ctx, setUp, func(tx *store.Tx) error {
-		done, err := a.directory.Administered(ctx, tx) // since then
+		done, err := a.milestones.Administered(ctx, tx) // since then
 		if err != nil {
 			return err
 		}
@@ -193,12 +193,12 @@ func (a *Admin) firstAdministrator(ctx context.Context, tx *store.Tx, n Newcomer
 	if err != nil {
 		return directory.Account{}, err
 	}
-	d, err := a.directory.Find(ctx, tx, n.Name)
+	d, err := a.people.Find(ctx, tx, n.Name)
 	switch {
 	case err == nil && !d.Privileged:
 		return d, failure.New(failure.Conflict, "There is an account of that name already; choose another.")
 	case failure.ClassOf(err) == failure.NotFound:
-		if d, err = a.directory.Create(ctx, tx, directory.NewAccount{Name: n.Name, Display: n.Display, Mail: n.Mail}); err != nil {
+		if d, err = a.people.Create(ctx, tx, directory.NewAccount{Name: n.Name, Display: n.Display, Mail: n.Mail}); err != nil {
 			return d, err
 		}
 		return d, a.groups.AddMember(ctx, tx, group, d)
@@ -260,7 +260,7 @@ func (a *Admin) CodesAreEnough(ctx context.Context) (bool, error) {
 func (a *Admin) Plant(ctx context.Context, name, display string) (Pass, error) {
 	var pass Pass
 	err := a.db.Change(ctx, setUp, func(tx *store.Tx) error {
-		d, err := a.directory.Create(ctx, tx, directory.NewAccount{Name: name, Display: display})
+		d, err := a.people.Create(ctx, tx, directory.NewAccount{Name: name, Display: display})
 		if err != nil {
 			return err
 		}

@@ -76,7 +76,7 @@ func (a *Admin) warnOne(ctx context.Context, one signin.Administrator) error {
 		return err
 	}
 	return a.db.Change(ctx, audit.System("housekeeping"), func(tx *store.Tx) error {
-		mails, err := a.directory.Mails(ctx, tx, one.ID)
+		mails, err := a.people.Mails(ctx, tx, one.ID)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,9 @@ type tokenDesk struct {
 	Book
 	guard.Giving
 	db          *store.DB
-	directory   *directory.Directory
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	stock       *directory.Tokens
 	engine      *signin.Engine
 	now         func() time.Time
 	enrollments *enrollment.Enrollments
@@ -29,6 +31,16 @@ type tokenDesk struct {
 	given       *enrollment.PINs
 	tokens      enrollment.TokenKinds
 	pins        enrollment.PINKinds
+}
+
+// spare refuses, before anybody approves it, the loss of what a token shows of these traits
+// after which nobody could administer.
+func (a *tokenDesk) spare(ctx context.Context, serial string, traits assurance.Trait) error {
+	t, err := a.stock.Get(ctx, a.db, serial)
+	if err != nil || t.State != directory.TokenAssigned {
+		return err
+	}
+	return a.SpareLoss(ctx, a.db, signin.Without(t.Account, t.Credential, traits))
 }
 
 // Token is one hardware token as administrators see it; never its secret.
@@ -62,9 +74,9 @@ func (c *TokenList) Action() string { return "token.list" }
 func (c *TokenList) Object() string { return "" }
 
 func (c *TokenList) Do(ctx context.Context, a *tokenDesk, _ signin.Grant) (any, error) {
-	which := directory.Tokens{Serial: c.Serial, State: c.State}
+	which := directory.WhichTokens{Serial: c.Serial, State: c.State}
 	if c.Owner != "" {
-		owner, err := a.directory.Find(ctx, a.db, c.Owner)
+		owner, err := a.people.Find(ctx, a.db, c.Owner)
 		if err != nil {
 			return nil, err
 		}
@@ -74,7 +86,7 @@ func (c *TokenList) Do(ctx context.Context, a *tokenDesk, _ signin.Grant) (any, 
 	if limit == 0 {
 		limit = 100
 	}
-	tokens, err := a.directory.ListTokens(ctx, a.db, which, c.After, limit)
+	tokens, err := a.stock.List(ctx, a.db, which, c.After, limit)
 	out := TokenPage{Tokens: []Token{}}
 	for _, t := range tokens {
 		shown, err := a.shownToken(ctx, a.db, t)
@@ -94,7 +106,7 @@ func (a *tokenDesk) shownToken(ctx context.Context, r store.Reader, t directory.
 	if t.Account == 0 {
 		return out, nil
 	}
-	owner, err := a.directory.Get(ctx, r, t.Account)
+	owner, err := a.people.Get(ctx, r, t.Account)
 	if failure.ClassOf(err) == failure.NotFound {
 		out.Owner = "(removed)"
 		return out, nil
@@ -133,11 +145,11 @@ func (c *TokenAssign) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any
 
 // ownerOf tells whose a token is.
 func (a *tokenDesk) ownerOf(ctx context.Context, serial string) (string, error) {
-	t, err := a.directory.Token(ctx, a.db, serial)
+	t, err := a.stock.Get(ctx, a.db, serial)
 	if err != nil || t.State != directory.TokenAssigned {
 		return "", err
 	}
-	d, err := a.directory.Get(ctx, a.db, t.Account)
+	d, err := a.people.Get(ctx, a.db, t.Account)
 	if err != nil {
 		return "", err
 	}
@@ -145,7 +157,7 @@ func (a *tokenDesk) ownerOf(ctx context.Context, serial string) (string, error) 
 }
 
 func (a *tokenDesk) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *TokenAssign, to directory.Account) (Token, error) {
-	t, err := a.directory.Token(ctx, tx, cmd.Serial)
+	t, err := a.stock.Get(ctx, tx, cmd.Serial)
 	if err != nil {
 		return Token{}, err
 	}
@@ -171,7 +183,7 @@ func (a *tokenDesk) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cm
 		return Token{}, err
 	}
 	t.State, t.Account, t.Credential, t.Seed = directory.TokenAssigned, to.ID, c.ID, nil
-	if err := a.directory.UpdateToken(ctx, tx, t); err != nil {
+	if err := a.stock.Update(ctx, tx, t); err != nil {
 		return Token{}, err
 	}
 	return a.shownToken(ctx, tx, t)
@@ -184,8 +196,8 @@ func (a *tokenDesk) alone(ctx context.Context, tx *store.Tx, t *directory.Token)
 	if err != nil {
 		return err
 	}
-	a.directory.Liken(t, secret)
-	twin, err := a.directory.Twin(ctx, tx, secret, t.Serial)
+	a.stock.Liken(t, secret)
+	twin, err := a.stock.Twin(ctx, tx, secret, t.Serial)
 	if err == nil && twin != "" {
 		err = &failure.Error{Class: failure.Refused, Reason: "same-secret", Public: fmt.Sprintf("That token has the secret of token %q, and each would answer for the other. Revoke both, and ask whoever delivered them.", twin)}
 	}
@@ -227,7 +239,7 @@ func (c *TokenRevoke) Object() string {
 }
 
 func (c *TokenRevoke) Sound(ctx context.Context, a *tokenDesk) error {
-	return a.SpareToken(ctx, a.db, c.Serial, signin.Everything)
+	return a.spare(ctx, c.Serial, signin.Everything)
 }
 
 func (c *TokenRevoke) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
@@ -254,7 +266,7 @@ func (c *TokenLost) Thing(ctx context.Context, a *tokenDesk) (string, error) {
 func (c *TokenLost) Object() string { return WithReason(c.token(c.Serial)+" is lost", c.Reason) }
 
 func (c *TokenLost) Sound(ctx context.Context, a *tokenDesk) error {
-	return a.SpareToken(ctx, a.db, c.Serial, signin.Everything)
+	return a.spare(ctx, c.Serial, signin.Everything)
 }
 
 func (c *TokenLost) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
@@ -284,7 +296,7 @@ func (c *TokenReturn) Object() string {
 }
 
 func (c *TokenReturn) Sound(ctx context.Context, a *tokenDesk) error {
-	return a.SpareToken(ctx, a.db, c.Serial, signin.Everything)
+	return a.spare(ctx, c.Serial, signin.Everything)
 }
 
 func (c *TokenReturn) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
@@ -311,7 +323,7 @@ func (a *tokenDesk) moveToken(ctx context.Context, g signin.Grant, serial, event
 	var out Token
 	var about directory.Account
 	err := a.Change(ctx, g, event, map[string]string{"serial": serial, "reason": reason}, &about, func(tx *store.Tx) error {
-		t, err := a.directory.Token(ctx, tx, serial)
+		t, err := a.stock.Get(ctx, tx, serial)
 		if err != nil {
 			return err
 		}
@@ -324,7 +336,7 @@ func (a *tokenDesk) moveToken(ctx context.Context, g signin.Grant, serial, event
 		if err := edit(&t); err != nil {
 			return err
 		}
-		if err := a.directory.UpdateToken(ctx, tx, t); err != nil {
+		if err := a.stock.Update(ctx, tx, t); err != nil {
 			return err
 		}
 		out, err = a.shownToken(ctx, tx, t)
@@ -339,14 +351,14 @@ func (a *tokenDesk) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, 
 	if t.State != directory.TokenAssigned {
 		return directory.Account{}, nil
 	}
-	owner, err := a.directory.Get(ctx, tx, t.Account)
+	owner, err := a.people.Get(ctx, tx, t.Account)
 	if failure.ClassOf(err) == failure.NotFound {
 		return directory.Account{}, nil
 	}
 	if err != nil {
 		return directory.Account{}, err
 	}
-	c, err := a.directory.Credential(ctx, tx, t.Account, t.Credential)
+	c, err := a.credentials.Get(ctx, tx, t.Account, t.Credential)
 	if err != nil {
 		return owner, err
 	}
@@ -398,7 +410,7 @@ func (c *TokenResync) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any
 	var out Token
 	var about directory.Account
 	err := a.Change(ctx, g, "token.resynchronised", map[string]string{"serial": c.Serial}, &about, func(tx *store.Tx) error {
-		t, err := a.directory.Token(ctx, tx, c.Serial)
+		t, err := a.stock.Get(ctx, tx, c.Serial)
 		if err != nil {
 			return err
 		}
@@ -430,7 +442,7 @@ func (a *tokenDesk) resyncStock(ctx context.Context, tx *store.Tx, t *directory.
 		return err
 	}
 	t.State, t.Seed = directory.TokenStock, r.Next
-	return a.directory.UpdateToken(ctx, tx, *t)
+	return a.stock.Update(ctx, tx, *t)
 }
 
 func (a *tokenDesk) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.Token, c *TokenResync) (directory.Account, error) {
@@ -445,7 +457,7 @@ func (a *tokenDesk) resyncAssigned(ctx context.Context, tx *store.Tx, t director
 	if err != nil {
 		return owner, err
 	}
-	fresh, err := a.directory.Spend(ctx, tx, directory.Once{Credential: credential.ID, Key: r.Once}, a.now())
+	fresh, err := a.credentials.Spend(ctx, tx, directory.Once{Credential: credential.ID, Key: r.Once}, a.now())
 	if err == nil && !fresh {
 		err = wrongPair
 	}
@@ -453,5 +465,5 @@ func (a *tokenDesk) resyncAssigned(ctx context.Context, tx *store.Tx, t director
 		return owner, err
 	}
 	credential.State = r.Next
-	return owner, a.directory.UpdateCredential(ctx, tx, credential)
+	return owner, a.credentials.Update(ctx, tx, credential)
 }

@@ -23,10 +23,10 @@ import (
 // stockDesk is where the files that tokens come in go into stock.
 type stockDesk struct {
 	Book
-	db        *store.DB
-	directory *directory.Directory
-	tickets   *ticket.Tickets
-	tokens    enrollment.TokenKinds
+	db      *store.DB
+	stock   *directory.Tokens
+	tickets *ticket.Tickets
+	tokens  enrollment.TokenKinds
 }
 
 // TokenRow is one token of a file, as it is sent.
@@ -194,7 +194,7 @@ func (c *TokenPreview) Do(ctx context.Context, a *stockDesk, g signin.Grant) (an
 		if len(out.Known) >= mostKnown {
 			return nil
 		}
-		known, err := a.directory.KnownTokens(ctx, a.db, serials)
+		known, err := a.stock.Known(ctx, a.db, serials)
 		out.Known = append(out.Known, known...)
 		return err
 	})
@@ -267,7 +267,7 @@ func (c *TokenImport) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any
 					return err
 				}
 			}
-			return a.directory.AddTokens(ctx, tx, tokens)
+			return a.stock.Add(ctx, tx, tokens)
 		})
 	})
 	return TokenImported{c.Count, c.Digest}, err

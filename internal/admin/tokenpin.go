@@ -43,7 +43,7 @@ func (c *TokenPIN) Object() string {
 
 // sound says that the PIN of before would be missed.
 func (c *TokenPIN) Sound(ctx context.Context, a *tokenDesk) error {
-	return a.SpareToken(ctx, a.db, c.Serial, assurance.Known)
+	return a.spare(ctx, c.Serial, assurance.Known)
 }
 
 func (c *TokenPIN) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
@@ -53,7 +53,7 @@ func (c *TokenPIN) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, e
 	}
 	var owner directory.Account
 	err := a.Change(ctx, g, event, map[string]string{"serial": c.Serial, "note": c.Note}, &owner, func(tx *store.Tx) error {
-		issuer, err := a.directory.Get(ctx, tx, g.Account())
+		issuer, err := a.people.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (c *TokenPIN) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, e
 
 // inUse returns whose a token is and the authenticator that it is.
 func (a *tokenDesk) inUse(ctx context.Context, tx *store.Tx, serial string) (directory.Account, directory.Credential, error) {
-	t, err := a.directory.Token(ctx, tx, serial)
+	t, err := a.stock.Get(ctx, tx, serial)
 	if err != nil {
 		return directory.Account{}, directory.Credential{}, err
 	}
@@ -90,11 +90,11 @@ func (a *tokenDesk) inUse(ctx context.Context, tx *store.Tx, serial string) (dir
 
 // holds returns who has an assigned token and the authenticator that it is.
 func (a *tokenDesk) holds(ctx context.Context, tx *store.Tx, t directory.Token) (directory.Account, directory.Credential, error) {
-	owner, err := a.directory.Get(ctx, tx, t.Account)
+	owner, err := a.people.Get(ctx, tx, t.Account)
 	if err != nil {
 		return owner, directory.Credential{}, err
 	}
-	c, err := a.directory.Credential(ctx, tx, t.Account, t.Credential)
+	c, err := a.credentials.Get(ctx, tx, t.Account, t.Credential)
 	if err == nil && c.Lost() {
 		err = secretGone
 	}

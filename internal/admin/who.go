@@ -9,6 +9,6 @@ import (
 // WhoIs returns what an account is called and its groups, for who is signed in
 // as it.
 func (a *Admin) WhoIs(ctx context.Context, account assurance.AccountID) (name, display string, groups []string, err error) {
-	d, err := a.directory.Get(ctx, a.db, account)
+	d, err := a.people.Get(ctx, a.db, account)
 	return d.Name, d.Display, d.Groups, err
 }

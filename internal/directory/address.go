@@ -28,7 +28,7 @@ func CheckMail(s string) (string, error) {
 
 // AddMail adds a mail address for notices, and makes it a spelling of the
 // account when no other account has it.
-func (d *Directory) AddMail(ctx context.Context, tx *store.Tx, id assurance.AccountID, typed string) error {
+func (d *Accounts) AddMail(ctx context.Context, tx *store.Tx, id assurance.AccountID, typed string) error {
 	a, err := d.Get(ctx, tx, id)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (d *Directory) AddMail(ctx context.Context, tx *store.Tx, id assurance.Acco
 
 // addMail is AddMail for an account that is saved afterwards. A row that is there and
 // which the account does not know of is somebody else's, and written anew.
-func (d *Directory) addMail(ctx context.Context, tx *store.Tx, a Account, typed string) error {
+func (d *Accounts) addMail(ctx context.Context, tx *store.Tx, a Account, typed string) error {
 	addr, err := CheckMail(typed)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func addressFields(account int64, kind, address string, verified int64) *keyring
 
 // Mails returns the account's verified mail addresses, sorted: also those whose rows
 // somebody removed, so that nobody keeps a notice from its owner by that.
-func (d *Directory) Mails(ctx context.Context, r store.Reader, id assurance.AccountID) ([]string, error) {
+func (d *Accounts) Mails(ctx context.Context, r store.Reader, id assurance.AccountID) ([]string, error) {
 	a, err := d.Get(ctx, r, id)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ func TestAlarmsOfWhatHangsFromNoAccount(t *testing.T) {
 		token Token
 	}
 	sweep := func(t *testing.T, s subject) {
-		if err := s.Inspect(t.Context()); err != nil {
+		if err := s.inspection.Inspect(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -27,17 +27,17 @@ func TestAlarmsOfWhatHangsFromNoAccount(t *testing.T) {
 		}
 	}
 	name := func(t *testing.T, s subject) {
-		if by, was, err := s.TakenAway(t.Context(), s.db, "yves"); by != Somebody || !was || err != nil {
+		if by, was, err := s.people.TakenAway(t.Context(), s.db, "yves"); by != Somebody || !was || err != nil {
 			t.Errorf("a name that was taken away is free: %d, %t, %v", by, was, err)
 		}
 	}
 	serial := func(t *testing.T, s subject) {
-		if _, err := s.Token(t.Context(), s.db, "A1"); err == nil {
+		if _, err := s.tokens.Get(t.Context(), s.db, "A1"); err == nil {
 			t.Error("a token is believed")
 		}
 	}
 	once := func(t *testing.T, s subject) {
-		if is, err := s.Bound(t.Context()); !is || err != nil {
+		if is, err := s.binding.Bound(t.Context()); !is || err != nil {
 			t.Errorf("rows would be bound a second time: %t, %v", is, err)
 		}
 	}
@@ -77,25 +77,25 @@ func TestAlarmsOfWhatHangsFromNoAccount(t *testing.T) {
 			s.staff = s.group(t, "staff", false)
 			yves := s.account(t, NewAccount{Name: "yves"})
 			s.change(t, func(tx *store.Tx) error {
-				if err := s.AddTokens(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("a"), Batch: "b"}}); err != nil {
+				if err := s.tokens.Add(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("a"), Batch: "b"}}); err != nil {
 					return err
 				}
-				if err := s.NoteAdministered(t.Context(), tx, ada, "test"); err != nil {
+				if err := s.milestones.NoteAdministered(t.Context(), tx, ada, "test"); err != nil {
 					return err
 				}
-				return s.Remove(t.Context(), tx, yves, ada.ID)
+				return s.people.Remove(t.Context(), tx, yves, ada.ID)
 			})
-			if err := s.NoteBound(t.Context()); err != nil {
+			if err := s.binding.NoteBound(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			i := s.intruder(t)
 			i.run(`create table aside as select * from token`)
 			s.change(t, func(tx *store.Tx) (err error) {
-				if s.token, err = s.Token(t.Context(), tx, "A1"); err != nil {
+				if s.token, err = s.tokens.Get(t.Context(), tx, "A1"); err != nil {
 					return err
 				}
 				s.token.State = TokenLost
-				return s.UpdateToken(t.Context(), tx, s.token)
+				return s.tokens.Update(t.Context(), tx, s.token)
 			})
 			sweep(t, s)
 			s.finds(t)

@@ -73,7 +73,7 @@ func mixed(word string) bool {
 // checkDisplay is CheckDisplay for an account: what people call somebody may not be
 // another account's name, nor look like what a privileged group or somebody in one
 // is called.
-func (d *Directory) checkDisplay(ctx context.Context, r store.Reader, display, name string) (string, error) {
+func (d *Accounts) checkDisplay(ctx context.Context, r store.Reader, display, name string) (string, error) {
 	display, err := CheckDisplay(display)
 	if err != nil || display == "" {
 		return display, err
@@ -90,7 +90,7 @@ func (d *Directory) checkDisplay(ctx context.Context, r store.Reader, display, n
 
 // posing refuses what looks like the name of a privileged group, or like what one of
 // its members is named or called.
-func (d *Directory) posing(ctx context.Context, r store.Reader, s, self string) error {
+func (d *Accounts) posing(ctx context.Context, r store.Reader, s, self string) error {
 	groups, err := d.teams.all(ctx, r)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (d *Directory) posing(ctx context.Context, r store.Reader, s, self string) 
 
 // unlike refuses a new account's name that looks like that of somebody privileged,
 // and one of other letters that looks like a name in Latin ones.
-func (d *Directory) unlike(ctx context.Context, r store.Reader, name string) error {
+func (d *Accounts) unlike(ctx context.Context, r store.Reader, name string) error {
 	if latin := letters.Replace(name); latin != name {
 		other, err := d.Find(ctx, r, latin)
 		if err == nil {

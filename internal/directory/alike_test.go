@@ -33,14 +33,14 @@ func TestNamesThatLookAlike(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		root, err := r.Create(t.Context(), tx, NewAccount{Name: "modern-root", Display: "Marta Klein"})
+		root, err := r.people.Create(t.Context(), tx, NewAccount{Name: "modern-root", Display: "Marta Klein"})
 		if err != nil {
 			return err
 		}
 		if err := r.groups.AddMember(t.Context(), tx, g, root); err != nil {
 			return err
 		}
-		_, err = r.Create(t.Context(), tx, NewAccount{Name: "pao"})
+		_, err = r.people.Create(t.Context(), tx, NewAccount{Name: "pao"})
 		return err
 	})
 	refused := func(what string, do func(tx *store.Tx) error) {
@@ -53,11 +53,14 @@ func TestNamesThatLookAlike(t *testing.T) {
 		refused("group "+name, func(tx *store.Tx) error { _, err := r.groups.Create(t.Context(), tx, name, "", false); return err })
 	}
 	for _, name := range []string{"modern-r00t", "rnodern-root", "modern.root", "administrat0rs", "\u0440\u0430\u043e", "a\uFE0Fb"} {
-		refused("account "+name, func(tx *store.Tx) error { _, err := r.Create(t.Context(), tx, NewAccount{Name: name}); return err })
+		refused("account "+name, func(tx *store.Tx) error {
+			_, err := r.people.Create(t.Context(), tx, NewAccount{Name: name})
+			return err
+		})
 	}
 	for _, display := range []string{"Administrators", "administrat0rs", "Marta Klein", "Marta  Klein", "Marta K1ein", "modern-root", "pao", "x\u202Ey"} {
 		refused("called "+display, func(tx *store.Tx) error {
-			_, err := r.Create(t.Context(), tx, NewAccount{Name: "mallory", Display: display})
+			_, err := r.people.Create(t.Context(), tx, NewAccount{Name: "mallory", Display: display})
 			return err
 		})
 	}
@@ -65,10 +68,10 @@ func TestNamesThatLookAlike(t *testing.T) {
 		if _, err := r.groups.Create(t.Context(), tx, "staff", "Büro", false); err != nil {
 			return err
 		}
-		if _, err := r.Create(t.Context(), tx, NewAccount{Name: "anna", Display: "Anna Müller"}); err != nil {
+		if _, err := r.people.Create(t.Context(), tx, NewAccount{Name: "anna", Display: "Anna Müller"}); err != nil {
 			return err
 		}
-		_, err := r.Create(t.Context(), tx, NewAccount{Name: "anna2", Display: "Anna Müller"}) // there are two of them
+		_, err := r.people.Create(t.Context(), tx, NewAccount{Name: "anna2", Display: "Anna Müller"}) // there are two of them
 		return err
 	})
 }
@@ -89,7 +92,7 @@ func TestFormsOfLettersThatLookAlike(t *testing.T) {
 		"Board of Directors": true, "-": true, "team 2": true,
 	} {
 		err := r.try(t, func(tx *store.Tx) error {
-			_, err := r.Create(t.Context(), tx, NewAccount{Name: "mallory", Display: display})
+			_, err := r.people.Create(t.Context(), tx, NewAccount{Name: "mallory", Display: display})
 			if err == nil {
 				return errTaken
 			}
@@ -116,7 +119,7 @@ func TestNamesInOtherLetters(t *testing.T) {
 	r.account(t, NewAccount{Name: "pao"})
 	create := func(name, display string) error {
 		return r.try(t, func(tx *store.Tx) error {
-			_, err := r.Create(t.Context(), tx, NewAccount{Name: name, Display: display})
+			_, err := r.people.Create(t.Context(), tx, NewAccount{Name: name, Display: display})
 			return err
 		})
 	}

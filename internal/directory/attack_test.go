@@ -88,7 +88,7 @@ func newTown(t *testing.T, dsn string) *town {
 	w.passkey = w.credential(t, Credential{Account: w.ada.ID, Kind: "passkey", Handle: "h", Traits: assurance.Held | assurance.UserVerified, State: []byte("k")})
 	w.old = w.credential(t, Credential{Account: w.ada.ID, Kind: "passkey", Handle: "o", Traits: assurance.Held, State: []byte("o")})
 	w.change(t, func(tx *store.Tx) error {
-		return w.AddTokens(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("a"), Batch: "b"}, {Serial: "A2", Kind: "totp", Seed: []byte("b"), Batch: "b"}})
+		return w.tokens.Add(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("a"), Batch: "b"}, {Serial: "A2", Kind: "totp", Seed: []byte("b"), Batch: "b"}})
 	})
 	w.note(t, "A1", TokenAssigned)
 	return w
@@ -97,36 +97,36 @@ func newTown(t *testing.T, dsn string) *town {
 func (w *town) note(t *testing.T, serial, state string) {
 	t.Helper()
 	w.change(t, func(tx *store.Tx) error {
-		one, err := w.Token(t.Context(), tx, serial)
+		one, err := w.tokens.Get(t.Context(), tx, serial)
 		if err != nil {
 			return err
 		}
 		one.State = state
-		return w.UpdateToken(t.Context(), tx, one)
+		return w.tokens.Update(t.Context(), tx, one)
 	})
 }
 
 func (w *town) update(t *testing.T, id assurance.CredentialID, edit func(*Credential)) {
 	t.Helper()
 	w.change(t, func(tx *store.Tx) error {
-		c, err := w.Credential(t.Context(), tx, w.ada.ID, id)
+		c, err := w.credentials.Get(t.Context(), tx, w.ada.ID, id)
 		if err != nil {
 			return err
 		}
 		edit(&c)
-		return w.UpdateCredential(t.Context(), tx, c)
+		return w.credentials.Update(t.Context(), tx, c)
 	})
 }
 
 func (w *town) answer(t *testing.T, id assurance.CredentialID, state string) {
 	t.Helper()
 	w.change(t, func(tx *store.Tx) error {
-		c, err := w.Credential(t.Context(), tx, w.ada.ID, id)
+		c, err := w.credentials.Get(t.Context(), tx, w.ada.ID, id)
 		if err != nil {
 			return err
 		}
 		c.State = []byte(state)
-		return w.Answered(t.Context(), tx, c)
+		return w.credentials.Answered(t.Context(), tx, c)
 	})
 }
 
@@ -137,23 +137,23 @@ func (w *town) facts(t *testing.T) []string {
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	for _, name := range []string{"ada", "countess", "ada@example.org", "root", "root@example.org", "carol", "mallory"} {
-		a, err := w.Find(t.Context(), w.db, name)
+		a, err := w.people.Find(t.Context(), w.db, name)
 		if err != nil {
 			continue
 		}
 		say("%s is %d %s, %s, %s in %v %t risk %d", name, a.ID, a.Display, a.State, a.Kind, a.Groups, a.Privileged, store.Unix(a.Risk))
 	}
 	for id := assurance.AccountID(1); id < 8; id++ {
-		a, err := w.Get(t.Context(), w.db, id)
+		a, err := w.people.Get(t.Context(), w.db, id)
 		if err != nil {
 			continue
 		}
-		mails, err := w.Mails(t.Context(), w.db, id)
+		mails, err := w.people.Mails(t.Context(), w.db, id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		say("! mails of %s go to %v, %s", a.Name, mails, a.Mail)
-		all, err := w.Credentials(t.Context(), w.db, id)
+		all, err := w.credentials.All(t.Context(), w.db, id)
 		if errors.Is(err, ErrTampered) {
 			continue
 		}
@@ -170,12 +170,12 @@ func (w *town) facts(t *testing.T) []string {
 		}
 	}
 	for _, serial := range []string{"A1", "A2", "A3"} {
-		if one, err := w.Token(t.Context(), w.db, serial); err == nil {
+		if one, err := w.tokens.Get(t.Context(), w.db, serial); err == nil {
 			say("token %s is %s", serial, one.State)
 		}
 	}
 	for _, name := range []string{"dave", "erin"} {
-		if by, was, err := w.TakenAway(t.Context(), w.db, name); err == nil && was && by != w.root.ID {
+		if by, was, err := w.people.TakenAway(t.Context(), w.db, name); err == nil && was && by != w.root.ID {
 			say("! %s was taken away", name)
 		} else if err == nil && was {
 			say("! %s was taken away", name)
@@ -191,7 +191,7 @@ func (w *town) facts(t *testing.T) []string {
 			say("%s administers", m.Name)
 		}
 	}
-	done, err := w.Administered(t.Context(), w.db)
+	done, err := w.milestones.Administered(t.Context(), w.db)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func (a attack) do(t *testing.T, w *town) {
 	look := func() {
 		t.Helper()
 		gained(t, before, w.facts(t), a.refused)
-		if err := w.Inspect(t.Context()); err != nil {
+		if err := w.inspection.Inspect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		for _, alarm := range a.alarms {
@@ -281,12 +281,12 @@ var attacks = []attack{
 	{name: "one that was answered with", kept: "credential kind = 'totp'", then: func(t *testing.T, w *town) { w.answer(t, w.code.ID, "2") }, back: true, alarms: []string{"credential older"}},
 	{name: "one that was used up", kept: "credential label = 'phone'", then: func(t *testing.T, w *town) {
 		w.change(t, func(tx *store.Tx) error {
-			c, err := w.Credential(t.Context(), tx, w.ada.ID, w.code.ID)
+			c, err := w.credentials.Get(t.Context(), tx, w.ada.ID, w.code.ID)
 			if err != nil {
 				return err
 			}
 			c.Status = CredentialUsedUp
-			return w.Answered(t.Context(), tx, c)
+			return w.credentials.Answered(t.Context(), tx, c)
 		})
 	}, back: true, alarms: []string{"credential older"}},
 	{name: "an authenticator deleted", run: []string{`delete from credential where label = 'phone'`}, alarms: []string{"credential missing"}},
@@ -342,12 +342,12 @@ var attacks = []attack{
 
 	{name: "an account that was suspended", kept: "account name = 'ada'", then: func(t *testing.T, w *town) {
 		w.change(t, func(tx *store.Tx) error {
-			a, err := w.Get(t.Context(), tx, w.ada.ID)
+			a, err := w.people.Get(t.Context(), tx, w.ada.ID)
 			if err != nil {
 				return err
 			}
 			a.State, a.Risk = Suspended, tx.Now()
-			return w.Update(t.Context(), tx, a)
+			return w.people.Update(t.Context(), tx, a)
 		})
 	}, back: true, alarms: []string{"account older"}, refused: "ada"},
 	{name: "an account deleted", run: []string{`delete from account where name = 'ada'`}, alarms: []string{"account missing"}, refused: "ada"},
@@ -355,11 +355,11 @@ var attacks = []attack{
 	{name: "an account's number", run: []string{`update account set id = 77 where name = 'ada'`}, alarms: []string{"account missing", "account altered"}, refused: "ada"},
 	{name: "an account that was removed", first: func(t *testing.T, w *town) { w.account(t, NewAccount{Name: "dave"}) }, kept: "account name = 'dave'", then: func(t *testing.T, w *town) {
 		w.change(t, func(tx *store.Tx) error {
-			dave, err := w.Find(t.Context(), tx, "dave")
+			dave, err := w.people.Find(t.Context(), tx, "dave")
 			if err != nil {
 				return err
 			}
-			return w.Remove(t.Context(), tx, dave, w.root.ID)
+			return w.people.Remove(t.Context(), tx, dave, w.root.ID)
 		})
 	}, back: true, alarms: []string{"account older"}, refused: "dave"},
 	{name: "the roster of another", run: []string{`update account set roster_mac = (select roster_mac from account where name = 'root') where name = 'ada'`}, alarms: []string{"account altered"}, refused: "ada"},
@@ -378,7 +378,7 @@ var attacks = []attack{
 func removed(t *testing.T, w *town) {
 	t.Helper()
 	dave := w.account(t, NewAccount{Name: "dave"})
-	w.change(t, func(tx *store.Tx) error { return w.Remove(t.Context(), tx, dave, w.root.ID) })
+	w.change(t, func(tx *store.Tx) error { return w.people.Remove(t.Context(), tx, dave, w.root.ID) })
 }
 
 // Whatever somebody does who can write to the database, nobody is let in who was not before,
@@ -414,7 +414,7 @@ func TestSweepsFindNothing(t *testing.T) {
 	w.note(t, "A1", TokenReturned)
 	without(func(w *town) Group { return w.staff }, func(w *town) Account { return w.ada })(t, w)
 	for range 2 {
-		if err := w.Inspect(t.Context()); err != nil {
+		if err := w.inspection.Inspect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		w.facts(t)

@@ -20,11 +20,11 @@ func TestSpellingsThatAreNotBelieved(t *testing.T) {
 	r.sabotage(t, `update account_alias set mac = null where alias = 'countess'`)
 	r.sabotage(t, `insert into account_alias (alias, account, mac) values ('lovelace', $1, $2)`, int64(ada.ID), r.keys.MAC(keyring.Account, spelling("lovelace", int64(ada.ID))))
 	for _, name := range []string{"countess", "lovelace"} {
-		if a, err := r.Find(t.Context(), r.db, name); failure.ClassOf(err) != failure.NotFound {
+		if a, err := r.people.Find(t.Context(), r.db, name); failure.ClassOf(err) != failure.NotFound {
 			t.Errorf("%s is %+v, %v", name, a, err)
 		}
 	}
-	if _, err := r.Find(t.Context(), r.db, "ada"); err != nil {
+	if _, err := r.people.Find(t.Context(), r.db, "ada"); err != nil {
 		t.Error(err)
 	}
 	r.alarmed(t, "account_alias", store.Altered)
@@ -42,7 +42,7 @@ func TestPowerOfACredential(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := r.holder(t.Context(), row)
+	h, err := r.credentials.holder(t.Context(), row)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,16 +67,16 @@ func TestCredentialsOfAnOlderAccount(t *testing.T) {
 	i.keep("account", "name = 'ada'")
 	r.change(t, func(tx *store.Tx) error {
 		c.EndAt(tx.Now(), CredentialDisabled, ByReport, 0)
-		return r.UpdateCredential(t.Context(), tx, c)
+		return r.credentials.Update(t.Context(), tx, c)
 	})
 	i.putBack("account", "name = 'ada'")
-	if all, err := r.Credentials(t.Context(), r.db, ada.ID); !errors.Is(err, ErrTampered) {
+	if all, err := r.credentials.All(t.Context(), r.db, ada.ID); !errors.Is(err, ErrTampered) {
 		t.Errorf("%+v, %v", all, err)
 	}
-	if one, err := r.Credential(t.Context(), r.db, ada.ID, c.ID); !errors.Is(err, ErrTampered) {
+	if one, err := r.credentials.Get(t.Context(), r.db, ada.ID, c.ID); !errors.Is(err, ErrTampered) {
 		t.Errorf("%+v, %v", one, err)
 	}
-	if all, err := r.CredentialsOfHolder(t.Context(), r.db, "passkey", "h"); !errors.Is(err, ErrTampered) {
+	if all, err := r.credentials.AllOfHolder(t.Context(), r.db, "passkey", "h"); !errors.Is(err, ErrTampered) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	r.alarmed(t, "account", store.Older)
@@ -88,15 +88,15 @@ func TestBesideAnotherAccountOfTheSum(t *testing.T) {
 	r := setUp(t)
 	ada := r.account(t, NewAccount{Name: "ada"})
 	r.passkey(t, ada, "h")
-	all, err := r.Credentials(t.Context(), r.db, ada.ID)
+	all, err := r.credentials.All(t.Context(), r.db, ada.ID)
 	if err != nil || len(all) != 1 {
 		t.Fatal(all, err)
 	}
-	if _, unmoved, err := r.GetBeside(t.Context(), r.db, ada.ID, all); err != nil || !unmoved {
+	if _, unmoved, err := r.people.GetBeside(t.Context(), r.db, ada.ID, all); err != nil || !unmoved {
 		t.Fatal("as it was", err)
 	}
-	r.change(t, func(tx *store.Tx) error { return r.AddMail(t.Context(), tx, ada.ID, "ada@example.org") })
-	if _, unmoved, err := r.GetBeside(t.Context(), r.db, ada.ID, all); err != nil || unmoved {
+	r.change(t, func(tx *store.Tx) error { return r.people.AddMail(t.Context(), tx, ada.ID, "ada@example.org") })
+	if _, unmoved, err := r.people.GetBeside(t.Context(), r.db, ada.ID, all); err != nil || unmoved {
 		t.Error("its account was changed, and it is as it was", err)
 	}
 }
@@ -108,21 +108,21 @@ func TestUsedAfterAChange(t *testing.T) {
 	c := r.credential(t, Credential{Account: ada.ID, Kind: "accesspass", Traits: assurance.Vouched, State: []byte("k")})
 	at := ada.Created.Add(time.Hour)
 	r.change(t, func(tx *store.Tx) error {
-		a, err := r.Get(t.Context(), tx, ada.ID)
+		a, err := r.people.Get(t.Context(), tx, ada.ID)
 		if err != nil {
 			return err
 		}
 		c.Status = CredentialUsedUp
-		if err := r.Answered(t.Context(), tx, c); err != nil {
+		if err := r.credentials.Answered(t.Context(), tx, c); err != nil {
 			return err
 		}
-		return r.Used(t.Context(), tx, a, at)
+		return r.people.Used(t.Context(), tx, a, at)
 	})
-	a, err := r.Get(t.Context(), r.db, ada.ID)
+	a, err := r.people.Get(t.Context(), r.db, ada.ID)
 	if err != nil || !a.Used.Equal(at) {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if all, err := r.Credentials(t.Context(), r.db, ada.ID); err != nil || len(all) != 1 || all[0].Status != CredentialUsedUp || all[0].lost {
+	if all, err := r.credentials.All(t.Context(), r.db, ada.ID); err != nil || len(all) != 1 || all[0].Status != CredentialUsedUp || all[0].lost {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
@@ -134,7 +134,7 @@ func TestAnsweredWithOldPower(t *testing.T) {
 	ada := r.account(t, NewAccount{Name: "ada"})
 	c := r.passkey(t, ada, "h")
 	c.power--
-	if err := r.try(t, func(tx *store.Tx) error { return r.Answered(t.Context(), tx, c) }); failure.ClassOf(err) != failure.Conflict {
+	if err := r.try(t, func(tx *store.Tx) error { return r.credentials.Answered(t.Context(), tx, c) }); failure.ClassOf(err) != failure.Conflict {
 		t.Error(err)
 	}
 }
@@ -152,14 +152,14 @@ func TestMembersByTheirRosters(t *testing.T) {
 	r.alarmed(t, "membership", store.Returned)
 	r.change(t, func(tx *store.Tx) error { return r.groups.AddMember(t.Context(), tx, staff, bob) })
 	r.sabotage(t, `delete from membership where account = $1`, int64(ada.ID))
-	if a, err := r.Get(t.Context(), r.db, ada.ID); err != nil || strings.Join(a.Groups, " ") != "staff" || !a.Privileged {
+	if a, err := r.people.Get(t.Context(), r.db, ada.ID); err != nil || strings.Join(a.Groups, " ") != "staff" || !a.Privileged {
 		t.Errorf("%+v, %v", a, err)
 	}
 	if err := r.try(t, func(tx *store.Tx) error { return r.groups.AddMember(t.Context(), tx, staff, ada) }); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("added twice: %v", err)
 	}
 	r.change(t, func(tx *store.Tx) error { return r.groups.RemoveMember(t.Context(), tx, staff, ada) })
-	if a, err := r.Get(t.Context(), r.db, ada.ID); err != nil || len(a.Groups) != 0 || a.Privileged {
+	if a, err := r.people.Get(t.Context(), r.db, ada.ID); err != nil || len(a.Groups) != 0 || a.Privileged {
 		t.Errorf("taken out: %+v, %v", a, err)
 	}
 	r.sabotage(t, `update account set mac = $1 where id = $2`, []byte("x"), int64(bob.ID))

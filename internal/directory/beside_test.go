@@ -23,22 +23,22 @@ func TestBesideWhatWasRead(t *testing.T) {
 	}{
 		"nothing": {change: func(*testing.T, *rig, Credential, Credential, Credential) {}, unmoved: true},
 		"somebody else's is used": {change: func(t *testing.T, r *rig, _, _, bobs Credential) {
-			r.change(t, func(tx *store.Tx) error { return r.Answered(t.Context(), tx, bobs) })
+			r.change(t, func(tx *store.Tx) error { return r.credentials.Answered(t.Context(), tx, bobs) })
 		}, unmoved: true},
 		"it is used": {change: func(t *testing.T, r *rig, mine, _, _ Credential) {
-			r.change(t, func(tx *store.Tx) error { return r.Answered(t.Context(), tx, mine) })
+			r.change(t, func(tx *store.Tx) error { return r.credentials.Answered(t.Context(), tx, mine) })
 		}},
 		"it is removed": {change: func(t *testing.T, r *rig, mine, _, _ Credential) {
 			mine.EndAt(time.Now(), CredentialRevoked, ByOwner, 0)
-			r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, mine) })
+			r.change(t, func(tx *store.Tx) error { return r.credentials.Update(t.Context(), tx, mine) })
 		}},
 		"another is removed": {change: func(t *testing.T, r *rig, _, other, _ Credential) {
 			other.EndAt(time.Now(), CredentialRevoked, ByOwner, 0)
-			r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, other) })
+			r.change(t, func(tx *store.Tx) error { return r.credentials.Update(t.Context(), tx, other) })
 		}},
 		"another is added": {change: func(t *testing.T, r *rig, mine, _, _ Credential) {
 			r.change(t, func(tx *store.Tx) error {
-				_, err := r.AddCredential(t.Context(), tx, Credential{Account: mine.Account, Kind: "totp", Traits: mine.Traits, State: []byte("k")})
+				_, err := r.credentials.Add(t.Context(), tx, Credential{Account: mine.Account, Kind: "totp", Traits: mine.Traits, State: []byte("k")})
 				return err
 			})
 		}},
@@ -47,12 +47,12 @@ func TestBesideWhatWasRead(t *testing.T) {
 			r := setUp(t)
 			ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})
 			mine, other, bobs := r.passkey(t, ada, "h"), r.passkey(t, ada, "i"), r.passkey(t, bob, "j")
-			before, err := r.CredentialsOfHolder(t.Context(), r.db, "passkey", "h")
+			before, err := r.credentials.AllOfHolder(t.Context(), r.db, "passkey", "h")
 			if err != nil || len(before) != 2 || before[0].ID != mine.ID || before[1].ID != other.ID {
 				t.Fatalf("read %+v, %v", before, err)
 			}
 			c.change(t, r, mine, other, bobs)
-			account, unmoved, err := r.GetBeside(t.Context(), r.db, ada.ID, before)
+			account, unmoved, err := r.people.GetBeside(t.Context(), r.db, ada.ID, before)
 			if err != nil || account.Name != "ada" || unmoved != c.unmoved {
 				t.Errorf("%q, %t, %v", account.Name, unmoved, err)
 			}
@@ -67,11 +67,11 @@ func TestHoldersOfNothing(t *testing.T) {
 	ada := r.account(t, NewAccount{Name: "ada"})
 	r.passkey(t, ada, "h")
 	for kind, handle := range map[string]string{"passkey": "x", "yubico-otp": "h", "totp": ""} {
-		if all, err := r.CredentialsOfHolder(t.Context(), r.db, kind, handle); err != nil || len(all) != 0 {
+		if all, err := r.credentials.AllOfHolder(t.Context(), r.db, kind, handle); err != nil || len(all) != 0 {
 			t.Errorf("%s %q: %+v, %v", kind, handle, all, err)
 		}
 	}
-	if _, unmoved, err := r.GetBeside(t.Context(), r.db, ada.ID+1, nil); failure.ClassOf(err) != failure.NotFound || unmoved {
+	if _, unmoved, err := r.people.GetBeside(t.Context(), r.db, ada.ID+1, nil); failure.ClassOf(err) != failure.NotFound || unmoved {
 		t.Errorf("an account that is gone: %t, %v", unmoved, err)
 	}
 }

@@ -17,32 +17,45 @@ const bound = "bound"
 // when the row is gone.
 const boundDone = "done"
 
+// Binding gives the rows of an earlier release what stands against whoever can write to the
+// database, once.
+type Binding struct {
+	people
+	held held
+}
+
+// NewBinding makes a Binding.
+func NewBinding(p Parts) *Binding {
+	k := keptBy(p)
+	return &Binding{people: people{k}, held: held{k}}
+}
+
 // Bound reports whether the rows of an earlier release were bound: it is done once, at the
 // first start of a release that does it, and never again. So nobody who removes the
 // milestone has what they wrote blessed.
-func (d *Directory) Bound(ctx context.Context) (bool, error) {
+func (b *Binding) Bound(ctx context.Context) (bool, error) {
 	var at int64
-	err := d.db.QueryRow(ctx, `select at from milestone where name = $1`, bound).Scan(&at)
+	err := b.db.QueryRow(ctx, `select at from milestone where name = $1`, bound).Scan(&at)
 	if err == nil {
 		return true, nil
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return false, err
 	}
-	said, err := d.db.AuditLog().Entries(ctx, store.Filter{Event: store.BoundEvent, Newest: true, Limit: 1}) // done is the last of them
+	said, err := b.db.AuditLog().Entries(ctx, store.Filter{Event: store.BoundEvent, Newest: true, Limit: 1}) // done is the last of them
 	if err != nil || len(said) == 0 || said[0].Reason != boundDone {
 		return false, err
 	}
-	d.db.Report(store.Finding{Table: "milestone", Row: bound, Wrong: store.Missing})
+	b.db.Report(store.Finding{Table: "milestone", Row: bound, Wrong: store.Missing})
 	return true, nil
 }
 
 // NoteBound writes down for good that every row is bound.
-func (d *Directory) NoteBound(ctx context.Context) error {
-	return d.db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
+func (b *Binding) NoteBound(ctx context.Context) error {
+	return b.db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
 		at := store.Unix(tx.Now())
 		_, err := tx.Exec(ctx, `insert into milestone (name, account, at, mac) values ($1,0,$2,$3) on conflict do nothing`,
-			bound, at, d.keys.MAC(keyring.Milestone, milestoneFields(bound, 0, at)))
+			bound, at, b.keys.MAC(keyring.Milestone, milestoneFields(bound, 0, at)))
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func TestUsedUpIsAnnounced(t *testing.T) {
 		heard = nil
 		mu.Unlock()
 		c.Status = status
-		r.change(t, func(tx *store.Tx) error { return r.Answered(t.Context(), tx, c) })
+		r.change(t, func(tx *store.Tx) error { return r.credentials.Answered(t.Context(), tx, c) })
 		c.Version++
 		mu.Lock()
 		if got := strings.Contains(strings.Join(heard, " "), Topic(ada.ID)); got != (status == CredentialUsedUp) {
@@ -62,7 +62,7 @@ func TestSettled(t *testing.T) {
 func TestAForgedMilestoneIsReported(t *testing.T) {
 	r := setUp(t)
 	ada := r.account(t, NewAccount{Name: "ada"})
-	r.change(t, func(tx *store.Tx) error { return r.NoteAdministered(t.Context(), tx, ada, "test") })
+	r.change(t, func(tx *store.Tx) error { return r.milestones.NoteAdministered(t.Context(), tx, ada, "test") })
 	if !r.administered(t) {
 		t.Error("as it was written")
 	}
@@ -76,7 +76,7 @@ func TestAForgedMilestoneIsReported(t *testing.T) {
 
 func (r *rig) serials(t *testing.T, secret string, but string) string {
 	t.Helper()
-	serial, err := r.Twin(t.Context(), r.db, []byte(secret), but)
+	serial, err := r.tokens.Twin(t.Context(), r.db, []byte(secret), but)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,14 +88,14 @@ func (r *rig) serials(t *testing.T, secret string, but string) string {
 func TestTwoTokensOfOneSecret(t *testing.T) {
 	r := setUp(t)
 	add := func(tokens ...Token) error {
-		return r.try(t, func(tx *store.Tx) error { return r.AddTokens(t.Context(), tx, tokens) })
+		return r.try(t, func(tx *store.Tx) error { return r.tokens.Add(t.Context(), tx, tokens) })
 	}
 	made := func(serial, secret string) Token {
 		return Token{Serial: serial, Kind: "totp", Seed: []byte("seed " + serial), Secret: []byte(secret), Batch: "b"}
 	}
 	token := func(serial string) Token {
 		t.Helper()
-		one, err := r.Token(t.Context(), r.db, serial)
+		one, err := r.tokens.Get(t.Context(), r.db, serial)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestTwoTokensOfOneSecret(t *testing.T) {
 	}
 	update := func(one Token) {
 		t.Helper()
-		r.change(t, func(tx *store.Tx) error { return r.UpdateToken(t.Context(), tx, one) })
+		r.change(t, func(tx *store.Tx) error { return r.tokens.Update(t.Context(), tx, one) })
 	}
 	if err := add(made("A1", "one"), made("A2", "two"), made("A3", ""), made("A4", "")); err != nil {
 		t.Fatal(err)
@@ -134,15 +134,15 @@ func TestTwoTokensOfOneSecret(t *testing.T) {
 
 	// What was imported before likenesses were kept is told apart once it is known.
 	old := token("A3")
-	r.Liken(&old, []byte("five"))
-	r.Liken(&old, []byte("six"))
+	r.tokens.Liken(&old, []byte("five"))
+	r.tokens.Liken(&old, []byte("six"))
 	update(old)
 	if got := r.serials(t, "five", "") + r.serials(t, "six", ""); got != "A3" {
 		t.Errorf("the token that was likened is %q", got)
 	}
 	lost := token("A4")
 	lost.State, lost.Seed = TokenRevoked, nil
-	r.Liken(&lost, []byte("seven"))
+	r.tokens.Liken(&lost, []byte("seven"))
 	if update(lost); len(lost.likeness) != 0 || r.serials(t, "seven", "") != "" {
 		t.Error("one that is revoked was likened")
 	}
@@ -161,16 +161,16 @@ func TestTwoTokensOfOneSecret(t *testing.T) {
 	}
 
 	r.sabotage(t, `update token set likeness = x'00' where serial = 'A1'`)
-	if _, err := r.Token(t.Context(), r.db, "A1"); !errors.Is(err, ErrTampered) {
+	if _, err := r.tokens.Get(t.Context(), r.db, "A1"); !errors.Is(err, ErrTampered) {
 		t.Errorf("with another likeness it is believed: %v", err)
 	}
 	r.sabotage(t, `update token set likeness = null where serial = 'B1'`)
-	if _, err := r.Token(t.Context(), r.db, "B1"); !errors.Is(err, ErrTampered) {
+	if _, err := r.tokens.Get(t.Context(), r.db, "B1"); !errors.Is(err, ErrTampered) {
 		t.Errorf("without its likeness it is believed: %v", err)
 	}
 	r.sabotage(t, `update token set state = 'stock' where serial = 'A3'`)
 	r.sabotage(t, `update token set batch = 'x' where serial = 'A3'`)
-	if twin, err := r.Twin(t.Context(), r.db, []byte("five"), ""); !errors.Is(err, ErrTampered) {
+	if twin, err := r.tokens.Twin(t.Context(), r.db, []byte("five"), ""); !errors.Is(err, ErrTampered) {
 		t.Errorf("a row that was changed is the twin %q, %v", twin, err)
 	}
 	if err := add(made("B3", "five")); err == nil {

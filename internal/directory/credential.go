@@ -20,7 +20,7 @@ const (
 	CredentialUsedUp   = "used-up"
 )
 
-// Credential is one authenticator of one account, as kept.
+// Get is one authenticator of one account, as kept.
 type Credential struct {
 	ID      assurance.CredentialID
 	Account assurance.AccountID
@@ -103,78 +103,80 @@ func (r *credentialRow) appendTo(columns []any) []any {
 	return append(columns, &r.id, &r.account, &c.Kind, &c.Label, &c.Handle, &r.traits, &r.sealed, &c.Status, &r.quarantine, &c.Version, &c.power, &r.created, &r.used, &r.ended, &r.ender, &r.given, &r.mac)
 }
 
-// genuine returns the credential of a row that bears our MAC.
-func (d *Directory) genuine(r *credentialRow) (Credential, bool) {
-	c := r.c
-	var err, odd error
-	c.ID, c.Account, c.Assigned = assurance.CredentialID(r.id), assurance.AccountID(r.account), assurance.AccountID(r.given)
-	c.Quarantine, c.Created, c.Used = store.Time(r.quarantine), store.Time(r.created), store.Time(r.used)
-	c.End, err = readEnd(r.ended, r.ender)
-	c.Traits, odd = assurance.ParseTrait(r.traits)
-	return c, err == nil && odd == nil && d.keys.VerifyMAC(keyring.Credential, c.fields(r.sealed), r.mac)
+// Credentials reads and writes the authenticators of accounts, and what they spent. Reads take
+// the Reader to read from, as those of [Accounts] do.
+type Credentials struct {
+	held
+	people people
+	first  *Milestones
 }
 
-// Credentials returns the account's authenticators in every state, oldest first. One whose
+// NewCredentials makes Credentials.
+func NewCredentials(p Parts) *Credentials {
+	k := keptBy(p)
+	return &Credentials{held: held{k}, people: people{k}, first: NewMilestones(p)}
+}
+
+// All returns the account's authenticators in every state, oldest first. One whose
 // row is gone, or is not as it was left, is there as one that was revoked by nobody knows
 // whom: it is no way in, and its owner has had it all the same.
-func (d *Directory) Credentials(ctx context.Context, r store.Reader, account assurance.AccountID) ([]Credential, error) {
-	rows, err := r.Query(ctx, `select `+heldColumns+` from account a left join credential c on c.account = a.id where a.id = $1 order by c.id`, int64(account))
-	return d.credentials(ctx, rows, err)
+func (cs *Credentials) All(ctx context.Context, r store.Reader, account assurance.AccountID) ([]Credential, error) {
+	return cs.of(ctx, r, account)
 }
 
-// CredentialsOf is [Directory.Credentials] for whoever has read the account in the same
+// AllOf is [Credentials.All] for whoever has read the account in the same
 // transaction: the roster is not read a second time, unless the account was changed since.
-func (d *Directory) CredentialsOf(ctx context.Context, r store.Reader, a Account) ([]Credential, error) {
+func (cs *Credentials) AllOf(ctx context.Context, r store.Reader, a Account) ([]Credential, error) {
 	rows, err := r.Query(ctx, `select a.version, `+ownColumns+` from credential c join account a on a.id = c.account where c.account = $1 order by c.id`, int64(a.ID))
-	all, same, err := d.beside(ctx, rows, a, err)
+	all, same, err := cs.beside(ctx, rows, a, err)
 	if err != nil || same {
 		return all, err
 	}
-	return d.Credentials(ctx, r, a.ID)
+	return cs.All(ctx, r, a.ID)
 }
 
-// Credential returns one authenticator by account and number, so that a number
+// Get returns one authenticator by account and number, so that a number
 // from another account finds nothing.
-func (d *Directory) Credential(ctx context.Context, r store.Reader, account assurance.AccountID, id assurance.CredentialID) (Credential, error) {
+func (cs *Credentials) Get(ctx context.Context, r store.Reader, account assurance.AccountID, id assurance.CredentialID) (Credential, error) {
 	row := &heldRow{}
 	err := r.QueryRow(ctx, `select `+heldColumns+` from account a left join credential c on c.account = a.id and c.id = $2 where a.id = $1`, int64(account), int64(id)).Scan(row.columns()...)
-	return d.oneCredential(ctx, row, id, err)
+	return cs.oneCredential(ctx, row, id, err)
 }
 
-// CredentialByHandle finds whose authenticator an answer names. One that is not as it was
+// ByHandle finds whose authenticator an answer names. One that is not as it was
 // left is nobody's.
-func (d *Directory) CredentialByHandle(ctx context.Context, r store.Reader, kind, handle string) (Credential, error) {
+func (cs *Credentials) ByHandle(ctx context.Context, r store.Reader, kind, handle string) (Credential, error) {
 	if handle == "" {
 		return Credential{}, noCredential
 	}
 	row := &heldRow{}
 	err := r.QueryRow(ctx, `select `+heldColumns+` from credential c join account a on a.id = c.account where c.kind = $1 and c.handle = $2`, kind, handle).Scan(row.columns()...)
-	c, err := d.oneCredential(ctx, row, assurance.CredentialID(row.own.id), err)
+	c, err := cs.oneCredential(ctx, row, assurance.CredentialID(row.own.id), err)
 	if err == nil && c.lost {
 		return Credential{}, noCredential
 	}
 	return c, err
 }
 
-// CredentialsOfHolder returns every authenticator of whoever holds the one that an answer
-// names, as [Directory.Credentials] does; none for a handle that nobody's has.
-func (d *Directory) CredentialsOfHolder(ctx context.Context, r store.Reader, kind, handle string) ([]Credential, error) {
+// AllOfHolder returns every authenticator of whoever holds the one that an answer
+// names, as [Credentials.All] does; none for a handle that nobody's has.
+func (cs *Credentials) AllOfHolder(ctx context.Context, r store.Reader, kind, handle string) ([]Credential, error) {
 	if handle == "" {
 		return nil, nil
 	}
 	rows, err := r.Query(ctx, `select `+heldColumns+` from credential named join account a on a.id = named.account left join credential c on c.account = a.id
 		where named.kind = $1 and named.handle = $2 order by c.id`, kind, handle)
-	return d.credentials(ctx, rows, err)
+	return cs.credentials(ctx, rows, err)
 }
 
 var noCredential = &failure.Error{Class: failure.NotFound, Public: "There is no such authenticator.", Reason: "unknown-credential"}
 
-// AddCredential inserts an authenticator. A handle that exists is a Conflict, but
+// Add inserts an authenticator. A handle that exists is a Conflict, but
 // for one that was revoked: a card, or a key from stock, can be added anew.
-func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credential) (Credential, error) {
+func (cs *Credentials) Add(ctx context.Context, tx *store.Tx, c Credential) (Credential, error) {
 	c.Status, c.Version, c.Created, c.End, c.power = CredentialActive, 1, tx.Now().Truncate(time.Microsecond), End{}, 0
 	c.Quarantine = c.Quarantine.Truncate(time.Microsecond)
-	if err := d.freeHandle(ctx, tx, c.Kind, c.Handle); err != nil {
+	if err := cs.freeHandle(ctx, tx, c.Kind, c.Handle); err != nil {
 		return Credential{}, err
 	}
 	var id int64
@@ -188,16 +190,16 @@ func (d *Directory) AddCredential(ctx context.Context, tx *store.Tx, c Credentia
 		return Credential{}, err
 	}
 	c.ID = assurance.CredentialID(id)
-	if err := d.writeCredential(ctx, tx, &c, c.Version); err != nil {
+	if err := cs.write(ctx, tx, &c, c.Version); err != nil {
 		return Credential{}, err
 	}
-	return c, d.reached(ctx, tx, c.Account)
+	return c, cs.first.reached(ctx, tx, c.Account)
 }
 
 // freeHandle takes a handle from a revoked authenticator, which kept it until now so
 // that whoever still has it is told what became of it.
-func (d *Directory) freeHandle(ctx context.Context, tx *store.Tx, kind, handle string) error {
-	old, err := d.CredentialByHandle(ctx, tx, kind, handle)
+func (cs *Credentials) freeHandle(ctx context.Context, tx *store.Tx, kind, handle string) error {
+	old, err := cs.ByHandle(ctx, tx, kind, handle)
 	if failure.ClassOf(err) == failure.NotFound || err == nil && old.Status != CredentialRevoked {
 		return nil
 	}
@@ -205,38 +207,38 @@ func (d *Directory) freeHandle(ctx context.Context, tx *store.Tx, kind, handle s
 		return err
 	}
 	old.Handle = ""
-	return d.UpdateCredential(ctx, tx, old)
+	return cs.Update(ctx, tx, old)
 }
 
-// UpdateCredential writes state, status, label, handle, traits, quarantine and end of a
+// Update writes state, status, label, handle, traits, quarantine and end of a
 // credential that was read in the same transaction. Somebody else's change in between is a
 // Conflict. What is active again has no end.
-func (d *Directory) UpdateCredential(ctx context.Context, tx *store.Tx, c Credential) error {
+func (cs *Credentials) Update(ctx context.Context, tx *store.Tx, c Credential) error {
 	if c.Status == CredentialActive {
 		c.End = End{}
 	}
 	old := c.Version
 	c.Version++
-	return d.writeCredential(ctx, tx, &c, old)
+	return cs.write(ctx, tx, &c, old)
 }
 
 // Answered writes what an answer changes of a credential that was read in the same
 // transaction: its state, whether it is used up, and when it was used. It is
-// UpdateCredential for what every sign-in does, and leaves the columns alone that an
+// Update for what every sign-in does, and leaves the columns alone that an
 // index holds, and the account. Whoever changed more finds the row refused when it is
 // read: the MAC is of all of it.
-func (d *Directory) Answered(ctx context.Context, tx *store.Tx, c Credential) error {
+func (cs *Credentials) Answered(ctx context.Context, tx *store.Tx, c Credential) error {
 	old, power := c.Version, c.power
 	c.Version++
 	if c.Status != CredentialActive { // what it showed may not count any more
 		tx.Announce(Topic(c.Account))
-		if err := d.empower(ctx, tx, &c); err != nil {
+		if err := cs.empower(ctx, tx, &c); err != nil {
 			return err
 		}
 	}
-	sealed := d.keys.Seal(keyring.Credential, c.aad(), c.State)
+	sealed := cs.keys.Seal(keyring.Credential, c.aad(), c.State)
 	n, err := tx.Exec(ctx, `update credential set state = $1, status = $2, version = $3, power = $4, used = $5, mac = $6 where id = $7 and version = $8 and power = $9`,
-		sealed, c.Status, c.Version, c.power, store.Unix(c.Used), d.keys.MAC(keyring.Credential, c.fields(sealed)), int64(c.ID), old, power)
+		sealed, c.Status, c.Version, c.power, store.Unix(c.Used), cs.keys.MAC(keyring.Credential, c.fields(sealed)), int64(c.ID), old, power)
 	tx.Anchor("credential", int64(c.ID), c.Version)
 	return written(n, err)
 }
@@ -247,22 +249,22 @@ func (c Credential) Lost() bool { return c.lost }
 
 // Outlive sees to it that a lost credential is lost for good: it is not believed either if
 // somebody puts the row back that they removed. For any other it is an error.
-func (d *Directory) Outlive(ctx context.Context, tx *store.Tx, c Credential) error {
+func (cs *Credentials) Outlive(ctx context.Context, tx *store.Tx, c Credential) error {
 	if !c.lost {
 		return fmt.Errorf("directory: the credential %d is not lost", c.ID)
 	}
 	tx.Announce(Topic(c.Account))
-	return d.empower(ctx, tx, &c)
+	return cs.empower(ctx, tx, &c)
 }
 
 // empower notes in its account that a credential is as powerful as it is now.
-func (d *Directory) empower(ctx context.Context, tx *store.Tx, c *Credential) error {
-	a, err := d.Get(ctx, tx, c.Account)
+func (cs *Credentials) empower(ctx context.Context, tx *store.Tx, c *Credential) error {
+	a, err := cs.people.get(ctx, tx, c.Account)
 	if err != nil {
 		return err
 	}
 	c.power = a.roster.hold(*c)
-	return d.save(ctx, tx, &a)
+	return cs.people.save(ctx, tx, &a)
 }
 
 // written is the outcome of an update that finds its row or was too late.
@@ -273,20 +275,20 @@ func written(n int64, err error) error {
 	return err
 }
 
-// writeCredential writes all of a row, and tells every server's memory: whatever was
+// write writes all of a row, and tells every server's memory: whatever was
 // changed, somebody may have been let in by how it was before.
-func (d *Directory) writeCredential(ctx context.Context, tx *store.Tx, c *Credential, old int64) error {
+func (cs *Credentials) write(ctx context.Context, tx *store.Tx, c *Credential, old int64) error {
 	if c.lost {
 		return written(0, nil)
 	}
 	tx.Announce(Topic(c.Account))
-	if err := d.empower(ctx, tx, c); err != nil {
+	if err := cs.empower(ctx, tx, c); err != nil {
 		return err
 	}
-	sealed := d.keys.Seal(keyring.Credential, c.aad(), c.State)
+	sealed := cs.keys.Seal(keyring.Credential, c.aad(), c.State)
 	n, err := tx.Exec(ctx, `update credential set label = $1, handle = $2, state = $3, status = $4, quarantine = $5, version = $6, power = $7, used = $8, mac = $9, traits = $10,
 		ended = $11, ender = $12 where id = $13 and version = $14`,
-		c.Label, c.handle(), sealed, c.Status, store.Unix(c.Quarantine), c.Version, c.power, store.Unix(c.Used), d.keys.MAC(keyring.Credential, c.fields(sealed)), c.Traits.String(),
+		c.Label, c.handle(), sealed, c.Status, store.Unix(c.Quarantine), c.Version, c.power, store.Unix(c.Used), cs.keys.MAC(keyring.Credential, c.fields(sealed)), c.Traits.String(),
 		store.Unix(c.End.At), c.End.by(), int64(c.ID), old)
 	tx.Anchor("credential", int64(c.ID), c.Version)
 	return written(n, err)

@@ -24,8 +24,8 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	for name, read := range map[string]func() (Credential, error){
-		"by number": func() (Credential, error) { return r.Credential(t.Context(), r.db, ada.ID, c.ID) },
-		"by handle": func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.db, "passkey", "h") },
+		"by number": func() (Credential, error) { return r.credentials.Get(t.Context(), r.db, ada.ID, c.ID) },
+		"by handle": func() (Credential, error) { return r.credentials.ByHandle(t.Context(), r.db, "passkey", "h") },
 	} {
 		got, err := read()
 		if err != nil || got.Account != ada.ID || string(got.State) != "state" || got.Label != "key" || got.Traits != c.Traits || !got.Quarantine.Equal(quarantine) || got.Handle != "h" {
@@ -33,10 +33,10 @@ func TestCredentials(t *testing.T) {
 		}
 	}
 	for name, read := range map[string]func() (Credential, error){
-		"of another account": func() (Credential, error) { return r.Credential(t.Context(), r.db, bob.ID, c.ID) },
-		"of another kind":    func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.db, "yubico-otp", "h") },
-		"without a handle":   func() (Credential, error) { return r.CredentialByHandle(t.Context(), r.db, "passkey", "") },
-		"unknown":            func() (Credential, error) { return r.Credential(t.Context(), r.db, ada.ID, c.ID+1) },
+		"of another account": func() (Credential, error) { return r.credentials.Get(t.Context(), r.db, bob.ID, c.ID) },
+		"of another kind":    func() (Credential, error) { return r.credentials.ByHandle(t.Context(), r.db, "yubico-otp", "h") },
+		"without a handle":   func() (Credential, error) { return r.credentials.ByHandle(t.Context(), r.db, "passkey", "") },
+		"unknown":            func() (Credential, error) { return r.credentials.Get(t.Context(), r.db, ada.ID, c.ID+1) },
 	} {
 		if got, err := read(); failure.ClassOf(err) != failure.NotFound {
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -58,14 +58,14 @@ func TestHandles(t *testing.T) {
 	r.credential(t, Credential{Account: bob.ID, Kind: "yubico-otp", Handle: "h"})
 	add := func() error {
 		return r.try(t, func(tx *store.Tx) error {
-			_, err := r.AddCredential(t.Context(), tx, Credential{Account: bob.ID, Kind: "passkey", Handle: "h"})
+			_, err := r.credentials.Add(t.Context(), tx, Credential{Account: bob.ID, Kind: "passkey", Handle: "h"})
 			return err
 		})
 	}
 	for _, status := range []string{CredentialActive, CredentialDisabled, CredentialUsedUp} {
 		if c.Status != status {
 			c.Status = status
-			r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, c) })
+			r.change(t, func(tx *store.Tx) error { return r.credentials.Update(t.Context(), tx, c) })
 			c.Version++
 		}
 		if err := add(); failure.ClassOf(err) != failure.Conflict {
@@ -73,14 +73,14 @@ func TestHandles(t *testing.T) {
 		}
 	}
 	c.Status = CredentialRevoked
-	r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, c) })
+	r.change(t, func(tx *store.Tx) error { return r.credentials.Update(t.Context(), tx, c) })
 	if err := add(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := r.CredentialByHandle(t.Context(), r.db, "passkey", "h"); err != nil || got.Account != bob.ID {
+	if got, err := r.credentials.ByHandle(t.Context(), r.db, "passkey", "h"); err != nil || got.Account != bob.ID {
 		t.Errorf("%+v, %v", got, err)
 	}
-	all, err := r.Credentials(t.Context(), r.db, ada.ID)
+	all, err := r.credentials.All(t.Context(), r.db, ada.ID)
 	if err != nil || len(all) != 2 || all[0].ID != none.ID || all[1].Status != CredentialRevoked || all[1].Handle != "" {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -93,15 +93,15 @@ func TestChangedMeanwhile(t *testing.T) {
 	c := r.credential(t, Credential{Account: ada.ID, Kind: "totp", Label: "old", Traits: assurance.Held, State: []byte("1")})
 	first := c
 	first.State, first.Status = []byte("2"), CredentialUsedUp
-	r.change(t, func(tx *store.Tx) error { return r.Answered(t.Context(), tx, first) })
+	r.change(t, func(tx *store.Tx) error { return r.credentials.Answered(t.Context(), tx, first) })
 	for name, write := range map[string]func(tx *store.Tx) error{
-		"Answered": func(tx *store.Tx) error { return r.Answered(t.Context(), tx, c) }, "UpdateCredential": func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, c) },
+		"Answered": func(tx *store.Tx) error { return r.credentials.Answered(t.Context(), tx, c) }, "UpdateCredential": func(tx *store.Tx) error { return r.credentials.Update(t.Context(), tx, c) },
 	} {
 		if err := r.try(t, write); failure.ClassOf(err) != failure.Conflict {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	got, err := r.Credential(t.Context(), r.db, ada.ID, c.ID)
+	got, err := r.credentials.Get(t.Context(), r.db, ada.ID, c.ID)
 	if err != nil || string(got.State) != "2" || got.Status != CredentialUsedUp || got.Version != 2 || got.Label != "old" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -125,27 +125,27 @@ func TestCredentialsChangedBehindOurBack(t *testing.T) {
 			hers := r.passkey(t, ada, "hers")
 			old := r.passkey(t, ada, "revoked")
 			old.EndAt(time.Now(), CredentialRevoked, ByOwner, 0)
-			r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, old) })
+			r.change(t, func(tx *store.Tx) error { return r.credentials.Update(t.Context(), tx, old) })
 			r.passkey(t, ada, "sound")
 			bad := hers.ID
 			if strings.HasPrefix(query, "update credential set status") {
 				bad = old.ID
 			}
 			r.sabotage(t, query)
-			all, err := r.Credentials(t.Context(), r.db, ada.ID)
+			all, err := r.credentials.All(t.Context(), r.db, ada.ID)
 			if err != nil || len(all) != 3 || all[bad-1].Status != CredentialRevoked || all[bad-1].Settled() || all[bad-1].Traits != assurance.Held || all[2].Status != CredentialActive {
 				t.Errorf("%+v, %v", all, err)
 			}
-			if got, err := r.Credential(t.Context(), r.db, ada.ID, bad); err != nil || got.Status != CredentialRevoked || got.State != nil {
+			if got, err := r.credentials.Get(t.Context(), r.db, ada.ID, bad); err != nil || got.Status != CredentialRevoked || got.State != nil {
 				t.Errorf("by its number: %+v, %v", got, err)
 			}
 			for _, handle := range []string{"hers", "other", "revoked"} {
-				if got, err := r.CredentialByHandle(t.Context(), r.db, "passkey", handle); err == nil && got.ID == bad {
+				if got, err := r.credentials.ByHandle(t.Context(), r.db, "passkey", handle); err == nil && got.ID == bad {
 					t.Errorf("by its handle: %+v", got)
 				}
 			}
 			found := false
-			err = r.Survey(t.Context(), r.db, func(s Surveyed) error { found = found || s.Tampered; return nil })
+			err = r.survey.Each(t.Context(), r.db, func(s Surveyed) error { found = found || s.Tampered; return nil })
 			if err != nil || !found {
 				t.Errorf("the survey found nothing, %v", err)
 			}
@@ -153,7 +153,7 @@ func TestCredentialsChangedBehindOurBack(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 			all[bad-1].Status = CredentialActive
-			if err := r.try(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, all[bad-1]) }); failure.ClassOf(err) != failure.Conflict {
+			if err := r.try(t, func(tx *store.Tx) error { return r.credentials.Update(t.Context(), tx, all[bad-1]) }); failure.ClassOf(err) != failure.Conflict {
 				t.Errorf("it is written anew: %v", err)
 			}
 		})
@@ -176,7 +176,7 @@ func TestSpend(t *testing.T) {
 	r := setUp(t)
 	spend := func(id assurance.CredentialID, once string) (fresh bool) {
 		r.change(t, func(tx *store.Tx) (err error) {
-			fresh, err = r.Spend(t.Context(), tx, Once{Credential: id, Key: once}, tx.Now())
+			fresh, err = r.credentials.Spend(t.Context(), tx, Once{Credential: id, Key: once}, tx.Now())
 			return err
 		})
 		return fresh
@@ -220,7 +220,7 @@ func TestActiveAfter(t *testing.T) {
 		}
 	}
 	first.Status = CredentialDisabled
-	r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, first) })
+	r.change(t, func(tx *store.Tx) error { return r.credentials.Update(t.Context(), tx, first) })
 	if got, err := ActiveAfter(t.Context(), r.db, "push", 0, 10); err != nil || len(got) != 1 || got[0].ID != second.ID {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -230,17 +230,17 @@ func TestTokens(t *testing.T) {
 	r := setUp(t)
 	ada := r.account(t, NewAccount{Name: "ada"})
 	stock := []Token{{Serial: "A1", Kind: "totp", Seed: []byte("seed-1"), Batch: "b"}, {Serial: "A2", Kind: "hotp", Seed: []byte("seed-2"), Batch: "b"}, {Serial: "B_3", Kind: "totp", Seed: []byte("seed-3"), Batch: "b"}}
-	r.change(t, func(tx *store.Tx) error { return r.AddTokens(t.Context(), tx, stock) })
+	r.change(t, func(tx *store.Tx) error { return r.tokens.Add(t.Context(), tx, stock) })
 	err := r.try(t, func(tx *store.Tx) error {
-		return r.AddTokens(t.Context(), tx, []Token{{Serial: "C1", Kind: "totp", Seed: []byte("x1"), Batch: "c"}, {Serial: "A2", Kind: "totp", Seed: []byte("x2"), Batch: "c"}})
+		return r.tokens.Add(t.Context(), tx, []Token{{Serial: "C1", Kind: "totp", Seed: []byte("x1"), Batch: "c"}, {Serial: "A2", Kind: "totp", Seed: []byte("x2"), Batch: "c"}})
 	})
 	if failure.ClassOf(err) != failure.Conflict {
 		t.Error(err)
 	}
-	if _, err := r.Token(t.Context(), r.db, "C1"); failure.ClassOf(err) != failure.NotFound {
+	if _, err := r.tokens.Get(t.Context(), r.db, "C1"); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("half of an import is there: %v", err)
 	}
-	one, err := r.Token(t.Context(), r.db, "A1")
+	one, err := r.tokens.Get(t.Context(), r.db, "A1")
 	if err != nil || string(one.Seed) != "seed-1" || one.State != TokenStock {
 		t.Fatalf("%+v, %v", one, err)
 	}
@@ -248,23 +248,23 @@ func TestTokens(t *testing.T) {
 	for range 118 {
 		serials = append(serials, "none")
 	}
-	known, err := r.KnownTokens(t.Context(), r.db, append(serials, "A1", "B_3"))
+	known, err := r.tokens.Known(t.Context(), r.db, append(serials, "A1", "B_3"))
 	if err != nil || strings.Join(known, " ") != "A1 B_3" && strings.Join(known, " ") != "B_3 A1" {
 		t.Errorf("%v, %v", known, err)
 	}
 	given := one
 	given.State, given.Account, given.Seed = TokenAssigned, ada.ID, nil
-	r.change(t, func(tx *store.Tx) error { return r.UpdateToken(t.Context(), tx, given) })
-	if err := r.try(t, func(tx *store.Tx) error { return r.UpdateToken(t.Context(), tx, one) }); failure.ClassOf(err) != failure.Conflict {
+	r.change(t, func(tx *store.Tx) error { return r.tokens.Update(t.Context(), tx, given) })
+	if err := r.try(t, func(tx *store.Tx) error { return r.tokens.Update(t.Context(), tx, one) }); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("an older one was written: %v", err)
 	}
 	for _, c := range []struct {
-		which Tokens
+		which WhichTokens
 		after string
 		limit int
 		want  string
-	}{{Tokens{}, "", 9, "A1 A2 B_3"}, {Tokens{}, "A1", 1, "A2"}, {Tokens{Serial: "A"}, "", 9, "A1 A2"}, {Tokens{Serial: "_"}, "", 9, "B_3"}, {Tokens{State: TokenStock}, "", 9, "A2 B_3"}, {Tokens{Owner: ada.ID}, "", 9, "A1"}} {
-		all, err := r.ListTokens(t.Context(), r.db, c.which, c.after, c.limit)
+	}{{WhichTokens{}, "", 9, "A1 A2 B_3"}, {WhichTokens{}, "A1", 1, "A2"}, {WhichTokens{Serial: "A"}, "", 9, "A1 A2"}, {WhichTokens{Serial: "_"}, "", 9, "B_3"}, {WhichTokens{State: TokenStock}, "", 9, "A2 B_3"}, {WhichTokens{Owner: ada.ID}, "", 9, "A1"}} {
+		all, err := r.tokens.List(t.Context(), r.db, c.which, c.after, c.limit)
 		var got []string
 		for _, tok := range all {
 			got = append(got, tok.Serial)
@@ -276,7 +276,7 @@ func TestTokens(t *testing.T) {
 	r.sabotage(t, `delete from token where serial in ('A1', 'A2')`)
 	for serial, taken := range map[string]bool{"A1": false, "A2": true} { // which nobody had yet
 		err := r.try(t, func(tx *store.Tx) error {
-			return r.AddTokens(t.Context(), tx, []Token{{Serial: serial, Kind: "totp", Seed: []byte("x"), Batch: "c"}})
+			return r.tokens.Add(t.Context(), tx, []Token{{Serial: serial, Kind: "totp", Seed: []byte("x"), Batch: "c"}})
 		})
 		if taken && err != nil || !taken && failure.ClassOf(err) != failure.Conflict {
 			t.Errorf("%s, whose row was removed: %v", serial, err)
@@ -299,23 +299,23 @@ func TestTokensChangedBehindOurBack(t *testing.T) {
 			r := setUp(t)
 			ada := r.account(t, NewAccount{Name: "ada"})
 			r.change(t, func(tx *store.Tx) error {
-				return r.AddTokens(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("1"), Secret: []byte("1"), Batch: "b"}, {Serial: "A2", Kind: "totp", Seed: []byte("2"), Secret: []byte("2"), Batch: "b"}})
+				return r.tokens.Add(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("1"), Secret: []byte("1"), Batch: "b"}, {Serial: "A2", Kind: "totp", Seed: []byte("2"), Secret: []byte("2"), Batch: "b"}})
 			})
 			r.change(t, func(tx *store.Tx) error {
-				one, err := r.Token(t.Context(), tx, "A1")
+				one, err := r.tokens.Get(t.Context(), tx, "A1")
 				if err != nil {
 					return err
 				}
 				one.State, one.Account = TokenAssigned, ada.ID
-				return r.UpdateToken(t.Context(), tx, one)
+				return r.tokens.Update(t.Context(), tx, one)
 			})
 			r.sabotage(t, query)
 			for _, serial := range []string{"A1", "A9"} {
-				if one, err := r.Token(t.Context(), r.db, serial); err == nil {
+				if one, err := r.tokens.Get(t.Context(), r.db, serial); err == nil {
 					t.Errorf("%+v is believed", one)
 				}
 			}
-			all, err := r.ListTokens(t.Context(), r.db, Tokens{}, "", 9)
+			all, err := r.tokens.List(t.Context(), r.db, WhichTokens{}, "", 9)
 			tampered := slices.DeleteFunc(slices.Clone(all), func(one Token) bool { return one.State != Tampered })
 			if err != nil || len(all) != 2 || len(tampered) != 1 {
 				t.Errorf("%+v, %v", all, err)

@@ -48,7 +48,7 @@ func TestWhatHangsFromAnAccountThatWasRead(t *testing.T) {
 		"one is put back": {do: func(t *testing.T, r *rig, a Account, mine, _ Credential) {
 			i := r.intruder(t)
 			i.keep("credential", "handle = 'h'")
-			r.change(t, func(tx *store.Tx) error { return r.Answered(t.Context(), tx, mine) })
+			r.change(t, func(tx *store.Tx) error { return r.credentials.Answered(t.Context(), tx, mine) })
 			i.putBack("credential", "handle = 'h'")
 		}, lost: []int{0}, of: "credential", is: store.Older},
 		"one is another's": {do: func(t *testing.T, r *rig, a Account, mine, _ Credential) {
@@ -60,7 +60,7 @@ func TestWhatHangsFromAnAccountThatWasRead(t *testing.T) {
 				r := setUpOn(t, dsn)
 				ada := r.account(t, NewAccount{Name: "ada"})
 				mine, other := r.passkey(t, ada, "h"), r.passkey(t, ada, "i")
-				a, err := r.Get(t.Context(), r.db, ada.ID)
+				a, err := r.people.Get(t.Context(), r.db, ada.ID)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -70,7 +70,7 @@ func TestWhatHangsFromAnAccountThatWasRead(t *testing.T) {
 					want[i] = -want[i]
 				}
 				for range 2 {
-					all, err := r.CredentialsOf(t.Context(), r.db, a)
+					all, err := r.credentials.AllOf(t.Context(), r.db, a)
 					if err != nil || !slices.Equal(owned(all), want) {
 						t.Errorf("%v, %v; want %v", owned(all), err, want)
 					}
@@ -92,32 +92,32 @@ func TestAnAccountThatChangesAfterItWasRead(t *testing.T) {
 	ada, bare := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bare"})
 	mine := r.passkey(t, ada, "h")
 	r.change(t, func(tx *store.Tx) error {
-		a, err := r.Get(t.Context(), tx, ada.ID)
+		a, err := r.people.Get(t.Context(), tx, ada.ID)
 		if err != nil {
 			return err
 		}
-		added, err := r.AddCredential(t.Context(), tx, Credential{Account: a.ID, Kind: "totp", Traits: assurance.Held, State: []byte("k")})
+		added, err := r.credentials.Add(t.Context(), tx, Credential{Account: a.ID, Kind: "totp", Traits: assurance.Held, State: []byte("k")})
 		if err != nil {
 			return err
 		}
-		all, err := r.CredentialsOf(t.Context(), tx, a)
+		all, err := r.credentials.AllOf(t.Context(), tx, a)
 		if want := []int64{int64(mine.ID), int64(added.ID)}; err == nil && !slices.Equal(owned(all), want) {
 			t.Errorf("%v; want %v", owned(all), want)
 		}
 		return err
 	})
-	if all, err := r.CredentialsOf(t.Context(), r.db, bare); err != nil || len(all) != 0 {
+	if all, err := r.credentials.AllOf(t.Context(), r.db, bare); err != nil || len(all) != 0 {
 		t.Errorf("who has nothing has %v, %v", owned(all), err)
 	}
 	r.change(t, func(tx *store.Tx) error {
-		a, err := r.Get(t.Context(), tx, ada.ID)
+		a, err := r.people.Get(t.Context(), tx, ada.ID)
 		if err != nil {
 			return err
 		}
-		if err := r.Remove(t.Context(), tx, a, 0); err != nil {
+		if err := r.people.Remove(t.Context(), tx, a, 0); err != nil {
 			return err
 		}
-		all, err := r.CredentialsOf(t.Context(), tx, a)
+		all, err := r.credentials.AllOf(t.Context(), tx, a)
 		if len(all) != 0 {
 			t.Errorf("who was removed has %v", owned(all))
 		}
@@ -133,7 +133,7 @@ func TestAnAccountThatIsPutBackAfterItWasRead(t *testing.T) {
 		r := setUpOn(t, dsn)
 		ada := r.account(t, NewAccount{Name: "ada"})
 		r.passkey(t, ada, "h")
-		a, err := r.Get(t.Context(), r.db, ada.ID)
+		a, err := r.people.Get(t.Context(), r.db, ada.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +141,7 @@ func TestAnAccountThatIsPutBackAfterItWasRead(t *testing.T) {
 		i.keep("account", "name = 'ada'")
 		r.group(t, "staff", false, a)
 		i.run(`update account set version = (select version from kept_account) where name = 'ada'`)
-		if all, err := r.CredentialsOf(t.Context(), r.db, a); !errors.Is(err, ErrTampered) {
+		if all, err := r.credentials.AllOf(t.Context(), r.db, a); !errors.Is(err, ErrTampered) {
 			t.Errorf("%v, %v", owned(all), err)
 		}
 		r.alarmed(t, "account", store.Older)

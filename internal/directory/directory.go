@@ -8,6 +8,10 @@
 // believed only if its MAC verifies and nothing newer is known of it, so that whoever can
 // write to the database still cannot add a key to an administrator, revive a revoked one,
 // or move one between accounts. What was removed still counts: see roster.
+//
+// Whoever works with one thing is given the piece that keeps it: [Accounts], [Groups],
+// [Credentials], [Tokens], [Milestones]; for all of them at once there are [Survey],
+// [Inspection] and [Binding]. Each is made of [Parts], and none hands on another.
 package directory
 
 import (
@@ -45,23 +49,24 @@ const (
 	Helpdesk       = "helpdesk"
 )
 
-// Parts are what a Directory is made of.
+// Parts are what each piece of the room is made of: none keeps anything else, so that whoever
+// needs a piece makes or is handed that one, and reaches no other.
 type Parts struct {
 	DB   *store.DB
 	Keys *keyring.Keyring
 }
 
-// Directory reads and writes people. Reads take the Reader to read from, so
-// that a decision and what it rests on are one transaction.
-type Directory struct {
+// Accounts reads and writes accounts, their names and their addresses. Reads take the Reader
+// to read from, so that a decision and what it rests on are one transaction.
+type Accounts struct {
 	people
 	teams teams
 }
 
-// New makes a Directory.
-func New(p Parts) *Directory {
+// NewAccounts makes Accounts.
+func NewAccounts(p Parts) *Accounts {
 	k := keptBy(p)
-	return &Directory{people: people{k}, teams: teams{k}}
+	return &Accounts{people: people{k}, teams: teams{k}}
 }
 
 // Account is one person or service, with its groups.
@@ -109,7 +114,7 @@ func (a Account) Idle(now time.Time) time.Duration {
 // Find returns the account that a typed name means, by any of its spellings.
 // An unknown or malformed name is a NotFound failure, and so is one whose row somebody
 // else wrote: it leads to nobody.
-func (d *Directory) Find(ctx context.Context, r store.Reader, typed string) (Account, error) {
+func (d *Accounts) Find(ctx context.Context, r store.Reader, typed string) (Account, error) {
 	for _, alias := range Candidates(typed) {
 		a, err := d.called(ctx, r, alias)
 		if err != unknown {
@@ -122,7 +127,7 @@ func (d *Directory) Find(ctx context.Context, r store.Reader, typed string) (Acc
 var unknown = &failure.Error{Class: failure.NotFound, Public: "There is no account of that name.", Reason: "unknown-name"}
 
 // called returns the account that a spelling leads to.
-func (d *Directory) called(ctx context.Context, r store.Reader, alias string) (Account, error) {
+func (d *Accounts) called(ctx context.Context, r store.Reader, alias string) (Account, error) {
 	var row accountRow
 	var mac []byte
 	err := r.QueryRow(ctx, `select `+accountColumns+`, n.mac from account_alias n join account a on a.id = n.account where n.alias = $1`, alias).Scan(append(row.columns(), &mac)...)
@@ -148,18 +153,18 @@ func (d *Directory) called(ctx context.Context, r store.Reader, alias string) (A
 }
 
 // Get returns the account of this number.
-func (d *Directory) Get(ctx context.Context, r store.Reader, id assurance.AccountID) (Account, error) {
+func (d *Accounts) Get(ctx context.Context, r store.Reader, id assurance.AccountID) (Account, error) {
 	return d.get(ctx, r, id)
 }
 
-// GetBeside is [Directory.Get] for whoever has read the account's authenticators before,
+// GetBeside is [Accounts.Get] for whoever has read the account's authenticators before,
 // outside the transaction: it also reports whether they are still, all and in every
 // state, those. Each write of one counts its version up and each new one begins at 1, so
 // that the sum of the versions never comes back to what it was; and whatever makes one
 // powerful counts up the account's version too. What it does not look at is
 // what the rows hold: those that were read had their MACs checked, and whoever writes
 // behind our back cannot make them say more than they said.
-func (d *Directory) GetBeside(ctx context.Context, r store.Reader, id assurance.AccountID, before []Credential) (Account, bool, error) {
+func (d *Accounts) GetBeside(ctx context.Context, r store.Reader, id assurance.AccountID, before []Credential) (Account, bool, error) {
 	a, now, err := d.look(ctx, r, sumOfVersions, id)
 	var was int64
 	unmoved := err == nil
@@ -184,7 +189,7 @@ type NewAccount struct {
 
 // Create inserts an account. It is active and has no authenticator and no
 // group. A name or alias that exists is a Conflict.
-func (d *Directory) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Account, error) {
+func (d *Accounts) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Account, error) {
 	name, err := Canonical(n.Name)
 	if err != nil {
 		return Account{}, failure.At("name", err)
@@ -228,7 +233,7 @@ func (d *Directory) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Acc
 }
 
 // addAlias has a spelling lead to an account, which is saved afterwards.
-func (d *Directory) addAlias(ctx context.Context, tx *store.Tx, a Account, alias string) error {
+func (d *Accounts) addAlias(ctx context.Context, tx *store.Tx, a Account, alias string) error {
 	c, err := Canonical(alias)
 	if err != nil {
 		return err
@@ -251,7 +256,7 @@ func spelling(alias string, account int64) *keyring.Fields {
 
 // Update writes display name, state, last use and risk of an account that was read in
 // the same transaction, and tells every server's memory.
-func (d *Directory) Update(ctx context.Context, tx *store.Tx, a Account) error {
+func (d *Accounts) Update(ctx context.Context, tx *store.Tx, a Account) error {
 	tx.Announce(Topic(a.ID))
 	now, err := d.Get(ctx, tx, a.ID)
 	if err != nil {
@@ -264,7 +269,7 @@ func (d *Directory) Update(ctx context.Context, tx *store.Tx, a Account) error {
 // Used notes a granted sign-in, at most once an hour so that the common case
 // writes nothing. It counts nothing up: a row that is put back says that the account was
 // not used for longer, which helps nobody.
-func (d *Directory) Used(ctx context.Context, tx *store.Tx, a Account, now time.Time) error {
+func (d *Accounts) Used(ctx context.Context, tx *store.Tx, a Account, now time.Time) error {
 	if now.Sub(a.Used) < time.Hour {
 		return nil
 	}
@@ -280,7 +285,7 @@ func (d *Directory) Used(ctx context.Context, tx *store.Tx, a Account, now time.
 	return err
 }
 
-func (d *Directory) used(ctx context.Context, tx *store.Tx, a Account, now time.Time) (bool, error) {
+func (d *Accounts) used(ctx context.Context, tx *store.Tx, a Account, now time.Time) (bool, error) {
 	a.Used = now
 	n, err := tx.Exec(ctx, `update account set used = $1, mac = $2 where id = $3 and version = $4`, store.Unix(now), d.keys.MAC(keyring.Account, a.fields()), int64(a.ID), a.version)
 	return n == 1, err

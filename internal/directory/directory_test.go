@@ -20,17 +20,17 @@ func TestEverySpellingIsOneAccount(t *testing.T) {
 		t.Errorf("%+v", ada)
 	}
 	for _, typed := range []string{"ada.l", "ADA.L", " ada.l\t", "ＡＤＡ.L", `CORP\Ada.L`, "ada@example.org", "ADA@EXAMPLE.org", "ada@corp.example", `x\y\ada.l`} {
-		a, err := r.Find(t.Context(), r.db, typed)
+		a, err := r.people.Find(t.Context(), r.db, typed)
 		if err != nil || a.ID != ada.ID || a.Mail != "Ada@example.org" || string(a.Handle) != string(ada.Handle) {
 			t.Errorf("%q: %+v, %v", typed, a, err)
 		}
 	}
 	for _, typed := range []string{"", " ", "ada", "ada.l\x00", "ada.l ada.l", `ada.l\`, "ada.l\u200b", strings.Repeat("a", 129), strings.Repeat("ａ", 600), "\xff", `ada.l\corp`} {
-		if _, err := r.Find(t.Context(), r.db, typed); failure.ClassOf(err) != failure.NotFound {
+		if _, err := r.people.Find(t.Context(), r.db, typed); failure.ClassOf(err) != failure.NotFound {
 			t.Errorf("%q: %v", typed, err)
 		}
 	}
-	if _, err := r.Get(t.Context(), r.db, ada.ID+1); failure.ClassOf(err) != failure.NotFound {
+	if _, err := r.people.Get(t.Context(), r.db, ada.ID+1); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("a number that nobody has: %v", err)
 	}
 }
@@ -44,12 +44,12 @@ func TestNamesThatAreNotGiven(t *testing.T) {
 		"a long display name": {Name: "bob", Display: strings.Repeat("x", 257)}, "no address": {Name: "bob", Mail: "bob"}, "two addresses": {Name: "bob", Mail: "a@b.example, c@d.example"},
 		"an address with a name": {Name: "bob", Mail: "Bob <bob@b.example>"}, "a long address": {Name: "bob", Mail: strings.Repeat("x", 250) + "@b.example"}, "a bad alias": {Name: "bob", Aliases: []string{"a b"}},
 	} {
-		err := r.try(t, func(tx *store.Tx) error { _, err := r.Create(t.Context(), tx, n); return err })
+		err := r.try(t, func(tx *store.Tx) error { _, err := r.people.Create(t.Context(), tx, n); return err })
 		if c := failure.ClassOf(err); c != failure.Invalid && c != failure.Conflict {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n, err := r.Count(t.Context(), r.db, Which{}); err != nil || n != 1 {
+	if n, err := r.people.Count(t.Context(), r.db, Which{}); err != nil || n != 1 {
 		t.Errorf("%d accounts, %v", n, err)
 	}
 	for _, good := range []string{"o'neill"[:1], "svc_backup", "имя", "ada+1", "ada@example.net"} {
@@ -62,17 +62,17 @@ func TestNamesThatAreNotGiven(t *testing.T) {
 func TestAddressOfTwo(t *testing.T) {
 	r := setUp(t)
 	ada, bob := r.account(t, NewAccount{Name: "ada", Mail: "team@example.org"}), r.account(t, NewAccount{Name: "bob", Mail: "team@example.org"})
-	if a, err := r.Find(t.Context(), r.db, "team@example.org"); err != nil || a.ID != ada.ID {
+	if a, err := r.people.Find(t.Context(), r.db, "team@example.org"); err != nil || a.ID != ada.ID {
 		t.Errorf("%+v, %v", a, err)
 	}
 	r.change(t, func(tx *store.Tx) error {
-		return r.AddMail(t.Context(), tx, bob.ID, "bob@example.org")
+		return r.people.AddMail(t.Context(), tx, bob.ID, "bob@example.org")
 	})
-	mails, err := r.Mails(t.Context(), r.db, bob.ID)
+	mails, err := r.people.Mails(t.Context(), r.db, bob.ID)
 	if err != nil || fmt.Sprint(mails) != "[bob@example.org team@example.org]" {
 		t.Errorf("%v, %v", mails, err)
 	}
-	if err := r.try(t, func(tx *store.Tx) error { return r.AddMail(t.Context(), tx, bob.ID, "bob@EXAMPLE.org") }); failure.ClassOf(err) != failure.Conflict {
+	if err := r.try(t, func(tx *store.Tx) error { return r.people.AddMail(t.Context(), tx, bob.ID, "bob@EXAMPLE.org") }); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("twice: %v", err)
 	}
 }
@@ -83,13 +83,13 @@ func TestUpdateAndUse(t *testing.T) {
 	now := ada.Created.Add(time.Hour)
 	use := func(at time.Time) Account {
 		r.change(t, func(tx *store.Tx) error {
-			a, err := r.Get(t.Context(), tx, ada.ID)
+			a, err := r.people.Get(t.Context(), tx, ada.ID)
 			if err != nil {
 				return err
 			}
-			return r.Used(t.Context(), tx, a, at)
+			return r.people.Used(t.Context(), tx, a, at)
 		})
-		a, err := r.Get(t.Context(), r.db, ada.ID)
+		a, err := r.people.Get(t.Context(), r.db, ada.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,12 +108,12 @@ func TestUpdateAndUse(t *testing.T) {
 		t.Errorf("never used: %s", got)
 	}
 	ada.State, ada.Display, ada.Risk, ada.Used = Suspended, "A", now, now
-	r.change(t, func(tx *store.Tx) error { return r.Update(t.Context(), tx, ada) })
-	if a, err := r.Get(t.Context(), r.db, ada.ID); err != nil || a.State != Suspended || a.Display != "A" || !a.Risk.Equal(now) {
+	r.change(t, func(tx *store.Tx) error { return r.people.Update(t.Context(), tx, ada) })
+	if a, err := r.people.Get(t.Context(), r.db, ada.ID); err != nil || a.State != Suspended || a.Display != "A" || !a.Risk.Equal(now) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	ada.ID = 99
-	if err := r.try(t, func(tx *store.Tx) error { return r.Update(t.Context(), tx, ada) }); failure.ClassOf(err) != failure.NotFound {
+	if err := r.try(t, func(tx *store.Tx) error { return r.people.Update(t.Context(), tx, ada) }); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("an account that is not there: %v", err)
 	}
 }
@@ -127,9 +127,9 @@ func TestGroups(t *testing.T) {
 	admins, staff := r.group(t, "Administrators", true, ada), r.group(t, "staff", false, ada, bob)
 	for name, want := range map[string]string{"ada": "[administrators staff] true true false", "bob": "[staff] false false false"} {
 		for _, read := range []func() (Account, error){
-			func() (Account, error) { return r.Find(t.Context(), r.db, name) },
+			func() (Account, error) { return r.people.Find(t.Context(), r.db, name) },
 			func() (Account, error) {
-				all, err := r.List(t.Context(), r.db, name, "", 1)
+				all, err := r.people.List(t.Context(), r.db, name, "", 1)
 				if err != nil || len(all) != 1 {
 					return Account{}, err
 				}
@@ -169,7 +169,7 @@ func TestGroups(t *testing.T) {
 	r.change(t, func(tx *store.Tx) error {
 		return errors.Join(r.groups.RemoveMember(t.Context(), tx, staff, ada), r.groups.RemoveMember(t.Context(), tx, staff, bob), r.groups.Remove(t.Context(), tx, staff))
 	})
-	if a, err := r.Find(t.Context(), r.db, "bob"); err != nil || len(a.Groups) != 0 {
+	if a, err := r.people.Find(t.Context(), r.db, "bob"); err != nil || len(a.Groups) != 0 {
 		t.Errorf("%+v, %v", a, err)
 	}
 	if _, err := r.groups.Find(t.Context(), r.db, "staff"); failure.ClassOf(err) != failure.NotFound {
@@ -212,20 +212,20 @@ func TestAccountsChangedBehindOurBack(t *testing.T) {
 			if strings.Contains(query, "risk > 0") {
 				bob.Risk = bob.Created.Add(time.Hour)
 			}
-			r.change(t, func(tx *store.Tx) error { return r.Update(t.Context(), tx, bob) })
+			r.change(t, func(tx *store.Tx) error { return r.people.Update(t.Context(), tx, bob) })
 			r.group(t, Administrators, true, ada)
-			if _, err := r.Get(t.Context(), r.db, bob.ID); err != nil {
+			if _, err := r.people.Get(t.Context(), r.db, bob.ID); err != nil {
 				t.Fatal(err)
 			}
 			r.sabotage(t, query)
-			if a, err := r.Get(t.Context(), r.db, bob.ID); !errors.Is(err, ErrTampered) || failure.ClassOf(err) != failure.Internal {
+			if a, err := r.people.Get(t.Context(), r.db, bob.ID); !errors.Is(err, ErrTampered) || failure.ClassOf(err) != failure.Internal {
 				t.Errorf("believed: %+v, %v", a, err)
 			}
-			if all, err := r.List(t.Context(), r.db, "", "", 10); err != nil || len(all) != 2 || all[0].State != Active || all[1].State != Tampered {
+			if all, err := r.people.List(t.Context(), r.db, "", "", 10); err != nil || len(all) != 2 || all[0].State != Active || all[1].State != Tampered {
 				t.Errorf("listed: %+v, %v", all, err)
 			}
 			var tampered []assurance.AccountID
-			err := r.Survey(t.Context(), r.db, func(s Surveyed) error {
+			err := r.survey.Each(t.Context(), r.db, func(s Surveyed) error {
 				if s.Tampered {
 					tampered = append(tampered, s.Account.ID)
 				}
@@ -248,7 +248,7 @@ func TestLists(t *testing.T) {
 	now := ada.Created.Add(time.Hour)
 	bob.State, carl.Risk, ada.Used = Suspended, now, now.Add(time.Hour)
 	r.change(t, func(tx *store.Tx) error {
-		return errors.Join(r.Update(t.Context(), tx, ada), r.Update(t.Context(), tx, bob), r.Update(t.Context(), tx, carl))
+		return errors.Join(r.people.Update(t.Context(), tx, ada), r.people.Update(t.Context(), tx, bob), r.people.Update(t.Context(), tx, carl))
 	})
 	r.credential(t, Credential{Account: ada.ID, Kind: "password", Traits: assurance.Known})
 	totp := r.credential(t, Credential{Account: ada.ID, Kind: "totp", Traits: assurance.Held})
@@ -263,7 +263,7 @@ func TestLists(t *testing.T) {
 		{Which{State: Dormant, Woken: now.Add(time.Minute)}, "", 10, "bob_1 bobx1"}, {Which{State: Dormant, Woken: now.Add(2 * time.Hour)}, "", 10, "ada bob_1 bobx1"}, {Which{State: Dormant, Woken: bob.Created}, "", 10, ""},
 		{Which{State: WithoutTwoFactors}, "", 10, "bob_1"},
 	} {
-		got, err := r.ListOf(t.Context(), r.db, c.which, c.after, c.limit)
+		got, err := r.people.ListOf(t.Context(), r.db, c.which, c.after, c.limit)
 		var names []string
 		for _, a := range got {
 			names = append(names, a.Name)
@@ -271,19 +271,19 @@ func TestLists(t *testing.T) {
 		if strings.Join(names, " ") != c.want || err != nil {
 			t.Errorf("%+v after %q: %v, want %s, %v", c.which, c.after, names, c.want, err)
 		}
-		if n, err := r.Count(t.Context(), r.db, c.which); err != nil || c.which.Query == "" && c.after == "" && c.limit == 10 && int(n) != len(got) {
+		if n, err := r.people.Count(t.Context(), r.db, c.which); err != nil || c.which.Query == "" && c.after == "" && c.limit == 10 && int(n) != len(got) {
 			t.Errorf("%+v: %d counted, %d listed, %v", c.which, n, len(got), err)
 		}
 	}
-	if _, err := r.ListOf(t.Context(), r.db, Which{State: "odd"}, "", 1); failure.ClassOf(err) != failure.Invalid {
+	if _, err := r.people.ListOf(t.Context(), r.db, Which{State: "odd"}, "", 1); failure.ClassOf(err) != failure.Invalid {
 		t.Error(err)
 	}
-	if _, err := r.Count(t.Context(), r.db, Which{State: "odd"}); failure.ClassOf(err) != failure.Invalid {
+	if _, err := r.people.Count(t.Context(), r.db, Which{State: "odd"}); failure.ClassOf(err) != failure.Invalid {
 		t.Error(err)
 	}
 	totp.Status = CredentialRevoked
-	r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, totp) })
-	if n, err := r.Count(t.Context(), r.db, Which{State: WithoutTwoFactors}); err != nil || n != 2 {
+	r.change(t, func(tx *store.Tx) error { return r.credentials.Update(t.Context(), tx, totp) })
+	if n, err := r.people.Count(t.Context(), r.db, Which{State: WithoutTwoFactors}); err != nil || n != 2 {
 		t.Errorf("%d without two factors, %v", n, err)
 	}
 }
@@ -294,40 +294,43 @@ func TestRemove(t *testing.T) {
 	r.group(t, "staff", false, ada, bob)
 	c := r.credential(t, Credential{Account: ada.ID, Kind: "passkey", Handle: "k", Traits: assurance.Held})
 	kept := r.credential(t, Credential{Account: bob.ID, Kind: "passkey", Handle: "l", Traits: assurance.Held})
-	r.change(t, func(tx *store.Tx) error { return r.Remove(t.Context(), tx, ada, bob.ID) })
+	r.change(t, func(tx *store.Tx) error { return r.people.Remove(t.Context(), tx, ada, bob.ID) })
 	for _, typed := range []string{"ada", "ada@example.org"} {
-		if _, err := r.Find(t.Context(), r.db, typed); failure.ClassOf(err) != failure.NotFound {
+		if _, err := r.people.Find(t.Context(), r.db, typed); failure.ClassOf(err) != failure.NotFound {
 			t.Errorf("%s: %v", typed, err)
 		}
 	}
-	if _, err := r.CredentialByHandle(t.Context(), r.db, "passkey", "k"); failure.ClassOf(err) != failure.NotFound {
+	if _, err := r.credentials.ByHandle(t.Context(), r.db, "passkey", "k"); failure.ClassOf(err) != failure.NotFound {
 		t.Error(err)
 	}
-	if a, err := r.Find(t.Context(), r.db, "bob@example.org"); err != nil || len(a.Groups) != 1 {
+	if a, err := r.people.Find(t.Context(), r.db, "bob@example.org"); err != nil || len(a.Groups) != 1 {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if _, err := r.Credential(t.Context(), r.db, bob.ID, kept.ID); err != nil {
+	if _, err := r.credentials.Get(t.Context(), r.db, bob.ID, kept.ID); err != nil {
 		t.Error(err)
 	}
 	// The name says who took it away, until somebody has it again; an address of that
 	// spelling does not take it over.
 	r.account(t, NewAccount{Name: "carol", Mail: "ada@example.org"})
 	for typed, want := range map[string]bool{"Ada": true, "bob": false, "ada@example.org": false, "nobody": false, "\x00": false} {
-		if by, was, err := r.TakenAway(t.Context(), r.db, typed); err != nil || was != want || was && by != bob.ID {
+		if by, was, err := r.people.TakenAway(t.Context(), r.db, typed); err != nil || was != want || was && by != bob.ID {
 			t.Errorf("%q was taken away: %t, by %d, %v", typed, was, by, err)
 		}
 	}
 	again := r.account(t, NewAccount{Name: "ada"})
-	if _, was, err := r.TakenAway(t.Context(), r.db, "ada"); was || err != nil {
+	if _, was, err := r.people.TakenAway(t.Context(), r.db, "ada"); was || err != nil {
 		t.Errorf("somebody has it again: %t, %v", was, err)
 	}
-	if err := r.try(t, func(tx *store.Tx) error { _, err := r.Create(t.Context(), tx, NewAccount{Name: "ada"}); return err }); failure.ClassOf(err) != failure.Conflict {
+	if err := r.try(t, func(tx *store.Tx) error {
+		_, err := r.people.Create(t.Context(), tx, NewAccount{Name: "ada"})
+		return err
+	}); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("a name is given twice: %v", err)
 	}
 	odd := r.account(t, NewAccount{Name: "odd@example.org"})
-	r.change(t, func(tx *store.Tx) error { return r.Remove(t.Context(), tx, odd, bob.ID) })
+	r.change(t, func(tx *store.Tx) error { return r.people.Remove(t.Context(), tx, odd, bob.ID) })
 	r.account(t, NewAccount{Name: "dora", Mail: "odd@example.org"})
-	if by, was, err := r.TakenAway(t.Context(), r.db, "odd@example.org"); !was || by != bob.ID || err != nil {
+	if by, was, err := r.people.TakenAway(t.Context(), r.db, "odd@example.org"); !was || by != bob.ID || err != nil {
 		t.Errorf("an address washes a name: %t, %v", was, err)
 	}
 	if again.ID == ada.ID || r.credential(t, Credential{Account: again.ID, Kind: "x"}).ID <= c.ID {
@@ -341,13 +344,13 @@ func TestSurvey(t *testing.T) {
 	var want []string
 	r.change(t, func(tx *store.Tx) error {
 		for i := range surveyPage + 3 {
-			a, err := r.Create(t.Context(), tx, NewAccount{Name: fmt.Sprintf("p%04d", i)})
+			a, err := r.people.Create(t.Context(), tx, NewAccount{Name: fmt.Sprintf("p%04d", i)})
 			if err != nil {
 				return err
 			}
 			want = append(want, a.Name)
 			if i%100 == 0 {
-				if _, err := r.AddCredential(t.Context(), tx, Credential{Account: a.ID, Kind: "totp", Traits: assurance.Held}); err != nil {
+				if _, err := r.credentials.Add(t.Context(), tx, Credential{Account: a.ID, Kind: "totp", Traits: assurance.Held}); err != nil {
 					return err
 				}
 			}
@@ -356,7 +359,7 @@ func TestSurvey(t *testing.T) {
 	})
 	var got []string
 	credentials := 0
-	err := r.Survey(t.Context(), r.db, func(s Surveyed) error {
+	err := r.survey.Each(t.Context(), r.db, func(s Surveyed) error {
 		got = append(got, s.Account.Name)
 		for _, c := range s.Credentials {
 			if c.Account != s.Account.ID || s.Tampered {
@@ -370,7 +373,7 @@ func TestSurvey(t *testing.T) {
 		t.Errorf("%d accounts, %d credentials, %v", len(got), credentials, err)
 	}
 	enough := errors.New("enough")
-	if err := r.Survey(t.Context(), r.db, func(Surveyed) error { return enough }); !errors.Is(err, enough) {
+	if err := r.survey.Each(t.Context(), r.db, func(Surveyed) error { return enough }); !errors.Is(err, enough) {
 		t.Error(err)
 	}
 }

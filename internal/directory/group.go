@@ -78,17 +78,17 @@ func (t teams) all(ctx context.Context, r store.Reader) ([]Group, error) {
 }
 
 // Groups reads and writes groups and who is in them. Reads take the Reader to read from,
-// as those of [Directory] do.
+// as those of [Accounts] do.
 type Groups struct {
 	people
 	teams teams
-	first *Directory
+	first *Milestones
 }
 
 // NewGroups makes Groups.
 func NewGroups(p Parts) *Groups {
 	k := keptBy(p)
-	return &Groups{people: people{k}, teams: teams{k}, first: New(p)}
+	return &Groups{people: people{k}, teams: teams{k}, first: NewMilestones(p)}
 }
 
 // All returns all groups by name, with how many members each has. One whose row is not

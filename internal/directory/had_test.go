@@ -161,14 +161,14 @@ func TestEndIsBound(t *testing.T) {
 		c := r.credential(t, Credential{Account: bob.ID, Kind: "password", Traits: assurance.Known, State: []byte("{}"), Assigned: 5})
 		r.change(t, func(tx *store.Tx) error {
 			c.EndAt(tx.Now(), CredentialRevoked, ByAdministrator, 5)
-			return r.UpdateCredential(t.Context(), tx, c)
+			return r.credentials.Update(t.Context(), tx, c)
 		})
-		got, err := r.Credential(t.Context(), r.db, bob.ID, c.ID)
+		got, err := r.credentials.Get(t.Context(), r.db, bob.ID, c.ID)
 		if err != nil || got.End.Cause != ByAdministrator || got.End.Whose != 5 || got.End.At.IsZero() || got.Assigned != 5 || got.Settled() {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		r.sabotage(t, statement)
-		got, err = r.Credential(t.Context(), r.db, bob.ID, c.ID)
+		got, err = r.credentials.Get(t.Context(), r.db, bob.ID, c.ID)
 		if err != nil || got.Settled() || got.Traits != assurance.Known || !got.End.At.IsZero() {
 			t.Errorf("after %q it is believed: %+v, %v", statement, got, err)
 		}
@@ -179,9 +179,9 @@ func TestEndIsBound(t *testing.T) {
 	c := r.credential(t, Credential{Account: bob.ID, Kind: "password", Traits: assurance.Known, State: []byte("{}")})
 	r.change(t, func(tx *store.Tx) error {
 		c.EndAt(tx.Now(), CredentialActive, ByGuesses, 0)
-		return r.UpdateCredential(t.Context(), tx, c)
+		return r.credentials.Update(t.Context(), tx, c)
 	})
-	if got, err := r.Credential(t.Context(), r.db, bob.ID, c.ID); err != nil || got.End != (End{}) {
+	if got, err := r.credentials.Get(t.Context(), r.db, bob.ID, c.ID); err != nil || got.End != (End{}) {
 		t.Errorf("what is active again has an end: %+v, %v", got.End, err)
 	}
 }

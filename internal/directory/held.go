@@ -25,27 +25,41 @@ func (r *heldRow) columns() []any {
 	return r.own.appendTo(append(make([]any, 0, 21), &r.account, &r.version, &r.kept, &r.keptMAC))
 }
 
+// held are the rows of authenticators, each compared with the roster of whoever holds it.
+type held struct{ kept }
+
+// genuine returns the credential of a row that bears our MAC.
+func (l held) genuine(r *credentialRow) (Credential, bool) {
+	c := r.c
+	var err, odd error
+	c.ID, c.Account, c.Assigned = assurance.CredentialID(r.id), assurance.AccountID(r.account), assurance.AccountID(r.given)
+	c.Quarantine, c.Created, c.Used = store.Time(r.quarantine), store.Time(r.created), store.Time(r.used)
+	c.End, err = readEnd(r.ended, r.ender)
+	c.Traits, odd = assurance.ParseTrait(r.traits)
+	return c, err == nil && odd == nil && l.keys.VerifyMAC(keyring.Credential, c.fields(r.sealed), r.mac)
+}
+
 // holder compares the credentials of an account with its roster, of which it may have
 // read nothing else.
 type holder struct {
-	*Directory
+	held
 	account assurance.AccountID
 	version int64
 	roster  *roster
 }
 
 // holder returns the roster that stands in a row, if it is the account's newest.
-func (d *Directory) holder(ctx context.Context, row *heldRow) (*holder, error) {
+func (l held) holder(ctx context.Context, row *heldRow) (*holder, error) {
 	id := assurance.AccountID(row.account)
-	h := &holder{Directory: d, account: id, version: row.version}
+	h := &holder{held: l, account: id, version: row.version}
 	var err error
-	if !d.keys.VerifyMAC(keyring.Account, rosterFields(id, row.version, row.kept), row.keptMAC) {
-		return nil, d.tampered("account", row.account, id)
+	if !l.keys.VerifyMAC(keyring.Account, rosterFields(id, row.version, row.kept), row.keptMAC) {
+		return nil, l.tampered("account", row.account, id)
 	}
 	if _, h.roster, err = readHeld(row.kept); err != nil {
-		return nil, d.tampered("account", row.account, id)
+		return nil, l.tampered("account", row.account, id)
 	}
-	return h, d.newest(ctx, "account", row.account, row.version, id)
+	return h, l.newest(ctx, "account", row.account, row.version, id)
 }
 
 // believe returns the credential of a row, if it is the one that the roster tells of.
@@ -95,58 +109,56 @@ func (h *holder) missing(known holding) Credential {
 	return h.lost(known)
 }
 
+// of is what [Credentials.All] returns.
+func (l held) of(ctx context.Context, r store.Reader, account assurance.AccountID) ([]Credential, error) {
+	rows, err := r.Query(ctx, `select `+heldColumns+` from account a left join credential c on c.account = a.id where a.id = $1 order by c.id`, int64(account))
+	return l.credentials(ctx, rows, err)
+}
+
 // credentials reads what an account holds, in the order of the numbers.
-func (d *Directory) credentials(ctx context.Context, rows *store.Rows, err error) ([]Credential, error) {
+func (l held) credentials(ctx context.Context, rows *store.Rows, err error) ([]Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	all := belongings{out: make([]Credential, 0, 2)} // most people have no more
 	row := &heldRow{}
-	into := row.columns()
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return nil, err
-		}
+	err = all.each(ctx, rows, row.columns(), &row.own, func() (err error) {
 		if all.holder == nil {
-			if all.holder, err = d.holder(ctx, row); err != nil {
-				return nil, err
-			}
+			all.holder, err = l.holder(ctx, row)
 		}
-		if err := all.add(ctx, &row.own); err != nil {
-			return nil, err
-		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return all.end(), rows.Err()
+	return all.end(), nil
 }
+
+// errMoved is an account that was changed since it was read.
+var errMoved = errors.New("directory: the account was changed since")
 
 // beside reads what an account holds that was read before; it is not the same where the
 // account was changed since, or where there is no row to tell.
-func (d *Directory) beside(ctx context.Context, rows *store.Rows, a Account, err error) (out []Credential, same bool, _ error) {
+func (l held) beside(ctx context.Context, rows *store.Rows, a Account, err error) (_ []Credential, same bool, _ error) {
 	if err != nil {
 		return nil, false, err
 	}
-	defer rows.Close()
-	all := belongings{holder: &holder{Directory: d, account: a.ID, version: a.version, roster: a.roster}, out: make([]Credential, 0, 2)}
+	all := belongings{holder: &holder{held: l, account: a.ID, version: a.version, roster: a.roster}, out: make([]Credential, 0, 2)}
 	var version int64
 	row := &credentialRow{}
-	into := row.appendTo(append(make([]any, 0, 18), &version))
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return nil, false, err
+	err = all.each(ctx, rows, row.appendTo(append(make([]any, 0, 18), &version)), row, func() error {
+		if same = version == a.version; !same {
+			return errMoved
 		}
-		if version != a.version {
-			return nil, false, nil
-		}
-		same = true
-		if err := all.add(ctx, row); err != nil {
-			return nil, false, err
-		}
+		return nil
+	})
+	if err == errMoved || err == nil && !same {
+		return nil, false, nil
 	}
-	if err := rows.Err(); err != nil || !same {
-		return nil, false, err
+	if err == nil {
+		err = l.newest(ctx, "account", int64(a.ID), a.version, a.ID)
 	}
-	if err := d.newest(ctx, "account", int64(a.ID), a.version, a.ID); err != nil {
+	if err != nil {
 		return nil, false, err
 	}
 	return all.end(), true, nil
@@ -158,6 +170,24 @@ type belongings struct {
 	out  []Credential
 	next int // of the roster
 	bad  bool
+}
+
+// each takes all rows, which are read into own and whatever is around it, and has each
+// looked at before.
+func (b *belongings) each(ctx context.Context, rows *store.Rows, into []any, own *credentialRow, before func() error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		if err := before(); err != nil {
+			return err
+		}
+		if err := b.add(ctx, own); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // add takes the next row. The zero row is that of an account without any.
@@ -200,14 +230,14 @@ func (b *belongings) end() []Credential {
 }
 
 // oneCredential is the credential of a row that was looked for by its number.
-func (d *Directory) oneCredential(ctx context.Context, row *heldRow, id assurance.CredentialID, err error) (Credential, error) {
+func (l held) oneCredential(ctx context.Context, row *heldRow, id assurance.CredentialID, err error) (Credential, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return Credential{}, noCredential
 	}
 	if err != nil {
 		return Credential{}, err
 	}
-	h, err := d.holder(ctx, row)
+	h, err := l.holder(ctx, row)
 	if err == unknown {
 		return Credential{}, noCredential
 	}

@@ -13,23 +13,39 @@ import (
 // inspectPage is how many rows are read at once.
 const inspectPage = 500
 
+// Inspection looks at every row of the room.
+type Inspection struct {
+	kept
+	people     people
+	teams      teams
+	held       held
+	tokens     *Tokens
+	milestones *Milestones
+}
+
+// NewInspection makes an Inspection.
+func NewInspection(p Parts) *Inspection {
+	k := keptBy(p)
+	return &Inspection{kept: k, people: people{k}, teams: teams{k}, held: held{k}, tokens: NewTokens(p), milestones: NewMilestones(p)}
+}
+
 // Inspect reads every row of the directory once and reports those that are not as they
 // were left, those that hang from no account, and those that are missing. It stops at none
 // of them; its error is that of the database. It is for the background: it takes as long
 // as the tables are large.
-func (d *Directory) Inspect(ctx context.Context) error {
+func (i *Inspection) Inspect(ctx context.Context) error {
 	return errors.Join(
-		d.inspectTeams(ctx),
-		d.inspectAccounts(ctx),
-		d.inspectRemoved(ctx),
-		d.inspectTokens(ctx),
-		d.inspectMilestones(ctx))
+		i.inspectTeams(ctx),
+		i.inspectAccounts(ctx),
+		i.inspectRemoved(ctx),
+		i.inspectTokens(ctx),
+		i.inspectMilestones(ctx))
 }
 
 // inspectTeams reads the groups, which reports those that are not believed, and asks for
 // those that are missing.
-func (d *Directory) inspectTeams(ctx context.Context) error {
-	all, err := d.teams.all(ctx, d.db)
+func (i *Inspection) inspectTeams(ctx context.Context) error {
+	all, err := i.teams.all(ctx, i.db)
 	if err != nil {
 		return err
 	}
@@ -38,15 +54,15 @@ func (d *Directory) inspectTeams(ctx context.Context) error {
 		ids = append(ids, g.ID, g.ID+inspectPage)
 	}
 	slices.Sort(ids)
-	return d.gaps(ctx, "team", 0, ids)
+	return i.gaps(ctx, "team", 0, ids)
 }
 
 // inspectAccounts goes through the accounts by number, each page with what hangs from it
 // and with what lies between its accounts and hangs from none.
-func (d *Directory) inspectAccounts(ctx context.Context) error {
+func (i *Inspection) inspectAccounts(ctx context.Context) error {
 	last := int64(0)
-	return d.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		p := &sweep{Directory: d, after: last}
+	return i.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		p := &sweep{Inspection: i, after: last}
 		err := p.page(ctx)
 		last = p.last
 		return len(p.accounts) == inspectPage, err
@@ -55,7 +71,7 @@ func (d *Directory) inspectAccounts(ctx context.Context) error {
 
 // sweep is a page of accounts.
 type sweep struct {
-	*Directory
+	*Inspection
 	after, last int64
 	accounts    []int64 // by number, also those that are not believed
 }
@@ -116,10 +132,10 @@ func (p *sweep) credentials(ctx context.Context) error {
 		if a.id != at {
 			all.end()
 			at, all = a.id, belongings{}
-			if _, err := p.believe(ctx, &a); ours(err) != nil {
+			if _, err := p.people.believe(ctx, &a); ours(err) != nil {
 				return err
 			}
-			if all.holder, err = p.holder(ctx, c); ours(err) != nil {
+			if all.holder, err = p.held.holder(ctx, c); ours(err) != nil {
 				return err
 			}
 		}
@@ -158,13 +174,13 @@ const gapMost = 100_000
 
 // gaps asks for the numbers above one and between these: a row whose newest version is
 // known, and which nobody removed, is missing.
-func (d *Directory) gaps(ctx context.Context, table string, above int64, ids []int64) error {
+func (i *Inspection) gaps(ctx context.Context, table string, above int64, ids []int64) error {
 	for _, id := range ids {
 		if id-above > gapMost { // no number of ours: the row was reported
 			continue
 		}
 		for above++; above < id; above++ {
-			if err := d.gap(ctx, table, above); err != nil {
+			if err := i.gap(ctx, table, above); err != nil {
 				return err
 			}
 		}
@@ -173,10 +189,10 @@ func (d *Directory) gaps(ctx context.Context, table string, above int64, ids []i
 	return nil
 }
 
-func (d *Directory) gap(ctx context.Context, table string, id int64) error {
-	lost, err := d.db.View().Lost(ctx, table, id, func(ctx context.Context) (bool, error) {
+func (i *Inspection) gap(ctx context.Context, table string, id int64) error {
+	lost, err := i.db.View().Lost(ctx, table, id, func(ctx context.Context) (bool, error) {
 		var version int64
-		err := d.db.QueryRow(ctx, again[table], id).Scan(&version)
+		err := i.db.QueryRow(ctx, again[table], id).Scan(&version)
 		if errors.Is(err, store.ErrNotFound) {
 			return false, nil
 		}
@@ -187,7 +203,7 @@ func (d *Directory) gap(ctx context.Context, table string, id int64) error {
 		if table == "account" {
 			of = assurance.AccountID(id)
 		}
-		d.report(table, strconv.FormatInt(id, 10), store.Missing, of)
+		i.report(table, strconv.FormatInt(id, 10), store.Missing, of)
 	}
 	return err
 }

@@ -49,12 +49,12 @@ func (w Which) condition() (string, error) {
 
 // List returns accounts by name: those whose name or display name contains
 // query, after the name of that page token, at most limit.
-func (d *Directory) List(ctx context.Context, r store.Reader, query, after string, limit int) ([]Account, error) {
+func (d *Accounts) List(ctx context.Context, r store.Reader, query, after string, limit int) ([]Account, error) {
 	return d.ListOf(ctx, r, Which{Query: query}, after, limit)
 }
 
 // ListOf is List for those that are chosen.
-func (d *Directory) ListOf(ctx context.Context, r store.Reader, w Which, after string, limit int) ([]Account, error) {
+func (d *Accounts) ListOf(ctx context.Context, r store.Reader, w Which, after string, limit int) ([]Account, error) {
 	condition, err := w.condition()
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (d *Directory) ListOf(ctx context.Context, r store.Reader, w Which, after s
 }
 
 // Count returns how many accounts are chosen. Query does not count.
-func (d *Directory) Count(ctx context.Context, r store.Reader, w Which) (int64, error) {
+func (d *Accounts) Count(ctx context.Context, r store.Reader, w Which) (int64, error) {
 	condition, err := w.condition()
 	if err != nil {
 		return 0, err

@@ -20,20 +20,33 @@ const administered = "administered"
 // also when the row is gone.
 const AdministeredEvent = "installation.administered"
 
+// Milestones say what happened once and for good.
+type Milestones struct {
+	kept
+	people people
+	held   held
+}
+
+// NewMilestones makes Milestones.
+func NewMilestones(p Parts) *Milestones {
+	k := keptBy(p)
+	return &Milestones{kept: k, people: people{k}, held: held{k}}
+}
+
 // Administered reports whether there has ever been an administrator who could sign
 // in: the row says so, or this server remembers that it did.
-func (d *Directory) Administered(ctx context.Context, r store.Reader) (bool, error) {
-	there, err := d.AdministeredRow(ctx, r)
-	if there || err != nil || d.db.Newest("milestone", store.NumberOf(administered)) == 0 {
+func (m *Milestones) Administered(ctx context.Context, r store.Reader) (bool, error) {
+	there, err := m.AdministeredRow(ctx, r)
+	if there || err != nil || m.db.Newest("milestone", store.NumberOf(administered)) == 0 {
 		return there, err
 	}
-	d.report("milestone", administered, store.Missing, 0)
+	m.report("milestone", administered, store.Missing, 0)
 	return true, nil
 }
 
 // AdministeredRow reports whether the row is there that says so. One that is not believed
 // counts too: it can only be there to say so.
-func (d *Directory) AdministeredRow(ctx context.Context, r store.Reader) (bool, error) {
+func (m *Milestones) AdministeredRow(ctx context.Context, r store.Reader) (bool, error) {
 	var account, at int64
 	var mac []byte
 	err := r.QueryRow(ctx, `select account, at, mac from milestone where name = $1`, administered).Scan(&account, &at, &mac)
@@ -43,8 +56,8 @@ func (d *Directory) AdministeredRow(ctx context.Context, r store.Reader) (bool, 
 	if err != nil {
 		return false, err
 	}
-	if !d.keys.VerifyMAC(keyring.Milestone, milestoneFields(administered, account, at), mac) {
-		d.report("milestone", administered, store.Altered, 0)
+	if !m.keys.VerifyMAC(keyring.Milestone, milestoneFields(administered, account, at), mac) {
+		m.report("milestone", administered, store.Altered, 0)
 	}
 	return true, nil
 }
@@ -55,10 +68,10 @@ func milestoneFields(name string, account, at int64) *keyring.Fields {
 
 // NoteAdministered writes down for good that there has been an administrator; zero
 // where nobody can say any more who that was.
-func (d *Directory) NoteAdministered(ctx context.Context, tx *store.Tx, a Account, reason string) error {
+func (m *Milestones) NoteAdministered(ctx context.Context, tx *store.Tx, a Account, reason string) error {
 	at := store.Unix(tx.Now())
 	n, err := tx.Exec(ctx, `insert into milestone (name, account, at, mac) values ($1,$2,$3,$4) on conflict do nothing`,
-		administered, int64(a.ID), at, d.keys.MAC(keyring.Milestone, milestoneFields(administered, int64(a.ID), at)))
+		administered, int64(a.ID), at, m.keys.MAC(keyring.Milestone, milestoneFields(administered, int64(a.ID), at)))
 	if err != nil || n == 0 {
 		return err
 	}
@@ -68,7 +81,7 @@ func (d *Directory) NoteAdministered(ctx context.Context, tx *store.Tx, a Accoun
 
 // TouchAdministered writes the milestone's row as it is, so that transactions that
 // do are one after the other.
-func (d *Directory) TouchAdministered(ctx context.Context, tx *store.Tx) error {
+func (m *Milestones) TouchAdministered(ctx context.Context, tx *store.Tx) error {
 	_, err := tx.Exec(ctx, `update milestone set at = at where name = $1`, administered)
 	return err
 }
@@ -76,29 +89,29 @@ func (d *Directory) TouchAdministered(ctx context.Context, tx *store.Tx) error {
 // reached notes the milestone where what was just added makes an account the first
 // administrator who could sign in. It is asked at every road on which one comes to
 // be: a new authenticator, and a new member of the group.
-func (d *Directory) reached(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
-	if done, err := d.Administered(ctx, tx); done || err != nil {
+func (m *Milestones) reached(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
+	if done, err := m.Administered(ctx, tx); done || err != nil {
 		return err
 	}
-	a, err := d.Get(ctx, tx, id)
+	a, err := m.people.get(ctx, tx, id)
 	if failure.ClassOf(err) == failure.NotFound || err == nil && !a.Administers() {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	could, err := d.CouldOnce(ctx, tx, a)
+	could, err := m.CouldOnce(ctx, tx, a)
 	if !could || err != nil {
 		return err
 	}
-	return d.NoteAdministered(ctx, tx, a, "")
+	return m.NoteAdministered(ctx, tx, a, "")
 }
 
 // CouldOnce reports whether an account could sign in with two factors at some time:
 // with authenticators in whatever state they are now. A pass, for which another
 // person answers, is none.
-func (d *Directory) CouldOnce(ctx context.Context, r store.Reader, a Account) (bool, error) {
-	all, err := d.Credentials(ctx, r, a.ID)
+func (m *Milestones) CouldOnce(ctx context.Context, r store.Reader, a Account) (bool, error) {
+	all, err := m.held.of(ctx, r, a.ID)
 	if err != nil {
 		return false, err
 	}

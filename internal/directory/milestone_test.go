@@ -9,7 +9,7 @@ import (
 
 func (r *rig) administered(t *testing.T) bool {
 	t.Helper()
-	done, err := r.Administered(t.Context(), r.db)
+	done, err := r.milestones.Administered(t.Context(), r.db)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestFirstAdministratorIsNoted(t *testing.T) {
 			for _, traits := range []assurance.Trait{known, held} {
 				c := r.credential(t, Credential{Account: a.ID, Kind: "k", Traits: traits})
 				c.Status = CredentialDisabled
-				r.change(t, func(tx *store.Tx) error { return r.UpdateCredential(t.Context(), tx, c) })
+				r.change(t, func(tx *store.Tx) error { return r.credentials.Update(t.Context(), tx, c) })
 			}
 			r.group(t, Administrators, true, a)
 		}, true},
@@ -111,7 +111,7 @@ func TestMilestoneIsNotTakenBack(t *testing.T) {
 	r := setUp(t)
 	a := r.account(t, NewAccount{Name: "ada"})
 	note := func() error {
-		return r.try(t, func(tx *store.Tx) error { return r.NoteAdministered(t.Context(), tx, a, "test") })
+		return r.try(t, func(tx *store.Tx) error { return r.milestones.NoteAdministered(t.Context(), tx, a, "test") })
 	}
 	for range 2 {
 		if err := note(); err != nil {
@@ -126,7 +126,7 @@ func TestMilestoneIsNotTakenBack(t *testing.T) {
 			t.Errorf("%s: it is not said any more", query)
 		}
 	}
-	r.change(t, func(tx *store.Tx) error { return r.TouchAdministered(t.Context(), tx) })
+	r.change(t, func(tx *store.Tx) error { return r.milestones.TouchAdministered(t.Context(), tx) })
 	if !r.administered(t) {
 		t.Error("touching took it away")
 	}
@@ -134,16 +134,16 @@ func TestMilestoneIsNotTakenBack(t *testing.T) {
 		if _, err := tx.Exec(t.Context(), `insert into milestone (name, account, at, mac) values ('administered', 1, 1, x'00')`); err == nil {
 			t.Error("it is there twice")
 		}
-		return r.NoteAdministered(t.Context(), tx, a, "in a transaction that has failed")
+		return r.milestones.NoteAdministered(t.Context(), tx, a, "in a transaction that has failed")
 	})
 	if closed == nil {
 		t.Error("an error was lost")
 	}
 	r.db.Close()
-	if done, err := r.Administered(t.Context(), r.db); err == nil {
+	if done, err := r.milestones.Administered(t.Context(), r.db); err == nil {
 		t.Errorf("a database that cannot be read says %v", done)
 	}
-	if once, err := r.CouldOnce(t.Context(), r.db, a); err == nil {
+	if once, err := r.milestones.CouldOnce(t.Context(), r.db, a); err == nil {
 		t.Errorf("a database that cannot be read says %v", once)
 	}
 }

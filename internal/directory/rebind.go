@@ -15,14 +15,14 @@ const bindPage = 500
 
 // Bind binds what a release of before has left: its accounts get their rosters, and every
 // row a MAC of all that it says. What did not bear its MAC of then gets none now. It is for
-// the first start of a release that does so, see [Directory.Bound]; what is bound already
+// the first start of a release that does so, see [Binding.Bound]; what is bound already
 // is left alone, so that it can be called again after it was broken off.
-func (d *Directory) Bind(ctx context.Context) error {
+func (b *Binding) Bind(ctx context.Context) error {
 	return errors.Join(
-		d.bindPages(ctx, "team", d.bindTeams),
-		d.bindPages(ctx, "account", d.bindAccounts),
-		d.bindPages(ctx, "account_alias", d.bindRemoved),
-		d.bindPages(ctx, "milestone", d.bindAdministered))
+		b.bindPages(ctx, "team", b.bindTeams),
+		b.bindPages(ctx, "account", b.bindAccounts),
+		b.bindPages(ctx, "account_alias", b.bindRemoved),
+		b.bindPages(ctx, "milestone", b.bindAdministered))
 }
 
 // boundPage is what one page of a table has: how many rows were bound, and where the next page
@@ -35,10 +35,10 @@ type boundPage struct {
 var errNothingBound = errors.New("directory: nothing to bind")
 
 // bindPages binds a table, each page in a change of its own.
-func (d *Directory) bindPages(ctx context.Context, table string, bind func(ctx context.Context, tx *store.Tx, after int64) (boundPage, error)) error {
+func (b *Binding) bindPages(ctx context.Context, table string, bind func(ctx context.Context, tx *store.Tx, after int64) (boundPage, error)) error {
 	for after, more := int64(0), true; more; {
 		var page boundPage
-		err := d.db.Change(ctx, audit.System("start"), func(tx *store.Tx) (err error) {
+		err := b.db.Change(ctx, audit.System("start"), func(tx *store.Tx) (err error) {
 			if page, err = bind(ctx, tx, after); err != nil {
 				return err
 			}
@@ -55,7 +55,7 @@ func (d *Directory) bindPages(ctx context.Context, table string, bind func(ctx c
 	return nil
 }
 
-func (d *Directory) bindTeams(ctx context.Context, tx *store.Tx, _ int64) (boundPage, error) {
+func (b *Binding) bindTeams(ctx context.Context, tx *store.Tx, _ int64) (boundPage, error) {
 	rows, err := tx.Query(ctx, `select `+groupColumns+` from team t where t.version = 0`)
 	if err != nil {
 		return boundPage{}, err
@@ -70,7 +70,7 @@ func (d *Directory) bindTeams(ctx context.Context, tx *store.Tx, _ int64) (bound
 			return boundPage{}, err
 		}
 		g.Privileged, g.Created, g.version = p == 1, store.Time(created), 1
-		if d.keys.VerifyMAC(keyring.Team, keyring.NewFields().Int(g.ID).String(g.Name).Int(p).Int(created), mac) {
+		if b.keys.VerifyMAC(keyring.Team, keyring.NewFields().Int(g.ID).String(g.Name).Int(p).Int(created), mac) {
 			all = append(all, g)
 		}
 	}
@@ -78,7 +78,7 @@ func (d *Directory) bindTeams(ctx context.Context, tx *store.Tx, _ int64) (bound
 		return boundPage{}, err
 	}
 	for _, g := range all {
-		if _, err := tx.Exec(ctx, `update team set version = $1, mac = $2 where id = $3`, g.version, d.keys.MAC(keyring.Team, g.fields()), g.ID); err != nil {
+		if _, err := tx.Exec(ctx, `update team set version = $1, mac = $2 where id = $3`, g.version, b.keys.MAC(keyring.Team, g.fields()), g.ID); err != nil {
 			return boundPage{}, err
 		}
 		tx.Anchor("team", g.ID, g.version)
@@ -87,7 +87,7 @@ func (d *Directory) bindTeams(ctx context.Context, tx *store.Tx, _ int64) (bound
 }
 
 // bindRemoved binds the names that were taken away.
-func (d *Directory) bindRemoved(ctx context.Context, tx *store.Tx, _ int64) (boundPage, error) {
+func (b *Binding) bindRemoved(ctx context.Context, tx *store.Tx, _ int64) (boundPage, error) {
 	rows, err := tx.Query(ctx, `select alias, account from account_alias where account <= 0 and mac is null limit $1`, bindPage)
 	if err != nil {
 		return boundPage{}, err
@@ -106,7 +106,7 @@ func (d *Directory) bindRemoved(ctx context.Context, tx *store.Tx, _ int64) (bou
 		return boundPage{}, err
 	}
 	for alias, account := range by {
-		if err := d.bindName(ctx, tx, alias, account); err != nil {
+		if err := b.bindName(ctx, tx, alias, account); err != nil {
 			return boundPage{}, err
 		}
 		tx.Anchor(removedName, store.NumberOf(alias), 1)
@@ -114,13 +114,13 @@ func (d *Directory) bindRemoved(ctx context.Context, tx *store.Tx, _ int64) (bou
 	return boundPage{rows: len(by), next: int64(len(by)) / bindPage}, nil
 }
 
-func (d *Directory) bindName(ctx context.Context, tx *store.Tx, alias string, account int64) error {
-	_, err := tx.Exec(ctx, `update account_alias set mac = $1 where alias = $2`, d.keys.MAC(keyring.Account, spelling(alias, account)), alias)
+func (b *Binding) bindName(ctx context.Context, tx *store.Tx, alias string, account int64) error {
+	_, err := tx.Exec(ctx, `update account_alias set mac = $1 where alias = $2`, b.keys.MAC(keyring.Account, spelling(alias, account)), alias)
 	return err
 }
 
 // bindAdministered has the log say that there was an administrator, where it does not.
-func (d *Directory) bindAdministered(ctx context.Context, tx *store.Tx, _ int64) (boundPage, error) {
+func (b *Binding) bindAdministered(ctx context.Context, tx *store.Tx, _ int64) (boundPage, error) {
 	var n int
 	if err := tx.QueryRow(ctx, `select count(*) from milestone where name = $1`, administered).Scan(&n); err != nil {
 		return boundPage{}, err
@@ -140,8 +140,8 @@ type unbound struct {
 }
 
 // bindAccounts binds a page of accounts.
-func (d *Directory) bindAccounts(ctx context.Context, tx *store.Tx, after int64) (boundPage, error) {
-	order, last, err := d.unboundAccounts(ctx, tx, after)
+func (b *Binding) bindAccounts(ctx context.Context, tx *store.Tx, after int64) (boundPage, error) {
+	order, last, err := b.unboundAccounts(ctx, tx, after)
 	if err != nil {
 		return boundPage{}, err
 	}
@@ -149,13 +149,13 @@ func (d *Directory) bindAccounts(ctx context.Context, tx *store.Tx, after int64)
 	for _, u := range order {
 		all[int64(u.ID)] = u
 	}
-	for _, read := range []func(ctx context.Context, tx *store.Tx, all map[int64]*unbound, after, last int64) error{d.unboundGroups, d.unboundCredentials, d.unboundNames, d.unboundMails} {
+	for _, read := range []func(ctx context.Context, tx *store.Tx, all map[int64]*unbound, after, last int64) error{b.unboundGroups, b.unboundCredentials, b.unboundNames, b.unboundMails} {
 		if err := read(ctx, tx, all, after, last); err != nil {
 			return boundPage{}, err
 		}
 	}
 	for _, u := range order {
-		if err := d.bindAccount(ctx, tx, u); err != nil {
+		if err := b.bindAccount(ctx, tx, u); err != nil {
 			return boundPage{}, err
 		}
 	}
@@ -164,7 +164,7 @@ func (d *Directory) bindAccounts(ctx context.Context, tx *store.Tx, after int64)
 
 // unboundAccounts reads a page of accounts that bear their MAC of before, and the number
 // of the last account of the page; 0 where there is none.
-func (d *Directory) unboundAccounts(ctx context.Context, tx *store.Tx, after int64) (out []*unbound, last int64, err error) {
+func (b *Binding) unboundAccounts(ctx context.Context, tx *store.Tx, after int64) (out []*unbound, last int64, err error) {
 	rows, err := tx.Query(ctx, `select `+accountColumns+` from account a where a.id > $1 order by a.id limit $2`, after, bindPage)
 	if err != nil {
 		return nil, 0, err
@@ -182,7 +182,7 @@ func (d *Directory) unboundAccounts(ctx context.Context, tx *store.Tx, after int
 		if r.risk != 0 {
 			f.Int(r.risk)
 		}
-		if a.version == 0 && d.keys.VerifyMAC(keyring.Account, f, r.mac) {
+		if a.version == 0 && b.keys.VerifyMAC(keyring.Account, f, r.mac) {
 			out = append(out, &unbound{Account: a})
 		}
 	}
@@ -191,7 +191,7 @@ func (d *Directory) unboundAccounts(ctx context.Context, tx *store.Tx, after int
 
 // unboundGroups reads the groups of a page of accounts. What a bad row of a group says of
 // it is that it is privileged.
-func (d *Directory) unboundGroups(ctx context.Context, tx *store.Tx, all map[int64]*unbound, after, last int64) error {
+func (b *Binding) unboundGroups(ctx context.Context, tx *store.Tx, all map[int64]*unbound, after, last int64) error {
 	rows, err := tx.Query(ctx, `select m.account, m.created, m.mac, `+groupColumns+` from membership m join team t on t.id = m.team where m.account > $1 and m.account <= $2`, after, last)
 	if err != nil {
 		return err
@@ -205,11 +205,11 @@ func (d *Directory) unboundGroups(ctx context.Context, tx *store.Tx, all map[int
 			return err
 		}
 		u := all[account]
-		if u == nil || !d.keys.VerifyMAC(keyring.Membership, membership(g.ID, u.ID, at), mac) {
+		if u == nil || !b.keys.VerifyMAC(keyring.Membership, membership(g.ID, u.ID, at), mac) {
 			continue
 		}
 		g.Privileged, g.Created = p == 1, store.Time(created)
-		if !d.keys.VerifyMAC(keyring.Team, g.fields(), teamMAC) {
+		if !b.keys.VerifyMAC(keyring.Team, g.fields(), teamMAC) {
 			g.Privileged = true
 		}
 		u.roster.join(g, at)
@@ -219,7 +219,7 @@ func (d *Directory) unboundGroups(ctx context.Context, tx *store.Tx, all map[int
 
 // unboundCredentials reads the authenticators of a page of accounts. One that does not bear
 // its MAC of before is one that its owner has had.
-func (d *Directory) unboundCredentials(ctx context.Context, tx *store.Tx, all map[int64]*unbound, after, last int64) error {
+func (b *Binding) unboundCredentials(ctx context.Context, tx *store.Tx, all map[int64]*unbound, after, last int64) error {
 	rows, err := tx.Query(ctx, `select `+credentialColumns+` from credential c where c.account > $1 and c.account <= $2`, after, last)
 	if err != nil {
 		return err
@@ -234,7 +234,7 @@ func (d *Directory) unboundCredentials(ctx context.Context, tx *store.Tx, all ma
 		if u == nil {
 			continue
 		}
-		c, genuine := d.genuineBefore(&r)
+		c, genuine := b.genuineBefore(&r)
 		if c.power = u.roster.hold(c); genuine {
 			u.held, u.state = append(u.held, c), append(u.state, r.sealed)
 		}
@@ -243,17 +243,17 @@ func (d *Directory) unboundCredentials(ctx context.Context, tx *store.Tx, all ma
 }
 
 // genuineBefore is genuine for a row of before.
-func (d *Directory) genuineBefore(r *credentialRow) (Credential, bool) {
-	c, _ := d.genuine(r)
+func (b *Binding) genuineBefore(r *credentialRow) (Credential, bool) {
+	c, _ := b.held.genuine(r)
 	f := keyring.NewFields().Int(r.id).Int(r.account).String(c.Kind).String(c.Handle).String(c.Traits.String()).String(c.Status).
 		Int(r.quarantine).Int(c.Version).Int(r.created).Bytes(r.sealed)
 	if c.End != (End{}) || c.Assigned != 0 {
 		f.Int(r.ended).String(c.End.by()).Int(r.given)
 	}
-	return c, d.keys.VerifyMAC(keyring.Credential, f, r.mac)
+	return c, b.keys.VerifyMAC(keyring.Credential, f, r.mac)
 }
 
-func (d *Directory) unboundNames(ctx context.Context, tx *store.Tx, all map[int64]*unbound, after, last int64) error {
+func (b *Binding) unboundNames(ctx context.Context, tx *store.Tx, all map[int64]*unbound, after, last int64) error {
 	rows, err := tx.Query(ctx, `select alias, account from account_alias where account > $1 and account <= $2`, after, last)
 	if err != nil {
 		return err
@@ -273,7 +273,7 @@ func (d *Directory) unboundNames(ctx context.Context, tx *store.Tx, all map[int6
 	return rows.Err()
 }
 
-func (d *Directory) unboundMails(ctx context.Context, tx *store.Tx, all map[int64]*unbound, after, last int64) error {
+func (b *Binding) unboundMails(ctx context.Context, tx *store.Tx, all map[int64]*unbound, after, last int64) error {
 	rows, err := tx.Query(ctx, `select account, address, verified from address where account > $1 and account <= $2 and kind = 'mail' and verified > 0`, after, last)
 	if err != nil {
 		return err
@@ -293,23 +293,23 @@ func (d *Directory) unboundMails(ctx context.Context, tx *store.Tx, all map[int6
 }
 
 // bindAccount writes an account and what hangs from it.
-func (d *Directory) bindAccount(ctx context.Context, tx *store.Tx, u *unbound) error {
+func (b *Binding) bindAccount(ctx context.Context, tx *store.Tx, u *unbound) error {
 	for i, c := range u.held {
-		if _, err := tx.Exec(ctx, `update credential set power = $1, mac = $2 where id = $3`, c.power, d.keys.MAC(keyring.Credential, c.fields(u.state[i])), int64(c.ID)); err != nil {
+		if _, err := tx.Exec(ctx, `update credential set power = $1, mac = $2 where id = $3`, c.power, b.keys.MAC(keyring.Credential, c.fields(u.state[i])), int64(c.ID)); err != nil {
 			return err
 		}
 	}
 	for _, alias := range u.names {
-		if err := d.bindName(ctx, tx, alias, int64(u.ID)); err != nil {
+		if err := b.bindName(ctx, tx, alias, int64(u.ID)); err != nil {
 			return err
 		}
 	}
 	for _, m := range u.roster.mails {
 		_, err := tx.Exec(ctx, `update address set mac = $1 where account = $2 and kind = 'mail' and address = $3`,
-			d.keys.MAC(keyring.Account, addressFields(int64(u.ID), "mail", m.address, m.verified)), int64(u.ID), m.address)
+			b.keys.MAC(keyring.Account, addressFields(int64(u.ID), "mail", m.address, m.verified)), int64(u.ID), m.address)
 		if err != nil {
 			return err
 		}
 	}
-	return d.save(ctx, tx, &u.Account)
+	return b.save(ctx, tx, &u.Account)
 }

@@ -62,16 +62,16 @@ func (b before) told() []string {
 	b.t.Helper()
 	var out []string
 	for _, name := range []string{"ada", "countess", "bob", "mallory"} {
-		a, err := b.Find(b.t.Context(), b.db, name)
+		a, err := b.people.Find(b.t.Context(), b.db, name)
 		if err != nil {
 			out = append(out, name+" is nobody")
 			continue
 		}
-		mails, err := b.Mails(b.t.Context(), b.db, a.ID)
+		mails, err := b.people.Mails(b.t.Context(), b.db, a.ID)
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		all, err := b.Credentials(b.t.Context(), b.db, a.ID)
+		all, err := b.credentials.All(b.t.Context(), b.db, a.ID)
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func (b before) told() []string {
 func TestBind(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		b := before{setUpOn(t, dsn), t}
-		if err := b.Bind(t.Context()); err != nil {
+		if err := b.binding.Bind(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if said, err := b.db.AuditLog().Entries(t.Context(), store.Filter{Event: store.BoundEvent, Limit: 10}); err != nil || len(said) != 0 {
@@ -121,7 +121,7 @@ func TestBind(t *testing.T) {
 		b.sabotage(t, `update team set name = 'x' where id = 3`)
 		b.sabotage(t, `insert into milestone (name, account, at, mac) values ('administered',1,$1,$2)`, long, b.keys.MAC(keyring.Milestone, milestoneFields(administered, 1, long)))
 		for range 2 {
-			if err := b.Bind(t.Context()); err != nil {
+			if err := b.binding.Bind(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -137,12 +137,12 @@ func TestBind(t *testing.T) {
 					t.Errorf("%s\nwant %s", got, want[i])
 				}
 			}
-			if err := b.Inspect(t.Context()); err != nil {
+			if err := b.inspection.Inspect(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			b.restart(t)
 		}
-		if err := b.Inspect(t.Context()); err != nil { // what was found before may not have been said when it stopped
+		if err := b.inspection.Inspect(t.Context()); err != nil { // what was found before may not have been said when it stopped
 			t.Fatal(err)
 		}
 		for table, wrong := range map[string]string{"account": store.Altered, "membership": store.Altered, "credential": store.Altered, "team": store.Altered} {
@@ -152,10 +152,10 @@ func TestBind(t *testing.T) {
 			t.Errorf("%d names are not bound", got)
 		}
 		b.sabotage(t, `delete from account_alias where alias = 'dave'`)
-		if by, was, err := b.TakenAway(t.Context(), b.db, "dave"); err != nil || !was || by != Somebody {
+		if by, was, err := b.people.TakenAway(t.Context(), b.db, "dave"); err != nil || !was || by != Somebody {
 			t.Errorf("a name that was taken away before: %d, %t, %v", by, was, err)
 		}
-		if by, was, err := b.TakenAway(t.Context(), b.db, "erin"); err != nil || !was || by != 1 {
+		if by, was, err := b.people.TakenAway(t.Context(), b.db, "erin"); err != nil || !was || by != 1 {
 			t.Errorf("another: %d, %t, %v", by, was, err)
 		}
 		b.sabotage(t, `delete from milestone`)
@@ -163,7 +163,7 @@ func TestBind(t *testing.T) {
 			t.Error("it was administered, before")
 		}
 		b.account(4, "carol", 0)
-		if a, err := b.Find(t.Context(), b.db, "carol"); !errors.Is(err, ErrTampered) {
+		if a, err := b.people.Find(t.Context(), b.db, "carol"); !errors.Is(err, ErrTampered) {
 			t.Errorf("an account as a release of before wrote it: %+v, %v", a, err)
 		}
 	})
@@ -198,7 +198,7 @@ func TestBindPages(t *testing.T) {
 		}
 		return nil
 	})
-	if err := b.Bind(t.Context()); err != nil {
+	if err := b.binding.Bind(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.count(t, `select count(*) from account where version = 1`); got != n {
@@ -208,11 +208,11 @@ func TestBindPages(t *testing.T) {
 		t.Errorf("%d names are not", got)
 	}
 	for _, id := range []int64{1, bindPage, bindPage + 1, n} {
-		if _, err := r.Find(t.Context(), r.db, fmt.Sprint("p", id)); err != nil {
+		if _, err := r.people.Find(t.Context(), r.db, fmt.Sprint("p", id)); err != nil {
 			t.Errorf("account %d: %v", id, err)
 		}
 	}
-	if err := r.Inspect(t.Context()); err != nil {
+	if err := r.inspection.Inspect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	storetest.Quiet(t, r.db)

@@ -16,7 +16,7 @@ import (
 // to nobody from then on, and says by whom it was taken away: applications know people
 // by it, so that whoever may give it again is a question of its own. What other rooms keep
 // of the account they forget when they are asked to, in the same change.
-func (d *Directory) Remove(ctx context.Context, tx *store.Tx, a Account, by assurance.AccountID) error {
+func (d *Accounts) Remove(ctx context.Context, tx *store.Tx, a Account, by assurance.AccountID) error {
 	a, err := d.Get(ctx, tx, a.ID)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ const removedName = "name"
 const Somebody assurance.AccountID = -1
 
 // TakenAway reports whether a name was that of an account which was removed, and by whom.
-func (d *Directory) TakenAway(ctx context.Context, r store.Reader, typed string) (by assurance.AccountID, was bool, err error) {
+func (d *Accounts) TakenAway(ctx context.Context, r store.Reader, typed string) (by assurance.AccountID, was bool, err error) {
 	name, err := Canonical(typed)
 	if err != nil {
 		return 0, false, nil //nolint:nilerr // nobody had a name that cannot be one

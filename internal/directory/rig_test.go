@@ -12,8 +12,15 @@ import (
 )
 
 type rig struct {
-	*Directory
+	kept
+	people      *Accounts
 	groups      *Groups
+	credentials *Credentials
+	milestones  *Milestones
+	tokens      *Tokens
+	survey      *Survey
+	inspection  *Inspection
+	binding     *Binding
 	dsn, folder string
 	root        keyring.Root
 }
@@ -42,7 +49,8 @@ func (r *rig) open(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := Parts{DB: db, Keys: keys}
-	r.Directory, r.groups = New(p), NewGroups(p)
+	r.kept, r.people, r.groups, r.credentials, r.milestones = keptBy(p), NewAccounts(p), NewGroups(p), NewCredentials(p), NewMilestones(p)
+	r.tokens, r.survey, r.inspection, r.binding = NewTokens(p), NewSurvey(p), NewInspection(p), NewBinding(p)
 }
 
 // restart is this server after a stop and a start.
@@ -107,7 +115,7 @@ func (r *rig) sabotage(t *testing.T, query string, args ...any) {
 
 func (r *rig) account(t *testing.T, n NewAccount) (a Account) {
 	t.Helper()
-	r.change(t, func(tx *store.Tx) (err error) { a, err = r.Create(t.Context(), tx, n); return err })
+	r.change(t, func(tx *store.Tx) (err error) { a, err = r.people.Create(t.Context(), tx, n); return err })
 	return a
 }
 
@@ -129,6 +137,6 @@ func (r *rig) group(t *testing.T, name string, privileged bool, members ...Accou
 
 func (r *rig) credential(t *testing.T, c Credential) (out Credential) {
 	t.Helper()
-	r.change(t, func(tx *store.Tx) (err error) { out, err = r.AddCredential(t.Context(), tx, c); return err })
+	r.change(t, func(tx *store.Tx) (err error) { out, err = r.credentials.Add(t.Context(), tx, c); return err })
 	return out
 }

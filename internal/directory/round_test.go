@@ -58,18 +58,18 @@ func TestARoundFindsWhatNobodyAsksFor(t *testing.T) {
 	altered, gone := r.passkey(t, ada, "ada2"), r.passkey(t, bob, "bob2")
 	returned := r.passkey(t, bob, "bob3")
 	r.change(t, func(tx *store.Tx) error {
-		return r.AddTokens(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("a"), Batch: "b"}, {Serial: "A2", Kind: "totp", Seed: []byte("b"), Batch: "b"}})
+		return r.tokens.Add(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("a"), Batch: "b"}, {Serial: "A2", Kind: "totp", Seed: []byte("b"), Batch: "b"}})
 	})
-	token, err := r.Token(t.Context(), r.db, "A2")
+	token, err := r.tokens.Get(t.Context(), r.db, "A2")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"xenia", "yves"} {
 		a := r.account(t, NewAccount{Name: name})
-		r.change(t, func(tx *store.Tx) error { return r.Remove(t.Context(), tx, a, ada.ID) })
+		r.change(t, func(tx *store.Tx) error { return r.people.Remove(t.Context(), tx, a, ada.ID) })
 	}
 	for range 2 {
-		if err := r.Inspect(t.Context()); err != nil {
+		if err := r.inspection.Inspect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestARoundFindsWhatNobodyAsksFor(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if err := r.Inspect(t.Context()); err != nil {
+		if err := r.inspection.Inspect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		r.finds(t, want...)
@@ -140,17 +140,17 @@ func TestChangedSinceItWasRead(t *testing.T) {
 	i := r.intruder(t)
 	i.keep("account", "name = 'bob'")
 	adas, bobs := read(ada), read(bob)
-	r.change(t, func(tx *store.Tx) error { return r.AddMail(t.Context(), tx, ada.ID, "ada@example.org") })
-	r.change(t, func(tx *store.Tx) error { return r.Remove(t.Context(), tx, bob, ada.ID) })
-	if a, err := r.believe(t.Context(), adas); err != nil || a.Name != "ada" {
+	r.change(t, func(tx *store.Tx) error { return r.people.AddMail(t.Context(), tx, ada.ID, "ada@example.org") })
+	r.change(t, func(tx *store.Tx) error { return r.people.Remove(t.Context(), tx, bob, ada.ID) })
+	if a, err := r.people.believe(t.Context(), adas); err != nil || a.Name != "ada" {
 		t.Errorf("changed since it was read: %+v, %v", a, err)
 	}
-	if a, err := r.believe(t.Context(), bobs); err != unknown {
+	if a, err := r.people.believe(t.Context(), bobs); err != unknown {
 		t.Errorf("removed since it was read: %+v, %v", a, err)
 	}
 	r.finds(t)
 	i.run(`insert into account select * from kept_account`)
-	if a, err := r.believe(t.Context(), read(bob)); !errors.Is(err, ErrTampered) {
+	if a, err := r.people.believe(t.Context(), read(bob)); !errors.Is(err, ErrTampered) {
 		t.Errorf("put back: %+v, %v", a, err)
 	}
 	r.finds(t, store.Finding{Table: "account", Row: number(bob.ID), Wrong: store.Older, Account: int64(bob.ID)})
@@ -160,16 +160,16 @@ func TestChangedSinceItWasRead(t *testing.T) {
 func TestSavedTooLate(t *testing.T) {
 	r := setUp(t)
 	ada := r.account(t, NewAccount{Name: "ada"})
-	a, err := r.Get(t.Context(), r.db, ada.ID)
+	a, err := r.people.Get(t.Context(), r.db, ada.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.change(t, func(tx *store.Tx) error { return r.AddMail(t.Context(), tx, ada.ID, "ada@example.org") })
+	r.change(t, func(tx *store.Tx) error { return r.people.AddMail(t.Context(), tx, ada.ID, "ada@example.org") })
 	a.Display = "late"
-	if err := r.try(t, func(tx *store.Tx) error { return r.save(t.Context(), tx, &a) }); err == nil || !strings.Contains(err.Error(), "changed meanwhile") {
+	if err := r.try(t, func(tx *store.Tx) error { return r.people.save(t.Context(), tx, &a) }); err == nil || !strings.Contains(err.Error(), "changed meanwhile") {
 		t.Errorf("saved too late: %v", err)
 	}
-	if a, err := r.Get(t.Context(), r.db, ada.ID); err != nil || a.Display == "late" || a.Mail != "ada@example.org" {
+	if a, err := r.people.Get(t.Context(), r.db, ada.ID); err != nil || a.Display == "late" || a.Mail != "ada@example.org" {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
@@ -189,7 +189,7 @@ func TestBoundGroups(t *testing.T) {
 	b.member(2, 1)
 	b.member(3, 2)
 	b.sabotage(t, `update team set created = 1 where name = 'forged'`)
-	if err := b.Bind(t.Context()); err != nil {
+	if err := b.binding.Bind(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for name, privileged := range map[string]bool{"staff": false, "guests": false, "auditors": true} {
@@ -201,7 +201,7 @@ func TestBoundGroups(t *testing.T) {
 		t.Errorf("forged: %+v, %v", g, err)
 	}
 	for name, want := range map[string]Account{"ada": {Groups: []string{"guests", "staff"}}, "bob": {Groups: []string{"forged"}, Privileged: true}} {
-		if a, err := b.Find(t.Context(), b.db, name); err != nil || !slices.Equal(a.Groups, want.Groups) || a.Privileged != want.Privileged {
+		if a, err := b.people.Find(t.Context(), b.db, name); err != nil || !slices.Equal(a.Groups, want.Groups) || a.Privileged != want.Privileged {
 			t.Errorf("%s: %+v, %v", name, a, err)
 		}
 	}
@@ -213,7 +213,7 @@ func TestBoundOnce(t *testing.T) {
 	r := setUp(t)
 	is := func(want bool) {
 		t.Helper()
-		if done, err := r.Bound(t.Context()); err != nil || done != want {
+		if done, err := r.binding.Bound(t.Context()); err != nil || done != want {
 			t.Errorf("bound: %t, %v", done, err)
 		}
 	}
@@ -222,7 +222,7 @@ func TestBoundOnce(t *testing.T) {
 	is(false) // it was broken off
 	r.finds(t)
 	for range 2 {
-		if err := r.NoteBound(t.Context()); err != nil {
+		if err := r.binding.NoteBound(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		is(true)
@@ -231,10 +231,10 @@ func TestBoundOnce(t *testing.T) {
 	is(true)
 	r.finds(t, store.Finding{Table: "milestone", Row: bound, Wrong: store.Missing})
 	r.intruder(t).run(`drop table milestone`)
-	if done, err := r.Bound(t.Context()); err == nil {
+	if done, err := r.binding.Bound(t.Context()); err == nil {
 		t.Errorf("nobody can tell: %t", done)
 	}
-	if err := r.NoteBound(t.Context()); err == nil {
+	if err := r.binding.NoteBound(t.Context()); err == nil {
 		t.Error("it was written down, and there is no table")
 	}
 }

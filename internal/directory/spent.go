@@ -28,7 +28,7 @@ const aloneFor = time.Hour
 // Spend takes a once-key: false means that somebody was there before. It counts with the
 // change it is part of. Whoever removes the row gains nothing by it: where the credential's
 // own state does not refuse the answer the second time, the log does.
-func (d *Directory) Spend(ctx context.Context, tx *store.Tx, o Once, now time.Time) (bool, error) {
+func (cs *Credentials) Spend(ctx context.Context, tx *store.Tx, o Once, now time.Time) (bool, error) {
 	if o.Key == "" {
 		return true, nil
 	}
@@ -36,8 +36,8 @@ func (d *Directory) Spend(ctx context.Context, tx *store.Tx, o Once, now time.Ti
 	if err != nil || n == 0 || !o.Alone {
 		return n == 1, err
 	}
-	if d.db.Over("spent", o.name()) {
-		d.report("spent", o.Key+"/"+strconv.FormatInt(int64(o.Credential), 10), store.Missing, 0)
+	if cs.db.Over("spent", o.name()) {
+		cs.report("spent", o.Key+"/"+strconv.FormatInt(int64(o.Credential), 10), store.Missing, 0)
 		return false, nil
 	}
 	tx.End("spent", o.name(), tx.Now().Add(aloneFor))

@@ -13,7 +13,10 @@ func TestSpentBeyondItsRow(t *testing.T) {
 	r := setUpOn(t, filepath.Join(t.TempDir(), "directory.db"))
 	spend := func(o Once) (fresh bool) {
 		t.Helper()
-		r.change(t, func(tx *store.Tx) (err error) { fresh, err = r.Spend(t.Context(), tx, o, tx.Now()); return err })
+		r.change(t, func(tx *store.Tx) (err error) {
+			fresh, err = r.credentials.Spend(t.Context(), tx, o, tx.Now())
+			return err
+		})
 		return fresh
 	}
 	alone, state := Once{Credential: 3, Key: "c1", Alone: true}, Once{Credential: 3, Key: "t1"}

@@ -99,7 +99,7 @@ func (p *sweep) strand(ctx context.Context, s strand) error {
 		if a.account != at {
 			p.missing(s, at, wanted)
 			at, wanted = a.account, nil
-			_, err := p.holder(ctx, &a)
+			_, err := p.held.holder(ctx, &a)
 			if ours(err) != nil {
 				return err
 			}
@@ -171,10 +171,10 @@ func (p *sweep) orphans(ctx context.Context, o orphan, above, upTo int64) error 
 }
 
 // inspectRemoved goes through the names that were taken away.
-func (d *Directory) inspectRemoved(ctx context.Context) error {
+func (i *Inspection) inspectRemoved(ctx context.Context) error {
 	last := ""
-	return d.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		rows, err := d.db.Query(ctx, `select alias, account, mac from account_alias where account <= 0 and alias > $1 order by alias limit $2`, last, inspectPage)
+	return i.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		rows, err := i.db.Query(ctx, `select alias, account, mac from account_alias where account <= 0 and alias > $1 order by alias limit $2`, last, inspectPage)
 		if err != nil {
 			return false, err
 		}
@@ -186,8 +186,8 @@ func (d *Directory) inspectRemoved(ctx context.Context) error {
 			if err := rows.Scan(&last, &account, &mac); err != nil {
 				return false, err
 			}
-			if !d.keys.VerifyMAC(keyring.Account, spelling(last, account), mac) {
-				d.report("account_alias", last, store.Altered, 0)
+			if !i.keys.VerifyMAC(keyring.Account, spelling(last, account), mac) {
+				i.report("account_alias", last, store.Altered, 0)
 			}
 		}
 		return n == inspectPage, rows.Err()
@@ -196,17 +196,17 @@ func (d *Directory) inspectRemoved(ctx context.Context) error {
 
 // inspectTokens goes through the hardware tokens. One of them that is missing is found when
 // it is asked for.
-func (d *Directory) inspectTokens(ctx context.Context) error {
+func (i *Inspection) inspectTokens(ctx context.Context) error {
 	last := int64(-1 << 63)
-	return d.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		rows, err := d.db.Query(ctx, `select `+tokenColumns+` from token t where t.id > $1 order by t.id limit $2`, last, inspectPage)
+	return i.db.Walk(ctx, func(ctx context.Context) (bool, error) {
+		rows, err := i.db.Query(ctx, `select `+tokenColumns+` from token t where t.id > $1 order by t.id limit $2`, last, inspectPage)
 		if err != nil {
 			return false, err
 		}
 		defer rows.Close()
 		n := 0
 		for ; rows.Next(); n++ {
-			t, err := d.scanToken(ctx, rows)
+			t, err := i.tokens.scan(ctx, rows)
 			if ours(err) != nil {
 				return false, err
 			}
@@ -217,12 +217,12 @@ func (d *Directory) inspectTokens(ctx context.Context) error {
 }
 
 // inspectMilestones looks at what happened once and for good.
-func (d *Directory) inspectMilestones(ctx context.Context) error {
-	_, err := d.Administered(ctx, d.db)
+func (i *Inspection) inspectMilestones(ctx context.Context) error {
+	_, err := i.milestones.Administered(ctx, i.db)
 	if err != nil {
 		return err
 	}
-	rows, err := d.db.Query(ctx, `select name, account, at, mac from milestone`)
+	rows, err := i.db.Query(ctx, `select name, account, at, mac from milestone`)
 	if err != nil {
 		return err
 	}
@@ -234,24 +234,24 @@ func (d *Directory) inspectMilestones(ctx context.Context) error {
 		if err := rows.Scan(&name, &account, &at, &mac); err != nil {
 			return err
 		}
-		if !d.keys.VerifyMAC(keyring.Milestone, milestoneFields(name, account, at), mac) {
-			d.report("milestone", name, store.Altered, assurance.AccountID(account))
+		if !i.keys.VerifyMAC(keyring.Milestone, milestoneFields(name, account, at), mac) {
+			i.report("milestone", name, store.Altered, assurance.AccountID(account))
 		}
 	}
-	return errors.Join(rows.Err(), d.milestoneLost(ctx, administered), d.milestoneLost(ctx, bound))
+	return errors.Join(rows.Err(), i.milestoneLost(ctx, administered), i.milestoneLost(ctx, bound))
 }
 
-func (d *Directory) milestoneLost(ctx context.Context, name string) error {
-	lost, err := d.db.View().Lost(ctx, "milestone", store.NumberOf(name), func(ctx context.Context) (bool, error) {
+func (i *Inspection) milestoneLost(ctx context.Context, name string) error {
+	lost, err := i.db.View().Lost(ctx, "milestone", store.NumberOf(name), func(ctx context.Context) (bool, error) {
 		var at int64
-		err := d.db.QueryRow(ctx, `select at from milestone where name = $1`, name).Scan(&at)
+		err := i.db.QueryRow(ctx, `select at from milestone where name = $1`, name).Scan(&at)
 		if errors.Is(err, store.ErrNotFound) {
 			return false, nil
 		}
 		return true, err
 	})
 	if lost {
-		d.report("milestone", name, store.Missing, 0)
+		i.report("milestone", name, store.Missing, 0)
 	}
 	return err
 }

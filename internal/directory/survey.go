@@ -20,17 +20,29 @@ type Surveyed struct {
 // surveyPage is how many accounts are read at once.
 const surveyPage = 500
 
-// Survey calls fn with every account by number, a page at a time, in a number of
+// Survey goes through all accounts.
+type Survey struct {
+	people people
+	held   held
+}
+
+// NewSurvey makes a Survey.
+func NewSurvey(p Parts) *Survey {
+	k := keptBy(p)
+	return &Survey{people: people{k}, held: held{k}}
+}
+
+// Each calls fn with every account by number, a page at a time, in a number of
 // queries that grows with the accounts and not with their square. A row that is
 // not believed does not end it.
-func (d *Directory) Survey(ctx context.Context, r store.Reader, fn func(Surveyed) error) error {
+func (s *Survey) Each(ctx context.Context, r store.Reader, fn func(Surveyed) error) error {
 	for last, more := int64(0), true; more; {
-		page, err := d.surveyed(ctx, r, last)
+		page, err := s.page(ctx, r, last)
 		if err != nil {
 			return err
 		}
-		for _, s := range page.all {
-			if err := fn(*s); err != nil {
+		for _, one := range page.all {
+			if err := fn(*one); err != nil {
 				return err
 			}
 		}
@@ -47,9 +59,9 @@ type surveying struct {
 	held belongings
 }
 
-// surveyed reads one page. Accounts and what hangs from them are one statement, so that
+// page reads one page. Accounts and what hangs from them are one statement, so that
 // neither is newer.
-func (d *Directory) surveyed(ctx context.Context, r store.Reader, after int64) (*surveying, error) {
+func (s *Survey) page(ctx context.Context, r store.Reader, after int64) (*surveying, error) {
 	rows, err := r.Query(ctx, `select `+accountColumns+`, `+credentialColumns+` from account a left join credential c on c.account = a.id
 		where a.id > $1 and a.id <= coalesce((select max(id) from (select id from account where id > $1 order by id limit $2) page), 0) order by a.id, c.id`, after, surveyPage)
 	if err != nil {
@@ -64,7 +76,7 @@ func (d *Directory) surveyed(ctx context.Context, r store.Reader, after int64) (
 			return nil, err
 		}
 		if a.id != page.last {
-			if err := page.begin(ctx, d, &a); err != nil {
+			if err := page.begin(ctx, s, &a); err != nil {
 				return nil, err
 			}
 		}
@@ -80,10 +92,10 @@ func (d *Directory) surveyed(ctx context.Context, r store.Reader, after int64) (
 }
 
 // begin takes the first row of an account.
-func (p *surveying) begin(ctx context.Context, d *Directory, row *accountRow) error {
+func (p *surveying) begin(ctx context.Context, s *Survey, row *accountRow) error {
 	p.end()
 	p.last, p.rows = row.id, p.rows+1
-	a, err := d.believe(ctx, row)
+	a, err := s.people.believe(ctx, row)
 	switch {
 	case errors.Is(err, ErrTampered):
 		p.all = append(p.all, &Surveyed{Account: Account{ID: assurance.AccountID(row.id), Name: row.account.Name}, Tampered: true})
@@ -92,7 +104,7 @@ func (p *surveying) begin(ctx context.Context, d *Directory, row *accountRow) er
 		return err
 	default:
 		p.all = append(p.all, &Surveyed{Account: a})
-		p.held = belongings{holder: &holder{Directory: d, account: a.ID, version: a.version, roster: a.roster}}
+		p.held = belongings{holder: &holder{held: s.held, account: a.ID, version: a.version, roster: a.roster}}
 	}
 	return nil
 }

@@ -69,14 +69,20 @@ func likenessFields(secret []byte) *keyring.Fields {
 	return keyring.NewFields().String("token likeness").Bytes(secret)
 }
 
+// Tokens reads and writes hardware tokens.
+type Tokens struct{ kept }
+
+// NewTokens makes Tokens.
+func NewTokens(p Parts) *Tokens { return &Tokens{keptBy(p)} }
+
 // Twin returns the serial of another token that has this secret, and empty for none.
-func (d *Directory) Twin(ctx context.Context, r store.Reader, secret []byte, serial string) (string, error) {
-	return d.twin(ctx, r, d.keys.MACs(keyring.Token, likenessFields(secret)), serial)
+func (ts *Tokens) Twin(ctx context.Context, r store.Reader, secret []byte, serial string) (string, error) {
+	return ts.twin(ctx, r, ts.keys.MACs(keyring.Token, likenessFields(secret)), serial)
 }
 
-func (d *Directory) twin(ctx context.Context, r store.Reader, digests [][]byte, serial string) (string, error) {
+func (ts *Tokens) twin(ctx context.Context, r store.Reader, digests [][]byte, serial string) (string, error) {
 	for _, digest := range digests {
-		t, err := d.scanToken(ctx, r.QueryRow(ctx, `select `+tokenColumns+` from token t where t.likeness = $1 and t.serial <> $2`, digest, serial))
+		t, err := ts.scan(ctx, r.QueryRow(ctx, `select `+tokenColumns+` from token t where t.likeness = $1 and t.serial <> $2`, digest, serial))
 		if err == nil {
 			return t.Serial, nil
 		}
@@ -88,9 +94,9 @@ func (d *Directory) twin(ctx context.Context, r store.Reader, digests [][]byte, 
 }
 
 // Liken says what makes a token's answers, where that was not known when it came.
-func (d *Directory) Liken(t *Token, secret []byte) {
+func (ts *Tokens) Liken(t *Token, secret []byte) {
 	if len(t.likeness) == 0 && t.State != TokenRevoked {
-		t.likeness = d.keys.MAC(keyring.Token, likenessFields(secret))
+		t.likeness = ts.keys.MAC(keyring.Token, likenessFields(secret))
 	}
 }
 
@@ -98,7 +104,7 @@ func (t Token) aad() keyring.AAD {
 	return keyring.AAD{Table: "token", Column: "seed", Row: t.id, Account: int64(t.Account)}
 }
 
-func (d *Directory) scanToken(ctx context.Context, row scanner) (Token, error) {
+func (ts *Tokens) scan(ctx context.Context, row scanner) (Token, error) {
 	var t Token
 	var issued, account, credential, created int64
 	var sealed, mac []byte
@@ -108,20 +114,20 @@ func (d *Directory) scanToken(ctx context.Context, row scanner) (Token, error) {
 	}
 	t.Issued, t.Created = store.Time(issued), store.Time(created)
 	t.Account, t.Credential = assurance.AccountID(account), assurance.CredentialID(credential)
-	if !d.keys.VerifyMAC(keyring.Token, t.fields(sealed), mac) {
-		return Token{id: t.id, Serial: t.Serial}, d.tampered("token", t.id, t.Account)
+	if !ts.keys.VerifyMAC(keyring.Token, t.fields(sealed), mac) {
+		return Token{id: t.id, Serial: t.Serial}, ts.tampered("token", t.id, t.Account)
 	}
-	if t.Seed, err = d.keys.Open(keyring.Token, t.aad(), sealed); err != nil {
-		return Token{id: t.id, Serial: t.Serial}, d.tampered("token", t.id, t.Account)
+	if t.Seed, err = ts.keys.Open(keyring.Token, t.aad(), sealed); err != nil {
+		return Token{id: t.id, Serial: t.Serial}, ts.tampered("token", t.id, t.Account)
 	}
-	return t, d.newest(ctx, "token", t.id, t.version, t.Account)
+	return t, ts.newest(ctx, "token", t.id, t.version, t.Account)
 }
 
-// Token returns the token of this serial, as it is printed on the device.
-func (d *Directory) Token(ctx context.Context, r store.Reader, serial string) (Token, error) {
-	t, err := d.scanToken(ctx, r.QueryRow(ctx, `select `+tokenColumns+` from token t where t.serial = $1`, serial))
+// Get returns the token of this serial, as it is printed on the device.
+func (ts *Tokens) Get(ctx context.Context, r store.Reader, serial string) (Token, error) {
+	t, err := ts.scan(ctx, r.QueryRow(ctx, `select `+tokenColumns+` from token t where t.serial = $1`, serial))
 	if errors.Is(err, store.ErrNotFound) {
-		d.missed(serial)
+		ts.missed(serial)
 		return Token{}, &failure.Error{Class: failure.NotFound, Public: "There is no token of that serial number.", Reason: "unknown-token"}
 	}
 	return t, err
@@ -132,16 +138,16 @@ func (d *Directory) Token(ctx context.Context, r store.Reader, serial string) (T
 const usedSerial = "serial"
 
 // missed reports a token that is not there and was used, and whether it was.
-func (d *Directory) missed(serial string) bool {
-	was := d.db.Newest(usedSerial, store.NumberOf(serial)) > 0
+func (ts *Tokens) missed(serial string) bool {
+	was := ts.db.Newest(usedSerial, store.NumberOf(serial)) > 0
 	if was {
-		d.report("token", serial, store.Missing, 0)
+		ts.report("token", serial, store.Missing, 0)
 	}
 	return was
 }
 
-// Tokens chooses tokens. The zero Tokens is all of them.
-type Tokens struct {
+// WhichTokens chooses tokens. The zero WhichTokens is all of them.
+type WhichTokens struct {
 	// Serial is a part of the serial number.
 	Serial string
 	State  string
@@ -149,8 +155,8 @@ type Tokens struct {
 	Owner assurance.AccountID
 }
 
-// ListTokens returns tokens by serial after the given one, at most limit.
-func (d *Directory) ListTokens(ctx context.Context, r store.Reader, w Tokens, after string, limit int) ([]Token, error) {
+// List returns tokens by serial after the given one, at most limit.
+func (ts *Tokens) List(ctx context.Context, r store.Reader, w WhichTokens, after string, limit int) ([]Token, error) {
 	rows, err := r.Query(ctx, `select `+tokenColumns+` from token t where t.serial > $1 and t.serial like $2 escape '!'
 		and (cast($3 as text) = '' or t.state = $3) and (cast($4 as bigint) = 0 or t.account = $4) order by t.serial limit $5`,
 		after, "%"+escapeLike(w.Serial)+"%", w.State, int64(w.Owner), limit)
@@ -160,7 +166,7 @@ func (d *Directory) ListTokens(ctx context.Context, r store.Reader, w Tokens, af
 	defer rows.Close()
 	var out []Token
 	for rows.Next() {
-		t, err := d.scanToken(ctx, rows)
+		t, err := ts.scan(ctx, rows)
 		switch {
 		case errors.Is(err, ErrTampered):
 			t = Token{Serial: t.Serial, State: Tampered}
@@ -191,8 +197,8 @@ func placeholders(n int) string {
 	return b.String()
 }
 
-// KnownTokens returns those of the serials that exist already.
-func (d *Directory) KnownTokens(ctx context.Context, r store.Reader, serials []string) ([]string, error) {
+// Known returns those of the serials that exist already.
+func (ts *Tokens) Known(ctx context.Context, r store.Reader, serials []string) ([]string, error) {
 	var out []string
 	for len(serials) > 0 {
 		n := min(len(serials), tokensAtOnce)
@@ -226,24 +232,24 @@ func serialsOf(ctx context.Context, r store.Reader, args []any) ([]string, error
 	return out, rows.Err()
 }
 
-// AddTokens puts tokens into stock, all or none: a serial that exists is a
+// Add puts tokens into stock, all or none: a serial that exists is a
 // Conflict, which ends the transaction. Each has a statement of its own: SQLite
 // keeps a journal in memory for every one that writes several rows, and that
 // grows with the square of a large import.
-func (d *Directory) AddTokens(ctx context.Context, tx *store.Tx, tokens []Token) error {
+func (ts *Tokens) Add(ctx context.Context, tx *store.Tx, tokens []Token) error {
 	first := tokenID()
 	for i, t := range tokens {
 		t.id, t.State, t.version, t.Account, t.Credential = first+int64(i), TokenStock, 1, 0, 0
 		t.Created, t.Issued = tx.Now().Truncate(time.Microsecond), t.Issued.Truncate(time.Microsecond)
-		if err := d.single(ctx, tx, &t); err != nil {
+		if err := ts.single(ctx, tx, &t); err != nil {
 			return err
 		}
-		if d.missed(t.Serial) {
+		if ts.missed(t.Serial) {
 			return failure.New(failure.Conflict, "A token of the serial number %q was there, and somebody removed its row; nothing was imported.", t.Serial)
 		}
-		sealed := d.keys.Seal(keyring.Token, t.aad(), t.Seed)
+		sealed := ts.keys.Seal(keyring.Token, t.aad(), t.Seed)
 		_, err := tx.Exec(ctx, `insert into token (id, serial, manufacturer, kind, detail, issued, seed, state, batch, created, likeness, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
-			t.id, t.Serial, t.Manufacturer, t.Kind, t.Detail, store.Unix(t.Issued), sealed, t.State, t.Batch, store.Unix(t.Created), t.likeness, d.keys.MAC(keyring.Token, t.fields(sealed)))
+			t.id, t.Serial, t.Manufacturer, t.Kind, t.Detail, store.Unix(t.Issued), sealed, t.State, t.Batch, store.Unix(t.Created), t.likeness, ts.keys.MAC(keyring.Token, t.fields(sealed)))
 		if errors.Is(err, store.ErrConflict) {
 			return failure.New(failure.Conflict, "A token of the serial number %q, or of the same secret, is there already; nothing was imported.", t.Serial)
 		}
@@ -256,13 +262,13 @@ func (d *Directory) AddTokens(ctx context.Context, tx *store.Tx, tokens []Token)
 
 // single refuses a secret that another token has, also one of the same file. The
 // index refuses those under the newest key; only under older ones must be looked.
-func (d *Directory) single(ctx context.Context, tx *store.Tx, t *Token) error {
+func (ts *Tokens) single(ctx context.Context, tx *store.Tx, t *Token) error {
 	if len(t.Secret) == 0 {
 		return nil
 	}
-	digests := d.keys.MACs(keyring.Token, likenessFields(t.Secret))
+	digests := ts.keys.MACs(keyring.Token, likenessFields(t.Secret))
 	t.likeness = digests[0]
-	twin, err := d.twin(ctx, tx, digests[1:], t.Serial)
+	twin, err := ts.twin(ctx, tx, digests[1:], t.Serial)
 	if err == nil && twin != "" {
 		err = failure.New(failure.Conflict, "The token %q has the secret of the token %q, which is there already; nothing was imported.", t.Serial, twin)
 	}
@@ -277,17 +283,17 @@ func tokenID() int64 {
 	return int64(binary.BigEndian.Uint64(b[:])>>2) + 1
 }
 
-// UpdateToken writes where a token is that was read in the same transaction.
+// Update writes where a token is that was read in the same transaction.
 // Somebody else's change in between is a Conflict.
-func (d *Directory) UpdateToken(ctx context.Context, tx *store.Tx, t Token) error {
+func (ts *Tokens) Update(ctx context.Context, tx *store.Tx, t Token) error {
 	old := t.version
 	t.version++
 	if t.State == TokenRevoked {
 		t.likeness = nil
 	}
-	sealed := d.keys.Seal(keyring.Token, t.aad(), t.Seed)
+	sealed := ts.keys.Seal(keyring.Token, t.aad(), t.Seed)
 	n, err := tx.Exec(ctx, `update token set seed = $3, state = $4, account = $5, credential = $6, version = $7, likeness = $8, mac = $9 where id = $1 and version = $2`,
-		t.id, old, sealed, t.State, int64(t.Account), int64(t.Credential), t.version, t.likeness, d.keys.MAC(keyring.Token, t.fields(sealed)))
+		t.id, old, sealed, t.State, int64(t.Account), int64(t.Credential), t.version, t.likeness, ts.keys.MAC(keyring.Token, t.fields(sealed)))
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The token was changed meanwhile; try again.")
 	}

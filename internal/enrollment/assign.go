@@ -30,7 +30,7 @@ func (e *Enrollments) Assignable(kind string, text []byte) (authenticator.Enroll
 // whoever hands something over has had it in their hands.
 func (e *Enrollments) AssignIn(ctx context.Context, tx *store.Tx, account directory.Account, c directory.Credential) (directory.Credential, error) {
 	c.Account, c.Quarantine = account.ID, e.now().Add(e.quarantine)
-	c, err := e.directory.AddCredential(ctx, tx, c)
+	c, err := e.credentials.Add(ctx, tx, c)
 	if err != nil {
 		return c, err
 	}

@@ -11,8 +11,8 @@ import (
 
 // Endings ends authenticators inside other rooms' changes, which say why.
 type Endings struct {
-	directory *directory.Directory
-	now       func() time.Time
+	credentials *directory.Credentials
+	now         func() time.Time
 }
 
 // RevokeIn revokes a credential that was read in this transaction, inside
@@ -21,24 +21,24 @@ type Endings struct {
 // longer counts.
 func (ed *Endings) RevokeIn(ctx context.Context, tx *store.Tx, c *directory.Credential, by directory.Cause, whose int64) error {
 	if c.Lost() {
-		return ed.directory.Outlive(ctx, tx, *c)
+		return ed.credentials.Outlive(ctx, tx, *c)
 	}
 	c.EndAt(ed.now(), directory.CredentialRevoked, by, whose)
 	tx.Announce(directory.Topic(c.Account))
-	return ed.directory.UpdateCredential(ctx, tx, *c)
+	return ed.credentials.Update(ctx, tx, *c)
 }
 
 // retire revokes what an account has of a kind, also what is used up: what it showed
 // ends with it.
 func (ed *Endings) retire(ctx context.Context, tx *store.Tx, account assurance.AccountID, kind string) error {
-	rows, err := ed.directory.Credentials(ctx, tx, account)
+	rows, err := ed.credentials.All(ctx, tx, account)
 	if err != nil {
 		return err
 	}
 	for _, c := range rows {
 		if c.Kind == kind && c.Status != directory.CredentialRevoked {
 			c.EndAt(ed.now(), directory.CredentialRevoked, directory.ByNewer, 0)
-			if err := ed.directory.UpdateCredential(ctx, tx, c); err != nil {
+			if err := ed.credentials.Update(ctx, tx, c); err != nil {
 				return err
 			}
 		}

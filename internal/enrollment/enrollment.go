@@ -46,8 +46,9 @@ const (
 
 // Parts are what Enrollments are made of.
 type Parts struct {
-	DB        *store.DB
-	Directory *directory.Directory
+	DB          *store.DB
+	Accounts    *directory.Accounts
+	Credentials *directory.Credentials
 	// Strangers counts what is refused to whoever has shown nothing.
 	Strangers *signin.Strangers
 	// Outbox takes the notices to people.
@@ -91,17 +92,17 @@ type Pieces struct {
 // New makes the pieces.
 func New(p Parts) Pieces {
 	kinds := kindList(p.Authenticators)
-	notices := &Notices{directory: p.Directory, outbox: p.Outbox, now: p.Now}
-	endings := &Endings{directory: p.Directory, now: p.Now}
-	listing := &Listing{db: p.DB, directory: p.Directory, kinds: kinds, pins: p.PINs, now: p.Now}
+	notices := &Notices{people: p.Accounts, outbox: p.Outbox, now: p.Now}
+	endings := &Endings{credentials: p.Credentials, now: p.Now}
+	listing := &Listing{db: p.DB, credentials: p.Credentials, kinds: kinds, pins: p.PINs, now: p.Now}
 	return Pieces{
 		Listing: listing, Endings: endings, Notices: notices,
-		Enrollments: &Enrollments{db: p.DB, directory: p.Directory, strangers: p.Strangers, tries: p.Tries, tickets: p.Tickets, kind: kinds.of, describe: listing.Describe,
+		Enrollments: &Enrollments{db: p.DB, people: p.Accounts, credentials: p.Credentials, strangers: p.Strangers, tries: p.Tries, tickets: p.Tickets, kind: kinds.of, describe: listing.Describe,
 			messages: p.Messages, endings: endings, tell: notices.Tell, quarantine: p.Quarantine, now: p.Now},
-		Changes: &Changes{db: p.DB, directory: p.Directory, endings: endings, describe: listing.Describe, spare: p.Spare, tell: notices.Tell, now: p.Now},
-		PINs:    &PINs{db: p.DB, directory: p.Directory, tickets: p.Tickets, sessions: p.Sessions, kinds: p.PINs, describe: listing.Describe, tell: notices.Tell},
-		Passes:  &Passes{directory: p.Directory, endings: endings, issue: p.NewPass, now: p.Now},
-		Keys:    &Keys{directory: p.Directory, issue: p.NewKey},
+		Changes: &Changes{db: p.DB, people: p.Accounts, credentials: p.Credentials, endings: endings, describe: listing.Describe, spare: p.Spare, tell: notices.Tell, now: p.Now},
+		PINs:    &PINs{db: p.DB, people: p.Accounts, credentials: p.Credentials, tickets: p.Tickets, sessions: p.Sessions, kinds: p.PINs, describe: listing.Describe, tell: notices.Tell},
+		Passes:  &Passes{credentials: p.Credentials, endings: endings, issue: p.NewPass, now: p.Now},
+		Keys:    &Keys{credentials: p.Credentials, issue: p.NewKey},
 	}
 }
 
@@ -110,18 +111,19 @@ type teller func(ctx context.Context, tx *store.Tx, account directory.Account, s
 
 // Enrollments takes what people set up, and what is handed to them.
 type Enrollments struct {
-	db         *store.DB
-	directory  *directory.Directory
-	strangers  *signin.Strangers
-	tries      *signin.Tries
-	tickets    *ticket.Tickets
-	kind       func(kind string) authenticator.Authenticator // nil where there is none
-	describe   func(c directory.Credential) Authenticator
-	messages   *signin.Messages
-	endings    *Endings
-	tell       teller
-	quarantine time.Duration
-	now        func() time.Time
+	db          *store.DB
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	strangers   *signin.Strangers
+	tries       *signin.Tries
+	tickets     *ticket.Tickets
+	kind        func(kind string) authenticator.Authenticator // nil where there is none
+	describe    func(c directory.Credential) Authenticator
+	messages    *signin.Messages
+	endings     *Endings
+	tell        teller
+	quarantine  time.Duration
+	now         func() time.Time
 }
 
 // Offer is what a page shows so that the person can enroll.
@@ -219,18 +221,18 @@ func (b begun) continued(g signin.Grant) error {
 // account never had two factors, or gave them up: to somebody who lost them to an
 // attack what is new is new.
 func (e *Enrollments) person(ctx context.Context, r store.Reader, id assurance.AccountID, kind string) (authenticator.Person, bool, error) {
-	a, err := e.directory.Get(ctx, r, id)
+	a, err := e.people.Get(ctx, r, id)
 	if err != nil {
 		return authenticator.Person{}, false, err
 	}
 	if a.State != directory.Active {
 		return authenticator.Person{}, false, failure.Refuse("suspended", "The account is suspended.")
 	}
-	rows, err := e.directory.Credentials(ctx, r, id)
+	rows, err := e.credentials.All(ctx, r, id)
 	if err != nil {
 		return authenticator.Person{}, false, err
 	}
-	mails, err := e.directory.Mails(ctx, r, id)
+	mails, err := e.people.Mails(ctx, r, id)
 	if err != nil {
 		return authenticator.Person{}, false, err
 	}
@@ -323,7 +325,7 @@ func (e *Enrollments) refused(ctx context.Context, g signin.Grant, p pending, r 
 }
 
 func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p pending, c directory.Credential, enrolled authenticator.Enrolled) (directory.Credential, error) {
-	account, err := e.directory.Get(ctx, tx, p.Account)
+	account, err := e.people.Get(ctx, tx, p.Account)
 	if err != nil {
 		return c, err
 	}
@@ -335,11 +337,11 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 			return c, err
 		}
 	}
-	if c, err = e.directory.AddCredential(ctx, tx, c); err != nil {
+	if c, err = e.credentials.Add(ctx, tx, c); err != nil {
 		return c, err
 	}
 	// A credential made a moment ago has spent nothing before.
-	if _, err := e.directory.Spend(ctx, tx, directory.Once{Credential: c.ID, Key: enrolled.Once, Alone: true}, e.now()); err != nil {
+	if _, err := e.credentials.Spend(ctx, tx, directory.Once{Credential: c.ID, Key: enrolled.Once, Alone: true}, e.now()); err != nil {
 		return c, err
 	}
 	en := entryOf(g, "credential.enrolled", c)
@@ -363,12 +365,12 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 
 // calm ends an account's risk: whoever set a new password knows what nobody else does.
 func (e *Enrollments) calm(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
-	account, err := e.directory.Get(ctx, tx, id)
+	account, err := e.people.Get(ctx, tx, id)
 	if err != nil {
 		return err
 	}
 	account.Risk = time.Time{}
-	return e.directory.Update(ctx, tx, account)
+	return e.people.Update(ctx, tx, account)
 }
 
 // entryOf is what the log says of a credential that its owner changed.

@@ -60,7 +60,7 @@ func TestEnroll(t *testing.T) {
 		r.change(func(tx *store.Tx) error {
 			phone := r.newest("bob")["totp"]
 			c.taken(&phone)
-			return r.directory.UpdateCredential(t.Context(), tx, phone)
+			return r.credentials.Update(t.Context(), tx, phone)
 		})
 		offer, err := r.Enrollments.Begin(t.Context(), g, "passkey")
 		if err != nil || offer.Prompt.Label != "bob" || !offer.Expires.Equal(began.Add(codeLife)) {
@@ -127,7 +127,7 @@ func TestOfferEnds(t *testing.T) {
 		r.change(func(tx *store.Tx) error {
 			a := r.account("bob")
 			a.State = state
-			return r.directory.Update(t.Context(), tx, a)
+			return r.people.Update(t.Context(), tx, a)
 		})
 	}
 	suspend(directory.Suspended)
@@ -150,17 +150,17 @@ func TestReplaces(t *testing.T) {
 	r := setUp(t)
 	r.person("bob", "password", "totp", "recoverycode")
 	r.change(func(tx *store.Tx) error {
-		bob, err := r.directory.Get(t.Context(), tx, r.account("bob").ID)
+		bob, err := r.people.Get(t.Context(), tx, r.account("bob").ID)
 		if err != nil {
 			return err
 		}
 		bob.Risk = began
-		if err := r.directory.Update(t.Context(), tx, bob); err != nil {
+		if err := r.people.Update(t.Context(), tx, bob); err != nil {
 			return err
 		}
 		saved := r.newest("bob")["recoverycode"]
 		saved.EndAt(began, directory.CredentialUsedUp, "", 0)
-		return r.directory.UpdateCredential(t.Context(), tx, saved)
+		return r.credentials.Update(t.Context(), tx, saved)
 	})
 	session := r.enters("bob", "password", "totp")
 	first := r.newest("bob")
@@ -179,7 +179,7 @@ func TestReplaces(t *testing.T) {
 			t.Errorf("it is called %q", label)
 		}
 	}
-	rows, err := r.directory.Credentials(t.Context(), r.db, r.account("bob").ID)
+	rows, err := r.credentials.All(t.Context(), r.db, r.account("bob").ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func TestPass(t *testing.T) {
 		}
 	}
 	active := 0
-	rows, err := r.directory.Credentials(t.Context(), r.db, bob.ID)
+	rows, err := r.credentials.All(t.Context(), r.db, bob.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,8 @@ type KeyTerms struct {
 
 // Keys issues automation keys.
 type Keys struct {
-	directory *directory.Directory
-	issue     func(t KeyTerms) (string, authenticator.Enrolled, error)
+	credentials *directory.Credentials
+	issue       func(t KeyTerms) (string, authenticator.Enrolled, error)
 }
 
 // IssueIn adds an automation key to a service account inside another room's
@@ -34,7 +34,7 @@ func (k *Keys) IssueIn(ctx context.Context, tx *store.Tx, account directory.Acco
 	if t.Label == "" {
 		t.Label = enrolled.Label
 	}
-	c, err := k.directory.AddCredential(ctx, tx, directory.Credential{Account: account.ID, Kind: "apikey", Label: t.Label,
+	c, err := k.credentials.Add(ctx, tx, directory.Credential{Account: account.ID, Kind: "apikey", Label: t.Label,
 		Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State})
 	return text, int64(c.ID), err
 }

@@ -19,11 +19,11 @@ type Kind struct {
 
 // Listing tells what people have and what they can set up. It changes nothing.
 type Listing struct {
-	db        *store.DB
-	directory *directory.Directory
-	kinds     kindList
-	pins      PINKinds
-	now       func() time.Time
+	db          *store.DB
+	credentials *directory.Credentials
+	kinds       kindList
+	pins        PINKinds
+	now         func() time.Time
 }
 
 // Kinds lists what people can enroll, in the order in which it is offered.
@@ -58,7 +58,7 @@ type Authenticator struct {
 // List returns the account's authenticators that are not revoked or used up,
 // oldest first.
 func (l *Listing) List(ctx context.Context, account assurance.AccountID) ([]Authenticator, error) {
-	rows, err := l.directory.Credentials(ctx, l.db, account)
+	rows, err := l.credentials.All(ctx, l.db, account)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +105,6 @@ func twoFactors(rows []directory.Credential, now time.Time) bool {
 
 // TwoFactors reports whether the account could sign in with two factors.
 func (l *Listing) TwoFactors(ctx context.Context, account assurance.AccountID) (bool, error) {
-	rows, err := l.directory.Credentials(ctx, l.db, account)
+	rows, err := l.credentials.All(ctx, l.db, account)
 	return twoFactors(rows, l.now()), err
 }

@@ -12,15 +12,15 @@ import (
 
 // Notices tells people what became of their authenticators.
 type Notices struct {
-	directory *directory.Directory
-	outbox    *notify.Outbox
-	now       func() time.Time
+	people *directory.Accounts
+	outbox *notify.Outbox
+	now    func() time.Time
 }
 
 // Tell queues the notice to every address of an account, inside the change that it tells
 // of, with what to do if it was not them.
 func (n *Notices) Tell(ctx context.Context, tx *store.Tx, account directory.Account, subject, what string) error {
-	mails, err := n.directory.Mails(ctx, tx, account.ID)
+	mails, err := n.people.Mails(ctx, tx, account.ID)
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,10 @@ const PassDefault = time.Hour
 
 // Passes issues temporary access passes.
 type Passes struct {
-	directory *directory.Directory
-	endings   *Endings
-	issue     func(now time.Time, lifetime time.Duration) (string, authenticator.Enrolled, error)
-	now       func() time.Time
+	credentials *directory.Credentials
+	endings     *Endings
+	issue       func(now time.Time, lifetime time.Duration) (string, authenticator.Enrolled, error)
+	now         func() time.Time
 }
 
 // EndIn revokes every pass of an account inside another room's change, and with
@@ -47,7 +47,7 @@ func (p *Passes) IssueIn(ctx context.Context, tx *store.Tx, account directory.Ac
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	_, err = p.directory.AddCredential(ctx, tx, directory.Credential{Account: account.ID, Kind: "accesspass", Label: "Temporary access pass",
+	_, err = p.credentials.Add(ctx, tx, directory.Credential{Account: account.ID, Kind: "accesspass", Label: "Temporary access pass",
 		Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State})
 	return shown, p.now().Add(lifetime), err
 }

@@ -40,13 +40,14 @@ type pendingPIN struct {
 
 // PINs are what owners and administrators do with PINs.
 type PINs struct {
-	db        *store.DB
-	directory *directory.Directory
-	tickets   *ticket.Tickets
-	sessions  *session.Endings
-	kinds     PINKinds
-	describe  func(c directory.Credential) Authenticator
-	tell      teller
+	db          *store.DB
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	tickets     *ticket.Tickets
+	sessions    *session.Endings
+	kinds       PINKinds
+	describe    func(c directory.Credential) Authenticator
+	tell        teller
 }
 
 // Begin lets the grant's account type a PIN for one of its authenticators,
@@ -67,7 +68,7 @@ func (pn *PINs) Begin(ctx context.Context, g signin.Grant, id assurance.Credenti
 
 // takes returns one of the grant's own active authenticators that can have a PIN.
 func (pn *PINs) takes(ctx context.Context, r store.Reader, g signin.Grant, id assurance.CredentialID) (directory.Credential, error) {
-	c, err := pn.directory.Credential(ctx, r, g.Account(), id)
+	c, err := pn.credentials.Get(ctx, r, g.Account(), id)
 	if err != nil {
 		return c, err
 	}
@@ -137,7 +138,7 @@ func (pn *PINs) Finish(ctx context.Context, g signin.Grant, secret, pin, again s
 		en := entryOf(g, "credential.pin-set", c)
 		en.Detail["sessions-ended"] = strconv.Itoa(ended)
 		tx.Record(en)
-		account, err := pn.directory.Get(ctx, tx, c.Account)
+		account, err := pn.people.Get(ctx, tx, c.Account)
 		if err != nil {
 			return err
 		}
@@ -149,7 +150,7 @@ func (pn *PINs) Finish(ctx context.Context, g signin.Grant, secret, pin, again s
 func (pn *PINs) rewrite(ctx context.Context, tx *store.Tx, c *directory.Credential, next authenticator.Enrolled) error {
 	c.State, c.Traits = next.State, next.Traits
 	tx.Announce(directory.Topic(c.Account))
-	return pn.directory.UpdateCredential(ctx, tx, *c)
+	return pn.credentials.Update(ctx, tx, *c)
 }
 
 // GiveIn replaces the PIN of a credential that was read in this transaction by

@@ -16,13 +16,14 @@ import (
 
 // Changes are what owners do with what they have.
 type Changes struct {
-	db        *store.DB
-	directory *directory.Directory
-	endings   *Endings
-	describe  func(c directory.Credential) Authenticator
-	spare     func(ctx context.Context, r store.Reader, l signin.Loss) error
-	tell      teller
-	now       func() time.Time
+	db          *store.DB
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	endings     *Endings
+	describe    func(c directory.Credential) Authenticator
+	spare       func(ctx context.Context, r store.Reader, l signin.Loss) error
+	tell        teller
+	now         func() time.Time
 }
 
 // Remove revokes one of the grant's own authenticators. It refuses to take the
@@ -40,7 +41,7 @@ func (ch *Changes) Remove(ctx context.Context, g signin.Grant, id assurance.Cred
 			return err
 		}
 		tx.Record(entryOf(g, "credential.removed", gone))
-		account, err := ch.directory.Get(ctx, tx, g.Account())
+		account, err := ch.people.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
@@ -57,7 +58,7 @@ func (ch *Changes) Removable(ctx context.Context, account assurance.AccountID, i
 }
 
 func (ch *Changes) removable(ctx context.Context, r store.Reader, account assurance.AccountID, id assurance.CredentialID) (directory.Credential, error) {
-	rows, err := ch.directory.Credentials(ctx, r, account)
+	rows, err := ch.credentials.All(ctx, r, account)
 	if err != nil {
 		return directory.Credential{}, err
 	}
@@ -78,12 +79,12 @@ func (ch *Changes) Rename(ctx context.Context, g signin.Grant, id assurance.Cred
 		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
 	return ch.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		c, err := ch.directory.Credential(ctx, tx, g.Account(), id)
+		c, err := ch.credentials.Get(ctx, tx, g.Account(), id)
 		if err != nil {
 			return err
 		}
 		c.Label = CleanLabel(label, c.Label)
-		if err := ch.directory.UpdateCredential(ctx, tx, c); err != nil {
+		if err := ch.credentials.Update(ctx, tx, c); err != nil {
 			return err
 		}
 		return tx.Record(entryOf(g, "credential.renamed", c))

@@ -143,10 +143,11 @@ type rig struct {
 	*Passes
 	*Keys
 	*Notices
-	db        *store.DB
-	directory *directory.Directory
-	tickets   *ticket.Tickets
-	sessions  *session.Sessions
+	db          *store.DB
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	tickets     *ticket.Tickets
+	sessions    *session.Sessions
 
 	t      *testing.T
 	engine *signin.Engine
@@ -170,10 +171,10 @@ func setUp(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	held := directory.Parts{DB: db, Keys: keys}
-	people, groups := directory.New(held), directory.NewGroups(held)
+	people, groups, credentials := directory.NewAccounts(held), directory.NewGroups(held), directory.NewCredentials(held)
 	tickets := ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
 	sessions := session.New(session.Parts{DB: db, Keys: keys, Tickets: tickets, Now: clock})
-	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Standing: sessions, Now: clock, Log: log, Authenticators: kinds}
+	parts := signin.Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Milestones: directory.NewMilestones(held), Groups: groups, Standing: sessions, Now: clock, Log: log, Authenticators: kinds}
 	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
 	parts.Rules = signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
@@ -189,11 +190,11 @@ func setUp(t *testing.T) *rig {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	made := New(Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(sessions), Authenticators: kinds, NewPass: accesspass.Issue,
+	made := New(Parts{DB: db, Accounts: people, Credentials: credentials, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(sessions), Authenticators: kinds, NewPass: accesspass.Issue,
 		PINs: pins{}, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock,
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
 	r.Enrollments, r.Listing, r.Changes, r.Endings, r.PINs, r.Passes, r.Keys, r.Notices = made.Enrollments, made.Listing, made.Changes, made.Endings, made.PINs, made.Passes, made.Keys, made.Notices
-	r.db, r.directory, r.tickets, r.sessions = db, people, tickets, sessions
+	r.db, r.people, r.credentials, r.tickets, r.sessions = db, people, credentials, tickets, sessions
 	r.change(func(tx *store.Tx) error {
 		g, err := groups.Create(t.Context(), tx, directory.Administrators, "Administrators", true)
 		if err != nil {
@@ -230,7 +231,7 @@ func (r *rig) change(fn func(tx *store.Tx) error) {
 
 func (r *rig) account(name string) directory.Account {
 	r.t.Helper()
-	a, err := r.directory.Find(r.t.Context(), r.db, name)
+	a, err := r.people.Find(r.t.Context(), r.db, name)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -240,13 +241,13 @@ func (r *rig) account(name string) directory.Account {
 func (r *rig) person(name string, with ...string) directory.Account {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error {
-		a, err := r.directory.Create(r.t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
+		a, err := r.people.Create(r.t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
 		if err != nil {
 			return err
 		}
 		for _, kind := range with {
 			traits := r.kind(kind).Describe().Traits
-			if _, err := r.directory.AddCredential(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Traits: traits, State: []byte("{}")}); err != nil {
+			if _, err := r.credentials.Add(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Traits: traits, State: []byte("{}")}); err != nil {
 				return err
 			}
 		}
@@ -258,7 +259,7 @@ func (r *rig) person(name string, with ...string) directory.Account {
 // newest are an account's authenticators by kind, the newest of each.
 func (r *rig) newest(name string) map[string]directory.Credential {
 	r.t.Helper()
-	rows, err := r.directory.Credentials(r.t.Context(), r.db, r.account(name).ID)
+	rows, err := r.credentials.All(r.t.Context(), r.db, r.account(name).ID)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -226,7 +226,7 @@ func TestWhatSomebodyHasOfAKind(t *testing.T) {
 	bob := r.person("bob", "password", "passkey")
 	r.change(func(tx *store.Tx) error {
 		for _, label := range []string{"phone", "old phone", "lost phone"} {
-			c, err := r.directory.AddCredential(t.Context(), tx, directory.Credential{Account: bob.ID, Kind: "totp", Label: label, Traits: assurance.Held, State: []byte("{}")})
+			c, err := r.credentials.Add(t.Context(), tx, directory.Credential{Account: bob.ID, Kind: "totp", Label: label, Traits: assurance.Held, State: []byte("{}")})
 			if err != nil {
 				return err
 			}
@@ -236,7 +236,7 @@ func TestWhatSomebodyHasOfAKind(t *testing.T) {
 			case "lost phone":
 				c.EndAt(began, directory.CredentialDisabled, directory.ByGuesses, 0)
 			}
-			if err := r.directory.UpdateCredential(t.Context(), tx, c); err != nil {
+			if err := r.credentials.Update(t.Context(), tx, c); err != nil {
 				return err
 			}
 		}
@@ -257,7 +257,7 @@ func TestAllOfAKindGo(t *testing.T) {
 	bob := r.person("bob", "password", "password", "totp", "accesspass", "accesspass")
 	r.enrolled(r.enters("bob", "password", "totp"), "password")
 	active := func(kind string) (n int) {
-		rows, err := r.directory.Credentials(t.Context(), r.db, bob.ID)
+		rows, err := r.credentials.All(t.Context(), r.db, bob.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,11 +39,12 @@ const Report = "report.not-me"
 
 // Parts are what Incidents are made of.
 type Parts struct {
-	DB        *store.DB
-	Directory *directory.Directory
-	Groups    *directory.Groups
-	Sessions  *session.Endings
-	Notices   *enrollment.Notices
+	DB          *store.DB
+	Accounts    *directory.Accounts
+	Credentials *directory.Credentials
+	Groups      *directory.Groups
+	Sessions    *session.Endings
+	Notices     *enrollment.Notices
 	// Recoveries stops those that rest on the word of who reports.
 	Recoveries *recovery.Stops
 	// Spare refuses what would leave nobody who could administer.
@@ -53,19 +54,20 @@ type Parts struct {
 
 // Incidents takes reports. It is safe for concurrent use.
 type Incidents struct {
-	db         *store.DB
-	directory  *directory.Directory
-	groups     *directory.Groups
-	sessions   *session.Endings
-	notices    *enrollment.Notices
-	recoveries *recovery.Stops
-	spare      func(ctx context.Context, r store.Reader, l signin.Loss) error
-	now        func() time.Time
+	db          *store.DB
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	groups      *directory.Groups
+	sessions    *session.Endings
+	notices     *enrollment.Notices
+	recoveries  *recovery.Stops
+	spare       func(ctx context.Context, r store.Reader, l signin.Loss) error
+	now         func() time.Time
 }
 
 // New makes Incidents.
 func New(p Parts) *Incidents {
-	return &Incidents{db: p.DB, directory: p.Directory, groups: p.Groups, sessions: p.Sessions, notices: p.Notices, recoveries: p.Recoveries, spare: p.Spare, now: p.Now}
+	return &Incidents{db: p.DB, people: p.Accounts, credentials: p.Credentials, groups: p.Groups, sessions: p.Sessions, notices: p.Notices, recoveries: p.Recoveries, spare: p.Spare, now: p.Now}
 }
 
 // Report takes the grant's account's word that an entry of their history was not them. All
@@ -79,7 +81,7 @@ func (i *Incidents) Report(ctx context.Context, g signin.Grant, entry int64) (pa
 		return false, failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
 	err = i.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		account, err := i.directory.Get(ctx, tx, g.Account())
+		account, err := i.people.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
@@ -129,17 +131,17 @@ func (i *Incidents) ReportIn(ctx context.Context, tx *store.Tx, said Reported) (
 
 // raise has the account be at risk from now on.
 func (i *Incidents) raise(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
-	account, err := i.directory.Get(ctx, tx, id)
+	account, err := i.people.Get(ctx, tx, id)
 	if err != nil {
 		return err
 	}
 	account.Risk = i.now().Truncate(time.Microsecond)
-	return i.directory.Update(ctx, tx, account)
+	return i.people.Update(ctx, tx, account)
 }
 
 // disablePassword switches off what is only known, and reports whether it did.
 func (i *Incidents) disablePassword(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error) {
-	rows, err := i.directory.Credentials(ctx, tx, account)
+	rows, err := i.credentials.All(ctx, tx, account)
 	if err != nil {
 		return false, err
 	}
@@ -154,7 +156,7 @@ func (i *Incidents) disablePassword(ctx context.Context, tx *store.Tx, account a
 			}
 			c.EndAt(i.now(), directory.CredentialDisabled, directory.ByReport, 0)
 			tx.Announce(directory.Topic(account))
-			return true, i.directory.UpdateCredential(ctx, tx, c)
+			return true, i.credentials.Update(ctx, tx, c)
 		}
 	}
 	return false, nil

@@ -72,10 +72,10 @@ func setUp(t *testing.T) *rig {
 	clock, log := func() time.Time { return r.now }, slog.New(slog.DiscardHandler)
 	db, keys := keyringtest.Open(t, store.Options{DSN: filepath.Join(t.TempDir(), "incident.db"), Now: clock, Log: log}, keyring.NewRoot())
 	held := directory.Parts{DB: db, Keys: keys}
-	people, groups := directory.New(held), directory.NewGroups(held)
+	people, groups, credentials := directory.NewAccounts(held), directory.NewGroups(held), directory.NewCredentials(held)
 	tickets := ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
 	sessions := session.New(session.Parts{DB: db, Keys: keys, Tickets: tickets, Now: clock})
-	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Standing: sessions, Now: clock, Log: log, Authenticators: kinds}
+	parts := signin.Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Milestones: directory.NewMilestones(held), Groups: groups, Standing: sessions, Now: clock, Log: log, Authenticators: kinds}
 	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
 	parts.Rules = signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
@@ -92,15 +92,15 @@ func setUp(t *testing.T) *rig {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	enrolled := enrollment.New(enrollment.Parts{DB: db, Directory: people, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(sessions),
+	enrolled := enrollment.New(enrollment.Parts{DB: db, Accounts: people, Credentials: credentials, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(sessions),
 		Authenticators: kinds, NewPass: accesspass.Issue, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock})
-	r.recoveries, err = recovery.New(recovery.Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
+	r.recoveries, err = recovery.New(recovery.Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Groups: groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
 		EndSessions: session.NewEndings(sessions).EndAllIn, PublicURL: &url.URL{Scheme: "https", Host: "login.test"}, Mails: true, Wait: recovery.WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.sessions = sessions
-	r.Incidents = New(Parts{DB: db, Directory: people, Groups: groups, Sessions: session.NewEndings(sessions), Notices: enrolled.Notices, Recoveries: r.recoveries.Stops, Now: clock,
+	r.Incidents = New(Parts{DB: db, Accounts: people, Credentials: credentials, Groups: groups, Sessions: session.NewEndings(sessions), Notices: enrolled.Notices, Recoveries: r.recoveries.Stops, Now: clock,
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
 	r.change(func(tx *store.Tx) error {
 		g, err := groups.Create(t.Context(), tx, directory.Administrators, "Administrators", true)
@@ -135,7 +135,7 @@ func (r *rig) change(fn func(tx *store.Tx) error) {
 
 func (r *rig) account(name string) directory.Account {
 	r.t.Helper()
-	a, err := r.directory.Find(r.t.Context(), r.db, name)
+	a, err := r.people.Find(r.t.Context(), r.db, name)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func (r *rig) account(name string) directory.Account {
 func (r *rig) person(name string, with ...string) directory.Account {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error {
-		a, err := r.directory.Create(r.t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
+		a, err := r.people.Create(r.t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
 		if err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func (r *rig) person(name string, with ...string) directory.Account {
 				if kind != d.Kind {
 					continue
 				}
-				if _, err := r.directory.AddCredential(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Traits: d.Traits, State: []byte("{}")}); err != nil {
+				if _, err := r.credentials.Add(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Traits: d.Traits, State: []byte("{}")}); err != nil {
 					return err
 				}
 			}
@@ -168,7 +168,7 @@ func (r *rig) person(name string, with ...string) directory.Account {
 // newest are an account's authenticators by kind, the newest of each.
 func (r *rig) newest(name string) map[string]directory.Credential {
 	r.t.Helper()
-	rows, err := r.directory.Credentials(r.t.Context(), r.db, r.account(name).ID)
+	rows, err := r.credentials.All(r.t.Context(), r.db, r.account(name).ID)
 	if err != nil {
 		r.t.Fatal(err)
 	}

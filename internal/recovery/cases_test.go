@@ -31,7 +31,7 @@ func TestWhoOpens(t *testing.T) {
 	r := setUp(t)
 	r.person("bob", "password", "totp")
 	r.change(func(tx *store.Tx) error {
-		_, err := r.directory.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
+		_, err := r.people.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
 		return err
 	})
 	r.joins("robot", directory.Administrators)
@@ -167,7 +167,7 @@ func TestWhoConfirms(t *testing.T) {
 	r := setUp(t)
 	r.person("bob", "totp")
 	r.change(func(tx *store.Tx) error {
-		_, err := r.directory.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
+		_, err := r.people.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
 		return err
 	})
 	r.joins("robot", directory.Administrators)
@@ -336,7 +336,7 @@ func TestStopUndoes(t *testing.T) {
 					t.Errorf("%s: %s is good", name, kind)
 				}
 			}
-			rows, err := r.directory.Credentials(t.Context(), r.db, r.account("bob").ID)
+			rows, err := r.credentials.All(t.Context(), r.db, r.account("bob").ID)
 			if err != nil {
 				t.Fatal(err)
 			}

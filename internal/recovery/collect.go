@@ -20,16 +20,17 @@ const passLife = time.Hour
 
 // Passes gives the passes that cases end in.
 type Passes struct {
-	db        *store.DB
-	directory *directory.Directory
-	cases     *Cases
-	owners    *Owners
-	stops     *Stops
-	endings   *enrollment.Endings
-	passes    *enrollment.Passes
-	messenger *messenger
-	dormant   time.Duration
-	now       func() time.Time
+	db          *store.DB
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	cases       *Cases
+	owners      *Owners
+	stops       *Stops
+	endings     *enrollment.Endings
+	passes      *enrollment.Passes
+	messenger   *messenger
+	dormant     time.Duration
+	now         func() time.Time
 }
 
 // Collect gives the bound browser a temporary access pass, when it may have one,
@@ -49,7 +50,7 @@ func (p *Passes) Collect(ctx context.Context, secret, source string) (name, pass
 		if err != nil {
 			return err
 		}
-		account, err := p.directory.Get(ctx, tx, was.Account)
+		account, err := p.people.Get(ctx, tx, was.Account)
 		if err != nil {
 			return err
 		}
@@ -141,7 +142,7 @@ func (p *Passes) against(ctx context.Context, tx *store.Tx, c Case, account dire
 			return "opener-no-longer-may", err
 		}
 	}
-	credentials, err := p.directory.Credentials(ctx, tx, account.ID)
+	credentials, err := p.credentials.All(ctx, tx, account.ID)
 	if err != nil {
 		return "", err
 	}
@@ -188,7 +189,7 @@ func (p *Passes) stands(ctx context.Context, tx *store.Tx, c Case, id assurance.
 	if id == account.ID {
 		return true, nil
 	}
-	voucher, err := p.directory.Get(ctx, tx, id)
+	voucher, err := p.people.Get(ctx, tx, id)
 	if failure.ClassOf(err) == failure.NotFound {
 		return false, nil
 	}
@@ -269,7 +270,7 @@ func (c Case) cause() directory.Cause {
 // revokeLost revokes what is replaced. Where that is everything it takes over what
 // others took before as well, so that nothing of it is asked for any more.
 func (p *Passes) revokeLost(ctx context.Context, tx *store.Tx, c Case) (revoked int, err error) {
-	credentials, err := p.directory.Credentials(ctx, tx, c.Account)
+	credentials, err := p.credentials.All(ctx, tx, c.Account)
 	if err != nil {
 		return 0, err
 	}

@@ -15,14 +15,14 @@ type notice struct{ subject, body string }
 
 // messenger tells people.
 type messenger struct {
-	directory *directory.Directory
-	groups    *directory.Groups
-	outbox    *notify.Outbox
+	people *directory.Accounts
+	groups *directory.Groups
+	outbox *notify.Outbox
 }
 
 // tell queues a notice to every address of an account.
 func (m *messenger) tell(ctx context.Context, tx *store.Tx, account directory.Account, n notice) error {
-	mails, err := m.directory.Mails(ctx, tx, account.ID)
+	mails, err := m.people.Mails(ctx, tx, account.ID)
 	if err != nil {
 		return err
 	}

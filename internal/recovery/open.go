@@ -33,7 +33,7 @@ type Opening struct {
 // Openings opens cases.
 type Openings struct {
 	db        *store.DB
-	directory *directory.Directory
+	people    *directory.Accounts
 	cases     *Cases
 	requests  *Requests
 	owners    *Owners
@@ -145,7 +145,7 @@ type need struct {
 // both factors alone, or where nobody could object. Who comes later than now is asked
 // for what is in quarantine until then.
 func (ow *Owners) need(ctx context.Context, from store.Reader, c Case, now, later time.Time) (need, error) {
-	credentials, err := ow.directory.Credentials(ctx, from, c.Account)
+	credentials, err := ow.credentials.All(ctx, from, c.Account)
 	if err != nil {
 		return need{}, err
 	}
@@ -190,7 +190,7 @@ func (op *Openings) OpenByCodes(ctx context.Context, g signin.Grant, secret stri
 		if !g.Covers(signin.Self, signin.Recover, Standing{Number: q.number}.Bound()) {
 			return failure.Refuse("other-action", "That was approved for something else.")
 		}
-		account, err := op.directory.Get(ctx, tx, q.account)
+		account, err := op.people.Get(ctx, tx, q.account)
 		if err != nil {
 			return err
 		}

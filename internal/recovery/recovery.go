@@ -56,10 +56,11 @@ const mostWrong = 5
 
 // Parts are what recoveries are made of.
 type Parts struct {
-	DB        *store.DB
-	Keys      *keyring.Keyring
-	Directory *directory.Directory
-	Groups    *directory.Groups
+	DB          *store.DB
+	Keys        *keyring.Keyring
+	Accounts    *directory.Accounts
+	Credentials *directory.Credentials
+	Groups      *directory.Groups
 	// Endings revokes what is lost, Passes issues the passes that cases end in.
 	Endings *enrollment.Endings
 	Passes  *enrollment.Passes
@@ -97,17 +98,17 @@ func New(p Parts) (Pieces, error) {
 	if p.Wait < 0 || p.Wait > WaitCeiling {
 		return Pieces{}, failure.New(failure.Invalid, "recovery.wait must be from 0 to %s.", WaitCeiling)
 	}
-	told := &messenger{directory: p.Directory, groups: p.Groups, outbox: p.Outbox}
+	told := &messenger{people: p.Accounts, groups: p.Groups, outbox: p.Outbox}
 	cases := &Cases{db: p.DB, keys: p.Keys, now: p.Now}
-	requests := &Requests{db: p.DB, keys: p.Keys, directory: p.Directory, cases: cases, now: p.Now}
-	owners := &Owners{directory: p.Directory, mailing: p.Mails}
-	stops := &Stops{db: p.DB, directory: p.Directory, cases: cases, endings: p.Endings, tickets: p.Tickets, messenger: told, endSessions: p.EndSessions, now: p.Now}
+	requests := &Requests{db: p.DB, keys: p.Keys, people: p.Accounts, cases: cases, now: p.Now}
+	owners := &Owners{people: p.Accounts, credentials: p.Credentials, mailing: p.Mails}
+	stops := &Stops{db: p.DB, people: p.Accounts, credentials: p.Credentials, cases: cases, endings: p.Endings, tickets: p.Tickets, messenger: told, endSessions: p.EndSessions, now: p.Now}
 	return Pieces{
 		Cases: cases, Requests: requests, Owners: owners, Stops: stops,
-		Openings: &Openings{db: p.DB, directory: p.Directory, cases: cases, requests: requests, owners: owners, stops: stops, tickets: p.Tickets, messenger: told,
+		Openings: &Openings{db: p.DB, people: p.Accounts, cases: cases, requests: requests, owners: owners, stops: stops, tickets: p.Tickets, messenger: told,
 			publicURL: p.PublicURL, wait: p.Wait, now: p.Now},
 		Confirmations: &Confirmations{cases: cases, stops: stops, tries: p.Tries, messenger: told, now: p.Now},
-		Passes: &Passes{db: p.DB, directory: p.Directory, cases: cases, owners: owners, stops: stops, endings: p.Endings, passes: p.Passes, messenger: told,
+		Passes: &Passes{db: p.DB, people: p.Accounts, credentials: p.Credentials, cases: cases, owners: owners, stops: stops, endings: p.Endings, passes: p.Passes, messenger: told,
 			dormant: p.Dormant, now: p.Now},
 	}, nil
 }
@@ -147,8 +148,9 @@ func Words(check string) string {
 
 // Owners says whether the owner of an account hears of a case and could object.
 type Owners struct {
-	directory *directory.Directory
-	mailing   bool
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	mailing     bool
 }
 
 // Mails reports whether there is a mail server, so that owners hear of a case.
@@ -156,7 +158,7 @@ func (ow *Owners) Mails() bool { return ow.mailing }
 
 // told reports whether an account's owner hears of a case, and so can object.
 func (ow *Owners) told(ctx context.Context, from store.Reader, account assurance.AccountID) (bool, error) {
-	mails, err := ow.directory.Mails(ctx, from, account)
+	mails, err := ow.people.Mails(ctx, from, account)
 	return ow.mailing && len(mails) > 0, err
 }
 

@@ -48,11 +48,11 @@ func (q request) fields() *keyring.Fields {
 
 // Requests are the browsers that show a number, which anybody with a name may begin.
 type Requests struct {
-	db        *store.DB
-	keys      *keyring.Keyring
-	directory *directory.Directory
-	cases     *Cases
-	now       func() time.Time
+	db     *store.DB
+	keys   *keyring.Keyring
+	people *directory.Accounts
+	cases  *Cases
+	now    func() time.Time
 
 	asked atomic.Int64 // requests to this server
 }
@@ -60,7 +60,7 @@ type Requests struct {
 // Begin gives a browser a number to read out, and the secret by which it is known
 // from then on. A name that nobody has gets one like any other.
 func (r *Requests) Begin(ctx context.Context, name string, source netip.Addr) (secret string, s Standing, err error) {
-	account, err := r.directory.Find(ctx, r.db, name)
+	account, err := r.people.Find(ctx, r.db, name)
 	if err != nil && failure.ClassOf(err) != failure.NotFound {
 		return "", s, err
 	}

@@ -83,19 +83,19 @@ type rig struct {
 	*Passes
 	*Stops
 	*Owners
-	db        *store.DB
-	keys      *keyring.Keyring
-	directory *directory.Directory
-	groups    *directory.Groups
-	enrolled  enrollment.Pieces
-	tickets   *ticket.Tickets
+	db          *store.DB
+	keys        *keyring.Keyring
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	groups      *directory.Groups
+	enrolled    enrollment.Pieces
+	tickets     *ticket.Tickets
 
 	t        *testing.T
 	engine   *signin.Engine
 	rules    *signin.Rules
 	sessions *session.Sessions
 	now      time.Time
-	people   map[string]directory.Account
 	places   int
 	faults   *storetest.Faults
 
@@ -114,7 +114,7 @@ func setUp(t *testing.T) *rig {
 // setUpOn is setUp on a database, on a driver that breaks or on its own.
 func setUpOn(t *testing.T, dsn string, faults *storetest.Faults) *rig {
 	t.Helper()
-	r := &rig{t: t, now: began, people: map[string]directory.Account{}, faults: faults, dsn: dsn, folder: t.TempDir(), root: keyring.NewRoot()}
+	r := &rig{t: t, now: began, faults: faults, dsn: dsn, folder: t.TempDir(), root: keyring.NewRoot()}
 	r.start()
 	r.found()
 	return r
@@ -139,10 +139,10 @@ func (r *rig) start() {
 	}
 	db, keys := keyringtest.Open(t, options, r.root)
 	held := directory.Parts{DB: db, Keys: keys}
-	people, groups := directory.New(held), directory.NewGroups(held)
+	people, groups, credentials := directory.NewAccounts(held), directory.NewGroups(held), directory.NewCredentials(held)
 	tickets := ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
 	r.sessions = session.New(session.Parts{DB: db, Keys: keys, Tickets: tickets, Now: clock})
-	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Standing: r.sessions, Now: clock, Log: log}
+	parts := signin.Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Milestones: directory.NewMilestones(held), Groups: groups, Standing: r.sessions, Now: clock, Log: log}
 	for _, k := range kinds {
 		parts.Authenticators = append(parts.Authenticators, k)
 	}
@@ -164,17 +164,17 @@ func (r *rig) start() {
 		t.Fatal(err)
 	}
 	r.rules = parts.Rules
-	r.enrolled = enrollment.New(enrollment.Parts{DB: db, Directory: people, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(r.sessions), Authenticators: parts.Authenticators,
+	r.enrolled = enrollment.New(enrollment.Parts{DB: db, Accounts: people, Credentials: credentials, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(r.sessions), Authenticators: parts.Authenticators,
 		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock})
 	u, _ := url.Parse("https://login.test")
-	made, err := New(Parts{DB: db, Keys: keys, Directory: people, Groups: groups, Endings: r.enrolled.Endings, Passes: r.enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
+	made, err := New(Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Groups: groups, Endings: r.enrolled.Endings, Passes: r.enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
 		EndSessions: session.NewEndings(r.sessions).EndAllIn, PublicURL: u, Mails: true,
 		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Cases, r.Requests, r.Openings, r.Confirmations, r.Passes, r.Stops, r.Owners = made.Cases, made.Requests, made.Openings, made.Confirmations, made.Passes, made.Stops, made.Owners
-	r.db, r.keys, r.directory, r.groups, r.tickets = db, keys, people, groups, tickets
+	r.db, r.keys, r.people, r.credentials, r.groups, r.tickets = db, keys, people, credentials, groups, tickets
 }
 
 // Inspect looks at all rows of the room.
@@ -184,7 +184,7 @@ func (r *rig) Inspect(ctx context.Context) error {
 
 // found makes the groups, who is in them, and the policy.
 func (r *rig) found() {
-	t, people, groups := r.t, r.directory, r.groups
+	t, people, groups := r.t, r.people, r.groups
 	t.Helper()
 	r.change(func(tx *store.Tx) error {
 		// In this order, always: a test that writes a number into a row must know whose it is.
@@ -233,7 +233,7 @@ func (r *rig) remove(name string) {
 	r.t.Helper()
 	a := r.account(name)
 	r.change(func(tx *store.Tx) error {
-		return errors.Join(r.Forget(r.t.Context(), tx, a.ID), r.tickets.Forget(r.t.Context(), tx, a.ID), r.directory.Remove(r.t.Context(), tx, a, 0))
+		return errors.Join(r.Forget(r.t.Context(), tx, a.ID), r.tickets.Forget(r.t.Context(), tx, a.ID), r.people.Remove(r.t.Context(), tx, a, 0))
 	})
 }
 
@@ -243,7 +243,7 @@ func (r *rig) later(d time.Duration) { r.now = r.now.Add(d) }
 func (r *rig) person(name string, with ...string) directory.Account {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error {
-		a, err := r.directory.Create(r.t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
+		a, err := r.people.Create(r.t.Context(), tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
 		if err != nil {
 			return err
 		}
@@ -258,12 +258,12 @@ func (r *rig) person(name string, with ...string) directory.Account {
 }
 
 func (r *rig) addIn(tx *store.Tx, a directory.Account, kind string, set func(*directory.Credential)) error {
-	c, err := r.directory.AddCredential(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Traits: traitsOf(kind), State: []byte("{}")})
+	c, err := r.credentials.Add(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Traits: traitsOf(kind), State: []byte("{}")})
 	if err != nil || set == nil {
 		return err
 	}
 	set(&c)
-	return r.directory.UpdateCredential(r.t.Context(), tx, c)
+	return r.credentials.Update(r.t.Context(), tx, c)
 }
 
 func (r *rig) add(name, kind string, set func(*directory.Credential)) {
@@ -273,7 +273,7 @@ func (r *rig) add(name, kind string, set func(*directory.Credential)) {
 
 func (r *rig) account(name string) directory.Account {
 	r.t.Helper()
-	a, err := r.directory.Find(r.t.Context(), r.db, name)
+	a, err := r.people.Find(r.t.Context(), r.db, name)
 	if err != nil {
 		r.t.Fatal(name, err)
 	}
@@ -284,19 +284,19 @@ func (r *rig) account(name string) directory.Account {
 func (r *rig) edit(name string, set func(*directory.Account)) {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error {
-		a, err := r.directory.Find(r.t.Context(), tx, name)
+		a, err := r.people.Find(r.t.Context(), tx, name)
 		if err != nil {
 			return err
 		}
 		set(&a)
-		return r.directory.Update(r.t.Context(), tx, a)
+		return r.people.Update(r.t.Context(), tx, a)
 	})
 }
 
 // all are an account's authenticators but passes, by kind: the newest of each.
 func (r *rig) all(name string) map[string]directory.Credential {
 	r.t.Helper()
-	rows, err := r.directory.Credentials(r.t.Context(), r.db, r.account(name).ID)
+	rows, err := r.credentials.All(r.t.Context(), r.db, r.account(name).ID)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -312,7 +312,7 @@ func (r *rig) set(name, kind string, set func(*directory.Credential)) {
 	r.change(func(tx *store.Tx) error {
 		c := r.all(name)[kind]
 		set(&c)
-		return r.directory.UpdateCredential(r.t.Context(), tx, c)
+		return r.credentials.Update(r.t.Context(), tx, c)
 	})
 }
 

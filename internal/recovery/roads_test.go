@@ -76,7 +76,7 @@ func TestEveryWayBack(t *testing.T) {
 	r.person("mallory", "password")
 	_, g := r.enters("mallory", "password")
 	r.change(func(tx *store.Tx) error {
-		_, err := r.directory.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
+		_, err := r.people.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
 		return err
 	})
 	r.joins("robot", directory.Administrators)
@@ -108,7 +108,7 @@ func (r *rig) goes(j journey, name string, n int, mallory signin.Grant) {
 	t, ctx := r.t, r.t.Context()
 	wrong := func(format string, args ...any) { t.Helper(); t.Errorf("%s: %s", j, fmt.Sprintf(format, args...)) }
 	r.change(func(tx *store.Tx) error {
-		a, err := r.directory.Create(ctx, tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
+		a, err := r.people.Create(ctx, tx, directory.NewAccount{Name: name, Mail: name + "@example.org"})
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,8 @@ func count(n int, one, many string) string {
 // Stops ends cases, and undoes what came of them.
 type Stops struct {
 	db          *store.DB
-	directory   *directory.Directory
+	people      *directory.Accounts
+	credentials *directory.Credentials
 	cases       *Cases
 	endings     *enrollment.Endings
 	tickets     *ticket.Tickets
@@ -75,7 +76,7 @@ func (s *Stops) end(ctx context.Context, tx *store.Tx, was Case, keep string) (U
 		return out, err
 	}
 	out.Collected = 1
-	credentials, err := s.directory.Credentials(ctx, tx, c.Account)
+	credentials, err := s.credentials.All(ctx, tx, c.Account)
 	if err != nil {
 		return out, err
 	}
@@ -92,7 +93,7 @@ func (s *Stops) end(ctx context.Context, tx *store.Tx, was Case, keep string) (U
 		case one.Status == directory.CredentialRevoked && c.ended(one):
 			// It was not replaced after all: it counts as its owner's again.
 			one.End.Cause = directory.ByRecovery
-			if err := s.directory.UpdateCredential(ctx, tx, one); err != nil {
+			if err := s.credentials.Update(ctx, tx, one); err != nil {
 				return out, err
 			}
 		}
@@ -137,7 +138,7 @@ func (s *Stops) StopByNotice(ctx context.Context, code, source string) (Undone, 
 		if err != nil {
 			return err
 		}
-		account, err := s.directory.Get(ctx, tx, was.Account)
+		account, err := s.people.Get(ctx, tx, was.Account)
 		if err != nil {
 			return err
 		}
@@ -153,7 +154,7 @@ func (s *Stops) StopOwn(ctx context.Context, g signin.Grant) (Undone, error) {
 	var out Undone
 	err := s.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		out = Undone{}
-		account, err := s.directory.Get(ctx, tx, g.Account())
+		account, err := s.people.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}
@@ -187,7 +188,7 @@ func (s *Stops) object(ctx context.Context, tx *store.Tx, was Case, account dire
 	if err := tx.Record(was.entry(en, account)); err != nil {
 		return out, err
 	}
-	opener, err := s.directory.Get(ctx, tx, was.Opener)
+	opener, err := s.people.Get(ctx, tx, was.Opener)
 	if err != nil && failure.ClassOf(err) != failure.NotFound {
 		return out, err
 	}
@@ -272,7 +273,7 @@ func (s *Stops) DoubtIn(ctx context.Context, tx *store.Tx, account directory.Acc
 	}
 	var taken []string
 	for _, was := range append(own, theirs...) {
-		whose, err := s.directory.Get(ctx, tx, was.Account)
+		whose, err := s.people.Get(ctx, tx, was.Account)
 		if failure.ClassOf(err) == failure.NotFound {
 			continue
 		}

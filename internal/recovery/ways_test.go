@@ -65,7 +65,7 @@ func (r *rig) combinations() []*combination {
 	}
 	r.change(func(tx *store.Tx) error {
 		for _, c := range out {
-			a, err := r.directory.Create(r.t.Context(), tx, directory.NewAccount{Name: c.name, Mail: c.name + "@example.org"})
+			a, err := r.people.Create(r.t.Context(), tx, directory.NewAccount{Name: c.name, Mail: c.name + "@example.org"})
 			if err != nil {
 				return err
 			}
@@ -77,10 +77,10 @@ func (r *rig) combinations() []*combination {
 				if c.handed && kind == "totp" {
 					one.Assigned = r.account("root").ID
 				}
-				one, err := r.directory.AddCredential(r.t.Context(), tx, one)
+				one, err := r.credentials.Add(r.t.Context(), tx, one)
 				if err == nil {
 					s.set(r, &one)
-					err = r.directory.UpdateCredential(r.t.Context(), tx, one)
+					err = r.credentials.Update(r.t.Context(), tx, one)
 				}
 				if err != nil {
 					return err
@@ -292,7 +292,7 @@ func TestNobodyIsTold(t *testing.T) {
 		t.Errorf("nobody is told: %v", err)
 	}
 	r.change(func(tx *store.Tx) error {
-		a, err := r.directory.Create(t.Context(), tx, directory.NewAccount{Name: "carol"})
+		a, err := r.people.Create(t.Context(), tx, directory.NewAccount{Name: "carol"})
 		if err != nil {
 			return err
 		}

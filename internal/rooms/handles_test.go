@@ -15,7 +15,8 @@ import (
 // that is passed from room to room, such as an engine, must not hand them on: its holder
 // would reach rooms that the table keeps from it. Give what a type uses to its constructor,
 // in a struct called Parts, and keep it in unexported fields.
-var handles = []string{"store.DB", "keyring.Keyring", "directory.Directory", "directory.Groups", "ticket.Tickets", "session.Sessions", "session.Endings", "session.Handovers"}
+var handles = []string{"store.DB", "keyring.Keyring", "directory.Accounts", "directory.Groups", "directory.Credentials", "directory.Milestones", "directory.Tokens",
+	"directory.Survey", "directory.Inspection", "directory.Binding", "ticket.Tickets", "session.Sessions", "session.Endings", "session.Handovers"}
 
 // TestNoTypeHandsOnItsParts looks at every exported struct of every room, but for those that
 // are the argument of a constructor.

@@ -95,7 +95,8 @@ func setUp(t *testing.T) *rig { return setUpAt(t, placed(t)) }
 func setUpAt(t *testing.T, at place) *rig {
 	t.Helper()
 	r := &rig{now: began, ids: map[string]assurance.AccountID{}, place: at}
-	people, rules := r.open(t)
+	of, rules := r.open(t)
+	people, credentials := directory.NewAccounts(of), directory.NewCredentials(of)
 	r.change(t, func(tx *store.Tx) error {
 		for _, name := range []string{"ada", "bob"} {
 			a, err := people.Create(t.Context(), tx, directory.NewAccount{Name: name})
@@ -104,7 +105,7 @@ func setUpAt(t *testing.T, at place) *rig {
 			}
 			r.ids[name] = a.ID
 			for _, k := range kinds {
-				if _, err := people.AddCredential(t.Context(), tx, directory.Credential{Account: a.ID, Kind: k.kind, Traits: k.traits, State: []byte("{}")}); err != nil {
+				if _, err := credentials.Add(t.Context(), tx, directory.Credential{Account: a.ID, Kind: k.kind, Traits: k.traits, State: []byte("{}")}); err != nil {
 					return err
 				}
 			}
@@ -123,18 +124,18 @@ func (r *rig) restart(t *testing.T) {
 }
 
 // open starts a server, which has forgotten all that is not kept.
-func (r *rig) open(t *testing.T) (*directory.Directory, *signin.Rules) {
+func (r *rig) open(t *testing.T) (directory.Parts, *signin.Rules) {
 	t.Helper()
 	clock := func() time.Time { return r.now }
 	db, keys := keyringtest.Open(t, store.Options{DSN: r.dsn, Remember: r.folder, Now: func() time.Time { return began }}, r.root)
 	log := slog.New(slog.DiscardHandler)
-	people := directory.New(directory.Parts{DB: db, Keys: keys})
+	of := directory.Parts{DB: db, Keys: keys}
 	rules := signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
 	r.db, r.keys, r.tickets = db, keys, ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
 	kept := Parts{DB: db, Keys: keys, Tickets: r.tickets, Now: clock}
 	r.Sessions = New(kept)
 	r.Endings, r.Handovers, r.Errands = NewEndings(r.Sessions), NewHandovers(r.Sessions, r.tickets), NewErrands(kept, r.Sessions)
-	parts := signin.Parts{DB: db, Keys: keys, Directory: people, Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
+	parts := signin.Parts{DB: db, Keys: keys, Accounts: directory.NewAccounts(of), Credentials: directory.NewCredentials(of), Milestones: directory.NewMilestones(of), Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
 	var err error
 	if parts.Applications, err = application.Open(t.Context(), db, keys); err != nil {
 		t.Fatal(err)
@@ -148,7 +149,7 @@ func (r *rig) open(t *testing.T) (*directory.Directory, *signin.Rules) {
 	if r.engine, err = signin.New(parts); err != nil {
 		t.Fatal(err)
 	}
-	return people, rules
+	return of, rules
 }
 
 func (r *rig) change(t *testing.T, fn func(tx *store.Tx) error) {

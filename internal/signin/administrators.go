@@ -67,11 +67,12 @@ var lastOne = failure.Refuse("last-administrator", "Nobody could administer Coun
 
 // administration says who administers, and keeps the last who can.
 type administration struct {
-	directory *directory.Directory
-	groups    *directory.Groups
-	judge     *judge
-	dormant   time.Duration // see Limits.Dormant
-	now       func() time.Time
+	credentials *directory.Credentials
+	milestones  *directory.Milestones
+	groups      *directory.Groups
+	judge       *judge
+	dormant     time.Duration // see Limits.Dormant
+	now         func() time.Time
 }
 
 // SpareAdministration refuses a loss after which nobody could administer any more,
@@ -157,7 +158,7 @@ func (a *administration) oneAtATime(ctx context.Context, r store.Reader) error {
 	if !ok {
 		return nil
 	}
-	return a.directory.TouchAdministered(ctx, tx)
+	return a.milestones.TouchAdministered(ctx, tx)
 }
 
 func (a *administration) policyIn(ctx context.Context, tx *store.Tx) (*policy.Policy, error) {
@@ -236,7 +237,7 @@ func (a *administration) all(ctx context.Context, r store.Reader) ([]*administra
 	}
 	var out []*administrator
 	for _, m := range members {
-		credentials, err := a.directory.Credentials(ctx, r, m.ID)
+		credentials, err := a.credentials.All(ctx, r, m.ID)
 		if err != nil {
 			return nil, err
 		}

@@ -122,7 +122,7 @@ func TestWhatChangesBesideASignature(t *testing.T) {
 		"the passkey is written anew":  {"passkey", directory.CredentialActive, true},
 	} {
 		r, ada, looked, meanwhile := withWatched(t, anyFactor)
-		all, err := r.dir.Credentials(t.Context(), r.DB, ada.ID)
+		all, err := r.credentials.All(t.Context(), r.DB, ada.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +175,7 @@ func TestAnAccountIsRemovedMeanwhile(t *testing.T) {
 // of the transaction; behind one that is wrong or refused none is looked at.
 func TestSlowAnswersInOneTurn(t *testing.T) {
 	r, ada, looked, meanwhile := withWatched(t, twoFactors)
-	all, err := r.dir.Credentials(t.Context(), r.DB, ada.ID)
+	all, err := r.credentials.All(t.Context(), r.DB, ada.ID)
 	if err != nil || len(all) != 3 {
 		t.Fatal(all, err)
 	}

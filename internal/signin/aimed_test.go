@@ -264,7 +264,7 @@ func TestWhatAnAnswerIsMeantFor(t *testing.T) {
 // In a session its owner is known: a code may come first there.
 func TestACodeOpensInASession(t *testing.T) {
 	r, ada, app := withAda(t)
-	all, err := r.dir.Credentials(t.Context(), r.DB, ada.ID)
+	all, err := r.credentials.All(t.Context(), r.DB, ada.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,18 +36,19 @@ type question struct {
 // examiner takes answers: whose they would be, whether they are right, and what
 // a right or a wrong one changes.
 type examiner struct {
-	db        *store.DB
-	directory *directory.Directory
-	accounts  accounts
-	owners    owners
-	now       func() time.Time
-	kinds     map[string]authenticator.Authenticator
-	order     []authenticator.Authenticator // as they are offered
-	setting   *setting
-	digits    map[string]bool // kinds whose answers are digits
-	guesses   *guesses
-	tickets   *ticket.Tickets
-	openAt    string // see Parts.OpenAt
+	db          *store.DB
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	accounts    accounts
+	owners      owners
+	now         func() time.Time
+	kinds       map[string]authenticator.Authenticator
+	order       []authenticator.Authenticator // as they are offered
+	setting     *setting
+	digits      map[string]bool // kinds whose answers are digits
+	guesses     *guesses
+	tickets     *ticket.Tickets
+	openAt      string // see Parts.OpenAt
 	// charging and hashing are the lines for slow checks.
 	charging, hashing *crowd
 }
@@ -57,7 +58,7 @@ func newExaminer(p Parts, j *judge, g *guesses, t *ticket.Tickets) (*examiner, e
 	if err != nil {
 		return nil, err
 	}
-	return &examiner{db: p.DB, directory: p.Directory, accounts: p.accounts(), owners: p.owners(), now: p.Now, kinds: j.kinds, order: p.Authenticators, setting: j.setting,
+	return &examiner{db: p.DB, people: p.Accounts, credentials: p.Credentials, accounts: p.accounts(), owners: p.owners(), now: p.Now, kinds: j.kinds, order: p.Authenticators, setting: j.setting,
 		digits: digits, guesses: g, tickets: t, openAt: p.OpenAt,
 		// One more is charged than are hashed, so that the next is ready; and one more
 		// of each that may go before it.
@@ -110,7 +111,7 @@ func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *qu
 	if !ok {
 		return account, nil
 	}
-	all, err := x.directory.CredentialsOfHolder(ctx, r, q.kind, handle)
+	all, err := x.credentials.AllOfHolder(ctx, r, q.kind, handle)
 	if err != nil {
 		return directory.Account{}, err
 	}
@@ -127,7 +128,7 @@ func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *qu
 		q.credentials, q.all = []directory.Credential{c}, all
 		return directory.Account{ID: c.Account}, nil
 	}
-	account, err = x.directory.Get(ctx, r, c.Account)
+	account, err = x.people.Get(ctx, r, c.Account)
 	if err == nil && q.tx != nil {
 		at.seen = seen{tx: q.tx, name: at.Name, account: account, credentials: all, known: true}
 	}
@@ -265,7 +266,7 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 	r := q.result
 	v := verdict{kind: q.kind, reason: q.refusal, detail: r.Detail}
 	if q.refusal == "" && (r.OK || r.Partial) {
-		fresh, err := x.directory.Spend(ctx, tx, onceOf(r), x.now())
+		fresh, err := x.credentials.Spend(ctx, tx, onceOf(r), x.now())
 		if err != nil {
 			return v, err
 		}
@@ -281,7 +282,7 @@ func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *que
 	}
 	if q.refusal == "" && r.Used {
 		// It may have been used before: then there is nothing left to use up.
-		if _, err := x.directory.Spend(ctx, tx, onceOf(r), x.now()); err != nil {
+		if _, err := x.credentials.Spend(ctx, tx, onceOf(r), x.now()); err != nil {
 			return v, err
 		}
 		if err := x.rewrite(ctx, tx, at, q); err != nil {
@@ -327,7 +328,7 @@ func (x *examiner) rewrite(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 		c.Status = directory.CredentialUsedUp
 	}
 	c.Used = x.now()
-	if err := x.directory.Answered(ctx, tx, c); err != nil {
+	if err := x.credentials.Answered(ctx, tx, c); err != nil {
 		return err
 	}
 	at.wrote(c)

@@ -100,18 +100,19 @@ func (a *Apps) host() string {
 
 // Apps is what an app may ask of its server. It is safe for concurrent use.
 type Apps struct {
-	db        *store.DB
-	keys      *keyring.Keyring
-	directory *directory.Directory
-	owners    owners
-	now       func() time.Time
-	approveAt string                                                    // see Parts.ApproveAt
-	disowned  func(ctx context.Context, tx *store.Tx, d Disowned) error // see Parts.Disown
-	kinds     map[string]authenticator.Authenticator
-	setting   *setting
-	approvals *Approvals
-	strangers *Strangers
-	spoke     spoke
+	db          *store.DB
+	keys        *keyring.Keyring
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	owners      owners
+	now         func() time.Time
+	approveAt   string                                                    // see Parts.ApproveAt
+	disowned    func(ctx context.Context, tx *store.Tx, d Disowned) error // see Parts.Disown
+	kinds       map[string]authenticator.Authenticator
+	setting     *setting
+	approvals   *Approvals
+	strangers   *Strangers
+	spoke       spoke
 }
 
 // appCaller is an app whose signature was right.
@@ -140,7 +141,7 @@ func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator
 	if !ok {
 		return appCaller{}, "unknown-kind", nil
 	}
-	c, err := a.directory.CredentialByHandle(ctx, a.db, call.Kind, call.App)
+	c, err := a.credentials.ByHandle(ctx, a.db, call.Kind, call.App)
 	if failure.ClassOf(err) == failure.NotFound {
 		return appCaller{}, "unknown-app", nil
 	}
@@ -162,7 +163,7 @@ func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator
 		return appCaller{}, "stale", nil
 	}
 	out := appCaller{credential: c, how: how, shown: signed}
-	if out.account, err = a.directory.Get(ctx, a.db, c.Account); err != nil {
+	if out.account, err = a.people.Get(ctx, a.db, c.Account); err != nil {
 		return appCaller{}, "", err
 	}
 	switch {
@@ -289,7 +290,7 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 	if err != nil {
 		return err
 	}
-	credential, err := a.directory.Credential(ctx, tx, c.account.ID, c.credential.ID) // it may have been revoked meanwhile
+	credential, err := a.credentials.Get(ctx, tx, c.account.ID, c.credential.ID) // it may have been revoked meanwhile
 	if err != nil {
 		return err
 	}
@@ -334,7 +335,7 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 	if c.shown.Next != nil {
 		credential.State = c.shown.Next
 	}
-	return a.directory.UpdateCredential(ctx, tx, credential)
+	return a.credentials.Update(ctx, tx, credential)
 }
 
 // refused records a refusal in a change that is kept.
@@ -437,19 +438,19 @@ func (a *Apps) Move(ctx context.Context, call AppCall, to authenticator.Address)
 	if err != nil {
 		return err
 	}
-	return a.db.Change(ctx, c.actor(), func(tx *store.Tx) error { return c.move(ctx, tx, a.directory, to) })
+	return a.db.Change(ctx, c.actor(), func(tx *store.Tx) error { return c.move(ctx, tx, a.credentials, to) })
 }
 
 // move keeps the address, and an entry that says only whether there is one.
-func (c appCaller) move(ctx context.Context, tx *store.Tx, d *directory.Directory, to authenticator.Address) error {
-	credential, err := d.Credential(ctx, tx, c.account.ID, c.credential.ID)
+func (c appCaller) move(ctx context.Context, tx *store.Tx, all *directory.Credentials, to authenticator.Address) error {
+	credential, err := all.Get(ctx, tx, c.account.ID, c.credential.ID)
 	if err != nil {
 		return err
 	}
 	if credential.State, err = c.how.Move(given(credential), to); err != nil {
 		return err
 	}
-	if err := d.UpdateCredential(ctx, tx, credential); err != nil {
+	if err := all.Update(ctx, tx, credential); err != nil {
 		return err
 	}
 	return tx.Record(audit.Entry{Event: "app.address", Outcome: "ok", Account: int64(c.account.ID), AccountName: c.account.Name, Application: Self, Protocol: AppProtocol,

@@ -18,13 +18,13 @@ import (
 // Approvals is the other side of a sign-in that waits: what its owner sees of it
 // and answers, elsewhere. It is safe for concurrent use.
 type Approvals struct {
-	db        *store.DB
-	directory *directory.Directory
-	owners    owners
-	now       func() time.Time
-	kinds     map[string]authenticator.Authenticator
-	rows      *approvalRows
-	guesses   *guesses
+	db      *store.DB
+	people  *directory.Accounts
+	owners  owners
+	now     func() time.Time
+	kinds   map[string]authenticator.Authenticator
+	rows    *approvalRows
+	guesses *guesses
 }
 
 // WaitingFor finds the sign-in that waits under a number, for its owner alone.

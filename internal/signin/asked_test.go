@@ -21,11 +21,11 @@ import (
 // inSession has ada's password in a session, and returns a request with it.
 func (r *rig) inSession(medium prompt.Medium) Request {
 	r.t.Helper()
-	ada, err := r.dir.Find(r.t.Context(), r.DB, "ada")
+	ada, err := r.people.Find(r.t.Context(), r.DB, "ada")
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	all, err := r.dir.Credentials(r.t.Context(), r.DB, ada.ID)
+	all, err := r.credentials.All(r.t.Context(), r.DB, ada.ID)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestLookingAgainSendsNoCode(t *testing.T) {
 func TestACodeOfATelephoneThatIsGone(t *testing.T) {
 	for _, another := range []bool{true, false} {
 		r, kind, codes := withTelephone(t)
-		ada, err := r.dir.Find(t.Context(), r.DB, "ada")
+		ada, err := r.people.Find(t.Context(), r.DB, "ada")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestACodeOfATelephoneThatIsGone(t *testing.T) {
 			r.withCodes(ada)
 		}
 		s := r.reply(r.begin(browses("wiki", "ada")), "password", secret)
-		all, err := r.dir.Credentials(t.Context(), r.DB, ada.ID)
+		all, err := r.credentials.All(t.Context(), r.DB, ada.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestACodeOfATelephoneThatIsGone(t *testing.T) {
 // offered: whoever has shown nothing causes none.
 func TestACodeOfTwoWays(t *testing.T) {
 	r, kind, codes := withTelephone(t, "hotp")
-	ada, err := r.dir.Find(t.Context(), r.DB, "ada")
+	ada, err := r.people.Find(t.Context(), r.DB, "ada")
 	if err != nil {
 		t.Fatal(err)
 	}

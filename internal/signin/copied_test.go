@@ -28,7 +28,7 @@ func TestACopiedAppIsSwitchedOffOnce(t *testing.T) {
 	}
 	is := func(what string, c directory.Credential, status string, times int) {
 		t.Helper()
-		now, err := b.dir.Credential(t.Context(), b.DB, c.Account, c.ID)
+		now, err := b.credentials.Get(t.Context(), b.DB, c.Account, c.ID)
 		subject := noticeCloned(b.kinds["push"].Describe().Title).subject
 		if err != nil || now.Status != status || len(b.events("alarm.app-cloned")) != times || b.mails(b.ada, subject) != int64(times) {
 			t.Errorf("%s: %s, %d alarms, %d mails, %v", what, now.Status, len(b.events("alarm.app-cloned")), b.mails(b.ada, subject), err)

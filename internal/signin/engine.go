@@ -27,7 +27,9 @@ import (
 type Parts struct {
 	DB           *store.DB
 	Keys         *keyring.Keyring
-	Directory    *directory.Directory
+	Accounts     *directory.Accounts
+	Credentials  *directory.Credentials
+	Milestones   *directory.Milestones
 	Groups       *directory.Groups
 	Applications *application.Catalogue
 	Rules        *Rules
@@ -72,7 +74,8 @@ type Engine struct {
 	Tries *Tries
 
 	db             *store.DB
-	directory      *directory.Directory
+	people         *directory.Accounts
+	credentials    *directory.Credentials
 	limits         Limits
 	now            func() time.Time
 	kinds          map[string]authenticator.Authenticator
@@ -98,7 +101,7 @@ func New(p Parts) (*Engine, error) {
 	if p.Limits, err = p.Limits.Check(); err != nil {
 		return nil, err
 	}
-	e := &Engine{db: p.DB, directory: p.Directory, limits: p.Limits, now: p.Now, attempts: &attempts{db: p.DB, keys: p.Keys, now: p.Now},
+	e := &Engine{db: p.DB, people: p.Accounts, credentials: p.Credentials, limits: p.Limits, now: p.Now, attempts: &attempts{db: p.DB, keys: p.Keys, now: p.Now},
 		sessions: &sessions{p.Standing}, settlements: newSettlements(p.DB.Feed()), Strangers: newStrangers(p.DB, p.Now)}
 	if e.kinds, err = byKind(p.Authenticators); err != nil {
 		return nil, err
@@ -113,8 +116,8 @@ func New(p Parts) (*Engine, error) {
 	if e.examiner, err = newExaminer(p, e.judge, e.guesses, tickets); err != nil {
 		return nil, err
 	}
-	e.browsers = &browsers{db: p.DB, directory: p.Directory, tickets: tickets, places: e.guesses.places}
-	e.administration = &administration{directory: p.Directory, groups: p.Groups, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
+	e.browsers = &browsers{db: p.DB, people: p.Accounts, tickets: tickets, places: e.guesses.places}
+	e.administration = &administration{credentials: p.Credentials, milestones: p.Milestones, groups: p.Groups, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
 	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, memory: &memory{view: p.DB.View()}, now: p.Now}
 	if err := e.beside(p); err != nil {
 		return nil, err
@@ -125,8 +128,8 @@ func New(p Parts) (*Engine, error) {
 
 // lead makes the road, and where it ends.
 func (e *Engine) lead(p Parts) {
-	e.endings = &endings{db: p.DB, directory: p.Directory, owners: p.owners(), guesses: e.guesses, attempts: e.attempts, strangers: e.Strangers, now: p.Now}
-	e.grants = &grants{directory: p.Directory, guesses: e.guesses, now: p.Now}
+	e.endings = &endings{db: p.DB, people: p.Accounts, owners: p.owners(), guesses: e.guesses, attempts: e.attempts, strangers: e.Strangers, now: p.Now}
+	e.grants = &grants{people: p.Accounts, guesses: e.guesses, now: p.Now}
 	e.road = &road{db: p.DB, limits: p.Limits, now: p.Now, kinds: e.kinds, judge: e.judge, examiner: e.examiner, guesses: e.guesses, attempts: e.attempts, sessions: e.sessions,
 		elsewhere: e.elsewhere, messages: e.Messages, strangers: e.Strangers, endings: e.endings, grants: e.grants}
 }
@@ -142,12 +145,12 @@ func (e *Engine) beside(p Parts) error {
 		return err
 	}
 	rows := &approvalRows{view: p.DB.View(), keys: p.Keys, guesses: e.guesses, limits: p.Limits, now: p.Now, wakes: wakes}
-	e.Approvals = &Approvals{db: p.DB, directory: p.Directory, owners: p.owners(), now: p.Now, kinds: e.kinds, rows: rows, guesses: e.guesses}
-	e.Apps = &Apps{db: p.DB, keys: p.Keys, directory: p.Directory, owners: p.owners(), now: p.Now, approveAt: p.ApproveAt, disowned: p.Disown,
+	e.Approvals = &Approvals{db: p.DB, people: p.Accounts, owners: p.owners(), now: p.Now, kinds: e.kinds, rows: rows, guesses: e.guesses}
+	e.Apps = &Apps{db: p.DB, keys: p.Keys, people: p.Accounts, credentials: p.Credentials, owners: p.owners(), now: p.Now, approveAt: p.ApproveAt, disowned: p.Disown,
 		kinds: e.kinds, setting: e.judge.setting, approvals: e.Approvals, strangers: e.Strangers}
-	e.Pushes = &Pushes{db: p.DB, keys: p.Keys, directory: p.Directory, owners: p.owners(), limits: p.Limits, quiet: p.Quiet, now: p.Now, log: p.Log,
+	e.Pushes = &Pushes{db: p.DB, keys: p.Keys, people: p.Accounts, credentials: p.Credentials, owners: p.owners(), limits: p.Limits, quiet: p.Quiet, now: p.Now, log: p.Log,
 		kinds: e.kinds, rows: rows, wakes: wakes}
-	e.Messages = &Messages{db: p.DB, keys: p.Keys, directory: p.Directory, now: p.Now, log: p.Log, kinds: e.kinds, sents: sents}
+	e.Messages = &Messages{db: p.DB, keys: p.Keys, people: p.Accounts, now: p.Now, log: p.Log, kinds: e.kinds, sents: sents}
 	e.elsewhere = &elsewhere{reader: p.DB.View(), accounts: p.accounts(), rules: p.Rules, reading: p.Reading, approveAt: p.ApproveAt, now: p.Now, rows: rows, pushes: e.Pushes}
 	return nil
 }
@@ -312,7 +315,7 @@ func (e *Engine) RecoversByCodes() bool { return e.judge.setting.recoversByCodes
 // endings write down what ends without a yes.
 type endings struct {
 	db        *store.DB
-	directory *directory.Directory
+	people    *directory.Accounts
 	owners    owners
 	guesses   *guesses
 	attempts  *attempts
@@ -350,7 +353,7 @@ func (n *endings) end(ctx context.Context, tx *store.Tx, at *attempt, reason str
 	}
 	var account directory.Account
 	if at.Account != 0 {
-		a, err := n.directory.Get(ctx, tx, at.Account)
+		a, err := n.people.Get(ctx, tx, at.Account)
 		if err != nil && failure.ClassOf(err) != failure.NotFound {
 			return err
 		}

@@ -106,7 +106,7 @@ func TestSignInOnPages(t *testing.T) {
 	if n := len(r.events("signin.granted")); n != 1 {
 		t.Errorf("%d grants are in the log", n)
 	}
-	if after, err := r.dir.Get(t.Context(), r.DB, ada.ID); err != nil || after.Used.IsZero() {
+	if after, err := r.people.Get(t.Context(), r.DB, ada.ID); err != nil || after.Used.IsZero() {
 		t.Errorf("the account was not used: %v, %v", after.Used, err)
 	}
 }
@@ -182,7 +182,7 @@ func TestSessionsInAttempts(t *testing.T) {
 	r, ada, app := withAda(t)
 	bob := r.person("bob")
 	held := func(a directory.Account) Held {
-		all, err := r.dir.Credentials(t.Context(), r.DB, ada.ID)
+		all, err := r.credentials.All(t.Context(), r.DB, ada.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +230,7 @@ func TestSessionsInAttempts(t *testing.T) {
 // moment in which anything changes that it rests on.
 func TestCheck(t *testing.T) {
 	r, ada, app := withAda(t)
-	all, err := r.dir.Credentials(t.Context(), r.DB, ada.ID)
+	all, err := r.credentials.All(t.Context(), r.DB, ada.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,13 +274,13 @@ func TestCheck(t *testing.T) {
 		},
 		"the account was suspended": func() {
 			r.change(func(tx *store.Tx) error {
-				a, err := r.dir.Get(t.Context(), tx, ada.ID)
+				a, err := r.people.Get(t.Context(), tx, ada.ID)
 				if err != nil {
 					return err
 				}
 				a.State = directory.Suspended
 				tx.Announce(directory.Topic(ada.ID))
-				return r.dir.Update(t.Context(), tx, a)
+				return r.people.Update(t.Context(), tx, a)
 			})
 		},
 	} {
@@ -360,7 +360,7 @@ func TestLastRecoveryCode(t *testing.T) {
 			}
 		}
 	}
-	now, err := r.dir.Credential(t.Context(), r.DB, ada.ID, c.ID)
+	now, err := r.credentials.Get(t.Context(), r.DB, ada.ID, c.ID)
 	if err != nil || now.Status != directory.CredentialUsedUp || last == "" {
 		t.Errorf("%s, %v: the last one that was good is not the last", now.Status, err)
 	}

@@ -50,7 +50,7 @@ func (e *Engine) Explain(ctx context.Context, r Request, now time.Time) (Explana
 		r.Action = SignIn
 	}
 	j := e.judge.at(now)
-	account, err := e.directory.Find(ctx, e.db, r.Name)
+	account, err := e.people.Find(ctx, e.db, r.Name)
 	if err != nil {
 		return Explanation{}, err
 	}

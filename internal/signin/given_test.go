@@ -107,7 +107,7 @@ func TestTwoCodesOfOneTurn(t *testing.T) {
 	if n := len(r.events("evidence.half")); n != 1 || r.charged(app.Credential) != 0 {
 		t.Errorf("%d halves, %d wrong answers", n, r.charged(app.Credential))
 	}
-	if c, err := r.dir.Credential(t.Context(), r.DB, ada.ID, app.ID); err != nil || !c.Used.Equal(r.Now()) {
+	if c, err := r.credentials.Get(t.Context(), r.DB, ada.ID, app.ID); err != nil || !c.Used.Equal(r.Now()) {
 		t.Errorf("used %v, %v", c.Used, err)
 	}
 }

@@ -14,9 +14,9 @@ import (
 
 // grants makes the yes, and keeps what it tells of places.
 type grants struct {
-	directory *directory.Directory
-	guesses   *guesses
-	now       func() time.Time
+	people  *directory.Accounts
+	guesses *guesses
+	now     func() time.Time
 }
 
 // grant makes the yes. It is the only place that fills one in. Its attempt is over: whoever
@@ -31,7 +31,7 @@ func (m *grants) grant(ctx context.Context, tx *store.Tx, at *attempt, d decisio
 	en.Detail["acr"] = assurance.ACR(d.evidence)
 	en.Detail["rules"] = strings.Join(d.rules, ", ")
 	tx.Record(en)
-	if err := m.directory.Used(ctx, tx, d.account, m.now()); err != nil {
+	if err := m.people.Used(ctx, tx, d.account, m.now()); err != nil {
 		return Grant{}, err
 	}
 	if err := m.guesses.places.notePlace(ctx, tx, at.origin(), d.account.ID); err != nil {

@@ -58,7 +58,7 @@ func TestOwnersAreToldThatTheirPasswordIsKnown(t *testing.T) {
 	try("within the hour", word("ada"), 1, 0)
 	g.clock.later(time.Second)
 	try("an hour later", word("ada"), 2, 0)
-	g.change(func(tx *store.Tx) error { return g.dir.AddMail(t.Context(), tx, bob.ID, "bob@example.org") })
+	g.change(func(tx *store.Tx) error { return g.people.AddMail(t.Context(), tx, bob.ID, "bob@example.org") })
 	try("another's, whose address was checked", word("bob"), 2, 1)
 }
 
@@ -85,7 +85,7 @@ func TestAdministrationThatIsNotProvedIsRecorded(t *testing.T) {
 	r.withPassword(root)
 	r.withCodes(root)
 	for name, a := range map[string]directory.Account{"hers": ada, "roots": root} {
-		all, err := r.dir.Credentials(t.Context(), r.DB, a.ID)
+		all, err := r.credentials.All(t.Context(), r.DB, a.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,10 +19,10 @@ const (
 
 // browsers are made known by links in mails about guesses.
 type browsers struct {
-	db        *store.DB
-	directory *directory.Directory
-	tickets   *ticket.Tickets
-	places    *places
+	db      *store.DB
+	people  *directory.Accounts
+	tickets *ticket.Tickets
+	places  *places
 }
 
 // Invited reports whose browser a link of a mail about guesses makes it. It changes nothing:
@@ -36,7 +36,7 @@ func (b *browsers) invited(ctx context.Context, code string) (name string, err e
 	if err != nil {
 		return "", err
 	}
-	account, err := b.directory.Get(ctx, b.db, assurance.AccountID(t.Owner))
+	account, err := b.people.Get(ctx, b.db, assurance.AccountID(t.Owner))
 	if failure.ClassOf(err) == failure.NotFound {
 		return "", failure.Refuse("unknown-ticket", "That link is no longer good.")
 	}
@@ -55,7 +55,7 @@ func (b *browsers) accept(ctx context.Context, code string, r Request) (browser 
 		if err != nil {
 			return err
 		}
-		account, err := b.directory.Get(ctx, tx, assurance.AccountID(t.Owner))
+		account, err := b.people.Get(ctx, tx, assurance.AccountID(t.Owner))
 		if failure.ClassOf(err) == failure.NotFound {
 			return failure.Refuse("unknown-ticket", "That link is no longer good.")
 		}

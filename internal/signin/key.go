@@ -73,7 +73,7 @@ func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind 
 	if !ok {
 		return "malformed", nil
 	}
-	c, err := x.directory.CredentialByHandle(ctx, tx, kind, handle)
+	c, err := x.credentials.ByHandle(ctx, tx, kind, handle)
 	if failure.ClassOf(err) == failure.NotFound {
 		return "unknown-key", nil
 	}
@@ -95,7 +95,7 @@ func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind 
 	if err != nil || reason != "" {
 		return reason, err
 	}
-	account, err := x.directory.Get(ctx, tx, c.Account)
+	account, err := x.people.Get(ctx, tx, c.Account)
 	if err != nil {
 		return "", err
 	}

@@ -42,13 +42,13 @@ func (r *rig) last(event string) audit.Entry {
 func (r *rig) state(a directory.Account, state string) {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error {
-		now, err := r.dir.Get(r.t.Context(), tx, a.ID)
+		now, err := r.people.Get(r.t.Context(), tx, a.ID)
 		if err != nil {
 			return err
 		}
 		now.State = state
 		tx.Announce(directory.Topic(a.ID))
-		return r.dir.Update(r.t.Context(), tx, now)
+		return r.people.Update(r.t.Context(), tx, now)
 	})
 }
 
@@ -369,7 +369,7 @@ func TestWhatBecomesOfAnAnswer(t *testing.T) {
 	r, c, result := withSaying(t)
 	now := func() directory.Credential {
 		t.Helper()
-		c, err := r.dir.Credential(t.Context(), r.DB, c.Account, c.ID)
+		c, err := r.credentials.Get(t.Context(), r.DB, c.Account, c.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

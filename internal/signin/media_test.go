@@ -122,7 +122,7 @@ func TestEveryKindByEveryMedium(t *testing.T) {
 				}
 				m := r.judge.matter(at, app)
 				m.somebody, m.account = true, a
-				m.credentials, err = r.dir.Credentials(t.Context(), r.DB, a.ID)
+				m.credentials, err = r.credentials.All(t.Context(), r.DB, a.ID)
 				if err != nil {
 					t.Fatal(err)
 				}

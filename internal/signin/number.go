@@ -77,7 +77,7 @@ func readNumber(typed string) (string, error) {
 // wrong spends a guess and records it. An app that guessed too often is
 // switched off like any other authenticator.
 func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
-	account, err := a.directory.Get(ctx, tx, g.account)
+	account, err := a.people.Get(ctx, tx, g.account)
 	if err != nil {
 		return err
 	}

@@ -13,12 +13,13 @@ import (
 // owners tells people what becomes of their account, and takes what somebody else uses
 // out of use.
 type owners struct {
-	directory *directory.Directory
-	outbox    *notify.Outbox
-	now       func() time.Time
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	outbox      *notify.Outbox
+	now         func() time.Time
 }
 
-func (p Parts) owners() owners { return owners{p.Directory, p.Outbox, p.Now} }
+func (p Parts) owners() owners { return owners{p.Accounts, p.Credentials, p.Outbox, p.Now} }
 
 // told reports whether an owner was told the same within so long.
 func (o owners) told(ctx context.Context, r store.Reader, account directory.Account, n notice, within time.Duration) (bool, error) {
@@ -35,7 +36,7 @@ func (o owners) tell(ctx context.Context, tx *store.Tx, account directory.Accoun
 	if err != nil || told {
 		return err
 	}
-	mails, err := o.directory.Mails(ctx, tx, account.ID)
+	mails, err := o.people.Mails(ctx, tx, account.ID)
 	if err != nil {
 		return err
 	}
@@ -44,11 +45,11 @@ func (o owners) tell(ctx context.Context, tx *store.Tx, account directory.Accoun
 
 // switchOff disables an authenticator, and reports whether it was active.
 func (o owners) switchOff(ctx context.Context, tx *store.Tx, account directory.Account, id assurance.CredentialID) (c directory.Credential, was bool, err error) {
-	c, err = o.directory.Credential(ctx, tx, account.ID, id)
+	c, err = o.credentials.Get(ctx, tx, account.ID, id)
 	if err != nil || c.Status != directory.CredentialActive {
 		return c, false, err
 	}
 	c.EndAt(o.now(), directory.CredentialDisabled, directory.ByGuesses, 0)
 	tx.Announce(directory.Topic(account.ID))
-	return c, true, o.directory.UpdateCredential(ctx, tx, c)
+	return c, true, o.credentials.Update(ctx, tx, c)
 }

@@ -19,7 +19,7 @@ import (
 // stored is ada's app as it is kept.
 func (p *phone) stored() directory.Credential {
 	p.t.Helper()
-	c, err := p.dir.Credential(p.t.Context(), p.DB, p.ada.ID, p.app.ID)
+	c, err := p.credentials.Get(p.t.Context(), p.DB, p.ada.ID, p.app.ID)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -196,7 +196,7 @@ func (p *Pushes) SetQuiet(ctx context.Context, g Grant, q QuietHours) error {
 		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
 	return p.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		account, err := p.directory.Get(ctx, tx, g.Account())
+		account, err := p.people.Get(ctx, tx, g.Account())
 		if err != nil {
 			return err
 		}

@@ -41,20 +41,20 @@ func TestOneTransactionRestsOnOneReading(t *testing.T) {
 			r.change(func(tx *store.Tx) error {
 				display(tx, ada.Display)
 				usable(tx, directory.CredentialActive)
-				now, err := r.dir.Get(t.Context(), tx, ada.ID)
+				now, err := r.people.Get(t.Context(), tx, ada.ID)
 				if err != nil {
 					return err
 				}
 				now.Display = "Ada"
-				if err := r.dir.Update(t.Context(), tx, now); err != nil {
+				if err := r.people.Update(t.Context(), tx, now); err != nil {
 					return err
 				}
-				c, err := r.dir.Credential(t.Context(), tx, ada.ID, app.ID)
+				c, err := r.credentials.Get(t.Context(), tx, ada.ID, app.ID)
 				if err != nil {
 					return err
 				}
 				c.Status = directory.CredentialDisabled
-				if err := r.dir.UpdateCredential(t.Context(), tx, c); err != nil {
+				if err := r.credentials.Update(t.Context(), tx, c); err != nil {
 					return err
 				}
 				display(tx, ada.Display)

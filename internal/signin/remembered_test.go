@@ -30,7 +30,7 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
-	p := Parts{DB: db, Keys: keys, Directory: directory.New(directory.Parts{DB: db, Keys: keys}), Now: func() time.Time { return now }}
+	p := Parts{DB: db, Keys: keys, Accounts: directory.NewAccounts(directory.Parts{DB: db, Keys: keys}), Credentials: directory.NewCredentials(directory.Parts{DB: db, Keys: keys}), Now: func() time.Time { return now }}
 	ids := map[string]assurance.AccountID{}
 	g, err := newGuesses(p.DB, p.Keys, p.Limits, p.Now)
 	if err != nil {
@@ -38,7 +38,7 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 	}
 	err = db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
 		for _, name := range []string{"ada", "bob"} {
-			a, err := p.Directory.Create(t.Context(), tx, directory.NewAccount{Name: name})
+			a, err := p.Accounts.Create(t.Context(), tx, directory.NewAccount{Name: name})
 			if err != nil {
 				return err
 			}

@@ -47,15 +47,17 @@ import (
 // stands still.
 type rig struct {
 	*Engine
-	Parts    // that it is made of
-	t        testing.TB
-	dir      *directory.Directory
-	clock    *watch
-	sessions *shelf
-	log      *bytes.Buffer
-	order    []authenticator.Authenticator
-	options  store.Options
-	root     keyring.Root
+	Parts       // that it is made of
+	t           testing.TB
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	milestones  *directory.Milestones
+	clock       *watch
+	sessions    *shelf
+	log         *bytes.Buffer
+	order       []authenticator.Authenticator
+	options     store.Options
+	root        keyring.Root
 }
 
 // again starts another server on the same database, at the same time.
@@ -245,7 +247,8 @@ func (r *rig) open() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.dir = directory.New(directory.Parts{DB: db, Keys: keys})
+	of := directory.Parts{DB: db, Keys: keys}
+	r.people, r.credentials, r.milestones = directory.NewAccounts(of), directory.NewCredentials(of), directory.NewMilestones(of)
 	catalogue, err := application.Open(t.Context(), db, keys)
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +259,7 @@ func (r *rig) open() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Parts = Parts{DB: db, Keys: keys, Directory: r.dir, Groups: directory.NewGroups(directory.Parts{DB: db, Keys: keys}), Applications: catalogue, Rules: rules, Authenticators: kinds, Reading: reads, Helping: helps,
+	r.Parts = Parts{DB: db, Keys: keys, Accounts: r.people, Credentials: r.credentials, Milestones: r.milestones, Groups: directory.NewGroups(of), Applications: catalogue, Rules: rules, Authenticators: kinds, Reading: reads, Helping: helps,
 		Standing: r.sessions, SlowChecks: 2, ApproveAt: "login.test/account/approve", Now: r.clock.Now, Log: log, Outbox: outbox}
 	if r.Limits, err = r.Limits.Check(); err != nil {
 		t.Fatal(err)
@@ -279,7 +282,7 @@ func (r *rig) remake() {
 func (r *rig) remove(a directory.Account, by assurance.AccountID) {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error {
-		return errors.Join(r.Forget(r.t.Context(), tx, a.ID), r.browsers.tickets.Forget(r.t.Context(), tx, a.ID), r.dir.Remove(r.t.Context(), tx, a, by))
+		return errors.Join(r.Forget(r.t.Context(), tx, a.ID), r.browsers.tickets.Forget(r.t.Context(), tx, a.ID), r.people.Remove(r.t.Context(), tx, a, by))
 	})
 }
 
@@ -322,7 +325,7 @@ func (r *rig) person(name string, groups ...string) directory.Account {
 func (r *rig) account(n directory.NewAccount, groups ...string) (a directory.Account) {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) (err error) {
-		if a, err = r.dir.Create(r.t.Context(), tx, n); err != nil {
+		if a, err = r.people.Create(r.t.Context(), tx, n); err != nil {
 			return err
 		}
 		for _, name := range groups {
@@ -343,7 +346,7 @@ func (r *rig) account(n directory.NewAccount, groups ...string) (a directory.Acc
 func (r *rig) give(a directory.Account, kind string, e authenticator.Enrolled) (c directory.Credential) {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) (err error) {
-		c, err = r.dir.AddCredential(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Handle: e.Handle, Traits: e.Traits, State: e.State, Status: directory.CredentialActive})
+		c, err = r.credentials.Add(r.t.Context(), tx, directory.Credential{Account: a.ID, Kind: kind, Label: kind, Handle: e.Handle, Traits: e.Traits, State: e.State, Status: directory.CredentialActive})
 		return err
 	})
 	return c
@@ -353,13 +356,13 @@ func (r *rig) give(a directory.Account, kind string, e authenticator.Enrolled) (
 func (r *rig) alter(c directory.Credential, f func(c *directory.Credential)) {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error {
-		now, err := r.dir.Credential(r.t.Context(), tx, c.Account, c.ID)
+		now, err := r.credentials.Get(r.t.Context(), tx, c.Account, c.ID)
 		if err != nil {
 			return err
 		}
 		f(&now)
 		tx.Announce(directory.Topic(c.Account))
-		return r.dir.UpdateCredential(r.t.Context(), tx, now)
+		return r.credentials.Update(r.t.Context(), tx, now)
 	})
 }
 

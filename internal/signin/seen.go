@@ -23,9 +23,12 @@ type seen struct {
 }
 
 // accounts reads whose an attempt is and what they have, once in a transaction.
-type accounts struct{ directory *directory.Directory }
+type accounts struct {
+	people      *directory.Accounts
+	credentials *directory.Credentials
+}
 
-func (p Parts) accounts() accounts { return accounts{p.Directory} }
+func (p Parts) accounts() accounts { return accounts{p.Accounts, p.Credentials} }
 
 // person returns who the attempt is about so far: fixed by evidence, or named.
 // Nobody is a NotFound failure, or the zero account where no name was given.
@@ -40,9 +43,9 @@ func (a accounts) person(ctx context.Context, r store.Reader, at *attempt) (dire
 	var err error
 	switch {
 	case at.Account != 0:
-		account, err = a.directory.Get(ctx, r, at.Account)
+		account, err = a.people.Get(ctx, r, at.Account)
 	case at.Name != "":
-		account, err = a.directory.Find(ctx, r, at.Name)
+		account, err = a.people.Find(ctx, r, at.Name)
 	}
 	if err == nil && inside && account.ID != 0 {
 		at.seen = seen{tx: tx, name: at.Name, account: account}
@@ -59,9 +62,9 @@ func (a accounts) belongings(ctx context.Context, r store.Reader, at *attempt, a
 		return at.seen.credentials, nil
 	}
 	if !ours {
-		return a.directory.Credentials(ctx, r, account)
+		return a.credentials.All(ctx, r, account)
 	}
-	all, err := a.directory.CredentialsOf(ctx, r, at.seen.account)
+	all, err := a.credentials.AllOf(ctx, r, at.seen.account)
 	if err == nil {
 		at.seen.credentials, at.seen.known = all, true
 	}

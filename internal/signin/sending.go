@@ -32,13 +32,13 @@ const messageLife = 5 * time.Minute
 
 // Messages are the codes on their way to a telephone. It is safe for concurrent use.
 type Messages struct {
-	db        *store.DB
-	keys      *keyring.Keyring
-	directory *directory.Directory
-	now       func() time.Time
-	log       *slog.Logger
-	kinds     map[string]authenticator.Authenticator
-	sents     *sents
+	db     *store.DB
+	keys   *keyring.Keyring
+	people *directory.Accounts
+	now    func() time.Time
+	log    *slog.Logger
+	kinds  map[string]authenticator.Authenticator
+	sents  *sents
 }
 
 // Sending is for whom and by whom a message is asked for.
@@ -68,7 +68,7 @@ type sent struct {
 // Send queues a message in a change, and records that. It reports whether it did:
 // whoever had too many gets none.
 func (m *Messages) Send(ctx context.Context, tx *store.Tx, s Sending, message authenticator.Message) (bool, error) {
-	account, err := m.directory.Get(ctx, tx, s.Account)
+	account, err := m.people.Get(ctx, tx, s.Account)
 	if err != nil {
 		return false, err
 	}

@@ -95,7 +95,7 @@ func TestWhoIsServedByAKey(t *testing.T) {
 	ada := r.person("ada")
 	all := func(a directory.Account) []directory.Credential {
 		t.Helper()
-		out, err := r.dir.Credentials(t.Context(), r.DB, a.ID)
+		out, err := r.credentials.All(t.Context(), r.DB, a.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,19 +209,19 @@ func TestWhatChangesWhileItIsChecked(t *testing.T) {
 		if s, err := use(); err == nil && s.State == Granted || err != nil && failure.ClassOf(err) != failure.Conflict {
 			t.Errorf("%s, revoked meanwhile: %+v, %v", kind, s, err)
 		}
-		now, err := r.dir.Credential(t.Context(), r.DB, ada.ID, c.ID)
+		now, err := r.credentials.Get(t.Context(), r.DB, ada.ID, c.ID)
 		if err != nil || now.Status != directory.CredentialRevoked || string(now.State) != "next" {
 			t.Errorf("%s: it is %s with %s, %v", kind, now.Status, now.State, err)
 		}
 		r.alter(c, func(c *directory.Credential) { c.Status = directory.CredentialActive })
 		then = func() {
 			r.change(func(tx *store.Tx) error {
-				a, err := r.dir.Get(t.Context(), tx, ada.ID)
+				a, err := r.people.Get(t.Context(), tx, ada.ID)
 				if err != nil {
 					return err
 				}
 				a.State = directory.Suspended
-				return r.dir.Update(t.Context(), tx, a)
+				return r.people.Update(t.Context(), tx, a)
 			})
 		}
 		if s, err := use(); err != nil || s.State == Granted {

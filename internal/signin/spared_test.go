@@ -103,7 +103,7 @@ func TestTheOnlyAuthenticatorOfTheLast(t *testing.T) {
 				t.Errorf("%s, %s, is told %q (%v)", c.name, when, failure.Public(err), err)
 			}
 		}
-		now, err := r.dir.Credential(t.Context(), r.DB, root.ID, one.ID)
+		now, err := r.credentials.Get(t.Context(), r.DB, root.ID, one.ID)
 		if err != nil || now.Traits != c.traits || now.Status != c.state {
 			t.Errorf("%s: asking changed it: %+v, %v", c.name, now, err)
 		}
@@ -139,7 +139,7 @@ func TestSuspendingTheLast(t *testing.T) {
 	if says := asked(root); says != "Nobody could administer Countersign after that. Make somebody else an administrator first, who can sign in as policy demands it of administrators." {
 		t.Errorf("the last one: %q", says)
 	}
-	if d, err := r.dir.Get(t.Context(), r.DB, root.ID); err != nil || d.State != directory.Active {
+	if d, err := r.people.Get(t.Context(), r.DB, root.ID); err != nil || d.State != directory.Active {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
@@ -358,7 +358,7 @@ func TestWhoCannotBeginIsNoAdministrator(t *testing.T) {
 		if last.ID != 0 {
 			r.change(func(tx *store.Tx) error {
 				last.State = directory.Suspended
-				return r.dir.Update(t.Context(), tx, last)
+				return r.people.Update(t.Context(), tx, last)
 			})
 		}
 		last = accounts[p.name]

@@ -55,7 +55,7 @@ func TestWrongNumbersSwitchAnAppOff(t *testing.T) {
 		for range wrongNumbers - 1 {
 			look()
 		}
-		if now, err := r.dir.Credential(t.Context(), r.DB, ada.ID, c.ID); err != nil || now.Status != directory.CredentialActive {
+		if now, err := r.credentials.Get(t.Context(), r.DB, ada.ID, c.ID); err != nil || now.Status != directory.CredentialActive {
 			t.Fatalf("after nine it is %s, %v", now.Status, err)
 		}
 		if byAdministrator {

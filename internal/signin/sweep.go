@@ -128,7 +128,7 @@ func (n *endings) sweepOne(ctx context.Context, l *attemptRow) error {
 		if err := drop(tx); err != nil {
 			return err
 		}
-		account, err := n.directory.Get(ctx, tx, at.Account)
+		account, err := n.people.Get(ctx, tx, at.Account)
 		if err != nil {
 			return err
 		}

@@ -109,7 +109,7 @@ func TestAGrantThatTravelsIsDecidedAgain(t *testing.T) {
 		"its owner is suspended": func(r *rig, ada directory.Account, _ directory.Credential) {
 			r.change(func(tx *store.Tx) error {
 				ada.State = directory.Suspended
-				return r.dir.Update(r.t.Context(), tx, ada)
+				return r.people.Update(r.t.Context(), tx, ada)
 			})
 		},
 		"policy demands more": func(r *rig, _ directory.Account, _ directory.Credential) {

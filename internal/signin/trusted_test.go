@@ -55,7 +55,7 @@ func withTrust(t *testing.T, document string) *trusted {
 // session gives ada a session with both factors, shown just now, and good for an hour.
 func (c *trusted) session(secret string) {
 	c.t.Helper()
-	all, err := c.dir.Credentials(c.t.Context(), c.DB, c.ada.ID)
+	all, err := c.credentials.All(c.t.Context(), c.DB, c.ada.ID)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestWhatEndsARememberedYes(t *testing.T) {
 	held := c.sessions.held["hers"]
 	c.withPassword(bob)
 	c.withCodes(bob)
-	all, err := c.dir.Credentials(t.Context(), c.DB, bob.ID)
+	all, err := c.credentials.All(t.Context(), c.DB, bob.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func TestASlowAnswerTakesItsTicket(t *testing.T) {
 	if end := r.reply(s, "recoverycode", "x"); end.State != Granted {
 		t.Errorf("%+v", end)
 	}
-	if now, err := r.dir.Credential(t.Context(), r.DB, ada.ID, c.ID); err != nil || now.Status != directory.CredentialActive || r.charged(c) != 0 {
+	if now, err := r.credentials.Get(t.Context(), r.DB, ada.ID, c.ID); err != nil || now.Status != directory.CredentialActive || r.charged(c) != 0 {
 		t.Errorf("%+v, %v", now, err)
 	}
 }

@@ -25,17 +25,18 @@ const (
 // Pushes wake the apps of accounts whose sign-ins wait. It is safe for
 // concurrent use.
 type Pushes struct {
-	db        *store.DB
-	keys      *keyring.Keyring
-	directory *directory.Directory
-	owners    owners
-	limits    Limits
-	quiet     QuietHours // see Parts.Quiet
-	now       func() time.Time
-	log       *slog.Logger
-	kinds     map[string]authenticator.Authenticator
-	rows      *approvalRows
-	wakes     *wakes
+	db          *store.DB
+	keys        *keyring.Keyring
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	owners      owners
+	limits      Limits
+	quiet       QuietHours // see Parts.Quiet
+	now         func() time.Time
+	log         *slog.Logger
+	kinds       map[string]authenticator.Authenticator
+	rows        *approvalRows
+	wakes       *wakes
 }
 
 // apps are the credentials that approve on a device of their own, and may.
@@ -124,7 +125,7 @@ func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential,
 		}
 		tx.End("wake", sentName(due.approval), p.now().Add(wakeOver))
 		owner, id := due.account, due.approval
-		if account, err = p.directory.Get(ctx, tx, owner); err != nil {
+		if account, err = p.people.Get(ctx, tx, owner); err != nil {
 			return err
 		}
 		en := audit.Entry{Event: "push.sent", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: Self, Protocol: AppProtocol, Detail: map[string]string{}}
@@ -135,7 +136,7 @@ func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential,
 		case err != nil:
 			return err
 		default:
-			all, err := p.directory.Credentials(ctx, tx, owner)
+			all, err := p.credentials.All(ctx, tx, owner)
 			if err != nil {
 				return err
 			}
@@ -186,7 +187,7 @@ func (p *Pushes) send(ctx context.Context, account directory.Account, c director
 			return nil
 		}
 		gone := appCaller{account: account, credential: c, how: p.kinds[c.Kind].(authenticator.Approver)}
-		return gone.move(ctx, tx, p.directory, authenticator.Address{})
+		return gone.move(ctx, tx, p.credentials, authenticator.Address{})
 	})
 	if err != nil {
 		p.log.Warn("a failed push could not be recorded", "error", err)
@@ -217,7 +218,7 @@ func (p *Pushes) held(ctx context.Context, due wakeRow) error {
 			if err := take(tx); err != nil {
 				return err
 			}
-			account, err := p.directory.Get(ctx, tx, owner)
+			account, err := p.people.Get(ctx, tx, owner)
 			if err != nil {
 				return err
 			}

@@ -103,7 +103,7 @@ func TestTwoAttemptsInOneMoment(t *testing.T) {
 	if n := len(r.events("evidence.accepted")); n != 3 {
 		t.Errorf("%d answers were accepted", n)
 	}
-	if now, err := r.dir.Credential(t.Context(), r.DB, ada.ID, c.ID); err != nil || now.Version != c.Version+1 {
+	if now, err := r.credentials.Get(t.Context(), r.DB, ada.ID, c.ID); err != nil || now.Version != c.Version+1 {
 		t.Errorf("written %d times, %v", now.Version-c.Version, err)
 	}
 }

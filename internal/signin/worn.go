@@ -96,7 +96,7 @@ func (e *Engine) OpenIn(ctx context.Context, tx *store.Tx, account assurance.Acc
 
 // ClosedOf says what too many wrong answers have closed of an account, and to whom.
 func (e *Engine) ClosedOf(ctx context.Context, r store.Reader, account assurance.AccountID) ([]string, error) {
-	credentials, err := e.directory.Credentials(ctx, r, account)
+	credentials, err := e.credentials.All(ctx, r, account)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (a *desk) whose(ctx context.Context, id int64) string {
 	if id == 0 {
 		return ""
 	}
-	if d, err := a.directory.Get(ctx, a.db, assurance.AccountID(id)); err == nil {
+	if d, err := a.people.Get(ctx, a.db, assurance.AccountID(id)); err == nil {
 		return d.Name
 	}
 	return "number " + strconv.FormatInt(id, 10)

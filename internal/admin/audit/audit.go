@@ -33,18 +33,18 @@ func Commands() []admin.Spec {
 // Parts are what the commands work on.
 type Parts struct {
 	DB        *store.DB
-	Directory *directory.Directory
+	Accounts  *directory.Accounts
 	Strangers *signin.Strangers
 }
 
 // Desk is where the log is read and signed.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{p.DB, p.Directory, p.Strangers})
+	return admin.At(&desk{p.DB, p.Accounts, p.Strangers})
 }
 
 type desk struct {
 	db        *store.DB
-	directory *directory.Directory
+	people    *directory.Accounts
 	strangers *signin.Strangers
 }
 
@@ -92,13 +92,13 @@ func (c *Search) filter(ctx context.Context, a *desk) (store.Filter, error) {
 	if f.Limit <= 0 || f.Limit > 500 {
 		f.Limit = 50
 	}
-	if d, err := a.directory.Find(ctx, a.db, c.Actor); err == nil {
+	if d, err := a.people.Find(ctx, a.db, c.Actor); err == nil {
 		f.Actor = d.Name // whatever spelling of it was typed
 	} else if failure.ClassOf(err) != failure.NotFound {
 		return f, err
 	}
 	if c.Account != "" {
-		d, err := a.directory.Find(ctx, a.db, c.Account)
+		d, err := a.people.Find(ctx, a.db, c.Account)
 		if err != nil {
 			return f, failure.At("account", err)
 		}

@@ -40,7 +40,8 @@ func Commands() []admin.Spec {
 // Parts are what the commands work on.
 type Parts struct {
 	DB          *store.DB
-	Directory   *directory.Directory
+	Accounts    *directory.Accounts
+	Credentials *directory.Credentials
 	Engine      *signin.Engine
 	Enrollments *enrollment.Enrollments
 	Listing     *enrollment.Listing
@@ -50,14 +51,15 @@ type Parts struct {
 
 // Desk is where the commands are done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), guard.NewGiving(guard.New(p.Directory, p.Engine), p.Dormant, p.Now), p.DB, p.Directory, p.Enrollments, p.Listing, p.Now})
+	return admin.At(&desk{admin.NewBook(p.DB), guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now), p.DB, p.Accounts, p.Credentials, p.Enrollments, p.Listing, p.Now})
 }
 
 type desk struct {
 	admin.Book
 	guard.Giving
 	db          store.Reader
-	directory   *directory.Directory
+	people      *directory.Accounts
+	credentials *directory.Credentials
 	enrollments *enrollment.Enrollments
 	listing     *enrollment.Listing
 	now         func() time.Time
@@ -97,7 +99,7 @@ func certificateText(written string) string {
 
 // sound says what keeps the certificate from being of use here.
 func (c *Assign) Sound(ctx context.Context, a *desk) error {
-	d, err := a.directory.Find(ctx, a.db, c.Account)
+	d, err := a.people.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return err
 	}
@@ -136,7 +138,7 @@ func (a *desk) mayHandOver(ctx context.Context, r store.Reader, to directory.Acc
 	if !assurance.TwoFactors().Met([]assurance.Evidence{{Account: to.ID, Traits: traits, Time: a.now()}}, a.now()) {
 		return nil
 	}
-	credentials, err := a.directory.Credentials(ctx, r, to.ID)
+	credentials, err := a.credentials.All(ctx, r, to.ID)
 	if err != nil || directory.AskedBeside(credentials, a.now(), a.now()) == directory.BesideNothing {
 		return err
 	}

@@ -41,7 +41,7 @@ func Commands() []admin.Spec {
 // Parts are what the commands work on.
 type Parts struct {
 	DB           *store.DB
-	Directory    *directory.Directory
+	Accounts     *directory.Accounts
 	Groups       *directory.Groups
 	Engine       *signin.Engine
 	Applications *application.Catalogue
@@ -50,14 +50,14 @@ type Parts struct {
 
 // Desk is where the commands are done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), guard.New(p.Directory, p.Engine), p.DB, p.Directory, p.Groups, p.Engine, p.Applications, p.Protocols})
+	return admin.At(&desk{admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine), p.DB, p.Accounts, p.Groups, p.Engine, p.Applications, p.Protocols})
 }
 
 type desk struct {
 	admin.Book
 	guard.Guard
 	db           store.Reader
-	directory    *directory.Directory
+	people       *directory.Accounts
 	groups       *directory.Groups
 	engine       *signin.Engine
 	applications *application.Catalogue
@@ -251,7 +251,7 @@ func (a *desk) member(ctx context.Context, g signin.Grant, event, group, account
 		if err != nil {
 			return err
 		}
-		if d, err = a.directory.Find(ctx, tx, account); err != nil {
+		if d, err = a.people.Find(ctx, tx, account); err != nil {
 			return err
 		}
 		if err := a.PersonMust(ctx, tx, g.Account(), team.Privileged || d.Privileged); err != nil {

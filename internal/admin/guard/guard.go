@@ -20,30 +20,26 @@ import (
 // Guard refuses a loss after which nobody could administer, and programs what takes a
 // person.
 type Guard struct {
-	directory *directory.Directory
-	engine    *signin.Engine
+	people *directory.Accounts
+	engine *signin.Engine
 }
 
 // New makes a Guard.
-func New(people *directory.Directory, engine *signin.Engine) Guard { return Guard{people, engine} }
+func New(people *directory.Accounts, engine *signin.Engine) Guard { return Guard{people, engine} }
 
 // Spare refuses, before anybody approves it, a loss after which nobody could
 // administer. The same is asked again inside the change.
 func (a Guard) Spare(ctx context.Context, r store.Reader, name string, loss func(assurance.AccountID) signin.Loss) error {
-	d, err := a.directory.Find(ctx, r, name)
+	d, err := a.people.Find(ctx, r, name)
 	if err != nil {
 		return err
 	}
-	return a.engine.SpareAdministration(ctx, r, loss(d.ID))
+	return a.SpareLoss(ctx, r, loss(d.ID))
 }
 
-// SpareToken is Spare for what a token shows of these traits.
-func (a Guard) SpareToken(ctx context.Context, r store.Reader, serial string, traits assurance.Trait) error {
-	t, err := a.directory.Token(ctx, r, serial)
-	if err != nil || t.State != directory.TokenAssigned {
-		return err
-	}
-	return a.engine.SpareAdministration(ctx, r, signin.Without(t.Account, t.Credential, traits))
+// SpareLoss is Spare for whoever knows whose loss it is.
+func (a Guard) SpareLoss(ctx context.Context, r store.Reader, l signin.Loss) error {
+	return a.engine.SpareAdministration(ctx, r, l)
 }
 
 // PersonMust refuses an automation key what makes, wakes or changes somebody who is
@@ -52,7 +48,7 @@ func (a Guard) PersonMust(ctx context.Context, r store.Reader, by assurance.Acco
 	if !privileged {
 		return nil
 	}
-	d, err := a.directory.Get(ctx, r, by)
+	d, err := a.people.Get(ctx, r, by)
 	if err == nil && d.Kind != "person" {
 		err = failure.Refuse("a-person-must", "An automation key cannot do that to an administrator, or to somebody else who is privileged; a person must.")
 	}

@@ -31,9 +31,9 @@ func Commands() []admin.Spec {
 
 // Parts are what the commands work on.
 type Parts struct {
-	DB        *store.DB
-	Directory *directory.Directory
-	Keys      *enrollment.Keys
+	DB       *store.DB
+	Accounts *directory.Accounts
+	Keys     *enrollment.Keys
 	// Commands are all that a key could be for.
 	Commands func() admin.List
 	Now      func() time.Time
@@ -41,15 +41,15 @@ type Parts struct {
 
 // Desk is where the commands are done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), p.Directory, p.Keys, p.Commands, p.Now})
+	return admin.At(&desk{admin.NewBook(p.DB), p.Accounts, p.Keys, p.Commands, p.Now})
 }
 
 type desk struct {
 	admin.Book
-	directory *directory.Directory
-	keys      *enrollment.Keys
-	commands  func() admin.List
-	now       func() time.Time
+	people   *directory.Accounts
+	keys     *enrollment.Keys
+	commands func() admin.List
+	now      func() time.Time
 }
 
 // Issue issues an automation key to a service account. What it may do is in
@@ -131,7 +131,7 @@ func (c *Issue) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	out := Key{Expires: a.now().Add(time.Duration(c.days()) * 24 * time.Hour).Truncate(time.Second)}
 	err = a.Change(ctx, g, "key.issued", map[string]string{"actions": strings.Join(c.Actions, " "), "networks": strings.Join(c.Networks, " ")}, &d, func(tx *store.Tx) error {
 		var err error
-		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
+		if d, err = a.people.Find(ctx, tx, c.Account); err != nil {
 			return err
 		}
 		if d.Kind != directory.Service || d.State != directory.Active {

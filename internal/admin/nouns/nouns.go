@@ -53,14 +53,14 @@ func desks(p Parts) []admin.Desk {
 		pushes, approvals, strangers = p.Engine.Pushes, p.Engine.Approvals, p.Engine.Strangers
 	}
 	return []admin.Desk{
-		recovery.Desk(recovery.Parts{DB: p.DB, Directory: p.Directory, Groups: p.Groups, Engine: p.Engine, Notices: p.Enrolled.Notices, Recoveries: p.Recoveries, Dormant: p.Dormant, Now: p.Now}),
-		key.Desk(key.Parts{DB: p.DB, Directory: p.Directory, Keys: p.Enrolled.Keys, Commands: Commands, Now: p.Now}),
-		prompts.Desk(prompts.Parts{DB: p.DB, Directory: p.Directory, Approvals: approvals, Now: p.Now}),
-		quiet.Desk(quiet.Parts{DB: p.DB, Directory: p.Directory, Pushes: pushes, Notices: p.Enrolled.Notices}),
-		certificate.Desk(certificate.Parts{DB: p.DB, Directory: p.Directory, Engine: p.Engine, Enrollments: p.Enrolled.Enrollments, Listing: p.Enrolled.Listing, Dormant: p.Dormant, Now: p.Now}),
+		recovery.Desk(recovery.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Notices: p.Enrolled.Notices, Recoveries: p.Recoveries, Dormant: p.Dormant, Now: p.Now}),
+		key.Desk(key.Parts{DB: p.DB, Accounts: p.Accounts, Keys: p.Enrolled.Keys, Commands: Commands, Now: p.Now}),
+		prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: approvals, Now: p.Now}),
+		quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: pushes, Notices: p.Enrolled.Notices}),
+		certificate.Desk(certificate.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Enrollments: p.Enrolled.Enrollments, Listing: p.Enrolled.Listing, Dormant: p.Dormant, Now: p.Now}),
 		offline.Desk(offline.Parts{DB: p.DB, Offline: p.Offline}),
-		group.Desk(group.Parts{DB: p.DB, Directory: p.Directory, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}),
+		group.Desk(group.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}),
 		application.Desk(application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL}),
-		audit.Desk(audit.Parts{DB: p.DB, Directory: p.Directory, Strangers: strangers}),
+		audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: strangers}),
 	}
 }

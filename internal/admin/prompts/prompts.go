@@ -26,19 +26,19 @@ func Commands() []admin.Spec {
 // Parts are what the commands work on.
 type Parts struct {
 	DB        *store.DB
-	Directory *directory.Directory
+	Accounts  *directory.Accounts
 	Approvals *signin.Approvals
 	Now       func() time.Time
 }
 
 // Desk is where the commands are done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{p.DB, p.Directory, p.Approvals, p.Now})
+	return admin.At(&desk{p.DB, p.Accounts, p.Approvals, p.Now})
 }
 
 type desk struct {
 	db        store.Reader
-	directory *directory.Directory
+	people    *directory.Accounts
 	approvals *signin.Approvals
 	now       func() time.Time
 }
@@ -85,7 +85,7 @@ func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	out := Prompts{}
 	var whose assurance.AccountID
 	if c.Account != "" {
-		d, err := a.directory.Find(ctx, a.db, c.Account)
+		d, err := a.people.Find(ctx, a.db, c.Account)
 		if err != nil {
 			return nil, failure.At("account", err)
 		}
@@ -114,7 +114,7 @@ func (a *desk) beset(ctx context.Context, days int) ([]Account, error) {
 	}
 	var out []Account
 	for _, w := range worst {
-		d, err := a.directory.Get(ctx, a.db, w.Account)
+		d, err := a.people.Get(ctx, a.db, w.Account)
 		if failure.ClassOf(err) == failure.NotFound {
 			continue
 		}

@@ -25,22 +25,22 @@ func Commands() []admin.Spec {
 
 // Parts are what the commands work on.
 type Parts struct {
-	DB        *store.DB
-	Directory *directory.Directory
-	Pushes    *signin.Pushes
-	Notices   *enrollment.Notices
+	DB       *store.DB
+	Accounts *directory.Accounts
+	Pushes   *signin.Pushes
+	Notices  *enrollment.Notices
 }
 
 // Desk is where the commands are done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), p.Directory, p.Pushes, p.Notices})
+	return admin.At(&desk{admin.NewBook(p.DB), p.Accounts, p.Pushes, p.Notices})
 }
 
 type desk struct {
 	admin.Book
-	directory *directory.Directory
-	pushes    *signin.Pushes
-	notices   *enrollment.Notices
+	people  *directory.Accounts
+	pushes  *signin.Pushes
+	notices *enrollment.Notices
 }
 
 // Clear takes away somebody's own quiet hours: whoever had their session may
@@ -60,7 +60,7 @@ func (c *Clear) Object() string {
 func (c *Clear) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	var d directory.Account
 	err := a.Change(ctx, g, "push.quiet-cleared", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) (err error) {
-		if d, err = a.directory.Find(ctx, tx, c.Account); err != nil {
+		if d, err = a.people.Find(ctx, tx, c.Account); err != nil {
 			return failure.At("account", err)
 		}
 		there, err := a.pushes.ClearQuietIn(ctx, tx, d.ID)

@@ -39,7 +39,7 @@ func Commands() []admin.Spec {
 // Parts are what the commands work on.
 type Parts struct {
 	DB         *store.DB
-	Directory  *directory.Directory
+	Accounts   *directory.Accounts
 	Groups     *directory.Groups
 	Engine     *signin.Engine
 	Notices    *enrollment.Notices
@@ -52,8 +52,8 @@ type Parts struct {
 func Desk(p Parts) admin.Desk {
 	r := p.Recoveries
 	return admin.At(&desk{
-		Book: admin.NewBook(p.DB), Giving: guard.NewGiving(guard.New(p.Directory, p.Engine), p.Dormant, p.Now),
-		db: p.DB, directory: p.Directory, groups: p.Groups,
+		Book: admin.NewBook(p.DB), Giving: guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now),
+		db: p.DB, people: p.Accounts, groups: p.Groups,
 		cases: r.Cases, openings: r.Openings, confirmations: r.Confirmations, stops: r.Stops, owners: r.Owners, notices: p.Notices, now: p.Now,
 	})
 }
@@ -62,7 +62,7 @@ type desk struct {
 	admin.Book
 	guard.Giving
 	db            store.Reader
-	directory     *directory.Directory
+	people        *directory.Accounts
 	groups        *directory.Groups
 	cases         *recovery.Cases
 	openings      *recovery.Openings
@@ -99,7 +99,7 @@ type Recovery struct {
 // names are what accounts are called, each read once.
 type names map[assurance.AccountID]string
 
-func (n names) of(ctx context.Context, people *directory.Directory, r store.Reader, id assurance.AccountID) (string, error) {
+func (n names) of(ctx context.Context, people *directory.Accounts, r store.Reader, id assurance.AccountID) (string, error) {
 	if known, ok := n[id]; ok {
 		return known, nil
 	}
@@ -124,7 +124,7 @@ func (a *desk) recovery(ctx context.Context, r store.Reader, n names, c recovery
 		if who.id == 0 || who.id == c.Account && who.name != &out.Account {
 			continue
 		}
-		if *who.name, err = n.of(ctx, a.directory, r, who.id); err != nil {
+		if *who.name, err = n.of(ctx, a.people, r, who.id); err != nil {
 			return out, err
 		}
 	}
@@ -149,7 +149,7 @@ func (c *List) Object() string { return "" }
 func (c *List) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	var whose assurance.AccountID
 	if c.Account != "" {
-		d, err := a.directory.Find(ctx, a.db, c.Account)
+		d, err := a.people.Find(ctx, a.db, c.Account)
 		if err != nil {
 			return nil, failure.At("account", err)
 		}
@@ -196,7 +196,7 @@ func (c *Open) opening(d directory.Account) recovery.Opening {
 }
 
 func (c *Open) Sound(ctx context.Context, a *desk) error {
-	d, err := a.directory.Find(ctx, a.db, c.Account)
+	d, err := a.people.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
 	}
@@ -272,13 +272,13 @@ func (c *Confirm) said(ctx context.Context, a *desk, r store.Reader, d directory
 	if c.Opener == "" {
 		return said, nil
 	}
-	opener, err := a.directory.Find(ctx, r, c.Opener)
+	opener, err := a.people.Find(ctx, r, c.Opener)
 	said.Opener = opener.ID
 	return said, failure.At("opener", err)
 }
 
 func (c *Confirm) Sound(ctx context.Context, a *desk) error {
-	d, err := a.directory.Find(ctx, a.db, c.Account)
+	d, err := a.people.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
 	}
