@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"countersign/internal/audit"
+	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/otp"
 	"countersign/internal/directory"
@@ -74,7 +75,7 @@ func (w *world) plantTokens(serials ...string) {
 	err := w.db.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
 		var tokens []directory.Token
 		for _, serial := range serials {
-			e, err := hotp.Import(hotp.Seed{Key: otp.Key{Algorithm: otp.SHA1, Digits: 6, Secret: []byte(rand.Text()[:20])}})
+			e, err := new(hotp.Authenticator).Import(authenticator.Seed{Algorithm: string(otp.SHA1), Digits: 6, Secret: []byte(rand.Text()[:20])})
 			if err != nil {
 				return err
 			}

@@ -27,11 +27,11 @@ func (c *costs) codes() {
 	if err != nil {
 		c.b.Fatal(err)
 	}
-	token, err := hotp.Import(hotp.Seed{Key: key, Counter: 1000})
+	token, err := new(hotp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits, Counter: 1000})
 	if err != nil {
 		c.b.Fatal(err)
 	}
-	app, err := totp.Import(totp.Seed{Key: key, Period: 30 * time.Second})
+	app, err := new(totp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits, Period: 30})
 	if err != nil {
 		c.b.Fatal(err)
 	}

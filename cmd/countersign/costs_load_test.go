@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"countersign/internal/audit"
+	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/otp"
 	"countersign/internal/directory"
@@ -131,7 +132,7 @@ func populate(b *testing.B, w *world, accounts, holders int) []*holder {
 					continue
 				}
 				key := otp.Key{Algorithm: otp.SHA1, Digits: 6, Secret: []byte(rand.Text()[:20])}
-				e, err := hotp.Import(hotp.Seed{Key: key})
+				e, err := new(hotp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits})
 				if err != nil {
 					return err
 				}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"countersign/internal/admin"
 	"countersign/internal/audit"
+	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/otp"
 	"countersign/internal/authenticator/totp"
 	"countersign/internal/directory"
@@ -23,7 +23,7 @@ func (w *world) stock(serial string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	e, err := totp.Import(totp.Seed{Key: key, Period: 30 * time.Second, Label: serial})
+	e, err := new(totp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits, Period: 30, Label: serial})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -32,9 +32,9 @@ func (r *rig) withToken(a directory.Account, p *pin.Kept) *token {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	e, err := hotp.Import(hotp.Seed{Key: key, Label: "Token"})
+	e, err := new(hotp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits, Label: "Token"})
 	if err == nil && p != nil {
-		e, err = hotp.SetPIN(e.State, p)
+		e, err = new(hotp.Authenticator).SetPIN(e.State, p, "")
 	}
 	if err != nil {
 		r.t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/otp"
 	"countersign/internal/authenticator/pin"
 	"countersign/internal/authenticator/totp"
@@ -54,7 +55,7 @@ func TestNoiseFreesNoGuesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := totp.Import(totp.Seed{Key: key, Period: 30 * time.Second, Label: "Token"})
+	e, err := new(totp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits, Period: 30, Label: "Token"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func TestNoiseFreesNoGuesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e, err = totp.SetPIN(e.State, kept); err != nil {
+	if e, err = new(totp.Authenticator).SetPIN(e.State, kept, ""); err != nil {
 		t.Fatal(err)
 	}
 	c := codes{key: key, clock: r.clock, Credential: r.give(ada, "totp", e)}

@@ -396,7 +396,7 @@ func (r *rig) withCodes(a directory.Account) codes {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	e, err := totp.Import(totp.Seed{Key: key, Period: 30 * time.Second, Label: "App"})
+	e, err := new(totp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits, Period: 30, Label: "App"})
 	if err != nil {
 		r.t.Fatal(err)
 	}

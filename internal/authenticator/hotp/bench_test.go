@@ -23,7 +23,7 @@ func BenchmarkCheck(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	bare, err := hotp.Import(hotp.Seed{Key: key, Counter: 1000})
+	bare, err := new(hotp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits, Counter: 1000})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func BenchmarkCheck(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	behind, err := hotp.SetPIN(bare.State, kept)
+	behind, err := new(hotp.Authenticator).SetPIN(bare.State, kept, "")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -29,7 +29,7 @@ type bearer struct {
 func newBearer(t *testing.T) *bearer {
 	t.Helper()
 	key := otp.Key{Secret: []byte("12345678901234567890"), Algorithm: otp.SHA1, Digits: 6} // no two codes of these tests are alike
-	e, err := hotp.Import(hotp.Seed{Key: key})
+	e, err := new(hotp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func newBearer(t *testing.T) *bearer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e, err = hotp.SetPIN(e.State, kept); err != nil || e.Traits != assurance.Held|assurance.Known {
+	if e, err = new(hotp.Authenticator).SetPIN(e.State, kept, ""); err != nil || e.Traits != assurance.Held|assurance.Known {
 		t.Fatalf("the PIN was not set: %v, %s", err, e.Traits)
 	}
 	return &bearer{t, open(t, hotp.Options{PINs: authenticatortest.PINKeys{}}), key, e.State, 0, map[string]bool{}}
@@ -163,7 +163,7 @@ func TestRefusalDoesNotTell(t *testing.T) {
 func TestFirstPINAndNone(t *testing.T) {
 	b := newBearer(t)
 	given, digits := pin.Give(authenticatortest.PINKeys{}, 0)
-	e, err := hotp.SetPIN(b.state, given)
+	e, err := new(hotp.Authenticator).SetPIN(b.state, given, "")
 	if err != nil || e.Traits != assurance.Held {
 		t.Fatalf("%v, %s", err, e.Traits)
 	}
@@ -172,11 +172,11 @@ func TestFirstPINAndNone(t *testing.T) {
 	if r := b.types(digits + b.key.Code(1)); !r.OK || r.Traits != assurance.Held {
 		t.Errorf("the given PIN: ok %t, showing %s", r.OK, r.Traits)
 	}
-	if e, err = hotp.SetPIN(b.state, nil); err != nil {
+	if e, err = new(hotp.Authenticator).SetPIN(b.state, nil, ""); err != nil {
 		t.Fatal(err)
 	}
 	b.state = e.State
-	if kept, err := hotp.PIN(b.state); kept != nil || err != nil {
+	if kept, _, err := new(hotp.Authenticator).PIN(b.state); kept != nil || err != nil {
 		t.Error("there is still a PIN")
 	}
 	if r := b.types(b.key.Code(2)); !r.OK || r.Traits != assurance.Held {

@@ -13,7 +13,7 @@ import (
 // before them are good again. The key is the RFC's: of a new one every time, one
 // of a thousand old codes is right again by chance once in a hundred runs.
 func TestResync(t *testing.T) {
-	seed, err := hotp.Import(hotp.Seed{Key: rfcKey, Counter: 50})
+	seed, err := new(hotp.Authenticator).Import(authenticator.Seed{Secret: rfcKey.Secret, Algorithm: string(rfcKey.Algorithm), Digits: rfcKey.Digits, Counter: 50})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,14 +23,14 @@ func TestResync(t *testing.T) {
 	}
 	for at, want := range map[uint64]bool{48: false, 49: false, 50: true, 60: true, 1049: true, 1050: false} {
 		pair := rfcKey.Code(at) + " " + rfcKey.Code(at+1)
-		r, err := hotp.Resync(seed.State, pair)
+		r, err := new(hotp.Authenticator).Resync(seed.State, pair, time.Time{})
 		if err != nil || r.OK != want {
 			t.Errorf("at %d: %+v, %v", at, r, err)
 		}
 		if !r.OK {
 			continue
 		}
-		if again, err := hotp.Resync(r.Next, pair); err != nil || again.OK {
+		if again, err := new(hotp.Authenticator).Resync(r.Next, pair, time.Time{}); err != nil || again.OK {
 			t.Errorf("at %d: the pair is good again", at)
 		}
 		own := []authenticator.Credential{{ID: 1, Account: 1, Kind: hotp.Kind, State: r.Next}}
@@ -41,11 +41,11 @@ func TestResync(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", rfcKey.Code(50), rfcKey.Code(50) + rfcKey.Code(52), rfcKey.Code(51) + rfcKey.Code(50)} {
-		if r, err := hotp.Resync(seed.State, bad); err != nil || r.OK {
+		if r, err := new(hotp.Authenticator).Resync(seed.State, bad, time.Time{}); err != nil || r.OK {
 			t.Errorf("%q: %+v, %v", bad, r, err)
 		}
 	}
-	if _, err := hotp.Resync([]byte("{}"), "123456654321"); err == nil {
+	if _, err := new(hotp.Authenticator).Resync([]byte("{}"), "123456654321", time.Time{}); err == nil {
 		t.Error("a state that is not one is read")
 	}
 }

@@ -69,19 +69,11 @@ func decodeState(b []byte) (state, error) {
 	return s, s.check()
 }
 
-// Seed is a key that came with a device, or from another system.
-type Seed struct {
-	Key otp.Key
-	// Counter is that of the next code that the device will show.
-	Counter uint64
-	// Label is what its owner will see; empty is "Code token".
-	Label string
-}
-
 // Import makes a credential of a seed. Nobody has shown yet that they hold the
 // device: the caller has reasons to believe it.
-func Import(seed Seed) (authenticator.Enrolled, error) {
-	return newState(seed.Key, seed.Counter).enrolled(seed.Label, "")
+func (*Authenticator) Import(seed authenticator.Seed) (authenticator.Enrolled, error) {
+	key := otp.Key{Secret: seed.Secret, Algorithm: otp.Algorithm(seed.Algorithm), Digits: seed.Digits}
+	return newState(key, seed.Counter).enrolled(seed.Label, "")
 }
 
 func (s state) enrolled(label, once string) (authenticator.Enrolled, error) {
@@ -101,7 +93,7 @@ func (s state) enrolled(label, once string) (authenticator.Enrolled, error) {
 
 // SetPIN puts a PIN in front of a stored key's codes, or takes it away where it is
 // nil.
-func SetPIN(stored []byte, p *pin.Kept) (authenticator.Enrolled, error) {
+func (*Authenticator) SetPIN(stored []byte, p *pin.Kept, _ string) (authenticator.Enrolled, error) {
 	s, err := decodeState(stored)
 	if err != nil {
 		return authenticator.Enrolled{}, err
@@ -113,14 +105,15 @@ func SetPIN(stored []byte, p *pin.Kept) (authenticator.Enrolled, error) {
 	return authenticator.Enrolled{State: b, Traits: p.Traits()}, errors.Join(err, s.check())
 }
 
-// PIN returns what is kept of a stored key's PIN, nil for none.
-func PIN(stored []byte) (*pin.Kept, error) {
+// PIN returns what is kept of a stored key's PIN, nil for none; the codes are right
+// without one.
+func (*Authenticator) PIN(stored []byte) (kept *pin.Kept, needed bool, err error) {
 	s, err := decodeState(stored)
-	return s.PIN, err
+	return s.PIN, false, err
 }
 
 // Secret returns the secret of what is stored, by which two devices are known for one.
-func Secret(stored []byte) ([]byte, error) {
+func (*Authenticator) Secret(stored []byte) ([]byte, error) {
 	s, err := decodeState(stored)
 	if err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func (d *device) answer(t testing.TB, question string, now time.Time) string {
 
 func (d *device) imported(t testing.TB) authenticator.Enrolled {
 	t.Helper()
-	e, err := ocra.Import(ocra.Seed{Suite: d.suite.String(), Secret: d.secret})
+	e, err := new(ocra.Authenticator).Import(authenticator.Seed{Suite: d.suite.String(), Secret: d.secret})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestPINInFront(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := ocra.SetPIN(h.state, kept, digits)
+	e, err := new(ocra.Authenticator).SetPIN(h.state, kept, digits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestPINInTheToken(t *testing.T) {
 		t.Errorf("without a PIN: ok %t, %q", r.OK, r.Reason)
 	}
 	given, digits := pin.Give(authenticatortest.PINKeys{}, 0)
-	e, err := ocra.SetPIN(h.state, given, digits)
+	e, err := new(ocra.Authenticator).SetPIN(h.state, given, digits)
 	if err != nil || e.Traits != assurance.Held {
 		t.Fatal(err, e.Traits)
 	}
@@ -220,17 +220,17 @@ func TestPINInTheToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e, err = ocra.SetPIN(h.state, kept, own); err != nil {
+	if e, err = new(ocra.Authenticator).SetPIN(h.state, kept, own); err != nil {
 		t.Fatal(err)
 	}
 	h.state, h.pinHash = e.State, sum(own)
 	if r := h.signs("", noon); !r.OK || r.Traits != assurance.Held|assurance.Known {
 		t.Errorf("one's own PIN: %q, showing %s", r.Reason, r.Traits)
 	}
-	if e, err = ocra.SetPIN(h.state, nil, ""); err != nil {
+	if e, err = new(ocra.Authenticator).SetPIN(h.state, nil, ""); err != nil {
 		t.Fatal(err)
 	}
-	if kept, needed, err := ocra.PIN(e.State); kept != nil || !needed || err != nil {
+	if kept, needed, err := new(ocra.Authenticator).PIN(e.State); kept != nil || !needed || err != nil {
 		t.Error("the PIN was not taken away")
 	}
 }
@@ -265,17 +265,17 @@ func TestCounterAndResync(t *testing.T) {
 	}
 	for what, text := range map[string]string{"one question twice": pair("4815", "4815"), "one answer": "4815 " + h.answer(t, "4815", noon), "nothing": "", "words": "a b c d",
 		"a long question": pair("481516234", "4815")} {
-		if r, err := ocra.Resync(h.state, text, noon); err != nil || r.OK {
+		if r, err := new(ocra.Authenticator).Resync(h.state, text, noon); err != nil || r.OK {
 			t.Errorf("%s: ok %t, %v", what, r.OK, err)
 		}
 	}
 	text := pair("48151623", "42481516")
-	r, err := ocra.Resync(h.state, text, noon)
+	r, err := new(ocra.Authenticator).Resync(h.state, text, noon)
 	if err != nil || !r.OK {
 		t.Fatalf("two answers: %q, %v", r.Reason, err)
 	}
 	h.state = r.Next
-	if again, _ := ocra.Resync(h.state, text, noon); again.OK {
+	if again, _ := new(ocra.Authenticator).Resync(h.state, text, noon); again.OK {
 		t.Error("two answers put it right twice")
 	}
 	if !h.signs("", noon).OK {
@@ -291,7 +291,7 @@ func TestClock(t *testing.T) {
 		t.Error("twelve minutes ahead is right")
 	}
 	text := "48151623 " + h.answer(t, "48151623", noon) + " 42481516 " + h.answer(t, "42481516", noon.Add(40*time.Second))
-	r, err := ocra.Resync(h.state, text, noon.Add(40*time.Second))
+	r, err := new(ocra.Authenticator).Resync(h.state, text, noon.Add(40*time.Second))
 	if err != nil || !r.OK {
 		t.Fatalf("two answers: %q, %v", r.Reason, err)
 	}
@@ -304,7 +304,7 @@ func TestClock(t *testing.T) {
 	}
 	h.fast = 40 * time.Minute
 	text = "48151623 " + h.answer(t, "48151623", noon) + " 42481516 " + h.answer(t, "42481516", noon)
-	if r, _ := ocra.Resync(h.state, text, noon); r.OK {
+	if r, _ := new(ocra.Authenticator).Resync(h.state, text, noon); r.OK {
 		t.Error("forty minutes off is found")
 	}
 }
@@ -314,10 +314,10 @@ func TestResyncInStockWithAPIN(t *testing.T) {
 	h := hold(t, "OCRA-1:HOTP-SHA256-8:C-QN08-PSHA512")
 	h.pinHash = sum512("0000")
 	text := "48151623 " + h.answer(t, "48151623", noon) + " 42481516 " + h.answer(t, "42481516", noon)
-	if r, _ := ocra.Resync(h.state, text, noon); r.OK {
+	if r, _ := new(ocra.Authenticator).Resync(h.state, text, noon); r.OK {
 		t.Error("without its PIN")
 	}
-	r, err := ocra.Resync(h.state, text+" 0000", noon)
+	r, err := new(ocra.Authenticator).Resync(h.state, text+" 0000", noon)
 	if err != nil || !r.OK {
 		t.Fatalf("%q, %v", r.Reason, err)
 	}
@@ -332,14 +332,14 @@ func TestImportRefuses(t *testing.T) {
 		"OCRA-1:HOTP-SHA1-5:QN08": 20, "OCRA-1:HOTP-SHA1-9:QN08": 20, "OCRA-1:HOTP-SHA1-0:QN08": 20, "OCRA-1:HOTP-SHA1-6:QN08-S064": 20, "OCRA-1:HOTP-SHA1-6:QN05": 20,
 		"OCRA-1:HOTP-SHA1-6:QN05-T1M": 20, "OCRA-1:HOTP-SHA1-6:QN08": 15, "OCRA-1:HOTP-SHA256-6:QN08": 129, "hotp": 20,
 	} {
-		if _, err := ocra.Import(ocra.Seed{Suite: text, Secret: make([]byte, secret)}); err == nil {
+		if _, err := new(ocra.Authenticator).Import(authenticator.Seed{Suite: text, Secret: make([]byte, secret)}); err == nil {
 			t.Errorf("%s with %d bytes is imported", text, secret)
 		}
 	}
-	if _, err := ocra.Import(ocra.Seed{Suite: "OCRA-1:HOTP-SHA1-6:C-QN04", Secret: make([]byte, 20)}); err != nil {
+	if _, err := new(ocra.Authenticator).Import(authenticator.Seed{Suite: "OCRA-1:HOTP-SHA1-6:C-QN04", Secret: make([]byte, 20)}); err != nil {
 		t.Errorf("four digits with a counter: %v", err)
 	}
-	if _, err := ocra.Import(ocra.Seed{Suite: "OCRA-1:HOTP-SHA1-6:C-QN08", Secret: make([]byte, 20), Counter: 1 << 63}); err == nil {
+	if _, err := new(ocra.Authenticator).Import(authenticator.Seed{Suite: "OCRA-1:HOTP-SHA1-6:C-QN08", Secret: make([]byte, 20), Counter: 1 << 63}); err == nil {
 		t.Error("a counter at the end is imported")
 	}
 }

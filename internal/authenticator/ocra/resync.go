@@ -15,7 +15,7 @@ import (
 // different ones, so that nobody who wrote down the answer to one is ready for it.
 // Where the suite hashes a PIN and none is set, the PIN that was typed into the
 // token follows. A wrong answer is a Result that is not OK.
-func Resync(stored []byte, text string, now time.Time) (authenticator.Result, error) {
+func (*Authenticator) Resync(stored []byte, text string, now time.Time) (authenticator.Result, error) {
 	s, err := decodeState(stored)
 	if err != nil {
 		return authenticator.Result{}, err

@@ -84,20 +84,10 @@ func (s state) prefix() *pin.Kept {
 	return s.PIN
 }
 
-// Seed is a key that came with a token.
-type Seed struct {
-	Suite  string
-	Secret []byte // 16 to 128 bytes
-	// Counter is that of the next response, where the suite counts.
-	Counter uint64
-	// Label is what its owner will see; empty is "Challenge token".
-	Label string
-}
-
 // Import makes a credential of a seed. Nobody has shown yet that they hold the
 // token: the caller has reasons to believe it. A token whose suite hashes a PIN
 // cannot be used before one is set.
-func Import(seed Seed) (authenticator.Enrolled, error) {
+func (*Authenticator) Import(seed authenticator.Seed) (authenticator.Enrolled, error) {
 	s := state{Version: stateVersion, Suite: seed.Suite, Secret: seed.Secret, Next: seed.Counter}
 	if err := s.read(); err != nil {
 		return authenticator.Enrolled{}, err
@@ -111,7 +101,7 @@ func Import(seed Seed) (authenticator.Enrolled, error) {
 
 // SetPIN sets the PIN of a stored key, or takes it away where p is nil. digits is
 // the PIN itself.
-func SetPIN(stored []byte, p *pin.Kept, digits string) (authenticator.Enrolled, error) {
+func (*Authenticator) SetPIN(stored []byte, p *pin.Kept, digits string) (authenticator.Enrolled, error) {
 	s, err := decodeState(stored)
 	if err != nil {
 		return authenticator.Enrolled{}, err
@@ -137,13 +127,13 @@ func (s state) hash(digits string) []byte {
 
 // PIN returns what is kept of a stored key's PIN, nil for none, and whether no
 // response is right without one.
-func PIN(stored []byte) (kept *pin.Kept, needed bool, err error) {
+func (*Authenticator) PIN(stored []byte) (kept *pin.Kept, needed bool, err error) {
 	s, err := decodeState(stored)
 	return s.PIN, s.suite.PIN != "", err
 }
 
 // Secret returns the secret of what is stored, by which two devices are known for one.
-func Secret(stored []byte) ([]byte, error) {
+func (*Authenticator) Secret(stored []byte) ([]byte, error) {
 	s, err := decodeState(stored)
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ func BenchmarkCheck(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	e, err := totp.Import(totp.Seed{Key: key, Period: 30 * time.Second})
+	e, err := new(totp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits, Period: 30})
 	if err != nil {
 		b.Fatal(err)
 	}

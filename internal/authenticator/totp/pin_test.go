@@ -26,7 +26,7 @@ func TestCodeBehindAWrongPINIsUsedUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	imported, err := totp.Import(totp.Seed{Key: key, Period: 30 * time.Second})
+	imported, err := new(totp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits, Period: 30})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestCodeBehindAWrongPINIsUsedUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := totp.SetPIN(imported.State, kept)
+	e, err := new(totp.Authenticator).SetPIN(imported.State, kept, "")
 	if err != nil || e.Traits != assurance.Held|assurance.Known {
 		t.Fatalf("%v, %s", err, e.Traits)
 	}
@@ -73,7 +73,7 @@ func TestCodeBehindAWrongPINIsUsedUp(t *testing.T) {
 	}
 	if next, usable, err := how.Rewound(e.State, now); err != nil || !usable {
 		t.Errorf("rewound: %t, %v", usable, err)
-	} else if kept, err := totp.PIN(next); err != nil || kept == nil {
+	} else if kept, _, err := new(totp.Authenticator).PIN(next); err != nil || kept == nil {
 		t.Error("a restored backup takes the PIN away")
 	}
 }

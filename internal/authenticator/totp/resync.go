@@ -27,7 +27,7 @@ func (s state) learn(off int64) int64 {
 // steps off. Both codes must be later than any that was accepted, and after it
 // neither is ever accepted again. now is when the codes were read off the device.
 // A wrong pair is a Result that is not OK.
-func Resync(stored []byte, text string, now time.Time) (authenticator.Result, error) {
+func (*Authenticator) Resync(stored []byte, text string, now time.Time) (authenticator.Result, error) {
 	s, err := decodeState(stored)
 	if err != nil {
 		return authenticator.Result{}, err

@@ -19,7 +19,7 @@ func hardware(t testing.TB, a otp.Algorithm, digits int, period time.Duration) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := totp.Import(totp.Seed{Key: key, Period: period})
+	e, err := new(totp.Authenticator).Import(authenticator.Seed{Secret: key.Secret, Algorithm: string(key.Algorithm), Digits: key.Digits, Period: int(period / time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,17 +69,17 @@ func TestResync(t *testing.T) {
 		key, state := hardware(t, otp.SHA256, 8, time.Minute)
 		step := noon.Unix()/60 + off
 		pair := key.Code(uint64(step-1)) + " " + key.Code(uint64(step))
-		r, err := totp.Resync(state, pair, noon)
+		r, err := new(totp.Authenticator).Resync(state, pair, noon)
 		if want := off >= -20 && off <= 20; err != nil || r.OK != want {
 			t.Errorf("%d steps off: %+v, %v", off, r, err)
 		}
 		if !r.OK {
 			continue
 		}
-		if again, err := totp.Resync(r.Next, pair, noon); err != nil || again.OK {
+		if again, err := new(totp.Authenticator).Resync(r.Next, pair, noon); err != nil || again.OK {
 			t.Errorf("%d steps off: the pair is good again", off)
 		}
-		if again, err := totp.Resync(r.Next, key.Code(uint64(step))+key.Code(uint64(step+1)), noon); err != nil || again.OK {
+		if again, err := new(totp.Authenticator).Resync(r.Next, key.Code(uint64(step))+key.Code(uint64(step+1)), noon); err != nil || again.OK {
 			t.Errorf("%d steps off: a code that was used is half of another pair", off)
 		}
 		own := []authenticator.Credential{{ID: 1, Account: 1, Kind: totp.Kind, State: r.Next}}
@@ -99,11 +99,11 @@ func TestResync(t *testing.T) {
 	key, state := hardware(t, otp.SHA1, 6, 30*time.Second)
 	step := uint64(noon.Unix() / 30)
 	for _, bad := range []string{"", "123456", key.Code(step), key.Code(step) + key.Code(step+2), key.Code(step+1) + key.Code(step), key.Code(step) + key.Code(step), "abcdef ghijkl"} {
-		if r, err := totp.Resync(state, bad, noon); err != nil || r.OK {
+		if r, err := new(totp.Authenticator).Resync(state, bad, noon); err != nil || r.OK {
 			t.Errorf("%q: %+v, %v", bad, r, err)
 		}
 	}
-	if _, err := totp.Resync([]byte("{}"), "123456654321", noon); err == nil {
+	if _, err := new(totp.Authenticator).Resync([]byte("{}"), "123456654321", noon); err == nil {
 		t.Error("a state that is not one is read")
 	}
 }

@@ -75,19 +75,11 @@ func decodeState(b []byte) (state, error) {
 // 4.2). It is never accepted when not positive.
 func (s state) step(now time.Time) int64 { return now.Unix() / s.Period }
 
-// Seed is a key that came with a device, or from another system.
-type Seed struct {
-	Key otp.Key
-	// Period is 30 or 60 seconds.
-	Period time.Duration
-	// Label is what its owner will see; empty is "Authenticator app".
-	Label string
-}
-
 // Import makes a credential of a seed. Nobody has shown yet that they hold the
 // device: the caller has reasons to believe it.
-func Import(seed Seed) (authenticator.Enrolled, error) {
-	return newState(seed.Key, seed.Period).enrolled(seed.Label, "")
+func (*Authenticator) Import(seed authenticator.Seed) (authenticator.Enrolled, error) {
+	key := otp.Key{Secret: seed.Secret, Algorithm: otp.Algorithm(seed.Algorithm), Digits: seed.Digits}
+	return newState(key, time.Duration(seed.Period)*time.Second).enrolled(seed.Label, "")
 }
 
 func (s state) enrolled(label, once string) (authenticator.Enrolled, error) {
@@ -107,7 +99,7 @@ func (s state) enrolled(label, once string) (authenticator.Enrolled, error) {
 
 // SetPIN puts a PIN in front of a stored key's codes, or takes it away where it is
 // nil.
-func SetPIN(stored []byte, p *pin.Kept) (authenticator.Enrolled, error) {
+func (*Authenticator) SetPIN(stored []byte, p *pin.Kept, _ string) (authenticator.Enrolled, error) {
 	s, err := decodeState(stored)
 	if err != nil {
 		return authenticator.Enrolled{}, err
@@ -119,14 +111,15 @@ func SetPIN(stored []byte, p *pin.Kept) (authenticator.Enrolled, error) {
 	return authenticator.Enrolled{State: b, Traits: p.Traits()}, errors.Join(err, s.check())
 }
 
-// PIN returns what is kept of a stored key's PIN, nil for none.
-func PIN(stored []byte) (*pin.Kept, error) {
+// PIN returns what is kept of a stored key's PIN, nil for none; the codes are right
+// without one.
+func (*Authenticator) PIN(stored []byte) (kept *pin.Kept, needed bool, err error) {
 	s, err := decodeState(stored)
-	return s.PIN, err
+	return s.PIN, false, err
 }
 
 // Secret returns the secret of what is stored, by which two devices are known for one.
-func Secret(stored []byte) ([]byte, error) {
+func (*Authenticator) Secret(stored []byte) ([]byte, error) {
 	s, err := decodeState(stored)
 	if err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func (k *key) touch() string {
 
 func (k *key) enrolled(t testing.TB) authenticator.Enrolled {
 	t.Helper()
-	e, err := Import(Seed{Public: k.public, Private: k.private, Key: k.aes})
+	e, err := Authenticator{}.Import(authenticator.Seed{Public: k.public, Private: k.private, Secret: k.aes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestVectors(t *testing.T) {
 		vectors++
 		aesKey, _ := hex.DecodeString(f[0])
 		private, _ := hex.DecodeString(f[2])
-		e, err := Import(Seed{Public: f[1][:len(f[1])-32], Private: private, Key: aesKey})
+		e, err := Authenticator{}.Import(authenticator.Seed{Public: f[1][:len(f[1])-32], Private: private, Secret: aesKey})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,17 +150,17 @@ func TestCountersOnlyRise(t *testing.T) {
 }
 
 func TestImportRefuses(t *testing.T) {
-	for name, seed := range map[string]Seed{
-		"no public id":      {Private: make([]byte, 6), Key: make([]byte, 16)},
-		"public id in hex":  {Public: "0123456789ab", Private: make([]byte, 6), Key: make([]byte, 16)},
-		"half an octet":     {Public: "ccc", Private: make([]byte, 6), Key: make([]byte, 16)},
-		"short private id":  {Public: "cccc", Private: make([]byte, 5), Key: make([]byte, 16)},
-		"AES-256":           {Public: "cccc", Private: make([]byte, 6), Key: make([]byte, 32)},
-		"too long an id":    {Public: strings.Repeat("c", 34), Private: make([]byte, 6), Key: make([]byte, 16)},
+	for name, seed := range map[string]authenticator.Seed{
+		"no public id":      {Private: make([]byte, 6), Secret: make([]byte, 16)},
+		"public id in hex":  {Public: "0123456789ab", Private: make([]byte, 6), Secret: make([]byte, 16)},
+		"half an octet":     {Public: "ccc", Private: make([]byte, 6), Secret: make([]byte, 16)},
+		"short private id":  {Public: "cccc", Private: make([]byte, 5), Secret: make([]byte, 16)},
+		"AES-256":           {Public: "cccc", Private: make([]byte, 6), Secret: make([]byte, 32)},
+		"too long an id":    {Public: strings.Repeat("c", 34), Private: make([]byte, 6), Secret: make([]byte, 16)},
 		"nothing in it":     {},
-		"an id of no bytes": {Public: " ", Private: make([]byte, 6), Key: make([]byte, 16)},
+		"an id of no bytes": {Public: " ", Private: make([]byte, 6), Secret: make([]byte, 16)},
 	} {
-		if _, err := Import(seed); err == nil {
+		if _, err := (Authenticator{}).Import(seed); err == nil {
 			t.Errorf("%s was taken", name)
 		}
 	}

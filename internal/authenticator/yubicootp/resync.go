@@ -2,13 +2,14 @@ package yubicootp
 
 import (
 	"strings"
+	"time"
 
 	"countersign/internal/authenticator"
 )
 
 // Resync takes two one-time passwords of one key, one after the other, and says
 // what is kept from then on: whoever hands the key over has it, and it is this one.
-func Resync(stored []byte, typed string) (authenticator.Result, error) {
+func (Authenticator) Resync(stored []byte, typed string, _ time.Time) (authenticator.Result, error) {
 	s, err := decode(stored)
 	if err != nil {
 		return authenticator.Result{}, err

@@ -48,18 +48,10 @@ func (s state) check() error {
 	return nil
 }
 
-// Seed is a key as its file describes it.
-type Seed struct {
-	Public  string // modhex
-	Private []byte
-	Key     []byte
-	Label   string // what its owner will see; empty is "YubiKey"
-}
-
 // Import makes a credential of a seed. Nobody has shown yet that they hold the
 // key: the caller has reasons to believe it.
-func Import(seed Seed) (authenticator.Enrolled, error) {
-	s := state{Version: stateVersion, Public: lower(seed.Public), Private: seed.Private, Key: seed.Key}
+func (Authenticator) Import(seed authenticator.Seed) (authenticator.Enrolled, error) {
+	s := state{Version: stateVersion, Public: lower(seed.Public), Private: seed.Private, Key: seed.Secret}
 	if err := s.check(); err != nil {
 		return authenticator.Enrolled{}, err
 	}
@@ -71,14 +63,14 @@ func Import(seed Seed) (authenticator.Enrolled, error) {
 	return authenticator.Enrolled{State: b, Handle: s.Public, Traits: assurance.Held, Label: label, Detail: "public id " + s.Public}, err
 }
 
-// Handle is the public id of a stored key.
-func Handle(stored []byte) (string, error) {
+// Handle is the public id of a stored key: every one-time password begins with it.
+func (Authenticator) Handle(stored []byte) (string, error) {
 	s, err := decode(stored)
 	return s.Public, err
 }
 
 // Secret returns the secret of what is stored, by which two devices are known for one.
-func Secret(stored []byte) ([]byte, error) {
+func (Authenticator) Secret(stored []byte) ([]byte, error) {
 	s, err := decode(stored)
 	if err != nil {
 		return nil, err
