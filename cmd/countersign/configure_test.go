@@ -16,7 +16,7 @@ import (
 
 	"countersign/internal/config"
 	"countersign/internal/session"
-	"countersign/internal/signin"
+	"countersign/internal/throttle"
 )
 
 // What config print shows as defaults is what the rooms take by themselves.
@@ -25,7 +25,7 @@ func TestPrintedDefaultsAreTheRooms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := signin.Limits{}.Check()
+	own, err := throttle.Limits{}.Check()
 	if err != nil || s.limits != own {
 		t.Errorf("printed %+v, the engine's own %+v, %v", s.limits, own, err)
 	}

@@ -32,6 +32,7 @@ import (
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 	"countersign/internal/testbed"
+	"countersign/internal/throttle"
 )
 
 // clerk does commands on a world as an administrator who is always fresh.
@@ -126,7 +127,7 @@ type bed struct {
 	impostor       atomic.Bool // who else answers RADIUS, without the secret
 }
 
-func newBed(t testing.TB, limits signin.Limits) *bed {
+func newBed(t testing.TB, limits throttle.Limits) *bed {
 	b := &bed{t: t, database: storetest.StartPostgres(t)}
 	b.guarded, b.naked = newWorldFrom(t, settings{database: b.database.DSN, limits: limits}, "http://localhost", nil), newWorld(t)
 	b.admin, b.naive = b.guarded.clerk(), b.naked.clerk()
@@ -350,7 +351,7 @@ var _ drill.Bed = (*bed)(nil)
 // The promise of the product: every row that has a drill is attacked with real
 // components and holds, with all five proofs.
 func TestDrill(t *testing.T) {
-	b := newBed(t, signin.Limits{})
+	b := newBed(t, throttle.Limits{})
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: b.stage, Admin: b.admin, Bed: b, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -418,7 +419,7 @@ func TestDrillFailsWithoutItsOwnGuard(t *testing.T) {
 		}
 	}
 	t.Run("administration asks for nothing fresh, accounts never sleep, a host asks for no code", func(t *testing.T) {
-		b := newBed(t, signin.Limits{Dormant: 365 * 24 * time.Hour})
+		b := newBed(t, throttle.Limits{Dormant: 365 * 24 * time.Hour})
 		b.guarded.setPolicy(oneFactor)
 		rows := []string{"T1098", "T1556.006", "T1621"}
 		if b.host != nil {

@@ -11,15 +11,15 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/config"
 	"countersign/internal/failure"
-	"countersign/internal/signin"
 	"countersign/internal/softkey"
 	"countersign/internal/store/storetest"
+	"countersign/internal/throttle"
 )
 
 // The promise: an administrator can make the ladder shorter: two requests are left
 // unanswered and one push is sent; the owner's other ways in stay open.
 func TestLadderIsTightened(t *testing.T) {
-	w := newWorldFrom(t, settings{limits: signin.Limits{Unanswered: 2, PushSoon: 1, PushDaily: 2}}, "http://localhost", nil)
+	w := newWorldFrom(t, settings{limits: throttle.Limits{Unanswered: 2, PushSoon: 1, PushDaily: 2}}, "http://localhost", nil)
 	ada := w.enrollCodes("ada")
 	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestLadderIsTightened(t *testing.T) {
 // The promise: pushes alone can be made fewer, in ten minutes and in a day, while as
 // many numbers as ever are shown.
 func TestPushesAreTightened(t *testing.T) {
-	w := newWorldFrom(t, settings{limits: signin.Limits{PushSoon: 1, PushDaily: 2}}, "http://localhost", nil)
+	w := newWorldFrom(t, settings{limits: throttle.Limits{PushSoon: 1, PushDaily: 2}}, "http://localhost", nil)
 	ada := w.enrollCodes("ada")
 	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
 		t.Fatal(err)

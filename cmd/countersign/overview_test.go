@@ -8,9 +8,9 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/directory"
-	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
+	"countersign/internal/throttle"
 )
 
 // What the overview counts and what the lists show is the same, on both
@@ -43,7 +43,7 @@ func TestOverviewAndLists(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			limits, err := signin.Limits{}.Check()
+			limits, err := throttle.Limits{}.Check()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,7 @@ import (
 	"countersign/internal/protocol"
 	"countersign/internal/session"
 	"countersign/internal/signin"
+	"countersign/internal/throttle"
 	"countersign/internal/webpush"
 )
 
@@ -35,7 +36,7 @@ type settings struct {
 	cards        *cards
 	sms          *notify.Gateway // nil is none
 	mails        bool            // there is a mail server
-	limits       signin.Limits
+	limits       throttle.Limits
 	sessions     session.Limits
 	quiet        signin.QuietHours // of everybody who has not set their own
 	pinDigits    int               // the least of a new PIN; 0 is the default
@@ -67,7 +68,7 @@ func settingsOf(c config.File, log *slog.Logger) (settings, error) {
 	}
 	s := settings{folder: c.Data, database: c.Database, publicURL: u, organisation: c.Organisation, proxies: proxies, now: time.Now, log: log}
 	l, d := c.Limits, func(d config.Duration) time.Duration { return time.Duration(d) }
-	s.limits = signin.Limits{NextCode: l.NextCode, Delay: l.Delay, Disable: l.Disable, PerAccount: l.PerAccount, PerSource: l.PerSource,
+	s.limits = throttle.Limits{NextCode: l.NextCode, Delay: l.Delay, Disable: l.Disable, PerAccount: l.PerAccount, PerSource: l.PerSource,
 		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine),
 		Unanswered: l.Unanswered, PushSoon: l.PushSoon, PushDaily: l.PushDaily}
 	s.mails = c.Mail.Server != ""

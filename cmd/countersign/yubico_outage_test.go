@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"countersign/internal/drill"
-	"countersign/internal/signin"
 	"countersign/internal/testbed"
+	"countersign/internal/throttle"
 )
 
 // The promise, T1556.006 for the validation protocol: whatever is done to make the
@@ -17,7 +17,7 @@ import (
 // right, and afterwards it is again.
 func TestYubicoUnderEveryTrick(t *testing.T) {
 	testbed.Program(t, "ykclient")
-	b := newBed(t, signin.Limits{})
+	b := newBed(t, throttle.Limits{})
 	w := b.guarded
 	desk, bobs := w.tokenDesk(), newYubikey(t, "1001")
 	w.enrollCodes("bob")

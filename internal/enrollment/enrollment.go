@@ -32,6 +32,7 @@ import (
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 	"countersign/internal/ticket"
 )
 
@@ -54,7 +55,7 @@ type Parts struct {
 	// Outbox takes the notices to people.
 	Outbox *notify.Outbox
 	// Tries count the replies to an offer.
-	Tries    *signin.Tries
+	Tries    *throttle.Tries
 	Tickets  *ticket.Tickets
 	Sessions *session.Endings
 	// Authenticators are all kinds; those that are Enrollers can be enrolled.
@@ -115,7 +116,7 @@ type Enrollments struct {
 	people      *directory.Accounts
 	credentials *directory.Credentials
 	strangers   *signin.Strangers
-	tries       *signin.Tries
+	tries       *throttle.Tries
 	tickets     *ticket.Tickets
 	kind        func(kind string) authenticator.Authenticator // nil where there is none
 	describe    func(c directory.Credential) Authenticator

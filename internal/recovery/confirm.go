@@ -14,8 +14,8 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
-	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // Confirmation is a second person's word: of which case, opened by whom on what
@@ -36,7 +36,7 @@ type Confirmation struct {
 type Confirmations struct {
 	cases     *Cases
 	stops     *Stops
-	tries     *signin.Tries
+	tries     *throttle.Tries
 	messenger *messenger
 	now       func() time.Time
 }

@@ -29,8 +29,8 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/notify"
-	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 	"countersign/internal/ticket"
 )
 
@@ -67,7 +67,7 @@ type Parts struct {
 	Tickets *ticket.Tickets
 	// Outbox takes the notices to people; Tries count the wrong numbers of a case.
 	Outbox *notify.Outbox
-	Tries  *signin.Tries
+	Tries  *throttle.Tries
 	// EndSessions ends an account's sessions but one, and says how many they were.
 	EndSessions func(ctx context.Context, tx *store.Tx, account assurance.AccountID, but string) (int, error)
 	PublicURL   *url.URL

@@ -15,8 +15,8 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
-	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 	"countersign/internal/ticket"
 )
 
@@ -66,7 +66,7 @@ func (r *Requests) Begin(ctx context.Context, name string, source netip.Addr) (s
 	}
 	secret = ticket.NewSecret()
 	now := r.now().Truncate(time.Microsecond)
-	q := request{account: account.ID, secret: hash(secret), source: signin.Neighbourhood(source), created: now, expires: now.Add(requestLife)}
+	q := request{account: account.ID, secret: hash(secret), source: throttle.Neighbourhood(source), created: now, expires: now.Add(requestLife)}
 	for range 5 { // a number that another browser shows for the same name is drawn again
 		if q.number, err = number(); err != nil {
 			return "", s, err
@@ -123,7 +123,7 @@ func (r *Requests) makeRoom(ctx context.Context, tx *store.Tx, now int64) error 
 		return err
 	}
 	_, err := tx.Exec(ctx, `delete from recovery_request where id in (select id from (
-		select r.id as id, case when `+signin.AtHome+` then 1 else 0 end as home,
+		select r.id as id, case when `+throttle.LetIn+` then 1 else 0 end as home,
 			count(*) over (partition by r.source) as many from recovery_request r) as ranked order by home, many desc, id limit $1)`, all-mostAtOnce+roomMade)
 	return err
 }

@@ -10,17 +10,18 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // road is the way of an attempt from its answers to the step that follows.
 type road struct {
 	db        *store.DB
-	limits    Limits
+	limits    throttle.Limits
 	now       func() time.Time
 	kinds     map[string]authenticator.Authenticator
 	judge     *judge
 	examiner  *examiner
-	guesses   *guesses
+	throttle  *throttle.Throttle
 	attempts  *attempts
 	sessions  *sessions
 	elsewhere *elsewhere
@@ -47,7 +48,7 @@ func (y *road) advance(ctx context.Context, at *attempt, t turn) (Step, error) {
 		return Step{}, err
 	}
 	var step Step
-	err = y.guesses.hearing(ctx, func(heard bool) error {
+	err = y.throttle.Confirm(ctx, func(heard bool) error {
 		at.heard = at.heard || heard
 		return y.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 			next := at.clone()

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 	"countersign/internal/ticket"
 )
 
@@ -25,7 +26,7 @@ type question struct {
 	account     directory.Account // zero for nobody
 	credentials []directory.Credential
 	all         []directory.Credential // the account's, in every state, if they were read
-	budget      budget                 // without subjects where nothing can be guessed
+	budget      throttle.Budget        // without subjects where nothing can be guessed
 
 	tx      *store.Tx // that it was prepared in, or nil
 	refusal string    // refused without a check, for this reason
@@ -46,23 +47,23 @@ type examiner struct {
 	order       []authenticator.Authenticator // as they are offered
 	setting     *setting
 	digits      map[string]bool // kinds whose answers are digits
-	guesses     *guesses
+	throttle    *throttle.Throttle
 	tickets     *ticket.Tickets
 	openAt      string // see Parts.OpenAt
 	// charging and hashing are the lines for slow checks.
-	charging, hashing *crowd
+	charging, hashing *throttle.Queue
 }
 
-func newExaminer(p Parts, j *judge, g *guesses, t *ticket.Tickets) (*examiner, error) {
+func newExaminer(p Parts, j *judge, g *throttle.Throttle, t *ticket.Tickets) (*examiner, error) {
 	digits, err := ofDigits(p.Authenticators, p.Now())
 	if err != nil {
 		return nil, err
 	}
 	return &examiner{db: p.DB, people: p.Accounts, credentials: p.Credentials, accounts: p.accounts(), owners: p.owners(), now: p.Now, kinds: j.kinds, order: p.Authenticators, setting: j.setting,
-		digits: digits, guesses: g, tickets: t, openAt: p.OpenAt,
+		digits: digits, throttle: g, tickets: t, openAt: p.OpenAt,
 		// One more is charged than are hashed, so that the next is ready; and one more
 		// of each that may go before it.
-		charging: newCrowd(max(1, p.SlowChecks)+3, 1), hashing: newCrowd(p.SlowChecks, 0)}, nil
+		charging: throttle.NewQueue(max(1, p.SlowChecks)+3, 1), hashing: throttle.NewQueue(p.SlowChecks, 0)}, nil
 }
 
 // prepare finds out whom an answer of this kind belongs to. Nothing about an
@@ -92,7 +93,7 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 	if q.standing(at); q.refusal != "" || !q.how.Describe().Guessable {
 		return q, nil
 	}
-	q.budget, q.refusal, err = x.guesses.read(ctx, r, at.who(), q.target())
+	q.budget, q.refusal, err = x.throttle.Read(ctx, r, at.requester(), q.target())
 	return q, err
 }
 
@@ -164,7 +165,7 @@ func (q *question) check(ctx context.Context, x *examiner, at *attempt) error {
 func (q *question) comparable() []authenticator.Credential {
 	out := allGiven(q.credentials)
 	for i, c := range q.credentials {
-		if out[i].Failures = q.budget.wrong(c.ID); q.charged {
+		if out[i].Failures = q.budget.Wrong(c.ID); q.charged {
 			out[i].Failures--
 		}
 	}
@@ -172,10 +173,10 @@ func (q *question) comparable() []authenticator.Credential {
 }
 
 // target is what a question is compared with.
-func (q *question) target() target {
-	t := target{account: q.account.ID, kind: q.kind, credentials: make([]assurance.CredentialID, len(q.credentials))}
+func (q *question) target() throttle.Target {
+	t := throttle.Target{Account: q.account.ID, Kind: q.kind, Credentials: make([]assurance.CredentialID, len(q.credentials))}
 	for i, c := range q.credentials {
-		t.credentials[i] = c.ID
+		t.Credentials[i] = c.ID
 	}
 	return t
 }
@@ -206,14 +207,14 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	if err != nil {
 		return nil, err
 	}
-	address.since = time.Now()
-	leave, err := x.charging.enter(ctx, address)
+	address = address.Arrived(time.Now())
+	leave, err := x.charging.Enter(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
 	var q *question
-	err = x.guesses.hearing(ctx, func(heard bool) error {
+	err = x.throttle.Confirm(ctx, func(heard bool) error {
 		at.heard = at.heard || heard
 		return x.db.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
 			var err error
@@ -222,13 +223,13 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 				return err
 			}
 			q.charged = true
-			return x.guesses.hold(ctx, tx, &q.budget, 1)
+			return x.throttle.Hold(ctx, tx, &q.budget)
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	done, err := x.hashing.enter(ctx, address)
+	done, err := x.hashing.Enter(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -237,17 +238,17 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 }
 
 // placeOf is where whoever makes an attempt stands in the line for slow checks.
-func (x *examiner) placeOf(ctx context.Context, at *attempt) (place, error) {
-	p, err := x.guesses.place(ctx, x.db, at.origin())
-	if err != nil || at.Browser == "" || p.standing == known {
+func (x *examiner) placeOf(ctx context.Context, at *attempt) (throttle.Position, error) {
+	p, err := x.throttle.Position(ctx, x.db, at.origin())
+	if err != nil || at.Browser == "" || p.Known() {
 		return p, err
 	}
 	account, err := x.accounts.person(ctx, x.db, at)
 	if failure.ClassOf(err) == failure.NotFound {
 		return p, nil
 	}
-	if err == nil && x.guesses.places.remembers(at.Browser, account.ID) {
-		p.standing = known
+	if err == nil && x.throttle.Remembers(at.Browser, account.ID) {
+		p = p.AsKnown()
 	}
 	return p, err
 }
@@ -345,7 +346,7 @@ func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 	if !r.OK {
 		return x.refundHalf(ctx, tx, q)
 	}
-	if err := x.guesses.refund(ctx, tx, q.budget, r.Credential, q.charged); err != nil {
+	if err := x.throttle.Refund(ctx, tx, q.budget, r.Credential, q.charged); err != nil {
 		return err
 	}
 	at.Account, at.Name = q.account.ID, q.account.Name
@@ -362,7 +363,7 @@ func (x *examiner) refundHalf(ctx context.Context, tx *store.Tx, q *question) er
 	if !q.charged {
 		return nil
 	}
-	return x.guesses.refund(ctx, tx, q.budget, 0, true)
+	return x.throttle.Refund(ctx, tx, q.budget, 0, true)
 }
 
 // miss charges a wrong guess, and closes what has had too many to where they came from.
@@ -371,15 +372,15 @@ func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 		return nil
 	}
 	if q.charged {
-		tx.AfterCommit(func() { x.guesses.ledger.decide(q.budget) })
-	} else if err := x.guesses.charge(ctx, tx, &q.budget); err != nil {
+		tx.AfterCommit(func() { x.throttle.Decide(q.budget) })
+	} else if err := x.throttle.Charge(ctx, tx, &q.budget); err != nil {
 		return err
 	}
 	from := at.sighting()
-	q.budget.detect(tx, from)
-	if q.budget.firstOfName() && !at.tallied { // or it may have been for another authenticator of the same name
+	q.budget.Detect(tx, from)
+	if q.budget.FirstOfName() && !at.tallied { // or it may have been for another authenticator of the same name
 		at.tallied = true
-		if err := x.guesses.sprayed(ctx, tx, from); err != nil {
+		if err := x.throttle.Sprayed(ctx, tx, from); err != nil {
 			return err
 		}
 	}

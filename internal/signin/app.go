@@ -278,7 +278,7 @@ func (a *Apps) Answer(ctx context.Context, call AppCall, said AppAnswer) error {
 	if err != nil {
 		return err
 	}
-	return a.approvals.guesses.hearing(ctx, func(heard bool) error {
+	return a.approvals.throttle.Confirm(ctx, func(heard bool) error {
 		c.heard = heard
 		return a.db.Change(ctx, c.actor(), func(tx *store.Tx) error { return a.answer(ctx, tx, call, said, c) })
 	})
@@ -328,7 +328,7 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 		return err
 	}
 	tx.Anchor("app_count", int64(credential.ID), call.Count) // so that all servers know
-	if err := a.approvals.guesses.refund(ctx, tx, budget, credential.ID, false); err != nil {
+	if err := a.approvals.throttle.Refund(ctx, tx, budget, credential.ID, false); err != nil {
 		return err
 	}
 	credential.Used = a.now()

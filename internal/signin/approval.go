@@ -16,6 +16,7 @@ import (
 	"countersign/internal/keyring"
 	"countersign/internal/store"
 	"countersign/internal/text"
+	"countersign/internal/throttle"
 )
 
 // Elsewhere is the kind of a prompt that is answered on another device: the
@@ -124,12 +125,12 @@ type asker struct {
 // approvalRows are the approvals in the store. Of an account's one waits at a time:
 // the last that was opened.
 type approvalRows struct {
-	view    store.View
-	keys    *keyring.Keyring
-	guesses *guesses
-	limits  Limits
-	now     func() time.Time
-	wakes   *wakes
+	view     store.View
+	keys     *keyring.Keyring
+	throttle *throttle.Throttle
+	limits   throttle.Limits
+	now      func() time.Time
+	wakes    *wakes
 }
 
 // find is what a row is found by: whose it is and the number.
@@ -169,14 +170,14 @@ func (a *approvalRows) offered(ctx context.Context, r store.Reader, by asker) (b
 // nor by somebody elsewhere who has their password.
 func (a *approvalRows) before(ctx context.Context, r store.Reader, by asker, other *approval) (bool, error) {
 	from, _ := netip.ParseAddr(other.body.Waiting.Source) // empty where it is not known
-	if Neighbourhood(by.source) == Neighbourhood(from) && (by.source.IsValid() || by.partner == other.body.Waiting.Partner) {
+	if throttle.Neighbourhood(by.source) == throttle.Neighbourhood(from) && (by.source.IsValid() || by.partner == other.body.Waiting.Partner) {
 		return true, nil
 	}
-	mine, err := a.guesses.places.knownSource(ctx, r, by.account, by.source)
+	mine, err := a.throttle.KnownSource(ctx, r, by.account, by.source)
 	if err != nil || !mine {
 		return false, err
 	}
-	theirs, err := a.guesses.places.knownSource(ctx, r, by.account, from)
+	theirs, err := a.throttle.KnownSource(ctx, r, by.account, from)
 	return !theirs, err
 }
 

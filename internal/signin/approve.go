@@ -13,18 +13,19 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // Approvals is the other side of a sign-in that waits: what its owner sees of it
 // and answers, elsewhere. It is safe for concurrent use.
 type Approvals struct {
-	db      *store.DB
-	people  *directory.Accounts
-	owners  owners
-	now     func() time.Time
-	kinds   map[string]authenticator.Authenticator
-	rows    *approvalRows
-	guesses *guesses
+	db       *store.DB
+	people   *directory.Accounts
+	owners   owners
+	now      func() time.Time
+	kinds    map[string]authenticator.Authenticator
+	rows     *approvalRows
+	throttle *throttle.Throttle
 }
 
 // WaitingFor finds the sign-in that waits under a number, for its owner alone.
@@ -51,7 +52,7 @@ func (a *Approvals) Approve(ctx context.Context, g Grant, object string) error {
 		return err
 	}
 	by := guesser{protocol: g.Protocol(), source: g.Source(), account: g.Account()}
-	return a.guesses.hearing(ctx, func(heard bool) error {
+	return a.throttle.Confirm(ctx, func(heard bool) error {
 		by.heard = heard
 		return a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 			row, err := a.numbered(ctx, tx, by, id, number)

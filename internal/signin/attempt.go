@@ -19,6 +19,7 @@ import (
 	"countersign/internal/keyring"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // attempt is one person trying one application by one protocol. Between steps it
@@ -306,16 +307,16 @@ func (at *attempt) wasAsked(kind string) bool {
 // claimed and wrong answers may be mended in place.
 func (at *attempt) browser() bool { return at.Medium.Can(prompt.Browser) }
 
-func (at *attempt) who() who {
-	return who{origin: at.origin(), account: at.Account, name: at.Name, session: at.SessionNumber != "", shown: at.proved || len(at.Evidence) > 0, heard: at.heard}
+func (at *attempt) requester() throttle.Requester {
+	return throttle.Requester{Origin: at.origin(), Account: at.Account, Name: at.Name, Session: at.SessionNumber != "", Shown: at.proved || len(at.Evidence) > 0, Heard: at.heard}
 }
 
-func (r Request) origin() origin {
-	return origin{source: r.Source, application: r.Application, partner: r.Partner, browser: r.Browser}
+func (r Request) origin() throttle.Origin {
+	return throttle.Origin{Source: r.Source, Application: r.Application, Partner: r.Partner, Browser: r.Browser}
 }
 
-func (at *attempt) sighting() sighting {
+func (at *attempt) sighting() throttle.Sighting {
 	en := at.entry(directory.Account{}, "", audit.OK, "")
 	en.AccountName = ""
-	return sighting{source: at.Source, entry: en}
+	return throttle.Sighting{Source: at.Source, Entry: en}
 }

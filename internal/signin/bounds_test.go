@@ -3,67 +3,10 @@ package signin
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
-
-// Alarms are raised at each power of ten, and not in between.
-func TestAlarming(t *testing.T) {
-	for n, want := range map[int]bool{0: false, 1: false, 19: false, 20: true, 21: false, 99: false, 100: true, 101: false, 1000: true, 1001: false, 10_000: true, 10_001: false, 100_000: true, 100_001: false} {
-		if alarming(n) != want {
-			t.Errorf("%d: %t", n, !want)
-		}
-	}
-}
-
-// Limits have a default, a least and a ceiling, each of them.
-func TestLimitsCheck(t *testing.T) {
-	l, err := Limits{}.Check()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range l.counts() {
-		if *b.value != b.def {
-			t.Errorf("%s is %d", b.name, *b.value)
-		}
-	}
-	for i := range l.counts() {
-		for _, wrong := range []int{-1, l.counts()[i].ceiling + 1} {
-			other := l
-			*other.counts()[i].value = wrong
-			if _, err := other.Check(); err == nil || !strings.Contains(err.Error(), other.counts()[i].name) {
-				t.Errorf("%s may be %d: %v", other.counts()[i].name, wrong, err)
-			}
-		}
-		other := l
-		*other.counts()[i].value = other.counts()[i].ceiling
-		if _, err := other.Check(); err != nil {
-			t.Errorf("its ceiling is refused: %v", err)
-		}
-	}
-	for i := range l.spans() {
-		other := l
-		*other.spans()[i].value = other.spans()[i].ceiling + 1
-		if _, err := other.Check(); err == nil {
-			t.Errorf("%s passes its ceiling", other.spans()[i].name)
-		}
-		other = l
-		*other.spans()[i].value = other.spans()[i].ceiling
-		if _, err := other.Check(); err != nil {
-			t.Errorf("its ceiling is refused: %v", err)
-		}
-	}
-	for _, wrong := range []Limits{{Attempt: -1}, {Dormant: -1}} {
-		if _, err := wrong.Check(); err == nil {
-			t.Errorf("%+v", wrong)
-		}
-	}
-	if l, err := (Limits{Quarantine: -time.Hour}).Check(); err != nil || l.Quarantine != 0 {
-		t.Errorf("no quarantine: %v, %v", l.Quarantine, err)
-	}
-}
 
 // What looks like one or two codes of digits.
 func TestNumeric(t *testing.T) {

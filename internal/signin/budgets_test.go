@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"countersign/internal/prompt"
+	"countersign/internal/throttle"
 )
 
 // limited has other limits from now on.
-func (g *guessed) limited(edit func(l *Limits)) {
+func (g *guessed) limited(edit func(l *throttle.Limits)) {
 	g.t.Helper()
 	edit(&g.Limits)
 	g.remake()
@@ -19,7 +20,7 @@ func (g *guessed) limited(edit func(l *Limits)) {
 // wrong answer on. Nobody is refused for it, and who is known there waits as ever.
 func TestStrangersWaitWhereTooMuchIsWrong(t *testing.T) {
 	g := withGuesses(t, anyFactor)
-	g.limited(func(l *Limits) { l.PerInstallation = 6 })
+	g.limited(func(l *throttle.Limits) { l.PerInstallation = 6 })
 	again := func(q Request) (reason string) {
 		t.Helper()
 		q.Opening = []prompt.Answer{typed("password", "wrong")}
@@ -33,7 +34,7 @@ func TestStrangersWaitWhereTooMuchIsWrong(t *testing.T) {
 		return ""
 	}
 	inBrowser := g.by(outside, "")
-	inBrowser.Browser = g.guesses.places.browserOf(g.ada.ID)
+	inBrowser.Browser = g.throttle.Browser(g.ada.ID)
 	if why := again(g.by(g.stranger, "")); why != "" {
 		t.Errorf("a stranger, in peace: %q", why)
 	}
@@ -53,7 +54,7 @@ func TestStrangersWaitWhereTooMuchIsWrong(t *testing.T) {
 	if s := g.begin(g.by(g.stranger, secret)); s.State != Granted {
 		t.Errorf("the stranger, after half a minute: %v %s", s.State, s.Reason)
 	}
-	g.clock.later(sourceWindow)
+	g.clock.later(10 * time.Minute)
 	if why := again(g.by(g.stranger, "")); why != "" {
 		t.Errorf("a stranger, in peace again: %q", why)
 	}
@@ -62,7 +63,7 @@ func TestStrangersWaitWhereTooMuchIsWrong(t *testing.T) {
 // An account's hour begins with its first wrong answer, and not anew with each.
 func TestAnHourBeginsWithItsFirstWrongAnswer(t *testing.T) {
 	g := withGuesses(t, anyFactor)
-	g.limited(func(l *Limits) { l.PerAccount = 3 })
+	g.limited(func(l *throttle.Limits) { l.PerAccount = 3 })
 	for _, wait := range []time.Duration{0, 50 * time.Minute, 5 * time.Minute} {
 		g.clock.later(wait)
 		g.tries("ada", outside)
@@ -81,7 +82,7 @@ func TestAnHourBeginsWithItsFirstWrongAnswer(t *testing.T) {
 // gives back none of its wrong ones.
 func TestRightAnswersCostNothing(t *testing.T) {
 	g := withGuesses(t, anyFactor)
-	g.limited(func(l *Limits) { l.PerAccount, l.PerSource = 3, 3 })
+	g.limited(func(l *throttle.Limits) { l.PerAccount, l.PerSource = 3, 3 })
 	for i := range 5 {
 		if s := g.begin(g.by(outside, secret)); s.State != Granted {
 			t.Fatalf("the %dth right password: %v %s", i+1, s.State, s.Reason)
@@ -119,7 +120,7 @@ func TestARightAnswerIsForAllSides(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	inBrowser := g.by(outside, "wrong")
-	inBrowser.Browser = g.guesses.places.browserOf(g.ada.ID)
+	inBrowser.Browser = g.throttle.Browser(g.ada.ID)
 	code := g.by(outside, "")
 	code.CodeAlone, code.Opening = true, []prompt.Answer{typed("totp", "none")}
 	for _, q := range []Request{g.by(outside, "wrong"), g.by(home, "wrong"), inBrowser, code, nas("wrong")} {
@@ -130,7 +131,7 @@ func TestARightAnswerIsForAllSides(t *testing.T) {
 	var sides int64
 	of := func() int64 {
 		t.Helper()
-		if err := g.DB.QueryRow(t.Context(), `select count(*) from guess where subject like $1 and count > 0`, credentialKey(g.password.ID)+"%").Scan(&sides); err != nil {
+		if err := g.DB.QueryRow(t.Context(), `select count(*) from guess where subject like $1 and count > 0`, guessesAt(g.password.ID)+"%").Scan(&sides); err != nil {
 			t.Fatal(err)
 		}
 		return sides
@@ -143,36 +144,5 @@ func TestARightAnswerIsForAllSides(t *testing.T) {
 	}
 	if of() != 0 || g.charged(g.app.Credential) != 1 {
 		t.Errorf("after the right one: wrong on %d sides; %d of the app", of(), g.charged(g.app.Credential))
-	}
-}
-
-// When strangers have made up more names than are kept in an hour, names of before count
-// on, those that somebody has are kept, and others are not.
-func TestNamesBeyondThoseThatAreKept(t *testing.T) {
-	g := withGuesses(t, anyFactor)
-	ada, nobody := g.by(outside, "wrong"), g.by(outside, "wrong")
-	nobody.Name = "nobody"
-	g.begin(nobody)
-	for g.guesses.keeps("name/made-up", g.Now()) {
-	}
-	count := func(key string) (n int64) {
-		t.Helper()
-		if err := g.DB.QueryRow(t.Context(), `select coalesce(sum(count), 0) from guess where subject = $1`, key).Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	g.begin(nobody)
-	if n := count(nameKey("password", "nobody")); n != 2 {
-		t.Errorf("a name of before counts %d", n)
-	}
-	g.begin(ada)
-	if g.charged(g.password) != 1 || count(accountKey(g.ada.ID)) != 1 {
-		t.Errorf("ada's counts %d and %d", g.charged(g.password), count(accountKey(g.ada.ID)))
-	}
-	nobody.Name = "another"
-	g.begin(nobody)
-	if n := count(nameKey("password", "another")); n != 0 {
-		t.Errorf("a new name counts %d", n)
 	}
 }

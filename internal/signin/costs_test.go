@@ -17,7 +17,7 @@ import (
 // most.
 func (r *rig) charged(c directory.Credential) (n int64) {
 	r.t.Helper()
-	err := r.DB.QueryRow(r.t.Context(), `select coalesce(max(count), 0) from guess where subject like $1`, credentialKey(c.ID)+"%").Scan(&n)
+	err := r.DB.QueryRow(r.t.Context(), `select coalesce(max(count), 0) from guess where subject like $1`, guessesAt(c.ID)+"%").Scan(&n)
 	if err != nil {
 		r.t.Fatal(err)
 	}

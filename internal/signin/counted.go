@@ -137,13 +137,13 @@ func (a *Apps) inspect(ctx context.Context) error {
 				a.report(row, store.Older)
 			}
 		}
-		return len(page) == walkPage, err
+		return len(page) == inspectPage, err
 	})
 	return errors.Join(err, a.inspectHeard(ctx))
 }
 
 func (a *Apps) countsAfter(ctx context.Context, after int64) (out []countRow, err error) {
-	rows, err := a.db.Query(ctx, appCounts+`where credential > $1 order by credential limit $2`, after, walkPage)
+	rows, err := a.db.Query(ctx, appCounts+`where credential > $1 order by credential limit $2`, after, inspectPage)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (a *Apps) countsAfter(ctx context.Context, after int64) (out []countRow, er
 // bind gives the rows of a release before their MAC.
 func (a *Apps) bind(ctx context.Context) error {
 	after := int64(-1 << 63)
-	return bindPages(ctx, a.db, "app_count", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+	return store.BindPages(ctx, a.db, "app_count", func(ctx context.Context) (int, func(*store.Tx) error, error) {
 		page, err := a.countsAfter(ctx, after)
 		if len(page) > 0 {
 			after = page[len(page)-1].credential

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/text"
+	"countersign/internal/throttle"
 )
 
 // matter is everything that a decision rests on, as plain values. [judge.gather]
@@ -40,7 +41,7 @@ type matter struct {
 type setting struct {
 	// kinds of authenticators in the order in which they are offered.
 	kinds  []kind
-	limits Limits
+	limits throttle.Limits
 	// reading are the actions in Countersign itself that only look, helping those
 	// that the help desk may do as well.
 	reading, helping []string

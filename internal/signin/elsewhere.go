@@ -141,7 +141,7 @@ func (w *elsewhere) told(ctx context.Context, tx *store.Tx, at *attempt) (Waitin
 	if err != nil {
 		return Waiting{}, err
 	}
-	familiar, err := w.rows.guesses.places.knownSource(ctx, tx, at.Account, at.Source)
+	familiar, err := w.rows.throttle.KnownSource(ctx, tx, at.Account, at.Source)
 	return Waiting{Name: account.Name, Application: at.Application, Action: at.Action, Object: at.Object, Source: addrText(at.Source), Networks: rules.Networks(at.Source),
 		Familiar: familiar, Protocol: at.Protocol, Partner: at.Partner}, err
 }

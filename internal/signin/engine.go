@@ -19,6 +19,7 @@ import (
 	"countersign/internal/notify"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 	"countersign/internal/ticket"
 )
 
@@ -41,7 +42,7 @@ type Parts struct {
 	Helping []string
 	// Standing reads sessions; nil where there are none.
 	Standing Standing
-	Limits   Limits
+	Limits   throttle.Limits
 	// Quiet are the quiet hours of accounts that have set none of their own.
 	Quiet QuietHours
 	// SlowChecks is how many answers that are slow to check, as passwords are, are
@@ -61,6 +62,8 @@ type Parts struct {
 	Outbox *notify.Outbox
 }
 
+const day = 24 * time.Hour
+
 // Engine decides. It is safe for concurrent use; all its state is in the store.
 type Engine struct {
 	// What is done on another device than the one that signs in.
@@ -71,17 +74,17 @@ type Engine struct {
 	// Strangers counts what is refused to whoever has shown nothing.
 	Strangers *Strangers
 	// Tries are the budgets of what other rooms ask for.
-	Tries *Tries
+	Tries *throttle.Tries
 
 	db             *store.DB
 	people         *directory.Accounts
 	credentials    *directory.Credentials
-	limits         Limits
+	limits         throttle.Limits
 	now            func() time.Time
 	kinds          map[string]authenticator.Authenticator
 	judge          *judge
 	examiner       *examiner
-	guesses        *guesses
+	throttle       *throttle.Throttle
 	attempts       *attempts
 	sessions       *sessions
 	checks         *checks
@@ -107,16 +110,15 @@ func New(p Parts) (*Engine, error) {
 		return nil, err
 	}
 	e.judge = newJudge(p, e.kinds)
-	if e.guesses, err = newGuesses(p.DB, p.Keys, p.Limits, p.Now); err != nil {
+	if e.throttle, err = throttle.New(p.DB, p.Keys, p.Limits, p.Now); err != nil {
 		return nil, err
 	}
-	p.DB.Feed().Subscribe(e.guesses.closed.hear)
-	e.Tries = &Tries{e.guesses}
+	e.Tries = e.throttle.Tries()
 	tickets := ticket.New(ticket.Parts{DB: p.DB, Keys: p.Keys, Now: p.Now})
-	if e.examiner, err = newExaminer(p, e.judge, e.guesses, tickets); err != nil {
+	if e.examiner, err = newExaminer(p, e.judge, e.throttle, tickets); err != nil {
 		return nil, err
 	}
-	e.browsers = &browsers{db: p.DB, people: p.Accounts, tickets: tickets, places: e.guesses.places}
+	e.browsers = &browsers{db: p.DB, people: p.Accounts, tickets: tickets, throttle: e.throttle}
 	e.administration = &administration{credentials: p.Credentials, milestones: p.Milestones, groups: p.Groups, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
 	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, memory: &memory{view: p.DB.View()}, now: p.Now}
 	if err := e.beside(p); err != nil {
@@ -128,15 +130,15 @@ func New(p Parts) (*Engine, error) {
 
 // lead makes the road, and where it ends.
 func (e *Engine) lead(p Parts) {
-	e.endings = &endings{db: p.DB, people: p.Accounts, owners: p.owners(), guesses: e.guesses, attempts: e.attempts, strangers: e.Strangers, now: p.Now}
-	e.grants = &grants{people: p.Accounts, guesses: e.guesses, now: p.Now}
-	e.road = &road{db: p.DB, limits: p.Limits, now: p.Now, kinds: e.kinds, judge: e.judge, examiner: e.examiner, guesses: e.guesses, attempts: e.attempts, sessions: e.sessions,
+	e.endings = &endings{db: p.DB, people: p.Accounts, owners: p.owners(), throttle: e.throttle, attempts: e.attempts, strangers: e.Strangers, now: p.Now}
+	e.grants = &grants{people: p.Accounts, throttle: e.throttle, now: p.Now}
+	e.road = &road{db: p.DB, limits: p.Limits, now: p.Now, kinds: e.kinds, judge: e.judge, examiner: e.examiner, throttle: e.throttle, attempts: e.attempts, sessions: e.sessions,
 		elsewhere: e.elsewhere, messages: e.Messages, strangers: e.Strangers, endings: e.endings, grants: e.grants}
 }
 
 // beside makes what is done on another device.
 func (e *Engine) beside(p Parts) error {
-	wakes, err := newWakes(p, e.guesses.ledger.doubts)
+	wakes, err := newWakes(p)
 	if err != nil {
 		return err
 	}
@@ -144,8 +146,8 @@ func (e *Engine) beside(p Parts) error {
 	if err != nil {
 		return err
 	}
-	rows := &approvalRows{view: p.DB.View(), keys: p.Keys, guesses: e.guesses, limits: p.Limits, now: p.Now, wakes: wakes}
-	e.Approvals = &Approvals{db: p.DB, people: p.Accounts, owners: p.owners(), now: p.Now, kinds: e.kinds, rows: rows, guesses: e.guesses}
+	rows := &approvalRows{view: p.DB.View(), keys: p.Keys, throttle: e.throttle, limits: p.Limits, now: p.Now, wakes: wakes}
+	e.Approvals = &Approvals{db: p.DB, people: p.Accounts, owners: p.owners(), now: p.Now, kinds: e.kinds, rows: rows, throttle: e.throttle}
 	e.Apps = &Apps{db: p.DB, keys: p.Keys, people: p.Accounts, credentials: p.Credentials, owners: p.owners(), now: p.Now, approveAt: p.ApproveAt, disowned: p.Disown,
 		kinds: e.kinds, setting: e.judge.setting, approvals: e.Approvals, strangers: e.Strangers}
 	e.Pushes = &Pushes{db: p.DB, keys: p.Keys, people: p.Accounts, credentials: p.Credentials, owners: p.owners(), limits: p.Limits, quiet: p.Quiet, now: p.Now, log: p.Log,
@@ -317,7 +319,7 @@ type endings struct {
 	db        *store.DB
 	people    *directory.Accounts
 	owners    owners
-	guesses   *guesses
+	throttle  *throttle.Throttle
 	attempts  *attempts
 	strangers *Strangers
 	now       func() time.Time

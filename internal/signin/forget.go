@@ -11,7 +11,6 @@ import (
 // removes it: attempts, numbers, counts, messages, quiet hours, and where it was seen.
 func (e *Engine) Forget(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
 	for _, statement := range []string{
-		`delete from known_source where account = $1`,
 		`delete from attempt where account = $1`,
 		`delete from wake where account = $1`,
 		`delete from quiet where account = $1`,
@@ -24,5 +23,5 @@ func (e *Engine) Forget(ctx context.Context, tx *store.Tx, account assurance.Acc
 			return err
 		}
 	}
-	return nil
+	return e.throttle.Forget(ctx, tx, account)
 }

@@ -10,13 +10,14 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // grants makes the yes, and keeps what it tells of places.
 type grants struct {
-	people  *directory.Accounts
-	guesses *guesses
-	now     func() time.Time
+	people   *directory.Accounts
+	throttle *throttle.Throttle
+	now      func() time.Time
 }
 
 // grant makes the yes. It is the only place that fills one in. Its attempt is over: whoever
@@ -34,7 +35,7 @@ func (m *grants) grant(ctx context.Context, tx *store.Tx, at *attempt, d decisio
 	if err := m.people.Used(ctx, tx, d.account, m.now()); err != nil {
 		return Grant{}, err
 	}
-	if err := m.guesses.places.notePlace(ctx, tx, at.origin(), d.account.ID); err != nil {
+	if err := m.throttle.NotePlace(ctx, tx, at.origin(), d.account.ID); err != nil {
 		return Grant{}, err
 	}
 	if err := m.reopen(ctx, tx, at, d.account); err != nil {
@@ -74,7 +75,7 @@ func (n *endings) factorMissing(ctx context.Context, tx *store.Tx, at *attempt, 
 	if !slices.ContainsFunc(at.Evidence, func(ev assurance.Evidence) bool { return ev.Traits.Has(assurance.Known) }) {
 		return nil
 	}
-	if err := n.guesses.stuffed(ctx, tx, at.sighting(), account.ID); err != nil {
+	if err := n.throttle.Stuffed(ctx, tx, at.sighting(), account.ID); err != nil {
 		return err
 	}
 	return n.owners.tell(ctx, tx, account, noticeFactorMissing(at, n.now()))

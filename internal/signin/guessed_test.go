@@ -13,6 +13,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // plainly compares a password without hashing it, so that a week of guesses takes no
@@ -231,10 +232,10 @@ func TestOpeningIsOfOneAccount(t *testing.T) {
 	if got, err := g.ClosedOf(t.Context(), g.DB, bob.ID); err != nil || len(got) != 0 {
 		t.Errorf("one that is revoked: %v, %v", got, err)
 	}
-	if is, err := g.guesses.closed.is(t.Context(), g.DB, g.ada.ID); is || err != nil {
+	if is, err := g.throttle.IsClosed(t.Context(), g.DB, g.ada.ID); is || err != nil {
 		t.Errorf("this server still thinks that ada's is closed: %v", err)
 	}
-	if is, err := g.guesses.closed.is(t.Context(), g.DB, bob.ID); !is || err != nil {
+	if is, err := g.throttle.IsClosed(t.Context(), g.DB, bob.ID); !is || err != nil {
 		t.Errorf("it forgot bob's: %v", err)
 	}
 }
@@ -243,7 +244,7 @@ func TestOpeningIsOfOneAccount(t *testing.T) {
 // day for each, from where, and with a link that makes a browser theirs.
 func TestOwnersAreToldOfGuesses(t *testing.T) {
 	g := withGuesses(t, anyFactor)
-	slow := g.Limits.slowest()
+	slow := g.slowest()
 	g.guess(slow-1, g.by(g.stranger, "wrong"))
 	if all, _ := g.told(); len(all) != 0 {
 		t.Errorf("told before it is slow: %v", all)
@@ -276,7 +277,7 @@ func TestOwnersAreToldOfGuesses(t *testing.T) {
 	}
 	// In a browser of hers there is nothing to be made hers.
 	q := g.by(netip.MustParseAddr("198.51.100.9"), "wrong")
-	q.Browser = g.guesses.places.browserOf(g.ada.ID)
+	q.Browser = g.throttle.Browser(g.ada.ID)
 	g.guess(20, q)
 	if all, text = g.told(); len(all) != 4 || all[3] != "Your Password is closed for browsers in which its owner was let in" || strings.Contains(text, "code=") {
 		t.Errorf("told %q", all)
@@ -291,49 +292,14 @@ func TestOwnersAreToldOfGuessesByEquipment(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	q.Opening = []prompt.Answer{typed("password", "wrong")}
-	g.guess(g.Limits.slowest(), q)
+	g.guess(g.slowest(), q)
 	all, text := g.told()
 	if len(all) != 1 || !strings.Contains(text, "by nas-7, which does not tell from where") {
 		t.Errorf("told %q", all)
 	}
-	g.guess(20-g.Limits.slowest(), q)
+	g.guess(20-g.slowest(), q)
 	if got := g.closedFor(); !slices.Equal(got, []string{"equipment that does not tell where people are"}) {
 		t.Errorf("closed for %v", got)
-	}
-}
-
-// Each side has words of its own, which the log and people read.
-func TestSidesHaveWords(t *testing.T) {
-	seen := map[string]bool{}
-	for _, s := range sides {
-		if w := s.words(); w == "" || seen[w] {
-			t.Errorf("%q is said %q", s, w)
-		} else {
-			seen[w] = true
-		}
-	}
-	if stranger.words() != "strangers" || hasShown.words() != "those who have shown another factor" {
-		t.Error("the wrong words")
-	}
-}
-
-// What another server closed is heard, and nothing else that goes round.
-func TestClosedIsHeard(t *testing.T) {
-	c := &closed{}
-	for topic, want := range map[string]bool{"closed/7": true, "closed/8x": false, "account/9": false, "9": false, "closed/": false} {
-		c.hear(topic)
-		for id := assurance.AccountID(7); id < 10; id++ {
-			if c.accounts[id] != (id == 7 && c.accounts[7]) {
-				t.Errorf("%s: %v", topic, c.accounts)
-			}
-		}
-		if want && !c.accounts[7] {
-			t.Errorf("%s was not heard", topic)
-		}
-	}
-	c.set(7, false)
-	if c.accounts[7] {
-		t.Error("it stays closed")
 	}
 }
 
@@ -341,7 +307,7 @@ func TestClosedIsHeard(t *testing.T) {
 // is said of them whatever else they have.
 func TestOwnersAreToldOnceADay(t *testing.T) {
 	g := withGuesses(t, anyFactor)
-	g.limited(func(l *Limits) { l.Disable = 2 })
+	g.limited(func(l *throttle.Limits) { l.Disable = 2 })
 	g.give(g.ada, "of-before", authenticator.Enrolled{State: []byte("x")}) // of a kind that this server does not know
 	for i, c := range []struct {
 		wait  time.Duration

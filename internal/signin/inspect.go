@@ -14,19 +14,19 @@ func (e *Engine) Inspect(ctx context.Context) error {
 	return errors.Join(
 		e.attempts.inspect(ctx),
 		e.Approvals.rows.inspect(ctx),
-		e.guesses.inspect(ctx),
+		e.throttle.Inspect(ctx),
 		e.Pushes.wakes.inspect(ctx),
 		e.Pushes.inspectQuiet(ctx),
 		e.Messages.sents.inspect(ctx),
 		e.Messages.inspect(ctx),
 		e.Apps.inspect(ctx),
-		e.guesses.ledger.doubts.settle(ctx),
+		e.Pushes.wakes.doubts.Settle(ctx),
 	)
 }
 
 // Bind gives the rows of a release before, which had none, their MAC.
 func (e *Engine) Bind(ctx context.Context) error {
-	return errors.Join(e.guesses.ledger.bindGuesses(ctx, e.db), e.guesses.places.bindPlaces(ctx, e.db), e.Apps.bind(ctx), e.Pushes.bindQuiet(ctx), e.endings.forgetOld(ctx))
+	return errors.Join(e.throttle.Bind(ctx), e.Apps.bind(ctx), e.Pushes.bindQuiet(ctx), e.endings.forgetOld(ctx))
 }
 
 // inspect looks at the attempts under way, and for those in which something was shown

@@ -8,6 +8,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 	"countersign/internal/ticket"
 )
 
@@ -19,10 +20,10 @@ const (
 
 // browsers are made known by links in mails about guesses.
 type browsers struct {
-	db      *store.DB
-	people  *directory.Accounts
-	tickets *ticket.Tickets
-	places  *places
+	db       *store.DB
+	people   *directory.Accounts
+	tickets  *ticket.Tickets
+	throttle *throttle.Throttle
 }
 
 // Invited reports whose browser a link of a mail about guesses makes it. It changes nothing:
@@ -62,15 +63,18 @@ func (b *browsers) accept(ctx context.Context, code string, r Request) (browser 
 		if err != nil {
 			return err
 		}
-		browser = b.places.browserOf(account.ID)
+		browser = b.throttle.Browser(account.ID)
 		return tx.Record(at.entry(account, "browser.known", audit.OK, "by-mail"))
 	})
 	return browser, err
 }
+
+// BrowserLife is how long a browser is remembered after its owner was let in there.
+const BrowserLife = throttle.BrowserLife
 
 // Remember returns what a browser keeps in which an account was let in, for
 // [Request.Browser]. It shows nothing and lets nobody in: it says that this browser is
 // no stranger to this account, as an address does from which it was let in, wherever
 // the browser is by now. So a flood of guesses from everywhere does not keep a person
 // who travels from typing their password.
-func (e *Engine) Remember(g Grant) string { return e.guesses.places.browserOf(g.Account()) }
+func (e *Engine) Remember(g Grant) string { return e.throttle.Browser(g.Account()) }

@@ -35,7 +35,7 @@ func TestALinkIsForOneBrowser(t *testing.T) {
 		t.Error("looking at it made a browser known")
 	}
 	browser, err := accepts(code)
-	if err != nil || !r.guesses.places.remembers(browser, ada.ID) {
+	if err != nil || !r.throttle.Remembers(browser, ada.ID) {
 		t.Fatalf("the browser is not known: %v", err)
 	}
 	if known := r.events("browser.known"); len(known) != 1 || known[0].AccountName != "ada" || known[0].Reason != "by-mail" {

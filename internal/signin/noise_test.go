@@ -78,7 +78,7 @@ func TestNoiseFreesNoGuesses(t *testing.T) {
 		t.Errorf("the code of before, behind the right PIN: %v, %v", s.State, err)
 	}
 	var charged int64
-	if err := r.DB.QueryRow(t.Context(), `select coalesce(max(count), 0) from guess where subject like $1`, credentialKey(c.ID)+"%").Scan(&charged); err != nil || charged == 0 {
+	if err := r.DB.QueryRow(t.Context(), `select coalesce(max(count), 0) from guess where subject like $1`, guessesAt(c.ID)+"%").Scan(&charged); err != nil || charged == 0 {
 		t.Error("the guess cost nothing", err)
 	}
 }
@@ -88,7 +88,7 @@ func TestNoiseHidesNoNotice(t *testing.T) {
 	r := newRig(t, anyFactor)
 	ada := r.person("ada")
 	r.withPassword(ada)
-	for i := range r.Limits.slowest() {
+	for i := range r.slowest() {
 		r.clock.later(2 * time.Hour)
 		r.loud()
 		if _, err := r.Begin(t.Context(), Request{Application: Self, Name: "ada", Source: outside, Protocol: "browser", Medium: prompt.Browser, Opening: []prompt.Answer{typed("password", fmt.Sprint("guess number ", i))}}); err != nil {

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
+	"countersign/internal/throttle"
 )
 
 // Whoever was let in from a place within a day is no stranger there, also where somebody
@@ -30,13 +32,13 @@ func TestAPlaceThatThisServerNoted(t *testing.T) {
 				says := func(name, text string, from netip.Addr) Step {
 					return w.begin(Request{Application: "vpn", Name: name, Protocol: "radius", Medium: prompt.Single, CodeAlone: true, Partner: "nas", Source: from, Opening: []prompt.Answer{typed(AnyCode, text)}})
 				}
-				sideOf := func(of assurance.AccountID, from netip.Addr) side {
+				sideOf := func(of assurance.AccountID, from netip.Addr) throttle.Side {
 					t.Helper()
-					b, _, err := w.guesses.read(t.Context(), w.DB, who{origin: origin{source: from}}, target{account: of, kind: "totp"})
+					b, _, err := w.throttle.Read(t.Context(), w.DB, throttle.Requester{Origin: throttle.Origin{Source: from}}, throttle.Target{Account: of, Kind: "totp"})
 					if err != nil {
 						t.Fatal(err)
 					}
-					return b.side
+					return b.Side()
 				}
 				if s := says("ada", "111111", from); s.State != Granted {
 					t.Fatalf("%+v", s)
@@ -44,28 +46,28 @@ func TestAPlaceThatThisServerNoted(t *testing.T) {
 				if c.do != "" {
 					storetest.Sabotage(t, w.DB, c.do)
 				}
-				if got := sideOf(w.ada.ID, from); got != atHome {
+				if got := sideOf(w.ada.ID, from); got != throttle.AtHome {
 					t.Errorf("noted a moment ago: %q", got)
 				}
-				for what, got := range map[string]side{"another place": sideOf(w.ada.ID, from.Next()), "another account": sideOf(bob.ID, from)} {
-					if got != stranger {
+				for what, got := range map[string]throttle.Side{"another place": sideOf(w.ada.ID, from.Next()), "another account": sideOf(bob.ID, from)} {
+					if got != throttle.Stranger {
 						t.Errorf("%s: %q", what, got)
 					}
 				}
 				w.inspect()
 				w.clock.later(24*time.Hour - time.Second)
-				if got := sideOf(w.ada.ID, from); got != atHome {
+				if got := sideOf(w.ada.ID, from); got != throttle.AtHome {
 					t.Errorf("a day ago: %q", got)
 				}
 				w.clock.later(time.Second)
-				want := map[bool]side{true: atHome, false: stranger}[c.do == ""]
+				want := map[bool]throttle.Side{true: throttle.AtHome, false: throttle.Stranger}[c.do == ""]
 				if got := sideOf(w.ada.ID, from); got != want {
 					t.Errorf("a day later: %q, want %q", got, want)
 				}
 				if s := says("ada", "111111", from); s.State != Granted {
 					t.Fatalf("%+v", s)
 				}
-				if got := sideOf(w.ada.ID, from); got != atHome {
+				if got := sideOf(w.ada.ID, from); got != throttle.AtHome {
 					t.Errorf("let in once more: %q", got)
 				}
 				var n int
@@ -75,7 +77,7 @@ func TestAPlaceThatThisServerNoted(t *testing.T) {
 				if c.wrong == "" {
 					storetest.Quiet(t, w.DB)
 				} else {
-					storetest.Alarmed(t, w.DB, "known_source", note{w.ada.ID, sourceKey(from)}.row(), c.wrong)
+					storetest.Alarmed(t, w.DB, "known_source", fmt.Sprintf("%d source/%s", w.ada.ID, from), c.wrong)
 				}
 			})
 		})

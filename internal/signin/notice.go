@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/notify"
+	"countersign/internal/throttle"
 )
 
 // notice is what an owner is told, in words that anybody understands.
@@ -40,11 +41,11 @@ func noticeSlowed(title string) notice {
 }
 
 // noticeClosed is of guesses that ended what they were for, on their side.
-func noticeClosed(title string, s side) notice {
+func noticeClosed(title string, s throttle.Side) notice {
 	return notice{
-		subject: "Your " + title + " is closed for " + s.words(),
+		subject: "Your " + title + " is closed for " + s.Words(),
 		body: fmt.Sprintf("There were too many wrong answers in a row for your %s, so it is closed for %s. It is not switched off: it opens again when you sign in with it from where it is open still, "+
-			"or without it by two other factors, such as a passkey. An administrator can open it as well.\n", title, s.words()),
+			"or without it by two other factors, such as a passkey. An administrator can open it as well.\n", title, s.Words()),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // guesser is who looks for a number: a session of the account, or one of its
@@ -24,12 +25,12 @@ type guesser struct {
 }
 
 // budget is what a wrong number is charged to, and why none may be tried.
-func (a *Approvals) budget(ctx context.Context, r store.Reader, g guesser) (b budget, over string, err error) {
+func (a *Approvals) budget(ctx context.Context, r store.Reader, g guesser) (b throttle.Budget, over string, err error) {
 	var app assurance.CredentialID
 	if g.app != nil {
 		app = g.app.ID
 	}
-	return a.guesses.numbers(ctx, r, g.account, app, g.heard)
+	return a.throttle.Numbers(ctx, r, g.account, app, g.heard)
 }
 
 // under finds what waits under a number. The budget is asked first, so
@@ -39,7 +40,7 @@ func (a *Approvals) under(ctx context.Context, actor audit.Actor, g guesser, typ
 	if err != nil {
 		return Waiting{}, err
 	}
-	err = a.guesses.hearing(ctx, func(heard bool) (err error) {
+	err = a.throttle.Confirm(ctx, func(heard bool) (err error) {
 		g.heard = heard
 		w, err = a.find(ctx, actor, g, number)
 		return err
@@ -92,10 +93,10 @@ func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
 	if over != "" {
 		return store.Keep(failure.Refuse(over, "There were too many wrong numbers. Wait a while."))
 	}
-	if err := a.guesses.charge(ctx, tx, &b); err != nil {
+	if err := a.throttle.Charge(ctx, tx, &b); err != nil {
 		return err
 	}
-	if g.app != nil && b.wrong(g.app.ID) >= wrongNumbers {
+	if g.app != nil && b.Wrong(g.app.ID) >= throttle.WrongNumbers {
 		if err := a.disable(ctx, tx, g, account); err != nil {
 			return err
 		}

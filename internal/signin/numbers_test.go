@@ -9,6 +9,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/throttle"
 )
 
 // grants is what ada is granted in Countersign itself with her passkey.
@@ -193,7 +194,7 @@ func TestAnAppThatGuessesIsSwitchedOff(t *testing.T) {
 		_, err := p.Apps.WaitingFor(t.Context(), p.call("look", number), number)
 		return err
 	}
-	for i := range wrongNumbers {
+	for i := range throttle.WrongNumbers {
 		if now := p.stored(); now.Status != directory.CredentialActive || len(p.events("credential.disabled")) != 0 {
 			t.Fatalf("after %d: it is %s", i, now.Status)
 		}

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/store"
 )
@@ -60,9 +59,7 @@ func TestAPlaceIsNotedOnceADay(t *testing.T) {
 	other := netip.MustParseAddr("198.51.100.7")
 	q.Source, place = other, "source/"+other.String()
 	wrote := r.Now().Add(-20 * time.Hour)
-	r.change(func(tx *store.Tx) error {
-		return r.guesses.places.writePlace(t.Context(), tx, note{ada.ID, place}, store.Unix(wrote))
-	})
+	r.noted(ada, other, wrote)
 	for _, c := range []struct {
 		after time.Duration
 		want  time.Time
@@ -75,28 +72,9 @@ func TestAPlaceIsNotedOnceADay(t *testing.T) {
 	}
 }
 
-// A server remembers so many places at most, and forgets all when there are more.
-func TestNotesAreBounded(t *testing.T) {
-	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	var m noted
-	for i := range manyNotes {
-		m.keep(note{assurance.AccountID(i + 1), "x"}, now)
-	}
-	first, last := note{1, "x"}, note{manyNotes, "x"}
-	if !m.within(first, now) || !m.within(last, now) || m.within(note{1, "y"}, now) {
-		t.Error("what fits is not remembered")
-	}
-	m.keep(note{1, "y"}, now)
-	if m.within(first, now) || m.within(last, now) || !m.within(note{1, "y"}, now) || len(m.last) != 1 {
-		t.Errorf("%d are remembered", len(m.last))
-	}
-}
-
-// A place is an account's own, for thirty days after it was let in from there; nobody and
-// nowhere have none.
+// A place is written down for whoever was let in from there, and nowhere is none.
 func TestWhosePlaceItIs(t *testing.T) {
 	r, ada, _ := withTouch(t)
-	bob := r.person("bob")
 	q := browses("wiki", "ada", typed("passkey", "x"))
 	r.letIn(q)
 	nowhere := q
@@ -106,36 +84,9 @@ func TestWhosePlaceItIs(t *testing.T) {
 	if err := r.DB.QueryRow(t.Context(), `select count(*) from known_source`).Scan(&rows); err != nil || rows != 1 {
 		t.Errorf("%d places, %v", rows, err)
 	}
-	r.change(func(tx *store.Tx) error { // somebody else's rows, and what is nobody's
-		for _, row := range []struct {
-			account assurance.AccountID
-			source  string
-		}{{0, "source/" + home.String()}, {ada.ID, "source/"}, {bob.ID, "source/198.51.100.7"}} {
-			if err := r.guesses.places.writePlace(t.Context(), tx, note(row), store.Unix(r.Now())); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	for _, c := range []struct {
-		name    string
-		account assurance.AccountID
-		source  netip.Addr
-		after   time.Duration
-		want    bool
-	}{
-		{"hers", ada.ID, home, 0, true},
-		{"hers, written otherwise", ada.ID, netip.MustParseAddr("::ffff:192.0.2.7"), 0, true},
-		{"bob's, there", bob.ID, home, 0, false},
-		{"hers, where bob was", ada.ID, netip.MustParseAddr("198.51.100.7"), 0, false},
-		{"nobody's", 0, home, 0, false},
-		{"from nowhere", ada.ID, netip.Addr{}, 0, false},
-		{"a month later", ada.ID, home, placeLife - time.Microsecond, true},
-		{"after that", ada.ID, home, time.Microsecond, false},
-	} {
-		r.clock.later(c.after)
-		if got, err := r.guesses.places.knownSource(t.Context(), r.DB, c.account, c.source); err != nil || got != c.want {
-			t.Errorf("%s: %t, %v", c.name, got, err)
+	for source, want := range map[netip.Addr]bool{home: true, home.Next(): false, {}: false} {
+		if got, err := r.throttle.KnownSource(t.Context(), r.DB, ada.ID, source); err != nil || got != want {
+			t.Errorf("from %s: %t, %v", source, got, err)
 		}
 	}
 }

@@ -133,7 +133,7 @@ type quietRow struct {
 }
 
 func (p *Pushes) quietAfter(ctx context.Context, after assurance.AccountID) (out []quietRow, err error) {
-	rows, err := p.db.Query(ctx, `select account, begins, ends, zone, mac from quiet where account > $1 order by account limit $2`, int64(after), walkPage)
+	rows, err := p.db.Query(ctx, `select account, begins, ends, zone, mac from quiet where account > $1 order by account limit $2`, int64(after), inspectPage)
 	if err != nil {
 		return nil, err
 	}
@@ -159,14 +159,14 @@ func (p *Pushes) inspectQuiet(ctx context.Context) error {
 			after = row.account
 			p.setQuiet(row.account, row.QuietHours, row.mac)
 		}
-		return len(page) == walkPage, err
+		return len(page) == inspectPage, err
 	})
 }
 
 // bindQuiet gives the rows of a release before their MAC.
 func (p *Pushes) bindQuiet(ctx context.Context) error {
 	after := assurance.AccountID(-1 << 63)
-	return bindPages(ctx, p.db, "quiet", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+	return store.BindPages(ctx, p.db, "quiet", func(ctx context.Context) (int, func(*store.Tx) error, error) {
 		page, err := p.quietAfter(ctx, after)
 		if len(page) > 0 {
 			after = page[len(page)-1].account

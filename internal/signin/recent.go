@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"countersign/internal/assurance"
 	"countersign/internal/store"
 )
 
@@ -23,6 +25,13 @@ type recent struct {
 	mu         sync.Mutex
 	young, old map[string][]did
 }
+
+// manyRecent is of how many accounts and addresses something is remembered before what is
+// older is forgotten.
+const manyRecent = 50_000
+
+// accountKey is by what something is remembered of an account.
+func accountKey(id assurance.AccountID) string { return "account/" + strconv.FormatInt(int64(id), 10) }
 
 // did is one time: its number, when it was, and for whom.
 type did struct{ id, at, account int64 }

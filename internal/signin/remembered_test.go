@@ -1,12 +1,9 @@
 package signin
 
 import (
-	"context"
-	"encoding/base64"
+	"fmt"
 	"net/netip"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +12,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // A browser in which an account was let in is known for that account alone, wherever it
@@ -32,7 +30,11 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	p := Parts{DB: db, Keys: keys, Accounts: directory.NewAccounts(directory.Parts{DB: db, Keys: keys}), Credentials: directory.NewCredentials(directory.Parts{DB: db, Keys: keys}), Now: func() time.Time { return now }}
 	ids := map[string]assurance.AccountID{}
-	g, err := newGuesses(p.DB, p.Keys, p.Limits, p.Now)
+	if p.Limits, err = p.Limits.Check(); err != nil {
+		t.Fatal(err)
+	}
+	var after time.Duration
+	g, err := throttle.New(p.DB, p.Keys, p.Limits, func() time.Time { return now.Add(after) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,74 +46,54 @@ func TestStandingOfARememberedBrowser(t *testing.T) {
 			}
 			ids[name] = a.ID
 		}
-		if err := g.ledger.write(t.Context(), tx, []guessRow{{subject: "source/198.51.100.7", count: suspectAfter, since: store.Unix(now)}}); err != nil {
-			return err
+		for i := range 10 { // so many wrong answers put an address behind others
+			by := throttle.Requester{Origin: throttle.Origin{Source: netip.MustParseAddr("198.51.100.7")}, Name: fmt.Sprint("somebody", i)}
+			b, _, err := g.Read(t.Context(), tx, by, throttle.Target{Kind: "password"})
+			if err == nil {
+				err = g.Charge(t.Context(), tx, &b)
+			}
+			if err != nil {
+				return err
+			}
 		}
 		return tx.Record(audit.Entry{Event: "test.accounts", Outcome: audit.OK})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &examiner{db: p.DB, accounts: p.accounts(), guesses: g}
-	hers := (&Engine{guesses: x.guesses}).Remember(Grant{&grant{account: ids["ada"]}})
+	x := &examiner{db: p.DB, accounts: p.accounts(), throttle: g}
+	hers := (&Engine{throttle: g}).Remember(Grant{&grant{account: ids["ada"]}})
+	plain := func(from netip.Addr) throttle.Position { // by the address alone
+		t.Helper()
+		p, err := g.Position(t.Context(), db, throttle.Origin{Source: from})
+		if err != nil || p.Known() {
+			t.Fatalf("%s: %+v, %v", from, p, err)
+		}
+		return p
+	}
 	for _, c := range []struct {
 		name, browser, from string
 		after               time.Duration
-		want                standing
+		known               bool
 	}{
-		{"ada", hers, "192.0.2.80", 0, known}, {"ada", hers, "198.51.100.7", 0, known}, {"ADA", hers, "192.0.2.80", 0, known}, {"ada", hers, "", 0, known},
-		{"ada", "", "192.0.2.80", 0, strange}, {"ada", "", "198.51.100.7", 0, suspect}, {"bob", hers, "192.0.2.80", 0, strange}, {"bob", hers, "198.51.100.7", 0, suspect},
-		{"nobody", hers, "192.0.2.80", 0, strange}, {"", hers, "192.0.2.80", 0, strange}, {"ada", hers + "x", "192.0.2.80", 0, strange},
-		{"ada", hers, "192.0.2.80", BrowserLife, strange}, {"ada", hers, "192.0.2.80", -time.Hour, strange},
+		{"ada", hers, "192.0.2.80", 0, true}, {"ada", hers, "198.51.100.7", 0, true}, {"ADA", hers, "192.0.2.80", 0, true}, {"ada", hers, "", 0, true},
+		{"ada", "", "192.0.2.80", 0, false}, {"ada", "", "198.51.100.7", 0, false}, {"bob", hers, "192.0.2.80", 0, false}, {"bob", hers, "198.51.100.7", 0, false},
+		{"nobody", hers, "192.0.2.80", 0, false}, {"", hers, "192.0.2.80", 0, false}, {"ada", hers + "x", "192.0.2.80", 0, false},
+		{"ada", hers, "192.0.2.80", BrowserLife, false}, {"ada", hers, "192.0.2.80", -time.Hour, false},
 	} {
 		from, _ := netip.ParseAddr(c.from)
-		moved := func() time.Time { return now.Add(c.after) }
-		x.guesses.now, x.guesses.places.now = moved, moved
-		got, err := x.placeOf(context.Background(), &attempt{Request: Request{Name: c.name, Browser: c.browser, Source: from}})
-		if err != nil || c.after == 0 && got.standing != c.want || c.after != 0 && got.standing == known {
+		after = c.after
+		want := plain(from)
+		if c.known {
+			want = want.AsKnown()
+		}
+		got, err := x.placeOf(t.Context(), &attempt{Request: Request{Name: c.name, Browser: c.browser, Source: from}})
+		if err != nil || got != want {
 			t.Errorf("%+v: %+v, %v", c, got, err)
 		}
 	}
-}
-
-// What says that a browser is known is believed as it was given out, and in no other form:
-// not for another account or time, and not made up.
-func TestWhatSaysThatABrowserIsKnown(t *testing.T) {
-	r := newRig(t, anyFactor)
-	ada, bob := r.person("ada"), r.person("bob")
-	of := func(a directory.Account) []string {
-		return strings.Split(r.Remember(Grant{&grant{account: a.ID}}), ".")
-	}
-	hers := of(ada)
-	r.clock.later(time.Hour)
-	later, bobs := of(ada), of(bob)
-	none := base64.RawURLEncoding.EncodeToString(make([]byte, 32))
-	for what, c := range map[string]struct {
-		parts []string
-		known bool
-	}{
-		"as it was given out":        {hers, true},
-		"given out later":            {later, true},
-		"another's":                  {bobs, false},
-		"another's under her name":   {[]string{hers[0], bobs[1], bobs[2]}, false},
-		"of another time":            {[]string{hers[0], later[1], hers[2]}, false},
-		"without a sum":              {[]string{hers[0], hers[1], ""}, false},
-		"with a made-up sum":         {[]string{hers[0], hers[1], none}, false},
-		"with half of one":           {[]string{hers[0], hers[1], hers[2][:20]}, false},
-		"in another alphabet":        {[]string{hers[0], hers[1], hers[2] + "="}, false},
-		"with more":                  {append(slices.Clone(hers), "x"), false},
-		"with less":                  {hers[:2], false},
-		"of no account":              {[]string{"0", hers[1], hers[2]}, false},
-		"of an account of no number": {[]string{"x", hers[1], hers[2]}, false},
-		"of no time":                 {[]string{hers[0], "", hers[2]}, false},
-		"empty":                      {nil, false},
-	} {
-		browser := strings.Join(c.parts, ".")
-		if r.guesses.places.remembers(browser, ada.ID) != c.known {
-			t.Errorf("%s: known is %t", what, !c.known)
-		}
-		if r.guesses.places.remembers(browser, 0) {
-			t.Errorf("%s: known for nobody", what)
-		}
+	var wrong int64
+	if err := db.QueryRow(t.Context(), `select count from guess where subject = 'source/198.51.100.7'`).Scan(&wrong); err != nil || wrong != 10 {
+		t.Errorf("%d wrong answers, %v", wrong, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"net/url"
@@ -41,6 +42,7 @@ import (
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
+	"countersign/internal/throttle"
 )
 
 // rig is an engine on a real database, with real authenticators and a clock that
@@ -304,8 +306,29 @@ func (r *rig) change(f func(tx *store.Tx) error) {
 func (r *rig) forgive() {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error { _, err := tx.Exec(r.t.Context(), `delete from guess`); return err })
-	r.guesses.ledger.owned, r.guesses.ledger.sources = newTried(r.Now, manyRuns), newTried(r.Now, manyRuns)
+	r.remake()
 }
+
+// noted has another server, by whose clock it is another time, note that an account was let
+// in from an address.
+func (r *rig) noted(a directory.Account, address netip.Addr, at time.Time) {
+	r.t.Helper()
+	other, err := throttle.New(r.DB, r.Keys, r.Limits, func() time.Time { return at })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.change(func(tx *store.Tx) error {
+		return other.NotePlace(r.t.Context(), tx, throttle.Origin{Source: address}, a.ID)
+	})
+}
+
+// slowest is the first of so many wrong answers in a row after which the next must wait for
+// as long as any: half a minute is doubled seven times until it is an hour.
+func (r *rig) slowest() int { return r.Limits.Delay + 7 }
+
+// guessesAt is the subject of what was guessed at an authenticator by strangers; those of
+// other sides begin with it.
+func guessesAt(id assurance.CredentialID) string { return fmt.Sprintf("credential/%d", id) }
 
 // rules puts another policy in force.
 func (r *rig) rules(document string) {

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/keyring"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // How often a code is sent. Each costs money and is a nuisance to whoever did not
@@ -55,7 +56,7 @@ func (s Sending) source() string {
 	if err != nil {
 		return ""
 	}
-	return Neighbourhood(a)
+	return throttle.Neighbourhood(a)
 }
 
 // sent is the code that an attempt waits for.

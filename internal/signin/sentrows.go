@@ -29,7 +29,7 @@ type sentRow struct {
 }
 
 func newSents(p Parts) (*sents, error) {
-	s := &sents{view: p.DB.View(), keys: p.Keys, now: p.Now, own: newRecent(p.Now, manyRuns)}
+	s := &sents{view: p.DB.View(), keys: p.Keys, now: p.Now, own: newRecent(p.Now, manyRecent)}
 	kept, err := p.DB.KeepOutside("sent", s.own.bytes)
 	if err != nil {
 		return nil, err
@@ -112,13 +112,13 @@ func (s *sents) look(ctx context.Context, one did) error {
 func (s *sents) inspect(ctx context.Context) error {
 	var after sentRow
 	err := s.view.Walk(ctx, func(ctx context.Context) (bool, error) {
-		page, err := s.read(ctx, s.view, `where account > $1 or account = $1 and at > $2 order by account, at limit $3`, int64(after.account), after.at, walkPage)
+		page, err := s.read(ctx, s.view, `where account > $1 or account = $1 and at > $2 order by account, at limit $3`, int64(after.account), after.at, inspectPage)
 		for _, row := range page {
 			if after = row; !s.keys.VerifyMAC(keyring.Guess, row.fields(), row.mac) {
 				s.report(row.account, row.at, store.Altered)
 			}
 		}
-		return len(page) == walkPage, err
+		return len(page) == inspectPage, err
 	})
 	if err != nil {
 		return err
@@ -202,7 +202,7 @@ func (m *Messages) plain(w waitingMessage) ([]byte, error) {
 func (m *Messages) inspect(ctx context.Context) error {
 	after := int64(-1 << 63)
 	return m.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		page, err := m.waiting(ctx, `where id > $1 order by id limit $2`, after, walkPage)
+		page, err := m.waiting(ctx, `where id > $1 order by id limit $2`, after, inspectPage)
 		for _, w := range page {
 			if after = w.id; !m.db.Over("message", messageName(w.payload)) { // it may be taken away at this moment
 				if _, err := m.plain(w); err != nil && !errors.Is(err, keyring.ErrSealed) {
@@ -210,7 +210,7 @@ func (m *Messages) inspect(ctx context.Context) error {
 				}
 			}
 		}
-		return len(page) == walkPage, err
+		return len(page) == inspectPage, err
 	})
 }
 

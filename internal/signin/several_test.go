@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -12,7 +13,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
-	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // spelled takes for right what a credential's state spells, and for half of it what
@@ -59,7 +60,7 @@ func TestACodeOfSeveralDevices(t *testing.T) {
 	app, token := g.spells("totp", "111111"), g.spells("hotp", "222222")
 	of := func() (n int64) {
 		t.Helper()
-		if err := g.DB.QueryRow(t.Context(), `select coalesce(sum(count), 0) from guess where subject = $1`, accountKey(g.ada.ID)).Scan(&n); err != nil {
+		if err := g.DB.QueryRow(t.Context(), `select coalesce(sum(count), 0) from guess where subject = $1`, fmt.Sprint("account/", g.ada.ID)).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -132,10 +133,10 @@ func TestTwoDevicesAreClosed(t *testing.T) {
 		return out
 	}
 	name := func(c directory.Credential) string {
-		return "totp/" + strings.TrimPrefix(credentialKey(c.ID), "credential/")
+		return "totp/" + strings.TrimPrefix(guessesAt(c.ID), "credential/")
 	}
 	_, second := g.spells("totp", "111111"), g.spells("totp", "222222")
-	slow := g.Limits.slowest()
+	slow := g.slowest()
 	guess := func(times int, text string) {
 		t.Helper()
 		q.Opening = []prompt.Answer{typed("totp", text)}
@@ -199,16 +200,14 @@ func TestARightCodeIsOfItsOwnDevice(t *testing.T) {
 // stays: on each side an account's hour is its own.
 func TestHalfASlowAnswer(t *testing.T) {
 	g, q := withSpelled(t, "recoverycode")
-	g.limited(func(l *Limits) { l.PerAccount = 1 })
+	g.limited(func(l *throttle.Limits) { l.PerAccount = 1 })
 	c := g.spells("recoverycode", "half 222222")
 	answer := func(from netip.Addr, text string) Step {
 		t.Helper()
 		q.Source, q.Opening = from, []prompt.Answer{typed("recoverycode", text)}
 		return g.begin(q)
 	}
-	g.change(func(tx *store.Tx) error {
-		return g.guesses.places.writePlace(t.Context(), tx, note{g.ada.ID, sourceKey(home)}, store.Unix(g.Now()))
-	})
+	g.noted(g.ada, home, g.Now())
 	g.is("a wrong one at home", answer(home, "333333"), Denied, "wrong")
 	for range 3 {
 		g.clock.later(time.Second) // so that each half is another

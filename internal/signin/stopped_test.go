@@ -12,6 +12,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/store/storetest"
+	"countersign/internal/throttle"
 )
 
 // What is guessed in the transaction is closed, tallied and told of like what is guessed
@@ -52,7 +53,7 @@ func TestWrongNumbersSwitchAnAppOff(t *testing.T) {
 			_, err := r.Apps.WaitingFor(t.Context(), AppCall{Kind: "push", App: name, Moment: r.Apps.Moment(), Count: count, Signature: []byte{byte(count)}, Source: outside}, "123456")
 			return failure.ReasonOf(err)
 		}
-		for range wrongNumbers - 1 {
+		for range throttle.WrongNumbers - 1 {
 			look()
 		}
 		if now, err := r.credentials.Get(t.Context(), r.DB, ada.ID, c.ID); err != nil || now.Status != directory.CredentialActive {

@@ -12,6 +12,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // Strangers keeps strangers from filling the log. What is nonsense - a ticket that
@@ -23,8 +24,8 @@ import (
 type Strangers struct {
 	db   *store.DB
 	now  func() time.Time
-	told meter // entries of their own
-	rows meter // attempts that are too long for their ticket
+	told *throttle.Meter // entries of their own
+	rows *throttle.Meter // attempts that are too long for their ticket
 
 	mu    sync.Mutex
 	since time.Time // of the first in sums
@@ -59,7 +60,7 @@ type sum struct {
 }
 
 func newStrangers(db *store.DB, now func() time.Time) *Strangers {
-	return &Strangers{db: db, now: now, told: meter{span: sumEvery}, rows: meter{span: sumEvery}, sums: map[sumKey]*sum{}}
+	return &Strangers{db: db, now: now, told: throttle.NewMeter(sumEvery), rows: throttle.NewMeter(sumEvery), sums: map[sumKey]*sum{}}
 }
 
 // neighbourhood is where an entry says it came from, as limits count it.
@@ -68,7 +69,7 @@ func neighbourhood(source string) string {
 	if err != nil {
 		return source
 	}
-	return Neighbourhood(a)
+	return throttle.Neighbourhood(a)
 }
 
 // tells reports whether a refusal may have an entry of its own.
@@ -78,12 +79,12 @@ func (s *Strangers) tells(en audit.Entry) bool {
 	if en.Account != 0 {
 		whose, most = "people", toldOfPeople
 	}
-	return s.told.take(now, "source "+cmp.Or(neighbourhood(en.Source), en.Detail["partner"]), toldOfSource) && s.told.take(now, whose, most)
+	return s.told.Take(now, "source "+cmp.Or(neighbourhood(en.Source), en.Detail["partner"]), toldOfSource) && s.told.Take(now, whose, most)
 }
 
 // roomFor reports whether one more attempt that is too long for its State may be a row.
 func (s *Strangers) roomFor(partner string) bool {
-	return s.rows.take(s.now(), partner, rowsOfPartner)
+	return s.rows.Take(s.now(), partner, rowsOfPartner)
 }
 
 // record writes down a refusal in a change, if it may have an entry of its own, and

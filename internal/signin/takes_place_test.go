@@ -34,13 +34,11 @@ func TestWhoTakesThePlaceOfWhatWaits(t *testing.T) {
 			if _, err := tx.Exec(t.Context(), `delete from known_source`); err != nil {
 				return err
 			}
-			for _, s := range sources {
-				if err := p.guesses.places.writePlace(t.Context(), tx, note{p.ada.ID, "source/" + s}, store.Unix(p.Now())); err != nil {
-					return err
-				}
-			}
 			return nil
 		})
+		for _, s := range sources {
+			p.noted(p.ada, netip.MustParseAddr(s), p.Now())
+		}
 	}
 	for _, c := range []struct {
 		name                  string

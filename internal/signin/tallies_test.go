@@ -107,7 +107,7 @@ func TestStuffingIsSeen(t *testing.T) {
 	}
 	is := func(what string, source, everywhere int) {
 		t.Helper()
-		if s, i := len(g.alarms("alarm.stuffing", "source")), len(g.alarms("alarm.stuffing", installation)); s != source || i != everywhere {
+		if s, i := len(g.alarms("alarm.stuffing", "source")), len(g.alarms("alarm.stuffing", "installation")); s != source || i != everywhere {
 			t.Errorf("%s: %d and %d alarms; want %d and %d", what, s, i, source, everywhere)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // In how long a time Limits.PushSoon and Limits.PushDaily are counted.
@@ -30,7 +31,7 @@ type Pushes struct {
 	people      *directory.Accounts
 	credentials *directory.Credentials
 	owners      owners
-	limits      Limits
+	limits      throttle.Limits
 	quiet       QuietHours // see Parts.Quiet
 	now         func() time.Time
 	log         *slog.Logger

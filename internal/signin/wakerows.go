@@ -9,6 +9,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // wakes are the rows of the table wake: pushes that were asked for and not answered. They
@@ -18,7 +19,7 @@ type wakes struct {
 	keys   *keyring.Keyring
 	now    func() time.Time
 	own    *recent
-	doubts *doubts
+	doubts *store.Doubts
 }
 
 // wakeRow is a row. Its MAC is of all that it says.
@@ -32,8 +33,8 @@ type wakeRow struct {
 
 const wakeColumns = `approval, account, state, created, mac`
 
-func newWakes(p Parts, d *doubts) (*wakes, error) {
-	w := &wakes{view: p.DB.View(), keys: p.Keys, now: p.Now, own: newRecent(p.Now, manyRuns), doubts: d}
+func newWakes(p Parts) (*wakes, error) {
+	w := &wakes{view: p.DB.View(), keys: p.Keys, now: p.Now, own: newRecent(p.Now, manyRecent), doubts: store.NewDoubts(p.DB.View())}
 	kept, err := p.DB.KeepOutside("wakes", w.own.bytes)
 	if err != nil {
 		return nil, err
@@ -139,7 +140,7 @@ func (w *wakes) disowned(account assurance.AccountID) int64 {
 
 // closed reports whether too much was left unanswered: what our rows say, and what this
 // server remembers besides.
-func (w *wakes) closed(ctx context.Context, r store.Reader, account assurance.AccountID, l Limits) (bool, error) {
+func (w *wakes) closed(ctx context.Context, r store.Reader, account assurance.AccountID, l throttle.Limits) (bool, error) {
 	now := w.now()
 	rows, err := w.read(ctx, r, `where account = $1 and created > $2`, int64(account), store.Unix(now.Add(-wakeDailyIn)))
 	if err != nil {
@@ -190,7 +191,7 @@ func (w *wakes) stands(ctx context.Context, rows map[int64]int64, one did) (bool
 			wrong = store.Older
 		}
 		f := store.Finding{Table: "wake", Row: strconv.FormatInt(one.id, 10), Wrong: wrong, Account: one.account}
-		w.doubts.add("wake/"+f.Row, f, func() bool { return w.answered(one) })
+		w.doubts.Add("wake/"+f.Row, f, func() bool { return w.answered(one) })
 	}
 	return true, nil
 }
@@ -271,14 +272,14 @@ func sentName(approval int64) string { return "sent-" + strconv.FormatInt(approv
 func (w *wakes) inspect(ctx context.Context) error {
 	after := int64(-1 << 63)
 	err := w.view.Walk(ctx, func(ctx context.Context) (bool, error) {
-		page, err := w.read(ctx, w.view, `where approval > $1 order by approval limit $2`, after, walkPage)
+		page, err := w.read(ctx, w.view, `where approval > $1 order by approval limit $2`, after, inspectPage)
 		for _, row := range page {
 			after = row.approval
 			if err := w.inspectRow(ctx, row); err != nil {
 				return false, err
 			}
 		}
-		return len(page) == walkPage, err
+		return len(page) == inspectPage, err
 	})
 	if err != nil {
 		return err

@@ -8,15 +8,16 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 	"countersign/internal/ticket"
 )
 
 // wornOut tells of what a wrong answer has done to its budgets: that the authenticator
 // is closed to this side, and before that its owner, once strangers make it slow.
 func (x *examiner) wornOut(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
-	for _, w := range x.guesses.wornOut(&q.budget) {
+	for _, w := range x.throttle.WornOut(&q.budget) {
 		var err error
-		if w.closed {
+		if w.Closed {
 			err = x.close(ctx, tx, at, q, w)
 		} else {
 			err = x.tellGuessed(ctx, tx, at, q, noticeSlowed(q.how.Describe().Title))
@@ -29,15 +30,15 @@ func (x *examiner) wornOut(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 }
 
 // close writes down that an authenticator is closed to a side, and tells its owner.
-func (x *examiner) close(ctx context.Context, tx *store.Tx, at *attempt, q *question, w wear) error {
-	if err := x.guesses.close(ctx, tx, q.account.ID); err != nil {
+func (x *examiner) close(ctx context.Context, tx *store.Tx, at *attempt, q *question, w throttle.Wear) error {
+	if err := x.throttle.Close(ctx, tx, q.account.ID); err != nil {
 		return err
 	}
 	en := at.entry(q.account, "credential.closed", audit.OK, "too-many-wrong-answers")
-	en.Detail["authenticator"] = q.kind + "/" + strconv.FormatInt(int64(w.credential), 10)
-	en.Detail["to"] = w.side.words()
+	en.Detail["authenticator"] = q.kind + "/" + strconv.FormatInt(int64(w.Credential), 10)
+	en.Detail["to"] = w.Side.Words()
 	tx.Record(en)
-	return x.tellGuessed(ctx, tx, at, q, noticeClosed(q.how.Describe().Title, w.side))
+	return x.tellGuessed(ctx, tx, at, q, noticeClosed(q.how.Describe().Title, w.Side))
 }
 
 // tellGuessed tells an owner of guesses, once in a day for each authenticator and what
@@ -48,10 +49,10 @@ func (x *examiner) tellGuessed(ctx context.Context, tx *store.Tx, at *attempt, q
 		return err
 	}
 	n.body += "\nThe last wrong answer came " + fromWhere(at) + ".\n"
-	if q.budget.side == stranger || q.budget.side == gateway {
+	if q.budget.Side() == throttle.Stranger || q.budget.Side() == throttle.Gateway {
 		n.body += "\nWhere you were let in before, in the browsers that you signed in with, and with a passkey you can sign in as always.\n"
 	}
-	if x.openAt != "" && q.budget.side != inBrowser {
+	if x.openAt != "" && q.budget.Side() != throttle.InBrowser {
 		code, err := x.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: openingKind, Owner: int64(q.account.ID), Lifetime: openingLife})
 		if err != nil {
 			return err
@@ -75,14 +76,13 @@ func fromWhere(at *attempt) string {
 
 // reopen opens what is closed of an account, because two factors were shown just now.
 func (m *grants) reopen(ctx context.Context, tx *store.Tx, at *attempt, account directory.Account) error {
-	is, err := m.guesses.closed.is(ctx, tx, account.ID)
-	if err != nil || !is || !assurance.TwoFactors().Met(at.Evidence, m.now()) {
+	if !assurance.TwoFactors().Met(at.Evidence, m.now()) {
+		return nil
+	}
+	if is, err := m.throttle.IsClosed(ctx, tx, account.ID); err != nil || !is {
 		return err
 	}
-	if ours, err := m.guesses.ledger.wrote(ctx, tx, closedKey(account.ID)); err != nil || !ours {
-		return err
-	}
-	if err := m.guesses.open(ctx, tx, account.ID); err != nil {
+	if err := m.throttle.Open(ctx, tx, account.ID); err != nil {
 		return err
 	}
 	return tx.Record(at.entry(account, "credential.opened", audit.OK, "two-factors"))
@@ -91,7 +91,7 @@ func (m *grants) reopen(ctx context.Context, tx *store.Tx, at *attempt, account 
 // OpenIn forgets all that was guessed wrong at an account's authenticators, inside a
 // change that records it.
 func (e *Engine) OpenIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
-	return e.guesses.open(ctx, tx, account)
+	return e.throttle.Open(ctx, tx, account)
 }
 
 // ClosedOf says what too many wrong answers have closed of an account, and to whom.
@@ -110,10 +110,10 @@ func (e *Engine) ClosedOf(ctx context.Context, r store.Reader, account assurance
 		kinds[c.ID] = c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)
 		all = append(all, c.ID)
 	}
-	closed, err := e.guesses.closedOf(ctx, r, account, all)
+	closed, err := e.throttle.ClosedOf(ctx, r, account, all)
 	var out []string
 	for _, w := range closed {
-		out = append(out, kinds[w.credential]+" for "+w.side.words())
+		out = append(out, kinds[w.Credential]+" for "+w.Side.Words())
 	}
 	return out, err
 }

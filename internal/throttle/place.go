@@ -1,4 +1,4 @@
-package signin
+package throttle
 
 import (
 	"context"
@@ -22,62 +22,62 @@ type places struct {
 	noted noted
 }
 
-// side is what is known of whoever answers. Each side has guess budgets of its own, so
+// Side is what is known of whoever answers. Each side has guess budgets of its own, so
 // that nobody who has shown nothing wears out what is left to the owner. See
 // docs/decisions/0013.
-type side string
+type Side string
 
 const (
-	// stranger is everybody of whom nothing is known.
-	stranger side = ""
-	// atHome comes from an address from which this account was let in.
-	atHome side = "/home"
-	// inBrowser comes in a browser or in a session in which this account was let in, which
+	// Stranger is everybody of whom nothing is known.
+	Stranger Side = ""
+	// AtHome comes from an address from which this account was let in.
+	AtHome Side = "/home"
+	// InBrowser comes in a browser or in a session in which this account was let in, which
 	// nobody else at that address has.
-	inBrowser side = "/browser"
-	// hasShown has shown something else of this account in the same attempt.
-	hasShown side = "/shown"
-	// gateway comes by equipment that does not tell where people are, and through which
+	InBrowser Side = "/browser"
+	// HasShown has shown something else of this account in the same attempt.
+	HasShown Side = "/shown"
+	// Gateway comes by equipment that does not tell where people are, and through which
 	// this account was let in.
-	gateway side = "/gateway"
+	Gateway Side = "/gateway"
 )
 
-var sides = [...]side{stranger, atHome, inBrowser, hasShown, gateway}
+var sides = [...]Side{Stranger, AtHome, InBrowser, HasShown, Gateway}
 
 // sides says which side of an account somebody is on: away where its account was not let in from
 // its place, and home where it was. They are the same where the place does not matter.
-func (k *places) sides(w who, account assurance.AccountID) (away, home side) {
+func (k *places) sides(w Requester, account assurance.AccountID) (away, home Side) {
 	if account == 0 {
-		return stranger, stranger
+		return Stranger, Stranger
 	}
-	if w.session && w.account == account || k.remembers(w.browser, account) {
-		return inBrowser, inBrowser
+	if w.Session && w.Account == account || k.remembers(w.Browser, account) {
+		return InBrowser, InBrowser
 	}
-	away, home = stranger, gateway
-	if w.shown {
-		away, home = hasShown, hasShown
+	away, home = Stranger, Gateway
+	if w.Shown {
+		away, home = HasShown, HasShown
 	}
-	if w.source.IsValid() {
-		home = atHome
+	if w.Source.IsValid() {
+		home = AtHome
 	}
 	return away, home
 }
 
 // place is the neighbourhood of an address, or the equipment where that does not tell;
 // empty where neither is known.
-func (o origin) place() string {
+func (o Origin) place() string {
 	switch {
-	case o.source.IsValid():
-		return sourceKey(o.source)
-	case o.partner != "":
+	case o.Source.IsValid():
+		return sourceKey(o.Source)
+	case o.Partner != "":
 		return o.equipment()
 	}
 	return ""
 }
 
 // equipment names equipment by a hash: what it calls itself may be long.
-func (o origin) equipment() string {
-	h := sha256.Sum256([]byte(o.application + "\x00" + o.partner))
+func (o Origin) equipment() string {
+	h := sha256.Sum256([]byte(o.Application + "\x00" + o.Partner))
 	return "equipment/" + hex.EncodeToString(h[:12])
 }
 
@@ -122,9 +122,9 @@ func sourceSubjects(a netip.Addr, limit int) []subject {
 	return out
 }
 
-// AtHome is the condition, in a statement, that the account of r was let in from the
+// LetIn is the condition, in a statement, that the account of r was let in from the
 // neighbourhood that is r.source.
-const AtHome = `exists (select 1 from known_source k where k.account = r.account and k.source = 'source/' || r.source)`
+const LetIn = `exists (select 1 from known_source k where k.account = r.account and k.source = 'source/' || r.source)`
 
 // knownSource reports whether the account has signed in from this source in
 // the last 30 days.
@@ -171,7 +171,7 @@ const placeLife = 30 * day
 
 // notePlace remembers from where the account was granted something, at most
 // once a day for each.
-func (k *places) notePlace(ctx context.Context, tx *store.Tx, from origin, account assurance.AccountID) error {
+func (k *places) notePlace(ctx context.Context, tx *store.Tx, from Origin, account assurance.AccountID) error {
 	key := from.place()
 	if key == "" {
 		return nil
@@ -195,19 +195,19 @@ func (k *places) notePlace(ctx context.Context, tx *store.Tx, from origin, accou
 	return err
 }
 
-// place is where somebody stands in line.
-func (g *guesses) place(ctx context.Context, r store.Reader, from origin) (place, error) {
+// Position is where somebody stands in line, by where they come from.
+func (t *Throttle) Position(ctx context.Context, r store.Reader, from Origin) (Position, error) {
 	key := from.place()
 	if key == "" {
-		return place{standing: strange}, nil
+		return Position{standing: strange}, nil
 	}
-	p := place{standing: strange, source: key}
-	if s := sourceSubjects(from.source, 0); len(s) > 0 {
-		if err := g.loadSubjects(ctx, r, s); err != nil {
-			return place{}, err
+	p := Position{standing: strange, source: key}
+	if s := sourceSubjects(from.Source, 0); len(s) > 0 {
+		if err := t.budgets.loadSubjects(ctx, r, s); err != nil {
+			return Position{}, err
 		}
 		for _, n := range s {
-			if g.now().Sub(n.since) < sourceWindow {
+			if t.budgets.now().Sub(n.since) < sourceWindow {
 				p.wrong = max(p.wrong, n.count/n.times)
 			}
 		}
@@ -217,7 +217,7 @@ func (g *guesses) place(ctx context.Context, r store.Reader, from origin) (place
 		p.standing = suspect
 		return p, nil
 	}
-	letIn, err := g.places.anybody(ctx, r, key)
+	letIn, err := t.places.anybody(ctx, r, key)
 	if letIn {
 		p.standing = known
 	}

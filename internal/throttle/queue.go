@@ -1,4 +1,4 @@
-package signin
+package throttle
 
 import (
 	"cmp"
@@ -10,7 +10,7 @@ import (
 	"countersign/internal/failure"
 )
 
-// crowd is a line for slow checks: one for being charged a guess, and one behind it
+// Queue is the line for slow checks: one for being charged a guess, and one behind it
 // for the hash. Nobody is charged before it is their turn, so that whoever is turned
 // away, gives up, or waits when the server dies has guessed nothing.
 //
@@ -20,8 +20,8 @@ import (
 // among them, is first. So a flood of passwords makes honest people wait for one hash
 // and not for all of it; also one from addresses that are all new, once each has
 // guessed, and one that fills the line. Who waits depends on the address, never on
-// whether anybody has the name.
-type crowd struct {
+// whether anybody has the name. It is safe for concurrent use.
+type Queue struct {
 	mu      sync.Mutex
 	turns   int    // how many have one at once
 	kept    int    // of them, see may
@@ -30,8 +30,8 @@ type crowd struct {
 	here    map[string]int // who waits or has a turn, by address
 }
 
-// place is where somebody stands by what is known of their address.
-type place struct {
+// Position is where somebody stands by what is known of their address.
+type Position struct {
 	standing standing
 	source   string // empty where it is not known
 	wrong    int    // answers that came from there
@@ -40,9 +40,25 @@ type place struct {
 	since time.Time
 }
 
+// Known reports whether somebody was let in from there, or is known otherwise.
+func (p Position) Known() bool { return p.standing == known }
+
+// AsKnown is the position of somebody who is known whatever their address gave.
+func (p Position) AsKnown() Position {
+	p.standing = known
+	return p
+}
+
+// Arrived is the position of somebody who came at a moment before they stand in line: what
+// they waited in the line before counts in the next.
+func (p Position) Arrived(at time.Time) Position {
+	p.since = at
+	return p
+}
+
 // waiter is somebody in line.
 type waiter struct {
-	place
+	Position
 	rank int           // what they are sorted by: the smaller is first
 	late bool          // waited so long that nobody is before them any more
 	out  bool          // had to make room
@@ -70,15 +86,15 @@ const (
 	patience = 2 * time.Second
 )
 
-// newCrowd is a line for so many turns, of which some are kept.
-func newCrowd(turns, kept int) *crowd {
-	return &crowd{turns: max(1, turns), kept: kept, here: map[string]int{}}
+// NewQueue is a line for so many turns, of which some are kept.
+func NewQueue(turns, kept int) *Queue {
+	return &Queue{turns: max(1, turns), kept: kept, here: map[string]int{}}
 }
 
-// enter waits for one's turn. Call leave, once, when the check is done. The error
+// Enter waits for one's turn. Call leave, once, when the check is done. The error
 // is [failure.Busy], or the context's.
-func (c *crowd) enter(ctx context.Context, p place) (leave func(), err error) {
-	w := &waiter{place: p, turn: make(chan struct{})}
+func (c *Queue) Enter(ctx context.Context, p Position) (leave func(), err error) {
+	w := &waiter{Position: p, turn: make(chan struct{})}
 	c.mu.Lock()
 	stands := c.stand(w)
 	c.admit()
@@ -113,7 +129,7 @@ func (c *crowd) enter(ctx context.Context, p place) (leave func(), err error) {
 
 // stand puts somebody in line, where it is full in the place of the last one if that
 // is not themselves. The lock is held.
-func (c *crowd) stand(w *waiter) bool {
+func (c *Queue) stand(w *waiter) bool {
 	w.rank = w.wrong + c.here[w.source]
 	line := c.line[w.standing]
 	if len(line) >= waitMost {
@@ -133,13 +149,13 @@ func (c *crowd) stand(w *waiter) bool {
 }
 
 // gone forgets that somebody was here. The lock is held.
-func (c *crowd) gone(w *waiter) {
+func (c *Queue) gone(w *waiter) {
 	if c.here[w.source]--; c.here[w.source] == 0 {
 		delete(c.here, w.source)
 	}
 }
 
-func (c *crowd) leave(w *waiter) {
+func (c *Queue) leave(w *waiter) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.checked[w.standing]--
@@ -148,7 +164,7 @@ func (c *crowd) leave(w *waiter) {
 }
 
 // giveUp takes somebody out of the line, or gives back the turn that has just come.
-func (c *crowd) giveUp(w *waiter) {
+func (c *Queue) giveUp(w *waiter) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if w.out {
@@ -164,7 +180,7 @@ func (c *crowd) giveUp(w *waiter) {
 }
 
 // admit lets in whoever is next while there are turns. The lock is held.
-func (c *crowd) admit() {
+func (c *Queue) admit() {
 	for w := c.next(); w != nil; w = c.next() {
 		s := w.standing
 		i := slices.Index(c.line[s], w)
@@ -176,7 +192,7 @@ func (c *crowd) admit() {
 
 // next is whose turn is next: of those who waited too long, then the first in line;
 // nil where nobody may.
-func (c *crowd) next() *waiter {
+func (c *Queue) next() *waiter {
 	for _, line := range c.line {
 		if i := slices.IndexFunc(line, func(w *waiter) bool { return w.late }); i >= 0 && c.may(line[i]) {
 			return line[i]
@@ -193,7 +209,7 @@ func (c *crowd) next() *waiter {
 // may reports whether there is a turn for somebody who waits. Turns are kept for
 // those who are known, and as many for addresses without a wrong answer besides. Of
 // suspects one has a turn at a time.
-func (c *crowd) may(w *waiter) bool {
+func (c *Queue) may(w *waiter) bool {
 	others := c.checked[strange] + c.checked[suspect]
 	switch {
 	case c.checked[known]+others >= c.turns:

@@ -1,4 +1,4 @@
-package signin
+package throttle
 
 import (
 	"cmp"
@@ -6,20 +6,23 @@ import (
 	"time"
 )
 
-// meter says how often something may happen within a span, an hour unless it is set. It
-// is safe for concurrent use.
-type meter struct {
+// Meter says how often something may happen within a span, an hour unless one is
+// given. The zero Meter is of an hour. It is safe for concurrent use.
+type Meter struct {
 	span  time.Duration
 	mu    sync.Mutex
 	since time.Time
 	taken map[string]int
 }
 
+// NewMeter measures by a span.
+func NewMeter(span time.Duration) *Meter { return &Meter{span: span} }
+
 // meterKeys bounds the memory of a meter. A key that finds no room has nothing left.
 const meterKeys = 10_000
 
-// take takes one of most for a key, and reports whether there was one.
-func (m *meter) take(now time.Time, key string, most int) bool {
+// Take takes one of most for a key, and reports whether there was one.
+func (m *Meter) Take(now time.Time, key string, most int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if age := now.Sub(m.since); m.taken == nil || age < 0 || age >= cmp.Or(m.span, time.Hour) {

@@ -1,4 +1,4 @@
-package signin
+package throttle
 
 import (
 	"context"
@@ -87,51 +87,61 @@ func (c *closed) is(ctx context.Context, r store.Reader, id assurance.AccountID)
 	return c.accounts[id], nil
 }
 
-// wear is what a wrong answer has done to an authenticator: it is closed to a side, or,
+// Wear is what a wrong answer has done to an authenticator: it is closed to a side, or,
 // before that, slow for strangers.
-type wear struct {
-	credential assurance.CredentialID
-	side       side
-	closed     bool
+type Wear struct {
+	Credential assurance.CredentialID
+	Side       Side
+	Closed     bool
 }
 
-// wornOut says what the wrong answer that was just charged to a budget has done.
-func (g *guesses) wornOut(b *budget) (out []wear) {
+// WornOut says what the wrong answer that was just charged to a budget has done.
+func (t *Throttle) WornOut(b *Budget) (out []Wear) {
 	for _, s := range b.subjects {
 		switch {
 		case s.credential == 0:
-		case s.count == g.limits.Disable:
-			out = append(out, wear{s.credential, s.side, true})
-		case s.count == g.limits.slowest() && (s.side == stranger || s.side == gateway):
-			out = append(out, wear{s.credential, s.side, false})
+		case s.count == t.budgets.limits.Disable:
+			out = append(out, Wear{s.credential, s.side, true})
+		case s.count == t.budgets.limits.slowest() && (s.side == Stranger || s.side == Gateway):
+			out = append(out, Wear{s.credential, s.side, false})
 		}
 	}
 	return out
 }
 
-// close writes down that something of an account is closed, for all servers.
-func (g *guesses) close(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+// Close writes down that something of an account is closed, for all servers.
+func (t *Throttle) Close(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
 	tx.Announce(closedKey(account))
-	return g.ledger.write(ctx, tx, []guessRow{{subject: closedKey(account), count: 1, since: store.Unix(g.now())}})
+	return t.budgets.ledger.write(ctx, tx, []guessRow{{subject: closedKey(account), count: 1, since: store.Unix(t.budgets.now())}})
 }
 
-// words say for the log and for people to whom something is closed.
-func (s side) words() string {
+// Words say for the log and for people to whom something is closed.
+func (s Side) Words() string {
 	switch s {
-	case atHome:
+	case AtHome:
 		return "addresses from which its owner was let in"
-	case inBrowser:
+	case InBrowser:
 		return "browsers in which its owner was let in"
-	case hasShown:
+	case HasShown:
 		return "those who have shown another factor"
-	case gateway:
+	case Gateway:
 		return "equipment that does not tell where people are"
 	}
 	return "strangers"
 }
 
-// open forgets all that was guessed wrong at an account's authenticators.
-func (g *guesses) open(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+// IsClosed reports whether something of an account is closed, as far as this server has
+// heard, and the row that says so is ours.
+func (t *Throttle) IsClosed(ctx context.Context, r store.Reader, account assurance.AccountID) (bool, error) {
+	is, err := t.closed.is(ctx, r, account)
+	if err != nil || !is {
+		return false, err
+	}
+	return t.budgets.ledger.wrote(ctx, r, closedKey(account))
+}
+
+// Open forgets all that was guessed wrong at an account's authenticators.
+func (t *Throttle) Open(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
 	var newest int64
 	if err := tx.QueryRow(ctx, `select coalesce(max(since), 0) from guess where owner <> 0 and owner = $1`, int64(account)).Scan(&newest); err != nil {
 		return err
@@ -144,11 +154,11 @@ func (g *guesses) open(ctx context.Context, tx *store.Tx, account assurance.Acco
 	}
 	// What began until now is forgotten on all servers, also by one whose clock is a little
 	// ahead; and nothing that begins later, whatever somebody wrote into a row.
-	now := g.now()
+	now := t.budgets.now()
 	tx.Anchor("guess", int64(account), max(store.Unix(now), min(newest, store.Unix(now.Add(time.Minute)))))
 	tx.AfterCommit(func() {
-		g.closed.set(account, false)
-		g.ledger.owned.forgetOwner(account)
+		t.closed.set(account, false)
+		t.budgets.ledger.owned.forgetOwner(account)
 	})
 	return nil
 }
@@ -166,8 +176,8 @@ func (l *ledger) wrote(ctx context.Context, r store.Reader, subject string) (boo
 	return true, nil
 }
 
-// closedOf says what of an account's authenticators is closed, and to whom.
-func (g *guesses) closedOf(ctx context.Context, r store.Reader, account assurance.AccountID, of []assurance.CredentialID) (out []wear, err error) {
+// ClosedOf says what of an account's authenticators is closed, and to whom.
+func (t *Throttle) ClosedOf(ctx context.Context, r store.Reader, account assurance.AccountID, of []assurance.CredentialID) (out []Wear, err error) {
 	var all []subject
 	for _, id := range of {
 		all = apart(all, subject{key: credentialKey(id), credential: id, owner: account}, sides[:]...)
@@ -175,12 +185,12 @@ func (g *guesses) closedOf(ctx context.Context, r store.Reader, account assuranc
 	if len(all) == 0 {
 		return nil, nil
 	}
-	if _, err := g.load(ctx, r, all, note{account: account}); err != nil {
+	if _, err := t.budgets.load(ctx, r, all, note{account: account}); err != nil {
 		return nil, err
 	}
 	for _, s := range all {
-		if s.count >= g.limits.Disable {
-			out = append(out, wear{s.credential, s.side, true})
+		if s.count >= t.budgets.limits.Disable {
+			out = append(out, Wear{s.credential, s.side, true})
 		}
 	}
 	return out, nil

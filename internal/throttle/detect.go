@@ -1,4 +1,4 @@
-package signin
+package throttle
 
 import (
 	"context"
@@ -30,15 +30,15 @@ var (
 	stuffingSteps = steps{[]int{5, 20, 100, 1000}, []int{20, 100, 1000, 10_000}}
 )
 
-// detect raises an alarm at each power of ten of wrong answers: from one
+// Detect raises an alarm at each power of ten of wrong answers: from one
 // source, and in the whole installation, which a spray cannot avoid.
-func (b *budget) detect(tx *store.Tx, from sighting) {
+func (b *Budget) Detect(tx *store.Tx, from Sighting) {
 	for _, s := range b.subjects {
 		if s.window == 0 || !alarming(s.count) || strings.HasPrefix(s.key, "name/") {
 			continue
 		}
 		name, _, _ := strings.Cut(s.key, "/")
-		en := from.entry
+		en := from.Entry
 		en.Event, en.Reason = "alarm.guessing", name
 		en.Detail = map[string]string{"subject": s.key, "wrong-answers": strconv.Itoa(s.count), "window": s.window.String()}
 		tx.Record(en)
@@ -49,38 +49,38 @@ func alarming(count int) bool {
 	return count == 20 || count == 100 || count == 1000 || count == 10_000 || count == 100_000
 }
 
-// firstOfName reports whether a wrong answer that was charged is the first for its name
+// FirstOfName reports whether a wrong answer that was charged is the first for its name
 // within the hour.
-func (b *budget) firstOfName() bool {
+func (b *Budget) FirstOfName() bool {
 	return slices.ContainsFunc(b.subjects, func(s subject) bool {
 		return s.window == tallied && s.count == 1 && (strings.HasPrefix(s.key, "account/") || strings.HasPrefix(s.key, "name/"))
 	})
 }
 
-// sprayed is told of a wrong answer that is the first for its name.
-func (g *guesses) sprayed(ctx context.Context, tx *store.Tx, from sighting) error {
-	return g.tally(ctx, tx, from, "spray", spraySteps)
+// Sprayed is told of a wrong answer that is the first for its name.
+func (t *Throttle) Sprayed(ctx context.Context, tx *store.Tx, from Sighting) error {
+	return t.budgets.tally(ctx, tx, from, "spray", spraySteps)
 }
 
-// stuffed is told that an account's password was right and the rest never came.
-func (g *guesses) stuffed(ctx context.Context, tx *store.Tx, from sighting, account assurance.AccountID) error {
+// Stuffed is told that an account's password was right and the rest never came.
+func (t *Throttle) Stuffed(ctx context.Context, tx *store.Tx, from Sighting, account assurance.AccountID) error {
 	if account == 0 {
 		return nil
 	}
 	person := []subject{{key: "missing/" + accountKey(account), window: tallied}}
-	if err := g.count(ctx, tx, person); err != nil || person[0].count != 1 {
+	if err := t.budgets.count(ctx, tx, person); err != nil || person[0].count != 1 {
 		return err
 	}
-	return g.tally(ctx, tx, from, "stuffing", stuffingSteps)
+	return t.budgets.tally(ctx, tx, from, "stuffing", stuffingSteps)
 }
 
 // tally counts one more name against the source and the installation, and raises
 // the alarm at each step.
-func (g *guesses) tally(ctx context.Context, tx *store.Tx, from sighting, what string, s steps) error {
+func (g *budgets) tally(ctx context.Context, tx *store.Tx, from Sighting, what string, s steps) error {
 	counted := []subject{{key: what + "/" + installation, window: tallied, reason: installation}}
 	limits := [][]int{s.installation}
-	if from.source.IsValid() {
-		counted = append(counted, subject{key: what + "/" + sourceKey(from.source), window: tallied, reason: "source"})
+	if from.Source.IsValid() {
+		counted = append(counted, subject{key: what + "/" + sourceKey(from.Source), window: tallied, reason: "source"})
 		limits = append(limits, s.source)
 	}
 	if err := g.count(ctx, tx, counted); err != nil {
@@ -90,7 +90,7 @@ func (g *guesses) tally(ctx context.Context, tx *store.Tx, from sighting, what s
 		if !slices.Contains(limits[i], c.count) {
 			continue
 		}
-		en := from.entry
+		en := from.Entry
 		en.Event, en.Reason = "alarm."+what, c.reason
 		en.Detail = map[string]string{"subject": strings.TrimPrefix(c.key, what+"/"), "names": strconv.Itoa(c.count), "window": c.window.String()}
 		if err := tx.Record(en); err != nil {
@@ -101,7 +101,7 @@ func (g *guesses) tally(ctx context.Context, tx *store.Tx, from sighting, what s
 }
 
 // count charges subjects that limit nobody.
-func (g *guesses) count(ctx context.Context, tx *store.Tx, subjects []subject) error {
+func (g *budgets) count(ctx context.Context, tx *store.Tx, subjects []subject) error {
 	if err := g.loadSubjects(ctx, tx, subjects); err != nil {
 		return err
 	}
@@ -110,5 +110,5 @@ func (g *guesses) count(ctx context.Context, tx *store.Tx, subjects []subject) e
 			s.count, s.since = 0, time.Time{}
 		}
 	}
-	return g.charge(ctx, tx, &budget{subjects: subjects})
+	return g.hold(ctx, tx, &Budget{subjects: subjects}, 0)
 }

@@ -1,4 +1,4 @@
-package signin
+package throttle
 
 import (
 	"sync"
@@ -6,8 +6,6 @@ import (
 
 	"countersign/internal/assurance"
 )
-
-const day = 24 * time.Hour
 
 // note is one account and a place that it was granted something from.
 type note struct {

@@ -1,36 +1,50 @@
-package signin
+package throttle
 
 import (
 	"context"
+	"errors"
 
 	"countersign/internal/assurance"
-	"countersign/internal/audit"
 	"countersign/internal/store"
 )
 
 // walkPage is how many rows a sweep reads at a time.
 const walkPage = 500
 
-// inspect looks at every budget, at what this server charged, and at the places.
-func (g *guesses) inspect(ctx context.Context) error {
+// Inspect looks at every budget, at what this server charged, and at the places, and reports
+// those that are not as they were left. Its error is that of the database. It is for the
+// background: it takes as long as the tables are large.
+func (t *Throttle) Inspect(ctx context.Context) error {
+	return errors.Join(t.inspect(ctx), t.budgets.ledger.doubts.Settle(ctx))
+}
+
+func (t *Throttle) inspect(ctx context.Context) error {
+	if err := t.budgets.ledger.inspectRows(ctx); err != nil {
+		return err
+	}
+	if err := t.budgets.ledger.inspectMemory(ctx); err != nil {
+		return err
+	}
+	return t.places.inspectPlaces(ctx)
+}
+
+// Bind gives the rows of a release before, which had none, their MAC.
+func (t *Throttle) Bind(ctx context.Context) error {
+	return errors.Join(t.budgets.ledger.bindGuesses(ctx, t.db), t.places.bindPlaces(ctx, t.db))
+}
+
+func (l *ledger) inspectRows(ctx context.Context) error {
 	after := ""
-	err := g.view.Walk(ctx, func(ctx context.Context) (bool, error) {
-		page, err := g.ledger.page(ctx, `where subject > $1 order by subject limit $2`, after, walkPage)
+	return l.view.Walk(ctx, func(ctx context.Context) (bool, error) {
+		page, err := l.page(ctx, `where subject > $1 order by subject limit $2`, after, walkPage)
 		for i := range page {
 			after = page[i].subject
-			if err := g.ledger.inspectRow(ctx, &page[i]); err != nil {
+			if err := l.inspectRow(ctx, &page[i]); err != nil {
 				return false, err
 			}
 		}
 		return len(page) == walkPage, err
 	})
-	if err != nil {
-		return err
-	}
-	if err := g.ledger.inspectMemory(ctx); err != nil {
-		return err
-	}
-	return g.places.inspectPlaces(ctx)
 }
 
 func (l *ledger) page(ctx context.Context, where string, args ...any) (out []guessRow, err error) {
@@ -145,7 +159,7 @@ func (k *places) inspectPlaces(ctx context.Context) error {
 // bindGuesses gives the rows of an earlier release their MAC.
 func (l *ledger) bindGuesses(ctx context.Context, db *store.DB) error {
 	after := ""
-	return bindPages(ctx, db, "guess", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+	return store.BindPages(ctx, db, "guess", func(ctx context.Context) (int, func(*store.Tx) error, error) {
 		page, err := l.page(ctx, `where subject > $1 order by subject limit $2`, after, walkPage)
 		if len(page) > 0 {
 			after = page[len(page)-1].subject
@@ -156,7 +170,7 @@ func (l *ledger) bindGuesses(ctx context.Context, db *store.DB) error {
 
 func (k *places) bindPlaces(ctx context.Context, db *store.DB) error {
 	var after note
-	return bindPages(ctx, db, "known_source", func(ctx context.Context) (int, func(*store.Tx) error, error) {
+	return store.BindPages(ctx, db, "known_source", func(ctx context.Context) (int, func(*store.Tx) error, error) {
 		page, err := k.placesAfter(ctx, after)
 		if len(page) > 0 {
 			after = page[len(page)-1].note
@@ -170,24 +184,4 @@ func (k *places) bindPlaces(ctx context.Context, db *store.DB) error {
 			return nil
 		}, err
 	})
-}
-
-// bindPages binds a page of rows of a table after the other, each in a change of its own.
-// read returns how many rows there are, and what binds them.
-func bindPages(ctx context.Context, db *store.DB, table string, read func(ctx context.Context) (int, func(*store.Tx) error, error)) error {
-	for {
-		n, bind, err := read(ctx)
-		if err != nil || n == 0 {
-			return err
-		}
-		err = db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
-			if err := bind(tx); err != nil {
-				return err
-			}
-			return tx.RecordBound(table, n)
-		})
-		if err != nil {
-			return err
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package signin
+package throttle
 
 import (
 	"context"
@@ -20,12 +20,12 @@ type ledger struct {
 	// What was charged to what somebody has, and to where answers come from, which anybody
 	// can cause.
 	owned, sources *tried
-	doubts         *doubts
+	doubts         *store.Doubts
 	found          found
 }
 
 func newLedger(db *store.DB, keys *keyring.Keyring, now func() time.Time) (*ledger, error) {
-	l := &ledger{view: db.View(), keys: keys, now: now, owned: newTried(now, manyRuns), sources: newTried(now, manyRuns), doubts: &doubts{view: db.View()}}
+	l := &ledger{view: db.View(), keys: keys, now: now, owned: newTried(now, manyRuns), sources: newTried(now, manyRuns), doubts: store.NewDoubts(db.View())}
 	kept, err := db.KeepOutside("guesses", func() []byte { return append(l.owned.bytes(), l.sources.bytes()...) })
 	if err != nil {
 		return nil, err
@@ -131,17 +131,17 @@ func (l *ledger) fewer(ctx context.Context, memory *tried, s *subject, m run) er
 
 // errUnheard ends a transaction that would refuse an answer only because of what this server
 // remembers.
-var errUnheard = errors.New("signin: what others ended may not be heard yet")
+var errUnheard = errors.New("throttle: what others ended may not be heard yet")
 
-// hearing runs a transaction. Where it would refuse an answer only because of what this
-// server remembers, another server may have ended that a moment ago: then all of the log is
-// heard first, outside of the transaction, and it runs once more, knowing that.
-func (g *guesses) hearing(ctx context.Context, run func(heard bool) error) error {
+// Confirm runs a transaction that reads a budget. Where it would refuse an answer only because
+// of what this server remembers, another server may have ended that a moment ago: then all of
+// the log is heard first, outside of the transaction, and it runs once more, knowing that.
+func (t *Throttle) Confirm(ctx context.Context, run func(heard bool) error) error {
 	err := run(false)
 	if !errors.Is(err, errUnheard) {
 		return err
 	}
-	if err := g.view.Hear(ctx); err != nil {
+	if err := t.view.Hear(ctx); err != nil {
 		return err
 	}
 	return run(true)
@@ -149,7 +149,7 @@ func (g *guesses) hearing(ctx context.Context, run func(heard bool) error) error
 
 // doubt notes that less is stored than this server charged.
 func (l *ledger) doubt(subject string, m run, wrong string) {
-	l.doubts.add("guess/"+runName(subject, m.since), store.Finding{Table: "guess", Row: subject, Wrong: wrong, Account: m.owner}, func() bool { return l.ended(subject, m) })
+	l.doubts.Add("guess/"+runName(subject, m.since), store.Finding{Table: "guess", Row: subject, Wrong: wrong, Account: m.owner}, func() bool { return l.ended(subject, m) })
 }
 
 // lacks says what is wrong with a row that says less than this server charged; empty where
@@ -229,7 +229,7 @@ func (l *ledger) remember(charged []subject, rows []guessRow, held int64) {
 }
 
 // decide notes that what a check was charged stays charged.
-func (l *ledger) decide(b budget) {
+func (l *ledger) decide(b Budget) {
 	if b.stake == nil {
 		return
 	}
@@ -243,7 +243,7 @@ func (l *ledger) decide(b budget) {
 }
 
 // release forgets what a check was charged, once, before it is given back.
-func (l *ledger) release(b budget) {
+func (l *ledger) release(b Budget) {
 	if b.stake == nil {
 		return
 	}

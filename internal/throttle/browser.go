@@ -1,4 +1,4 @@
-package signin
+package throttle
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package signin
+package throttle
 
 import (
 	"context"
@@ -9,12 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
-	"countersign/internal/keyring"
 	"countersign/internal/store"
 )
 
@@ -34,7 +32,7 @@ type subject struct {
 	credential assurance.CredentialID
 	owner      assurance.AccountID
 	apart      bool
-	side       side
+	side       Side
 	times      int // how many times the limit of one source it has
 
 	count int
@@ -47,9 +45,9 @@ type subject struct {
 	recalled bool
 }
 
-// budget is what one answer draws on.
-type budget struct {
-	side     side
+// Budget is what one answer draws on.
+type Budget struct {
+	side     Side
 	subjects []subject
 	// others count what was wrong for the same authenticators on other sides.
 	others   []subject
@@ -58,25 +56,20 @@ type budget struct {
 	stake *sync.Once
 }
 
-// guesses keeps the budgets.
-type guesses struct {
+// Side is which side of the account the answer comes from.
+func (b *Budget) Side() Side { return b.side }
+
+// budgets reads, judges and charges them. It is safe for concurrent use.
+type budgets struct {
 	limits Limits
-	view   store.View
 	now    func() time.Time
 	ledger *ledger
 	places *places
-	closed closed
-	swept  atomic.Int64 // when this server last looked for budgets that are over
-	fresh  meter        // rows that strangers caused
-}
-
-func newGuesses(db *store.DB, keys *keyring.Keyring, limits Limits, now func() time.Time) (*guesses, error) {
-	l, err := newLedger(db, keys, now)
-	return &guesses{limits: limits, view: db.View(), now: now, ledger: l, places: &places{view: db.View(), keys: keys, now: now}}, err
+	fresh  Meter // rows that strangers caused
 }
 
 // apart adds the budgets of each side.
-func apart(out []subject, s subject, of ...side) []subject {
+func apart(out []subject, s subject, of ...Side) []subject {
 	base := s.key
 	for i, side := range of {
 		if i > 0 && side == of[0] {
@@ -90,29 +83,29 @@ func apart(out []subject, s subject, of ...side) []subject {
 
 // subjects lists whom a guess may be charged to, on whichever of two sides. The
 // credentials come first, with those of all sides: a right answer opens all.
-func (g *guesses) subjects(w who, t target, away, home side) []subject {
-	one := subject{owner: t.account, limit: g.limits.Disable, reason: "closed"}
-	hour := subject{owner: t.account, window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"}
-	out := make([]subject, 0, len(sides)*max(1, len(t.credentials))+2+len(widths)+1)
-	for _, c := range t.credentials {
+func (g *budgets) subjects(w Requester, t Target, away, home Side) []subject {
+	one := subject{owner: t.Account, limit: g.limits.Disable, reason: "closed"}
+	hour := subject{owner: t.Account, window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"}
+	out := make([]subject, 0, len(sides)*max(1, len(t.Credentials))+2+len(widths)+1)
+	for _, c := range t.Credentials {
 		one.key, one.credential = credentialKey(c), c
 		out = apart(out, one, sides[:]...)
 	}
 	switch {
-	case t.account == 0:
+	case t.Account == 0:
 		// A name that nobody has wears out like one that somebody has.
-		one.key, hour.key = nameKey(t.kind, w.name), nameKey("", w.name)
+		one.key, hour.key = nameKey(t.Kind, w.Name), nameKey("", w.Name)
 		out = apart(out, one, sides[:]...)
-	case len(t.credentials) == 0:
+	case len(t.Credentials) == 0:
 		// What an account has not got wears out like what it has, so that guessing at it
 		// does not wear out the account faster.
-		one.key, hour.key = "none/"+strconv.FormatInt(int64(t.account), 10)+"/"+t.kind, accountKey(t.account)
+		one.key, hour.key = "none/"+strconv.FormatInt(int64(t.Account), 10)+"/"+t.Kind, accountKey(t.Account)
 		out = apart(out, one, sides[:]...)
 	default:
-		hour.key = accountKey(t.account)
+		hour.key = accountKey(t.Account)
 	}
 	out = apart(out, hour, away, home)
-	out = append(out, sourceSubjects(w.source, g.limits.PerSource)...)
+	out = append(out, sourceSubjects(w.Source, g.limits.PerSource)...)
 	return append(out, subject{key: installation, window: 10 * time.Minute, limit: g.limits.PerInstallation})
 }
 
@@ -135,16 +128,17 @@ func nameKey(kind, typed string) string {
 	return "name/" + hex.EncodeToString(h[:12])
 }
 
-// read finds out what an answer draws on, and says whether one more guess is
-// allowed: an empty reason is yes.
-func (g *guesses) read(ctx context.Context, r store.Reader, w who, t target) (budget, string, error) {
-	away, home := g.places.sides(w, t.account)
-	all := g.subjects(w, t, away, home)
-	letIn, err := g.load(ctx, r, all, note{t.account, w.place()})
+// Read finds out what an answer draws on, and says whether one more guess is allowed: an
+// empty reason is yes. The error is the database's, or one for [Throttle.Confirm].
+func (t *Throttle) Read(ctx context.Context, r store.Reader, w Requester, of Target) (Budget, string, error) {
+	g := t.budgets
+	away, home := g.places.sides(w, of.Account)
+	all := g.subjects(w, of, away, home)
+	letIn, err := g.load(ctx, r, all, note{of.Account, w.place()})
 	if err != nil {
-		return budget{}, "", err
+		return Budget{}, "", err
 	}
-	b := budget{side: away, subjects: make([]subject, 0, len(all))}
+	b := Budget{side: away, subjects: make([]subject, 0, len(all))}
 	if letIn {
 		b.side = home
 	}
@@ -157,15 +151,15 @@ func (g *guesses) read(ctx context.Context, r store.Reader, w who, t target) (bu
 		}
 	}
 	refusal := g.judge(&b)
-	if !w.heard && recalls(&b) {
+	if !w.Heard && recalls(&b) {
 		return b, "", errUnheard
 	}
 	return b, refusal, nil
 }
 
-// wrong is how many wrong answers in a row an authenticator has had from where this one
+// Wrong is how many wrong answers in a row an authenticator has had from where this one
 // comes.
-func (b *budget) wrong(of assurance.CredentialID) (count int) {
+func (b *Budget) Wrong(of assurance.CredentialID) (count int) {
 	for _, s := range b.subjects {
 		if s.credential == of {
 			count = s.count
@@ -177,27 +171,28 @@ func (b *budget) wrong(of assurance.CredentialID) (count int) {
 // recalls reports whether this server remembers more of what an answer draws on than is
 // stored: another one may have ended that a moment ago. What is counted on would be written
 // down as wrong, and more be demanded of the next answer.
-func recalls(b *budget) bool {
+func recalls(b *Budget) bool {
 	return slices.ContainsFunc(b.subjects, func(s subject) bool { return s.recalled })
 }
 
-// wrongNumbers is after how many wrong numbers in a row an app is switched off.
+// WrongNumbers is after how many wrong numbers in a row an app is to be switched off.
 // Whoever types them has its key and has unlocked it.
-const wrongNumbers = 10
+const WrongNumbers = 10
 
-// numbers finds out what a wrong number is charged to, by which an approval is looked for,
+// Numbers finds out what a wrong number is charged to, by which an approval is looked for,
 // and why none may be tried; app is 0 for a session. The account's budget for numbers is one
 // of its own, so that nobody who guesses its password keeps its owner from approving. Heard
-// says that all of the log was heard.
-func (g *guesses) numbers(ctx context.Context, r store.Reader, account assurance.AccountID, app assurance.CredentialID, heard bool) (b budget, over string, err error) {
-	b.subjects = []subject{{key: "number/" + strconv.FormatInt(int64(account), 10), window: time.Hour, limit: g.limits.PerAccount, reason: "account-budget"}}
+// says that all of the log was heard. The error is the database's, or one for
+// [Throttle.Confirm].
+func (t *Throttle) Numbers(ctx context.Context, r store.Reader, account assurance.AccountID, app assurance.CredentialID, heard bool) (b Budget, over string, err error) {
+	b.subjects = []subject{{key: "number/" + strconv.FormatInt(int64(account), 10), window: time.Hour, limit: t.budgets.limits.PerAccount, reason: "account-budget"}}
 	if app != 0 {
-		b.subjects = append(b.subjects, subject{key: credentialKey(app), credential: app, limit: wrongNumbers, reason: "disabled"})
+		b.subjects = append(b.subjects, subject{key: credentialKey(app), credential: app, limit: WrongNumbers, reason: "disabled"})
 	}
-	if err := g.loadSubjects(ctx, r, b.subjects); err != nil {
+	if err := t.budgets.loadSubjects(ctx, r, b.subjects); err != nil {
 		return b, "", err
 	}
-	over = g.judge(&b)
+	over = t.budgets.judge(&b)
 	if !heard && recalls(&b) {
 		return b, "", errUnheard
 	}
@@ -210,7 +205,7 @@ const roomier = 10
 
 // judge says why no more guess is allowed; empty when one is. What is wrong in the
 // whole installation refuses nobody.
-func (g *guesses) judge(b *budget) string {
+func (g *budgets) judge(b *Budget) string {
 	now := g.now()
 	for i := range b.subjects {
 		s := &b.subjects[i]
@@ -218,7 +213,7 @@ func (g *guesses) judge(b *budget) string {
 			s.count, s.since = 0, time.Time{}
 		}
 		limit := s.limit
-		if s.times > 0 && b.side != stranger {
+		if s.times > 0 && b.side != Stranger {
 			limit *= roomier
 		}
 		switch {
@@ -235,7 +230,7 @@ func (g *guesses) judge(b *budget) string {
 
 // load fills in the subjects' counts, and says whether the account was let in from this
 // place within a month.
-func (g *guesses) load(ctx context.Context, r store.Reader, subjects []subject, from note) (letIn bool, err error) {
+func (g *budgets) load(ctx context.Context, r store.Reader, subjects []subject, from note) (letIn bool, err error) {
 	known := from.account != 0 && g.places.noted.within(from, g.now()) // then it is not read again
 	ask := lookup{owner: from.account != 0, place: from.source != "" && !known}
 	args := make([]any, 0, 8)
@@ -256,7 +251,7 @@ func (g *guesses) load(ctx context.Context, r store.Reader, subjects []subject, 
 }
 
 // loadSubjects fills in the counts of subjects that have no owner.
-func (g *guesses) loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error {
+func (g *budgets) loadSubjects(ctx context.Context, r store.Reader, subjects []subject) error {
 	args := make([]any, len(subjects))
 	for i, s := range subjects {
 		args[i] = s.key
@@ -265,7 +260,7 @@ func (g *guesses) loadSubjects(ctx context.Context, r store.Reader, subjects []s
 	return err
 }
 
-func (g *guesses) fill(ctx context.Context, r store.Reader, subjects []subject, a lookup, from note, args []any) (letIn bool, err error) {
+func (g *budgets) fill(ctx context.Context, r store.Reader, subjects []subject, a lookup, from note, args []any) (letIn bool, err error) {
 	rows, err := r.Query(ctx, a.question(), args...)
 	if err != nil {
 		return false, err
@@ -345,16 +340,23 @@ func (a lookup) written() string {
 	return strings.Join(parts, " union all ")
 }
 
-// charge counts one guess against every subject that read has filled in in the
-// same transaction.
-func (g *guesses) charge(ctx context.Context, tx *store.Tx, b *budget) error {
-	return g.hold(ctx, tx, b, 0)
+// Charge counts one guess against all that [Throttle.Read] or [Throttle.Numbers] has found
+// in the same transaction.
+func (t *Throttle) Charge(ctx context.Context, tx *store.Tx, b *Budget) error {
+	return t.budgets.hold(ctx, tx, b, 0)
 }
 
-// hold is charge, of so many that may be given back: one before a check, none after it.
-func (g *guesses) hold(ctx context.Context, tx *store.Tx, b *budget, held int64) error {
+// Hold is [Throttle.Charge] before a check. What the check finds is booked by
+// [Throttle.Decide] or [Throttle.Refund]; until then a server does not keep over a restart
+// that it charged this, so that one which is killed takes nothing of it for an attack.
+func (t *Throttle) Hold(ctx context.Context, tx *store.Tx, b *Budget) error {
+	return t.budgets.hold(ctx, tx, b, 1)
+}
+
+// hold counts one guess, of so many that may be given back: one before a check, none after it.
+func (g *budgets) hold(ctx context.Context, tx *store.Tx, b *Budget, held int64) error {
 	now, delayed := g.now(), g.limits.Delay
-	if b.besieged && b.side == stranger {
+	if b.besieged && b.side == Stranger {
 		delayed = 1
 	}
 	rows := make([]guessRow, 0, len(b.subjects))
@@ -386,9 +388,9 @@ func (g *guesses) hold(ctx context.Context, tx *store.Tx, b *budget, held int64)
 const freshMost = 50_000
 
 // keeps reports whether a subject that counts its first guess is written down.
-func (g *guesses) keeps(key string, now time.Time) bool {
+func (g *budgets) keeps(key string, now time.Time) bool {
 	kind, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(key, "spray/"), "stuffing/"), "/")
-	return kind != "name" && kind != "source" || g.fresh.take(now, kind, freshMost)
+	return kind != "name" && kind != "source" || g.fresh.Take(now, kind, freshMost)
 }
 
 // delay grows from 30 seconds, twice as long each time, to an hour
@@ -399,8 +401,8 @@ func delay(n int) time.Duration {
 
 const longestDelay = time.Hour
 
-// slowest is the first of so many wrong answers in a row after which the next must wait
-// for as long as any.
+// slowest is the first of so many wrong answers in a row after which the next must wait for
+// as long as any.
 func (l Limits) slowest() int {
 	n := l.Delay
 	for delay(n-l.Delay) < longestDelay {
@@ -409,14 +411,15 @@ func (l Limits) slowest() int {
 	return n
 }
 
-// refund gives back what a right answer was charged: the credential's rows, of
-// all sides, begin anew, the others get their one back.
-func (g *guesses) refund(ctx context.Context, tx *store.Tx, b budget, credential assurance.CredentialID, charged bool) error {
+// Refund gives back what a right answer was charged: the credential's rows, of all sides,
+// begin anew, the others get their one back where they were charged before the check. A
+// credential of 0 begins nothing anew.
+func (t *Throttle) Refund(ctx context.Context, tx *store.Tx, b Budget, credential assurance.CredentialID, charged bool) error {
 	all := append(slices.Clip(b.subjects), b.others...)
 	if charged {
-		g.ledger.release(b)
+		t.budgets.ledger.release(b)
 		var err error
-		if all, err = g.current(ctx, tx, all); err != nil {
+		if all, err = t.budgets.current(ctx, tx, all); err != nil {
 			return err
 		}
 	}
@@ -424,7 +427,7 @@ func (g *guesses) refund(ctx context.Context, tx *store.Tx, b budget, credential
 	for i, s := range all {
 		switch {
 		case credential != 0 && s.credential == credential:
-			if err := g.end(ctx, tx, s, charged && i < len(b.subjects)); err != nil {
+			if err := t.budgets.end(ctx, tx, s, charged && i < len(b.subjects)); err != nil {
 				return err
 			}
 		case charged && i < len(b.subjects) && s.count > 0:
@@ -432,12 +435,16 @@ func (g *guesses) refund(ctx context.Context, tx *store.Tx, b budget, credential
 			back = append(back, s.row())
 		}
 	}
-	return g.ledger.write(ctx, tx, back)
+	return t.budgets.ledger.write(ctx, tx, back)
 }
+
+// Decide notes that what [Throttle.Hold] charged stays charged. Call it once that is
+// committed.
+func (t *Throttle) Decide(b Budget) { t.budgets.ledger.decide(b) }
 
 // current reads once more what an answer drew on, of which others may have charged since.
 // What began anew since then is at 0: nothing of it is this answer's.
-func (g *guesses) current(ctx context.Context, tx *store.Tx, subjects []subject) ([]subject, error) {
+func (g *budgets) current(ctx context.Context, tx *store.Tx, subjects []subject) ([]subject, error) {
 	now := slices.Clone(subjects)
 	args := make([]any, len(now))
 	for i := range now {
@@ -458,7 +465,7 @@ func (g *guesses) current(ctx context.Context, tx *store.Tx, subjects []subject)
 // end begins a credential's count anew, after a right answer. That is said in the log, for
 // the servers that remember what they charged; but not where there was nothing before what
 // this answer itself was charged, as with every right password.
-func (g *guesses) end(ctx context.Context, tx *store.Tx, s subject, charged bool) error {
+func (g *budgets) end(ctx context.Context, tx *store.Tx, s subject, charged bool) error {
 	if s.count == 0 {
 		return nil
 	}

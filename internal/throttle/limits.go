@@ -1,12 +1,13 @@
-package signin
+package throttle
 
 import (
 	"fmt"
 	"time"
 )
 
-// Limits are the engine's numbers. The zero value of each field takes the
-// default; [Limits.Check] refuses what passes its ceiling.
+// Limits are the numbers that bound guessing, and what else waits or ends by itself in a
+// sign-in. The zero value of each field takes the default; [Limits.Check] refuses what passes
+// its ceiling.
 type Limits struct {
 	// NextCode is after how many wrong codes in a row two consecutive ones are
 	// demanded. Default 3, ceiling 10.

@@ -1,4 +1,4 @@
-package signin
+package throttle
 
 import (
 	"context"
@@ -12,16 +12,16 @@ import (
 )
 
 // inLine is how many wait.
-func (c *crowd) inLine() int { return len(c.line[known]) + len(c.line[strange]) + len(c.line[suspect]) }
+func (c *Queue) inLine() int { return len(c.line[known]) + len(c.line[strange]) + len(c.line[suspect]) }
 
 // Whoever comes from an address with a record waits until nobody else does, and
 // one at a time; whoever comes from one where somebody was let in is before those of
 // whom nothing is known; and what leaves the line lets the next one in.
-func TestCrowd(t *testing.T) {
-	c := newCrowd(2, 0)
+func TestQueue(t *testing.T) {
+	c := NewQueue(2, 0)
 	enter := func(s standing) func() {
 		t.Helper()
-		leave, err := c.enter(t.Context(), place{standing: s})
+		leave, err := c.Enter(t.Context(), Position{standing: s})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func TestCrowd(t *testing.T) {
 		before := c.inLine()
 		c.mu.Unlock()
 		all.Go(func() {
-			leave, err := c.enter(t.Context(), place{standing: s})
+			leave, err := c.Enter(t.Context(), Position{standing: s})
 			if err != nil {
 				t.Error(err)
 				return
@@ -69,16 +69,16 @@ func TestCrowd(t *testing.T) {
 }
 
 // Whoever gives up in the moment in which it is their turn takes it from nobody.
-func TestCrowdGivenUp(t *testing.T) {
-	c := newCrowd(3, 1)
+func TestQueueGivenUp(t *testing.T) {
+	c := NewQueue(3, 1)
 	for range 1000 {
 		gone, cancel := context.WithCancel(t.Context())
 		go cancel()
-		if leave, err := c.enter(gone, place{standing: strange}); err == nil {
+		if leave, err := c.Enter(gone, Position{standing: strange}); err == nil {
 			leave()
 		}
 	}
-	w := &waiter{place: place{standing: suspect}, turn: make(chan struct{})}
+	w := &waiter{Position: Position{standing: suspect}, turn: make(chan struct{})}
 	c.checked[suspect]++ // admit has just taken it out of the line
 	c.here[""]++
 	c.giveUp(w)
@@ -89,8 +89,8 @@ func TestCrowdGivenUp(t *testing.T) {
 
 // A turn is kept for whoever is known, and one for an address without a wrong answer;
 // suspects have one among them.
-func TestCrowdKeepsATurn(t *testing.T) {
-	waiting := []*waiter{{place: place{standing: known}, rank: 5}, {place: place{standing: strange}}, {place: place{standing: strange}, rank: 1}, {place: place{standing: suspect}}}
+func TestQueueKeepsATurn(t *testing.T) {
+	waiting := []*waiter{{Position: Position{standing: known}, rank: 5}, {Position: Position{standing: strange}}, {Position: Position{standing: strange}, rank: 1}, {Position: Position{standing: suspect}}}
 	for _, c := range []struct {
 		checked [3]int
 		may     [4]bool // known, new, mistyped, suspect
@@ -103,7 +103,7 @@ func TestCrowdKeepsATurn(t *testing.T) {
 		{[3]int{known: 3}, [4]bool{true, true, true, true}},
 		{[3]int{known: 2, strange: 2}, [4]bool{}},
 	} {
-		at := &crowd{turns: 4, kept: 1, checked: c.checked}
+		at := &Queue{turns: 4, kept: 1, checked: c.checked}
 		for i, w := range waiting {
 			if got := at.may(w); got != c.may[i] {
 				t.Errorf("with %v checked, %d may: %t", c.checked, i, got)
@@ -113,9 +113,9 @@ func TestCrowdKeepsATurn(t *testing.T) {
 }
 
 // A second guesser waits although a turn is free, and a line has an end.
-func TestCrowdIsBounded(t *testing.T) {
-	c := newCrowd(3, 1)
-	leave, err := c.enter(t.Context(), place{standing: suspect})
+func TestQueueIsBounded(t *testing.T) {
+	c := NewQueue(3, 1)
+	leave, err := c.Enter(t.Context(), Position{standing: suspect})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestCrowdIsBounded(t *testing.T) {
 	results := make(chan error, waitMost)
 	for range waitMost {
 		go func() {
-			_, err := c.enter(gone, place{standing: suspect})
+			_, err := c.Enter(gone, Position{standing: suspect})
 			results <- err
 		}()
 	}
@@ -132,10 +132,10 @@ func TestCrowdIsBounded(t *testing.T) {
 		waiting = c.inLine()
 		c.mu.Unlock()
 	}
-	if _, err := c.enter(t.Context(), place{standing: suspect}); failure.ReasonOf(err) != "busy" || failure.ClassOf(err) != failure.Unavailable {
+	if _, err := c.Enter(t.Context(), Position{standing: suspect}); failure.ReasonOf(err) != "busy" || failure.ClassOf(err) != failure.Unavailable {
 		t.Errorf("one more: %v", err)
 	}
-	honest, err := c.enter(t.Context(), place{standing: known}) // there is a turn left, for them alone
+	honest, err := c.Enter(t.Context(), Position{standing: known}) // there is a turn left, for them alone
 	if err != nil {
 		t.Errorf("somebody who is known is kept out: %v", err)
 	}
@@ -154,9 +154,9 @@ func TestCrowdIsBounded(t *testing.T) {
 
 // inOrder has each of these stand in a line behind somebody who has the only turn,
 // and returns in which order they had theirs, and who was turned away.
-func inOrder(t *testing.T, c *crowd, places []place) (order []string, away int) {
+func inOrder(t *testing.T, c *Queue, places []Position) (order []string, away int) {
 	t.Helper()
-	leave, err := c.enter(t.Context(), place{standing: known, source: "first"})
+	leave, err := c.Enter(t.Context(), Position{standing: known, source: "first"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func inOrder(t *testing.T, c *crowd, places []place) (order []string, away int) 
 	stood := 0
 	for _, p := range places {
 		all.Go(func() {
-			leave, err := c.enter(t.Context(), p)
+			leave, err := c.Enter(t.Context(), p)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -198,8 +198,8 @@ func inOrder(t *testing.T, c *crowd, places []place) (order []string, away int) 
 // Of those who stand alike, whoever's address gave fewer wrong answers is first, and
 // one that sends many at once is behind one that sends a single one; of the same,
 // whoever came first.
-func TestCrowdIsFair(t *testing.T) {
-	order, away := inOrder(t, newCrowd(1, 0), []place{
+func TestQueueIsFair(t *testing.T) {
+	order, away := inOrder(t, NewQueue(1, 0), []Position{
 		{standing: strange, source: "flood", wrong: 0}, {standing: strange, source: "flood", wrong: 0}, {standing: strange, source: "flood", wrong: 0}, {standing: strange, source: "guesser", wrong: 3}, {standing: strange, source: "new", wrong: 0}, {standing: strange, source: "mistyped", wrong: 1}, {standing: strange, source: "another", wrong: 0},
 	})
 	if want := []string{"flood", "new", "another", "flood", "mistyped", "flood", "guesser"}; !slices.Equal(order, want) || away != 0 {
@@ -209,17 +209,17 @@ func TestCrowdIsFair(t *testing.T) {
 
 // Whoever waited too long is next, whatever their address gave, and makes room for
 // nobody; whoever made room has nothing to give back.
-func TestCrowdWaitsForNobodyForever(t *testing.T) {
-	late := &waiter{place: place{standing: strange, source: "guesser", wrong: 9}, rank: 9, late: true, turn: make(chan struct{})}
-	c := newCrowd(1, 0)
+func TestQueueWaitsForNobodyForever(t *testing.T) {
+	late := &waiter{Position: Position{standing: strange, source: "guesser", wrong: 9}, rank: 9, late: true, turn: make(chan struct{})}
+	c := NewQueue(1, 0)
 	for range waitMost - 1 {
-		c.line[strange] = append(c.line[strange], &waiter{place: place{standing: strange, source: "new"}, turn: make(chan struct{})})
+		c.line[strange] = append(c.line[strange], &waiter{Position: Position{standing: strange, source: "new"}, turn: make(chan struct{})})
 	}
 	c.line[strange] = append(c.line[strange], late)
 	if got := c.next(); got != late {
 		t.Errorf("next is %+v", got)
 	}
-	if c.stand(&waiter{place: place{standing: strange, source: "newer"}}) || late.out {
+	if c.stand(&waiter{Position: Position{standing: strange, source: "newer"}}) || late.out {
 		t.Error("whoever waited too long had to make room")
 	}
 	c.here["guesser"], late.out = 1, true
@@ -230,16 +230,16 @@ func TestCrowdWaitsForNobodyForever(t *testing.T) {
 }
 
 // Whoever waited in the line before is late in this one at once.
-func TestCrowdCountsTheLineBefore(t *testing.T) {
-	c := newCrowd(1, 0)
-	first, err := c.enter(t.Context(), place{standing: known})
+func TestQueueCountsTheLineBefore(t *testing.T) {
+	c := NewQueue(1, 0)
+	first, err := c.Enter(t.Context(), Position{standing: known})
 	if err != nil {
 		t.Fatal(err)
 	}
 	order := make(chan string, 2)
-	for _, p := range []place{{standing: strange, source: "waited", since: time.Now().Add(-patience)}, {standing: known, source: "new"}} {
+	for _, p := range []Position{{standing: strange, source: "waited", since: time.Now().Add(-patience)}, {standing: known, source: "new"}} {
 		go func() {
-			leave, err := c.enter(t.Context(), p)
+			leave, err := c.Enter(t.Context(), p)
 			if err != nil {
 				t.Error(err)
 				return
@@ -262,12 +262,12 @@ func TestCrowdCountsTheLineBefore(t *testing.T) {
 
 // A line that is full of guessers makes room for somebody who is before them, and for
 // nobody who is not.
-func TestCrowdMakesRoom(t *testing.T) {
-	var places []place
+func TestQueueMakesRoom(t *testing.T) {
+	var places []Position
 	for range waitMost {
-		places = append(places, place{standing: strange, source: "guesser", wrong: 2})
+		places = append(places, Position{standing: strange, source: "guesser", wrong: 2})
 	}
-	order, away := inOrder(t, newCrowd(1, 0), append(places, place{standing: strange, source: "new"}, place{standing: strange, source: "guesser", wrong: 2}))
+	order, away := inOrder(t, NewQueue(1, 0), append(places, Position{standing: strange, source: "new"}, Position{standing: strange, source: "guesser", wrong: 2}))
 	if len(order) != waitMost || order[0] != "new" || away != 2 {
 		t.Errorf("%d had their turn, %q first, and %d were turned away", len(order), order[0], away)
 	}

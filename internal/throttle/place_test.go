@@ -1,4 +1,4 @@
-package signin
+package throttle
 
 import (
 	"net/netip"
@@ -10,8 +10,8 @@ import (
 	"countersign/internal/store/storetest"
 )
 
-func from(address string) origin {
-	return origin{application: "vpn", source: netip.MustParseAddr(address)}
+func from(address string) Origin {
+	return Origin{Application: "vpn", Source: netip.MustParseAddr(address)}
 }
 
 // An address is known while somebody was let in from it lately, whoever that was,
@@ -28,7 +28,7 @@ func TestStanding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g, err := newGuesses(db, keys, Limits{}, func() time.Time { return now })
+		g, err := New(db, keys, Limits{}, func() time.Time { return now })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestStanding(t *testing.T) {
 				}
 			}
 			for source, since := range map[string]time.Time{"source/192.0.2.3": now.Add(-time.Minute), "source/192.0.2.4": now.Add(-time.Minute), "source/192.0.2.5": now.Add(-sourceWindow)} {
-				if err := g.ledger.write(t.Context(), tx, []guessRow{{subject: source, count: suspectAfter, since: store.Unix(since)}}); err != nil {
+				if err := g.budgets.ledger.write(t.Context(), tx, []guessRow{{subject: source, count: suspectAfter, since: store.Unix(since)}}); err != nil {
 					return err
 				}
 			}
@@ -55,15 +55,15 @@ func TestStanding(t *testing.T) {
 			"192.0.2.1": known, "::ffff:192.0.2.1": known, "2001:db8:0:1::7": known, "192.0.2.2": strange, "192.0.2.3": suspect, "192.0.2.4": suspect,
 			"192.0.2.5": strange, "192.0.2.6": strange, "2001:db8:0:2::7": strange,
 		} {
-			if got, err := g.place(t.Context(), db, from(address)); err != nil || got.standing != want {
+			if got, err := g.Position(t.Context(), db, from(address)); err != nil || got.standing != want {
 				t.Errorf("%s: %+v, %v, want %d", address, got, err, want)
 			}
 		}
-		if got, err := g.place(t.Context(), db, origin{}); err != nil || got != (place{standing: strange}) {
+		if got, err := g.Position(t.Context(), db, Origin{}); err != nil || got != (Position{standing: strange}) {
 			t.Errorf("no address: %+v, %v", got, err)
 		}
 		for address, wrong := range map[string]int{"192.0.2.1": 0, "192.0.2.4": suspectAfter, "192.0.2.5": 0} { // the last one's are too long ago
-			if got, err := g.place(t.Context(), db, from(address)); err != nil || got.wrong != wrong {
+			if got, err := g.Position(t.Context(), db, from(address)); err != nil || got.wrong != wrong {
 				t.Errorf("%s: %+v, %v, want %d wrong", address, got, err, wrong)
 			}
 		}

@@ -1,0 +1,128 @@
+package throttle
+
+import (
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/audit"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+// rig is a Throttle with the limits of nobody who chose, on a real database, and a clock that
+// stands still.
+type rig struct {
+	*Throttle
+	t     testing.TB
+	db    *store.DB
+	clock *watch
+}
+
+// watch stands still until it is moved.
+type watch struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *watch) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *watch) later(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func newRig(t testing.TB) *rig {
+	t.Helper()
+	r := &rig{t: t, clock: &watch{now: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}}
+	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: r.clock.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits, err := Limits{}.Check()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.db = db
+	if r.Throttle, err = New(db, keys, limits, r.clock.Now); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// change writes as whatever room it is that writes.
+func (r *rig) change(f func(tx *store.Tx) error) {
+	r.t.Helper()
+	err := r.db.Change(r.t.Context(), storetest.Actor, func(tx *store.Tx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test", Outcome: "ok"})
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// wrong has somebody answer wrong, and returns what that was charged to, and why it was not
+// compared.
+func (r *rig) wrong(by Requester, of Target) (b Budget, refusal string) {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) (err error) {
+		if b, refusal, err = r.Read(r.t.Context(), tx, by, of); err != nil || refusal != "" {
+			return err
+		}
+		return r.Charge(r.t.Context(), tx, &b)
+	})
+	return b, refusal
+}
+
+// counted is what is charged to a subject in the database.
+func (r *rig) counted(key string) (n int64) {
+	r.t.Helper()
+	if err := r.db.QueryRow(r.t.Context(), `select coalesce(sum(count), 0) from guess where subject = $1`, key).Scan(&n); err != nil {
+		r.t.Fatal(err)
+	}
+	return n
+}
+
+// note notes that an account was let in from an address.
+func (r *rig) note(account assurance.AccountID, from netip.Addr) {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) error {
+		return r.NotePlace(r.t.Context(), tx, Origin{Source: from}, account)
+	})
+}
+
+// ada's password, and where she and a stranger are.
+const (
+	ada      = assurance.AccountID(7)
+	password = assurance.CredentialID(70)
+)
+
+var (
+	home    = netip.MustParseAddr("192.0.2.7")
+	outside = netip.MustParseAddr("203.0.113.1")
+)
+
+func adas() Target {
+	return Target{Account: ada, Kind: "password", Credentials: []assurance.CredentialID{password}}
+}
+
+// someone is whoever types her name at an address.
+func someone(at netip.Addr) Requester { return Requester{Origin: Origin{Source: at}, Name: "ada"} }
