@@ -40,36 +40,49 @@ func (db *DB) AcceptRewound(ctx context.Context, actor audit.Actor) (Accepted, e
 	return db.accept(ctx, actor, "an older copy of the database was put back", true)
 }
 
+// mending has a damaged log go on.
+type mending struct {
+	auth    *audit.Authenticator
+	entries *AuditLog
+	head    *head
+	changes *changes
+}
+
 func (db *DB) accept(ctx context.Context, actor audit.Actor, because string, rewound bool) (Accepted, error) {
 	k := db.keys.Load()
 	if k == nil || !db.broken {
 		return Accepted{}, errors.New("store: Accept needs a database that was opened with Options.Broken")
 	}
-	report, err := db.auditLog.Verify(ctx)
+	m := &mending{audit.NewAuthenticator(k.MAC), db.auditLog, db.head, &db.changes}
+	return m.accept(ctx, actor, because, rewound)
+}
+
+func (m *mending) accept(ctx context.Context, actor audit.Actor, because string, rewound bool) (Accepted, error) {
+	report, err := m.entries.Verify(ctx)
 	if err != nil {
 		return Accepted{}, err
 	}
-	if report.OK() && db.head.refusal() == nil {
+	if report.OK() && m.head.refusal() == nil {
 		return Accepted{}, ErrNothingWrong
 	}
-	out := Accepted{Known: headOf(db.head.known()), Stored: Head{Entries: -1}, Faults: report.Faults}
-	stored, _, err := db.auditLog.tree(ctx)
+	out := Accepted{Known: headOf(m.head.known()), Stored: Head{Entries: -1}, Faults: report.Faults}
+	stored, _, err := m.entries.tree(ctx)
 	if err == nil {
 		out.Stored = Head{Entries: stored.Size(), Root: stored.Root().String()}
 	} else if !errors.Is(err, errTree) {
 		return out, err
 	}
 	if rewound {
-		if err := db.whole(ctx, stored); err != nil {
+		if err := m.whole(ctx, stored); err != nil {
 			return out, err
 		}
 	}
-	next, err := db.mend(ctx, stored, &out)
+	next, err := m.mend(ctx, stored, &out)
 	if err != nil {
 		return out, err
 	}
 	out.Next = Head{Entries: next.Size(), Root: next.Root().String()}
-	return out, db.Change(ctx, actor, func(tx *Tx) error {
+	return out, m.changes.change(ctx, actor, func(tx *Tx) error {
 		e, err := out.entry(next, because)
 		if err != nil {
 			return err
@@ -81,16 +94,16 @@ func (db *DB) accept(ctx context.Context, actor audit.Actor, because string, rew
 
 // whole refuses a log whose entries do not lead to its stored tree, and has the store
 // forget that it was ever longer.
-func (db *DB) whole(ctx context.Context, stored *audit.Tree) error {
+func (m *mending) whole(ctx context.Context, stored *audit.Tree) error {
 	if stored == nil {
 		return fmt.Errorf("%w: %w", ErrHalted, errTree)
 	}
-	err := db.head.gap(audit.NewAuthenticator(db.keys.Load().MAC), db.reads.runner()).leads(ctx, audit.Tree{}, *stored)
+	err := m.head.gap(m.auth, m.entries.rows.runner()).leads(ctx, audit.Tree{}, *stored)
 	if errors.Is(err, errOther) {
 		return fmt.Errorf("%w: %w", ErrHalted, err)
 	}
 	if err == nil {
-		db.head.set(nil)
+		m.head.set(nil)
 	}
 	return err
 }
@@ -107,10 +120,9 @@ func headOf(edge []byte) Head {
 }
 
 // mend writes the tree that the log goes on from.
-func (db *DB) mend(ctx context.Context, stored *audit.Tree, out *Accepted) (*audit.Tree, error) {
-	auth := audit.NewAuthenticator(db.keys.Load().MAC)
+func (m *mending) mend(ctx context.Context, stored *audit.Tree, out *Accepted) (*audit.Tree, error) {
 	next := new(audit.Tree)
-	if known := db.head.known(); known != nil {
+	if known := m.head.known(); known != nil {
 		if err := next.UnmarshalBinary(known); err != nil {
 			return nil, err
 		}
@@ -118,34 +130,34 @@ func (db *DB) mend(ctx context.Context, stored *audit.Tree, out *Accepted) (*aud
 	if stored != nil && stored.Size() >= next.Size() {
 		next = stored.Clone()
 	}
-	if err := db.extend(ctx, auth, next); err != nil {
+	if err := m.extend(ctx, next); err != nil {
 		return nil, err
 	}
 	edge, err := next.MarshalBinary()
 	if err != nil {
 		return nil, err
 	}
-	err = db.Housekeep(ctx, "mending the audit log's tree", func(tx *Tx) error {
-		return tx.fail(db.putTree(ctx, tx, auth, edge, out))
+	err = m.changes.housekeep(ctx, "mending the audit log's tree", func(tx *Tx) error {
+		return tx.fail(m.putTree(ctx, tx, edge, out))
 	})
 	if err != nil {
 		return nil, err
 	}
-	db.head.set(edge)
-	db.head.resume()
+	m.head.set(edge)
+	m.head.resume()
 	return next, nil
 }
 
 // extend appends what is still ours behind the end of a tree. What is missing in between
 // has its place.
-func (db *DB) extend(ctx context.Context, auth *audit.Authenticator, t *audit.Tree) error {
+func (m *mending) extend(ctx context.Context, t *audit.Tree) error {
 	for from := t.Size(); ; {
-		leaves, err := db.auditLog.stored(ctx, from, Gone)
+		leaves, err := m.entries.stored(ctx, from, Gone)
 		if err != nil || len(leaves) == 0 {
 			return err
 		}
 		for _, l := range leaves {
-			if from = l.Seq + 1; !auth.Check(l.Seq, l.Body, l.MAC) {
+			if from = l.Seq + 1; !m.auth.Check(l.Seq, l.Body, l.MAC) {
 				continue
 			}
 			for t.Size() < l.Seq {
@@ -156,8 +168,8 @@ func (db *DB) extend(ctx context.Context, auth *audit.Authenticator, t *audit.Tr
 	}
 }
 
-func (db *DB) putTree(ctx context.Context, tx *Tx, auth *audit.Authenticator, edge []byte, out *Accepted) error {
-	if _, file := db.changes.engine.(*writer); !file { // no server numbers meanwhile
+func (m *mending) putTree(ctx context.Context, tx *Tx, edge []byte, out *Accepted) error {
+	if _, file := m.changes.engine.(*writer); !file { // no server numbers meanwhile
 		if _, err := tx.run.ExecContext(ctx, "select pg_advisory_xact_lock("+lockKey+", 2)"); err != nil {
 			return err
 		}
@@ -172,7 +184,7 @@ func (db *DB) putTree(ctx context.Context, tx *Tx, auth *audit.Authenticator, ed
 	}
 	tx.touched++
 	_, err = tx.run.ExecContext(ctx, `insert into audit_tree (id, size, frontier, mac) values (1, $1, $2, $3)
-		on conflict (id) do update set size = excluded.size, frontier = excluded.frontier, mac = excluded.mac`, size, edge, auth.AppendTree(nil, edge))
+		on conflict (id) do update set size = excluded.size, frontier = excluded.frontier, mac = excluded.mac`, size, edge, m.auth.AppendTree(nil, edge))
 	return err
 }
 

@@ -21,7 +21,7 @@ func (w *writer) commit() {
 		w.abandon()
 	}
 	w.db.counts.batch(len(live), time.Since(start))
-	w.db.wrote(err, w.touched())
+	w.db.health.wrote(err, w.touched())
 	if err == nil {
 		w.committed()
 		w.db.feed.announced(n)

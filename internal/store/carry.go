@@ -114,9 +114,9 @@ func (p *postgres) try(batch []*request) error {
 	p.db.counts.batch(len(batch), time.Since(start))
 	switch {
 	case err == nil:
-		p.db.wrote(nil, touched)
+		p.db.health.wrote(nil, touched)
 	case errors.Is(err, ErrUnavailable):
-		p.db.wrote(err, false)
+		p.db.health.wrote(err, false)
 	}
 	return err
 }

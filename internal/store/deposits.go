@@ -23,6 +23,11 @@ const (
 // deposits are the entries that this server has left to be numbered: whoever can write to
 // the database can remove or repeat one until it is.
 type deposits struct {
+	rows    *reads
+	changes *changes
+	alarms  *Alarms
+	seq     *sequencer
+
 	mu   sync.Mutex
 	left map[deposited]*deposit
 	done int // how many are numbered
@@ -86,6 +91,9 @@ func (d *deposits) withdraw(entries []recorded, unsure bool) {
 // saw takes in a numbered entry, and reports whether it was numbered more often than it
 // was left.
 func (d *deposits) saw(body []byte) (repeated bool) {
+	if d == nil {
+		return false
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.left) == 0 {
@@ -146,21 +154,21 @@ func (d *deposits) still(one *deposit) ([]byte, bool) {
 	return one.body, one.body != nil
 }
 
-// lookForDeposits looks for what this server left and did not find numbered: it waits in
-// the inbox, or it is numbered meanwhile, or somebody has removed it. Then it is left again.
-func (w *watch) lookForDeposits(ctx context.Context) error {
-	p, ok := w.db.changes.engine.(*postgres)
-	if !ok {
+// look looks for what this server left and did not find numbered: it waits in the inbox, or
+// it is numbered meanwhile, or somebody has removed it. Then it is left again. Fresh reads
+// what is new in the log.
+func (d *deposits) look(ctx context.Context, fresh func(context.Context) error) error {
+	if d == nil {
 		return nil
 	}
 	var gone []*deposit
-	for _, one := range p.deposits.overdue(time.Now()) {
-		body, due := p.deposits.still(one)
+	for _, one := range d.overdue(time.Now()) {
+		body, due := d.still(one)
 		if !due {
 			continue
 		}
 		var n int64
-		if err := w.db.QueryRow(ctx, "select count(*) from audit_inbox where body = $1", body).Scan(&n); err != nil {
+		if err := d.rows.QueryRow(ctx, "select count(*) from audit_inbox where body = $1", body).Scan(&n); err != nil {
 			return err
 		}
 		if n == 0 {
@@ -170,12 +178,12 @@ func (w *watch) lookForDeposits(ctx context.Context) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	if err := w.fresh(ctx); err != nil { // one that was numbered is in the log by now
+	if err := fresh(ctx); err != nil { // one that was numbered is in the log by now
 		return err
 	}
 	for _, one := range gone {
-		if body, due := p.deposits.still(one); due {
-			if err := p.leaveAgain(ctx, body); err != nil {
+		if body, due := d.still(one); due {
+			if err := d.leaveAgain(ctx, body); err != nil {
 				return err
 			}
 		}
@@ -184,13 +192,13 @@ func (w *watch) lookForDeposits(ctx context.Context) error {
 }
 
 // leaveAgain writes an entry that somebody has removed before it was numbered.
-func (p *postgres) leaveAgain(ctx context.Context, body []byte) error {
+func (d *deposits) leaveAgain(ctx context.Context, body []byte) error {
 	e, err := audit.Decode(body)
 	if err != nil {
 		return err
 	}
-	p.db.Report(Finding{Table: "audit_inbox", Row: e.Event + " " + e.At.UTC().Format(time.RFC3339Nano), Wrong: Missing, Account: e.Account})
-	return p.db.Housekeep(ctx, "an entry that was removed", func(tx *Tx) error {
-		return tx.fail(p.seq.deposit(ctx, tx.run, []recorded{{body: body}}))
+	d.alarms.Report(Finding{Table: "audit_inbox", Row: e.Event + " " + e.At.UTC().Format(time.RFC3339Nano), Wrong: Missing, Account: e.Account})
+	return d.changes.housekeep(ctx, "an entry that was removed", func(tx *Tx) error {
+		return tx.fail(d.seq.deposit(ctx, tx.run, []recorded{{body: body}}))
 	})
 }

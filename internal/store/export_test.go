@@ -14,7 +14,7 @@ func WaitQueued(db *DB, n int) {
 }
 
 // Probe does at once what the store does every few seconds.
-func Probe(db *DB) { db.probe(context.Background()) }
+func Probe(db *DB) { db.health.probe(context.Background(), &db.changes) }
 
 // Pragma reads a pragma on a connection opened as the writer's is.
 func Pragma(db *DB, name string) (value string, err error) {
@@ -37,7 +37,7 @@ func OneLane(db *DB) {
 
 // Overdue has what this server left to be numbered be so for long.
 func Overdue(db *DB) {
-	d := &db.changes.engine.(*postgres).deposits
+	d := db.deposits
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, one := range d.left {
@@ -57,7 +57,7 @@ func (db *DB) Age() {
 
 // Left is how many entries this server waits for to be numbered.
 func Left(db *DB) (n int) {
-	d := &db.changes.engine.(*postgres).deposits
+	d := db.deposits
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, one := range d.left {

@@ -4,36 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 )
 
 // health remembers how the last write ended.
 type health struct {
+	log  *slog.Logger
 	last atomic.Pointer[error] // nil after a success
 }
 
 // wrote notes how a transaction ended. Only one that wrote something proves that
 // writing works again.
-func (db *DB) wrote(err error, touched bool) {
-	switch old := db.health.last.Load(); {
+func (h *health) wrote(err error, touched bool) {
+	switch old := h.last.Load(); {
 	case err != nil:
-		if db.health.last.Swap(&err) == nil {
-			db.log.Error("the database cannot be written", "error", err)
+		if h.last.Swap(&err) == nil {
+			h.log.Error("the database cannot be written", "error", err)
 		}
 	case touched && old != nil:
-		db.health.last.Store(nil)
-		db.log.Info("the database can be written again")
+		h.last.Store(nil)
+		h.log.Info("the database can be written again")
 	}
 }
 
 // probe writes something that changes nothing, if the last write failed, so that
 // health returns by itself.
-func (db *DB) probe(ctx context.Context) {
-	if db.health.last.Load() == nil {
+func (h *health) probe(ctx context.Context, changes *changes) {
+	if h.last.Load() == nil {
 		return
 	}
-	_ = db.Housekeep(ctx, "", func(tx *Tx) error { // its failure is noted
+	_ = changes.housekeep(ctx, "", func(tx *Tx) error { // its failure is noted
 		_, err := tx.run.ExecContext(ctx, "update audit_tree set size = size where id = 1")
 		tx.touched++
 		return err

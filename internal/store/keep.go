@@ -7,8 +7,9 @@ import (
 
 // keepers are what rooms keep outside the database, over restarts, in [Options.Remember].
 type keepers struct {
-	mu   sync.Mutex
-	list []keeper
+	shelf *shelf
+	mu    sync.Mutex
+	list  []keeper
 }
 
 type keeper struct {
@@ -21,25 +22,30 @@ type keeper struct {
 // if there is none or its MAC is invalid. Without Options.Remember it stores nothing. It
 // must be called after [DB.UseAuditKeys]. A server that is killed loses the last minute.
 func (db *DB) KeepOutside(name string, content func() []byte) ([]byte, error) {
-	before, err := db.shelf.read(keptFile(name))
+	return db.keepers.add(name, content)
+}
+
+// add is [DB.KeepOutside].
+func (k *keepers) add(name string, content func() []byte) ([]byte, error) {
+	before, err := k.shelf.read(keptFile(name))
 	if err != nil && !errors.Is(err, errShelf) {
 		return nil, err
 	}
-	db.keepers.mu.Lock()
-	defer db.keepers.mu.Unlock()
-	db.keepers.list = append(db.keepers.list, keeper{name, content})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list = append(k.list, keeper{name, content})
 	return before, nil
 }
 
 func keptFile(name string) string { return "kept-" + name }
 
-// keepAll writes what rooms keep.
-func (db *DB) keepAll() error {
-	db.keepers.mu.Lock()
-	defer db.keepers.mu.Unlock()
+// write puts on disk what rooms keep.
+func (k *keepers) write() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	var all []error
-	for _, k := range db.keepers.list {
-		all = append(all, db.shelf.write(keptFile(k.name), k.content()))
+	for _, one := range k.list {
+		all = append(all, k.shelf.write(keptFile(one.name), one.content()))
 	}
 	return errors.Join(all...)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"countersign/internal/audit"
 	"errors"
 	"log/slog"
 	"strings"
@@ -50,6 +51,7 @@ type DB struct {
 	broken  bool
 	feed    *Feed
 	health  health
+	signer  *signer
 	counts  counts
 
 	memory   memory
@@ -61,9 +63,8 @@ type DB struct {
 	alarms   *Alarms
 	auditLog *AuditLog
 	doubts   doubts
-	watch    *watch // nil before the keys are there, and where nothing is watched
-
-	thinned atomic.Int64 // when old checkpoints were last thinned out
+	deposits *deposits // nil with SQLite
+	watch    *watch    // nil before the keys are there, and where nothing is watched
 
 	life      *life
 	closeOnce sync.Once
@@ -104,9 +105,19 @@ func (db *DB) compose() {
 	db.alarms = &Alarms{log: db.log, now: db.now, rows: &db.reads, doubts: &db.doubts, table: alarmTable{&db.shelf, &db.memory},
 		queue: make(chan Finding, 256), look: make(chan bool, 1)}
 	db.auditLog = &AuditLog{rows: &db.reads, keys: &db.keys, head: db.head, alarms: db.alarms}
+	db.health.log, db.keepers.shelf = db.log, &db.shelf
+	db.signer = &signer{log: db.log, rows: &db.reads, changes: &db.changes, keys: &db.keys, head: db.head, alarms: db.alarms, health: &db.health, life: db.life}
 	db.feed = &Feed{log: db.log, rows: &db.reads, changes: &db.changes, life: db.life}
 	db.hearing = &hearing{rows: &db.reads, head: db.head, life: db.life, asked: make(chan bool, 1)}
 	db.view = View{&db.reads, &db.memory, &db.doubts, db.alarms, db.feed, db.hearing, db.life}
+}
+
+// newWatch makes what reads the log with these keys. Nothing of it is read yet.
+func newWatch(db *DB, k AuditKeys) *watch {
+	auth := audit.NewAuthenticator(k.MAC)
+	return &watch{log: db.log, auth: auth, life: db.life, entries: db.auditLog, head: db.head, hearing: db.hearing, keepers: &db.keepers, deposits: db.deposits,
+		inspector: inspector{log: db.log, auth: auth, alarms: db.alarms, changes: &db.changes},
+		learner:   learner{log: db.log, now: db.now, memory: &db.memory, feed: db.feed, hearing: db.hearing}}
 }
 
 func isPostgres(dsn string) bool {
@@ -121,7 +132,7 @@ func (db *DB) Log() *slog.Logger { return db.log }
 // database. All later calls fail.
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
-		db.lastCheckpoint()
+		db.signer.last()
 		db.life.end()
 		db.changes.engine.drain()
 		if db.watch != nil {

@@ -30,8 +30,8 @@ type postgres struct {
 	pool     *sql.DB
 	lanes    *lanes
 	carriers sync.WaitGroup
-	seq      sequencer
-	deposits deposits
+	seq      *sequencer
+	deposits *deposits
 }
 
 // openPostgres opens one pool that writes and one that only reads.
@@ -52,7 +52,9 @@ func openPostgres(ctx context.Context, db *DB, o Options) error {
 	}
 	db.reads.often = &readers{pool: reads}
 	p := &postgres{line: newLine(), db: db, pool: writes, lanes: newLanes(poolSize() - 2)} // the sequencer and health need a connection too
-	p.seq.db, p.seq.pool = db, writes
+	p.seq = &sequencer{db, writes}
+	p.deposits = &deposits{rows: &db.reads, changes: &db.changes, alarms: db.alarms, seq: p.seq}
+	db.deposits = p.deposits
 	go p.dispatch()
 	db.changes.engine = p
 	db.life.background(p.seq.follow)

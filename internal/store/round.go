@@ -57,7 +57,7 @@ func (w *watch) again(ctx context.Context, r *round, from int64) error {
 	if r.next < end || from > 0 {
 		return nil
 	}
-	w.db.alarms.found.swept(true, r.began)
+	w.inspector.alarms.found.swept(true, r.began)
 	return w.compare(ctx, r)
 }
 
@@ -68,7 +68,7 @@ func (w *watch) compare(ctx context.Context, r *round) (err error) {
 		return nil
 	}
 	if w.accepted == nil {
-		w.accepted, err = lastAccepted(ctx, w.db.reads.runner(), w.auth, r.goal.Size())
+		w.accepted, err = lastAccepted(ctx, w.entries.rows.runner(), w.auth, r.goal.Size())
 		if w.accepted != nil || err != nil {
 			return err // the next round knows
 		}
@@ -81,7 +81,7 @@ func (w *watch) compare(ctx context.Context, r *round) (err error) {
 
 // reread reads a page of a round, before a number.
 func (w *watch) reread(ctx context.Context, r *round, before int64) error {
-	leaves, err := w.db.auditLog.stored(ctx, r.next, before)
+	leaves, err := w.entries.stored(ctx, r.next, before)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (w *watch) reread(ctx context.Context, r *round, before int64) error {
 		if w.accepted != nil && w.accepted.Size() == l.Seq {
 			r.tree, r.bad = w.accepted.Tree, false
 		}
-		if r.bad = !w.check(ctx, l) || r.bad; !r.bad {
+		if r.bad = !w.inspector.check(ctx, l) || r.bad; !r.bad {
 			r.tree.Append(l.Body)
 		}
 	}
@@ -105,6 +105,6 @@ func (w *watch) reread(ctx context.Context, r *round, before int64) error {
 func (w *watch) lack(r *round, before int64) {
 	for ; r.next < before; r.next++ {
 		r.bad = true
-		w.missing(r.next)
+		w.inspector.missing(r.next)
 	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -25,12 +26,20 @@ const (
 // watch reads the log as it is stored: what is new at once, and what is old again and
 // again. It checks every entry, and takes from it which rows are at which version.
 type watch struct {
-	db       *DB
-	auth     *audit.Authenticator
+	log       *slog.Logger
+	auth      *audit.Authenticator
+	life      *life
+	entries   *AuditLog
+	head      *head
+	hearing   *hearing
+	keepers   *keepers
+	deposits  *deposits // nil where entries are numbered as they are written
+	inspector inspector
+	learner   learner
+
 	read     audit.Tree // as far as the log was read and was right
 	saved    time.Time
 	quick    int64       // how many more entries may be read without a pause
-	learnt   bool        // something was learnt before the end of the log was reached
 	accepted *acceptance // what an administrator has accepted, once that was looked up
 	all      round
 	late     round
@@ -38,12 +47,12 @@ type watch struct {
 
 // follow reads the log until the database is closed.
 func (w *watch) follow() {
-	ctx := background(w.db.life.ctx)
+	ctx := background(w.life.ctx)
 	w.quick = watchAtOnce
 	for {
 		err := w.step(ctx)
-		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrUnavailable) && w.db.head.refusal() == nil {
-			w.db.log.Warn("the audit log cannot be read", "error", err)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrUnavailable) && w.head.refusal() == nil {
+			w.log.Warn("the audit log cannot be read", "error", err)
 		}
 		if !w.rest(ctx) {
 			return
@@ -58,74 +67,72 @@ func (w *watch) rest(ctx context.Context) bool {
 	defer next.Stop()
 	for {
 		select {
-		case <-w.db.life.stop:
+		case <-w.life.stop:
 			return false
 		case <-next.C:
 			return true
-		case <-w.db.hearing.asked:
+		case <-w.hearing.asked:
 		}
-		if w.db.head.refusal() != nil {
+		if w.head.refusal() != nil {
 			continue
 		}
 		if err := w.fresh(ctx); err != nil {
-			w.db.head.haltIf(err) // what breaks is said at the next look
+			w.head.haltIf(err) // what breaks is said at the next look
 		}
 	}
 }
 
 // end puts on disk what is known when everybody has been answered.
 func (w *watch) end() {
-	if w.db.head.refusal() == nil { // of a log that is not ours, what was right is on disk
+	if w.head.refusal() == nil { // of a log that is not ours, what was right is on disk
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		w.quick = watchAtOnce
 		if err := w.fresh(ctx); err != nil {
-			w.db.head.haltIf(err)
-			w.db.log.Warn("the end of the audit log was not read", "error", err)
+			w.head.haltIf(err)
+			w.log.Warn("the end of the audit log was not read", "error", err)
 		}
 		w.keep()
-		w.db.head.keep()
+		w.head.keep()
 	}
-	if err := w.db.memory.close(); err != nil {
-		w.db.log.Error("what this server remembers cannot be kept", "error", err)
+	if err := w.head.memory.close(); err != nil {
+		w.log.Error("what this server remembers cannot be kept", "error", err)
 	}
 }
 
 // keep puts what this server remembers on disk.
 func (w *watch) keep() {
-	if err := errors.Join(w.db.shelf.save(&w.db.memory, &w.read), w.db.keepAll()); err != nil {
-		w.db.log.Error("what this server remembers cannot be kept", "error", err)
+	if err := errors.Join(w.head.shelf.save(w.head.memory, &w.read), w.keepers.write()); err != nil {
+		w.log.Error("what this server remembers cannot be kept", "error", err)
 	}
 }
 
 // step reads what is new and some of what is old.
 func (w *watch) step(ctx context.Context) error {
-	if w.db.head.refusal() != nil {
+	if w.head.refusal() != nil {
 		return nil
 	}
-	if w.db.memory.damaged() {
-		w.db.log.Warn("what this server remembers is damaged; reading it again from the audit log")
-		w.db.head.unlearn()
+	if w.head.memory.damaged() {
+		w.log.Warn("what this server remembers is damaged; reading it again from the audit log")
+		w.head.unlearn()
 		w.read, w.accepted, w.quick = audit.Tree{}, nil, watchAtOnce
-		w.db.hearing.caughtUp.Store(false)
+		w.hearing.caughtUp.Store(false)
 	}
 	if err := w.fresh(ctx); err != nil {
-		w.db.head.haltIf(err)
+		w.head.haltIf(err)
 		return err
 	}
-	if err := w.lookForDeposits(ctx); err != nil {
-		w.db.head.haltIf(err)
+	if err := w.deposits.look(ctx, w.fresh); err != nil {
+		w.head.haltIf(err)
 		return err
 	}
-	if w.db.hearing.caughtUp.CompareAndSwap(false, true) && w.learnt {
-		w.db.feed.deliver([]string{Missed}) // what was learnt meanwhile was not announced one by one
-	}
+	w.learner.reachedEnd()
 	if now := time.Now(); now.Sub(w.saved) > saveEvery {
 		w.saved = now
 		w.keep()
 	}
 	err := w.old(ctx)
-	w.db.head.haltIf(err)
+	w.head.haltIf(err)
 	return err
 }
 
@@ -134,8 +141,8 @@ func (w *watch) fresh(ctx context.Context) error {
 	if err := w.skip(); err != nil {
 		return err
 	}
-	known := w.db.head.known() // before the tree is read, so that the tree is not the older one
-	edge, mac, err := readTree(ctx, w.db.reads.runner())
+	known := w.head.known() // before the tree is read, so that the tree is not the older one
+	edge, mac, err := readTree(ctx, w.entries.rows.runner())
 	switch {
 	case err != nil:
 		return err
@@ -161,15 +168,15 @@ func (w *watch) fresh(ctx context.Context) error {
 			return err
 		}
 	}
-	w.db.head.advance(edge)
-	w.db.hearing.read.Store(w.read.Size())
+	w.head.advance(edge)
+	w.hearing.read.Store(w.read.Size())
 	return w.tell()
 }
 
 // skip goes on behind what this server wrote itself, and read before that. Whether it is
 // still there as it was written is looked at with what is old.
 func (w *watch) skip() error {
-	edge := w.db.head.learntEdge()
+	edge := w.head.learntEdge()
 	if sizeOf(edge) <= w.read.Size() {
 		return nil
 	}
@@ -180,7 +187,7 @@ func (w *watch) skip() error {
 func (w *watch) tell() error {
 	edge, err := w.read.MarshalBinary()
 	if err == nil {
-		w.db.head.learntTo(edge)
+		w.head.learntTo(edge)
 	}
 	return err
 }
@@ -203,28 +210,28 @@ func (w *watch) reach(ctx context.Context, tree *audit.Tree) error {
 // known any more.
 func (w *watch) page(ctx context.Context, before int64) error {
 	began := time.Now()
-	leaves, err := w.db.auditLog.stored(ctx, w.read.Size(), before)
+	leaves, err := w.entries.stored(ctx, w.read.Size(), before)
 	if err != nil {
 		return err
 	}
 	if len(leaves) == 0 || leaves[0].Seq != w.read.Size() {
-		w.missing(w.read.Size())
+		w.inspector.missing(w.read.Size())
 		return w.excused(ctx, notOurs("entry %d is missing", w.read.Size()))
 	}
 	for _, l := range leaves {
 		if l.Seq != w.read.Size() {
 			return nil // the next page begins with what is missing
 		}
-		if !w.check(ctx, l) {
+		if !w.inspector.check(ctx, l) {
 			return w.excused(ctx, notOurs("entry %d was altered", l.Seq))
 		}
 		w.read.Append(l.Body)
-		w.learn(l)
-		if p, ok := w.db.changes.engine.(*postgres); ok && p.deposits.saw(l.Body) {
-			w.db.Report(Finding{Table: "audit_inbox", Row: "entry " + number(l.Seq), Wrong: Returned, Account: l.account})
+		w.learner.learn(l)
+		if w.deposits.saw(l.Body) {
+			w.inspector.repeated(l)
 		}
 	}
-	if w.quick -= int64(len(leaves)); w.quick < 0 && !w.db.life.pause(time.Since(began)*watchRest) {
+	if w.quick -= int64(len(leaves)); w.quick < 0 && !w.life.pause(time.Since(began)*watchRest) {
 		return errClosed
 	}
 	return nil
@@ -234,100 +241,39 @@ func (w *watch) page(ctx context.Context, before int64) error {
 // up to there is learnt from what is left, and it goes on behind that.
 func (w *watch) excused(ctx context.Context, wrong error) error {
 	var stored audit.Tree
-	edge, _, err := readTree(ctx, w.db.reads.runner())
+	edge, _, err := readTree(ctx, w.entries.rows.runner())
 	if err == nil {
 		err = stored.UnmarshalBinary(edge)
 	}
 	if err != nil {
 		return errors.Join(wrong, err)
 	}
-	accepted, err := lastAccepted(ctx, w.db.reads.runner(), w.auth, stored.Size())
-	if err != nil || accepted == nil || accepted.at < w.db.Newest(acceptances, 0) || w.accepted != nil && w.accepted.at >= accepted.at {
+	accepted, err := lastAccepted(ctx, w.entries.rows.runner(), w.auth, stored.Size())
+	if err != nil || accepted == nil || accepted.at < w.head.memory.newest(acceptances, 0) || w.accepted != nil && w.accepted.at >= accepted.at {
 		return errors.Join(wrong, err)
 	}
 	w.accepted = accepted
 	for from := w.read.Size(); from < accepted.Size(); {
-		leaves, err := w.db.auditLog.stored(ctx, from, accepted.Size())
+		leaves, err := w.entries.stored(ctx, from, accepted.Size())
 		if err != nil {
 			return err
 		}
 		for _, l := range leaves {
 			for ; from < l.Seq; from++ {
-				w.missing(from)
+				w.inspector.missing(from)
 			}
-			if from++; w.check(ctx, l) {
-				w.learn(l)
+			if from++; w.inspector.check(ctx, l) {
+				w.learner.learn(l)
 			}
 		}
 		if len(leaves) < watchPage {
 			for ; from < accepted.Size(); from++ {
-				w.missing(from)
+				w.inspector.missing(from)
 			}
 		}
 	}
 	w.read = accepted.Tree
 	return nil
-}
-
-func (w *watch) missing(seq int64) {
-	w.db.Report(Finding{Table: "audit_entry", Row: number(seq), Wrong: Missing})
-}
-
-// check reports whether an entry is as it was written. What stands beside it for searching
-// is put right: it is in the entry too.
-func (w *watch) check(ctx context.Context, l storedLeaf) bool {
-	if !w.auth.Check(l.Seq, l.Body, l.MAC) {
-		w.db.Report(Finding{Table: "audit_entry", Row: number(l.Seq), Wrong: Altered})
-		return false
-	}
-	at, account := audit.Beside(l.Body)
-	if Unix(at) == l.at && account == l.account {
-		return true
-	}
-	w.db.Report(Finding{Table: "audit_entry", Row: number(l.Seq), Wrong: Altered, Account: account})
-	if err := w.db.beside(ctx, l.Seq, Unix(at), account); err != nil && ctx.Err() == nil {
-		w.db.log.Error("the search columns of an audit entry cannot be corrected", "entry", l.Seq, "error", err)
-	}
-	return true
-}
-
-// beside writes what an entry is searched by.
-func (db *DB) beside(ctx context.Context, seq, at, account int64) error {
-	return db.Housekeep(ctx, "the columns of an entry", func(tx *Tx) error {
-		_, err := tx.run.ExecContext(ctx, "update audit_entry set at = $1, account = $2 where seq = $3", at, account, seq)
-		tx.touched++
-		return tx.fail(err)
-	})
-}
-
-// learn takes in what an entry says of rows, and tells this server's memory of what
-// another server changed: also where somebody removed its announcement.
-func (w *watch) learn(l storedLeaf) {
-	text := audit.VersionsIn(l.Body)
-	if text == "" {
-		return
-	}
-	stamps, err := readStamps(text)
-	if err != nil {
-		w.db.log.Error("an audit entry has versions that cannot be read", "entry", l.Seq, "error", err)
-	}
-	news := w.db.memory.learn(stamps, w.db.now())
-	if !w.db.hearing.caughtUp.Load() {
-		w.learnt = w.learnt || len(news) > 0
-		return // everything is stale when it has
-	}
-	var topics []string
-	for _, s := range news {
-		switch {
-		case s.name != "":
-			topics = append(topics, s.kind+"/"+s.name)
-		case w.db.memory.page(s.kind) != nil: // of these one changes all the time, and nobody remembers all of them
-			topics = append(topics, s.kind+"/"+number(s.number))
-		default:
-			topics = append(topics, s.kind+"/"+number(s.number), s.kind)
-		}
-	}
-	w.db.feed.deliver(topics)
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
