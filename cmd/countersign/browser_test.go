@@ -51,7 +51,7 @@ func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
 	if err := w.plantApplications(context.Background(), host, "a-secret-of-the-equipment"); err != nil {
 		t.Fatal(err)
 	}
-	code, err := w.admin.SetupLink(context.Background())
+	code, err := w.setup.Link(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	keys "countersign/internal/admin/key"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
@@ -173,7 +173,7 @@ func TestCommandLine(t *testing.T) {
 		t.Fatalf("%s%s", out, complaint)
 	}
 	out, _, _ = sh.run("", "--json", "account", "show", "ada")
-	var shown admin.AccountDetail
+	var shown account.Detail
 	if err := json.Unmarshal([]byte(out), &shown); err != nil || shown.Name != "ada" || len(shown.Sessions) < 2 {
 		t.Errorf("%v in %s", err, out)
 	}

@@ -9,14 +9,18 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	"countersign/internal/admin/application"
+	"countersign/internal/admin/authenticator"
 	admincertificate "countersign/internal/admin/certificate"
 	"countersign/internal/admin/group"
 	"countersign/internal/admin/key"
 	"countersign/internal/admin/offline"
+	"countersign/internal/admin/pass"
 	"countersign/internal/admin/prompts"
 	"countersign/internal/admin/quiet"
 	"countersign/internal/admin/recovery"
+	"countersign/internal/admin/session"
 	words "countersign/internal/text"
 	"countersign/internal/web/api"
 )
@@ -100,17 +104,17 @@ func (c *client) await(ctx context.Context, a api.Approval) (json.RawMessage, er
 // that admin's list has; a test compares the two lists.
 type (
 	accountCommand struct {
-		List      do[admin.AccountList]      `cmd:""`
-		Show      do[admin.AccountShow]      `cmd:""`
-		Create    do[admin.AccountCreate]    `cmd:""`
-		Suspend   do[admin.AccountSuspend]   `cmd:""`
-		Remove    do[admin.AccountRemove]    `cmd:""`
-		Resume    do[admin.AccountResume]    `cmd:""`
-		Open      do[admin.AccountOpen]      `cmd:""`
-		ClearRisk do[admin.AccountClearRisk] `cmd:""`
+		List      do[account.List]      `cmd:""`
+		Show      do[account.Show]      `cmd:""`
+		Create    do[account.Create]    `cmd:""`
+		Suspend   do[account.Suspend]   `cmd:""`
+		Remove    do[account.Remove]    `cmd:""`
+		Resume    do[account.Resume]    `cmd:""`
+		Open      do[account.Open]      `cmd:""`
+		ClearRisk do[account.ClearRisk] `cmd:""`
 	}
 	passCommand struct {
-		Issue do[admin.PassIssue] `cmd:""`
+		Issue do[pass.Issue] `cmd:""`
 	}
 	recoveryCommand struct {
 		List    do[recovery.List]    `cmd:"" default:"withargs"`
@@ -122,10 +126,10 @@ type (
 		Issue do[key.Issue] `cmd:""`
 	}
 	sessionCommand struct {
-		End do[admin.SessionEnd] `cmd:""`
+		End do[session.End] `cmd:""`
 	}
 	authenticatorCommand struct {
-		Revoke do[admin.AuthenticatorRevoke] `cmd:""`
+		Revoke do[authenticator.Revoke] `cmd:""`
 	}
 	promptsCommand struct {
 		Show do[prompts.Show] `cmd:"" default:"withargs"`

@@ -53,7 +53,7 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	}
 	w.enrollCodes("ada")
 	w.enrollCodes("linus")
-	if _, err := w.admin.Plant(context.Background(), "katherine", "Katherine Johnson"); err != nil {
+	if _, err := w.setup.Plant(context.Background(), "katherine", "Katherine Johnson"); err != nil {
 		t.Fatal(err)
 	}
 	w.plantTokens("26001", "26002")
@@ -62,7 +62,7 @@ func TestConsoleInTheBrowser(t *testing.T) {
 		mallory.get("/sign-in")
 		mallory.signIn("ada", "000000")
 	}
-	code, err := w.admin.SetupLink(context.Background())
+	code, err := w.setup.Link(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,14 +4,14 @@ import (
 	"context"
 	"os"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/coverage"
 	"countersign/internal/attack"
 )
 
 type coverageCommand struct {
-	Show     coverageShow               `cmd:"" default:"withargs" help:"Show how far each row holds, and what leaves a gap."`
-	Declare  do[admin.CoverageDeclare]  `cmd:""`
-	Withdraw do[admin.CoverageWithdraw] `cmd:""`
+	Show     coverageShow          `cmd:"" default:"withargs" help:"Show how far each row holds, and what leaves a gap."`
+	Declare  do[coverage.Declare]  `cmd:""`
+	Withdraw do[coverage.Withdraw] `cmd:""`
 }
 
 // coverageShow is coverage.show with a choice of how it is written.
@@ -25,7 +25,7 @@ func (s *coverageShow) Run(ctx context.Context, conn *connection) error {
 	if err != nil {
 		return err
 	}
-	answer, err := c.do(ctx, &admin.CoverageShow{})
+	answer, err := c.do(ctx, &coverage.Show{})
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/coverage"
+	policies "countersign/internal/admin/policy"
 	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
@@ -77,7 +78,7 @@ func TestCoverageOfACrowd(t *testing.T) {
 	o.crowd(n)
 	o.policy(string(policy.Default()) + "\n")
 	began := time.Now()
-	d := do1[attack.Data](o, &admin.CoverageShow{})
+	d := do1[attack.Data](o, &coverage.Show{})
 	took := time.Since(began)
 	if len(d.Accounts) != 1 || d.Accounts[0].Count != n/3 || len(d.Accounts[0].Names) != min(n/3, 1000) {
 		t.Errorf("%d people with only a password are told as %+v", n/3, len(d.Accounts))
@@ -88,7 +89,7 @@ func TestCoverageOfACrowd(t *testing.T) {
 		t.Errorf("nothing says %q: %+v", told, s.Gaps)
 	}
 	began = time.Now()
-	diff := do1[admin.PolicyDifference](o, &admin.PolicyDiff{Body: plain + "  - {name: seven, when: '\"team-07\" in account.groups', deny: seven}\n"})
+	diff := do1[policies.Difference](o, &policies.Diff{Body: plain + "  - {name: seven, when: '\"team-07\" in account.groups', deny: seven}\n"})
 	sum := 0
 	for _, c := range diff.Changes {
 		if c.Effect == "keeps out" && c.Application == "vpn" {
@@ -123,7 +124,7 @@ func TestOfficeHoursByAnotherClock(t *testing.T) {
     require: two-factors
 `
 	o.policy(body)
-	d := do1[admin.PolicyDifference](o, &admin.PolicyDiff{Body: strings.Replace(body, "timezone: UTC", "timezone: Europe/Berlin", 1)})
+	d := do1[policies.Difference](o, &policies.Diff{Body: strings.Replace(body, "timezone: UTC", "timezone: Europe/Berlin", 1)})
 	if len(d.Changes) == 0 || !d.Exact {
 		t.Errorf("it differs in %d, exactly %t", len(d.Changes), d.Exact)
 	}

@@ -13,7 +13,9 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/application"
+	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/group"
+	"countersign/internal/admin/policy"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
@@ -129,7 +131,7 @@ func TestExplainSaysWhatHappens(t *testing.T) {
 		from string
 		want bool
 	}{{"203.0.113.9", true}, {"198.51.100.7", false}} {
-		x := do1[admin.PolicyExplanation](o, &admin.PolicyExplain{Account: "ADA", Application: "vpn", Source: c.from})
+		x := do1[policy.Explanation](o, &policy.Explain{Account: "ADA", Application: "vpn", Source: c.from})
 		r := line("ada", passphrase, o.ada.code())
 		r.Source = netip.MustParseAddr(c.from)
 		s := o.begin(r)
@@ -141,7 +143,7 @@ func TestExplainSaysWhatHappens(t *testing.T) {
 		}
 		o.later(time.Minute)
 	}
-	x := do1[admin.PolicyExplanation](o, &admin.PolicyExplain{Account: "ada", Application: "wiki", Source: "203.0.113.9"})
+	x := do1[policy.Explanation](o, &policy.Explain{Account: "ada", Application: "wiki", Source: "203.0.113.9"})
 	if x.Possible || !strings.Contains(x.Answer, "nothing more to show") {
 		t.Errorf("with codes refused: %+v", x)
 	}
@@ -150,10 +152,10 @@ func TestExplainSaysWhatHappens(t *testing.T) {
 			t.Errorf("a refused code is said to count: %+v", a)
 		}
 	}
-	if b, _ := o.try(&admin.PolicyExplain{Account: "nobody"}); b != nil {
+	if b, _ := o.try(&policy.Explain{Account: "nobody"}); b != nil {
 		t.Errorf("an account that is not there is explained: %v", b)
 	}
-	if _, err := o.try(&admin.PolicyExplain{Account: "ada", Source: "at home"}); failure.ClassOf(err) != failure.Invalid {
+	if _, err := o.try(&policy.Explain{Account: "ada", Source: "at home"}); failure.ClassOf(err) != failure.Invalid {
 		t.Errorf("a wrong address: %v", err)
 	}
 	o.later(31 * 24 * time.Hour)
@@ -177,7 +179,7 @@ func TestExplainKnowsWhatCanBePlayed(t *testing.T) {
 	})
 	o.policy("rules:\n  - {name: all, require: phishing-resistant}\n")
 	for application, want := range map[string]bool{"vpn": false, "wiki": true, signin.Self: true} {
-		x := do1[admin.PolicyExplanation](o, &admin.PolicyExplain{Account: "ada", Application: application})
+		x := do1[policy.Explanation](o, &policy.Explain{Account: "ada", Application: application})
 		if x.Possible != want {
 			t.Errorf("%s: %s", application, x.Answer)
 		}
@@ -209,7 +211,7 @@ func TestExplainKnowsNumbers(t *testing.T) {
 	}
 	for mode, want := range map[string]bool{"challenge": true, "appended": false} {
 		do1[map[string]string](o, &application.Set{Name: "vpn", Kind: "vpn", Protocol: "radius", Settings: settings(mode)})
-		x := do1[admin.PolicyExplanation](o, &admin.PolicyExplain{Account: "grace", Application: "vpn"})
+		x := do1[policy.Explanation](o, &policy.Explain{Account: "grace", Application: "vpn"})
 		if x.Possible != want {
 			t.Errorf("%s: %s", mode, x.Answer)
 		}
@@ -230,33 +232,33 @@ func TestDiffNamesTheHole(t *testing.T) {
 	holed := "networks: {hole: [10.1.2.3]}\nrules:\n  - {name: first, when: '" + first + "', require: access-pass}\n" +
 		"  - {name: most, when: '!(" + first + ") && !(\"friends\" in account.groups && application.name == \"vpn\" && source in networks.hole)', require: two-factors}\n" +
 		"  - {name: friends, when: '\"friends\" in account.groups && !(" + first + ")', require: one-factor}\n"
-	d := do1[admin.PolicyDifference](o, &admin.PolicyDiff{Body: holed})
+	d := do1[policy.Difference](o, &policy.Diff{Body: holed})
 	if len(d.Changes) != 1 || !d.Exact {
 		t.Fatalf("%+v", d)
 	}
 	if c := d.Changes[0]; c.Effect != "asks less" || c.Accounts != "grace" || c.Application != "vpn" || !strings.Contains(c.Witness, "10.1.2.3") {
 		t.Errorf("%+v", c)
 	}
-	if d := do1[admin.PolicyDifference](o, &admin.PolicyDiff{Body: plain}); len(d.Changes) != 0 {
+	if d := do1[policy.Difference](o, &policy.Diff{Body: plain}); len(d.Changes) != 0 {
 		t.Errorf("the policy in force differs from itself: %+v", d)
 	}
-	d = do1[admin.PolicyDifference](o, &admin.PolicyDiff{Body: plain + "  - {name: shut, when: 'application.name == \"wiki\"', deny: closed}\n"})
+	d = do1[policy.Difference](o, &policy.Diff{Body: plain + "  - {name: shut, when: 'application.name == \"wiki\"', deny: closed}\n"})
 	if len(d.Changes) == 0 || d.Changes[0].Effect != "keeps out" || d.Changes[0].Application != "wiki" {
 		t.Errorf("%+v", d)
 	}
 	// What the engine demands beside policy is the same before and after.
 	beside := "  - {name: all, when: '!(" + first + ") && action != \"sign-in.approve\"', require: two-factors}\n  - {name: approve, when: 'action == \"sign-in.approve\"', require: one-factor}\n"
-	if d := do1[admin.PolicyDifference](o, &admin.PolicyDiff{Body: plain[:strings.Index(plain, "  - {name: all")] + beside}); len(d.Changes) != 0 {
+	if d := do1[policy.Difference](o, &policy.Diff{Body: plain[:strings.Index(plain, "  - {name: all")] + beside}); len(d.Changes) != 0 {
 		t.Errorf("approving takes a passkey whatever policy says: %+v", d.Changes)
 	}
-	versions := do1[[]admin.PolicyVersion](o, &admin.PolicyVersions{})
+	versions := do1[[]policy.Version](o, &policy.Versions{})
 	if len(versions) < 2 || !versions[0].InForce || versions[1].InForce {
 		t.Errorf("%+v", versions)
 	}
-	if d := do1[admin.PolicyDifference](o, &admin.PolicyDiff{Version: 1}); len(d.Changes) == 0 {
+	if d := do1[policy.Difference](o, &policy.Diff{Version: 1}); len(d.Changes) == 0 {
 		t.Error("the default policy differs in nothing from a plain one")
 	}
-	if _, err := o.try(&admin.PolicyDiff{Version: 999}); failure.ClassOf(err) != failure.NotFound {
+	if _, err := o.try(&policy.Diff{Version: 999}); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("a version that is not there: %v", err)
 	}
 }
@@ -297,7 +299,7 @@ const strict = `rules:
 // coverage is coverage.show as a program gets it: through JSON.
 func (o *office) coverage() attack.Report {
 	o.t.Helper()
-	b, err := json.Marshal(do1[attack.Data](o, &admin.CoverageShow{}))
+	b, err := json.Marshal(do1[attack.Data](o, &coverage.Show{}))
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -450,7 +452,7 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		o.is("T1078", attack.Partial, attack.WeakAccount, "grace has rows that were changed")
 	})
 	_, secret, _ := strings.Cut("x:a-secret-of-the-equipment", ":")
-	if b, err := json.Marshal(do1[attack.Data](o, &admin.CoverageShow{})); err != nil || strings.Contains(string(b), secret) {
+	if b, err := json.Marshal(do1[attack.Data](o, &coverage.Show{})); err != nil || strings.Contains(string(b), secret) {
 		t.Error("a secret is in the report", err)
 	}
 }
@@ -460,27 +462,27 @@ func TestDeclarations(t *testing.T) {
 	o := newOffice(t)
 	o.policy(strict)
 	until := o.now().AddDate(0, 0, 3).UTC().Format(time.DateOnly)
-	declare := &admin.CoverageDeclare{Row: "T1669", Reason: "no wireless network", Until: until}
-	do1[admin.Declared](o, declare)
+	declare := &coverage.Declare{Row: "T1669", Reason: "no wireless network", Until: until}
+	do1[coverage.Declared](o, declare)
 	o.is("T1669", attack.NotHere, "")
 	o.tamper("update declaration set technique = 'T1485'")
 	o.is("T1485", attack.Open, attack.NothingGuarded)
 	o.is("T1669", attack.Open, attack.NothingGuarded)
 	o.tamper("delete from declaration")
-	do1[admin.Declared](o, declare)
+	do1[coverage.Declared](o, declare)
 	o.again(4 * 24 * time.Hour)
 	o.is("T1669", attack.Open, attack.NothingGuarded)
 	if s := o.row("T1669"); len(s.Notes) == 0 || !strings.Contains(s.Notes[0], until) {
 		t.Errorf("that the declaration ended is not said: %v", s.Notes)
 	}
 	declare.Until = o.now().AddDate(0, 6, 0).UTC().Format(time.DateOnly)
-	do1[admin.Declared](o, declare)
+	do1[coverage.Declared](o, declare)
 	o.is("T1669", attack.NotHere, "")
-	do1[map[string]string](o, &admin.CoverageWithdraw{Row: "T1669"})
+	do1[map[string]string](o, &coverage.Withdraw{Row: "T1669"})
 	o.is("T1669", attack.Open, attack.NothingGuarded)
-	do1[admin.Declared](o, &admin.CoverageDeclare{Row: "T1133", Reason: "no VPN", Until: declare.Until})
+	do1[coverage.Declared](o, &coverage.Declare{Row: "T1133", Reason: "no VPN", Until: declare.Until})
 	o.is("T1133", attack.Partial, attack.Undeclared, "vpn")
-	for _, bad := range []*admin.CoverageDeclare{{Row: "T0000", Reason: "x", Until: until}, {Row: "T1669", Reason: " ", Until: declare.Until},
+	for _, bad := range []*coverage.Declare{{Row: "T0000", Reason: "x", Until: until}, {Row: "T1669", Reason: " ", Until: declare.Until},
 		{Row: "T1669", Reason: "x", Until: "2020-01-01"}, {Row: "T1669", Reason: "x", Until: o.now().AddDate(2, 0, 0).Format(time.DateOnly)}, {Row: "T1669", Reason: "x", Until: "soon"}} {
 		if _, err := o.try(bad); failure.ClassOf(err) != failure.Invalid {
 			t.Errorf("%+v: %v", bad, err)
@@ -491,7 +493,7 @@ func TestDeclarations(t *testing.T) {
 	}
 	// A grant to declare one row declares no other.
 	g := o.grant(declare)
-	if _, err := o.admin.Do(t.Context(), g, &admin.CoverageDeclare{Row: "T1133", Reason: declare.Reason, Until: declare.Until}); failure.ClassOf(err) != failure.Refused {
+	if _, err := o.admin.Do(t.Context(), g, &coverage.Declare{Row: "T1133", Reason: declare.Reason, Until: declare.Until}); failure.ClassOf(err) != failure.Refused {
 		t.Errorf("%v", err)
 	}
 }
@@ -502,7 +504,7 @@ func (o *office) report(age time.Duration, results ...attack.DrillResult) string
 	for i := range results {
 		results[i].Time = at
 	}
-	signed, err := admin.SignDrill(o.keys, attack.DrillReport{Began: at.Add(-time.Hour), Ended: at, By: "a test", Results: results})
+	signed, err := coverage.SignDrill(o.keys, attack.DrillReport{Began: at.Add(-time.Hour), Ended: at, By: "a test", Results: results})
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -517,26 +519,26 @@ func TestDrillsProveForThirtyDays(t *testing.T) {
 	failed := passed
 	failed.Honest = attack.Failed
 	old := o.report(31*24*time.Hour, passed)
-	do1[admin.Recorded](o, &admin.DrillRecord{Report: old})
+	do1[coverage.Recorded](o, &coverage.DrillRecord{Report: old})
 	o.is("T1133", attack.Enforced, "")
 	if s := o.row("T1133"); len(s.Notes) == 0 || !strings.Contains(s.Notes[0], "more than 30 days ago") {
 		t.Errorf("%v", s.Notes)
 	}
 	fresh := o.report(29*24*time.Hour, passed)
-	do1[admin.Recorded](o, &admin.DrillRecord{Report: fresh})
+	do1[coverage.Recorded](o, &coverage.DrillRecord{Report: fresh})
 	o.is("T1133", attack.Proven, "")
 	o.is("T1110", attack.Enforced, "")
 	o.again(2 * 24 * time.Hour)
 	o.is("T1133", attack.Enforced, "")
-	if got := do1[admin.Recorded](o, &admin.DrillRecord{Report: o.report(time.Hour, failed)}); got.Failed != 1 {
+	if got := do1[coverage.Recorded](o, &coverage.DrillRecord{Report: o.report(time.Hour, failed)}); got.Failed != 1 {
 		t.Errorf("%+v", got)
 	}
 	o.is("T1133", attack.Partial, attack.DrillFailed, "vpn")
 	o.tamper("update drill_result set passed = 1")
 	o.is("T1133", attack.Partial, attack.DrillFailed, "vpn") // what was changed may have failed
-	do1[admin.Recorded](o, &admin.DrillRecord{Report: o.report(time.Minute, passed)})
+	do1[coverage.Recorded](o, &coverage.DrillRecord{Report: o.report(time.Minute, passed)})
 	o.is("T1133", attack.Proven, "")
-	do1[admin.Recorded](o, &admin.DrillRecord{Report: o.report(2*time.Hour, failed)})
+	do1[coverage.Recorded](o, &coverage.DrillRecord{Report: o.report(2*time.Hour, failed)})
 	o.is("T1133", attack.Proven, "") // an older report changes nothing
 
 	checkpoint, err := o.db.Checkpoint(t.Context())
@@ -544,11 +546,11 @@ func TestDrillsProveForThirtyDays(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := newWorld(t)
-	if _, err := admin.SignDrill(other.keys, attack.DrillReport{Began: o.now().Add(-time.Hour), Ended: o.now(), Results: []attack.DrillResult{passed}}); err == nil {
+	if _, err := coverage.SignDrill(other.keys, attack.DrillReport{Began: o.now().Add(-time.Hour), Ended: o.now(), Results: []attack.DrillResult{passed}}); err == nil {
 		t.Error("a result without its time was signed")
 	}
 	passed.Time = o.now()
-	foreign, err := admin.SignDrill(other.keys, attack.DrillReport{Began: o.now().Add(-time.Hour), Ended: o.now().Add(time.Second), Results: []attack.DrillResult{passed}})
+	foreign, err := coverage.SignDrill(other.keys, attack.DrillReport{Began: o.now().Add(-time.Hour), Ended: o.now().Add(time.Second), Results: []attack.DrillResult{passed}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -557,7 +559,7 @@ func TestDrillsProveForThirtyDays(t *testing.T) {
 		"another installation's": foreign, "a checkpoint": checkpoint, "nothing": "", "twice": fresh,
 		"changed": strings.Replace(o.report(time.Minute, failed), `"failed"`, `"held"`, 1), "of tomorrow": o.report(-24*time.Hour, passed),
 	} {
-		if _, err := o.try(&admin.DrillRecord{Report: bad}); err == nil || failure.ClassOf(err) == failure.Internal {
+		if _, err := o.try(&coverage.DrillRecord{Report: bad}); err == nil || failure.ClassOf(err) == failure.Internal {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -592,7 +594,7 @@ func (o *office) again(d time.Duration) {
 // withPassword is a person who has a password and nothing else yet.
 func (o *office) withPassword(name string) *person {
 	o.t.Helper()
-	pass, err := o.admin.Plant(context.Background(), name, "")
+	pass, err := o.setup.Plant(context.Background(), name, "")
 	if err != nil {
 		o.t.Fatal(err)
 	}

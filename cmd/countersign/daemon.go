@@ -198,7 +198,7 @@ func (d *daemon) run(ctx context.Context, s settings, greet func(context.Context
 
 // greet prints the set-up link while there is no administrator.
 func (d *daemon) greet(ctx context.Context, s settings) error {
-	code, err := d.in.admin.SetupLink(ctx)
+	code, err := d.in.setup.Link(ctx)
 	if err != nil || code == "" {
 		return err
 	}
@@ -236,7 +236,7 @@ func (d *daemon) housekeep(ctx context.Context, s settings) {
 		}
 		_, err := d.in.engine.Sweep(ctx)
 		if now := time.Now(); now.Sub(warned) > time.Hour {
-			warned, err = now, errors.Join(err, d.in.admin.WarnAdministrators(ctx))
+			warned, err = now, errors.Join(err, d.in.administrators.Warn(ctx))
 		}
 		err = errors.Join(err, d.in.tickets.Sweep(ctx), d.in.sessions.Sweep(ctx), d.in.recoveries.Requests.Sweep(ctx))
 		if now := time.Now(); now.Sub(compared) > time.Minute {

@@ -16,13 +16,13 @@ import (
 // demonstrate fills a temporary installation: three people, a page behind
 // forward-auth on a host of its own, and a RADIUS client on loopback.
 func (in *installation) demonstrate(ctx context.Context, s settings) error {
-	code, err := in.admin.SetupLink(ctx)
+	code, err := in.setup.Link(ctx)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("\nA demonstration; all of it is gone when you stop it.\n\n  %-22s %s?code=%s\n", "You, the administrator", s.publicURL.JoinPath("setup"), code)
 	for _, p := range []struct{ name, display string }{{"ada", "Ada Lovelace"}, {"grace", "Grace Hopper"}, {"linus", "Linus"}} {
-		pass, err := in.admin.Plant(ctx, p.name, p.display)
+		pass, err := in.setup.Plant(ctx, p.name, p.display)
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/attack"
 	"countersign/internal/drill"
@@ -21,8 +21,8 @@ import (
 )
 
 type drillCommand struct {
-	Run    drillRun              `cmd:"" default:"withargs" help:"Attack this installation with canary accounts, row by row, and show what was refused. Run it on the server's machine: the report is signed with its key."`
-	Record do[admin.DrillRecord] `cmd:""`
+	Run    drillRun                 `cmd:"" default:"withargs" help:"Attack this installation with canary accounts, row by row, and show what was refused. Run it on the server's machine: the report is signed with its key."`
+	Record do[coverage.DrillRecord] `cmd:""`
 }
 
 // drillRun drills a deployment.
@@ -167,7 +167,7 @@ func (d *drillRun) handIn(ctx context.Context, c *client, report attack.DrillRep
 	if d.NoRecord {
 		return nil
 	}
-	_, err = c.do(ctx, &admin.DrillRecord{Report: signed})
+	_, err = c.do(ctx, &coverage.DrillRecord{Report: signed})
 	if err == nil {
 		fmt.Fprintln(os.Stderr, "The report is handed in; see: countersign coverage")
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	passes "countersign/internal/admin/pass"
 )
 
 // mayEnroll reports whether a browser is let set up a password.
@@ -32,7 +32,7 @@ func (o *issuer) does(action string, in map[string]any) {
 	}
 }
 
-func (o *issuer) issues(name string) (pass admin.Pass) {
+func (o *issuer) issues(name string) (pass passes.Pass) {
 	o.t.Helper()
 	if err := o.clerk.Do(o.t.Context(), "pass.issue", map[string]any{"account": name, "note": "seen in person"}, &pass); err != nil {
 		o.t.Fatal(err)
@@ -44,18 +44,18 @@ func (o *issuer) issues(name string) (pass admin.Pass) {
 // when another is issued in its place, when it is revoked, when the account is
 // suspended and resumed, and when its time is over; and its owner gets in.
 func TestStolenPassEndsWithItsCause(t *testing.T) {
-	for name, end := range map[string]func(w *world, desk *issuer) (again *admin.Pass){
-		"replaced": func(w *world, desk *issuer) *admin.Pass { p := desk.issues("carol"); return &p },
-		"revoked": func(w *world, desk *issuer) *admin.Pass {
+	for name, end := range map[string]func(w *world, desk *issuer) (again *passes.Pass){
+		"replaced": func(w *world, desk *issuer) *passes.Pass { p := desk.issues("carol"); return &p },
+		"revoked": func(w *world, desk *issuer) *passes.Pass {
 			w.revokes(desk.clerk, "carol", "accesspass")
 			return nil
 		},
-		"suspended": func(w *world, desk *issuer) *admin.Pass {
+		"suspended": func(w *world, desk *issuer) *passes.Pass {
 			desk.does("account.suspend", map[string]any{"name": "carol", "reason": "a stolen pass"})
 			desk.does("account.resume", map[string]any{"name": "carol", "reason": "it is over"})
 			return nil
 		},
-		"too old": func(w *world, desk *issuer) *admin.Pass { w.later(time.Hour); return nil },
+		"too old": func(w *world, desk *issuer) *passes.Pass { w.later(time.Hour); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, _ := withVPN(t)

@@ -45,7 +45,7 @@ func newHouseIn(t *testing.T, dsn, folder string) *house {
 	var none time.Duration // for the recoveries of these stories
 	h := &house{Faults: f, world: newWorldFrom(t, settings{folder: folder, database: dsn, driver: f.Driver, wait: &none, mails: true}, "http://localhost", nil)}
 	h.ada, h.root = h.enrollCodes("ada"), h.administrator("root")
-	if _, err := h.admin.Plant(context.Background(), "helga", ""); err != nil {
+	if _, err := h.setup.Plant(context.Background(), "helga", ""); err != nil {
 		t.Fatal(err)
 	}
 	h.join("helga", directory.Helpdesk)
@@ -190,7 +190,7 @@ func (h *house) recovering() *person {
 	h.t.Helper()
 	ctx := context.Background()
 	name := "lost-" + strings.ToLower(rand.Text())
-	if _, err := h.admin.Plant(ctx, name, ""); err != nil {
+	if _, err := h.setup.Plant(ctx, name, ""); err != nil {
 		h.t.Fatal(err)
 	}
 	h.address(name, name+"@example.org")
@@ -292,7 +292,7 @@ var acts = []act{
 		}
 	}},
 	{name: "welcome pass", once: true, ready: func(h *house) func() bool {
-		pass, err := h.admin.Plant(context.Background(), "new-"+strings.ToLower(rand.Text()), "")
+		pass, err := h.setup.Plant(context.Background(), "new-"+strings.ToLower(rand.Text()), "")
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -362,7 +362,7 @@ var acts = []act{
 	}},
 	{name: "suspending an account", once: true, ready: func(h *house) func() bool {
 		name := "leaver-" + strings.ToLower(rand.Text())
-		if _, err := h.admin.Plant(context.Background(), name, ""); err != nil {
+		if _, err := h.setup.Plant(context.Background(), name, ""); err != nil {
 			h.t.Fatal(err)
 		}
 		page := "/console/accounts/" + name

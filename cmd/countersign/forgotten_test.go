@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	"countersign/internal/assurance"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -56,7 +56,7 @@ func TestRemovedAccountsAreForgotten(t *testing.T) {
 	o := newOffice(t)
 	id := map[string]assurance.AccountID{}
 	for _, name := range []string{"henry", "irene"} {
-		if _, err := o.admin.Plant(t.Context(), name, ""); err != nil {
+		if _, err := o.setup.Plant(t.Context(), name, ""); err != nil {
 			t.Fatal(err)
 		}
 		d, err := o.people.Find(t.Context(), o.db, name)
@@ -98,7 +98,7 @@ func TestRemovedAccountsAreForgotten(t *testing.T) {
 			t.Errorf("%s has nothing of the account: the test has lost its way", table)
 		}
 	}
-	do1[map[string]string](o, &admin.AccountRemove{Name: "henry"})
+	do1[map[string]string](o, &account.Remove{Name: "henry"})
 	for _, table := range slices.Sorted(maps.Keys(whose)) {
 		if n := count(table, "henry"); n > 0 && stay[table] == "" {
 			t.Errorf("%s keeps %d rows of the account that was removed", table, n)

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
@@ -369,7 +369,7 @@ func TestAdministration(t *testing.T) {
 	if err != nil || own.State != signin.Granted {
 		t.Fatal(own.State, err)
 	}
-	if _, err := w.admin.Do(ctx, own.Grant, &admin.AccountList{}); failure.ClassOf(err) != failure.Refused {
+	if _, err := w.admin.Do(ctx, own.Grant, &account.List{}); failure.ClassOf(err) != failure.Refused {
 		t.Errorf("a grant to enroll listed accounts: %v", err)
 	}
 	if w.events("admin.refused") != 1 {
@@ -383,7 +383,7 @@ func TestAdministration(t *testing.T) {
 // The promise: a welcome link is good once.
 func TestPassOnce(t *testing.T) {
 	w := newWorld(t)
-	pass, err := w.admin.Plant(context.Background(), "grace", "")
+	pass, err := w.setup.Plant(context.Background(), "grace", "")
 	if err != nil {
 		t.Fatal(err)
 	}

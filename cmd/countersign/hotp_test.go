@@ -36,7 +36,7 @@ func (p *person) enrollToken() *token {
 // welcomed is a person who followed a welcome link and set a password.
 func (w *world) welcomed(name string) *person {
 	w.t.Helper()
-	pass, err := w.admin.Plant(context.Background(), name, "")
+	pass, err := w.setup.Plant(context.Background(), name, "")
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -10,8 +10,13 @@ import (
 	"path/filepath"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/administrators"
 	logs "countersign/internal/admin/audit"
+	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/nouns"
+	"countersign/internal/admin/pass"
+	ways "countersign/internal/admin/recovery"
+	"countersign/internal/admin/setup"
 	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
@@ -46,24 +51,29 @@ import (
 
 // installation is a Countersign, put together and not yet serving.
 type installation struct {
-	db        *store.DB
-	keys      *keyring.Keyring
-	protocols protocol.List
-	engine    *signin.Engine
-	outbox    *notify.Outbox
-	admin     *admin.Admin
-	sessions  *session.Sessions
-	endings   *session.Endings
-	handovers *session.Handovers
-	errands   *session.Errands
-	tickets   *ticket.Tickets
-	radius    *radius.Server
-	pusher    *pusher
-	api       *api.API
-	routes    []look.Route // of the pages, with what each demands
-	handler   http.Handler
-	kinds     kindList
-	rooms     []inspector // that keep rows
+	db             *store.DB
+	keys           *keyring.Keyring
+	protocols      protocol.List
+	engine         *signin.Engine
+	outbox         *notify.Outbox
+	admin          *admin.Admin
+	setup          *setup.Setup
+	passes         *pass.Passes
+	coverage       *coverage.Kept
+	administrators *administrators.Administrators
+	byMachine      *ways.Local
+	sessions       *session.Sessions
+	endings        *session.Endings
+	handovers      *session.Handovers
+	errands        *session.Errands
+	tickets        *ticket.Tickets
+	radius         *radius.Server
+	pusher         *pusher
+	api            *api.API
+	routes         []look.Route // of the pages, with what each demands
+	handler        http.Handler
+	kinds          kindList
+	rooms          []inspector // that keep rows
 
 	people      *directory.Accounts
 	credentials *directory.Credentials
@@ -188,14 +198,19 @@ func (in *installation) build(ctx context.Context, s settings) error {
 		return err
 	}
 	in.rooms = append(in.rooms, pushes)
-	in.admin = nouns.New(nouns.Parts{DB: in.db, Accounts: in.people, Credentials: in.credentials, Milestones: milestones, Stock: in.hardware, Survey: directory.NewSurvey(of), Groups: in.groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Keys: in.keys, Outbox: in.outbox, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
+	in.passes = pass.NewPasses(enrolled.Passes, in.tickets, s.publicURL, s.now)
+	in.coverage = coverage.NewKept(in.db, in.keys, catalogue)
+	in.administrators = administrators.New(administrators.Parts{DB: in.db, Accounts: in.people, Engine: in.engine, Outbox: in.outbox, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
+	in.setup = setup.New(setup.Parts{DB: in.db, Accounts: in.people, Milestones: milestones, Groups: in.groups, Rules: rules, Tickets: in.tickets, Passes: in.passes, Now: s.now})
+	in.byMachine = ways.NewLocal(ways.Parts{DB: in.db, Accounts: in.people, Credentials: in.credentials, Groups: in.groups, Endings: enrolled.Endings, Notices: enrolled.Notices, Now: s.now}, in.passes)
+	in.admin = nouns.New(nouns.Parts{DB: in.db, Accounts: in.people, Credentials: in.credentials, Stock: in.hardware, Survey: directory.NewSurvey(of), Groups: in.groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Passes: in.passes, Coverage: in.coverage, Administrators: in.administrators, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.keys}, s.pinDigits},
 		Sessions: in.sessions, SessionEndings: in.endings, Tickets: in.tickets, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.protocols, Engine: in.engine,
 		Loosened: func() []attack.Exception { return append(loosened(in.recovery), hurried(wait)...) }, PublicURL: s.publicURL, Dormant: limits.Dormant, Now: s.now})
-	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.outbox.Bind, in.admin.Bind), old.end(ctx)); err != nil {
+	if err := errors.Join(old.bind(ctx, in.engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
 		return err
 	}
-	in.rooms = append(in.rooms, in.engine, in.outbox, in.admin)
-	if err := in.admin.Install(ctx); err != nil {
+	in.rooms = append(in.rooms, in.engine, in.outbox, in.coverage)
+	if err := in.setup.Install(ctx); err != nil {
 		return err
 	}
 	in.radius, err = radius.New(radius.Parts{Engine: in.engine, Applications: catalogue, Now: s.now})
@@ -227,8 +242,8 @@ func (in *installation) pages(s settings, door *forwardauth.Door) (http.Handler,
 	in.api = api.New(api.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Endings: in.endings, Admin: in.admin, Tickets: in.tickets, PublicURL: s.publicURL, Now: s.now, Log: s.log})
 	var routes []look.Route
 	routes = append(routes, in.api.Routes()...)
-	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Endings: in.endings, Errands: in.errands, Admin: in.admin, Requests: in.recoveries.Requests, Openings: in.recoveries.Openings, Passes: in.recoveries.Passes, Stops: in.recoveries.Stops, Now: s.now}).Routes()...)
-	routes = append(routes, portal.New(portal.Parts{Log: log, Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Endings: in.endings, Enrollments: in.enrolled.Enrollments, Listing: in.enrolled.Listing, Changes: in.enrolled.Changes, PINs: in.enrolled.PINs, Cases: in.recoveries.Cases, Stops: in.recoveries.Stops, Incidents: in.incidents, Admin: in.admin}).Routes()...)
+	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.engine, Sessions: in.sessions, Endings: in.endings, Errands: in.errands, Welcomes: in.passes, Setup: in.setup, Requests: in.recoveries.Requests, Openings: in.recoveries.Openings, Passes: in.recoveries.Passes, Stops: in.recoveries.Stops, Now: s.now}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Log: log, Browser: browser, Look: l, Approvals: in.engine.Approvals, Pushes: in.engine.Pushes, Sessions: in.sessions, Endings: in.endings, Enrollments: in.enrolled.Enrollments, Listing: in.enrolled.Listing, Changes: in.enrolled.Changes, PINs: in.enrolled.PINs, Cases: in.recoveries.Cases, Stops: in.recoveries.Stops, Incidents: in.incidents, Setup: in.setup}).Routes()...)
 	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.engine.Apps, Enrollments: in.enrolled.Enrollments, PushKey: in.pusher.public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Log: log, Browser: browser, Look: l, Admin: in.admin, Protocols: s.protocols}).Routes()...)
 	in.routes = routes

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	"countersign/internal/signin"
 	"countersign/internal/web/api"
 )
@@ -88,12 +88,12 @@ func TestEveryKindOnEveryWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pass, err := w.admin.Plant(t.Context(), "newcomer", "")
+	pass, err := w.setup.Plant(t.Context(), "newcomer", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, link, _ := strings.Cut(pass.Link, "code=")
-	_, word, err := w.admin.Welcome(t.Context(), link)
+	_, word, err := w.passes.Welcome(t.Context(), link)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestEveryKindOnEveryWire(t *testing.T) {
 	if p.usePasskey(passkey); !p.inside() {
 		t.Errorf("the passkey does not sign in:\n%s", p.page)
 	}
-	if step := w.byKey(key, &admin.AccountList{}); step.State != signin.Granted {
+	if step := w.byKey(key, &account.List{}); step.State != signin.Granted {
 		t.Errorf("the key is %s for its command: %s", step.State, step.Reason)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	"countersign/internal/config"
 	"countersign/internal/failure"
 	"countersign/internal/softkey"
@@ -172,7 +172,7 @@ func TestQuietHoursAreTakenAway(t *testing.T) {
 	p.get("/account/quiet")
 	p.does("/account/quiet", "begins", "22:00", "ends", "07:00", "zone", "UTC")
 	p.sees("Quiet hours: 22:00 to 07:00")
-	var shown admin.AccountDetail
+	var shown account.Detail
 	if err := desk.Do(t.Context(), "account.show", map[string]any{"name": "ada"}, &shown); err != nil || shown.Quiet != "22:00 to 07:00, UTC" {
 		t.Errorf("shown as %q, %v", shown.Quiet, err)
 	}

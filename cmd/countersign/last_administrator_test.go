@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/nouns"
+	"countersign/internal/admin/overview"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -162,7 +164,7 @@ func TestLastAdministratorStays(t *testing.T) {
 // idle is an account with nothing to sign in with.
 func (w *world) idle(name string) {
 	w.t.Helper()
-	if _, err := w.admin.Plant(context.Background(), name, ""); err != nil {
+	if _, err := w.setup.Plant(context.Background(), name, ""); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -306,7 +308,7 @@ func TestSoleAdministratorIsTold(t *testing.T) {
 	w := newWorld(t)
 	ada := w.officeOf("ada")[0]
 	w.address("ada", "ada@example.org")
-	look := func(by *clerk) (o admin.Overview) {
+	look := func(by *clerk) (o overview.Overview) {
 		t.Helper()
 		if err := by.Do(t.Context(), "overview.show", nil, &o); err != nil {
 			t.Fatal(err)
@@ -315,7 +317,7 @@ func TestSoleAdministratorIsTold(t *testing.T) {
 	}
 	caveat := func() bool {
 		t.Helper()
-		var c admin.Coverage
+		var c coverage.Coverage
 		if err := ada.Do(t.Context(), "coverage.show", nil, &c); err != nil {
 			t.Fatal(err)
 		}
@@ -335,7 +337,7 @@ func TestSoleAdministratorIsTold(t *testing.T) {
 	browser.sees("ada alone can administer Countersign")
 	warned := func() int {
 		t.Helper()
-		if err := w.admin.WarnAdministrators(t.Context()); err != nil {
+		if err := w.administrators.Warn(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		var mails int

@@ -35,7 +35,7 @@ func TestNoLinkActsWhenItIsOpened(t *testing.T) {
 		must(err)
 		return code
 	}
-	pass, err := s.admin.Plant(ctx, "newcomer", "")
+	pass, err := s.setup.Plant(ctx, "newcomer", "")
 	must(err)
 	_, number, err := s.recoveries.Requests.Begin(ctx, "eve", netip.MustParseAddr("192.0.2.1"))
 	must(err)

@@ -68,7 +68,7 @@ func (d *daemon) local() http.Handler {
 		return reloaded{now, restart}, nil
 	}))
 	mux.HandleFunc("POST /local/setup-link", answer(func(ctx context.Context, _ *http.Request) (any, error) {
-		code, err := d.in.admin.SetupLink(ctx)
+		code, err := d.in.setup.Link(ctx)
 		if err == nil && code == "" {
 			err = failure.New(failure.Conflict, "There is an administrator already; ask them for an account.")
 		}
@@ -83,7 +83,7 @@ func (d *daemon) local() http.Handler {
 		if !setting.Open(time.Now()) {
 			return nil, failure.Refuse("local-recovery", "local_recovery is not set in the configuration, or it has ended; set it, and reload.")
 		}
-		return d.in.admin.Recover(ctx, in.Account, in.Reason, in.Forgotten)
+		return d.in.byMachine.Recover(ctx, in.Account, in.Reason, in.Forgotten)
 	}))
 	return mux
 }

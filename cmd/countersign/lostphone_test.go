@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	passes "countersign/internal/admin/pass"
 	"countersign/internal/directory"
 )
 
@@ -25,7 +25,7 @@ func (p *person) follows(link string) {
 func TestLostPhone(t *testing.T) {
 	w, ada := withVPN(t)
 	desk := w.clerk()
-	issue := func() (pass admin.Pass) {
+	issue := func() (pass passes.Pass) {
 		t.Helper()
 		if err := desk.Do(t.Context(), "pass.issue", map[string]any{"account": "ada", "note": "seen in person"}, &pass); err != nil {
 			t.Fatal(err)
@@ -97,7 +97,7 @@ func TestLostPhone(t *testing.T) {
 // or mistyped it is nothing, and the answer does not say whether anybody has the name.
 func TestPassIsTyped(t *testing.T) {
 	w := newWorld(t)
-	pass, err := w.admin.Plant(t.Context(), "grace", "")
+	pass, err := w.setup.Plant(t.Context(), "grace", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"countersign/internal/admin"
 	"countersign/internal/admin/nouns"
+	"countersign/internal/admin/overview"
 )
 
 // version is set when a release is built.
@@ -163,5 +163,5 @@ func main() {
 }
 
 type overviewCommand struct {
-	Show do[admin.OverviewShow] `cmd:"" default:"1"`
+	Show do[overview.Show] `cmd:"" default:"1"`
 }

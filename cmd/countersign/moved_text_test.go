@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
@@ -88,7 +89,7 @@ var (
 func TestMovedTextOfEveryCommand(t *testing.T) {
 	s := newScene(t)
 	root := s.clerk()
-	if _, err := root.grant(t.Context(), &admin.AccountResume{Name: "ada"}); err != nil {
+	if _, err := root.grant(t.Context(), &account.Resume{Name: "ada"}); err != nil {
 		t.Fatal(err)
 	}
 	values, tried := chosen(t), 0

@@ -58,7 +58,7 @@ func TestPictureOfTheKey(t *testing.T) {
 
 func pictureOfTheKey(t *testing.T, kind string) {
 	w := newWorld(t)
-	pass, err := w.admin.Plant(context.Background(), "ada", "Ada Lovelace")
+	pass, err := w.setup.Plant(context.Background(), "ada", "Ada Lovelace")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,10 +20,10 @@ func TestOverviewAndLists(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			w.enrollCodes("ada") // two factors
 			secret := w.administrator("root").secret
-			if _, err := w.admin.Plant(t.Context(), "pat", "Pat 100%"); err != nil { // a pass and nothing else
+			if _, err := w.setup.Plant(t.Context(), "pat", "Pat 100%"); err != nil { // a pass and nothing else
 				t.Fatal(err)
 			}
-			if _, err := w.admin.Plant(t.Context(), "sam", ""); err != nil {
+			if _, err := w.setup.Plant(t.Context(), "sam", ""); err != nil {
 				t.Fatal(err)
 			}
 			err := w.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {

@@ -7,19 +7,19 @@ import (
 	"fmt"
 	"os"
 
-	"countersign/internal/admin"
+	policies "countersign/internal/admin/policy"
 	"countersign/internal/policy"
 )
 
 type policyCommand struct {
-	Show     do[admin.PolicyShow]     `cmd:""`
-	Change   do[admin.PolicyChange]   `cmd:""`
-	Check    policyCheck              `cmd:"" help:"Say whether a policy document is well formed, whether every name in it exists, and whether its own tests hold. Saves nothing."`
-	Test     do[admin.PolicyTest]     `cmd:""`
-	Explain  do[admin.PolicyExplain]  `cmd:""`
-	Diff     do[admin.PolicyDiff]     `cmd:""`
-	Versions do[admin.PolicyVersions] `cmd:""`
-	Default  policyDefault            `cmd:"" help:"Print the policy of a new installation."`
+	Show     do[policies.Show]     `cmd:""`
+	Change   do[policies.Change]   `cmd:""`
+	Check    policyCheck           `cmd:"" help:"Say whether a policy document is well formed, whether every name in it exists, and whether its own tests hold. Saves nothing."`
+	Test     do[policies.Test]     `cmd:""`
+	Explain  do[policies.Explain]  `cmd:""`
+	Diff     do[policies.Diff]     `cmd:""`
+	Versions do[policies.Versions] `cmd:""`
+	Default  policyDefault         `cmd:"" help:"Print the policy of a new installation."`
 }
 
 type policyDefault struct{}

@@ -15,7 +15,7 @@ func TestRecoveryInTheBrowser(t *testing.T) {
 	w := newWorldFrom(t, settings{mails: true}, "http://localhost", nil)
 	w.enrollCodes("bob")
 	w.address("bob", "bob@example.org")
-	pass, err := w.admin.Plant(t.Context(), "helga", "Helga at the desk")
+	pass, err := w.setup.Plant(t.Context(), "helga", "Helga at the desk")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
 	"countersign/internal/admin/nouns"
+	"countersign/internal/admin/overview"
 	recoveries "countersign/internal/admin/recovery"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
@@ -385,7 +385,7 @@ func TestRecoveryByASecondPerson(t *testing.T) {
 	if err := d.root.Do(t.Context(), "recovery.open", all, &c); err != nil || c.Phase != recovery.Unsure {
 		t.Fatalf("the case is %+v, %v", c, err)
 	}
-	var o admin.Overview
+	var o overview.Overview
 	if err := d.root.Do(t.Context(), "overview.show", nil, &o); err != nil || o.Recoveries != 1 || o.Unconfirmed != 1 {
 		t.Errorf("the overview counts %d, %d to confirm, %v", o.Recoveries, o.Unconfirmed, err)
 	}

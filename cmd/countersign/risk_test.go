@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/account"
+	"countersign/internal/admin/policy"
 	"countersign/internal/application"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
@@ -68,11 +69,11 @@ func TestAccountAtRisk(t *testing.T) {
 		if got := w.atGate(ada); got != signin.Denied {
 			t.Errorf("at risk the gate answers %s", got)
 		}
-		var shown admin.AccountDetail
+		var shown account.Detail
 		if err := root.Do(t.Context(), "account.show", map[string]any{"name": "ada"}, &shown); err != nil || shown.AtRisk.IsZero() {
 			t.Errorf("shown as at risk since %v, %v", shown.AtRisk, err)
 		}
-		var listed admin.AccountPage
+		var listed account.Page
 		if err := root.Do(t.Context(), "account.list", map[string]any{"state": "at-risk"}, &listed); err != nil || len(listed.Accounts) != 1 || listed.Accounts[0].Name != "ada" {
 			t.Errorf("listed: %+v, %v", listed, err)
 		}
@@ -177,9 +178,9 @@ func TestPolicyOfBeforeIsTold(t *testing.T) {
 	if err := w.plantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
 		t.Fatal(err)
 	}
-	ask := func() admin.PolicyDocument {
+	ask := func() policy.Document {
 		t.Helper()
-		var d admin.PolicyDocument
+		var d policy.Document
 		if err := root.Do(t.Context(), "policy.show", nil, &d); err != nil {
 			t.Fatal(err)
 		}
@@ -191,8 +192,8 @@ func TestPolicyOfBeforeIsTold(t *testing.T) {
 	w.setPolicy("rules:\n  - name: everybody\n    when: '!(account.new && action == \"authenticator.enroll\")'\n    require: two-factors\n" +
 		"  - name: first authenticator\n    when: account.new && action == \"authenticator.enroll\"\n    require: access-pass\n")
 	d := ask()
-	i := slices.IndexFunc(d.Lacks, func(r admin.PolicyRule) bool { return r.Name == "at risk" })
-	if i < 0 || !strings.Contains(d.Lacks[i].Text, "account.at_risk") || slices.ContainsFunc(d.Lacks, func(r admin.PolicyRule) bool { return r.Name == "everybody" }) {
+	i := slices.IndexFunc(d.Lacks, func(r policy.Rule) bool { return r.Name == "at risk" })
+	if i < 0 || !strings.Contains(d.Lacks[i].Text, "account.at_risk") || slices.ContainsFunc(d.Lacks, func(r policy.Rule) bool { return r.Name == "everybody" }) {
 		t.Errorf("it lacks %+v", d.Lacks)
 	}
 	w.later(time.Minute)

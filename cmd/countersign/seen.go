@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/application"
+	"countersign/internal/admin/policy"
 )
 
 // seenVersions are the versions that this command line printed last, by server and thing:
@@ -77,7 +78,7 @@ func (c *client) build(cmd admin.Command) error {
 	}
 	of := all[c.Server]
 	switch cmd := cmd.(type) {
-	case *admin.PolicyChange:
+	case *policy.Change:
 		if cmd.Base == 0 && of[policyThing] != "" {
 			return json.Unmarshal([]byte(of[policyThing]), &cmd.Base)
 		}
@@ -103,11 +104,11 @@ func (c *client) saw(cmd admin.Command, answer json.RawMessage) error {
 		text = quoted
 	}
 	switch cmd := cmd.(type) {
-	case *admin.PolicyShow:
+	case *policy.Show:
 		if cmd.Version == 0 {
 			return c.note(policyThing, text)
 		}
-	case *admin.PolicyChange:
+	case *policy.Change:
 		return c.note(policyThing, text)
 	case *application.Show:
 		return c.note("application/"+cmd.Name, text)

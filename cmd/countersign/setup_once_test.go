@@ -55,7 +55,7 @@ func (w *world) allOf(name, status string) {
 // setUpLink is the code of a new link, as each start prints one.
 func (w *world) setUpLink() string {
 	w.t.Helper()
-	code, err := w.admin.SetupLink(context.Background())
+	code, err := w.setup.Link(context.Background())
 	if err != nil || code == "" {
 		w.t.Fatalf("no set-up link: %v", err)
 	}
@@ -101,7 +101,7 @@ func TestSetUpHappensOnce(t *testing.T) {
 				t.Errorf("%s: an earlier link made another administrator", how)
 			}
 			late.page = form // the page that was open all along
-			if code, err := w.admin.SetupLink(context.Background()); err != nil || code != "" {
+			if code, err := w.setup.Link(context.Background()); err != nil || code != "" {
 				t.Errorf("%s: there is a new set-up link (%v)", how, err)
 			}
 		}

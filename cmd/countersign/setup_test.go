@@ -15,7 +15,7 @@ import (
 // settingUp is a person who has opened the set-up link.
 func (w *world) settingUp() (*person, string) {
 	w.t.Helper()
-	code, err := w.admin.SetupLink(context.Background())
+	code, err := w.setup.Link(context.Background())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestSetUpWithCodes(t *testing.T) {
 	if mallory.status == 200 {
 		t.Error("the set-up link was good a second time")
 	}
-	if again, err := w.admin.SetupLink(context.Background()); err != nil || again != "" {
+	if again, err := w.setup.Link(context.Background()); err != nil || again != "" {
 		t.Errorf("there is an administrator, and another set-up link (%v)", err)
 	}
 }

@@ -215,7 +215,7 @@ var (
 // enrollCodes sets up a password and an authenticator app with a welcome link.
 func (w *world) enrollCodes(name string) *person {
 	w.t.Helper()
-	pass, err := w.admin.Plant(context.Background(), name, "")
+	pass, err := w.setup.Plant(context.Background(), name, "")
 	if err != nil {
 		w.t.Fatal(err)
 	}

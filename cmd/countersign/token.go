@@ -17,23 +17,23 @@ import (
 
 	"golang.org/x/term"
 
-	"countersign/internal/admin"
+	admintoken "countersign/internal/admin/token"
 	"countersign/internal/ticket"
 	"countersign/internal/tokenfile"
 	"countersign/internal/web/api"
 )
 
 type tokenCommand struct {
-	List    do[admin.TokenList]   `cmd:""`
+	List    do[admintoken.List]   `cmd:""`
 	Import  tokenImport           `cmd:"" help:"Say what a token file holds, and with --commit put its tokens into stock: all, or none."`
 	Preview tokenPreview          `cmd:"" help:"Say what importing a token file would do; the same as import without --commit."`
 	Stage   tokenStage            `cmd:"" help:"Send a token file and print what token.import is to be asked with, for programs."`
-	Assign  do[admin.TokenAssign] `cmd:""`
-	Resync  do[admin.TokenResync] `cmd:""`
-	PIN     do[admin.TokenPIN]    `cmd:"" name:"pin"`
-	Lost    do[admin.TokenLost]   `cmd:""`
-	Return  do[admin.TokenReturn] `cmd:""`
-	Revoke  do[admin.TokenRevoke] `cmd:""`
+	Assign  do[admintoken.Assign] `cmd:""`
+	Resync  do[admintoken.Resync] `cmd:""`
+	PIN     do[admintoken.PIN]    `cmd:"" name:"pin"`
+	Lost    do[admintoken.Lost]   `cmd:""`
+	Return  do[admintoken.Return] `cmd:""`
+	Revoke  do[admintoken.Revoke] `cmd:""`
 }
 
 // tokenSource is a token file on this machine. It is read here, so that neither
@@ -128,8 +128,8 @@ func (s *tokenSource) judge(each func(tokenfile.Token) error) (tokenfile.Report,
 func nothing(tokenfile.Token) error { return nil }
 
 // upload sends the tokens of a file that was judged, a part at a time.
-func (s *tokenSource) upload(ctx context.Context, c *client) (admin.TokenBatch, error) {
-	u := &upload{ctx: ctx, client: c, sum: sha256.New(), batch: admin.TokenBatch{Upload: ticket.NewSecret(), File: filepath.Base(s.File)}}
+func (s *tokenSource) upload(ctx context.Context, c *client) (admintoken.Batch, error) {
+	u := &upload{ctx: ctx, client: c, sum: sha256.New(), batch: admintoken.Batch{Upload: ticket.NewSecret(), File: filepath.Base(s.File)}}
 	report, err := s.read("Sending", u.add)
 	if err == nil && !report.OK() {
 		err = fmt.Errorf("%s changed while it was read; nothing was imported", s.File)
@@ -145,8 +145,8 @@ func (s *tokenSource) upload(ctx context.Context, c *client) (admin.TokenBatch, 
 type upload struct {
 	ctx    context.Context
 	client *client
-	batch  admin.TokenBatch
-	rows   []admin.TokenRow
+	batch  admintoken.Batch
+	rows   []admintoken.Row
 	size   int // of the rows, about, in bytes
 	sum    hash.Hash
 }
@@ -156,18 +156,18 @@ type upload struct {
 const partSize = 48 << 10
 
 func (u *upload) add(t tokenfile.Token) error {
-	u.rows = append(u.rows, admin.TokenRow{Line: t.Line, Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm,
+	u.rows = append(u.rows, admintoken.Row{Line: t.Line, Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm,
 		Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Public: t.Public, Private: t.Private, Issued: t.Issued})
 	u.size += 220 + len(t.Serial) + len(t.Manufacturer) + len(t.Suite) + len(t.Public) + 2*len(t.Secret)
-	if len(u.rows) < admin.TokenRowsPerPart && u.size < partSize {
+	if len(u.rows) < admintoken.RowsPerPart && u.size < partSize {
 		return nil
 	}
 	return u.send()
 }
 
 func (u *upload) send() error {
-	cmd := &admin.TokenStage{Upload: u.batch.Upload, Part: u.batch.Parts, Rows: u.rows}
-	var staged admin.TokenStaged
+	cmd := &admintoken.Stage{Upload: u.batch.Upload, Part: u.batch.Parts, Rows: u.rows}
+	var staged admintoken.Staged
 	if _, err := u.client.call(u.ctx, "POST", api.Root+"commands/"+cmd.Action(), cmd, &staged); err != nil {
 		return err
 	}
@@ -227,11 +227,11 @@ func (s *tokenSource) preview(ctx context.Context, conn *connection) error {
 	if err != nil {
 		return err
 	}
-	raw, err := c.do(ctx, &admin.TokenPreview{TokenBatch: batch})
+	raw, err := c.do(ctx, &admintoken.Preview{Batch: batch})
 	if err != nil {
 		return err
 	}
-	var answer admin.TokenPreviewed
+	var answer admintoken.Previewed
 	if err := json.Unmarshal(raw, &answer); err != nil {
 		return err
 	}
@@ -290,7 +290,7 @@ func (t *tokenImport) Run(ctx context.Context, conn *connection) error {
 	if err != nil {
 		return err
 	}
-	answer, err := c.do(ctx, &admin.TokenImport{TokenBatch: batch})
+	answer, err := c.do(ctx, &admintoken.Import{Batch: batch})
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	admintoken "countersign/internal/admin/token"
 	"countersign/internal/audit"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -329,8 +329,8 @@ func TestTokenRowsChangedBehindOurBack(t *testing.T) {
 func TestImportIsWhatWasApproved(t *testing.T) {
 	w := newWorld(t)
 	desk := w.tokenDesk()
-	stage := func(name string) admin.TokenBatch {
-		var b admin.TokenBatch
+	stage := func(name string) admintoken.Batch {
+		var b admintoken.Batch
 		out := desk.does("--json", "token", "stage", desk.file(name+","+secretOf(20, 0)+"\n"), "--format", "oath-csv")
 		if err := json.Unmarshal([]byte(out), &b); err != nil || b.Count != 1 || strings.Contains(out, secretOf(20, 0)) {
 			t.Fatalf("%v: %s", err, out)
@@ -345,8 +345,8 @@ func TestImportIsWhatWasApproved(t *testing.T) {
 	if err := json.Unmarshal(b, &kept); err != nil {
 		t.Fatal(err)
 	}
-	post := func(batch admin.TokenBatch) (int, string) {
-		body, _ := json.Marshal(admin.TokenImport{TokenBatch: batch})
+	post := func(batch admintoken.Batch) (int, string) {
+		body, _ := json.Marshal(admintoken.Import{Batch: batch})
 		req, _ := http.NewRequest("POST", w.base+"/api/v1/commands/token.import", bytes.NewReader(body))
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("Authorization", "Bearer "+kept.Secret)
@@ -363,7 +363,7 @@ func TestImportIsWhatWasApproved(t *testing.T) {
 	swapped.Upload = evil.Upload
 	more.Count = 2
 	none.Upload = ticket.NewSecret()
-	for name, batch := range map[string]admin.TokenBatch{"swapped": swapped, "another count": more, "nothing sent": none} {
+	for name, batch := range map[string]admintoken.Batch{"swapped": swapped, "another count": more, "nothing sent": none} {
 		if status, answer := post(batch); status < 400 {
 			t.Errorf("%s: %d %s", name, status, answer)
 		}

@@ -10,6 +10,7 @@ import (
 	"countersign/internal/admin"
 	applications "countersign/internal/admin/application"
 	admingroup "countersign/internal/admin/group"
+	"countersign/internal/admin/policy"
 	"countersign/internal/application"
 	"countersign/internal/signin"
 	"countersign/internal/store/storetest"
@@ -36,7 +37,7 @@ func TestPolicyAndWhatItNamesAreChangedOneByOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.plantApplication(application.Application{Name: app, Kind: "web", Tier: application.Standard, Protocol: "forward-auth"}, map[string]any{"hosts": []string{app + ".test"}})
-			commands := []admin.Command{&admin.PolicyChange{Body: mentioning(group, app), Base: w.policyVersion()}, &admingroup.Remove{Name: group}, &applications.Remove{Name: app}}
+			commands := []admin.Command{&policy.Change{Body: mentioning(group, app), Base: w.policyVersion()}, &admingroup.Remove{Name: group}, &applications.Remove{Name: app}}
 			grants := make([]signin.Grant, len(commands))
 			for i, c := range commands {
 				g, err := o.grant(ctx, c)
@@ -98,7 +99,7 @@ func TestADocumentThatMentionsWhatIsGone(t *testing.T) {
 	if err != nil || len(p.Gone()) != 2 {
 		t.Errorf("a server that starts: %v, %v", p.Gone(), err)
 	}
-	var shown admin.PolicyDocument
+	var shown policy.Document
 	if err := o.Do(t.Context(), "policy.show", map[string]any{}, &shown); err != nil || !slices.Contains(shown.Gone, `group "lost"`) {
 		t.Errorf("policy show does not say it: %v, %v", shown.Gone, err)
 	}

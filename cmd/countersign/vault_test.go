@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/coverage"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/config"
@@ -66,7 +66,7 @@ func (v *vault) people(gateway *testbed.SMSGateway) {
 	v.desk = v.clerk()
 	v.equipment()
 	for _, name := range []string{"helga", "carl", "gone"} {
-		if _, err := v.admin.Plant(context.Background(), name, ""); err != nil {
+		if _, err := v.setup.Plant(context.Background(), name, ""); err != nil {
 			v.t.Fatal(err)
 		}
 	}
@@ -100,7 +100,7 @@ func (v *vault) things() {
 func (v *vault) drilled(blocked attack.Proof) {
 	v.t.Helper()
 	at := v.now()
-	report, err := admin.SignDrill(v.keys, attack.DrillReport{Began: at.Add(-time.Hour), Ended: at, By: "a test", Results: []attack.DrillResult{
+	report, err := coverage.SignDrill(v.keys, attack.DrillReport{Began: at.Add(-time.Hour), Ended: at, By: "a test", Results: []attack.DrillResult{
 		{Row: "T1133", Application: "vpn", Blocked: blocked, Audited: attack.Held, Honest: attack.Held, Control: attack.NotRun, Closed: attack.NotRun, Time: at}}})
 	if err != nil {
 		v.t.Fatal(err)
@@ -126,7 +126,7 @@ func (v *vault) underWay() {
 	asking.get("/recovery")
 	asking.post("/recovery", "name", "carl")
 	v.asks = shownNumber.FindStringSubmatch(asking.page)[1]
-	if _, err := v.admin.Plant(context.Background(), "newcomer", ""); err != nil { // the link stays open
+	if _, err := v.setup.Plant(context.Background(), "newcomer", ""); err != nil { // the link stays open
 		v.t.Fatal(err)
 	}
 	v.begin(line("root", "a wrong password", ""))

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/admin"
+	passes "countersign/internal/admin/pass"
 	recoveries "countersign/internal/admin/recovery"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
@@ -78,7 +78,7 @@ func TestStolenPassIsWorthNothingAlone(t *testing.T) {
 			w.revokes(desk, "ada", "totp")
 			w.later(9 * time.Hour)
 			attack(w, desk)
-			var pass admin.Pass
+			var pass passes.Pass
 			if err := desk.Do(t.Context(), "pass.issue", map[string]any{"account": "ada", "note": "seen in person"}, &pass); err != nil {
 				return // and nobody is let in
 			}

@@ -1,127 +1,49 @@
 // Package admin is what administrators may do and see: one [Command] for each.
 //
-// It owns the list of commands, what each needs to know, and the entry that
-// each leaves. It does not decide who may: a command is done only with a Grant
-// that signin made for exactly its action and its object. The console, the API
-// and the command line all come through [Admin.Do], which hands each to its desk: what
-// the commands about one thing use, and no more. Its one invariant: no
-// command changes anything without such a Grant and an entry that names it.
+// It owns what all commands have in common: how one is described, approved by its exact
+// text, done, refused and written down. It does not decide who may: a command is done only
+// with a Grant that signin made for exactly its action and its object. What each command
+// does stands in the folder of its noun, which knows this room and is not known here; the
+// room nouns puts the list together. The console, the API and the command line all come
+// through [Admin.Do], which hands each to its desk: what the commands about one thing use,
+// and no more. Its one invariant: no command changes anything without such a Grant and an
+// entry that names it.
 package admin
 
 import (
 	"context"
 	"errors"
-	"net/url"
 	"time"
 
-	"countersign/internal/admin/guard"
-	"countersign/internal/application"
-	"countersign/internal/assurance"
-	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
-	"countersign/internal/enrollment"
 	"countersign/internal/failure"
-	"countersign/internal/keyring"
-	"countersign/internal/notify"
-	"countersign/internal/offline"
-	"countersign/internal/policy"
-	"countersign/internal/protocol"
-	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
-	"countersign/internal/ticket"
 )
 
 // Parts are what an Admin works on.
 type Parts struct {
-	DB             *store.DB
-	Keys           *keyring.Keyring
-	Accounts       *directory.Accounts
-	Credentials    *directory.Credentials
-	Milestones     *directory.Milestones
-	Stock          *directory.Tokens
-	Survey         *directory.Survey
-	Groups         *directory.Groups
-	Applications   *application.Catalogue
-	Enrolled       enrollment.Pieces
-	Recoveries     recovery.Pieces
-	Offline        *offline.Lists
-	Sessions       *session.Sessions
-	SessionEndings *session.Endings
-	Tickets        *ticket.Tickets
-	Rules          *signin.Rules
-	Outbox         *notify.Outbox
-	// Tokens make what hardware tokens keep, and PINs what stands in front of their codes.
-	Tokens enrollment.TokenKinds
-	PINs   enrollment.PINKinds
-	// Forget deletes what other rooms keep of an account, when it is removed.
-	Forget []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
-	// Known are the names that a policy may mention.
-	Known func(ctx context.Context, r store.Reader) (policy.Known, error)
-	// Protocols are those that applications can ask by.
-	Protocols protocol.List
-	// Engine is asked what it would decide; it is never asked for a Grant.
-	Engine *signin.Engine
-	// Loosened are the exceptions that the configuration makes at this moment.
-	Loosened  func() []attack.Exception
-	PublicURL *url.URL
-	Dormant   time.Duration
-	Now       func() time.Time
-
-	// List is every command, and Desks where those are done that are not done here.
-	List  List
+	DB       *store.DB
+	Accounts *directory.Accounts
+	Sessions *session.Sessions
+	// Desks are where commands are done.
 	Desks []Desk
+	Now   func() time.Time
 }
 
 // Admin does commands.
 type Admin struct {
-	Book
-	guard.Giving
-	db             *store.DB
-	people         *directory.Accounts
-	credentials    *directory.Credentials
-	milestones     *directory.Milestones
-	survey         *directory.Survey
-	groups         *directory.Groups
-	engine         *signin.Engine
-	dormant        time.Duration
-	now            func() time.Time
-	list           List
-	elsewhere      []Desk
-	keys           *keyring.Keyring
-	applications   *application.Catalogue
-	listing        *enrollment.Listing
-	endings        *enrollment.Endings
-	passes         *enrollment.Passes
-	notices        *enrollment.Notices
-	cases          *recovery.Cases
-	stops          *recovery.Stops
-	owners         *recovery.Owners
-	sessions       *session.Sessions
-	sessionEndings *session.Endings
-	tickets        *ticket.Tickets
-	rules          *signin.Rules
-	outbox         *notify.Outbox
-	forget         []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
-	known          func(ctx context.Context, r store.Reader) (policy.Known, error)
-	protocols      protocol.List
-	loosened       func() []attack.Exception
-	publicURL      *url.URL
-
-	desks
+	db       *store.DB
+	people   *directory.Accounts
+	sessions *session.Sessions
+	desks    []Desk
+	now      func() time.Time
 }
 
 // New makes an Admin.
-func New(p Parts) *Admin {
-	return &Admin{
-		Book: NewBook(p.DB), Giving: guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now), db: p.DB, people: p.Accounts, credentials: p.Credentials, milestones: p.Milestones, survey: p.Survey, groups: p.Groups, engine: p.Engine, dormant: p.Dormant, now: p.Now, list: p.List, elsewhere: p.Desks, keys: p.Keys, applications: p.Applications, listing: p.Enrolled.Listing, endings: p.Enrolled.Endings, passes: p.Enrolled.Passes, notices: p.Enrolled.Notices, cases: p.Recoveries.Cases, stops: p.Recoveries.Stops, owners: p.Recoveries.Owners,
-		sessions: p.Sessions, sessionEndings: p.SessionEndings, tickets: p.Tickets, rules: p.Rules, outbox: p.Outbox,
-		forget: p.Forget, known: p.Known, protocols: p.Protocols,
-		loosened: p.Loosened, publicURL: p.PublicURL, desks: newDesks(p),
-	}
-}
+func New(p Parts) *Admin { return &Admin{p.DB, p.Accounts, p.Sessions, p.Desks, p.Now} }
 
 // Command is one thing that can be asked for. Object is the exact text of what
 // it is done to: what an approval names and a person reads before approving.

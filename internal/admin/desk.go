@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 
-	"countersign/internal/admin/guard"
 	"countersign/internal/signin"
 )
 
@@ -59,36 +58,12 @@ func at[D any](c DoneAt[D], desk D) task {
 	return t
 }
 
-// desks are those that an Admin has.
-type desks struct {
-	ofTokens *tokenDesk
-	ofStock  *stockDesk
-}
-
-func newDesks(p Parts) desks {
-	b, m := NewBook(p.DB), guard.New(p.Accounts, p.Engine)
-	h := guard.NewGiving(m, p.Dormant, p.Now)
-	return desks{
-		ofTokens: &tokenDesk{b, h, p.DB, p.Accounts, p.Credentials, p.Stock, p.Engine, p.Now, p.Enrolled.Enrollments, p.Enrolled.Endings, p.Enrolled.Notices, p.Enrolled.PINs, p.Tokens, p.PINs},
-		ofStock:  &stockDesk{b, p.DB, p.Stock, p.Tickets, p.Tokens},
-	}
-}
-
-// task finds the desk of a command; false is a command of another room. Those
-// without a desk of their own are done by the Admin.
+// task finds the desk of a command; false is a command of another room.
 func (a *Admin) task(c Command) (task, bool) {
-	for _, desk := range a.elsewhere {
+	for _, desk := range a.desks {
 		if t, ok := desk(c); ok {
 			return t, true
 		}
-	}
-	switch c := c.(type) {
-	case DoneAt[*tokenDesk]:
-		return at(c, a.ofTokens), true
-	case DoneAt[*stockDesk]:
-		return at(c, a.ofStock), true
-	case DoneAt[*Admin]:
-		return at(c, a), true
 	}
 	return task{}, false
 }

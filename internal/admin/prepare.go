@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"countersign/internal/assurance"
 	"countersign/internal/failure"
 	"countersign/internal/text"
 )
@@ -104,27 +103,4 @@ func Listed(all []string) string {
 		out[i] = text.Name(one)
 	}
 	return strings.Join(out, " ")
-}
-
-// authenticatorOf tells of one authenticator of somebody.
-func (a *Admin) authenticatorOf(ctx context.Context, name string, id int64) (string, error) {
-	d, err := a.people.Find(ctx, a.db, name)
-	if err != nil {
-		return "", err
-	}
-	c, err := a.credentials.Get(ctx, a.db, d.ID, assurance.CredentialID(id))
-	if err != nil {
-		return "", err
-	}
-	shown := a.listing.Describe(c)
-	return shown.Title + " " + text.Quote(shown.Label), nil
-}
-
-// token names a token and whose it is.
-func (t *Told) token(serial string) string {
-	out := "token " + text.Name(serial)
-	if t.What != "" {
-		out += " " + t.What
-	}
-	return out
 }

@@ -7,60 +7,138 @@
 package nouns
 
 import (
+	"context"
+	"net/url"
 	"slices"
-	"strings"
+	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/account"
+	"countersign/internal/admin/administrators"
 	"countersign/internal/admin/application"
 	"countersign/internal/admin/audit"
+	"countersign/internal/admin/authenticator"
 	"countersign/internal/admin/certificate"
+	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/group"
 	"countersign/internal/admin/key"
 	"countersign/internal/admin/offline"
+	"countersign/internal/admin/overview"
+	"countersign/internal/admin/pass"
+	"countersign/internal/admin/policy"
 	"countersign/internal/admin/prompts"
 	"countersign/internal/admin/quiet"
 	"countersign/internal/admin/recovery"
+	"countersign/internal/admin/session"
+	"countersign/internal/admin/survey"
+	"countersign/internal/admin/token"
+	applications "countersign/internal/application"
+	"countersign/internal/assurance"
+	"countersign/internal/attack"
+	"countersign/internal/directory"
+	"countersign/internal/enrollment"
+	hosts "countersign/internal/offline"
+	policies "countersign/internal/policy"
+	"countersign/internal/protocol"
+	recoveries "countersign/internal/recovery"
+	sessions "countersign/internal/session"
 	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
 )
 
 // Commands lists every command.
 func Commands() admin.List {
-	all := slices.Concat(admin.Here(), application.Commands(), audit.Commands(), certificate.Commands(), group.Commands(), key.Commands(),
-		offline.Commands(), prompts.Commands(), quiet.Commands(), recovery.Commands())
-	order := []string{"overview", "account", "pass", "recovery", "key", "session", "authenticator", "prompts", "quiet", "certificate", "token", "offline", "group", "application", "policy", "coverage", "drill", "audit"}
-	place := func(s admin.Spec) int {
-		noun, _, _ := strings.Cut(s.Action, ".")
-		return slices.Index(order, noun)
-	}
-	slices.SortStableFunc(all, func(a, b admin.Spec) int { return place(a) - place(b) })
-	return all
+	return slices.Concat(overview.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), session.Commands(),
+		authenticator.Commands(), prompts.Commands(), quiet.Commands(), certificate.Commands(), token.Commands(), offline.Commands(),
+		group.Commands(), application.Commands(), policy.Commands(), coverage.Commands(), audit.Commands())
 }
 
 // Parts are what all commands work on.
-type Parts = admin.Parts
+type Parts struct {
+	DB             *store.DB
+	Accounts       *directory.Accounts
+	Credentials    *directory.Credentials
+	Stock          *directory.Tokens
+	Survey         *directory.Survey
+	Groups         *directory.Groups
+	Applications   *applications.Catalogue
+	Enrolled       enrollment.Pieces
+	Recoveries     recoveries.Pieces
+	Offline        *hosts.Lists
+	Sessions       *sessions.Sessions
+	SessionEndings *sessions.Endings
+	Tickets        *ticket.Tickets
+	Rules          *signin.Rules
+	Passes         *pass.Passes
+	Coverage       *coverage.Kept
+	Administrators *administrators.Administrators
+	// Tokens make what hardware tokens keep, and PINs what stands in front of their codes.
+	Tokens enrollment.TokenKinds
+	PINs   enrollment.PINKinds
+	// Forget deletes what other rooms keep of an account, when it is removed.
+	Forget []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
+	// Known are the names that a policy may mention.
+	Known func(ctx context.Context, r store.Reader) (policies.Known, error)
+	// Protocols are those that applications can ask by.
+	Protocols protocol.List
+	// Engine is asked what it would decide; it is never asked for a Grant.
+	Engine *signin.Engine
+	// Loosened are the exceptions that the configuration makes at this moment.
+	Loosened  func() []attack.Exception
+	PublicURL *url.URL
+	Dormant   time.Duration
+	Now       func() time.Time
+}
 
 // New makes what does them.
 func New(p Parts) *admin.Admin {
-	p.List, p.Desks = Commands(), desks(p)
-	return admin.New(p)
+	return admin.New(admin.Parts{DB: p.DB, Accounts: p.Accounts, Sessions: p.Sessions, Desks: slices.Concat(people(p), things(p), rules(p)), Now: p.Now})
 }
 
-func desks(p Parts) []admin.Desk {
+// people are the desks about accounts and what they sign in with.
+func people(p Parts) []admin.Desk {
+	return slices.Concat(
+		account.Desks(account.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Engine: p.Engine, Listing: p.Enrolled.Listing, Passes: p.Enrolled.Passes, Sessions: p.Sessions, Endings: p.SessionEndings, Stops: p.Recoveries.Stops, Forget: p.Forget, Dormant: p.Dormant, Now: p.Now}),
+		token.Desks(token.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Stock: p.Stock, Engine: p.Engine, Enrolled: p.Enrolled, Tickets: p.Tickets, Kinds: p.Tokens, PINs: p.PINs, Dormant: p.Dormant, Now: p.Now}),
+		[]admin.Desk{
+			pass.Desk(pass.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Notices: p.Enrolled.Notices, Stops: p.Recoveries.Stops, Passes: p.Passes, Dormant: p.Dormant, Now: p.Now}),
+			recovery.Desk(recovery.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Notices: p.Enrolled.Notices, Recoveries: p.Recoveries, Dormant: p.Dormant, Now: p.Now}),
+			key.Desk(key.Parts{DB: p.DB, Accounts: p.Accounts, Keys: p.Enrolled.Keys, Commands: Commands, Now: p.Now}),
+			session.Desk(session.Parts{DB: p.DB, Accounts: p.Accounts, Endings: p.SessionEndings, Stops: p.Recoveries.Stops}),
+			authenticator.Desk(authenticator.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Listing: p.Enrolled.Listing, Endings: p.Enrolled.Endings, Notices: p.Enrolled.Notices}),
+			certificate.Desk(certificate.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Enrollments: p.Enrolled.Enrollments, Listing: p.Enrolled.Listing, Dormant: p.Dormant, Now: p.Now}),
+		})
+}
+
+// things are the desks about groups, applications, hosts and requests to approve.
+func things(p Parts) []admin.Desk {
 	var pushes *signin.Pushes
 	var approvals *signin.Approvals
-	var strangers *signin.Strangers
 	if p.Engine != nil { // there is none where only the list is of use
-		pushes, approvals, strangers = p.Engine.Pushes, p.Engine.Approvals, p.Engine.Strangers
+		pushes, approvals = p.Engine.Pushes, p.Engine.Approvals
 	}
 	return []admin.Desk{
-		recovery.Desk(recovery.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Notices: p.Enrolled.Notices, Recoveries: p.Recoveries, Dormant: p.Dormant, Now: p.Now}),
-		key.Desk(key.Parts{DB: p.DB, Accounts: p.Accounts, Keys: p.Enrolled.Keys, Commands: Commands, Now: p.Now}),
-		prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: approvals, Now: p.Now}),
-		quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: pushes, Notices: p.Enrolled.Notices}),
-		certificate.Desk(certificate.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Enrollments: p.Enrolled.Enrollments, Listing: p.Enrolled.Listing, Dormant: p.Dormant, Now: p.Now}),
-		offline.Desk(offline.Parts{DB: p.DB, Offline: p.Offline}),
 		group.Desk(group.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}),
 		application.Desk(application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL}),
-		audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: strangers}),
+		offline.Desk(offline.Parts{DB: p.DB, Offline: p.Offline}),
+		prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: approvals, Now: p.Now}),
+		quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: pushes, Notices: p.Enrolled.Notices}),
 	}
+}
+
+// rules are the desks about the policy, what it comes to, and the log.
+func rules(p Parts) []admin.Desk {
+	var strangers *signin.Strangers
+	if p.Engine != nil {
+		strangers = p.Engine.Strangers
+	}
+	everybody := survey.New(survey.Parts{DB: p.DB, Accounts: p.Survey, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, Commands: Commands(), Dormant: p.Dormant, Now: p.Now})
+	return slices.Concat(
+		policy.Desks(policy.Parts{DB: p.DB, Engine: p.Engine, Rules: p.Rules, Applications: p.Applications, Protocols: p.Protocols, Survey: everybody, Known: p.Known, Now: p.Now}),
+		coverage.Desks(coverage.Parts{DB: p.DB, Kept: p.Coverage, Rules: p.Rules, Survey: everybody, Administrators: p.Administrators, Mails: func() bool { return p.Recoveries.Owners.Mails() }, Reading: Commands().Reading(), Loosened: p.Loosened, PublicURL: p.PublicURL, Dormant: p.Dormant, Now: p.Now}),
+		[]admin.Desk{
+			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Dormant: p.Dormant, Now: p.Now}),
+			audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: strangers}),
+		})
 }

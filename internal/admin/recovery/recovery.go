@@ -38,14 +38,16 @@ func Commands() []admin.Spec {
 
 // Parts are what the commands work on.
 type Parts struct {
-	DB         *store.DB
-	Accounts   *directory.Accounts
-	Groups     *directory.Groups
-	Engine     *signin.Engine
-	Notices    *enrollment.Notices
-	Recoveries recovery.Pieces
-	Dormant    time.Duration
-	Now        func() time.Time
+	DB          *store.DB
+	Accounts    *directory.Accounts
+	Credentials *directory.Credentials
+	Groups      *directory.Groups
+	Endings     *enrollment.Endings
+	Engine      *signin.Engine
+	Notices     *enrollment.Notices
+	Recoveries  recovery.Pieces
+	Dormant     time.Duration
+	Now         func() time.Time
 }
 
 // Desk is where the commands are done.

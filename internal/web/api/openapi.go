@@ -142,6 +142,8 @@ func schemaName(t reflect.Type) string {
 // keptNames are those under which clients were made from the document: they stay.
 var keptNames = map[string]string{
 	"AuditAlarm": "Alarm", "AuditAlarmPage": "Alarms", "GroupMemberAdd": "MemberAdd", "GroupMemberRemove": "MemberRemove", "PromptsDay": "PromptDay",
+	"CoverageDeclared": "Declared", "CoverageDrillRecord": "DrillRecord", "CoverageRecorded": "Recorded",
+	"PolicyExplainedAbility": "ExplainedAbility", "PolicyExplainedRule": "ExplainedRule",
 }
 
 func (d *schemas) fields(t reflect.Type) object {

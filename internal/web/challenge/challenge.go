@@ -16,7 +16,8 @@ import (
 	"slices"
 	"time"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/pass"
+	"countersign/internal/admin/setup"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/recovery"
@@ -36,7 +37,8 @@ type Parts struct {
 	Sessions *session.Sessions
 	Endings  *session.Endings
 	Errands  *session.Errands
-	Admin    *admin.Admin
+	Welcomes *pass.Passes
+	Setup    *setup.Setup
 	Requests *recovery.Requests
 	Openings *recovery.Openings
 	Passes   *recovery.Passes
@@ -46,24 +48,25 @@ type Parts struct {
 
 // Challenge serves the pages.
 type Challenge struct {
-	browser  Browser
-	look     *look.Look
-	engine   *signin.Engine
-	sessions *session.Sessions
-	endings  *session.Endings
-	errands  *session.Errands
-	admin    *admin.Admin
-	requests *recovery.Requests
-	openings *recovery.Openings
-	passes   *recovery.Passes
-	stops    *recovery.Stops
-	now      func() time.Time
-	pages    *look.Set
+	browser   Browser
+	look      *look.Look
+	engine    *signin.Engine
+	sessions  *session.Sessions
+	endings   *session.Endings
+	errands   *session.Errands
+	welcomes  *pass.Passes
+	settingUp *setup.Setup
+	requests  *recovery.Requests
+	openings  *recovery.Openings
+	passes    *recovery.Passes
+	stops     *recovery.Stops
+	now       func() time.Time
+	pages     *look.Set
 }
 
 // New prepares the pages.
 func New(p Parts) *Challenge {
-	return &Challenge{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, endings: p.Endings, errands: p.Errands, admin: p.Admin, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now,
+	return &Challenge{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, endings: p.Endings, errands: p.Errands, welcomes: p.Welcomes, settingUp: p.Setup, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now,
 		pages: p.Look.Load(files)}
 }
 
@@ -377,7 +380,7 @@ func (c *Challenge) signOut(w http.ResponseWriter, r *http.Request) error {
 
 func (c *Challenge) welcome(w http.ResponseWriter, r *http.Request) error {
 	code := r.URL.Query().Get("code")
-	name, _, err := c.admin.Welcome(r.Context(), code)
+	name, _, err := c.welcomes.Welcome(r.Context(), code)
 	if err != nil {
 		return err
 	}
@@ -398,7 +401,7 @@ func (c *Challenge) accept(w http.ResponseWriter, r *http.Request) error {
 	if name := r.PostForm.Get("name"); name != "" {
 		return c.passIn(w, r, name, r.PostForm.Get("pass"))
 	}
-	name, pass, err := c.admin.Welcome(r.Context(), r.PostForm.Get("code"))
+	name, pass, err := c.welcomes.Welcome(r.Context(), r.PostForm.Get("code"))
 	if err != nil {
 		return err
 	}
@@ -438,16 +441,16 @@ func (c *Challenge) hold(w http.ResponseWriter, r *http.Request, e session.Erran
 
 func (c *Challenge) setup(w http.ResponseWriter, r *http.Request) error {
 	code := r.URL.Query().Get("code")
-	if err := c.admin.SetupOpen(r.Context(), code); err != nil {
+	if err := c.settingUp.Open(r.Context(), code); err != nil {
 		return err
 	}
-	return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Data: admin.Newcomer{Code: code}})
+	return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Data: setup.Newcomer{Code: code}})
 }
 
 func (c *Challenge) setUp(w http.ResponseWriter, r *http.Request) error {
 	f := r.PostForm
-	n := admin.Newcomer{Code: f.Get("code"), Name: f.Get("name"), Display: f.Get("display"), Mail: f.Get("mail"), Codes: f.Get("with") == "codes"}
-	pass, err := c.admin.Setup(r.Context(), n)
+	n := setup.Newcomer{Code: f.Get("code"), Name: f.Get("name"), Display: f.Get("display"), Mail: f.Get("mail"), Codes: f.Get("with") == "codes"}
+	pass, err := c.settingUp.Administrator(r.Context(), n)
 	if class := failure.ClassOf(err); err != nil && (class == failure.Invalid || class == failure.Conflict) {
 		return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Status: http.StatusBadRequest, Problem: failure.Public(err), Data: n})
 	}

@@ -7,18 +7,22 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	"countersign/internal/admin/audit"
+	"countersign/internal/admin/authenticator"
 	"countersign/internal/admin/group"
 	"countersign/internal/admin/key"
 	"countersign/internal/admin/nouns"
+	"countersign/internal/admin/pass"
 	"countersign/internal/admin/quiet"
+	sessions "countersign/internal/admin/session"
 	"countersign/internal/session"
 	"countersign/internal/web/look"
 )
 
 type accountView struct {
 	kinds func(list string) string
-	admin.AccountDetail
+	account.Detail
 	Path    string
 	Tags    []tag
 	Forms   map[string]*form
@@ -46,7 +50,7 @@ func (a accountView) Standing() bool { return a.State == "active" && !a.Dormant 
 // account shows one account; which is the form that was sent, if one was.
 func (v *visit) account(which string, f *form) error {
 	name := v.r.PathValue("name")
-	d, err := read[admin.AccountDetail](v, &admin.AccountShow{Name: name})
+	d, err := read[account.Detail](v, &account.Show{Name: name})
 	if err != nil {
 		return err
 	}
@@ -58,7 +62,7 @@ func (v *visit) account(which string, f *form) error {
 	if err != nil {
 		return err
 	}
-	view := accountView{AccountDetail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(d.Account), History: v.tellAll(log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.look.Kinds}
+	view := accountView{Detail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(d.Account), History: v.tellAll(log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.look.Kinds}
 	view.Joins = []choice{{"", "Choose a group"}}
 	for _, g := range groups {
 		if !slices.Contains(d.Groups, g.Name) {
@@ -102,23 +106,23 @@ func (c *Console) accountForms() []change {
 			page:  func(*visit) string { return "/console/new-account" },
 			again: (*visit).newAccount,
 			read: func(_ *visit, f *form) admin.Command {
-				return &admin.AccountCreate{Name: f.must("name", "Every account needs a name."), Display: f.text("display"), Mail: f.text("mail"), Kind: f.text("kind"), Groups: f.values["groups"]}
+				return &account.Create{Name: f.must("name", "Every account needs a name."), Display: f.text("display"), Mail: f.text("mail"), Kind: f.text("kind"), Groups: f.values["groups"]}
 			},
 			done: func(v *visit, _ *form, answer any) error {
-				made := answer.(admin.Account)
+				made := answer.(account.Account)
 				return v.done(under(accountsPath, made.Name), "The account was made. It can do nothing yet: issue a pass, so that its owner can set up how they sign in.")
 			}},
-		c.on("suspend", "account.suspend", func(name string, f *form) admin.Command { return &admin.AccountSuspend{Name: name, Reason: why(f)} },
+		c.on("suspend", "account.suspend", func(name string, f *form) admin.Command { return &account.Suspend{Name: name, Reason: why(f)} },
 			backToAccount("The account is suspended, and its sessions have ended.")),
-		c.on("resume", "account.resume", func(name string, f *form) admin.Command { return &admin.AccountResume{Name: name, Reason: why(f)} },
+		c.on("resume", "account.resume", func(name string, f *form) admin.Command { return &account.Resume{Name: name, Reason: why(f)} },
 			backToAccount("The account is awake again.")),
 		c.on("pass", "pass.issue", func(name string, f *form) admin.Command {
 			seconds, err := strconv.Atoi(f.text("lifetime"))
 			if err != nil {
 				f.wrong("lifetime", "Choose how long the pass is good.")
 			}
-			return &admin.PassIssue{Account: name, Lifetime: seconds, Note: f.must("note", "Say how you made sure who it is: met, called back, an identity card.")}
-		}, func(v *visit, _ *form, answer any) error { return v.pass(answer.(admin.Pass)) }),
+			return &pass.Issue{Account: name, Lifetime: seconds, Note: f.must("note", "Say how you made sure who it is: met, called back, an identity card.")}
+		}, func(v *visit, _ *form, answer any) error { return v.pass(answer.(pass.Pass)) }),
 		c.on("key", "key.issue", func(name string, f *form) admin.Command {
 			days, err := strconv.Atoi(f.text("days"))
 			if err != nil {
@@ -127,25 +131,25 @@ func (c *Console) accountForms() []change {
 			return &key.Issue{Account: name, Actions: f.values["actions"], Networks: f.lines("networks"), Days: days, Note: f.must("note", "Say what the key is for.")}
 		}, func(v *visit, _ *form, answer any) error { return v.key(answer.(key.Key)) }),
 		c.on("end-session", "session.end", func(name string, f *form) admin.Command {
-			return &admin.SessionEnd{Account: name, Number: f.must("number", "Choose a session."), Reason: f.text("reason")}
+			return &sessions.End{Account: name, Number: f.must("number", "Choose a session."), Reason: f.text("reason")}
 		}, backToAccount("That session has ended.")),
 		c.on("end-sessions", "session.end", func(name string, f *form) admin.Command {
-			return &admin.SessionEnd{Account: name, Reason: f.text("reason")}
+			return &sessions.End{Account: name, Reason: f.text("reason")}
 		}, backToAccount("All sessions of the account have ended.")),
 		c.on("revoke", "authenticator.revoke", func(name string, f *form) admin.Command {
 			id, err := strconv.ParseInt(f.text("id"), 10, 64)
 			if err != nil {
 				f.wrong("id", "Choose what to revoke.")
 			}
-			return &admin.AuthenticatorRevoke{Account: name, ID: id, Reason: why(f)}
+			return &authenticator.Revoke{Account: name, ID: id, Reason: why(f)}
 		}, backToAccount("It was revoked, and its owner is told.")),
-		c.on("clear-risk", "account.clear-risk", func(name string, f *form) admin.Command { return &admin.AccountClearRisk{Name: name, Reason: why(f)} },
+		c.on("clear-risk", "account.clear-risk", func(name string, f *form) admin.Command { return &account.ClearRisk{Name: name, Reason: why(f)} },
 			backToAccount("The account is at risk no more.")),
-		c.on("open", "account.open", func(name string, f *form) admin.Command { return &admin.AccountOpen{Name: name, Reason: why(f)} },
+		c.on("open", "account.open", func(name string, f *form) admin.Command { return &account.Open{Name: name, Reason: why(f)} },
 			backToAccount("Wrong answers were forgotten; all that was closed is open again.")),
 		c.on("quiet", "quiet.clear", func(name string, f *form) admin.Command { return &quiet.Clear{Account: name, Reason: why(f)} },
 			backToAccount("Their quiet hours were taken away, and they are told.")),
-		c.on("remove", "account.remove", func(name string, _ *form) admin.Command { return &admin.AccountRemove{Name: name} },
+		c.on("remove", "account.remove", func(name string, _ *form) admin.Command { return &account.Remove{Name: name} },
 			func(v *visit, _ *form, _ any) error { return v.done(accountsPath, "The account was removed for good.") }),
 		c.on("join", "group.member.add", func(name string, f *form) admin.Command {
 			return &group.MemberAdd{Group: f.must("group", "Choose a group."), Account: name}
@@ -157,12 +161,12 @@ func (c *Console) accountForms() []change {
 }
 
 type passView struct {
-	admin.Pass
+	pass.Pass
 	Path, Good string
 }
 
 // pass shows an issued pass, this once.
-func (v *visit) pass(p admin.Pass) error {
+func (v *visit) pass(p pass.Pass) error {
 	return v.show(sheet{template: "pass", title: "A temporary access pass", here: accountsPath,
 		data: passView{p, under(accountsPath, p.Account), good(p.Expires, v.look.Now())}})
 }

@@ -4,7 +4,7 @@ import (
 	"net/url"
 	"slices"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	"countersign/internal/admin/group"
 	"countersign/internal/directory"
 	"countersign/internal/web/look"
@@ -24,7 +24,7 @@ func (c *Console) accountRoutes() []look.Route {
 type tag struct{ Text, Class string }
 
 // tagsOf says what is to be known of an account at a glance.
-func tagsOf(a admin.Account) []tag {
+func tagsOf(a account.Account) []tag {
 	var out []tag
 	if a.State != "active" {
 		out = append(out, tag{"suspended", "bad"})
@@ -51,7 +51,7 @@ func tagsOf(a admin.Account) []tag {
 	return out
 }
 
-func lacking(a admin.Account) tag {
+func lacking(a account.Account) tag {
 	switch {
 	case len(a.Kinds) == 0:
 		return tag{"waiting for a pass", "warn"}
@@ -62,12 +62,12 @@ func lacking(a admin.Account) tag {
 }
 
 type accountRow struct {
-	admin.Account
+	account.Account
 	Path string
 	Tags []tag
 }
 
-func rowsOf(accounts []admin.Account) []accountRow {
+func rowsOf(accounts []account.Account) []accountRow {
 	out := make([]accountRow, len(accounts))
 	for i, a := range accounts {
 		out[i] = accountRow{a, under(accountsPath, a.Name), tagsOf(a)}
@@ -91,7 +91,7 @@ func (accountsView) States() []choice { return accountStates }
 func (v *visit) accounts() error {
 	q := v.r.URL.Query()
 	f := typed(q)
-	page, err := read[admin.AccountPage](v, &admin.AccountList{Query: f.text("q"), State: f.text("state"), After: q.Get("after")})
+	page, err := read[account.Page](v, &account.List{Query: f.text("q"), State: f.text("state"), After: q.Get("after")})
 	if err != nil {
 		return err
 	}

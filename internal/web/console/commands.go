@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/failure"
 	"countersign/internal/web/look"
@@ -34,7 +35,7 @@ func (c *Console) commandRoutes() []look.Route {
 }
 
 func (v *visit) commands() error {
-	if _, err := v.admit(&admin.AccountList{}); err != nil {
+	if _, err := v.admit(&account.List{}); err != nil {
 		return err
 	}
 	return v.show(sheet{template: "commands", title: "All commands", here: "/console/commands", data: nouns.Commands()})
@@ -48,7 +49,7 @@ type commandView struct {
 
 // command shows one command's form, with what was typed or an empty command.
 func (v *visit) command(s admin.Spec, f *form, answer string) error {
-	if _, err := v.admit(&admin.AccountList{}); err != nil {
+	if _, err := v.admit(&account.List{}); err != nil {
 		return err
 	}
 	if f == nil {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/coverage"
 	"countersign/internal/web/look"
 )
 
@@ -20,12 +21,12 @@ func (c *Console) coverageRoutes() []look.Route {
 	return append(routes, c.routes(
 		change{path: coveragePath + "/declare", action: "coverage.declare", page: page, again: (*visit).declare,
 			read: func(_ *visit, f *form) admin.Command {
-				return &admin.CoverageDeclare{Row: f.must("row", "Choose a row."), Reason: f.must("reason", "Say why there is nothing here for it to be about."), Until: f.must("until", "Write the day on which it ends.")}
+				return &coverage.Declare{Row: f.must("row", "Choose a row."), Reason: f.must("reason", "Say why there is nothing here for it to be about."), Until: f.must("until", "Write the day on which it ends.")}
 			},
 			done: func(v *visit, _ *form, _ any) error { return v.done(coveragePath, "It is declared, until that day.") }},
 		change{path: coveragePath + "/withdraw", action: "coverage.withdraw", page: page, again: (*visit).declare,
 			read: func(_ *visit, f *form) admin.Command {
-				return &admin.CoverageWithdraw{Row: f.must("row", "Choose a row.")}
+				return &coverage.Withdraw{Row: f.must("row", "Choose a row.")}
 			},
 			done: func(v *visit, _ *form, _ any) error { return v.done(coveragePath, "The declaration is withdrawn.") }},
 	)...)
@@ -54,13 +55,13 @@ type coverageRow struct {
 }
 
 type coverageView struct {
-	admin.Coverage
+	coverage.Coverage
 	Tally []tally
 	Table []coverageRow
 }
 
 func (v *visit) coverage() error {
-	data, err := read[admin.Coverage](v, &admin.CoverageShow{})
+	data, err := read[coverage.Coverage](v, &coverage.Show{})
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ type declareView struct {
 }
 
 func (v *visit) declare(f *form) error {
-	data, err := read[admin.Coverage](v, &admin.CoverageShow{})
+	data, err := read[coverage.Coverage](v, &coverage.Show{})
 	if err != nil {
 		return err
 	}

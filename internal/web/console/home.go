@@ -3,8 +3,9 @@ package console
 import (
 	"slices"
 
-	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	logs "countersign/internal/admin/audit"
+	"countersign/internal/admin/overview"
 	"countersign/internal/audit"
 	"countersign/internal/web/look"
 )
@@ -16,7 +17,7 @@ func (c *Console) homeRoutes() []look.Route {
 }
 
 type homeView struct {
-	admin.Overview
+	overview.Overview
 	Form   *form
 	Weak   []accountRow
 	Alarms []told
@@ -43,11 +44,11 @@ func (h homeView) Calm() bool {
 const mostShown = 6
 
 func (v *visit) home() error {
-	o, err := read[admin.Overview](v, &admin.OverviewShow{})
+	o, err := read[overview.Overview](v, &overview.Show{})
 	if err != nil {
 		return err
 	}
-	weak, err := read[admin.AccountPage](v, &admin.AccountList{State: "without-two-factors", Limit: mostShown})
+	weak, err := read[account.Page](v, &account.List{State: "without-two-factors", Limit: mostShown})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/application"
+	"countersign/internal/admin/policy"
 	"countersign/internal/failure"
 	"countersign/internal/web/look"
 )
@@ -31,7 +32,7 @@ func (c *Console) policyRoutes() []look.Route {
 	return append(routes, c.routes(change{path: policyPath + "/save", action: "policy.change", limit: mostPolicy,
 		page:  func(*visit) string { return policyPath + "/edit" },
 		again: func(v *visit, f *form) error { return v.policyForm(policyEdit{Form: f}) },
-		read:  func(_ *visit, f *form) admin.Command { return &admin.PolicyChange{Body: document(f), Base: builtOn(f)} },
+		read:  func(_ *visit, f *form) admin.Command { return &policy.Change{Body: document(f), Base: builtOn(f)} },
 		done: func(v *visit, _ *form, _ any) error {
 			return v.done(policyPath, "The policy is in force, on every server, from now on.")
 		}})...)
@@ -71,21 +72,21 @@ func number(v *visit, name string) int64 {
 }
 
 type policyView struct {
-	admin.PolicyDocument
+	policy.Document
 	InForce bool
 	Lines   []line
-	Tests   []admin.PolicyTestResult
+	Tests   []policy.TestResult
 	Holds   int
 }
 
 // policy shows the document in force, or an older one, with its tests.
 func (v *visit) policy() error {
 	version := number(v, "version")
-	d, err := read[admin.PolicyDocument](v, &admin.PolicyShow{Version: version})
+	d, err := read[policy.Document](v, &policy.Show{Version: version})
 	if err != nil {
 		return err
 	}
-	now, err := read[admin.PolicyDocument](v, &admin.PolicyShow{})
+	now, err := read[policy.Document](v, &policy.Show{})
 	if err != nil {
 		return err
 	}
@@ -93,8 +94,8 @@ func (v *visit) policy() error {
 	if inForce {
 		d = now // which says what it lacks
 	}
-	view := policyView{PolicyDocument: d, InForce: inForce, Lines: linesOf(d.Body)}
-	tests, err := read[[]admin.PolicyTestResult](v, &admin.PolicyTest{Version: d.Version})
+	view := policyView{Document: d, InForce: inForce, Lines: linesOf(d.Body)}
+	tests, err := read[[]policy.TestResult](v, &policy.Test{Version: d.Version})
 	if err != nil && failure.ClassOf(err) != failure.Invalid { // an old one may name what is gone
 		return err
 	}
@@ -112,13 +113,13 @@ type policyEdit struct {
 	Form     *form
 	Problems []line
 	Checked  bool
-	Tests    []admin.PolicyTestResult
-	Diff     *admin.PolicyDifference
+	Tests    []policy.TestResult
+	Diff     *policy.Difference
 }
 
 // Failing are the tests that do not hold.
-func (e policyEdit) Failing() []admin.PolicyTestResult {
-	var out []admin.PolicyTestResult
+func (e policyEdit) Failing() []policy.TestResult {
+	var out []policy.TestResult
 	for _, t := range e.Tests {
 		if !t.OK {
 			out = append(out, t)
@@ -128,11 +129,11 @@ func (e policyEdit) Failing() []admin.PolicyTestResult {
 }
 
 func (v *visit) editPolicy() error {
-	d, err := read[admin.PolicyDocument](v, &admin.PolicyShow{Version: number(v, "version")})
+	d, err := read[policy.Document](v, &policy.Show{Version: number(v, "version")})
 	if err != nil {
 		return err
 	}
-	now, err := read[admin.PolicyDocument](v, &admin.PolicyShow{})
+	now, err := read[policy.Document](v, &policy.Show{})
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func (v *visit) checkPolicy(f *form) error {
 	if f.bad() {
 		return v.policyForm(edit)
 	}
-	tests, err := read[[]admin.PolicyTestResult](v, &admin.PolicyCheck{Body: body})
+	tests, err := read[[]policy.TestResult](v, &policy.Check{Body: body})
 	if failure.ClassOf(err) == failure.Invalid {
 		f.err = err
 		f.wrong("body", failure.Public(err))
@@ -157,7 +158,7 @@ func (v *visit) checkPolicy(f *form) error {
 		return err
 	}
 	edit.Checked, edit.Tests = true, tests
-	diff, err := read[admin.PolicyDifference](v, &admin.PolicyDiff{Body: body})
+	diff, err := read[policy.Difference](v, &policy.Diff{Body: body})
 	if err != nil {
 		return err
 	}
@@ -167,10 +168,10 @@ func (v *visit) checkPolicy(f *form) error {
 
 // policyForm shows the document for changing, and each problem with its line.
 func (v *visit) policyForm(e policyEdit) error {
-	if _, err := v.admit(&admin.PolicyShow{}); err != nil {
+	if _, err := v.admit(&policy.Show{}); err != nil {
 		return err
 	}
-	var found admin.PolicyProblems
+	var found policy.Problems
 	problem := e.Form.problem("body")
 	if errors.As(e.Form.err, &found) {
 		all := linesOf(e.Form.values.Get("body"))
@@ -187,14 +188,14 @@ func (v *visit) policyForm(e policyEdit) error {
 }
 
 type versionsView struct {
-	Versions []admin.PolicyVersion
+	Versions []policy.Version
 	Next     int64
 }
 
 const versionsShown = 50
 
 func (v *visit) policyVersions() error {
-	list, err := read[[]admin.PolicyVersion](v, &admin.PolicyVersions{Before: number(v, "before"), Limit: versionsShown})
+	list, err := read[[]policy.Version](v, &policy.Versions{Before: number(v, "before"), Limit: versionsShown})
 	if err != nil {
 		return err
 	}
@@ -207,12 +208,12 @@ func (v *visit) policyVersions() error {
 
 type compareView struct {
 	Version int64
-	admin.PolicyDifference
+	policy.Difference
 }
 
 func (v *visit) comparePolicy() error {
 	version := number(v, "version")
-	d, err := read[admin.PolicyDifference](v, &admin.PolicyDiff{Version: version})
+	d, err := read[policy.Difference](v, &policy.Diff{Version: version})
 	if err != nil {
 		return err
 	}
@@ -222,7 +223,7 @@ func (v *visit) comparePolicy() error {
 type explainView struct {
 	Form   *form
 	Apps   []choice
-	Answer *admin.PolicyExplanation
+	Answer *policy.Explanation
 }
 
 // explain asks for somebody what the policy would demand of them.
@@ -237,7 +238,7 @@ func (v *visit) explain() error {
 	}
 	f := view.Form
 	if f.text("account") != "" {
-		answer, err := read[admin.PolicyExplanation](v, &admin.PolicyExplain{Account: f.text("account"), Application: f.text("application"), Source: f.text("source"), ForAction: f.text("action"), Method: f.text("method"), Path: f.text("path")})
+		answer, err := read[policy.Explanation](v, &policy.Explain{Account: f.text("account"), Application: f.text("application"), Source: f.text("source"), ForAction: f.text("action"), Method: f.text("method"), Path: f.text("path")})
 		switch failure.ClassOf(err) {
 		case failure.Invalid, failure.NotFound:
 			f.wrong(failure.FieldOf(err), failure.Public(err))

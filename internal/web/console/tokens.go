@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/audit"
+	"countersign/internal/admin/token"
 	"countersign/internal/failure"
 	"countersign/internal/web/look"
 )
@@ -26,7 +27,7 @@ var tokenTags = map[string]tag{
 }
 
 type tokenRow struct {
-	admin.Token
+	token.Token
 	Path string
 	Tags []tag
 }
@@ -34,7 +35,7 @@ type tokenRow struct {
 // OwnerPath is the address of its owner's page.
 func (r tokenRow) OwnerPath() string { return under(accountsPath, r.Owner) }
 
-func tokenRowOf(t admin.Token) tokenRow {
+func tokenRowOf(t token.Token) tokenRow {
 	return tokenRow{t, under(tokensPath, t.Serial), []tag{tokenTags[t.State]}}
 }
 
@@ -61,7 +62,7 @@ func (tokensView) States() []choice { return tokenStates }
 func (v *visit) tokens() error {
 	q := v.r.URL.Query()
 	f := typed(q)
-	page, err := read[admin.TokenPage](v, &admin.TokenList{Serial: f.text("q"), State: f.text("state"), Owner: f.text("owner"), After: q.Get("after")})
+	page, err := read[token.Page](v, &token.List{Serial: f.text("q"), State: f.text("state"), Owner: f.text("owner"), After: q.Get("after")})
 	if failure.ClassOf(err) == failure.NotFound {
 		f.wrong("owner", failure.Public(err))
 	} else if err != nil {
@@ -102,11 +103,11 @@ type tokenView struct {
 
 func (v *visit) token(f *form) error {
 	serial := v.r.PathValue("serial")
-	page, err := read[admin.TokenPage](v, &admin.TokenList{Serial: serial, Limit: 1000})
+	page, err := read[token.Page](v, &token.List{Serial: serial, Limit: 1000})
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(page.Tokens, func(t admin.Token) bool { return t.Serial == serial })
+	i := slices.IndexFunc(page.Tokens, func(t token.Token) bool { return t.Serial == serial })
 	if i < 0 {
 		return failure.New(failure.NotFound, "There is no token of that serial number.")
 	}
@@ -123,19 +124,19 @@ func (c *Console) tokenForms() []change {
 	}
 	return []change{
 		act("assign", "token.assign", "The token was assigned, and its owner told.", func(v *visit, f *form) admin.Command {
-			return &admin.TokenAssign{Serial: serial(v), Account: f.must("account", "Write the name of an account."), Note: f.text("note"), Codes: f.text("codes")}
+			return &token.Assign{Serial: serial(v), Account: f.must("account", "Write the name of an account."), Note: f.text("note"), Codes: f.text("codes")}
 		}),
 		act("lost", "token.lost", "The token is off.", func(v *visit, f *form) admin.Command {
-			return &admin.TokenLost{Serial: serial(v), Reason: f.text("reason")}
+			return &token.Lost{Serial: serial(v), Reason: f.text("reason")}
 		}),
 		act("return", "token.return", "The token came back. Put it right by two of its codes before it is assigned again.", func(v *visit, f *form) admin.Command {
-			return &admin.TokenReturn{Serial: serial(v), Reason: f.text("reason")}
+			return &token.Return{Serial: serial(v), Reason: f.text("reason")}
 		}),
 		act("resync", "token.resync", "The token is right again.", func(v *visit, f *form) admin.Command {
-			return &admin.TokenResync{Serial: serial(v), Codes: f.must("codes", "Type two codes that the token shows one after the other.")}
+			return &token.Resync{Serial: serial(v), Codes: f.must("codes", "Type two codes that the token shows one after the other.")}
 		}),
 		act("revoke", "token.revoke", "The token is revoked, and its secret erased.", func(v *visit, f *form) admin.Command {
-			return &admin.TokenRevoke{Serial: serial(v), Reason: f.text("reason")}
+			return &token.Revoke{Serial: serial(v), Reason: f.text("reason")}
 		}),
 	}
 }

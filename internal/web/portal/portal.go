@@ -18,8 +18,8 @@ import (
 	"strings"
 	"time"
 
-	"countersign/internal/admin"
 	logs "countersign/internal/admin/audit"
+	"countersign/internal/admin/setup"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -51,7 +51,7 @@ type Parts struct {
 	Cases       *recovery.Cases
 	Stops       *recovery.Stops
 	Incidents   *incident.Incidents
-	Admin       *admin.Admin
+	Setup       *setup.Setup
 	Log         *logs.Log
 }
 
@@ -70,7 +70,7 @@ type Portal struct {
 	cases       *recovery.Cases
 	stops       *recovery.Stops
 	incidents   *incident.Incidents
-	admin       *admin.Admin
+	setup       *setup.Setup
 	log         *logs.Log
 	pages       *look.Set
 }
@@ -78,7 +78,7 @@ type Portal struct {
 // New prepares the pages.
 func New(p Parts) *Portal {
 	return &Portal{browser: p.Browser, look: p.Look, approvals: p.Approvals, pushes: p.Pushes, sessions: p.Sessions, endings: p.Endings, enrollments: p.Enrollments, listing: p.Listing, changes: p.Changes, pins: p.PINs,
-		cases: p.Cases, stops: p.Stops, incidents: p.Incidents, admin: p.Admin, log: p.Log, pages: p.Look.Load(files)}
+		cases: p.Cases, stops: p.Stops, incidents: p.Incidents, setup: p.Setup, log: p.Log, pages: p.Look.Load(files)}
 }
 
 // Routes lists the pages with what each demands.
@@ -186,7 +186,7 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 // them out. Where codes are enough it reminds those who have no passkey. What is
 // restricted counts for no administrator unless the policy is changed for it.
 func (p *Portal) forAdministrator(ctx context.Context, v *homeView) error {
-	codes, err := p.admin.CodesAreEnough(ctx)
+	codes, err := p.setup.CodesAreEnough(ctx)
 	if err != nil {
 		return err
 	}

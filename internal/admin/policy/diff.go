@@ -1,4 +1,4 @@
-package admin
+package policy
 
 import (
 	"context"
@@ -7,19 +7,26 @@ import (
 	"slices"
 	"strings"
 
+	"countersign/internal/admin/survey"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
 	"countersign/internal/signin"
 )
 
-// PolicyDiff compares a document, or a saved version, with the policy in force.
-type PolicyDiff struct {
+// diffDesk is where documents are compared.
+type diffDesk struct {
+	documents
+	survey *survey.Survey
+}
+
+// Diff compares a document, or a saved version, with the policy in force.
+type Diff struct {
 	Body    string `json:"body,omitempty" arg:"" optional:"" type:"text-file" name:"file" help:"The document; - reads standard input."`
 	Version int64  `json:"version,omitempty" help:"A saved version instead."`
 }
 
-// PolicyDifference is what policy.diff answers.
-type PolicyDifference struct {
+// Difference is what policy.diff answers.
+type Difference struct {
 	// Answer is the whole of it in one sentence.
 	Answer string `json:"answer"`
 	// Exact says that every request was looked at. Otherwise Unsure are the rules
@@ -27,11 +34,11 @@ type PolicyDifference struct {
 	Exact  bool     `json:"exact"`
 	Unsure []string `json:"unsure,omitempty"`
 	// Changes are the differences, those that let in or ask less first.
-	Changes []PolicyEffect `json:"changes"`
+	Changes []Effect `json:"changes"`
 }
 
-// PolicyEffect is one difference for one class of accounts at one application.
-type PolicyEffect struct {
+// Effect is one difference for one class of accounts at one application.
+type Effect struct {
 	// Effect is "lets in", "asks less", "asks otherwise", "asks more" or "keeps out".
 	Effect string `json:"effect"`
 	// Accounts says for whom, and Count how many they are.
@@ -47,12 +54,12 @@ type PolicyEffect struct {
 	Rules []string `json:"rules,omitempty"`
 }
 
-func (c *PolicyDiff) Action() string { return "policy.diff" }
+func (c *Diff) Action() string { return "policy.diff" }
 
 // Object is empty: nothing is changed.
-func (c *PolicyDiff) Object() string { return "" }
+func (c *Diff) Object() string { return "" }
 
-func (c *PolicyDiff) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *Diff) Do(ctx context.Context, a *diffDesk, _ signin.Grant) (any, error) {
 	if c.Body == "" && c.Version == 0 {
 		return nil, failure.New(failure.Invalid, "Give a document, or a version, to compare with the policy in force.")
 	}
@@ -64,15 +71,15 @@ func (c *PolicyDiff) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 	if err != nil {
 		return nil, err
 	}
-	classes, _, err := a.classes(ctx, before, after)
+	classes, _, err := a.survey.Classes(ctx, before, after)
 	if err != nil {
 		return nil, err
 	}
-	places, err := a.places(ctx)
+	places, err := a.survey.Places(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d := differ{admin: a, before: before, after: after, budget: policy.Budget{Left: mostCompared}, out: PolicyDifference{Exact: true, Changes: []PolicyEffect{}}}
+	d := differ{survey: a.survey, before: before, after: after, budget: policy.Budget{Left: mostCompared}, out: Difference{Exact: true, Changes: []Effect{}}}
 	for _, cl := range classes {
 		for _, p := range places {
 			if err := d.at(ctx, cl, p); err != nil {
@@ -91,18 +98,18 @@ const mostEffects = 2000
 
 // differ gathers differences. One that several actions share is told once.
 type differ struct {
-	admin         *Admin
+	survey        *survey.Survey
 	before, after *policy.Policy
 	budget        policy.Budget
-	out           PolicyDifference
+	out           Difference
 	seen          map[string]int
 }
 
-func (d *differ) at(ctx context.Context, c *class, p place) error {
+func (d *differ) at(ctx context.Context, c *survey.Class, p survey.Place) error {
 	d.seen = map[string]int{}
-	for _, action := range p.actions {
-		for _, channel := range p.channels {
-			asked, v := d.admin.asks(c, p, action, channel)
+	for _, action := range p.Actions {
+		for _, channel := range p.Channels {
+			asked, v := d.survey.Asks(c, p, action, channel)
 			if v.Refuses != "" {
 				continue // refused before and after, whatever policy says
 			}
@@ -127,8 +134,8 @@ func (d *differ) at(ctx context.Context, c *class, p place) error {
 	return nil
 }
 
-func (d *differ) add(c *class, p place, action string, change policy.Change, v signin.View) {
-	change.Before.Requirement, change.After.Requirement = besides(change.Before.Requirement, v), besides(change.After.Requirement, v)
+func (d *differ) add(c *survey.Class, p survey.Place, action string, change policy.Change, v signin.View) {
+	change.Before.Requirement, change.After.Requirement = survey.Besides(change.Before.Requirement, v), survey.Besides(change.After.Requirement, v)
 	effect := effectOf(change)
 	if effect == "" {
 		return // what the engine demands besides makes them one
@@ -145,7 +152,7 @@ func (d *differ) add(c *class, p place, action string, change policy.Change, v s
 		d.out.Exact = false
 		return
 	}
-	e := PolicyEffect{Effect: effect, Accounts: c.who(), Count: c.count, Application: p.Name, Actions: []string{action}, Before: before, After: after, Witness: bothWitness(change.Facts, d.before, d.after)}
+	e := Effect{Effect: effect, Accounts: c.Who(), Count: c.Count, Application: p.Name, Actions: []string{action}, Before: before, After: after, Witness: bothWitness(change.Facts, d.before, d.after)}
 	for _, r := range change.After.Reasons {
 		if r.Rule != "" {
 			e.Rules = append(e.Rules, r.Rule)
@@ -157,7 +164,7 @@ func (d *differ) add(c *class, p place, action string, change policy.Change, v s
 
 // bothWitness says of a request what either document reads.
 func bothWitness(f policy.Facts, before, after *policy.Policy) string {
-	b, a := witness(f, before), witness(f, after)
+	b, a := survey.Witness(f, before), survey.Witness(f, after)
 	if len(b) > len(a) {
 		return b
 	}
@@ -184,8 +191,8 @@ func effectOf(c policy.Change) string {
 	return "asks otherwise"
 }
 
-func (d *differ) finish() PolicyDifference {
-	slices.SortStableFunc(d.out.Changes, func(a, b PolicyEffect) int {
+func (d *differ) finish() Difference {
+	slices.SortStableFunc(d.out.Changes, func(a, b Effect) int {
 		return slices.Index(effects, a.Effect) - slices.Index(effects, b.Effect)
 	})
 	slices.Sort(d.out.Unsure)

@@ -1,10 +1,16 @@
-package admin
+// Package token is the commands about hardware tokens.
+//
+// It owns how tokens come into stock, go to people and come back. Tokens are rows of
+// directory, what one keeps is made by its kind, and who may be given one is admin/guard's.
+// Its one invariant: no code that was accepted once is accepted of the next owner.
+package token
 
 import (
 	"context"
 	"fmt"
 	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/admin/guard"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
@@ -13,13 +19,63 @@ import (
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
+	"countersign/internal/ticket"
 )
 
-// tokenDesk is where hardware tokens go to people and come back.
-type tokenDesk struct {
-	Book
+// Commands are those about hardware tokens, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Looks[List]("List hardware tokens by serial number.", Page{}),
+		admin.Looks[Stage]("Send a part of a token file; it changes nothing before token.import.", Staged{}),
+		admin.Looks[Preview]("Say what importing the sent token file would do.", Previewed{}),
+		admin.Changes[Import]("Put the tokens of a sent file into stock: all of them, or none.", Imported{}).
+			Telling("token.imported", "{by} imported {detail.count} tokens"),
+		admin.Changes[Assign]("Make a token from stock an authenticator of somebody else's.", Token{}).
+			Telling("token.assigned", "{by} assigned token {detail.serial} to {who}: {detail.note}"),
+		admin.Changes[Resync]("Put a token right by two of its codes in a row.", Token{}).
+			Telling("token.resynchronised", "{by} put token {detail.serial} right by two codes"),
+		admin.Changes[PIN]("Give somebody's token a new first PIN, which its owner must change, or take the PIN away.", PINGiven{}).
+			Telling("token.pin-given", "{by} gave token {detail.serial} of {who} a new first PIN").
+			Telling("token.pin-cleared", "{by} took away the PIN of token {detail.serial} of {who}"),
+		admin.Changes[Lost]("Switch off a token that its owner cannot find.", Token{}).
+			Telling("token.lost", "{by} switched off token {detail.serial}, which is lost: {detail.reason}"),
+		admin.Changes[Return]("Take a token back from its owner.", Token{}).
+			Telling("token.returned", "{by} took token {detail.serial} back: {detail.reason}"),
+		admin.Changes[Revoke]("End a token for good.", Token{}).
+			Telling("token.revoked", "{by} ended token {detail.serial} for good: {detail.reason}"),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB          *store.DB
+	Accounts    *directory.Accounts
+	Credentials *directory.Credentials
+	Stock       *directory.Tokens
+	Engine      *signin.Engine
+	Enrolled    enrollment.Pieces
+	Tickets     *ticket.Tickets
+	// Kinds make what tokens keep, and PINs what stands in front of their codes.
+	Kinds   enrollment.TokenKinds
+	PINs    enrollment.PINKinds
+	Dormant time.Duration
+	Now     func() time.Time
+}
+
+// Desks are where the commands are done.
+func Desks(p Parts) []admin.Desk {
+	b, e := admin.NewBook(p.DB), p.Enrolled
+	return []admin.Desk{
+		admin.At(&desk{b, guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now), p.DB, p.Accounts, p.Credentials, p.Stock, p.Engine, p.Now, e.Enrollments, e.Endings, e.Notices, e.PINs, p.Kinds, p.PINs}),
+		admin.At(&stockDesk{b, p.DB, p.Stock, p.Tickets, p.Kinds}),
+	}
+}
+
+// desk is where hardware tokens go to people and come back.
+type desk struct {
+	admin.Book
 	guard.Giving
-	db          *store.DB
+	db          store.Reader
 	people      *directory.Accounts
 	credentials *directory.Credentials
 	stock       *directory.Tokens
@@ -35,7 +91,7 @@ type tokenDesk struct {
 
 // spare refuses, before anybody approves it, the loss of what a token shows of these traits
 // after which nobody could administer.
-func (a *tokenDesk) spare(ctx context.Context, serial string, traits assurance.Trait) error {
+func (a *desk) spare(ctx context.Context, serial string, traits assurance.Trait) error {
 	t, err := a.stock.Get(ctx, a.db, serial)
 	if err != nil || t.State != directory.TokenAssigned {
 		return err
@@ -55,14 +111,14 @@ type Token struct {
 	Created      time.Time `json:"created"`
 }
 
-// TokenPage is a page of tokens. Next is where to go on, or empty.
-type TokenPage struct {
+// Page is a page of tokens. Next is where to go on, or empty.
+type Page struct {
 	Tokens []Token `json:"tokens"`
 	Next   string  `json:"next,omitempty"`
 }
 
-// TokenList lists tokens by serial.
-type TokenList struct {
+// List lists tokens by serial.
+type List struct {
 	Serial string `json:"serial,omitempty" arg:"" optional:"" help:"A part of the serial number."`
 	State  string `json:"state,omitempty" help:"stock, assigned, returned, lost or revoked."`
 	Owner  string `json:"owner,omitempty" help:"Whose tokens."`
@@ -70,10 +126,10 @@ type TokenList struct {
 	Limit  int    `json:"limit,omitempty" help:"How many: 100 when left out, 1000 at most."`
 }
 
-func (c *TokenList) Action() string { return "token.list" }
-func (c *TokenList) Object() string { return "" }
+func (c *List) Action() string { return "token.list" }
+func (c *List) Object() string { return "" }
 
-func (c *TokenList) Do(ctx context.Context, a *tokenDesk, _ signin.Grant) (any, error) {
+func (c *List) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	which := directory.WhichTokens{Serial: c.Serial, State: c.State}
 	if c.Owner != "" {
 		owner, err := a.people.Find(ctx, a.db, c.Owner)
@@ -87,7 +143,7 @@ func (c *TokenList) Do(ctx context.Context, a *tokenDesk, _ signin.Grant) (any, 
 		limit = 100
 	}
 	tokens, err := a.stock.List(ctx, a.db, which, c.After, limit)
-	out := TokenPage{Tokens: []Token{}}
+	out := Page{Tokens: []Token{}}
 	for _, t := range tokens {
 		shown, err := a.shownToken(ctx, a.db, t)
 		if err != nil {
@@ -101,7 +157,7 @@ func (c *TokenList) Do(ctx context.Context, a *tokenDesk, _ signin.Grant) (any, 
 	return out, err
 }
 
-func (a *tokenDesk) shownToken(ctx context.Context, r store.Reader, t directory.Token) (Token, error) {
+func (a *desk) shownToken(ctx context.Context, r store.Reader, t directory.Token) (Token, error) {
 	out := Token{Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Detail: t.Detail, State: t.State, Issued: t.Issued, Created: t.Created}
 	if t.Account == 0 {
 		return out, nil
@@ -115,22 +171,22 @@ func (a *tokenDesk) shownToken(ctx context.Context, r store.Reader, t directory.
 	return out, err
 }
 
-// TokenAssign makes a token from stock an authenticator of somebody else's.
-type TokenAssign struct {
-	Serial  string `json:"serial" arg:"" help:"The serial number, as it is printed on the token."`
-	Account string `json:"account" arg:"" help:"Whom it is for; never yourself."`
-	Note    string `json:"note,omitempty" help:"How you made sure who it is."`
-	Codes   string `json:"codes,omitempty" help:"Of a token with a button: two codes that it shows now, one after the other, such as \"123456 654321\". What anybody noted before is dead with them."`
-	Told    `embed:""`
+// Assign makes a token from stock an authenticator of somebody else's.
+type Assign struct {
+	Serial     string `json:"serial" arg:"" help:"The serial number, as it is printed on the token."`
+	Account    string `json:"account" arg:"" help:"Whom it is for; never yourself."`
+	Note       string `json:"note,omitempty" help:"How you made sure who it is."`
+	Codes      string `json:"codes,omitempty" help:"Of a token with a button: two codes that it shows now, one after the other, such as \"123456 654321\". What anybody noted before is dead with them."`
+	admin.Told `embed:""`
 }
 
-func (c *TokenAssign) Action() string { return "token.assign" }
-func (c *TokenAssign) About() *string { return &c.Account }
-func (c *TokenAssign) Object() string {
-	return WithReason("token "+text.Name(c.Serial)+" to "+c.Of(c.Account), c.Note)
+func (c *Assign) Action() string { return "token.assign" }
+func (c *Assign) About() *string { return &c.Account }
+func (c *Assign) Object() string {
+	return admin.WithReason("token "+text.Name(c.Serial)+" to "+c.Of(c.Account), c.Note)
 }
 
-func (c *TokenAssign) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
+func (c *Assign) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Token
 	err := a.Change(ctx, g, "token.assigned", map[string]string{"serial": c.Serial, "note": c.Note}, &d, func(tx *store.Tx) (err error) {
@@ -144,7 +200,7 @@ func (c *TokenAssign) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any
 }
 
 // ownerOf tells whose a token is.
-func (a *tokenDesk) ownerOf(ctx context.Context, serial string) (string, error) {
+func (a *desk) ownerOf(ctx context.Context, serial string) (string, error) {
 	t, err := a.stock.Get(ctx, a.db, serial)
 	if err != nil || t.State != directory.TokenAssigned {
 		return "", err
@@ -156,7 +212,7 @@ func (a *tokenDesk) ownerOf(ctx context.Context, serial string) (string, error) 
 	return "of " + d.Kind + " " + text.Name(d.Name), nil
 }
 
-func (a *tokenDesk) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *TokenAssign, to directory.Account) (Token, error) {
+func (a *desk) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *Assign, to directory.Account) (Token, error) {
 	t, err := a.stock.Get(ctx, tx, cmd.Serial)
 	if err != nil {
 		return Token{}, err
@@ -191,7 +247,7 @@ func (a *tokenDesk) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cm
 
 // alone refuses a token whose secret is there under another serial number. One that
 // came before that was known is known by its secret from now on.
-func (a *tokenDesk) alone(ctx context.Context, tx *store.Tx, t *directory.Token) error {
+func (a *desk) alone(ctx context.Context, tx *store.Tx, t *directory.Token) error {
 	secret, err := a.tokens.Secret(t.Kind, t.Seed)
 	if err != nil {
 		return err
@@ -206,7 +262,7 @@ func (a *tokenDesk) alone(ctx context.Context, tx *store.Tx, t *directory.Token)
 
 // inHand puts a counter past two codes that the device shows now. Who had it in a drawer
 // may have pressed it and noted codes, which stay good on a counter until a later one is used.
-func (a *tokenDesk) inHand(t *directory.Token, codes string) error {
+func (a *desk) inHand(t *directory.Token, codes string) error {
 	if !a.tokens.Shown(t.Kind) {
 		return nil
 	}
@@ -223,26 +279,26 @@ func (a *tokenDesk) inHand(t *directory.Token, codes string) error {
 	return err
 }
 
-// TokenRevoke ends a token for good and erases its seed.
-type TokenRevoke struct {
-	Serial string `json:"serial" arg:"" help:"The serial number."`
-	Reason string `json:"reason,omitempty" help:"Why, for the log."`
-	Told   `embed:""`
+// Revoke ends a token for good and erases its seed.
+type Revoke struct {
+	Serial     string `json:"serial" arg:"" help:"The serial number."`
+	Reason     string `json:"reason,omitempty" help:"Why, for the log."`
+	admin.Told `embed:""`
 }
 
-func (c *TokenRevoke) Action() string { return "token.revoke" }
-func (c *TokenRevoke) Thing(ctx context.Context, a *tokenDesk) (string, error) {
+func (c *Revoke) Action() string { return "token.revoke" }
+func (c *Revoke) Thing(ctx context.Context, a *desk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
-func (c *TokenRevoke) Object() string {
-	return WithReason(c.token(c.Serial)+", for good", c.Reason)
+func (c *Revoke) Object() string {
+	return admin.WithReason(named(c.Serial, c.Told)+", for good", c.Reason)
 }
 
-func (c *TokenRevoke) Sound(ctx context.Context, a *tokenDesk) error {
+func (c *Revoke) Sound(ctx context.Context, a *desk) error {
 	return a.spare(ctx, c.Serial, signin.Everything)
 }
 
-func (c *TokenRevoke) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
+func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.revoked", c.Reason, func(t *directory.Token) error {
 		if t.State == directory.TokenRevoked {
 			return failure.New(failure.Conflict, "That token is revoked already.")
@@ -252,24 +308,24 @@ func (c *TokenRevoke) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any
 	})
 }
 
-// TokenLost switches off a token that its owner cannot find.
-type TokenLost struct {
-	Serial string `json:"serial" arg:"" help:"The serial number."`
-	Reason string `json:"reason,omitempty" help:"What happened, for the log."`
-	Told   `embed:""`
+// Lost switches off a token that its owner cannot find.
+type Lost struct {
+	Serial     string `json:"serial" arg:"" help:"The serial number."`
+	Reason     string `json:"reason,omitempty" help:"What happened, for the log."`
+	admin.Told `embed:""`
 }
 
-func (c *TokenLost) Action() string { return "token.lost" }
-func (c *TokenLost) Thing(ctx context.Context, a *tokenDesk) (string, error) {
+func (c *Lost) Action() string { return "token.lost" }
+func (c *Lost) Thing(ctx context.Context, a *desk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
-func (c *TokenLost) Object() string { return WithReason(c.token(c.Serial)+" is lost", c.Reason) }
+func (c *Lost) Object() string { return admin.WithReason(named(c.Serial, c.Told)+" is lost", c.Reason) }
 
-func (c *TokenLost) Sound(ctx context.Context, a *tokenDesk) error {
+func (c *Lost) Sound(ctx context.Context, a *desk) error {
 	return a.spare(ctx, c.Serial, signin.Everything)
 }
 
-func (c *TokenLost) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
+func (c *Lost) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.lost", c.Reason, func(t *directory.Token) error {
 		if t.State == directory.TokenRevoked || t.State == directory.TokenLost {
 			return failure.New(failure.Conflict, "That token is %s already.", t.State)
@@ -279,27 +335,27 @@ func (c *TokenLost) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, 
 	})
 }
 
-// TokenReturn takes a token back from its owner. It cannot be assigned before two
-// of its codes were shown, see [TokenResync].
-type TokenReturn struct {
-	Serial string `json:"serial" arg:"" help:"The serial number."`
-	Reason string `json:"reason,omitempty" help:"Why, for the log."`
-	Told   `embed:""`
+// Return takes a token back from its owner. It cannot be assigned before two
+// of its codes were shown, see [Resync].
+type Return struct {
+	Serial     string `json:"serial" arg:"" help:"The serial number."`
+	Reason     string `json:"reason,omitempty" help:"Why, for the log."`
+	admin.Told `embed:""`
 }
 
-func (c *TokenReturn) Action() string { return "token.return" }
-func (c *TokenReturn) Thing(ctx context.Context, a *tokenDesk) (string, error) {
+func (c *Return) Action() string { return "token.return" }
+func (c *Return) Thing(ctx context.Context, a *desk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
-func (c *TokenReturn) Object() string {
-	return WithReason(c.token(c.Serial)+" comes back", c.Reason)
+func (c *Return) Object() string {
+	return admin.WithReason(named(c.Serial, c.Told)+" comes back", c.Reason)
 }
 
-func (c *TokenReturn) Sound(ctx context.Context, a *tokenDesk) error {
+func (c *Return) Sound(ctx context.Context, a *desk) error {
 	return a.spare(ctx, c.Serial, signin.Everything)
 }
 
-func (c *TokenReturn) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
+func (c *Return) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	return a.moveToken(ctx, g, c.Serial, "token.returned", c.Reason, func(t *directory.Token) error {
 		if t.State != directory.TokenAssigned && t.State != directory.TokenLost {
 			return failure.New(failure.Conflict, "That token is not with anybody; it is %s.", t.State)
@@ -319,7 +375,7 @@ var secretGone = failure.New(failure.Conflict, "The secret of that token was kep
 // moveToken ends what a token lets its owner do and puts it elsewhere. The edit
 // gets the token with the seed as it stands now, counter and all, so that no code
 // that was accepted is accepted again from the next owner.
-func (a *tokenDesk) moveToken(ctx context.Context, g signin.Grant, serial, event, reason string, edit func(*directory.Token) error) (any, error) {
+func (a *desk) moveToken(ctx context.Context, g signin.Grant, serial, event, reason string, edit func(*directory.Token) error) (any, error) {
 	var out Token
 	var about directory.Account
 	err := a.Change(ctx, g, event, map[string]string{"serial": serial, "reason": reason}, &about, func(tx *store.Tx) error {
@@ -347,7 +403,7 @@ func (a *tokenDesk) moveToken(ctx context.Context, g signin.Grant, serial, event
 
 // takeBack revokes the credential that a token is, tells its owner, and puts the
 // seed back into the token. An owner who was removed is the zero Account.
-func (a *tokenDesk) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, t *directory.Token) (directory.Account, error) {
+func (a *desk) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, t *directory.Token) (directory.Account, error) {
 	if t.State != directory.TokenAssigned {
 		return directory.Account{}, nil
 	}
@@ -384,26 +440,26 @@ func (a *tokenDesk) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, 
 	return owner, a.notices.Tell(ctx, tx, owner, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", c.Label, owner.Name))
 }
 
-// TokenResync puts a token right by two of its codes in a row. One that came back
+// Resync puts a token right by two of its codes in a row. One that came back
 // is in stock again with it.
-type TokenResync struct {
+type Resync struct {
 	Serial string `json:"serial" arg:"" help:"The serial number."`
 	Codes  string `json:"codes" arg:"" help:"Two codes that the token showed one after the other, such as \"123456 654321\"; of a challenge token a number and its answer, twice."`
 	// Received is when the server got them: an approval may take minutes, and the
 	// token's clock is judged by this moment. What a client sends here is not kept.
-	Received time.Time `json:"received,omitzero" kong:"-"`
-	Told     `embed:""`
+	Received   time.Time `json:"received,omitzero" kong:"-"`
+	admin.Told `embed:""`
 }
 
-func (c *TokenResync) Action() string { return "token.resync" }
-func (c *TokenResync) Thing(ctx context.Context, a *tokenDesk) (string, error) {
+func (c *Resync) Action() string { return "token.resync" }
+func (c *Resync) Thing(ctx context.Context, a *desk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
-func (c *TokenResync) Object() string { return c.token(c.Serial) + ", by two of its codes" }
+func (c *Resync) Object() string { return named(c.Serial, c.Told) + ", by two of its codes" }
 
-func (c *TokenResync) Receive(now time.Time) { c.Received = now.UTC().Truncate(time.Second) }
+func (c *Resync) Receive(now time.Time) { c.Received = now.UTC().Truncate(time.Second) }
 
-func (c *TokenResync) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
+func (c *Resync) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	if c.Received.IsZero() {
 		c.Receive(a.now())
 	}
@@ -433,7 +489,7 @@ func (c *TokenResync) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any
 
 var wrongPair = &failure.Error{Class: failure.Refused, Reason: "wrong-codes", Public: "Those are not two codes (of a challenge token: a number and its answer, twice) that this token shows one after the other now and that were not used before."}
 
-func (a *tokenDesk) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Token, c *TokenResync) error {
+func (a *desk) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Token, c *Resync) error {
 	r, err := a.tokens.Resync(t.Kind, t.Seed, c.Codes, c.Received)
 	if err == nil && !r.OK {
 		err = wrongPair
@@ -445,7 +501,7 @@ func (a *tokenDesk) resyncStock(ctx context.Context, tx *store.Tx, t *directory.
 	return a.stock.Update(ctx, tx, *t)
 }
 
-func (a *tokenDesk) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.Token, c *TokenResync) (directory.Account, error) {
+func (a *desk) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.Token, c *Resync) (directory.Account, error) {
 	owner, credential, err := a.holds(ctx, tx, t)
 	if err != nil {
 		return owner, err
@@ -466,4 +522,13 @@ func (a *tokenDesk) resyncAssigned(ctx context.Context, tx *store.Tx, t director
 	}
 	credential.State = r.Next
 	return owner, a.credentials.Update(ctx, tx, credential)
+}
+
+// named names a token and whose it is.
+func named(serial string, told admin.Told) string {
+	out := "token " + text.Name(serial)
+	if told.What != "" {
+		out += " " + told.What
+	}
+	return out
 }

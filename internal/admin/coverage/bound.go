@@ -1,4 +1,4 @@
-package admin
+package coverage
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"countersign/internal/application"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
@@ -13,6 +14,19 @@ import (
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
+
+// Kept is what coverage is computed from and kept in tables: declarations, and what drills
+// met.
+type Kept struct {
+	db           *store.DB
+	keys         *keyring.Keyring
+	applications *application.Catalogue
+}
+
+// NewKept makes a Kept. Results are looked for of every application.
+func NewKept(db *store.DB, keys *keyring.Keyring, applications *application.Catalogue) *Kept {
+	return &Kept{db, keys, applications}
+}
 
 // The kinds under which the log says what must be there of coverage. A declaration is at
 // twice the moment at which it was made, and one more when it was withdrawn; a result at
@@ -32,12 +46,12 @@ const (
 )
 
 // nextMoment is the moment of a change, and later than that of any before.
-func (a *Admin) nextMoment(tx *store.Tx, kind, name string) int64 {
+func (a *Kept) nextMoment(tx *store.Tx, kind, name string) int64 {
 	return max(store.Unix(tx.Now()), a.db.Newest(kind, store.NumberOf(name))>>1+1)
 }
 
 // tampered reports a row and says that it is not believed.
-func (a *Admin) tampered(table, row, wrong string) error {
+func (a *Kept) tampered(table, row, wrong string) error {
 	a.db.Report(store.Finding{Table: table, Row: row, Wrong: wrong})
 	return directory.ErrTampered
 }
@@ -46,7 +60,7 @@ func (a *Admin) tampered(table, row, wrong string) error {
 // back, or removed since it was read. What is remembered may be newer than what was read, so
 // where the row was changed within minutes it is read once more: one that is not older then
 // was right when it was read, and a transaction that may see what was before runs again.
-func (a *Admin) older(ctx context.Context, kind, name string, version int64, again func(context.Context) (int64, error)) (bool, error) {
+func (a *Kept) older(ctx context.Context, kind, name string, version int64, again func(context.Context) (int64, error)) (bool, error) {
 	number := store.NumberOf(name)
 	newest := a.db.Newest(kind, number) // once: it may be changed again while it is read again
 	if version >= newest {
@@ -91,7 +105,7 @@ func readDeclaration(row interface{ Scan(...any) error }) (d Declared, mac []byt
 
 // scanDeclaration reads a declaration. One that is not as it was made is
 // [directory.ErrTampered].
-func (a *Admin) scanDeclaration(ctx context.Context, row interface{ Scan(...any) error }) (Declared, error) {
+func (a *Kept) scanDeclaration(ctx context.Context, row interface{ Scan(...any) error }) (Declared, error) {
 	d, mac, err := readDeclaration(row)
 	if err != nil {
 		return d, err
@@ -130,7 +144,7 @@ func (k kept) version() int64 { return resultVersion(store.Unix(k.Time), k.Passe
 func resultVersion(at int64, passed bool) int64 { return at<<1 | store.Bit(!passed) }
 
 // scanResult reads a result. One that is not as it was kept is [directory.ErrTampered].
-func (a *Admin) scanResult(ctx context.Context, row interface{ Scan(...any) error }) (kept, error) {
+func (a *Kept) scanResult(ctx context.Context, row interface{ Scan(...any) error }) (kept, error) {
 	var k kept
 	var at, passed int64
 	var mac []byte
@@ -153,7 +167,7 @@ func (a *Admin) scanResult(ctx context.Context, row interface{ Scan(...any) erro
 
 // drillResults are the newest results. One that is missing, or not as it was kept, counts as
 // failed: it may have been.
-func (a *Admin) drillResults(ctx context.Context, r store.Reader) ([]attack.Drill, error) {
+func (a *Kept) drillResults(ctx context.Context, r store.Reader) ([]attack.Drill, error) {
 	wanted, err := a.wantedResults(ctx) // before they are read, so that each is there
 	if err != nil {
 		return nil, err
@@ -183,7 +197,7 @@ func (a *Admin) drillResults(ctx context.Context, r store.Reader) ([]attack.Dril
 }
 
 // wantedResults are the results that must be there, each as though it had failed.
-func (a *Admin) wantedResults(ctx context.Context) (map[string]attack.Drill, error) {
+func (a *Kept) wantedResults(ctx context.Context) (map[string]attack.Drill, error) {
 	all, err := a.applications.All(ctx)
 	if err != nil {
 		return nil, err
@@ -217,7 +231,7 @@ func (h handed) fields() *keyring.Fields {
 }
 
 // keepReport keeps a report, and returns its number.
-func (a *Admin) keepReport(ctx context.Context, tx *store.Tx, h handed) (int64, error) {
+func (a *Kept) keepReport(ctx context.Context, tx *store.Tx, h handed) (int64, error) {
 	err := tx.QueryRow(ctx, `insert into drill_report (digest, body, author, recorded) values ($1,$2,$3,$4) returning id`, h.digest, h.body, h.author, h.recorded).Scan(&h.id)
 	if err != nil {
 		return 0, err
@@ -232,11 +246,11 @@ func (a *Admin) keepReport(ctx context.Context, tx *store.Tx, h handed) (int64, 
 
 // Inspect reads the rows of coverage and reports those that are not as they were left, or
 // missing.
-func (a *Admin) Inspect(ctx context.Context) error {
+func (a *Kept) Inspect(ctx context.Context) error {
 	return errors.Join(a.inspectDeclarations(ctx), a.inspectResults(ctx), a.inspectReports(ctx))
 }
 
-func (a *Admin) inspectDeclarations(ctx context.Context) error {
+func (a *Kept) inspectDeclarations(ctx context.Context) error {
 	if _, err := a.declarations(ctx, a.db); err != nil { // reports what it passes over
 		return err
 	}
@@ -258,13 +272,13 @@ func (a *Admin) inspectDeclarations(ctx context.Context) error {
 	return nil
 }
 
-func (a *Admin) some(ctx context.Context, query string, args ...any) (bool, error) {
+func (a *Kept) some(ctx context.Context, query string, args ...any) (bool, error) {
 	var n int64
 	err := a.db.QueryRow(ctx, query, args...).Scan(&n)
 	return n > 0, err
 }
 
-func (a *Admin) inspectResults(ctx context.Context) error {
+func (a *Kept) inspectResults(ctx context.Context) error {
 	if _, err := a.drillResults(ctx, a.db); err != nil { // reports what it passes over
 		return err
 	}
@@ -287,7 +301,7 @@ func (a *Admin) inspectResults(ctx context.Context) error {
 // inspectPage is how many rows a sweep reads at once.
 const inspectPage = 100
 
-func (a *Admin) inspectReports(ctx context.Context) error {
+func (a *Kept) inspectReports(ctx context.Context) error {
 	newest := reports.Given(a.db.View()) // before they are read, so that each is there
 	there, after := map[int64]bool{}, int64(0)
 	err := a.db.Walk(ctx, func(ctx context.Context) (bool, error) {
@@ -300,7 +314,7 @@ func (a *Admin) inspectReports(ctx context.Context) error {
 	return reports.ReportMissing(ctx, a.db.View(), 0, newest, there, `select id from drill_report where id = $1`)
 }
 
-func (a *Admin) inspectReportsAfter(ctx context.Context, after *int64, there map[int64]bool) (n int, err error) {
+func (a *Kept) inspectReportsAfter(ctx context.Context, after *int64, there map[int64]bool) (n int, err error) {
 	rows, err := a.db.Query(ctx, `select `+reportColumns+` from drill_report where id > $1 order by id limit $2`, *after, inspectPage)
 	if err != nil {
 		return 0, err
@@ -326,7 +340,7 @@ func readReport(row interface{ Scan(...any) error }) (h handed, mac []byte, err 
 
 // Bind gives the rows of coverage of a release before a MAC of all that they are. Those
 // that did not bear their MAC of then, and reports that are not signed, get none.
-func (a *Admin) Bind(ctx context.Context) error {
+func (a *Kept) Bind(ctx context.Context) error {
 	return a.db.Change(ctx, audit.System("start"), func(tx *store.Tx) error {
 		for table, bind := range map[string]func(context.Context, *store.Tx) (int, error){"declaration": a.bindDeclarations, "drill_result": a.bindResults, "drill_report": a.bindReports} {
 			n, err := bind(ctx, tx)
@@ -341,7 +355,7 @@ func (a *Admin) Bind(ctx context.Context) error {
 	})
 }
 
-func (a *Admin) bindDeclarations(ctx context.Context, tx *store.Tx) (int, error) {
+func (a *Kept) bindDeclarations(ctx context.Context, tx *store.Tx) (int, error) {
 	rows, err := tx.Query(ctx, `select `+declarationColumns+` from declaration order by technique`)
 	if err != nil {
 		return 0, err
@@ -369,7 +383,7 @@ func (a *Admin) bindDeclarations(ctx context.Context, tx *store.Tx) (int, error)
 	return len(all), nil
 }
 
-func (a *Admin) bindResults(ctx context.Context, tx *store.Tx) (n int, err error) {
+func (a *Kept) bindResults(ctx context.Context, tx *store.Tx) (n int, err error) {
 	rows, err := tx.Query(ctx, `select `+resultColumns+` from drill_result order by technique, application`)
 	if err != nil {
 		return 0, err
@@ -389,7 +403,7 @@ func (a *Admin) bindResults(ctx context.Context, tx *store.Tx) (n int, err error
 	return n, rows.Err()
 }
 
-func (a *Admin) bindReports(ctx context.Context, tx *store.Tx) (int, error) {
+func (a *Kept) bindReports(ctx context.Context, tx *store.Tx) (int, error) {
 	rows, err := tx.Query(ctx, `select `+reportColumns+` from drill_report where mac is null and id <= $1 order by id`, store.MostBound)
 	if err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package admin
+package policy
 
 import (
 	"context"
@@ -13,12 +13,21 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
+	"countersign/internal/protocol"
 	"countersign/internal/signin"
 )
 
-// PolicyExplain says what an account would have to show for something, which
+// explainDesk is where a decision is explained.
+type explainDesk struct {
+	engine       *signin.Engine
+	applications *application.Catalogue
+	protocols    protocol.List
+	now          func() time.Time
+}
+
+// Explain says what an account would have to show for something, which
 // rules say so, and whether it could.
-type PolicyExplain struct {
+type Explain struct {
 	Account     string `json:"account" arg:"" help:"The account."`
 	Application string `json:"application,omitempty" arg:"" optional:"" help:"What it signs in to; Countersign itself when left out."`
 	Source      string `json:"source,omitempty" name:"from" help:"The address it comes from; unknown when left out."`
@@ -29,8 +38,8 @@ type PolicyExplain struct {
 	Time        string `json:"time,omitempty" name:"at" help:"When, as in 2026-12-01T09:00:00Z; now when left out."`
 }
 
-// PolicyExplanation is what policy.explain answers.
-type PolicyExplanation struct {
+// Explanation is what policy.explain answers.
+type Explanation struct {
 	// Answer is the whole of it in one sentence.
 	Answer      string    `json:"answer"`
 	Account     string    `json:"account"`
@@ -74,12 +83,12 @@ type ExplainedAbility struct {
 	Why       string `json:"why,omitempty"`
 }
 
-func (c *PolicyExplain) Action() string { return "policy.explain" }
+func (c *Explain) Action() string { return "policy.explain" }
 
 // Object is empty: nothing is changed.
-func (c *PolicyExplain) Object() string { return "" }
+func (c *Explain) Object() string { return "" }
 
-func (c *PolicyExplain) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *Explain) Do(ctx context.Context, a *explainDesk, _ signin.Grant) (any, error) {
 	if a.engine == nil {
 		return nil, failure.New(failure.Unavailable, "This server has no engine to ask.")
 	}
@@ -91,7 +100,7 @@ func (c *PolicyExplain) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, 
 	if err != nil {
 		return nil, err
 	}
-	out := PolicyExplanation{Account: x.Facts.Account.Name, Application: r.Application, Protocol: r.Protocol, ForAction: x.Facts.Action,
+	out := Explanation{Account: x.Facts.Account.Name, Application: r.Application, Protocol: r.Protocol, ForAction: x.Facts.Action,
 		Source: c.Source, Time: now, Possible: x.Possible, Reason: x.Reason, Requirement: x.Requirement.String(),
 		Rules: []ExplainedRule{}, Shows: []ExplainedAbility{}, Others: []string{}}
 	for _, l := range x.Policy.Rules {
@@ -109,7 +118,7 @@ func (c *PolicyExplain) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, 
 }
 
 // request reads what was given, and fills in what was not.
-func (c *PolicyExplain) request(ctx context.Context, a *Admin) (signin.Request, time.Time, error) {
+func (c *Explain) request(ctx context.Context, a *explainDesk) (signin.Request, time.Time, error) {
 	r := signin.Request{Name: c.Account, Application: c.Application, Action: c.ForAction, Protocol: c.Protocol, Method: strings.ToUpper(c.Method), Path: c.Path}
 	now := a.now()
 	var err error
@@ -141,7 +150,7 @@ func (c *PolicyExplain) request(ctx context.Context, a *Admin) (signin.Request, 
 
 // plays is what an application can play by a protocol: what its settings say, or
 // the protocol at its best.
-func (a *Admin) plays(app application.Application, protocol string) (prompt.Medium, error) {
+func (a *explainDesk) plays(app application.Application, protocol string) (prompt.Medium, error) {
 	if protocol == app.Protocol && app.Name != signin.Self {
 		o, err := a.protocols.Openings(app)
 		if err != nil || o.Medium != 0 {
@@ -151,7 +160,7 @@ func (a *Admin) plays(app application.Application, protocol string) (prompt.Medi
 	return a.protocols.Plays(protocol), nil
 }
 
-func (x PolicyExplanation) sentence() string {
+func (x Explanation) sentence() string {
 	deed := "sign in to " + x.Application
 	if x.ForAction != signin.SignIn {
 		deed = "do " + x.ForAction + " in " + x.Application
@@ -176,14 +185,14 @@ func because(reason, requirement string) string {
 	return "the account is refused (" + reason + ")"
 }
 
-// PolicyVersions lists the saved versions of the policy, newest first.
-type PolicyVersions struct {
+// Versions lists the saved versions of the policy, newest first.
+type Versions struct {
 	Before int64 `json:"before,omitempty" help:"Only versions before this one."`
 	Limit  int   `json:"limit,omitempty" help:"How many: 50 when left out, 500 at most."`
 }
 
-// PolicyVersion is one saved version without its text.
-type PolicyVersion struct {
+// Version is one saved version without its text.
+type Version struct {
 	Version int64     `json:"version"`
 	Author  string    `json:"author"`
 	Created time.Time `json:"created"`
@@ -192,12 +201,12 @@ type PolicyVersion struct {
 	InForce bool `json:"in_force"`
 }
 
-func (c *PolicyVersions) Action() string { return "policy.versions" }
+func (c *Versions) Action() string { return "policy.versions" }
 
 // Object is empty: nothing is changed.
-func (c *PolicyVersions) Object() string { return "" }
+func (c *Versions) Object() string { return "" }
 
-func (c *PolicyVersions) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *Versions) Do(ctx context.Context, a *documents, _ signin.Grant) (any, error) {
 	limit := c.Limit
 	if limit <= 0 || limit > 500 {
 		limit = 50
@@ -207,25 +216,25 @@ func (c *PolicyVersions) Do(ctx context.Context, a *Admin, _ signin.Grant) (any,
 		return nil, err
 	}
 	rows, err := a.rules.Versions(ctx, a.db, c.Before, limit)
-	out := []PolicyVersion{}
+	out := []Version{}
 	for _, d := range rows {
-		out = append(out, PolicyVersion{Version: d.Version, Author: d.Author, Created: moment(d.Created), Bytes: len(d.Body), InForce: d.Version == inForce.Version})
+		out = append(out, Version{Version: d.Version, Author: d.Author, Created: moment(d.Created), Bytes: len(d.Body), InForce: d.Version == inForce.Version})
 	}
 	return out, err
 }
 
-// PolicyTest runs the tests that a document holds.
-type PolicyTest struct {
+// Test runs the tests that a document holds.
+type Test struct {
 	Body    string `json:"body,omitempty" arg:"" optional:"" type:"text-file" name:"file" help:"The document; the policy in force when left out."`
 	Version int64  `json:"version,omitempty" help:"A saved version instead."`
 }
 
-func (c *PolicyTest) Action() string { return "policy.test" }
+func (c *Test) Action() string { return "policy.test" }
 
 // Object is empty: nothing is changed.
-func (c *PolicyTest) Object() string { return "" }
+func (c *Test) Object() string { return "" }
 
-func (c *PolicyTest) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *Test) Do(ctx context.Context, a *documents, _ signin.Grant) (any, error) {
 	p, _, err := a.document(ctx, c.Body, c.Version)
 	if err != nil {
 		return nil, err
@@ -239,7 +248,7 @@ func (c *PolicyTest) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 
 // document returns the given text, or a saved version, or what is in force,
 // compiled, and what to call it.
-func (a *Admin) document(ctx context.Context, body string, version int64) (*policy.Policy, string, error) {
+func (a *documents) document(ctx context.Context, body string, version int64) (*policy.Policy, string, error) {
 	switch {
 	case body != "" && version != 0:
 		return nil, "", failure.New(failure.Invalid, "Give a document or a version, not both.")

@@ -1,41 +1,113 @@
-package admin
+// Package coverage is how far M1032 holds here, row by row.
+//
+// It owns the tables declaration, drill_report and drill_result: what somebody declared not
+// to be here, and what drills met. The rows of M1032 are attack's, and what can be asked of
+// whom is admin/survey's. Its one invariant: a declaration or a result that is not as it was
+// left is not believed; a missing result counts as failed.
+package coverage
 
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"countersign/internal/admin"
+	"countersign/internal/admin/administrators"
+	"countersign/internal/admin/survey"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/directory"
 	"countersign/internal/policy"
 	"countersign/internal/signin"
+	"countersign/internal/store"
 )
+
+// Commands are those about coverage and drills, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Looks[Show]("Show how far each row of ATT&CK's M1032 holds here, and what leaves a gap.", attack.Data{}),
+		admin.Changes[Declare]("Declare that there is nothing here for a row to be about, until a day.", Declared{}).
+			Telling("coverage.declared", "{by} declared row {detail.row} not here: {detail.reason}"),
+		admin.Changes[Withdraw]("Take such a declaration back.", map[string]string{}).
+			Telling("coverage.withdrawn", "{by} withdrew the declaration of row {detail.row}"),
+		admin.Changes[DrillRecord]("Hand in the signed report of a drill.", Recorded{}).
+			Telling("drill.recorded", "{by} handed in the report of a drill"),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB             *store.DB
+	Kept           *Kept
+	Rules          *signin.Rules
+	Survey         *survey.Survey
+	Administrators *administrators.Administrators
+	// Mails reports whether notices can be sent.
+	Mails func() bool
+	// Reading are the actions that only look.
+	Reading []string
+	// Loosened are the exceptions that the configuration makes at this moment.
+	Loosened  func() []attack.Exception
+	PublicURL *url.URL
+	Dormant   time.Duration
+	Now       func() time.Time
+}
+
+// Desks are where the commands are done.
+func Desks(p Parts) []admin.Desk {
+	return []admin.Desk{
+		admin.At(&showDesk{p.DB, p.Kept, p.Rules, p.Survey, p.Administrators, p.Mails, p.Reading, p.Loosened, p.PublicURL, p.Dormant, p.Now}),
+		admin.At(&keepDesk{admin.NewBook(p.DB), p.Kept, p.Now}),
+	}
+}
+
+// showDesk is where coverage is computed.
+type showDesk struct {
+	db        store.Reader
+	kept      *Kept
+	rules     *signin.Rules
+	survey    *survey.Survey
+	whoCan    *administrators.Administrators
+	mails     func() bool
+	reading   []string
+	loosened  func() []attack.Exception
+	publicURL *url.URL
+	dormant   time.Duration
+	now       func() time.Time
+}
+
+// keepDesk is where declarations are made and reports are handed in.
+type keepDesk struct {
+	admin.Book
+	kept *Kept
+	now  func() time.Time
+}
 
 // Coverage is what coverage.show answers.
 type Coverage = attack.Data
 
-// CoverageShow says how far M1032 holds here, row by row, from the policy in
+// Show says how far M1032 holds here, row by row, from the policy in
 // force, every account, every application and the drills of the last 30 days.
-type CoverageShow struct{}
+type Show struct{}
 
-func (c *CoverageShow) Action() string { return "coverage.show" }
+func (c *Show) Action() string { return "coverage.show" }
 
 // Object is empty: nothing is changed.
-func (c *CoverageShow) Object() string { return "" }
+func (c *Show) Object() string { return "" }
 
-func (c *CoverageShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
-	in, err := a.coverageInput(ctx)
+func (c *Show) Do(ctx context.Context, a *showDesk, _ signin.Grant) (any, error) {
+	in, err := a.input(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return attack.NewReport(in).Data(), nil
 }
 
-// coverageInput gathers what coverage is computed from.
-func (a *Admin) coverageInput(ctx context.Context) (attack.Input, error) {
+// input gathers what coverage is computed from.
+func (a *showDesk) input(ctx context.Context) (attack.Input, error) {
 	in := attack.Input{Now: a.now()}
 	if a.publicURL != nil {
 		in.Name = a.publicURL.Host
@@ -44,37 +116,39 @@ func (a *Admin) coverageInput(ctx context.Context) (attack.Input, error) {
 	if err != nil {
 		return in, err
 	}
-	classes, tampered, err := a.classes(ctx, p)
+	classes, tampered, err := a.survey.Classes(ctx, p)
 	if err != nil {
 		return in, err
 	}
-	places, err := a.places(ctx)
+	places, err := a.survey.Places(ctx)
 	if err != nil {
 		return in, err
 	}
-	if places[0].openings.Caveats, err = a.fewAdministrators(ctx); err != nil {
+	if places[0].Openings.Caveats, err = a.whoCan.Few(ctx); err != nil {
 		return in, err
 	}
-	if in.NotHere, err = a.declarations(ctx, a.db); err != nil {
+	if in.NotHere, err = a.kept.declarations(ctx, a.db); err != nil {
 		return in, err
 	}
-	if in.Drills, err = a.drillResults(ctx, a.db); err != nil {
+	if in.Drills, err = a.kept.drillResults(ctx, a.db); err != nil {
 		return in, err
 	}
-	v := &survey{admin: a, policy: p, classes: classes, known: map[string]policy.Weakness{}, exceptions: a.loosened()}
+	v := &visitor{survey: a.survey, reading: a.reading, mails: a.mails(), policy: p, classes: classes, known: map[string]policy.Weakness{}, exceptions: a.loosened()}
 	for _, pl := range places {
 		v.visit(pl)
 	}
 	in.Applications, in.Classes, in.Exceptions = v.applications, v.out, v.exceptions
-	in.People = a.peopleOf(classes, tampered)
+	in.People = a.people(classes, tampered)
 	return in, nil
 }
 
-// survey goes through every class of accounts at every application.
-type survey struct {
-	admin   *Admin
+// visitor goes through every class of accounts at every application.
+type visitor struct {
+	survey  *survey.Survey
+	reading []string // the actions that only look
+	mails   bool     // notices can be sent
 	policy  *policy.Policy
-	classes []*class
+	classes []*survey.Class
 	// known is what an analysis found, by all that it depends on: many
 	// applications are alike to the rules.
 	known        map[string]policy.Weakness
@@ -83,16 +157,16 @@ type survey struct {
 	exceptions   []attack.Exception
 }
 
-func (v *survey) visit(p place) {
-	app := attack.Application{Name: p.Name, Kind: p.Kind, Protocol: p.Protocol, OpenDoors: p.openings.Doors, Caveats: p.openings.Caveats}
+func (v *visitor) visit(p survey.Place) {
+	app := attack.Application{Name: p.Name, Kind: p.Kind, Protocol: p.Protocol, OpenDoors: p.Openings.Doors, Caveats: p.Openings.Caveats}
 	if p.Name == signin.Self {
 		app.Kind = attack.Self
-		if !v.admin.owners.Mails() {
+		if !v.mails {
 			app.Caveats = append(slices.Clone(app.Caveats), "there is no mail server, so that nobody hears of a recovery of their account and nobody can object; each takes a second person")
 		}
 	}
-	v.exceptions = append(v.exceptions, p.openings.Exceptions...)
-	for _, action := range p.actions {
+	v.exceptions = append(v.exceptions, p.Openings.Exceptions...)
+	for _, action := range p.Actions {
 		found, ruled := v.weakest(p, action)
 		v.out = append(v.out, found...)
 		if action == signin.SignIn && !ruled {
@@ -104,16 +178,16 @@ func (v *survey) visit(p place) {
 
 // weakest says the least that each class gets away with, one line for all that
 // get the same. It reports whether any rule was about any of them.
-func (v *survey) weakest(p place, action string) (out []attack.Class, ruled bool) {
+func (v *visitor) weakest(p survey.Place, action string) (out []attack.Class, ruled bool) {
 	at, asked := map[string]int{}, false
-	names := map[string][]*class{}
+	names := map[string][]*survey.Class{}
 	for _, c := range v.classes {
 		one := attack.Class{Application: p.Name, Action: action, Strength: attack.Denied, Exact: true, Weakest: "deny",
-			Reads:    p.Name == signin.Self && slices.Contains(v.admin.list.Reading(), action),
-			Entrance: p.Name != signin.Self && action != signin.SignIn, Privileged: c.one.Account.Privileged}
-		for _, channel := range p.channels {
-			cl, view := v.admin.asks(c, p, action, channel)
-			if view.Refuses != "" || channel == "api" && c.one.Account.Kind == directory.Service && !view.Delegated {
+			Reads:    p.Name == signin.Self && slices.Contains(v.reading, action),
+			Entrance: p.Name != signin.Self && action != signin.SignIn, Privileged: c.One.Account.Privileged}
+		for _, channel := range p.Channels {
+			cl, view := v.survey.Asks(c, p, action, channel)
+			if view.Refuses != "" || channel == "api" && c.One.Account.Kind == directory.Service && !view.Delegated {
 				continue
 			}
 			w := v.analysed(cl, action)
@@ -129,7 +203,7 @@ func (v *survey) weakest(p place, action string) (out []attack.Class, ruled bool
 			at[key] = i
 			out = append(out, one)
 		}
-		out[i].Count += c.count
+		out[i].Count += c.Count
 		names[key] = append(names[key], c)
 	}
 	for key, i := range at {
@@ -140,7 +214,7 @@ func (v *survey) weakest(p place, action string) (out []attack.Class, ruled bool
 
 // analysed is the policy's weakest for a class of requests. What it depends on
 // is how the rules see the account and the application, and what is asked.
-func (v *survey) analysed(c policy.Class, action string) policy.Weakness {
+func (v *visitor) analysed(c policy.Class, action string) policy.Weakness {
 	key := fmt.Sprintf("%q %s %t %s %d", v.policy.Alike(c.Facts), action, c.Facts.Reads, c.Protocol, c.Free)
 	w, ok := v.known[key]
 	if !ok {
@@ -161,9 +235,9 @@ func unruled(w policy.Weakness) bool {
 }
 
 // weigh keeps the weakest that any channel gives.
-func (v *survey) weigh(one *attack.Class, w policy.Weakness, view signin.View, channel string) {
+func (v *visitor) weigh(one *attack.Class, w policy.Weakness, view signin.View, channel string) {
 	for _, way := range w.Ways {
-		need := besides(way.Decision.Requirement, view)
+		need := survey.Besides(way.Decision.Requirement, view)
 		strength := strengthOf(need)
 		if need.Implies(assurance.AutomationKey()) && strength != attack.Denied && (!view.Delegated || channel != "api") {
 			strength = attack.Denied // nothing takes a key there
@@ -177,7 +251,7 @@ func (v *survey) weigh(one *attack.Class, w policy.Weakness, view signin.View, c
 			continue
 		}
 		one.Strength, one.Within, one.Exact = strength, within, w.Exact
-		one.Weakest, one.Witness = need.String(), witness(way.Witness, v.policy)
+		one.Weakest, one.Witness = need.String(), survey.Witness(way.Witness, v.policy)
 	}
 }
 
@@ -201,17 +275,17 @@ func strengthOf(r assurance.Requirement) attack.Strength {
 }
 
 // together names the accounts of several classes.
-func together(classes []*class) string {
+func together(classes []*survey.Class) string {
 	count := 0
 	var names, says []string
 	for _, c := range classes {
-		count += c.count
-		names = append(names, c.names...)
-		if !slices.Contains(says, c.says) {
-			says = append(says, c.says)
+		count += c.Count
+		names = append(names, c.Names...)
+		if !slices.Contains(says, c.Says) {
+			says = append(says, c.Says)
 		}
 	}
-	if count <= few {
+	if count <= survey.Few {
 		slices.Sort(names)
 		return strings.Join(names, ", ")
 	}
@@ -221,7 +295,7 @@ func together(classes []*class) string {
 // people are the accounts that cannot do what M1032 is about, those that share a
 // weakness together. Nobody is among them who gets nothing anyway, or who has
 // nothing yet and waits for a pass.
-func (a *Admin) peopleOf(classes []*class, tampered []string) []attack.Person {
+func (a *showDesk) people(classes []*survey.Class, tampered []string) []attack.Person {
 	by := map[string]*attack.Person{}
 	var order []string
 	add := func(lacks string, count int, names ...string) {
@@ -232,15 +306,15 @@ func (a *Admin) peopleOf(classes []*class, tampered []string) []attack.Person {
 			order = append(order, lacks)
 		}
 		p.Count += count
-		p.Names = append(p.Names, names[:min(len(names), mostNames-len(p.Names))]...)
+		p.Names = append(p.Names, names[:min(len(names), survey.MostNames-len(p.Names))]...)
 	}
 	for _, c := range classes {
-		if lacks := a.lacks(c.one); lacks != "" {
-			add(lacks, c.count, c.names...)
+		if lacks := a.lacks(c.One); lacks != "" {
+			add(lacks, c.Count, c.Names...)
 		}
 	}
 	if len(tampered) > 0 {
-		add("rows that were changed behind our back, and nothing is believed of it", len(tampered), tampered[:min(len(tampered), mostNames)]...)
+		add("rows that were changed behind our back, and nothing is believed of it", len(tampered), tampered[:min(len(tampered), survey.MostNames)]...)
 	}
 	var out []attack.Person
 	for _, lacks := range order {
@@ -260,7 +334,7 @@ func verb(count int) string {
 }
 
 // lacks says what an account that could get something has too little of.
-func (a *Admin) lacks(s directory.Surveyed) string {
+func (a *showDesk) lacks(s directory.Surveyed) string {
 	if s.Account.Kind != directory.Person || s.Account.State != directory.Active || s.Account.Idle(a.now()) > a.dormant {
 		return ""
 	}

@@ -1,4 +1,4 @@
-package admin
+package token
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"hash"
 	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
@@ -22,15 +23,15 @@ import (
 
 // stockDesk is where the files that tokens come in go into stock.
 type stockDesk struct {
-	Book
-	db      *store.DB
+	admin.Book
+	db      store.Reader
 	stock   *directory.Tokens
 	tickets *ticket.Tickets
 	tokens  enrollment.TokenKinds
 }
 
-// TokenRow is one token of a file, as it is sent.
-type TokenRow struct {
+// Row is one token of a file, as it is sent.
+type Row struct {
 	// Line is where in the file it began.
 	Line         int       `json:"line,omitempty"`
 	Serial       string    `json:"serial"`
@@ -50,29 +51,29 @@ type TokenRow struct {
 // Bounds of an upload. A part is kept as a ticket, so that its JSON must stay
 // under 64 KiB beside its number of rows.
 const (
-	TokenRowsPerPart = 300
-	tokenParts       = 10_000
-	uploadKind       = "token-part"
-	uploadLife       = 30 * time.Minute
+	RowsPerPart = 300
+	tokenParts  = 10_000
+	uploadKind  = "token-part"
+	uploadLife  = 30 * time.Minute
 )
 
-// TokenStage sends a part of a file, sealed and for half an hour. It changes
+// Stage sends a part of a file, sealed and for half an hour. It changes
 // nothing: what was sent comes to be by token.import alone.
-type TokenStage struct {
+type Stage struct {
 	// Upload is a secret of the sender's making; the parts are found by it.
-	Upload string     `json:"upload" required:"" help:"24 random bytes in unpadded base64url, the same for each part."`
-	Part   int        `json:"part" help:"The number of the part, from 0."`
-	Rows   []TokenRow `json:"rows" required:"" help:"The tokens, as JSON: 1 to 300."`
+	Upload string `json:"upload" required:"" help:"24 random bytes in unpadded base64url, the same for each part."`
+	Part   int    `json:"part" help:"The number of the part, from 0."`
+	Rows   []Row  `json:"rows" required:"" help:"The tokens, as JSON: 1 to 300."`
 }
 
-// TokenStaged is a part that was taken. Digest is its SHA-256.
-type TokenStaged struct {
+// Staged is a part that was taken. Digest is its SHA-256.
+type Staged struct {
 	Part   int    `json:"part"`
 	Digest string `json:"digest"`
 }
 
-func (c *TokenStage) Action() string { return "token.stage" }
-func (c *TokenStage) Object() string { return fmt.Sprintf("part %d of a token file", c.Part) }
+func (c *Stage) Action() string { return "token.stage" }
+func (c *Stage) Object() string { return fmt.Sprintf("part %d of a token file", c.Part) }
 
 // partSecret is what the ticket of a part is found by.
 func partSecret(upload string, part int) (string, error) {
@@ -87,13 +88,13 @@ func partSecret(upload string, part int) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(h[:24]), nil
 }
 
-func (c *TokenStage) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
+func (c *Stage) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
 	secret, err := partSecret(c.Upload, c.Part)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.Rows) < 1 || len(c.Rows) > TokenRowsPerPart {
-		return nil, failure.At("rows", failure.New(failure.Invalid, "A part has 1 to %d tokens.", TokenRowsPerPart))
+	if len(c.Rows) < 1 || len(c.Rows) > RowsPerPart {
+		return nil, failure.At("rows", failure.New(failure.Invalid, "A part has 1 to %d tokens.", RowsPerPart))
 	}
 	for _, row := range c.Rows {
 		if _, err := a.token(row, ""); err != nil {
@@ -106,11 +107,11 @@ func (c *TokenStage) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any,
 	}
 	_, err = a.tickets.Issue(ctx, ticket.Spec{Kind: uploadKind, Owner: int64(g.Account()), Payload: b, Lifetime: uploadLife, Secret: secret})
 	digest := sha256.Sum256(b)
-	return TokenStaged{c.Part, hex.EncodeToString(digest[:])}, err
+	return Staged{c.Part, hex.EncodeToString(digest[:])}, err
 }
 
 // token makes a row what is kept in stock.
-func (a *stockDesk) token(row TokenRow, batch string) (directory.Token, error) {
+func (a *stockDesk) token(row Row, batch string) (directory.Token, error) {
 	refuse := func(format string, args ...any) error {
 		return failure.New(failure.Invalid, "Line %d, token %.64q: %s.", row.Line, row.Serial, fmt.Sprintf(format, args...))
 	}
@@ -130,7 +131,7 @@ func (a *stockDesk) token(row TokenRow, batch string) (directory.Token, error) {
 }
 
 // detail tells tokens of one kind apart, for people.
-func (r TokenRow) detail() string {
+func (r Row) detail() string {
 	switch {
 	case r.Public != "":
 		return "public id " + r.Public
@@ -152,9 +153,9 @@ func plain(s string, most int) bool {
 	return len(s) <= most && (s == "" || s[0] != ' ' && s[len(s)-1] != ' ')
 }
 
-// TokenBatch names what was sent. The digest is over the digests of its parts, in
+// Batch names what was sent. The digest is over the digests of its parts, in
 // their order, so that what is approved by it is what is imported.
-type TokenBatch struct {
+type Batch struct {
 	Upload string `json:"upload" required:"" help:"As the parts were sent with."`
 	Parts  int    `json:"parts" required:"" help:"How many there are."`
 	Count  int    `json:"count" required:"" help:"How many tokens they hold."`
@@ -162,31 +163,31 @@ type TokenBatch struct {
 	File   string `json:"file,omitempty" help:"The file's name, for the log."`
 }
 
-func (b *TokenBatch) text() string {
+func (b *Batch) text() string {
 	return fmt.Sprintf("%d tokens from %s, SHA-256 %s", b.Count, text.Quote(b.File), text.Name(b.Digest))
 }
 
-// TokenPreview says what importing would do.
-type TokenPreview struct {
-	TokenBatch `embed:""`
+// Preview says what importing would do.
+type Preview struct {
+	Batch `embed:""`
 }
 
-// TokenPreviewed is what would happen. Known are serials that exist already: with
+// Previewed is what would happen. Known are serials that exist already: with
 // one of them nothing is imported.
-type TokenPreviewed struct {
+type Previewed struct {
 	Count int      `json:"count"`
 	Known []string `json:"known"`
 }
 
-func (c *TokenPreview) Action() string { return "token.preview" }
-func (c *TokenPreview) Object() string { return c.text() }
+func (c *Preview) Action() string { return "token.preview" }
+func (c *Preview) Object() string { return c.text() }
 
 // mostKnown is how many serials a preview names.
 const mostKnown = 100
 
-func (c *TokenPreview) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
-	out := TokenPreviewed{Count: c.Count, Known: []string{}}
-	err := c.each(g, func(secret string) (ticket.Ticket, error) { return a.tickets.Peek(ctx, uploadKind, secret) }, func(rows []TokenRow) error {
+func (c *Preview) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
+	out := Previewed{Count: c.Count, Known: []string{}}
+	err := c.each(g, func(secret string) (ticket.Ticket, error) { return a.tickets.Peek(ctx, uploadKind, secret) }, func(rows []Row) error {
 		serials := make([]string, len(rows))
 		for i, row := range rows {
 			serials[i] = row.Serial
@@ -203,7 +204,7 @@ func (c *TokenPreview) Do(ctx context.Context, a *stockDesk, g signin.Grant) (an
 
 // each reads the parts in their order, and at the end holds them to the digest
 // and the count.
-func (b *TokenBatch) each(g signin.Grant, open func(secret string) (ticket.Ticket, error), visit func([]TokenRow) error) error {
+func (b *Batch) each(g signin.Grant, open func(secret string) (ticket.Ticket, error), visit func([]Row) error) error {
 	if b.Parts < 1 || b.Parts > tokenParts {
 		return failure.At("parts", failure.New(failure.Invalid, "A file has 1 to %d parts.", tokenParts))
 	}
@@ -224,7 +225,7 @@ func (b *TokenBatch) each(g signin.Grant, open func(secret string) (ticket.Ticke
 	return nil
 }
 
-func (b *TokenBatch) part(g signin.Grant, part int, open func(secret string) (ticket.Ticket, error), sum hash.Hash) ([]TokenRow, error) {
+func (b *Batch) part(g signin.Grant, part int, open func(secret string) (ticket.Ticket, error), sum hash.Hash) ([]Row, error) {
 	secret, err := partSecret(b.Upload, part)
 	if err != nil {
 		return nil, err
@@ -238,28 +239,28 @@ func (b *TokenBatch) part(g signin.Grant, part int, open func(secret string) (ti
 	}
 	digest := sha256.Sum256(t.Payload)
 	sum.Write(digest[:])
-	var rows []TokenRow
+	var rows []Row
 	return rows, json.Unmarshal(t.Payload, &rows)
 }
 
-// TokenImport puts what was sent into stock: all of it, or nothing.
-type TokenImport struct {
-	TokenBatch `embed:""`
+// Import puts what was sent into stock: all of it, or nothing.
+type Import struct {
+	Batch `embed:""`
 }
 
-// TokenImported says how many tokens are new in stock.
-type TokenImported struct {
+// Imported says how many tokens are new in stock.
+type Imported struct {
 	Imported int    `json:"imported"`
 	Digest   string `json:"digest"`
 }
 
-func (c *TokenImport) Action() string { return "token.import" }
-func (c *TokenImport) Object() string { return c.text() }
+func (c *Import) Action() string { return "token.import" }
+func (c *Import) Object() string { return c.text() }
 
-func (c *TokenImport) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
+func (c *Import) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any, error) {
 	detail := map[string]string{"count": fmt.Sprint(c.Count), "digest": c.Digest}
 	err := a.Change(ctx, g, "token.imported", detail, nil, func(tx *store.Tx) error {
-		return c.each(g, func(secret string) (ticket.Ticket, error) { return a.tickets.TakeIn(ctx, tx, uploadKind, secret) }, func(rows []TokenRow) error {
+		return c.each(g, func(secret string) (ticket.Ticket, error) { return a.tickets.TakeIn(ctx, tx, uploadKind, secret) }, func(rows []Row) error {
 			tokens := make([]directory.Token, len(rows))
 			for i, row := range rows {
 				var err error
@@ -270,5 +271,5 @@ func (c *TokenImport) Do(ctx context.Context, a *stockDesk, g signin.Grant) (any
 			return a.stock.Add(ctx, tx, tokens)
 		})
 	})
-	return TokenImported{c.Count, c.Digest}, err
+	return Imported{c.Count, c.Digest}, err
 }

@@ -1,8 +1,9 @@
-package admin
+package token
 
 import (
 	"context"
 
+	"countersign/internal/admin"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -10,44 +11,44 @@ import (
 	"countersign/internal/store"
 )
 
-// TokenPIN replaces the PIN of a token that somebody else has.
-type TokenPIN struct {
-	Serial string `json:"serial" arg:"" help:"The serial number."`
-	None   bool   `json:"none,omitempty" help:"Take the PIN away instead of giving a new one."`
-	Note   string `json:"note,omitempty" help:"How you made sure who asks."`
-	Told   `embed:""`
+// PIN replaces the PIN of a token that somebody else has.
+type PIN struct {
+	Serial     string `json:"serial" arg:"" help:"The serial number."`
+	None       bool   `json:"none,omitempty" help:"Take the PIN away instead of giving a new one."`
+	Note       string `json:"note,omitempty" help:"How you made sure who asks."`
+	admin.Told `embed:""`
 }
 
-// TokenPINGiven is the PIN to tell the owner. It is shown once and kept nowhere.
-type TokenPINGiven struct {
+// PINGiven is the PIN to tell the owner. It is shown once and kept nowhere.
+type PINGiven struct {
 	Serial string `json:"serial"`
 	Owner  string `json:"owner"`
 	PIN    string `json:"pin,omitempty"`
 	Hint   string `json:"hint"`
 }
 
-func (c *TokenPIN) Action() string { return "token.pin" }
+func (c *PIN) Action() string { return "token.pin" }
 
-func (c *TokenPIN) Thing(ctx context.Context, a *tokenDesk) (string, error) {
+func (c *PIN) Thing(ctx context.Context, a *desk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 
 // Object says what happens to the PIN.
-func (c *TokenPIN) Object() string {
+func (c *PIN) Object() string {
 	what := "a new first PIN for "
 	if c.None {
 		what = "no PIN any more for "
 	}
-	return WithReason(what+c.token(c.Serial), c.Note)
+	return admin.WithReason(what+named(c.Serial, c.Told), c.Note)
 }
 
 // sound says that the PIN of before would be missed.
-func (c *TokenPIN) Sound(ctx context.Context, a *tokenDesk) error {
+func (c *PIN) Sound(ctx context.Context, a *desk) error {
 	return a.spare(ctx, c.Serial, assurance.Known)
 }
 
-func (c *TokenPIN) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, error) {
-	event, out := "token.pin-given", TokenPINGiven{Serial: c.Serial, Hint: "It is typed in front of each code, and counts as something known once its owner has changed it."}
+func (c *PIN) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+	event, out := "token.pin-given", PINGiven{Serial: c.Serial, Hint: "It is typed in front of each code, and counts as something known once its owner has changed it."}
 	if c.None {
 		event, out.Hint = "token.pin-cleared", "The token's codes are typed alone."
 	}
@@ -77,7 +78,7 @@ func (c *TokenPIN) Do(ctx context.Context, a *tokenDesk, g signin.Grant) (any, e
 }
 
 // inUse returns whose a token is and the authenticator that it is.
-func (a *tokenDesk) inUse(ctx context.Context, tx *store.Tx, serial string) (directory.Account, directory.Credential, error) {
+func (a *desk) inUse(ctx context.Context, tx *store.Tx, serial string) (directory.Account, directory.Credential, error) {
 	t, err := a.stock.Get(ctx, tx, serial)
 	if err != nil {
 		return directory.Account{}, directory.Credential{}, err
@@ -89,7 +90,7 @@ func (a *tokenDesk) inUse(ctx context.Context, tx *store.Tx, serial string) (dir
 }
 
 // holds returns who has an assigned token and the authenticator that it is.
-func (a *tokenDesk) holds(ctx context.Context, tx *store.Tx, t directory.Token) (directory.Account, directory.Credential, error) {
+func (a *desk) holds(ctx context.Context, tx *store.Tx, t directory.Token) (directory.Account, directory.Credential, error) {
 	owner, err := a.people.Get(ctx, tx, t.Account)
 	if err != nil {
 		return owner, directory.Credential{}, err

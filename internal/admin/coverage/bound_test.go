@@ -1,4 +1,4 @@
-package admin
+package coverage
 
 import (
 	"crypto/sha256"
@@ -11,7 +11,6 @@ import (
 	"countersign/internal/application"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
-	"countersign/internal/directory"
 	"countersign/internal/keyring"
 	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/store"
@@ -23,7 +22,7 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 // surveyed is a database with what coverage is computed from, which is closed and opened
 // again as a server is.
 type surveyed struct {
-	*Admin
+	*Kept
 	t           *testing.T
 	dsn, folder string
 	root        keyring.Root
@@ -52,8 +51,7 @@ func (s *surveyed) open() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	of := directory.Parts{DB: db, Keys: keys}
-	s.Admin = New(Parts{DB: db, Keys: keys, Accounts: directory.NewAccounts(of), Credentials: directory.NewCredentials(of), Milestones: directory.NewMilestones(of), Stock: directory.NewTokens(of), Survey: directory.NewSurvey(of), Applications: catalogue, Now: time.Now})
+	s.Kept = NewKept(db, keys, catalogue)
 }
 
 func (s *surveyed) again() {

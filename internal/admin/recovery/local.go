@@ -1,4 +1,4 @@
-package admin
+package recovery
 
 import (
 	"context"
@@ -6,12 +6,31 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/admin/pass"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/store"
 )
+
+// Local is recovery by whoever holds the machine.
+type Local struct {
+	db          *store.DB
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	groups      *directory.Groups
+	endings     *enrollment.Endings
+	notices     *enrollment.Notices
+	passes      *pass.Passes
+	now         func() time.Time
+}
+
+// NewLocal makes a Local, of the parts of the commands and what makes passes.
+func NewLocal(p Parts, passes *pass.Passes) *Local {
+	return &Local{p.DB, p.Accounts, p.Credentials, p.Groups, p.Endings, p.Notices, passes, p.Now}
+}
 
 // Recover issues a pass for an administrator to whoever holds the machine, for
 // when no administrator can sign in. It is called only where the configuration
@@ -20,11 +39,11 @@ import (
 // like everything. What they hold is taken to be lost. What they know is asked for
 // beside the pass, unless it is forgotten too or cannot be shown any more: a stranger's
 // wrong answers must not shut this door, which is the last.
-func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool) (Pass, error) {
+func (a *Local) Recover(ctx context.Context, name, reason string, forgotten bool) (pass.Pass, error) {
 	if strings.TrimSpace(reason) == "" {
-		return Pass{}, failure.New(failure.Invalid, "Say why, for those who are told of it.")
+		return pass.Pass{}, failure.New(failure.Invalid, "Say why, for those who are told of it.")
 	}
-	var pass Pass
+	var made pass.Pass
 	err := a.db.Change(ctx, audit.Actor{Name: "local recovery", Via: "socket"}, func(tx *store.Tx) error {
 		d, err := a.people.Find(ctx, tx, name)
 		if err != nil {
@@ -54,15 +73,15 @@ func (a *Admin) Recover(ctx context.Context, name, reason string, forgotten bool
 			return err
 		}
 		tx.Record(audit.Entry{Event: "alarm.local-recovery", Outcome: "ok", Account: int64(d.ID), AccountName: d.Name, Reason: reason})
-		pass, err = a.passIn(ctx, tx, d, 0)
+		made, err = a.passes.In(ctx, tx, d, 0)
 		return err
 	})
-	return pass, err
+	return made, err
 }
 
 // giveUp revokes what an account holds, and what it knows where that is forgotten or
 // could not be asked for.
-func (a *Admin) giveUp(ctx context.Context, tx *store.Tx, d directory.Account, forgotten bool) error {
+func (a *Local) giveUp(ctx context.Context, tx *store.Tx, d directory.Account, forgotten bool) error {
 	credentials, err := a.credentials.All(ctx, tx, d.ID)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package admin
+package coverage
 
 import (
 	"errors"

@@ -1,4 +1,10 @@
-package admin
+// Package survey puts all accounts into classes that no rule can tell apart, and lists what
+// each can ask for.
+//
+// It owns which accounts and requests are alike. What an answer to one of them is, policy and
+// the engine say. Neighbours are the comparison of policies and the coverage, which go through
+// every class. Its one invariant: what is true of one account of a class is true of all.
+package survey
 
 import (
 	"context"
@@ -6,7 +12,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
@@ -14,37 +22,67 @@ import (
 	"countersign/internal/policy"
 	"countersign/internal/protocol"
 	"countersign/internal/signin"
+	"countersign/internal/store"
 )
 
-// class is all accounts that no rule of the policies at hand can tell apart, and
+// Parts are what is surveyed.
+type Parts struct {
+	DB           *store.DB
+	Accounts     *directory.Survey
+	Engine       *signin.Engine
+	Applications *application.Catalogue
+	Protocols    protocol.List
+	Commands     admin.List
+	Dormant      time.Duration
+	Now          func() time.Time
+}
+
+// Survey goes through all accounts and all applications.
+type Survey struct {
+	db           store.Reader
+	survey       *directory.Survey
+	engine       *signin.Engine
+	applications *application.Catalogue
+	protocols    protocol.List
+	commands     admin.List
+	dormant      time.Duration
+	now          func() time.Time
+}
+
+// New makes a Survey.
+func New(p Parts) *Survey {
+	return &Survey{p.DB, p.Accounts, p.Engine, p.Applications, p.Protocols, p.Commands, p.Dormant, p.Now}
+}
+
+// Class is all accounts that no rule of the policies at hand can tell apart, and
 // that hold authenticators of the same kinds: what is true of one of them is
 // true of all. One of them stands for it.
-type class struct {
-	one   directory.Surveyed
-	names []string // the first of them, mostNames at most
-	count int
-	// says is what they have in common, in words.
-	says string
+type Class struct {
+	One   directory.Surveyed
+	Names []string // the first of them, MostNames at most
+	Count int
+	// Says is what they have in common, in words.
+	Says string
 }
 
-// few is how many accounts are named before they are counted.
-const few = 5
+// Few is how many accounts are named before they are counted.
+const Few = 5
 
-// mostNames bounds how many accounts of a class are named to programs.
-const mostNames = 1000
+// MostNames bounds how many accounts of a class are named to programs.
+const MostNames = 1000
 
-// who names a small class by its members and a large one by what they have in
+// Who names a small class by its members and a large one by what they have in
 // common.
-func (c *class) who() string {
-	if c.count <= few {
-		return strings.Join(c.names, ", ")
+func (c *Class) Who() string {
+	if c.Count <= Few {
+		return strings.Join(c.Names, ", ")
 	}
-	return c.says
+	return c.Says
 }
 
-// classes groups every account. The accounts whose rows were changed behind our
+// Classes groups every account. The accounts whose rows were changed behind our
 // back are in none: the engine refuses them whatever policy says.
-func (a *Admin) classes(ctx context.Context, policies ...*policy.Policy) (classes []*class, tampered []string, err error) {
+func (a *Survey) Classes(ctx context.Context, policies ...*policy.Policy) (classes []*Class, tampered []string, err error) {
 	if a.engine == nil {
 		return nil, nil, failure.New(failure.Unavailable, "This server has no engine to ask.")
 	}
@@ -54,7 +92,7 @@ func (a *Admin) classes(ctx context.Context, policies ...*policy.Policy) (classe
 			mentioned[g] = true
 		}
 	}
-	byKey := map[string]*class{}
+	byKey := map[string]*Class{}
 	err = a.survey.Each(ctx, a.db, func(s directory.Surveyed) error {
 		if s.Tampered {
 			tampered = append(tampered, s.Account.Name)
@@ -63,12 +101,12 @@ func (a *Admin) classes(ctx context.Context, policies ...*policy.Policy) (classe
 		key := a.classKey(s, policies)
 		c := byKey[key]
 		if c == nil {
-			c = &class{one: s, says: a.describe(s, mentioned)}
+			c = &Class{One: s, Says: a.describe(s, mentioned)}
 			byKey[key] = c
 			classes = append(classes, c)
 		}
-		if c.count++; c.count <= mostNames {
-			c.names = append(c.names, s.Account.Name)
+		if c.Count++; c.Count <= MostNames {
+			c.Names = append(c.Names, s.Account.Name)
 		}
 		return nil
 	})
@@ -77,7 +115,7 @@ func (a *Admin) classes(ctx context.Context, policies ...*policy.Policy) (classe
 
 // classKey holds everything about an account that a decision can depend on,
 // other than who it is.
-func (a *Admin) classKey(s directory.Surveyed, policies []*policy.Policy) string {
+func (a *Survey) classKey(s directory.Surveyed, policies []*policy.Policy) string {
 	var b strings.Builder
 	v := a.engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: signin.SignIn})
 	for _, p := range policies {
@@ -88,7 +126,7 @@ func (a *Admin) classKey(s directory.Surveyed, policies []*policy.Policy) string
 		fmt.Fprint(&b, c.Status == directory.CredentialActive && a.now().Before(c.Quarantine))
 	}
 	if s.Account.Kind == directory.Service {
-		for _, action := range a.list.Actions() {
+		for _, action := range a.commands.Actions() {
 			if a.engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: action}).Delegated {
 				fmt.Fprint(&b, action)
 			}
@@ -110,7 +148,7 @@ func kinds(credentials []directory.Credential) []string {
 }
 
 // describe says what the accounts of a class have in common.
-func (a *Admin) describe(s directory.Surveyed, mentioned map[string]bool) string {
+func (a *Survey) describe(s directory.Surveyed, mentioned map[string]bool) string {
 	words := []string{"people"}
 	switch {
 	case s.Account.Kind == directory.Service:
@@ -151,35 +189,35 @@ func (a *Admin) describe(s directory.Surveyed, mentioned map[string]bool) string
 	return strings.Join(words, " ")
 }
 
-// place is one application as requests reach it.
-type place struct {
+// Place is one application as requests reach it.
+type Place struct {
 	application.Application
-	// actions are what can be asked of it, the ordinary sign-in first.
-	actions []string
-	// channels are the protocols that a request for it can come by.
-	channels []string
-	// web says that requests carry a method and a path.
-	web      bool
-	openings protocol.Openings
+	// Actions are what can be asked of it, the ordinary sign-in first.
+	Actions []string
+	// Channels are the protocols that a request for it can come by.
+	Channels []string
+	// Web says that requests carry a method and a path.
+	Web      bool
+	Openings protocol.Openings
 }
 
-// places are all applications, Countersign itself first.
-func (a *Admin) places(ctx context.Context) ([]place, error) {
-	own := place{Application: signin.Own(), actions: append(signin.OwnActions(), a.list.Actions()...), channels: []string{"browser", "api"}}
+// Places are all applications, Countersign itself first.
+func (a *Survey) Places(ctx context.Context) ([]Place, error) {
+	own := Place{Application: signin.Own(), Actions: append(signin.OwnActions(), a.commands.Actions()...), Channels: []string{"browser", "api"}}
 	all, err := a.applications.All(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := []place{own}
+	out := []Place{own}
 	for _, app := range all {
-		p := place{Application: app, actions: []string{signin.SignIn}, channels: []string{app.Protocol}}
-		if p.openings, err = a.protocols.Openings(app); err != nil {
+		p := Place{Application: app, Actions: []string{signin.SignIn}, Channels: []string{app.Protocol}}
+		if p.Openings, err = a.protocols.Openings(app); err != nil {
 			return nil, err
 		}
-		p.web = p.openings.Web
-		for _, action := range p.openings.Actions {
-			if !slices.Contains(p.actions, action) {
-				p.actions = append(p.actions, action)
+		p.Web = p.Openings.Web
+		for _, action := range p.Openings.Actions {
+			if !slices.Contains(p.Actions, action) {
+				p.Actions = append(p.Actions, action)
 			}
 		}
 		out = append(out, p)
@@ -187,21 +225,21 @@ func (a *Admin) places(ctx context.Context) ([]place, error) {
 	return out, nil
 }
 
-// asks is a class of requests: one class of accounts, one application, one
+// Asks is a class of requests: one class of accounts, one application, one
 // action and one protocol, with everything else free.
-func (a *Admin) asks(c *class, p place, action, channel string) (policy.Class, signin.View) {
-	v := a.engine.View(signin.Standpoint{Account: c.one.Account, Credentials: c.one.Credentials, Application: p.Application, Action: action})
+func (a *Survey) Asks(c *Class, p Place, action, channel string) (policy.Class, signin.View) {
+	v := a.engine.View(signin.Standpoint{Account: c.One.Account, Credentials: c.One.Credentials, Application: p.Application, Action: action})
 	f := v.Facts
 	f.Protocol = channel
 	free := policy.FreeSource | policy.FreeTime
-	if p.web {
+	if p.Web {
 		free |= policy.FreeRequest
 	}
 	return policy.Class{Facts: f, Free: free}, v
 }
 
-// witness says how to come by a decision, as far as it was free.
-func witness(f policy.Facts, p *policy.Policy) string {
+// Witness says how to come by a decision, as far as it was free.
+func Witness(f policy.Facts, p *policy.Policy) string {
 	reads := p.Reads()
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(reads, n) })
@@ -224,8 +262,8 @@ func witness(f policy.Facts, p *policy.Policy) string {
 	return strings.Join(parts, " ")
 }
 
-// besides is a demand with what the engine adds to it.
-func besides(r assurance.Requirement, v signin.View) assurance.Requirement {
+// Besides is a demand with what the engine adds to it.
+func Besides(r assurance.Requirement, v signin.View) assurance.Requirement {
 	if v.Beside != nil {
 		r = assurance.And(r, *v.Beside)
 	}

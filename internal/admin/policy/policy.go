@@ -1,4 +1,10 @@
-package admin
+// Package policy is the commands about the policy.
+//
+// It owns how a document is checked, compared, explained and put in force. What a document
+// says is countersign/internal/policy's, which one is in force is signin's. Its one
+// invariant: no document is put in force by which nobody could administer, whose own tests
+// fail, or that was not built on the one before.
+package policy
 
 import (
 	"context"
@@ -10,23 +16,80 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/admin"
+	"countersign/internal/admin/survey"
+	"countersign/internal/application"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
+	"countersign/internal/protocol"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
 )
 
-// PolicyShow shows the policy in force, or an older version.
-type PolicyShow struct {
+// Commands are those about the policy, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Looks[Show]("Show the policy in force, or an older version of it.", Document{}),
+		admin.Looks[Check]("Check a policy document without saving it, and run its tests.", []policy.TestResult{}),
+		admin.Looks[Test]("Run the tests that the policy in force, or a document, holds.", []policy.TestResult{}),
+		admin.Looks[Explain]("Say what an account would have to show for something, why, and whether it could.", Explanation{}),
+		admin.Looks[Diff]("Say whom a document, or an older version, would let in, keep out, or ask for less or more.", Difference{}),
+		admin.Looks[Versions]("List the saved versions of the policy.", []Version{}),
+		admin.Changes[Change]("Save a policy document and put it in force.", map[string]int64{}).
+			Telling("policy.changed", "{by} changed the policy"),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB           *store.DB
+	Engine       *signin.Engine
+	Rules        *signin.Rules
+	Applications *application.Catalogue
+	Protocols    protocol.List
+	Survey       *survey.Survey
+	// Known are the names that a policy may mention.
+	Known func(ctx context.Context, r store.Reader) (policy.Known, error)
+	Now   func() time.Time
+}
+
+// Desks are where the commands are done.
+func Desks(p Parts) []admin.Desk {
+	d := documents{p.DB, p.Rules, p.Known}
+	return []admin.Desk{
+		admin.At(&d),
+		admin.At(&changeDesk{admin.NewBook(p.DB), d, p.Engine}),
+		admin.At(&explainDesk{p.Engine, p.Applications, p.Protocols, p.Now}),
+		admin.At(&diffDesk{d, p.Survey}),
+	}
+}
+
+// documents are those that were saved, and those that somebody sends: where they are looked
+// at, checked and tried.
+type documents struct {
+	db    store.Reader
+	rules *signin.Rules
+	known func(ctx context.Context, r store.Reader) (policy.Known, error)
+}
+
+// changeDesk is where a document is put in force.
+type changeDesk struct {
+	admin.Book
+	documents
+	engine *signin.Engine
+}
+
+// Show shows the policy in force, or an older version.
+type Show struct {
 	Version int64 `json:"version,omitempty" arg:"" optional:"" help:"An older version; the one in force when left out."`
 }
 
-func (c *PolicyShow) Action() string { return "policy.show" }
-func (c *PolicyShow) Object() string { return "" }
+func (c *Show) Action() string { return "policy.show" }
+func (c *Show) Object() string { return "" }
 
-func (c *PolicyShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *Show) Do(ctx context.Context, a *documents, _ signin.Grant) (any, error) {
 	var d signin.Document
 	var err error
 	if c.Version == 0 {
@@ -37,7 +100,7 @@ func (c *PolicyShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 	if err != nil {
 		return nil, err
 	}
-	out := PolicyDocument{Version: d.Version, Author: d.Author, Created: store.Time(d.Created), Body: d.Body}
+	out := Document{Version: d.Version, Author: d.Author, Created: store.Time(d.Created), Body: d.Body}
 	if c.Version == 0 {
 		out.Lacks = a.missingRules(ctx)
 		if p, err := a.rules.Current(ctx); err == nil {
@@ -49,54 +112,54 @@ func (c *PolicyShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, err
 
 // missingRules are the rules of a new installation of which the policy in force has none
 // of that name: those that came after it was saved, or that somebody took out.
-func (a *Admin) missingRules(ctx context.Context) []PolicyRule {
+func (a *documents) missingRules(ctx context.Context) []Rule {
 	p, err := a.rules.Current(ctx)
 	if err != nil {
 		return nil // it says so by itself, everywhere else
 	}
-	var out []PolicyRule
+	var out []Rule
 	for _, r := range policy.DefaultRules() {
 		if !slices.Contains(p.Rules(), r.Name) {
-			out = append(out, PolicyRule{r.Name, r.Text})
+			out = append(out, Rule{r.Name, r.Text})
 		}
 	}
 	return out
 }
 
-// PolicyRule is one rule, as it is written.
-type PolicyRule struct {
+// Rule is one rule, as it is written.
+type Rule struct {
 	Name string `json:"name"`
 	Text string `json:"text"`
 }
 
-// PolicyDocument is one saved version of the policy.
-type PolicyDocument struct {
+// Document is one saved version of the policy.
+type Document struct {
 	Version int64     `json:"version"`
 	Author  string    `json:"author"`
 	Created time.Time `json:"created"`
 	Body    string    `json:"body"`
 	// Lacks are the rules of a new installation that the document in force has not.
-	Lacks []PolicyRule `json:"lacks,omitempty"`
+	Lacks []Rule `json:"lacks,omitempty"`
 	// Gone is what the document in force mentions that is not there any more.
 	Gone []string `json:"mentions_what_is_gone,omitempty"`
 }
 
-// PolicyTestResult is how one test of a document came out.
-type PolicyTestResult = policy.TestResult
+// TestResult is how one test of a document came out.
+type TestResult = policy.TestResult
 
-// PolicyProblems is what keeps a document from compiling, by line: the cause of
+// Problems is what keeps a document from compiling, by line: the cause of
 // the error that every command gives for such a document.
-type PolicyProblems = policy.Problems
+type Problems = policy.Problems
 
-// PolicyCheck compiles a document and runs its tests, and saves nothing.
-type PolicyCheck struct {
+// Check compiles a document and runs its tests, and saves nothing.
+type Check struct {
 	Body string `json:"body" arg:"" type:"text-file" name:"file" help:"The document; - reads standard input."`
 }
 
-func (c *PolicyCheck) Action() string { return "policy.check" }
-func (c *PolicyCheck) Object() string { return "" }
+func (c *Check) Action() string { return "policy.check" }
+func (c *Check) Object() string { return "" }
 
-func (c *PolicyCheck) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *Check) Do(ctx context.Context, a *documents, _ signin.Grant) (any, error) {
 	p, err := a.compile(ctx, a.db, c.Body)
 	if err != nil {
 		return nil, err
@@ -104,7 +167,7 @@ func (c *PolicyCheck) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, er
 	return p.Test(), nil
 }
 
-func (a *Admin) compile(ctx context.Context, r store.Reader, body string) (*policy.Policy, error) {
+func (a *documents) compile(ctx context.Context, r store.Reader, body string) (*policy.Policy, error) {
 	known, err := a.known(ctx, r)
 	if err != nil {
 		return nil, err
@@ -116,23 +179,23 @@ func (a *Admin) compile(ctx context.Context, r store.Reader, body string) (*poli
 	return p, nil
 }
 
-// PolicyChange saves a document and puts it in force. One whose own tests fail
+// Change saves a document and puts it in force. One whose own tests fail
 // is refused.
-type PolicyChange struct {
+type Change struct {
 	Body string `json:"body" arg:"" type:"text-file" name:"file" help:"The document; - reads standard input."`
 	// Base is the version that the document was made from. Another that came since is
 	// never overwritten unseen.
 	Base int64 `json:"base" help:"The version that it was built on; the one that policy show printed last when left out."`
 }
 
-func (c *PolicyChange) Action() string { return "policy.change" }
-func (c *PolicyChange) Object() string {
+func (c *Change) Action() string { return "policy.change" }
+func (c *Change) Object() string {
 	sum := sha256.Sum256([]byte(c.Body))
 	return fmt.Sprintf("policy document %s of %d lines, built on version %d", hex.EncodeToString(sum[:16]), strings.Count(strings.TrimRight(c.Body, "\n"), "\n")+1, c.Base)
 }
 
 // builtOn refuses a document that was not built on the version that is in force.
-func (c *PolicyChange) builtOn(ctx context.Context, a *Admin, r store.Reader) error {
+func (c *Change) builtOn(ctx context.Context, a *changeDesk, r store.Reader) error {
 	now, err := a.rules.Latest(ctx, r)
 	switch {
 	case errors.Is(err, signin.ErrNoPolicy) || errors.Is(err, directory.ErrTampered):
@@ -148,7 +211,7 @@ func (c *PolicyChange) builtOn(ctx context.Context, a *Admin, r store.Reader) er
 }
 
 // sound says what keeps a document from being saved.
-func (c *PolicyChange) Sound(ctx context.Context, a *Admin) error {
+func (c *Change) Sound(ctx context.Context, a *changeDesk) error {
 	p, err := a.compile(ctx, a.db, c.Body)
 	if err != nil {
 		return err
@@ -164,7 +227,7 @@ func (c *PolicyChange) Sound(ctx context.Context, a *Admin) error {
 	return failure.At("body", a.engine.SpareAdministrationBy(ctx, a.db, p))
 }
 
-func (c *PolicyChange) Do(ctx context.Context, a *Admin, g signin.Grant) (any, error) {
+func (c *Change) Do(ctx context.Context, a *changeDesk, g signin.Grant) (any, error) {
 	if err := c.Sound(ctx, a); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,12 @@
-package admin
+// Package setup is how an empty installation gets what it needs: its groups, its policy and
+// its first administrator.
+//
+// It owns the link for the first administrator, and that it is over for good once there has
+// been one who could sign in. It does not let that person in: they get a pass, which goes to
+// the engine like any other. Neighbours are web/challenge, which shows the page, and the
+// server, which prints the link. Its one invariant: whoever holds a link weakens no policy
+// that anybody changed, and makes nobody a second first administrator.
+package setup
 
 import (
 	"cmp"
@@ -7,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"countersign/internal/admin/pass"
 	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
@@ -19,13 +28,42 @@ import (
 	"countersign/internal/ticket"
 )
 
-const setupKind, setupLife = "setup", 24 * time.Hour
+const kind, life = "setup", 24 * time.Hour
+
+// Parts are what is set up.
+type Parts struct {
+	DB         *store.DB
+	Accounts   *directory.Accounts
+	Milestones *directory.Milestones
+	Groups     *directory.Groups
+	Rules      *signin.Rules
+	Tickets    *ticket.Tickets
+	Passes     *pass.Passes
+	Now        func() time.Time
+}
+
+// Setup sets an installation up.
+type Setup struct {
+	db         *store.DB
+	people     *directory.Accounts
+	milestones *directory.Milestones
+	groups     *directory.Groups
+	rules      *signin.Rules
+	tickets    *ticket.Tickets
+	passes     *pass.Passes
+	now        func() time.Time
+}
+
+// New makes a Setup.
+func New(p Parts) *Setup {
+	return &Setup{p.DB, p.Accounts, p.Milestones, p.Groups, p.Rules, p.Tickets, p.Passes, p.Now}
+}
 
 var setUp = audit.Actor{Name: "set-up", Via: "start"}
 
 // Install makes what an empty installation needs: the groups of administrators and
 // of the help desk, and the default policy. What is there already stays.
-func (a *Admin) Install(ctx context.Context) error {
+func (a *Setup) Install(ctx context.Context) error {
 	_, err := a.groups.Find(ctx, a.db, directory.Administrators)
 	switch {
 	case errors.Is(err, directory.ErrTampered):
@@ -52,7 +90,7 @@ func (a *Admin) Install(ctx context.Context) error {
 
 // used reports whether the installation was made before: then its groups and its policy
 // were removed by somebody else, who would have the first policy back.
-func (a *Admin) used(ctx context.Context) (bool, error) {
+func (a *Setup) used(ctx context.Context) (bool, error) {
 	made, err := a.db.AuditLog().Entries(ctx, store.Filter{Event: installationMade, Limit: 1})
 	if err != nil {
 		return false, err
@@ -70,20 +108,20 @@ func (a *Admin) used(ctx context.Context) (bool, error) {
 
 const installationMade = "installation.made"
 
-// SetupLink returns the code of a one-time link for the first administrator, or ""
+// Link returns the code of a one-time link for the first administrator, or ""
 // when there has ever been one who could sign in with two factors.
-func (a *Admin) SetupLink(ctx context.Context) (string, error) {
+func (a *Setup) Link(ctx context.Context) (string, error) {
 	done, err := a.administered(ctx)
 	if err != nil || done {
 		return "", err
 	}
-	return a.tickets.Issue(ctx, ticket.Spec{Kind: setupKind, Lifetime: setupLife})
+	return a.tickets.Issue(ctx, ticket.Spec{Kind: kind, Lifetime: life})
 }
 
 // administered reports whether there has ever been an administrator, and writes it
 // down where the row that says so is missing: because this installation is older
 // than the row, or because somebody deleted it.
-func (a *Admin) administered(ctx context.Context) (bool, error) {
+func (a *Setup) administered(ctx context.Context) (bool, error) {
 	if there, err := a.milestones.AdministeredRow(ctx, a.db); there || err != nil {
 		return there, err
 	}
@@ -108,7 +146,7 @@ func (a *Admin) administered(ctx context.Context) (bool, error) {
 // wasAdministered looks for an administrator of earlier where no row tells of one:
 // among the members, whatever became of their authenticators, and in the audit log,
 // which nobody shortens unseen. The reason is empty where there was none.
-func (a *Admin) wasAdministered(ctx context.Context) (directory.Account, string, error) {
+func (a *Setup) wasAdministered(ctx context.Context) (directory.Account, string, error) {
 	entries, err := a.db.AuditLog().Entries(ctx, store.Filter{Event: directory.AdministeredEvent, Limit: 1})
 	if err != nil || len(entries) > 0 {
 		return directory.Account{}, "row-missing", err
@@ -128,8 +166,8 @@ func (a *Admin) wasAdministered(ctx context.Context) (directory.Account, string,
 // setUpDone refuses whoever comes to set up what was set up.
 var setUpDone = failure.Refuse("set-up-done", "This installation has been set up. Ask an administrator for an account; if none can sign in, run: countersign recover")
 
-// SetupOpen reports whether a set-up code is good, and leaves it there.
-func (a *Admin) SetupOpen(ctx context.Context, code string) error {
+// Open reports whether a set-up code is good, and leaves it there.
+func (a *Setup) Open(ctx context.Context, code string) error {
 	done, err := a.administered(ctx)
 	if err == nil && done {
 		err = setUpDone
@@ -137,7 +175,7 @@ func (a *Admin) SetupOpen(ctx context.Context, code string) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.tickets.Peek(ctx, setupKind, code)
+	_, err = a.tickets.Peek(ctx, kind, code)
 	return err
 }
 
@@ -151,15 +189,15 @@ type Newcomer struct {
 	Codes bool
 }
 
-// Setup makes the first administrator and a pass for them, once, and puts the
+// Administrator makes the first administrator and a pass for them, once, and puts the
 // policy in force that fits their choice. Every other link dies with it, also those
 // of earlier starts. Once there has been an administrator who could sign in it
 // refuses, whatever the code: getting back in is what recover is for.
-func (a *Admin) Setup(ctx context.Context, n Newcomer) (Pass, error) {
+func (a *Setup) Administrator(ctx context.Context, n Newcomer) (pass.Pass, error) {
 	if done, err := a.administered(ctx); done || err != nil {
-		return Pass{}, cmp.Or(err, error(setUpDone))
+		return pass.Pass{}, cmp.Or(err, error(setUpDone))
 	}
-	var pass Pass
+	var made pass.Pass
 	err := a.db.Change(ctx, setUp, func(tx *store.Tx) error {
 		done, err := a.milestones.Administered(ctx, tx) // since then
 		if err != nil {
@@ -168,10 +206,10 @@ func (a *Admin) Setup(ctx context.Context, n Newcomer) (Pass, error) {
 		if done {
 			return setUpDone
 		}
-		if _, err := a.tickets.TakeIn(ctx, tx, setupKind, n.Code); err != nil {
+		if _, err := a.tickets.TakeIn(ctx, tx, kind, n.Code); err != nil {
 			return err
 		}
-		if err := a.tickets.VoidIn(ctx, tx, setupKind); err != nil {
+		if err := a.tickets.VoidIn(ctx, tx, kind); err != nil {
 			return err
 		}
 		if err := a.fitPolicy(ctx, tx, n.Codes); err != nil {
@@ -182,13 +220,13 @@ func (a *Admin) Setup(ctx context.Context, n Newcomer) (Pass, error) {
 			return err
 		}
 		tx.Record(audit.Entry{Event: "installation.administrator", Outcome: "ok", Account: int64(d.ID), AccountName: d.Name})
-		pass, err = a.passIn(ctx, tx, d, 0)
+		made, err = a.passes.In(ctx, tx, d, 0)
 		return err
 	})
-	return pass, err
+	return made, err
 }
 
-func (a *Admin) firstAdministrator(ctx context.Context, tx *store.Tx, n Newcomer) (directory.Account, error) {
+func (a *Setup) firstAdministrator(ctx context.Context, tx *store.Tx, n Newcomer) (directory.Account, error) {
 	group, err := a.groups.Find(ctx, tx, directory.Administrators)
 	if err != nil {
 		return directory.Account{}, err
@@ -209,7 +247,7 @@ func (a *Admin) firstAdministrator(ctx context.Context, tx *store.Tx, n Newcomer
 // fitPolicy puts the default policy in force that fits how the first
 // administrator signs in. It replaces what set-up wrote and nothing that anybody
 // changed: whoever holds a set-up link must not weaken a policy with it.
-func (a *Admin) fitPolicy(ctx context.Context, tx *store.Tx, codes bool) error {
+func (a *Setup) fitPolicy(ctx context.Context, tx *store.Tx, codes bool) error {
 	now, err := a.rules.Latest(ctx, tx)
 	if err != nil {
 		return err
@@ -236,7 +274,7 @@ func (a *Admin) fitPolicy(ctx context.Context, tx *store.Tx, codes bool) error {
 
 // CodesAreEnough reports whether an administrator with a password and codes could
 // sign in here and add a passkey later: whether it is safe to begin with them.
-func (a *Admin) CodesAreEnough(ctx context.Context) (bool, error) {
+func (a *Setup) CodesAreEnough(ctx context.Context) (bool, error) {
 	p, err := a.rules.Current(ctx)
 	if err != nil {
 		return false, err
@@ -257,16 +295,16 @@ func (a *Admin) CodesAreEnough(ctx context.Context) (bool, error) {
 
 // Plant makes an account with a pass, for the demonstration only: it is called
 // before a fresh temporary installation serves anybody.
-func (a *Admin) Plant(ctx context.Context, name, display string) (Pass, error) {
-	var pass Pass
+func (a *Setup) Plant(ctx context.Context, name, display string) (pass.Pass, error) {
+	var made pass.Pass
 	err := a.db.Change(ctx, setUp, func(tx *store.Tx) error {
 		d, err := a.people.Create(ctx, tx, directory.NewAccount{Name: name, Display: display})
 		if err != nil {
 			return err
 		}
 		tx.Record(audit.Entry{Event: "account.created", Outcome: "ok", Account: int64(d.ID), AccountName: d.Name})
-		pass, err = a.passIn(ctx, tx, d, 8*time.Hour)
+		made, err = a.passes.In(ctx, tx, d, 8*time.Hour)
 		return err
 	})
-	return pass, err
+	return made, err
 }

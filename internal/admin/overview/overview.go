@@ -1,18 +1,61 @@
-package admin
+// Package overview is the command that says how an installation is.
+//
+// It owns what is counted, each by the room that keeps it. Its one invariant: it changes
+// nothing.
+package overview
 
 import (
 	"context"
 	"errors"
 	"time"
 
+	"countersign/internal/admin"
+	"countersign/internal/admin/administrators"
+	"countersign/internal/application"
 	"countersign/internal/directory"
+	"countersign/internal/recovery"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
 
-// OverviewShow says how the installation is: what is to be counted, and how far
+// Commands are those about the whole installation, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Looks[Show]("Count accounts that need attention, and say how far the audit log is signed.", Overview{}),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB             *store.DB
+	Accounts       *directory.Accounts
+	Groups         *directory.Groups
+	Applications   *application.Catalogue
+	Cases          *recovery.Cases
+	Administrators *administrators.Administrators
+	Dormant        time.Duration
+	Now            func() time.Time
+}
+
+// Desk is where the command is done.
+func Desk(p Parts) admin.Desk {
+	return admin.At(&desk{p.DB, p.Accounts, p.Groups, p.Applications, p.Cases, p.Administrators, p.Dormant, p.Now})
+}
+
+type desk struct {
+	db           *store.DB
+	people       *directory.Accounts
+	groups       *directory.Groups
+	applications *application.Catalogue
+	cases        *recovery.Cases
+	whoCan       *administrators.Administrators
+	dormant      time.Duration
+	now          func() time.Time
+}
+
+// Show says how the installation is: what is to be counted, and how far
 // the audit log is signed.
-type OverviewShow struct{}
+type Show struct{}
 
 // Overview is what overview.show answers.
 type Overview struct {
@@ -48,12 +91,12 @@ type Overview struct {
 	Clock string `json:"clock,omitempty"`
 }
 
-func (c *OverviewShow) Action() string { return "overview.show" }
+func (c *Show) Action() string { return "overview.show" }
 
 // Object is empty: nothing is changed.
-func (c *OverviewShow) Object() string { return "" }
+func (c *Show) Object() string { return "" }
 
-func (c *OverviewShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, error) {
+func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	var o Overview
 	woken := a.now().Add(-a.dormant)
 	for state, into := range map[string]*int64{"": &o.Accounts, directory.WithoutTwoFactors: &o.WithoutTwoFactors, directory.Dormant: &o.Dormant, directory.Suspended: &o.Suspended, directory.AtRisk: &o.AtRisk} {
@@ -93,13 +136,13 @@ func (c *OverviewShow) Do(ctx context.Context, a *Admin, _ signin.Grant) (any, e
 }
 
 // administrators fills in who is left to administer.
-func (a *Admin) administrators(ctx context.Context, o *Overview) error {
-	all, able, err := a.able(ctx)
+func (a *desk) administrators(ctx context.Context, o *Overview) error {
+	all, able, err := a.whoCan.Able(ctx)
 	if err != nil {
 		return err
 	}
-	o.Administrators, o.Able, o.Falling = all, len(able), a.falling(able)
-	few, err := a.fewAdministrators(ctx)
+	o.Administrators, o.Able, o.Falling = all, len(able), a.whoCan.Falling(able)
+	few, err := a.whoCan.Few(ctx)
 	if len(few) > 0 {
 		o.Few = few[0]
 	}
@@ -107,7 +150,7 @@ func (a *Admin) administrators(ctx context.Context, o *Overview) error {
 }
 
 // log fills in how long the log is and how far it is signed.
-func (a *Admin) log(ctx context.Context, o *Overview) error {
+func (a *desk) log(ctx context.Context, o *Overview) error {
 	if err := a.db.QueryRow(ctx, `select coalesce(max(seq), -1) + 1 from audit_entry`).Scan(&o.Entries); err != nil {
 		return err
 	}
@@ -121,7 +164,7 @@ func (a *Admin) log(ctx context.Context, o *Overview) error {
 }
 
 // halted says why nothing is changed any more.
-func (a *Admin) halted() string {
+func (a *desk) halted() string {
 	if err := a.db.Halted(); err != nil {
 		return err.Error()
 	}

@@ -1,18 +1,53 @@
-package admin
+// Package administrators says who could administer now, and warns before nobody could.
+//
+// It owns what is weak about that, in words, and the warning to those who are left. Who could
+// is the engine's to say. Neighbours are the overview and the coverage, which show it, and the
+// server's housekeeping, which has the warning sent. Its one invariant: a warning is sent once
+// a day, and stands in the log.
+package administrators
 
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/directory"
 	"countersign/internal/notify"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
 
-// able are the administrators who could administer now, by name.
-func (a *Admin) able(ctx context.Context) (all int, able []signin.Administrator, err error) {
+// Parts are what administrators are counted by and written to with.
+type Parts struct {
+	DB        *store.DB
+	Accounts  *directory.Accounts
+	Engine    *signin.Engine
+	Outbox    *notify.Outbox
+	PublicURL *url.URL
+	Dormant   time.Duration
+	Now       func() time.Time
+}
+
+// Administrators are those who could administer.
+type Administrators struct {
+	db        *store.DB
+	people    *directory.Accounts
+	engine    *signin.Engine
+	outbox    *notify.Outbox
+	publicURL *url.URL
+	dormant   time.Duration
+	now       func() time.Time
+}
+
+// New makes Administrators.
+func New(p Parts) *Administrators {
+	return &Administrators{p.DB, p.Accounts, p.Engine, p.Outbox, p.PublicURL, p.Dormant, p.Now}
+}
+
+// Able are the administrators who could administer now, by name.
+func (a *Administrators) Able(ctx context.Context) (all int, able []signin.Administrator, err error) {
 	list, err := a.engine.Administrators(ctx, a.db)
 	for _, one := range list {
 		if one.Able {
@@ -25,8 +60,8 @@ func (a *Admin) able(ctx context.Context) (all int, able []signin.Administrator,
 // soonDormant is how long before the last administrators go dormant they are told.
 const soonDormant = 10 * 24 * time.Hour
 
-// falling reports whether all who can administer are about to go dormant.
-func (a *Admin) falling(able []signin.Administrator) bool {
+// Falling reports whether all who can administer are about to go dormant.
+func (a *Administrators) Falling(able []signin.Administrator) bool {
 	soon := a.now().Add(min(soonDormant, a.dormant/2))
 	for _, one := range able {
 		if one.Dormant.After(soon) {
@@ -36,9 +71,9 @@ func (a *Admin) falling(able []signin.Administrator) bool {
 	return len(able) > 0
 }
 
-// fewAdministrators says what is weak about who can administer, or nothing.
-func (a *Admin) fewAdministrators(ctx context.Context) ([]string, error) {
-	_, able, err := a.able(ctx)
+// Few says what is weak about who can administer, or nothing.
+func (a *Administrators) Few(ctx context.Context) ([]string, error) {
+	_, able, err := a.Able(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -53,12 +88,12 @@ func (a *Admin) fewAdministrators(ctx context.Context) ([]string, error) {
 
 const dormantSubject = "Sign in, or nobody can administer Countersign any more"
 
-// WarnAdministrators tells all who can administer when all of them are about to go
+// Warn tells all who can administer when all of them are about to go
 // dormant: once a day, by mail and in the log. Who is dormant is woken by another
 // administrator, and there would be none.
-func (a *Admin) WarnAdministrators(ctx context.Context) error {
-	_, able, err := a.able(ctx)
-	if err != nil || !a.falling(able) {
+func (a *Administrators) Warn(ctx context.Context) error {
+	_, able, err := a.Able(ctx)
+	if err != nil || !a.Falling(able) {
 		return err
 	}
 	for _, one := range able {
@@ -69,7 +104,7 @@ func (a *Admin) WarnAdministrators(ctx context.Context) error {
 	return nil
 }
 
-func (a *Admin) warnOne(ctx context.Context, one signin.Administrator) error {
+func (a *Administrators) warnOne(ctx context.Context, one signin.Administrator) error {
 	const event = "alarm.administrator-going-dormant"
 	said, err := a.db.AuditLog().Entries(ctx, store.Filter{Account: int64(one.ID), Event: event, Since: a.now().Add(-23 * time.Hour), Limit: 1})
 	if err != nil || len(said) > 0 {

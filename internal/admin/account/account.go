@@ -1,0 +1,313 @@
+// Package account is the commands about accounts.
+//
+// It owns what administrators are shown of an account, and what keeps one from being
+// switched off, on or away. Accounts are rows of directory, and what else is kept of one is
+// told to forget it by each room that keeps it. Its one invariant: nobody is switched off or
+// removed without whom nobody could administer, and nobody switches themselves.
+package account
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/admin/guard"
+	"countersign/internal/assurance"
+	"countersign/internal/directory"
+	"countersign/internal/enrollment"
+	"countersign/internal/failure"
+	"countersign/internal/recovery"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/text"
+)
+
+// Commands are those about accounts, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Changes[Create]("Create an account. It has no authenticator and no access until somebody else issues a pass.", Account{}).
+			Telling("account.created", "{by} made the account {who}"),
+		admin.Looks[List]("List accounts by name.", Page{}),
+		admin.Looks[Show]("Show one account with its authenticators and sessions.", Detail{}),
+		admin.Changes[Suspend]("Suspend an account: it gets nothing and its sessions end.", Account{}).
+			Telling("account.suspended", "{by} suspended {who}: {detail.reason}"),
+		admin.Changes[ClearRisk]("Say that an account is at risk no more, whose owner reported a sign-in.", Account{}).
+			Telling("account.risk-cleared", "{by} said that {who} is at risk no more: {detail.reason}"),
+		admin.Changes[Open]("Forget wrong answers, so that authenticators that were closed by them are open again.", Account{}).
+			Telling("account.opened", "{by} forgot the wrong answers for {who}: {detail.reason}"),
+		admin.Changes[Resume]("Resume a suspended or dormant account.", Account{}).
+			Telling("account.resumed", "{by} resumed {who}: {detail.reason}"),
+		admin.Changes[Remove]("Remove an account for good; what the log says of it stays.", map[string]string{}).
+			Telling("account.removed", "{by} removed the account {who} for good"),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB          *store.DB
+	Accounts    *directory.Accounts
+	Credentials *directory.Credentials
+	Groups      *directory.Groups
+	Engine      *signin.Engine
+	Listing     *enrollment.Listing
+	Passes      *enrollment.Passes
+	Sessions    *session.Sessions
+	Endings     *session.Endings
+	Stops       *recovery.Stops
+	// Forget deletes what other rooms keep of an account, when it is removed.
+	Forget  []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
+	Dormant time.Duration
+	Now     func() time.Time
+}
+
+// Desks are where the commands are done.
+func Desks(p Parts) []admin.Desk {
+	b, m, s := admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine), shown{p.Accounts, p.Credentials, p.Dormant, p.Now}
+	return []admin.Desk{
+		admin.At(&makeDesk{b, m, s, p.Groups}),
+		admin.At(&readDesk{s, p.DB, p.Engine, p.Listing, p.Sessions}),
+		admin.At(&stateDesk{b, m, s, p.DB, p.Engine, p.Passes, p.Endings, p.Stops}),
+		admin.At(&removeDesk{b, m, p.Accounts, p.Endings, p.Forget}),
+	}
+}
+
+// shown is how an account is shown.
+type shown struct {
+	people      *directory.Accounts
+	credentials *directory.Credentials
+	dormant     time.Duration
+	now         func() time.Time
+}
+
+// makeDesk is where accounts are made.
+type makeDesk struct {
+	admin.Book
+	guard.Guard
+	shown
+	groups *directory.Groups
+}
+
+// readDesk is where accounts are looked at.
+type readDesk struct {
+	shown
+	db       store.Reader
+	engine   *signin.Engine
+	listing  *enrollment.Listing
+	sessions *session.Sessions
+}
+
+// Account is an account as administrators see it.
+type Account struct {
+	Name       string   `json:"name"`
+	Display    string   `json:"display"`
+	Mail       string   `json:"mail,omitempty"`
+	Kind       string   `json:"kind"`
+	State      string   `json:"state"`
+	Groups     []string `json:"groups"`
+	Privileged bool     `json:"privileged"`
+	Dormant    bool     `json:"dormant"`
+	// AtRisk is since when: its owner said that a sign-in was not theirs.
+	AtRisk  time.Time `json:"at_risk,omitzero"`
+	Created time.Time `json:"created"`
+	Used    time.Time `json:"used,omitzero"`
+	// Kinds are the kinds of its active authenticators.
+	Kinds []string `json:"authenticators"`
+	// TwoFactors says that they are enough for two factors.
+	TwoFactors bool `json:"two_factors"`
+}
+
+func (a shown) of(ctx context.Context, r store.Reader, d directory.Account) (Account, error) {
+	out := Account{Name: d.Name, Display: d.Display, Kind: d.Kind, State: d.State, Groups: d.Groups, Privileged: d.Privileged,
+		Dormant: d.Idle(a.now()) > a.dormant, AtRisk: d.Risk, Created: d.Created, Used: d.Used, Kinds: []string{}}
+	if out.Groups == nil {
+		out.Groups = []string{}
+	}
+	mails, err := a.people.Mails(ctx, r, d.ID)
+	if err != nil {
+		return out, err
+	}
+	out.Mail = strings.Join(mails, ", ")
+	credentials, err := a.credentials.All(ctx, r, d.ID)
+	if err != nil {
+		return out, err
+	}
+	for _, c := range credentials {
+		if c.Status == directory.CredentialActive && !slices.Contains(out.Kinds, c.Kind) {
+			out.Kinds = append(out.Kinds, c.Kind)
+		}
+	}
+	out.TwoFactors = assurance.TwoFactors().Met(directory.CouldShow(credentials, a.now()), a.now())
+	return out, nil
+}
+
+// Create makes an account without any access.
+type Create struct {
+	Name    string   `json:"name" arg:"" help:"The account's name, as the person types it."`
+	Display string   `json:"display,omitempty" help:"What the person is called."`
+	Mail    string   `json:"mail,omitempty" help:"Where notices go."`
+	Kind    string   `json:"kind,omitempty" help:"person, or service for a program." default:"person" enum:"person,service"`
+	Groups  []string `json:"groups,omitempty" name:"group" help:"A group it is in from the start; give it again for more."`
+}
+
+func (c *Create) Action() string { return "account.create" }
+func (c *Create) Object() string {
+	kind, groups := c.Kind, "in no group"
+	if kind == "" {
+		kind = directory.Person
+	}
+	if len(c.Groups) > 0 {
+		groups = "in groups " + admin.Listed(c.Groups)
+	}
+	what := admin.Called(text.Name(kind)+" "+text.Name(c.Name), c.Display)
+	if c.Mail != "" {
+		what += ", mail " + text.Name(c.Mail)
+	}
+	return what + ", " + groups
+}
+
+func (c *Create) Do(ctx context.Context, a *makeDesk, g signin.Grant) (any, error) {
+	if c.Kind != "" && c.Kind != directory.Person && c.Kind != directory.Service {
+		return nil, failure.New(failure.Invalid, "The kind of an account is person or service.")
+	}
+	var out Account
+	var made directory.Account
+	err := a.Change(ctx, g, "account.created", nil, &made, func(tx *store.Tx) error {
+		err := a.mayGiveAgain(ctx, tx, g, c.Name)
+		if err != nil {
+			return err
+		}
+		made, err = a.people.Create(ctx, tx, directory.NewAccount{Name: c.Name, Display: c.Display, Kind: c.Kind, Mail: c.Mail})
+		if err != nil {
+			return err
+		}
+		for _, name := range c.Groups {
+			group, err := a.groups.Find(ctx, tx, name)
+			if err != nil {
+				return failure.At("groups", err)
+			}
+			if err := a.PersonMust(ctx, tx, g.Account(), group.Privileged); err != nil {
+				return err
+			}
+			if err := a.groups.AddMember(ctx, tx, group, made); err != nil {
+				return err
+			}
+		}
+		if made, err = a.people.Get(ctx, tx, made.ID); err != nil {
+			return err
+		}
+		out, err = a.of(ctx, tx, made)
+		return err
+	})
+	return out, err
+}
+
+// mayGiveAgain keeps a removed account's name from being a way into what was theirs.
+// Applications know people by their names, and a new account has nothing that is asked
+// for beside a pass: whoever removed somebody would make them anew and come in as them.
+// It takes a second person, and no program.
+func (a *makeDesk) mayGiveAgain(ctx context.Context, tx *store.Tx, g signin.Grant, name string) error {
+	remover, was, err := a.people.TakenAway(ctx, tx, name)
+	if err != nil || !was {
+		return err
+	}
+	by, err := a.people.Get(ctx, tx, g.Account())
+	switch {
+	case err != nil:
+		return err
+	case by.Kind != directory.Person:
+		return failure.At("name", failure.Refuse("a-person-must", "An account of that name was removed. Whether it is given again takes a person, and no automation key."))
+	case remover == directory.Somebody:
+		return failure.At("name", failure.Refuse("nobody-knows", "An account of that name was removed, and the row that says by whom was changed from outside. Choose another name."))
+	case by.ID == remover:
+		return failure.At("name", failure.Refuse("second-person", "You removed an account of that name. Applications would take the new one for the old: choose another name, or ask another administrator to create it."))
+	}
+	return nil
+}
+
+// List lists accounts whose name contains a text.
+type List struct {
+	Query string `json:"query,omitempty" arg:"" optional:"" help:"Only names that contain this."`
+	State string `json:"state,omitempty" help:"Only those that are suspended, dormant, at-risk, or without-two-factors."`
+	After string `json:"after,omitempty" help:"Go on after this name."`
+	Limit int    `json:"limit,omitempty" help:"How many: 50 when left out, 500 at most."`
+}
+
+// Page is one page of accounts; Next is empty on the last.
+type Page struct {
+	Accounts []Account `json:"accounts"`
+	Next     string    `json:"next,omitempty"`
+}
+
+func (c *List) Action() string { return "account.list" }
+func (c *List) Object() string { return "" }
+
+func (c *List) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error) {
+	limit := c.Limit
+	if limit <= 0 || limit > 500 {
+		limit = 50
+	}
+	rows, err := a.people.ListOf(ctx, a.db, directory.Which{Query: c.Query, State: c.State, Woken: a.now().Add(-a.dormant)}, c.After, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	page := Page{Accounts: []Account{}}
+	for i, d := range rows {
+		if i == limit {
+			page.Next = rows[limit-1].Name
+			break
+		}
+		acc, err := a.of(ctx, a.db, d)
+		if err != nil {
+			return nil, err
+		}
+		page.Accounts = append(page.Accounts, acc)
+	}
+	return page, nil
+}
+
+// Show shows one account.
+type Show struct {
+	Name string `json:"name" arg:"" help:"The account."`
+}
+
+// Detail is one account with what hangs from it.
+type Detail struct {
+	Account
+	Authenticators []enrollment.Authenticator `json:"enrolled"`
+	Sessions       []session.Session          `json:"sessions"`
+	// Closed is what too many wrong answers closed, and to whom.
+	Closed []string `json:"closed,omitempty"`
+	// Quiet are the quiet hours that the owner has set, or empty.
+	Quiet string `json:"quiet_hours,omitempty"`
+}
+
+func (c *Show) Action() string { return "account.show" }
+func (c *Show) Object() string { return "" }
+
+func (c *Show) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error) {
+	d, err := a.people.Find(ctx, a.db, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	var out Detail
+	if out.Account, err = a.of(ctx, a.db, d); err != nil {
+		return nil, err
+	}
+	if out.Authenticators, err = a.listing.List(ctx, d.ID); err != nil {
+		return nil, err
+	}
+	if out.Sessions, err = a.sessions.List(ctx, d.ID); err != nil {
+		return out, err
+	}
+	if out.Closed, err = a.engine.ClosedOf(ctx, a.db, d.ID); err != nil {
+		return out, err
+	}
+	hours, own, err := a.engine.Pushes.QuietOf(ctx, d.ID)
+	if own {
+		out.Quiet = hours.String()
+	}
+	return out, err
+}

@@ -1,0 +1,144 @@
+package account
+
+import (
+	"context"
+	"countersign/internal/admin"
+	"countersign/internal/admin/guard"
+	"countersign/internal/directory"
+	"countersign/internal/enrollment"
+	"countersign/internal/failure"
+	"countersign/internal/recovery"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"time"
+)
+
+// stateDesk is where an account is switched off and on, and opened again.
+type stateDesk struct {
+	admin.Book
+	guard.Guard
+	shown
+	db       store.Reader
+	engine   *signin.Engine
+	passes   *enrollment.Passes
+	sessions *session.Endings
+	stops    *recovery.Stops
+}
+
+// Suspend switches an account off.
+type Suspend struct {
+	Name       string `json:"name" arg:"" help:"The account."`
+	Reason     string `json:"reason,omitempty" help:"Why, for the log."`
+	admin.Told `embed:""`
+}
+
+func (c *Suspend) Action() string { return "account.suspend" }
+func (c *Suspend) About() *string { return &c.Name }
+func (c *Suspend) Object() string { return admin.WithReason(c.Of(c.Name), c.Reason) }
+
+// sound says that somebody would be missed.
+func (c *Suspend) Sound(ctx context.Context, a *stateDesk) error {
+	return a.Spare(ctx, a.db, c.Name, signin.Suspended)
+}
+
+func (c *Suspend) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, error) {
+	return a.setState(ctx, g, c.Name, "account.suspended", c.Reason, func(d *directory.Account) error {
+		if d.ID == g.Account() {
+			return failure.New(failure.Refused, "You cannot suspend yourself; ask another administrator.")
+		}
+		d.State = directory.Suspended
+		return nil
+	})
+}
+
+// Resume switches an account on again, also one that is dormant. A
+// dormant account is resumed by a second person: nobody can do it for themselves.
+type Resume struct {
+	Name       string `json:"name" arg:"" help:"The account."`
+	Reason     string `json:"reason,omitempty" help:"Why, for the log."`
+	admin.Told `embed:""`
+}
+
+func (c *Resume) Action() string { return "account.resume" }
+func (c *Resume) About() *string { return &c.Name }
+func (c *Resume) Object() string { return admin.WithReason(c.Of(c.Name), c.Reason) }
+
+func (c *Resume) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, error) {
+	return a.setState(ctx, g, c.Name, "account.resumed", c.Reason, func(d *directory.Account) error {
+		if d.ID == g.Account() {
+			return failure.New(failure.Refused, "Another person must do that.")
+		}
+		d.State = directory.Active
+		if d.Idle(a.now()) > a.dormant {
+			d.Used = a.now().Truncate(time.Microsecond)
+		}
+		return nil
+	})
+}
+
+// ClearRisk ends the risk that an owner's report put an account at, for who
+// has no password to set anew.
+type ClearRisk struct {
+	Name       string `json:"name" arg:"" help:"The account."`
+	Reason     string `json:"reason" required:"" help:"How you made sure that it is over, for the log."`
+	admin.Told `embed:""`
+}
+
+func (c *ClearRisk) Action() string { return "account.clear-risk" }
+func (c *ClearRisk) About() *string { return &c.Name }
+func (c *ClearRisk) Object() string {
+	return admin.WithReason(c.Of(c.Name)+" is at risk no more", c.Reason)
+}
+
+func (c *ClearRisk) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, error) {
+	return a.setState(ctx, g, c.Name, "account.risk-cleared", c.Reason, func(d *directory.Account) error {
+		switch {
+		case d.ID == g.Account():
+			return failure.New(failure.Refused, "Another person must do that.")
+		case d.Risk.IsZero():
+			return failure.At("name", failure.New(failure.Conflict, "%s is not at risk.", d.Name))
+		}
+		d.Risk = time.Time{}
+		return nil
+	})
+}
+
+func (a *stateDesk) setState(ctx context.Context, g signin.Grant, name, event, reason string, edit func(*directory.Account) error) (any, error) {
+	var out Account
+	var d directory.Account
+	err := a.Change(ctx, g, event, map[string]string{"reason": reason}, &d, func(tx *store.Tx) error {
+		var err error
+		if d, err = a.people.Find(ctx, tx, name); err != nil {
+			return err
+		}
+		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+			return err
+		}
+		if err := edit(&d); err != nil {
+			return err
+		}
+		if d.State != directory.Active {
+			if err := a.engine.SpareAdministration(ctx, tx, signin.Suspended(d.ID)); err != nil {
+				return err
+			}
+		}
+		if err := a.people.Update(ctx, tx, d); err != nil {
+			return err
+		}
+		if d.State != directory.Active {
+			if _, err := a.sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
+				return err
+			}
+			if err := a.stops.CloseIn(ctx, tx, d.ID); err != nil {
+				return err
+			}
+			if err := a.passes.EndIn(ctx, tx, d.ID); err != nil {
+				return err
+			}
+		}
+		out, err = a.of(ctx, tx, d)
+		return err
+	})
+	return out, err
+}
