@@ -61,7 +61,8 @@ func (w *world) answer(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, said := r.Header["X-Forwarded-For"]; !said && !strings.HasPrefix(r.URL.Path, "/verify/") { // as a proxy before the pages would
-		r.Header.Set("X-Forwarded-For", "127.0.0.1")
+		from, _, _ := net.SplitHostPort(r.RemoteAddr)
+		r.Header.Set("X-Forwarded-For", from)
 	}
 	w.handler.ServeHTTP(rw, r)
 }

@@ -20,6 +20,9 @@ type Play struct {
 	Unguarded, Down bool
 	Canary          *Canary
 	after           []func(context.Context)
+	// canaries and guessed are the names that this play is about: of accounts that it
+	// made, and of others.
+	canaries, guessed []string
 }
 
 func newPlay(ctx context.Context, stage Stage, admin Administrator) (*Play, error) {
@@ -59,6 +62,7 @@ func (p *Play) Account(ctx context.Context) (*Canary, error) {
 	if err := p.Admin.Do(ctx, "account.create", map[string]any{"name": c.Name, "display": "Drill " + c.Name}, nil); err != nil {
 		return nil, err
 	}
+	p.canaries = append(p.canaries, c.Name)
 	p.Remove(c.Name)
 	var pass struct {
 		Link string `json:"link"`
@@ -85,6 +89,9 @@ func (p *Play) Enroll(ctx context.Context) (*Canary, error) {
 
 // Guess tries one name and password at every door there is.
 func (p *Play) Guess(ctx context.Context, name, password string) []Try {
+	if !slices.Contains(p.canaries, name) {
+		p.guessed = append(p.guessed, name)
+	}
 	g := &Guess{Name: name, Password: password}
 	var tries []Try
 	for _, c := range p.Components {
