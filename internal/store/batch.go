@@ -11,7 +11,7 @@ import (
 // commit runs the batch in one transaction and answers everybody in it.
 func (w *writer) commit() {
 	start := time.Now()
-	live := taken(w.batch, w.db, start)
+	live := w.commits.taken(w.batch, start)
 	if w.batch = live; len(live) == 0 {
 		return
 	}
@@ -20,11 +20,11 @@ func (w *writer) commit() {
 		err = lost(err)
 		w.abandon()
 	}
-	w.db.counts.batch(len(live), time.Since(start))
-	w.db.health.wrote(err, w.touched())
+	w.commits.counts.batch(len(live), time.Since(start))
+	w.commits.health.wrote(err, w.touched())
 	if err == nil {
 		w.committed()
-		w.db.feed.announced(n)
+		w.commits.feed.announced(n)
 	}
 	for _, r := range live {
 		r.settle(err)
@@ -35,12 +35,12 @@ func (w *writer) commit() {
 func (w *writer) committed() {
 	for _, r := range w.batch {
 		if r.err == nil && r.panicked == nil {
-			w.db.memory.learn(r.tx.stamps, w.db.now())
+			w.commits.learn(r)
 		}
 	}
 	if len(w.entries) > 0 {
-		w.db.head.advance(w.chain.stored)
-		w.db.head.learntFrom(w.chain.tree.Size()-int64(len(w.entries)), w.chain.stored)
+		w.head.advance(w.chain.stored)
+		w.head.learntFrom(w.chain.tree.Size()-int64(len(w.entries)), w.chain.stored)
 	}
 }
 
@@ -88,7 +88,7 @@ func (w *writer) attempt() (n news, err error) {
 	if err := w.append(ctx); err != nil {
 		return news{}, err
 	}
-	if n, err = writeNews(ctx, w.conn, w.topics, w.db.now()); err != nil {
+	if n, err = writeNews(ctx, w.conn, w.topics, w.commits.now()); err != nil {
 		return news{}, err
 	}
 	return n, w.conn.do("commit")
@@ -121,7 +121,7 @@ func (w *writer) append(ctx context.Context) error {
 		return nil
 	}
 	if w.chain == nil {
-		w.chain = newChain(w.db.head, w.db.keys.Load())
+		w.chain = newChain(w.head, w.keys.Load())
 	}
 	if err := w.chain.load(ctx, w.conn); err != nil {
 		return err
@@ -135,8 +135,7 @@ func (w *writer) one(r *request) error {
 	if err := w.conn.do("savepoint request"); err != nil {
 		return err
 	}
-	r.tx = Tx{run: w.conn, known: &w.db.known, duty: r.work.duty, now: w.db.now(), actor: r.work.actor}
-	if r.call(w.db); r.err == nil && r.panicked == nil {
+	if w.commits.call(r, w.conn); r.err == nil && r.panicked == nil {
 		return w.conn.do("release request")
 	}
 	// If the engine gave up the transaction by itself (a full disk), there is

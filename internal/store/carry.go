@@ -29,7 +29,7 @@ func (p *postgres) dispatch() {
 		}
 		_ = p.lanes.enter(context.Background()) // fails only when its context ends
 		batch = p.collect(nil, p.lanes.share(p.waiting()), batch...)
-		c := &carrier{p, taken(batch, p.db, time.Now())}
+		c := &carrier{p, p.commits.taken(batch, time.Now())}
 		p.carriers.Go(c.commit)
 	}
 }
@@ -86,7 +86,7 @@ func (c *carrier) repeat(batch []*request) error {
 		case try == maxTries:
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		c.db.counts.retries.Add(1)
+		c.commits.counts.retries.Add(1)
 		time.Sleep(rand.N(time.Millisecond << min(try, 5)))
 		_ = c.lanes.enter(context.Background())
 	}
@@ -111,12 +111,12 @@ func (p *postgres) try(batch []*request) error {
 	}
 	start := time.Now()
 	touched, err := p.once(batch)
-	p.db.counts.batch(len(batch), time.Since(start))
+	p.commits.counts.batch(len(batch), time.Since(start))
 	switch {
 	case err == nil:
-		p.db.health.wrote(nil, touched)
+		p.commits.health.wrote(nil, touched)
 	case errors.Is(err, ErrUnavailable):
-		p.db.health.wrote(err, false)
+		p.commits.health.wrote(err, false)
 	}
 	return err
 }
@@ -154,9 +154,9 @@ func (p *postgres) once(batch []*request) (touched bool, err error) {
 		return false, late(ctx, err)
 	}
 	for _, r := range batch {
-		p.db.memory.learn(r.tx.stamps, p.db.now())
+		p.commits.learn(r)
 	}
-	p.db.feed.announced(n)
+	p.commits.feed.announced(n)
 	return touched, nil
 }
 
@@ -164,10 +164,9 @@ func (p *postgres) once(batch []*request) (touched bool, err error) {
 // error is why the transaction cannot go on.
 func (p *postgres) one(ctx context.Context, run runner, r *request) error {
 	r.err, r.answer, r.panicked = nil, nil, nil // of an earlier try
-	r.tx = Tx{run: run, known: &p.db.known, duty: r.work.duty, now: p.db.now(), actor: r.work.actor}
-	doubts := p.db.doubts.count.Load()
-	r.call(p.db)
-	if p.db.doubts.count.Load() != doubts && ctx.Err() == nil {
+	doubts := p.doubts.count.Load()
+	p.commits.call(r, run)
+	if p.doubts.count.Load() != doubts && ctx.Err() == nil {
 		r.err, r.panicked = nil, nil
 		return errRetry // its view may be of before what this server knows
 	}
@@ -194,7 +193,7 @@ func (p *postgres) seal(ctx context.Context, tx *sql.Tx, entries []recorded, top
 	if err := p.seq.deposit(ctx, tx, entries); err != nil {
 		return news{}, err
 	}
-	n, err := writeNews(ctx, tx, topics, p.db.now())
+	n, err := writeNews(ctx, tx, topics, p.commits.now())
 	if err != nil {
 		return news{}, err
 	}

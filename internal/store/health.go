@@ -101,7 +101,7 @@ func (c *counts) batch(n int, d time.Duration) {
 
 // Stats returns the counts so far.
 func (db *DB) Stats() Stats {
-	c := &db.counts
+	c := &db.commits.counts
 	return Stats{Batches: c.batches.Load(), Requests: c.requests.Load(), Largest: c.largest.Load(),
 		Retries: c.retries.Load(), Waited: time.Duration(c.wait.Load()), Busy: time.Duration(c.busy.Load())}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
@@ -111,21 +112,8 @@ const (
 	left          // its caller went away before
 )
 
-// taken keeps those of a batch whose callers still wait, from now on for its
-// outcome.
-func taken(batch []*request, db *DB, now time.Time) []*request {
-	live := batch[:0]
-	for _, r := range batch {
-		if r.turn.CompareAndSwap(waiting, begun) {
-			live = append(live, r)
-			db.counts.waited(now.Sub(r.since))
-		}
-	}
-	return live
-}
-
 // call runs the function, and keeps a panic for the goroutine that it belongs to.
-func (r *request) call(db *DB) {
+func (r *request) call(log *slog.Logger) {
 	returned := false
 	defer func() {
 		if returned {
@@ -135,7 +123,7 @@ func (r *request) call(db *DB) {
 			r.exited = true
 			return
 		}
-		db.log.Error("a change panicked", "stack", string(debug.Stack()))
+		log.Error("a change panicked", "stack", string(debug.Stack()))
 		r.tx.finish(errNoEntry)
 	}()
 	err := r.work.fn(&r.tx)

@@ -46,13 +46,12 @@ type DB struct {
 	log     *slog.Logger
 	reads   reads
 	changes changes
-	known   statements
 	keys    atomic.Pointer[AuditKeys]
 	broken  bool
 	feed    *Feed
 	health  health
 	signer  *signer
-	counts  counts
+	commits *commits
 
 	memory   memory
 	shelf    shelf
@@ -108,6 +107,7 @@ func (db *DB) compose() {
 	db.health.log, db.keepers.shelf = db.log, &db.shelf
 	db.signer = &signer{log: db.log, rows: &db.reads, changes: &db.changes, keys: &db.keys, head: db.head, alarms: db.alarms, health: &db.health, life: db.life}
 	db.feed = &Feed{log: db.log, rows: &db.reads, changes: &db.changes, life: db.life}
+	db.commits = &commits{log: db.log, now: db.now, health: &db.health, memory: &db.memory, feed: db.feed}
 	db.hearing = &hearing{rows: &db.reads, head: db.head, life: db.life, asked: make(chan bool, 1)}
 	db.view = View{&db.reads, &db.memory, &db.doubts, db.alarms, db.feed, db.hearing, db.life}
 }

@@ -26,7 +26,8 @@ const (
 // again when they collide, whose entries a sequencer numbers afterwards.
 type postgres struct {
 	*line
-	db       *DB
+	commits  *commits
+	doubts   *doubts
 	pool     *sql.DB
 	lanes    *lanes
 	carriers sync.WaitGroup
@@ -51,8 +52,8 @@ func openPostgres(ctx context.Context, db *DB, o Options) error {
 		return errors.Join(err, writes.Close())
 	}
 	db.reads.often = &readers{pool: reads}
-	p := &postgres{line: newLine(), db: db, pool: writes, lanes: newLanes(poolSize() - 2)} // the sequencer and health need a connection too
-	p.seq = &sequencer{db, writes}
+	p := &postgres{line: newLine(), commits: db.commits, doubts: &db.doubts, pool: writes, lanes: newLanes(poolSize() - 2)} // the sequencer and health need a connection too
+	p.seq = &sequencer{log: db.log, now: db.now, rows: &db.reads, keys: &db.keys, head: db.head, life: db.life, pool: writes}
 	p.deposits = &deposits{rows: &db.reads, changes: &db.changes, alarms: db.alarms, seq: p.seq}
 	db.deposits = p.deposits
 	go p.dispatch()
@@ -120,7 +121,7 @@ func (p *postgres) flush(ctx context.Context) error {
 	if !errors.Is(err, errWide) {
 		return err
 	}
-	if err := p.db.head.approach(ctx, p.db.keys.Load(), p.db.reads.runner()); err != nil {
+	if err := p.seq.approach(ctx); err != nil {
 		return err
 	}
 	return p.seq.drain(ctx, lock)
@@ -132,7 +133,7 @@ func (p *postgres) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), txTimeout)
 	defer cancel()
 	if err := p.flush(ctx); err != nil { // whoever can write to the database could remove what waits
-		p.db.log.Error("the last entries of the audit log are not numbered yet", "error", err)
+		p.commits.log.Error("the last entries of the audit log are not numbered yet", "error", err)
 	}
 	p.pool.Close()
 }

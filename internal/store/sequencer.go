@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"countersign/internal/audit"
@@ -24,7 +26,12 @@ const (
 // Whoever can write to the database itself can remove or repeat an entry while
 // it waits, not afterwards.
 type sequencer struct {
-	db   *DB
+	log  *slog.Logger
+	now  func() time.Time
+	rows *reads
+	keys *atomic.Pointer[AuditKeys] // nil in it before they are there
+	head *head
+	life *life
 	pool *sql.DB
 }
 
@@ -33,7 +40,7 @@ func (s *sequencer) deposit(ctx context.Context, run runner, entries []recorded)
 	if len(entries) == 0 {
 		return nil
 	}
-	auth := audit.NewAuthenticator(s.db.keys.Load().MAC)
+	auth := audit.NewAuthenticator(s.keys.Load().MAC)
 	bodies, macs := make([][]byte, len(entries)), make([][]byte, len(entries))
 	for i, e := range entries {
 		bodies[i], macs[i] = e.body, auth.Append(nil, audit.Waiting, e.body)
@@ -50,7 +57,7 @@ func (s *sequencer) follow() {
 	var said string
 	for {
 		select {
-		case <-s.db.life.stop:
+		case <-s.life.stop:
 			return
 		case <-ticker.C:
 		}
@@ -58,13 +65,13 @@ func (s *sequencer) follow() {
 		err := s.drain(ctx, "pg_try_advisory_xact_lock")
 		cancel()
 		if errors.Is(err, errWide) {
-			err = s.db.head.approach(s.db.life.ctx, s.db.keys.Load(), s.db.reads.runner())
+			err = s.approach(s.life.ctx)
 		}
-		if s.db.head.refusal() != nil || s.db.life.ctx.Err() != nil {
+		if s.head.refusal() != nil || s.life.ctx.Err() != nil {
 			continue // that was said, or the next look at stop ends it
 		}
 		if err != nil && err.Error() != said {
-			s.db.log.Error("the audit log cannot be continued", "error", err)
+			s.log.Error("the audit log cannot be continued", "error", err)
 		}
 		if said = ""; err != nil {
 			said = err.Error()
@@ -72,19 +79,24 @@ func (s *sequencer) follow() {
 	}
 }
 
+// approach reads what is ahead of what this server knows of the log.
+func (s *sequencer) approach(ctx context.Context) error {
+	return s.head.approach(ctx, s.keys.Load(), s.rows.runner())
+}
+
 // drain numbers until nothing waits, or another server is at it and lock does
 // not wait for that. Without keys there is nothing to number. Where this server has to read
 // a wide gap first it is errWide, and others number meanwhile.
 func (s *sequencer) drain(ctx context.Context, lock string) error {
-	if s.db.keys.Load() == nil {
+	if s.keys.Load() == nil {
 		return nil
 	}
-	if err := s.db.head.refusal(); err != nil {
+	if err := s.head.refusal(); err != nil {
 		return err
 	}
 	for {
 		var some bool
-		if err := s.db.QueryRow(ctx, "select exists (select 1 from audit_inbox)").Scan(&some); err != nil || !some {
+		if err := s.rows.QueryRow(ctx, "select exists (select 1 from audit_inbox)").Scan(&some); err != nil || !some {
 			return err
 		}
 		n, err := s.number(ctx, lock)
@@ -112,7 +124,7 @@ func (s *sequencer) number(ctx context.Context, lock string) (int, error) {
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	c := newChain(s.db.head, s.db.keys.Load())
+	c := newChain(s.head, s.keys.Load())
 	c.shared = true
 	if err := c.load(ctx, tx); err != nil {
 		return 0, err
@@ -126,7 +138,7 @@ func (s *sequencer) number(ctx context.Context, lock string) (int, error) {
 	if err := tx.Commit(); err != nil {
 		return 0, err
 	}
-	s.db.head.advance(c.stored)
+	s.head.advance(c.stored)
 	return len(ids), nil
 }
 
@@ -138,7 +150,7 @@ func (s *sequencer) take(ctx context.Context, tx *sql.Tx) (entries []recorded, i
 		return nil, nil, err
 	}
 	defer rows.Close()
-	auth := audit.NewAuthenticator(s.db.keys.Load().MAC)
+	auth := audit.NewAuthenticator(s.keys.Load().MAC)
 	for rows.Next() {
 		var id int64
 		var body, mac []byte
@@ -147,7 +159,7 @@ func (s *sequencer) take(ctx context.Context, tx *sql.Tx) (entries []recorded, i
 		}
 		e, err := audit.Decode(body)
 		if err != nil || !auth.Check(audit.Waiting, body, mac) {
-			s.db.log.Error("a forged audit entry was waiting for its number; ignored", "id", id)
+			s.log.Error("a forged audit entry was waiting for its number; ignored", "id", id)
 			if e, body, err = s.forged(id, body); err != nil {
 				return nil, nil, err
 			}
@@ -161,7 +173,7 @@ func (s *sequencer) take(ctx context.Context, tx *sql.Tx) (entries []recorded, i
 // forged makes the entry that stands for one that somebody slipped in.
 func (s *sequencer) forged(id int64, body []byte) (audit.Entry, []byte, error) {
 	sum := sha256.Sum256(body)
-	e := audit.Entry{At: s.db.now(), Actor: audit.System("sequencer"), Event: "audit.forged", Outcome: audit.Failed,
+	e := audit.Entry{At: s.now(), Actor: audit.System("sequencer"), Event: "audit.forged", Outcome: audit.Failed,
 		Reason: "mac", Detail: map[string]string{"inbox": strconv.FormatInt(id, 10), "sha256": hex.EncodeToString(sum[:])}}
 	b, err := e.Encode()
 	return e, b, err

@@ -66,8 +66,8 @@ func openSQLite(ctx context.Context, db *DB, o Options) error {
 	quiet.SetMaxIdleConns(1)
 	db.reads.often, db.reads.quiet = &readers{pool: reads, prepare: true}, &readers{pool: quiet}
 	db.feed.alone = true
-	w, err := startWriter(db, writes, path)
-	if err != nil {
+	w := &writer{commits: db.commits, head: db.head, keys: &db.keys, pool: writes, file: path}
+	if err := w.start(); err != nil {
 		return errors.Join(fmt.Errorf("store: %w", err), reads.Close(), writes.Close())
 	}
 	w.spare = func() (*sql.DB, error) { return pool("") }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"os"
+	"sync/atomic"
 )
 
 // maxBatch bounds how many requests share one commit.
@@ -14,11 +15,13 @@ const maxBatch = 256
 // them. A flush to disk costs the same for one as for many.
 type writer struct {
 	*line
-	db    *DB
-	pool  *sql.DB
-	spare func() (*sql.DB, error) // opens another pool, for a backup
-	file  string
-	id    os.FileInfo // which file that was when it was opened
+	commits *commits
+	head    *head
+	keys    *atomic.Pointer[AuditKeys]
+	pool    *sql.DB
+	spare   func() (*sql.DB, error) // opens another pool, for a backup
+	file    string
+	id      os.FileInfo // which file that was when it was opened
 
 	// What follows is the goroutine's own.
 	conn    *liteConn // nil until it is needed, and after trouble
@@ -29,14 +32,15 @@ type writer struct {
 	ended   bool
 }
 
-func startWriter(db *DB, pool *sql.DB, file string) (*writer, error) {
-	id, err := os.Stat(file)
+// start takes requests from now on, for the file that is there.
+func (w *writer) start() error {
+	id, err := os.Stat(w.file)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	w := &writer{line: newLine(), db: db, pool: pool, file: file, id: id}
+	w.line, w.id = newLine(), id
 	go w.loop()
-	return w, nil
+	return nil
 }
 
 // flush has nothing to do: every batch numbers its entries itself.
