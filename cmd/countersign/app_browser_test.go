@@ -57,12 +57,12 @@ func TestAppInChromium(t *testing.T) {
 	out := vpn.ask("ada", passphrase, "")
 	state, number := last(t, stateAttribute, out), last(t, appNumber, out)
 	for range 2 {
-		if _, err := w.engine.Pushes.Wake(context.Background(), w.pusher.wake); err != nil {
+		if err := w.pusher.wakeAll(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	messages := service.Taken(t)
-	if len(messages) != 1 || messages[0] != wakeText {
+	if len(messages) != 1 || messages[0] != `{"countersign":"wake"}` {
 		t.Fatalf("the push service took %q", messages)
 	}
 	title := ""

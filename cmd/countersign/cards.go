@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net/http"
@@ -93,9 +94,13 @@ func (k cardSeals) Open(challenge string, sealed []byte) ([]byte, error) {
 	return k.keys.Open(keyring.Certificate, k.place(challenge), sealed)
 }
 
-func (in *installation) cardEndpoint(s settings) *mutualtls.Endpoint {
-	return mutualtls.New(mutualtls.Parts{Authorities: s.cards.authorities, Sources: s.cards.sources, Checker: revocation.New(s.now, s.cards.issuers()...),
+// cardServer is what cards are shown to, with the certificate of the server itself.
+func (in *installation) cardServer(s settings, own *tls.Config) *http.Server {
+	endpoint := mutualtls.New(mutualtls.Parts{Authorities: s.cards.authorities, Sources: s.cards.sources, Checker: revocation.New(s.now, s.cards.issuers()...),
 		Seals: cardSeals{in.keys}, URL: s.cards.url, Pages: s.publicURL, Now: s.now})
+	server := endpoint.Server(own)
+	server.TLSConfig = listen.Heard(server.TLSConfig)
+	return server
 }
 
 // cards is the server that cards are shown to; nil where there is none.
@@ -108,7 +113,5 @@ func (d *daemon) cards(s settings) (*http.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificates.tls: %w", err)
 	}
-	server := d.in.cardEndpoint(s).Server(pair)
-	server.TLSConfig = listen.Heard(server.TLSConfig)
-	return server, nil
+	return d.in.cardServer(s, pair), nil
 }

@@ -20,8 +20,6 @@ import (
 	"time"
 
 	"countersign/internal/audit"
-	"countersign/internal/config"
-	"countersign/internal/listen"
 	"countersign/internal/pki"
 	"countersign/internal/revocation"
 	"countersign/internal/store"
@@ -67,12 +65,9 @@ func newCardTable(t *testing.T, edit ...func(*settings)) *cardTable {
 	own := c.served.Issue(cardName, key.Public(), func(x *x509.Certificate) {
 		x.DNSNames, x.ExtKeyUsage = []string{cardName}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	})
-	server := c.cardEndpoint(s).Server(&tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw}, PrivateKey: key}}})
-	server.TLSConfig = listen.Heard(server.TLSConfig)
-	shared := listeners{cards: l}
-	shared.sharing(nil)
-	go server.ServeTLS(shared.cards, "", "") // as serve has it
-	t.Cleanup(func() { server.Close() })
+	shown := c.cardServer(s, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw}, PrivateKey: key}}})
+	go shown.ServeTLS(shareCards(l), "", "") // as serve has it
+	t.Cleanup(func() { shown.Close() })
 	c.ada = c.enrollCodes("ada")
 	return c
 }
@@ -316,12 +311,9 @@ func (c *cardTable) anotherEndpoint(t *testing.T) string {
 	own := c.served.Issue(cardName, key.Public(), func(x *x509.Certificate) {
 		x.DNSNames, x.ExtKeyUsage = []string{cardName}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	})
-	server := c.cardEndpoint(s).Server(&tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw}, PrivateKey: key}}})
-	server.TLSConfig = listen.Heard(server.TLSConfig)
-	shared := listeners{cards: l}
-	shared.sharing(nil)
-	go server.ServeTLS(shared.cards, "", "") // as serve has it
-	t.Cleanup(func() { server.Close() })
+	shown := c.cardServer(s, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw}, PrivateKey: key}}})
+	go shown.ServeTLS(shareCards(l), "", "") // as serve has it
+	t.Cleanup(func() { shown.Close() })
 	return l.Addr().String()
 }
 
@@ -477,19 +469,5 @@ func TestSmartCardConnection(t *testing.T) {
 	head, err := c.reader(card).Head(address)
 	if err != nil || head.StatusCode != http.StatusNotFound {
 		t.Errorf("HEAD: %v", head)
-	}
-}
-
-// The pages ask nobody for a certificate, and take none.
-func TestPagesAskForNoCertificate(t *testing.T) {
-	files := config.TLS{Certificate: filepath.Join(t.TempDir(), "c.pem"), Key: filepath.Join(t.TempDir(), "k.pem")}
-	writePair(t, files, 1)
-	c := &certificates{files: func() config.TLS { return files }}
-	pages, err := c.tlsConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if pages.ClientAuth != tls.NoClientCert || pages.ClientCAs != nil {
-		t.Errorf("the pages ask for a certificate: %v", pages.ClientAuth)
 	}
 }

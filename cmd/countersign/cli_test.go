@@ -23,8 +23,8 @@ import (
 	keys "countersign/internal/admin/key"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
+	"countersign/internal/authenticator/apikey"
 	"countersign/internal/directory"
-	"countersign/internal/enrollment"
 	"countersign/internal/policy"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -441,7 +441,7 @@ func TestKeysAreForServices(t *testing.T) {
 	w := newWorld(t)
 	w.administrator("ada")
 	ctx := context.Background()
-	text, enrolled, err := newKey(enrollment.KeyTerms{Actions: []string{"account.list"}, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Expires: w.now().Add(time.Hour)})
+	text, enrolled, err := apikey.Issue(apikey.Terms{Actions: []string{"account.list"}, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Expires: w.now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,13 +100,13 @@ func TestReload(t *testing.T) {
 		}
 	}
 	write("listen: 127.0.0.1:8080\n")
-	c := serveCommand{Config: path}
-	file, err := c.file()
+	read := func() (config.File, error) { return config.Read(path) }
+	file, err := read()
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := newDaemon(file)
-	d.reread, d.log = c.file, slog.New(slog.NewTextHandler(t.Output(), nil))
+	d.reread, d.log = read, slog.New(slog.NewTextHandler(t.Output(), nil))
 	write("listen: 127.0.0.1:9090\nlog: {level: debug}\n")
 	now, restart, err := d.reload()
 	if err != nil || len(now) != 1 || len(restart) != 1 || restart[0] != "listen" {
@@ -118,5 +118,19 @@ func TestReload(t *testing.T) {
 	write("log: {level: shouting}\n")
 	if _, _, err := d.reload(); err == nil || d.level.Level() != slog.LevelDebug {
 		t.Errorf("a bad file was used: %v, %v", err, d.level.Level())
+	}
+}
+
+// The pages ask nobody for a certificate, and take none.
+func TestPagesAskForNoCertificate(t *testing.T) {
+	files := config.TLS{Certificate: filepath.Join(t.TempDir(), "c.pem"), Key: filepath.Join(t.TempDir(), "k.pem")}
+	writePair(t, files, 1)
+	c := &certificates{files: func() config.TLS { return files }}
+	pages, err := c.tlsConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pages.ClientAuth != tls.NoClientCert || pages.ClientCAs != nil {
+		t.Errorf("the pages ask for a certificate: %v", pages.ClientAuth)
 	}
 }

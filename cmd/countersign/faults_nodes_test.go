@@ -116,7 +116,7 @@ func newSeveral(t *testing.T, servers, people int) *several {
 		s.people = append(s.people, &customer{name: name, token: w.welcomed(name).enrollToken(), codes: map[string]int{}})
 	}
 	s.secret = w.equipment().secret
-	root, err := rootKey(w.folder)
+	root, err := findRoot(w.folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func threeWorlds(t *testing.T) []*world {
 	t.Helper()
 	dsn := storetest.StartPostgres(t).DSN
 	first := newWorldOn(t, dsn)
-	root, err := rootKey(first.folder)
+	root, err := findRoot(first.folder)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,6 +89,9 @@ type installation struct {
 	version     string
 }
 
+// databaseFile is the SQLite database in the data folder.
+const databaseFile = "countersign.db"
+
 // rememberedFolder is what a server knows of its database, outside of it.
 const rememberedFolder = "remembered"
 
@@ -96,7 +99,7 @@ func assemble(ctx context.Context, s settings) (*installation, error) {
 	if err := os.MkdirAll(s.folder, 0o700); err != nil {
 		return nil, err
 	}
-	root, err := rootKey(s.folder)
+	root, err := rootKey(s.folder, databaseFile)
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func TestNoKeyIsMadeBesideADatabase(t *testing.T) {
 	if _, _, err := (place{Data: folder}).open(t.Context()); err == nil {
 		t.Error("it opened without a key")
 	}
-	if _, err := rootKey(folder); err == nil {
+	if _, err := rootKey(folder, databaseFile); err == nil {
 		t.Error("a key was made beside a database that it cannot open")
 	}
 	if _, err := os.Stat(filepath.Join(folder, rootFile)); err == nil {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"countersign/internal/admin/account"
-	"countersign/internal/config"
 	"countersign/internal/failure"
+	"countersign/internal/signin"
 	"countersign/internal/softkey"
 	"countersign/internal/store/storetest"
 	"countersign/internal/throttle"
@@ -204,7 +204,7 @@ func TestQuietHoursAreTakenAway(t *testing.T) {
 // otherwise, hold an attacker's flood back like their own, and keep no owner from a
 // passkey.
 func TestQuietHoursOfEverybody(t *testing.T) {
-	everybody, err := quietOf(config.QuietHours{Begins: "00:00", Ends: "12:00", Zone: "UTC"})
+	everybody, err := signin.ReadQuietHours("00:00", "12:00", "UTC")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
+	"countersign/internal/config"
 	"countersign/internal/failure"
 	"countersign/internal/web/look"
 )
@@ -53,6 +55,18 @@ func (o ownOnly) Accept() (net.Conn, error) {
 		}
 		c.Close()
 	}
+}
+
+// localHandler is what the socket of this machine serves for an installation that something
+// else serves, under a configuration that is read anew when it is told to.
+func (in *installation) localHandler(reread func() (config.File, error), log *slog.Logger) (http.Handler, error) {
+	file, err := reread()
+	if err != nil {
+		return nil, err
+	}
+	d := newDaemon(file)
+	d.in, d.log, d.reread = in, log, reread
+	return d.local(), nil
 }
 
 // local is what the socket serves beside the API: what belongs to whoever runs

@@ -21,16 +21,17 @@ import (
 // can change, and returns a shell that uses it.
 func (w *world) onMachine(file *config.File) *shell {
 	w.t.Helper()
-	d := newDaemon(*file)
-	d.in, d.log = w.installation, slog.New(slog.NewTextHandler(w.t.Output(), nil))
-	d.reread = func() (config.File, error) { return *file, file.Check() }
+	handler, err := w.localHandler(func() (config.File, error) { return *file, file.Check() }, slog.New(slog.NewTextHandler(w.t.Output(), nil)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	l, err := listenLocal(w.folder)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	server := &http.Server{Handler: d.local()}
-	go server.Serve(l)
-	w.t.Cleanup(func() { server.Close() })
+	socket := &http.Server{Handler: handler}
+	go socket.Serve(l)
+	w.t.Cleanup(func() { socket.Close() })
 	sh := w.shell()
 	sh.env = []string{"COUNTERSIGN_SERVER=" + w.folder}
 	return sh

@@ -37,7 +37,7 @@ func TestALockOutIsKnownAfterTheNextLook(t *testing.T) {
 	first := signIn()
 	secret.Store(&first)
 
-	root, err := rootKey(a.folder)
+	root, err := findRoot(a.folder)
 	if err != nil {
 		t.Fatal(err)
 	}

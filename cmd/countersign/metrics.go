@@ -13,8 +13,13 @@ import (
 func (in *installation) metrics() http.Handler {
 	log := metrics.NewLog(in.db.AuditLog(), slices.Concat([]string{"browser", "api", "socket"}, in.protocols.Names()))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics.Handler(log.Gather, metrics.Store(in.db), in.radius.Metrics, process(in.version)))
+	mux.Handle("GET /metrics", metrics.Handler(append(in.metricSources(), log.Gather)...))
 	return mux
+}
+
+// metricSources are what is measured, beside what is counted of the audit log.
+func (in *installation) metricSources() []metrics.Source {
+	return []metrics.Source{metrics.Store(in.db), in.radius.Metrics, process(in.version)}
 }
 
 // process is what is told of the program itself.

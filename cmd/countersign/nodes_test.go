@@ -30,7 +30,7 @@ func twoNodes(t *testing.T) (a, b *world, ada *person, dsn string) {
 	if err := a.plantApplications(context.Background(), "wiki.test", "a-secret-of-the-equipment"); err != nil {
 		t.Fatal(err)
 	}
-	root, err := rootKey(a.folder)
+	root, err := findRoot(a.folder)
 	if err != nil {
 		t.Fatal(err)
 	}

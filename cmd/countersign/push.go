@@ -50,12 +50,15 @@ func (p *pusher) wake(ctx context.Context, to authenticator.Address) error {
 	return p.sender.Send(ctx, to.Endpoint, webpush.Recipient{Public: to.Public, Secret: to.Secret}, webpush.Message{Text: []byte(wakeText), Keep: 3 * time.Minute})
 }
 
+// wakeAll wakes the apps for which something waits.
+func (p *pusher) wakeAll(ctx context.Context) error {
+	_, err := p.engine.Pushes.Wake(ctx, p.wake)
+	return err
+}
+
 // run wakes what waits, every second.
 func (p *pusher) run(ctx context.Context, log *slog.Logger) {
-	everySecond(ctx, log, "waking apps", func() error {
-		_, err := p.engine.Pushes.Wake(ctx, p.wake)
-		return err
-	})
+	everySecond(ctx, log, "waking apps", func() error { return p.wakeAll(ctx) })
 }
 
 // everySecond does something until ctx ends, and logs what goes wrong.

@@ -506,7 +506,7 @@ func (p *person) bound() string {
 func TestRecoveryOnTwoServers(t *testing.T) {
 	dsn := storetest.StartPostgres(t).DSN
 	d := withHelpDesk(t, dsn)
-	root, err := rootKey(d.folder)
+	root, err := findRoot(d.folder)
 	if err != nil {
 		t.Fatal(err)
 	}

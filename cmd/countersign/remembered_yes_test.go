@@ -203,7 +203,7 @@ func TestNoYesIsOlderThanWhatRevokedIt(t *testing.T) {
 		dsn := storetest.StartPostgres(t).DSN
 		a := newWorldOn(t, dsn)
 		_, all, secret := prepare(a)
-		root, err := rootKey(a.folder)
+		root, err := findRoot(a.folder)
 		if err != nil {
 			t.Fatal(err)
 		}

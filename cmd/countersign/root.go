@@ -12,9 +12,6 @@ import (
 	"countersign/internal/store"
 )
 
-// databaseFile is the SQLite database in the data folder.
-const databaseFile = "countersign.db"
-
 // The root key's file in the data folder, and the one that a rotation writes
 // before it uses it.
 const (
@@ -30,13 +27,13 @@ type rootSource struct {
 }
 
 // rootKey is findRoot, and makes the key the first time: in a folder that holds
-// no database yet.
-func rootKey(folder string) (rootSource, error) {
+// database of this name yet.
+func rootKey(folder, database string) (rootSource, error) {
 	found, err := findRoot(folder)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return found, err
 	}
-	if _, err := os.Stat(filepath.Join(folder, databaseFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(folder, database)); err == nil {
 		return rootSource{}, fmt.Errorf("%s holds a database and no root key; put its %s back, or give the key in COUNTERSIGN_ROOT_KEY", folder, rootFile)
 	}
 	path := filepath.Join(folder, rootFile)

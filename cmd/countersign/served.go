@@ -84,8 +84,13 @@ func (l *listeners) sharing(proxies []netip.Prefix) {
 	}
 	share(&l.pages, mostPages, proxies)
 	share(&l.counts, mostCounts, nil)
-	share(&l.cards, mostCards, nil)
-	if l.cards != nil { // its handshakes last as long as a PIN is typed
-		l.cards = &listen.Hello{Listener: l.cards, Within: pageTimes.header}
+	if l.cards != nil {
+		l.cards = shareCards(l.cards)
 	}
+}
+
+// shareCards bounds the connections of the listener that cards are shown to, whose
+// handshakes last as long as a PIN is typed.
+func shareCards(l net.Listener) net.Listener {
+	return &listen.Hello{Listener: listen.New(l, mostCards, nil), Within: pageTimes.header}
 }

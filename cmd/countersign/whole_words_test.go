@@ -22,7 +22,6 @@ import (
 	pretendkind "countersign/internal/authenticator/pretend"
 	"countersign/internal/directory"
 	"countersign/internal/metrics"
-	"countersign/internal/policy"
 	"countersign/internal/protocol"
 	pretendprotocol "countersign/internal/protocol/pretend"
 	"countersign/internal/store"
@@ -230,7 +229,7 @@ func theWhole(t *testing.T) whole {
 func TestWholeTableHasWords(t *testing.T) {
 	w := theWhole(t)
 	world := newWorld(t)
-	for _, source := range []metrics.Source{world.installation.radius.Metrics, metrics.Store(world.db), process("")} {
+	for _, source := range world.metricSources() {
 		samples, err := source(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -314,13 +313,7 @@ func TestAFolderAndALine(t *testing.T) {
 	grace.get("/account/history")
 	grace.sees("Let in to by-form with password and pretended chain")
 	body := "rules:\n  - name: all\n    require: two-factors\n  - name: chains\n    when: protocol == \"pretend\"\n    refuse: [pretend]\n"
-	known, err := vocabulary{w.groups, w.catalogue, w.installation.kinds, w.installation.protocols}.names(t.Context(), w.db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := policy.Compile([]byte(body), known); err != nil {
-		t.Errorf("a policy that speaks of both: %v", err)
-	}
+	w.setPolicy(body)
 }
 
 // The promise: what a folder leaves out is named.
