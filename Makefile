@@ -1,6 +1,6 @@
 # make        builds the programs into bin/
 # make quick  vet, and every test that takes little and needs nothing but Go: under a minute
-# make story NAME=TestX  one story of cmd/countersign, with the real parts
+# make story NAME=TestX  one story, with the real parts
 # make test   installs what tests need from Debian, then runs every test
 # make check  formatting, vet, staticcheck, and who imports whom
 # make race   the rooms that share memory, with the race detector
@@ -40,7 +40,7 @@ quick:
 # go test is content where a name fits no test; this is not.
 story:
 	@test -n "$(NAME)" || { echo "say which: make story NAME=TestFirstDay"; exit 2; }
-	@$(GO) test -count=1 -timeout 20m -run '^$(NAME)$$' ./cmd/countersign | \
+	@$(GO) test -count=1 -timeout 20m -run '^$(NAME)$$' ./internal/cli | \
 	awk '{ print } /no tests to run/ || /^FAIL/ { bad = 1 } END { exit bad }'
 
 test:
@@ -57,10 +57,10 @@ race:
 	$(GO) test -race -timeout 60m $(RACE)
 
 bench:
-	$(GO) test -run '^$$' -bench '^BenchmarkCosts$$$(COSTS)' -benchtime 1x -timeout 120m ./cmd/countersign | grep -v -e level= -e '^ok '
+	$(GO) test -run '^$$' -bench '^BenchmarkCosts$$$(COSTS)' -benchtime 1x -timeout 120m ./internal/cli | grep -v -e level= -e '^ok '
 
 bench-attack:
-	$(GO) test -run '^$$' -bench '^BenchmarkUnderAttack$$' -benchtime 1x -timeout 30m ./cmd/countersign | grep -v -e level= -e '^ok '
+	$(GO) test -run '^$$' -bench '^BenchmarkUnderAttack$$' -benchtime 1x -timeout 30m ./internal/cli | grep -v -e level= -e '^ok '
 
 benches:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(BENCH) | grep -v -e 'no test files' -e '^PASS$$' -e '^ok '

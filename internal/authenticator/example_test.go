@@ -20,7 +20,7 @@ import (
 
 // letter is an authenticator: a letter with one-time codes, of which any that was not used
 // yet is right (look-up secrets, SP 800-63B-4 section 3.1.2). A real one is a package in a
-// folder under internal/authenticator, and a line in cmd/countersign.
+// folder under internal/authenticator, and a line in internal/server/kinds.go.
 type letter struct{}
 
 // letterState is what the engine stores for it, sealed: the hashes of the codes that are

@@ -18,13 +18,31 @@ import (
 var handles = []string{"store.DB", "keyring.Keyring", "directory.Accounts", "directory.Groups", "directory.Credentials", "directory.Milestones", "directory.Tokens",
 	"directory.Survey", "directory.Inspection", "directory.Binding", "ticket.Tickets", "session.Sessions", "session.Endings", "session.Handovers"}
 
+// whole is the room in which everything is put together, so that it has every handle; and who
+// may be handed it.
+const whole = "server"
+
+var holders = []string{"cli", "servertest"}
+
+// TestTheWholeIsForFew looks at who imports the room that has every handle.
+func TestTheWholeIsForFew(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.folder == whole || slices.Contains(holders, s.folder) || strings.HasPrefix(s.folder, "test/") {
+			continue
+		}
+		if slices.Contains(s.imports(), "countersign/internal/"+whole) {
+			t.Errorf("%s imports the room %s, which has every handle: that is for %s and the stories", s.name, whole, strings.Join(holders, ", "))
+		}
+	}
+}
+
 // TestNoTypeHandsOnItsParts looks at every exported struct of every room, but for those that
 // are the argument of a constructor.
 func TestNoTypeHandsOnItsParts(t *testing.T) {
 	drawn := table(t)
 	structs := map[string]shape{}
 	for _, s := range sources(t) {
-		if !drawn.Tests(s.folder) && !strings.HasPrefix(s.folder, "cmd/") {
+		if !drawn.Tests(s.folder) && s.folder != whole {
 			maps.Copy(structs, shapes(s))
 		}
 	}

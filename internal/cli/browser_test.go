@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/testbed"
+)
+
+// behindNginx puts the example of deploy/examples in front of a real page.
+func (w *world) behindNginx(page *testbed.Page) string {
+	w.t.Helper()
+	port := testbed.Port(w.t)
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	own := strings.Replace(strings.TrimPrefix(w.base, "http://"), "localhost", "127.0.0.1", 1)
+	host := fmt.Sprintf("localhost:%d", port)
+	testbed.Nginx(w.t, addr, testbed.Example(w.t, "nginx.conf", "127.0.0.1:8081", addr, "wiki.example.org", host, "127.0.0.1:8080", own, "127.0.0.1:3000", page.Addr))
+	return host
+}
+
+// screenshot keeps a picture when COUNTERSIGN_SCREENSHOTS names a folder.
+func screenshot(b *testbed.Browser, name string) {
+	if dir := os.Getenv("COUNTERSIGN_SCREENSHOTS"); dir != "" {
+		b.Screenshot(filepath.Join(dir, name+"-phone.png"), 390, false)
+		b.Screenshot(filepath.Join(dir, name+"-phone-dark.png"), 390, true)
+		b.Screenshot(filepath.Join(dir, name+"-wide.png"), 1280, false)
+		b.Screenshot(filepath.Join(dir, name+"-wide-dark.png"), 1280, true)
+	}
+}
+
+// makePasskey makes the first passkey, on the page that a pass leads to.
+func makePasskey(b *testbed.Browser) {
+	b.WaitText("h1", "Set up how you sign in")
+	b.Click(`form:has(input[value=passkey]) button`)
+	b.WaitText("button", "Create it")
+	b.Click("main form button")
+}
+
+// The promise: a newcomer follows the set-up link, makes a passkey, administers
+// with it, and reaches a page behind nginx; a stranger does not.
+func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
+	w := newWorld(t)
+	page := testbed.NewPage(t)
+	host := w.behindNginx(page)
+	if err := w.PlantApplications(context.Background(), host, "a-secret-of-the-equipment"); err != nil {
+		t.Fatal(err)
+	}
+	code, err := w.Setup.Link(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	b := testbed.Chromium(t)
+	b.Passkey()
+	b.Visit(w.base + "/setup?code=" + code)
+	screenshot(b, "setup")
+	b.Fill("#name", "root")
+	b.Fill("#display", "Radia Perlman")
+	b.Click("main form button")
+	b.WaitText("h1", "Set up how you sign in")
+	screenshot(b, "first")
+	b.Click(`form:has(input[value=passkey]) button`)
+	b.WaitText("button", "Create it")
+	b.Click("main form button")
+	b.WaitText("main", "Use a passkey or security key")
+	screenshot(b, "prove")
+	b.Click("form[data-passkey] button")
+	b.WaitText("main", "This browser")
+	screenshot(b, "account")
+
+	b.Visit(w.base + "/console/commands/account.list")
+	b.Click("main form button")
+	b.WaitText("pre", "Radia Perlman")
+	screenshot(b, "console")
+
+	b.Visit("http://" + host + "/notes?page=1")
+	b.WaitLocation("http://" + host + "/notes?page=1")
+	if seen := page.Seen(); len(seen) == 0 || seen[len(seen)-1].Header.Get("Remote-User") != "root" {
+		t.Errorf("the page saw %v", seen)
+	}
+
+	// Six minutes later a change must be approved by itself: what was typed is
+	// not lost on the way, and the approval names it.
+	b.Visit(w.base + "/console/commands/group.create")
+	w.later(6 * time.Minute)
+	b.Fill("#input", `{"name": "operators", "display": "Operators"}`)
+	b.Click("main form button")
+	b.WaitText("h1", "Approve")
+	b.WaitText("main", "group operators, called \"Operators\"")
+	screenshot(b, "approve")
+	b.Click("form[data-passkey] button")
+	b.WaitText("pre", "operators")
+	if w.events("group.created") != 1 {
+		t.Error("the approved change is not in the log")
+	}
+
+	// A policy whose own test does not hold is refused before anybody approves it,
+	// and the text stays.
+	b.Visit(w.base + "/console/commands/policy.change")
+	b.Fill("#input", `{"body": "rules:\n  - name: all\n    require: two-factors\ntests:\n  - name: strict\n    given: {action: sign-in}\n    expect: phishing-resistant\n"}`)
+	b.Click("main form button")
+	b.WaitText("main", "does not hold")
+	if w.events("policy.changed") != 0 {
+		t.Error("a policy was saved whose own test does not hold")
+	}
+
+	stranger := w.person()
+	stranger.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for _, path := range []string{"/notes", "/%2e%2e/notes", "//notes", "/a/..%2fnotes", "/.countersign/accept?code=x&to=/"} {
+		r, _ := http.NewRequest("GET", "http://"+strings.Replace(host, "localhost", "127.0.0.1", 1)+path, nil)
+		r.Host = host
+		r.Header.Set("Accept", "text/html")
+		r.Header.Set("Remote-User", "root")
+		stranger.take(stranger.client.Do(r))
+		if stranger.status == http.StatusOK {
+			t.Errorf("a stranger got %s", path)
+		}
+	}
+	for _, seen := range page.Seen() {
+		if strings.HasPrefix(seen.Header.Get("User-Agent"), "Go-http-client") {
+			t.Errorf("a stranger reached the page: %s", seen.Target)
+		}
+	}
+
+	// Stopped, it lets nobody through.
+	w.stop()
+	stranger.get("http://" + strings.Replace(host, "localhost", "127.0.0.1", 1) + "/notes")
+	b.Visit("http://" + host + "/notes?page=2")
+	for _, seen := range page.Seen() {
+		t.Errorf("with Countersign stopped the page was reached: %s", seen.Target)
+	}
+}

@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/admin/account"
+	"countersign/internal/admin/application"
+	"countersign/internal/admin/authenticator"
+	admincertificate "countersign/internal/admin/certificate"
+	"countersign/internal/admin/group"
+	"countersign/internal/admin/key"
+	"countersign/internal/admin/offline"
+	"countersign/internal/admin/pass"
+	"countersign/internal/admin/prompts"
+	"countersign/internal/admin/quiet"
+	"countersign/internal/admin/recovery"
+	"countersign/internal/admin/session"
+	words "countersign/internal/text"
+	"countersign/internal/web/api"
+)
+
+// do is one command of admin as one of the command line: its fields are the
+// arguments and flags.
+type do[T any] struct {
+	Command T `embed:""`
+}
+
+// Run has the server do it.
+func (d *do[T]) Run(ctx context.Context, conn *connection) error {
+	c, err := conn.connect()
+	if err != nil {
+		return err
+	}
+	cmd, ok := any(&d.Command).(admin.Command)
+	if !ok {
+		return errors.New("that is no command")
+	}
+	if err := c.build(cmd); err != nil {
+		return err
+	}
+	answer, err := c.do(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	if err := c.saw(cmd, answer); err != nil {
+		return err
+	}
+	return c.print(os.Stdout, answer)
+}
+
+// do sends a command, and has it approved where it must be.
+func (c *client) do(ctx context.Context, cmd admin.Command) (json.RawMessage, error) {
+	var raw json.RawMessage
+	status, err := c.call(ctx, "POST", api.Root+"commands/"+cmd.Action(), cmd, &raw)
+	if err != nil || status != 202 {
+		return raw, err
+	}
+	if c.login.Terminal {
+		return c.approveHere(ctx, cmd)
+	}
+	var a api.Approval
+	if err := json.Unmarshal(raw, &a); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(os.Stderr, "This needs your approval:\n\n  %s\n\nApprove it in your browser, within 10 minutes:\n\n  %s\n\n", words.Seen(a.Text), words.Seen(a.Page))
+	open(a.Page)
+	return c.await(ctx, a)
+}
+
+// pace is how often the command line asks whether an approval was given.
+const pace = time.Second
+
+func (c *client) await(ctx context.Context, a api.Approval) (json.RawMessage, error) {
+	for time.Now().Before(a.Expires) {
+		var s api.ApprovalState
+		if _, err := c.call(ctx, "POST", api.Root+"approval", api.ApprovalWait{Wait: a.Wait}, &s); err != nil {
+			return nil, err
+		}
+		switch s.State {
+		case "done":
+			if s.Detail != "" {
+				fmt.Fprintln(os.Stderr, words.Lines(s.Detail))
+			}
+			return s.Answer, nil
+		case "refused":
+			return nil, errors.New(s.Detail)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pace):
+		}
+	}
+	return nil, errors.New("nobody approved it in time; nothing was changed")
+}
+
+// Nouns of the command line. Each verb is a command of admin, and its summary is the one
+// that admin's list has; a test compares the two lists.
+type (
+	accountCommand struct {
+		List      do[account.List]      `cmd:""`
+		Show      do[account.Show]      `cmd:""`
+		Create    do[account.Create]    `cmd:""`
+		Suspend   do[account.Suspend]   `cmd:""`
+		Remove    do[account.Remove]    `cmd:""`
+		Resume    do[account.Resume]    `cmd:""`
+		Open      do[account.Open]      `cmd:""`
+		ClearRisk do[account.ClearRisk] `cmd:""`
+	}
+	passCommand struct {
+		Issue do[pass.Issue] `cmd:""`
+	}
+	recoveryCommand struct {
+		List    do[recovery.List]    `cmd:"" default:"withargs"`
+		Open    do[recovery.Open]    `cmd:""`
+		Confirm do[recovery.Confirm] `cmd:""`
+		Stop    do[recovery.Stop]    `cmd:""`
+	}
+	keyCommand struct {
+		Issue do[key.Issue] `cmd:""`
+	}
+	sessionCommand struct {
+		End do[session.End] `cmd:""`
+	}
+	authenticatorCommand struct {
+		Revoke do[authenticator.Revoke] `cmd:""`
+	}
+	promptsCommand struct {
+		Show do[prompts.Show] `cmd:"" default:"withargs"`
+	}
+	offlineCommand struct {
+		List      do[offline.List]      `cmd:"" default:"withargs"`
+		Issue     do[offline.Issue]     `cmd:""`
+		Reconcile do[offline.Reconcile] `cmd:""`
+		Revoke    do[offline.Revoke]    `cmd:""`
+	}
+	quietCommand struct {
+		Clear do[quiet.Clear] `cmd:""`
+	}
+	certificateCommand struct {
+		Assign do[admincertificate.Assign] `cmd:""`
+	}
+	groupCommand struct {
+		List   do[group.List]   `cmd:""`
+		Show   do[group.Show]   `cmd:""`
+		Create do[group.Create] `cmd:""`
+		Remove do[group.Remove] `cmd:""`
+		Member struct {
+			Add    do[group.MemberAdd]    `cmd:""`
+			Remove do[group.MemberRemove] `cmd:""`
+		} `cmd:"" help:"Who is in a group."`
+	}
+	applicationCommand struct {
+		List   do[application.List]   `cmd:""`
+		Show   do[application.Show]   `cmd:""`
+		Set    do[application.Set]    `cmd:""`
+		Remove do[application.Remove] `cmd:""`
+	}
+)

@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"countersign/internal/config"
+	"countersign/internal/server"
+)
+
+type configCommand struct {
+	Check configCheck `cmd:"" help:"Say whether a configuration file can be used."`
+	Print configPrint `cmd:"" help:"Print the configuration with every default filled in."`
+}
+
+type configCheck struct {
+	File string `arg:"" help:"The configuration file."`
+}
+
+// Run goes as far as a start would without touching the data folder.
+func (c *configCheck) Run() error {
+	file, err := config.Read(c.File)
+	if err != nil {
+		return err
+	}
+	err = server.Check(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	fmt.Printf("%s is good: pages at %s for %s\n", c.File, file.Listen, file.PublicURL)
+	return nil
+}
+
+type configPrint struct {
+	File string `arg:"" optional:"" help:"The configuration file; the defaults when left out."`
+}
+
+func (c *configPrint) Run() error {
+	file := config.Default()
+	if c.File != "" {
+		var err error
+		if file, err = config.Read(c.File); err != nil {
+			return err
+		}
+	}
+	return file.Print(os.Stdout)
+}

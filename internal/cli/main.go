@@ -1,0 +1,175 @@
+// Package cli is the command line: flags, what is printed, and what is kept of a sign-in.
+//
+// It owns the words, the files under the user's configuration folder (login.json,
+// seen.json) and the commands that work beside no server (backup, restore, keys, rewound,
+// accept). It decides nothing: what administers is a command of admin, sent to a running
+// server, and what serves is [server.Serve]. Its invariant: a secret that is read or given
+// is printed where it was asked for, and never in an error.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"reflect"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"countersign/internal/admin/nouns"
+	"countersign/internal/admin/overview"
+)
+
+// version is the program's; Main sets it, once. Empty where none was built in.
+var version string
+
+type commands struct {
+	connection
+
+	Serve         serveCommand         `cmd:"" group:"server" help:"Run the server."`
+	Config        configCommand        `cmd:"" group:"server" help:"Look at configuration files."`
+	Reload        reloadCommand        `cmd:"" group:"server" help:"Have the server on this machine read its configuration again."`
+	SetupLink     setupLinkCommand     `cmd:"" group:"server" name:"setup-link" help:"Print a new link for the first administrator, while there is none."`
+	Recover       recoverCommand       `cmd:"" group:"server" help:"Issue a pass for an administrator on the server's machine, if local_recovery allows it."`
+	Keys          keysCommand          `cmd:"" group:"server" help:"Look at the keys of this machine, and change them."`
+	Backup        backupCommand        `cmd:"" group:"server" help:"Write one encrypted file that holds the whole installation, while it runs."`
+	Restore       restoreCommand       `cmd:"" group:"server" help:"Make an installation from a backup."`
+	Rewound       rewoundCommand       `cmd:"" group:"server" help:"After an older copy of the database was put back by other means than restore: make worthless what was used since."`
+	Login         loginCommand         `cmd:"" group:"you" help:"Sign in, to administer."`
+	Logout        logoutCommand        `cmd:"" group:"you" help:"Sign out."`
+	Whoami        whoamiCommand        `cmd:"" group:"you" help:"Say who is signed in."`
+	Overview      overviewCommand      `cmd:"" group:"admin" help:"How the installation is."`
+	Account       accountCommand       `cmd:"" group:"admin" help:"Accounts."`
+	Pass          passCommand          `cmd:"" group:"admin" help:"Temporary access passes."`
+	Recovery      recoveryCommand      `cmd:"" group:"admin" help:"People who lost what they sign in with."`
+	Session       sessionCommand       `cmd:"" group:"admin" help:"Sessions."`
+	Authenticator authenticatorCommand `cmd:"" group:"admin" help:"Authenticators."`
+	Token         tokenCommand         `cmd:"" group:"admin" help:"Hardware tokens."`
+	Certificate   certificateCommand   `cmd:"" group:"admin" help:"Smart cards."`
+	Prompts       promptsCommand       `cmd:"" group:"admin" help:"Requests to approve."`
+	Offline       offlineCommand       `cmd:"" group:"admin" help:"Codes for local accounts of hosts, for when the network is away."`
+	Quiet         quietCommand         `cmd:"" group:"admin" help:"Quiet hours of apps."`
+	Key           keyCommand           `cmd:"" group:"admin" help:"Automation keys."`
+	Group         groupCommand         `cmd:"" group:"admin" help:"Groups."`
+	Application   applicationCommand   `cmd:"" group:"admin" help:"Applications."`
+	Policy        policyCommand        `cmd:"" group:"admin" help:"The policy."`
+	Coverage      coverageCommand      `cmd:"" group:"admin" help:"How far M1032 holds here, row by row."`
+	Drill         drillCommand         `cmd:"" group:"admin" help:"Drills."`
+	Audit         auditCommand         `cmd:"" group:"admin" help:"The audit log."`
+	Completion    completionCommand    `cmd:"" group:"you" help:"Print a completion script for your shell."`
+	Version       versionCommand       `cmd:"" group:"you" help:"Print the version."`
+}
+
+var groups = []kong.Group{
+	{Key: "server", Title: "The server:"},
+	{Key: "you", Title: "You:"},
+	{Key: "admin", Title: "Administration, by a running server:"},
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(conn *connection) error {
+	v := version
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = info.Main.Version
+	}
+	if conn.JSON {
+		return json.NewEncoder(os.Stdout).Encode(map[string]string{"version": v})
+	}
+	fmt.Println("countersign", v)
+	return nil
+}
+
+// readInput reads a file, or standard input for "-".
+func readInput(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(path)
+}
+
+// fileText is for a text that is given by the name of its file.
+func fileText(ctx *kong.DecodeContext, target reflect.Value) error {
+	var path string
+	if err := ctx.Scan.PopValueInto("file", &path); err != nil {
+		return err
+	}
+	b, err := readInput(path)
+	if err != nil {
+		return err
+	}
+	if target.Kind() == reflect.String {
+		target.SetString(string(b))
+		return nil
+	}
+	if !json.Valid(b) {
+		return fmt.Errorf("%s is not JSON", path)
+	}
+	target.SetBytes(b)
+	return nil
+}
+
+func parser(c *commands) (*kong.Kong, error) {
+	p, err := kong.New(c, kong.Name("countersign"), kong.ExplicitGroups(groups),
+		kong.Description("Two factors in front of everything: multi-factor authentication on your own machine."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.NamedMapper("text-file", kong.MapperFunc(fileText)), kong.NamedMapper("json-file", kong.MapperFunc(fileText)))
+	if err != nil {
+		return nil, err
+	}
+	summaries := map[string]string{}
+	for _, s := range nouns.Commands() {
+		summaries[s.Action] = s.Summary
+	}
+	summarise(p.Model.Node, "", summaries)
+	return p, nil
+}
+
+// summarise says of each command of admin what admin's list says of it. A command that
+// has words of its own does more here than ask the server.
+func summarise(n *kong.Node, path string, summaries map[string]string) {
+	for _, kid := range n.Children {
+		action := strings.TrimPrefix(path+"."+kid.Name, ".")
+		if kid.Help == "" {
+			kid.Help = summaries[action]
+		}
+		summarise(kid, action, summaries)
+	}
+}
+
+// Main runs the program, built as this version, with the arguments of the process, and exits with
+// 0, with 1 for a command that failed or with 2 for one that could not be read.
+func Main(built string) {
+	version = built
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c commands
+	p, err := parser(&c)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "countersign:", err)
+		os.Exit(2)
+	}
+	args := os.Args[1:]
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := p.Parse(args)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "countersign: %v\nSee: countersign --help\n", err)
+		os.Exit(2)
+	}
+	k.BindTo(ctx, (*context.Context)(nil))
+	if err := k.Run(&c.connection, p); err != nil {
+		fmt.Fprintln(os.Stderr, "countersign:", err)
+		os.Exit(1)
+	}
+}
+
+type overviewCommand struct {
+	Show do[overview.Show] `cmd:"" default:"1"`
+}

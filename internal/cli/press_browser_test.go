@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"testing"
+	"time"
+
+	"countersign/internal/testbed"
+)
+
+// The promise: in a browser, removing a way to sign in and "this was not me" take two
+// presses, the second under what it is about, and one may turn back before it. It also
+// takes the pictures of these pages.
+func TestPressInTheBrowser(t *testing.T) {
+	w := newWorld(t)
+	ada := w.enrollCodes("ada")
+	b := testbed.Chromium(t)
+	b.Visit(w.base + "/sign-in")
+	b.Fill("#name", "ada")
+	b.Fill("#text", passphrase)
+	b.Click(`form:has(#name) button`)
+	b.WaitText("label", "Code from your authenticator app")
+	b.Fill("#text-totp", ada.code())
+	b.Click("main form button")
+	b.WaitText("main", "This browser")
+	ada.getsPasskey() // without which nothing could be removed
+	w.later(time.Minute)
+	b.Visit(w.base + "/account")
+
+	b.Click(`form:has(input[value="authenticator.remove"]) button`)
+	b.WaitText("h1", "Remove a way to sign in")
+	screenshot(b, "press-remove")
+	b.Click(`main a[href="/account"]`)
+	b.WaitText("main", "This browser")
+
+	b.Visit(w.base + "/account/history")
+	b.Click(`form:has(input[value="report.not-me"]) button`)
+	b.WaitText("h1", "This was not me")
+	screenshot(b, "press-not-me")
+	if w.events("alarm.not-me") != 0 || w.events("credential.removed") != 0 {
+		t.Error("something was done before the press")
+	}
+	b.Click("main form button")
+	b.WaitText("main", "Thank you")
+	if w.events("alarm.not-me") != 1 {
+		t.Error("what was pressed was not done")
+	}
+}

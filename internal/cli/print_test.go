@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+)
+
+func TestPrint(t *testing.T) {
+	for _, c := range []struct{ json, want string }{
+		{`[{"name":"ada","empty":"","groups":["a","b"]},{"name":"grace hopper","groups":[]}]`, "NAME          GROUPS\nada           a, b\ngrace hopper\n"},
+		{`{"accounts":[{"name":"ada"}],"next":"ada"}`, "NAME\nada\nThere is more: go on with --after ada\n"},
+		{`{"entries":[{"seq":3}],"next":3}`, "SEQ\n3\nThere is more: go on with --before 3\n"},
+		{`{"name":"wiki","settings":{"hosts":["a","b"]}}`, "name  wiki\n\nsettings:\nhosts  a, b\n"},
+		{`{"version":2,"body":"one\ntwo\n"}`, "version  2\n\nbody:\none\ntwo\n"},
+		{`[]`, "Nothing.\n"},
+		{`{"a":true,"b":false,"c":null}`, "a  yes\nb  no\n"},
+		{`[{"number":"n","account":1,"evidence":[{"kind":"totp","traits":"held"}],"x":1,"y":2,"z":3,"agent":"v","source":"s"}]`, "NUMBER  SOURCE  AGENT  EVIDENCE\nn       s       v      totp\n"},
+		// What somebody typed stays in its field: it moves no terminal and makes no line of its own.
+		{"{\"account\":\"ada\",\"note\":\"seen\\u001b[2J\\nconfirmed  carol\\u202e\\u009b1m\"}", "account  ada\nnote     seen\\u{1B}[2J\\nconfirmed  carol\\u{202E}\\u{9B}1m\n"},
+		{"[{\"account\":\"ada\",\"note\":\"a\\nb\\u2066c\"}]", "ACCOUNT  NOTE\nada      a\\nb\\u{2066}c\n"},
+		{"{\"version\":1,\"body\":\"a\\n  b\\u001b]0;x\\u0007\\u200f\\n\"}", "version  1\n\nbody:\na\n  b\\u{1B}]0;x\\u{7}\\u{200F}\n"},
+		{"{\"a\\u001b\":1,\"rows\":[{\"b\\u202e\":2}]}", "a\\u{1B}  1\n\nrows:\nB\\U{202E}\n2\n"},
+	} {
+		var b strings.Builder
+		if err := (connection{}).print(&b, []byte(c.json)); err != nil || b.String() != c.want {
+			t.Errorf("%s:\n%q\n%q %v", c.json, b.String(), c.want, err)
+		}
+	}
+}
+
+func FuzzPrint(f *testing.F) {
+	f.Add(`{"a":[{"b":1}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var b strings.Builder
+		connection{}.print(&b, []byte(text)) //nolint:errcheck // that it does not panic
+		if out := b.String(); strings.ContainsFunc(out, func(r rune) bool {
+			return r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != '\u2068' && r != '\u2069'
+		}) {
+			t.Errorf("%q is printed raw: %q", text, out)
+		}
+	})
+}

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/admin/prompts"
+	"countersign/internal/signin"
+	"countersign/internal/store/storetest"
+)
+
+// The promise: administrators see how many requests to approve there were, for all
+// and for one account, what became of them, and who is beset by them; by the page
+// and by the command, over both databases.
+func TestPromptsAreCounted(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		w := newWorldOn(t, dsn)
+		w.noon()
+		ada := w.enrollCodes("ada")
+		w.enrollCodes("bob")
+		if err := w.PlantApplications(t.Context(), "wiki.test", drillSecret); err != nil {
+			t.Fatal(err)
+		}
+		device := w.withBell(ada)
+		root := w.administrator("root")
+		desk := w.shell()
+		desk.login(w.person(), "root", root.code())
+
+		number, _ := elsewhere(w.begin(display("ada", passphrase)))
+		w.rings(nil)
+		device.approve(number)
+		w.later(24 * time.Hour)
+		number, _ = elsewhere(w.begin(display("ada", passphrase)))
+		id, text, _ := device.look(number)
+		if r := device.decide(id, number, text, signin.Denies); r != "" {
+			t.Fatal(r)
+		}
+		for range 4 { // a flood: the refused one counts among the unanswered pushes
+			w.begin(display("ada", passphrase))
+			w.rings(nil)
+		}
+		w.later(4 * time.Minute)
+		w.begin(display("ada", passphrase))
+		w.rings(nil)
+		if _, _, r := device.look("000000"); r == "" {
+			t.Fatal("nothing should wait under 000000")
+		}
+
+		w.later(25 * time.Hour) // the log in of before is over
+		desk.login(w.person(), "root", root.code())
+		var all, hers, his prompts.Prompts
+		for _, c := range []struct {
+			to   *prompts.Prompts
+			args []string
+		}{{&all, nil}, {&hers, []string{"ada", "--days", "3"}}, {&his, []string{"bob"}}} {
+			if err := json.Unmarshal([]byte(desk.does(append([]string{"--json", "prompts"}, c.args...)...)), c.to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := []signin.Prompted{{Asked: 1, Pushed: 1, Approved: 1}, {Asked: 6, Pushed: 2, Refused: 1, Wrong: 1, Closed: 3}, {}}
+		if len(hers.Days) != 3 || len(hers.Beset) != 0 || len(all.Days) != 14 {
+			t.Fatalf("%+v, %+v", hers, all)
+		}
+		for i, w := range want {
+			if hers.Days[i].Prompted != w || all.Days[11+i].Prompted != w {
+				t.Errorf("day %d: %+v and of all %+v, want %+v", i, hers.Days[i], all.Days[11+i], w)
+			}
+		}
+		if hers.Days[1].Unanswered != 5 || len(all.Beset) != 1 || all.Beset[0].Account != "ada" || all.Beset[0].Unanswered != 5 || all.Beset[0].Closed != 3 {
+			t.Errorf("who is beset: %+v", all.Beset)
+		}
+		for _, d := range his.Days {
+			if d.Prompted != (signin.Prompted{}) {
+				t.Errorf("bob had none: %+v", d)
+			}
+		}
+		desk.refuses("choose 1 to 90", "prompts", "--days", "91")
+
+		p := w.person()
+		w.later(time.Minute)
+		p.comes("root", root.secret)
+		p.get("/console/prompts")
+		for _, says := range []string{"Requests to approve", "left unanswered", "nothing is pushed to their app any more", "ada"} {
+			p.sees(says)
+		}
+		p.get("/console/prompts?account=bob")
+		if p.sees("Requests to approve to"); strings.Contains(p.page, "Alarms") {
+			t.Error("an alarm of somebody else's is shown for bob")
+		}
+		p.get("/console/prompts?account=nobody")
+		p.sees("no account")
+	})
+}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"testing"
+	"time"
+
+	"countersign/internal/directory"
+	"countersign/internal/server"
+	"countersign/internal/testbed"
+)
+
+// The promise, in a real browser and under the default policy: somebody at the help
+// desk opens a recovery with the own passkey, and the person who lost their phone goes
+// on in their browser a day later and makes a passkey.
+func TestRecoveryInTheBrowser(t *testing.T) {
+	w := newWorldFrom(t, server.Settings{Mails: true}, "http://localhost", nil)
+	w.enrollCodes("bob")
+	w.address("bob", "bob@example.org")
+	pass, err := w.Setup.Plant(t.Context(), "helga", "Helga at the desk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.join("helga", directory.Helpdesk)
+	desk := testbed.Chromium(t)
+	desk.Passkey()
+	desk.Visit(pass.Link)
+	desk.Click("main form button")
+	makePasskey(desk)
+	desk.WaitText("main", "Use a passkey or security key")
+	desk.Click("form[data-passkey] button")
+	desk.WaitText("main", "This browser")
+
+	bob := desk.Stranger()
+	bob.Visit(w.base + "/sign-in")
+	bob.Click(`a[href="/recovery"]`)
+	bob.WaitText("h1", "Get back in")
+	pictures(bob, "recovery-name")
+	fits(t, bob, "recovery")
+	bob.Fill("#name", "bob")
+	bob.Click(`form[action="/recovery"] button`)
+	bob.WaitText("main", "Call your help desk")
+	pictures(bob, "recovery-number")
+	fits(t, bob, "recovery-number")
+	number := bob.Text(".transfer")
+
+	desk.Click(".to-console")
+	desk.WaitText("h1", "Recoveries")
+	desk.Fill("#account", "bob")
+	testbed.Eval[bool](desk, `document.querySelector("#check").value = "called-back", true`)
+	desk.Fill("#note", "ticket 4711")
+	desk.Fill("#browser", number)
+	pictures(desk, "recoveries-open")
+	fits(t, desk, "recoveries")
+	w.later(6 * time.Minute) // the sign-in is not fresh any more
+	desk.Click(`form[action="/console/new-recovery"] button`)
+	desk.WaitText("main", "whose browser shows "+number)
+	pictures(desk, "recovery-approve")
+	desk.Click("form[data-passkey] button")
+	desk.WaitText("main", "The recovery was opened")
+	desk.WaitText("main", "waiting")
+	pictures(desk, "recovery-case")
+	fits(t, desk, "recovery")
+
+	bob.WaitText("main", "A recovery is open for this browser") // the page looks by itself
+	pictures(bob, "recovery-waiting")
+	fits(t, bob, "recovery-waiting")
+	w.later(25 * time.Hour)
+	bob.Passkey()
+	bob.Visit(w.base + "/recovery")
+	bob.WaitText("main", "Your password stays")
+	pictures(bob, "recovery-ready")
+	bob.Click(`form[action="/recovery/go-on"] button`)
+	bob.WaitText("label", "Password")
+	bob.Fill("#text-password", passphrase)
+	bob.Click("main form .actions button")
+	makePasskey(bob)
+	bob.WaitText("main", "Added: ")
+	pictures(bob, "recovery-done")
+	if got := w.events("recovery.collected"); got != 1 {
+		t.Errorf("%d passes were taken", got)
+	}
+}

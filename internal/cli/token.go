@@ -1,0 +1,328 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	admintoken "countersign/internal/admin/token"
+	"countersign/internal/server"
+	"countersign/internal/ticket"
+	"countersign/internal/tokenfile"
+	"countersign/internal/web/api"
+)
+
+type tokenCommand struct {
+	List    do[admintoken.List]   `cmd:""`
+	Import  tokenImport           `cmd:"" help:"Say what a token file holds, and with --commit put its tokens into stock: all, or none."`
+	Preview tokenPreview          `cmd:"" help:"Say what importing a token file would do; the same as import without --commit."`
+	Stage   tokenStage            `cmd:"" help:"Send a token file and print what token.import is to be asked with, for programs."`
+	Assign  do[admintoken.Assign] `cmd:""`
+	Resync  do[admintoken.Resync] `cmd:""`
+	PIN     do[admintoken.PIN]    `cmd:"" name:"pin"`
+	Lost    do[admintoken.Lost]   `cmd:""`
+	Return  do[admintoken.Return] `cmd:""`
+	Revoke  do[admintoken.Revoke] `cmd:""`
+}
+
+// tokenSource is a token file on this machine. It is read here, so that neither
+// the file nor what opens it goes to the server; the tokens do.
+type tokenSource struct {
+	File         string `arg:"" type:"existingfile" help:"The file."`
+	Format       string `required:"" enum:"pskc,oath-csv,yubico-csv,entra-csv,privacyidea,linotp,multiotp,authelia" help:"How it is written: ${enum}."`
+	KeyFile      string `placeholder:"FILE" type:"existingfile" help:"The key that a PSKC file is encrypted with: hexadecimal, or 16, 24 or 32 bytes."`
+	PasswordFile string `placeholder:"FILE" type:"existingfile" help:"The password that a PSKC file is encrypted with."`
+	Digits       int    `help:"How many digits the codes have where the file does not say: 6 when left out."`
+}
+
+func (s *tokenSource) options() (tokenfile.Options, error) {
+	o := tokenfile.Options{Format: s.Format, Digits: s.Digits, Now: time.Now()}
+	var err error
+	if o.Check, err = importable(); err != nil {
+		return o, err
+	}
+	if s.KeyFile != "" {
+		b, err := os.ReadFile(s.KeyFile)
+		if err != nil {
+			return o, err
+		}
+		o.Key = b
+		if text, err := hex.DecodeString(strings.TrimSpace(string(b))); err == nil {
+			o.Key = text
+		}
+	}
+	if s.PasswordFile != "" {
+		b, err := os.ReadFile(s.PasswordFile)
+		if err != nil {
+			return o, err
+		}
+		o.Password = []byte(strings.TrimRight(string(b), "\r\n"))
+	}
+	return o, nil
+}
+
+// importable says what the server would refuse about a token, so that it is said
+// line by line and before anything is sent. Of HOTP and TOTP the file's reader says
+// so.
+func importable() (func(tokenfile.Token) error, error) {
+	all, err := server.EveryKind()
+	if err != nil {
+		return nil, err
+	}
+	tokens := all.Tokens()
+	return func(t tokenfile.Token) error {
+		if t.Kind == tokenfile.HOTP || t.Kind == tokenfile.TOTP {
+			return nil
+		}
+		_, err := tokens.Import(server.SeedOf(t))
+		return err
+	}, nil
+}
+
+// read reads the file from its beginning, with a bar on the way.
+func (s *tokenSource) read(what string, each func(tokenfile.Token) error) (tokenfile.Report, error) {
+	o, err := s.options()
+	if err != nil {
+		return tokenfile.Report{}, err
+	}
+	f, err := os.Open(s.File)
+	if err != nil {
+		return tokenfile.Report{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return tokenfile.Report{}, err
+	}
+	b := &bar{r: f, what: what, size: info.Size(), seen: term.IsTerminal(int(os.Stderr.Fd()))}
+	defer b.clear()
+	return tokenfile.Read(b, o, each)
+}
+
+// judge reads the whole file, and complains of all that is wrong with it.
+func (s *tokenSource) judge(each func(tokenfile.Token) error) (tokenfile.Report, error) {
+	report, err := s.read("Reading", each)
+	if err != nil || report.OK() {
+		return report, err
+	}
+	for _, p := range report.Problems {
+		fmt.Fprintln(os.Stderr, p)
+	}
+	if report.More > 0 {
+		fmt.Fprintf(os.Stderr, "and %d more\n", report.More)
+	}
+	return report, fmt.Errorf("%s cannot be used; nothing was imported", s.File)
+}
+
+func nothing(tokenfile.Token) error { return nil }
+
+// upload sends the tokens of a file that was judged, a part at a time.
+func (s *tokenSource) upload(ctx context.Context, c *client) (admintoken.Batch, error) {
+	u := &upload{ctx: ctx, client: c, sum: sha256.New(), batch: admintoken.Batch{Upload: ticket.NewSecret(), File: filepath.Base(s.File)}}
+	report, err := s.read("Sending", u.add)
+	if err == nil && !report.OK() {
+		err = fmt.Errorf("%s changed while it was read; nothing was imported", s.File)
+	}
+	if err == nil && len(u.rows) > 0 {
+		err = u.send()
+	}
+	u.batch.Digest = hex.EncodeToString(u.sum.Sum(nil))
+	return u.batch, err
+}
+
+// upload is a file on its way.
+type upload struct {
+	ctx    context.Context
+	client *client
+	batch  admintoken.Batch
+	rows   []admintoken.Row
+	size   int // of the rows, about, in bytes
+	sum    hash.Hash
+}
+
+// partSize is when a part is sent, in bytes: well under the 64 KiB that it may
+// have.
+const partSize = 48 << 10
+
+func (u *upload) add(t tokenfile.Token) error {
+	u.rows = append(u.rows, admintoken.Row{Line: t.Line, Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm,
+		Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Public: t.Public, Private: t.Private, Issued: t.Issued})
+	u.size += 220 + len(t.Serial) + len(t.Manufacturer) + len(t.Suite) + len(t.Public) + 2*len(t.Secret)
+	if len(u.rows) < admintoken.RowsPerPart && u.size < partSize {
+		return nil
+	}
+	return u.send()
+}
+
+func (u *upload) send() error {
+	cmd := &admintoken.Stage{Upload: u.batch.Upload, Part: u.batch.Parts, Rows: u.rows}
+	var staged admintoken.Staged
+	if _, err := u.client.call(u.ctx, "POST", api.Root+"commands/"+cmd.Action(), cmd, &staged); err != nil {
+		return err
+	}
+	digest, err := hex.DecodeString(staged.Digest)
+	if err != nil {
+		return err
+	}
+	u.sum.Write(digest)
+	u.batch.Parts++
+	u.batch.Count += len(u.rows)
+	u.rows, u.size = u.rows[:0], 0
+	return nil
+}
+
+type tokenStage struct {
+	tokenSource `embed:""`
+}
+
+func (t *tokenStage) Run(ctx context.Context, conn *connection) error {
+	c, err := conn.connect()
+	if err != nil {
+		return err
+	}
+	if _, err := t.judge(nothing); err != nil {
+		return err
+	}
+	batch, err := t.upload(ctx, c)
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(batch)
+	if err != nil {
+		return err
+	}
+	return c.print(os.Stdout, raw)
+}
+
+type tokenPreview struct {
+	tokenSource `embed:""`
+}
+
+func (t *tokenPreview) Run(ctx context.Context, conn *connection) error {
+	return t.preview(ctx, conn)
+}
+
+// preview prints what would be imported, line by line, and what stands against it.
+func (s *tokenSource) preview(ctx context.Context, conn *connection) error {
+	c, err := conn.connect()
+	if err != nil {
+		return err
+	}
+	report, err := s.judge(nothing)
+	if err != nil {
+		return err
+	}
+	batch, err := s.upload(ctx, c)
+	if err != nil {
+		return err
+	}
+	raw, err := c.do(ctx, &admintoken.Preview{Batch: batch})
+	if err != nil {
+		return err
+	}
+	var answer admintoken.Previewed
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return err
+	}
+	if conn.JSON {
+		return c.print(os.Stdout, raw)
+	}
+	if err := s.show(); err != nil {
+		return err
+	}
+	if report.Left > 0 {
+		fmt.Printf("%d PINs that the file holds are left out.\n", report.Left)
+	}
+	for _, serial := range answer.Known {
+		fmt.Fprintf(os.Stderr, "token %q is there already\n", serial)
+	}
+	if len(answer.Known) > 0 {
+		return errors.New("with these nothing would be imported")
+	}
+	fmt.Printf("%d tokens would be imported. Nothing was changed; say --commit to import them.\n", answer.Count)
+	return nil
+}
+
+// show prints each token on a line; never its secret.
+func (s *tokenSource) show() error {
+	all, err := server.EveryKind()
+	if err != nil {
+		return err
+	}
+	tokens := all.Tokens()
+	out := bufio.NewWriter(os.Stdout)
+	fmt.Fprintf(out, "%8s  %-20s  %-24s  %s\n", "LINE", "SERIAL", "MANUFACTURER", "KIND")
+	_, err = s.read("Reading", func(t tokenfile.Token) error {
+		_, err := fmt.Fprintf(out, "%8d  %-20s  %-24s  %s\n", t.Line, t.Serial, t.Manufacturer, tokens.Says(t))
+		return err
+	})
+	return errors.Join(err, out.Flush())
+}
+
+type tokenImport struct {
+	tokenSource `embed:""`
+	Commit      bool `help:"Import them. Without it nothing is changed."`
+}
+
+func (t *tokenImport) Run(ctx context.Context, conn *connection) error {
+	if !t.Commit {
+		return t.preview(ctx, conn)
+	}
+	c, err := conn.connect()
+	if err != nil {
+		return err
+	}
+	if _, err := t.judge(nothing); err != nil {
+		return err
+	}
+	batch, err := t.upload(ctx, c)
+	if err != nil {
+		return err
+	}
+	answer, err := c.do(ctx, &admintoken.Import{Batch: batch})
+	if err != nil {
+		return err
+	}
+	return c.print(os.Stdout, answer)
+}
+
+// bar reads, and draws how far it is where somebody looks.
+type bar struct {
+	r     io.Reader
+	what  string
+	size  int64
+	done  int64
+	seen  bool
+	drawn int // in percent, and one more
+}
+
+func (b *bar) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.done += int64(n)
+	if b.seen && b.size > 0 {
+		if percent := int(b.done * 100 / b.size); percent >= b.drawn {
+			b.drawn = percent + 1
+			fmt.Fprintf(os.Stderr, "\r%s [%-40s] %3d %%", b.what, strings.Repeat("#", min(percent, 100)*40/100), min(percent, 100))
+		}
+	}
+	return n, err
+}
+
+// clear takes the bar away.
+func (b *bar) clear() {
+	if b.drawn > 0 {
+		fmt.Fprintf(os.Stderr, "\r%60s\r", "")
+	}
+}

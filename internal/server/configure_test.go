@@ -1,0 +1,136 @@
+package server
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"log/slog"
+	"math/big"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"countersign/internal/config"
+	"countersign/internal/session"
+	"countersign/internal/throttle"
+)
+
+// What config print shows as defaults is what the rooms take by themselves.
+func TestPrintedDefaultsAreTheRooms(t *testing.T) {
+	s, err := SettingsOf(config.Default(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := throttle.Limits{}.Check()
+	if err != nil || s.Limits != own {
+		t.Errorf("printed %+v, the engine's own %+v, %v", s.Limits, own, err)
+	}
+	if want := (session.Limits{Overall2: 24 * time.Hour, Idle2: time.Hour, Overall3: 12 * time.Hour, Idle3: 15 * time.Minute}); s.Sessions != want {
+		t.Errorf("printed %+v", s.Sessions)
+	}
+	if _, err := Kinds(s, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// writePair writes a new self-signed certificate and its key.
+func writePair(t *testing.T, files config.TLS, serial int64) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, block := range map[string]*pem.Block{files.Certificate: {Type: "CERTIFICATE", Bytes: der}, files.Key: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A renewed certificate is served without a restart; half a renewal leaves the
+// old one.
+func TestCertificateIsReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	files := config.TLS{Certificate: filepath.Join(dir, "c.pem"), Key: filepath.Join(dir, "k.pem")}
+	c := &certificates{files: func() config.TLS { return files }, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	if _, err := c.TLSConfig(); err == nil {
+		t.Fatal("there is no certificate yet")
+	}
+	serves := func(serial int64) {
+		t.Helper()
+		c.looked = time.Time{} // as a second later
+		pair, err := c.get(&tls.ClientHelloInfo{})
+		if err != nil || pair == nil || pair.Leaf.SerialNumber.Int64() != serial {
+			t.Errorf("it serves %+v, %v; want serial %d", pair, err, serial)
+		}
+	}
+	writePair(t, files, 1)
+	if _, err := c.TLSConfig(); err != nil {
+		t.Fatal(err)
+	}
+	serves(1)
+	if err := os.WriteFile(files.Key, []byte("half a key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	serves(1)
+	writePair(t, files, 2)
+	serves(2)
+}
+
+// A reload takes what can change and names what cannot; a bad file changes nothing.
+func TestReload(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("listen: 127.0.0.1:8080\n")
+	read := func() (config.File, error) { return config.Read(path) }
+	file, err := read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDaemon(file)
+	d.reread, d.log = read, slog.New(slog.NewTextHandler(t.Output(), nil))
+	write("listen: 127.0.0.1:9090\nlog: {level: debug}\n")
+	now, restart, err := d.reload()
+	if err != nil || len(now) != 1 || len(restart) != 1 || restart[0] != "listen" {
+		t.Errorf("now %v, restart %v, %v", now, restart, err)
+	}
+	if d.level.Level() != slog.LevelDebug || d.file.Load().Listen != "127.0.0.1:8080" {
+		t.Errorf("level %v, listens on %s", d.level.Level(), d.file.Load().Listen)
+	}
+	write("log: {level: shouting}\n")
+	if _, _, err := d.reload(); err == nil || d.level.Level() != slog.LevelDebug {
+		t.Errorf("a bad file was used: %v, %v", err, d.level.Level())
+	}
+}
+
+// The pages ask nobody for a certificate, and take none.
+func TestPagesAskForNoCertificate(t *testing.T) {
+	files := config.TLS{Certificate: filepath.Join(t.TempDir(), "c.pem"), Key: filepath.Join(t.TempDir(), "k.pem")}
+	writePair(t, files, 1)
+	c := &certificates{files: func() config.TLS { return files }}
+	pages, err := c.TLSConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pages.ClientAuth != tls.NoClientCert || pages.ClientCAs != nil {
+		t.Errorf("the pages ask for a certificate: %v", pages.ClientAuth)
+	}
+}

@@ -1,0 +1,254 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"countersign/internal/config"
+)
+
+// daemon is a running server with what can change while it runs.
+type daemon struct {
+	in     *Installation
+	file   atomic.Pointer[config.File]
+	level  slog.LevelVar
+	log    *slog.Logger
+	reread func() (config.File, error)
+}
+
+func newDaemon(file config.File) *daemon {
+	d := &daemon{}
+	d.file.Store(&file)
+	d.setLevel(file.Log.Level)
+	options := &slog.HandlerOptions{Level: &d.level}
+	if file.Log.Format == "json" {
+		d.log = slog.New(slog.NewJSONHandler(os.Stderr, options))
+	} else {
+		d.log = slog.New(slog.NewTextHandler(os.Stderr, options))
+	}
+	return d
+}
+
+func (d *daemon) setLevel(word string) {
+	var l slog.Level
+	if l.UnmarshalText([]byte(word)) == nil {
+		d.level.Set(l)
+	}
+}
+
+// reload takes from the file what can change now, and says what cannot. A file
+// that cannot be used changes nothing.
+func (d *daemon) reload() (now, restart []string, err error) {
+	is, err := d.reread()
+	if err != nil {
+		d.log.Error("the configuration is not used; everything stays as it was", "error", err)
+		return nil, nil, err
+	}
+	was := *d.file.Load()
+	now, restart = config.Changes(was, is)
+	next := config.Live(was, is)
+	d.file.Store(&next)
+	d.setLevel(next.Log.Level)
+	d.log.Info("the configuration was read again", "changed", now, "needs a restart", restart)
+	return now, restart, nil
+}
+
+// Run says how a server runs.
+type Run struct {
+	Reread  func() (config.File, error) // the configuration, as it is now
+	Demo    bool                        // it shows what there is, on an installation of its own
+	Version string                      // for those who monitor it
+}
+
+// Serve serves until ctx ends.
+func Serve(ctx context.Context, r Run) error {
+	CollectLater()
+	file, err := r.Reread()
+	if err != nil {
+		return err
+	}
+	d := newDaemon(file)
+	s, err := SettingsOf(file, d.log)
+	if err != nil {
+		return err
+	}
+	s.Recovery = func() config.LocalRecovery { return d.file.Load().LocalRecovery }
+	s.Version = r.Version
+	if d.in, err = Assemble(ctx, s); err != nil {
+		return err
+	}
+	defer d.in.DB.Close()
+	d.catchUp(ctx)
+	greet := d.greet
+	if r.Demo {
+		greet = d.in.demonstrate
+	}
+	d.reread = r.Reread
+	return d.run(ctx, s, greet)
+}
+
+// catchUpWait is how long a start waits for the log to be read to its end: a server that
+// kept what it knew needs a moment. A new one beside a long log goes on reading while it
+// serves, and believes MACs alone until then.
+const catchUpWait = 5 * time.Second
+
+func (d *daemon) catchUp(ctx context.Context) {
+	wait, done := context.WithTimeout(ctx, catchUpWait)
+	defer done()
+	d.in.DB.View().CatchUp(wait)
+	if !d.in.DB.View().CaughtUp() && ctx.Err() == nil {
+		d.log.Warn("the audit log is not read to its end yet; until then, what was put back from an older copy is not told from the newest")
+	}
+}
+
+// pages is the web server; with TLS when there is a certificate.
+func (d *daemon) pages() (*http.Server, error) {
+	server := patient(d.in.Handler, pageTimes)
+	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
+	if d.file.Load().TLS.Certificate == "" {
+		return server, nil
+	}
+	c := &certificates{files: func() config.TLS { return d.file.Load().TLS }, log: d.log}
+	var err error
+	server.TLSConfig, err = c.TLSConfig()
+	return server, err
+}
+
+func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context, Settings) error) error {
+	file := *d.file.Load()
+	server, err := d.pages()
+	if err != nil {
+		return err
+	}
+	cards, err := d.cards(s)
+	if err != nil {
+		return err
+	}
+	l, err := d.listen(file)
+	if err != nil {
+		return err
+	}
+	l.sharing(s.Proxies)
+	fmt.Printf("Countersign listens on %s; browsers go to %s\n", l.pages.Addr(), s.PublicURL)
+	if err := greet(ctx, s); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 5)
+	local := patient(d.local(), times{header: pageTimes.header, read: pageTimes.read}) // whoever runs this machine may take their time
+	go func() { failed <- local.Serve(l.local) }()
+	if l.counts != nil {
+		counts := patient(d.in.Metrics(), pageTimes)
+		defer counts.Close()
+		go func() { failed <- counts.Serve(l.counts) }()
+	}
+	if l.cards != nil {
+		cards.ErrorLog = server.ErrorLog
+		defer cards.Close()
+		go func() { failed <- cards.ServeTLS(l.cards, "", "") }()
+	}
+	go func() {
+		if server.TLSConfig != nil {
+			failed <- server.ServeTLS(l.pages, "", "")
+			return
+		}
+		failed <- server.Serve(l.pages)
+	}()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		if len(l.radius) > 0 {
+			if err := d.in.RADIUS.Serve(ctx, l.radius); err != nil {
+				failed <- err
+			}
+		}
+	}()
+	go d.housekeep(ctx, s)
+	go d.in.keepLooking(ctx, s.Log)
+	go collectSooner(ctx)
+	go d.in.Pusher.run(ctx, s.Log)
+	if s.SMS != nil || s.Mails {
+		go d.in.messenger(ctx, Carriers{s.SMS, func() config.Mail { return d.file.Load().Mail }}, s.Log)
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	cancel()
+	grace, done := context.WithTimeout(context.Background(), 10*time.Second)
+	defer done()
+	err = errors.Join(err, server.Shutdown(grace), local.Shutdown(grace))
+	<-stopped
+	if err := d.in.Engine.Strangers.SumUp(grace); err != nil {
+		s.Log.Warn("what strangers were refused in the last minute is not in the audit log", "error", err)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// greet prints the set-up link while there is no administrator.
+func (d *daemon) greet(ctx context.Context, s Settings) error {
+	code, err := d.in.Setup.Link(ctx)
+	if err != nil || code == "" {
+		return err
+	}
+	fmt.Printf("\nThere is no administrator yet. Open this link within 24 hours; it is good once:\n\n  %s?code=%s\n\n", s.PublicURL.JoinPath("setup"), code)
+	return nil
+}
+
+// compareClocks says when this server's clock is off: nothing else would, and everybody
+// would be asked for what they have shown.
+func (in *Installation) compareClocks(ctx context.Context, log *slog.Logger) error {
+	clock, err := in.DB.Clock(ctx)
+	if says := clock.Says(); says != "" {
+		log.Warn(says, "behind", clock.Behind())
+	}
+	return err
+}
+
+// housekeep sends notices, sweeps what is over, and reads the configuration
+// again on SIGHUP.
+func (d *daemon) housekeep(ctx context.Context, s Settings) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	var warned, compared time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			d.reload() //nolint:errcheck // it is logged
+			continue
+		case <-tick.C:
+		}
+		_, err := d.in.Engine.Sweep(ctx)
+		if now := time.Now(); now.Sub(warned) > time.Hour {
+			warned, err = now, errors.Join(err, d.in.Administrators.Warn(ctx))
+		}
+		err = errors.Join(err, d.in.Tickets.Sweep(ctx), d.in.Sessions.Sweep(ctx), d.in.Recoveries.Requests.Sweep(ctx))
+		if now := time.Now(); now.Sub(compared) > time.Minute {
+			compared = now
+			err = errors.Join(err, d.in.compareClocks(ctx, s.Log))
+		}
+		if mail := d.file.Load().Mail; mail.Server != "" {
+			err = errors.Join(err, d.in.Send(ctx, mail, s))
+		}
+		if err != nil && ctx.Err() == nil {
+			s.Log.Warn("housekeeping", "error", err)
+		}
+	}
+}

@@ -1,0 +1,292 @@
+// Package server puts a Countersign together and serves it.
+//
+// It owns the lists of what a server is made of (kinds.go, protocols.go), the settings that a
+// configuration means, the listeners, the local socket, what is done from time to time
+// (sweeping, inspecting, sending), and the demonstration. It decides nothing and knows no
+// command line. Its neighbours are cli, which starts it, and every room, which it makes. Its
+// invariant: what is listed here is all that there is, and no room finds another but by what
+// it was handed here.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"countersign/internal/admin"
+	"countersign/internal/admin/administrators"
+	logs "countersign/internal/admin/audit"
+	"countersign/internal/admin/coverage"
+	"countersign/internal/admin/nouns"
+	"countersign/internal/admin/pass"
+	ways "countersign/internal/admin/recovery"
+	"countersign/internal/admin/setup"
+	"countersign/internal/application"
+	"countersign/internal/assurance"
+	"countersign/internal/attack"
+	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/accesspass"
+	"countersign/internal/authenticator/apikey"
+	"countersign/internal/authenticator/slowhash"
+	"countersign/internal/config"
+	"countersign/internal/directory"
+	"countersign/internal/enrollment"
+	"countersign/internal/incident"
+	"countersign/internal/keyring"
+	"countersign/internal/notify"
+	"countersign/internal/offline"
+	"countersign/internal/policy"
+	"countersign/internal/protocol"
+	"countersign/internal/protocol/forwardauth"
+	"countersign/internal/protocol/radius"
+	"countersign/internal/pushkey"
+	"countersign/internal/recovery"
+	"countersign/internal/rootkey"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/ticket"
+	"countersign/internal/web/api"
+	"countersign/internal/web/app"
+	"countersign/internal/web/challenge"
+	"countersign/internal/web/console"
+	"countersign/internal/web/look"
+	"countersign/internal/web/portal"
+)
+
+// Installation is a Countersign, put together and not yet serving. It is for who serves it
+// and for tests, which are the only ones that may import this room.
+type Installation struct {
+	DB             *store.DB
+	Keys           *keyring.Keyring
+	protocols      protocol.List
+	Engine         *signin.Engine
+	outbox         *notify.Outbox
+	Admin          *admin.Admin
+	Setup          *setup.Setup
+	Passes         *pass.Passes
+	coverage       *coverage.Kept
+	Administrators *administrators.Administrators
+	byMachine      *ways.Local
+	Sessions       *session.Sessions
+	Endings        *session.Endings
+	Handovers      *session.Handovers
+	errands        *session.Errands
+	Tickets        *ticket.Tickets
+	RADIUS         *radius.Server
+	Pusher         *Pusher
+	API            *api.API
+	Routes         []look.Route // of the pages, with what each demands
+	Handler        http.Handler
+	kinds          KindList
+	rooms          []inspector // that keep rows
+
+	Directory   *directory.Accounts
+	Credentials *directory.Credentials
+	Hardware    *directory.Tokens
+	Groups      *directory.Groups
+	Rules       *signin.Rules
+	Catalogue   *application.Catalogue
+	Enrolled    enrollment.Pieces
+	Recoveries  recovery.Pieces
+	Incidents   *incident.Incidents
+	publicURL   *url.URL
+	Recovery    func() config.LocalRecovery
+	version     string
+}
+
+// DatabaseFile is the SQLite database in the data folder.
+const DatabaseFile = "countersign.db"
+
+// RememberedFolder is what a server knows of its database, outside of it.
+const RememberedFolder = "remembered"
+
+// Assemble opens the database and the keys of the data folder, which it makes the first time,
+// and puts all rooms together. Where it fails nothing is left open.
+func Assemble(ctx context.Context, s Settings) (*Installation, error) {
+	if err := os.MkdirAll(s.Folder, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := rootkey.FindOrMake(s.Folder, DatabaseFile)
+	if err != nil {
+		return nil, err
+	}
+	dsn := s.Database
+	if dsn == "" {
+		dsn = filepath.Join(s.Folder, DatabaseFile)
+	}
+	db, err := store.Open(ctx, store.Options{DSN: dsn, Driver: s.Driver, Now: s.Now, Log: s.Log, Remember: filepath.Join(s.Folder, RememberedFolder)})
+	if err != nil {
+		return nil, err
+	}
+	keys, err := rootkey.OpenKeys(ctx, db, root)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	in := &Installation{DB: db, Keys: keys}
+	if err := in.build(ctx, s); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return in, nil
+}
+
+func (in *Installation) build(ctx context.Context, s Settings) error {
+	if s.Protocols == nil {
+		s.Protocols = Protocols()
+	}
+	in.protocols = s.Protocols
+	var err error
+	if in.kinds, err = Kinds(s, in.Keys); err != nil {
+		return err
+	}
+	in.publicURL, in.Recovery, in.version = s.PublicURL, s.Recovery, s.Version
+	kinds, tokens := in.kinds.here(), in.kinds.Tokens()
+	of := directory.Parts{DB: in.DB, Keys: in.Keys}
+	in.Directory, in.Groups, in.Credentials, in.Hardware = directory.NewAccounts(of), directory.NewGroups(of), directory.NewCredentials(of), directory.NewTokens(of)
+	milestones, bound := directory.NewMilestones(of), directory.NewBinding(of)
+	var catalogue *application.Catalogue
+	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
+		return vocabulary{in.Groups, catalogue, in.kinds, in.protocols}.names(ctx, r)
+	}
+	rules := signin.NewRules(in.DB, in.Keys, known, s.Log)
+	lists := offline.New(offline.Parts{DB: in.DB, Keys: in.Keys})
+	old, err := unbound(ctx, bound, s.Log)
+	if err != nil {
+		return err
+	}
+	if err := old.bind(ctx, in.Keys.Bind, bound.Bind, rules.Bind, lists.Bind,
+		func(ctx context.Context) error { return application.Bind(ctx, in.DB, in.Keys) },
+		func(ctx context.Context) error { return recovery.Bind(ctx, in.DB, in.Keys) },
+	); err != nil {
+		return err
+	}
+	if catalogue, err = application.Open(ctx, in.DB, in.Keys); err != nil {
+		return err
+	}
+	in.Rules, in.Catalogue = rules, catalogue
+	in.Tickets = ticket.New(ticket.Parts{DB: in.DB, Keys: in.Keys, Now: s.Now})
+	kept := session.Parts{DB: in.DB, Keys: in.Keys, Tickets: in.Tickets, Limits: s.Sessions, Now: s.Now}
+	in.Sessions = session.New(kept)
+	in.Endings, in.Handovers, in.errands = session.NewEndings(in.Sessions), session.NewHandovers(in.Sessions, in.Tickets), session.NewErrands(kept, in.Sessions)
+	rules.Watch()
+	in.rooms = append(in.rooms, in.Keys, directory.NewInspection(of), rules, catalogue, in.Sessions, in.Tickets)
+	limits, err := s.Limits.Check()
+	if err != nil {
+		return err
+	}
+	var incidents *incident.Incidents
+	disown := func(ctx context.Context, tx *store.Tx, d signin.Disowned) error {
+		_, err := incidents.ReportIn(ctx, tx, incident.Reported{Account: d.Account, Entry: d.Entry})
+		return err
+	}
+	if in.outbox, err = notify.NewOutbox(in.DB, in.Keys, s.Now); err != nil {
+		return err
+	}
+	in.Engine, err = signin.New(signin.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Directory, Credentials: in.Credentials, Milestones: milestones, Groups: in.Groups, Applications: catalogue, Rules: rules,
+		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Standing: in.Sessions, Limits: limits, Quiet: s.Quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.PublicURL.Host + "/account/approve", OpenAt: s.PublicURL.String() + challenge.OpenPath, Disown: disown, Now: s.Now, Log: s.Log, Outbox: in.outbox})
+	if err != nil {
+		return err
+	}
+	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Strangers: in.Engine.Strangers, Tries: in.Engine.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits}, Messages: in.Engine.Messages, Spare: in.Engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.Now})
+	wait := recovery.WaitDefault
+	if s.Wait != nil {
+		wait = *s.Wait
+	}
+	recoveries, err := recovery.New(recovery.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Directory, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: in.Tickets, Outbox: in.outbox, Tries: in.Engine.Tries,
+		EndSessions: in.Endings.EndAllIn, PublicURL: s.PublicURL, Mails: s.Mails, Wait: wait, Dormant: limits.Dormant, Now: s.Now})
+	if err != nil {
+		return err
+	}
+	incidents = incident.New(incident.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Groups: in.Groups, Sessions: in.Endings, Notices: enrolled.Notices, Recoveries: recoveries.Stops, Spare: in.Engine.SpareAdministration, Now: s.Now})
+	in.Enrolled, in.Recoveries, in.Incidents = enrolled, recoveries, incidents
+	in.rooms = append(in.rooms, recoveries.Cases, recoveries.Requests, lists)
+	pushes, err := pushkey.Open(ctx, in.DB, in.Keys)
+	if err != nil {
+		return err
+	}
+	if in.Pusher, err = newPusher(in, s, pushes.Key()); err != nil {
+		return err
+	}
+	in.rooms = append(in.rooms, pushes)
+	in.Passes = pass.NewPasses(enrolled.Passes, in.Tickets, s.PublicURL, s.Now)
+	in.coverage = coverage.NewKept(in.DB, in.Keys, catalogue)
+	in.Administrators = administrators.New(administrators.Parts{DB: in.DB, Accounts: in.Directory, Engine: in.Engine, Outbox: in.outbox, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
+	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Directory, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
+	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
+	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Stock: in.Hardware, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Passes: in.Passes, Coverage: in.coverage, Administrators: in.Administrators, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits},
+		Sessions: in.Sessions, SessionEndings: in.Endings, Tickets: in.Tickets, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Engine: in.Engine,
+		Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
+	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
+		return err
+	}
+	in.rooms = append(in.rooms, in.Engine, in.outbox, in.coverage)
+	if err := in.Setup.Install(ctx); err != nil {
+		return err
+	}
+	in.RADIUS, err = radius.New(radius.Parts{Engine: in.Engine, Applications: catalogue, Now: s.Now})
+	if err != nil {
+		return err
+	}
+	door := forwardauth.New(forwardauth.Parts{Engine: in.Engine, Handovers: in.Handovers, Errands: in.errands, Applications: catalogue, Proxies: s.Proxies, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
+	in.Handler, err = in.pages(s, door)
+	return err
+}
+
+// forgetting are the rooms beside the directory that keep something of an account, which
+// they delete when it is removed. Sessions are ended before, and stay for the log.
+func (in *Installation) forgetting() []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget}
+}
+
+func (in *Installation) pages(s Settings, door *forwardauth.Door) (http.Handler, error) {
+	l, err := look.New(look.Options{Secure: s.PublicURL.Scheme == "https", Organisation: s.Organisation, Kinds: in.kinds.words(), Now: s.Now, Log: s.Log})
+	if err != nil {
+		return nil, err
+	}
+	gesture, err := gestureOptions(in.kinds.here())
+	if err != nil {
+		return nil, err
+	}
+	browser := challenge.NewBrowser(l, in.Engine, in.errands, door.Source)
+	log := logs.NewLog(in.DB, in.Keys)
+	in.API = api.New(api.Parts{Browser: browser, Look: l, Engine: in.Engine, Sessions: in.Sessions, Endings: in.Endings, Admin: in.Admin, Tickets: in.Tickets, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
+	var routes []look.Route
+	routes = append(routes, in.API.Routes()...)
+	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Sessions: in.Sessions, Endings: in.Endings, Errands: in.errands, Welcomes: in.Passes, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Now: s.Now}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Log: log, Browser: browser, Look: l, Approvals: in.Engine.Approvals, Pushes: in.Engine.Pushes, Sessions: in.Sessions, Endings: in.Endings, Enrollments: in.Enrolled.Enrollments, Listing: in.Enrolled.Listing, Changes: in.Enrolled.Changes, PINs: in.Enrolled.PINs, Cases: in.Recoveries.Cases, Stops: in.Recoveries.Stops, Incidents: in.Incidents, Setup: in.Setup}).Routes()...)
+	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.Engine.Apps, Enrollments: in.Enrolled.Enrollments, PushKey: in.Pusher.Public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
+	routes = append(routes, console.New(console.Parts{Log: log, Browser: browser, Look: l, Admin: in.Admin, Protocols: s.Protocols}).Routes()...)
+	in.Routes = routes
+	pages, err := (&look.Server{Look: l, Routes: routes}).Handler()
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	door.Handle(mux)
+	for _, d := range s.Protocols {
+		if d.Handle != nil {
+			d.Handle(mux, protocol.Parts{Engine: in.Engine, Applications: in.Catalogue, Now: s.Now})
+		}
+	}
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := in.DB.Health(r.Context()); err != nil {
+			s.Log.Warn("not ready", "error", err)
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	mux.Handle("/api/", in.API.Handler())
+	mux.Handle("/", pages)
+	return door.Before(l.Strict(mux, forwardauth.Asked, forwardauth.OnHosts...)), nil
+}
+
+func newKey(t enrollment.KeyTerms) (string, authenticator.Enrolled, error) {
+	return apikey.Issue(apikey.Terms{Actions: t.Actions, Networks: t.Networks, Expires: t.Expires})
+}

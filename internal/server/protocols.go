@@ -1,0 +1,17 @@
+package server
+
+import (
+	"countersign/internal/protocol"
+	"countersign/internal/protocol/forwardauth"
+	"countersign/internal/protocol/radius"
+	"countersign/internal/protocol/yubico"
+)
+
+// Protocols are all that an application can ask by: who adds one adds its line.
+func Protocols() protocol.List {
+	return protocol.List{
+		forwardauth.Description(),
+		radius.Description(),
+		yubico.Description(),
+	}
+}

@@ -1,0 +1,96 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"countersign/internal/config"
+	"countersign/internal/listen"
+	"countersign/internal/protocol/radius"
+)
+
+// listeners are the sockets, opened before anything is served.
+type listeners struct {
+	pages  net.Listener
+	local  net.Listener
+	counts net.Listener // nil for none
+	cards  net.Listener // nil for none
+	radius []*net.UDPConn
+}
+
+func (d *daemon) listen(file config.File) (listeners, error) {
+	pages, err := net.Listen("tcp", file.Listen)
+	if err != nil {
+		return listeners{}, err
+	}
+	local, err := ListenLocal(file.Data)
+	if err != nil {
+		return listeners{}, err
+	}
+	var counts net.Listener
+	if file.Metrics != "" {
+		if counts, err = net.Listen("tcp", file.Metrics); err != nil {
+			return listeners{}, err
+		}
+	}
+	var cards net.Listener
+	if file.Certificates.Listen != "" {
+		if cards, err = net.Listen("tcp", file.Certificates.Listen); err != nil {
+			return listeners{}, err
+		}
+	}
+	conns, err := radius.Listen(file.Radius.Listen)
+	return listeners{pages, local, counts, cards, conns}, err
+}
+
+// times are how long a server waits for whoever it serves.
+type times struct {
+	header, read, write, idle time.Duration
+}
+
+// pageTimes are those of the pages. Within the time for an answer falls the time in
+// which a page that waits is held, and in which a slow check is queued; a download that
+// takes longer moves its own end as long as it is read.
+var pageTimes = times{header: 10 * time.Second, read: 30 * time.Second, write: time.Minute, idle: 2 * time.Minute}
+
+const (
+	// mostPages bounds the connections of the pages: at some 40 KiB for each that TLS
+	// holds open this is 160 MiB. See [listen.Share] for what one source gets.
+	mostPages = 4096
+	// mostCounts bounds those of the metrics, which a few programs read.
+	mostCounts = 64
+	// mostCards bounds those of people who type a PIN, and of those who do not.
+	mostCards = 2000
+	// mostHeader is the greatest head of a request.
+	mostHeader = 32 << 10
+)
+
+// patient is a server with these times, so that nobody keeps it busy by being slow: neither by sending a
+// request bit by bit, nor by not reading the answer.
+func patient(h http.Handler, t times) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: t.header, ReadTimeout: t.read, WriteTimeout: t.write, IdleTimeout: t.idle, MaxHeaderBytes: mostHeader}
+}
+
+// sharing bounds the connections of each listener that the network reaches, and how
+// long a client takes until it has said what it wants: ten seconds to the end of the
+// request's head or, with TLS, to the ClientHello.
+func (l *listeners) sharing(proxies []netip.Prefix) {
+	share := func(at *net.Listener, most int, exempt []netip.Prefix) {
+		if *at != nil {
+			*at = listen.New(*at, most, exempt)
+		}
+	}
+	share(&l.pages, mostPages, proxies)
+	share(&l.counts, mostCounts, nil)
+	if l.cards != nil {
+		l.cards = ShareCards(l.cards)
+	}
+}
+
+// ShareCards bounds the connections of the listener that cards are shown to, whose
+// handshakes last as long as a PIN is typed.
+func ShareCards(l net.Listener) net.Listener {
+	return &listen.Hello{Listener: listen.New(l, mostCards, nil), Within: pageTimes.header}
+}

@@ -1,0 +1,157 @@
+package server
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+	"time"
+
+	"countersign/internal/authenticator/passkey"
+	"countersign/internal/authenticator/pin"
+	"countersign/internal/config"
+	"countersign/internal/failure"
+	"countersign/internal/notify"
+	"countersign/internal/protocol"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/throttle"
+	"countersign/internal/webpush"
+)
+
+// Settings are what an installation is made with: the configuration with its
+// texts read. The zero values of passkeys, limits and sessions are the defaults.
+type Settings struct {
+	Folder       string // where the database and the root key are
+	Database     string // a postgres:// URL, or empty for SQLite in the folder
+	PublicURL    *url.URL
+	Organisation string
+	Proxies      []netip.Prefix
+	Protocols    protocol.List // nil is every one there is
+	More         []Kind        // of authenticators, beside those there are
+	Passkeys     passkey.Options
+	Cards        *Cards
+	SMS          *notify.Gateway // nil is none
+	Mails        bool            // there is a mail server
+	Limits       throttle.Limits
+	Sessions     session.Limits
+	Quiet        signin.QuietHours // of everybody who has not set their own
+	PINDigits    int               // the least of a new PIN; 0 is the default
+	// Recovery is read each time it matters; nil is off.
+	Recovery func() config.LocalRecovery
+	// Wait is how long owners can object to a recovery; nil is the default.
+	Wait *time.Duration
+	// Push is how push services are reached.
+	Push webpush.Options
+	// Driver is the database/sql driver; empty is the usual one.
+	Driver string
+	// Version is the program's, for those who monitor it.
+	Version string
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// SettingsOf reads the texts of a configuration that was checked, and the files
+// that it names.
+func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil {
+		return Settings{}, err
+	}
+	u.Path = ""
+	proxies, err := c.Proxies()
+	if err != nil {
+		return Settings{}, err
+	}
+	s := Settings{Folder: c.Data, Database: c.Database, PublicURL: u, Organisation: c.Organisation, Proxies: proxies, Now: time.Now, Log: log}
+	l, d := c.Limits, func(d config.Duration) time.Duration { return time.Duration(d) }
+	s.Limits = throttle.Limits{NextCode: l.NextCode, Delay: l.Delay, Disable: l.Disable, PerAccount: l.PerAccount, PerSource: l.PerSource,
+		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine),
+		Unanswered: l.Unanswered, PushSoon: l.PushSoon, PushDaily: l.PushDaily}
+	s.Mails = c.Mail.Server != ""
+	s.Sessions = session.Limits{Overall2: d(c.Sessions.AAL2), Idle2: d(c.Sessions.AAL2Idle), Overall3: d(c.Sessions.AAL3), Idle3: d(c.Sessions.AAL3Idle)}
+	if s.Quiet, err = quietOf(c.Push.QuietHours); err != nil {
+		return Settings{}, err
+	}
+	wait := d(c.Recovery.Wait)
+	s.Wait = &wait
+	s.PINDigits = l.PINDigits
+	if err := pin.CheckLeast(s.PINDigits); err != nil {
+		return Settings{}, fmt.Errorf("limits.pin_digits: %w", err)
+	}
+	p := c.Passkeys
+	s.Passkeys = passkey.Options{Attestation: p.Attestation, RequireAttested: p.RequireAttested, AllowAAGUIDs: p.Allow, DenyAAGUIDs: p.Deny, BackupEligible: p.BackupEligible}
+	if s.Passkeys.MDS, err = metadata(p); err != nil {
+		return s, err
+	}
+	s.SMS = GatewayOf(c.SMS)
+	s.Cards, err = cardsOf(c.Certificates)
+	return s, err
+}
+
+// quietOf reads everybody's quiet hours; nothing written is none.
+func quietOf(c config.QuietHours) (signin.QuietHours, error) {
+	if c == (config.QuietHours{}) {
+		return signin.QuietHours{}, nil
+	}
+	q, err := signin.ReadQuietHours(c.Begins, c.Ends, c.Zone)
+	if err != nil {
+		return q, fmt.Errorf("push.quiet_hours: %s", failure.Public(err))
+	}
+	return q, nil
+}
+
+// metadata reads what the FIDO Metadata Service says; nil when nothing is named.
+func metadata(p config.Passkeys) (*passkey.Metadata, error) {
+	if p.Metadata == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(p.MetadataRoot)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("passkeys.metadata_root: %s holds no PEM certificate", p.MetadataRoot)
+	}
+	root, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("passkeys.metadata_root: %w", err)
+	}
+	m, err := passkey.NewMetadata(passkey.MetadataSource{Roots: []*x509.Certificate{root}, Signer: p.MetadataSigner})
+	if err != nil {
+		return nil, err
+	}
+	blob, err := os.ReadFile(p.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.Load(blob, 0, time.Now()); err != nil {
+		return nil, fmt.Errorf("passkeys.metadata: %w", err)
+	}
+	return m, nil
+}
+
+// Check says why a server would not start with a configuration, as far as that can be
+// said without touching the data folder.
+func Check(file config.File) error {
+	s, err := SettingsOf(file, slog.New(slog.DiscardHandler))
+	if err == nil {
+		_, err = s.Limits.Check()
+	}
+	if err == nil {
+		_, err = Kinds(s, nil)
+	}
+	for _, pair := range []struct {
+		listens bool
+		files   config.TLS
+	}{{file.TLS.Certificate != "", file.TLS}, {file.Certificates.Listen != "", file.Certificates.TLS}} {
+		if err == nil && pair.listens {
+			_, err = (&certificates{files: func() config.TLS { return pair.files }}).TLSConfig()
+		}
+	}
+	return err
+}
