@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/internal/softkey"
 )
@@ -39,8 +40,13 @@ func newPlay(ctx context.Context, stage Stage, admin Administrator) (*Play, erro
 // Afterwards has something done when the play is over: the latest first.
 func (p *Play) Afterwards(do func(context.Context)) { p.after = append(p.after, do) }
 
-// close takes away what the play made.
+// lastly is how long what a play made is taken away for at most.
+const lastly = 30 * time.Second
+
+// close takes away what the play made, also when the run is cut off.
 func (p *Play) close(ctx context.Context) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), lastly)
+	defer stop()
 	for _, do := range slices.Backward(p.after) {
 		do(ctx)
 	}

@@ -24,13 +24,16 @@ type office struct {
 	log   []map[string]any // the newest first
 }
 
-func (o *office) Do(_ context.Context, action string, in, out any) error {
+func (o *office) Do(ctx context.Context, action string, in, out any) error {
 	name := ""
 	switch in := in.(type) {
 	case map[string]string:
 		name = in["name"]
 	case map[string]any:
 		name, _ = in["name"].(string)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	o.asked = append(o.asked, action+" "+name)
 	if action == "audit.search" {
@@ -238,6 +241,26 @@ func TestCanariesAreTakenAway(t *testing.T) {
 	results, err = drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1078"}})
 	if err != nil || len(results) != 1 || results[0].Blocked.State != drill.Failed || results[0].Passed() {
 		t.Error("nobody can enroll:", results, err)
+	}
+}
+
+// A run that is cut off takes its canaries away, begins no other row and says so.
+func TestCutOff(t *testing.T) {
+	ctx, cut := context.WithCancel(t.Context())
+	defer cut()
+	stage := drill.Stage{Components: hollow(func(string) {})}
+	for _, c := range stage.Components {
+		if c.Moves[drill.MadeUp] != nil {
+			c.Moves[drill.MadeUp] = func(context.Context, *drill.Play, *drill.Canary) ([]drill.Try, error) { cut(); return nil, ctx.Err() }
+		}
+	}
+	o := &office{}
+	results, err := drill.Run(ctx, drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1133", "T1136"}})
+	if !errors.Is(err, context.Canceled) || len(results) != 1 || results[0].Passed() {
+		t.Error(results, err)
+	}
+	if left := o.made(); len(left) > 0 || !slices.ContainsFunc(o.asked, func(a string) bool { return strings.HasPrefix(a, "account.remove canary-") }) {
+		t.Errorf("left over: %v", left)
 	}
 }
 

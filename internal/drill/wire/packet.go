@@ -4,7 +4,7 @@
 // It owns packets written by its own code, as equipment and attackers send them. An owner
 // who approves what waits here does so on a page, by way of drill/web. What the attacks are
 // for, and what their results prove, is the drill's. Invariant: an answer that does not
-// verify under the shared secret counts for nothing.
+// verify under the shared secret lets nobody in; it shows only that somebody answered.
 package wire
 
 import (
