@@ -2,8 +2,11 @@ package account
 
 import (
 	"context"
+	"time"
+
 	"countersign/internal/admin"
 	"countersign/internal/admin/guard"
+	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
@@ -11,7 +14,6 @@ import (
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
-	"time"
 )
 
 // stateDesk is where an account is switched off and on, and opened again.
@@ -19,11 +21,26 @@ type stateDesk struct {
 	admin.Book
 	guard.Guard
 	shown
-	db       store.Reader
-	engine   *signin.Engine
-	passes   *enrollment.Passes
+	db     store.Reader
+	engine *signin.Engine
+	under  underWay
+}
+
+// underWay is what ends of an account that is switched off.
+type underWay struct {
 	sessions *session.Endings
 	stops    *recovery.Stops
+	passes   *enrollment.Passes
+}
+
+func (u underWay) endIn(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
+	if _, err := u.sessions.EndAllIn(ctx, tx, id, ""); err != nil {
+		return err
+	}
+	if err := u.stops.CloseIn(ctx, tx, id); err != nil {
+		return err
+	}
+	return u.passes.EndIn(ctx, tx, id)
 }
 
 // Suspend switches an account off.
@@ -37,7 +54,7 @@ func (c *Suspend) Action() string { return "account.suspend" }
 func (c *Suspend) About() *string { return &c.Name }
 func (c *Suspend) Object() string { return admin.WithReason(c.Of(c.Name), c.Reason) }
 
-// sound says that somebody would be missed.
+// Sound says that somebody would be missed.
 func (c *Suspend) Sound(ctx context.Context, a *stateDesk) error {
 	return a.Spare(ctx, a.db, c.Name, signin.Suspended)
 }
@@ -127,13 +144,7 @@ func (a *stateDesk) setState(ctx context.Context, g signin.Grant, name, event, r
 			return err
 		}
 		if d.State != directory.Active {
-			if _, err := a.sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
-				return err
-			}
-			if err := a.stops.CloseIn(ctx, tx, d.ID); err != nil {
-				return err
-			}
-			if err := a.passes.EndIn(ctx, tx, d.ID); err != nil {
+			if err := a.under.endIn(ctx, tx, d.ID); err != nil {
 				return err
 			}
 		}

@@ -247,7 +247,7 @@ func (c *Set) clashes(ctx context.Context, a *desk, r store.Reader, app Applicat
 	return nil
 }
 
-// sound says what keeps an application from being saved.
+// Sound says what keeps an application from being saved.
 func (c *Set) Sound(ctx context.Context, a *desk) error {
 	if c.Name == signin.Self {
 		return failure.At("name", failure.New(failure.Invalid, "That name is Countersign's own."))

@@ -6,6 +6,9 @@ package authenticator
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+
 	"countersign/internal/admin"
 	"countersign/internal/admin/guard"
 	"countersign/internal/assurance"
@@ -14,8 +17,6 @@ import (
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
-	"fmt"
-	"strconv"
 )
 
 // Commands are those about authenticators, with what each answers and leaves in the log.
@@ -75,7 +76,7 @@ func (c *Revoke) Object() string {
 	return admin.WithReason(what+" of "+c.Of(c.Account), c.Reason)
 }
 
-// sound says that it would be missed.
+// Sound says that it would be missed.
 func (c *Revoke) Sound(ctx context.Context, a *desk) error {
 	return a.Spare(ctx, a.db, c.Account, c.loss)
 }

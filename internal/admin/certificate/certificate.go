@@ -97,7 +97,7 @@ func certificateText(written string) string {
 	return fmt.Sprintf("certificate %s of %s from %s, serial %X", hex.EncodeToString(sum[:16]), text.Quote(leaf.Subject.String()), text.Quote(leaf.Issuer.String()), leaf.SerialNumber)
 }
 
-// sound says what keeps the certificate from being of use here.
+// Sound says what keeps the certificate from being of use here.
 func (c *Assign) Sound(ctx context.Context, a *desk) error {
 	d, err := a.people.Find(ctx, a.db, c.Account)
 	if err != nil {

@@ -2,18 +2,19 @@ package coverage
 
 import (
 	"context"
-	"countersign/internal/attack"
-	"countersign/internal/directory"
-	"countersign/internal/failure"
-	"countersign/internal/keyring"
-	"countersign/internal/signin"
-	"countersign/internal/store"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"strconv"
 	"strings"
 	"time"
+
+	"countersign/internal/attack"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/signin"
+	"countersign/internal/store"
 )
 
 // DrillRecord hands in what a drill met. The report is signed with this

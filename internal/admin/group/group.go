@@ -205,7 +205,7 @@ func (c *MemberAdd) Object() string {
 	return c.Of(c.Account) + " into group " + text.Name(c.Group)
 }
 
-// sound says that the policy would deny them what they alone can do.
+// Sound says that the policy would deny them what they alone can do.
 func (c *MemberAdd) Sound(ctx context.Context, a *desk) error {
 	return a.Spare(ctx, a.db, c.Account, c.loss)
 }
@@ -231,7 +231,7 @@ func (c *MemberRemove) Object() string {
 	return c.Of(c.Account) + " out of group " + text.Name(c.Group)
 }
 
-// sound says that they would be missed.
+// Sound says that they would be missed.
 func (c *MemberRemove) Sound(ctx context.Context, a *desk) error {
 	return a.Spare(ctx, a.db, c.Account, c.loss)
 }

@@ -101,9 +101,9 @@ func people(p Parts) []admin.Desk {
 	return slices.Concat(
 		account.Desks(account.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Engine: p.Engine, Listing: p.Enrolled.Listing, Passes: p.Enrolled.Passes, Sessions: p.Sessions, Endings: p.SessionEndings, Stops: p.Recoveries.Stops, Forget: p.Forget, Dormant: p.Dormant, Now: p.Now}),
 		token.Desks(token.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Stock: p.Stock, Engine: p.Engine, Enrolled: p.Enrolled, Tickets: p.Tickets, Kinds: p.Tokens, PINs: p.PINs, Dormant: p.Dormant, Now: p.Now}),
+		recovery.Desks(recovery.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Notices: p.Enrolled.Notices, Recoveries: p.Recoveries, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
 			pass.Desk(pass.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Notices: p.Enrolled.Notices, Stops: p.Recoveries.Stops, Passes: p.Passes, Dormant: p.Dormant, Now: p.Now}),
-			recovery.Desk(recovery.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Notices: p.Enrolled.Notices, Recoveries: p.Recoveries, Dormant: p.Dormant, Now: p.Now}),
 			key.Desk(key.Parts{DB: p.DB, Accounts: p.Accounts, Keys: p.Enrolled.Keys, Commands: Commands, Now: p.Now}),
 			session.Desk(session.Parts{DB: p.DB, Accounts: p.Accounts, Endings: p.SessionEndings, Stops: p.Recoveries.Stops}),
 			authenticator.Desk(authenticator.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Listing: p.Enrolled.Listing, Endings: p.Enrolled.Endings, Notices: p.Enrolled.Notices}),

@@ -8,6 +8,9 @@ package pass
 
 import (
 	"context"
+	"fmt"
+	"time"
+
 	"countersign/internal/admin"
 	"countersign/internal/admin/guard"
 	"countersign/internal/assurance"
@@ -17,8 +20,6 @@ import (
 	"countersign/internal/recovery"
 	"countersign/internal/signin"
 	"countersign/internal/store"
-	"fmt"
-	"time"
 )
 
 // Commands are those about passes, with what each answers and leaves in the log.

@@ -2,13 +2,14 @@ package pass
 
 import (
 	"context"
+	"net/url"
+	"strings"
+	"time"
+
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
-	"net/url"
-	"strings"
-	"time"
 )
 
 // Passes make passes, and the links that welcome those whom they are for.

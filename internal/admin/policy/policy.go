@@ -210,7 +210,7 @@ func (c *Change) builtOn(ctx context.Context, a *changeDesk, r store.Reader) err
 	return nil
 }
 
-// sound says what keeps a document from being saved.
+// Sound says what keeps a document from being saved.
 func (c *Change) Sound(ctx context.Context, a *changeDesk) error {
 	p, err := a.compile(ctx, a.db, c.Body)
 	if err != nil {

@@ -50,29 +50,55 @@ type Parts struct {
 	Now         func() time.Time
 }
 
-// Desk is where the commands are done.
-func Desk(p Parts) admin.Desk {
-	r := p.Recoveries
-	return admin.At(&desk{
-		Book: admin.NewBook(p.DB), Giving: guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now),
-		db: p.DB, people: p.Accounts, groups: p.Groups,
-		cases: r.Cases, openings: r.Openings, confirmations: r.Confirmations, stops: r.Stops, owners: r.Owners, notices: p.Notices, now: p.Now,
-	})
+// Desks are where the commands are done.
+func Desks(p Parts) []admin.Desk {
+	b, g, r := admin.NewBook(p.DB), guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now), p.Recoveries
+	s := shown{p.DB, p.Accounts, r.Owners, p.Now}
+	return []admin.Desk{
+		admin.At(&listDesk{s, r.Cases}),
+		admin.At(&openDesk{b, g, s, r.Openings}),
+		admin.At(&confirmDesk{b, g, s, r.Confirmations}),
+		admin.At(&stopDesk{b, g, p.Groups, r.Stops, p.Notices}),
+	}
 }
 
-type desk struct {
+// shown is how a case is shown.
+type shown struct {
+	db     store.Reader
+	people *directory.Accounts
+	owners *recovery.Owners
+	now    func() time.Time
+}
+
+// listDesk is where cases are listed.
+type listDesk struct {
+	shown
+	cases *recovery.Cases
+}
+
+// openDesk is where somebody vouches for whoever lost what they sign in with.
+type openDesk struct {
 	admin.Book
 	guard.Giving
-	db            store.Reader
-	people        *directory.Accounts
-	groups        *directory.Groups
-	cases         *recovery.Cases
-	openings      *recovery.Openings
+	shown
+	openings *recovery.Openings
+}
+
+// confirmDesk is where a second person says their word.
+type confirmDesk struct {
+	admin.Book
+	guard.Giving
+	shown
 	confirmations *recovery.Confirmations
-	stops         *recovery.Stops
-	owners        *recovery.Owners
-	notices       *enrollment.Notices
-	now           func() time.Time
+}
+
+// stopDesk is where a recovery is stopped, and who must hear of it is told.
+type stopDesk struct {
+	admin.Book
+	guard.Giving
+	groups  *directory.Groups
+	stops   *recovery.Stops
+	notices *enrollment.Notices
 }
 
 // Recovery is a case as administrators and the help desk see it. The pass that it
@@ -117,7 +143,7 @@ func (n names) of(ctx context.Context, people *directory.Accounts, r store.Reade
 	return n[id], nil
 }
 
-func (a *desk) recovery(ctx context.Context, r store.Reader, n names, c recovery.Case) (out Recovery, err error) {
+func (a shown) recovery(ctx context.Context, r store.Reader, n names, c recovery.Case) (out Recovery, err error) {
 	out = Recovery{Number: c.ID, Phase: c.Phase(a.now()), Check: c.Check, Note: c.Note, Forgotten: c.Forgotten, Opened: c.Opened, Due: c.Due, Ends: c.Ends}
 	for _, who := range []struct {
 		id   assurance.AccountID
@@ -148,7 +174,7 @@ type List struct {
 func (c *List) Action() string { return "recovery.list" }
 func (c *List) Object() string { return "" }
 
-func (c *List) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
+func (c *List) Do(ctx context.Context, a *listDesk, _ signin.Grant) (any, error) {
 	var whose assurance.AccountID
 	if c.Account != "" {
 		d, err := a.people.Find(ctx, a.db, c.Account)
@@ -197,7 +223,7 @@ func (c *Open) opening(d directory.Account) recovery.Opening {
 	return recovery.Opening{Account: d, Number: c.Browser, Check: c.Check, Note: c.Note, Forgotten: c.Forgotten}
 }
 
-func (c *Open) Sound(ctx context.Context, a *desk) error {
+func (c *Open) Sound(ctx context.Context, a *openDesk) error {
 	d, err := a.people.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
@@ -205,7 +231,7 @@ func (c *Open) Sound(ctx context.Context, a *desk) error {
 	return a.openings.Sound(ctx, a.db, c.opening(d))
 }
 
-func (c *Open) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+func (c *Open) Do(ctx context.Context, a *openDesk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Recovery
 	detail := map[string]string{"check": c.Check, "note": c.Note, "forgotten": fmt.Sprint(c.Forgotten)}
@@ -230,7 +256,7 @@ func (c *Open) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 
 // mayRecover keeps recovery from being the weak door: never for oneself, never for
 // who is suspended or dormant, and for whoever administers only by administrators.
-func (a *desk) mayRecover(opener, to directory.Account) error {
+func (a *openDesk) mayRecover(opener, to directory.Account) error {
 	if err := recovery.Vouches(opener, to); err != nil {
 		return failure.At("account", err)
 	}
@@ -269,7 +295,7 @@ func (c *Confirm) Object() string {
 }
 
 // said is the command as a second person's word, about an account.
-func (c *Confirm) said(ctx context.Context, a *desk, r store.Reader, d directory.Account) (recovery.Confirmation, error) {
+func (c *Confirm) said(ctx context.Context, a *confirmDesk, r store.Reader, d directory.Account) (recovery.Confirmation, error) {
 	said := recovery.Confirmation{Case: c.Case, Opener: d.ID, Check: c.Check, All: c.Forgotten, Number: c.Browser, Note: c.Note}
 	if c.Opener == "" {
 		return said, nil
@@ -279,7 +305,7 @@ func (c *Confirm) said(ctx context.Context, a *desk, r store.Reader, d directory
 	return said, failure.At("opener", err)
 }
 
-func (c *Confirm) Sound(ctx context.Context, a *desk) error {
+func (c *Confirm) Sound(ctx context.Context, a *confirmDesk) error {
 	d, err := a.people.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
@@ -291,7 +317,7 @@ func (c *Confirm) Sound(ctx context.Context, a *desk) error {
 	return a.confirmations.Sound(ctx, a.db, d, said)
 }
 
-func (c *Confirm) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+func (c *Confirm) Do(ctx context.Context, a *confirmDesk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Recovery
 	detail := map[string]string{"note": c.Note, "recovery": strconv.FormatInt(c.Case, 10), "opener": c.Opener, "check": c.Check, "forgotten": strconv.FormatBool(c.Forgotten)}
@@ -337,11 +363,11 @@ func (c *Stop) Object() string {
 	return admin.WithReason("the recovery of "+c.Of(c.Account), c.Reason)
 }
 
-func (c *Stop) Sound(context.Context, *desk) error {
+func (c *Stop) Sound(context.Context, *stopDesk) error {
 	return recovery.CheckNote("reason", c.Reason)
 }
 
-func (c *Stop) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+func (c *Stop) Do(ctx context.Context, a *stopDesk, g signin.Grant) (any, error) {
 	if err := recovery.CheckNote("reason", c.Reason); err != nil {
 		return nil, err
 	}
@@ -373,7 +399,7 @@ func (c *Stop) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 
 // tellStopped tells whose recovery was stopped, and of an administrator's every
 // administrator: who wanted to get back in cannot sign in to look.
-func (a *desk) tellStopped(ctx context.Context, tx *store.Tx, by, about directory.Account, reason string) error {
+func (a *stopDesk) tellStopped(ctx context.Context, tx *store.Tx, by, about directory.Account, reason string) error {
 	told := []directory.Account{about}
 	if about.Administers() {
 		members, err := a.groups.Administering(ctx, tx, 1000)

@@ -6,6 +6,7 @@ package session
 
 import (
 	"context"
+
 	"countersign/internal/admin"
 	"countersign/internal/directory"
 	"countersign/internal/failure"

@@ -42,7 +42,7 @@ func (c *PIN) Object() string {
 	return admin.WithReason(what+named(c.Serial, c.Told), c.Note)
 }
 
-// sound says that the PIN of before would be missed.
+// Sound says that the PIN of before would be missed.
 func (c *PIN) Sound(ctx context.Context, a *desk) error {
 	return a.spare(ctx, c.Serial, assurance.Known)
 }
