@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode"
+
+	auditcommands "countersign/internal/admin/audit"
+	"countersign/internal/audit"
 )
 
 func TestPrint(t *testing.T) {
@@ -40,4 +44,16 @@ func FuzzPrint(f *testing.F) {
 			t.Errorf("%q is printed raw: %q", text, out)
 		}
 	})
+}
+
+// Who did something has a column of their own.
+func TestPrintNamesWho(t *testing.T) {
+	b, err := json.Marshal(auditcommands.Page{Entries: []audit.Entry{{Event: "account.created", Actor: audit.Actor{Name: "ada", Via: "api"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := (connection{}).print(&out, b); err != nil || !strings.Contains(out.String(), "ACTOR") || !strings.Contains(out.String(), "ada by api") {
+		t.Errorf("the actor has no column: %s %v", out.String(), err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"countersign/internal/attack"
+	"countersign/internal/audit"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -38,7 +39,7 @@ var wearsOn = map[string]func(v *vault){
 	"session":     func(v *vault) { v.left.post("/sign-out") },
 	"application": func(v *vault) { v.equipment() },
 	"wrapped_key": func(v *vault) {
-		if err := v.Keys.RotateDataKey(context.Background(), operator(), "form"); err != nil {
+		if err := v.Keys.RotateDataKey(context.Background(), audit.System("test"), "form"); err != nil {
 			v.t.Fatal(err)
 		}
 	},

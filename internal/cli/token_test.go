@@ -341,7 +341,7 @@ func TestImportIsWhatWasApproved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var kept login
+	var kept struct{ Secret string }
 	if err := json.Unmarshal(b, &kept); err != nil {
 		t.Fatal(err)
 	}
