@@ -98,3 +98,16 @@ func TestTheListIsOne(t *testing.T) {
 		t.Errorf("the help desk may do %q", helping)
 	}
 }
+
+// What changes something has a text to approve, and what only looks has none: a command
+// that was described as the other would be done under the session alone. Two look at a file
+// that was sent, and say which.
+func TestWhatChangesIsApproved(t *testing.T) {
+	looks := []string{"token.stage", "token.preview"}
+	for _, s := range Commands() {
+		text := s.New().Object()
+		if s.Reads && text != "" && !slices.Contains(looks, s.Action) || !s.Reads && text == "" {
+			t.Errorf("%s only looks: %t, and its text is %q", s.Action, s.Reads, text)
+		}
+	}
+}
