@@ -10,8 +10,8 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/otp"
-	"countersign/internal/directory"
 	"countersign/internal/store"
+	hardware "countersign/internal/token"
 )
 
 // The promise: an administrator finds a token by a part of its serial number, and
@@ -73,13 +73,13 @@ func TestConsoleTokens(t *testing.T) {
 func (w *world) plantTokens(serials ...string) {
 	w.t.Helper()
 	err := w.DB.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
-		var tokens []directory.Token
+		var tokens []hardware.Token
 		for _, serial := range serials {
 			e, err := new(hotp.Authenticator).Import(authenticator.Seed{Algorithm: string(otp.SHA1), Digits: 6, Secret: []byte(rand.Text()[:20])})
 			if err != nil {
 				return err
 			}
-			tokens = append(tokens, directory.Token{Serial: serial, Manufacturer: "Feitian", Kind: hotp.Kind, Detail: "SHA1, 6 digits", Seed: e.State})
+			tokens = append(tokens, hardware.Token{Serial: serial, Manufacturer: "Feitian", Kind: hotp.Kind, Detail: "SHA1, 6 digits", Seed: e.State})
 		}
 		if err := w.Hardware.Add(context.Background(), tx, tokens); err != nil {
 			return err

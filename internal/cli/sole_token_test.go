@@ -14,6 +14,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	hardware "countersign/internal/token"
 )
 
 // stock puts a token that goes by the clock into stock, as an import does.
@@ -28,7 +29,7 @@ func (w *world) stock(serial string) {
 		w.t.Fatal(err)
 	}
 	err = w.DB.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
-		if err := w.Hardware.Add(context.Background(), tx, []directory.Token{{Serial: serial, Kind: totp.Kind, Detail: "SHA1, 6 digits", Seed: e.State}}); err != nil {
+		if err := w.Hardware.Add(context.Background(), tx, []hardware.Token{{Serial: serial, Kind: totp.Kind, Detail: "SHA1, 6 digits", Seed: e.State}}); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "token.imported", Outcome: audit.OK})
@@ -102,7 +103,7 @@ func TestSoleAdministratorKeepsTheToken(t *testing.T) {
 		t.Errorf("%d entries of %d refusals", n, len(commands))
 	}
 	kept, err := w.Hardware.Get(t.Context(), w.DB, "T-1")
-	if err != nil || kept.State != directory.TokenAssigned || int64(kept.Credential) != token || !w.administers("ada") || w.statusOf("ada", totp.Kind) != directory.CredentialActive {
+	if err != nil || kept.State != hardware.Assigned || int64(kept.Credential) != token || !w.administers("ada") || w.statusOf("ada", totp.Kind) != directory.CredentialActive {
 		t.Errorf("something of it was taken away all the same: the token is %s, %v", kept.State, err)
 	}
 	w.promote("bob")

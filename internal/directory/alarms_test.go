@@ -7,14 +7,13 @@ import (
 	"countersign/internal/store"
 )
 
-// Groups, tokens, milestones and names that were taken away hang from no account, so that
+// Groups, milestones and names that were taken away hang from no account, so that
 // nothing misses them: one that is removed, altered or put back is an alarm of its own,
 // by a round of the sweep or by whoever asks for it, and nothing else is.
 func TestAlarmsOfWhatHangsFromNoAccount(t *testing.T) {
 	type subject struct {
 		*rig
 		staff Group
-		token Token
 	}
 	sweep := func(t *testing.T, s subject) {
 		if err := s.inspection.Inspect(t.Context()); err != nil {
@@ -31,11 +30,6 @@ func TestAlarmsOfWhatHangsFromNoAccount(t *testing.T) {
 			t.Errorf("a name that was taken away is free: %d, %t, %v", by, was, err)
 		}
 	}
-	serial := func(t *testing.T, s subject) {
-		if _, err := s.tokens.Get(t.Context(), s.db, "A1"); err == nil {
-			t.Error("a token is believed")
-		}
-	}
 	once := func(t *testing.T, s subject) {
 		if is, err := s.binding.Bound(t.Context()); !is || err != nil {
 			t.Errorf("rows would be bound a second time: %t, %v", is, err)
@@ -47,20 +41,15 @@ func TestAlarmsOfWhatHangsFromNoAccount(t *testing.T) {
 		}
 	}
 	for what, c := range map[string]struct {
-		do    string // %[1]d the group, %[2]d the token
+		do    string // %[1]d the group
 		ask   func(t *testing.T, s subject)
 		table string
-		row   string // empty: the number of the group or the token
+		row   string // empty: the number of the group
 		wrong string
 	}{
 		"a group removed, swept":             {`delete from team where id = %[1]d`, sweep, "team", "", store.Missing},
 		"a group altered, swept":             {`update team set privileged = 1 - privileged where id = %[1]d`, sweep, "team", "", store.Altered},
 		"a group altered, asked for":         {`update team set privileged = 1 - privileged where id = %[1]d`, asks, "team", "", store.Altered},
-		"a token altered, swept":             {`update token set state = 'revoked' where id = %[2]d`, sweep, "token", "", store.Altered},
-		"a token altered, asked for":         {`update token set state = 'revoked' where id = %[2]d`, serial, "token", "", store.Altered},
-		"an older token, swept":              {`delete from token where id = %[2]d; insert into token select * from aside`, sweep, "token", "", store.Older},
-		"an older token, asked for":          {`delete from token where id = %[2]d; insert into token select * from aside`, serial, "token", "", store.Older},
-		"a token removed, asked for":         {`delete from token where id = %[2]d`, serial, "token", "A1", store.Missing},
 		"a name removed, asked for":          {`delete from account_alias where alias = 'yves'`, name, "account_alias", "yves", store.Missing},
 		"a name altered, asked for":          {`update account_alias set account = account - 1 where alias = 'yves'`, name, "account_alias", "yves", store.Altered},
 		"a name altered, swept":              {`update account_alias set account = account - 1 where alias = 'yves'`, sweep, "account_alias", "yves", store.Altered},
@@ -77,9 +66,6 @@ func TestAlarmsOfWhatHangsFromNoAccount(t *testing.T) {
 			s.staff = s.group(t, "staff", false)
 			yves := s.account(t, NewAccount{Name: "yves"})
 			s.change(t, func(tx *store.Tx) error {
-				if err := s.tokens.Add(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("a"), Batch: "b"}}); err != nil {
-					return err
-				}
 				if err := s.milestones.NoteAdministered(t.Context(), tx, ada, "test"); err != nil {
 					return err
 				}
@@ -89,21 +75,13 @@ func TestAlarmsOfWhatHangsFromNoAccount(t *testing.T) {
 				t.Fatal(err)
 			}
 			i := s.intruder(t)
-			i.run(`create table aside as select * from token`)
-			s.change(t, func(tx *store.Tx) (err error) {
-				if s.token, err = s.tokens.Get(t.Context(), tx, "A1"); err != nil {
-					return err
-				}
-				s.token.State = TokenLost
-				return s.tokens.Update(t.Context(), tx, s.token)
-			})
 			sweep(t, s)
 			s.finds(t)
-			i.run(fmt.Sprintf(c.do+`; select %[1]d, %[2]d`, s.staff.ID, s.token.id))
+			i.run(fmt.Sprintf(c.do+`; select %[1]d`, s.staff.ID))
 			c.ask(t, s)
 			c.ask(t, s)
 			if c.row == "" {
-				c.row = map[string]string{"team": number(s.staff.ID), "token": number(s.token.id)}[c.table]
+				c.row = number(s.staff.ID)
 			}
 			found := store.Finding{Table: c.table, Row: c.row, Wrong: c.wrong}
 			s.finds(t, found)

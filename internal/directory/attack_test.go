@@ -87,23 +87,7 @@ func newTown(t *testing.T, dsn string) *town {
 	w.code = w.credential(t, Credential{Account: w.ada.ID, Kind: "totp", Label: "phone", Traits: assurance.Held, State: []byte("1")})
 	w.passkey = w.credential(t, Credential{Account: w.ada.ID, Kind: "passkey", Handle: "h", Traits: assurance.Held | assurance.UserVerified, State: []byte("k")})
 	w.old = w.credential(t, Credential{Account: w.ada.ID, Kind: "passkey", Handle: "o", Traits: assurance.Held, State: []byte("o")})
-	w.change(t, func(tx *store.Tx) error {
-		return w.tokens.Add(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("a"), Batch: "b"}, {Serial: "A2", Kind: "totp", Seed: []byte("b"), Batch: "b"}})
-	})
-	w.note(t, "A1", TokenAssigned)
 	return w
-}
-
-func (w *town) note(t *testing.T, serial, state string) {
-	t.Helper()
-	w.change(t, func(tx *store.Tx) error {
-		one, err := w.tokens.Get(t.Context(), tx, serial)
-		if err != nil {
-			return err
-		}
-		one.State = state
-		return w.tokens.Update(t.Context(), tx, one)
-	})
 }
 
 func (w *town) update(t *testing.T, id assurance.CredentialID, edit func(*Credential)) {
@@ -167,11 +151,6 @@ func (w *town) facts(t *testing.T) []string {
 			if c.standing() || c.taken() {
 				say("! %s has had %d %v", a.Name, c.ID, c.Traits)
 			}
-		}
-	}
-	for _, serial := range []string{"A1", "A2", "A3"} {
-		if one, err := w.tokens.Get(t.Context(), w.db, serial); err == nil {
-			say("token %s is %s", serial, one.State)
 		}
 	}
 	for _, name := range []string{"dave", "erin"} {
@@ -364,11 +343,6 @@ var attacks = []attack{
 	}, back: true, alarms: []string{"account older"}, refused: "dave"},
 	{name: "the roster of another", run: []string{`update account set roster_mac = (select roster_mac from account where name = 'root') where name = 'ada'`}, alarms: []string{"account altered"}, refused: "ada"},
 
-	{name: "a token that was revoked", kept: "token serial = 'A1'", then: func(t *testing.T, w *town) { w.note(t, "A1", TokenRevoked) }, back: true, alarms: []string{"token older"}},
-	{name: "a token's state", run: []string{`update token set state = 'stock' where serial = 'A1'`}, alarms: []string{"token altered"}},
-	{name: "a token deleted", run: []string{`delete from token where serial = 'A1'`}, alarms: []string{"token missing"}},
-	{name: "a token's seed", run: []string{`update token set seed = (select seed from token where serial = 'A2') where serial = 'A1'`}, alarms: []string{"token altered"}},
-	{name: "a token's row for another's", run: []string{`update token set serial = 'A3' where serial = 'A2'`}, alarms: []string{"token altered"}},
 	{name: "the first administrator", run: []string{`delete from milestone where name = 'administered'`}, alarms: []string{"milestone missing"}},
 	{name: "who was the first administrator", run: []string{`update milestone set account = 99`}, alarms: []string{"milestone altered"}},
 	{name: "another milestone", run: []string{`insert into milestone (name, account, at, mac) select 'x', account, at, mac from milestone`}, alarms: []string{"milestone altered"}},
@@ -411,7 +385,6 @@ func TestSweepsFindNothing(t *testing.T) {
 	removed(t, w)
 	revoke(anOld)(t, w)
 	w.answer(t, w.code.ID, "2")
-	w.note(t, "A1", TokenReturned)
 	without(func(w *town) Group { return w.staff }, func(w *town) Account { return w.ada })(t, w)
 	for range 2 {
 		if err := w.inspection.Inspect(t.Context()); err != nil {

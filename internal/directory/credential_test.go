@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -223,104 +222,5 @@ func TestActiveAfter(t *testing.T) {
 	r.change(t, func(tx *store.Tx) error { return r.credentials.Update(t.Context(), tx, first) })
 	if got, err := ActiveAfter(t.Context(), r.db, "push", 0, 10); err != nil || len(got) != 1 || got[0].ID != second.ID {
 		t.Errorf("%v, %v", got, err)
-	}
-}
-
-func TestTokens(t *testing.T) {
-	r := setUp(t)
-	ada := r.account(t, NewAccount{Name: "ada"})
-	stock := []Token{{Serial: "A1", Kind: "totp", Seed: []byte("seed-1"), Batch: "b"}, {Serial: "A2", Kind: "hotp", Seed: []byte("seed-2"), Batch: "b"}, {Serial: "B_3", Kind: "totp", Seed: []byte("seed-3"), Batch: "b"}}
-	r.change(t, func(tx *store.Tx) error { return r.tokens.Add(t.Context(), tx, stock) })
-	err := r.try(t, func(tx *store.Tx) error {
-		return r.tokens.Add(t.Context(), tx, []Token{{Serial: "C1", Kind: "totp", Seed: []byte("x1"), Batch: "c"}, {Serial: "A2", Kind: "totp", Seed: []byte("x2"), Batch: "c"}})
-	})
-	if failure.ClassOf(err) != failure.Conflict {
-		t.Error(err)
-	}
-	if _, err := r.tokens.Get(t.Context(), r.db, "C1"); failure.ClassOf(err) != failure.NotFound {
-		t.Errorf("half of an import is there: %v", err)
-	}
-	one, err := r.tokens.Get(t.Context(), r.db, "A1")
-	if err != nil || string(one.Seed) != "seed-1" || one.State != TokenStock {
-		t.Fatalf("%+v, %v", one, err)
-	}
-	serials := make([]string, 0, 120)
-	for range 118 {
-		serials = append(serials, "none")
-	}
-	known, err := r.tokens.Known(t.Context(), r.db, append(serials, "A1", "B_3"))
-	if err != nil || strings.Join(known, " ") != "A1 B_3" && strings.Join(known, " ") != "B_3 A1" {
-		t.Errorf("%v, %v", known, err)
-	}
-	given := one
-	given.State, given.Account, given.Seed = TokenAssigned, ada.ID, nil
-	r.change(t, func(tx *store.Tx) error { return r.tokens.Update(t.Context(), tx, given) })
-	if err := r.try(t, func(tx *store.Tx) error { return r.tokens.Update(t.Context(), tx, one) }); failure.ClassOf(err) != failure.Conflict {
-		t.Errorf("an older one was written: %v", err)
-	}
-	for _, c := range []struct {
-		which WhichTokens
-		after string
-		limit int
-		want  string
-	}{{WhichTokens{}, "", 9, "A1 A2 B_3"}, {WhichTokens{}, "A1", 1, "A2"}, {WhichTokens{Serial: "A"}, "", 9, "A1 A2"}, {WhichTokens{Serial: "_"}, "", 9, "B_3"}, {WhichTokens{State: TokenStock}, "", 9, "A2 B_3"}, {WhichTokens{Owner: ada.ID}, "", 9, "A1"}} {
-		all, err := r.tokens.List(t.Context(), r.db, c.which, c.after, c.limit)
-		var got []string
-		for _, tok := range all {
-			got = append(got, tok.Serial)
-		}
-		if err != nil || strings.Join(got, " ") != c.want {
-			t.Errorf("%+v: %v, %v", c.which, got, err)
-		}
-	}
-	r.sabotage(t, `delete from token where serial in ('A1', 'A2')`)
-	for serial, taken := range map[string]bool{"A1": false, "A2": true} { // which nobody had yet
-		err := r.try(t, func(tx *store.Tx) error {
-			return r.tokens.Add(t.Context(), tx, []Token{{Serial: serial, Kind: "totp", Seed: []byte("x"), Batch: "c"}})
-		})
-		if taken && err != nil || !taken && failure.ClassOf(err) != failure.Conflict {
-			t.Errorf("%s, whose row was removed: %v", serial, err)
-		}
-	}
-	r.alarmed(t, "token", store.Missing)
-}
-
-// Each column of a token is changed by plain SQL: it is refused, and lists go on.
-func TestTokensChangedBehindOurBack(t *testing.T) {
-	for _, query := range []string{
-		`update token set serial = 'A9' where serial = 'A1'`, `update token set manufacturer = 'x' where serial = 'A1'`, `update token set kind = 'hotp' where serial = 'A1'`, `update token set detail = 'x' where serial = 'A1'`,
-		`update token set issued = 9 where serial = 'A1'`, `update token set state = 'stock' where serial = 'A1'`, `update token set account = 0 where serial = 'A1'`, `update token set credential = 9 where serial = 'A1'`,
-		`update token set batch = 'x' where serial = 'A1'`, `update token set version = 9 where serial = 'A1'`, `update token set created = 1 where serial = 'A1'`, `update token set likeness = null where serial = 'A1'`,
-		`update token set id = id + 5 where serial = 'A1'`, `update token set mac = (select mac from token where serial = 'A2') where serial = 'A1'`,
-		`update token set seed = (select seed from token where serial = 'A2') where serial = 'A1'`,
-	} {
-		t.Run(query, func(t *testing.T) {
-			t.Parallel()
-			r := setUp(t)
-			ada := r.account(t, NewAccount{Name: "ada"})
-			r.change(t, func(tx *store.Tx) error {
-				return r.tokens.Add(t.Context(), tx, []Token{{Serial: "A1", Kind: "totp", Seed: []byte("1"), Secret: []byte("1"), Batch: "b"}, {Serial: "A2", Kind: "totp", Seed: []byte("2"), Secret: []byte("2"), Batch: "b"}})
-			})
-			r.change(t, func(tx *store.Tx) error {
-				one, err := r.tokens.Get(t.Context(), tx, "A1")
-				if err != nil {
-					return err
-				}
-				one.State, one.Account = TokenAssigned, ada.ID
-				return r.tokens.Update(t.Context(), tx, one)
-			})
-			r.sabotage(t, query)
-			for _, serial := range []string{"A1", "A9"} {
-				if one, err := r.tokens.Get(t.Context(), r.db, serial); err == nil {
-					t.Errorf("%+v is believed", one)
-				}
-			}
-			all, err := r.tokens.List(t.Context(), r.db, WhichTokens{}, "", 9)
-			tampered := slices.DeleteFunc(slices.Clone(all), func(one Token) bool { return one.State != Tampered })
-			if err != nil || len(all) != 2 || len(tampered) != 1 {
-				t.Errorf("%+v, %v", all, err)
-			}
-			r.alarmed(t, "token", store.Altered)
-		})
 	}
 }

@@ -2,7 +2,7 @@
 // addresses, groups, and the rows of their authenticators.
 //
 // It owns the tables account, account_alias, address, team, membership,
-// credential, spent, token and milestone. It does not decide anything and never checks an answer: signin
+// credential, spent and milestone. It does not decide anything and never checks an answer: signin
 // reads it while it decides, enrollment and admin write it inside their own
 // audited changes. Its one invariant: a row that makes somebody powerful is
 // believed only if its MAC verifies and nothing newer is known of it, so that whoever can
@@ -10,7 +10,7 @@
 // or move one between accounts. What was removed still counts: see roster.
 //
 // Whoever works with one thing is given the piece that keeps it: [Accounts], [Groups],
-// [Credentials], [Tokens], [Milestones]; for all of them at once there are [Survey],
+// [Credentials], [Milestones]; for all of them at once there are [Survey],
 // [Inspection] and [Binding]. Each is made of [Parts], and none hands on another.
 package directory
 

@@ -19,14 +19,13 @@ type Inspection struct {
 	people     people
 	teams      teams
 	held       held
-	tokens     *Tokens
 	milestones *Milestones
 }
 
 // NewInspection makes an Inspection.
 func NewInspection(p Parts) *Inspection {
 	k := keptBy(p)
-	return &Inspection{kept: k, people: people{k}, teams: teams{k}, held: held{k}, tokens: NewTokens(p), milestones: NewMilestones(p)}
+	return &Inspection{kept: k, people: people{k}, teams: teams{k}, held: held{k}, milestones: NewMilestones(p)}
 }
 
 // Inspect reads every row of the directory once and reports those that are not as they
@@ -38,7 +37,6 @@ func (i *Inspection) Inspect(ctx context.Context) error {
 		i.inspectTeams(ctx),
 		i.inspectAccounts(ctx),
 		i.inspectRemoved(ctx),
-		i.inspectTokens(ctx),
 		i.inspectMilestones(ctx))
 }
 

@@ -17,7 +17,6 @@ type rig struct {
 	groups      *Groups
 	credentials *Credentials
 	milestones  *Milestones
-	tokens      *Tokens
 	survey      *Survey
 	inspection  *Inspection
 	binding     *Binding
@@ -50,7 +49,7 @@ func (r *rig) open(t *testing.T) {
 	}
 	p := Parts{DB: db, Keys: keys}
 	r.kept, r.people, r.groups, r.credentials, r.milestones = keptBy(p), NewAccounts(p), NewGroups(p), NewCredentials(p), NewMilestones(p)
-	r.tokens, r.survey, r.inspection, r.binding = NewTokens(p), NewSurvey(p), NewInspection(p), NewBinding(p)
+	r.survey, r.inspection, r.binding = NewSurvey(p), NewInspection(p), NewBinding(p)
 }
 
 // restart is this server after a stop and a start.

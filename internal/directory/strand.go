@@ -194,28 +194,6 @@ func (i *Inspection) inspectRemoved(ctx context.Context) error {
 	})
 }
 
-// inspectTokens goes through the hardware tokens. One of them that is missing is found when
-// it is asked for.
-func (i *Inspection) inspectTokens(ctx context.Context) error {
-	last := int64(-1 << 63)
-	return i.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		rows, err := i.db.Query(ctx, `select `+tokenColumns+` from token t where t.id > $1 order by t.id limit $2`, last, inspectPage)
-		if err != nil {
-			return false, err
-		}
-		defer rows.Close()
-		n := 0
-		for ; rows.Next(); n++ {
-			t, err := i.tokens.scan(ctx, rows)
-			if ours(err) != nil {
-				return false, err
-			}
-			last = t.id
-		}
-		return n == inspectPage, rows.Err()
-	})
-}
-
 // inspectMilestones looks at what happened once and for good.
 func (i *Inspection) inspectMilestones(ctx context.Context) error {
 	_, err := i.milestones.Administered(ctx, i.db)

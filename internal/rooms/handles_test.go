@@ -15,7 +15,7 @@ import (
 // that is passed from room to room, such as an engine, must not hand them on: its holder
 // would reach rooms that the table keeps from it. Give what a type uses to its constructor,
 // in a struct called Parts, and keep it in unexported fields.
-var handles = []string{"store.DB", "keyring.Keyring", "directory.Accounts", "directory.Groups", "directory.Credentials", "directory.Milestones", "directory.Tokens",
+var handles = []string{"store.DB", "keyring.Keyring", "directory.Accounts", "directory.Groups", "directory.Credentials", "directory.Milestones", "token.Stock", "token.Files", "token.Hands",
 	"directory.Survey", "directory.Inspection", "directory.Binding", "ticket.Tickets", "session.Sessions", "session.Endings", "session.Handovers"}
 
 // whole is the room in which everything is put together, so that it has every handle; and who

@@ -50,6 +50,7 @@ import (
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
+	hardware "countersign/internal/token"
 	"countersign/internal/web/api"
 	"countersign/internal/web/app"
 	"countersign/internal/web/challenge"
@@ -87,7 +88,7 @@ type Installation struct {
 
 	Directory   *directory.Accounts
 	Credentials *directory.Credentials
-	Hardware    *directory.Tokens
+	Hardware    *hardware.Stock
 	Groups      *directory.Groups
 	Rules       *signin.Rules
 	Catalogue   *application.Catalogue
@@ -146,7 +147,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.publicURL, in.Recovery, in.version = s.PublicURL, s.Recovery, s.Version
 	kinds, tokens := in.kinds.here(), in.kinds.Tokens()
 	of := directory.Parts{DB: in.DB, Keys: in.Keys}
-	in.Directory, in.Groups, in.Credentials, in.Hardware = directory.NewAccounts(of), directory.NewGroups(of), directory.NewCredentials(of), directory.NewTokens(of)
+	in.Directory, in.Groups, in.Credentials = directory.NewAccounts(of), directory.NewGroups(of), directory.NewCredentials(of)
 	milestones, bound := directory.NewMilestones(of), directory.NewBinding(of)
 	var catalogue *application.Catalogue
 	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
@@ -191,8 +192,12 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
+	pins := pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits}
 	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Strangers: in.Engine.Strangers, Tries: in.Engine.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
-		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits}, Messages: in.Engine.Messages, Spare: in.Engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.Now})
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pins, Messages: in.Engine.Messages, Spare: in.Engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.Now})
+	in.Hardware = hardware.NewStock(in.DB, in.Keys)
+	hands := hardware.NewHands(hardware.Parts{Stock: in.Hardware, Accounts: in.Directory, Credentials: in.Credentials, Enrolled: enrolled, Kinds: tokens, PINs: pins, Spare: in.Engine.SpareAdministration, Now: s.Now})
+	in.rooms = append(in.rooms, in.Hardware)
 	wait := recovery.WaitDefault
 	if s.Wait != nil {
 		wait = *s.Wait
@@ -218,8 +223,8 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Administrators = administrators.New(administrators.Parts{DB: in.DB, Accounts: in.Directory, Engine: in.Engine, Outbox: in.outbox, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
 	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Directory, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
 	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
-	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Stock: in.Hardware, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Passes: in.Passes, Coverage: in.coverage, Administrators: in.Administrators, Tokens: tokens, PINs: pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits},
-		Sessions: in.Sessions, SessionEndings: in.Endings, Tickets: in.Tickets, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Engine: in.Engine,
+	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Passes: in.Passes, Coverage: in.coverage, Administrators: in.Administrators, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
+		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Engine: in.Engine,
 		Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/pin"
-	"countersign/internal/enrollment"
 	"countersign/internal/keyring"
+	hardware "countersign/internal/token"
 	"countersign/internal/tokenfile"
 )
 
@@ -27,7 +27,7 @@ func (t tokenKinds) named(kind string) (authenticator.Token, error) {
 	return nil, fmt.Errorf("no token is %q", kind)
 }
 
-func (t tokenKinds) Import(s enrollment.Seed) (authenticator.Enrolled, error) {
+func (t tokenKinds) Import(s hardware.Seed) (authenticator.Enrolled, error) {
 	a, ok := t[s.Kind]
 	if !ok {
 		return authenticator.Enrolled{}, fmt.Errorf("a token is %s, not %q", strings.Join(slices.Sorted(maps.Keys(t)), ", "), s.Kind)
@@ -151,6 +151,6 @@ func (p pinKinds) Clear(kind string, state []byte) (authenticator.Enrolled, erro
 }
 
 // SeedOf is what a file says of a token, without its label.
-func SeedOf(t tokenfile.Token) enrollment.Seed {
-	return enrollment.Seed{Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm, Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Public: t.Public, Private: t.Private}
+func SeedOf(t tokenfile.Token) hardware.Seed {
+	return hardware.Seed{Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm, Digits: t.Digits, Period: t.Period, Counter: t.Counter, Secret: t.Secret, Public: t.Public, Private: t.Private}
 }

@@ -8,7 +8,7 @@ import (
 	"countersign/internal/authenticator/ocra"
 	"countersign/internal/authenticator/totp"
 	"countersign/internal/authenticator/yubicootp"
-	"countersign/internal/enrollment"
+	hardware "countersign/internal/token"
 )
 
 // What a token's file says is its secret is what is known of it later, when it is assigned:
@@ -19,7 +19,7 @@ func TestSecretOfATokenIsThatOfItsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens := all.Tokens()
-	for _, seed := range []enrollment.Seed{
+	for _, seed := range []hardware.Seed{
 		{Kind: hotp.Kind, Algorithm: "SHA1", Digits: 6, Secret: bytes.Repeat([]byte{7}, 20), Counter: 3},
 		{Kind: totp.Kind, Algorithm: "SHA256", Digits: 8, Period: 60, Secret: bytes.Repeat([]byte{8}, 32)},
 		{Kind: ocra.Kind, Suite: "OCRA-1:HOTP-SHA1-6:QN08", Secret: bytes.Repeat([]byte{9}, 20)},

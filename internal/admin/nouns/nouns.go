@@ -44,7 +44,7 @@ import (
 	sessions "countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
-	"countersign/internal/ticket"
+	tokens "countersign/internal/token"
 )
 
 // Commands lists every command.
@@ -59,7 +59,9 @@ type Parts struct {
 	DB             *store.DB
 	Accounts       *directory.Accounts
 	Credentials    *directory.Credentials
-	Stock          *directory.Tokens
+	Stock          *tokens.Stock
+	Files          *tokens.Files
+	Hands          *tokens.Hands
 	Survey         *directory.Survey
 	Groups         *directory.Groups
 	Applications   *applications.Catalogue
@@ -68,14 +70,10 @@ type Parts struct {
 	Offline        *hosts.Lists
 	Sessions       *sessions.Sessions
 	SessionEndings *sessions.Endings
-	Tickets        *ticket.Tickets
 	Rules          *signin.Rules
 	Passes         *pass.Passes
 	Coverage       *coverage.Kept
 	Administrators *administrators.Administrators
-	// Tokens make what hardware tokens keep, and PINs what stands in front of their codes.
-	Tokens enrollment.TokenKinds
-	PINs   enrollment.PINKinds
 	// Forget deletes what other rooms keep of an account, when it is removed.
 	Forget []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
 	// Known are the names that a policy may mention.
@@ -100,7 +98,7 @@ func New(p Parts) *admin.Admin {
 func people(p Parts) []admin.Desk {
 	return slices.Concat(
 		account.Desks(account.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Engine: p.Engine, Listing: p.Enrolled.Listing, Passes: p.Enrolled.Passes, Sessions: p.Sessions, Endings: p.SessionEndings, Stops: p.Recoveries.Stops, Forget: p.Forget, Dormant: p.Dormant, Now: p.Now}),
-		token.Desks(token.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Stock: p.Stock, Engine: p.Engine, Enrolled: p.Enrolled, Tickets: p.Tickets, Kinds: p.Tokens, PINs: p.PINs, Dormant: p.Dormant, Now: p.Now}),
+		token.Desks(token.Parts{DB: p.DB, Accounts: p.Accounts, Stock: p.Stock, Files: p.Files, Hands: p.Hands, Engine: p.Engine, PINs: p.Enrolled.PINs, Dormant: p.Dormant, Now: p.Now}),
 		recovery.Desks(recovery.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Notices: p.Enrolled.Notices, Recoveries: p.Recoveries, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
 			pass.Desk(pass.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Notices: p.Enrolled.Notices, Stops: p.Recoveries.Stops, Passes: p.Passes, Dormant: p.Dormant, Now: p.Now}),

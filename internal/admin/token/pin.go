@@ -6,7 +6,6 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
-	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
@@ -59,7 +58,7 @@ func (c *PIN) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 			return err
 		}
 		var credential directory.Credential
-		if owner, credential, err = a.inUse(ctx, tx, c.Serial); err != nil {
+		if owner, credential, err = a.hands.InUse(ctx, tx, c.Serial); err != nil {
 			return err
 		}
 		if err := a.MayAssign(issuer, owner); err != nil {
@@ -75,32 +74,4 @@ func (c *PIN) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		return err
 	})
 	return out, err
-}
-
-// inUse returns whose a token is and the authenticator that it is.
-func (a *desk) inUse(ctx context.Context, tx *store.Tx, serial string) (directory.Account, directory.Credential, error) {
-	t, err := a.stock.Get(ctx, tx, serial)
-	if err != nil {
-		return directory.Account{}, directory.Credential{}, err
-	}
-	if t.State != directory.TokenAssigned {
-		return directory.Account{}, directory.Credential{}, failure.New(failure.Conflict, "That token is not with anybody; it is %s.", t.State)
-	}
-	return a.holds(ctx, tx, t)
-}
-
-// holds returns who has an assigned token and the authenticator that it is.
-func (a *desk) holds(ctx context.Context, tx *store.Tx, t directory.Token) (directory.Account, directory.Credential, error) {
-	owner, err := a.people.Get(ctx, tx, t.Account)
-	if err != nil {
-		return owner, directory.Credential{}, err
-	}
-	c, err := a.credentials.Get(ctx, tx, t.Account, t.Credential)
-	if err == nil && c.Lost() {
-		err = secretGone
-	}
-	if err == nil && c.Status == directory.CredentialRevoked {
-		err = failure.New(failure.Conflict, "Its owner has removed that token from the account; run token.return first.")
-	}
-	return owner, c, err
 }

@@ -1,13 +1,12 @@
 // Package token is the commands about hardware tokens.
 //
-// It owns how tokens come into stock, go to people and come back. Tokens are rows of
-// directory, what one keeps is made by its kind, and who may be given one is admin/guard's.
-// Its one invariant: no code that was accepted once is accepted of the next owner.
+// It owns what is asked and recorded when tokens come into stock, go to people and come
+// back, and says who may be given one (admin/guard). What is done with them is the room
+// token's. Its one invariant: whose token it is, is whom the change is recorded about.
 package token
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"countersign/internal/admin"
@@ -19,7 +18,7 @@ import (
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
-	"countersign/internal/ticket"
+	tokens "countersign/internal/token"
 )
 
 // Commands are those about hardware tokens, with what each answers and leaves in the log.
@@ -48,26 +47,23 @@ func Commands() []admin.Spec {
 
 // Parts are what the commands work on.
 type Parts struct {
-	DB          *store.DB
-	Accounts    *directory.Accounts
-	Credentials *directory.Credentials
-	Stock       *directory.Tokens
-	Engine      *signin.Engine
-	Enrolled    enrollment.Pieces
-	Tickets     *ticket.Tickets
-	// Kinds make what tokens keep, and PINs what stands in front of their codes.
-	Kinds   enrollment.TokenKinds
-	PINs    enrollment.PINKinds
-	Dormant time.Duration
-	Now     func() time.Time
+	DB       *store.DB
+	Accounts *directory.Accounts
+	Stock    *tokens.Stock
+	Files    *tokens.Files
+	Hands    *tokens.Hands
+	Engine   *signin.Engine
+	PINs     *enrollment.PINs
+	Dormant  time.Duration
+	Now      func() time.Time
 }
 
 // Desks are where the commands are done.
 func Desks(p Parts) []admin.Desk {
-	b, e := admin.NewBook(p.DB), p.Enrolled
+	b := admin.NewBook(p.DB)
 	return []admin.Desk{
-		admin.At(&desk{b, guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now), p.DB, p.Accounts, p.Credentials, p.Stock, p.Engine, p.Now, e.Enrollments, e.Endings, e.Notices, e.PINs, p.Kinds, p.PINs}),
-		admin.At(&stockDesk{b, p.DB, p.Stock, p.Tickets, p.Kinds}),
+		admin.At(&desk{b, guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now), p.DB, p.Accounts, p.Stock, p.Hands, p.Engine, p.PINs, p.Now}),
+		admin.At(&fileDesk{b, p.Files}),
 	}
 }
 
@@ -75,25 +71,20 @@ func Desks(p Parts) []admin.Desk {
 type desk struct {
 	admin.Book
 	guard.Giving
-	db          store.Reader
-	people      *directory.Accounts
-	credentials *directory.Credentials
-	stock       *directory.Tokens
-	engine      *signin.Engine
-	now         func() time.Time
-	enrollments *enrollment.Enrollments
-	endings     *enrollment.Endings
-	notices     *enrollment.Notices
-	given       *enrollment.PINs
-	tokens      enrollment.TokenKinds
-	pins        enrollment.PINKinds
+	db     store.Reader
+	people *directory.Accounts
+	stock  *tokens.Stock
+	hands  *tokens.Hands
+	engine *signin.Engine
+	given  *enrollment.PINs
+	now    func() time.Time
 }
 
 // spare refuses, before anybody approves it, the loss of what a token shows of these traits
 // after which nobody could administer.
 func (a *desk) spare(ctx context.Context, serial string, traits assurance.Trait) error {
 	t, err := a.stock.Get(ctx, a.db, serial)
-	if err != nil || t.State != directory.TokenAssigned {
+	if err != nil || t.State != tokens.Assigned {
 		return err
 	}
 	return a.SpareLoss(ctx, a.db, signin.Without(t.Account, t.Credential, traits))
@@ -130,7 +121,7 @@ func (c *List) Action() string { return "token.list" }
 func (c *List) Object() string { return "" }
 
 func (c *List) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
-	which := directory.WhichTokens{Serial: c.Serial, State: c.State}
+	which := tokens.Which{Serial: c.Serial, State: c.State}
 	if c.Owner != "" {
 		owner, err := a.people.Find(ctx, a.db, c.Owner)
 		if err != nil {
@@ -142,22 +133,22 @@ func (c *List) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	if limit == 0 {
 		limit = 100
 	}
-	tokens, err := a.stock.List(ctx, a.db, which, c.After, limit)
+	all, err := a.stock.List(ctx, a.db, which, c.After, limit)
 	out := Page{Tokens: []Token{}}
-	for _, t := range tokens {
+	for _, t := range all {
 		shown, err := a.shownToken(ctx, a.db, t)
 		if err != nil {
 			return nil, err
 		}
 		out.Tokens = append(out.Tokens, shown)
 	}
-	if len(tokens) == limit {
-		out.Next = tokens[limit-1].Serial
+	if len(all) == limit {
+		out.Next = all[limit-1].Serial
 	}
 	return out, err
 }
 
-func (a *desk) shownToken(ctx context.Context, r store.Reader, t directory.Token) (Token, error) {
+func (a *desk) shownToken(ctx context.Context, r store.Reader, t tokens.Token) (Token, error) {
 	out := Token{Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Detail: t.Detail, State: t.State, Issued: t.Issued, Created: t.Created}
 	if t.Account == 0 {
 		return out, nil
@@ -193,7 +184,11 @@ func (c *Assign) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if d, err = a.Assignee(ctx, tx, g, c.Account); err != nil {
 			return err
 		}
-		out, err = a.assign(ctx, tx, g, c, d)
+		t, err := a.hands.AssignIn(ctx, tx, tokens.Assignment{Serial: c.Serial, To: d, By: g.Account(), Codes: c.Codes})
+		if err != nil {
+			return err
+		}
+		out, err = a.shownToken(ctx, tx, t)
 		return err
 	})
 	return out, err
@@ -202,7 +197,7 @@ func (c *Assign) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 // ownerOf tells whose a token is.
 func (a *desk) ownerOf(ctx context.Context, serial string) (string, error) {
 	t, err := a.stock.Get(ctx, a.db, serial)
-	if err != nil || t.State != directory.TokenAssigned {
+	if err != nil || t.State != tokens.Assigned {
 		return "", err
 	}
 	d, err := a.people.Get(ctx, a.db, t.Account)
@@ -210,73 +205,6 @@ func (a *desk) ownerOf(ctx context.Context, serial string) (string, error) {
 		return "", err
 	}
 	return "of " + d.Kind + " " + text.Name(d.Name), nil
-}
-
-func (a *desk) assign(ctx context.Context, tx *store.Tx, g signin.Grant, cmd *Assign, to directory.Account) (Token, error) {
-	t, err := a.stock.Get(ctx, tx, cmd.Serial)
-	if err != nil {
-		return Token{}, err
-	}
-	switch t.State {
-	case directory.TokenStock:
-	case directory.TokenReturned:
-		return Token{}, failure.New(failure.Conflict, "That token came back and has shown nothing since: run token.resync with two of its codes first.")
-	default:
-		return Token{}, failure.New(failure.Conflict, "That token is not in stock; it is %s.", t.State)
-	}
-	if err := a.alone(ctx, tx, &t); err != nil {
-		return Token{}, err
-	}
-	if err := a.inHand(&t, cmd.Codes); err != nil {
-		return Token{}, err
-	}
-	handle, err := a.tokens.Handle(t.Kind, t.Seed)
-	if err != nil {
-		return Token{}, err
-	}
-	c, err := a.enrollments.AssignIn(ctx, tx, to, directory.Credential{Kind: t.Kind, Label: "Token " + t.Serial, Handle: handle, Traits: assurance.Held, State: t.Seed, Assigned: g.Account()})
-	if err != nil {
-		return Token{}, err
-	}
-	t.State, t.Account, t.Credential, t.Seed = directory.TokenAssigned, to.ID, c.ID, nil
-	if err := a.stock.Update(ctx, tx, t); err != nil {
-		return Token{}, err
-	}
-	return a.shownToken(ctx, tx, t)
-}
-
-// alone refuses a token whose secret is there under another serial number. One that
-// came before that was known is known by its secret from now on.
-func (a *desk) alone(ctx context.Context, tx *store.Tx, t *directory.Token) error {
-	secret, err := a.tokens.Secret(t.Kind, t.Seed)
-	if err != nil {
-		return err
-	}
-	a.stock.Liken(t, secret)
-	twin, err := a.stock.Twin(ctx, tx, secret, t.Serial)
-	if err == nil && twin != "" {
-		err = &failure.Error{Class: failure.Refused, Reason: "same-secret", Public: fmt.Sprintf("That token has the secret of token %q, and each would answer for the other. Revoke both, and ask whoever delivered them.", twin)}
-	}
-	return err
-}
-
-// inHand puts a counter past two codes that the device shows now. Who had it in a drawer
-// may have pressed it and noted codes, which stay good on a counter until a later one is used.
-func (a *desk) inHand(t *directory.Token, codes string) error {
-	if !a.tokens.Shown(t.Kind) {
-		return nil
-	}
-	if codes == "" {
-		return failure.At("codes", failure.New(failure.Invalid, "Press the token twice and say the two codes: whoever had it before may have noted some, which end with these."))
-	}
-	r, err := a.tokens.Resync(t.Kind, t.Seed, codes, a.now())
-	if err == nil && !r.OK {
-		err = wrongPair
-	}
-	if err == nil {
-		t.Seed = r.Next
-	}
-	return err
 }
 
 // Revoke ends a token for good and erases its seed.
@@ -299,13 +227,7 @@ func (c *Revoke) Sound(ctx context.Context, a *desk) error {
 }
 
 func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
-	return a.moveToken(ctx, g, c.Serial, "token.revoked", c.Reason, func(t *directory.Token) error {
-		if t.State == directory.TokenRevoked {
-			return failure.New(failure.Conflict, "That token is revoked already.")
-		}
-		t.State, t.Seed = directory.TokenRevoked, nil
-		return nil
-	})
+	return a.move(ctx, g, movement{c.Serial, "token.revoked", c.Reason, tokens.Revoked})
 }
 
 // Lost switches off a token that its owner cannot find.
@@ -326,13 +248,7 @@ func (c *Lost) Sound(ctx context.Context, a *desk) error {
 }
 
 func (c *Lost) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
-	return a.moveToken(ctx, g, c.Serial, "token.lost", c.Reason, func(t *directory.Token) error {
-		if t.State == directory.TokenRevoked || t.State == directory.TokenLost {
-			return failure.New(failure.Conflict, "That token is %s already.", t.State)
-		}
-		t.State = directory.TokenLost
-		return nil
-	})
+	return a.move(ctx, g, movement{c.Serial, "token.lost", c.Reason, tokens.Lost})
 }
 
 // Return takes a token back from its owner. It cannot be assigned before two
@@ -356,88 +272,32 @@ func (c *Return) Sound(ctx context.Context, a *desk) error {
 }
 
 func (c *Return) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
-	return a.moveToken(ctx, g, c.Serial, "token.returned", c.Reason, func(t *directory.Token) error {
-		if t.State != directory.TokenAssigned && t.State != directory.TokenLost {
-			return failure.New(failure.Conflict, "That token is not with anybody; it is %s.", t.State)
-		}
-		if len(t.Seed) == 0 {
-			return secretGone
-		}
-		t.State = directory.TokenReturned
-		return nil
-	})
+	return a.move(ctx, g, movement{c.Serial, "token.returned", c.Reason, tokens.Returned})
 }
 
-// secretGone is of a token whose owner was removed, and of one whose authenticator somebody
-// took out of the database, or altered.
-var secretGone = failure.New(failure.Conflict, "The secret of that token was kept only in its owner's authenticator, which is not there any more; the token can only be revoked.")
+// movement is a token that goes elsewhere, the entry that says so, and why.
+type movement struct{ serial, event, reason, state string }
 
-// moveToken ends what a token lets its owner do and puts it elsewhere. The edit
-// gets the token with the seed as it stands now, counter and all, so that no code
-// that was accepted is accepted again from the next owner.
-func (a *desk) moveToken(ctx context.Context, g signin.Grant, serial, event, reason string, edit func(*directory.Token) error) (any, error) {
+// move ends what a token lets its owner do and puts it elsewhere.
+func (a *desk) move(ctx context.Context, g signin.Grant, m movement) (any, error) {
 	var out Token
 	var about directory.Account
-	err := a.Change(ctx, g, event, map[string]string{"serial": serial, "reason": reason}, &about, func(tx *store.Tx) error {
-		t, err := a.stock.Get(ctx, tx, serial)
-		if err != nil {
-			return err
-		}
-		if about, err = a.takeBack(ctx, tx, g, &t); err != nil {
+	err := a.Change(ctx, g, m.event, map[string]string{"serial": m.serial, "reason": m.reason}, &about, func(tx *store.Tx) error {
+		var t tokens.Token
+		var err error
+		if t, about, err = a.hands.TakeBackIn(ctx, tx, m.serial, g.Account()); err != nil {
 			return err
 		}
 		if err := a.PersonMust(ctx, tx, g.Account(), about.Privileged); err != nil {
 			return err
 		}
-		if err := edit(&t); err != nil {
-			return err
-		}
-		if err := a.stock.Update(ctx, tx, t); err != nil {
+		if t, err = a.hands.PutIn(ctx, tx, t, m.state); err != nil {
 			return err
 		}
 		out, err = a.shownToken(ctx, tx, t)
 		return err
 	})
 	return out, err
-}
-
-// takeBack revokes the credential that a token is, tells its owner, and puts the
-// seed back into the token. An owner who was removed is the zero Account.
-func (a *desk) takeBack(ctx context.Context, tx *store.Tx, g signin.Grant, t *directory.Token) (directory.Account, error) {
-	if t.State != directory.TokenAssigned {
-		return directory.Account{}, nil
-	}
-	owner, err := a.people.Get(ctx, tx, t.Account)
-	if failure.ClassOf(err) == failure.NotFound {
-		return directory.Account{}, nil
-	}
-	if err != nil {
-		return directory.Account{}, err
-	}
-	c, err := a.credentials.Get(ctx, tx, t.Account, t.Credential)
-	if err != nil {
-		return owner, err
-	}
-	if c.Lost() { // there is no PIN to take away and no secret to keep; nor must a row that is put back show anything
-		t.Seed = nil
-		return owner, a.endings.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(g.Account()))
-	}
-	// Its next owner does not get the PIN of this one.
-	bare, err := a.pins.Clear(c.Kind, c.State)
-	if err != nil {
-		return owner, err
-	}
-	t.Seed = bare.State
-	if c.Status == directory.CredentialRevoked {
-		return owner, nil
-	}
-	if err := a.engine.SpareAdministration(ctx, tx, signin.Without(owner.ID, c.ID, signin.Everything)); err != nil {
-		return owner, err
-	}
-	if err := a.endings.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(g.Account())); err != nil {
-		return owner, err
-	}
-	return owner, a.notices.Tell(ctx, tx, owner, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", c.Label, owner.Name))
 }
 
 // Resync puts a token right by two of its codes in a row. One that came back
@@ -466,62 +326,15 @@ func (c *Resync) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	var out Token
 	var about directory.Account
 	err := a.Change(ctx, g, "token.resynchronised", map[string]string{"serial": c.Serial}, &about, func(tx *store.Tx) error {
-		t, err := a.stock.Get(ctx, tx, c.Serial)
-		if err != nil {
-			return err
-		}
-		switch t.State {
-		case directory.TokenAssigned:
-			about, err = a.resyncAssigned(ctx, tx, t, c)
-		case directory.TokenStock, directory.TokenReturned:
-			err = a.resyncStock(ctx, tx, &t, c)
-		default:
-			err = failure.New(failure.Conflict, "That token is %s.", t.State)
-		}
-		if err != nil {
+		var t tokens.Token
+		var err error
+		if t, about, err = a.hands.ResyncIn(ctx, tx, c.Serial, c.Codes, c.Received); err != nil {
 			return err
 		}
 		out, err = a.shownToken(ctx, tx, t)
 		return err
 	})
 	return out, err
-}
-
-var wrongPair = &failure.Error{Class: failure.Refused, Reason: "wrong-codes", Public: "Those are not two codes (of a challenge token: a number and its answer, twice) that this token shows one after the other now and that were not used before."}
-
-func (a *desk) resyncStock(ctx context.Context, tx *store.Tx, t *directory.Token, c *Resync) error {
-	r, err := a.tokens.Resync(t.Kind, t.Seed, c.Codes, c.Received)
-	if err == nil && !r.OK {
-		err = wrongPair
-	}
-	if err != nil {
-		return err
-	}
-	t.State, t.Seed = directory.TokenStock, r.Next
-	return a.stock.Update(ctx, tx, *t)
-}
-
-func (a *desk) resyncAssigned(ctx context.Context, tx *store.Tx, t directory.Token, c *Resync) (directory.Account, error) {
-	owner, credential, err := a.holds(ctx, tx, t)
-	if err != nil {
-		return owner, err
-	}
-	r, err := a.tokens.Resync(t.Kind, credential.State, c.Codes, c.Received)
-	if err == nil && !r.OK {
-		err = wrongPair
-	}
-	if err != nil {
-		return owner, err
-	}
-	fresh, err := a.credentials.Spend(ctx, tx, directory.Once{Credential: credential.ID, Key: r.Once}, a.now())
-	if err == nil && !fresh {
-		err = wrongPair
-	}
-	if err != nil {
-		return owner, err
-	}
-	credential.State = r.Next
-	return owner, a.credentials.Update(ctx, tx, credential)
 }
 
 // named names a token and whose it is.
