@@ -95,7 +95,7 @@ func New(p Parts) Pieces {
 	kinds := kindList(p.Authenticators)
 	notices := &Notices{people: p.Accounts, outbox: p.Outbox, now: p.Now}
 	endings := &Endings{credentials: p.Credentials, now: p.Now}
-	listing := &Listing{db: p.DB, credentials: p.Credentials, kinds: kinds, pins: p.PINs, now: p.Now}
+	listing := &Listing{view: p.DB.View(), credentials: p.Credentials, kinds: kinds, pins: p.PINs, now: p.Now}
 	return Pieces{
 		Listing: listing, Endings: endings, Notices: notices,
 		Enrollments: &Enrollments{db: p.DB, people: p.Accounts, credentials: p.Credentials, strangers: p.Strangers, tries: p.Tries, tickets: p.Tickets, kind: kinds.of, describe: listing.Describe,

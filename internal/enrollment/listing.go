@@ -19,7 +19,7 @@ type Kind struct {
 
 // Listing tells what people have and what they can set up. It changes nothing.
 type Listing struct {
-	db          *store.DB
+	view        store.View
 	credentials *directory.Credentials
 	kinds       kindList
 	pins        PINKinds
@@ -58,7 +58,7 @@ type Authenticator struct {
 // List returns the account's authenticators that are not revoked or used up,
 // oldest first.
 func (l *Listing) List(ctx context.Context, account assurance.AccountID) ([]Authenticator, error) {
-	rows, err := l.credentials.All(ctx, l.db, account)
+	rows, err := l.credentials.All(ctx, l.view, account)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +105,6 @@ func twoFactors(rows []directory.Credential, now time.Time) bool {
 
 // TwoFactors reports whether the account could sign in with two factors.
 func (l *Listing) TwoFactors(ctx context.Context, account assurance.AccountID) (bool, error) {
-	rows, err := l.credentials.All(ctx, l.db, account)
+	rows, err := l.credentials.All(ctx, l.view, account)
 	return twoFactors(rows, l.now()), err
 }

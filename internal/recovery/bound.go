@@ -76,16 +76,16 @@ func (cs *Cases) scan(ctx context.Context, row interface{ Scan(...any) error }) 
 	switch {
 	case !cs.keys.VerifyMAC(keyring.Recovery, c.fields(), mac):
 		wrong = store.Altered
-	case cs.db.View().Older(ctx, rowKind, c.ID, c.version, again):
-		if !cs.db.View().Stands(ctx, rowKind, c.ID, again) {
-			cs.db.View().Doubt(rowKind, c.ID)
+	case cs.view.Older(ctx, rowKind, c.ID, c.version, again):
+		if !cs.view.Stands(ctx, rowKind, c.ID, again) {
+			cs.view.Doubt(rowKind, c.ID)
 			return Case{}, errOvertaken
 		}
 		wrong = store.Older
 	default:
 		return c, nil
 	}
-	cs.db.Report(store.Finding{Table: "recovery", Row: strconv.FormatInt(c.ID, 10), Wrong: wrong})
+	cs.view.Report(store.Finding{Table: "recovery", Row: strconv.FormatInt(c.ID, 10), Wrong: wrong})
 	return Case{}, directory.ErrTampered
 }
 
@@ -101,15 +101,15 @@ func scanCase(row interface{ Scan(...any) error }) (c Case, mac []byte, err erro
 // lost reports whether the newest case of an account is not there as it was left, while
 // something could come of it or just came: what is to be thought of it nobody knows.
 func (cs *Cases) lost(ctx context.Context, from store.Reader, account assurance.AccountID) (bool, error) {
-	last := cs.db.Newest(lastKind, int64(account))
-	if last == 0 || cs.db.Newest(endKind, int64(account)) <= store.Unix(cs.now()) {
+	last := cs.view.Newest(lastKind, int64(account))
+	if last == 0 || cs.view.Newest(endKind, int64(account)) <= store.Unix(cs.now()) {
 		return false, nil
 	}
 	c, err := cs.byNumber(ctx, from, last)
 	if errors.Is(err, store.ErrNotFound) { // what is read may be of before it was opened
-		c, err = cs.byNumber(ctx, cs.db, last)
+		c, err = cs.byNumber(ctx, cs.view, last)
 		if err == nil {
-			cs.db.View().Doubt(rowKind, last)
+			cs.view.Doubt(rowKind, last)
 		}
 	}
 	if errors.Is(err, errOvertaken) {
@@ -146,8 +146,8 @@ func (cs *Cases) Inspect(ctx context.Context) error {
 
 func (cs *Cases) inspectCases(ctx context.Context) error {
 	after := int64(0)
-	return cs.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		rows, err := cs.db.Query(ctx, `select `+caseColumns+` from recovery where id > $1 order by id limit $2`, after, inspectPage)
+	return cs.view.Walk(ctx, func(ctx context.Context) (bool, error) {
+		rows, err := cs.view.Query(ctx, `select `+caseColumns+` from recovery where id > $1 order by id limit $2`, after, inspectPage)
 		if err != nil {
 			return false, err
 		}
@@ -180,19 +180,19 @@ func (l lastOf) Scan(dest ...any) error {
 // inspectMissing asks for every case whose number was ever given.
 func (cs *Cases) inspectMissing(ctx context.Context) error {
 	after := int64(0)
-	return cs.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		last := min(after+inspectPage, numbers.Given(cs.db.View()))
+	return cs.view.Walk(ctx, func(ctx context.Context) (bool, error) {
+		last := min(after+inspectPage, numbers.Given(cs.view))
 		there, err := cs.numbersBetween(ctx, after, last)
 		if err == nil {
-			err = numbers.ReportMissing(ctx, cs.db.View(), after, last, there, again)
+			err = numbers.ReportMissing(ctx, cs.view, after, last, there, again)
 		}
 		after = last
-		return last < numbers.Given(cs.db.View()), err
+		return last < numbers.Given(cs.view), err
 	})
 }
 
 func (cs *Cases) numbersBetween(ctx context.Context, after, last int64) (map[int64]bool, error) {
-	rows, err := cs.db.Query(ctx, `select id from recovery where id > $1 and id <= $2`, after, last)
+	rows, err := cs.view.Query(ctx, `select id from recovery where id > $1 and id <= $2`, after, last)
 	if err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func (c Case) underWay(now time.Time) bool { return c.state != stateStopped && n
 
 // Cases are the rows of cases, each bound to what it was when it was left.
 type Cases struct {
-	db   *store.DB
+	view store.View
 	keys *keyring.Keyring
 	now  func() time.Time
 }
@@ -120,7 +120,7 @@ func (c Case) entry(en audit.Entry, account directory.Account) audit.Entry {
 
 // UnderWay returns an account's newest case to which it can be objected.
 func (cs *Cases) UnderWay(ctx context.Context, account assurance.AccountID) (Case, bool, error) {
-	return cs.underWay(ctx, cs.db, account)
+	return cs.underWay(ctx, cs.view, account)
 }
 
 func (cs *Cases) underWay(ctx context.Context, from store.Reader, account assurance.AccountID) (Case, bool, error) {
@@ -169,7 +169,7 @@ func (cs *Cases) believed(ctx context.Context, rows *store.Rows) ([]Case, error)
 // Count returns how many cases are under way, and how many of them want a second
 // person.
 func (cs *Cases) Count(ctx context.Context) (under, unsure int64, err error) {
-	err = cs.db.QueryRow(ctx, `select count(*), coalesce(sum(case when second = 1 and confirmer = 0 then 1 else 0 end), 0)
+	err = cs.view.QueryRow(ctx, `select count(*), coalesce(sum(case when second = 1 and confirmer = 0 then 1 else 0 end), 0)
 		from recovery where state = 'open' and taken = 0 and ends > $1`, store.Unix(cs.now())).Scan(&under, &unsure)
 	return under, unsure, err
 }
@@ -179,5 +179,5 @@ const mostListed = 100
 
 // List returns the newest cases, newest first, of one account or of all.
 func (cs *Cases) List(ctx context.Context, account assurance.AccountID) ([]Case, error) {
-	return cs.cases(ctx, cs.db, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed)
+	return cs.cases(ctx, cs.view, `select `+caseColumns+` from recovery where account = $1 or $1 = 0 order by id desc limit $2`, int64(account), mostListed)
 }

@@ -686,7 +686,7 @@ func TestLists(t *testing.T) {
 	if _, err := New(Parts{Wait: -1}); failure.ClassOf(err) != failure.Invalid {
 		t.Error(err)
 	}
-	if _, err := New(Parts{Wait: WaitCeiling}); err != nil {
+	if _, err := New(Parts{DB: r.db, Wait: WaitCeiling}); err != nil {
 		t.Error(err)
 	}
 }

@@ -99,7 +99,7 @@ func New(p Parts) (Pieces, error) {
 		return Pieces{}, failure.New(failure.Invalid, "recovery.wait must be from 0 to %s.", WaitCeiling)
 	}
 	told := &messenger{people: p.Accounts, groups: p.Groups, outbox: p.Outbox}
-	cases := &Cases{db: p.DB, keys: p.Keys, now: p.Now}
+	cases := &Cases{view: p.DB.View(), keys: p.Keys, now: p.Now}
 	requests := &Requests{db: p.DB, keys: p.Keys, people: p.Accounts, cases: cases, now: p.Now}
 	owners := &Owners{people: p.Accounts, credentials: p.Credentials, mailing: p.Mails}
 	stops := &Stops{db: p.DB, people: p.Accounts, credentials: p.Credentials, cases: cases, endings: p.Endings, tickets: p.Tickets, messenger: told, endSessions: p.EndSessions, now: p.Now}

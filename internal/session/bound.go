@@ -23,7 +23,7 @@ var altered = &failure.Error{Class: failure.Refused, Reason: gone.Reason, Public
 
 // rows are the table as this server knows it.
 type rows struct {
-	db     *store.DB
+	view   store.View
 	keys   *keyring.Keyring
 	limits Limits
 	now    func() time.Time
@@ -82,7 +82,7 @@ func (rs *rows) open(r *row) bool {
 }
 
 func (rs *rows) report(number string, account assurance.AccountID, wrong string) {
-	rs.db.Report(store.Finding{Table: table, Row: clip(number, 40), Wrong: wrong, Account: int64(account)})
+	rs.view.Report(store.Finding{Table: table, Row: clip(number, 40), Wrong: wrong, Account: int64(account)})
 }
 
 // sealName is what the row is called as it is sealed now. A session that is raised keeps
@@ -99,13 +99,13 @@ func numbered(number string) bool {
 
 // epoch is the moment before which an account's sessions are over, in microseconds.
 func (rs *rows) epoch(account assurance.AccountID) int64 {
-	return max(rs.db.Newest(table, everybody), rs.db.Newest(table, int64(account)))
+	return max(rs.view.Newest(table, everybody), rs.view.Newest(table, int64(account)))
 }
 
 // over reports whether it is known outside the database that a session is over. One that
 // hangs from another goes by that one's epoch.
 func (rs *rows) over(r *row) bool {
-	return rs.db.Over(table, r.Number) || rs.db.Over(table, sealName(r.sealed)) || rs.outlived(r)
+	return rs.view.Over(table, r.Number) || rs.view.Over(table, sealName(r.sealed)) || rs.outlived(r)
 }
 
 func (rs *rows) outlived(r *row) bool { return r.Parent == "" && r.Since < rs.epoch(r.Account) }
@@ -118,11 +118,11 @@ const overlap = time.Minute
 // returned reports a session that is over and whose row says that it stands. It is read
 // once more: it may have been ended since.
 func (rs *rows) returned(ctx context.Context, r *row) error {
-	if !rs.db.Over(table, r.Number) && !rs.db.Over(table, sealName(r.sealed)) && rs.epoch(r.Account)-r.Since < overlap.Microseconds() {
+	if !rs.view.Over(table, r.Number) && !rs.view.Over(table, sealName(r.sealed)) && rs.epoch(r.Account)-r.Since < overlap.Microseconds() {
 		return nil
 	}
 	var ended int64
-	err := rs.db.QueryRow(ctx, `select ended from session where id = $1 and mac = $2`, r.id, r.mac).Scan(&ended)
+	err := rs.view.QueryRow(ctx, `select ended from session where id = $1 and mac = $2`, r.id, r.mac).Scan(&ended)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

@@ -82,7 +82,7 @@ type Sessions struct {
 
 // New makes Sessions.
 func New(p Parts) *Sessions {
-	r := &rows{db: p.DB, keys: p.Keys, limits: p.Limits, now: p.Now}
+	r := &rows{view: p.DB.View(), keys: p.Keys, limits: p.Limits, now: p.Now}
 	return &Sessions{db: p.DB, rows: r, endings: &Endings{db: p.DB, rows: r, now: p.Now}, now: p.Now}
 }
 
@@ -326,7 +326,7 @@ func (s *Sessions) Standing(ctx context.Context, secret string) (signin.Held, er
 }
 
 func (rs *rows) byNumber(ctx context.Context, number string) (*row, error) {
-	r, err := rs.scan(rs.db.QueryRow(ctx, `select `+columns+` from session where number = $1`, number))
+	r, err := rs.scan(rs.view.QueryRow(ctx, `select `+columns+` from session where number = $1`, number))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, gone
 	}
