@@ -69,7 +69,8 @@ func Desks(p Parts) []admin.Desk {
 	return []admin.Desk{
 		admin.At(&makeDesk{b, m, s, p.Groups}),
 		admin.At(&readDesk{s, p.DB, p.Engine, p.Listing, p.Sessions}),
-		admin.At(&stateDesk{b, m, s, p.DB, p.Engine, underWay{p.Endings, p.Stops, p.Passes}}),
+		admin.At(&openDesk{b, m, s, p.Engine}),
+		admin.At(&stateDesk{b, m, s, p.DB, underWay{p.Endings, p.Stops, p.Passes}}),
 		admin.At(&removeDesk{b, m, p.Accounts, p.Endings, p.Forget}),
 	}
 }

@@ -4,10 +4,19 @@ import (
 	"context"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/guard"
 	"countersign/internal/directory"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
+
+// openDesk is where what wrong answers closed is opened again.
+type openDesk struct {
+	admin.Book
+	guard.Guard
+	shown
+	engine *signin.Engine
+}
 
 // Open forgets what was guessed wrong at an account's authenticators, so that
 // those that too many wrong answers had closed are open again.
@@ -23,7 +32,7 @@ func (c *Open) Object() string {
 	return admin.WithReason(c.Of(c.Name)+", wrong answers forgotten", c.Reason)
 }
 
-func (c *Open) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, error) {
+func (c *Open) Do(ctx context.Context, a *openDesk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Account
 	err := a.Change(ctx, g, "account.opened", map[string]string{"reason": c.Reason}, &d, func(tx *store.Tx) error {

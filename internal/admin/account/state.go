@@ -16,14 +16,13 @@ import (
 	"countersign/internal/store"
 )
 
-// stateDesk is where an account is switched off and on, and opened again.
+// stateDesk is where an account is switched off and on.
 type stateDesk struct {
 	admin.Book
 	guard.Guard
 	shown
-	db     store.Reader
-	engine *signin.Engine
-	under  underWay
+	db    store.Reader
+	under underWay
 }
 
 // underWay is what ends of an account that is switched off.
@@ -136,7 +135,7 @@ func (a *stateDesk) setState(ctx context.Context, g signin.Grant, name, event, r
 			return err
 		}
 		if d.State != directory.Active {
-			if err := a.engine.SpareAdministration(ctx, tx, signin.Suspended(d.ID)); err != nil {
+			if err := a.SpareLoss(ctx, tx, signin.Suspended(d.ID)); err != nil {
 				return err
 			}
 		}

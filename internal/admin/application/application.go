@@ -49,19 +49,37 @@ type Parts struct {
 	PublicURL    *url.URL
 }
 
-// Desk is where the commands are done.
-func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), p.DB, p.Groups, p.Engine, p.Applications, p.Protocols, p.PublicURL})
+// Desks are where the commands are done.
+func Desks(p Parts) []admin.Desk {
+	b := admin.NewBook(p.DB)
+	return []admin.Desk{
+		admin.At(&readDesk{p.Applications, p.Protocols}),
+		admin.At(&setDesk{b, p.DB, p.Groups, p.Applications, p.Protocols, p.PublicURL}),
+		admin.At(&removeDesk{b, p.Applications, p.Engine}),
+	}
 }
 
-type desk struct {
+// readDesk is where applications are looked at.
+type readDesk struct {
+	applications *application.Catalogue
+	protocols    protocol.List
+}
+
+// setDesk is where an application is added or changed.
+type setDesk struct {
 	admin.Book
 	db           store.Reader
 	groups       *directory.Groups
-	engine       *signin.Engine
 	applications *application.Catalogue
 	protocols    protocol.List
 	publicURL    *url.URL
+}
+
+// removeDesk is where an application is removed that the policy does not mention.
+type removeDesk struct {
+	admin.Book
+	applications *application.Catalogue
+	engine       *signin.Engine
 }
 
 // List lists applications, without their settings.
@@ -70,7 +88,7 @@ type List struct{}
 func (c *List) Action() string { return "application.list" }
 func (c *List) Object() string { return "" }
 
-func (c *List) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
+func (c *List) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error) {
 	all, err := a.applications.All(ctx)
 	for i := range all {
 		all[i].Settings = nil
@@ -87,7 +105,7 @@ type Show struct {
 func (c *Show) Action() string { return "application.show" }
 func (c *Show) Object() string { return "" }
 
-func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
+func (c *Show) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error) {
 	app, err := a.applications.Get(ctx, c.Name)
 	if err != nil {
 		return nil, err
@@ -96,7 +114,7 @@ func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	return app, err
 }
 
-func (a *desk) hide(raw json.RawMessage) (json.RawMessage, error) {
+func (a *readDesk) hide(raw json.RawMessage) (json.RawMessage, error) {
 	var v any
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return nil, err
@@ -104,7 +122,7 @@ func (a *desk) hide(raw json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(a.hidden(v))
 }
 
-func (a *desk) hidden(v any) any {
+func (a *readDesk) hidden(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, inner := range v {
@@ -161,7 +179,7 @@ func (c *Set) Object() string {
 
 // application is what is to be saved. Settings may say of a secret that it is
 // hidden: then the one of the stored application stays.
-func (c *Set) application(ctx context.Context, a *desk) (Application, error) {
+func (c *Set) application(ctx context.Context, a *setDesk) (Application, error) {
 	app := Application{Name: c.Name, Title: c.Title, Kind: c.Kind, Tier: c.Tier, Protocol: c.Protocol, Vouches: c.Vouches, Settings: c.Settings}
 	if app.Tier == "" {
 		app.Tier = application.Standard
@@ -181,7 +199,7 @@ func (c *Set) application(ctx context.Context, a *desk) (Application, error) {
 }
 
 // beside says what of an application does not go with the others and the groups.
-func (a *desk) beside(ctx context.Context, r store.Reader, app Application) error {
+func (a *setDesk) beside(ctx context.Context, r store.Reader, app Application) error {
 	all, err := a.applications.AllIn(ctx, r)
 	if err != nil {
 		return err
@@ -198,7 +216,7 @@ func (a *desk) beside(ctx context.Context, r store.Reader, app Application) erro
 }
 
 // builtOn refuses to replace another version than the one that was looked at.
-func (c *Set) builtOn(ctx context.Context, a *desk, r store.Reader) error {
+func (c *Set) builtOn(ctx context.Context, a *setDesk, r store.Reader) error {
 	now, err := a.applications.VersionIn(ctx, r, c.Name)
 	switch {
 	case err != nil || now == c.Base:
@@ -213,7 +231,7 @@ func (c *Set) builtOn(ctx context.Context, a *desk, r store.Reader) error {
 
 // clashes refuses what would take or shut what another application has. A part of it
 // can be taken by whoever says so, and what stands already stays.
-func (c *Set) clashes(ctx context.Context, a *desk, r store.Reader, app Application) error {
+func (c *Set) clashes(ctx context.Context, a *setDesk, r store.Reader, app Application) error {
 	all, err := a.applications.AllIn(ctx, r)
 	if err != nil {
 		return err
@@ -248,7 +266,7 @@ func (c *Set) clashes(ctx context.Context, a *desk, r store.Reader, app Applicat
 }
 
 // Sound says what keeps an application from being saved.
-func (c *Set) Sound(ctx context.Context, a *desk) error {
+func (c *Set) Sound(ctx context.Context, a *setDesk) error {
 	if c.Name == signin.Self {
 		return failure.At("name", failure.New(failure.Invalid, "That name is Countersign's own."))
 	}
@@ -268,7 +286,7 @@ func (c *Set) Sound(ctx context.Context, a *desk) error {
 	return c.builtOn(ctx, a, a.db)
 }
 
-func (c *Set) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+func (c *Set) Do(ctx context.Context, a *setDesk, g signin.Grant) (any, error) {
 	if c.Name == signin.Self {
 		return nil, failure.New(failure.Invalid, "That name is Countersign's own.")
 	}
@@ -304,7 +322,7 @@ type Remove struct {
 func (c *Remove) Action() string { return "application.remove" }
 func (c *Remove) Object() string { return "application " + text.Name(c.Name) }
 
-func (c *Remove) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+func (c *Remove) Do(ctx context.Context, a *removeDesk, g signin.Grant) (any, error) {
 	err := a.Change(ctx, g, "application.removed", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
 		p, err := a.engine.PolicyIn(ctx, tx)
 		if err != nil {

@@ -40,7 +40,7 @@ type Parts struct {
 
 // Desk is where the commands are done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine), p.DB, p.Accounts, p.Credentials, p.Engine, p.Listing, p.Endings, p.Notices})
+	return admin.At(&desk{admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine), p.DB, p.Accounts, p.Credentials, p.Listing, p.Endings, p.Notices})
 }
 
 type desk struct {
@@ -49,7 +49,6 @@ type desk struct {
 	db          store.Reader
 	people      *directory.Accounts
 	credentials *directory.Credentials
-	engine      *signin.Engine
 	listing     *enrollment.Listing
 	endings     *enrollment.Endings
 	notices     *enrollment.Notices
@@ -99,7 +98,7 @@ func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}
-		if err := a.engine.SpareAdministration(ctx, tx, c.loss(d.ID)); err != nil {
+		if err := a.SpareLoss(ctx, tx, c.loss(d.ID)); err != nil {
 			return err
 		}
 		if err := a.endings.RevokeIn(ctx, tx, &credential, directory.ByAdministrator, int64(g.Account())); err != nil {

@@ -48,20 +48,40 @@ type Parts struct {
 	Protocols    protocol.List
 }
 
-// Desk is where the commands are done.
-func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine), p.DB, p.Accounts, p.Groups, p.Engine, p.Applications, p.Protocols})
+// Desks are where the commands are done.
+func Desks(p Parts) []admin.Desk {
+	b, m := admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine)
+	return []admin.Desk{
+		admin.At(&desk{b, p.DB, p.Groups}),
+		admin.At(&removeDesk{b, m, p.Groups, p.Engine, p.Applications, p.Protocols}),
+		admin.At(&memberDesk{b, m, p.DB, p.Accounts, p.Groups}),
+	}
 }
 
+// desk is where groups are looked at and made.
 type desk struct {
 	admin.Book
+	db     store.Reader
+	groups *directory.Groups
+}
+
+// removeDesk is where a group is removed that nothing names.
+type removeDesk struct {
+	admin.Book
 	guard.Guard
-	db           store.Reader
-	people       *directory.Accounts
 	groups       *directory.Groups
 	engine       *signin.Engine
 	applications *application.Catalogue
 	protocols    protocol.List
+}
+
+// memberDesk is where accounts enter and leave groups.
+type memberDesk struct {
+	admin.Book
+	guard.Guard
+	db     store.Reader
+	people *directory.Accounts
+	groups *directory.Groups
 }
 
 // Group is a group as administrators see it.
@@ -144,7 +164,7 @@ type Remove struct {
 func (c *Remove) Action() string { return "group.remove" }
 func (c *Remove) Object() string { return "group " + text.Name(c.Name) }
 
-func (c *Remove) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+func (c *Remove) Do(ctx context.Context, a *removeDesk, g signin.Grant) (any, error) {
 	var gone directory.Group
 	err := a.Change(ctx, g, "group.removed", map[string]string{"group": c.Name}, nil, func(tx *store.Tx) error {
 		p, err := a.engine.PolicyIn(ctx, tx)
@@ -173,7 +193,7 @@ func (c *Remove) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 
 // unnamed refuses when an application's settings name a group: without the group,
 // what they say of its people would go on to say something else.
-func (a *desk) unnamed(ctx context.Context, tx *store.Tx, group string) error {
+func (a *removeDesk) unnamed(ctx context.Context, tx *store.Tx, group string) error {
 	all, err := a.applications.AllIn(ctx, tx)
 	if err != nil {
 		return err
@@ -206,7 +226,7 @@ func (c *MemberAdd) Object() string {
 }
 
 // Sound says that the policy would deny them what they alone can do.
-func (c *MemberAdd) Sound(ctx context.Context, a *desk) error {
+func (c *MemberAdd) Sound(ctx context.Context, a *memberDesk) error {
 	return a.Spare(ctx, a.db, c.Account, c.loss)
 }
 
@@ -214,7 +234,7 @@ func (c *MemberAdd) loss(id assurance.AccountID) signin.Loss {
 	return signin.Regrouped(id, "", c.Group)
 }
 
-func (c *MemberAdd) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+func (c *MemberAdd) Do(ctx context.Context, a *memberDesk, g signin.Grant) (any, error) {
 	return a.member(ctx, g, "group.member-added", c.Group, c.Account, c.loss, a.groups.AddMember)
 }
 
@@ -232,7 +252,7 @@ func (c *MemberRemove) Object() string {
 }
 
 // Sound says that they would be missed.
-func (c *MemberRemove) Sound(ctx context.Context, a *desk) error {
+func (c *MemberRemove) Sound(ctx context.Context, a *memberDesk) error {
 	return a.Spare(ctx, a.db, c.Account, c.loss)
 }
 
@@ -240,11 +260,11 @@ func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss {
 	return signin.Regrouped(id, c.Group, "")
 }
 
-func (c *MemberRemove) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+func (c *MemberRemove) Do(ctx context.Context, a *memberDesk, g signin.Grant) (any, error) {
 	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, c.loss, a.groups.RemoveMember)
 }
 
-func (a *desk) member(ctx context.Context, g signin.Grant, event, group, account string, loss func(assurance.AccountID) signin.Loss, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
+func (a *memberDesk) member(ctx context.Context, g signin.Grant, event, group, account string, loss func(assurance.AccountID) signin.Loss, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
 	var d directory.Account
 	err := a.Change(ctx, g, event, map[string]string{"group": group}, &d, func(tx *store.Tx) error {
 		team, err := a.groups.Find(ctx, tx, group)
@@ -257,7 +277,7 @@ func (a *desk) member(ctx context.Context, g signin.Grant, event, group, account
 		if err := a.PersonMust(ctx, tx, g.Account(), team.Privileged || d.Privileged); err != nil {
 			return err
 		}
-		if err := a.engine.SpareAdministration(ctx, tx, loss(d.ID)); err != nil {
+		if err := a.SpareLoss(ctx, tx, loss(d.ID)); err != nil {
 			return err
 		}
 		return edit(ctx, tx, team, d)

@@ -116,13 +116,14 @@ func things(p Parts) []admin.Desk {
 	if p.Engine != nil { // there is none where only the list is of use
 		pushes, approvals = p.Engine.Pushes, p.Engine.Approvals
 	}
-	return []admin.Desk{
-		group.Desk(group.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}),
-		application.Desk(application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL}),
-		offline.Desk(offline.Parts{DB: p.DB, Offline: p.Offline}),
-		prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: approvals, Now: p.Now}),
-		quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: pushes, Notices: p.Enrolled.Notices}),
-	}
+	return slices.Concat(
+		group.Desks(group.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}),
+		application.Desks(application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL}),
+		[]admin.Desk{
+			offline.Desk(offline.Parts{DB: p.DB, Offline: p.Offline}),
+			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: approvals, Now: p.Now}),
+			quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: pushes, Notices: p.Enrolled.Notices}),
+		})
 }
 
 // rules are the desks about the policy, what it comes to, and the log.
