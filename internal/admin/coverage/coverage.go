@@ -59,18 +59,23 @@ type Parts struct {
 // Desks are where the commands are done.
 func Desks(p Parts) []admin.Desk {
 	return []admin.Desk{
-		admin.At(&showDesk{p.DB, p.Kept, p.Rules, p.Survey, p.Administrators, p.Mails, p.Reading, p.Loosened, p.PublicURL, p.Dormant, p.Now}),
+		admin.At(&showDesk{here{p.Mails, p.Reading, p.Loosened, p.PublicURL, p.Dormant, p.Now}, p.DB, p.Kept, p.Rules, p.Survey, p.Administrators}),
 		admin.At(&keepDesk{admin.NewBook(p.DB), p.Kept, p.Now}),
 	}
 }
 
 // showDesk is where coverage is computed.
 type showDesk struct {
-	db        store.Reader
-	kept      *Kept
-	rules     *signin.Rules
-	survey    *survey.Survey
-	whoCan    *administrators.Administrators
+	here
+	db     store.Reader
+	kept   *Kept
+	rules  *signin.Rules
+	survey *survey.Survey
+	whoCan *administrators.Administrators
+}
+
+// here is what is so of this installation, whoever asks.
+type here struct {
 	mails     func() bool
 	reading   []string
 	loosened  func() []attack.Exception
