@@ -65,6 +65,10 @@ var traitWords = [traitCount]string{
 // Has reports whether t contains every bit of want.
 func (t Trait) Has(want Trait) bool { return t&want == want }
 
+// OnlyKnown reports whether it is known and held by nothing: a password, and no PIN in
+// front of a code.
+func (t Trait) OnlyKnown() bool { return t.Has(Known) && !t.Has(Held) }
+
 // String returns the words of the set, joined by "+"; "none" for the empty set.
 func (t Trait) String() string {
 	if t == 0 {

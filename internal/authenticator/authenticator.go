@@ -32,6 +32,11 @@ type Description struct {
 	AMR string
 	// Single says that an account has one: a new one replaces it.
 	Single bool
+	// Issued says that people have one only when their organisation gave it to them: a
+	// card. Nobody begins with it alone.
+	Issued bool
+	// Carrier is by what its codes are sent; empty where none are.
+	Carrier Carrier
 	// Traits are all that it could show at its best. A Result shows a subset.
 	Traits assurance.Trait
 	// Media: the prompt can be played by any medium that has one of these bits.
@@ -45,6 +50,15 @@ type Description struct {
 	// First may be the first thing asked of a person whose name alone is known.
 	First bool
 }
+
+// Carrier is by what a code is sent, in HTML's word for the field that takes its address.
+type Carrier string
+
+// The carriers.
+const (
+	Telephone Carrier = "tel"
+	Mail      Carrier = "email"
+)
 
 // Mark names a picture that the pages have.
 type Mark string

@@ -349,7 +349,7 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 	if enrolled.Detail != "" {
 		en.Detail["detail"] = enrolled.Detail
 	}
-	if c.Kind == "password" && !account.Risk.IsZero() {
+	if e.kind(c.Kind).Describe().Traits.OnlyKnown() && !account.Risk.IsZero() {
 		en.Detail["risk"] = "ended"
 		if err := e.calm(ctx, tx, account.ID); err != nil {
 			return c, err

@@ -10,11 +10,15 @@ import (
 	"countersign/internal/store"
 )
 
-// Kind is something that a person can enroll by themselves. A restricted one has
-// known weaknesses (SP 800-63B-4 section 3.2.9).
+// Kind is something that a person can enroll by themselves.
 type Kind struct {
 	Kind, Title string
-	Restricted  bool
+	// Restricted ones have known weaknesses (SP 800-63B-4 section 3.2.9), Resistant ones
+	// cannot be phished.
+	Restricted, Resistant bool
+	// Known says that it is only known, Issued that an organisation has to give it to
+	// people first.
+	Known, Issued bool
 }
 
 // Listing tells what people have and what they can set up. It changes nothing.
@@ -32,10 +36,21 @@ func (l *Listing) Kinds() []Kind {
 	for _, a := range l.kinds {
 		if _, ok := a.(authenticator.Enroller); ok {
 			d := a.Describe()
-			out = append(out, Kind{d.Kind, d.Title, d.Traits.Has(assurance.Restricted)})
+			out = append(out, Kind{Kind: d.Kind, Title: d.Title, Restricted: d.Traits.Has(assurance.Restricted), Resistant: d.Traits.Has(assurance.PhishingResistant), Known: d.Traits.OnlyKnown(), Issued: d.Issued})
 		}
 	}
 	return out
+}
+
+// Assigned is the kind that an administrator assigns by what is public of it; empty where
+// there is none.
+func (l *Listing) Assigned() string {
+	for _, a := range l.kinds {
+		if _, ok := a.(authenticator.Assigner); ok {
+			return a.Describe().Kind
+		}
+	}
+	return ""
 }
 
 // Authenticator is one enrolled authenticator, for its owner and for

@@ -146,7 +146,7 @@ func (i *Incidents) disablePassword(ctx context.Context, tx *store.Tx, account a
 		return false, err
 	}
 	for _, c := range rows {
-		if c.Traits.Has(assurance.Known) && !c.Traits.Has(assurance.Held) && c.Status == directory.CredentialActive {
+		if c.Traits.OnlyKnown() && c.Status == directory.CredentialActive {
 			err := i.spare(ctx, tx, signin.Without(account, c.ID, signin.Everything))
 			if failure.ClassOf(err) == failure.Refused {
 				return false, nil // whoever administers alone changes it by themselves; nobody else could help them

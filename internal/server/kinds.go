@@ -3,6 +3,7 @@ package server
 import (
 	"net/url"
 
+	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
@@ -123,13 +124,17 @@ func (l KindList) Tokens() tokenKinds {
 	return out
 }
 
-// words are what pages say of each kind, and of the password that an application
+// words are what pages say and know of each kind, and of the password that an application
 // vouched for, which the engine writes down by a word of its own.
 func (l KindList) words() map[string]look.Kind {
 	out := map[string]look.Kind{"vouched-password": {Noun: "password", Mark: string(authenticator.MarkDots)}}
 	for _, k := range l {
 		d := k.Describe()
-		out[d.Kind] = look.Kind{Noun: d.Noun, Mark: string(d.Mark)}
+		_, approves := k.Authenticator.(authenticator.Approver)
+		_, bound := k.Authenticator.(authenticator.Binder)
+		token, is := k.Authenticator.(authenticator.Token)
+		out[d.Kind] = look.Kind{Noun: d.Noun, Mark: string(d.Mark), Known: d.Traits.OnlyKnown(), Vouched: d.Traits.Has(assurance.Vouched),
+			Approves: approves, Bound: bound, Carrier: string(d.Carrier), Noted: is && token.Shown()}
 	}
 	return out
 }

@@ -21,8 +21,8 @@ func (m *matter) firstQuestions() decision {
 			d.kinds = append(d.kinds, k.Kind)
 		}
 	}
-	if !m.browser() && slices.Contains(d.kinds, "password") {
-		d.kinds = []string{"password"} // a typed line asks for one thing
+	if known := slices.IndexFunc(m.kinds, func(k kind) bool { return k.Traits.OnlyKnown() && slices.Contains(d.kinds, k.Kind) }); known >= 0 && !m.browser() {
+		d.kinds = []string{m.kinds[known].Kind} // a typed line asks for one thing
 	}
 	if len(d.kinds) > 0 && m.Medium&(prompt.Line|prompt.Browser) != 0 {
 		d.state = Ask

@@ -26,9 +26,6 @@ import (
 	"countersign/internal/text"
 )
 
-// kind is the authenticator that a certificate becomes.
-const kind = "certificate"
-
 // Commands are those about certificates of cards, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
@@ -103,7 +100,7 @@ func (c *Assign) Sound(ctx context.Context, a *desk) error {
 	if err != nil {
 		return err
 	}
-	enrolled, err := a.enrollments.Assignable(kind, []byte(c.Certificate))
+	enrolled, err := a.enrollments.Assignable(a.listing.Assigned(), []byte(c.Certificate))
 	if err != nil {
 		return err
 	}
@@ -111,7 +108,7 @@ func (c *Assign) Sound(ctx context.Context, a *desk) error {
 }
 
 func (c *Assign) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
-	enrolled, err := a.enrollments.Assignable(kind, []byte(c.Certificate))
+	enrolled, err := a.enrollments.Assignable(a.listing.Assigned(), []byte(c.Certificate))
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +122,7 @@ func (c *Assign) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if err := a.mayHandOver(ctx, tx, d, enrolled.Traits); err != nil {
 			return err
 		}
-		assigned, err := a.enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: kind, Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State, Assigned: g.Account()})
+		assigned, err := a.enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: a.listing.Assigned(), Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State, Assigned: g.Account()})
 		out = a.listing.Describe(assigned)
 		return err
 	})

@@ -178,6 +178,7 @@ type view struct {
 	Title, Object, Name string
 	Action              bool
 	First               bool
+	Known               string // the kind among what is typed that is only known
 	Passkey             *prompt.Prompt
 	Typed               []prompt.Prompt
 	Elsewhere           *prompt.Prompt
@@ -248,7 +249,9 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 		}
 		v := view{Title: e.Application, Object: c.browser.saysOf(e), Name: name, Action: ours(e)}
 		for _, p := range step.Prompts {
-			v.First = v.First || p.Authenticator == "password"
+			if c.look.Options.Kinds[p.Authenticator].Known {
+				v.Known = p.Authenticator
+			}
 			switch p.Kind {
 			case prompt.PublicKey:
 				v.Passkey = &p
@@ -273,7 +276,7 @@ func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Erran
 			}
 			v.Typed = append(v.Typed, p)
 		}
-		v.First = v.First && v.Passkey != nil && len(v.Typed) > 1 && !acts(e) // the opening page offers every way in
+		v.First = v.Known != "" && v.Passkey != nil && len(v.Typed) > 1 && !acts(e) // the opening page offers every way in
 		page := look.Page{Template: "signin", Title: "Sign in", Shape: look.Card, Data: v}
 		if transfers(step) {
 			page.Template, page.Refresh, page.RefreshTo = "wait", time.Second, "/sign-in/wait?held=yes"

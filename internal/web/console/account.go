@@ -62,7 +62,7 @@ func (v *visit) account(which string, f *form) error {
 	if err != nil {
 		return err
 	}
-	view := accountView{Detail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(d.Account), History: v.tellAll(log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.look.Kinds}
+	view := accountView{Detail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(v.look, d.Account), History: v.tellAll(log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.look.Kinds}
 	view.Joins = []choice{{"", "Choose a group"}}
 	for _, g := range groups {
 		if !slices.Contains(d.Groups, g.Name) {

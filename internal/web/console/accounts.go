@@ -24,7 +24,7 @@ func (c *Console) accountRoutes() []look.Route {
 type tag struct{ Text, Class string }
 
 // tagsOf says what is to be known of an account at a glance.
-func tagsOf(a account.Account) []tag {
+func tagsOf(l *look.Look, a account.Account) []tag {
 	var out []tag
 	if a.State != "active" {
 		out = append(out, tag{"suspended", "bad"})
@@ -38,7 +38,7 @@ func tagsOf(a account.Account) []tag {
 	if a.Kind == "service" {
 		out = append(out, tag{"service", ""})
 	} else if !a.TwoFactors {
-		out = append(out, lacking(a))
+		out = append(out, lacking(l, a))
 	}
 	switch {
 	case slices.Contains(a.Groups, directory.Administrators):
@@ -51,11 +51,11 @@ func tagsOf(a account.Account) []tag {
 	return out
 }
 
-func lacking(a account.Account) tag {
+func lacking(l *look.Look, a account.Account) tag {
 	switch {
 	case len(a.Kinds) == 0:
 		return tag{"waiting for a pass", "warn"}
-	case slices.Contains(a.Kinds, "accesspass"):
+	case slices.ContainsFunc(a.Kinds, func(k string) bool { return l.Options.Kinds[k].Vouched }):
 		return tag{"pass issued", "warn"}
 	}
 	return tag{"no second factor", "bad"}
@@ -67,10 +67,10 @@ type accountRow struct {
 	Tags []tag
 }
 
-func rowsOf(accounts []account.Account) []accountRow {
+func rowsOf(l *look.Look, accounts []account.Account) []accountRow {
 	out := make([]accountRow, len(accounts))
 	for i, a := range accounts {
-		out[i] = accountRow{a, under(accountsPath, a.Name), tagsOf(a)}
+		out[i] = accountRow{a, under(accountsPath, a.Name), tagsOf(l, a)}
 	}
 	return out
 }
@@ -95,7 +95,7 @@ func (v *visit) accounts() error {
 	if err != nil {
 		return err
 	}
-	view := accountsView{Form: f, Rows: rowsOf(page.Accounts), Later: q.Get("after") != "", Chosen: f.text("q") != "" || f.text("state") != ""}
+	view := accountsView{Form: f, Rows: rowsOf(v.look, page.Accounts), Later: q.Get("after") != "", Chosen: f.text("q") != "" || f.text("state") != ""}
 	if page.Next != "" {
 		view.Next = accountsPath + "?" + url.Values{"q": {f.text("q")}, "state": {f.text("state")}, "after": {page.Next}}.Encode()
 	}

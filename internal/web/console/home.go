@@ -67,7 +67,7 @@ func (v *visit) home() error {
 	lately := slices.DeleteFunc(refused.Entries, asked)
 	lately = lately[:min(len(lately), mostShown)]
 	return v.show(sheet{template: "home", title: "Overview", here: homePath,
-		data: homeView{Overview: o, Form: typed(nil), Weak: rowsOf(weak.Accounts), Alarms: v.tellAll(lately), Tampered: tampered}})
+		data: homeView{Overview: o, Form: typed(nil), Weak: rowsOf(v.look, weak.Accounts), Alarms: v.tellAll(lately), Tampered: tampered}})
 }
 
 // Small makes a count fit for a sentence.

@@ -22,6 +22,7 @@ func (l *Look) functions() template.FuncMap {
 		"fours":  fours,
 		"agent":  Agent,
 		"mark":   func(kind string) string { return l.Options.Kinds[kind].Mark },
+		"kind":   func(kind string) Kind { return l.Options.Kinds[kind] },
 	}
 }
 

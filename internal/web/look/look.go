@@ -26,7 +26,7 @@ type Options struct {
 	Organisation string
 	// Now is the clock that "3 minutes ago" is told by.
 	Now func() time.Time
-	// Kinds are the words for each kind of authenticator, by its stable word.
+	// Kinds are the words and facts of each kind of authenticator, by its stable word.
 	Kinds map[string]Kind
 	// Log hears of errors that are our own fault.
 	Log *slog.Logger

@@ -6,6 +6,17 @@ import "strings"
 type Kind struct {
 	// Noun is what people call it, within a sentence; Mark the name of its picture.
 	Noun, Mark string
+	// Known says that it is only known, as a password is, and Vouched that somebody else
+	// gave it for a time.
+	Known, Vouched bool
+	// Approves says that it is a device of its own, which is woken, and Bound that such a
+	// device proposes itself by the code that is shown.
+	Approves, Bound bool
+	// Carrier is the word of HTML for the address that its codes are sent to: "tel",
+	// "email", or empty.
+	Carrier string
+	// Noted says that its codes can be noted today and given at any time later.
+	Noted bool
 }
 
 // Kinds writes a list of kinds, as the log has them, for people: "password,

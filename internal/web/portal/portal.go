@@ -113,11 +113,22 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) (g signin.Grant, 
 	if err != nil || step.State == signin.Granted {
 		return step.Grant, false, err == nil, err
 	}
-	early, err := p.browser.Check(r, enrollment.Enroll, "password")
+	early, err := p.browser.Check(r, enrollment.Enroll, p.known())
 	if err != nil || early.State == signin.Granted {
 		return early.Grant, true, err == nil, err
 	}
 	return g, false, false, p.browser.SignIn(w, r, comeBack(r))
+}
+
+// known is the kind that whoever only sets up could begin with wherever they are: what is
+// only known.
+func (p *Portal) known() string {
+	for _, k := range p.listing.Kinds() {
+		if k.Known {
+			return k.Kind
+		}
+	}
+	return ""
 }
 
 // comeBack is the page to come back to when somebody has signed in; what was posted is
@@ -194,7 +205,7 @@ func (p *Portal) forAdministrator(ctx context.Context, v *homeView) error {
 	v.Weaker = codes && !has
 	v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return k.Restricted })
 	if v.Administrator = v.Limited && !codes; v.Administrator {
-		v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return k.Kind != "passkey" })
+		v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return !k.Resistant || k.Issued })
 	}
 	return nil
 }
@@ -275,7 +286,7 @@ func (p *Portal) showOffer(w http.ResponseWriter, r *http.Request, problem strin
 			return err
 		}
 		v.URI, v.Secret, v.Codes = shown.URI, shown.Secret, shown.Codes
-		if strings.HasPrefix(v.URI, "otpauth://") || o.Kind == "push" {
+		if strings.HasPrefix(v.URI, "otpauth://") || p.look.Options.Kinds[o.Kind].Bound {
 			v.Open = template.URL(v.URI)
 		}
 	}
