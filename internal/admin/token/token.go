@@ -227,7 +227,7 @@ func (c *Revoke) Sound(ctx context.Context, a *desk) error {
 }
 
 func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
-	return a.move(ctx, g, movement{c.Serial, "token.revoked", c.Reason, tokens.Revoked})
+	return a.move(ctx, g, movement{serial: c.Serial, event: "token.revoked", reason: c.Reason, state: tokens.Revoked})
 }
 
 // Lost switches off a token that its owner cannot find.
@@ -248,7 +248,7 @@ func (c *Lost) Sound(ctx context.Context, a *desk) error {
 }
 
 func (c *Lost) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
-	return a.move(ctx, g, movement{c.Serial, "token.lost", c.Reason, tokens.Lost})
+	return a.move(ctx, g, movement{serial: c.Serial, event: "token.lost", reason: c.Reason, state: tokens.Lost})
 }
 
 // Return takes a token back from its owner. It cannot be assigned before two
@@ -272,7 +272,7 @@ func (c *Return) Sound(ctx context.Context, a *desk) error {
 }
 
 func (c *Return) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
-	return a.move(ctx, g, movement{c.Serial, "token.returned", c.Reason, tokens.Returned})
+	return a.move(ctx, g, movement{serial: c.Serial, event: "token.returned", reason: c.Reason, state: tokens.Returned})
 }
 
 // movement is a token that goes elsewhere, the entry that says so, and why.
