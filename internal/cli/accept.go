@@ -37,7 +37,7 @@ func (c *auditAccept) Run(ctx context.Context, conn *connection) error {
 		return err
 	}
 	defer db.Close()
-	wrong := db.Halted()
+	wrong := db.Condition().Halted()
 	done, err := db.Accept(ctx, operator(), c.Because)
 	if errors.Is(err, store.ErrNothingWrong) {
 		return errors.New("nothing is wrong with the audit log; nothing was changed")

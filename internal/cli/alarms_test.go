@@ -97,14 +97,14 @@ func TestAHaltedServerSaysSo(t *testing.T) {
 	browser.get("/console")
 	browser.sees("Overview")
 	w.tampers("delete from audit_tree", "delete from audit_entry", "delete from audit_checkpoint")
-	w.soon("it halts", func() bool { return w.DB.Halted() != nil })
+	w.soon("it halts", func() bool { return w.DB.Condition().Halted() != nil })
 	browser.get("/console")
 	browser.sees("Nothing is changed any more")
 	browser.sees("countersign audit accept")
 	if err := ada.Do(t.Context(), "group.create", map[string]any{"name": "late"}, nil); err == nil {
 		t.Error("a group was made")
 	}
-	if err := w.DB.Health(context.Background()); !errors.Is(err, store.ErrHalted) {
+	if err := w.DB.Condition().Health(context.Background()); !errors.Is(err, store.ErrHalted) {
 		t.Error(err)
 	}
 }

@@ -280,7 +280,7 @@ func BenchmarkCodeSignIn(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			w := newWorldOn(b, dsn())
 			holders := populate(b, w, 1000, inFlight)
-			before, spent := w.DB.Stats(), cpuTime()
+			before, spent := w.DB.Condition().Stats(), cpuTime()
 			b.ResetTimer()
 			var all sync.WaitGroup
 			var left atomic.Int64
@@ -303,7 +303,7 @@ func BenchmarkCodeSignIn(b *testing.B) {
 			}
 			all.Wait()
 			b.StopTimer()
-			after := w.DB.Stats()
+			after := w.DB.Condition().Stats()
 			b.ReportMetric(float64(after.Batches-before.Batches)/float64(b.N), "commits/op")
 			b.ReportMetric(float64(after.Retries-before.Retries)/float64(b.N), "retries/op")
 			b.ReportMetric(float64(cpuTime()-spent)/float64(b.N), "cpu-ns/op")

@@ -103,26 +103,26 @@ func (l *Log) count(e audit.Entry) {
 }
 
 // Store gathers the metrics of the database: queues, and the work of the writer.
-func Store(db *store.DB) Source {
+func Store(rows store.View, condition *store.Condition, alarms *store.Alarms) Source {
 	return func(ctx context.Context) ([]Sample, error) {
-		s := db.Stats()
+		s := condition.Stats()
 		out := []Sample{
 			{Name: "countersign_store_batches_total", Help: "Transactions tried.", Kind: Counter, Value: float64(s.Batches)},
 			{Name: "countersign_store_requests_total", Help: "Changes and chores that they carried.", Kind: Counter, Value: float64(s.Requests)},
 			{Name: "countersign_store_retries_total", Help: "Transactions run again.", Kind: Counter, Value: float64(s.Retries)},
 			{Name: "countersign_store_wait_seconds_total", Help: "Time that requests waited for their turn, all together.", Kind: Counter, Value: s.Waited.Seconds()},
 			{Name: "countersign_store_busy_seconds_total", Help: "Time that transactions took.", Kind: Counter, Value: s.Busy.Seconds()},
-			{Name: "countersign_store_healthy", Help: "1 when the database takes reads and the last write worked.", Kind: Gauge, Value: truth(db.Health(ctx) == nil)},
-			{Name: "countersign_feed_fresh", Help: "1 when this server hears of revocations; at 0 it remembers nothing.", Kind: Gauge, Value: truth(db.Feed().Fresh())},
+			{Name: "countersign_store_healthy", Help: "1 when the database takes reads and the last write worked.", Kind: Gauge, Value: truth(condition.Health(ctx) == nil)},
+			{Name: "countersign_feed_fresh", Help: "1 when this server hears of revocations; at 0 it remembers nothing.", Kind: Gauge, Value: truth(rows.FeedFresh())},
 		}
-		alarms, err := db.Alarms().Unseen(ctx)
+		unseen, err := alarms.Unseen(ctx)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out,
-			Sample{Name: "countersign_database_alarms", Help: "Rows that were changed in the database from outside, which no administrator has seen.", Kind: Gauge, Value: float64(len(alarms))},
-			Sample{Name: "countersign_database_halted", Help: "1 when the audit log failed its integrity check: all changes are refused until countersign audit accept.", Kind: Gauge, Value: truth(db.Halted() != nil)})
-		clock, err := db.Clock(ctx)
+			Sample{Name: "countersign_database_alarms", Help: "Rows that were changed in the database from outside, which no administrator has seen.", Kind: Gauge, Value: float64(len(unseen))},
+			Sample{Name: "countersign_database_halted", Help: "1 when the audit log failed its integrity check: all changes are refused until countersign audit accept.", Kind: Gauge, Value: truth(condition.Halted() != nil)})
+		clock, err := condition.Clock(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +134,7 @@ func Store(db *store.DB) Source {
 			{"countersign_notices_failed", "Notices that could not be sent and are given up.", `select count(*) from notice where state = 'failed' and created <= $1`},
 		} {
 			var n int64
-			if err := db.QueryRow(ctx, q.query, store.Unix(time.Now())).Scan(&n); err != nil {
+			if err := rows.QueryRow(ctx, q.query, store.Unix(time.Now())).Scan(&n); err != nil {
 				return nil, err
 			}
 			out = append(out, Sample{Name: q.name, Help: q.help, Kind: Gauge, Value: float64(n)})

@@ -210,7 +210,7 @@ func (d *daemon) greet(ctx context.Context, s Settings) error {
 // compareClocks says when this server's clock is off: nothing else would, and everybody
 // would be asked for what they have shown.
 func (in *Installation) compareClocks(ctx context.Context, log *slog.Logger) error {
-	clock, err := in.DB.Clock(ctx)
+	clock, err := in.DB.Condition().Clock(ctx)
 	if says := clock.Says(); says != "" {
 		log.Warn(says, "behind", clock.Behind())
 	}

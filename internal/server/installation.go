@@ -280,7 +280,7 @@ func (in *Installation) pages(s Settings, door *forwardauth.Door) (http.Handler,
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := in.DB.Health(r.Context()); err != nil {
+		if err := in.DB.Condition().Health(r.Context()); err != nil {
 			s.Log.Warn("not ready", "error", err)
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
 			return

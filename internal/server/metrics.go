@@ -19,7 +19,7 @@ func (in *Installation) Metrics() http.Handler {
 
 // MetricSources are what is measured, beside what is counted of the audit log.
 func (in *Installation) MetricSources() []metrics.Source {
-	return []metrics.Source{metrics.Store(in.DB), in.RADIUS.Metrics, process(in.version)}
+	return []metrics.Source{metrics.Store(in.DB.View(), in.DB.Condition(), in.DB.Alarms()), in.RADIUS.Metrics, process(in.version)}
 }
 
 // process is what is told of the program itself.

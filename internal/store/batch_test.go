@@ -14,7 +14,7 @@ import (
 // writer until the others wait.
 func together(t *testing.T, db *store.DB, n int, fn func(i int, tx *store.Tx) error) []error {
 	t.Helper()
-	before := db.Stats()
+	before := db.Condition().Stats()
 	entered, release := make(chan bool), make(chan bool)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -42,7 +42,7 @@ func together(t *testing.T, db *store.DB, n int, fn func(i int, tx *store.Tx) er
 	store.WaitQueued(db, n)
 	close(release)
 	wg.Wait()
-	if after := db.Stats(); after.Batches != before.Batches+2 || after.Requests != before.Requests+int64(n)+1 {
+	if after := db.Condition().Stats(); after.Batches != before.Batches+2 || after.Requests != before.Requests+int64(n)+1 {
 		t.Fatalf("not in one batch: %+v, then %+v", before, after)
 	}
 	return errs
@@ -127,13 +127,13 @@ func TestAFailedCommitFailsEverybody(t *testing.T) {
 	if n := len(spent(t, db)); n != 2 {
 		t.Errorf("%d rows", n)
 	}
-	if err := db.Health(ctx); err == nil {
+	if err := db.Condition().Health(ctx); err == nil {
 		t.Error("healthy after a failed commit")
 	}
 	if err := change(db, "after"); err != nil {
 		t.Error(err)
 	}
-	if err := db.Health(ctx); err != nil {
+	if err := db.Condition().Health(ctx); err != nil {
 		t.Errorf("still unhealthy: %v", err)
 	}
 	verify(t, db)

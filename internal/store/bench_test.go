@@ -44,7 +44,7 @@ func signIn(ctx context.Context, db *store.DB, n int64) error {
 func benchmarkChange(b *testing.B, db *store.DB, clients int) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	before := db.Stats()
+	before := db.Condition().Stats()
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range clients {
@@ -59,7 +59,7 @@ func benchmarkChange(b *testing.B, db *store.DB, clients int) {
 	}
 	wg.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "changes/s")
-	s := db.Stats()
+	s := db.Condition().Stats()
 	b.ReportMetric(float64(s.Requests-before.Requests)/float64(s.Batches-before.Batches), "changes/commit")
 }
 

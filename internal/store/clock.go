@@ -49,30 +49,30 @@ func (c Clock) Says() string {
 
 // Clock compares this server's clock with the database server's, if there is one, and
 // with the newest entry of the audit log.
-func (db *DB) Clock(ctx context.Context) (Clock, error) {
-	var c Clock
-	if !db.feed.alone {
+func (c *Condition) Clock(ctx context.Context) (Clock, error) {
+	var out Clock
+	if !c.feed.alone {
 		var at int64
-		before := db.now()
-		if err := db.QueryRow(ctx, "select (extract(epoch from clock_timestamp()) * 1000000)::bigint").Scan(&at); err != nil {
-			return c, err
+		before := c.now()
+		if err := c.rows.QueryRow(ctx, "select (extract(epoch from clock_timestamp()) * 1000000)::bigint").Scan(&at); err != nil {
+			return out, err
 		}
-		after := db.now() // a slow answer proves nothing but that it lies between the two
-		c.Known = true
+		after := c.now() // a slow answer proves nothing but that it lies between the two
+		out.Known = true
 		switch there := Time(at); {
 		case there.Before(before):
-			c.Database = there.Sub(before)
+			out.Database = there.Sub(before)
 		case there.After(after):
-			c.Database = there.Sub(after)
+			out.Database = there.Sub(after)
 		}
 	}
 	var newest int64
-	err := db.QueryRow(ctx, "select at from audit_entry order by seq desc limit 1").Scan(&newest)
+	err := c.rows.QueryRow(ctx, "select at from audit_entry order by seq desc limit 1").Scan(&newest)
 	if errors.Is(err, ErrNotFound) {
-		return c, nil
+		return out, nil
 	}
-	if ahead := Time(newest).Sub(db.now()); ahead > 0 {
-		c.Log = ahead
+	if ahead := Time(newest).Sub(c.now()); ahead > 0 {
+		out.Log = ahead
 	}
-	return c, err
+	return out, err
 }

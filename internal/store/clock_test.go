@@ -16,7 +16,7 @@ func TestAWrongClockIsFound(t *testing.T) {
 		k := storetest.Keys(t)
 		var skew atomic.Int64
 		db := storetest.OpenWith(t, store.Options{DSN: dsn, Now: func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }}, k)
-		if c, err := db.Clock(ctx); err != nil {
+		if c, err := db.Condition().Clock(ctx); err != nil {
 			t.Fatal(err)
 		} else if by, wrong := c.Wrong(); wrong {
 			t.Errorf("a right clock is off by %v", by)
@@ -29,12 +29,12 @@ func TestAWrongClockIsFound(t *testing.T) {
 			return err == nil && len(n) > 0
 		})
 		skew.Store(int64(-2 * time.Minute))
-		c, err := db.Clock(ctx)
+		c, err := db.Condition().Clock(ctx)
 		if by, wrong := c.Wrong(); err != nil || !wrong || by < 90*time.Second || by > 2*time.Minute {
 			t.Errorf("two minutes behind: %+v, %v", c, err)
 		}
 		skew.Store(int64(10 * time.Minute))
-		c, err = db.Clock(ctx)
+		c, err = db.Condition().Clock(ctx)
 		if by, wrong := c.Wrong(); err != nil || wrong != c.Known || c.Known && by > -9*time.Minute {
 			t.Errorf("ten minutes ahead: %+v, %v", c, err)
 		}

@@ -157,7 +157,7 @@ func TestClosedIsUnavailable(t *testing.T) {
 		if err := db.QueryRow(ctx, "select once from spent").Scan(&s); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("read: %v", err)
 		}
-		if err := db.Health(ctx); !errors.Is(err, store.ErrUnavailable) {
+		if err := db.Condition().Health(ctx); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("health: %v", err)
 		}
 		if db.Feed().Fresh() {

@@ -9,8 +9,9 @@
 // A [DB] is for whoever writes. Others are handed a piece of it, which writes nothing:
 // a [View] to read rows and to compare them with what is known of them, the [AuditLog]
 // to read and verify the log, the [Feed] to hear of changes, the [Alarms] to report
-// rows and to list what was reported. Inside, each piece holds the few others that it
-// uses, and none holds the DB, which only puts them together.
+// rows and to list what was reported, the [Condition] to tell how the database is.
+// Inside, each piece holds the few others that it uses, and none holds the DB, which
+// only puts them together.
 //
 // Invariant: every change and its audit entry are one transaction, and the caller
 // gets its result only after the transaction is on disk. Only housekeeping

@@ -61,7 +61,7 @@ func TestNoChangeBeforeTheKeys(t *testing.T) {
 		if err := change(db, "a"); err == nil {
 			t.Error("changed without audit keys")
 		}
-		if err := db.Health(ctx); err == nil {
+		if err := db.Condition().Health(ctx); err == nil {
 			t.Error("healthy without audit keys")
 		}
 		for name, spoil := range map[string]func(*store.AuditKeys){
@@ -82,7 +82,7 @@ func TestNoChangeBeforeTheKeys(t *testing.T) {
 		if err := change(db, "a"); err != nil {
 			t.Error(err)
 		}
-		if err := db.Health(ctx); err != nil {
+		if err := db.Condition().Health(ctx); err != nil {
 			t.Error(err)
 		}
 		if err := db.UseAuditKeys(ctx, storetest.Keys(t)); err == nil {

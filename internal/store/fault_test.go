@@ -56,7 +56,7 @@ func TestEveryStatementMayBreak(t *testing.T) {
 		if err := change(db, "in the end"); err != nil {
 			t.Error(err)
 		}
-		if err := db.Health(ctx); err != nil {
+		if err := db.Condition().Health(ctx); err != nil {
 			t.Error(err)
 		}
 	})

@@ -100,12 +100,12 @@ func TestFeedGoesStaleWithTheServer(t *testing.T) {
 	server := storetest.StartPostgres(t)
 	db := storetest.OpenWith(t, store.Options{DSN: server.DSN}, storetest.Keys(t))
 	eventually(t, "fresh", db.Feed().Fresh)
-	if err := db.Health(ctx); err != nil {
+	if err := db.Condition().Health(ctx); err != nil {
 		t.Error(err)
 	}
 	server.Kill()
 	eventually(t, "stale", func() bool { return !db.Feed().Fresh() })
-	if err := db.Health(ctx); err == nil {
+	if err := db.Condition().Health(ctx); err == nil {
 		t.Error("healthy without a server")
 	}
 	if err := change(db, "a"); err == nil {
@@ -114,7 +114,7 @@ func TestFeedGoesStaleWithTheServer(t *testing.T) {
 	server.Restart(t)
 	eventually(t, "fresh again", db.Feed().Fresh)
 	eventually(t, "changing again", func() bool { return change(db, "b") == nil })
-	if err := db.Health(ctx); err != nil {
+	if err := db.Condition().Health(ctx); err != nil {
 		t.Error(err)
 	}
 	verify(t, db)

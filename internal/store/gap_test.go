@@ -164,7 +164,7 @@ func TestAWideGapThatIsNotOurs(t *testing.T) {
 	many(t, db, 6000)
 	intruder(t, dsn, "update audit_entry set body = body where seq = 3", "update audit_entry set mac = (select mac from audit_entry where seq = 4) where seq = 3")
 	store.SetHead(db, before)
-	if err := store.Approach(db); err == nil || db.Halted() == nil {
-		t.Errorf("%v, %v", err, db.Halted())
+	if err := store.Approach(db); err == nil || db.Condition().Halted() == nil {
+		t.Errorf("%v, %v", err, db.Condition().Halted())
 	}
 }

@@ -149,9 +149,6 @@ func (h *head) refusal() error {
 	return nil
 }
 
-// Halted returns why the store refuses changes, or nil if it accepts them.
-func (db *DB) Halted() error { return db.head.refusal() }
-
 // notOurs is what is wrong with a log that does not go on from what is known of it.
 func notOurs(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", errOther, fmt.Errorf(format, args...))

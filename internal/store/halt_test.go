@@ -74,11 +74,11 @@ func (h *house) sql(statements ...string) { h.t.Helper(); intruder(h.t, h.dsn, s
 // halts waits until every change is refused, and says why.
 func (h *house) halts() error {
 	h.t.Helper()
-	eventually(h.t, "it halts", func() bool { return h.db.Halted() != nil })
+	eventually(h.t, "it halts", func() bool { return h.db.Condition().Halted() != nil })
 	if err := change(h.db, "after all"); !errors.Is(err, store.ErrHalted) || !errors.Is(err, store.ErrUnavailable) {
 		h.t.Errorf("a change: %v", err)
 	}
-	if err := h.db.Health(ctx); !errors.Is(err, store.ErrHalted) {
+	if err := h.db.Condition().Health(ctx); !errors.Is(err, store.ErrHalted) {
 		h.t.Errorf("health: %v", err)
 	}
 	if _, err := h.db.Checkpoint(ctx); !errors.Is(err, store.ErrHalted) {
@@ -87,7 +87,7 @@ func (h *house) halts() error {
 	if _, err := h.db.AuditLog().Entries(ctx, store.Filter{}); err != nil {
 		h.t.Errorf("reading: %v", err)
 	}
-	return h.db.Halted()
+	return h.db.Condition().Halted()
 }
 
 const (
@@ -387,7 +387,7 @@ func TestACutLogIsAccepted(t *testing.T) {
 				h.open()
 				h.write(5)
 				eventually(t, "the log is read", h.db.View().CaughtUp)
-				if err := h.db.Halted(); err != nil {
+				if err := h.db.Condition().Halted(); err != nil {
 					t.Fatal(err)
 				}
 				got, err := h.db.AuditLog().Entries(ctx, store.Filter{Event: store.AcceptedEvent})
@@ -469,7 +469,7 @@ func TestAnOlderCopyIsAccepted(t *testing.T) {
 		h.open()
 		eventually(t, "the log is read", h.db.View().CaughtUp)
 		h.write(1)
-		if err := h.db.Halted(); err != nil {
+		if err := h.db.Condition().Halted(); err != nil {
 			t.Fatal(err)
 		}
 		h.db.Close()

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -42,48 +40,6 @@ func (h *health) probe(ctx context.Context, changes *changes) {
 	})
 }
 
-// healthWait is how long a database may take to answer that it is well: one that
-// is frozen keeps its connections and says nothing.
-const healthWait = 2 * time.Second
-
-// Health returns an error unless the database can be read within two seconds and the
-// last write succeeded. It writes nothing. After a full disk it stays unhealthy until a
-// write succeeds; the store tries one every few seconds.
-func (db *DB) Health(ctx context.Context) error {
-	if db.life.over() {
-		return errClosed
-	}
-	ctx, cancel := context.WithTimeout(ctx, healthWait)
-	defer cancel()
-	if err := db.changes.engine.present(ctx); err != nil {
-		return err
-	}
-	var one int64
-	if err := db.QueryRow(ctx, "select count(*) from audit_tree").Scan(&one); err != nil {
-		return err
-	}
-	if err := db.head.refusal(); err != nil {
-		return err
-	}
-	if p := db.health.last.Load(); p != nil {
-		return fmt.Errorf("the last write failed: %w", *p)
-	}
-	if db.keys.Load() == nil {
-		return errors.New("store: the audit log has no keys yet")
-	}
-	return nil
-}
-
-// Stats are counts since the database was opened.
-type Stats struct {
-	// Batches is the number of transactions tried, Requests the number of changes
-	// in them, Largest the most in one, and Retries how often one was run again.
-	Batches, Requests, Largest, Retries int64
-	// Waited is the total time that requests waited for their turn, and Busy the
-	// total time that batches took.
-	Waited, Busy time.Duration
-}
-
 type counts struct {
 	batches, requests, largest, retries, wait, busy atomic.Int64
 }
@@ -97,11 +53,4 @@ func (c *counts) batch(n int, d time.Duration) {
 	for old := c.largest.Load(); int64(n) > old && !c.largest.CompareAndSwap(old, int64(n)); {
 		old = c.largest.Load()
 	}
-}
-
-// Stats returns the counts so far.
-func (db *DB) Stats() Stats {
-	c := &db.commits.counts
-	return Stats{Batches: c.batches.Load(), Requests: c.requests.Load(), Largest: c.largest.Load(),
-		Retries: c.retries.Load(), Waited: time.Duration(c.wait.Load()), Busy: time.Duration(c.busy.Load())}
 }

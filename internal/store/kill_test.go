@@ -116,7 +116,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		t.Logf("%d confirmed, %d there", len(confirmed), len(rows))
 		verify(t, db)
 		eventually(t, "the log is read", func() bool { return db.View().CaughtUp() && store.ReadTo(db) >= int64(len(rows)) })
-		if err := db.Halted(); err != nil {
+		if err := db.Condition().Halted(); err != nil {
 			t.Error(err)
 		}
 		storetest.Quiet(t, db)

@@ -42,16 +42,17 @@ func (o Options) driver(own string) string {
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	now     func() time.Time
-	log     *slog.Logger
-	reads   reads
-	changes changes
-	keys    atomic.Pointer[AuditKeys]
-	broken  bool
-	feed    *Feed
-	health  health
-	signer  *signer
-	commits *commits
+	now       func() time.Time
+	log       *slog.Logger
+	reads     reads
+	changes   changes
+	keys      atomic.Pointer[AuditKeys]
+	broken    bool
+	feed      *Feed
+	health    health
+	signer    *signer
+	commits   *commits
+	condition *Condition
 
 	memory   memory
 	shelf    shelf
@@ -108,6 +109,7 @@ func (db *DB) compose() {
 	db.signer = &signer{log: db.log, rows: &db.reads, changes: &db.changes, keys: &db.keys, head: db.head, alarms: db.alarms, health: &db.health, life: db.life}
 	db.feed = &Feed{log: db.log, rows: &db.reads, changes: &db.changes, life: db.life}
 	db.commits = &commits{log: db.log, now: db.now, health: &db.health, memory: &db.memory, feed: db.feed}
+	db.condition = &Condition{now: db.now, rows: &db.reads, changes: &db.changes, keys: &db.keys, head: db.head, life: db.life, health: &db.health, counts: &db.commits.counts, feed: db.feed}
 	db.hearing = &hearing{rows: &db.reads, head: db.head, life: db.life, asked: make(chan bool, 1)}
 	db.view = View{&db.reads, &db.memory, &db.doubts, db.alarms, db.feed, db.hearing, db.life}
 }

@@ -47,7 +47,7 @@ func TestCollisionsAreRunAgain(t *testing.T) {
 	if n := count(t, servers[0], "select count from guess where subject = 'all'"); n != 160 {
 		t.Errorf("counted %d of 160", n)
 	}
-	if servers[0].Stats().Retries+servers[1].Stats().Retries == 0 {
+	if servers[0].Condition().Stats().Retries+servers[1].Condition().Stats().Retries == 0 {
 		t.Error("nothing collided: the test shows nothing")
 	}
 	verify(t, servers[1])
@@ -111,7 +111,7 @@ func TestABatchOutlivesItsMembers(t *testing.T) {
 		{"a conflict", func(tx *store.Tx) error { return put(tx, "there") }},
 		{"a panic", func(*store.Tx) error { panic("mine") }},
 	} {
-		batches := db.Stats().Batches
+		batches := db.Condition().Stats().Batches
 		store.OneLane(db)
 		open, began := make(chan struct{}), make(chan struct{})
 		var all sync.WaitGroup
@@ -148,7 +148,7 @@ func TestABatchOutlivesItsMembers(t *testing.T) {
 				t.Errorf("%s: %d is confirmed and not there", spoil.name, i)
 			}
 		}
-		if n := db.Stats().Batches - batches; spoil.name == "nobody" && n != 2 {
+		if n := db.Condition().Stats().Batches - batches; spoil.name == "nobody" && n != 2 {
 			t.Errorf("%d transactions for one and nine that waited", n)
 		}
 	}

@@ -45,7 +45,7 @@ func TestADiskThatTakesNothing(t *testing.T) {
 			if len(failed) < 5 {
 				t.Fatal("the disk took everything")
 			}
-			if err := db.Health(ctx); !errors.Is(err, store.ErrUnavailable) {
+			if err := db.Condition().Health(ctx); !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("health: %v", err)
 			}
 			// A transaction that writes nothing commits on a full disk: no cure.
@@ -53,7 +53,7 @@ func TestADiskThatTakesNothing(t *testing.T) {
 				_, err := tx.Exec(ctx, "delete from feed where at < 0")
 				return err
 			})
-			if err == nil && db.Health(ctx) == nil {
+			if err == nil && db.Condition().Health(ctx) == nil {
 				t.Error("healthy after an empty commit")
 			}
 			rows := spent(t, db)
@@ -64,7 +64,7 @@ func TestADiskThatTakesNothing(t *testing.T) {
 			}
 			f.Pragma(c.mend)
 			store.Probe(db)
-			if err := db.Health(ctx); err != nil {
+			if err := db.Condition().Health(ctx); err != nil {
 				t.Errorf("mended: %v", err)
 			}
 			if err := change(db, "after"); err != nil {
@@ -92,7 +92,7 @@ func TestTheFileIsGone(t *testing.T) {
 		if err := change(db, "after"); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("%s: change: %v", name, err)
 		}
-		if err := db.Health(ctx); !errors.Is(err, store.ErrUnavailable) {
+		if err := db.Condition().Health(ctx); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("%s: health: %v", name, err)
 		}
 	}

@@ -171,7 +171,7 @@ func TestASpoiledTreeStopsALivingStore(t *testing.T) {
 	if err := change(db, "b"); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("change: %v", err)
 	}
-	if err := db.Health(ctx); err == nil {
+	if err := db.Condition().Health(ctx); err == nil {
 		t.Error("healthy")
 	}
 	if _, err := db.AuditLog().Tree(ctx); err == nil {

@@ -12,7 +12,7 @@ import (
 // a transaction, or leads to what does.
 func TestPiecesWriteNothing(t *testing.T) {
 	banned := []reflect.Type{reflect.TypeFor[*store.DB](), reflect.TypeFor[store.DB](), reflect.TypeFor[func(*store.Tx) error]()}
-	for _, piece := range []reflect.Type{reflect.TypeFor[store.View](), reflect.TypeFor[*store.AuditLog](), reflect.TypeFor[*store.Feed](), reflect.TypeFor[*store.Alarms]()} {
+	for _, piece := range []reflect.Type{reflect.TypeFor[store.View](), reflect.TypeFor[*store.AuditLog](), reflect.TypeFor[*store.Feed](), reflect.TypeFor[*store.Alarms](), reflect.TypeFor[*store.Condition]()} {
 		if piece.NumMethod() == 0 {
 			t.Errorf("%s has no methods: the test looks at something else", piece)
 		}

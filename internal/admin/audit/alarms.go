@@ -54,7 +54,7 @@ func (c *Alarms) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 
 // halted says why nothing is changed any more.
 func (a *desk) halted() string {
-	if err := a.db.Halted(); err != nil {
+	if err := a.db.Condition().Halted(); err != nil {
 		return err.Error()
 	}
 	return ""

@@ -76,7 +76,7 @@ func (c *Search) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.strangers.SumUp(ctx); err != nil && a.db.Halted() == nil { // so that what is read is complete
+	if err := a.strangers.SumUp(ctx); err != nil && a.db.Condition().Halted() == nil { // so that what is read is complete
 		return nil, err
 	}
 	entries, err := a.db.AuditLog().Entries(ctx, f)

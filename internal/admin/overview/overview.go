@@ -39,11 +39,13 @@ type Parts struct {
 
 // Desk is where the command is done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{p.DB, p.Accounts, p.Groups, p.Applications, p.Cases, p.Administrators, p.Dormant, p.Now})
+	return admin.At(&desk{p.DB.View(), p.DB.Condition(), p.DB.Alarms(), p.Accounts, p.Groups, p.Applications, p.Cases, p.Administrators, p.Dormant, p.Now})
 }
 
 type desk struct {
-	db           *store.DB
+	rows         store.View
+	condition    *store.Condition
+	alarms       *store.Alarms
 	people       *directory.Accounts
 	groups       *directory.Groups
 	applications *application.Catalogue
@@ -100,13 +102,13 @@ func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	var o Overview
 	woken := a.now().Add(-a.dormant)
 	for state, into := range map[string]*int64{"": &o.Accounts, directory.WithoutTwoFactors: &o.WithoutTwoFactors, directory.Dormant: &o.Dormant, directory.Suspended: &o.Suspended, directory.AtRisk: &o.AtRisk} {
-		n, err := a.people.Count(ctx, a.db, directory.Which{State: state, Woken: woken})
+		n, err := a.people.Count(ctx, a.rows, directory.Which{State: state, Woken: woken})
 		if err != nil {
 			return nil, err
 		}
 		*into = n
 	}
-	groups, err := a.groups.All(ctx, a.db)
+	groups, err := a.groups.All(ctx, a.rows)
 	if err != nil {
 		return nil, err
 	}
@@ -121,12 +123,12 @@ func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	if err := a.administrators(ctx, &o); err != nil {
 		return nil, err
 	}
-	clock, err := a.db.Clock(ctx)
+	clock, err := a.condition.Clock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	o.Clock, o.Halted = clock.Says(), a.halted()
-	alarms, err := a.db.Alarms().Unseen(ctx)
+	alarms, err := a.alarms.Unseen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -151,11 +153,11 @@ func (a *desk) administrators(ctx context.Context, o *Overview) error {
 
 // log fills in how long the log is and how far it is signed.
 func (a *desk) log(ctx context.Context, o *Overview) error {
-	if err := a.db.QueryRow(ctx, `select coalesce(max(seq), -1) + 1 from audit_entry`).Scan(&o.Entries); err != nil {
+	if err := a.rows.QueryRow(ctx, `select coalesce(max(seq), -1) + 1 from audit_entry`).Scan(&o.Entries); err != nil {
 		return err
 	}
 	var at int64
-	err := a.db.QueryRow(ctx, `select size, at from audit_checkpoint order by size desc limit 1`).Scan(&o.Signed, &at)
+	err := a.rows.QueryRow(ctx, `select size, at from audit_checkpoint order by size desc limit 1`).Scan(&o.Signed, &at)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -165,7 +167,7 @@ func (a *desk) log(ctx context.Context, o *Overview) error {
 
 // halted says why nothing is changed any more.
 func (a *desk) halted() string {
-	if err := a.db.Halted(); err != nil {
+	if err := a.condition.Halted(); err != nil {
 		return err.Error()
 	}
 	return ""
