@@ -144,8 +144,11 @@ func (p *sweep) credentials(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := rows.Err(); err != nil { // what was not read is not missing
+		return err
+	}
 	all.end()
-	return rows.Err()
+	return nil
 }
 
 // ours is an error of the database, and no row that was reported or removed.

@@ -119,8 +119,11 @@ func (p *sweep) strand(ctx context.Context, s strand) error {
 			p.report(s.table, s.row(a.account, key), store.Returned, assurance.AccountID(a.account))
 		}
 	}
+	if err := rows.Err(); err != nil { // what was not read is not missing
+		return err
+	}
 	p.missing(s, at, wanted)
-	return rows.Err()
+	return nil
 }
 
 func (s strand) purpose() keyring.Purpose {

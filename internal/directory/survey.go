@@ -87,8 +87,11 @@ func (s *Survey) page(ctx context.Context, r store.Reader, after int64) (*survey
 			return nil, err
 		}
 	}
+	if err := rows.Err(); err != nil { // what was not read is not missing
+		return nil, err
+	}
 	page.end()
-	return page, rows.Err()
+	return page, nil
 }
 
 // begin takes the first row of an account.
