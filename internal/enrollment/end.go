@@ -15,6 +15,8 @@ type Endings struct {
 	now         func() time.Time
 }
 
+func newEndings(p Parts) *Endings { return &Endings{credentials: p.Credentials, now: p.Now} }
+
 // RevokeIn revokes a credential that was read in this transaction, inside
 // another room's change, which records it, and keeps by what and by whom. What its
 // evidence granted ends with it, because evidence of a revoked authenticator no

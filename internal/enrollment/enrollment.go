@@ -92,18 +92,9 @@ type Pieces struct {
 
 // New makes the pieces.
 func New(p Parts) Pieces {
-	kinds := kindList(p.Authenticators)
-	notices := &Notices{people: p.Accounts, outbox: p.Outbox, now: p.Now}
-	endings := &Endings{credentials: p.Credentials, now: p.Now}
-	listing := &Listing{view: p.DB.View(), credentials: p.Credentials, kinds: kinds, pins: p.PINs, now: p.Now}
 	return Pieces{
-		Listing: listing, Endings: endings, Notices: notices,
-		Enrollments: &Enrollments{db: p.DB, people: p.Accounts, credentials: p.Credentials, strangers: p.Strangers, tries: p.Tries, tickets: p.Tickets, kind: kinds.of, describe: listing.Describe,
-			messages: p.Messages, endings: endings, tell: notices.Tell, quarantine: p.Quarantine, now: p.Now},
-		Changes: &Changes{db: p.DB, people: p.Accounts, credentials: p.Credentials, endings: endings, describe: listing.Describe, spare: p.Spare, tell: notices.Tell, now: p.Now},
-		PINs:    &PINs{db: p.DB, people: p.Accounts, credentials: p.Credentials, tickets: p.Tickets, sessions: p.Sessions, kinds: p.PINs, describe: listing.Describe, tell: notices.Tell},
-		Passes:  &Passes{credentials: p.Credentials, endings: endings, issue: p.NewPass, now: p.Now},
-		Keys:    &Keys{credentials: p.Credentials, issue: p.NewKey},
+		Enrollments: newEnrollments(p), Listing: newListing(p), Changes: newChanges(p), Endings: newEndings(p),
+		PINs: newPINs(p), Passes: newPasses(p), Keys: newKeys(p), Notices: newNotices(p),
 	}
 }
 
@@ -125,6 +116,12 @@ type Enrollments struct {
 	tell        teller
 	quarantine  time.Duration
 	now         func() time.Time
+}
+
+func newEnrollments(p Parts) *Enrollments {
+	return &Enrollments{db: p.DB, people: p.Accounts, credentials: p.Credentials, strangers: p.Strangers, tries: p.Tries, tickets: p.Tickets,
+		kind: kindList(p.Authenticators).of, describe: newListing(p).Describe, messages: p.Messages, endings: newEndings(p), tell: newNotices(p).Tell,
+		quarantine: p.Quarantine, now: p.Now}
 }
 
 // Offer is what a page shows so that the person can enroll.

@@ -24,6 +24,8 @@ type Keys struct {
 	issue       func(t KeyTerms) (string, authenticator.Enrolled, error)
 }
 
+func newKeys(p Parts) *Keys { return &Keys{credentials: p.Credentials, issue: p.NewKey} }
+
 // IssueIn adds an automation key to a service account inside another room's
 // change. It returns the key's text, which is kept nowhere, and its number.
 func (k *Keys) IssueIn(ctx context.Context, tx *store.Tx, account directory.Account, t KeyTerms) (string, int64, error) {

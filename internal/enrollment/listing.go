@@ -30,6 +30,10 @@ type Listing struct {
 	now         func() time.Time
 }
 
+func newListing(p Parts) *Listing {
+	return &Listing{view: p.DB.View(), credentials: p.Credentials, kinds: p.Authenticators, pins: p.PINs, now: p.Now}
+}
+
 // Kinds lists what people can enroll, in the order in which it is offered.
 func (l *Listing) Kinds() []Kind {
 	var out []Kind

@@ -17,6 +17,8 @@ type Notices struct {
 	now    func() time.Time
 }
 
+func newNotices(p Parts) *Notices { return &Notices{people: p.Accounts, outbox: p.Outbox, now: p.Now} }
+
 // Tell queues the notice to every address of an account, inside the change that it tells
 // of, with what to do if it was not them.
 func (n *Notices) Tell(ctx context.Context, tx *store.Tx, account directory.Account, subject, what string) error {

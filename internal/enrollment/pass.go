@@ -24,6 +24,10 @@ type Passes struct {
 	now         func() time.Time
 }
 
+func newPasses(p Parts) *Passes {
+	return &Passes{credentials: p.Credentials, endings: newEndings(p), issue: p.NewPass, now: p.Now}
+}
+
 // EndIn revokes every pass of an account inside another room's change, and with
 // them what came of those that were used.
 func (p *Passes) EndIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {

@@ -50,6 +50,11 @@ type PINs struct {
 	tell        teller
 }
 
+func newPINs(p Parts) *PINs {
+	return &PINs{db: p.DB, people: p.Accounts, credentials: p.Credentials, tickets: p.Tickets, sessions: p.Sessions, kinds: p.PINs,
+		describe: newListing(p).Describe, tell: newNotices(p).Tell}
+}
+
 // Begin lets the grant's account type a PIN for one of its authenticators,
 // within ten minutes. The ticket that it returns is secret.
 func (pn *PINs) Begin(ctx context.Context, g signin.Grant, id assurance.CredentialID) (string, error) {

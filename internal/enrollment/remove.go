@@ -26,6 +26,11 @@ type Changes struct {
 	now         func() time.Time
 }
 
+func newChanges(p Parts) *Changes {
+	return &Changes{db: p.DB, people: p.Accounts, credentials: p.Credentials, endings: newEndings(p), describe: newListing(p).Describe, spare: p.Spare,
+		tell: newNotices(p).Tell, now: p.Now}
+}
+
 // Remove revokes one of the grant's own authenticators. It refuses to take the
 // last way to two factors: another must be added first.
 func (ch *Changes) Remove(ctx context.Context, g signin.Grant, id assurance.CredentialID) error {

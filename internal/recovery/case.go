@@ -93,6 +93,8 @@ type Cases struct {
 	now  func() time.Time
 }
 
+func newCases(p Parts) *Cases { return &Cases{view: p.DB.View(), keys: p.Keys, now: p.Now} }
+
 // write writes what may change of a case that was read in the same transaction. A
 // change in between is a Conflict.
 func (cs *Cases) write(ctx context.Context, tx *store.Tx, was, c Case) error {

@@ -33,6 +33,11 @@ type Passes struct {
 	now         func() time.Time
 }
 
+func newPasses(p Parts, made Pieces) *Passes {
+	return &Passes{db: p.DB, people: p.Accounts, credentials: p.Credentials, cases: made.Cases, owners: made.Owners, stops: made.Stops,
+		endings: p.Endings, passes: p.Passes, messenger: newMessenger(p), dormant: p.Dormant, now: p.Now}
+}
+
 // Collect gives the bound browser a temporary access pass, when it may have one,
 // and revokes what its owner says is lost. What speaks against it stops the case;
 // what it takes is looked at again, as the account is now. Source is where the

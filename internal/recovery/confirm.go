@@ -41,6 +41,10 @@ type Confirmations struct {
 	now       func() time.Time
 }
 
+func newConfirmations(p Parts, made Pieces) *Confirmations {
+	return &Confirmations{cases: made.Cases, stops: made.Stops, tries: p.Tries, messenger: newMessenger(p), now: p.Now}
+}
+
 // number is what a case's browser shows for the second person. It is of this case,
 // this browser and what the case replaces, so that no other browser's number and no
 // number of before confirms it.

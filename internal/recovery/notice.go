@@ -20,6 +20,10 @@ type messenger struct {
 	outbox *notify.Outbox
 }
 
+func newMessenger(p Parts) *messenger {
+	return &messenger{people: p.Accounts, groups: p.Groups, outbox: p.Outbox}
+}
+
 // tell queues a notice to every address of an account.
 func (m *messenger) tell(ctx context.Context, tx *store.Tx, account directory.Account, n notice) error {
 	mails, err := m.people.Mails(ctx, tx, account.ID)

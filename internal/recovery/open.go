@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -15,7 +14,6 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
-	"countersign/internal/ticket"
 )
 
 // Opening is what somebody found out about a person who asks to get back in.
@@ -38,13 +36,16 @@ type Openings struct {
 	requests  *Requests
 	owners    *Owners
 	stops     *Stops
-	tickets   *ticket.Tickets
 	messenger *messenger
-	publicURL *url.URL
 	wait      time.Duration
 	now       func() time.Time
 
 	opened opened
+}
+
+func newOpenings(p Parts, made Pieces) *Openings {
+	return &Openings{db: p.DB, people: p.Accounts, cases: made.Cases, requests: made.Requests, owners: made.Owners, stops: made.Stops,
+		messenger: newMessenger(p), wait: p.Wait, now: p.Now}
 }
 
 // Sound says what is wrong with an opening, before anybody approves it. It tells
@@ -241,9 +242,9 @@ func (op *Openings) openIn(ctx context.Context, tx *store.Tx, opener, account di
 		return Case{}, err
 	}
 	c.version++
-	link, err := op.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: stopKind, Owner: int64(c.Account), Payload: caseText(c.ID), Lifetime: op.wait + stopLife})
+	link, err := op.stops.link(ctx, tx, c, op.wait+stopLife)
 	if err != nil {
 		return Case{}, err
 	}
-	return c, op.messenger.tell(ctx, tx, account, noticeOpened(opener, account, c, op.publicURL.JoinPath("recovery/stop").String()+"?code="+link))
+	return c, op.messenger.tell(ctx, tx, account, noticeOpened(opener, account, c, link))
 }

@@ -98,19 +98,10 @@ func New(p Parts) (Pieces, error) {
 	if p.Wait < 0 || p.Wait > WaitCeiling {
 		return Pieces{}, failure.New(failure.Invalid, "recovery.wait must be from 0 to %s.", WaitCeiling)
 	}
-	told := &messenger{people: p.Accounts, groups: p.Groups, outbox: p.Outbox}
-	cases := &Cases{view: p.DB.View(), keys: p.Keys, now: p.Now}
-	requests := &Requests{db: p.DB, keys: p.Keys, people: p.Accounts, cases: cases, now: p.Now}
-	owners := &Owners{people: p.Accounts, credentials: p.Credentials, mailing: p.Mails}
-	stops := &Stops{db: p.DB, people: p.Accounts, credentials: p.Credentials, cases: cases, endings: p.Endings, tickets: p.Tickets, messenger: told, endSessions: p.EndSessions, now: p.Now}
-	return Pieces{
-		Cases: cases, Requests: requests, Owners: owners, Stops: stops,
-		Openings: &Openings{db: p.DB, people: p.Accounts, cases: cases, requests: requests, owners: owners, stops: stops, tickets: p.Tickets, messenger: told,
-			publicURL: p.PublicURL, wait: p.Wait, now: p.Now},
-		Confirmations: &Confirmations{cases: cases, stops: stops, tries: p.Tries, messenger: told, now: p.Now},
-		Passes: &Passes{db: p.DB, people: p.Accounts, credentials: p.Credentials, cases: cases, owners: owners, stops: stops, endings: p.Endings, passes: p.Passes, messenger: told,
-			dormant: p.Dormant, now: p.Now},
-	}, nil
+	made := Pieces{Cases: newCases(p), Owners: newOwners(p)}
+	made.Requests, made.Stops = newRequests(p, made.Cases), newStops(p, made.Cases)
+	made.Openings, made.Confirmations, made.Passes = newOpenings(p, made), newConfirmations(p, made), newPasses(p, made)
+	return made, nil
 }
 
 // hash is what is kept of a browser's secret.
@@ -151,6 +142,10 @@ type Owners struct {
 	people      *directory.Accounts
 	credentials *directory.Credentials
 	mailing     bool
+}
+
+func newOwners(p Parts) *Owners {
+	return &Owners{people: p.Accounts, credentials: p.Credentials, mailing: p.Mails}
 }
 
 // Mails reports whether there is a mail server, so that owners hear of a case.

@@ -57,6 +57,10 @@ type Requests struct {
 	asked atomic.Int64 // requests to this server
 }
 
+func newRequests(p Parts, cases *Cases) *Requests {
+	return &Requests{db: p.DB, keys: p.Keys, people: p.Accounts, cases: cases, now: p.Now}
+}
+
 // Begin gives a browser a number to read out, and the secret by which it is known
 // from then on. A name that nobody has gets one like any other.
 func (r *Requests) Begin(ctx context.Context, name string, source netip.Addr) (secret string, s Standing, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -63,7 +64,19 @@ type Stops struct {
 	tickets     *ticket.Tickets
 	messenger   *messenger
 	endSessions func(ctx context.Context, tx *store.Tx, account assurance.AccountID, but string) (int, error)
+	publicURL   *url.URL
 	now         func() time.Time
+}
+
+func newStops(p Parts, cases *Cases) *Stops {
+	return &Stops{db: p.DB, people: p.Accounts, credentials: p.Credentials, cases: cases, endings: p.Endings, tickets: p.Tickets, messenger: newMessenger(p),
+		endSessions: p.EndSessions, publicURL: p.PublicURL, now: p.Now}
+}
+
+// link is the address by which the owner of a case stops it, and can do nothing else.
+func (s *Stops) link(ctx context.Context, tx *store.Tx, c Case, life time.Duration) (string, error) {
+	code, err := s.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: stopKind, Owner: int64(c.Account), Payload: caseText(c.ID), Lifetime: life})
+	return s.publicURL.JoinPath("recovery/stop").String() + "?code=" + code, err
 }
 
 // end writes that nothing comes of a case any more, and undoes what came of it: the
