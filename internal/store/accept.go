@@ -22,7 +22,7 @@ type Accepted struct {
 	Strays int64
 }
 
-// lostLeaf stands in the tree for an entry that is not there any more.
+// lostLeaf takes the place of a missing entry in the tree.
 const lostLeaf = `{"lost":true}`
 
 // Accept records an administrator's reason why the audit log differs from what a server
@@ -40,7 +40,7 @@ func (db *DB) AcceptRewound(ctx context.Context, actor audit.Actor) (Accepted, e
 	return db.accept(ctx, actor, "an older copy of the database was put back", true)
 }
 
-// mending has a damaged log go on.
+// mending lets a damaged log continue.
 type mending struct {
 	auth    *audit.Authenticator
 	entries *AuditLog
@@ -92,8 +92,8 @@ func (m *mending) accept(ctx context.Context, actor audit.Actor, because string,
 	})
 }
 
-// whole refuses a log whose entries do not lead to its stored tree, and has the store
-// forget that it was ever longer.
+// whole refuses a log whose entries do not lead to its stored tree. Otherwise it makes the
+// store forget that the log was ever longer.
 func (m *mending) whole(ctx context.Context, stored *audit.Tree) error {
 	if stored == nil {
 		return fmt.Errorf("%w: %w", ErrHalted, errTree)
@@ -119,7 +119,7 @@ func headOf(edge []byte) Head {
 	return Head{Entries: t.Size(), Root: t.Root().String()}
 }
 
-// mend writes the tree that the log goes on from.
+// mend writes the tree from which the log continues.
 func (m *mending) mend(ctx context.Context, stored *audit.Tree, out *Accepted) (*audit.Tree, error) {
 	next := new(audit.Tree)
 	if known := m.head.known(); known != nil {
@@ -148,8 +148,8 @@ func (m *mending) mend(ctx context.Context, stored *audit.Tree, out *Accepted) (
 	return next, nil
 }
 
-// extend appends what is still ours behind the end of a tree. What is missing in between
-// has its place.
+// extend appends the valid entries after the end of a tree. Missing ones in between keep
+// their place.
 func (m *mending) extend(ctx context.Context, t *audit.Tree) error {
 	for from := t.Size(); ; {
 		leaves, err := m.entries.stored(ctx, from, Gone)
@@ -169,7 +169,7 @@ func (m *mending) extend(ctx context.Context, t *audit.Tree) error {
 }
 
 func (m *mending) putTree(ctx context.Context, tx *Tx, edge []byte, out *Accepted) error {
-	if _, file := m.changes.engine.(*writer); !file { // no server numbers meanwhile
+	if _, file := m.changes.engine.(*writer); !file { // so that no server numbers meanwhile
 		if _, err := tx.run.ExecContext(ctx, "select pg_advisory_xact_lock("+lockKey+", 2)"); err != nil {
 			return err
 		}
@@ -188,7 +188,7 @@ func (m *mending) putTree(ctx context.Context, tx *Tx, edge []byte, out *Accepte
 	return err
 }
 
-// entry says what was accepted.
+// entry returns the audit entry for what was accepted.
 func (a *Accepted) entry(next *audit.Tree, because string) (audit.Entry, error) {
 	edge, err := next.MarshalBinary()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // the tree in the entry.
 const AcceptedEvent = "audit.accepted"
 
-// edgePart is how much of a tree one detail of an entry holds.
+// edgePart is the number of bytes of a tree in one detail of an entry.
 const edgePart = audit.MaxValue / 4 * 3
 
 var edgeNames = [...]string{"edge", "edge-2", "edge-3", "edge-4", "edge-5", "edge-6"}
@@ -44,20 +44,20 @@ func getEdge(d map[string]string) (*audit.Tree, error) {
 
 // acceptance is what an entry accepts.
 type acceptance struct {
-	audit.Tree       // the log goes on from it
-	covers     int64 // how many entries there were, as far as was known
+	audit.Tree       // the log continues from it
+	covers     int64 // number of entries that were known
 	at         int64 // when, in microseconds
 }
 
-// acceptances is the kind under which the moment of the last one is remembered: an
+// acceptances is the kind under which the time of the last acceptance is anchored: an
 // earlier one excuses nothing.
 const acceptances = "audit_accepted"
 
-// coversName is the detail with how many entries there were.
+// coversName is the detail with the number of known entries.
 const coversName = "covers"
 
-// lastAccepted returns what an administrator has accepted last, and nil where that is
-// nothing. It reads the whole log, from its end.
+// lastAccepted returns what an administrator accepted last, or nil. It reads the log from
+// its end, as a whole if there is no acceptance.
 func lastAccepted(ctx context.Context, run runner, auth *audit.Authenticator, before int64) (last *acceptance, err error) {
 	for before > 0 {
 		from := max(0, before-page)
@@ -70,7 +70,7 @@ func lastAccepted(ctx context.Context, run runner, auth *audit.Authenticator, be
 	return nil, nil
 }
 
-// acceptedIn looks at the entries from one number up to another.
+// acceptedIn searches the entries from one number up to another.
 func acceptedIn(ctx context.Context, run runner, auth *audit.Authenticator, from, before int64) (last *acceptance, err error) {
 	rows, err := run.QueryContext(ctx, "select seq, body, mac from audit_entry where seq >= $1 and seq < $2 order by seq", from, before)
 	if err != nil {
@@ -90,7 +90,7 @@ func acceptedIn(ctx context.Context, run runner, auth *audit.Authenticator, from
 	return last, rows.Err()
 }
 
-// acceptedBy returns what an entry accepts. It accepts nothing behind itself.
+// acceptedBy returns what an entry accepts, or nil. An entry accepts only what is before it.
 func acceptedBy(auth *audit.Authenticator, seq int64, body, mac []byte) *acceptance {
 	if !bytes.Contains(body, []byte(AcceptedEvent)) || !auth.Check(seq, body, mac) {
 		return nil

@@ -42,7 +42,7 @@ const TamperedEvent = "database.tampered"
 // SeenEvent is the entry for alarms that an administrator acknowledged.
 const SeenEvent = "database.alarm-seen"
 
-// alarmTopic has every server look at the alarms again.
+// alarmTopic makes every server read the alarms again.
 const alarmTopic = "alarm"
 
 // Alarm is a finding and its time.
@@ -82,7 +82,7 @@ func (a *Alarms) Report(f Finding) {
 	a.log.Error("ALARM: row failed its integrity check; ignored", "table", f.Table, "row", f.Row, "wrong", f.Wrong, "account", f.Account)
 	select {
 	case a.queue <- f:
-	default: // it is tried again
+	default: // the recorder tries again later
 	}
 }
 
@@ -96,11 +96,11 @@ type alarmRow struct {
 	at, seen int64
 }
 
-// version counts up with each time that it is written.
+// version grows with each write of the row.
 func (r alarmRow) version() int64 { return max(r.at, r.seen) }
 
-// alarmTable is the table of alarms. Its rows bear MACs, and their versions are in the log:
-// a row of another's making, and one that was put back, is none.
+// alarmTable is the table of alarms. Its rows have MACs, and their versions are in the log,
+// so that a forged row and one that was put back count as none.
 type alarmTable struct {
 	shelf  *shelf // its key is that of the MACs
 	memory *memory
@@ -113,7 +113,8 @@ func (t alarmTable) mac(r alarmRow) []byte {
 
 const alarmColumns = "select tbl, row_key, wrong, account, at, seen, mac from alarm"
 
-// read scans alarmColumns. A row that is not ours, or older than the newest, is ErrNotFound.
+// read scans alarmColumns. It returns ErrNotFound for a row without a valid MAC or of an
+// older version.
 func (t alarmTable) read(scan func(...any) error) (r alarmRow, err error) {
 	var mac []byte
 	if err := scan(&r.Table, &r.Row, &r.Wrong, &r.Account, &r.at, &r.seen, &mac); err != nil {
@@ -141,7 +142,7 @@ func (t alarmTable) put(ctx context.Context, tx *Tx, r alarmRow) error {
 	return err
 }
 
-// alarmsMost bounds how many alarms are shown, and alarmsRead how many rows are read for it.
+// alarmsMost limits how many alarms are shown, and alarmsRead how many rows are read for that.
 const (
 	alarmsMost = 1000
 	alarmsRead = 20_000
@@ -198,7 +199,7 @@ func (a *Alarms) See(ctx context.Context, tx *Tx, until time.Time) (int, error) 
 	return n, nil
 }
 
-// hear has this server look which of its findings were seen, wherever that was.
+// hear makes this server ask which of its findings were seen on another server.
 func (a *Alarms) hear(topic string) {
 	if topic == alarmTopic || topic == Missed {
 		select {

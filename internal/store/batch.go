@@ -31,7 +31,7 @@ func (w *writer) commit() {
 	}
 }
 
-// committed takes in what the batch left, before anybody is answered.
+// committed remembers what the batch left, before its callers are answered.
 func (w *writer) committed() {
 	for _, r := range w.batch {
 		if r.err == nil && r.panicked == nil {
@@ -55,8 +55,8 @@ func (w *writer) touched() bool {
 	return false
 }
 
-// lost says that a whole batch failed: whatever the reason, it is the database
-// that was not available to its members.
+// lost is the error for a batch that failed as a whole: for its members the database was
+// not available, whatever the reason.
 func lost(err error) error {
 	err = classify(err)
 	if errors.Is(err, ErrUnavailable) {
@@ -105,8 +105,8 @@ func (w *writer) connect() (err error) {
 	return err
 }
 
-// present refuses to go on with a file that is no longer under its name: what is
-// written there is lost.
+// present returns an error if the file is no longer under its name: what is written to it
+// then is lost.
 func (w *writer) present(context.Context) error {
 	id, err := os.Stat(w.file)
 	if err != nil || !os.SameFile(id, w.id) {
@@ -146,8 +146,8 @@ func (w *writer) one(r *request) error {
 	return w.conn.do("release request")
 }
 
-// abandon leaves a transaction that failed, and the connection with it: the next
-// batch opens a fresh one.
+// abandon gives up a failed transaction together with its connection. The next batch opens
+// a new one.
 func (w *writer) abandon() {
 	if w.conn == nil {
 		return

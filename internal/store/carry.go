@@ -9,11 +9,9 @@ import (
 	"time"
 )
 
-// dispatch gives everybody who comes a lane, and with the first of them a share of
-// who waits by then: they are committed in one transaction. So what a transaction
-// costs whatever it holds, its begin, its entries and its commit, is paid once for
-// several requests when there are many, and nobody waits for company when there
-// are few.
+// dispatch gives each request a lane, together with a share of the requests that wait by
+// then, and these are committed in one transaction. So with many requests the fixed costs
+// of a transaction are paid once for several, and with few no request waits for others.
 func (p *postgres) dispatch() {
 	defer close(p.stopped)
 	defer p.carriers.Wait()
@@ -34,19 +32,19 @@ func (p *postgres) dispatch() {
 	}
 }
 
-// carrier brings one batch to its end.
+// carrier runs one batch to its end.
 type carrier struct {
 	*postgres
-	batch []*request // those that are not answered yet
+	batch []*request // the requests that are not answered yet
 }
 
-// commit runs the batch in the lane that it was given, leaves that and answers
-// everybody. After a collision it runs again, and where one of them spoiled it for
-// all, each by itself.
+// commit runs the batch in its lane, leaves the lane and answers all requests. After a
+// collision it runs the batch again, and if one request spoiled the transaction, each one
+// separately.
 func (c *carrier) commit() {
 	ended := false
 	defer func() {
-		if !ended { // a function ended this goroutine, in a lane: nobody but its caller shall suffer
+		if !ended { // a function ended this goroutine in a lane: only its caller is affected
 			c.lanes.leave(false)
 			c.settle(errExited)
 		}
@@ -59,8 +57,8 @@ func (c *carrier) commit() {
 	ended = true
 }
 
-// apart runs each of the batch by itself. It stops where the database fails: that
-// is everybody's answer then.
+// apart runs each request of the batch separately. It stops if the database fails; that
+// error is then the answer to all that are left.
 func (c *carrier) apart() error {
 	for len(c.batch) > 0 {
 		_ = c.lanes.enter(context.Background())
@@ -74,8 +72,7 @@ func (c *carrier) apart() error {
 	return nil
 }
 
-// repeat runs requests, in a lane that was entered, until they collide with
-// nobody, and leaves it.
+// repeat runs requests in a lane that was entered until they do not collide, and leaves it.
 func (c *carrier) repeat(batch []*request) error {
 	for try := 1; ; try++ {
 		err := c.try(batch)
@@ -100,8 +97,8 @@ func (c *carrier) settle(err error) {
 	c.batch = c.batch[:0]
 }
 
-// errOwn marks a transaction that a request's own function ended; the request
-// knows how.
+// errOwn marks a transaction that a request's own function ended; the request holds the
+// error.
 var errOwn = errors.New("store: a function ended its transaction")
 
 // try runs requests in one transaction, one after the other.
@@ -160,15 +157,15 @@ func (p *postgres) once(batch []*request) (touched bool, err error) {
 	return touched, nil
 }
 
-// one runs one request's function. What it ended with stays in the request; the
-// error is why the transaction cannot go on.
+// one runs the function of one request. Its result stays in the request; the returned error
+// is why the transaction cannot continue.
 func (p *postgres) one(ctx context.Context, run runner, r *request) error {
 	r.err, r.answer, r.panicked = nil, nil, nil // of an earlier try
 	doubts := p.doubts.count.Load()
 	p.commits.call(r, run)
 	if p.doubts.count.Load() != doubts && ctx.Err() == nil {
 		r.err, r.panicked = nil, nil
-		return errRetry // its view may be of before what this server knows
+		return errRetry // its snapshot may be older than what this server knows
 	}
 	err := r.err
 	switch {
@@ -209,8 +206,8 @@ func (p *postgres) seal(ctx context.Context, tx *sql.Tx, entries []recorded, top
 	return n, nil
 }
 
-// late classifies an error, which is the database's own fault if it took longer
-// than a transaction may.
+// late classifies an error. If the transaction took longer than it may, the database was
+// not available.
 func late(whole context.Context, err error) error {
 	if whole.Err() != nil {
 		return fmt.Errorf("%w: the transaction took longer than %v: %w", ErrUnavailable, txTimeout, err)
@@ -218,9 +215,9 @@ func late(whole context.Context, err error) error {
 	return classify(err)
 }
 
-// steady is a transaction that several share: it ignores the contexts of
-// statements, because one that is torn off in its middle would take the connection
-// with it and have all the others run again.
+// steady is a transaction that several requests share. It ignores the contexts of
+// statements: a cancelled statement would close the connection, and all other requests would
+// have to run again.
 type steady struct {
 	tx  *sql.Tx
 	ctx context.Context

@@ -14,19 +14,18 @@ import (
 // recorded is an entry on its way into the log.
 type recorded struct {
 	body    []byte
-	account int64 // whom it is about
+	account int64 // the account that it concerns
 	at      int64 // microseconds
 }
 
-// chain numbers entries and appends them to the stored tree, in the transaction
-// of whoever calls it. It remembers the tree that it last saw, but goes by the
-// stored one each time: the transaction may have failed, or somebody else may
-// have written.
+// chain numbers entries and appends them to the stored tree, in the transaction of its
+// caller. It remembers the last tree, but compares it with the stored one each time: the
+// transaction may have failed, or another server may have written.
 type chain struct {
-	head   *head // nil: what this server knows of the log is not asked
+	head   *head // nil to ignore what this server knows of the log
 	auth   *audit.Authenticator
-	fresh  bool // there may be no tree
-	shared bool // other servers wait: a wide gap is errWide, and read outside of the transaction
+	fresh  bool // there may be no tree yet
+	shared bool // other servers wait: a wide gap is errWide and is read outside of the transaction
 	tree   audit.Tree
 	stored []byte // the row that tree was read from, nil if none was
 }
@@ -37,12 +36,12 @@ func newChain(h *head, k *AuditKeys) *chain {
 
 var errTree = errors.New("store: the audit log's tree has no valid MAC: it was changed from outside, or the audit keys belong to another database")
 
-// errWide is a stored tree that is far ahead of what this server knows: others wrote for
-// long while it did not read.
+// errWide is returned for a stored tree far ahead of the known one: other servers wrote
+// for long while this one did not read.
 var errWide = fmt.Errorf("store: the log is far ahead of what this server has read: %w", ErrUnavailable)
 
-// load reads the stored tree. One that does not go on from what this server knows of the
-// log has every change refused from then on.
+// load reads the stored tree. If that does not continue from the known state of the log,
+// all changes are refused from then on.
 func (c *chain) load(ctx context.Context, run runner) error {
 	err := c.read(ctx, run)
 	if c.head != nil {
@@ -84,7 +83,7 @@ func (c *chain) read(ctx context.Context, run runner) error {
 	return nil
 }
 
-// begin starts an empty tree, where there was never an entry.
+// begin starts an empty tree if there was never an entry.
 func (c *chain) begin(ctx context.Context, run runner, known []byte) error {
 	if known != nil || !c.fresh {
 		return notOurs("it is gone")
@@ -123,13 +122,12 @@ func readTree(ctx context.Context, run runner) (edge, mac []byte, err error) {
 	return edge, mac, errors.Join(err, rows.Err())
 }
 
-// chunks are the numbers of rows of one insert, so that few texts need to be
-// prepared.
+// chunks are the numbers of rows of one insert statement, so that few texts are prepared.
 var chunks = [...]int{64, 16, 4, 1}
 
 var entryInserts = insertTexts("audit_entry (seq, at, account, body, mac)", 5)
 
-// insertTexts writes the inserts for each of chunks.
+// insertTexts returns an insert statement for each of chunks.
 func insertTexts(into string, columns int) (texts [len(chunks)]string) {
 	for i, n := range chunks {
 		var b strings.Builder
@@ -179,7 +177,7 @@ func (c *chain) append(ctx context.Context, run runner, entries []recorded) erro
 	_, err = run.ExecContext(ctx, "update audit_tree set size = $1, frontier = $2, mac = $3 where id = 1",
 		c.tree.Size(), edge, c.auth.AppendTree(nil, edge))
 	if err == nil {
-		c.stored = edge // if this is never committed, the next load finds another row
+		c.stored = edge // if this is not committed, the next load finds another row
 	}
 	return err
 }

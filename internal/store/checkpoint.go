@@ -51,8 +51,8 @@ func (s *signer) follow() {
 	}
 }
 
-// ifGrown signs the log where nobody has signed it as it stands, and keeps its head.
-// It goes by the head that this server knows, and believes a note only by its signature.
+// ifGrown signs the log if no server has signed its present state, and keeps its head.
+// It uses the head that this server knows, and trusts a note only by its signature.
 func (s *signer) ifGrown(ctx context.Context) error {
 	if s.head.refusal() != nil {
 		return nil
@@ -66,8 +66,8 @@ func (s *signer) ifGrown(ctx context.Context) error {
 	return err
 }
 
-// signed is how much of the log the newest checkpoint covers, and -1 without any. A note that
-// is not ours counts as none.
+// signed returns the number of entries that the newest checkpoint covers, or -1 without one.
+// A note without a valid signature counts as none.
 func (s *signer) signed(ctx context.Context) (int64, error) {
 	var size int64
 	var signed string
@@ -87,7 +87,7 @@ func (s *signer) signed(ctx context.Context) (int64, error) {
 	return -1, nil
 }
 
-// last signs what was written before the end.
+// last signs the end of the log when the database is closed.
 func (s *signer) last() {
 	if s.keys.Load() == nil || s.head.refusal() != nil {
 		return
@@ -138,9 +138,8 @@ func (s *signer) checkpoint(ctx context.Context) (string, error) {
 	return signed, nil
 }
 
-// thin keeps of those older than a day one for each hour: they only
-// narrow down where something was changed, for whoever has no MAC key. It looks
-// once an hour.
+// thin removes checkpoints older than a day except one for each hour. They only narrow
+// down where the log was changed, for somebody without the MAC key. It runs once an hour.
 func (s *signer) thin(ctx context.Context, tx *Tx) error {
 	const hour = int64(time.Hour / time.Microsecond)
 	now := Unix(tx.Now())

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// commits is what both engines do before and after the transactions that they run.
+// commits is what both engines do before and after a transaction.
 type commits struct {
 	log    *slog.Logger
 	now    func() time.Time
@@ -16,7 +16,8 @@ type commits struct {
 	feed   *Feed
 }
 
-// taken keeps those of a batch whose callers still wait, from now on for its outcome.
+// taken returns the requests of a batch whose callers still wait. From now on these wait
+// for the outcome.
 func (c *commits) taken(batch []*request, now time.Time) []*request {
 	live := batch[:0]
 	for _, r := range batch {
@@ -34,5 +35,5 @@ func (c *commits) call(r *request, run runner) {
 	r.call(c.log)
 }
 
-// learn takes in what a request left, after it was committed and before anybody is answered.
+// learn remembers the versions that a committed request left, before its caller is answered.
 func (c *commits) learn(r *request) { c.memory.learn(r.tx.stamps, c.now()) }

@@ -28,8 +28,8 @@ func (db *DB) Condition() *Condition { return db.condition }
 // Halted returns why the store refuses changes, or nil if it accepts them.
 func (c *Condition) Halted() error { return c.head.refusal() }
 
-// healthWait is how long a database may take to answer that it is well: one that
-// is frozen keeps its connections and says nothing.
+// healthWait limits the wait for an answer of the database: a frozen one keeps its
+// connections and does not answer.
 const healthWait = 2 * time.Second
 
 // Health returns an error unless the database can be read within two seconds and the

@@ -12,16 +12,16 @@ import (
 const (
 	// depositWait is how long an entry may wait for its number before it is looked for.
 	depositWait = 30 * time.Second
-	// depositKept is how long an entry that was numbered is kept in mind, so that it is
-	// noticed when it is numbered once more, and depositsKept how many of those are.
+	// depositKept is how long a numbered entry is remembered, to notice when it is numbered
+	// again, and depositsKept how many of those are remembered.
 	depositKept  = 10 * time.Minute
 	depositsKept = 50_000
-	// depositsAtOnce bounds how many are looked for at a time.
+	// depositsAtOnce limits how many are looked for at a time.
 	depositsAtOnce = 50
 )
 
-// deposits are the entries that this server has left to be numbered: whoever can write to
-// the database can remove or repeat one until it is.
+// deposits are the entries that this server left in the inbox for the sequencer. Until an
+// entry is numbered, an attacker who can write to the database can remove or repeat it.
 type deposits struct {
 	rows    *reads
 	changes *changes
@@ -30,16 +30,16 @@ type deposits struct {
 
 	mu   sync.Mutex
 	left map[deposited]*deposit
-	done int // how many are numbered
+	done int // number of numbered entries
 }
 
-// deposited stands for a body.
+// deposited identifies a body.
 type deposited [16]byte
 
 type deposit struct {
-	body       []byte // nil when it is numbered as often as it was left
+	body       []byte // nil once it is numbered as often as it was left
 	left, seen int
-	unsure     bool // whether it was left is not known
+	unsure     bool // its commit may have failed
 	since      time.Time
 }
 
@@ -48,7 +48,7 @@ func bodyKey(body []byte) deposited {
 	return deposited(h[:16])
 }
 
-// leave notes entries that are about to be committed, before anybody can number them.
+// leave notes entries before they are committed and can be numbered.
 func (d *deposits) leave(entries []recorded) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -69,7 +69,7 @@ func (d *deposits) leave(entries []recorded) {
 	}
 }
 
-// withdraw notes that entries were not committed, or that nobody knows.
+// withdraw notes that entries were not committed, or that this is unknown.
 func (d *deposits) withdraw(entries []recorded, unsure bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -88,8 +88,8 @@ func (d *deposits) withdraw(entries []recorded, unsure bool) {
 	}
 }
 
-// saw takes in a numbered entry, and reports whether it was numbered more often than it
-// was left.
+// saw notes a numbered entry, and reports whether it was numbered more often than it was
+// left.
 func (d *deposits) saw(body []byte) (repeated bool) {
 	if d == nil {
 		return false
@@ -117,7 +117,7 @@ func (d *deposits) saw(body []byte) (repeated bool) {
 	return false
 }
 
-// drop forgets some entry that is numbered, other than this one.
+// drop forgets any numbered entry except this one.
 func (d *deposits) drop(but deposited) {
 	for key, one := range d.left {
 		if key != but && one.body == nil {
@@ -128,7 +128,7 @@ func (d *deposits) drop(but deposited) {
 	}
 }
 
-// overdue lists what should have been numbered, and forgets what was long ago.
+// overdue lists entries that should be numbered by now, and forgets old ones.
 func (d *deposits) overdue(now time.Time) (out []*deposit) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -146,7 +146,7 @@ func (d *deposits) overdue(now time.Time) (out []*deposit) {
 	return out
 }
 
-// still reports whether it is not numbered, and gives it another while.
+// still reports whether an entry is not numbered yet, and restarts its waiting time.
 func (d *deposits) still(one *deposit) ([]byte, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -154,9 +154,9 @@ func (d *deposits) still(one *deposit) ([]byte, bool) {
 	return one.body, one.body != nil
 }
 
-// look looks for what this server left and did not find numbered: it waits in the inbox, or
-// it is numbered meanwhile, or somebody has removed it. Then it is left again. Fresh reads
-// what is new in the log.
+// look looks for overdue entries: they wait in the inbox, or were numbered meanwhile, or
+// somebody removed them. Those that were removed are left again. Fresh reads the new
+// entries of the log.
 func (d *deposits) look(ctx context.Context, fresh func(context.Context) error) error {
 	if d == nil {
 		return nil
@@ -178,7 +178,7 @@ func (d *deposits) look(ctx context.Context, fresh func(context.Context) error) 
 	if len(gone) == 0 {
 		return nil
 	}
-	if err := fresh(ctx); err != nil { // one that was numbered is in the log by now
+	if err := fresh(ctx); err != nil { // an entry that was numbered is in the log by now
 		return err
 	}
 	for _, one := range gone {
@@ -191,7 +191,7 @@ func (d *deposits) look(ctx context.Context, fresh func(context.Context) error) 
 	return nil
 }
 
-// leaveAgain writes an entry that somebody has removed before it was numbered.
+// leaveAgain writes an entry that somebody removed before it was numbered.
 func (d *deposits) leaveAgain(ctx context.Context, body []byte) error {
 	e, err := audit.Decode(body)
 	if err != nil {

@@ -70,8 +70,8 @@ func (log *AuditLog) Entries(ctx context.Context, f Filter) ([]audit.Entry, erro
 	return out, nil
 }
 
-// page is how many rows one query of a long read takes. One query for all would
-// keep SQLite from folding its log back as long as it runs.
+// page is the number of rows that one query of a long read takes. A single query for all
+// rows would keep SQLite from checkpointing its write-ahead log.
 const page = 5000
 
 // EachEntry calls f with every stored entry from a number on, for exporting or
@@ -85,7 +85,7 @@ func (log *AuditLog) EachEntry(ctx context.Context, from int64, f func(audit.Lea
 	}
 }
 
-// entryPage reads one page and moves from behind it.
+// entryPage reads one page and moves from after it.
 func (log *AuditLog) entryPage(ctx context.Context, from *int64, f func(audit.Leaf) error) (n int, err error) {
 	rows, err := log.rows.Query(ctx, "select seq, at, account, body, mac from audit_entry where seq >= $1 order by seq limit $2", *from, page)
 	if err != nil {
@@ -148,9 +148,9 @@ func (log *AuditLog) Leaves(ctx context.Context) iter.Seq2[audit.Leaf, error] {
 
 var errStop = errors.New("store: enough")
 
-// scan streams the entries that f chooses: those that wait to be numbered are
-// the newest, and bear a negative number. What is numbered after the look at
-// those is left out, so that no entry is found twice or not at all.
+// scan streams the entries that f selects. Entries that wait to be numbered are the newest
+// and have a negative number. It leaves out entries that are numbered after it read the
+// waiting ones, so that each entry is found exactly once.
 func (log *AuditLog) scan(ctx context.Context, f Filter) iter.Seq2[audit.Entry, error] {
 	return func(yield func(audit.Entry, error) bool) {
 		end, waiting, err := log.end(ctx, f)
@@ -175,8 +175,8 @@ func (log *AuditLog) scan(ctx context.Context, f Filter) iter.Seq2[audit.Entry, 
 	}
 }
 
-// end returns the number before which a read of the log ends, and what waited to
-// be numbered at that very moment, which is never long: one statement sees both.
+// end returns the number before which a read of the log ends, and the entries that waited
+// to be numbered at that moment, which are few. One statement reads both.
 func (log *AuditLog) end(ctx context.Context, f Filter) (before int64, waiting []audit.Leaf, err error) {
 	if f.Before > 0 {
 		return f.Before, nil, nil
@@ -199,15 +199,15 @@ func (log *AuditLog) end(ctx context.Context, f Filter) (before int64, waiting [
 	return before, waiting, rows.Err()
 }
 
-// picker chooses entries by a filter.
+// picker selects entries by a filter.
 type picker struct {
 	Filter
 	auth   *audit.Authenticator // nil before the keys are there
 	report func(Finding)
 }
 
-// each streams what is chosen of leaves, and reports whether to go on. What somebody else
-// lets wait is no entry.
+// each streams the selected entries of leaves, and reports whether to continue. It ignores
+// waiting entries without a valid MAC.
 func (f *picker) each(leaves []audit.Leaf, yield func(audit.Entry, error) bool) bool {
 	for _, l := range leaves {
 		if f.auth != nil && !f.auth.Check(audit.Waiting, l.Body, l.MAC) {
@@ -221,8 +221,8 @@ func (f *picker) each(leaves []audit.Leaf, yield func(audit.Entry, error) bool) 
 	return true
 }
 
-// scanNumbered streams from the log before a number, page by page, and reports
-// whether to go on.
+// scanNumbered streams the numbered entries before a number, page by page, and reports
+// whether to continue.
 func (log *AuditLog) scanNumbered(ctx context.Context, f *picker, end int64, yield func(audit.Entry, error) bool) bool {
 	from, before, err := log.bounds(ctx, f.Filter, end)
 	if err != nil {
@@ -247,8 +247,8 @@ func (log *AuditLog) scanNumbered(ctx context.Context, f *picker, end int64, yie
 	}
 }
 
-// scanned is how a page went: rows read, the number of the last, and whether
-// the whole stream ended with it.
+// scanned is the result of a page: the rows read, the number of the last one, and whether
+// the stream ended with it.
 type scanned struct {
 	rows  int
 	last  int64
@@ -282,8 +282,7 @@ func (log *AuditLog) scanPage(ctx context.Context, f *picker, query string, args
 	return p
 }
 
-// numbered picks an entry of the log. One that is not as it was written is not believed,
-// and shown as such.
+// numbered selects a numbered entry. An altered one is reported and shown as unreadable.
 func (f *picker) numbered(l audit.Leaf) (audit.Entry, bool) {
 	e, ok := f.pick(l.Body)
 	if ok && f.auth != nil && !f.auth.Check(l.Seq, l.Body, l.MAC) {
@@ -294,8 +293,8 @@ func (f *picker) numbered(l audit.Leaf) (audit.Entry, bool) {
 	return e, ok
 }
 
-// pick decodes a body and reports whether the filter chooses it. What cannot be
-// read is shown, unless it lacks the event that is asked for.
+// pick decodes a body and reports whether the filter selects it. An unreadable entry is
+// shown unless it lacks the event of the filter.
 func (f *Filter) pick(body []byte) (audit.Entry, bool) {
 	if f.Event != "" && !bytes.Contains(body, []byte(f.Event)) {
 		return audit.Entry{}, false // most rows of a rare search end here, undecoded
@@ -310,11 +309,11 @@ func (f *Filter) pick(body []byte) (audit.Entry, bool) {
 	return e, f.matches(&e)
 }
 
-// skew is how far the times of entries may stray from the order of their
-// numbers: clocks of several servers, and a clock that was set.
+// skew is how far the times of entries may deviate from the order of their numbers, as
+// the clocks of servers differ and are set.
 const skew = 15 * time.Minute
 
-// bounds narrows the numbers before end by the times that are asked for.
+// bounds narrows the numbers before end by the times of the filter.
 func (log *AuditLog) bounds(ctx context.Context, f Filter, end int64) (from, before int64, err error) {
 	from, before = f.From, end
 	if !f.Since.IsZero() {
@@ -334,8 +333,8 @@ func (log *AuditLog) bounds(ctx context.Context, f Filter, end int64) (from, bef
 	return from, before, nil
 }
 
-// firstAt returns the number of the first entry at or after a moment, by
-// halving: numbers follow time, nearly.
+// firstAt returns the number of the first entry at or after a time, by binary search:
+// numbers nearly follow time.
 func (log *AuditLog) firstAt(ctx context.Context, at int64) (int64, error) {
 	var high int64
 	if err := log.rows.QueryRow(ctx, "select coalesce(max(seq), -1) + 1 from audit_entry").Scan(&high); err != nil {

@@ -12,33 +12,33 @@ import (
 )
 
 const (
-	feedPoll  = 200 * time.Millisecond // how often others' announcements are looked for
-	feedStale = time.Second            // after so long without an answer, memory is not to be trusted
+	feedPoll  = 200 * time.Millisecond // how often the table is read
+	feedStale = time.Second            // after so long without an answer, cached data is not to be trusted
 	feedKeep  = 10 * time.Minute       // how long announcements stay in the table
-	feedGap   = time.Minute            // how long a missing number may still appear: no transaction lasts longer
-	feedAway  = feedKeep / 2           // after so long without an answer, announcements may be gone
+	feedGap   = time.Minute            // how long a missing number may still appear; no transaction lasts longer
+	feedAway  = feedKeep / 2           // after so long without an answer, announcements may have been removed
 	feedPage  = 1000
-	feedFar   = 100_000 // how far back missing numbers are looked for: more than are given out between two looks
+	feedFar   = 100_000 // how far back missing numbers are looked for; more than are assigned between two reads
 )
 
-// Feed tells this server's memory what changed, here or on another server. It is safe for
-// concurrent use.
+// Feed tells the caches of this server what changed, here or on another server. It is safe
+// for concurrent use.
 type Feed struct {
 	log     *slog.Logger
 	rows    *reads
-	changes *changes // for removing what every server has heard
+	changes *changes // to remove old announcements
 	life    *life
 
 	mu     sync.Mutex
 	subs   []func(string)
-	alone  bool                // this server is the only one that announces
+	alone  bool                // no other server announces: SQLite
 	last   int64               // the highest number seen
-	gaps   map[int64]time.Time // lower numbers not seen yet, and since when they are missed
-	looked atomic.Int64        // when the table was last read through, in nanoseconds since start
-	lost   atomic.Bool         // the last look failed
+	gaps   map[int64]time.Time // lower numbers not seen yet, and since when
+	looked atomic.Int64        // when the table was last read to its end, in nanoseconds since start
+	lost   atomic.Bool         // the last read failed
 	start  time.Time
 	swept  time.Time
-	heard  time.Time // as looked, by the clock on the wall
+	heard  time.Time // like looked, by the wall clock
 	moves  moves
 }
 
@@ -72,7 +72,7 @@ func (f *Feed) Fresh() bool {
 	return time.Since(f.start)-time.Duration(f.looked.Load()) < feedStale
 }
 
-// begin goes on from the newest announcement: memory is empty.
+// begin starts after the newest announcement, as nothing is cached yet.
 func (f *Feed) begin(ctx context.Context) error {
 	f.start, f.swept, f.gaps, f.moves.seed = time.Now(), time.Now(), make(map[int64]time.Time), maphash.MakeSeed()
 	if err := f.rows.QueryRow(ctx, "select coalesce(max(id), 0) from feed").Scan(&f.last); err != nil {
@@ -87,7 +87,7 @@ func (f *Feed) begin(ctx context.Context) error {
 	return nil
 }
 
-// follow looks for announcements until the database is closed.
+// follow reads announcements until the database is closed.
 func (f *Feed) follow() {
 	ticker := time.NewTicker(feedPoll)
 	defer ticker.Stop()
@@ -101,7 +101,7 @@ func (f *Feed) follow() {
 	}
 }
 
-// followed looks once.
+// followed reads once.
 func (f *Feed) followed() {
 	began, wall := time.Since(f.start), time.Now().Round(0)
 	err := f.look()
@@ -110,7 +110,7 @@ func (f *Feed) followed() {
 		f.log.Warn("the feed of changes cannot be read", "error", err)
 		return
 	}
-	// A machine that slept does not count that time by its own clock.
+	// The monotonic clock of a machine does not count the time that it was suspended.
 	if away := max(began-time.Duration(f.looked.Load()), wall.Sub(f.heard)); away > feedAway {
 		f.log.Info("this server was suspended or cut off; its caches are dropped", "away", away)
 		f.deliver([]string{Missed})
@@ -120,7 +120,7 @@ func (f *Feed) followed() {
 	f.sweep()
 }
 
-// look reads what was missed and what is new, and delivers it.
+// look reads missed and new announcements and delivers them.
 func (f *Feed) look() error {
 	ctx, cancel := context.WithTimeout(context.Background(), feedStale)
 	defer cancel()
@@ -140,8 +140,7 @@ func (f *Feed) look() error {
 	}
 }
 
-// hear reads announcements, delivers those that are news, and returns how many
-// it read.
+// hear reads announcements, delivers the new ones, and returns how many it read.
 func (f *Feed) hear(ctx context.Context, query string, args ...any) (n int, err error) {
 	rows, err := f.rows.Query(ctx, query, args...)
 	if err != nil {
@@ -159,13 +158,13 @@ func (f *Feed) hear(ctx context.Context, query string, args ...any) (n int, err 
 			topics = append(topics, topic)
 		}
 	}
-	// What was seen counts as heard, so it is delivered whatever ended the rows.
+	// saw has noted these as seen, so they are delivered even after an error.
 	f.deliver(topics)
 	return n, errors.Join(err, rows.Err())
 }
 
-// missed returns the numbers that are still missed. After feedGap their
-// transactions were rolled back, evidently.
+// missed returns the numbers that are still missing. After feedGap it drops them: their
+// transactions were rolled back.
 func (f *Feed) missed() []int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -180,8 +179,8 @@ func (f *Feed) missed() []int64 {
 	return ids
 }
 
-// saw notes that a number was seen, and reports whether that is news. Numbers
-// are given out before transactions commit, so a lower one may come later.
+// saw notes a number, and reports whether it is new. Numbers are assigned before
+// transactions commit, so a lower one may appear later.
 func (f *Feed) saw(id int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -212,14 +211,13 @@ func (f *Feed) deliver(topics []string) {
 	}
 }
 
-// news is what one transaction announced: its topics, each once, and the
-// numbers that they got.
+// news are the topics that one transaction announced, each once, and their numbers.
 type news struct {
 	topics []string
 	ids    []int64
 }
 
-// announced tells this server's memory what it announced itself.
+// announced delivers what this server announced itself.
 func (f *Feed) announced(n news) {
 	for _, id := range n.ids {
 		f.saw(id)
@@ -227,7 +225,7 @@ func (f *Feed) announced(n news) {
 	f.deliver(n.topics)
 }
 
-// writeNews inserts announcements, each once.
+// writeNews inserts each topic once.
 func writeNews(ctx context.Context, run runner, topics []string, now time.Time) (news, error) {
 	if len(topics) == 0 {
 		return news{}, nil
@@ -256,7 +254,7 @@ func insertTopic(ctx context.Context, run runner, topic string, now time.Time) (
 	return id, errors.Join(err, rows.Err())
 }
 
-// sweep removes announcements that every server has long heard.
+// sweep removes announcements that every server has read long ago.
 func (f *Feed) sweep() {
 	if time.Since(f.swept) < feedKeep/10 {
 		return

@@ -7,31 +7,31 @@ import (
 )
 
 const (
-	// findingsMost bounds how many findings are kept in mind. Whoever alters more rows has
-	// one alarm more for each table, which stands for the rest.
+	// findingsMost limits how many findings are remembered. Beyond it there is one more
+	// alarm for each table, which stands for the rest.
 	findingsMost = 10_000
-	// Rest is the row of the alarm that stands for all further ones.
+	// Rest is the row of the alarm that stands for all further rows.
 	Rest = "more"
 )
 
-// findings is what this server found wrong with rows since it started.
+// findings are the rows that this server found to be wrong since it started.
 type findings struct {
 	mu    sync.Mutex
 	found map[string]*found
-	// log and rows say that a whole round has gone by since the start.
+	// log and rows report whether a complete round has ended since the start.
 	log, rows bool
 }
 
-// found is a finding of this server's.
+// found is one finding of this server.
 type found struct {
 	Alarm
 	last     time.Time // when it was found last
 	recorded bool
 	seen     bool
-	anew     bool // it was not there in between
+	anew     bool // it was correct in between
 }
 
-// add keeps a finding in mind, and reports whether it is news.
+// add remembers a finding, and reports whether it is new.
 func (s *findings) add(f *Finding, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,10 +55,10 @@ func (s *findings) add(f *Finding, now time.Time) bool {
 	return true
 }
 
-// ofLog reports whether the watch looks at a table.
+// ofLog reports whether the watch checks a table.
 func ofLog(table string) bool { return strings.HasPrefix(table, "audit_") }
 
-// swept ends a round over the rows, or over the log, that began at this time.
+// swept ends a round over the rows or over the log that began at this time.
 func (s *findings) swept(log bool, began time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +74,7 @@ func (s *findings) swept(log bool, began time.Time) {
 	}
 }
 
-// due lists what could not be recorded.
+// due lists the findings that were not recorded yet.
 func (s *findings) due() (out []Finding) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,15 +94,15 @@ func (s *findings) note(name string, set func(*found)) {
 	}
 }
 
-// named returns a finding, and nil for none. What it holds changes only under the lock, and
-// anew only by whoever records it.
+// named returns a finding, or nil. Its fields change only under the lock, and anew only in
+// the recorder.
 func (s *findings) named(name string) *found {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.found[name]
 }
 
-// unseen are this server's findings that nobody has seen.
+// unseen returns the findings of this server that no administrator has seen.
 func (s *findings) unseen() map[string]Alarm {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,29 +8,29 @@ import (
 	"countersign/internal/audit"
 )
 
-// gap reads what stands in the log between two states of it. It takes as long as the gap is
-// wide, some 100,000 entries a second; whoever must not wait for that asks [wide] first.
+// gap reads the entries between two states of the log, about 100,000 a second. A caller that
+// must not wait for that asks [wide] first.
 type gap struct {
 	head *head
 	auth *audit.Authenticator
 	run  runner
-	said time.Time // when its progress was said last
+	said time.Time // when the progress was logged last
 }
 
 func (h *head) gap(auth *audit.Authenticator, run runner) *gap {
 	return &gap{head: h, auth: auth, run: run, said: time.Now()}
 }
 
-// narrow is how many entries are read between two states while others wait.
+// narrow is the largest number of entries that are read while others wait.
 const narrow = page
 
-// wide reports whether more lies between two states than is read while others wait.
+// wide reports whether more entries lie between two states than are read while others wait.
 func wide(known, stored []byte) bool { return sizeOf(stored)-sizeOf(known) > narrow }
 
-// follows reports as an error whether a stored tree does not go on from the one that is
-// known: every entry between the two must be there, bear its MAC, and lead from one to the
-// other. Where they do not, an administrator may have accepted that since this server heard
-// of the last such entry.
+// follows returns an error if the stored tree does not continue from the known one: all
+// entries between the two must exist, have a valid MAC, and lead from one to the other. If
+// they do not, an administrator may have accepted that after the last acceptance that this
+// server knows.
 func (g *gap) follows(ctx context.Context, known, stored []byte) (accepted bool, err error) {
 	var from, to audit.Tree
 	if err := errors.Join(from.UnmarshalBinary(known), to.UnmarshalBinary(stored)); err != nil {
@@ -47,7 +47,7 @@ func (g *gap) follows(ctx context.Context, known, stored []byte) (accepted bool,
 	return true, g.leads(ctx, a.Tree, to)
 }
 
-// leads reports as an error whether the entries do not lead from one tree to the other.
+// leads returns an error if the entries do not lead from one tree to the other.
 func (g *gap) leads(ctx context.Context, from, to audit.Tree) error {
 	if to.Size() < from.Size() {
 		return notOurs("it has %d entries, and had %d", to.Size(), from.Size())
@@ -68,7 +68,7 @@ func (g *gap) leads(ctx context.Context, from, to audit.Tree) error {
 	return nil
 }
 
-// approach reads what stands in the log ahead of what this server knows of it, outside of any
+// approach reads the log from the known state up to the stored tree, outside of any
 // transaction.
 func (h *head) approach(ctx context.Context, k *AuditKeys, run runner) error {
 	known := h.known() // before the tree is read, so that the tree is not the older one
@@ -91,7 +91,7 @@ func (h *head) approach(ctx context.Context, k *AuditKeys, run runner) error {
 	return err
 }
 
-// sayEvery is how often it is said how far a gap was read.
+// sayEvery is how often the progress in a gap is logged.
 const sayEvery = 5 * time.Second
 
 func (g *gap) say(read, of int64) {
@@ -101,7 +101,7 @@ func (g *gap) say(read, of int64) {
 	}
 }
 
-// append goes on with a tree by up to a page of stored entries below a number.
+// append extends a tree by at most a page of stored entries, up to a number.
 func (g *gap) append(ctx context.Context, tree *audit.Tree, before int64) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()

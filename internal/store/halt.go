@@ -22,32 +22,32 @@ func (haltedError) Error() string { return "store: the audit log is not as this 
 
 func (haltedError) Unwrap() error { return ErrUnavailable }
 
-// head is the newest committed state of the log that this server knows, as the table
-// audit_tree keeps it. Whatever follows must go on from it: where the stored log does not,
-// every change is refused from then on.
+// head is the newest committed state of the log that this server knows, in the form of the
+// table audit_tree. The stored log must continue from it. If it does not, all changes are
+// refused from then on.
 type head struct {
 	log    *slog.Logger
-	shelf  *shelf  // where it is kept over restarts
-	memory *memory // what was accepted last of a log that does not go on
-	broken bool    // the log is open to be examined: what is kept of it stays as it is
+	shelf  *shelf  // keeps it over restarts
+	memory *memory // knows which acceptance of a damaged log is the newest
+	broken bool    // the database is open for examination: the shelf is not written
 
 	halted atomic.Pointer[error] // why changes are refused
 
 	mu   sync.Mutex
 	edge []byte // nil before anything is known
-	// learnt is a state of the log up to which this server has taken in what every entry
-	// leaves: it wrote them itself, or has read them.
+	// learnt is the state of the log up to which this server knows the versions of all
+	// entries, because it wrote or read them.
 	learnt []byte
 }
 
-// learntEdge is how far the log is learnt.
+// learntEdge returns the state up to which the log is learnt.
 func (h *head) learntEdge() []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.learnt
 }
 
-// learntTo notes that all up to a state of the log is taken in.
+// learntTo notes that everything up to a state of the log is learnt.
 func (h *head) learntTo(edge []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -56,15 +56,15 @@ func (h *head) learntTo(edge []byte) {
 	}
 }
 
-// unlearn has the log be read from its beginning.
+// unlearn makes the watch read the log from its beginning.
 func (h *head) unlearn() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.learnt = nil
 }
 
-// learntFrom notes that what stands in the log from a size to a state of it is taken in, if
-// all before it was. A server alone need not read then what it wrote a moment ago.
+// learntFrom notes that the entries from a size up to a state are learnt, if everything
+// before them is. So a single server need not read what it wrote a moment ago.
 func (h *head) learntFrom(from int64, edge []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -73,21 +73,21 @@ func (h *head) learntFrom(from int64, edge []byte) {
 	}
 }
 
-// known is the newest state of the log that this server knows, nil for none.
+// known returns the newest known state of the log, or nil.
 func (h *head) known() []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.edge
 }
 
-// set replaces what is known, by less or by another log: an administrator accepts it.
+// set replaces the known state, also by an earlier one: an administrator accepted the log.
 func (h *head) set(edge []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.edge = edge
 }
 
-// sizeOf is how many entries a tree has, as it is stored; nil has none.
+// sizeOf returns the number of entries of a stored tree; nil has none.
 func sizeOf(edge []byte) int64 {
 	var t audit.Tree
 	if t.UnmarshalBinary(edge) != nil {
@@ -96,7 +96,7 @@ func sizeOf(edge []byte) int64 {
 	return t.Size()
 }
 
-// advance notes a state of the log that was committed.
+// advance notes a committed state of the log.
 func (h *head) advance(edge []byte) {
 	if len(edge) == 0 {
 		return
@@ -108,18 +108,18 @@ func (h *head) advance(edge []byte) {
 	}
 }
 
-// keep puts the newest head on disk, outside the database.
+// keep writes the newest head to disk, outside the database.
 func (h *head) keep() {
 	if h.broken || h.refusal() != nil {
-		return // it is there, and stays
+		return // the file stays as it is
 	}
 	if err := h.shelf.keep(h.known()); err != nil {
 		h.log.Error("the newest head of the audit log cannot be kept", "error", err)
 	}
 }
 
-// halt has every change refused from now on. The head that is known is on disk before, and
-// stays there: also a restart refuses such a log.
+// halt refuses all changes from now on. It first writes the known head to disk, so that
+// the log is refused after a restart too.
 func (h *head) halt(why error) {
 	if why == nil || h.halted.Load() != nil {
 		return
@@ -131,17 +131,17 @@ func (h *head) halt(why error) {
 	}
 }
 
-// haltIf halts where an error says that the log is not as it was left.
+// haltIf halts if the error says that the log is not as it was left.
 func (h *head) haltIf(err error) {
 	if errors.Is(err, errTree) || errors.Is(err, errOther) {
 		h.halt(err)
 	}
 }
 
-// resume has changes be taken again: an administrator has accepted the log as it is.
+// resume allows changes again, after an administrator accepted the log.
 func (h *head) resume() { h.halted.Store(nil) }
 
-// refusal is why changes are refused, nil where they are not.
+// refusal returns why changes are refused, or nil.
 func (h *head) refusal() error {
 	if why := h.halted.Load(); why != nil {
 		return fmt.Errorf("%w: %w", ErrHalted, *why)
@@ -149,7 +149,7 @@ func (h *head) refusal() error {
 	return nil
 }
 
-// notOurs is what is wrong with a log that does not go on from what is known of it.
+// notOurs is the error for a log that does not continue from the known state.
 func notOurs(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", errOther, fmt.Errorf(format, args...))
 }

@@ -27,8 +27,8 @@ func (h *health) wrote(err error, touched bool) {
 	}
 }
 
-// probe writes something that changes nothing, if the last write failed, so that
-// health returns by itself.
+// probe writes without changing anything, if the last write failed, so that health returns
+// by itself.
 func (h *health) probe(ctx context.Context, changes *changes) {
 	if h.last.Load() == nil {
 		return

@@ -9,24 +9,23 @@ import (
 	"countersign/internal/audit"
 )
 
-// hearing is how far this server has read the log, for whoever must know all that it says.
-// The watch reads it.
+// hearing is how far the watch has read the log, for callers that must know all of it.
 type hearing struct {
 	rows *reads
 	head *head
 	life *life
 
 	caughtUp atomic.Bool  // the log was read to its end since the start
-	read     atomic.Int64 // how many entries the watch has read
-	asked    chan bool    // somebody waits for what is new
+	read     atomic.Int64 // number of entries that the watch has read
+	asked    chan bool    // a caller waits for new entries
 }
 
 var errBehind = fmt.Errorf("store: the newest entries of the log were not read yet: %w", ErrUnavailable)
 
-// all waits until this server knows what every entry says that is committed now.
+// all waits until this server has read all entries that are committed now.
 func (h *hearing) all(ctx context.Context) error {
 	if err := h.head.refusal(); err != nil {
-		return err // nothing is learnt any more
+		return err // the watch reads nothing any more
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 15*time.Second, errBehind)
 	defer cancel()
@@ -52,14 +51,14 @@ func (h *hearing) all(ctx context.Context) error {
 	}
 	select {
 	case h.asked <- true:
-	default: // it is about to read
+	default: // the watch is about to read
 	}
 	return h.until(ctx, func() (bool, error) {
-		return max(h.read.Load(), sizeOf(h.head.learntEdge())) >= tree.Size(), nil // a server alone knows what it wrote
+		return max(h.read.Load(), sizeOf(h.head.learntEdge())) >= tree.Size(), nil // a single server knows what it wrote itself
 	})
 }
 
-// until asks again and again, until it is so.
+// until asks repeatedly until the condition holds.
 func (h *hearing) until(ctx context.Context, so func() (bool, error)) error {
 	for {
 		if is, err := so(); err != nil || is {

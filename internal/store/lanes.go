@@ -6,21 +6,20 @@ import (
 	"sync"
 )
 
-// lanes bounds how many transactions run at once on PostgreSQL by how well they
-// get along. Serializable transactions that want one row undo each other, and
-// the more there are the worse; so each collision halves the lanes, down to one,
-// where there is nobody left to collide with in this server, and a run of
-// successes opens one more. It begins wide open.
+// lanes limits how many transactions run at once on PostgreSQL. Serializable transactions
+// on the same row abort each other, and the more run at once the more do. So each collision
+// halves the number of lanes, down to one, and a series of successes adds one. It starts
+// with all lanes open.
 type lanes struct {
 	mu      sync.Mutex
-	most    int // how many there can be
-	limit   int // how many there are
-	busy    int // how many are taken
+	most    int // highest number of lanes
+	limit   int // present number of lanes
+	busy    int // lanes in use
 	credit  int // successes since the last change of limit
 	waiting list.List
 }
 
-// perLane is how many successes each lane must see before one is added.
+// perLane is the number of successes of each lane before one is added.
 const perLane = 8
 
 func newLanes(most int) *lanes { return &lanes{most: most, limit: most} }
@@ -44,7 +43,7 @@ func (l *lanes) enter(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
-	case <-turn: // it came at the same moment: pass it on
+	case <-turn: // the turn came at the same moment: pass it on
 		l.busy--
 		l.admit()
 	default:
@@ -53,7 +52,7 @@ func (l *lanes) enter(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// leave frees a lane, and tells how it went.
+// leave frees a lane. Collided adjusts the number of lanes.
 func (l *lanes) leave(collided bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,7 +68,7 @@ func (l *lanes) leave(collided bool) {
 	l.admit()
 }
 
-// admit lets in who waits, as far as there are lanes.
+// admit gives free lanes to those that wait.
 func (l *lanes) admit() {
 	for l.busy < l.limit && l.waiting.Len() > 0 {
 		close(l.waiting.Remove(l.waiting.Front()).(chan struct{}))
@@ -77,8 +76,8 @@ func (l *lanes) admit() {
 	}
 }
 
-// share is how many of those who wait for a transaction one lane should take, so
-// that each has as many.
+// share returns how many waiting requests one lane should take, so that all lanes take
+// about the same number.
 func (l *lanes) share(waiting int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,26 +8,26 @@ import (
 	"countersign/internal/audit"
 )
 
-// inspector checks entries as they are stored.
+// inspector checks stored entries and reports what is wrong with them.
 type inspector struct {
 	log     *slog.Logger
 	auth    *audit.Authenticator
 	alarms  *Alarms
-	changes *changes // for what an entry is searched by
+	changes *changes // to correct the search columns
 }
 
-// missing reports an entry that is not there.
+// missing reports a missing entry.
 func (i inspector) missing(seq int64) {
 	i.alarms.Report(Finding{Table: "audit_entry", Row: number(seq), Wrong: Missing})
 }
 
-// repeated reports an entry that was numbered more often than it was left to be.
+// repeated reports an entry that was numbered more often than it was deposited.
 func (i inspector) repeated(l storedLeaf) {
 	i.alarms.Report(Finding{Table: "audit_inbox", Row: "entry " + number(l.Seq), Wrong: Returned, Account: l.account})
 }
 
-// check reports whether an entry is as it was written. What stands beside it for searching
-// is put right: it is in the entry too.
+// check reports whether an entry is as it was written. It corrects the search columns
+// beside the entry, whose values are in the entry too.
 func (i inspector) check(ctx context.Context, l storedLeaf) bool {
 	if !i.auth.Check(l.Seq, l.Body, l.MAC) {
 		i.alarms.Report(Finding{Table: "audit_entry", Row: number(l.Seq), Wrong: Altered})
@@ -44,7 +44,7 @@ func (i inspector) check(ctx context.Context, l storedLeaf) bool {
 	return true
 }
 
-// beside writes what an entry is searched by.
+// beside writes the search columns of an entry.
 func (i inspector) beside(ctx context.Context, seq, at, account int64) error {
 	return i.changes.housekeep(ctx, "the columns of an entry", func(tx *Tx) error {
 		_, err := tx.run.ExecContext(ctx, "update audit_entry set at = $1, account = $2 where seq = $3", at, account, seq)
@@ -53,7 +53,7 @@ func (i inspector) beside(ctx context.Context, seq, at, account int64) error {
 	})
 }
 
-// learner takes from entries which rows are at which version.
+// learner learns the versions of rows from entries.
 type learner struct {
 	log     *slog.Logger
 	now     func() time.Time
@@ -63,8 +63,8 @@ type learner struct {
 	learnt  bool // something was learnt before the end of the log was reached
 }
 
-// learn takes in what an entry says of rows, and tells this server's memory of what
-// another server changed: also where somebody removed its announcement.
+// learn takes the versions of rows from an entry. It announces here what another server
+// changed, in case somebody removed the announcement.
 func (l *learner) learn(one storedLeaf) {
 	text := audit.VersionsIn(one.Body)
 	if text == "" {
@@ -77,14 +77,14 @@ func (l *learner) learn(one storedLeaf) {
 	news := l.memory.learn(stamps, l.now())
 	if !l.hearing.caughtUp.Load() {
 		l.learnt = l.learnt || len(news) > 0
-		return // everything is stale when it has
+		return // at the end of the log everything is declared stale
 	}
 	var topics []string
 	for _, s := range news {
 		switch {
 		case s.name != "":
 			topics = append(topics, s.kind+"/"+s.name)
-		case l.memory.page(s.kind) != nil: // of these one changes all the time, and nobody remembers all of them
+		case l.memory.page(s.kind) != nil: // these change all the time, and nobody caches all of them
 			topics = append(topics, s.kind+"/"+number(s.number))
 		default:
 			topics = append(topics, s.kind+"/"+number(s.number), s.kind)
@@ -93,9 +93,9 @@ func (l *learner) learn(one storedLeaf) {
 	l.feed.deliver(topics)
 }
 
-// reachedEnd notes that the log was read to its end.
+// reachedEnd notes that the log was read to its end for the first time.
 func (l *learner) reachedEnd() {
 	if l.hearing.caughtUp.CompareAndSwap(false, true) && l.learnt {
-		l.feed.deliver([]string{Missed}) // what was learnt meanwhile was not announced one by one
+		l.feed.deliver([]string{Missed}) // what was learnt until then was not announced one by one
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// line is where requests wait until an engine takes them, a batch at a time.
+// line holds the requests that wait until an engine takes them, a batch at a time.
 type line struct {
 	queue   chan *request
-	quit    chan struct{} // closed when no more are let in
-	stopped chan struct{} // closed when nobody takes any more
+	quit    chan struct{} // closed when no more requests are accepted
+	stopped chan struct{} // closed when no more requests are taken
 }
 
 func newLine() *line {
@@ -51,7 +51,7 @@ func (l *line) run(ctx context.Context, job work) error {
 	return r.err
 }
 
-// await returns nil once the request is decided, or why it never will be.
+// await returns nil once the request is decided, or an error if it never will be.
 func (l *line) await(ctx context.Context, r *request) error {
 	select {
 	case <-r.done:
@@ -68,15 +68,15 @@ func (l *line) await(ctx context.Context, r *request) error {
 	case <-r.done:
 		return nil
 	default:
-		return errClosed // it was queued after the last batch
+		return errClosed // queued after the last batch
 	}
 }
 
-// waiting is how many stand in line.
+// waiting returns the number of waiting requests.
 func (l *line) waiting() int { return len(l.queue) }
 
-// collect makes a batch of these and of whatever else waits, in the room of the
-// last one.
+// collect makes a batch of these requests and the waiting ones, and reuses the slice of the
+// last batch.
 func (l *line) collect(room []*request, most int, first ...*request) []*request {
 	clear(room)
 	batch := append(room[:0], first...)
@@ -91,7 +91,7 @@ func (l *line) collect(room []*request, most int, first ...*request) []*request 
 	return batch
 }
 
-// request is one work on its way through an engine.
+// request is one transaction on its way through an engine.
 type request struct {
 	work  work
 	tx    Tx
@@ -103,16 +103,16 @@ type request struct {
 	err       error // what the caller gets
 	committed bool
 	panicked  any  // what the function panicked with, to panic again where it belongs
-	exited    bool // the function ended its goroutine, as t.FailNow does
+	exited    bool // the function ended its goroutine, like t.FailNow
 }
 
 const (
 	waiting int32 = iota
-	begun         // somebody has it: its caller waits for the outcome
-	left          // its caller went away before
+	begun         // an engine runs it, and its caller waits for the outcome
+	left          // its caller gave up before that
 )
 
-// call runs the function, and keeps a panic for the goroutine that it belongs to.
+// call runs the function. A panic is kept for the goroutine of its caller.
 func (r *request) call(log *slog.Logger) {
 	returned := false
 	defer func() {
@@ -131,8 +131,7 @@ func (r *request) call(log *slog.Logger) {
 	r.err, r.answer = r.tx.finish(err)
 }
 
-// settle tells a request's caller how it ended: batch is what became of the
-// transaction that carried it.
+// settle tells the caller how the request ended. Batch is the outcome of its transaction.
 func (r *request) settle(batch error) {
 	switch {
 	case r.err != nil || r.panicked != nil || r.exited: // its own function decided

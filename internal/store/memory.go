@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// memory is what this server knows of the newest version of rows, from its own changes and
-// from the entries of others'. It only grows: what is lower is older. It is kept outside
-// the database (see [shelf]), so that a restart forgets nothing.
+// memory holds the newest known versions of rows, from the changes of this server and from
+// the entries of others. Versions only grow. It is kept outside the database, in the
+// [shelf], so that a restart forgets nothing.
 type memory struct {
 	mu      sync.Mutex
-	rows    [len(numbered)]pages // of the kinds whose numbers follow each other
+	rows    [len(numbered)]pages // of the kinds with consecutive numbers
 	others  map[uint64]int64     // of all other kinds
-	ended   map[uint64]int64     // what is over, and until when, in seconds
+	ended   map[uint64]int64     // what is over, and until when that matters, in seconds
 	lately  lately
 	changed uint64 // counts what was learnt
 	swept   time.Time
 }
 
-// numbered are the kinds of which there may be millions.
+// numbered are the kinds that may have millions of rows.
 var numbered = [...]string{"account", "credential"}
 
 func (m *memory) page(kind string) *pages {
@@ -57,8 +57,8 @@ func (m *memory) get(kind string, number int64) int64 {
 	return m.others[keyOfNumber(kind, number)]
 }
 
-// since also says whether that was learnt so lately that what was read before may still
-// be on its way.
+// since also reports whether that was learnt so recently that a caller may still hold a row
+// that it read before.
 func (m *memory) since(kind string, number int64) (newest int64, lately bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -73,7 +73,7 @@ func (m *memory) over(kind, name string) bool {
 	return over
 }
 
-// learn takes in what a change left, and returns those that were news.
+// learn takes the versions that a change left, and returns the new ones.
 func (m *memory) learn(stamps []stamp, now time.Time) (news []stamp) {
 	if len(stamps) == 0 {
 		return nil
@@ -112,7 +112,7 @@ func (m *memory) take(s stamp, now time.Time) bool {
 	return true
 }
 
-// end notes what is over, unless nobody gains by it any more.
+// end notes what is over, unless it has expired by now.
 func (m *memory) end(key uint64, until, now time.Time) bool {
 	if !until.After(now) {
 		return false
@@ -124,7 +124,7 @@ func (m *memory) end(key uint64, until, now time.Time) bool {
 	return !known
 }
 
-// forget drops what nobody gains by any more, once a minute.
+// forget drops what has expired, once a minute.
 func (m *memory) forget(now time.Time) {
 	if d := now.Sub(m.swept); d >= 0 && d < time.Minute {
 		return
@@ -137,7 +137,7 @@ func (m *memory) forget(now time.Time) {
 	}
 }
 
-// damaged reports whether a page was lost on the way from the disk since it was asked last.
+// damaged reports whether a page could not be read from disk since the last call.
 func (m *memory) damaged() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -150,15 +150,15 @@ func (m *memory) damaged() bool {
 }
 
 const (
-	// readsTake is longer than anything takes from when a row was read until it is compared.
+	// readsTake is longer than the time between reading a row and comparing its version.
 	readsTake = 2 * time.Minute
-	// latelyMost bounds how many rows are kept in mind as changed lately. Where it were
-	// more, all count as such.
+	// latelyMost limits how many rows are remembered as changed recently. Beyond it, all
+	// rows count as such.
 	latelyMost = 20_000
 )
 
-// lately are the rows of which something was learnt lately, for readsTake and at most
-// twice as long.
+// lately are the rows that were learnt recently: in the last readsTake, and at most twice
+// that.
 type lately struct {
 	now, before map[uint64]bool
 	turned      time.Time

@@ -7,13 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// moves say since when a topic stood still, so that what was worked out meanwhile may
-// be remembered. A place is taken before anything is read; what was read is worth
-// remembering under it as long as none of its topics moved past that place. Nobody has
-// to know the topics before reading, and no counter has to be made first.
+// moves record when each topic was last announced, so that results can be cached. A caller
+// takes the place before it reads; the result may be cached as long as none of its topics
+// was announced after that place. The topics need not be known before reading.
 //
-// Topics share slots: one that moves takes others' memory with it, which costs a
-// look and is never wrong.
+// Topics share slots: an announcement may invalidate other topics too, which costs a read
+// and is never wrong.
 type moves struct {
 	mu    sync.Mutex
 	place atomic.Uint64
@@ -63,8 +62,8 @@ func (m *moves) slot(topic string) *atomic.Uint64 {
 	return &m.last[maphash.String(m.seed, topic)%uint64(len(m.last))]
 }
 
-// move is called when every subscriber has heard the topic. The slot moves first: who
-// sees the new place sees that too.
+// move notes a topic after all subscribers processed it. It sets the slot first, so that a
+// caller who sees the new place also sees the slot.
 func (m *moves) move(topic string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -41,7 +41,7 @@ func (db *DB) UseAuditKeys(ctx context.Context, k AuditKeys) error {
 	return nil
 }
 
-// opening compares the log that is found with what this server remembers of it.
+// opening compares the stored log with what this server remembers of it.
 type opening struct {
 	keys    *AuditKeys
 	head    *head
@@ -49,8 +49,8 @@ type opening struct {
 	changes *changes
 }
 
-// recall reads what this server remembers from before it was stopped, and refuses a log
-// that does not go on from there. It returns how far this server has read the log.
+// recall reads what this server remembers from its last run, and refuses a log that does
+// not continue from there. It returns how far this server had read the log.
 func (o *opening) recall(ctx context.Context) (read audit.Tree, err error) {
 	if o.head.broken {
 		read, err = o.head.shelf.look()
@@ -83,8 +83,9 @@ func (o *opening) recall(ctx context.Context) (read audit.Tree, err error) {
 	return read, nil
 }
 
-// goesOn compares the stored tree with the one that is known. Where an administrator has
-// accepted since that they differ, rows may be at lower versions than is remembered.
+// goesOn compares the stored tree with the known one. If an administrator accepted since
+// then that they differ, rows may have lower versions than the remembered ones, so those
+// are forgotten.
 func (o *opening) goesOn(ctx context.Context, read *audit.Tree, known, edge []byte) error {
 	accepted, err := o.head.gap(audit.NewAuthenticator(o.keys.MAC), o.rows.runner()).follows(ctx, known, edge)
 	if !accepted || err != nil {
@@ -95,7 +96,7 @@ func (o *opening) goesOn(ctx context.Context, read *audit.Tree, known, edge []by
 	return o.head.memory.clear()
 }
 
-// firstTree returns the stored tree, and makes it where there was never an entry.
+// firstTree returns the stored tree, and creates it if there was never an entry.
 func (o *opening) firstTree(ctx context.Context, known []byte) ([]byte, error) {
 	if known != nil || o.head.broken {
 		edge, mac, err := readTree(ctx, o.rows.runner())

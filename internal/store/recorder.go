@@ -38,14 +38,14 @@ func (r *recorder) sound() {
 
 // record writes a finding down, unless the log is halted.
 func (r *recorder) record(f Finding) {
-	if r.head.refusal() != nil { // it is shown from memory
+	if r.head.refusal() != nil { // Unseen shows it from memory
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.life.ctx, 30*time.Second)
 	defer cancel()
 	found := r.alarms.found.named(f.name())
 	if found == nil {
-		return // it was well, and recorded, before its turn came once more
+		return // it was recorded and over before its turn came again
 	}
 	seen, err := r.write(ctx, f, found.anew)
 	if err != nil {
@@ -59,9 +59,9 @@ func (r *recorder) record(f Finding) {
 	found.recorded, found.seen, found.anew = true, found.seen || seen, false
 }
 
-// write records a finding, and says whether an administrator has seen it. A row of
-// another's making does not silence it, and neither does one that was seen before the
-// finding was made anew.
+// write records a finding, and reports whether an administrator has seen it. A row without
+// a valid MAC does not suppress it, nor does one that was seen before the row was found
+// anew.
 func (r *recorder) write(ctx context.Context, f Finding, anew bool) (seen bool, err error) {
 	err = r.changes.change(ctx, audit.System("watch"), func(tx *Tx) error {
 		seen = false

@@ -8,28 +8,29 @@ import (
 )
 
 const (
-	// roundBudget is how long of each second old entries are read again: an eightieth of
-	// a core goes through a hundred thousand entries a minute, more or less.
+	// roundBudget is the part of each second in which old entries are read again. An
+	// eightieth of a core reads about a hundred thousand entries a minute.
 	roundBudget = watchEvery / 80
-	// roundSteps is how many seconds one round takes at least, and roundLeast how many
-	// entries of a second count for nothing.
+	// roundSteps is the least number of seconds that a round takes, and roundLeast the
+	// lowest limit on the entries of one second.
 	roundSteps = 30
 	roundLeast = 200
-	// roundLate is how many of the newest entries are read again within a minute, however
-	// long the log is.
+	// roundLate is the number of newest entries that are read again within a minute,
+	// however long the log is.
 	roundLate = 50_000
 )
 
 // round is one reading of old entries.
 type round struct {
-	tree  audit.Tree // of the entries that were read, while all is well and it began with the first
-	goal  audit.Tree // what they must lead to
+	tree  audit.Tree // of the entries that were read; valid while none is bad and the round began with entry 0
+	goal  audit.Tree // the tree that they must lead to
 	next  int64
 	began time.Time
 	bad   bool
 }
 
-// old goes on reading what was read before, and begins anew behind the last.
+// old continues the rounds over the entries that were read before. After the last entry a
+// round starts again.
 func (w *watch) old(ctx context.Context) error {
 	size := w.read.Size()
 	if size > roundLate {
@@ -40,7 +41,7 @@ func (w *watch) old(ctx context.Context) error {
 	return w.again(ctx, &w.all, 0)
 }
 
-// again goes on with a round over the entries from one on.
+// again continues a round over the entries from a number on.
 func (w *watch) again(ctx context.Context, r *round, from int64) error {
 	if r.next >= r.goal.Size() {
 		*r = round{goal: w.read, next: from, began: time.Now()}
@@ -61,8 +62,8 @@ func (w *watch) again(ctx context.Context, r *round, from int64) error {
 	return w.compare(ctx, r)
 }
 
-// compare says whether the entries of a whole round are those that were written. Where an
-// administrator has accepted that some are not, only those since count.
+// compare returns an error if the entries of a complete round are not those that were
+// written. If an administrator accepted that, only the entries since then count.
 func (w *watch) compare(ctx context.Context, r *round) (err error) {
 	if !r.bad && r.tree.Root() == r.goal.Root() {
 		return nil
@@ -74,12 +75,12 @@ func (w *watch) compare(ctx context.Context, r *round) (err error) {
 		}
 	}
 	if r.bad {
-		return nil // it was reported which
+		return nil // the entries were reported one by one
 	}
 	return notOurs("its %d entries are not those that were written", r.goal.Size())
 }
 
-// reread reads a page of a round, before a number.
+// reread reads a page of a round, up to a number.
 func (w *watch) reread(ctx context.Context, r *round, before int64) error {
 	leaves, err := w.entries.stored(ctx, r.next, before)
 	if err != nil {
@@ -101,7 +102,7 @@ func (w *watch) reread(ctx context.Context, r *round, before int64) error {
 	return nil
 }
 
-// lack reports what is missing up to a number.
+// lack reports the entries that are missing up to a number.
 func (w *watch) lack(r *round, before int64) {
 	for ; r.next < before; r.next++ {
 		r.bad = true

@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// sequenceEvery is how long an entry waits for its number, at most twice.
+	// sequenceEvery is how often deposited entries are numbered.
 	sequenceEvery = 50 * time.Millisecond
-	// sequenceBatch is how many are numbered in one transaction.
+	// sequenceBatch is the most entries that are numbered in one transaction.
 	sequenceBatch = 1000
 )
 
 // sequencer numbers and chains the entries that servers deposit in PostgreSQL.
-// Every server runs one, and a lock in the database lets one work at a time.
-// Whoever can write to the database itself can remove or repeat an entry while
-// it waits, not afterwards.
+// Every server runs one, and a lock in the database lets one work at a time. An attacker
+// who can write to the database can remove or repeat an entry while it waits; [deposits]
+// notices that.
 type sequencer struct {
 	log  *slog.Logger
 	now  func() time.Time
@@ -35,7 +35,7 @@ type sequencer struct {
 	pool *sql.DB
 }
 
-// deposit leaves entries to be numbered, in the transaction of their change.
+// deposit writes entries to the inbox, in the transaction of their change.
 func (s *sequencer) deposit(ctx context.Context, run runner, entries []recorded) error {
 	if len(entries) == 0 {
 		return nil
@@ -50,7 +50,7 @@ func (s *sequencer) deposit(ctx context.Context, run runner, entries []recorded)
 	return err
 }
 
-// follow numbers what is deposited until the database is closed.
+// follow numbers deposited entries until the database is closed.
 func (s *sequencer) follow() {
 	ticker := time.NewTicker(sequenceEvery)
 	defer ticker.Stop()
@@ -68,7 +68,7 @@ func (s *sequencer) follow() {
 			err = s.approach(s.life.ctx)
 		}
 		if s.head.refusal() != nil || s.life.ctx.Err() != nil {
-			continue // that was said, or the next look at stop ends it
+			continue // it was logged already, or the loop ends now
 		}
 		if err != nil && err.Error() != said {
 			s.log.Error("the audit log cannot be continued", "error", err)
@@ -79,14 +79,14 @@ func (s *sequencer) follow() {
 	}
 }
 
-// approach reads what is ahead of what this server knows of the log.
+// approach reads the part of the log that this server does not know yet.
 func (s *sequencer) approach(ctx context.Context) error {
 	return s.head.approach(ctx, s.keys.Load(), s.rows.runner())
 }
 
-// drain numbers until nothing waits, or another server is at it and lock does
-// not wait for that. Without keys there is nothing to number. Where this server has to read
-// a wide gap first it is errWide, and others number meanwhile.
+// drain numbers until nothing waits, or until another server holds the lock and lock does
+// not wait. Without keys there is nothing to number. It returns errWide if this server must
+// first read a wide gap; other servers number meanwhile.
 func (s *sequencer) drain(ctx context.Context, lock string) error {
 	if s.keys.Load() == nil {
 		return nil
@@ -109,7 +109,7 @@ func (s *sequencer) drain(ctx context.Context, lock string) error {
 	}
 }
 
-// number numbers one batch and returns how many it took.
+// number numbers one batch and returns its size.
 func (s *sequencer) number(ctx context.Context, lock string) (int, error) {
 	tx, err := s.pool.BeginTx(ctx, nil)
 	if err != nil {
@@ -142,8 +142,8 @@ func (s *sequencer) number(ctx context.Context, lock string) (int, error) {
 	return len(ids), nil
 }
 
-// take reads a batch from the inbox. What does not bear our MAC was put there by
-// somebody else: it is not numbered, and an entry that says so is.
+// take reads a batch from the inbox. An entry without a valid MAC was forged: in its place
+// an entry is numbered that says so.
 func (s *sequencer) take(ctx context.Context, tx *sql.Tx) (entries []recorded, ids []int64, err error) {
 	rows, err := tx.QueryContext(ctx, "select id, body, mac from audit_inbox order by id limit $1", sequenceBatch)
 	if err != nil {
@@ -170,7 +170,7 @@ func (s *sequencer) take(ctx context.Context, tx *sql.Tx) (entries []recorded, i
 	return entries, ids, rows.Err()
 }
 
-// forged makes the entry that stands for one that somebody slipped in.
+// forged returns the entry that replaces a forged one.
 func (s *sequencer) forged(id int64, body []byte) (audit.Entry, []byte, error) {
 	sum := sha256.Sum256(body)
 	e := audit.Entry{At: s.now(), Actor: audit.System("sequencer"), Event: "audit.forged", Outcome: audit.Failed,

@@ -41,7 +41,7 @@ func (log *AuditLog) Verify(ctx context.Context, witnessed ...string) (audit.Rep
 	return report, err
 }
 
-// upTo ends the entries with the last one that was there with the tree.
+// upTo ends the entries with the last one that existed with the tree.
 func upTo(leaves iter.Seq2[audit.Leaf, error], last int64) iter.Seq2[audit.Leaf, error] {
 	return func(yield func(audit.Leaf, error) bool) {
 		for l, err := range leaves {
@@ -59,7 +59,7 @@ func (log *AuditLog) Tree(ctx context.Context) (*audit.Tree, error) {
 	return t, err
 }
 
-// tree also returns the highest number that an entry bears at that moment.
+// tree also returns the highest number of an entry at that moment.
 func (log *AuditLog) tree(ctx context.Context) (*audit.Tree, int64, error) {
 	k := log.keys.Load()
 	if k == nil {

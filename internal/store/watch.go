@@ -14,17 +14,17 @@ const (
 	watchEvery = time.Second // how often what is new in the log is read
 	saveEvery  = time.Minute // how often what is remembered is put on disk
 	watchPage  = 1000
-	// watchAtOnce is how many entries are read without a pause at the start, and watchRest
-	// how many times as long as a page of further ones took nothing is read: what rows are
-	// at is to be known soon, and others need the core too.
+	// watchAtOnce is the number of entries that are read without a pause at the start, so
+	// that the versions of rows are known soon. After each further page the watch pauses
+	// for watchRest times as long as the page took, to leave the CPU to others.
 	watchAtOnce = 200_000
 	watchRest   = 1
-	// watchWait bounds one page.
+	// watchWait limits the reading of one page.
 	watchWait = 30 * time.Second
 )
 
-// watch reads the log as it is stored: what is new at once, and what is old again and
-// again. It checks every entry, and takes from it which rows are at which version.
+// watch reads the stored log: new entries at once, and old ones again and again. It checks
+// every entry, and learns the versions of rows from it.
 type watch struct {
 	log       *slog.Logger
 	auth      *audit.Authenticator
@@ -33,14 +33,14 @@ type watch struct {
 	head      *head
 	hearing   *hearing
 	keepers   *keepers
-	deposits  *deposits // nil where entries are numbered as they are written
+	deposits  *deposits // nil with SQLite, which numbers entries as it writes them
 	inspector inspector
 	learner   learner
 
-	read     audit.Tree // as far as the log was read and was right
+	read     audit.Tree // the part of the log that was read and found correct
 	saved    time.Time
-	quick    int64       // how many more entries may be read without a pause
-	accepted *acceptance // what an administrator has accepted, once that was looked up
+	quick    int64       // number of further entries to read without a pause
+	accepted *acceptance // what an administrator accepted, once it was looked up
 	all      round
 	late     round
 }
@@ -60,8 +60,8 @@ func (w *watch) follow() {
 	}
 }
 
-// rest waits for the next look, and reports whether there is one. Whoever waits to hear all
-// of the log has what is new read at once.
+// rest waits for the next step, and reports whether there is one. If somebody waits until
+// the log is read, it reads new entries at once.
 func (w *watch) rest(ctx context.Context) bool {
 	next := time.NewTimer(watchEvery)
 	defer next.Stop()
@@ -77,14 +77,14 @@ func (w *watch) rest(ctx context.Context) bool {
 			continue
 		}
 		if err := w.fresh(ctx); err != nil {
-			w.head.haltIf(err) // what breaks is said at the next look
+			w.head.haltIf(err) // other errors are logged at the next step
 		}
 	}
 }
 
-// end puts on disk what is known when everybody has been answered.
+// end saves what is known after all requests were answered.
 func (w *watch) end() {
-	if w.head.refusal() == nil { // of a log that is not ours, what was right is on disk
+	if w.head.refusal() == nil { // if it is halted, the last correct state is on disk already
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		w.quick = watchAtOnce
@@ -100,14 +100,14 @@ func (w *watch) end() {
 	}
 }
 
-// keep puts what this server remembers on disk.
+// keep writes what this server remembers to disk.
 func (w *watch) keep() {
 	if err := errors.Join(w.head.shelf.save(w.head.memory, &w.read), w.keepers.write()); err != nil {
 		w.log.Error("what this server remembers cannot be kept", "error", err)
 	}
 }
 
-// step reads what is new and some of what is old.
+// step reads the new entries and some of the old ones.
 func (w *watch) step(ctx context.Context) error {
 	if w.head.refusal() != nil {
 		return nil
@@ -136,7 +136,7 @@ func (w *watch) step(ctx context.Context) error {
 	return err
 }
 
-// fresh reads what came since, up to the stored tree, and compares that.
+// fresh reads the new entries up to the stored tree, and compares the result with it.
 func (w *watch) fresh(ctx context.Context) error {
 	if err := w.skip(); err != nil {
 		return err
@@ -173,8 +173,8 @@ func (w *watch) fresh(ctx context.Context) error {
 	return w.tell()
 }
 
-// skip goes on behind what this server wrote itself, and read before that. Whether it is
-// still there as it was written is looked at with what is old.
+// skip moves past the entries that this server wrote itself. The round over the old
+// entries checks whether they are still there as they were written.
 func (w *watch) skip() error {
 	edge := w.head.learntEdge()
 	if sizeOf(edge) <= w.read.Size() {
@@ -183,7 +183,7 @@ func (w *watch) skip() error {
 	return w.read.UnmarshalBinary(edge)
 }
 
-// tell says how far the log was read.
+// tell notes how far the log was read.
 func (w *watch) tell() error {
 	edge, err := w.read.MarshalBinary()
 	if err == nil {
@@ -192,7 +192,7 @@ func (w *watch) tell() error {
 	return err
 }
 
-// reach reads up to a tree, and compares what was read with it.
+// reach reads up to the size of a tree, and compares the entries with the tree.
 func (w *watch) reach(ctx context.Context, tree *audit.Tree) error {
 	for w.read.Size() < tree.Size() {
 		if err := w.page(ctx, tree.Size()); err != nil {
@@ -205,9 +205,8 @@ func (w *watch) reach(ctx context.Context, tree *audit.Tree) error {
 	return nil
 }
 
-// page reads a page of new entries. The one that is missing or not as it was written ends
-// it, unless an administrator has accepted that: what was written in its place is not
-// known any more.
+// page reads a page of new entries. It stops with an error at an entry that is missing or
+// altered, unless an administrator accepted that: then the original is lost.
 func (w *watch) page(ctx context.Context, before int64) error {
 	began := time.Now()
 	leaves, err := w.entries.stored(ctx, w.read.Size(), before)
@@ -237,8 +236,8 @@ func (w *watch) page(ctx context.Context, before int64) error {
 	return nil
 }
 
-// excused returns what is wrong, unless an administrator has accepted it. Then everything
-// up to there is learnt from what is left, and it goes on behind that.
+// excused returns the error, unless an administrator accepted it. In that case it learns
+// from the entries that are left and continues after the accepted state.
 func (w *watch) excused(ctx context.Context, wrong error) error {
 	var stored audit.Tree
 	edge, _, err := readTree(ctx, w.entries.rows.runner())

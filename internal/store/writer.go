@@ -10,9 +10,9 @@ import (
 // maxBatch bounds how many requests share one commit.
 const maxBatch = 256
 
-// writer is the SQLite engine: one goroutine that takes all requests that wait,
-// runs each in a savepoint of one transaction, commits, and only then answers
-// them. A flush to disk costs the same for one as for many.
+// writer is the SQLite engine: one goroutine that takes all waiting requests, runs each in
+// a savepoint of one transaction, commits, and then answers them. A flush to disk costs the
+// same for one as for many.
 type writer struct {
 	*line
 	commits *commits
@@ -23,8 +23,8 @@ type writer struct {
 	file    string
 	id      os.FileInfo // which file that was when it was opened
 
-	// What follows is the goroutine's own.
-	conn    *liteConn // nil until it is needed, and after trouble
+	// The fields below are used by the goroutine only.
+	conn    *liteConn // nil before it is needed, and after an error
 	chain   *chain
 	batch   []*request
 	entries []recorded
@@ -32,7 +32,7 @@ type writer struct {
 	ended   bool
 }
 
-// start takes requests from now on, for the file that is there.
+// start notes which file it is and takes requests from now on.
 func (w *writer) start() error {
 	id, err := os.Stat(w.file)
 	if err != nil {
@@ -68,8 +68,8 @@ func (w *writer) loop() {
 	}
 }
 
-// revive ends the writer, or goes on in a new goroutine if a function ended this
-// one: nobody but its caller shall suffer.
+// revive ends the writer, or continues in a new goroutine if a request's function ended
+// this one, so that only its caller is affected.
 func (w *writer) revive() {
 	if !w.ended {
 		w.abandon()
