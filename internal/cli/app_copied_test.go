@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/signin"
+	"countersign/internal/approval"
 	"countersign/internal/store/storetest"
 )
 
@@ -56,7 +56,7 @@ func TestAppKeyOnTwoDevices(t *testing.T) {
 				t.Errorf("the second device: %q", r)
 			}
 			for _, p := range []*phone{first, second} {
-				if r := p.decide(id, number, text, signin.Approved); r != "disabled" {
+				if r := p.decide(id, number, text, approval.Approved); r != "disabled" {
 					t.Errorf("after that: %q", r)
 				}
 			}

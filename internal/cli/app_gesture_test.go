@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"testing"
 
+	"countersign/internal/approval"
 	"countersign/internal/authenticator"
 	"countersign/internal/signin"
 	"countersign/internal/softkey"
@@ -93,13 +94,13 @@ func TestGestureCannotBeTakenOut(t *testing.T) {
 		return step, id, number, text
 	}
 	step, id, number, text := begin()
-	// approval is what the app sends to approve, signed, with a gesture for what
+	// approves is what the app sends to approve, signed, with a gesture for what
 	// finger is shown.
-	approval := func(finger *softkey.Key, fields func(statement []string) []string) url.Values {
+	approves := func(finger *softkey.Key, fields func(statement []string) []string) url.Values {
 		t.Helper()
 		moment := device.moment()
-		statement := []string{"countersign answer", u.Host, device.handle, moment, device.counts(), id, number, text, signin.Approved}
-		form := url.Values{"app": {device.handle}, "moment": {moment}, "count": {fmt.Sprint(device.count)}, "id": {id}, "number": {number}, "text": {text}, "decision": {signin.Approved}, "signature": {device.sign(statement...)}}
+		statement := []string{"countersign answer", u.Host, device.handle, moment, device.counts(), id, number, text, approval.Approved}
+		form := url.Values{"app": {device.handle}, "moment": {moment}, "count": {fmt.Sprint(device.count)}, "id": {id}, "number": {number}, "text": {text}, "decision": {approval.Approved}, "signature": {device.sign(statement...)}}
 		if finger != nil {
 			form.Set("gesture", (&phone{w: w, finger: finger, shows: device.shows}).gesture(fields(statement)...))
 		}
@@ -111,23 +112,23 @@ func TestGestureCannotBeTakenOut(t *testing.T) {
 		k.Lie = l
 		return k
 	}
-	junk := approval(nil, nil)
+	junk := approves(nil, nil)
 	junk.Set("gesture", `{"id":"AAAA"}`)
 	for name, c := range map[string]struct {
 		form url.Values
 		want string
 	}{
-		"none":                     {approval(nil, nil), "no-gesture"},
+		"none":                     {approves(nil, nil), "no-gesture"},
 		"junk":                     {junk, "wrong-gesture"},
-		"without verification":     {approval(lying(softkey.Lie{Disobey: true, ClearFlags: 4}), same), "wrong-gesture"},
-		"without presence":         {approval(lying(softkey.Lie{Disobey: true, ClearFlags: 1}), same), "wrong-gesture"},
-		"a bogus signature":        {approval(lying(softkey.Lie{BogusSignature: true}), same), "wrong-gesture"},
-		"of another page":          {approval(lying(softkey.Lie{Disobey: true, Origin: "https://countersign.example.net"}), same), "wrong-gesture"},
-		"for another number":       {approval(device.finger.Clone(), func(s []string) []string { s[5] = "000000"; return s }), "wrong-gesture"},
-		"for a refusal":            {approval(device.finger.Clone(), func(s []string) []string { s[7] = signin.Denies; return s }), "wrong-gesture"},
-		"for another moment":       {approval(device.finger.Clone(), func(s []string) []string { s[3] += "0"; return s }), "wrong-gesture"},
-		"by nobody's credential":   {approval(lying(softkey.Lie{CredentialID: []byte("another credential of 16 bytes")}), same), "wrong-gesture"},
-		"of a creation, not a use": {approval(lying(softkey.Lie{Type: "webauthn.create"}), same), "wrong-gesture"},
+		"without verification":     {approves(lying(softkey.Lie{Disobey: true, ClearFlags: 4}), same), "wrong-gesture"},
+		"without presence":         {approves(lying(softkey.Lie{Disobey: true, ClearFlags: 1}), same), "wrong-gesture"},
+		"a bogus signature":        {approves(lying(softkey.Lie{BogusSignature: true}), same), "wrong-gesture"},
+		"of another page":          {approves(lying(softkey.Lie{Disobey: true, Origin: "https://countersign.example.net"}), same), "wrong-gesture"},
+		"for another number":       {approves(device.finger.Clone(), func(s []string) []string { s[5] = "000000"; return s }), "wrong-gesture"},
+		"for a refusal":            {approves(device.finger.Clone(), func(s []string) []string { s[7] = approval.Denies; return s }), "wrong-gesture"},
+		"for another moment":       {approves(device.finger.Clone(), func(s []string) []string { s[3] += "0"; return s }), "wrong-gesture"},
+		"by nobody's credential":   {approves(lying(softkey.Lie{CredentialID: []byte("another credential of 16 bytes")}), same), "wrong-gesture"},
+		"of a creation, not a use": {approves(lying(softkey.Lie{Type: "webauthn.create"}), same), "wrong-gesture"},
 	} {
 		if _, refused := device.post("answer", c.form); refused != c.want {
 			t.Errorf("%s: %q, want %q", name, refused, c.want)
@@ -137,7 +138,7 @@ func TestGestureCannotBeTakenOut(t *testing.T) {
 		t.Fatal("something was approved")
 	}
 
-	good := approval(device.finger, same)
+	good := approves(device.finger, same)
 	if _, refused := device.post("answer", good); refused != "" {
 		t.Fatalf("the owner's own gesture: %s", refused)
 	}
@@ -153,13 +154,13 @@ func TestGestureCannotBeTakenOut(t *testing.T) {
 
 	// A gesture that was shown for the last approval is none for the next one.
 	_, id, number, text = begin()
-	replayed := approval(nil, nil)
+	replayed := approves(nil, nil)
 	replayed.Set("gesture", good.Get("gesture"))
 	if _, refused := device.post("answer", replayed); refused != "wrong-gesture" {
 		t.Errorf("a gesture of before: %q", refused)
 	}
 	device.finger = nil
-	if r := device.decide(id, number, text, signin.Denies); r != "" {
+	if r := device.decide(id, number, text, approval.Denies); r != "" {
 		t.Errorf("to refuse takes a gesture: %s", r)
 	}
 }
@@ -178,7 +179,7 @@ func TestGestureOfAPlainApp(t *testing.T) {
 	key := &softkey.Key{}
 	desk.addPasskey(key)
 	device.finger = key
-	if r := device.decide(id, number, text, signin.Approved); r != "wrong-gesture" {
+	if r := device.decide(id, number, text, approval.Approved); r != "wrong-gesture" {
 		t.Errorf("a passkey's gesture: %q", r)
 	}
 	device.finger = nil

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/authenticator"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
@@ -124,7 +125,7 @@ func (p *phone) signed(verb string, fields ...string) url.Values {
 		form.Set(fields[i], fields[i+1])
 	}
 	form.Set("signature", p.sign(statement...))
-	if p.finger != nil && form.Get("decision") == signin.Approved {
+	if p.finger != nil && form.Get("decision") == approval.Approved {
 		form.Set("gesture", p.gesture(statement...))
 	}
 	return form
@@ -151,7 +152,7 @@ func (p *phone) approve(number string) {
 	p.w.t.Helper()
 	id, text, refused := p.look(number)
 	if refused == "" {
-		refused = p.decide(id, number, text, signin.Approved)
+		refused = p.decide(id, number, text, approval.Approved)
 	}
 	if refused != "" {
 		p.w.t.Fatalf("the app was refused: %s", refused)
@@ -278,12 +279,12 @@ func TestAppOnPostgreSQL(t *testing.T) {
 	}
 	u, _ := url.Parse(w.base)
 	moment := w.Engine.Apps.Moment()
-	signature, _ := base64.RawURLEncoding.DecodeString(device.sign("countersign answer", u.Host, device.handle, moment, device.counts(), id, number, text, signin.Approved))
+	signature, _ := base64.RawURLEncoding.DecodeString(device.sign("countersign answer", u.Host, device.handle, moment, device.counts(), id, number, text, approval.Approved))
 	var approved atomic.Int32
 	for range 16 {
 		all.Go(func() {
-			err := w.Engine.Apps.Answer(context.Background(), signin.AppCall{Kind: "push", App: device.handle, Moment: moment, Count: device.count, Signature: signature},
-				signin.AppAnswer{ID: int64(atoi(id)), Number: number, Text: text, Decision: signin.Approved})
+			err := w.Engine.Apps.Answer(context.Background(), approval.AppCall{Kind: "push", App: device.handle, Moment: moment, Count: device.count, Signature: signature},
+				approval.AppAnswer{ID: int64(atoi(id)), Number: number, Text: text, Decision: approval.Approved})
 			if err == nil {
 				approved.Add(1)
 			}
@@ -312,10 +313,10 @@ func TestApproveInTheAppByRADIUS(t *testing.T) {
 	if refused != "" || !strings.Contains(text, "sign in to vpn") {
 		t.Fatal(refused, text)
 	}
-	if refused := device.decide(id, number, text, signin.Approved); refused != "" {
+	if refused := device.decide(id, number, text, approval.Approved); refused != "" {
 		t.Fatal(refused)
 	}
-	if refused := device.decide(id, number, text, signin.Approved); refused != "answered" {
+	if refused := device.decide(id, number, text, approval.Approved); refused != "answered" {
 		t.Errorf("approved again: %q", refused)
 	}
 	if out := vpn.ask("ada", "", state); !strings.Contains(out, "Received Access-Accept") {
@@ -359,7 +360,7 @@ func TestAppAttacks(t *testing.T) {
 	if refused != "" {
 		t.Fatal(refused)
 	}
-	answer := []string{"id", id, "number", number, "text", text, "decision", signin.Approved}
+	answer := []string{"id", id, "number", number, "text", text, "decision", approval.Approved}
 	wrong := fmt.Sprintf("%06d", (atoi(number)+1)%1_000_000)
 	for name, try := range map[string]func() string{
 		"signed by a key that nobody has": func() string {
@@ -374,8 +375,8 @@ func TestAppAttacks(t *testing.T) {
 			return r
 		},
 		"deny turned into approve": func() string {
-			form := device.signed("answer", "id", id, "number", number, "text", text, "decision", signin.Denies)
-			form.Set("decision", signin.Approved)
+			form := device.signed("answer", "id", id, "number", number, "text", text, "decision", approval.Denies)
+			form.Set("decision", approval.Approved)
 			_, r := device.post("answer", form)
 			return r
 		},
@@ -385,11 +386,11 @@ func TestAppAttacks(t *testing.T) {
 			return r
 		},
 		"another account's app looks": func() string { _, _, r := hers.look(number); return r },
-		"another account's app":       func() string { return hers.decide(id, number, text, signin.Approved) },
-		"another number":              func() string { return device.decide(id, wrong, text, signin.Approved) },
-		"no number":                   func() string { return device.decide(id, "", text, signin.Approved) },
+		"another account's app":       func() string { return hers.decide(id, number, text, approval.Approved) },
+		"another number":              func() string { return device.decide(id, wrong, text, approval.Approved) },
+		"no number":                   func() string { return device.decide(id, "", text, approval.Approved) },
 		"another text": func() string {
-			return device.decide(id, number, strings.Replace(text, "vpn", "wiki", 1), signin.Approved)
+			return device.decide(id, number, strings.Replace(text, "vpn", "wiki", 1), approval.Approved)
 		},
 		"no decision": func() string { return device.decide(id, number, text, "yes") },
 		"a moment of one's own": func() string {
@@ -397,13 +398,13 @@ func TestAppAttacks(t *testing.T) {
 			u, _ := url.Parse(w.base)
 			made := fmt.Sprintf("%d.%s", w.now().Unix(), strings.Repeat("A", 48)) // the right length of a MAC
 			form.Set("moment", made)
-			form.Set("signature", device.sign("countersign answer", u.Host, device.handle, made, form.Get("count"), id, number, text, signin.Approved))
+			form.Set("signature", device.sign("countersign answer", u.Host, device.handle, made, form.Get("count"), id, number, text, approval.Approved))
 			_, r := device.post("answer", form)
 			return r
 		},
 		"signed for another installation": func() string {
 			form := device.signed("answer", answer...)
-			form.Set("signature", device.sign("countersign answer", "login.example.org", device.handle, form.Get("moment"), form.Get("count"), id, number, text, signin.Approved))
+			form.Set("signature", device.sign("countersign answer", "login.example.org", device.handle, form.Get("moment"), form.Get("count"), id, number, text, approval.Approved))
 			_, r := device.post("answer", form)
 			return r
 		},
@@ -418,7 +419,7 @@ func TestAppAttacks(t *testing.T) {
 		t.Errorf("a signature of two minutes ago: %q", r)
 	}
 	w.later(time.Minute)
-	if r := device.decide(id, number, text, signin.Approved); r != "late" {
+	if r := device.decide(id, number, text, approval.Approved); r != "late" {
 		t.Errorf("after three minutes: %q", r)
 	}
 	s, err := w.Engine.Answer(context.Background(), step.Ticket, signin.Reply{})
@@ -444,7 +445,7 @@ func TestAppAttacks(t *testing.T) {
 	}
 	own.does("/account/do", "action", "authenticator.remove", "object", m[1])
 	own.sees("It was removed")
-	if r := device.decide(id, number, text, signin.Approved); r != "revoked" {
+	if r := device.decide(id, number, text, approval.Approved); r != "revoked" {
 		t.Errorf("a removed app: %q", r)
 	}
 	if _, _, r := device.look(number); r != "revoked" {
@@ -471,7 +472,7 @@ func TestNewAppIsInQuarantine(t *testing.T) {
 	if _, _, r := device.look(number); r != "quarantine" {
 		t.Errorf("a new app looks: %q", r)
 	}
-	if r := device.decide("1", number, "anything", signin.Approved); r != "quarantine" {
+	if r := device.decide("1", number, "anything", approval.Approved); r != "quarantine" {
 		t.Errorf("a new app approves: %q", r)
 	}
 	if _, r := device.call("disown"); r != "quarantine" {
@@ -541,7 +542,7 @@ func TestTenThousandNumbers(t *testing.T) {
 	look := func(typed string) error {
 		moment := w.Engine.Apps.Moment()
 		signature, _ := base64.RawURLEncoding.DecodeString(device.sign("countersign look", u.Host, device.handle, moment, device.counts(), typed))
-		_, err := w.Engine.Apps.WaitingFor(ctx, signin.AppCall{Kind: "push", App: device.handle, Moment: moment, Count: device.count, Signature: signature}, typed)
+		_, err := w.Engine.Apps.WaitingFor(ctx, approval.AppCall{Kind: "push", App: device.handle, Moment: moment, Count: device.count, Signature: signature}, typed)
 		return err
 	}
 	for i := range 10_000 {
@@ -663,7 +664,7 @@ func TestNotMeInTheApp(t *testing.T) {
 	step := w.begin(display("ada", passphrase))
 	number, _ := elsewhere(step)
 	id, text, _ := device.look(number)
-	if r := device.decide(id, number, text, signin.Denies); r != "" {
+	if r := device.decide(id, number, text, approval.Denies); r != "" {
 		t.Fatal(r)
 	}
 	if s, err := w.Engine.Answer(context.Background(), step.Ticket, signin.Reply{}); err != nil || s.State != signin.Denied || s.Reason != "refused-elsewhere" {
@@ -676,7 +677,7 @@ func TestNotMeInTheApp(t *testing.T) {
 	number, _ = elsewhere(w.begin(display("ada", passphrase)))
 	w.rings(nil)
 	id, text, _ = device.look(number)
-	if r := device.decide(id, number, text, signin.Disowns); r != "" {
+	if r := device.decide(id, number, text, approval.Disowns); r != "" {
 		t.Fatal(r)
 	}
 	browser.get("/account")

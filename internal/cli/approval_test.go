@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
@@ -317,7 +318,7 @@ func (p *person) held() string {
 func TestApprovalIsForOneThing(t *testing.T) {
 	w, ada, browser, key := withPasskey(t)
 	ctx := context.Background()
-	waiting := func(number string) signin.Waiting {
+	waiting := func(number string) approval.Waiting {
 		t.Helper()
 		g, err := w.Engine.Check(ctx, signin.Request{Application: signin.Self, Session: browser.held(), Protocol: "browser", Medium: prompt.Browser})
 		if err != nil || g.State != signin.Granted {

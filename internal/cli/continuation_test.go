@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/enrollment"
 	"countersign/internal/incident"
 	"countersign/internal/prompt"
@@ -39,7 +40,7 @@ func (p *person) trap(path string, fields ...string) string {
 }
 
 // waitsFor is what waits for the owner of a session, as text, without its number.
-func (w *world) waitsFor(owner *person, number string) signin.Waiting {
+func (w *world) waitsFor(owner *person, number string) approval.Waiting {
 	w.t.Helper()
 	ctx := w.t.Context()
 	g, err := w.Engine.Check(ctx, signin.Request{Application: signin.Self, Session: owner.held(), Protocol: "browser", Medium: prompt.Browser})

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator/accesspass"
@@ -123,16 +124,16 @@ func (c *costs) hold(w *world, p owned) held {
 // when its owner pressed the button.
 func (c *costs) release(w *world, h held) time.Duration {
 	ctx, u := context.Background(), c.base(w)
-	call := func(fields ...string) signin.AppCall {
+	call := func(fields ...string) approval.AppCall {
 		moment := w.Engine.Apps.Moment()
 		signature, _ := base64.RawURLEncoding.DecodeString(h.phone.sign(append([]string{fields[0], u.Host, h.phone.handle, moment, h.phone.counts()}, fields[1:]...)...))
-		return signin.AppCall{Kind: "push", App: h.phone.handle, Moment: moment, Count: h.phone.count, Signature: signature}
+		return approval.AppCall{Kind: "push", App: h.phone.handle, Moment: moment, Count: h.phone.count, Signature: signature}
 	}
 	found, err := w.Engine.Apps.WaitingFor(ctx, call("countersign look", h.number), h.number)
 	if err != nil {
 		c.b.Fatal(err)
 	}
-	answer := signin.AppAnswer{ID: found.ID, Number: h.number, Text: found.Text(), Decision: signin.Approved}
+	answer := approval.AppAnswer{ID: found.ID, Number: h.number, Text: found.Text(), Decision: approval.Approved}
 	signed := call("countersign answer", strconv.FormatInt(answer.ID, 10), answer.Number, answer.Text, answer.Decision)
 	woken := make(chan error, 1)
 	go func() { woken <- w.Engine.Settled(ctx, h.ticket) }()

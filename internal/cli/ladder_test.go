@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"countersign/internal/admin/account"
+	"countersign/internal/approval"
 	"countersign/internal/failure"
 	"countersign/internal/server"
-	"countersign/internal/signin"
 	"countersign/internal/softkey"
 	"countersign/internal/store/storetest"
 	"countersign/internal/throttle"
@@ -205,7 +205,7 @@ func TestQuietHoursAreTakenAway(t *testing.T) {
 // otherwise, hold an attacker's flood back like their own, and keep no owner from a
 // passkey.
 func TestQuietHoursOfEverybody(t *testing.T) {
-	everybody, err := signin.ReadQuietHours("00:00", "12:00", "UTC")
+	everybody, err := approval.ReadQuietHours("00:00", "12:00", "UTC")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/incident"
@@ -33,7 +34,7 @@ func TestMovedTextOfEveryOwnAction(t *testing.T) {
 		}
 		return step.Grant
 	}
-	e, nine := s.Enrolled, signin.QuietHours{Begins: 9 * 60, Ends: 10 * 60, Zone: "UTC"}
+	e, nine := s.Enrolled, approval.QuietHours{Begins: 9 * 60, Ends: 10 * 60, Zone: "UTC"}
 	does := map[string]func(g signin.Grant, object string) error{
 		signin.Approve: func(g signin.Grant, object string) error { return s.Engine.Approvals.Approve(ctx, g, object) },
 		signin.Recover: func(g signin.Grant, object string) error {

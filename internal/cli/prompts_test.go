@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"countersign/internal/admin/prompts"
-	"countersign/internal/signin"
+	"countersign/internal/approval"
 	"countersign/internal/store/storetest"
 )
 
@@ -34,7 +34,7 @@ func TestPromptsAreCounted(t *testing.T) {
 		w.later(24 * time.Hour)
 		number, _ = elsewhere(w.begin(display("ada", passphrase)))
 		id, text, _ := device.look(number)
-		if r := device.decide(id, number, text, signin.Denies); r != "" {
+		if r := device.decide(id, number, text, approval.Denies); r != "" {
 			t.Fatal(r)
 		}
 		for range 4 { // a flood: the refused one counts among the unanswered pushes
@@ -59,7 +59,7 @@ func TestPromptsAreCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := []signin.Prompted{{Asked: 1, Pushed: 1, Approved: 1}, {Asked: 6, Pushed: 2, Refused: 1, Wrong: 1, Closed: 3}, {}}
+		want := []approval.Prompted{{Asked: 1, Pushed: 1, Approved: 1}, {Asked: 6, Pushed: 2, Refused: 1, Wrong: 1, Closed: 3}, {}}
 		if len(hers.Days) != 3 || len(hers.Beset) != 0 || len(all.Days) != 14 {
 			t.Fatalf("%+v, %+v", hers, all)
 		}
@@ -72,7 +72,7 @@ func TestPromptsAreCounted(t *testing.T) {
 			t.Errorf("who is beset: %+v", all.Beset)
 		}
 		for _, d := range his.Days {
-			if d.Prompted != (signin.Prompted{}) {
+			if d.Prompted != (approval.Prompted{}) {
 				t.Errorf("bob had none: %+v", d)
 			}
 		}

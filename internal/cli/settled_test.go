@@ -2,11 +2,10 @@ package cli
 
 import (
 	"context"
+	"countersign/internal/approval"
 	"sync"
 	"testing"
 	"time"
-
-	"countersign/internal/signin"
 )
 
 // The promise: a sign-in that waits goes on in the moment in which it is approved or
@@ -20,7 +19,7 @@ func TestWhoWaitsIsWoken(t *testing.T) {
 	device := w.withPhone(ada)
 	other.skew.Store(w.skew.Load())
 
-	for _, decision := range []string{signin.Approved, signin.Denies} {
+	for _, decision := range []string{approval.Approved, approval.Denies} {
 		w.later(time.Hour)
 		other.skew.Store(w.skew.Load())
 		hers, foreign := w.begin(display("ada", passphrase)), w.begin(display("bob", passphrase))

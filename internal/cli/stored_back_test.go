@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/session"
@@ -45,8 +46,8 @@ var wearsOn = map[string]func(v *vault){
 	},
 	"declaration":      func(v *vault) { v.does("coverage.withdraw", map[string]any{"row": "T1669"}) },
 	"drill_result":     func(v *vault) { v.later(30 * time.Second); v.drilled(attack.Failed) },
-	"approval":         func(v *vault) { v.decides(signin.Denies) },
-	"wake":             func(v *vault) { v.decides(signin.Approved) },
+	"approval":         func(v *vault) { v.decides(approval.Denies) },
+	"wake":             func(v *vault) { v.decides(approval.Approved) },
 	"app_count":        func(v *vault) { v.device.look("000000") },
 	"token":            func(v *vault) { v.does("token.revoke", map[string]any{"serial": "SN-1", "reason": "lost"}) },
 	"recovery_request": func(v *vault) { v.opens("carl", v.asks) },

@@ -26,6 +26,7 @@ import (
 	ways "countersign/internal/admin/recovery"
 	"countersign/internal/admin/setup"
 	"countersign/internal/application"
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/authenticator"
@@ -180,7 +181,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 		return err
 	}
 	var incidents *incident.Incidents
-	disown := func(ctx context.Context, tx *store.Tx, d signin.Disowned) error {
+	disown := func(ctx context.Context, tx *store.Tx, d approval.Disowned) error {
 		_, err := incidents.ReportIn(ctx, tx, incident.Reported{Account: d.Account, Entry: d.Entry})
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/authenticator/pin"
 	"countersign/internal/config"
@@ -17,7 +18,6 @@ import (
 	"countersign/internal/notify"
 	"countersign/internal/protocol"
 	"countersign/internal/session"
-	"countersign/internal/signin"
 	"countersign/internal/throttle"
 	"countersign/internal/webpush"
 )
@@ -38,8 +38,8 @@ type Settings struct {
 	Mails        bool            // there is a mail server
 	Limits       throttle.Limits
 	Sessions     session.Limits
-	Quiet        signin.QuietHours // of everybody who has not set their own
-	PINDigits    int               // the least of a new PIN; 0 is the default
+	Quiet        approval.QuietHours // of everybody who has not set their own
+	PINDigits    int                 // the least of a new PIN; 0 is the default
 	// Recovery is read each time it matters; nil is off.
 	Recovery func() config.LocalRecovery
 	// Wait is how long owners can object to a recovery; nil is the default.
@@ -93,11 +93,11 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 }
 
 // quietOf reads everybody's quiet hours; nothing written is none.
-func quietOf(c config.QuietHours) (signin.QuietHours, error) {
+func quietOf(c config.QuietHours) (approval.QuietHours, error) {
 	if c == (config.QuietHours{}) {
-		return signin.QuietHours{}, nil
+		return approval.QuietHours{}, nil
 	}
-	q, err := signin.ReadQuietHours(c.Begins, c.Ends, c.Zone)
+	q, err := approval.ReadQuietHours(c.Begins, c.Ends, c.Zone)
 	if err != nil {
 		return q, fmt.Errorf("push.quiet_hours: %s", failure.Public(err))
 	}

@@ -1,10 +1,12 @@
 package signin
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
@@ -156,20 +158,24 @@ func TestSweep(t *testing.T) {
 func TestPrompted(t *testing.T) {
 	r, ada, _ := withAda(t)
 	bob := r.person("bob")
+	tally := func(ctx context.Context, tx *store.Tx, account assurance.AccountID, what string, now time.Time) error {
+		_, err := tx.Exec(ctx, `insert into prompted (account, day, what, n) values ($1,$2,$3,1) on conflict (account, day, what) do update set n = prompted.n + 1`, int64(account), now.Unix()/86400, what)
+		return err
+	}
 	r.change(func(tx *store.Tx) error {
-		for _, w := range []string{promptAsked, promptAsked, promptPushed, promptApproved, promptRefused, promptDisowned, promptWrong, promptClosed} {
+		for _, w := range []string{"asked", "asked", "pushed", "approved", "refused", "disowned", "wrong", "closed"} {
 			if err := tally(t.Context(), tx, ada.ID, w, r.Now()); err != nil {
 				return err
 			}
 		}
-		if err := tally(t.Context(), tx, ada.ID, promptAsked, r.Now().Add(-day)); err != nil {
+		if err := tally(t.Context(), tx, ada.ID, "asked", r.Now().Add(-day)); err != nil {
 			return err
 		}
-		return tally(t.Context(), tx, bob.ID, promptAsked, r.Now())
+		return tally(t.Context(), tx, bob.ID, "asked", r.Now())
 	})
 	days, err := r.Approvals.Days(t.Context(), ada.ID, 2)
-	want := Prompted{Asked: 2, Pushed: 1, Approved: 1, Refused: 1, Disowned: 1, Wrong: 1, Closed: 1}
-	if err != nil || len(days) != 2 || days[1] != want || days[0] != (Prompted{Asked: 1}) || days[1].Unanswered() != 0 || days[0].Unanswered() != 1 {
+	want := approval.Prompted{Asked: 2, Pushed: 1, Approved: 1, Refused: 1, Disowned: 1, Wrong: 1, Closed: 1}
+	if err != nil || len(days) != 2 || days[1] != want || days[0] != (approval.Prompted{Asked: 1}) || days[1].Unanswered() != 0 || days[0].Unanswered() != 1 {
 		t.Errorf("%+v, %v", days, err)
 	}
 	if all, err := r.Approvals.Days(t.Context(), 0, 1); err != nil || len(all) != 1 || all[0].Asked != 3 {

@@ -63,11 +63,11 @@ func (y *road) advance(ctx context.Context, at *attempt, t turn) (Step, error) {
 // unanswered decides without an answer. Asking a first question grants nothing
 // and changes nothing, so it costs neither a transaction nor an audit entry.
 func (y *road) unanswered(ctx context.Context, at *attempt, t turn) (Step, error) {
-	waits, err := y.elsewhere.state(ctx, at)
+	request, err := y.elsewhere.request(ctx, at)
 	if err != nil {
 		return Step{}, err
 	}
-	answered := waits != "" && waits != "waiting"
+	answered := request != nil && !request.Unanswered()
 	d, err := y.judge.decide(ctx, y.db, at, t.app, t.held)
 	if err != nil {
 		return Step{}, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
@@ -49,9 +50,9 @@ func TestAppCalls(t *testing.T) {
 	r.withPassword(ada)
 	c := r.give(ada, "push", authenticator.Enrolled{Traits: assurance.Held | assurance.UserVerified, State: []byte("{}"), Handle: "app-1"})
 	count := int64(0)
-	call := func() AppCall {
+	call := func() approval.AppCall {
 		count++
-		return AppCall{Kind: "push", App: "app-1", Moment: r.Apps.Moment(), Count: count, Signature: []byte{byte(count)}, Source: home}
+		return approval.AppCall{Kind: "push", App: "app-1", Moment: r.Apps.Moment(), Count: count, Signature: []byte{byte(count)}, Source: home}
 	}
 	waits := func() (Step, string) {
 		t.Helper()
@@ -60,7 +61,7 @@ func TestAppCalls(t *testing.T) {
 		if s.State != Wait || s.Prompts[0].Number == "" {
 			t.Fatalf("nothing waits: %+v", s)
 		}
-		digits, _ := readNumber(s.Prompts[0].Number)
+		digits, _ := digitsOf(s.Prompts[0].Number)
 		return s, digits
 	}
 	look := func(s Step) Step {
@@ -76,9 +77,9 @@ func TestAppCalls(t *testing.T) {
 	if err != nil || w.Application != "vpn" {
 		t.Fatalf("%+v, %v", w, err)
 	}
-	for name, edit := range map[string]func(*AppCall){
-		"unknown-kind": func(c *AppCall) { c.Kind = "totp" }, "unknown-app": func(c *AppCall) { c.App = "app-2" }, "wrong": func(c *AppCall) { c.Signature = []byte(lies) },
-		"stale": func(c *AppCall) { c.Moment = "1.x" }, "uncounted": func(c *AppCall) { c.Count = 0 },
+	for name, edit := range map[string]func(*approval.AppCall){
+		"unknown-kind": func(c *approval.AppCall) { c.Kind = "totp" }, "unknown-app": func(c *approval.AppCall) { c.App = "app-2" }, "wrong": func(c *approval.AppCall) { c.Signature = []byte(lies) },
+		"stale": func(c *approval.AppCall) { c.Moment = "1.x" }, "uncounted": func(c *approval.AppCall) { c.Count = 0 },
 	} {
 		one := call()
 		edit(&one)
@@ -96,35 +97,35 @@ func TestAppCalls(t *testing.T) {
 	if w, err = r.Apps.WaitingFor(t.Context(), call(), number); err != nil {
 		t.Fatal(err)
 	}
-	say := func(edit func(*AppAnswer)) error {
-		said := AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}
+	say := func(edit func(*approval.AppAnswer)) error {
+		said := approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}
 		edit(&said)
 		return r.Apps.Answer(t.Context(), call(), said)
 	}
-	for what, edit := range map[string]func(*AppAnswer){
-		"another text": func(a *AppAnswer) { a.Text += "." }, "another request": func(a *AppAnswer) { a.ID++ }, "no decision": func(a *AppAnswer) { a.Decision = "yes" },
-		"another number": func(a *AppAnswer) { a.Number = strings.Repeat(string('0'+(number[0]-'0'+1)%10), 6) },
+	for what, edit := range map[string]func(*approval.AppAnswer){
+		"another text": func(a *approval.AppAnswer) { a.Text += "." }, "another request": func(a *approval.AppAnswer) { a.ID++ }, "no decision": func(a *approval.AppAnswer) { a.Decision = "yes" },
+		"another number": func(a *approval.AppAnswer) { a.Number = strings.Repeat(string('0'+(number[0]-'0'+1)%10), 6) },
 	} {
 		if say(edit) == nil {
 			t.Errorf("approved with %s", what)
 		}
 	}
 	r.alter(c, func(c *directory.Credential) { c.Quarantine = r.Now().Add(time.Hour) })
-	if err := say(func(*AppAnswer) {}); failure.ReasonOf(err) != "quarantine" {
+	if err := say(func(*approval.AppAnswer) {}); failure.ReasonOf(err) != "quarantine" {
 		t.Errorf("in quarantine: %v", err)
 	}
 	r.alter(c, func(c *directory.Credential) { c.Quarantine, c.Traits = r.Now(), c.Traits|assurance.HardwareBound })
-	if err := say(func(*AppAnswer) {}); failure.ReasonOf(err) != "no-gesture" {
+	if err := say(func(*approval.AppAnswer) {}); failure.ReasonOf(err) != "no-gesture" {
 		t.Errorf("without all that it could show: %v", err)
 	}
 	r.alter(c, func(c *directory.Credential) { c.Traits = assurance.Held | assurance.UserVerified })
 	if s = look(s); s.State != Wait {
 		t.Fatalf("after all that: %+v", s)
 	}
-	if err := say(func(*AppAnswer) {}); err != nil {
+	if err := say(func(*approval.AppAnswer) {}); err != nil {
 		t.Fatal(err)
 	}
-	if say(func(*AppAnswer) {}) == nil {
+	if say(func(*approval.AppAnswer) {}) == nil {
 		t.Error("approved twice")
 	}
 	if s = look(s); s.State != Granted {
@@ -134,7 +135,7 @@ func TestAppCalls(t *testing.T) {
 	if w, err = r.Apps.WaitingFor(t.Context(), call(), number); err != nil {
 		t.Fatal(err)
 	}
-	if err := say(func(a *AppAnswer) { a.Decision = Denies }); err != nil {
+	if err := say(func(a *approval.AppAnswer) { a.Decision = approval.Denies }); err != nil {
 		t.Error(err)
 	}
 	r.is("denied", look(s), Denied, "refused-elsewhere")
@@ -168,16 +169,16 @@ func TestAppCalls(t *testing.T) {
 
 // What is approved is said in one line, and where it was begun in a sentence or two.
 func TestWaitingReads(t *testing.T) {
-	w := Waiting{ID: 3, Application: "vpn", Action: SignIn, Source: "192.0.2.7", Protocol: "radius", Partner: "nas"}
+	w := approval.Waiting{ID: 3, Application: "vpn", Action: SignIn, Source: "192.0.2.7", Protocol: "radius", Partner: "nas"}
 	for _, c := range []struct {
-		edit func(*Waiting)
+		edit func(*approval.Waiting)
 		want string
 	}{
-		{func(*Waiting) {}, "request 3: sign in to vpn, from 192.0.2.7, by radius nas"},
-		{func(w *Waiting) { w.Source = "" }, "request 3: sign in to vpn, from an unknown address, by radius nas"},
-		{func(w *Waiting) { w.Partner = "" }, "request 3: sign in to vpn, from 192.0.2.7, by radius"},
-		{func(w *Waiting) { w.Action = "" }, "request 3: sign in to vpn, from 192.0.2.7, by radius nas"},
-		{func(w *Waiting) { w.Action, w.Object = "account.create", "bob" }, "request 3: account.create bob in vpn, from 192.0.2.7, by radius nas"},
+		{func(*approval.Waiting) {}, "request 3: sign in to vpn, from 192.0.2.7, by radius nas"},
+		{func(w *approval.Waiting) { w.Source = "" }, "request 3: sign in to vpn, from an unknown address, by radius nas"},
+		{func(w *approval.Waiting) { w.Partner = "" }, "request 3: sign in to vpn, from 192.0.2.7, by radius"},
+		{func(w *approval.Waiting) { w.Action = "" }, "request 3: sign in to vpn, from 192.0.2.7, by radius nas"},
+		{func(w *approval.Waiting) { w.Action, w.Object = "account.create", "bob" }, "request 3: account.create bob in vpn, from 192.0.2.7, by radius nas"},
 	} {
 		one := w
 		if c.edit(&one); one.Text() != c.want {
@@ -185,14 +186,14 @@ func TestWaitingReads(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		edit func(*Waiting)
+		edit func(*approval.Waiting)
 		want string
 	}{
-		{func(w *Waiting) { w.Source = "" }, ""},
-		{func(*Waiting) {}, "You were not let in from there in the last 30 days."},
-		{func(w *Waiting) { w.Familiar = true }, "You were let in from there within the last 30 days."},
-		{func(w *Waiting) { w.Networks = []string{"office"} }, "In the network office. You were not let in from there in the last 30 days."},
-		{func(w *Waiting) { w.Networks = []string{"a", "b"} }, "In the networks a, b. You were not let in from there in the last 30 days."},
+		{func(w *approval.Waiting) { w.Source = "" }, ""},
+		{func(*approval.Waiting) {}, "You were not let in from there in the last 30 days."},
+		{func(w *approval.Waiting) { w.Familiar = true }, "You were let in from there within the last 30 days."},
+		{func(w *approval.Waiting) { w.Networks = []string{"office"} }, "In the network office. You were not let in from there in the last 30 days."},
+		{func(w *approval.Waiting) { w.Networks = []string{"a", "b"} }, "In the networks a, b. You were not let in from there in the last 30 days."},
 	} {
 		one := w
 		if c.edit(&one); one.Place() != c.want {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/failure"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -34,7 +35,7 @@ func TestEveryColumnOfAnApprovalIsBound(t *testing.T) {
 				p := withPhone(t)
 				first, number := p.waits()
 				w := p.finds(number)
-				if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Denies}); err != nil {
+				if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Denies}); err != nil {
 					t.Fatal(err)
 				}
 				s, number := p.waits()
@@ -42,7 +43,7 @@ func TestEveryColumnOfAnApprovalIsBound(t *testing.T) {
 				storetest.Quiet(t, p.DB)
 				storetest.Intrude(t, p.options.DSN, fmt.Sprintf(`update approval set %s where id = %d`, set, w.ID))
 				if used {
-					if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}); err == nil {
+					if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}); err == nil {
 						t.Error("it was approved")
 					}
 					if next := p.look(s); next.State == Granted {
@@ -74,13 +75,13 @@ func (r *rig) inspects() {
 // What was answered is not as before when its row is put back: what was refused does not
 // wait again, and what was approved lets nobody go on twice.
 func TestAnsweredApprovalsPutBack(t *testing.T) {
-	for _, decision := range []string{Denies, Approved, "used"} {
+	for _, decision := range []string{approval.Denies, approval.Approved, "used"} {
 		for _, used := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s used %v", decision, used), func(t *testing.T) {
 				p := withPhone(t)
 				s, number := p.waits()
 				w := p.finds(number)
-				says := AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}
+				says := approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}
 				if decision != "used" {
 					storetest.Intrude(t, p.options.DSN, keepApprovals)
 					says.Decision = decision
@@ -100,7 +101,7 @@ func TestAnsweredApprovalsPutBack(t *testing.T) {
 					p.inspects()
 					p.inspects()
 				} else {
-					says.Decision = Approved
+					says.Decision = approval.Approved
 					if err := p.says(says); err == nil {
 						t.Error("it was approved once more")
 					}
@@ -119,7 +120,7 @@ func TestAnAnsweredApprovalIsItsRows(t *testing.T) {
 	p := withPhone(t)
 	s, number := p.waits()
 	w := p.finds(number)
-	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}); err != nil {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}); err != nil {
 		t.Fatal(err)
 	}
 	storetest.Intrude(t, p.options.DSN, `update approval set id = id + 1`)

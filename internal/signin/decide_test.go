@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/application"
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/policy"
@@ -310,7 +311,7 @@ func TestDecide(t *testing.T) {
 		// What the engine demands beside policy.
 		{"approving takes a passkey of just now", m().has("password", "totp", "passkey").shows("password", "totp").does(Approve, "request 3"), "asks: passkey"},
 		{"that is here", m().has("password", "passkey").holds("passkey").does(Approve, "request 3"), "yes: passkey"},
-		{"and fresh", evidence(m().has("password", "passkey").holds("passkey").does(Approve, "request 3"), func(ev *assurance.Evidence) { ev.Time = moment.Add(-approvalFresh - 1) }), "asks: passkey password"},
+		{"and fresh", evidence(m().has("password", "passkey").holds("passkey").does(Approve, "request 3"), func(ev *assurance.Evidence) { ev.Time = moment.Add(-approval.Fresh - 1) }), "asks: passkey password"},
 		{"an application's approving is its own", m().has("password", "totp").shows("password", "totp").but(func(m *matter) { m.Action = Approve }), "yes: password totp"},
 		{"getting back in takes both codes", m().has("recoverycode", "mailcode").shows("recoverycode").does(Recover, "r"), "asks: mailcode"},
 		{"of this attempt", evidence(m().has("recoverycode", "mailcode").shows("recoverycode", "mailcode").does(Recover, "r"), func(ev *assurance.Evidence) { ev.Time = moment.Add(-time.Hour) }), "asks: recoverycode mailcode"},

@@ -5,12 +5,14 @@ import (
 	"slices"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // elsewhere is an attempt's side of its approval: the number that is asked for,
@@ -22,27 +24,29 @@ type elsewhere struct {
 	reading   []string // see Parts.Reading
 	approveAt string   // see Parts.ApproveAt
 	now       func() time.Time
-	rows      *approvalRows
-	pushes    *Pushes
+	kinds     map[string]authenticator.Authenticator
+	requests  *approval.Requests
+	pushes    *approval.Pushes
+	throttle  *throttle.Throttle
 }
 
-func (at *attempt) asker() asker {
-	return asker{account: at.Account, attempt: at.ID, source: at.Source, partner: at.Partner, deadline: at.Deadline}
+func (at *attempt) asker() approval.Asker {
+	return approval.Asker{Account: at.Account, Attempt: at.ID, Source: at.Source, Partner: at.Partner, Deadline: at.Deadline}
 }
 
-// state is the state of what an attempt waits for, and empty where there is nothing.
-func (w *elsewhere) state(ctx context.Context, at *attempt) (string, error) {
+// request is what an attempt waits for, and nil where there is nothing.
+func (w *elsewhere) request(ctx context.Context, at *attempt) (*approval.Request, error) {
 	if at.Approval == 0 {
-		return "", nil
+		return nil, nil
 	}
-	row, err := w.rows.of(ctx, w.reader, at.asker(), at.Approval)
+	row, err := w.requests.Of(ctx, w.reader, at.asker(), at.Approval)
 	if failure.ClassOf(err) == failure.NotFound {
-		return "", nil
+		return nil, nil
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return row.state, nil
+	return row, nil
 }
 
 // take appends what was approved, once, and forgets what was not. It
@@ -51,7 +55,7 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 	if at.Approval == 0 {
 		return "", nil
 	}
-	row, err := w.rows.of(ctx, tx, at.asker(), at.Approval)
+	row, err := w.requests.Of(ctx, tx, at.asker(), at.Approval)
 	if failure.ClassOf(err) == failure.NotFound {
 		at.Approval = 0
 		return "", nil
@@ -59,14 +63,14 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 	if err != nil {
 		return "", err
 	}
+	ev, approved := row.Approved()
 	switch {
-	case row.state == "refused":
+	case row.Refused():
 		return "refused-elsewhere", nil
-	case row.state == "approved" && row.body.Evidence != nil:
-		if err := w.rows.set(ctx, tx, row, "approved", "used"); err != nil {
+	case approved:
+		if err := w.requests.Use(ctx, tx, row); err != nil {
 			return "", err
 		}
-		ev := *row.body.Evidence
 		ev.Channel, ev.Elsewhere, ev.Act = at.Protocol, true, at.act(w.reading)
 		at.Evidence, at.Approval = assurance.Append(at.Evidence, ev), 0
 		account, err := w.accounts.person(ctx, tx, at)
@@ -74,9 +78,9 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 			return "", err
 		}
 		return "", tx.Record(at.accepted(account, verdict{ok: true, kind: Elsewhere}))
-	case row.state == "waiting" && w.now().Before(row.expires):
+	case row.Waits(w.now()):
 	default: // late, or another took its place
-		at.Approval, at.Transfers, at.Replaced = 0, false, row.expires.IsZero()
+		at.Approval, at.Transfers, at.Replaced = 0, false, row.Replaced()
 	}
 	return "", nil
 }
@@ -87,15 +91,15 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.Prompt, bool, error) {
 	p := prompt.Prompt{Authenticator: Elsewhere, Kind: prompt.Elsewhere, Label: "Approve it on another device"}
 	if at.Approval != 0 {
-		row, err := w.rows.of(ctx, tx, at.asker(), at.Approval)
+		row, err := w.requests.Of(ctx, tx, at.asker(), at.Approval)
 		if err != nil {
 			return p, false, err
 		}
-		p.Number = row.body.Number
+		p.Number = row.Number()
 	} else if at.Replaced && !at.browser() {
 		return p, false, nil // whoever wants the place back begins again
 	} else if !at.browser() || at.Transfers {
-		may, err := w.rows.offered(ctx, tx, at.asker())
+		may, err := w.requests.Offered(ctx, tx, at.asker())
 		if err != nil || !may {
 			at.Transfers = false
 			p.Hint = "Not now: another sign-in waits to be approved, or too many were left unanswered. Use another way, or try again in a few minutes."
@@ -105,7 +109,7 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 		if err != nil {
 			return p, false, err
 		}
-		if p.Number, at.Approval, err = w.rows.open(ctx, tx, at.asker(), told); err != nil {
+		if p.Number, at.Approval, err = w.requests.Open(ctx, tx, at.asker(), told); err != nil {
 			return p, false, err
 		}
 		if err := w.want(ctx, tx, at); err != nil {
@@ -125,24 +129,24 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 // wakes nobody. An account without an app has no row.
 func (w *elsewhere) want(ctx context.Context, tx *store.Tx, at *attempt) error {
 	all, err := w.accounts.belongings(ctx, tx, at, at.Account)
-	if err != nil || len(w.pushes.apps(all)) == 0 {
+	if err != nil || len(w.pushes.Apps(all)) == 0 {
 		return err
 	}
-	return w.pushes.want(ctx, tx, at.Account, at.Approval)
+	return w.pushes.Want(ctx, tx, at.Account, at.Approval)
 }
 
 // told is what the owner is told of an attempt: who, what, and from where.
-func (w *elsewhere) told(ctx context.Context, tx *store.Tx, at *attempt) (Waiting, error) {
+func (w *elsewhere) told(ctx context.Context, tx *store.Tx, at *attempt) (approval.Waiting, error) {
 	account, err := w.accounts.person(ctx, tx, at)
 	if err != nil {
-		return Waiting{}, err
+		return approval.Waiting{}, err
 	}
 	rules, err := w.rules.Current(ctx)
 	if err != nil {
-		return Waiting{}, err
+		return approval.Waiting{}, err
 	}
-	familiar, err := w.rows.throttle.KnownSource(ctx, tx, at.Account, at.Source)
-	return Waiting{Name: account.Name, Application: at.Application, Action: at.Action, Object: at.Object, Source: addrText(at.Source), Networks: rules.Networks(at.Source),
+	familiar, err := w.throttle.KnownSource(ctx, tx, at.Account, at.Source)
+	return approval.Waiting{Name: account.Name, Application: at.Application, Action: at.Action, Object: at.Object, Source: addrText(at.Source), Networks: rules.Networks(at.Source),
 		Familiar: familiar, Protocol: at.Protocol, Partner: at.Partner}, err
 }
 
@@ -153,10 +157,10 @@ func (w *elsewhere) show(ctx context.Context, tx *store.Tx, at *attempt, p *prom
 	if err != nil {
 		return err
 	}
-	apps := w.pushes.apps(all)
+	apps := w.pushes.Apps(all)
 	p.Label = "Type this number " + w.place(len(apps) > 0, all)
 	if len(apps) > 0 && at.browser() {
-		p.Data, err = w.pushes.kinds[apps[0].Kind].(authenticator.Approver).Scan(p.Number)
+		p.Data, err = w.kinds[apps[0].Kind].(authenticator.Approver).Scan(p.Number)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/store"
@@ -15,20 +16,20 @@ import (
 // What a right answer on another server ended a moment ago is held against nobody here: the
 // app that guessed is not switched off by its next wrong number, and need not wait.
 func TestAnAppThatIsRightOnAnotherServer(t *testing.T) {
-	for name, next := range map[string]func(p *phone, w Waiting, number string) error{
-		"a wrong number in the app": func(p *phone, _ Waiting, number string) error {
+	for name, next := range map[string]func(p *phone, w approval.Waiting, number string) error{
+		"a wrong number in the app": func(p *phone, _ approval.Waiting, number string) error {
 			_, err := p.Apps.WaitingFor(p.t.Context(), p.call("look", another(number)), another(number))
 			if failure.ClassOf(err) == failure.NotFound {
 				return nil
 			}
 			return err
 		},
-		"the right one in the app": func(p *phone, _ Waiting, number string) error {
+		"the right one in the app": func(p *phone, _ approval.Waiting, number string) error {
 			_, err := p.Apps.WaitingFor(p.t.Context(), p.call("look", number), number)
 			return err
 		},
-		"it approves": func(p *phone, w Waiting, number string) error {
-			return p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved})
+		"it approves": func(p *phone, w approval.Waiting, number string) error {
+			return p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -48,11 +49,11 @@ func TestAnAppThatIsRightOnAnotherServer(t *testing.T) {
 			p.clock.later(time.Hour)
 			_, number := p.waits()
 			other.count = p.count
-			if err := other.Apps.db.View().Hear(t.Context()); err != nil {
+			if err := other.DB.View().Hear(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			w := other.finds(number)
-			if err := other.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}); err != nil {
+			if err := other.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}); err != nil {
 				t.Fatal(err)
 			}
 			_, number = other.waits()
@@ -132,7 +133,7 @@ func TestNumbersWhoseRowsAreRemoved(t *testing.T) {
 	_, number = p.waits()
 	w = p.finds(number)
 	wrong()
-	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}); err != nil {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}); err != nil {
 		t.Errorf("approved in the app: %v", err)
 	}
 }

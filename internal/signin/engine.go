@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"countersign/internal/application"
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
@@ -44,7 +45,7 @@ type Parts struct {
 	Standing Standing
 	Limits   throttle.Limits
 	// Quiet are the quiet hours of accounts that have set none of their own.
-	Quiet QuietHours
+	Quiet approval.QuietHours
 	// SlowChecks is how many answers that are slow to check, as passwords are, are
 	// checked at once; 1 unless set.
 	SlowChecks int
@@ -55,7 +56,7 @@ type Parts struct {
 	ApproveAt string
 	// Disown ends what an account has standing, because its owner says in the app
 	// that a sign-in was not theirs. It runs in the change that refuses it.
-	Disown func(ctx context.Context, tx *store.Tx, d Disowned) error
+	Disown func(ctx context.Context, tx *store.Tx, d approval.Disowned) error
 	Now    func() time.Time
 	Log    *slog.Logger
 	// Outbox takes the notices to people.
@@ -67,9 +68,9 @@ const day = 24 * time.Hour
 // Engine decides. It is safe for concurrent use; all its state is in the store.
 type Engine struct {
 	// What is done on another device than the one that signs in.
-	Approvals *Approvals
-	Apps      *Apps
-	Pushes    *Pushes
+	Approvals *approval.Approvals
+	Apps      *approval.Apps
+	Pushes    *approval.Pushes
 	Messages  *Messages
 	// Strangers counts what is refused to whoever has shown nothing.
 	Strangers *Strangers
@@ -92,7 +93,8 @@ type Engine struct {
 	grants         *grants
 	road           *road
 	elsewhere      *elsewhere
-	settlements    *settlements
+	settlements    *approval.Settlements
+	upkeep         *approval.Upkeep // of what is done on another device
 	browsers       *browsers
 	administration *administration
 }
@@ -105,7 +107,7 @@ func New(p Parts) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{db: p.DB, people: p.Accounts, credentials: p.Credentials, limits: p.Limits, now: p.Now, attempts: &attempts{db: p.DB, keys: p.Keys, now: p.Now},
-		sessions: &sessions{p.Standing}, settlements: newSettlements(p.DB.Feed()), Strangers: newStrangers(p.DB, p.Now)}
+		sessions: &sessions{p.Standing}, Strangers: newStrangers(p.DB, p.Now)}
 	if e.kinds, err = byKind(p.Authenticators); err != nil {
 		return nil, err
 	}
@@ -138,22 +140,24 @@ func (e *Engine) lead(p Parts) {
 
 // beside makes what is done on another device.
 func (e *Engine) beside(p Parts) error {
-	wakes, err := newWakes(p)
-	if err != nil {
-		return err
-	}
 	sents, err := newSents(p)
 	if err != nil {
 		return err
 	}
-	rows := &approvalRows{view: p.DB.View(), keys: p.Keys, throttle: e.throttle, limits: p.Limits, now: p.Now, wakes: wakes}
-	e.Approvals = &Approvals{db: p.DB, people: p.Accounts, owners: p.owners(), now: p.Now, kinds: e.kinds, rows: rows, throttle: e.throttle}
-	e.Apps = &Apps{db: p.DB, keys: p.Keys, people: p.Accounts, credentials: p.Credentials, owners: p.owners(), now: p.Now, approveAt: p.ApproveAt, disowned: p.Disown,
-		kinds: e.kinds, setting: e.judge.setting, approvals: e.Approvals, strangers: e.Strangers}
-	e.Pushes = &Pushes{db: p.DB, keys: p.Keys, people: p.Accounts, credentials: p.Credentials, owners: p.owners(), limits: p.Limits, quiet: p.Quiet, now: p.Now, log: p.Log,
-		kinds: e.kinds, rows: rows, wakes: wakes}
 	e.Messages = &Messages{db: p.DB, keys: p.Keys, people: p.Accounts, now: p.Now, log: p.Log, kinds: e.kinds, sents: sents}
-	e.elsewhere = &elsewhere{reader: p.DB.View(), accounts: p.accounts(), rules: p.Rules, reading: p.Reading, approveAt: p.ApproveAt, now: p.Now, rows: rows, pushes: e.Pushes}
+	owners := p.owners()
+	there, err := approval.New(approval.Parts{DB: p.DB, Keys: p.Keys, Accounts: p.Accounts, Credentials: p.Credentials, Throttle: e.throttle, Limits: p.Limits, Kinds: e.kinds,
+		Quiet: p.Quiet, ApproveAt: p.ApproveAt, Disown: p.Disown, Now: p.Now, Log: p.Log, SwitchOff: owners.switchOff, Bars: e.judge.setting.bars,
+		CountStranger: e.Strangers.Count, RecordStranger: e.Strangers.record,
+		Tell: func(ctx context.Context, tx *store.Tx, account directory.Account, subject, body string) error {
+			return owners.tell(ctx, tx, account, notice{subject, body})
+		}})
+	if err != nil {
+		return err
+	}
+	e.Approvals, e.Apps, e.Pushes, e.settlements, e.upkeep = there.Approvals, there.Apps, there.Pushes, there.Settlements, there.Upkeep
+	e.elsewhere = &elsewhere{reader: p.DB.View(), accounts: p.accounts(), rules: p.Rules, reading: p.Reading, approveAt: p.ApproveAt, now: p.Now, kinds: e.kinds,
+		requests: there.Requests, pushes: there.Pushes, throttle: e.throttle}
 	return nil
 }
 

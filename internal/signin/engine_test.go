@@ -486,7 +486,7 @@ func TestApprovals(t *testing.T) {
 	if err := r.Approvals.Approve(t.Context(), grant("ada", SignIn, ""), w.Numbered(number)); refused(err) != "other-action" {
 		t.Errorf("with a sign-in's grant: %v", err)
 	}
-	digits, _ := readNumber(number)
+	digits, _ := digitsOf(number)
 	other := "000000"
 	if digits == other {
 		other = "000001"

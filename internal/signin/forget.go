@@ -12,16 +12,15 @@ import (
 func (e *Engine) Forget(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
 	for _, statement := range []string{
 		`delete from attempt where account = $1`,
-		`delete from wake where account = $1`,
-		`delete from quiet where account = $1`,
-		`delete from prompted where account = $1`,
-		`delete from app_count where account = $1`,
 		`delete from sent where account = $1`,
 		`delete from message where account = $1`,
 	} {
 		if _, err := tx.Exec(ctx, statement, int64(account)); err != nil {
 			return err
 		}
+	}
+	if err := e.upkeep.Forget(ctx, tx, account); err != nil {
+		return err
 	}
 	return e.throttle.Forget(ctx, tx, account)
 }

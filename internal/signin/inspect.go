@@ -3,8 +3,6 @@ package signin
 import (
 	"context"
 	"errors"
-
-	"countersign/internal/failure"
 )
 
 // Inspect reads the rows of sign-ins once and reports those that are not as they were
@@ -13,20 +11,16 @@ import (
 func (e *Engine) Inspect(ctx context.Context) error {
 	return errors.Join(
 		e.attempts.inspect(ctx),
-		e.Approvals.rows.inspect(ctx),
 		e.throttle.Inspect(ctx),
-		e.Pushes.wakes.inspect(ctx),
-		e.Pushes.inspectQuiet(ctx),
 		e.Messages.sents.inspect(ctx),
 		e.Messages.inspect(ctx),
-		e.Apps.inspect(ctx),
-		e.Pushes.wakes.doubts.Settle(ctx),
+		e.upkeep.Inspect(ctx),
 	)
 }
 
 // Bind gives the rows of a release before, which had none, their MAC.
 func (e *Engine) Bind(ctx context.Context) error {
-	return errors.Join(e.throttle.Bind(ctx), e.Apps.bind(ctx), e.Pushes.bindQuiet(ctx), e.endings.forgetOld(ctx))
+	return errors.Join(e.throttle.Bind(ctx), e.upkeep.Bind(ctx), e.endings.forgetOld(ctx))
 }
 
 // inspect looks at the attempts under way, and for those in which something was shown
@@ -63,26 +57,5 @@ func (a *attempts) inspectRows(ctx context.Context, missed map[string]proof) err
 			}
 		}
 		return len(page) == inspectPage, nil
-	})
-}
-
-// inspect looks at what waits to be approved, and at what did.
-func (a *approvalRows) inspect(ctx context.Context) error {
-	last := int64(-1 << 63)
-	return a.view.Walk(ctx, func(ctx context.Context) (more bool, err error) {
-		rows, err := a.view.Query(ctx, `select `+approvalColumns+` from approval where id > $1 order by id limit $2`, last, inspectPage)
-		if err != nil {
-			return false, err
-		}
-		defer rows.Close()
-		n := 0
-		for ; rows.Next(); n++ {
-			row, err := a.scan(ctx, rows)
-			if err != nil && failure.ClassOf(err) != failure.NotFound {
-				return false, err
-			}
-			last = row.id
-		}
-		return n == inspectPage, errors.Join(rows.Err(), rows.Close())
 	})
 }

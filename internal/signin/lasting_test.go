@@ -439,7 +439,7 @@ func TestWhatNobodyUsesIsFound(t *testing.T) {
 		old := w.saved(w.subject())
 		w.tries(1, func() {})
 		w.change(func(tx *store.Tx) error {
-			if err := w.Pushes.wakes.insert(t.Context(), tx, wakeRow{approval: 77, account: w.ada.ID, state: "waiting"}); err != nil {
+			if err := w.Pushes.Want(t.Context(), tx, w.ada.ID, 77); err != nil {
 				return err
 			}
 			return w.Messages.sents.insert(t.Context(), tx, w.ada.ID, "192.0.2.7")

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
@@ -37,13 +38,13 @@ func withPages(t *testing.T) (*phone, Grant) {
 }
 
 // tries looks for a number on pages.
-func (p *phone) tries(g Grant, number string) (Waiting, string) {
+func (p *phone) tries(g Grant, number string) (approval.Waiting, string) {
 	p.t.Helper()
 	w, err := p.Approvals.WaitingFor(p.t.Context(), g, number)
 	switch {
 	case err == nil:
 		return w, ""
-	case failure.ClassOf(err) == failure.NotFound && failure.Public(err) == noApproval.Public:
+	case failure.ClassOf(err) == failure.NotFound && failure.Public(err) == nothingWaits:
 		return w, "nothing"
 	case failure.ClassOf(err) == failure.Invalid:
 		return w, "no number"
@@ -120,7 +121,7 @@ func TestWhoFindsANumber(t *testing.T) {
 	}
 	misses("another number", another(number))
 	w := p.finds(number)
-	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Denies}); err != nil {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Denies}); err != nil {
 		t.Fatal(err)
 	}
 	misses("what was answered", number)
@@ -155,9 +156,11 @@ func TestNumbersHaveABudget(t *testing.T) {
 		func() error { _, err := p.Approvals.WaitingFor(t.Context(), g, number); return err },
 		func() error { _, err := p.Apps.WaitingFor(t.Context(), p.call("look", number), number); return err },
 		func() error {
-			return p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved})
+			return p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved})
 		},
-		func() error { return p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Disowns}) },
+		func() error {
+			return p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Disowns})
+		},
 		func() error {
 			return p.Approvals.Approve(t.Context(), p.grants(Approve, w.Numbered(number)), w.Numbered(number))
 		},
@@ -219,7 +222,7 @@ func TestAnAppThatGuessesIsSwitchedOff(t *testing.T) {
 	}
 	title := p.kinds["push"].Describe().Title
 	var subject, body string
-	if err := p.DB.QueryRow(t.Context(), `select subject, body from notice where account = $1 order by id desc limit 1`, int64(p.ada.ID)).Scan(&subject, &body); err != nil || subject != noticeDisabled(title).subject || !strings.Contains(body, title) {
+	if err := p.DB.QueryRow(t.Context(), `select subject, body from notice where account = $1 order by id desc limit 1`, int64(p.ada.ID)).Scan(&subject, &body); err != nil || subject != "One of your ways to sign in was switched off" || !strings.Contains(body, title) {
 		t.Errorf("told %q, %v", subject, err)
 	}
 	s, number := p.waits()
@@ -247,7 +250,7 @@ func TestABreakdownIsNoWrongNumber(t *testing.T) {
 		errs := map[string]error{}
 		_, errs["a wrong one on pages"] = p.Approvals.WaitingFor(t.Context(), g, another(number))
 		_, errs["a wrong one in the app"] = p.Apps.WaitingFor(t.Context(), p.call("look", another(number)), another(number))
-		errs["an answer with a wrong one"] = p.says(AppAnswer{ID: w.ID, Number: another(number), Text: w.Text(), Decision: Approved})
+		errs["an answer with a wrong one"] = p.says(approval.AppAnswer{ID: w.ID, Number: another(number), Text: w.Text(), Decision: approval.Approved})
 		for what, err := range errs {
 			if class := failure.ClassOf(err); err == nil || class == failure.NotFound || class == failure.Refused {
 				t.Errorf("%s is away: %s: %v", table, what, err)
@@ -258,7 +261,7 @@ func TestABreakdownIsNoWrongNumber(t *testing.T) {
 	if n := len(p.events("approval.wrong-number")); n != 0 || p.numbered() != 0 || p.today(p.ada).Wrong != 0 || p.charged(p.app) != 0 {
 		t.Errorf("%d were recorded, %d charged", n, p.numbered())
 	}
-	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}); err != nil {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}); err != nil {
 		t.Errorf("mended: %v", err)
 	}
 }

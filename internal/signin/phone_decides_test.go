@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
@@ -47,7 +48,7 @@ func TestWhatAnAppApproves(t *testing.T) {
 	}
 	w, before := p.finds(number), p.stored()
 	p.clock.later(time.Minute)
-	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}); err != nil {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}); err != nil {
 		t.Fatal(err)
 	}
 	if n := p.charged(p.app); n != 0 {
@@ -57,11 +58,11 @@ func TestWhatAnAppApproves(t *testing.T) {
 		t.Errorf("the app was used at %v", now.Used)
 	}
 	en := p.last("approval.approved")
-	if en.Account != int64(p.ada.ID) || en.AccountName != "ada" || en.Attempt != s.Attempt || en.Protocol != AppProtocol || en.Source != home.String() || en.Application != "vpn" || en.Outcome != audit.OK ||
+	if en.Account != int64(p.ada.ID) || en.AccountName != "ada" || en.Attempt != s.Attempt || en.Protocol != approval.AppProtocol || en.Source != home.String() || en.Application != "vpn" || en.Outcome != audit.OK ||
 		en.Detail["request"] != w.Text() || en.Detail["authenticator"] != "push/"+strconv.FormatInt(int64(p.app.ID), 10) || en.Detail["traits"] != assurance.Held.String() {
 		t.Errorf("the log says %+v", en)
 	}
-	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Denies}); refused(err) != "answered" {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Denies}); refused(err) != "answered" {
 		t.Errorf("and then denied: %v", err)
 	}
 	done := p.look(s)
@@ -76,7 +77,7 @@ func TestWhatAnAppApproves(t *testing.T) {
 	if yes, err := p.Apps.Waits(t.Context(), p.call("waits")); err != nil || yes {
 		t.Errorf("nothing waits any more: %t, %v", yes, err)
 	}
-	if got := p.today(p.ada); got != (Prompted{Asked: 1, Pushed: 1, Approved: 1, Wrong: 2}) {
+	if got := p.today(p.ada); got != (approval.Prompted{Asked: 1, Pushed: 1, Approved: 1, Wrong: 2}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -103,25 +104,26 @@ func TestWhatAnAppDenies(t *testing.T) {
 	for _, c := range []struct {
 		decision string
 		standing bool // whether there is anything that could end it
-	}{{Denies, true}, {Disowns, true}, {Disowns, false}} {
+	}{{approval.Denies, true}, {approval.Disowns, true}, {approval.Disowns, false}} {
 		p := withPhone(t)
-		var ended []Disowned
+		var ended []approval.Disowned
 		if c.standing {
-			p.Apps.disowned = func(_ context.Context, _ *store.Tx, d Disowned) error { ended = append(ended, d); return nil }
+			p.Disown = func(_ context.Context, _ *store.Tx, d approval.Disowned) error { ended = append(ended, d); return nil }
+			p.remake()
 		}
 		s, number := p.waits()
 		w := p.finds(number)
 		p.alter(p.app, func(c *directory.Credential) { c.Quarantine = p.Now().Add(time.Hour) })
-		if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: c.decision}); err != nil {
+		if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: c.decision}); err != nil {
 			t.Fatalf("%s: %v", c.decision, err)
 		}
 		p.alter(p.app, func(c *directory.Credential) { c.Quarantine = time.Time{} })
 		p.is(c.decision, p.look(s), Denied, "refused-elsewhere")
-		if en := p.last("approval.refused"); en.Attempt != s.Attempt || en.AccountName != "ada" || en.Detail["request"] != w.Text() || en.Protocol != AppProtocol {
+		if en := p.last("approval.refused"); en.Attempt != s.Attempt || en.AccountName != "ada" || en.Detail["request"] != w.Text() || en.Protocol != approval.AppProtocol {
 			t.Errorf("%s: the log says %+v", c.decision, en)
 		}
-		want := Prompted{Asked: 1, Refused: 1}
-		if c.decision == Disowns {
+		want := approval.Prompted{Asked: 1, Refused: 1}
+		if c.decision == approval.Disowns {
 			want.Disowned = 1
 		}
 		if got := p.today(p.ada); got != want {
@@ -131,7 +133,7 @@ func TestWhatAnAppDenies(t *testing.T) {
 			t.Fatalf("%s: ended %+v", c.decision, ended)
 		}
 		for _, d := range ended {
-			if d.Account.ID != p.ada.ID || d.Entry.Attempt != s.Attempt || d.Entry.Protocol != AppProtocol || d.Entry.Source != home.String() || d.Entry.Detail["request"] != w.Text() {
+			if d.Account.ID != p.ada.ID || d.Entry.Attempt != s.Attempt || d.Entry.Protocol != approval.AppProtocol || d.Entry.Source != home.String() || d.Entry.Detail["request"] != w.Text() {
 				t.Errorf("ended %+v", d)
 			}
 		}
@@ -139,7 +141,7 @@ func TestWhatAnAppDenies(t *testing.T) {
 			t.Errorf("%s: that is no use of the app", c.decision)
 		}
 		p.waits()
-		if n := p.wakes(); (n == 0) != (c.decision == Disowns) {
+		if n := p.wakes(); (n == 0) != (c.decision == approval.Disowns) {
 			t.Errorf("%s, and the next: %d woken", c.decision, n)
 		}
 		p.clock.later(wakeDailyIn)
@@ -153,21 +155,23 @@ func TestWhatAnAppDenies(t *testing.T) {
 // What cannot be ended is not disowned: nothing is written of it, and the sign-in waits.
 func TestDisowningIsAllOrNothing(t *testing.T) {
 	p := withPhone(t)
-	p.Apps.disowned = func(context.Context, *store.Tx, Disowned) error { return errors.New("the disk is gone") }
+	p.Disown = func(context.Context, *store.Tx, approval.Disowned) error { return errors.New("the disk is gone") }
+	p.remake()
 	s, number := p.waits()
 	w := p.finds(number)
-	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Disowns}); err == nil {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Disowns}); err == nil {
 		t.Error("disowned, and nothing ended")
 	}
 	if err := p.Apps.NotMe(t.Context(), p.call("disown")); err == nil {
 		t.Error("all of it disowned, and nothing ended")
 	}
-	if got := p.today(p.ada); got != (Prompted{Asked: 1}) || len(p.events("approval.refused")) != 0 {
+	if got := p.today(p.ada); got != (approval.Prompted{Asked: 1}) || len(p.events("approval.refused")) != 0 {
 		t.Errorf("%+v", got)
 	}
-	p.Apps.disowned = nil
+	p.Disown = nil
+	p.remake()
 	p.is("it waits", p.look(s), Wait, "")
-	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}); err != nil {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}); err != nil {
 		t.Error(err)
 	}
 }
@@ -178,27 +182,27 @@ func TestWhatDecidesNothing(t *testing.T) {
 	p := withPhone(t)
 	for _, c := range []struct {
 		name, reason, public string
-		edit                 func(said *AppAnswer)
+		edit                 func(said *approval.AppAnswer)
 		meanwhile            func(*authenticator.Result)
 	}{
-		{name: "another request", reason: "late", public: noApproval.Public, edit: func(a *AppAnswer) { a.ID++ }},
-		{name: "another text", reason: "other-text", public: "something else", edit: func(a *AppAnswer) { a.Text = "sign in to wiki" }},
-		{name: "too late", reason: "late", public: noApproval.Public, edit: func(*AppAnswer) { p.clock.later(approvalLife - time.Minute) }, meanwhile: func(*authenticator.Result) { p.clock.later(time.Minute) }},
-		{name: "another began", reason: "late", public: noApproval.Public, meanwhile: func(*authenticator.Result) { p.waits() }},
+		{name: "another request", reason: "late", public: nothingWaits, edit: func(a *approval.AppAnswer) { a.ID++ }},
+		{name: "another text", reason: "other-text", public: "something else", edit: func(a *approval.AppAnswer) { a.Text = "sign in to wiki" }},
+		{name: "too late", reason: "late", public: nothingWaits, edit: func(*approval.AppAnswer) { p.clock.later(approvalLife - time.Minute) }, meanwhile: func(*authenticator.Result) { p.clock.later(time.Minute) }},
+		{name: "another began", reason: "late", public: nothingWaits, meanwhile: func(*authenticator.Result) { p.waits() }},
 		{name: "revoked meanwhile", reason: "revoked", public: "removed from your account", meanwhile: func(*authenticator.Result) {
 			p.alter(p.app, func(c *directory.Credential) { c.Status = directory.CredentialRevoked })
 		}},
 		{name: "it shows less than it was bound with", reason: "no-gesture", public: "check that it is you", meanwhile: func(*authenticator.Result) {
 			p.alter(p.app, func(c *directory.Credential) { c.Traits |= assurance.UserVerified })
 		}},
-		{name: "its key was moved on meanwhile", reason: "changed", public: appSentences["stale"], meanwhile: func(r *authenticator.Result) {
+		{name: "its key was moved on meanwhile", reason: "changed", public: stale, meanwhile: func(r *authenticator.Result) {
 			r.Next = []byte("next")
 			p.alter(p.app, func(c *directory.Credential) { c.State = append([]byte(" "), c.State...) })
 		}},
 	} {
 		s, number := p.waits()
 		w := p.finds(number)
-		said := AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}
+		said := approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}
 		if c.edit != nil {
 			c.edit(&said)
 		}
@@ -222,7 +226,7 @@ func TestWhatDecidesNothing(t *testing.T) {
 	_, number := p.waits()
 	w, next := p.finds(number), append([]byte("\n"), p.stored().State...)
 	p.then = func(r *authenticator.Result) { r.Next = next }
-	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}); err != nil || string(p.stored().State) != string(next) {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}); err != nil || string(p.stored().State) != string(next) {
 		t.Errorf("with a next state: %v", err)
 	}
 }
@@ -231,8 +235,9 @@ func TestWhatDecidesNothing(t *testing.T) {
 // also of what is late and of what another took the place of.
 func TestNotMeIsOfTheLastHour(t *testing.T) {
 	p := withPhone(t)
-	var ended []Disowned
-	p.Apps.disowned = func(_ context.Context, _ *store.Tx, d Disowned) error { ended = append(ended, d); return nil }
+	var ended []approval.Disowned
+	p.Disown = func(_ context.Context, _ *store.Tx, d approval.Disowned) error { ended = append(ended, d); return nil }
+	p.remake()
 	disown := func() string {
 		t.Helper()
 		if err := p.Apps.NotMe(t.Context(), p.call("disown")); err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
@@ -18,15 +19,15 @@ func TestWhatAnAppSignsIsWhatItSays(t *testing.T) {
 	p := withPhone(t)
 	s, number := p.waits()
 	w := p.finds(number)
-	meant := AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Denies}
-	fields := func(a AppAnswer) []string {
+	meant := approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Denies}
+	fields := func(a approval.AppAnswer) []string {
 		return []string{strconv.FormatInt(a.ID, 10), a.Number, a.Text, a.Decision}
 	}
-	for what, change := range map[string]func(a *AppAnswer){
-		"another decision": func(a *AppAnswer) { a.Decision = Approved },
-		"another request":  func(a *AppAnswer) { a.ID++ },
-		"another number":   func(a *AppAnswer) { a.Number = another(a.Number) },
-		"another text":     func(a *AppAnswer) { a.Text = "x" },
+	for what, change := range map[string]func(a *approval.AppAnswer){
+		"another decision": func(a *approval.AppAnswer) { a.Decision = approval.Approved },
+		"another request":  func(a *approval.AppAnswer) { a.ID++ },
+		"another number":   func(a *approval.AppAnswer) { a.Number = another(a.Number) },
+		"another text":     func(a *approval.AppAnswer) { a.Text = "x" },
 	} {
 		said := meant
 		change(&said)
@@ -66,7 +67,7 @@ func TestWhatAnAppInQuarantineMay(t *testing.T) {
 	s, number := p.waits()
 	w := p.finds(number)
 	p.alter(p.app, func(c *directory.Credential) { c.Quarantine = p.Now().Add(time.Second) })
-	said := AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}
+	said := approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}
 	for what, try := range map[string]func() error{
 		"to look":    func() error { _, err := p.Apps.WaitingFor(t.Context(), p.call("look", number), number); return err },
 		"whether":    func() error { _, err := p.Apps.Waits(t.Context(), p.call("waits")); return err },
@@ -78,7 +79,7 @@ func TestWhatAnAppInQuarantineMay(t *testing.T) {
 		}
 	}
 	p.is("after all that", p.look(s), Wait, "")
-	said.Decision = Denies
+	said.Decision = approval.Denies
 	if err := p.says(said); err != nil {
 		t.Errorf("to deny: %v", err)
 	}
@@ -112,11 +113,13 @@ func TestWhetherAnythingWaits(t *testing.T) {
 	waits("once it was", true)
 	p.clock.later(approvalLife - time.Second)
 	waits("to the last second", true)
-	p.Pushes.quiet = QuietHours{Begins: 0, Ends: 12*60 - 1, Zone: "Etc/GMT-12"} // from noon on here
+	p.Parts.Quiet = approval.QuietHours{Begins: 0, Ends: 12*60 - 1, Zone: "Etc/GMT-12"} // from noon on here
+	p.remake()
 	p.waits()
 	waits("another took its place in quiet hours", false)
 	p.clock.later(approvalLife)
-	p.Pushes.quiet = QuietHours{}
+	p.Parts.Quiet = approval.QuietHours{}
+	p.remake()
 	p.waits()
 	waits("after quiet hours", true)
 	p.clock.later(approvalLife)
@@ -135,11 +138,11 @@ func TestACallThatIsSentAgainAndAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 * toldOfSource {
-		if _, err := p.Apps.Waits(t.Context(), call); refused(err) != "replayed" || failure.Public(err) != appSentences["replayed"] {
+		if _, err := p.Apps.Waits(t.Context(), call); refused(err) != "replayed" || failure.Public(err) != replayed {
 			t.Fatalf("once more: %v", err)
 		}
 	}
-	if err := p.Apps.strangers.SumUp(t.Context()); err != nil {
+	if err := p.Strangers.SumUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	all := p.named()
@@ -160,7 +163,7 @@ func TestWhatOpensAndClosesPushes(t *testing.T) {
 	for _, c := range []struct {
 		decision string
 		woken    int
-	}{{Approved, 1}, {Denies, 0}} {
+	}{{approval.Approved, 1}, {approval.Denies, 0}} {
 		p := withPhone(t)
 		for range p.Limits.PushSoon {
 			p.waits()
@@ -172,7 +175,7 @@ func TestWhatOpensAndClosesPushes(t *testing.T) {
 			t.Fatalf("%d woken in a flood", n)
 		}
 		w := p.finds(number)
-		if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: c.decision}); err != nil {
+		if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: c.decision}); err != nil {
 			t.Fatal(err)
 		}
 		p.waits()
@@ -223,7 +226,7 @@ func TestWhatAnAppsApprovalIsWorth(t *testing.T) {
 		p.tries(g, another(number))
 	}
 	p.then = func(r *authenticator.Result) { r.Traits |= assurance.UserVerified | assurance.PhishingResistant }
-	if err := p.says(AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: Approved}); err != nil {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}); err != nil {
 		t.Fatal(err)
 	}
 	if n := p.numbered(); n != 3 {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
@@ -95,7 +96,7 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 }
 
 // signs has a key sign what a call asks for, as an app does for this installation.
-func signs(t testing.TB, key *ecdsa.PrivateKey, host, verb string, call AppCall, fields ...string) []byte {
+func signs(t testing.TB, key *ecdsa.PrivateKey, host, verb string, call approval.AppCall, fields ...string) []byte {
 	t.Helper()
 	sum := sha256.Sum256(authenticator.Statement(append([]string{"countersign " + verb, host, call.App, call.Moment, strconv.FormatInt(call.Count, 10)}, fields...)...))
 	r, s, err := ecdsa.Sign(rand.Reader, key, sum[:])
@@ -106,10 +107,10 @@ func signs(t testing.TB, key *ecdsa.PrivateKey, host, verb string, call AppCall,
 }
 
 // call is ada's app, saying something once more.
-func (p *phone) call(verb string, fields ...string) AppCall {
+func (p *phone) call(verb string, fields ...string) approval.AppCall {
 	p.t.Helper()
 	p.count++
-	call := AppCall{Kind: "push", App: p.app.Handle, Moment: p.Apps.Moment(), Count: p.count, Source: home}
+	call := approval.AppCall{Kind: "push", App: p.app.Handle, Moment: p.Apps.Moment(), Count: p.count, Source: home}
 	call.Signature = signs(p.t, p.key, "login.test", verb, call, fields...)
 	return call
 }
@@ -134,7 +135,7 @@ func (p *phone) look(s Step) Step {
 }
 
 // finds is what waits under a number, as ada's app is shown it.
-func (p *phone) finds(number string) Waiting {
+func (p *phone) finds(number string) approval.Waiting {
 	p.t.Helper()
 	w, err := p.Apps.WaitingFor(p.t.Context(), p.call("look", number), number)
 	if err != nil {
@@ -144,7 +145,7 @@ func (p *phone) finds(number string) Waiting {
 }
 
 // says has ada's app sign and send a decision.
-func (p *phone) says(said AppAnswer) error {
+func (p *phone) says(said approval.AppAnswer) error {
 	p.t.Helper()
 	return p.Apps.Answer(p.t.Context(), p.call("answer", strconv.FormatInt(said.ID, 10), said.Number, said.Text, said.Decision), said)
 }
@@ -152,7 +153,7 @@ func (p *phone) says(said AppAnswer) error {
 // summed are the refusals that name nobody, by reason.
 func (p *phone) summed() map[string]bool {
 	p.t.Helper()
-	if err := p.Apps.strangers.SumUp(p.t.Context()); err != nil {
+	if err := p.Strangers.SumUp(p.t.Context()); err != nil {
 		p.t.Fatal(err)
 	}
 	out := map[string]bool{}
@@ -186,66 +187,66 @@ func TestWhoNoAppIs(t *testing.T) {
 	var old string
 	attacks := []struct {
 		name, reason, public string
-		make                 func() AppCall
+		make                 func() approval.AppCall
 	}{
-		{"another key", "forged", unknown, func() AppCall {
+		{"another key", "forged", unknown, func() approval.AppCall {
 			c := p.call("waits")
 			c.Signature = signs(t, thief, "login.test", "waits", c)
 			return c
 		}},
-		{"another's app", "forged", unknown, func() AppCall {
+		{"another's app", "forged", unknown, func() approval.AppCall {
 			c := p.call("waits")
 			c.Signature = signs(t, bobsKey, "login.test", "waits", c)
 			return c
 		}},
-		{"signed as another's", "forged", unknown, func() AppCall {
+		{"signed as another's", "forged", unknown, func() approval.AppCall {
 			c := p.call("waits")
 			c.App = bobs.Handle
 			return c
 		}},
-		{"no signature", "forged", unknown, func() AppCall {
+		{"no signature", "forged", unknown, func() approval.AppCall {
 			c := p.call("waits")
 			c.Signature = nil
 			return c
 		}},
-		{"signed for another act", "forged", unknown, func() AppCall { return p.call("disown") }},
-		{"signed with more", "forged", unknown, func() AppCall { return p.call("waits", "1") }},
-		{"signed for another installation", "forged", unknown, func() AppCall {
+		{"signed for another act", "forged", unknown, func() approval.AppCall { return p.call("disown") }},
+		{"signed with more", "forged", unknown, func() approval.AppCall { return p.call("waits", "1") }},
+		{"signed for another installation", "forged", unknown, func() approval.AppCall {
 			c := p.call("waits")
 			c.Signature = signs(t, p.key, "login.example", "waits", c)
 			return c
 		}},
-		{"another count", "forged", unknown, func() AppCall {
+		{"another count", "forged", unknown, func() approval.AppCall {
 			c := p.call("waits")
 			c.Count++
 			return c
 		}},
-		{"another moment, and not ours", "forged", unknown, func() AppCall {
+		{"another moment, and not ours", "forged", unknown, func() approval.AppCall {
 			c := p.call("waits")
 			c.Moment = "1." + strings.Repeat("A", 43)
 			return c
 		}},
-		{"nobody's app", "unknown-app", unknown, func() AppCall {
+		{"nobody's app", "unknown-app", unknown, func() approval.AppCall {
 			c := p.call("waits")
 			c.App = "x"
 			return c
 		}},
-		{"no app", "unknown-app", unknown, func() AppCall {
+		{"no app", "unknown-app", unknown, func() approval.AppCall {
 			c := p.call("waits")
 			c.App = ""
 			return c
 		}},
-		{"a kind that is no app", "unknown-kind", unknown, func() AppCall {
+		{"a kind that is no app", "unknown-kind", unknown, func() approval.AppCall {
 			c := p.call("waits")
 			c.Kind = "passkey"
 			return c
 		}},
-		{"a kind that is not", "unknown-kind", unknown, func() AppCall {
+		{"a kind that is not", "unknown-kind", unknown, func() approval.AppCall {
 			c := p.call("waits")
 			c.Kind = "x"
 			return c
 		}},
-		{"its own, of two minutes ago", "stale", appSentences["stale"], func() AppCall {
+		{"its own, of two minutes ago", "stale", stale, func() approval.AppCall {
 			c := p.call("waits")
 			c.Moment = old
 			c.Signature = signs(t, p.key, "login.test", "waits", c)
@@ -325,8 +326,8 @@ func TestWhatAnAppIsTold(t *testing.T) {
 	const unknown = "This app is not known here. Add it under Ways to sign in."
 	p := withPhone(t)
 	is := func(f func(*directory.Credential)) func() { return func() { p.alter(p.app, f) } }
-	counts := func(n int64) func(*AppCall) {
-		return func(c *AppCall) {
+	counts := func(n int64) func(*approval.AppCall) {
+		return func(c *approval.AppCall) {
 			c.Count = n
 			c.Signature = signs(t, p.key, "login.test", "waits", *c)
 		}
@@ -334,13 +335,13 @@ func TestWhatAnAppIsTold(t *testing.T) {
 	for i, c := range []struct {
 		reason, public, detail string
 		put                    func()
-		edit                   func(c *AppCall)
+		edit                   func(c *approval.AppCall)
 	}{
 		{reason: directory.CredentialRevoked, public: "removed from your account", put: is(func(c *directory.Credential) { c.Status = directory.CredentialRevoked })},
 		{reason: directory.CredentialDisabled, public: "switched off", put: is(func(c *directory.Credential) { c.Status = directory.CredentialDisabled })},
 		{reason: "quarantine", public: "cannot approve yet", put: is(func(c *directory.Credential) { c.Quarantine = p.Now().Add(time.Second) })},
 		{reason: "suspended", public: unknown, put: func() { p.state(p.ada, directory.Suspended) }},
-		{reason: "wrong-gesture", public: "did not hold", detail: "not bound", edit: func(c *AppCall) { c.Gesture = []byte("{}") }},
+		{reason: "wrong-gesture", public: "did not hold", detail: "not bound", edit: func(c *approval.AppCall) { c.Gesture = []byte("{}") }},
 		{reason: "uncounted", public: "an older one", edit: counts(0)},
 		{reason: "uncounted", public: "an older one", edit: counts(-1)},
 	} {
@@ -361,7 +362,7 @@ func TestWhatAnAppIsTold(t *testing.T) {
 		}
 		en := p.last("app.refused")
 		_, has := en.Detail["detail"]
-		if en.Reason != c.reason || en.Outcome != audit.Refused || en.AccountName != "ada" || en.Actor.Name != "ada" || en.Source != home.String() || en.Protocol != AppProtocol ||
+		if en.Reason != c.reason || en.Outcome != audit.Refused || en.AccountName != "ada" || en.Actor.Name != "ada" || en.Source != home.String() || en.Protocol != approval.AppProtocol ||
 			en.Detail["detail"] != c.detail || has != (c.detail != "") {
 			t.Errorf("%s: the log says %+v", c.reason, en)
 		}

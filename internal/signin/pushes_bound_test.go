@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
@@ -118,7 +119,7 @@ func TestARequestThatIsPutBackWakesNobody(t *testing.T) {
 		}
 		back := func() {
 			b.sabotage(`delete from wake where approval = $1`, old.approval)
-			b.sabotage(`insert into wake (`+wakeColumns+`) values ($1,$2,$3,$4,$5)`, old.approval, int64(old.account), old.state, old.created, old.mac)
+			b.putBack(old)
 		}
 		for _, server := range []*bells{b, other} {
 			back()
@@ -134,22 +135,19 @@ func TestARequestThatIsPutBackWakesNobody(t *testing.T) {
 // servers, whatever becomes of the row, until one is approved.
 func TestADisownedPushStaysDisowned(t *testing.T) {
 	eachBells(t, func(t *testing.T, b *bells) {
+		b.give(b.ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")}) // to approve by
 		b.waits()
 		id := b.due().approval
-		b.change(func(tx *store.Tx) error {
-			return b.Pushes.wakes.disown(t.Context(), tx, wakeRow{approval: id, account: b.ada.ID})
-		})
-		closed := func(r *rig) bool {
+		said := int64(0)
+		disown := func() {
 			t.Helper()
-			if err := r.DB.View().Hear(t.Context()); err != nil {
+			said++
+			if err := b.Apps.NotMe(t.Context(), b.called(said, fmt.Sprint("not me ", said))); err != nil {
 				t.Fatal(err)
 			}
-			is, err := r.Pushes.wakes.closed(t.Context(), r.DB, b.ada.ID, b.Limits)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return is
 		}
+		disown()
+		closed := b.closed
 		b.sabotage(`delete from wake`)
 		other := b.again()
 		if !closed(b.rig) || !closed(other) {
@@ -165,13 +163,12 @@ func TestADisownedPushStaysDisowned(t *testing.T) {
 		if closed(b.rig) || closed(other) {
 			t.Error("closed for longer than a day")
 		}
-		b.change(func(tx *store.Tx) error {
-			return b.Pushes.wakes.disown(t.Context(), tx, wakeRow{approval: id, account: b.ada.ID})
-		})
+		b.waits()
+		disown()
 		if !closed(other) {
 			t.Error("the next one")
 		}
-		b.change(func(tx *store.Tx) error { return b.Pushes.wakes.end(t.Context(), tx, b.ada.ID) })
+		b.approved(b.rig)
 		if closed(b.rig) || closed(other) {
 			t.Error("approved, and not open")
 		}
@@ -182,16 +179,17 @@ func TestADisownedPushStaysDisowned(t *testing.T) {
 // there again after that is.
 func TestWhatIsAnsweredElsewhere(t *testing.T) {
 	eachBells(t, func(t *testing.T, b *bells) {
+		b.give(b.ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")}) // to approve by
 		b.pushed(b.Limits.PushSoon, func() {})
 		old := b.due()
 		other := b.again()
-		other.change(func(tx *store.Tx) error { return other.Pushes.wakes.end(t.Context(), tx, b.ada.ID) })
+		b.approved(other)
 		b.inspect()
 		storetest.Quiet(t, b.DB)
 		if n := b.pushed(1, func() {}); n != 1 {
 			t.Errorf("%d woken", n)
 		}
-		b.sabotage(`insert into wake (`+wakeColumns+`) values ($1,$2,$3,$4,$5)`, old.approval, int64(old.account), old.state, old.created, old.mac)
+		b.putBack(old)
 		b.inspect()
 		storetest.Alarmed(t, b.DB, "wake", strconv.FormatInt(old.approval, 10), store.Returned)
 		if n := b.pushed(2, func() {}); n != 2 {
@@ -216,7 +214,7 @@ func TestAToldFloodOfAnothersMaking(t *testing.T) {
 func TestRequestsOfAnothersMaking(t *testing.T) {
 	b := withBells(t)
 	b.change(func(tx *store.Tx) error {
-		for i := range wakePage + 1 {
+		for i := range 101 {
 			if _, err := tx.Exec(t.Context(), `insert into wake (approval, account, state, created, mac) values ($1,$2,'waiting',$3,null)`, -1-i, int64(b.ada.ID)+7, store.Unix(b.Now())); err != nil {
 				return err
 			}
@@ -366,14 +364,20 @@ func TestACopiedAppShowsWithoutItsRow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := withBellsIn(t, store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Remember: filepath.Join(t.TempDir(), "remembered")})
-			caller := appCaller{account: b.ada, credential: b.app}
 			count := func(n int64, signature string) string {
 				t.Helper()
-				reason, err := b.Apps.counted(t.Context(), caller, AppCall{Count: n, Signature: []byte(signature)})
-				if err != nil {
+				_, err := b.Apps.Waits(t.Context(), b.called(n, signature))
+				if err == nil {
+					return ""
+				}
+				why := refused(err)
+				if why == "" {
 					t.Fatal(err)
 				}
-				return reason
+				if why == "cloned" { // which switched it off
+					b.alter(b.app, func(c *directory.Credential) { c.Status = directory.CredentialActive })
+				}
+				return why
 			}
 			do := func() {
 				if c.do != "" {
@@ -383,9 +387,10 @@ func TestACopiedAppShowsWithoutItsRow(t *testing.T) {
 			if r := count(50, "a"); r != "" {
 				t.Fatal(r)
 			}
-			old, err := b.Apps.countsAfter(t.Context(), 0)
-			if err != nil || len(old) != 1 {
-				t.Fatal(old, err)
+			var account, times int64
+			var last, mac []byte
+			if err := b.DB.QueryRow(t.Context(), `select account, count, last, mac from app_count where credential = $1`, int64(b.app.ID)).Scan(&account, &times, &last, &mac); err != nil {
+				t.Fatal(err)
 			}
 			do()
 			b.inspect()
@@ -412,7 +417,7 @@ func TestACopiedAppShowsWithoutItsRow(t *testing.T) {
 				t.Errorf("it again is %q", r)
 			}
 			b.sabotage(`delete from app_count`)
-			b.sabotage(`insert into app_count (credential, account, count, last, mac) values ($1,$2,$3,$4,$5)`, old[0].credential, old[0].account, old[0].count, old[0].last, old[0].mac)
+			b.sabotage(`insert into app_count (credential, account, count, last, mac) values ($1,$2,$3,$4,$5)`, int64(b.app.ID), account, times, last, mac)
 			b.inspect()
 			storetest.Alarmed(t, b.DB, "app_count", strconv.FormatInt(int64(b.app.ID), 10), store.Older)
 			if r := count(51, "e"); r != "cloned" {
@@ -439,7 +444,7 @@ func TestQuietHoursOfAnothersMaking(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := withBells(t)
-			q := QuietHours{Begins: 60, Ends: 120, Zone: "UTC"}
+			q := approval.QuietHours{Begins: 60, Ends: 120, Zone: "UTC"}
 			g := Grant{&grant{account: b.ada.ID, name: "ada", application: Self, action: SetQuiet, object: q.String()}}
 			if err := b.Pushes.SetQuiet(t.Context(), g, q); err != nil {
 				t.Fatal(err)
@@ -487,8 +492,9 @@ func TestPushesOfBeforeAreBound(t *testing.T) {
 		if _, own, err := b.Pushes.QuietOf(t.Context(), assurance.AccountID(1)); err != nil || !own {
 			t.Errorf("%t, %v", own, err)
 		}
-		if rows, err := b.Apps.countsAfter(t.Context(), 0); err != nil || len(rows) != 1 || rows[0].count != 50 {
-			t.Errorf("%+v, %v", rows, err)
+		var n, times int64
+		if err := b.DB.QueryRow(t.Context(), `select count(*), max(count) from app_count`).Scan(&n, &times); err != nil || n != 1 || times != 50 {
+			t.Errorf("%d rows, %d times, %v", n, times, err)
 		}
 	})
 }

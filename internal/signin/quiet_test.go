@@ -4,60 +4,12 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/failure"
 	"countersign/internal/store"
 )
-
-// Quiet hours go by the clock on the wall: over midnight, and when it is put
-// forward or back.
-func TestQuietHoursCover(t *testing.T) {
-	night, err := ReadQuietHours("22:00", "07:00", "Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	noon, err := ReadQuietHours("12:00", "13:30", "America/New_York")
-	if err != nil {
-		t.Fatal(err)
-	}
-	early, err := ReadQuietHours("02:15", "02:45", "Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		q    QuietHours
-		at   string
-		want bool
-	}{
-		{night, "2026-07-01T19:59:59Z", false}, {night, "2026-07-01T20:00:00Z", true}, {night, "2026-07-02T04:59:59Z", true}, {night, "2026-07-02T05:00:00Z", false},
-		{night, "2026-12-01T20:59:59Z", false}, {night, "2026-12-01T21:00:00Z", true}, {night, "2026-12-02T06:00:00Z", false},
-		{noon, "2026-12-01T16:59:00Z", false}, {noon, "2026-12-01T17:00:00Z", true}, {noon, "2026-12-01T18:29:00Z", true}, {noon, "2026-12-01T18:30:00Z", false},
-		{early, "2026-10-25T00:20:00Z", true}, {early, "2026-10-25T01:20:00Z", true}, // the hour that comes twice
-		{early, "2026-03-29T00:59:00Z", false}, {early, "2026-03-29T01:20:00Z", false}, // the hour that is left out
-		{QuietHours{}, "2026-07-01T00:00:00Z", false},
-	} {
-		at, err := time.Parse(time.RFC3339, c.at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.q.Cover(at) != c.want {
-			t.Errorf("%s at %s: %v", c.q, c.at, !c.want)
-		}
-	}
-}
-
-func TestReadQuietHours(t *testing.T) {
-	for _, c := range [][3]string{{"22", "07:00", "UTC"}, {"24:00", "07:00", "UTC"}, {"22:00", "", "UTC"}, {"22:00", "07:00", ""}, {"22:00", "07:00", "Local"},
-		{"22:00", "07:00", "Nowhere/None"}, {"22:00", "07:00", "../../etc/passwd"}, {"07:00", "19:01", "UTC"}, {"22:00", "22:00", "UTC"}} {
-		if q, err := ReadQuietHours(c[0], c[1], c[2]); err == nil {
-			t.Errorf("%v was read as %s", c, q)
-		}
-	}
-	if q, err := ReadQuietHours("07:00", "19:00", "UTC"); err != nil || q.String() != "07:00 to 19:00, UTC" {
-		t.Errorf("%s, %v", q, err)
-	}
-}
 
 // granted is what somebody is granted who proves themselves for one act.
 func (b *bells) granted(name, action, object string) Grant {
@@ -73,14 +25,14 @@ func (b *bells) granted(name, action, object string) Grant {
 }
 
 // withHours is bells at 23:00 in Berlin, with keys to prove oneself by.
-func withHours(t *testing.T) (b *bells, night, noon QuietHours) {
+func withHours(t *testing.T) (b *bells, night, noon approval.QuietHours) {
 	t.Helper()
 	b = withBells(t)
 	b.give(b.ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")})
 	b.clock.later(10 * time.Hour) // 22:00 UTC
 	var err, err2 error
-	night, err = ReadQuietHours("22:00", "07:00", "Europe/Berlin")
-	noon, err2 = ReadQuietHours("11:00", "13:00", "UTC")
+	night, err = approval.ReadQuietHours("22:00", "07:00", "Europe/Berlin")
+	noon, err2 = approval.ReadQuietHours("11:00", "13:00", "UTC")
 	if err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
@@ -120,11 +72,12 @@ func TestWhoseQuietHoursCount(t *testing.T) {
 	if got := b.quiet(); got != "none" || !b.rings() {
 		t.Errorf("before there are any: %s", got)
 	}
-	b.Pushes.quiet = night
+	b.Parts.Quiet = night
+	b.remake()
 	if got := b.quiet(); got != night.String() || b.rings() {
 		t.Errorf("everybody's: %s", got)
 	}
-	set := func(q QuietHours) {
+	set := func(q approval.QuietHours) {
 		t.Helper()
 		if err := b.Pushes.SetQuiet(t.Context(), b.granted("ada", SetQuiet, q.String()), q); err != nil {
 			t.Fatal(err)
@@ -141,7 +94,7 @@ func TestWhoseQuietHoursCount(t *testing.T) {
 		t.Error("her own do not count")
 	}
 	b.clock.later(11 * time.Hour)
-	if set(QuietHours{}); !b.rings() {
+	if set(approval.QuietHours{}); !b.rings() {
 		t.Error("that she has none does not count")
 	}
 	clear := func() (there bool) {
@@ -169,7 +122,7 @@ func TestQuietHoursTakeASignInOfTheirOwn(t *testing.T) {
 	b.give(mallory, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("y")})
 	told := func() (n int64) {
 		t.Helper()
-		if err := b.DB.QueryRow(t.Context(), `select count(*) from notice where account = $1 and subject = $2`, int64(b.ada.ID), noticeQuiet(night).subject).Scan(&n); err != nil {
+		if err := b.DB.QueryRow(t.Context(), `select count(*) from notice where account = $1 and subject = $2`, int64(b.ada.ID), "Your quiet hours were changed").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n

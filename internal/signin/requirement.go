@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/application"
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/policy"
@@ -52,7 +53,7 @@ func (m *matter) beside() *assurance.Requirement {
 	var r assurance.Requirement
 	switch {
 	case m.Action == Approve && m.application.Name == Self:
-		r = assurance.Phishing().Within(approvalFresh)
+		r = assurance.Phishing().Within(approval.Fresh)
 	case m.Action == Recover && m.application.Name == Self:
 		r = assurance.RecoveryCodes().Within(m.limits.Attempt)
 	case changesAuthenticators(m.Action):

@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 
+	"countersign/internal/approval"
 	"countersign/internal/store"
 )
 
@@ -11,7 +12,7 @@ import (
 // it of all, and of those that somebody puts back.
 func DropAttemptsIn(ctx context.Context, tx *store.Tx) (int64, error) {
 	tx.Anchor(attemptTable, every, store.Unix(tx.Now()))
-	if _, err := tx.Exec(ctx, `delete from approval`); err != nil {
+	if err := approval.DropIn(ctx, tx); err != nil {
 		return 0, err
 	}
 	return tx.Exec(ctx, `delete from attempt`)

@@ -10,11 +10,13 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"countersign/internal/application"
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
@@ -173,7 +175,7 @@ func everyKind(t testing.TB) []authenticator.Authenticator {
 const anyFactor = "rules:\n  - {name: all, require: one-factor}\n"
 
 // today is what became of the requests to somebody today.
-func (r *rig) today(of directory.Account) Prompted {
+func (r *rig) today(of directory.Account) approval.Prompted {
 	r.t.Helper()
 	days, err := r.Approvals.Days(r.t.Context(), of.ID, 1)
 	if err != nil {
@@ -320,6 +322,30 @@ func (r *rig) noted(a directory.Account, address netip.Addr, at time.Time) {
 	r.change(func(tx *store.Tx) error {
 		return other.NotePlace(r.t.Context(), tx, throttle.Origin{Source: address}, a.ID)
 	})
+}
+
+// What approvals last, as their room has it.
+const (
+	approvalLife = 3 * time.Minute // a number
+	momentLife   = 2 * time.Minute // what an app signs in place of its clock
+	disownable   = time.Hour       // a sign-in that nobody answered
+	wakeDailyIn  = 24 * time.Hour  // what was pushed counts against more
+)
+
+// nothingWaits, stale and replayed are what an owner is told.
+const (
+	nothingWaits = "Nothing waits under that number. Look at the number again; it is good for three minutes."
+	stale        = "That took too long. Try again."
+	replayed     = "That was said already. Try again."
+)
+
+// digitsOf are the digits of a number as it is shown.
+func digitsOf(number string) (string, error) {
+	digits := strings.NewReplacer(" ", "", "-", "").Replace(number)
+	if len(digits) != 6 {
+		return "", errors.New("not six digits: " + number)
+	}
+	return digits, nil
 }
 
 // slowest is the first of so many wrong answers in a row after which the next must wait for

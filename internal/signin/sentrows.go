@@ -9,6 +9,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // sents are the rows of the table sent: which codes were sent to whom and for which
@@ -17,7 +18,7 @@ type sents struct {
 	view store.View
 	keys *keyring.Keyring
 	now  func() time.Time
-	own  *recent
+	own  *throttle.Recent
 }
 
 // sentRow is a row. Its MAC is of all that it says.
@@ -29,12 +30,8 @@ type sentRow struct {
 }
 
 func newSents(p Parts) (*sents, error) {
-	s := &sents{view: p.DB.View(), keys: p.Keys, now: p.Now, own: newRecent(p.Now, manyRecent)}
-	kept, err := p.DB.KeepOutside("sent", s.own.bytes)
-	if err != nil {
-		return nil, err
-	}
-	return s, s.own.restore(kept)
+	own, err := throttle.OpenRecent(p.DB, "sent", p.Now)
+	return &sents{view: p.DB.View(), keys: p.Keys, now: p.Now, own: own}, err
 }
 
 func (r *sentRow) fields() *keyring.Fields {
@@ -50,10 +47,10 @@ func (s *sents) insert(ctx context.Context, tx *store.Tx, account assurance.Acco
 	row := sentRow{account: account, source: source, at: store.Unix(s.now())}
 	_, err := tx.Exec(ctx, `insert into sent (account, source, at, mac) values ($1,$2,$3,$4)`, int64(account), source, row.at, s.keys.MAC(keyring.Guess, row.fields()))
 	tx.AfterCommit(func() {
-		one := did{row.at, row.at, int64(account)}
-		s.own.add(accountKey(account), one)
+		one := throttle.Done{ID: row.at, At: row.at, Account: int64(account)}
+		s.own.Add(throttle.OfAccount(account), one)
 		if source != "" {
-			s.own.add("source/"+source, one)
+			s.own.Add("source/"+source, one)
 		}
 	})
 	return err
@@ -79,7 +76,7 @@ func (s *sents) read(ctx context.Context, r store.Reader, where string, args ...
 
 // times are when codes were sent: as rows say, whoever wrote them, and as this server
 // remembers besides.
-func (s *sents) times(ctx context.Context, rows []sentRow, own []did) (out []time.Time, err error) {
+func (s *sents) times(ctx context.Context, rows []sentRow, own []throttle.Done) (out []time.Time, err error) {
 	type once struct{ account, at int64 }
 	there := map[once]bool{}
 	for _, row := range rows {
@@ -87,10 +84,10 @@ func (s *sents) times(ctx context.Context, rows []sentRow, own []did) (out []tim
 		out = append(out, store.Time(row.at))
 	}
 	for _, one := range own {
-		if there[once{one.account, one.at}] {
+		if there[once{one.Account, one.At}] {
 			continue
 		}
-		out = append(out, store.Time(one.at))
+		out = append(out, store.Time(one.At))
 		if err := s.look(ctx, one); err != nil {
 			return nil, err
 		}
@@ -99,11 +96,11 @@ func (s *sents) times(ctx context.Context, rows []sentRow, own []did) (out []tim
 }
 
 // look reports what this server sent and is written nowhere any more.
-func (s *sents) look(ctx context.Context, one did) error {
+func (s *sents) look(ctx context.Context, one throttle.Done) error {
 	var n int64
-	err := s.view.QueryRow(ctx, `select count(*) from sent where account = $1 and at = $2`, one.account, one.at).Scan(&n)
-	if err == nil && n == 0 && s.view.Newest("account", one.account) != store.Gone {
-		s.report(assurance.AccountID(one.account), one.at, store.Missing)
+	err := s.view.QueryRow(ctx, `select count(*) from sent where account = $1 and at = $2`, one.Account, one.At).Scan(&n)
+	if err == nil && n == 0 && s.view.Newest("account", one.Account) != store.Gone {
+		s.report(assurance.AccountID(one.Account), one.At, store.Missing)
 	}
 	return err
 }
@@ -123,8 +120,8 @@ func (s *sents) inspect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, key := range s.own.keys() {
-		for _, one := range s.own.of(key, day) {
+	for _, key := range s.own.Keys() {
+		for _, one := range s.own.Of(key, day) {
 			if err := s.look(ctx, one); err != nil {
 				return err
 			}
@@ -140,11 +137,11 @@ func (s *sents) over(ctx context.Context, r store.Reader, account assurance.Acco
 	if err != nil {
 		return "", err
 	}
-	sent, err := s.times(ctx, rows, s.own.of(accountKey(account), day))
+	sent, err := s.times(ctx, rows, s.own.Of(throttle.OfAccount(account), day))
 	var from []time.Time
 	if err == nil && source != "" {
 		if rows, err = s.read(ctx, r, `where source = $1 and at > $2 order by at desc limit $3`, source, store.Unix(now.Add(-time.Hour)), sendSourced); err == nil {
-			from, err = s.times(ctx, rows, s.own.of("source/"+source, time.Hour))
+			from, err = s.times(ctx, rows, s.own.Of("source/"+source, time.Hour))
 		}
 	}
 	within := func(d time.Duration) (n int) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
@@ -50,7 +51,7 @@ func TestWrongNumbersSwitchAnAppOff(t *testing.T) {
 		look := func() string {
 			count++
 			r.clock.later(2 * time.Hour) // as soon as it may
-			_, err := r.Apps.WaitingFor(t.Context(), AppCall{Kind: "push", App: name, Moment: r.Apps.Moment(), Count: count, Signature: []byte{byte(count)}, Source: outside}, "123456")
+			_, err := r.Apps.WaitingFor(t.Context(), approval.AppCall{Kind: "push", App: name, Moment: r.Apps.Moment(), Count: count, Signature: []byte{byte(count)}, Source: outside}, "123456")
 			return failure.ReasonOf(err)
 		}
 		for range throttle.WrongNumbers - 1 {

@@ -16,7 +16,7 @@ import (
 // is wrong with one is reported once and keeps nothing else from being swept.
 func (e *Engine) Sweep(ctx context.Context) (int, error) {
 	ended, err := e.endings.sweepAttempts(ctx)
-	return ended, errors.Join(err, e.Strangers.sweep(ctx), e.throttle.Sweep(ctx), e.endings.sweepRows(ctx))
+	return ended, errors.Join(err, e.Strangers.sweep(ctx), e.throttle.Sweep(ctx), e.upkeep.Sweep(ctx), e.endings.sweepSent(ctx))
 }
 
 func (n *endings) sweepAttempts(ctx context.Context) (int, error) {
@@ -49,28 +49,19 @@ func (a *attempts) sweepSpent(ctx context.Context) error {
 	})
 }
 
-// sweepRows deletes what is over of everything else.
-func (n *endings) sweepRows(ctx context.Context) error {
-	return n.db.Housekeep(ctx, "approval.sweep", func(tx *store.Tx) error {
-		if _, err := tx.Exec(ctx, `delete from wake where created < $1`, store.Unix(n.now().Add(-25*time.Hour))); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `delete from sent where at < $1`, store.Unix(n.now().Add(-25*time.Hour))); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `delete from prompted where day < $1`, dayOf(n.now().Add(-PromptsKept))); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `delete from approval where expires < $1`, store.Unix(n.now().Add(-2*time.Hour)))
+// sweepSent deletes which codes were sent, once that counts no more.
+func (n *endings) sweepSent(ctx context.Context) error {
+	return n.db.Housekeep(ctx, "sent.sweep", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from sent where at < $1`, store.Unix(n.now().Add(-25*time.Hour)))
 		return err
 	})
 }
 
-// forgetOld forgets what a release before left of messages and pushes: it is over within
-// minutes, or limits for a day what nobody gains much by.
+// forgetOld forgets what a release before left of messages: it is over within minutes, or
+// limits for a day what nobody gains much by.
 func (n *endings) forgetOld(ctx context.Context) error {
 	return n.db.Housekeep(ctx, "forgetting what is not bound", func(tx *store.Tx) error {
-		for _, statement := range []string{`delete from message`, `delete from sent where mac is null`, `delete from wake where mac is null`} {
+		for _, statement := range []string{`delete from message`, `delete from sent where mac is null`} {
 			if _, err := tx.Exec(ctx, statement); err != nil {
 				return err
 			}

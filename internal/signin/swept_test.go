@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/directory"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -176,7 +177,7 @@ func TestWhatIsOverIsSwept(t *testing.T) {
 	}{
 		{"wake", `insert into wake (approval, account, state, created) values ($2, 7, 'sent', $1)`, store.Unix(now.Add(-25 * time.Hour)), store.Unix(now.Add(-25*time.Hour - time.Microsecond))},
 		{"sent", `insert into sent (account, source, at) values ($2, 'x', $1)`, store.Unix(now.Add(-25 * time.Hour)), store.Unix(now.Add(-25*time.Hour - time.Microsecond))},
-		{"prompted", `insert into prompted (account, day, what, n) values ($2, $1, 'asked', 1)`, dayOf(now.Add(-PromptsKept)), dayOf(now.Add(-PromptsKept)) - 1},
+		{"prompted", `insert into prompted (account, day, what, n) values ($2, $1, 'asked', 1)`, now.Add(-approval.PromptsKept).Unix() / 86400, now.Add(-approval.PromptsKept).Unix()/86400 - 1},
 		{"approval", `insert into approval (account, number, payload, created, expires) values ($2, $3, x'00', 1, $1)`, store.Unix(now.Add(-2 * time.Hour)), store.Unix(now.Add(-2*time.Hour - time.Microsecond))},
 	} {
 		r.change(func(tx *store.Tx) error {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
@@ -98,7 +99,7 @@ func TestWhoTakesThePlaceOfWhatWaits(t *testing.T) {
 	p.clock.later(2 * time.Hour)
 	first := p.from("192.0.2.7", "nas")
 	w := p.finds(first.Prompts[0].Number)
-	if err := p.says(AppAnswer{ID: w.ID, Number: first.Prompts[0].Number, Text: w.Text(), Decision: Denies}); err != nil {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: first.Prompts[0].Number, Text: w.Text(), Decision: approval.Denies}); err != nil {
 		t.Fatal(err)
 	}
 	if s := p.from("198.51.100.1", "nas"); s.State != Wait {
@@ -134,7 +135,7 @@ func TestNumbersAreDrawnUntilOneIsFree(t *testing.T) {
 	}
 	p.beneath(`create table taken (n integer)`, `insert into taken values (19)`,
 		`create trigger taken before insert on approval when (select n from taken) > 0 begin update taken set n = n - 1; select raise(ignore); end`)
-	if s, err := asks(); err != nil || s.State != Wait || len(s.Prompts[0].Number) != approvalDigits {
+	if s, err := asks(); err != nil || s.State != Wait || len(s.Prompts[0].Number) != 6 {
 		t.Errorf("the twentieth is free: %+v, %v", s, err)
 	}
 	p.beneath(`update taken set n = 20`)
@@ -150,7 +151,7 @@ func TestNumbersAreDrawnUntilOneIsFree(t *testing.T) {
 	if s, err := asks(); err != nil || s.State != Wait {
 		t.Errorf("mended: %+v, %v", s, err)
 	}
-	if got := p.today(p.ada); got != (Prompted{Asked: 2}) {
+	if got := p.today(p.ada); got != (approval.Prompted{Asked: 2}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -168,7 +169,7 @@ func TestAnApprovalIsOfItsAttempt(t *testing.T) {
 	p.clock.later(approvalLife)
 	hers := p.from("192.0.2.7", "nas")
 	own := p.finds(hers.Prompts[0].Number)
-	if err := p.says(AppAnswer{ID: own.ID, Number: hers.Prompts[0].Number, Text: own.Text(), Decision: Approved}); err != nil {
+	if err := p.says(approval.AppAnswer{ID: own.ID, Number: hers.Prompts[0].Number, Text: own.Text(), Decision: approval.Approved}); err != nil {
 		t.Fatal(err)
 	}
 	for _, move := range [][2]int64{{stolen, -1}, {own.ID, stolen}, {-1, own.ID}} {
@@ -200,7 +201,7 @@ func TestSoManyAreLeftUnanswered(t *testing.T) {
 	p := withPhone(t)
 	first := p.from("192.0.2.7", "nas")
 	w := p.finds(first.Prompts[0].Number)
-	if err := p.says(AppAnswer{ID: w.ID, Number: first.Prompts[0].Number, Text: w.Text(), Decision: Denies}); err != nil {
+	if err := p.says(approval.AppAnswer{ID: w.ID, Number: first.Prompts[0].Number, Text: w.Text(), Decision: approval.Denies}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range p.Limits.Unanswered {

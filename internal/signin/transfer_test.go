@@ -47,7 +47,7 @@ func (b *bells) approves(number string, refuse bool) {
 	if refuse {
 		err = b.Approvals.Refuse(b.t.Context(), b.granted("ada", SignIn, ""), w.ID)
 	} else {
-		digits, _ := readNumber(number)
+		digits, _ := digitsOf(number)
 		object := w.Numbered(digits)
 		err = b.Approvals.Approve(b.t.Context(), b.granted("ada", Approve, object), object)
 	}
@@ -317,4 +317,12 @@ func TestAnApprovalIsUsedOnce(t *testing.T) {
 	if again, err := b.Look(t.Context(), s.Ticket); err == nil && again.State == Granted || len(b.events("evidence.accepted")) != booked {
 		t.Errorf("with its row put back: %+v, %v", again, err)
 	}
+}
+
+// approved has a sign-in of ada's wait and be approved, all on one server.
+func (b *bells) approved(r *rig) {
+	b.t.Helper()
+	there := &bells{rig: r, ada: b.ada, app: b.app}
+	p, _ := shownElsewhere(there.waits())
+	there.approves(p.Number, false)
 }

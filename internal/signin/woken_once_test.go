@@ -8,12 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 )
 
 // row is the row of the newest request to wake an app, and how it stands.
@@ -25,14 +27,57 @@ func (b *bells) row() (approval int64, state string) {
 	return approval, state
 }
 
+// wakeRow is a row of wake, as somebody keeps it to put it back.
+type wakeRow struct {
+	approval, account int64
+	state             string
+	created           int64
+	mac               []byte
+}
+
 // due is the newest request to wake an app.
-func (b *bells) due() wakeRow {
+func (b *bells) due() (row wakeRow) {
 	b.t.Helper()
-	rows, err := b.Pushes.wakes.read(b.t.Context(), b.DB, `order by approval desc limit 1`)
-	if err != nil || len(rows) != 1 {
-		b.t.Fatal(len(rows), err)
+	err := b.DB.QueryRow(b.t.Context(), `select approval, account, state, created, mac from wake order by approval desc limit 1`).
+		Scan(&row.approval, &row.account, &row.state, &row.created, &row.mac)
+	if err != nil {
+		b.t.Fatal(err)
 	}
-	return rows[0]
+	return row
+}
+
+// putBack writes a row as it was once.
+func (b *bells) putBack(row wakeRow) {
+	b.t.Helper()
+	b.sabotage(`insert into wake (approval, account, state, created, mac) values ($1,$2,$3,$4,$5)`, row.approval, row.account, row.state, row.created, row.mac)
+}
+
+// called is ada's app, which says something for the nth time, as whatever signs for it.
+func (b *bells) called(n int64, signature string) approval.AppCall {
+	return approval.AppCall{Kind: "push", App: b.app.Handle, Moment: b.Apps.Moment(), Count: n, Signature: []byte(signature), Source: home}
+}
+
+// closed reports whether a server would wake nobody for one more sign-in of ada's, because
+// too much was left unanswered or disowned. Nothing is left of asking.
+func (b *bells) closed(r *rig) bool {
+	b.t.Helper()
+	if err := r.DB.View().Hear(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	undone, state := errors.New("undone"), ""
+	err := r.DB.Change(b.t.Context(), storetest.Actor, func(tx *store.Tx) error {
+		if err := r.Pushes.Want(b.t.Context(), tx, b.ada.ID, 1<<40); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(b.t.Context(), `select state from wake where approval = $1`, int64(1)<<40).Scan(&state); err != nil {
+			return err
+		}
+		return undone
+	})
+	if !errors.Is(err, undone) {
+		b.t.Fatal(err)
+	}
+	return state == "held"
 }
 
 // An app is woken, and the waking counted, for what still waits when its turn comes: not
@@ -67,72 +112,14 @@ func TestWhatIsAnsweredWakesNobody(t *testing.T) {
 	}
 }
 
-// Of several servers that read the same rows one wakes, one raises the alarm, and one
-// counts; the others find that it is done, which is no breakdown.
-func TestOneServerWakes(t *testing.T) {
-	b := withBells(t)
-	b.waits()
-	due := b.due()
-	for server, want := range []int{1, 0, 0} {
-		apps, _, err := b.Pushes.take(t.Context(), due)
-		if err != nil || len(apps) != want {
-			t.Errorf("server %d: %d apps, %v", server, len(apps), err)
-		}
-	}
-	if got := b.today(b.ada); got.Pushed != 1 || len(b.events("push.sent")) != 1 {
-		t.Errorf("%+v", got)
-	}
-	for range b.Limits.PushSoon {
-		b.waits()
-	}
-	if due = b.due(); due.state != "held" {
-		t.Fatalf("the row is %s", due.state)
-	}
-	for server := range 3 {
-		if err := b.Pushes.held(t.Context(), due); err != nil {
-			t.Errorf("server %d: %v", server, err)
-		}
-	}
-	if got := b.today(b.ada); got.Closed != 1 || len(b.events("alarm.push-flood")) != 1 {
-		t.Errorf("kept back %d times, %d alarms", got.Closed, len(b.events("alarm.push-flood")))
-	}
-	// The next one is counted, without another alarm, and once as well.
-	b.waits()
-	due = b.due()
-	for server := range 2 {
-		if err := b.Pushes.held(t.Context(), due); err != nil {
-			t.Errorf("the next, server %d: %v", server, err)
-		}
-	}
-	if got := b.today(b.ada); got.Closed != 2 || len(b.events("alarm.push-flood")) != 1 {
-		t.Errorf("kept back %d times, %d alarms", got.Closed, len(b.events("alarm.push-flood")))
-	}
-}
-
-// The alarm of a flood, and what is counted of it, are one: where the owner cannot be
-// found any more there is neither, and whoever wakes is told that it broke down.
-func TestAnAlarmThatBreaksDown(t *testing.T) {
-	b := withBells(t)
-	for range b.Limits.PushSoon + 1 {
-		b.waits()
-	}
-	due := b.due()
-	due.account += 1000
-	if err := b.Pushes.held(t.Context(), due); failure.ClassOf(err) != failure.NotFound {
-		t.Errorf("%v", err)
-	}
-	if _, state := b.row(); state != "held" || b.today(b.ada).Closed != 0 || len(b.events("alarm.push-flood")) != 0 {
-		t.Errorf("it was taken all the same: %s, %+v", state, b.today(b.ada))
-	}
-}
-
 // What cannot be recorded of a push that failed is in the server's log, and stops nobody;
 // what was recorded is not said to be missing.
 func TestAPushThatIsNotRecorded(t *testing.T) {
 	b := withBells(t)
 	log := &bytes.Buffer{}
-	b.Pushes.log = slog.New(slog.NewTextHandler(log, nil))
-	wake := func(send WakeUp) {
+	b.Parts.Log = slog.New(slog.NewTextHandler(log, nil))
+	b.remake()
+	wake := func(send approval.WakeUp) {
 		t.Helper()
 		b.waits()
 		if n, err := b.Pushes.Wake(t.Context(), send); n != 1 || err != nil {

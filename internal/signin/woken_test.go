@@ -58,7 +58,7 @@ func withBellsIn(t *testing.T, o store.Options) *bells {
 	b := &bells{rig: newRigIn(t, o, twoFactors, kinds...)}
 	b.ada = b.person("ada")
 	b.give(b.ada, "password", authenticator.Enrolled{Traits: assurance.Known, State: []byte("x")})
-	b.app = b.give(b.ada, "push", authenticator.Enrolled{Traits: assurance.Held | assurance.UserVerified, State: []byte("https://push.test/ada")})
+	b.app = b.give(b.ada, "push", authenticator.Enrolled{Traits: assurance.Held | assurance.UserVerified, Handle: "app-of-ada", State: []byte("https://push.test/ada")})
 	return b
 }
 
@@ -163,7 +163,7 @@ func TestAFloodIsHeldBack(t *testing.T) {
 			t.Errorf("the log says %+v", alarms)
 		}
 		var told int64
-		if err := b.DB.QueryRow(t.Context(), `select count(*) from notice where account = $1 and subject = $2`, int64(b.ada.ID), noticePushFlood().subject).Scan(&told); err != nil || told != 1 {
+		if err := b.DB.QueryRow(t.Context(), `select count(*) from notice where account = $1 and subject = $2`, int64(b.ada.ID), "Sign-ins as you were left unanswered").Scan(&told); err != nil || told != 1 {
 			t.Errorf("told %d times, %v", told, err)
 		}
 		b.clock.later(approvalLife)

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
@@ -26,6 +27,13 @@ import (
 // Self is the name of the built-in application that is Countersign's own
 // portal, console and admin API.
 const Self = "countersign"
+
+// Elsewhere is the kind of a prompt that is answered on another device.
+const Elsewhere = approval.Elsewhere
+
+// Approve is the action of approving a sign-in elsewhere, and SetQuiet that of setting one's
+// own quiet hours.
+const Approve, SetQuiet = approval.Approve, approval.SetQuiet
 
 // SignIn is the action of an ordinary sign-in. An empty Request.Action means it.
 const SignIn = "sign-in"

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/prompt"
 )
 
@@ -42,14 +43,14 @@ func TestOwnersReadWhereTheirPasswordWasUsed(t *testing.T) {
 // unnoticed.
 func TestOwnersReadOfTheirQuietHours(t *testing.T) {
 	p, _ := withPages(t)
-	night, err := ReadQuietHours("22:00", "07:00", "Europe/Berlin")
+	night, err := approval.ReadQuietHours("22:00", "07:00", "Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		q    QuietHours
+		q    approval.QuietHours
 		want string
-	}{{night, "Your app is not woken from 22:00 to 07:00, Europe/Berlin. "}, {QuietHours{}, "Your app is woken at any hour. "}} {
+	}{{night, "Your app is not woken from 22:00 to 07:00, Europe/Berlin. "}, {approval.QuietHours{}, "Your app is woken at any hour. "}} {
 		p.clock.later(2 * time.Hour) // the same is not told twice in an hour
 		if err := p.Pushes.SetQuiet(t.Context(), p.grants(SetQuiet, c.q.String()), c.q); err != nil {
 			t.Fatal(err)

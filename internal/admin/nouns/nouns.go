@@ -33,6 +33,7 @@ import (
 	"countersign/internal/admin/survey"
 	"countersign/internal/admin/token"
 	applications "countersign/internal/application"
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
 	"countersign/internal/directory"
@@ -111,8 +112,8 @@ func people(p Parts) []admin.Desk {
 
 // things are the desks about groups, applications, hosts and requests to approve.
 func things(p Parts) []admin.Desk {
-	var pushes *signin.Pushes
-	var approvals *signin.Approvals
+	var pushes *approval.Pushes
+	var approvals *approval.Approvals
 	if p.Engine != nil { // there is none where only the list is of use
 		pushes, approvals = p.Engine.Pushes, p.Engine.Approvals
 	}

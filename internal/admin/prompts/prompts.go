@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -27,7 +28,7 @@ func Commands() []admin.Spec {
 type Parts struct {
 	DB        *store.DB
 	Accounts  *directory.Accounts
-	Approvals *signin.Approvals
+	Approvals *approval.Approvals
 	Now       func() time.Time
 }
 
@@ -39,7 +40,7 @@ func Desk(p Parts) admin.Desk {
 type desk struct {
 	db        store.Reader
 	people    *directory.Accounts
-	approvals *signin.Approvals
+	approvals *approval.Approvals
 	now       func() time.Time
 }
 
@@ -60,14 +61,14 @@ type Prompts struct {
 // Day is one day, UTC.
 type Day struct {
 	Day string `json:"day"` // 2026-12-01
-	signin.Prompted
+	approval.Prompted
 	Unanswered int64 `json:"unanswered"`
 }
 
 // Account is one account over all the days.
 type Account struct {
 	Account string `json:"account"`
-	signin.Prompted
+	approval.Prompted
 	Unanswered int64 `json:"unanswered"`
 }
 

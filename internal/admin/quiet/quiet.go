@@ -8,6 +8,7 @@ import (
 	"context"
 
 	"countersign/internal/admin"
+	"countersign/internal/approval"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
@@ -27,7 +28,7 @@ func Commands() []admin.Spec {
 type Parts struct {
 	DB       *store.DB
 	Accounts *directory.Accounts
-	Pushes   *signin.Pushes
+	Pushes   *approval.Pushes
 	Notices  *enrollment.Notices
 }
 
@@ -39,7 +40,7 @@ func Desk(p Parts) admin.Desk {
 type desk struct {
 	admin.Book
 	people  *directory.Accounts
-	pushes  *signin.Pushes
+	pushes  *approval.Pushes
 	notices *enrollment.Notices
 }
 

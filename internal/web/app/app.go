@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"countersign/internal/approval"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
@@ -42,7 +43,7 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 type Parts struct {
 	Browser     challenge.Browser
 	Look        *look.Look
-	Apps        *signin.Apps
+	Apps        *approval.Apps
 	Enrollments *enrollment.Enrollments
 	// PushKey is the application server's public key, in base64url.
 	PushKey string
@@ -50,18 +51,18 @@ type Parts struct {
 	// options, to which the app adds the challenge and the user.
 	Gesture json.RawMessage
 	// CheckAddress refuses a push service that could never be reached.
-	CheckAddress func(signin.AppAddress) error
+	CheckAddress func(approval.AppAddress) error
 }
 
 // App serves the page and its requests.
 type App struct {
 	browser      challenge.Browser
 	frame        *look.Look
-	apps         *signin.Apps
+	apps         *approval.Apps
 	enrollments  *enrollment.Enrollments
 	pushKey      string
 	gesture      json.RawMessage
-	checkAddress func(signin.AppAddress) error
+	checkAddress func(approval.AppAddress) error
 	pages        *look.Set
 }
 
@@ -158,14 +159,14 @@ func (a *App) place(r *http.Request) string {
 
 var noSignature = failure.New(failure.Invalid, "The app's request could not be read.")
 
-func (a *App) call(r *http.Request) (signin.AppCall, error) {
+func (a *App) call(r *http.Request) (approval.AppCall, error) {
 	f := r.PostForm
 	signature, err := base64.RawURLEncoding.DecodeString(f.Get("signature"))
 	if err != nil || len(signature) != 64 {
-		return signin.AppCall{}, noSignature
+		return approval.AppCall{}, noSignature
 	}
 	count, _ := strconv.ParseInt(f.Get("count"), 10, 64) // what is none is refused as none
-	return signin.AppCall{Kind: kind, App: f.Get("app"), Moment: f.Get("moment"), Count: count, Signature: signature, Gesture: []byte(f.Get("gesture")), Source: a.browser.Source(r)}, nil
+	return approval.AppCall{Kind: kind, App: f.Get("app"), Moment: f.Get("moment"), Count: count, Signature: signature, Gesture: []byte(f.Get("gesture")), Source: a.browser.Source(r)}, nil
 }
 
 // found is what waits, for who typed its number.
@@ -221,7 +222,7 @@ func (a *App) answer(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, noSignature
 	}
-	err = a.apps.Answer(r.Context(), call, signin.AppAnswer{ID: id, Number: f.Get("number"), Text: f.Get("text"), Decision: f.Get("decision")})
+	err = a.apps.Answer(r.Context(), call, approval.AppAnswer{ID: id, Number: f.Get("number"), Text: f.Get("text"), Decision: f.Get("decision")})
 	return map[string]string{}, err
 }
 
@@ -241,7 +242,7 @@ func (a *App) move(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	f := r.PostForm
-	to := signin.AppAddress{Endpoint: f.Get("endpoint")}
+	to := approval.AppAddress{Endpoint: f.Get("endpoint")}
 	for _, part := range []struct {
 		name string
 		into *[]byte

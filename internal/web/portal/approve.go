@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"countersign/internal/approval"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 )
@@ -12,7 +13,7 @@ import (
 // approveView is the form for a number, or what waits under it.
 type approveView struct {
 	Number  string
-	Waiting *signin.Waiting
+	Waiting *approval.Waiting
 	// Object is what is approved, with the number as it was typed.
 	Object string
 }

@@ -20,6 +20,7 @@ import (
 
 	logs "countersign/internal/admin/audit"
 	"countersign/internal/admin/setup"
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -40,8 +41,8 @@ var files embed.FS
 type Parts struct {
 	Browser     challenge.Browser
 	Look        *look.Look
-	Approvals   *signin.Approvals
-	Pushes      *signin.Pushes
+	Approvals   *approval.Approvals
+	Pushes      *approval.Pushes
 	Sessions    *session.Sessions
 	Endings     *session.Endings
 	Enrollments *enrollment.Enrollments
@@ -59,8 +60,8 @@ type Parts struct {
 type Portal struct {
 	browser     challenge.Browser
 	look        *look.Look
-	approvals   *signin.Approvals
-	pushes      *signin.Pushes
+	approvals   *approval.Approvals
+	pushes      *approval.Pushes
 	sessions    *session.Sessions
 	endings     *session.Endings
 	enrollments *enrollment.Enrollments

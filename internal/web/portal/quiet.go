@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"countersign/internal/approval"
 	"countersign/internal/failure"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -11,7 +12,7 @@ import (
 )
 
 type quietView struct {
-	Now signin.QuietHours
+	Now approval.QuietHours
 	// Everybodys says that they are not the person's own.
 	Everybodys         bool
 	Begins, Ends, Zone string
@@ -49,11 +50,11 @@ func (p *Portal) setQuiet(w http.ResponseWriter, r *http.Request) error {
 	return p.prove(w, r, session.Errand{Action: signin.SetQuiet, Object: q.String(), Form: quietForm(f)})
 }
 
-func readQuiet(f url.Values) (signin.QuietHours, error) {
+func readQuiet(f url.Values) (approval.QuietHours, error) {
 	if f.Get("none") != "" {
-		return signin.QuietHours{}, nil
+		return approval.QuietHours{}, nil
 	}
-	return signin.ReadQuietHours(f.Get("begins"), f.Get("ends"), f.Get("zone"))
+	return approval.ReadQuietHours(f.Get("begins"), f.Get("ends"), f.Get("zone"))
 }
 
 // quietForm is what readQuiet reads of a form.

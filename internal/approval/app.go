@@ -1,4 +1,4 @@
-package signin
+package approval
 
 import (
 	"bytes"
@@ -100,19 +100,20 @@ func (a *Apps) host() string {
 
 // Apps is what an app may ask of its server. It is safe for concurrent use.
 type Apps struct {
-	db          *store.DB
-	keys        *keyring.Keyring
-	people      *directory.Accounts
-	credentials *directory.Credentials
-	owners      owners
-	now         func() time.Time
-	approveAt   string                                                    // see Parts.ApproveAt
-	disowned    func(ctx context.Context, tx *store.Tx, d Disowned) error // see Parts.Disown
-	kinds       map[string]authenticator.Authenticator
-	setting     *setting
-	approvals   *Approvals
-	strangers   *Strangers
-	spoke       spoke
+	db             *store.DB
+	keys           *keyring.Keyring
+	people         *directory.Accounts
+	credentials    *directory.Credentials
+	owners         owners
+	now            func() time.Time
+	approveAt      string                                                    // see Parts.ApproveAt
+	disowned       func(ctx context.Context, tx *store.Tx, d Disowned) error // see Parts.Disown
+	kinds          map[string]authenticator.Authenticator
+	bars           func(account directory.Account, now time.Time) string
+	approvals      *Approvals
+	countStranger  func(en audit.Entry)
+	recordStranger func(tx *store.Tx, en audit.Entry) error
+	spoke          spoke
 }
 
 // appCaller is an app whose signature was right.
@@ -172,7 +173,7 @@ func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator
 	case !signed.OK:
 		return out, signed.Reason, nil
 	}
-	return out, a.setting.bars(out.account, a.now()), nil
+	return out, a.bars(out.account, a.now()), nil
 }
 
 // answerOf is an app's call as its authenticator reads it.
@@ -223,7 +224,7 @@ func (a *Apps) admit(ctx context.Context, call AppCall, ripe bool, verb string, 
 		public = "This app is not known here. Add it under Ways to sign in."
 	}
 	if c.account.ID == 0 {
-		a.strangers.Count(c.refusal(call, reason))
+		a.countStranger(c.refusal(call, reason))
 		return appCaller{}, failure.Refuse(reason, public)
 	}
 	return appCaller{}, a.db.Change(ctx, c.actor(), func(tx *store.Tx) error {
@@ -233,7 +234,7 @@ func (a *Apps) admit(ctx context.Context, call AppCall, ripe bool, verb string, 
 			}
 		}
 		// Whoever saw one call can send it again and again.
-		if err := a.strangers.record(tx, c.refusal(call, reason)); err != nil {
+		if err := a.recordStranger(tx, c.refusal(call, reason)); err != nil {
 			return err
 		}
 		return store.Keep(failure.Refuse(reason, public))
@@ -317,7 +318,7 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 	case said.Text != text:
 		return c.refused(tx, call, "other-text", "What waits is something else than what was shown. Type the number again.")
 	}
-	en := audit.Entry{AccountName: c.account.Name, Protocol: AppProtocol, Source: addrText(call.Source),
+	en := audit.Entry{AccountName: c.account.Name, Protocol: AppProtocol, Source: addressText(call.Source),
 		Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10), "traits": c.shown.Traits.String()}}
 	if said.Decision != Approved {
 		return a.decline(ctx, tx, row, said.Decision, c, en)
@@ -349,7 +350,7 @@ func (c appCaller) refused(tx *store.Tx, call AppCall, reason, public string) er
 // refusal is the entry of a call that was refused.
 func (c appCaller) refusal(call AppCall, reason string) audit.Entry {
 	en := audit.Entry{Event: "app.refused", Outcome: "refused", Reason: reason, Account: int64(c.account.ID), AccountName: c.account.Name,
-		Application: Self, Protocol: AppProtocol, Source: addrText(call.Source)}
+		Application: self, Protocol: AppProtocol, Source: addressText(call.Source)}
 	if c.shown.Detail != "" {
 		en.Detail = map[string]string{"detail": c.shown.Detail}
 	}
@@ -358,7 +359,7 @@ func (c appCaller) refusal(call AppCall, reason string) audit.Entry {
 
 // decline refuses what waits; "not me" ends what the account has standing and
 // closes pushes for a day besides.
-func (a *Apps) decline(ctx context.Context, tx *store.Tx, row *approval, decision string, c appCaller, en audit.Entry) error {
+func (a *Apps) decline(ctx context.Context, tx *store.Tx, row *Request, decision string, c appCaller, en audit.Entry) error {
 	if err := a.approvals.rows.settle(ctx, tx, row, nil, en); err != nil || decision != Disowns {
 		return err
 	}
@@ -366,7 +367,7 @@ func (a *Apps) decline(ctx context.Context, tx *store.Tx, row *approval, decisio
 }
 
 // disown closes pushes for a day and ends what the account has standing.
-func (a *Apps) disown(ctx context.Context, tx *store.Tx, row *approval, c appCaller, source string) error {
+func (a *Apps) disown(ctx context.Context, tx *store.Tx, row *Request, c appCaller, source string) error {
 	err := a.approvals.rows.wakes.disown(ctx, tx, wakeRow{approval: row.id, account: row.account})
 	if err == nil {
 		err = tally(ctx, tx, row.account, promptDisowned, a.now())
@@ -393,14 +394,14 @@ func (a *Apps) NotMe(ctx context.Context, call AppCall) error {
 }
 
 // left are the account's approvals of the last hour that nobody answered.
-func (a *Apps) left(ctx context.Context, r store.Reader, account assurance.AccountID) ([]*approval, error) {
+func (a *Apps) left(ctx context.Context, r store.Reader, account assurance.AccountID) ([]*Request, error) {
 	rows, err := r.Query(ctx, `select `+approvalColumns+` from approval where account = $1 and state = 'waiting' and created > $2 order by id`,
 		int64(account), store.Unix(a.now().Add(-disownable)))
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []*approval
+	var out []*Request
 	for rows.Next() {
 		row, err := a.approvals.rows.scan(ctx, rows)
 		if failure.ClassOf(err) == failure.NotFound {
@@ -422,7 +423,7 @@ func (a *Apps) disownAll(ctx context.Context, tx *store.Tx, call AppCall, c appC
 	if len(waiting) == 0 {
 		return c.refused(tx, call, "nothing-waits", "Nobody began a sign-in as you in the last hour that waits for you.")
 	}
-	source := addrText(call.Source)
+	source := addressText(call.Source)
 	for _, row := range waiting {
 		if err := a.approvals.rows.settle(ctx, tx, row, nil, audit.Entry{AccountName: c.account.Name, Protocol: AppProtocol, Source: source, Detail: map[string]string{}}); err != nil {
 			return err
@@ -453,6 +454,6 @@ func (c appCaller) move(ctx context.Context, tx *store.Tx, all *directory.Creden
 	if err := all.Update(ctx, tx, credential); err != nil {
 		return err
 	}
-	return tx.Record(audit.Entry{Event: "app.address", Outcome: "ok", Account: int64(c.account.ID), AccountName: c.account.Name, Application: Self, Protocol: AppProtocol,
+	return tx.Record(audit.Entry{Event: "app.address", Outcome: "ok", Account: int64(c.account.ID), AccountName: c.account.Name, Application: self, Protocol: AppProtocol,
 		Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10), "woken": strconv.FormatBool(to.Endpoint != "")}})
 }

@@ -1,4 +1,4 @@
-package signin
+package approval
 
 import (
 	"context"
@@ -18,7 +18,7 @@ type wakes struct {
 	view   store.View
 	keys   *keyring.Keyring
 	now    func() time.Time
-	own    *recent
+	own    *throttle.Recent
 	doubts *store.Doubts
 }
 
@@ -34,12 +34,8 @@ type wakeRow struct {
 const wakeColumns = `approval, account, state, created, mac`
 
 func newWakes(p Parts) (*wakes, error) {
-	w := &wakes{view: p.DB.View(), keys: p.Keys, now: p.Now, own: newRecent(p.Now, manyRecent), doubts: store.NewDoubts(p.DB.View())}
-	kept, err := p.DB.KeepOutside("wakes", w.own.bytes)
-	if err != nil {
-		return nil, err
-	}
-	return w, w.own.restore(kept)
+	own, err := throttle.OpenRecent(p.DB, "wakes", p.Now)
+	return &wakes{view: p.DB.View(), keys: p.Keys, now: p.Now, own: own, doubts: store.NewDoubts(p.DB.View())}, err
 }
 
 func (r *wakeRow) fields() *keyring.Fields {
@@ -85,7 +81,9 @@ func (w *wakes) insert(ctx context.Context, tx *store.Tx, row wakeRow) error {
 	n, err := tx.Exec(ctx, `insert into wake (`+wakeColumns+`) values ($1,$2,$3,$4,$5) on conflict (approval) do nothing`,
 		row.approval, int64(row.account), row.state, row.created, w.mac(&row))
 	if err == nil && n == 1 {
-		tx.AfterCommit(func() { w.own.add(accountKey(row.account), did{row.approval, row.created, int64(row.account)}) })
+		tx.AfterCommit(func() {
+			w.own.Add(throttle.OfAccount(row.account), throttle.Done{ID: row.approval, At: row.created, Account: int64(row.account)})
+		})
 	}
 	return err
 }
@@ -97,7 +95,9 @@ func (w *wakes) disown(ctx context.Context, tx *store.Tx, row wakeRow) error {
 		on conflict (approval) do update set account = excluded.account, state = excluded.state, created = excluded.created, mac = excluded.mac`,
 		row.approval, int64(row.account), row.state, row.created, w.mac(&row))
 	tx.Anchor("wake", int64(row.account), row.created)
-	tx.AfterCommit(func() { w.own.add(accountKey(row.account), did{row.approval, row.created, int64(row.account)}) })
+	tx.AfterCommit(func() {
+		w.own.Add(throttle.OfAccount(row.account), throttle.Done{ID: row.approval, At: row.created, Account: int64(row.account)})
+	})
 	return err
 }
 
@@ -155,11 +155,11 @@ func (w *wakes) closed(ctx context.Context, r store.Reader, account assurance.Ac
 			closed = closed || row.state == wakeDisowned
 		}
 	}
-	for _, one := range w.own.of(accountKey(account), wakeDailyIn) {
+	for _, one := range w.own.Of(throttle.OfAccount(account), wakeDailyIn) {
 		if there, err := w.stands(ctx, at, one); err != nil {
 			return false, err
 		} else if there {
-			at[one.id] = max(at[one.id], one.at)
+			at[one.ID] = max(at[one.ID], one.At)
 		}
 	}
 	soon := 0
@@ -173,32 +173,32 @@ func (w *wakes) closed(ctx context.Context, r store.Reader, account assurance.Ac
 
 // stands reports whether what this server asked for was not answered. Rows are those that
 // were read, by approval, with when they are from.
-func (w *wakes) stands(ctx context.Context, rows map[int64]int64, one did) (bool, error) {
-	if rows[one.id] >= one.at {
+func (w *wakes) stands(ctx context.Context, rows map[int64]int64, one throttle.Done) (bool, error) {
+	if rows[one.ID] >= one.At {
 		return true, nil
 	}
 	if w.answered(one) {
-		w.own.forget(accountKey(assurance.AccountID(one.account)), one.id)
+		w.own.Forget(throttle.OfAccount(assurance.AccountID(one.Account)), one.ID)
 		return false, nil
 	}
 	var created int64
-	err := w.view.QueryRow(ctx, `select created from wake where approval = $1`, one.id).Scan(&created)
+	err := w.view.QueryRow(ctx, `select created from wake where approval = $1`, one.ID).Scan(&created)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return false, err
 	}
-	if wrong := store.Missing; created < one.at {
+	if wrong := store.Missing; created < one.At {
 		if created != 0 {
 			wrong = store.Older
 		}
-		f := store.Finding{Table: "wake", Row: strconv.FormatInt(one.id, 10), Wrong: wrong, Account: one.account}
+		f := store.Finding{Table: "wake", Row: strconv.FormatInt(one.ID, 10), Wrong: wrong, Account: one.Account}
 		w.doubts.Add("wake/"+f.Row, f, func() bool { return w.answered(one) })
 	}
 	return true, nil
 }
 
 // answered reports whether a push is known to have been answered, or its account is gone.
-func (w *wakes) answered(one did) bool {
-	return w.view.Over("wake", strconv.FormatInt(one.id, 10)) || w.view.Newest("account", one.account) == store.Gone
+func (w *wakes) answered(one throttle.Done) bool {
+	return w.view.Over("wake", strconv.FormatInt(one.ID, 10)) || w.view.Newest("account", one.Account) == store.Gone
 }
 
 // due are the rows for which something is to be done, a hundred at most, without those
@@ -272,26 +272,26 @@ func sentName(approval int64) string { return "sent-" + strconv.FormatInt(approv
 func (w *wakes) inspect(ctx context.Context) error {
 	after := int64(-1 << 63)
 	err := w.view.Walk(ctx, func(ctx context.Context) (bool, error) {
-		page, err := w.read(ctx, w.view, `where approval > $1 order by approval limit $2`, after, inspectPage)
+		page, err := w.read(ctx, w.view, `where approval > $1 order by approval limit $2`, after, pageRows)
 		for _, row := range page {
 			after = row.approval
 			if err := w.inspectRow(ctx, row); err != nil {
 				return false, err
 			}
 		}
-		return len(page) == inspectPage, err
+		return len(page) == pageRows, err
 	})
 	if err != nil {
 		return err
 	}
-	for _, key := range w.own.keys() {
-		for _, one := range w.own.of(key, wakeDailyIn) {
+	for _, key := range w.own.Keys() {
+		for _, one := range w.own.Of(key, wakeDailyIn) {
 			var created int64
-			err := w.view.QueryRow(ctx, `select created from wake where approval = $1`, one.id).Scan(&created)
+			err := w.view.QueryRow(ctx, `select created from wake where approval = $1`, one.ID).Scan(&created)
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return err
 			}
-			if _, err := w.stands(ctx, map[int64]int64{one.id: created}, one); err != nil {
+			if _, err := w.stands(ctx, map[int64]int64{one.ID: created}, one); err != nil {
 				return err
 			}
 		}

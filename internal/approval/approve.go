@@ -1,4 +1,4 @@
-package signin
+package approval
 
 import (
 	"context"
@@ -24,7 +24,7 @@ type Approvals struct {
 	owners   owners
 	now      func() time.Time
 	kinds    map[string]authenticator.Authenticator
-	rows     *approvalRows
+	rows     *Requests
 	throttle *throttle.Throttle
 }
 
@@ -44,7 +44,7 @@ func (a *Approvals) WaitingFor(ctx context.Context, g Grant, typed string) (Wait
 // another device.
 func (a *Approvals) Approve(ctx context.Context, g Grant, object string) error {
 	id, number, ok := readNumbered(object)
-	if !ok || !g.Covers(Self, Approve, object) {
+	if !ok || !g.Covers(self, Approve, object) {
 		return failure.Refuse("other-action", "The approval is for something else.")
 	}
 	shown, err := transferred(g)
@@ -69,7 +69,7 @@ func (a *Approvals) Approve(ctx context.Context, g Grant, object string) error {
 }
 
 // numbered is what waits, if the number is its own and one may be tried.
-func (a *Approvals) numbered(ctx context.Context, tx *store.Tx, by guesser, id int64, number string) (*approval, error) {
+func (a *Approvals) numbered(ctx context.Context, tx *store.Tx, by guesser, id int64, number string) (*Request, error) {
 	_, over, err := a.budget(ctx, tx, by)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package signin
+package approval
 
 import (
 	"context"
@@ -36,12 +36,12 @@ type Pushes struct {
 	now         func() time.Time
 	log         *slog.Logger
 	kinds       map[string]authenticator.Authenticator
-	rows        *approvalRows
+	rows        *Requests
 	wakes       *wakes
 }
 
-// apps are the credentials that approve on a device of their own, and may.
-func (p *Pushes) apps(all []directory.Credential) []directory.Credential {
+// Apps are the credentials that approve on a device of their own, and may.
+func (p *Pushes) Apps(all []directory.Credential) []directory.Credential {
 	var out []directory.Credential
 	for _, c := range all {
 		_, ok := p.kinds[c.Kind].(authenticator.Approver)
@@ -52,9 +52,9 @@ func (p *Pushes) apps(all []directory.Credential) []directory.Credential {
 	return out
 }
 
-// want asks for the apps of an account to be woken for an approval, unless too much was
+// Want asks for the apps of an account to be woken for an approval, unless too much was
 // left unanswered or they are quiet now.
-func (p *Pushes) want(ctx context.Context, tx *store.Tx, account assurance.AccountID, approval int64) error {
+func (p *Pushes) Want(ctx context.Context, tx *store.Tx, account assurance.AccountID, approval int64) error {
 	closed, err := p.wakes.closed(ctx, tx, account, p.limits)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential,
 		if account, err = p.people.Get(ctx, tx, owner); err != nil {
 			return err
 		}
-		en := audit.Entry{Event: "push.sent", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: Self, Protocol: AppProtocol, Detail: map[string]string{}}
+		en := audit.Entry{Event: "push.sent", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: self, Protocol: AppProtocol, Detail: map[string]string{}}
 		row, err := p.rows.waiting(ctx, tx, owner, id)
 		switch {
 		case failure.ClassOf(err) == failure.NotFound || err == nil && row.state != "waiting":
@@ -141,7 +141,7 @@ func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential,
 			if err != nil {
 				return err
 			}
-			for _, c := range p.apps(all) {
+			for _, c := range p.Apps(all) {
 				if _, ok := p.address(c); ok {
 					apps = append(apps, c)
 				}
@@ -182,7 +182,7 @@ func (p *Pushes) send(ctx context.Context, account directory.Account, c director
 	}
 	p.log.Warn("an app could not be woken", "account", account.Name, "authenticator", int64(c.ID), "error", cause)
 	err := p.db.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
-		tx.Record(audit.Entry{Event: "push.failed", Outcome: "failed", Reason: failure.ClassOf(cause).String(), Account: int64(account.ID), AccountName: account.Name, Application: Self,
+		tx.Record(audit.Entry{Event: "push.failed", Outcome: "failed", Reason: failure.ClassOf(cause).String(), Account: int64(account.ID), AccountName: account.Name, Application: self,
 			Protocol: AppProtocol, Detail: map[string]string{"authenticator": c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)}})
 		if failure.ClassOf(cause) != failure.NotFound {
 			return nil
@@ -223,7 +223,7 @@ func (p *Pushes) held(ctx context.Context, due wakeRow) error {
 			if err != nil {
 				return err
 			}
-			tx.Record(audit.Entry{Event: "alarm.push-flood", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: Self, Protocol: AppProtocol})
+			tx.Record(audit.Entry{Event: "alarm.push-flood", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: self, Protocol: AppProtocol})
 			return p.owners.tell(ctx, tx, account, noticePushFlood())
 		})
 	}

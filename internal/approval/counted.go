@@ -1,4 +1,4 @@
-package signin
+package approval
 
 import (
 	"bytes"
@@ -137,13 +137,13 @@ func (a *Apps) inspect(ctx context.Context) error {
 				a.report(row, store.Older)
 			}
 		}
-		return len(page) == inspectPage, err
+		return len(page) == pageRows, err
 	})
 	return errors.Join(err, a.inspectHeard(ctx))
 }
 
 func (a *Apps) countsAfter(ctx context.Context, after int64) (out []countRow, err error) {
-	rows, err := a.db.Query(ctx, appCounts+`where credential > $1 order by credential limit $2`, after, inspectPage)
+	rows, err := a.db.Query(ctx, appCounts+`where credential > $1 order by credential limit $2`, after, pageRows)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (a *Apps) cloned(ctx context.Context, tx *store.Tx, c appCaller, call AppCa
 	if err != nil || !was {
 		return err
 	}
-	tx.Record(audit.Entry{Event: "alarm.app-cloned", Outcome: audit.OK, Account: int64(c.account.ID), AccountName: c.account.Name, Application: Self, Protocol: AppProtocol,
-		Source: addrText(call.Source), Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10)}})
+	tx.Record(audit.Entry{Event: "alarm.app-cloned", Outcome: audit.OK, Account: int64(c.account.ID), AccountName: c.account.Name, Application: self, Protocol: AppProtocol,
+		Source: addressText(call.Source), Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10)}})
 	return a.owners.tell(ctx, tx, c.account, noticeCloned(c.how.(authenticator.Authenticator).Describe().Title))
 }

@@ -1,4 +1,4 @@
-package signin
+package approval
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package signin
+package approval
 
 import (
 	"context"
@@ -29,9 +29,11 @@ const Elsewhere = "approval"
 // Approve is the action of approving a sign-in elsewhere.
 const Approve = "sign-in.approve"
 
+// Fresh is how old what is shown for an approval may be.
+const Fresh = 5 * time.Minute
+
 const (
 	approvalDigits = 6
-	approvalFresh  = 5 * time.Minute
 	approvalLife   = 3 * time.Minute
 )
 
@@ -61,7 +63,7 @@ func (w Waiting) Text() string {
 		from = "an unknown address"
 	}
 	what := "sign in to " + w.Application
-	if w.Action != "" && w.Action != SignIn {
+	if w.Action != "" && w.Action != signIn {
 		what = w.Action + " " + w.Object + " in " + w.Application
 	}
 	by := w.Protocol
@@ -90,8 +92,8 @@ func (w Waiting) Place() string {
 	return "In the networks " + strings.Join(w.Networks, ", ") + ". " + known
 }
 
-// approval is a row, unsealed.
-type approval struct {
+// Request is one sign-in that waits, or waited, to be approved.
+type Request struct {
 	id      int64
 	account assurance.AccountID
 	state   string
@@ -113,18 +115,42 @@ type approvalBody struct {
 	Evidence *assurance.Evidence `json:",omitempty"`
 }
 
-// asker is the sign-in that waits for an approval, as far as its row tells.
-type asker struct {
-	account  assurance.AccountID
-	attempt  string // its number in the log
-	source   netip.Addr
-	partner  string
-	deadline time.Time
+// Asker is the sign-in that waits for an approval, as far as its row tells.
+type Asker struct {
+	Account  assurance.AccountID
+	Attempt  string // its number in the log
+	Source   netip.Addr
+	Partner  string
+	Deadline time.Time
 }
 
-// approvalRows are the approvals in the store. Of an account's one waits at a time:
+// Number is what is typed to approve it.
+func (r *Request) Number() string { return r.body.Number }
+
+// Waits reports whether it can be answered still.
+func (r *Request) Waits(now time.Time) bool { return r.Unanswered() && now.Before(r.expires) }
+
+// Unanswered reports whether nobody answered it, also where it is late or another took its
+// place.
+func (r *Request) Unanswered() bool { return r.state == "waiting" }
+
+// Replaced reports whether another took its place.
+func (r *Request) Replaced() bool { return r.expires.IsZero() }
+
+// Refused reports whether its owner refused it.
+func (r *Request) Refused() bool { return r.state == promptRefused }
+
+// Approved returns what was shown elsewhere, once it was approved and until that was used.
+func (r *Request) Approved() (assurance.Evidence, bool) {
+	if r.state != promptApproved || r.body.Evidence == nil {
+		return assurance.Evidence{}, false
+	}
+	return *r.body.Evidence, true
+}
+
+// Requests are what waits, in the store. Of an account's one waits at a time:
 // the last that was opened.
-type approvalRows struct {
+type Requests struct {
 	view     store.View
 	keys     *keyring.Keyring
 	throttle *throttle.Throttle
@@ -134,7 +160,7 @@ type approvalRows struct {
 }
 
 // find is what a row is found by: whose it is and the number.
-func (a *approvalRows) find(account assurance.AccountID, number string) []byte {
+func (a *Requests) find(account assurance.AccountID, number string) []byte {
 	return a.keys.MAC(keyring.Approval, keyring.NewFields().Int(int64(account)).String(number))
 }
 
@@ -142,17 +168,17 @@ func approvalAAD(find []byte, account assurance.AccountID) keyring.AAD {
 	return keyring.AAD{Table: "approval", Column: "payload", Key: string(find), Account: int64(account)}
 }
 
-// offered says whether a sign-in may wait. It may not where enough was left
+// Offered says whether a sign-in may wait. It may not where enough was left
 // unanswered, nor where another waits that it cannot take the place of.
-func (a *approvalRows) offered(ctx context.Context, r store.Reader, by asker) (bool, error) {
+func (a *Requests) Offered(ctx context.Context, r store.Reader, by Asker) (bool, error) {
 	now := a.now()
 	var left int64
 	err := r.QueryRow(ctx, `select count(*) from approval where account = $1 and state = 'waiting' and created > $2`,
-		int64(by.account), store.Unix(now.Add(-time.Hour))).Scan(&left)
+		int64(by.Account), store.Unix(now.Add(-time.Hour))).Scan(&left)
 	if err != nil || left >= int64(a.limits.Unanswered) {
 		return false, err
 	}
-	other, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and state = 'waiting' order by id desc limit 1`, int64(by.account)))
+	other, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where account = $1 and state = 'waiting' order by id desc limit 1`, int64(by.Account)))
 	switch {
 	case failure.ClassOf(err) == failure.NotFound:
 		return true, nil
@@ -168,26 +194,26 @@ func (a *approvalRows) offered(ctx context.Context, r store.Reader, by asker) (b
 // person began again, as far as anybody can tell, and where the account is at home and
 // was not there. So nobody is kept from their own number by a page that they closed,
 // nor by somebody elsewhere who has their password.
-func (a *approvalRows) before(ctx context.Context, r store.Reader, by asker, other *approval) (bool, error) {
+func (a *Requests) before(ctx context.Context, r store.Reader, by Asker, other *Request) (bool, error) {
 	from, _ := netip.ParseAddr(other.body.Waiting.Source) // empty where it is not known
-	if throttle.Neighbourhood(by.source) == throttle.Neighbourhood(from) && (by.source.IsValid() || by.partner == other.body.Waiting.Partner) {
+	if throttle.Neighbourhood(by.Source) == throttle.Neighbourhood(from) && (by.Source.IsValid() || by.Partner == other.body.Waiting.Partner) {
 		return true, nil
 	}
-	mine, err := a.throttle.KnownSource(ctx, r, by.account, by.source)
+	mine, err := a.throttle.KnownSource(ctx, r, by.Account, by.Source)
 	if err != nil || !mine {
 		return false, err
 	}
-	theirs, err := a.throttle.KnownSource(ctx, r, by.account, from)
+	theirs, err := a.throttle.KnownSource(ctx, r, by.Account, from)
 	return !theirs, err
 }
 
-// open begins to wait for a sign-in, as its owner is told of it, and returns the
+// Open begins to wait for a sign-in, as its owner is told of it, and returns the
 // number to be shown and which row it is.
-func (a *approvalRows) open(ctx context.Context, tx *store.Tx, by asker, told Waiting) (number string, id int64, err error) {
+func (a *Requests) Open(ctx context.Context, tx *store.Tx, by Asker, told Waiting) (number string, id int64, err error) {
 	now := a.now()
 	expires := now.Add(approvalLife)
-	if expires.After(by.deadline) {
-		expires = by.deadline
+	if expires.After(by.Deadline) {
+		expires = by.Deadline
 	}
 	for range 20 {
 		n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
@@ -195,15 +221,15 @@ func (a *approvalRows) open(ctx context.Context, tx *store.Tx, by asker, told Wa
 			return "", 0, err
 		}
 		number = fmt.Sprintf("%0*d", approvalDigits, n)
-		row := approval{account: by.account, state: "waiting", created: now, until: expires, find: a.find(by.account, number),
-			body: approvalBody{Account: by.account, Attempt: by.attempt, Number: number, Waiting: told}}
+		row := Request{account: by.Account, state: "waiting", created: now, until: expires, find: a.find(by.Account, number),
+			body: approvalBody{Account: by.Account, Attempt: by.Attempt, Number: number, Waiting: told}}
 		if err := a.seal(&row); err != nil {
 			return "", 0, err
 		}
 		err = tx.QueryRow(ctx, `insert into approval (account, number, payload, state, created, expires, mac) values ($1,$2,$3,$4,$5,$6,$7) on conflict do nothing returning id`,
 			int64(row.account), row.find, row.sealed, row.state, store.Unix(row.created), store.Unix(row.until), a.mac(&row)).Scan(&id)
 		if err == nil {
-			return number, id, tally(ctx, tx, by.account, promptAsked, now)
+			return number, id, tally(ctx, tx, by.Account, promptAsked, now)
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return "", 0, err
@@ -218,18 +244,23 @@ var noApproval = failure.New(failure.NotFound, "Nothing waits under that number.
 // whatever the row says.
 const replaced = `exists (select 1 from approval as later where later.account = approval.account and later.id > approval.id)`
 
-// of returns the approval that a sign-in waits for; one that is not its own is
+// Of returns the request that a sign-in waits for; one that is not its own is
 // NotFound.
-func (a *approvalRows) of(ctx context.Context, r store.Reader, by asker, id int64) (*approval, error) {
-	row, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, id, int64(by.account)))
-	if err == nil && row.body.Attempt != by.attempt {
+func (a *Requests) Of(ctx context.Context, r store.Reader, by Asker, id int64) (*Request, error) {
+	row, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, id, int64(by.Account)))
+	if err == nil && row.body.Attempt != by.Attempt {
 		return nil, noApproval
 	}
 	return row, err
 }
 
+// Use takes what was approved, once; a second time is a Conflict.
+func (a *Requests) Use(ctx context.Context, tx *store.Tx, row *Request) error {
+	return a.set(ctx, tx, row, promptApproved, "used")
+}
+
 // set moves a row from one state to another, once.
-func (a *approvalRows) set(ctx context.Context, tx *store.Tx, row *approval, from, to string) error {
+func (a *Requests) set(ctx context.Context, tx *store.Tx, row *Request, from, to string) error {
 	tx.End(approvalTable, sealName(row.sealed), row.created.Add(approvalOver))
 	row.state = to
 	if err := a.seal(row); err != nil {
@@ -243,7 +274,7 @@ func (a *approvalRows) set(ctx context.Context, tx *store.Tx, row *approval, fro
 }
 
 // waiting reads one that is not late, of this account.
-func (a *approvalRows) waiting(ctx context.Context, r store.Reader, account assurance.AccountID, id int64) (*approval, error) {
+func (a *Requests) waiting(ctx context.Context, r store.Reader, account assurance.AccountID, id int64) (*Request, error) {
 	row, err := a.scan(ctx, r.QueryRow(ctx, `select `+approvalColumns+` from approval where id = $1 and account = $2`, id, int64(account)))
 	if err == nil && !a.now().Before(row.expires) {
 		return nil, noApproval
@@ -253,7 +284,7 @@ func (a *approvalRows) waiting(ctx context.Context, r store.Reader, account assu
 
 // settle approves with what was shown, or refuses, once. The entry says
 // who and where. What is approved opens pushes again.
-func (a *approvalRows) settle(ctx context.Context, tx *store.Tx, row *approval, shown *assurance.Evidence, en audit.Entry) error {
+func (a *Requests) settle(ctx context.Context, tx *store.Tx, row *Request, shown *assurance.Evidence, en audit.Entry) error {
 	state := promptRefused
 	if shown != nil {
 		state = promptApproved
