@@ -154,6 +154,9 @@ func refused(t *testing.T, what string, err error, says string) {
 // owner, or to put the token right, is any good for the next.
 func TestNoCodeServesTwoOwners(t *testing.T) {
 	o := newOffice(t)
+	if err := o.resync(t, "T1", o.codes(1)); err != nil {
+		t.Errorf("one in stock is not put right: %v", err)
+	}
 	refused(t, "without codes", o.assign(t, "T1", o.ada, ""), "Press the token twice")
 	refused(t, "with codes of another", o.assign(t, "T1", o.ada, "000000 000001"), "not two codes")
 	o.is(t, "T1", InStock, true)
@@ -174,6 +177,10 @@ func TestNoCodeServesTwoOwners(t *testing.T) {
 
 	if err := o.move(t, "T1", Returned); err != nil {
 		t.Fatal(err)
+	}
+	var told int
+	if err := o.db.QueryRow(t.Context(), `select count(*) from notice where account = $1`, int64(o.ada.ID)).Scan(&told); err != nil || told != 2 {
+		t.Errorf("ada was told %d times, of what she got and of what was taken, %v", told, err)
 	}
 	o.is(t, "T1", Returned, true)
 	if c := o.held(t, first); c.Status != directory.CredentialRevoked || c.End.Cause != directory.ByAdministrator || c.End.Whose != int64(o.bob.ID) {
@@ -263,9 +270,11 @@ func TestASecretThatIsGone(t *testing.T) {
 			one := o.is(t, "T1", Assigned, false)
 			gone(t, o, one)
 			refused(t, "return", o.move(t, "T1", Returned), "can only be revoked")
-			if err := o.resync(t, "T1", o.codes(2)); err == nil {
-				t.Error("it is put right")
+			says := "can only be revoked"
+			if name == "its owner was removed" {
+				says = "no account of that name"
 			}
+			refused(t, "putting it right", o.resync(t, "T1", o.codes(2)), says)
 			if err := o.move(t, "T1", Revoked); err != nil {
 				t.Fatal(err)
 			}
@@ -304,6 +313,37 @@ func TestATokenThatItsOwnerRemoved(t *testing.T) {
 	}
 	_, _, err = inUse()
 	refused(t, "in use", err, "not with anybody; it is returned")
+}
+
+// Two codes that were taken already put nothing right, whatever the counter says.
+func TestCodesThatWereSpent(t *testing.T) {
+	o := newOffice(t)
+	o.change(t, func(tx *store.Tx) error {
+		e, err := new(totp.Authenticator).Import(Seed{Secret: o.key.Secret, Algorithm: string(o.key.Algorithm), Digits: o.key.Digits, Period: 30})
+		if err != nil {
+			return err
+		}
+		return o.Add(t.Context(), tx, []Token{{Serial: "T2", Kind: totp.Kind, Seed: e.State}})
+	})
+	if err := o.assign(t, "T2", o.ada, ""); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now()
+	codes := o.codes(uint64(at.Unix() / 30))
+	c := o.held(t, o.is(t, "T2", Assigned, false))
+	r, err := new(totp.Authenticator).Resync(c.State, codes, at)
+	if err != nil || !r.OK || r.Once == "" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	o.change(t, func(tx *store.Tx) error {
+		_, err := o.credentials.Spend(t.Context(), tx, directory.Once{Credential: c.ID, Key: r.Once}, at)
+		return err
+	})
+	err = o.try(t, func(tx *store.Tx) error {
+		_, _, err := o.hands.ResyncIn(t.Context(), tx, "T2", codes, at)
+		return err
+	})
+	refused(t, "putting it right", err, "not two codes")
 }
 
 // Two tokens of one secret that came before likenesses were kept: the second is not handed

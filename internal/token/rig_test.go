@@ -273,6 +273,37 @@ func TestWhoReportsAToken(t *testing.T) {
 	}
 }
 
+// What was read just before it was changed is no alarm, and is not refused; once it is
+// removed it is not there. A sweep goes on behind a row that is as it was left.
+func TestChangedSinceItWasRead(t *testing.T) {
+	r := stocked(t, filepath.Join(t.TempDir(), "token.db"))
+	read := r.note(t, "A1", Returned)
+	read, err := r.Get(t.Context(), r.db, "A1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.note(t, "A1", Lost)
+	if err := r.newest(t.Context(), read); err != nil {
+		t.Errorf("changed since: %v", err)
+	}
+	r.finds(t)
+	r.intruder(t, `update token set detail = 'x' where serial = 'A2'`)
+	if err := r.Inspect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var second int64
+	if err := r.db.QueryRow(t.Context(), `select id from token where serial = 'A2'`).Scan(&second); err != nil {
+		t.Fatal(err)
+	}
+	behind := store.Finding{Table: "token", Row: number(second), Wrong: store.Altered}
+	r.finds(t, behind)
+	r.intruder(t, `delete from token where serial = 'A1'`)
+	if err := r.newest(t.Context(), read); err != unknown {
+		t.Errorf("removed since: %v", err)
+	}
+	r.finds(t, behind)
+}
+
 // A sweep finds nothing where nobody did anything, however much is done.
 func TestSweepsFindNothing(t *testing.T) {
 	r := stocked(t, filepath.Join(t.TempDir(), "token.db"))
