@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/admin/nouns"
+	"countersign/internal/store"
 	"countersign/internal/web/look"
 )
 
@@ -24,7 +25,7 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := New(Parts{Look: l, Admin: nouns.New(nouns.Parts{}), PublicURL: &url.URL{Scheme: "https", Host: "login.example.org"}, Now: time.Now})
+	a := New(Parts{Look: l, Admin: nouns.New(nouns.Parts{DB: new(store.DB)}), PublicURL: &url.URL{Scheme: "https", Host: "login.example.org"}, Now: time.Now})
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
