@@ -40,15 +40,15 @@ quick:
 # go test is content where a name fits no test; this is not.
 story:
 	@test -n "$(NAME)" || { echo "say which: make story NAME=TestFirstDay"; exit 2; }
-	@$(GO) test -count=1 -timeout 20m -run '^$(NAME)$$' ./internal/cli | \
-	awk '{ print } /no tests to run/ || /^FAIL/ { bad = 1 } END { exit bad }'
+	@$(GO) test -count=1 -timeout 20m -run '^$(NAME)$$' $(PACKAGES) | \
+	awk '/no tests to run/ || /no test files/ { next } { print } /^FAIL/ { bad = 1 } /^ok/ { ran = 1 } END { if (!ran && !bad) print "no test is called that"; exit bad || !ran }'
 
 test:
 	deploy/test-packages.sh
 	$(GO) test -timeout 60m $(PACKAGES)
 
 check:
-	@test -z "$$(gofmt -l cmd internal)" || { echo "gofmt these:"; gofmt -l cmd internal; exit 1; }
+	@test -z "$$(gofmt -l cmd internal test)" || { echo "gofmt these:"; gofmt -l cmd internal test; exit 1; }
 	$(GO) vet $(PACKAGES)
 	$(GO) run $(STATICCHECK) $(PACKAGES)
 	$(GO) test ./internal/rooms
@@ -57,10 +57,10 @@ race:
 	$(GO) test -race -timeout 60m $(RACE)
 
 bench:
-	$(GO) test -run '^$$' -bench '^BenchmarkCosts$$$(COSTS)' -benchtime 1x -timeout 120m ./internal/cli | grep -v -e level= -e '^ok '
+	$(GO) test -run '^$$' -bench '^BenchmarkCosts$$$(COSTS)' -benchtime 1x -timeout 120m ./test/bench | grep -v -e level= -e '^ok '
 
 bench-attack:
-	$(GO) test -run '^$$' -bench '^BenchmarkUnderAttack$$' -benchtime 1x -timeout 30m ./internal/cli | grep -v -e level= -e '^ok '
+	$(GO) test -run '^$$' -bench '^BenchmarkUnderAttack$$' -benchtime 1x -timeout 30m ./test/bench | grep -v -e level= -e '^ok '
 
 benches:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(BENCH) | grep -v -e 'no test files' -e '^PASS$$' -e '^ok '
@@ -70,7 +70,7 @@ mutants:
 
 # go test -fuzz takes one target of one package at a time.
 fuzz:
-	@grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' -H cmd internal | sed 's/:func / /' | \
+	@grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' -H cmd internal test | sed 's/:func / /' | \
 	while read -r file target; do \
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" || exit 1; \
 	done

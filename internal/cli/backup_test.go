@@ -3,8 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"log/slog"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,69 +15,54 @@ import (
 
 	"filippo.io/age"
 
-	"countersign/internal/server"
+	"countersign/internal/servertest"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
 
 // keeper makes backups of a world with the real program.
 type keeper struct {
-	*shell
+	*servertest.Shell
 	identity, recipient string
 }
 
-func (w *world) keeper() *keeper {
-	w.t.Helper()
+func newKeeper(w *servertest.World) *keeper {
+	w.T.Helper()
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	k := &keeper{shell: w.shell(), identity: filepath.Join(w.t.TempDir(), "key"), recipient: id.Recipient().String()}
+	k := &keeper{Shell: w.Shell(), identity: filepath.Join(w.T.TempDir(), "key"), recipient: id.Recipient().String()}
 	if err := os.WriteFile(k.identity, []byte(id.String()+"\n"), 0o600); err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return k
 }
 
 func (k *keeper) backup(to string, more ...string) (string, bool) {
-	out, complaint, ok := k.run("", append([]string{"backup", "--data", k.w.folder, "--to", to, "--recipient", k.recipient}, more...)...)
+	out, complaint, ok := k.Run("", append([]string{"backup", "--data", k.W.Folder, "--to", to, "--recipient", k.recipient}, more...)...)
 	return out + complaint, ok
 }
 
 func (k *keeper) restore(from, data string, more ...string) (string, bool) {
 	if !slices.Contains(more, "--log-key") && !slices.Contains(more, "--any-installation") && !slices.Contains(more, "--") {
-		more = append(more, "--log-key", k.w.Keys.LogKey())
+		more = append(more, "--log-key", k.W.Keys.LogKey())
 	}
 	more = slices.DeleteFunc(more, func(s string) bool { return s == "--" })
-	out, complaint, ok := k.run("", append([]string{"restore", "--from", from, "--data", data, "--identity", k.identity}, more...)...)
+	out, complaint, ok := k.Run("", append([]string{"restore", "--from", from, "--data", data, "--identity", k.identity}, more...)...)
 	return out + complaint, ok
-}
-
-// reopen assembles what was restored, at the moment of the world's clock.
-func (w *world) reopen(folder string) *server.Installation {
-	w.t.Helper()
-	u, err := url.Parse(w.base)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	in, err := server.Assemble(w.t.Context(), server.Settings{Folder: folder, PublicURL: u, Now: w.now, Log: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { in.DB.Close() })
-	return in
 }
 
 // The promise: a backup that was taken while people sign in is restored whole;
 // its log verifies, its people sign in, and what was used since is worthless.
 func TestBackupAndRestore(t *testing.T) {
-	w := newWorld(t)
-	w.later(-4 * time.Minute) // restore goes by the real clock, and the codes here are ahead of it otherwise
-	ada := w.enrollCodes("ada")
+	w := servertest.NewWorld(t)
+	w.Later(-4 * time.Minute) // restore goes by the real clock, and the codes here are ahead of it otherwise
+	ada := w.EnrollCodes("ada")
 	if err := w.PlantApplications(t.Context(), "wiki.test", "a-secret-of-the-equipment"); err != nil {
 		t.Fatal(err)
 	}
-	k := w.keeper()
+	k := newKeeper(w)
 	stop := make(chan struct{})
 	var load sync.WaitGroup
 	for i := range 4 {
@@ -89,12 +72,12 @@ func TestBackupAndRestore(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					w.begin(line(fmt.Sprintf("somebody-%d-%d", i, n), "a wrong password", ""))
+					w.Begin(servertest.Line(fmt.Sprintf("somebody-%d-%d", i, n), "a wrong password", ""))
 				}
 			}
 		})
 	}
-	secret := w.signedIn(ada)
+	secret := w.SignedIn(ada)
 	file := filepath.Join(t.TempDir(), "b.age")
 	said, ok := k.backup(file)
 	close(stop)
@@ -108,12 +91,12 @@ func TestBackupAndRestore(t *testing.T) {
 	if said, ok := k.backup(file); ok {
 		t.Errorf("a backup was overwritten: %s", said)
 	}
-	if left, _ := filepath.Glob(filepath.Join(w.folder, ".backup-*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(w.Folder, ".backup-*")); len(left) > 0 {
 		t.Errorf("left over: %v", left)
 	}
-	w.later(time.Minute)
-	used := ada.code() // after the backup
-	if s := w.begin(line("ada", passphrase, used)); s.State != signin.Granted {
+	w.Later(time.Minute)
+	used := ada.Code() // after the backup
+	if s := w.Begin(servertest.Line("ada", servertest.Passphrase, used)); s.State != signin.Granted {
 		t.Fatal(s.State, s.Reason)
 	}
 
@@ -124,7 +107,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if said, ok := k.restore(file, folder); ok || !strings.Contains(said, "never overwrites") {
 		t.Errorf("a restore over what is there: %s", said)
 	}
-	in := w.reopen(folder)
+	in := servertest.Reopen(w, folder)
 	report, err := in.DB.AuditLog().Verify(t.Context())
 	if err != nil || !report.OK() {
 		t.Errorf("the restored log: %v %v", report.Faults, err)
@@ -133,14 +116,14 @@ func TestBackupAndRestore(t *testing.T) {
 	if err != nil || len(restored) != 1 {
 		t.Errorf("%d entries tell of it, %v", len(restored), err)
 	}
-	if s, err := in.Engine.Begin(t.Context(), line("ada", passphrase, used)); err != nil || s.State == signin.Granted {
+	if s, err := in.Engine.Begin(t.Context(), servertest.Line("ada", servertest.Passphrase, used)); err != nil || s.State == signin.Granted {
 		t.Errorf("a code that was used after the backup is good again: %v %v", s.State, err)
 	}
 	if _, err := in.Sessions.Standing(t.Context(), secret); err == nil {
 		t.Error("a session of before stands again")
 	}
-	w.later(6 * time.Minute)
-	if s, err := in.Engine.Begin(t.Context(), line("ada", passphrase, ada.code())); err != nil || s.State != signin.Granted {
+	w.Later(6 * time.Minute)
+	if s, err := in.Engine.Begin(t.Context(), servertest.Line("ada", servertest.Passphrase, ada.Code())); err != nil || s.State != signin.Granted {
 		t.Errorf("ada does not sign in to what was restored: %v %s %v", s.State, s.Reason, err)
 	}
 }
@@ -148,8 +131,8 @@ func TestBackupAndRestore(t *testing.T) {
 // A backup that was changed, cut short or is somebody else's restores nothing
 // and leaves nothing behind.
 func TestRestoreRefuses(t *testing.T) {
-	w, _ := withVPN(t)
-	k := w.keeper()
+	w, _ := servertest.WithVPN(t)
+	k := newKeeper(w)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "b.age")
 	if said, ok := k.backup(file); !ok {
@@ -161,7 +144,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	flipped := append([]byte{}, whole...)
 	flipped[len(flipped)/2] ^= 1
-	stranger := w.keeper()
+	stranger := newKeeper(w)
 	for what, c := range map[string]struct {
 		k    *keeper
 		data []byte
@@ -189,8 +172,8 @@ func TestBackupOnAFullDisk(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can make a small disk; run the tests with sudo")
 	}
-	w, _ := withVPN(t)
-	k := w.keeper()
+	w, _ := servertest.WithVPN(t)
+	k := newKeeper(w)
 	small := t.TempDir()
 	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=8k"); err != nil {
 		t.Skipf("no small disk can be made here: %v", err)
@@ -207,8 +190,8 @@ func TestBackupOnAFullDisk(t *testing.T) {
 
 // Any age can open it: nothing of ours is needed to get at one's own data.
 func TestBackupIsPlainAge(t *testing.T) {
-	w, _ := withVPN(t)
-	k := w.keeper()
+	w, _ := servertest.WithVPN(t)
+	k := newKeeper(w)
 	file := filepath.Join(t.TempDir(), "b.age")
 	if said, ok := k.backup(file, "--without-root-key"); !ok || !strings.Contains(said, "without the root key") {
 		t.Fatal(said)
@@ -228,7 +211,7 @@ func TestBackupIsPlainAge(t *testing.T) {
 	if said, ok := k.restore(file, filepath.Join(t.TempDir(), "x")); ok || !strings.Contains(said, "--root-key") {
 		t.Errorf("without its root key: %s", said)
 	}
-	if said, ok := k.restore(file, filepath.Join(t.TempDir(), "x"), "--root-key", filepath.Join(w.folder, "root.key")); !ok {
+	if said, ok := k.restore(file, filepath.Join(t.TempDir(), "x"), "--root-key", filepath.Join(w.Folder, "root.key")); !ok {
 		t.Error(said)
 	}
 }
@@ -237,9 +220,9 @@ func TestBackupIsPlainAge(t *testing.T) {
 // the place of ours. The promise: a restore takes it only from somebody who says that any
 // will do.
 func TestRestoreOfAnotherInstallation(t *testing.T) {
-	theirs, ours := newWorld(t), newWorld(t)
-	theirs.enrollCodes("eve")
-	eve, k := theirs.keeper(), ours.keeper()
+	theirs, ours := servertest.NewWorld(t), servertest.NewWorld(t)
+	theirs.EnrollCodes("eve")
+	eve, k := newKeeper(theirs), newKeeper(ours)
 	eve.recipient = k.recipient // a public key
 	file := filepath.Join(t.TempDir(), "b.age")
 	if said, ok := eve.backup(file); !ok {

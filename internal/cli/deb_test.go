@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"countersign/internal/servertest"
 )
 
 // The promise: an upgrade of the package leaves a service running, with the new program;
@@ -118,7 +120,7 @@ func built(t *testing.T, version, prerm string) string {
 	t.Helper()
 	folder := t.TempDir()
 	program := filepath.Join(folder, "countersign")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\n# "+version+"\n"+asProgram+"=1 exec "+os.Args[0]+" \"$@\"\n"), 0o700); err != nil {
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n# "+version+"\n"+servertest.AsProgram+"=1 exec "+os.Args[0]+" \"$@\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	run := func(env []string, name string, args ...string) {

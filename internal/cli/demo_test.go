@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"countersign/internal/server"
+	"countersign/internal/servertest"
 	"countersign/internal/store/storetest"
 )
 
@@ -15,22 +16,22 @@ import (
 // to whoever shows two factors.
 func TestDemonstrationPage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	ada := w.enrollCodes("ada")
+	w := servertest.NewWorld(t)
+	ada := w.EnrollCodes("ada")
 	ctx, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
 	host, err := server.ProtectedPage(ctx, w.Handler)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.protect("wiki", map[string]any{"hosts": []string{host}})
-	p := w.person()
-	p.take(p.client.Do(pageRequest("http://" + host + "/")))
-	p.sees("Sign in")
-	p.post("/sign-in", "name", "ada", "authenticator", "password", "text", passphrase)
-	p.post("/sign-in", "authenticator", "totp", "text", ada.code())
-	p.take(p.client.Do(pageRequest("http://" + host + "/")))
-	p.sees("You are <b>ada</b>")
+	w.Protect("wiki", map[string]any{"hosts": []string{host}})
+	p := w.Person()
+	p.Take(p.Client.Do(servertest.PageRequest("http://" + host + "/")))
+	p.Sees("Sign in")
+	p.Post("/sign-in", "name", "ada", "authenticator", "password", "text", servertest.Passphrase)
+	p.Post("/sign-in", "authenticator", "totp", "text", ada.Code())
+	p.Take(p.Client.Do(servertest.PageRequest("http://" + host + "/")))
+	p.Sees("You are <b>ada</b>")
 }
 
 // The promise: a demonstration touches no installation, however its database is named.

@@ -4,22 +4,24 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"countersign/internal/servertest"
 )
 
 // The promise: what was under way when a database is put back ends, because its pass
 // may have been taken since.
 func TestRecoveryEndsWhenTheDatabaseIsPutBack(t *testing.T) {
-	d := withHelpDesk(t, "")
-	browser, number := d.asks("bob")
-	waiting, _ := d.asks("bob")
-	d.opens(d.helga, "bob", number)
+	d := servertest.WithHelpDesk(t, "")
+	browser, number := d.Asks("bob")
+	waiting, _ := d.Asks("bob")
+	d.Opens(d.Helga, "bob", number)
 	var out rewound
 	if err := (&rewinding{db: d.DB, keys: d.Keys}).end(t.Context(), &out); err != nil || out.Recoveries != 1 {
 		t.Fatalf("%+v, %v", out, err)
 	}
-	d.later(25 * time.Hour)
-	for _, p := range []*person{browser, waiting} {
-		if got := p.goesOn(); got != http.StatusForbidden {
+	d.Later(25 * time.Hour)
+	for _, p := range []*servertest.Person{browser, waiting} {
+		if got := p.GoesOn(); got != http.StatusForbidden {
 			t.Errorf("it goes on: %d", got)
 		}
 	}

@@ -4,7 +4,7 @@
 //
 // Their configuration comes from deploy/examples, the files that administrators copy.
 // It is for tests on Linux only, and does not start Countersign itself: the stories in
-// internal/cli do. Invariant: a component listens on 127.0.0.1 and ends with the
+// test/ do. Invariant: a component listens on 127.0.0.1 and ends with the
 // test, and its log is shown if the test failed.
 package testbed
 

@@ -1,0 +1,343 @@
+package servertest
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/admin/nouns"
+	"countersign/internal/audit"
+	"countersign/internal/drill"
+	"countersign/internal/drill/host"
+	"countersign/internal/drill/web"
+	"countersign/internal/drill/wire"
+	"countersign/internal/failure"
+	"countersign/internal/server"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+	"countersign/internal/testbed"
+	"countersign/internal/throttle"
+)
+
+// Clerk does commands on a world as an administrator who is always fresh.
+// Grants come from the engine, as for everybody.
+type Clerk struct {
+	W      *World
+	Name   string
+	Person *Person
+	Secret string
+}
+
+func (w *World) Clerk() *Clerk {
+	return &Clerk{W: w, Name: "operator", Person: w.Administrator("operator")}
+}
+
+func (o *Clerk) Do(ctx context.Context, action string, in, out any) error {
+	s, ok := nouns.Commands().Find(action)
+	if !ok {
+		return errors.New("no such command: " + action)
+	}
+	cmd := s.New()
+	b, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, cmd); err != nil {
+		return err
+	}
+	g, err := o.Grant(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	answer, err := o.W.Admin.Do(ctx, g, cmd)
+	if err != nil || out == nil {
+		return err
+	}
+	if b, err = json.Marshal(answer); err != nil {
+		return err
+	}
+	return json.Unmarshal(b, out)
+}
+
+func (o *Clerk) Grant(ctx context.Context, c admin.Command) (signin.Grant, error) {
+	for range 2 {
+		if o.Secret != "" {
+			step, err := o.W.Engine.Check(ctx, signin.Request{Application: signin.Self, Action: c.Action(), Object: c.Object(), Session: o.Secret, Protocol: "api"})
+			if err != nil || step.State == signin.Granted {
+				return step.Grant, err
+			}
+		}
+		o.W.Later(time.Minute) // so that there is a code that was not used
+		if err := o.SignIn(); err != nil {
+			return signin.Grant{}, err
+		}
+	}
+	return signin.Grant{}, failure.Refuse("operator", o.Name+" cannot sign in")
+}
+
+func (o *Clerk) SignIn() error {
+	step, err := o.W.Engine.Begin(context.Background(), Line(o.Name, Passphrase, o.Person.Code()))
+	if err != nil {
+		return err
+	}
+	if step.State != signin.Granted {
+		return fmt.Errorf("%s: %s %s", o.Name, step.State, step.Reason)
+	}
+	o.Secret, err = o.W.Sessions.Start(context.Background(), step.Grant, "operator")
+	return err
+}
+
+const DrillSecret = "a-secret-of-the-equipment"
+
+// OneFactor is a policy that takes the guard out.
+const OneFactor = `rules:
+  - name: anything goes
+    when: '!(account.new && action == "authenticator.enroll")'
+    require: one-factor
+  - name: the first authenticator
+    when: account.new && action == "authenticator.enroll"
+    require: access-pass
+`
+
+// Bed is a guarded world and an unguarded one, each behind its nginx.
+type Bed struct {
+	T              testing.TB
+	Guarded, Naked *World
+	Stage, Open    drill.Stage
+	Admin, Naive   *Clerk
+	Host           *ConsoleOf // of the guarded one, or nil
+	Database       *storetest.Server
+	gone           atomic.Bool // what RADIUS relays drop
+	impostor       atomic.Bool // who else answers RADIUS, without the secret
+}
+
+func NewBed(t testing.TB, limits throttle.Limits) *Bed {
+	b := &Bed{T: t, Database: storetest.StartPostgres(t)}
+	b.Guarded, b.Naked = NewWorldFrom(t, server.Settings{Database: b.Database.DSN, Limits: limits}, "http://localhost", nil), NewWorld(t)
+	b.Admin, b.Naive = b.Guarded.Clerk(), b.Naked.Clerk()
+	b.Stage, b.Open = b.StageOf(b.Guarded, b.relay(b.Guarded.Radius, "")), b.StageOf(b.Naked, b.Naked.Radius)
+	b.Naked.SetPolicy(OneFactor)
+	b.consoles()
+	return b
+}
+
+// hostAddress is where the host of the console asks from.
+const hostAddress = "127.0.0.77"
+
+// consoles gives each world a host that asks it: the one of the documentation, and
+// one without the line that asks for codes. Only root can add a PAM service.
+func (b *Bed) consoles() {
+	if os.Getuid() != 0 {
+		b.T.Log("T1078.003 is not drilled: only root can add a PAM service; run the tests with sudo")
+		return
+	}
+	with, without := b.Guarded.Console(hostAddress+"/32"), b.Naked.Console(hostAddress+"/32")
+	with.radius = b.relay(b.Guarded.Radius, hostAddress)
+	with.asks(with.radius, PamSecret)
+	without.Stack(Unguarded(DocumentedStack(b.T)))
+	b.Host = with
+	b.Stage.Components = append(b.Stage.Components, host.Component(with))
+	b.Open.Components = append(b.Open.Components, host.Component(without))
+}
+
+func (w *World) SetPolicy(body string) {
+	w.T.Helper()
+	err := w.DB.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
+		if _, err := w.Rules.Save(context.Background(), tx, body, "test"); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.policy", Outcome: audit.OK})
+	})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+func (b *Bed) StageOf(w *World, radius string) drill.Stage {
+	page := BehindNginx(w, testbed.NewPage(b.T))
+	if err := w.PlantApplications(context.Background(), page, DrillSecret); err != nil {
+		b.T.Fatal(err)
+	}
+	server := web.Server(w.Base)
+	return drill.Stage{Components: []drill.Component{
+		server.Portal(), server.Page("http://" + page + "/notes"), wire.Radius{Address: radius, Secret: DrillSecret, Owners: server}.Component(), server.Administration(),
+	}, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
+}
+
+// relay passes datagrams on to a RADIUS server, from an address of its own where it
+// has one, until it is told to drop them.
+func (b *Bed) relay(to, as string) string {
+	d := net.Dialer{}
+	if as != "" {
+		d.LocalAddr = &net.UDPAddr{IP: net.ParseIP(as)}
+	}
+	front, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		b.T.Fatal(err)
+	}
+	b.T.Cleanup(func() { front.Close() })
+	go func() {
+		buffer := make([]byte, 4096)
+		for {
+			n, from, err := front.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			switch packet := slices.Clone(buffer[:n]); {
+			case b.impostor.Load():
+				go welcomeAll(front, from, packet)
+			case !b.gone.Load():
+				go answerFor(front, from, d, to, packet)
+			}
+		}
+	}()
+	return front.LocalAddr().String()
+}
+
+func answerFor(front net.PacketConn, from net.Addr, d net.Dialer, to string, packet []byte) {
+	c, err := d.Dial("udp", to)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(2 * time.Minute)) // bounds who is never answered
+	if _, err := c.Write(packet); err != nil {
+		return
+	}
+	reply := make([]byte, 4096)
+	if n, err := c.Read(reply); err == nil {
+		front.WriteTo(reply[:n], from)
+	}
+}
+
+// welcomeAll answers as a RADIUS server does that does not know the secret: it
+// accepts, under a secret of its own.
+func welcomeAll(front net.PacketConn, from net.Addr, packet []byte) {
+	if len(packet) < 20 {
+		return
+	}
+	reply := append([]byte{2, packet[1], 0, 20}, packet[4:20]...)
+	sum := md5.Sum(append(slices.Clone(reply), "a guess"...))
+	front.WriteTo(append(reply[:4], sum[:]...), from)
+}
+
+func (b *Bed) Unguarded() (drill.Stage, drill.Administrator) { return b.Open, b.Naive }
+
+func (b *Bed) Later(d time.Duration) {
+	b.Guarded.Later(d)
+	b.Naked.Later(d)
+}
+
+// Trick plays what an intruder leaves of Countersign's address, or of what it
+// stands on.
+func (b *Bed) Trick(_ context.Context, name string) (func(), error) {
+	if play := b.databaseTricks()[name]; play != nil {
+		return play(), nil
+	}
+	if name == "clock-a-year-on" {
+		b.Guarded.Later(365 * 24 * time.Hour)
+		return func() { b.Guarded.Later(-365 * 24 * time.Hour) }, nil
+	}
+	h := map[string]http.HandlerFunc{"hosts-entry": reset, "stopped": hangUp, "silent": sayNothing, "wrong-certificate": speakTLS}[name]
+	if h == nil {
+		return nil, errors.New("no such trick: " + name)
+	}
+	b.Guarded.instead.Store(&h)
+	b.gone.Store(true)
+	b.impostor.Store(name == "hosts-entry")
+	return func() { b.Guarded.instead.Store(nil); b.gone.Store(false); b.impostor.Store(false) }, nil
+}
+
+// databaseTricks are what becomes of PostgreSQL. Its full disk is what it says of
+// one (53100) to whatever would write.
+func (b *Bed) databaseTricks() map[string]func() (undo func()) {
+	return map[string]func() func(){
+		"database-gone": func() func() {
+			b.Database.Kill()
+			return func() { b.Database.Restart(b.T); b.well() }
+		},
+		"database-frozen": func() func() {
+			resume := b.Database.Pause(b.T)
+			return func() { resume(); b.well() }
+		},
+		"read-only": func() func() {
+			b.Database.Do(b.T, `alter system set default_transaction_read_only = on`, `select pg_reload_conf()`)
+			b.ill()
+			return func() {
+				b.Database.Do(b.T, `set default_transaction_read_only = off`, `alter system reset default_transaction_read_only`, `select pg_reload_conf()`)
+				b.well()
+			}
+		},
+		"disk-full": func() func() {
+			full, empty := []string{`create function disk_full() returns trigger language plpgsql as $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$`}, []string{}
+			for _, table := range []string{"audit_inbox", "attempt", "guess", "credential", "spent", "ticket", "session", "account", "approval", "notice"} {
+				full = append(full, `create trigger disk_full before insert or update on `+table+` execute function disk_full()`)
+			}
+			empty = append(empty, `drop function disk_full cascade`)
+			b.Database.Do(b.T, full...)
+			return func() { b.Database.Do(b.T, empty...); b.well() }
+		},
+	}
+}
+
+// ill waits until the guarded server can write no more: each of PostgreSQL's processes
+// reads its configuration anew when it gets to it.
+func (b *Bed) ill() {
+	refused := 0
+	b.Guarded.Until("the guarded server can write no more", func() bool {
+		refused++
+		err := b.Guarded.DB.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
+			return tx.Record(audit.Entry{Event: "test.ill", Outcome: audit.OK})
+		})
+		if err == nil {
+			refused = 0
+		}
+		return refused >= 20
+	})
+}
+
+// well waits until the guarded server can write again.
+func (b *Bed) well() {
+	b.Guarded.Until("the guarded server comes back by itself", func() bool {
+		return nil == b.Guarded.DB.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
+			return tx.Record(audit.Entry{Event: "test.well", Outcome: audit.OK})
+		})
+	})
+}
+
+func hangUp(w http.ResponseWriter, _ *http.Request) {
+	if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
+		c.Close()
+	}
+}
+
+// reset is what a client meets at an address where nothing listens.
+func reset(w http.ResponseWriter, _ *http.Request) {
+	if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
+		c.(*net.TCPConn).SetLinger(0) //nolint:errcheck // it is closed either way
+		c.Close()
+	}
+}
+
+func sayNothing(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+// speakTLS answers as a TLS server does to a client that speaks http, which is
+// what a wrong certificate comes to where the certificate is checked.
+func speakTLS(w http.ResponseWriter, _ *http.Request) {
+	if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
+		c.Write([]byte{0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x0a})
+		c.Close()
+	}
+}

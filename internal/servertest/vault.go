@@ -1,0 +1,227 @@
+package servertest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/admin/coverage"
+	"countersign/internal/attack"
+	"countersign/internal/config"
+	"countersign/internal/directory"
+	"countersign/internal/server"
+	"countersign/internal/session"
+	"countersign/internal/store/storetest"
+	"countersign/internal/testbed"
+)
+
+// Vault is a house in which every table has rows, each of which came about as it does
+// for people.
+type Vault struct {
+	*House
+	*Vandal
+	T      *testing.T
+	how    server.Settings // to open it again
+	desk   *Clerk
+	Device *Phone
+	Left   *Person // a browser that is signed in as ada
+	Begun  *Person // one in which ada's password was accepted
+	Waits  string  // the number under which an approval waits
+	Asks   string  // the number that a browser shows whose carl lost everything
+	Lost   string  // whose recovery is open
+	Hand   string  // a code that hands ada's session to another host
+}
+
+func NewVault(t *testing.T, dsn string) *Vault {
+	t.Helper()
+	gateway := testbed.NewSMSGateway(t, "a-secret-of-the-gateway")
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("a-secret-of-the-gateway\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var none time.Duration
+	s := server.Settings{Folder: t.TempDir(), Database: dsn, Wait: &none, Mails: true,
+		SMS: server.GatewayOf(config.SMS{URL: gateway.URL, Format: "json", Fields: map[string]string{"to": "{number}", "message": "{text}"},
+			Header: "Authorization", Value: "Bearer {secret}", SecretFile: secret})}
+	v := &Vault{T: t, how: s, House: &House{World: NewWorldFrom(t, s, "http://localhost", nil)}, Vandal: newVandal(t, dsn)}
+	v.people(gateway)
+	v.things()
+	v.underWay()
+	return v
+}
+
+// people are accounts with everything that hangs from them.
+func (v *Vault) people(gateway *testbed.SMSGateway) {
+	v.T.Helper()
+	v.Ada = v.EnrollCodes("ada")
+	v.Address("ada", "ada@example.org")
+	v.Root = v.Administrator("root")
+	v.desk = v.Clerk()
+	v.Equipment()
+	for _, name := range []string{"helga", "carl", "gone"} {
+		if _, err := v.Setup.Plant(context.Background(), name, ""); err != nil {
+			v.T.Fatal(err)
+		}
+	}
+	v.Join("helga", directory.Helpdesk)
+	v.Does("group.create", map[string]any{"name": "staff", "display": "Staff"})
+	v.Does("group.create", map[string]any{"name": "former", "privileged": true})
+	v.Does("group.member.add", map[string]any{"group": "staff", "account": "ada"})
+	phones := &Telephones{v.World, gateway, v.how}
+	phones.Bob()
+	v.Device = WithBell(v.House.World, v.Ada)
+}
+
+func (v *Vault) Does(action string, in map[string]any) {
+	v.T.Helper()
+	if err := v.desk.Do(context.Background(), action, in, nil); err != nil {
+		v.T.Fatalf("%s: %v", action, err)
+	}
+}
+
+// things are what administrators keep.
+func (v *Vault) things() {
+	v.T.Helper()
+	Stock(v.House.World, "SN-1")
+	Stock(v.House.World, "SN-2")
+	v.Does("offline.issue", map[string]any{"host": "gate1.example.org", "login": "carl", "codes": 20, "note": "the safe in room 7"})
+	v.Does("coverage.declare", map[string]any{"row": "T1669", "reason": "no wireless network", "until": v.Now().AddDate(0, 2, 0).UTC().Format(time.DateOnly)})
+	v.Drilled(attack.Held)
+}
+
+// Drilled records a drill of the VPN.
+func (v *Vault) Drilled(blocked attack.Proof) {
+	v.T.Helper()
+	at := v.Now()
+	report, err := coverage.SignDrill(v.Keys, attack.DrillReport{Began: at.Add(-time.Hour), Ended: at, By: "a test", Results: []attack.DrillResult{
+		{Row: "T1133", Application: "vpn", Blocked: blocked, Audited: attack.Held, Honest: attack.Held, Control: attack.NotRun, Closed: attack.NotRun, Time: at}}})
+	if err != nil {
+		v.T.Fatal(err)
+	}
+	v.Does("drill.record", map[string]any{"report": report})
+}
+
+// underWay is what has begun and is not over.
+func (v *Vault) underWay() {
+	v.T.Helper()
+	v.Left = v.Visitor("ada", v.Ada)
+	v.setQuiet("22:00", "07:00")
+	v.Recovering()
+	if err := v.Raw.QueryRow("select name from account where id = (select account from recovery)").Scan(&v.Lost); err != nil {
+		v.T.Fatal(err)
+	}
+	bob := v.Person()
+	bob.Get("/sign-in")
+	bob.Post("/sign-in", "name", "bob", "authenticator", "password", "text", Passphrase)
+	bob.Post("/sign-in", "authenticator", "smscode")
+	v.Later(time.Hour)
+	asking := v.Person()
+	asking.Get("/recovery")
+	asking.Post("/recovery", "name", "carl")
+	v.Asks = shownNumber.FindStringSubmatch(asking.Page)[1]
+	if _, err := v.Setup.Plant(context.Background(), "newcomer", ""); err != nil { // the link stays open
+		v.T.Fatal(err)
+	}
+	v.Begin(Line("root", "a wrong password", ""))
+	v.Later(time.Minute)
+	secret := v.SignedIn(v.Ada)
+	v.Later(time.Minute)
+	v.Left = v.Visitor("ada", v.Ada)
+	var offered bool
+	if v.Waits, offered = Elsewhere(v.Begin(Display("ada", Passphrase))); !offered {
+		v.T.Fatal("no approval is offered")
+	}
+	v.Begun = v.AtSecondFactor()
+	var err error
+	if v.Hand, err = v.Handovers.Derive(context.Background(), secret, OtherHost); err != nil {
+		v.T.Fatal(err)
+	}
+}
+
+// setQuiet sets ada's quiet hours without the page.
+func (v *Vault) setQuiet(begins, ends string) {
+	v.T.Helper()
+	p := v.Left
+	p.Get("/account/quiet")
+	p.Post("/account/quiet", "begins", begins, "ends", ends, "zone", "UTC")
+	if strings.Contains(p.Page, "Confirm") {
+		p.ProveAgain(v.Ada)
+	}
+}
+
+// Again stops the server, does something to the database that it left, and starts it
+// anew in the same folder. Where it refuses to start, the database is mended first.
+func (v *Vault) Again(while, mend func()) (starts bool) {
+	v.T.Helper()
+	skew := v.Skew.Load()
+	v.Stop()
+	while()
+	if starts = v.starts(time.Duration(skew)); !starts {
+		mend()
+	}
+	v.House = &House{World: newWorldAhead(v.T, time.Duration(skew), v.how, "http://localhost", nil), Ada: v.Ada, Root: v.Root}
+	return starts
+}
+
+// starts reports whether the server starts.
+func (v *Vault) starts(ahead time.Duration) bool {
+	v.T.Helper()
+	s := v.how
+	s.PublicURL, s.Log = &url.URL{Scheme: "http", Host: "localhost:1"}, slog.New(slog.NewTextHandler(v.T.Output(), nil))
+	s.Now = func() time.Time { return time.Now().Add(ahead) }
+	in, err := server.Assemble(context.Background(), s)
+	if err != nil {
+		fmt.Fprintln(v.T.Output(), "it refuses to start:", err)
+		return false
+	}
+	return in.DB.Close() == nil
+}
+
+// OtherHost is where ada's session is handed to.
+var OtherHost = session.Handover{Host: "https://wiki.test", Browser: "ada's"}
+
+// Vandal is somebody who can write to the database, beside the server or while it is
+// stopped: with plain SQL on the same file, or as a user of the same PostgreSQL.
+type Vandal struct {
+	T    *testing.T
+	Raw  *sql.DB
+	Lite bool
+}
+
+func newVandal(t *testing.T, dsn string) *Vandal {
+	t.Helper()
+	v := &Vandal{T: t, Lite: !strings.HasPrefix(dsn, "postgres"), Raw: storetest.File(t, dsn)}
+	v.Raw.SetMaxOpenConns(1)
+	return v
+}
+
+// EachEngine is storetest.EachDSN with a file in a folder that is there.
+func EachEngine(t *testing.T, f func(t *testing.T, dsn string)) {
+	t.Helper()
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		if !strings.HasPrefix(dsn, "postgres") {
+			dsn = filepath.Join(t.TempDir(), "countersign.db")
+		}
+		f(t, dsn)
+	})
+}
+
+// Runs runs a statement, and reports whether the database took it.
+func (v *Vandal) Runs(query string, args ...any) error {
+	_, err := v.Raw.ExecContext(context.Background(), query, args...)
+	return err
+}
+
+func (v *Vandal) Must(query string, args ...any) {
+	v.T.Helper()
+	if err := v.Runs(query, args...); err != nil {
+		v.T.Fatalf("%s: %v", query, err)
+	}
+}
