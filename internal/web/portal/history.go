@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	logs "countersign/internal/admin/audit"
 	"countersign/internal/audit"
 	"countersign/internal/recovery"
 )
@@ -23,23 +24,29 @@ var doubtful = []string{"signin.granted", "credential.enrolled", "credential.rem
 // historyMost is how many entries people see of their own.
 const historyMost = 100
 
-// history tells the person's own entries in plain words.
-func (p *Portal) history(w http.ResponseWriter, r *http.Request) error {
-	g, ok, err := p.inside(w, r)
+// history is what happened in a person's name.
+type history struct {
+	frame *frame
+	log   *logs.Log
+}
+
+// show tells the person's own entries in plain words.
+func (h *history) show(w http.ResponseWriter, r *http.Request) error {
+	g, ok, err := h.frame.inside(w, r)
 	if !ok {
 		return err
 	}
-	entries, err := p.log.History(r.Context(), g, historyMost)
+	entries, err := h.log.History(r.Context(), g, historyMost)
 	if err != nil {
 		return err
 	}
 	var lines []line
 	for _, e := range entries {
-		if words := p.tell(e); words != "" {
+		if words := h.tell(e); words != "" {
 			lines = append(lines, line{Entry: e, Words: words, Doubt: strings.HasPrefix(e.Event, "alarm.") || e.Outcome == "refused" || slices.Contains(doubtful, e.Event)})
 		}
 	}
-	return p.render(w, r, g, "history", "History", lines)
+	return h.frame.render(w, r, g, "history", "History", lines)
 }
 
 // doing are a person's own acts, as what they were proved for.
@@ -55,7 +62,7 @@ var why = map[string]string{
 	"not-administrator": "only for administrators", "nothing-enrolled": "no way to sign in that is enough there", "suspended": "the account is suspended", "dormant": "the account was long unused",
 }
 
-func (p *Portal) tell(e audit.Entry) string {
+func (h *history) tell(e audit.Entry) string {
 	what := e.Application
 	if what == "countersign" {
 		what = "Countersign"
@@ -68,7 +75,7 @@ func (p *Portal) tell(e audit.Entry) string {
 	}
 	switch e.Event {
 	case "signin.granted":
-		return to + " with " + p.look.Kinds(e.Detail["shown"])
+		return to + " with " + h.frame.look.Kinds(e.Detail["shown"])
 	case "signin.refused", "answer.refused":
 		reason := why[e.Reason]
 		if reason == "" {
@@ -97,7 +104,7 @@ func (p *Portal) tell(e audit.Entry) string {
 	case "credential.removed", "credential.revoked":
 		return "Removed: " + e.Detail["label"]
 	case "credential.closed":
-		return "Closed for " + e.Detail["to"] + " after too many wrong answers: " + p.kindOf(e.Detail["authenticator"])
+		return "Closed for " + e.Detail["to"] + " after too many wrong answers: " + h.kindOf(e.Detail["authenticator"])
 	case "credential.opened":
 		return "Open again, because you signed in: what wrong answers had closed"
 	case "account.opened":
@@ -105,7 +112,7 @@ func (p *Portal) tell(e audit.Entry) string {
 	case "browser.known":
 		return "A browser was made yours with the link of a mail"
 	case "credential.disabled":
-		return "Switched off after too many wrong answers: " + p.kindOf(e.Detail["authenticator"])
+		return "Switched off after too many wrong answers: " + h.kindOf(e.Detail["authenticator"])
 	case "recovery.opened":
 		if e.Detail["check"] == recovery.Codes {
 			return "A recovery was opened with your codes"
@@ -136,7 +143,7 @@ func (p *Portal) tell(e audit.Entry) string {
 }
 
 // kindOf is what people call an authenticator that the log has as "totp/3".
-func (p *Portal) kindOf(named string) string {
+func (h *history) kindOf(named string) string {
 	kind, _, _ := strings.Cut(named, "/")
-	return p.look.Kinds(kind)
+	return h.frame.look.Kinds(kind)
 }

@@ -41,7 +41,7 @@ func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (press
 	if e.Action == incident.Report {
 		return v, p.reported(r, g, &v)
 	}
-	a, err := p.own(r, g, e.Object)
+	a, err := p.frame.own(r, g, e.Object)
 	if err != nil {
 		return v, err
 	}
@@ -58,12 +58,12 @@ func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (press
 
 // reported says which entry of the person's history they say was not them.
 func (p *Portal) reported(r *http.Request, g signin.Grant, v *pressView) error {
-	entries, err := p.log.History(r.Context(), g, historyMost)
+	entries, err := p.history.log.History(r.Context(), g, historyMost)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if words := p.tell(e); words != "" && strconv.FormatInt(int64(e.Seq), 10) == v.Object {
+		if words := p.history.tell(e); words != "" && strconv.FormatInt(int64(e.Seq), 10) == v.Object {
 			v.Title, v.Lede, v.Button = "This was not me", "Somebody else did this:", "It was not me"
 			v.Facts = []fact{{"What", words}, {"When", look.Moment(e.At)}}
 			if e.Source != "" {

@@ -27,7 +27,7 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 	if !slices.Contains(shows, e.Action) {
 		return p.prove(w, r, e)
 	}
-	g, ok, err := p.inside(w, r)
+	g, ok, err := p.frame.inside(w, r)
 	if !ok {
 		return err
 	}
@@ -36,7 +36,7 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if e.Says = v.Text(); r.PostForm.Get("text") != e.Says { // nothing was shown yet, or it is something else now
-		return p.pages.Render(w, r, look.Page{Template: "press", Title: v.Title, Shape: look.Card, Data: v})
+		return p.frame.pages.Render(w, r, look.Page{Template: "press", Title: v.Title, Shape: look.Card, Data: v})
 	}
 	return p.prove(w, r, e)
 }
@@ -44,7 +44,7 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 // prove does an errand, or keeps it and sends the person to prove themselves first.
 // Nothing is kept for whoever has no session: they sign in, and begin again.
 func (p *Portal) prove(w http.ResponseWriter, r *http.Request, e session.Errand) error {
-	step, err := p.browser.Check(r, e.Action, e.Object)
+	step, err := p.frame.browser.Check(r, e.Action, e.Object)
 	if err != nil {
 		return err
 	}
@@ -52,24 +52,24 @@ func (p *Portal) prove(w http.ResponseWriter, r *http.Request, e session.Errand)
 	case step.State == signin.Granted:
 		return p.do(w, r, step.Grant, e)
 	case step.State == signin.Ask && step.Reason == "no-session":
-		return p.browser.SignIn(w, r, comeBack(r))
+		return p.frame.browser.SignIn(w, r, comeBack(r))
 	case step.State == signin.Ask:
 		e.Return = continuePath
-		return p.browser.Prove(w, r, e)
+		return p.frame.browser.Prove(w, r, e)
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }
 
 // resume does what was kept, under the grant for exactly that.
 func (p *Portal) resume(w http.ResponseWriter, r *http.Request) error {
-	e, err := p.browser.Kept(w, r)
+	e, err := p.frame.browser.Kept(w, r)
 	if err != nil {
 		return err
 	}
 	if e.Return != continuePath {
 		return failure.Refuse("other-errand", "That was begun for something else. Begin again.")
 	}
-	g, err := p.browser.Claim(w, r, e)
+	g, err := p.frame.browser.Claim(w, r, e)
 	if err != nil {
 		return err
 	}
@@ -81,14 +81,9 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 	id, _ := strconv.ParseInt(e.Object, 10, 64)
 	switch e.Action {
 	case enrollment.Enroll:
-		offer, err := p.enrollments.Begin(r.Context(), g, e.Object)
-		if err != nil {
-			return err
-		}
-		p.look.Set(w, offerCookie, offer.Ticket, offerLife)
-		return look.Go(w, r, "/account/setup")
+		return p.offers.begin(w, r, g, e.Object)
 	case enrollment.SetPIN:
-		return p.beginPIN(w, r, g, assurance.CredentialID(id))
+		return p.pins.begin(w, r, g, assurance.CredentialID(id))
 	case enrollment.Rename:
 		return p.rename(w, r, g, e)
 	case signin.SetQuiet:
@@ -97,15 +92,15 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 		if err := p.changes.Remove(r.Context(), g, assurance.CredentialID(id)); err != nil {
 			return err
 		}
-		return p.look.Done(w, r, "/account", "It was removed.")
+		return p.frame.look.Done(w, r, "/account", "It was removed.")
 	case incident.Report:
 		off, err := p.incidents.Report(r.Context(), g, id)
 		if err != nil {
 			return err
 		}
-		return p.look.Done(w, r, "/account", reportedNow(off))
+		return p.frame.look.Done(w, r, "/account", reportedNow(off))
 	case signin.Approve:
-		return p.approveIt(w, r, g, e.Object)
+		return p.approvals.approveIt(w, r, g, e.Object)
 	}
 	return failure.New(failure.NotFound, "There is no such thing to do.")
 }

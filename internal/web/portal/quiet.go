@@ -20,7 +20,7 @@ type quietView struct {
 
 // quiet shows the form for quiet hours.
 func (p *Portal) quiet(w http.ResponseWriter, r *http.Request) error {
-	g, ok, err := p.inside(w, r)
+	g, ok, err := p.frame.inside(w, r)
 	if !ok {
 		return err
 	}
@@ -32,7 +32,7 @@ func (p *Portal) quiet(w http.ResponseWriter, r *http.Request) error {
 	if !now.IsZero() {
 		v.Begins, v.Ends, v.Zone = now.From(), now.Until(), now.Zone
 	}
-	return p.pages.Render(w, r, look.Page{Template: "quiet", Title: "Quiet hours", Shape: look.Card, Data: v})
+	return p.frame.pages.Render(w, r, look.Page{Template: "quiet", Title: "Quiet hours", Shape: look.Card, Data: v})
 }
 
 // setQuiet sets what was posted, once the person has proved themselves. A form with
@@ -41,7 +41,7 @@ func (p *Portal) setQuiet(w http.ResponseWriter, r *http.Request) error {
 	f := r.PostForm
 	q, err := readQuiet(f)
 	if failure.ClassOf(err) == failure.Invalid {
-		return p.pages.Render(w, r, look.Page{Template: "quiet", Title: "Quiet hours", Shape: look.Card, Problem: failure.Public(err), Status: http.StatusBadRequest,
+		return p.frame.pages.Render(w, r, look.Page{Template: "quiet", Title: "Quiet hours", Shape: look.Card, Problem: failure.Public(err), Status: http.StatusBadRequest,
 			Data: quietView{Begins: f.Get("begins"), Ends: f.Get("ends"), Zone: f.Get("zone")}})
 	}
 	if err != nil {
@@ -70,5 +70,5 @@ func (p *Portal) hush(w http.ResponseWriter, r *http.Request, g signin.Grant, e 
 	if err := p.pushes.SetQuiet(r.Context(), g, q); err != nil {
 		return err
 	}
-	return p.look.Done(w, r, "/account", "Quiet hours: "+q.String()+".")
+	return p.frame.look.Done(w, r, "/account", "Quiet hours: "+q.String()+".")
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 
 	"countersign/internal/assurance"
@@ -15,39 +14,26 @@ import (
 	"countersign/internal/web/look"
 )
 
-// own returns one of the person's authenticators by its number.
-func (p *Portal) own(r *http.Request, g signin.Grant, number string) (enrollment.Authenticator, error) {
-	all, err := p.listing.List(r.Context(), g.Account())
-	if err != nil {
-		return enrollment.Authenticator{}, err
-	}
-	i := slices.IndexFunc(all, func(a enrollment.Authenticator) bool { return strconv.FormatInt(int64(a.ID), 10) == number })
-	if i < 0 {
-		return enrollment.Authenticator{}, failure.New(failure.NotFound, "There is no such authenticator.")
-	}
-	return all[i], nil
-}
-
 // naming shows the form for another name.
 func (p *Portal) naming(w http.ResponseWriter, r *http.Request) error {
-	g, ok, err := p.inside(w, r)
+	g, ok, err := p.frame.inside(w, r)
 	if !ok {
 		return err
 	}
-	a, err := p.own(r, g, r.URL.Query().Get("number"))
+	a, err := p.frame.own(r, g, r.URL.Query().Get("number"))
 	if err != nil {
 		return err
 	}
-	return p.pages.Render(w, r, look.Page{Template: "rename", Title: "Rename", Shape: look.Card, Data: a})
+	return p.frame.pages.Render(w, r, look.Page{Template: "rename", Title: "Rename", Shape: look.Card, Data: a})
 }
 
 // name gives the posted name, once the person has proved themselves.
 func (p *Portal) name(w http.ResponseWriter, r *http.Request) error {
-	g, ok, err := p.inside(w, r)
+	g, ok, err := p.frame.inside(w, r)
 	if !ok {
 		return err
 	}
-	a, err := p.own(r, g, r.PostForm.Get("number"))
+	a, err := p.frame.own(r, g, r.PostForm.Get("number"))
 	if err != nil {
 		return err
 	}
@@ -64,5 +50,5 @@ func (p *Portal) rename(w http.ResponseWriter, r *http.Request, g signin.Grant, 
 	if err := p.changes.Rename(r.Context(), g, assurance.CredentialID(id), e.Form.Get("label")); err != nil {
 		return err
 	}
-	return p.look.Done(w, r, "/account", "It has its new name.")
+	return p.frame.look.Done(w, r, "/account", "It has its new name.")
 }

@@ -1,0 +1,127 @@
+package portal
+
+import (
+	"encoding/json"
+	"errors"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+
+	"countersign/internal/enrollment"
+	"countersign/internal/failure"
+	"countersign/internal/prompt"
+	"countersign/internal/signin"
+	"countersign/internal/web/look"
+)
+
+const offerCookie, offerLife = "countersign-offer", 10 * time.Minute
+
+type offerView struct {
+	Kind   string
+	Title  string // of the kind
+	Prompt prompt.Prompt
+	URI    string
+	Open   template.URL // the URI as a link, for who reads the page on the device
+	Secret string
+	Codes  []string
+	Card   *look.Visit
+	Shown  string // what came back from where the card was shown
+}
+
+// offers are the pages on which a person sets something up.
+type offers struct {
+	frame       *frame
+	enrollments *enrollment.Enrollments
+}
+
+// begin offers a kind once the person has proved themselves.
+func (of *offers) begin(w http.ResponseWriter, r *http.Request, g signin.Grant, kind string) error {
+	offer, err := of.enrollments.Begin(r.Context(), g, kind)
+	if err != nil {
+		return err
+	}
+	of.frame.look.Set(w, offerCookie, offer.Ticket, offerLife)
+	return look.Go(w, r, "/account/setup")
+}
+
+func (of *offers) offer(w http.ResponseWriter, r *http.Request) error { return of.showOffer(w, r, "") }
+
+// card shows an offer with the certificate that the browser brings back, to be
+// added by a form of ours.
+func (of *offers) card(w http.ResponseWriter, r *http.Request) error {
+	if _, err := look.Shown(r); err != nil {
+		return err
+	}
+	return of.showOffer(w, r, "")
+}
+
+func (of *offers) showOffer(w http.ResponseWriter, r *http.Request, problem string) error {
+	g, _, ok, err := of.frame.enter(w, r)
+	if !ok {
+		return err
+	}
+	o, err := of.enrollments.Resume(r.Context(), g, of.frame.look.Get(r, offerCookie))
+	if err != nil {
+		return err
+	}
+	v := offerView{Kind: o.Kind, Title: of.title(o.Kind), Prompt: o.Prompt}
+	var shown struct {
+		URI    string   `json:"uri"`
+		Secret string   `json:"secret"`
+		Codes  []string `json:"codes"`
+	}
+	switch {
+	case o.Prompt.Kind == prompt.Certificate:
+		if v.Card, err = look.VisitOf(o.Prompt); err != nil {
+			return err
+		}
+		if v.Shown = r.Form.Get("data"); r.Method == http.MethodGet {
+			a, _ := look.Shown(r)
+			v.Shown = string(a.Data)
+		}
+	case o.Prompt.Kind != prompt.PublicKey && len(o.Prompt.Data) > 0:
+		if err := json.Unmarshal(o.Prompt.Data, &shown); err != nil {
+			return err
+		}
+		v.URI, v.Secret, v.Codes = shown.URI, shown.Secret, shown.Codes
+		if strings.HasPrefix(v.URI, "otpauth://") || of.frame.look.Options.Kinds[o.Kind].Bound {
+			v.Open = template.URL(v.URI)
+		}
+	}
+	status := 0
+	if problem != "" {
+		status = http.StatusBadRequest
+	}
+	return of.frame.pages.Render(w, r, look.Page{Template: "offer", Title: "Set up", Shape: look.Card, Problem: problem, Status: status, Data: v})
+}
+
+// title is what people call a kind.
+func (of *offers) title(kind string) string {
+	for _, k := range of.frame.listing.Kinds() {
+		if k.Kind == kind {
+			return k.Title
+		}
+	}
+	return kind
+}
+
+func (of *offers) finish(w http.ResponseWriter, r *http.Request) error {
+	g, _, ok, err := of.frame.enter(w, r)
+	if !ok {
+		return err
+	}
+	f := r.PostForm
+	a, err := of.enrollments.Finish(r.Context(), g, of.frame.look.Get(r, offerCookie), prompt.Answer{Authenticator: f.Get("authenticator"), Text: f.Get("text"), Data: []byte(f.Get("data"))}, f.Get("label"))
+	if errors.Is(err, enrollment.ErrAnother) {
+		return look.Go(w, r, "/account/setup")
+	}
+	if failure.ClassOf(err) == failure.Invalid {
+		return of.showOffer(w, r, failure.Public(err))
+	}
+	if err != nil {
+		return err
+	}
+	of.frame.look.Drop(w, offerCookie)
+	return of.frame.look.Done(w, r, "/account", "Added: "+a.Title+".")
+}
