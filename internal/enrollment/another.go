@@ -8,6 +8,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/failure"
+	"countersign/internal/outbox"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
@@ -27,7 +28,7 @@ func (e *Enrollments) another(ctx context.Context, g signin.Grant, p pending, se
 	var sent bool
 	err = e.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		entry := audit.Entry{Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Action: Enroll, Attempt: p.Attempt, Detail: map[string]string{"authenticator": p.Kind}}
-		if sent, err = e.messages.Send(ctx, tx, signin.Sending{Account: p.Account, Entry: entry}, next.Message); err != nil || !sent {
+		if sent, err = e.messages.Send(ctx, tx, outbox.Sending{Account: p.Account, Entry: entry}, next.Message); err != nil || !sent {
 			return err
 		}
 		if _, err := e.tickets.TakeIn(ctx, tx, ticketKind, secret); err != nil {

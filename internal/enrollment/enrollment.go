@@ -28,6 +28,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/notify"
+	"countersign/internal/outbox"
 	"countersign/internal/prompt"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -68,7 +69,7 @@ type Parts struct {
 	// PINs are what stands in front of codes.
 	PINs PINKinds
 	// Messages carries codes to what is enrolled by them.
-	Messages *signin.Messages
+	Messages *outbox.Messages
 	// Spare refuses what would leave nobody who could administer.
 	Spare func(ctx context.Context, r store.Reader, l signin.Loss) error
 	// Quarantine is for how long a new authenticator cannot approve what is
@@ -111,7 +112,7 @@ type Enrollments struct {
 	tickets     *ticket.Tickets
 	kind        func(kind string) authenticator.Authenticator // nil where there is none
 	describe    func(c directory.Credential) Authenticator
-	messages    *signin.Messages
+	messages    *outbox.Messages
 	endings     *Endings
 	tell        teller
 	quarantine  time.Duration

@@ -25,7 +25,7 @@ type road struct {
 	attempts  *attempts
 	sessions  *sessions
 	elsewhere *elsewhere
-	messages  *Messages
+	codes     *sentCodes
 	strangers *Strangers
 	endings   *endings
 	grants    *grants
@@ -72,13 +72,13 @@ func (y *road) unanswered(ctx context.Context, at *attempt, t turn) (Step, error
 	if err != nil {
 		return Step{}, err
 	}
-	if !y.messages.sends(at, d) {
+	if !y.codes.sends(at, d) {
 		if step, fits, err := y.unkept(ctx, at.clone(), d); err != nil || fits {
 			return step, err
 		}
 	}
 	var step Step
-	asks := !answered && !y.messages.sends(at, d) && (d.state == Ask || d.state == Granted && at.browser())
+	asks := !answered && !y.codes.sends(at, d) && (d.state == Ask || d.state == Granted && at.browser())
 	err = y.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		if asks { // no entry, unless nothing can be asked after all
 			tx.Unrecorded()
@@ -264,8 +264,8 @@ func (y *road) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision) (
 			}
 			continue
 		}
-		if y.messages.sender(kind) != nil && len(d.credentials[kind]) > 0 {
-			p, memo, offered, err := y.messages.ask(ctx, tx, at, kind, d.credentials[kind])
+		if y.codes.sender(kind) != nil && len(d.credentials[kind]) > 0 {
+			p, memo, offered, err := y.codes.ask(ctx, tx, at, kind, d.credentials[kind])
 			if err != nil {
 				return nil, err
 			}

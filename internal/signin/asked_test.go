@@ -14,6 +14,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
+	"countersign/internal/outbox"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
@@ -172,7 +173,7 @@ func TestTwoServersCarryACodeOnce(t *testing.T) {
 	for i := range 2 {
 		p := r.person("person" + strconv.Itoa(i))
 		r.change(func(tx *store.Tx) error {
-			_, err := r.Messages.Send(t.Context(), tx, Sending{Account: p.ID}, authenticator.Message{To: "+4930123", Text: strconv.Itoa(i)})
+			_, err := r.Messages.Send(t.Context(), tx, outbox.Sending{Account: p.ID}, authenticator.Message{To: "+4930123", Text: strconv.Itoa(i)})
 			return err
 		})
 	}
@@ -198,11 +199,12 @@ func TestTwoServersCarryACodeOnce(t *testing.T) {
 func TestAllCodesAreCarried(t *testing.T) {
 	r, _, _ := withAda(t)
 	log := &bytes.Buffer{}
-	r.Messages.log = slog.New(slog.NewTextHandler(log, nil))
+	r.Parts.Log = slog.New(slog.NewTextHandler(log, nil))
+	r.remake()
 	for i := range 3 {
 		p := r.person("person" + strconv.Itoa(i))
 		r.change(func(tx *store.Tx) error {
-			did, err := r.Messages.Send(t.Context(), tx, Sending{Account: p.ID}, authenticator.Message{To: "+4930123", Text: "the code " + strconv.Itoa(i)})
+			did, err := r.Messages.Send(t.Context(), tx, outbox.Sending{Account: p.ID}, authenticator.Message{To: "+4930123", Text: "the code " + strconv.Itoa(i)})
 			if !did {
 				t.Error("it was not queued")
 			}

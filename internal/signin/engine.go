@@ -18,6 +18,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/notify"
+	"countersign/internal/outbox"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 	"countersign/internal/throttle"
@@ -71,7 +72,7 @@ type Engine struct {
 	Approvals *approval.Approvals
 	Apps      *approval.Apps
 	Pushes    *approval.Pushes
-	Messages  *Messages
+	Messages  *outbox.Messages
 	// Strangers counts what is refused to whoever has shown nothing.
 	Strangers *Strangers
 	// Tries are the budgets of what other rooms ask for.
@@ -94,6 +95,7 @@ type Engine struct {
 	road           *road
 	elsewhere      *elsewhere
 	settlements    *approval.Settlements
+	codes          *sentCodes
 	upkeep         *approval.Upkeep // of what is done on another device
 	browsers       *browsers
 	administration *administration
@@ -135,16 +137,16 @@ func (e *Engine) lead(p Parts) {
 	e.endings = &endings{db: p.DB, people: p.Accounts, owners: p.owners(), throttle: e.throttle, attempts: e.attempts, strangers: e.Strangers, now: p.Now}
 	e.grants = &grants{people: p.Accounts, throttle: e.throttle, now: p.Now}
 	e.road = &road{db: p.DB, limits: p.Limits, now: p.Now, kinds: e.kinds, judge: e.judge, examiner: e.examiner, throttle: e.throttle, attempts: e.attempts, sessions: e.sessions,
-		elsewhere: e.elsewhere, messages: e.Messages, strangers: e.Strangers, endings: e.endings, grants: e.grants}
+		elsewhere: e.elsewhere, codes: e.codes, strangers: e.Strangers, endings: e.endings, grants: e.grants}
 }
 
 // beside makes what is done on another device.
 func (e *Engine) beside(p Parts) error {
-	sents, err := newSents(p)
-	if err != nil {
+	var err error
+	if e.Messages, err = outbox.New(outbox.Parts{DB: p.DB, Keys: p.Keys, Accounts: p.Accounts, Now: p.Now, Log: p.Log}); err != nil {
 		return err
 	}
-	e.Messages = &Messages{db: p.DB, keys: p.Keys, people: p.Accounts, now: p.Now, log: p.Log, kinds: e.kinds, sents: sents}
+	e.codes = &sentCodes{kinds: e.kinds, messages: e.Messages, now: p.Now}
 	owners := p.owners()
 	there, err := approval.New(approval.Parts{DB: p.DB, Keys: p.Keys, Accounts: p.Accounts, Credentials: p.Credentials, Throttle: e.throttle, Limits: p.Limits, Kinds: e.kinds,
 		Quiet: p.Quiet, ApproveAt: p.ApproveAt, Disown: p.Disown, Now: p.Now, Log: p.Log, SwitchOff: owners.switchOff, Bars: e.judge.setting.bars,
@@ -247,7 +249,7 @@ func (e *Engine) answer(ctx context.Context, at *attempt, reply Reply) (Step, er
 		at.Transfers = true
 		return e.road.advance(ctx, at, turn{})
 	}
-	if e.Messages.wants(at, reply.Answer) {
+	if e.codes.wants(at, reply.Answer) {
 		at.Sending = reply.Answer.Authenticator
 		return e.road.advance(ctx, at, turn{})
 	}

@@ -10,14 +10,11 @@ import (
 // Forget deletes what is kept of an account that is being removed, inside the change that
 // removes it: attempts, numbers, counts, messages, quiet hours, and where it was seen.
 func (e *Engine) Forget(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
-	for _, statement := range []string{
-		`delete from attempt where account = $1`,
-		`delete from sent where account = $1`,
-		`delete from message where account = $1`,
-	} {
-		if _, err := tx.Exec(ctx, statement, int64(account)); err != nil {
-			return err
-		}
+	if _, err := tx.Exec(ctx, `delete from attempt where account = $1`, int64(account)); err != nil {
+		return err
+	}
+	if err := e.Messages.Forget(ctx, tx, account); err != nil {
+		return err
 	}
 	if err := e.upkeep.Forget(ctx, tx, account); err != nil {
 		return err

@@ -12,15 +12,14 @@ func (e *Engine) Inspect(ctx context.Context) error {
 	return errors.Join(
 		e.attempts.inspect(ctx),
 		e.throttle.Inspect(ctx),
-		e.Messages.sents.inspect(ctx),
-		e.Messages.inspect(ctx),
+		e.Messages.Inspect(ctx),
 		e.upkeep.Inspect(ctx),
 	)
 }
 
 // Bind gives the rows of a release before, which had none, their MAC.
 func (e *Engine) Bind(ctx context.Context) error {
-	return errors.Join(e.throttle.Bind(ctx), e.upkeep.Bind(ctx), e.endings.forgetOld(ctx))
+	return errors.Join(e.throttle.Bind(ctx), e.upkeep.Bind(ctx), e.Messages.Bind(ctx))
 }
 
 // inspect looks at the attempts under way, and for those in which something was shown

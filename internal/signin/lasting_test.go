@@ -10,6 +10,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
+	"countersign/internal/outbox"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -442,7 +443,10 @@ func TestWhatNobodyUsesIsFound(t *testing.T) {
 			if err := w.Pushes.Want(t.Context(), tx, w.ada.ID, 77); err != nil {
 				return err
 			}
-			return w.Messages.sents.insert(t.Context(), tx, w.ada.ID, "192.0.2.7")
+			sending := outbox.Sending{Account: w.ada.ID}
+			sending.Entry.Source = "192.0.2.7"
+			_, err := w.Messages.Send(t.Context(), tx, sending, authenticator.Message{To: "+4930123", Text: "x"})
+			return err
 		})
 		w.inspect()
 		storetest.Quiet(t, w.DB)

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
+	"countersign/internal/outbox"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -244,7 +245,7 @@ func TestNobodySendsMoreByWritingToTheDatabase(t *testing.T) {
 			b := withBellsIn(t, store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Remember: filepath.Join(t.TempDir(), "remembered")})
 			send := func(a directory.Account) (did bool) {
 				b.change(func(tx *store.Tx) (err error) {
-					s := Sending{Account: a.ID}
+					s := outbox.Sending{Account: a.ID}
 					s.Entry.Source = "192.0.2.7"
 					did, err = b.Messages.Send(t.Context(), tx, s, authenticator.Message{To: "+4930123", Text: "x"})
 					return err
@@ -316,7 +317,7 @@ func TestAMessageOfAnothersMaking(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := withBells(t)
 			b.change(func(tx *store.Tx) error {
-				_, err := b.Messages.Send(t.Context(), tx, Sending{Account: b.ada.ID}, authenticator.Message{To: "+4930123", Text: "x"})
+				_, err := b.Messages.Send(t.Context(), tx, outbox.Sending{Account: b.ada.ID}, authenticator.Message{To: "+4930123", Text: "x"})
 				return err
 			})
 			b.sabotage(c.do)

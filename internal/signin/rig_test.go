@@ -332,6 +332,12 @@ const (
 	wakeDailyIn  = 24 * time.Hour  // what was pushed counts against more
 )
 
+// How often codes are sent, as their room has it.
+const (
+	sendPause, sendHourly, sendDaily, sendSourced = 30 * time.Second, 5, 20, 20
+	messageLife, carryPause, carryTries           = 5 * time.Minute, 10 * time.Second, 3
+)
+
 // nothingWaits, stale and replayed are what an owner is told.
 const (
 	nothingWaits = "Nothing waits under that number. Look at the number again; it is good for three minutes."

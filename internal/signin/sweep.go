@@ -16,7 +16,7 @@ import (
 // is wrong with one is reported once and keeps nothing else from being swept.
 func (e *Engine) Sweep(ctx context.Context) (int, error) {
 	ended, err := e.endings.sweepAttempts(ctx)
-	return ended, errors.Join(err, e.Strangers.sweep(ctx), e.throttle.Sweep(ctx), e.upkeep.Sweep(ctx), e.endings.sweepSent(ctx))
+	return ended, errors.Join(err, e.Strangers.sweep(ctx), e.throttle.Sweep(ctx), e.upkeep.Sweep(ctx), e.Messages.Sweep(ctx))
 }
 
 func (n *endings) sweepAttempts(ctx context.Context) (int, error) {
@@ -46,27 +46,6 @@ func (a *attempts) sweepSpent(ctx context.Context) error {
 	return a.db.Housekeep(ctx, "attempt.sweep", func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `delete from attempt where handle in (select handle from attempt where expires < $1 and step = 0 limit $2)`, store.Unix(a.now()), sweepMost)
 		return err
-	})
-}
-
-// sweepSent deletes which codes were sent, once that counts no more.
-func (n *endings) sweepSent(ctx context.Context) error {
-	return n.db.Housekeep(ctx, "sent.sweep", func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `delete from sent where at < $1`, store.Unix(n.now().Add(-25*time.Hour)))
-		return err
-	})
-}
-
-// forgetOld forgets what a release before left of messages: it is over within minutes, or
-// limits for a day what nobody gains much by.
-func (n *endings) forgetOld(ctx context.Context) error {
-	return n.db.Housekeep(ctx, "forgetting what is not bound", func(tx *store.Tx) error {
-		for _, statement := range []string{`delete from message`, `delete from sent where mac is null`} {
-			if _, err := tx.Exec(ctx, statement); err != nil {
-				return err
-			}
-		}
-		return nil
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/outbox"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
@@ -210,7 +211,7 @@ func TestCodesAreCarried(t *testing.T) {
 		t.Helper()
 		r.clock.later(2 * time.Hour)
 		r.change(func(tx *store.Tx) error {
-			did, err := r.Messages.Send(t.Context(), tx, Sending{Account: ada.ID}, authenticator.Message{To: "+4930123", Text: "the code"})
+			did, err := r.Messages.Send(t.Context(), tx, outbox.Sending{Account: ada.ID}, authenticator.Message{To: "+4930123", Text: "the code"})
 			if !did {
 				t.Error("it was not queued")
 			}

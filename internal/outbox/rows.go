@@ -1,4 +1,4 @@
-package signin
+package outbox
 
 import (
 	"context"
@@ -109,13 +109,13 @@ func (s *sents) look(ctx context.Context, one throttle.Done) error {
 func (s *sents) inspect(ctx context.Context) error {
 	var after sentRow
 	err := s.view.Walk(ctx, func(ctx context.Context) (bool, error) {
-		page, err := s.read(ctx, s.view, `where account > $1 or account = $1 and at > $2 order by account, at limit $3`, int64(after.account), after.at, inspectPage)
+		page, err := s.read(ctx, s.view, `where account > $1 or account = $1 and at > $2 order by account, at limit $3`, int64(after.account), after.at, pageRows)
 		for _, row := range page {
 			if after = row; !s.keys.VerifyMAC(keyring.Guess, row.fields(), row.mac) {
 				s.report(row.account, row.at, store.Altered)
 			}
 		}
-		return len(page) == inspectPage, err
+		return len(page) == pageRows, err
 	})
 	if err != nil {
 		return err
@@ -195,11 +195,11 @@ func (m *Messages) plain(w waitingMessage) ([]byte, error) {
 	return plain, err
 }
 
-// inspect looks at the messages that wait.
-func (m *Messages) inspect(ctx context.Context) error {
+// inspectWaiting looks at the messages that wait.
+func (m *Messages) inspectWaiting(ctx context.Context) error {
 	after := int64(-1 << 63)
 	return m.db.Walk(ctx, func(ctx context.Context) (bool, error) {
-		page, err := m.waiting(ctx, `where id > $1 order by id limit $2`, after, inspectPage)
+		page, err := m.waiting(ctx, `where id > $1 order by id limit $2`, after, pageRows)
 		for _, w := range page {
 			if after = w.id; !m.db.Over("message", messageName(w.payload)) { // it may be taken away at this moment
 				if _, err := m.plain(w); err != nil && !errors.Is(err, keyring.ErrSealed) {
@@ -207,7 +207,7 @@ func (m *Messages) inspect(ctx context.Context) error {
 				}
 			}
 		}
-		return len(page) == inspectPage, err
+		return len(page) == pageRows, err
 	})
 }
 
@@ -225,4 +225,10 @@ func (m *Messages) waiting(ctx context.Context, where string, args ...any) (out 
 		out = append(out, w)
 	}
 	return out, rows.Err()
+}
+
+// Inspect reads the rows once and reports those that are not as they were left. It stops at
+// none of them; its error is that of the database. It is for the background.
+func (m *Messages) Inspect(ctx context.Context) error {
+	return errors.Join(m.sents.inspect(ctx), m.inspectWaiting(ctx))
 }

@@ -1,4 +1,16 @@
-package signin
+// Package outbox is the codes that are sent to telephones: how many may be, to whom and for
+// which address, what waits to be carried, and what was sent.
+//
+// It owns what waits (the table message) and what counts against more (sent), with what each
+// server remembers of that. It makes no code and asks for none: the engine (signin) and
+// enrollment hand it what an authenticator wrote, in the change that asks for it, and whoever
+// runs a server has it carried, in a loop of its own and never in the one that keeps house,
+// because a gateway may take long. Mail to people is notify's, pushes are approval's.
+//
+// Its one invariant: neither an account nor an address has more codes than the budget, also
+// where somebody removes rows; and a message is sealed for one account until one moment, and
+// taken by one server at a time.
+package outbox
 
 import (
 	"context"
@@ -6,7 +18,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"time"
 
 	"countersign/internal/assurance"
@@ -14,7 +25,6 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
-	"countersign/internal/prompt"
 	"countersign/internal/store"
 	"countersign/internal/throttle"
 )
@@ -31,6 +41,15 @@ const (
 // messageLife is how long a message is tried; a code is not good for longer.
 const messageLife = 5 * time.Minute
 
+// Parts are what Messages is made of. Nothing keeps them as they are.
+type Parts struct {
+	DB       *store.DB
+	Keys     *keyring.Keyring
+	Accounts *directory.Accounts
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
 // Messages are the codes on their way to a telephone. It is safe for concurrent use.
 type Messages struct {
 	db     *store.DB
@@ -38,8 +57,14 @@ type Messages struct {
 	people *directory.Accounts
 	now    func() time.Time
 	log    *slog.Logger
-	kinds  map[string]authenticator.Authenticator
 	sents  *sents
+}
+
+// New makes Messages. The error is that of reading what this server remembers to have sent
+// before a restart.
+func New(p Parts) (*Messages, error) {
+	s, err := newSents(p)
+	return &Messages{db: p.DB, keys: p.Keys, people: p.Accounts, now: p.Now, log: p.Log, sents: s}, err
 }
 
 // Sending is for whom and by whom a message is asked for.
@@ -57,13 +82,6 @@ func (s Sending) source() string {
 		return ""
 	}
 	return throttle.Neighbourhood(a)
-}
-
-// sent is the code that an attempt waits for.
-type sent struct {
-	Kind   string
-	Memo   authenticator.Memo
-	Prompt prompt.Prompt
 }
 
 // Send queues a message in a change, and records that. It reports whether it did:
@@ -98,63 +116,6 @@ func (m *Messages) Send(ctx context.Context, tx *store.Tx, s Sending, message au
 		return false, err
 	}
 	return true, tx.Record(en)
-}
-
-// sends reports whether following a decision will send a code, which is a change.
-func (m *Messages) sends(at *attempt, d decision) bool {
-	if d.state != Ask || at.Sent != nil && at.Sending == "" {
-		return false
-	}
-	if at.browser() {
-		return slices.Contains(d.kinds, at.Sending) // it may have been taken away meanwhile
-	}
-	return len(d.kinds) > 0 && m.sender(d.kinds[0]) != nil
-}
-
-func (m *Messages) sender(kind string) authenticator.Sender {
-	how, _ := m.kinds[kind].(authenticator.Sender)
-	return how
-}
-
-// wants reports whether an answer only asks for a code: the button.
-func (m *Messages) wants(at *attempt, a prompt.Answer) bool {
-	return a.Text == "" && at.wasAsked(a.Authenticator) && m.sender(a.Authenticator) != nil
-}
-
-// ask is the question of a kind whose code is sent: for the code that was, or
-// whether to send one. In a browser one is sent when the person presses the button,
-// on a line when there is nothing better to ask for. offered is false where a line
-// can have none.
-func (m *Messages) ask(ctx context.Context, tx *store.Tx, at *attempt, kind string, credentials []directory.Credential) (p prompt.Prompt, memo authenticator.Memo, offered bool, err error) {
-	if s := at.Sent; s != nil && s.Kind == kind && at.Sending != kind {
-		return s.Prompt, s.Memo, true, nil
-	}
-	comparable := allGiven(credentials)
-	asks := at.Sending == kind || !at.browser() && len(at.Asked) == 0
-	if p, memo, err = m.kinds[kind].Ask(comparable, m.now()); err != nil || !asks {
-		return p, memo, at.browser(), err
-	}
-	message, code, fresh, err := m.sender(kind).Send(comparable[0], m.now())
-	if err != nil {
-		return p, nil, false, err
-	}
-	en := at.entry(directory.Account{}, "", "", "")
-	en.Detail["authenticator"] = kind
-	did, err := m.Send(ctx, tx, Sending{Account: at.Account, Entry: en}, message)
-	if err != nil {
-		return p, nil, false, err
-	}
-	at.Sending = ""
-	if !did {
-		if s := at.Sent; s != nil && s.Kind == kind {
-			s.Prompt.Hint = "No other code can be sent now. Type the one of before, or use another way."
-			return s.Prompt, s.Memo, true, nil
-		}
-		p.Hint = "No code can be sent now. Try again in a while, or use another way."
-		return p, nil, at.browser(), nil
-	}
-	at.Sent = &sent{Kind: kind, Memo: fresh, Prompt: code}
-	return code, fresh, true, nil
 }
 
 // Carry delivers what waits, by whatever carries it. A message is tried three
@@ -222,7 +183,46 @@ func (m *Messages) carryOne(ctx context.Context, w waitingMessage, carry func(co
 		return nil
 	}
 	return m.db.Change(ctx, audit.Actor{Name: "system", Via: "sms"}, func(tx *store.Tx) error {
-		tx.Record(audit.Entry{Event: "code.undelivered", Outcome: audit.Failed, Account: w.account, Application: Self})
+		tx.Record(audit.Entry{Event: "code.undelivered", Outcome: audit.Failed, Account: w.account, Application: self})
 		return drop(tx)
 	})
+}
+
+// self is the engine's word for Countersign's own application.
+const self = "countersign"
+
+const day = 24 * time.Hour
+
+// pageRows is how many rows a sweep reads at once.
+const pageRows = 500
+
+// Sweep deletes which codes were sent, once that counts no more.
+func (m *Messages) Sweep(ctx context.Context) error {
+	return m.db.Housekeep(ctx, "sent.sweep", func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `delete from sent where at < $1`, store.Unix(m.now().Add(-25*time.Hour)))
+		return err
+	})
+}
+
+// Bind forgets what a release before left of messages: it is over within minutes, or limits
+// for a day what nobody gains much by.
+func (m *Messages) Bind(ctx context.Context) error {
+	return m.db.Housekeep(ctx, "forgetting what is not bound", func(tx *store.Tx) error {
+		for _, statement := range []string{`delete from message`, `delete from sent where mac is null`} {
+			if _, err := tx.Exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Forget deletes what is kept of an account, inside the change that removes it.
+func (m *Messages) Forget(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	for _, statement := range []string{`delete from sent where account = $1`, `delete from message where account = $1`} {
+		if _, err := tx.Exec(ctx, statement, int64(account)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
