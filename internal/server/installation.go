@@ -197,7 +197,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Strangers: in.Engine.Strangers, Tries: in.Engine.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pins, Messages: in.Engine.Messages, Spare: in.Engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.Now})
 	in.Hardware = hardware.NewStock(in.DB, in.Keys)
-	hands := hardware.NewHands(hardware.Parts{Stock: in.Hardware, Accounts: in.Directory, Credentials: in.Credentials, Enrolled: enrolled, Kinds: tokens, PINs: pins, Spare: in.Engine.SpareAdministration, Now: s.Now})
+	hands := hardware.NewHands(hardware.Parts{Stock: in.Hardware, Accounts: in.Directory, Credentials: in.Credentials, Enrollments: enrolled.Enrollments, Endings: enrolled.Endings, Notices: enrolled.Notices, Kinds: tokens, PINs: pins, Spare: in.Engine.SpareAdministration, Now: s.Now})
 	in.rooms = append(in.rooms, in.Hardware)
 	wait := recovery.WaitDefault
 	if s.Wait != nil {

@@ -30,7 +30,7 @@ type Hands struct {
 
 // NewHands makes Hands.
 func NewHands(p Parts) *Hands {
-	return &Hands{stock: p.Stock, people: p.Accounts, credentials: p.Credentials, enrollments: p.Enrolled.Enrollments, endings: p.Enrolled.Endings, notices: p.Enrolled.Notices,
+	return &Hands{stock: p.Stock, people: p.Accounts, credentials: p.Credentials, enrollments: p.Enrollments, endings: p.Endings, notices: p.Notices,
 		kinds: p.Kinds, pins: p.PINs, spare: p.Spare, now: p.Now}
 }
 

@@ -67,9 +67,10 @@ func newOffice(t *testing.T) *office {
 	}
 	k := kinds{hotp.Kind: new(hotp.Authenticator), totp.Kind: new(totp.Authenticator)}
 	o.files = NewFiles(o.Stock, ticket.New(ticket.Parts{DB: o.db, Keys: o.keys, Now: time.Now}), k)
+	enrolled := enrollment.New(enrollment.Parts{DB: o.db, Accounts: o.people, Credentials: o.credentials, Outbox: outbox, Now: time.Now})
 	o.hands = NewHands(Parts{Stock: o.Stock, Accounts: o.people, Credentials: o.credentials, Kinds: k, PINs: bare{}, Now: time.Now,
-		Enrolled: enrollment.New(enrollment.Parts{DB: o.db, Accounts: o.people, Credentials: o.credentials, Outbox: outbox, Now: time.Now}),
-		Spare:    func(context.Context, store.Reader, signin.Loss) error { return o.spare }})
+		Enrollments: enrolled.Enrollments, Endings: enrolled.Endings, Notices: enrolled.Notices,
+		Spare: func(context.Context, store.Reader, signin.Loss) error { return o.spare }})
 	o.change(t, func(tx *store.Tx) (err error) {
 		if o.ada, err = o.people.Create(t.Context(), tx, directory.NewAccount{Name: "ada", Mail: "ada@example.org"}); err != nil {
 			return err

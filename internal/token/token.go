@@ -84,7 +84,9 @@ type Parts struct {
 	Stock       *Stock
 	Accounts    *directory.Accounts
 	Credentials *directory.Credentials
-	Enrolled    enrollment.Pieces
+	Enrollments *enrollment.Enrollments
+	Endings     *enrollment.Endings
+	Notices     *enrollment.Notices
 	// Kinds make what tokens keep, and PINs what stands in front of their codes.
 	Kinds Kinds
 	PINs  enrollment.PINKinds
