@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// keepers are what rooms keep outside the database, over restarts, in [Options.Remember].
+// keepers are the data that rooms store outside the database, in [Options.Remember], over
+// restarts.
 type keepers struct {
 	shelf *shelf
 	mu    sync.Mutex
@@ -39,7 +40,7 @@ func (k *keepers) add(name string, content func() []byte) ([]byte, error) {
 
 func keptFile(name string) string { return "kept-" + name }
 
-// write puts on disk what rooms keep.
+// write writes the data of all rooms to disk.
 func (k *keepers) write() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// life is how long a database is open. What works for it in the background ends with it.
+// life is the time during which a database is open. Background work ends with it.
 type life struct {
 	stop chan struct{}   // closed when background work must end
 	ctx  context.Context // ends then, too
@@ -43,7 +43,7 @@ func (l *life) pause(d time.Duration) bool {
 	}
 }
 
-// end stops all background work, and waits for it.
+// end stops all background work and waits until it has stopped.
 func (l *life) end() {
 	close(l.stop)
 	l.die()

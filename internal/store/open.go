@@ -64,7 +64,7 @@ type DB struct {
 	auditLog *AuditLog
 	doubts   doubts
 	deposits *deposits // nil with SQLite
-	watch    *watch    // nil before the keys are there, and where nothing is watched
+	watch    *watch    // nil before the keys are there, and with Options.Broken
 
 	life      *life
 	closeOnce sync.Once
@@ -98,7 +98,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return db, nil
 }
 
-// compose makes the pieces of a database, each of what it uses.
+// compose makes the pieces of a database, each from the others that it uses.
 func (db *DB) compose() {
 	db.head = &head{log: db.log, shelf: &db.shelf, memory: &db.memory, broken: db.broken}
 	db.changes.keys, db.changes.head = &db.keys, db.head
@@ -114,7 +114,7 @@ func (db *DB) compose() {
 	db.view = View{&db.reads, &db.memory, &db.doubts, db.alarms, db.feed, db.hearing, db.life}
 }
 
-// newWatch makes what reads the log with these keys. Nothing of it is read yet.
+// newWatch returns a watch with these keys that has read nothing yet.
 func newWatch(db *DB, k AuditKeys) *watch {
 	auth := audit.NewAuthenticator(k.MAC)
 	return &watch{log: db.log, auth: auth, life: db.life, entries: db.auditLog, head: db.head, hearing: db.hearing, keepers: &db.keepers, deposits: db.deposits,

@@ -10,28 +10,28 @@ import (
 const (
 	pageRows = 4096
 	pageSlot = pageRows + sha256.Size
-	// large8 stands for a version that is in the map beside, and gone8 for Gone: few rows
-	// change more than two hundred times.
+	// large8 stands for a version in the map large, and gone8 for Gone. Few rows change
+	// more than two hundred times.
 	large8 = 254
 	gone8  = 255
 )
 
-// pages are the newest versions of rows whose numbers follow each other, a byte for each
-// row. A page is read from the file, where it bears a MAC, when it is first asked for.
+// pages hold the newest versions of rows with consecutive numbers, one byte for each row. A
+// page is read from the file, where it has a MAC, when it is first needed.
 type pages struct {
-	file   *os.File // nil: nothing is kept
+	file   *os.File // nil: nothing is stored
 	name   string
 	key    []byte
-	there  map[int64]bool // the pages that the file has
+	there  map[int64]bool // the pages in the file
 	loaded map[int64]*versionPage
 	large  map[int64]int64
-	broken bool // a page of the file is not as it was written
+	broken bool // a page of the file has no valid MAC
 }
 
 type versionPage struct {
 	version [pageRows]uint8
 	changed uint64 // counts changes
-	kept    uint64 // as changed, of what is in the file
+	kept    uint64 // the value of changed for the page in the file
 }
 
 func (p *pages) get(number int64) int64 {
@@ -52,7 +52,7 @@ func (p *pages) get(number int64) int64 {
 	}
 }
 
-// raise sets a version that is higher than the one that is there, and says whether it was.
+// raise sets a version if it is higher than the present one, and reports whether it was.
 func (p *pages) raise(number, version int64) bool {
 	if number < 0 || version <= p.get(number) {
 		return false
@@ -78,7 +78,7 @@ func (p *pages) raise(number, version int64) bool {
 	return true
 }
 
-// load returns a page, and nil where there is none.
+// load returns a page, or nil.
 func (p *pages) load(number int64) *versionPage {
 	if page := p.loaded[number]; page != nil || !p.there[number] || p.file == nil {
 		return page
@@ -100,7 +100,7 @@ func (p *pages) keep(number int64, page *versionPage) *versionPage {
 	return page
 }
 
-// read returns a page of the file, and nil where it is not as it was written.
+// read returns a page of the file, or nil if its MAC is invalid.
 func (p *pages) read(number int64) *versionPage {
 	var slot [pageSlot]byte
 	if n, err := p.file.ReadAt(slot[:], number*pageSlot); n < pageSlot || err != nil && err != io.EOF ||
@@ -110,7 +110,7 @@ func (p *pages) read(number int64) *versionPage {
 	return &versionPage{version: [pageRows]uint8(slot[:pageRows])}
 }
 
-// whole reports whether every page of the file is as it was written.
+// whole reports whether every page of the file has a valid MAC.
 func (p *pages) whole() bool {
 	for number := range p.there {
 		if p.read(number) == nil {
@@ -124,14 +124,14 @@ func (p *pages) mac(number int64, content []byte) []byte {
 	return sum(p.key, p.name, number, content)
 }
 
-// draft is a page that is to be written.
+// draft is a page to be written.
 type draft struct {
 	number  int64
 	changed uint64
 	slot    []byte
 }
 
-// drafts copies what is not in the file yet.
+// drafts copies the pages that are not in the file yet.
 func (p *pages) drafts() (out []draft) {
 	if p.file == nil {
 		return nil
@@ -144,7 +144,7 @@ func (p *pages) drafts() (out []draft) {
 	return out
 }
 
-// write puts drafts on disk. Nobody waits for it.
+// write writes drafts to disk, without the lock of the memory.
 func (p *pages) write(drafts []draft) error {
 	for _, d := range drafts {
 		if _, err := p.file.WriteAt(append(d.slot, p.mac(d.number, d.slot)...), d.number*pageSlot); err != nil {

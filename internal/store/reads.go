@@ -12,7 +12,7 @@ import (
 // reads reads committed rows, and can write nothing. It is a [Reader].
 type reads struct {
 	often *readers
-	quiet *readers // for what reads everything in the background: it keeps next to nothing; nil where that is not needed
+	quiet *readers // for background reads of whole tables, with a small cache; nil with PostgreSQL
 }
 
 // Query reads committed rows. The statement may not write.
@@ -48,23 +48,23 @@ func (r *reads) close() error {
 	return err
 }
 
-// inBackground marks a context of what reads whole tables, over and over.
+// inBackground marks the context of a caller that reads whole tables repeatedly.
 type inBackground struct{}
 
 func background(ctx context.Context) context.Context {
 	return context.WithValue(ctx, inBackground{}, true)
 }
 
-// readers is the pool that reads, with a prepared statement for each text.
+// readers is a pool of reading connections, with a prepared statement for each text.
 type readers struct {
 	pool    *sql.DB
-	prepare bool     // false where the driver remembers statements itself
+	prepare bool     // false if the driver caches statements itself
 	stmts   sync.Map // query -> *sql.Stmt
 	count   atomic.Int32
 }
 
-// maxStatements bounds what readers keep prepared, so that a text made up at run
-// time cannot fill the memory; further texts are prepared each time.
+// maxStatements limits the number of prepared statements, so that texts made at run time
+// cannot fill the memory. Further texts are prepared each time.
 const maxStatements = 512
 
 func (r *readers) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {

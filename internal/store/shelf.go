@@ -17,24 +17,24 @@ import (
 	"countersign/internal/audit"
 )
 
-// shelf is the folder outside the database in which a server keeps what it remembers:
-// the newest head of the log that it knows, and the newest versions of rows. Each file
-// bears a MAC of a key that only the root key opens.
+// shelf is the folder outside the database in which a server stores what it remembers: the
+// newest known head of the log and the newest versions of rows. Each file has a MAC by a
+// key that only the root key opens.
 type shelf struct {
-	folder string // empty: nothing is kept
+	folder string // empty: nothing is stored
 	key    []byte
-	saved  mark // the watch's own
+	saved  mark // used by the watch only
 	mu     sync.Mutex
-	head   []byte // what is in the file of the head
+	head   []byte // the content of the head file
 }
 
-// mark is what was in the folder when it was saved last.
+// mark identifies what was saved last.
 type mark struct {
 	read    int64
 	changed uint64
 }
 
-// sum is the MAC of a piece of a file of the shelf.
+// sum returns the MAC of a part of a file.
 func sum(key []byte, name string, number int64, content []byte) []byte {
 	h := hmac.New(sha256.New, key)
 	var n [8]byte
@@ -58,7 +58,7 @@ const (
 
 var errShelf = errors.New("store: invalid MAC")
 
-// read returns the content of a file, and nil where there is none.
+// read returns the content of a file, or nil if there is none.
 func (s *shelf) read(name string) ([]byte, error) {
 	if s.folder == "" {
 		return nil, nil
@@ -76,7 +76,7 @@ func (s *shelf) read(name string) ([]byte, error) {
 	return b[sha256.Size:], nil
 }
 
-// write replaces a file as a whole.
+// write replaces a file atomically.
 func (s *shelf) write(name string, content []byte) error {
 	if s.folder == "" {
 		return nil
@@ -102,8 +102,8 @@ func (s *shelf) setKey(key []byte) {
 	s.key = key
 }
 
-// known returns the newest state of the log that is remembered, and nil for none: in the
-// file of its head, or as far as it was read.
+// known returns the newest remembered state of the log, or nil: that of the head file, or
+// the one up to which the log was read.
 func (s *shelf) known(read *audit.Tree) ([]byte, error) {
 	head, err := s.read(headFile)
 	if sizeOf(head) >= read.Size() && err == nil {
@@ -116,7 +116,7 @@ func (s *shelf) known(read *audit.Tree) ([]byte, error) {
 	return edge, errors.Join(err, edgeErr)
 }
 
-// look says how far the log was read, and leaves everything as it is.
+// look returns how far the log was read, and changes nothing.
 func (s *shelf) look() (read audit.Tree, err error) {
 	kept, err := s.read(versionsFile)
 	if err != nil && !errors.Is(err, errShelf) {
@@ -128,8 +128,8 @@ func (s *shelf) look() (read audit.Tree, err error) {
 	return read, nil
 }
 
-// open makes the folder and gives the memory its files. What it remembers is empty where
-// a file is missing or is not as it was written: the log is then read from its beginning.
+// open creates the folder and opens the files of the memory. If a file is missing or
+// altered, the memory is empty and the log is read from its beginning.
 func (s *shelf) open(m *memory) (read audit.Tree, err error) {
 	if s.folder == "" {
 		return read, nil
@@ -184,7 +184,7 @@ func (s *shelf) openPages(m *memory) error {
 	return nil
 }
 
-// restore reads what [memory.bytes] wrote: how far the log was read, and what it said.
+// restore reads what [memory.bytes] wrote, and returns how far the log was read.
 func (m *memory) restore(b []byte) (read audit.Tree, ok bool) {
 	r := reader{b, true}
 	edge := r.take(r.number())
@@ -204,7 +204,7 @@ func (m *memory) restore(b []byte) (read audit.Tree, ok bool) {
 	return read, ok
 }
 
-// bytes is what restore reads. The drafts will be on disk before it is.
+// bytes returns the input of restore. The drafts are written to disk before it.
 func (m *memory) bytes(read *audit.Tree, drafts [len(numbered)][]draft) ([]byte, error) {
 	edge, err := read.MarshalBinary()
 	if err != nil {
@@ -241,7 +241,7 @@ func appendPairs(b []byte, pairs map[uint64]int64) []byte {
 	return b
 }
 
-// reader takes a file apart. Whatever is asked of one that is too short is empty.
+// reader parses a file. If that is too short, its methods return zero values.
 type reader struct {
 	rest []byte
 	ok   bool
@@ -271,7 +271,7 @@ func (r *reader) number64() uint64 {
 	return 0
 }
 
-// count reads how many things of a size follow.
+// count reads the number of items of a size that follow.
 func (r *reader) count(size int) int {
 	n := r.number()
 	if n > len(r.rest)/size {
@@ -291,9 +291,9 @@ func (r *reader) pairs() map[uint64]int64 {
 	return out
 }
 
-// save writes what is remembered as of a place in the log, if there is more than last time.
-// The pages are on disk before the place is: entries that are read once more say nothing
-// new. Nobody who asks the memory waits for the disk.
+// save writes what is remembered up to a state of the log, if it changed since the last
+// save. It writes the pages before the state, as reading entries again does no harm. Callers
+// of the memory do not wait for the disk.
 func (s *shelf) save(m *memory, read *audit.Tree) error {
 	if s.folder == "" {
 		return nil
@@ -330,7 +330,7 @@ func (s *shelf) save(m *memory, read *audit.Tree) error {
 	return nil
 }
 
-// keep writes the newest head of the log that is known, where it is another one.
+// keep writes the head of the log if it changed.
 func (s *shelf) keep(edge []byte) error {
 	if s.folder == "" || edge == nil {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// duty is what a transaction is for, and so what it may run.
+// duty is the purpose of a transaction, which decides what it may run.
 type duty int
 
 const (
@@ -17,8 +17,8 @@ const (
 	housekeeping             // without one: only what grants nothing
 )
 
-// chores lists what housekeeping may write: tables that make nobody powerful,
-// and removals of what has run out. The verbs are those it may use on each.
+// chores lists what housekeeping may write: the statements allowed on tables that give
+// nobody any power, and removals of what has expired.
 var chores = map[string][]string{
 	"attempt":          {"insert", "update", "delete"},
 	"approval":         {"insert", "delete"},           // answering one is a change
@@ -48,8 +48,8 @@ var (
 	renameTable = regexp.MustCompile(`(?m)^alter table (\w+) rename to (\w+)`)
 )
 
-// tables lists the tables that are there after all migrations. A word in a table's
-// place that is none of them ("only", "or", a quoted name) is refused.
+// tables lists the tables that exist after all migrations. Any other word in the place of a
+// table ("only", "or", a quoted name) is refused.
 var tables = sync.OnceValue(func() map[string]bool {
 	known := map[string]bool{"schema_version": true}
 	steps, _ := loadSteps() // an error has kept the database from opening
@@ -70,13 +70,13 @@ var tables = sync.OnceValue(func() map[string]bool {
 	return known
 })
 
-// statements remembers which statements may run. Their texts are constants of
-// the program, so there are few.
+// statements caches which statements may run. Their texts are constants of the program, so
+// there are few.
 type statements struct {
 	known sync.Map // query -> verdict
 }
 
-// verdict is the refusal for each duty, nil where it may run.
+// verdict is the error for each duty, nil if the statement may run.
 type verdict [2]error
 
 func (s *statements) verdict(query string) verdict {
@@ -96,14 +96,14 @@ func judge(query string) verdict {
 	return verdict{change: st.forChange(), housekeeping: st.forHousekeeping()}
 }
 
-// statement is as much of an SQL statement as it takes to judge it.
+// statement holds the parts of an SQL statement that decide whether it may run.
 type statement struct {
 	verb, table string
 	words       []string // all of it, in lower case
 }
 
-// parse reads the leading words. It refuses several statements in one and
-// comments: a guard that reads only the beginning must know where that is.
+// parse reads the leading words. It refuses comments and several statements in one text,
+// because it checks only the beginning.
 func parse(query string) (statement, error) {
 	for _, bad := range []string{";", "--", "/*"} {
 		if strings.Contains(query, bad) {

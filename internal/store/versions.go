@@ -16,14 +16,14 @@ import (
 // older.
 const Gone int64 = 1<<63 - 1
 
-// stamp says of one row what a change leaves: the newest version of it, or that it is
-// over, and until when somebody could gain by putting it back.
+// stamp is what a change leaves of one row: its newest version, or that it is over, and
+// until when somebody could gain by putting it back.
 type stamp struct {
 	kind    string
 	number  int64
 	version int64
-	name    string    // instead of number and version: what is over
-	until   time.Time // from when on nobody gains by it
+	name    string    // of what is over, instead of number and version
+	until   time.Time // after that nobody gains by it
 }
 
 // Anchor records the version of a row, by kind and number, after this change, in memory
@@ -48,7 +48,7 @@ func (tx *Tx) End(kind, name string, until time.Time) {
 	tx.stamps = append(tx.stamps, stamp{kind: kind, name: name, until: until})
 }
 
-// plain reports whether a word can stand in an entry as it is.
+// plain reports whether a word can be written to an entry without quoting.
 func plain(word string) bool {
 	for i := range len(word) {
 		c := word[i]
@@ -59,7 +59,7 @@ func plain(word string) bool {
 	return word != "" && len(word) <= plainMost
 }
 
-// plainMost bounds a kind and a name.
+// plainMost limits the length of a kind and of a name.
 const plainMost = 100
 
 // NumberOf returns a number for a name, for [Tx.Anchor]. It is never negative.
@@ -101,7 +101,7 @@ func (v View) Overtaken(kind string, number int64) bool {
 // that switching a row back and forth gains an attacker nothing.
 func (v View) Doubt(kind string, number int64) { v.doubts.add(kind, number) }
 
-// doubts are rows that were older than they should be at one moment and not at the next.
+// doubts are rows that were older than known when first read, and correct when read again.
 type doubts struct {
 	count atomic.Int64
 	mu    sync.Mutex
@@ -124,7 +124,7 @@ func (d *doubts) add(kind string, number int64) {
 	d.last[n%int64(len(d.last))] = doubt{kind, number, time.Now()}
 }
 
-// about reports whether there is a doubt about what is to be reported.
+// about reports whether there is a doubt about a finding.
 func (d *doubts) about(f Finding) bool {
 	if f.Wrong != Older || d.count.Load() == 0 {
 		return false
@@ -145,7 +145,7 @@ func (db *DB) Newest(kind string, number int64) int64 { return db.memory.newest(
 // Over is [View.Over].
 func (db *DB) Over(kind, name string) bool { return db.memory.over(kind, name) }
 
-// appendStamps writes what a change leaves as its entry says it:
+// appendStamps writes what a change leaves in the form of its entry:
 // "account/7=13 team/4=gone session/x7f=over:1767000000".
 func appendStamps(b []byte, stamps []stamp) []byte {
 	for i, s := range stamps {

@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// walkAtOnce is how long a walk goes on without a rest: most tables take less.
+	// walkAtOnce is how long a walk runs without a pause; most tables take less.
 	walkAtOnce = 500 * time.Millisecond
-	// walkRest is how many times as long as a page of a longer one took nothing is done, so
-	// that a million rows take a fortieth of a core: less than a twentieth with the garbage
-	// that is collected after them, and with the log, which is read again meanwhile.
+	// walkRest is the length of a pause, as a multiple of the time that the page took, so
+	// that a long walk uses a fortieth of a core. Garbage collection and the reading of the
+	// log bring that to less than a twentieth.
 	walkRest = 39
 )
 
