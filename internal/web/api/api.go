@@ -58,25 +58,31 @@ type Parts struct {
 	Log       *slog.Logger
 }
 
-// API serves requests.
+// API serves requests: it is the list of them, and each is served by the piece that it is
+// about.
 type API struct {
-	browser   challenge.Browser
-	look      *look.Look
-	engine    *signin.Engine
-	sessions  *session.Sessions
-	endings   *session.Endings
-	admin     *admin.Admin
-	tickets   *ticket.Tickets
 	publicURL *url.URL
-	now       func() time.Time
 	log       *slog.Logger
-	pages     *look.Set
+	logins    *logins
+	terminals *terminals
+	sessions  *sessions
+	commands  *commands
+	waiting   *waiting
+	approvals *approvals
 }
 
 // New prepares the API.
 func New(p Parts) *API {
-	return &API{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, endings: p.Endings, admin: p.Admin, tickets: p.Tickets, publicURL: p.PublicURL,
-		now: p.Now, log: p.Log, pages: p.Look.Load(files)}
+	c := &caller{browser: p.Browser, sessions: p.Sessions}
+	q := &waiting{tickets: p.Tickets, caller: c, publicURL: p.PublicURL, now: p.Now}
+	h := &sessions{caller: c, standing: p.Sessions, endings: p.Endings, admin: p.Admin}
+	cmds := &commands{engine: p.Engine, admin: p.Admin, caller: c, waiting: q}
+	in := &logins{tickets: p.Tickets, endings: p.Endings, caller: c, waiting: q, sessions: h}
+	return &API{
+		publicURL: p.PublicURL, log: p.Log, logins: in, sessions: h, commands: cmds, waiting: q,
+		terminals: &terminals{engine: p.Engine, admin: p.Admin, caller: c, commands: cmds, sessions: h},
+		approvals: &approvals{browser: p.Browser, look: p.Look, pages: p.Look.Load(files), log: p.Log, waiting: q, commands: cmds, logins: in},
+	}
 }
 
 // Route is one request that the API takes.
@@ -96,15 +102,15 @@ type Route struct {
 func (a *API) Requests() []Route {
 	routes := []Route{
 		{"GET " + Root + "openapi.json", look.Public(), "This document.", a.openAPI, nil, nil},
-		{"POST " + Root + "login", look.Public(), "Begin to sign in: answers a page for the person's browser.", a.login, LoginBegin{}, LoginPage{}},
-		{"POST " + Root + "login/finish", look.Public(), "Turn the code that the browser brought back into a session.", a.finish, LoginFinish{}, Session{}},
-		{"POST " + Root + "login/terminal", look.Public(), "Sign in with typed answers, one request each.", a.terminal, TerminalAnswer{}, TerminalStep{}},
-		{"GET " + Root + "session", look.Session(), "Say who is signed in.", a.whoami, nil, Session{}},
-		{"DELETE " + Root + "session", look.Session(), "Sign out.", a.logout, nil, nil},
-		{"POST " + Root + "approval", look.Public(), "Ask whether an approval was given, and for its answer.", a.poll, ApprovalWait{}, ApprovalState{}},
+		{"POST " + Root + "login", look.Public(), "Begin to sign in: answers a page for the person's browser.", a.logins.login, LoginBegin{}, LoginPage{}},
+		{"POST " + Root + "login/finish", look.Public(), "Turn the code that the browser brought back into a session.", a.logins.finish, LoginFinish{}, Session{}},
+		{"POST " + Root + "login/terminal", look.Public(), "Sign in with typed answers, one request each.", a.terminals.terminal, TerminalAnswer{}, TerminalStep{}},
+		{"GET " + Root + "session", look.Session(), "Say who is signed in.", a.sessions.whoami, nil, Session{}},
+		{"DELETE " + Root + "session", look.Session(), "Sign out.", a.sessions.logout, nil, nil},
+		{"POST " + Root + "approval", look.Public(), "Ask whether an approval was given, and for its answer.", a.waiting.poll, ApprovalWait{}, ApprovalState{}},
 	}
 	for _, s := range nouns.Commands() {
-		routes = append(routes, Route{"POST " + Root + "commands/" + s.Action, look.Action(s.Action), s.Summary, a.command(s), s.New(), s.Answer})
+		routes = append(routes, Route{"POST " + Root + "commands/" + s.Action, look.Action(s.Action), s.Summary, a.commands.command(s), s.New(), s.Answer})
 	}
 	return routes
 }
@@ -211,22 +217,4 @@ func decode(body []byte, into any) error {
 		return failure.New(failure.Invalid, "That cannot be read: something follows the object.")
 	}
 	return nil
-}
-
-// bearer is what the request proves itself with: a key, or the reference of a
-// session; both may be empty.
-func bearer(r *http.Request) (key, reference string) {
-	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	switch {
-	case !strings.EqualFold(scheme, "Bearer"):
-		return "", ""
-	case strings.HasPrefix(secret, "cskey_"):
-		return secret, ""
-	}
-	return "", session.At(session.CommandLine, secret)
-}
-
-func (a *API) request(r *http.Request, action, object string) signin.Request {
-	_, reference := bearer(r)
-	return signin.Request{Application: signin.Self, Action: action, Object: object, Session: reference, Source: a.browser.Source(r), Protocol: Protocol}
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/ticket"
+	"countersign/internal/web/challenge"
 	"countersign/internal/web/look"
 )
 
@@ -59,46 +61,46 @@ type pending struct {
 	From string
 }
 
-func (a *API) from(r *http.Request) string {
-	if src := a.browser.Source(r); src.IsValid() {
-		return src.Unmap().String()
-	}
-	return "this machine"
+// waiting keeps what a browser is to approve, and answers the client that waits for it.
+type waiting struct {
+	tickets   *ticket.Tickets
+	caller    *caller
+	publicURL *url.URL
+	now       func() time.Time
 }
 
 // carried is keep for a sign-in, which anybody may begin: all of it is in the code, and
 // nothing is kept. The code lets nobody in, however often it is brought: what it asks
 // for takes a grant each time.
-func (a *API) carried(r *http.Request, p pending) (string, error) {
-	p.From = a.from(r)
+func (q *waiting) carried(r *http.Request, p pending) (string, error) {
+	p.From = q.caller.from(r)
 	b, err := json.Marshal(p)
 	if err != nil {
 		return "", err
 	}
-	code, fits := a.tickets.Sealed(ticket.Spec{Kind: pendingKind, Payload: b, Lifetime: approveLife})
+	code, fits := q.tickets.Sealed(ticket.Spec{Kind: pendingKind, Payload: b, Lifetime: approveLife})
 	if !fits {
 		return "", failure.New(failure.Invalid, "That is too long.")
 	}
 	return code, nil
 }
 
-func (a *API) keep(r *http.Request, p pending) (string, error) {
-	p.From = a.from(r)
+func (q *waiting) keep(r *http.Request, p pending) (string, error) {
+	p.From = q.caller.from(r)
 	b, err := json.Marshal(p)
 	if err != nil {
 		return "", err
 	}
-	return a.tickets.Issue(r.Context(), ticket.Spec{Kind: pendingKind, Owner: p.Account, Payload: b, Lifetime: approveLife})
+	return q.tickets.Issue(r.Context(), ticket.Spec{Kind: pendingKind, Owner: p.Account, Payload: b, Lifetime: approveLife})
 }
 
-func (a *API) page(code string) string {
-	return a.publicURL.JoinPath("approve").String() + "?code=" + code
+func (q *waiting) page(code string) string {
+	return q.publicURL.JoinPath("approve").String() + "?code=" + code
 }
 
 // await keeps a command until the session's owner has approved it.
-func (a *API) await(r *http.Request, s admin.Spec, cmd admin.Command) (any, error) {
-	_, reference := bearer(r)
-	held, err := a.sessions.Standing(r.Context(), reference)
+func (q *waiting) await(r *http.Request, s admin.Spec, cmd admin.Command) (any, error) {
+	held, err := q.caller.standing(r)
 	if err != nil {
 		return nil, signInNeeded
 	}
@@ -107,35 +109,35 @@ func (a *API) await(r *http.Request, s admin.Spec, cmd admin.Command) (any, erro
 		return nil, err
 	}
 	wait := ticket.NewSecret()
-	code, err := a.keep(r, pending{Action: s.Action, Object: cmd.Object(), Input: input, Account: int64(held.Account), Wait: wait})
+	code, err := q.keep(r, pending{Action: s.Action, Object: cmd.Object(), Input: input, Account: int64(held.Account), Wait: wait})
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.tickets.Issue(r.Context(), ticket.Spec{Kind: waitingKind, Owner: int64(held.Account), Lifetime: approveLife, Secret: wait})
-	return Approval{Page: a.page(code), Wait: wait, Text: s.Action + ": " + cmd.Object(), Expires: a.now().Add(approveLife).Truncate(time.Second)}, err
+	_, err = q.tickets.Issue(r.Context(), ticket.Spec{Kind: waitingKind, Owner: int64(held.Account), Lifetime: approveLife, Secret: wait})
+	return Approval{Page: q.page(code), Wait: wait, Text: s.Action + ": " + cmd.Object(), Expires: q.now().Add(approveLife).Truncate(time.Second)}, err
 }
 
 // poll answers once, and says in between that it is still waiting.
-func (a *API) poll(_ http.ResponseWriter, r *http.Request) (any, error) {
+func (q *waiting) poll(_ http.ResponseWriter, r *http.Request) (any, error) {
 	var in ApprovalWait
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
-	t, err := a.tickets.Take(r.Context(), answerKind, in.Wait)
+	t, err := q.tickets.Take(r.Context(), answerKind, in.Wait)
 	if err == nil {
 		return json.RawMessage(t.Payload), nil
 	}
 	if failure.ClassOf(err) != failure.Refused {
 		return nil, err
 	}
-	if _, err := a.tickets.Peek(r.Context(), waitingKind, in.Wait); err != nil {
+	if _, err := q.tickets.Peek(r.Context(), waitingKind, in.Wait); err != nil {
 		return nil, err
 	}
 	return ApprovalState{State: "waiting"}, nil
 }
 
 // answer leaves the outcome for the client that waits.
-func (a *API) answer(r *http.Request, p pending, s ApprovalState) error {
+func (q *waiting) answer(r *http.Request, p pending, s ApprovalState) error {
 	b, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -143,16 +145,28 @@ func (a *API) answer(r *http.Request, p pending, s ApprovalState) error {
 	if len(b) > 1<<16 {
 		b, _ = json.Marshal(ApprovalState{State: s.State, Detail: "It was done; its answer is too long to be handed over."})
 	}
-	_, err = a.tickets.Issue(r.Context(), ticket.Spec{Kind: answerKind, Owner: p.Account, Payload: b, Lifetime: approveLife, Secret: p.Wait})
+	_, err = q.tickets.Issue(r.Context(), ticket.Spec{Kind: answerKind, Owner: p.Account, Payload: b, Lifetime: approveLife, Secret: p.Wait})
 	return err
+}
+
+// approvals are the pages on which a person reads what a client asks for, and approves or
+// refuses it.
+type approvals struct {
+	browser  challenge.Browser
+	look     *look.Look
+	pages    *look.Set
+	log      *slog.Logger
+	waiting  *waiting
+	commands *commands
+	logins   *logins
 }
 
 // Routes lists the pages on which a person approves.
 func (a *API) Routes() []look.Route {
 	return []look.Route{
-		{Pattern: "GET " + approvePath, Demand: look.Session(), Handler: a.show},
-		{Pattern: "POST " + approvePath, Demand: look.Action("the request's"), Handler: a.approve},
-		{Pattern: "POST " + donePath, Demand: look.Action("the request's"), Handler: a.approved},
+		{Pattern: "GET " + approvePath, Demand: look.Session(), Handler: a.approvals.show},
+		{Pattern: "POST " + approvePath, Demand: look.Action("the request's"), Handler: a.approvals.approve},
+		{Pattern: "POST " + donePath, Demand: look.Action("the request's"), Handler: a.approvals.approved},
 	}
 }
 
@@ -165,7 +179,7 @@ const (
 // mine reads what waits behind a code, for whoever is signed in: what somebody's own
 // command line asks for is nobody else's to see or to answer. Without a session they
 // sign in first, and ok is false.
-func (a *API) mine(w http.ResponseWriter, r *http.Request, code string) (p pending, ok bool, err error) {
+func (a *approvals) mine(w http.ResponseWriter, r *http.Request, code string) (p pending, ok bool, err error) {
 	step, err := a.browser.Check(r, signin.SignIn, "")
 	switch {
 	case err != nil:
@@ -175,7 +189,7 @@ func (a *API) mine(w http.ResponseWriter, r *http.Request, code string) (p pendi
 	case step.State != signin.Granted:
 		return p, false, failure.Refuse(step.Reason, step.Public)
 	}
-	if p, err = a.pending(r, code); err != nil {
+	if p, err = a.waiting.pending(r, code); err != nil {
 		return p, false, err
 	}
 	if p.Account != 0 && p.Account != int64(step.Grant.Account()) {
@@ -186,12 +200,12 @@ func (a *API) mine(w http.ResponseWriter, r *http.Request, code string) (p pendi
 
 // pending is what a code stands for: of a sign-in all of it is in the code, and of a
 // command it is kept.
-func (a *API) pending(r *http.Request, code string) (pending, error) {
+func (q *waiting) pending(r *http.Request, code string) (pending, error) {
 	var p pending
-	if payload, err := a.tickets.OpenSealed(pendingKind, code); err == nil {
+	if payload, err := q.tickets.OpenSealed(pendingKind, code); err == nil {
 		return p, json.Unmarshal(payload, &p)
 	}
-	t, err := a.tickets.Peek(r.Context(), pendingKind, code)
+	t, err := q.tickets.Peek(r.Context(), pendingKind, code)
 	if err != nil {
 		return pending{}, err
 	}
@@ -199,11 +213,11 @@ func (a *API) pending(r *http.Request, code string) (pending, error) {
 }
 
 // end uses up what is kept of what was answered.
-func (a *API) end(r *http.Request, p pending, code string) error {
+func (q *waiting) end(r *http.Request, p pending, code string) error {
 	if p.Action == loginAction {
 		return nil
 	}
-	_, err := a.tickets.Take(r.Context(), pendingKind, code)
+	_, err := q.tickets.Take(r.Context(), pendingKind, code)
 	return err
 }
 
@@ -213,7 +227,7 @@ type approveView struct {
 	Login bool
 }
 
-func (a *API) show(w http.ResponseWriter, r *http.Request) error {
+func (a *approvals) show(w http.ResponseWriter, r *http.Request) error {
 	code := r.URL.Query().Get(codeField)
 	p, ok, err := a.mine(w, r, code)
 	if !ok {
@@ -223,7 +237,7 @@ func (a *API) show(w http.ResponseWriter, r *http.Request) error {
 }
 
 // approve does what was shown, goes on to prove who approves it, or refuses for good.
-func (a *API) approve(w http.ResponseWriter, r *http.Request) error {
+func (a *approvals) approve(w http.ResponseWriter, r *http.Request) error {
 	code := r.PostForm.Get(codeField)
 	p, ok, err := a.mine(w, r, code)
 	if !ok {
@@ -245,12 +259,12 @@ func (a *API) approve(w http.ResponseWriter, r *http.Request) error {
 	return failure.Refuse(step.Reason, step.Public)
 }
 
-func (a *API) refuse(w http.ResponseWriter, r *http.Request, p pending, code string) error {
-	if err := a.end(r, p, code); err != nil {
+func (a *approvals) refuse(w http.ResponseWriter, r *http.Request, p pending, code string) error {
+	if err := a.waiting.end(r, p, code); err != nil {
 		return err
 	}
 	if p.Wait != "" {
-		if err := a.answer(r, p, ApprovalState{State: "refused", Detail: "It was refused in the browser."}); err != nil {
+		if err := a.waiting.answer(r, p, ApprovalState{State: "refused", Detail: "It was refused in the browser."}); err != nil {
 			return err
 		}
 	}
@@ -265,7 +279,7 @@ type approvedView struct {
 }
 
 // approved does what was kept, under the grant for exactly that.
-func (a *API) approved(w http.ResponseWriter, r *http.Request) error {
+func (a *approvals) approved(w http.ResponseWriter, r *http.Request) error {
 	e, err := a.browser.Kept(w, r)
 	if err != nil {
 		return err
@@ -286,26 +300,39 @@ func (a *API) approved(w http.ResponseWriter, r *http.Request) error {
 }
 
 // approvedBy does it once, as the account that asked for it.
-func (a *API) approvedBy(w http.ResponseWriter, r *http.Request, g signin.Grant, p pending, code string) error {
+func (a *approvals) approvedBy(w http.ResponseWriter, r *http.Request, g signin.Grant, p pending, code string) error {
 	if p.Account != 0 && p.Account != int64(g.Account()) {
 		return failure.Refuse("other-account", "That was asked for by somebody else; only they can approve it.")
 	}
-	if err := a.end(r, p, code); err != nil {
+	if err := a.waiting.end(r, p, code); err != nil {
 		return err
 	}
 	if p.Action == loginAction {
-		return a.loggedIn(w, r, g, p)
+		return a.handOver(w, r, g, p)
 	}
 	return a.carryOut(w, r, g, p)
 }
 
-func (a *API) carryOut(w http.ResponseWriter, r *http.Request, g signin.Grant, p pending) error {
+// handOver starts the session of a command line and sends the browser, or the person, back
+// to it with a code.
+func (a *approvals) handOver(w http.ResponseWriter, r *http.Request, g signin.Grant, p pending) error {
+	code, err := a.logins.handOver(r, g, p)
+	if err != nil {
+		return err
+	}
+	if p.Redirect != "" {
+		return a.look.Leave(w, r, p.Redirect+"?code="+code)
+	}
+	return a.render(w, r, approvedView{Code: code})
+}
+
+func (a *approvals) carryOut(w http.ResponseWriter, r *http.Request, g signin.Grant, p pending) error {
 	cmd, err := again(p.Action, p.Input, p.Object)
 	if err != nil {
 		return err
 	}
 	outcome := ApprovalState{State: "done"}
-	result, err := a.do(r, g, cmd)
+	result, err := a.commands.do(r, g, cmd)
 	if err != nil {
 		if failure.ClassOf(err) == failure.Internal {
 			a.log.Error("an approved command failed", "action", p.Action, "error", err)
@@ -314,14 +341,14 @@ func (a *API) carryOut(w http.ResponseWriter, r *http.Request, g signin.Grant, p
 	} else if outcome.Answer, err = json.Marshal(result); err != nil {
 		return err
 	}
-	if err := a.answer(r, p, outcome); err != nil {
+	if err := a.waiting.answer(r, p, outcome); err != nil {
 		return err
 	}
 	view := approvedView{Refused: outcome.State != "done", Text: outcome.Detail}
 	return a.render(w, r, view)
 }
 
-func (a *API) render(w http.ResponseWriter, r *http.Request, v approvedView) error {
+func (a *approvals) render(w http.ResponseWriter, r *http.Request, v approvedView) error {
 	title := "Done"
 	if v.Refused {
 		title = "Not done"

@@ -11,9 +11,17 @@ import (
 	"countersign/internal/signin"
 )
 
+// commands does what admin's list has, at once or when it is approved.
+type commands struct {
+	engine  *signin.Engine
+	admin   *admin.Admin
+	caller  *caller
+	waiting *waiting
+}
+
 // command does one command: at once where the session or the key is enough, and
 // otherwise after a browser has approved its text.
-func (a *API) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (any, error) {
+func (a *commands) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (any, error) {
 	return func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		cmd := s.New()
 		if err := read(r, cmd); err != nil {
@@ -40,16 +48,16 @@ func (a *API) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (an
 			if s.Reads {
 				return nil, signInNeeded // looking is a matter of the session
 			}
-			if err := a.admin.SoundBy(r.Context(), a.asker(r), cmd); err != nil {
+			if err := a.admin.SoundBy(r.Context(), a.caller.asker(r), cmd); err != nil {
 				return nil, err // nobody is asked to approve what would be refused
 			}
-			return a.await(r, s, cmd)
+			return a.waiting.await(r, s, cmd)
 		}
 		return nil, failure.Refuse(step.Reason, step.Public)
 	}
 }
 
-func (a *API) do(r *http.Request, g signin.Grant, cmd admin.Command) (any, error) {
+func (a *commands) do(r *http.Request, g signin.Grant, cmd admin.Command) (any, error) {
 	answer, err := a.admin.Do(r.Context(), g, cmd)
 	if err == nil && answer == nil {
 		answer = struct{}{}
@@ -58,9 +66,9 @@ func (a *API) do(r *http.Request, g signin.Grant, cmd admin.Command) (any, error
 }
 
 // ask asks the engine whether this request may do this.
-func (a *API) ask(r *http.Request, cmd admin.Command) (signin.Step, error) {
+func (a *commands) ask(r *http.Request, cmd admin.Command) (signin.Step, error) {
 	key, reference := bearer(r)
-	req := a.request(r, cmd.Action(), cmd.Object())
+	req := a.caller.request(r, cmd.Action(), cmd.Object())
 	if key != "" {
 		return a.engine.CheckKey(r.Context(), req, keyKind, key)
 	}
@@ -72,12 +80,6 @@ func (a *API) ask(r *http.Request, cmd admin.Command) (signin.Step, error) {
 		return signin.Step{}, signInNeeded
 	}
 	return step, err
-}
-
-// asker is who asks, for the log.
-func (a *API) asker(r *http.Request) admin.Asker {
-	_, reference := bearer(r)
-	return admin.Asker{Session: reference, Protocol: Protocol, Source: a.browser.Source(r)}
 }
 
 // settle writes a command and reads it again, so that its text does not depend

@@ -14,7 +14,6 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/session"
 	"countersign/internal/signin"
-	"countersign/internal/text"
 	"countersign/internal/ticket"
 )
 
@@ -39,16 +38,6 @@ type LoginFinish struct {
 	Verifier string `json:"verifier" help:"What the challenge was made from."`
 }
 
-// Session is a command line's session. Secret is told once.
-type Session struct {
-	Secret  string    `json:"secret,omitempty"`
-	Account string    `json:"account"`
-	Display string    `json:"display,omitempty"`
-	Groups  []string  `json:"groups,omitempty"`
-	Number  string    `json:"number,omitempty"`
-	Expires time.Time `json:"expires,omitzero"`
-}
-
 const (
 	codeKind = "api-login"
 	codeLife = 5 * time.Minute
@@ -60,7 +49,16 @@ type handed struct {
 	Session
 }
 
-func (a *API) login(_ http.ResponseWriter, r *http.Request) (any, error) {
+// logins signs a command line in by the person's browser.
+type logins struct {
+	tickets  *ticket.Tickets
+	endings  *session.Endings
+	caller   *caller
+	waiting  *waiting
+	sessions *sessions
+}
+
+func (l *logins) login(_ http.ResponseWriter, r *http.Request) (any, error) {
 	var in LoginBegin
 	if err := read(r, &in); err != nil {
 		return nil, err
@@ -71,8 +69,8 @@ func (a *API) login(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if in.Redirect != "" && !loopback(in.Redirect) {
 		return nil, failure.New(failure.Invalid, "The redirect must be http://127.0.0.1:PORT/ or http://[::1]:PORT/.")
 	}
-	code, err := a.carried(r, pending{Action: loginAction, Object: a.object(r, in.Agent), Challenge: in.Challenge, Redirect: in.Redirect, Agent: agentOf(in.Agent)})
-	return LoginPage{Page: a.page(code)}, err
+	code, err := l.waiting.carried(r, pending{Action: loginAction, Object: l.caller.object(r, in.Agent), Challenge: in.Challenge, Redirect: in.Redirect, Agent: agentOf(in.Agent)})
+	return LoginPage{Page: l.waiting.page(code)}, err
 }
 
 // agentMost bounds what a command line says of itself.
@@ -89,18 +87,6 @@ func agentOf(agent string) string {
 	return strings.ToValidUTF8(agent[:min(len(agent), agentMost)], "")
 }
 
-// object is what the person reads and approves: where the command line is.
-func (a *API) object(r *http.Request, agent string) string {
-	from := "this machine"
-	if src := a.browser.Source(r); src.IsValid() {
-		from = src.Unmap().String()
-	}
-	if agent = agentOf(agent); agent == "" {
-		return "command line at " + from
-	}
-	return "command line at " + from + " " + text.OneLine(agent)
-}
-
 // loopback accepts the redirects of RFC 8252 section 7.3: an address, not the
 // name localhost, which can be made to mean another machine.
 func loopback(s string) bool {
@@ -112,44 +98,25 @@ func loopback(s string) bool {
 	return err == nil && ip.IsLoopback() && s == u.String()
 }
 
-// loggedIn starts the command line's session and hands over a code for it.
-func (a *API) loggedIn(w http.ResponseWriter, r *http.Request, g signin.Grant, p pending) error {
-	s, err := a.start(r, g, p.Agent)
+// handOver starts the command line's session and returns a code for it.
+func (l *logins) handOver(r *http.Request, g signin.Grant, p pending) (string, error) {
+	s, err := l.sessions.start(r, g, p.Agent)
 	if err != nil {
-		return err
+		return "", err
 	}
 	b, err := json.Marshal(handed{Challenge: p.Challenge, Session: s})
 	if err != nil {
-		return err
+		return "", err
 	}
-	code, err := a.tickets.Issue(r.Context(), ticket.Spec{Kind: codeKind, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
-	if err != nil {
-		return err
-	}
-	if p.Redirect != "" {
-		return a.look.Leave(w, r, p.Redirect+"?code="+code)
-	}
-	return a.render(w, r, approvedView{Code: code})
+	return l.tickets.Issue(r.Context(), ticket.Spec{Kind: codeKind, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
 }
 
-func (a *API) start(r *http.Request, g signin.Grant, agent string) (Session, error) {
-	if agent == "" {
-		agent = "command line"
-	}
-	secret, err := a.sessions.StartAt(r.Context(), g, session.CommandLine, agent)
-	if err != nil {
-		return Session{}, err
-	}
-	held, err := a.sessions.Standing(r.Context(), session.At(session.CommandLine, secret))
-	return Session{Secret: secret, Account: g.Name(), Display: g.Display(), Groups: g.Groups(), Number: held.Number, Expires: held.Expires}, err
-}
-
-func (a *API) finish(_ http.ResponseWriter, r *http.Request) (any, error) {
+func (l *logins) finish(_ http.ResponseWriter, r *http.Request) (any, error) {
 	var in LoginFinish
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
-	t, err := a.tickets.Take(r.Context(), codeKind, strings.TrimSpace(in.Code))
+	t, err := l.tickets.Take(r.Context(), codeKind, strings.TrimSpace(in.Code))
 	if err != nil {
 		return nil, err
 	}
@@ -160,28 +127,10 @@ func (a *API) finish(_ http.ResponseWriter, r *http.Request) (any, error) {
 	sum := sha256.Sum256([]byte(in.Verifier))
 	if subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(h.Challenge)) != 1 {
 		// Whoever has the code and not the verifier did not begin this sign-in.
-		if err := a.endings.SignOut(r.Context(), session.At(session.CommandLine, h.Secret)); err != nil {
+		if err := l.endings.SignOut(r.Context(), session.At(session.CommandLine, h.Secret)); err != nil {
 			return nil, err
 		}
 		return nil, failure.Refuse("other-verifier", "That code is for another command line. Begin again.")
 	}
 	return h.Session, nil
-}
-
-func (a *API) whoami(_ http.ResponseWriter, r *http.Request) (any, error) {
-	_, reference := bearer(r)
-	held, err := a.sessions.Standing(r.Context(), reference)
-	if failure.ClassOf(err) == failure.Refused {
-		return nil, signInNeeded
-	}
-	if err != nil {
-		return nil, err
-	}
-	name, display, groups, err := a.admin.WhoIs(r.Context(), held.Account)
-	return Session{Account: name, Display: display, Groups: groups, Number: held.Number, Expires: held.Expires}, err
-}
-
-func (a *API) logout(_ http.ResponseWriter, r *http.Request) (any, error) {
-	_, reference := bearer(r)
-	return struct{}{}, a.endings.SignOut(r.Context(), reference)
 }

@@ -49,15 +49,24 @@ type TerminalPrompt struct {
 	Hidden        bool   `json:"hidden"`
 }
 
-func (a *API) terminal(_ http.ResponseWriter, r *http.Request) (any, error) {
+// terminals signs in, and does commands, by answers that are typed at a prompt.
+type terminals struct {
+	engine   *signin.Engine
+	admin    *admin.Admin
+	caller   *caller
+	commands *commands
+	sessions *sessions
+}
+
+func (a *terminals) terminal(_ http.ResponseWriter, r *http.Request) (any, error) {
 	var in TerminalAnswer
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
-	action, object, cmd := loginAction, a.object(r, in.Agent), admin.Command(nil)
+	action, object, cmd := loginAction, a.caller.object(r, in.Agent), admin.Command(nil)
 	if in.Command != nil {
 		var err error
-		if err = a.signedIn(r); err != nil {
+		if _, err = a.caller.standing(r); err != nil {
 			return nil, err // before anything is read for a stranger
 		}
 		if cmd, err = parse(*in.Command); err != nil {
@@ -84,16 +93,6 @@ func (a *API) terminal(_ http.ResponseWriter, r *http.Request) (any, error) {
 	return nil, failure.Refuse(step.Reason, step.Public)
 }
 
-// signedIn refuses who brings no session that stands.
-func (a *API) signedIn(r *http.Request) error {
-	_, reference := bearer(r)
-	_, err := a.sessions.Standing(r.Context(), reference)
-	if failure.ClassOf(err) == failure.Refused {
-		return signInNeeded
-	}
-	return err
-}
-
 func parse(c TerminalCommand) (admin.Command, error) {
 	s, ok := nouns.Commands().Find(c.Action)
 	if !ok {
@@ -104,12 +103,12 @@ func parse(c TerminalCommand) (admin.Command, error) {
 }
 
 // turn begins the attempt or answers its question.
-func (a *API) turn(r *http.Request, in TerminalAnswer, action, object string) (signin.Step, error) {
+func (a *terminals) turn(r *http.Request, in TerminalAnswer, action, object string) (signin.Step, error) {
 	if in.Ticket != "" {
 		answer := prompt.Answer{Authenticator: in.Authenticator, Text: in.Text}
-		return a.engine.Answer(r.Context(), in.Ticket, signin.Reply{Answer: answer, Source: a.browser.Source(r), Partner: terminalPartner})
+		return a.engine.Answer(r.Context(), in.Ticket, signin.Reply{Answer: answer, Source: a.caller.source(r), Partner: terminalPartner})
 	}
-	req := a.request(r, action, object)
+	req := a.caller.request(r, action, object)
 	req.Name, req.Medium, req.Partner = in.Name, prompt.Line, terminalPartner
 	if in.Command == nil {
 		req.Session = ""
@@ -138,15 +137,15 @@ func asked(step signin.Step, cmd admin.Command) TerminalStep {
 }
 
 // settled starts the session, or does the command if the grant is for exactly it.
-func (a *API) settled(r *http.Request, g signin.Grant, in TerminalAnswer, cmd admin.Command, action, object string) (any, error) {
+func (a *terminals) settled(r *http.Request, g signin.Grant, in TerminalAnswer, cmd admin.Command, action, object string) (any, error) {
 	if !g.Covers(signin.Self, action, object) {
 		return nil, failure.Refuse("other-action", "The approval is for something else.")
 	}
 	if cmd != nil {
 		a.admin.ReceivedAt(cmd, g.Begun())
-		answer, err := a.do(r, g, cmd)
+		answer, err := a.commands.do(r, g, cmd)
 		return TerminalStep{Answer: answer}, err
 	}
-	s, err := a.start(r, g, in.Agent)
+	s, err := a.sessions.start(r, g, in.Agent)
 	return TerminalStep{Session: &s}, err
 }

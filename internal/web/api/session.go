@@ -1,0 +1,54 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"countersign/internal/admin"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+)
+
+// Session is a command line's session. Secret is told once.
+type Session struct {
+	Secret  string    `json:"secret,omitempty"`
+	Account string    `json:"account"`
+	Display string    `json:"display,omitempty"`
+	Groups  []string  `json:"groups,omitempty"`
+	Number  string    `json:"number,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// sessions begins a command line's sessions, tells of them and ends them.
+type sessions struct {
+	caller   *caller
+	standing *session.Sessions
+	endings  *session.Endings
+	admin    *admin.Admin
+}
+
+func (h *sessions) start(r *http.Request, g signin.Grant, agent string) (Session, error) {
+	if agent == "" {
+		agent = "command line"
+	}
+	secret, err := h.standing.StartAt(r.Context(), g, session.CommandLine, agent)
+	if err != nil {
+		return Session{}, err
+	}
+	held, err := h.standing.Standing(r.Context(), session.At(session.CommandLine, secret))
+	return Session{Secret: secret, Account: g.Name(), Display: g.Display(), Groups: g.Groups(), Number: held.Number, Expires: held.Expires}, err
+}
+
+func (h *sessions) whoami(_ http.ResponseWriter, r *http.Request) (any, error) {
+	held, err := h.caller.standing(r)
+	if err != nil {
+		return nil, err
+	}
+	name, display, groups, err := h.admin.WhoIs(r.Context(), held.Account)
+	return Session{Account: name, Display: display, Groups: groups, Number: held.Number, Expires: held.Expires}, err
+}
+
+func (h *sessions) logout(_ http.ResponseWriter, r *http.Request) (any, error) {
+	_, reference := bearer(r)
+	return struct{}{}, h.endings.SignOut(r.Context(), reference)
+}
