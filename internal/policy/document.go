@@ -43,9 +43,9 @@ func (r *reader) read(root *yaml.Node, known *vocabulary) *draft {
 		r.fail(root, "the policy has no rules, so that nobody could sign in; write at least one under \"rules:\"")
 		return d
 	}
-	r.rules(rules, d, known)
+	(&ruleReader{r, known}).rules(rules, d)
 	if tests != nil {
-		r.tests(tests, d, known)
+		(&testReader{r, known}).tests(tests, d)
 	}
 	return d
 }

@@ -62,39 +62,45 @@ func (t *expectation) met(d Decision) bool {
 	return d.Requirement.Implies(t.want) && (t.least || t.want.Implies(d.Requirement))
 }
 
-func (r *reader) tests(n *yaml.Node, d *draft, known *vocabulary) {
+// testReader reads the tests of a document.
+type testReader struct {
+	doc   *reader
+	known *vocabulary
+}
+
+func (r *testReader) tests(n *yaml.Node, d *draft) {
 	lines := map[string]int{}
 	if len(n.Content) > maxTests {
-		r.fail(n, "there are %d tests; %d is the most", len(n.Content), maxTests)
+		r.doc.fail(n, "there are %d tests; %d is the most", len(n.Content), maxTests)
 		return
 	}
-	r.items(n, "tests", func(item *yaml.Node) {
-		t := r.test(item, known)
+	r.doc.items(n, "tests", func(item *yaml.Node) {
+		t := r.test(item)
 		if line, dup := lines[t.name]; dup && t.name != "" {
-			r.fail(item, "there is another test named %q on line %d; rename one", t.name, line)
+			r.doc.fail(item, "there is another test named %q on line %d; rename one", t.name, line)
 		}
 		lines[t.name] = t.line
 		d.tests = append(d.tests, t)
 	})
 }
 
-func (r *reader) test(n *yaml.Node, known *vocabulary) expectation {
+func (r *testReader) test(n *yaml.Node) expectation {
 	t := expectation{line: n.Line}
 	var limit time.Duration
 	var names []string
 	wants := func(least bool) func(*yaml.Node) {
 		return func(n *yaml.Node) {
 			t.least = least
-			r.words(n, "expect", func(n *yaml.Node, s string) { names = r.expected(n, s, names, &t) })
+			r.doc.words(n, "expect", func(n *yaml.Node, s string) { names = r.expected(n, s, names, &t) })
 		}
 	}
-	r.mapping(n, "a test",
-		field{"name", func(n *yaml.Node) { t.name = r.name(n, "the test's name") }},
-		field{"given", func(n *yaml.Node) { r.given(n, &t.facts, known) }},
+	r.doc.mapping(n, "a test",
+		field{"name", func(n *yaml.Node) { t.name = r.doc.name(n, "the test's name") }},
+		field{"given", func(n *yaml.Node) { r.given(n, &t.facts) }},
 		field{"expect", wants(false)},
 		field{"at-least", wants(true)},
-		field{"within", func(n *yaml.Node) { limit = r.within(n) }},
-		field{"deny", func(n *yaml.Node) { t.denial = r.name(n, "deny") }},
+		field{"within", func(n *yaml.Node) { limit = r.doc.within(n) }},
+		field{"deny", func(n *yaml.Node) { t.denial = r.doc.name(n, "deny") }},
 	)
 	if n.Kind != yaml.MappingNode {
 		return t
@@ -115,13 +121,13 @@ func (r *reader) test(n *yaml.Node, known *vocabulary) expectation {
 }
 
 // expected reads one requirement's name, or "deny" for a denial of any reason.
-func (r *reader) expected(n *yaml.Node, s string, names []string, t *expectation) []string {
+func (r *testReader) expected(n *yaml.Node, s string, names []string, t *expectation) []string {
 	need, err := assurance.Named(s)
 	if s == "deny" {
 		need, err = assurance.Deny("as expected"), nil
 	}
 	if err != nil {
-		r.fail(n, "unknown requirement %q; %s", s, mend(s, append(assurance.Names(), "deny")))
+		r.doc.fail(n, "unknown requirement %q; %s", s, mend(s, append(assurance.Names(), "deny")))
 		return names
 	}
 	if len(names) > 0 {
@@ -131,7 +137,7 @@ func (r *reader) expected(n *yaml.Node, s string, names []string, t *expectation
 	return append(names, s)
 }
 
-func (r *reader) complete(n *yaml.Node, t *expectation) {
+func (r *testReader) complete(n *yaml.Node, t *expectation) {
 	count := 0
 	for _, key := range []string{"expect", "at-least", "deny"} {
 		if valueOf(n, key) != nil {
@@ -140,36 +146,36 @@ func (r *reader) complete(n *yaml.Node, t *expectation) {
 	}
 	switch {
 	case valueOf(n, "name") == nil:
-		r.fail(n, "the test has no name; give it one")
+		r.doc.fail(n, "the test has no name; give it one")
 	case valueOf(n, "given") == nil:
-		r.fail(n, "the test has no facts; add given")
+		r.doc.fail(n, "the test has no facts; add given")
 	case count != 1:
-		r.fail(n, "the test must say one of expect, at-least and deny")
+		r.doc.fail(n, "the test must say one of expect, at-least and deny")
 	case valueOf(n, "within") != nil && t.denial != "":
-		r.fail(n, "within goes with expect or at-least, not with deny")
+		r.doc.fail(n, "within goes with expect or at-least, not with deny")
 	}
 }
 
 // given reads facts. What is not said is empty, false or unknown, except the
 // action, which a request always has.
-func (r *reader) given(n *yaml.Node, f *Facts, known *vocabulary) {
+func (r *testReader) given(n *yaml.Node, f *Facts) {
 	word := func(into *string, which fact) field {
 		name := which.String()
-		return field{name[strings.LastIndexByte(name, '.')+1:], func(n *yaml.Node) { r.value(n, into, which, known) }}
+		return field{name[strings.LastIndexByte(name, '.')+1:], func(n *yaml.Node) { r.value(n, into, which) }}
 	}
 	flag := func(into *bool, key string) field {
-		return field{key, func(n *yaml.Node) { *into = r.flag(n, key) }}
+		return field{key, func(n *yaml.Node) { *into = r.doc.flag(n, key) }}
 	}
-	r.mapping(n, "given",
+	r.doc.mapping(n, "given",
 		field{"account", func(n *yaml.Node) {
 			a := &f.Account
-			r.mapping(n, "account", word(&a.Name, accountName), word(&a.Kind, accountKind),
-				field{"groups", func(n *yaml.Node) { r.groups(n, a, known) }},
+			r.doc.mapping(n, "account", word(&a.Name, accountName), word(&a.Kind, accountKind),
+				field{"groups", func(n *yaml.Node) { r.groups(n, a) }},
 				flag(&a.Privileged, "privileged"), flag(&a.Dormant, "dormant"), flag(&a.AtRisk, "at_risk"), flag(&a.New, "new"), flag(&a.Suspended, "suspended"))
 		}},
 		field{"application", func(n *yaml.Node) {
 			a := &f.Application
-			r.mapping(n, "application", word(&a.Name, applicationName), word(&a.Kind, applicationKind),
+			r.doc.mapping(n, "application", word(&a.Name, applicationName), word(&a.Kind, applicationKind),
 				word(&a.Tier, applicationTier), word(&a.Protocol, applicationProtocol))
 		}},
 		word(&f.Protocol, requestProtocol), word(&f.Action, requestAction), flag(&f.Reads, "reads"),
@@ -178,45 +184,45 @@ func (r *reader) given(n *yaml.Node, f *Facts, known *vocabulary) {
 		field{"time", func(n *yaml.Node) { f.Now = r.time(n) }},
 	)
 	if n.Kind == yaml.MappingNode && valueOf(n, "action") == nil {
-		r.fail(n, "given says no action; add one, as in action: sign-in")
+		r.doc.fail(n, "given says no action; add one, as in action: sign-in")
 	}
 }
 
-func (r *reader) value(n *yaml.Node, into *string, which fact, known *vocabulary) {
-	s, ok := r.word(n, which.String())
+func (r *testReader) value(n *yaml.Node, into *string, which fact) {
+	s, ok := r.doc.word(n, which.String())
 	if !ok {
 		return
 	}
-	if names := known.byFact[which]; names != nil && known.lacks(names, nounOf[which], s) {
-		r.fail(n, "unknown %s %q; %s", nounOf[which], s, mend(s, known.list(which)))
+	if names := r.known.byFact[which]; names != nil && r.known.lacks(names, nounOf[which], s) {
+		r.doc.fail(n, "unknown %s %q; %s", nounOf[which], s, mend(s, r.known.list(which)))
 		return
 	}
 	*into = s
 }
 
-func (r *reader) groups(n *yaml.Node, a *Account, known *vocabulary) {
-	r.words(n, "groups", func(item *yaml.Node, s string) {
-		if known.lacks(known.byFact[accountGroups], nounOf[accountGroups], s) {
-			r.fail(item, "unknown group %q; %s", s, mend(s, known.list(accountGroups)))
+func (r *testReader) groups(n *yaml.Node, a *Account) {
+	r.doc.words(n, "groups", func(item *yaml.Node, s string) {
+		if r.known.lacks(r.known.byFact[accountGroups], nounOf[accountGroups], s) {
+			r.doc.fail(item, "unknown group %q; %s", s, mend(s, r.known.list(accountGroups)))
 			return
 		}
 		a.Groups = append(a.Groups, s)
 	})
 }
 
-func (r *reader) source(n *yaml.Node) netip.Addr {
-	s, _ := r.word(n, "source")
+func (r *testReader) source(n *yaml.Node) netip.Addr {
+	s, _ := r.doc.word(n, "source")
 	a, err := netip.ParseAddr(s)
 	if err != nil && s != "" {
-		r.fail(n, "%q is not an address; write one as in 203.0.113.9", s)
+		r.doc.fail(n, "%q is not an address; write one as in 203.0.113.9", s)
 	}
 	return a
 }
 
-func (r *reader) time(n *yaml.Node) time.Time {
+func (r *testReader) time(n *yaml.Node) time.Time {
 	t, err := time.Parse(time.RFC3339, n.Value)
 	if err != nil || n.Kind != yaml.ScalarNode {
-		r.fail(n, "time must be written as in 2026-11-02T09:00:00Z")
+		r.doc.fail(n, "time must be written as in 2026-11-02T09:00:00Z")
 	}
 	return t
 }

@@ -28,37 +28,43 @@ type ruleDraft struct {
 	requireWords []string
 }
 
-func (r *reader) rules(n *yaml.Node, d *draft, known *vocabulary) {
+// ruleReader reads the rules of a document, all but their conditions.
+type ruleReader struct {
+	doc   *reader
+	known *vocabulary
+}
+
+func (r *ruleReader) rules(n *yaml.Node, d *draft) {
 	lines := map[string]int{}
 	if len(n.Content) > maxRules {
-		r.fail(n, "there are %d rules; %d is the most", len(n.Content), maxRules)
+		r.doc.fail(n, "there are %d rules; %d is the most", len(n.Content), maxRules)
 		return
 	}
-	r.items(n, "rules", func(item *yaml.Node) {
-		r.rule = ""
-		rd := r.oneRule(item, known)
+	r.doc.items(n, "rules", func(item *yaml.Node) {
+		r.doc.rule = ""
+		rd := r.oneRule(item)
 		if line, dup := lines[rd.name]; dup && rd.name != "" {
-			r.fail(item, "there is another rule of this name on line %d; rename one", line)
+			r.doc.fail(item, "there is another rule of this name on line %d; rename one", line)
 		}
 		lines[rd.name] = rd.line
 		d.rules = append(d.rules, rd)
-		r.rule = ""
+		r.doc.rule = ""
 	})
 }
 
-func (r *reader) oneRule(n *yaml.Node, known *vocabulary) *ruleDraft {
+func (r *ruleReader) oneRule(n *yaml.Node) *ruleDraft {
 	rd := &ruleDraft{rule: rule{line: n.Line}}
-	r.rule = peekName(n)
-	r.mapping(n, "a rule",
-		field{"name", func(n *yaml.Node) { rd.name = r.name(n, "the rule's name") }},
+	r.doc.rule = peekName(n)
+	r.doc.mapping(n, "a rule",
+		field{"name", func(n *yaml.Node) { rd.name = r.doc.name(n, "the rule's name") }},
 		field{"when", func(n *yaml.Node) { r.when(n, rd) }},
 		field{"require", func(n *yaml.Node) {
-			r.words(n, "require", func(n *yaml.Node, s string) { r.require(n, s, rd) })
+			r.doc.words(n, "require", func(n *yaml.Node, s string) { r.require(n, s, rd) })
 		}},
-		field{"within", func(n *yaml.Node) { rd.within, rd.withinNode = r.within(n), n }},
-		field{"deny", func(n *yaml.Node) { rd.denied = r.name(n, "deny") }},
+		field{"within", func(n *yaml.Node) { rd.within, rd.withinNode = r.doc.within(n), n }},
+		field{"deny", func(n *yaml.Node) { rd.denied = r.doc.name(n, "deny") }},
 		field{"refuse", func(n *yaml.Node) {
-			r.words(n, "refuse", func(n *yaml.Node, s string) { r.refuse(n, s, rd, known) })
+			r.doc.words(n, "refuse", func(n *yaml.Node, s string) { r.refuse(n, s, rd) })
 		}},
 	)
 	if n.Kind == yaml.MappingNode {
@@ -68,17 +74,17 @@ func (r *reader) oneRule(n *yaml.Node, known *vocabulary) *ruleDraft {
 }
 
 // whole checks what a rule's keys say together, and puts its demand together.
-func (r *reader) whole(n *yaml.Node, rd *ruleDraft) {
+func (r *ruleReader) whole(n *yaml.Node, rd *ruleDraft) {
 	has := func(key string) bool { return valueOf(n, key) != nil }
 	switch {
 	case !has("name"):
-		r.fail(n, "the rule has no name; give it one, so that the log can say which rule decided")
+		r.doc.fail(n, "the rule has no name; give it one, so that the log can say which rule decided")
 	case has("deny") && has("require"):
-		r.fail(n, "the rule both requires and denies; keep one, and put the other in a rule of its own")
+		r.doc.fail(n, "the rule both requires and denies; keep one, and put the other in a rule of its own")
 	case has("within") && !has("require"):
-		r.fail(rd.withinNode, "within says how fresh a requirement must be; add require")
+		r.doc.fail(rd.withinNode, "within says how fresh a requirement must be; add require")
 	case !has("deny") && !has("require") && !has("refuse"):
-		r.fail(n, "the rule does nothing; add require, deny or refuse")
+		r.doc.fail(n, "the rule does nothing; add require, deny or refuse")
 	}
 	switch {
 	case has("deny"):
@@ -92,10 +98,10 @@ func (r *reader) whole(n *yaml.Node, rd *ruleDraft) {
 	rd.effect = rd.describe()
 }
 
-func (r *reader) require(n *yaml.Node, s string, rd *ruleDraft) {
+func (r *ruleReader) require(n *yaml.Node, s string, rd *ruleDraft) {
 	need, err := assurance.Named(s)
 	if err != nil {
-		r.fail(n, "unknown requirement %q; %s", s, mend(s, assurance.Names()))
+		r.doc.fail(n, "unknown requirement %q; %s", s, mend(s, assurance.Names()))
 		return
 	}
 	if len(rd.requireWords) > 0 {
@@ -105,9 +111,9 @@ func (r *reader) require(n *yaml.Node, s string, rd *ruleDraft) {
 	rd.requireWords = append(rd.requireWords, s)
 }
 
-func (r *reader) refuse(n *yaml.Node, s string, rd *ruleDraft, known *vocabulary) {
-	if known.lacks(known.kinds, "authenticator", s) {
-		r.fail(n, "unknown authenticator %q; %s", s, mend(s, sortedKeys(known.kinds)))
+func (r *ruleReader) refuse(n *yaml.Node, s string, rd *ruleDraft) {
+	if r.known.lacks(r.known.kinds, "authenticator", s) {
+		r.doc.fail(n, "unknown authenticator %q; %s", s, mend(s, sortedKeys(r.known.kinds)))
 		return
 	}
 	rd.rule.refuse = append(rd.rule.refuse, s)
@@ -135,14 +141,14 @@ func (r *reader) within(n *yaml.Node) time.Duration {
 	return d
 }
 
-func (r *reader) when(n *yaml.Node, rd *ruleDraft) {
+func (r *ruleReader) when(n *yaml.Node, rd *ruleDraft) {
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!bool" {
 		rd.when, rd.node = strings.ToLower(n.Value), n
 		return
 	}
-	s, ok := r.word(n, "when")
+	s, ok := r.doc.word(n, "when")
 	if ok && len(s) > maxCondition {
-		r.fail(n, "the condition has %d bytes; %d is the most, so split the rule", len(s), maxCondition)
+		r.doc.fail(n, "the condition has %d bytes; %d is the most, so split the rule", len(s), maxCondition)
 	} else if ok {
 		rd.when, rd.node = s, n
 	}
