@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -368,6 +369,50 @@ func (h *house) accept(because string) store.Accepted {
 		h.t.Fatal(err)
 	}
 	return done
+}
+
+// A database that is opened to be examined leaves what the server remembers as it is, also
+// where that is damaged.
+func TestExaminingChangesNoMemory(t *testing.T) {
+	houses(t, func(h *house) {
+		h.open()
+		err := h.db.Change(ctx, storetest.Actor, func(tx *store.Tx) error {
+			tx.Anchor("account", 7, 3)
+			return tx.Record(entry("examined"))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.db.Close()
+		if err := os.WriteFile(filepath.Join(h.folder, "versions"), []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before := files(t, h.folder)
+		if before["account"] == "" {
+			t.Fatalf("the folder holds %d files, and no page of accounts", len(before))
+		}
+		o := h.options()
+		o.Broken = true
+		storetest.OpenWith(t, o, h.keys).Close()
+		if !maps.Equal(files(t, h.folder), before) {
+			t.Error("what the server remembers was changed")
+		}
+	})
+}
+
+// files are the contents of a folder's files, by name.
+func files(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	entries, err := os.ReadDir(folder)
+	for _, e := range entries {
+		b, readErr := os.ReadFile(filepath.Join(folder, e.Name()))
+		err, all[e.Name()] = errors.Join(err, readErr), string(b)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func TestACutLogIsAccepted(t *testing.T) {

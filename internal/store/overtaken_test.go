@@ -26,6 +26,10 @@ func TestReadBeforeItWasChanged(t *testing.T) {
 		if !older(1) || !db.View().Overtaken(kind, 1) || db.View().Overtaken(kind, 2) {
 			t.Errorf("%s: read before it was changed, it is believed", kind)
 		}
+		db.Report(store.Finding{Table: kind, Row: "1", Wrong: store.Older})
+		if all, err := db.Alarms().Unseen(t.Context()); err != nil || len(all) != 0 {
+			t.Errorf("%s: read before it was changed, it is reported: %v, %v", kind, all, err)
+		}
 		if !db.View().Older(t.Context(), kind, 1, 1, "select cast($1 as bigint)") {
 			t.Errorf("%s: what is committed is older, and it is not", kind)
 		}
