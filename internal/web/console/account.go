@@ -48,7 +48,7 @@ func (accountView) Lifetimes() []choice {
 func (a accountView) Standing() bool { return a.State == "active" && !a.Dormant && a.Kind != "service" }
 
 // account shows one account; which is the form that was sent, if one was.
-func (v *visit) account(which string, f *form) error {
+func (p *accountPages) show(v *visit, which string, f *form) error {
 	name := v.r.PathValue("name")
 	d, err := read[account.Detail](v, &account.Show{Name: name})
 	if err != nil {
@@ -62,7 +62,7 @@ func (v *visit) account(which string, f *form) error {
 	if err != nil {
 		return err
 	}
-	view := accountView{Detail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(v.look, d.Account), History: v.tellAll(log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.look.Kinds}
+	view := accountView{Detail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(v.desk.look, d.Account), History: tellAll(v.desk.look, log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.desk.look.Kinds}
 	view.Joins = []choice{{"", "Choose a group"}}
 	for _, g := range groups {
 		if !slices.Contains(d.Groups, g.Name) {
@@ -84,11 +84,11 @@ func called(g group.Group) string {
 }
 
 // on is a form on an account's own page.
-func (c *Console) on(which, action string, read func(name string, f *form) admin.Command, done func(v *visit, f *form, answer any) error) change {
+func (p *accountPages) on(which, action string, read func(name string, f *form) admin.Command, done func(v *visit, f *form, answer any) error) change {
 	return change{path: accountsPath + "/{name}/" + which, action: action,
 		read:  func(v *visit, f *form) admin.Command { return read(v.r.PathValue("name"), f) },
 		page:  func(v *visit) string { return under(accountsPath, v.r.PathValue("name")) },
-		again: func(v *visit, f *form) error { return v.account(which, f) },
+		again: func(v *visit, f *form) error { return p.show(v, which, f) },
 		done:  done}
 }
 
@@ -99,12 +99,12 @@ func backToAccount(note string) func(v *visit, f *form, answer any) error {
 	}
 }
 
-func (c *Console) accountForms() []change {
+func (p *accountPages) forms() []change {
 	why := func(f *form) string { return f.must("reason", "Say why; whoever reads the log will want to know.") }
 	return []change{
 		{path: "/console/new-account", action: "account.create",
 			page:  func(*visit) string { return "/console/new-account" },
-			again: (*visit).newAccount,
+			again: p.blank,
 			read: func(_ *visit, f *form) admin.Command {
 				return &account.Create{Name: f.must("name", "Every account needs a name."), Display: f.text("display"), Mail: f.text("mail"), Kind: f.text("kind"), Groups: f.values["groups"]}
 			},
@@ -112,49 +112,49 @@ func (c *Console) accountForms() []change {
 				made := answer.(account.Account)
 				return v.done(under(accountsPath, made.Name), "The account was made. It can do nothing yet: issue a pass, so that its owner can set up how they sign in.")
 			}},
-		c.on("suspend", "account.suspend", func(name string, f *form) admin.Command { return &account.Suspend{Name: name, Reason: why(f)} },
+		p.on("suspend", "account.suspend", func(name string, f *form) admin.Command { return &account.Suspend{Name: name, Reason: why(f)} },
 			backToAccount("The account is suspended, and its sessions have ended.")),
-		c.on("resume", "account.resume", func(name string, f *form) admin.Command { return &account.Resume{Name: name, Reason: why(f)} },
+		p.on("resume", "account.resume", func(name string, f *form) admin.Command { return &account.Resume{Name: name, Reason: why(f)} },
 			backToAccount("The account is awake again.")),
-		c.on("pass", "pass.issue", func(name string, f *form) admin.Command {
+		p.on("pass", "pass.issue", func(name string, f *form) admin.Command {
 			seconds, err := strconv.Atoi(f.text("lifetime"))
 			if err != nil {
 				f.wrong("lifetime", "Choose how long the pass is good.")
 			}
 			return &pass.Issue{Account: name, Lifetime: seconds, Note: f.must("note", "Say how you made sure who it is: met, called back, an identity card.")}
-		}, func(v *visit, _ *form, answer any) error { return v.pass(answer.(pass.Pass)) }),
-		c.on("key", "key.issue", func(name string, f *form) admin.Command {
+		}, func(v *visit, _ *form, answer any) error { return p.pass(v, answer.(pass.Pass)) }),
+		p.on("key", "key.issue", func(name string, f *form) admin.Command {
 			days, err := strconv.Atoi(f.text("days"))
 			if err != nil {
 				f.wrong("days", "Write a number of days.")
 			}
 			return &key.Issue{Account: name, Actions: f.values["actions"], Networks: f.lines("networks"), Days: days, Note: f.must("note", "Say what the key is for.")}
-		}, func(v *visit, _ *form, answer any) error { return v.key(answer.(key.Key)) }),
-		c.on("end-session", "session.end", func(name string, f *form) admin.Command {
+		}, func(v *visit, _ *form, answer any) error { return p.key(v, answer.(key.Key)) }),
+		p.on("end-session", "session.end", func(name string, f *form) admin.Command {
 			return &sessions.End{Account: name, Number: f.must("number", "Choose a session."), Reason: f.text("reason")}
 		}, backToAccount("That session has ended.")),
-		c.on("end-sessions", "session.end", func(name string, f *form) admin.Command {
+		p.on("end-sessions", "session.end", func(name string, f *form) admin.Command {
 			return &sessions.End{Account: name, Reason: f.text("reason")}
 		}, backToAccount("All sessions of the account have ended.")),
-		c.on("revoke", "authenticator.revoke", func(name string, f *form) admin.Command {
+		p.on("revoke", "authenticator.revoke", func(name string, f *form) admin.Command {
 			id, err := strconv.ParseInt(f.text("id"), 10, 64)
 			if err != nil {
 				f.wrong("id", "Choose what to revoke.")
 			}
 			return &authenticator.Revoke{Account: name, ID: id, Reason: why(f)}
 		}, backToAccount("It was revoked, and its owner is told.")),
-		c.on("clear-risk", "account.clear-risk", func(name string, f *form) admin.Command { return &account.ClearRisk{Name: name, Reason: why(f)} },
+		p.on("clear-risk", "account.clear-risk", func(name string, f *form) admin.Command { return &account.ClearRisk{Name: name, Reason: why(f)} },
 			backToAccount("The account is at risk no more.")),
-		c.on("open", "account.open", func(name string, f *form) admin.Command { return &account.Open{Name: name, Reason: why(f)} },
+		p.on("open", "account.open", func(name string, f *form) admin.Command { return &account.Open{Name: name, Reason: why(f)} },
 			backToAccount("Wrong answers were forgotten; all that was closed is open again.")),
-		c.on("quiet", "quiet.clear", func(name string, f *form) admin.Command { return &quiet.Clear{Account: name, Reason: why(f)} },
+		p.on("quiet", "quiet.clear", func(name string, f *form) admin.Command { return &quiet.Clear{Account: name, Reason: why(f)} },
 			backToAccount("Their quiet hours were taken away, and they are told.")),
-		c.on("remove", "account.remove", func(name string, _ *form) admin.Command { return &account.Remove{Name: name} },
+		p.on("remove", "account.remove", func(name string, _ *form) admin.Command { return &account.Remove{Name: name} },
 			func(v *visit, _ *form, _ any) error { return v.done(accountsPath, "The account was removed for good.") }),
-		c.on("join", "group.member.add", func(name string, f *form) admin.Command {
+		p.on("join", "group.member.add", func(name string, f *form) admin.Command {
 			return &group.MemberAdd{Group: f.must("group", "Choose a group."), Account: name}
 		}, backToAccount("The account was added to the group.")),
-		c.on("leave", "group.member.remove", func(name string, f *form) admin.Command {
+		p.on("leave", "group.member.remove", func(name string, f *form) admin.Command {
 			return &group.MemberRemove{Group: f.must("group", "Choose a group."), Account: name}
 		}, backToAccount("The account was taken out of the group.")),
 	}
@@ -166,9 +166,9 @@ type passView struct {
 }
 
 // pass shows an issued pass, this once.
-func (v *visit) pass(p pass.Pass) error {
+func (p *accountPages) pass(v *visit, made pass.Pass) error {
 	return v.show(sheet{template: "pass", title: "A temporary access pass", here: accountsPath,
-		data: passView{p, under(accountsPath, p.Account), good(p.Expires, v.look.Now())}})
+		data: passView{made, under(accountsPath, made.Account), good(made.Expires, v.desk.look.Now())}})
 }
 
 type keyView struct {
@@ -177,7 +177,7 @@ type keyView struct {
 }
 
 // key shows an issued key, this once.
-func (v *visit) key(k key.Key) error {
+func (p *accountPages) key(v *visit, k key.Key) error {
 	return v.show(sheet{template: "key", title: "An automation key", here: accountsPath, data: keyView{k, under(accountsPath, k.Account)}})
 }
 

@@ -12,12 +12,17 @@ import (
 
 const accountsPath = "/console/accounts"
 
-func (c *Console) accountRoutes() []look.Route {
+// accountPages are the list of accounts, and a page for each.
+type accountPages struct {
+	desk *desk
+}
+
+func (p *accountPages) routes() []look.Route {
 	return slices.Concat([]look.Route{
-		c.page(accountsPath, "account.list", (*visit).accounts),
-		c.page("/console/new-account", "account.list", func(v *visit) error { return v.newAccount(filled("kind", "person")) }),
-		c.page(accountsPath+"/{name}", "account.show", func(v *visit) error { return v.account("", nil) }),
-	}, c.routes(c.accountForms()...))
+		p.desk.page(accountsPath, "account.list", p.list),
+		p.desk.page("/console/new-account", "account.list", func(v *visit) error { return p.blank(v, filled("kind", "person")) }),
+		p.desk.page(accountsPath+"/{name}", "account.show", func(v *visit) error { return p.show(v, "", nil) }),
+	}, p.desk.routes(p.forms()...))
 }
 
 // tag is a word on the state of something.
@@ -88,14 +93,14 @@ var accountStates = choices("", "All accounts", "without-two-factors", "Without 
 // States are what the list can be narrowed to.
 func (accountsView) States() []choice { return accountStates }
 
-func (v *visit) accounts() error {
+func (p *accountPages) list(v *visit) error {
 	q := v.r.URL.Query()
 	f := typed(q)
 	page, err := read[account.Page](v, &account.List{Query: f.text("q"), State: f.text("state"), After: q.Get("after")})
 	if err != nil {
 		return err
 	}
-	view := accountsView{Form: f, Rows: rowsOf(v.look, page.Accounts), Later: q.Get("after") != "", Chosen: f.text("q") != "" || f.text("state") != ""}
+	view := accountsView{Form: f, Rows: rowsOf(v.desk.look, page.Accounts), Later: q.Get("after") != "", Chosen: f.text("q") != "" || f.text("state") != ""}
 	if page.Next != "" {
 		view.Next = accountsPath + "?" + url.Values{"q": {f.text("q")}, "state": {f.text("state")}, "after": {page.Next}}.Encode()
 	}
@@ -107,7 +112,7 @@ type newAccountView struct {
 	Groups []group.Group
 }
 
-func (v *visit) newAccount(f *form) error {
+func (p *accountPages) blank(v *visit, f *form) error {
 	groups, err := read[[]group.Group](v, &group.List{})
 	if err != nil {
 		return err

@@ -13,25 +13,32 @@ import (
 
 const applicationsPath = "/console/applications"
 
-func (c *Console) applicationRoutes() []look.Route {
+// applicationPages are the list of applications, and the form of each by what its protocol
+// asks for.
+type applicationPages struct {
+	desk      *desk
+	protocols protocol.List
+}
+
+func (p *applicationPages) routes() []look.Route {
 	own := func(v *visit) string { return under(applicationsPath, v.r.PathValue("name")) }
 	saved := func(v *visit, f *form, _ any) error {
 		return v.done(under(applicationsPath, f.text("name")), "The application was saved.")
 	}
 	const limit = 256 << 10
 	return slices.Concat([]look.Route{
-		c.page(applicationsPath, "application.list", (*visit).applications),
-		c.page("/console/new-application", "application.list", (*visit).newApplication),
-		c.page(applicationsPath+"/{name}", "application.show", func(v *visit) error { return v.application(nil) }),
-	}, c.routes(
-		change{path: "/console/new-application", action: "application.set", limit: limit, read: readApplication, done: saved, again: (*visit).unsavedApplication,
+		p.desk.page(applicationsPath, "application.list", p.list),
+		p.desk.page("/console/new-application", "application.list", p.blank),
+		p.desk.page(applicationsPath+"/{name}", "application.show", func(v *visit) error { return p.show(v, nil) }),
+	}, p.desk.routes(
+		change{path: "/console/new-application", action: "application.set", limit: limit, read: p.read, done: saved, again: p.unsaved,
 			page: func(*visit) string { return "/console/new-application" }},
-		change{path: applicationsPath + "/{name}/change", action: "application.set", limit: limit, page: own, done: saved, again: (*visit).application,
+		change{path: applicationsPath + "/{name}/change", action: "application.set", limit: limit, page: own, done: saved, again: p.show,
 			read: func(v *visit, f *form) admin.Command {
 				f.values.Set("name", v.r.PathValue("name"))
-				return readApplication(v, f)
+				return p.read(v, f)
 			}},
-		change{path: applicationsPath + "/{name}/remove", action: "application.remove", page: own, again: (*visit).application,
+		change{path: applicationsPath + "/{name}/remove", action: "application.remove", page: own, again: p.show,
 			read: func(v *visit, _ *form) admin.Command { return &application.Remove{Name: v.r.PathValue("name")} },
 			done: func(v *visit, _ *form, _ any) error {
 				return v.done(applicationsPath, "The application was removed. Nobody can sign in to it any more.")
@@ -58,7 +65,7 @@ type applicationsView struct {
 	Protocols protocol.List
 }
 
-func (v *visit) applications() error {
+func (p *applicationPages) list(v *visit) error {
 	all, err := read[[]application.Application](v, &application.List{})
 	if err != nil {
 		return err
@@ -67,7 +74,7 @@ func (v *visit) applications() error {
 	for i, a := range all {
 		rows[i] = applicationRow{a, under(applicationsPath, a.Name)}
 	}
-	return v.show(sheet{template: "applications", title: "Applications", here: applicationsPath, data: applicationsView{rows, v.protocols}})
+	return v.show(sheet{template: "applications", title: "Applications", here: applicationsPath, data: applicationsView{rows, p.protocols}})
 }
 
 // applicationView is the form of one application, old or new.
@@ -156,34 +163,34 @@ func (a applicationView) input(p protocol.Field, name string, stored bool) field
 	return in
 }
 
-func (v *visit) newApplication() error {
+func (p *applicationPages) blank(v *visit) error {
 	protocol := v.r.URL.Query().Get("protocol")
 	f := filled("protocol", protocol, "tier", "standard", "base", "{}", "settings", "{}")
-	return v.unsavedApplication(f)
+	return p.unsaved(v, f)
 }
 
-func (v *visit) unsavedApplication(f *form) error {
+func (p *applicationPages) unsaved(v *visit, f *form) error {
 	if _, err := v.admit(&application.List{}); err != nil {
 		return err
 	}
-	return v.applicationForm(applicationView{Form: f, Path: "/console/new-application", New: true})
+	return p.form(v, applicationView{Form: f, Path: "/console/new-application", New: true})
 }
 
 // application shows one application: as it is stored, or as it was typed.
-func (v *visit) application(f *form) error {
+func (p *applicationPages) show(v *visit, f *form) error {
 	app, err := read[application.Application](v, &application.Show{Name: v.r.PathValue("name")})
 	if err != nil {
 		return err
 	}
 	if f == nil {
-		f = v.filledApplication(app)
+		f = p.filled(app)
 	}
 	path := under(applicationsPath, app.Name)
-	return v.applicationForm(applicationView{Form: f, Path: path + "/change", Name: app.Name, Called: applicationRow{app, ""}.Called()})
+	return p.form(v, applicationView{Form: f, Path: path + "/change", Name: app.Name, Called: applicationRow{app, ""}.Called()})
 }
 
-func (v *visit) applicationForm(a applicationView) error {
-	a.Protocol, a.Protocols = a.Form.text("protocol"), v.protocols
+func (p *applicationPages) form(v *visit, a applicationView) error {
+	a.Protocol, a.Protocols = a.Form.text("protocol"), p.protocols
 	d, _ := a.Protocols.Named(a.Protocol)
 	a.Groups = d.Form
 	shown := []string{"name", "title", "kind", "tier", "settings"}
@@ -199,20 +206,20 @@ func (v *visit) applicationForm(a applicationView) error {
 }
 
 // filledApplication is the form of what is stored; secrets are hidden.
-func (c *Console) filledApplication(a application.Application) *form {
+func (p *applicationPages) filled(a application.Application) *form {
 	f := filled("name", a.Name, "title", a.Title, "kind", a.Kind, "tier", a.Tier, "vouches", a.Vouches, "protocol", a.Protocol, "base", string(a.Settings), "version", a.Version)
 	if pretty, err := json.MarshalIndent(a.Settings, "", "  "); err == nil {
 		f.values.Set("settings", string(pretty))
 	}
-	d, _ := c.protocols.Named(a.Protocol)
+	d, _ := p.protocols.Named(a.Protocol)
 	fillSettings(f, d.Form, a.Settings)
 	return f
 }
 
-// readApplication turns the form into the command. The settings are those that
+// read turns the form into the command. The settings are those that
 // were stored, with what the form has set in their place; or the text of the
 // advanced form as it is.
-func readApplication(v *visit, f *form) admin.Command {
+func (p *applicationPages) read(v *visit, f *form) admin.Command {
 	c := &application.Set{Name: f.must("name", "Every application needs a name."), Title: f.text("title"), Kind: f.must("kind", "Choose what it is."),
 		Tier: f.text("tier"), Vouches: f.text("vouches"), Protocol: f.text("protocol"), Base: f.text("version"), Over: strings.Fields(f.text("over"))}
 	if f.text("advanced") != "" {
@@ -226,9 +233,9 @@ func readApplication(v *visit, f *form) admin.Command {
 	if err := decodeNumbers(f.values.Get("base"), &base); err != nil {
 		f.wrong("", "The form is out of date. Load the page again.")
 	}
-	d, ok := v.protocols.Named(c.Protocol)
+	d, ok := p.protocols.Named(c.Protocol)
 	if !ok {
-		f.wrong("", "Choose how it asks: "+v.protocols.Ways()+".")
+		f.wrong("", "Choose how it asks: "+p.protocols.Ways()+".")
 	}
 	setSettings(f, d.Form, base)
 	c.Settings, _ = json.Marshal(base) // what was decoded can be encoded

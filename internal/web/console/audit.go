@@ -14,10 +14,16 @@ import (
 
 const auditPath = "/console/audit"
 
-func (c *Console) auditRoutes() []look.Route {
+// auditPages search the audit log and hand it out.
+type auditPages struct {
+	desk *desk
+	log  *audit.Log
+}
+
+func (p *auditPages) routes() []look.Route {
 	return []look.Route{
-		c.page(auditPath, "audit.search", (*visit).audit),
-		c.page(auditPath+"/export", "audit.search", (*visit).export),
+		p.desk.page(auditPath, "audit.search", p.search),
+		p.desk.page(auditPath+"/export", "audit.search", p.export),
 	}
 }
 
@@ -42,7 +48,7 @@ func (auditView) Events() []choice {
 // searched are the fields of the search, in the address of a page.
 var searched = []string{"account", "actor", "application", "event", "outcome", "text", "since", "until"}
 
-func (v *visit) audit() error {
+func (p *auditPages) search(v *visit) error {
 	q := v.r.URL.Query()
 	f := typed(q)
 	before, _ := strconv.ParseInt(q.Get("before"), 10, 64) // what is no number is the newest
@@ -56,7 +62,7 @@ func (v *visit) audit() error {
 			return err
 		}
 	}
-	view := auditView{Form: f, Entries: v.tellAll(page.Entries), Later: before != 0}
+	view := auditView{Form: f, Entries: tellAll(v.desk.look, page.Entries), Later: before != 0}
 	if page.Next > 0 {
 		next := url.Values{"before": {strconv.FormatInt(page.Next, 10)}}
 		for _, name := range searched {
@@ -71,17 +77,17 @@ func (v *visit) audit() error {
 
 // export streams the whole log. When it breaks off in the midst, the connection
 // does too, so that a part is never taken for the whole.
-func (v *visit) export() error {
+func (p *auditPages) export(v *visit) error {
 	g, err := v.admit(&audit.Search{})
 	if err != nil {
 		return err
 	}
 	out := &download{w: v.w}
-	if err := v.log.Export(v.r.Context(), g, out); err != nil {
+	if err := p.log.Export(v.r.Context(), g, out); err != nil {
 		if !out.begun {
 			return err
 		}
-		v.look.Log.Error("an export of the audit log broke off", "error", err)
+		v.desk.look.Log.Error("an export of the audit log broke off", "error", err)
 		panic(http.ErrAbortHandler)
 	}
 	return nil

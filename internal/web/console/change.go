@@ -34,12 +34,12 @@ const (
 
 // routes are those of a form: where it is posted, and where the browser posts again
 // when the command was approved on the sign-in pages.
-func (c *Console) routes(forms ...change) []look.Route {
+func (d *desk) routes(forms ...change) []look.Route {
 	var out []look.Route
 	for _, f := range forms {
 		out = append(out,
-			look.Route{Pattern: "POST " + f.path, Demand: look.Action(f.action), Limit: f.limit, Handler: c.serve(f.post)},
-			look.Route{Pattern: "POST " + f.path + approvedPath, Demand: look.Action(f.action), Handler: c.serve(f.approved)})
+			look.Route{Pattern: "POST " + f.path, Demand: look.Action(f.action), Limit: f.limit, Handler: d.serve(f.post)},
+			look.Route{Pattern: "POST " + f.path + approvedPath, Demand: look.Action(f.action), Handler: d.serve(f.approved)})
 	}
 	return out
 }
@@ -56,16 +56,16 @@ func (c change) post(v *visit) error {
 	if f.bad() {
 		return c.again(v, f)
 	}
-	if err := v.admin.Prepare(v.r.Context(), cmd); err != nil {
+	if err := v.desk.admin.Prepare(v.r.Context(), cmd); err != nil {
 		return err
 	}
-	step, err := v.browser.Check(v.r, cmd.Action(), cmd.Object())
+	step, err := v.desk.browser.Check(v.r, cmd.Action(), cmd.Object())
 	if err != nil {
 		return err
 	}
 	if step.State == signin.Ask && step.Reason != "no-session" {
 		// What would be refused anyway is said before anybody approves it.
-		if err := v.admin.SoundBy(v.r.Context(), admin.Asker{Session: v.browser.Secret(v.r), Protocol: "browser", Source: v.browser.Source(v.r)}, cmd); err != nil {
+		if err := v.desk.admin.SoundBy(v.r.Context(), admin.Asker{Session: v.desk.browser.Secret(v.r), Protocol: "browser", Source: v.desk.browser.Source(v.r)}, cmd); err != nil {
 			return c.mend(v, f, err)
 		}
 	}
@@ -76,7 +76,7 @@ func (c change) post(v *visit) error {
 		if step.Reason == "no-session" {
 			return v.again(f)
 		}
-		return v.browser.Prove(v.w, v.r, session.Errand{Action: cmd.Action(), Object: cmd.Object(), Return: v.r.URL.EscapedPath() + approvedPath, Form: v.r.PostForm})
+		return v.desk.browser.Prove(v.w, v.r, session.Errand{Action: cmd.Action(), Object: cmd.Object(), Return: v.r.URL.EscapedPath() + approvedPath, Form: v.r.PostForm})
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }
@@ -85,7 +85,7 @@ func (c change) post(v *visit) error {
 // form is the one that was kept; the grant is for its text and no other.
 func (c change) approved(v *visit) error {
 	v.back = c.page(v)
-	e, err := v.browser.Kept(v.w, v.r)
+	e, err := v.desk.browser.Kept(v.w, v.r)
 	if err != nil {
 		return err
 	}
@@ -97,17 +97,17 @@ func (c change) approved(v *visit) error {
 	if f.bad() {
 		return c.again(v, f)
 	}
-	if err := v.admin.Prepare(v.r.Context(), cmd); err != nil {
+	if err := v.desk.admin.Prepare(v.r.Context(), cmd); err != nil {
 		return err
 	}
 	if cmd.Action() != e.Action || cmd.Object() != e.Object {
 		return failure.New(failure.Conflict, "What you approved has changed meanwhile: it would now be %s. Look at it again.", cmd.Object())
 	}
-	g, err := v.browser.Claim(v.w, v.r, e)
+	g, err := v.desk.browser.Claim(v.w, v.r, e)
 	if err != nil {
 		return err
 	}
-	v.admin.ReceivedAt(cmd, g.Begun())
+	v.desk.admin.ReceivedAt(cmd, g.Begun())
 	return c.do(v, g, f, cmd)
 }
 
@@ -121,7 +121,7 @@ func (v *visit) again(f *form) error {
 			again[name] = values
 		}
 	}
-	return v.pages.Render(v.w, v.r, look.Page{Template: "again", Title: "Sign in first", Shape: look.Card, Status: http.StatusUnauthorized,
+	return v.desk.pages.Render(v.w, v.r, look.Page{Template: "again", Title: "Sign in first", Shape: look.Card, Status: http.StatusUnauthorized,
 		Data: map[string]any{"Path": v.r.URL.EscapedPath(), "Values": again}})
 }
 
@@ -129,7 +129,7 @@ func (v *visit) again(f *form) error {
 // and nothing that was typed is lost.
 func (c change) do(v *visit, g signin.Grant, f *form, cmd admin.Command) error {
 	v.g = g
-	answer, err := v.admin.Do(v.r.Context(), g, cmd)
+	answer, err := v.desk.admin.Do(v.r.Context(), g, cmd)
 	if err != nil {
 		return c.mend(v, f, err)
 	}

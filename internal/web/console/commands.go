@@ -12,29 +12,34 @@ import (
 	"countersign/internal/web/look"
 )
 
+// commandPages are every command as a form of JSON.
+type commandPages struct {
+	desk *desk
+}
+
 // commandRoutes are the complete list: every command as one form of JSON, also
 // those that no page was made for.
-func (c *Console) commandRoutes() []look.Route {
-	routes := []look.Route{c.page("/console/commands", "account.list", (*visit).commands)}
+func (p *commandPages) routes() []look.Route {
+	routes := []look.Route{p.desk.page("/console/commands", "account.list", p.list)}
 	for _, s := range nouns.Commands() {
 		path := "/console/commands/" + s.Action
-		routes = append(routes, c.page(path, "account.list", func(v *visit) error { return v.command(s, nil, "") }))
-		routes = append(routes, c.routes(change{path: path, action: s.Action, limit: 256 << 10,
+		routes = append(routes, p.desk.page(path, "account.list", func(v *visit) error { return p.show(v, s, nil, "") }))
+		routes = append(routes, p.desk.routes(change{path: path, action: s.Action, limit: 256 << 10,
 			page:  func(*visit) string { return path },
 			read:  func(_ *visit, f *form) admin.Command { return decode(s, f) },
-			again: func(v *visit, f *form) error { return v.command(s, f, "") },
+			again: func(v *visit, f *form) error { return p.show(v, s, f, "") },
 			done: func(v *visit, f *form, answer any) error {
 				b, err := json.MarshalIndent(answer, "", "  ")
 				if err != nil {
 					return err
 				}
-				return v.command(s, f, string(b))
+				return p.show(v, s, f, string(b))
 			}})...)
 	}
 	return routes
 }
 
-func (v *visit) commands() error {
+func (p *commandPages) list(v *visit) error {
 	if _, err := v.admit(&account.List{}); err != nil {
 		return err
 	}
@@ -48,7 +53,7 @@ type commandView struct {
 }
 
 // command shows one command's form, with what was typed or an empty command.
-func (v *visit) command(s admin.Spec, f *form, answer string) error {
+func (p *commandPages) show(v *visit, s admin.Spec, f *form, answer string) error {
 	if _, err := v.admit(&account.List{}); err != nil {
 		return err
 	}

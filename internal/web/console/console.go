@@ -39,57 +39,59 @@ type Parts struct {
 	Protocols protocol.List
 }
 
-// Console serves the pages.
-type Console struct {
-	browser   challenge.Browser
-	look      *look.Look
-	admin     *admin.Admin
-	log       *logs.Log
-	protocols protocol.List
-	pages     *look.Set
-}
+// Console serves the pages: it is the list of their routes.
+type Console struct{ routes []look.Route }
 
 // New prepares the pages.
 func New(p Parts) *Console {
-	return &Console{browser: p.Browser, look: p.Look, admin: p.Admin, log: p.Log, protocols: p.Protocols, pages: p.Look.Load(files)}
+	d := &desk{browser: p.Browser, look: p.Look, admin: p.Admin, pages: p.Look.Load(files)}
+	return &Console{routes: slices.Concat((&homePage{d}).routes(), (&accountPages{d}).routes(), (&groupPages{d}).routes(), (&tokenPages{d}).routes(),
+		(&promptPage{d}).routes(), (&recoveryPages{d}).routes(), (&applicationPages{d, p.Protocols}).routes(), (&policyPages{d}).routes(),
+		(&coveragePages{d}).routes(), (&auditPages{d, p.Log}).routes(), (&commandPages{d}).routes())}
 }
 
 // Routes lists the pages with what each demands.
-func (c *Console) Routes() []look.Route {
-	return slices.Concat(c.homeRoutes(), c.accountRoutes(), c.groupRoutes(), c.tokenRoutes(), c.promptRoutes(), c.recoveryRoutes(), c.applicationRoutes(), c.policyRoutes(),
-		c.coverageRoutes(), c.auditRoutes(), c.commandRoutes())
+func (c *Console) Routes() []look.Route { return slices.Clone(c.routes) }
+
+// desk is what every page is served with: who looks is asked of the browser, commands
+// are done by admin, and templates are of one set.
+type desk struct {
+	browser challenge.Browser
+	look    *look.Look
+	admin   *admin.Admin
+	pages   *look.Set
 }
 
 // visit is one request. Who looks is known from the first grant on.
 type visit struct {
-	*Console
-	w http.ResponseWriter
-	r *http.Request
-	g signin.Grant
+	desk *desk
+	w    http.ResponseWriter
+	r    *http.Request
+	g    signin.Grant
 	// back is where to come back to when the person has to sign in first.
 	back string
 }
 
 // page is a route that shows something under the grants of the commands that it
 // reads with; action is the first of them.
-func (c *Console) page(path, action string, show func(v *visit) error) look.Route {
-	return look.Route{Pattern: "GET " + path, Demand: look.Action(action), Handler: c.serve(func(v *visit) error {
+func (d *desk) page(path, action string, show func(v *visit) error) look.Route {
+	return look.Route{Pattern: "GET " + path, Demand: look.Action(action), Handler: d.serve(func(v *visit) error {
 		v.back = v.r.URL.RequestURI()
 		return show(v)
 	})}
 }
 
 // serve runs a route, and sends the browser to sign in where that is needed.
-func (c *Console) serve(do func(v *visit) error) look.Handler {
+func (d *desk) serve(do func(v *visit) error) look.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		err := do(&visit{Console: c, w: w, r: r})
+		err := do(&visit{desk: d, w: w, r: r})
 		var first *signInFirst
 		switch {
 		case !errors.As(err, &first):
 		case first.errand.Action == "":
-			return c.browser.SignIn(w, r, first.errand.Return)
+			return d.browser.SignIn(w, r, first.errand.Return)
 		default:
-			return c.browser.Prove(w, r, first.errand)
+			return d.browser.Prove(w, r, first.errand)
 		}
 		return err
 	}
@@ -134,7 +136,7 @@ func (v *visit) show(s sheet) error {
 	if s.problem != "" {
 		p.Status = http.StatusBadRequest
 	}
-	return v.pages.Render(v.w, v.r, p)
+	return v.desk.pages.Render(v.w, v.r, p)
 }
 
 // signInFirst says that a page cannot be shown before this errand is run.
@@ -143,7 +145,7 @@ type signInFirst struct{ errand session.Errand }
 func (*signInFirst) Error() string { return "the person must sign in first" }
 
 // done goes on to a page of ours and says there what was done.
-func (v *visit) done(path, note string) error { return v.look.Done(v.w, v.r, path, note) }
+func (v *visit) done(path, note string) error { return v.desk.look.Done(v.w, v.r, path, note) }
 
 // under joins a name to a path, as one segment.
 func under(path, name string) string {

@@ -10,21 +10,26 @@ import (
 
 const coveragePath = "/console/coverage"
 
-func (c *Console) coverageRoutes() []look.Route {
+// coveragePages are the rows of M1032, and what is declared of them.
+type coveragePages struct {
+	desk *desk
+}
+
+func (p *coveragePages) routes() []look.Route {
 	page := func(*visit) string { return coveragePath + "/declare" }
 	routes := []look.Route{
-		c.page(coveragePath, "coverage.show", (*visit).coverage),
-		c.page(coveragePath+"/declare", "coverage.show", func(v *visit) error {
-			return v.declare(filled("row", v.r.URL.Query().Get("row"), "until", v.look.Now().AddDate(0, 6, 0).Format(time.DateOnly)))
+		p.desk.page(coveragePath, "coverage.show", p.show),
+		p.desk.page(coveragePath+"/declare", "coverage.show", func(v *visit) error {
+			return p.declare(v, filled("row", v.r.URL.Query().Get("row"), "until", v.desk.look.Now().AddDate(0, 6, 0).Format(time.DateOnly)))
 		}),
 	}
-	return append(routes, c.routes(
-		change{path: coveragePath + "/declare", action: "coverage.declare", page: page, again: (*visit).declare,
+	return append(routes, p.desk.routes(
+		change{path: coveragePath + "/declare", action: "coverage.declare", page: page, again: p.declare,
 			read: func(_ *visit, f *form) admin.Command {
 				return &coverage.Declare{Row: f.must("row", "Choose a row."), Reason: f.must("reason", "Say why there is nothing here for it to be about."), Until: f.must("until", "Write the day on which it ends.")}
 			},
 			done: func(v *visit, _ *form, _ any) error { return v.done(coveragePath, "It is declared, until that day.") }},
-		change{path: coveragePath + "/withdraw", action: "coverage.withdraw", page: page, again: (*visit).declare,
+		change{path: coveragePath + "/withdraw", action: "coverage.withdraw", page: page, again: p.declare,
 			read: func(_ *visit, f *form) admin.Command {
 				return &coverage.Withdraw{Row: f.must("row", "Choose a row.")}
 			},
@@ -60,7 +65,7 @@ type coverageView struct {
 	Table []coverageRow
 }
 
-func (v *visit) coverage() error {
+func (p *coveragePages) show(v *visit) error {
 	data, err := read[coverage.Coverage](v, &coverage.Show{})
 	if err != nil {
 		return err
@@ -90,7 +95,7 @@ type declareView struct {
 	Rows []choice
 }
 
-func (v *visit) declare(f *form) error {
+func (p *coveragePages) declare(v *visit, f *form) error {
 	data, err := read[coverage.Coverage](v, &coverage.Show{})
 	if err != nil {
 		return err

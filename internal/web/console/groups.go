@@ -10,12 +10,17 @@ import (
 
 const groupsPath = "/console/groups"
 
-func (c *Console) groupRoutes() []look.Route {
+// groupPages are the list of groups, and a page for each.
+type groupPages struct {
+	desk *desk
+}
+
+func (p *groupPages) routes() []look.Route {
 	return slices.Concat([]look.Route{
-		c.page(groupsPath, "group.list", (*visit).groups),
-		c.page("/console/new-group", "group.list", func(v *visit) error { return v.newGroup(typed(nil)) }),
-		c.page(groupsPath+"/{name}", "group.show", func(v *visit) error { return v.group(typed(nil)) }),
-	}, c.routes(c.groupForms()...))
+		p.desk.page(groupsPath, "group.list", p.list),
+		p.desk.page("/console/new-group", "group.list", func(v *visit) error { return p.blank(v, typed(nil)) }),
+		p.desk.page(groupsPath+"/{name}", "group.show", func(v *visit) error { return p.show(v, typed(nil)) }),
+	}, p.desk.routes(p.forms()...))
 }
 
 type groupRow struct {
@@ -23,7 +28,7 @@ type groupRow struct {
 	Path string
 }
 
-func (v *visit) groups() error {
+func (p *groupPages) list(v *visit) error {
 	all, err := read[[]group.Group](v, &group.List{})
 	if err != nil {
 		return err
@@ -35,7 +40,7 @@ func (v *visit) groups() error {
 	return v.show(sheet{template: "groups", title: "Groups", here: groupsPath, data: rows})
 }
 
-func (v *visit) newGroup(f *form) error {
+func (p *groupPages) blank(v *visit, f *form) error {
 	if _, err := v.admit(&group.List{}); err != nil {
 		return err
 	}
@@ -50,7 +55,7 @@ type groupView struct {
 // Member is the address of a member's page.
 func (groupView) Member(name string) string { return under(accountsPath, name) }
 
-func (v *visit) group(f *form) error {
+func (p *groupPages) show(v *visit, f *form) error {
 	g, err := read[group.Group](v, &group.Show{Name: v.r.PathValue("name")})
 	if err != nil {
 		return err
@@ -58,7 +63,7 @@ func (v *visit) group(f *form) error {
 	return v.show(sheet{template: "group", title: "Group", here: groupsPath, problem: f.problem("account"), data: groupView{groupRow{g, under(groupsPath, g.Name)}, f}})
 }
 
-func (c *Console) groupForms() []change {
+func (p *groupPages) forms() []change {
 	own := func(v *visit) string { return under(groupsPath, v.r.PathValue("name")) }
 	back := func(note string) func(v *visit, f *form, answer any) error {
 		return func(v *visit, _ *form, _ any) error { return v.done(own(v), note) }
@@ -66,22 +71,22 @@ func (c *Console) groupForms() []change {
 	return []change{
 		{path: "/console/new-group", action: "group.create",
 			page:  func(*visit) string { return "/console/new-group" },
-			again: (*visit).newGroup,
+			again: p.blank,
 			read: func(_ *visit, f *form) admin.Command {
 				return &group.Create{Name: f.must("name", "Every group needs a name."), Display: f.text("display"), Privileged: f.text("privileged") == "yes"}
 			},
 			done: func(v *visit, _ *form, answer any) error {
 				return v.done(under(groupsPath, answer.(group.Group).Name), "The group was made.")
 			}},
-		{path: groupsPath + "/{name}/add", action: "group.member.add", page: own, again: (*visit).group,
+		{path: groupsPath + "/{name}/add", action: "group.member.add", page: own, again: p.show,
 			read: func(v *visit, f *form) admin.Command {
 				return &group.MemberAdd{Group: v.r.PathValue("name"), Account: f.must("account", "Write the name of an account.")}
 			}, done: back("The account was added.")},
-		{path: groupsPath + "/{name}/take-out", action: "group.member.remove", page: own, again: (*visit).group,
+		{path: groupsPath + "/{name}/take-out", action: "group.member.remove", page: own, again: p.show,
 			read: func(v *visit, f *form) admin.Command {
 				return &group.MemberRemove{Group: v.r.PathValue("name"), Account: f.must("account", "Choose an account.")}
 			}, done: back("The account was taken out.")},
-		{path: groupsPath + "/{name}/remove", action: "group.remove", page: own, again: (*visit).group,
+		{path: groupsPath + "/{name}/remove", action: "group.remove", page: own, again: p.show,
 			read: func(v *visit, _ *form) admin.Command { return &group.Remove{Name: v.r.PathValue("name")} },
 			done: func(v *visit, _ *form, _ any) error { return v.done(groupsPath, "The group was removed.") }},
 	}

@@ -12,8 +12,13 @@ import (
 
 const homePath = "/console"
 
-func (c *Console) homeRoutes() []look.Route {
-	return []look.Route{c.page(homePath, "overview.show", (*visit).home)}
+// homePage is the overview.
+type homePage struct {
+	desk *desk
+}
+
+func (p *homePage) routes() []look.Route {
+	return []look.Route{p.desk.page(homePath, "overview.show", p.show)}
 }
 
 type homeView struct {
@@ -43,7 +48,7 @@ func (h homeView) Calm() bool {
 // mostShown is how much of each list the overview shows.
 const mostShown = 6
 
-func (v *visit) home() error {
+func (p *homePage) show(v *visit) error {
 	o, err := read[overview.Overview](v, &overview.Show{})
 	if err != nil {
 		return err
@@ -67,7 +72,7 @@ func (v *visit) home() error {
 	lately := slices.DeleteFunc(refused.Entries, asked)
 	lately = lately[:min(len(lately), mostShown)]
 	return v.show(sheet{template: "home", title: "Overview", here: homePath,
-		data: homeView{Overview: o, Form: typed(nil), Weak: rowsOf(v.look, weak.Accounts), Alarms: v.tellAll(lately), Tampered: tampered}})
+		data: homeView{Overview: o, Form: typed(nil), Weak: rowsOf(v.desk.look, weak.Accounts), Alarms: tellAll(v.desk.look, lately), Tampered: tampered}})
 }
 
 // Small makes a count fit for a sentence.

@@ -17,21 +17,26 @@ const policyPath = "/console/policy"
 // mostPolicy is the greatest form with a document in it, in bytes.
 const mostPolicy = 256 << 10
 
-func (c *Console) policyRoutes() []look.Route {
+// policyPages show the policy, try another one, and put it in force.
+type policyPages struct {
+	desk *desk
+}
+
+func (p *policyPages) routes() []look.Route {
 	routes := []look.Route{
-		c.page(policyPath, "policy.show", (*visit).policy),
-		c.page(policyPath+"/edit", "policy.show", (*visit).editPolicy),
-		c.page(policyPath+"/versions", "policy.versions", (*visit).policyVersions),
-		c.page(policyPath+"/compare", "policy.diff", (*visit).comparePolicy),
-		c.page(policyPath+"/explain", "policy.explain", (*visit).explain),
-		{Pattern: "POST " + policyPath + "/check", Demand: look.Action("policy.check"), Limit: mostPolicy, Handler: c.serve(func(v *visit) error {
+		p.desk.page(policyPath, "policy.show", p.show),
+		p.desk.page(policyPath+"/edit", "policy.show", p.edit),
+		p.desk.page(policyPath+"/versions", "policy.versions", p.versions),
+		p.desk.page(policyPath+"/compare", "policy.diff", p.compare),
+		p.desk.page(policyPath+"/explain", "policy.explain", p.explain),
+		{Pattern: "POST " + policyPath + "/check", Demand: look.Action("policy.check"), Limit: mostPolicy, Handler: p.desk.serve(func(v *visit) error {
 			v.back = policyPath + "/edit"
-			return v.checkPolicy(typed(v.r.PostForm))
+			return p.check(v, typed(v.r.PostForm))
 		})},
 	}
-	return append(routes, c.routes(change{path: policyPath + "/save", action: "policy.change", limit: mostPolicy,
+	return append(routes, p.desk.routes(change{path: policyPath + "/save", action: "policy.change", limit: mostPolicy,
 		page:  func(*visit) string { return policyPath + "/edit" },
-		again: func(v *visit, f *form) error { return v.policyForm(policyEdit{Form: f}) },
+		again: func(v *visit, f *form) error { return p.form(v, policyEdit{Form: f}) },
 		read:  func(_ *visit, f *form) admin.Command { return &policy.Change{Body: document(f), Base: builtOn(f)} },
 		done: func(v *visit, _ *form, _ any) error {
 			return v.done(policyPath, "The policy is in force, on every server, from now on.")
@@ -80,7 +85,7 @@ type policyView struct {
 }
 
 // policy shows the document in force, or an older one, with its tests.
-func (v *visit) policy() error {
+func (p *policyPages) show(v *visit) error {
 	version := number(v, "version")
 	d, err := read[policy.Document](v, &policy.Show{Version: version})
 	if err != nil {
@@ -128,7 +133,7 @@ func (e policyEdit) Failing() []policy.TestResult {
 	return out
 }
 
-func (v *visit) editPolicy() error {
+func (p *policyPages) edit(v *visit) error {
 	d, err := read[policy.Document](v, &policy.Show{Version: number(v, "version")})
 	if err != nil {
 		return err
@@ -137,22 +142,22 @@ func (v *visit) editPolicy() error {
 	if err != nil {
 		return err
 	}
-	return v.policyForm(policyEdit{Form: filled("body", d.Body, "version", strconv.FormatInt(now.Version, 10))})
+	return p.form(v, policyEdit{Form: filled("body", d.Body, "version", strconv.FormatInt(now.Version, 10))})
 }
 
 // checkPolicy compiles the document, runs its tests, and says what it would
 // change for whom. It saves nothing.
-func (v *visit) checkPolicy(f *form) error {
+func (p *policyPages) check(v *visit, f *form) error {
 	edit := policyEdit{Form: f}
 	body := document(f)
 	if f.bad() {
-		return v.policyForm(edit)
+		return p.form(v, edit)
 	}
 	tests, err := read[[]policy.TestResult](v, &policy.Check{Body: body})
 	if failure.ClassOf(err) == failure.Invalid {
 		f.err = err
 		f.wrong("body", failure.Public(err))
-		return v.policyForm(edit)
+		return p.form(v, edit)
 	}
 	if err != nil {
 		return err
@@ -163,11 +168,11 @@ func (v *visit) checkPolicy(f *form) error {
 		return err
 	}
 	edit.Diff = &diff
-	return v.policyForm(edit)
+	return p.form(v, edit)
 }
 
 // policyForm shows the document for changing, and each problem with its line.
-func (v *visit) policyForm(e policyEdit) error {
+func (p *policyPages) form(v *visit, e policyEdit) error {
 	if _, err := v.admit(&policy.Show{}); err != nil {
 		return err
 	}
@@ -194,7 +199,7 @@ type versionsView struct {
 
 const versionsShown = 50
 
-func (v *visit) policyVersions() error {
+func (p *policyPages) versions(v *visit) error {
 	list, err := read[[]policy.Version](v, &policy.Versions{Before: number(v, "before"), Limit: versionsShown})
 	if err != nil {
 		return err
@@ -211,7 +216,7 @@ type compareView struct {
 	policy.Difference
 }
 
-func (v *visit) comparePolicy() error {
+func (p *policyPages) compare(v *visit) error {
 	version := number(v, "version")
 	d, err := read[policy.Difference](v, &policy.Diff{Version: version})
 	if err != nil {
@@ -227,7 +232,7 @@ type explainView struct {
 }
 
 // explain asks for somebody what the policy would demand of them.
-func (v *visit) explain() error {
+func (p *policyPages) explain(v *visit) error {
 	apps, err := read[[]application.Application](v, &application.List{})
 	if err != nil {
 		return err

@@ -13,8 +13,13 @@ import (
 
 const promptsPath = "/console/prompts"
 
-func (c *Console) promptRoutes() []look.Route {
-	return []look.Route{c.page(promptsPath, "prompts.show", (*visit).prompts)}
+// promptPage tells of the requests that people were asked to approve.
+type promptPage struct {
+	desk *desk
+}
+
+func (p *promptPage) routes() []look.Route {
+	return []look.Route{p.desk.page(promptsPath, "prompts.show", p.show)}
 }
 
 type promptsView struct {
@@ -36,7 +41,7 @@ func (promptsView) Whose(name string) string { return promptsPath + "?account=" 
 // AccountPath is the address of an account's page.
 func (promptsView) AccountPath(name string) string { return under(accountsPath, name) }
 
-func (v *visit) prompts() error {
+func (p *promptPage) show(v *visit) error {
 	f := typed(v.r.URL.Query())
 	if f.text("days") == "" {
 		f.values.Set("days", "14")
@@ -53,7 +58,7 @@ func (v *visit) prompts() error {
 	}
 	view := promptsView{Prompts: counted, Form: f, Chart: chartOf(counted.Days), Total: totalOf(counted.Days)}
 	if view.Total.Closed+view.Total.Disowned > 0 { // they are rare, and what is rare takes as long as the log is
-		if view.Alarms, err = v.fatigue(counted); err != nil {
+		if view.Alarms, err = p.fatigue(v, counted); err != nil {
 			return err
 		}
 	}
@@ -61,14 +66,14 @@ func (v *visit) prompts() error {
 }
 
 // fatigue are the newest alarms of the days that are shown.
-func (v *visit) fatigue(p prompts.Prompts) ([]told, error) {
+func (p *promptPage) fatigue(v *visit, shown prompts.Prompts) ([]told, error) {
 	var out []told
 	for _, event := range []string{"alarm.push-flood", "alarm.not-me"} {
-		page, err := read[audit.Page](v, &audit.Search{Event: event, Account: p.Account, Since: p.Days[0].Day, Limit: 10})
+		page, err := read[audit.Page](v, &audit.Search{Event: event, Account: shown.Account, Since: shown.Days[0].Day, Limit: 10})
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, v.tellAll(page.Entries)...)
+		out = append(out, tellAll(v.desk.look, page.Entries)...)
 	}
 	return out, nil
 }

@@ -15,7 +15,7 @@ var notYours = failure.Refuse("not-administrator", "These pages are for administ
 // keeps the grant. Where a proof is missing, it says what errand to run first:
 // what is proved on it joins the session, and the page is loaded again.
 func (v *visit) admit(c admin.Command) (signin.Grant, error) {
-	step, err := v.browser.Check(v.r, c.Action(), c.Object())
+	step, err := v.desk.browser.Check(v.r, c.Action(), c.Object())
 	if err != nil {
 		return signin.Grant{}, err
 	}
@@ -38,7 +38,7 @@ func read[T any](v *visit, c admin.Command) (T, error) {
 	if err != nil {
 		return none, err
 	}
-	answer, err := v.admin.Do(v.r.Context(), g, c)
+	answer, err := v.desk.admin.Do(v.r.Context(), g, c)
 	if err != nil {
 		return none, err
 	}

@@ -14,11 +14,16 @@ import (
 
 const recoveriesPath = "/console/recoveries"
 
-func (c *Console) recoveryRoutes() []look.Route {
+// recoveryPages are the recoveries, for the help desk as well.
+type recoveryPages struct {
+	desk *desk
+}
+
+func (p *recoveryPages) routes() []look.Route {
 	return slices.Concat([]look.Route{
-		c.page(recoveriesPath, "recovery.list", func(v *visit) error { return v.recoveries(typed(v.r.URL.Query())) }),
-		c.page(recoveriesPath+"/{name}", "recovery.list", func(v *visit) error { return v.recovery(typed(nil)) }),
-	}, c.routes(c.recoveryForms()...))
+		p.desk.page(recoveriesPath, "recovery.list", func(v *visit) error { return p.list(v, typed(v.r.URL.Query())) }),
+		p.desk.page(recoveriesPath+"/{name}", "recovery.list", func(v *visit) error { return p.show(v, typed(nil)) }),
+	}, p.desk.routes(p.forms()...))
 }
 
 type recoveryRow struct {
@@ -69,7 +74,7 @@ func (recoveriesView) Checks() []choice {
 	return out
 }
 
-func (v *visit) recoveries(f *form) error {
+func (p *recoveryPages) list(v *visit, f *form) error {
 	all, err := read[[]recoveries.Recovery](v, &recoveries.List{})
 	if err != nil {
 		return err
@@ -89,7 +94,7 @@ type recoveryView struct {
 }
 
 // recovery shows the newest case of an account.
-func (v *visit) recovery(f *form) error {
+func (p *recoveryPages) show(v *visit, f *form) error {
 	all, err := read[[]recoveries.Recovery](v, &recoveries.List{Account: v.r.PathValue("name")})
 	if err != nil {
 		return err
@@ -103,11 +108,11 @@ func (v *visit) recovery(f *form) error {
 	return v.show(sheet{template: "recovery", title: "Recovery", here: recoveriesPath, problem: f.problem("browser", "note", "reason"), data: recoveryView{row, f, confirms}})
 }
 
-func (c *Console) recoveryForms() []change {
+func (p *recoveryPages) forms() []change {
 	name := func(v *visit) string { return v.r.PathValue("name") }
 	own := func(v *visit) string { return under(recoveriesPath, name(v)) }
 	return []change{
-		{path: "/console/new-recovery", action: "recovery.open", again: (*visit).recoveries,
+		{path: "/console/new-recovery", action: "recovery.open", again: p.list,
 			page: func(*visit) string { return recoveriesPath },
 			read: func(_ *visit, f *form) admin.Command {
 				return &recoveries.Open{Account: f.must("account", "Write the name of who called."), Browser: f.must("browser", "Type the six digits that they read out."),
@@ -120,7 +125,7 @@ func (c *Console) recoveryForms() []change {
 				}
 				return v.done(under(recoveriesPath, opened.Account), "The recovery was opened, "+told)
 			}},
-		{path: recoveriesPath + "/{name}/confirm", action: "recovery.confirm", again: (*visit).recovery, page: own,
+		{path: recoveriesPath + "/{name}/confirm", action: "recovery.confirm", again: p.show, page: own,
 			read: func(v *visit, f *form) admin.Command {
 				number, _ := strconv.ParseInt(f.text("case"), 10, 64)
 				return &recoveries.Confirm{Account: name(v), Case: number, Opener: f.text("opener"), Check: f.text("check"), Forgotten: f.text("forgotten") == "yes",
@@ -129,7 +134,7 @@ func (c *Console) recoveryForms() []change {
 			done: func(v *visit, _ *form, _ any) error {
 				return v.done(own(v), "It was confirmed: they can go on now.")
 			}},
-		{path: recoveriesPath + "/{name}/stop", action: "recovery.stop", again: (*visit).recovery, page: own,
+		{path: recoveriesPath + "/{name}/stop", action: "recovery.stop", again: p.show, page: own,
 			read: func(v *visit, f *form) admin.Command {
 				return &recoveries.Stop{Account: name(v), Reason: f.must("reason", "Write down why.")}
 			},

@@ -12,9 +12,9 @@ import (
 	"countersign/internal/protocol/yubico"
 )
 
-// testConsole has the protocols that there are, and nothing to work on.
-func testConsole() *Console {
-	return &Console{protocols: protocol.List{forwardauth.Description(), radius.Description(), yubico.Description()}}
+// testPages have the protocols that there are, and nothing to work on.
+func testPages() *applicationPages {
+	return &applicationPages{protocols: protocol.List{forwardauth.Description(), radius.Description(), yubico.Description()}}
 }
 
 // What the form does not have is left as it was stored, and what is shown and
@@ -25,8 +25,8 @@ func TestSettingsComeBack(t *testing.T) {
 		"radius":       `{"bind":"client","clients":[{"message_authenticator_exception":{"expires":"2026-12-01T00:00:00Z","reason":"old"},"name":"a","nas_identifiers":["one","two"],"networks":["127.0.0.1"],"secret":"(hidden)"}],"code_digits":8,"mode":"appended","ports":[1812,1813],"replies":[{"attributes":[{"name":"Class","value":"x"}]}],"separator":",","source_attribute":"Calling-Station-Id","timeout":30}`,
 		"yubico":       `{"clients":[{"id":7,"key":"(hidden)","later":true,"name":"gateway"}]}`,
 	} {
-		f := testConsole().filledApplication(application.Application{Name: "app", Kind: "vpn", Tier: "standard", Protocol: protocol, Settings: json.RawMessage(settings)})
-		c := readApplication(&visit{Console: testConsole()}, f).(*application.Set)
+		f := testPages().filled(application.Application{Name: "app", Kind: "vpn", Tier: "standard", Protocol: protocol, Settings: json.RawMessage(settings)})
+		c := testPages().read(nil, f).(*application.Set)
 		if f.bad() || string(c.Settings) != settings {
 			t.Errorf("%s: %v\n%s\n%s", protocol, f.problems, settings, c.Settings)
 		}
@@ -38,11 +38,11 @@ func FuzzSettings(f *testing.F) {
 	f.Add("forward-auth", `{"hosts":[1]}`, "rule-path-199", "/x")
 	f.Fuzz(func(t *testing.T, protocol, base, name, value string) {
 		form := typed(url.Values{"protocol": {protocol}, "base": {base}, name: {value}, "hosts": {value}, "client-networks-0": {value}, "ports": {value}})
-		c := readApplication(&visit{Console: testConsole()}, form).(*application.Set)
+		c := testPages().read(nil, form).(*application.Set)
 		if !form.bad() && !json.Valid(c.Settings) {
 			t.Errorf("not JSON: %s", c.Settings)
 		}
-		for _, d := range testConsole().protocols {
+		for _, d := range testPages().protocols {
 			for _, g := range d.Form {
 				rowNumbers(form, g)
 			}

@@ -14,11 +14,16 @@ import (
 
 const tokensPath = "/console/tokens"
 
-func (c *Console) tokenRoutes() []look.Route {
+// tokenPages are the list of hardware tokens, and a page for each.
+type tokenPages struct {
+	desk *desk
+}
+
+func (p *tokenPages) routes() []look.Route {
 	return slices.Concat([]look.Route{
-		c.page(tokensPath, "token.list", (*visit).tokens),
-		c.page(tokensPath+"/{serial}", "token.list", func(v *visit) error { return v.token(typed(nil)) }),
-	}, c.routes(c.tokenForms()...))
+		p.desk.page(tokensPath, "token.list", p.list),
+		p.desk.page(tokensPath+"/{serial}", "token.list", func(v *visit) error { return p.show(v, typed(nil)) }),
+	}, p.desk.routes(p.forms()...))
 }
 
 // tokenTags say where a token is.
@@ -59,7 +64,7 @@ var tokenStates = choices("", "Everywhere", "stock", "In stock", "assigned", "As
 // States are what the list can be narrowed to.
 func (tokensView) States() []choice { return tokenStates }
 
-func (v *visit) tokens() error {
+func (p *tokenPages) list(v *visit) error {
 	q := v.r.URL.Query()
 	f := typed(q)
 	page, err := read[token.Page](v, &token.List{Serial: f.text("q"), State: f.text("state"), Owner: f.text("owner"), After: q.Get("after")})
@@ -76,7 +81,7 @@ func (v *visit) tokens() error {
 		view.Next = tokensPath + "?" + url.Values{"q": {f.text("q")}, "state": {f.text("state")}, "owner": {f.text("owner")}, "after": {page.Next}}.Encode()
 	}
 	if !view.Later && !view.Chosen {
-		if view.Imports, err = v.imports(); err != nil {
+		if view.Imports, err = p.imports(v); err != nil {
 			return err
 		}
 	}
@@ -84,7 +89,7 @@ func (v *visit) tokens() error {
 }
 
 // imports are the newest files.
-func (v *visit) imports() ([]tokenImport, error) {
+func (p *tokenPages) imports(v *visit) ([]tokenImport, error) {
 	page, err := read[audit.Page](v, &audit.Search{Event: "token.imported", Limit: 10})
 	if err != nil {
 		return nil, err
@@ -101,7 +106,7 @@ type tokenView struct {
 	Form *form
 }
 
-func (v *visit) token(f *form) error {
+func (p *tokenPages) show(v *visit, f *form) error {
 	serial := v.r.PathValue("serial")
 	page, err := read[token.Page](v, &token.List{Serial: serial, Limit: 1000})
 	if err != nil {
@@ -115,10 +120,10 @@ func (v *visit) token(f *form) error {
 		data: tokenView{tokenRowOf(page.Tokens[i]), f}})
 }
 
-func (c *Console) tokenForms() []change {
+func (p *tokenPages) forms() []change {
 	serial := func(v *visit) string { return v.r.PathValue("serial") }
 	act := func(verb, action, note string, command func(v *visit, f *form) admin.Command) change {
-		return change{path: tokensPath + "/{serial}/" + verb, action: action, again: (*visit).token, read: command,
+		return change{path: tokensPath + "/{serial}/" + verb, action: action, again: p.show, read: command,
 			page: func(v *visit) string { return under(tokensPath, serial(v)) },
 			done: func(v *visit, _ *form, _ any) error { return v.done(under(tokensPath, serial(v)), note) }}
 	}

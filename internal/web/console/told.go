@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
+	"countersign/internal/web/look"
 )
 
 // told is an entry of the audit log in plain words, with everything else folded
@@ -22,10 +23,10 @@ type told struct {
 
 type pair struct{ Name, Value string }
 
-func (c *Console) tellAll(entries []audit.Entry) []told {
+func tellAll(l *look.Look, entries []audit.Entry) []told {
 	out := make([]told, len(entries))
 	for i, e := range entries {
-		out[i] = told{Entry: e, Words: tell(e, c.look.Kinds), Class: classOf(e), Facts: facts(e)}
+		out[i] = told{Entry: e, Words: tell(e, l.Kinds), Class: classOf(e), Facts: facts(e)}
 	}
 	return out
 }
