@@ -46,28 +46,29 @@ type Parts struct {
 	Now      func() time.Time
 }
 
-// Challenge serves the pages.
+// Challenge serves the pages: what plays a Step, and the two ways that lead to one.
 type Challenge struct {
-	browser   Browser
-	look      *look.Look
-	engine    *signin.Engine
-	sessions  *session.Sessions
-	endings   *session.Endings
-	errands   *session.Errands
-	welcomes  *pass.Passes
-	settingUp *setup.Setup
-	requests  *recovery.Requests
-	openings  *recovery.Openings
-	passes    *recovery.Passes
-	stops     *recovery.Stops
-	now       func() time.Time
-	pages     *look.Set
+	player     *player
+	recoveries *recoveries
+	arrivals   *arrivals
 }
 
 // New prepares the pages.
 func New(p Parts) *Challenge {
-	return &Challenge{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, endings: p.Endings, errands: p.Errands, welcomes: p.Welcomes, settingUp: p.Setup, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now,
-		pages: p.Look.Load(files)}
+	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, endings: p.Endings, errands: p.Errands, pages: p.Look.Load(files)}
+	return &Challenge{player: play, arrivals: &arrivals{player: play, welcomes: p.Welcomes, settingUp: p.Setup},
+		recoveries: &recoveries{player: play, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now}}
+}
+
+// player plays what the engine asks for, until there is a session.
+type player struct {
+	browser  Browser
+	look     *look.Look
+	engine   *signin.Engine
+	sessions *session.Sessions
+	endings  *session.Endings
+	errands  *session.Errands
+	pages    *look.Set
 }
 
 // ticketCookie holds the ticket of the attempt that a browser is in.
@@ -78,7 +79,11 @@ const browserCookie = "countersign-browser"
 
 // Routes lists the pages. All are public: they are how one comes to a session.
 func (c *Challenge) Routes() []look.Route {
-	return append(c.recoveryRoutes(), []look.Route{
+	return slices.Concat(c.recoveries.routes(), c.player.routes(), c.arrivals.routes())
+}
+
+func (c *player) routes() []look.Route {
+	return []look.Route{
 		{Pattern: "GET /sign-in", Demand: look.Public(), Handler: c.show},
 		{Pattern: "POST /sign-in", Demand: look.Public(), Handler: c.answer},
 		{Pattern: "GET /sign-in/wait", Demand: look.Public(), Handler: c.wait},
@@ -86,11 +91,7 @@ func (c *Challenge) Routes() []look.Route {
 		{Pattern: "GET " + OpenPath, Demand: look.Public(), Handler: c.opening},
 		{Pattern: "POST " + OpenPath, Demand: look.Public(), Handler: c.open},
 		{Pattern: "POST /sign-out", Demand: look.Public(), Handler: c.signOut},
-		{Pattern: "GET /welcome", Demand: look.Public(), Handler: c.welcome},
-		{Pattern: "POST /welcome", Demand: look.Public(), Handler: c.accept},
-		{Pattern: "GET /setup", Demand: look.Public(), Handler: c.setup},
-		{Pattern: "POST /setup", Demand: look.Public(), Handler: c.setUp},
-	}...)
+	}
 }
 
 // plain is where a browser goes that was going nowhere else.
@@ -98,7 +99,7 @@ var plain = session.Errand{Application: signin.Self, Return: "/account"}
 
 // errand is what this browser signs in for: what its cookie holds, and the portal where
 // that is nothing of its own.
-func (c *Challenge) errand(w http.ResponseWriter, r *http.Request) session.Errand {
+func (c *player) errand(w http.ResponseWriter, r *http.Request) session.Errand {
 	code := c.look.Get(r, errandCookie)
 	if code == "" {
 		return plain
@@ -112,14 +113,14 @@ func (c *Challenge) errand(w http.ResponseWriter, r *http.Request) session.Erran
 	return plain
 }
 
-func (c *Challenge) request(r *http.Request, e session.Errand) signin.Request {
+func (c *player) request(r *http.Request, e session.Errand) signin.Request {
 	return signin.Request{Application: e.Application, Action: e.Action, Object: e.Object, Method: e.Method, Path: e.Path, Raise: e.Raise,
 		Session: c.browser.Secret(r), Source: c.browser.Source(r), Browser: c.look.Get(r, browserCookie), Protocol: cmp.Or(e.Protocol, "browser"), Medium: prompt.Browser}
 }
 
 // show begins an attempt, or goes on with the one that the browser is in. Whose
 // session is enough goes on at once, and nothing is written.
-func (c *Challenge) show(w http.ResponseWriter, r *http.Request) error {
+func (c *player) show(w http.ResponseWriter, r *http.Request) error {
 	e, code := plain, r.URL.Query().Get("errand")
 	if code == own {
 		e, code = c.errand(w, r), c.look.Get(r, errandCookie)
@@ -147,7 +148,7 @@ func (c *Challenge) show(w http.ResponseWriter, r *http.Request) error {
 
 // answer hands a reply to the engine. A name begins anew: who is asked for is
 // fixed when an attempt begins.
-func (c *Challenge) answer(w http.ResponseWriter, r *http.Request) error {
+func (c *player) answer(w http.ResponseWriter, r *http.Request) error {
 	e := c.errand(w, r)
 	form := r.PostForm
 	name := form.Get("name")
@@ -208,7 +209,7 @@ const holdLife = 5 * time.Second
 
 // wait looks whether an approval on another device was given; a held request is answered when there is something to
 // go on with.
-func (c *Challenge) wait(w http.ResponseWriter, r *http.Request) error {
+func (c *player) wait(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Get("held") != "" {
 		ctx, done := context.WithTimeout(r.Context(), holdLife)
 		defer done()
@@ -225,7 +226,7 @@ func (c *Challenge) wait(w http.ResponseWriter, r *http.Request) error {
 
 // card takes what a browser brings back from where it showed a certificate. It is
 // for this browser's attempt or for none: the ticket is in the cookie alone.
-func (c *Challenge) card(w http.ResponseWriter, r *http.Request) error {
+func (c *player) card(w http.ResponseWriter, r *http.Request) error {
 	a, err := look.Shown(r)
 	if err != nil {
 		return err
@@ -238,7 +239,7 @@ func (c *Challenge) card(w http.ResponseWriter, r *http.Request) error {
 }
 
 // play shows a step, or goes where it leads.
-func (c *Challenge) play(w http.ResponseWriter, r *http.Request, e session.Errand, name string, step signin.Step) error {
+func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Errand, name string, step signin.Step) error {
 	switch step.State {
 	case signin.Granted:
 		return c.granted(w, r, e, step)
@@ -324,7 +325,7 @@ func (b Browser) saysOf(e session.Errand) string {
 // granted starts or raises the session, and goes back to the errand. The grant
 // of an action of our own is claimed there, by what does it; an application's
 // is decided again there, over what the session then holds.
-func (c *Challenge) granted(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
+func (c *player) granted(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
 	if ours(e) {
 		return c.press(w, r, e, step)
 	}
@@ -341,7 +342,7 @@ func (c *Challenge) granted(w http.ResponseWriter, r *http.Request, e session.Er
 // press goes on to what does an errand, which takes a form. The one in which the person
 // has just proved themselves, under the text of the errand, is that form; who comes by
 // a link, or because another device answered, is shown the text and presses a button.
-func (c *Challenge) press(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
+func (c *player) press(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
 	c.look.Set(w, ticketCookie, step.Ticket, cookieLife)
 	if r.Method == http.MethodPost {
 		return look.Repeat(w, r, e.Return)
@@ -349,7 +350,7 @@ func (c *Challenge) press(w http.ResponseWriter, r *http.Request, e session.Erra
 	return c.pages.Render(w, r, look.Page{Template: "press", Title: "Approve", Shape: look.Card, Data: map[string]string{"Says": c.browser.saysOf(e), "To": e.Return}})
 }
 
-func (c *Challenge) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) error {
+func (c *player) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) error {
 	var secret string
 	var err error
 	if old := c.browser.Secret(r); old != "" {
@@ -366,12 +367,12 @@ func (c *Challenge) begin(w http.ResponseWriter, r *http.Request, g signin.Grant
 	return nil
 }
 
-func (c *Challenge) leave(w http.ResponseWriter, r *http.Request, e session.Errand) error {
+func (c *player) leave(w http.ResponseWriter, r *http.Request, e session.Errand) error {
 	c.look.Drop(w, errandCookie)
 	return c.look.Leave(w, r, e.Return)
 }
 
-func (c *Challenge) signOut(w http.ResponseWriter, r *http.Request) error {
+func (c *player) signOut(w http.ResponseWriter, r *http.Request) error {
 	if secret := c.browser.Secret(r); secret != "" {
 		if err := c.endings.SignOut(r.Context(), secret); err != nil {
 			return err
@@ -379,15 +380,6 @@ func (c *Challenge) signOut(w http.ResponseWriter, r *http.Request) error {
 	}
 	c.look.DropNamed(w, session.Cookie(c.look.Options.Secure))
 	return c.look.Done(w, r, "/sign-in", "You are signed out.")
-}
-
-func (c *Challenge) welcome(w http.ResponseWriter, r *http.Request) error {
-	code := r.URL.Query().Get("code")
-	name, _, err := c.welcomes.Welcome(r.Context(), code)
-	if err != nil {
-		return err
-	}
-	return c.pages.Render(w, r, look.Page{Template: "welcome", Title: "Welcome", Shape: look.Card, Data: map[string]string{"Name": name, "Code": code}})
 }
 
 // welcomed is where a pass leads: to setting up, and nowhere else.
@@ -399,22 +391,10 @@ func welcomes(e session.Errand) bool {
 	return e.Action == welcomed.Action && e.Object == welcomed.Object
 }
 
-// accept takes the pass behind a welcome link, or one that was typed with its name.
-func (c *Challenge) accept(w http.ResponseWriter, r *http.Request) error {
-	if name := r.PostForm.Get("name"); name != "" {
-		return c.passIn(w, r, name, r.PostForm.Get("pass"))
-	}
-	name, pass, err := c.welcomes.Welcome(r.Context(), r.PostForm.Get("code"))
-	if err != nil {
-		return err
-	}
-	return c.passIn(w, r, name, pass)
-}
-
 // passIn signs in with a pass, as far as a pass leads: to setting up. Who has a
 // password or the like is asked for that too, since a pass stands in for what is
 // held and never for what is known.
-func (c *Challenge) passIn(w http.ResponseWriter, r *http.Request, name, pass string) error {
+func (c *player) passIn(w http.ResponseWriter, r *http.Request, name, pass string) error {
 	req := c.request(r, welcomed)
 	req.Session, req.Name, req.Opening = "", name, []prompt.Answer{{Authenticator: "accesspass", Text: pass}}
 	step, err := c.engine.Begin(r.Context(), req)
@@ -433,32 +413,11 @@ func (c *Challenge) passIn(w http.ResponseWriter, r *http.Request, name, pass st
 }
 
 // hold keeps an errand in this browser, before anybody has a session in it.
-func (c *Challenge) hold(w http.ResponseWriter, r *http.Request, e session.Errand) error {
+func (c *player) hold(w http.ResponseWriter, r *http.Request, e session.Errand) error {
 	code, err := c.errands.Hold(e, c.look.Browser(w, r))
 	if err != nil {
 		return err
 	}
 	c.look.Set(w, errandCookie, code, cookieLife)
 	return nil
-}
-
-func (c *Challenge) setup(w http.ResponseWriter, r *http.Request) error {
-	code := r.URL.Query().Get("code")
-	if err := c.settingUp.Open(r.Context(), code); err != nil {
-		return err
-	}
-	return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Data: setup.Newcomer{Code: code}})
-}
-
-func (c *Challenge) setUp(w http.ResponseWriter, r *http.Request) error {
-	f := r.PostForm
-	n := setup.Newcomer{Code: f.Get("code"), Name: f.Get("name"), Display: f.Get("display"), Mail: f.Get("mail"), Codes: f.Get("with") == "codes"}
-	pass, err := c.settingUp.Administrator(r.Context(), n)
-	if class := failure.ClassOf(err); err != nil && (class == failure.Invalid || class == failure.Conflict) {
-		return c.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Status: http.StatusBadRequest, Problem: failure.Public(err), Data: n})
-	}
-	if err != nil {
-		return err
-	}
-	return c.passIn(w, r, pass.Account, pass.Code)
 }

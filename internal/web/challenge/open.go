@@ -14,7 +14,7 @@ type opening struct{ Name, Code string }
 
 // opening asks before it makes the browser its owner's, because mail is read by programs
 // as well, which follow every link.
-func (c *Challenge) opening(w http.ResponseWriter, r *http.Request) error {
+func (c *player) opening(w http.ResponseWriter, r *http.Request) error {
 	code := r.URL.Query().Get("code")
 	name, err := c.engine.Invited(r.Context(), code)
 	if err != nil {
@@ -24,7 +24,7 @@ func (c *Challenge) opening(w http.ResponseWriter, r *http.Request) error {
 }
 
 // open makes the browser one of its owner's, which lets nobody in.
-func (c *Challenge) open(w http.ResponseWriter, r *http.Request) error {
+func (c *player) open(w http.ResponseWriter, r *http.Request) error {
 	kept, err := c.engine.Accept(r.Context(), r.PostForm.Get("code"), signin.Request{Application: signin.Self, Action: signin.SignIn, Protocol: "browser", Source: c.browser.Source(r)})
 	if err != nil {
 		return err
