@@ -237,7 +237,7 @@ func TestQueueCountsTheLineBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	order := make(chan string, 2)
-	for _, p := range []Position{{standing: strange, source: "waited", since: time.Now().Add(-patience)}, {standing: known, source: "new"}} {
+	for _, p := range []Position{Position{standing: strange, source: "waited"}.Arrived(time.Now().Add(-patience)), {standing: known, source: "new"}} {
 		go func() {
 			leave, err := c.Enter(t.Context(), p)
 			if err != nil {
