@@ -1,6 +1,7 @@
 // Package rooms compares who imports whom, and who writes which table of the database,
 // with the tables in ARCHITECTURE.md. Its tests also check the decision records, the
-// commands of CONTRIBUTING.md and the links of all pages.
+// commands of CONTRIBUTING.md, the links of all pages, the tree of ARCHITECTURE.md, and
+// that no type is too large or hands on what it is made of.
 //
 // It owns how those tables are read. It holds no list of rooms of its own: a room
 // that the table does not draw, or an import that it does not allow, fails the

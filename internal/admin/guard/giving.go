@@ -12,7 +12,7 @@ import (
 
 // Giving is for whoever hands somebody something to sign in with, and what they must be for it.
 type Giving struct {
-	Guard
+	guard   Guard
 	dormant time.Duration
 	now     func() time.Time
 }
@@ -24,10 +24,10 @@ func NewGiving(g Guard, dormant time.Duration, now func() time.Time) Giving {
 
 // Parties are who does a command, and whom it names.
 func (a Giving) Parties(ctx context.Context, tx *store.Tx, g signin.Grant, name string) (by, about directory.Account, err error) {
-	if by, err = a.people.Get(ctx, tx, g.Account()); err != nil {
+	if by, err = a.guard.people.Get(ctx, tx, g.Account()); err != nil {
 		return by, about, err
 	}
-	about, err = a.people.Find(ctx, tx, name)
+	about, err = a.guard.people.Find(ctx, tx, name)
 	return by, about, err
 }
 

@@ -45,20 +45,25 @@ type Parts struct {
 	Endings     *enrollment.Endings
 	Engine      *signin.Engine
 	Notices     *enrollment.Notices
-	Recoveries  recovery.Pieces
-	Dormant     time.Duration
-	Now         func() time.Time
+	// Of recovery, what each desk works with.
+	Cases         *recovery.Cases
+	Openings      *recovery.Openings
+	Confirmations *recovery.Confirmations
+	Stops         *recovery.Stops
+	Owners        *recovery.Owners
+	Dormant       time.Duration
+	Now           func() time.Time
 }
 
 // Desks are where the commands are done.
 func Desks(p Parts) []admin.Desk {
-	b, g, r := admin.NewBook(p.DB), guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now), p.Recoveries
-	s := shown{p.DB, p.Accounts, r.Owners, p.Now}
+	b, g := admin.NewBook(p.DB), guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now)
+	s := shown{p.DB, p.Accounts, p.Owners, p.Now}
 	return []admin.Desk{
-		admin.At(&listDesk{s, r.Cases}),
-		admin.At(&openDesk{b, g, s, r.Openings}),
-		admin.At(&confirmDesk{b, g, s, r.Confirmations}),
-		admin.At(&stopDesk{b, g, p.Groups, r.Stops, p.Notices}),
+		admin.At(&listDesk{s, p.Cases}),
+		admin.At(&openDesk{b, g, s, p.Openings}),
+		admin.At(&confirmDesk{b, g, s, p.Confirmations}),
+		admin.At(&stopDesk{b, g, p.Groups, p.Stops, p.Notices}),
 	}
 }
 

@@ -60,9 +60,9 @@ type Parts struct {
 
 // Desks are where the commands are done.
 func Desks(p Parts) []admin.Desk {
-	b := admin.NewBook(p.DB)
+	b, g := admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine)
 	return []admin.Desk{
-		admin.At(&desk{b, guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now), p.DB, p.Accounts, p.Stock, p.Hands, p.Engine, p.PINs, p.Now}),
+		admin.At(&desk{b, guard.NewGiving(g, p.Dormant, p.Now), g, p.DB, p.Accounts, p.Stock, p.Hands, p.Engine, p.PINs, p.Now}),
 		admin.At(&fileDesk{b, p.Files}),
 	}
 }
@@ -71,6 +71,7 @@ func Desks(p Parts) []admin.Desk {
 type desk struct {
 	admin.Book
 	guard.Giving
+	guard  guard.Guard
 	db     store.Reader
 	people *directory.Accounts
 	stock  *tokens.Stock
@@ -87,7 +88,7 @@ func (a *desk) spare(ctx context.Context, serial string, traits assurance.Trait)
 	if err != nil || t.State != tokens.Assigned {
 		return err
 	}
-	return a.SpareLoss(ctx, a.db, signin.Without(t.Account, t.Credential, traits))
+	return a.guard.SpareLoss(ctx, a.db, signin.Without(t.Account, t.Credential, traits))
 }
 
 // Token is one hardware token as administrators see it; never its secret.
@@ -288,7 +289,7 @@ func (a *desk) move(ctx context.Context, g signin.Grant, m movement) (any, error
 		if t, about, err = a.hands.TakeBackIn(ctx, tx, m.serial, g.Account()); err != nil {
 			return err
 		}
-		if err := a.PersonMust(ctx, tx, g.Account(), about.Privileged); err != nil {
+		if err := a.guard.PersonMust(ctx, tx, g.Account(), about.Privileged); err != nil {
 			return err
 		}
 		if t, err = a.hands.PutIn(ctx, tx, t, m.state); err != nil {
