@@ -192,11 +192,25 @@ func tries(v *servertest.Vault, a tampering) {
 // mark is the number of the next entry of the log.
 func mark(v *servertest.Vault) (next int64) {
 	v.T.Helper()
+	recorded(v)
 	v.Numbered() // also what was found before
 	if err := v.DB.QueryRow(context.Background(), "select coalesce(max(seq), -1) + 1 from audit_entry").Scan(&next); err != nil {
 		v.T.Fatal(err)
 	}
 	return next
+}
+
+// recorded waits until all that was found so far is recorded: findings are recorded one after
+// the other, so that the one which is made here comes last.
+func recorded(v *servertest.Vault) {
+	v.T.Helper()
+	last := fmt.Sprint(time.Now().UnixNano())
+	v.DB.Report(store.Finding{Table: "sentinel", Row: last, Wrong: store.Missing})
+	for deadline := time.Now().Add(time.Minute); len(rows(v.Vandal, "alarm", "tbl = 'sentinel' and row_key = '"+last+"'")) == 0; time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			v.T.Fatal("what was found is not recorded")
+		}
+	}
 }
 
 // judge looks at everything and compares what was found with what was expected.
