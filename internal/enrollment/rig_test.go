@@ -187,11 +187,13 @@ func setUp(t *testing.T) *rig {
 	if parts.Outbox, err = notify.NewOutbox(db, keys, clock); err != nil {
 		t.Fatal(err)
 	}
-	if r.engine, err = signin.New(parts); err != nil {
+	deciding, err := signin.New(parts)
+	if err != nil {
 		t.Fatal(err)
 	}
-	made := New(Parts{DB: db, Accounts: people, Credentials: credentials, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(sessions), Authenticators: kinds, NewPass: accesspass.Issue,
-		PINs: pins{}, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock,
+	r.engine = deciding.Engine
+	made := New(Parts{DB: db, Accounts: people, Credentials: credentials, Strangers: deciding.Strangers, Tries: deciding.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(sessions), Authenticators: kinds, NewPass: accesspass.Issue,
+		PINs: pins{}, Messages: deciding.Messages, Quarantine: 24 * time.Hour, Now: clock,
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
 	r.Enrollments, r.Listing, r.Changes, r.Endings, r.PINs, r.Passes, r.Keys, r.Notices = made.Enrollments, made.Listing, made.Changes, made.Endings, made.PINs, made.Passes, made.Keys, made.Notices
 	r.db, r.people, r.credentials, r.tickets, r.sessions = db, people, credentials, tickets, sessions

@@ -89,12 +89,14 @@ func setUp(t *testing.T) *rig {
 	if parts.Outbox, err = notify.NewOutbox(db, keys, clock); err != nil {
 		t.Fatal(err)
 	}
-	if r.engine, err = signin.New(parts); err != nil {
+	deciding, err := signin.New(parts)
+	if err != nil {
 		t.Fatal(err)
 	}
-	enrolled := enrollment.New(enrollment.Parts{DB: db, Accounts: people, Credentials: credentials, Strangers: r.engine.Strangers, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(sessions),
-		Authenticators: kinds, NewPass: accesspass.Issue, Messages: r.engine.Messages, Quarantine: 24 * time.Hour, Now: clock})
-	r.recoveries, err = recovery.New(recovery.Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Groups: groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
+	r.engine = deciding.Engine
+	enrolled := enrollment.New(enrollment.Parts{DB: db, Accounts: people, Credentials: credentials, Strangers: deciding.Strangers, Tries: deciding.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(sessions),
+		Authenticators: kinds, NewPass: accesspass.Issue, Messages: deciding.Messages, Quarantine: 24 * time.Hour, Now: clock})
+	r.recoveries, err = recovery.New(recovery.Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Groups: groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: deciding.Tries,
 		EndSessions: session.NewEndings(sessions).EndAllIn, PublicURL: &url.URL{Scheme: "https", Host: "login.test"}, Mails: true, Wait: recovery.WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)

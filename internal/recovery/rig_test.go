@@ -160,14 +160,16 @@ func (r *rig) start() {
 	if parts.Outbox, err = notify.NewOutbox(db, keys, clock); err != nil {
 		t.Fatal(err)
 	}
-	if r.engine, err = signin.New(parts); err != nil {
+	deciding, err := signin.New(parts)
+	if err != nil {
 		t.Fatal(err)
 	}
+	r.engine = deciding.Engine
 	r.rules = parts.Rules
-	r.enrolled = enrollment.New(enrollment.Parts{DB: db, Accounts: people, Credentials: credentials, Tries: r.engine.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(r.sessions), Authenticators: parts.Authenticators,
+	r.enrolled = enrollment.New(enrollment.Parts{DB: db, Accounts: people, Credentials: credentials, Tries: deciding.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(r.sessions), Authenticators: parts.Authenticators,
 		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock})
 	u, _ := url.Parse("https://login.test")
-	made, err := New(Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Groups: groups, Endings: r.enrolled.Endings, Passes: r.enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: r.engine.Tries,
+	made, err := New(Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Groups: groups, Endings: r.enrolled.Endings, Passes: r.enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: deciding.Tries,
 		EndSessions: session.NewEndings(r.sessions).EndAllIn, PublicURL: u, Mails: true,
 		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {

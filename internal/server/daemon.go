@@ -188,7 +188,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	defer done()
 	err = errors.Join(err, server.Shutdown(grace), local.Shutdown(grace))
 	<-stopped
-	if err := d.in.Engine.Strangers.SumUp(grace); err != nil {
+	if err := d.in.SignIn.Strangers.SumUp(grace); err != nil {
 		s.Log.Warn("what strangers were refused in the last minute is not in the audit log", "error", err)
 	}
 	if errors.Is(err, http.ErrServerClosed) {

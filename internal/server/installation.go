@@ -93,6 +93,7 @@ type Installation struct {
 	Groups      *directory.Groups
 	Rules       *signin.Rules
 	Catalogue   *application.Catalogue
+	SignIn      signin.Pieces
 	Enrolled    enrollment.Pieces
 	Recoveries  recovery.Pieces
 	Incidents   *incident.Incidents
@@ -188,14 +189,15 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if in.outbox, err = notify.NewOutbox(in.DB, in.Keys, s.Now); err != nil {
 		return err
 	}
-	in.Engine, err = signin.New(signin.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Directory, Credentials: in.Credentials, Milestones: milestones, Groups: in.Groups, Applications: catalogue, Rules: rules,
+	in.SignIn, err = signin.New(signin.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Directory, Credentials: in.Credentials, Milestones: milestones, Groups: in.Groups, Applications: catalogue, Rules: rules,
 		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Standing: in.Sessions, Limits: limits, Quiet: s.Quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.PublicURL.Host + "/account/approve", OpenAt: s.PublicURL.String() + challenge.OpenPath, Disown: disown, Now: s.Now, Log: s.Log, Outbox: in.outbox})
 	if err != nil {
 		return err
 	}
+	in.Engine = in.SignIn.Engine
 	pins := pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits}
-	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Strangers: in.Engine.Strangers, Tries: in.Engine.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
-		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pins, Messages: in.Engine.Messages, Spare: in.Engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.Now})
+	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Strangers: in.SignIn.Strangers, Tries: in.SignIn.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pins, Messages: in.SignIn.Messages, Spare: in.Engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.Now})
 	in.Hardware = hardware.NewStock(in.DB, in.Keys)
 	hands := hardware.NewHands(hardware.Parts{Stock: in.Hardware, Accounts: in.Directory, Credentials: in.Credentials, Enrollments: enrolled.Enrollments, Endings: enrolled.Endings, Notices: enrolled.Notices, Kinds: tokens, PINs: pins, Spare: in.Engine.SpareAdministration, Now: s.Now})
 	in.rooms = append(in.rooms, in.Hardware)
@@ -203,7 +205,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if s.Wait != nil {
 		wait = *s.Wait
 	}
-	recoveries, err := recovery.New(recovery.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Directory, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: in.Tickets, Outbox: in.outbox, Tries: in.Engine.Tries,
+	recoveries, err := recovery.New(recovery.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Directory, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: in.Tickets, Outbox: in.outbox, Tries: in.SignIn.Tries,
 		EndSessions: in.Endings.EndAllIn, PublicURL: s.PublicURL, Mails: s.Mails, Wait: wait, Dormant: limits.Dormant, Now: s.Now})
 	if err != nil {
 		return err
@@ -224,7 +226,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Administrators = administrators.New(administrators.Parts{DB: in.DB, Accounts: in.Directory, Engine: in.Engine, Outbox: in.outbox, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
 	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Directory, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
 	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
-	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Passes: in.Passes, Coverage: in.coverage, Administrators: in.Administrators, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
+	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Directory, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Passes: in.Passes, Coverage: in.coverage, Administrators: in.Administrators, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
 		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Engine: in.Engine,
 		Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
@@ -264,8 +266,8 @@ func (in *Installation) pages(s Settings, door *forwardauth.Door) (http.Handler,
 	var routes []look.Route
 	routes = append(routes, in.API.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Sessions: in.Sessions, Endings: in.Endings, Errands: in.errands, Welcomes: in.Passes, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Now: s.Now}).Routes()...)
-	routes = append(routes, portal.New(portal.Parts{Log: log, Browser: browser, Look: l, Approvals: in.Engine.Approvals, Pushes: in.Engine.Pushes, Sessions: in.Sessions, Endings: in.Endings, Enrollments: in.Enrolled.Enrollments, Listing: in.Enrolled.Listing, Changes: in.Enrolled.Changes, PINs: in.Enrolled.PINs, Cases: in.Recoveries.Cases, Stops: in.Recoveries.Stops, Incidents: in.Incidents, Setup: in.Setup}).Routes()...)
-	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.Engine.Apps, Enrollments: in.Enrolled.Enrollments, PushKey: in.Pusher.Public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Log: log, Browser: browser, Look: l, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Sessions: in.Sessions, Endings: in.Endings, Enrollments: in.Enrolled.Enrollments, Listing: in.Enrolled.Listing, Changes: in.Enrolled.Changes, PINs: in.Enrolled.PINs, Cases: in.Recoveries.Cases, Stops: in.Recoveries.Stops, Incidents: in.Incidents, Setup: in.Setup}).Routes()...)
+	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.SignIn.Apps, Enrollments: in.Enrolled.Enrollments, PushKey: in.Pusher.Public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Log: log, Browser: browser, Look: l, Admin: in.Admin, Protocols: s.Protocols}).Routes()...)
 	in.Routes = routes
 	pages, err := (&look.Server{Look: l, Routes: routes}).Handler()

@@ -7,22 +7,22 @@ import (
 	"log/slog"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/passkey"
-	"countersign/internal/signin"
 	"countersign/internal/webpush"
 )
 
 // Pusher wakes apps.
 type Pusher struct {
-	engine *signin.Engine
+	pushes *approval.Pushes
 	sender *webpush.Sender
 	Public string
 }
 
 func newPusher(in *Installation, s Settings, key webpush.Key) (*Pusher, error) {
 	public, err := key.Public()
-	return &Pusher{engine: in.Engine, sender: webpush.NewSender(key, s.PublicURL.String(), s.Push, s.Now), Public: public}, err
+	return &Pusher{pushes: in.SignIn.Pushes, sender: webpush.NewSender(key, s.PublicURL.String(), s.Push, s.Now), Public: public}, err
 }
 
 // gestureOptions are how an app makes its credential for gestures.
@@ -52,7 +52,7 @@ func (p *Pusher) wake(ctx context.Context, to authenticator.Address) error {
 
 // WakeAll wakes the apps for which something waits.
 func (p *Pusher) WakeAll(ctx context.Context) error {
-	_, err := p.engine.Pushes.Wake(ctx, p.wake)
+	_, err := p.pushes.Wake(ctx, p.wake)
 	return err
 }
 

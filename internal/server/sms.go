@@ -49,7 +49,7 @@ type Carriers struct {
 
 // Carry hands what waits to who takes it.
 func (in *Installation) Carry(ctx context.Context, c Carriers) error {
-	return in.Engine.Messages.Carry(ctx, c.take)
+	return in.SignIn.Messages.Carry(ctx, c.take)
 }
 
 func (c Carriers) take(ctx context.Context, m authenticator.Message) error {

@@ -242,7 +242,7 @@ func Rings(w *World, fail error) int {
 	w.T.Helper()
 	var mu sync.Mutex
 	n := 0
-	if _, err := w.Engine.Pushes.Wake(context.Background(), func(context.Context, authenticator.Address) error {
+	if _, err := w.SignIn.Pushes.Wake(context.Background(), func(context.Context, authenticator.Address) error {
 		mu.Lock()
 		defer mu.Unlock()
 		n++

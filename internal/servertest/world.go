@@ -304,7 +304,7 @@ func (w *World) Events(event string) int {
 // Refusals counts what an event was recorded for, one by one or summed up.
 func (w *World) Refusals(event string) (n int) {
 	w.T.Helper()
-	if err := w.Engine.Strangers.SumUp(context.Background()); err != nil {
+	if err := w.SignIn.Strangers.SumUp(context.Background()); err != nil {
 		w.T.Fatal(err)
 	}
 	entries, err := w.DB.AuditLog().Entries(context.Background(), store.Filter{Event: event, Limit: 1000})
@@ -598,7 +598,7 @@ func AnHourOfStrangers(t *testing.T, many int) {
 			first := play(many)
 			each := float64(play(many)) / float64(many)
 			before := sizeOnDisk(w)
-			if err := w.Engine.Strangers.SumUp(t.Context()); err != nil {
+			if err := w.SignIn.Strangers.SumUp(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			minute := float64(first + sizeOnDisk(w) - before)

@@ -146,9 +146,11 @@ func (r *rig) open(t *testing.T) (directory.Parts, *signin.Rules) {
 	if parts.Outbox, err = notify.NewOutbox(db, keys, clock); err != nil {
 		t.Fatal(err)
 	}
-	if r.engine, err = signin.New(parts); err != nil {
+	deciding, err := signin.New(parts)
+	if err != nil {
 		t.Fatal(err)
 	}
+	r.engine = deciding.Engine
 	return of, rules
 }
 

@@ -68,16 +68,6 @@ const day = 24 * time.Hour
 
 // Engine decides. It is safe for concurrent use; all its state is in the store.
 type Engine struct {
-	// What is done on another device than the one that signs in.
-	Approvals *approval.Approvals
-	Apps      *approval.Apps
-	Pushes    *approval.Pushes
-	Messages  *outbox.Messages
-	// Strangers counts what is refused to whoever has shown nothing.
-	Strangers *Strangers
-	// Tries are the budgets of what other rooms ask for.
-	Tries *throttle.Tries
-
 	db             *store.DB
 	people         *directory.Accounts
 	credentials    *directory.Credentials
@@ -92,6 +82,8 @@ type Engine struct {
 	checks         *checks
 	endings        *endings
 	grants         *grants
+	messages       *outbox.Messages
+	strangers      *Strangers
 	road           *road
 	elsewhere      *elsewhere
 	settlements    *approval.Settlements
@@ -101,63 +93,79 @@ type Engine struct {
 	administration *administration
 }
 
+// Pieces are the engine, and what was made with it that others need: what is done on another
+// device than the one that signs in, codes that are sent, and budgets. Whoever puts a server
+// together hands on the one that is needed.
+type Pieces struct {
+	Engine    *Engine
+	Approvals *approval.Approvals
+	Apps      *approval.Apps
+	Pushes    *approval.Pushes
+	Messages  *outbox.Messages
+	// Strangers counts what is refused to whoever has shown nothing.
+	Strangers *Strangers
+	// Tries are the budgets of what other rooms ask for.
+	Tries *throttle.Tries
+}
+
 // New makes an Engine. It refuses limits that pass a ceiling and two
 // authenticators of one kind. Each piece is given what it uses and keeps it to itself.
-func New(p Parts) (*Engine, error) {
+func New(p Parts) (Pieces, error) {
 	var err error
 	if p.Limits, err = p.Limits.Check(); err != nil {
-		return nil, err
+		return Pieces{}, err
 	}
 	e := &Engine{db: p.DB, people: p.Accounts, credentials: p.Credentials, limits: p.Limits, now: p.Now, attempts: &attempts{db: p.DB, keys: p.Keys, now: p.Now},
-		sessions: &sessions{p.Standing}, Strangers: newStrangers(p.DB, p.Now)}
+		sessions: &sessions{p.Standing}, strangers: newStrangers(p.DB, p.Now)}
 	if e.kinds, err = byKind(p.Authenticators); err != nil {
-		return nil, err
+		return Pieces{}, err
 	}
 	e.judge = newJudge(p, e.kinds)
 	if e.throttle, err = throttle.New(p.DB, p.Keys, p.Limits, p.Now); err != nil {
-		return nil, err
+		return Pieces{}, err
 	}
-	e.Tries = e.throttle.Tries()
 	tickets := ticket.New(ticket.Parts{DB: p.DB, Keys: p.Keys, Now: p.Now})
 	if e.examiner, err = newExaminer(p, e.judge, e.throttle, tickets); err != nil {
-		return nil, err
+		return Pieces{}, err
 	}
 	e.browsers = &browsers{db: p.DB, people: p.Accounts, tickets: tickets, throttle: e.throttle}
 	e.administration = &administration{credentials: p.Credentials, milestones: p.Milestones, groups: p.Groups, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
 	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, memory: &memory{view: p.DB.View()}, now: p.Now}
-	if err := e.beside(p); err != nil {
-		return nil, err
+	made := Pieces{Engine: e, Strangers: e.strangers, Tries: e.throttle.Tries()}
+	if err := e.beside(p, &made); err != nil {
+		return Pieces{}, err
 	}
 	e.lead(p)
-	return e, nil
+	return made, nil
 }
 
 // lead makes the road, and where it ends.
 func (e *Engine) lead(p Parts) {
-	e.endings = &endings{db: p.DB, people: p.Accounts, owners: p.owners(), throttle: e.throttle, attempts: e.attempts, strangers: e.Strangers, now: p.Now}
+	e.endings = &endings{db: p.DB, people: p.Accounts, owners: p.owners(), throttle: e.throttle, attempts: e.attempts, strangers: e.strangers, now: p.Now}
 	e.grants = &grants{people: p.Accounts, throttle: e.throttle, now: p.Now}
 	e.road = &road{db: p.DB, limits: p.Limits, now: p.Now, kinds: e.kinds, judge: e.judge, examiner: e.examiner, throttle: e.throttle, attempts: e.attempts, sessions: e.sessions,
-		elsewhere: e.elsewhere, codes: e.codes, strangers: e.Strangers, endings: e.endings, grants: e.grants}
+		elsewhere: e.elsewhere, codes: e.codes, strangers: e.strangers, endings: e.endings, grants: e.grants}
 }
 
-// beside makes what is done on another device.
-func (e *Engine) beside(p Parts) error {
+// beside makes what is done on another device, and adds it to what was made.
+func (e *Engine) beside(p Parts, made *Pieces) error {
 	var err error
-	if e.Messages, err = outbox.New(outbox.Parts{DB: p.DB, Keys: p.Keys, Accounts: p.Accounts, Now: p.Now, Log: p.Log}); err != nil {
+	if e.messages, err = outbox.New(outbox.Parts{DB: p.DB, Keys: p.Keys, Accounts: p.Accounts, Now: p.Now, Log: p.Log}); err != nil {
 		return err
 	}
-	e.codes = &sentCodes{kinds: e.kinds, messages: e.Messages, now: p.Now}
+	e.codes = &sentCodes{kinds: e.kinds, messages: e.messages, now: p.Now}
 	owners := p.owners()
 	there, err := approval.New(approval.Parts{DB: p.DB, Keys: p.Keys, Accounts: p.Accounts, Credentials: p.Credentials, Throttle: e.throttle, Limits: p.Limits, Kinds: e.kinds,
 		Quiet: p.Quiet, ApproveAt: p.ApproveAt, Disown: p.Disown, Now: p.Now, Log: p.Log, SwitchOff: owners.switchOff, Bars: e.judge.setting.bars,
-		CountStranger: e.Strangers.Count, RecordStranger: e.Strangers.record,
+		CountStranger: e.strangers.Count, RecordStranger: e.strangers.record,
 		Tell: func(ctx context.Context, tx *store.Tx, account directory.Account, subject, body string) error {
 			return owners.tell(ctx, tx, account, notice{subject, body})
 		}})
 	if err != nil {
 		return err
 	}
-	e.Approvals, e.Apps, e.Pushes, e.settlements, e.upkeep = there.Approvals, there.Apps, there.Pushes, there.Settlements, there.Upkeep
+	made.Approvals, made.Apps, made.Pushes, made.Messages = there.Approvals, there.Apps, there.Pushes, e.messages
+	e.settlements, e.upkeep = there.Settlements, there.Upkeep
 	e.elsewhere = &elsewhere{reader: p.DB.View(), accounts: p.accounts(), rules: p.Rules, reading: p.Reading, approveAt: p.ApproveAt, now: p.Now, kinds: e.kinds,
 		requests: there.Requests, pushes: there.Pushes, throttle: e.throttle}
 	return nil

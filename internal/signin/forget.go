@@ -13,7 +13,7 @@ func (e *Engine) Forget(ctx context.Context, tx *store.Tx, account assurance.Acc
 	if _, err := tx.Exec(ctx, `delete from attempt where account = $1`, int64(account)); err != nil {
 		return err
 	}
-	if err := e.Messages.Forget(ctx, tx, account); err != nil {
+	if err := e.messages.Forget(ctx, tx, account); err != nil {
 		return err
 	}
 	if err := e.upkeep.Forget(ctx, tx, account); err != nil {

@@ -193,7 +193,7 @@ func TestTwoFactorsOpenWhatIsClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := g.Engine
-	for i, e := range []*Engine{began, old} {
+	for i, e := range []*Engine{began.Engine, old} {
 		name := []string{"one that began since", "the server that closed it"}[i]
 		g.Engine = e
 		if got := g.closedFor(); len(got) == 0 {

@@ -12,14 +12,14 @@ func (e *Engine) Inspect(ctx context.Context) error {
 	return errors.Join(
 		e.attempts.inspect(ctx),
 		e.throttle.Inspect(ctx),
-		e.Messages.Inspect(ctx),
+		e.messages.Inspect(ctx),
 		e.upkeep.Inspect(ctx),
 	)
 }
 
 // Bind gives the rows of a release before, which had none, their MAC.
 func (e *Engine) Bind(ctx context.Context) error {
-	return errors.Join(e.throttle.Bind(ctx), e.upkeep.Bind(ctx), e.Messages.Bind(ctx))
+	return errors.Join(e.throttle.Bind(ctx), e.upkeep.Bind(ctx), e.messages.Bind(ctx))
 }
 
 // inspect looks at the attempts under way, and for those in which something was shown

@@ -51,6 +51,7 @@ import (
 // stands still.
 type rig struct {
 	*Engine
+	Pieces      // that are made with it
 	Parts       // that it is made of
 	t           testing.TB
 	people      *directory.Accounts
@@ -274,11 +275,11 @@ func (r *rig) open() {
 // remake makes the engine anew, of its parts as they are now.
 func (r *rig) remake() {
 	r.t.Helper()
-	e, err := New(r.Parts)
+	made, err := New(r.Parts)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.Engine = e
+	r.Engine, r.Pieces = made.Engine, made
 }
 
 // remove takes an account away, as administrators do: the rooms that keep something of it

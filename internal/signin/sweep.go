@@ -16,7 +16,7 @@ import (
 // is wrong with one is reported once and keeps nothing else from being swept.
 func (e *Engine) Sweep(ctx context.Context) (int, error) {
 	ended, err := e.endings.sweepAttempts(ctx)
-	return ended, errors.Join(err, e.Strangers.sweep(ctx), e.throttle.Sweep(ctx), e.upkeep.Sweep(ctx), e.Messages.Sweep(ctx))
+	return ended, errors.Join(err, e.strangers.sweep(ctx), e.throttle.Sweep(ctx), e.upkeep.Sweep(ctx), e.messages.Sweep(ctx))
 }
 
 func (n *endings) sweepAttempts(ctx context.Context) (int, error) {

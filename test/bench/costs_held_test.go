@@ -126,11 +126,11 @@ func (c *costs) hold(w *servertest.World, p owned) held {
 func (c *costs) release(w *servertest.World, h held) time.Duration {
 	ctx, u := context.Background(), c.base(w)
 	call := func(fields ...string) approval.AppCall {
-		moment := w.Engine.Apps.Moment()
+		moment := w.SignIn.Apps.Moment()
 		signature, _ := base64.RawURLEncoding.DecodeString(h.Phone.Sign(append([]string{fields[0], u.Host, h.Phone.Handle, moment, h.Phone.Counts()}, fields[1:]...)...))
 		return approval.AppCall{Kind: "push", App: h.Phone.Handle, Moment: moment, Count: h.Phone.Count, Signature: signature}
 	}
-	found, err := w.Engine.Apps.WaitingFor(ctx, call("countersign look", h.number), h.number)
+	found, err := w.SignIn.Apps.WaitingFor(ctx, call("countersign look", h.number), h.number)
 	if err != nil {
 		c.b.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func (c *costs) release(w *servertest.World, h held) time.Duration {
 	go func() { woken <- w.Engine.Settled(ctx, h.ticket) }()
 	time.Sleep(2 * time.Millisecond) // until it waits, as a page does
 	start := time.Now()
-	if err := w.Engine.Apps.Answer(ctx, signed, answer); err != nil {
+	if err := w.SignIn.Apps.Answer(ctx, signed, answer); err != nil {
 		c.b.Fatal(err)
 	}
 	if err := <-woken; err != nil {

@@ -47,9 +47,9 @@ func TestAppOnPostgreSQL(t *testing.T) {
 	var rang atomic.Int32
 	var all sync.WaitGroup
 	for i := range 8 {
-		engine := []*servertest.World{w, other}[i%2].Engine
+		pushes := []*servertest.World{w, other}[i%2].SignIn.Pushes
 		all.Go(func() {
-			engine.Pushes.Wake(context.Background(), func(context.Context, authenticator.Address) error { rang.Add(1); return nil }) //nolint:errcheck // another was first
+			pushes.Wake(context.Background(), func(context.Context, authenticator.Address) error { rang.Add(1); return nil }) //nolint:errcheck // another was first
 		})
 	}
 	all.Wait()
@@ -61,12 +61,12 @@ func TestAppOnPostgreSQL(t *testing.T) {
 		t.Fatal(refused)
 	}
 	u, _ := url.Parse(w.Base)
-	moment := w.Engine.Apps.Moment()
+	moment := w.SignIn.Apps.Moment()
 	signature, _ := base64.RawURLEncoding.DecodeString(device.Sign("countersign answer", u.Host, device.Handle, moment, device.Counts(), id, number, text, approval.Approved))
 	var approved atomic.Int32
 	for range 16 {
 		all.Go(func() {
-			err := w.Engine.Apps.Answer(context.Background(), approval.AppCall{Kind: "push", App: device.Handle, Moment: moment, Count: device.Count, Signature: signature},
+			err := w.SignIn.Apps.Answer(context.Background(), approval.AppCall{Kind: "push", App: device.Handle, Moment: moment, Count: device.Count, Signature: signature},
 				approval.AppAnswer{ID: int64(atoi(id)), Number: number, Text: text, Decision: approval.Approved})
 			if err == nil {
 				approved.Add(1)
@@ -323,9 +323,9 @@ func TestTenThousandNumbers(t *testing.T) {
 	// The engine is asked without HTTP, for speed; one moment serves two minutes.
 	u, _ := url.Parse(w.Base)
 	look := func(typed string) error {
-		moment := w.Engine.Apps.Moment()
+		moment := w.SignIn.Apps.Moment()
 		signature, _ := base64.RawURLEncoding.DecodeString(device.Sign("countersign look", u.Host, device.Handle, moment, device.Counts(), typed))
-		_, err := w.Engine.Apps.WaitingFor(ctx, approval.AppCall{Kind: "push", App: device.Handle, Moment: moment, Count: device.Count, Signature: signature}, typed)
+		_, err := w.SignIn.Apps.WaitingFor(ctx, approval.AppCall{Kind: "push", App: device.Handle, Moment: moment, Count: device.Count, Signature: signature}, typed)
 		return err
 	}
 	for i := range 10_000 {

@@ -201,7 +201,7 @@ func TestApprovalIsForOneThing(t *testing.T) {
 		if err != nil || g.State != signin.Granted {
 			t.Fatal(g.State, err)
 		}
-		found, err := w.Engine.Approvals.WaitingFor(ctx, g.Grant, number)
+		found, err := w.SignIn.Approvals.WaitingFor(ctx, g.Grant, number)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +226,7 @@ func TestApprovalIsForOneThing(t *testing.T) {
 	b := waiting(two)
 	refused := func(what string, g signin.Grant, object string, class failure.Class) {
 		t.Helper()
-		if err := w.Engine.Approvals.Approve(ctx, g, object); failure.ClassOf(err) != class {
+		if err := w.SignIn.Approvals.Approve(ctx, g, object); failure.ClassOf(err) != class {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -242,7 +242,7 @@ func TestApprovalIsForOneThing(t *testing.T) {
 	moved := b
 	moved.Application = "wiki"
 	refused("with another text", check(moved.Numbered(two)).Grant, moved.Numbered(two), failure.Refused)
-	if err := w.Engine.Approvals.Approve(ctx, check(b.Numbered(two)).Grant, b.Numbered(two)); err != nil {
+	if err := w.SignIn.Approvals.Approve(ctx, check(b.Numbered(two)).Grant, b.Numbered(two)); err != nil {
 		t.Fatal(err)
 	}
 	var granted atomic.Int32

@@ -48,7 +48,7 @@ func waitsFor(w *servertest.World, owner *servertest.Person, number string) appr
 	if err != nil || g.State != signin.Granted {
 		w.T.Fatal(g.State, err)
 	}
-	found, err := w.Engine.Approvals.WaitingFor(ctx, g.Grant, number)
+	found, err := w.SignIn.Approvals.WaitingFor(ctx, g.Grant, number)
 	if err != nil {
 		w.T.Fatal(err)
 	}

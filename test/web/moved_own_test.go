@@ -37,7 +37,7 @@ func TestMovedTextOfEveryOwnAction(t *testing.T) {
 	}
 	e, nine := s.Enrolled, approval.QuietHours{Begins: 9 * 60, Ends: 10 * 60, Zone: "UTC"}
 	does := map[string]func(g signin.Grant, object string) error{
-		signin.Approve: func(g signin.Grant, object string) error { return s.Engine.Approvals.Approve(ctx, g, object) },
+		signin.Approve: func(g signin.Grant, object string) error { return s.SignIn.Approvals.Approve(ctx, g, object) },
 		signin.Recover: func(g signin.Grant, object string) error {
 			_, err := s.Recoveries.Openings.OpenByCodes(ctx, g, object)
 			return err
@@ -50,7 +50,7 @@ func TestMovedTextOfEveryOwnAction(t *testing.T) {
 		enrollment.Remove: func(g signin.Grant, _ string) error { return e.Changes.Remove(ctx, g, 2) },
 		enrollment.Rename: func(g signin.Grant, _ string) error { return e.Changes.Rename(ctx, g, 2, "x") },
 		incident.Report:   func(g signin.Grant, _ string) error { _, err := s.Incidents.Report(ctx, g, 2); return err },
-		signin.SetQuiet:   func(g signin.Grant, _ string) error { return s.Engine.Pushes.SetQuiet(ctx, g, nine) },
+		signin.SetQuiet:   func(g signin.Grant, _ string) error { return s.SignIn.Pushes.SetQuiet(ctx, g, nine) },
 	}
 	s.unchanged("moved texts", func() {
 		for _, action := range signin.OwnActions() {

@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/guard"
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -52,6 +53,7 @@ type Parts struct {
 	Credentials *directory.Credentials
 	Groups      *directory.Groups
 	Engine      *signin.Engine
+	Pushes      *approval.Pushes
 	Listing     *enrollment.Listing
 	Passes      *enrollment.Passes
 	Sessions    *session.Sessions
@@ -68,7 +70,7 @@ func Desks(p Parts) []admin.Desk {
 	b, m, s := admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine), shown{p.Accounts, p.Credentials, p.Dormant, p.Now}
 	return []admin.Desk{
 		admin.At(&makeDesk{b, m, s, p.Groups}),
-		admin.At(&readDesk{s, p.DB, p.Engine, p.Listing, p.Sessions}),
+		admin.At(&readDesk{s, p.DB, p.Engine, p.Pushes, p.Listing, p.Sessions}),
 		admin.At(&openDesk{b, m, s, p.Engine}),
 		admin.At(&stateDesk{b, m, s, p.DB, underWay{p.Endings, p.Stops, p.Passes}}),
 		admin.At(&removeDesk{b, m, p.Accounts, p.Endings, p.Forget}),
@@ -96,6 +98,7 @@ type readDesk struct {
 	shown
 	db       store.Reader
 	engine   *signin.Engine
+	pushes   *approval.Pushes
 	listing  *enrollment.Listing
 	sessions *session.Sessions
 }
@@ -306,7 +309,7 @@ func (c *Show) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error)
 	if out.Closed, err = a.engine.ClosedOf(ctx, a.db, d.ID); err != nil {
 		return out, err
 	}
-	hours, own, err := a.engine.Pushes.QuietOf(ctx, d.ID)
+	hours, own, err := a.pushes.QuietOf(ctx, d.ID)
 	if own {
 		out.Quiet = hours.String()
 	}

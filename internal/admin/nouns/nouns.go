@@ -82,7 +82,10 @@ type Parts struct {
 	// Protocols are those that applications can ask by.
 	Protocols protocol.List
 	// Engine is asked what it would decide; it is never asked for a Grant.
-	Engine *signin.Engine
+	Engine    *signin.Engine
+	Approvals *approval.Approvals
+	Pushes    *approval.Pushes
+	Strangers *signin.Strangers
 	// Loosened are the exceptions that the configuration makes at this moment.
 	Loosened  func() []attack.Exception
 	PublicURL *url.URL
@@ -98,7 +101,7 @@ func New(p Parts) *admin.Admin {
 // people are the desks about accounts and what they sign in with.
 func people(p Parts) []admin.Desk {
 	return slices.Concat(
-		account.Desks(account.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Engine: p.Engine, Listing: p.Enrolled.Listing, Passes: p.Enrolled.Passes, Sessions: p.Sessions, Endings: p.SessionEndings, Stops: p.Recoveries.Stops, Forget: p.Forget, Dormant: p.Dormant, Now: p.Now}),
+		account.Desks(account.Parts{DB: p.DB, Pushes: p.Pushes, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Engine: p.Engine, Listing: p.Enrolled.Listing, Passes: p.Enrolled.Passes, Sessions: p.Sessions, Endings: p.SessionEndings, Stops: p.Recoveries.Stops, Forget: p.Forget, Dormant: p.Dormant, Now: p.Now}),
 		token.Desks(token.Parts{DB: p.DB, Accounts: p.Accounts, Stock: p.Stock, Files: p.Files, Hands: p.Hands, Engine: p.Engine, PINs: p.Enrolled.PINs, Dormant: p.Dormant, Now: p.Now}),
 		recovery.Desks(recovery.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Notices: p.Enrolled.Notices,
 			Cases: p.Recoveries.Cases, Openings: p.Recoveries.Openings, Confirmations: p.Recoveries.Confirmations, Stops: p.Recoveries.Stops, Owners: p.Recoveries.Owners, Dormant: p.Dormant, Now: p.Now}),
@@ -113,33 +116,24 @@ func people(p Parts) []admin.Desk {
 
 // things are the desks about groups, applications, hosts and requests to approve.
 func things(p Parts) []admin.Desk {
-	var pushes *approval.Pushes
-	var approvals *approval.Approvals
-	if p.Engine != nil { // there is none where only the list is of use
-		pushes, approvals = p.Engine.Pushes, p.Engine.Approvals
-	}
 	return slices.Concat(
 		group.Desks(group.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}),
 		application.Desks(application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL}),
 		[]admin.Desk{
 			offline.Desk(offline.Parts{DB: p.DB, Offline: p.Offline}),
-			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: approvals, Now: p.Now}),
-			quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: pushes, Notices: p.Enrolled.Notices}),
+			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: p.Approvals, Now: p.Now}),
+			quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: p.Pushes, Notices: p.Enrolled.Notices}),
 		})
 }
 
 // rules are the desks about the policy, what it comes to, and the log.
 func rules(p Parts) []admin.Desk {
-	var strangers *signin.Strangers
-	if p.Engine != nil {
-		strangers = p.Engine.Strangers
-	}
 	everybody := survey.New(survey.Parts{DB: p.DB, Accounts: p.Survey, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, Commands: Commands(), Dormant: p.Dormant, Now: p.Now})
 	return slices.Concat(
 		policy.Desks(policy.Parts{DB: p.DB, Engine: p.Engine, Rules: p.Rules, Applications: p.Applications, Protocols: p.Protocols, Survey: everybody, Known: p.Known, Now: p.Now}),
 		coverage.Desks(coverage.Parts{DB: p.DB, Kept: p.Coverage, Rules: p.Rules, Survey: everybody, Administrators: p.Administrators, Mails: func() bool { return p.Recoveries.Owners.Mails() }, Reading: Commands().Reading(), Loosened: p.Loosened, PublicURL: p.PublicURL, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
 			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Dormant: p.Dormant, Now: p.Now}),
-			audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: strangers}),
+			audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: p.Strangers}),
 		})
 }
