@@ -142,7 +142,7 @@ func TestWhatIsDroppedStaysDropped(t *testing.T) {
 	r.person("dora", "password", "totp")
 	secret, _ := r.opens("helga", "bob", false)
 	doras, was := r.opens("helga", "dora", false)
-	r.ofBefore(was)
+	makeOld(r, was)
 	_, vals := r.opens("helga", "rita", false)
 	storetest.NewAttacker(t, r.dsn).Do(`update recovery set note = 'x' where id = $1`, vals.ID)
 	r.change(func(tx *store.Tx) error { _, err := DropAllIn(t.Context(), tx, r.keys); return err })
@@ -160,8 +160,8 @@ func TestWhatIsDroppedStaysDropped(t *testing.T) {
 	}
 }
 
-// ofBefore writes a case as a release did that had no version.
-func (r *rig) ofBefore(c Case) {
+// makeOld writes a case as a release did that had no version.
+func makeOld(r *rig, c Case) {
 	r.t.Helper()
 	c.version = 0
 	storetest.NewAttacker(r.t, r.dsn).Do(`update recovery set version = 0, mac = $2 where id = $1`, c.ID, r.keys.MAC(keyring.Recovery, c.fieldsOfBefore()))
@@ -263,7 +263,7 @@ func TestCasesOfBeforeAreBound(t *testing.T) {
 			secret = "another of " + name // as though it had been opened before there was a version
 			c.ID, c.secret = id, hash(secret)
 			a.PutBack(row.With("id", id).With("secret", c.secret), "id")
-			r.ofBefore(c)
+			makeOld(r, c)
 			return secret, row
 		}
 		secret, row := before("bob", 500)

@@ -34,7 +34,7 @@ func TestWhoOpens(t *testing.T) {
 		_, err := r.people.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
 		return err
 	})
-	r.joins("robot", directory.Administrators)
+	join(r, "robot", directory.Administrators)
 	for _, c := range []struct{ by, about, want string }{
 		{"helga", "bob", ""}, {"root", "bob", ""}, {"root", "rita", ""}, {"root", "helga", ""}, {"helga", "hugo", "privileged"}, {"helga", "root", "privileged"},
 		{"helga", "helga", "own-recovery"}, {"root", "root", "own-recovery"}, {"bob", "helga", "privileged"}, {"robot", "bob", "service"},
@@ -170,7 +170,7 @@ func TestWhoConfirms(t *testing.T) {
 		_, err := r.people.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
 		return err
 	})
-	r.joins("robot", directory.Administrators)
+	join(r, "robot", directory.Administrators)
 	secret, c := r.opens("root", "bob", false)
 	own, _ := r.asks("bob") // the helper's own browser
 	word := r.word(secret)
@@ -370,10 +370,10 @@ func TestAnotherPass(t *testing.T) {
 		"a day later":             {func(r *rig) { r.later(againLife) }, "recovery-over"},
 		"a new password":          {func(r *rig) { r.add("bob", "password", nil) }, ""},
 		"a new phone":             {func(r *rig) { r.later(time.Second); r.add("bob", "totp", nil) }, "set-up-since"},
-		"the password is revoked": {func(r *rig) { r.revoked("password", directory.ByAdministrator) }, "revoked-since"},
-		"it is off by a report":   {func(r *rig) { r.revoked("password", directory.ByReport) }, "revoked-since"},
-		"the pass is revoked":     {func(r *rig) { r.revoked("accesspass", directory.ByAdministrator) }, "revoked-since"},
-		"the pass was replaced":   {func(r *rig) { r.revoked("accesspass", directory.ByNewer) }, ""},
+		"the password is revoked": {func(r *rig) { revokeKind(r, "password", directory.ByAdministrator) }, "revoked-since"},
+		"it is off by a report":   {func(r *rig) { revokeKind(r, "password", directory.ByReport) }, "revoked-since"},
+		"the pass is revoked":     {func(r *rig) { revokeKind(r, "accesspass", directory.ByAdministrator) }, "revoked-since"},
+		"the pass was replaced":   {func(r *rig) { revokeKind(r, "accesspass", directory.ByNewer) }, ""},
 		"suspended and resumed": {func(r *rig) {
 			r.change(func(tx *store.Tx) error { return r.CloseIn(t.Context(), tx, r.account("bob").ID) })
 		}, "recovery-over"},
@@ -381,7 +381,7 @@ func TestAnotherPass(t *testing.T) {
 			r.change(func(tx *store.Tx) error { return r.FinishIn(t.Context(), tx, r.account("bob").ID) })
 		}, "recovery-over"},
 		"another case was opened":  {func(r *rig) { r.opens("helga", "bob", false) }, "recovery-over"},
-		"the helper helps no more": {func(r *rig) { r.leaves("helga", directory.Helpdesk) }, "opener-no-longer-may"},
+		"the helper helps no more": {func(r *rig) { leave(r, "helga", directory.Helpdesk) }, "opener-no-longer-may"},
 		"confirmed by somebody":    {func(r *rig) {}, ""},
 	}
 	for name, a := range again {
@@ -404,7 +404,7 @@ func TestAnotherPass(t *testing.T) {
 			if got := reason(err); got != a.want && (got != "recovery-stopped" || r.events("recovery.refused", a.want) != 1) {
 				t.Errorf("another pass is answered %v, want %s", err, a.want)
 			}
-			if a.want == "set-up-since" && (!r.held("bob") || r.phase(secret) != Over) {
+			if a.want == "set-up-since" && (!isHeld(r, "bob") || r.phase(secret) != Over) {
 				t.Error("what he set up went with the end of the case")
 			}
 		})
@@ -424,7 +424,7 @@ func TestAnotherPass(t *testing.T) {
 	}
 }
 
-func (r *rig) revoked(kind string, by directory.Cause) {
+func revokeKind(r *rig, kind string, by directory.Cause) {
 	r.later(time.Second)
 	r.set("bob", kind, func(c *directory.Credential) { c.EndAt(r.now, directory.CredentialRevoked, by, 1) })
 }
@@ -534,7 +534,7 @@ func TestDisowned(t *testing.T) {
 	}
 }
 
-func (r *rig) codes(name, secret string) (signin.Grant, string) {
+func grantByCodes(r *rig, name, secret string) (signin.Grant, string) {
 	r.t.Helper()
 	s, err := r.Look(r.t.Context(), secret)
 	if err != nil {
@@ -565,7 +565,7 @@ func TestEveryStateByCodes(t *testing.T) {
 				}
 			}
 			secret, _ := r.asks(name)
-			g, why := r.codes(name, secret)
+			g, why := grantByCodes(r, name, secret)
 			if ok := saved.askable && mailed.askable; (why == "") != ok {
 				t.Errorf("saved %s, mailed %s: %q", saved.name, mailed.name, why)
 			}
@@ -579,7 +579,7 @@ func TestEveryStateByCodes(t *testing.T) {
 			before := r.now
 			r.later(25 * time.Hour)
 			_, pass, err := r.Collect(t.Context(), secret, "")
-			if err != nil || !r.lets(name, pass) || r.held(name) {
+			if err != nil || !r.lets(name, pass) || isHeld(r, name) {
 				t.Errorf("the codes lead nowhere: %v", err)
 			}
 			r.now = before
@@ -594,7 +594,7 @@ func TestCodesOpenOne(t *testing.T) {
 	r.person("carol", "recoverycode", "mailcode")
 	bobs, _ := r.asks("bob")
 	carols, _ := r.asks("carol")
-	g, _ := r.codes("bob", bobs)
+	g, _ := grantByCodes(r, "bob", bobs)
 	if _, err := r.OpenByCodes(t.Context(), g, carols); reason(err) != "unknown-recovery" {
 		t.Errorf("for another's browser: %v", err)
 	}
@@ -613,7 +613,7 @@ func TestCodesOpenOne(t *testing.T) {
 	if _, body := r.mails(); !strings.Contains(body, "They had a saved recovery code") {
 		t.Errorf("told %s", body)
 	}
-	g, _ = r.codes("bob", other)
+	g, _ = grantByCodes(r, "bob", other)
 	if _, err := r.OpenByCodes(t.Context(), g, other); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("a second case: %v", err)
 	}

@@ -79,7 +79,7 @@ func TestEveryWayBack(t *testing.T) {
 		_, err := r.people.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service})
 		return err
 	})
-	r.joins("robot", directory.Administrators)
+	join(r, "robot", directory.Administrators)
 	all, gone, n := plans(), map[int]bool{}, 0
 	each := 3
 	if os.Getenv("EVERY") != "" {
@@ -91,7 +91,7 @@ func TestEveryWayBack(t *testing.T) {
 				j := all[n%len(all)]
 				j.known, j.held = known, held
 				gone[n%len(all)] = true
-				r.goes(j, named("bob", n), n, g)
+				goOn(r, j, named("bob", n), n, g)
 				if n++; n%90 == 0 {
 					r.later(25 * time.Hour) // more than fifty of one person in a day is no help desk
 				}
@@ -103,8 +103,8 @@ func TestEveryWayBack(t *testing.T) {
 	}
 }
 
-// goes is one journey.
-func (r *rig) goes(j journey, name string, n int, mallory signin.Grant) {
+// goOn is one journey.
+func goOn(r *rig, j journey, name string, n int, mallory signin.Grant) {
 	t, ctx := r.t, r.t.Context()
 	wrong := func(format string, args ...any) { t.Helper(); t.Errorf("%s: %s", j, fmt.Sprintf(format, args...)) }
 	r.change(func(tx *store.Tx) error {
@@ -144,7 +144,7 @@ func (r *rig) goes(j journey, name string, n int, mallory signin.Grant) {
 		}
 	}
 	if j.way == ownCodes {
-		theirs, why := r.codes(name, secret)
+		theirs, why := grantByCodes(r, name, secret)
 		if why != "" {
 			wrong("two codes are answered %s", why)
 			return
@@ -175,7 +175,7 @@ func (r *rig) goes(j journey, name string, n int, mallory signin.Grant) {
 		wrong("a stranger stops it: %v", err)
 	}
 	if j.stopped == "opened" {
-		r.stops(j, name, link, secret, "", wrong)
+		stopBy(r, j, name, link, secret, "", wrong)
 		return
 	}
 	// Who may confirm nothing confirms nothing, and early is for nobody.
@@ -211,13 +211,13 @@ func (r *rig) goes(j journey, name string, n int, mallory signin.Grant) {
 		}
 	}
 	if j.stopped == "due" {
-		r.stops(j, name, link, secret, "", wrong)
+		stopBy(r, j, name, link, secret, "", wrong)
 		return
 	}
 	pass := collects(secret, "")
 	if j.stopped == "collected" {
 		r.later(time.Second)
-		r.stops(j, name, link, secret, pass, wrong)
+		stopBy(r, j, name, link, secret, pass, wrong)
 		return
 	}
 	collects(other, "unknown-recovery")
@@ -231,14 +231,14 @@ func (r *rig) goes(j journey, name string, n int, mallory signin.Grant) {
 			wrong("its pass and what is known do not let in")
 		}
 	}
-	if r.held(name) {
+	if isHeld(r, name) {
 		wrong("what was lost is still good")
 	}
 }
 
-// stops ends a case and sees that it is an end: for its browser, its pass, a second
+// stopBy ends a case and sees that it is an end: for its browser, its pass, a second
 // person, a second stop, and for the next who issues a pass alone.
-func (r *rig) stops(j journey, name, link, secret, pass string, wrong func(string, ...any)) {
+func stopBy(r *rig, j journey, name, link, secret, pass string, wrong func(string, ...any)) {
 	ctx := r.t.Context()
 	word := r.word(secret)
 	stop := func() (Undone, error) {

@@ -165,7 +165,7 @@ func TestAllAreDropped(t *testing.T) {
 	for _, name := range []string{"bob", "dora", "eve"} {
 		r.person(name, "password", "totp")
 		if _, c := r.opens("helga", name, false); name != "eve" {
-			r.ofBefore(c)
+			makeOld(r, c)
 		}
 	}
 	r.change(func(tx *store.Tx) error {

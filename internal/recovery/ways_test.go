@@ -47,8 +47,8 @@ type combination struct {
 	opened           Case
 }
 
-// combinations makes an account for each.
-func (r *rig) combinations() []*combination {
+// combinationsOf makes an account for each.
+func combinationsOf(r *rig) []*combination {
 	var out []*combination
 	add := func(c combination) {
 		c.name = named("person", len(out))
@@ -105,7 +105,7 @@ func (c *combination) String() string {
 // one stands in for the other.
 func TestEveryStateByAPass(t *testing.T) {
 	r := setUp(t)
-	for _, c := range r.combinations() {
+	for _, c := range combinationsOf(r) {
 		r.later(time.Second)
 		passes, alone := make([]string, 4), !c.two && !c.known.standing
 		for i := range passes {
@@ -141,7 +141,7 @@ func TestEveryStateByAPass(t *testing.T) {
 // where what is known can be asked for, and nothing else; two people's replaces all.
 func TestEveryStateByARecovery(t *testing.T) {
 	r := setUp(t)
-	all := r.combinations()
+	all := combinationsOf(r)
 	r.later(time.Hour)
 	openers := map[string]int{}
 	for i, c := range all {
@@ -154,12 +154,12 @@ func TestEveryStateByARecovery(t *testing.T) {
 		if second := !c.known.askable; c.opened.Second != second || c.opened.Forgotten != second {
 			t.Errorf("%s: it takes a second person: %t, %t; want %t", c, c.opened.Second, c.opened.Forgotten, second)
 		}
-		r.collectsOf(c)
+		collectOf(r, c)
 	}
 }
 
-// collectsOf follows one case to its end.
-func (r *rig) collectsOf(c *combination) {
+// collectOf follows one case to its end.
+func collectOf(r *rig, c *combination) {
 	t, ctx := r.t, r.t.Context()
 	if _, _, err := r.Collect(ctx, c.secret, "192.0.2.1"); err == nil {
 		t.Errorf("%s: nobody waited", c)
@@ -184,7 +184,7 @@ func (r *rig) collectsOf(c *combination) {
 		if _, pass, err = r.Collect(ctx, c.secret, ""); err != nil || !r.lets(c.name, pass, "password") {
 			t.Errorf("%s: with the password it leads nowhere: %v", c, err)
 		}
-		if r.held(c.name) {
+		if isHeld(r, c.name) {
 			t.Errorf("%s: what was lost is still good", c)
 		}
 		return
@@ -212,8 +212,8 @@ func (r *rig) collectsOf(c *combination) {
 	}
 }
 
-// held reports whether something that an account holds is good.
-func (r *rig) held(name string) bool {
+// isHeld reports whether something that an account holds is good.
+func isHeld(r *rig, name string) bool {
 	for kind, c := range r.all(name) {
 		if c.Status == directory.CredentialActive && (kind == "totp" || kind == "passkey" || kind == "recoverycode") {
 			return true
@@ -246,7 +246,7 @@ func TestWhatIsTakenMeanwhile(t *testing.T) {
 			if _, _, err := r.Collect(t.Context(), secret, ""); failure.ReasonOf(err) != "recovery-unsure" {
 				t.Errorf("%s, confirmed %t: the pass is answered %v", s.name, confirmed, err)
 			}
-			if r.phase(secret) != Unsure || !r.held("bob") {
+			if r.phase(secret) != Unsure || !isHeld(r, "bob") {
 				t.Errorf("%s, confirmed %t: the case is %s", s.name, confirmed, r.phase(secret))
 			}
 			if err := r.tryConfirm("rita", "bob", old); failure.ClassOf(err) != failure.Conflict {
@@ -313,8 +313,8 @@ func TestSecondPersonStaysAnAdministrator(t *testing.T) {
 			t.Fatal(err)
 		}
 		if group != "" {
-			r.joins("rita", group)
-			r.leaves("rita", directory.Administrators)
+			join(r, "rita", group)
+			leave(r, "rita", directory.Administrators)
 		}
 		if _, _, err := r.Collect(t.Context(), secret, ""); reason(err) != want {
 			t.Errorf("as a member of %q: %v", group, err)
@@ -335,8 +335,8 @@ func TestWhatSpeaksAgainstAPass(t *testing.T) {
 		"the helper is gone": {func(r *rig) {
 			r.remove("helga")
 		}, "opener-no-longer-may"},
-		"the helper helps no more":          {func(r *rig) { r.leaves("helga", directory.Helpdesk) }, "opener-no-longer-may"},
-		"the owner is an administrator now": {func(r *rig) { r.joins("bob", directory.Administrators) }, "opener-no-longer-may"},
+		"the helper helps no more":          {func(r *rig) { leave(r, "helga", directory.Helpdesk) }, "opener-no-longer-may"},
+		"the owner is an administrator now": {func(r *rig) { join(r, "bob", directory.Administrators) }, "opener-no-longer-may"},
 		"used":                              {func(r *rig) { r.set("bob", "totp", func(c *directory.Credential) { c.Used = r.now }) }, "signed-in-since"},
 		"used, and then switched off": {func(r *rig) {
 			r.set("bob", "totp", func(c *directory.Credential) {
@@ -405,7 +405,7 @@ func (r *rig) pass(name string) (pass string) {
 	return pass
 }
 
-func (r *rig) joins(name, group string) {
+func join(r *rig, name, group string) {
 	r.change(func(tx *store.Tx) error {
 		g, err := r.groups.Find(r.t.Context(), tx, group)
 		if err != nil {
@@ -415,7 +415,7 @@ func (r *rig) joins(name, group string) {
 	})
 }
 
-func (r *rig) leaves(name, group string) {
+func leave(r *rig, name, group string) {
 	r.change(func(tx *store.Tx) error {
 		g, err := r.groups.Find(r.t.Context(), tx, group)
 		if err != nil {

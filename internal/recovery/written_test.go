@@ -64,7 +64,7 @@ func TestWhatCannotBeWritten(t *testing.T) {
 func TestHowManyWereRevoked(t *testing.T) {
 	r := setUp(t)
 	r.person("bob", "password", "totp", "passkey")
-	r.revoked("totp", directory.ByAdministrator)
+	revokeKind(r, "totp", directory.ByAdministrator)
 	secret, _ := r.opens("helga", "bob", true)
 	if err := r.tryConfirm("rita", "bob", r.word(secret)); err != nil {
 		t.Fatal(err)

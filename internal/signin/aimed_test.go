@@ -25,8 +25,8 @@ type token struct {
 
 func (k *token) code() string { k.next++; return k.key.Code(k.next - 1) }
 
-// withToken gives an account a token whose codes are counted.
-func (r *rig) withToken(a directory.Account, p *pin.Kept) *token {
+// giveToken gives an account a token whose codes are counted.
+func giveToken(r *rig, a directory.Account, p *pin.Kept) *token {
 	r.t.Helper()
 	key, err := otp.NewKey(otp.SHA1, 6)
 	if err != nil {
@@ -73,7 +73,7 @@ func TestACodeIsForWhatItsOwnerHas(t *testing.T) {
 	ada, bob := r.person("ada"), r.person("bob")
 	r.withPassword(ada)
 	r.withPassword(bob)
-	app, key := r.withCodes(ada), r.withToken(ada, nil)
+	app, key := r.withCodes(ada), giveToken(r, ada, nil)
 	line := func(name, code string) Step {
 		r.clock.later(time.Hour)
 		return r.begin(byLine(name, typed("password", secret), typed(AnyCode, code)))
@@ -122,7 +122,7 @@ func TestAReplyIsForWhatWasAsked(t *testing.T) {
 	r := newRig(t, twoFactors)
 	ada := r.person("ada")
 	r.withPassword(ada)
-	app, key := r.withCodes(ada), r.withToken(ada, nil)
+	app, key := r.withCodes(ada), giveToken(r, ada, nil)
 	r.give(ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")})
 	q := byLine("ada", typed("password", secret))
 	q.Medium = prompt.Line
@@ -161,8 +161,8 @@ func TestACodeBehindAPINOpens(t *testing.T) {
 	}
 	r := newRig(t, anyFactor, withPINs(t)...)
 	ada, bob, both := r.person("ada"), r.person("bob"), r.person("both")
-	hers, his := r.withToken(ada, kept), r.withToken(bob, nil)
-	first, second := r.withToken(both, nil), r.withToken(both, kept)
+	hers, his := giveToken(r, ada, kept), giveToken(r, bob, nil)
+	first, second := giveToken(r, both, nil), giveToken(r, both, kept)
 	from := netip.MustParseAddr("198.51.100.1")
 	opens := func(name, kind, text string) Step {
 		r.clock.later(time.Hour)

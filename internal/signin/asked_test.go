@@ -19,8 +19,8 @@ import (
 	"countersign/internal/store"
 )
 
-// inSession has ada's password in a session, and returns a request with it.
-func (r *rig) inSession(medium prompt.Medium) Request {
+// askInSession has ada's password in a session, and returns a request with it.
+func askInSession(r *rig, medium prompt.Medium) Request {
 	r.t.Helper()
 	ada, err := r.people.Find(r.t.Context(), r.DB, "ada")
 	if err != nil {
@@ -41,7 +41,7 @@ func (r *rig) inSession(medium prompt.Medium) Request {
 func TestACodeIsSentBehindASession(t *testing.T) {
 	for medium, before := range map[prompt.Medium]int{prompt.Line: 1, prompt.Browser: 0} {
 		r, kind, codes := withTelephone(t)
-		s := r.begin(r.inSession(medium))
+		s := r.begin(askInSession(r, medium))
 		if s.State != Ask || kindsOf(s) != kind || *codes != before || len(r.events("code.sent")) != before {
 			t.Fatalf("medium %v: %+v, %d codes", medium, s, *codes)
 		}

@@ -93,8 +93,8 @@ func TestTwoClaimsInOneMoment(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	first := "not claimed"
-	sessions.then = func() { first = r.claims(s) }
-	second := r.claims(s)
+	sessions.then = func() { first = claimFor(r, s) }
+	second := claimFor(r, s)
 	if first != "" || second != "used-ticket" || len(r.events("signin.granted")) != 1 {
 		t.Errorf("the first: %q, the second: %q, %d grants", first, second, len(r.events("signin.granted")))
 	}
@@ -154,7 +154,7 @@ func TestASessionThatGainsInBetween(t *testing.T) {
 	held.Evidence = []assurance.Evidence{{Account: ada.ID, Kind: "passkey", Credential: key.ID, Traits: strong, Time: r.Now(), Channel: "browser"}}
 	r.sessions.put("hers", held)
 	for range 2 {
-		if why := r.claims(s); why != "not-enough" {
+		if why := claimFor(r, s); why != "not-enough" {
 			t.Errorf("by the ticket of the question: %q", why)
 		}
 	}
@@ -163,7 +163,7 @@ func TestASessionThatGainsInBetween(t *testing.T) {
 		t.Fatalf("looked at: %+v, %v", s, err)
 	}
 	for _, want := range []string{"", "used-ticket"} {
-		if why := r.claims(s); why != want {
+		if why := claimFor(r, s); why != want {
 			t.Errorf("then: %q; want %q", why, want)
 		}
 	}

@@ -398,8 +398,8 @@ func TestAlteredIsSwept(t *testing.T) {
 	r, _, _ := withAda(t)
 	r.reply(r.begin(browses("wiki", "ada")), "password", secret)
 	storetest.Intrude(t, r.options.DSN, fmt.Sprintf(`update attempt set expires = %d`, r.Now().UnixMicro()-1))
-	if n, err := r.Sweep(t.Context()); err != nil || n != 1 || r.attemptRows() != 0 {
-		t.Errorf("%d were swept, %v; %d rows are left", n, err, r.attemptRows())
+	if n, err := r.Sweep(t.Context()); err != nil || n != 1 || countAttempts(r) != 0 {
+		t.Errorf("%d were swept, %v; %d rows are left", n, err, countAttempts(r))
 	}
 	if n := len(r.events("alarm.factor-missing")); n != 0 {
 		t.Errorf("%d alarms of what somebody else wrote", n)

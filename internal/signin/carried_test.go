@@ -119,10 +119,10 @@ func TestWhatASessionWasGrantedBefore(t *testing.T) {
 		t.Fatalf("policy asks for more: %+v, %v", more, err)
 	}
 	r.rules(anyFactor)
-	if why := r.claims(s); why != "used-ticket" {
+	if why := claimFor(r, s); why != "used-ticket" {
 		t.Errorf("by the ticket of before: %q", why)
 	}
-	if done := r.reply(more, "password", secret); done.State != Granted || r.claims(done) != "" {
+	if done := r.reply(more, "password", secret); done.State != Granted || claimFor(r, done) != "" {
 		t.Errorf("by its own: %+v", done)
 	}
 }
@@ -150,7 +150,7 @@ func TestAClaimThatCannotBeWritten(t *testing.T) {
 	if !f.Disarm() || !errors.Is(heard, storetest.ErrInjected) {
 		t.Errorf("it is said to be %v", heard)
 	}
-	if why := r.claims(s); why != "" {
+	if why := claimFor(r, s); why != "" {
 		t.Errorf("claimed again: %q", why)
 	}
 }

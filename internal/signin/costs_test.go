@@ -144,7 +144,7 @@ func TestWhoseRefusalIsWrittenInNoise(t *testing.T) {
 	r.sessions.put("hers", Held{Account: ada.ID, Number: "n1", Expires: r.Now().Add(time.Hour)})
 	written := func(q Request, answers ...prompt.Answer) int {
 		t.Helper()
-		r.loud()
+		makeLoud(r)
 		before := len(r.events("signin.refused"))
 		q.Source, q.Protocol, q.Opening = outside, "radius", answers
 		if s := r.begin(q); s.State != Denied {

@@ -18,7 +18,7 @@ type explained struct {
 	not map[string]string
 }
 
-func (r *rig) explains(q Request) explained {
+func explainTo(r *rig, q Request) explained {
 	r.t.Helper()
 	x, err := r.Explain(r.t.Context(), q, r.Now())
 	if err != nil {
@@ -56,7 +56,7 @@ func TestWhatAnExplanationDemands(t *testing.T) {
 		if c.reason == "suspended" {
 			r.state(mute, directory.Suspended)
 		}
-		x := r.explains(browses("wiki", c.name))
+		x := explainTo(r, browses("wiki", c.name))
 		why, no := x.Requirement.Denied()
 		wantWhy, wantNo := c.demands.Denied()
 		if x.Possible != c.possible || x.Reason != c.reason || no != wantNo || no && why != wantWhy || !no && !(x.Requirement.Implies(c.demands) && c.demands.Implies(x.Requirement)) {
@@ -77,14 +77,14 @@ func TestWhatIsExplainedOfElsewhere(t *testing.T) {
 	line := func(name string) Request {
 		return Request{Application: "vpn", Name: name, Protocol: "radius", Medium: prompt.Line | prompt.Display}
 	}
-	if x := r.explains(line("ada")); !x.Possible || x.not["passkey"] != "" {
+	if x := explainTo(r, line("ada")); !x.Possible || x.not["passkey"] != "" {
 		t.Errorf("with a password: %+v", x)
 	}
-	if x := r.explains(line("eve")); x.Possible || x.not["passkey"] != notHere {
+	if x := explainTo(r, line("eve")); x.Possible || x.not["passkey"] != notHere {
 		t.Errorf("with nothing else: %+v", x)
 	}
 	r.rules("rules:\n  - {name: all, require: two-factors, refuse: [passkey]}\n")
-	if x := r.explains(line("ada")); x.Possible || x.not["passkey"] != "policy refuses it here" {
+	if x := explainTo(r, line("ada")); x.Possible || x.not["passkey"] != "policy refuses it here" {
 		t.Errorf("refused by policy: %+v", x)
 	}
 }
@@ -101,14 +101,14 @@ func TestWhatIsExplainedOfAKey(t *testing.T) {
 	c := r.give(robot, "apikey", e)
 	r.withPassword(robot)
 	q := Request{Application: Self, Action: "account.list", Name: "robot", Protocol: "api"}
-	if x := r.explains(q); !x.Possible || x.not["apikey"] != "" || x.not["password"] != notHere {
+	if x := explainTo(r, q); !x.Possible || x.not["apikey"] != "" || x.not["password"] != notHere {
 		t.Errorf("%+v", x)
 	}
-	if x := r.explains(browses("wiki", "robot")); x.Possible || x.not["apikey"] != notHere || x.not["password"] != "" {
+	if x := explainTo(r, browses("wiki", "robot")); x.Possible || x.not["apikey"] != notHere || x.not["password"] != "" {
 		t.Errorf("to sign in: %+v", x)
 	}
 	r.alter(c, func(c *directory.Credential) { c.State = []byte("x") })
-	if x := r.explains(q); x.Possible || x.not["apikey"] == "" {
+	if x := explainTo(r, q); x.Possible || x.not["apikey"] == "" {
 		t.Errorf("a key that cannot be read: %+v", x)
 	}
 }

@@ -244,7 +244,7 @@ func TestOpeningIsOfOneAccount(t *testing.T) {
 // day for each, from where, and with a link that makes a browser theirs.
 func TestOwnersAreToldOfGuesses(t *testing.T) {
 	g := withGuesses(t, anyFactor)
-	slow := g.slowest()
+	slow := slowestTries(g.rig)
 	g.guess(slow-1, g.by(g.stranger, "wrong"))
 	if all, _ := g.told(); len(all) != 0 {
 		t.Errorf("told before it is slow: %v", all)
@@ -292,12 +292,12 @@ func TestOwnersAreToldOfGuessesByEquipment(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	q.Opening = []prompt.Answer{typed("password", "wrong")}
-	g.guess(g.slowest(), q)
+	g.guess(slowestTries(g.rig), q)
 	all, text := g.told()
 	if len(all) != 1 || !strings.Contains(text, "by nas-7, which does not tell from where") {
 		t.Errorf("told %q", all)
 	}
-	g.guess(20-g.slowest(), q)
+	g.guess(20-slowestTries(g.rig), q)
 	if got := g.closedFor(); !slices.Equal(got, []string{"equipment that does not tell where people are"}) {
 		t.Errorf("closed for %v", got)
 	}

@@ -355,7 +355,7 @@ func TestTriesAreBound(t *testing.T) {
 func TestGuessesOfBeforeAreBound(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		w := withWorn(t, dsn)
-		w.noted(w.ada, home, w.Now())
+		notePlace(w.rig, w.ada, home, w.Now())
 		w.change(func(tx *store.Tx) error {
 			for i := range 501 { // one more than are bound at a time
 				if _, err := tx.Exec(t.Context(), `insert into guess (subject, count, since) values ($1, 20, 1)`, "credential/old"+strconv.Itoa(i)); err != nil {
@@ -402,7 +402,7 @@ func TestAPlaceOfAnothersMaking(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := withWorn(t, filepath.Join(t.TempDir(), "test.db"))
 			bob := w.person("bob")
-			w.noted(w.ada, home, w.Now())
+			notePlace(w.rig, w.ada, home, w.Now())
 			storetest.Sabotage(t, w.DB, c.do)
 			for _, from := range []netip.Addr{home, netip.MustParseAddr("203.0.113.9")} {
 				for _, a := range []assurance.AccountID{w.ada.ID, bob.ID} {

@@ -17,8 +17,8 @@ import (
 	"countersign/internal/store"
 )
 
-// shownBoth is a sign-in on pages that took both factors and waits to be claimed.
-func (r *rig) shownBoth(app codes) Step {
+// showBoth is a sign-in on pages that took both factors and waits to be claimed.
+func showBoth(r *rig, app codes) Step {
 	r.t.Helper()
 	r.clock.later(time.Minute) // so that each code is another
 	s := r.reply(r.reply(r.begin(browses("wiki", "ada")), "password", secret), "totp", app.code())
@@ -71,24 +71,24 @@ func TestAClaimIsDecidedAgain(t *testing.T) {
 		{"policy denies", func() { r.rules("rules:\n  - {name: all, deny: \"closed today\"}\n") }, func() { r.rules(twoFactors) }},
 		{"policy demands another factor", func() { r.rules("rules:\n  - {name: all, require: phishing-resistant}\n") }, func() { r.rules(twoFactors) }},
 	} {
-		s := r.shownBoth(app)
+		s := showBoth(r, app)
 		before := len(r.events("signin.refused"))
 		c.change()
-		if why := r.claims(s); why != "not-enough" {
+		if why := claimFor(r, s); why != "not-enough" {
 			t.Errorf("%s: %q", c.name, why)
 		}
 		c.mended()
 		if en := r.last("signin.refused"); len(r.events("signin.refused")) != before+1 || en.Reason != "not-enough" || en.Account != int64(ada.ID) || en.AccountName != "ada" || en.Attempt != s.Attempt {
 			t.Errorf("%s: recorded %+v", c.name, en)
 		}
-		if why := r.claims(s); why != "unknown-ticket" {
+		if why := claimFor(r, s); why != "unknown-ticket" {
 			t.Errorf("%s, and claimed when it was mended: %q", c.name, why)
 		}
 	}
 	if n := len(r.events("signin.granted")); n != 0 {
 		t.Errorf("%d grants", n)
 	}
-	if why := r.claims(r.shownBoth(app)); why != "" {
+	if why := claimFor(r, showBoth(r, app)); why != "" {
 		t.Errorf("nothing changed: %q", why)
 	}
 }
@@ -97,28 +97,28 @@ func TestAClaimIsDecidedAgain(t *testing.T) {
 func TestWhatIsNotClaimed(t *testing.T) {
 	r, _, app := withAda(t)
 	first := r.begin(browses("wiki", "ada"))
-	if why := r.claims(first); why != "not-enough" {
+	if why := claimFor(r, first); why != "not-enough" {
 		t.Errorf("before anything was shown: %q", why)
 	}
 	if en := r.last("signin.refused"); en.Reason != "not-enough" || en.Attempt != first.Attempt {
 		t.Errorf("recorded %+v", en)
 	}
 	half := r.reply(first, "password", secret)
-	if why := r.claims(half); why != "not-enough" {
+	if why := claimFor(r, half); why != "not-enough" {
 		t.Errorf("with one factor of two: %q", why)
 	}
 	if next := r.reply(half, "totp", app.code()); next.State != Denied {
 		t.Errorf("and gone on with after that: %+v", next)
 	}
-	s := r.shownBoth(app)
+	s := showBoth(r, app)
 	handle, _, _ := strings.Cut(s.Ticket, ".")
 	for _, step := range []string{"", "0", "-1", "+2", "02", "x", "99999", "2.2", " 2"} {
-		if why := r.claims(Step{Ticket: handle + "." + step}); why != "unknown-ticket" {
+		if why := claimFor(r, Step{Ticket: handle + "." + step}); why != "unknown-ticket" {
 			t.Errorf("step %q: %q", step, why)
 		}
 	}
 	for _, made := range []string{"", ".", ".1", "AAAA.1", handle + "A.2", handle[:22] + ".2", strings.Repeat("*", 24) + ".2", strings.Repeat("A", 24) + ".2"} {
-		if why := r.claims(Step{Ticket: made}); why != "unknown-ticket" {
+		if why := claimFor(r, Step{Ticket: made}); why != "unknown-ticket" {
 			t.Errorf("ticket %q: %q", made, why)
 		}
 	}
@@ -126,13 +126,13 @@ func TestWhatIsNotClaimed(t *testing.T) {
 	if err != nil || newer.State != Granted {
 		t.Fatalf("%+v, %v", newer, err)
 	}
-	if why := r.claims(s); why != "used-ticket" {
+	if why := claimFor(r, s); why != "used-ticket" {
 		t.Errorf("by the ticket before: %q", why)
 	}
-	if why := r.claims(newer); why != "" {
+	if why := claimFor(r, newer); why != "" {
 		t.Errorf("by the newest: %q", why)
 	}
-	s = r.shownBoth(app)
+	s = showBoth(r, app)
 	r.clock.later(r.Limits.Attempt - time.Second - 1)
 	if next, err := r.Look(t.Context(), s.Ticket); err != nil || next.State != Granted {
 		t.Fatalf("within its time: %+v, %v", next, err)
@@ -140,7 +140,7 @@ func TestWhatIsNotClaimed(t *testing.T) {
 		s = next
 	}
 	r.clock.later(2 * time.Second)
-	if why := r.claims(s); why != "late-ticket" {
+	if why := claimFor(r, s); why != "late-ticket" {
 		t.Errorf("after its time: %q", why)
 	}
 }
@@ -149,7 +149,7 @@ func TestWhatIsNotClaimed(t *testing.T) {
 // nothing.
 func TestAnAttemptsRowIsItsOwn(t *testing.T) {
 	r, _, app := withAda(t)
-	s, weak := r.shownBoth(app), r.reply(r.begin(browses("wiki", "ada")), "password", secret)
+	s, weak := showBoth(r, app), r.reply(r.begin(browses("wiki", "ada")), "password", secret)
 	row := func(s Step) []byte {
 		h, _, _ := parseTicket(s.Ticket)
 		return hashHandle(h)
@@ -171,7 +171,7 @@ func TestAnAttemptsRowIsItsOwn(t *testing.T) {
 	if step, err := r.Answer(t.Context(), weak.Ticket, Reply{Answer: typed("totp", app.code())}); err != nil || step.Reason != "unknown-ticket" {
 		t.Errorf("answered one that cannot be read: %+v, %v", step, err)
 	}
-	if why := r.claims(s); why != "" {
+	if why := claimFor(r, s); why != "" {
 		t.Errorf("the one that was copied from: %q", why)
 	}
 }
@@ -272,7 +272,7 @@ func TestWhatARefusalRecords(t *testing.T) {
 // What was right is recorded with what it showed and how it was shown.
 func TestWhatARightAnswerRecords(t *testing.T) {
 	r, ada, app := withAda(t)
-	s := r.shownBoth(app)
+	s := showBoth(r, app)
 	en := r.last("evidence.accepted")
 	if en.Account != int64(ada.ID) || en.Outcome != "ok" || en.Detail["authenticator"] != "totp" || en.Detail["credential"] == "" || en.Detail["traits"] == "" {
 		t.Errorf("%+v", en)
@@ -280,7 +280,7 @@ func TestWhatARightAnswerRecords(t *testing.T) {
 	if n := len(r.events("evidence.accepted")); n != 2 {
 		t.Errorf("%d entries of two right answers", n)
 	}
-	if why := r.claims(s); why != "" {
+	if why := claimFor(r, s); why != "" {
 		t.Fatal(why)
 	}
 	if en = r.last("signin.granted"); en.Detail["shown"] != "password, totp" || en.Detail["acr"] == "" || en.Detail["rules"] == "" || en.Attempt != s.Attempt {
@@ -308,7 +308,7 @@ func TestASessionThatCannotBeRead(t *testing.T) {
 		t.Errorf("a look: %v", err)
 	}
 	r.sessions.err = nil
-	if why := r.claims(done); why != "" {
+	if why := claimFor(r, done); why != "" {
 		t.Errorf("a breakdown used it up: %q", why)
 	}
 	r.Engine.sessions.held = nil

@@ -20,8 +20,8 @@ import (
 // outside is where a stranger is who makes noise.
 var outside = netip.MustParseAddr("198.51.100.9")
 
-// loud has strangers make so much noise that no refusal of theirs has an entry of its own.
-func (r *rig) loud() {
+// makeLoud has strangers make so much noise that no refusal of theirs has an entry of its own.
+func makeLoud(r *rig) {
 	r.t.Helper()
 	for i := range toldOfPeople {
 		r.Strangers.tells(audit.Entry{Account: 1, Source: fmt.Sprintf("203.0.113.%d", i)})
@@ -68,7 +68,7 @@ func TestNoiseFreesNoGuesses(t *testing.T) {
 	}
 	c := codes{key: key, clock: r.clock, Credential: r.give(ada, "totp", e)}
 	guess := func(p string) (Step, error) {
-		r.loud()
+		makeLoud(r)
 		return r.Begin(t.Context(), Request{Application: "vpn", Name: "ada", Source: outside, Protocol: "radius", Medium: prompt.Line, Opening: []prompt.Answer{typed(AnyCode, p+c.code())}})
 	}
 	if s, err := guess("111222"); err != nil || s.State == Granted {
@@ -88,9 +88,9 @@ func TestNoiseHidesNoNotice(t *testing.T) {
 	r := newRig(t, anyFactor)
 	ada := r.person("ada")
 	r.withPassword(ada)
-	for i := range r.slowest() {
+	for i := range slowestTries(r) {
 		r.clock.later(2 * time.Hour)
-		r.loud()
+		makeLoud(r)
 		if _, err := r.Begin(t.Context(), Request{Application: Self, Name: "ada", Source: outside, Protocol: "browser", Medium: prompt.Browser, Opening: []prompt.Answer{typed("password", fmt.Sprint("guess number ", i))}}); err != nil {
 			t.Errorf("guess %d: %v", i+1, err)
 		}

@@ -115,8 +115,8 @@ func TestWhoFindsANumber(t *testing.T) {
 		if n := len(p.events("approval.wrong-number")); int64(n) != wrong+1 || en.Account != int64(p.ada.ID) || en.AccountName != "ada" || en.Reason != "wrong" || en.Outcome != audit.Refused || en.Source != home.String() || en.Protocol != "browser" {
 			t.Errorf("%s: %d entries, the last %+v", what, n, en)
 		}
-		if p.numbered() != wrong || p.today(p.ada).Wrong != wrong {
-			t.Errorf("%s: %d are charged and %d counted of %d", what, p.numbered(), p.today(p.ada).Wrong, wrong)
+		if p.numbered() != wrong || promptedToday(p.rig, p.ada).Wrong != wrong {
+			t.Errorf("%s: %d are charged and %d counted of %d", what, p.numbered(), promptedToday(p.rig, p.ada).Wrong, wrong)
 		}
 	}
 	misses("another number", another(number))
@@ -246,7 +246,7 @@ func TestABreakdownIsNoWrongNumber(t *testing.T) {
 	_, number := p.waits()
 	w := p.finds(number)
 	for _, table := range []string{"guess", "approval", "prompted", "account"} {
-		p.beneath(`alter table ` + table + ` rename to away`)
+		writeBeneath(p.rig, `alter table `+table+` rename to away`)
 		errs := map[string]error{}
 		_, errs["a wrong one on pages"] = p.Approvals.WaitingFor(t.Context(), g, another(number))
 		_, errs["a wrong one in the app"] = p.Apps.WaitingFor(t.Context(), p.call("look", another(number)), another(number))
@@ -256,9 +256,9 @@ func TestABreakdownIsNoWrongNumber(t *testing.T) {
 				t.Errorf("%s is away: %s: %v", table, what, err)
 			}
 		}
-		p.beneath(`alter table away rename to ` + table)
+		writeBeneath(p.rig, `alter table away rename to `+table)
 	}
-	if n := len(p.events("approval.wrong-number")); n != 0 || p.numbered() != 0 || p.today(p.ada).Wrong != 0 || p.charged(p.app) != 0 {
+	if n := len(p.events("approval.wrong-number")); n != 0 || p.numbered() != 0 || promptedToday(p.rig, p.ada).Wrong != 0 || p.charged(p.app) != 0 {
 		t.Errorf("%d were recorded, %d charged", n, p.numbered())
 	}
 	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}); err != nil {

@@ -77,7 +77,7 @@ func TestWhatAnAppApproves(t *testing.T) {
 	if yes, err := p.Apps.Waits(t.Context(), p.call("waits")); err != nil || yes {
 		t.Errorf("nothing waits any more: %t, %v", yes, err)
 	}
-	if got := p.today(p.ada); got != (approval.Prompted{Asked: 1, Pushed: 1, Approved: 1, Wrong: 2}) {
+	if got := promptedToday(p.rig, p.ada); got != (approval.Prompted{Asked: 1, Pushed: 1, Approved: 1, Wrong: 2}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -126,7 +126,7 @@ func TestWhatAnAppDenies(t *testing.T) {
 		if c.decision == approval.Disowns {
 			want.Disowned = 1
 		}
-		if got := p.today(p.ada); got != want {
+		if got := promptedToday(p.rig, p.ada); got != want {
 			t.Errorf("%s: %+v", c.decision, got)
 		}
 		if len(ended) != int(want.Disowned) && c.standing {
@@ -165,7 +165,7 @@ func TestDisowningIsAllOrNothing(t *testing.T) {
 	if err := p.Apps.NotMe(t.Context(), p.call("disown")); err == nil {
 		t.Error("all of it disowned, and nothing ended")
 	}
-	if got := p.today(p.ada); got != (approval.Prompted{Asked: 1}) || len(p.events("approval.refused")) != 0 {
+	if got := promptedToday(p.rig, p.ada); got != (approval.Prompted{Asked: 1}) || len(p.events("approval.refused")) != 0 {
 		t.Errorf("%+v", got)
 	}
 	p.Disown = nil

@@ -9,9 +9,9 @@ import (
 	"countersign/internal/store"
 )
 
-// seen is when the place of an address was last written down for an account; zero for
+// lastSeen is when the place of an address was last written down for an account; zero for
 // never.
-func (r *rig) seen(a directory.Account, source string) time.Time {
+func lastSeen(r *rig, a directory.Account, source string) time.Time {
 	r.t.Helper()
 	var at int64
 	if err := r.DB.QueryRow(r.t.Context(), `select coalesce(max(seen), 0) from known_source where account = $1 and source = $2`, int64(a.ID), source).Scan(&at); err != nil {
@@ -46,11 +46,11 @@ func TestAPlaceIsNotedOnceADay(t *testing.T) {
 	}{{"the first time", 0, true}, {"within the day", day - 1, false}, {"a day later", 1, true}, {"a moment later", time.Second, false}, {"with the clock put back", -time.Hour, true}} {
 		r.clock.later(c.after)
 		// The row is gone: who does not look does not write it.
-		if r.change(func(tx *store.Tx) error { _, err := tx.Exec(t.Context(), `delete from known_source`); return err }); !r.seen(ada, place).IsZero() {
+		if r.change(func(tx *store.Tx) error { _, err := tx.Exec(t.Context(), `delete from known_source`); return err }); !lastSeen(r, ada, place).IsZero() {
 			t.Fatal("it is there still")
 		}
 		r.letIn(q)
-		if at := r.seen(ada, place); at.Equal(r.Now()) != c.note || !c.note && !at.IsZero() {
+		if at := lastSeen(r, ada, place); at.Equal(r.Now()) != c.note || !c.note && !at.IsZero() {
 			t.Errorf("%s: seen %s, at %s", c.name, at, r.Now())
 		}
 	}
@@ -59,14 +59,14 @@ func TestAPlaceIsNotedOnceADay(t *testing.T) {
 	other := netip.MustParseAddr("198.51.100.7")
 	q.Source, place = other, "source/"+other.String()
 	wrote := r.Now().Add(-20 * time.Hour)
-	r.noted(ada, other, wrote)
+	notePlace(r, ada, other, wrote)
 	for _, c := range []struct {
 		after time.Duration
 		want  time.Time
 	}{{0, wrote}, {4*time.Hour - 1, wrote}, {1, r.Now().Add(4 * time.Hour)}} {
 		r.clock.later(c.after)
 		r.letIn(q)
-		if at := r.seen(ada, place); !at.Equal(c.want) {
+		if at := lastSeen(r, ada, place); !at.Equal(c.want) {
 			t.Errorf("%s later: seen %s, want %s", c.after, at, c.want)
 		}
 	}

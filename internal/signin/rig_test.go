@@ -175,8 +175,8 @@ func everyKind(t testing.TB) []authenticator.Authenticator {
 
 const anyFactor = "rules:\n  - {name: all, require: one-factor}\n"
 
-// today is what became of the requests to somebody today.
-func (r *rig) today(of directory.Account) approval.Prompted {
+// promptedToday is what became of the requests to somebody today.
+func promptedToday(r *rig, of directory.Account) approval.Prompted {
 	r.t.Helper()
 	days, err := r.Approvals.Days(r.t.Context(), of.ID, 1)
 	if err != nil {
@@ -312,9 +312,9 @@ func (r *rig) forgive() {
 	r.remake()
 }
 
-// noted has another server, by whose clock it is another time, note that an account was let
+// notePlace has another server, by whose clock it is another time, note that an account was let
 // in from an address.
-func (r *rig) noted(a directory.Account, address netip.Addr, at time.Time) {
+func notePlace(r *rig, a directory.Account, address netip.Addr, at time.Time) {
 	r.t.Helper()
 	other, err := throttle.New(r.DB, r.Keys, r.Limits, func() time.Time { return at })
 	if err != nil {
@@ -355,9 +355,9 @@ func digitsOf(number string) (string, error) {
 	return digits, nil
 }
 
-// slowest is the first of so many wrong answers in a row after which the next must wait for
+// slowestTries is the first of so many wrong answers in a row after which the next must wait for
 // as long as any: half a minute is doubled seven times until it is an hour.
-func (r *rig) slowest() int { return r.Limits.Delay + 7 }
+func slowestTries(r *rig) int { return r.Limits.Delay + 7 }
 
 // guessesAt is the subject of what was guessed at an authenticator by strangers; those of
 // other sides begin with it.

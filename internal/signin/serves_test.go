@@ -26,7 +26,7 @@ func withRobot(t *testing.T) (r *rig, robot directory.Account, key string, c dir
 	return r, robot, key, r.give(robot, "apikey", e)
 }
 
-func (r *rig) byKey(key string, edit func(q *Request)) Step {
+func beginByKey(r *rig, key string, edit func(q *Request)) Step {
 	r.t.Helper()
 	q := Request{Application: Self, Action: "account.list", Protocol: "api", Source: home}
 	edit(&q)
@@ -42,26 +42,26 @@ func (r *rig) byKey(key string, edit func(q *Request)) Step {
 func TestWhatAKeyIsRefused(t *testing.T) {
 	r, robot, key, c := withRobot(t)
 	same := func(*Request) {}
-	r.is("for what it was issued", r.byKey(key, same), Granted, "")
+	r.is("for what it was issued", beginByKey(r, key, same), Granted, "")
 	if en := r.last("signin.granted"); en.Account != int64(robot.ID) || en.Action != "account.list" || en.Detail["shown"] != "apikey" || en.Source != home.String() {
 		t.Errorf("%+v", en)
 	}
-	r.is("not quite the key", r.byKey(key[:len(key)-1]+"~", same), Denied, "wrong")
+	r.is("not quite the key", beginByKey(r, key[:len(key)-1]+"~", same), Denied, "wrong")
 	if en := r.last("signin.refused"); en.Account != 0 || en.AccountName != "" || en.Reason != "wrong" {
 		t.Errorf("whose it is was told: %+v", en)
 	}
-	r.is("from elsewhere", r.byKey(key, func(q *Request) { q.Source = netip.MustParseAddr("198.51.100.1") }), Denied, "other-network")
+	r.is("from elsewhere", beginByKey(r, key, func(q *Request) { q.Source = netip.MustParseAddr("198.51.100.1") }), Denied, "other-network")
 	if en := r.last("signin.refused"); en.Account != int64(robot.ID) || en.Source != "198.51.100.1" {
 		t.Errorf("%+v", en)
 	}
-	r.is("for another action", r.byKey(key, func(q *Request) { q.Action = "account.create" }), Denied, "other-action")
-	r.is("for an application", r.byKey(key, func(q *Request) { q.Application = "nowhere"; q.Action = SignIn }), Denied, "other-action")
+	r.is("for another action", beginByKey(r, key, func(q *Request) { q.Action = "account.create" }), Denied, "other-action")
+	r.is("for an application", beginByKey(r, key, func(q *Request) { q.Application = "nowhere"; q.Action = SignIn }), Denied, "other-action")
 	if n := len(r.events("alarm.factor-missing")); n != 0 {
 		t.Errorf("%d alarms", n)
 	}
 
 	r.rules("rules:\n  - {name: all, require: two-factors}\n")
-	s := r.byKey(key, same)
+	s := beginByKey(r, key, same)
 	if s.State != Denied || s.Reason == "" || s.Public != bland || s.Ticket != "" {
 		t.Errorf("policy accepts no keys: %+v", s)
 	}
@@ -71,16 +71,16 @@ func TestWhatAKeyIsRefused(t *testing.T) {
 	r.rules(twoFactors)
 
 	r.state(robot, directory.Suspended)
-	if s := r.byKey(key, same); s.State != Denied || s.Reason == "" {
+	if s := beginByKey(r, key, same); s.State != Denied || s.Reason == "" {
 		t.Errorf("of one that is suspended: %+v", s)
 	}
 	r.state(robot, directory.Active)
-	r.is("awake again", r.byKey(key, same), Granted, "")
+	r.is("awake again", beginByKey(r, key, same), Granted, "")
 	r.alter(c, func(c *directory.Credential) { c.Status = directory.CredentialDisabled })
-	r.is("switched off", r.byKey(key, same), Denied, directory.CredentialDisabled)
+	r.is("switched off", beginByKey(r, key, same), Denied, directory.CredentialDisabled)
 	r.alter(c, func(c *directory.Credential) { c.Status = directory.CredentialActive })
 	r.clock.later(2 * time.Hour)
-	if s := r.byKey(key, same); s.State != Denied || s.Reason == "" {
+	if s := beginByKey(r, key, same); s.State != Denied || s.Reason == "" {
 		t.Errorf("after its end: %+v", s)
 	}
 	if n := len(r.events("signin.granted")); n != 2 {

@@ -136,7 +136,7 @@ func TestTwoDevicesAreClosed(t *testing.T) {
 		return "totp/" + strings.TrimPrefix(guessesAt(c.ID), "credential/")
 	}
 	_, second := g.spells("totp", "111111"), g.spells("totp", "222222")
-	slow := g.slowest()
+	slow := slowestTries(g.rig)
 	guess := func(times int, text string) {
 		t.Helper()
 		q.Opening = []prompt.Answer{typed("totp", text)}
@@ -207,7 +207,7 @@ func TestHalfASlowAnswer(t *testing.T) {
 		q.Source, q.Opening = from, []prompt.Answer{typed("recoverycode", text)}
 		return g.begin(q)
 	}
-	g.noted(g.ada, home, g.Now())
+	notePlace(g.rig, g.ada, home, g.Now())
 	g.is("a wrong one at home", answer(home, "333333"), Denied, "wrong")
 	for range 3 {
 		g.clock.later(time.Second) // so that each half is another

@@ -20,9 +20,9 @@ const (
 	notOutside = twoFactors + "  - {name: outside, when: '\"staff\" in account.groups', deny: outside}\n"
 )
 
-// within asks inside a change, as whoever approved it would have it done, and leaves
+// loseWithin asks inside a change, as whoever approved it would have it done, and leaves
 // nothing of that change.
-func (r *rig) within(before func(tx *store.Tx) error, l Loss) error {
+func loseWithin(r *rig, before func(tx *store.Tx) error, l Loss) error {
 	r.t.Helper()
 	gone := errors.New("spared")
 	err := r.DB.Change(r.t.Context(), storetest.Actor, func(tx *store.Tx) error {
@@ -94,7 +94,7 @@ func TestTheOnlyAuthenticatorOfTheLast(t *testing.T) {
 		l := Without(root.ID, one.ID, c.loses)
 		for when, err := range map[string]error{
 			"before it is approved": r.SpareAdministration(t.Context(), r.DB, l),
-			"inside the change":     r.within(nothing, l),
+			"inside the change":     loseWithin(r, nothing, l),
 		} {
 			if (err != nil) != c.wantRefuse {
 				t.Errorf("%s, %s: %v", c.name, when, err)
@@ -208,7 +208,7 @@ func TestTheLastByThePolicyOfTheChange(t *testing.T) {
 			return err
 		}, root, false},
 	} {
-		if err := r.within(c.before, Suspended(c.who.ID)); (err != nil) != c.last || err != nil && refused(err) != "last-administrator" {
+		if err := loseWithin(r, c.before, Suspended(c.who.ID)); (err != nil) != c.last || err != nil && refused(err) != "last-administrator" {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -241,7 +241,7 @@ func TestThePolicyOfAChangeIsRead(t *testing.T) {
 		return known(ctx, from)
 	}
 	for range 3 {
-		if err := r.within(nothing, Suspended(root.ID)); err != nil || asked != 0 {
+		if err := loseWithin(r, nothing, Suspended(root.ID)); err != nil || asked != 0 {
 			t.Errorf("%v; the names were read %d times", err, asked)
 		}
 	}
@@ -249,10 +249,10 @@ func TestThePolicyOfAChangeIsRead(t *testing.T) {
 		_, err := r.Rules.Save(t.Context(), tx, keysOnly, "test")
 		return err
 	}
-	if err := r.within(save, Suspended(root.ID)); err != nil || asked != 1 {
+	if err := loseWithin(r, save, Suspended(root.ID)); err != nil || asked != 1 {
 		t.Errorf("%v; the names were read %d times", err, asked)
 	}
-	if err := r.within(save, Suspended(root.ID)); !errors.Is(err, broken) {
+	if err := loseWithin(r, save, Suspended(root.ID)); !errors.Is(err, broken) {
 		t.Errorf("without the names: %v", err)
 	}
 	if err := r.DB.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {

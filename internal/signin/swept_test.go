@@ -14,8 +14,8 @@ import (
 	"countersign/internal/store/storetest"
 )
 
-// abandons leaves a sign-in after the right password, and is later than its time.
-func (r *rig) abandons(a directory.Account) {
+// abandonAttempt leaves a sign-in after the right password, and is later than its time.
+func abandonAttempt(r *rig, a directory.Account) {
 	r.t.Helper()
 	if s := r.reply(r.begin(browses("wiki", a.Name)), "password", secret); s.State != Ask {
 		r.t.Fatalf("%+v", s)
@@ -23,8 +23,8 @@ func (r *rig) abandons(a directory.Account) {
 	r.clock.later(time.Second)
 }
 
-// abandoned are the alarms of sign-ins that were left, by name.
-func (r *rig) abandoned() map[string]int {
+// abandonedRows are the alarms of sign-ins that were left, by name.
+func abandonedRows(r *rig) map[string]int {
 	r.t.Helper()
 	out := map[string]int{}
 	for _, en := range r.events("alarm.factor-missing") {
@@ -55,21 +55,21 @@ func withPeople(t *testing.T, names ...string) (*rig, *storetest.Faults, []direc
 // not before; one in which nothing was right is none.
 func TestWhatIsAbandoned(t *testing.T) {
 	r, _, people := withPeople(t, "ada", "bob")
-	r.abandons(people[0])
+	abandonAttempt(r, people[0])
 	r.reply(r.begin(browses("wiki", "bob")), "password", "wrong")
 	r.clock.later(r.Limits.Attempt - time.Second)
-	if n, err := r.Sweep(t.Context()); n != 0 || err != nil || len(r.abandoned()) != 0 {
-		t.Errorf("at its end: %d ended, %v, %v", n, err, r.abandoned())
+	if n, err := r.Sweep(t.Context()); n != 0 || err != nil || len(abandonedRows(r)) != 0 {
+		t.Errorf("at its end: %d ended, %v, %v", n, err, abandonedRows(r))
 	}
 	r.clock.later(time.Second)
-	if n, err := r.Sweep(t.Context()); n != 1 || err != nil || r.abandoned()["ada"] != 1 || len(r.abandoned()) != 1 {
-		t.Errorf("after it: %d ended, %v, %v", n, err, r.abandoned())
+	if n, err := r.Sweep(t.Context()); n != 1 || err != nil || abandonedRows(r)["ada"] != 1 || len(abandonedRows(r)) != 1 {
+		t.Errorf("after it: %d ended, %v, %v", n, err, abandonedRows(r))
 	}
 	if en := r.last("alarm.factor-missing"); en.Detail["shown"] != "password" || en.Account != int64(people[0].ID) {
 		t.Errorf("%+v", en)
 	}
-	if n, err := r.Sweep(t.Context()); n != 0 || err != nil || r.abandoned()["ada"] != 1 {
-		t.Errorf("again: %d ended, %v, %v", n, err, r.abandoned())
+	if n, err := r.Sweep(t.Context()); n != 0 || err != nil || abandonedRows(r)["ada"] != 1 {
+		t.Errorf("again: %d ended, %v, %v", n, err, abandonedRows(r))
 	}
 }
 
@@ -92,13 +92,13 @@ func TestWhatIsWrongIsSweptOnce(t *testing.T) {
 	} {
 		r, _, people := withPeople(t, "ada", "bob")
 		for _, a := range people {
-			r.abandons(a)
+			abandonAttempt(r, a)
 		}
 		spoil(r, people[0])
 		r.clock.later(r.Limits.Attempt)
 		n, err := r.Sweep(t.Context())
-		if n != 1 || err == nil || r.abandoned()["bob"] != 1 {
-			t.Errorf("%s: %d ended, %v, %v", what, n, err, r.abandoned())
+		if n != 1 || err == nil || abandonedRows(r)["bob"] != 1 {
+			t.Errorf("%s: %d ended, %v, %v", what, n, err, abandonedRows(r))
 		}
 		found := 0
 		for _, en := range r.events("alarm.factor-missing") {
@@ -106,8 +106,8 @@ func TestWhatIsWrongIsSweptOnce(t *testing.T) {
 				found++
 			}
 		}
-		if found != 1 || r.attemptRows() != 0 {
-			t.Errorf("%s: %d alarms, %d rows are left", what, found, r.attemptRows())
+		if found != 1 || countAttempts(r) != 0 {
+			t.Errorf("%s: %d alarms, %d rows are left", what, found, countAttempts(r))
 		}
 		if n, err := r.Sweep(t.Context()); n != 0 || err != nil {
 			t.Errorf("%s, once more: %d ended, %v", what, n, err)
@@ -118,14 +118,14 @@ func TestWhatIsWrongIsSweptOnce(t *testing.T) {
 // A row that cannot be read is nothing: it goes without an alarm.
 func TestAnAttemptThatCannotBeReadIsSwept(t *testing.T) {
 	r, _, people := withPeople(t, "ada")
-	r.abandons(people[0])
+	abandonAttempt(r, people[0])
 	r.change(func(tx *store.Tx) error {
 		_, err := tx.Exec(t.Context(), `update attempt set payload = x'00'`)
 		return err
 	})
 	r.clock.later(r.Limits.Attempt)
-	if n, err := r.Sweep(t.Context()); n != 1 || err != nil || len(r.abandoned()) != 0 || r.attemptRows() != 0 {
-		t.Errorf("%d ended, %v, alarms %v, %d rows", n, err, r.abandoned(), r.attemptRows())
+	if n, err := r.Sweep(t.Context()); n != 1 || err != nil || len(abandonedRows(r)) != 0 || countAttempts(r) != 0 {
+		t.Errorf("%d ended, %v, alarms %v, %d rows", n, err, abandonedRows(r), countAttempts(r))
 	}
 }
 
@@ -134,13 +134,13 @@ func TestAnAttemptThatCannotBeReadIsSwept(t *testing.T) {
 func TestSweepingADatabaseThatIsAway(t *testing.T) {
 	r, f, people := withPeople(t, "ada", "bob")
 	for _, a := range people {
-		r.abandons(a)
+		abandonAttempt(r, a)
 	}
 	r.clock.later(r.Limits.Attempt)
 	f.ArmAt("commit", 1, storetest.Before) // the first is that of the marks
 	n, err := r.Sweep(t.Context())
-	if !f.Disarm() || n != 0 || !errors.Is(err, store.ErrUnavailable) || len(r.abandoned()) != 0 || r.attemptRows() != 2 {
-		t.Errorf("%d ended, %v, alarms %v, %d rows", n, err, r.abandoned(), r.attemptRows())
+	if !f.Disarm() || n != 0 || !errors.Is(err, store.ErrUnavailable) || len(abandonedRows(r)) != 0 || countAttempts(r) != 2 {
+		t.Errorf("%d ended, %v, alarms %v, %d rows", n, err, abandonedRows(r), countAttempts(r))
 	}
 	gone, stop := context.WithCancel(t.Context())
 	f.Around(func(query string) {
@@ -150,12 +150,12 @@ func TestSweepingADatabaseThatIsAway(t *testing.T) {
 	})
 	n, err = r.Sweep(gone)
 	f.Around(nil)
-	if n != 0 || err == nil || len(r.abandoned()) != 0 || r.attemptRows() != 2 {
-		t.Errorf("who sweeps was stopped: %d ended, %v, alarms %v, %d rows", n, err, r.abandoned(), r.attemptRows())
+	if n != 0 || err == nil || len(abandonedRows(r)) != 0 || countAttempts(r) != 2 {
+		t.Errorf("who sweeps was stopped: %d ended, %v, alarms %v, %d rows", n, err, abandonedRows(r), countAttempts(r))
 	}
 	n, err = r.Sweep(t.Context())
-	if n != 2 || err != nil || fmt.Sprint(r.abandoned()) != "map[ada:1 bob:1]" {
-		t.Errorf("it is back: %d ended, %v, %v", n, err, r.abandoned())
+	if n != 2 || err != nil || fmt.Sprint(abandonedRows(r)) != "map[ada:1 bob:1]" {
+		t.Errorf("it is back: %d ended, %v, %v", n, err, abandonedRows(r))
 	}
 }
 
@@ -206,8 +206,8 @@ func TestWhatIsOverIsSwept(t *testing.T) {
 // Budgets and places that are over go with what else is swept, and what is not over stays.
 func TestBudgetsAreSweptAlong(t *testing.T) {
 	r := newRig(t, anyFactor)
-	r.noted(r.person("ada"), home, r.Now().Add(-31*24*time.Hour))
-	r.noted(r.person("bob"), home, r.Now())
+	notePlace(r, r.person("ada"), home, r.Now().Add(-31*24*time.Hour))
+	notePlace(r, r.person("bob"), home, r.Now())
 	r.change(func(tx *store.Tx) error {
 		_, err := tx.Exec(t.Context(), `insert into guess (subject, count, since) values ('source/192.0.2.7', 1, 1), ('credential/7', 20, 1)`)
 		return err

@@ -38,7 +38,7 @@ func TestWhoTakesThePlaceOfWhatWaits(t *testing.T) {
 			return nil
 		})
 		for _, s := range sources {
-			p.noted(p.ada, netip.MustParseAddr(s), p.Now())
+			notePlace(p.rig, p.ada, netip.MustParseAddr(s), p.Now())
 		}
 	}
 	for _, c := range []struct {
@@ -107,8 +107,8 @@ func TestWhoTakesThePlaceOfWhatWaits(t *testing.T) {
 	}
 }
 
-// beneath changes the database behind the store's back.
-func (r *rig) beneath(statements ...string) {
+// writeBeneath changes the database behind the store's back.
+func writeBeneath(r *rig, statements ...string) {
 	r.t.Helper()
 	var file string
 	if err := r.DB.QueryRow(r.t.Context(), `select file from pragma_database_list where name = 'main'`).Scan(&file); err != nil {
@@ -133,25 +133,25 @@ func TestNumbersAreDrawnUntilOneIsFree(t *testing.T) {
 	asks := func() (Step, error) {
 		return p.Begin(t.Context(), Request{Application: "vpn", Name: "ada", Source: home, Protocol: "radius", Medium: prompt.Line | prompt.Display, Partner: "nas", Opening: []prompt.Answer{typed("password", secret)}})
 	}
-	p.beneath(`create table taken (n integer)`, `insert into taken values (19)`,
+	writeBeneath(p.rig, `create table taken (n integer)`, `insert into taken values (19)`,
 		`create trigger taken before insert on approval when (select n from taken) > 0 begin update taken set n = n - 1; select raise(ignore); end`)
 	if s, err := asks(); err != nil || s.State != Wait || len(s.Prompts[0].Number) != 6 {
 		t.Errorf("the twentieth is free: %+v, %v", s, err)
 	}
-	p.beneath(`update taken set n = 20`)
+	writeBeneath(p.rig, `update taken set n = 20`)
 	if s, err := asks(); failure.ClassOf(err) != failure.Unavailable || !strings.Contains(failure.Public(err), "too many sign-ins") {
 		t.Errorf("none is free: %+v, %v", s, err)
 	}
-	p.beneath(`drop trigger taken`)
-	p.beneath(`create trigger gone before insert on approval begin select raise(abort, 'the disk is gone'); end`)
+	writeBeneath(p.rig, `drop trigger taken`)
+	writeBeneath(p.rig, `create trigger gone before insert on approval begin select raise(abort, 'the disk is gone'); end`)
 	if s, err := asks(); err == nil || strings.Contains(failure.Public(err), "too many sign-ins") {
 		t.Errorf("a breakdown: %+v, %v", s, err)
 	}
-	p.beneath(`drop trigger gone`)
+	writeBeneath(p.rig, `drop trigger gone`)
 	if s, err := asks(); err != nil || s.State != Wait {
 		t.Errorf("mended: %+v, %v", s, err)
 	}
-	if got := p.today(p.ada); got != (approval.Prompted{Asked: 2}) {
+	if got := promptedToday(p.rig, p.ada); got != (approval.Prompted{Asked: 2}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -62,7 +62,7 @@ func (b *bells) asked() (numbers, wakes int64) {
 	if err := b.DB.QueryRow(b.t.Context(), `select count(*) from wake`).Scan(&wakes); err != nil {
 		b.t.Fatal(err)
 	}
-	return b.today(b.ada).Asked, wakes
+	return promptedToday(b.rig, b.ada).Asked, wakes
 }
 
 // On pages a number is shown, and an app woken, when somebody who has shown something

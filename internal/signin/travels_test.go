@@ -23,8 +23,8 @@ func withTouch(t *testing.T) (*rig, directory.Account, directory.Credential) {
 	return r, ada, r.give(ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")})
 }
 
-// touch is what one touch was granted, before it is claimed.
-func (r *rig) touch() Step {
+// touchPasskey is what one touch was granted, before it is claimed.
+func touchPasskey(r *rig) Step {
 	r.t.Helper()
 	s := r.begin(browses("wiki", "ada", typed("passkey", "x")))
 	if s.State != Granted || !isSealed(s.Ticket) {
@@ -33,7 +33,7 @@ func (r *rig) touch() Step {
 	return s
 }
 
-func (r *rig) claims(s Step) string {
+func claimFor(r *rig, s Step) string {
 	r.t.Helper()
 	_, err := r.Claim(r.t.Context(), s.Ticket, "wiki", "", "")
 	if err == nil {
@@ -42,7 +42,7 @@ func (r *rig) claims(s Step) string {
 	return refused(err)
 }
 
-func (r *rig) attemptRows() (n int64) {
+func countAttempts(r *rig) (n int64) {
 	r.t.Helper()
 	if err := r.DB.QueryRow(r.t.Context(), `select count(*) from attempt`).Scan(&n); err != nil {
 		r.t.Fatal(err)
@@ -54,8 +54,8 @@ func (r *rig) attemptRows() (n int64) {
 // by whichever of many at the same moment, and however often it was looked at.
 func TestAGrantThatTravelsIsClaimedOnce(t *testing.T) {
 	r, _, _ := withTouch(t)
-	s := r.touch()
-	if n := r.attemptRows(); n != 0 {
+	s := touchPasskey(r)
+	if n := countAttempts(r); n != 0 {
 		t.Errorf("%d rows before the claim", n)
 	}
 	tickets := []Step{s}
@@ -82,18 +82,18 @@ func TestAGrantThatTravelsIsClaimedOnce(t *testing.T) {
 	if let.Load() != 1 || len(r.events("signin.granted")) != 1 {
 		t.Errorf("claimed %d times, %d entries", let.Load(), len(r.events("signin.granted")))
 	}
-	if later, err := r.Look(t.Context(), s.Ticket); err != nil || later.State == Granted && r.claims(later) != "used-ticket" {
+	if later, err := r.Look(t.Context(), s.Ticket); err != nil || later.State == Granted && claimFor(r, later) != "used-ticket" {
 		t.Errorf("looked at after the claim and claimed again: %+v, %v", later, err)
 	}
-	if later := r.reply(s, "passkey", "x"); later.State == Granted && r.claims(later) != "used-ticket" {
+	if later := r.reply(s, "passkey", "x"); later.State == Granted && claimFor(r, later) != "used-ticket" {
 		t.Errorf("answered after the claim and claimed again: %+v", later)
 	}
 	r.clock.later(time.Hour)
-	if why := r.claims(s); why != "late-ticket" {
+	if why := claimFor(r, s); why != "late-ticket" {
 		t.Errorf("after its time: %q", why)
 	}
-	if _, err := r.Sweep(t.Context()); err != nil || r.attemptRows() != 0 {
-		t.Errorf("%d marks are left, %v", r.attemptRows(), err)
+	if _, err := r.Sweep(t.Context()); err != nil || countAttempts(r) != 0 {
+		t.Errorf("%d marks are left, %v", countAttempts(r), err)
 	}
 	if n := len(r.events("alarm.factor-missing")); n != 0 {
 		t.Errorf("%d alarms of what was claimed", n)
@@ -117,12 +117,12 @@ func TestAGrantThatTravelsIsDecidedAgain(t *testing.T) {
 		},
 	} {
 		r, ada, key := withTouch(t)
-		s := r.touch()
+		s := touchPasskey(r)
 		change(r, ada, key)
-		if why := r.claims(s); why != "not-enough" {
+		if why := claimFor(r, s); why != "not-enough" {
 			t.Errorf("%s: %q", name, why)
 		}
-		if why := r.claims(s); why != "used-ticket" {
+		if why := claimFor(r, s); why != "used-ticket" {
 			t.Errorf("%s, tried again: %q", name, why)
 		}
 	}
@@ -132,21 +132,21 @@ func TestAGrantThatTravelsIsDecidedAgain(t *testing.T) {
 // is claimed by none of the tickets before it.
 func TestAGrantThatTravelsEndsWithItsAttempt(t *testing.T) {
 	r, ada, _ := withTouch(t)
-	s := r.touch()
+	s := touchPasskey(r)
 	if _, err := r.Claim(t.Context(), s.Ticket, "vpn", "", ""); refused(err) != "other-action" {
 		t.Errorf("claimed for another: %v", err)
 	}
-	if why := r.claims(s); why != "used-ticket" {
+	if why := claimFor(r, s); why != "used-ticket" {
 		t.Errorf("after that: %q", why)
 	}
-	s = r.touch()
+	s = touchPasskey(r)
 	if end, err := r.Answer(t.Context(), s.Ticket, Reply{Partner: "somebody", Answer: typed("passkey", "x")}); err != nil || end.Reason != "other-partner" {
 		t.Errorf("brought by another: %+v, %v", end, err)
 	}
-	if why := r.claims(s); why != "used-ticket" {
+	if why := claimFor(r, s); why != "used-ticket" {
 		t.Errorf("after another brought it: %q", why)
 	}
-	if end, err := r.Look(t.Context(), s.Ticket); err != nil || end.State == Granted && r.claims(end) != "used-ticket" {
+	if end, err := r.Look(t.Context(), s.Ticket); err != nil || end.State == Granted && claimFor(r, end) != "used-ticket" {
 		t.Errorf("looked at: %+v, %v", end, err)
 	}
 
@@ -164,7 +164,7 @@ func TestAGrantThatTravelsEndsWithItsAttempt(t *testing.T) {
 		t.Errorf("looked at once more: %v %s, %v", again.State, again.Reason, err)
 	}
 	r.rules(anyFactor)
-	if why := r.claims(s); why != "used-ticket" {
+	if why := claimFor(r, s); why != "used-ticket" {
 		t.Errorf("claimed beside its own row: %q", why)
 	}
 	if _, err := r.Look(t.Context(), s.Ticket); err != nil {
@@ -173,7 +173,7 @@ func TestAGrantThatTravelsEndsWithItsAttempt(t *testing.T) {
 	if n := len(r.events("signin.granted")); n != 0 {
 		t.Errorf("%d grants", n)
 	}
-	if next := r.reply(more, "totp", app.code()); next.State != Granted || r.claims(next) != "" {
+	if next := r.reply(more, "totp", app.code()); next.State != Granted || claimFor(r, next) != "" {
 		t.Errorf("its own row: %+v", next)
 	}
 }
@@ -185,18 +185,18 @@ func TestWhatASessionHoldsIsClaimedOnce(t *testing.T) {
 	q := browses("wiki", "")
 	q.Session = "cookie"
 	s := r.begin(q)
-	if s.State != Granted || !isSealed(s.Ticket) || r.attemptRows() != 0 {
-		t.Fatalf("%+v, %d rows", s, r.attemptRows())
+	if s.State != Granted || !isSealed(s.Ticket) || countAttempts(r) != 0 {
+		t.Fatalf("%+v, %d rows", s, countAttempts(r))
 	}
-	if why := r.claims(s); why != "" {
+	if why := claimFor(r, s); why != "" {
 		t.Error(why)
 	}
-	if why := r.claims(s); why != "used-ticket" {
+	if why := claimFor(r, s); why != "used-ticket" {
 		t.Errorf("twice: %q", why)
 	}
 	s = r.begin(q)
 	r.sessions.end("cookie")
-	if why := r.claims(s); why == "" {
+	if why := claimFor(r, s); why == "" {
 		t.Error("claimed after its session ended")
 	}
 	if strings.Contains(s.Ticket, ".") {

@@ -61,7 +61,7 @@ func TestWhatTakesNoTransaction(t *testing.T) {
 			t.Errorf("%s, looked at: %+v", c.what, again)
 		}
 	}
-	if n := r.attemptRows(); n != 0 || len(r.events("signin.refused"))+len(r.events("signin.granted")) != 0 {
+	if n := countAttempts(r); n != 0 || len(r.events("signin.refused"))+len(r.events("signin.granted")) != 0 {
 		t.Errorf("%d rows, and entries of nothing", n)
 	}
 }
@@ -76,14 +76,14 @@ func TestEquipmentWhoseAttemptsAreTooLong(t *testing.T) {
 		return r.begin(Request{Application: "vpn", Name: "ada", Path: long, Source: home, Protocol: "radius", Medium: prompt.Line, Partner: partner, Carries: 236})
 	}
 	s := ask("nas-1")
-	if s.State != Ask || isSealed(s.Ticket) || len(s.Ticket) > 236 || r.attemptRows() != 1 {
-		t.Fatalf("%+v, %d rows", s, r.attemptRows())
+	if s.State != Ask || isSealed(s.Ticket) || len(s.Ticket) > 236 || countAttempts(r) != 1 {
+		t.Fatalf("%+v, %d rows", s, countAttempts(r))
 	}
 	for range rowsOfPartner {
 		r.Strangers.roomFor("nas-1")
 	}
 	r.is("one too many", ask("nas-1"), Denied, "too-long")
-	if n := r.attemptRows(); n != 1 {
+	if n := countAttempts(r); n != 1 {
 		t.Errorf("%d rows", n)
 	}
 	if other := ask("nas-2"); other.State != Ask || isSealed(other.Ticket) {

@@ -87,8 +87,8 @@ func TestWhatIsAnsweredWakesNobody(t *testing.T) {
 	b.give(b.ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")})
 	p, _ := shownElsewhere(b.waits())
 	b.approves(p.Number, true)
-	if n := b.wakes(); n != 0 || b.today(b.ada).Pushed != 0 {
-		t.Errorf("refused meanwhile: %d woken, %+v", n, b.today(b.ada))
+	if n := b.wakes(); n != 0 || promptedToday(b.rig, b.ada).Pushed != 0 {
+		t.Errorf("refused meanwhile: %d woken, %+v", n, promptedToday(b.rig, b.ada))
 	}
 	if sent := b.events("push.sent"); len(sent) != 1 || sent[0].Outcome != audit.Refused || sent[0].Reason != "late" || sent[0].Application != Self {
 		t.Errorf("the log says %+v", sent)
@@ -101,14 +101,14 @@ func TestWhatIsAnsweredWakesNobody(t *testing.T) {
 	}
 	b.clock.later(approvalLife)
 	b.waits()
-	if n := b.wakes(); n != 1 || b.today(b.ada).Pushed != 1 {
-		t.Errorf("what waits: %d woken, %+v", n, b.today(b.ada))
+	if n := b.wakes(); n != 1 || promptedToday(b.rig, b.ada).Pushed != 1 {
+		t.Errorf("what waits: %d woken, %+v", n, promptedToday(b.rig, b.ada))
 	}
 	b.alter(b.app, func(c *directory.Credential) { c.State = nil })
 	b.clock.later(approvalLife)
 	b.waits()
-	if n := b.wakes(); n != 0 || b.today(b.ada).Pushed != 1 {
-		t.Errorf("without an address: %d woken, %+v", n, b.today(b.ada))
+	if n := b.wakes(); n != 0 || promptedToday(b.rig, b.ada).Pushed != 1 {
+		t.Errorf("without an address: %d woken, %+v", n, promptedToday(b.rig, b.ada))
 	}
 }
 
