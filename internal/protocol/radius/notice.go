@@ -57,14 +57,20 @@ func (l *limiter) allow(s subject, now time.Time) bool {
 	return true
 }
 
-func (s *Server) notice(n Notice, now time.Time) {
-	if s.hears != nil && s.notices.allow(subject{n.Reason, n.From.Addr()}, now) {
-		s.hears(n)
+// teller tells whoever listens, at a bounded rate. Nobody listening is nil.
+type teller struct {
+	hears func(Notice)
+	most  limiter
+}
+
+func (t *teller) notice(n Notice, now time.Time) {
+	if t.hears != nil && t.most.allow(subject{n.Reason, n.From.Addr()}, now) {
+		t.hears(n)
 	}
 }
 
 // drop counts a request that gets no answer, and tells why.
 func (s *Server) drop(counter *atomic.Uint64, n Notice, now time.Time) {
 	counter.Add(1)
-	s.notice(n, now)
+	s.told.notice(n, now)
 }

@@ -101,7 +101,7 @@ func (s *Server) take(l *listener, a arrival, room []byte) {
 		s.drop(&s.Stats.Malformed, Notice{Reason: "malformed", From: a.from, Err: err}, now)
 		return
 	}
-	h := s.house(now)
+	h := s.views.house(now)
 	if h == nil {
 		s.Stats.Silent.Add(1)
 		return

@@ -20,7 +20,6 @@ import (
 	"hash/maphash"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"countersign/internal/application"
@@ -73,21 +72,18 @@ type Server struct {
 	Stats Stats
 
 	engine           Engine
-	applications     Catalogue
+	views            *views
+	told             *teller
 	workers, waiting int
 	grace            time.Duration
 	now              func() time.Time
-	hears            func(Notice)
 
-	view     atomic.Pointer[view]
-	renewing sync.Mutex
-	memory   *memory
-	seed     maphash.Seed
-	notices  limiter
-	queue    chan *job
-	jobs     sync.Pool
-	holding  sync.WaitGroup
-	poll     time.Duration
+	memory  *memory
+	seed    maphash.Seed
+	queue   chan *job
+	jobs    sync.Pool
+	holding sync.WaitGroup
+	poll    time.Duration
 
 	// work ends when requests in flight must stop.
 	work context.Context
@@ -112,8 +108,9 @@ func New(p Parts) (*Server, error) {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
+	told := &teller{hears: p.Notice}
 	return &Server{
-		engine: p.Engine, applications: p.Applications, workers: p.Workers, waiting: p.Waiting, grace: p.Grace, now: p.Now, hears: p.Notice,
+		engine: p.Engine, views: &views{applications: p.Applications, told: told}, told: told, workers: p.Workers, waiting: p.Waiting, grace: p.Grace, now: p.Now,
 		memory: newMemory(p.Remember), seed: maphash.MakeSeed(), poll: 500 * time.Millisecond,
 		queue: make(chan *job, p.Queue), jobs: sync.Pool{New: func() any { return new(job) }},
 	}, nil
@@ -191,7 +188,7 @@ func (s *Server) finish(working *sync.WaitGroup, stop context.CancelCauseFunc) {
 
 // Problems lists the applications and clients that are not served.
 func (s *Server) Problems() []Problem {
-	if h := s.house(s.now()); h != nil {
+	if h := s.views.house(s.now()); h != nil {
 		return h.problems
 	}
 	return []Problem{{Why: "The applications cannot be read; every RADIUS request is dropped."}}

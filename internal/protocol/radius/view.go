@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"countersign/internal/application"
@@ -28,9 +30,17 @@ func (v *view) current(changed uint64, now time.Time) bool {
 	return v.changed == changed && age >= 0 && age < fresh
 }
 
+// views keeps the view that is in use, and makes the next one.
+type views struct {
+	applications Catalogue
+	told         *teller
+	latest       atomic.Pointer[view]
+	renewing     sync.Mutex
+}
+
 // house returns every door as it is now, or nil when that cannot be known.
-func (s *Server) house(now time.Time) *house {
-	v := s.view.Load()
+func (s *views) house(now time.Time) *house {
+	v := s.latest.Load()
 	if v == nil || !v.current(s.applications.Changed(), now) {
 		v = s.renew(now)
 	}
@@ -38,10 +48,10 @@ func (s *Server) house(now time.Time) *house {
 }
 
 // renew reads the catalogue again. One goroutine does; the others wait for it.
-func (s *Server) renew(now time.Time) *view {
+func (s *views) renew(now time.Time) *view {
 	s.renewing.Lock()
 	defer s.renewing.Unlock()
-	old, changed := s.view.Load(), s.applications.Changed()
+	old, changed := s.latest.Load(), s.applications.Changed()
 	if old != nil && old.current(changed, now) {
 		return old
 	}
@@ -51,13 +61,13 @@ func (s *Server) renew(now time.Time) *view {
 	list, err := s.applications.ByProtocol(ctx, Protocol)
 	switch {
 	case err != nil:
-		s.notice(Notice{Reason: "no-applications", Err: err}, now)
+		s.told.notice(Notice{Reason: "no-applications", Err: err}, now)
 	case old != nil && old.house != nil && slices.EqualFunc(list, old.applications, same):
 		v.house, v.applications = old.house, old.applications
 	default:
 		v.house, v.applications = build(list), list
 	}
-	s.view.Store(v)
+	s.latest.Store(v)
 	return v
 }
 
