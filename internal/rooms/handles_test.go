@@ -82,12 +82,16 @@ func TestTheWholeIsForFew(t *testing.T) {
 func TestNoTypeHandsOnItsParts(t *testing.T) {
 	drawn := table(t)
 	types := map[string]shape{}
-	for _, s := range sources(t) {
-		if !drawn.Tests(s.folder) && s.folder != whole {
-			maps.Copy(types, shapes(s))
-		}
+	all := slices.DeleteFunc(sources(t), func(s source) bool { return drawn.Tests(s.folder) || s.folder == whole })
+	for _, s := range all {
+		maps.Copy(types, shapes(s))
 	}
 	opening := reaching(types)
+	for _, s := range all {
+		for _, what := range s.givenAway(opening) {
+			t.Errorf("%s: %s: whoever has it reaches another room", s.name, what)
+		}
+	}
 	if len(types) < 200 || len(opening) < 50 {
 		t.Fatalf("only %d types and %d handles: the walk has lost its way", len(types), len(opening))
 	}
@@ -226,6 +230,22 @@ func reaching(types map[string]shape) map[string]bool {
 	return out
 }
 
+// givenAway are the exported methods of a source that return a handle of another room.
+func (s source) givenAway(opening map[string]bool) (out []string) {
+	for _, d := range s.syntax.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok || f.Recv == nil || !f.Name.IsExported() {
+			continue
+		}
+		for _, of := range s.lead(f.Type.Results, true) {
+			if opening[of] && !strings.HasPrefix(of, s.folder+".") {
+				out = append(out, receiver(f.Recv.List[0].Type)+"."+f.Name.Name+" returns "+of)
+			}
+		}
+	}
+	return out
+}
+
 // handedOn says what handle a type shows, in a field of its own or by what it embeds;
 // empty for none.
 func handedOn(types map[string]shape, opening map[string]bool, name string) string {
@@ -278,6 +298,11 @@ type ShowsKeeper struct { Keeper *Plain }
 type ShowsFarKeeper struct { Far []far }
 type far struct { Keeper *keeper }
 type keeper struct { plain *Plain }
+func (p *Plain) Database() (*kept.DB, error) { return p.db, nil }
+func (p *Plain) Far() []*Plain { return nil }
+func (p *Plain) View() kept.View { return p.db.View() }
+func (p *Plain) database() *kept.DB { return p.db }
+func Open() (*kept.DB, error) { return nil, nil }
 type ShowsLoop struct { Loop loop }
 type loop struct { Next *loop }
 `
@@ -290,6 +315,9 @@ func TestWhatIsHandedOn(t *testing.T) {
 	}
 	types := shapes(source{folder: "a", syntax: f})
 	opening := reaching(types)
+	if got := (source{folder: "a", syntax: f}).givenAway(opening); !slices.Equal(got, []string{"Plain.Database returns store.DB"}) {
+		t.Errorf("given away: %q", got)
+	}
 	for name, want := range map[string]string{
 		"Plain": "", "Hides": "", "Others": "", "Reads": "", "Shows": "store.DB", "ByValue": "store.DB", "Two": "store.DB",
 		"Holds": "a.Parts", "Embeds": "a.Parts", "EmbedsTheirs": "a/b.Parts", "ByInner": "store.DB by way of a.inner", "Deep": "a.ByInner",
