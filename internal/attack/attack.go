@@ -35,6 +35,12 @@ type Row struct {
 	// Component is what is protected, Duty what must be true of it, in our words.
 	Component string `json:"component"`
 	Duty      string `json:"duty"`
+	// Missing says, without a full stop, that nothing of the duty exists in this
+	// program yet, however strong a sign-in is; empty where something does.
+	Missing string `json:"missing,omitempty"`
+	// Unseen says that accounts and applications do not show whether the row is
+	// about anybody here, so that they contradict no declaration.
+	Unseen bool `json:"unseen,omitempty"`
 	// Drill is the name of the drill that attacks this row, or empty.
 	Drill string `json:"drill,omitempty"`
 	// Ties say which applications the row is about, and what each must demand.

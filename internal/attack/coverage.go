@@ -14,7 +14,7 @@ type State string
 // The states, from worst to best. NotHere stands aside.
 const (
 	// Open: nothing here is behind Countersign for this row, or policy demands
-	// too little everywhere.
+	// too little everywhere, or nothing of the row's duty exists in this program.
 	Open State = "open"
 	// Partial: it holds for some, and the gaps say for whom it does not.
 	Partial State = "partial"
@@ -71,6 +71,7 @@ const (
 	DrillFailed    GapKind = "drill-failed"
 	Undeclared     GapKind = "declaration"
 	NoPolicy       GapKind = "no-policy"
+	NothingBuilt   GapKind = "nothing-built"
 )
 
 // Coverage computes the state of every row, by ID.
@@ -96,15 +97,22 @@ func (in *Input) cover(r Row) RowState {
 		}
 	}
 	slices.Sort(s.Applications)
-	declared := in.declared(r, tied, &s)
-	if len(tied) == 0 {
-		if declared {
-			return s
-		}
-		s.State = Open
-		s.Gaps = append(s.Gaps, Gap{Kind: NothingGuarded, Sentence: fmt.Sprintf(
-			"Nothing of the kind (%s) is behind Countersign. Add it, or declare the row not here with a reason and an end.", kinds(r))})
+	if in.declared(r, tied, &s) {
 		return s
+	}
+	if len(tied) == 0 {
+		s.State = Open
+		advice := "Add it, or declare the row not here with a reason and an end."
+		if r.Missing != "" {
+			advice = r.Missing + ": the row would stay open with it. Where there is none, declare the row not here with a reason and an end."
+		}
+		s.Gaps = append(s.Gaps, Gap{Kind: NothingGuarded, Sentence: fmt.Sprintf("Nothing of the kind (%s) is behind Countersign. %s", kinds(r), advice)})
+		return s
+	}
+	proof := in.proof(r, tied)
+	unbuilt := r.Missing != "" && !proof.proven
+	if unbuilt { // first, so that one line about the row says it
+		s.Gaps = append(s.Gaps, Gap{Kind: NothingBuilt, Sentence: r.Missing + "."})
 	}
 	weak := 0
 	for _, a := range tied {
@@ -116,12 +124,11 @@ func (in *Input) cover(r Row) RowState {
 		in.surroundings(a, &s)
 	}
 	s.Gaps = append(s.Gaps, in.exceptionGaps(tied)...)
-	proof := in.proof(r, tied)
 	s.Gaps = append(s.Gaps, proof.gaps...)
 	s.Notes = append(s.Notes, proof.notes...)
 	s.Drilled = proof.passed
 	switch {
-	case weak == len(tied):
+	case unbuilt, weak == len(tied):
 		s.State = Open
 	case len(s.Gaps) > 0:
 		s.State = Partial
@@ -162,7 +169,7 @@ func (in *Input) declared(r Row, tied []Application, s *RowState) bool {
 			s.Notes = append(s.Notes, "A declaration that this is not here lacks a reason or an end, and does not count.")
 		case !in.Now.Before(d.Expires):
 			s.Notes = append(s.Notes, fmt.Sprintf("The declaration that this is not here ended on %s.", day(d.Expires)))
-		case len(tied) > 0:
+		case len(tied) > 0 && !r.Unseen:
 			s.Gaps = append(s.Gaps, Gap{Kind: Undeclared, Application: tied[0].Name, Sentence: fmt.Sprintf(
 				"It was declared not here, but %s is of this kind. Withdraw the declaration.", tied[0].Name)})
 		default:

@@ -1,0 +1,93 @@
+package attack
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// everything is an installation with an application of every kind, at each of
+// which policy demands the most of everybody, for every action and at once.
+func everything() Input {
+	in := Input{Now: now}
+	for _, r := range Rows() {
+		for _, t := range r.Ties {
+			for _, k := range t.Kinds {
+				if k != "*" && !slices.ContainsFunc(in.Applications, func(a Application) bool { return a.Kind == k }) {
+					in.Applications = append(in.Applications, Application{Name: k, Kind: k})
+				}
+			}
+			for _, a := range t.Actions {
+				in.Classes = append(in.Classes, Class{Accounts: "all", Privileged: true, Action: strings.Replace(a, "*", "x", 1)})
+			}
+		}
+	}
+	in.Classes = append(in.Classes, Class{Accounts: "all", Privileged: true, Action: SignIn})
+	actions := in.Classes
+	in.Classes = nil
+	for _, a := range in.Applications {
+		for _, c := range actions {
+			c.Application, c.Strength, c.Within, c.Exact = a.Name, PhishingResistant, time.Minute, true
+			in.Classes = append(in.Classes, c)
+		}
+	}
+	return in
+}
+
+// A strong sign-in is not the duty of every row: where nothing of a duty exists in
+// this program, the row is open and says what is missing. Rows that have no drill
+// and whose duty a strong sign-in is are listed here, so that a new row is thought
+// about.
+func TestOpenWhereNothingOfTheDutyExists(t *testing.T) {
+	signInIsTheDuty := []string{"T1021", "T1021.001", "T1021.004", "T1078.004", "T1114", "T1213.003",
+		"T1556.004", "T1599", "T1599.001", "T1601", "T1601.001", "T1601.002"} // the devices' also need application.command, which nothing analyses yet
+	for _, s := range Coverage(everything()) {
+		want := Open
+		if s.Row.Drill != "" || slices.Contains(signInIsTheDuty, s.Row.ID) {
+			want = Enforced
+		}
+		if s.State != want {
+			t.Errorf("%s is %s, not %s: %+v", s.Row.ID, s.State, want, s.Gaps)
+		}
+		if want == Open && (len(s.Gaps) != 1 || s.Gaps[0].Kind != NothingBuilt || !strings.HasSuffix(s.Gaps[0].Sentence, ".")) {
+			t.Errorf("%s does not say what is missing: %+v", s.Row.ID, s.Gaps)
+		}
+	}
+}
+
+// What is missing is a gap until the row was attacked in vain, at every
+// application that it is about.
+func TestMissingUntilAttacked(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		drill Drill
+		want  State
+	}{
+		{"attacked everywhere", Drill{Row: "T1556", Passed: true, Time: now.Add(-time.Hour)}, Proven},
+		{"attacked at one of three", Drill{Row: "T1556", Application: "vpn", Passed: true, Time: now.Add(-time.Hour)}, Open},
+		{"long ago", Drill{Row: "T1556", Passed: true, Time: now.Add(-Fresh - time.Hour)}, Open},
+		{"another row", Drill{Row: "T1556.006", Passed: true, Time: now.Add(-time.Hour)}, Open},
+		{"and it got in", Drill{Row: "T1556", Time: now.Add(-time.Hour)}, Open},
+	} {
+		in := sound()
+		in.Drills = []Drill{tt.drill}
+		if s := state(t, in, "T1556"); s.State != tt.want {
+			t.Errorf("%s: %s, not %s: %+v", tt.name, s.State, tt.want, s.Gaps)
+		}
+	}
+}
+
+// Whether there are partners is seen in no account and in no application: that
+// there are none can be declared, though Countersign itself is here. That nobody
+// signs in cannot.
+func TestNoPartnersCanBeDeclared(t *testing.T) {
+	in := sound()
+	in.NotHere = []Declaration{{Row: "T1199", Reason: "no partner administers anything", Expires: now.Add(time.Hour)}, {Row: "T1556", Reason: "x", Expires: now.Add(time.Hour)}}
+	if s := state(t, in, "T1199"); s.State != NotHere {
+		t.Errorf("%s: %+v", s.State, s.Gaps)
+	}
+	if s := state(t, in, "T1556"); s.State != Open || !slices.ContainsFunc(s.Gaps, func(g Gap) bool { return g.Kind == Undeclared }) {
+		t.Errorf("%s: %+v", s.State, s.Gaps)
+	}
+}
