@@ -37,6 +37,9 @@ func TestDoubtsAreSettled(t *testing.T) {
 		if asked != 2 {
 			t.Errorf("%d were asked", asked)
 		}
+		if all, err := db.Alarms().Unseen(t.Context()); err != nil || len(all) != 1 || all[0].Row != "missing" {
+			t.Errorf("reported: %+v, %v", all, err)
+		}
 		storetest.OneAlarm(t, db, "guess", store.Missing)
 	})
 }

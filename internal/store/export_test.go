@@ -16,6 +16,9 @@ func WaitQueued(db *DB, n int) {
 // Probe does at once what the store does every few seconds.
 func Probe(db *DB) { db.health.probe(context.Background(), &db.changes) }
 
+// Sign does at once what the signer does every few seconds.
+func Sign(db *DB) error { return db.signer.ifGrown(context.Background()) }
+
 // Pragma reads a pragma on a connection opened as the writer's is.
 func Pragma(db *DB, name string) (value string, err error) {
 	pool, err := db.changes.engine.(*writer).spare()
