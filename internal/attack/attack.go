@@ -41,6 +41,8 @@ type Row struct {
 	// Unseen says that accounts and applications do not show whether the row is
 	// about anybody here, so that they contradict no declaration.
 	Unseen bool `json:"unseen,omitempty"`
+	// Dormancy says that the row is about accounts that nobody uses as well.
+	Dormancy bool `json:"dormancy,omitempty"`
 	// Drill is the name of the drill that attacks this row, or empty.
 	Drill string `json:"drill,omitempty"`
 	// Ties say which applications the row is about, and what each must demand.

@@ -125,6 +125,11 @@ func (in *Input) cover(r Row) RowState {
 	}
 	s.Gaps = append(s.Gaps, in.exceptionGaps(tied)...)
 	s.Gaps = append(s.Gaps, proof.gaps...)
+	if r.Dormancy {
+		for _, p := range in.Dormant {
+			s.Notes = append(s.Notes, fmt.Sprintf("%s %s.", p.Name, p.Lacks))
+		}
+	}
 	s.Notes = append(s.Notes, proof.notes...)
 	s.Drilled = proof.passed
 	switch {

@@ -181,6 +181,18 @@ func TestGapsStayWhereTheyBelong(t *testing.T) {
 	}
 }
 
+// Who is dormant gets nothing, which is no gap and is said, where a row is about
+// them.
+func TestDormantIsSaid(t *testing.T) {
+	in := sound()
+	in.Dormant = []Person{{Name: "root", Lacks: "administers Countersign and is dormant"}}
+	for id, want := range map[string]bool{"T1078": true, "T1078.001": true, "T1098.005": true, "T1556.006": true, "T1133": false, "T1110": false} {
+		if s := state(t, in, id); s.State != Enforced || slices.Contains(s.Notes, "root administers Countersign and is dormant.") != want {
+			t.Errorf("%s is %s: %v", id, s.State, s.Notes)
+		}
+	}
+}
+
 func TestProof(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	const dayLong = 24 * time.Hour

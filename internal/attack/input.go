@@ -20,6 +20,9 @@ type Input struct {
 	Classes []Class
 	// People are the accounts that fall short in a way that policy allows.
 	People []Person
+	// Dormant are accounts that nobody used for so long that they get nothing: no
+	// gap, and said in the rows that are about them. Lacks says who and what.
+	Dormant []Person
 	// Drills are results, any number per row; the latest counts.
 	Drills []Drill
 	// NotHere are rows that this organisation has nothing for.

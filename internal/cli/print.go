@@ -183,11 +183,26 @@ func table(w io.Writer, rows []any) error {
 	for _, r := range rows {
 		cells := make([]string, len(names))
 		for i, n := range names {
-			cells[i] = strings.Join(strings.Fields(text(r.(fields).get(n))), " ")
+			cells[i] = strings.Join(strings.Fields(cell(r.(fields), n, names)), " ")
 		}
 		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
 	return flush(w, t, &b)
+}
+
+// cell is one field of a row. A state is told with what keeps an account out
+// besides, where that has no column of its own: who is dormant is not just active.
+func cell(f fields, name string, columns []string) string {
+	s := text(f.get(name))
+	if name != "state" {
+		return s
+	}
+	for _, besides := range []string{"dormant", "at_risk"} {
+		if v := f.get(besides); v != nil && v != false && !slices.Contains(columns, besides) {
+			s += ", " + title(besides)
+		}
+	}
+	return s
 }
 
 func headings(names []string) string {

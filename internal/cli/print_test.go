@@ -20,6 +20,10 @@ func TestPrint(t *testing.T) {
 		{`[]`, "Nothing.\n"},
 		{`{"a":true,"b":false,"c":null}`, "a  yes\nb  no\n"},
 		{`[{"number":"n","account":1,"evidence":[{"kind":"totp","traits":"held"}],"x":1,"y":2,"z":3,"agent":"v","source":"s"}]`, "NUMBER  SOURCE  AGENT  EVIDENCE\nn       s       v      totp\n"},
+		// A list of accounts says what keeps an active one out.
+		{`{"accounts":[{"name":"ada","display":"","kind":"person","state":"active","groups":[],"privileged":true,"dormant":true,"created":"2026-11-03T12:00:00Z","authenticators":["totp"]},{"name":"bob","kind":"person","state":"active","dormant":true,"at_risk":"2026-11-03T12:00:00Z"},` +
+			`{"name":"eve","kind":"person","state":"active","dormant":false},{"name":"joe","kind":"person","state":"suspended","dormant":true}]}`,
+			"NAME  STATE                     AUTHENTICATORS\nada   active, dormant           totp\nbob   active, dormant, at risk\neve   active\njoe   suspended, dormant\n"},
 		// What somebody typed stays in its field: it moves no terminal and makes no line of its own.
 		{"{\"account\":\"ada\",\"note\":\"seen\\u001b[2J\\nconfirmed  carol\\u202e\\u009b1m\"}", "account  ada\nnote     seen\\u{1B}[2J\\nconfirmed  carol\\u{202E}\\u{9B}1m\n"},
 		{"[{\"account\":\"ada\",\"note\":\"a\\nb\\u2066c\"}]", "ACCOUNT  NOTE\nada      a\\nb\\u{2066}c\n"},

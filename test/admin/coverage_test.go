@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/admin/account"
 	"countersign/internal/admin/application"
 	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/group"
@@ -623,4 +624,48 @@ func (o *office) addCodes(p *servertest.Person) {
 	p.Post("/account/setup", "authenticator", "totp", "text", p.Code())
 	p.Sees("Added: ")
 	o.Later(time.Minute)
+}
+
+// Who is dormant is named in the rows that dormancy is about, an administrator as
+// one, until they are resumed; and nowhere else.
+func TestCoverageNamesDormantAdministrators(t *testing.T) {
+	o := newOffice(t)
+	o.policy(strict)
+	o.change(func(ctx context.Context, tx *store.Tx) error {
+		group, err := o.Groups.Find(ctx, tx, directory.Administrators)
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{"root", "eve"} {
+			d, err := o.Directory.Create(ctx, tx, directory.NewAccount{Name: name})
+			if err == nil && name == "root" {
+				err = o.Groups.AddMember(ctx, tx, group, d)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	named := func(id, says string) bool {
+		return slices.ContainsFunc(o.row(id).Notes, func(n string) bool { return strings.HasPrefix(n, says) })
+	}
+	if named("T1078", "root") {
+		t.Errorf("root is awake: %v", o.row("T1078").Notes)
+	}
+	o.again(20 * 24 * time.Hour)
+	o.again(20 * 24 * time.Hour)
+	for _, id := range []string{"T1078", "T1078.001", "T1098.005", "T1556.006"} {
+		if !named(id, "root administers Countersign and is dormant") || !named(id, "eve is dormant") {
+			t.Errorf("%s: %v", id, o.row(id).Notes)
+		}
+		o.is(id, attack.Enforced, "")
+	}
+	if named("T1213", "root") {
+		t.Errorf("T1213: %v", o.row("T1213").Notes)
+	}
+	do1[account.Account](o, &account.Resume{Name: "root"})
+	if named("T1078", "root") {
+		t.Errorf("root was resumed: %v", o.row("T1078").Notes)
+	}
 }

@@ -143,7 +143,7 @@ func (a *showDesk) input(ctx context.Context) (attack.Input, error) {
 		v.visit(pl)
 	}
 	in.Applications, in.Classes, in.Exceptions = v.applications, v.out, v.exceptions
-	in.People = a.people(classes, tampered)
+	in.People, in.Dormant = a.people(classes, tampered), a.asleep(classes)
 	return in, nil
 }
 
@@ -329,6 +329,56 @@ func (a *showDesk) people(classes []*survey.Class, tampered []string) []attack.P
 		out = append(out, *p)
 	}
 	return out
+}
+
+// ranks are what the accounts of a note may do, and how it begins for one of them
+// and for several.
+var ranks = [...]struct {
+	has       func(directory.Account) bool
+	one, many string
+}{
+	{directory.Account.Administers, "administers Countersign and is", "administer Countersign and are"},
+	{func(d directory.Account) bool { return d.Privileged }, "is privileged and", "are privileged and"},
+	{func(directory.Account) bool { return true }, "is", "are"},
+}
+
+func rankOf(d directory.Account) int {
+	for i, r := range ranks {
+		if r.has(d) {
+			return i
+		}
+	}
+	return len(ranks)
+}
+
+// asleep are the accounts that get nothing because nobody used them for so long,
+// whoever administers first.
+func (a *showDesk) asleep(classes []*survey.Class) []attack.Person {
+	var out []attack.Person
+	for i, r := range ranks {
+		var p attack.Person
+		for _, c := range classes {
+			if d := c.One.Account; a.dormantNow(d) && rankOf(d) == i {
+				p.Count += c.Count
+				p.Names = append(p.Names, c.Names[:min(len(c.Names), survey.MostNames-len(p.Names))]...)
+			}
+		}
+		if p.Count == 0 {
+			continue
+		}
+		slices.Sort(p.Names)
+		p.Name = attack.Listed(p.Names, p.Count)
+		if p.Lacks = r.one + " dormant: it gets nothing until an administrator resumes it"; p.Count > 1 {
+			p.Lacks = r.many + " dormant: they get nothing until an administrator resumes them"
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// dormantNow reports whether an account is dormant, and not suspended anyway.
+func (a *showDesk) dormantNow(d directory.Account) bool {
+	return d.State == directory.Active && d.Idle(a.now()) > a.dormant
 }
 
 func verb(count int) string {
