@@ -72,6 +72,7 @@ const (
 	Undeclared     GapKind = "declaration"
 	NoPolicy       GapKind = "no-policy"
 	NothingBuilt   GapKind = "nothing-built"
+	NobodyLetIn    GapKind = "nobody-let-in"
 )
 
 // Coverage computes the state of every row, by ID.
@@ -123,6 +124,7 @@ func (in *Input) cover(r Row) RowState {
 		s.Gaps = append(s.Gaps, gaps...)
 		in.surroundings(a, &s)
 	}
+	in.shutDoors(r, tied, &s)
 	s.Gaps = append(s.Gaps, in.exceptionGaps(tied)...)
 	s.Gaps = append(s.Gaps, proof.gaps...)
 	if r.Dormancy {
@@ -195,7 +197,7 @@ func (in *Input) demandGaps(r Row, a Application) []Gap {
 		}
 		said := false
 		for _, c := range in.byApplication[a.Name] {
-			if !t.about(c.Action) && !(c.Entrance && len(t.Actions) == 0) || t.Privileged && !c.Privileged {
+			if !c.concerns(t) {
 				continue
 			}
 			said = true
@@ -209,6 +211,11 @@ func (in *Input) demandGaps(r Row, a Application) []Gap {
 		}
 	}
 	return gaps
+}
+
+// concerns reports whether what the tie demands is demanded of this class.
+func (c Class) concerns(t Tie) bool {
+	return (t.about(c.Action) || c.Entrance && len(t.Actions) == 0) && (c.Privileged || !t.Privileged)
 }
 
 // falls reports whether the class gets away with less than the tie demands.

@@ -193,6 +193,39 @@ func TestDormantIsSaid(t *testing.T) {
 	}
 }
 
+// shut denies every class of an application, for every action.
+func shut(in *Input, application, why string) {
+	for i, c := range in.Classes {
+		if c.Application == application {
+			in.Classes[i].Strength, in.Classes[i].Weakest = Denied, "deny: "+why
+		}
+	}
+}
+
+// Where nobody is let in, the attack fails and so does everybody honest: that
+// alone covers no row, and where others are covered it is said.
+func TestNobodyLetInIsNoCoverage(t *testing.T) {
+	in := sound()
+	in.Drills = []Drill{{Row: "T1133", Passed: true, Time: now.Add(-time.Hour)}}
+	shut(&in, "vpn", "closed")
+	says := "Nobody is let in at vpn (deny: closed), so that it shows nothing about this row."
+	if s := state(t, in, "T1133"); s.State != Partial || !slices.Contains(s.Gaps, Gap{Kind: NobodyLetIn, Application: "vpn", Protocol: "radius", Sentence: says}) {
+		t.Errorf("the only one of its kind: %s, %+v", s.State, s.Gaps)
+	}
+	if s := state(t, in, "T1078"); s.State != Enforced || !slices.Contains(s.Notes, says) {
+		t.Errorf("one of three: %s, %+v, %v", s.State, s.Gaps, s.Notes)
+	}
+	in.Classes = append(in.Classes, Class{Accounts: "guests", Application: "vpn", Action: SignIn, Strength: TwoFactors, Exact: true})
+	if s := state(t, in, "T1133"); s.State != Proven || len(s.Notes) != 0 {
+		t.Errorf("with guests: %s, %+v, %v", s.State, s.Gaps, s.Notes)
+	}
+	in = sound()
+	shut(&in, "countersign", "frozen")
+	if s := state(t, in, "T1136"); s.State != Partial || len(s.Gaps) != 1 || !strings.Contains(s.Gaps[0].Sentence, "for account.create at countersign (deny: frozen)") {
+		t.Errorf("where nobody creates accounts: %s, %+v", s.State, s.Gaps)
+	}
+}
+
 func TestProof(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	const dayLong = 24 * time.Hour

@@ -3,6 +3,7 @@ package attack
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -29,6 +30,84 @@ func (in *Input) surroundings(a Application, s *RowState) {
 	for _, c := range a.Caveats {
 		s.Notes = append(s.Notes, fmt.Sprintf("%s: %s.", a.Name, c))
 	}
+}
+
+// shutDoors tells where policy lets nobody in. An attack fails there, and so does
+// everybody honest: a row that is about nothing else is not covered by that. Beside
+// others it is told.
+func (in *Input) shutDoors(r Row, tied []Application, s *RowState) {
+	var gaps []Gap
+	alone := true
+	for _, a := range tied {
+		shut := in.shut(r, a)
+		alone = alone && len(shut) == r.ties(a)
+		if a.Unruled {
+			continue // it is told already
+		}
+		for _, sentence := range shut {
+			gaps = append(gaps, Gap{Kind: NobodyLetIn, Application: a.Name, Protocol: a.Protocol, Sentence: sentence})
+		}
+	}
+	if alone {
+		s.Gaps = append(s.Gaps, gaps...)
+		return
+	}
+	for _, g := range gaps {
+		s.Notes = append(s.Notes, g.Sentence)
+	}
+}
+
+// ties counts the ties that are about an application.
+func (r Row) ties(a Application) (n int) {
+	for _, t := range r.Ties {
+		if t.touches(a) {
+			n++
+		}
+	}
+	return n
+}
+
+// shut has a sentence for every tie of the row at an application of which every
+// class is denied what the tie is about.
+func (in *Input) shut(r Row, a Application) []string {
+	var out []string
+	for _, t := range r.Ties {
+		if !t.touches(a) {
+			continue
+		}
+		reasons, all := in.denials(t, a)
+		if !all {
+			continue
+		}
+		who, because := "Nobody is let in", ""
+		if len(t.Actions) > 0 {
+			who += " for " + t.deed()
+		}
+		if len(reasons) > 0 {
+			because = " (deny: " + strings.Join(reasons, ", ") + ")"
+		}
+		out = append(out, fmt.Sprintf("%s at %s%s, so that it shows nothing about this row.", who, a.Name, because))
+	}
+	return out
+}
+
+// denials says why classes are denied what a tie is about, and whether all are.
+// Where nobody is concerned, nobody is denied.
+func (in *Input) denials(t Tie, a Application) (reasons []string, all bool) {
+	concerned := 0
+	for _, c := range in.byApplication[a.Name] {
+		if !c.concerns(t) {
+			continue
+		}
+		if concerned++; c.Strength != Denied {
+			return nil, false
+		}
+		if _, why, _ := strings.Cut(c.Weakest, ": "); why != "" && !slices.Contains(reasons, why) {
+			reasons = append(reasons, why)
+		}
+	}
+	slices.Sort(reasons)
+	return reasons, concerned > 0
 }
 
 // exceptionGaps are the exceptions in force at any of these applications.

@@ -366,6 +366,26 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		o.policy(strict)
 		o.is("T1213", attack.Enforced, "")
 	})
+	t.Run("an application that nobody gets into", func(t *testing.T) {
+		o.policy(strict + "  - {name: shut, when: 'application.name == \"wiki\"', deny: closed}\n")
+		o.is("T1213", attack.Partial, attack.NobodyLetIn, "Nobody is let in at wiki (deny: closed)")
+		o.is("T1133", attack.Enforced, "")
+		o.is("T1110", attack.Enforced, "")
+		if s := o.row("T1110"); !slices.ContainsFunc(s.Notes, func(n string) bool { return strings.HasPrefix(n, "Nobody is let in at wiki") }) {
+			t.Errorf("%v", s.Notes)
+		}
+		// Nobody is in the group, and one rule is about somebody who gets nothing either.
+		do1[group.Group](o, &group.Create{Name: "readers"})
+		do1[group.Group](o, &group.Create{Name: "gone"})
+		o.EnrollCodes("zoe")
+		do1[map[string]string](o, &group.MemberAdd{Group: "gone", Account: "zoe"})
+		o.policy("rules:\n  - {name: most, when: 'application.name != \"wiki\"', require: phishing-resistant, within: 5m}\n  - {name: readers, when: 'application.name == \"wiki\" && \"readers\" in account.groups', require: phishing-resistant}\n" +
+			"  - {name: gone, when: '\"gone\" in account.groups', deny: gone}\n")
+		o.is("T1213", attack.Partial, attack.NobodyLetIn, "wiki", "deny: gone", "no rule")
+		do1[map[string]string](o, &group.MemberAdd{Group: "readers", Account: "ada"})
+		o.is("T1213", attack.Enforced, "")
+		o.policy(strict)
+	})
 	t.Run("one address in the whole space", func(t *testing.T) {
 		o.policy("networks: {hole: [10.1.2.3]}\nrules:\n  - {name: most, when: '!(application.name == \"vpn\" && source in networks.hole)', require: phishing-resistant, within: 5m}\n  - {name: rest, require: one-factor}\n")
 		o.is("T1133", attack.Open, attack.TooWeak, "vpn", "ada", "10.1.2.3", "radius")

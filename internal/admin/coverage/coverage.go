@@ -192,6 +192,9 @@ func (v *visitor) weakest(p survey.Place, action string) (out []attack.Class, ru
 			Entrance: p.Name != signin.Self && action != signin.SignIn, Privileged: c.One.Account.Privileged}
 		for _, channel := range p.Channels {
 			cl, view := v.survey.Asks(c, p, action, channel)
+			if view.Refuses != "" {
+				one.Weakest = "deny: " + view.Refuses
+			}
 			if view.Refuses != "" || channel == "api" && c.One.Account.Kind == directory.Service && !view.Delegated {
 				continue
 			}
@@ -252,6 +255,9 @@ func (v *visitor) weigh(one *attack.Class, w policy.Weakness, view signin.View, 
 			within = oldest
 		}
 		looser := within == 0 && one.Within != 0 || one.Within != 0 && within > one.Within
+		if why, no := need.Denied(); no && one.Strength == attack.Denied {
+			one.Weakest = "deny: " + why // so that a gap can say why nobody is let in
+		}
 		if strength > one.Strength || strength == one.Strength && (strength == attack.Denied || !looser) {
 			continue
 		}
