@@ -245,14 +245,20 @@ func (a *attempts) take(ctx context.Context, ticket string) (*attempt, error) {
 		if at.step != step || at.given != step {
 			return errUsedTicket
 		}
-		at.step++
-		n, err := tx.Exec(ctx, `update attempt set step = $3 where handle = $1 and step = $2`, hashHandle(handle), step, at.step)
-		if err == nil && n != 1 {
-			return errUsedTicket
-		}
-		return err
+		return a.useUp(ctx, tx, at)
 	})
 	return at, err
+}
+
+// useUp moves the row on from exactly this step, so that one of many takes wins.
+func (a *attempts) useUp(ctx context.Context, tx *store.Tx, at *attempt) error {
+	step := at.step
+	at.step++
+	n, err := tx.Exec(ctx, `update attempt set step = $3 where handle = $1 and step = $2`, hashHandle(at.handle), step, at.step)
+	if err == nil && n != 1 {
+		return errUsedTicket
+	}
+	return err
 }
 
 // forget deletes the row, or spends the grant that travels; where there is neither it
