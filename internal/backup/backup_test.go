@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -133,7 +134,16 @@ func TestForged(t *testing.T) {
 		return members(t, b.Bytes())
 	}
 	for what, change := range map[string]func([]member) []member{
-		"another hash":           func(m []member) []member { m[2].body = bytes.ToUpper(m[2].body); return m },
+		"another hash": func(m []member) []member { m[2].body = bytes.ToUpper(m[2].body); return m },
+		"another size": func(m []member) []member {
+			var said Manifest
+			if err := json.Unmarshal(m[0].body, &said); err != nil {
+				t.Fatal(err)
+			}
+			said.Size++
+			m[0].body, _ = json.Marshal(said)
+			return m
+		},
 		"a longer database":      func(m []member) []member { m[2].body = append(m[2].body, 0); return m },
 		"no root key":            func(m []member) []member { return append(m[:1], m[2]) },
 		"no database":            func(m []member) []member { return m[:2] },
