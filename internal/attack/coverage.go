@@ -73,6 +73,7 @@ const (
 	NoPolicy       GapKind = "no-policy"
 	NothingBuilt   GapKind = "nothing-built"
 	NobodyLetIn    GapKind = "nobody-let-in"
+	OpenKey        GapKind = "automation-key"
 )
 
 // Coverage computes the state of every row, by ID.
@@ -117,6 +118,7 @@ func (in *Input) cover(r Row) RowState {
 	}
 	weak := 0
 	for _, a := range tied {
+		s.Gaps = append(s.Gaps, in.keyGaps(r, a)...)
 		gaps := in.demandGaps(r, a)
 		if len(gaps) > 0 {
 			weak++

@@ -22,6 +22,8 @@ type Data struct {
 	Exceptions []ExceptionData `json:"exceptions"`
 	// Accounts are those that fall short.
 	Accounts []AccountData `json:"accounts"`
+	// Keys are the automation keys that open rows, with which.
+	Keys []Key `json:"automation_keys,omitempty"`
 	// Caveats are weaknesses that leave the second factor in place.
 	Caveats []string `json:"caveats,omitempty"`
 	Limits  []string `json:"limits"`
@@ -64,7 +66,7 @@ type AccountData struct {
 
 // Data returns the report for programs.
 func (r Report) Data() Data {
-	out := Data{Name: r.Name, Time: r.Time, Mitigation: "M1032", Limits: Limits(), Caveats: r.Caveats,
+	out := Data{Name: r.Name, Time: r.Time, Mitigation: "M1032", Limits: Limits(), Caveats: r.Caveats, Keys: r.Keys,
 		Exceptions: []ExceptionData{}, Accounts: []AccountData{},
 		Summary: map[string]map[State]int{"founding": r.Tally(true), "all": r.Tally(false)}}
 	for _, s := range r.Rows {
@@ -94,7 +96,7 @@ func (r *Report) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &d); err != nil {
 		return err
 	}
-	out := Report{Name: d.Name, Time: d.Time, Caveats: d.Caveats}
+	out := Report{Name: d.Name, Time: d.Time, Caveats: d.Caveats, Keys: d.Keys}
 	for _, w := range d.Rows {
 		row, ok := ByID(w.ID)
 		if !ok || !slices.Contains(States(), w.State) {

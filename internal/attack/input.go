@@ -23,6 +23,9 @@ type Input struct {
 	// Dormant are accounts that nobody used for so long that they get nothing: no
 	// gap, and said in the rows that are about them. Lacks says who and what.
 	Dormant []Person
+	// Keys are the automation keys that policy lets do something in Countersign
+	// itself.
+	Keys []Key
 	// Drills are results, any number per row; the latest counts.
 	Drills []Drill
 	// NotHere are rows that this organisation has nothing for.
@@ -90,6 +93,20 @@ type Person struct {
 	Lacks string
 	// Applications are where it matters; none means everywhere.
 	Applications []string
+}
+
+// Key is an automation key: what it may do takes no approval of its own, which is
+// less than any row demands of an action.
+type Key struct {
+	// Account is whose it is, Number its number there, Note what it is for.
+	Account string    `json:"account"`
+	Number  int64     `json:"number"`
+	Note    string    `json:"note,omitempty"`
+	Expires time.Time `json:"expires"`
+	// Actions are those that it may do; in a report, those alone that open rows.
+	Actions []string `json:"actions"`
+	// Opens are the rows that are open for it. A report has them.
+	Opens []string `json:"opens,omitempty"`
 }
 
 // Drill is what one attack met.

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -89,5 +90,38 @@ func TestNoPartnersCanBeDeclared(t *testing.T) {
 	}
 	if s := state(t, in, "T1556"); s.State != Open || !slices.ContainsFunc(s.Gaps, func(g Gap) bool { return g.Kind == Undeclared }) {
 		t.Errorf("%s: %+v", s.State, s.Gaps)
+	}
+}
+
+// A key is named once, in every row that wants an approval of what it does, and in
+// the list, and nowhere by what it does besides.
+func TestAutomationKeys(t *testing.T) {
+	in := sound()
+	in.Keys = []Key{
+		{Account: "robot", Number: 7, Note: "nightly \x1b[2J", Expires: now.Add(48 * time.Hour), Actions: []string{"audit.search", "pass.issue", "account.create"}},
+		{Account: "watch", Number: 8, Expires: now.Add(time.Hour), Actions: []string{"audit.search"}},
+		{Account: "drill", Number: 9, Note: "drill", Expires: now.Add(24 * time.Hour), Actions: []string{"policy.change"}},
+	}
+	says := "The automation key 9 of drill (drill), until 2026-11-04 12:00Z, does policy.change without an approval of its own; end it when its work is done: countersign authenticator revoke drill 9."
+	if s := state(t, in, "T1556.006"); s.State != Partial || len(s.Gaps) != 1 || s.Gaps[0] != (Gap{Kind: OpenKey, Application: "countersign", Account: "drill", Sentence: says}) {
+		t.Errorf("%s: %+v", s.State, s.Gaps)
+	}
+	for id, want := range map[string]State{"T1098": Partial, "T1136": Partial, "T1078": Enforced, "T1133": Enforced} {
+		if s := state(t, in, id); s.State != want {
+			t.Errorf("%s is %s: %+v", id, s.State, s.Gaps)
+		}
+	}
+	r := NewReport(in)
+	if len(r.Keys) != 2 || r.Keys[0].Account != "drill" || !slices.Equal(r.Keys[1].Opens, []string{"T1098", "T1136"}) || !slices.Equal(r.Keys[1].Actions, []string{"account.create", "pass.issue"}) {
+		t.Errorf("%+v", r.Keys)
+	}
+	var b strings.Builder
+	if err := r.WriteTable(&b); err != nil || !strings.Contains(b.String(), "Automation keys that open rows:\n9 of drill (drill), until 2026-11-04 12:00Z: T1556, T1556.006, for policy.change\n7 of robot") || strings.Contains(b.String(), "\x1b") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+	back, err := json.Marshal(r)
+	var again Report
+	if err != nil || json.Unmarshal(back, &again) != nil || len(again.Keys) != 2 {
+		t.Errorf("%v, %+v", err, again.Keys)
 	}
 }

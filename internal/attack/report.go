@@ -20,11 +20,13 @@ type Report struct {
 	// leaves the second factor in place.
 	People  []Person
 	Caveats []string
+	// Keys are the automation keys that open rows, those that end first at the top.
+	Keys []Key
 }
 
 // NewReport computes the coverage of every row.
 func NewReport(in Input) Report {
-	r := Report{Name: in.Name, Time: in.Now, Rows: Coverage(in), Exceptions: slices.Clone(in.Exceptions), People: slices.Clone(in.People)}
+	r := Report{Name: in.Name, Time: in.Now, Rows: Coverage(in), Exceptions: slices.Clone(in.Exceptions), People: slices.Clone(in.People), Keys: openingKeys(in.Keys)}
 	for _, a := range in.Applications {
 		for _, c := range a.Caveats {
 			r.Caveats = append(r.Caveats, a.Name+": "+c)

@@ -33,6 +33,12 @@ func (r Report) WriteTable(w io.Writer) error {
 		b.WriteString(strings.TrimRight(line+l[3], " ") + "\n")
 	}
 	b.WriteString("\n" + r.total("founding rows", true) + "\n" + r.total("all rows", false) + "   (+ added to ATT&CK since)\n")
+	for i, k := range r.Keys {
+		if i == 0 {
+			b.WriteString("\nAutomation keys that open rows:\n")
+		}
+		b.WriteString(clean(k.line()) + "\n")
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -194,18 +193,13 @@ func (e *Engine) View(s Standpoint) View {
 }
 
 // delegated reports whether an automation key of the account was issued for the
-// action. Keys serve services alone, and in Countersign itself alone.
+// action and has not ended. Keys serve services alone, and in Countersign itself alone.
 func (j *judge) delegated(m *matter) bool {
 	if m.application.Name != Self || m.account.Kind != directory.Service {
 		return false
 	}
 	for _, c := range active(m.credentials) {
-		server, ok := j.kinds[c.Kind].(Server)
-		if !ok {
-			continue
-		}
-		// There is no source here, so that whether it is the right one is left out.
-		if why, err := server.Serves(given(c), m.Action, netip.Addr{}); err == nil && why != "other-action" {
+		if _, ok := j.serves(c, m.Action, m.now); ok {
 			return true
 		}
 	}

@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
@@ -18,6 +19,54 @@ type Server interface {
 	// Serves says, as a word for the audit log, why this credential does not
 	// serve an action from a source; empty when it does.
 	Serves(c authenticator.Credential, action string, source netip.Addr) (string, error)
+	// Until says when this credential ends by itself.
+	Until(c authenticator.Credential) (time.Time, error)
+}
+
+// HeldKey is an automation key that serves something at this moment.
+type HeldKey struct {
+	Number assurance.CredentialID
+	Label  string
+	Until  time.Time
+	// Actions are those of the ones asked about that it was issued for.
+	Actions []string
+}
+
+// HeldKeys lists the automation keys of an account that serve any of the actions,
+// wherever they may be used from. It is empty for a person.
+func (e *Engine) HeldKeys(account directory.Account, credentials []directory.Credential, actions []string) []HeldKey {
+	if account.Kind != directory.Service {
+		return nil
+	}
+	var out []HeldKey
+	for _, c := range active(credentials) {
+		one := HeldKey{Number: c.ID, Label: c.Label}
+		for _, action := range actions {
+			if until, ok := e.judge.serves(c, action, e.now()); ok {
+				one.Until, one.Actions = until, append(one.Actions, action)
+			}
+		}
+		if len(one.Actions) > 0 {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// serves reports whether a credential was issued for the action and has not ended,
+// and when it ends. There is no source here, so that whether it is the right one is
+// left out.
+func (j *judge) serves(c directory.Credential, action string, now time.Time) (time.Time, bool) {
+	server, ok := j.kinds[c.Kind].(Server)
+	if !ok {
+		return time.Time{}, false
+	}
+	until, err := server.Until(given(c))
+	if err != nil || !now.Before(until) {
+		return until, false
+	}
+	why, err := server.Serves(given(c), action, netip.Addr{})
+	return until, err == nil && why != "other-action"
 }
 
 // CheckKey decides over an automation key that came with a request: there is no

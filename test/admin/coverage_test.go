@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"countersign/internal/admin/application"
 	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/group"
+	"countersign/internal/admin/key"
 	"countersign/internal/admin/policy"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
@@ -687,5 +689,33 @@ func TestCoverageNamesDormantAdministrators(t *testing.T) {
 	do1[account.Account](o, &account.Resume{Name: "root"})
 	if named("T1078", "root") {
 		t.Errorf("root was resumed: %v", o.row("T1078").Notes)
+	}
+}
+
+// An automation key that opens rows is named with what it does, how long and how it
+// is ended; it opens nothing any more when it has ended, and nothing that policy
+// keeps from keys.
+func TestCoverageNamesAutomationKeys(t *testing.T) {
+	o := newOffice(t)
+	o.policy(strict)
+	do1[account.Account](o, &account.Create{Name: "robot", Kind: directory.Service})
+	issue := &key.Issue{Account: "robot", Actions: []string{"account.create", "audit.search"}, Networks: []string{"192.0.2.1/32"}, Days: 1, Note: "drill"}
+	o.is("T1136", attack.Enforced, "")
+	issued := do1[key.Key](o, issue)
+	o.is("T1136", attack.Enforced, "") // nothing is open to keys under this policy
+	byKeys := strict[:strings.Index(strict, "  - {name: all")] + `  - {name: all, when: '!(account.new && action == "authenticator.enroll") && account.kind != "service"', require: phishing-resistant, within: 15m}
+  - {name: keys, when: 'account.kind == "service" && application.name == "countersign"', require: automation-key}
+`
+	o.policy(byKeys)
+	says := []string{"automation key", strconv.FormatInt(issued.Number, 10) + " of robot", "drill", "until " + issued.Expires.UTC().Format("2006-01-02 15:04"), "account.create", "countersign authenticator revoke robot " + strconv.FormatInt(issued.Number, 10)}
+	o.is("T1136", attack.Open, attack.OpenKey, says...)
+	o.is("T1098", attack.Open, attack.OpenKey, says...)
+	if r := o.coverage(); len(r.Keys) != 1 || !slices.Equal(r.Keys[0].Opens, []string{"T1098", "T1136"}) || !slices.Equal(r.Keys[0].Actions, []string{"account.create"}) {
+		t.Errorf("%+v", r.Keys)
+	}
+	o.again(25 * time.Hour)
+	o.is("T1136", attack.Enforced, "")
+	if r := o.coverage(); len(r.Keys) != 0 {
+		t.Errorf("it ended, and %+v", r.Keys)
 	}
 }

@@ -138,11 +138,12 @@ func (a *showDesk) input(ctx context.Context) (attack.Input, error) {
 	if in.Drills, err = a.kept.drillResults(ctx, a.db); err != nil {
 		return in, err
 	}
-	v := &visitor{survey: a.survey, reading: a.reading, mails: a.mails(), policy: p, classes: classes, known: map[string]policy.Weakness{}, exceptions: a.loosened()}
+	v := &visitor{survey: a.survey, reading: a.reading, mails: a.mails(), policy: p, classes: classes, known: map[string]policy.Weakness{}, served: map[*survey.Class][]string{}, exceptions: a.loosened()}
 	for _, pl := range places {
 		v.visit(pl)
 	}
 	in.Applications, in.Classes, in.Exceptions = v.applications, v.out, v.exceptions
+	in.Keys = v.keys()
 	in.People, in.Dormant = a.people(classes, tampered), a.asleep(classes)
 	return in, nil
 }
@@ -156,7 +157,9 @@ type visitor struct {
 	classes []*survey.Class
 	// known is what an analysis found, by all that it depends on: many
 	// applications are alike to the rules.
-	known        map[string]policy.Weakness
+	known map[string]policy.Weakness
+	// served are the actions that a key of a class may do, under this policy.
+	served       map[*survey.Class][]string
 	applications []attack.Application
 	out          []attack.Class
 	exceptions   []attack.Exception
@@ -203,6 +206,9 @@ func (v *visitor) weakest(p survey.Place, action string) (out []attack.Class, ru
 			ruled = ruled || !unruled(w)
 			v.weigh(&one, w, view, channel)
 			one.Privileged = one.Privileged || view.Delegated
+			if view.Delegated && channel == "api" && one.Strength <= attack.OneFactor {
+				v.served[c] = append(v.served[c], action)
+			}
 		}
 		key := fmt.Sprint(one.Privileged, one.Strength, one.Weakest, one.Within, one.Witness, one.Exact)
 		i, ok := at[key]
@@ -218,6 +224,18 @@ func (v *visitor) weakest(p survey.Place, action string) (out []attack.Class, ru
 		out[i].Accounts = together(names[key])
 	}
 	return out, ruled || !asked
+}
+
+// keys are the automation keys of all classes, with what policy lets them do.
+func (v *visitor) keys() []attack.Key {
+	var out []attack.Key
+	for _, c := range v.classes {
+		for _, k := range c.Keys {
+			may := slices.DeleteFunc(slices.Clone(k.Actions), func(a string) bool { return !slices.Contains(v.served[c], a) })
+			out = append(out, attack.Key{Account: k.Account, Number: int64(k.Number), Note: k.Label, Expires: k.Until, Actions: may})
+		}
+	}
+	return out
 }
 
 // analysed is the policy's weakest for a class of requests. What it depends on

@@ -61,8 +61,16 @@ type Class struct {
 	One   directory.Surveyed
 	Names []string // the first of them, MostNames at most
 	Count int
+	// Keys are the automation keys of all of them.
+	Keys []Key
 	// Says is what they have in common, in words.
 	Says string
+}
+
+// Key is an automation key, and whose it is.
+type Key struct {
+	Account string
+	signin.HeldKey
 }
 
 // Few is how many accounts are named before they are counted.
@@ -107,6 +115,9 @@ func (a *Survey) Classes(ctx context.Context, policies ...*policy.Policy) (class
 		}
 		if c.Count++; c.Count <= MostNames {
 			c.Names = append(c.Names, s.Account.Name)
+		}
+		for _, k := range a.engine.HeldKeys(s.Account, s.Credentials, a.commands.Actions()) {
+			c.Keys = append(c.Keys, Key{s.Account.Name, k})
 		}
 		return nil
 	})

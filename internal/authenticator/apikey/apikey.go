@@ -132,6 +132,12 @@ func read(b []byte) (state, error) {
 	return s, nil
 }
 
+// Until says when a key ends.
+func (Authenticator) Until(c authenticator.Credential) (time.Time, error) {
+	s, err := read(c.State)
+	return time.Unix(s.Expires, 0), err
+}
+
 // Serves says why a key does not serve an action from a source; empty when it
 // does. A source that is not known is in no network.
 func (Authenticator) Serves(c authenticator.Credential, action string, source netip.Addr) (string, error) {

@@ -43,7 +43,7 @@ var coverageStates = []struct{ State, Class, Means string }{
 	{"proven", "good", "demanded of everybody, and a drill showed it within 30 days"},
 	{"enforced", "good", "demanded of everybody; no drill has shown it lately"},
 	{"partial", "warn", "demanded, with the gaps that are named"},
-	{"open", "bad", "nothing here demands it"},
+	{"open", "bad", "nothing here demands it, or nothing of its duty exists yet"},
 	{"not-here", "", "declared: there is nothing here for it to be about"},
 }
 
