@@ -1,12 +1,16 @@
 package store_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 )
 
 // Who looks an entry up that was altered is told so, and it is an alarm at once: before the
@@ -71,5 +75,31 @@ func TestTheHeadIsKeptWhileItRuns(t *testing.T) {
 		}
 		h.sql(cuts["the end is cut off"]...)
 		h.refuses()
+	})
+}
+
+// The signer looks by itself: a log that grew is signed within seconds, and its head kept, by
+// a server of which nobody asks that.
+func TestTheSignerLooksByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &house{t: t, dsn: filepath.Join(t.TempDir(), "test.db"), folder: filepath.Join(t.TempDir(), "remembered"), keys: storetest.Keys(t)}
+		h.open()
+		head := filepath.Join(h.folder, "log-head")
+		var before []byte
+		for n := range int64(3) {
+			if err := change(h.db, key("row ", n)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(6 * time.Second)
+			synctest.Wait()
+			if signed := count(t, h.db, "select max(size) from audit_checkpoint"); signed != n+1 {
+				t.Errorf("of %d entries %d are signed", n+1, signed)
+			}
+			after, err := os.ReadFile(head)
+			if err != nil || bytes.Equal(after, before) {
+				t.Errorf("after %d entries the head is not kept: %v", n+1, err)
+			}
+			before = after
+		}
 	})
 }
