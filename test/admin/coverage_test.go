@@ -384,6 +384,11 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		o.policy("rules:\n  - {name: most, when: 'application.name != \"wiki\"', require: phishing-resistant, within: 5m}\n  - {name: readers, when: 'application.name == \"wiki\" && \"readers\" in account.groups', require: phishing-resistant}\n" +
 			"  - {name: gone, when: '\"gone\" in account.groups', deny: gone}\n")
 		o.is("T1213", attack.Partial, attack.NobodyLetIn, "wiki", "deny: gone", "no rule")
+		// Nor do services get in, whose rule is about their keys, which open no page.
+		do1[account.Account](o, &account.Create{Name: "robot", Kind: directory.Service})
+		o.policy("rules:\n  - {name: most, when: 'application.name != \"wiki\" && account.kind != \"service\"', require: phishing-resistant, within: 5m}\n  - {name: readers, when: 'application.name == \"wiki\" && \"readers\" in account.groups', require: phishing-resistant}\n" +
+			"  - {name: keys, when: 'account.kind == \"service\"', require: automation-key}\n")
+		o.is("T1213", attack.Partial, attack.NobodyLetIn, "wiki", "no rule")
 		do1[map[string]string](o, &group.MemberAdd{Group: "readers", Account: "ada"})
 		o.is("T1213", attack.Enforced, "")
 		o.policy(strict)
