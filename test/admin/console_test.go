@@ -386,3 +386,32 @@ rules:
 	root.Proves()
 	root.Sees("its sessions have ended")
 }
+
+// The page of coverage and the list of accounts say what the commands say: the
+// automation keys that open rows, and who is dormant beside being active.
+func TestConsoleNamesKeysAndDormantAccounts(t *testing.T) {
+	w := servertest.NewWorld(t)
+	root := w.Person()
+	root.Comes("root", w.Administrator("root").Secret)
+	root.Does("/console/new-account", "name", "drill", "kind", "service")
+	root.Does("/console/accounts/drill/key", "actions", "account.create", "networks", "192.0.2.1/32", "days", "1", "note", "a <b>drill</b>")
+	root.Get("/console/coverage")
+	root.Sees("Automation keys that open rows")
+	if strings.Contains(root.Page, "<b>drill") || !strings.Contains(root.Page, "&lt;b&gt;drill&lt;/b&gt;") {
+		t.Error("what a key is for is not shown, or shown as it is")
+	}
+	root.Sees("opens T1098, T1136 for account.create")
+	root.Sees("countersign authenticator revoke drill")
+	root.Does("/console/new-account", "name", "idle", "kind", "person")
+	w.Later(20 * 24 * time.Hour)
+	root.Comes("root", root.Secret)
+	w.Later(20 * 24 * time.Hour)
+	root.Comes("root", root.Secret)
+	root.Get("/console/coverage")
+	if strings.Contains(root.Page, "Automation keys that open rows") {
+		t.Error("a key that has ended is named")
+	}
+	root.Sees("are dormant: they get nothing")
+	root.Get("/console/accounts?q=idle")
+	root.Sees(`<span class="tag warn">dormant</span>`)
+}
