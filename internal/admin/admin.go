@@ -75,10 +75,10 @@ func (a *Admin) Do(ctx context.Context, g signin.Grant, c Command) (any, error) 
 	return answer, err
 }
 
-// Sound says what is wrong with a command before anybody is asked to approve it,
+// Preflight says what is wrong with a command before anybody is asked to approve it,
 // where that can be said. It changes nothing, and it is for who may do the
 // command: it tells what exists.
-func (a *Admin) Sound(ctx context.Context, c Command) error {
+func (a *Admin) Preflight(ctx context.Context, c Command) error {
 	if t, ok := a.task(c); ok && t.sound != nil {
 		return t.sound(ctx)
 	}

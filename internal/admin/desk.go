@@ -16,7 +16,7 @@ type DoneAt[D any] interface {
 
 // soundAt is one that can say beforehand what would be refused.
 type soundAt[D any] interface {
-	Sound(ctx context.Context, desk D) error
+	Preflight(ctx context.Context, desk D) error
 }
 
 // thingAt is one that names something by a number that says nothing to people, and can
@@ -25,7 +25,7 @@ type thingAt[D any] interface {
 	Thing(ctx context.Context, desk D) (string, error)
 }
 
-// task is a command at its desk. Sound is nil where nothing can be said beforehand, and
+// task is a command at its desk. Preflight is nil where nothing can be said beforehand, and
 // thing where nothing needs to be told.
 type task struct {
 	do    func(ctx context.Context, g signin.Grant) (any, error)
@@ -50,7 +50,7 @@ func At[D any](desk D) Desk {
 func at[D any](c DoneAt[D], desk D) task {
 	t := task{do: func(ctx context.Context, g signin.Grant) (any, error) { return c.Do(ctx, desk, g) }}
 	if s, ok := c.(soundAt[D]); ok {
-		t.sound = func(ctx context.Context) error { return s.Sound(ctx, desk) }
+		t.sound = func(ctx context.Context) error { return s.Preflight(ctx, desk) }
 	}
 	if n, ok := c.(thingAt[D]); ok {
 		t.thing = func(ctx context.Context) (string, error) { return n.Thing(ctx, desk) }

@@ -26,7 +26,7 @@ func (*look) Do(_ context.Context, a *seat, _ signin.Grant) (any, error) {
 func (*alter) Action() string                                        { return "thing.alter" }
 func (c *alter) Object() string                                      { return c.Name }
 func (*alter) Do(context.Context, *stool, signin.Grant) (any, error) { return nil, nil }
-func (*alter) Sound(context.Context, *stool) error                   { return errUnsound }
+func (*alter) Preflight(context.Context, *stool) error               { return errUnsound }
 func (c *alter) Thing(_ context.Context, _ *stool) (string, error)   { return "of " + c.Name, nil }
 
 var errUnsound = errors.New("that would be refused")
@@ -74,10 +74,10 @@ func TestDesks(t *testing.T) {
 	if got, err := at.do(t.Context(), signin.Grant{}); err != nil || got != "window" {
 		t.Errorf("done with %v, %v", got, err)
 	}
-	if err := a.Sound(t.Context(), &look{}); err != nil {
+	if err := a.Preflight(t.Context(), &look{}); err != nil {
 		t.Errorf("a look is unsound: %v", err)
 	}
-	if err := a.Sound(t.Context(), &alter{}); !errors.Is(err, errUnsound) {
+	if err := a.Preflight(t.Context(), &alter{}); !errors.Is(err, errUnsound) {
 		t.Errorf("said beforehand: %v", err)
 	}
 	at, _ = a.task(&alter{Name: "ada"})

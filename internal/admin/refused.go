@@ -22,10 +22,10 @@ type Asker struct {
 	Source   netip.Addr
 }
 
-// SoundBy is [Admin.Sound] for somebody: what is refused leaves an entry that names
+// PreflightBy is [Admin.Preflight] for somebody: what is refused leaves an entry that names
 // them, the command, and whom it was about.
-func (a *Admin) SoundBy(ctx context.Context, by Asker, c Command) error {
-	err := a.Sound(ctx, c)
+func (a *Admin) PreflightBy(ctx context.Context, by Asker, c Command) error {
+	err := a.Preflight(ctx, c)
 	if failure.ClassOf(err) != failure.Refused {
 		return err
 	}

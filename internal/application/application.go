@@ -236,7 +236,7 @@ func (c *Catalogue) Set(ctx context.Context, tx *store.Tx, a Application) (Appli
 	case err == nil && wrong == "":
 		a.ID, a.Created, a.count = old.ID, old.Created, old.count+1
 	case err == nil:
-		if err := c.removeIn(ctx, tx, old, wrong); err != nil { // nobody believes it: another takes its place
+		if err := c.removeTx(ctx, tx, old, wrong); err != nil { // nobody believes it: another takes its place
 			return Application{}, err
 		}
 		fallthrough
@@ -265,5 +265,5 @@ func (c *Catalogue) Remove(ctx context.Context, tx *store.Tx, name string) error
 		return err
 	}
 	tx.Announce(Topic)
-	return c.removeIn(ctx, tx, a, wrong)
+	return c.removeTx(ctx, tx, a, wrong)
 }

@@ -80,8 +80,8 @@ func (c *Catalogue) insert(ctx context.Context, tx *store.Tx, a Application) (Ap
 	return a, numbers.Fresh(c.db.View(), a.ID)
 }
 
-// removeIn deletes a row. A number that was never ours is not remembered as one of ours.
-func (c *Catalogue) removeIn(ctx context.Context, tx *store.Tx, a Application, wrong string) error {
+// removeTx deletes a row. A number that was never ours is not remembered as one of ours.
+func (c *Catalogue) removeTx(ctx context.Context, tx *store.Tx, a Application, wrong string) error {
 	_, err := tx.Exec(ctx, `delete from application where name = $1`, a.Name)
 	if wrong == "" || c.db.Newest(Topic, a.ID) != 0 {
 		tx.Anchor(Topic, a.ID, store.Gone)

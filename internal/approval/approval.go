@@ -168,8 +168,8 @@ func (u *Upkeep) Forget(ctx context.Context, tx *store.Tx, account assurance.Acc
 	return nil
 }
 
-// DropIn forgets all that waits, inside a change that records it.
-func DropIn(ctx context.Context, tx *store.Tx) error {
+// DropTx forgets all that waits, inside a change that records it.
+func DropTx(ctx context.Context, tx *store.Tx) error {
 	_, err := tx.Exec(ctx, `delete from approval`)
 	return err
 }

@@ -182,9 +182,9 @@ func (p *Pushes) bindQuiet(ctx context.Context) error {
 	})
 }
 
-// ClearQuietIn takes an account's own quiet hours away inside a change that records
+// ClearQuietTx takes an account's own quiet hours away inside a change that records
 // it, so that everybody's count. It reports whether there were any.
-func (p *Pushes) ClearQuietIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error) {
+func (p *Pushes) ClearQuietTx(ctx context.Context, tx *store.Tx, account assurance.AccountID) (bool, error) {
 	n, err := tx.Exec(ctx, `delete from quiet where account = $1`, int64(account))
 	return n > 0, err
 }

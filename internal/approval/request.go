@@ -19,12 +19,12 @@ import (
 	"countersign/internal/throttle"
 )
 
-// Elsewhere is the kind of a prompt that is answered on another device: the
+// OutOfBand is the kind of a prompt that is answered on another device: the
 // person types the number that is shown where they sign in, in a browser where
 // they prove themselves with a passkey. There is no request to tap, so nobody
 // can be worn down by requests, and a number that nobody shows approves nothing
 // (ATT&CK T1621). See docs/decisions/0005.
-const Elsewhere = "approval"
+const OutOfBand = "approval"
 
 // Approve is the action of approving a sign-in elsewhere.
 const Approve = "sign-in.approve"

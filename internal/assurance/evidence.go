@@ -33,7 +33,7 @@ type Evidence struct {
 	Act string `json:"act,omitempty"`
 	// Elsewhere says that it was shown on another device, to approve what waits on
 	// this one by its number.
-	Elsewhere bool `json:"elsewhere,omitempty"`
+	OutOfBand bool `json:"elsewhere,omitempty"`
 	// Until is when it stops counting whatever its age, zero for never: what a
 	// temporary access pass showed dies with the pass.
 	Until time.Time `json:"until,omitzero"`

@@ -24,7 +24,7 @@ type Trait uint16
 // The traits. Their text (see [Trait.String]) is stored and shown; a number is
 // never written down, so the order here may change and the words may not.
 const (
-	// Known is a memorised secret: a password, a PIN that we check ourselves.
+	// Known is a password: a password, a PIN that we check ourselves.
 	Known Trait = 1 << iota
 	// Held is control of a thing: a token, a key, a phone.
 	Held

@@ -318,7 +318,7 @@ func TestKeysAreForServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = w.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		d, err := w.Directory.Find(ctx, tx, "ada")
+		d, err := w.Accounts.Find(ctx, tx, "ada")
 		if err != nil {
 			return err
 		}

@@ -165,10 +165,10 @@ func (r *rewinding) end(ctx context.Context, out *rewound) error {
 	return r.db.Change(ctx, operator(), func(tx *store.Tx) error {
 		*out = rewound{}
 		var err [4]error
-		out.Sessions, err[0] = session.EndEverybodysIn(ctx, tx)
-		out.Tickets, err[1] = ticket.DropAllIn(ctx, tx)
-		out.Attempts, err[2] = signin.DropAttemptsIn(ctx, tx)
-		out.Recoveries, err[3] = recovery.DropAllIn(ctx, tx, r.keys)
+		out.Sessions, err[0] = session.EndEverybodysTx(ctx, tx)
+		out.Tickets, err[1] = ticket.DropAllTx(ctx, tx)
+		out.Attempts, err[2] = signin.DropAttemptsTx(ctx, tx)
+		out.Recoveries, err[3] = recovery.DropAllTx(ctx, tx, r.keys)
 		if err := errors.Join(err[:]...); err != nil {
 			return err
 		}

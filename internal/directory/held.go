@@ -164,7 +164,7 @@ func (l held) beside(ctx context.Context, rows *store.Rows, a Account, err error
 	return all.end(), true, nil
 }
 
-// belongings are an account's credentials while they are read, by number.
+// credentials are an account's credentials while they are read, by number.
 type belongings struct {
 	*holder
 	out  []Credential

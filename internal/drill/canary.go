@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 // Canary is an account that nobody needs, and all that its owner has.
@@ -15,7 +15,7 @@ type Canary struct {
 	Name, Password string
 	// Link is the welcome link that it began with.
 	Link string
-	Key  *softkey.Key
+	Key  *virtualauth.Key
 	// Jar are the cookies of the last sign-in with everything, for attacks with a
 	// stolen session.
 	Jar     http.CookieJar

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 // Play is one row's attack on a stage, with a canary whose password the attacker knows.
@@ -64,7 +64,7 @@ func (p *Play) Remove(name string) {
 // Account makes an account with a pass and nothing else.
 func (p *Play) Account(ctx context.Context) (*Canary, error) {
 	tag := strings.ToLower(rand.Text()[:8])
-	c := &Canary{Name: "canary-" + tag, Password: "canary " + rand.Text(), Key: &softkey.Key{}}
+	c := &Canary{Name: "canary-" + tag, Password: "canary " + rand.Text(), Key: &virtualauth.Key{}}
 	if err := p.Admin.Do(ctx, "account.create", map[string]any{"name": c.Name, "display": "Drill " + c.Name}, nil); err != nil {
 		return nil, err
 	}

@@ -31,10 +31,10 @@ func (e *Enrollments) another(ctx context.Context, g signin.Grant, p pending, se
 		if sent, err = e.messages.Send(ctx, tx, outbox.Sending{Account: p.Account, Entry: entry}, next.Message); err != nil || !sent {
 			return err
 		}
-		if _, err := e.tickets.TakeIn(ctx, tx, ticketKind, secret); err != nil {
+		if _, err := e.tickets.TakeTx(ctx, tx, ticketKind, secret); err != nil {
 			return err
 		}
-		_, err = e.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: ticketKind, Owner: int64(p.Account), Payload: payload, Lifetime: p.Expires.Sub(e.now()), Secret: secret})
+		_, err = e.tickets.IssueTx(ctx, tx, ticket.Spec{Kind: ticketKind, Owner: int64(p.Account), Payload: payload, Lifetime: p.Expires.Sub(e.now()), Secret: secret})
 		return err
 	})
 	if err != nil {

@@ -25,10 +25,10 @@ func (e *Enrollments) Assignable(kind string, text []byte) (authenticator.Enroll
 	return enrolled, err
 }
 
-// AssignIn makes what an administrator brought an authenticator of an account,
+// AssignTx makes what an administrator brought an authenticator of an account,
 // inside another room's change, which records it. It is in quarantine always:
 // whoever hands something over has had it in their hands.
-func (e *Enrollments) AssignIn(ctx context.Context, tx *store.Tx, account directory.Account, c directory.Credential) (directory.Credential, error) {
+func (e *Enrollments) AssignTx(ctx context.Context, tx *store.Tx, account directory.Account, c directory.Credential) (directory.Credential, error) {
 	c.Account, c.Quarantine = account.ID, e.now().Add(e.quarantine)
 	c, err := e.credentials.Add(ctx, tx, c)
 	if err != nil {

@@ -43,11 +43,11 @@ func (e *Enrollments) Bind(ctx context.Context, code string, proposal []byte, so
 		return "", e.bindRefused(ctx, found.Owner, "forged", source, failure.Refuse("forged", "The device did not sign the code."))
 	}
 	err = e.db.Housekeep(ctx, "enroll.bind", func(tx *store.Tx) error {
-		t, err := e.tickets.TakeIn(ctx, tx, bindTicket, code)
+		t, err := e.tickets.TakeTx(ctx, tx, bindTicket, code)
 		if err != nil {
 			return err
 		}
-		_, err = e.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: boundTicket, Owner: t.Owner, Payload: proposal, Lifetime: t.Expires.Sub(e.now()), Secret: code})
+		_, err = e.tickets.IssueTx(ctx, tx, ticket.Spec{Kind: boundTicket, Owner: t.Owner, Payload: proposal, Lifetime: t.Expires.Sub(e.now()), Secret: code})
 		return err
 	})
 	return b.Name, err

@@ -17,11 +17,11 @@ type Endings struct {
 
 func newEndings(p Parts) *Endings { return &Endings{credentials: p.Credentials, now: p.Now} }
 
-// RevokeIn revokes a credential that was read in this transaction, inside
+// RevokeTx revokes a credential that was read in this transaction, inside
 // another room's change, which records it, and keeps by what and by whom. What its
 // evidence granted ends with it, because evidence of a revoked authenticator no
 // longer counts.
-func (ed *Endings) RevokeIn(ctx context.Context, tx *store.Tx, c *directory.Credential, by directory.Cause, whose int64) error {
+func (ed *Endings) RevokeTx(ctx context.Context, tx *store.Tx, c *directory.Credential, by directory.Cause, whose int64) error {
 	if c.Lost() {
 		return ed.credentials.Outlive(ctx, tx, *c)
 	}

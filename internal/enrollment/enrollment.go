@@ -290,7 +290,7 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 		c.Quarantine = e.now().Add(e.quarantine)
 	}
 	err = e.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		if _, err := e.tickets.TakeIn(ctx, tx, ticketKind, secret); err != nil {
+		if _, err := e.tickets.TakeTx(ctx, tx, ticketKind, secret); err != nil {
 			return err
 		}
 		c, err = e.keep(ctx, tx, g, p, c, enrolled)

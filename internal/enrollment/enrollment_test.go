@@ -277,7 +277,7 @@ func TestPass(t *testing.T) {
 	for _, c := range []struct{ asked, lives time.Duration }{{0, time.Hour}, {-1, time.Hour}, {time.Minute, time.Minute}, {signin.PassCeiling, signin.PassCeiling}, {signin.PassCeiling + 1, 0}} {
 		var ends time.Time
 		err := r.try(func(tx *store.Tx) (err error) {
-			_, ends, err = r.Passes.IssueIn(t.Context(), tx, bob, c.asked)
+			_, ends, err = r.Passes.IssueTx(t.Context(), tx, bob, c.asked)
 			return err
 		})
 		if (err == nil) != (c.lives > 0) || err == nil && !ends.Equal(began.Add(c.lives)) {
@@ -301,7 +301,7 @@ func TestPass(t *testing.T) {
 		t.Errorf("%d passes are good", active)
 	}
 	r.change(func(tx *store.Tx) error {
-		c, err := r.AssignIn(t.Context(), tx, bob, directory.Credential{Kind: "totp", Traits: assurance.Held, State: []byte("{}"), Assigned: 1})
+		c, err := r.AssignTx(t.Context(), tx, bob, directory.Credential{Kind: "totp", Traits: assurance.Held, State: []byte("{}"), Assigned: 1})
 		if err == nil && (!c.Quarantine.Equal(began.Add(r.quarantine)) || c.Assigned != 1) {
 			t.Errorf("%+v", c)
 		}
@@ -367,13 +367,13 @@ func TestPIN(t *testing.T) {
 	given := func(kind string) (pin string, err error) {
 		err = r.try(func(tx *store.Tx) error {
 			c := r.newest("bob")[kind]
-			pin, err = r.PINs.GiveIn(t.Context(), tx, bob, &c)
+			pin, err = r.PINs.GiveTx(t.Context(), tx, bob, &c)
 			return err
 		})
 		return pin, err
 	}
 	cleared := func(kind string) error {
-		return r.try(func(tx *store.Tx) error { c := r.newest("bob")[kind]; return r.PINs.ClearIn(t.Context(), tx, bob, &c) })
+		return r.try(func(tx *store.Tx) error { c := r.newest("bob")[kind]; return r.PINs.ClearTx(t.Context(), tx, bob, &c) })
 	}
 	if err := cleared("totp"); err != nil || string(r.newest("bob")["totp"].State) != "{}" {
 		t.Errorf("it is not taken away: %v", err)
@@ -392,7 +392,7 @@ func TestPIN(t *testing.T) {
 	}
 	r.change(func(tx *store.Tx) error {
 		c := r.newest("bob")["totp"]
-		return r.RevokeIn(t.Context(), tx, &c, directory.ByAdministrator, 5)
+		return r.RevokeTx(t.Context(), tx, &c, directory.ByAdministrator, 5)
 	})
 	if c := r.newest("bob")["totp"]; c.End.Whose != 5 || c.End.Cause != directory.ByAdministrator || !c.End.At.Equal(began) {
 		t.Errorf("%+v", c.End)
@@ -469,7 +469,7 @@ func TestHandedOver(t *testing.T) {
 			return "text", authenticator.Enrolled{State: []byte("{}"), Traits: assurance.Delegated, Label: "Key"}, nil
 		}
 		r.change(func(tx *store.Tx) error {
-			text, id, err := r.Keys.IssueIn(t.Context(), tx, bob, KeyTerms{Label: label})
+			text, id, err := r.Keys.IssueTx(t.Context(), tx, bob, KeyTerms{Label: label})
 			if err != nil || text != "text" || id == 0 {
 				t.Errorf("%q, %d, %v", text, id, err)
 			}
@@ -480,17 +480,17 @@ func TestHandedOver(t *testing.T) {
 		}
 	}
 	r.Keys.issue = func(KeyTerms) (string, authenticator.Enrolled, error) { return "", authenticator.Enrolled{}, fails }
-	if err := r.try(func(tx *store.Tx) error { _, _, err := r.Keys.IssueIn(t.Context(), tx, bob, KeyTerms{}); return err }); !errors.Is(err, fails) {
+	if err := r.try(func(tx *store.Tx) error { _, _, err := r.Keys.IssueTx(t.Context(), tx, bob, KeyTerms{}); return err }); !errors.Is(err, fails) {
 		t.Error(err)
 	}
 	carol := r.person("carol", "totp")
 	r.change(func(tx *store.Tx) error {
-		_, err := r.AssignIn(t.Context(), tx, carol, directory.Credential{Kind: "certificate", Handle: "one", Traits: assurance.Held, State: []byte("{}"), Assigned: 1})
+		_, err := r.AssignTx(t.Context(), tx, carol, directory.Credential{Kind: "certificate", Handle: "one", Traits: assurance.Held, State: []byte("{}"), Assigned: 1})
 		return err
 	})
 	before := len(r.mails())
 	if err := r.try(func(tx *store.Tx) error {
-		_, err := r.AssignIn(t.Context(), tx, carol, directory.Credential{Kind: "certificate", Handle: "one", Traits: assurance.Held, State: []byte("{}")})
+		_, err := r.AssignTx(t.Context(), tx, carol, directory.Credential{Kind: "certificate", Handle: "one", Traits: assurance.Held, State: []byte("{}")})
 		return err
 	}); failure.ClassOf(err) != failure.Conflict || len(r.mails()) != before {
 		t.Errorf("one card twice: %v", err)

@@ -26,9 +26,9 @@ type Keys struct {
 
 func newKeys(p Parts) *Keys { return &Keys{credentials: p.Credentials, issue: p.NewKey} }
 
-// IssueIn adds an automation key to a service account inside another room's
+// IssueTx adds an automation key to a service account inside another room's
 // change. It returns the key's text, which is kept nowhere, and its number.
-func (k *Keys) IssueIn(ctx context.Context, tx *store.Tx, account directory.Account, t KeyTerms) (string, int64, error) {
+func (k *Keys) IssueTx(ctx context.Context, tx *store.Tx, account directory.Account, t KeyTerms) (string, int64, error) {
 	text, enrolled, err := k.issue(t)
 	if err != nil {
 		return "", 0, err

@@ -28,16 +28,16 @@ func newPasses(p Parts) *Passes {
 	return &Passes{credentials: p.Credentials, endings: newEndings(p), issue: p.NewPass, now: p.Now}
 }
 
-// EndIn revokes every pass of an account inside another room's change, and with
+// EndTx revokes every pass of an account inside another room's change, and with
 // them what came of those that were used.
-func (p *Passes) EndIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+func (p *Passes) EndTx(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
 	tx.Announce(directory.Topic(account))
 	return p.endings.retire(ctx, tx, account, "accesspass")
 }
 
-// IssueIn replaces the account's access pass by a new one inside another room's
+// IssueTx replaces the account's access pass by a new one inside another room's
 // change, and returns what the person types.
-func (p *Passes) IssueIn(ctx context.Context, tx *store.Tx, account directory.Account, lifetime time.Duration) (string, time.Time, error) {
+func (p *Passes) IssueTx(ctx context.Context, tx *store.Tx, account directory.Account, lifetime time.Duration) (string, time.Time, error) {
 	if lifetime <= 0 {
 		lifetime = PassDefault
 	}

@@ -130,13 +130,13 @@ func (pn *PINs) Finish(ctx context.Context, g signin.Grant, secret, pin, again s
 		if err != nil {
 			return err
 		}
-		if _, err := pn.tickets.TakeIn(ctx, tx, pinTicket, secret); err != nil {
+		if _, err := pn.tickets.TakeTx(ctx, tx, pinTicket, secret); err != nil {
 			return err
 		}
 		if err := pn.rewrite(ctx, tx, &c, next); err != nil {
 			return err
 		}
-		ended, err := pn.sessions.EndAllIn(ctx, tx, c.Account, g.Session())
+		ended, err := pn.sessions.EndAllTx(ctx, tx, c.Account, g.Session())
 		if err != nil {
 			return err
 		}
@@ -158,10 +158,10 @@ func (pn *PINs) rewrite(ctx context.Context, tx *store.Tx, c *directory.Credenti
 	return pn.credentials.Update(ctx, tx, *c)
 }
 
-// GiveIn replaces the PIN of a credential that was read in this transaction by
+// GiveTx replaces the PIN of a credential that was read in this transaction by
 // one that its owner must change, inside another room's change, which records it.
 // What the PIN of before showed stops counting at once, in sessions too.
-func (pn *PINs) GiveIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) (string, error) {
+func (pn *PINs) GiveTx(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) (string, error) {
 	if pn.kinds.Standing(c.Kind, c.State) == "" {
 		return "", noPIN
 	}
@@ -176,8 +176,8 @@ func (pn *PINs) GiveIn(ctx context.Context, tx *store.Tx, account directory.Acco
 		fmt.Sprintf("An administrator gave %q of %s a new PIN. Change it under \"Ways to sign in\": until then it counts for nothing.", c.Label, account.Name))
 }
 
-// ClearIn takes the PIN away in the same way.
-func (pn *PINs) ClearIn(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) error {
+// ClearTx takes the PIN away in the same way.
+func (pn *PINs) ClearTx(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) error {
 	if pn.kinds.Standing(c.Kind, c.State) == "" {
 		return noPIN
 	}

@@ -42,7 +42,7 @@ func (ch *Changes) Remove(ctx context.Context, g signin.Grant, id assurance.Cred
 		if err != nil {
 			return err
 		}
-		if err := ch.endings.RevokeIn(ctx, tx, &gone, directory.ByOwner, 0); err != nil {
+		if err := ch.endings.RevokeTx(ctx, tx, &gone, directory.ByOwner, 0); err != nil {
 			return err
 		}
 		tx.Record(entryOf(g, "credential.removed", gone))

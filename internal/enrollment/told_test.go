@@ -63,21 +63,21 @@ func TestOwnersAreToldWhat(t *testing.T) {
 			[]string{"A new way to sign in was added", "from tomorrow on, beside a recovery code, to get back in as bob."}, "to sign in as"},
 		"handed over": {func(r *rig, bob directory.Account) error {
 			return r.try(func(tx *store.Tx) error {
-				_, err := r.AssignIn(t.Context(), tx, bob, directory.Credential{Kind: "certificate", Label: "a card", Traits: assurance.Held, State: []byte("{}")})
+				_, err := r.AssignTx(t.Context(), tx, bob, directory.Credential{Kind: "certificate", Label: "a card", Traits: assurance.Held, State: []byte("{}")})
 				return err
 			})
 		}, []string{"was assigned to your account", `"a card" can now be used to sign in as bob.`}, "no longer"},
 		"a PIN given": {func(r *rig, bob directory.Account) error {
 			return r.try(func(tx *store.Tx) error {
 				c := r.newest("bob")["totp"]
-				_, err := r.PINs.GiveIn(t.Context(), tx, bob, &c)
+				_, err := r.PINs.GiveTx(t.Context(), tx, bob, &c)
 				return err
 			})
 		}, []string{"The PIN of one of your tokens was replaced", "until then it counts for nothing"}, "246810"},
 		"a PIN taken away": {func(r *rig, bob directory.Account) error {
 			return r.try(func(tx *store.Tx) error {
 				c := r.newest("bob")["totp"]
-				return r.PINs.ClearIn(t.Context(), tx, bob, &c)
+				return r.PINs.ClearTx(t.Context(), tx, bob, &c)
 			})
 		}, []string{"The PIN of one of your tokens was taken away", "Its codes alone are typed now to sign in as bob."}, "new PIN"},
 	} {
@@ -271,7 +271,7 @@ func TestAllOfAKindGo(t *testing.T) {
 	if n := active("password"); n != 1 {
 		t.Errorf("%d passwords are good", n)
 	}
-	r.change(func(tx *store.Tx) error { return r.Passes.EndIn(t.Context(), tx, bob.ID) })
+	r.change(func(tx *store.Tx) error { return r.Passes.EndTx(t.Context(), tx, bob.ID) })
 	if n := active("accesspass"); n != 0 {
 		t.Errorf("%d passes are good after they were ended", n)
 	}

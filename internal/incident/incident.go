@@ -85,7 +85,7 @@ func (i *Incidents) Report(ctx context.Context, g signin.Grant, entry int64) (pa
 		if err != nil {
 			return err
 		}
-		passwordOff, err = i.ReportIn(ctx, tx, Reported{Account: account, Keep: g.Session(), Entry: audit.Entry{Protocol: g.Protocol(), Source: g.SourceText(), Attempt: g.Attempt(),
+		passwordOff, err = i.ReportTx(ctx, tx, Reported{Account: account, Keep: g.Session(), Entry: audit.Entry{Protocol: g.Protocol(), Source: g.SourceText(), Attempt: g.Attempt(),
 			Detail: map[string]string{"entry": strconv.FormatInt(entry, 10)}}})
 		return err
 	})
@@ -101,9 +101,9 @@ type Reported struct {
 	Entry audit.Entry
 }
 
-// ReportIn does what [Incidents.Report] says inside another room's change.
-func (i *Incidents) ReportIn(ctx context.Context, tx *store.Tx, said Reported) (passwordOff bool, err error) {
-	ended, err := i.sessions.EndAllIn(ctx, tx, said.Account.ID, said.Keep)
+// ReportTx does what [Incidents.Report] says inside another room's change.
+func (i *Incidents) ReportTx(ctx context.Context, tx *store.Tx, said Reported) (passwordOff bool, err error) {
+	ended, err := i.sessions.EndAllTx(ctx, tx, said.Account.ID, said.Keep)
 	if err != nil {
 		return false, err
 	}
@@ -111,7 +111,7 @@ func (i *Incidents) ReportIn(ctx context.Context, tx *store.Tx, said Reported) (
 	if err != nil {
 		return false, err
 	}
-	stopped, err := i.recoveries.DoubtIn(ctx, tx, said.Account)
+	stopped, err := i.recoveries.DoubtTx(ctx, tx, said.Account)
 	if err != nil {
 		return false, err
 	}

@@ -93,7 +93,7 @@ func TestReportInAChange(t *testing.T) {
 		r.now = began.Add(time.Second)
 		said := Reported{Account: bob, Entry: audit.Entry{Protocol: "app", Source: "192.0.2.7", Attempt: "a1", Detail: map[string]string{"label": "phone"}}}
 		r.change(func(tx *store.Tx) error {
-			off, err := r.ReportIn(t.Context(), tx, said)
+			off, err := r.ReportTx(t.Context(), tx, said)
 			if off != (c.spare == nil) {
 				t.Errorf("it says that the password was switched off: %v", off)
 			}

@@ -97,7 +97,7 @@ func setUp(t *testing.T) *rig {
 	enrolled := enrollment.New(enrollment.Parts{DB: db, Accounts: people, Credentials: credentials, Strangers: deciding.Strangers, Tries: deciding.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(sessions),
 		Authenticators: kinds, NewPass: accesspass.Issue, Messages: deciding.Messages, Quarantine: 24 * time.Hour, Now: clock})
 	r.recoveries, err = recovery.New(recovery.Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Groups: groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: deciding.Tries,
-		EndSessions: session.NewEndings(sessions).EndAllIn, PublicURL: &url.URL{Scheme: "https", Host: "login.test"}, Mails: true, Wait: recovery.WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
+		EndSessions: session.NewEndings(sessions).EndAllTx, PublicURL: &url.URL{Scheme: "https", Host: "login.test"}, Mails: true, Wait: recovery.WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func (r *rig) recovery(name string) {
 		r.t.Fatal(err)
 	}
 	r.change(func(tx *store.Tx) error {
-		_, err := r.recoveries.Openings.OpenIn(r.t.Context(), tx, r.account("root"), recovery.Opening{Account: r.account(name), Number: shown.Number, Check: "in-person", Note: "ticket 1"})
+		_, err := r.recoveries.Openings.OpenTx(r.t.Context(), tx, r.account("root"), recovery.Opening{Account: r.account(name), Number: shown.Number, Check: "in-person", Note: "ticket 1"})
 		return err
 	})
 }

@@ -95,8 +95,8 @@ func (k *Lists) older(ctx context.Context, l List) error {
 	return k.tampered(l, store.Older)
 }
 
-// writeIn writes what may change of a list.
-func (k *Lists) writeIn(ctx context.Context, tx *store.Tx, l List, sealed []byte) error {
+// writeTx writes what may change of a list.
+func (k *Lists) writeTx(ctx context.Context, tx *store.Tx, l List, sealed []byte) error {
 	_, err := tx.Exec(ctx, `update offline_list set secret = $1, next = $2, at = $3, version = $4, mac = $5 where id = $6`,
 		sealed, l.Next, store.Unix(l.At), l.version, k.keys.MAC(keyring.Offline, l.fields(sealed)), l.ID)
 	l.anchor(tx)
@@ -107,9 +107,9 @@ func (l List) anchor(tx *store.Tx) {
 	numbers.Anchor(tx, l.ID, l.version)
 }
 
-// removeIn deletes the list of a local account, if it has one. A number that was never
+// removeTx deletes the list of a local account, if it has one. A number that was never
 // ours is not remembered as one of ours.
-func (k *Lists) removeIn(ctx context.Context, tx *store.Tx, host, login string) (there bool, err error) {
+func (k *Lists) removeTx(ctx context.Context, tx *store.Tx, host, login string) (there bool, err error) {
 	l, _, err := k.scan(ctx, tx.QueryRow(ctx, `select `+columns+` from offline_list where host = $1 and login = $2`, host, login))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -150,7 +150,7 @@ func (k *Lists) Bind(ctx context.Context) error {
 		}
 		for i, l := range all {
 			l.version = 1
-			if err := k.writeIn(ctx, tx, l, sealed[i]); err != nil {
+			if err := k.writeTx(ctx, tx, l, sealed[i]); err != nil {
 				return err
 			}
 		}

@@ -68,7 +68,7 @@ func (d *desk) change(f func(tx *store.Tx) error) {
 
 func (d *desk) issue(login string) (h Handed) {
 	d.t.Helper()
-	d.change(func(tx *store.Tx) (err error) { h, err = d.IssueIn(d.t.Context(), tx, "gate", login, 20); return err })
+	d.change(func(tx *store.Tx) (err error) { h, err = d.IssueTx(d.t.Context(), tx, "gate", login, 20); return err })
 	d.line[login] = h.Line
 	return h
 }
@@ -84,7 +84,7 @@ func (d *desk) used(login string, number int) (f Finding) {
 	l := List{key: hotp(u.secret)}
 	file := fmt.Sprintf("%s %d %s 2026-11-25T20:18:18L\n", d.line[login], number-1, l.key.Code(uint64(number-1)))
 	d.change(func(tx *store.Tx) error {
-		found, err := d.ReconcileIn(d.t.Context(), tx, "gate", file)
+		found, err := d.ReconcileTx(d.t.Context(), tx, "gate", file)
 		if err == nil {
 			f = found[0]
 		}
@@ -132,7 +132,7 @@ func TestAListOfSomebodyElseIsNone(t *testing.T) {
 		}, store.Older},
 		"put back after it was revoked": {func(d *desk, a *storetest.Attacker) {
 			row := a.Copy("offline_list", "login = 'root'")
-			d.change(func(tx *store.Tx) error { return d.RevokeIn(d.t.Context(), tx, "gate", "root") })
+			d.change(func(tx *store.Tx) error { return d.RevokeTx(d.t.Context(), tx, "gate", "root") })
 			a.PutBack(row, "id")
 		}, store.Returned},
 		"put back after another was issued": {func(d *desk, a *storetest.Attacker) {
@@ -140,7 +140,7 @@ func TestAListOfSomebodyElseIsNone(t *testing.T) {
 			line := d.line["root"]
 			d.issue("root")
 			d.line["root"] = line
-			d.change(func(tx *store.Tx) error { return d.RevokeIn(d.t.Context(), tx, "gate", "root") })
+			d.change(func(tx *store.Tx) error { return d.RevokeTx(d.t.Context(), tx, "gate", "root") })
 			a.PutBack(row, "id")
 		}, store.Returned},
 		"the other's secret": {func(d *desk, a *storetest.Attacker) {
@@ -198,8 +198,8 @@ func TestListsAsTheyGoAreNoAlarm(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 		d.issue("ops")
-		d.change(func(tx *store.Tx) error { return d.RevokeIn(t.Context(), tx, "gate", "root") })
-		if err := d.try(func(tx *store.Tx) error { return d.RevokeIn(t.Context(), tx, "gate", "root") }); failure.ClassOf(err) != failure.NotFound {
+		d.change(func(tx *store.Tx) error { return d.RevokeTx(t.Context(), tx, "gate", "root") })
+		if err := d.try(func(tx *store.Tx) error { return d.RevokeTx(t.Context(), tx, "gate", "root") }); failure.ClassOf(err) != failure.NotFound {
 			t.Errorf("revoked twice: %v", err)
 		}
 		for range 2 {
@@ -226,12 +226,12 @@ func TestNumbersOfListsAreGivenOnce(t *testing.T) {
 				} else if _, err := storetest.File(t, dsn).ExecContext(t.Context(), `alter table offline_list alter column id restart with `+strconv.FormatInt(next, 10)); err != nil {
 					t.Fatal(err)
 				}
-				err := d.try(func(tx *store.Tx) error { _, err := d.IssueIn(t.Context(), tx, "gate", "new", 5); return err })
+				err := d.try(func(tx *store.Tx) error { _, err := d.IssueTx(t.Context(), tx, "gate", "new", 5); return err })
 				if !errors.Is(err, store.ErrNumbers) {
 					t.Errorf("%v", err)
 				}
 				a.PutBack(row.With("id", int64(77)), "id")
-				d.change(func(tx *store.Tx) error { return d.RevokeIn(t.Context(), tx, "gate", "root") })
+				d.change(func(tx *store.Tx) error { return d.RevokeTx(t.Context(), tx, "gate", "root") })
 				if d.db.Newest(rowKind, 77) != 0 {
 					t.Error("a number of somebody else's is remembered")
 				}

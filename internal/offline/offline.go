@@ -96,13 +96,13 @@ type Code struct {
 	Code   string `json:"code"`   // in two groups of four
 }
 
-// IssueIn makes a list inside a change that records it, in the place of one that the
+// IssueTx makes a list inside a change that records it, in the place of one that the
 // account had.
-func (k *Lists) IssueIn(ctx context.Context, tx *store.Tx, host, login string, codes int) (Handed, error) {
+func (k *Lists) IssueTx(ctx context.Context, tx *store.Tx, host, login string, codes int) (Handed, error) {
 	if err := check(host, login, codes); err != nil {
 		return Handed{}, err
 	}
-	if _, err := k.removeIn(ctx, tx, host, login); err != nil {
+	if _, err := k.removeTx(ctx, tx, host, login); err != nil {
 		return Handed{}, err
 	}
 	l := List{version: 1, Host: host, Login: login, Codes: codes, Issued: tx.Now().Truncate(time.Microsecond), key: otp.Key{Algorithm: otp.SHA1, Digits: Digits, Secret: make([]byte, 20)}}
@@ -115,7 +115,7 @@ func (k *Lists) IssueIn(ctx context.Context, tx *store.Tx, host, login string, c
 	if err := numbers.Fresh(k.db.View(), l.ID); err != nil {
 		return Handed{}, err
 	}
-	if err := k.writeIn(ctx, tx, l, k.keys.Seal(keyring.Offline, l.aad(), l.key.Secret)); err != nil {
+	if err := k.writeTx(ctx, tx, l, k.keys.Seal(keyring.Offline, l.aad(), l.key.Secret)); err != nil {
 		return Handed{}, err
 	}
 	h := Handed{List: l, Line: fmt.Sprintf("HOTP %s - %s", login, hex.EncodeToString(l.key.Secret))}
@@ -126,10 +126,10 @@ func (k *Lists) IssueIn(ctx context.Context, tx *store.Tx, host, login string, c
 	return h, nil
 }
 
-// RevokeIn forgets a list inside a change that records it. The host's file must be
+// RevokeTx forgets a list inside a change that records it. The host's file must be
 // changed there.
-func (k *Lists) RevokeIn(ctx context.Context, tx *store.Tx, host, login string) error {
-	there, err := k.removeIn(ctx, tx, host, login)
+func (k *Lists) RevokeTx(ctx context.Context, tx *store.Tx, host, login string) error {
+	there, err := k.removeTx(ctx, tx, host, login)
 	if err == nil && !there {
 		return failure.New(failure.NotFound, "%s has no list for %s.", host, login)
 	}

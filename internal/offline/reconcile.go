@@ -21,9 +21,9 @@ type Finding struct {
 	Wrong string
 }
 
-// ReconcileIn takes over what was used on a host, inside a change that records it:
+// ReconcileTx takes over what was used on a host, inside a change that records it:
 // a line of the file for each of its accounts.
-func (k *Lists) ReconcileIn(ctx context.Context, tx *store.Tx, host, file string) ([]Finding, error) {
+func (k *Lists) ReconcileTx(ctx context.Context, tx *store.Tx, host, file string) ([]Finding, error) {
 	lines, err := readFile(file)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func (k *Lists) ReconcileIn(ctx context.Context, tx *store.Tx, host, file string
 		if f.Used > 0 {
 			f.Next, f.At = u.counter+1, u.at
 			f.version++
-			if err := k.writeIn(ctx, tx, f.List, sealed); err != nil {
+			if err := k.writeTx(ctx, tx, f.List, sealed); err != nil {
 				return nil, err
 			}
 		}

@@ -46,10 +46,10 @@ const (
 	// PublicKey is a WebAuthn ceremony: Data is the JSON for
 	// navigator.credentials.get or create, the Answer's Data its JSON reply.
 	PublicKey Kind = "public-key"
-	// Elsewhere is an act on another device: Label says what to do there, and
+	// OutOfBand is an act on another device: Label says what to do there, and
 	// Number is what to type there (never a choice). Data, where it is there, is
 	// {"uri": "..."}: a link that a device can scan in place of typing.
-	Elsewhere Kind = "elsewhere"
+	OutOfBand Kind = "elsewhere"
 	// Sending is an offer to send a code: the Answer is empty, and a Code is asked
 	// for then.
 	Sending Kind = "sending"

@@ -44,9 +44,9 @@ type Description struct {
 	// the first takes a part of it from the second. An error is about the first. Nil
 	// where nothing can be claimed twice.
 	Clash func(a, b json.RawMessage) (what string, shut bool, err error)
-	// Openings says what an application's settings leave open; nil for nothing. An
+	// Exposure says what an application's settings leave open; nil for nothing. An
 	// error shows nothing of what was written, which may be a secret.
-	Openings func(app application.Application) (Openings, error)
+	Exposure func(app application.Application) (Exposure, error)
 	// Form is what the console asks for. Every field of kind Secret is hidden wherever
 	// settings are shown, by its name.
 	Form []Group
@@ -94,9 +94,9 @@ type Beside struct {
 	Public *url.URL
 }
 
-// Openings is what an application's settings leave open, as its protocol reads
+// Exposure is what an application's settings leave open, as its protocol reads
 // them. It holds no secret.
-type Openings struct {
+type Exposure struct {
 	// Medium is what can be played there, where the settings say.
 	Medium prompt.Medium
 	// Actions are those that requests to it can be besides signing in.
@@ -177,12 +177,12 @@ func (l List) Clash(name string, a, b json.RawMessage) (what string, shut bool, 
 	return "", false, nil
 }
 
-// Openings asks the protocol whose settings they are what they leave open.
-func (l List) Openings(app application.Application) (Openings, error) {
-	var o Openings
+// Exposure asks the protocol whose settings they are what they leave open.
+func (l List) Exposure(app application.Application) (Exposure, error) {
+	var o Exposure
 	var err error
-	if d, ok := l.Named(app.Protocol); ok && d.Openings != nil {
-		o, err = d.Openings(app)
+	if d, ok := l.Named(app.Protocol); ok && d.Exposure != nil {
+		o, err = d.Exposure(app)
 	}
 	if app.Vouches == application.VouchesPassword {
 		o.Caveats = append(o.Caveats, "the equipment checks the password itself and is believed; Countersign asks for the rest")

@@ -34,7 +34,7 @@ func TestUnknown(t *testing.T) {
 	if err := (protocol.List{{Name: "mute"}}).CheckSettings("mute", nil); failure.ClassOf(err) != failure.Invalid {
 		t.Errorf("settings that nothing checks: %v", err)
 	}
-	o, err := all().Openings(application.Application{Protocol: "telepathy"})
+	o, err := all().Exposure(application.Application{Protocol: "telepathy"})
 	if err != nil || o.Medium != 0 || o.Web || len(o.Actions)+len(o.Exceptions)+len(o.Caveats) != 0 {
 		t.Errorf("%+v, %v", o, err)
 	}
@@ -45,7 +45,7 @@ func TestUnknown(t *testing.T) {
 
 // Settings that cannot be read are told without what was written.
 func TestOpeningsTellNoSecret(t *testing.T) {
-	_, err := all().Openings(application.Application{Name: "vpn", Protocol: "radius", Settings: []byte(`{"clients":"kX9-Lq27-vTzp-40aM"}`)})
+	_, err := all().Exposure(application.Application{Name: "vpn", Protocol: "radius", Settings: []byte(`{"clients":"kX9-Lq27-vTzp-40aM"}`)})
 	if err == nil || err.Error() != "the settings of vpn cannot be read" {
 		t.Errorf("%v", err)
 	}

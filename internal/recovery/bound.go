@@ -256,7 +256,7 @@ func Bind(ctx context.Context, db *store.DB, keys *keyring.Keyring) error {
 				return err
 			}
 			from := after
-			if n, from, err = bindIn(ctx, tx, keys, from); err != nil {
+			if n, from, err = bindTx(ctx, tx, keys, from); err != nil {
 				return err
 			}
 			tx.AfterCommit(func() { after = from })
@@ -268,7 +268,7 @@ func Bind(ctx context.Context, db *store.DB, keys *keyring.Keyring) error {
 	}
 }
 
-func bindIn(ctx context.Context, tx *store.Tx, keys *keyring.Keyring, after int64) (n int, last int64, err error) {
+func bindTx(ctx context.Context, tx *store.Tx, keys *keyring.Keyring, after int64) (n int, last int64, err error) {
 	rows, err := tx.Query(ctx, `select `+caseColumns+` from recovery where version = 0 and id > $1 and id <= $2 order by id limit $3`, after, store.MostBound, bindPage)
 	if err != nil {
 		return 0, after, err

@@ -42,7 +42,7 @@ func TestACaseOfSomebodyElseIsNone(t *testing.T) {
 		}, store.Missing, false},
 		"a stopped one put back": {func(r *rig, a *storetest.Attacker, id int64) {
 			row := a.Copy("recovery", "id = $1", id)
-			r.change(func(tx *store.Tx) error { _, err := r.StopIn(r.t.Context(), tx, r.account("bob").ID); return err })
+			r.change(func(tx *store.Tx) error { _, err := r.StopTx(r.t.Context(), tx, r.account("bob").ID); return err })
 			a.PutBack(row, "id")
 		}, store.Older, true},
 	}
@@ -114,7 +114,7 @@ func TestRecoveriesAsTheyGoAreNoAlarm(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.inspects()
-		r.change(func(tx *store.Tx) error { _, err := r.StopIn(t.Context(), tx, r.account("bob").ID); return err })
+		r.change(func(tx *store.Tx) error { _, err := r.StopTx(t.Context(), tx, r.account("bob").ID); return err })
 		_, second := r.opens("hugo", "bob", false)
 		if second.version != 1 {
 			t.Errorf("a new one is at %d", second.version)
@@ -124,7 +124,7 @@ func TestRecoveriesAsTheyGoAreNoAlarm(t *testing.T) {
 			storetest.Quiet(t, r.db)
 			r.again()
 		}
-		r.change(func(tx *store.Tx) error { _, err := DropAllIn(t.Context(), tx, r.keys); return err })
+		r.change(func(tx *store.Tx) error { _, err := DropAllTx(t.Context(), tx, r.keys); return err })
 		_, third := r.opens("hugo", "bob", false)
 		if third.ID <= second.ID {
 			t.Errorf("%d after %d", third.ID, second.ID)
@@ -145,7 +145,7 @@ func TestWhatIsDroppedStaysDropped(t *testing.T) {
 	makeOld(r, was)
 	_, vals := r.opens("helga", "rita", false)
 	storetest.NewAttacker(t, r.dsn).Do(`update recovery set note = 'x' where id = $1`, vals.ID)
-	r.change(func(tx *store.Tx) error { _, err := DropAllIn(t.Context(), tx, r.keys); return err })
+	r.change(func(tx *store.Tx) error { _, err := DropAllTx(t.Context(), tx, r.keys); return err })
 	if err := Bind(t.Context(), r.db, r.keys); err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestABrowserOfSomebodyElseIsNone(t *testing.T) {
 			if _, err := r.tryOpen("helga", "bob", Opening{Number: row.Of("number").(string), Check: "video", Note: "x"}); err != nil {
 				r.t.Fatal(err)
 			}
-			r.change(func(tx *store.Tx) error { _, err := r.StopIn(r.t.Context(), tx, r.account("bob").ID); return err })
+			r.change(func(tx *store.Tx) error { _, err := r.StopTx(r.t.Context(), tx, r.account("bob").ID); return err })
 			a.PutBack(row.With("id", int64(99)), "id")
 		}, store.Returned},
 	}

@@ -58,7 +58,7 @@ func TestWhoOpens(t *testing.T) {
 			t.Errorf("%s: %v at %q", field, err, failure.FieldOf(err))
 		}
 		o.Account = r.account("bob")
-		if sound := r.Openings.Sound(t.Context(), r.db, o); failure.Public(sound) != failure.Public(err) {
+		if sound := r.Openings.Preflight(t.Context(), r.db, o); failure.Public(sound) != failure.Public(err) {
 			t.Errorf("%s: before it is approved %v is said", field, sound)
 		}
 	}
@@ -98,7 +98,7 @@ func TestNumbers(t *testing.T) {
 	if err != nil || !regexp.MustCompile(`^\d{6}$`).MatchString(s.Number) || !s.Expires.Equal(began.Add(requestLife)) {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	if look, err := r.Look(t.Context(), secret); err != nil || look.Number != s.Number || look.Confirm != "" || look.Case.ID != 0 {
+	if look, err := r.Poll(t.Context(), secret); err != nil || look.Number != s.Number || look.Confirm != "" || look.Case.ID != 0 {
 		t.Errorf("%+v, %v", look, err)
 	}
 	for i := range mostOfSource + 1 {
@@ -109,11 +109,11 @@ func TestNumbers(t *testing.T) {
 	}
 	secret, number := r.asks("bob")
 	r.later(requestLife - time.Microsecond)
-	if _, err := r.Look(t.Context(), secret); err != nil {
+	if _, err := r.Poll(t.Context(), secret); err != nil {
 		t.Error(err)
 	}
 	r.later(time.Microsecond)
-	if _, err := r.Look(t.Context(), secret); failure.ClassOf(err) != failure.NotFound {
+	if _, err := r.Poll(t.Context(), secret); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("after half an hour: %v", err)
 	}
 	if _, err := r.tryOpen("helga", "bob", Opening{Number: number, Check: "in-person", Note: "x"}); failure.ClassOf(err) != failure.Invalid {
@@ -122,7 +122,7 @@ func TestNumbers(t *testing.T) {
 	if _, _, err := r.Begin(t.Context(), "bob", netip.MustParseAddr("192.0.2.2")); err != nil {
 		t.Errorf("what has run out is counted: %v", err)
 	}
-	if _, err := r.Look(t.Context(), "made up"); failure.ClassOf(err) != failure.NotFound {
+	if _, err := r.Poll(t.Context(), "made up"); failure.ClassOf(err) != failure.NotFound {
 		t.Error(err)
 	}
 	if _, _, err := r.Collect(t.Context(), secret, ""); reason(err) != "unknown-recovery" {
@@ -187,7 +187,7 @@ func TestWhoConfirms(t *testing.T) {
 		if err := r.tryConfirm("rita", "bob", w); failure.ClassOf(err) != failure.Conflict {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := r.Confirmations.Sound(t.Context(), r.db, r.account("bob"), w); failure.ClassOf(err) != failure.Conflict {
+		if err := r.Confirmations.Preflight(t.Context(), r.db, r.account("bob"), w); failure.ClassOf(err) != failure.Conflict {
 			t.Errorf("%s, before it is approved: %v", name, err)
 		}
 	}
@@ -196,10 +196,10 @@ func TestWhoConfirms(t *testing.T) {
 			t.Errorf("the note %q: %v", note, err)
 		}
 	}
-	if err := r.Confirmations.Sound(t.Context(), r.db, r.account("bob"), with(func(w *Confirmation) { w.Number = "" })); err != nil {
+	if err := r.Confirmations.Preflight(t.Context(), r.db, r.account("bob"), with(func(w *Confirmation) { w.Number = "" })); err != nil {
 		t.Errorf("it is told whether a number is right: %v", err)
 	}
-	s, err := r.Look(t.Context(), own)
+	s, err := r.Poll(t.Context(), own)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestWhoConfirms(t *testing.T) {
 	if err := r.tryConfirm("rita", "bob", word); err != nil {
 		t.Fatal(err)
 	}
-	s, err = r.Look(t.Context(), secret)
+	s, err = r.Poll(t.Context(), secret)
 	if err != nil || s.Case.Confirmer != r.account("rita").ID || !s.Case.Due.Equal(r.now) || !s.Case.Ends.Equal(r.now.Add(collectLife)) || s.Confirm != "" || s.Case.Phase(r.now) != Ready {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -254,7 +254,7 @@ func TestAWordIsForOneCase(t *testing.T) {
 			}
 		}
 		old = word
-		r.change(func(tx *store.Tx) error { _, err := r.StopIn(t.Context(), tx, r.account("bob").ID); return err })
+		r.change(func(tx *store.Tx) error { _, err := r.StopTx(t.Context(), tx, r.account("bob").ID); return err })
 	}
 	secret, _ := r.opens("helga", "bob", false)
 	word := r.word(secret)
@@ -310,7 +310,7 @@ func TestStopUndoes(t *testing.T) {
 		},
 		"its owner": func(r *rig, _ string, g signin.Grant) (Undone, error) { return r.StopOwn(t.Context(), g) },
 		"the help desk": func(r *rig, _ string, _ signin.Grant) (out Undone, err error) {
-			err = r.try(func(tx *store.Tx) (err error) { out, err = r.StopIn(t.Context(), tx, r.account("bob").ID); return err })
+			err = r.try(func(tx *store.Tx) (err error) { out, err = r.StopTx(t.Context(), tx, r.account("bob").ID); return err })
 			return out, err
 		},
 	}
@@ -375,10 +375,10 @@ func TestAnotherPass(t *testing.T) {
 		"the pass is revoked":     {func(r *rig) { revokeKind(r, "accesspass", directory.ByAdministrator) }, "revoked-since"},
 		"the pass was replaced":   {func(r *rig) { revokeKind(r, "accesspass", directory.ByNewer) }, ""},
 		"suspended and resumed": {func(r *rig) {
-			r.change(func(tx *store.Tx) error { return r.CloseIn(t.Context(), tx, r.account("bob").ID) })
+			r.change(func(tx *store.Tx) error { return r.CloseTx(t.Context(), tx, r.account("bob").ID) })
 		}, "recovery-over"},
 		"sessions were ended": {func(r *rig) {
-			r.change(func(tx *store.Tx) error { return r.FinishIn(t.Context(), tx, r.account("bob").ID) })
+			r.change(func(tx *store.Tx) error { return r.FinishTx(t.Context(), tx, r.account("bob").ID) })
 		}, "recovery-over"},
 		"another case was opened":  {func(r *rig) { r.opens("helga", "bob", false) }, "recovery-over"},
 		"the helper helps no more": {func(r *rig) { leave(r, "helga", directory.Helpdesk) }, "opener-no-longer-may"},
@@ -513,7 +513,7 @@ func TestDisowned(t *testing.T) {
 		t.Fatal(err)
 	}
 	disown := func(name string) (n int) {
-		r.change(func(tx *store.Tx) (err error) { n, err = r.DoubtIn(t.Context(), tx, r.account(name)); return err })
+		r.change(func(tx *store.Tx) (err error) { n, err = r.DoubtTx(t.Context(), tx, r.account(name)); return err })
 		return n
 	}
 	if n := disown("helga"); n != 2 || r.phase(bobs) != Stopped || r.phase(helgas) != Stopped || r.phase(emils) != Over || r.phase(doras) != Ready || r.phase(carols) != Ready {
@@ -536,7 +536,7 @@ func TestDisowned(t *testing.T) {
 
 func grantByCodes(r *rig, name, secret string) (signin.Grant, string) {
 	r.t.Helper()
-	s, err := r.Look(r.t.Context(), secret)
+	s, err := r.Poll(r.t.Context(), secret)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -664,7 +664,7 @@ func TestLists(t *testing.T) {
 		t.Errorf("%+v, %t, %v", c, there, err)
 	}
 	var n int64
-	r.change(func(tx *store.Tx) (err error) { n, err = DropAllIn(t.Context(), tx, r.keys); return err })
+	r.change(func(tx *store.Tx) (err error) { n, err = DropAllTx(t.Context(), tx, r.keys); return err })
 	if n != 3 {
 		t.Errorf("%d were dropped", n)
 	}
@@ -676,7 +676,7 @@ func TestLists(t *testing.T) {
 			t.Fatalf("case %d of one person: %v", i, err)
 		}
 		if i < mostOpened {
-			r.change(func(tx *store.Tx) error { _, err := r.StopIn(t.Context(), tx, r.account("bob").ID); return err })
+			r.change(func(tx *store.Tx) error { _, err := r.StopTx(t.Context(), tx, r.account("bob").ID); return err })
 		}
 		_ = secret
 	}
@@ -723,7 +723,7 @@ func TestRowsAreBound(t *testing.T) {
 			_, err := tx.Exec(t.Context(), `update recovery_request set `+column)
 			return err
 		})
-		if _, err := r.Look(t.Context(), secret); failure.ClassOf(err) != failure.NotFound {
+		if _, err := r.Poll(t.Context(), secret); failure.ClassOf(err) != failure.NotFound {
 			t.Errorf("after %s the browser is known: %v", column, err)
 		}
 	}

@@ -254,7 +254,7 @@ func (p *Passes) handOver(ctx context.Context, tx *store.Tx, was Case, account d
 	if err != nil {
 		return "", err
 	}
-	pass, _, err := p.passes.IssueIn(ctx, tx, account, passLife)
+	pass, _, err := p.passes.IssueTx(ctx, tx, account, passLife)
 	if err != nil {
 		return "", err
 	}
@@ -288,7 +288,7 @@ func (p *Passes) revokeLost(ctx context.Context, tx *store.Tx, c Case) (revoked 
 		if gone && (!c.Forgotten || old.Settled()) {
 			continue
 		}
-		if err := p.endings.RevokeIn(ctx, tx, &old, c.cause(), c.ID); err != nil {
+		if err := p.endings.RevokeTx(ctx, tx, &old, c.cause(), c.ID); err != nil {
 			return revoked, err
 		}
 		if !gone {

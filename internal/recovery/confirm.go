@@ -60,9 +60,9 @@ func (c Case) confirmable(now time.Time) bool {
 	return p == Unsure || p == Waiting && c.Confirmer == 0
 }
 
-// Sound says what is wrong with a second person's word, before anybody
+// Preflight says what is wrong with a second person's word, before anybody
 // approves it. It does not say whether the number is right: that costs a try.
-func (cf *Confirmations) Sound(ctx context.Context, from store.Reader, account directory.Account, said Confirmation) error {
+func (cf *Confirmations) Preflight(ctx context.Context, from store.Reader, account directory.Account, said Confirmation) error {
 	_, err := cf.confirming(ctx, from, account, said)
 	return err
 }
@@ -85,10 +85,10 @@ func (cf *Confirmations) confirming(ctx context.Context, from store.Reader, acco
 	return c, nil
 }
 
-// ConfirmIn is the word of a second person, inside a change that records it: nobody
+// ConfirmTx is the word of a second person, inside a change that records it: nobody
 // has to wait any more. It must be a person, and neither whoever opened the case nor
 // its owner. A wrong number is counted, and too many end the case.
-func (cf *Confirmations) ConfirmIn(ctx context.Context, tx *store.Tx, by, account directory.Account, said Confirmation) (Case, error) {
+func (cf *Confirmations) ConfirmTx(ctx context.Context, tx *store.Tx, by, account directory.Account, said Confirmation) (Case, error) {
 	was, err := cf.confirming(ctx, tx, account, said)
 	switch {
 	case err != nil:

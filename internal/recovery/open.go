@@ -48,9 +48,9 @@ func newOpenings(p Parts, made Pieces) *Openings {
 		messenger: newMessenger(p), wait: p.Wait, now: p.Now}
 }
 
-// Sound says what is wrong with an opening, before anybody approves it. It tells
+// Preflight says what is wrong with an opening, before anybody approves it. It tells
 // what exists.
-func (op *Openings) Sound(ctx context.Context, from store.Reader, o Opening) error {
+func (op *Openings) Preflight(ctx context.Context, from store.Reader, o Opening) error {
 	_, err := op.sound(ctx, from, o)
 	return err
 }
@@ -113,10 +113,10 @@ func checkWords() []string {
 	return out
 }
 
-// OpenIn opens a case for the browser that shows the number, inside a change that
+// OpenTx opens a case for the browser that shows the number, inside a change that
 // records it, and tells the owner at every address. Whoever opens it has been
 // admitted before.
-func (op *Openings) OpenIn(ctx context.Context, tx *store.Tx, opener directory.Account, o Opening) (Case, error) {
+func (op *Openings) OpenTx(ctx context.Context, tx *store.Tx, opener directory.Account, o Opening) (Case, error) {
 	q, err := op.sound(ctx, tx, o)
 	if err != nil {
 		return Case{}, err
@@ -132,7 +132,7 @@ func (op *Openings) OpenIn(ctx context.Context, tx *store.Tx, opener directory.A
 	}
 	c.Forgotten, c.Second = n.all, n.second
 	tx.AfterCommit(func() { op.opened.note(opener.ID, now) })
-	return op.openIn(ctx, tx, opener, o.Account, c)
+	return op.openTx(ctx, tx, opener, o.Account, c)
 }
 
 // need is what a case takes.
@@ -206,7 +206,7 @@ func (op *Openings) OpenByCodes(ctx context.Context, g signin.Grant, secret stri
 			return err
 		}
 		c.Second = n.second
-		if c, err = op.openIn(ctx, tx, account, account, c); err != nil {
+		if c, err = op.openTx(ctx, tx, account, account, c); err != nil {
 			return err
 		}
 		return tx.Record(c.entry(audit.Entry{Event: "recovery.opened", Outcome: audit.OK, Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(),
@@ -215,14 +215,14 @@ func (op *Openings) OpenByCodes(ctx context.Context, g signin.Grant, secret stri
 	return c, err
 }
 
-// openIn opens a case for the browser that holds its secret, whose number is typed
+// openTx opens a case for the browser that holds its secret, whose number is typed
 // with that.
-func (op *Openings) openIn(ctx context.Context, tx *store.Tx, opener, account directory.Account, c Case) (Case, error) {
+func (op *Openings) openTx(ctx context.Context, tx *store.Tx, opener, account directory.Account, c Case) (Case, error) {
 	if _, err := tx.Exec(ctx, `delete from recovery_request where secret = $1`, c.secret); err != nil {
 		return Case{}, err
 	}
 	tx.End("recovery_request", hex.EncodeToString(c.secret), op.now().Add(requestLife))
-	if err := op.stops.FinishIn(ctx, tx, c.Account); err != nil { // an older one gives no pass any more
+	if err := op.stops.FinishTx(ctx, tx, c.Account); err != nil { // an older one gives no pass any more
 		return Case{}, err
 	}
 	now := op.now().Truncate(time.Microsecond)

@@ -203,9 +203,9 @@ type Standing struct {
 	Confirm string
 }
 
-// Look returns how far the browser is that holds this secret. One that is not
+// Poll returns how far the browser is that holds this secret. One that is not
 // known, or whose number has run out, is a NotFound failure.
-func (r *Requests) Look(ctx context.Context, secret string) (Standing, error) {
+func (r *Requests) Poll(ctx context.Context, secret string) (Standing, error) {
 	h := hash(secret)
 	c, err := r.cases.bySecret(ctx, r.db, secret)
 	if err == nil {

@@ -7,9 +7,9 @@ import (
 	"countersign/internal/store"
 )
 
-// DropAllIn stops every case that is under way, inside a change that records it, and
+// DropAllTx stops every case that is under way, inside a change that records it, and
 // returns how many there were: its pass may have been taken since the copy was made.
-func DropAllIn(ctx context.Context, tx *store.Tx, keys *keyring.Keyring) (int64, error) {
+func DropAllTx(ctx context.Context, tx *store.Tx, keys *keyring.Keyring) (int64, error) {
 	if _, err := tx.Exec(ctx, `delete from recovery_request`); err != nil {
 		return 0, err
 	}

@@ -170,7 +170,7 @@ func (r *rig) start() {
 		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock})
 	u, _ := url.Parse("https://login.test")
 	made, err := New(Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Groups: groups, Endings: r.enrolled.Endings, Passes: r.enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: deciding.Tries,
-		EndSessions: session.NewEndings(r.sessions).EndAllIn, PublicURL: u, Mails: true,
+		EndSessions: session.NewEndings(r.sessions).EndAllTx, PublicURL: u, Mails: true,
 		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)
@@ -333,7 +333,7 @@ func (r *rig) tryOpen(by, name string, o Opening) (c Case, err error) {
 	r.t.Helper()
 	err = r.try(func(tx *store.Tx) (err error) {
 		o.Account = r.account(name)
-		c, err = r.OpenIn(r.t.Context(), tx, r.account(by), o)
+		c, err = r.OpenTx(r.t.Context(), tx, r.account(by), o)
 		return err
 	})
 	return c, err
@@ -353,7 +353,7 @@ func (r *rig) opens(by, name string, forgotten bool) (secret string, c Case) {
 func (r *rig) tryConfirm(by, name string, said Confirmation) error {
 	r.t.Helper()
 	return r.try(func(tx *store.Tx) error {
-		_, err := r.ConfirmIn(r.t.Context(), tx, r.account(by), r.account(name), said)
+		_, err := r.ConfirmTx(r.t.Context(), tx, r.account(by), r.account(name), said)
 		return err
 	})
 }
@@ -361,7 +361,7 @@ func (r *rig) tryConfirm(by, name string, said Confirmation) error {
 // word is a second person's word for the case of a browser, who heard its number.
 func (r *rig) word(secret string) Confirmation {
 	r.t.Helper()
-	s, err := r.Look(r.t.Context(), secret)
+	s, err := r.Poll(r.t.Context(), secret)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -370,7 +370,7 @@ func (r *rig) word(secret string) Confirmation {
 
 func (r *rig) phase(secret string) Phase {
 	r.t.Helper()
-	s, err := r.Look(r.t.Context(), secret)
+	s, err := r.Poll(r.t.Context(), secret)
 	if err != nil {
 		r.t.Fatal(err)
 	}

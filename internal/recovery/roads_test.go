@@ -250,7 +250,7 @@ func stopBy(r *rig, j journey, name, link, secret, pass string, wrong func(strin
 			return r.StopOwn(ctx, g)
 		}
 		var out Undone
-		err := r.try(func(tx *store.Tx) (err error) { out, err = r.StopIn(ctx, tx, r.account(name).ID); return err })
+		err := r.try(func(tx *store.Tx) (err error) { out, err = r.StopTx(ctx, tx, r.account(name).ID); return err })
 		if err == nil && out.Cases == 0 {
 			err = isOver
 		}
@@ -277,7 +277,7 @@ func stopBy(r *rig, j journey, name, link, secret, pass string, wrong func(strin
 		r.later(WaitDefault)
 	}
 	r.change(func(tx *store.Tx) (err error) {
-		pass, _, err = r.enrolled.Passes.IssueIn(ctx, tx, r.account(name), time.Hour)
+		pass, _, err = r.enrolled.Passes.IssueTx(ctx, tx, r.account(name), time.Hour)
 		return err
 	})
 	if got := r.lets(name, pass); got != j.alone() {

@@ -36,7 +36,7 @@ func TestManyBrowsersMakeRoom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if look, err := r.Look(t.Context(), secret); err != nil || look.Number != s.Number {
+		if look, err := r.Poll(t.Context(), secret); err != nil || look.Number != s.Number {
 			t.Errorf("its number is not there: %+v, %v", look, err)
 		}
 	}

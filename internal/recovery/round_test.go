@@ -169,7 +169,7 @@ func TestAllAreDropped(t *testing.T) {
 		}
 	}
 	r.change(func(tx *store.Tx) error {
-		n, err := DropAllIn(t.Context(), tx, r.keys)
+		n, err := DropAllTx(t.Context(), tx, r.keys)
 		if n != 3 {
 			t.Errorf("%d are dropped", n)
 		}

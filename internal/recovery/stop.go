@@ -75,7 +75,7 @@ func newStops(p Parts, cases *Cases) *Stops {
 
 // link is the address by which the owner of a case stops it, and can do nothing else.
 func (s *Stops) link(ctx context.Context, tx *store.Tx, c Case, life time.Duration) (string, error) {
-	code, err := s.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: stopKind, Owner: int64(c.Account), Payload: caseText(c.ID), Lifetime: life})
+	code, err := s.tickets.IssueTx(ctx, tx, ticket.Spec{Kind: stopKind, Owner: int64(c.Account), Payload: caseText(c.ID), Lifetime: life})
 	return s.publicURL.JoinPath("recovery/stop").String() + "?code=" + code, err
 }
 
@@ -97,7 +97,7 @@ func (s *Stops) end(ctx context.Context, tx *store.Tx, was Case, keep string) (U
 		switch {
 		case one.Traits.Has(assurance.Delegated):
 		case !one.Created.Before(c.Collected) && one.Status != directory.CredentialRevoked:
-			if err := s.endings.RevokeIn(ctx, tx, &one, directory.ByStop, c.ID); err != nil {
+			if err := s.endings.RevokeTx(ctx, tx, &one, directory.ByStop, c.ID); err != nil {
 				return out, err
 			}
 			if !one.Traits.Has(assurance.Vouched) {
@@ -143,7 +143,7 @@ func (s *Stops) stoppable(ctx context.Context, from store.Reader, text []byte) (
 func (s *Stops) StopByNotice(ctx context.Context, code, source string) (Undone, error) {
 	var out Undone
 	err := s.db.Change(ctx, audit.Actor{Name: "recovery", Via: "notice"}, func(tx *store.Tx) error {
-		t, err := s.tickets.TakeIn(ctx, tx, stopKind, code)
+		t, err := s.tickets.TakeTx(ctx, tx, stopKind, code)
 		if err != nil {
 			return err
 		}
@@ -208,9 +208,9 @@ func (s *Stops) object(ctx context.Context, tx *store.Tx, was Case, account dire
 	return out, s.messenger.tellAdministrators(ctx, tx, noticeNotMine(opener, account, out))
 }
 
-// StopIn ends an account's cases inside a change that records it, and undoes what came
+// StopTx ends an account's cases inside a change that records it, and undoes what came
 // of them.
-func (s *Stops) StopIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) (Undone, error) {
+func (s *Stops) StopTx(ctx context.Context, tx *store.Tx, account assurance.AccountID) (Undone, error) {
 	var out Undone
 	all, err := s.cases.standing(ctx, tx, `account = $1`, account)
 	if err != nil {
@@ -226,9 +226,9 @@ func (s *Stops) StopIn(ctx context.Context, tx *store.Tx, account assurance.Acco
 	return out, nil
 }
 
-// FinishIn has an account's cases that gave a pass give no other, inside a change that
+// FinishTx has an account's cases that gave a pass give no other, inside a change that
 // records it. They can still be objected to.
-func (s *Stops) FinishIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+func (s *Stops) FinishTx(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
 	all, err := s.cases.standing(ctx, tx, `account = $1`, account)
 	if err != nil {
 		return err
@@ -241,9 +241,9 @@ func (s *Stops) FinishIn(ctx context.Context, tx *store.Tx, account assurance.Ac
 	return nil
 }
 
-// CloseIn has nothing more come of an account's cases: those that wait are stopped, and
+// CloseTx has nothing more come of an account's cases: those that wait are stopped, and
 // those that gave a pass give no other.
-func (s *Stops) CloseIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+func (s *Stops) CloseTx(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
 	all, err := s.cases.standing(ctx, tx, `account = $1`, account)
 	if err != nil {
 		return err
@@ -270,12 +270,12 @@ func (s *Stops) finish(ctx context.Context, tx *store.Tx, was Case) error {
 	return s.cases.write(ctx, tx, was, c)
 }
 
-// DoubtIn is for when somebody says, in a change that records it, that something in
+// DoubtTx is for when somebody says, in a change that records it, that something in
 // their name was not them. A recovery of their account that waits is stopped, and so
 // is every one that waits on their word for somebody else. One that gave its pass
 // gives no other, and administrators are told whose it is: many of these people will
 // have been who they said, and only somebody who asks them can tell.
-func (s *Stops) DoubtIn(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error) {
+func (s *Stops) DoubtTx(ctx context.Context, tx *store.Tx, account directory.Account) (stopped int, err error) {
 	own, err := s.cases.standing(ctx, tx, `account = $1`, account.ID)
 	if err != nil {
 		return 0, err

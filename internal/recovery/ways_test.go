@@ -110,7 +110,7 @@ func TestEveryStateByAPass(t *testing.T) {
 		passes, alone := make([]string, 4), !c.two && !c.known.standing
 		for i := range passes {
 			r.change(func(tx *store.Tx) (err error) {
-				passes[i], _, err = r.enrolled.Passes.IssueIn(t.Context(), tx, r.account(c.name), 8*time.Hour)
+				passes[i], _, err = r.enrolled.Passes.IssueTx(t.Context(), tx, r.account(c.name), 8*time.Hour)
 				return err
 			})
 			switch i {
@@ -399,7 +399,7 @@ func TestWhatSpeaksAgainstAPass(t *testing.T) {
 
 func (r *rig) pass(name string) (pass string) {
 	r.change(func(tx *store.Tx) (err error) {
-		pass, _, err = r.enrolled.Passes.IssueIn(r.t.Context(), tx, r.account(name), 0)
+		pass, _, err = r.enrolled.Passes.IssueTx(r.t.Context(), tx, r.account(name), 0)
 		return err
 	})
 	return pass

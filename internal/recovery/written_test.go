@@ -15,10 +15,10 @@ import (
 // that was changed meanwhile is a conflict.
 func TestWhatCannotBeWritten(t *testing.T) {
 	for name, ends := range map[string]func(r *rig, tx *store.Tx) error{
-		"its passes end":        func(r *rig, tx *store.Tx) error { return r.FinishIn(t.Context(), tx, r.account("bob").ID) },
-		"the account is closed": func(r *rig, tx *store.Tx) error { return r.CloseIn(t.Context(), tx, r.account("bob").ID) },
-		"it is stopped":         func(r *rig, tx *store.Tx) error { _, err := r.StopIn(t.Context(), tx, r.account("bob").ID); return err },
-		"its owner disowns it":  func(r *rig, tx *store.Tx) error { _, err := r.DoubtIn(t.Context(), tx, r.account("bob")); return err },
+		"its passes end":        func(r *rig, tx *store.Tx) error { return r.FinishTx(t.Context(), tx, r.account("bob").ID) },
+		"the account is closed": func(r *rig, tx *store.Tx) error { return r.CloseTx(t.Context(), tx, r.account("bob").ID) },
+		"it is stopped":         func(r *rig, tx *store.Tx) error { _, err := r.StopTx(t.Context(), tx, r.account("bob").ID); return err },
+		"its owner disowns it":  func(r *rig, tx *store.Tx) error { _, err := r.DoubtTx(t.Context(), tx, r.account("bob")); return err },
 	} {
 		r := setUp(t)
 		r.person("bob", "password", "totp")

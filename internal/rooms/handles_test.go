@@ -22,7 +22,7 @@ var handles = []string{"store.DB", "keyring.Keyring"}
 
 // known are some of them: the walk must find at least these.
 var known = []string{"directory.Accounts", "directory.Groups", "directory.Credentials", "directory.Milestones", "directory.Survey", "directory.Inspection", "directory.Binding",
-	"token.Stock", "token.Files", "token.Hands", "ticket.Tickets", "session.Sessions", "session.Endings", "session.Handovers", "session.Errands", "signin.Engine",
+	"token.Stock", "token.Files", "token.Hands", "ticket.Tickets", "session.Sessions", "session.Endings", "session.Handovers", "session.Continuations", "signin.Engine",
 	"recovery.Cases", "recovery.Stops", "recovery.Openings", "recovery.Requests", "recovery.Passes", "enrollment.Enrollments", "enrollment.Changes", "enrollment.PINs",
 	"approval.Approvals", "approval.Pushes", "approval.Apps", "approval.Upkeep", "throttle.Throttle", "outbox.Messages", "incident.Incidents", "offline.Lists", "notify.Outbox",
 	"application.Catalogue", "pushkey.Kept", "admin/coverage.Kept"}

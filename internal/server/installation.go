@@ -77,7 +77,7 @@ type Installation struct {
 	Sessions       *session.Sessions
 	Endings        *session.Endings
 	Handovers      *session.Handovers
-	errands        *session.Errands
+	continuations  *session.Continuations
 	Tickets        *ticket.Tickets
 	RADIUS         *radius.Server
 	Pusher         *Pusher
@@ -87,7 +87,7 @@ type Installation struct {
 	kinds          KindList
 	rooms          []inspector // that keep rows
 
-	Directory   *directory.Accounts
+	Accounts    *directory.Accounts
 	Credentials *directory.Credentials
 	Hardware    *hardware.Stock
 	Groups      *directory.Groups
@@ -149,7 +149,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.publicURL, in.Recovery, in.version = s.PublicURL, s.Recovery, s.Version
 	kinds, tokens := in.kinds.here(), in.kinds.Tokens()
 	of := directory.Parts{DB: in.DB, Keys: in.Keys}
-	in.Directory, in.Groups, in.Credentials = directory.NewAccounts(of), directory.NewGroups(of), directory.NewCredentials(of)
+	in.Accounts, in.Groups, in.Credentials = directory.NewAccounts(of), directory.NewGroups(of), directory.NewCredentials(of)
 	milestones, bound := directory.NewMilestones(of), directory.NewBinding(of)
 	var catalogue *application.Catalogue
 	known := func(ctx context.Context, r store.Reader) (policy.Known, error) {
@@ -174,7 +174,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Tickets = ticket.New(ticket.Parts{DB: in.DB, Keys: in.Keys, Now: s.Now})
 	kept := session.Parts{DB: in.DB, Keys: in.Keys, Tickets: in.Tickets, Limits: s.Sessions, Now: s.Now}
 	in.Sessions = session.New(kept)
-	in.Endings, in.Handovers, in.errands = session.NewEndings(in.Sessions), session.NewHandovers(in.Sessions, in.Tickets), session.NewErrands(kept, in.Sessions)
+	in.Endings, in.Handovers, in.continuations = session.NewEndings(in.Sessions), session.NewHandovers(in.Sessions, in.Tickets), session.NewContinuations(kept, in.Sessions)
 	rules.Watch()
 	in.rooms = append(in.rooms, in.Keys, directory.NewInspection(of), rules, catalogue, in.Sessions, in.Tickets)
 	limits, err := s.Limits.Check()
@@ -183,34 +183,34 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	}
 	var incidents *incident.Incidents
 	disown := func(ctx context.Context, tx *store.Tx, d approval.Disowned) error {
-		_, err := incidents.ReportIn(ctx, tx, incident.Reported{Account: d.Account, Entry: d.Entry})
+		_, err := incidents.ReportTx(ctx, tx, incident.Reported{Account: d.Account, Entry: d.Entry})
 		return err
 	}
 	if in.outbox, err = notify.NewOutbox(in.DB, in.Keys, s.Now); err != nil {
 		return err
 	}
-	in.SignIn, err = signin.New(signin.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Directory, Credentials: in.Credentials, Milestones: milestones, Groups: in.Groups, Applications: catalogue, Rules: rules,
+	in.SignIn, err = signin.New(signin.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Credentials: in.Credentials, Milestones: milestones, Groups: in.Groups, Applications: catalogue, Rules: rules,
 		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Standing: in.Sessions, Limits: limits, Quiet: s.Quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.PublicURL.Host + "/account/approve", OpenAt: s.PublicURL.String() + challenge.OpenPath, Disown: disown, Now: s.Now, Log: s.Log, Outbox: in.outbox})
 	if err != nil {
 		return err
 	}
 	in.Engine = in.SignIn.Engine
 	pins := pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits}
-	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Strangers: in.SignIn.Strangers, Tries: in.SignIn.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
+	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Strangers: in.SignIn.Strangers, Tries: in.SignIn.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pins, Messages: in.SignIn.Messages, Spare: in.Engine.SpareAdministration, Quarantine: limits.Quarantine, Now: s.Now})
 	in.Hardware = hardware.NewStock(in.DB, in.Keys)
-	hands := hardware.NewHands(hardware.Parts{Stock: in.Hardware, Accounts: in.Directory, Credentials: in.Credentials, Enrollments: enrolled.Enrollments, Endings: enrolled.Endings, Notices: enrolled.Notices, Kinds: tokens, PINs: pins, Spare: in.Engine.SpareAdministration, Now: s.Now})
+	hands := hardware.NewHands(hardware.Parts{Stock: in.Hardware, Accounts: in.Accounts, Credentials: in.Credentials, Enrollments: enrolled.Enrollments, Endings: enrolled.Endings, Notices: enrolled.Notices, Kinds: tokens, PINs: pins, Spare: in.Engine.SpareAdministration, Now: s.Now})
 	in.rooms = append(in.rooms, in.Hardware)
 	wait := recovery.WaitDefault
 	if s.Wait != nil {
 		wait = *s.Wait
 	}
-	recoveries, err := recovery.New(recovery.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Directory, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: in.Tickets, Outbox: in.outbox, Tries: in.SignIn.Tries,
-		EndSessions: in.Endings.EndAllIn, PublicURL: s.PublicURL, Mails: s.Mails, Wait: wait, Dormant: limits.Dormant, Now: s.Now})
+	recoveries, err := recovery.New(recovery.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Passes: enrolled.Passes, Tickets: in.Tickets, Outbox: in.outbox, Tries: in.SignIn.Tries,
+		EndSessions: in.Endings.EndAllTx, PublicURL: s.PublicURL, Mails: s.Mails, Wait: wait, Dormant: limits.Dormant, Now: s.Now})
 	if err != nil {
 		return err
 	}
-	incidents = incident.New(incident.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Groups: in.Groups, Sessions: in.Endings, Notices: enrolled.Notices, Recoveries: recoveries.Stops, Spare: in.Engine.SpareAdministration, Now: s.Now})
+	incidents = incident.New(incident.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Sessions: in.Endings, Notices: enrolled.Notices, Recoveries: recoveries.Stops, Spare: in.Engine.SpareAdministration, Now: s.Now})
 	in.Enrolled, in.Recoveries, in.Incidents = enrolled, recoveries, incidents
 	in.rooms = append(in.rooms, recoveries.Cases, recoveries.Requests, lists)
 	pushes, err := pushkey.Open(ctx, in.DB, in.Keys)
@@ -223,10 +223,10 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.rooms = append(in.rooms, pushes)
 	in.Passes = pass.NewPasses(enrolled.Passes, in.Tickets, s.PublicURL, s.Now)
 	in.coverage = coverage.NewKept(in.DB, in.Keys, catalogue)
-	in.Administrators = administrators.New(administrators.Parts{DB: in.DB, Accounts: in.Directory, Engine: in.Engine, Outbox: in.outbox, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
-	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Directory, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
-	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Directory, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
-	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Directory, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Passes: in.Passes, Coverage: in.coverage, Administrators: in.Administrators, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
+	in.Administrators = administrators.New(administrators.Parts{DB: in.DB, Accounts: in.Accounts, Engine: in.Engine, Outbox: in.outbox, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
+	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Accounts, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
+	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
+	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Passes: in.Passes, Coverage: in.coverage, Administrators: in.Administrators, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
 		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Engine: in.Engine,
 		Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
@@ -240,7 +240,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
-	door := forwardauth.New(forwardauth.Parts{Engine: in.Engine, Handovers: in.Handovers, Errands: in.errands, Applications: catalogue, Proxies: s.Proxies, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
+	door := forwardauth.New(forwardauth.Parts{Engine: in.Engine, Handovers: in.Handovers, Continuations: in.continuations, Applications: catalogue, Proxies: s.Proxies, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
 	in.Handler, err = in.pages(s, door)
 	return err
 }
@@ -251,7 +251,7 @@ func (in *Installation) forgetting() []func(ctx context.Context, tx *store.Tx, a
 	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget}
 }
 
-func (in *Installation) pages(s Settings, door *forwardauth.Door) (http.Handler, error) {
+func (in *Installation) pages(s Settings, door *forwardauth.Guard) (http.Handler, error) {
 	l, err := look.New(look.Options{Secure: s.PublicURL.Scheme == "https", Organisation: s.Organisation, Kinds: in.kinds.words(), Now: s.Now, Log: s.Log})
 	if err != nil {
 		return nil, err
@@ -260,12 +260,12 @@ func (in *Installation) pages(s Settings, door *forwardauth.Door) (http.Handler,
 	if err != nil {
 		return nil, err
 	}
-	browser := challenge.NewBrowser(l, in.Engine, in.errands, door.Source)
+	browser := challenge.NewBrowser(l, in.Engine, in.continuations, door.Source)
 	log := logs.NewLog(in.DB, in.Keys)
 	in.API = api.New(api.Parts{Browser: browser, Look: l, Engine: in.Engine, Sessions: in.Sessions, Endings: in.Endings, Admin: in.Admin, Tickets: in.Tickets, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
 	var routes []look.Route
 	routes = append(routes, in.API.Routes()...)
-	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Sessions: in.Sessions, Endings: in.Endings, Errands: in.errands, Welcomes: in.Passes, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Now: s.Now}).Routes()...)
+	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Sessions: in.Sessions, Endings: in.Endings, Continuations: in.continuations, Welcomes: in.Passes, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Now: s.Now}).Routes()...)
 	routes = append(routes, portal.New(portal.Parts{Log: log, Browser: browser, Look: l, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Sessions: in.Sessions, Endings: in.Endings, Enrollments: in.Enrolled.Enrollments, Listing: in.Enrolled.Listing, Changes: in.Enrolled.Changes, PINs: in.Enrolled.PINs, Cases: in.Recoveries.Cases, Stops: in.Recoveries.Stops, Incidents: in.Incidents, Setup: in.Setup}).Routes()...)
 	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.SignIn.Apps, Enrollments: in.Enrolled.Enrollments, PushKey: in.Pusher.Public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Log: log, Browser: browser, Look: l, Admin: in.Admin, Protocols: s.Protocols}).Routes()...)

@@ -57,7 +57,7 @@ func (v vocabulary) names(ctx context.Context, r store.Reader) (policy.Known, er
 	all, err := v.catalogue.AllIn(ctx, r)
 	for _, a := range all {
 		k.Applications = append(k.Applications, a.Name)
-		o, _ := v.protocols.Openings(a) // settings that cannot be read open nothing
+		o, _ := v.protocols.Exposure(a) // settings that cannot be read open nothing
 		k.Actions = append(k.Actions, o.Actions...)
 	}
 	return k, err

@@ -86,16 +86,16 @@ func (h *House) Recovering() *Person {
 		h.T.Fatalf("no number is shown:\n%s", p.Page)
 	}
 	h.Vouches("helga", name, func(tx *store.Tx, helga, lost directory.Account) error {
-		_, err := h.Recoveries.Openings.OpenIn(ctx, tx, helga, recovery.Opening{Account: lost, Number: number[1], Check: "in-person", Note: "ticket 1"})
+		_, err := h.Recoveries.Openings.OpenTx(ctx, tx, helga, recovery.Opening{Account: lost, Number: number[1], Check: "in-person", Note: "ticket 1"})
 		return err
 	})
-	standing, err := h.Recoveries.Requests.Look(ctx, Bound(p))
+	standing, err := h.Recoveries.Requests.Poll(ctx, Bound(p))
 	if err != nil {
 		h.T.Fatal(err)
 	}
 	c := standing.Case
 	h.Vouches("root", name, func(tx *store.Tx, root, lost directory.Account) error {
-		_, err := h.Recoveries.Confirmations.ConfirmIn(ctx, tx, root, lost, recovery.Confirmation{Case: c.ID, Opener: c.Opener, Check: c.Check, All: c.Forgotten, Number: standing.Confirm, Note: "ticket 1"})
+		_, err := h.Recoveries.Confirmations.ConfirmTx(ctx, tx, root, lost, recovery.Confirmation{Case: c.ID, Opener: c.Opener, Check: c.Check, All: c.Forgotten, Number: standing.Confirm, Note: "ticket 1"})
 		return err
 	})
 	return p
@@ -106,11 +106,11 @@ func (h *House) Vouches(by, about string, say func(tx *store.Tx, by, about direc
 	h.T.Helper()
 	ctx := context.Background()
 	err := h.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		who, err := h.Directory.Find(ctx, tx, by)
+		who, err := h.Accounts.Find(ctx, tx, by)
 		if err != nil {
 			return err
 		}
-		whom, err := h.Directory.Find(ctx, tx, about)
+		whom, err := h.Accounts.Find(ctx, tx, about)
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 	"countersign/internal/prompt"
 	"countersign/internal/session"
 	"countersign/internal/signin"
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 var PasskeyForm = regexp.MustCompile(`data-passkey="([^"]*)"`)
@@ -27,7 +27,7 @@ func (p *Person) PasskeyOptions() []byte {
 }
 
 // AddPasskey enrolls a passkey in a browser that is signed in.
-func (p *Person) AddPasskey(key *softkey.Key) {
+func (p *Person) AddPasskey(key *virtualauth.Key) {
 	p.W.T.Helper()
 	p.Get("/account")
 	p.Post("/account/do", "action", "authenticator.enroll", "object", "passkey")
@@ -40,7 +40,7 @@ func (p *Person) AddPasskey(key *softkey.Key) {
 }
 
 // UsePasskey answers the sign-in page that the browser is on.
-func (p *Person) UsePasskey(key *softkey.Key) {
+func (p *Person) UsePasskey(key *virtualauth.Key) {
 	p.W.T.Helper()
 	answer, err := key.Get(p.W.Base, p.PasskeyOptions())
 	if err != nil {
@@ -51,9 +51,9 @@ func (p *Person) UsePasskey(key *softkey.Key) {
 
 // WithPasskey is ada with password, authenticator app and passkey, signed in,
 // and a VPN.
-func WithPasskey(t *testing.T) (w *World, ada, browser *Person, key *softkey.Key) {
+func WithPasskey(t *testing.T) (w *World, ada, browser *Person, key *virtualauth.Key) {
 	w, ada = WithVPN(t)
-	key = &softkey.Key{}
+	key = &virtualauth.Key{}
 	browser = w.Person()
 	browser.Get("/sign-in")
 	browser.SignIn("ada", ada.Code())
@@ -78,7 +78,7 @@ func Last(t *testing.T, re *regexp.Regexp, text string) string {
 }
 
 // approve types a number in a browser and approves with the passkey.
-func (p *Person) Transfer(number string, key *softkey.Key) {
+func (p *Person) Transfer(number string, key *virtualauth.Key) {
 	p.W.T.Helper()
 	p.Get("/account/approve")
 	p.Post("/account/approve", "number", number[:3]+" "+number[3:])
@@ -101,7 +101,7 @@ func Display(name, password string) signin.Request {
 
 func Elsewhere(s signin.Step) (number string, offered bool) {
 	for _, p := range s.Prompts {
-		if p.Kind == prompt.Elsewhere {
+		if p.Kind == prompt.OutOfBand {
 			return p.Number, true
 		}
 	}
@@ -116,7 +116,7 @@ func (p *Person) AsksElsewhere() {
 	p.W.T.Helper()
 	p.Get("/sign-in")
 	p.Post("/sign-in", "name", "ada", "authenticator", "password", "text", Passphrase)
-	p.Post("/sign-in", "authenticator", signin.Elsewhere)
+	p.Post("/sign-in", "authenticator", signin.OutOfBand)
 }
 
 // Held is the secret of the session that a browser has.

@@ -46,7 +46,7 @@ func (w *World) Join(name, team string) {
 	w.T.Helper()
 	ctx := context.Background()
 	err := w.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		d, err := w.Directory.Find(ctx, tx, name)
+		d, err := w.Accounts.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func PolicyVersion(w *World) int64 {
 
 func Administers(w *World, name string) bool {
 	w.T.Helper()
-	d, err := w.Directory.Find(context.Background(), w.DB, name)
+	d, err := w.Accounts.Find(context.Background(), w.DB, name)
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -155,12 +155,12 @@ func Edit(w *World, name string, change func(*directory.Account)) {
 	w.T.Helper()
 	ctx := w.T.(*testing.T).Context()
 	err := w.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		a, err := w.Directory.Find(ctx, tx, name)
+		a, err := w.Accounts.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
 		change(&a)
-		if err := w.Directory.Update(ctx, tx, a); err != nil {
+		if err := w.Accounts.Update(ctx, tx, a); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.account", Outcome: audit.OK})
@@ -174,12 +174,12 @@ func Edit(w *World, name string, change func(*directory.Account)) {
 func (w *World) Suspend(name string) {
 	w.T.Helper()
 	err := w.DB.Change(context.Background(), audit.Actor{Name: "test"}, func(tx *store.Tx) error {
-		a, err := w.Directory.Find(context.Background(), tx, name)
+		a, err := w.Accounts.Find(context.Background(), tx, name)
 		if err != nil {
 			return err
 		}
 		a.State = directory.Suspended
-		if err := w.Directory.Update(context.Background(), tx, a); err != nil {
+		if err := w.Accounts.Update(context.Background(), tx, a); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "account.suspended", Outcome: "ok", Account: int64(a.ID), AccountName: a.Name})
@@ -201,7 +201,7 @@ func Follows(p *Person, link string) {
 func AuthenticatorsOf(w *World, name string) []directory.Credential {
 	w.T.Helper()
 	ctx := context.Background()
-	account, err := w.Directory.Find(ctx, w.DB, name)
+	account, err := w.Accounts.Find(ctx, w.DB, name)
 	if err != nil {
 		w.T.Fatal(err)
 	}

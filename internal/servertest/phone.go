@@ -22,8 +22,8 @@ import (
 
 	"countersign/internal/approval"
 	"countersign/internal/authenticator"
-	"countersign/internal/softkey"
 	"countersign/internal/testbed"
+	"countersign/internal/virtualauth"
 )
 
 // Phone is the app in Go: what its script does, and what somebody does who has
@@ -36,7 +36,7 @@ type Phone struct {
 	Token  string
 	Count  int64 // how often it has spoken
 	// finger shows its owner's gestures; nil is a device that asks for none.
-	Finger *softkey.Key
+	Finger *virtualauth.Key
 	Shows  string // the id of its credential for gestures
 }
 

@@ -40,11 +40,11 @@ func (w *World) Address(name, mail string) {
 	w.T.Helper()
 	ctx := context.Background()
 	err := w.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		d, err := w.Directory.Find(ctx, tx, name)
+		d, err := w.Accounts.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		if err := w.Directory.AddMail(ctx, tx, d.ID, mail); err != nil {
+		if err := w.Accounts.AddMail(ctx, tx, d.ID, mail); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.address", Outcome: audit.OK})

@@ -27,7 +27,7 @@ func Changed(w *World, f func(ctx context.Context, tx *store.Tx, ada directory.A
 	w.T.Helper()
 	ctx := context.Background()
 	err := w.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		a, err := w.Directory.Find(ctx, tx, "ada")
+		a, err := w.Accounts.Find(ctx, tx, "ada")
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func WaysToTakeAway(signIn func() string, secret *atomic.Pointer[string]) map[st
 		return func(w *World) {
 			Changed(w, func(ctx context.Context, tx *store.Tx, ada directory.Account) error {
 				edit(w, &ada)
-				return w.Directory.Update(ctx, tx, ada)
+				return w.Accounts.Update(ctx, tx, ada)
 			})
 		}
 	}
@@ -107,7 +107,7 @@ func WaysToTakeAway(signIn func() string, secret *atomic.Pointer[string]) map[st
 	return map[string]TakingAway{
 		"the session ends": {func(w *World) {
 			Changed(w, func(ctx context.Context, tx *store.Tx, ada directory.Account) error {
-				_, err := w.Endings.EndAllIn(ctx, tx, ada.ID, "")
+				_, err := w.Endings.EndAllTx(ctx, tx, ada.ID, "")
 				return err
 			})
 		}, again},

@@ -39,9 +39,9 @@ import (
 	"countersign/internal/server"
 	"countersign/internal/session"
 	"countersign/internal/signin"
-	"countersign/internal/softkey"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
+	"countersign/internal/virtualauth"
 )
 
 // World is a whole Countersign on loopback with a clock that tests can move.
@@ -365,10 +365,10 @@ func Limited(p *Person) bool {
 }
 
 // GetsPasskey signs somebody in who has codes, and adds a passkey.
-func GetsPasskey(p *Person) *softkey.Key {
+func GetsPasskey(p *Person) *virtualauth.Key {
 	p.W.T.Helper()
 	p.W.Later(time.Minute)
-	key, browser := &softkey.Key{}, p.W.Person()
+	key, browser := &virtualauth.Key{}, p.W.Person()
 	browser.Get("/sign-in")
 	browser.SignIn("ada", p.Code())
 	browser.AddPasskey(key)

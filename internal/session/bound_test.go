@@ -124,10 +124,10 @@ var ends = map[string]func(t *testing.T, r *rig, secret string){
 		}
 	},
 	"all ended": func(t *testing.T, r *rig, _ string) {
-		r.change(t, func(tx *store.Tx) error { _, err := r.EndAllIn(t.Context(), tx, r.ids["ada"], ""); return err })
+		r.change(t, func(tx *store.Tx) error { _, err := r.EndAllTx(t.Context(), tx, r.ids["ada"], ""); return err })
 	},
 	"everybody's ended": func(t *testing.T, r *rig, _ string) {
-		r.change(t, func(tx *store.Tx) error { _, err := EndEverybodysIn(t.Context(), tx); return err })
+		r.change(t, func(tx *store.Tx) error { _, err := EndEverybodysTx(t.Context(), tx); return err })
 	},
 	"raised": func(t *testing.T, r *rig, secret string) {
 		if _, err := r.Raise(t.Context(), secret, r.grant(t, "ada", "strong"), "agent"); err != nil {
@@ -290,7 +290,7 @@ func TestOneIsKept(t *testing.T) {
 		host := r.accepted(t, kept)
 		number := r.number(t, kept)
 		r.intrude(t, keepRows)
-		r.change(t, func(tx *store.Tx) error { _, err := r.EndAllIn(t.Context(), tx, r.ids["ada"], number); return err })
+		r.change(t, func(tx *store.Tx) error { _, err := r.EndAllTx(t.Context(), tx, r.ids["ada"], number); return err })
 		next := r.start(t, "ada", "weak")
 		for range 2 {
 			for what, secret := range map[string]string{"the one kept": kept, "its host's": host, "the next": next, "bob's": his} {
@@ -320,7 +320,7 @@ func TestSeenMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.change(t, func(tx *store.Tx) error { _, err := r.EndAllIn(t.Context(), tx, r.ids["ada"], number); return err })
+	r.change(t, func(tx *store.Tx) error { _, err := r.EndAllTx(t.Context(), tx, r.ids["ada"], number); return err })
 	r.now = began.Add(5 * time.Minute)
 	if err := r.touch(t.Context(), read); err != nil || !r.stands(t, hers) {
 		t.Errorf("the use of a row that was written since broke it: %v", err)
@@ -337,7 +337,7 @@ func TestNoAlarmOfNothing(t *testing.T) {
 	hers := r.start(t, "ada", "weak")
 	r.intrude(t, keepRows)
 	r.now = began.Add(overlap - 2*time.Microsecond)
-	r.change(t, func(tx *store.Tx) error { _, err := r.EndAllIn(t.Context(), tx, r.ids["ada"], ""); return err })
+	r.change(t, func(tx *store.Tx) error { _, err := r.EndAllTx(t.Context(), tx, r.ids["ada"], ""); return err })
 	r.now = began.Add(49 * time.Hour)
 	if err := errors.Join(r.Sweep(t.Context()), r.Inspect(t.Context()), r.Inspect(t.Context())); err != nil {
 		t.Fatal(err)
@@ -358,7 +358,7 @@ func TestOverlap(t *testing.T) {
 		hers := r.start(t, "ada", "weak")
 		r.intrude(t, keepRows, `delete from session`)
 		r.now = began.Add(after)
-		r.change(t, func(tx *store.Tx) error { _, err := r.EndAllIn(t.Context(), tx, r.ids["ada"], ""); return err })
+		r.change(t, func(tx *store.Tx) error { _, err := r.EndAllTx(t.Context(), tx, r.ids["ada"], ""); return err })
 		r.intrude(t, putBack)
 		r.refuses(t, "one that was hidden", hers)
 		if want > 0 {

@@ -21,10 +21,10 @@ type Endings struct {
 // NewEndings makes the Endings of sessions.
 func NewEndings(s *Sessions) *Endings { return s.endings }
 
-// EndIn ends one of the account's sessions and those that hang from it, inside
+// EndTx ends one of the account's sessions and those that hang from it, inside
 // another room's change, which records it. One whose row is missing, or is not as it was
 // left, is over as well: somebody may put it back.
-func (e *Endings) EndIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) (bool, error) {
+func (e *Endings) EndTx(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) (bool, error) {
 	if !numbered(number) {
 		return false, nil
 	}
@@ -41,9 +41,9 @@ func (e *Endings) EndIn(ctx context.Context, tx *store.Tx, account assurance.Acc
 	return true, e.end(ctx, tx, number)
 }
 
-// EndAllIn ends the account's sessions but one, inside another room's change. Those whose
+// EndAllTx ends the account's sessions but one, inside another room's change. Those whose
 // rows are not there are over as well.
-func (e *Endings) EndAllIn(ctx context.Context, tx *store.Tx, account assurance.AccountID, except string) (int, error) {
+func (e *Endings) EndAllTx(ctx context.Context, tx *store.Tx, account assurance.AccountID, except string) (int, error) {
 	all, err := e.rows.all(tx.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0`, int64(account)))
 	if err != nil {
 		return 0, err
@@ -136,7 +136,7 @@ func (e *Endings) endRow(ctx context.Context, tx *store.Tx, r *row) error {
 // is not there is NotFound.
 func (e *Endings) End(ctx context.Context, by audit.Actor, account assurance.AccountID, number, reason string) error {
 	return e.db.Change(ctx, by, func(tx *store.Tx) error {
-		there, err := e.EndIn(ctx, tx, account, number)
+		there, err := e.EndTx(ctx, tx, account, number)
 		if err != nil {
 			return err
 		}

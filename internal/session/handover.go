@@ -84,7 +84,7 @@ func (hs *Handovers) Accept(ctx context.Context, code string, to Handover, g Vis
 	var secret string
 	err = hs.db.Change(ctx, g.actor(*parent), func(tx *store.Tx) error {
 		var err error
-		t.TakenIn(tx)
+		t.TakenTx(tx)
 		if secret, err = hs.rows.insert(ctx, tx, &r); err != nil {
 			return err
 		}

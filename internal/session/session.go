@@ -1,14 +1,14 @@
 // Package session keeps the evidence that a browser has shown.
 //
 // It owns the table session, the cookies' names, the handing of a session to
-// another host, and the errands: where a browser was going when it had to sign
+// another host, and the continuations: where a browser was going when it had to sign
 // in. It decides nothing: a session is started from a Grant and read by the
 // engine, which decides anew each time. Its one invariant: a session's secret
 // is in the browser alone (only its hash is stored), it changes whenever the
 // session gains evidence, and an ended session holds nothing.
 //
 // It is in pieces, by who uses them: [Sessions] begins and reads, [Endings] ends,
-// [Handovers] hands to other hosts, [Errands] keeps where a browser was going.
+// [Handovers] hands to other hosts, [Continuations] keeps where a browser was going.
 package session
 
 import (

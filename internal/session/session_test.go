@@ -66,7 +66,7 @@ type rig struct {
 	*Sessions
 	*Endings
 	*Handovers
-	*Errands
+	*Continuations
 	db      *store.DB
 	keys    *keyring.Keyring
 	tickets *ticket.Tickets
@@ -134,7 +134,7 @@ func (r *rig) open(t *testing.T) (directory.Parts, *signin.Rules) {
 	r.db, r.keys, r.tickets = db, keys, ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
 	kept := Parts{DB: db, Keys: keys, Tickets: r.tickets, Now: clock}
 	r.Sessions = New(kept)
-	r.Endings, r.Handovers, r.Errands = NewEndings(r.Sessions), NewHandovers(r.Sessions, r.tickets), NewErrands(kept, r.Sessions)
+	r.Endings, r.Handovers, r.Continuations = NewEndings(r.Sessions), NewHandovers(r.Sessions, r.tickets), NewContinuations(kept, r.Sessions)
 	parts := signin.Parts{DB: db, Keys: keys, Accounts: directory.NewAccounts(of), Credentials: directory.NewCredentials(of), Milestones: directory.NewMilestones(of), Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
 	var err error
 	if parts.Applications, err = application.Open(t.Context(), db, keys); err != nil {
@@ -585,14 +585,14 @@ func TestEndAll(t *testing.T) {
 	host, keptHost := r.accepted(t, one), r.accepted(t, kept)
 	var n int
 	r.change(t, func(tx *store.Tx) (err error) {
-		n, err = r.EndAllIn(t.Context(), tx, r.ids["ada"], r.number(t, kept))
+		n, err = r.EndAllTx(t.Context(), tx, r.ids["ada"], r.number(t, kept))
 		return err
 	})
 	if n != 2 || r.stands(t, one) || r.stands(t, two) || r.stands(t, host) || !r.stands(t, kept) || !r.stands(t, keptHost) || !r.stands(t, his) {
 		t.Errorf("%d were ended", n)
 	}
 	r.change(t, func(tx *store.Tx) error {
-		n, err := EndEverybodysIn(t.Context(), tx)
+		n, err := EndEverybodysTx(t.Context(), tx)
 		if n != 3 { // hers, her host's and his
 			t.Errorf("%d of 3 were ended", n)
 		}

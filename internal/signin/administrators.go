@@ -89,11 +89,11 @@ func (e *Engine) SpareAdministrationBy(ctx context.Context, r store.Reader, next
 	return e.administration.spareBy(ctx, r, next)
 }
 
-// PolicyIn is the policy in force as a change sees it that takes away a name which it may
+// PolicyTx is the policy in force as a change sees it that takes away a name which it may
 // mention. Such changes and those of the policy wait for one another, so that none is
 // checked against what the other is about to make wrong.
-func (e *Engine) PolicyIn(ctx context.Context, tx *store.Tx) (*policy.Policy, error) {
-	return e.administration.policyIn(ctx, tx)
+func (e *Engine) PolicyTx(ctx context.Context, tx *store.Tx) (*policy.Policy, error) {
+	return e.administration.policyTx(ctx, tx)
 }
 
 // Administrators lists who administers, by name.
@@ -161,7 +161,7 @@ func (a *administration) oneAtATime(ctx context.Context, r store.Reader) error {
 	return a.milestones.TouchAdministered(ctx, tx)
 }
 
-func (a *administration) policyIn(ctx context.Context, tx *store.Tx) (*policy.Policy, error) {
+func (a *administration) policyTx(ctx context.Context, tx *store.Tx) (*policy.Policy, error) {
 	if err := a.oneAtATime(ctx, tx); err != nil {
 		return nil, err
 	}

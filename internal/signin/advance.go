@@ -33,7 +33,7 @@ type road struct {
 
 // advance checks the answers, books them, decides, and writes all of it in one
 // transaction. It returns the step that follows.
-func (y *road) advance(ctx context.Context, at *attempt, t turn) (Step, error) {
+func (y *road) advance(ctx context.Context, at *attempt, t submission) (Step, error) {
 	var err error
 	if t.app, err = y.judge.application(ctx, at.Application); err != nil {
 		return y.endings.deny(ctx, at, failure.ReasonOf(err), err)
@@ -62,7 +62,7 @@ func (y *road) advance(ctx context.Context, at *attempt, t turn) (Step, error) {
 
 // unanswered decides without an answer. Asking a first question grants nothing
 // and changes nothing, so it costs neither a transaction nor an audit entry.
-func (y *road) unanswered(ctx context.Context, at *attempt, t turn) (Step, error) {
+func (y *road) unanswered(ctx context.Context, at *attempt, t submission) (Step, error) {
 	request, err := y.elsewhere.request(ctx, at)
 	if err != nil {
 		return Step{}, err
@@ -122,7 +122,7 @@ func (y *road) unkept(ctx context.Context, at *attempt, d decision) (step Step, 
 }
 
 // book settles every answer in turn and then follows the decision.
-func (y *road) book(ctx context.Context, tx *store.Tx, at *attempt, t turn) (Step, error) {
+func (y *road) book(ctx context.Context, tx *store.Tx, at *attempt, t submission) (Step, error) {
 	var partial string
 	for i, answer := range t.answers {
 		v, account, err := y.examiner.bookOne(ctx, tx, at, t, i, answer)
@@ -149,7 +149,7 @@ func (y *road) book(ctx context.Context, tx *store.Tx, at *attempt, t turn) (Ste
 
 // followWrong ends the attempt where wrong answers cannot be mended in place,
 // and asks again where they can.
-func (y *road) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t turn, v verdict, account directory.Account) (Step, error) {
+func (y *road) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t submission, v verdict, account directory.Account) (Step, error) {
 	en := at.entry(account, "answer.refused", "refused", v.reason)
 	en.Detail["authenticator"] = v.kind
 	if v.detail != "" {
@@ -203,7 +203,7 @@ func (y *road) follow(ctx context.Context, tx *store.Tx, at *attempt, d decision
 		}
 		if step.Prompts = prompts; len(prompts) == 0 {
 			step = at.denied("nothing-to-ask")
-			if slices.Contains(d.kinds, Elsewhere) { // nothing else is set up
+			if slices.Contains(d.kinds, OutOfBand) { // nothing else is set up
 				step = at.denied("approval-not-now")
 				step.Public = "Another sign-in waits to be approved, or too many were left unanswered. Try again in a few minutes."
 			}
@@ -254,7 +254,7 @@ func (y *road) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision) (
 	at.Asked = nil
 	var out []prompt.Prompt
 	for _, kind := range d.kinds {
-		if kind == Elsewhere {
+		if kind == OutOfBand {
 			p, offered, err := y.elsewhere.ask(ctx, tx, at)
 			if err != nil {
 				return nil, err

@@ -17,9 +17,9 @@ import (
 	"countersign/internal/ticket"
 )
 
-// question is one answer on its way to one kind of authenticator: whose it
+// candidate is one answer on its way to one kind of authenticator: whose it
 // would be, what it is compared with and who pays for a wrong one.
-type question struct {
+type candidate struct {
 	answer      prompt.Answer
 	kind        string
 	how         authenticator.Authenticator
@@ -68,8 +68,8 @@ func newExaminer(p Parts, j *judge, g *throttle.Throttle, t *ticket.Tickets) (*e
 
 // prepare finds out whom an answer of this kind belongs to. Nothing about an
 // unknown name differs but that there is nothing to compare with.
-func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kind string, answer prompt.Answer) (*question, error) {
-	q := &question{answer: answer, kind: kind, how: x.kinds[kind]}
+func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kind string, answer prompt.Answer) (*candidate, error) {
+	q := &candidate{answer: answer, kind: kind, how: x.kinds[kind]}
 	q.tx, _ = r.(*store.Tx)
 	if q.how == nil {
 		q.refusal = "unknown-kind"
@@ -81,7 +81,7 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 	}
 	q.account = account
 	if account.ID != 0 && q.credentials == nil {
-		if q.all, err = x.accounts.belongings(ctx, r, at, account.ID); err != nil {
+		if q.all, err = x.accounts.credentialsOf(ctx, r, at, account.ID); err != nil {
 			return nil, err
 		}
 		for _, c := range q.all {
@@ -99,7 +99,7 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 
 // whose returns the account that an answer is about: fixed by evidence, named
 // by the answer itself, or named by what was typed. Nobody is no error.
-func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *question) (directory.Account, error) {
+func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *candidate) (directory.Account, error) {
 	account, err := x.claimed(ctx, r, at)
 	if err != nil {
 		return directory.Account{}, err
@@ -148,7 +148,7 @@ func (x *examiner) claimed(ctx context.Context, r store.Reader, at *attempt) (di
 // check runs the authenticator, unless the question is refused already. A
 // refused slow one still takes its time, so that a lock cannot be told from a
 // wrong answer.
-func (q *question) check(ctx context.Context, x *examiner, at *attempt) error {
+func (q *candidate) check(ctx context.Context, x *examiner, at *attempt) error {
 	known := q.comparable()
 	if q.refusal != "" {
 		if !q.how.Describe().Slow {
@@ -162,7 +162,7 @@ func (q *question) check(ctx context.Context, x *examiner, at *attempt) error {
 }
 
 // comparable hands the credentials to the authenticator with their failures.
-func (q *question) comparable() []authenticator.Credential {
+func (q *candidate) comparable() []authenticator.Credential {
 	out := allGiven(q.credentials)
 	for i, c := range q.credentials {
 		if out[i].Failures = q.budget.Wrong(c.ID); q.charged {
@@ -173,7 +173,7 @@ func (q *question) comparable() []authenticator.Credential {
 }
 
 // target is what a question is compared with.
-func (q *question) target() throttle.Target {
+func (q *candidate) target() throttle.Target {
 	t := throttle.Target{Account: q.account.ID, Kind: q.kind, Credentials: make([]assurance.CredentialID, len(q.credentials))}
 	for i, c := range q.credentials {
 		t.Credentials[i] = c.ID
@@ -182,7 +182,7 @@ func (q *question) target() throttle.Target {
 }
 
 // shown is the credential that the result names; the zero one for none.
-func (q *question) shown() directory.Credential {
+func (q *candidate) shown() directory.Credential {
 	for _, c := range q.credentials {
 		if c.ID == q.result.Credential {
 			return c
@@ -192,7 +192,7 @@ func (q *question) shown() directory.Credential {
 }
 
 // checkSigned checks what nobody can guess, and so costs no budget.
-func (x *examiner) checkSigned(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*question, error) {
+func (x *examiner) checkSigned(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*candidate, error) {
 	q, err := x.prepare(ctx, x.db, at, kind, answer)
 	if err != nil {
 		return nil, err
@@ -202,7 +202,7 @@ func (x *examiner) checkSigned(ctx context.Context, at *attempt, kind string, an
 
 // checkSlow does what must not hold up a transaction: when it is its turn it
 // spends the budget, in a transaction of its own, and then hashes.
-func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*question, error) {
+func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answer prompt.Answer) (*candidate, error) {
 	address, err := x.placeOf(ctx, at)
 	if err != nil {
 		return nil, err
@@ -213,7 +213,7 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 		return nil, err
 	}
 	defer leave()
-	var q *question
+	var q *candidate
 	err = x.throttle.Confirm(ctx, func(heard bool) error {
 		at.heard = at.heard || heard
 		return x.db.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
@@ -263,7 +263,7 @@ type verdict struct {
 // settle books what a check found, in the transaction that will also hold the
 // decision: the once-key is spent, state and evidence are kept, or a wrong
 // guess is charged.
-func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *question) (verdict, error) {
+func (x *examiner) settle(ctx context.Context, tx *store.Tx, at *attempt, q *candidate) (verdict, error) {
 	r := q.result
 	v := verdict{kind: q.kind, reason: q.refusal, detail: r.Detail}
 	if q.refusal == "" && (r.OK || r.Partial) {
@@ -305,7 +305,7 @@ func onceOf(r authenticator.Result) directory.Once {
 }
 
 // rewrite stores the next state of the credential that a result is about.
-func (x *examiner) rewrite(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
+func (x *examiner) rewrite(ctx context.Context, tx *store.Tx, at *attempt, q *candidate) error {
 	r, was := q.result, q.shown()
 	if was.ID == 0 {
 		return failure.New(failure.Internal, "%s answered with a credential that it was not given", q.kind)
@@ -313,7 +313,7 @@ func (x *examiner) rewrite(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 	if r.Next == nil && !r.Exhausted {
 		return nil
 	}
-	all, err := x.accounts.belongings(ctx, tx, at, q.account.ID)
+	all, err := x.accounts.credentialsOf(ctx, tx, at, q.account.ID)
 	if err != nil {
 		return err
 	}
@@ -338,7 +338,7 @@ func (x *examiner) rewrite(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 
 // keep stores the credential's next state and, unless more is to come, appends
 // the evidence.
-func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
+func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *candidate) error {
 	r := q.result
 	if err := x.rewrite(ctx, tx, at, q); err != nil {
 		return err
@@ -359,7 +359,7 @@ func (x *examiner) keep(ctx context.Context, tx *store.Tx, at *attempt, q *quest
 
 // refundHalf gives a partial answer back what a slow check was charged; what
 // was wrong before it stays counted until the second half is right too.
-func (x *examiner) refundHalf(ctx context.Context, tx *store.Tx, q *question) error {
+func (x *examiner) refundHalf(ctx context.Context, tx *store.Tx, q *candidate) error {
 	if !q.charged {
 		return nil
 	}
@@ -367,7 +367,7 @@ func (x *examiner) refundHalf(ctx context.Context, tx *store.Tx, q *question) er
 }
 
 // miss charges a wrong guess, and closes what has had too many to where they came from.
-func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
+func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *candidate) error {
 	if q.refusal != "" {
 		return nil
 	}

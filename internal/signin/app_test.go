@@ -66,7 +66,7 @@ func TestAppCalls(t *testing.T) {
 	}
 	look := func(s Step) Step {
 		t.Helper()
-		next, err := r.Look(t.Context(), s.Ticket)
+		next, err := r.Poll(t.Context(), s.Ticket)
 		if err != nil {
 			t.Fatal(err)
 		}

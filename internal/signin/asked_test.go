@@ -53,7 +53,7 @@ func TestACodeIsSentBehindASession(t *testing.T) {
 				t.Fatalf("medium %v: %+v, %d codes", medium, s, *codes)
 			}
 			var err error
-			if s, err = r.Look(t.Context(), s.Ticket); err != nil {
+			if s, err = r.Poll(t.Context(), s.Ticket); err != nil {
 				t.Fatalf("medium %v: %v", medium, err)
 			}
 		}
@@ -70,7 +70,7 @@ func TestLookingAgainSendsNoCode(t *testing.T) {
 	entries := len(r.events(""))
 	for range 3 {
 		r.clock.later(sendPause)
-		next, err := r.Look(t.Context(), s.Ticket)
+		next, err := r.Poll(t.Context(), s.Ticket)
 		if err != nil || next.State != Ask || kindsOf(next) != kind || next.Prompts[0].Label != "Type the code" {
 			t.Fatalf("%+v, %v", next, err)
 		}
@@ -117,7 +117,7 @@ func TestACodeOfATelephoneThatIsGone(t *testing.T) {
 		if next.State != Ask || kindsOf(next) != "totp" {
 			t.Errorf("%+v", next)
 		}
-		if look, err := r.Look(t.Context(), next.Ticket); err != nil || look.State != Ask {
+		if look, err := r.Poll(t.Context(), next.Ticket); err != nil || look.State != Ask {
 			t.Errorf("a look: %+v, %v", look, err)
 		}
 	}

@@ -268,7 +268,7 @@ func (a *attempts) forget(ctx context.Context, tx *store.Tx, at *attempt) error 
 		return a.spend(ctx, tx, at)
 	}
 	from := at.from()
-	a.overIn(tx, at)
+	a.overTx(tx, at)
 	n, err := tx.Exec(ctx, `delete from attempt where handle = $1 and step >= $2 and step <= $3`, hashHandle(at.handle), from.least, from.most)
 	if err == nil && n != 1 && at.unused {
 		return errUsedTicket
@@ -282,7 +282,7 @@ func (a *attempts) drop(ctx context.Context, tx *store.Tx, at *attempt) error {
 	if at.handle == nil {
 		return a.spend(ctx, tx, at)
 	}
-	a.overIn(tx, at)
+	a.overTx(tx, at)
 	n, err := tx.Exec(ctx, `delete from attempt where handle = $1 and step = $2`, hashHandle(at.handle), at.step)
 	if err == nil && n != 1 {
 		return errUsedTicket

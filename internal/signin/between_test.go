@@ -158,7 +158,7 @@ func TestASessionThatGainsInBetween(t *testing.T) {
 			t.Errorf("by the ticket of the question: %q", why)
 		}
 	}
-	s, err := r.Look(t.Context(), s.Ticket)
+	s, err := r.Poll(t.Context(), s.Ticket)
 	if err != nil || s.State != Granted {
 		t.Fatalf("looked at: %+v, %v", s, err)
 	}

@@ -72,9 +72,9 @@ func (a *attempts) refuse(r *attemptRow, wrong string) error {
 	return errStrayTicket
 }
 
-// overIn says that an attempt is over, in which something was shown. Of any other nobody
+// overTx says that an attempt is over, in which something was shown. Of any other nobody
 // has anything by putting it back.
-func (a *attempts) overIn(tx *store.Tx, at *attempt) {
+func (a *attempts) overTx(tx *store.Tx, at *attempt) {
 	if len(at.Evidence) > 0 {
 		tx.End(attemptTable, at.ID, at.Deadline)
 		hash := hashHandle(at.handle)

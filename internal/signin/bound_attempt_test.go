@@ -197,7 +197,7 @@ func TestAttemptsPutBack(t *testing.T) {
 				return d.change(func(tx *store.Tx) error { return d.forget(d.t.Context(), tx, at) })
 			},
 			"all ended": func(d *desk, _ *attempt) error {
-				return d.change(func(tx *store.Tx) error { _, err := DropAttemptsIn(d.t.Context(), tx); return err })
+				return d.change(func(tx *store.Tx) error { _, err := DropAttemptsTx(d.t.Context(), tx); return err })
 			},
 		} {
 			for _, when := range []string{"used", "not used", "after a restart", "on another server"} {
@@ -248,7 +248,7 @@ func TestAttemptsOfTheSameMoment(t *testing.T) {
 	d.time = noon.Add(time.Microsecond - overlap)
 	at := d.shown(7)
 	d.intrude(keepAttempts)
-	if err := d.change(func(tx *store.Tx) error { _, err := DropAttemptsIn(t.Context(), tx); return err }); err != nil {
+	if err := d.change(func(tx *store.Tx) error { _, err := DropAttemptsTx(t.Context(), tx); return err }); err != nil {
 		t.Fatal(err)
 	}
 	d.intrude(putAttemptsBack)

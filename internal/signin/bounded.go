@@ -40,7 +40,7 @@ func bounded(r Request, kinds map[string]authenticator.Authenticator) Request {
 
 // plain is an answer that is for an authenticator of ours, or for one called unknown.
 func plain(a prompt.Answer, kinds map[string]authenticator.Authenticator) prompt.Answer {
-	if a.Authenticator != "" && a.Authenticator != AnyCode && a.Authenticator != Elsewhere && kinds[a.Authenticator] == nil {
+	if a.Authenticator != "" && a.Authenticator != AnyCode && a.Authenticator != OutOfBand && kinds[a.Authenticator] == nil {
 		a.Authenticator = "unknown"
 	}
 	return a

@@ -21,7 +21,7 @@ func TestNumeric(t *testing.T) {
 func TestBounded(t *testing.T) {
 	r := newRig(t, anyFactor)
 	long := strings.Repeat("x", 600)
-	q := bounded(Request{Name: long, Method: long, Browser: long, Opening: []prompt.Answer{typed("odd", "1"), typed("password", "1"), typed("", "1"), typed(AnyCode, "1"), typed(Elsewhere, "")}}, r.kinds)
+	q := bounded(Request{Name: long, Method: long, Browser: long, Opening: []prompt.Answer{typed("odd", "1"), typed("password", "1"), typed("", "1"), typed(AnyCode, "1"), typed(OutOfBand, "")}}, r.kinds)
 	if q.Name != "a name of 600 octets" || len(q.Method) != methodMost || q.Browser != "" {
 		t.Errorf("%+v", q)
 	}

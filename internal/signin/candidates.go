@@ -93,7 +93,7 @@ func (m *matter) choose(missing []assurance.Missing, usable []directory.Credenti
 		}
 	}
 	if elsewhere&want != 0 {
-		d.kinds = append(d.kinds, Elsewhere)
+		d.kinds = append(d.kinds, OutOfBand)
 	}
 	if len(d.kinds) > 0 {
 		d.state, d.reason, d.public = Ask, "", ""

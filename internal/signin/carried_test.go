@@ -114,7 +114,7 @@ func TestWhatASessionWasGrantedBefore(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	r.rules(twoFactors)
-	more, err := r.Look(t.Context(), s.Ticket)
+	more, err := r.Poll(t.Context(), s.Ticket)
 	if err != nil || more.State != Ask || isSealed(more.Ticket) {
 		t.Fatalf("policy asks for more: %+v, %v", more, err)
 	}

@@ -48,7 +48,7 @@ func (m *matter) couldCome(ev assurance.Evidence) bool {
 	switch {
 	case !known:
 		return false
-	case ev.Elsewhere, k.remote:
+	case ev.OutOfBand, k.remote:
 		return m.showsNumbers()
 	case m.delegated:
 		return k.Media.Can(prompt.API)

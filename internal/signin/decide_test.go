@@ -223,7 +223,7 @@ func TestDecide(t *testing.T) {
 		{"of one of another kind", evidence(m().has("password", "totp").shows("password", "totp"), func(ev *assurance.Evidence) { ev.Kind = "hotp" }), "asks: password totp"},
 		{"of a kind that is unknown", evidence(m().has("passkey").shows("passkey").with("passkey", func(c *directory.Credential) { c.Kind = "odd" }), func(ev *assurance.Evidence) { ev.Kind = "odd" }), "asks: approval"},
 		{"held, of a kind that is unknown", evidence(m().has("passkey").holds("passkey").with("passkey", func(c *directory.Credential) { c.Kind = "odd" }), func(ev *assurance.Evidence) { ev.Kind = "odd" }), "no: nothing-enrolled"},
-		{"elsewhere, of a kind that is unknown", evidence(m().has("passkey").shows("passkey").with("passkey", func(c *directory.Credential) { c.Kind = "odd" }), func(ev *assurance.Evidence) { ev.Kind, ev.Elsewhere = "odd", true }), "asks: approval"},
+		{"elsewhere, of a kind that is unknown", evidence(m().has("passkey").shows("passkey").with("passkey", func(c *directory.Credential) { c.Kind = "odd" }), func(ev *assurance.Evidence) { ev.Kind, ev.OutOfBand = "odd", true }), "asks: approval"},
 
 		// Whether its cause stands.
 		{"switched off since", m().has("password", "totp").shows("password", "totp").with("totp", status(directory.CredentialDisabled)), "no: nothing-enrolled"},
@@ -287,8 +287,8 @@ func TestDecide(t *testing.T) {
 
 		// What a medium can carry.
 		{"a passkey on a line", m().has("passkey").shows("passkey").by(prompt.Line), "no: nothing-enrolled"},
-		{"a passkey elsewhere, with a number", evidence(m().has("password", "passkey").shows("passkey").by(line), func(ev *assurance.Evidence) { ev.Elsewhere = true }), "yes: passkey"},
-		{"a passkey elsewhere, without one", evidence(m().has("password", "passkey").shows("passkey").by(prompt.Line), func(ev *assurance.Evidence) { ev.Elsewhere = true }), "no: nothing-enrolled"},
+		{"a passkey elsewhere, with a number", evidence(m().has("password", "passkey").shows("passkey").by(line), func(ev *assurance.Evidence) { ev.OutOfBand = true }), "yes: passkey"},
+		{"a passkey elsewhere, without one", evidence(m().has("password", "passkey").shows("passkey").by(prompt.Line), func(ev *assurance.Evidence) { ev.OutOfBand = true }), "no: nothing-enrolled"},
 		{"an app on a line with a number", m().has("password", "push").shows("push").by(line), "yes: push"},
 		{"an app on one without", m().has("password", "push").shows("push").by(prompt.Line), "no: nothing-enrolled"},
 		{"one line cannot be asked again", m().has("password", "totp").shows("password").by(single), "no: cannot-ask-here"},

@@ -209,7 +209,7 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 			return Step{}, err
 		}
 	}
-	return e.road.advance(ctx, at, turn{answers: r.Opening, opening: true})
+	return e.road.advance(ctx, at, submission{answers: r.Opening, opening: true})
 }
 
 // Answer takes a reply to a Step of State Ask. Once something was shown a ticket is
@@ -238,7 +238,7 @@ func (e *Engine) Answer(ctx context.Context, ticket string, reply Reply) (Step, 
 // takesTime reports whether a reply is worked on in more than one transaction, so
 // that its ticket is taken before. Any other's is taken with what comes of it.
 func (x *examiner) takesTime(at *attempt, reply Reply) bool {
-	kinds, _ := x.shaped(at, reply.Answer, false)
+	kinds, _ := x.candidatesByForm(at, reply.Answer, false)
 	return looksElsewhere(at, reply.Answer) ||
 		slices.ContainsFunc(kinds, func(kind string) bool { return x.kinds[kind] != nil && x.kinds[kind].Describe().Slow })
 }
@@ -255,23 +255,23 @@ func (e *Engine) answer(ctx context.Context, at *attempt, reply Reply) (Step, er
 	}
 	if looksElsewhere(at, reply.Answer) {
 		at.Transfers = true
-		return e.road.advance(ctx, at, turn{})
+		return e.road.advance(ctx, at, submission{})
 	}
 	if e.codes.wants(at, reply.Answer) {
 		at.Sending = reply.Answer.Authenticator
-		return e.road.advance(ctx, at, turn{})
+		return e.road.advance(ctx, at, submission{})
 	}
-	return e.road.advance(ctx, at, turn{answers: []prompt.Answer{reply.Answer}})
+	return e.road.advance(ctx, at, submission{answers: []prompt.Answer{reply.Answer}})
 }
 
-// Look returns the current Step again: after a reload, or while waiting. Its
+// Poll returns the current Step again: after a reload, or while waiting. Its
 // ticket replaces those before it and uses nothing up.
-func (e *Engine) Look(ctx context.Context, ticket string) (Step, error) {
+func (e *Engine) Poll(ctx context.Context, ticket string) (Step, error) {
 	at, err := e.attempts.read(ctx, e.db, ticket)
 	if err != nil {
 		return e.endings.strayTicket(Reply{}, err)
 	}
-	step, err := e.road.advance(ctx, at, turn{})
+	step, err := e.road.advance(ctx, at, submission{})
 	if errors.Is(err, errUsedTicket) {
 		return e.endings.strayTicket(Reply{}, err)
 	}

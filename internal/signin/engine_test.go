@@ -75,7 +75,7 @@ func TestSignInOnPages(t *testing.T) {
 	if kindsOf(s) != "totp" || s.Again {
 		t.Errorf("asked for %s", kindsOf(s))
 	}
-	looked, err := r.Look(t.Context(), s.Ticket)
+	looked, err := r.Poll(t.Context(), s.Ticket)
 	if err != nil || looked.State != Ask || kindsOf(looked) != "totp" {
 		t.Errorf("a look again: %+v, %v", looked, err)
 	}
@@ -155,7 +155,7 @@ func TestTickets(t *testing.T) {
 		if got := answer(stray, "nas-1", "123456"); got.State != Denied {
 			t.Errorf("ticket %q: %+v", stray, got)
 		}
-		if got, err := r.Look(t.Context(), stray); err != nil || got.State != Denied {
+		if got, err := r.Poll(t.Context(), stray); err != nil || got.State != Denied {
 			t.Errorf("a look with ticket %q: %+v, %v", stray, got, err)
 		}
 	}
@@ -395,7 +395,7 @@ func TestExplain(t *testing.T) {
 		t.Errorf("by a line: %+v", x)
 	}
 	x = explain(Request{Application: "vpn", Name: "ada", Protocol: "radius", Medium: prompt.Line | prompt.Display})
-	if not(x, "passkey") != "" || !slices.ContainsFunc(x.Abilities, func(a Ability) bool { return a.Kind == "passkey" && a.Elsewhere }) {
+	if not(x, "passkey") != "" || !slices.ContainsFunc(x.Abilities, func(a Ability) bool { return a.Kind == "passkey" && a.OutOfBand }) {
 		t.Errorf("by a line with a number: %+v", x)
 	}
 	r.alter(app.Credential, func(c *directory.Credential) { c.Quarantine = r.Now().Add(time.Hour) })
@@ -466,7 +466,7 @@ func TestApprovals(t *testing.T) {
 	}
 	look := func(s Step) Step {
 		t.Helper()
-		next, err := r.Look(t.Context(), s.Ticket)
+		next, err := r.Poll(t.Context(), s.Ticket)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -509,7 +509,7 @@ func TestApprovals(t *testing.T) {
 	if err := r.Approvals.Approve(t.Context(), grant("ada", Approve, object), object); err == nil {
 		t.Error("approved twice")
 	}
-	if s = look(s); s.State != Granted || assurance.Union(s.Grant.Evidence()).Has(assurance.PhishingResistant) || !slices.ContainsFunc(s.Grant.Evidence(), func(ev assurance.Evidence) bool { return ev.Elsewhere }) {
+	if s = look(s); s.State != Granted || assurance.Union(s.Grant.Evidence()).Has(assurance.PhishingResistant) || !slices.ContainsFunc(s.Grant.Evidence(), func(ev assurance.Evidence) bool { return ev.OutOfBand }) {
 		t.Errorf("approved: %+v", s)
 	}
 	s, number = waits()
@@ -518,7 +518,7 @@ func TestApprovals(t *testing.T) {
 		t.Fatal(err)
 	}
 	settled := make(chan error, 1)
-	go func() { settled <- r.Settled(context.WithoutCancel(t.Context()), s.Ticket) }()
+	go func() { settled <- r.AwaitApproval(context.WithoutCancel(t.Context()), s.Ticket) }()
 	if err := r.Approvals.Refuse(t.Context(), grant("ada", SignIn, ""), w.ID); err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ type Ability struct {
 	Kind, Label string
 	Traits      assurance.Trait
 	Not         string
-	Elsewhere   bool
+	OutOfBand   bool
 }
 
 // Explain decides for a request as if its account showed everything that it has
@@ -122,7 +122,7 @@ func (m *matter) elsewhere(abilities []Ability) {
 	for i, c := range m.credentials {
 		if a := &abilities[i]; a.Not == notHere {
 			if t := after.transferable([]directory.Credential{c}); t != 0 {
-				a.Not, a.Traits, a.Elsewhere = "", t, true
+				a.Not, a.Traits, a.OutOfBand = "", t, true
 			}
 		}
 	}
@@ -147,7 +147,7 @@ func (m *matter) could(abilities []Ability) []assurance.Evidence {
 	var out []assurance.Evidence
 	for i, c := range m.credentials {
 		if abilities[i].Not == "" {
-			out = append(out, assurance.Evidence{Account: m.account.ID, Kind: c.Kind, Credential: c.ID, Traits: abilities[i].Traits, Time: m.now, Elsewhere: abilities[i].Elsewhere})
+			out = append(out, assurance.Evidence{Account: m.account.ID, Kind: c.Kind, Credential: c.ID, Traits: abilities[i].Traits, Time: m.now, OutOfBand: abilities[i].OutOfBand})
 		}
 	}
 	return out
@@ -188,7 +188,7 @@ func (e *Engine) View(s Standpoint) View {
 	if v.Refuses = m.barred(); v.Refuses == "" && !m.mayAdminister() {
 		v.Refuses = "not-administrator"
 	}
-	v.Beside = m.beside()
+	v.Beside = m.engineRequirement()
 	return v
 }
 

@@ -221,7 +221,7 @@ func TestOpeningIsOfOneAccount(t *testing.T) {
 	q := g.by(g.stranger, "wrong")
 	q.Name = "bob"
 	g.guess(20, q)
-	g.change(func(tx *store.Tx) error { return g.OpenIn(t.Context(), tx, g.ada.ID) })
+	g.change(func(tx *store.Tx) error { return g.OpenTx(t.Context(), tx, g.ada.ID) })
 	if got := g.closedFor(); len(got) != 0 {
 		t.Errorf("ada's is closed for %v", got)
 	}

@@ -151,7 +151,7 @@ func TestAttemptsOfBeforeACopyAreDropped(t *testing.T) {
 		t.Fatalf("%d attempts, %d wait", a, w)
 	}
 	b.change(func(tx *store.Tx) error {
-		n, err := DropAttemptsIn(t.Context(), tx)
+		n, err := DropAttemptsTx(t.Context(), tx)
 		if n != 2 {
 			t.Errorf("%d were dropped", n)
 		}
@@ -161,7 +161,7 @@ func TestAttemptsOfBeforeACopyAreDropped(t *testing.T) {
 		t.Errorf("%d attempts, %d wait", a, w)
 	}
 	for _, s := range []Step{waits, asked} {
-		if next, err := b.Look(t.Context(), s.Ticket); err != nil || next.State != Denied || next.Reason != "used-ticket" && next.Reason != "unknown-ticket" {
+		if next, err := b.Poll(t.Context(), s.Ticket); err != nil || next.State != Denied || next.Reason != "used-ticket" && next.Reason != "unknown-ticket" {
 			t.Errorf("%+v, %v", next, err)
 		}
 	}

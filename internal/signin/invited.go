@@ -52,7 +52,7 @@ func (e *Engine) Accept(ctx context.Context, code string, r Request) (browser st
 func (b *browsers) accept(ctx context.Context, code string, r Request) (browser string, err error) {
 	at := &attempt{ID: newID(), Request: r}
 	err = b.db.Change(ctx, audit.Actor{Name: "somebody", Via: r.Protocol}, func(tx *store.Tx) error {
-		t, err := b.tickets.TakeIn(ctx, tx, openingKind, code)
+		t, err := b.tickets.TakeTx(ctx, tx, openingKind, code)
 		if err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func (j *judge) gather(ctx context.Context, r store.Reader, at *attempt, app app
 	if m.policy, err = j.rules.Current(ctx); err != nil {
 		return m, err
 	}
-	m.credentials, err = j.accounts.belongings(ctx, r, at, m.account.ID)
+	m.credentials, err = j.accounts.credentialsOf(ctx, r, at, m.account.ID)
 	return m, err
 }
 

@@ -255,7 +255,7 @@ func TestGuessesOnTwoServers(t *testing.T) {
 			if s := other.guess("11111" + strconv.Itoa(i+1)); i == 0 && s != "granted" {
 				t.Fatal(s)
 			}
-			other.change(func(tx *store.Tx) error { return other.OpenIn(t.Context(), tx, w.ada.ID) })
+			other.change(func(tx *store.Tx) error { return other.OpenTx(t.Context(), tx, w.ada.ID) })
 			for _, server := range []*wornRig{w, other} {
 				server.inspect()
 			}
@@ -278,7 +278,7 @@ func TestOpenedOnAnotherServerAMomentAgo(t *testing.T) {
 		if n := w.tries(w.Limits.Disable+1, func() {}); n != w.Limits.Disable {
 			t.Fatal(n)
 		}
-		other.change(func(tx *store.Tx) error { return other.OpenIn(t.Context(), tx, w.ada.ID) })
+		other.change(func(tx *store.Tx) error { return other.OpenTx(t.Context(), tx, w.ada.ID) })
 		if s := w.guess("111111"); s != "granted" {
 			t.Error(s)
 		}
@@ -489,7 +489,7 @@ func TestWhatIsUnderWayIsNotKept(t *testing.T) {
 			}
 			g.options.Remember = filepath.Join(t.TempDir(), "remembered")
 			restart()
-			check := func(answer string) (*attempt, *question) {
+			check := func(answer string) (*attempt, *candidate) {
 				t.Helper()
 				at := &attempt{Request: browses("wiki", "ada")}
 				q, err := g.examiner.checkSlow(t.Context(), at, "password", typed("password", answer))

@@ -122,7 +122,7 @@ func TestWhatIsNotClaimed(t *testing.T) {
 			t.Errorf("ticket %q: %q", made, why)
 		}
 	}
-	newer, err := r.Look(t.Context(), s.Ticket)
+	newer, err := r.Poll(t.Context(), s.Ticket)
 	if err != nil || newer.State != Granted {
 		t.Fatalf("%+v, %v", newer, err)
 	}
@@ -134,7 +134,7 @@ func TestWhatIsNotClaimed(t *testing.T) {
 	}
 	s = showBoth(r, app)
 	r.clock.later(r.Limits.Attempt - time.Second - 1)
-	if next, err := r.Look(t.Context(), s.Ticket); err != nil || next.State != Granted {
+	if next, err := r.Poll(t.Context(), s.Ticket); err != nil || next.State != Granted {
 		t.Fatalf("within its time: %+v, %v", next, err)
 	} else {
 		s = next
@@ -161,7 +161,7 @@ func TestAnAttemptsRowIsItsOwn(t *testing.T) {
 	if _, err := r.Claim(t.Context(), weak.Ticket, "wiki", "", ""); failure.ReasonOf(err) != "unknown-ticket" {
 		t.Errorf("claimed by another's row: %v", err)
 	}
-	if step, err := r.Look(t.Context(), weak.Ticket); err != nil || step.Reason != "unknown-ticket" {
+	if step, err := r.Poll(t.Context(), weak.Ticket); err != nil || step.Reason != "unknown-ticket" {
 		t.Errorf("looked at: %+v, %v", step, err)
 	}
 	r.change(func(tx *store.Tx) error {
@@ -304,7 +304,7 @@ func TestASessionThatCannotBeRead(t *testing.T) {
 	if _, err := r.Claim(t.Context(), done.Ticket, "wiki", "", ""); err == nil || failure.ClassOf(err) == failure.Refused {
 		t.Errorf("a claim: %v", err)
 	}
-	if _, err := r.Look(t.Context(), done.Ticket); err == nil || failure.ClassOf(err) == failure.Refused {
+	if _, err := r.Poll(t.Context(), done.Ticket); err == nil || failure.ClassOf(err) == failure.Refused {
 		t.Errorf("a look: %v", err)
 	}
 	r.sessions.err = nil

@@ -17,7 +17,7 @@ func TestALinkIsForOneBrowser(t *testing.T) {
 	ada := r.person("ada")
 	link := func(kind string, a directory.Account) (code string) {
 		r.change(func(tx *store.Tx) (err error) {
-			code, err = r.browsers.tickets.IssueIn(t.Context(), tx, ticket.Spec{Kind: kind, Owner: int64(a.ID), Lifetime: openingLife})
+			code, err = r.browsers.tickets.IssueTx(t.Context(), tx, ticket.Spec{Kind: kind, Owner: int64(a.ID), Lifetime: openingLife})
 			return err
 		})
 		return code

@@ -185,11 +185,11 @@ func TestWhatComesFromElsewhere(t *testing.T) {
 		for kind, c := range held {
 			ev := assurance.Evidence{Account: a.ID, Kind: kind, Credential: c.ID, Traits: c.Traits, Time: r.Now()}
 			if kind == "push" || kind == "passkey" {
-				ev.Elsewhere = true
+				ev.OutOfBand = true
 				if got, want := m.couldCome(ev), medium&(prompt.Display|prompt.Browser) != 0; got != want {
 					t.Errorf("%s elsewhere for %06b: %t", kind, medium, got)
 				}
-				ev.Elsewhere = false
+				ev.OutOfBand = false
 			}
 			if got, want := m.couldBeHeld(ev), kind != "apikey"; got != want {
 				t.Errorf("%s in a session: %t", kind, got)

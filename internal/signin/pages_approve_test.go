@@ -81,7 +81,7 @@ func TestWhatAPageApproves(t *testing.T) {
 	done := p.look(s)
 	p.is("approved", done, Granted, "")
 	for _, ev := range done.Grant.Evidence() {
-		if ev.Kind == "passkey" && (ev.Traits.Has(assurance.PhishingResistant) || !ev.Elsewhere || ev.Bound != w.Text() || ev.Time.Equal(p.Now())) {
+		if ev.Kind == "passkey" && (ev.Traits.Has(assurance.PhishingResistant) || !ev.OutOfBand || ev.Bound != w.Text() || ev.Time.Equal(p.Now())) {
 			t.Errorf("%+v", ev)
 		}
 	}
@@ -134,12 +134,12 @@ func TestANumberLastsNoLongerThanItsAttempt(t *testing.T) {
 		p.clock.later(2 * time.Hour)
 		s := p.reply(p.begin(browses("vpn", "ada")), "password", secret)
 		for _, q := range s.Prompts {
-			if q.Kind == prompt.Elsewhere && q.Number != "" {
+			if q.Kind == prompt.OutOfBand && q.Number != "" {
 				t.Error("a number that nobody asked for")
 			}
 		}
 		p.clock.later(c.after)
-		s = p.reply(s, Elsewhere, "")
+		s = p.reply(s, OutOfBand, "")
 		number := ""
 		for _, q := range s.Prompts {
 			number += q.Number

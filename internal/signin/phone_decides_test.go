@@ -70,7 +70,7 @@ func TestWhatAnAppApproves(t *testing.T) {
 		t.Errorf("shown: %v", shows(done.Grant.Evidence()))
 	}
 	for _, ev := range done.Grant.Evidence() {
-		if ev.Kind == "push" && (ev.Traits != assurance.Held || !ev.Elsewhere || ev.Bound != w.Text() || ev.Credential != p.app.ID) {
+		if ev.Kind == "push" && (ev.Traits != assurance.Held || !ev.OutOfBand || ev.Bound != w.Text() || ev.Credential != p.app.ID) {
 			t.Errorf("%+v", ev)
 		}
 	}

@@ -235,7 +235,7 @@ func TestWhatAnAppsApprovalIsWorth(t *testing.T) {
 	done := p.look(s)
 	p.is("approved", done, Granted, "")
 	for _, ev := range done.Grant.Evidence() {
-		if ev.Kind == "push" && (ev.Traits != assurance.Held|assurance.UserVerified || ev.Bound != w.Text() || !ev.Elsewhere) {
+		if ev.Kind == "push" && (ev.Traits != assurance.Held|assurance.UserVerified || ev.Bound != w.Text() || !ev.OutOfBand) {
 			t.Errorf("%+v", ev)
 		}
 	}

@@ -127,7 +127,7 @@ func (p *phone) waits() (Step, string) {
 
 func (p *phone) look(s Step) Step {
 	p.t.Helper()
-	next, err := p.Look(p.t.Context(), s.Ticket)
+	next, err := p.Poll(p.t.Context(), s.Ticket)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func TestWhoseQuietHoursCount(t *testing.T) {
 	clear := func() (there bool) {
 		t.Helper()
 		b.change(func(tx *store.Tx) (err error) {
-			there, err = b.Pushes.ClearQuietIn(t.Context(), tx, b.ada.ID)
+			there, err = b.Pushes.ClearQuietTx(t.Context(), tx, b.ada.ID)
 			return err
 		})
 		return there

@@ -33,7 +33,7 @@ func TestOneTransactionRestsOnOneReading(t *testing.T) {
 			}
 			usable := func(from store.Reader, want string) {
 				t.Helper()
-				all, err := r.accounts().belongings(t.Context(), from, at, ada.ID)
+				all, err := r.accounts().credentialsOf(t.Context(), from, at, ada.ID)
 				if err != nil || len(all) != 2 || all[0].Account != ada.ID || all[1].ID != app.ID || all[1].Status != want {
 					t.Errorf("read %+v, %v; want that the app is %s", all, err, want)
 				}
@@ -58,7 +58,7 @@ func TestOneTransactionRestsOnOneReading(t *testing.T) {
 					return err
 				}
 				display(tx, ada.Display)
-				if all, err := r.accounts().belongings(t.Context(), tx, at, bob.ID); err != nil || len(all) != 1 || all[0].ID != bobs.ID {
+				if all, err := r.accounts().credentialsOf(t.Context(), tx, at, bob.ID); err != nil || len(all) != 1 || all[0].ID != bobs.ID {
 					t.Errorf("read of bob's %+v, %v", all, err)
 				}
 				usable(tx, directory.CredentialActive)

@@ -23,7 +23,7 @@ func (m *matter) demand(d *decision) (refused []string) {
 	if m.Raise != nil {
 		d.requirement = assurance.And(d.requirement, *m.Raise)
 	}
-	if beside := m.beside(); beside != nil {
+	if beside := m.engineRequirement(); beside != nil {
 		d.requirement = assurance.And(d.requirement, *beside)
 	}
 	return verdict.Refuse
@@ -46,10 +46,10 @@ func (m *matter) facts(account directory.Account, fresh bool) policy.Facts {
 	}
 }
 
-// beside is what the engine demands beside policy, and nil where that is
+// engineRequirement is what the engine demands beside policy, and nil where that is
 // nothing: a passkey shown just now for approving what happens elsewhere, two codes
 // for getting back in by them, and for changing authenticators as much as the account can show already.
-func (m *matter) beside() *assurance.Requirement {
+func (m *matter) engineRequirement() *assurance.Requirement {
 	var r assurance.Requirement
 	switch {
 	case m.Action == Approve && m.application.Name == Self:

@@ -173,7 +173,7 @@ func appendEvidence(b []byte, e *assurance.Evidence) []byte {
 	for _, n := range [...]int64{int64(e.Account), int64(e.Credential), int64(e.Traits), e.Time.UnixNano(), until} {
 		b = packed.Number(b, n)
 	}
-	b = packed.Flag(b, e.Elsewhere)
+	b = packed.Flag(b, e.OutOfBand)
 	for _, s := range [...]string{e.Kind, e.Channel, e.Bound, e.Act} {
 		b = packed.Text(b, s)
 	}
@@ -218,7 +218,7 @@ func readEvidence(r *packed.Reader) assurance.Evidence {
 	if until := r.Number(); until != 0 {
 		e.Until = time.Unix(0, until).UTC()
 	}
-	e.Elsewhere = r.Flag()
+	e.OutOfBand = r.Flag()
 	e.Kind, e.Channel, e.Bound, e.Act = r.Text(), r.Text(), r.Text(), r.Text()
 	return e
 }

@@ -37,7 +37,7 @@ func kept(t testing.TB, now func() time.Time) *attempts {
 func full(now time.Time) *attempt {
 	wish := assurance.Phishing().Within(5 * time.Minute)
 	return &attempt{ID: "an-id", Account: 7, SessionNumber: "s-7", Tries: 3, Once: "a-grant",
-		Evidence: []assurance.Evidence{{Account: 7, Kind: "passkey", Credential: 31, Traits: assurance.Held, Time: now.UTC(), Channel: "browser", Bound: "https://login.test", Act: "a text", Elsewhere: true, Until: now.UTC().Add(time.Minute)}}, Created: now, Deadline: now.Add(10 * time.Minute),
+		Evidence: []assurance.Evidence{{Account: 7, Kind: "passkey", Credential: 31, Traits: assurance.Held, Time: now.UTC(), Channel: "browser", Bound: "https://login.test", Act: "a text", OutOfBand: true, Until: now.UTC().Add(time.Minute)}}, Created: now, Deadline: now.Add(10 * time.Minute),
 		Asked: []asked{{Kind: "passkey", Memo: authenticator.Memo("a challenge")}, {Kind: "password"}},
 		Request: Request{Application: "wiki", Action: SignIn, Object: "its text", Name: "ada", Session: "a secret", Source: netip.MustParseAddr("2001:db8::7"),
 			Browser: "7.1.mac", Protocol: "browser", Medium: prompt.Browser | prompt.Line, Method: "GET", Path: "/page", Raise: &wish, Partner: "nas-7", Carries: 236, CodeAlone: true}}

@@ -53,9 +53,9 @@ func (a accounts) person(ctx context.Context, r store.Reader, at *attempt) (dire
 	return account, err
 }
 
-// belongings returns every authenticator of an account. Whoever asks shares them, and
+// credentialsOf returns every authenticator of an account. Whoever asks shares them, and
 // changes none.
-func (a accounts) belongings(ctx context.Context, r store.Reader, at *attempt, account assurance.AccountID) ([]directory.Credential, error) {
+func (a accounts) credentialsOf(ctx context.Context, r store.Reader, at *attempt, account assurance.AccountID) ([]directory.Credential, error) {
 	tx, inside := r.(*store.Tx)
 	ours := inside && at.seen.tx == tx && at.seen.account.ID == account
 	if ours && at.seen.known {

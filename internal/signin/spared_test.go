@@ -259,7 +259,7 @@ func TestThePolicyOfAChangeIsRead(t *testing.T) {
 		if err := save(tx); err != nil {
 			return err
 		}
-		p, err := r.PolicyIn(t.Context(), tx)
+		p, err := r.PolicyTx(t.Context(), tx)
 		if p != nil {
 			t.Error("a policy that could not be compiled")
 		}
@@ -275,7 +275,7 @@ func TestPolicyInAChange(t *testing.T) {
 	r, _, _, _, _ := withAdministrators(t)
 	mentions := func(tx *store.Tx) string {
 		t.Helper()
-		p, err := r.PolicyIn(t.Context(), tx)
+		p, err := r.PolicyTx(t.Context(), tx)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -107,7 +107,7 @@ func TestWhatWasShownAndCameToNothing(t *testing.T) {
 			s := r.begin(line)
 			r.rules("rules:\n  - {name: all, deny: \"closed today\"}\n")
 			defer r.rules(twoFactors)
-			look, err := r.Look(t.Context(), s.Ticket)
+			look, err := r.Poll(t.Context(), s.Ticket)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -73,7 +73,7 @@ func TestACodeIsSentWhenItIsAskedFor(t *testing.T) {
 	}
 	look := func() {
 		t.Helper()
-		next, err := r.Look(t.Context(), s.Ticket)
+		next, err := r.Poll(t.Context(), s.Ticket)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 // not put.
 func shownElsewhere(s Step) (prompt.Prompt, bool) {
 	for _, p := range s.Prompts {
-		if p.Kind == prompt.Elsewhere {
+		if p.Kind == prompt.OutOfBand {
 			return p, true
 		}
 	}
@@ -30,7 +30,7 @@ func (b *bells) pages() Step {
 
 func (b *bells) look(s Step) Step {
 	b.t.Helper()
-	next, err := b.Look(b.t.Context(), s.Ticket)
+	next, err := b.Poll(b.t.Context(), s.Ticket)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestANumberIsAskedFor(t *testing.T) {
 	if numbers, wakes := b.asked(); numbers != 0 || wakes != 0 {
 		t.Errorf("before it is asked for: %d numbers, %d woken", numbers, wakes)
 	}
-	s = b.reply(s, Elsewhere, "")
+	s = b.reply(s, OutOfBand, "")
 	p, _ = shownElsewhere(s)
 	if s.State != Wait || p.Number == "" {
 		t.Fatalf("asked for: %+v", s)
@@ -102,7 +102,7 @@ func TestAStrangerAsksForNoNumber(t *testing.T) {
 	b := withBells(t)
 	for _, name := range []string{"ada", "nobody", ""} {
 		s := b.begin(browses("wiki", name))
-		s = b.reply(s, Elsewhere, "")
+		s = b.reply(s, OutOfBand, "")
 		if _, there := shownElsewhere(s); s.State != Ask || there || !s.Again {
 			t.Errorf("%q, pressing first: %+v", name, s)
 		}
@@ -191,7 +191,7 @@ func TestWhereTheNumberIsTyped(t *testing.T) {
 		})
 		b.alter(key, func(cr *directory.Credential) { cr.Status = c.key })
 		b.alter(held, func(cr *directory.Credential) { cr.Status = c.held })
-		p, _ := shownElsewhere(b.reply(b.pages(), Elsewhere, ""))
+		p, _ := shownElsewhere(b.reply(b.pages(), OutOfBand, ""))
 		if p.Label != "Type this number "+c.want || (len(p.Data) > 0) != c.scans || p.Number == "" {
 			t.Errorf("%s, on a page: %+v", c.name, p)
 		}
@@ -208,13 +208,13 @@ func TestWhereTheNumberIsTyped(t *testing.T) {
 // line they begin again, and are told so.
 func TestThePlaceIsTaken(t *testing.T) {
 	b := withBells(t)
-	first, second := b.reply(b.pages(), Elsewhere, ""), b.reply(b.pages(), Elsewhere, "")
+	first, second := b.reply(b.pages(), OutOfBand, ""), b.reply(b.pages(), OutOfBand, "")
 	was, _ := shownElsewhere(second)
 	first = b.look(first)
 	if p, there := shownElsewhere(first); first.State != Ask || !there || p.Number != "" {
 		t.Errorf("whose place was taken: %+v", first)
 	}
-	first = b.reply(first, Elsewhere, "")
+	first = b.reply(first, OutOfBand, "")
 	if p, _ := shownElsewhere(first); first.State != Wait || p.Number == "" || p.Number == was.Number {
 		t.Errorf("and asks anew: %+v", first)
 	}
@@ -244,11 +244,11 @@ func TestAnsweredBeforeAnybodyWaits(t *testing.T) {
 	for name, refuse := range map[string]bool{"approved": false, "refused": true} {
 		b := withBells(t)
 		b.give(b.ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")})
-		s := b.reply(b.pages(), Elsewhere, "")
+		s := b.reply(b.pages(), OutOfBand, "")
 		p, _ := shownElsewhere(s)
 		b.approves(p.Number, refuse)
 		bound, cancel := context.WithTimeout(t.Context(), time.Minute)
-		err := b.Settled(bound, s.Ticket)
+		err := b.AwaitApproval(bound, s.Ticket)
 		if err != nil || bound.Err() != nil {
 			t.Errorf("%s: it is waited for all the same: %v, %v", name, err, bound.Err())
 		}
@@ -262,7 +262,7 @@ func TestAnsweredBeforeAnybodyWaits(t *testing.T) {
 			t.Errorf("%s: %+v", name, s)
 		}
 		shown := b.events("evidence.accepted")
-		if last := shown[len(shown)-1]; last.AccountName != "ada" || last.Detail["authenticator"] != Elsewhere || last.Attempt != s.Attempt {
+		if last := shown[len(shown)-1]; last.AccountName != "ada" || last.Detail["authenticator"] != OutOfBand || last.Attempt != s.Attempt {
 			t.Errorf("the log says %+v", last)
 		}
 		if s = b.look(s); s.State != Granted {
@@ -277,7 +277,7 @@ func TestAnsweredBeforeAnybodyWaits(t *testing.T) {
 // An approval whose row is gone, as after its time, is none: the sign-in goes on without.
 func TestTheRowOfAnApprovalIsGone(t *testing.T) {
 	b := withBells(t)
-	s := b.reply(b.pages(), Elsewhere, "")
+	s := b.reply(b.pages(), OutOfBand, "")
 	b.change(func(tx *store.Tx) error {
 		_, err := tx.Exec(t.Context(), `delete from approval`)
 		return err
@@ -295,7 +295,7 @@ func TestTheRowOfAnApprovalIsGone(t *testing.T) {
 func TestAnApprovalIsUsedOnce(t *testing.T) {
 	b := withBells(t)
 	b.give(b.ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")})
-	s := b.reply(b.pages(), Elsewhere, "")
+	s := b.reply(b.pages(), OutOfBand, "")
 	p, _ := shownElsewhere(s)
 	b.approves(p.Number, false)
 	var handle, payload []byte
@@ -314,7 +314,7 @@ func TestAnApprovalIsUsedOnce(t *testing.T) {
 		return err
 	})
 	booked := len(b.events("evidence.accepted"))
-	if again, err := b.Look(t.Context(), s.Ticket); err == nil && again.State == Granted || len(b.events("evidence.accepted")) != booked {
+	if again, err := b.Poll(t.Context(), s.Ticket); err == nil && again.State == Granted || len(b.events("evidence.accepted")) != booked {
 		t.Errorf("with its row put back: %+v, %v", again, err)
 	}
 }

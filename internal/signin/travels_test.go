@@ -60,7 +60,7 @@ func TestAGrantThatTravelsIsClaimedOnce(t *testing.T) {
 	}
 	tickets := []Step{s}
 	for range 7 {
-		again, err := r.Look(t.Context(), tickets[len(tickets)-1].Ticket)
+		again, err := r.Poll(t.Context(), tickets[len(tickets)-1].Ticket)
 		if err != nil || again.State != Granted {
 			t.Fatalf("%+v, %v", again, err)
 		}
@@ -82,7 +82,7 @@ func TestAGrantThatTravelsIsClaimedOnce(t *testing.T) {
 	if let.Load() != 1 || len(r.events("signin.granted")) != 1 {
 		t.Errorf("claimed %d times, %d entries", let.Load(), len(r.events("signin.granted")))
 	}
-	if later, err := r.Look(t.Context(), s.Ticket); err != nil || later.State == Granted && claimFor(r, later) != "used-ticket" {
+	if later, err := r.Poll(t.Context(), s.Ticket); err != nil || later.State == Granted && claimFor(r, later) != "used-ticket" {
 		t.Errorf("looked at after the claim and claimed again: %+v, %v", later, err)
 	}
 	if later := r.reply(s, "passkey", "x"); later.State == Granted && claimFor(r, later) != "used-ticket" {
@@ -146,7 +146,7 @@ func TestAGrantThatTravelsEndsWithItsAttempt(t *testing.T) {
 	if why := claimFor(r, s); why != "used-ticket" {
 		t.Errorf("after another brought it: %q", why)
 	}
-	if end, err := r.Look(t.Context(), s.Ticket); err != nil || end.State == Granted && claimFor(r, end) != "used-ticket" {
+	if end, err := r.Poll(t.Context(), s.Ticket); err != nil || end.State == Granted && claimFor(r, end) != "used-ticket" {
 		t.Errorf("looked at: %+v, %v", end, err)
 	}
 
@@ -156,18 +156,18 @@ func TestAGrantThatTravelsEndsWithItsAttempt(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	r.rules("rules:\n  - {name: all, require: two-factors}\n")
-	more, err := r.Look(t.Context(), s.Ticket)
+	more, err := r.Poll(t.Context(), s.Ticket)
 	if err != nil || more.State != Ask || isSealed(more.Ticket) {
 		t.Fatalf("policy asks for more: %+v, %v", more, err)
 	}
-	if again, err := r.Look(t.Context(), s.Ticket); err != nil || again.State != Denied || again.Reason != "used-ticket" {
+	if again, err := r.Poll(t.Context(), s.Ticket); err != nil || again.State != Denied || again.Reason != "used-ticket" {
 		t.Errorf("looked at once more: %v %s, %v", again.State, again.Reason, err)
 	}
 	r.rules(anyFactor)
 	if why := claimFor(r, s); why != "used-ticket" {
 		t.Errorf("claimed beside its own row: %q", why)
 	}
-	if _, err := r.Look(t.Context(), s.Ticket); err != nil {
+	if _, err := r.Poll(t.Context(), s.Ticket); err != nil {
 		t.Error(err)
 	}
 	if n := len(r.events("signin.granted")); n != 0 {

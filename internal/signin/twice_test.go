@@ -58,7 +58,7 @@ func TestASlowAnswerTakesItsTicket(t *testing.T) {
 		if n := r.charged(c); n != 1 {
 			t.Errorf("%d guesses are paid for", n)
 		}
-		if look, err := r.Look(t.Context(), s.Ticket); err != nil || look.Reason != "used-ticket" {
+		if look, err := r.Poll(t.Context(), s.Ticket); err != nil || look.Reason != "used-ticket" {
 			t.Errorf("a look with it: %+v, %v", look, err)
 		}
 	}

@@ -56,7 +56,7 @@ func TestWhatTakesNoTransaction(t *testing.T) {
 		if s.State != c.state || !isSealed(s.Ticket) || (s.State == Ask) != (len(s.Prompts) > 0) {
 			t.Fatalf("%s: %+v", c.what, s)
 		}
-		again := without(t, f, c.what+", looked at", func() (Step, error) { return r.Look(t.Context(), s.Ticket) })
+		again := without(t, f, c.what+", looked at", func() (Step, error) { return r.Poll(t.Context(), s.Ticket) })
 		if again.State != c.state || kindsOf(again) != kindsOf(s) || again.Attempt != s.Attempt {
 			t.Errorf("%s, looked at: %+v", c.what, again)
 		}

@@ -28,8 +28,8 @@ import (
 // portal, console and admin API.
 const Self = "countersign"
 
-// Elsewhere is the kind of a prompt that is answered on another device.
-const Elsewhere = approval.Elsewhere
+// OutOfBand is the kind of a prompt that is answered on another device.
+const OutOfBand = approval.OutOfBand
 
 // Approve is the action of approving a sign-in elsewhere, and SetQuiet that of setting one's
 // own quiet hours.

@@ -14,7 +14,7 @@ import (
 
 // wornOut tells of what a wrong answer has done to its budgets: that the authenticator
 // is closed to this side, and before that its owner, once strangers make it slow.
-func (x *examiner) wornOut(ctx context.Context, tx *store.Tx, at *attempt, q *question) error {
+func (x *examiner) wornOut(ctx context.Context, tx *store.Tx, at *attempt, q *candidate) error {
 	for _, w := range x.throttle.WornOut(&q.budget) {
 		var err error
 		if w.Closed {
@@ -30,7 +30,7 @@ func (x *examiner) wornOut(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 }
 
 // close writes down that an authenticator is closed to a side, and tells its owner.
-func (x *examiner) close(ctx context.Context, tx *store.Tx, at *attempt, q *question, w throttle.Wear) error {
+func (x *examiner) close(ctx context.Context, tx *store.Tx, at *attempt, q *candidate, w throttle.Wear) error {
 	if err := x.throttle.Close(ctx, tx, q.account.ID); err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (x *examiner) close(ctx context.Context, tx *store.Tx, at *attempt, q *ques
 
 // tellGuessed tells an owner of guesses, once in a day for each authenticator and what
 // became of it, with a link that makes a browser one of theirs.
-func (x *examiner) tellGuessed(ctx context.Context, tx *store.Tx, at *attempt, q *question, n notice) error {
+func (x *examiner) tellGuessed(ctx context.Context, tx *store.Tx, at *attempt, q *candidate, n notice) error {
 	told, err := x.owners.told(ctx, tx, q.account, n, day)
 	if err != nil || told {
 		return err
@@ -53,7 +53,7 @@ func (x *examiner) tellGuessed(ctx context.Context, tx *store.Tx, at *attempt, q
 		n.body += "\nWhere you were let in before, in the browsers that you signed in with, and with a passkey you can sign in as always.\n"
 	}
 	if x.openAt != "" && q.budget.Side() != throttle.InBrowser {
-		code, err := x.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: openingKind, Owner: int64(q.account.ID), Lifetime: openingLife})
+		code, err := x.tickets.IssueTx(ctx, tx, ticket.Spec{Kind: openingKind, Owner: int64(q.account.ID), Lifetime: openingLife})
 		if err != nil {
 			return err
 		}
@@ -88,9 +88,9 @@ func (m *grants) reopen(ctx context.Context, tx *store.Tx, at *attempt, account 
 	return tx.Record(at.entry(account, "credential.opened", audit.OK, "two-factors"))
 }
 
-// OpenIn forgets all that was guessed wrong at an account's authenticators, inside a
+// OpenTx forgets all that was guessed wrong at an account's authenticators, inside a
 // change that records it.
-func (e *Engine) OpenIn(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+func (e *Engine) OpenTx(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
 	return e.throttle.Open(ctx, tx, account)
 }
 

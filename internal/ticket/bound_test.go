@@ -103,10 +103,10 @@ const keepRows, putBack = `create table kept as select * from ticket`, `insert i
 func TestPutBack(t *testing.T) {
 	storetest.Long(t, "tries every alteration, each in a database of its own")
 	void := func(t *testing.T, r *rig, _ string) {
-		r.change(t, func(tx *store.Tx) error { return r.VoidIn(t.Context(), tx, "link") })
+		r.change(t, func(tx *store.Tx) error { return r.VoidTx(t.Context(), tx, "link") })
 	}
 	drop := func(t *testing.T, r *rig, _ string) {
-		r.change(t, func(tx *store.Tx) error { _, err := DropAllIn(t.Context(), tx); return err })
+		r.change(t, func(tx *store.Tx) error { _, err := DropAllTx(t.Context(), tx); return err })
 	}
 	take := func(t *testing.T, r *rig, secret string) {
 		if _, err := r.Take(t.Context(), "link", secret); err != nil {
@@ -114,14 +114,14 @@ func TestPutBack(t *testing.T) {
 		}
 	}
 	takeIn := func(t *testing.T, r *rig, secret string) {
-		r.change(t, func(tx *store.Tx) error { _, err := r.TakeIn(t.Context(), tx, "link", secret); return err })
+		r.change(t, func(tx *store.Tx) error { _, err := r.TakeTx(t.Context(), tx, "link", secret); return err })
 	}
 	told := func(t *testing.T, r *rig, secret string) {
 		got, err := r.Take(t.Context(), "link", secret)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.change(t, func(tx *store.Tx) error { got.TakenIn(tx); return nil })
+		r.change(t, func(tx *store.Tx) error { got.TakenTx(tx); return nil })
 	}
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		for _, c := range []struct {
@@ -199,7 +199,7 @@ func TestInspectPages(t *testing.T) {
 	r := setUp(t)
 	r.change(t, func(tx *store.Tx) error {
 		for range inspectPage + 1 {
-			if _, err := r.IssueIn(t.Context(), tx, link); err != nil {
+			if _, err := r.IssueTx(t.Context(), tx, link); err != nil {
 				return err
 			}
 		}
@@ -216,10 +216,10 @@ func TestIssuedAgain(t *testing.T) {
 	r := setUp(t)
 	secret := r.issue(t, link)
 	r.change(t, func(tx *store.Tx) error {
-		if _, err := r.TakeIn(t.Context(), tx, "link", secret); err != nil {
+		if _, err := r.TakeTx(t.Context(), tx, "link", secret); err != nil {
 			return err
 		}
-		_, err := r.IssueIn(t.Context(), tx, Spec{Kind: "link", Owner: 3, Payload: []byte("next"), Lifetime: time.Minute, Secret: secret})
+		_, err := r.IssueTx(t.Context(), tx, Spec{Kind: "link", Owner: 3, Payload: []byte("next"), Lifetime: time.Minute, Secret: secret})
 		return err
 	})
 	r.inspect(t)
@@ -237,7 +237,7 @@ func TestVoidIsOfBefore(t *testing.T) {
 	nobodys := Spec{Kind: "link", Lifetime: time.Minute}
 	hers, another, before := r.issue(t, link), r.issue(t, Spec{Kind: "pass", Lifetime: time.Minute}), r.issue(t, nobodys)
 	r.intrude(t, keepRows)
-	r.change(t, func(tx *store.Tx) error { return r.VoidIn(t.Context(), tx, "link") })
+	r.change(t, func(tx *store.Tx) error { return r.VoidTx(t.Context(), tx, "link") })
 	r.intrude(t, `delete from ticket`, putBack) // of the same moment: it is over, and no alarm
 	after := r.issue(t, nobodys)
 	r.refuses(t, "one of before", "link", before)

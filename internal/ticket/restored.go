@@ -6,9 +6,9 @@ import (
 	"countersign/internal/store"
 )
 
-// DropAllIn invalidates all tickets, inside a change that records it, and returns their
+// DropAllTx invalidates all tickets, inside a change that records it, and returns their
 // number. The entry also covers tickets that are put back later.
-func DropAllIn(ctx context.Context, tx *store.Tx) (int64, error) {
+func DropAllTx(ctx context.Context, tx *store.Tx) (int64, error) {
 	tx.Anchor(table, every, store.Unix(tx.Now())+1)
 	return tx.Exec(ctx, `delete from ticket`)
 }

@@ -1,4 +1,4 @@
-// Package ticket issues one-time handles: links, enrollment offers, errands,
+// Package ticket issues one-time handles: links, enrollment offers, continuations,
 // handovers.
 //
 // It owns the table ticket. A ticket is a bearer secret, of which only a hash is
@@ -91,14 +91,14 @@ func (t *Tickets) Issue(ctx context.Context, s Spec) (string, error) {
 	var secret string
 	err := t.db.Housekeep(ctx, "ticket.issue", func(tx *store.Tx) error {
 		var err error
-		secret, err = t.IssueIn(ctx, tx, s)
+		secret, err = t.IssueTx(ctx, tx, s)
 		return err
 	})
 	return secret, err
 }
 
-// IssueIn is Issue inside a change of another package.
-func (t *Tickets) IssueIn(ctx context.Context, tx *store.Tx, s Spec) (string, error) {
+// IssueTx is Issue inside a change of another package.
+func (t *Tickets) IssueTx(ctx context.Context, tx *store.Tx, s Spec) (string, error) {
 	if len(s.Payload) > 1<<16 {
 		return "", failure.New(failure.Invalid, "The input is too long; at most 64 KiB.")
 	}
@@ -147,7 +147,7 @@ func (t *Tickets) Take(ctx context.Context, kind, secret string) (Ticket, error)
 	var out Ticket
 	err := t.db.Housekeep(ctx, "ticket.take", func(tx *store.Tx) error {
 		var err error
-		out, err = t.TakeIn(ctx, tx, kind, secret)
+		out, err = t.TakeTx(ctx, tx, kind, secret)
 		if failure.ClassOf(err) == failure.Refused {
 			return store.Keep(err) // a late one is gone all the same
 		}
@@ -156,8 +156,8 @@ func (t *Tickets) Take(ctx context.Context, kind, secret string) (Ticket, error)
 	return out, err
 }
 
-// TakeIn is Take inside a change of another package; the ticket is used up if that commits.
-func (t *Tickets) TakeIn(ctx context.Context, tx *store.Tx, kind, secret string) (Ticket, error) {
+// TakeTx is Take inside a change of another package; the ticket is used up if that commits.
+func (t *Tickets) TakeTx(ctx context.Context, tx *store.Tx, kind, secret string) (Ticket, error) {
 	h, ok := hash(kind, secret)
 	if !ok {
 		return Ticket{}, stray
@@ -174,18 +174,18 @@ func (t *Tickets) TakeIn(ctx context.Context, tx *store.Tx, kind, secret string)
 	}
 	out, err := t.open(r)
 	if err == nil {
-		out.TakenIn(tx)
+		out.TakenTx(tx)
 	}
 	return out, err
 }
 
-// TakenIn records in the entry of a change that a ticket was taken before it, so that all
+// TakenTx records in the entry of a change that a ticket was taken before it, so that all
 // servers know, not only the one that took it.
-func (t Ticket) TakenIn(tx *store.Tx) { tx.End(table, t.name, t.Expires) }
+func (t Ticket) TakenTx(tx *store.Tx) { tx.End(table, t.name, t.Expires) }
 
-// VoidIn invalidates all tickets of a kind without an owner, inside a change of another
+// VoidTx invalidates all tickets of a kind without an owner, inside a change of another
 // package.
-func (t *Tickets) VoidIn(ctx context.Context, tx *store.Tx, kind string) error {
+func (t *Tickets) VoidTx(ctx context.Context, tx *store.Tx, kind string) error {
 	number := store.NumberOf(kind)
 	tx.Anchor(table, number, max(store.Unix(t.now()), t.db.Newest(table, number))+1)
 	_, err := tx.Exec(ctx, `delete from ticket where owner = 0 and kind = $1`, kind)

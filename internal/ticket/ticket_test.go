@@ -207,7 +207,7 @@ func TestTakenInsideAChangeThatFails(t *testing.T) {
 	secret := r.issue(t, link)
 	broken := errors.New("broken")
 	err := r.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
-		if _, err := r.TakeIn(t.Context(), tx, "link", secret); err != nil {
+		if _, err := r.TakeTx(t.Context(), tx, "link", secret); err != nil {
 			return err
 		}
 		return broken
@@ -224,7 +224,7 @@ func TestDropAll(t *testing.T) {
 	r := setUp(t)
 	secret := r.issue(t, link)
 	err := r.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
-		n, err := DropAllIn(t.Context(), tx)
+		n, err := DropAllTx(t.Context(), tx)
 		if err != nil || n != 1 {
 			t.Errorf("%d, %v", n, err)
 		}

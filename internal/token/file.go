@@ -176,10 +176,10 @@ func (f *Files) Known(ctx context.Context, owner assurance.AccountID, b Batch) (
 	return out, err
 }
 
-// ImportIn puts what was sent into stock: all of it, or nothing. It is part of another
+// ImportTx puts what was sent into stock: all of it, or nothing. It is part of another
 // room's change, which records it.
-func (f *Files) ImportIn(ctx context.Context, tx *store.Tx, owner assurance.AccountID, b Batch) error {
-	open := func(secret string) (ticket.Ticket, error) { return f.tickets.TakeIn(ctx, tx, uploadKind, secret) }
+func (f *Files) ImportTx(ctx context.Context, tx *store.Tx, owner assurance.AccountID, b Batch) error {
+	open := func(secret string) (ticket.Ticket, error) { return f.tickets.TakeTx(ctx, tx, uploadKind, secret) }
 	return b.each(owner, open, func(rows []Row) error {
 		tokens := make([]Token, len(rows))
 		for i, row := range rows {

@@ -44,8 +44,8 @@ type Assignment struct {
 	Codes string
 }
 
-// AssignIn makes a token from stock an authenticator of somebody's.
-func (h *Hands) AssignIn(ctx context.Context, tx *store.Tx, a Assignment) (Token, error) {
+// AssignTx makes a token from stock an authenticator of somebody's.
+func (h *Hands) AssignTx(ctx context.Context, tx *store.Tx, a Assignment) (Token, error) {
 	t, err := h.stock.Get(ctx, tx, a.Serial)
 	if err != nil {
 		return Token{}, err
@@ -67,7 +67,7 @@ func (h *Hands) AssignIn(ctx context.Context, tx *store.Tx, a Assignment) (Token
 	if err != nil {
 		return Token{}, err
 	}
-	c, err := h.enrollments.AssignIn(ctx, tx, a.To, directory.Credential{Kind: t.Kind, Label: "Token " + t.Serial, Handle: handle, Traits: assurance.Held, State: t.Seed, Assigned: a.By})
+	c, err := h.enrollments.AssignTx(ctx, tx, a.To, directory.Credential{Kind: t.Kind, Label: "Token " + t.Serial, Handle: handle, Traits: assurance.Held, State: t.Seed, Assigned: a.By})
 	if err != nil {
 		return Token{}, err
 	}
@@ -113,11 +113,11 @@ func (h *Hands) inHand(t *Token, codes string) error {
 // took out of the database, or altered.
 var secretGone = failure.New(failure.Conflict, "The secret of that token was kept only in its owner's authenticator, which is not there any more; the token can only be revoked.")
 
-// TakeBackIn ends what a token lets its owner do, tells them, and returns the token with
+// TakeBackTx ends what a token lets its owner do, tells them, and returns the token with
 // the seed as it stands now, counter and all: no code that was accepted is accepted again
 // from the next owner. [Hands.PutIn] says what becomes of it; nothing of the token is
 // written before. An owner who was removed is the zero Account, and so is nobody.
-func (h *Hands) TakeBackIn(ctx context.Context, tx *store.Tx, serial string, by assurance.AccountID) (Token, directory.Account, error) {
+func (h *Hands) TakeBackTx(ctx context.Context, tx *store.Tx, serial string, by assurance.AccountID) (Token, directory.Account, error) {
 	t, err := h.stock.Get(ctx, tx, serial)
 	if err != nil || t.State != Assigned {
 		return t, directory.Account{}, err
@@ -135,7 +135,7 @@ func (h *Hands) TakeBackIn(ctx context.Context, tx *store.Tx, serial string, by 
 	}
 	if c.Lost() { // there is no PIN to take away and no secret to keep; nor must a row that is put back show anything
 		t.Seed = nil
-		return t, owner, h.endings.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(by))
+		return t, owner, h.endings.RevokeTx(ctx, tx, &c, directory.ByAdministrator, int64(by))
 	}
 	// Its next owner does not get the PIN of this one.
 	bare, err := h.pins.Clear(c.Kind, c.State)
@@ -154,16 +154,16 @@ func (h *Hands) revoke(ctx context.Context, tx *store.Tx, owner directory.Accoun
 	if err := h.spare(ctx, tx, signin.Without(owner.ID, c.ID, signin.Everything)); err != nil {
 		return err
 	}
-	if err := h.endings.RevokeIn(ctx, tx, &c, directory.ByAdministrator, int64(by)); err != nil {
+	if err := h.endings.RevokeTx(ctx, tx, &c, directory.ByAdministrator, int64(by)); err != nil {
 		return err
 	}
 	return h.notices.Tell(ctx, tx, owner, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", c.Label, owner.Name))
 }
 
-// PutIn says what becomes of a token of TakeBackIn: [Lost], [Returned] or [Revoked]. One
+// PutTx says what becomes of a token of TakeBackIn: [Lost], [Returned] or [Revoked]. One
 // that came back cannot be assigned before two of its codes were shown, see
 // [Hands.ResyncIn].
-func (h *Hands) PutIn(ctx context.Context, tx *store.Tx, t Token, state string) (Token, error) {
+func (h *Hands) PutTx(ctx context.Context, tx *store.Tx, t Token, state string) (Token, error) {
 	switch state {
 	case Revoked:
 		if t.State == Revoked {
@@ -190,10 +190,10 @@ func (h *Hands) PutIn(ctx context.Context, tx *store.Tx, t Token, state string) 
 
 var wrongPair = &failure.Error{Class: failure.Refused, Reason: "wrong-codes", Public: "Those are not two codes (of a challenge token: a number and its answer, twice) that this token shows one after the other now and that were not used before."}
 
-// ResyncIn puts a token right by two of its codes in a row, which were read off it at a
+// ResyncTx puts a token right by two of its codes in a row, which were read off it at a
 // moment. One that came back is in stock again with it. Whose it is, is the zero Account
 // for nobody's.
-func (h *Hands) ResyncIn(ctx context.Context, tx *store.Tx, serial, codes string, at time.Time) (Token, directory.Account, error) {
+func (h *Hands) ResyncTx(ctx context.Context, tx *store.Tx, serial, codes string, at time.Time) (Token, directory.Account, error) {
 	t, err := h.stock.Get(ctx, tx, serial)
 	if err != nil {
 		return t, directory.Account{}, err

@@ -99,7 +99,7 @@ func (o *office) codes(from uint64) string { return o.key.Code(from) + " " + o.k
 func (o *office) assign(t *testing.T, serial string, to directory.Account, codes string) error {
 	t.Helper()
 	return o.try(t, func(tx *store.Tx) error {
-		_, err := o.hands.AssignIn(t.Context(), tx, Assignment{Serial: serial, To: to, By: o.bob.ID, Codes: codes})
+		_, err := o.hands.AssignTx(t.Context(), tx, Assignment{Serial: serial, To: to, By: o.bob.ID, Codes: codes})
 		return err
 	})
 }
@@ -107,11 +107,11 @@ func (o *office) assign(t *testing.T, serial string, to directory.Account, codes
 func (o *office) move(t *testing.T, serial, state string) error {
 	t.Helper()
 	return o.try(t, func(tx *store.Tx) error {
-		one, _, err := o.hands.TakeBackIn(t.Context(), tx, serial, o.bob.ID)
+		one, _, err := o.hands.TakeBackTx(t.Context(), tx, serial, o.bob.ID)
 		if err != nil {
 			return err
 		}
-		_, err = o.hands.PutIn(t.Context(), tx, one, state)
+		_, err = o.hands.PutTx(t.Context(), tx, one, state)
 		return err
 	})
 }
@@ -119,7 +119,7 @@ func (o *office) move(t *testing.T, serial, state string) error {
 func (o *office) resync(t *testing.T, serial, codes string) error {
 	t.Helper()
 	return o.try(t, func(tx *store.Tx) error {
-		_, _, err := o.hands.ResyncIn(t.Context(), tx, serial, codes, time.Now())
+		_, _, err := o.hands.ResyncTx(t.Context(), tx, serial, codes, time.Now())
 		return err
 	})
 }
@@ -341,7 +341,7 @@ func TestCodesThatWereSpent(t *testing.T) {
 		return err
 	})
 	err = o.try(t, func(tx *store.Tx) error {
-		_, _, err := o.hands.ResyncIn(t.Context(), tx, "T2", codes, at)
+		_, _, err := o.hands.ResyncTx(t.Context(), tx, "T2", codes, at)
 		return err
 	})
 	refused(t, "putting it right", err, "not two codes")
@@ -389,7 +389,7 @@ func TestFiles(t *testing.T) {
 		t.Errorf("%v are known, %v", known, err)
 	}
 	load := func(owner directory.Account, b Batch) error {
-		return o.try(t, func(tx *store.Tx) error { return o.files.ImportIn(t.Context(), tx, owner.ID, b) })
+		return o.try(t, func(tx *store.Tx) error { return o.files.ImportTx(t.Context(), tx, owner.ID, b) })
 	}
 	short, other, none, all := b, b, b, b
 	short.Count, other.Digest, none.Parts, all.Parts = 2, strings.Repeat("0", 64), 0, mostParts+1

@@ -39,7 +39,7 @@ func (o *office) crowd(n int) {
 	for from := 0; from < n; from += 500 {
 		o.change(func(ctx context.Context, tx *store.Tx) error {
 			for i := from; i < min(from+500, n); i++ {
-				d, err := o.Directory.Create(ctx, tx, directory.NewAccount{Name: fmt.Sprintf("person-%06d", i)})
+				d, err := o.Accounts.Create(ctx, tx, directory.NewAccount{Name: fmt.Sprintf("person-%06d", i)})
 				if err != nil {
 					return err
 				}

@@ -53,7 +53,7 @@ func newOffice(t *testing.T) *office {
 		if err != nil {
 			return err
 		}
-		d, err := w.Directory.Find(ctx, tx, "ada")
+		d, err := w.Accounts.Find(ctx, tx, "ada")
 		if err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func TestExplainSaysWhatHappens(t *testing.T) {
 func TestExplainKnowsWhatCanBePlayed(t *testing.T) {
 	o := newOffice(t)
 	o.change(func(ctx context.Context, tx *store.Tx) error {
-		d, err := o.Directory.Find(ctx, tx, "ada")
+		d, err := o.Accounts.Find(ctx, tx, "ada")
 		if err != nil {
 			return err
 		}
@@ -188,7 +188,7 @@ func TestExplainKnowsWhatCanBePlayed(t *testing.T) {
 			t.Errorf("%s: %s", application, x.Answer)
 		}
 		for _, a := range x.Shows {
-			if a.Kind == "passkey" && (!a.Counts || a.Elsewhere == want) {
+			if a.Kind == "passkey" && (!a.Counts || a.OutOfBand == want) {
 				t.Errorf("%s: the passkey counts %v: %s", application, a.Counts, a.Why)
 			}
 		}
@@ -201,7 +201,7 @@ func TestExplainKnowsNumbers(t *testing.T) {
 	o := newOffice(t)
 	o.withPassword("grace")
 	o.change(func(ctx context.Context, tx *store.Tx) error {
-		d, err := o.Directory.Find(ctx, tx, "grace")
+		d, err := o.Accounts.Find(ctx, tx, "grace")
 		if err != nil {
 			return err
 		}
@@ -220,7 +220,7 @@ func TestExplainKnowsNumbers(t *testing.T) {
 			t.Errorf("%s: %s", mode, x.Answer)
 		}
 		for _, a := range x.Shows {
-			if a.Kind == "passkey" && (a.Counts != want || a.Elsewhere != want || want && strings.Contains(a.Traits, "phishing")) {
+			if a.Kind == "passkey" && (a.Counts != want || a.OutOfBand != want || want && strings.Contains(a.Traits, "phishing")) {
 				t.Errorf("%s: the passkey shows %+v", mode, a)
 			}
 		}
@@ -415,13 +415,13 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		var henry directory.Account
 		o.change(func(ctx context.Context, tx *store.Tx) error {
 			var err error
-			if henry, err = o.Directory.Find(ctx, tx, "henry"); err == nil {
+			if henry, err = o.Accounts.Find(ctx, tx, "henry"); err == nil {
 				_, err = o.Credentials.Add(ctx, tx, directory.Credential{Account: henry.ID, Kind: "smscode", Label: "Phone", Traits: assurance.Held | assurance.Restricted})
 			}
 			return err
 		})
 		o.is("T1078", attack.Partial, attack.WeakAccount, "henry has no second factor but one that can be taken over (password, smscode)")
-		o.change(func(ctx context.Context, tx *store.Tx) error { return o.Directory.Remove(ctx, tx, henry, 0) })
+		o.change(func(ctx context.Context, tx *store.Tx) error { return o.Accounts.Remove(ctx, tx, henry, 0) })
 		o.is("T1078", attack.Enforced, "")
 	})
 	t.Run("a RADIUS exception", func(t *testing.T) {
@@ -664,7 +664,7 @@ func TestCoverageNamesDormantAdministrators(t *testing.T) {
 			return err
 		}
 		for _, name := range []string{"root", "eve"} {
-			d, err := o.Directory.Create(ctx, tx, directory.NewAccount{Name: name})
+			d, err := o.Accounts.Create(ctx, tx, directory.NewAccount{Name: name})
 			if err == nil && name == "root" {
 				err = o.Groups.AddMember(ctx, tx, group, d)
 			}

@@ -59,7 +59,7 @@ func TestRemovedAccountsAreForgotten(t *testing.T) {
 		if _, err := o.Setup.Plant(t.Context(), name, ""); err != nil {
 			t.Fatal(err)
 		}
-		d, err := o.Directory.Find(t.Context(), o.DB, name)
+		d, err := o.Accounts.Find(t.Context(), o.DB, name)
 		if err != nil {
 			t.Fatal(err)
 		}

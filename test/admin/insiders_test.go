@@ -202,7 +202,7 @@ func TestRefusedInsidersLeaveAnEntry(t *testing.T) {
 	}
 	last("own-pass")
 	cmd := servertest.Prepared(w, "group.member.remove", map[string]any{"group": "administrators", "account": "ada"})
-	if err := w.Admin.SoundBy(t.Context(), admin.Asker{Session: ada.Secret, Protocol: "api"}, cmd); failure.ClassOf(err) != failure.Refused {
+	if err := w.Admin.PreflightBy(t.Context(), admin.Asker{Session: ada.Secret, Protocol: "api"}, cmd); failure.ClassOf(err) != failure.Refused {
 		t.Fatal(err)
 	}
 	last("last-administrator")

@@ -23,8 +23,8 @@ import (
 	"countersign/internal/servertest"
 	"countersign/internal/session"
 	"countersign/internal/signin"
-	"countersign/internal/softkey"
 	"countersign/internal/store/storetest"
+	"countersign/internal/virtualauth"
 )
 
 // newestSession is the secret of the session that a browser has.
@@ -88,7 +88,7 @@ func TestLastAdministratorStays(t *testing.T) {
 	}
 	try := func(t *testing.T, by *servertest.Clerk, cmd admin.Command, refused bool) {
 		t.Helper()
-		if err := w.Admin.Sound(t.Context(), cmd); (err != nil && strings.Contains(failure.Public(err), nobodyLeft)) != refused {
+		if err := w.Admin.Preflight(t.Context(), cmd); (err != nil && strings.Contains(failure.Public(err), nobodyLeft)) != refused {
 			t.Errorf("before it is approved: %v", err)
 		}
 		g, err := by.Grant(t.Context(), cmd)
@@ -176,7 +176,7 @@ func TestTwoAdministratorsAtOnce(t *testing.T) {
 func TestSoleAdministratorKeepsThePasskey(t *testing.T) {
 	w := servertest.NewWorld(t)
 	ada := w.EnrollCodes("ada")
-	key := &softkey.Key{}
+	key := &virtualauth.Key{}
 	browser := w.Person()
 	browser.Get("/sign-in")
 	browser.SignIn("ada", ada.Code())
@@ -231,7 +231,7 @@ func TestSoleAdministratorReports(t *testing.T) {
 	if s := servertest.StatusOf(w, "ada", "password"); s != directory.CredentialActive {
 		t.Errorf("the sole administrator's password is %s", s)
 	}
-	if d, err := w.Directory.Find(t.Context(), w.DB, "ada"); err != nil || d.Risk.IsZero() {
+	if d, err := w.Accounts.Find(t.Context(), w.DB, "ada"); err != nil || d.Risk.IsZero() {
 		t.Errorf("and is not at risk (%v)", err)
 	}
 	report(&servertest.Clerk{W: w, Name: "bob", Person: w.Administrator("bob")})

@@ -28,15 +28,15 @@ func TestOverviewAndLists(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := w.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
-				if _, err := w.Directory.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service}); err != nil {
+				if _, err := w.Accounts.Create(t.Context(), tx, directory.NewAccount{Name: "robot", Kind: directory.Service}); err != nil {
 					return err
 				}
-				sam, err := w.Directory.Find(t.Context(), tx, "sam")
+				sam, err := w.Accounts.Find(t.Context(), tx, "sam")
 				if err != nil {
 					return err
 				}
 				sam.State = directory.Suspended
-				if err := w.Directory.Update(t.Context(), tx, sam); err != nil {
+				if err := w.Accounts.Update(t.Context(), tx, sam); err != nil {
 					return err
 				}
 				return tx.Record(audit.Entry{Event: "test.suspended", Outcome: audit.OK})
@@ -50,7 +50,7 @@ func TestOverviewAndLists(t *testing.T) {
 			}
 			check := func(state string, want ...string) {
 				t.Helper()
-				rows, err := w.Directory.ListOf(t.Context(), w.DB, directory.Which{State: state, Woken: w.Now().Add(-limits.Dormant)}, "", 100)
+				rows, err := w.Accounts.ListOf(t.Context(), w.DB, directory.Which{State: state, Woken: w.Now().Add(-limits.Dormant)}, "", 100)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -58,7 +58,7 @@ func TestOverviewAndLists(t *testing.T) {
 				for _, r := range rows {
 					names = append(names, r.Name)
 				}
-				n, err := w.Directory.Count(t.Context(), w.DB, directory.Which{State: state, Woken: w.Now().Add(-limits.Dormant)})
+				n, err := w.Accounts.Count(t.Context(), w.DB, directory.Which{State: state, Woken: w.Now().Add(-limits.Dormant)})
 				if err != nil || !slices.Equal(names, want) || n != int64(len(want)) {
 					t.Errorf("%q: %v (%d), not %v; %v", state, names, n, want, err)
 				}
@@ -78,7 +78,7 @@ func TestOverviewAndLists(t *testing.T) {
 			check(directory.Dormant)
 			w.Later(40 * 24 * time.Hour)
 			check(directory.Dormant, "ada", "pat", "robot", "root", "sam")
-			if _, err := w.Directory.ListOf(t.Context(), w.DB, directory.Which{State: "' or 1=1"}, "", 1); err == nil {
+			if _, err := w.Accounts.ListOf(t.Context(), w.DB, directory.Which{State: "' or 1=1"}, "", 1); err == nil {
 				t.Error("a state that is none was taken")
 			}
 		})

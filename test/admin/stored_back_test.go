@@ -56,11 +56,11 @@ var wearsOn = map[string]func(v *servertest.Vault){
 	"recovery_request": func(v *servertest.Vault) { opensCase(v, "carl", v.Asks) },
 	"recovery": func(v *servertest.Vault) {
 		alters(v, func(ctx context.Context, tx *store.Tx) error {
-			lost, err := v.Installation.Directory.Find(ctx, tx, v.Lost)
+			lost, err := v.Installation.Accounts.Find(ctx, tx, v.Lost)
 			if err != nil {
 				return err
 			}
-			_, err = v.Recoveries.Stops.DoubtIn(ctx, tx, lost)
+			_, err = v.Recoveries.Stops.DoubtTx(ctx, tx, lost)
 			return err
 		})
 	},
@@ -153,7 +153,7 @@ func copies(v *servertest.Vault, table string, s stored) (all []tampering) {
 
 func numberOf(v *servertest.Vault, name string) int64 {
 	v.T.Helper()
-	a, err := v.Installation.Directory.Find(context.Background(), v.DB, name)
+	a, err := v.Installation.Accounts.Find(context.Background(), v.DB, name)
 	if err != nil {
 		v.T.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func decides(v *servertest.Vault, decision string) {
 func opensCase(v *servertest.Vault, name, number string) {
 	v.T.Helper()
 	v.Vouches("helga", name, func(tx *store.Tx, helga, lost directory.Account) error {
-		_, err := v.Recoveries.Openings.OpenIn(context.Background(), tx, helga, recovery.Opening{Account: lost, Number: number, Check: "in-person", Note: "ticket 2"})
+		_, err := v.Recoveries.Openings.OpenTx(context.Background(), tx, helga, recovery.Opening{Account: lost, Number: number, Check: "in-person", Note: "ticket 2"})
 		return err
 	})
 }

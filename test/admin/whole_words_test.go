@@ -90,7 +90,7 @@ func (w whole) protocolLacks(d protocol.Description) []string {
 		"words (Way)":                             d.Way == "",
 		"what it plays (Plays)":                   d.Plays == 0,
 		"the check of settings":                   d.CheckSettings == nil,
-		"what it leaves open (Openings)":          d.Openings == nil,
+		"what it leaves open (Openings)":          d.Exposure == nil,
 		"a form":                                  len(d.Form) == 0,
 		"documentation (docs/" + d.Document + ")": d.Document == "" || !w.says("docs/"+d.Document, d.Name),
 		"tests in its folder":                     !w.tested("internal/protocol", d.Name),
@@ -288,7 +288,7 @@ func TestAFolderAndALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := w.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
-		d, err := w.Directory.Find(t.Context(), tx, "grace")
+		d, err := w.Accounts.Find(t.Context(), tx, "grace")
 		if err != nil {
 			return err
 		}

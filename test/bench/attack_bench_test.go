@@ -20,8 +20,8 @@ import (
 	"countersign/internal/server"
 	"countersign/internal/servertest"
 	"countersign/internal/signin"
-	"countersign/internal/softkey"
 	"countersign/internal/store"
+	"countersign/internal/virtualauth"
 )
 
 // BenchmarkUnderAttack prints how long honest people wait while somebody attacks,
@@ -65,7 +65,7 @@ func milliseconds(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seco
 type besieged struct {
 	*servertest.World
 	b       *testing.B
-	key     *softkey.Key
+	key     *virtualauth.Key
 	browser string // what ada's keeps
 	holders []*holder
 	asker   *asker
@@ -80,7 +80,7 @@ func newBesieged(b *testing.B) *besieged {
 	browser := w.Person()
 	browser.Get("/sign-in")
 	browser.SignIn("ada", ada.Code())
-	a.key = &softkey.Key{NoCounter: true, BackupEligible: true, BackupState: true}
+	a.key = &virtualauth.Key{NoCounter: true, BackupEligible: true, BackupState: true}
 	browser.AddPasskey(a.key)
 	a.comesFrom(home)
 	return a

@@ -77,7 +77,7 @@ func (c *costs) giveApps(w *servertest.World, people int) (out []owned) {
 		err := w.DB.Change(ctx, audit.System("bench"), func(tx *store.Tx) error {
 			for i := at; i < min(at+500, people); i++ {
 				p := w.Phone()
-				d, err := w.Directory.Create(ctx, tx, directory.NewAccount{Name: "held-" + strconv.Itoa(i)})
+				d, err := w.Accounts.Create(ctx, tx, directory.NewAccount{Name: "held-" + strconv.Itoa(i)})
 				if err != nil {
 					return err
 				}
@@ -112,7 +112,7 @@ func (c *costs) hold(w *servertest.World, p owned) held {
 	step, err := w.Engine.Begin(ctx, signin.Request{Application: "vpn", Name: p.owner, Protocol: "browser", Medium: prompt.Browser, Source: netip.MustParseAddr("203.0.113.9"),
 		Opening: []prompt.Answer{{Authenticator: accesspass.Kind, Text: p.pass}}})
 	if err == nil {
-		step, err = w.Engine.Answer(ctx, step.Ticket, signin.Reply{Answer: prompt.Answer{Authenticator: signin.Elsewhere}})
+		step, err = w.Engine.Answer(ctx, step.Ticket, signin.Reply{Answer: prompt.Answer{Authenticator: signin.OutOfBand}})
 	}
 	number, offered := servertest.Elsewhere(step)
 	if err != nil || !offered {
@@ -137,7 +137,7 @@ func (c *costs) release(w *servertest.World, h held) time.Duration {
 	answer := approval.AppAnswer{ID: found.ID, Number: h.number, Text: found.Text(), Decision: approval.Approved}
 	signed := call("countersign answer", strconv.FormatInt(answer.ID, 10), answer.Number, answer.Text, answer.Decision)
 	woken := make(chan error, 1)
-	go func() { woken <- w.Engine.Settled(ctx, h.ticket) }()
+	go func() { woken <- w.Engine.AwaitApproval(ctx, h.ticket) }()
 	time.Sleep(2 * time.Millisecond) // until it waits, as a page does
 	start := time.Now()
 	if err := w.SignIn.Apps.Answer(ctx, signed, answer); err != nil {

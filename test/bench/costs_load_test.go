@@ -126,7 +126,7 @@ func populate(b *testing.B, w *servertest.World, accounts, holders int) []*holde
 		err := w.DB.Change(ctx, audit.System("bench"), func(tx *store.Tx) error {
 			for i := at; i < min(at+500, accounts); i++ {
 				name := "person-" + strconv.Itoa(i)
-				d, err := w.Directory.Create(ctx, tx, directory.NewAccount{Name: name})
+				d, err := w.Accounts.Create(ctx, tx, directory.NewAccount{Name: name})
 				if err != nil {
 					return err
 				}

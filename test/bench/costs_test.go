@@ -35,9 +35,9 @@ import (
 	"countersign/internal/servertest"
 	"countersign/internal/session"
 	"countersign/internal/signin"
-	"countersign/internal/softkey"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
+	"countersign/internal/virtualauth"
 )
 
 // BenchmarkCosts prints the cost table of docs/performance.md: each row as a
@@ -213,7 +213,7 @@ func (noStore) Begin(context.Context, signin.Request) (signin.Step, error) {
 func (noStore) Answer(context.Context, string, signin.Reply) (signin.Step, error) {
 	return signin.Step{}, nil
 }
-func (noStore) Look(context.Context, string) (signin.Step, error) { return signin.Step{}, nil }
+func (noStore) Poll(context.Context, string) (signin.Step, error) { return signin.Step{}, nil }
 
 // oneApplication is a catalogue of one.
 type oneApplication struct{ a application.Application }
@@ -337,7 +337,7 @@ func (c *costs) statements(name string, w *servertest.World, holders []*holder, 
 	bare := func(i int) error {
 		return w.DB.Change(context.Background(), audit.System("bench"), func(tx *store.Tx) error {
 			ctx := context.Background()
-			account, err := w.Directory.Find(ctx, tx, holders[i].name)
+			account, err := w.Accounts.Find(ctx, tx, holders[i].name)
 			if err != nil {
 				return err
 			}
@@ -437,7 +437,7 @@ func (c *costs) passkey() {
 	browser := w.Person()
 	browser.Get("/sign-in")
 	browser.SignIn("ada", ada.Code())
-	key := &softkey.Key{NoCounter: true, BackupEligible: true, BackupState: true} // synced: many devices answer at once
+	key := &virtualauth.Key{NoCounter: true, BackupEligible: true, BackupState: true} // synced: many devices answer at once
 	browser.AddPasskey(key)
 	ctx := context.Background()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

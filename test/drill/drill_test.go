@@ -126,7 +126,7 @@ func plantPassword(w *servertest.World, name, password string) {
 	hash := slowhash.Hash{Params: params, Salt: salt, Result: params.Sum([]byte(password), salt)}
 	state := fmt.Sprintf(`{"v":1,"phc":%q}`, hash)
 	err := w.DB.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
-		a, err := w.Directory.Create(context.Background(), tx, directory.NewAccount{Name: name})
+		a, err := w.Accounts.Create(context.Background(), tx, directory.NewAccount{Name: name})
 		if err != nil {
 			return err
 		}

@@ -340,7 +340,7 @@ func (k *killing) settle() {
 	w := servertest.NewWorldFrom(k.t, server.Settings{Folder: k.folder}, "http://localhost", nil)
 	total := 0
 	for _, c := range k.customers {
-		account, err := w.Directory.Find(context.Background(), w.DB, c.name)
+		account, err := w.Accounts.Find(context.Background(), w.DB, c.name)
 		if err != nil {
 			k.t.Fatal(err)
 		}

@@ -17,8 +17,8 @@ import (
 	"countersign/internal/protocol/radius/packet"
 	"countersign/internal/servertest"
 	"countersign/internal/signin"
-	"countersign/internal/softkey"
 	"countersign/internal/store"
+	"countersign/internal/virtualauth"
 )
 
 // town is a world with honest people who keep signing in while it is attacked:
@@ -26,7 +26,7 @@ import (
 type town struct {
 	*servertest.World
 	ada, browser *servertest.Person
-	key          *softkey.Key
+	key          *virtualauth.Key
 	before       uint64 // octets on the heap when it began
 }
 
@@ -159,7 +159,7 @@ func TestFewNamesAreNoSpray(t *testing.T) {
 // reachable gives somebody a mail address for notices.
 func (d *town) reachable(name string) {
 	d.T.Helper()
-	people := d.Directory
+	people := d.Accounts
 	err := d.DB.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
 		a, err := people.Find(context.Background(), tx, name)
 		if err != nil {

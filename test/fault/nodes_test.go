@@ -34,12 +34,12 @@ func TestRevocationReachesTheOtherServer(t *testing.T) {
 			t.Fatalf("the other server does not know the session: %v %s", s.State, s.Reason)
 		}
 	}
-	d, err := a.Directory.Find(t.Context(), a.DB, "ada")
+	d, err := a.Accounts.Find(t.Context(), a.DB, "ada")
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = a.DB.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
-		if _, err := a.Endings.EndAllIn(t.Context(), tx, d.ID, ""); err != nil {
+		if _, err := a.Endings.EndAllTx(t.Context(), tx, d.ID, ""); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.ended", Outcome: audit.OK})

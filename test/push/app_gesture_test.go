@@ -9,7 +9,7 @@ import (
 	"countersign/internal/approval"
 	"countersign/internal/servertest"
 	"countersign/internal/signin"
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 // withFinger is withApp on a device that checks its owner.
@@ -17,7 +17,7 @@ func withFinger(t *testing.T) (w *servertest.World, ada *servertest.Person, devi
 	t.Helper()
 	w, ada = servertest.WithVPN(t)
 	device = w.Phone()
-	device.Finger = &softkey.Key{}
+	device.Finger = &virtualauth.Key{}
 	servertest.Settle(w, ada, device)
 	return w, ada, device
 }
@@ -42,7 +42,7 @@ func TestGestureCannotBeTakenOut(t *testing.T) {
 	step, id, number, text := begin()
 	// approves is what the app sends to approve, signed, with a gesture for what
 	// finger is shown.
-	approves := func(finger *softkey.Key, fields func(statement []string) []string) url.Values {
+	approves := func(finger *virtualauth.Key, fields func(statement []string) []string) url.Values {
 		t.Helper()
 		moment := device.Moment()
 		statement := []string{"countersign answer", u.Host, device.Handle, moment, device.Counts(), id, number, text, approval.Approved}
@@ -53,7 +53,7 @@ func TestGestureCannotBeTakenOut(t *testing.T) {
 		return form
 	}
 	same := func(s []string) []string { return s }
-	lying := func(l softkey.Lie) *softkey.Key {
+	lying := func(l virtualauth.Lie) *virtualauth.Key {
 		k := device.Finger.Clone()
 		k.Lie = l
 		return k
@@ -66,15 +66,15 @@ func TestGestureCannotBeTakenOut(t *testing.T) {
 	}{
 		"none":                     {approves(nil, nil), "no-gesture"},
 		"junk":                     {junk, "wrong-gesture"},
-		"without verification":     {approves(lying(softkey.Lie{Disobey: true, ClearFlags: 4}), same), "wrong-gesture"},
-		"without presence":         {approves(lying(softkey.Lie{Disobey: true, ClearFlags: 1}), same), "wrong-gesture"},
-		"a bogus signature":        {approves(lying(softkey.Lie{BogusSignature: true}), same), "wrong-gesture"},
-		"of another page":          {approves(lying(softkey.Lie{Disobey: true, Origin: "https://countersign.example.net"}), same), "wrong-gesture"},
+		"without verification":     {approves(lying(virtualauth.Lie{Disobey: true, ClearFlags: 4}), same), "wrong-gesture"},
+		"without presence":         {approves(lying(virtualauth.Lie{Disobey: true, ClearFlags: 1}), same), "wrong-gesture"},
+		"a bogus signature":        {approves(lying(virtualauth.Lie{BogusSignature: true}), same), "wrong-gesture"},
+		"of another page":          {approves(lying(virtualauth.Lie{Disobey: true, Origin: "https://countersign.example.net"}), same), "wrong-gesture"},
 		"for another number":       {approves(device.Finger.Clone(), func(s []string) []string { s[5] = "000000"; return s }), "wrong-gesture"},
 		"for a refusal":            {approves(device.Finger.Clone(), func(s []string) []string { s[7] = approval.Denies; return s }), "wrong-gesture"},
 		"for another moment":       {approves(device.Finger.Clone(), func(s []string) []string { s[3] += "0"; return s }), "wrong-gesture"},
-		"by nobody's credential":   {approves(lying(softkey.Lie{CredentialID: []byte("another credential of 16 bytes")}), same), "wrong-gesture"},
-		"of a creation, not a use": {approves(lying(softkey.Lie{Type: "webauthn.create"}), same), "wrong-gesture"},
+		"by nobody's credential":   {approves(lying(virtualauth.Lie{CredentialID: []byte("another credential of 16 bytes")}), same), "wrong-gesture"},
+		"of a creation, not a use": {approves(lying(virtualauth.Lie{Type: "webauthn.create"}), same), "wrong-gesture"},
 	} {
 		if _, refused := device.Post("answer", c.form); refused != c.want {
 			t.Errorf("%s: %q, want %q", name, refused, c.want)
@@ -122,7 +122,7 @@ func TestGestureOfAPlainApp(t *testing.T) {
 	desk.Get("/sign-in")
 	w.Later(0)
 	desk.SignIn("ada", ada.Code())
-	key := &softkey.Key{}
+	key := &virtualauth.Key{}
 	desk.AddPasskey(key)
 	device.Finger = key
 	if r := device.Decide(id, number, text, approval.Approved); r != "wrong-gesture" {

@@ -27,7 +27,7 @@ func waitsAtDesk(w *servertest.World, desk *testbed.Browser) (number string) {
 	desk.Fill("#name", "ada")
 	desk.Fill("#text", servertest.Passphrase)
 	desk.Click("form:has(#name) button")
-	desk.Click("form:has(input[value=" + signin.Elsewhere + "]) button")
+	desk.Click("form:has(input[value=" + signin.OutOfBand + "]) button")
 	return desk.Text(".transfer")
 }
 

@@ -459,15 +459,15 @@ func TestRecoveryOnTwoServers(t *testing.T) {
 	open := func(w *servertest.World) error {
 		return w.DB.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
 			ctx := context.Background()
-			helga, err := w.Directory.Find(ctx, tx, "helga")
+			helga, err := w.Accounts.Find(ctx, tx, "helga")
 			if err != nil {
 				return err
 			}
-			bob, err := w.Directory.Find(ctx, tx, "bob")
+			bob, err := w.Accounts.Find(ctx, tx, "bob")
 			if err != nil {
 				return err
 			}
-			if _, err = w.Recoveries.Openings.OpenIn(ctx, tx, helga, recovery.Opening{Account: bob, Number: number, Check: "in-person", Note: "ticket 1"}); err != nil {
+			if _, err = w.Recoveries.Openings.OpenTx(ctx, tx, helga, recovery.Opening{Account: bob, Number: number, Check: "in-person", Note: "ticket 1"}); err != nil {
 				return err
 			}
 			return tx.Record(audit.Entry{Event: "test.opened", Outcome: audit.OK})
@@ -524,7 +524,7 @@ func TestRecoveryIsNotWrittenByOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	bob, err := d.Directory.Find(t.Context(), d.DB, "bob")
+	bob, err := d.Accounts.Find(t.Context(), d.DB, "bob")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func switchedOff(w *servertest.World, name, kind string) {
 	w.T.Helper()
 	ctx := w.T.(*testing.T).Context()
 	err := w.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		a, err := w.Directory.Find(ctx, tx, name)
+		a, err := w.Accounts.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}

@@ -249,7 +249,7 @@ func TestApprovalIsForOneThing(t *testing.T) {
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
-			if s, err := w.Engine.Look(ctx, second.Ticket); err == nil && s.State == signin.Granted {
+			if s, err := w.Engine.Poll(ctx, second.Ticket); err == nil && s.State == signin.Granted {
 				granted.Add(1)
 			}
 		})

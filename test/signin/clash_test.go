@@ -24,7 +24,7 @@ func TestApplicationsDoNotTakeFromEachOther(t *testing.T) {
 		if v, err := w.Catalogue.VersionIn(t.Context(), w.DB, name); err == nil && v != "" {
 			in["base"] = v
 		}
-		sound := w.Admin.Sound(t.Context(), servertest.Command(t, "application.set", in))
+		sound := w.Admin.Preflight(t.Context(), servertest.Command(t, "application.set", in))
 		err := ada.Do(t.Context(), "application.set", in, nil)
 		if (sound == nil) != (err == nil) {
 			t.Errorf("%s: before the approval %v, after it %v", settings, sound, err)

@@ -13,9 +13,9 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/server"
 	"countersign/internal/servertest"
-	"countersign/internal/softkey"
 	"countersign/internal/store/storetest"
 	"countersign/internal/throttle"
+	"countersign/internal/virtualauth"
 )
 
 // The promise: an administrator can make the ladder shorter: two requests are left
@@ -232,7 +232,7 @@ func TestQuietHoursOfEverybody(t *testing.T) {
 	p := w.Person()
 	p.Get("/sign-in")
 	p.SignIn("ada", ada.Code())
-	key := &softkey.Key{}
+	key := &virtualauth.Key{}
 	p.AddPasskey(key)
 	w.Later(time.Minute)
 	owner := w.Person()

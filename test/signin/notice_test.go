@@ -93,11 +93,11 @@ func TestNoticesCannotBeForged(t *testing.T) {
 	w.Address("ada", "ada@example.org")
 	for _, hostile := range []string{"ada@example.org\r\nBcc: eve@example.org", "ada@example.org, eve@example.org", "<eve@example.org> ada", "ada@example.org\x00"} {
 		err := w.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
-			d, err := w.Directory.Find(t.Context(), tx, "ada")
+			d, err := w.Accounts.Find(t.Context(), tx, "ada")
 			if err != nil {
 				return err
 			}
-			if err := w.Directory.AddMail(t.Context(), tx, d.ID, hostile); err != nil {
+			if err := w.Accounts.AddMail(t.Context(), tx, d.ID, hostile); err != nil {
 				return err
 			}
 			return tx.Record(audit.Entry{Event: "test.address", Outcome: audit.OK})

@@ -12,8 +12,8 @@ import (
 	"countersign/internal/servertest"
 	"countersign/internal/session"
 	"countersign/internal/signin"
-	"countersign/internal/softkey"
 	"countersign/internal/store"
+	"countersign/internal/virtualauth"
 )
 
 // The promise: an authenticator that was added to an account signs in, and for a
@@ -21,7 +21,7 @@ import (
 func TestQuarantine(t *testing.T) {
 	w, ada := servertest.WithVPN(t)
 	w.Promote("ada")
-	key := &softkey.Key{}
+	key := &virtualauth.Key{}
 	browser := w.Person()
 	weaker(w)
 	browser.Get("/sign-in")
@@ -169,12 +169,12 @@ func TestDormantIsWokenByAnother(t *testing.T) {
 	// The clerk slept as long: somebody woke them.
 	ctx := context.Background()
 	err := w.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		d, err := w.Directory.Find(ctx, tx, "operator")
+		d, err := w.Accounts.Find(ctx, tx, "operator")
 		if err != nil {
 			return err
 		}
 		d.Used = w.Now()
-		if err := w.Directory.Update(ctx, tx, d); err != nil {
+		if err := w.Accounts.Update(ctx, tx, d); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.woken", Outcome: audit.OK})

@@ -160,7 +160,7 @@ func TestNoRhythmOutlivesALockOut(t *testing.T) {
 	set := func(risk time.Time) {
 		servertest.Changed(w, func(ctx context.Context, tx *store.Tx, ada directory.Account) error {
 			ada.Risk = risk
-			return w.Directory.Update(ctx, tx, ada)
+			return w.Accounts.Update(ctx, tx, ada)
 		})
 	}
 	through, out := 0, 0

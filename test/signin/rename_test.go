@@ -14,7 +14,7 @@ import (
 // labels are the names of a person's authenticators, as kept.
 func labels(w *servertest.World, name string) []string {
 	w.T.Helper()
-	a, err := w.Directory.Find(context.Background(), w.DB, name)
+	a, err := w.Accounts.Find(context.Background(), w.DB, name)
 	if err != nil {
 		w.T.Fatal(err)
 	}

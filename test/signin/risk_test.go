@@ -14,9 +14,9 @@ import (
 	"countersign/internal/prompt"
 	"countersign/internal/servertest"
 	"countersign/internal/signin"
-	"countersign/internal/softkey"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
+	"countersign/internal/virtualauth"
 )
 
 // withGate is a RADIUS application of which the equipment checks the password itself,
@@ -55,7 +55,7 @@ func TestAccountAtRisk(t *testing.T) {
 		withGate(w)
 		device := servertest.WithPhone(w, ada)
 		w.Later(time.Minute)
-		key := &softkey.Key{}
+		key := &virtualauth.Key{}
 		browser := w.Person()
 		browser.Get("/sign-in")
 		browser.SignIn("ada", ada.Code())

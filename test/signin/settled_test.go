@@ -31,19 +31,19 @@ func TestWhoWaitsIsWoken(t *testing.T) {
 		var all sync.WaitGroup
 		for _, world := range []*servertest.World{w, other} {
 			all.Go(func() {
-				if err := world.Engine.Settled(ctx, hers.Ticket); err != nil || ctx.Err() != nil {
+				if err := world.Engine.AwaitApproval(ctx, hers.Ticket); err != nil || ctx.Err() != nil {
 					t.Errorf("%s: not woken: %v, %v", decision, err, ctx.Err())
 				}
 			})
 		}
 		patient, done := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		if err := w.Engine.Settled(patient, foreign.Ticket); err != nil || patient.Err() == nil {
+		if err := w.Engine.AwaitApproval(patient, foreign.Ticket); err != nil || patient.Err() == nil {
 			t.Errorf("what nobody answered is settled: %v", err)
 		}
 		done()
 		his.Approve(another)
 		patient, done = context.WithTimeout(t.Context(), 300*time.Millisecond)
-		if err := w.Engine.Settled(patient, hers.Ticket); err != nil || patient.Err() == nil {
+		if err := w.Engine.AwaitApproval(patient, hers.Ticket); err != nil || patient.Err() == nil {
 			t.Errorf("somebody else's approval wakes hers: %v", err)
 		}
 		done()
@@ -56,11 +56,11 @@ func TestWhoWaitsIsWoken(t *testing.T) {
 		}
 		all.Wait()
 		stop()
-		if err := w.Engine.Settled(t.Context(), hers.Ticket); err != nil {
+		if err := w.Engine.AwaitApproval(t.Context(), hers.Ticket); err != nil {
 			t.Errorf("after it was answered: %v", err)
 		}
 	}
-	if err := w.Engine.Settled(t.Context(), "nothing"); err == nil {
+	if err := w.Engine.AwaitApproval(t.Context(), "nothing"); err == nil {
 		t.Error("a ticket that is none is settled")
 	}
 }

@@ -32,7 +32,7 @@ func allOf(w *servertest.World, name, status string) {
 	w.T.Helper()
 	ctx := context.Background()
 	err := w.DB.Change(ctx, audit.Actor{Name: "test"}, func(tx *store.Tx) error {
-		d, err := w.Directory.Find(ctx, tx, name)
+		d, err := w.Accounts.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}

@@ -242,7 +242,7 @@ func TestNumbersOfAFloodMakeRoom(t *testing.T) {
 	if err := w.DB.QueryRow(t.Context(), `select count(*) from recovery_request`).Scan(&rows); err != nil || rows > 10_256 {
 		t.Errorf("%d rows are kept, %v", rows, err)
 	}
-	if _, err := recoveries.Requests.Look(t.Context(), honest); err != nil {
+	if _, err := recoveries.Requests.Poll(t.Context(), honest); err != nil {
 		t.Errorf("the number of somebody who asked once: %v", err)
 	}
 	for range 30 {

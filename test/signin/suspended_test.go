@@ -17,12 +17,12 @@ func becomes(w *servertest.World, state string) {
 	w.T.Helper()
 	ctx := w.T.Context()
 	err := w.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		ada, err := w.Directory.Find(ctx, tx, "ada")
+		ada, err := w.Accounts.Find(ctx, tx, "ada")
 		if err != nil {
 			return err
 		}
 		ada.State = state
-		if err := w.Directory.Update(ctx, tx, ada); err != nil {
+		if err := w.Accounts.Update(ctx, tx, ada); err != nil {
 			return err
 		}
 		tx.Announce(directory.Topic(ada.ID))

@@ -49,7 +49,7 @@ func TestSoleAdministratorKeepsTheToken(t *testing.T) {
 	}
 	var grants []signin.Grant
 	for _, cmd := range commands {
-		if err := w.Admin.Sound(t.Context(), cmd); err != nil {
+		if err := w.Admin.Preflight(t.Context(), cmd); err != nil {
 			t.Errorf("%s of one of two: %v", cmd.Action(), err)
 		}
 		g, err := bob.Grant(t.Context(), cmd)
@@ -63,7 +63,7 @@ func TestSoleAdministratorKeepsTheToken(t *testing.T) {
 	}
 	for i, cmd := range commands {
 		const says = "Nobody could administer Countersign after that. Make somebody else an administrator first"
-		if err := w.Admin.Sound(t.Context(), cmd); failure.ReasonOf(err) != "last-administrator" || !strings.HasPrefix(failure.Public(err), says) {
+		if err := w.Admin.Preflight(t.Context(), cmd); failure.ReasonOf(err) != "last-administrator" || !strings.HasPrefix(failure.Public(err), says) {
 			t.Errorf("%s, before it is approved: %v", cmd.Action(), err)
 		}
 		if _, err := w.Admin.Do(t.Context(), grants[i], cmd); failure.ReasonOf(err) != "last-administrator" || !strings.HasPrefix(failure.Public(err), says) {

@@ -60,7 +60,7 @@ func forgeries() [][]string {
 // empty.
 func knownAs(w *servertest.World, p string) map[string]string {
 	w.T.Helper()
-	a, err := w.Directory.Find(context.Background(), w.DB, p)
+	a, err := w.Accounts.Find(context.Background(), w.DB, p)
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func distinguish(w *servertest.World, name string) {
 	w.T.Helper()
 	ctx := context.Background()
 	err := w.DB.Change(ctx, audit.Actor{Name: "test"}, func(tx *store.Tx) error {
-		a, err := w.Directory.Find(ctx, tx, name)
+		a, err := w.Accounts.Find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func distinguish(w *servertest.World, name string) {
 				return err
 			}
 		}
-		if err := w.Directory.AddMail(ctx, tx, a.ID, name+"@example.org"); err != nil {
+		if err := w.Accounts.AddMail(ctx, tx, a.ID, name+"@example.org"); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "test.distinguished", Outcome: audit.OK})

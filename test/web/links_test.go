@@ -29,7 +29,7 @@ func TestNoLinkActsWhenItIsOpened(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eve, err := s.Directory.Find(ctx, s.DB, "eve")
+	eve, err := s.Accounts.Find(ctx, s.DB, "eve")
 	must(err)
 	issue := func(kind string, payload []byte) string {
 		code, err := s.Tickets.Issue(ctx, ticket.Spec{Kind: kind, Owner: int64(eve.ID), Payload: payload, Lifetime: time.Hour})
@@ -42,11 +42,11 @@ func TestNoLinkActsWhenItIsOpened(t *testing.T) {
 	must(err)
 	var opened recovery.Case
 	must(s.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
-		ada, err := s.Directory.Find(ctx, tx, "ada")
+		ada, err := s.Accounts.Find(ctx, tx, "ada")
 		if err != nil {
 			return err
 		}
-		opened, err = s.Recoveries.Openings.OpenIn(ctx, tx, ada, recovery.Opening{Account: eve, Number: number.Number, Check: "video", Note: "x"})
+		opened, err = s.Recoveries.Openings.OpenTx(ctx, tx, ada, recovery.Opening{Account: eve, Number: number.Number, Check: "video", Note: "x"})
 		tx.Record(audit.Entry{Event: "test.opened", Outcome: audit.OK})
 		return err
 	}))

@@ -19,8 +19,8 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/servertest"
 	"countersign/internal/signin"
-	"countersign/internal/softkey"
 	"countersign/internal/store"
+	"countersign/internal/virtualauth"
 )
 
 // unsaid are the fields of commands that the approved text does not hold, and why
@@ -69,7 +69,7 @@ func fillIn(cmd admin.Command, field string, values ...any) bool {
 func chosen(t *testing.T) map[string][2]any {
 	t.Helper()
 	card := func() any {
-		ca, err := softkey.NewCA("Cards")
+		ca, err := virtualauth.NewCA("Cards")
 		if err != nil {
 			t.Fatal(err)
 		}

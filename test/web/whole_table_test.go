@@ -133,7 +133,7 @@ func newScene(t *testing.T) *scene {
 func (s *scene) gainsPasskey(name string) {
 	s.T.Helper()
 	err := s.DB.Change(s.T.Context(), audit.System("test"), func(tx *store.Tx) error {
-		d, err := s.Directory.Find(s.T.Context(), tx, name)
+		d, err := s.Accounts.Find(s.T.Context(), tx, name)
 		if err != nil {
 			return err
 		}
@@ -292,11 +292,11 @@ func at(pattern, name string) string {
 func TestNothingActsOnAGet(t *testing.T) {
 	s := newScene(t)
 	link := trap(s.stranger, "/account/do", "action", incident.Report, "object", "1")
-	_, errand, _ := strings.Cut(link, "errand=")
-	if errand == "" {
+	_, continuation, _ := strings.Cut(link, "errand=")
+	if continuation == "" {
 		t.Fatalf("a stranger is sent to %q", link)
 	}
-	query := "?" + encoded("errand", errand, "action", incident.Report, "object", "1", "number", "1", "code", errand, "shown", "x", "held", "", "text", "x", "name", "ada")
+	query := "?" + encoded("errand", continuation, "action", incident.Report, "object", "1", "number", "1", "code", continuation, "shown", "x", "held", "", "text", "x", "name", "ada")
 	for _, r := range s.Routes {
 		if method, _, _ := strings.Cut(r.Pattern, " "); method != http.MethodGet || strings.HasSuffix(r.Pattern, "/export") {
 			continue
@@ -387,7 +387,7 @@ func actions() []string {
 	return out
 }
 
-// The promise: who has no session makes no errand for any action. Whatever they post,
+// The promise: who has no session makes no continuation for any action. Whatever they post,
 // wherever, changes nothing, and the link that they are given does nothing to an
 // administrator who has just proved herself and opens it.
 func TestStrangersMakeNoErrands(t *testing.T) {
@@ -533,7 +533,7 @@ func TestPressAfterAnotherDevice(t *testing.T) {
 	other.Post("/account/rename", "number", servertest.Last(t, renames, other.Page), "label", "Blue")
 	other.Sees("to “Blue”")
 	other.Post("/sign-in", "authenticator", "password", "text", servertest.Passphrase)
-	other.Post("/sign-in", "authenticator", signin.Elsewhere)
+	other.Post("/sign-in", "authenticator", signin.OutOfBand)
 	number := servertest.Last(t, servertest.PageNumber, other.Page)
 	browser.Get("/sign-in")
 	if servertest.PasskeyForm.MatchString(browser.Page) {
@@ -555,9 +555,9 @@ func TestPressAfterAnotherDevice(t *testing.T) {
 	}
 }
 
-// The promise: whoever proves themselves for an errand is whose session began it: nobody
+// The promise: whoever proves themselves for a continuation is whose session began it: nobody
 // types another name, and when somebody else signs in here meanwhile it is over.
-func TestErrandsAreOfTheirSession(t *testing.T) {
+func TestContinuationsAreOfTheirSession(t *testing.T) {
 	s := newScene(t)
 	s.Promote("eve") // so that whoever approves could do it as well
 	s.Later(6 * time.Minute)

@@ -43,7 +43,7 @@ func (c *Open) Do(ctx context.Context, a *openDesk, g signin.Grant) (any, error)
 		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}
-		if err := a.engine.OpenIn(ctx, tx, d.ID); err != nil {
+		if err := a.engine.OpenTx(ctx, tx, d.ID); err != nil {
 			return err
 		}
 		out, err = a.of(ctx, tx, d)

@@ -47,7 +47,7 @@ func (c *Remove) Do(ctx context.Context, a *removeDesk, g signin.Grant) (any, er
 		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}
-		if _, err := a.sessions.EndAllIn(ctx, tx, d.ID, ""); err != nil {
+		if _, err := a.sessions.EndAllTx(ctx, tx, d.ID, ""); err != nil {
 			return err
 		}
 		for _, forget := range a.forget {

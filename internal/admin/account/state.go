@@ -32,14 +32,14 @@ type underWay struct {
 	passes   *enrollment.Passes
 }
 
-func (u underWay) endIn(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
-	if _, err := u.sessions.EndAllIn(ctx, tx, id, ""); err != nil {
+func (u underWay) endTx(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
+	if _, err := u.sessions.EndAllTx(ctx, tx, id, ""); err != nil {
 		return err
 	}
-	if err := u.stops.CloseIn(ctx, tx, id); err != nil {
+	if err := u.stops.CloseTx(ctx, tx, id); err != nil {
 		return err
 	}
-	return u.passes.EndIn(ctx, tx, id)
+	return u.passes.EndTx(ctx, tx, id)
 }
 
 // Suspend switches an account off.
@@ -53,8 +53,8 @@ func (c *Suspend) Action() string { return "account.suspend" }
 func (c *Suspend) About() *string { return &c.Name }
 func (c *Suspend) Object() string { return admin.WithReason(c.Of(c.Name), c.Reason) }
 
-// Sound says that somebody would be missed.
-func (c *Suspend) Sound(ctx context.Context, a *stateDesk) error {
+// Preflight says that somebody would be missed.
+func (c *Suspend) Preflight(ctx context.Context, a *stateDesk) error {
 	return a.Spare(ctx, a.db, c.Name, signin.Suspended)
 }
 
@@ -143,7 +143,7 @@ func (a *stateDesk) setState(ctx context.Context, g signin.Grant, name, event, r
 			return err
 		}
 		if d.State != directory.Active {
-			if err := a.under.endIn(ctx, tx, d.ID); err != nil {
+			if err := a.under.endTx(ctx, tx, d.ID); err != nil {
 				return err
 			}
 		}

@@ -265,8 +265,8 @@ func (c *Set) clashes(ctx context.Context, a *setDesk, r store.Reader, app Appli
 	return nil
 }
 
-// Sound says what keeps an application from being saved.
-func (c *Set) Sound(ctx context.Context, a *setDesk) error {
+// Preflight says what keeps an application from being saved.
+func (c *Set) Preflight(ctx context.Context, a *setDesk) error {
 	if c.Name == signin.Self {
 		return failure.At("name", failure.New(failure.Invalid, "That name is Countersign's own."))
 	}
@@ -324,7 +324,7 @@ func (c *Remove) Object() string { return "application " + text.Name(c.Name) }
 
 func (c *Remove) Do(ctx context.Context, a *removeDesk, g signin.Grant) (any, error) {
 	err := a.Change(ctx, g, "application.removed", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
-		p, err := a.engine.PolicyIn(ctx, tx)
+		p, err := a.engine.PolicyTx(ctx, tx)
 		if err != nil {
 			return err
 		}

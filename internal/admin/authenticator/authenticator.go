@@ -75,8 +75,8 @@ func (c *Revoke) Object() string {
 	return admin.WithReason(what+" of "+c.Of(c.Account), c.Reason)
 }
 
-// Sound says that it would be missed.
-func (c *Revoke) Sound(ctx context.Context, a *desk) error {
+// Preflight says that it would be missed.
+func (c *Revoke) Preflight(ctx context.Context, a *desk) error {
 	return a.Spare(ctx, a.db, c.Account, c.loss)
 }
 
@@ -101,7 +101,7 @@ func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if err := a.SpareLoss(ctx, tx, c.loss(d.ID)); err != nil {
 			return err
 		}
-		if err := a.endings.RevokeIn(ctx, tx, &credential, directory.ByAdministrator, int64(g.Account())); err != nil {
+		if err := a.endings.RevokeTx(ctx, tx, &credential, directory.ByAdministrator, int64(g.Account())); err != nil {
 			return err
 		}
 		label := credential.Label

@@ -94,8 +94,8 @@ func certificateText(written string) string {
 	return fmt.Sprintf("certificate %s of %s from %s, serial %X", hex.EncodeToString(sum[:16]), text.Quote(leaf.Subject.String()), text.Quote(leaf.Issuer.String()), leaf.SerialNumber)
 }
 
-// Sound says what keeps the certificate from being of use here.
-func (c *Assign) Sound(ctx context.Context, a *desk) error {
+// Preflight says what keeps the certificate from being of use here.
+func (c *Assign) Preflight(ctx context.Context, a *desk) error {
 	d, err := a.people.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (c *Assign) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if err := a.mayHandOver(ctx, tx, d, enrolled.Traits); err != nil {
 			return err
 		}
-		assigned, err := a.enrollments.AssignIn(ctx, tx, d, directory.Credential{Kind: a.listing.Assigned(), Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State, Assigned: g.Account()})
+		assigned, err := a.enrollments.AssignTx(ctx, tx, d, directory.Credential{Kind: a.listing.Assigned(), Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State, Assigned: g.Account()})
 		out = a.listing.Describe(assigned)
 		return err
 	})

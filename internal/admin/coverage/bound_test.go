@@ -78,7 +78,7 @@ func (s *surveyed) change(f func(tx *store.Tx) error) {
 func (s *surveyed) declare(row string) {
 	s.t.Helper()
 	s.change(func(tx *store.Tx) error {
-		return s.declareIn(s.t.Context(), tx, Declared{Row: row, Reason: "none here", By: "root", Expires: s.began.AddDate(0, 6, 0)})
+		return s.declareTx(s.t.Context(), tx, Declared{Row: row, Reason: "none here", By: "root", Expires: s.began.AddDate(0, 6, 0)})
 	})
 }
 
@@ -159,7 +159,7 @@ func TestCoverageOfSomebodyElseIsNone(t *testing.T) {
 		"a declaration deleted": {func(s *surveyed, a *storetest.Attacker) { a.Do(`delete from declaration where technique = 'T1669'`) }, "declaration", "T1669", store.Missing, one, true},
 		"one put back after it was withdrawn": {func(s *surveyed, a *storetest.Attacker) {
 			row := a.Copy("declaration", "technique = 'T1669'")
-			s.change(func(tx *store.Tx) error { return s.withdrawIn(s.t.Context(), tx, "T1669") })
+			s.change(func(tx *store.Tx) error { return s.withdrawTx(s.t.Context(), tx, "T1669") })
 			a.PutBack(row, "technique")
 		}, "declaration", "T1669", store.Returned, one, true},
 		"one put back after another was made": {func(s *surveyed, a *storetest.Attacker) {
@@ -243,7 +243,7 @@ func TestCoverageAsItGoesIsNoAlarm(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		s := newSurveyed(t, dsn)
 		s.declare("T1669")
-		s.change(func(tx *store.Tx) error { return s.withdrawIn(t.Context(), tx, "T1669") })
+		s.change(func(tx *store.Tx) error { return s.withdrawTx(t.Context(), tx, "T1669") })
 		s.drilled("T1133", false, time.Minute)
 		s.drilled("T1133", true, time.Minute) // at one moment the failed one stays
 		if s.passed("T1133") {

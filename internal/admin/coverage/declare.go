@@ -58,13 +58,13 @@ func (c *Declare) Do(ctx context.Context, a *keepDesk, g signin.Grant) (any, err
 	}
 	d.Expires = until
 	err = a.Change(ctx, g, "coverage.declared", map[string]string{"row": d.Row, "reason": d.Reason, "until": c.Until}, nil, func(tx *store.Tx) error {
-		return a.kept.declareIn(ctx, tx, d)
+		return a.kept.declareTx(ctx, tx, d)
 	})
 	return d, err
 }
 
-// declareIn keeps a declaration, in the place of one that the row had.
-func (a *Kept) declareIn(ctx context.Context, tx *store.Tx, d Declared) error {
+// declareTx keeps a declaration, in the place of one that the row had.
+func (a *Kept) declareTx(ctx context.Context, tx *store.Tx, d Declared) error {
 	d.created = a.nextMoment(tx, declarationKind, d.Row)
 	tx.Anchor(declarationKind, store.NumberOf(d.Row), d.created<<1)
 	_, err := tx.Exec(ctx, `insert into declaration (technique, reason, author, created, expires, mac) values ($1,$2,$3,$4,$5,$6)
@@ -87,12 +87,12 @@ func (c *Withdraw) Object() string {
 
 func (c *Withdraw) Do(ctx context.Context, a *keepDesk, g signin.Grant) (any, error) {
 	err := a.Change(ctx, g, "coverage.withdrawn", map[string]string{"row": c.Row}, nil, func(tx *store.Tx) error {
-		return a.kept.withdrawIn(ctx, tx, c.Row)
+		return a.kept.withdrawTx(ctx, tx, c.Row)
 	})
 	return map[string]string{"withdrawn": c.Row}, err
 }
 
-func (a *Kept) withdrawIn(ctx context.Context, tx *store.Tx, row string) error {
+func (a *Kept) withdrawTx(ctx context.Context, tx *store.Tx, row string) error {
 	n, err := tx.Exec(ctx, `delete from declaration where technique = $1`, row)
 	if err == nil && n == 0 {
 		return failure.New(failure.NotFound, "Row %q is not declared.", row)

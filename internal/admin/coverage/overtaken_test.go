@@ -64,7 +64,7 @@ func TestCoverageThatChangesWhileItIsRead(t *testing.T) {
 		if again := strings.HasPrefix(dsn, "postgres"); (runs == 2) != again {
 			t.Errorf("%d runs of a transaction that read what was before", runs)
 		}
-		s.change(func(tx *store.Tx) error { return s.withdrawIn(t.Context(), tx, "T1669") })
+		s.change(func(tx *store.Tx) error { return s.withdrawTx(t.Context(), tx, "T1669") })
 		if _, err := s.scanDeclaration(t.Context(), declared); !errors.Is(err, directory.ErrTampered) {
 			t.Errorf("withdrawn: %v", err)
 		}

@@ -167,7 +167,7 @@ func (c *Remove) Object() string { return "group " + text.Name(c.Name) }
 func (c *Remove) Do(ctx context.Context, a *removeDesk, g signin.Grant) (any, error) {
 	var gone directory.Group
 	err := a.Change(ctx, g, "group.removed", map[string]string{"group": c.Name}, nil, func(tx *store.Tx) error {
-		p, err := a.engine.PolicyIn(ctx, tx)
+		p, err := a.engine.PolicyTx(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -199,7 +199,7 @@ func (a *removeDesk) unnamed(ctx context.Context, tx *store.Tx, group string) er
 		return err
 	}
 	for _, app := range all {
-		o, err := a.protocols.Openings(app)
+		o, err := a.protocols.Exposure(app)
 		if err != nil {
 			return err
 		}
@@ -225,8 +225,8 @@ func (c *MemberAdd) Object() string {
 	return c.Of(c.Account) + " into group " + text.Name(c.Group)
 }
 
-// Sound says that the policy would deny them what they alone can do.
-func (c *MemberAdd) Sound(ctx context.Context, a *memberDesk) error {
+// Preflight says that the policy would deny them what they alone can do.
+func (c *MemberAdd) Preflight(ctx context.Context, a *memberDesk) error {
 	return a.Spare(ctx, a.db, c.Account, c.loss)
 }
 
@@ -251,8 +251,8 @@ func (c *MemberRemove) Object() string {
 	return c.Of(c.Account) + " out of group " + text.Name(c.Group)
 }
 
-// Sound says that they would be missed.
-func (c *MemberRemove) Sound(ctx context.Context, a *memberDesk) error {
+// Preflight says that they would be missed.
+func (c *MemberRemove) Preflight(ctx context.Context, a *memberDesk) error {
 	return a.Spare(ctx, a.db, c.Account, c.loss)
 }
 

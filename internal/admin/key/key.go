@@ -138,7 +138,7 @@ func (c *Issue) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 			return failure.New(failure.Invalid, "Keys are for active service accounts; %s is not one.", d.Name)
 		}
 		out.Account = d.Name
-		out.Key, out.Number, err = a.keys.IssueIn(ctx, tx, d, enrollment.KeyTerms{Actions: c.Actions, Networks: networks, Expires: out.Expires, Label: c.Note})
+		out.Key, out.Number, err = a.keys.IssueTx(ctx, tx, d, enrollment.KeyTerms{Actions: c.Actions, Networks: networks, Expires: out.Expires, Label: c.Note})
 		return err
 	})
 	return out, err

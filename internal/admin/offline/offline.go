@@ -85,7 +85,7 @@ func (c *Issue) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	var h offline.Handed
 	detail := map[string]string{"host": c.Host, "login": c.Login, "codes": strconv.Itoa(c.count()), "note": c.Note}
 	err := a.Change(ctx, g, "offline.issued", detail, nil, func(tx *store.Tx) (err error) {
-		h, err = a.offline.IssueIn(ctx, tx, c.Host, c.Login, c.count())
+		h, err = a.offline.IssueTx(ctx, tx, c.Host, c.Login, c.count())
 		return err
 	})
 	return Handed{h.Host, h.Login, h.Line, h.Numbered}, err
@@ -144,7 +144,7 @@ func (c *Reconcile) Object() string {
 func (c *Reconcile) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	var out []Found
 	err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		found, err := a.offline.ReconcileIn(ctx, tx, c.Host, c.File)
+		found, err := a.offline.ReconcileTx(ctx, tx, c.Host, c.File)
 		if err != nil {
 			return err
 		}
@@ -188,6 +188,6 @@ func (c *Revoke) Object() string {
 
 func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	detail := map[string]string{"host": c.Host, "login": c.Login, "reason": c.Reason}
-	err := a.Change(ctx, g, "offline.revoked", detail, nil, func(tx *store.Tx) error { return a.offline.RevokeIn(ctx, tx, c.Host, c.Login) })
+	err := a.Change(ctx, g, "offline.revoked", detail, nil, func(tx *store.Tx) error { return a.offline.RevokeTx(ctx, tx, c.Host, c.Login) })
 	return map[string]string{"revoked": c.Login + " on " + c.Host}, err
 }

@@ -106,7 +106,7 @@ func (c *Issue) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if err != nil {
 			return err
 		}
-		if err := a.stops.FinishIn(ctx, tx, d.ID); err != nil { // whose browser would end this pass by another
+		if err := a.stops.FinishTx(ctx, tx, d.ID); err != nil { // whose browser would end this pass by another
 			return err
 		}
 		if pass, err = a.passes.In(ctx, tx, d, time.Duration(c.Lifetime)*time.Second); err != nil {

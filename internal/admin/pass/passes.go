@@ -30,11 +30,11 @@ const welcomeKind = "welcome"
 // In issues a pass within a transaction, with the link that welcomes whom it is for. The
 // lifetime is [enrollment.PassDefault] when it is 0.
 func (a *Passes) In(ctx context.Context, tx *store.Tx, d directory.Account, lifetime time.Duration) (Pass, error) {
-	code, expires, err := a.passes.IssueIn(ctx, tx, d, lifetime)
+	code, expires, err := a.passes.IssueTx(ctx, tx, d, lifetime)
 	if err != nil {
 		return Pass{}, err
 	}
-	link, err := a.tickets.IssueIn(ctx, tx, ticket.Spec{Kind: welcomeKind, Owner: int64(d.ID), Payload: []byte(d.Name + "\n" + code), Lifetime: expires.Sub(a.now())})
+	link, err := a.tickets.IssueTx(ctx, tx, ticket.Spec{Kind: welcomeKind, Owner: int64(d.ID), Payload: []byte(d.Name + "\n" + code), Lifetime: expires.Sub(a.now())})
 	if err != nil {
 		return Pass{}, err
 	}

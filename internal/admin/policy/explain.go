@@ -79,7 +79,7 @@ type ExplainedAbility struct {
 	Traits string `json:"traits"`
 	Counts bool   `json:"counts"`
 	// Elsewhere: on another device, by a number.
-	Elsewhere bool   `json:"elsewhere,omitempty"`
+	OutOfBand bool   `json:"elsewhere,omitempty"`
 	Why       string `json:"why,omitempty"`
 }
 
@@ -111,7 +111,7 @@ func (c *Explain) Do(ctx context.Context, a *explainDesk, _ signin.Grant) (any, 
 		out.Rules = append(out.Rules, ExplainedRule{Rule: l.Rule, Line: l.Number, Outcome: string(l.Outcome), Effect: l.Effect, When: l.When, Error: l.Error})
 	}
 	for _, ab := range x.Abilities {
-		out.Shows = append(out.Shows, ExplainedAbility{Kind: ab.Kind, Label: ab.Label, Traits: ab.Traits.String(), Counts: ab.Not == "", Elsewhere: ab.Elsewhere, Why: ab.Not})
+		out.Shows = append(out.Shows, ExplainedAbility{Kind: ab.Kind, Label: ab.Label, Traits: ab.Traits.String(), Counts: ab.Not == "", OutOfBand: ab.OutOfBand, Why: ab.Not})
 	}
 	out.Answer = out.sentence()
 	return out, nil
@@ -152,7 +152,7 @@ func (c *Explain) request(ctx context.Context, a *explainDesk) (signin.Request, 
 // the protocol at its best.
 func (a *explainDesk) plays(app application.Application, protocol string) (prompt.Medium, error) {
 	if protocol == app.Protocol && app.Name != signin.Self {
-		o, err := a.protocols.Openings(app)
+		o, err := a.protocols.Exposure(app)
 		if err != nil || o.Medium != 0 {
 			return o.Medium, err
 		}

@@ -210,8 +210,8 @@ func (c *Change) builtOn(ctx context.Context, a *changeDesk, r store.Reader) err
 	return nil
 }
 
-// Sound says what keeps a document from being saved.
-func (c *Change) Sound(ctx context.Context, a *changeDesk) error {
+// Preflight says what keeps a document from being saved.
+func (c *Change) Preflight(ctx context.Context, a *changeDesk) error {
 	p, err := a.compile(ctx, a.db, c.Body)
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func (c *Change) Sound(ctx context.Context, a *changeDesk) error {
 }
 
 func (c *Change) Do(ctx context.Context, a *changeDesk, g signin.Grant) (any, error) {
-	if err := c.Sound(ctx, a); err != nil {
+	if err := c.Preflight(ctx, a); err != nil {
 		return nil, err
 	}
 	var d signin.Document

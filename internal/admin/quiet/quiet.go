@@ -64,7 +64,7 @@ func (c *Clear) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if d, err = a.people.Find(ctx, tx, c.Account); err != nil {
 			return failure.At("account", err)
 		}
-		there, err := a.pushes.ClearQuietIn(ctx, tx, d.ID)
+		there, err := a.pushes.ClearQuietTx(ctx, tx, d.ID)
 		if err != nil {
 			return err
 		}

@@ -92,7 +92,7 @@ func (a *Local) giveUp(ctx context.Context, tx *store.Tx, d directory.Account, f
 		if !lost || c.Settled() || c.Status == directory.CredentialRevoked && !forgotten {
 			continue
 		}
-		if err := a.endings.RevokeIn(ctx, tx, &c, directory.ByMachine, 0); err != nil {
+		if err := a.endings.RevokeTx(ctx, tx, &c, directory.ByMachine, 0); err != nil {
 			return err
 		}
 	}

@@ -228,12 +228,12 @@ func (c *Open) opening(d directory.Account) recovery.Opening {
 	return recovery.Opening{Account: d, Number: c.Browser, Check: c.Check, Note: c.Note, Forgotten: c.Forgotten}
 }
 
-func (c *Open) Sound(ctx context.Context, a *openDesk) error {
+func (c *Open) Preflight(ctx context.Context, a *openDesk) error {
 	d, err := a.people.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
 	}
-	return a.openings.Sound(ctx, a.db, c.opening(d))
+	return a.openings.Preflight(ctx, a.db, c.opening(d))
 }
 
 func (c *Open) Do(ctx context.Context, a *openDesk, g signin.Grant) (any, error) {
@@ -249,7 +249,7 @@ func (c *Open) Do(ctx context.Context, a *openDesk, g signin.Grant) (any, error)
 		if err := a.mayRecover(opener, d); err != nil {
 			return err
 		}
-		opened, err := a.openings.OpenIn(ctx, tx, opener, c.opening(d))
+		opened, err := a.openings.OpenTx(ctx, tx, opener, c.opening(d))
 		if err != nil {
 			return err
 		}
@@ -310,7 +310,7 @@ func (c *Confirm) said(ctx context.Context, a *confirmDesk, r store.Reader, d di
 	return said, failure.At("opener", err)
 }
 
-func (c *Confirm) Sound(ctx context.Context, a *confirmDesk) error {
+func (c *Confirm) Preflight(ctx context.Context, a *confirmDesk) error {
 	d, err := a.people.Find(ctx, a.db, c.Account)
 	if err != nil {
 		return failure.At("account", err)
@@ -319,7 +319,7 @@ func (c *Confirm) Sound(ctx context.Context, a *confirmDesk) error {
 	if err != nil {
 		return err
 	}
-	return a.confirmations.Sound(ctx, a.db, d, said)
+	return a.confirmations.Preflight(ctx, a.db, d, said)
 }
 
 func (c *Confirm) Do(ctx context.Context, a *confirmDesk, g signin.Grant) (any, error) {
@@ -336,7 +336,7 @@ func (c *Confirm) Do(ctx context.Context, a *confirmDesk, g signin.Grant) (any, 
 		if err != nil {
 			return err
 		}
-		confirmed, err := a.confirmations.ConfirmIn(ctx, tx, by, d, said)
+		confirmed, err := a.confirmations.ConfirmTx(ctx, tx, by, d, said)
 		if err != nil {
 			return err
 		}
@@ -368,7 +368,7 @@ func (c *Stop) Object() string {
 	return admin.WithReason("the recovery of "+c.Of(c.Account), c.Reason)
 }
 
-func (c *Stop) Sound(context.Context, *stopDesk) error {
+func (c *Stop) Preflight(context.Context, *stopDesk) error {
 	return recovery.CheckNote("reason", c.Reason)
 }
 
@@ -388,7 +388,7 @@ func (c *Stop) Do(ctx context.Context, a *stopDesk, g signin.Grant) (any, error)
 		if d.Privileged && !by.Administers() {
 			return failure.Refuse("privileged", "Only an administrator can stop the recovery of an administrator, or of somebody else who is privileged.")
 		}
-		undone, err := a.stops.StopIn(ctx, tx, d.ID)
+		undone, err := a.stops.StopTx(ctx, tx, d.ID)
 		if err == nil && undone.Cases == 0 {
 			return failure.At("account", failure.New(failure.NotFound, "No recovery of %s is under way.", d.Name))
 		}

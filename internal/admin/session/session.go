@@ -71,14 +71,14 @@ func (c *End) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if d, err = a.people.Find(ctx, tx, c.Account); err != nil {
 			return err
 		}
-		if err := a.stops.FinishIn(ctx, tx, d.ID); err != nil { // else its browser would begin another
+		if err := a.stops.FinishTx(ctx, tx, d.ID); err != nil { // else its browser would begin another
 			return err
 		}
 		if c.Number == "" {
-			ended, err = a.endings.EndAllIn(ctx, tx, d.ID, "")
+			ended, err = a.endings.EndAllTx(ctx, tx, d.ID, "")
 			return err
 		}
-		there, err := a.endings.EndIn(ctx, tx, d.ID, c.Number)
+		there, err := a.endings.EndTx(ctx, tx, d.ID, c.Number)
 		if err == nil && !there {
 			return failure.New(failure.NotFound, "That session has ended already.")
 		}

@@ -206,10 +206,10 @@ func (a *Setup) Administrator(ctx context.Context, n Newcomer) (pass.Pass, error
 		if done {
 			return setUpDone
 		}
-		if _, err := a.tickets.TakeIn(ctx, tx, kind, n.Code); err != nil {
+		if _, err := a.tickets.TakeTx(ctx, tx, kind, n.Code); err != nil {
 			return err
 		}
-		if err := a.tickets.VoidIn(ctx, tx, kind); err != nil {
+		if err := a.tickets.VoidTx(ctx, tx, kind); err != nil {
 			return err
 		}
 		if err := a.fitPolicy(ctx, tx, n.Codes); err != nil {

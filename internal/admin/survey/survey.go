@@ -209,7 +209,7 @@ type Place struct {
 	Channels []string
 	// Web says that requests carry a method and a path.
 	Web      bool
-	Openings protocol.Openings
+	Openings protocol.Exposure
 }
 
 // Places are all applications, Countersign itself first.
@@ -222,7 +222,7 @@ func (a *Survey) Places(ctx context.Context) ([]Place, error) {
 	out := []Place{own}
 	for _, app := range all {
 		p := Place{Application: app, Actions: []string{signin.SignIn}, Channels: []string{app.Protocol}}
-		if p.Openings, err = a.protocols.Openings(app); err != nil {
+		if p.Openings, err = a.protocols.Exposure(app); err != nil {
 			return nil, err
 		}
 		p.Web = p.Openings.Web

@@ -104,7 +104,7 @@ func (c *Import) Object() string { return c.text() }
 func (c *Import) Do(ctx context.Context, a *fileDesk, g signin.Grant) (any, error) {
 	detail := map[string]string{"count": fmt.Sprint(c.Count), "digest": c.Digest}
 	err := a.Change(ctx, g, "token.imported", detail, nil, func(tx *store.Tx) error {
-		return a.files.ImportIn(ctx, tx, g.Account(), c.sent())
+		return a.files.ImportTx(ctx, tx, g.Account(), c.sent())
 	})
 	return Imported{c.Count, c.Digest}, err
 }

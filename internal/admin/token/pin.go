@@ -41,8 +41,8 @@ func (c *PIN) Object() string {
 	return admin.WithReason(what+named(c.Serial, c.Told), c.Note)
 }
 
-// Sound says that the PIN of before would be missed.
-func (c *PIN) Sound(ctx context.Context, a *desk) error {
+// Preflight says that the PIN of before would be missed.
+func (c *PIN) Preflight(ctx context.Context, a *desk) error {
 	return a.spare(ctx, c.Serial, assurance.Known)
 }
 
@@ -68,9 +68,9 @@ func (c *PIN) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 			return err
 		}
 		if out.Owner = owner.Name; c.None {
-			return a.given.ClearIn(ctx, tx, owner, &credential)
+			return a.given.ClearTx(ctx, tx, owner, &credential)
 		}
-		out.PIN, err = a.given.GiveIn(ctx, tx, owner, &credential)
+		out.PIN, err = a.given.GiveTx(ctx, tx, owner, &credential)
 		return err
 	})
 	return out, err

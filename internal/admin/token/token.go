@@ -185,7 +185,7 @@ func (c *Assign) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if d, err = a.Assignee(ctx, tx, g, c.Account); err != nil {
 			return err
 		}
-		t, err := a.hands.AssignIn(ctx, tx, tokens.Assignment{Serial: c.Serial, To: d, By: g.Account(), Codes: c.Codes})
+		t, err := a.hands.AssignTx(ctx, tx, tokens.Assignment{Serial: c.Serial, To: d, By: g.Account(), Codes: c.Codes})
 		if err != nil {
 			return err
 		}
@@ -223,7 +223,7 @@ func (c *Revoke) Object() string {
 	return admin.WithReason(named(c.Serial, c.Told)+", for good", c.Reason)
 }
 
-func (c *Revoke) Sound(ctx context.Context, a *desk) error {
+func (c *Revoke) Preflight(ctx context.Context, a *desk) error {
 	return a.spare(ctx, c.Serial, signin.Everything)
 }
 
@@ -244,7 +244,7 @@ func (c *Lost) Thing(ctx context.Context, a *desk) (string, error) {
 }
 func (c *Lost) Object() string { return admin.WithReason(named(c.Serial, c.Told)+" is lost", c.Reason) }
 
-func (c *Lost) Sound(ctx context.Context, a *desk) error {
+func (c *Lost) Preflight(ctx context.Context, a *desk) error {
 	return a.spare(ctx, c.Serial, signin.Everything)
 }
 
@@ -268,7 +268,7 @@ func (c *Return) Object() string {
 	return admin.WithReason(named(c.Serial, c.Told)+" comes back", c.Reason)
 }
 
-func (c *Return) Sound(ctx context.Context, a *desk) error {
+func (c *Return) Preflight(ctx context.Context, a *desk) error {
 	return a.spare(ctx, c.Serial, signin.Everything)
 }
 
@@ -286,13 +286,13 @@ func (a *desk) move(ctx context.Context, g signin.Grant, m movement) (any, error
 	err := a.Change(ctx, g, m.event, map[string]string{"serial": m.serial, "reason": m.reason}, &about, func(tx *store.Tx) error {
 		var t tokens.Token
 		var err error
-		if t, about, err = a.hands.TakeBackIn(ctx, tx, m.serial, g.Account()); err != nil {
+		if t, about, err = a.hands.TakeBackTx(ctx, tx, m.serial, g.Account()); err != nil {
 			return err
 		}
 		if err := a.guard.PersonMust(ctx, tx, g.Account(), about.Privileged); err != nil {
 			return err
 		}
-		if t, err = a.hands.PutIn(ctx, tx, t, m.state); err != nil {
+		if t, err = a.hands.PutTx(ctx, tx, t, m.state); err != nil {
 			return err
 		}
 		out, err = a.shownToken(ctx, tx, t)
@@ -329,7 +329,7 @@ func (c *Resync) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	err := a.Change(ctx, g, "token.resynchronised", map[string]string{"serial": c.Serial}, &about, func(tx *store.Tx) error {
 		var t tokens.Token
 		var err error
-		if t, about, err = a.hands.ResyncIn(ctx, tx, c.Serial, c.Codes, c.Received); err != nil {
+		if t, about, err = a.hands.ResyncTx(ctx, tx, c.Serial, c.Codes, c.Received); err != nil {
 			return err
 		}
 		out, err = a.shownToken(ctx, tx, t)

@@ -51,7 +51,7 @@ func question(t *testing.T, s Subject) {
 	if q.Kind == prompt.Certificate && len(q.Data) == len(decoy.Data) {
 		q.Data, decoy.Data = nil, nil // a challenge, drawn anew each time
 	}
-	if q.Kind != prompt.Elsewhere && len(q.Number) == len(decoy.Number) {
+	if q.Kind != prompt.OutOfBand && len(q.Number) == len(decoy.Number) {
 		q.Number, decoy.Number = "", "" // a challenge, drawn anew each time
 	}
 	if !reflect.DeepEqual(q, decoy) {

@@ -8,24 +8,24 @@ import (
 
 	"countersign/internal/authenticator"
 	"countersign/internal/prompt"
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 // BenchmarkCheck measures a whole check against the bare verification of the
 // same signature, turn by turn in the same run, and reports their ratio. The
 // budget for ES256 is 1.6.
 func BenchmarkCheck(b *testing.B) {
-	for name, algorithm := range map[string]softkey.Algorithm{"ES256": softkey.ES256, "EdDSA": softkey.EdDSA, "RS256": softkey.RS256} {
+	for name, algorithm := range map[string]virtualauth.Algorithm{"ES256": virtualauth.ES256, "EdDSA": virtualauth.EdDSA, "RS256": virtualauth.RS256} {
 		b.Run(name, func(b *testing.B) { benchmarkCheck(b, algorithm) })
 	}
 }
 
-func benchmarkCheck(b *testing.B, algorithm softkey.Algorithm) {
+func benchmarkCheck(b *testing.B, algorithm virtualauth.Algorithm) {
 	a, err := New(Options{RPID: "example.org", Origins: []string{"https://login.example.org"}})
 	if err != nil {
 		b.Fatal(err)
 	}
-	k := &softkey.Key{Algorithm: algorithm}
+	k := &virtualauth.Key{Algorithm: algorithm}
 	kept := enrollWith(b, a, k)
 	encoded, err := kept.encode()
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/prompt"
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 const proven = assurance.Held | assurance.PhishingResistant | assurance.UserVerified
 
 func TestSignIn(t *testing.T) {
 	a := open(t, options())
-	for _, algorithm := range []softkey.Algorithm{softkey.ES256, softkey.EdDSA, softkey.RS256} {
-		k := &softkey.Key{Algorithm: algorithm}
+	for _, algorithm := range []virtualauth.Algorithm{virtualauth.ES256, virtualauth.EdDSA, virtualauth.RS256} {
+		k := &virtualauth.Key{Algorithm: algorithm}
 		c := enroll(t, a, k, ada)
 		memo, reply := ask(t, a, k, c)
 		got := check(t, a, memo, reply, c)
@@ -59,7 +59,7 @@ func challengeOf(t *testing.T, answer prompt.Answer) string {
 
 func TestSignInWithoutName(t *testing.T) {
 	a := open(t, options())
-	k := &softkey.Key{}
+	k := &virtualauth.Key{}
 	c := enroll(t, a, k, ada)
 	memo, reply := ask(t, a, k)
 	if got := check(t, a, memo, reply, c); !got.OK || got.Traits != proven {
@@ -81,7 +81,7 @@ func TestDiscoverableDemandsVerification(t *testing.T) {
 	o := options()
 	o.UserVerification = passkey.Preferred
 	a := open(t, o)
-	k := &softkey.Key{}
+	k := &virtualauth.Key{}
 	c := enroll(t, a, k, ada)
 	k.NoUV = true
 	if got := signIn(t, a, k, c); !got.OK || got.Traits != assurance.Held|assurance.PhishingResistant {
@@ -98,50 +98,50 @@ func TestRefusals(t *testing.T) {
 	back := uint32(1)
 	for _, test := range []struct {
 		name, reason string
-		lie          softkey.Lie
+		lie          virtualauth.Lie
 	}{
-		{"no lie", "", softkey.Lie{}},
-		{"suffix origin", "wrong-origin", softkey.Lie{Origin: "https://evil-login.example.org"}},
-		{"subdomain origin", "wrong-origin", softkey.Lie{Origin: "https://x.login.example.org"}},
-		{"parent origin", "wrong-origin", softkey.Lie{Origin: "https://example.org"}},
-		{"sibling origin", "wrong-origin", softkey.Lie{Origin: "https://wiki.example.org"}},
-		{"prefix origin", "wrong-origin", softkey.Lie{Origin: "https://login.example.org.evil.example"}},
-		{"http origin", "wrong-origin", softkey.Lie{Origin: "http://login.example.org"}},
-		{"other port", "wrong-origin", softkey.Lie{Origin: "https://login.example.org:8443"}},
-		{"default port", "wrong-origin", softkey.Lie{Origin: "https://login.example.org:443"}},
-		{"upper case", "wrong-origin", softkey.Lie{Origin: "https://LOGIN.example.org"}},
-		{"trailing slash", "wrong-origin", softkey.Lie{Origin: "https://login.example.org/"}},
-		{"trailing dot", "wrong-origin", softkey.Lie{Origin: "https://login.example.org."}},
-		{"homograph", "wrong-origin", softkey.Lie{Origin: "https://login.ex\u0430mple.org"}},
-		{"punycode of it", "wrong-origin", softkey.Lie{Origin: "https://login.xn--exmple-4nf.org"}},
-		{"app origin", "wrong-origin", softkey.Lie{Origin: "android:apk-key-hash:AAAA"}},
-		{"null origin", "wrong-origin", softkey.Lie{Origin: "null"}},
-		{"wrong rpId", "wrong-relying-party", softkey.Lie{RPID: "evil.example"}},
-		{"rpId is the host", "wrong-relying-party", softkey.Lie{RPID: "login.example.org"}},
-		{"create type", "wrong-type", softkey.Lie{Type: "webauthn.create"}},
-		{"payment type", "wrong-type", softkey.Lie{Type: "payment.get"}},
-		{"no type", "wrong-type", softkey.Lie{ClientData: []byte(`{"origin":"https://login.example.org"}`)}},
-		{"other challenge", "wrong-challenge", softkey.Lie{Challenge: make([]byte, 32)}},
-		{"short challenge", "wrong-challenge", softkey.Lie{Challenge: []byte{}}},
-		{"cross-origin", "cross-origin", softkey.Lie{CrossOrigin: true}},
-		{"top origin", "cross-origin", softkey.Lie{CrossOrigin: true, TopOrigin: origin}},
-		{"top origin alone", "cross-origin", softkey.Lie{TopOrigin: origin}},
-		{"not present", "not-present", softkey.Lie{ClearFlags: 1}},
-		{"not verified", "not-verified", softkey.Lie{ClearFlags: 4}},
-		{"backed up, not eligible", "wrong-backup-flags", softkey.Lie{SetFlags: 16}},
-		{"became eligible", "wrong-backup-flags", softkey.Lie{SetFlags: 8}},
-		{"attested data flag", "malformed", softkey.Lie{SetFlags: 64}},
-		{"extension flag", "malformed", softkey.Lie{SetFlags: 128}},
-		{"bogus signature", "wrong-signature", softkey.Lie{BogusSignature: true}},
-		{"truncated", "malformed", softkey.Lie{Truncate: 1}},
-		{"empty", "malformed", softkey.Lie{Truncate: 100}},
-		{"client data not JSON", "malformed", softkey.Lie{ClientData: []byte("{")}},
-		{"counter back", "cloned", softkey.Lie{Counter: &back}},
-		{"other user handle", "unknown-credential", softkey.Lie{UserHandle: eve.UserHandle}},
-		{"other id", "unknown-credential", softkey.Lie{CredentialID: []byte("somebody else's")}},
+		{"no lie", "", virtualauth.Lie{}},
+		{"suffix origin", "wrong-origin", virtualauth.Lie{Origin: "https://evil-login.example.org"}},
+		{"subdomain origin", "wrong-origin", virtualauth.Lie{Origin: "https://x.login.example.org"}},
+		{"parent origin", "wrong-origin", virtualauth.Lie{Origin: "https://example.org"}},
+		{"sibling origin", "wrong-origin", virtualauth.Lie{Origin: "https://wiki.example.org"}},
+		{"prefix origin", "wrong-origin", virtualauth.Lie{Origin: "https://login.example.org.evil.example"}},
+		{"http origin", "wrong-origin", virtualauth.Lie{Origin: "http://login.example.org"}},
+		{"other port", "wrong-origin", virtualauth.Lie{Origin: "https://login.example.org:8443"}},
+		{"default port", "wrong-origin", virtualauth.Lie{Origin: "https://login.example.org:443"}},
+		{"upper case", "wrong-origin", virtualauth.Lie{Origin: "https://LOGIN.example.org"}},
+		{"trailing slash", "wrong-origin", virtualauth.Lie{Origin: "https://login.example.org/"}},
+		{"trailing dot", "wrong-origin", virtualauth.Lie{Origin: "https://login.example.org."}},
+		{"homograph", "wrong-origin", virtualauth.Lie{Origin: "https://login.ex\u0430mple.org"}},
+		{"punycode of it", "wrong-origin", virtualauth.Lie{Origin: "https://login.xn--exmple-4nf.org"}},
+		{"app origin", "wrong-origin", virtualauth.Lie{Origin: "android:apk-key-hash:AAAA"}},
+		{"null origin", "wrong-origin", virtualauth.Lie{Origin: "null"}},
+		{"wrong rpId", "wrong-relying-party", virtualauth.Lie{RPID: "evil.example"}},
+		{"rpId is the host", "wrong-relying-party", virtualauth.Lie{RPID: "login.example.org"}},
+		{"create type", "wrong-type", virtualauth.Lie{Type: "webauthn.create"}},
+		{"payment type", "wrong-type", virtualauth.Lie{Type: "payment.get"}},
+		{"no type", "wrong-type", virtualauth.Lie{ClientData: []byte(`{"origin":"https://login.example.org"}`)}},
+		{"other challenge", "wrong-challenge", virtualauth.Lie{Challenge: make([]byte, 32)}},
+		{"short challenge", "wrong-challenge", virtualauth.Lie{Challenge: []byte{}}},
+		{"cross-origin", "cross-origin", virtualauth.Lie{CrossOrigin: true}},
+		{"top origin", "cross-origin", virtualauth.Lie{CrossOrigin: true, TopOrigin: origin}},
+		{"top origin alone", "cross-origin", virtualauth.Lie{TopOrigin: origin}},
+		{"not present", "not-present", virtualauth.Lie{ClearFlags: 1}},
+		{"not verified", "not-verified", virtualauth.Lie{ClearFlags: 4}},
+		{"backed up, not eligible", "wrong-backup-flags", virtualauth.Lie{SetFlags: 16}},
+		{"became eligible", "wrong-backup-flags", virtualauth.Lie{SetFlags: 8}},
+		{"attested data flag", "malformed", virtualauth.Lie{SetFlags: 64}},
+		{"extension flag", "malformed", virtualauth.Lie{SetFlags: 128}},
+		{"bogus signature", "wrong-signature", virtualauth.Lie{BogusSignature: true}},
+		{"truncated", "malformed", virtualauth.Lie{Truncate: 1}},
+		{"empty", "malformed", virtualauth.Lie{Truncate: 100}},
+		{"client data not JSON", "malformed", virtualauth.Lie{ClientData: []byte("{")}},
+		{"counter back", "cloned", virtualauth.Lie{Counter: &back}},
+		{"other user handle", "unknown-credential", virtualauth.Lie{UserHandle: eve.UserHandle}},
+		{"other id", "unknown-credential", virtualauth.Lie{CredentialID: []byte("somebody else's")}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			k := &softkey.Key{}
+			k := &virtualauth.Key{}
 			c := enroll(t, a, k, ada)
 			for range 2 { // so that a counter can go back
 				c.State = signIn(t, a, k, c).Next
@@ -163,14 +163,14 @@ func TestRefusals(t *testing.T) {
 // the same answer from a dishonest one.
 func TestBrowserRefusesLookAlike(t *testing.T) {
 	a := open(t, options())
-	k := &softkey.Key{}
+	k := &virtualauth.Key{}
 	c := enroll(t, a, k, ada)
 	question, memo, err := a.Ask([]authenticator.Credential{c}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const fake = "https://login.examp1e.org"
-	if _, err := k.Get(fake, question.Data); err != softkey.ErrSecurity {
+	if _, err := k.Get(fake, question.Data); err != virtualauth.ErrSecurity {
 		t.Fatalf("the browser said %v", err)
 	}
 	k.Lie.Disobey = true
@@ -186,7 +186,7 @@ func TestBrowserRefusesLookAlike(t *testing.T) {
 
 func TestEveryConfiguredOrigin(t *testing.T) {
 	a := open(t, options())
-	k := &softkey.Key{}
+	k := &virtualauth.Key{}
 	c := enroll(t, a, k, ada)
 	k.Lie.Origin = "https://portal.example.org:8443"
 	if got := signIn(t, a, k, c); !got.OK || got.Bound != k.Lie.Origin {
@@ -196,7 +196,7 @@ func TestEveryConfiguredOrigin(t *testing.T) {
 
 func TestMemos(t *testing.T) {
 	a := open(t, options())
-	k := &softkey.Key{}
+	k := &virtualauth.Key{}
 	c := enroll(t, a, k, ada)
 	memo, reply := ask(t, a, k, c)
 	_, creation, err := a.Offer(ada, now)
@@ -236,7 +236,7 @@ func TestMemos(t *testing.T) {
 // with a right signature over it.
 func TestCrossAccount(t *testing.T) {
 	a := open(t, options())
-	adas, eves := &softkey.Key{}, &softkey.Key{}
+	adas, eves := &virtualauth.Key{}, &virtualauth.Key{}
 	hers, his := enroll(t, a, adas, ada), enroll(t, a, eves, eve)
 	his.ID = 2
 	question, memo, err := a.Ask([]authenticator.Credential{hers}, now)
@@ -266,7 +266,7 @@ func TestCrossAccount(t *testing.T) {
 // and once the next state is kept, a counting key refuses by itself.
 func TestReplay(t *testing.T) {
 	a := open(t, options())
-	k := &softkey.Key{}
+	k := &virtualauth.Key{}
 	c := enroll(t, a, k, ada)
 	memo, reply := ask(t, a, k, c)
 	first, second := check(t, a, memo, reply, c), check(t, a, memo, reply, c)
@@ -283,7 +283,7 @@ func TestCounter(t *testing.T) {
 	o := options()
 	o.CounterRegression = passkey.Accept
 	strict, lenient := open(t, options()), open(t, o)
-	k := &softkey.Key{}
+	k := &virtualauth.Key{}
 	c := enroll(t, strict, k, ada)
 	thief := k.Clone()
 	c.State = signIn(t, strict, k, c).Next
@@ -295,7 +295,7 @@ func TestCounter(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	// A key that never counts is no clone, and one that stops counting is.
-	still := &softkey.Key{NoCounter: true}
+	still := &virtualauth.Key{NoCounter: true}
 	s := enroll(t, strict, still, ada)
 	for range 2 {
 		if got := signIn(t, strict, still, s); !got.OK || got.Next != nil {
@@ -311,14 +311,14 @@ func TestCounter(t *testing.T) {
 
 func TestBackupStateIsKept(t *testing.T) {
 	a := open(t, options())
-	k := &softkey.Key{BackupEligible: true, NoCounter: true}
+	k := &virtualauth.Key{BackupEligible: true, NoCounter: true}
 	c := enroll(t, a, k, ada)
 	k.Lie.SetFlags = 16
 	got := signIn(t, a, k, c)
 	if !got.OK || !bytes.Contains(got.Next, []byte(`"bs":true`)) {
 		t.Fatalf("%+v", got)
 	}
-	k.Lie = softkey.Lie{ClearFlags: 8}
+	k.Lie = virtualauth.Lie{ClearFlags: 8}
 	if got := signIn(t, a, k, c); got.Reason != "wrong-backup-flags" {
 		t.Fatalf("%+v", got)
 	}
@@ -330,7 +330,7 @@ func TestVerificationIsNotRaisedLater(t *testing.T) {
 	o := options()
 	o.UserVerification = passkey.Preferred
 	a := open(t, o)
-	k := &softkey.Key{NoUV: true}
+	k := &virtualauth.Key{NoUV: true}
 	e, err := enrollment(t, a, k, ada)
 	if err != nil {
 		t.Fatal(err)
@@ -351,7 +351,7 @@ func TestVerificationIsNotRaisedLater(t *testing.T) {
 
 func TestNoCredentials(t *testing.T) {
 	a := open(t, options())
-	k := &softkey.Key{}
+	k := &virtualauth.Key{}
 	enroll(t, a, k, ada)
 	memo, reply := ask(t, a, k)
 	if got := check(t, a, memo, reply); got.Reason != "unknown-credential" {
@@ -361,7 +361,7 @@ func TestNoCredentials(t *testing.T) {
 
 func TestMalformed(t *testing.T) {
 	a := open(t, options())
-	k := &softkey.Key{}
+	k := &virtualauth.Key{}
 	c := enroll(t, a, k, ada)
 	memo, good := ask(t, a, k, c)
 	var parts map[string]json.RawMessage
@@ -414,7 +414,7 @@ func TestQuestion(t *testing.T) {
 	o := options()
 	o.Hints = []string{"security-key"}
 	a := open(t, o)
-	k := &softkey.Key{Transports: []string{"usb", "bogus", "nfc"}}
+	k := &virtualauth.Key{Transports: []string{"usb", "bogus", "nfc"}}
 	c := enroll(t, a, k, ada)
 	question, _, err := a.Ask([]authenticator.Credential{c}, now)
 	if err != nil {

@@ -11,14 +11,14 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/prompt"
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 func TestOffer(t *testing.T) {
 	o := options()
 	o.Attestation, o.ResidentKey, o.Timeout, o.Hints = passkey.Direct, passkey.Required, time.Minute, []string{"hybrid"}
 	a := open(t, o)
-	k := &softkey.Key{Transports: []string{"internal"}}
+	k := &virtualauth.Key{Transports: []string{"internal"}}
 	p := ada
 	p.Existing = []authenticator.Credential{enroll(t, a, k, ada)}
 	question, _, err := a.Offer(p, now)
@@ -43,7 +43,7 @@ func TestOffer(t *testing.T) {
 	if string(b) != want {
 		t.Fatalf("got  %s\nwant %s", b, want)
 	}
-	if _, err := k.Create(origin, question.Data); err != softkey.ErrInvalidState {
+	if _, err := k.Create(origin, question.Data); err != virtualauth.ErrInvalidState {
 		t.Fatalf("the browser did not see that the key is enrolled: %v", err)
 	}
 }
@@ -67,18 +67,18 @@ func TestEnroll(t *testing.T) {
 	device := assurance.Held | assurance.PhishingResistant | assurance.UserVerified
 	for _, test := range []struct {
 		name   string
-		key    *softkey.Key
+		key    *virtualauth.Key
 		traits assurance.Trait
 		detail string
 	}{
-		{"asked for nothing", &softkey.Key{AAGUID: model}, device, "attestation none, trusted false"},
-		{"self attestation", &softkey.Key{AAGUID: model, Attestation: softkey.PackedSelf}, device, "attestation packed basic_surrogate, trusted false"},
-		{"self attestation, EdDSA", &softkey.Key{Algorithm: softkey.EdDSA, AAGUID: model, Attestation: softkey.PackedSelf}, device, "packed basic_surrogate, trusted false"},
-		{"wrong root", &softkey.Key{AAGUID: model, Attestation: softkey.PackedX5C, CA: newCA(t)}, device, "attestation packed basic_full, trusted false"},
-		{"trusted root", &softkey.Key{AAGUID: model, Attestation: softkey.PackedX5C, CA: ca}, device | assurance.HardwareBound, "attestation packed basic_full, trusted true"},
-		{"trusted root, RS256", &softkey.Key{Algorithm: softkey.RS256, AAGUID: model, Attestation: softkey.PackedX5C, CA: ca}, device | assurance.HardwareBound, "trusted true"},
-		{"trusted root, no model", &softkey.Key{Attestation: softkey.PackedX5C, CA: ca}, device, "aaguid 00000000-0000-0000-0000-000000000000, attestation packed basic_full, trusted false"},
-		{"trusted root, can be backed up", &softkey.Key{AAGUID: model, Attestation: softkey.PackedX5C, CA: ca, BackupEligible: true}, device, "trusted true, backup-eligible true"},
+		{"asked for nothing", &virtualauth.Key{AAGUID: model}, device, "attestation none, trusted false"},
+		{"self attestation", &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedSelf}, device, "attestation packed basic_surrogate, trusted false"},
+		{"self attestation, EdDSA", &virtualauth.Key{Algorithm: virtualauth.EdDSA, AAGUID: model, Attestation: virtualauth.PackedSelf}, device, "packed basic_surrogate, trusted false"},
+		{"wrong root", &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedX5C, CA: newCA(t)}, device, "attestation packed basic_full, trusted false"},
+		{"trusted root", &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedX5C, CA: ca}, device | assurance.HardwareBound, "attestation packed basic_full, trusted true"},
+		{"trusted root, RS256", &virtualauth.Key{Algorithm: virtualauth.RS256, AAGUID: model, Attestation: virtualauth.PackedX5C, CA: ca}, device | assurance.HardwareBound, "trusted true"},
+		{"trusted root, no model", &virtualauth.Key{Attestation: virtualauth.PackedX5C, CA: ca}, device, "aaguid 00000000-0000-0000-0000-000000000000, attestation packed basic_full, trusted false"},
+		{"trusted root, can be backed up", &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedX5C, CA: ca, BackupEligible: true}, device, "trusted true, backup-eligible true"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a := open(t, attesting(ca))
@@ -103,7 +103,7 @@ func TestLabels(t *testing.T) {
 		"Bitwarden":       {0xd5, 0x48, 0x82, 0x6e, 0x79, 0xb4, 0xdb, 0x40, 0xa3, 0xd8, 0x11, 0x11, 0x6f, 0x7e, 0x83, 0x49},
 		"Passkey":         {1},
 	} {
-		e, err := enrollment(t, a, &softkey.Key{AAGUID: g}, ada)
+		e, err := enrollment(t, a, &virtualauth.Key{AAGUID: g}, ada)
 		if err != nil || e.Label != label {
 			t.Errorf("%q, %v; want %q", e.Label, err, label)
 		}
@@ -123,49 +123,49 @@ func TestRefusedEnrollments(t *testing.T) {
 	for _, test := range []struct {
 		name, reason string
 		options      passkey.Options
-		key          *softkey.Key
+		key          *virtualauth.Key
 	}{
-		{"no lie", "", none, &softkey.Key{}},
-		{"suffix origin", "wrong-origin", none, &softkey.Key{Lie: softkey.Lie{Origin: "https://evil-login.example.org"}}},
-		{"subdomain origin", "wrong-origin", none, &softkey.Key{Lie: softkey.Lie{Origin: "https://a.login.example.org"}}},
-		{"http origin", "wrong-origin", none, &softkey.Key{Lie: softkey.Lie{Origin: "http://login.example.org"}}},
-		{"wrong rpId", "wrong-relying-party", none, &softkey.Key{Lie: softkey.Lie{RPID: "evil.example"}}},
-		{"get type", "wrong-type", none, &softkey.Key{Lie: softkey.Lie{Type: "webauthn.get"}}},
-		{"other challenge", "wrong-challenge", none, &softkey.Key{Lie: softkey.Lie{Challenge: make([]byte, 32)}}},
-		{"cross-origin", "cross-origin", none, &softkey.Key{Lie: softkey.Lie{CrossOrigin: true}}},
-		{"top origin", "cross-origin", none, &softkey.Key{Lie: softkey.Lie{TopOrigin: origin}}},
-		{"not present", "not-present", none, &softkey.Key{Lie: softkey.Lie{ClearFlags: 1}}},
-		{"not verified", "not-verified", none, &softkey.Key{NoUV: true}},
-		{"backed up, not eligible", "wrong-backup-flags", none, &softkey.Key{BackupState: true}},
-		{"algorithm not asked for", "wrong-algorithm", none, &softkey.Key{Algorithm: softkey.ES384}},
-		{"truncated", "malformed", none, &softkey.Key{Lie: softkey.Lie{Truncate: 1}}},
-		{"empty", "malformed", none, &softkey.Key{Lie: softkey.Lie{Truncate: 9000}}},
-		{"no credential", "malformed", none, &softkey.Key{Lie: softkey.Lie{ClearFlags: 64}}},
-		{"extensions missing", "malformed", none, &softkey.Key{Lie: softkey.Lie{SetFlags: 128}}},
-		{"client data not JSON", "malformed", none, &softkey.Key{Lie: softkey.Lie{ClientData: []byte("x")}}},
-		{"no id", "malformed", none, &softkey.Key{Lie: softkey.Lie{CredentialID: []byte{}}}},
-		{"long id", "", none, &softkey.Key{Lie: softkey.Lie{CredentialID: bytes.Repeat([]byte("x"), 1023)}}},
-		{"longer id", "malformed", none, &softkey.Key{Lie: softkey.Lie{CredentialID: bytes.Repeat([]byte("x"), 1024)}}},
-		{"self attestation, bogus", "wrong-attestation", none, &softkey.Key{Attestation: softkey.PackedSelf, Lie: softkey.Lie{BogusSignature: true}}},
-		{"certificate, bogus", "wrong-attestation", none, &softkey.Key{Attestation: softkey.PackedX5C, CA: ca, Lie: softkey.Lie{BogusSignature: true}}},
-		{"certificate of another model", "wrong-attestation", listed, &softkey.Key{AAGUID: other, Attestation: softkey.PackedX5C, CA: ca, Lie: softkey.Lie{ClaimedAAGUID: &model}}},
+		{"no lie", "", none, &virtualauth.Key{}},
+		{"suffix origin", "wrong-origin", none, &virtualauth.Key{Lie: virtualauth.Lie{Origin: "https://evil-login.example.org"}}},
+		{"subdomain origin", "wrong-origin", none, &virtualauth.Key{Lie: virtualauth.Lie{Origin: "https://a.login.example.org"}}},
+		{"http origin", "wrong-origin", none, &virtualauth.Key{Lie: virtualauth.Lie{Origin: "http://login.example.org"}}},
+		{"wrong rpId", "wrong-relying-party", none, &virtualauth.Key{Lie: virtualauth.Lie{RPID: "evil.example"}}},
+		{"get type", "wrong-type", none, &virtualauth.Key{Lie: virtualauth.Lie{Type: "webauthn.get"}}},
+		{"other challenge", "wrong-challenge", none, &virtualauth.Key{Lie: virtualauth.Lie{Challenge: make([]byte, 32)}}},
+		{"cross-origin", "cross-origin", none, &virtualauth.Key{Lie: virtualauth.Lie{CrossOrigin: true}}},
+		{"top origin", "cross-origin", none, &virtualauth.Key{Lie: virtualauth.Lie{TopOrigin: origin}}},
+		{"not present", "not-present", none, &virtualauth.Key{Lie: virtualauth.Lie{ClearFlags: 1}}},
+		{"not verified", "not-verified", none, &virtualauth.Key{NoUV: true}},
+		{"backed up, not eligible", "wrong-backup-flags", none, &virtualauth.Key{BackupState: true}},
+		{"algorithm not asked for", "wrong-algorithm", none, &virtualauth.Key{Algorithm: virtualauth.ES384}},
+		{"truncated", "malformed", none, &virtualauth.Key{Lie: virtualauth.Lie{Truncate: 1}}},
+		{"empty", "malformed", none, &virtualauth.Key{Lie: virtualauth.Lie{Truncate: 9000}}},
+		{"no credential", "malformed", none, &virtualauth.Key{Lie: virtualauth.Lie{ClearFlags: 64}}},
+		{"extensions missing", "malformed", none, &virtualauth.Key{Lie: virtualauth.Lie{SetFlags: 128}}},
+		{"client data not JSON", "malformed", none, &virtualauth.Key{Lie: virtualauth.Lie{ClientData: []byte("x")}}},
+		{"no id", "malformed", none, &virtualauth.Key{Lie: virtualauth.Lie{CredentialID: []byte{}}}},
+		{"long id", "", none, &virtualauth.Key{Lie: virtualauth.Lie{CredentialID: bytes.Repeat([]byte("x"), 1023)}}},
+		{"longer id", "malformed", none, &virtualauth.Key{Lie: virtualauth.Lie{CredentialID: bytes.Repeat([]byte("x"), 1024)}}},
+		{"self attestation, bogus", "wrong-attestation", none, &virtualauth.Key{Attestation: virtualauth.PackedSelf, Lie: virtualauth.Lie{BogusSignature: true}}},
+		{"certificate, bogus", "wrong-attestation", none, &virtualauth.Key{Attestation: virtualauth.PackedX5C, CA: ca, Lie: virtualauth.Lie{BogusSignature: true}}},
+		{"certificate of another model", "wrong-attestation", listed, &virtualauth.Key{AAGUID: other, Attestation: virtualauth.PackedX5C, CA: ca, Lie: virtualauth.Lie{ClaimedAAGUID: &model}}},
 
-		{"listed: attested", "", listed, &softkey.Key{AAGUID: model, Attestation: softkey.PackedX5C, CA: ca}},
-		{"listed: none", "not-attested", listed, &softkey.Key{AAGUID: model}},
-		{"listed: self", "not-attested", listed, &softkey.Key{AAGUID: model, Attestation: softkey.PackedSelf}},
-		{"listed: wrong root", "not-attested", listed, &softkey.Key{AAGUID: model, Attestation: softkey.PackedX5C, CA: newCA(t)}},
-		{"listed: zero AAGUID", "not-attested", listed, &softkey.Key{Attestation: softkey.PackedX5C, CA: ca}},
-		{"listed: other model", "model-refused", listed, &softkey.Key{AAGUID: other, Attestation: softkey.PackedX5C, CA: ca}},
-		{"attested: attested", "", required, &softkey.Key{AAGUID: other, Attestation: softkey.PackedX5C, CA: ca}},
-		{"attested: none", "not-attested", required, &softkey.Key{AAGUID: model}},
-		{"attested: self", "not-attested", required, &softkey.Key{AAGUID: model, Attestation: softkey.PackedSelf}},
-		{"attested: wrong root", "not-attested", required, &softkey.Key{AAGUID: model, Attestation: softkey.PackedX5C, CA: newCA(t)}},
-		{"attested: zero AAGUID", "not-attested", required, &softkey.Key{Attestation: softkey.PackedX5C, CA: ca}},
-		{"denied", "model-refused", denied, &softkey.Key{AAGUID: model}},
-		{"denied: other model", "", denied, &softkey.Key{AAGUID: other}},
-		{"bound: synced", "backup-eligible", bound, &softkey.Key{BackupEligible: true, BackupState: true}},
-		{"bound: not synced yet", "backup-eligible", bound, &softkey.Key{BackupEligible: true}},
-		{"bound: bound", "", bound, &softkey.Key{}},
+		{"listed: attested", "", listed, &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedX5C, CA: ca}},
+		{"listed: none", "not-attested", listed, &virtualauth.Key{AAGUID: model}},
+		{"listed: self", "not-attested", listed, &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedSelf}},
+		{"listed: wrong root", "not-attested", listed, &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedX5C, CA: newCA(t)}},
+		{"listed: zero AAGUID", "not-attested", listed, &virtualauth.Key{Attestation: virtualauth.PackedX5C, CA: ca}},
+		{"listed: other model", "model-refused", listed, &virtualauth.Key{AAGUID: other, Attestation: virtualauth.PackedX5C, CA: ca}},
+		{"attested: attested", "", required, &virtualauth.Key{AAGUID: other, Attestation: virtualauth.PackedX5C, CA: ca}},
+		{"attested: none", "not-attested", required, &virtualauth.Key{AAGUID: model}},
+		{"attested: self", "not-attested", required, &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedSelf}},
+		{"attested: wrong root", "not-attested", required, &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedX5C, CA: newCA(t)}},
+		{"attested: zero AAGUID", "not-attested", required, &virtualauth.Key{Attestation: virtualauth.PackedX5C, CA: ca}},
+		{"denied", "model-refused", denied, &virtualauth.Key{AAGUID: model}},
+		{"denied: other model", "", denied, &virtualauth.Key{AAGUID: other}},
+		{"bound: synced", "backup-eligible", bound, &virtualauth.Key{BackupEligible: true, BackupState: true}},
+		{"bound: not synced yet", "backup-eligible", bound, &virtualauth.Key{BackupEligible: true}},
+		{"bound: bound", "", bound, &virtualauth.Key{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.key.Lie.Disobey = true
@@ -183,7 +183,7 @@ func TestRefusedEnrollments(t *testing.T) {
 
 func TestEnrollmentMemos(t *testing.T) {
 	a := open(t, options())
-	k := &softkey.Key{}
+	k := &virtualauth.Key{}
 	question, memo, err := a.Offer(ada, now)
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +229,7 @@ func TestEnrollmentMemos(t *testing.T) {
 // same key make the same credential id again.
 func TestExcludedOnTheServer(t *testing.T) {
 	a := open(t, options())
-	k := &softkey.Key{}
+	k := &virtualauth.Key{}
 	k.Lie.CredentialID = []byte("the same id again")
 	p := ada
 	p.Existing = []authenticator.Credential{enroll(t, a, k, ada)}
@@ -241,7 +241,7 @@ func TestExcludedOnTheServer(t *testing.T) {
 // A stricter option takes effect on the keys that were enrolled before it.
 func TestOptionsHoldAtEveryCheck(t *testing.T) {
 	ca := newCA(t)
-	k := &softkey.Key{AAGUID: model, BackupEligible: true}
+	k := &virtualauth.Key{AAGUID: model, BackupEligible: true}
 	c := enroll(t, open(t, options()), k, ada)
 	required, listed, denied, bound := attesting(ca), attesting(ca), options(), options()
 	required.RequireAttested = true
@@ -262,7 +262,7 @@ func TestSecurityKey(t *testing.T) {
 	o := options()
 	o.UserVerification, o.ResidentKey = passkey.Preferred, passkey.Discouraged
 	a := open(t, o)
-	k := &softkey.Key{NoUV: true, NoResident: true, Transports: []string{"usb"}}
+	k := &virtualauth.Key{NoUV: true, NoResident: true, Transports: []string{"usb"}}
 	c := enroll(t, a, k, ada)
 	if got := signIn(t, a, k, c); !got.OK || got.Traits != assurance.Held|assurance.PhishingResistant {
 		t.Fatalf("%+v", got)
@@ -271,7 +271,7 @@ func TestSecurityKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.Get(origin, question.Data); err != softkey.ErrNotAllowed {
+	if _, err := k.Get(origin, question.Data); err != virtualauth.ErrNotAllowed {
 		t.Fatalf("a key without discoverable credentials answered: %v", err)
 	}
 }

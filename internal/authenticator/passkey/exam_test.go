@@ -10,20 +10,20 @@ import (
 	"countersign/internal/authenticator/authenticatortest"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/prompt"
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 func TestExam(t *testing.T) {
-	for name, key := range map[string]*softkey.Key{
+	for name, key := range map[string]*virtualauth.Key{
 		"key that counts": {}, "synced passkey": {BackupEligible: true, BackupState: true, NoCounter: true},
-		"EdDSA": {Algorithm: softkey.EdDSA},
+		"EdDSA": {Algorithm: virtualauth.EdDSA},
 	} {
 		t.Run(name, func(t *testing.T) { authenticatortest.Exam(t, subject(key)) })
 	}
 }
 
 // subject sits the exam with keys like this one.
-func subject(like *softkey.Key) authenticatortest.Subject {
+func subject(like *virtualauth.Key) authenticatortest.Subject {
 	return authenticatortest.Subject{
 		New: func(t testing.TB) authenticator.Authenticator { return open(t, options()) },
 		Enroll: func(t testing.TB, a authenticator.Authenticator, p authenticator.Person, now time.Time) (authenticator.Enrolled, authenticatortest.Answerer) {
@@ -57,7 +57,7 @@ func subject(like *softkey.Key) authenticatortest.Subject {
 	}
 }
 
-func create(t testing.TB, k *softkey.Key, offer prompt.Prompt) prompt.Answer {
+func create(t testing.TB, k *virtualauth.Key, offer prompt.Prompt) prompt.Answer {
 	t.Helper()
 	reply, err := k.Create(origin, offer.Data)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/prompt"
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 const origin = "https://login.example.org"
@@ -41,9 +41,9 @@ func open(t testing.TB, o passkey.Options) *passkey.Authenticator {
 	return a
 }
 
-func newCA(t testing.TB) *softkey.CA {
+func newCA(t testing.TB) *virtualauth.CA {
 	t.Helper()
-	ca, err := softkey.NewCA("Test attestation root")
+	ca, err := virtualauth.NewCA("Test attestation root")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,14 +51,14 @@ func newCA(t testing.TB) *softkey.CA {
 }
 
 // attesting are options that trust one CA for keys of any model.
-func attesting(ca *softkey.CA) passkey.Options {
+func attesting(ca *virtualauth.CA) passkey.Options {
 	o := options()
 	o.Attestation, o.Roots = passkey.Direct, []*x509.Certificate{ca.Root()}
 	return o
 }
 
 // offer and accept play an enrollment.
-func enrollment(t testing.TB, a *passkey.Authenticator, k *softkey.Key, p authenticator.Person) (authenticator.Enrolled, error) {
+func enrollment(t testing.TB, a *passkey.Authenticator, k *virtualauth.Key, p authenticator.Person) (authenticator.Enrolled, error) {
 	t.Helper()
 	question, memo, err := a.Offer(p, now)
 	if err != nil {
@@ -71,7 +71,7 @@ func enrollment(t testing.TB, a *passkey.Authenticator, k *softkey.Key, p authen
 	return a.Accept(t.Context(), p, memo, answer(reply), now)
 }
 
-func enroll(t testing.TB, a *passkey.Authenticator, k *softkey.Key, p authenticator.Person) authenticator.Credential {
+func enroll(t testing.TB, a *passkey.Authenticator, k *virtualauth.Key, p authenticator.Person) authenticator.Credential {
 	t.Helper()
 	e, err := enrollment(t, a, k, p)
 	if err != nil {
@@ -89,7 +89,7 @@ func answer(reply json.RawMessage) prompt.Answer {
 }
 
 // ask poses the question for these credentials and lets the key answer it.
-func ask(t testing.TB, a *passkey.Authenticator, k *softkey.Key, credentials ...authenticator.Credential) (authenticator.Memo, prompt.Answer) {
+func ask(t testing.TB, a *passkey.Authenticator, k *virtualauth.Key, credentials ...authenticator.Credential) (authenticator.Memo, prompt.Answer) {
 	t.Helper()
 	question, memo, err := a.Ask(credentials, now)
 	if err != nil {
@@ -118,7 +118,7 @@ func check(t testing.TB, a *passkey.Authenticator, memo authenticator.Memo, answ
 }
 
 // signIn is an honest sign-in's result.
-func signIn(t testing.TB, a *passkey.Authenticator, k *softkey.Key, credentials ...authenticator.Credential) authenticator.Result {
+func signIn(t testing.TB, a *passkey.Authenticator, k *virtualauth.Key, credentials ...authenticator.Credential) authenticator.Result {
 	t.Helper()
 	memo, reply := ask(t, a, k, credentials...)
 	return check(t, a, memo, reply, credentials...)

@@ -8,7 +8,7 @@ import (
 
 	"countersign/internal/authenticator"
 	"countersign/internal/prompt"
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 // libraryAccepts asks go-webauthn about an assertion: an implementation by other
@@ -49,7 +49,7 @@ func TestAgreesWithLibrary(t *testing.T) {
 		"https://login.example.org:443": true, // compared byte by byte
 		"https://LOGIN.example.org":     true,
 	}
-	lies := map[string]softkey.Lie{
+	lies := map[string]virtualauth.Lie{
 		"none": {}, "bogus": {BogusSignature: true}, "rpId": {RPID: "x.example"}, "type": {Type: "webauthn.create"},
 		"challenge": {Challenge: make([]byte, 32)}, "framed": {CrossOrigin: true}, "top": {TopOrigin: "https://x.example"},
 		"absent": {ClearFlags: 1}, "unverified": {ClearFlags: 4}, "cut": {Truncate: 1}, "no JSON": {ClientData: []byte("{")},
@@ -60,10 +60,10 @@ func TestAgreesWithLibrary(t *testing.T) {
 		"https://login.example.org:443", "https://LOGIN.example.org", "http://login.example.org", "https://login.example.org.", "null",
 		"https://evil-login.example.org", "https://login.example.org:8443", "https://xlogin.example.org",
 	} {
-		lies[origin] = softkey.Lie{Origin: origin}
+		lies[origin] = virtualauth.Lie{Origin: origin}
 	}
-	for _, algorithm := range []softkey.Algorithm{softkey.ES256, softkey.EdDSA, softkey.RS256} {
-		k := &softkey.Key{Algorithm: algorithm}
+	for _, algorithm := range []virtualauth.Algorithm{virtualauth.ES256, virtualauth.EdDSA, virtualauth.RS256} {
+		k := &virtualauth.Key{Algorithm: algorithm}
 		kept := enrollWith(t, a, k)
 		for name, lie := range lies {
 			k.Lie = lie
@@ -99,7 +99,7 @@ func (a *Authenticator) decides(t testing.TB, m memo, data []byte, kept state) b
 	return refused.Reason == ""
 }
 
-func enrollWith(t testing.TB, a *Authenticator, k *softkey.Key) state {
+func enrollWith(t testing.TB, a *Authenticator, k *virtualauth.Key) state {
 	t.Helper()
 	p := authenticator.Person{Account: 1, UserHandle: []byte("handle"), Name: "ada"}
 	question, sealed, err := a.Offer(p, vectorTime)
@@ -112,7 +112,7 @@ func enrollWith(t testing.TB, a *Authenticator, k *softkey.Key) state {
 	}
 	m, _ := a.openMemo(sealed, typeCreate, vectorTime)
 	if !libraryEnrolls(a, m, data) {
-		t.Fatal("the library does not accept what softkey made")
+		t.Fatal("the library does not accept what the virtual authenticator made")
 	}
 	e, err := a.Accept(t.Context(), p, sealed, prompt.Answer{Data: data}, vectorTime)
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator/passkey"
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 const signer = "mds.example"
 
 // metadata returns Metadata pinned to the CA, with this BLOB loaded.
-func metadata(t testing.TB, ca *softkey.CA, number int, models ...softkey.Model) *passkey.Metadata {
+func metadata(t testing.TB, ca *virtualauth.CA, number int, models ...virtualauth.Model) *passkey.Metadata {
 	t.Helper()
 	m, err := passkey.NewMetadata(passkey.MetadataSource{Roots: []*x509.Certificate{ca.Root()}, Signer: signer})
 	if err != nil {
@@ -27,16 +27,16 @@ func metadata(t testing.TB, ca *softkey.CA, number int, models ...softkey.Model)
 	return m
 }
 
-func reload(t testing.TB, m *passkey.Metadata, ca *softkey.CA, number int, models ...softkey.Model) {
+func reload(t testing.TB, m *passkey.Metadata, ca *virtualauth.CA, number int, models ...virtualauth.Model) {
 	t.Helper()
 	if _, err := m.Load(blob(t, ca, number, models...), 0, now); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func blob(t testing.TB, ca *softkey.CA, number int, models ...softkey.Model) []byte {
+func blob(t testing.TB, ca *virtualauth.CA, number int, models ...virtualauth.Model) []byte {
 	t.Helper()
-	b, err := ca.Blob(softkey.Blob{Number: number, NextUpdate: now.AddDate(0, 1, 0), Signer: signer, Models: models})
+	b, err := ca.Blob(virtualauth.Blob{Number: number, NextUpdate: now.AddDate(0, 1, 0), Signer: signer, Models: models})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,22 +45,22 @@ func blob(t testing.TB, ca *softkey.CA, number int, models ...softkey.Model) []b
 
 func TestMetadataVouches(t *testing.T) {
 	authority, maker := newCA(t), newCA(t)
-	described := softkey.Model{AAGUID: model, Description: "Test  Key\n9000", Roots: []*x509.Certificate{newCA(t).Root(), maker.Root()}, KeyProtection: []string{"hardware", "secure_element"}}
+	described := virtualauth.Model{AAGUID: model, Description: "Test  Key\n9000", Roots: []*x509.Certificate{newCA(t).Root(), maker.Root()}, KeyProtection: []string{"hardware", "secure_element"}}
 	software := described
 	software.KeyProtection = []string{"software"}
 	for name, test := range map[string]struct {
-		models   []softkey.Model
+		models   []virtualauth.Model
 		hardware bool
 		label    string
 	}{
-		"described": {[]softkey.Model{described}, true, "Test Key 9000"},
-		"software":  {[]softkey.Model{software}, false, "Test Key 9000"},
+		"described": {[]virtualauth.Model{described}, true, "Test Key 9000"},
+		"software":  {[]virtualauth.Model{software}, false, "Test Key 9000"},
 		"unknown":   {nil, false, "Passkey"},
 	} {
 		o := options()
 		o.Attestation, o.MDS = passkey.Direct, metadata(t, authority, 1, test.models...)
 		a := open(t, o)
-		k := &softkey.Key{AAGUID: model, Attestation: softkey.PackedX5C, CA: maker}
+		k := &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedX5C, CA: maker}
 		e, err := enrollment(t, a, k, ada)
 		if err != nil || e.Label != test.label || e.Traits.Has(assurance.HardwareBound) != test.hardware {
 			t.Errorf("%s: %+v, %v", name, e, err)
@@ -77,9 +77,9 @@ func TestRootOfAnotherModel(t *testing.T) {
 	o := options()
 	o.Attestation, o.AllowAAGUIDs = passkey.Direct, []string{modelText}
 	o.MDS = metadata(t, authority, 1,
-		softkey.Model{AAGUID: model, Roots: []*x509.Certificate{dear.Root()}},
-		softkey.Model{AAGUID: [16]byte{5}, Roots: []*x509.Certificate{cheap.Root()}})
-	_, err := enrollment(t, open(t, o), &softkey.Key{AAGUID: model, Attestation: softkey.PackedX5C, CA: cheap}, ada)
+		virtualauth.Model{AAGUID: model, Roots: []*x509.Certificate{dear.Root()}},
+		virtualauth.Model{AAGUID: [16]byte{5}, Roots: []*x509.Certificate{cheap.Root()}})
+	_, err := enrollment(t, open(t, o), &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedX5C, CA: cheap}, ada)
 	refusedAs(t, err, "not-attested")
 }
 
@@ -87,44 +87,44 @@ func TestRootOfAnotherModel(t *testing.T) {
 func TestStatuses(t *testing.T) {
 	authority, maker := newCA(t), newCA(t)
 	const all = proven | assurance.HardwareBound
-	good := softkey.Model{AAGUID: model, Roots: []*x509.Certificate{maker.Root()}, Reports: []softkey.Report{{Status: "FIDO_CERTIFIED_L1"}}}
+	good := virtualauth.Model{AAGUID: model, Roots: []*x509.Certificate{maker.Root()}, Reports: []virtualauth.Report{{Status: "FIDO_CERTIFIED_L1"}}}
 	yesterday, tomorrow := now.AddDate(0, 0, -1), now.AddDate(0, 0, 1)
 	for _, test := range []struct {
-		report   softkey.Report
+		report   virtualauth.Report
 		reason   string
 		traits   assurance.Trait
 		required bool // keys must be attested
 		enrolls  bool
 	}{
-		{softkey.Report{Status: "UPDATE_AVAILABLE"}, "", all, true, true},
-		{softkey.Report{Status: "REVOKED"}, "metadata-revoked", 0, false, false},
-		{softkey.Report{Status: "REVOKED", From: tomorrow}, "", all, false, true},
-		{softkey.Report{Status: "REVOKED", From: yesterday}, "metadata-revoked", 0, false, false},
-		{softkey.Report{Status: "REVOKED", Until: yesterday}, "", all, false, true},
-		{softkey.Report{Status: "USER_KEY_REMOTE_COMPROMISE"}, "metadata-revoked", 0, false, false},
-		{softkey.Report{Status: "USER_VERIFICATION_BYPASS"}, "", all &^ assurance.UserVerified, false, false},
-		{softkey.Report{Status: "USER_KEY_PHYSICAL_COMPROMISE"}, "", all &^ assurance.HardwareBound, false, false},
-		{softkey.Report{Status: "ATTESTATION_KEY_COMPROMISE"}, "", all &^ assurance.HardwareBound, false, false},
-		{softkey.Report{Status: "ATTESTATION_KEY_COMPROMISE"}, "not-attested", 0, true, false},
-		{softkey.Report{Status: "RETIRED"}, "", all, true, false},
+		{virtualauth.Report{Status: "UPDATE_AVAILABLE"}, "", all, true, true},
+		{virtualauth.Report{Status: "REVOKED"}, "metadata-revoked", 0, false, false},
+		{virtualauth.Report{Status: "REVOKED", From: tomorrow}, "", all, false, true},
+		{virtualauth.Report{Status: "REVOKED", From: yesterday}, "metadata-revoked", 0, false, false},
+		{virtualauth.Report{Status: "REVOKED", Until: yesterday}, "", all, false, true},
+		{virtualauth.Report{Status: "USER_KEY_REMOTE_COMPROMISE"}, "metadata-revoked", 0, false, false},
+		{virtualauth.Report{Status: "USER_VERIFICATION_BYPASS"}, "", all &^ assurance.UserVerified, false, false},
+		{virtualauth.Report{Status: "USER_KEY_PHYSICAL_COMPROMISE"}, "", all &^ assurance.HardwareBound, false, false},
+		{virtualauth.Report{Status: "ATTESTATION_KEY_COMPROMISE"}, "", all &^ assurance.HardwareBound, false, false},
+		{virtualauth.Report{Status: "ATTESTATION_KEY_COMPROMISE"}, "not-attested", 0, true, false},
+		{virtualauth.Report{Status: "RETIRED"}, "", all, true, false},
 	} {
 		t.Run(test.report.Status, func(t *testing.T) {
 			o := options()
 			o.Attestation, o.RequireAttested, o.MDS = passkey.Direct, test.required, metadata(t, authority, 1, good)
 			a := open(t, o)
-			k := &softkey.Key{AAGUID: model, Attestation: softkey.PackedX5C, CA: maker}
+			k := &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedX5C, CA: maker}
 			c := enroll(t, a, k, ada)
 			if got := signIn(t, a, k, c); got.Traits != all {
 				t.Fatalf("before: %+v", got)
 			}
 			bad := good
 			// A later good report does not undo a bad one.
-			bad.Reports = append([]softkey.Report{test.report}, good.Reports...)
+			bad.Reports = append([]virtualauth.Report{test.report}, good.Reports...)
 			reload(t, o.MDS, authority, 2, bad)
 			if got := signIn(t, a, k, c); got.Reason != test.reason || got.Traits != test.traits {
 				t.Fatalf("after: %+v", got)
 			}
-			_, err := enrollment(t, a, &softkey.Key{AAGUID: model, Attestation: softkey.PackedX5C, CA: maker}, eve)
+			_, err := enrollment(t, a, &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedX5C, CA: maker}, eve)
 			if test.enrolls {
 				if err != nil {
 					t.Fatal(err)
@@ -161,7 +161,7 @@ func TestBlobsRefused(t *testing.T) {
 		return base64.RawURLEncoding.EncodeToString([]byte(text)) + "." + parts[1] + "." + parts[2]
 	}
 	flipped := parts[1][:20] + "A" + parts[1][21:]
-	misnamed, err := authority.Blob(softkey.Blob{Number: 1, NextUpdate: now, Signer: "other.example"})
+	misnamed, err := authority.Blob(virtualauth.Blob{Number: 1, NextUpdate: now, Signer: "other.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,6 +258,6 @@ func TestMetadataNotLoaded(t *testing.T) {
 	}
 	o := options()
 	o.Attestation, o.RequireAttested, o.MDS = passkey.Direct, true, m
-	_, err = enrollment(t, open(t, o), &softkey.Key{AAGUID: model, Attestation: softkey.PackedX5C, CA: newCA(t)}, ada)
+	_, err = enrollment(t, open(t, o), &virtualauth.Key{AAGUID: model, Attestation: virtualauth.PackedX5C, CA: newCA(t)}, ada)
 	refusedAs(t, err, "not-attested")
 }

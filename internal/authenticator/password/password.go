@@ -1,4 +1,4 @@
-// Package password checks memorised secrets (SP 800-63B-4 section 3.1.1).
+// Package password checks passwords (SP 800-63B-4 section 3.1.1).
 //
 // It owns the rules for a new password, its normal form, and its hash. It does
 // not count guesses (signin does). Its one invariant: comparing with nothing

@@ -23,7 +23,7 @@ import (
 	"time"
 
 	"countersign/internal/drill"
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 // browser is a browser without script: pages, forms and cookies.
@@ -229,7 +229,7 @@ func (b *browser) added(what string) error {
 }
 
 // passkey signs in with a passkey, on the page that it is on.
-func (b *browser) passkey(ctx context.Context, key *softkey.Key) error {
+func (b *browser) passkey(ctx context.Context, key *virtualauth.Key) error {
 	options, err := b.options()
 	if err != nil {
 		return err

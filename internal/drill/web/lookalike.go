@@ -11,7 +11,7 @@ import (
 	"sync"
 
 	"countersign/internal/drill"
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 // lookAlike is a page of the attacker's that passes everything on to
@@ -37,7 +37,7 @@ func (s portal) lookAlike(ctx context.Context, p *drill.Play, c *drill.Canary) (
 	if err := victim.get(ctx, kit.url+"/sign-in"); err != nil {
 		return nil, err
 	}
-	if err = victim.passkey(ctx, c.Key); errors.Is(err, softkey.ErrSecurity) {
+	if err = victim.passkey(ctx, c.Key); errors.Is(err, virtualauth.ErrSecurity) {
 		tries = append(tries, drill.Try{Name: "an honest browser's passkey", Detail: err.Error()})
 	} else {
 		tries = append(tries, s.stolen(ctx, p, "an honest browser's passkey", kit, err))

@@ -39,7 +39,7 @@ func (c *complaints) due(why complaint, now time.Time) bool {
 }
 
 // complain tells the log, once a minute for each reason.
-func (d *Door) complain(r *http.Request, why complaint) {
+func (d *Guard) complain(r *http.Request, why complaint) {
 	if d.log == nil || !d.complaints.due(why, d.now()) {
 		return
 	}

@@ -17,8 +17,8 @@ func Description() protocol.Description {
 			return CheckBeside(app.Settings, beside.Applications, beside.Public)
 		},
 		Clash: Clash,
-		Openings: func(app application.Application) (protocol.Openings, error) {
-			return protocol.Openings{Web: true, Actions: Actions(app.Settings)}, nil
+		Exposure: func(app application.Application) (protocol.Exposure, error) {
+			return protocol.Exposure{Web: true, Actions: Actions(app.Settings)}, nil
 		},
 		Form: []protocol.Group{
 			{Fields: []protocol.Field{{Name: "hosts", Label: "Hosts", Kind: protocol.Lines, Rows: 3,

@@ -17,7 +17,7 @@ type asked struct {
 }
 
 // nginx asks with the whole URL in one header, and takes 200, 401 and 403 only.
-func (d *Door) nginx(w http.ResponseWriter, r *http.Request) {
+func (d *Guard) nginx(w http.ResponseWriter, r *http.Request) {
 	a := asked{method: one(r, "X-Original-Method"), cookies: true}
 	a.scheme, a.host, a.target = splitURL(one(r, "X-Original-Url"))
 	d.verify(w, r, a)
@@ -35,12 +35,12 @@ func splitURL(u string) (scheme, host, target string) {
 }
 
 // caddy asks as Traefik does, and takes our cookies away by itself.
-func (d *Door) caddy(w http.ResponseWriter, r *http.Request) {
+func (d *Guard) caddy(w http.ResponseWriter, r *http.Request) {
 	d.verify(w, r, forwarded(r))
 }
 
 // traefik is how Traefik asks, and our own script in HAProxy.
-func (d *Door) traefik(w http.ResponseWriter, r *http.Request) {
+func (d *Guard) traefik(w http.ResponseWriter, r *http.Request) {
 	a := forwarded(r)
 	a.cookies = true
 	d.verify(w, r, a)
@@ -55,7 +55,7 @@ const envoyPrefix = "/verify/envoy"
 // Before answers Envoy, which asks with the request itself, its path behind our
 // prefix, and hands everything else on. It must come before a multiplexer, which
 // would tidy the path.
-func (d *Door) Before(next http.Handler) http.Handler {
+func (d *Guard) Before(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target, ok := strings.CutPrefix(r.RequestURI, envoyPrefix)
 		if !ok || target != "" && target[0] != '/' && target[0] != '?' {
@@ -96,9 +96,9 @@ func oneCookie(r *http.Request, name string) string {
 }
 
 // trusted reports whether a request comes from a listed proxy.
-func (d *Door) trusted(r *http.Request) bool { return d.listed(peer(r)) }
+func (d *Guard) trusted(r *http.Request) bool { return d.listed(peer(r)) }
 
-func (d *Door) listed(a netip.Addr) bool {
+func (d *Guard) listed(a netip.Addr) bool {
 	for _, p := range d.proxies {
 		if p.Contains(a) {
 			return true
@@ -118,7 +118,7 @@ func peer(r *http.Request) netip.Addr {
 // Source returns where a browser is: the peer, or what listed proxies say of it.
 // It is the zero address where they say nothing or what cannot be read, so that
 // nobody counts as being where the proxy is.
-func (d *Door) Source(r *http.Request) netip.Addr {
+func (d *Guard) Source(r *http.Request) netip.Addr {
 	a, ok := d.claimed(r)
 	if !ok {
 		d.complain(r, noAddress)
@@ -131,9 +131,9 @@ func (d *Door) Source(r *http.Request) netip.Addr {
 // browser's; what stands before it anybody may have written. It is false when
 // the entry that counts cannot be read, and when the proxies name nobody but
 // themselves: a proxy's address is nobody's who comes through it.
-func (d *Door) claimed(r *http.Request) (netip.Addr, bool) { return d.claimedBy(peer(r), r) }
+func (d *Guard) claimed(r *http.Request) (netip.Addr, bool) { return d.claimedBy(peer(r), r) }
 
-func (d *Door) claimedBy(at netip.Addr, r *http.Request) (netip.Addr, bool) {
+func (d *Guard) claimedBy(at netip.Addr, r *http.Request) (netip.Addr, bool) {
 	if !d.listed(at) {
 		return at, at.IsValid()
 	}
@@ -161,7 +161,7 @@ func (d *Door) claimedBy(at netip.Addr, r *http.Request) (netip.Addr, bool) {
 
 // isProxy reports whether an address is listed by itself: then it is a proxy's.
 // Of a network that is listed somebody may be a person.
-func (d *Door) isProxy(a netip.Addr) bool {
+func (d *Guard) isProxy(a netip.Addr) bool {
 	for _, p := range d.proxies {
 		if p.IsSingleIP() && p.Addr() == a {
 			return true

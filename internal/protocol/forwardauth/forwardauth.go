@@ -19,10 +19,10 @@ import (
 
 // Parts are what the door works with.
 type Parts struct {
-	Engine       *signin.Engine
-	Handovers    *session.Handovers
-	Errands      *session.Errands
-	Applications Catalogue
+	Engine        *signin.Engine
+	Handovers     *session.Handovers
+	Continuations *session.Continuations
+	Applications  Catalogue
 	// Proxies are the networks whose forwarded headers are believed.
 	Proxies []netip.Prefix
 	// PublicURL is where our own pages are.
@@ -38,24 +38,24 @@ type Catalogue interface {
 	Changed() uint64
 }
 
-// Door answers proxies.
-type Door struct {
-	engine       *signin.Engine
-	handovers    *session.Handovers
-	errands      *session.Errands
-	applications Catalogue
-	proxies      []netip.Prefix
-	publicURL    *url.URL
-	now          func() time.Time
-	log          *slog.Logger
+// Guard answers proxies.
+type Guard struct {
+	engine        *signin.Engine
+	handovers     *session.Handovers
+	continuations *session.Continuations
+	applications  Catalogue
+	proxies       []netip.Prefix
+	publicURL     *url.URL
+	now           func() time.Time
+	log           *slog.Logger
 
 	index      atomic.Pointer[index]
 	complaints complaints
 }
 
-// New makes a Door.
-func New(p Parts) *Door {
-	return &Door{engine: p.Engine, handovers: p.Handovers, errands: p.Errands, applications: p.Applications, proxies: p.Proxies, publicURL: p.PublicURL, now: p.Now, log: p.Log}
+// New makes a Guard.
+func New(p Parts) *Guard {
+	return &Guard{engine: p.Engine, handovers: p.Handovers, continuations: p.Continuations, applications: p.Applications, proxies: p.Proxies, publicURL: p.PublicURL, now: p.Now, log: p.Log}
 }
 
 // Asked is where proxies ask.
@@ -65,8 +65,8 @@ const Asked = "/verify/"
 var OnHosts = []string{Asked, "/.countersign/"}
 
 // Handle mounts the door's addresses: those that proxies ask at, and those that
-// a browser is sent to. Envoy's is mounted by [Door.Before].
-func (d *Door) Handle(mux *http.ServeMux) {
+// a browser is sent to. Envoy's is mounted by [Guard.Before].
+func (d *Guard) Handle(mux *http.ServeMux) {
 	mux.HandleFunc(Asked+"nginx", d.nginx)
 	mux.HandleFunc(Asked+"haproxy", d.traefik)
 	mux.HandleFunc(Asked+"caddy", d.caddy)
@@ -99,7 +99,7 @@ func (q question) origin() string { return q.scheme + "://" + q.host }
 
 // understand finds the application that is asked for, and what is to be done
 // there. What has no one reading is a Refused failure.
-func (d *Door) understand(ctx context.Context, a asked, overridden bool) (question, error) {
+func (d *Guard) understand(ctx context.Context, a asked, overridden bool) (question, error) {
 	q := question{scheme: a.scheme, request: request{method: a.method}}
 	var ok bool
 	if a.scheme != "https" && (a.scheme != "http" || d.publicURL.Scheme == "https") {
@@ -127,7 +127,7 @@ func (d *Door) understand(ctx context.Context, a asked, overridden bool) (questi
 }
 
 // verify answers a proxy. Only a Grant is answered with 200.
-func (d *Door) verify(w http.ResponseWriter, r *http.Request, a asked) {
+func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 	w.Header().Set("Cache-Control", "no-store")
 	q, source, err := d.read(r, a)
 	if err != nil {
@@ -154,7 +154,7 @@ func (d *Door) verify(w http.ResponseWriter, r *http.Request, a asked) {
 
 // read understands a proxy's question, and where the browser is. What the door
 // refuses without asking the engine is a Refused failure.
-func (d *Door) read(r *http.Request, a asked) (question, netip.Addr, error) {
+func (d *Guard) read(r *http.Request, a asked) (question, netip.Addr, error) {
 	proxy := peer(r)
 	if !d.listed(proxy) {
 		d.complain(r, notListed)
@@ -177,7 +177,7 @@ func (d *Door) read(r *http.Request, a asked) (question, netip.Addr, error) {
 }
 
 // check asks the engine about one request for an application.
-func (d *Door) check(ctx context.Context, q question, reference string, source netip.Addr) (signin.Step, error) {
+func (d *Guard) check(ctx context.Context, q question, reference string, source netip.Addr) (signin.Step, error) {
 	return d.engine.Check(ctx, signin.Request{Application: q.at.app, Action: q.action, Session: reference,
 		Source: source, Protocol: Protocol, Medium: prompt.Browser, Method: q.forPolicy(), Path: q.path})
 }

@@ -65,7 +65,7 @@ func private(w http.ResponseWriter) {
 
 // onHost understands a request that came through an application's proxy, and
 // where in the application the browser is going.
-func (d *Door) onHost(r *http.Request) (question, error) {
+func (d *Guard) onHost(r *http.Request) (question, error) {
 	if !d.trusted(r) {
 		d.complain(r, notListed)
 		return question{}, errRefused
@@ -82,7 +82,7 @@ func (d *Door) onHost(r *http.Request) (question, error) {
 }
 
 // begin runs on the application's host.
-func (d *Door) begin(w http.ResponseWriter, r *http.Request) {
+func (d *Guard) begin(w http.ResponseWriter, r *http.Request) {
 	private(w)
 	q, err := d.onHost(r)
 	if err != nil {
@@ -102,7 +102,7 @@ func (d *Door) begin(w http.ResponseWriter, r *http.Request) {
 }
 
 // start runs on our own host.
-func (d *Door) start(w http.ResponseWriter, r *http.Request) {
+func (d *Guard) start(w http.ResponseWriter, r *http.Request) {
 	private(w)
 	a := asked{method: http.MethodGet}
 	a.scheme, a.host, a.target = splitURL(r.URL.Query().Get("to"))
@@ -126,7 +126,7 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (d *Door) handOver(w http.ResponseWriter, r *http.Request, q question, h session.Handover) {
+func (d *Guard) handOver(w http.ResponseWriter, r *http.Request, q question, h session.Handover) {
 	code, err := d.handovers.Derive(r.Context(), oneCookie(r, session.Cookie(d.publicURL.Scheme == "https")), h)
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusForbidden)
@@ -138,7 +138,7 @@ func (d *Door) handOver(w http.ResponseWriter, r *http.Request, q question, h se
 // askFor sends the browser to sign in, or to show more, and back to start: by an
 // absolute address, which is left for from a page and not from a posted form,
 // since browsers would not follow a form on to the application's host.
-func (d *Door) askFor(w http.ResponseWriter, r *http.Request, q question) {
+func (d *Guard) askFor(w http.ResponseWriter, r *http.Request, q question) {
 	code, err := d.way(r.Context(), q, r.URL.Query().Get("browser"))
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusServiceUnavailable)
@@ -147,9 +147,9 @@ func (d *Door) askFor(w http.ResponseWriter, r *http.Request, q question) {
 	http.Redirect(w, r, "/sign-in?errand="+url.QueryEscape(code), http.StatusSeeOther)
 }
 
-// way is the errand of signing in to where a browser goes, or as near to it as can be
+// way is the continuation of signing in to where a browser goes, or as near to it as can be
 // carried: what is too long is left out, and then asked for by itself.
-func (d *Door) way(ctx context.Context, q question, browser string) (string, error) {
+func (d *Guard) way(ctx context.Context, q question, browser string) (string, error) {
 	path, _, _ := strings.Cut(q.raw, "?")
 	for _, target := range []string{q.raw, path, "/"} {
 		near, err := d.understand(ctx, asked{scheme: q.scheme, host: q.host, target: target, method: q.method}, q.overridden && target == q.raw)
@@ -158,7 +158,7 @@ func (d *Door) way(ctx context.Context, q question, browser string) (string, err
 		}
 		back := d.publicURL.JoinPath("forward/start")
 		back.RawQuery = url.Values{"to": {near.origin() + near.raw}, "browser": {browser}}.Encode()
-		code, err := d.errands.Send(session.Errand{Application: near.at.app, Action: near.action, Protocol: Protocol, Method: near.forPolicy(), Path: near.path, Return: back.String()})
+		code, err := d.continuations.Send(session.Continuation{Application: near.at.app, Action: near.action, Protocol: Protocol, Method: near.forPolicy(), Path: near.path, Return: back.String()})
 		if !errors.Is(err, session.ErrLongWay) {
 			return code, err
 		}
@@ -167,7 +167,7 @@ func (d *Door) way(ctx context.Context, q question, browser string) (string, err
 }
 
 // accept runs on the application's host.
-func (d *Door) accept(w http.ResponseWriter, r *http.Request) {
+func (d *Guard) accept(w http.ResponseWriter, r *http.Request) {
 	private(w)
 	q, err := d.onHost(r)
 	if err != nil {

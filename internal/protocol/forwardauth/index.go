@@ -25,7 +25,7 @@ const keep = time.Second
 
 // find returns the application of a host in its one spelling: the one that
 // names it exactly, else the one whose wildcard covers it.
-func (d *Door) find(ctx context.Context, host string) (place, bool, error) {
+func (d *Guard) find(ctx context.Context, host string) (place, bool, error) {
 	changed, now := d.applications.Changed(), d.now()
 	ix := d.index.Load()
 	if ix == nil || ix.changed != changed || now.Sub(ix.made).Abs() >= keep {

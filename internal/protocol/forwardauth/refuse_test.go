@@ -32,7 +32,7 @@ func (l *list) ByProtocol(context.Context, string) ([]application.Application, e
 
 // without is a door with one application and no engine: whoever gets as far as
 // the engine makes it panic.
-func without(t *testing.T) (*Door, http.Handler) {
+func without(t *testing.T) (*Guard, http.Handler) {
 	t.Helper()
 	u, err := url.Parse("https://login.example.org")
 	if err != nil {

@@ -47,8 +47,8 @@ func Description() protocol.Description {
 	return protocol.Description{
 		Name: Protocol, Way: "by a pretence", Document: "pretend.md", Plays: prompt.Single,
 		CheckSettings: CheckSettings, Clash: clash,
-		Openings: func(application.Application) (protocol.Openings, error) {
-			return protocol.Openings{Medium: prompt.Single}, nil
+		Exposure: func(application.Application) (protocol.Exposure, error) {
+			return protocol.Exposure{Medium: prompt.Single}, nil
 		},
 		Form: []protocol.Group{
 			{Legend: "Stations", Help: "Who may ask.", List: "stations", Row: "station", Add: "Add a station", Remove: "Remove this station", Fields: []protocol.Field{

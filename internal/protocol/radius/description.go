@@ -29,18 +29,18 @@ func Description() protocol.Description {
 			return CheckBeside(app, beside.Applications, beside.Groups)
 		},
 		Clash:    Clash,
-		Openings: openings,
+		Exposure: openings,
 		Form:     form(),
 		Metrics:  []string{datagrams, waiting},
 	}
 }
 
-func openings(app application.Application) (protocol.Openings, error) {
+func openings(app application.Application) (protocol.Exposure, error) {
 	var s Settings
 	if err := json.Unmarshal(app.Settings, &s); err != nil {
-		return protocol.Openings{}, fmt.Errorf("the settings of %s cannot be read", app.Name) // what was written may be a secret
+		return protocol.Exposure{}, fmt.Errorf("the settings of %s cannot be read", app.Name) // what was written may be a secret
 	}
-	o := protocol.Openings{Medium: s.Mode.Plays(), Groups: Groups(app.Settings)}
+	o := protocol.Exposure{Medium: s.Mode.Plays(), Groups: Groups(app.Settings)}
 	for _, c := range s.Clients {
 		if e := c.Exception; e != nil {
 			o.Exceptions = append(o.Exceptions, attack.Exception{

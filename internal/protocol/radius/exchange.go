@@ -76,7 +76,7 @@ func (s *Server) goOn(ctx context.Context, j *job, typed string) (byte, signin.S
 		return 0, signin.Step{Public: strayText, Reason: "stray-state"}, nil
 	}
 	if letter == stateWait {
-		step, err := s.engine.Look(ctx, ticket)
+		step, err := s.engine.Poll(ctx, ticket)
 		return letter, step, err
 	}
 	step, err := s.engine.Answer(ctx, ticket, signin.Reply{
@@ -146,7 +146,7 @@ func question(step signin.Step) string {
 	for _, p := range step.Prompts {
 		label := p.Label
 		switch {
-		case p.Number != "" && p.Kind == prompt.Elsewhere:
+		case p.Number != "" && p.Kind == prompt.OutOfBand:
 			label += ": " + p.Number + ", then press Enter here"
 		case p.Number != "":
 			label += " " + p.Number

@@ -98,7 +98,7 @@ func (d decider) Answer(_ context.Context, ticket string, r signin.Reply) (signi
 	return d.answer(ticket, r)
 }
 
-func (d decider) Look(_ context.Context, ticket string) (signin.Step, error) {
+func (d decider) Poll(_ context.Context, ticket string) (signin.Step, error) {
 	told.Load()
 	defer told.Add(1)
 	return d.look(ticket)

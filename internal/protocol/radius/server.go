@@ -31,7 +31,7 @@ import (
 type Engine interface {
 	Begin(ctx context.Context, r signin.Request) (signin.Step, error)
 	Answer(ctx context.Context, ticket string, reply signin.Reply) (signin.Step, error)
-	Look(ctx context.Context, ticket string) (signin.Step, error)
+	Poll(ctx context.Context, ticket string) (signin.Step, error)
 }
 
 // Catalogue lists the applications of this protocol. Changed moves when one of

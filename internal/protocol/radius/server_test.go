@@ -224,7 +224,7 @@ func TestWhatCannotBePlayedIsRejected(t *testing.T) {
 // shown first, and waited for when the person comes back.
 func TestChallengeShowsANumberAndWaits(t *testing.T) {
 	looks := 0
-	elsewhere := signin.Step{State: signin.Wait, Ticket: "t.1", Prompts: []prompt.Prompt{{Kind: prompt.Elsewhere, Label: "Type this number in your app", Number: "482 911"}}}
+	elsewhere := signin.Step{State: signin.Wait, Ticket: "t.1", Prompts: []prompt.Prompt{{Kind: prompt.OutOfBand, Label: "Type this number in your app", Number: "482 911"}}}
 	r := start(t, decider{
 		begin: func(signin.Request) (signin.Step, error) { return elsewhere, nil },
 		look: func(ticket string) (signin.Step, error) {
@@ -248,7 +248,7 @@ func TestChallengeShowsANumberAndWaits(t *testing.T) {
 }
 
 func TestChallengeThatIsNotApprovedAsksAgain(t *testing.T) {
-	elsewhere := signin.Step{State: signin.Wait, Ticket: "t.1", Prompts: []prompt.Prompt{{Kind: prompt.Elsewhere, Label: "Approve"}}}
+	elsewhere := signin.Step{State: signin.Wait, Ticket: "t.1", Prompts: []prompt.Prompt{{Kind: prompt.OutOfBand, Label: "Approve"}}}
 	r := start(t, decider{
 		begin: func(signin.Request) (signin.Step, error) { return elsewhere, nil },
 		look:  func(string) (signin.Step, error) { return elsewhere, nil },

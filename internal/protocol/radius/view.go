@@ -19,7 +19,7 @@ const fresh = time.Second
 // view is a house and what it was built from. A nil house is a catalogue that
 // could not be read.
 type view struct {
-	*house
+	*clientTable
 	applications []application.Application
 	changed      uint64
 	checked      time.Time
@@ -39,12 +39,12 @@ type views struct {
 }
 
 // house returns every door as it is now, or nil when that cannot be known.
-func (s *views) house(now time.Time) *house {
+func (s *views) house(now time.Time) *clientTable {
 	v := s.latest.Load()
 	if v == nil || !v.current(s.applications.Changed(), now) {
 		v = s.renew(now)
 	}
-	return v.house
+	return v.clientTable
 }
 
 // renew reads the catalogue again. One goroutine does; the others wait for it.
@@ -62,10 +62,10 @@ func (s *views) renew(now time.Time) *view {
 	switch {
 	case err != nil:
 		s.told.notice(Notice{Reason: "no-applications", Err: err}, now)
-	case old != nil && old.house != nil && slices.EqualFunc(list, old.applications, same):
-		v.house, v.applications = old.house, old.applications
+	case old != nil && old.clientTable != nil && slices.EqualFunc(list, old.applications, same):
+		v.clientTable, v.applications = old.clientTable, old.applications
 	default:
-		v.house, v.applications = build(list), list
+		v.clientTable, v.applications = build(list), list
 	}
 	s.latest.Store(v)
 	return v

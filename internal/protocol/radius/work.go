@@ -104,7 +104,7 @@ func (s *Server) look(j *job, step signin.Step, left time.Duration) (signin.Step
 			return step, nil
 		case <-ticker.C:
 		}
-		next, err := s.guarded(func() (signin.Step, error) { return s.engine.Look(ctx, step.Ticket) })
+		next, err := s.guarded(func() (signin.Step, error) { return s.engine.Poll(ctx, step.Ticket) })
 		switch {
 		case err != nil && ctx.Err() != nil && s.work.Err() == nil:
 			return step, nil // the time was over while it looked

@@ -136,8 +136,8 @@ func (e *Engine) Answer(ctx context.Context, ticket string, reply signin.Reply) 
 	return e.step(act)
 }
 
-// Look is signin's.
-func (e *Engine) Look(ctx context.Context, ticket string) (signin.Step, error) {
+// Poll is signin's.
+func (e *Engine) Poll(ctx context.Context, ticket string) (signin.Step, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.looks++
@@ -184,5 +184,5 @@ func (e *Engine) step(act Act) (signin.Step, error) {
 }
 
 func waiting() signin.Step {
-	return signin.Step{State: signin.Wait, Prompts: promptFor(prompt.Elsewhere), Ticket: ticket, Deadline: time.Now().Add(time.Minute)}
+	return signin.Step{State: signin.Wait, Prompts: promptFor(prompt.OutOfBand), Ticket: ticket, Deadline: time.Now().Add(time.Minute)}
 }

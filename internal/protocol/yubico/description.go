@@ -14,8 +14,8 @@ func Description() protocol.Description {
 		Name: Protocol, Way: "by Yubico's protocol", Document: "yubico.md", Plays: prompt.Single,
 		CheckSettings: CheckSettings,
 		Clash:         Clash,
-		Openings: func(application.Application) (protocol.Openings, error) {
-			return protocol.Openings{Medium: prompt.Single}, nil
+		Exposure: func(application.Application) (protocol.Exposure, error) {
+			return protocol.Exposure{Medium: prompt.Single}, nil
 		},
 		Form: []protocol.Group{
 			{Legend: "Clients", Help: "The programs that may ask.", List: "clients", Row: "client", Abreast: 2, Add: "Add a client", Remove: "Remove this client", Fields: []protocol.Field{

@@ -26,8 +26,8 @@ import (
 // Path is where clients ask.
 const Path = "/wsapi/2.0/verify"
 
-// Door answers clients.
-type Door struct {
+// Service answers clients.
+type Service struct {
 	engine       protocol.Engine
 	applications protocol.Applications
 	now          func() time.Time
@@ -44,16 +44,16 @@ type client struct {
 	key               []byte
 }
 
-// New makes a Door.
-func New(p protocol.Parts) *Door {
-	return &Door{engine: p.Engine, applications: p.Applications, now: p.Now, asked: newAsked()}
+// New makes a Service.
+func New(p protocol.Parts) *Service {
+	return &Service{engine: p.Engine, applications: p.Applications, now: p.Now, asked: newAsked()}
 }
 
 // Handle puts the door where it is asked. A query is not logged: it holds what a
 // key typed.
-func (d *Door) Handle(mux *http.ServeMux) { mux.HandleFunc("GET "+Path, d.verify) }
+func (d *Service) Handle(mux *http.ServeMux) { mux.HandleFunc("GET "+Path, d.verify) }
 
-func (d *Door) verify(w http.ResponseWriter, r *http.Request) {
+func (d *Service) verify(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
@@ -68,7 +68,7 @@ func (d *Door) verify(w http.ResponseWriter, r *http.Request) {
 
 // judge says what becomes of a request, and with which key the answer is signed.
 // Before the signature is right nothing is looked at that costs anything.
-func (d *Door) judge(ctx context.Context, q request) (status string, key []byte) {
+func (d *Service) judge(ctx context.Context, q request) (status string, key []byte) {
 	if q.id == "" || q.otp == "" || q.h == "" || !q.nonced() {
 		return statusMissing, nil
 	}
@@ -102,7 +102,7 @@ func (d *Door) judge(ctx context.Context, q request) (status string, key []byte)
 
 // client finds who has this id. An id that two applications gave away is
 // nobody's.
-func (d *Door) client(ctx context.Context, id string) (client, bool, error) {
+func (d *Service) client(ctx context.Context, id string) (client, bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if changed := d.applications.Changed(); d.clients == nil || d.changed != changed {

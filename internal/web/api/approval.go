@@ -254,7 +254,7 @@ func (a *approvals) approve(w http.ResponseWriter, r *http.Request) error {
 	case signin.Granted:
 		return a.approvedBy(w, r, step.Grant, p, code)
 	case signin.Ask:
-		return a.browser.Prove(w, r, session.Errand{Action: p.Action, Object: p.Object, Form: url.Values{codeField: {code}}, Return: donePath})
+		return a.browser.Prove(w, r, session.Continuation{Action: p.Action, Object: p.Object, Form: url.Values{codeField: {code}}, Return: donePath})
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }

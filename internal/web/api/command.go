@@ -48,7 +48,7 @@ func (a *commands) command(s admin.Spec) func(http.ResponseWriter, *http.Request
 			if s.Reads {
 				return nil, signInNeeded // looking is a matter of the session
 			}
-			if err := a.admin.SoundBy(r.Context(), a.caller.asker(r), cmd); err != nil {
+			if err := a.admin.PreflightBy(r.Context(), a.caller.asker(r), cmd); err != nil {
 				return nil, err // nobody is asked to approve what would be refused
 			}
 			return a.waiting.await(r, s, cmd)

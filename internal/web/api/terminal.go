@@ -128,7 +128,7 @@ func asked(step signin.Step, cmd admin.Command) TerminalStep {
 		out.Text = cmd.Action() + ": " + cmd.Object()
 	}
 	for _, p := range step.Prompts {
-		if p.Number != "" && p.Kind != prompt.Elsewhere {
+		if p.Number != "" && p.Kind != prompt.OutOfBand {
 			p.Label += " " + p.Number
 		}
 		out.Ask = append(out.Ask, TerminalPrompt{Authenticator: p.Authenticator, Label: p.Label, Hint: p.Hint, Hidden: p.Kind == prompt.Secret})

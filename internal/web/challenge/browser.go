@@ -17,16 +17,16 @@ import (
 // Browser reads what a browser brings and sends it to sign in, in the same way
 // for every room of pages.
 type Browser struct {
-	look    *look.Look
-	engine  *signin.Engine
-	errands *session.Errands
-	source  func(*http.Request) netip.Addr
+	look          *look.Look
+	engine        *signin.Engine
+	continuations *session.Continuations
+	source        func(*http.Request) netip.Addr
 }
 
 // NewBrowser makes a Browser. Source says where a browser is, behind whatever proxies
 // are trusted.
-func NewBrowser(l *look.Look, engine *signin.Engine, errands *session.Errands, source func(*http.Request) netip.Addr) Browser {
-	return Browser{look: l, engine: engine, errands: errands, source: source}
+func NewBrowser(l *look.Look, engine *signin.Engine, continuations *session.Continuations, source func(*http.Request) netip.Addr) Browser {
+	return Browser{look: l, engine: engine, continuations: continuations, source: source}
 }
 
 // Source is where the browser is, behind whatever proxies are trusted.
@@ -43,25 +43,25 @@ func (b Browser) Check(r *http.Request, action, object string) (signin.Step, err
 		Source: b.source(r), Protocol: "browser", Medium: prompt.Browser})
 }
 
-// errandCookie holds the errand that a browser signs in or proves itself for.
+// continuationCookie holds the continuation that a browser signs in or proves itself for.
 const (
-	errandCookie = "countersign-errand"
-	cookieLife   = 15 * time.Minute
-	// own stands in an address for the errand in the cookie, which is in no address.
+	continuationCookie = "countersign-errand"
+	cookieLife         = 15 * time.Minute
+	// own stands in an address for the continuation in the cookie, which is in no address.
 	own = "own"
 )
 
 // bearer is this browser, with the session that it holds.
 func (b Browser) bearer(w http.ResponseWriter, r *http.Request) (session.Bearer, error) {
-	return b.errands.Bearer(r.Context(), b.look.Browser(w, r), b.Secret(r))
+	return b.continuations.Bearer(r.Context(), b.look.Browser(w, r), b.Secret(r))
 }
 
 // SignIn has the browser sign in and come back to one of our own pages. It carries
-// nothing that was to be done: whoever has no session makes no errand for an action.
+// nothing that was to be done: whoever has no session makes no continuation for an action.
 func (b Browser) SignIn(w http.ResponseWriter, r *http.Request, to string) error {
-	code, err := b.errands.Send(session.Errand{Application: signin.Self, Return: to})
+	code, err := b.continuations.Send(session.Continuation{Application: signin.Self, Return: to})
 	if errors.Is(err, session.ErrLongWay) {
-		code, err = b.errands.Send(session.Errand{Application: signin.Self, Return: "/account"})
+		code, err = b.continuations.Send(session.Continuation{Application: signin.Self, Return: "/account"})
 	}
 	if err != nil {
 		return err
@@ -69,9 +69,9 @@ func (b Browser) SignIn(w http.ResponseWriter, r *http.Request, to string) error
 	return look.Go(w, r, "/sign-in?errand="+url.QueryEscape(code))
 }
 
-// Prove keeps an errand in Countersign itself, for this browser and the session that it
+// Prove keeps a continuation in Countersign itself, for this browser and the session that it
 // holds, and has the person prove themselves for it.
-func (b Browser) Prove(w http.ResponseWriter, r *http.Request, e session.Errand) error {
+func (b Browser) Prove(w http.ResponseWriter, r *http.Request, e session.Continuation) error {
 	by, err := b.bearer(w, r)
 	if err != nil {
 		return err
@@ -80,28 +80,28 @@ func (b Browser) Prove(w http.ResponseWriter, r *http.Request, e session.Errand)
 		return b.SignIn(w, r, "/account")
 	}
 	e.Application = signin.Self
-	code, err := b.errands.Keep(r.Context(), e, by)
+	code, err := b.continuations.Keep(r.Context(), e, by)
 	if err != nil {
 		return err
 	}
-	b.look.Set(w, errandCookie, code, cookieLife)
+	b.look.Set(w, continuationCookie, code, cookieLife)
 	return look.Go(w, r, "/sign-in?errand="+own)
 }
 
-// Kept is the errand that this browser began and proved itself for; anybody else's is
+// Kept is the continuation that this browser began and proved itself for; anybody else's is
 // refused.
-func (b Browser) Kept(w http.ResponseWriter, r *http.Request) (session.Errand, error) {
+func (b Browser) Kept(w http.ResponseWriter, r *http.Request) (session.Continuation, error) {
 	by, err := b.bearer(w, r)
 	if err != nil {
-		return session.Errand{}, err
+		return session.Continuation{}, err
 	}
-	return b.errands.Kept(r.Context(), b.look.Get(r, errandCookie), by)
+	return b.continuations.Kept(r.Context(), b.look.Get(r, continuationCookie), by)
 }
 
-// Claim turns what was proved on the sign-in pages into the grant for a kept errand,
-// and ends the errand. It takes a form of this browser with the text in it, and whoever proved themselves
+// Claim turns what was proved on the sign-in pages into the grant for a kept continuation,
+// and ends the continuation. It takes a form of this browser with the text in it, and whoever proved themselves
 // must be whose session began it.
-func (b Browser) Claim(w http.ResponseWriter, r *http.Request, e session.Errand) (signin.Grant, error) {
+func (b Browser) Claim(w http.ResponseWriter, r *http.Request, e session.Continuation) (signin.Grant, error) {
 	if r.Method != http.MethodPost {
 		return signin.Grant{}, failure.New(failure.Internal, "an act was to be done without a form")
 	}
@@ -116,11 +116,11 @@ func (b Browser) Claim(w http.ResponseWriter, r *http.Request, e session.Errand)
 	if err != nil {
 		return signin.Grant{}, err
 	}
-	code := b.look.Get(r, errandCookie)
+	code := b.look.Get(r, continuationCookie)
 	b.look.Drop(w, ticketCookie)
-	b.look.Drop(w, errandCookie)
+	b.look.Drop(w, continuationCookie)
 	if e.Action != signin.Recover && (g.Account() != by.Account || g.Session() != by.Session || by.Session == "") {
 		return signin.Grant{}, failure.Refuse("other-account", "That was begun by somebody else; only they can approve it.")
 	}
-	return g, b.errands.Done(r.Context(), code)
+	return g, b.continuations.Done(r.Context(), code)
 }

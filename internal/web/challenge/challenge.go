@@ -1,7 +1,7 @@
 // Package challenge is the one place that plays a Step in a browser.
 //
 // It owns the pages for signing in, for a welcome link and for setting up. It
-// knows no protocol: an errand says where the person was going, and they are
+// knows no protocol: a continuation says where the person was going, and they are
 // sent back there when it is granted. It decides nothing. Its one invariant: an
 // attempt's ticket and a session's secret are in cookies alone, never in an
 // address or a page.
@@ -31,19 +31,19 @@ var files embed.FS
 
 // Parts are what the pages are played with.
 type Parts struct {
-	Browser  Browser
-	Look     *look.Look
-	Engine   *signin.Engine
-	Sessions *session.Sessions
-	Endings  *session.Endings
-	Errands  *session.Errands
-	Welcomes *pass.Passes
-	Setup    *setup.Setup
-	Requests *recovery.Requests
-	Openings *recovery.Openings
-	Passes   *recovery.Passes
-	Stops    *recovery.Stops
-	Now      func() time.Time
+	Browser       Browser
+	Look          *look.Look
+	Engine        *signin.Engine
+	Sessions      *session.Sessions
+	Endings       *session.Endings
+	Continuations *session.Continuations
+	Welcomes      *pass.Passes
+	Setup         *setup.Setup
+	Requests      *recovery.Requests
+	Openings      *recovery.Openings
+	Passes        *recovery.Passes
+	Stops         *recovery.Stops
+	Now           func() time.Time
 }
 
 // Challenge serves the pages: what plays a Step, and the two ways that lead to one.
@@ -55,20 +55,20 @@ type Challenge struct {
 
 // New prepares the pages.
 func New(p Parts) *Challenge {
-	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, endings: p.Endings, errands: p.Errands, pages: p.Look.Load(files)}
+	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, pages: p.Look.Load(files)}
 	return &Challenge{player: play, arrivals: &arrivals{player: play, welcomes: p.Welcomes, settingUp: p.Setup},
 		recoveries: &recoveries{player: play, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now}}
 }
 
 // player plays what the engine asks for, until there is a session.
 type player struct {
-	browser  Browser
-	look     *look.Look
-	engine   *signin.Engine
-	sessions *session.Sessions
-	endings  *session.Endings
-	errands  *session.Errands
-	pages    *look.Set
+	browser       Browser
+	look          *look.Look
+	engine        *signin.Engine
+	sessions      *session.Sessions
+	endings       *session.Endings
+	continuations *session.Continuations
+	pages         *look.Set
 }
 
 // ticketCookie holds the ticket of the attempt that a browser is in.
@@ -95,16 +95,16 @@ func (c *player) routes() []look.Route {
 }
 
 // plain is where a browser goes that was going nowhere else.
-var plain = session.Errand{Application: signin.Self, Return: "/account"}
+var plain = session.Continuation{Application: signin.Self, Return: "/account"}
 
-// errand is what this browser signs in for: what its cookie holds, and the portal where
+// continuation is what this browser signs in for: what its cookie holds, and the portal where
 // that is nothing of its own.
-func (c *player) errand(w http.ResponseWriter, r *http.Request) session.Errand {
-	code := c.look.Get(r, errandCookie)
+func (c *player) continuation(w http.ResponseWriter, r *http.Request) session.Continuation {
+	code := c.look.Get(r, continuationCookie)
 	if code == "" {
 		return plain
 	}
-	if e, err := c.errands.Sent(code); err == nil {
+	if e, err := c.continuations.Sent(code); err == nil {
 		return e
 	}
 	if e, err := c.browser.Kept(w, r); err == nil {
@@ -113,7 +113,7 @@ func (c *player) errand(w http.ResponseWriter, r *http.Request) session.Errand {
 	return plain
 }
 
-func (c *player) request(r *http.Request, e session.Errand) signin.Request {
+func (c *player) request(r *http.Request, e session.Continuation) signin.Request {
 	return signin.Request{Application: e.Application, Action: e.Action, Object: e.Object, Method: e.Method, Path: e.Path, Raise: e.Raise,
 		Session: c.browser.Secret(r), Source: c.browser.Source(r), Browser: c.look.Get(r, browserCookie), Protocol: cmp.Or(e.Protocol, "browser"), Medium: prompt.Browser}
 }
@@ -123,8 +123,8 @@ func (c *player) request(r *http.Request, e session.Errand) signin.Request {
 func (c *player) show(w http.ResponseWriter, r *http.Request) error {
 	e, code := plain, r.URL.Query().Get("errand")
 	if code == own {
-		e, code = c.errand(w, r), c.look.Get(r, errandCookie)
-	} else if sent, err := c.errands.Sent(code); err == nil {
+		e, code = c.continuation(w, r), c.look.Get(r, continuationCookie)
+	} else if sent, err := c.continuations.Sent(code); err == nil {
 		e = sent
 	} else {
 		code = ""
@@ -142,14 +142,14 @@ func (c *player) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c.look.Set(w, errandCookie, code, cookieLife)
+	c.look.Set(w, continuationCookie, code, cookieLife)
 	return c.play(w, r, e, "", step)
 }
 
 // answer hands a reply to the engine. A name begins anew: who is asked for is
 // fixed when an attempt begins.
 func (c *player) answer(w http.ResponseWriter, r *http.Request) error {
-	e := c.errand(w, r)
+	e := c.continuation(w, r)
 	form := r.PostForm
 	name := form.Get("name")
 	if name != "" && acts(e) {
@@ -190,7 +190,7 @@ type view struct {
 
 // transfers reports whether a number is to be typed on another device.
 func transfers(step signin.Step) bool {
-	return slices.ContainsFunc(step.Prompts, func(p prompt.Prompt) bool { return p.Kind == prompt.Elsewhere && p.Number != "" })
+	return slices.ContainsFunc(step.Prompts, func(p prompt.Prompt) bool { return p.Kind == prompt.OutOfBand && p.Number != "" })
 }
 
 // scanned is the link in a prompt that an app can scan; empty where none can.
@@ -213,15 +213,15 @@ func (c *player) wait(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Get("held") != "" {
 		ctx, done := context.WithTimeout(r.Context(), holdLife)
 		defer done()
-		if err := c.engine.Settled(ctx, c.look.Get(r, ticketCookie)); err != nil && failure.ClassOf(err) == failure.Internal {
+		if err := c.engine.AwaitApproval(ctx, c.look.Get(r, ticketCookie)); err != nil && failure.ClassOf(err) == failure.Internal {
 			return err
 		}
 	}
-	step, err := c.engine.Look(r.Context(), c.look.Get(r, ticketCookie))
+	step, err := c.engine.Poll(r.Context(), c.look.Get(r, ticketCookie))
 	if err != nil {
 		return err
 	}
-	return c.play(w, r, c.errand(w, r), "", step)
+	return c.play(w, r, c.continuation(w, r), "", step)
 }
 
 // card takes what a browser brings back from where it showed a certificate. It is
@@ -235,11 +235,11 @@ func (c *player) card(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return c.play(w, r, c.errand(w, r), "", step)
+	return c.play(w, r, c.continuation(w, r), "", step)
 }
 
 // play shows a step, or goes where it leads.
-func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Errand, name string, step signin.Step) error {
+func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Continuation, name string, step signin.Step) error {
 	switch step.State {
 	case signin.Granted:
 		return c.granted(w, r, e, step)
@@ -260,7 +260,7 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Errand, 
 			case prompt.Sending:
 				v.Sending = &p
 				continue
-			case prompt.Elsewhere:
+			case prompt.OutOfBand:
 				scan, err := scanned(p)
 				if err != nil {
 					return err
@@ -291,14 +291,14 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Errand, 
 	return c.pages.Render(w, r, look.Page{Template: "denied", Title: "Not signed in", Shape: look.Card, Status: http.StatusForbidden, Data: step})
 }
 
-// acts reports whether an errand is for an action of our own, and so for whoever began
+// acts reports whether a continuation is for an action of our own, and so for whoever began
 // it and for nobody else who signs in.
-func acts(e session.Errand) bool {
+func acts(e session.Continuation) bool {
 	return e.Application == signin.Self && !e.Looks && e.Action != "" && e.Action != signin.SignIn
 }
 
-// ours reports whether an errand is to do something here, under a grant of its own.
-func ours(e session.Errand) bool { return acts(e) && !welcomes(e) }
+// ours reports whether a continuation is to do something here, under a grant of its own.
+func ours(e session.Continuation) bool { return acts(e) && !welcomes(e) }
 
 // saysField comes back with a form under which something is approved: the text that
 // stood there.
@@ -306,7 +306,7 @@ const saysField = "says"
 
 // movedText refuses a form under which another text stood than what would be done now:
 // the page of something that was begun before, in another tab, approves nothing else.
-func (b Browser) movedText(r *http.Request, e session.Errand) error {
+func (b Browser) movedText(r *http.Request, e session.Continuation) error {
 	says := ""
 	if ours(e) {
 		says = b.saysOf(e)
@@ -317,15 +317,15 @@ func (b Browser) movedText(r *http.Request, e session.Errand) error {
 	return failure.Refuse("moved-text", "Something else was begun in this browser meanwhile, so that nothing was approved. Close this page, and begin again.")
 }
 
-// saysOf is what an errand does, in words.
-func (b Browser) saysOf(e session.Errand) string {
+// saysOf is what a continuation does, in words.
+func (b Browser) saysOf(e session.Continuation) string {
 	return cmp.Or(e.Says, b.look.Act(e.Action, e.Object))
 }
 
-// granted starts or raises the session, and goes back to the errand. The grant
+// granted starts or raises the session, and goes back to the continuation. The grant
 // of an action of our own is claimed there, by what does it; an application's
 // is decided again there, over what the session then holds.
-func (c *player) granted(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
+func (c *player) granted(w http.ResponseWriter, r *http.Request, e session.Continuation, step signin.Step) error {
 	if ours(e) {
 		return c.press(w, r, e, step)
 	}
@@ -339,10 +339,10 @@ func (c *player) granted(w http.ResponseWriter, r *http.Request, e session.Erran
 	return c.leave(w, r, e)
 }
 
-// press goes on to what does an errand, which takes a form. The one in which the person
-// has just proved themselves, under the text of the errand, is that form; who comes by
+// press goes on to what does a continuation, which takes a form. The one in which the person
+// has just proved themselves, under the text of the continuation, is that form; who comes by
 // a link, or because another device answered, is shown the text and presses a button.
-func (c *player) press(w http.ResponseWriter, r *http.Request, e session.Errand, step signin.Step) error {
+func (c *player) press(w http.ResponseWriter, r *http.Request, e session.Continuation, step signin.Step) error {
 	c.look.Set(w, ticketCookie, step.Ticket, cookieLife)
 	if r.Method == http.MethodPost {
 		return look.Repeat(w, r, e.Return)
@@ -367,8 +367,8 @@ func (c *player) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) e
 	return nil
 }
 
-func (c *player) leave(w http.ResponseWriter, r *http.Request, e session.Errand) error {
-	c.look.Drop(w, errandCookie)
+func (c *player) leave(w http.ResponseWriter, r *http.Request, e session.Continuation) error {
+	c.look.Drop(w, continuationCookie)
 	return c.look.Leave(w, r, e.Return)
 }
 
@@ -383,11 +383,11 @@ func (c *player) signOut(w http.ResponseWriter, r *http.Request) error {
 }
 
 // welcomed is where a pass leads: to setting up, and nowhere else.
-var welcomed = session.Errand{Application: signin.Self, Action: "authenticator.enroll", Object: signin.SettingUp, Return: "/account"}
+var welcomed = session.Continuation{Application: signin.Self, Action: "authenticator.enroll", Object: signin.SettingUp, Return: "/account"}
 
-// welcomes reports whether an errand is that of a pass. Its grant begins the
+// welcomes reports whether a continuation is that of a pass. Its grant begins the
 // session in which the rest is set up.
-func welcomes(e session.Errand) bool {
+func welcomes(e session.Continuation) bool {
 	return e.Action == welcomed.Action && e.Object == welcomed.Object
 }
 
@@ -412,12 +412,12 @@ func (c *player) passIn(w http.ResponseWriter, r *http.Request, name, pass strin
 	return c.play(w, r, welcomed, "", step)
 }
 
-// hold keeps an errand in this browser, before anybody has a session in it.
-func (c *player) hold(w http.ResponseWriter, r *http.Request, e session.Errand) error {
-	code, err := c.errands.Hold(e, c.look.Browser(w, r))
+// hold keeps a continuation in this browser, before anybody has a session in it.
+func (c *player) hold(w http.ResponseWriter, r *http.Request, e session.Continuation) error {
+	code, err := c.continuations.Hold(e, c.look.Browser(w, r))
 	if err != nil {
 		return err
 	}
-	c.look.Set(w, errandCookie, code, cookieLife)
+	c.look.Set(w, continuationCookie, code, cookieLife)
 	return nil
 }

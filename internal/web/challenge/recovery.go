@@ -59,7 +59,7 @@ func (c *recoveries) recovery(w http.ResponseWriter, r *http.Request) error {
 	if secret == "" {
 		return c.player.pages.Render(w, r, page)
 	}
-	standing, err := c.requests.Look(r.Context(), secret)
+	standing, err := c.requests.Poll(r.Context(), secret)
 	if failure.ClassOf(err) == failure.NotFound {
 		c.player.look.Drop(w, recoveryCookie)
 		page.Problem = "The number of before has run out. Begin again."
@@ -102,7 +102,7 @@ func (c *recoveries) codes(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c.player.look.Set(w, recoveryCookie, secret, recoveryLife)
-	e := session.Errand{Application: signin.Self, Action: signin.Recover, Object: standing.Bound(), Return: codedPath}
+	e := session.Continuation{Application: signin.Self, Action: signin.Recover, Object: standing.Bound(), Return: codedPath}
 	if err := c.player.hold(w, r, e); err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (c *recoveries) codes(w http.ResponseWriter, r *http.Request) error {
 // coded opens the case when both codes were right.
 func (c *recoveries) coded(w http.ResponseWriter, r *http.Request) error {
 	secret := c.player.look.Get(r, recoveryCookie)
-	standing, err := c.requests.Look(r.Context(), secret)
+	standing, err := c.requests.Poll(r.Context(), secret)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (c change) post(v *visit) error {
 	}
 	if step.State == signin.Ask && step.Reason != "no-session" {
 		// What would be refused anyway is said before anybody approves it.
-		if err := v.desk.admin.SoundBy(v.r.Context(), admin.Asker{Session: v.desk.browser.Secret(v.r), Protocol: "browser", Source: v.desk.browser.Source(v.r)}, cmd); err != nil {
+		if err := v.desk.admin.PreflightBy(v.r.Context(), admin.Asker{Session: v.desk.browser.Secret(v.r), Protocol: "browser", Source: v.desk.browser.Source(v.r)}, cmd); err != nil {
 			return c.mend(v, f, err)
 		}
 	}
@@ -76,7 +76,7 @@ func (c change) post(v *visit) error {
 		if step.Reason == "no-session" {
 			return v.again(f)
 		}
-		return v.desk.browser.Prove(v.w, v.r, session.Errand{Action: cmd.Action(), Object: cmd.Object(), Return: v.r.URL.EscapedPath() + approvedPath, Form: v.r.PostForm})
+		return v.desk.browser.Prove(v.w, v.r, session.Continuation{Action: cmd.Action(), Object: cmd.Object(), Return: v.r.URL.EscapedPath() + approvedPath, Form: v.r.PostForm})
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }

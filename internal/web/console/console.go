@@ -88,10 +88,10 @@ func (d *desk) serve(do func(v *visit) error) look.Handler {
 		var first *signInFirst
 		switch {
 		case !errors.As(err, &first):
-		case first.errand.Action == "":
-			return d.browser.SignIn(w, r, first.errand.Return)
+		case first.continuation.Action == "":
+			return d.browser.SignIn(w, r, first.continuation.Return)
 		default:
-			return d.browser.Prove(w, r, first.errand)
+			return d.browser.Prove(w, r, first.continuation)
 		}
 		return err
 	}
@@ -139,8 +139,8 @@ func (v *visit) show(s sheet) error {
 	return v.desk.pages.Render(v.w, v.r, p)
 }
 
-// signInFirst says that a page cannot be shown before this errand is run.
-type signInFirst struct{ errand session.Errand }
+// signInFirst says that a page cannot be shown before this continuation is run.
+type signInFirst struct{ continuation session.Continuation }
 
 func (*signInFirst) Error() string { return "the person must sign in first" }
 

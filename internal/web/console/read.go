@@ -12,7 +12,7 @@ import (
 var notYours = failure.Refuse("not-administrator", "These pages are for administrators.")
 
 // admit asks the engine whether who looks may do a command that only reads, and
-// keeps the grant. Where a proof is missing, it says what errand to run first:
+// keeps the grant. Where a proof is missing, it says what continuation to run first:
 // what is proved on it joins the session, and the page is loaded again.
 func (v *visit) admit(c admin.Command) (signin.Grant, error) {
 	step, err := v.desk.browser.Check(v.r, c.Action(), c.Object())
@@ -26,9 +26,9 @@ func (v *visit) admit(c admin.Command) (signin.Grant, error) {
 	case step.State != signin.Ask:
 		return signin.Grant{}, notYours
 	case step.Reason == "no-session":
-		return signin.Grant{}, &signInFirst{session.Errand{Return: v.back}}
+		return signin.Grant{}, &signInFirst{session.Continuation{Return: v.back}}
 	}
-	return signin.Grant{}, &signInFirst{session.Errand{Action: c.Action(), Object: c.Object(), Looks: true, Return: v.back}}
+	return signin.Grant{}, &signInFirst{session.Continuation{Action: c.Action(), Object: c.Object(), Looks: true, Return: v.back}}
 }
 
 // read does a command that only reads, under the session.

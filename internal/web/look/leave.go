@@ -11,7 +11,7 @@ import (
 // errAstray is a place that no browser is ever sent to.
 var errAstray = failure.New(failure.Invalid, "The place to go on to is not one that Countersign knows. Start again from the application.")
 
-// Leave sends the browser on to where a sealed errand says: a path of ours, or
+// Leave sends the browser on to where a sealed continuation says: a path of ours, or
 // another host, over a page of ours that goes on by itself. A redirect would
 // not do: Chromium applies the form-action of the page that was posted to all
 // redirects that follow.

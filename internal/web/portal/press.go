@@ -36,7 +36,7 @@ func (v pressView) Text() string {
 }
 
 // shown says what an act is about. What is not the person's own is not found.
-func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Errand) (pressView, error) {
+func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Continuation) (pressView, error) {
 	v := pressView{Action: e.Action, Object: e.Object}
 	if e.Action == incident.Report {
 		return v, p.reported(r, g, &v)

@@ -23,7 +23,7 @@ var shows = []string{enrollment.Remove, incident.Report}
 
 // act begins what was posted.
 func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
-	e := session.Errand{Action: r.PostForm.Get("action"), Object: r.PostForm.Get("object")}
+	e := session.Continuation{Action: r.PostForm.Get("action"), Object: r.PostForm.Get("object")}
 	if !slices.Contains(shows, e.Action) {
 		return p.prove(w, r, e)
 	}
@@ -41,9 +41,9 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 	return p.prove(w, r, e)
 }
 
-// prove does an errand, or keeps it and sends the person to prove themselves first.
+// prove does a continuation, or keeps it and sends the person to prove themselves first.
 // Nothing is kept for whoever has no session: they sign in, and begin again.
-func (p *Portal) prove(w http.ResponseWriter, r *http.Request, e session.Errand) error {
+func (p *Portal) prove(w http.ResponseWriter, r *http.Request, e session.Continuation) error {
 	step, err := p.frame.browser.Check(r, e.Action, e.Object)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (p *Portal) resume(w http.ResponseWriter, r *http.Request) error {
 }
 
 // do is the one place that does something to somebody's own account under a grant for it.
-func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Errand) error {
+func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Continuation) error {
 	id, _ := strconv.ParseInt(e.Object, 10, 64)
 	switch e.Action {
 	case enrollment.Enroll:

@@ -47,7 +47,7 @@ func (p *Portal) setQuiet(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.prove(w, r, session.Errand{Action: signin.SetQuiet, Object: q.String(), Form: quietForm(f)})
+	return p.prove(w, r, session.Continuation{Action: signin.SetQuiet, Object: q.String(), Form: quietForm(f)})
 }
 
 func readQuiet(f url.Values) (approval.QuietHours, error) {
@@ -62,7 +62,7 @@ func quietForm(f url.Values) url.Values {
 	return url.Values{"none": f["none"], "begins": f["begins"], "ends": f["ends"], "zone": f["zone"]}
 }
 
-func (p *Portal) hush(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Errand) error {
+func (p *Portal) hush(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Continuation) error {
 	q, err := readQuiet(e.Form)
 	if err != nil {
 		return err

@@ -38,11 +38,11 @@ func (p *Portal) name(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	label := enrollment.CleanLabel(r.PostForm.Get("label"), a.Label)
-	return p.prove(w, r, session.Errand{Action: enrollment.Rename, Object: strconv.FormatInt(int64(a.ID), 10), Form: url.Values{"label": {label}},
+	return p.prove(w, r, session.Continuation{Action: enrollment.Rename, Object: strconv.FormatInt(int64(a.ID), 10), Form: url.Values{"label": {label}},
 		Says: fmt.Sprintf("Rename “%s” to “%s”", a.Label, label)})
 }
 
-func (p *Portal) rename(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Errand) error {
+func (p *Portal) rename(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Continuation) error {
 	id, err := strconv.ParseInt(e.Object, 10, 64)
 	if err != nil {
 		return failure.New(failure.NotFound, "There is no such authenticator.")

@@ -1,11 +1,11 @@
-package softkey_test
+package virtualauth_test
 
 import (
 	"encoding/json"
 	"errors"
 	"testing"
 
-	"countersign/internal/softkey"
+	"countersign/internal/virtualauth"
 )
 
 const (
@@ -17,17 +17,17 @@ const (
 // Without a lie the key refuses what a browser or key would refuse.
 func TestHonesty(t *testing.T) {
 	for name, test := range map[string]struct {
-		key    *softkey.Key
+		key    *virtualauth.Key
 		origin string
 		want   error
 	}{
-		"good":             {&softkey.Key{}, "https://login.example.org", nil},
-		"rpId is the host": {&softkey.Key{}, "https://example.org:8443", nil},
-		"look-alike":       {&softkey.Key{}, "https://evilexample.org", softkey.ErrSecurity},
-		"no TLS":           {&softkey.Key{}, "http://login.example.org", softkey.ErrSecurity},
-		"no verification":  {&softkey.Key{NoUV: true}, "https://example.org", softkey.ErrNotAllowed},
-		"no storage":       {&softkey.Key{NoResident: true}, "https://example.org", softkey.ErrNotAllowed},
-		"other algorithm":  {&softkey.Key{Algorithm: softkey.EdDSA}, "https://example.org", softkey.ErrNotSupported},
+		"good":             {&virtualauth.Key{}, "https://login.example.org", nil},
+		"rpId is the host": {&virtualauth.Key{}, "https://example.org:8443", nil},
+		"look-alike":       {&virtualauth.Key{}, "https://evilexample.org", virtualauth.ErrSecurity},
+		"no TLS":           {&virtualauth.Key{}, "http://login.example.org", virtualauth.ErrSecurity},
+		"no verification":  {&virtualauth.Key{NoUV: true}, "https://example.org", virtualauth.ErrNotAllowed},
+		"no storage":       {&virtualauth.Key{NoResident: true}, "https://example.org", virtualauth.ErrNotAllowed},
+		"other algorithm":  {&virtualauth.Key{Algorithm: virtualauth.EdDSA}, "https://example.org", virtualauth.ErrNotSupported},
 	} {
 		if _, err := test.key.Create(test.origin, []byte(creation)); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
@@ -36,8 +36,8 @@ func TestHonesty(t *testing.T) {
 }
 
 func TestRequests(t *testing.T) {
-	k := &softkey.Key{}
-	if _, err := k.Get("https://example.org", []byte(request)); err != softkey.ErrNotAllowed {
+	k := &virtualauth.Key{}
+	if _, err := k.Get("https://example.org", []byte(request)); err != virtualauth.ErrNotAllowed {
 		t.Fatalf("an empty key: %v", err)
 	}
 	created, err := k.Create("https://example.org", []byte(creation))
@@ -54,16 +54,16 @@ func TestRequests(t *testing.T) {
 	}{
 		"discoverable": {request, nil},
 		"listed":       {`{"challenge":"AAAA","rpId":"example.org","allowCredentials":[{"id":"` + reply.ID + `"}]}`, nil},
-		"not listed":   {`{"challenge":"AAAA","rpId":"example.org","allowCredentials":[{"id":"AAAA"}]}`, softkey.ErrNotAllowed},
-		"other rpId":   {`{"challenge":"AAAA","rpId":"login.example.org"}`, softkey.ErrNotAllowed},
-		"foreign rpId": {`{"challenge":"AAAA","rpId":"example.com"}`, softkey.ErrSecurity},
+		"not listed":   {`{"challenge":"AAAA","rpId":"example.org","allowCredentials":[{"id":"AAAA"}]}`, virtualauth.ErrNotAllowed},
+		"other rpId":   {`{"challenge":"AAAA","rpId":"login.example.org"}`, virtualauth.ErrNotAllowed},
+		"foreign rpId": {`{"challenge":"AAAA","rpId":"example.com"}`, virtualauth.ErrSecurity},
 	} {
 		if _, err := k.Get("https://login.example.org", []byte(test.options)); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
 		}
 	}
 	excluding := `{"challenge":"AAAA","rp":{"id":"example.org"},"pubKeyCredParams":[{"alg":-7}],"excludeCredentials":[{"id":"` + reply.ID + `"}]}`
-	if _, err := k.Create("https://example.org", []byte(excluding)); err != softkey.ErrInvalidState {
+	if _, err := k.Create("https://example.org", []byte(excluding)); err != virtualauth.ErrInvalidState {
 		t.Errorf("excluded: %v", err)
 	}
 	for _, noise := range []string{"", "[]", `{"challenge":1}`} {

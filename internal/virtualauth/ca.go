@@ -1,4 +1,4 @@
-package softkey
+package virtualauth
 
 import (
 	"crypto"

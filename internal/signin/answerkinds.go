@@ -14,10 +14,10 @@ import (
 	"countersign/internal/store"
 )
 
-// aimed narrows an answer for any code to the kinds whose codes look like it
+// candidates narrows an answer for any code to the kinds whose codes look like it
 // and that the account has. Somebody without any is compared with the first.
-func (x *examiner) aimed(ctx context.Context, r store.Reader, at *attempt, answer prompt.Answer, opening bool) ([]string, error) {
-	shaped, sure := x.shaped(at, answer, opening)
+func (x *examiner) candidates(ctx context.Context, r store.Reader, at *attempt, answer prompt.Answer, opening bool) ([]string, error) {
+	shaped, sure := x.candidatesByForm(at, answer, opening)
 	if sure {
 		return shaped, nil
 	}
@@ -25,7 +25,7 @@ func (x *examiner) aimed(ctx context.Context, r store.Reader, at *attempt, answe
 	if err != nil || account.ID == 0 {
 		return shaped[:min(1, len(shaped))], err
 	}
-	credentials, err := x.accounts.belongings(ctx, r, at, account.ID)
+	credentials, err := x.accounts.credentialsOf(ctx, r, at, account.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +44,9 @@ func (x *examiner) aimed(ctx context.Context, r store.Reader, at *attempt, answe
 	return enrolled, nil
 }
 
-// shaped narrows an answer to the kinds whose codes look like it, without
+// candidatesByForm narrows an answer to the kinds whose codes look like it, without
 // looking at anybody. It is sure when there was nothing to narrow down.
-func (x *examiner) shaped(at *attempt, answer prompt.Answer, opening bool) (kinds []string, sure bool) {
+func (x *examiner) candidatesByForm(at *attempt, answer prompt.Answer, opening bool) (kinds []string, sure bool) {
 	all := x.kindsFor(at, answer, opening)
 	if len(all) <= 1 {
 		return all, true
@@ -154,7 +154,7 @@ func withPIN(t assurance.Trait) bool {
 
 // standing drops the credentials that a first answer cannot be for, and says so where
 // none are left: those whose codes have nothing in front.
-func (q *question) standing(at *attempt) {
+func (q *candidate) standing(at *attempt) {
 	d := q.how.Describe()
 	if !at.showsNothing() || at.Action == Recover || opensWith(d.Traits) {
 		return

@@ -71,13 +71,13 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 		if err := w.requests.Use(ctx, tx, row); err != nil {
 			return "", err
 		}
-		ev.Channel, ev.Elsewhere, ev.Act = at.Protocol, true, at.act(w.reading)
+		ev.Channel, ev.OutOfBand, ev.Act = at.Protocol, true, at.act(w.reading)
 		at.Evidence, at.Approval = assurance.Append(at.Evidence, ev), 0
 		account, err := w.accounts.person(ctx, tx, at)
 		if err != nil {
 			return "", err
 		}
-		return "", tx.Record(at.accepted(account, verdict{ok: true, kind: Elsewhere}))
+		return "", tx.Record(at.accepted(account, verdict{ok: true, kind: OutOfBand}))
 	case row.Waits(w.now()):
 	default: // late, or another took its place
 		at.Approval, at.Transfers, at.Replaced = 0, false, row.Replaced()
@@ -89,7 +89,7 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 // person is in a browser it is asked for by pressing a button, because most who
 // see the page will not use it.
 func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.Prompt, bool, error) {
-	p := prompt.Prompt{Authenticator: Elsewhere, Kind: prompt.Elsewhere, Label: "Approve it on another device"}
+	p := prompt.Prompt{Authenticator: OutOfBand, Kind: prompt.OutOfBand, Label: "Approve it on another device"}
 	if at.Approval != 0 {
 		row, err := w.requests.Of(ctx, tx, at.asker(), at.Approval)
 		if err != nil {
@@ -128,7 +128,7 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 // opened; one that was opened once is never opened again, so a retransmission
 // wakes nobody. An account without an app has no row.
 func (w *elsewhere) want(ctx context.Context, tx *store.Tx, at *attempt) error {
-	all, err := w.accounts.belongings(ctx, tx, at, at.Account)
+	all, err := w.accounts.credentialsOf(ctx, tx, at, at.Account)
 	if err != nil || len(w.pushes.Apps(all)) == 0 {
 		return err
 	}
@@ -153,7 +153,7 @@ func (w *elsewhere) told(ctx context.Context, tx *store.Tx, at *attempt) (approv
 // show says where the account can type the number of a prompt, and in a browser
 // what its apps can scan instead.
 func (w *elsewhere) show(ctx context.Context, tx *store.Tx, at *attempt, p *prompt.Prompt) error {
-	all, err := w.accounts.belongings(ctx, tx, at, at.Account)
+	all, err := w.accounts.credentialsOf(ctx, tx, at, at.Account)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (w *elsewhere) place(apps bool, all []directory.Credential) string {
 // looksElsewhere reports whether an answer only asks whether the approval was
 // given, or asks for a number: a typed line that is empty, or the button.
 func looksElsewhere(at *attempt, a prompt.Answer) bool {
-	if a.Authenticator == Elsewhere {
+	if a.Authenticator == OutOfBand {
 		return at.Account != 0
 	}
 	return at.Approval != 0 && a.Authenticator == "" && a.Text == ""
@@ -190,5 +190,5 @@ func looksElsewhere(at *attempt, a prompt.Answer) bool {
 
 // elsewhereOnly reports whether there is nothing to do but wait.
 func elsewhereOnly(at *attempt, prompts []prompt.Prompt) bool {
-	return at.Approval != 0 && len(prompts) == 1 && prompts[0].Kind == prompt.Elsewhere
+	return at.Approval != 0 && len(prompts) == 1 && prompts[0].Kind == prompt.OutOfBand
 }

@@ -13,21 +13,21 @@ import (
 )
 
 var (
-	visit = Errand{Application: "wiki", Method: "GET", Path: "/pages/1", Protocol: "forward-auth", Return: wiki + "/pages/1"}
-	act   = Errand{Application: signin.Self, Action: "authenticator.remove", Object: "7", Return: "/account/continue", Form: url.Values{"object": {"7"}}}
+	visit = Continuation{Application: "wiki", Method: "GET", Path: "/pages/1", Protocol: "forward-auth", Return: wiki + "/pages/1"}
+	act   = Continuation{Application: signin.Self, Action: "authenticator.remove", Object: "7", Return: "/account/continue", Form: url.Values{"object": {"7"}}}
 )
 
-// stray says that an errand is refused as somebody else's, without a word about whose.
+// stray says that a continuation is refused as somebody else's, without a word about whose.
 func stray(err error) bool {
 	return failure.ClassOf(err) == failure.Refused && !strings.Contains(failure.Public(err), "wiki")
 }
 
-// An errand that signs in travels; one that does anything else cannot be put in an
+// A continuation that signs in travels; one that does anything else cannot be put in an
 // address, whatever it is that it does.
 func TestWhatTravels(t *testing.T) {
 	r := setUp(t)
 	raise := assurance.Phishing()
-	for name, e := range map[string]Errand{
+	for name, e := range map[string]Continuation{
 		"to an application": visit, "to us": {Application: signin.Self, Return: "/account"}, "to us by name": {Application: signin.Self, Action: signin.SignIn, Return: "/account"},
 		"with a wish": {Application: "wiki", Raise: &raise, Return: wiki}, "to an application's own action": {Application: "wiki", Action: "read", Return: wiki},
 	} {
@@ -41,7 +41,7 @@ func TestWhatTravels(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
-	for name, e := range map[string]Errand{
+	for name, e := range map[string]Continuation{
 		"an act of ours": {Application: signin.Self, Action: "authenticator.remove"}, "an object": {Application: "wiki", Object: "7"}, "words of its own": {Application: "wiki", Says: "Sign in to the bank"},
 		"a form": {Application: "wiki", Form: url.Values{"a": {"b"}}}, "one that looks": {Application: "wiki", Looks: true}, "nothing": {}, "all of it": act,
 	} {
@@ -63,13 +63,13 @@ func TestWhatTravels(t *testing.T) {
 	}
 }
 
-func TestCodesOfErrands(t *testing.T) {
+func TestCodesOfContinuations(t *testing.T) {
 	r := setUp(t)
 	code, err := r.Send(visit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := r.Hold(Errand{Application: signin.Self, Action: signin.Recover, Return: "/recovery/codes"}, "browser")
+	held, err := r.Hold(Continuation{Application: signin.Self, Action: signin.Recover, Return: "/recovery/codes"}, "browser")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,11 +85,11 @@ func TestCodesOfErrands(t *testing.T) {
 	if got, err := r.Kept(t.Context(), code, Bearer{Browser: "browser"}); !stray(err) {
 		t.Errorf("an address's code in a cookie: %+v, %v", got, err)
 	}
-	r.now = began.Add(errandLife - time.Microsecond)
+	r.now = began.Add(continuationLife - time.Microsecond)
 	if _, err := r.Sent(code); err != nil {
 		t.Error(err)
 	}
-	r.now = began.Add(errandLife)
+	r.now = began.Add(continuationLife)
 	if _, err := r.Sent(code); !stray(err) {
 		t.Errorf("late: %v", err)
 	}
@@ -116,7 +116,7 @@ func TestLongWay(t *testing.T) {
 	}
 }
 
-// An errand of a session is for the browser and the session that began it, until it is
+// A continuation of a session is for the browser and the session that began it, until it is
 // done or its time is over.
 func TestKept(t *testing.T) {
 	r := setUp(t)
@@ -152,7 +152,7 @@ func TestKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.now = began.Add(errandLife)
+	r.now = began.Add(continuationLife)
 	if _, err := r.Kept(t.Context(), late, her); !stray(err) {
 		t.Errorf("late: %v", err)
 	}
@@ -193,15 +193,15 @@ func TestErrandsWithoutAnOwner(t *testing.T) {
 	if _, err := r.Hold(act, "b"); err == nil {
 		t.Error("a form was held")
 	}
-	if _, err := r.Hold(Errand{Application: signin.Self}, ""); err == nil {
+	if _, err := r.Hold(Continuation{Application: signin.Self}, ""); err == nil {
 		t.Error("one was held by nobody")
 	}
 }
 
-// Before there is a session an errand is in one browser's cookie, and opens in that one.
+// Before there is a session a continuation is in one browser's cookie, and opens in that one.
 func TestHeld(t *testing.T) {
 	r := setUp(t)
-	e := Errand{Application: signin.Self, Action: signin.Recover, Object: "o", Return: "/recovery/codes"}
+	e := Continuation{Application: signin.Self, Action: signin.Recover, Object: "o", Return: "/recovery/codes"}
 	code, err := r.Hold(e, "b")
 	if err != nil {
 		t.Fatal(err)

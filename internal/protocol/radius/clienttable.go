@@ -103,8 +103,8 @@ type Problem struct {
 	Why         string
 }
 
-// house is every door, and who may come to which.
-type house struct {
+// clientTable is every door, and who may come to which.
+type clientTable struct {
 	// clients by network; lengths are the networks' lengths, longest first.
 	clients  map[netip.Prefix][]*client
 	lengths  []int
@@ -113,8 +113,8 @@ type house struct {
 
 // build prepares all applications. What cannot be served is left out and told:
 // the application that was there first keeps a network that two claim.
-func build(applications []application.Application) *house {
-	h := &house{clients: map[netip.Prefix][]*client{}}
+func build(applications []application.Application) *clientTable {
+	h := &clientTable{clients: map[netip.Prefix][]*client{}}
 	for _, a := range slices.SortedFunc(slices.Values(applications), func(a, b application.Application) int { return cmp.Compare(a.ID, b.ID) }) {
 		s, err := parseSettings(a.Settings)
 		if err != nil {
@@ -127,7 +127,7 @@ func build(applications []application.Application) *house {
 	return h
 }
 
-func (h *house) add(name string, s Settings) {
+func (h *clientTable) add(name string, s Settings) {
 	d := &door{
 		application: name, mode: s.Mode, separator: s.Separator, digits: s.CodeDigits,
 		timeout: time.Duration(s.Timeout) * time.Second,
@@ -147,7 +147,7 @@ func (h *house) add(name string, s Settings) {
 	}
 }
 
-func (h *house) admit(network netip.Prefix, c *client) {
+func (h *clientTable) admit(network netip.Prefix, c *client) {
 	for _, other := range h.clients[network] {
 		if other.door != c.door && samePort(other.ports, c.ports) && !distinct(other.identifiers, c.identifiers) {
 			h.problems = append(h.problems, Problem{c.application, "The network " + network.String() + " of the client " + c.name +
@@ -171,7 +171,7 @@ func samePort(a, b []int) bool {
 
 // find returns whose request this is: the client of the narrowest network that
 // fits the address, our port and the NAS-Identifier. Nobody is nil.
-func (h *house) find(from netip.Addr, port int, p packet.Packet) *client {
+func (h *clientTable) find(from netip.Addr, port int, p packet.Packet) *client {
 	from = from.Unmap().WithZone("")
 	for _, bits := range h.lengths {
 		network, err := from.Prefix(bits)

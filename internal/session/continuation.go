@@ -18,31 +18,31 @@ import (
 	"countersign/internal/ticket"
 )
 
-// Errands sends browsers to sign in, and keeps what they had begun.
-type Errands struct {
+// Continuations sends browsers to sign in, and keeps what they had begun.
+type Continuations struct {
 	keys    *keyring.Keyring
 	tickets *ticket.Tickets
 	holds   signin.Standing
 	now     func() time.Time
 }
 
-// NewErrands makes Errands; sessions say who holds one.
-func NewErrands(p Parts, sessions signin.Standing) *Errands {
-	return &Errands{keys: p.Keys, tickets: p.Tickets, holds: sessions, now: p.Now}
+// NewContinuations makes Continuations; sessions say who holds one.
+func NewContinuations(p Parts, sessions signin.Standing) *Continuations {
+	return &Continuations{keys: p.Keys, tickets: p.Tickets, holds: sessions, now: p.Now}
 }
 
-// Errand is where a browser was going when it had to sign in or to step up.
+// Continuation is where a browser was going when it had to sign in or to step up.
 //
-// One that only signs in may travel in an address, sealed ([Errands.Send]): it lets
+// One that only signs in may travel in an address, sealed ([Continuations.Send]): it lets
 // nobody in and does nothing, so anybody may make one and send it to anybody. Every
-// other one stays where it was begun ([Errands.Keep]): behind a cookie of one browser,
+// other one stays where it was begun ([Continuations.Keep]): behind a cookie of one browser,
 // for one session, with what was posted. See docs/decisions/0011.
-type Errand struct {
+type Continuation struct {
 	// Application, Action, Object, Method, Path and Protocol are the engine's request.
 	Application    string
 	Action, Object string `json:",omitempty"`
 	Method, Path   string `json:",omitempty"`
-	// Protocol is whose errand it is; empty is the browser's own.
+	// Protocol is whose continuation it is; empty is the browser's own.
 	Protocol string                 `json:",omitempty"`
 	Raise    *assurance.Requirement `json:",omitempty"`
 	// Looks says that the action only looks: what is proved for it joins the
@@ -58,52 +58,52 @@ type Errand struct {
 	Form url.Values `json:",omitempty"`
 }
 
-// travels reports whether an errand may be in an address: it signs in, and nothing else.
-func (e Errand) travels() bool {
+// travels reports whether a continuation may be in an address: it signs in, and nothing else.
+func (e Continuation) travels() bool {
 	ours := e.Application == signin.Self && e.Action != "" && e.Action != signin.SignIn
 	return e.Application != "" && !ours && e.Object == "" && !e.Looks && e.Says == "" && len(e.Form) == 0
 }
 
 const (
-	errandKind, errandLife = "errand", 15 * time.Minute
-	// errandMost is how long a sealed errand may be, so that it fits in an address and
+	continuationKind, continuationLife = "errand", 15 * time.Minute
+	// continuationMost is how long a sealed continuation may be, so that it fits in an address and
 	// in a cookie (RFC 6265bis section 5.6: 4096 bytes of name and value).
-	errandMost = 3000
-	// stored begins the code of an errand that is in the store.
+	continuationMost = 3000
+	// stored begins the code of a continuation that is in the store.
 	stored = "~"
 )
 
-// ErrLongWay says that an errand is too long to travel. Whoever sends one says less.
+// ErrLongWay says that a continuation is too long to travel. Whoever sends one says less.
 var ErrLongWay = failure.New(failure.Invalid, "That address is too long to come back to.")
 
-var strayErrand = &failure.Error{Class: failure.Refused, Reason: "other-browser", Public: "This was begun in another browser, by somebody else, or too long ago. Begin again."}
+var strayContinuation = &failure.Error{Class: failure.Refused, Reason: "other-browser", Public: "This was begun in another browser, by somebody else, or too long ago. Begin again."}
 
-// sealed is an errand on its way.
+// sealed is a continuation on its way.
 type sealed struct {
-	Errand
+	Continuation
 	Until time.Time
 }
 
-// Send seals an errand that signs in for an address, good for 15 minutes. Nothing of it
+// Send seals a continuation that signs in for an address, good for 15 minutes. Nothing of it
 // is stored, so that strangers leave nothing behind.
-func (er *Errands) Send(e Errand) (string, error) {
+func (er *Continuations) Send(e Continuation) (string, error) {
 	if !e.travels() {
 		return "", failure.New(failure.Internal, "an errand that does more than sign in was to be put in an address")
 	}
 	return er.seal(keyring.AAD{Table: "errand", Column: "address"}, e)
 }
 
-// Sent opens what [Errands.Send] sealed.
-func (er *Errands) Sent(code string) (Errand, error) {
+// Sent opens what [Continuations.Send] sealed.
+func (er *Continuations) Sent(code string) (Continuation, error) {
 	e, err := er.unseal(keyring.AAD{Table: "errand", Column: "address"}, code)
 	if err == nil && !e.travels() {
-		return Errand{}, strayErrand
+		return Continuation{}, strayContinuation
 	}
 	return e, err
 }
 
-func (er *Errands) seal(place keyring.AAD, e Errand) (string, error) {
-	plain, err := json.Marshal(sealed{e, er.now().Add(errandLife)})
+func (er *Continuations) seal(place keyring.AAD, e Continuation) (string, error) {
+	plain, err := json.Marshal(sealed{e, er.now().Add(continuationLife)})
 	if err != nil {
 		return "", err
 	}
@@ -119,35 +119,35 @@ func (er *Errands) seal(place keyring.AAD, e Errand) (string, error) {
 		return "", err
 	}
 	code := base64.RawURLEncoding.EncodeToString(er.keys.Seal(keyring.Ticket, place, b.Bytes()))
-	if len(code) > errandMost {
+	if len(code) > continuationMost {
 		return "", ErrLongWay
 	}
 	return code, nil
 }
 
-func (er *Errands) unseal(place keyring.AAD, code string) (Errand, error) {
+func (er *Continuations) unseal(place keyring.AAD, code string) (Continuation, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(code)
-	if err != nil || len(code) > errandMost {
-		return Errand{}, strayErrand
+	if err != nil || len(code) > continuationMost {
+		return Continuation{}, strayContinuation
 	}
 	if b, err = er.keys.Open(keyring.Ticket, place, b); err != nil {
-		return Errand{}, strayErrand
+		return Continuation{}, strayContinuation
 	}
 	plain, err := io.ReadAll(flate.NewReader(bytes.NewReader(b)))
 	if err != nil {
-		return Errand{}, err
+		return Continuation{}, err
 	}
 	var e sealed
 	if err := json.Unmarshal(plain, &e); err != nil {
-		return Errand{}, err
+		return Continuation{}, err
 	}
 	if !er.now().Before(e.Until) {
-		return Errand{}, strayErrand
+		return Continuation{}, strayContinuation
 	}
-	return e.Errand, nil
+	return e.Continuation, nil
 }
 
-// Bearer is the browser that an errand belongs to.
+// Bearer is the browser that a continuation belongs to.
 type Bearer struct {
 	// Browser is known by a random cookie; it is never empty.
 	Browser string
@@ -159,7 +159,7 @@ type Bearer struct {
 
 // Bearer is the browser that is known by this cookie and holds the session of this secret,
 // if that stands.
-func (er *Errands) Bearer(ctx context.Context, browser, secret string) (Bearer, error) {
+func (er *Continuations) Bearer(ctx context.Context, browser, secret string) (Bearer, error) {
 	by := Bearer{Browser: browser}
 	if secret == "" {
 		return by, nil
@@ -172,16 +172,16 @@ func (er *Errands) Bearer(ctx context.Context, browser, secret string) (Bearer, 
 	return by, err
 }
 
-// kept is an errand with whose it is.
+// kept is a continuation with whose it is.
 type kept struct {
-	Errand
+	Continuation
 	Bearer
 }
 
-// Keep keeps an errand in Countersign itself for 15 minutes, for one browser and its
+// Keep keeps a continuation in Countersign itself for 15 minutes, for one browser and its
 // session, and returns the code for the browser's cookie. Without a session there is
-// nobody to keep one for, but what is begun without one ([Errands.Hold]).
-func (er *Errands) Keep(ctx context.Context, e Errand, by Bearer) (string, error) {
+// nobody to keep one for, but what is begun without one ([Continuations.Hold]).
+func (er *Continuations) Keep(ctx context.Context, e Continuation, by Bearer) (string, error) {
 	if by.Browser == "" || by.Session == "" || e.Application != signin.Self {
 		return "", failure.New(failure.Internal, "an errand was to be kept for nobody")
 	}
@@ -189,13 +189,13 @@ func (er *Errands) Keep(ctx context.Context, e Errand, by Bearer) (string, error
 	if err != nil {
 		return "", err
 	}
-	code, err := er.tickets.Issue(ctx, ticket.Spec{Kind: errandKind, Owner: int64(by.Account), Payload: b, Lifetime: errandLife})
+	code, err := er.tickets.Issue(ctx, ticket.Spec{Kind: continuationKind, Owner: int64(by.Account), Payload: b, Lifetime: continuationLife})
 	return stored + code, err
 }
 
-// Hold seals an errand for the cookie of a browser that has no session yet: to set up
+// Hold seals a continuation for the cookie of a browser that has no session yet: to set up
 // with a pass, or to get back in. It has no form, and nothing of it is stored.
-func (er *Errands) Hold(e Errand, browser string) (string, error) {
+func (er *Continuations) Hold(e Continuation, browser string) (string, error) {
 	if browser == "" || len(e.Form) > 0 {
 		return "", failure.New(failure.Internal, "an errand was to be held by nobody")
 	}
@@ -206,36 +206,36 @@ func held(browser string) keyring.AAD {
 	return keyring.AAD{Table: "errand", Column: "cookie", Key: browser}
 }
 
-// Kept returns the errand behind a cookie's code, to the browser and the session that
+// Kept returns the continuation behind a cookie's code, to the browser and the session that
 // began it and to nobody else. It leaves it there.
-func (er *Errands) Kept(ctx context.Context, code string, by Bearer) (Errand, error) {
+func (er *Continuations) Kept(ctx context.Context, code string, by Bearer) (Continuation, error) {
 	if by.Browser == "" {
-		return Errand{}, strayErrand
+		return Continuation{}, strayContinuation
 	}
 	secret, there := strings.CutPrefix(code, stored)
 	if !there {
 		return er.unseal(held(by.Browser), code)
 	}
-	t, err := er.tickets.Peek(ctx, errandKind, secret)
+	t, err := er.tickets.Peek(ctx, continuationKind, secret)
 	if err != nil {
-		return Errand{}, err
+		return Continuation{}, err
 	}
 	var k kept
 	if err := json.Unmarshal(t.Payload, &k); err != nil {
-		return Errand{}, err
+		return Continuation{}, err
 	}
 	if k.Bearer != by || by.Session == "" || t.Owner != int64(by.Account) {
-		return Errand{}, strayErrand
+		return Continuation{}, strayContinuation
 	}
-	return k.Errand, nil
+	return k.Continuation, nil
 }
 
-// Done ends a kept errand: what was done once is not done again.
-func (er *Errands) Done(ctx context.Context, code string) error {
+// Done ends a kept continuation: what was done once is not done again.
+func (er *Continuations) Done(ctx context.Context, code string) error {
 	secret, there := strings.CutPrefix(code, stored)
 	if !there {
 		return nil
 	}
-	_, err := er.tickets.Take(ctx, errandKind, secret)
+	_, err := er.tickets.Take(ctx, continuationKind, secret)
 	return err
 }

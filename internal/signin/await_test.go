@@ -62,17 +62,17 @@ func (w *waiters) refuses(number string) {
 // hears has somebody wait for a ticket's approval, and returns when they do or are done.
 func (w *waiters) hears(ctx context.Context, s Step) <-chan error {
 	w.t.Helper()
-	listening := func() (n int) { // goroutines that wait in Settled
+	listening := func() (n int) { // goroutines that wait in AwaitApproval
 		stacks := make([]byte, 1<<20)
 		for _, one := range strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
-			if first, _, _ := strings.Cut(one, "\n"); strings.Contains(first, "[select") && strings.Contains(one, "signin.(*Engine).Settled(") {
+			if first, _, _ := strings.Cut(one, "\n"); strings.Contains(first, "[select") && strings.Contains(one, "signin.(*Engine).AwaitApproval(") {
 				n++
 			}
 		}
 		return n
 	}
 	before, done := listening(), make(chan error, 1)
-	go func() { done <- w.Settled(ctx, s.Ticket) }()
+	go func() { done <- w.AwaitApproval(ctx, s.Ticket) }()
 	for listening() == before {
 		if len(done) > 0 {
 			w.t.Error("nobody waits for what is not answered")
@@ -113,7 +113,7 @@ func TestAllWhoWaitAreTold(t *testing.T) {
 	if ctx.Err() != nil {
 		t.Error("they waited for ever")
 	}
-	if next, err := w.Look(t.Context(), s.Ticket); err != nil || next.Reason != "refused-elsewhere" {
+	if next, err := w.Poll(t.Context(), s.Ticket); err != nil || next.Reason != "refused-elsewhere" {
 		t.Errorf("what came of it: %+v, %v", next, err)
 	}
 }
@@ -125,19 +125,19 @@ func TestNobodyWaitsForWhatIsOver(t *testing.T) {
 	s, number := w.waits()
 	w.refuses(number)
 	ctx := soon(t)
-	if err := w.Settled(ctx, s.Ticket); err != nil || ctx.Err() != nil {
+	if err := w.AwaitApproval(ctx, s.Ticket); err != nil || ctx.Err() != nil {
 		t.Errorf("answered before: %v, %v", err, ctx.Err())
 	}
 	begun := w.begin(browses("wiki", "ada"))
-	if err := w.Settled(ctx, begun.Ticket); err != nil || ctx.Err() != nil {
+	if err := w.AwaitApproval(ctx, begun.Ticket); err != nil || ctx.Err() != nil {
 		t.Errorf("nothing is asked elsewhere: %v, %v", err, ctx.Err())
 	}
 	half := w.reply(begun, "password", secret)
-	if err := w.Settled(ctx, half.Ticket); err != nil || ctx.Err() != nil {
+	if err := w.AwaitApproval(ctx, half.Ticket); err != nil || ctx.Err() != nil {
 		t.Errorf("a row that waits for nothing: %v, %v", err, ctx.Err())
 	}
 	for _, made := range []string{"", "made.1", half.Ticket + "1"} {
-		if err := w.Settled(ctx, made); refused(err) != "unknown-ticket" && refused(err) != "used-ticket" {
+		if err := w.AwaitApproval(ctx, made); refused(err) != "unknown-ticket" && refused(err) != "used-ticket" {
 			t.Errorf("%q: %v", made, err)
 		}
 	}
@@ -147,7 +147,7 @@ func TestNobodyWaitsForWhatIsOver(t *testing.T) {
 		_, err := tx.Exec(t.Context(), `update approval set payload = x'00'`)
 		return err
 	})
-	if err := w.Settled(ctx, s.Ticket); err != nil {
+	if err := w.AwaitApproval(ctx, s.Ticket); err != nil {
 		t.Errorf("a row that was changed: %v", err)
 	}
 	if ctx.Err() != nil {

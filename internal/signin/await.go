@@ -2,10 +2,10 @@ package signin
 
 import "context"
 
-// Settled waits until what a Step waits for elsewhere was answered, or the context is
+// AwaitApproval waits until what a Step waits for elsewhere was answered, or the context is
 // over; it returns at once where nothing is waited for. [Engine.Look] says what came of
 // it.
-func (e *Engine) Settled(ctx context.Context, ticket string) error {
+func (e *Engine) AwaitApproval(ctx context.Context, ticket string) error {
 	at, err := e.attempts.read(ctx, e.db, ticket)
 	if err != nil || at.Approval == 0 {
 		return err

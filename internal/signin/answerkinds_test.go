@@ -255,7 +255,7 @@ func TestWhatAnAnswerIsMeantFor(t *testing.T) {
 		for _, kind := range strings.Fields(c.asked) {
 			at.Asked = append(at.Asked, asked{Kind: kind})
 		}
-		if kinds, _ := r.examiner.shaped(at, c.answer, c.opening); strings.Join(kinds, " ") != c.want {
+		if kinds, _ := r.examiner.candidatesByForm(at, c.answer, c.opening); strings.Join(kinds, " ") != c.want {
 			t.Errorf("%s: %v, want %s", c.why, kinds, c.want)
 		}
 	}

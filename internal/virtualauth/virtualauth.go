@@ -7,7 +7,7 @@
 // tests of internal/authenticator/passkey and every test that signs somebody in.
 // Its one invariant: without a [Lie] it does only what an honest browser and an
 // honest key would do, and refuses what they would refuse.
-package softkey
+package virtualauth
 
 import (
 	"bytes"

@@ -12,35 +12,35 @@ import (
 	"countersign/internal/store"
 )
 
-// turn is one call of the engine on one attempt: what was answered, and what
+// submission is one call of the engine on one attempt: what was answered, and what
 // must be known before the transaction begins.
-type turn struct {
+type submission struct {
 	app     application.Application
 	held    []assurance.Evidence
 	answers []prompt.Answer
 	opening bool
 	// ahead are the questions that were checked before the transaction, by the
 	// place of their answer.
-	ahead map[int]*question
+	ahead map[int]*candidate
 }
 
 // checkAhead checks what need not hold up the transaction, one after the other,
 // and stops at the first that is wrong: the rest would be refused anyway. That is
 // what is slow, whose budget is spent first, and what nobody can guess, which has
 // none.
-func (x *examiner) checkAhead(ctx context.Context, at *attempt, t *turn) error {
-	t.ahead = map[int]*question{}
+func (x *examiner) checkAhead(ctx context.Context, at *attempt, t *submission) error {
+	t.ahead = map[int]*candidate{}
 	at = at.clone()
 	for i, answer := range t.answers {
 		at.proved = i > 0
-		shaped, _ := x.shaped(at, answer, t.opening)
+		shaped, _ := x.candidatesByForm(at, answer, t.opening)
 		if len(shaped) == 0 {
 			return nil // it was not asked
 		}
 		if !slices.ContainsFunc(shaped, x.ahead) {
 			continue
 		}
-		kinds, err := x.aimed(ctx, x.db, at, answer, t.opening)
+		kinds, err := x.candidates(ctx, x.db, at, answer, t.opening)
 		if err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func (x *examiner) checkAhead(ctx context.Context, at *attempt, t *turn) error {
 }
 
 // bookOne settles one answer with whichever authenticator it is for.
-func (x *examiner) bookOne(ctx context.Context, tx *store.Tx, at *attempt, t turn, i int, answer prompt.Answer) (verdict, directory.Account, error) {
+func (x *examiner) bookOne(ctx context.Context, tx *store.Tx, at *attempt, t submission, i int, answer prompt.Answer) (verdict, directory.Account, error) {
 	if q := t.ahead[i]; q != nil {
 		current, err := x.current(ctx, tx, at, q)
 		if err != nil {
@@ -78,7 +78,7 @@ func (x *examiner) bookOne(ctx context.Context, tx *store.Tx, at *attempt, t tur
 		}
 	}
 	at.proved = i > 0 // or this would not be looked at
-	kinds, err := x.aimed(ctx, tx, at, answer, t.opening)
+	kinds, err := x.candidates(ctx, tx, at, answer, t.opening)
 	if err != nil {
 		return verdict{}, directory.Account{}, err
 	}
@@ -101,7 +101,7 @@ func (x *examiner) ahead(kind string) bool {
 // current reads, for the rest of the transaction, whose the credential is that a
 // check ahead found right, and reports whether it is still as it was then. Of one
 // that was wrong it reads whose it is, for the log.
-func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *question) (bool, error) {
+func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *candidate) (bool, error) {
 	right := q.refusal == "" && (q.result.OK || q.result.Partial)
 	if !right && (q.account.ID == 0 || q.account.Name != "") {
 		return true, nil
@@ -122,7 +122,7 @@ func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 		at.seen.credentials, at.seen.known = q.all, true
 		return true, nil
 	}
-	all, err := x.accounts.belongings(ctx, tx, at, account.ID)
+	all, err := x.accounts.credentialsOf(ctx, tx, at, account.ID)
 	if err != nil {
 		return false, err
 	}
@@ -136,8 +136,8 @@ func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *qu
 // that it is right for is left, so that a code of one device is no wrong answer
 // to another. Where it is wrong for all, each is charged; what they share was
 // read before any charge, and so counts one wrong answer and not several.
-func (x *examiner) examined(ctx context.Context, tx *store.Tx, at *attempt, kinds []string, answer prompt.Answer) ([]*question, error) {
-	var out []*question
+func (x *examiner) examined(ctx context.Context, tx *store.Tx, at *attempt, kinds []string, answer prompt.Answer) ([]*candidate, error) {
+	var out []*candidate
 	for _, kind := range kinds {
 		q, err := x.prepare(ctx, tx, at, kind, answer)
 		if err != nil {
@@ -149,7 +149,7 @@ func (x *examiner) examined(ctx context.Context, tx *store.Tx, at *attempt, kind
 			}
 		}
 		if q.result.OK || q.result.Partial {
-			return []*question{q}, nil
+			return []*candidate{q}, nil
 		}
 		out = append(out, q)
 	}
