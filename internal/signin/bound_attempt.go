@@ -3,7 +3,6 @@ package signin
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -15,12 +14,6 @@ import (
 )
 
 const attemptTable = "attempt"
-
-// sealName names what is sealed in the log of what is over: each time that a row is written
-// it is sealed anew, and what it was before is over.
-func sealName(sealed []byte) string {
-	return base64.RawURLEncoding.EncodeToString(sealed[max(0, len(sealed)-16):])
-}
 
 // attemptRow is an attempt as it is stored. What stands beside the seal stands in it, too.
 type attemptRow struct {

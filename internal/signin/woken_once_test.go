@@ -18,15 +18,6 @@ import (
 	"countersign/internal/store/storetest"
 )
 
-// row is the row of the newest request to wake an app, and how it stands.
-func (b *bells) row() (approval int64, state string) {
-	b.t.Helper()
-	if err := b.DB.QueryRow(b.t.Context(), `select approval, state from wake order by approval desc limit 1`).Scan(&approval, &state); err != nil {
-		b.t.Fatal(err)
-	}
-	return approval, state
-}
-
 // wakeRow is a row of wake, as somebody keeps it to put it back.
 type wakeRow struct {
 	approval, account int64

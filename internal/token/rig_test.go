@@ -277,7 +277,7 @@ func TestWhoReportsAToken(t *testing.T) {
 // removed it is not there. A sweep goes on behind a row that is as it was left.
 func TestChangedSinceItWasRead(t *testing.T) {
 	r := stocked(t, filepath.Join(t.TempDir(), "token.db"))
-	read := r.note(t, "A1", Returned)
+	r.note(t, "A1", Returned)
 	read, err := r.Get(t.Context(), r.db, "A1")
 	if err != nil {
 		t.Fatal(err)
