@@ -209,7 +209,7 @@ func (a *Apps) admit(ctx context.Context, call AppCall, ripe bool, verb string, 
 		reason = "uncounted"
 	}
 	if reason == "" {
-		if reason, err = a.counted(ctx, c, call); err != nil {
+		if reason, err = a.checkSignatureCounter(ctx, c, call); err != nil {
 			return appCaller{}, err
 		}
 	}
@@ -368,7 +368,7 @@ func (a *Apps) decline(ctx context.Context, tx *store.Tx, row *Request, decision
 
 // disown closes pushes for a day and ends what the account has standing.
 func (a *Apps) disown(ctx context.Context, tx *store.Tx, row *Request, c appCaller, source string) error {
-	err := a.approvals.rows.wakes.disown(ctx, tx, wakeRow{approval: row.id, account: row.account})
+	err := a.approvals.rows.wakes.disown(ctx, tx, queuedPush{approval: row.id, account: row.account})
 	if err == nil {
 		err = tally(ctx, tx, row.account, promptDisowned, a.now())
 	}

@@ -99,7 +99,7 @@ type Pieces struct {
 // New makes the pieces. The error is that of reading what this server remembers from before a
 // restart.
 func New(p Parts) (Pieces, error) {
-	wakes, err := newWakes(p)
+	wakes, err := newPushQueue(p)
 	if err != nil {
 		return Pieces{}, err
 	}

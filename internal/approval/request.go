@@ -156,7 +156,7 @@ type Requests struct {
 	throttle *throttle.Throttle
 	limits   throttle.Limits
 	now      func() time.Time
-	wakes    *wakes
+	wakes    *pushQueue
 }
 
 // find is what a row is found by: whose it is and the number.

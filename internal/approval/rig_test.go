@@ -154,12 +154,12 @@ func (b *bells) waits() {
 		if err != nil {
 			return err
 		}
-		return b.Pushes.Want(b.t.Context(), tx, b.ada.ID, id)
+		return b.Pushes.Queue(b.t.Context(), tx, b.ada.ID, id)
 	})
 }
 
 // due is the newest request to wake an app.
-func (b *bells) due() wakeRow {
+func (b *bells) due() queuedPush {
 	b.t.Helper()
 	rows, err := b.Pushes.wakes.read(b.t.Context(), b.db, `order by approval desc limit 1`)
 	if err != nil || len(rows) != 1 {
@@ -169,7 +169,7 @@ func (b *bells) due() wakeRow {
 }
 
 // today is what became of the requests to ada today.
-func (b *bells) today() Prompted {
+func (b *bells) today() PromptStatistics {
 	b.t.Helper()
 	days, err := b.Approvals.Days(b.t.Context(), b.ada.ID, 1)
 	if err != nil {

@@ -37,7 +37,7 @@ type Pushes struct {
 	log         *slog.Logger
 	kinds       map[string]authenticator.Authenticator
 	rows        *Requests
-	wakes       *wakes
+	wakes       *pushQueue
 }
 
 // Apps are the credentials that approve on a device of their own, and may.
@@ -52,9 +52,9 @@ func (p *Pushes) Apps(all []directory.Credential) []directory.Credential {
 	return out
 }
 
-// Want asks for the apps of an account to be woken for an approval, unless too much was
+// Queue asks for the apps of an account to be woken for an approval, unless too much was
 // left unanswered or they are quiet now.
-func (p *Pushes) Want(ctx context.Context, tx *store.Tx, account assurance.AccountID, approval int64) error {
+func (p *Pushes) Queue(ctx context.Context, tx *store.Tx, account assurance.AccountID, approval int64) error {
 	closed, err := p.wakes.closed(ctx, tx, account, p.limits)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (p *Pushes) Want(ctx context.Context, tx *store.Tx, account assurance.Accou
 	case quiet.Cover(p.now()):
 		state = "quiet"
 	}
-	return p.wakes.insert(ctx, tx, wakeRow{approval: approval, account: account, state: state})
+	return p.wakes.insert(ctx, tx, queuedPush{approval: approval, account: account, state: state})
 }
 
 // WakeUp sends one push to one address. NotFound says that nobody is there any
@@ -112,7 +112,7 @@ func (p *Pushes) Wake(ctx context.Context, send WakeUp) (int, error) {
 }
 
 // take takes a row and returns the apps to wake.
-func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential, directory.Account, error) {
+func (p *Pushes) take(ctx context.Context, due queuedPush) ([]directory.Credential, directory.Account, error) {
 	var apps []directory.Credential
 	var account directory.Account
 	err := p.db.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
@@ -122,9 +122,9 @@ func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential,
 			return err
 		}
 		if !ours {
-			return errWakeTaken
+			return errPushTaken
 		}
-		tx.End("wake", sentName(due.approval), p.now().Add(wakeOver))
+		tx.End("wake", sentName(due.approval), p.now().Add(pushOver))
 		owner, id := due.account, due.approval
 		if account, err = p.people.Get(ctx, tx, owner); err != nil {
 			return err
@@ -156,13 +156,13 @@ func (p *Pushes) take(ctx context.Context, due wakeRow) ([]directory.Credential,
 		en.Detail["apps"] = strconv.Itoa(len(apps))
 		return tx.Record(en)
 	})
-	if failure.ReasonOf(err) == errWakeTaken.Reason {
+	if failure.ReasonOf(err) == errPushTaken.Reason {
 		return nil, account, nil
 	}
 	return apps, account, err
 }
 
-var errWakeTaken = &failure.Error{Class: failure.Conflict, Reason: "wake-taken", Public: "Another server woke it."}
+var errPushTaken = &failure.Error{Class: failure.Conflict, Reason: "wake-taken", Public: "Another server woke it."}
 
 func (p *Pushes) address(c directory.Credential) (authenticator.Address, bool) {
 	how, ok := p.kinds[c.Kind].(authenticator.Approver)
@@ -196,7 +196,7 @@ func (p *Pushes) send(ctx context.Context, account directory.Account, c director
 }
 
 // held raises the alarm that pushes are closed, once a day for an account.
-func (p *Pushes) held(ctx context.Context, due wakeRow) error {
+func (p *Pushes) held(ctx context.Context, due queuedPush) error {
 	owner := due.account
 	told, err := p.wakes.told(ctx, owner)
 	if err != nil {
@@ -205,7 +205,7 @@ func (p *Pushes) held(ctx context.Context, due wakeRow) error {
 	take := func(tx *store.Tx) error {
 		ours, err := p.wakes.move(ctx, tx, due, "told")
 		if err == nil && !ours {
-			return errWakeTaken
+			return errPushTaken
 		}
 		if err != nil {
 			return err
@@ -227,7 +227,7 @@ func (p *Pushes) held(ctx context.Context, due wakeRow) error {
 			return p.owners.tell(ctx, tx, account, noticePushFlood())
 		})
 	}
-	if failure.ReasonOf(err) == errWakeTaken.Reason {
+	if failure.ReasonOf(err) == errPushTaken.Reason {
 		return nil
 	}
 	return err

@@ -243,12 +243,12 @@ type Refused struct {
 
 func (r *Refused) Error() string { return "authenticator: enrollment refused: " + r.Reason }
 
-// Rewinder is an Authenticator whose answers can be given again if the store
+// RollbackRecoverer is an Authenticator whose answers can be given again if the store
 // forgets that they were: every one that spends a Once and keeps no challenge.
-type Rewinder interface {
-	// Rewound is asked when an older copy of the state was put back, as a
+type RollbackRecoverer interface {
+	// AfterRollback is asked when an older copy of the state was put back, as a
 	// restored backup does. It returns a state that accepts nothing which may
 	// have been accepted before now, or usable false where none can be told from
 	// what is still good: then the credential is retired.
-	Rewound(state []byte, now time.Time) (next []byte, usable bool, err error)
+	AfterRollback(state []byte, now time.Time) (next []byte, usable bool, err error)
 }

@@ -79,9 +79,9 @@ func (letter) Check(_ context.Context, credentials []authenticator.Credential, _
 	return authenticator.Wrong("wrong"), nil
 }
 
-// Rewound gives up the letter after a backup was restored: nothing tells which codes were
+// AfterRollback gives up the letter after a backup was restored: nothing tells which codes were
 // used since. The exam demands it of every kind whose answers could be given again.
-func (letter) Rewound([]byte, time.Time) (next []byte, usable bool, err error) {
+func (letter) AfterRollback([]byte, time.Time) (next []byte, usable bool, err error) {
 	return nil, false, nil
 }
 

@@ -117,7 +117,7 @@ func free(path string) (fs.FileInfo, error) {
 // restored is what became of a backup.
 type restored struct {
 	manifest backup.Manifest
-	rewound  rewound
+	rewound  rolledBack
 }
 
 // fill makes the installation in a folder of its own, verifies it, and makes
@@ -196,10 +196,10 @@ func (c *restoreCommand) root(stage string, text []byte) (keyring.Root, error) {
 
 // verify opens the installation with its key, checks its whole log, and only
 // then changes it.
-func (c *restoreCommand) verify(ctx context.Context, stage string, root keyring.Root, m backup.Manifest) (rewound, error) {
+func (c *restoreCommand) verify(ctx context.Context, stage string, root keyring.Root, m backup.Manifest) (rolledBack, error) {
 	db, err := store.Open(ctx, store.Options{DSN: filepath.Join(stage, server.DatabaseFile), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return rewound{}, err
+		return rolledBack{}, err
 	}
 	defer db.Close()
 	bar := newProgress(os.Stderr)
@@ -208,21 +208,21 @@ func (c *restoreCommand) verify(ctx context.Context, stage string, root keyring.
 	keys, err := keyring.Open(ctx, db, root)
 	switch {
 	case errors.Is(err, keyring.ErrWrongRoot):
-		return rewound{}, failure.New(failure.Invalid, "the root key is not this backup's")
+		return rolledBack{}, failure.New(failure.Invalid, "the root key is not this backup's")
 	case err != nil:
-		return rewound{}, err
+		return rolledBack{}, err
 	case keys.LogKey() != m.Log, c.LogKey != "" && keys.LogKey() != c.LogKey:
-		return rewound{}, failure.New(failure.Invalid, "the backup is of another installation: its audit log's key is %s", keys.LogKey())
+		return rolledBack{}, failure.New(failure.Invalid, "the backup is of another installation: its audit log's key is %s", keys.LogKey())
 	}
 	report, err := db.AuditLog().Verify(ctx)
 	if err != nil {
-		return rewound{}, err
+		return rolledBack{}, err
 	}
 	if !report.OK() {
-		return rewound{}, failure.New(failure.Invalid, "the audit log in the backup is not as it was written: %v", report.Faults[0])
+		return rolledBack{}, failure.New(failure.Invalid, "the audit log in the backup is not as it was written: %v", report.Faults[0])
 	}
 	bar.say("ending what was under way")
-	r := &rewinding{db: db, keys: keys, keep: c.Keep, detail: map[string]string{"made": m.Made.Format(time.RFC3339), "root": m.Root, "version": m.Version}}
+	r := &rollbackRecovery{db: db, keys: keys, keep: c.Keep, detail: map[string]string{"made": m.Made.Format(time.RFC3339), "root": m.Root, "version": m.Version}}
 	out, err := r.run(ctx)
 	return out, errors.Join(err, db.Close())
 }

@@ -51,7 +51,7 @@ func (c *rewoundCommand) Run(ctx context.Context) error {
 	case err != nil && !errors.Is(err, store.ErrNothingWrong):
 		return err
 	}
-	r := &rewinding{db: db, keys: keys, keep: c.Keep, detail: map[string]string{"by": "other means"}}
+	r := &rollbackRecovery{db: db, keys: keys, keep: c.Keep, detail: map[string]string{"by": "other means"}}
 	out, err := r.run(ctx)
 	if err != nil {
 		return err
@@ -60,25 +60,25 @@ func (c *rewoundCommand) Run(ctx context.Context) error {
 	return c.forget()
 }
 
-// rewinding makes worthless what may have been used since an older copy of the
+// rollbackRecovery makes worthless what may have been used since an older copy of the
 // database was made. The database has forgotten that it was: a code or a link
 // could be used once more, and a session that was ended would stand again.
-type rewinding struct {
+type rollbackRecovery struct {
 	db     *store.DB
 	keys   *keyring.Keyring
 	keep   []string // kinds that are left as they were
 	detail map[string]string
 }
 
-// rewound counts what became worthless.
-type rewound struct {
+// rolledBack counts what became worthless.
+type rolledBack struct {
 	Sessions, Tickets, Attempts, Recoveries int64
 	Fenced                                  int // authenticators that take newer answers only
 	Retired                                 int // authenticators that take none
 	Refused                                 int // rows that were changed from outside, and are not believed anyway
 }
 
-func (r rewound) print(w io.Writer) {
+func (r rolledBack) print(w io.Writer) {
 	fmt.Fprintf(w, "Ended: %d sessions, %d links and forms, %d sign-ins and %d recoveries under way. %d authenticators take only codes from now on, which may take 90 seconds.\n",
 		r.Sessions, r.Tickets, r.Attempts, r.Recoveries, r.Fenced)
 	if r.Retired > 0 {
@@ -91,14 +91,14 @@ func (r rewound) print(w io.Writer) {
 }
 
 // kinds are the program's authenticators whose answers could be given again.
-func rewindable() (map[string]authenticator.Rewinder, error) {
+func rollbackKinds() (map[string]authenticator.RollbackRecoverer, error) {
 	all, err := server.EveryKind()
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]authenticator.Rewinder{}
+	out := map[string]authenticator.RollbackRecoverer{}
 	for _, a := range all {
-		if r, ok := a.Authenticator.(authenticator.Rewinder); ok {
+		if r, ok := a.Authenticator.(authenticator.RollbackRecoverer); ok {
 			out[a.Describe().Kind] = r
 		}
 	}
@@ -106,7 +106,7 @@ func rewindable() (map[string]authenticator.Rewinder, error) {
 }
 
 func checkKeep(keep []string) error {
-	kinds, err := rewindable()
+	kinds, err := rollbackKinds()
 	if err != nil {
 		return err
 	}
@@ -118,8 +118,8 @@ func checkKeep(keep []string) error {
 	return nil
 }
 
-func (r *rewinding) run(ctx context.Context) (out rewound, err error) {
-	kinds, err := rewindable()
+func (r *rollbackRecovery) run(ctx context.Context) (out rolledBack, err error) {
+	kinds, err := rollbackKinds()
 	if err != nil {
 		return out, err
 	}
@@ -144,7 +144,7 @@ func (r *rewinding) run(ctx context.Context) (out rewound, err error) {
 	return out, r.db.Change(ctx, operator(), func(tx *store.Tx) error { return tx.Record(r.entry(out)) })
 }
 
-func (r *rewinding) entry(out rewound) audit.Entry {
+func (r *rollbackRecovery) entry(out rolledBack) audit.Entry {
 	d := map[string]string{"sessions": strconv.FormatInt(out.Sessions, 10), "tickets": strconv.FormatInt(out.Tickets, 10),
 		"attempts": strconv.FormatInt(out.Attempts, 10), "recoveries": strconv.FormatInt(out.Recoveries, 10), "fenced": strconv.Itoa(out.Fenced), "retired": strconv.Itoa(out.Retired),
 		"refused": strconv.Itoa(out.Refused), "kept": strings.Join(r.keep, ", ")}
@@ -156,14 +156,14 @@ func (r *rewinding) entry(out rewound) audit.Entry {
 
 // end ends sessions, tickets and attempts, and with new keys those of which nothing is
 // kept. A topic without a number has every server's memory forget all sessions.
-func (r *rewinding) end(ctx context.Context, out *rewound) error {
+func (r *rollbackRecovery) end(ctx context.Context, out *rolledBack) error {
 	for _, p := range []keyring.Purpose{keyring.Attempt, keyring.Ticket} {
 		if err := r.keys.RotateDataKey(ctx, operator(), p); err != nil {
 			return err
 		}
 	}
 	return r.db.Change(ctx, operator(), func(tx *store.Tx) error {
-		*out = rewound{}
+		*out = rolledBack{}
 		var err [4]error
 		out.Sessions, err[0] = session.EndEverybodysTx(ctx, tx)
 		out.Tickets, err[1] = ticket.DropAllTx(ctx, tx)
@@ -178,12 +178,12 @@ func (r *rewinding) end(ctx context.Context, out *rewound) error {
 	})
 }
 
-// rewindPage is how many authenticators are changed in one transaction.
-const rewindPage = 200
+// rollbackPage is how many authenticators are changed in one transaction.
+const rollbackPage = 200
 
 // page goes on through the active authenticators of a kind, in one change.
-func (r *rewinding) page(ctx context.Context, kind string, how authenticator.Rewinder, after assurance.CredentialID, out *rewound) (n int, last assurance.CredentialID, err error) {
-	refs, err := directory.ActiveAfter(ctx, r.db, kind, after, rewindPage)
+func (r *rollbackRecovery) page(ctx context.Context, kind string, how authenticator.RollbackRecoverer, after assurance.CredentialID, out *rolledBack) (n int, last assurance.CredentialID, err error) {
+	refs, err := directory.ActiveAfter(ctx, r.db, kind, after, rollbackPage)
 	if err != nil || len(refs) == 0 {
 		return 0, after, err
 	}
@@ -192,7 +192,7 @@ func (r *rewinding) page(ctx context.Context, kind string, how authenticator.Rew
 	err = r.db.Change(ctx, operator(), func(tx *store.Tx) error {
 		*out = before
 		for _, ref := range refs {
-			if err := rewindOne(ctx, tx, credentials, how, ref, out); err != nil {
+			if err := recoverOne(ctx, tx, credentials, how, ref, out); err != nil {
 				return err
 			}
 		}
@@ -204,7 +204,7 @@ func (r *rewinding) page(ctx context.Context, kind string, how authenticator.Rew
 	return len(refs), refs[len(refs)-1].ID, err
 }
 
-func rewindOne(ctx context.Context, tx *store.Tx, credentials *directory.Credentials, how authenticator.Rewinder, ref directory.Ref, out *rewound) error {
+func recoverOne(ctx context.Context, tx *store.Tx, credentials *directory.Credentials, how authenticator.RollbackRecoverer, ref directory.Ref, out *rolledBack) error {
 	c, err := credentials.Get(ctx, tx, ref.Account, ref.ID)
 	if errors.Is(err, directory.ErrTampered) {
 		out.Refused++
@@ -213,7 +213,7 @@ func rewindOne(ctx context.Context, tx *store.Tx, credentials *directory.Credent
 	if err != nil {
 		return err
 	}
-	next, usable, err := how.Rewound(c.State, time.Now())
+	next, usable, err := how.AfterRollback(c.State, time.Now())
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,8 @@ func TestRecoveryEndsWhenTheDatabaseIsPutBack(t *testing.T) {
 	browser, number := d.Asks("bob")
 	waiting, _ := d.Asks("bob")
 	d.Opens(d.Helga, "bob", number)
-	var out rewound
-	if err := (&rewinding{db: d.DB, keys: d.Keys}).end(t.Context(), &out); err != nil || out.Recoveries != 1 {
+	var out rolledBack
+	if err := (&rollbackRecovery{db: d.DB, keys: d.Keys}).end(t.Context(), &out); err != nil || out.Recoveries != 1 {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	d.Later(25 * time.Hour)

@@ -48,8 +48,8 @@ func TestSettled(t *testing.T) {
 		}
 		c := Credential{Status: CredentialActive}
 		state.set(&c, now)
-		if c.Settled() != !state.mine {
-			t.Errorf("%s: given up %t", state.name, c.Settled())
+		if c.GivenUp() != !state.mine {
+			t.Errorf("%s: given up %t", state.name, c.GivenUp())
 		}
 	}
 }

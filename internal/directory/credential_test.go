@@ -132,7 +132,7 @@ func TestCredentialsChangedBehindOurBack(t *testing.T) {
 			}
 			r.sabotage(t, query)
 			all, err := r.credentials.All(t.Context(), r.db, ada.ID)
-			if err != nil || len(all) != 3 || all[bad-1].Status != CredentialRevoked || all[bad-1].Settled() || all[bad-1].Traits != assurance.Held || all[2].Status != CredentialActive {
+			if err != nil || len(all) != 3 || all[bad-1].Status != CredentialRevoked || all[bad-1].GivenUp() || all[bad-1].Traits != assurance.Held || all[2].Status != CredentialActive {
 				t.Errorf("%+v, %v", all, err)
 			}
 			if got, err := r.credentials.Get(t.Context(), r.db, ada.ID, bad); err != nil || got.Status != CredentialRevoked || got.State != nil {

@@ -72,9 +72,9 @@ func (c Credential) taken() bool {
 	return c.Status == CredentialRevoked && (c.End.Cause == ByAdministrator || c.End.Cause == ByRecovery || c.End.Cause == "")
 }
 
-// Settled reports whether a credential was given up for good: by its owner, or for one
+// GivenUp reports whether a credential was given up for good: by its owner, or for one
 // that two people's word replaced.
-func (c Credential) Settled() bool { return !c.standing() && !c.taken() }
+func (c Credential) GivenUp() bool { return !c.standing() && !c.taken() }
 
 // factor reports whether a credential is one: no pass, no key, no code by mail.
 func (c Credential) factor() bool { return c.Traits&(assurance.Known|assurance.Held) != 0 }

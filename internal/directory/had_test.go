@@ -164,12 +164,12 @@ func TestEndIsBound(t *testing.T) {
 			return r.credentials.Update(t.Context(), tx, c)
 		})
 		got, err := r.credentials.Get(t.Context(), r.db, bob.ID, c.ID)
-		if err != nil || got.End.Cause != ByAdministrator || got.End.Whose != 5 || got.End.At.IsZero() || got.Assigned != 5 || got.Settled() {
+		if err != nil || got.End.Cause != ByAdministrator || got.End.Whose != 5 || got.End.At.IsZero() || got.Assigned != 5 || got.GivenUp() {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		r.sabotage(t, statement)
 		got, err = r.credentials.Get(t.Context(), r.db, bob.ID, c.ID)
-		if err != nil || got.Settled() || got.Traits != assurance.Known || !got.End.At.IsZero() {
+		if err != nil || got.GivenUp() || got.Traits != assurance.Known || !got.End.At.IsZero() {
 			t.Errorf("after %q it is believed: %+v, %v", statement, got, err)
 		}
 		r.alarmed(t, "credential", store.Altered)

@@ -77,7 +77,7 @@ func (b before) told() []string {
 		}
 		said := fmt.Sprint(name, " is ", a.ID, a.Display, a.Groups, a.Privileged, a.Risk.IsZero(), a.Used.After(a.Created), mails)
 		for _, c := range all {
-			said += fmt.Sprintf("; %d %s %s %s %d %d %v", c.ID, c.Status, c.Label, c.State, c.Version, c.Assigned, c.Settled())
+			said += fmt.Sprintf("; %d %s %s %s %d %d %v", c.ID, c.Status, c.Label, c.State, c.Version, c.Assigned, c.GivenUp())
 		}
 		out = append(out, said)
 	}

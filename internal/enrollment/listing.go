@@ -101,7 +101,7 @@ func (l *Listing) Describe(c directory.Credential) Authenticator {
 	if !l.now().Before(q) {
 		q = time.Time{}
 	}
-	return Authenticator{ID: c.ID, Kind: c.Kind, Title: title, Label: c.Label, Traits: c.Traits, Status: c.Status, Quarantine: q, Created: c.Created, Used: c.Used, PIN: l.pins.Standing(c.Kind, c.State)}
+	return Authenticator{ID: c.ID, Kind: c.Kind, Title: title, Label: c.Label, Traits: c.Traits, Status: c.Status, Quarantine: q, Created: c.Created, Used: c.Used, PIN: l.pins.PINState(c.Kind, c.State)}
 }
 
 // kindList are all kinds.

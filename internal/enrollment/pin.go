@@ -21,7 +21,7 @@ import (
 type PINKinds interface {
 	// Standing is none, set, first, or wanted where there is none and no code is
 	// right without one; empty for what can have no PIN.
-	Standing(kind string, state []byte) string
+	PINState(kind string, state []byte) string
 	// Set puts one there. A PIN that will not do is a *authenticator.Refused.
 	Set(kind string, state []byte, pin string) (authenticator.Enrolled, error)
 	// Give makes one that its owner must change, and returns it.
@@ -77,7 +77,7 @@ func (pn *PINs) takes(ctx context.Context, r store.Reader, g signin.Grant, id as
 	if err != nil {
 		return c, err
 	}
-	if c.Status != directory.CredentialActive || pn.kinds.Standing(c.Kind, c.State) == "" {
+	if c.Status != directory.CredentialActive || pn.kinds.PINState(c.Kind, c.State) == "" {
 		return c, noPIN
 	}
 	return c, nil
@@ -162,7 +162,7 @@ func (pn *PINs) rewrite(ctx context.Context, tx *store.Tx, c *directory.Credenti
 // one that its owner must change, inside another room's change, which records it.
 // What the PIN of before showed stops counting at once, in sessions too.
 func (pn *PINs) GiveTx(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) (string, error) {
-	if pn.kinds.Standing(c.Kind, c.State) == "" {
+	if pn.kinds.PINState(c.Kind, c.State) == "" {
 		return "", noPIN
 	}
 	next, pin, err := pn.kinds.Give(c.Kind, c.State)
@@ -178,14 +178,14 @@ func (pn *PINs) GiveTx(ctx context.Context, tx *store.Tx, account directory.Acco
 
 // ClearTx takes the PIN away in the same way.
 func (pn *PINs) ClearTx(ctx context.Context, tx *store.Tx, account directory.Account, c *directory.Credential) error {
-	if pn.kinds.Standing(c.Kind, c.State) == "" {
+	if pn.kinds.PINState(c.Kind, c.State) == "" {
 		return noPIN
 	}
 	next, err := pn.kinds.Clear(c.Kind, c.State)
 	if err != nil {
 		return err
 	}
-	if pn.kinds.Standing(c.Kind, next.State) == "wanted" {
+	if pn.kinds.PINState(c.Kind, next.State) == "wanted" {
 		return failure.New(failure.Conflict, "The codes of that token are made with its PIN; give it a new one instead.")
 	}
 	if err := pn.rewrite(ctx, tx, c, next); err != nil {

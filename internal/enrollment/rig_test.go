@@ -106,7 +106,7 @@ var kinds = []authenticator.Authenticator{
 // pins are PINs of totp: the state says it.
 type pins struct{}
 
-func (pins) Standing(kind string, state []byte) string {
+func (pins) PINState(kind string, state []byte) string {
 	if kind != "totp" {
 		return ""
 	}

@@ -122,9 +122,9 @@ func (o *Outbox) QueueAll(ctx context.Context, tx *store.Tx, addresses []string,
 	return nil
 }
 
-// Told reports whether an account was sent the same notice since a time. It ignores rows
+// Notified reports whether an account was sent the same notice since a time. It ignores rows
 // with an invalid MAC, which could keep the owner from being told.
-func (o *Outbox) Told(ctx context.Context, r store.Reader, n Notice, since time.Time) (bool, error) {
+func (o *Outbox) Notified(ctx context.Context, r store.Reader, n Notice, since time.Time) (bool, error) {
 	rows, err := o.read(ctx, r, `where account = $1 and subject = $2 and created > $3`, n.Account, n.Subject, store.Unix(since))
 	for i := range rows {
 		if o.bound(&rows[i]) {

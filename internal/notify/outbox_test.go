@@ -290,7 +290,7 @@ func TestTold(t *testing.T) {
 	r.sabotage(`insert into notice (account, address, subject, body, created, due, state) values (7, 'a', 'Hello', 'b', $1, $1, 'sent')`, store.Unix(r.at))
 	told := func(account int64, subject string, since time.Time) bool {
 		t.Helper()
-		is, err := r.Told(t.Context(), r.db, Notice{Account: account, Subject: subject}, since)
+		is, err := r.Notified(t.Context(), r.db, Notice{Account: account, Subject: subject}, since)
 		if err != nil {
 			t.Fatal(err)
 		}

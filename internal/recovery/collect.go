@@ -285,7 +285,7 @@ func (p *Passes) revokeLost(ctx context.Context, tx *store.Tx, c Case) (revoked 
 			continue
 		}
 		gone := old.Status == directory.CredentialRevoked
-		if gone && (!c.Forgotten || old.Settled()) {
+		if gone && (!c.Forgotten || old.GivenUp()) {
 			continue
 		}
 		if err := p.endings.RevokeTx(ctx, tx, &old, c.cause(), c.ID); err != nil {

@@ -150,7 +150,7 @@ func (ow *Owners) need(ctx context.Context, from store.Reader, c Case, now, late
 	if err != nil {
 		return need{}, err
 	}
-	told, err := ow.told(ctx, from, c.Account)
+	told, err := ow.notified(ctx, from, c.Account)
 	if err != nil {
 		return need{}, err
 	}
@@ -173,7 +173,7 @@ func (op *Openings) within(ctx context.Context, tx *store.Tx, opener directory.A
 
 // Bound is what the Grant of [signin.Recover] must be for: the browser that shows a
 // number.
-func (s Standing) Bound() string { return "for the browser of number " + s.Number }
+func (s Progress) Bound() string { return "for the browser of number " + s.Number }
 
 // OpenByCodes opens a case for the grant's own account, which brought two codes of
 // different routes (SP 800-63B-4 section 4.2). The browser must be the one that the
@@ -188,7 +188,7 @@ func (op *Openings) OpenByCodes(ctx context.Context, g signin.Grant, secret stri
 		if err != nil {
 			return err
 		}
-		if !g.Covers(signin.Self, signin.Recover, Standing{Number: q.number}.Bound()) {
+		if !g.Covers(signin.Self, signin.Recover, Progress{Number: q.number}.Bound()) {
 			return failure.Refuse("other-action", "That was approved for something else.")
 		}
 		account, err := op.people.Get(ctx, tx, q.account)

@@ -151,13 +151,13 @@ func newOwners(p Parts) *Owners {
 // Mails reports whether there is a mail server, so that owners hear of a case.
 func (ow *Owners) Mails() bool { return ow.mailing }
 
-// told reports whether an account's owner hears of a case, and so can object.
-func (ow *Owners) told(ctx context.Context, from store.Reader, account assurance.AccountID) (bool, error) {
+// notified reports whether an account's owner hears of a case, and so can object.
+func (ow *Owners) notified(ctx context.Context, from store.Reader, account assurance.AccountID) (bool, error) {
 	mails, err := ow.people.Mails(ctx, from, account)
 	return ow.mailing && len(mails) > 0, err
 }
 
-// Told reports whether the owner of a case hears of it.
-func (ow *Owners) Told(ctx context.Context, from store.Reader, c Case) (bool, error) {
-	return ow.told(ctx, from, c.Account)
+// Notified reports whether the owner of a case hears of it.
+func (ow *Owners) Notified(ctx context.Context, from store.Reader, c Case) (bool, error) {
+	return ow.notified(ctx, from, c.Account)
 }

@@ -63,7 +63,7 @@ func newRequests(p Parts, cases *Cases) *Requests {
 
 // Begin gives a browser a number to read out, and the secret by which it is known
 // from then on. A name that nobody has gets one like any other.
-func (r *Requests) Begin(ctx context.Context, name string, source netip.Addr) (secret string, s Standing, err error) {
+func (r *Requests) Begin(ctx context.Context, name string, source netip.Addr) (secret string, s Progress, err error) {
 	account, err := r.people.Find(ctx, r.db, name)
 	if err != nil && failure.ClassOf(err) != failure.NotFound {
 		return "", s, err
@@ -79,7 +79,7 @@ func (r *Requests) Begin(ctx context.Context, name string, source netip.Addr) (s
 			break
 		}
 	}
-	return secret, Standing{Number: q.number, Expires: q.expires}, err
+	return secret, Progress{Number: q.number, Expires: q.expires}, err
 }
 
 func number() (string, error) {
@@ -191,8 +191,8 @@ func (r *Requests) showing(ctx context.Context, from store.Reader, account assur
 	return q, err
 }
 
-// Standing is how far a browser is.
-type Standing struct {
+// Progress is how far a browser is.
+type Progress struct {
 	// Number is what to read out, in six digits, until Expires; empty once somebody
 	// has typed it.
 	Number  string
@@ -205,22 +205,22 @@ type Standing struct {
 
 // Poll returns how far the browser is that holds this secret. One that is not
 // known, or whose number has run out, is a NotFound failure.
-func (r *Requests) Poll(ctx context.Context, secret string) (Standing, error) {
+func (r *Requests) Poll(ctx context.Context, secret string) (Progress, error) {
 	h := hash(secret)
 	c, err := r.cases.bySecret(ctx, r.db, secret)
 	if err == nil {
-		s := Standing{Case: c}
+		s := Progress{Case: c}
 		if c.confirmable(r.now()) {
 			s.Confirm = r.cases.number(c)
 		}
 		return s, nil
 	}
 	if !errors.Is(err, store.ErrNotFound) {
-		return Standing{}, err
+		return Progress{}, err
 	}
 	q, err := r.scanRequest(ctx, r.db.QueryRow(ctx, `select `+requestColumns+` from recovery_request where secret = $1`, h))
 	if errors.Is(err, store.ErrNotFound) {
-		return Standing{}, failure.New(failure.NotFound, "The number of this browser has run out.")
+		return Progress{}, failure.New(failure.NotFound, "The number of this browser has run out.")
 	}
-	return Standing{Number: q.number, Expires: q.expires}, err
+	return Progress{Number: q.number, Expires: q.expires}, err
 }

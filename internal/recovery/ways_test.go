@@ -284,11 +284,11 @@ func TestNobodyIsTold(t *testing.T) {
 	if !c.Second || c.Forgotten {
 		t.Errorf("without a mail server: %+v", c)
 	}
-	if told, err := r.Told(t.Context(), r.db, c); err != nil || told {
+	if told, err := r.Notified(t.Context(), r.db, c); err != nil || told {
 		t.Errorf("somebody is told without a mail server: %v", err)
 	}
 	r.mailing = true
-	if told, err := r.Told(t.Context(), r.db, c); err != nil || !told {
+	if told, err := r.Notified(t.Context(), r.db, c); err != nil || !told {
 		t.Errorf("nobody is told: %v", err)
 	}
 	r.change(func(tx *store.Tx) error {

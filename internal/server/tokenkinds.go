@@ -110,7 +110,7 @@ func (k pinKinds) put(kind string, state []byte, p *pin.Kept, digits string) (au
 	return authenticator.Enrolled{}, errNoPIN
 }
 
-func (k pinKinds) Standing(kind string, state []byte) string {
+func (k pinKinds) PINState(kind string, state []byte) string {
 	bearer, ok := k.tokens[kind].(pin.Bearer)
 	if !ok {
 		return ""

@@ -175,8 +175,8 @@ func TestPrompted(t *testing.T) {
 		return tally(t.Context(), tx, bob.ID, "asked", r.Now())
 	})
 	days, err := r.Approvals.Days(t.Context(), ada.ID, 2)
-	want := approval.Prompted{Asked: 2, Pushed: 1, Approved: 1, Refused: 1, Disowned: 1, Wrong: 1, Closed: 1}
-	if err != nil || len(days) != 2 || days[1] != want || days[0] != (approval.Prompted{Asked: 1}) || days[1].Unanswered() != 0 || days[0].Unanswered() != 1 {
+	want := approval.PromptStatistics{Asked: 2, Pushed: 1, Approved: 1, Refused: 1, Disowned: 1, Wrong: 1, Closed: 1}
+	if err != nil || len(days) != 2 || days[1] != want || days[0] != (approval.PromptStatistics{Asked: 1}) || days[1].Unanswered() != 0 || days[0].Unanswered() != 1 {
 		t.Errorf("%+v, %v", days, err)
 	}
 	if all, err := r.Approvals.Days(t.Context(), 0, 1); err != nil || len(all) != 1 || all[0].Asked != 3 {
@@ -187,7 +187,7 @@ func TestPrompted(t *testing.T) {
 			t.Errorf("%d days", n)
 		}
 	}
-	if beset, err := r.Approvals.Beset(t.Context(), 1, 5); err != nil || len(beset) != 2 || beset[0].Account != ada.ID || beset[0].Prompted != want || beset[1].Asked != 1 {
+	if beset, err := r.Approvals.Beset(t.Context(), 1, 5); err != nil || len(beset) != 2 || beset[0].Account != ada.ID || beset[0].PromptStatistics != want || beset[1].Asked != 1 {
 		t.Errorf("%+v, %v", beset, err)
 	}
 }

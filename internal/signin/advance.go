@@ -24,7 +24,7 @@ type road struct {
 	throttle  *throttle.Throttle
 	attempts  *attempts
 	sessions  *sessions
-	elsewhere *elsewhere
+	elsewhere *outOfBand
 	codes     *sentCodes
 	strangers *Strangers
 	endings   *endings

@@ -85,7 +85,7 @@ type Engine struct {
 	messages       *outbox.Messages
 	strangers      *Strangers
 	road           *road
-	elsewhere      *elsewhere
+	elsewhere      *outOfBand
 	settlements    *approval.Settlements
 	codes          *sentCodes
 	upkeep         *approval.Upkeep // of what is done on another device
@@ -132,7 +132,7 @@ func New(p Parts) (Pieces, error) {
 	e.administration = &administration{credentials: p.Credentials, milestones: p.Milestones, groups: p.Groups, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
 	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, memory: &memory{view: p.DB.View()}, now: p.Now}
 	made := Pieces{Engine: e, Strangers: e.strangers, Tries: e.throttle.Tries()}
-	if err := e.beside(p, &made); err != nil {
+	if err := e.makePieces(p, &made); err != nil {
 		return Pieces{}, err
 	}
 	e.lead(p)
@@ -147,8 +147,8 @@ func (e *Engine) lead(p Parts) {
 		elsewhere: e.elsewhere, codes: e.codes, strangers: e.strangers, endings: e.endings, grants: e.grants}
 }
 
-// beside makes what is done on another device, and adds it to what was made.
-func (e *Engine) beside(p Parts, made *Pieces) error {
+// makePieces makes what is done on another device, and adds it to what was made.
+func (e *Engine) makePieces(p Parts, made *Pieces) error {
 	var err error
 	if e.messages, err = outbox.New(outbox.Parts{DB: p.DB, Keys: p.Keys, Accounts: p.Accounts, Now: p.Now, Log: p.Log}); err != nil {
 		return err
@@ -166,7 +166,7 @@ func (e *Engine) beside(p Parts, made *Pieces) error {
 	}
 	made.Approvals, made.Apps, made.Pushes, made.Messages = there.Approvals, there.Apps, there.Pushes, e.messages
 	e.settlements, e.upkeep = there.Settlements, there.Upkeep
-	e.elsewhere = &elsewhere{reader: p.DB.View(), accounts: p.accounts(), rules: p.Rules, reading: p.Reading, approveAt: p.ApproveAt, now: p.Now, kinds: e.kinds,
+	e.elsewhere = &outOfBand{reader: p.DB.View(), accounts: p.accounts(), rules: p.Rules, reading: p.Reading, approveAt: p.ApproveAt, now: p.Now, kinds: e.kinds,
 		requests: there.Requests, pushes: there.Pushes, throttle: e.throttle}
 	return nil
 }

@@ -440,7 +440,7 @@ func TestWhatNobodyUsesIsFound(t *testing.T) {
 		old := w.saved(w.subject())
 		w.tries(1, func() {})
 		w.change(func(tx *store.Tx) error {
-			if err := w.Pushes.Want(t.Context(), tx, w.ada.ID, 77); err != nil {
+			if err := w.Pushes.Queue(t.Context(), tx, w.ada.ID, 77); err != nil {
 				return err
 			}
 			sending := outbox.Sending{Account: w.ada.ID}

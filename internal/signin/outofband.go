@@ -15,9 +15,9 @@ import (
 	"countersign/internal/throttle"
 )
 
-// elsewhere is an attempt's side of its approval: the number that is asked for,
+// outOfBand is an attempt's side of its approval: the number that is asked for,
 // and what came of it.
-type elsewhere struct {
+type outOfBand struct {
 	reader    store.Reader
 	accounts  accounts
 	rules     *Rules
@@ -35,7 +35,7 @@ func (at *attempt) asker() approval.Asker {
 }
 
 // request is what an attempt waits for, and nil where there is nothing.
-func (w *elsewhere) request(ctx context.Context, at *attempt) (*approval.Request, error) {
+func (w *outOfBand) request(ctx context.Context, at *attempt) (*approval.Request, error) {
 	if at.Approval == 0 {
 		return nil, nil
 	}
@@ -51,7 +51,7 @@ func (w *elsewhere) request(ctx context.Context, at *attempt) (*approval.Request
 
 // take appends what was approved, once, and forgets what was not. It
 // returns the reason of a refusal.
-func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string, error) {
+func (w *outOfBand) take(ctx context.Context, tx *store.Tx, at *attempt) (string, error) {
 	if at.Approval == 0 {
 		return "", nil
 	}
@@ -88,7 +88,7 @@ func (w *elsewhere) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 // ask is the question, with the number once it is asked for. Where the
 // person is in a browser it is asked for by pressing a button, because most who
 // see the page will not use it.
-func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.Prompt, bool, error) {
+func (w *outOfBand) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.Prompt, bool, error) {
 	p := prompt.Prompt{Authenticator: OutOfBand, Kind: prompt.OutOfBand, Label: "Approve it on another device"}
 	if at.Approval != 0 {
 		row, err := w.requests.Of(ctx, tx, at.asker(), at.Approval)
@@ -127,16 +127,16 @@ func (w *elsewhere) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 // want asks for the account's apps to be woken for an approval that was just
 // opened; one that was opened once is never opened again, so a retransmission
 // wakes nobody. An account without an app has no row.
-func (w *elsewhere) want(ctx context.Context, tx *store.Tx, at *attempt) error {
+func (w *outOfBand) want(ctx context.Context, tx *store.Tx, at *attempt) error {
 	all, err := w.accounts.credentialsOf(ctx, tx, at, at.Account)
 	if err != nil || len(w.pushes.Apps(all)) == 0 {
 		return err
 	}
-	return w.pushes.Want(ctx, tx, at.Account, at.Approval)
+	return w.pushes.Queue(ctx, tx, at.Account, at.Approval)
 }
 
 // told is what the owner is told of an attempt: who, what, and from where.
-func (w *elsewhere) told(ctx context.Context, tx *store.Tx, at *attempt) (approval.Waiting, error) {
+func (w *outOfBand) told(ctx context.Context, tx *store.Tx, at *attempt) (approval.Waiting, error) {
 	account, err := w.accounts.person(ctx, tx, at)
 	if err != nil {
 		return approval.Waiting{}, err
@@ -152,7 +152,7 @@ func (w *elsewhere) told(ctx context.Context, tx *store.Tx, at *attempt) (approv
 
 // show says where the account can type the number of a prompt, and in a browser
 // what its apps can scan instead.
-func (w *elsewhere) show(ctx context.Context, tx *store.Tx, at *attempt, p *prompt.Prompt) error {
+func (w *outOfBand) show(ctx context.Context, tx *store.Tx, at *attempt, p *prompt.Prompt) error {
 	all, err := w.accounts.credentialsOf(ctx, tx, at, at.Account)
 	if err != nil {
 		return err
@@ -166,7 +166,7 @@ func (w *elsewhere) show(ctx context.Context, tx *store.Tx, at *attempt, p *prom
 }
 
 // place says where a number can be typed.
-func (w *elsewhere) place(apps bool, all []directory.Credential) string {
+func (w *outOfBand) place(apps bool, all []directory.Credential) string {
 	keys := slices.ContainsFunc(all, func(c directory.Credential) bool {
 		return c.Status == directory.CredentialActive && c.Traits.Has(assurance.Held|assurance.PhishingResistant)
 	})

@@ -21,9 +21,9 @@ type owners struct {
 
 func (p Parts) owners() owners { return owners{p.Accounts, p.Credentials, p.Outbox, p.Now} }
 
-// told reports whether an owner was told the same within so long.
-func (o owners) told(ctx context.Context, r store.Reader, account directory.Account, n notice, within time.Duration) (bool, error) {
-	return o.outbox.Told(ctx, r, notify.Notice{Account: int64(account.ID), Subject: n.subject}, o.now().Add(-within))
+// notified reports whether an owner was told the same within so long.
+func (o owners) notified(ctx context.Context, r store.Reader, account directory.Account, n notice, within time.Duration) (bool, error) {
+	return o.outbox.Notified(ctx, r, notify.Notice{Account: int64(account.ID), Subject: n.subject}, o.now().Add(-within))
 }
 
 // tell queues a notice to every verified address of the account, unless
@@ -32,7 +32,7 @@ func (o owners) tell(ctx context.Context, tx *store.Tx, account directory.Accoun
 	if account.ID == 0 {
 		return nil
 	}
-	told, err := o.told(ctx, tx, account, n, time.Hour)
+	told, err := o.notified(ctx, tx, account, n, time.Hour)
 	if err != nil || told {
 		return err
 	}

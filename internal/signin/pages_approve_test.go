@@ -85,7 +85,7 @@ func TestWhatAPageApproves(t *testing.T) {
 			t.Errorf("%+v", ev)
 		}
 	}
-	if got := promptedToday(p.rig, p.ada); got != (approval.Prompted{Asked: 1, Approved: 1, Wrong: 1}) {
+	if got := promptedToday(p.rig, p.ada); got != (approval.PromptStatistics{Asked: 1, Approved: 1, Wrong: 1}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -121,7 +121,7 @@ func TestWhoRefusesWhatWaits(t *testing.T) {
 	if err := p.Approvals.Refuse(t.Context(), g, w.ID); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("what is late: %v", err)
 	}
-	if got := promptedToday(p.rig, p.ada); got != (approval.Prompted{Asked: 2, Refused: 1}) {
+	if got := promptedToday(p.rig, p.ada); got != (approval.PromptStatistics{Asked: 2, Refused: 1}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -77,7 +77,7 @@ func TestWhatAnAppApproves(t *testing.T) {
 	if yes, err := p.Apps.Waits(t.Context(), p.call("waits")); err != nil || yes {
 		t.Errorf("nothing waits any more: %t, %v", yes, err)
 	}
-	if got := promptedToday(p.rig, p.ada); got != (approval.Prompted{Asked: 1, Pushed: 1, Approved: 1, Wrong: 2}) {
+	if got := promptedToday(p.rig, p.ada); got != (approval.PromptStatistics{Asked: 1, Pushed: 1, Approved: 1, Wrong: 2}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -122,7 +122,7 @@ func TestWhatAnAppDenies(t *testing.T) {
 		if en := p.last("approval.refused"); en.Attempt != s.Attempt || en.AccountName != "ada" || en.Detail["request"] != w.Text() || en.Protocol != approval.AppProtocol {
 			t.Errorf("%s: the log says %+v", c.decision, en)
 		}
-		want := approval.Prompted{Asked: 1, Refused: 1}
+		want := approval.PromptStatistics{Asked: 1, Refused: 1}
 		if c.decision == approval.Disowns {
 			want.Disowned = 1
 		}
@@ -165,7 +165,7 @@ func TestDisowningIsAllOrNothing(t *testing.T) {
 	if err := p.Apps.NotMe(t.Context(), p.call("disown")); err == nil {
 		t.Error("all of it disowned, and nothing ended")
 	}
-	if got := promptedToday(p.rig, p.ada); got != (approval.Prompted{Asked: 1}) || len(p.events("approval.refused")) != 0 {
+	if got := promptedToday(p.rig, p.ada); got != (approval.PromptStatistics{Asked: 1}) || len(p.events("approval.refused")) != 0 {
 		t.Errorf("%+v", got)
 	}
 	p.Disown = nil

@@ -176,7 +176,7 @@ func everyKind(t testing.TB) []authenticator.Authenticator {
 const anyFactor = "rules:\n  - {name: all, require: one-factor}\n"
 
 // promptedToday is what became of the requests to somebody today.
-func promptedToday(r *rig, of directory.Account) approval.Prompted {
+func promptedToday(r *rig, of directory.Account) approval.PromptStatistics {
 	r.t.Helper()
 	days, err := r.Approvals.Days(r.t.Context(), of.ID, 1)
 	if err != nil {

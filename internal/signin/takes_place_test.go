@@ -151,7 +151,7 @@ func TestNumbersAreDrawnUntilOneIsFree(t *testing.T) {
 	if s, err := asks(); err != nil || s.State != Wait {
 		t.Errorf("mended: %+v, %v", s, err)
 	}
-	if got := promptedToday(p.rig, p.ada); got != (approval.Prompted{Asked: 2}) {
+	if got := promptedToday(p.rig, p.ada); got != (approval.PromptStatistics{Asked: 2}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -57,7 +57,7 @@ func (b *bells) closed(r *rig) bool {
 	}
 	undone, state := errors.New("undone"), ""
 	err := r.DB.Change(b.t.Context(), storetest.Actor, func(tx *store.Tx) error {
-		if err := r.Pushes.Want(b.t.Context(), tx, b.ada.ID, 1<<40); err != nil {
+		if err := r.Pushes.Queue(b.t.Context(), tx, b.ada.ID, 1<<40); err != nil {
 			return err
 		}
 		if err := tx.QueryRow(b.t.Context(), `select state from wake where approval = $1`, int64(1)<<40).Scan(&state); err != nil {

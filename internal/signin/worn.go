@@ -44,7 +44,7 @@ func (x *examiner) close(ctx context.Context, tx *store.Tx, at *attempt, q *cand
 // tellGuessed tells an owner of guesses, once in a day for each authenticator and what
 // became of it, with a link that makes a browser one of theirs.
 func (x *examiner) tellGuessed(ctx context.Context, tx *store.Tx, at *attempt, q *candidate, n notice) error {
-	told, err := x.owners.told(ctx, tx, q.account, n, day)
+	told, err := x.owners.notified(ctx, tx, q.account, n, day)
 	if err != nil || told {
 		return err
 	}

@@ -60,12 +60,12 @@ func TestPromptsAreCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := []approval.Prompted{{Asked: 1, Pushed: 1, Approved: 1}, {Asked: 6, Pushed: 2, Refused: 1, Wrong: 1, Closed: 3}, {}}
+		want := []approval.PromptStatistics{{Asked: 1, Pushed: 1, Approved: 1}, {Asked: 6, Pushed: 2, Refused: 1, Wrong: 1, Closed: 3}, {}}
 		if len(hers.Days) != 3 || len(hers.Beset) != 0 || len(all.Days) != 14 {
 			t.Fatalf("%+v, %+v", hers, all)
 		}
 		for i, w := range want {
-			if hers.Days[i].Prompted != w || all.Days[11+i].Prompted != w {
+			if hers.Days[i].PromptStatistics != w || all.Days[11+i].PromptStatistics != w {
 				t.Errorf("day %d: %+v and of all %+v, want %+v", i, hers.Days[i], all.Days[11+i], w)
 			}
 		}
@@ -73,7 +73,7 @@ func TestPromptsAreCounted(t *testing.T) {
 			t.Errorf("who is beset: %+v", all.Beset)
 		}
 		for _, d := range his.Days {
-			if d.Prompted != (approval.Prompted{}) {
+			if d.PromptStatistics != (approval.PromptStatistics{}) {
 				t.Errorf("bob had none: %+v", d)
 			}
 		}

@@ -61,14 +61,14 @@ type Prompts struct {
 // Day is one day, UTC.
 type Day struct {
 	Day string `json:"day"` // 2026-12-01
-	approval.Prompted
+	approval.PromptStatistics
 	Unanswered int64 `json:"unanswered"`
 }
 
 // Account is one account over all the days.
 type Account struct {
 	Account string `json:"account"`
-	approval.Prompted
+	approval.PromptStatistics
 	Unanswered int64 `json:"unanswered"`
 }
 
@@ -122,7 +122,7 @@ func (a *desk) beset(ctx context.Context, days int) ([]Account, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Account{d.Name, w.Prompted, w.Unanswered()})
+		out = append(out, Account{d.Name, w.PromptStatistics, w.Unanswered()})
 	}
 	return out, nil
 }

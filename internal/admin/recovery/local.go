@@ -89,7 +89,7 @@ func (a *Local) giveUp(ctx context.Context, tx *store.Tx, d directory.Account, f
 	forgotten = forgotten || directory.AskedBeside(credentials, a.now(), a.now()) != directory.BesideKnown
 	for _, c := range credentials {
 		lost := c.Traits.Has(assurance.Held) || forgotten && c.Traits.Has(assurance.Known)
-		if !lost || c.Settled() || c.Status == directory.CredentialRevoked && !forgotten {
+		if !lost || c.GivenUp() || c.Status == directory.CredentialRevoked && !forgotten {
 			continue
 		}
 		if err := a.endings.RevokeTx(ctx, tx, &c, directory.ByMachine, 0); err != nil {

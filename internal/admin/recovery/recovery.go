@@ -161,7 +161,7 @@ func (a shown) recovery(ctx context.Context, r store.Reader, n names, c recovery
 			return out, err
 		}
 	}
-	if told, err := a.owners.Told(ctx, r, c); err != nil || told {
+	if told, err := a.owners.Notified(ctx, r, c); err != nil || told {
 		return out, err
 	}
 	out.Unheard = "No address of theirs is known, so that nobody is told of it and nobody can object."

@@ -77,7 +77,7 @@ func (Authenticator) Check(_ context.Context, credentials []authenticator.Creden
 	return authenticator.Wrong("wrong"), nil
 }
 
-// Rewound gives the chain up: nothing tells which links were shown since.
-func (Authenticator) Rewound([]byte, time.Time) (next []byte, usable bool, err error) {
+// AfterRollback gives the chain up: nothing tells which links were shown since.
+func (Authenticator) AfterRollback([]byte, time.Time) (next []byte, usable bool, err error) {
 	return nil, false, nil
 }

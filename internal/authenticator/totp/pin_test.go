@@ -71,7 +71,7 @@ func TestCodeBehindAWrongPINIsUsedUp(t *testing.T) {
 			t.Errorf("after %d failures: the next codes are refused as %q", failures, r.Reason)
 		}
 	}
-	if next, usable, err := how.Rewound(e.State, now); err != nil || !usable {
+	if next, usable, err := how.AfterRollback(e.State, now); err != nil || !usable {
 		t.Errorf("rewound: %t, %v", usable, err)
 	} else if kept, _, err := new(totp.Authenticator).PIN(next); err != nil || kept == nil {
 		t.Error("a restored backup takes the PIN away")

@@ -100,12 +100,12 @@ func (s state) open(typed password) (t touch, ok bool, err error) {
 	return read(plain), whole && subtle.ConstantTimeCompare(plain[:6], s.Private) == 1, nil
 }
 
-// Rewound gives the key up: nothing tells how far it has gone on, so every
+// AfterRollback gives the key up: nothing tells how far it has gone on, so every
 // one-time password that it typed since could be given again. Who has the key's
 // file imports it anew.
-func (Authenticator) Rewound([]byte, time.Time) (next []byte, usable bool, err error) {
+func (Authenticator) AfterRollback([]byte, time.Time) (next []byte, usable bool, err error) {
 	return nil, false, nil
 }
 
-var _ authenticator.Rewinder = Authenticator{}
+var _ authenticator.RollbackRecoverer = Authenticator{}
 var _ authenticator.Discoverer = Authenticator{}

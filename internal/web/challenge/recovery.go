@@ -47,7 +47,7 @@ func (c *recoveries) routes() []look.Route {
 }
 
 type recoveryView struct {
-	recovery.Standing
+	recovery.Progress
 	Phase recovery.Phase // empty before something was opened
 	Codes bool           // there is a way by two codes
 }
@@ -68,7 +68,7 @@ func (c *recoveries) recovery(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := recoveryView{Standing: standing}
+	v := recoveryView{Progress: standing}
 	if standing.Number == "" {
 		v.Phase = standing.Case.Phase(c.now())
 	}

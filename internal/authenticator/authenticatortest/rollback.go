@@ -21,11 +21,11 @@ func rewound(t *testing.T, s Subject) {
 	if memo != nil || r.Once == "" {
 		return // a challenge is forgotten with its attempt, and what is not spent may be given again
 	}
-	back, ok := how.(authenticator.Rewinder)
+	back, ok := how.(authenticator.RollbackRecoverer)
 	if !ok {
 		t.Fatal("its answers are spent and it keeps no challenge, so it must be a Rewinder: after a restore they could be given again")
 	}
-	next, usable, err := back.Rewound(before.State, s.after(1))
+	next, usable, err := back.AfterRollback(before.State, s.after(1))
 	if err != nil {
 		t.Fatal(err)
 	}

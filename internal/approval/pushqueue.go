@@ -12,9 +12,9 @@ import (
 	"countersign/internal/throttle"
 )
 
-// wakes are the rows of the table wake: pushes that were asked for and not answered. They
+// pushQueue are the rows of the table wake: pushes that were asked for and not answered. They
 // close pushes to an account, so that their absence would open them.
-type wakes struct {
+type pushQueue struct {
 	view   store.View
 	keys   *keyring.Keyring
 	now    func() time.Time
@@ -22,8 +22,8 @@ type wakes struct {
 	doubts *store.Doubts
 }
 
-// wakeRow is a row. Its MAC is of all that it says.
-type wakeRow struct {
+// queuedPush is a row. Its MAC is of all that it says.
+type queuedPush struct {
 	approval int64
 	account  assurance.AccountID
 	state    string
@@ -31,40 +31,40 @@ type wakeRow struct {
 	mac      []byte
 }
 
-const wakeColumns = `approval, account, state, created, mac`
+const pushColumns = `approval, account, state, created, mac`
 
-func newWakes(p Parts) (*wakes, error) {
+func newPushQueue(p Parts) (*pushQueue, error) {
 	own, err := throttle.OpenRecent(p.DB, "wakes", p.Now)
-	return &wakes{view: p.DB.View(), keys: p.Keys, now: p.Now, own: own, doubts: store.NewDoubts(p.DB.View())}, err
+	return &pushQueue{view: p.DB.View(), keys: p.Keys, now: p.Now, own: own, doubts: store.NewDoubts(p.DB.View())}, err
 }
 
-func (r *wakeRow) fields() *keyring.Fields {
+func (r *queuedPush) fields() *keyring.Fields {
 	return keyring.NewFields().String("wake").Int(r.approval).Int(int64(r.account)).String(r.state).Int(r.created)
 }
 
-func (w *wakes) mac(r *wakeRow) []byte { return w.keys.MAC(keyring.Guess, r.fields()) }
+func (w *pushQueue) mac(r *queuedPush) []byte { return w.keys.MAC(keyring.Guess, r.fields()) }
 
 // bound reports whether we wrote a row, and reports one that somebody else wrote.
-func (w *wakes) bound(r *wakeRow) bool {
+func (w *pushQueue) bound(r *queuedPush) bool {
 	if w.keys.VerifyMAC(keyring.Guess, r.fields(), r.mac) {
 		return true
 	}
-	w.report(&wakeRow{approval: r.approval}, store.Altered) // whose it is, it does not say truly
+	w.report(&queuedPush{approval: r.approval}, store.Altered) // whose it is, it does not say truly
 	return false
 }
 
-func (w *wakes) report(r *wakeRow, wrong string) {
+func (w *pushQueue) report(r *queuedPush, wrong string) {
 	w.view.Report(store.Finding{Table: "wake", Row: strconv.FormatInt(r.approval, 10), Wrong: wrong, Account: int64(r.account)})
 }
 
-func (w *wakes) read(ctx context.Context, r store.Reader, where string, args ...any) (out []wakeRow, err error) {
-	rows, err := r.Query(ctx, `select `+wakeColumns+` from wake `+where, args...)
+func (w *pushQueue) read(ctx context.Context, r store.Reader, where string, args ...any) (out []queuedPush, err error) {
+	rows, err := r.Query(ctx, `select `+pushColumns+` from wake `+where, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var row wakeRow
+		var row queuedPush
 		var account int64
 		if err := rows.Scan(&row.approval, &account, &row.state, &row.created, &row.mac); err != nil {
 			return nil, err
@@ -76,9 +76,9 @@ func (w *wakes) read(ctx context.Context, r store.Reader, where string, args ...
 }
 
 // insert asks for a push, once for each approval. This server remembers it.
-func (w *wakes) insert(ctx context.Context, tx *store.Tx, row wakeRow) error {
+func (w *pushQueue) insert(ctx context.Context, tx *store.Tx, row queuedPush) error {
 	row.created = store.Unix(w.now())
-	n, err := tx.Exec(ctx, `insert into wake (`+wakeColumns+`) values ($1,$2,$3,$4,$5) on conflict (approval) do nothing`,
+	n, err := tx.Exec(ctx, `insert into wake (`+pushColumns+`) values ($1,$2,$3,$4,$5) on conflict (approval) do nothing`,
 		row.approval, int64(row.account), row.state, row.created, w.mac(&row))
 	if err == nil && n == 1 {
 		tx.AfterCommit(func() {
@@ -89,9 +89,9 @@ func (w *wakes) insert(ctx context.Context, tx *store.Tx, row wakeRow) error {
 }
 
 // disown closes pushes to an account for a day, which all servers learn from the log.
-func (w *wakes) disown(ctx context.Context, tx *store.Tx, row wakeRow) error {
-	row.state, row.created = wakeDisowned, store.Unix(w.now())
-	_, err := tx.Exec(ctx, `insert into wake (`+wakeColumns+`) values ($1,$2,$3,$4,$5)
+func (w *pushQueue) disown(ctx context.Context, tx *store.Tx, row queuedPush) error {
+	row.state, row.created = pushReported, store.Unix(w.now())
+	_, err := tx.Exec(ctx, `insert into wake (`+pushColumns+`) values ($1,$2,$3,$4,$5)
 		on conflict (approval) do update set account = excluded.account, state = excluded.state, created = excluded.created, mac = excluded.mac`,
 		row.approval, int64(row.account), row.state, row.created, w.mac(&row))
 	tx.Anchor("wake", int64(row.account), row.created)
@@ -101,10 +101,10 @@ func (w *wakes) disown(ctx context.Context, tx *store.Tx, row wakeRow) error {
 	return err
 }
 
-const wakeDisowned = "disowned"
+const pushReported = "disowned"
 
 // end opens pushes again, because one was approved, which all servers learn from the log.
-func (w *wakes) end(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+func (w *pushQueue) end(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
 	rows, err := tx.Query(ctx, `delete from wake where account = $1 returning approval`, int64(account))
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func disownedName(account assurance.AccountID, at int64) string {
 
 // disowned is when somebody last said of an account that a push was not theirs, as far as
 // that closes pushes, and 0 otherwise.
-func (w *wakes) disowned(account assurance.AccountID) int64 {
+func (w *pushQueue) disowned(account assurance.AccountID) int64 {
 	at := w.view.Newest("wake", int64(account))
 	if at == 0 || w.now().Sub(store.Time(at)) >= wakeDailyIn || w.view.Over("wake", disownedName(account, at)) {
 		return 0
@@ -140,7 +140,7 @@ func (w *wakes) disowned(account assurance.AccountID) int64 {
 
 // closed reports whether too much was left unanswered: what our rows say, and what this
 // server remembers besides.
-func (w *wakes) closed(ctx context.Context, r store.Reader, account assurance.AccountID, l throttle.Limits) (bool, error) {
+func (w *pushQueue) closed(ctx context.Context, r store.Reader, account assurance.AccountID, l throttle.Limits) (bool, error) {
 	now := w.now()
 	rows, err := w.read(ctx, r, `where account = $1 and created > $2`, int64(account), store.Unix(now.Add(-wakeDailyIn)))
 	if err != nil {
@@ -152,7 +152,7 @@ func (w *wakes) closed(ctx context.Context, r store.Reader, account assurance.Ac
 		row := &rows[i]
 		if w.bound(row) && !w.view.Over("wake", strconv.FormatInt(row.approval, 10)) {
 			at[row.approval] = row.created
-			closed = closed || row.state == wakeDisowned
+			closed = closed || row.state == pushReported
 		}
 	}
 	for _, one := range w.own.Of(throttle.OfAccount(account), wakeDailyIn) {
@@ -173,7 +173,7 @@ func (w *wakes) closed(ctx context.Context, r store.Reader, account assurance.Ac
 
 // stands reports whether what this server asked for was not answered. Rows are those that
 // were read, by approval, with when they are from.
-func (w *wakes) stands(ctx context.Context, rows map[int64]int64, one throttle.Done) (bool, error) {
+func (w *pushQueue) stands(ctx context.Context, rows map[int64]int64, one throttle.Done) (bool, error) {
 	if rows[one.ID] >= one.At {
 		return true, nil
 	}
@@ -197,15 +197,15 @@ func (w *wakes) stands(ctx context.Context, rows map[int64]int64, one throttle.D
 }
 
 // answered reports whether a push is known to have been answered, or its account is gone.
-func (w *wakes) answered(one throttle.Done) bool {
+func (w *pushQueue) answered(one throttle.Done) bool {
 	return w.view.Over("wake", strconv.FormatInt(one.ID, 10)) || w.view.Newest("account", one.Account) == store.Gone
 }
 
 // due are the rows for which something is to be done, a hundred at most, without those
 // that are not ours, or for which it was done.
-func (w *wakes) due(ctx context.Context) (out []wakeRow, err error) {
-	for after := int64(-1 << 63); len(out) < wakePage; {
-		page, err := w.read(ctx, w.view, `where (state = 'waiting' or state = 'held') and approval > $1 order by approval limit $2`, after, wakePage)
+func (w *pushQueue) due(ctx context.Context) (out []queuedPush, err error) {
+	for after := int64(-1 << 63); len(out) < pushPage; {
+		page, err := w.read(ctx, w.view, `where (state = 'waiting' or state = 'held') and approval > $1 order by approval limit $2`, after, pushPage)
 		if err != nil {
 			return nil, err
 		}
@@ -219,20 +219,20 @@ func (w *wakes) due(ctx context.Context) (out []wakeRow, err error) {
 				out = append(out, row)
 			}
 		}
-		if len(page) < wakePage {
+		if len(page) < pushPage {
 			return out, nil
 		}
 	}
 	return out, nil
 }
 
-const wakePage = 100
+const pushPage = 100
 
-// wakeOver is after how long nobody gains by another push: what waits waits no longer.
-const wakeOver = time.Hour
+// pushOver is after how long nobody gains by another push: what waits waits no longer.
+const pushOver = time.Hour
 
 // sound reports whether a row that waits is ours and waits rightly.
-func (w *wakes) sound(ctx context.Context, row wakeRow) (bool, error) {
+func (w *pushQueue) sound(ctx context.Context, row queuedPush) (bool, error) {
 	switch {
 	case !w.bound(&row):
 	case row.state == "waiting" && w.view.Over("wake", sentName(row.approval)):
@@ -248,7 +248,7 @@ func (w *wakes) sound(ctx context.Context, row wakeRow) (bool, error) {
 }
 
 // told reports whether an account was told within a day that pushes are kept back.
-func (w *wakes) told(ctx context.Context, account assurance.AccountID) (bool, error) {
+func (w *pushQueue) told(ctx context.Context, account assurance.AccountID) (bool, error) {
 	rows, err := w.read(ctx, w.view, `where account = $1 and state = 'told' and created > $2`, int64(account), store.Unix(w.now().Add(-wakeDailyIn)))
 	for i := range rows {
 		if w.bound(&rows[i]) {
@@ -259,7 +259,7 @@ func (w *wakes) told(ctx context.Context, account assurance.AccountID) (bool, er
 }
 
 // move gives a row another state, once: it must be as it was read. It reports whether it was.
-func (w *wakes) move(ctx context.Context, tx *store.Tx, was wakeRow, state string) (bool, error) {
+func (w *pushQueue) move(ctx context.Context, tx *store.Tx, was queuedPush, state string) (bool, error) {
 	row := was
 	row.state = state
 	n, err := tx.Exec(ctx, `update wake set state = $2, mac = $3 where approval = $1 and state = $4 and mac = $5`, row.approval, row.state, w.mac(&row), was.state, was.mac)
@@ -269,7 +269,7 @@ func (w *wakes) move(ctx context.Context, tx *store.Tx, was wakeRow, state strin
 func sentName(approval int64) string { return "sent-" + strconv.FormatInt(approval, 10) }
 
 // inspect looks at all rows, and for those that this server asked for.
-func (w *wakes) inspect(ctx context.Context) error {
+func (w *pushQueue) inspect(ctx context.Context) error {
 	after := int64(-1 << 63)
 	err := w.view.Walk(ctx, func(ctx context.Context) (bool, error) {
 		page, err := w.read(ctx, w.view, `where approval > $1 order by approval limit $2`, after, pageRows)
@@ -299,7 +299,7 @@ func (w *wakes) inspect(ctx context.Context) error {
 	return nil
 }
 
-func (w *wakes) inspectRow(ctx context.Context, row wakeRow) error {
+func (w *pushQueue) inspectRow(ctx context.Context, row queuedPush) error {
 	switch {
 	case !w.bound(&row):
 	case w.view.Over("wake", strconv.FormatInt(row.approval, 10)):

@@ -23,10 +23,10 @@ const (
 // PromptsKept is for how long requests are counted.
 const PromptsKept = 90 * day
 
-// Prompted is what became of requests to approve: how many numbers were shown,
+// PromptStatistics is what became of requests to approve: how many numbers were shown,
 // apps woken, requests approved, refused and disowned, wrong numbers typed, and
 // pushes kept back by the ladder.
-type Prompted struct {
+type PromptStatistics struct {
 	Asked    int64 `json:"asked"`
 	Pushed   int64 `json:"pushed"`
 	Approved int64 `json:"approved"`
@@ -38,9 +38,9 @@ type Prompted struct {
 
 // Unanswered is how many were neither approved nor refused. One that was asked for
 // just before midnight is answered on another day, so a day can have a few less.
-func (p Prompted) Unanswered() int64 { return max(0, p.Asked-p.Approved-p.Refused) }
+func (p PromptStatistics) Unanswered() int64 { return max(0, p.Asked-p.Approved-p.Refused) }
 
-func (p *Prompted) add(what string, n int64) {
+func (p *PromptStatistics) add(what string, n int64) {
 	switch what {
 	case promptAsked:
 		p.Asked += n
@@ -70,7 +70,7 @@ func dayOf(t time.Time) int64 { return t.Unix() / int64(day/time.Second) }
 
 // Days returns what became of requests on each of the last days, today among them
 // and the oldest first: of one account, or of all where it is 0. Days are UTC.
-func (a *Approvals) Days(ctx context.Context, account assurance.AccountID, days int) ([]Prompted, error) {
+func (a *Approvals) Days(ctx context.Context, account assurance.AccountID, days int) ([]PromptStatistics, error) {
 	if days < 1 || days > int(PromptsKept/day) {
 		return nil, failure.New(failure.Invalid, "Requests are counted for %d days; choose 1 to %d.", PromptsKept/day, PromptsKept/day)
 	}
@@ -79,7 +79,7 @@ func (a *Approvals) Days(ctx context.Context, account assurance.AccountID, days 
 	if account != 0 {
 		query, args = `select day, what, n from prompted where day >= $1 and account = $2`, append(args, int64(account))
 	}
-	out := make([]Prompted, days)
+	out := make([]PromptStatistics, days)
 	err := a.counted(ctx, query, args, func(day int64, what string, n int64) {
 		if i := day - first; i >= 0 && i < int64(days) {
 			out[i].add(what, n)
@@ -91,7 +91,7 @@ func (a *Approvals) Days(ctx context.Context, account assurance.AccountID, days 
 // AccountPrompted is what became of the requests to one account.
 type AccountPrompted struct {
 	Account assurance.AccountID
-	Prompted
+	PromptStatistics
 }
 
 // Beset returns the accounts with the most requests that were disowned, kept back

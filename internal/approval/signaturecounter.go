@@ -44,11 +44,11 @@ func (r *countRow) scan(row interface{ Scan(...any) error }) error {
 	return row.Scan(&r.credential, &r.account, &r.count, &r.last, &r.mac)
 }
 
-// counted keeps how often an app has spoken, and returns why this time is refused: the
+// checkSignatureCounter keeps how often an app has spoken, and returns why this time is refused: the
 // same signature once more is replayed, and another one of a count that was there
 // before comes from a copy of its key, as a signature counter's does (WebAuthn section
 // 6.1.1).
-func (a *Apps) counted(ctx context.Context, c appCaller, call AppCall) (reason string, err error) {
+func (a *Apps) checkSignatureCounter(ctx context.Context, c appCaller, call AppCall) (reason string, err error) {
 	sum := sha256.Sum256(call.Signature)
 	now := countRow{credential: int64(c.credential.ID), account: int64(c.account.ID), count: call.Count, last: sum[:]}
 	now.mac = a.keys.MAC(keyring.Guess, now.fields())
