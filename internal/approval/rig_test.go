@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -33,20 +33,8 @@ type bells struct {
 	limits      throttle.Limits
 	ada         directory.Account
 	app         directory.Credential
-	clock       *watch
+	clock       *storetest.Watch
 	told        []string // subjects of what owners were told
-}
-
-// watch stands still until it is moved.
-type watch struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *watch) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
 }
 
 // ringing is an app whose state is where it can be woken, and which signs nothing.
@@ -71,17 +59,9 @@ func (ringing) Scan(string) (json.RawMessage, error) { return nil, nil }
 
 func withBells(t *testing.T) *bells {
 	t.Helper()
-	b := &bells{t: t, clock: &watch{now: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}}
+	b := &bells{t: t, clock: storetest.NewWatch(time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC))}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: b.clock.Now, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, keys := keyringtest.Open(t, store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: b.clock.Now, Log: log}, keyring.NewRoot())
 	limits, err := throttle.Limits{}.Check()
 	if err != nil {
 		t.Fatal(err)
@@ -134,15 +114,7 @@ func (b *bells) switchOff(ctx context.Context, tx *store.Tx, account directory.A
 // change writes as whatever room it is that writes.
 func (b *bells) change(f func(tx *store.Tx) error) {
 	b.t.Helper()
-	err := b.db.Change(b.t.Context(), storetest.Actor, func(tx *store.Tx) error {
-		if err := f(tx); err != nil {
-			return err
-		}
-		return tx.Record(audit.Entry{Event: "test", Outcome: audit.OK})
-	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	storetest.Change(b.t, b.db, f)
 }
 
 // waits has a sign-in of ada's wait, for which her app is to be woken.

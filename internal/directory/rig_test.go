@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/audit"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 )
 
 type rig struct {
@@ -91,19 +91,12 @@ func (r *rig) alarmed(t *testing.T, table, wrong string) (found store.Finding) {
 // try runs one audited change and returns its error.
 func (r *rig) try(t *testing.T, fn func(tx *store.Tx) error) error {
 	t.Helper()
-	return r.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
-		if err := fn(tx); err != nil {
-			return err
-		}
-		return tx.Record(audit.Entry{Event: "test.change", Outcome: audit.OK})
-	})
+	return storetest.Try(t, r.db, fn)
 }
 
 func (r *rig) change(t *testing.T, fn func(tx *store.Tx) error) {
 	t.Helper()
-	if err := r.try(t, fn); err != nil {
-		t.Fatal(err)
-	}
+	storetest.Change(t, r.db, fn)
 }
 
 // sabotage runs plain SQL, as somebody with write access to the database would.

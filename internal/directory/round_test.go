@@ -4,40 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"countersign/internal/store"
+	"countersign/internal/store/storetest"
 )
 
 // finds waits until the log has these alarms, each a finding as the sweep reports it, and
 // fails where it has others.
 func (r *rig) finds(t *testing.T, want ...store.Finding) {
 	t.Helper()
-	wanted := map[store.Finding]int{}
-	for _, f := range want {
-		wanted[f] = 1
-	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		said, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: store.TamperedEvent, Limit: 1000})
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := map[store.Finding]int{}
-		for _, e := range said {
-			found[store.Finding{Table: e.Detail["table"], Row: e.Detail["row"], Wrong: e.Reason, Account: e.Account}]++
-		}
-		if maps.Equal(found, wanted) {
-			return
-		}
-		if len(found) > len(want) || time.Now().After(deadline) {
-			t.Fatalf("the alarms are %v\nwant %v", found, wanted)
-		}
-	}
+	storetest.Finds(t, r.db, want...)
 }
 
 func number[N ~int64](n N) string { return strconv.FormatInt(int64(n), 10) }

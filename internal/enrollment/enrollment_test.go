@@ -46,9 +46,9 @@ func TestEnroll(t *testing.T) {
 		}, false},
 	} {
 		r := setUp(t)
-		r.person("bob", "password", "totp", "mailcode")
-		session := r.enters("bob", "password", "totp")
-		g := r.grant("bob", session, Enroll, "passkey")
+		r.Person("bob", "password", "totp", "mailcode")
+		session := r.Enters("bob", "password", "totp")
+		g := r.Grant("bob", session, Enroll, "passkey")
 		for _, kind := range []string{"accesspass", "nothing", strings.Repeat("x", 99)} {
 			if _, err := r.Enrollments.Begin(t.Context(), g, kind); failure.ClassOf(err) != failure.Invalid {
 				t.Errorf("%s is offered: %v", kind, err)
@@ -58,9 +58,9 @@ func TestEnroll(t *testing.T) {
 			t.Errorf("a grant for another kind: %v", err)
 		}
 		r.change(func(tx *store.Tx) error {
-			phone := r.newest("bob")["totp"]
+			phone := r.Newest("bob")["totp"]
 			c.taken(&phone)
-			return r.credentials.Update(t.Context(), tx, phone)
+			return r.Credentials.Update(t.Context(), tx, phone)
 		})
 		offer, err := r.Enrollments.Begin(t.Context(), g, "passkey")
 		if err != nil || offer.Prompt.Label != "bob" || !offer.Expires.Equal(began.Add(codeLife)) {
@@ -69,9 +69,9 @@ func TestEnroll(t *testing.T) {
 		if again, err := r.Enrollments.Resume(t.Context(), g, offer.Ticket); err != nil || again.Ticket != offer.Ticket || again.Prompt.Label != "bob" {
 			t.Errorf("%+v, %v", again, err)
 		}
-		other := r.grant("bob", r.enters("bob", "password"), signin.SignIn, "")
-		r.person("carol", "password", "totp")
-		carols := r.grant("carol", r.enters("carol", "password"), signin.SignIn, "")
+		other := r.Grant("bob", r.Enters("bob", "password"), signin.SignIn, "")
+		r.Person("carol", "password", "totp")
+		carols := r.Grant("carol", r.Enters("carol", "password"), signin.SignIn, "")
 		for name, g := range map[string]signin.Grant{"another session": other, "another account": carols} {
 			if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); reason(err) != "other-session" {
 				t.Errorf("%s goes on: %v", name, err)
@@ -99,8 +99,8 @@ func TestEnroll(t *testing.T) {
 // An offer takes five answers, ten minutes, and an account that is not suspended.
 func TestOfferEnds(t *testing.T) {
 	r := setUp(t)
-	r.person("bob", "password", "totp")
-	g := r.grant("bob", r.enters("bob", "password", "totp"), Enroll, "passkey")
+	r.Person("bob", "password", "totp")
+	g := r.Grant("bob", r.Enters("bob", "password", "totp"), Enroll, "passkey")
 	offer, err := r.Enrollments.Begin(t.Context(), g, "passkey")
 	if err != nil {
 		t.Fatal(err)
@@ -125,9 +125,9 @@ func TestOfferEnds(t *testing.T) {
 	}
 	suspend := func(state string) {
 		r.change(func(tx *store.Tx) error {
-			a := r.account("bob")
+			a := r.Account("bob")
 			a.State = state
-			return r.people.Update(t.Context(), tx, a)
+			return r.Accounts.Update(t.Context(), tx, a)
 		})
 	}
 	suspend(directory.Suspended)
@@ -148,38 +148,38 @@ func TestOfferEnds(t *testing.T) {
 // the risk; what is not one of a kind stays.
 func TestReplaces(t *testing.T) {
 	r := setUp(t)
-	r.person("bob", "password", "totp", "recoverycode")
+	r.Person("bob", "password", "totp", "recoverycode")
 	r.change(func(tx *store.Tx) error {
-		bob, err := r.people.Get(t.Context(), tx, r.account("bob").ID)
+		bob, err := r.Accounts.Get(t.Context(), tx, r.Account("bob").ID)
 		if err != nil {
 			return err
 		}
 		bob.Risk = began
-		if err := r.people.Update(t.Context(), tx, bob); err != nil {
+		if err := r.Accounts.Update(t.Context(), tx, bob); err != nil {
 			return err
 		}
-		saved := r.newest("bob")["recoverycode"]
+		saved := r.Newest("bob")["recoverycode"]
 		saved.EndAt(began, directory.CredentialUsedUp, "", 0)
-		return r.credentials.Update(t.Context(), tx, saved)
+		return r.Credentials.Update(t.Context(), tx, saved)
 	})
-	session := r.enters("bob", "password", "totp")
-	first := r.newest("bob")
+	session := r.Enters("bob", "password", "totp")
+	first := r.Newest("bob")
 	for _, kind := range []string{"totp", "recoverycode", "password"} {
-		offer, err := r.Enrollments.Begin(t.Context(), r.grant("bob", session, Enroll, kind), kind)
+		offer, err := r.Enrollments.Begin(t.Context(), r.Grant("bob", session, Enroll, kind), kind)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.Enrollments.Finish(t.Context(), r.grant("bob", session, signin.SignIn, ""), offer.Ticket, answer(kind, "yes"), strings.Repeat("ä", 70)); err != nil {
+		if _, err := r.Enrollments.Finish(t.Context(), r.Grant("bob", session, signin.SignIn, ""), offer.Ticket, answer(kind, "yes"), strings.Repeat("ä", 70)); err != nil {
 			t.Fatal(err)
 		}
-		if risk := r.account("bob").Risk; risk.IsZero() != (kind == "password") {
+		if risk := r.Account("bob").Risk; risk.IsZero() != (kind == "password") {
 			t.Errorf("after a new %s at risk since %s", kind, risk)
 		}
-		if label := r.newest("bob")[kind].Label; label != strings.Repeat("ä", 60) {
+		if label := r.Newest("bob")[kind].Label; label != strings.Repeat("ä", 60) {
 			t.Errorf("it is called %q", label)
 		}
 	}
-	rows, err := r.credentials.All(t.Context(), r.db, r.account("bob").ID)
+	rows, err := r.Credentials.All(t.Context(), r.DB, r.Account("bob").ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,14 +199,14 @@ func TestReplaces(t *testing.T) {
 			}
 		}
 	}
-	listed, err := r.List(t.Context(), r.account("bob").ID)
+	listed, err := r.List(t.Context(), r.Account("bob").ID)
 	if err != nil || len(listed) != 4 || listed[0].Title != "A totp" || listed[0].PIN != "none" {
 		t.Errorf("%+v, %v", listed, err)
 	}
-	if two, err := r.TwoFactors(t.Context(), r.account("bob").ID); !two || err != nil {
+	if two, err := r.TwoFactors(t.Context(), r.Account("bob").ID); !two || err != nil {
 		t.Error("two factors are none", err)
 	}
-	if two, err := r.TwoFactors(t.Context(), r.account("root").ID); two || err != nil {
+	if two, err := r.TwoFactors(t.Context(), r.Account("root").ID); two || err != nil {
 		t.Error("nothing is two factors", err)
 	}
 	all := r.Kinds()
@@ -219,17 +219,17 @@ func TestReplaces(t *testing.T) {
 // administers.
 func TestRemove(t *testing.T) {
 	r := setUp(t)
-	r.person("bob", "password", "totp", "passkey")
-	r.person("carol", "password", "totp")
-	has := r.newest("bob")
+	r.Person("bob", "password", "totp", "passkey")
+	r.Person("carol", "password", "totp")
+	has := r.Newest("bob")
 	id := func(kind string) string { return strconv.FormatInt(int64(has[kind].ID), 10) }
-	session := r.enters("bob", "passkey")
-	g := r.grant("bob", session, Remove, id("totp"))
+	session := r.Enters("bob", "passkey")
+	g := r.Grant("bob", session, Remove, id("totp"))
 	if err := r.Remove(t.Context(), g, has["password"].ID); reason(err) != "other-action" {
 		t.Errorf("another than was approved: %v", err)
 	}
 	r.spare = failure.Refuse("last-administrator", "no")
-	if _, err := r.Removable(t.Context(), r.account("bob").ID, has["totp"].ID); reason(err) != "last-administrator" {
+	if _, err := r.Removable(t.Context(), r.Account("bob").ID, has["totp"].ID); reason(err) != "last-administrator" {
 		t.Errorf("before it is proved: %v", err)
 	}
 	if err := r.Remove(t.Context(), g, has["totp"].ID); reason(err) != "last-administrator" {
@@ -239,33 +239,33 @@ func TestRemove(t *testing.T) {
 	if err := r.Remove(t.Context(), g, has["totp"].ID); err != nil {
 		t.Fatal(err)
 	}
-	if gone := r.newest("bob")["totp"]; gone.Status != directory.CredentialRevoked || gone.End.Cause != directory.ByOwner || r.events("credential.removed") != 1 || len(r.mails()) != 1 {
+	if gone := r.Newest("bob")["totp"]; gone.Status != directory.CredentialRevoked || gone.End.Cause != directory.ByOwner || r.events("credential.removed") != 1 || len(r.mails()) != 1 {
 		t.Errorf("%+v", gone)
 	}
 	if err := r.Remove(t.Context(), g, has["totp"].ID); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("twice: %v", err)
 	}
-	if err := r.Remove(t.Context(), r.grant("bob", session, Remove, id("passkey")), has["passkey"].ID); failure.ClassOf(err) != failure.Conflict {
+	if err := r.Remove(t.Context(), r.Grant("bob", session, Remove, id("passkey")), has["passkey"].ID); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("the last: %v", err)
 	}
-	theirs := r.newest("carol")["totp"].ID
-	if err := r.Remove(t.Context(), r.grant("bob", session, Remove, strconv.FormatInt(int64(theirs), 10)), theirs); failure.ClassOf(err) != failure.NotFound {
+	theirs := r.Newest("carol")["totp"].ID
+	if err := r.Remove(t.Context(), r.Grant("bob", session, Remove, strconv.FormatInt(int64(theirs), 10)), theirs); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("somebody else's: %v", err)
 	}
-	rename := r.grant("bob", session, Rename, id("passkey"))
+	rename := r.Grant("bob", session, Rename, id("passkey"))
 	if err := r.Rename(t.Context(), rename, has["password"].ID, "x"); reason(err) != "other-action" {
 		t.Errorf("another is renamed: %v", err)
 	}
 	for label, want := range map[string]string{"the \x1b red one": "the red one", " ": ""} {
-		before := r.newest("bob")["passkey"].Label
+		before := r.Newest("bob")["passkey"].Label
 		if want == "" {
 			want = before
 		}
-		if err := r.Rename(t.Context(), rename, has["passkey"].ID, label); err != nil || r.newest("bob")["passkey"].Label != want {
-			t.Errorf("%q: %q, %v", label, r.newest("bob")["passkey"].Label, err)
+		if err := r.Rename(t.Context(), rename, has["passkey"].ID, label); err != nil || r.Newest("bob")["passkey"].Label != want {
+			t.Errorf("%q: %q, %v", label, r.Newest("bob")["passkey"].Label, err)
 		}
 	}
-	if err := r.Rename(t.Context(), r.grant("bob", session, Rename, strconv.FormatInt(int64(theirs), 10)), theirs, "x"); failure.ClassOf(err) != failure.NotFound {
+	if err := r.Rename(t.Context(), r.Grant("bob", session, Rename, strconv.FormatInt(int64(theirs), 10)), theirs, "x"); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("somebody else's is renamed: %v", err)
 	}
 }
@@ -273,7 +273,7 @@ func TestRemove(t *testing.T) {
 // A pass lives an hour, eight at most, and takes the place of the one before.
 func TestPass(t *testing.T) {
 	r := setUp(t)
-	bob := r.person("bob", "password")
+	bob := r.Person("bob", "password")
 	for _, c := range []struct{ asked, lives time.Duration }{{0, time.Hour}, {-1, time.Hour}, {time.Minute, time.Minute}, {signin.PassCeiling, signin.PassCeiling}, {signin.PassCeiling + 1, 0}} {
 		var ends time.Time
 		err := r.try(func(tx *store.Tx) (err error) {
@@ -285,7 +285,7 @@ func TestPass(t *testing.T) {
 		}
 	}
 	active := 0
-	rows, err := r.credentials.All(t.Context(), r.db, bob.ID)
+	rows, err := r.Credentials.All(t.Context(), r.DB, bob.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,16 +316,16 @@ func TestPass(t *testing.T) {
 // other sessions end.
 func TestPIN(t *testing.T) {
 	r := setUp(t)
-	r.person("bob", "password", "totp")
-	r.person("carol", "password", "totp")
-	has := r.newest("bob")
+	r.Person("bob", "password", "totp")
+	r.Person("carol", "password", "totp")
+	has := r.Newest("bob")
 	id := func(kind string) string { return strconv.FormatInt(int64(has[kind].ID), 10) }
-	session, other := r.enters("bob", "password", "totp"), r.enters("bob", "password")
-	g := r.grant("bob", session, SetPIN, id("totp"))
+	session, other := r.Enters("bob", "password", "totp"), r.Enters("bob", "password")
+	g := r.Grant("bob", session, SetPIN, id("totp"))
 	if _, err := r.PINs.Begin(t.Context(), g, has["password"].ID); reason(err) != "other-action" {
 		t.Errorf("another token: %v", err)
 	}
-	if _, err := r.PINs.Begin(t.Context(), r.grant("bob", session, SetPIN, id("password")), has["password"].ID); failure.ClassOf(err) != failure.Invalid {
+	if _, err := r.PINs.Begin(t.Context(), r.Grant("bob", session, SetPIN, id("password")), has["password"].ID); failure.ClassOf(err) != failure.Invalid {
 		t.Errorf("a password with a PIN: %v", err)
 	}
 	secret, err := r.PINs.Begin(t.Context(), g, has["totp"].ID)
@@ -335,7 +335,7 @@ func TestPIN(t *testing.T) {
 	if a, err := r.PINs.Resume(t.Context(), g, secret); err != nil || a.ID != has["totp"].ID {
 		t.Errorf("%+v, %v", a, err)
 	}
-	elsewhere := r.grant("bob", other, signin.SignIn, "")
+	elsewhere := r.Grant("bob", other, signin.SignIn, "")
 	if _, err := r.PINs.Resume(t.Context(), elsewhere, secret); reason(err) != "other-session" {
 		t.Errorf("another session looks: %v", err)
 	}
@@ -351,34 +351,34 @@ func TestPIN(t *testing.T) {
 	if err := r.PINs.Finish(t.Context(), g, secret, "246810", "246810"); err != nil {
 		t.Fatal(err)
 	}
-	if c := r.newest("bob")["totp"]; !c.Traits.Has(assurance.Known) || string(c.State) != "set" || r.events("credential.pin-set") != 1 || len(r.mails()) != 1 {
+	if c := r.Newest("bob")["totp"]; !c.Traits.Has(assurance.Known) || string(c.State) != "set" || r.events("credential.pin-set") != 1 || len(r.mails()) != 1 {
 		t.Errorf("%+v", c)
 	}
-	if _, err := r.sessions.Standing(t.Context(), other); err == nil {
+	if _, err := r.Sessions.Standing(t.Context(), other); err == nil {
 		t.Error("another session stands")
 	}
-	if _, err := r.sessions.Standing(t.Context(), session); err != nil {
+	if _, err := r.Sessions.Standing(t.Context(), session); err != nil {
 		t.Error("the session that set it ended")
 	}
 	if err := r.PINs.Finish(t.Context(), g, secret, "246810", "246810"); err == nil {
 		t.Error("it is set twice")
 	}
-	bob := r.account("bob")
+	bob := r.Account("bob")
 	given := func(kind string) (pin string, err error) {
 		err = r.try(func(tx *store.Tx) error {
-			c := r.newest("bob")[kind]
+			c := r.Newest("bob")[kind]
 			pin, err = r.PINs.GiveTx(t.Context(), tx, bob, &c)
 			return err
 		})
 		return pin, err
 	}
 	cleared := func(kind string) error {
-		return r.try(func(tx *store.Tx) error { c := r.newest("bob")[kind]; return r.PINs.ClearTx(t.Context(), tx, bob, &c) })
+		return r.try(func(tx *store.Tx) error { c := r.Newest("bob")[kind]; return r.PINs.ClearTx(t.Context(), tx, bob, &c) })
 	}
-	if err := cleared("totp"); err != nil || string(r.newest("bob")["totp"].State) != "{}" {
+	if err := cleared("totp"); err != nil || string(r.Newest("bob")["totp"].State) != "{}" {
 		t.Errorf("it is not taken away: %v", err)
 	}
-	if pin, err := given("totp"); err != nil || pin != "246810" || r.newest("bob")["totp"].Traits.Has(assurance.Known) {
+	if pin, err := given("totp"); err != nil || pin != "246810" || r.Newest("bob")["totp"].Traits.Has(assurance.Known) {
 		t.Errorf("%q, %v", pin, err)
 	}
 	if err := cleared("totp"); failure.ClassOf(err) != failure.Conflict {
@@ -391,10 +391,10 @@ func TestPIN(t *testing.T) {
 		t.Error(err)
 	}
 	r.change(func(tx *store.Tx) error {
-		c := r.newest("bob")["totp"]
+		c := r.Newest("bob")["totp"]
 		return r.RevokeTx(t.Context(), tx, &c, directory.ByAdministrator, 5)
 	})
-	if c := r.newest("bob")["totp"]; c.End.Whose != 5 || c.End.Cause != directory.ByAdministrator || !c.End.At.Equal(began) {
+	if c := r.Newest("bob")["totp"]; c.End.Whose != 5 || c.End.Cause != directory.ByAdministrator || !c.End.At.Equal(began) {
 		t.Errorf("%+v", c.End)
 	}
 }
@@ -403,9 +403,9 @@ func TestPIN(t *testing.T) {
 // of whose code it is.
 func TestBind(t *testing.T) {
 	r := setUp(t)
-	r.person("bob", "password", "totp")
-	session := r.enters("bob", "password", "totp")
-	g := r.grant("bob", session, Enroll, "push")
+	r.Person("bob", "password", "totp")
+	session := r.Enters("bob", "password", "totp")
+	g := r.Grant("bob", session, Enroll, "push")
 	offer, err := r.Enrollments.Begin(t.Context(), g, "push")
 	if err != nil {
 		t.Fatal(err)
@@ -433,7 +433,7 @@ func TestBind(t *testing.T) {
 	if r.events("binding.refused") == 0 {
 		t.Error("a forged binding leaves no entry")
 	}
-	if r.newest("bob")["push"].ID != 0 {
+	if r.Newest("bob")["push"].ID != 0 {
 		t.Error("a device was bound without its owner")
 	}
 	a, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, prompt.Answer{}, "")
@@ -462,7 +462,7 @@ func TestHandedOver(t *testing.T) {
 	if _, err := r.Assignable("certificate", []byte("x")); reason(err) != "no-card" || failure.ClassOf(err) != failure.Invalid {
 		t.Errorf("no card: %v", err)
 	}
-	bob := r.person("bob")
+	bob := r.Person("bob")
 	fails := errors.New("no more random numbers")
 	for label, want := range map[string]string{"": "Key", "backups": "backups"} {
 		r.Keys.issue = func(KeyTerms) (string, authenticator.Enrolled, error) {
@@ -475,7 +475,7 @@ func TestHandedOver(t *testing.T) {
 			}
 			return err
 		})
-		if got := r.newest("bob")["apikey"].Label; got != want {
+		if got := r.Newest("bob")["apikey"].Label; got != want {
 			t.Errorf("called %q, want %q", got, want)
 		}
 	}
@@ -483,7 +483,7 @@ func TestHandedOver(t *testing.T) {
 	if err := r.try(func(tx *store.Tx) error { _, _, err := r.Keys.IssueTx(t.Context(), tx, bob, KeyTerms{}); return err }); !errors.Is(err, fails) {
 		t.Error(err)
 	}
-	carol := r.person("carol", "totp")
+	carol := r.Person("carol", "totp")
 	r.change(func(tx *store.Tx) error {
 		_, err := r.AssignTx(t.Context(), tx, carol, directory.Credential{Kind: "certificate", Handle: "one", Traits: assurance.Held, State: []byte("{}"), Assigned: 1})
 		return err

@@ -15,16 +15,16 @@ import (
 
 // told are the mails that wait for somebody, as "subject: body".
 func (r *rig) told(name string) (out []string) {
-	r.t.Helper()
-	rows, err := r.db.Query(r.t.Context(), `select subject, body from notice where address = $1 order by id`, name+"@example.org")
+	r.T.Helper()
+	rows, err := r.DB.Query(r.T.Context(), `select subject, body from notice where address = $1 order by id`, name+"@example.org")
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var subject, body string
 		if err := rows.Scan(&subject, &body); err != nil {
-			r.t.Fatal(err)
+			r.T.Fatal(err)
 		}
 		out = append(out, subject+": "+body)
 	}
@@ -33,14 +33,14 @@ func (r *rig) told(name string) (out []string) {
 
 // enrolled sets something up for bob in a session.
 func (r *rig) enrolled(session, kind string) {
-	r.t.Helper()
-	g := r.grant("bob", session, Enroll, kind)
-	offer, err := r.Enrollments.Begin(r.t.Context(), g, kind)
+	r.T.Helper()
+	g := r.Grant("bob", session, Enroll, kind)
+	offer, err := r.Enrollments.Begin(r.T.Context(), g, kind)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
-	if _, err := r.Enrollments.Finish(r.t.Context(), g, offer.Ticket, answer(kind, "yes"), ""); err != nil {
-		r.t.Fatal(err)
+	if _, err := r.Enrollments.Finish(r.T.Context(), g, offer.Ticket, answer(kind, "yes"), ""); err != nil {
+		r.T.Fatal(err)
 	}
 }
 
@@ -52,12 +52,12 @@ func TestOwnersAreToldWhat(t *testing.T) {
 		not     string
 	}{
 		"set up": {func(r *rig, _ directory.Account) error {
-			r.enrolled(r.enters("bob", "password", "totp"), "passkey")
+			r.enrolled(r.Enters("bob", "password", "totp"), "passkey")
 			return nil
 		},
 			[]string{"A new way to sign in was added", "can be used to sign in as bob."}, "recovery code"},
 		"an address": {func(r *rig, _ directory.Account) error {
-			r.enrolled(r.enters("bob", "password", "totp"), "mailcode")
+			r.enrolled(r.Enters("bob", "password", "totp"), "mailcode")
 			return nil
 		},
 			[]string{"A new way to sign in was added", "from tomorrow on, beside a recovery code, to get back in as bob."}, "to sign in as"},
@@ -69,20 +69,20 @@ func TestOwnersAreToldWhat(t *testing.T) {
 		}, []string{"was assigned to your account", `"a card" can now be used to sign in as bob.`}, "no longer"},
 		"a PIN given": {func(r *rig, bob directory.Account) error {
 			return r.try(func(tx *store.Tx) error {
-				c := r.newest("bob")["totp"]
+				c := r.Newest("bob")["totp"]
 				_, err := r.PINs.GiveTx(t.Context(), tx, bob, &c)
 				return err
 			})
 		}, []string{"The PIN of one of your tokens was replaced", "until then it counts for nothing"}, "246810"},
 		"a PIN taken away": {func(r *rig, bob directory.Account) error {
 			return r.try(func(tx *store.Tx) error {
-				c := r.newest("bob")["totp"]
+				c := r.Newest("bob")["totp"]
 				return r.PINs.ClearTx(t.Context(), tx, bob, &c)
 			})
 		}, []string{"The PIN of one of your tokens was taken away", "Its codes alone are typed now to sign in as bob."}, "new PIN"},
 	} {
 		r := setUp(t)
-		bob := r.person("bob", "password", "totp")
+		bob := r.Person("bob", "password", "totp")
 		if err := c.happens(r, bob); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -106,10 +106,10 @@ func TestOwnersAreToldWhat(t *testing.T) {
 // nothing.
 func TestEntriesSayWhatWasSetUp(t *testing.T) {
 	r := setUp(t)
-	r.person("bob", "password", "totp")
-	session := r.enters("bob", "password", "totp")
+	r.Person("bob", "password", "totp")
+	session := r.Enters("bob", "password", "totp")
 	r.enrolled(session, "passkey")
-	g := r.grant("bob", session, Enroll, "push")
+	g := r.Grant("bob", session, Enroll, "push")
 	offer, err := r.Enrollments.Begin(t.Context(), g, "push")
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestEntriesSayWhatWasSetUp(t *testing.T) {
 	if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, prompt.Answer{}, ""); err != nil {
 		t.Fatal(err)
 	}
-	all, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "credential.enrolled"})
+	all, err := r.DB.AuditLog().Entries(t.Context(), store.Filter{Event: "credential.enrolled"})
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -132,14 +132,14 @@ func TestEntriesSayWhatWasSetUp(t *testing.T) {
 
 // bound has a device propose itself for an offer.
 func (r *rig) bound(offer Offer, g signin.Grant) {
-	r.t.Helper()
-	p, err := r.Enrollments.pending(r.t.Context(), g, offer.Ticket)
+	r.T.Helper()
+	p, err := r.Enrollments.pending(r.T.Context(), g, offer.Ticket)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	code := string(p.Memo)
-	if _, err := r.Bind(r.t.Context(), code, []byte("signed "+code), "192.0.2.1"); err != nil {
-		r.t.Fatal(err)
+	if _, err := r.Bind(r.T.Context(), code, []byte("signed "+code), "192.0.2.1"); err != nil {
+		r.T.Fatal(err)
 	}
 }
 
@@ -147,8 +147,8 @@ func (r *rig) bound(offer Offer, g signin.Grant) {
 // it was; codes that anybody makes up are counted, and are one entry.
 func TestWhatIsNotBoundIsRecorded(t *testing.T) {
 	r := setUp(t)
-	bob := r.person("bob", "password", "totp")
-	g := r.grant("bob", r.enters("bob", "password", "totp"), Enroll, "push")
+	bob := r.Person("bob", "password", "totp")
+	g := r.Grant("bob", r.Enters("bob", "password", "totp"), Enroll, "push")
 	offer, err := r.Enrollments.Begin(t.Context(), g, "push")
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +171,7 @@ func TestWhatIsNotBoundIsRecorded(t *testing.T) {
 	if err := r.strangers.SumUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	all, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "binding.refused"})
+	all, err := r.DB.AuditLog().Entries(t.Context(), store.Filter{Event: "binding.refused"})
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -194,9 +194,9 @@ func TestWhatIsNotBoundIsRecorded(t *testing.T) {
 // What a device proposed to one person is nobody else's, whatever code they hold.
 func TestAProposalIsOfWhoseCodeItWas(t *testing.T) {
 	r := setUp(t)
-	bob, mallory := r.person("bob", "password", "totp"), r.person("mallory", "password", "totp")
+	bob, mallory := r.Person("bob", "password", "totp"), r.Person("mallory", "password", "totp")
 	for _, owner := range []directory.Account{mallory, bob} {
-		g := r.grant("bob", r.enters("bob", "password", "totp"), Enroll, "push")
+		g := r.Grant("bob", r.Enters("bob", "password", "totp"), Enroll, "push")
 		offer, err := r.Enrollments.Begin(t.Context(), g, "push")
 		if err != nil {
 			t.Fatal(err)
@@ -206,7 +206,7 @@ func TestAProposalIsOfWhoseCodeItWas(t *testing.T) {
 			t.Fatal(err)
 		}
 		code := string(p.Memo)
-		if _, err := r.tickets.Issue(t.Context(), ticket.Spec{Kind: boundTicket, Owner: int64(owner.ID), Payload: []byte("signed " + code), Lifetime: codeLife, Secret: code}); err != nil {
+		if _, err := r.Tickets.Issue(t.Context(), ticket.Spec{Kind: boundTicket, Owner: int64(owner.ID), Payload: []byte("signed " + code), Lifetime: codeLife, Secret: code}); err != nil {
 			t.Fatal(err)
 		}
 		want := ""
@@ -223,10 +223,10 @@ func TestAProposalIsOfWhoseCodeItWas(t *testing.T) {
 // it is what a browser is told not to make again.
 func TestWhatSomebodyHasOfAKind(t *testing.T) {
 	r := setUp(t)
-	bob := r.person("bob", "password", "passkey")
+	bob := r.Person("bob", "password", "passkey")
 	r.change(func(tx *store.Tx) error {
 		for _, label := range []string{"phone", "old phone", "lost phone"} {
-			c, err := r.credentials.Add(t.Context(), tx, directory.Credential{Account: bob.ID, Kind: "totp", Label: label, Traits: assurance.Held, State: []byte("{}")})
+			c, err := r.Credentials.Add(t.Context(), tx, directory.Credential{Account: bob.ID, Kind: "totp", Label: label, Traits: assurance.Held, State: []byte("{}")})
 			if err != nil {
 				return err
 			}
@@ -236,15 +236,15 @@ func TestWhatSomebodyHasOfAKind(t *testing.T) {
 			case "lost phone":
 				c.EndAt(began, directory.CredentialDisabled, directory.ByGuesses, 0)
 			}
-			if err := r.credentials.Update(t.Context(), tx, c); err != nil {
+			if err := r.Credentials.Update(t.Context(), tx, c); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	session := r.enters("bob", "passkey")
+	session := r.Enters("bob", "passkey")
 	for kind, want := range map[string]string{"totp": "phone", "passkey": "passkey", "smscode": ""} {
-		offer, err := r.Enrollments.Begin(t.Context(), r.grant("bob", session, Enroll, kind), kind)
+		offer, err := r.Enrollments.Begin(t.Context(), r.Grant("bob", session, Enroll, kind), kind)
 		if err != nil || offer.Prompt.Hint != want {
 			t.Errorf("%s: he has %q, %v, want %q", kind, offer.Prompt.Hint, err, want)
 		}
@@ -254,10 +254,10 @@ func TestWhatSomebodyHasOfAKind(t *testing.T) {
 // All that somebody has of a kind goes when it is replaced, and all passes when they end.
 func TestAllOfAKindGo(t *testing.T) {
 	r := setUp(t)
-	bob := r.person("bob", "password", "password", "totp", "accesspass", "accesspass")
-	r.enrolled(r.enters("bob", "password", "totp"), "password")
+	bob := r.Person("bob", "password", "password", "totp", "accesspass", "accesspass")
+	r.enrolled(r.Enters("bob", "password", "totp"), "password")
 	active := func(kind string) (n int) {
-		rows, err := r.credentials.All(t.Context(), r.db, bob.ID)
+		rows, err := r.Credentials.All(t.Context(), r.DB, bob.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,15 +2,14 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"testing"
 	"time"
 
-	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -22,15 +21,7 @@ func TestMessagesAreCarriedForgottenAndSwept(t *testing.T) {
 		now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 		clock := func() time.Time { return now }
 		log := slog.New(slog.NewTextHandler(t.Output(), nil))
-		db, err := store.Open(t.Context(), store.Options{DSN: dsn, Now: clock, Log: log})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
-		keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
-		if err != nil {
-			t.Fatal(err)
-		}
+		db, keys := keyringtest.Open(t, store.Options{DSN: dsn, Now: clock, Log: log}, keyring.NewRoot())
 		people := directory.NewAccounts(directory.Parts{DB: db, Keys: keys})
 		m, err := New(Parts{DB: db, Keys: keys, Accounts: people, Now: clock, Log: log})
 		if err != nil {
@@ -38,12 +29,7 @@ func TestMessagesAreCarriedForgottenAndSwept(t *testing.T) {
 		}
 		change := func(f func(tx *store.Tx) error) {
 			t.Helper()
-			err := db.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
-				return errors.Join(f(tx), tx.Record(audit.Entry{Event: "test", Outcome: audit.OK}))
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			storetest.Change(t, db, f)
 		}
 		var ada, bob directory.Account
 		change(func(tx *store.Tx) (err error) {

@@ -4,24 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"net/url"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"countersign/internal/application"
 	"countersign/internal/assurance"
-	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/directory"
+	"countersign/internal/enginetest"
 	"countersign/internal/enrollment"
 	"countersign/internal/keyring"
-	"countersign/internal/keyring/keyringtest"
-	"countersign/internal/notify"
-	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -30,39 +25,18 @@ import (
 	"countersign/internal/ticket"
 )
 
-// shows is an authenticator that shows what its kind says: what is right is "yes".
-type shows struct {
-	kind   string
-	traits assurance.Trait
-}
-
-func (s shows) Describe() authenticator.Description {
-	return authenticator.Description{Kind: s.kind, Title: s.kind, Traits: s.traits, Media: prompt.Line | prompt.Single | prompt.Browser, First: true}
-}
-
-func (s shows) Ask([]authenticator.Credential, time.Time) (prompt.Prompt, authenticator.Memo, error) {
-	return prompt.Prompt{Authenticator: s.kind}, nil, nil
-}
-
-func (s shows) Check(_ context.Context, all []authenticator.Credential, _ authenticator.Memo, a prompt.Answer, _ time.Time) (authenticator.Result, error) {
-	if a.Text != "yes" || len(all) == 0 {
-		return authenticator.Wrong("wrong"), nil
-	}
-	return authenticator.Result{OK: true, Credential: all[0].ID, Traits: s.traits}, nil
-}
-
-var kinds = []shows{
-	{"password", assurance.Known},
-	{"totp", assurance.Held},
-	{"passkey", assurance.Held | assurance.UserVerified | assurance.PhishingResistant},
-	{"recoverycode", assurance.Held | assurance.Recovery},
-	{"mailcode", assurance.Mailed},
+var kinds = []enginetest.Shows{
+	{Kind: "password", Traits: assurance.Known},
+	{Kind: "totp", Traits: assurance.Held},
+	{Kind: "passkey", Traits: assurance.Held | assurance.UserVerified | assurance.PhishingResistant},
+	{Kind: "recoverycode", Traits: assurance.Held | assurance.Recovery},
+	{Kind: "mailcode", Traits: assurance.Mailed},
 }
 
 func traitsOf(kind string) assurance.Trait {
 	for _, k := range kinds {
-		if k.kind == kind {
-			return k.traits
+		if k.Kind == kind {
+			return k.Traits
 		}
 	}
 	return 0
@@ -132,51 +106,30 @@ func (r *rig) again() {
 func (r *rig) start() {
 	t := r.t
 	t.Helper()
-	clock, log := func() time.Time { return r.now }, slog.New(slog.DiscardHandler)
-	options := store.Options{DSN: r.dsn, Remember: r.folder, Now: clock, Log: log}
+	clock := func() time.Time { return r.now }
+	options := store.Options{DSN: r.dsn, Remember: r.folder, Now: clock}
 	if r.faults != nil {
 		options.Driver = r.faults.Driver
 	}
-	db, keys := keyringtest.Open(t, options, r.root)
-	held := directory.Parts{DB: db, Keys: keys}
-	people, groups, credentials := directory.NewAccounts(held), directory.NewGroups(held), directory.NewCredentials(held)
-	tickets := ticket.New(ticket.Parts{DB: db, Keys: keys, Now: clock})
-	r.sessions = session.New(session.Parts{DB: db, Keys: keys, Tickets: tickets, Now: clock})
-	parts := signin.Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Milestones: directory.NewMilestones(held), Groups: groups, Standing: r.sessions, Now: clock, Log: log}
+	var all []authenticator.Authenticator
 	for _, k := range kinds {
-		parts.Authenticators = append(parts.Authenticators, k)
+		all = append(all, k)
 	}
-	parts.Authenticators = append(parts.Authenticators, accesspass.Authenticator{})
-	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
-		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
-	parts.Rules = signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
-	var err error
-	if parts.Applications, err = application.Open(t.Context(), db, keys); err != nil {
-		t.Fatal(err)
-	}
-	if parts.Limits, err = parts.Limits.Check(); err != nil {
-		t.Fatal(err)
-	}
-	if parts.Outbox, err = notify.NewOutbox(db, keys, clock); err != nil {
-		t.Fatal(err)
-	}
-	deciding, err := signin.New(parts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.engine = deciding.Engine
-	r.rules = parts.Rules
-	r.enrolled = enrollment.New(enrollment.Parts{DB: db, Accounts: people, Credentials: credentials, Tries: deciding.Tries, Outbox: parts.Outbox, Tickets: tickets, Sessions: session.NewEndings(r.sessions), Authenticators: parts.Authenticators,
+	all = append(all, accesspass.Authenticator{})
+	on := enginetest.Open(t, options, r.root, all...)
+	r.engine, r.rules, r.sessions = on.Engine, on.Rules, on.Sessions
+	endings := session.NewEndings(on.Sessions)
+	r.enrolled = enrollment.New(enrollment.Parts{DB: on.DB, Accounts: on.Accounts, Credentials: on.Credentials, Tries: on.Tries, Outbox: on.Outbox, Tickets: on.Tickets, Sessions: endings, Authenticators: all,
 		NewPass: accesspass.Issue, Quarantine: 24 * time.Hour, Now: clock})
 	u, _ := url.Parse("https://login.test")
-	made, err := New(Parts{DB: db, Keys: keys, Accounts: people, Credentials: credentials, Groups: groups, Endings: r.enrolled.Endings, Passes: r.enrolled.Passes, Tickets: tickets, Outbox: parts.Outbox, Tries: deciding.Tries,
-		EndSessions: session.NewEndings(r.sessions).EndAllTx, PublicURL: u, Mails: true,
+	made, err := New(Parts{DB: on.DB, Keys: on.Keys, Accounts: on.Accounts, Credentials: on.Credentials, Groups: on.Groups, Endings: r.enrolled.Endings, Passes: r.enrolled.Passes, Tickets: on.Tickets, Outbox: on.Outbox, Tries: on.Tries,
+		EndSessions: endings.EndAllTx, PublicURL: u, Mails: true,
 		Wait: WaitDefault, Dormant: 30 * 24 * time.Hour, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Cases, r.Requests, r.Openings, r.Confirmations, r.Passes, r.Stops, r.Owners = made.Cases, made.Requests, made.Openings, made.Confirmations, made.Passes, made.Stops, made.Owners
-	r.db, r.keys, r.people, r.credentials, r.groups, r.tickets = db, keys, people, credentials, groups, tickets
+	r.db, r.keys, r.people, r.credentials, r.groups, r.tickets = on.DB, on.Keys, on.Accounts, on.Credentials, on.Groups, on.Tickets
 }
 
 // Inspect looks at all rows of the room.
@@ -215,19 +168,12 @@ func (r *rig) found() {
 
 func (r *rig) try(fn func(tx *store.Tx) error) error {
 	r.t.Helper()
-	return r.db.Change(r.t.Context(), audit.System("test"), func(tx *store.Tx) error {
-		if err := fn(tx); err != nil {
-			return err
-		}
-		return tx.Record(audit.Entry{Event: "test.change", Outcome: audit.OK})
-	})
+	return storetest.Try(r.t, r.db, fn)
 }
 
 func (r *rig) change(fn func(tx *store.Tx) error) {
 	r.t.Helper()
-	if err := r.try(fn); err != nil {
-		r.t.Fatal(err)
-	}
+	storetest.Change(r.t, r.db, fn)
 }
 
 // remove takes an account away, as administrators do.

@@ -84,7 +84,7 @@ func TestLastAdministrator(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	r.clock.later(31 * day)
+	r.clock.Later(31 * day)
 	list, err = r.Administrators(t.Context(), r.DB)
 	if err != nil || list[0].Able || list[1].Able {
 		t.Errorf("dormant: %+v, %v", list, err)
@@ -137,11 +137,11 @@ func TestSweep(t *testing.T) {
 	r, _, _ := withAda(t)
 	r.begin(browses("wiki", "ada"))
 	r.begin(browses("wiki", "ada", typed("password", secret)))
-	r.clock.later(time.Minute)
+	r.clock.Later(time.Minute)
 	if n, err := r.Sweep(t.Context()); n != 0 || err != nil {
 		t.Errorf("before its end: %d, %v", n, err)
 	}
-	r.clock.later(time.Hour)
+	r.clock.Later(time.Hour)
 	n, err := r.Sweep(t.Context())
 	if n < 1 || err != nil {
 		t.Errorf("after it: %d, %v", n, err)
@@ -216,12 +216,12 @@ func TestSendingIsBounded(t *testing.T) {
 		t.Error(why)
 	}
 	for range sendHourly - 1 {
-		r.clock.later(sendPause)
+		r.clock.Later(sendPause)
 		if why := send(ada, "192.0.2.7"); why != "" {
 			t.Error(why)
 		}
 	}
-	r.clock.later(sendPause)
+	r.clock.Later(sendPause)
 	if why := send(ada, "192.0.2.7"); why != "account-budget" {
 		t.Error(why)
 	}
@@ -238,12 +238,12 @@ func TestSendingIsBounded(t *testing.T) {
 		t.Errorf("from nowhere: %s", why)
 	}
 	for n := sendHourly; n < sendDaily; n++ {
-		r.clock.later(time.Hour)
+		r.clock.Later(time.Hour)
 		if why := send(ada, ""); why != "" {
 			t.Errorf("the %dth of the day: %s", n+1, why)
 		}
 	}
-	r.clock.later(2 * time.Hour)
+	r.clock.Later(2 * time.Hour)
 	if why := send(ada, ""); why != "account-budget" {
 		t.Errorf("the 21st: %s", why)
 	}

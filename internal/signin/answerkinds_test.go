@@ -75,7 +75,7 @@ func TestACodeIsForWhatItsOwnerHas(t *testing.T) {
 	r.withPassword(bob)
 	app, key := r.withCodes(ada), giveToken(r, ada, nil)
 	line := func(name, code string) Step {
-		r.clock.later(time.Hour)
+		r.clock.Later(time.Hour)
 		return r.begin(byLine(name, typed("password", secret), typed(AnyCode, code)))
 	}
 	charged := func(what string, forApp, forToken int64) {
@@ -84,7 +84,7 @@ func TestACodeIsForWhatItsOwnerHas(t *testing.T) {
 			t.Errorf("%s: the app is charged %d, the token %d", what, a, k)
 		}
 	}
-	r.clock.later(time.Hour)
+	r.clock.Later(time.Hour)
 	code := app.code()
 	r.is("the app's", r.begin(byLine("ada", typed("password", secret), typed(AnyCode, code))), Granted, "")
 	r.is("the token's", line("ada", key.code()), Granted, "")
@@ -104,7 +104,7 @@ func TestACodeIsForWhatItsOwnerHas(t *testing.T) {
 
 	// Whoever has none is told no more than that a name is nobody's.
 	alone := func(name, code string) Step {
-		r.clock.later(time.Hour)
+		r.clock.Later(time.Hour)
 		q := byLine(name, typed(AnyCode, code))
 		q.CodeAlone = true
 		return r.begin(q)
@@ -128,7 +128,7 @@ func TestAReplyIsForWhatWasAsked(t *testing.T) {
 	q.Medium = prompt.Line
 	for _, name := range []string{"", AnyCode} {
 		for what, code := range map[string]func() string{"totp": app.code, "hotp": key.code, "spaced": func() string { c := app.code(); return " " + c[:3] + " " + c[3:] + "\t" }} {
-			r.clock.later(time.Hour)
+			r.clock.Later(time.Hour)
 			s := r.begin(q)
 			if s.State != Ask || kindsOf(s) != "totp hotp" {
 				t.Fatalf("%+v", s)
@@ -165,7 +165,7 @@ func TestACodeBehindAPINOpens(t *testing.T) {
 	first, second := giveToken(r, both, nil), giveToken(r, both, kept)
 	from := netip.MustParseAddr("198.51.100.1")
 	opens := func(name, kind, text string) Step {
-		r.clock.later(time.Hour)
+		r.clock.Later(time.Hour)
 		from = from.Next()
 		q := byLine(name, typed(kind, text))
 		q.Source = from
@@ -187,7 +187,7 @@ func TestACodeBehindAPINOpens(t *testing.T) {
 	r.is("of a kind that is in front of nothing", opens("ada", "yubico-otp", "cccccccccccccccccccccccccccccccccccccccccccc"), Denied, "not-asked")
 	// Behind a password of the same line each counts.
 	r.withPassword(bob)
-	r.clock.later(time.Hour)
+	r.clock.Later(time.Hour)
 	his.next++ // those that were not looked at are behind
 	r.is("behind a password", r.begin(byLine("bob", typed("password", secret), typed(AnyCode, his.code()))), Granted, "")
 }

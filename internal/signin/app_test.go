@@ -56,7 +56,7 @@ func TestAppCalls(t *testing.T) {
 	}
 	waits := func() (Step, string) {
 		t.Helper()
-		r.clock.later(time.Second)
+		r.clock.Later(time.Second)
 		s := r.begin(Request{Application: "vpn", Name: "ada", Source: home, Protocol: "radius", Medium: prompt.Line | prompt.Display, Partner: "nas", Opening: []prompt.Answer{typed("password", secret)}})
 		if s.State != Wait || s.Prompts[0].Number == "" {
 			t.Fatalf("nothing waits: %+v", s)
@@ -88,11 +88,11 @@ func TestAppCalls(t *testing.T) {
 		}
 	}
 	old := call()
-	r.clock.later(momentLife)
+	r.clock.Later(momentLife)
 	if _, err := r.Apps.WaitingFor(t.Context(), old, number); failure.ReasonOf(err) != "stale" {
 		t.Errorf("an old moment: %v", err)
 	}
-	r.clock.later(approvalLife)
+	r.clock.Later(approvalLife)
 	s, number := waits()
 	if w, err = r.Apps.WaitingFor(t.Context(), call(), number); err != nil {
 		t.Fatal(err)

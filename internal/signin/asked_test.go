@@ -69,7 +69,7 @@ func TestLookingAgainSendsNoCode(t *testing.T) {
 	s := r.begin(Request{Application: "vpn", Name: "ada", Source: home, Protocol: "radius", Medium: prompt.Line, Opening: []prompt.Answer{typed("password", secret)}})
 	entries := len(r.events(""))
 	for range 3 {
-		r.clock.later(sendPause)
+		r.clock.Later(sendPause)
 		next, err := r.Poll(t.Context(), s.Ticket)
 		if err != nil || next.State != Ask || kindsOf(next) != kind || next.Prompts[0].Label != "Type the code" {
 			t.Fatalf("%+v, %v", next, err)
@@ -156,7 +156,7 @@ func TestACodeOfTwoWays(t *testing.T) {
 	is("the one", "hotp: Send a code", "smscode: Type the code")
 	s = r.reply(s, "hotp", "")
 	is("the other, too soon", "hotp: Send a codeNo code can be sent now. Try again in a while, or use another way.", "smscode: Type the code")
-	r.clock.later(sendPause)
+	r.clock.Later(sendPause)
 	s = r.reply(s, "hotp", "")
 	is("the other", "hotp: Type the code", "smscode: Send a code")
 	if sent := r.events("code.sent"); len(sent) != 2 || r.last("code.sent").Detail["authenticator"] != "hotp" {
@@ -230,7 +230,7 @@ func TestAllCodesAreCarried(t *testing.T) {
 	if strings.Count(said, "a code could not be sent") != 1 || !strings.Contains(said, "the gateway is away") || strings.Contains(said, "4930123") || strings.Contains(said, "the code") {
 		t.Errorf("the log says %q", said)
 	}
-	r.clock.later(carryPause)
+	r.clock.Later(carryPause)
 	delete(outcome, "the code 1")
 	if got := strings.Join(carried(), ", "); got != "the code 1" {
 		t.Errorf("carried again %s", got)

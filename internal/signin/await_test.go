@@ -141,7 +141,7 @@ func TestNobodyWaitsForWhatIsOver(t *testing.T) {
 			t.Errorf("%q: %v", made, err)
 		}
 	}
-	w.clock.later(time.Hour)
+	w.clock.Later(time.Hour)
 	s, _ = w.waits()
 	w.change(func(tx *store.Tx) error {
 		_, err := tx.Exec(t.Context(), `update approval set payload = x'00'`)

@@ -343,7 +343,7 @@ func TestProvedIsBounded(t *testing.T) {
 // by it: an answer that was right is spent, and one that was wrong was counted.
 func TestAnAttemptPutBackMidway(t *testing.T) {
 	r, _, app := withAda(t)
-	r.clock.later(time.Minute)
+	r.clock.Later(time.Minute)
 	half := r.reply(r.begin(browses("wiki", "ada")), "password", secret)
 	storetest.Intrude(t, r.options.DSN, keepAttempts)
 	back := func() { storetest.Intrude(t, r.options.DSN, `delete from attempt`, putAttemptsBack) }
@@ -377,7 +377,7 @@ func TestAbandonedOnce(t *testing.T) {
 	r, _, _ := withAda(t)
 	r.reply(r.begin(browses("wiki", "ada")), "password", secret)
 	storetest.Intrude(t, r.options.DSN, keepAttempts)
-	r.clock.later(r.Limits.Attempt + time.Second)
+	r.clock.Later(r.Limits.Attempt + time.Second)
 	for range 3 {
 		if _, err := r.Sweep(t.Context()); err != nil {
 			t.Fatal(err)

@@ -137,7 +137,7 @@ func TestDisownedBesideAnAlteredRow(t *testing.T) {
 	p := withPhone(t)
 	s, number := p.waits()
 	w := p.finds(number)
-	p.clock.later(time.Minute)
+	p.clock.Later(time.Minute)
 	second, _ := p.waits()
 	storetest.Intrude(t, p.options.DSN, fmt.Sprintf(`update approval set created = created + 1 where id = %d`, w.ID))
 	if err := p.Apps.NotMe(t.Context(), p.call("disown")); err != nil && failure.ClassOf(err) != failure.Refused {

@@ -50,11 +50,11 @@ func TestStrangersWaitWhereTooMuchIsWrong(t *testing.T) {
 	if why := again(g.by(g.stranger, "")); why != "delayed" {
 		t.Errorf("a stranger: %q", why)
 	}
-	g.clock.later(30 * time.Second)
+	g.clock.Later(30 * time.Second)
 	if s := g.begin(g.by(g.stranger, secret)); s.State != Granted {
 		t.Errorf("the stranger, after half a minute: %v %s", s.State, s.Reason)
 	}
-	g.clock.later(10 * time.Minute)
+	g.clock.Later(10 * time.Minute)
 	if why := again(g.by(g.stranger, "")); why != "" {
 		t.Errorf("a stranger, in peace again: %q", why)
 	}
@@ -65,14 +65,14 @@ func TestAnHourBeginsWithItsFirstWrongAnswer(t *testing.T) {
 	g := withGuesses(t, anyFactor)
 	g.limited(func(l *throttle.Limits) { l.PerAccount = 3 })
 	for _, wait := range []time.Duration{0, 50 * time.Minute, 5 * time.Minute} {
-		g.clock.later(wait)
+		g.clock.Later(wait)
 		g.tries("ada", outside)
 	}
-	g.clock.later(4 * time.Minute)
+	g.clock.Later(4 * time.Minute)
 	if s := g.begin(g.by(outside, secret)); s.Reason != "account-budget" {
 		t.Errorf("after 59 minutes: %v %s", s.State, s.Reason)
 	}
-	g.clock.later(time.Minute)
+	g.clock.Later(time.Minute)
 	if s := g.begin(g.by(outside, secret)); s.State != Granted {
 		t.Errorf("after an hour: %v %s", s.State, s.Reason)
 	}
@@ -91,7 +91,7 @@ func TestRightAnswersCostNothing(t *testing.T) {
 	code := g.by(outside, "")
 	code.CodeAlone = true
 	for i := range 3 {
-		g.clock.later(time.Minute)
+		g.clock.Later(time.Minute)
 		code.Opening = []prompt.Answer{typed("totp", g.app.code())}
 		if s := g.begin(code); s.State != Granted {
 			t.Fatalf("a right code after %d wrong passwords: %v %s", i, s.State, s.Reason)

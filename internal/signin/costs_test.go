@@ -63,7 +63,7 @@ func TestWhatAnAnswerCosts(t *testing.T) {
 		t.Errorf("told %+v", s)
 	}
 	is("one that was not looked at", word, int64(r.Limits.Delay))
-	r.clock.later(time.Minute)
+	r.clock.Later(time.Minute)
 	s = r.begin(browses("wiki", "ada", typed("password", secret)))
 	if r.is("the right one, later", s, Ask, ""); kindsOf(s) == "password" {
 		t.Errorf("asked for %s", kindsOf(s))
@@ -121,7 +121,7 @@ func TestWhereAnAnswerComesFrom(t *testing.T) {
 	r, _, app := withAda(t)
 	line := func(from netip.Addr) Step {
 		t.Helper()
-		r.clock.later(time.Minute)
+		r.clock.Later(time.Minute)
 		s := r.begin(Request{Application: "vpn", Name: "ada", Source: home, Protocol: "radius", Medium: prompt.Line, Partner: "nas", Opening: []prompt.Answer{typed("password", secret)}})
 		done, err := r.Answer(t.Context(), s.Ticket, Reply{Answer: typed("totp", app.code()), Source: from, Partner: "nas"})
 		if err != nil || done.State != Granted {

@@ -90,7 +90,7 @@ func TestSignInOnPages(t *testing.T) {
 		}
 		// It is over with that.
 		s = r.begin(browses("wiki", "ada"))
-		r.clock.later(time.Minute)
+		r.clock.Later(time.Minute)
 		done = r.reply(r.reply(s, "password", secret), "totp", app.code())
 	}
 	g, err := r.Claim(t.Context(), done.Ticket, "wiki", "", "")
@@ -125,7 +125,7 @@ func TestSignInByOneLine(t *testing.T) {
 	if n := len(r.events("alarm.factor-missing")); n != 1 {
 		t.Errorf("%d alarms: the password was right", n)
 	}
-	r.clock.later(time.Minute)
+	r.clock.Later(time.Minute)
 	r.is("a wrong password", line(typed("password", "wrong"), typed(AnyCode, app.code())), Denied, "wrong")
 	r.is("the password alone", line(typed("password", secret)), Denied, "cannot-ask-here")
 	r.is("no kind asked for", line(typed("", "x")), Denied, "not-asked")
@@ -159,9 +159,9 @@ func TestTickets(t *testing.T) {
 			t.Errorf("a look with ticket %q: %+v, %v", stray, got, err)
 		}
 	}
-	r.clock.later(time.Minute)
+	r.clock.Later(time.Minute)
 	s = r.begin(nas)
-	r.clock.later(11 * time.Minute)
+	r.clock.Later(11 * time.Minute)
 	r.is("too late", answer(s.Ticket, "nas-1", app.code()), Denied, "late-ticket")
 	// On pages a wrong answer can be mended, so many times.
 	s = r.begin(browses("wiki", "ada"))
@@ -199,13 +199,13 @@ func TestSessionsInAttempts(t *testing.T) {
 		t.Errorf("%+v", done)
 	}
 	// It ended meanwhile, became another's, or cannot be read.
-	r.clock.later(time.Minute)
+	r.clock.Later(time.Minute)
 	s = r.begin(q)
 	r.sessions.end("hers")
 	if next := r.reply(s, "totp", app.code()); next.State != Ask || kindsOf(next) != "password" {
 		t.Errorf("the session ended: %+v", next)
 	}
-	r.clock.later(time.Minute)
+	r.clock.Later(time.Minute)
 	r.sessions.put("hers", held(ada))
 	s = r.begin(q)
 	r.sessions.put("hers", held(bob))
@@ -350,7 +350,7 @@ func TestLastRecoveryCode(t *testing.T) {
 	r.alter(c, func(c *directory.Credential) { c.Used = r.Now() })
 	last := ""
 	for _, code := range saved {
-		r.clock.later(time.Second)
+		r.clock.Later(time.Second)
 		s := r.begin(browses("wiki", "ada", typed("password", secret)))
 		next := r.reply(s, "recoverycode", code)
 		if next.State == Granted {
@@ -527,7 +527,7 @@ func TestApprovals(t *testing.T) {
 	}
 	r.is("refused elsewhere", look(s), Denied, "refused-elsewhere")
 	s, _ = waits()
-	r.clock.later(approvalLife)
+	r.clock.Later(approvalLife)
 	if s = look(s); s.State == Granted {
 		t.Errorf("too late: %+v", s)
 	}

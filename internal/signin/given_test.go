@@ -102,7 +102,7 @@ func TestTwoCodesOfOneTurn(t *testing.T) {
 		r.is("a wrong code", line("000000"), Denied, "wrong")
 	}
 	before := app.code()
-	r.clock.later(30 * time.Second)
+	r.clock.Later(30 * time.Second)
 	r.is("two in a row", line(before, app.code()), Granted, "")
 	if n := len(r.events("evidence.half")); n != 1 || r.charged(app.Credential) != 0 {
 		t.Errorf("%d halves, %d wrong answers", n, r.charged(app.Credential))

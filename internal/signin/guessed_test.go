@@ -85,7 +85,7 @@ func (g *guessed) by(from netip.Addr, text string) Request {
 func (g *guessed) guess(times int, q Request) (reason string) {
 	g.t.Helper()
 	for range times {
-		g.clock.later(2 * time.Hour)
+		g.clock.Later(2 * time.Hour)
 		if q.Source.IsValid() && q.Source != home {
 			g.stranger = g.stranger.Next()
 			q.Source = g.stranger
@@ -147,18 +147,18 @@ func TestGuessesCloseOneSideAlone(t *testing.T) {
 	if got := g.closedFor(); !slices.Equal(got, []string{"strangers"}) {
 		t.Errorf("closed for %v", got)
 	}
-	g.clock.later(30 * day)
+	g.clock.Later(30 * day)
 	if s := g.begin(g.by(netip.MustParseAddr("198.51.100.1"), secret)); s.State == Granted || s.Reason != "closed" {
 		t.Errorf("a stranger with the right one, a month later: %v %s", s.State, s.Reason)
 	}
-	g.clock.later(-29 * day) // she was let in from home within a month
+	g.clock.Later(-29 * day) // she was let in from home within a month
 	if why := g.guess(1, g.by(home, "wrong")); why != "wrong" {
 		t.Errorf("a wrong one from home: %s", why)
 	}
 	if got := g.closedFor(); !slices.Equal(got, []string{"strangers"}) {
 		t.Errorf("one wrong answer at home: closed for %v", got)
 	}
-	g.clock.later(2 * time.Hour)
+	g.clock.Later(2 * time.Hour)
 	g.letIn(g.by(home, secret))
 	if got := g.closedFor(); len(got) != 0 {
 		t.Errorf("after the right answer: closed for %v", got)
@@ -177,7 +177,7 @@ func TestGuessesCloseOneSideAlone(t *testing.T) {
 func TestTwoFactorsOpenWhatIsClosed(t *testing.T) {
 	g := withGuesses(t, anyFactor)
 	g.guess(20, g.by(g.stranger, "wrong"))
-	g.clock.later(2 * time.Hour)
+	g.clock.Later(2 * time.Hour)
 	one := browses("wiki", "ada", typed("totp", g.app.code()))
 	one.CodeAlone = true
 	if s := g.begin(one); s.State == Granted {
@@ -313,7 +313,7 @@ func TestOwnersAreToldOnceADay(t *testing.T) {
 		wait  time.Duration
 		mails int
 	}{{0, 1}, {2 * time.Hour, 1}, {day - 3*time.Hour, 1}, {2 * time.Hour, 2}} {
-		g.clock.later(c.wait)
+		g.clock.Later(c.wait)
 		for range 2 {
 			g.stranger = g.stranger.Next()
 			if s := g.begin(g.by(g.stranger, "wrong")); s.Reason != "wrong" {
@@ -333,7 +333,7 @@ func TestOwnersAreToldOnceADay(t *testing.T) {
 	}
 	g.OpenAt = "" // there is no page for links
 	g.remake()
-	g.clock.later(day)
+	g.clock.Later(day)
 	g.guess(2, g.by(g.stranger, "wrong"))
 	if all, text := g.told(); len(all) != 3 || strings.Contains(text, "open this link") || strings.Contains(text, "code=") {
 		t.Errorf("without a page told %q, with a link: %t", all, strings.Contains(text, "code="))

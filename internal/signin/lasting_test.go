@@ -64,7 +64,7 @@ func (w *wornRig) tries(n int, between func()) (compared int) {
 			compared++
 		}
 		between()
-		w.clock.later(2 * time.Hour) // so that neither the hour's budget nor a delay is what stops it, but what is wrong in a row
+		w.clock.Later(2 * time.Hour) // so that neither the hour's budget nor a delay is what stops it, but what is wrong in a row
 	}
 	return compared
 }
@@ -218,7 +218,7 @@ func TestACountThatIsOverIsFound(t *testing.T) {
 		w.putBack(old)
 		w.inspect()
 		storetest.Alarmed(t, w.DB, "guess", w.subject(), store.Returned)
-		w.clock.later(2 * time.Hour)
+		w.clock.Later(2 * time.Hour)
 		if s := w.guess("111111"); n < w.Limits.Disable && s != "granted" || n == w.Limits.Disable && s != "closed" {
 			t.Errorf("after %d guesses: %s", n, s)
 		}
@@ -302,11 +302,11 @@ func TestWhatIsAlteredIsUsedUpForAnHour(t *testing.T) {
 		if s := w.guess("111111"); s != "closed" {
 			t.Error(s)
 		}
-		w.clock.later(time.Hour - time.Second)
+		w.clock.Later(time.Hour - time.Second)
 		if s := w.guess("111111"); s != "closed" {
 			t.Error(s)
 		}
-		w.clock.later(time.Second)
+		w.clock.Later(time.Second)
 		if s := w.guess("111111"); s != "granted" {
 			t.Error(s)
 		}
@@ -338,7 +338,7 @@ func TestTriesAreBound(t *testing.T) {
 			later time.Duration
 			want  int
 		}{{0, 1}, {time.Hour - time.Second, 2}, {time.Second, 1}} {
-			w.clock.later(c.later)
+			w.clock.Later(c.later)
 			if n := count("enroll/x", time.Hour); n != c.want {
 				t.Errorf("%d: %d, want %d", i, n, c.want)
 			}

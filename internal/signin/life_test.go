@@ -20,7 +20,7 @@ import (
 // showBoth is a sign-in on pages that took both factors and waits to be claimed.
 func showBoth(r *rig, app codes) Step {
 	r.t.Helper()
-	r.clock.later(time.Minute) // so that each code is another
+	r.clock.Later(time.Minute) // so that each code is another
 	s := r.reply(r.reply(r.begin(browses("wiki", "ada")), "password", secret), "totp", app.code())
 	if s.State != Granted || isSealed(s.Ticket) {
 		r.t.Fatalf("%v %s, sealed: %t", s.State, s.Reason, isSealed(s.Ticket))
@@ -133,13 +133,13 @@ func TestWhatIsNotClaimed(t *testing.T) {
 		t.Errorf("by the newest: %q", why)
 	}
 	s = showBoth(r, app)
-	r.clock.later(r.Limits.Attempt - time.Second - 1)
+	r.clock.Later(r.Limits.Attempt - time.Second - 1)
 	if next, err := r.Poll(t.Context(), s.Ticket); err != nil || next.State != Granted {
 		t.Fatalf("within its time: %+v, %v", next, err)
 	} else {
 		s = next
 	}
-	r.clock.later(2 * time.Second)
+	r.clock.Later(2 * time.Second)
 	if why := claimFor(r, s); why != "late-ticket" {
 		t.Errorf("after its time: %q", why)
 	}
@@ -297,7 +297,7 @@ func TestASessionThatCannotBeRead(t *testing.T) {
 	q.Session = "hers"
 	s := r.begin(q)
 	r.is("in a session that holds nothing", s, Ask, "")
-	r.clock.later(time.Minute)
+	r.clock.Later(time.Minute)
 	done := r.reply(r.reply(s, "password", secret), "totp", app.code())
 	r.is("shown anew", done, Granted, "")
 	r.sessions.err = errors.New("the disk is gone")

@@ -53,11 +53,11 @@ func TestALinkIsForOneBrowser(t *testing.T) {
 			t.Errorf("a link that is %s makes a browser known: %v", what, err)
 		}
 	}
-	r.clock.later(openingLife - time.Second)
+	r.clock.Later(openingLife - time.Second)
 	if _, err := r.Invited(t.Context(), late); err != nil {
 		t.Errorf("within its week: %v", err)
 	}
-	r.clock.later(time.Second)
+	r.clock.Later(time.Second)
 	if _, err := accepts(late); refused(err) != "unknown-ticket" {
 		t.Errorf("a week later: %v", err)
 	}

@@ -89,7 +89,7 @@ func TestNoiseHidesNoNotice(t *testing.T) {
 	ada := r.person("ada")
 	r.withPassword(ada)
 	for i := range slowestTries(r) {
-		r.clock.later(2 * time.Hour)
+		r.clock.Later(2 * time.Hour)
 		makeLoud(r)
 		if _, err := r.Begin(t.Context(), Request{Application: Self, Name: "ada", Source: outside, Protocol: "browser", Medium: prompt.Browser, Opening: []prompt.Answer{typed("password", fmt.Sprint("guess number ", i))}}); err != nil {
 			t.Errorf("guess %d: %v", i+1, err)

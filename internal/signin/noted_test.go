@@ -55,11 +55,11 @@ func TestAPlaceThatThisServerNoted(t *testing.T) {
 					}
 				}
 				w.inspect()
-				w.clock.later(24*time.Hour - time.Second)
+				w.clock.Later(24*time.Hour - time.Second)
 				if got := sideOf(w.ada.ID, from); got != throttle.AtHome {
 					t.Errorf("a day ago: %q", got)
 				}
-				w.clock.later(time.Second)
+				w.clock.Later(time.Second)
 				want := map[bool]throttle.Side{true: throttle.AtHome, false: throttle.Stranger}[c.do == ""]
 				if got := sideOf(w.ada.ID, from); got != want {
 					t.Errorf("a day later: %q, want %q", got, want)

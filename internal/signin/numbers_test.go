@@ -126,7 +126,7 @@ func TestWhoFindsANumber(t *testing.T) {
 	}
 	misses("what was answered", number)
 	_, number = p.waits()
-	p.clock.later(approvalLife)
+	p.clock.Later(approvalLife)
 	misses("what is late", number)
 	_, number = p.waits()
 	_, newer := p.waits()
@@ -178,7 +178,7 @@ func TestNumbersHaveABudget(t *testing.T) {
 	if now := p.stored(); now.Status != directory.CredentialActive || p.charged(p.app) != 0 {
 		t.Errorf("the app is %s, with %d wrong", now.Status, p.charged(p.app))
 	}
-	p.clock.later(time.Hour)
+	p.clock.Later(time.Hour)
 	s, number := p.waits()
 	if s.State != Wait {
 		t.Fatalf("the password: %+v", s)
@@ -206,7 +206,7 @@ func TestAnAppThatGuessesIsSwitchedOff(t *testing.T) {
 			if err := try(number); refused(err) != "delayed" {
 				t.Errorf("the right one at once after %d: %v", i, err)
 			}
-			p.clock.later(time.Hour)
+			p.clock.Later(time.Hour)
 			_, number = p.waits()
 		}
 		if err := try(another(number)); failure.ClassOf(err) != failure.NotFound {

@@ -39,14 +39,14 @@ func TestAnAppThatIsRightOnAnotherServer(t *testing.T) {
 			for i := range throttle.WrongNumbers - 1 {
 				_, number := p.waits()
 				if i >= p.Limits.Delay {
-					p.clock.later(time.Hour)
+					p.clock.Later(time.Hour)
 					_, number = p.waits()
 				}
 				if _, err := p.Apps.WaitingFor(t.Context(), p.call("look", another(number)), another(number)); failure.ClassOf(err) != failure.NotFound {
 					t.Fatalf("the %dth: %v", i+1, err)
 				}
 			}
-			p.clock.later(time.Hour)
+			p.clock.Later(time.Hour)
 			_, number := p.waits()
 			other.count = p.count
 			if err := other.DB.View().Hear(t.Context()); err != nil {
@@ -74,14 +74,14 @@ func TestAnAppThatIsRightOnAnotherServer(t *testing.T) {
 func TestACountThatBeganAnewOnAnotherServer(t *testing.T) {
 	w := withWorn(t, storetest.Postgres(t))
 	other := w.on(w.again())
-	ahead := &watch{now: w.clock.Now().Add(2 * time.Second)}
+	ahead := storetest.NewWatch(w.clock.Now().Add(2 * time.Second))
 	other.clock = ahead
 	other.open()
 	q := browses("wiki", "nobody", typed("password", "x"))
 	w.begin(q)
 	before := w.saved("installation")
-	w.clock.later(10*time.Minute - time.Second)
-	ahead.later(10*time.Minute - time.Second)
+	w.clock.Later(10*time.Minute - time.Second)
+	ahead.Later(10*time.Minute - time.Second)
 	other.begin(q)
 	if now := w.saved("installation"); now.since <= before.since || now.count != 1 {
 		t.Fatalf("it goes on: %+v, %+v", before, now)

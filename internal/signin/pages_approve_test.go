@@ -64,7 +64,7 @@ func TestWhatAPageApproves(t *testing.T) {
 	s = p.look(s)
 	p.is("after all that", s, Wait, "")
 	g = p.grants(Approve, object)
-	p.clock.later(time.Minute)
+	p.clock.Later(time.Minute)
 	if err := p.Approvals.Approve(t.Context(), g, object); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestWhoRefusesWhatWaits(t *testing.T) {
 	p.is("refused", p.look(s), Denied, "refused-elsewhere")
 	_, number = p.waits()
 	w, _ = p.tries(g, number)
-	p.clock.later(approvalLife)
+	p.clock.Later(approvalLife)
 	if err := p.Approvals.Refuse(t.Context(), g, w.ID); failure.ClassOf(err) != failure.NotFound {
 		t.Errorf("what is late: %v", err)
 	}
@@ -131,14 +131,14 @@ func TestWhoRefusesWhatWaits(t *testing.T) {
 func TestANumberLastsNoLongerThanItsAttempt(t *testing.T) {
 	p, g := withPages(t)
 	for _, c := range []struct{ after, life time.Duration }{{0, approvalLife}, {p.Limits.Attempt - approvalLife, approvalLife}, {p.Limits.Attempt - time.Minute, time.Minute}} {
-		p.clock.later(2 * time.Hour)
+		p.clock.Later(2 * time.Hour)
 		s := p.reply(p.begin(browses("vpn", "ada")), "password", secret)
 		for _, q := range s.Prompts {
 			if q.Kind == prompt.OutOfBand && q.Number != "" {
 				t.Error("a number that nobody asked for")
 			}
 		}
-		p.clock.later(c.after)
+		p.clock.Later(c.after)
 		s = p.reply(s, OutOfBand, "")
 		number := ""
 		for _, q := range s.Prompts {
@@ -148,11 +148,11 @@ func TestANumberLastsNoLongerThanItsAttempt(t *testing.T) {
 		if why != "" || !w.Expires.Equal(p.Now().Add(c.life)) {
 			t.Errorf("after %v: it is good until %v, %q", c.after, w.Expires, why)
 		}
-		p.clock.later(c.life - time.Second)
+		p.clock.Later(c.life - time.Second)
 		if _, why := p.tries(g, number); why != "" {
 			t.Errorf("after %v, in its last second: %q", c.after, why)
 		}
-		p.clock.later(time.Second)
+		p.clock.Later(time.Second)
 		if _, why := p.tries(g, number); why != "nothing" {
 			t.Errorf("after %v, when it is over: %q", c.after, why)
 		}

@@ -28,7 +28,7 @@ func TestStrangersCloseNoPass(t *testing.T) {
 	}
 	for range 60 {
 		from = from.Next()
-		r.clock.later(time.Minute)
+		r.clock.Later(time.Minute)
 		for kind, wrong := range map[string]string{"accesspass": "AAAA-AAAA-AAAA-AAAA", "password": "a wrong one, and long"} {
 			if s := try(kind, wrong); s.State == Granted {
 				t.Fatalf("a wrong %s: %+v", kind, s)

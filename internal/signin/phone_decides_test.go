@@ -47,7 +47,7 @@ func TestWhatAnAppApproves(t *testing.T) {
 		t.Errorf("two wrong numbers: %d are charged", n)
 	}
 	w, before := p.finds(number), p.stored()
-	p.clock.later(time.Minute)
+	p.clock.Later(time.Minute)
 	if err := p.says(approval.AppAnswer{ID: w.ID, Number: number, Text: w.Text(), Decision: approval.Approved}); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestWhatAnAppDenies(t *testing.T) {
 		if n := p.wakes(); (n == 0) != (c.decision == approval.Disowns) {
 			t.Errorf("%s, and the next: %d woken", c.decision, n)
 		}
-		p.clock.later(wakeDailyIn)
+		p.clock.Later(wakeDailyIn)
 		p.waits()
 		if n := p.wakes(); n != 1 {
 			t.Errorf("%s, a day later: %d woken", c.decision, n)
@@ -187,7 +187,7 @@ func TestWhatDecidesNothing(t *testing.T) {
 	}{
 		{name: "another request", reason: "late", public: nothingWaits, edit: func(a *approval.AppAnswer) { a.ID++ }},
 		{name: "another text", reason: "other-text", public: "something else", edit: func(a *approval.AppAnswer) { a.Text = "sign in to wiki" }},
-		{name: "too late", reason: "late", public: nothingWaits, edit: func(*approval.AppAnswer) { p.clock.later(approvalLife - time.Minute) }, meanwhile: func(*authenticator.Result) { p.clock.later(time.Minute) }},
+		{name: "too late", reason: "late", public: nothingWaits, edit: func(*approval.AppAnswer) { p.clock.Later(approvalLife - time.Minute) }, meanwhile: func(*authenticator.Result) { p.clock.Later(time.Minute) }},
 		{name: "another began", reason: "late", public: nothingWaits, meanwhile: func(*authenticator.Result) { p.waits() }},
 		{name: "revoked meanwhile", reason: "revoked", public: "removed from your account", meanwhile: func(*authenticator.Result) {
 			p.alter(p.app, func(c *directory.Credential) { c.Status = directory.CredentialRevoked })
@@ -219,7 +219,7 @@ func TestWhatDecidesNothing(t *testing.T) {
 		if p.look(s).State == Granted || len(p.events("approval.approved")) != 0 || string(p.stored().State) == "next" || !p.stored().Used.IsZero() {
 			t.Errorf("%s: it was approved", c.name)
 		}
-		p.clock.later(2 * time.Hour)
+		p.clock.Later(2 * time.Hour)
 		p.alter(p.app, func(c *directory.Credential) { c.Status, c.Traits = directory.CredentialActive, assurance.Held })
 	}
 	// What its signature showed was once, and its key is kept as it moved on.
@@ -249,12 +249,12 @@ func TestNotMeIsOfTheLastHour(t *testing.T) {
 		t.Errorf("before anything was begun: %q", why)
 	}
 	p.waits()
-	p.clock.later(disownable)
+	p.clock.Later(disownable)
 	if why := disown(); why != "nothing-waits" || len(ended) != 0 {
 		t.Errorf("an hour later: %q", why)
 	}
 	p.waits()
-	p.clock.later(disownable - time.Second)
+	p.clock.Later(disownable - time.Second)
 	last, _ := p.waits()
 	if why := disown(); why != "" {
 		t.Errorf("within an hour: %q", why)
@@ -298,7 +298,7 @@ func TestWhereAnAppIsWoken(t *testing.T) {
 	if err := move(there, there.Endpoint, "cHVi", "c2Vj"); err != nil {
 		t.Fatalf("in quarantine: %v", err)
 	}
-	p.clock.later(time.Second)
+	p.clock.Later(time.Second)
 	en := p.last("app.address")
 	if en.Account != int64(p.ada.ID) || en.AccountName != "ada" || en.Outcome != audit.OK || en.Detail["woken"] != "true" || en.Detail["authenticator"] != "push/"+strconv.FormatInt(int64(p.app.ID), 10) || len(en.Detail) != 2 {
 		t.Errorf("the log says %+v", en)
@@ -310,7 +310,7 @@ func TestWhereAnAppIsWoken(t *testing.T) {
 	if err := move(authenticator.Address{}, "", "", ""); err != nil || p.last("app.address").Detail["woken"] != "false" {
 		t.Errorf("to nowhere: %v", err)
 	}
-	p.clock.later(approvalLife)
+	p.clock.Later(approvalLife)
 	p.waits()
 	if got := woken(); len(got) != 0 {
 		t.Errorf("woken at %s, which it left", got)

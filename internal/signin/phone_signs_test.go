@@ -83,7 +83,7 @@ func TestWhatAnAppInQuarantineMay(t *testing.T) {
 	if err := p.says(said); err != nil {
 		t.Errorf("to deny: %v", err)
 	}
-	p.clock.later(time.Second)
+	p.clock.Later(time.Second)
 	_, number = p.waits()
 	p.finds(number)
 }
@@ -111,18 +111,18 @@ func TestWhetherAnythingWaits(t *testing.T) {
 	waits("before it was pushed", true)
 	p.wakes()
 	waits("once it was", true)
-	p.clock.later(approvalLife - time.Second)
+	p.clock.Later(approvalLife - time.Second)
 	waits("to the last second", true)
 	p.Parts.Quiet = approval.QuietHours{Begins: 0, Ends: 12*60 - 1, Zone: "Etc/GMT-12"} // from noon on here
 	p.remake()
 	p.waits()
 	waits("another took its place in quiet hours", false)
-	p.clock.later(approvalLife)
+	p.clock.Later(approvalLife)
 	p.Parts.Quiet = approval.QuietHours{}
 	p.remake()
 	p.waits()
 	waits("after quiet hours", true)
-	p.clock.later(approvalLife)
+	p.clock.Later(approvalLife)
 	waits("when it is late", false)
 	p.waits()
 	p.wakes()
@@ -168,7 +168,7 @@ func TestWhatOpensAndClosesPushes(t *testing.T) {
 		for range p.Limits.PushSoon {
 			p.waits()
 			p.wakes()
-			p.clock.later(time.Second)
+			p.clock.Later(time.Second)
 		}
 		_, number := p.waits()
 		if n := p.wakes(); n != 0 {
@@ -194,7 +194,7 @@ func TestWhatOpensAndClosesPushes(t *testing.T) {
 		}
 		bobs := p.begin(Request{Application: "vpn", Name: "bob", Source: home, Protocol: "radius", Medium: prompt.Line | prompt.Display, Partner: "nas", Opening: []prompt.Answer{typed("password", secret)}})
 		p.waits()
-		p.clock.later(disownable - time.Second)
+		p.clock.Later(disownable - time.Second)
 		p.alter(p.app, func(c *directory.Credential) { c.Status = directory.CredentialActive })
 		if err := p.Apps.NotMe(t.Context(), p.call("disown")); err != nil {
 			t.Fatal(err)
@@ -202,12 +202,12 @@ func TestWhatOpensAndClosesPushes(t *testing.T) {
 		if all := p.events("approval.refused"); len(all) != 1 || all[0].Account != int64(p.ada.ID) || bobs.State != Wait {
 			t.Errorf("refused: %+v", all)
 		}
-		p.clock.later(wakeDailyIn - time.Second)
+		p.clock.Later(wakeDailyIn - time.Second)
 		p.waits()
 		if n := p.wakes(); n != 0 {
 			t.Errorf("pushed %t, within a day: %d woken", pushed, n)
 		}
-		p.clock.later(time.Second)
+		p.clock.Later(time.Second)
 		p.waits()
 		if n := p.wakes(); n != 1 {
 			t.Errorf("pushed %t, a day later: %d woken", pushed, n)

@@ -257,7 +257,7 @@ func TestWhoNoAppIs(t *testing.T) {
 		p.alter(p.app, func(c *directory.Credential) { c.Status = a.status })
 		p.state(p.ada, a.state)
 		old = p.Apps.Moment()
-		p.clock.later(momentLife)
+		p.clock.Later(momentLife)
 		for _, c := range attacks {
 			yes, err := p.Apps.Waits(t.Context(), c.make())
 			if yes || refused(err) != c.reason || failure.Public(err) != c.public {
@@ -308,7 +308,7 @@ func TestMoments(t *testing.T) {
 		{"a time that is none", when + "x." + mac, 0, false},
 		{"none", "", 0, false},
 	} {
-		p.clock.later(c.after)
+		p.clock.Later(c.after)
 		call := p.call("waits")
 		call.Moment = c.moment
 		call.Signature = signs(t, p.key, "login.test", "waits", call)
@@ -316,7 +316,7 @@ func TestMoments(t *testing.T) {
 		if good := err == nil; good != c.good || !good && refused(err) != "stale" {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		p.clock.later(-c.after)
+		p.clock.Later(-c.after)
 	}
 }
 

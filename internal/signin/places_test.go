@@ -44,7 +44,7 @@ func TestAPlaceIsNotedOnceADay(t *testing.T) {
 		after time.Duration
 		note  bool
 	}{{"the first time", 0, true}, {"within the day", day - 1, false}, {"a day later", 1, true}, {"a moment later", time.Second, false}, {"with the clock put back", -time.Hour, true}} {
-		r.clock.later(c.after)
+		r.clock.Later(c.after)
 		// The row is gone: who does not look does not write it.
 		if r.change(func(tx *store.Tx) error { _, err := tx.Exec(t.Context(), `delete from known_source`); return err }); !lastSeen(r, ada, place).IsZero() {
 			t.Fatal("it is there still")
@@ -64,7 +64,7 @@ func TestAPlaceIsNotedOnceADay(t *testing.T) {
 		after time.Duration
 		want  time.Time
 	}{{0, wrote}, {4*time.Hour - 1, wrote}, {1, r.Now().Add(4 * time.Hour)}} {
-		r.clock.later(c.after)
+		r.clock.Later(c.after)
 		r.letIn(q)
 		if at := lastSeen(r, ada, place); !at.Equal(c.want) {
 			t.Errorf("%s later: seen %s, want %s", c.after, at, c.want)

@@ -50,7 +50,7 @@ func (b *bells) sabotage(query string, args ...any) {
 func (b *bells) pushed(n int, between func()) (woken int) {
 	b.t.Helper()
 	for range n {
-		b.clock.later(time.Second)
+		b.clock.Later(time.Second)
 		b.waits()
 		woken += b.wakes()
 		between()
@@ -156,11 +156,11 @@ func TestADisownedPushStaysDisowned(t *testing.T) {
 		}
 		b.inspect()
 		storetest.Alarmed(t, b.DB, "wake", strconv.FormatInt(id, 10), store.Missing)
-		b.clock.later(day - time.Second)
+		b.clock.Later(day - time.Second)
 		if !closed(b.rig) {
 			t.Error("open before the day is over")
 		}
-		b.clock.later(time.Second)
+		b.clock.Later(time.Second)
 		if closed(b.rig) || closed(other) {
 			t.Error("closed for longer than a day")
 		}
@@ -263,7 +263,7 @@ func TestNobodySendsMoreByWritingToTheDatabase(t *testing.T) {
 				if i == 7 {
 					b.restart()
 				}
-				b.clock.later(sendPause)
+				b.clock.Later(sendPause)
 			}
 			if n != sendHourly {
 				t.Errorf("%d within the hour", n)
@@ -328,7 +328,7 @@ func TestAMessageOfAnothersMaking(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				b.clock.later(carryPause)
+				b.clock.Later(carryPause)
 			}
 			if sent != c.sent {
 				t.Errorf("sent %d times", sent)

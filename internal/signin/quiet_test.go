@@ -29,7 +29,7 @@ func withHours(t *testing.T) (b *bells, night, noon approval.QuietHours) {
 	t.Helper()
 	b = withBells(t)
 	b.give(b.ada, "passkey", authenticator.Enrolled{Traits: strong, State: []byte("x")})
-	b.clock.later(10 * time.Hour) // 22:00 UTC
+	b.clock.Later(10 * time.Hour) // 22:00 UTC
 	var err, err2 error
 	night, err = approval.ReadQuietHours("22:00", "07:00", "Europe/Berlin")
 	noon, err2 = approval.ReadQuietHours("11:00", "13:00", "UTC")
@@ -60,7 +60,7 @@ func (b *bells) rings() bool {
 		b.t.Errorf("no number is shown: %+v", p)
 	}
 	n := b.wakes()
-	b.clock.later(approvalLife)
+	b.clock.Later(approvalLife)
 	return n == 1
 }
 
@@ -89,11 +89,11 @@ func TestWhoseQuietHoursCount(t *testing.T) {
 	if set(noon); !b.rings() {
 		t.Error("everybody's count before her own")
 	}
-	b.clock.later(13 * time.Hour) // before noon
+	b.clock.Later(13 * time.Hour) // before noon
 	if b.rings() {
 		t.Error("her own do not count")
 	}
-	b.clock.later(11 * time.Hour)
+	b.clock.Later(11 * time.Hour)
 	if set(approval.QuietHours{}); !b.rings() {
 		t.Error("that she has none does not count")
 	}

@@ -57,7 +57,7 @@ type rig struct {
 	people      *directory.Accounts
 	credentials *directory.Credentials
 	milestones  *directory.Milestones
-	clock       *watch
+	clock       *storetest.Watch
 	sessions    *shelf
 	log         *bytes.Buffer
 	order       []authenticator.Authenticator
@@ -71,24 +71,6 @@ func (r *rig) again() *rig {
 	other := *r
 	other.open()
 	return &other
-}
-
-// watch stands still until it is moved.
-type watch struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *watch) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *watch) later(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 // shelf is sessions.
@@ -213,7 +195,7 @@ func newRigIn(t testing.TB, o store.Options, document string, kinds ...authentic
 	if len(kinds) == 0 {
 		kinds = everyKind(t)
 	}
-	r := &rig{t: t, clock: &watch{now: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}, sessions: &shelf{held: map[string]Held{}}, log: &bytes.Buffer{}, order: kinds}
+	r := &rig{t: t, clock: storetest.NewWatch(time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)), sessions: &shelf{held: map[string]Held{}}, log: &bytes.Buffer{}, order: kinds}
 	r.options, r.root = o, keyring.NewRoot()
 	r.open()
 	r.change(func(tx *store.Tx) error {
@@ -438,7 +420,7 @@ func (r *rig) withPassword(a directory.Account) directory.Credential {
 // codes is an authenticator app's key.
 type codes struct {
 	key   otp.Key
-	clock *watch
+	clock *storetest.Watch
 	directory.Credential
 }
 

@@ -79,7 +79,7 @@ func TestWhatAKeyIsRefused(t *testing.T) {
 	r.alter(c, func(c *directory.Credential) { c.Status = directory.CredentialDisabled })
 	r.is("switched off", beginByKey(r, key, same), Denied, directory.CredentialDisabled)
 	r.alter(c, func(c *directory.Credential) { c.Status = directory.CredentialActive })
-	r.clock.later(2 * time.Hour)
+	r.clock.Later(2 * time.Hour)
 	if s := beginByKey(r, key, same); s.State != Denied || s.Reason == "" {
 		t.Errorf("after its end: %+v", s)
 	}

@@ -145,7 +145,7 @@ func TestTwoDevicesAreClosed(t *testing.T) {
 		}
 	}
 	guess(g.Limits.Disable-slow, "333333")
-	g.clock.later(2 * time.Hour)
+	g.clock.Later(2 * time.Hour)
 	q.Opening = []prompt.Answer{typed("totp", "111111")} // makes good what was wrong of the first
 	g.is("the first", g.begin(q), Granted, "")
 	guess(slow-1, "333333")
@@ -210,7 +210,7 @@ func TestHalfASlowAnswer(t *testing.T) {
 	notePlace(g.rig, g.ada, home, g.Now())
 	g.is("a wrong one at home", answer(home, "333333"), Denied, "wrong")
 	for range 3 {
-		g.clock.later(time.Second) // so that each half is another
+		g.clock.Later(time.Second) // so that each half is another
 		answer(outside, "222222")
 	}
 	if n := len(g.events("evidence.half")); n != 3 || g.charged(c) != 1 {

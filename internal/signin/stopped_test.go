@@ -50,7 +50,7 @@ func TestWrongNumbersSwitchAnAppOff(t *testing.T) {
 		c := r.give(ada, "push", authenticator.Enrolled{Traits: traits, State: []byte("{}"), Handle: name})
 		look := func() string {
 			count++
-			r.clock.later(2 * time.Hour) // as soon as it may
+			r.clock.Later(2 * time.Hour) // as soon as it may
 			_, err := r.Apps.WaitingFor(t.Context(), approval.AppCall{Kind: "push", App: name, Moment: r.Apps.Moment(), Count: count, Signature: []byte{byte(count)}, Source: outside}, "123456")
 			return failure.ReasonOf(err)
 		}

@@ -20,7 +20,7 @@ func abandonAttempt(r *rig, a directory.Account) {
 	if s := r.reply(r.begin(browses("wiki", a.Name)), "password", secret); s.State != Ask {
 		r.t.Fatalf("%+v", s)
 	}
-	r.clock.later(time.Second)
+	r.clock.Later(time.Second)
 }
 
 // abandonedRows are the alarms of sign-ins that were left, by name.
@@ -57,11 +57,11 @@ func TestWhatIsAbandoned(t *testing.T) {
 	r, _, people := withPeople(t, "ada", "bob")
 	abandonAttempt(r, people[0])
 	r.reply(r.begin(browses("wiki", "bob")), "password", "wrong")
-	r.clock.later(r.Limits.Attempt - time.Second)
+	r.clock.Later(r.Limits.Attempt - time.Second)
 	if n, err := r.Sweep(t.Context()); n != 0 || err != nil || len(abandonedRows(r)) != 0 {
 		t.Errorf("at its end: %d ended, %v, %v", n, err, abandonedRows(r))
 	}
-	r.clock.later(time.Second)
+	r.clock.Later(time.Second)
 	if n, err := r.Sweep(t.Context()); n != 1 || err != nil || abandonedRows(r)["ada"] != 1 || len(abandonedRows(r)) != 1 {
 		t.Errorf("after it: %d ended, %v, %v", n, err, abandonedRows(r))
 	}
@@ -95,7 +95,7 @@ func TestWhatIsWrongIsSweptOnce(t *testing.T) {
 			abandonAttempt(r, a)
 		}
 		spoil(r, people[0])
-		r.clock.later(r.Limits.Attempt)
+		r.clock.Later(r.Limits.Attempt)
 		n, err := r.Sweep(t.Context())
 		if n != 1 || err == nil || abandonedRows(r)["bob"] != 1 {
 			t.Errorf("%s: %d ended, %v, %v", what, n, err, abandonedRows(r))
@@ -123,7 +123,7 @@ func TestAnAttemptThatCannotBeReadIsSwept(t *testing.T) {
 		_, err := tx.Exec(t.Context(), `update attempt set payload = x'00'`)
 		return err
 	})
-	r.clock.later(r.Limits.Attempt)
+	r.clock.Later(r.Limits.Attempt)
 	if n, err := r.Sweep(t.Context()); n != 1 || err != nil || len(abandonedRows(r)) != 0 || countAttempts(r) != 0 {
 		t.Errorf("%d ended, %v, alarms %v, %d rows", n, err, abandonedRows(r), countAttempts(r))
 	}
@@ -136,7 +136,7 @@ func TestSweepingADatabaseThatIsAway(t *testing.T) {
 	for _, a := range people {
 		abandonAttempt(r, a)
 	}
-	r.clock.later(r.Limits.Attempt)
+	r.clock.Later(r.Limits.Attempt)
 	f.ArmAt("commit", 1, storetest.Before) // the first is that of the marks
 	n, err := r.Sweep(t.Context())
 	if !f.Disarm() || n != 0 || !errors.Is(err, store.ErrUnavailable) || len(abandonedRows(r)) != 0 || countAttempts(r) != 2 {

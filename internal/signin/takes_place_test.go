@@ -64,7 +64,7 @@ func TestWhoTakesThePlaceOfWhatWaits(t *testing.T) {
 		{"a stranger against one without an address", nil, "", "nas", "198.51.100.1", "nas", false},
 		{"who is at home against one without an address", []string{"192.0.2.7"}, "", "nas", "192.0.2.7", "nas", true},
 	} {
-		p.clock.later(2 * time.Hour)
+		p.clock.Later(2 * time.Hour)
 		at(c.home...)
 		first := p.from(c.first, c.firstPartner)
 		if first.State != Wait {
@@ -80,7 +80,7 @@ func TestWhoTakesThePlaceOfWhatWaits(t *testing.T) {
 			if w := p.finds(first.Prompts[0].Number); w.Source != c.first || w.Partner != c.firstPartner {
 				t.Errorf("%s: what waits is %s", c.name, w.Text())
 			}
-			p.clock.later(approvalLife)
+			p.clock.Later(approvalLife)
 			if late := p.from(c.second, c.secondPartner); late.State != Wait {
 				t.Errorf("%s, when the first is late: %v %s", c.name, late.State, late.Reason)
 			}
@@ -96,7 +96,7 @@ func TestWhoTakesThePlaceOfWhatWaits(t *testing.T) {
 			t.Errorf("%s: what waits is %s", c.name, w.Text())
 		}
 	}
-	p.clock.later(2 * time.Hour)
+	p.clock.Later(2 * time.Hour)
 	first := p.from("192.0.2.7", "nas")
 	w := p.finds(first.Prompts[0].Number)
 	if err := p.says(approval.AppAnswer{ID: w.ID, Number: first.Prompts[0].Number, Text: w.Text(), Decision: approval.Denies}); err != nil {
@@ -166,7 +166,7 @@ func TestAnApprovalIsOfItsAttempt(t *testing.T) {
 	id := func(s Step) int64 { return p.finds(s.Prompts[0].Number).ID }
 	thiefs := p.from("198.51.100.1", "nas")
 	stolen := id(thiefs)
-	p.clock.later(approvalLife)
+	p.clock.Later(approvalLife)
 	hers := p.from("192.0.2.7", "nas")
 	own := p.finds(hers.Prompts[0].Number)
 	if err := p.says(approval.AppAnswer{ID: own.ID, Number: hers.Prompts[0].Number, Text: own.Text(), Decision: approval.Approved}); err != nil {
@@ -181,7 +181,7 @@ func TestAnApprovalIsOfItsAttempt(t *testing.T) {
 	if s := p.look(hers); s.State == Granted {
 		t.Error("granted by what was moved away")
 	}
-	p.clock.later(2 * time.Hour)
+	p.clock.Later(2 * time.Hour)
 	left := p.from("192.0.2.7", "nas")
 	exec(`delete from approval where id = $1`, id(left))
 	if s := p.look(left); s.State == Granted || s.State == Wait && s.Prompts[0].Number == left.Prompts[0].Number {
@@ -208,14 +208,14 @@ func TestSoManyAreLeftUnanswered(t *testing.T) {
 		if s := p.from("192.0.2.7", "nas"); s.State != Wait {
 			t.Fatalf("the %dth: %v %s", i+1, s.State, s.Reason)
 		}
-		p.clock.later(time.Second)
+		p.clock.Later(time.Second)
 	}
 	for _, address := range []string{"192.0.2.7", "198.51.100.1", ""} {
 		if s := p.from(address, "nas"); s.State == Wait {
 			t.Errorf("one more, from %q", address)
 		}
 	}
-	p.clock.later(time.Hour - time.Duration(p.Limits.Unanswered)*time.Second)
+	p.clock.Later(time.Hour - time.Duration(p.Limits.Unanswered)*time.Second)
 	if s := p.from("192.0.2.7", "nas"); s.State != Wait {
 		t.Errorf("an hour after the first: %v %s", s.State, s.Reason)
 	}

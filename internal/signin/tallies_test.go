@@ -43,7 +43,7 @@ func TestSpraysAreSeen(t *testing.T) {
 	if all := g.events("alarm.spray"); len(all) != 0 {
 		t.Errorf("many answers for one name: %+v", all)
 	}
-	g.clock.later(2 * time.Hour)
+	g.clock.Later(2 * time.Hour)
 	alarms := func() int { return len(g.alarms("alarm.spray", "source")) }
 	for i := range 19 {
 		for range 4 {
@@ -68,7 +68,7 @@ func TestSpraysAreSeen(t *testing.T) {
 	}
 
 	// The hour is over, and a tally begins anew; people count as those whom nobody is.
-	g.clock.later(time.Hour)
+	g.clock.Later(time.Hour)
 	for i := range 19 {
 		name := fmt.Sprint("person", i)
 		p := g.person(name)
@@ -137,7 +137,7 @@ func TestStuffingIsSeen(t *testing.T) {
 			t.Errorf("%+v", en)
 		}
 	}
-	g.clock.later(time.Hour)
+	g.clock.Later(time.Hour)
 	for _, name := range names[:4] {
 		stuff(name)
 	}

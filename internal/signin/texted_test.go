@@ -101,10 +101,10 @@ func TestACodeIsSentWhenItIsAskedFor(t *testing.T) {
 		t.Errorf("the log says %+v", sent)
 	}
 
-	r.clock.later(time.Hour)
+	r.clock.Later(time.Hour)
 	s = r.reply(r.reply(r.begin(browses("wiki", "ada")), "password", secret), kind, "")
 	first := strconv.Itoa(100000 + *codes)
-	r.clock.later(sendPause)
+	r.clock.Later(sendPause)
 	s = r.reply(s, kind, "")
 	if s = r.reply(s, kind, first); s.State == Granted || s.Reason != "wrong" {
 		t.Errorf("a code that another took the place of: %v %s", s.State, s.Reason)
@@ -113,7 +113,7 @@ func TestACodeIsSentWhenItIsAskedFor(t *testing.T) {
 		t.Errorf("the last one: %v %s", s.State, s.Reason)
 	}
 	for range sendHourly { // the account's are used up
-		r.clock.later(sendPause)
+		r.clock.Later(sendPause)
 		s = r.reply(r.reply(r.begin(browses("wiki", "ada")), "password", secret), kind, "")
 	}
 	if s.State != Ask || !strings.Contains(s.Prompts[0].Hint, "No code can be sent now") {

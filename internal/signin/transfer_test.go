@@ -139,7 +139,7 @@ func TestAnEmptyLineLooks(t *testing.T) {
 	if s = answer(s, "", "123456"); !s.Again && s.State != Denied {
 		t.Errorf("a code that nobody has: %+v", s)
 	}
-	b.clock.later(approvalLife)
+	b.clock.Later(approvalLife)
 	codes := b.withCodes(b.ada)
 	s = b.waits()
 	if p, there := shownElsewhere(s); s.State != Ask || !there || p.Number == "" {
@@ -151,7 +151,7 @@ func TestAnEmptyLineLooks(t *testing.T) {
 	if s = answer(s, "", codes.code()); s.State != Granted {
 		t.Errorf("a code instead: %+v", s)
 	}
-	b.clock.later(time.Minute)
+	b.clock.Later(time.Minute)
 	b.is("an empty code", answer(b.waits(), "totp", ""), Denied, "malformed")
 	// Where nothing waits an empty line is an answer as well, and wrong.
 	first := b.begin(Request{Application: "vpn", Name: "ada", Source: home, Protocol: "radius", Medium: prompt.Line | prompt.Display, Partner: "nas"})
@@ -195,12 +195,12 @@ func TestWhereTheNumberIsTyped(t *testing.T) {
 		if p.Label != "Type this number "+c.want || (len(p.Data) > 0) != c.scans || p.Number == "" {
 			t.Errorf("%s, on a page: %+v", c.name, p)
 		}
-		b.clock.later(time.Hour)
+		b.clock.Later(time.Hour)
 		p, _ = shownElsewhere(b.waits())
 		if p.Label != "Type this number "+c.want || len(p.Data) != 0 || p.Number == "" {
 			t.Errorf("%s, on a line: %+v", c.name, p)
 		}
-		b.clock.later(time.Hour)
+		b.clock.Later(time.Hour)
 	}
 }
 
@@ -221,7 +221,7 @@ func TestThePlaceIsTaken(t *testing.T) {
 	if p, there := shownElsewhere(b.look(second)); !there || p.Number != "" {
 		t.Error("two wait at a time")
 	}
-	b.clock.later(2 * time.Hour)
+	b.clock.Later(2 * time.Hour)
 	line := b.waits()
 	b.waits()
 	line = b.look(line)
@@ -229,9 +229,9 @@ func TestThePlaceIsTaken(t *testing.T) {
 	if numbers, _ := b.asked(); numbers != 5 {
 		t.Errorf("%d numbers", numbers)
 	}
-	b.clock.later(2 * time.Hour)
+	b.clock.Later(2 * time.Hour)
 	late := b.waits()
-	b.clock.later(approvalLife)
+	b.clock.Later(approvalLife)
 	again := b.look(late)
 	if again.State != Wait || again.Prompts[0].Number == late.Prompts[0].Number {
 		t.Errorf("what is late is shown anew: %+v", again)

@@ -88,7 +88,7 @@ func TestAGrantThatTravelsIsClaimedOnce(t *testing.T) {
 	if later := r.reply(s, "passkey", "x"); later.State == Granted && claimFor(r, later) != "used-ticket" {
 		t.Errorf("answered after the claim and claimed again: %+v", later)
 	}
-	r.clock.later(time.Hour)
+	r.clock.Later(time.Hour)
 	if why := claimFor(r, s); why != "late-ticket" {
 		t.Errorf("after its time: %q", why)
 	}

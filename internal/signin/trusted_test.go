@@ -141,15 +141,15 @@ func TestHowLongAYesIsRemembered(t *testing.T) {
 		k.sessions.put("hers", h)
 		k.checks(what, at("wiki", "hers"), Granted, true)
 		if c.remembered > 0 {
-			k.clock.later(c.remembered - 1)
+			k.clock.Later(c.remembered - 1)
 			k.checks(what+", just before", at("wiki", "hers"), Granted, false)
-			k.clock.later(1)
+			k.clock.Later(1)
 		}
 		k.checks(what+", after that", at("wiki", "hers"), c.then, true)
 		if c.remembered == trust {
 			k.checks(what+", and again", at("wiki", "hers"), c.then, false)
 		}
-		k.clock.later(second)
+		k.clock.Later(second)
 		if s, err := k.Check(t.Context(), at("wiki", "hers")); err != nil || s.State != c.last {
 			t.Errorf("%s, a second later: %+v, %v", what, s, err)
 		}

@@ -89,7 +89,7 @@ func TestEquipmentWhoseAttemptsAreTooLong(t *testing.T) {
 	if other := ask("nas-2"); other.State != Ask || isSealed(other.Ticket) {
 		t.Errorf("other equipment: %+v", other)
 	}
-	r.clock.later(sumEvery)
+	r.clock.Later(sumEvery)
 	if later := ask("nas-1"); later.State != Ask {
 		t.Errorf("a minute later: %+v", later)
 	}

@@ -84,19 +84,19 @@ func TestWhatIsAnsweredWakesNobody(t *testing.T) {
 	if sent := b.events("push.sent"); len(sent) != 1 || sent[0].Outcome != audit.Refused || sent[0].Reason != "late" || sent[0].Application != Self {
 		t.Errorf("the log says %+v", sent)
 	}
-	b.clock.later(approvalLife)
+	b.clock.Later(approvalLife)
 	p, _ = shownElsewhere(b.waits())
 	b.approves(p.Number, false)
 	if n := b.wakes(); n != 0 || len(b.events("push.sent")) != 1 {
 		t.Errorf("approved meanwhile: %d woken", n)
 	}
-	b.clock.later(approvalLife)
+	b.clock.Later(approvalLife)
 	b.waits()
 	if n := b.wakes(); n != 1 || promptedToday(b.rig, b.ada).Pushed != 1 {
 		t.Errorf("what waits: %d woken, %+v", n, promptedToday(b.rig, b.ada))
 	}
 	b.alter(b.app, func(c *directory.Credential) { c.State = nil })
-	b.clock.later(approvalLife)
+	b.clock.Later(approvalLife)
 	b.waits()
 	if n := b.wakes(); n != 0 || promptedToday(b.rig, b.ada).Pushed != 1 {
 		t.Errorf("without an address: %d woken, %+v", n, promptedToday(b.rig, b.ada))
@@ -116,7 +116,7 @@ func TestAPushThatIsNotRecorded(t *testing.T) {
 		if n, err := b.Pushes.Wake(t.Context(), send); n != 1 || err != nil {
 			t.Errorf("%d woken, %v", n, err)
 		}
-		b.clock.later(approvalLife)
+		b.clock.Later(approvalLife)
 	}
 	const lost = "could not be recorded"
 	wake(func(context.Context, authenticator.Address) error { return nil })

@@ -110,9 +110,9 @@ func TestAnAppIsWokenOnce(t *testing.T) {
 	if len(sent) != 1 || sent[0].Outcome != audit.OK || sent[0].Detail["apps"] != "1" || sent[0].Application != "vpn" || sent[0].AccountName != "ada" {
 		t.Errorf("the log says %+v", sent)
 	}
-	b.clock.later(approvalLife)
+	b.clock.Later(approvalLife)
 	b.waits()
-	b.clock.later(approvalLife)
+	b.clock.Later(approvalLife)
 	if n := b.wakes(); n != 0 {
 		t.Errorf("%d woken for what is late", n)
 	}
@@ -150,7 +150,7 @@ func TestAFloodIsHeldBack(t *testing.T) {
 		if n := b.wakes(); n != 1 {
 			t.Errorf("the %dth: %d woken", i+1, n)
 		}
-		b.clock.later(approvalLife)
+		b.clock.Later(approvalLife)
 	}
 	for range 2 {
 		if s := b.waits(); s.State != Wait {
@@ -167,9 +167,9 @@ func TestAFloodIsHeldBack(t *testing.T) {
 		if err := b.DB.QueryRow(t.Context(), `select count(*) from notice where account = $1 and subject = $2`, int64(b.ada.ID), "Sign-ins as you were left unanswered").Scan(&told); err != nil || told != 1 {
 			t.Errorf("told %d times, %v", told, err)
 		}
-		b.clock.later(approvalLife)
+		b.clock.Later(approvalLife)
 	}
-	b.clock.later(wakeDailyIn)
+	b.clock.Later(wakeDailyIn)
 	b.waits()
 	if n := b.wakes(); n != 1 {
 		t.Errorf("a day later: %d woken", n)
@@ -186,7 +186,7 @@ func TestWhoCannotBeWoken(t *testing.T) {
 	if len(failed) != 1 || failed[0].Outcome != audit.Failed || failed[0].AccountName != "ada" || len(b.events("app.address")) != 0 {
 		t.Errorf("the log says %+v", failed)
 	}
-	b.clock.later(approvalLife)
+	b.clock.Later(approvalLife)
 	b.fail = failure.New(failure.NotFound, "Nobody is there.")
 	b.waits()
 	if n := b.wakes(); n != 1 {
@@ -196,7 +196,7 @@ func TestWhoCannotBeWoken(t *testing.T) {
 		t.Errorf("the log says %+v", moved)
 	}
 	b.fail = nil
-	b.clock.later(wakeDailyIn)
+	b.clock.Later(wakeDailyIn)
 	b.waits()
 	if n := b.wakes(); n != 0 {
 		t.Errorf("%d woken that are gone", n)
@@ -209,7 +209,7 @@ func TestCodesAreCarried(t *testing.T) {
 	r, ada, _ := withAda(t)
 	queue := func() {
 		t.Helper()
-		r.clock.later(2 * time.Hour)
+		r.clock.Later(2 * time.Hour)
 		r.change(func(tx *store.Tx) error {
 			did, err := r.Messages.Send(t.Context(), tx, outbox.Sending{Account: ada.ID}, authenticator.Message{To: "+4930123", Text: "the code"})
 			if !did {
@@ -240,7 +240,7 @@ func TestCodesAreCarried(t *testing.T) {
 	if n := carry(nil); n != 1 || lost() != 0 {
 		t.Errorf("carried %d times, %d lost", n, lost())
 	}
-	r.clock.later(time.Minute)
+	r.clock.Later(time.Minute)
 	if n := carry(nil); n != 0 {
 		t.Errorf("carried again: %d", n)
 	}
@@ -255,13 +255,13 @@ func TestCodesAreCarried(t *testing.T) {
 		if n := carry(away); n != 0 {
 			t.Errorf("tried again at once, after %d", try+1)
 		}
-		r.clock.later(carryPause)
+		r.clock.Later(carryPause)
 	}
 	if n := carry(away); n != 0 || lost() != 1 {
 		t.Errorf("after three: %d more, %d lost", n, lost())
 	}
 	queue()
-	r.clock.later(messageLife)
+	r.clock.Later(messageLife)
 	if n := carry(nil); n != 0 || lost() != 2 {
 		t.Errorf("what is over: %d, %d lost", n, lost())
 	}
@@ -274,7 +274,7 @@ func TestCodesAreCarried(t *testing.T) {
 		if n := carry(nil); n != 0 {
 			t.Errorf("what was moved to another account was carried")
 		}
-		r.clock.later(carryPause)
+		r.clock.Later(carryPause)
 	}
 	if lost() != 3 {
 		t.Errorf("%d lost", lost())

@@ -24,7 +24,7 @@ func (p *phone) mailed() (subject, body string) {
 func TestOwnersReadWhereTheirPasswordWasUsed(t *testing.T) {
 	p := withPhone(t)
 	for address, want := range map[string]string{"203.0.113.9": "somebody at 203.0.113.9 typed", "": "somebody at an unknown address typed"} {
-		p.clock.later(2 * time.Hour)
+		p.clock.Later(2 * time.Hour)
 		q := Request{Application: "wiki", Name: "ada", Protocol: "radius", Medium: prompt.Single, Partner: "nas", Opening: []prompt.Answer{typed("password", secret)}}
 		if address != "" {
 			q.Source = netip.MustParseAddr(address)
@@ -51,7 +51,7 @@ func TestOwnersReadOfTheirQuietHours(t *testing.T) {
 		q    approval.QuietHours
 		want string
 	}{{night, "Your app is not woken from 22:00 to 07:00, Europe/Berlin. "}, {approval.QuietHours{}, "Your app is woken at any hour. "}} {
-		p.clock.later(2 * time.Hour) // the same is not told twice in an hour
+		p.clock.Later(2 * time.Hour) // the same is not told twice in an hour
 		if err := p.Pushes.SetQuiet(t.Context(), p.grants(SetQuiet, c.q.String()), c.q); err != nil {
 			t.Fatal(err)
 		}

@@ -1,12 +1,13 @@
 package throttle
 
 import (
-	"countersign/internal/assurance"
 	"encoding/base64"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"countersign/internal/assurance"
 )
 
 // What says that a browser is known is believed as it was given out, and in no other form:
@@ -16,7 +17,7 @@ func TestWhatSaysThatABrowserIsKnown(t *testing.T) {
 	const ada, bob = assurance.AccountID(7), assurance.AccountID(8)
 	of := func(a assurance.AccountID) []string { return strings.Split(r.Browser(a), ".") }
 	hers := of(ada)
-	r.clock.later(time.Hour)
+	r.clock.Later(time.Hour)
 	later, bobs := of(ada), of(bob)
 	none := base64.RawURLEncoding.EncodeToString(make([]byte, 32))
 	for what, c := range map[string]struct {

@@ -1,11 +1,12 @@
 package throttle
 
 import (
-	"countersign/internal/assurance"
-	"countersign/internal/store"
 	"net/netip"
 	"testing"
 	"time"
+
+	"countersign/internal/assurance"
+	"countersign/internal/store"
 )
 
 // A server remembers so many places at most, and forgets all when there are more.
@@ -60,7 +61,7 @@ func TestWhosePlaceItIs(t *testing.T) {
 		{"a month later", ada, home, placeLife - time.Microsecond, true},
 		{"after that", ada, home, time.Microsecond, false},
 	} {
-		r.clock.later(c.after)
+		r.clock.Later(c.after)
 		if got, err := r.KnownSource(t.Context(), r.db, c.account, c.source); err != nil || got != c.want {
 			t.Errorf("%s: %t, %v", c.name, got, err)
 		}

@@ -4,13 +4,12 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"countersign/internal/assurance"
-	"countersign/internal/audit"
 	"countersign/internal/keyring"
+	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -21,39 +20,13 @@ type rig struct {
 	*Throttle
 	t     testing.TB
 	db    *store.DB
-	clock *watch
-}
-
-// watch stands still until it is moved.
-type watch struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *watch) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *watch) later(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
+	clock *storetest.Watch
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: &watch{now: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}}
-	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: r.clock.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	keys, err := keyring.Open(t.Context(), db, keyring.NewRoot())
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := &rig{t: t, clock: storetest.NewWatch(time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC))}
+	db, keys := keyringtest.Open(t, store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: r.clock.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, keyring.NewRoot())
 	limits, err := Limits{}.Check()
 	if err != nil {
 		t.Fatal(err)
@@ -68,15 +41,7 @@ func newRig(t testing.TB) *rig {
 // change writes as whatever room it is that writes.
 func (r *rig) change(f func(tx *store.Tx) error) {
 	r.t.Helper()
-	err := r.db.Change(r.t.Context(), storetest.Actor, func(tx *store.Tx) error {
-		if err := f(tx); err != nil {
-			return err
-		}
-		return tx.Record(audit.Entry{Event: "test", Outcome: "ok"})
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	storetest.Change(r.t, r.db, f)
 }
 
 // wrong has somebody answer wrong, and returns what that was charged to, and why it was not

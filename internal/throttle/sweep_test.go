@@ -1,9 +1,10 @@
 package throttle
 
 import (
-	"countersign/internal/store"
 	"testing"
 	"time"
+
+	"countersign/internal/store"
 )
 
 // Budgets whose window is over are looked for every ten minutes, of each kind, and also
@@ -48,7 +49,7 @@ func TestBudgetsThatAreOverAreSwept(t *testing.T) {
 		after time.Duration
 		swept bool
 	}{{0, true}, {sweepEvery - 1, false}, {1, true}, {time.Second, false}, {-time.Minute, true}, {time.Minute, false}} {
-		r.clock.later(c.after)
+		r.clock.Later(c.after)
 		fill()
 		if n, m := left(); n != all || m != 2 {
 			t.Fatalf("%d budgets, %d places to begin with", n, m)

@@ -1,13 +1,10 @@
 package token
 
 import (
-	"database/sql"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -60,63 +57,24 @@ func (r *rig) restart(t *testing.T) {
 // try runs one audited change and returns its error.
 func (r *rig) try(t *testing.T, fn func(tx *store.Tx) error) error {
 	t.Helper()
-	return r.db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
-		if err := fn(tx); err != nil {
-			return err
-		}
-		return tx.Record(audit.Entry{Event: "test.change", Outcome: audit.OK})
-	})
+	return storetest.Try(t, r.db, fn)
 }
 
 func (r *rig) change(t *testing.T, fn func(tx *store.Tx) error) {
 	t.Helper()
-	if err := r.try(t, fn); err != nil {
-		t.Fatal(err)
-	}
+	storetest.Change(t, r.db, fn)
 }
 
 // intruder writes by a connection of their own.
 func (r *rig) intruder(t *testing.T, statements ...string) {
 	t.Helper()
-	driver, dsn := "sqlite", "file:"+r.dsn+"?_pragma=busy_timeout(10000)"
-	if strings.HasPrefix(r.dsn, "postgres") {
-		driver, dsn = "pgx", r.dsn
-	}
-	db, err := sql.Open(driver, dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for _, s := range statements {
-		if _, err := db.Exec(s); err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-	}
+	storetest.Intrude(t, r.dsn, statements...)
 }
 
 // finds waits until the log has these alarms, and fails where it has others, or one twice.
 func (r *rig) finds(t *testing.T, want ...store.Finding) {
 	t.Helper()
-	wanted := map[store.Finding]int{}
-	for _, f := range want {
-		wanted[f] = 1
-	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		said, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: store.TamperedEvent, Limit: 1000})
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := map[store.Finding]int{}
-		for _, e := range said {
-			found[store.Finding{Table: e.Detail["table"], Row: e.Detail["row"], Wrong: e.Reason, Account: e.Account}]++
-		}
-		if maps.Equal(found, wanted) {
-			return
-		}
-		if len(found) > len(want) || time.Now().After(deadline) {
-			t.Fatalf("the alarms are %v\nwant %v", found, wanted)
-		}
-	}
+	storetest.Finds(t, r.db, want...)
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
