@@ -37,10 +37,7 @@ func (a *Admin) PreflightBy(ctx context.Context, by Asker, c Command) error {
 	if gone != nil {
 		return errors.Join(err, gone)
 	}
-	en := audit.Entry{Event: refusedEvent, Outcome: audit.Refused, Application: signin.Self, Protocol: by.Protocol, Action: c.Action(), Detail: whole("object", c.Object())}
-	if by.Source.IsValid() {
-		en.Source = by.Source.Unmap().String()
-	}
+	en := audit.Entry{Event: refusedEvent, Outcome: audit.Refused, Application: signin.Self, Protocol: by.Protocol, Source: audit.AddressText(by.Source), Action: c.Action(), Detail: whole("object", c.Object())}
 	en.Detail["session"] = held.Number
 	return errors.Join(a.noteRefusal(ctx, audit.Actor{Account: int64(d.ID), Name: d.Name, Via: by.Protocol}, en, c, err), err)
 }

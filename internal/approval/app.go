@@ -153,7 +153,7 @@ func (a *Apps) caller(ctx context.Context, call AppCall, statement authenticator
 	if err != nil {
 		return appCaller{}, "", err
 	}
-	signed, err := how.Check(ctx, []authenticator.Credential{given(c)}, statement, answer, a.now())
+	signed, err := how.Check(ctx, []authenticator.Credential{Given(c)}, statement, answer, a.now())
 	if err != nil {
 		return appCaller{}, "", err
 	}
@@ -318,7 +318,7 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 	case said.Text != text:
 		return c.refused(tx, call, "other-text", "What waits is something else than what was shown. Type the number again.")
 	}
-	en := audit.Entry{AccountName: c.account.Name, Protocol: AppProtocol, Source: addressText(call.Source),
+	en := audit.Entry{AccountName: c.account.Name, Protocol: AppProtocol, Source: audit.AddressText(call.Source),
 		Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10), "traits": c.shown.Traits.String()}}
 	if said.Decision != Approved {
 		return a.decline(ctx, tx, row, said.Decision, c, en)
@@ -350,7 +350,7 @@ func (c appCaller) refused(tx *store.Tx, call AppCall, reason, public string) er
 // refusal is the entry of a call that was refused.
 func (c appCaller) refusal(call AppCall, reason string) audit.Entry {
 	en := audit.Entry{Event: "app.refused", Outcome: "refused", Reason: reason, Account: int64(c.account.ID), AccountName: c.account.Name,
-		Application: self, Protocol: AppProtocol, Source: addressText(call.Source)}
+		Application: audit.Self, Protocol: AppProtocol, Source: audit.AddressText(call.Source)}
 	if c.shown.Detail != "" {
 		en.Detail = map[string]string{"detail": c.shown.Detail}
 	}
@@ -423,7 +423,7 @@ func (a *Apps) disownAll(ctx context.Context, tx *store.Tx, call AppCall, c appC
 	if len(waiting) == 0 {
 		return c.refused(tx, call, "nothing-waits", "Nobody began a sign-in as you in the last hour that waits for you.")
 	}
-	source := addressText(call.Source)
+	source := audit.AddressText(call.Source)
 	for _, row := range waiting {
 		if err := a.approvals.rows.settle(ctx, tx, row, nil, audit.Entry{AccountName: c.account.Name, Protocol: AppProtocol, Source: source, Detail: map[string]string{}}); err != nil {
 			return err
@@ -448,12 +448,12 @@ func (c appCaller) move(ctx context.Context, tx *store.Tx, all *directory.Creden
 	if err != nil {
 		return err
 	}
-	if credential.State, err = c.how.Move(given(credential), to); err != nil {
+	if credential.State, err = c.how.Move(Given(credential), to); err != nil {
 		return err
 	}
 	if err := all.Update(ctx, tx, credential); err != nil {
 		return err
 	}
-	return tx.Record(audit.Entry{Event: "app.address", Outcome: "ok", Account: int64(c.account.ID), AccountName: c.account.Name, Application: self, Protocol: AppProtocol,
+	return tx.Record(audit.Entry{Event: "app.address", Outcome: "ok", Account: int64(c.account.ID), AccountName: c.account.Name, Application: audit.Self, Protocol: AppProtocol,
 		Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10), "woken": strconv.FormatBool(to.Endpoint != "")}})
 }

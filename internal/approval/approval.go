@@ -30,9 +30,8 @@ import (
 	"countersign/internal/throttle"
 )
 
-// self and signIn are the engine's words for Countersign's own application, and for an
-// ordinary sign-in.
-const self, signIn = "countersign", "sign-in"
+// SignIn is the action of an ordinary sign-in.
+const SignIn = "sign-in"
 
 const day = 24 * time.Hour
 
@@ -185,14 +184,7 @@ func (o owners) tell(ctx context.Context, tx *store.Tx, account directory.Accoun
 	return o.send(ctx, tx, account, n.subject, n.body)
 }
 
-// given is a credential as its authenticator is given it, without its failures.
-func given(c directory.Credential) authenticator.Credential {
+// Given is a credential as its authenticator is given it, without its failures.
+func Given(c directory.Credential) authenticator.Credential {
 	return authenticator.Credential{ID: c.ID, Account: c.Account, Kind: c.Kind, Label: c.Label, State: c.State, Handle: c.Handle, Created: c.Created}
-}
-
-func addressText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.Unmap().String()
 }

@@ -44,7 +44,7 @@ func (a *Approvals) WaitingFor(ctx context.Context, g Grant, typed string) (Wait
 // another device.
 func (a *Approvals) Approve(ctx context.Context, g Grant, object string) error {
 	id, number, ok := readNumbered(object)
-	if !ok || !g.Covers(self, Approve, object) {
+	if !ok || !g.Covers(audit.Self, Approve, object) {
 		return failure.Refuse("other-action", "The approval is for something else.")
 	}
 	shown, err := transferred(g)

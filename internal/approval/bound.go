@@ -2,7 +2,6 @@ package approval
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -21,10 +20,6 @@ const approvalTable = "approval"
 // approvalOver is for how long an approval is remembered to have been answered, from when
 // it was opened: no attempt lasts that long.
 const approvalOver = time.Hour
-
-func sealName(sealed []byte) string {
-	return base64.RawURLEncoding.EncodeToString(sealed[max(0, len(sealed)-16):])
-}
 
 // seal seals what a row holds.
 func (a *Requests) seal(row *Request) error {
@@ -62,7 +57,7 @@ func (a *Requests) scan(ctx context.Context, from interface{ Scan(...any) error 
 	if !a.keys.VerifyMAC(keyring.Approval, row.fields(), mac) || !a.unseal(&row) {
 		return &row, a.refuse(&row, store.Altered)
 	}
-	if a.view.Over(approvalTable, sealName(row.sealed)) {
+	if a.view.Over(approvalTable, keyring.SealName(row.sealed)) {
 		return &row, a.older(ctx, &row)
 	}
 	if row.expires = row.until; later != 0 {

@@ -107,7 +107,7 @@ func (a *Approvals) wrong(ctx context.Context, tx *store.Tx, g guesser) error {
 // entry writes down what came of a number.
 func (g guesser) entry(account directory.Account, event, outcome, reason string) audit.Entry {
 	return audit.Entry{Event: event, Outcome: outcome, Reason: reason, Account: int64(account.ID), AccountName: account.Name,
-		Application: self, Protocol: g.protocol, Source: addressText(g.source), Detail: map[string]string{}}
+		Application: audit.Self, Protocol: g.protocol, Source: audit.AddressText(g.source), Detail: map[string]string{}}
 }
 
 // disable takes an app out of use until it is bound anew (SP 800-63B-4 section

@@ -192,7 +192,7 @@ func (p *Pushes) ClearQuietTx(ctx context.Context, tx *store.Tx, account assuran
 // SetQuiet sets those of the grant's account, and tells its owner: somebody else
 // would set them to go unnoticed.
 func (p *Pushes) SetQuiet(ctx context.Context, g Grant, q QuietHours) error {
-	if !g.Covers(self, SetQuiet, q.String()) {
+	if !g.Covers(audit.Self, SetQuiet, q.String()) {
 		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
 	}
 	return p.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
@@ -207,7 +207,7 @@ func (p *Pushes) SetQuiet(ctx context.Context, g Grant, q QuietHours) error {
 		if _, err := tx.Exec(ctx, `insert into quiet (account, begins, ends, zone, mac) values ($1,$2,$3,$4,$5)`, int64(account.ID), q.Begins, q.Ends, q.Zone, p.keys.MAC(keyring.Guess, q.fields(account.ID))); err != nil {
 			return err
 		}
-		tx.Record(audit.Entry{Event: "push.quiet-hours", Outcome: audit.OK, Account: int64(account.ID), AccountName: account.Name, Application: self,
+		tx.Record(audit.Entry{Event: "push.quiet-hours", Outcome: audit.OK, Account: int64(account.ID), AccountName: account.Name, Application: audit.Self,
 			Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: map[string]string{"hours": q.String()}})
 		return p.owners.tell(ctx, tx, account, noticeQuiet(q))
 	})

@@ -63,7 +63,7 @@ func (w Waiting) Text() string {
 		from = "an unknown address"
 	}
 	what := "sign in to " + w.Application
-	if w.Action != "" && w.Action != signIn {
+	if w.Action != "" && w.Action != SignIn {
 		what = w.Action + " " + w.Object + " in " + w.Application
 	}
 	by := w.Protocol
@@ -261,7 +261,7 @@ func (a *Requests) Use(ctx context.Context, tx *store.Tx, row *Request) error {
 
 // set moves a row from one state to another, once.
 func (a *Requests) set(ctx context.Context, tx *store.Tx, row *Request, from, to string) error {
-	tx.End(approvalTable, sealName(row.sealed), row.created.Add(approvalOver))
+	tx.End(approvalTable, keyring.SealName(row.sealed), row.created.Add(approvalOver))
 	row.state = to
 	if err := a.seal(row); err != nil {
 		return err

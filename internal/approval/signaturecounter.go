@@ -184,7 +184,7 @@ func (a *Apps) cloned(ctx context.Context, tx *store.Tx, c appCaller, call AppCa
 	if err != nil || !was {
 		return err
 	}
-	tx.Record(audit.Entry{Event: "alarm.app-cloned", Outcome: audit.OK, Account: int64(c.account.ID), AccountName: c.account.Name, Application: self, Protocol: AppProtocol,
-		Source: addressText(call.Source), Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10)}})
+	tx.Record(audit.Entry{Event: "alarm.app-cloned", Outcome: audit.OK, Account: int64(c.account.ID), AccountName: c.account.Name, Application: audit.Self, Protocol: AppProtocol,
+		Source: audit.AddressText(call.Source), Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10)}})
 	return a.owners.tell(ctx, tx, c.account, noticeCloned(c.how.(authenticator.Authenticator).Describe().Title))
 }

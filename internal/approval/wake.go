@@ -129,7 +129,7 @@ func (p *Pushes) take(ctx context.Context, due queuedPush) ([]directory.Credenti
 		if account, err = p.people.Get(ctx, tx, owner); err != nil {
 			return err
 		}
-		en := audit.Entry{Event: "push.sent", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: self, Protocol: AppProtocol, Detail: map[string]string{}}
+		en := audit.Entry{Event: "push.sent", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: audit.Self, Protocol: AppProtocol, Detail: map[string]string{}}
 		row, err := p.rows.waiting(ctx, tx, owner, id)
 		switch {
 		case failure.ClassOf(err) == failure.NotFound || err == nil && row.state != "waiting":
@@ -169,7 +169,7 @@ func (p *Pushes) address(c directory.Credential) (authenticator.Address, bool) {
 	if !ok {
 		return authenticator.Address{}, false
 	}
-	return how.Address(given(c))
+	return how.Address(Given(c))
 }
 
 // send sends one push and records one that failed. An app that is gone is not
@@ -182,7 +182,7 @@ func (p *Pushes) send(ctx context.Context, account directory.Account, c director
 	}
 	p.log.Warn("an app could not be woken", "account", account.Name, "authenticator", int64(c.ID), "error", cause)
 	err := p.db.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
-		tx.Record(audit.Entry{Event: "push.failed", Outcome: "failed", Reason: failure.ClassOf(cause).String(), Account: int64(account.ID), AccountName: account.Name, Application: self,
+		tx.Record(audit.Entry{Event: "push.failed", Outcome: "failed", Reason: failure.ClassOf(cause).String(), Account: int64(account.ID), AccountName: account.Name, Application: audit.Self,
 			Protocol: AppProtocol, Detail: map[string]string{"authenticator": c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)}})
 		if failure.ClassOf(cause) != failure.NotFound {
 			return nil
@@ -223,7 +223,7 @@ func (p *Pushes) held(ctx context.Context, due queuedPush) error {
 			if err != nil {
 				return err
 			}
-			tx.Record(audit.Entry{Event: "alarm.push-flood", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: self, Protocol: AppProtocol})
+			tx.Record(audit.Entry{Event: "alarm.push-flood", Outcome: "ok", Account: int64(owner), AccountName: account.Name, Application: audit.Self, Protocol: AppProtocol})
 			return p.owners.tell(ctx, tx, account, noticePushFlood())
 		})
 	}

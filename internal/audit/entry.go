@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 )
 
@@ -28,6 +29,18 @@ const (
 	Refused = "refused" // not allowed
 	Failed  = "failed"  // an error occurred
 )
+
+// Self is the application of what is about Countersign itself.
+const Self = "countersign"
+
+// AddressText is an address as an entry has it in Source; empty for none. An IPv4 address that
+// came as IPv6 is written as IPv4.
+func AddressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.Unmap().String()
+}
 
 // Entry is one entry of the log. Encoding truncates strings to their limits (see the
 // constants below) and replaces characters that do not print, so that input of

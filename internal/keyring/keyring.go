@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -43,6 +44,12 @@ func (r ring) find(p Purpose, generation uint32) *dataKey {
 		}
 	}
 	return nil
+}
+
+// SealName names what is sealed, by its last 16 octets: what is written anew is sealed anew
+// and has another name, so that it can be said of the former one that it is over.
+func SealName(sealed []byte) string {
+	return base64.RawURLEncoding.EncodeToString(sealed[max(0, len(sealed)-16):])
 }
 
 // Seal encrypts and authenticates a value for one place. It panics for a purpose

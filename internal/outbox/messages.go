@@ -1,4 +1,4 @@
-// Package outbox is the codes that are sent to telephones: how many may be, to whom and for
+// Package outbox is the codes that are sent, to telephones and by mail: how many may be, to whom and for
 // which address, what waits to be carried, and what was sent.
 //
 // It owns what waits (the table message) and what counts against more (sent), with what each
@@ -183,13 +183,10 @@ func (m *Messages) carryOne(ctx context.Context, w waitingMessage, carry func(co
 		return nil
 	}
 	return m.db.Change(ctx, audit.Actor{Name: "system", Via: "sms"}, func(tx *store.Tx) error {
-		tx.Record(audit.Entry{Event: "code.undelivered", Outcome: audit.Failed, Account: w.account, Application: self})
+		tx.Record(audit.Entry{Event: "code.undelivered", Outcome: audit.Failed, Account: w.account, Application: audit.Self})
 		return drop(tx)
 	})
 }
-
-// self is the engine's word for Countersign's own application.
-const self = "countersign"
 
 const day = 24 * time.Hour
 

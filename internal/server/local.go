@@ -4,14 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
-	"countersign/internal/config"
 	"countersign/internal/failure"
 	"countersign/internal/web/look"
 )
@@ -20,9 +18,9 @@ import (
 // and root reach it.
 const SocketName = "countersign.sock"
 
-// ListenLocal opens the socket. One that a killed server left behind is
+// listenLocal opens the socket. One that a killed server left behind is
 // replaced; one that somebody serves is not.
-func ListenLocal(folder string) (net.Listener, error) {
+func listenLocal(folder string) (net.Listener, error) {
 	path := filepath.Join(folder, SocketName)
 	if c, err := net.Dial("unix", path); err == nil {
 		c.Close()
@@ -55,18 +53,6 @@ func (o ownOnly) Accept() (net.Conn, error) {
 		}
 		c.Close()
 	}
-}
-
-// LocalHandler is what the socket of this machine serves for an installation that something
-// else serves, under a configuration that is read anew when it is told to.
-func (in *Installation) LocalHandler(reread func() (config.File, error), log *slog.Logger) (http.Handler, error) {
-	file, err := reread()
-	if err != nil {
-		return nil, err
-	}
-	d := newDaemon(file)
-	d.in, d.log, d.reread = in, log, reread
-	return d.local(), nil
 }
 
 // local is what the socket serves beside the API: what belongs to whoever runs

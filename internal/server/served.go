@@ -25,7 +25,7 @@ func (d *daemon) listen(file config.File) (listeners, error) {
 	if err != nil {
 		return listeners{}, err
 	}
-	local, err := ListenLocal(file.Data)
+	local, err := listenLocal(file.Data)
 	if err != nil {
 		return listeners{}, err
 	}

@@ -85,12 +85,6 @@ func (rs *rows) report(number string, account assurance.AccountID, wrong string)
 	rs.view.Report(store.Finding{Table: table, Row: clip(number, 40), Wrong: wrong, Account: int64(account)})
 }
 
-// sealName is what the row is called as it is sealed now. A session that is raised keeps
-// its number, and what it was before is over.
-func sealName(sealed []byte) string {
-	return base64.RawURLEncoding.EncodeToString(sealed[max(0, len(sealed)-16):])
-}
-
 // numbered reports whether somebody may be speaking of a session by this number.
 func numbered(number string) bool {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(number)
@@ -105,7 +99,7 @@ func (rs *rows) epoch(account assurance.AccountID) int64 {
 // over reports whether it is known outside the database that a session is over. One that
 // hangs from another goes by that one's epoch.
 func (rs *rows) over(r *row) bool {
-	return rs.view.Over(table, r.Number) || rs.view.Over(table, sealName(r.sealed)) || rs.outlived(r)
+	return rs.view.Over(table, r.Number) || rs.view.Over(table, keyring.SealName(r.sealed)) || rs.outlived(r)
 }
 
 func (rs *rows) outlived(r *row) bool { return r.Parent == "" && r.Since < rs.epoch(r.Account) }
@@ -118,7 +112,7 @@ const overlap = time.Minute
 // returned reports a session that is over and whose row says that it stands. It is read
 // once more: it may have been ended since.
 func (rs *rows) returned(ctx context.Context, r *row) error {
-	if !rs.view.Over(table, r.Number) && !rs.view.Over(table, sealName(r.sealed)) && rs.epoch(r.Account)-r.Since < overlap.Microseconds() {
+	if !rs.view.Over(table, r.Number) && !rs.view.Over(table, keyring.SealName(r.sealed)) && rs.epoch(r.Account)-r.Since < overlap.Microseconds() {
 		return nil
 	}
 	var ended int64

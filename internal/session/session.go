@@ -210,7 +210,7 @@ func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, age
 			}
 			tx.AfterCommit(func() { s.rows.begun.drop(old.id) })
 			tx.Announce(Topic(old.Number))
-			tx.End(table, sealName(old.sealed), old.expires)
+			tx.End(table, keyring.SealName(old.sealed), old.expires)
 		}
 		for _, e := range g.Evidence() {
 			r.Evidence = assurance.Append(r.Evidence, e)

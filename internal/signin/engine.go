@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -407,7 +406,7 @@ func (n *endings) strayTicket(reply Reply, cause error) (Step, error) {
 		return Step{}, cause
 	}
 	reason := failure.ReasonOf(cause)
-	n.strangers.Count(audit.Entry{Event: "signin.refused", Reason: reason, Source: addrText(reply.Source)})
+	n.strangers.Count(audit.Entry{Event: "signin.refused", Reason: reason, Source: audit.AddressText(reply.Source)})
 	return Step{State: Denied, Public: bland, Reason: reason}, nil
 }
 
@@ -459,7 +458,7 @@ func (at *attempt) entry(account directory.Account, event, outcome, reason strin
 	}
 	en := audit.Entry{
 		Event: event, Outcome: outcome, Reason: reason, Account: int64(account.ID), AccountName: name,
-		Application: at.Application, Protocol: at.Protocol, Source: addrText(at.Source), Attempt: at.ID,
+		Application: at.Application, Protocol: at.Protocol, Source: audit.AddressText(at.Source), Attempt: at.ID,
 		Detail: map[string]string{},
 	}
 	if at.Action != SignIn {
@@ -476,11 +475,4 @@ func (at *attempt) entry(account directory.Account, event, outcome, reason strin
 		en.Detail["session"] = at.SessionNumber
 	}
 	return en
-}
-
-func addrText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.Unmap().String()
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
@@ -61,11 +62,11 @@ func (j *judge) serves(c directory.Credential, action string, now time.Time) (ti
 	if !ok {
 		return time.Time{}, false
 	}
-	until, err := server.Until(given(c))
+	until, err := server.Until(approval.Given(c))
 	if err != nil || !now.Before(until) {
 		return until, false
 	}
-	why, err := server.Serves(given(c), action, netip.Addr{})
+	why, err := server.Serves(approval.Given(c), action, netip.Addr{})
 	return until, err == nil && why != "other-action"
 }
 
@@ -129,7 +130,7 @@ func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind 
 	if err != nil {
 		return "", err
 	}
-	shown, err := how.Check(ctx, []authenticator.Credential{given(c)}, nil, answer, x.now())
+	shown, err := how.Check(ctx, []authenticator.Credential{approval.Given(c)}, nil, answer, x.now())
 	if err != nil {
 		return "", err
 	}
@@ -140,7 +141,7 @@ func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind 
 	if c.Status != directory.CredentialActive {
 		return c.Status, nil
 	}
-	reason, err := server.Serves(given(c), at.Action, at.Source)
+	reason, err := server.Serves(approval.Given(c), at.Action, at.Source)
 	if err != nil || reason != "" {
 		return reason, err
 	}

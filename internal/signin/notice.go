@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"countersign/internal/audit"
 	"countersign/internal/notify"
 	"countersign/internal/throttle"
 )
@@ -12,7 +13,7 @@ import (
 type notice struct{ subject, body string }
 
 func noticeFactorMissing(at *attempt, now time.Time) notice {
-	from := addrText(at.Source)
+	from := audit.AddressText(at.Source)
 	if from == "" {
 		from = "an unknown address"
 	}

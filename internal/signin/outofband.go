@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/approval"
 	"countersign/internal/assurance"
+	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -146,7 +147,7 @@ func (w *outOfBand) told(ctx context.Context, tx *store.Tx, at *attempt) (approv
 		return approval.Waiting{}, err
 	}
 	familiar, err := w.throttle.KnownSource(ctx, tx, at.Account, at.Source)
-	return approval.Waiting{Name: account.Name, Application: at.Application, Action: at.Action, Object: at.Object, Source: addrText(at.Source), Networks: rules.Networks(at.Source),
+	return approval.Waiting{Name: account.Name, Application: at.Application, Action: at.Action, Object: at.Object, Source: audit.AddressText(at.Source), Networks: rules.Networks(at.Source),
 		Familiar: familiar, Protocol: at.Protocol, Partner: at.Partner}, err
 }
 

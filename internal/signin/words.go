@@ -26,7 +26,7 @@ import (
 
 // Self is the name of the built-in application that is Countersign's own
 // portal, console and admin API.
-const Self = "countersign"
+const Self = audit.Self
 
 // OutOfBand is the kind of a prompt that is answered on another device.
 const OutOfBand = approval.OutOfBand
@@ -36,7 +36,7 @@ const OutOfBand = approval.OutOfBand
 const Approve, SetQuiet = approval.Approve, approval.SetQuiet
 
 // SignIn is the action of an ordinary sign-in. An empty Request.Action means it.
-const SignIn = "sign-in"
+const SignIn = approval.SignIn
 
 // CommandLine is the action of a command line that signs in as its person.
 const CommandLine = "command-line.sign-in"
@@ -252,7 +252,7 @@ func (g Grant) Protocol() string { return g.read().protocol }
 func (g Grant) Source() netip.Addr { return g.read().source }
 
 // SourceText is Source for the audit log and for people, empty when unknown.
-func (g Grant) SourceText() string { return addrText(g.Source()) }
+func (g Grant) SourceText() string { return audit.AddressText(g.Source()) }
 
 // Actor is the grant's account as the audit log names who acts.
 func (g Grant) Actor() audit.Actor {

@@ -67,7 +67,7 @@ func (x *examiner) tellGuessed(ctx context.Context, tx *store.Tx, at *attempt, q
 func fromWhere(at *attempt) string {
 	switch {
 	case at.Source.IsValid():
-		return "from " + addrText(at.Source)
+		return "from " + audit.AddressText(at.Source)
 	case at.Partner != "":
 		return "by " + at.Partner + ", which does not tell from where"
 	}

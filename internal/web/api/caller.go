@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"net/netip"
 	"strings"
 
 	"countersign/internal/admin"
+	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -59,10 +61,7 @@ func (c *caller) standing(r *http.Request) (signin.Held, error) {
 
 // from is where the caller is, for the person to read.
 func (c *caller) from(r *http.Request) string {
-	if src := c.source(r); src.IsValid() {
-		return src.Unmap().String()
-	}
-	return "this machine"
+	return cmp.Or(audit.AddressText(c.source(r)), "this machine")
 }
 
 // object is what the person reads and approves: where the command line is.

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"countersign/internal/approval"
+	"countersign/internal/audit"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
@@ -151,10 +152,7 @@ func (a *App) bind(_ http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 func (a *App) place(r *http.Request) string {
-	if from := a.browser.Source(r); from.IsValid() {
-		return from.Unmap().String()
-	}
-	return ""
+	return audit.AddressText(a.browser.Source(r))
 }
 
 var noSignature = failure.New(failure.Invalid, "The app's request could not be read.")

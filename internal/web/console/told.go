@@ -145,7 +145,7 @@ func tell(e audit.Entry, kinds func(list string) string) string {
 		s = strings.NewReplacer(".", " ", "-", " ").Replace(e.Event) + " ({by})"
 	}
 	where := cmp.Or(e.Application, "Countersign")
-	if where == "countersign" {
+	if where == audit.Self {
 		where = "Countersign"
 	}
 	if e.Action != "" && strings.HasPrefix(e.Event, "signin.") {

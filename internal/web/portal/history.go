@@ -64,7 +64,7 @@ var why = map[string]string{
 
 func (h *history) tell(e audit.Entry) string {
 	what := e.Application
-	if what == "countersign" {
+	if what == audit.Self {
 		what = "Countersign"
 	}
 	to, at := "Let in to "+what, what

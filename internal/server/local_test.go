@@ -1,4 +1,4 @@
-package admin
+package server_test
 
 import (
 	"encoding/json"
