@@ -197,7 +197,7 @@ func TestDormantIsSaid(t *testing.T) {
 func shut(in *Input, application, why string) {
 	for i, c := range in.Classes {
 		if c.Application == application {
-			in.Classes[i].Strength, in.Classes[i].Weakest = Denied, "deny: "+why
+			in.Classes[i].Strength, in.Classes[i].Weakest, in.Classes[i].Denial = Denied, "deny", why
 		}
 	}
 }

@@ -102,8 +102,8 @@ func (in *Input) denials(t Tie, a Application) (reasons []string, all bool) {
 		if concerned++; c.Strength != Denied {
 			return nil, false
 		}
-		if _, why, _ := strings.Cut(c.Weakest, ": "); why != "" && !slices.Contains(reasons, why) {
-			reasons = append(reasons, why)
+		if c.Denial != "" && !slices.Contains(reasons, c.Denial) {
+			reasons = append(reasons, c.Denial)
 		}
 	}
 	slices.Sort(reasons)

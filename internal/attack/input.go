@@ -67,6 +67,8 @@ type Class struct {
 	Weakest  string
 	Strength Strength
 	Within   time.Duration
+	// Denial says why, where Strength is [Denied]; empty where nothing does.
+	Denial string
 	// Witness says how to get it: "from 203.0.113.9 by radius".
 	Witness string
 	// Reads says that the action only looks: what a row wants of how strong it

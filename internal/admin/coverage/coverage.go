@@ -7,6 +7,7 @@
 package coverage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -195,9 +196,7 @@ func (v *visitor) weakest(p survey.Place, action string) (out []attack.Class, ru
 			Entrance: p.Name != signin.Self && action != signin.SignIn, Privileged: c.One.Account.Privileged}
 		for _, channel := range p.Channels {
 			cl, view := v.survey.Asks(c, p, action, channel)
-			if view.Refuses != "" {
-				one.Weakest = "deny: " + view.Refuses
-			}
+			one.Denial = cmp.Or(view.Refuses, one.Denial)
 			if view.Refuses != "" || channel == "api" && c.One.Account.Kind == directory.Service && !view.Delegated {
 				continue
 			}
@@ -210,7 +209,10 @@ func (v *visitor) weakest(p survey.Place, action string) (out []attack.Class, ru
 				v.served[c] = append(v.served[c], action)
 			}
 		}
-		key := fmt.Sprint(one.Privileged, one.Strength, one.Weakest, one.Within, one.Witness, one.Exact)
+		if one.Strength != attack.Denied {
+			one.Denial = "" // of a channel that is not the weakest
+		}
+		key := fmt.Sprint(one.Privileged, one.Strength, one.Weakest, one.Denial, one.Within, one.Witness, one.Exact)
 		i, ok := at[key]
 		if !ok {
 			i = len(out)
@@ -273,8 +275,8 @@ func (v *visitor) weigh(one *attack.Class, w policy.Weakness, view signin.View, 
 			within = oldest
 		}
 		looser := within == 0 && one.Within != 0 || one.Within != 0 && within > one.Within
-		if why, no := need.Denied(); no && one.Strength == attack.Denied {
-			one.Weakest = "deny: " + why // so that a gap can say why nobody is let in
+		if why, no := need.Denied(); no {
+			one.Denial = why
 		}
 		if strength > one.Strength || strength == one.Strength && (strength == attack.Denied || !looser) {
 			continue
