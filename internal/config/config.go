@@ -228,6 +228,9 @@ type LocalRecovery struct {
 	Reason string `yaml:"reason"`
 }
 
+// Sockets returns the addresses at which protocols listen, by the protocol's name.
+func (c File) Sockets() map[string][]string { return map[string][]string{"radius": c.Radius.Listen} }
+
 const day = 24 * time.Hour
 
 // Default is the configuration of a machine that has only this binary.

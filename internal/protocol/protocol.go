@@ -1,14 +1,16 @@
 // Package protocol is the contract that every protocol fulfils: one [Description]
 // in which it says of itself what the rest of the server asks.
 //
-// It owns the shape of a description and the list of them. It knows no protocol:
-// main hands the list to admin, and admin and the console ask it. Its one
-// invariant: what no protocol of the list knows is refused, or leaves nothing open.
+// It owns the shape of a description, the list of them, and what a protocol is served
+// with. It knows no protocol: server hands the list to admin and the console, and opens
+// each protocol's [Service]. Its one invariant: what no protocol of the list knows is
+// refused, or leaves nothing open.
 package protocol
 
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,8 +19,11 @@ import (
 
 	"countersign/internal/application"
 	"countersign/internal/attack"
+	"countersign/internal/clientaddr"
 	"countersign/internal/failure"
+	"countersign/internal/metrics"
 	"countersign/internal/prompt"
+	"countersign/internal/session"
 	"countersign/internal/signin"
 )
 
@@ -50,11 +55,43 @@ type Description struct {
 	// Form is what the console asks for. Every field of kind Secret is hidden wherever
 	// settings are shown, by its name.
 	Form []Group
-	// Handle puts what it serves by HTTP where it is asked; nil where it serves
-	// nothing, and where main opens sockets for it.
-	Handle func(mux *http.ServeMux, p Parts)
-	// Metrics are the names of the samples that it adds to those of the audit log.
+	// Open makes what serves the protocol. It opens no socket yet and starts nothing. Nil
+	// is for a protocol that serves nothing.
+	Open func(p Parts) (Service, error)
+	// ProxyPaths are prefixes of paths at which only proxies ask, which take no page: an
+	// answer of 200 there goes without the headers that protect pages.
+	ProxyPaths []string
+	// ForeignPaths are prefixes of paths whose answers can reach a browser at another
+	// host's address: they make no promise of https for it (RFC 6797).
+	ForeignPaths []string
+	// Metrics are the names of the samples of [Service.Metrics], all of them and no others.
+	// The audit log is counted by protocol without them.
 	Metrics []string
+}
+
+// Service is a protocol that serves, as [Description.Open] makes it for one server. A field
+// is nil if the protocol has no use for it.
+type Service struct {
+	// Handle mounts what is served by HTTP beside the pages.
+	Handle func(mux *http.ServeMux)
+	// Around returns a handler that gets every request before the headers of pages are set
+	// and before a path is tidied. It answers its own requests, and hands next all others
+	// unchanged.
+	Around func(next http.Handler) http.Handler
+	// Listen opens sockets at addresses such as "127.0.0.1:1812", one at least, and serves
+	// nothing yet. An error leaves none open.
+	Listen func(addresses []string) (Sockets, error)
+	// Metrics returns the samples that [Description.Metrics] names.
+	Metrics metrics.Source
+}
+
+// Sockets are the open sockets of a protocol.
+type Sockets struct {
+	// Addresses are those that the sockets have, in the order in which they were asked for.
+	Addresses []net.Addr
+	// Serve answers until ctx ends or a socket breaks, finishes what is in flight, and
+	// closes the sockets. It is called once. The end of ctx is no error.
+	Serve func(ctx context.Context) error
 }
 
 // Begins is Way as a phrase begins with it: "Behind a proxy".
@@ -65,16 +102,27 @@ func (d Description) Begins() string {
 	return strings.ToUpper(d.Way[:1]) + d.Way[1:]
 }
 
-// Parts are what a protocol serves with.
+// Parts are what a protocol serves with. Each takes only what it uses.
 type Parts struct {
 	Engine       Engine
 	Applications Applications
-	Now          func() time.Time
+	// Handovers and Continuations are for protocols that send a browser to sign in.
+	Handovers     *session.Handovers
+	Continuations *session.Continuations
+	// Clients reads where a request comes from, behind the trusted proxies.
+	Clients *clientaddr.Reader
+	// PublicURL is where our own pages are.
+	PublicURL *url.URL
+	Now       func() time.Time
 }
 
-// Engine is what of signin a protocol without a browser needs.
+// Engine is what protocols ask of signin. An error is a breakdown or a refusal, and never a
+// Grant.
 type Engine interface {
 	Begin(ctx context.Context, r signin.Request) (signin.Step, error)
+	Answer(ctx context.Context, ticket string, reply signin.Reply) (signin.Step, error)
+	Poll(ctx context.Context, ticket string) (signin.Step, error)
+	Check(ctx context.Context, r signin.Request) (signin.Step, error)
 }
 
 // Applications lists who may ask.

@@ -143,7 +143,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed := make(chan error, 5)
+	failed := make(chan error, 4+len(l.protocols))
 	local := patient(d.local(), times{header: pageTimes.header, read: pageTimes.read}) // whoever runs this machine may take their time
 	go func() { failed <- local.Serve(l.local) }()
 	if l.counts != nil {
@@ -163,15 +163,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 		}
 		failed <- server.Serve(l.pages)
 	}()
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		if len(l.radius) > 0 {
-			if err := d.in.RADIUS.Serve(ctx, l.radius); err != nil {
-				failed <- err
-			}
-		}
-	}()
+	stopped := ServeSockets(ctx, l.protocols, func(err error) { failed <- err })
 	go d.housekeep(ctx, s)
 	go d.in.keepLooking(ctx, s.Log)
 	go collectSooner(ctx)

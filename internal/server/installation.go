@@ -33,6 +33,7 @@ import (
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
 	"countersign/internal/authenticator/slowhash"
+	"countersign/internal/clientaddr"
 	"countersign/internal/config"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -42,8 +43,6 @@ import (
 	"countersign/internal/offline"
 	"countersign/internal/policy"
 	"countersign/internal/protocol"
-	"countersign/internal/protocol/forwardauth"
-	"countersign/internal/protocol/radius"
 	"countersign/internal/pushkey"
 	"countersign/internal/recovery"
 	"countersign/internal/rootkey"
@@ -66,6 +65,7 @@ type Installation struct {
 	DB             *store.DB
 	Keys           *keyring.Keyring
 	protocols      protocol.List
+	services       []service // of the protocols, in the list's order
 	Engine         *signin.Engine
 	outbox         *notify.Outbox
 	Admin          *admin.Admin
@@ -79,7 +79,6 @@ type Installation struct {
 	Handovers      *session.Handovers
 	continuations  *session.Continuations
 	Tickets        *ticket.Tickets
-	RADIUS         *radius.Server
 	Pusher         *Pusher
 	API            *api.API
 	Routes         []look.Route // of the pages, with what each demands
@@ -236,12 +235,11 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if err := in.Setup.Install(ctx); err != nil {
 		return err
 	}
-	in.RADIUS, err = radius.New(radius.Parts{Engine: in.Engine, Applications: catalogue, Now: s.Now})
-	if err != nil {
+	clients := clientaddr.NewReader(s.Proxies, s.Now, s.Log)
+	if err := in.openProtocols(protocol.Parts{Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Clients: clients, PublicURL: s.PublicURL, Now: s.Now}); err != nil {
 		return err
 	}
-	door := forwardauth.New(forwardauth.Parts{Engine: in.Engine, Handovers: in.Handovers, Continuations: in.continuations, Applications: catalogue, Proxies: s.Proxies, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
-	in.Handler, err = in.pages(s, door)
+	in.Handler, err = in.pages(s, clients)
 	return err
 }
 
@@ -251,7 +249,7 @@ func (in *Installation) forgetting() []func(ctx context.Context, tx *store.Tx, a
 	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget}
 }
 
-func (in *Installation) pages(s Settings, door *forwardauth.Guard) (http.Handler, error) {
+func (in *Installation) pages(s Settings, clients *clientaddr.Reader) (http.Handler, error) {
 	l, err := look.New(look.Options{Secure: s.PublicURL.Scheme == "https", Organisation: s.Organisation, Kinds: in.kinds.words(), Now: s.Now, Log: s.Log})
 	if err != nil {
 		return nil, err
@@ -260,7 +258,7 @@ func (in *Installation) pages(s Settings, door *forwardauth.Guard) (http.Handler
 	if err != nil {
 		return nil, err
 	}
-	browser := challenge.NewBrowser(l, in.Engine, in.continuations, door.Source)
+	browser := challenge.NewBrowser(l, in.Engine, in.continuations, clients.Source)
 	log := logs.NewLog(in.DB, in.Keys)
 	in.API = api.New(api.Parts{Browser: browser, Look: l, Engine: in.Engine, Sessions: in.Sessions, Endings: in.Endings, Admin: in.Admin, Tickets: in.Tickets, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
 	var routes []look.Route
@@ -275,12 +273,7 @@ func (in *Installation) pages(s Settings, door *forwardauth.Guard) (http.Handler
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	door.Handle(mux)
-	for _, d := range s.Protocols {
-		if d.Handle != nil {
-			d.Handle(mux, protocol.Parts{Engine: in.Engine, Applications: in.Catalogue, Now: s.Now})
-		}
-	}
+	in.handleProtocols(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := in.DB.Condition().Health(r.Context()); err != nil {
@@ -292,7 +285,7 @@ func (in *Installation) pages(s Settings, door *forwardauth.Guard) (http.Handler
 	})
 	mux.Handle("/api/", in.API.Handler())
 	mux.Handle("/", pages)
-	return door.Before(l.Strict(mux, forwardauth.Asked, forwardauth.OnHosts...)), nil
+	return in.strict(l.Strict, mux), nil
 }
 
 func newKey(t enrollment.KeyTerms) (string, authenticator.Enrolled, error) {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"runtime"
 	"slices"
@@ -17,9 +18,10 @@ func (in *Installation) Metrics() http.Handler {
 	return mux
 }
 
-// MetricSources are what is measured, beside what is counted of the audit log.
+// MetricSources are what the store, the process and the protocols measure; the log is
+// counted beside them.
 func (in *Installation) MetricSources() []metrics.Source {
-	return []metrics.Source{metrics.Store(in.DB.View(), in.DB.Condition(), in.DB.Alarms()), in.RADIUS.Metrics, process(in.version)}
+	return append([]metrics.Source{metrics.Store(in.DB.View(), in.DB.Condition(), in.DB.Alarms()), process(in.version)}, slices.Collect(maps.Values(in.ProtocolMetrics()))...)
 }
 
 // process is what is told of the program itself.

@@ -8,16 +8,16 @@ import (
 
 	"countersign/internal/config"
 	"countersign/internal/listen"
-	"countersign/internal/protocol/radius"
+	"countersign/internal/protocol"
 )
 
 // listeners are the sockets, opened before anything is served.
 type listeners struct {
-	pages  net.Listener
-	local  net.Listener
-	counts net.Listener // nil for none
-	cards  net.Listener // nil for none
-	radius []*net.UDPConn
+	pages     net.Listener
+	local     net.Listener
+	counts    net.Listener                // nil for none
+	cards     net.Listener                // nil for none
+	protocols map[string]protocol.Sockets // by name
 }
 
 func (d *daemon) listen(file config.File) (listeners, error) {
@@ -41,8 +41,8 @@ func (d *daemon) listen(file config.File) (listeners, error) {
 			return listeners{}, err
 		}
 	}
-	conns, err := radius.Listen(file.Radius.Listen)
-	return listeners{pages, local, counts, cards, conns}, err
+	protocols, err := d.in.Listen(file.Sockets())
+	return listeners{pages, local, counts, cards, protocols}, err
 }
 
 // times are how long a server waits for whoever it serves.

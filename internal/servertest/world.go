@@ -35,6 +35,7 @@ import (
 
 	"countersign/internal/authenticator/otp"
 	"countersign/internal/prompt"
+	"countersign/internal/protocol"
 	"countersign/internal/protocol/radius"
 	"countersign/internal/server"
 	"countersign/internal/session"
@@ -50,9 +51,11 @@ type World struct {
 	T      testing.TB
 	Base   string
 	Radius string
-	Folder string
-	Stop   func()       // as if the server were switched off
-	Skew   atomic.Int64 // nanoseconds ahead of the real clock
+	// Sockets are those of every protocol that opens some, by its name.
+	Sockets map[string]protocol.Sockets
+	Folder  string
+	Stop    func()       // as if the server were switched off
+	Skew    atomic.Int64 // nanoseconds ahead of the real clock
 	// instead answers in the server's place, when it is set.
 	instead atomic.Pointer[http.HandlerFunc]
 	// transport is how people get here; nil is the usual way.
@@ -129,18 +132,26 @@ func newWorldAhead(t testing.TB, ahead time.Duration, s server.Settings, origin 
 	if err != nil {
 		t.Fatal(err)
 	}
-	conns, err := radius.Listen([]string{"127.0.0.1:0"})
+	w.Sockets, err = w.Listen(addresses(w.Listening()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Radius = conns[0].LocalAddr().String()
+	w.Radius = w.Sockets[radius.Protocol].Addresses[0].String()
+	stopped := server.ServeSockets(ctx, w.Sockets, func(err error) { t.Error(err) })
 	server := &http.Server{Handler: http.HandlerFunc(w.answer), MaxHeaderBytes: 32 << 10} // as serve has it
-	done := make(chan struct{})
 	go server.Serve(l)
-	go func() { defer close(done); w.Installation.RADIUS.Serve(ctx, conns) }()
-	w.Stop = sync.OnceFunc(func() { stop(); <-done; server.Close(); w.DB.Close() })
+	w.Stop = sync.OnceFunc(func() { stop(); <-stopped; server.Close(); w.DB.Close() })
 	t.Cleanup(w.Stop)
 	return w
+}
+
+// addresses gives each of the protocols a free port on loopback.
+func addresses(protocols []string) map[string][]string {
+	out := map[string][]string{}
+	for _, name := range protocols {
+		out[name] = []string{"127.0.0.1:0"}
+	}
+	return out
 }
 
 // Person is a browser without script.

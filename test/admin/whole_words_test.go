@@ -1,8 +1,11 @@
 package admin
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -35,7 +38,8 @@ type whole struct {
 	kinds     server.KindList
 	commands  []admin.Spec
 	tables    []string
-	samples   []metrics.Sample // of a running server
+	samples   []metrics.Sample            // of a running server
+	measured  map[string][]metrics.Sample // by each protocol of it
 	sources   fs.FS
 }
 
@@ -111,6 +115,39 @@ func (w whole) protocolLacks(d protocol.Description) []string {
 	for _, m := range d.Metrics {
 		if !w.metric(m) {
 			out = append(out, what+" lacks documentation of its metric "+m+" (docs/metrics.md)")
+		}
+	}
+	return append(out, w.metricsLack(d)...)
+}
+
+var metricName = regexp.MustCompile(`"(countersign_[a-z_]+)"`)
+
+// metricsLack compares the metrics that a protocol names with those that it emits, and with
+// those that its sources name, which it may emit at another time.
+func (w whole) metricsLack(d protocol.Description) []string {
+	var out []string
+	emits := map[string]bool{}
+	for _, s := range w.measured[d.Name] {
+		emits[s.Name] = true
+	}
+	sources, _ := fs.Glob(w.sources, path.Join("internal/protocol", strings.ReplaceAll(d.Name, "-", ""), "*.go"))
+	for _, name := range sources {
+		text, err := fs.ReadFile(w.sources, name)
+		if err != nil || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for _, m := range metricName.FindAllStringSubmatch(string(text), -1) {
+			emits[m[1]] = true
+		}
+	}
+	for name := range emits {
+		if !slices.Contains(d.Metrics, name) {
+			out = append(out, "protocol "+d.Name+" lacks its metric "+name+" in its description (Metrics)")
+		}
+	}
+	for _, name := range d.Metrics {
+		if !slices.ContainsFunc(w.measured[d.Name], func(s metrics.Sample) bool { return s.Name == name }) {
+			out = append(out, "protocol "+d.Name+" lacks samples of its metric "+name)
 		}
 	}
 	return out
@@ -238,14 +275,33 @@ func TestWholeTableHasWords(t *testing.T) {
 		}
 		w.samples = append(w.samples, samples...)
 	}
+	w.measured = measured(t, world)
+	if len(w.measured) == 0 {
+		t.Error("no protocol of the server is measured")
+	}
 	for _, line := range w.lacks() {
 		t.Error(line)
 	}
 }
 
+// measured are the samples of each protocol of a running server that has some.
+func measured(t *testing.T, w *servertest.World) map[string][]metrics.Sample {
+	t.Helper()
+	out := map[string][]metrics.Sample{}
+	for name, source := range w.ProtocolMetrics() {
+		samples, err := source(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[name] = samples
+	}
+	return out
+}
+
 // The promise: a protocol and an authenticator are a folder and a line. With the line of
 // each in the lists, an application of the protocol is made in the console's form and by
-// the API, which is the command line's, and serves; the kind signs in, has words wherever
+// the API, which is the command line's, and serves, by HTTP and on sockets of its own; it
+// is measured; the kind signs in, has words wherever
 // kinds are named, and a policy can speak of it.
 func TestAFolderAndALine(t *testing.T) {
 	w := servertest.NewWorldFrom(t, server.Settings{
@@ -311,6 +367,34 @@ func TestAFolderAndALine(t *testing.T) {
 			t.Errorf("station %s is answered %q, not %q", c.station, got, c.want)
 		}
 	}
+	dials := func(word, code string) string {
+		t.Helper()
+		conn, err := net.Dial("tcp", w.Sockets[pretendprotocol.Protocol].Addresses[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		text, _ := json.Marshal(pretendprotocol.Line{Station: "7", Word: word, Name: "grace", Password: servertest.Passphrase, Code: code})
+		if _, err := conn.Write(append(text, '\n')); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(answer))
+	}
+	for _, c := range []struct{ word, code, want string }{{"mellon", chain[2], "Hello: yes"}, {"mellon", chain[2], "Hello: no"}, {"friend", chain[3], "no"}} {
+		if got := dials(c.word, c.code); got != c.want {
+			t.Errorf("on a socket, %s is answered %q, not %q", c.word, got, c.want)
+		}
+	}
+	if _, err := w.Listen(map[string][]string{"yubico": {"127.0.0.1:0"}}); err == nil {
+		t.Error("addresses for a protocol that opens no sockets are taken")
+	}
+	if got := measured(t, w)[pretendprotocol.Protocol]; len(got) != 1 || got[0].Value != 3 {
+		t.Errorf("the metrics of a new protocol are %v", got)
+	}
 	grace.Comes("grace", grace.Secret)
 	grace.Get("/account/history")
 	grace.Sees("Let in to by-form with password and pretended chain")
@@ -324,11 +408,13 @@ func TestWhatAFolderLeavesOutIsNamed(t *testing.T) {
 	pages := fstest.MapFS{
 		"docs/pretend.md":                             {Data: []byte("pretend")},
 		"docs/authenticators.md":                      {Data: []byte("| `pretend` | a chain |")},
+		"docs/metrics.md":                             {Data: []byte("`countersign_pretend_lines_total`")},
 		"internal/protocol/pretend/pretend_test.go":   {},
 		"internal/authenticator/pretend/exam_test.go": {},
 	}
 	only := func(d protocol.Description, k authenticator.Authenticator, sources fs.FS) []string {
-		return whole{protocols: protocol.List{d}, kinds: server.KindList{{Authenticator: k}}, sources: sources}.lacks()
+		return whole{protocols: protocol.List{d}, kinds: server.KindList{{Authenticator: k}}, sources: sources,
+			measured: map[string][]metrics.Sample{"pretend": {{Name: "countersign_pretend_lines_total"}}}}.lacks()
 	}
 	if out := only(pretendprotocol.Description(), pretendkind.Authenticator{}, pages); len(out) != 0 {
 		t.Errorf("the whole example lacks %q", out)
@@ -343,7 +429,8 @@ func TestWhatAFolderLeavesOutIsNamed(t *testing.T) {
 	d.Way, d.Plays, d.CheckSettings, d.Metrics, d.Form[0].Fields[1].Label, d.Form[0].Add = "", 0, nil, []string{"countersign_pretend_total"}, "", ""
 	out = only(d, mute{}, pages)
 	for _, want := range []string{"protocol pretend lacks words (Way)", "protocol pretend lacks what it plays (Plays)", "protocol pretend lacks the check of settings",
-		"protocol pretend lacks documentation of its metric countersign_pretend_total (docs/metrics.md)", `protocol pretend lacks words for its field "number" (Label)`,
+		"protocol pretend lacks documentation of its metric countersign_pretend_total (docs/metrics.md)",
+		"protocol pretend lacks samples of its metric countersign_pretend_total", "protocol pretend lacks its metric countersign_pretend_lines_total in its description (Metrics)", `protocol pretend lacks words for its field "number" (Label)`,
 		"protocol pretend lacks words for its list stations", "kind mute lacks words (Noun)", "kind mute lacks a picture (Mark)", "kind mute lacks tests in its folder", "kind mute lacks a method of RFC 8176 (AMR)"} {
 		if !slices.Contains(out, want) {
 			t.Errorf("nothing says %q: %q", want, out)

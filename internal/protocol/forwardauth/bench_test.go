@@ -1,8 +1,9 @@
 package forwardauth
 
 import (
+	"countersign/internal/clientaddr"
+	"countersign/internal/protocol"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"testing"
 	"time"
@@ -12,8 +13,8 @@ import (
 // headers of an ordinary browser.
 func BenchmarkQuestion(b *testing.B) {
 	now := time.Now()
-	d := New(Parts{Applications: &list{settings: `{"hosts":["wiki.example.org"],"rules":[{"path":"/admin","action":"wiki.admin"},{"path":"/m","methods":["DELETE"],"action":"wiki.delete"}]}`},
-		Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, PublicURL: &url.URL{Scheme: "https", Host: "auth.example.org"}, Now: func() time.Time { return now }})
+	d := New(protocol.Parts{Applications: &list{settings: `{"hosts":["wiki.example.org"],"rules":[{"path":"/admin","action":"wiki.admin"},{"path":"/m","methods":["DELETE"],"action":"wiki.delete"}]}`},
+		Clients: clientaddr.NewReader(proxies, time.Now, nil), PublicURL: &url.URL{Scheme: "https", Host: "auth.example.org"}, Now: func() time.Time { return now }})
 	r := httptest.NewRequest("GET", "/verify/caddy", nil)
 	r.RemoteAddr = "192.0.2.1:4711"
 	for name, value := range map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "wiki.example.org", "X-Forwarded-Uri": "/notes?page=1&q=two", "X-Forwarded-Method": "GET", "X-Forwarded-For": "203.0.113.9",

@@ -16,7 +16,11 @@ func Description() protocol.Description {
 		CheckBeside: func(app application.Application, beside protocol.Beside) error {
 			return CheckBeside(app.Settings, beside.Applications, beside.Public)
 		},
-		Clash: Clash,
+		Clash: Clash, ProxyPaths: []string{askedPath}, ForeignPaths: []string{askedPath, hostPath},
+		Open: func(p protocol.Parts) (protocol.Service, error) {
+			d := New(p)
+			return protocol.Service{Handle: d.Handle, Around: d.Around}, nil
+		},
 		Exposure: func(app application.Application) (protocol.Exposure, error) {
 			return protocol.Exposure{Web: true, Actions: Actions(app.Settings)}, nil
 		},

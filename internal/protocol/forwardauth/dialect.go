@@ -2,7 +2,6 @@ package forwardauth
 
 import (
 	"net/http"
-	"net/netip"
 	"strings"
 )
 
@@ -52,10 +51,10 @@ func forwarded(r *http.Request) asked {
 
 const envoyPrefix = "/verify/envoy"
 
-// Before answers Envoy, which asks with the request itself, its path behind our
+// Around answers Envoy, which asks with the request itself, its path behind our
 // prefix, and hands everything else on. It must come before a multiplexer, which
 // would tidy the path.
-func (d *Guard) Before(next http.Handler) http.Handler {
+func (d *Guard) Around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target, ok := strings.CutPrefix(r.RequestURI, envoyPrefix)
 		if !ok || target != "" && target[0] != '/' && target[0] != '?' {
@@ -93,93 +92,4 @@ func oneCookie(r *http.Request, name string) string {
 		return c[0].Value
 	}
 	return ""
-}
-
-// trusted reports whether a request comes from a listed proxy.
-func (d *Guard) trusted(r *http.Request) bool { return d.listed(peer(r)) }
-
-func (d *Guard) listed(a netip.Addr) bool {
-	for _, p := range d.proxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
-
-func peer(r *http.Request) netip.Addr {
-	p, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return p.Addr().Unmap()
-}
-
-// Source returns where a browser is: the peer, or what listed proxies say of it.
-// It is the zero address where they say nothing or what cannot be read, so that
-// nobody counts as being where the proxy is.
-func (d *Guard) Source(r *http.Request) netip.Addr {
-	a, ok := d.claimed(r)
-	if !ok {
-		d.complain(r, noAddress)
-	}
-	return a
-}
-
-// claimed reads X-Forwarded-For from its end. Each listed proxy adds the address
-// of its own peer, so the first one that is not a listed proxy's is the
-// browser's; what stands before it anybody may have written. It is false when
-// the entry that counts cannot be read, and when the proxies name nobody but
-// themselves: a proxy's address is nobody's who comes through it.
-func (d *Guard) claimed(r *http.Request) (netip.Addr, bool) { return d.claimedBy(peer(r), r) }
-
-func (d *Guard) claimedBy(at netip.Addr, r *http.Request) (netip.Addr, bool) {
-	if !d.listed(at) {
-		return at, at.IsValid()
-	}
-	lines, named := r.Header["X-Forwarded-For"], false
-	for i := len(lines) - 1; i >= 0; i-- {
-		for rest, more := lines[i], true; more; {
-			if !d.listed(at) {
-				return at, true
-			}
-			var entry string
-			comma := strings.LastIndexByte(rest, ',')
-			rest, entry, more = rest[:max(comma, 0)], rest[comma+1:], comma >= 0
-			a, ok := address(strings.TrimSpace(entry))
-			if !ok {
-				return netip.Addr{}, false
-			}
-			at, named = a, true
-		}
-	}
-	if !named || d.isProxy(at) {
-		return netip.Addr{}, false
-	}
-	return at, true
-}
-
-// isProxy reports whether an address is listed by itself: then it is a proxy's.
-// Of a network that is listed somebody may be a person.
-func (d *Guard) isProxy(a netip.Addr) bool {
-	for _, p := range d.proxies {
-		if p.IsSingleIP() && p.Addr() == a {
-			return true
-		}
-	}
-	return false
-}
-
-// address reads an entry of X-Forwarded-For, which some proxies give a port.
-func address(s string) (netip.Addr, bool) {
-	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
-	if err != nil {
-		p, err := netip.ParseAddrPort(s)
-		if err != nil {
-			return netip.Addr{}, false
-		}
-		a = p.Addr()
-	}
-	a = a.Unmap().WithZone("")
-	return a, !a.IsUnspecified() && !a.IsMulticast()
 }

@@ -2,7 +2,6 @@ package forwardauth
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -10,67 +9,46 @@ import (
 	"sync/atomic"
 	"time"
 
-	"countersign/internal/application"
+	"countersign/internal/clientaddr"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
+	"countersign/internal/protocol"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 )
 
-// Parts are what the door works with.
-type Parts struct {
-	Engine        *signin.Engine
-	Handovers     *session.Handovers
-	Continuations *session.Continuations
-	Applications  Catalogue
-	// Proxies are the networks whose forwarded headers are believed.
-	Proxies []netip.Prefix
-	// PublicURL is where our own pages are.
-	PublicURL *url.URL
-	Now       func() time.Time
-	// Log hears of what keeps a proxy from being answered; nil is nobody.
-	Log *slog.Logger
-}
-
-// Catalogue is what the door asks of *application.Catalogue.
-type Catalogue interface {
-	ByProtocol(ctx context.Context, protocol string) ([]application.Application, error)
-	Changed() uint64
-}
-
 // Guard answers proxies.
 type Guard struct {
-	engine        *signin.Engine
+	engine        protocol.Engine
 	handovers     *session.Handovers
 	continuations *session.Continuations
-	applications  Catalogue
-	proxies       []netip.Prefix
+	applications  protocol.Applications
+	clients       *clientaddr.Reader
 	publicURL     *url.URL
 	now           func() time.Time
-	log           *slog.Logger
 
-	index      atomic.Pointer[index]
-	complaints complaints
+	index atomic.Pointer[index]
 }
 
 // New makes a Guard.
-func New(p Parts) *Guard {
-	return &Guard{engine: p.Engine, handovers: p.Handovers, continuations: p.Continuations, applications: p.Applications, proxies: p.Proxies, publicURL: p.PublicURL, now: p.Now, log: p.Log}
+func New(p protocol.Parts) *Guard {
+	return &Guard{engine: p.Engine, handovers: p.Handovers, continuations: p.Continuations, applications: p.Applications, clients: p.Clients, publicURL: p.PublicURL, now: p.Now}
 }
 
-// Asked is where proxies ask.
-const Asked = "/verify/"
+const (
+	// askedPath begins the addresses at which proxies ask, and hostPath those that a browser
+	// reaches at an application's host.
+	askedPath = "/verify/"
+	hostPath  = "/.countersign/"
+)
 
-// OnHosts are the addresses whose answers come to a browser at an application's host.
-var OnHosts = []string{Asked, "/.countersign/"}
-
-// Handle mounts the door's addresses: those that proxies ask at, and those that
-// a browser is sent to. Envoy's is mounted by [Guard.Before].
+// Handle mounts the addresses of forward-auth: those that proxies ask at, and those that
+// a browser is sent to. Envoy's is mounted by [Guard.Around].
 func (d *Guard) Handle(mux *http.ServeMux) {
-	mux.HandleFunc(Asked+"nginx", d.nginx)
-	mux.HandleFunc(Asked+"haproxy", d.traefik)
-	mux.HandleFunc(Asked+"caddy", d.caddy)
-	mux.HandleFunc(Asked+"traefik", d.traefik)
+	mux.HandleFunc(askedPath+"nginx", d.nginx)
+	mux.HandleFunc(askedPath+"haproxy", d.traefik)
+	mux.HandleFunc(askedPath+"caddy", d.caddy)
+	mux.HandleFunc(askedPath+"traefik", d.traefik)
 	mux.HandleFunc("GET /forward/start", d.start)
 	mux.HandleFunc("GET "+beginPath, d.begin)
 	mux.HandleFunc("GET "+acceptPath, d.accept)
@@ -155,14 +133,11 @@ func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 // read understands a proxy's question, and where the browser is. What the door
 // refuses without asking the engine is a Refused failure.
 func (d *Guard) read(r *http.Request, a asked) (question, netip.Addr, error) {
-	proxy := peer(r)
-	if !d.listed(proxy) {
-		d.complain(r, notListed)
+	if !d.clients.FromProxy(r) {
 		return question{}, netip.Addr{}, errRefused
 	}
-	source, ok := d.claimedBy(proxy, r)
-	if !ok {
-		d.complain(r, noAddress)
+	source := d.clients.Source(r)
+	if !source.IsValid() {
 		return question{}, source, errNowhere
 	}
 	told := look(r.Header)

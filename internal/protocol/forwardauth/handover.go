@@ -66,12 +66,10 @@ func private(w http.ResponseWriter) {
 // onHost understands a request that came through an application's proxy, and
 // where in the application the browser is going.
 func (d *Guard) onHost(r *http.Request) (question, error) {
-	if !d.trusted(r) {
-		d.complain(r, notListed)
+	if !d.clients.FromProxy(r) {
 		return question{}, errRefused
 	}
-	if _, ok := d.claimed(r); !ok {
-		d.complain(r, noAddress)
+	if !d.clients.Source(r).IsValid() {
 		return question{}, errNowhere
 	}
 	host := r.Host // Envoy's way; the others' Host is our own
@@ -113,7 +111,7 @@ func (d *Guard) start(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	secret := oneCookie(r, session.Cookie(d.publicURL.Scheme == "https"))
-	step, err := d.check(r.Context(), q, secret, d.Source(r))
+	step, err := d.check(r.Context(), q, secret, d.clients.Source(r))
 	switch {
 	case err != nil:
 		http.Error(w, "The sign-in service is not available. Try again soon.", http.StatusServiceUnavailable)
@@ -180,7 +178,7 @@ func (d *Guard) accept(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := session.Handover{Host: q.origin(), Browser: browser(way)}
-	secret, err := d.handovers.Accept(r.Context(), r.URL.Query().Get("code"), h, session.Visit{Application: q.at.app, Source: d.Source(r).String(), Agent: r.UserAgent()})
+	secret, err := d.handovers.Accept(r.Context(), r.URL.Query().Get("code"), h, session.Visit{Application: q.at.app, Source: d.clients.Source(r).String(), Agent: r.UserAgent()})
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusForbidden)
 		return

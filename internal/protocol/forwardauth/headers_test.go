@@ -2,6 +2,7 @@ package forwardauth
 
 import (
 	"bytes"
+	"countersign/internal/clientaddr"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -71,7 +72,7 @@ func TestProxyWithoutAddress(t *testing.T) {
 	d, h := without(t)
 	var log bytes.Buffer
 	now := time.Now()
-	d.log, d.now = slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return now }
+	d.clients = clientaddr.NewReader(proxies, func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)))
 	for path := range dialects {
 		for range 3 {
 			r := inDialect(path)
@@ -86,7 +87,7 @@ func TestProxyWithoutAddress(t *testing.T) {
 	if n := strings.Count(log.String(), "X-Forwarded-For"); n != 1 || !strings.Contains(log.String(), "proxy=192.0.2.1") {
 		t.Errorf("the log says it %d times:\n%s", n, &log)
 	}
-	now = now.Add(again)
+	now = now.Add(clientaddr.WarnAgain)
 	r := inDialect("/verify/caddy")
 	r.RemoteAddr = "198.51.100.1:1"
 	decided(h, r)
@@ -150,7 +151,7 @@ func TestLookAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		look(r.Header)
 		namesMethod("page=1&q=two")
-		d.claimed(r)
+		d.clients.Source(r)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"countersign/internal/application"
+	"countersign/internal/clientaddr"
+	"countersign/internal/protocol"
 )
 
 // list is a catalogue of one application. The way to the store may be cut.
@@ -30,6 +32,9 @@ func (l *list) ByProtocol(context.Context, string) ([]application.Application, e
 	return []application.Application{{Name: "wiki", Settings: json.RawMessage(l.settings)}}, nil
 }
 
+// proxies are the trusted ones of these tests.
+var proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+
 // without is a door with one application and no engine: whoever gets as far as
 // the engine makes it panic.
 func without(t *testing.T) (*Guard, http.Handler) {
@@ -38,10 +43,10 @@ func without(t *testing.T) (*Guard, http.Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := New(Parts{Applications: &list{settings: `{"hosts":["wiki.example.org"]}`}, PublicURL: u, Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Now: time.Now})
+	d := New(protocol.Parts{Applications: &list{settings: `{"hosts":["wiki.example.org"]}`}, PublicURL: u, Clients: clientaddr.NewReader(proxies, time.Now, nil), Now: time.Now})
 	mux := http.NewServeMux()
 	d.Handle(mux)
-	return d, d.Before(mux)
+	return d, d.Around(mux)
 }
 
 // decided reports whether a question gets as far as the engine, and if not, how
@@ -144,7 +149,7 @@ func TestOnHostRefuses(t *testing.T) {
 // not go on by what it remembers.
 func TestIndexIsFresh(t *testing.T) {
 	now, l := time.Now(), &list{settings: `{"hosts":["a.example.org"]}`}
-	d := New(Parts{Applications: l, Now: func() time.Time { return now }})
+	d := New(protocol.Parts{Applications: l, Now: func() time.Time { return now }})
 	knows := func(host string) bool {
 		_, ok, err := d.find(t.Context(), host)
 		return ok && err == nil

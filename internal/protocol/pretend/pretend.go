@@ -1,29 +1,22 @@
 // Package pretend is a protocol that nobody speaks: an example of all that one brings.
 //
-// It owns the line "name password code" and its answer, yes or no. It does not decide:
-// signin does. Only tests put it into their list, with one line. Its one invariant is
-// that of every protocol: "yes" is a Grant.
+// It owns its form and its answer, yes or no: by HTTP, and as a line of JSON on sockets of
+// its own. It does not decide: signin does. Only tests put it into their list, with one
+// line. Its one invariant is that of every protocol: "yes" is a Grant.
 package pretend
 
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"strings"
 
 	"countersign/internal/application"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol"
-	"countersign/internal/signin"
 )
 
 // Protocol is its word in applications, policy and the audit log.
 const Protocol = "pretend"
-
-// Path is where it is asked.
-const Path = "/pretend"
 
 // Settings are what an application of it is configured with.
 type Settings struct {
@@ -58,7 +51,8 @@ func Description() protocol.Description {
 			}},
 			{Fields: []protocol.Field{{Name: "greeting", Label: "Greeting", Help: "Before each answer."}}},
 		},
-		Handle: func(mux *http.ServeMux, p protocol.Parts) { mux.Handle("POST "+Path, door{p}) },
+		Open:    open,
+		Metrics: []string{lines},
 	}
 }
 
@@ -102,37 +96,4 @@ func clash(a, b json.RawMessage) (what string, shut bool, err error) {
 		}
 	}
 	return "", false, nil
-}
-
-type door struct{ protocol.Parts }
-
-// ServeHTTP answers a form with station, word, name, password and code.
-func (d door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	app, greeting := d.asker(r)
-	answer := "no"
-	if app != "" {
-		step, err := d.Engine.Begin(r.Context(), signin.Request{Application: app, Name: r.PostFormValue("name"), Protocol: Protocol, Medium: prompt.Single, Partner: r.PostFormValue("station"),
-			Opening: []prompt.Answer{{Authenticator: "password", Text: r.PostFormValue("password")}, {Authenticator: signin.AnyCode, Text: r.PostFormValue("code")}}})
-		if err == nil && step.State == signin.Granted {
-			answer = "yes"
-		}
-	}
-	io.WriteString(w, strings.TrimSpace(greeting+" "+answer)) //nolint:errcheck // whoever asked went away
-}
-
-// asker finds the application of the station that asks; empty for nobody's.
-func (d door) asker(r *http.Request) (name, greeting string) {
-	all, err := d.Applications.ByProtocol(r.Context(), Protocol)
-	if err != nil {
-		return "", ""
-	}
-	for _, a := range all {
-		s, _ := parse(a.Settings)
-		for _, one := range s.Stations {
-			if fmt.Sprint(one.Number) == r.PostFormValue("station") && one.Word == r.PostFormValue("word") {
-				return a.Name, s.Greeting
-			}
-		}
-	}
-	return "", ""
 }

@@ -31,8 +31,30 @@ func Description() protocol.Description {
 		Clash:    Clash,
 		Exposure: openings,
 		Form:     form(),
+		Open:     open,
 		Metrics:  []string{datagrams, waiting},
 	}
+}
+
+func open(p protocol.Parts) (protocol.Service, error) {
+	s, err := New(Parts{Engine: p.Engine, Applications: p.Applications, Now: p.Now})
+	if err != nil {
+		return protocol.Service{}, err
+	}
+	return protocol.Service{Listen: s.sockets, Metrics: s.Metrics}, nil
+}
+
+// sockets opens sockets that the server answers on.
+func (s *Server) sockets(addresses []string) (protocol.Sockets, error) {
+	conns, err := Listen(addresses)
+	if err != nil {
+		return protocol.Sockets{}, err
+	}
+	open := protocol.Sockets{Serve: func(ctx context.Context) error { return s.Serve(ctx, conns) }}
+	for _, c := range conns {
+		open.Addresses = append(open.Addresses, c.LocalAddr())
+	}
+	return open, nil
 }
 
 func openings(app application.Application) (protocol.Exposure, error) {

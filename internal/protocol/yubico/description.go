@@ -1,8 +1,6 @@
 package yubico
 
 import (
-	"net/http"
-
 	"countersign/internal/application"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol"
@@ -25,6 +23,8 @@ func Description() protocol.Description {
 			}},
 			{Fields: []protocol.Field{{Name: "vouches", Label: "What the programs check themselves", Kind: protocol.Vouches}}},
 		},
-		Handle: func(mux *http.ServeMux, p protocol.Parts) { New(p).Handle(mux) },
+		Open: func(p protocol.Parts) (protocol.Service, error) {
+			return protocol.Service{Handle: New(p).Handle}, nil
+		},
 	}
 }

@@ -44,19 +44,19 @@ func guard(h http.Header, secure bool) {
 
 // Strict serves next with the strict headers on every response that can reach a
 // browser: pages, redirects to a tidier path and refusals of the multiplexer alike.
-// Under proxies a proxy asks, and of a yes it takes only what it was told to take, so
-// that a yes goes without: a kilobyte of headers is dearer than the question. Under the
-// paths in abroad a response may reach a browser at another host's address, which is
-// not ours to promise https for.
-func (l *Look) Strict(next http.Handler, proxies string, abroad ...string) http.Handler {
+// Under the paths in proxies a proxy asks, and of a 200 it takes only what it was told to
+// take, so that a 200 goes without: a kilobyte of headers costs more than the question.
+// Under the paths in foreign a response may reach a browser at another host's address,
+// which is not ours to promise https for.
+func (l *Look) Strict(next http.Handler, proxies, foreign []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ahead := w.(*unlessYes); ahead || w.Header().Get("X-Frame-Options") != "" { // whoever is in front of us sees to it
 			next.ServeHTTP(w, r)
 			return
 		}
-		leaves := slices.ContainsFunc(abroad, func(p string) bool { return strings.HasPrefix(r.URL.Path, p) })
-		secure := l.Options.Secure && !leaves
-		if proxies != "" && strings.HasPrefix(r.URL.Path, proxies) {
+		under := func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) }
+		secure := l.Options.Secure && !slices.ContainsFunc(foreign, under)
+		if slices.ContainsFunc(proxies, under) {
 			w = &unlessYes{w, secure}
 		} else {
 			guard(w.Header(), secure)

@@ -48,7 +48,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	if methods["/"] == nil {
 		mux.Handle("/", s.serve(nil, Route{Handler: func(http.ResponseWriter, *http.Request) error { return errNoPage }}))
 	}
-	return s.Look.Strict(mux, ""), nil
+	return s.Look.Strict(mux, nil, nil), nil
 }
 
 // sortMethods checks the routes and gathers which methods each path has.

@@ -30,7 +30,7 @@ func TestStrict(t *testing.T) {
 		{"/.countersign/begin?as=go", true, false}, {"/.countersign/begin?as=yes", true, false}, {"/account?as=yes", true, true}, {"/account?as=no", true, true}, {"/verify?as=yes", true, true},
 	} {
 		w := httptest.NewRecorder()
-		l.Strict(l.Strict(answers, ""), "/verify/", "/verify/", "/.countersign/").ServeHTTP(w, httptest.NewRequest("GET", c.target, nil))
+		l.Strict(l.Strict(answers, nil, nil), []string{"/verify/"}, []string{"/verify/", "/.countersign/"}).ServeHTTP(w, httptest.NewRequest("GET", c.target, nil))
 		h := w.Result().Header
 		if strict := h.Get("X-Frame-Options") != "" && h.Get("Content-Security-Policy") != "" && h.Get("Cache-Control") == "no-store"; strict != c.strict || (h.Get("Strict-Transport-Security") != "") != c.https {
 			t.Errorf("%s: strict %v, https %v", c.target, strict, h.Get("Strict-Transport-Security"))
