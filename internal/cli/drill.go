@@ -110,7 +110,7 @@ func (d *drillRun) plan(ctx context.Context, c *client) (drill.Plan, error) {
 func (d *drillRun) components(server web.Server, secret string) []drill.Component {
 	all := []drill.Component{server.Portal()}
 	if d.Page != "" {
-		all = append(all, server.Page(d.Page))
+		all = append(all, server.Page(web.Site{URL: d.Page}))
 	}
 	if d.Radius != "" {
 		all = append(all, wire.Radius{Address: d.Radius, Secret: secret, Owners: server}.Component())

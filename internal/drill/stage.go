@@ -43,6 +43,9 @@ type Component struct {
 	Kind Kind
 	// Name is what a report calls it.
 	Name string
+	// Application is the application that it belongs to, by its name in the installation:
+	// countersign for Countersign's own.
+	Application string
 	// Doors are its entrances for a name and a password.
 	Doors []Door
 	// Moves are what attackers can do here besides.
@@ -53,6 +56,11 @@ type Component struct {
 	// Enroll gives a new account, which has a welcome link, all that people sign in
 	// with. One component of a stage does that.
 	Enroll func(ctx context.Context, p *Play, c *Canary) error
+	// Check reports, before anything is attacked, why that could not be played here: one
+	// sentence that says how to mend it. It sends nothing that counts as a guess.
+	Check func(ctx context.Context) error
+	// Log returns the lines of the component's own log so far, the oldest first.
+	Log func(ctx context.Context) ([]string, error)
 }
 
 // Door is one entrance of a component.
@@ -76,7 +84,9 @@ type Try struct {
 	Door      string `json:"-"`
 	Name      string `json:"name"`
 	// Open is set if the attacker got through.
-	Open   bool   `json:"open"`
+	Open bool `json:"open"`
+	// Answer is what came back, in the words of the protocol: "302 to /sign-in".
+	Answer string `json:"answer,omitempty"`
 	Detail string `json:"detail,omitempty"`
 	// Error is why nothing is known: the try could not be made, or an answer that was
 	// owed did not come. A try with an error says neither that a door is open nor that

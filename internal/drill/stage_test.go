@@ -66,7 +66,7 @@ func (y yard) Later(time.Duration)                                    {}
 // theirs are the components that there are.
 func theirs() []drill.Component {
 	server := web.Server("http://server.example")
-	return []drill.Component{server.Portal(), server.Page("http://page.example"), wire.Radius{Owners: server}.Component(), server.Administration(), host.Component(nil)}
+	return []drill.Component{server.Portal(), server.Page(web.Site{URL: "http://page.example"}), wire.Radius{Owners: server}.Component(), server.Administration(), host.Component(nil)}
 }
 
 // hollow are the same components with nothing behind them, which note what is played.

@@ -172,7 +172,7 @@ func (b *Bed) StageOf(w *World, radius string) drill.Stage {
 	}
 	server := web.Server(w.Base)
 	return drill.Stage{Components: []drill.Component{
-		server.Portal(), server.Page("http://" + page + "/notes"), wire.Radius{Address: radius, Secret: DrillSecret, Owners: server}.Component(), server.Administration(),
+		server.Portal(), server.Page(web.Site{Application: "wiki", URL: "http://" + page + "/notes"}), wire.Radius{Address: radius, Secret: DrillSecret, Owners: server}.Component(), server.Administration(),
 	}, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
 }
 

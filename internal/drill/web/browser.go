@@ -8,6 +8,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,11 @@ type browser struct {
 	at     *url.URL // where it is
 	status int
 	body   string
+	// answer is what came back last, in the words of the protocol.
+	answer string
+	// connect are the addresses to connect to for a host and port, where names do not
+	// resolve.
+	connect map[string]string
 	// sent are the forms that it sent, for an attacker who listens.
 	sent []form
 	// headers are added to every request.
@@ -71,8 +77,12 @@ func browse(p *drill.Play, server string, from netip.Addr) *browser {
 	if p.Down {
 		wait = p.Patience // a browser waits longer, and gets no more
 	}
-	t := &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true}
-	return &browser{client: &http.Client{Jar: jar, Transport: t, Timeout: wait}, server: server}
+	b := &browser{server: server, connect: map[string]string{}}
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return d.DialContext(ctx, network, cmp.Or(b.connect[addr], addr))
+	}
+	b.client = &http.Client{Jar: jar, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: wait}
+	return b
 }
 
 var refresh = regexp.MustCompile(`^0;\s*url=(.+)$`)
@@ -107,9 +117,11 @@ func (b *browser) do(ctx context.Context, method, address string, values url.Val
 // take reads a page, and where it sends the browser on to by itself.
 func (b *browser) take(r *http.Response, err error) (next string, _ error) {
 	if err != nil {
+		b.answer = "no answer"
 		return "", err
 	}
 	defer r.Body.Close()
+	b.answer = said(r)
 	text, err := io.ReadAll(io.LimitReader(r.Body, 4<<20))
 	if err != nil {
 		return "", err
@@ -123,6 +135,19 @@ func (b *browser) take(r *http.Response, err error) (next string, _ error) {
 		return to.String(), nil
 	}
 	return "", nil
+}
+
+// said is an answer in the words of the protocol: the status, and where a redirect led. It
+// leaves out the query, which may hold a code.
+func said(r *http.Response) string {
+	first := r
+	for first.Request != nil && first.Request.Response != nil {
+		first = first.Request.Response
+	}
+	if first == r {
+		return fmt.Sprintf("%d %s", r.StatusCode, http.StatusText(r.StatusCode))
+	}
+	return fmt.Sprintf("%d to %s, %d there", first.StatusCode, r.Request.URL.Path, r.StatusCode)
 }
 
 func (b *browser) get(ctx context.Context, address string) error {
@@ -156,21 +181,16 @@ func (b *browser) post(ctx context.Context, path string, fields ...string) error
 
 func (b *browser) says(text string) bool { return strings.Contains(html.UnescapeString(b.body), text) }
 
-// reads reports whether the browser gets to read a page: it is answered there,
-// and not sent away to sign in.
-func (b *browser) reads(ctx context.Context, page string) (bool, error) {
-	if err := b.get(ctx, page); err != nil {
-		return false, err
-	}
-	want, err := url.Parse(page)
-	return err == nil && b.status == http.StatusOK && b.at.Host == want.Host && !strings.HasPrefix(b.at.Path, "/sign-in") && !strings.HasPrefix(b.at.Path, "/.countersign"), err
-}
-
 // typed begins to sign in with a password and, if asked for one, a code.
 func (b *browser) typed(ctx context.Context, name, password, code string) error {
 	if err := b.get(ctx, b.server+"/sign-in"); err != nil {
 		return err
 	}
+	return b.types(ctx, name, password, code)
+}
+
+// types is typed on the sign-in page that the browser is at.
+func (b *browser) types(ctx context.Context, name, password, code string) error {
 	if err := b.post(ctx, "/sign-in", "name", name, "authenticator", "password", "text", password); err != nil {
 		return err
 	}

@@ -1,61 +1,150 @@
 package web
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"countersign/internal/drill"
 )
 
-// Page is a page that asks the server by forward-auth.
-func (s Server) Page(address string) drill.Component {
-	of := page{string(s), address}
-	return drill.Component{Kind: drill.Page, Name: "the page",
-		Doors: []drill.Door{{Name: "the page", Guess: of.guess}},
-		Moves: map[drill.Move]drill.Attack{drill.ReadPages: of.read, drill.KeptSession: of.keptSession},
-		Enter: of.enter}
+// Site is a site behind forward-auth, as an attacker finds it.
+type Site struct {
+	// Application is the name of its application in the installation; empty if nobody
+	// knows it.
+	Application string
+	// URL is an address of it that is guarded. Of a site that is guarded under a path
+	// only, it is in that path.
+	URL string
+	// Connect is the host and port to connect to where the name in URL does not resolve,
+	// or empty.
+	Connect string
 }
 
-type page struct{ server, url string }
+// Page is a site that asks the server by forward-auth.
+func (s Server) Page(site Site) drill.Component {
+	of := page{Site: site, server: string(s)}
+	return drill.Component{Kind: drill.Page, Name: of.name(), Application: site.Application,
+		Doors: []drill.Door{{Name: of.name(), Guess: of.guess}},
+		Moves: map[drill.Move]drill.Attack{drill.ReadPages: of.read, drill.KeptSession: of.keptSession},
+		Enter: of.enter, Check: of.check}
+}
 
-// enter reads the page with the session that its owner has.
-func (s page) enter(ctx context.Context, p *drill.Play, c *drill.Canary) error {
-	b := honest(p, s.server)
-	b.client.Jar = c.Jar
-	if in, err := b.reads(ctx, s.url); err != nil || !in {
-		return errors.Join(errors.New("the owner does not get to the page with the passkey"), err)
+type page struct {
+	Site
+	server string
+}
+
+// name is what a report calls it.
+func (s page) name() string {
+	if s.Application == "" {
+		return "the page"
+	}
+	return "the page of " + s.Application
+}
+
+// check asks for the page as somebody without a session does, and follows nothing.
+func (s page) check(ctx context.Context) error {
+	u, err := url.Parse(s.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%q is not the address of a page; give one such as https://wiki.example.org/", s.URL)
+	}
+	b := s.finds(honest(&drill.Play{}, s.server))
+	b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if err := b.get(ctx, s.URL); err != nil {
+		return fmt.Errorf("the page %s does not answer (%w); correct its address, or give the host and port to connect to", s.URL, err)
+	}
+	if b.status == http.StatusNotFound {
+		return fmt.Errorf("there is no page at %s; give an address that its users can read", s.URL)
 	}
 	return nil
 }
 
-// guess asks for the page with what the portal left in the browser.
-func (s page) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.Try {
-	b := attacker(p, s.server)
-	var err error
-	if g.Jar != nil {
-		b.client.Jar = g.Jar
-	} else {
-		err = b.typed(ctx, g.Name, g.Password, "")
+// finds has a browser connect to where the site is.
+func (s page) finds(b *browser) *browser {
+	u, err := url.Parse(s.URL)
+	if err != nil || s.Connect == "" {
+		return b
 	}
-	return []drill.Try{s.asks(ctx, p, "the page", b, s.url, err)}
+	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	b.connect[net.JoinHostPort(u.Hostname(), port)] = s.Connect
+	return b
+}
+
+func (s page) attacker(p *drill.Play) *browser { return s.finds(attacker(p, s.server)) }
+
+// enter goes to the page, is sent to sign in, and does so with the passkey.
+func (s page) enter(ctx context.Context, p *drill.Play, c *drill.Canary) error {
+	b := s.finds(honest(p, s.server))
+	if err := b.get(ctx, s.URL); err != nil {
+		return err
+	}
+	if err := b.passkey(ctx, c.Key); err != nil {
+		return fmt.Errorf("%s: %w", s.name(), err)
+	}
+	if in, err := s.reads(ctx, b, s.URL); err != nil || !in {
+		return errors.Join(fmt.Errorf("the owner does not get to %s with the passkey: %s", s.name(), b.answer), err)
+	}
+	return nil
+}
+
+// guess signs in where the page sends people, and asks for it with what the portal left in
+// the browser.
+func (s page) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.Try {
+	tries := []drill.Try{s.signsIn(ctx, p, s.name()+" by its own sign-in", g.Name, g.Password, "")}
+	if g.Jar != nil {
+		b := s.attacker(p)
+		b.client.Jar = g.Jar
+		tries = append(tries, s.asks(ctx, p, s.name()+" after the portal", b, s.URL, nil))
+	}
+	return tries
+}
+
+// signsIn asks for the page in a new browser, types what it is given where the page sends
+// it, and asks for the page again. A page that refuses at once is shut.
+func (s page) signsIn(ctx context.Context, p *drill.Play, try, name, password, code string) drill.Try {
+	b := s.attacker(p)
+	err := b.get(ctx, s.URL)
+	refused := b.status == http.StatusUnauthorized || b.status == http.StatusForbidden
+	if read := b.status == http.StatusOK && s.shows(b, s.URL); err == nil && !read && !refused {
+		err = b.types(ctx, name, password, code)
+	}
+	return s.asks(ctx, p, try, b, s.URL, err)
+}
+
+// shows reports whether a browser that asked for an address is at it, and not where people
+// sign in.
+func (s page) shows(b *browser, address string) bool {
+	want, err := url.Parse(address)
+	return err == nil && b.at.Host == want.Host && !strings.HasPrefix(b.at.Path, "/sign-in") && !strings.HasPrefix(b.at.Path, "/.countersign")
 }
 
 func (s page) keptSession(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
-	return []drill.Try{s.asks(ctx, p, "the page with a session from before", kept(p, s.server, c), s.url, nil)}, nil
+	return []drill.Try{s.asks(ctx, p, s.name()+" with a session from before", s.finds(kept(p, s.server, c)), s.URL, nil)}, nil
 }
 
 // asks tries to read an address of the page, with what the browser has. The page answers
-// also while Countersign is stopped, unless it waits for it. typed is how it went at the
-// portal before.
+// also while Countersign is stopped, unless it waits for it. typed is how it went before.
 func (s page) asks(ctx context.Context, p *drill.Play, name string, b *browser, address string, typed error) drill.Try {
-	open, err := b.reads(ctx, address)
+	open, err := s.reads(ctx, b, address)
+	try := drill.Tried(name, open, err)
 	if err == nil && !open || s.excused(err) {
-		return p.Tried(name, false, errors.Join(err, typed))
+		try = p.Tried(name, false, errors.Join(err, typed))
 	}
-	return drill.Tried(name, open, err)
+	try.Answer = b.answer
+	return try
+}
+
+// reads reports whether the browser gets to read an address: it is answered there, and not
+// sent away to sign in.
+func (s page) reads(ctx context.Context, b *browser, address string) (bool, error) {
+	err := b.get(ctx, address)
+	return err == nil && b.status == http.StatusOK && s.shows(b, address), err
 }
 
 // excused reports whether an error is what becomes of a page whose Countersign is stopped:
@@ -71,33 +160,9 @@ func (s page) excused(err error) bool {
 
 // origin is the page's scheme and host.
 func (s page) origin() string {
-	u, err := url.Parse(s.url)
+	u, err := url.Parse(s.URL)
 	if err != nil {
-		return s.url
+		return s.URL
 	}
 	return u.Scheme + "://" + u.Host
-}
-
-// read tries to read what is behind forward-auth.
-func (s page) read(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
-	asks := func(name string, b *browser, address string, typed error) drill.Try {
-		return s.asks(ctx, p, name, b, address, typed)
-	}
-	tries := []drill.Try{asks("without anything", attacker(p, s.server), s.url, nil)}
-	forged := attacker(p, s.server)
-	forged.headers = http.Header{"Remote-User": {c.Name}, "X-Forwarded-User": {c.Name}, "X-Forwarded-For": {"127.0.0.1"},
-		"X-Forwarded-Uri": {"/healthz"}, "X-Original-Url": {"/healthz"}, "X-Forwarded-Host": {"elsewhere.example"}}
-	tries = append(tries, asks("with forged headers", forged, s.url, nil))
-	made := attacker(p, s.server)
-	made.headers = http.Header{"Cookie": {"countersign=" + rand.Text() + "; __Host-countersign=" + rand.Text()}}
-	tries = append(tries, asks("with a made-up cookie", made, s.url, nil))
-	for _, path := range []string{"//", "/%2e%2e/", "/.countersign/accept?code=x&to=/", "/;/", "/%00"} {
-		tries = append(tries, asks("by the path "+path, attacker(p, s.server), s.origin()+path, nil))
-	}
-	b := attacker(p, s.server)
-	err := b.typed(ctx, c.Name, c.Password, "")
-	tries = append(tries, asks("with the password alone", b, s.url, err))
-	b = attacker(p, s.server)
-	err = b.typed(ctx, c.Name, c.Password, "000000")
-	return append(tries, asks("with the password and a guessed code", b, s.url, err)), nil
 }

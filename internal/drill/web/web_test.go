@@ -46,7 +46,7 @@ func TestUnreachableIsNotShut(t *testing.T) {
 		}
 		return tries
 	}
-	p := play(server.Portal(), server.Page(nowhere(t)), server.Administration())
+	p := play(server.Portal(), server.Page(Site{URL: nowhere(t)}), server.Administration())
 	if tries := all(p); len(tries) < 30 {
 		t.Errorf("only %d tries", len(tries))
 	} else {
@@ -62,14 +62,14 @@ func TestUnreachableIsNotShut(t *testing.T) {
 			t.Errorf("while Countersign is stopped: %+v", try)
 		}
 	}
-	p = play(server.Portal(), server.Page(page.URL))
+	p = play(server.Portal(), server.Page(Site{URL: page.URL}))
 	p.Down = true
 	for _, try := range all(p) {
 		if try.Error != "" || try.Open {
 			t.Errorf("a page that answers: %+v", try)
 		}
 	}
-	p = play(server.Page(page.URL))
+	p = play(server.Page(Site{URL: page.URL}))
 	p.From = netip.MustParseAddr("192.0.2.1")
 	for _, try := range all(p) {
 		if try.Name != "the page with a session from before" && (try.Open || try.Error == "") {
@@ -94,7 +94,7 @@ func TestAPageMayWaitForWhoIsStopped(t *testing.T) {
 		"it is served": func(http.ResponseWriter, *http.Request) {},
 	} {
 		answer = h
-		p := play(Server(stopped).Page(page.URL))
+		p := play(Server(stopped).Page(Site{URL: page.URL}))
 		p.Down = true
 		for _, try := range p.Guess(t.Context(), "canary", "secret") {
 			if try.Error != "" || try.Open != (what == "it is served") {
