@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -127,10 +128,10 @@ func (c File) checkRadius() error {
 }
 
 func (c File) checkMail() error {
-	if strings.ContainsAny(c.Mail.From, "\r\n") || c.Mail.From != "" && !strings.Contains(c.Mail.From, "@") {
-		return errors.New("mail.from must be one mail address")
+	if _, err := mail.ParseAddress(c.Mail.From); c.Mail.From != "" && (err != nil || strings.ContainsAny(c.Mail.From, "\r\n")) {
+		return errors.New("mail.from must be one mail address, such as mfa@example.org or Countersign <mfa@example.org>")
 	}
-	return errors.Join(address("mail.server", c.Mail.Server, true), both("mail.server", c.Mail.Server, "mail.from", c.Mail.From),
+	return errors.Join(word("mail.tls", c.Mail.TLS, "", "starttls", "implicit"), address("mail.server", c.Mail.Server, true), both("mail.server", c.Mail.Server, "mail.from", c.Mail.From),
 		both("mail.username", c.Mail.Username, "mail.password_file", c.Mail.PasswordFile))
 }
 

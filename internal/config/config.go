@@ -73,9 +73,13 @@ type Radius struct {
 
 // Mail is how notices are sent. Without a server they wait.
 type Mail struct {
-	// Server is HOST:PORT. Off loopback it must offer STARTTLS.
+	// Server is HOST:PORT. Off loopback there is always TLS with it.
 	Server string `yaml:"server"`
-	// From is the sender's address.
+	// TLS is starttls, or implicit for a server that expects TLS from the start; empty is
+	// implicit on port 465 and starttls on others, and none is needed on loopback unless
+	// a username or ca is set.
+	TLS string `yaml:"tls"`
+	// From is the sender: an address, or Name <address>.
 	From string `yaml:"from"`
 	// Username and PasswordFile sign in to the server; both or neither.
 	Username     string `yaml:"username"`

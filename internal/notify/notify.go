@@ -3,14 +3,17 @@
 // It owns the table notice, an outbox: a notice is queued in the transaction of the
 // change that it reports, so that none is lost and none reports a change that did not
 // happen. The callers write the texts. Invariant: a notice is sent at least once or
-// marked failed, and never holds a secret. A MAC covers all columns of a row.
+// marked failed, which the audit log tells, and never holds a secret. A MAC covers all columns of a row.
 package notify
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
+	"countersign/internal/audit"
+	"countersign/internal/failure"
 	"countersign/internal/store"
 )
 
@@ -27,7 +30,9 @@ type Notice struct {
 // Moment formats a time for notices.
 func Moment(t time.Time) string { return t.UTC().Format("15:04 UTC on 2 January 2006") }
 
-// Deliver sends one notice. After an error the Sender tries again later.
+// Deliver sends one notice. After an error the Sender tries again later, but not where its
+// class is Invalid: that notice can never be delivered. Unavailable says that nothing is
+// taken now, whatever is sent.
 type Deliver func(ctx context.Context, n Notice) error
 
 // Sender sends the notices of the outbox.
@@ -35,6 +40,7 @@ type Sender struct {
 	outbox  *Outbox
 	deliver Deliver
 	log     *slog.Logger
+	name    func(ctx context.Context, r store.Reader, account int64) string
 }
 
 // NewSender makes a Sender.
@@ -42,13 +48,20 @@ func NewSender(outbox *Outbox, deliver Deliver, log *slog.Logger) *Sender {
 	return &Sender{outbox: outbox, deliver: deliver, log: log}
 }
 
+// Naming gives the Sender the names of accounts, for the log of what could not be delivered.
+func (s *Sender) Naming(name func(ctx context.Context, r store.Reader, account int64) string) *Sender {
+	s.name = name
+	return s
+}
+
 const (
 	// maxTries is how often a notice is tried, over about a week: a minute after
 	// the first time, twice as long each time, and then every four hours.
 	maxTries = 50
 	longest  = 4 * time.Hour
-	// lease is how long one server has for a notice before another may send it.
-	lease = 2 * time.Minute
+	// lease is how long one server has for a notice before another may send it: longer
+	// than a delivery can last.
+	lease = patience + time.Minute
 )
 
 // claim takes a notice for this server; false means that another has it.
@@ -84,7 +97,8 @@ func (s *Sender) expire(ctx context.Context, was row) error {
 	return err
 }
 
-// Send sends the notices that are due and returns how many were sent.
+// Send sends the notices that are due and returns how many were sent. Where the mail server
+// takes nothing it stops with that error, of class Unavailable: only one notice was tried.
 func (s *Sender) Send(ctx context.Context) (int, error) {
 	list, err := s.outbox.outgoing(ctx)
 	if err != nil {
@@ -100,27 +114,79 @@ func (s *Sender) Send(ctx context.Context) (int, error) {
 		if !ours {
 			continue
 		}
-		err = s.deliver(ctx, r.Notice)
-		if err == nil {
+		cause := s.deliver(ctx, r.Notice)
+		if cause == nil {
 			n++
 		} else {
-			s.log.Warn("a notice could not be delivered", "notice", r.ID, "try", r.tries+1, "error", err)
+			s.log.Warn("a notice could not be delivered", "notice", r.ID, "try", r.tries+1, "error", cause)
 		}
-		if err := s.outbox.tried(ctx, r, err == nil); err != nil {
+		if err := s.settle(ctx, r, cause); err != nil {
 			return n, err
+		}
+		if failure.ClassOf(cause) == failure.Unavailable {
+			return n, cause
 		}
 	}
 	return n, nil
 }
 
+// settle writes down what came of a try: what can never be delivered is given up at once, and
+// what is refused each time after the last try. What waits for a server waits on, see expire.
+func (s *Sender) settle(ctx context.Context, r *row, cause error) error {
+	switch {
+	case cause == nil:
+		return s.outbox.tried(ctx, r, true)
+	case failure.ClassOf(cause) == failure.Invalid:
+		return s.giveUp(ctx, r, "permanent", cause)
+	case r.tries+1 >= maxTries && failure.ClassOf(cause) != failure.Unavailable: // that is not about this one
+		return s.giveUp(ctx, r, "tries", cause)
+	}
+	return s.outbox.tried(ctx, r, false)
+}
+
+var errMoved = errors.New("notify: another server has it")
+
+// giveUp marks a notice as failed and says so in the audit log, with what the mail server
+// answered: somebody was not told what they were to be told.
+func (s *Sender) giveUp(ctx context.Context, r *row, reason string, cause error) error {
+	was, o := *r, s.outbox
+	r.tries++
+	r.state, r.due = failed, store.Unix(o.now())
+	err := o.db.Change(ctx, audit.Actor{Name: "system", Via: "mail"}, func(tx *store.Tx) error {
+		ours, err := o.move(ctx, tx, was, r)
+		if err == nil && !ours {
+			err = errMoved
+		}
+		if err != nil {
+			return err
+		}
+		en := audit.Entry{Event: "notice.undelivered", Outcome: audit.Failed, Reason: reason, Account: r.Account, Application: audit.Self,
+			Detail: map[string]string{"answer": Why(cause), "subject": r.Subject}}
+		if s.name != nil {
+			en.AccountName = s.name(ctx, tx, r.Account)
+		}
+		return tx.Record(en)
+	})
+	if errors.Is(err, errMoved) {
+		return nil
+	}
+	return err
+}
+
+// Why is what an administrator is told of an error of a delivery.
+func Why(err error) string {
+	if failure.ClassOf(err) == failure.Internal {
+		return err.Error()
+	}
+	return failure.Public(err)
+}
+
 // tried writes down how a try went.
 func (o *Outbox) tried(ctx context.Context, r *row, did bool) error {
 	was, wait := *r, min(time.Minute<<min(r.tries, 8), longest)
-	switch r.tries++; {
-	case did:
+	r.tries++
+	if did {
 		r.state, wait = sent, 0
-	case r.tries >= maxTries:
-		r.state = failed
 	}
 	r.due = store.Unix(o.now().Add(wait))
 	return o.db.Housekeep(ctx, "notice.sent", func(tx *store.Tx) error {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/store"
@@ -335,6 +336,10 @@ func TestANoticeIsTriedForAWeek(t *testing.T) {
 	if s, n := state(); s != failed || n != maxTries || r.at.Sub(start) > sendable {
 		t.Errorf("it is %s after %d tries, %s", s, n, r.at.Sub(start))
 	}
+	said, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "notice.undelivered", Limit: 10})
+	if err != nil || len(said) != 1 || said[0].Reason != "tries" || said[0].Detail["answer"] != "the mail server is away" {
+		t.Errorf("the log says %+v, %v", said, err)
+	}
 	r.inspect()
 	storetest.Quiet(t, r.db)
 	if len(r.own.list()) != 0 {
@@ -550,4 +555,65 @@ func TestANoticeIsSentAfterItWasRead(t *testing.T) {
 	}
 	r.db.Report(store.Finding{Table: "notice", Row: "9", Wrong: store.Altered}) // so that whatever was reported before is said by then
 	storetest.OneAlarm(t, r.db, "notice", store.Altered)
+}
+
+// A notice that a mail server will never take is tried once, and the administrator reads in
+// the log what it answered; a server that takes nothing is not asked about the next one.
+func TestANoticeThatIsRefusedForEver(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		r := setUp(t, dsn)
+		for _, to := range []string{"ada@example.org", "bob@example.org"} {
+			r.queue(to, "Hello")
+		}
+		asked := map[string]int{}
+		answers := map[string]error{"ada@example.org": failure.New(failure.Invalid, "The mail server refused the recipient: 550 5.1.1 nobody")}
+		send := func() error {
+			s := NewSender(r.Outbox, func(_ context.Context, n Notice) error { asked[n.Address]++; return answers[n.Address] }, slog.New(slog.DiscardHandler))
+			_, err := s.Naming(func(context.Context, store.Reader, int64) string { return "ada" }).Send(t.Context())
+			return err
+		}
+		for range 3 {
+			if err := send(); err != nil {
+				t.Fatal(err)
+			}
+			r.at = r.at.Add(longest)
+		}
+		said, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "notice.undelivered", Limit: 10})
+		if err != nil || len(said) != 1 || said[0].Reason != "permanent" || said[0].AccountName != "ada" || said[0].Account != 7 || !strings.Contains(said[0].Detail["answer"], "550 5.1.1 nobody") {
+			t.Errorf("the log says %+v, %v", said, err)
+		}
+		if asked["ada@example.org"] != 1 || asked["bob@example.org"] != 1 {
+			t.Errorf("tried %v", asked)
+		}
+		for _, to := range []string{"eve@example.org", "fay@example.org"} {
+			r.queue(to, "Hello")
+		}
+		answers["eve@example.org"] = failure.New(failure.Unavailable, "The mail server refused the password: 535")
+		if err := send(); failure.ClassOf(err) != failure.Unavailable || asked["fay@example.org"] != 0 {
+			t.Errorf("%v, tried %v", err, asked)
+		}
+		if err := send(); err != nil || asked["eve@example.org"] != 1 || asked["fay@example.org"] != 1 {
+			t.Errorf("%v, tried %v", err, asked)
+		}
+		r.inspect()
+		storetest.Quiet(t, r.db)
+	})
+}
+
+// A notice outlives any number of tries at a server that takes nothing.
+func TestANoticeWaitsForItsServer(t *testing.T) {
+	r := setUp(t, filepath.Join(t.TempDir(), "test.db"))
+	r.queue("ada@example.org", "Hello")
+	away := func(context.Context, Notice) error {
+		return failure.New(failure.Unavailable, "The mail server cannot be reached.")
+	}
+	for range maxTries + 1 {
+		if _, err := NewSender(r.Outbox, away, slog.New(slog.DiscardHandler)).Send(t.Context()); failure.ClassOf(err) != failure.Unavailable {
+			t.Fatal(err)
+		}
+		r.at = r.at.Add(longest)
+	}
+	if got := r.send(); len(got) != 1 {
+		t.Errorf("sent %v", got)
+	}
 }

@@ -169,7 +169,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	go collectSooner(ctx)
 	go d.in.Pusher.run(ctx, s.Log)
 	if s.SMS != nil || s.Mails {
-		go d.in.messenger(ctx, Carriers{s.SMS, func() config.Mail { return d.file.Load().Mail }}, s.Log)
+		go d.in.messenger(ctx, Carriers{SMS: s.SMS, Mail: func() config.Mail { return d.file.Load().Mail }}, s.Log)
 	}
 	select {
 	case <-ctx.Done():

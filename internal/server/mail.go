@@ -4,16 +4,28 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 
+	"countersign/internal/assurance"
 	"countersign/internal/config"
 	"countersign/internal/notify"
+	"countersign/internal/store"
 )
 
-// mailerOf is the configured mail server.
-func mailerOf(c config.Mail) (notify.Mailer, error) {
-	m := notify.Mailer{Server: c.Server, From: c.From, Username: c.Username, Password: func() (string, error) {
+// MailerOf is the configured mail server, which knows this installation by the host of its
+// public address. The file mail.ca is read now, the password for each mail.
+func MailerOf(file config.File) (notify.Mailer, error) {
+	u, err := url.Parse(file.PublicURL)
+	if err != nil {
+		return notify.Mailer{}, err
+	}
+	return mailerOf(file.Mail, u.Hostname())
+}
+
+func mailerOf(c config.Mail, host string) (notify.Mailer, error) {
+	m := notify.Mailer{Server: c.Server, From: c.From, Name: host, TLS: c.TLS, Username: c.Username, Password: func() (string, error) {
 		b, err := os.ReadFile(c.PasswordFile)
 		return strings.TrimRight(string(b), "\r\n"), err
 	}}
@@ -32,10 +44,19 @@ func mailerOf(c config.Mail) (notify.Mailer, error) {
 
 // Send empties the outbox by way of the configured mail server.
 func (in *Installation) Send(ctx context.Context, c config.Mail, s Settings) error {
-	m, err := mailerOf(c)
+	m, err := mailerOf(c, in.publicURL.Hostname())
 	if err != nil {
 		return err
 	}
-	_, err = notify.NewSender(in.outbox, m.Deliver, s.Log).Send(ctx)
+	_, err = notify.NewSender(in.outbox, m.Deliver, s.Log).Naming(in.nameOf).Send(ctx)
 	return err
+}
+
+// nameOf is an account's name; empty is that of one which went.
+func (in *Installation) nameOf(ctx context.Context, r store.Reader, account int64) string {
+	a, err := in.Accounts.Get(ctx, r, assurance.AccountID(account))
+	if err != nil {
+		return ""
+	}
+	return a.Name
 }

@@ -45,10 +45,12 @@ func serviceName(s Settings) string {
 type Carriers struct {
 	SMS  *notify.Gateway // nil is none
 	Mail func() config.Mail
+	Host string // of the public address
 }
 
 // Carry hands what waits to who takes it.
 func (in *Installation) Carry(ctx context.Context, c Carriers) error {
+	c.Host = in.publicURL.Hostname()
 	return in.SignIn.Messages.Carry(ctx, c.take)
 }
 
@@ -59,7 +61,7 @@ func (c Carriers) take(ctx context.Context, m authenticator.Message) error {
 		}
 		return c.SMS.Send(ctx, m.To, m.Text)
 	}
-	mailer, err := mailerOf(c.Mail())
+	mailer, err := mailerOf(c.Mail(), c.Host)
 	if err != nil {
 		return err
 	}

@@ -91,6 +91,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"code.sent":                         "A code was sent to {who} for {where}",
 	"code.not-sent":                     "No code was sent to {who}: {reason}",
 	"code.undelivered":                  "Nothing took a code to {who}",
+	"notice.undelivered":                "A mail to {who} could not be delivered: {detail.answer}",
 	"alarm.recovery-not-mine":           "{who} says that a recovery of their account is not theirs",
 	"recovery.refused":                  "The recovery of {who} was stopped: {reason}",
 	"recovery.collected":                "{who} took a pass to get back in, and {detail.revoked} authenticators were revoked",
