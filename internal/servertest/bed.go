@@ -125,7 +125,9 @@ type Bed struct {
 
 func NewBed(t testing.TB, limits throttle.Limits) *Bed {
 	b := &Bed{T: t, Database: storetest.StartPostgres(t)}
-	b.Guarded, b.Naked = NewWorldFrom(t, server.Settings{Database: b.Database.DSN, Limits: limits}, "http://localhost", nil), NewWorld(t)
+	b.Guarded = NewWorldFrom(t, server.Settings{Database: b.Database.DSN, Limits: limits}, "http://localhost", nil)
+	// As much may be guessed as a server lets anybody set.
+	b.Naked = NewWorldFrom(t, server.Settings{Limits: throttle.Limits{NextCode: 10, Delay: 10}}, "http://localhost", nil)
 	b.Admin, b.Naive = b.Guarded.Clerk(), b.Naked.Clerk()
 	b.Stage, b.Open = b.StageOf(b.Guarded, b.relay(b.Guarded.Radius, "")), b.StageOf(b.Naked, b.Naked.Radius)
 	b.Naked.SetPolicy(OneFactor)

@@ -17,7 +17,7 @@ func (s Server) Portal() drill.Component {
 	return drill.Component{Kind: drill.Portal, Name: "the portal",
 		Doors: []drill.Door{{Name: "the portal", Guess: on.guess}},
 		Moves: map[drill.Move]drill.Attack{
-			drill.Replay: on.replay, drill.GuessPasswords: on.guessPasswords, drill.GuessCodes: on.guessCodes, drill.Spray: on.spray, drill.Stuff: on.stuff,
+			drill.Replay: on.replay, drill.GuessPasswords: on.guessPasswords, drill.RaceCodes: on.racePasswords, drill.GuessCodes: on.guessCodes, drill.Spray: on.spray, drill.Stuff: on.stuff,
 			drill.ChangePassword: on.changePassword, drill.RegisterDevice: on.registerDevice, drill.LookAlike: on.lookAlike, drill.ComeBack: on.comeBack,
 		},
 		Enter: on.enter, Enroll: on.enroll}
@@ -46,58 +46,6 @@ func (s portal) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []dril
 	in, err := b.enters(ctx, b.typed(ctx, g.Name, g.Password, ""))
 	g.Jar = b.client.Jar
 	return []drill.Try{p.Tried("the portal", in, err)}
-}
-
-// guesses are what an attacker tries before the right one; few, so that a drill
-// on a deployment does not use up what honest people behind the same address
-// have.
-var guesses = []string{"password", "Winter2026!", "letmein123", "qwertyuiop"}
-
-// guessPasswords tries a list, up to the first that says something.
-func (s portal) guessPasswords(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
-	for _, g := range guesses {
-		b := attacker(p, s.server)
-		if in, err := b.enters(ctx, b.typed(ctx, c.Name, g, "")); in || err != nil {
-			return []drill.Try{p.Tried("the portal with a wrong password", in, err)}, nil
-		}
-	}
-	return []drill.Try{{Name: "the portal with a wrong password"}}, nil
-}
-
-func (s portal) guessCodes(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
-	b := attacker(p, s.server)
-	err := b.typed(ctx, c.Name, c.Password, "")
-	for _, code := range []string{"000000", "123456", "111111", "999999"} {
-		if err != nil || !b.asks("hotp") {
-			break
-		}
-		err = b.post(ctx, "/sign-in", "authenticator", "hotp", "text", code)
-	}
-	in, err := b.enters(ctx, err)
-	return []drill.Try{p.Tried("the portal with guessed codes", in, err)}, nil
-}
-
-// spray tries one password on many names.
-func (s portal) spray(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
-	var tries []drill.Try
-	for i := range 6 {
-		name := fmt.Sprintf("nobody-%d", i)
-		b := attacker(p, s.server)
-		in, err := b.enters(ctx, b.typed(ctx, name, c.Password, ""))
-		tries = append(tries, p.Tried("the portal as "+name, in, err))
-	}
-	return tries, nil
-}
-
-// stuff tries leaked pairs.
-func (s portal) stuff(ctx context.Context, p *drill.Play, _ *drill.Canary) ([]drill.Try, error) {
-	var tries []drill.Try
-	for i, g := range guesses {
-		b := attacker(p, s.server)
-		in, err := b.enters(ctx, b.typed(ctx, fmt.Sprintf("leaked-%d@example.org", i), g, ""))
-		tries = append(tries, p.Tried(fmt.Sprintf("the portal with pair %d", i+1), in, err))
-	}
-	return tries, nil
 }
 
 func (s portal) changePassword(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {

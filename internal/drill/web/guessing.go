@@ -1,0 +1,191 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"countersign/internal/drill"
+)
+
+// closing is after how many wrong answers in a row a stranger must wait: five, unless a
+// deployment allows more; ten is the most that a server takes (limits.delay).
+func closing(p *drill.Play) int {
+	if p.Bed != nil {
+		return 5
+	}
+	return 10
+}
+
+// atOnce is how many passwords are guessed at once.
+const atOnce = 16
+
+// victim is an account of its own for an attack that closes it to strangers. While
+// Countersign is stopped nobody can be enrolled.
+func victim(ctx context.Context, p *drill.Play, c *drill.Canary) (*drill.Canary, error) {
+	if p.Down {
+		return c, nil
+	}
+	return p.Enroll(ctx)
+}
+
+// guesses are what an attacker tries before the right one.
+var guesses = []string{"password", "Winter2026!", "letmein123", "qwertyuiop", "iloveyou2026", "dragon-monkey", "football99", "sunshine01", "trustno1!", "starwars77"}
+
+// guessPasswords tries a list that ends with the right password. That is not taken any
+// more: the second factor is not asked for.
+func (s portal) guessPasswords(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+	v, err := victim(ctx, p, c)
+	if err != nil {
+		return nil, err
+	}
+	wrong := drill.Try{Name: "the portal with a list of wrong passwords"}
+	for _, g := range guesses[:closing(p)] {
+		b := attacker(p, s.server)
+		if in, err := b.enters(ctx, b.typed(ctx, v.Name, g, "")); in || err != nil {
+			return []drill.Try{p.Tried(wrong.Name, in, err)}, nil
+		}
+	}
+	return append([]drill.Try{wrong}, s.closed(ctx, p, v)...), nil
+}
+
+// racePasswords guesses many at once. No more are checked than one after another.
+func (s portal) racePasswords(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+	v, err := victim(ctx, p, c)
+	if err != nil {
+		return nil, err
+	}
+	var wait sync.WaitGroup
+	var open atomic.Bool
+	errs := make([]error, atOnce)
+	for i := range atOnce {
+		wait.Go(func() {
+			b := attacker(p, s.server)
+			in, err := b.enters(ctx, b.typed(ctx, v.Name, fmt.Sprintf("guess number %d", i), ""))
+			if errs[i] = err; in {
+				open.Store(true)
+			}
+		})
+	}
+	wait.Wait()
+	tries := []drill.Try{p.Tried(fmt.Sprintf("the portal with %d wrong passwords at once", atOnce), open.Load(), first(errs))}
+	if p.Down {
+		return tries, nil
+	}
+	n, err := checked(ctx, p, v)
+	most := p.Tried(fmt.Sprintf("more than %d of %d passwords at once are checked", closing(p), atOnce), n > closing(p), err)
+	most.Detail = fmt.Sprintf("%d were checked", n)
+	return append(append(tries, most), s.closed(ctx, p, v)...), nil
+}
+
+func first(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checked is how many wrong passwords of an account were compared with the right one.
+func checked(ctx context.Context, p *drill.Play, c *drill.Canary) (n int, err error) {
+	found, err := entriesOf(ctx, p, map[string]any{"event": "answer.refused", "account": c.Name})
+	for _, e := range found {
+		if e.Reason == "wrong" {
+			n += e.times()
+		}
+	}
+	return n, err
+}
+
+// closed is an account after so many wrong answers that a stranger must wait: the right
+// password is not taken, and its owner gets in with the passkey from the attacker's address.
+// One more wrong answer comes first, so that the time to wait begins now on a slow machine.
+func (s portal) closed(ctx context.Context, p *drill.Play, c *drill.Canary) []drill.Try {
+	if p.Down {
+		return nil
+	}
+	b := attacker(p, s.server)
+	err := b.typed(ctx, c.Name, "one more", "")
+	if err == nil {
+		b = attacker(p, s.server)
+		err = b.typed(ctx, c.Name, c.Password, "")
+	}
+	taken := b.asks("hotp")
+	in, err := b.enters(ctx, err)
+	tries := []drill.Try{p.Tried("the portal takes the right password after too many wrong ones", taken || in, err)}
+	owner := attacker(p, s.server)
+	if err = owner.get(ctx, s.server+"/sign-in"); err == nil {
+		err = owner.passkey(ctx, c.Key)
+	}
+	in, err = owner.enters(ctx, err)
+	return append(tries, p.Tried("the guesses shut the owner's passkey out", err == nil && !in, err))
+}
+
+// mostTries is how many answers a server lets one sign-in have at most (limits.tries).
+const mostTries = 20
+
+// guessCodes has the right password and guesses codes until the sign-in is ended. From then
+// on not even two right codes in a row are taken, and an alarm is raised about the account.
+func (s portal) guessCodes(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+	v, err := victim(ctx, p, c)
+	if err != nil {
+		return nil, err
+	}
+	b := attacker(p, s.server)
+	err = b.typed(ctx, v.Name, v.Password, "")
+	var tries []drill.Try
+	i := 0
+	for ; err == nil && i < mostTries && b.asks("hotp"); i++ {
+		code := fmt.Sprintf("%06d", (i*271_829)%1_000_000)
+		alone := i == nextCode && p.Bed != nil
+		if alone {
+			code = v.Code()
+		}
+		if err = b.post(ctx, "/sign-in", "authenticator", "hotp", "text", code); err == nil && alone {
+			tries = append(tries, p.Tried("the portal takes one right code after three wrong ones", !b.asks("hotp"), nil))
+		}
+	}
+	tries = append(tries, p.Tried(fmt.Sprintf("one sign-in takes %d answers", i+1), i == mostTries, err))
+	in, err := b.enters(ctx, err)
+	tries = append(tries, p.Tried("the portal with guessed codes", in, err))
+	if in || err != nil || p.Down {
+		return tries, nil
+	}
+	again := attacker(p, s.server)
+	err = again.typed(ctx, v.Name, v.Password, v.Code())
+	if err == nil && again.asks("hotp") {
+		err = again.post(ctx, "/sign-in", "authenticator", "hotp", "text", v.Code())
+	}
+	in, err = again.enters(ctx, err)
+	tries = append(tries, p.Tried("the portal takes two right codes after too many wrong ones", in, err))
+	return append(tries, alarmed(ctx, p, "alarm.factor-missing", v)), nil
+}
+
+// nextCode is after how many wrong codes in a row two consecutive ones are demanded.
+const nextCode = 3
+
+var tokens = regexp.MustCompile(`(name="form-token" value=|nonce=|"challenge":|data-passkey=|value=)"[^"]*"`)
+
+// plain is a page without what is another each time: what must be the same for a name that
+// nobody has and one that somebody has.
+func (b *browser) plain(name string) string {
+	return fmt.Sprint(b.status, b.at.Path, "\n", strings.ReplaceAll(tokens.ReplaceAllString(b.body, "$1"), name, "NAME"))
+}
+
+// enumerate tells names that somebody has from those that nobody has, by what the pages say.
+func (s portal) enumerate(ctx context.Context, p *drill.Play, c *drill.Canary) drill.Try {
+	const name = "the portal's pages tell who has an account"
+	var pages [2]string
+	for i, who := range []string{c.Name, strings.Replace(c.Name, "canary", "nobody", 1)} {
+		b := attacker(p, s.server)
+		if err := b.typed(ctx, who, "a wrong password", ""); err != nil {
+			return p.Tried(name, false, err)
+		}
+		pages[i] = b.plain(who)
+	}
+	return p.Tried(name, pages[0] != pages[1], nil)
+}
