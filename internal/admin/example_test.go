@@ -14,9 +14,9 @@ import (
 // folder of its noun, with a line in that folder's Commands, from which the API's routes,
 // the OpenAPI document, the command line, the pages and the actions of the policy are made.
 type Greet struct {
-	Name       string `json:"name" arg:"" help:"The account."`
-	Text       string `json:"text" required:"" help:"What to say."`
-	admin.Told `embed:""`
+	Name            string `json:"name" arg:"" help:"The account."`
+	Text            string `json:"text" required:"" help:"What to say."`
+	admin.AuditText `embed:""`
 }
 
 // Action is the name of the command, everywhere.

@@ -9,25 +9,26 @@ import (
 	"countersign/internal/text"
 )
 
-// Told is what the server fills in of a command before anybody reads it, so that the
-// text that is approved says of what kind something is. What a client sends of it is
-// not kept.
-type Told struct {
+// AuditText is what the server adds to a command before anybody reads it, so that the text
+// that is approved, and that the audit log keeps, says of what kind something is. What a
+// client sends of it is overwritten.
+type AuditText struct {
 	// Who is the kind of the account that the command names: person or service.
 	Who string `json:"account_kind,omitempty" kong:"-"`
-	// What tells of the thing that it names by a number.
+	// What describes the thing that it names by a number.
 	What string `json:"thing,omitempty" kong:"-"`
 }
 
-// told is where a command keeps it.
-func (t *Told) told() *Told { return t }
+// auditText is where a command keeps it.
+func (t *AuditText) auditText() *AuditText { return t }
 
-// aboutAccount is a Command that names an account.
 type (
+	// aboutAccount is a Command that names an account.
 	aboutAccount interface{ About() *string }
 	// receiver is a Command that must know when it came.
 	receiver interface{ Receive(now time.Time) }
-	teller   interface{ told() *Told }
+	// audited is a Command with an [AuditText].
+	audited interface{ auditText() *AuditText }
 )
 
 // Prepare makes a command that just came, by whatever way, what is approved and done:
@@ -38,18 +39,18 @@ func (a *Admin) Prepare(ctx context.Context, c Command) error {
 	if r, ok := c.(receiver); ok {
 		r.Receive(a.now())
 	}
-	t, ok := c.(teller)
+	t, ok := c.(audited)
 	if !ok {
 		return nil
 	}
-	*t.told() = Told{}
+	*t.auditText() = AuditText{}
 	if n, ok := c.(aboutAccount); ok {
 		d, err := a.people.Find(ctx, a.db, *n.About())
 		if class := failure.ClassOf(err); err != nil && class != failure.NotFound {
 			return err
 		}
 		if err == nil {
-			*n.About(), t.told().Who = d.Name, d.Kind
+			*n.About(), t.auditText().Who = d.Name, d.Kind
 		}
 	}
 	if n, ok := a.task(c); ok && n.thing != nil {
@@ -57,7 +58,7 @@ func (a *Admin) Prepare(ctx context.Context, c Command) error {
 		if failure.ClassOf(err) == failure.NotFound {
 			return nil
 		}
-		t.told().What = what
+		t.auditText().What = what
 		return err
 	}
 	return nil
@@ -72,7 +73,7 @@ func (a *Admin) ReceivedAt(c Command, began time.Time) {
 }
 
 // Of names an account by its kind.
-func (t *Told) Of(name string) string {
+func (t *AuditText) Of(name string) string {
 	who := t.Who
 	if who == "" {
 		who = "account"

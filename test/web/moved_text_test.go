@@ -40,7 +40,7 @@ func sentFields(t reflect.Type) []string {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
-		case f.Type == reflect.TypeOf(admin.Told{}), name == "received", name == "-", !f.IsExported():
+		case f.Type == reflect.TypeOf(admin.AuditText{}), name == "received", name == "-", !f.IsExported():
 		case f.Anonymous && f.Type.Kind() == reflect.Struct && name == "":
 			out = append(out, sentFields(f.Type)...)
 		case name != "":

@@ -21,9 +21,9 @@ type openDesk struct {
 // Open forgets what was guessed wrong at an account's authenticators, so that
 // those that too many wrong answers had closed are open again.
 type Open struct {
-	Name       string `json:"name" arg:"" help:"The account."`
-	Reason     string `json:"reason" required:"" help:"How you made sure that it is the owner who asks, for the log."`
-	admin.Told `embed:""`
+	Name            string `json:"name" arg:"" help:"The account."`
+	Reason          string `json:"reason" required:"" help:"How you made sure that it is the owner who asks, for the log."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Open) Action() string { return "account.open" }

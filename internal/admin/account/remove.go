@@ -26,8 +26,8 @@ type removeDesk struct {
 // Remove removes an account for good. Its name is not given again by who removed
 // it alone, see mayGiveAgain.
 type Remove struct {
-	Name       string `json:"name" arg:"" help:"The account."`
-	admin.Told `embed:""`
+	Name            string `json:"name" arg:"" help:"The account."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Remove) Action() string { return "account.remove" }

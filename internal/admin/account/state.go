@@ -44,9 +44,9 @@ func (u underWay) endTx(ctx context.Context, tx *store.Tx, id assurance.AccountI
 
 // Suspend switches an account off.
 type Suspend struct {
-	Name       string `json:"name" arg:"" help:"The account."`
-	Reason     string `json:"reason,omitempty" help:"Why, for the log."`
-	admin.Told `embed:""`
+	Name            string `json:"name" arg:"" help:"The account."`
+	Reason          string `json:"reason,omitempty" help:"Why, for the log."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Suspend) Action() string { return "account.suspend" }
@@ -71,9 +71,9 @@ func (c *Suspend) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, er
 // Resume switches an account on again, also one that is dormant. A
 // dormant account is resumed by a second person: nobody can do it for themselves.
 type Resume struct {
-	Name       string `json:"name" arg:"" help:"The account."`
-	Reason     string `json:"reason,omitempty" help:"Why, for the log."`
-	admin.Told `embed:""`
+	Name            string `json:"name" arg:"" help:"The account."`
+	Reason          string `json:"reason,omitempty" help:"Why, for the log."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Resume) Action() string { return "account.resume" }
@@ -96,9 +96,9 @@ func (c *Resume) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, err
 // ClearRisk ends the risk that an owner's report put an account at, for who
 // has no password to set anew.
 type ClearRisk struct {
-	Name       string `json:"name" arg:"" help:"The account."`
-	Reason     string `json:"reason" required:"" help:"How you made sure that it is over, for the log."`
-	admin.Told `embed:""`
+	Name            string `json:"name" arg:"" help:"The account."`
+	Reason          string `json:"reason" required:"" help:"How you made sure that it is over, for the log."`
+	admin.AuditText `embed:""`
 }
 
 func (c *ClearRisk) Action() string { return "account.clear-risk" }

@@ -56,10 +56,10 @@ type desk struct {
 
 // Revoke revokes somebody's authenticator.
 type Revoke struct {
-	Account    string `json:"account" arg:"" help:"Whose authenticator."`
-	ID         int64  `json:"id" arg:"" help:"Its number, as account show prints it."`
-	Reason     string `json:"reason,omitempty" help:"Why, for the log."`
-	admin.Told `embed:""`
+	Account         string `json:"account" arg:"" help:"Whose authenticator."`
+	ID              int64  `json:"id" arg:"" help:"Its number, as account show prints it."`
+	Reason          string `json:"reason,omitempty" help:"Why, for the log."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Revoke) Action() string { return "authenticator.revoke" }

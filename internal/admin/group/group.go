@@ -214,9 +214,9 @@ func (a *removeDesk) unnamed(ctx context.Context, tx *store.Tx, group string) er
 
 // MemberAdd puts an account into a group.
 type MemberAdd struct {
-	Group      string `json:"group" arg:"" help:"The group."`
-	Account    string `json:"account" arg:"" help:"The account."`
-	admin.Told `embed:""`
+	Group           string `json:"group" arg:"" help:"The group."`
+	Account         string `json:"account" arg:"" help:"The account."`
+	admin.AuditText `embed:""`
 }
 
 func (c *MemberAdd) Action() string { return "group.member.add" }
@@ -240,9 +240,9 @@ func (c *MemberAdd) Do(ctx context.Context, a *memberDesk, g signin.Grant) (any,
 
 // MemberRemove takes an account out of a group.
 type MemberRemove struct {
-	Group      string `json:"group" arg:"" help:"The group."`
-	Account    string `json:"account" arg:"" help:"The account."`
-	admin.Told `embed:""`
+	Group           string `json:"group" arg:"" help:"The group."`
+	Account         string `json:"account" arg:"" help:"The account."`
+	admin.AuditText `embed:""`
 }
 
 func (c *MemberRemove) Action() string { return "group.member.remove" }

@@ -55,12 +55,12 @@ type desk struct {
 // Issue issues an automation key to a service account. What it may do is in
 // the approved text, word for word.
 type Issue struct {
-	Account    string   `json:"account" arg:"" help:"The service account."`
-	Actions    []string `json:"actions" required:"" name:"action" help:"What it may do, such as account.list; give it again for each."`
-	Networks   []string `json:"networks" required:"" name:"network" help:"Where it may be used from, such as 10.0.0.0/8; give it again for each."`
-	Days       int      `json:"days,omitempty" help:"How many days it lives: 90 when left out, 365 at most."`
-	Note       string   `json:"note,omitempty" help:"What it is for."`
-	admin.Told `embed:""`
+	Account         string   `json:"account" arg:"" help:"The service account."`
+	Actions         []string `json:"actions" required:"" name:"action" help:"What it may do, such as account.list; give it again for each."`
+	Networks        []string `json:"networks" required:"" name:"network" help:"Where it may be used from, such as 10.0.0.0/8; give it again for each."`
+	Days            int      `json:"days,omitempty" help:"How many days it lives: 90 when left out, 365 at most."`
+	Note            string   `json:"note,omitempty" help:"What it is for."`
+	admin.AuditText `embed:""`
 }
 
 // Key is an issued key. Key is shown once and kept nowhere.

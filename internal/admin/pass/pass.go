@@ -62,9 +62,9 @@ type desk struct {
 type Issue struct {
 	Account string `json:"account" arg:"" help:"Whom the pass is for; never yourself."`
 	// Lifetime is in seconds, 3600 when zero, 28800 at most.
-	Lifetime   int    `json:"lifetime,omitempty" help:"Seconds it lives: 3600 when left out, 28800 at most."`
-	Note       string `json:"note,omitempty" help:"How you made sure who it is."`
-	admin.Told `embed:""`
+	Lifetime        int    `json:"lifetime,omitempty" help:"Seconds it lives: 3600 when left out, 28800 at most."`
+	Note            string `json:"note,omitempty" help:"How you made sure who it is."`
+	admin.AuditText `embed:""`
 }
 
 // Pass is an issued pass. Code and Link are shown once and kept nowhere.

@@ -47,9 +47,9 @@ type desk struct {
 // Clear takes away somebody's own quiet hours: whoever had their session may
 // have set them, so that nobody hears the phone.
 type Clear struct {
-	Account    string `json:"account" arg:"" help:"Whose quiet hours."`
-	Reason     string `json:"reason" required:"" help:"Why, for the log."`
-	admin.Told `embed:""`
+	Account         string `json:"account" arg:"" help:"Whose quiet hours."`
+	Reason          string `json:"reason" required:"" help:"Why, for the log."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Clear) Action() string { return "quiet.clear" }

@@ -203,12 +203,12 @@ func (c *List) Do(ctx context.Context, a *listDesk, _ signin.Grant) (any, error)
 
 // Open begins the recovery of somebody who lost what they sign in with.
 type Open struct {
-	Account    string `json:"account" arg:"" help:"Who wants to get back in; never yourself."`
-	Browser    string `json:"browser" required:"" help:"The six digits that they read from their browser."`
-	Check      string `json:"check" required:"" enum:"in-person,called-back,video,manager" help:"How you made sure who it is: in-person, called-back, video, manager."`
-	Note       string `json:"note" required:"" help:"What you saw, or the number of the ticket."`
-	Forgotten  bool   `json:"forgotten,omitempty" help:"They do not know their password either. It takes an administrator as a second person."`
-	admin.Told `embed:""`
+	Account         string `json:"account" arg:"" help:"Who wants to get back in; never yourself."`
+	Browser         string `json:"browser" required:"" help:"The six digits that they read from their browser."`
+	Check           string `json:"check" required:"" enum:"in-person,called-back,video,manager" help:"How you made sure who it is: in-person, called-back, video, manager."`
+	Note            string `json:"note" required:"" help:"What you saw, or the number of the ticket."`
+	Forgotten       bool   `json:"forgotten,omitempty" help:"They do not know their password either. It takes an administrator as a second person."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Open) Action() string { return "recovery.open" }
@@ -274,12 +274,12 @@ type Confirm struct {
 	Account string `json:"account" arg:"" help:"Whose recovery; never one that you opened."`
 	Case    int64  `json:"case" required:"" help:"Its number, as recovery list shows it."`
 	// Opener is empty where the person brought codes.
-	Opener     string `json:"opener,omitempty" name:"opened-by" help:"Who opened it; left out where the person brought codes."`
-	Check      string `json:"check" required:"" enum:"in-person,called-back,video,manager,codes" help:"How they made sure, as recovery list shows it."`
-	Forgotten  bool   `json:"forgotten,omitempty" help:"That all is replaced that they sign in with, as recovery list shows it."`
-	Browser    string `json:"browser" required:"" help:"The six digits that the person reads from their page to you, now."`
-	Note       string `json:"note" required:"" help:"How you made sure as well."`
-	admin.Told `embed:""`
+	Opener          string `json:"opener,omitempty" name:"opened-by" help:"Who opened it; left out where the person brought codes."`
+	Check           string `json:"check" required:"" enum:"in-person,called-back,video,manager,codes" help:"How they made sure, as recovery list shows it."`
+	Forgotten       bool   `json:"forgotten,omitempty" help:"That all is replaced that they sign in with, as recovery list shows it."`
+	Browser         string `json:"browser" required:"" help:"The six digits that the person reads from their page to you, now."`
+	Note            string `json:"note" required:"" help:"How you made sure as well."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Confirm) Action() string { return "recovery.confirm" }
@@ -348,9 +348,9 @@ func (c *Confirm) Do(ctx context.Context, a *confirmDesk, g signin.Grant) (any, 
 
 // Stop ends a recovery.
 type Stop struct {
-	Account    string `json:"account" arg:"" help:"Whose recovery."`
-	Reason     string `json:"reason" required:"" help:"Why, for the log."`
-	admin.Told `embed:""`
+	Account         string `json:"account" arg:"" help:"Whose recovery."`
+	Reason          string `json:"reason" required:"" help:"Why, for the log."`
+	admin.AuditText `embed:""`
 }
 
 // Stopped says what went with a recovery that was stopped.

@@ -48,9 +48,9 @@ type desk struct {
 type End struct {
 	Account string `json:"account" arg:"" help:"Whose sessions."`
 	// Number is the session's; all of them when empty.
-	Number     string `json:"number,omitempty" arg:"" optional:"" help:"Which one; all of them when left out."`
-	Reason     string `json:"reason,omitempty" help:"Why, for the log."`
-	admin.Told `embed:""`
+	Number          string `json:"number,omitempty" arg:"" optional:"" help:"Which one; all of them when left out."`
+	Reason          string `json:"reason,omitempty" help:"Why, for the log."`
+	admin.AuditText `embed:""`
 }
 
 func (c *End) Action() string { return "session.end" }

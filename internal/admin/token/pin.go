@@ -12,10 +12,10 @@ import (
 
 // PIN replaces the PIN of a token that somebody else has.
 type PIN struct {
-	Serial     string `json:"serial" arg:"" help:"The serial number."`
-	None       bool   `json:"none,omitempty" help:"Take the PIN away instead of giving a new one."`
-	Note       string `json:"note,omitempty" help:"How you made sure who asks."`
-	admin.Told `embed:""`
+	Serial          string `json:"serial" arg:"" help:"The serial number."`
+	None            bool   `json:"none,omitempty" help:"Take the PIN away instead of giving a new one."`
+	Note            string `json:"note,omitempty" help:"How you made sure who asks."`
+	admin.AuditText `embed:""`
 }
 
 // PINGiven is the PIN to tell the owner. It is shown once and kept nowhere.
@@ -38,7 +38,7 @@ func (c *PIN) Object() string {
 	if c.None {
 		what = "no PIN any more for "
 	}
-	return admin.WithReason(what+named(c.Serial, c.Told), c.Note)
+	return admin.WithReason(what+named(c.Serial, c.AuditText), c.Note)
 }
 
 // Preflight says that the PIN of before would be missed.

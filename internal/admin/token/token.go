@@ -165,11 +165,11 @@ func (a *desk) shownToken(ctx context.Context, r store.Reader, t tokens.Token) (
 
 // Assign makes a token from stock an authenticator of somebody else's.
 type Assign struct {
-	Serial     string `json:"serial" arg:"" help:"The serial number, as it is printed on the token."`
-	Account    string `json:"account" arg:"" help:"Whom it is for; never yourself."`
-	Note       string `json:"note,omitempty" help:"How you made sure who it is."`
-	Codes      string `json:"codes,omitempty" help:"Of a token with a button: two codes that it shows now, one after the other, such as \"123456 654321\". What anybody noted before is dead with them."`
-	admin.Told `embed:""`
+	Serial          string `json:"serial" arg:"" help:"The serial number, as it is printed on the token."`
+	Account         string `json:"account" arg:"" help:"Whom it is for; never yourself."`
+	Note            string `json:"note,omitempty" help:"How you made sure who it is."`
+	Codes           string `json:"codes,omitempty" help:"Of a token with a button: two codes that it shows now, one after the other, such as \"123456 654321\". What anybody noted before is dead with them."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Assign) Action() string { return "token.assign" }
@@ -210,9 +210,9 @@ func (a *desk) ownerOf(ctx context.Context, serial string) (string, error) {
 
 // Revoke ends a token for good and erases its seed.
 type Revoke struct {
-	Serial     string `json:"serial" arg:"" help:"The serial number."`
-	Reason     string `json:"reason,omitempty" help:"Why, for the log."`
-	admin.Told `embed:""`
+	Serial          string `json:"serial" arg:"" help:"The serial number."`
+	Reason          string `json:"reason,omitempty" help:"Why, for the log."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Revoke) Action() string { return "token.revoke" }
@@ -220,7 +220,7 @@ func (c *Revoke) Thing(ctx context.Context, a *desk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 func (c *Revoke) Object() string {
-	return admin.WithReason(named(c.Serial, c.Told)+", for good", c.Reason)
+	return admin.WithReason(named(c.Serial, c.AuditText)+", for good", c.Reason)
 }
 
 func (c *Revoke) Preflight(ctx context.Context, a *desk) error {
@@ -233,16 +233,18 @@ func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 
 // Lost switches off a token that its owner cannot find.
 type Lost struct {
-	Serial     string `json:"serial" arg:"" help:"The serial number."`
-	Reason     string `json:"reason,omitempty" help:"What happened, for the log."`
-	admin.Told `embed:""`
+	Serial          string `json:"serial" arg:"" help:"The serial number."`
+	Reason          string `json:"reason,omitempty" help:"What happened, for the log."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Lost) Action() string { return "token.lost" }
 func (c *Lost) Thing(ctx context.Context, a *desk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
-func (c *Lost) Object() string { return admin.WithReason(named(c.Serial, c.Told)+" is lost", c.Reason) }
+func (c *Lost) Object() string {
+	return admin.WithReason(named(c.Serial, c.AuditText)+" is lost", c.Reason)
+}
 
 func (c *Lost) Preflight(ctx context.Context, a *desk) error {
 	return a.spare(ctx, c.Serial, signin.Everything)
@@ -255,9 +257,9 @@ func (c *Lost) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 // Return takes a token back from its owner. It cannot be assigned before two
 // of its codes were shown, see [Resync].
 type Return struct {
-	Serial     string `json:"serial" arg:"" help:"The serial number."`
-	Reason     string `json:"reason,omitempty" help:"Why, for the log."`
-	admin.Told `embed:""`
+	Serial          string `json:"serial" arg:"" help:"The serial number."`
+	Reason          string `json:"reason,omitempty" help:"Why, for the log."`
+	admin.AuditText `embed:""`
 }
 
 func (c *Return) Action() string { return "token.return" }
@@ -265,7 +267,7 @@ func (c *Return) Thing(ctx context.Context, a *desk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
 func (c *Return) Object() string {
-	return admin.WithReason(named(c.Serial, c.Told)+" comes back", c.Reason)
+	return admin.WithReason(named(c.Serial, c.AuditText)+" comes back", c.Reason)
 }
 
 func (c *Return) Preflight(ctx context.Context, a *desk) error {
@@ -308,15 +310,15 @@ type Resync struct {
 	Codes  string `json:"codes" arg:"" help:"Two codes that the token showed one after the other, such as \"123456 654321\"; of a challenge token a number and its answer, twice."`
 	// Received is when the server got them: an approval may take minutes, and the
 	// token's clock is judged by this moment. What a client sends here is not kept.
-	Received   time.Time `json:"received,omitzero" kong:"-"`
-	admin.Told `embed:""`
+	Received        time.Time `json:"received,omitzero" kong:"-"`
+	admin.AuditText `embed:""`
 }
 
 func (c *Resync) Action() string { return "token.resync" }
 func (c *Resync) Thing(ctx context.Context, a *desk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
-func (c *Resync) Object() string { return named(c.Serial, c.Told) + ", by two of its codes" }
+func (c *Resync) Object() string { return named(c.Serial, c.AuditText) + ", by two of its codes" }
 
 func (c *Resync) Receive(now time.Time) { c.Received = now.UTC().Truncate(time.Second) }
 
@@ -339,10 +341,10 @@ func (c *Resync) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 }
 
 // named names a token and whose it is.
-func named(serial string, told admin.Told) string {
+func named(serial string, of admin.AuditText) string {
 	out := "token " + text.Name(serial)
-	if told.What != "" {
-		out += " " + told.What
+	if of.What != "" {
+		out += " " + of.What
 	}
 	return out
 }
