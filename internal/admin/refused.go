@@ -29,9 +29,9 @@ func (a *Admin) PreflightBy(ctx context.Context, by Asker, c Command) error {
 	if failure.ClassOf(err) != failure.Refused {
 		return err
 	}
-	held, standing := a.sessions.Standing(ctx, by.Session)
-	if standing != nil {
-		return errors.Join(err, standing)
+	held, inactive := a.sessions.Active(ctx, by.Session)
+	if inactive != nil {
+		return errors.Join(err, inactive)
 	}
 	d, gone := a.people.Get(ctx, a.db, held.Account)
 	if gone != nil {

@@ -5,9 +5,9 @@ type Leaf struct {
 	Seq  int64
 	Body []byte
 	MAC  []byte
-	// Beside holds the columns that a store keeps for searching; nil means unknown. An
-	// export has none.
-	Beside *Columns
+	// Columns are those that a store keeps for searching; nil means unknown. An export has
+	// none.
+	Columns *Columns
 }
 
 // Columns are an entry's time, in microseconds since 1970, and account. They are copies:

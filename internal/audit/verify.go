@@ -106,8 +106,8 @@ func (v *verification) roots() {
 
 // place finds out where the entry belongs.
 func (v *verification) place(l Leaf) {
-	if b := l.Beside; b != nil {
-		at, account := Beside(l.Body)
+	if b := l.Columns; b != nil {
+		at, account := ColumnsOf(l.Body)
 		if (at.UnixMicro() != b.At || account != b.Account) && (v.numbers.auth == nil || v.numbers.auth.Check(l.Seq, l.Body, l.MAC)) {
 			v.report.add(Fault{Kind: Misfiled, From: l.Seq, To: l.Seq})
 		}

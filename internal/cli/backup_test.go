@@ -119,7 +119,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if s, err := in.Engine.Begin(t.Context(), servertest.Line("ada", servertest.Passphrase, used)); err != nil || s.State == signin.Granted {
 		t.Errorf("a code that was used after the backup is good again: %v %v", s.State, err)
 	}
-	if _, err := in.Sessions.Standing(t.Context(), secret); err == nil {
+	if _, err := in.Sessions.Active(t.Context(), secret); err == nil {
 		t.Error("a session of before stands again")
 	}
 	w.Later(6 * time.Minute)

@@ -92,11 +92,11 @@ func TestBesideAnotherAccountOfTheSum(t *testing.T) {
 	if err != nil || len(all) != 1 {
 		t.Fatal(all, err)
 	}
-	if _, unmoved, err := r.people.GetBeside(t.Context(), r.db, ada.ID, all); err != nil || !unmoved {
+	if _, unmoved, err := r.people.GetUnchanged(t.Context(), r.db, ada.ID, all); err != nil || !unmoved {
 		t.Fatal("as it was", err)
 	}
 	r.change(t, func(tx *store.Tx) error { return r.people.AddMail(t.Context(), tx, ada.ID, "ada@example.org") })
-	if _, unmoved, err := r.people.GetBeside(t.Context(), r.db, ada.ID, all); err != nil || unmoved {
+	if _, unmoved, err := r.people.GetUnchanged(t.Context(), r.db, ada.ID, all); err != nil || unmoved {
 		t.Error("its account was changed, and it is as it was", err)
 	}
 }

@@ -42,9 +42,9 @@ type Credential struct {
 	// by themselves.
 	Assigned assurance.AccountID
 
-	power  int64 // how often more than an answer changed it
-	beside int64 // the account's version when it was read
-	lost   bool  // its row is gone, or not believed
+	power          int64 // how often more than an answer changed it
+	accountVersion int64 // the account's version when it was read
+	lost           bool  // its row is gone, or not believed
 }
 
 // CouldShow is what these authenticators would show at this moment if each were
@@ -128,7 +128,7 @@ func (cs *Credentials) All(ctx context.Context, r store.Reader, account assuranc
 // transaction: the roster is not read a second time, unless the account was changed since.
 func (cs *Credentials) AllOf(ctx context.Context, r store.Reader, a Account) ([]Credential, error) {
 	rows, err := r.Query(ctx, `select a.version, `+ownColumns+` from credential c join account a on a.id = c.account where c.account = $1 order by c.id`, int64(a.ID))
-	all, same, err := cs.beside(ctx, rows, a, err)
+	all, same, err := cs.unchanged(ctx, rows, a, err)
 	if err != nil || same {
 		return all, err
 	}

@@ -157,20 +157,20 @@ func (d *Accounts) Get(ctx context.Context, r store.Reader, id assurance.Account
 	return d.get(ctx, r, id)
 }
 
-// GetBeside is [Accounts.Get] for whoever has read the account's authenticators before,
+// GetUnchanged is [Accounts.Get] for whoever has read the account's authenticators before,
 // outside the transaction: it also reports whether they are still, all and in every
 // state, those. Each write of one counts its version up and each new one begins at 1, so
 // that the sum of the versions never comes back to what it was; and whatever makes one
 // powerful counts up the account's version too. What it does not look at is
 // what the rows hold: those that were read had their MACs checked, and whoever writes
 // behind our back cannot make them say more than they said.
-func (d *Accounts) GetBeside(ctx context.Context, r store.Reader, id assurance.AccountID, before []Credential) (Account, bool, error) {
+func (d *Accounts) GetUnchanged(ctx context.Context, r store.Reader, id assurance.AccountID, before []Credential) (Account, bool, error) {
 	a, now, err := d.look(ctx, r, sumOfVersions, id)
 	var was int64
 	unmoved := err == nil
 	for _, c := range before {
 		was += c.Version
-		unmoved = unmoved && c.beside == a.version
+		unmoved = unmoved && c.accountVersion == a.version
 	}
 	return a, unmoved && now == was, err
 }

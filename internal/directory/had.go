@@ -84,34 +84,34 @@ func (c Credential) knownOnly() bool {
 	return c.Traits.Has(assurance.Known) && !c.Traits.Has(assurance.Held)
 }
 
-// showable reports whether it could be asked for beside another person's word: what
+// showable reports whether it could be asked for in addition to a confirmation: what
 // is in quarantine could not, since who has had somebody's browser for a minute may
 // have made it.
 func (c Credential) showable(now time.Time) bool {
 	return c.Status == CredentialActive && !now.Before(c.Quarantine)
 }
 
-// Beside is what is asked for beside another person's word that somebody is who they
-// say, be it a pass or a recovery. Nobody replaces both factors alone: the word
-// stands in for one of them.
-type Beside string
+// Proof is what is required in addition to another person's confirmation that somebody is
+// who they say, be it a pass or a recovery. Nobody replaces both factors alone: the
+// confirmation replaces one of them.
+type Proof string
 
 const (
-	// BesideNothing is for who never had two factors, or gave them up.
-	BesideNothing Beside = "nothing"
-	// BesideKnown is the password or the like.
-	BesideKnown Beside = "known"
-	// BesideHeld is a device that they set up by themselves, where what they know is
-	// not to be had.
-	BesideHeld Beside = "held"
-	// BesideSecond is a second person's word: there were two factors, and nothing is
-	// left of them that could be asked for.
-	BesideSecond Beside = "second"
+	// ProofNone is for people who never had two factors, or gave them up.
+	ProofNone Proof = "nothing"
+	// ProofKnown is the password or the like.
+	ProofKnown Proof = "known"
+	// ProofHeld is a device that they set up by themselves, if nothing that they know can
+	// be asked for.
+	ProofHeld Proof = "held"
+	// ProofSecondPerson is the confirmation of a second person: there were two factors,
+	// and nothing is left of them that could be asked for.
+	ProofSecondPerson Proof = "second"
 )
 
-// AskedBeside says what is asked for beside a word that was given at a moment. What
-// was set up after it came of it, and is not asked for.
-func AskedBeside(credentials []Credential, given, now time.Time) Beside {
+// ProofRequired returns what is required in addition to a confirmation that was given at a
+// moment. What was set up after it is a result of it, and is not asked for.
+func ProofRequired(credentials []Credential, given, now time.Time) Proof {
 	var had []Credential // what still counts as theirs
 	for _, c := range credentials {
 		if c.factor() && !c.Created.After(given) && (c.standing() || c.taken()) {
@@ -124,13 +124,13 @@ func AskedBeside(credentials []Credential, given, now time.Time) Beside {
 	assigned := func(c Credential) bool { return held(c) && c.Assigned != 0 }
 	switch {
 	case slices.ContainsFunc(had, known):
-		return BesideKnown
+		return ProofKnown
 	case !two(had, func(Credential) bool { return true }, now) && !slices.ContainsFunc(had, off):
-		return BesideNothing
+		return ProofNone
 	case slices.ContainsFunc(had, held) && !slices.ContainsFunc(credentials, assigned): // assigned at any time: also after the word
-		return BesideHeld
+		return ProofHeld
 	}
-	return BesideSecond
+	return ProofSecondPerson
 }
 
 // two reports whether those of these that count are two factors.
@@ -148,7 +148,7 @@ func two(credentials []Credential, counts func(Credential) bool, now time.Time) 
 // on one person's word. Who had them, and lost them by wrong answers, by a report or
 // by what others did, is not such an account.
 func LacksTwoFactors(credentials []Credential, now time.Time) bool {
-	return !two(credentials, Credential.standing, now) && AskedBeside(credentials, now, now) != BesideSecond
+	return !two(credentials, Credential.standing, now) && ProofRequired(credentials, now, now) != ProofSecondPerson
 }
 
 // WordGiven is when the newest pass of an account was issued, whatever became of it;

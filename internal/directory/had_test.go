@@ -65,33 +65,33 @@ func TestNobodyReplacesBothAlone(t *testing.T) {
 					add("totp", held, assurance.Held, assigned)
 					add("passkey", key, assurance.Held|assurance.UserVerified|assurance.PhishingResistant, 0)
 					add("mailcode", allConditions[1], assurance.Mailed, 0)
-					got := AskedBeside(all, now, now)
+					got := ProofRequired(all, now, now)
 					two := key.mine || known.mine && held.mine
 					showsHeld := held.askable || key.askable
 					strange := held.askable && assigned != 0
-					var want Beside
+					var want Proof
 					switch {
 					case known.askable:
-						want = BesideKnown
+						want = ProofKnown
 					case !two && !known.standing:
-						want = BesideNothing
+						want = ProofNone
 					case showsHeld && !strange:
-						want = BesideHeld
+						want = ProofHeld
 					default:
-						want = BesideSecond
+						want = ProofSecondPerson
 					}
 					what := fmt.Sprintf("known %s, held %s (assigned %d), passkey %s", known.name, held.name, assigned, key.name)
 					if got != want {
 						t.Errorf("%s: asked for %s, want %s", what, got, want)
 					}
-					if got == BesideNothing && (key.mine || known.mine && held.mine) {
+					if got == ProofNone && (key.mine || known.mine && held.mine) {
 						t.Errorf("%s: one word replaces both", what)
 					}
 					standing := key.standing || known.standing && held.standing
-					if lacks := LacksTwoFactors(all, now); lacks != (!standing && want != BesideSecond) {
+					if lacks := LacksTwoFactors(all, now); lacks != (!standing && want != ProofSecondPerson) {
 						t.Errorf("%s: lacks two factors: %t", what, lacks)
 					}
-					if later := AskedBeside(all, now.Add(-49*time.Hour), now); later != BesideNothing {
+					if later := ProofRequired(all, now.Add(-49*time.Hour), now); later != ProofNone {
 						t.Errorf("%s: what came of a word is asked for beside it: %s", what, later)
 					}
 				}
@@ -108,10 +108,10 @@ func TestNobodyReplacesBothAlone(t *testing.T) {
 func TestWordGiven(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	password := Credential{Kind: "password", Traits: assurance.Known, Status: CredentialActive, Created: now}
-	if got := AskedBeside([]Credential{password}, now, now); got != BesideKnown {
+	if got := ProofRequired([]Credential{password}, now, now); got != ProofKnown {
 		t.Errorf("a password of that moment: %s", got)
 	}
-	if got := AskedBeside([]Credential{password}, now.Add(-time.Microsecond), now); got != BesideNothing {
+	if got := ProofRequired([]Credential{password}, now.Add(-time.Microsecond), now); got != ProofNone {
 		t.Errorf("one of afterwards: %s", got)
 	}
 	old := Credential{Traits: assurance.Vouched, Status: CredentialUsedUp, Created: now.Add(-2 * time.Hour)}
@@ -127,11 +127,11 @@ func TestWordGiven(t *testing.T) {
 	device := Credential{Kind: "totp", Traits: assurance.Held, Status: CredentialActive, Created: now.Add(-time.Hour)}
 	off := Credential{Kind: "password", Traits: assurance.Known, Status: CredentialDisabled, Created: now.Add(-time.Hour)}
 	token := Credential{Kind: "hotp", Traits: assurance.Held, Status: CredentialActive, Created: now.Add(time.Minute), Assigned: 9}
-	if got := AskedBeside([]Credential{off, device, token}, now, now.Add(time.Hour)); got != BesideSecond {
+	if got := ProofRequired([]Credential{off, device, token}, now, now.Add(time.Hour)); got != ProofSecondPerson {
 		t.Errorf("who gives a pass hands over what is asked for beside it: %s", got)
 	}
 	pin := Credential{Kind: "hotp", Traits: assurance.Known | assurance.Held, Status: CredentialActive, Created: now}
-	if got := AskedBeside([]Credential{pin}, now, now); got != BesideHeld {
+	if got := ProofRequired([]Credential{pin}, now, now); got != ProofHeld {
 		t.Errorf("a token with a PIN: %s", got)
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 const heldColumns = `a.id, a.version, a.roster, a.roster_mac, ` + credentialColumns
 
-// heldRow is a credential beside the roster of the account that it hangs from: read by one
+// heldRow is a credential with the roster of the account that it hangs from: read by one
 // statement, so that neither is newer. The credential is zero where the account has none.
 type heldRow struct {
 	account, version int64
@@ -89,7 +89,7 @@ func (h *holder) believe(ctx context.Context, r *credentialRow, known holding) (
 		h.report("credential", strconv.FormatInt(r.id, 10), store.Altered, h.account)
 		return c, false, nil
 	}
-	c.beside = h.version
+	c.accountVersion = h.version
 	return c, true, nil
 }
 
@@ -100,7 +100,7 @@ func (h *holder) lost(known holding) Credential {
 	if err != nil { // of a later release
 		traits = assurance.Known | assurance.Held
 	}
-	return Credential{ID: known.id, Account: h.account, Traits: traits, Status: CredentialRevoked, lost: true, beside: h.version}
+	return Credential{ID: known.id, Account: h.account, Traits: traits, Status: CredentialRevoked, lost: true, accountVersion: h.version}
 }
 
 // missing is lost, for one that has no row.
@@ -137,9 +137,9 @@ func (l held) credentials(ctx context.Context, rows *store.Rows, err error) ([]C
 // errMoved is an account that was changed since it was read.
 var errMoved = errors.New("directory: the account was changed since")
 
-// beside reads what an account holds that was read before; it is not the same where the
+// unchanged reads what an account holds that was read before; it is not the same where the
 // account was changed since, or where there is no row to tell.
-func (l held) beside(ctx context.Context, rows *store.Rows, a Account, err error) (_ []Credential, same bool, _ error) {
+func (l held) unchanged(ctx context.Context, rows *store.Rows, a Account, err error) (_ []Credential, same bool, _ error) {
 	if err != nil {
 		return nil, false, err
 	}

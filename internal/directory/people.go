@@ -38,11 +38,11 @@ func (p people) get(ctx context.Context, r store.Reader, id assurance.AccountID)
 	return a, err
 }
 
-// look reads an account, and a number beside it.
-func (p people) look(ctx context.Context, r store.Reader, beside string, id assurance.AccountID) (Account, int64, error) {
+// look reads an account, and a number with it.
+func (p people) look(ctx context.Context, r store.Reader, extra string, id assurance.AccountID) (Account, int64, error) {
 	var row accountRow
 	var n int64
-	err := r.QueryRow(ctx, `select `+accountColumns+`, `+beside+` from account a where a.id = $1`, int64(id)).Scan(append(row.columns(), &n)...)
+	err := r.QueryRow(ctx, `select `+accountColumns+`, `+extra+` from account a where a.id = $1`, int64(id)).Scan(append(row.columns(), &n)...)
 	if errors.Is(err, store.ErrNotFound) {
 		return Account{}, 0, unknown
 	}

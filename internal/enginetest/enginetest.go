@@ -79,7 +79,7 @@ func Open(tb testing.TB, o store.Options, root keyring.Root, kinds ...authentica
 	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
 	r.Rules = signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
-	parts := signin.Parts{DB: db, Keys: keys, Accounts: r.Accounts, Credentials: r.Credentials, Milestones: directory.NewMilestones(held), Groups: r.Groups, Standing: r.Sessions, Rules: r.Rules, Now: o.Now, Log: log, Authenticators: kinds}
+	parts := signin.Parts{DB: db, Keys: keys, Accounts: r.Accounts, Credentials: r.Credentials, Milestones: directory.NewMilestones(held), Groups: r.Groups, Sessions: r.Sessions, Rules: r.Rules, Now: o.Now, Log: log, Authenticators: kinds}
 	var err error
 	if parts.Applications, err = application.Open(tb.Context(), db, keys); err != nil {
 		tb.Fatal(err)

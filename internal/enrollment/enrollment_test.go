@@ -354,10 +354,10 @@ func TestPIN(t *testing.T) {
 	if c := r.Newest("bob")["totp"]; !c.Traits.Has(assurance.Known) || string(c.State) != "set" || r.events("credential.pin-set") != 1 || len(r.mails()) != 1 {
 		t.Errorf("%+v", c)
 	}
-	if _, err := r.Sessions.Standing(t.Context(), other); err == nil {
+	if _, err := r.Sessions.Active(t.Context(), other); err == nil {
 		t.Error("another session stands")
 	}
-	if _, err := r.Sessions.Standing(t.Context(), session); err != nil {
+	if _, err := r.Sessions.Active(t.Context(), session); err != nil {
 		t.Error("the session that set it ended")
 	}
 	if err := r.PINs.Finish(t.Context(), g, secret, "246810", "246810"); err == nil {

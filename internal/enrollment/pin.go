@@ -19,7 +19,7 @@ import (
 
 // PINKinds are the authenticators that can have a PIN in front of their codes.
 type PINKinds interface {
-	// Standing is none, set, first, or wanted where there is none and no code is
+	// PINState is none, set, first, or wanted where there is none and no code is
 	// right without one; empty for what can have no PIN.
 	PINState(kind string, state []byte) string
 	// Set puts one there. A PIN that will not do is a *authenticator.Refused.

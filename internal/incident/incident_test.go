@@ -43,10 +43,10 @@ func TestReport(t *testing.T) {
 				t.Errorf("%s is %s", kind, c.Status)
 			}
 		}
-		if _, err := r.Sessions.Standing(t.Context(), other); err == nil {
+		if _, err := r.Sessions.Active(t.Context(), other); err == nil {
 			t.Error("another session stands")
 		}
-		if _, err := r.Sessions.Standing(t.Context(), keep); err != nil {
+		if _, err := r.Sessions.Active(t.Context(), keep); err != nil {
 			t.Error("the session of the report ended")
 		}
 		if !r.Account("bob").Risk.Equal(r.now) {
@@ -99,7 +99,7 @@ func TestReportInAChange(t *testing.T) {
 			}
 			return err
 		})
-		if _, err := r.Sessions.Standing(t.Context(), session); err == nil {
+		if _, err := r.Sessions.Active(t.Context(), session); err == nil {
 			t.Error("a session stands")
 		}
 		if len(said.Entry.Detail) != 1 {
@@ -127,7 +127,7 @@ func TestAReportIsAllOrNothing(t *testing.T) {
 	if _, err := r.Report(t.Context(), g, 7); err == nil {
 		t.Fatal("nothing broke down")
 	}
-	if _, err := r.Sessions.Standing(t.Context(), other); err != nil {
+	if _, err := r.Sessions.Active(t.Context(), other); err != nil {
 		t.Errorf("a session ended: %v", err)
 	}
 	if c := r.Newest("bob")["password"]; c.Status != directory.CredentialActive || !r.Account("bob").Risk.IsZero() || len(r.mails("not theirs")) != 0 {

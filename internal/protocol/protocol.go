@@ -41,9 +41,10 @@ type Description struct {
 	// CheckSettings says in one sentence what is wrong with an application's settings
 	// that are to be saved, as an Invalid failure that shows no secret.
 	CheckSettings func(settings json.RawMessage) error
-	// CheckBeside says what of an application's settings does not go with what is
-	// there beside it; nil where everything does.
-	CheckBeside func(app application.Application, beside Beside) error
+	// CheckCompatible says in one sentence what of an application's settings does not fit
+	// the rest of the installation, as an Invalid or Conflict failure. Nil is for a
+	// protocol in which everything fits.
+	CheckCompatible func(app application.Application, around Environment) error
 	// Clash says what two applications of the protocol both claim: a host, a network,
 	// a number; empty for nothing. Shut says that neither would have it any more; else
 	// the first takes a part of it from the second. An error is about the first. Nil
@@ -132,8 +133,8 @@ type Applications interface {
 	Changed() uint64
 }
 
-// Beside is what is there beside an application.
-type Beside struct {
+// Environment is the rest of an installation, as an application meets it.
+type Environment struct {
 	// Applications are the other ones, of whatever protocol, and Groups the names of
 	// all groups.
 	Applications []application.Application
@@ -208,11 +209,11 @@ func (l List) CheckSettings(name string, settings json.RawMessage) error {
 	return d.CheckSettings(settings)
 }
 
-// CheckBeside asks the protocol whose settings they are whether they go with what
-// is there.
-func (l List) CheckBeside(app application.Application, beside Beside) error {
-	if d, ok := l.Named(app.Protocol); ok && d.CheckBeside != nil {
-		return d.CheckBeside(app, beside)
+// CheckCompatible asks the protocol of an application whether its settings fit the rest of
+// the installation.
+func (l List) CheckCompatible(app application.Application, around Environment) error {
+	if d, ok := l.Named(app.Protocol); ok && d.CheckCompatible != nil {
+		return d.CheckCompatible(app, around)
 	}
 	return nil
 }

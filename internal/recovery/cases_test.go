@@ -340,7 +340,7 @@ func TestStopUndoes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := directory.AskedBeside(rows, r.now, r.now); forgotten && got != directory.BesideSecond {
+			if got := directory.ProofRequired(rows, r.now, r.now); forgotten && got != directory.ProofSecondPerson {
 				t.Errorf("%s: beside a pass he is asked for %s", name, got)
 			}
 			if r.lets("bob", r.pass("bob")) {

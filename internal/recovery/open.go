@@ -154,7 +154,7 @@ func (ow *Owners) need(ctx context.Context, from store.Reader, c Case, now, late
 	if err != nil {
 		return need{}, err
 	}
-	n := need{all: c.Forgotten || directory.AskedBeside(credentials, now, later) != directory.BesideKnown}
+	n := need{all: c.Forgotten || directory.ProofRequired(credentials, now, later) != directory.ProofKnown}
 	n.second = !told || n.all && c.Check != Codes // which are two things of the owner's own
 	return n, nil
 }

@@ -357,7 +357,7 @@ func (r *rig) enters(name string, with ...string) (secret string, g signin.Grant
 }
 
 func (r *rig) stands(secret string) bool {
-	_, err := r.sessions.Standing(r.t.Context(), secret)
+	_, err := r.sessions.Active(r.t.Context(), secret)
 	return err == nil
 }
 

@@ -81,8 +81,8 @@ func (b *begun) drop(id []byte) {
 	delete(b.known, string(id))
 }
 
-// standing are those that have not run out, by their numbers.
-func (b *begun) standing(now time.Time) map[string]beginning {
+// active are those that have not run out, by their numbers.
+func (b *begun) active(now time.Time) map[string]beginning {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.forget(now)

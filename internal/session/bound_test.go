@@ -267,12 +267,12 @@ func TestHiddenSessionsAreNotRemembered(t *testing.T) {
 	for range 2 {
 		still := r.db.Feed().Still(r.db.Feed().Place(), Topic(number))
 		r.change(t, func(tx *store.Tx) error { return nil })
-		if !still.Stands() {
+		if !still.Unchanged() {
 			t.Fatal("it moved by itself")
 		}
 		r.intrude(t, `delete from session`)
 		ends["all ended"](t, r, hers)
-		if still.Stands() {
+		if still.Unchanged() {
 			t.Error("it is remembered as if it stood")
 		}
 		r.restart(t)
@@ -443,7 +443,7 @@ func TestBegunIsBounded(t *testing.T) {
 		t.Error("one that has run out takes the place of one that has not")
 	}
 	add(begunMost+1, began.Add(time.Hour))
-	if len(b.known) != begunMost || len(b.standing(began)) != begunMost || len(b.standing(began.Add(time.Hour))) != 0 {
+	if len(b.known) != begunMost || len(b.active(began)) != begunMost || len(b.active(began.Add(time.Hour))) != 0 {
 		t.Errorf("%d are known", len(b.known))
 	}
 }

@@ -22,12 +22,12 @@ import (
 type Continuations struct {
 	keys    *keyring.Keyring
 	tickets *ticket.Tickets
-	holds   signin.Standing
+	holds   signin.ActiveSessions
 	now     func() time.Time
 }
 
 // NewContinuations makes Continuations; sessions say who holds one.
-func NewContinuations(p Parts, sessions signin.Standing) *Continuations {
+func NewContinuations(p Parts, sessions signin.ActiveSessions) *Continuations {
 	return &Continuations{keys: p.Keys, tickets: p.Tickets, holds: sessions, now: p.Now}
 }
 
@@ -164,7 +164,7 @@ func (er *Continuations) Bearer(ctx context.Context, browser, secret string) (Be
 	if secret == "" {
 		return by, nil
 	}
-	held, err := er.holds.Standing(ctx, secret)
+	held, err := er.holds.Active(ctx, secret)
 	if failure.ClassOf(err) == failure.Refused {
 		return by, nil
 	}

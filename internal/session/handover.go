@@ -93,4 +93,4 @@ func (hs *Handovers) Accept(ctx context.Context, code string, to Handover, g Vis
 	return secret, err
 }
 
-var _ signin.Standing = (*Sessions)(nil)
+var _ signin.ActiveSessions = (*Sessions)(nil)

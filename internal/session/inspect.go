@@ -12,7 +12,7 @@ const inspectPage = 500
 // were altered, are there again although they are over, or are gone. It stops at none of
 // them; its error is that of the database.
 func (s *Sessions) Inspect(ctx context.Context) error {
-	missed := s.rows.begun.standing(s.now())
+	missed := s.rows.begun.active(s.now())
 	if err := s.inspectRows(ctx, missed); err != nil {
 		return err
 	}

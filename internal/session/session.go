@@ -278,7 +278,7 @@ func parse(reference string) (origin string, id []byte, ok bool) {
 	return origin, id, ok
 }
 
-// read returns the standing session of a secret, or of a reference that [At] made.
+// read returns the active session of a secret, or of a reference that [At] made.
 func (rs *rows) read(ctx context.Context, from store.Reader, reference string) (*row, error) {
 	origin, id, ok := parse(reference)
 	if !ok {
@@ -294,12 +294,12 @@ func (rs *rows) read(ctx context.Context, from store.Reader, reference string) (
 	if r.Host != origin {
 		return nil, gone
 	}
-	return r, rs.standing(ctx, r)
+	return r, rs.checkActive(ctx, r)
 }
 
-// Standing returns what the session of a secret holds, and notes that it is in
+// Active returns what the session of a secret holds, and notes that it is in
 // use. A session for another host holds what its parent holds.
-func (s *Sessions) Standing(ctx context.Context, secret string) (signin.Held, error) {
+func (s *Sessions) Active(ctx context.Context, secret string) (signin.Held, error) {
 	r, err := s.rows.read(ctx, s.db, secret)
 	if err != nil {
 		return signin.Held{}, err
@@ -333,7 +333,7 @@ func (rs *rows) byNumber(ctx context.Context, number string) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, rs.standing(ctx, r)
+	return r, rs.checkActive(ctx, r)
 }
 
 // touch notes the use of sessions at most once a minute each.
@@ -358,7 +358,7 @@ func (s *Sessions) touch(ctx context.Context, rows ...*row) error {
 	return nil
 }
 
-// List returns the account's standing sessions, the newest first. Those of
+// List returns the account's active sessions, the newest first. Those of
 // other hosts hang from one of ours and are not listed by themselves.
 func (s *Sessions) List(ctx context.Context, account assurance.AccountID) ([]Session, error) {
 	all, err := s.rows.all(s.db.Query(ctx, `select `+columns+` from session where account = $1 and ended = 0 and expires > $2 order by seen desc limit 200`,
@@ -368,7 +368,7 @@ func (s *Sessions) List(ctx context.Context, account assurance.AccountID) ([]Ses
 	}
 	var out []Session
 	for _, r := range all {
-		err := s.rows.standing(ctx, r)
+		err := s.rows.checkActive(ctx, r)
 		if err != nil && failure.ClassOf(err) != failure.Refused {
 			return nil, err
 		}

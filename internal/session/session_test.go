@@ -135,7 +135,7 @@ func (r *rig) open(t *testing.T) (directory.Parts, *signin.Rules) {
 	kept := Parts{DB: db, Keys: keys, Tickets: r.tickets, Now: clock}
 	r.Sessions = New(kept)
 	r.Endings, r.Handovers, r.Continuations = NewEndings(r.Sessions), NewHandovers(r.Sessions, r.tickets), NewContinuations(kept, r.Sessions)
-	parts := signin.Parts{DB: db, Keys: keys, Accounts: directory.NewAccounts(of), Credentials: directory.NewCredentials(of), Milestones: directory.NewMilestones(of), Rules: rules, Standing: r.Sessions, Now: clock, Log: log}
+	parts := signin.Parts{DB: db, Keys: keys, Accounts: directory.NewAccounts(of), Credentials: directory.NewCredentials(of), Milestones: directory.NewMilestones(of), Rules: rules, Sessions: r.Sessions, Now: clock, Log: log}
 	var err error
 	if parts.Applications, err = application.Open(t.Context(), db, keys); err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func (r *rig) start(t *testing.T, name string, with ...string) string {
 
 func (r *rig) stands(t *testing.T, secret string) bool {
 	t.Helper()
-	_, err := r.Standing(t.Context(), secret)
+	_, err := r.Active(t.Context(), secret)
 	if err != nil && failure.ClassOf(err) != failure.Refused {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func (r *rig) stands(t *testing.T, secret string) bool {
 
 func (r *rig) number(t *testing.T, secret string) string {
 	t.Helper()
-	h, err := r.Standing(t.Context(), secret)
+	h, err := r.Active(t.Context(), secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func (r *rig) number(t *testing.T, secret string) string {
 func TestStart(t *testing.T) {
 	r := setUp(t)
 	secret := r.start(t, "ada", "weak")
-	h, err := r.Standing(t.Context(), secret)
+	h, err := r.Active(t.Context(), secret)
 	if err != nil || h.Account != r.ids["ada"] || len(h.Evidence) != 1 || h.Evidence[0].Kind != "weak" || !h.Expires.Equal(began.Add(24*time.Hour)) {
 		t.Fatalf("%+v, %v", h, err)
 	}
@@ -307,7 +307,7 @@ func TestRaise(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := r.Standing(t.Context(), fresh)
+	h, err := r.Active(t.Context(), fresh)
 	if err != nil || h.Number != number || len(h.Evidence) != 2 || fresh == old || r.stands(t, old) {
 		t.Errorf("%+v, %v; the old secret stands: %v", h, err, r.stands(t, old))
 	}
@@ -323,7 +323,7 @@ func TestRaiseOfWhatIsNotTheirs(t *testing.T) {
 	bobs := r.start(t, "bob", "weak")
 	number := r.number(t, bobs)
 	fresh, err := r.Raise(t.Context(), bobs, r.grant(t, "ada", "weak"), "agent")
-	h, _ := r.Standing(t.Context(), fresh)
+	h, _ := r.Active(t.Context(), fresh)
 	if err != nil || h.Account != r.ids["ada"] || h.Number == number || len(h.Evidence) != 1 || r.stands(t, bobs) {
 		t.Errorf("somebody else's: %+v, %v; his stands: %v", h, err, r.stands(t, bobs))
 	}
@@ -334,7 +334,7 @@ func TestRaiseOfWhatIsNotTheirs(t *testing.T) {
 	}
 	for name, secret := range map[string]string{"ended": ended, "made up": "x"} {
 		fresh, err := r.Raise(t.Context(), secret, r.grant(t, "ada", "weak"), "agent")
-		h, _ := r.Standing(t.Context(), fresh)
+		h, _ := r.Active(t.Context(), fresh)
 		if err != nil || h.Number == was || len(h.Evidence) != 1 {
 			t.Errorf("%s: %+v, %v", name, h, err)
 		}
@@ -345,7 +345,7 @@ func TestRaiseOfWhatIsNotTheirs(t *testing.T) {
 	}
 	reference := At(CommandLine, elsewhere)
 	fresh, err = r.Raise(t.Context(), reference, r.grant(t, "ada", "weak"), "agent")
-	h, _ = r.Standing(t.Context(), fresh)
+	h, _ = r.Active(t.Context(), fresh)
 	if err != nil || len(h.Evidence) != 1 || r.stands(t, reference) {
 		t.Errorf("a command line's: %+v, %v", h, err)
 	}
@@ -365,7 +365,7 @@ func TestRaisedOnceAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			h, err := r.Standing(t.Context(), secret)
+			h, err := r.Active(t.Context(), secret)
 			if err != nil {
 				t.Error(err)
 				return
@@ -403,7 +403,7 @@ func TestHandover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := r.Standing(t.Context(), At(wiki, theirs))
+	h, err := r.Active(t.Context(), At(wiki, theirs))
 	if err != nil || h.Account != r.ids["ada"] || h.Number != r.number(t, secret) || len(h.Evidence) != 1 {
 		t.Errorf("%+v, %v", h, err)
 	}
@@ -426,7 +426,7 @@ func TestHandover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h, err = r.Standing(t.Context(), At(wiki, theirs)); err != nil || len(h.Evidence) != 2 || !h.Expires.Equal(began.Add(12*time.Hour)) { // it ends with its parent, which is a stronger one by now
+	if h, err = r.Active(t.Context(), At(wiki, theirs)); err != nil || len(h.Evidence) != 2 || !h.Expires.Equal(began.Add(12*time.Hour)) { // it ends with its parent, which is a stronger one by now
 		t.Errorf("%+v, %v", h, err)
 	}
 	if err := r.SignOut(t.Context(), raised); err != nil || r.stands(t, At(wiki, theirs)) {
@@ -485,7 +485,7 @@ func TestHostsSessionEndsWithItsParent(t *testing.T) {
 	secret := r.start(t, "ada", "strong")
 	r.now = began.Add(10 * time.Minute)
 	theirs := r.accepted(t, secret)
-	if h, err := r.Standing(t.Context(), theirs); err != nil || !h.Expires.Equal(began.Add(12*time.Hour)) {
+	if h, err := r.Active(t.Context(), theirs); err != nil || !h.Expires.Equal(began.Add(12*time.Hour)) {
 		t.Errorf("%+v, %v", h, err)
 	}
 	r.now = began.Add(25*time.Minute + time.Second) // only the host's is in use: the parent counts as in use by it
@@ -662,15 +662,15 @@ func TestRowsChangedBehindOurBack(t *testing.T) {
 			r.start(t, "bob", "strong")
 			r.sabotage(t, query)
 			for _, reference := range []string{hers, theirs, bare} {
-				h, err := r.Standing(t.Context(), reference)
+				h, err := r.Active(t.Context(), reference)
 				if err == nil && (h.Account != r.ids["ada"] || reference == bare) {
 					t.Errorf("%+v", h)
 				}
 			}
-			if _, err := r.Standing(t.Context(), hers); err == nil && !strings.Contains(query, "parent <> ''") {
+			if _, err := r.Active(t.Context(), hers); err == nil && !strings.Contains(query, "parent <> ''") {
 				t.Error("the changed row is believed")
 			}
-			if _, err := r.Standing(t.Context(), theirs); err == nil {
+			if _, err := r.Active(t.Context(), theirs); err == nil {
 				t.Error("the host's session is believed")
 			}
 		})

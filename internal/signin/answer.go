@@ -90,7 +90,7 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 			}
 		}
 	}
-	if q.standing(at); q.refusal != "" || !q.how.Describe().Guessable {
+	if q.restrictFirst(at); q.refusal != "" || !q.how.Describe().Guessable {
 		return q, nil
 	}
 	q.budget, q.refusal, err = x.throttle.Read(ctx, r, at.requester(), q.target())
@@ -237,7 +237,7 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	return q, q.check(ctx, x, at)
 }
 
-// placeOf is where whoever makes an attempt stands in the line for slow checks.
+// placeOf is the place of an attempt in the admission queue for slow checks.
 func (x *examiner) placeOf(ctx context.Context, at *attempt) (throttle.Position, error) {
 	p, err := x.throttle.Position(ctx, x.db, at.origin())
 	if err != nil || at.Browser == "" || p.Known() {

@@ -130,7 +130,7 @@ func (x *examiner) meant(at *attempt, answer prompt.Answer, opening bool) []stri
 
 // mayOpen reports whether an answer of this kind may come unasked. Codes are worth
 // something only behind what stands before them: a password, or a PIN in the same line
-// ([examiner.standing]). Whoever has not shown that guesses at nothing, and the owner does
+// ([candidate.restrictFirst]). Whoever has not shown that guesses at nothing, and the owner does
 // not pay.
 func mayOpen(at *attempt, d authenticator.Description) bool {
 	switch {
@@ -152,9 +152,9 @@ func withPIN(t assurance.Trait) bool {
 	return t.Has(assurance.Held|assurance.Known) && !t.Has(assurance.PhishingResistant)
 }
 
-// standing drops the credentials that a first answer cannot be for, and says so where
+// restrictFirst drops the credentials that a first answer cannot be for, and says so where
 // none are left: those whose codes have nothing in front.
-func (q *candidate) standing(at *attempt) {
+func (q *candidate) restrictFirst(at *attempt) {
 	d := q.how.Describe()
 	if !at.showsNothing() || at.Action == Recover || opensWith(d.Traits) {
 		return

@@ -28,7 +28,7 @@ import (
 type attempt struct {
 	ID string // correlation id
 	Request
-	// SessionNumber names the standing session that it began from.
+	// SessionNumber names the active session that it began from.
 	SessionNumber string
 	// Account is fixed by the first evidence or by the session; zero before.
 	Account assurance.AccountID

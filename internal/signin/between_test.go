@@ -68,16 +68,16 @@ func TestTwoAnswersInOneMoment(t *testing.T) {
 
 // sessionsThen calls what it is set to, once, before it reads a session.
 type sessionsThen struct {
-	under Standing
+	under ActiveSessions
 	then  func()
 }
 
-func (s *sessionsThen) Standing(ctx context.Context, secret string) (Held, error) {
+func (s *sessionsThen) Active(ctx context.Context, secret string) (Held, error) {
 	if f := s.then; f != nil {
 		s.then = nil
 		f()
 	}
-	return s.under.Standing(ctx, secret)
+	return s.under.Active(ctx, secret)
 }
 
 // Of two claims with one ticket that are read in the same moment one is granted.

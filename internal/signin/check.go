@@ -13,7 +13,7 @@ import (
 	"countersign/internal/store"
 )
 
-// checks decide over standing sessions.
+// checks decide over active sessions.
 type checks struct {
 	db       *store.DB
 	judge    *judge
@@ -22,7 +22,7 @@ type checks struct {
 	now      func() time.Time
 }
 
-// Check decides over a standing session: may it do this now? It makes no
+// Check decides over a active session: may it do this now? It makes no
 // attempt and writes nothing but refusals of administration. Granted carries the Grant; Ask means that the
 // person must be sent to the sign-in pages with the same request; the Step of
 // either has no ticket.
@@ -75,7 +75,7 @@ func memoryKey(r Request, policyKey string) string {
 // checkAnew reads what the session holds and decides. Nothing that it rests on was
 // read before the place.
 func (c *checks) checkAnew(ctx context.Context, at *attempt, place store.Place) (Step, error) {
-	held, err := c.sessions.standing(ctx, at.Session)
+	held, err := c.sessions.active(ctx, at.Session)
 	if failure.ClassOf(err) == failure.Refused {
 		return Step{State: Ask, Reason: "no-session"}, nil
 	}
@@ -120,7 +120,7 @@ func (g *remembered) from(r Request) Grant {
 	return Grant{g: &c}
 }
 
-// memory remembers what standing sessions were granted. What was worked out is kept
+// memory remembers what active sessions were granted. What was worked out is kept
 // with the place in the feed before which nothing of it was read, and is worth
 // nothing once any of its topics moved past that.
 type memory struct {
@@ -157,7 +157,7 @@ func (m *memory) session(secret string, now time.Time) *rememberedSession {
 		return nil
 	}
 	s := v.(*rememberedSession)
-	if !now.Before(s.until) || !s.still.Stands() {
+	if !now.Before(s.until) || !s.still.Unchanged() {
 		m.forget(secret)
 		return nil
 	}
@@ -210,7 +210,7 @@ func (c *checks) remember(ctx context.Context, place store.Place, at *attempt, h
 	}
 	// What somebody else read of the session may be newer than what this grant rests
 	// on: it is asked last whether that stood still.
-	if !still.Stands() || s.account.ID != d.account.ID {
+	if !still.Unchanged() || s.account.ID != d.account.ID {
 		return
 	}
 	s.keep(memoryKey(at.Request, key), g, until)

@@ -86,17 +86,17 @@ func (m *matter) counting(usable []directory.Credential, refused []string) []ass
 }
 
 // counts reports whether a piece of evidence counts here: it is this account's, for
-// this act or for none in particular, of a kind that policy accepts, and its cause
-// stands.
+// this act or for none in particular, of a kind that policy accepts, and it is
+// still valid.
 func (m *matter) counts(ev assurance.Evidence, refused []string) bool {
-	return ev.Account == m.account.ID && (ev.Act == "" || ev.Act == m.act()) && !slices.Contains(refused, ev.Kind) && m.stands(ev)
+	return ev.Account == m.account.ID && (ev.Act == "" || ev.Act == m.act()) && !slices.Contains(refused, ev.Kind) && m.valid(ev)
 }
 
-// stands reports whether what showed a piece of evidence is still its owner's. What it
-// showed ends with it: with its removal, with what replaced it, and with whatever
-// switched it off. What this very showing used up, as it does a pass, stands for as
-// long as nothing else put an end to it.
-func (m *matter) stands(ev assurance.Evidence) bool {
+// valid reports whether the credential that gave a piece of evidence is still its owner's.
+// The evidence ends with the credential: when it is removed, replaced or switched off. If
+// giving the evidence used the credential up, as it does a pass, the evidence is valid
+// until something else ends the credential.
+func (m *matter) valid(ev assurance.Evidence) bool {
 	return slices.ContainsFunc(m.credentials, func(c directory.Credential) bool {
 		if c.ID != ev.Credential || c.Kind != ev.Kind || !m.ripe(c) {
 			return false

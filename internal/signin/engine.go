@@ -41,8 +41,8 @@ type Parts struct {
 	Reading []string
 	// Helping are those that the help desk may do as well as administrators.
 	Helping []string
-	// Standing reads sessions; nil where there are none.
-	Standing Standing
+	// Sessions reads active sessions; nil where there are none.
+	Sessions ActiveSessions
 	Limits   throttle.Limits
 	// Quiet are the quiet hours of accounts that have set none of their own.
 	Quiet approval.QuietHours
@@ -54,7 +54,7 @@ type Parts struct {
 	// ApproveAt is the address where sign-ins elsewhere are approved, as people
 	// read it: "login.example.org/account/approve".
 	ApproveAt string
-	// Disown ends what an account has standing, because its owner says in the app
+	// Disown ends the sessions of an account and what waits for it, because its owner says in the app
 	// that a sign-in was not theirs. It runs in the change that refuses it.
 	Disown func(ctx context.Context, tx *store.Tx, d approval.Disowned) error
 	Now    func() time.Time
@@ -115,7 +115,7 @@ func New(p Parts) (Pieces, error) {
 		return Pieces{}, err
 	}
 	e := &Engine{db: p.DB, people: p.Accounts, credentials: p.Credentials, limits: p.Limits, now: p.Now, attempts: &attempts{db: p.DB, keys: p.Keys, now: p.Now},
-		sessions: &sessions{p.Standing}, strangers: newStrangers(p.DB, p.Now)}
+		sessions: &sessions{p.Sessions}, strangers: newStrangers(p.DB, p.Now)}
 	if e.kinds, err = byKind(p.Authenticators); err != nil {
 		return Pieces{}, err
 	}
@@ -200,7 +200,7 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 		return e.endings.deny(ctx, at, "nothing-to-ask", nil) // before a saved code is used up for nothing
 	}
 	if r.Session != "" {
-		held, err := e.sessions.standing(ctx, r.Session)
+		held, err := e.sessions.active(ctx, r.Session)
 		switch {
 		case err == nil:
 			at.Account, at.SessionNumber, at.Session = held.Account, held.Number, r.Session
@@ -410,14 +410,14 @@ func (n *endings) strayTicket(reply Reply, cause error) (Step, error) {
 	return Step{State: Denied, Public: bland, Reason: reason}, nil
 }
 
-// sessions read what standing sessions hold.
-type sessions struct{ held Standing }
+// sessions read what active sessions hold.
+type sessions struct{ held ActiveSessions }
 
-func (s *sessions) standing(ctx context.Context, secret string) (Held, error) {
+func (s *sessions) active(ctx context.Context, secret string) (Held, error) {
 	if s.held == nil {
 		return Held{}, failure.Refuse("no-sessions", bland)
 	}
-	return s.held.Standing(ctx, secret)
+	return s.held.Active(ctx, secret)
 }
 
 // heldBy reads again what the attempt's session holds. A session that ended
@@ -426,7 +426,7 @@ func (s *sessions) heldBy(ctx context.Context, at *attempt) ([]assurance.Evidenc
 	if at.Session == "" {
 		return nil, nil
 	}
-	held, err := s.standing(ctx, at.Session)
+	held, err := s.active(ctx, at.Session)
 	if failure.ClassOf(err) == failure.Refused {
 		return nil, nil
 	}

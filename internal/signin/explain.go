@@ -170,8 +170,8 @@ func Own() application.Application { return ourselves() }
 type View struct {
 	// Facts are what policy reads, without what a request is free to choose.
 	Facts policy.Facts
-	// Beside is what the engine demands beside policy, where it does.
-	Beside *assurance.Requirement
+	// EngineRequires is what the engine requires in addition to policy; nil for nothing.
+	EngineRequires *assurance.Requirement
 	// Refuses is why the engine refuses without asking policy, or empty.
 	Refuses string
 	// Delegated says that an automation key of the account serves the action.
@@ -188,7 +188,7 @@ func (e *Engine) View(s Standpoint) View {
 	if v.Refuses = m.barred(); v.Refuses == "" && !m.mayAdminister() {
 		v.Refuses = "not-administrator"
 	}
-	v.Beside = m.engineRequirement()
+	v.EngineRequires = m.engineRequirement()
 	return v
 }
 

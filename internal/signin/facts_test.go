@@ -89,7 +89,7 @@ func TestView(t *testing.T) {
 		{Standpoint{Account: directory.Account{ID: 7, State: directory.Suspended}, Application: Own(), Action: "account.create"}, "suspended", false},
 	} {
 		v := r.View(c.s)
-		if v.Refuses != c.refuses || (v.Beside != nil) != c.beside || v.Delegated {
+		if v.Refuses != c.refuses || (v.EngineRequires != nil) != c.beside || v.Delegated {
 			t.Errorf("%+v: %+v", c.s, v)
 		}
 	}

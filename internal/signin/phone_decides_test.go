@@ -97,7 +97,7 @@ func (p *phone) wakes() int {
 	return n
 }
 
-// What is denied ends there; "this was not me" besides ends what the account has standing,
+// What is denied ends there; "this was not me" besides ends the sessions of the account,
 // with where and of what, and closes pushes for a day. An app that is in quarantine may
 // deny.
 func TestWhatAnAppDenies(t *testing.T) {

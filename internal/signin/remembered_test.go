@@ -17,7 +17,7 @@ import (
 
 // A browser in which an account was let in is known for that account alone, wherever it
 // is, and whatever was guessed from there.
-func TestStandingOfARememberedBrowser(t *testing.T) {
+func TestPriorityOfARememberedBrowser(t *testing.T) {
 	db, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "remembered.db")}) // with keys of its own
 	if err != nil {
 		t.Fatal(err)

@@ -76,7 +76,7 @@ func changesAuthenticators(action string) bool {
 // account had, a pass is not enough.
 func (m *matter) asMuchAsCanBeShown() assurance.Requirement {
 	all := directory.CouldShow(m.settled(), m.now)
-	r := besidePass(directory.AskedBeside(m.credentials, directory.WordGiven(m.credentials, m.now), m.now))
+	r := proofForPass(directory.ProofRequired(m.credentials, directory.WordGiven(m.credentials, m.now), m.now))
 	if assurance.Union(all).Has(assurance.Known) && assurance.TwoFactors().Met(all, m.now) {
 		r = assurance.And(r, assurance.Need(assurance.Known))
 	}
@@ -88,15 +88,15 @@ func (m *matter) asMuchAsCanBeShown() assurance.Requirement {
 	return r
 }
 
-// besidePass is a pass with what is asked for beside it.
-func besidePass(b directory.Beside) assurance.Requirement {
+// proofForPass is a pass with what is required in addition to it.
+func proofForPass(b directory.Proof) assurance.Requirement {
 	pass := assurance.AccessPass()
 	switch b {
-	case directory.BesideNothing:
+	case directory.ProofNone:
 		return pass
-	case directory.BesideKnown:
+	case directory.ProofKnown:
 		return assurance.And(pass, assurance.Need(assurance.Known))
-	case directory.BesideHeld:
+	case directory.ProofHeld:
 		return assurance.And(pass, assurance.Need(assurance.Held))
 	}
 	return assurance.Deny(NeedsSecond)

@@ -80,7 +80,7 @@ type shelf struct {
 	err  error // what reading them comes to, where it is set
 }
 
-func (s *shelf) Standing(_ context.Context, secret string) (Held, error) {
+func (s *shelf) Active(_ context.Context, secret string) (Held, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h, ok := s.held[secret]
@@ -247,7 +247,7 @@ func (r *rig) open() {
 		t.Fatal(err)
 	}
 	r.Parts = Parts{DB: db, Keys: keys, Accounts: r.people, Credentials: r.credentials, Milestones: r.milestones, Groups: directory.NewGroups(of), Applications: catalogue, Rules: rules, Authenticators: kinds, Reading: reads, Helping: helps,
-		Standing: r.sessions, SlowChecks: 2, ApproveAt: "login.test/account/approve", Now: r.clock.Now, Log: log, Outbox: outbox}
+		Sessions: r.sessions, SlowChecks: 2, ApproveAt: "login.test/account/approve", Now: r.clock.Now, Log: log, Outbox: outbox}
 	if r.Limits, err = r.Limits.Check(); err != nil {
 		t.Fatal(err)
 	}

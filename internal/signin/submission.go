@@ -106,7 +106,7 @@ func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *ca
 	if !right && (q.account.ID == 0 || q.account.Name != "") {
 		return true, nil
 	}
-	account, unmoved, err := x.people.GetBeside(ctx, tx, q.account.ID, q.all)
+	account, unmoved, err := x.people.GetUnchanged(ctx, tx, q.account.ID, q.all)
 	if failure.ClassOf(err) == failure.NotFound {
 		return !right, nil
 	}

@@ -21,9 +21,9 @@ type counter struct {
 	then  func() // what happens when one was read
 }
 
-func (c *counter) Standing(ctx context.Context, secret string) (Held, error) {
+func (c *counter) Active(ctx context.Context, secret string) (Held, error) {
 	c.asked++
-	held, err := c.shelf.Standing(ctx, secret)
+	held, err := c.shelf.Active(ctx, secret)
 	if f := c.then; f != nil {
 		c.then = nil
 		f()
@@ -161,7 +161,7 @@ func (c *trusted) stranger(topic func(assurance.AccountID) string) string {
 	c.t.Helper()
 	for id := assurance.AccountID(1000); id < 1100; id++ {
 		hers := c.DB.Feed().Still(c.DB.Feed().Place(), directory.Topic(c.ada.ID), sessionTopic+"n-hers", sessionTopic+"own-hers")
-		if c.announces(topic(id)); hers.Stands() {
+		if c.announces(topic(id)); hers.Unchanged() {
 			return topic(id)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"countersign/internal/store"
 )
 
-// noteUnproved writes down that a standing session asked for an administrative
+// noteUnproved writes down that an active session asked for an administrative
 // act and did not get it at once: from its owner that is the first half of an
 // approval, from a thief it is all that there will be (ATT&CK T1098). Other
 // checks write nothing, because a page that is not yet signed in to is nothing

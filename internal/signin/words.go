@@ -59,7 +59,7 @@ type Request struct {
 	Action, Object string
 	// Name is who they claim to be, as typed; empty when not asked yet.
 	Name string
-	// Session is the secret of a standing session, or empty. The engine reads
+	// Session is the secret of an active session, or empty. The engine reads
 	// for itself what the session holds.
 	Session string
 	// Source is the address of the person (not of a proxy or of equipment,
@@ -148,7 +148,7 @@ type Step struct {
 	Deadline time.Time
 }
 
-// Held is what a standing session holds.
+// Held is what an active session holds.
 type Held struct {
 	Account assurance.AccountID
 	// Number is what people and the audit log call the session.
@@ -163,12 +163,12 @@ type Held struct {
 // sessionTopic begins the feed's word for a session that ended, by its number.
 const sessionTopic = "session/"
 
-// Standing reads sessions. The session room fulfils it, so that a protocol
-// hands over a reference and never evidence.
-type Standing interface {
-	// Standing returns what the session of this secret holds. A session that is
-	// unknown, ended or expired is a Refused failure.
-	Standing(ctx context.Context, secret string) (Held, error)
+// ActiveSessions reads active sessions: those that are neither ended nor expired. The
+// session room fulfils it, so that a protocol hands over a reference and never evidence.
+type ActiveSessions interface {
+	// Active returns what the session of this secret holds. A session that is unknown,
+	// ended or expired is a Refused failure.
+	Active(ctx context.Context, secret string) (Held, error)
 }
 
 // Grant is the yes. Only the engine fills it. The zero Grant panics when read,
@@ -259,7 +259,7 @@ func (g Grant) Actor() audit.Actor {
 	return audit.Actor{Account: int64(g.Account()), Name: g.Name(), Via: g.Protocol()}
 }
 
-// Session is the number of the standing session that it rests on, or empty.
+// Session is the number of the active session that it rests on, or empty.
 func (g Grant) Session() string { return g.read().session }
 
 // Attempt is the audit log's correlation id.

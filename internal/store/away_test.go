@@ -29,7 +29,7 @@ func TestAServerThatWasAwayForgets(t *testing.T) {
 	db.feed.heard = db.feed.heard.Add(-feedKeep)
 	still := db.Feed().Still(db.Feed().Place(), "account/1")
 	db.feed.followed()
-	if missed.Load() != 1 || still.Stands() {
+	if missed.Load() != 1 || still.Unchanged() {
 		t.Error("a machine that slept remembers")
 	}
 	db.feed.start = db.feed.start.Add(-feedKeep)

@@ -93,8 +93,8 @@ func (log *AuditLog) entryPage(ctx context.Context, from *int64, f func(audit.Le
 	}
 	defer rows.Close()
 	for ; rows.Next(); n++ {
-		l := audit.Leaf{Beside: new(audit.Columns)}
-		if err := rows.Scan(&l.Seq, &l.Beside.At, &l.Beside.Account, &l.Body, &l.MAC); err != nil {
+		l := audit.Leaf{Columns: new(audit.Columns)}
+		if err := rows.Scan(&l.Seq, &l.Columns.At, &l.Columns.Account, &l.Body, &l.MAC); err != nil {
 			return n, err
 		}
 		if err := f(l); err != nil {

@@ -33,7 +33,7 @@ func (i inspector) check(ctx context.Context, l storedLeaf) bool {
 		i.alarms.Report(Finding{Table: "audit_entry", Row: number(l.Seq), Wrong: Altered})
 		return false
 	}
-	at, account := audit.Beside(l.Body)
+	at, account := audit.ColumnsOf(l.Body)
 	if Unix(at) == l.at && account == l.account {
 		return true
 	}

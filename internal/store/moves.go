@@ -47,9 +47,9 @@ func (f *Feed) Still(place Place, topics ...string) Still {
 	return s
 }
 
-// Stands reports whether none of its topics was announced since. It is false for the
+// Unchanged reports whether none of its topics was announced since. It is false for the
 // zero Still.
-func (s Still) Stands() bool {
+func (s Still) Unchanged() bool {
 	for _, slot := range s.slots {
 		if slot.Load() > s.place {
 			return false

@@ -14,25 +14,25 @@ func TestStill(t *testing.T) {
 	announce(t, db, "account/1")
 	place := db.Feed().Place()
 	hers, his := db.Feed().Still(place, "account/1", "session/a"), db.Feed().Still(place, "account/2")
-	if !hers.Stands() || !his.Stands() {
+	if !hers.Unchanged() || !his.Unchanged() {
 		t.Error("what moved before counts")
 	}
 	announce(t, db, "session/a")
-	if hers.Stands() || !his.Stands() {
-		t.Errorf("hers stands %t, his %t", hers.Stands(), his.Stands())
+	if hers.Unchanged() || !his.Unchanged() {
+		t.Errorf("hers stands %t, his %t", hers.Unchanged(), his.Unchanged())
 	}
-	if db.Feed().Still(place, "session/a").Stands() {
+	if db.Feed().Still(place, "session/a").Unchanged() {
 		t.Error("what moved after the place stands for who asks later")
 	}
-	if !db.Feed().Still(db.Feed().Place(), "session/a").Stands() {
+	if !db.Feed().Still(db.Feed().Place(), "session/a").Unchanged() {
 		t.Error("what moved before a new place counts")
 	}
 	his = db.Feed().Still(db.Feed().Place(), "account/2")
 	announce(t, db, "policy")
-	if his.Stands() {
+	if his.Unchanged() {
 		t.Error("what is everybody's does not count")
 	}
-	if (store.Still{}).Stands() {
+	if (store.Still{}).Unchanged() {
 		t.Error("the zero Still stands")
 	}
 	// A subscriber that works something out while it is told sees the place of before.

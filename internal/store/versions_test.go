@@ -80,7 +80,7 @@ func FuzzVersionsIn(f *testing.F) {
 		if got := audit.VersionsIn(body); got != d.Versions {
 			t.Errorf("%q, not %q", got, d.Versions)
 		}
-		if at, account := audit.Beside(body); !at.Equal(d.At) || account != d.Account {
+		if at, account := audit.ColumnsOf(body); !at.Equal(d.At) || account != d.Account {
 			t.Errorf("%v %d, not %v %d", at, account, d.At, d.Account)
 		}
 	})

@@ -199,9 +199,9 @@ func (k *places) notePlace(ctx context.Context, tx *store.Tx, from Origin, accou
 func (t *Throttle) Position(ctx context.Context, r store.Reader, from Origin) (Position, error) {
 	key := from.place()
 	if key == "" {
-		return Position{standing: strange}, nil
+		return Position{priority: strange}, nil
 	}
-	p := Position{standing: strange, source: key}
+	p := Position{priority: strange, source: key}
 	if s := sourceSubjects(from.Source, 0); len(s) > 0 {
 		if err := t.budgets.loadSubjects(ctx, r, s); err != nil {
 			return Position{}, err
@@ -214,12 +214,12 @@ func (t *Throttle) Position(ctx context.Context, r store.Reader, from Origin) (P
 		p.source = s[min(1, len(s)-1)].key // a subscriber waits in one place, from however many networks
 	}
 	if p.wrong >= suspectAfter {
-		p.standing = suspect
+		p.priority = suspect
 		return p, nil
 	}
 	letIn, err := t.places.anybody(ctx, r, key)
 	if letIn {
-		p.standing = known
+		p.priority = known
 	}
 	return p, err
 }

@@ -16,7 +16,7 @@ func from(address string) Origin {
 
 // An address is known while somebody was let in from it lately, whoever that was,
 // and behind all others after many wrong answers, known or not.
-func TestStanding(t *testing.T) {
+func TestPriority(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 		db, err := store.Open(t.Context(), store.Options{DSN: dsn})
@@ -51,15 +51,15 @@ func TestStanding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for address, want := range map[string]standing{
+		for address, want := range map[string]priority{
 			"192.0.2.1": known, "::ffff:192.0.2.1": known, "2001:db8:0:1::7": known, "192.0.2.2": strange, "192.0.2.3": suspect, "192.0.2.4": suspect,
 			"192.0.2.5": strange, "192.0.2.6": strange, "2001:db8:0:2::7": strange,
 		} {
-			if got, err := g.Position(t.Context(), db, from(address)); err != nil || got.standing != want {
+			if got, err := g.Position(t.Context(), db, from(address)); err != nil || got.priority != want {
 				t.Errorf("%s: %+v, %v, want %d", address, got, err, want)
 			}
 		}
-		if got, err := g.Position(t.Context(), db, Origin{}); err != nil || got != (Position{standing: strange}) {
+		if got, err := g.Position(t.Context(), db, Origin{}); err != nil || got != (Position{priority: strange}) {
 			t.Errorf("no address: %+v, %v", got, err)
 		}
 		for address, wrong := range map[string]int{"192.0.2.1": 0, "192.0.2.4": suspectAfter, "192.0.2.5": 0} { // the last one's are too long ago

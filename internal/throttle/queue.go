@@ -25,14 +25,14 @@ type Queue struct {
 	mu      sync.Mutex
 	turns   int    // how many have one at once
 	kept    int    // of them, see may
-	checked [3]int // who has one, by standing
+	checked [3]int // who has one, by priority
 	line    [3][]*waiter
 	here    map[string]int // who waits or has a turn, by address
 }
 
 // Position is where somebody stands by what is known of their address.
 type Position struct {
-	standing standing
+	priority priority
 	source   string // empty where it is not known
 	wrong    int    // answers that came from there
 	// since is when they came, where that was before they stood in this line; zero is
@@ -41,11 +41,11 @@ type Position struct {
 }
 
 // Known reports whether somebody was let in from there, or is known otherwise.
-func (p Position) Known() bool { return p.standing == known }
+func (p Position) Known() bool { return p.priority == known }
 
 // AsKnown is the position of somebody who is known whatever their address gave.
 func (p Position) AsKnown() Position {
-	p.standing = known
+	p.priority = known
 	return p
 }
 
@@ -65,11 +65,11 @@ type waiter struct {
 	turn chan struct{} // closed when it is theirs, or when they are out
 }
 
-// standing is what is known of an address. The smaller is before the greater.
-type standing int
+// priority is given by what is known of an address. The smaller is before the greater.
+type priority int
 
 const (
-	known   standing = iota // somebody was let in from there
+	known   priority = iota // somebody was let in from there
 	strange                 // nothing is known
 	suspect                 // there were many wrong answers
 )
@@ -78,7 +78,7 @@ const (
 	// suspectAfter is how many wrong answers within the budget's window put an
 	// address behind others. An office behind one address makes a few.
 	suspectAfter = 10
-	// waitMost is how many of one standing may wait. Of more, whoever is last in line
+	// waitMost is how many of one priority may wait. Of more, whoever is last in line
 	// is turned away.
 	waitMost = 32
 	// patience is after what time, in both lines together, somebody is checked although
@@ -131,7 +131,7 @@ func (c *Queue) Enter(ctx context.Context, p Position) (leave func(), err error)
 // is not themselves. The lock is held.
 func (c *Queue) stand(w *waiter) bool {
 	w.rank = w.wrong + c.here[w.source]
-	line := c.line[w.standing]
+	line := c.line[w.priority]
 	if len(line) >= waitMost {
 		last := line[len(line)-1]
 		if last.late || last.rank <= w.rank {
@@ -143,7 +143,7 @@ func (c *Queue) stand(w *waiter) bool {
 		close(last.turn)
 	}
 	i, _ := slices.BinarySearchFunc(line, w.rank+1, func(other *waiter, rank int) int { return cmp.Compare(other.rank, rank) })
-	c.line[w.standing] = slices.Insert(line, i, w)
+	c.line[w.priority] = slices.Insert(line, i, w)
 	c.here[w.source]++
 	return true
 }
@@ -158,7 +158,7 @@ func (c *Queue) gone(w *waiter) {
 func (c *Queue) leave(w *waiter) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.checked[w.standing]--
+	c.checked[w.priority]--
 	c.gone(w)
 	c.admit()
 }
@@ -170,10 +170,10 @@ func (c *Queue) giveUp(w *waiter) {
 	if w.out {
 		return
 	}
-	if i := slices.Index(c.line[w.standing], w); i >= 0 {
-		c.line[w.standing] = slices.Delete(c.line[w.standing], i, i+1)
+	if i := slices.Index(c.line[w.priority], w); i >= 0 {
+		c.line[w.priority] = slices.Delete(c.line[w.priority], i, i+1)
 	} else {
-		c.checked[w.standing]--
+		c.checked[w.priority]--
 	}
 	c.gone(w)
 	c.admit()
@@ -182,7 +182,7 @@ func (c *Queue) giveUp(w *waiter) {
 // admit lets in whoever is next while there are turns. The lock is held.
 func (c *Queue) admit() {
 	for w := c.next(); w != nil; w = c.next() {
-		s := w.standing
+		s := w.priority
 		i := slices.Index(c.line[s], w)
 		c.line[s] = slices.Delete(c.line[s], i, i+1)
 		c.checked[s]++
@@ -214,11 +214,11 @@ func (c *Queue) may(w *waiter) bool {
 	switch {
 	case c.checked[known]+others >= c.turns:
 		return false
-	case w.standing == known:
+	case w.priority == known:
 		return true
-	case w.standing == suspect && c.checked[suspect] > 0:
+	case w.priority == suspect && c.checked[suspect] > 0:
 		return false
-	case w.standing == strange && w.rank == 0:
+	case w.priority == strange && w.rank == 0:
 		return others < c.turns-c.kept
 	}
 	return others < c.turns-2*c.kept

@@ -19,9 +19,9 @@ func (c *Queue) inLine() int { return len(c.line[known]) + len(c.line[strange]) 
 // whom nothing is known; and what leaves the line lets the next one in.
 func TestQueue(t *testing.T) {
 	c := NewQueue(2, 0)
-	enter := func(s standing) func() {
+	enter := func(s priority) func() {
 		t.Helper()
-		leave, err := c.Enter(t.Context(), Position{standing: s})
+		leave, err := c.Enter(t.Context(), Position{priority: s})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,12 +31,12 @@ func TestQueue(t *testing.T) {
 	var order []string
 	var all sync.WaitGroup
 	// line has somebody wait, and returns when they are in line.
-	line := func(name string, s standing) {
+	line := func(name string, s priority) {
 		c.mu.Lock()
 		before := c.inLine()
 		c.mu.Unlock()
 		all.Go(func() {
-			leave, err := c.Enter(t.Context(), Position{standing: s})
+			leave, err := c.Enter(t.Context(), Position{priority: s})
 			if err != nil {
 				t.Error(err)
 				return
@@ -74,11 +74,11 @@ func TestQueueGivenUp(t *testing.T) {
 	for range 1000 {
 		gone, cancel := context.WithCancel(t.Context())
 		go cancel()
-		if leave, err := c.Enter(gone, Position{standing: strange}); err == nil {
+		if leave, err := c.Enter(gone, Position{priority: strange}); err == nil {
 			leave()
 		}
 	}
-	w := &waiter{Position: Position{standing: suspect}, turn: make(chan struct{})}
+	w := &waiter{Position: Position{priority: suspect}, turn: make(chan struct{})}
 	c.checked[suspect]++ // admit has just taken it out of the line
 	c.here[""]++
 	c.giveUp(w)
@@ -90,7 +90,7 @@ func TestQueueGivenUp(t *testing.T) {
 // A turn is kept for whoever is known, and one for an address without a wrong answer;
 // suspects have one among them.
 func TestQueueKeepsATurn(t *testing.T) {
-	waiting := []*waiter{{Position: Position{standing: known}, rank: 5}, {Position: Position{standing: strange}}, {Position: Position{standing: strange}, rank: 1}, {Position: Position{standing: suspect}}}
+	waiting := []*waiter{{Position: Position{priority: known}, rank: 5}, {Position: Position{priority: strange}}, {Position: Position{priority: strange}, rank: 1}, {Position: Position{priority: suspect}}}
 	for _, c := range []struct {
 		checked [3]int
 		may     [4]bool // known, new, mistyped, suspect
@@ -115,7 +115,7 @@ func TestQueueKeepsATurn(t *testing.T) {
 // A second guesser waits although a turn is free, and a line has an end.
 func TestQueueIsBounded(t *testing.T) {
 	c := NewQueue(3, 1)
-	leave, err := c.Enter(t.Context(), Position{standing: suspect})
+	leave, err := c.Enter(t.Context(), Position{priority: suspect})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestQueueIsBounded(t *testing.T) {
 	results := make(chan error, waitMost)
 	for range waitMost {
 		go func() {
-			_, err := c.Enter(gone, Position{standing: suspect})
+			_, err := c.Enter(gone, Position{priority: suspect})
 			results <- err
 		}()
 	}
@@ -132,10 +132,10 @@ func TestQueueIsBounded(t *testing.T) {
 		waiting = c.inLine()
 		c.mu.Unlock()
 	}
-	if _, err := c.Enter(t.Context(), Position{standing: suspect}); failure.ReasonOf(err) != "busy" || failure.ClassOf(err) != failure.Unavailable {
+	if _, err := c.Enter(t.Context(), Position{priority: suspect}); failure.ReasonOf(err) != "busy" || failure.ClassOf(err) != failure.Unavailable {
 		t.Errorf("one more: %v", err)
 	}
-	honest, err := c.Enter(t.Context(), Position{standing: known}) // there is a turn left, for them alone
+	honest, err := c.Enter(t.Context(), Position{priority: known}) // there is a turn left, for them alone
 	if err != nil {
 		t.Errorf("somebody who is known is kept out: %v", err)
 	}
@@ -156,7 +156,7 @@ func TestQueueIsBounded(t *testing.T) {
 // and returns in which order they had theirs, and who was turned away.
 func inOrder(t *testing.T, c *Queue, places []Position) (order []string, away int) {
 	t.Helper()
-	leave, err := c.Enter(t.Context(), Position{standing: known, source: "first"})
+	leave, err := c.Enter(t.Context(), Position{priority: known, source: "first"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func inOrder(t *testing.T, c *Queue, places []Position) (order []string, away in
 // whoever came first.
 func TestQueueIsFair(t *testing.T) {
 	order, away := inOrder(t, NewQueue(1, 0), []Position{
-		{standing: strange, source: "flood", wrong: 0}, {standing: strange, source: "flood", wrong: 0}, {standing: strange, source: "flood", wrong: 0}, {standing: strange, source: "guesser", wrong: 3}, {standing: strange, source: "new", wrong: 0}, {standing: strange, source: "mistyped", wrong: 1}, {standing: strange, source: "another", wrong: 0},
+		{priority: strange, source: "flood", wrong: 0}, {priority: strange, source: "flood", wrong: 0}, {priority: strange, source: "flood", wrong: 0}, {priority: strange, source: "guesser", wrong: 3}, {priority: strange, source: "new", wrong: 0}, {priority: strange, source: "mistyped", wrong: 1}, {priority: strange, source: "another", wrong: 0},
 	})
 	if want := []string{"flood", "new", "another", "flood", "mistyped", "flood", "guesser"}; !slices.Equal(order, want) || away != 0 {
 		t.Errorf("the order was %v, and %d were turned away", order, away)
@@ -210,16 +210,16 @@ func TestQueueIsFair(t *testing.T) {
 // Whoever waited too long is next, whatever their address gave, and makes room for
 // nobody; whoever made room has nothing to give back.
 func TestQueueWaitsForNobodyForever(t *testing.T) {
-	late := &waiter{Position: Position{standing: strange, source: "guesser", wrong: 9}, rank: 9, late: true, turn: make(chan struct{})}
+	late := &waiter{Position: Position{priority: strange, source: "guesser", wrong: 9}, rank: 9, late: true, turn: make(chan struct{})}
 	c := NewQueue(1, 0)
 	for range waitMost - 1 {
-		c.line[strange] = append(c.line[strange], &waiter{Position: Position{standing: strange, source: "new"}, turn: make(chan struct{})})
+		c.line[strange] = append(c.line[strange], &waiter{Position: Position{priority: strange, source: "new"}, turn: make(chan struct{})})
 	}
 	c.line[strange] = append(c.line[strange], late)
 	if got := c.next(); got != late {
 		t.Errorf("next is %+v", got)
 	}
-	if c.stand(&waiter{Position: Position{standing: strange, source: "newer"}}) || late.out {
+	if c.stand(&waiter{Position: Position{priority: strange, source: "newer"}}) || late.out {
 		t.Error("whoever waited too long had to make room")
 	}
 	c.here["guesser"], late.out = 1, true
@@ -232,12 +232,12 @@ func TestQueueWaitsForNobodyForever(t *testing.T) {
 // Whoever waited in the line before is late in this one at once.
 func TestQueueCountsTheLineBefore(t *testing.T) {
 	c := NewQueue(1, 0)
-	first, err := c.Enter(t.Context(), Position{standing: known})
+	first, err := c.Enter(t.Context(), Position{priority: known})
 	if err != nil {
 		t.Fatal(err)
 	}
 	order := make(chan string, 2)
-	for _, p := range []Position{Position{standing: strange, source: "waited"}.Arrived(time.Now().Add(-patience)), {standing: known, source: "new"}} {
+	for _, p := range []Position{Position{priority: strange, source: "waited"}.Arrived(time.Now().Add(-patience)), {priority: known, source: "new"}} {
 		go func() {
 			leave, err := c.Enter(t.Context(), p)
 			if err != nil {
@@ -265,9 +265,9 @@ func TestQueueCountsTheLineBefore(t *testing.T) {
 func TestQueueMakesRoom(t *testing.T) {
 	var places []Position
 	for range waitMost {
-		places = append(places, Position{standing: strange, source: "guesser", wrong: 2})
+		places = append(places, Position{priority: strange, source: "guesser", wrong: 2})
 	}
-	order, away := inOrder(t, NewQueue(1, 0), append(places, Position{standing: strange, source: "new"}, Position{standing: strange, source: "guesser", wrong: 2}))
+	order, away := inOrder(t, NewQueue(1, 0), append(places, Position{priority: strange, source: "new"}, Position{priority: strange, source: "guesser", wrong: 2}))
 	if len(order) != waitMost || order[0] != "new" || away != 2 {
 		t.Errorf("%d had their turn, %q first, and %d were turned away", len(order), order[0], away)
 	}

@@ -308,7 +308,7 @@ func TestRevocationReachesEveryServer(t *testing.T) {
 	var held signin.Held
 	for _, w := range servers {
 		var err error
-		if held, err = w.Sessions.Standing(ctx, secret); err != nil {
+		if held, err = w.Sessions.Active(ctx, secret); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -319,7 +319,7 @@ func TestRevocationReachesEveryServer(t *testing.T) {
 	for i, w := range servers {
 		for n := 0; ; n++ {
 			began := time.Now()
-			if _, err := w.Sessions.Standing(ctx, secret); err != nil {
+			if _, err := w.Sessions.Active(ctx, secret); err != nil {
 				break
 			}
 			if began.Sub(ended) > time.Second {

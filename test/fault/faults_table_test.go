@@ -239,7 +239,7 @@ var acts = []act{
 			p.Page = page
 			p.Post("/sign-out")
 			confirmed := p.Status == 200
-			if _, err := h.Sessions.Standing(context.Background(), secret); confirmed && err == nil {
+			if _, err := h.Sessions.Active(context.Background(), secret); confirmed && err == nil {
 				h.T.Error("a session outlived a sign-out that was confirmed")
 			}
 			return confirmed

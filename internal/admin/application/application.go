@@ -198,8 +198,8 @@ func (c *Set) application(ctx context.Context, a *setDesk) (Application, error) 
 	return app, failure.At("settings", a.protocols.CheckSettings(c.Protocol, app.Settings))
 }
 
-// beside says what of an application does not go with the others and the groups.
-func (a *setDesk) beside(ctx context.Context, r store.Reader, app Application) error {
+// checkCompatible says what of an application does not fit the others and the groups.
+func (a *setDesk) checkCompatible(ctx context.Context, r store.Reader, app Application) error {
 	all, err := a.applications.AllIn(ctx, r)
 	if err != nil {
 		return err
@@ -208,11 +208,11 @@ func (a *setDesk) beside(ctx context.Context, r store.Reader, app Application) e
 	if err != nil {
 		return err
 	}
-	b := protocol.Beside{Public: a.publicURL, Applications: slices.DeleteFunc(all, func(o Application) bool { return o.Name == app.Name })}
+	b := protocol.Environment{Public: a.publicURL, Applications: slices.DeleteFunc(all, func(o Application) bool { return o.Name == app.Name })}
 	for _, g := range groups {
 		b.Groups = append(b.Groups, g.Name)
 	}
-	return failure.At("settings", a.protocols.CheckBeside(app, b))
+	return failure.At("settings", a.protocols.CheckCompatible(app, b))
 }
 
 // builtOn refuses to replace another version than the one that was looked at.
@@ -280,7 +280,7 @@ func (c *Set) Preflight(ctx context.Context, a *setDesk) error {
 	if err := c.clashes(ctx, a, a.db, app); err != nil {
 		return err
 	}
-	if err := a.beside(ctx, a.db, app); err != nil {
+	if err := a.checkCompatible(ctx, a.db, app); err != nil {
 		return err
 	}
 	return c.builtOn(ctx, a, a.db)
@@ -302,7 +302,7 @@ func (c *Set) Do(ctx context.Context, a *setDesk, g signin.Grant) (any, error) {
 		if err := c.clashes(ctx, a, tx, app); err != nil {
 			return err
 		}
-		if err := a.beside(ctx, tx, app); err != nil {
+		if err := a.checkCompatible(ctx, tx, app); err != nil {
 			return err
 		}
 		_, err := a.applications.Set(ctx, tx, app)

@@ -136,7 +136,7 @@ func (a *desk) mayHandOver(ctx context.Context, r store.Reader, to directory.Acc
 		return nil
 	}
 	credentials, err := a.credentials.All(ctx, r, to.ID)
-	if err != nil || directory.AskedBeside(credentials, a.now(), a.now()) == directory.BesideNothing {
+	if err != nil || directory.ProofRequired(credentials, a.now(), a.now()) == directory.ProofNone {
 		return err
 	}
 	return failure.At("account", failure.Refuse(signin.NeedsSecond, fmt.Sprintf("%s has, or had, ways to sign in, and a card is both factors at once: nobody gives somebody all of that alone. They add it by themselves, under Ways to sign in; who lost everything needs a recovery that a second person confirms.", to.Name)))

@@ -127,14 +127,14 @@ func (a *desk) hint(ctx context.Context, tx *store.Tx, d directory.Account) (str
 		return "", err
 	}
 	two := assurance.TwoFactors().Met(directory.CouldShow(credentials, a.now()), a.now())
-	switch beside := directory.AskedBeside(credentials, a.now(), a.now()); {
+	switch beside := directory.ProofRequired(credentials, a.now(), a.now()); {
 	case two:
 		return fmt.Sprintf("%s has two factors set up, and is asked for them beside the pass. What is lost must be revoked first: authenticator revoke, or on the account's page.", d.Name), nil
-	case beside == directory.BesideKnown:
+	case beside == directory.ProofKnown:
 		return fmt.Sprintf("%s has a password, and is asked for it beside the pass. If it is forgotten too, it takes a recovery that a second person confirms: recovery open --forgotten.", d.Name), nil
-	case beside == directory.BesideHeld:
+	case beside == directory.ProofHeld:
 		return fmt.Sprintf("%s is asked beside the pass for a device that they set up before. If it is lost too, it takes a recovery that a second person confirms: recovery open --forgotten.", d.Name), nil
-	case beside == directory.BesideSecond:
+	case beside == directory.ProofSecondPerson:
 		return "", failure.At("account", failure.Refuse(signin.NeedsSecond, fmt.Sprintf("Nothing is left of what %s signed in with that could be asked for beside a pass, and nobody replaces all of it alone. Open a recovery instead, which a second person confirms: recovery open --forgotten.", d.Name)))
 	}
 	return "", nil

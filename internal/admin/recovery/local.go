@@ -86,7 +86,7 @@ func (a *Local) giveUp(ctx context.Context, tx *store.Tx, d directory.Account, f
 	if err != nil {
 		return err
 	}
-	forgotten = forgotten || directory.AskedBeside(credentials, a.now(), a.now()) != directory.BesideKnown
+	forgotten = forgotten || directory.ProofRequired(credentials, a.now(), a.now()) != directory.ProofKnown
 	for _, c := range credentials {
 		lost := c.Traits.Has(assurance.Held) || forgotten && c.Traits.Has(assurance.Known)
 		if !lost || c.GivenUp() || c.Status == directory.CredentialRevoked && !forgotten {

@@ -275,8 +275,8 @@ func Witness(f policy.Facts, p *policy.Policy) string {
 
 // Besides is a demand with what the engine adds to it.
 func Besides(r assurance.Requirement, v signin.View) assurance.Requirement {
-	if v.Beside != nil {
-		r = assurance.And(r, *v.Beside)
+	if v.EngineRequires != nil {
+		r = assurance.And(r, *v.EngineRequires)
 	}
 	return r
 }

@@ -13,8 +13,8 @@ func Description() protocol.Description {
 	return protocol.Description{
 		Name: Protocol, Way: "behind a proxy", Document: "nginx.md", Plays: prompt.Browser,
 		CheckSettings: CheckSettings,
-		CheckBeside: func(app application.Application, beside protocol.Beside) error {
-			return CheckBeside(app.Settings, beside.Applications, beside.Public)
+		CheckCompatible: func(app application.Application, around protocol.Environment) error {
+			return CheckCompatible(app.Settings, around.Applications, around.Public)
 		},
 		Clash: Clash, ProxyPaths: []string{askedPath}, ForeignPaths: []string{askedPath, hostPath},
 		Open: func(p protocol.Parts) (protocol.Service, error) {

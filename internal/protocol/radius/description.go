@@ -25,8 +25,8 @@ func Description() protocol.Description {
 	return protocol.Description{
 		Name: Protocol, Way: "by RADIUS", Document: "radius.md", Plays: prompt.Line | prompt.Single,
 		CheckSettings: CheckSettings,
-		CheckBeside: func(app application.Application, beside protocol.Beside) error {
-			return CheckBeside(app, beside.Applications, beside.Groups)
+		CheckCompatible: func(app application.Application, around protocol.Environment) error {
+			return CheckCompatible(app, around.Applications, around.Groups)
 		},
 		Clash:    Clash,
 		Exposure: openings,

@@ -293,16 +293,16 @@ func TestRepliesFoldGroups(t *testing.T) {
 		}
 	}
 	app := application.Application{Name: "vpn", Protocol: radius.Protocol, Settings: json.RawMessage(settings(replies))}
-	if err := radius.CheckBeside(app, nil, []string{"ff", "kurzträger"}); err != nil {
+	if err := radius.CheckCompatible(app, nil, []string{"ff", "kurzträger"}); err != nil {
 		t.Error(err)
 	}
 	for _, groups := range [][]string{nil, {"ff"}, {"kurzträger", "f"}} {
-		if err := radius.CheckBeside(app, nil, groups); err == nil {
+		if err := radius.CheckCompatible(app, nil, groups); err == nil {
 			t.Errorf("with the groups %q it is sound", groups)
 		}
 	}
 	other := application.Application{ID: 1, Name: "other", Protocol: radius.Protocol, Settings: json.RawMessage(settings(``))}
-	if err := radius.CheckBeside(app, []application.Application{other}, []string{"ff", "kurzträger"}); err == nil || !strings.Contains(err.Error(), "belongs to the application other") {
+	if err := radius.CheckCompatible(app, []application.Application{other}, []string{"ff", "kurzträger"}); err == nil || !strings.Contains(err.Error(), "belongs to the application other") {
 		t.Errorf("another's network: %v", err)
 	}
 }

@@ -75,7 +75,7 @@ type API struct {
 func New(p Parts) *API {
 	c := &caller{browser: p.Browser, sessions: p.Sessions}
 	q := &waiting{tickets: p.Tickets, caller: c, publicURL: p.PublicURL, now: p.Now}
-	h := &sessions{caller: c, standing: p.Sessions, endings: p.Endings, admin: p.Admin}
+	h := &sessions{caller: c, sessions: p.Sessions, endings: p.Endings, admin: p.Admin}
 	cmds := &commands{engine: p.Engine, admin: p.Admin, caller: c, waiting: q}
 	in := &logins{tickets: p.Tickets, endings: p.Endings, caller: c, waiting: q, sessions: h}
 	return &API{

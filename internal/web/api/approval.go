@@ -100,7 +100,7 @@ func (q *waiting) page(code string) string {
 
 // await keeps a command until the session's owner has approved it.
 func (q *waiting) await(r *http.Request, s admin.Spec, cmd admin.Command) (any, error) {
-	held, err := q.caller.standing(r)
+	held, err := q.caller.session(r)
 	if err != nil {
 		return nil, signInNeeded
 	}

@@ -49,10 +49,10 @@ func (c *caller) asker(r *http.Request) admin.Asker {
 	return admin.Asker{Session: reference, Protocol: Protocol, Source: c.source(r)}
 }
 
-// standing is the session that a request comes with; signInNeeded where none stands.
-func (c *caller) standing(r *http.Request) (signin.Held, error) {
+// session is the active session that a request comes with; signInNeeded if there is none.
+func (c *caller) session(r *http.Request) (signin.Held, error) {
 	_, reference := bearer(r)
-	held, err := c.sessions.Standing(r.Context(), reference)
+	held, err := c.sessions.Active(r.Context(), reference)
 	if failure.ClassOf(err) == failure.Refused {
 		err = signInNeeded
 	}

@@ -22,7 +22,7 @@ type Session struct {
 // sessions begins a command line's sessions, tells of them and ends them.
 type sessions struct {
 	caller   *caller
-	standing *session.Sessions
+	sessions *session.Sessions
 	endings  *session.Endings
 	admin    *admin.Admin
 }
@@ -31,16 +31,16 @@ func (h *sessions) start(r *http.Request, g signin.Grant, agent string) (Session
 	if agent == "" {
 		agent = "command line"
 	}
-	secret, err := h.standing.StartAt(r.Context(), g, session.CommandLine, agent)
+	secret, err := h.sessions.StartAt(r.Context(), g, session.CommandLine, agent)
 	if err != nil {
 		return Session{}, err
 	}
-	held, err := h.standing.Standing(r.Context(), session.At(session.CommandLine, secret))
+	held, err := h.sessions.Active(r.Context(), session.At(session.CommandLine, secret))
 	return Session{Secret: secret, Account: g.Name(), Display: g.Display(), Groups: g.Groups(), Number: held.Number, Expires: held.Expires}, err
 }
 
 func (h *sessions) whoami(_ http.ResponseWriter, r *http.Request) (any, error) {
-	held, err := h.caller.standing(r)
+	held, err := h.caller.session(r)
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func (a *terminals) terminal(_ http.ResponseWriter, r *http.Request) (any, error
 	action, object, cmd := loginAction, a.caller.object(r, in.Agent), admin.Command(nil)
 	if in.Command != nil {
 		var err error
-		if _, err = a.caller.standing(r); err != nil {
+		if _, err = a.caller.session(r); err != nil {
 			return nil, err // before anything is read for a stranger
 		}
 		if cmd, err = parse(*in.Command); err != nil {

@@ -44,8 +44,10 @@ func (accountView) Lifetimes() []choice {
 	return choices("3600", "1 hour", "900", "15 minutes", "14400", "4 hours", "28800", "8 hours")
 }
 
-// Standing reports whether the account can be given a pass.
-func (a accountView) Standing() bool { return a.State == "active" && !a.Dormant && a.Kind != "service" }
+// CanHavePass reports whether the account can be given a pass.
+func (a accountView) CanHavePass() bool {
+	return a.State == "active" && !a.Dormant && a.Kind != "service"
+}
 
 // account shows one account; which is the form that was sent, if one was.
 func (p *accountPages) show(v *visit, which string, f *form) error {

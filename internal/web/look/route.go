@@ -13,7 +13,7 @@ type Demand struct{ word string }
 // Public demands nothing: the sign-in pages themselves.
 func Public() Demand { return Demand{"public"} }
 
-// Session demands a standing session that may sign in to Countersign.
+// Session demands an active session that may sign in to Countersign.
 func Session() Demand { return Demand{"session"} }
 
 // Action demands a grant for this action.

@@ -46,12 +46,12 @@ func (s site) meets(o site) bool {
 	return s.covers(o.name)
 }
 
-// CheckBeside says what of an application's settings does not go with the other
-// applications, or with our own pages at public: a host that belongs to another,
+// CheckCompatible says what of an application's settings does not fit the other
+// applications, or our own pages at public: a host that belongs to another,
 // and a name that another has at another port. Browsers keep one set of cookies
 // for all ports of a name (RFC 6265 section 8.5), so what is behind the one port
 // would be sent the sessions of the other, and could use them there.
-func CheckBeside(raw json.RawMessage, others []application.Application, public *url.URL) error {
+func CheckCompatible(raw json.RawMessage, others []application.Application, public *url.URL) error {
 	mine, err := sites(raw)
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func CheckBeside(raw json.RawMessage, others []application.Application, public *
 		}
 		for _, s := range mine {
 			for _, o := range theirs {
-				if err := s.beside(o, other.Name); err != nil {
+				if err := s.compatible(o, other.Name); err != nil {
 					return err
 				}
 			}
@@ -80,7 +80,7 @@ func CheckBeside(raw json.RawMessage, others []application.Application, public *
 	return nil
 }
 
-func (s site) beside(o site, whose string) error {
+func (s site) compatible(o site, whose string) error {
 	switch {
 	case s == o:
 		return failure.New(failure.Conflict, "The host %s belongs to the application %s already, and would belong to neither.", s.name, whose)

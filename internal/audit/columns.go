@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Beside returns the time and the account of an encoded entry, of which a store keeps
+// ColumnsOf returns the time and the account of an encoded entry, of which a store keeps
 // copies in columns, without decoding all of it. The body must come from
 // [Entry.Encode]: its MAC was checked.
-func Beside(body []byte) (at time.Time, account int64) {
+func ColumnsOf(body []byte) (at time.Time, account int64) {
 	const begins = `{"at":"`
 	if len(body) < len(begins)+len(timeForm) {
 		return time.Time{}, 0

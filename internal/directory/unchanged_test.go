@@ -16,7 +16,7 @@ func (r *rig) passkey(t *testing.T, of Account, handle string) Credential {
 
 // What was read outside a transaction is believed in it only while no authenticator of the
 // account was added, changed or used; whatever happens to somebody else's says nothing.
-func TestBesideWhatWasRead(t *testing.T) {
+func TestUnchangedSinceRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		change  func(t *testing.T, r *rig, mine, other, bobs Credential)
 		unmoved bool
@@ -52,7 +52,7 @@ func TestBesideWhatWasRead(t *testing.T) {
 				t.Fatalf("read %+v, %v", before, err)
 			}
 			c.change(t, r, mine, other, bobs)
-			account, unmoved, err := r.people.GetBeside(t.Context(), r.db, ada.ID, before)
+			account, unmoved, err := r.people.GetUnchanged(t.Context(), r.db, ada.ID, before)
 			if err != nil || account.Name != "ada" || unmoved != c.unmoved {
 				t.Errorf("%q, %t, %v", account.Name, unmoved, err)
 			}
@@ -71,7 +71,7 @@ func TestHoldersOfNothing(t *testing.T) {
 			t.Errorf("%s %q: %+v, %v", kind, handle, all, err)
 		}
 	}
-	if _, unmoved, err := r.people.GetBeside(t.Context(), r.db, ada.ID+1, nil); failure.ClassOf(err) != failure.NotFound || unmoved {
+	if _, unmoved, err := r.people.GetUnchanged(t.Context(), r.db, ada.ID+1, nil); failure.ClassOf(err) != failure.NotFound || unmoved {
 		t.Errorf("an account that is gone: %t, %v", unmoved, err)
 	}
 }

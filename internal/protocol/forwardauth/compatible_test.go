@@ -12,7 +12,7 @@ import (
 
 // The promise: no two applications share a name's cookies, nor does one share
 // those of our own pages, and none takes another's host.
-func TestCheckBeside(t *testing.T) {
+func TestCheckCompatible(t *testing.T) {
 	public, _ := url.Parse("https://auth.example.org")
 	others := []application.Application{
 		{Name: "code", Protocol: Protocol, Settings: json.RawMessage(`{"hosts":["code.example.org","*.apps.example.org","127.0.0.1:8081"]}`)},
@@ -27,7 +27,7 @@ func TestCheckBeside(t *testing.T) {
 		"auth.example.org":   "own pages", "auth.example.org:8443": "own pages", "Auth.Example.org": "own pages", "*.example.org": "own pages",
 	} {
 		raw, _ := json.Marshal(Settings{Hosts: []string{"first.example.com", host}})
-		err := CheckBeside(raw, others, public)
+		err := CheckCompatible(raw, others, public)
 		if host == "*.example.org:8443" {
 			want = "own pages"
 		}
@@ -36,11 +36,11 @@ func TestCheckBeside(t *testing.T) {
 		}
 	}
 	local, _ := url.Parse("http://localhost:8080")
-	if err := CheckBeside(json.RawMessage(`{"hosts":["localhost:8081"]}`), others, local); err != nil {
+	if err := CheckCompatible(json.RawMessage(`{"hosts":["localhost:8081"]}`), others, local); err != nil {
 		t.Errorf("on this machine: %v", err)
 	}
 	both := json.RawMessage(`{"hosts":["one.example.com","one.example.com:8443"]}`)
-	if err := CheckBeside(both, others, public); err != nil {
+	if err := CheckCompatible(both, others, public); err != nil {
 		t.Errorf("two ports of one application: %v", err)
 	}
 }

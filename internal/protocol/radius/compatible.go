@@ -9,10 +9,10 @@ import (
 	"countersign/internal/signin"
 )
 
-// CheckBeside says what of an application's settings does not go with what is
-// there beside it: replies for a group that does not exist, which would fall to
+// CheckCompatible says what of an application's settings does not fit the rest of the
+// installation: replies for a group that does not exist, which would fall to
 // the entry after it, and a network of another application.
-func CheckBeside(app application.Application, others []application.Application, groups []string) error {
+func CheckCompatible(app application.Application, others []application.Application, groups []string) error {
 	s, err := parseSettings(app.Settings)
 	if err != nil {
 		return err
