@@ -138,7 +138,7 @@ func TestAuditedOfAnyCanary(t *testing.T) {
 		}
 	}
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1040"}})
-	if err != nil || results[0].Audited.State != drill.Passed || results[0].Audited.Detail != "4 entries: wrong" {
+	if err != nil || results[0].Audited.State != drill.Passed || results[0].Audited.Detail != "6 entries: wrong" {
 		t.Error(results, err)
 	}
 }

@@ -60,7 +60,7 @@ func rows() []row {
 		{id: "T1133", attack: []step{move(MadeUp)}, needs: []Kind{Radius}, events: []string{"signin.refused"}},
 		{id: "T1136", attack: []step{move(CreateAccount)}, events: []string{"action.refused"}},
 		{id: "T1213", attack: []step{move(ReadPages)}, needs: []Kind{Page}, events: []string{"answer.refused"}},
-		{id: "T1539", attack: []step{move(LookAlike)}, needs: []Kind{Page}},
+		{id: "T1539", attack: []step{move(LookAlike), move(StolenCookie)}, needs: []Kind{Page}},
 		{id: "T1556.006", attack: []step{dormant, outage}, needs: []Kind{bed},
 			// What the tricks are for is an agent that opens when its verifier is away.
 			// Ours have no such setting: the control is one that has, and the doors

@@ -59,7 +59,8 @@ type Component struct {
 	// Check reports, before anything is attacked, why that could not be played here: one
 	// sentence that says how to mend it. It sends nothing that counts as a guess.
 	Check func(ctx context.Context) error
-	// Log returns the lines of the component's own log so far, the oldest first.
+	// Log returns the lines of the component's own log that are new since it was asked
+	// last, the oldest first.
 	Log func(ctx context.Context) ([]string, error)
 }
 
@@ -144,6 +145,8 @@ const (
 	LookAlike Move = "look-alike"
 	// ComeBack uses all that is right, on an account that nobody used for a month.
 	ComeBack Move = "come back"
+	// StolenCookie uses the cookies of somebody's sign-in in another browser.
+	StolenCookie Move = "stolen cookie"
 	// KeptSession uses a session from before.
 	KeptSession Move = "kept session"
 	// FailOpen asks a reference that opens when its verifier is away.

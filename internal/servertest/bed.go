@@ -27,7 +27,6 @@ import (
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
-	"countersign/internal/testbed"
 	"countersign/internal/throttle"
 )
 
@@ -125,7 +124,7 @@ type Bed struct {
 
 func NewBed(t testing.TB, limits throttle.Limits) *Bed {
 	b := &Bed{T: t, Database: storetest.StartPostgres(t)}
-	b.Guarded = NewWorldFrom(t, server.Settings{Database: b.Database.DSN, Limits: limits}, "http://localhost", nil)
+	b.Guarded = NewWorldFrom(t, server.Settings{Database: b.Database.DSN, Limits: limits, Proxies: bedProxies}, "http://localhost", nil)
 	// As much may be guessed as a server lets anybody set.
 	b.Naked = NewWorldFrom(t, server.Settings{Limits: throttle.Limits{NextCode: 10, Delay: 10}}, "http://localhost", nil)
 	b.Admin, b.Naive = b.Guarded.Clerk(), b.Naked.Clerk()
@@ -168,14 +167,12 @@ func (w *World) SetPolicy(body string) {
 }
 
 func (b *Bed) StageOf(w *World, radius string) drill.Stage {
-	page := BehindNginx(w, testbed.NewPage(b.T))
-	if err := w.PlantApplications(context.Background(), page, DrillSecret); err != nil {
-		b.T.Fatal(err)
-	}
 	server := web.Server(w.Base)
-	return drill.Stage{Components: []drill.Component{
-		server.Portal(), server.Page(web.Site{Application: "wiki", URL: "http://" + page + "/notes"}), wire.Radius{Address: radius, Secret: DrillSecret, Owners: server}.Component(), server.Administration(),
-	}, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
+	sites := b.sites(w)
+	w.SetPolicy(bedPolicy)
+	all := append([]drill.Component{server.Portal()}, server.Pages(sites...)...)
+	all = append(all, wire.Radius{Address: radius, Secret: DrillSecret, Owners: server}.Component(), server.Administration())
+	return drill.Stage{Components: all, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
 }
 
 // relay passes datagrams on to a RADIUS server, from an address of its own where it

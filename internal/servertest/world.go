@@ -126,7 +126,10 @@ func newWorldAhead(t testing.TB, ahead time.Duration, s server.Settings, origin 
 	}
 	u, _ := url.Parse(w.Base)
 	ctx, stop := context.WithCancel(context.Background())
-	s.PublicURL, s.Proxies = u, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	s.PublicURL = u
+	if s.Proxies == nil {
+		s.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	}
 	s.Now, s.Log = w.Now, slog.New(slog.NewTextHandler(t.Output(), nil))
 	w.Installation, err = server.Assemble(ctx, s)
 	if err != nil {

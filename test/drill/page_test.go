@@ -7,6 +7,7 @@ import (
 	"countersign/internal/drill"
 	"countersign/internal/policy"
 	"countersign/internal/servertest"
+	"countersign/internal/throttle"
 )
 
 // lenientSite is the policy of a new installation, but that one site lets people in with
@@ -39,6 +40,44 @@ func TestDrillFindsALenientSite(t *testing.T) {
 		for _, try := range r.Doors {
 			if try.Open && try.Component != "the page of wiki" {
 				t.Errorf("%s: more than the site is open: %+v", r.Row, try)
+			}
+		}
+	}
+}
+
+// The rows about pages hold at both sites of the bed, of which one is guarded as a whole and
+// one under a path, with all proofs.
+func TestDrillOfSites(t *testing.T) {
+	b := servertest.NewBed(t, throttle.Limits{})
+	rows := []string{"T1040", "T1078", "T1110.002", "T1213", "T1539"}
+	results, err := drill.Run(t.Context(), drill.Plan{Stage: b.Stage, Admin: b.Admin, Bed: b, Rows: rows})
+	if err != nil || len(results) < len(rows) {
+		t.Fatal(len(results), err)
+	}
+	for _, r := range results {
+		for _, p := range r.Proofs() {
+			t.Logf("%-10s %-12s %-7s %s", r.Row, p.Name, p.State, p.Detail)
+			if p.State != drill.Passed {
+				t.Errorf("%s: %s %s: %s", r.Row, p.Name, p.State, p.Detail)
+			}
+		}
+		for _, d := range r.Doors {
+			t.Logf("%-10s   %s: open %t, %s; %s %s", r.Row, d.Name, d.Open, d.Answer, d.Detail, d.Error)
+			if strings.HasPrefix(d.Component, "the page") && d.Answer == "" {
+				t.Errorf("%s: %s does not say what came back", r.Row, d.Name)
+			}
+		}
+	}
+	for _, c := range b.Stage.Components {
+		if c.Check != nil {
+			if err := c.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if c.Log != nil {
+			lines, err := c.Log(t.Context())
+			if err != nil || len(lines) < 20 || strings.Contains(strings.Join(lines, ""), "code=") {
+				t.Errorf("the log of %s: %d lines, %v", c.Name, len(lines), err)
 			}
 		}
 	}

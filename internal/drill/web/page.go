@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"countersign/internal/drill"
@@ -24,20 +25,40 @@ type Site struct {
 	// Connect is the host and port to connect to where the name in URL does not resolve,
 	// or empty.
 	Connect string
+	// Backend is the address of the application behind the guard, as others than its proxy
+	// would reach it, such as http://192.0.2.20:3000; empty if it is not to be asked.
+	Backend string
+	// Stronger is an address of the site for which the policy demands a passkey, where
+	// password and code suffice for the rest; empty if there is none. Only a test bed can
+	// try it: a new passkey counts there a day later.
+	Stronger string
+	// Log returns the lines of its proxy's access log that are new since it was asked last,
+	// or is nil.
+	Log func(ctx context.Context) ([]string, error)
 }
 
 // Page is a site that asks the server by forward-auth.
-func (s Server) Page(site Site) drill.Component {
-	of := page{Site: site, server: string(s)}
-	return drill.Component{Kind: drill.Page, Name: of.name(), Application: site.Application,
-		Doors: []drill.Door{{Name: of.name(), Guess: of.guess}},
-		Moves: map[drill.Move]drill.Attack{drill.ReadPages: of.read, drill.KeptSession: of.keptSession},
-		Enter: of.enter, Check: of.check}
+func (s Server) Page(site Site) drill.Component { return s.Pages(site)[0] }
+
+// Pages are sites that ask the server by forward-auth, each attacked with what another one
+// gives as well.
+func (s Server) Pages(sites ...Site) (all []drill.Component) {
+	for i, site := range sites {
+		of := page{Site: site, server: string(s), others: slices.Concat(sites[:i:i], sites[i+1:])}
+		all = append(all, drill.Component{Kind: drill.Page, Name: of.name(), Application: site.Application,
+			Doors: []drill.Door{{Name: of.name(), Guess: of.guess}},
+			Moves: map[drill.Move]drill.Attack{drill.ReadPages: reader{of}.read, drill.KeptSession: of.keptSession,
+				drill.Replay: thief{of}.replay, drill.StolenCookie: thief{of}.stolenCookie},
+			Enter: of.enter, Check: of.check, Log: site.Log})
+	}
+	return all
 }
 
 type page struct {
 	Site
 	server string
+	// others are the other sites behind the same server.
+	others []Site
 }
 
 // name is what a report calls it.
@@ -54,7 +75,7 @@ func (s page) check(ctx context.Context) error {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("%q is not the address of a page; give one such as https://wiki.example.org/", s.URL)
 	}
-	b := s.finds(honest(&drill.Play{}, s.server))
+	b := s.honest(&drill.Play{})
 	b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if err := b.get(ctx, s.URL); err != nil {
 		return fmt.Errorf("the page %s does not answer (%w); correct its address, or give the host and port to connect to", s.URL, err)
@@ -65,22 +86,9 @@ func (s page) check(ctx context.Context) error {
 	return nil
 }
 
-// finds has a browser connect to where the site is.
-func (s page) finds(b *browser) *browser {
-	u, err := url.Parse(s.URL)
-	if err != nil || s.Connect == "" {
-		return b
-	}
-	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
-	b.connect[net.JoinHostPort(u.Hostname(), port)] = s.Connect
-	return b
-}
-
-func (s page) attacker(p *drill.Play) *browser { return s.finds(attacker(p, s.server)) }
-
-// enter goes to the page, is sent to sign in, and does so with the passkey.
-func (s page) enter(ctx context.Context, p *drill.Play, c *drill.Canary) error {
-	b := s.finds(honest(p, s.server))
+// signedIn has the account's owner sign in to the page by its own redirect, with the
+// passkey.
+func (s page) signedIn(ctx context.Context, b *browser, c *drill.Canary) error {
 	if err := b.get(ctx, s.URL); err != nil {
 		return err
 	}
@@ -91,6 +99,28 @@ func (s page) enter(ctx context.Context, p *drill.Play, c *drill.Canary) error {
 		return errors.Join(fmt.Errorf("the owner does not get to %s with the passkey: %s", s.name(), b.answer), err)
 	}
 	return nil
+}
+
+// finds has a browser connect to where the sites are.
+func (s page) finds(b *browser) *browser {
+	for _, site := range append([]Site{s.Site}, s.others...) {
+		u, err := url.Parse(site.URL)
+		if err != nil || site.Connect == "" {
+			continue
+		}
+		port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+		b.connect[net.JoinHostPort(u.Hostname(), port)] = site.Connect
+	}
+	return b
+}
+
+func (s page) honest(p *drill.Play) *browser { return s.finds(honest(p, s.server)) }
+
+func (s page) attacker(p *drill.Play) *browser { return s.finds(attacker(p, s.server)) }
+
+// enter goes to the page, is sent to sign in, and does so with the passkey.
+func (s page) enter(ctx context.Context, p *drill.Play, c *drill.Canary) error {
+	return s.signedIn(ctx, s.honest(p), c)
 }
 
 // guess signs in where the page sends people, and asks for it with what the portal left in
@@ -105,13 +135,17 @@ func (s page) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.
 	return tries
 }
 
-// signsIn asks for the page in a new browser, types what it is given where the page sends
-// it, and asks for the page again. A page that refuses at once is shut.
+// signsIn is signsInWith in a new browser.
 func (s page) signsIn(ctx context.Context, p *drill.Play, try, name, password, code string) drill.Try {
-	b := s.attacker(p)
+	return s.signsInWith(ctx, p, s.attacker(p), try, name, password, code)
+}
+
+// signsInWith asks for the page, types what it is given where the page sends it, and asks for
+// the page again. A page that refuses at once is shut.
+func (s page) signsInWith(ctx context.Context, p *drill.Play, b *browser, try, name, password, code string) drill.Try {
 	err := b.get(ctx, s.URL)
 	refused := b.status == http.StatusUnauthorized || b.status == http.StatusForbidden
-	if read := b.status == http.StatusOK && s.shows(b, s.URL); err == nil && !read && !refused {
+	if err == nil && !refused && !(b.status == http.StatusOK && s.shows(b, s.URL)) {
 		err = b.types(ctx, name, password, code)
 	}
 	return s.asks(ctx, p, try, b, s.URL, err)
@@ -159,10 +193,12 @@ func (s page) excused(err error) bool {
 }
 
 // origin is the page's scheme and host.
-func (s page) origin() string {
-	u, err := url.Parse(s.URL)
+func (s page) origin() string { return originOf(s.URL) }
+
+func originOf(address string) string {
+	u, err := url.Parse(address)
 	if err != nil {
-		return s.URL
+		return address
 	}
 	return u.Scheme + "://" + u.Host
 }

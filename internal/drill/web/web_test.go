@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,3 +130,63 @@ var (
 type says struct{ err error }
 
 func (s says) Do(context.Context, string, any, any) error { return s.err }
+
+// A page that cannot be attacked is found before the first attack, and the sentence says what
+// to do about it. A name that does not resolve needs an address to connect to.
+func TestPagesAreCheckedFirst(t *testing.T) {
+	asked := ""
+	answers := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Host
+		http.Redirect(w, r, nowhere(t)+"/sign-in", http.StatusFound) // is not followed
+	}))
+	defer answers.Close()
+	empty := httptest.NewServer(http.NotFoundHandler())
+	defer empty.Close()
+	for what, c := range map[string]struct {
+		site Site
+		says string
+	}{
+		"it answers":             {Site{URL: answers.URL}, ""},
+		"nothing listens":        {Site{URL: nowhere(t)}, "does not answer"},
+		"no such page":           {Site{URL: empty.URL}, "there is no page at"},
+		"no such name":           {Site{URL: "http://wiki.invalid/notes"}, "give the host and port to connect to"},
+		"a name with an address": {Site{URL: "http://wiki.invalid/notes", Connect: answers.Listener.Addr().String()}, ""},
+		"no address at all":      {Site{URL: "wiki"}, "is not the address of a page"},
+		"another scheme":         {Site{URL: "ftp://wiki.invalid/"}, "is not the address of a page"},
+	} {
+		err := Server(nowhere(t)).Page(c.site).Check(t.Context())
+		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if asked != "wiki.invalid" && asked != answers.Listener.Addr().String() {
+		t.Errorf("the page was asked for as %s", asked)
+	}
+}
+
+// Every spelling of a path is another than the path, and none of a sentence of ours.
+func TestSpellings(t *testing.T) {
+	for _, path := range []string{"/", "/notes", "/notes/", "/n"} {
+		seen := map[string]bool{path: true}
+		for _, other := range spellings(path) {
+			if seen[other] || other[0] != '/' {
+				t.Errorf("%s of %s", other, path)
+			}
+			seen[other] = true
+		}
+		if len(seen) < 6 {
+			t.Errorf("%s has only %d spellings", path, len(seen)-1)
+		}
+	}
+}
+
+// What only the page shows tells it from the rest of a site that is open.
+func TestTextsOfAPage(t *testing.T) {
+	got := texts("<h1>A heading</h1><script>var hidden = 1</script><p>short</p><p>For members only</p>")
+	if strings.Join(got, "|") != "A heading|For members only" {
+		t.Errorf("%q", got)
+	}
+	if !holds("<p>For members only", got) || holds("<p>Welcome", got) {
+		t.Error("a page is not told by its texts")
+	}
+}

@@ -1,0 +1,83 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"countersign/internal/drill"
+)
+
+// elsewhereFrom is where nobody is (RFC 5737, TEST-NET-2), and where an attacker says to be.
+var elsewhereFrom = netip.MustParseAddr("198.51.100.66")
+
+// elsewhere signs in with a guessed code, and says in X-Forwarded-For to be at another
+// address. It is open if it gets in, or if the log believes it.
+func (s reader) elsewhere(ctx context.Context, p *drill.Play, c *drill.Canary) []drill.Try {
+	b := s.attacker(p)
+	b.headers = http.Header{"X-Forwarded-For": {elsewhereFrom.String()}}
+	tries := []drill.Try{s.signsInWith(ctx, p, b, s.name()+" with the password and a guessed code", c.Name, c.Password, "000000")}
+	if p.Down || tries[0].Error != "" {
+		return tries
+	}
+	try, tried := s.believed(ctx, p, c)
+	if tried {
+		tries = append(tries, try)
+	}
+	return tries
+}
+
+// believed looks in the log for where the attacker's answers came from. It shows nothing on a
+// deployment where the drill itself comes from a loopback address, which the server may
+// list among its proxies.
+func (s reader) believed(ctx context.Context, p *drill.Play, c *drill.Canary) (drill.Try, bool) {
+	name := s.name() + " from an address that X-Forwarded-For claims"
+	var found struct {
+		Entries []struct {
+			Source string `json:"source"`
+		} `json:"entries"`
+	}
+	err := p.Admin.Do(ctx, "audit.search", map[string]any{"account": c.Name, "event": "answer.refused", "limit": 100}, &found)
+	if err == nil && len(found.Entries) == 0 && !p.Unguarded {
+		err = errors.New("the log does not tell of the guessed code")
+	}
+	try, own := drill.Tried(name, false, err), false
+	for _, e := range found.Entries {
+		from, _ := netip.ParseAddr(e.Source)
+		try.Open = try.Open || from.Unmap() == elsewhereFrom
+		own = own || from.IsLoopback()
+		try.Answer = "the log says " + e.Source
+	}
+	return try, p.Bed != nil || !own && !p.From.IsLoopback()
+}
+
+// identityHeaders are the spellings under which an application may be told who somebody is.
+// PHP folds a dot to an underscore, CGI programs any punctuation (RFC 3875 section 4.1.18).
+var identityHeaders = []string{"Remote-User", "REMOTE-USER", "Remote_User", "Remote.User", "Remote-Groups", "Remote_Groups", "Remote~Email",
+	"X-Forwarded-User", "X-Remote-User", "X_Remote_User", "X.Forwarded.User"}
+
+// posing is somebody with a session of their own who says in a header to be another. It is
+// open if the page shows the other's name; a page that shows every header that it gets
+// shows nothing by that.
+func (s reader) posing(ctx context.Context, p *drill.Play, c *drill.Canary) (tries []drill.Try) {
+	b := s.finds(browse(p, s.server, p.From))
+	if err := s.signedIn(ctx, b, c); err != nil {
+		return []drill.Try{drill.Tried(s.name()+" with a session and forged headers", false, err)}
+	}
+	detail := ""
+	if !strings.Contains(b.body, c.Name) {
+		detail = "the page does not show who it was told the person is; the test bed's does"
+	}
+	for _, header := range identityHeaders {
+		forged, plain := "forged-"+strings.ToLower(rand.Text()[:8]), "plain-"+strings.ToLower(rand.Text()[:8])
+		b.headers = http.Header{header: {forged}, "X-Drill": {plain}}
+		_, err := s.reads(ctx, b, s.URL)
+		try := drill.Tried(s.name()+" with a session and "+header+" of another", strings.Contains(b.body, forged) && !strings.Contains(b.body, plain), err)
+		try.Answer, try.Detail = b.answer, detail
+		tries = append(tries, try)
+	}
+	return tries
+}

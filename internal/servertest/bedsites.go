@@ -1,0 +1,87 @@
+package servertest
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"sync"
+
+	"countersign/internal/drill/web"
+	"countersign/internal/policy"
+	"countersign/internal/testbed"
+)
+
+// bedProxies are the addresses that the guarded server of a bed believes what was
+// forwarded. An attacker's is none of them.
+var bedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/30")}
+
+// bedPolicy is the policy of a new installation, with what two sites add: a path of the wiki
+// demands more than the rest of it.
+var bedPolicy = strings.Replace(string(policy.DefaultForCodes()), "rules:\n", `rules:
+  - name: the wiki's administration
+    when: action == "wiki.admin"
+    require: phishing-resistant
+`, 1)
+
+// sites puts two sites in front of pages of a world: wiki, which is guarded as a whole and
+// demands more under /admin, and notes, which is guarded under /notes/ alone. Their names do
+// not resolve.
+func (b *Bed) sites(w *World) []web.Site {
+	only := netip.MustParseAddr("127.0.0.1") // nginx asks from there
+	if w == b.Naked {
+		only = netip.Addr{}
+	}
+	wiki, notes := testbed.NewPageFor(b.T, only, "/"), testbed.NewPageFor(b.T, only, "/notes")
+	all := []web.Site{b.site(w, "wiki", wiki), b.site(w, "notes", notes, "location / {", "location / { proxy_pass http://"+notes.Addr+"; }\n    location /notes/ {")}
+	all[0].URL, all[0].Stronger = all[0].URL+"/notes", all[0].URL+"/admin"
+	all[1].URL += "/notes/"
+	host := func(s web.Site) string { return strings.Split(s.URL, "/")[2] }
+	if err := w.PlantApplications(context.Background(), host(all[0]), DrillSecret); err != nil {
+		b.T.Fatal(err)
+	}
+	w.Protect("wiki", map[string]any{"hosts": []string{host(all[0])}, "rules": []any{map[string]any{"path": "/admin", "action": "wiki.admin"}}})
+	w.Protect("notes", map[string]any{"hosts": []string{host(all[1])}})
+	return all
+}
+
+// site runs nginx in front of a page, by the example of deploy/examples, in which more is
+// replaced.
+func (b *Bed) site(w *World, name string, page *testbed.Page, more ...string) web.Site {
+	port := testbed.Port(b.T)
+	addr, host := fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("%s.test:%d", name, port)
+	own := strings.Replace(strings.TrimPrefix(w.Base, "http://"), "localhost", "127.0.0.1", 1)
+	log := testbed.Nginx(b.T, addr, testbed.Example(b.T, "nginx.conf", append(more, "127.0.0.1:8081", addr, "wiki.example.org", host, "127.0.0.1:8080", own, "127.0.0.1:3000", page.Addr)...))
+	return web.Site{Application: name, URL: "http://" + host, Connect: addr, Backend: "http://" + page.Addr,
+		Log: newLines(log)}
+}
+
+// newLines returns what nginx writes about requests, each line once.
+func newLines(log *testbed.Log) func(context.Context) ([]string, error) {
+	var mu sync.Mutex
+	told := 0
+	return func(context.Context) ([]string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		lines := accessLines(log.String())
+		fresh := lines[min(told, len(lines)):]
+		told = len(lines)
+		return fresh, nil
+	}
+}
+
+var (
+	accessLine = regexp.MustCompile(`" \d{3} \d+ "`)
+	query      = regexp.MustCompile(`\?[^ "]*`)
+)
+
+// accessLines are nginx's lines about requests, without their queries, which hold codes.
+func accessLines(log string) (lines []string) {
+	for line := range strings.Lines(log) {
+		if accessLine.MatchString(line) {
+			lines = append(lines, query.ReplaceAllString(strings.TrimSpace(line), "?..."))
+		}
+	}
+	return lines
+}
