@@ -25,7 +25,7 @@ func sound() Input {
 			Class{Accounts: "everybody else", Count: 40, Application: a.Name, Action: SignIn, Strength: PhishingResistant, Exact: true},
 			Class{Accounts: "dormant", Count: 1, Application: a.Name, Action: SignIn, Strength: Denied, Exact: true})
 	}
-	for _, action := range []string{"account.create", "group.create", "pass.issue", "authenticator.revoke", "policy.change", "application.set", "account.resume"} {
+	for _, action := range []string{"account.create", "group.create", "pass.issue", "authenticator.revoke", "policy.change", "application.set", "account.resume", "account.set-end"} {
 		in.Classes = append(in.Classes, Class{Accounts: "administrators", Privileged: true, Application: "countersign", Action: action, Strength: PhishingResistant, Within: 5 * time.Minute, Exact: true})
 	}
 	in.Classes = append(in.Classes,

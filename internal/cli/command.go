@@ -112,6 +112,7 @@ type (
 		Resume    do[account.Resume]    `cmd:""`
 		Open      do[account.Open]      `cmd:""`
 		ClearRisk do[account.ClearRisk] `cmd:""`
+		SetEnd    do[account.SetEnd]    `cmd:""`
 	}
 	passCommand struct {
 		Issue do[pass.Issue] `cmd:""`

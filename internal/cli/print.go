@@ -139,7 +139,7 @@ func onlyList(f fields) ([]any, bool) {
 var brief = [][]string{
 	{"seq", "time", "event", "outcome", "actor", "account_name", "application", "source", "reason"},
 	{"number", "host", "source", "agent", "evidence", "seen", "expires"},
-	{"name", "display", "state", "groups", "authenticators", "used"},
+	{"name", "display", "state", "ends", "groups", "authenticators", "used"},
 }
 
 // columns are the fields of the rows that say anything, in the order of the
@@ -191,13 +191,13 @@ func table(w io.Writer, rows []any) error {
 }
 
 // cell is one field of a row. A state is told with what keeps an account out
-// besides, where that has no column of its own: who is dormant is not just active.
+// besides, where that has no column of its own: who has ended or is dormant is not just active.
 func cell(f fields, name string, columns []string) string {
 	s := text(f.get(name))
 	if name != "state" {
 		return s
 	}
-	for _, besides := range []string{"dormant", "at_risk"} {
+	for _, besides := range []string{"ended", "dormant", "at_risk"} {
 		if v := f.get(besides); v != nil && v != false && !slices.Contains(columns, besides) {
 			s += ", " + title(besides)
 		}

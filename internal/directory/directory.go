@@ -84,6 +84,8 @@ type Account struct {
 	// theirs, and has set no new password since, nor did an administrator end it. Zero
 	// is not at risk.
 	Risk time.Time
+	// Ends is from when on the account gets nothing, whatever it shows. Zero is never.
+	Ends time.Time
 	// Groups are the names of its groups, sorted. Privileged says that one of
 	// them is.
 	Groups     []string
@@ -109,6 +111,21 @@ func (a Account) Idle(now time.Time) time.Duration {
 		last = a.Used
 	}
 	return now.Sub(last)
+}
+
+// Ended reports whether the account's end has come: it has from that moment on.
+func (a Account) Ended(now time.Time) bool { return !a.Ends.IsZero() && !now.Before(a.Ends) }
+
+// Out says why nobody may set up anything for the account or speak in its name: it is
+// suspended, or it has ended. Nil where it is neither; dormancy is not looked at.
+func (a Account) Out(now time.Time) error {
+	switch {
+	case a.State != Active:
+		return failure.Refuse("suspended", "The account is suspended.")
+	case a.Ended(now):
+		return failure.Refuse("ended", "The account has ended.")
+	}
+	return nil
 }
 
 // Find returns the account that a typed name means, by any of its spellings.
@@ -183,6 +200,8 @@ type NewAccount struct {
 	Display string
 	Kind    string // "" is person
 	Mail    string // verified by whoever creates the account; may be empty
+	// Ends is when the account ends; zero is never.
+	Ends time.Time
 	// Aliases are further spellings: a UPN, a down-level name.
 	Aliases []string
 }
@@ -203,7 +222,7 @@ func (d *Accounts) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Acco
 	if n.Display, err = d.checkDisplay(ctx, tx, n.Display, name); err != nil {
 		return Account{}, failure.At("display", err)
 	}
-	a := Account{Name: name, Display: n.Display, Kind: n.Kind, State: Active, Created: tx.Now().Truncate(time.Microsecond), Handle: make([]byte, 32)}
+	a := Account{Name: name, Display: n.Display, Kind: n.Kind, State: Active, Created: tx.Now().Truncate(time.Microsecond), Ends: n.Ends.Truncate(time.Microsecond), Handle: make([]byte, 32)}
 	if a.Kind == "" {
 		a.Kind = Person
 	}
@@ -254,7 +273,7 @@ func spelling(alias string, account int64) *keyring.Fields {
 	return keyring.NewFields().String("alias").String(alias).Int(account)
 }
 
-// Update writes display name, state, last use and risk of an account that was read in
+// Update writes display name, state, last use, risk and end of an account that was read in
 // the same transaction, and tells every server's memory.
 func (d *Accounts) Update(ctx context.Context, tx *store.Tx, a Account) error {
 	tx.Announce(Topic(a.ID))
@@ -262,7 +281,7 @@ func (d *Accounts) Update(ctx context.Context, tx *store.Tx, a Account) error {
 	if err != nil {
 		return err
 	}
-	now.Display, now.State, now.Used, now.Risk = a.Display, a.State, a.Used, a.Risk
+	now.Display, now.State, now.Used, now.Risk, now.Ends = a.Display, a.State, a.Used, a.Risk, a.Ends.Truncate(time.Microsecond)
 	return d.save(ctx, tx, &now)
 }
 

@@ -275,6 +275,21 @@ func TestLists(t *testing.T) {
 			t.Errorf("%+v: %d counted, %d listed, %v", c.which, n, len(got), err)
 		}
 	}
+	setEnds(t, r, bob, now)
+	for _, c := range []struct {
+		which Which
+		want  int64
+	}{
+		{Which{State: Ended, Now: now}, 1}, {Which{State: Ended, Now: now.Add(-time.Microsecond)}, 0},
+		{Which{State: WithoutTwoFactors, Now: now}, 0}, {Which{State: WithoutTwoFactors, Now: now.Add(-time.Microsecond)}, 1},
+		{Which{State: Dormant, Woken: now.Add(time.Minute), Now: now}, 1}, {Which{State: Dormant, Woken: now.Add(time.Minute), Now: now.Add(-time.Microsecond)}, 2},
+		{Which{State: Suspended, Now: now}, 1}, {Which{Now: now}, 3},
+	} {
+		if n, err := r.people.Count(t.Context(), r.db, c.which); err != nil || n != c.want {
+			t.Errorf("%+v: %d, not %d, %v", c.which, n, c.want, err)
+		}
+	}
+	setEnds(t, r, bob, time.Time{})
 	if _, err := r.people.ListOf(t.Context(), r.db, Which{State: "odd"}, "", 1); failure.ClassOf(err) != failure.Invalid {
 		t.Error(err)
 	}
@@ -286,6 +301,60 @@ func TestLists(t *testing.T) {
 	if n, err := r.people.Count(t.Context(), r.db, Which{State: WithoutTwoFactors}); err != nil || n != 2 {
 		t.Errorf("%d without two factors, %v", n, err)
 	}
+}
+
+func setEnds(t *testing.T, r *rig, a Account, at time.Time) {
+	t.Helper()
+	r.change(t, func(tx *store.Tx) error {
+		now, err := r.people.Get(t.Context(), tx, a.ID)
+		if err != nil {
+			return err
+		}
+		now.Ends = at
+		return r.people.Update(t.Context(), tx, now)
+	})
+}
+
+// When an account ends is under its MAC, whether it has an end or none; it has ended from
+// that moment on.
+func TestEnds(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		r := setUpOn(t, dsn)
+		at := time.Date(2026, 12, 31, 18, 0, 0, 0, time.UTC)
+		temp, perm := r.account(t, NewAccount{Name: "temp", Ends: at}), r.account(t, NewAccount{Name: "perm"})
+		if temp.Ended(at.Add(-time.Microsecond)) || !temp.Ended(at) || perm.Ended(at) || perm.Out(at) != nil || failure.ReasonOf(temp.Out(at)) != "ended" {
+			t.Errorf("%+v, %+v", temp, perm)
+		}
+		for _, a := range []Account{temp, perm} {
+			if got, err := r.people.Find(t.Context(), r.db, a.Name); err != nil || !got.Ends.Equal(a.Ends) {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+		r.change(t, func(tx *store.Tx) error { return r.people.Used(t.Context(), tx, temp, at.Add(-time.Hour)) })
+		if got, err := r.people.Get(t.Context(), r.db, temp.ID); err != nil || !got.Ends.Equal(at) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		for _, to := range []string{"0", "ends + 1", "ends - 1"} {
+			r.sabotage(t, `update account set ends = `+to+` where name = 'temp'`)
+			if got, err := r.people.Find(t.Context(), r.db, "temp"); !errors.Is(err, ErrTampered) {
+				t.Errorf("%s is believed: %+v, %v", to, got, err)
+			}
+			r.sabotage(t, `update account set ends = $1 where name = 'temp'`, store.Unix(at))
+		}
+		r.sabotage(t, `update account set ends = $1 where name = 'perm'`, store.Unix(at))
+		if got, err := r.people.Find(t.Context(), r.db, "perm"); !errors.Is(err, ErrTampered) {
+			t.Errorf("an end that somebody else wrote is believed: %+v, %v", got, err)
+		}
+		r.sabotage(t, `update account set ends = 0 where name = 'perm'`)
+		setEnds(t, r, temp, time.Time{})
+		setEnds(t, r, perm, at)
+		if got, err := r.people.Get(t.Context(), r.db, perm.ID); err != nil || !got.Ends.Equal(at) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if got, err := r.people.Get(t.Context(), r.db, temp.ID); err != nil || !got.Ends.IsZero() {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
 }
 
 func TestRemove(t *testing.T) {

@@ -15,21 +15,21 @@ import (
 // changes what hangs from an account reads and writes.
 type people struct{ kept }
 
-const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.risk, a.version, a.roster, a.mac`
+const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.risk, a.ends, a.version, a.roster, a.mac`
 
 type scanner interface{ Scan(dest ...any) error }
 
 // accountRow is an account's own row, as kept: in one piece, because what a column is read
 // into is allocated by itself otherwise.
 type accountRow struct {
-	account                 Account
-	id, created, used, risk int64
-	mac                     []byte
+	account                       Account
+	id, created, used, risk, ends int64
+	mac                           []byte
 }
 
 func (r *accountRow) columns() []any {
 	a := &r.account
-	return append(make([]any, 0, 20), &r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.risk, &a.version, &a.kept, &r.mac)
+	return append(make([]any, 0, 21), &r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.risk, &r.ends, &a.version, &a.kept, &r.mac)
 }
 
 // get returns the account of this number.
@@ -57,7 +57,7 @@ func (p people) look(ctx context.Context, r store.Reader, extra string, id assur
 // hangs from it.
 func (p people) believe(ctx context.Context, r *accountRow) (Account, error) {
 	a := r.account
-	a.ID, a.Created, a.Used, a.Risk = assurance.AccountID(r.id), store.Time(r.created), store.Time(r.used), store.Time(r.risk)
+	a.ID, a.Created, a.Used, a.Risk, a.Ends = assurance.AccountID(r.id), store.Time(r.created), store.Time(r.used), store.Time(r.risk), store.Time(r.ends)
 	if !p.keys.VerifyMAC(keyring.Account, a.fields(), r.mac) {
 		return Account{}, p.tampered("account", r.id, a.ID)
 	}
@@ -104,8 +104,8 @@ func (p people) list(ctx context.Context, r store.Reader, query string, args ...
 func (p people) save(ctx context.Context, tx *store.Tx, a *Account) error {
 	old := a.version
 	a.version, a.kept = old+1, a.roster.bytes()
-	n, err := tx.Exec(ctx, `update account set display = $1, state = $2, used = $3, risk = $4, version = $5, roster = $6, roster_mac = $7, mac = $8 where id = $9 and version = $10`,
-		a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), a.version, a.kept, p.keys.MAC(keyring.Account, rosterFields(a.ID, a.version, a.kept)), p.keys.MAC(keyring.Account, a.fields()),
+	n, err := tx.Exec(ctx, `update account set display = $1, state = $2, used = $3, risk = $4, ends = $5, version = $6, roster = $7, roster_mac = $8, mac = $9 where id = $10 and version = $11`,
+		a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), store.Unix(a.Ends), a.version, a.kept, p.keys.MAC(keyring.Account, rosterFields(a.ID, a.version, a.kept)), p.keys.MAC(keyring.Account, a.fields()),
 		int64(a.ID), old)
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The account was changed meanwhile; try again.")
@@ -126,9 +126,16 @@ func (a *Account) belong() {
 	}
 }
 
+// fields are what an account's MAC is over. Its end is the last of them and is there only
+// where it has one: a list of fewer fields is another one, so that neither adding an end to a
+// row nor taking one away verifies.
 func (a Account) fields() *keyring.Fields {
-	return keyring.LongFields().Int(int64(a.ID)).String(a.Name).String(a.Display).String(a.Kind).String(a.State).Bytes(a.Handle).
+	f := keyring.LongFields().Int(int64(a.ID)).String(a.Name).String(a.Display).String(a.Kind).String(a.State).Bytes(a.Handle).
 		Int(store.Unix(a.Created)).Int(store.Unix(a.Used)).Int(store.Unix(a.Risk)).Int(a.version).Bytes(a.kept)
+	if !a.Ends.IsZero() {
+		f.Int(store.Unix(a.Ends))
+	}
+	return f
 }
 
 // rosterFields are the roster by itself, for whoever reads what hangs from an account and

@@ -224,8 +224,8 @@ func (e *Enrollments) person(ctx context.Context, r store.Reader, id assurance.A
 	if err != nil {
 		return authenticator.Person{}, false, err
 	}
-	if a.State != directory.Active {
-		return authenticator.Person{}, false, failure.Refuse("suspended", "The account is suspended.")
+	if err := a.Out(e.now()); err != nil {
+		return authenticator.Person{}, false, err
 	}
 	rows, err := e.credentials.All(ctx, r, id)
 	if err != nil {
@@ -328,8 +328,8 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 	if err != nil {
 		return c, err
 	}
-	if account.State != directory.Active {
-		return c, failure.Refuse("suspended", "The account is suspended.")
+	if err := account.Out(e.now()); err != nil {
+		return c, err
 	}
 	if e.kind(c.Kind).Describe().Single {
 		if err := e.endings.retire(ctx, tx, p.Account, c.Kind); err != nil {

@@ -96,7 +96,7 @@ func TestEnroll(t *testing.T) {
 	}
 }
 
-// An offer takes five answers, ten minutes, and an account that is not suspended.
+// An offer takes five answers, ten minutes, and an account that is neither suspended nor has ended.
 func TestOfferEnds(t *testing.T) {
 	r := setUp(t)
 	r.Person("bob", "password", "totp")
@@ -123,13 +123,14 @@ func TestOfferEnds(t *testing.T) {
 	if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "again"), ""); failure.ClassOf(err) != failure.Invalid || errors.Is(err, ErrAnother) {
 		t.Errorf("two codes at once are sent: %v", err)
 	}
-	suspend := func(state string) {
+	edit := func(set func(a *directory.Account)) {
 		r.change(func(tx *store.Tx) error {
 			a := r.Account("bob")
-			a.State = state
+			set(&a)
 			return r.Accounts.Update(t.Context(), tx, a)
 		})
 	}
+	suspend := func(state string) { edit(func(a *directory.Account) { a.State = state }) }
 	suspend(directory.Suspended)
 	if _, err := r.Enrollments.Begin(t.Context(), g, "passkey"); reason(err) != "suspended" {
 		t.Errorf("suspended: %v", err)
@@ -138,6 +139,14 @@ func TestOfferEnds(t *testing.T) {
 		t.Errorf("suspended meanwhile: %v", err)
 	}
 	suspend(directory.Active)
+	edit(func(a *directory.Account) { a.Ends = r.now })
+	if _, err := r.Enrollments.Begin(t.Context(), g, "passkey"); reason(err) != "ended" {
+		t.Errorf("ended: %v", err)
+	}
+	if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); reason(err) != "ended" {
+		t.Errorf("ended meanwhile: %v", err)
+	}
+	edit(func(a *directory.Account) { a.Ends = time.Time{} })
 	r.now = began.Add(codeLife)
 	if _, err := r.Enrollments.Finish(t.Context(), g, offer.Ticket, answer("passkey", "yes"), ""); err == nil {
 		t.Error("after ten minutes it is taken")

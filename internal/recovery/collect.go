@@ -133,6 +133,8 @@ func (p *Passes) against(ctx context.Context, tx *store.Tx, c Case, account dire
 	switch {
 	case account.State != directory.Active:
 		return "suspended", nil
+	case account.Ended(p.now()):
+		return "ended", nil
 	case account.Idle(p.now()) > p.dormant:
 		return "dormant", nil
 	case c.Taken >= mostPasses:
@@ -187,7 +189,7 @@ func (c Case) ended(one directory.Credential) bool {
 	return (one.End.Cause == directory.ByRecovery || one.End.Cause == directory.BySureRecovery) && one.End.Whose == c.ID
 }
 
-// stands reports whether somebody who vouched still may. Whoever was suspended or
+// stands reports whether somebody who vouched still may. Whoever was suspended, has ended or
 // lost the role during the waiting time did that for a reason. A second person's word
 // was an administrator's, and stands for as long as they are one.
 func (p *Passes) stands(ctx context.Context, tx *store.Tx, c Case, id assurance.AccountID, account directory.Account) (bool, error) {
@@ -201,7 +203,7 @@ func (p *Passes) stands(ctx context.Context, tx *store.Tx, c Case, id assurance.
 	if err == nil && id == c.Confirmer && !voucher.Administers() {
 		return false, nil
 	}
-	return err == nil && voucher.State == directory.Active && account.Kind == directory.Person && Vouches(voucher, account) == nil, err
+	return err == nil && voucher.Out(p.now()) == nil && account.Kind == directory.Person && Vouches(voucher, account) == nil, err
 }
 
 // Vouches says why somebody may not vouch for somebody else, and nil when they may:

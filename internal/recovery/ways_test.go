@@ -328,8 +328,14 @@ func TestWhatSpeaksAgainstAPass(t *testing.T) {
 		happens func(r *rig)
 		reason  string
 	}{
-		"nothing":                 {func(*rig) {}, ""},
-		"suspended":               {func(r *rig) { r.edit("bob", func(a *directory.Account) { a.State = directory.Suspended }) }, "suspended"},
+		"nothing":              {func(*rig) {}, ""},
+		"suspended":            {func(r *rig) { r.edit("bob", func(a *directory.Account) { a.State = directory.Suspended }) }, "suspended"},
+		"ended":                {func(r *rig) { r.edit("bob", func(a *directory.Account) { a.Ends = r.now }) }, "ended"},
+		"the helper has ended": {func(r *rig) { r.edit("helga", func(a *directory.Account) { a.Ends = r.now }) }, "opener-no-longer-may"},
+		"they end in a second": {func(r *rig) {
+			r.edit("bob", func(a *directory.Account) { a.Ends = r.now.Add(time.Second) })
+			r.edit("helga", func(a *directory.Account) { a.Ends = r.now.Add(time.Second) })
+		}, ""},
 		"unused for a month":      {func(r *rig) { r.later(30*24*time.Hour - 25*time.Hour + time.Second) }, "recovery-missed"},
 		"the helper is suspended": {func(r *rig) { r.edit("helga", func(a *directory.Account) { a.State = directory.Suspended }) }, "opener-no-longer-may"},
 		"the helper is gone": {func(r *rig) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"countersign/internal/config"
+	"countersign/internal/directory"
 	"countersign/internal/server"
 	"countersign/internal/servertest"
 )
@@ -49,7 +50,7 @@ func TestLocalSocket(t *testing.T) {
 	if out, complaint, ok := sh.Run("", "setup-link"); !ok || !strings.Contains(out, "/setup?code=") {
 		t.Fatalf("%s%s", out, complaint)
 	}
-	w.Administrator("ada")
+	ada := w.Administrator("ada")
 	for _, args := range []string{"setup-link", "account list", "account create x", "recover ada --reason lost"} {
 		if out, complaint, ok := sh.Run("", strings.Fields(args)...); ok {
 			t.Errorf("the machine alone did %s: %s%s", args, out, complaint)
@@ -59,6 +60,10 @@ func TestLocalSocket(t *testing.T) {
 	if out, complaint, ok := sh.Run("", "reload"); !ok || !strings.Contains(out, "local_recovery.until") {
 		t.Fatalf("%s%s", out, complaint)
 	}
+	w.Later(time.Minute)
+	before := w.Person()
+	before.Comes("ada", ada.Secret)
+	servertest.Edit(w, "ada", func(a *directory.Account) { a.Ends = w.Now() })
 	w.EnrollCodes("bob")
 	if _, complaint, ok := sh.Run("", "recover", "bob", "--reason", "lost"); ok || !strings.Contains(complaint, "not an administrator") {
 		t.Errorf("for somebody who is none: %s", complaint)
@@ -73,6 +78,16 @@ func TestLocalSocket(t *testing.T) {
 	}
 	if w.Events("alarm.local-recovery") != 1 {
 		t.Error("it is not an alarm in the log")
+	}
+	// Her account had ended: it is one again, and her session from before is none.
+	if before.Get("/account"); before.Inside() {
+		t.Error("a session of before the end stands again")
+	}
+	browser := w.Person()
+	servertest.Follows(browser, pass.Link)
+	browser.Post("/sign-in", "authenticator", "password", "text", servertest.Passphrase)
+	if !servertest.Limited(browser) {
+		t.Errorf("the pass is nothing: %d", browser.Status)
 	}
 }
 

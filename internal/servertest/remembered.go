@@ -112,6 +112,7 @@ func WaysToTakeAway(signIn func() string, secret *atomic.Pointer[string]) map[st
 			})
 		}, again},
 		"the account is suspended":       {account(func(_ *World, a *directory.Account) { a.State = directory.Suspended }), account(func(_ *World, a *directory.Account) { a.State = directory.Active })},
+		"the account ends":               {account(func(w *World, a *directory.Account) { a.Ends = w.Now().Add(-time.Second) }), account(func(_ *World, a *directory.Account) { a.Ends = time.Time{} })},
 		"the account is at risk":         {account(func(w *World, a *directory.Account) { a.Risk = w.Now().Truncate(time.Microsecond) }), account(func(_ *World, a *directory.Account) { a.Risk = time.Time{} })},
 		"she joins a group":              {member(true), member(false)},
 		"an authenticator is taken away": {code(directory.CredentialDisabled), code(directory.CredentialActive)},

@@ -30,6 +30,15 @@ func Suspended(id assurance.AccountID) Loss {
 	}}
 }
 
+// Ending is the loss of all access from a moment on: whoever has an end is nobody to
+// rely on for administering after it.
+func Ending(id assurance.AccountID, ends time.Time) Loss {
+	return Loss{id, func(a directory.Account, c []directory.Credential) (directory.Account, []directory.Credential) {
+		a.Ends = ends
+		return a, c
+	}}
+}
+
 // Without is the loss of one authenticator, or of what it shows of these traits.
 func Without(id assurance.AccountID, credential assurance.CredentialID, traits assurance.Trait) Loss {
 	return Loss{id, func(a directory.Account, all []directory.Credential) (directory.Account, []directory.Credential) {
@@ -75,8 +84,8 @@ type administration struct {
 	now         func() time.Time
 }
 
-// SpareAdministration refuses a loss after which nobody could administer any more,
-// where somebody can now. It reads from r, so that inside a change it holds for
+// SpareAdministration refuses a loss after which nobody could administer any more, or
+// nobody whose account has no end, where somebody can now. It reads from r, so that inside a change it holds for
 // what that change writes: of two that take away the last two at once, one is
 // refused. It is also asked before anybody approves.
 func (e *Engine) SpareAdministration(ctx context.Context, r store.Reader, l Loss) error {
@@ -119,11 +128,12 @@ func (a *administration) spare(ctx context.Context, r store.Reader, l Loss) erro
 	}
 	loser := *all[i]
 	loser.account, loser.credentials = l.Edit(loser.account, loser.credentials)
-	if a.judge.able(p, &loser) || !a.judge.able(p, all[i]) {
+	had := a.judge.keeps(p, all[i])
+	if a.judge.keeps(p, &loser) >= had {
 		return nil
 	}
 	for k, other := range all {
-		if k != i && a.judge.able(p, other) {
+		if k != i && a.judge.keeps(p, other) >= had {
 			return nil
 		}
 	}
@@ -142,10 +152,15 @@ func (a *administration) spareBy(ctx context.Context, r store.Reader, next *poli
 	if err != nil {
 		return nil //nolint:nilerr // nobody can be worse off than without a policy
 	}
-	by := func(p *policy.Policy) bool {
-		return slices.ContainsFunc(all, func(s *administrator) bool { return a.judge.able(p, s) })
+	by := func(p *policy.Policy) (best hold) {
+		for _, s := range all {
+			if best = max(best, a.judge.keeps(p, s)); best == forGood {
+				break
+			}
+		}
+		return best
 	}
-	if by(next) || !by(now) {
+	if by(next) >= by(now) {
 		return nil
 	}
 	return failure.Refuse("last-administrator", "By this policy nobody could administer Countersign any more: "+names(all)+" cannot show what it demands for policy.change from anywhere, or it denies them.")
@@ -200,9 +215,22 @@ type Administrator struct {
 	ID   assurance.AccountID
 	// Able says that policy would let them administer with what they have.
 	Able bool
-	// Dormant is when they cease to be able unless they sign in before.
-	Dormant time.Time
+	// Dormant is when they cease to be able unless they sign in before, and Ends when they
+	// do whether they sign in or not; zero is never.
+	Dormant, Ends time.Time
 }
+
+// Until is when they cease to be able unless somebody does something.
+func (a Administrator) Until() time.Time {
+	if a.EndsFirst() {
+		return a.Ends
+	}
+	return a.Dormant
+}
+
+// EndsFirst reports whether their account ends before it would go dormant, so that signing
+// in changes nothing.
+func (a Administrator) EndsFirst() bool { return !a.Ends.IsZero() && a.Ends.Before(a.Dormant) }
 
 func (a *administration) list(ctx context.Context, r store.Reader) ([]Administrator, error) {
 	all, err := a.all(ctx, r)
@@ -216,7 +244,7 @@ func (a *administration) list(ctx context.Context, r store.Reader) ([]Administra
 	now := a.now()
 	var out []Administrator
 	for _, s := range all {
-		out = append(out, Administrator{Name: s.account.Name, ID: s.account.ID, Able: a.judge.able(p, s), Dormant: now.Add(a.dormant - s.account.Idle(now))})
+		out = append(out, Administrator{Name: s.account.Name, ID: s.account.ID, Able: a.judge.able(p, s), Dormant: now.Add(a.dormant - s.account.Idle(now)), Ends: s.account.Ends})
 	}
 	return out, nil
 }
@@ -275,6 +303,26 @@ func (j *judge) able(p *policy.Policy, s *administrator) bool {
 		}
 	}
 	return true
+}
+
+// hold is for how long somebody could administer. More is better.
+type hold int
+
+const (
+	notAtAll  hold = iota
+	untilEnds      // their account has an end
+	forGood
+)
+
+// keeps is for how long somebody could administer by a policy with what they have.
+func (j *judge) keeps(p *policy.Policy, s *administrator) hold {
+	switch {
+	case !j.able(p, s):
+		return notAtAll
+	case !s.account.Ends.IsZero():
+		return untilEnds
+	}
+	return forGood
 }
 
 // couldGet reports whether the account's authenticators are enough for the least

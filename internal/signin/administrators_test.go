@@ -94,6 +94,72 @@ func TestLastAdministrator(t *testing.T) {
 	}
 }
 
+// Whoever has an end is nobody to rely on after it: the last who has none cannot be given
+// one, nor go while only such people are left; and those cannot all go either.
+func TestLastAdministratorWithoutAnEnd(t *testing.T) {
+	r, root, ada, roots, _ := withAdministrators(t)
+	later := r.Now().Add(30 * day)
+	ends := func(a directory.Account, at time.Time) {
+		storetest.Change(t, r.DB, func(tx *store.Tx) error {
+			now, err := r.Accounts.Get(t.Context(), tx, a.ID)
+			if err != nil {
+				return err
+			}
+			now.Ends = at
+			return r.Accounts.Update(t.Context(), tx, now)
+		})
+	}
+	check := func(what string, l Loss, spared bool) {
+		t.Helper()
+		if err := r.SpareAdministration(t.Context(), r.DB, l); (err == nil) == spared || err != nil && refused(err) != "last-administrator" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	check("of two one has an end", Ending(ada.ID, later), false)
+	ends(ada, later)
+	check("the other as well", Ending(root.ID, later), true)
+	check("the other is suspended", Suspended(root.ID), true)
+	check("the other loses the codes", Without(root.ID, roots.ID, Everything), true)
+	check("who has an end has a sooner one", Ending(ada.ID, later.Add(-day)), false)
+	check("who has an end is suspended", Suspended(ada.ID), false)
+	ends(root, later)
+	check("of two who have an end one is suspended", Suspended(root.ID), false)
+	check("of two who have an end one ends now", Ending(root.ID, r.Now()), false)
+	ends(root, r.Now())
+	check("the last who has not ended is suspended", Suspended(ada.ID), true)
+	check("who has ended is suspended", Suspended(root.ID), false)
+	list, err := r.Administrators(t.Context(), r.DB)
+	if err != nil || len(list) != 2 || !list[0].Able || list[1].Able || !list[0].Ends.Equal(later) {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if a := list[0]; a.EndsFirst() || !a.Until().Equal(a.Dormant) {
+		t.Errorf("%+v", a)
+	}
+	ends(ada, r.Now().Add(day))
+	if list, err = r.Administrators(t.Context(), r.DB); err != nil || !list[0].EndsFirst() || !list[0].Until().Equal(list[0].Ends) {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// A policy that only lets those administer who have an end is none where others can.
+func TestPolicyForThoseWhoEnd(t *testing.T) {
+	r, root, _, _, _ := withAdministrators(t)
+	storetest.Change(t, r.DB, func(tx *store.Tx) error {
+		root.Ends = r.Now().Add(day)
+		return r.Accounts.Update(t.Context(), tx, root)
+	})
+	known := vocabulary(r.order)
+	for name, spared := range map[string]bool{"ada": true, "root": false} {
+		p, err := policy.Compile([]byte("rules:\n  - {name: all, require: two-factors}\n  - {name: not, when: 'account.name == \""+name+"\"', deny: not}\n"), known)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.SpareAdministrationBy(t.Context(), r.DB, p); (err != nil) != spared {
+			t.Errorf("a policy against %s: %v", name, err)
+		}
+	}
+}
+
 // A policy by which nobody could administer is refused where somebody can.
 func TestLastAdministratorByPolicy(t *testing.T) {
 	r, _, _, _, _ := withAdministrators(t)

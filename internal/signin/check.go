@@ -53,7 +53,9 @@ func (c *checks) check(ctx context.Context, r Request) (Step, error) {
 		return Step{}, err
 	}
 	at := &attempt{Request: r, Created: now, Deadline: now}
-	if s := c.memory.session(r.Session, now); s != nil {
+	// A moment that comes is no change, and nobody is told of it: what bars an account is
+	// asked of what is remembered as well.
+	if s := c.memory.session(r.Session, now); s != nil && c.judge.setting.bars(s.account, now) == "" {
 		m := c.judge.matter(at, app)
 		key, _, cacheable := p.Key(m.facts(s.account, s.fresh))
 		if cacheable && r.Raise == nil {
@@ -91,6 +93,9 @@ func (c *checks) checkAnew(ctx context.Context, at *attempt, place store.Place) 
 	d, err := c.judge.decide(ctx, c.db, at, app, held.Evidence)
 	if err != nil {
 		return Step{}, err
+	}
+	if d.reason == hasEnded { // the session is over, and somebody else may sign in where it was
+		return Step{State: Ask, Reason: "no-session"}, c.noteUnproved(ctx, at, d, d.reason)
 	}
 	switch d.state {
 	case Granted:

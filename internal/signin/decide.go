@@ -127,11 +127,16 @@ func (s *setting) bars(a directory.Account, now time.Time) string {
 	switch {
 	case a.State != directory.Active:
 		return "suspended"
+	case a.Ended(now):
+		return hasEnded
 	case a.Idle(now) > s.limits.Dormant:
 		return "dormant"
 	}
 	return ""
 }
+
+// hasEnded is the reason why an account gets nothing whose end has come.
+const hasEnded = "ended"
 
 // own are the actions that people may do to their own account. Every other
 // action in Countersign itself is administration.

@@ -200,7 +200,7 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 		return e.endings.deny(ctx, at, "nothing-to-ask", nil) // before a saved code is used up for nothing
 	}
 	if r.Session != "" {
-		held, err := e.sessions.active(ctx, r.Session)
+		held, err := e.held(ctx, r.Session)
 		switch {
 		case err == nil:
 			at.Account, at.SessionNumber, at.Session = held.Account, held.Number, r.Session
@@ -209,6 +209,19 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 		}
 	}
 	return e.road.advance(ctx, at, submission{answers: r.Opening, opening: true})
+}
+
+// held is what the session of a secret holds. That of an account that has ended is over:
+// whoever sits there now is not kept from signing in.
+func (e *Engine) held(ctx context.Context, secret string) (Held, error) {
+	h, err := e.sessions.active(ctx, secret)
+	if err != nil {
+		return Held{}, err
+	}
+	if a, err := e.people.Get(ctx, e.db, h.Account); err == nil && a.Ended(e.now()) {
+		return Held{}, failure.Refuse("no-session", bland)
+	}
+	return h, nil
 }
 
 // Answer takes a reply to a Step of State Ask. Once something was shown a ticket is

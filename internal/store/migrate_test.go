@@ -98,6 +98,7 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"alter table notice drop column mac",
 		"alter table quiet drop column mac",
 		"alter table session drop column mac",
+		"alter table account drop column ends",
 		"delete from schema_version where version >= 14")
 }
 

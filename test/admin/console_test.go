@@ -415,3 +415,37 @@ func TestConsoleNamesKeysAndDormantAccounts(t *testing.T) {
 	root.Get("/console/accounts?q=idle")
 	root.Sees(`<span class="tag warn">dormant</span>`)
 }
+
+// The console says when an account ends and that it has, names no key of one that has, and
+// gives it another end or none.
+func TestConsoleOfAccountsThatEnd(t *testing.T) {
+	w := servertest.NewWorld(t)
+	root := w.Person()
+	root.Comes("root", w.Administrator("root").Secret)
+	root.Does("/console/new-account", "name", "temp", "kind", "service", "ends", "24h")
+	root.Does("/console/accounts/temp/key", "actions", "account.create", "networks", "192.0.2.1/32", "days", "9", "note", "a drill")
+	root.Get("/console/coverage")
+	root.Sees("Automation keys that open rows")
+	root.Get("/console/accounts/temp")
+	root.Sees("has an end")
+	w.Later(25 * time.Hour)
+	root.Comes("root", root.Secret)
+	root.Get("/console/coverage")
+	if strings.Contains(root.Page, "Automation keys that open rows") {
+		t.Error("a key is named whose account has ended")
+	}
+	root.Get("/console/accounts?state=ended")
+	root.Sees(`<span class="tag bad">ended</span>`)
+	root.Get("/console/accounts/temp")
+	root.Sees("Give the account a later end")
+	root.Does("/console/accounts/temp/set-end", "ends", "never", "reason", "it stays")
+	root.Get("/console/accounts/temp")
+	if strings.Contains(root.Page, ">ended<") || strings.Contains(root.Page, "has an end") {
+		t.Error("it has an end still")
+	}
+	root.Get("/console/audit?event=account.end-set")
+	root.Sees("set the end of temp to never: it stays")
+	root.Get("/console/new-account")
+	root.Does("/console/new-account", "name", "brief", "kind", "person", "ends", "59s")
+	root.Sees("An account ends after a minute at the soonest")
+}

@@ -406,6 +406,14 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		if a := o.coverage().People; len(a) != 1 || !slices.Equal(a[0].Names, []string{"grace"}) {
 			t.Errorf("%+v", a)
 		}
+		servertest.Edit(o.World, "grace", func(a *directory.Account) { a.Ends = o.Now() })
+		o.is("T1078", attack.Enforced, "")
+		if a := o.coverage().People; len(a) != 0 {
+			t.Errorf("who has ended is weak: %+v", a)
+		}
+		servertest.Edit(o.World, "grace", func(a *directory.Account) { a.Ends = o.Now().Add(time.Hour) })
+		o.is("T1078", attack.Partial, attack.WeakAccount, "grace has only password")
+		servertest.Edit(o.World, "grace", func(a *directory.Account) { a.Ends = time.Time{} })
 		o.addCodes(p)
 		o.is("T1078", attack.Enforced, "")
 	})
@@ -694,6 +702,10 @@ func TestCoverageNamesDormantAdministrators(t *testing.T) {
 	do1[account.Account](o, &account.Resume{Name: "root"})
 	if named("T1078", "root") {
 		t.Errorf("root was resumed: %v", o.row("T1078").Notes)
+	}
+	servertest.Edit(o.World, "eve", func(a *directory.Account) { a.Ends = o.Now() })
+	if named("T1078", "eve") {
+		t.Errorf("eve has ended, which no resuming mends: %v", o.row("T1078").Notes)
 	}
 }
 

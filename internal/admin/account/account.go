@@ -1,7 +1,7 @@
 // Package account is the commands about accounts.
 //
 // It owns what administrators are shown of an account, and what keeps one from being
-// switched off, on or away. Accounts are rows of directory, and what else is kept of one is
+// switched off, on or away, or ends by itself. Accounts are rows of directory, and what else is kept of one is
 // told to forget it by each room that keeps it. Its one invariant: nobody is switched off or
 // removed without whom nobody could administer, and nobody switches themselves.
 package account
@@ -41,6 +41,8 @@ func Commands() []admin.Spec {
 			Telling("account.opened", "{by} forgot the wrong answers for {who}: {detail.reason}"),
 		admin.Changes[Resume]("Resume a suspended or dormant account.", Account{}).
 			Telling("account.resumed", "{by} resumed {who}: {detail.reason}"),
+		admin.Changes[SetEnd]("Say when an account ends: from then on it gets nothing. Never takes its end away.", Account{}).
+			Telling("account.end-set", "{by} set the end of {who} to {detail.ends}: {detail.reason}"),
 		admin.Changes[Remove]("Remove an account for good; what the log says of it stays.", map[string]string{}).
 			Telling("account.removed", "{by} removed the account {who} for good"),
 	}
@@ -113,6 +115,9 @@ type Account struct {
 	Groups     []string `json:"groups"`
 	Privileged bool     `json:"privileged"`
 	Dormant    bool     `json:"dormant"`
+	// Ends is from when on it gets nothing; Ended says that this is now.
+	Ends  time.Time `json:"ends,omitzero"`
+	Ended bool      `json:"ended,omitempty"`
 	// AtRisk is since when: its owner said that a sign-in was not theirs.
 	AtRisk  time.Time `json:"at_risk,omitzero"`
 	Created time.Time `json:"created"`
@@ -125,7 +130,7 @@ type Account struct {
 
 func (a shown) of(ctx context.Context, r store.Reader, d directory.Account) (Account, error) {
 	out := Account{Name: d.Name, Display: d.Display, Kind: d.Kind, State: d.State, Groups: d.Groups, Privileged: d.Privileged,
-		Dormant: d.Idle(a.now()) > a.dormant, AtRisk: d.Risk, Created: d.Created, Used: d.Used, Kinds: []string{}}
+		Dormant: d.Idle(a.now()) > a.dormant, Ends: d.Ends, Ended: d.Ended(a.now()), AtRisk: d.Risk, Created: d.Created, Used: d.Used, Kinds: []string{}}
 	if out.Groups == nil {
 		out.Groups = []string{}
 	}
@@ -153,6 +158,7 @@ type Create struct {
 	Display string   `json:"display,omitempty" help:"What the person is called."`
 	Mail    string   `json:"mail,omitempty" help:"Where notices go."`
 	Kind    string   `json:"kind,omitempty" help:"person, or service for a program." default:"person" enum:"person,service"`
+	Ends    string   `json:"ends,omitempty" help:"From when on it gets nothing: after 10m, 24h or 90d, or at a moment such as 2026-12-31T18:00:00Z. Never when left out."`
 	Groups  []string `json:"groups,omitempty" name:"group" help:"A group it is in from the start; give it again for more."`
 }
 
@@ -169,6 +175,9 @@ func (c *Create) Object() string {
 	if c.Mail != "" {
 		what += ", mail " + text.Name(c.Mail)
 	}
+	if c.Ends != "" {
+		groups += ", " + end(c.Ends).words()
+	}
 	return what + ", " + groups
 }
 
@@ -176,14 +185,22 @@ func (c *Create) Do(ctx context.Context, a *makeDesk, g signin.Grant) (any, erro
 	if c.Kind != "" && c.Kind != directory.Person && c.Kind != directory.Service {
 		return nil, failure.New(failure.Invalid, "The kind of an account is person or service.")
 	}
+	ends, err := end(c.Ends).from(a.now())
+	if err != nil {
+		return nil, err
+	}
+	var detail map[string]string
+	if !ends.IsZero() {
+		detail = map[string]string{"ends": logged(ends)}
+	}
 	var out Account
 	var made directory.Account
-	err := a.Change(ctx, g, "account.created", nil, &made, func(tx *store.Tx) error {
+	err = a.Change(ctx, g, "account.created", detail, &made, func(tx *store.Tx) error {
 		err := a.mayGiveAgain(ctx, tx, g, c.Name)
 		if err != nil {
 			return err
 		}
-		made, err = a.people.Create(ctx, tx, directory.NewAccount{Name: c.Name, Display: c.Display, Kind: c.Kind, Mail: c.Mail})
+		made, err = a.people.Create(ctx, tx, directory.NewAccount{Name: c.Name, Display: c.Display, Kind: c.Kind, Mail: c.Mail, Ends: ends})
 		if err != nil {
 			return err
 		}
@@ -234,7 +251,7 @@ func (a *makeDesk) mayGiveAgain(ctx context.Context, tx *store.Tx, g signin.Gran
 // List lists accounts whose name contains a text.
 type List struct {
 	Query string `json:"query,omitempty" arg:"" optional:"" help:"Only names that contain this."`
-	State string `json:"state,omitempty" help:"Only those that are suspended, dormant, at-risk, or without-two-factors."`
+	State string `json:"state,omitempty" help:"Only those that are suspended, dormant, ended, at-risk, or without-two-factors."`
 	After string `json:"after,omitempty" help:"Go on after this name."`
 	Limit int    `json:"limit,omitempty" help:"How many: 50 when left out, 500 at most."`
 }
@@ -253,7 +270,7 @@ func (c *List) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error)
 	if limit <= 0 || limit > 500 {
 		limit = 50
 	}
-	rows, err := a.people.ListOf(ctx, a.db, directory.Which{Query: c.Query, State: c.State, Woken: a.now().Add(-a.dormant)}, c.After, limit+1)
+	rows, err := a.people.ListOf(ctx, a.db, directory.Which{Query: c.Query, State: c.State, Woken: a.now().Add(-a.dormant), Now: a.now()}, c.After, limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -303,8 +320,10 @@ func (c *Show) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error)
 	if out.Authenticators, err = a.listing.List(ctx, d.ID); err != nil {
 		return nil, err
 	}
-	if out.Sessions, err = a.sessions.List(ctx, d.ID); err != nil {
-		return out, err
+	if !out.Ended { // those of an ended account are nothing any more
+		if out.Sessions, err = a.sessions.List(ctx, d.ID); err != nil {
+			return out, err
+		}
 	}
 	if out.Closed, err = a.engine.ClosedOf(ctx, a.db, d.ID); err != nil {
 		return out, err

@@ -68,7 +68,7 @@ func (c *Suspend) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, er
 	})
 }
 
-// Resume switches an account on again, also one that is dormant. A
+// Resume switches an account on again, also one that is dormant, and none that has ended. A
 // dormant account is resumed by a second person: nobody can do it for themselves.
 type Resume struct {
 	Name            string `json:"name" arg:"" help:"The account."`
@@ -84,6 +84,9 @@ func (c *Resume) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, err
 	return a.setState(ctx, g, c.Name, "account.resumed", c.Reason, func(d *directory.Account) error {
 		if d.ID == g.Account() {
 			return failure.New(failure.Refused, "Another person must do that.")
+		}
+		if d.Ended(a.now()) {
+			return failure.At("name", failure.New(failure.Conflict, "%s ended on %s; give it a later end, or none, with account set-end.", d.Name, d.Ends.UTC().Format(time.RFC3339)))
 		}
 		d.State = directory.Active
 		if d.Idle(a.now()) > a.dormant {

@@ -57,14 +57,14 @@ func (a *Administrators) Able(ctx context.Context) (all int, able []signin.Admin
 	return len(list), able, err
 }
 
-// soonDormant is how long before the last administrators go dormant they are told.
+// soonDormant is how long before the last administrators go dormant, or end, they are told.
 const soonDormant = 10 * 24 * time.Hour
 
-// Falling reports whether all who can administer are about to go dormant.
+// Falling reports whether all who can administer are about to go dormant or to end.
 func (a *Administrators) Falling(able []signin.Administrator) bool {
 	soon := a.now().Add(min(soonDormant, a.dormant/2))
 	for _, one := range able {
-		if one.Dormant.After(soon) {
+		if one.Until().After(soon) {
 			return false
 		}
 	}
@@ -81,15 +81,30 @@ func (a *Administrators) Few(ctx context.Context) ([]string, error) {
 	case 0:
 		return []string{"Nobody can administer Countersign: no administrator is awake and has what policy demands of them"}, nil
 	case 1:
-		return []string{fmt.Sprintf("%s alone can administer Countersign (until %s, unless they sign in before): make somebody else an administrator as well", able[0].Name, able[0].Dormant.UTC().Format(time.DateOnly))}, nil
+		unless := "unless they sign in before"
+		if able[0].EndsFirst() {
+			unless = "when their account ends"
+		}
+		return []string{fmt.Sprintf("%s alone can administer Countersign (until %s, %s): make somebody else an administrator as well", able[0].Name, able[0].Until().UTC().Format(time.DateOnly), unless)}, nil
 	}
 	return nil, nil
 }
 
-const dormantSubject = "Sign in, or nobody can administer Countersign any more"
+// warning is what somebody who can administer is told, and what the log says of it.
+type warning struct {
+	event, detail string
+	subject, body string
+}
+
+var (
+	goingDormant = warning{event: "alarm.administrator-going-dormant", detail: "dormant", subject: "Sign in, or nobody can administer Countersign any more",
+		body: "Nobody who can administer Countersign has signed in for a long time. Accounts that are not used go dormant: yours, %s, does at %s, and then nobody is left who could wake it.\n\nSign in before that: %s\n\nMake somebody else an administrator as well, so that this does not depend on you alone.\n"}
+	ending = warning{event: "alarm.administrator-ending", detail: "ends", subject: "Nobody can administer Countersign once your account has ended",
+		body: "Your account, %s, ends at %s, and then nobody is left who could administer Countersign.\n\nMake somebody an administrator before that, who stays: %s\n"}
+)
 
 // Warn tells all who can administer when all of them are about to go
-// dormant: once a day, by mail and in the log. Who is dormant is woken by another
+// dormant or to end: once a day, by mail and in the log. Who is dormant is woken by another
 // administrator, and there would be none.
 func (a *Administrators) Warn(ctx context.Context) error {
 	_, able, err := a.Able(ctx)
@@ -105,8 +120,11 @@ func (a *Administrators) Warn(ctx context.Context) error {
 }
 
 func (a *Administrators) warnOne(ctx context.Context, one signin.Administrator) error {
-	const event = "alarm.administrator-going-dormant"
-	said, err := a.db.AuditLog().Entries(ctx, store.Filter{Account: int64(one.ID), Event: event, Since: a.now().Add(-23 * time.Hour), Limit: 1})
+	what := goingDormant
+	if one.EndsFirst() {
+		what = ending
+	}
+	said, err := a.db.AuditLog().Entries(ctx, store.Filter{Account: int64(one.ID), Event: what.event, Since: a.now().Add(-23 * time.Hour), Limit: 1})
 	if err != nil || len(said) > 0 {
 		return err
 	}
@@ -115,12 +133,11 @@ func (a *Administrators) warnOne(ctx context.Context, one signin.Administrator) 
 		if err != nil {
 			return err
 		}
-		body := fmt.Sprintf("Nobody who can administer Countersign has signed in for a long time. Accounts that are not used go dormant: yours, %s, does at %s, and then nobody is left who could wake it.\n\nSign in before that: %s\n\nMake somebody else an administrator as well, so that this does not depend on you alone.\n",
-			one.Name, notify.Moment(one.Dormant), a.publicURL)
-		if err := a.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(one.ID), Subject: dormantSubject, Body: body}); err != nil {
+		body := fmt.Sprintf(what.body, one.Name, notify.Moment(one.Until()), a.publicURL)
+		if err := a.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(one.ID), Subject: what.subject, Body: body}); err != nil {
 			return err
 		}
-		return tx.Record(audit.Entry{Event: event, Outcome: audit.OK, Account: int64(one.ID), AccountName: one.Name,
-			Detail: map[string]string{"dormant": one.Dormant.UTC().Format(time.RFC3339), "addresses": fmt.Sprint(len(mails))}})
+		return tx.Record(audit.Entry{Event: what.event, Outcome: audit.OK, Account: int64(one.ID), AccountName: one.Name,
+			Detail: map[string]string{what.detail: one.Until().UTC().Format(time.RFC3339), "addresses": fmt.Sprint(len(mails))}})
 	})
 }

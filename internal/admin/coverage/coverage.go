@@ -402,9 +402,9 @@ func (a *showDesk) asleep(classes []*survey.Class) []attack.Person {
 	return out
 }
 
-// dormantNow reports whether an account is dormant, and not suspended anyway.
+// dormantNow reports whether an account is dormant, and neither suspended nor ended anyway.
 func (a *showDesk) dormantNow(d directory.Account) bool {
-	return d.State == directory.Active && d.Idle(a.now()) > a.dormant
+	return d.Out(a.now()) == nil && d.Idle(a.now()) > a.dormant
 }
 
 func verb(count int) string {
@@ -416,7 +416,7 @@ func verb(count int) string {
 
 // lacks says what an account that could get something has too little of.
 func (a *showDesk) lacks(s directory.Surveyed) string {
-	if s.Account.Kind != directory.Person || s.Account.State != directory.Active || s.Account.Idle(a.now()) > a.dormant {
+	if s.Account.Kind != directory.Person || s.Account.Out(a.now()) != nil || s.Account.Idle(a.now()) > a.dormant {
 		return ""
 	}
 	now := a.now()

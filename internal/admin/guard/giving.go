@@ -32,7 +32,7 @@ func (a Giving) Parties(ctx context.Context, tx *store.Tx, g signin.Grant, name 
 }
 
 // MayIssue keeps the pass from being the weak door: never for oneself, never
-// for who is suspended or dormant, and for administrators only by one.
+// for who is suspended or dormant or has ended, and for administrators only by one.
 func (a Giving) MayIssue(issuer, to directory.Account) error {
 	switch {
 	case issuer.Kind != directory.Person && to.Privileged:
@@ -43,6 +43,8 @@ func (a Giving) MayIssue(issuer, to directory.Account) error {
 		return failure.Refuse("service", "A service has no authenticators of its own; issue it a key.")
 	case to.State != directory.Active:
 		return failure.Refuse("suspended", "The account is suspended; resume it first.")
+	case to.Ended(a.now()):
+		return failure.Refuse("ended", "The account has ended; give it a later end, or none, first.")
 	case to.Idle(a.now()) > a.dormant:
 		return failure.Refuse("dormant", "The account is dormant; resume it first.")
 	case to.Privileged && !issuer.Privileged:

@@ -134,7 +134,7 @@ func (c *Issue) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if d, err = a.people.Find(ctx, tx, c.Account); err != nil {
 			return err
 		}
-		if d.Kind != directory.Service || d.State != directory.Active {
+		if d.Kind != directory.Service || d.Out(a.now()) != nil {
 			return failure.New(failure.Invalid, "Keys are for active service accounts; %s is not one.", d.Name)
 		}
 		out.Account = d.Name

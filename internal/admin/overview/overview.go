@@ -102,7 +102,7 @@ func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	var o Overview
 	woken := a.now().Add(-a.dormant)
 	for state, into := range map[string]*int64{"": &o.Accounts, directory.WithoutTwoFactors: &o.WithoutTwoFactors, directory.Dormant: &o.Dormant, directory.Suspended: &o.Suspended, directory.AtRisk: &o.AtRisk} {
-		n, err := a.people.Count(ctx, a.rows, directory.Which{State: state, Woken: woken})
+		n, err := a.people.Count(ctx, a.rows, directory.Which{State: state, Woken: woken, Now: a.now()})
 		if err != nil {
 			return nil, err
 		}

@@ -181,6 +181,8 @@ func because(reason, requirement string) string {
 		return "it takes " + requirement + ", and the account has nothing more to show there"
 	case reason == "not-administrator":
 		return "only administrators may"
+	case reason == "ended":
+		return "the account has ended"
 	}
 	return "the account is refused (" + reason + ")"
 }

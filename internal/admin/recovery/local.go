@@ -12,6 +12,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/session"
 	"countersign/internal/store"
 )
 
@@ -22,6 +23,7 @@ type Local struct {
 	credentials *directory.Credentials
 	groups      *directory.Groups
 	endings     *enrollment.Endings
+	sessions    *session.Endings
 	notices     *enrollment.Notices
 	passes      *pass.Passes
 	now         func() time.Time
@@ -29,7 +31,7 @@ type Local struct {
 
 // NewLocal makes a Local, of the parts of the commands and what makes passes.
 func NewLocal(p Parts, passes *pass.Passes) *Local {
-	return &Local{p.DB, p.Accounts, p.Credentials, p.Groups, p.Endings, p.Notices, passes, p.Now}
+	return &Local{p.DB, p.Accounts, p.Credentials, p.Groups, p.Endings, p.Sessions, p.Notices, passes, p.Now}
 }
 
 // Recover issues a pass for an administrator to whoever holds the machine, for
@@ -63,6 +65,12 @@ func (a *Local) Recover(ctx context.Context, name, reason string, forgotten bool
 		}
 		if !is {
 			return failure.New(failure.Invalid, "%s is not an administrator; an administrator can issue them a pass.", d.Name)
+		}
+		if d.Ended(a.now()) { // one again, as it is awake again, and without what stood before
+			d.Ends = time.Time{}
+			if _, err := a.sessions.EndAllTx(ctx, tx, d.ID, ""); err != nil {
+				return err
+			}
 		}
 		d.State = directory.Active
 		d.Used = a.now().Truncate(time.Microsecond) // awake again, or the pass would be nothing

@@ -18,6 +18,7 @@ import (
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/recovery"
+	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
@@ -43,8 +44,10 @@ type Parts struct {
 	Credentials *directory.Credentials
 	Groups      *directory.Groups
 	Endings     *enrollment.Endings
-	Engine      *signin.Engine
-	Notices     *enrollment.Notices
+	// Sessions ends those of an account that had ended, before it is one again.
+	Sessions *session.Endings
+	Engine   *signin.Engine
+	Notices  *enrollment.Notices
 	// Of recovery, what each desk works with.
 	Cases         *recovery.Cases
 	Openings      *recovery.Openings

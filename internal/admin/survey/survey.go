@@ -194,6 +194,8 @@ func (a *Survey) describe(s directory.Surveyed, mentioned map[string]bool) strin
 	switch {
 	case s.Account.State != directory.Active:
 		words = append(words, "(suspended)")
+	case s.Account.Ended(a.now()):
+		words = append(words, "(ended)")
 	case s.Account.Idle(a.now()) > a.dormant:
 		words = append(words, "(dormant)")
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/failure"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 )
@@ -45,7 +46,13 @@ func (h *sessions) whoami(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	name, display, groups, err := h.admin.WhoIs(r.Context(), held.Account)
-	return Session{Account: name, Display: display, Groups: groups, Number: held.Number, Expires: held.Expires}, err
+	switch {
+	case failure.ClassOf(err) == failure.Refused: // it is nobody's session any more
+		return nil, signInNeeded
+	case err != nil:
+		return nil, err
+	}
+	return Session{Account: name, Display: display, Groups: groups, Number: held.Number, Expires: held.Expires}, nil
 }
 
 func (h *sessions) logout(_ http.ResponseWriter, r *http.Request) (any, error) {

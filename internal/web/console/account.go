@@ -46,7 +46,7 @@ func (accountView) Lifetimes() []choice {
 
 // CanHavePass reports whether the account can be given a pass.
 func (a accountView) CanHavePass() bool {
-	return a.State == "active" && !a.Dormant && a.Kind != "service"
+	return a.State == "active" && !a.Dormant && !a.Ended && a.Kind != "service"
 }
 
 // account shows one account; which is the form that was sent, if one was.
@@ -73,7 +73,7 @@ func (p *accountPages) show(v *visit, which string, f *form) error {
 	}
 	problem := ""
 	if f != nil {
-		view.Forms[which], problem = f, f.problem("reason", "note", "lifetime", "group", "actions", "networks", "days")
+		view.Forms[which], problem = f, f.problem("reason", "note", "lifetime", "group", "actions", "networks", "days", "ends")
 	}
 	return v.show(sheet{template: "account", title: "Account", here: accountsPath, problem: problem, data: view})
 }
@@ -108,7 +108,7 @@ func (p *accountPages) forms() []change {
 			page:  func(*visit) string { return "/console/new-account" },
 			again: p.blank,
 			read: func(_ *visit, f *form) admin.Command {
-				return &account.Create{Name: f.must("name", "Every account needs a name."), Display: f.text("display"), Mail: f.text("mail"), Kind: f.text("kind"), Groups: f.values["groups"]}
+				return &account.Create{Name: f.must("name", "Every account needs a name."), Display: f.text("display"), Mail: f.text("mail"), Kind: f.text("kind"), Ends: f.text("ends"), Groups: f.values["groups"]}
 			},
 			done: func(v *visit, _ *form, answer any) error {
 				made := answer.(account.Account)
@@ -118,6 +118,9 @@ func (p *accountPages) forms() []change {
 			backToAccount("The account is suspended, and its sessions have ended.")),
 		p.on("resume", "account.resume", func(name string, f *form) admin.Command { return &account.Resume{Name: name, Reason: why(f)} },
 			backToAccount("The account is awake again.")),
+		p.on("set-end", "account.set-end", func(name string, f *form) admin.Command {
+			return &account.SetEnd{Name: name, Ends: f.must("ends", "Say when the account ends; never takes its end away."), Reason: why(f)}
+		}, backToAccount("When the account ends was changed.")),
 		p.on("pass", "pass.issue", func(name string, f *form) admin.Command {
 			seconds, err := strconv.Atoi(f.text("lifetime"))
 			if err != nil {

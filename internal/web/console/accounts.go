@@ -37,6 +37,11 @@ func tagsOf(l *look.Look, a account.Account) []tag {
 	if !a.AtRisk.IsZero() {
 		out = append(out, tag{"at risk", "bad"})
 	}
+	if a.Ended {
+		out = append(out, tag{"ended", "bad"})
+	} else if !a.Ends.IsZero() {
+		out = append(out, tag{"has an end", ""})
+	}
 	if a.Dormant {
 		out = append(out, tag{"dormant", "warn"})
 	}
@@ -88,7 +93,7 @@ type accountsView struct {
 	Chosen bool
 }
 
-var accountStates = choices("", "All accounts", "without-two-factors", "Without two factors", "dormant", "Dormant", "at-risk", "At risk", "suspended", "Suspended")
+var accountStates = choices("", "All accounts", "without-two-factors", "Without two factors", "dormant", "Dormant", "ended", "Ended", "at-risk", "At risk", "suspended", "Suspended")
 
 // States are what the list can be narrowed to.
 func (accountsView) States() []choice { return accountStates }
@@ -118,5 +123,5 @@ func (p *accountPages) blank(v *visit, f *form) error {
 		return err
 	}
 	return v.show(sheet{template: "new-account", title: "New account", here: accountsPath,
-		problem: f.problem("name", "display", "mail", "groups"), data: newAccountView{f, groups}})
+		problem: f.problem("name", "display", "mail", "ends", "groups"), data: newAccountView{f, groups}})
 }

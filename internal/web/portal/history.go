@@ -59,7 +59,7 @@ var doing = map[string]string{
 var why = map[string]string{
 	"wrong": "what was typed was wrong", "replayed": "the code was used before", "stale": "the code was of another time", "ahead": "the token was too far ahead",
 	"malformed": "what was typed was no code", "no-pin": "the token needs a PIN first", "disabled": "too many wrong answers", "delayed": "too soon after wrong answers", "account-budget": "too many wrong answers",
-	"not-administrator": "only for administrators", "nothing-enrolled": "no way to sign in that is enough there", "suspended": "the account is suspended", "dormant": "the account was long unused",
+	"not-administrator": "only for administrators", "nothing-enrolled": "no way to sign in that is enough there", "suspended": "the account is suspended", "ended": "the account has ended", "dormant": "the account was long unused",
 }
 
 func (h *history) tell(e audit.Entry) string {
