@@ -64,13 +64,14 @@ const Topic = "application"
 
 // Catalogue holds all applications in memory.
 type Catalogue struct {
-	db   *store.DB
-	keys *keyring.Keyring
-	view atomic.Pointer[view]
-	gen  atomic.Uint64
+	db    *store.DB
+	keys  *keyring.Keyring
+	cache atomic.Pointer[cached]
+	gen   atomic.Uint64
 }
 
-type view struct {
+// cached are the applications as they were read last.
+type cached struct {
 	gen    uint64
 	all    []Application
 	byName map[string]Application
@@ -132,12 +133,12 @@ func (c *Catalogue) ByProtocol(ctx context.Context, protocol string) ([]Applicat
 	return slices.DeleteFunc(all, func(a Application) bool { return a.Protocol != protocol }), err
 }
 
-// fresh returns a view that is not older than the last change this server has
-// heard of. While the feed cannot be confirmed it reads the store each time, so
-// that a server which is cut off refuses instead of trusting its memory.
-func (c *Catalogue) fresh(ctx context.Context) (*view, error) {
+// fresh returns applications that are not older than the last change of which this server
+// was informed. While the feed cannot be confirmed it reads the store each time, so that a
+// server which is cut off refuses instead of trusting its cache.
+func (c *Catalogue) fresh(ctx context.Context) (*cached, error) {
 	gen := c.gen.Load()
-	if v := c.view.Load(); v != nil && v.gen == gen && c.db.Feed().Fresh() {
+	if v := c.cache.Load(); v != nil && v.gen == gen && c.db.Feed().Fresh() {
 		return v, nil
 	}
 	v, err := c.read(ctx, c.db)
@@ -145,7 +146,7 @@ func (c *Catalogue) fresh(ctx context.Context) (*view, error) {
 		return nil, err
 	}
 	v.gen = gen
-	c.view.Store(v)
+	c.cache.Store(v)
 	return v, nil
 }
 
@@ -154,7 +155,7 @@ const mostReads = 20
 
 // read reads all applications. What was changed while it was read is read again, so that
 // nobody finds it missing for a moment.
-func (c *Catalogue) read(ctx context.Context, r store.Reader) (v *view, err error) {
+func (c *Catalogue) read(ctx context.Context, r store.Reader) (v *cached, err error) {
 	for range mostReads {
 		var overtaken bool
 		if v, overtaken, err = c.readOnce(ctx, r); err != nil || !overtaken {
@@ -164,13 +165,13 @@ func (c *Catalogue) read(ctx context.Context, r store.Reader) (v *view, err erro
 	return v, err
 }
 
-func (c *Catalogue) readOnce(ctx context.Context, r store.Reader) (v *view, overtaken bool, err error) {
+func (c *Catalogue) readOnce(ctx context.Context, r store.Reader) (v *cached, overtaken bool, err error) {
 	rows, err := r.Query(ctx, `select `+columns+` from application order by name`)
 	if err != nil {
 		return nil, false, err
 	}
 	defer rows.Close()
-	v = &view{byName: map[string]Application{}}
+	v = &cached{byName: map[string]Application{}}
 	for rows.Next() {
 		a, wrong, err := c.scan(ctx, rows)
 		if err != nil {

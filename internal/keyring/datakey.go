@@ -23,12 +23,12 @@ import (
 // section 8.3). Ten thousand sign-ins a second would pass that within days;
 // with epochs no key comes near it.
 const (
-	sealVersion = 1
-	epochSize   = 8
-	headSize    = 1 + 4 + epochSize
-	sealMin     = headSize + 12 + 16
-	epochSeals  = 1 << 28
-	epochMemory = 256 // sealing keys of other epochs that are remembered
+	sealVersion  = 1
+	epochSize    = 8
+	headSize     = 1 + 4 + epochSize
+	sealMin      = headSize + 12 + 16
+	epochSeals   = 1 << 28
+	epochsCached = 256 // sealing keys of other epochs that are cached
 )
 
 // A MAC is generation (4 bytes) | HMAC-SHA256 (32).
@@ -42,8 +42,8 @@ type dataKey struct {
 	mac   sync.Pool // of *macState
 	epoch atomic.Pointer[epoch]
 
-	mu     sync.RWMutex
-	others map[[epochSize]byte]cipher.AEAD // of epochs that values were opened from
+	mu    sync.RWMutex
+	cache map[[epochSize]byte]cipher.AEAD // of epochs that values were opened from
 }
 
 // epoch is the sealing key in use.
@@ -61,7 +61,7 @@ type macState struct {
 }
 
 func newDataKey(generation uint32, key [keySize]byte) *dataKey {
-	d := &dataKey{generation: generation, key: key, others: map[[epochSize]byte]cipher.AEAD{}}
+	d := &dataKey{generation: generation, key: key, cache: map[[epochSize]byte]cipher.AEAD{}}
 	secret := derive(key[:], nil, "countersign data key: mac v1")
 	d.mac.New = func() any { return &macState{hash: hmac.New(sha256.New, secret)} }
 	return d
@@ -109,7 +109,7 @@ func (d *dataKey) seal(aad, plaintext []byte) []byte {
 
 func (d *dataKey) open(aad, sealed []byte) ([]byte, error) {
 	id := [epochSize]byte(sealed[5:headSize])
-	aead, known := d.remembered(id)
+	aead, known := d.cached(id)
 	if !known {
 		var err error
 		if aead, err = d.aead(id); err != nil {
@@ -121,29 +121,29 @@ func (d *dataKey) open(aad, sealed []byte) ([]byte, error) {
 		return nil, ErrSealed
 	}
 	if !known {
-		d.remember(id, aead)
+		d.keep(id, aead)
 	}
 	return plaintext, nil
 }
 
-func (d *dataKey) remembered(id [epochSize]byte) (cipher.AEAD, bool) {
+func (d *dataKey) cached(id [epochSize]byte) (cipher.AEAD, bool) {
 	if e := d.epoch.Load(); e != nil && e.id == id {
 		return e.aead, true
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	aead, ok := d.others[id]
+	aead, ok := d.cache[id]
 	return aead, ok
 }
 
-// remember keeps the key of an epoch in which a value was sealed.
-func (d *dataKey) remember(id [epochSize]byte, aead cipher.AEAD) {
+// keep caches the key of an epoch in which a value was sealed.
+func (d *dataKey) keep(id [epochSize]byte, aead cipher.AEAD) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.others) >= epochMemory {
-		clear(d.others)
+	if len(d.cache) >= epochsCached {
+		clear(d.cache)
 	}
-	d.others[id] = aead
+	d.cache[id] = aead
 }
 
 // sum computes the MAC of fields into the state's out.

@@ -405,7 +405,7 @@ func TestEpochs(t *testing.T) {
 	var key [keySize]byte
 	key[0] = 1
 	d := newDataKey(1, key)
-	for i := range 2*epochMemory + 1 {
+	for i := range 2*epochsCached + 1 {
 		s := newDataKey(1, key)
 		sealed := s.seal(nil, []byte("x"))
 		for range 2 { // once to derive the key, once from memory
@@ -413,22 +413,22 @@ func TestEpochs(t *testing.T) {
 				t.Fatalf("epoch %d: %q, %v", i, got, err)
 			}
 		}
-		if len(d.others) > epochMemory || i < epochMemory && len(d.others) != i+1 {
-			t.Fatalf("%d epochs are remembered", len(d.others))
+		if len(d.cache) > epochsCached || i < epochsCached && len(d.cache) != i+1 {
+			t.Fatalf("%d epochs are remembered", len(d.cache))
 		}
 	}
-	if len(d.others) == 0 {
+	if len(d.cache) == 0 {
 		t.Error("none is remembered")
 	}
 	bad := newDataKey(1, key).seal(nil, nil)
 	bad[len(bad)-1] ^= 1
-	n := len(d.others)
-	if _, err := d.open(nil, bad); !errors.Is(err, ErrSealed) || len(d.others) != n {
-		t.Errorf("%v, %d remembered after %d: what opens nothing is remembered", err, len(d.others), n)
+	n := len(d.cache)
+	if _, err := d.open(nil, bad); !errors.Is(err, ErrSealed) || len(d.cache) != n {
+		t.Errorf("%v, %d remembered after %d: what opens nothing is remembered", err, len(d.cache), n)
 	}
 	own := d.seal(nil, nil)
 	e := d.epoch.Load()
-	if _, err := d.open(nil, own); err != nil || len(d.others) != n {
+	if _, err := d.open(nil, own); err != nil || len(d.cache) != n {
 		t.Errorf("its own epoch: %v", err)
 	}
 	e.left.Store(1)

@@ -196,7 +196,7 @@ func (r *Rules) currentIn(ctx context.Context, from store.Reader) (*policy.Polic
 	if err != nil {
 		return nil, err
 	}
-	if last := r.current.Load(); last.version == latest.Version { // there is one: Current has kept it
+	if last := r.cache.Load(); last.version == latest.Version { // there is one: Current has kept it
 		return last.policy, nil
 	}
 	known, err := r.known(ctx, from)

@@ -18,7 +18,7 @@ type checks struct {
 	db       *store.DB
 	judge    *judge
 	sessions *sessions
-	memory   *memory
+	cache    *grantCache
 	now      func() time.Time
 }
 
@@ -54,12 +54,12 @@ func (c *checks) check(ctx context.Context, r Request) (Step, error) {
 	}
 	at := &attempt{Request: r, Created: now, Deadline: now}
 	// A moment that comes is no change, and nobody is told of it: what bars an account is
-	// asked of what is remembered as well.
-	if s := c.memory.session(r.Session, now); s != nil && c.judge.setting.bars(s.account, now) == "" {
+	// asked of what is cached as well.
+	if s := c.cache.session(r.Session, now); s != nil && c.judge.setting.bars(s.account, now) == "" {
 		m := c.judge.matter(at, app)
 		key, _, cacheable := p.Key(m.facts(s.account, s.fresh))
 		if cacheable && r.Raise == nil {
-			if g := s.granted(memoryKey(r, key), now); g != nil {
+			if g := s.granted(cacheKey(r, key), now); g != nil {
 				return Step{State: Granted, Grant: g.from(r)}, nil
 			}
 		}
@@ -67,10 +67,10 @@ func (c *checks) check(ctx context.Context, r Request) (Step, error) {
 	return c.checkAnew(ctx, at, place)
 }
 
-// memoryKey says what a remembered grant serves: what policy read, and what the
+// cacheKey says what a cached grant serves: what policy read, and what the
 // engine itself looks at or the grant names whatever policy reads. A request
 // with a wish of its own is not remembered at all.
-func memoryKey(r Request, policyKey string) string {
+func cacheKey(r Request, policyKey string) string {
 	return strings.Join([]string{r.Application, r.Action, r.Object, r.Protocol, policyKey}, "\x00")
 }
 
@@ -103,7 +103,7 @@ func (c *checks) checkAnew(ctx context.Context, at *attempt, place store.Place) 
 		if err != nil {
 			return Step{}, err
 		}
-		c.remember(ctx, place, at, held, d, g)
+		c.keep(ctx, place, at, held, d, g)
 		return Step{State: Granted, Grant: g}, nil
 	case Ask:
 		return Step{State: Ask, Reason: "step-up"}, c.noteUnproved(ctx, at, d, "step-up")
@@ -116,7 +116,7 @@ func (c *checks) checkAnew(ctx context.Context, at *attempt, place store.Place) 
 }
 
 // from returns the grant as this request sees it.
-func (g *remembered) from(r Request) Grant {
+func (g *cachedGrant) from(r Request) Grant {
 	if g.grant.g.source == r.Source {
 		return g.grant
 	}
@@ -125,35 +125,35 @@ func (g *remembered) from(r Request) Grant {
 	return Grant{g: &c}
 }
 
-// memory remembers what active sessions were granted. What was worked out is kept
+// grantCache caches what active sessions were granted. A result is kept
 // with the place in the feed before which nothing of it was read, and is worth
 // nothing once any of its topics moved past that.
-type memory struct {
+type grantCache struct {
 	view     store.View
-	sessions sync.Map // secret -> *rememberedSession
+	sessions sync.Map // secret -> *cachedSession
 	size     atomic.Int64
 }
 
-// most is how many sessions are remembered before all are forgotten: at about
-// 2 KiB each this bounds the memory, and a refill costs one read per session.
+// most is how many sessions are cached before all are dropped: at about
+// 2 KiB each this bounds the cache, and a refill costs one read per session.
 const most = 50_000
 
-// rememberedSession is one session and its grants.
-type rememberedSession struct {
+// cachedSession is one session and its grants.
+type cachedSession struct {
 	account directory.Account
 	fresh   bool
 	still   store.Still
 	until   time.Time
-	grants  sync.Map // key -> *remembered
+	grants  sync.Map // key -> *cachedGrant
 	count   atomic.Int64
 }
 
-type remembered struct {
+type cachedGrant struct {
 	grant Grant
 	until time.Time
 }
 
-func (m *memory) session(secret string, now time.Time) *rememberedSession {
+func (m *grantCache) session(secret string, now time.Time) *cachedSession {
 	if !m.view.FeedFresh() {
 		return nil
 	}
@@ -161,7 +161,7 @@ func (m *memory) session(secret string, now time.Time) *rememberedSession {
 	if !ok {
 		return nil
 	}
-	s := v.(*rememberedSession)
+	s := v.(*cachedSession)
 	if !now.Before(s.until) || !s.still.Unchanged() {
 		m.forget(secret)
 		return nil
@@ -169,18 +169,18 @@ func (m *memory) session(secret string, now time.Time) *rememberedSession {
 	return s
 }
 
-func (m *memory) forget(secret string) {
+func (m *grantCache) forget(secret string) {
 	if _, there := m.sessions.LoadAndDelete(secret); there {
 		m.size.Add(-1)
 	}
 }
 
-func (s *rememberedSession) granted(key string, now time.Time) *remembered {
+func (s *cachedSession) granted(key string, now time.Time) *cachedGrant {
 	v, ok := s.grants.Load(key)
 	if !ok {
 		return nil
 	}
-	g := v.(*remembered)
+	g := v.(*cachedGrant)
 	if !now.Before(g.until) {
 		s.grants.Delete(key)
 		return nil
@@ -188,13 +188,13 @@ func (s *rememberedSession) granted(key string, now time.Time) *remembered {
 	return g
 }
 
-// trust is how long a session is remembered without asking the session room,
+// trust is how long a session is cached without asking the session room,
 // which also notes that it is in use.
 const trust = 30 * time.Second
 
-// remember keeps a grant, unless anything that it rests on moved since the place.
-func (c *checks) remember(ctx context.Context, place store.Place, at *attempt, held Held, d decision, g Grant) {
-	now, m := c.now(), c.memory
+// keep caches a grant, unless anything that it rests on moved since the place.
+func (c *checks) keep(ctx context.Context, place store.Place, at *attempt, held Held, d decision, g Grant) {
+	now, m := c.now(), c.cache
 	p, err := c.judge.rules.Current(ctx)
 	app, appErr := c.judge.application(ctx, at.Application)
 	if err != nil || appErr != nil {
@@ -208,7 +208,7 @@ func (c *checks) remember(ctx context.Context, place store.Place, at *attempt, h
 	still := c.db.Feed().Still(place, directory.Topic(d.account.ID), sessionTopic+held.Number, sessionTopic+held.Own)
 	s := m.session(at.Session, now)
 	if s == nil {
-		s = &rememberedSession{account: d.account, fresh: d.fresh, still: still, until: now.Add(trust)}
+		s = &cachedSession{account: d.account, fresh: d.fresh, still: still, until: now.Add(trust)}
 		if held.Expires.Before(s.until) {
 			s.until = held.Expires
 		}
@@ -218,13 +218,13 @@ func (c *checks) remember(ctx context.Context, place store.Place, at *attempt, h
 	if !still.Unchanged() || s.account.ID != d.account.ID {
 		return
 	}
-	s.keep(memoryKey(at.Request, key), g, until)
+	s.keep(cacheKey(at.Request, key), g, until)
 	m.keep(at.Session, s)
 }
 
-// keep remembers a grant until it lapses, the facts change by themselves, or the
+// keep caches a grant until it lapses, the facts change by themselves, or the
 // session has to be asked about again.
-func (s *rememberedSession) keep(key string, g Grant, until time.Time) {
+func (s *cachedSession) keep(key string, g Grant, until time.Time) {
 	end := s.until
 	for _, t := range []time.Time{until, g.Lapses()} {
 		if !t.IsZero() && t.Before(end) {
@@ -235,11 +235,11 @@ func (s *rememberedSession) keep(key string, g Grant, until time.Time) {
 		s.grants.Clear()
 		s.count.Store(0)
 	}
-	s.grants.Store(key, &remembered{grant: g, until: end})
+	s.grants.Store(key, &cachedGrant{grant: g, until: end})
 }
 
-// keep remembers a session, in the place of what was remembered of it before.
-func (m *memory) keep(secret string, s *rememberedSession) {
+// keep caches a session, in the place of what was cached of it before.
+func (m *grantCache) keep(secret string, s *cachedSession) {
 	if _, there := m.sessions.Swap(secret, s); !there && m.size.Add(1) > most {
 		m.sessions.Clear()
 		m.size.Store(0)

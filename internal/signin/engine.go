@@ -129,7 +129,7 @@ func New(p Parts) (Pieces, error) {
 	}
 	e.browsers = &browsers{db: p.DB, people: p.Accounts, tickets: tickets, throttle: e.throttle}
 	e.administration = &administration{credentials: p.Credentials, milestones: p.Milestones, groups: p.Groups, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
-	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, memory: &memory{view: p.DB.View()}, now: p.Now}
+	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, cache: &grantCache{view: p.DB.View()}, now: p.Now}
 	made := Pieces{Engine: e, Strangers: e.strangers, Tries: e.throttle.Tries()}
 	if err := e.makePieces(p, &made); err != nil {
 		return Pieces{}, err

@@ -30,7 +30,7 @@ type Rules struct {
 	log   *slog.Logger
 
 	gen     atomic.Uint64
-	current atomic.Pointer[compiled]
+	cache   atomic.Pointer[compiled]
 	compile sync.Mutex
 }
 
@@ -81,12 +81,12 @@ var errPolicyGone = fmt.Errorf("signin: the newest document of the policy is mis
 // Current returns the policy in force.
 func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
 	gen := r.gen.Load()
-	if c := r.current.Load(); c != nil && c.gen == gen && r.db.Feed().Fresh() {
+	if c := r.cache.Load(); c != nil && c.gen == gen && r.db.Feed().Fresh() {
 		return c.policy, nil
 	}
 	r.compile.Lock()
 	defer r.compile.Unlock()
-	last := r.current.Load()
+	last := r.cache.Load()
 	doc, err := r.Latest(ctx, r.db)
 	switch {
 	case errors.Is(err, directory.ErrTampered) && last != nil && last.version >= r.newest():
@@ -112,7 +112,7 @@ func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
 		}
 		return nil, err
 	}
-	r.current.Store(&compiled{gen: gen, version: doc.Version, policy: p})
+	r.cache.Store(&compiled{gen: gen, version: doc.Version, policy: p})
 	return p, nil
 }
 

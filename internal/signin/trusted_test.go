@@ -273,7 +273,7 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		c.checks(what+", again", at("wiki", "hers"), Granted, false)
 	}
 	remembered("the first", true)
-	s := c.Engine.checks.memory.session("hers", now)
+	s := c.Engine.checks.cache.session("hers", now)
 	for i := range 999 {
 		s.keep(strconv.Itoa(i), Grant{&grant{}}, now.Add(time.Hour))
 	}
@@ -281,24 +281,24 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 	s.keep("one more", Grant{&grant{}}, now.Add(time.Hour))
 	remembered("with one more", true)
 
-	other := &rememberedSession{until: now.Add(time.Hour)}
+	other := &cachedSession{until: now.Add(time.Hour)}
 	for range most {
-		c.Engine.checks.memory.keep("other", other)
+		c.Engine.checks.cache.keep("other", other)
 	}
 	remembered("after another was kept often", false)
 	for range most {
-		c.Engine.checks.memory.forget("other")
-		c.Engine.checks.memory.keep("other", other)
+		c.Engine.checks.cache.forget("other")
+		c.Engine.checks.cache.keep("other", other)
 	}
 	remembered("after another was forgotten often", false)
 	for range most {
-		c.Engine.checks.memory.forget("none")
+		c.Engine.checks.cache.forget("none")
 	}
 	for i := range most - 2 {
-		c.Engine.checks.memory.keep(strconv.Itoa(i), other)
+		c.Engine.checks.cache.keep(strconv.Itoa(i), other)
 	}
 	remembered("with as many as there may be", false)
-	c.Engine.checks.memory.keep("one more", other)
+	c.Engine.checks.cache.keep("one more", other)
 	remembered("with one more", true)
 	c.checks("which was forgotten", at("wiki", "one more"), Ask, true)
 }
@@ -315,7 +315,7 @@ func TestACheckThatCannotBeDecided(t *testing.T) {
 	if s, err := c.Check(t.Context(), at("wiki", "hers")); err != nil || s.State != Granted {
 		t.Errorf("by the policy that is in memory: %+v, %v", s, err)
 	}
-	c.judge.rules.current.Store(nil)
+	c.judge.rules.cache.Store(nil)
 	if s, err := c.Check(t.Context(), at("wiki", "hers")); err == nil || s.State == Granted {
 		t.Errorf("without a policy: %+v", s)
 	}

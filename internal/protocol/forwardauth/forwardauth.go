@@ -27,7 +27,7 @@ type Guard struct {
 	publicURL     *url.URL
 	now           func() time.Time
 
-	index atomic.Pointer[index]
+	cache atomic.Pointer[hostCache]
 }
 
 // New makes a Guard.

@@ -82,7 +82,7 @@ func plainLabel(label string) bool {
 	return true
 }
 
-// settingsHost returns the spelling under which the index keeps a host of the
+// settingsHost returns the spelling under which the cache keeps a host of the
 // settings, or says what is wrong with it. It may be written in any script and
 // case, with a port, and may begin with *. for exactly one label.
 func settingsHost(host string) (string, error) {

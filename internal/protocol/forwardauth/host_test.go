@@ -53,7 +53,7 @@ func TestSettingsHost(t *testing.T) {
 // A wildcard stands for one label; the exact name goes before it; and a host of
 // two applications belongs to neither.
 func TestIndex(t *testing.T) {
-	ix := &index{hosts: map[string]place{}}
+	ix := &hostCache{hosts: map[string]place{}}
 	ix.add("apps", Settings{Hosts: []string{"*.apps.example.org", "*.example.org:8443", "shared.example.org"}})
 	ix.add("wiki", Settings{Hosts: []string{"wiki.apps.example.org", "WIKI.apps.example.org", "Shared.Example.org."}})
 	for host, want := range map[string]string{"wiki.apps.example.org": "wiki", "code.apps.example.org": "apps", "apps.example.org": "", "a.b.apps.example.org": "", "x.example.org:8443": "apps",

@@ -155,7 +155,7 @@ func TestIndexIsFresh(t *testing.T) {
 		return ok && err == nil
 	}
 	if !knows("a.example.org") || knows("b.example.org") {
-		t.Fatal("the index is not what the catalogue says")
+		t.Fatal("the cache is not what the catalogue says")
 	}
 	l.settings, l.changed = `{"hosts":["b.example.org"]}`, 1
 	if knows("a.example.org") || !knows("b.example.org") {
@@ -168,7 +168,7 @@ func TestIndexIsFresh(t *testing.T) {
 	}
 	l.cut = true
 	if !knows("a.example.org") {
-		t.Error("the index is not used at all")
+		t.Error("the cache is not used at all")
 	}
 	now = now.Add(keep)
 	if knows("a.example.org") {

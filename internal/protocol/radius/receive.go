@@ -101,7 +101,7 @@ func (s *Server) take(l *listener, a arrival, room []byte) {
 		s.drop(&s.Stats.Malformed, Notice{Reason: "malformed", From: a.from, Err: err}, now)
 		return
 	}
-	h := s.views.house(now)
+	h := s.cache.clients(now)
 	if h == nil {
 		s.Stats.Silent.Add(1)
 		return
@@ -170,7 +170,7 @@ func (s *Server) once(l *listener, a arrival, c *client, p packet.Packet, room [
 		identifier: p.Identifier(), authenticator: p.Authenticator(),
 	}
 	n := Notice{From: a.from, Client: c.name, Application: c.application}
-	what, reply := s.memory.begin(k, maphash.Bytes(s.seed, p.Bytes()), now, room[:0])
+	what, reply := s.replies.begin(k, maphash.Bytes(s.seed, p.Bytes()), now, room[:0])
 	switch what {
 	case isNew:
 		s.enqueue(l, a, c, p, k, now)
@@ -201,7 +201,7 @@ func (s *Server) enqueue(l *listener, a arrival, c *client, p packet.Packet, k k
 	case s.queue <- j:
 	default:
 		s.Stats.Queued.Add(-1)
-		s.memory.forget(k)
+		s.replies.forget(k)
 		s.jobs.Put(j)
 		s.drop(&s.Stats.Overloaded, Notice{Reason: "overloaded", From: a.from, Client: c.name, Application: c.application}, now)
 	}

@@ -1,7 +1,7 @@
-// Package radius is the RADIUS door: VPN gateways, network equipment and PAM
+// Package radius is the RADIUS server: VPN gateways, network equipment and PAM
 // hosts ask by Access-Request, and the engine answers.
 //
-// It owns the datagrams, the shared secrets, the memory that tells a
+// It owns the datagrams, the shared secrets, the reply cache that tells a
 // retransmission from a new request, and what a reply carries. It does not own
 // any decision, any password or any code: it hands the engine what it saw and
 // plays the Step that comes back. Its neighbours are packet, its codec, signin
@@ -26,7 +26,7 @@ import (
 	"countersign/internal/signin"
 )
 
-// Engine is what the door asks of the engine. An error from it is a breakdown
+// Engine is what the server asks of the engine. An error from it is a breakdown
 // and becomes silence, so that equipment tries its next server.
 type Engine interface {
 	Begin(ctx context.Context, r signin.Request) (signin.Step, error)
@@ -72,13 +72,13 @@ type Server struct {
 	Stats Stats
 
 	engine           Engine
-	views            *views
+	cache            *clientCache
 	told             *teller
 	workers, waiting int
 	grace            time.Duration
 	now              func() time.Time
 
-	memory  *memory
+	replies *replyCache
 	seed    maphash.Seed
 	queue   chan *job
 	jobs    sync.Pool
@@ -110,8 +110,8 @@ func New(p Parts) (*Server, error) {
 	}
 	told := &teller{hears: p.Notice}
 	return &Server{
-		engine: p.Engine, views: &views{applications: p.Applications, told: told}, told: told, workers: p.Workers, waiting: p.Waiting, grace: p.Grace, now: p.Now,
-		memory: newMemory(p.Remember), seed: maphash.MakeSeed(), poll: 500 * time.Millisecond,
+		engine: p.Engine, cache: &clientCache{applications: p.Applications, told: told}, told: told, workers: p.Workers, waiting: p.Waiting, grace: p.Grace, now: p.Now,
+		replies: newReplyCache(p.Remember), seed: maphash.MakeSeed(), poll: 500 * time.Millisecond,
 		queue: make(chan *job, p.Queue), jobs: sync.Pool{New: func() any { return new(job) }},
 	}, nil
 }
@@ -188,7 +188,7 @@ func (s *Server) finish(working *sync.WaitGroup, stop context.CancelCauseFunc) {
 
 // Problems lists the applications and clients that are not served.
 func (s *Server) Problems() []Problem {
-	if h := s.views.house(s.now()); h != nil {
+	if h := s.cache.clients(s.now()); h != nil {
 		return h.problems
 	}
 	return []Problem{{Why: "The applications cannot be read; every RADIUS request is dropped."}}

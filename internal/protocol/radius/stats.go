@@ -23,7 +23,7 @@ type Stats struct {
 	// those whose first copy was still being decided, and Clashed requests
 	// that reused an authenticator with other contents.
 	Repeated, InFlight, Clashed atomic.Uint64
-	// Overloaded counts requests dropped because the queue, the memory of
+	// Overloaded counts requests dropped because the queue, the cache of
 	// replies or the waiting room was full, and Late those that were dropped
 	// because their client had given up before their turn came.
 	Overloaded, Late atomic.Uint64

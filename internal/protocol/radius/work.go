@@ -61,7 +61,7 @@ func (s *Server) serve(j *job) {
 	now := s.now()
 	left := j.client.hold(j.received).Sub(now)
 	if left <= 0 {
-		s.memory.forget(j.key)
+		s.replies.forget(j.key)
 		s.Stats.Late.Add(1)
 		s.jobs.Put(j)
 		return
@@ -168,7 +168,7 @@ func (s *Server) blame(j *job, step signin.Step, err error) {
 // remember keeps the reply for retransmissions, and only then sends it: a copy
 // that arrives in between must find it.
 func (s *Server) remember(j *job, reply []byte) {
-	s.memory.end(j.key, reply, s.now())
+	s.replies.end(j.key, reply, s.now())
 	if len(reply) > 0 {
 		s.send(j.listener, reply, j.from, j.via)
 	}

@@ -32,10 +32,15 @@ type Service struct {
 	applications protocol.Applications
 	now          func() time.Time
 
-	mu      sync.Mutex
+	mu    sync.Mutex
+	cache clientCache
+	asked *asked
+}
+
+// clientCache holds the clients as they were read last.
+type clientCache struct {
 	changed uint64
 	clients map[string]client // by id; nil before the first reading
-	asked   *asked
 }
 
 // client is one Client, ready for use.
@@ -49,7 +54,7 @@ func New(p protocol.Parts) *Service {
 	return &Service{engine: p.Engine, applications: p.Applications, now: p.Now, asked: newAsked()}
 }
 
-// Handle puts the door where it is asked. A query is not logged: it holds what a
+// Handle mounts the address at which clients ask. A query is not logged: it holds what a
 // key typed.
 func (d *Service) Handle(mux *http.ServeMux) { mux.HandleFunc("GET "+Path, d.verify) }
 
@@ -105,14 +110,14 @@ func (d *Service) judge(ctx context.Context, q request) (status string, key []by
 func (d *Service) client(ctx context.Context, id string) (client, bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if changed := d.applications.Changed(); d.clients == nil || d.changed != changed {
+	if changed := d.applications.Changed(); d.cache.clients == nil || d.cache.changed != changed {
 		all, err := d.applications.ByProtocol(ctx, Protocol)
 		if err != nil {
 			return client{}, false, err
 		}
-		d.clients, d.changed = register(all), changed
+		d.cache = clientCache{changed: changed, clients: register(all)}
 	}
-	c, ok := d.clients[id]
+	c, ok := d.cache.clients[id]
 	return c, ok && c.key != nil, nil
 }
 

@@ -11,7 +11,7 @@ import (
 const remember = 12 * time.Second
 
 // key is what tells a retransmission from a new request: RFC 5080 section
-// 2.2.2. It has no pointers, so that the collector need not look at the memory.
+// 2.2.2. It has no pointers, so that the garbage collector need not scan the cache.
 type key struct {
 	addr           [16]byte
 	port, listener uint16
@@ -19,7 +19,7 @@ type key struct {
 	authenticator  [16]byte
 }
 
-// found is what the memory says about a request.
+// found is what the cache says about a request.
 type found int
 
 const (
@@ -30,13 +30,13 @@ const (
 	full           // no room to remember one more
 )
 
-// memory is the reply cache: it makes sure that a request is decided once,
+// replyCache is the duplicate detection cache of RFC 5080 section 2.2.2: it makes sure that a request is decided once,
 // however often it arrives, and that each copy gets the same reply.
-type memory struct {
+type replyCache struct {
 	shards [16]shard
 }
 
-// shard is one part of the memory with a lock of its own. What is being decided
+// shard is one part of the cache with a lock of its own. What is being decided
 // is kept in running for as long as that takes; what was decided in fresh, and
 // then in old.
 type shard struct {
@@ -59,8 +59,8 @@ type span struct {
 	length uint32
 }
 
-func newMemory(limit int) *memory {
-	m := &memory{}
+func newReplyCache(limit int) *replyCache {
+	m := &replyCache{}
 	for i := range m.shards {
 		m.shards[i] = shard{
 			running: map[key]uint64{},
@@ -72,11 +72,11 @@ func newMemory(limit int) *memory {
 	return m
 }
 
-func (m *memory) shard(k key) *shard { return &m.shards[int(k.authenticator[0])%len(m.shards)] }
+func (m *replyCache) shard(k key) *shard { return &m.shards[int(k.authenticator[0])%len(m.shards)] }
 
 // begin looks a request up, and notes a new one as being decided: the caller
 // must end it or forget it. The reply of an answered one is appended to dst.
-func (m *memory) begin(k key, print uint64, now time.Time, dst []byte) (found, []byte) {
+func (m *replyCache) begin(k key, print uint64, now time.Time, dst []byte) (found, []byte) {
 	s := m.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +103,7 @@ func (m *memory) begin(k key, print uint64, now time.Time, dst []byte) (found, [
 }
 
 // end remembers what was replied; nothing for silence.
-func (m *memory) end(k key, reply []byte, now time.Time) {
+func (m *replyCache) end(k key, reply []byte, now time.Time) {
 	s := m.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +116,7 @@ func (m *memory) end(k key, reply []byte, now time.Time) {
 
 // forget lets go of a request that was never decided, so that its
 // retransmission may be.
-func (m *memory) forget(k key) {
+func (m *replyCache) forget(k key) {
 	s := m.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,35 +11,35 @@ import (
 	"countersign/internal/application"
 )
 
-// fresh is for how long a view is used before the catalogue is asked again,
-// whether it says that it changed or not: a server that is cut off from the
-// store finds out this way, and refuses.
+// fresh is how long the cache is used before the catalogue is asked again, even if it
+// reports no change. A server that is cut off from the store notices it this way, and
+// refuses.
 const fresh = time.Second
 
-// view is a house and what it was built from. A nil house is a catalogue that
-// could not be read.
-type view struct {
+// cachedClients is a client table and what it was built from. The table is nil if the
+// catalogue could not be read.
+type cachedClients struct {
 	*clientTable
 	applications []application.Application
 	changed      uint64
 	checked      time.Time
 }
 
-func (v *view) current(changed uint64, now time.Time) bool {
+func (v *cachedClients) current(changed uint64, now time.Time) bool {
 	age := now.Sub(v.checked)
 	return v.changed == changed && age >= 0 && age < fresh
 }
 
-// views keeps the view that is in use, and makes the next one.
-type views struct {
+// clientCache keeps the client table that is in use, and makes the next one.
+type clientCache struct {
 	applications Catalogue
 	told         *teller
-	latest       atomic.Pointer[view]
+	latest       atomic.Pointer[cachedClients]
 	renewing     sync.Mutex
 }
 
-// house returns every door as it is now, or nil when that cannot be known.
-func (s *views) house(now time.Time) *clientTable {
+// clients returns the client table as it is now, or nil when it cannot be read.
+func (s *clientCache) clients(now time.Time) *clientTable {
 	v := s.latest.Load()
 	if v == nil || !v.current(s.applications.Changed(), now) {
 		v = s.renew(now)
@@ -48,7 +48,7 @@ func (s *views) house(now time.Time) *clientTable {
 }
 
 // renew reads the catalogue again. One goroutine does; the others wait for it.
-func (s *views) renew(now time.Time) *view {
+func (s *clientCache) renew(now time.Time) *cachedClients {
 	s.renewing.Lock()
 	defer s.renewing.Unlock()
 	old, changed := s.latest.Load(), s.applications.Changed()
@@ -57,7 +57,7 @@ func (s *views) renew(now time.Time) *view {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	v := &view{changed: changed, checked: now}
+	v := &cachedClients{changed: changed, checked: now}
 	list, err := s.applications.ByProtocol(ctx, Protocol)
 	switch {
 	case err != nil:

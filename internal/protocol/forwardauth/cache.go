@@ -11,14 +11,14 @@ type place struct {
 	rules rules
 }
 
-// index finds the application of a host.
-type index struct {
+// hostCache holds the applications of hosts, as they were read last.
+type hostCache struct {
 	changed uint64
 	made    time.Time
 	hosts   map[string]place
 }
 
-// keep is how long an index is used without asking the catalogue, which reads
+// keep is how long the cache is used without asking the catalogue, which reads
 // the store whenever this server cannot confirm that it hears of changes. So a
 // server that is cut off knows no host a second later.
 const keep = time.Second
@@ -27,13 +27,13 @@ const keep = time.Second
 // names it exactly, else the one whose wildcard covers it.
 func (d *Guard) find(ctx context.Context, host string) (place, bool, error) {
 	changed, now := d.applications.Changed(), d.now()
-	ix := d.index.Load()
+	ix := d.cache.Load()
 	if ix == nil || ix.changed != changed || now.Sub(ix.made).Abs() >= keep {
 		all, err := d.applications.ByProtocol(ctx, Protocol)
 		if err != nil {
 			return place{}, false, err
 		}
-		ix = &index{changed: changed, made: now, hosts: map[string]place{}}
+		ix = &hostCache{changed: changed, made: now, hosts: map[string]place{}}
 		for _, a := range all {
 			s, err := parse(a.Settings)
 			if err != nil {
@@ -41,7 +41,7 @@ func (d *Guard) find(ctx context.Context, host string) (place, bool, error) {
 			}
 			ix.add(a.Name, s)
 		}
-		d.index.Store(ix)
+		d.cache.Store(ix)
 	}
 	p, ok := ix.find(host)
 	return p, ok, nil
@@ -49,7 +49,7 @@ func (d *Guard) find(ctx context.Context, host string) (place, bool, error) {
 
 // add enters an application. A host that two applications name belongs to
 // neither: which rules hold there is not ours to guess.
-func (ix *index) add(app string, s Settings) {
+func (ix *hostCache) add(app string, s Settings) {
 	p := place{app, prepare(s.Rules)}
 	for _, h := range s.Hosts {
 		key, err := settingsHost(h)
@@ -64,7 +64,7 @@ func (ix *index) add(app string, s Settings) {
 	}
 }
 
-func (ix *index) find(host string) (place, bool) {
+func (ix *hostCache) find(host string) (place, bool) {
 	p, ok := ix.hosts[host]
 	if !ok {
 		p = ix.hosts[wildcard(host)]
