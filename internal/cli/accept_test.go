@@ -20,7 +20,7 @@ func refusesToStart(t *testing.T, folder string) error {
 		in.DB.Close()
 		t.Fatal("it starts")
 	}
-	if !errors.Is(err, store.ErrHalted) || !strings.Contains(err.Error(), "countersign rewound") || !strings.Contains(err.Error(), "countersign audit accept") {
+	if !errors.Is(err, store.ErrHalted) || !strings.Contains(err.Error(), "countersign rollback-recovery") || !strings.Contains(err.Error(), "countersign audit accept") {
 		t.Errorf("it does not say what to do: %v", err)
 	}
 	return err
@@ -30,7 +30,7 @@ func refusesToStart(t *testing.T, folder string) error {
 // start, which names both commands; either has it go on, and says so in the log.
 func TestAnOlderDatabaseIsNoticed(t *testing.T) {
 	for name, accept := range map[string]func(place) error{
-		"rewound": func(p place) error { return (&rewoundCommand{place: p}).Run(t.Context()) },
+		"rollback-recovery": func(p place) error { return (&rollbackCommand{place: p}).Run(t.Context()) },
 		"audit accept": func(p place) error {
 			return (&auditAccept{place: p, Because: "the disk was put back"}).Run(t.Context(), &connection{})
 		},

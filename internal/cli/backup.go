@@ -44,7 +44,7 @@ func (c *backupCommand) Run(ctx context.Context) error {
 		return err
 	}
 	if p.Database != "" {
-		return errors.New("this installation is on PostgreSQL: back it up with pg_dump --format=custom, and keep the root key with it; after pg_restore, and before any server starts, run countersign rewound")
+		return errors.New("this installation is on PostgreSQL: back it up with pg_dump --format=custom, and keep the root key with it; after pg_restore, and before any server starts, run countersign rollback-recovery")
 	}
 	if _, err := os.Lstat(c.To); err == nil {
 		return fmt.Errorf("%s exists; a backup never overwrites", c.To)

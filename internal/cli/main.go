@@ -1,7 +1,7 @@
 // Package cli is the command line: flags, what is printed, and what is kept of a sign-in.
 //
 // It owns the words, the files under the user's configuration folder (login.json,
-// seen.json) and the commands that work beside no server (backup, restore, keys, rewound,
+// seen.json) and the commands that work beside no server (backup, restore, keys, rollback-recovery,
 // accept). It decides nothing: what administers is a command of admin, sent to a running
 // server, and what serves is [server.Serve]. Its invariant: a secret that is read or given
 // is printed where it was asked for, and never in an error.
@@ -40,7 +40,8 @@ type commands struct {
 	Keys          keysCommand          `cmd:"" group:"server" help:"Look at the keys of this machine, and change them."`
 	Backup        backupCommand        `cmd:"" group:"server" help:"Write one encrypted file that holds the whole installation, while it runs."`
 	Restore       restoreCommand       `cmd:"" group:"server" help:"Make an installation from a backup."`
-	Rewound       rewoundCommand       `cmd:"" group:"server" help:"After an older copy of the database was put back by other means than restore: make worthless what was used since."`
+	Rollback      rollbackCommand      `cmd:"" group:"server" name:"rollback-recovery" help:"After an older copy of the database was put back by other means than restore: invalidate what was used since."`
+	Rewound       rollbackCommand      `cmd:"" hidden:"" name:"rewound" help:"The name that rollback-recovery had."`
 	Login         loginCommand         `cmd:"" group:"you" help:"Sign in, to administer."`
 	Logout        logoutCommand        `cmd:"" group:"you" help:"Sign out."`
 	Whoami        whoamiCommand        `cmd:"" group:"you" help:"Say who is signed in."`

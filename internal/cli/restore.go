@@ -60,7 +60,7 @@ func (c *restoreCommand) Run(ctx context.Context) error {
 		return plainly("nothing was restored", err)
 	}
 	fmt.Printf("%s is the installation as it was at %s, with %d entries in its audit log (%s).\n", c.Data, done.manifest.Made.Format(time.RFC1123), done.manifest.Entries, done.manifest.Log)
-	done.rewound.print(os.Stdout)
+	done.rolledBack.print(os.Stdout)
 	if !done.manifest.RootKey && c.RootKey == "" {
 		fmt.Println("The root key is not in the folder: give it to the server the same way as now.")
 	}
@@ -116,8 +116,8 @@ func free(path string) (fs.FileInfo, error) {
 
 // restored is what became of a backup.
 type restored struct {
-	manifest backup.Manifest
-	rewound  rolledBack
+	manifest   backup.Manifest
+	rolledBack rolledBack
 }
 
 // fill makes the installation in a folder of its own, verifies it, and makes
@@ -139,7 +139,7 @@ func (c *restoreCommand) fill(ctx context.Context, stage string, with []age.Iden
 		return restored{}, failure.New(failure.Invalid, "the database in the backup is not the one that its manifest describes")
 	}
 	out := restored{manifest: m}
-	out.rewound, err = c.verify(ctx, stage, root, m)
+	out.rolledBack, err = c.verify(ctx, stage, root, m)
 	return out, err
 }
 

@@ -34,9 +34,9 @@ func (db *DB) Accept(ctx context.Context, actor audit.Actor, because string) (Ac
 	return db.accept(ctx, actor, because, false)
 }
 
-// AcceptRewound is Accept for a database that was restored from an older copy: the log
+// AcceptRollback is Accept for a database that was restored from an older copy: the log
 // continues from that copy. It refuses a copy that is not complete in itself.
-func (db *DB) AcceptRewound(ctx context.Context, actor audit.Actor) (Accepted, error) {
+func (db *DB) AcceptRollback(ctx context.Context, actor audit.Actor) (Accepted, error) {
 	return db.accept(ctx, actor, "an older copy of the database was put back", true)
 }
 
@@ -48,16 +48,16 @@ type mending struct {
 	changes *changes
 }
 
-func (db *DB) accept(ctx context.Context, actor audit.Actor, because string, rewound bool) (Accepted, error) {
+func (db *DB) accept(ctx context.Context, actor audit.Actor, because string, rolledBack bool) (Accepted, error) {
 	k := db.keys.Load()
 	if k == nil || !db.broken {
 		return Accepted{}, errors.New("store: Accept needs a database that was opened with Options.Broken")
 	}
 	m := &mending{audit.NewAuthenticator(k.MAC), db.auditLog, db.head, &db.changes}
-	return m.accept(ctx, actor, because, rewound)
+	return m.accept(ctx, actor, because, rolledBack)
 }
 
-func (m *mending) accept(ctx context.Context, actor audit.Actor, because string, rewound bool) (Accepted, error) {
+func (m *mending) accept(ctx context.Context, actor audit.Actor, because string, rolledBack bool) (Accepted, error) {
 	report, err := m.entries.Verify(ctx)
 	if err != nil {
 		return Accepted{}, err
@@ -72,7 +72,7 @@ func (m *mending) accept(ctx context.Context, actor audit.Actor, because string,
 	} else if !errors.Is(err, errTree) {
 		return out, err
 	}
-	if rewound {
+	if rolledBack {
 		if err := m.whole(ctx, stored); err != nil {
 			return out, err
 		}

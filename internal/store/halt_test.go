@@ -140,7 +140,7 @@ func TestACutLogIsRefusedAtStart(t *testing.T) {
 				h.db.Close()
 				h.sql(cut...)
 				err := h.refuses()
-				if !errors.Is(err, store.ErrHalted) || !strings.Contains(err.Error(), "countersign rewound") || !strings.Contains(err.Error(), "countersign audit accept") {
+				if !errors.Is(err, store.ErrHalted) || !strings.Contains(err.Error(), "countersign rollback-recovery") || !strings.Contains(err.Error(), "countersign audit accept") {
 					t.Errorf("%v", err)
 				}
 			})
@@ -497,7 +497,7 @@ func TestAnOlderCopyIsAccepted(t *testing.T) {
 		o := h.options()
 		o.Broken = true
 		db := storetest.OpenWith(t, o, h.keys)
-		done, err := db.AcceptRewound(ctx, audit.Actor{Name: "operator root"})
+		done, err := db.AcceptRollback(ctx, audit.Actor{Name: "operator root"})
 		if err != nil || done.Next.Entries != 5 || done.Known.Entries != 10 {
 			t.Fatalf("%+v, %v", done, err)
 		}
@@ -539,7 +539,7 @@ func TestNothingIsAcceptedWhereNothingIsWrong(t *testing.T) {
 			if _, err := db.Accept(ctx, storetest.Actor, "why not"); !errors.Is(err, store.ErrNothingWrong) {
 				t.Error(err)
 			}
-			if _, err := db.AcceptRewound(ctx, storetest.Actor); !errors.Is(err, store.ErrNothingWrong) {
+			if _, err := db.AcceptRollback(ctx, storetest.Actor); !errors.Is(err, store.ErrNothingWrong) {
 				t.Error(err)
 			}
 		}

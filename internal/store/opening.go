@@ -74,7 +74,7 @@ func (o *opening) recall(ctx context.Context) (read audit.Tree, err error) {
 		err = o.goesOn(ctx, &read, known, edge)
 	}
 	if errors.Is(err, errTree) || errors.Is(err, errOther) {
-		return read, fmt.Errorf("%w: %w. If an older copy of the database was put back, run countersign rewound; in every other case find out who changed it, and run countersign audit accept", ErrHalted, err)
+		return read, fmt.Errorf("%w: %w. If an older copy of the database was put back, run countersign rollback-recovery; in every other case find out who changed it, and run countersign audit accept", ErrHalted, err)
 	}
 	if err != nil {
 		return read, err

@@ -30,8 +30,8 @@ const (
 	full           // no room to remember one more
 )
 
-// replyCache is the duplicate detection cache of RFC 5080 section 2.2.2: it makes sure that a request is decided once,
-// however often it arrives, and that each copy gets the same reply.
+// replyCache is the reply cache of RFC 5080 section 2.2.2: it makes sure that a request is
+// decided once, however often it arrives, and that each copy gets the same reply.
 type replyCache struct {
 	shards [16]shard
 }

@@ -25,14 +25,14 @@ import (
 	"countersign/internal/ticket"
 )
 
-// rewoundCommand is for a database that was put back by other means than restore.
-type rewoundCommand struct {
+// rollbackCommand is rollback recovery of a database that was put back by other means than restore.
+type rollbackCommand struct {
 	place
 	Keep []string `placeholder:"KIND" help:"Leave authenticators of this kind as they were, though answers used since are good again: recoverycode, hotp, accesspass."`
 }
 
 // Run does for any older copy of a database what restore does for a backup.
-func (c *rewoundCommand) Run(ctx context.Context) error {
+func (c *rollbackCommand) Run(ctx context.Context) error {
 	if err := checkKeep(c.Keep); err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (c *rewoundCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	_, err = db.AcceptRewound(ctx, operator())
+	_, err = db.AcceptRollback(ctx, operator())
 	switch {
 	case errors.Is(err, store.ErrHalted):
 		return fmt.Errorf("%w. The copy is not whole in itself: run countersign audit accept first", err)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"net/http"
+	"reflect"
 	"testing"
 	"time"
 
@@ -23,6 +24,24 @@ func TestRecoveryEndsWhenTheDatabaseIsPutBack(t *testing.T) {
 	for _, p := range []*servertest.Person{browser, waiting} {
 		if got := p.GoesOn(); got != http.StatusForbidden {
 			t.Errorf("it goes on: %d", got)
+		}
+	}
+}
+
+// The name that rollback-recovery had before still works, for scripts; the help does not
+// show it.
+func TestFormerNameOfRollbackRecovery(t *testing.T) {
+	p, err := parser(&commands{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, hidden := range map[string]bool{"rollback-recovery": false, "rewound": true} {
+		c, err := p.Parse([]string{name, "--keep", "hotp"})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if n := c.Selected(); n.Hidden != hidden || n.Target.Type() != reflect.TypeFor[rollbackCommand]() {
+			t.Errorf("%s is %v, hidden: %t", name, n.Target.Type(), n.Hidden)
 		}
 	}
 }
