@@ -171,12 +171,13 @@ func (b *Bed) StageOf(w *World, radius string) drill.Stage {
 	sites := b.sites(w)
 	w.SetPolicy(bedPolicy)
 	all := append([]drill.Component{server.Portal()}, server.Pages(sites...)...)
-	all = append(all, wire.Radius{Address: radius, Secret: DrillSecret, Owners: server}.Component(), server.Administration())
-	return drill.Stage{Components: all, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
+	all = append(all, b.equipment(w, wire.Radius{Application: "vpn", Address: radius, Secret: DrillSecret, Owners: server})...)
+	return drill.Stage{Components: append(all, server.Administration()), Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
 }
 
 // relay passes datagrams on to a RADIUS server, from an address of its own where it
-// has one, until it is told to drop them.
+// has one, until it is told to drop them. What comes from one port leaves from one port, so
+// that a retransmission is one behind it too.
 func (b *Bed) relay(to, as string) string {
 	d := net.Dialer{}
 	if as != "" {
@@ -188,47 +189,59 @@ func (b *Bed) relay(to, as string) string {
 	}
 	b.T.Cleanup(func() { front.Close() })
 	go func() {
-		buffer := make([]byte, 4096)
+		buffer, behind := make([]byte, 4096), map[string]net.Conn{}
 		for {
 			n, from, err := front.ReadFrom(buffer)
 			if err != nil {
+				for _, c := range behind {
+					c.Close()
+				}
 				return
 			}
 			switch packet := slices.Clone(buffer[:n]); {
 			case b.impostor.Load():
-				go welcomeAll(front, from, packet)
+				go welcomeAll(front, from, packet, "a guess")
 			case !b.gone.Load():
-				go answerFor(front, from, d, to, packet)
+				passOn(front, from, d, to, behind, packet)
 			}
 		}
 	}()
 	return front.LocalAddr().String()
 }
 
-func answerFor(front net.PacketConn, from net.Addr, d net.Dialer, to string, packet []byte) {
-	c, err := d.Dial("udp", to)
-	if err != nil {
-		return
+// passOn sends a datagram on, from the port that is kept for where it came from.
+func passOn(front net.PacketConn, from net.Addr, d net.Dialer, to string, behind map[string]net.Conn, packet []byte) {
+	c := behind[from.String()]
+	if c == nil {
+		var err error
+		if c, err = d.Dial("udp", to); err != nil {
+			return
+		}
+		behind[from.String()] = c
+		go func() {
+			reply := make([]byte, 4096)
+			for {
+				n, err := c.Read(reply)
+				if errors.Is(err, net.ErrClosed) {
+					return
+				}
+				if err == nil {
+					front.WriteTo(reply[:n], from)
+				}
+			}
+		}()
 	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(2 * time.Minute)) // bounds who is never answered
-	if _, err := c.Write(packet); err != nil {
-		return
-	}
-	reply := make([]byte, 4096)
-	if n, err := c.Read(reply); err == nil {
-		front.WriteTo(reply[:n], from)
-	}
+	c.Write(packet) //nolint:errcheck // what is lost is sent again
 }
 
-// welcomeAll answers as a RADIUS server does that does not know the secret: it
-// accepts, under a secret of its own.
-func welcomeAll(front net.PacketConn, from net.Addr, packet []byte) {
+// welcomeAll answers as a RADIUS server does that asks for nothing: it accepts, under a
+// secret that may not be the client's.
+func welcomeAll(front net.PacketConn, from net.Addr, packet []byte, secret string) {
 	if len(packet) < 20 {
 		return
 	}
 	reply := append([]byte{2, packet[1], 0, 20}, packet[4:20]...)
-	sum := md5.Sum(append(slices.Clone(reply), "a guess"...))
+	sum := md5.Sum(append(slices.Clone(reply), secret...))
 	front.WriteTo(append(reply[:4], sum[:]...), from)
 }
 

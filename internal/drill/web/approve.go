@@ -2,10 +2,14 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"html"
 	"regexp"
+	"strings"
 
 	"countersign/internal/drill"
+	"countersign/internal/virtualauth"
 )
 
 const (
@@ -17,7 +21,10 @@ const (
 var numberOnPage = regexp.MustCompile(`class="transfer"[^>]*>(\d{6})<`)
 
 // Owner is somebody in a browser, who approves what waits there and elsewhere.
-type Owner struct{ b *browser }
+type Owner struct {
+	b   *browser
+	key *virtualauth.Key
+}
 
 // Owner signs the canary's owner in with the passkey.
 func (s Server) Owner(ctx context.Context, p *drill.Play, c *drill.Canary) (*Owner, error) {
@@ -25,7 +32,7 @@ func (s Server) Owner(ctx context.Context, p *drill.Play, c *drill.Canary) (*Own
 	if err := b.get(ctx, b.server+"/sign-in"); err != nil {
 		return nil, err
 	}
-	return &Owner{b}, b.passkey(ctx, c.Key)
+	return &Owner{b, c.Key}, b.passkey(ctx, c.Key)
 }
 
 // Numbers has an attacker ask for approval in one browser after another, and returns the
@@ -82,4 +89,43 @@ func (o *Owner) Tap(ctx context.Context, shown map[string]bool) (n int) {
 		}
 	}
 	return n
+}
+
+var (
+	reportField = regexp.MustCompile(`name="action" value="report.not-me"><input type="hidden" name="object" value="(\d+)"`)
+	textField   = regexp.MustCompile(`name="text" value="([^"]*)"`)
+)
+
+// wasReported is what the portal says of a report that switched the password off.
+const wasReported = "your password was switched off"
+
+// Report says of the newest entry of the history that it was not them, as whoever is asked
+// too often should, and proves it with the passkey where the page wants that.
+func (o *Owner) Report(ctx context.Context) error {
+	if err := o.b.get(ctx, o.b.server+"/account/history"); err != nil {
+		return err
+	}
+	m := reportField.FindStringSubmatch(o.b.body)
+	if m == nil {
+		return errors.New("there is nothing in the history that can be reported")
+	}
+	if err := o.b.post(ctx, "/account/do", "action", "report.not-me", "object", m[1]); err != nil {
+		return err
+	}
+	text := textField.FindStringSubmatch(o.b.body)
+	if text == nil {
+		return errors.New("what is reported is not shown")
+	}
+	if err := o.b.post(ctx, "/account/do", "action", "report.not-me", "object", m[1], "text", html.UnescapeString(text[1])); err != nil {
+		return err
+	}
+	if strings.HasPrefix(o.b.at.Path, "/sign-in") {
+		if err := o.b.passkey(ctx, o.key); err != nil {
+			return err
+		}
+	}
+	if !o.b.says(wasReported) {
+		return fmt.Errorf("the report was not taken (%d, %s)", o.b.status, o.b.title())
+	}
+	return nil
 }

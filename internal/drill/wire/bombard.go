@@ -12,14 +12,25 @@ import (
 	"countersign/internal/drill/web"
 )
 
+// flooder asks for approvals.
+type flooder struct{ Radius }
+
 // bombard is an intruder with the right password who asks for approvals until
 // somebody gives one, at a door that shows numbers. Its owner is tired, and does
-// whatever can be done without the number.
-func (s Radius) bombard(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+// whatever can be done without the number; in the end they report it. Where no number can
+// be shown, nothing may be asked for.
+func (s flooder) bombard(ctx context.Context, p *drill.Play, _ *drill.Canary) ([]drill.Try, error) {
+	c, err := p.Enroll(ctx)
+	if err != nil {
+		return nil, err
+	}
 	p.Bed.Later(quarantine) // what is new approves nothing
 	owner, err := s.Owners.Owner(ctx, p, c)
 	if err != nil {
 		return nil, err
+	}
+	if s.mode() != Challenge {
+		return s.bombardUnseen(ctx, p, c)
 	}
 	pages, err := s.Owners.Numbers(ctx, p, c)
 	if err != nil {
@@ -30,35 +41,84 @@ func (s Radius) bombard(ctx context.Context, p *drill.Play, c *drill.Canary) ([]
 		return nil, err
 	}
 	p.Bed.Later(numberLife)
-	flood, err := s.flood(ctx, p, c)
+	f, err := s.flood(ctx, p, c, 20, 30)
 	if err != nil {
 		return nil, err
 	}
-	onScreens, err := owner.Waiting(ctx, flood.shown)
+	onScreens, err := owner.Waiting(ctx, f.shown)
 	if err != nil {
 		return nil, err
 	}
-	if (onPages == 0 || onScreens == 0) && flood.let == 0 {
+	if (onPages == 0 || onScreens == 0) && f.let == 0 {
 		return nil, errors.New("no approval request is waiting, so nothing was flooded")
 	}
-	shown, taps := len(pages)+len(flood.shown), owner.Tap(ctx, flood.shown)
-	let, again, err := s.goOn(ctx, p, c, flood.pending)
-	return []drill.Try{
-		{Name: "RADIUS, of 50 sign-ins with the right password", Open: flood.let > 0, Detail: fmt.Sprintf("%d were let in", flood.let)},
+	shown, taps := len(pages)+len(f.shown), owner.Tap(ctx, f.shown)
+	let, again, err := s.goOn(ctx, p, c, f.pending)
+	tries := []drill.Try{
+		{Name: "RADIUS, of 50 sign-ins with the right password", Open: f.let > 0, Detail: fmt.Sprintf("%d were let in", f.let)},
 		{Name: "more requests than one waiting at once", Open: onPages > 1 || onScreens > 1, Detail: fmt.Sprintf("%d on pages, %d by RADIUS", onPages, onScreens)},
 		{Name: "more requests than may be left unanswered", Open: shown > leftUnanswered, Detail: fmt.Sprintf("%d numbers were shown", shown)},
 		{Name: "an approval without its number", Open: taps > 0, Detail: fmt.Sprintf("%d of %d guesses", taps, web.NumbersTried)},
 		p.Tried("RADIUS after all that", let > 0, err),
-		{Name: "a second number for one sign-in", Open: again > 0},
+		{Name: "a second number for one sign-in", Open: again+f.again > 0, Detail: fmt.Sprintf("%d", again+f.again)},
+	}
+	if err != nil || f.let > 0 { // whom nothing is asked of reports nothing
+		return tries, err
+	}
+	more, err := s.reported(ctx, p, c)
+	return append(tries, more...), err
+}
+
+// bombardUnseen asks where no number can be shown. An approval that was asked for there
+// would be one without its number.
+func (s flooder) bombardUnseen(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+	lone := *c
+	if s.mode() == CodeOnly {
+		lone.Password = "" // which the equipment has checked
+	}
+	f, err := s.flood(ctx, p, &lone, 10, 10)
+	return []drill.Try{
+		p.Tried("RADIUS, of 20 sign-ins with the password alone", f.let > 0, err),
+		p.Tried("a number where none can be shown", len(f.shown) > 0, err),
+	}, err
+}
+
+// reported has the owner say that it was not them. From then on the password that the
+// intruder knows asks for nothing.
+func (s flooder) reported(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+	p.Bed.Later(time.Hour + numberLife) // or nothing would be offered anyway
+	owner, err := s.Owners.Owner(ctx, p, c)
+	if err != nil {
+		return nil, err
+	}
+	before, err := s.flood(ctx, p, c, 0, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(before.shown) == 0 {
+		return nil, errors.New("no number is shown an hour later, so a report would show nothing")
+	}
+	if err := owner.Report(ctx); err != nil {
+		return nil, err
+	}
+	p.Bed.Later(numberLife)
+	after, err := s.flood(ctx, p, c, 0, 3)
+	if err != nil {
+		return nil, err
+	}
+	let, _, err := s.goOn(ctx, p, c, before.pending)
+	return []drill.Try{
+		{Name: "a request for approval after the owner reported one", Open: len(after.shown) > 0, Detail: fmt.Sprintf("%d numbers were shown", len(after.shown))},
+		p.Tried("RADIUS after the report", after.let+let > 0, err),
 	}, nil
 }
 
 // goOn answers what waits by what is not an approval: the number where the code
 // belongs, and Enter. It counts who was let in, and other numbers that were shown.
-func (s Radius) goOn(ctx context.Context, p *drill.Play, c *drill.Canary, pending []waiting) (let, again int, _ error) {
+func (s flooder) goOn(ctx context.Context, p *drill.Play, c *drill.Canary, pending []waiting) (let, again int, _ error) {
 	for _, w := range pending {
 		for _, typed := range []string{w.number, ""} {
-			r, err := s.radius(ctx, p, ask{name: c.Name, password: typed, state: w.state})
+			r, err := s.ask(ctx, p, ask{name: c.Name, password: typed, state: w.state}, true)
 			if err != nil {
 				return let, again, err
 			}
@@ -80,11 +140,12 @@ const (
 	quarantine     = 25 * time.Hour
 )
 
-// flooded is what 50 sign-ins came to.
+// flooded is what many sign-ins came to.
 type flooded struct {
 	let     int
 	shown   map[string]bool // numbers
 	pending []waiting
+	again   int // other numbers for the same datagram
 }
 
 type waiting struct {
@@ -92,39 +153,60 @@ type waiting struct {
 	state  []byte
 }
 
-// flood signs in fifty times, twenty of them at once, each datagram twice as
-// equipment retransmits.
-func (s Radius) flood(ctx context.Context, p *drill.Play, c *drill.Canary) (flooded, error) {
+// flood signs in many times, some at once and then some one by one, each datagram twice
+// from one port as equipment retransmits.
+func (s flooder) flood(ctx context.Context, p *drill.Play, c *drill.Canary, atOnce, after int) (flooded, error) {
 	f := flooded{shown: map[string]bool{}}
 	var mu sync.Mutex
 	var failed error
 	once := func() {
-		a := ask{name: c.Name, password: c.Password, secret: s.Secret}
-		packet := a.packet()
-		for range 2 {
-			r, err := s.send(ctx, p, packet, s.Secret, true)
-			mu.Lock()
-			switch n := r.number(); {
-			case err != nil:
-				failed = err
-			case r.code == accessAccept:
-				f.let++
-			case n != "" && !f.shown[n]:
-				f.shown[n] = true
-				f.pending = append(f.pending, waiting{n, r.state})
-			}
-			mu.Unlock()
+		first, second, err := s.twice(ctx, p, ask{name: c.Name, password: c.Password, secret: s.Secret}.packet())
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			failed = err
+			return
+		}
+		f.note(first)
+		f.note(second)
+		if first.number() != second.number() {
+			f.again++
 		}
 	}
 	var all sync.WaitGroup
-	for range 20 {
+	for range atOnce {
 		all.Go(once)
 	}
 	all.Wait()
-	for range 30 {
+	for range after {
 		once()
 	}
 	return f, failed
+}
+
+func (f *flooded) note(r reply) {
+	n := r.number()
+	if r.code == accessAccept {
+		f.let++
+	}
+	if n != "" && !f.shown[n] {
+		f.shown[n] = true
+		f.pending = append(f.pending, waiting{n, r.state})
+	}
+}
+
+// twice sends one datagram twice from one port.
+func (s flooder) twice(ctx context.Context, p *drill.Play, packet []byte) (first, second reply, err error) {
+	o, err := s.open(ctx, p, true)
+	if err != nil {
+		return first, second, err
+	}
+	defer o.close()
+	if first, err = o.exchange(ctx, packet, s.Secret); err != nil {
+		return first, second, err
+	}
+	second, err = o.exchange(ctx, packet, s.Secret)
+	return first, second, err
 }
 
 var sixDigits = regexp.MustCompile(`\b(\d{6}), then press Enter`)

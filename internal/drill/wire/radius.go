@@ -2,199 +2,187 @@ package wire
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"sync"
+	"net/netip"
+	"time"
 
 	"countersign/internal/drill"
 	"countersign/internal/drill/web"
 )
 
-// Radius is a RADIUS server.
+// Radius is an application of the protocol RADIUS, as its equipment meets it.
 type Radius struct {
+	// Application is the name of the application.
+	Application string
 	// Address is HOST:PORT, Secret the shared secret of a client at this address.
 	Address, Secret string
+	// From is the address of this machine that the application knows as its client. Zero
+	// is any: honest people come from the usual one, attackers from the stage's.
+	From netip.Addr
+	// Mode, Separator and CodeDigits are the application's settings, and BindClient its
+	// setting "bind": "client", by which equipment may change its NAS-Identifier within
+	// a sign-in.
+	Mode       Mode
+	Separator  string
+	CodeDigits int
+	BindClient bool
 	// Owners is where owners approve what waits.
 	Owners web.Server
+	// Peers are other applications of the same server. What they hand out is no good here.
+	Peers []Radius
+
+	heard *heard
+	tap   *tap
 }
 
-// Component is the server as a component of a stage.
-func (s Radius) Component() drill.Component {
-	return drill.Component{Kind: drill.Radius, Name: "RADIUS",
-		Doors: []drill.Door{{Name: "RADIUS", Guess: s.guess}},
-		Moves: map[drill.Move]drill.Attack{
-			drill.Replay: s.replay, drill.RaceCodes: s.race, drill.ShippedSecrets: s.shippedSecrets, drill.MadeUp: s.madeUp, drill.ComeBack: s.comeBack,
-			drill.FailOpen: s.failOpen, drill.Bombard: s.bombard,
-		},
-		Enter: s.enter}
-}
-
-// enter signs somebody else in than whoever was attacked: their codes may rightly have
-// been switched off.
-func (s Radius) enter(ctx context.Context, p *drill.Play, _ *drill.Canary) error {
-	other, err := p.Enroll(ctx)
-	if err != nil {
-		return err
+// Components are applications of one server, each with the others as its peers.
+func Components(all ...Radius) []drill.Component {
+	var out []drill.Component
+	for i, s := range all {
+		for k, peer := range all {
+			if k != i {
+				s.Peers = append(s.Peers[:len(s.Peers):len(s.Peers)], peer)
+			}
+		}
+		out = append(out, s.Component())
 	}
-	if in, err := s.vpn(ctx, p, other.Name, other.Password, other.Code()); err != nil || !in {
-		return fmt.Errorf("another person does not get in by RADIUS with password and code (%v)", err)
+	return out
+}
+
+// Component is the application as a component of a stage. Where the equipment checks the
+// password, whoever has that and nothing else has nothing to send: there it has no door.
+func (s Radius) Component() drill.Component {
+	c := drill.Component{Kind: drill.Radius, Application: s.Application, Name: s.name(), Check: s.check,
+		Moves: map[drill.Move]drill.Attack{
+			drill.Replay: s.replay, drill.RaceCodes: guesses{s}.race, drill.GuessCodes: guesses{s}.guessCodes, drill.ShippedSecrets: s.shippedSecrets,
+			drill.MadeUp: forger{s}.madeUp, drill.ComeBack: s.comeBack, drill.FailOpen: s.failOpen, drill.Bombard: flooder{s}.bombard,
+		}}
+	if s.mode() != CodeOnly {
+		c.Doors = []drill.Door{{Name: s.name(), Guess: s.guess}}
+	}
+	if s.mode() != Wait { // which lets nobody in, because it can show no number first
+		c.Enter = s.enter
+	}
+	return c
+}
+
+// name is what a report calls it.
+func (s Radius) name() string {
+	if s.Application == "" {
+		return "RADIUS"
+	}
+	return "RADIUS for " + s.Application
+}
+
+// check asks whether the server knows this client and its secret, by a Status-Server, which
+// guesses nothing (RFC 5997).
+func (s Radius) check(ctx context.Context) error {
+	o, err := s.open(ctx, &drill.Play{Stage: drill.Stage{Patience: checking}}, false)
+	if err != nil {
+		return fmt.Errorf("%s cannot be asked from here: %w", s.name(), err)
+	}
+	defer o.close()
+	r, err := o.probe(ctx, ask{code: statusServer, secret: s.Secret}.packet(), s.Secret)
+	if err != nil {
+		return fmt.Errorf("%s: %w; set it right", s.name(), err)
+	}
+	if r.code == silence {
+		return fmt.Errorf("%s does not answer at %s: make this machine's address a client of the application, with the secret that the drill was given", s.name(), s.Address)
 	}
 	return nil
 }
 
-// guess tries the password alone, as the code, and twice.
-func (s Radius) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.Try {
-	r, err := s.radius(ctx, p, ask{name: g.Name, password: g.Password})
-	tries := []drill.Try{p.Tried("RADIUS with the password", r.code == accessAccept, err)}
-	if r.code == accessChallenge {
-		again, err := s.radius(ctx, p, ask{name: g.Name, password: g.Password, state: r.state})
-		tries = append(tries, p.Tried("RADIUS with the password as the code", again.code == accessAccept, err))
-	}
-	twice, err := s.radius(ctx, p, ask{name: g.Name, password: g.Password + g.Password})
-	tries = append(tries, p.Tried("RADIUS with the password twice", twice.code == accessAccept, err))
-	return tries
-}
+// checking is for how long the answer to a Status-Server is waited for.
+const checking = 4 * time.Second
 
-// race guesses many codes at once, and then sends one right code many
-// times at once: it is one sign-in at most.
-func (s Radius) race(ctx context.Context, p *drill.Play, victim *drill.Canary) ([]drill.Try, error) {
-	through, err := atOnce(func(i int) (bool, error) {
-		r, err := s.radius(ctx, p, ask{name: victim.Name, password: victim.Password})
-		if err != nil || r.code != accessChallenge {
-			return false, err
-		}
-		r, err = s.radius(ctx, p, ask{name: victim.Name, password: fmt.Sprintf("%06d", i*61_237%1_000_000), state: r.state})
-		return r.code == accessAccept, err
-	})
-	tries := []drill.Try{p.Tried("RADIUS with 16 guessed codes at once", through > 0, err)}
-	if p.Down {
-		return tries, nil
+// enter signs somebody else in than whoever was attacked: their codes may rightly have
+// been switched off.
+func (s Radius) enter(ctx context.Context, p *drill.Play, _ *drill.Canary) error {
+	if s.digits() != 6 && s.mode() == Appended && s.Separator == "" {
+		return fmt.Errorf("the codes of this application have %d digits, and those of a canary 6", s.digits())
 	}
 	other, err := p.Enroll(ctx)
 	if err != nil {
-		return tries, err
+		return err
 	}
-	code := other.Code()
-	through, err = atOnce(func(int) (bool, error) { return s.vpn(ctx, p, other.Name, other.Password, code) })
-	last := p.Tried("RADIUS with one right code 16 times at once", through > 1, err)
-	if err == nil {
-		last.Detail = fmt.Sprintf("%d accepted", through)
+	r, err := s.says(ctx, p, other.Name, s.lines(other.Password, other.Code()), false)
+	if err == nil && r.code != accessAccept {
+		err = errors.New(r.words())
 	}
-	return append(tries, last), nil
-}
-
-// atOnce does something 16 times at once, and counts what got through. An error is the
-// first that there was.
-func atOnce(do func(i int) (bool, error)) (through int, _ error) {
-	var mu sync.Mutex
-	var failed error
-	var all sync.WaitGroup
-	for i := range 16 {
-		all.Go(func() {
-			in, err := do(i)
-			mu.Lock()
-			defer mu.Unlock()
-			if in {
-				through++
-			}
-			if failed == nil {
-				failed = err
-			}
-		})
-	}
-	all.Wait()
-	return through, failed
-}
-
-// shippedSecrets are what equipment is shipped with.
-func (s Radius) shippedSecrets(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
-	var tries []drill.Try
-	for _, secret := range []string{"testing123", "secret", "radius"} {
-		r, err := s.sendFor(ctx, p, ask{name: c.Name, password: c.Password, secret: secret}.packet(), secret, true, p.Patience)
-		if errors.Is(err, errUnverified) {
-			err = nil // somebody answered who does not know this secret
-		}
-		tries = append(tries, p.Tried("RADIUS with the shared secret "+secret, r.code != silence, err))
-	}
-	return tries, nil
-}
-
-// madeUp is everything that equipment could be made to ask.
-func (s Radius) madeUp(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
-	var tries []drill.Try
-	try := func(name string, a ask) reply {
-		a.name = c.Name
-		r, err := s.radius(ctx, p, a)
-		tries = append(tries, p.Tried(name, r.code == accessAccept, err))
-		return r
-	}
-	first := try("the password alone", ask{password: c.Password})
-	try("no password", ask{password: ""})
-	try("a guessed code", ask{password: "123456", state: first.state})
-	state := make([]byte, 27)
-	rand.Read(state)
-	try("a code with a made-up State", ask{password: "123456", state: state})
-	try("the password with a code behind it", ask{password: c.Password + "123456"})
-	bare := ask{name: c.Name, password: c.Password, secret: s.Secret, bare: true}
-	answered, err := s.answers(ctx, p, bare)
-	tries = append(tries, p.Tried("a request without Message-Authenticator is answered", answered, err))
-	foreign := ask{name: c.Name, password: c.Password, secret: "another secret"}
-	answered, err = s.answers(ctx, p, foreign)
-	return append(tries, p.Tried("a client with another secret is answered", answered, err)), nil
-}
-
-// answers reports whether anything at all comes back, under whatever secret.
-func (s Radius) answers(ctx context.Context, p *drill.Play, a ask) (bool, error) {
-	r, err := s.sendFor(ctx, p, a.packet(), a.secret, true, p.Patience)
-	if errors.Is(err, errUnverified) || errors.Is(err, errMalformed) {
-		return true, nil
-	}
-	return r.code != silence, err
-}
-
-// replay sends both datagrams of a sign-in again, from another port as everybody else's
-// are, and uses the code that was heard.
-func (s Radius) replay(ctx context.Context, p *drill.Play, victim *drill.Canary) ([]drill.Try, error) {
-	var tries []drill.Try
-	one := ask{name: victim.Name, password: victim.Password, secret: s.Secret}.packet()
-	r, err := s.send(ctx, p, one, s.Secret, false)
 	if err != nil {
-		return tries, err
+		return fmt.Errorf("another person does not get in by RADIUS with all that is right (%w)", err)
 	}
-	two := ask{name: victim.Name, password: victim.Code(), state: r.state, secret: s.Secret}.packet()
-	if r, err = s.send(ctx, p, two, s.Secret, false); err != nil {
-		return tries, err
+	return nil
+}
+
+// tried is what came of a try whose last reply is this one.
+func (s Radius) tried(p *drill.Play, name string, r reply, err error) drill.Try {
+	t := p.Tried("RADIUS, "+name, r.code == accessAccept, err)
+	if err == nil {
+		t.Answer = r.words()
 	}
-	if r.code != accessAccept && !p.Down && !p.Unguarded {
-		return tries, errNotIn
+	return t
+}
+
+// guess tries the password alone, as the code, and twice.
+func (s Radius) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.Try {
+	r, err := s.ask(ctx, p, ask{name: g.Name, password: g.Password}, true)
+	tries := []drill.Try{s.tried(p, "the password", r, err)}
+	if s.mode() == Wait {
+		return tries
 	}
-	again, err := s.send(ctx, p, one, s.Secret, true)
-	tries = append(tries, p.Tried("RADIUS, the first datagram again", again.code == accessAccept, err))
-	again, err = s.send(ctx, p, two, s.Secret, true)
-	tries = append(tries, p.Tried("RADIUS, the second datagram again", again.code == accessAccept, err))
-	code := ask{name: victim.Name, password: victim.Password, secret: s.Secret}
-	if again, err = s.send(ctx, p, code.packet(), s.Secret, true); err == nil && again.code == accessChallenge {
-		again, err = s.send(ctx, p, ask{name: victim.Name, password: victim.Heard(), state: again.state, secret: s.Secret}.packet(), s.Secret, true)
+	if r.code == accessChallenge {
+		again, err := s.ask(ctx, p, ask{name: g.Name, password: g.Password, state: r.state}, true)
+		tries = append(tries, s.tried(p, "the password as the code", again, err))
 	}
-	return append(tries, p.Tried("RADIUS, the code that was heard in a sign-in of one's own", again.code == accessAccept, err)), nil
+	twice, err := s.ask(ctx, p, ask{name: g.Name, password: g.Password + s.Separator + g.Password}, true)
+	return append(tries, s.tried(p, "the password twice", twice, err))
 }
 
 // comeBack signs in with all that is right.
 func (s Radius) comeBack(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
-	r, err := s.radius(ctx, p, ask{name: c.Name, password: c.Password + c.Code()})
-	return []drill.Try{p.Tried("RADIUS with password and code", r.code == accessAccept, err)}, nil
+	r, err := s.says(ctx, p, c.Name, s.lines(c.Password, c.Code()), true)
+	return []drill.Try{s.tried(p, "all that is right", r, err)}, nil
 }
 
 // failOpen is a reference agent, which lets people in when its verifier does not
 // answer: there the tricks work.
 func (s Radius) failOpen(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
 	s.Address = "127.0.0.1:9" // where nothing listens
-	r, err := s.radius(ctx, p, ask{name: c.Name, password: c.Password})
-	return []drill.Try{{Name: "a reference agent that opens when its verifier is away", Open: err != nil || r.code == 0, Detail: errText(err)}}, nil
+	o, err := s.open(ctx, p, true)
+	if err != nil {
+		return nil, err
+	}
+	defer o.close()
+	r, err := o.probe(ctx, ask{name: c.Name, password: c.Password, secret: s.Secret}.packet(), s.Secret)
+	return []drill.Try{{Name: "a reference agent that opens when its verifier is away", Open: err != nil || r.code == silence, Detail: errText(err)}}, nil
 }
 
-var errNotIn = errors.New("the honest sign-in that was to be listened to did not succeed")
+// shippedSecrets are what equipment is shipped with.
+func (s Radius) shippedSecrets(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+	var tries []drill.Try
+	for _, secret := range []string{"testing123", "secret", "radius"} {
+		o, err := s.open(ctx, p, true)
+		if err != nil {
+			return tries, err
+		}
+		r, err := o.probe(ctx, ask{name: c.Name, password: c.Password, secret: secret}.packet(), secret)
+		o.close()
+		if errors.Is(err, errUnverified) {
+			err = nil // somebody answered who does not know this secret
+		}
+		t := p.Tried("RADIUS with the shared secret "+secret, r.code != silence, err)
+		t.Answer = r.words()
+		tries = append(tries, t)
+	}
+	return tries, nil
+}
+
+var (
+	errNotIn    = errors.New("the honest sign-in that was to be listened to did not succeed")
+	errNotAsked = errors.New("the right password leads to no challenge")
+)
 
 func errText(err error) string {
 	if err == nil {

@@ -56,21 +56,61 @@ func find(t *testing.T, tries []drill.Try, name string) drill.Try {
 }
 
 // A server that answers a client whose secret it does not know is caught, though its
-// answer cannot be verified; and so is one that asks for no Message-Authenticator.
+// answer cannot be verified; and so is one that asks for no Message-Authenticator, or takes
+// a wrong one.
 func TestAnswersToStrangersAreCaught(t *testing.T) {
 	s := answering(t, "shared")
 	p := play(s)
-	tries, err := p.Move(t.Context(), drill.MadeUp, p.Canary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"a client with another secret is answered", "a request without Message-Authenticator is answered"} {
-		if try := find(t, tries, name); !try.Open || try.Error != "" {
+	for _, try := range (forger{s}).strangers(t.Context(), p, p.Canary) {
+		if !try.Open || try.Error != "" {
 			t.Errorf("%+v", try)
 		}
 	}
-	if try := find(t, tries, "the password alone"); try.Open || try.Error != "" {
+	if try := find(t, (forger{s}).typed(t.Context(), p, p.Canary), "RADIUS, the password alone"); try.Open || try.Error != "" {
 		t.Errorf("a rejection is a rejection: %+v", try)
+	}
+}
+
+// An answer that is owed and does not come is an error and no closed door; one that is not
+// owed is silence.
+func TestSilenceIsNotShut(t *testing.T) {
+	s := Radius{Address: "127.0.0.1:9", Secret: "shared"} // where nothing listens
+	p := play(s)
+	for _, try := range p.Guess(t.Context(), "canary", "secret") {
+		if try.Open || !strings.Contains(try.Error, "no answer") {
+			t.Errorf("%+v", try)
+		}
+	}
+	for _, try := range (forger{s}).strangers(t.Context(), p, p.Canary) {
+		if try.Open || try.Error != "" {
+			t.Errorf("%+v", try)
+		}
+	}
+}
+
+// Each mode has its own lines, and where the equipment checks the password, whoever has that
+// alone has nothing to send.
+func TestLinesOfEachMode(t *testing.T) {
+	for _, x := range []struct {
+		s    Radius
+		want []string
+	}{
+		{Radius{}, []string{"secret", "123456"}},
+		{Radius{Mode: Challenge}, []string{"secret", "123456"}},
+		{Radius{Mode: Appended}, []string{"secret123456"}},
+		{Radius{Mode: Appended, Separator: ","}, []string{"secret,123456"}},
+		{Radius{Mode: CodeOnly}, []string{"123456"}},
+		{Radius{Mode: Wait}, []string{"secret"}},
+	} {
+		if got := x.s.lines("secret", "123456"); !slices.Equal(got, x.want) {
+			t.Errorf("%s: %q", x.s.Mode, got)
+		}
+	}
+	if c := (Radius{Mode: CodeOnly}).Component(); len(c.Doors) != 0 || c.Enter == nil {
+		t.Error("code-only has a door for passwords, or none for owners")
+	}
+	if got := (Radius{CodeDigits: 8}).guessed(2); len(got) != 8 {
+		t.Error(got)
 	}
 }
 
@@ -78,7 +118,7 @@ func TestAnswersToStrangersAreCaught(t *testing.T) {
 // is an error and no closed door.
 func TestErrorsAreNotShut(t *testing.T) {
 	p := play(answering(t, "another"))
-	if try := find(t, p.Guess(t.Context(), "canary", "secret"), "RADIUS with the password"); !strings.Contains(try.Error, "shared secret differs") {
+	if try := find(t, p.Guess(t.Context(), "canary", "secret"), "RADIUS, the password"); !strings.Contains(try.Error, "shared secret differs") {
 		t.Errorf("under a wrong secret: %+v", try)
 	}
 	p = play(answering(t, "shared"))
@@ -104,5 +144,20 @@ func TestShippedSecretsAreRefuted(t *testing.T) {
 		if try := find(t, tries, "RADIUS with the shared secret testing123"); err != nil || try.Open != open || try.Error != "" {
 			t.Errorf("%s: %+v %v", secret, try, err)
 		}
+	}
+}
+
+// What cannot be attacked is found before the attack, and how to mend it.
+func TestCheck(t *testing.T) {
+	if err := answering(t, "shared").check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	other := answering(t, "another")
+	other.Application = "vpn"
+	if err := other.check(t.Context()); err == nil || !strings.Contains(err.Error(), "RADIUS for vpn") || !strings.Contains(err.Error(), "secret differs") {
+		t.Error(err)
+	}
+	if err := (Radius{Address: "127.0.0.1:9", Secret: "shared"}).check(t.Context()); err == nil || !strings.Contains(err.Error(), "make this machine's address a client") {
+		t.Error(err)
 	}
 }

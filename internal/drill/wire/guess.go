@@ -1,0 +1,251 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"countersign/internal/drill"
+)
+
+// The limits of a test bed are the defaults: after so many wrong codes in a row two are
+// demanded, a further one must wait, and the generator is closed. A deployment may have set
+// the first two higher, and ceiling is the most of both.
+const (
+	nextCode = 3
+	delayed  = 5
+	closed   = 20
+	ceiling  = 10
+)
+
+// guesses are the moves that guess codes.
+type guesses struct{ Radius }
+
+// mostChecked is how many wrong codes in a row may be looked at without a pause.
+func mostChecked(p *drill.Play) int {
+	if p.Bed != nil {
+		return delayed
+	}
+	return ceiling
+}
+
+// guessed is a code that nobody has.
+func (s Radius) guessed(i int) string {
+	most := 1
+	for range s.digits() {
+		most *= 10
+	}
+	return fmt.Sprintf("%0*d", s.digits(), (i+1)*61_237%most)
+}
+
+// victim is an account that nobody has guessed at. Without Countersign, and without its
+// guard, it is the canary.
+func victim(ctx context.Context, p *drill.Play, c *drill.Canary) (*drill.Canary, error) {
+	if p.Down || p.Unguarded {
+		return c, nil
+	}
+	return p.Enroll(ctx)
+}
+
+// race guesses many codes at once, and then sends one right code many
+// times at once: it is one sign-in, and no more guesses are looked at than one by one.
+func (s guesses) race(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+	if s.mode() == Wait {
+		return nil, nil
+	}
+	of, err := victim(ctx, p, c)
+	if err != nil {
+		return nil, err
+	}
+	through, err := atOnce(func(i int) (bool, error) {
+		r, err := s.says(ctx, p, of.Name, s.lines(of.Password, s.guessed(i)), true)
+		return r.code == accessAccept, err
+	})
+	tries := []drill.Try{p.Tried(fmt.Sprintf("RADIUS, %d guessed codes at once", many), through > 0, err)}
+	if p.Down || p.Unguarded {
+		return tries, nil
+	}
+	tries = append(tries, s.counted(ctx, p, of, many, "codes that were guessed at once"))
+	other, err := p.Enroll(ctx)
+	if err != nil {
+		return tries, err
+	}
+	code := other.Code()
+	through, err = atOnce(func(int) (bool, error) {
+		r, err := s.says(ctx, p, other.Name, s.lines(other.Password, code), true)
+		return r.code == accessAccept, err
+	})
+	if err == nil && through == 0 {
+		err = errors.New("none was accepted, and one is owed")
+	}
+	last := p.Tried(fmt.Sprintf("RADIUS, one right code %d times at once", many), through > 1, err)
+	if err == nil {
+		last.Detail = fmt.Sprintf("%d accepted", through)
+	}
+	return append(tries, last), nil
+}
+
+const many = 16
+
+// atOnce does something many times at once, and counts what got through. An error is the
+// first that there was.
+func atOnce(do func(i int) (bool, error)) (through int, _ error) {
+	var mu sync.Mutex
+	var failed error
+	var all sync.WaitGroup
+	for i := range many {
+		all.Go(func() {
+			in, err := do(i)
+			mu.Lock()
+			defer mu.Unlock()
+			if in {
+				through++
+			}
+			if failed == nil {
+				failed = err
+			}
+		})
+	}
+	all.Wait()
+	return through, failed
+}
+
+// guessCodes has the password and guesses codes, one after another. Then the right one is
+// not taken either: first not alone, then not with the next behind it.
+func (s guesses) guessCodes(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+	if s.mode() == Wait {
+		return nil, nil
+	}
+	of, err := victim(ctx, p, c)
+	if err != nil {
+		return nil, err
+	}
+	g := &guesser{s: s, p: p, of: of}
+	if p.Down || p.Unguarded {
+		g.wrong(ctx, 1)
+		return []drill.Try{g.try("guessed codes", g.last, g.err)}, nil
+	}
+	alone := ceiling
+	if p.Bed != nil {
+		alone = nextCode
+	}
+	g.wrong(ctx, alone)
+	tries := []drill.Try{g.try("guessed codes one by one", g.last, g.err)}
+	tries = append(tries, g.right(ctx, fmt.Sprintf("the right code after %d wrong ones", alone), of.Code()))
+	g.wrong(ctx, mostChecked(p)-alone)
+	if s.takesTwo() {
+		tries = append(tries, g.right(ctx, fmt.Sprintf("the right code and the next after %d wrong ones", mostChecked(p)), of.Code()+of.Code()))
+	}
+	g.wrong(ctx, nextCode)
+	tries = append(tries, s.counted(ctx, p, of, g.sent, "codes that were guessed one by one"))
+	if p.Bed != nil {
+		tries = append(tries, g.patiently(ctx))
+	}
+	return tries, nil
+}
+
+// guesser guesses the codes of one account.
+type guesser struct {
+	s    guesses
+	p    *drill.Play
+	of   *drill.Canary
+	sent int // wrong codes
+	last reply
+	err  error // the first that there was
+}
+
+// wrong guesses so many codes. One that is accepted is the last.
+func (g *guesser) wrong(ctx context.Context, n int) {
+	for range n {
+		if g.err != nil || g.last.code == accessAccept {
+			return
+		}
+		g.sent++
+		g.last, g.err = g.s.says(ctx, g.p, g.of.Name, g.s.lines(g.of.Password, g.s.guessed(g.sent)), true)
+	}
+}
+
+func (g *guesser) try(name string, r reply, err error) drill.Try { return g.s.tried(g.p, name, r, err) }
+
+// right sends what is right and must not be taken.
+func (g *guesser) right(ctx context.Context, name, code string) drill.Try {
+	r, err := g.s.says(ctx, g.p, g.of.Name, g.s.lines(g.of.Password, code), true)
+	return g.try(name, r, err)
+}
+
+// pause is longer than any further code must wait, and than an hour's budget lasts.
+const pause = 2 * time.Hour
+
+// patiently guesses on as slowly as it must, until the generator should be closed: then
+// what is right is not taken either, however long it waited.
+func (g *guesser) patiently(ctx context.Context) drill.Try {
+	for g.sent < closed+nextCode && g.err == nil {
+		g.p.Bed.Later(pause)
+		g.wrong(ctx, 1)
+	}
+	g.p.Bed.Later(pause)
+	name := fmt.Sprintf("all that is right after %d wrong codes, with a pause before each", g.sent)
+	if g.err != nil {
+		return g.try(name, g.last, g.err)
+	}
+	code := g.of.Code()
+	if g.s.takesTwo() {
+		code += g.of.Code()
+	}
+	return g.right(ctx, name, code)
+}
+
+// counted is open if more wrong codes were looked at than may be. The log says of each
+// whether it was compared with anything.
+func (s guesses) counted(ctx context.Context, p *drill.Play, of *drill.Canary, sent int, what string) drill.Try {
+	n, err := s.checked(ctx, p, of.Name, sent)
+	t := p.Tried(fmt.Sprintf("RADIUS, more than %d %s were checked", mostChecked(p), what), n > mostChecked(p), err)
+	if err == nil {
+		t.Detail = fmt.Sprintf("%d of %d", n, sent)
+	}
+	return t
+}
+
+// compared are the reasons of a refused code that was compared with the right ones.
+var compared = []string{"wrong", "ahead", "replayed"}
+
+// checked counts the wrong codes of an account that were compared with anything. It waits
+// until the log tells of all that were sent, and of no more.
+func (s guesses) checked(ctx context.Context, p *drill.Play, name string, sent int) (int, error) {
+	before := -1
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		all, err := s.refusals(ctx, p, name)
+		if err != nil {
+			return 0, err
+		}
+		if len(all) >= sent && len(all) == before {
+			return len(slices.DeleteFunc(all, func(reason string) bool { return !slices.Contains(compared, reason) })), nil
+		}
+		if before = len(all); time.Now().After(end) || ctx.Err() != nil {
+			return 0, fmt.Errorf("the log tells of %d refused codes, and %d were sent", len(all), sent)
+		}
+	}
+}
+
+// refusals are the reasons of the refused sign-ins of an account at this application.
+func (s guesses) refusals(ctx context.Context, p *drill.Play, name string) (reasons []string, err error) {
+	var page struct {
+		Entries []struct {
+			Reason      string `json:"reason"`
+			Account     string `json:"account_name"`
+			Application string `json:"application"`
+		} `json:"entries"`
+	}
+	if err := p.Admin.Do(ctx, "audit.search", map[string]any{"account": name, "event": "signin.refused", "limit": 500}, &page); err != nil {
+		return nil, err
+	}
+	for _, e := range page.Entries {
+		if e.Account == name && (s.Application == "" || e.Application == s.Application) {
+			reasons = append(reasons, e.Reason)
+		}
+	}
+	return reasons, nil
+}
