@@ -26,15 +26,16 @@ var bedPolicy = strings.Replace(string(policy.DefaultForCodes()), "rules:\n", `r
 `, 1)
 
 // sites puts two sites in front of pages of a world: wiki, which is guarded as a whole and
-// demands more under /admin, and notes, which is guarded under /notes/ alone. Their names do
-// not resolve.
+// demands more under /admin, and notes, which is guarded under /notes/ alone, by a proxy that
+// lets headers of any name through. Their names do not resolve.
 func (b *Bed) sites(w *World) []web.Site {
 	only := netip.MustParseAddr("127.0.0.1") // nginx asks from there
 	if w == b.Naked {
 		only = netip.Addr{}
 	}
 	wiki, notes := testbed.NewPageFor(b.T, only, "/"), testbed.NewPageFor(b.T, only, "/notes")
-	all := []web.Site{b.site(w, "wiki", wiki), b.site(w, "notes", notes, "location / {", "location / { proxy_pass http://"+notes.Addr+"; }\n    location /notes/ {")}
+	all := []web.Site{b.site(w, "wiki", wiki), b.site(w, "notes", notes, "location / {", "location / { proxy_pass http://"+notes.Addr+"; }\n    location /notes/ {",
+		"ignore_invalid_headers on", "ignore_invalid_headers off", "underscores_in_headers off", "underscores_in_headers on")}
 	all[0].URL, all[0].Stronger = all[0].URL+"/notes", all[0].URL+"/admin"
 	all[1].URL += "/notes/"
 	host := func(s web.Site) string { return strings.Split(s.URL, "/")[2] }

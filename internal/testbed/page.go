@@ -62,8 +62,12 @@ func (p *Page) serve(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(path.Clean(r.URL.Path)+"/", strings.TrimSuffix(p.kept, "/")+"/") {
 		members = "<p>" + Members + "</p>"
 	}
-	fmt.Fprintf(w, `<!doctype html><title>Wiki</title><h1>Wiki</h1><p id=user>%s</p><p id=told>%s</p><p id=path>%s</p>%s`,
-		html.EscapeString(r.Header.Get("Remote-User")), html.EscapeString(strings.Join(identities(r.Header), ", ")), html.EscapeString(r.RequestURI), members)
+	var cookies []string
+	for _, c := range r.Cookies() {
+		cookies = append(cookies, c.Name)
+	}
+	fmt.Fprintf(w, `<!doctype html><title>Wiki</title><h1>Wiki</h1><p id=user>%s</p><p id=told>%s</p><p id=cookies>%s</p><p id=path>%s</p>%s`, html.EscapeString(r.Header.Get("Remote-User")),
+		html.EscapeString(strings.Join(identities(r.Header), ", ")), html.EscapeString(strings.Join(cookies, ", ")), html.EscapeString(r.RequestURI), members)
 }
 
 // identities are the values of all headers that a CGI program or PHP could take for those

@@ -185,25 +185,33 @@ func (s carrier) foreign(ctx context.Context, p *drill.Play, c *drill.Canary) (t
 // settled is longer than a new authenticator does not count for more than signing in.
 const settled = 25 * time.Hour
 
-// steppingUp asks for what demands a passkey with a session of password and code. The session
-// of a passkey reads it afterwards: a path that nobody reads would show nothing.
+// steppingUp asks for what demands a passkey with a session of password and code, also by
+// other spellings. The session of a passkey reads it afterwards: a path that nobody reads
+// would show nothing.
 func (s reader) steppingUp(ctx context.Context, p *drill.Play, c *drill.Canary) []drill.Try {
-	if s.Stronger == "" || p.Bed == nil {
+	u, err := url.Parse(s.Stronger)
+	if s.Stronger == "" || p.Bed == nil || err != nil {
 		return nil
 	}
 	p.Bed.Later(settled)
 	defer p.Bed.Later(-settled)
+	where := s.name() + " where more is demanded"
 	weak, strong := s.attacker(p), s.honest(p)
-	err := s.signsInAs(ctx, weak, c)
-	try := s.asks(ctx, p, s.name()+" where more is demanded, with a session of password and code", weak, s.Stronger, err)
-	if err := s.signedIn(ctx, strong, c); err != nil {
-		return []drill.Try{try, drill.Tried(try.Name, false, err)}
+	signedIn := s.signsInAs(ctx, weak, c)
+	tries := []drill.Try{s.asks(ctx, p, where+", with a session of password and code", weak, s.Stronger, signedIn)}
+	for _, path := range spellings(u.EscapedPath()) {
+		tries = append(tries, s.asks(ctx, p, where+", with the same session by the path "+path, weak, s.origin()+path, signedIn))
 	}
-	if in, err := s.reads(ctx, strong, s.Stronger); err != nil || !in {
-		err = errors.Join(fmt.Errorf("the owner does not get to %s with the passkey: %s", s.Stronger, strong.answer), err)
-		return []drill.Try{try, drill.Tried(try.Name, false, err)}
+	if err = s.signedIn(ctx, strong, c); err == nil {
+		var in bool
+		if in, err = s.reads(ctx, strong, s.Stronger); err == nil && !in {
+			err = fmt.Errorf("the owner does not get to %s with the passkey: %s", s.Stronger, strong.answer)
+		}
 	}
-	return []drill.Try{try}
+	if err != nil {
+		tries = append(tries, drill.Tried(where, false, err))
+	}
+	return tries
 }
 
 // carries asks for the page with cookies from elsewhere.

@@ -52,7 +52,7 @@ func (s thief) stolenCookie(ctx context.Context, p *drill.Play, c *drill.Canary)
 	if err := s.signsInAs(ctx, owner, c); err != nil {
 		return nil, err
 	}
-	tries := s.copies(notes.given)
+	tries := append(s.copies(notes.given), s.passedOn(owner))
 	site, own := cookies(owner, s.origin(), ""), cookies(owner, s.server, "")
 	thief, elsewhere := s.attacker(p), s.attacker(p)
 	gives(thief, s.origin(), site)
@@ -88,6 +88,16 @@ func (s thief) copies(given []*http.Cookie) []drill.Try {
 		}
 	}
 	return []drill.Try{script, sent}
+}
+
+// passedOn reports whether the application behind the page was sent the cookie that opens it,
+// as far as the page shows what it was sent.
+func (s thief) passedOn(owner *browser) drill.Try {
+	try := drill.Try{Name: "the application behind " + s.name() + " is sent the cookie of a session", Answer: owner.answer}
+	if try.Open = strings.Contains(owner.body, "countersign-app"); !try.Open {
+		try.Detail = "the page shows no cookie of Countersign's; the test bed's page shows the names of all that it is sent"
+	}
+	return try
 }
 
 // atThePortal uses the page's cookies under the names of the server's own.
