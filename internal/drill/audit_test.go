@@ -111,7 +111,7 @@ func TestAuditedIsAboutThisAttack(t *testing.T) {
 				}
 			}
 		}
-		results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Bed: yard{stage}, Rows: []string{c.row}})
+		results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Bed: yard{stage: stage}, Rows: []string{c.row}})
 		if err != nil || len(results) != 1 {
 			t.Fatal(results, err)
 		}

@@ -41,7 +41,7 @@ func TestNothingTriedShowsNothing(t *testing.T) {
 		"a shut door":         {tries: []drill.Try{shut}, blocked: drill.Passed, closed: drill.Passed, control: drill.Failed, said: "1 doors tried, none opened"},
 	} {
 		stage := replaced(c.tries, c.err)
-		results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: &office{}, Bed: yard{stage}, Rows: []string{"T1133"}})
+		results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: &office{}, Bed: yard{stage: stage}, Rows: []string{"T1133"}})
 		if err != nil || len(results) != 1 {
 			t.Fatal(results, err)
 		}

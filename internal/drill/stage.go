@@ -170,6 +170,9 @@ type Bed interface {
 	Trick(ctx context.Context, name string) (undo func(), err error)
 	// Later moves the clock of the guarded stage and of the unguarded one.
 	Later(d time.Duration)
+	// Mailbox gives an account of the guarded stage a mail address, and returns how its
+	// owner reads the subjects of what came there.
+	Mailbox(ctx context.Context, name string) (read func(context.Context) ([]string, error), err error)
 }
 
 // Tricks are what intruders do to a second factor that they cannot answer (CISA

@@ -57,7 +57,10 @@ func (o *office) made() map[string]bool {
 }
 
 // yard is a bed that only says which arm it is.
-type yard struct{ stage drill.Stage }
+type yard struct {
+	drill.Bed
+	stage drill.Stage
+}
 
 func (y yard) Unguarded() (drill.Stage, drill.Administrator)          { return y.stage, &office{} }
 func (y yard) Trick(context.Context, string) (undo func(), err error) { return func() {}, nil }
@@ -101,7 +104,7 @@ func TestRowsUseWhatComponentsBring(t *testing.T) {
 	played := map[string]int{}
 	stage := drill.Stage{Components: hollow(func(what string) { played[what]++ })}
 	o := &office{}
-	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Bed: yard{stage}})
+	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Bed: yard{stage: stage}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +193,7 @@ func TestRowsSayWhatTheyLack(t *testing.T) {
 			"T1621": "no RADIUS server was named", "T1078.003": "it can only be played in the test bed", "T1098": "it can only be played in the test bed", "T1078": "",
 			"T1021": "there is no drill for this row yet"}},
 		"a deployment":            {drill.Plan{Stage: all, Admin: &office{}}, map[string]string{"T1213": "", "T1133": "", "T1621": "it can only be played in the test bed"}},
-		"a test bed with no host": {drill.Plan{Stage: all, Admin: &office{}, Bed: yard{all}}, map[string]string{"T1078.003": "the test bed has no host", "T1621": ""}},
+		"a test bed with no host": {drill.Plan{Stage: all, Admin: &office{}, Bed: yard{stage: all}}, map[string]string{"T1078.003": "the test bed has no host", "T1621": ""}},
 	} {
 		got := reasons(c.plan)
 		for row, why := range c.want {

@@ -2,9 +2,13 @@ package web
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"countersign/internal/drill"
+	"countersign/internal/virtualauth"
 )
 
 // registerDevice tries to enroll the attacker's own authenticator.
@@ -29,8 +33,13 @@ func (s portal) registerDevice(ctx context.Context, p *drill.Play, c *drill.Cana
 		tries = append(tries, p.Tried("with a stolen session of half an hour ago", open, err))
 	}
 	if !p.Unguarded {
-		more, err := s.suspended(ctx, p)
-		return append(tries, more...), err
+		for _, more := range []func(context.Context, *drill.Play) ([]drill.Try, error){s.passwordOnly, s.suspended, s.asleep, s.late, s.registerElsewhere, s.ownerIsTold} {
+			made, err := more(ctx, p)
+			if tries = append(tries, made...); err != nil {
+				return tries, err
+			}
+		}
+		return tries, nil
 	}
 	// The guard here is the engine's own and no policy takes it out. The control
 	// shows that the same steps succeed when the proof is fresh.
@@ -45,19 +54,159 @@ func (s portal) registerDevice(ctx context.Context, p *drill.Play, c *drill.Cana
 	return append(tries, p.Tried("with both factors just shown, which is the owner", open, err)), nil
 }
 
-// suspended tries it on an account that was suspended, with everything that is right.
+// passwordOnly tries it on an account that has nothing but its password yet: the pass was
+// used, and whoever it was for did not finish.
+func (s portal) passwordOnly(ctx context.Context, p *drill.Play) ([]drill.Try, error) {
+	half, err := p.Account(ctx)
+	if err != nil {
+		return nil, err
+	}
+	owner := honest(p, s.server)
+	if led, err := owner.welcome(ctx, half.Link); err != nil || !led {
+		return nil, errors.Join(errors.New("a new account's link leads nowhere"), err)
+	}
+	if err := owner.setPassword(ctx, half); err != nil {
+		return nil, err
+	}
+	open, err := attacker(p, s.server).plantsAs(ctx, half, "")
+	return []drill.Try{p.Tried("with the password of an account that has nothing else yet", open, err)}, nil
+}
+
+// suspended tries it on accounts that were suspended, with everything that is right, and with
+// a link that was not used yet.
 func (s portal) suspended(ctx context.Context, p *drill.Play) ([]drill.Try, error) {
 	asleep, err := p.Enroll(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.Admin.Do(ctx, "account.suspend", map[string]string{"name": asleep.Name, "reason": "a drill"}, nil); err != nil {
+	invited, err := p.Account(ctx)
+	if err != nil {
 		return nil, err
 	}
-	open, err := attacker(p, s.server).plantsAs(ctx, asleep, asleep.Code())
-	tries := []drill.Try{p.Tried("on a suspended account with password and code", open, err)}
+	for _, c := range []*drill.Canary{asleep, invited} {
+		if err := p.Admin.Do(ctx, "account.suspend", map[string]string{"name": c.Name, "reason": "a drill"}, nil); err != nil {
+			return nil, err
+		}
+	}
+	tries := s.withAll(ctx, p, "a suspended account", asleep)
+	b := attacker(p, s.server)
+	if err = b.get(ctx, s.server+"/sign-in"); err == nil {
+		err = b.passkey(ctx, asleep.Key)
+	}
+	open, err := b.enters(ctx, err)
+	tries = append(tries, p.Tried("the portal on a suspended account with its passkey", open, err))
 	open, err = kept(p, s.server, asleep).plants(ctx)
-	return append(tries, p.Tried("on a suspended account with its session", open, err)), nil
+	tries = append(tries, p.Tried("on a suspended account with its session", open, err))
+	open, err = attacker(p, s.server).welcome(ctx, invited.Link)
+	return append(tries, p.Tried("on a suspended account with a link that nobody used", open, err)), nil
+}
+
+// unusedFor is longer than an account may go unused by default.
+const unusedFor = 31 * 24 * time.Hour
+
+// asleep tries it on an account that nobody used for a month, with everything that is right.
+func (s portal) asleep(ctx context.Context, p *drill.Play) ([]drill.Try, error) {
+	if p.Bed == nil {
+		return nil, nil
+	}
+	forgotten, err := p.Enroll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.Bed.Later(unusedFor)
+	defer p.Bed.Later(-unusedFor)
+	return s.withAll(ctx, p, "an account that nobody used for a month", forgotten), nil
+}
+
+// late follows a link for the second time, when nothing came of the first, and one after its
+// hour.
+func (s portal) late(ctx context.Context, p *drill.Play) ([]drill.Try, error) {
+	invited, err := p.Account(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if led, err := honest(p, s.server).welcome(ctx, invited.Link); err != nil || !led {
+		return nil, errors.Join(errors.New("a new account's link leads nowhere"), err)
+	}
+	open, err := attacker(p, s.server).welcome(ctx, invited.Link)
+	tries := []drill.Try{p.Tried("with a link that its owner used, from another address", open, err)}
+	if p.Bed == nil {
+		return tries, nil
+	}
+	if invited, err = p.Account(ctx); err != nil {
+		return nil, err
+	}
+	var pass struct {
+		Code string `json:"code"`
+		Link string `json:"link"`
+	}
+	if err := p.Admin.Do(ctx, "pass.issue", map[string]any{"account": invited.Name, "note": "a drill"}, &pass); err != nil {
+		return nil, err
+	}
+	p.Bed.Later(61 * time.Minute)
+	open, err = attacker(p, s.server).welcome(ctx, pass.Link)
+	tries = append(tries, p.Tried("with a link that was not used in its hour", open, err))
+	b := attacker(p, s.server)
+	if err = b.get(ctx, s.server+"/sign-in"); err == nil {
+		err = b.post(ctx, "/welcome", "name", invited.Name, "pass", pass.Code)
+	}
+	return append(tries, p.Tried("with a pass that was not used in its hour", err == nil && strings.HasPrefix(b.at.Path, "/account"), err)), nil
+}
+
+// registerElsewhere passes a registration on to a page of another name, on which a browser
+// that asks nobody makes the passkey.
+func (s portal) registerElsewhere(ctx context.Context, p *drill.Play) ([]drill.Try, error) {
+	owner, err := p.Enroll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := honest(p, s.server)
+	if err := b.typed(ctx, owner.Name, owner.Password, owner.Code()); err != nil {
+		return nil, err
+	}
+	if err := b.get(ctx, s.server+"/account"); err != nil {
+		return nil, err
+	}
+	if err := b.post(ctx, "/account/do", "action", "authenticator.enroll", "object", "passkey"); err != nil {
+		return nil, err
+	}
+	options, err := b.options()
+	if err != nil {
+		return nil, err
+	}
+	careless := &virtualauth.Key{}
+	careless.Lie.Disobey = true
+	answer, err := careless.Create("https://countersign.example", options)
+	if err != nil {
+		return nil, err
+	}
+	err = b.post(ctx, "/account/setup", "authenticator", "passkey", "data", string(answer))
+	return []drill.Try{p.Tried("a passkey that was made on a page of another name", b.says("Added: "), err)}, nil
+}
+
+// ownerIsTold enrolls something, and reads the owner's mail.
+func (s portal) ownerIsTold(ctx context.Context, p *drill.Play) ([]drill.Try, error) {
+	if p.Bed == nil {
+		return nil, nil
+	}
+	owner, err := p.Enroll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	read, err := p.Bed.Mailbox(ctx, owner.Name)
+	if err != nil {
+		return nil, err
+	}
+	b := honest(p, s.server)
+	if err := b.typed(ctx, owner.Name, owner.Password, owner.Code()); err != nil {
+		return nil, err
+	}
+	if err := b.setPasskey(ctx, &drill.Canary{Name: owner.Name, Key: &virtualauth.Key{}}); err != nil {
+		return nil, err
+	}
+	mails, err := read(ctx)
+	told := slices.ContainsFunc(mails, func(subject string) bool { return strings.HasPrefix(subject, "A new way to sign in") })
+	return []drill.Try{p.Tried("the owner is not told of a new authenticator", err == nil && !told, err)}, nil
 }
 
 // plantsAs is plants after signing in, as far as that goes.
@@ -66,6 +215,16 @@ func (b *browser) plantsAs(ctx context.Context, c *drill.Canary, code string) (b
 		return false, err
 	}
 	return b.plants(ctx)
+}
+
+// withAll signs in with password and code, and enrolls a device with as many codes as are
+// asked for.
+func (s portal) withAll(ctx context.Context, p *drill.Play, what string, c *drill.Canary) []drill.Try {
+	b := attacker(p, s.server)
+	in, err := b.enters(ctx, b.typed(ctx, c.Name, c.Password, c.Code()))
+	tries := []drill.Try{p.Tried("the portal on "+what+" with password and code", in, err)}
+	open, err := b.plantsAfter(ctx, c)
+	return append(tries, p.Tried("on "+what+" with password and code", open, err))
 }
 
 // plants tries to enroll a new generator in a browser, and reports whether that
