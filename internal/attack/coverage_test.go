@@ -206,7 +206,7 @@ func shut(in *Input, application, why string) {
 // alone covers no row, and where others are covered it is said.
 func TestNobodyLetInIsNoCoverage(t *testing.T) {
 	in := sound()
-	in.Drills = []Drill{{Row: "T1133", Passed: true, Time: now.Add(-time.Hour)}}
+	in.Drills = []Drill{{Row: "T1133", Application: "vpn", Passed: true, Time: now.Add(-time.Hour)}}
 	shut(&in, "vpn", "closed")
 	says := "Nobody is let in at vpn (deny: closed), so that it shows nothing about this row."
 	if s := state(t, in, "T1133"); s.State != Partial || !slices.Contains(s.Gaps, Gap{Kind: NobodyLetIn, Application: "vpn", Protocol: "radius", Sentence: says}) {
@@ -237,15 +237,16 @@ func TestProof(t *testing.T) {
 	}{
 		{"none", nil, Enforced, time.Time{}},
 		{"passed", []Drill{{Row: "T1133", Application: "vpn", Passed: true, Time: ago(dayLong)}}, Proven, ago(dayLong).Add(Fresh)},
-		{"passed for the whole installation", []Drill{{Row: "T1133", Passed: true, Time: ago(dayLong)}}, Proven, ago(dayLong).Add(Fresh)},
-		{"passed 30 days ago to the second", []Drill{{Row: "T1133", Passed: true, Time: ago(Fresh)}}, Proven, now},
-		{"passed longer ago", []Drill{{Row: "T1133", Passed: true, Time: ago(Fresh + time.Second)}}, Enforced, time.Time{}},
-		{"passed tomorrow", []Drill{{Row: "T1133", Passed: true, Time: now.Add(dayLong)}}, Enforced, time.Time{}},
-		{"another row", []Drill{{Row: "T1110", Passed: true, Time: ago(dayLong)}}, Enforced, time.Time{}},
+		{"passed of no application", []Drill{{Row: "T1133", Passed: true, Time: ago(dayLong)}}, Enforced, time.Time{}},
+		{"passed 30 days ago to the second", []Drill{{Row: "T1133", Application: "vpn", Passed: true, Time: ago(Fresh)}}, Proven, now},
+		{"passed longer ago", []Drill{{Row: "T1133", Application: "vpn", Passed: true, Time: ago(Fresh + time.Second)}}, Enforced, time.Time{}},
+		{"passed tomorrow", []Drill{{Row: "T1133", Application: "vpn", Passed: true, Time: now.Add(dayLong)}}, Enforced, time.Time{}},
+		{"another row", []Drill{{Row: "T1110", Application: "vpn", Passed: true, Time: ago(dayLong)}}, Enforced, time.Time{}},
 		{"another application", []Drill{{Row: "T1133", Application: "wiki", Passed: true, Time: ago(dayLong)}}, Enforced, time.Time{}},
-		{"passed, then failed", []Drill{{Row: "T1133", Passed: true, Time: ago(2 * dayLong)}, {Row: "T1133", Time: ago(dayLong)}}, Partial, time.Time{}},
-		{"passed and failed at once", []Drill{{Row: "T1133", Passed: true, Time: ago(dayLong)}, {Row: "T1133", Time: ago(dayLong)}}, Partial, time.Time{}},
-		{"failed, then passed", []Drill{{Row: "T1133", Time: ago(2 * dayLong)}, {Row: "T1133", Passed: true, Time: ago(dayLong)}}, Proven, ago(dayLong).Add(Fresh)},
+		{"passed, then failed", []Drill{{Row: "T1133", Application: "vpn", Passed: true, Time: ago(2 * dayLong)}, {Row: "T1133", Application: "vpn", Time: ago(dayLong)}}, Partial, time.Time{}},
+		{"passed and failed at once", []Drill{{Row: "T1133", Application: "vpn", Passed: true, Time: ago(dayLong)}, {Row: "T1133", Application: "vpn", Time: ago(dayLong)}}, Partial, time.Time{}},
+		{"failed, then passed", []Drill{{Row: "T1133", Application: "vpn", Time: ago(2 * dayLong)}, {Row: "T1133", Application: "vpn", Passed: true, Time: ago(dayLong)}}, Proven, ago(dayLong).Add(Fresh)},
+		{"failed everywhere, then one passed", []Drill{{Row: "T1133", Time: ago(2 * dayLong)}, {Row: "T1133", Application: "vpn", Passed: true, Time: ago(dayLong)}}, Proven, ago(dayLong).Add(Fresh)},
 		{"whole failed after one passed", []Drill{{Row: "T1133", Application: "vpn", Passed: true, Time: ago(2 * dayLong)}, {Row: "T1133", Time: ago(dayLong)}}, Partial, time.Time{}},
 	}
 	for _, tt := range tests {
@@ -266,10 +267,54 @@ func TestProof(t *testing.T) {
 		t.Errorf("one of two: %s", s.State)
 	}
 	// A gap outweighs every drill.
-	in.Drills = []Drill{{Row: "T1133", Passed: true, Time: ago(dayLong)}}
+	in.Drills = append(in.Drills, Drill{Row: "T1133", Application: "vpn2", Passed: true, Time: ago(dayLong)})
+	if s := state(t, in, "T1133"); s.State != Proven {
+		t.Errorf("both: %s", s.State)
+	}
 	in.Exceptions = []Exception{{What: "x", Protocol: "radius", Expires: now.Add(dayLong)}}
 	if s := state(t, in, "T1133"); s.State != Partial {
 		t.Errorf("with an exception: %s", s.State)
+	}
+}
+
+// A proof is of every door, and of the application as it was when it was attacked: a door
+// that was not attacked and anything that was changed since are named, and end it.
+func TestProofOfDoorsAndVersions(t *testing.T) {
+	sites := func(changed func(a *Application, d *Drill)) RowState {
+		in := sound()
+		a := &in.Applications[1]
+		a.Doors, a.Depends = []string{"vpn-a", "vpn-b"}, map[string]string{"policy": "7", "settings": "s1"}
+		d := Drill{Row: "T1133", Application: "vpn", Passed: true, Time: now.Add(-time.Hour), Doors: []string{"vpn-b", "vpn-a"},
+			Found: Attacked{Name: "vpn", Depends: map[string]string{"policy": "7", "settings": "s1"}}}
+		changed(a, &d)
+		in.Drills = []Drill{d}
+		return state(t, in, "T1133")
+	}
+	for name, c := range map[string]struct {
+		change func(a *Application, d *Drill)
+		note   string
+	}{
+		"nothing":                   {func(*Application, *Drill) {}, ""},
+		"another policy":            {func(a *Application, _ *Drill) { a.Depends["policy"] = "8" }, "The drill of vpn passed on 2026-11-03, and the policy changed since; drill it again."},
+		"other settings":            {func(a *Application, _ *Drill) { a.Depends["settings"] = "s2" }, "the settings changed since"},
+		"a drill that does not say": {func(_ *Application, d *Drill) { d.Found.Depends = nil }, "the policy changed since"},
+		"a door that is new":        {func(a *Application, _ *Drill) { a.Doors = append(a.Doors, "vpn-c") }, "The drill of vpn on 2026-11-03 did not attack vpn-c."},
+		"a door that was left out":  {func(_ *Application, d *Drill) { d.Doors = []string{"vpn-a"} }, "did not attack vpn-b."},
+		"one that could not be": {func(_ *Application, d *Drill) {
+			d.Found.Left = []Left{{"vpn-b", "it has no address here"}}
+		}, "did not attack vpn-b: it has no address here."},
+		"one that is not in the settings": {func(_ *Application, d *Drill) {
+			d.Found.Left = []Left{{"the card listener", "it does not answer"}}
+		}, "did not attack the card listener: it does not answer."},
+	} {
+		s := sites(c.change)
+		want := Proven
+		if c.note != "" {
+			want = Enforced
+		}
+		if s.State != want || c.note != "" && !slices.ContainsFunc(s.Notes, func(n string) bool { return strings.Contains(n, c.note) }) {
+			t.Errorf("%s: %s, %q", name, s.State, s.Notes)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,14 +18,42 @@ type DrillReport struct {
 	Began time.Time `json:"began"`
 	Ended time.Time `json:"ended"`
 	// By says what drilled: a program and its version.
-	By      string        `json:"by"`
-	Results []DrillResult `json:"results"`
+	By string `json:"by"`
+	// Applications are those that were attacked, as they were when it began.
+	Applications []Attacked    `json:"applications,omitempty"`
+	Results      []DrillResult `json:"results"`
+}
+
+// Attacked is an application as a drill found it.
+type Attacked struct {
+	Name string `json:"name"`
+	// Left are the doors that could not be attacked from there.
+	Left []Left `json:"left,omitempty"`
+	// Depends is what the outcome depends on, and which version of it was in force:
+	// "policy", "settings" and so on. A proof ends with any of them.
+	Depends map[string]string `json:"depends,omitempty"`
+}
+
+// Left is a door that was not attacked, and why.
+type Left struct {
+	Door string `json:"door"`
+	Why  string `json:"why"`
+}
+
+// DrillTry is one thing that was tried at a door of an application.
+type DrillTry struct {
+	Door   string `json:"door"`
+	Sent   string `json:"sent"`
+	Answer string `json:"answer,omitempty"`
+	Open   bool   `json:"open,omitempty"`
+	// Error is why it could not be tried.
+	Error string `json:"error,omitempty"`
 }
 
 // DrillResult is one attack at one application.
 type DrillResult struct {
 	Row string `json:"row"`
-	// Application is empty for a drill of the whole installation.
+	// Application is empty for what befell all of them, as reports of before had it.
 	Application string    `json:"application,omitempty"`
 	Time        time.Time `json:"time"`
 	// Blocked: the attack failed at the component's own wire. Audited: the log
@@ -37,6 +66,32 @@ type DrillResult struct {
 	Control Proof  `json:"control"`
 	Closed  Proof  `json:"closed"`
 	Detail  string `json:"detail,omitempty"`
+	// Tries are what was tried, Entries the numbers of the entries of the audit log that
+	// tell of it, and Log what the component's own log has of it.
+	Tries   []DrillTry `json:"tries,omitempty"`
+	Entries []int64    `json:"entries,omitempty"`
+	Log     []string   `json:"log,omitempty"`
+}
+
+// Doors are those at which something was tried.
+func (d DrillResult) Doors() []string {
+	var all []string
+	for _, t := range d.Tries {
+		if !slices.Contains(all, t.Door) {
+			all = append(all, t.Door)
+		}
+	}
+	return all
+}
+
+// Found returns an application as the drill found it.
+func (r DrillReport) Found(application string) Attacked {
+	for _, a := range r.Applications {
+		if a.Name == application {
+			return a
+		}
+	}
+	return Attacked{Name: application}
 }
 
 // Proof is one thing that a drill shows.
@@ -60,8 +115,11 @@ const (
 	// drillHead keeps a drill's report apart from everything else that the same
 	// key signs, as the first line of the text.
 	drillHead    = "countersign drill report v1"
-	maxDrill     = 1 << 20
+	maxDrill     = 4 << 20
 	maxResults   = 2000
+	maxTries     = 200
+	maxLines     = 200
+	maxEntries   = 5000
 	maxSentence  = 2000
 	maxDrillTime = 7 * 24 * time.Hour
 )
@@ -87,7 +145,7 @@ var ErrUnsigned = errors.New("the report is not signed by this installation, or 
 func OpenDrillReport(signed string, v note.Verifier) (DrillReport, error) {
 	var r DrillReport
 	if len(signed) > maxDrill {
-		return r, errors.New("the report is longer than 1 MiB")
+		return r, errors.New("the report is longer than 4 MiB")
 	}
 	n, err := note.Open([]byte(signed), note.VerifierList(v))
 	if err != nil {
@@ -128,7 +186,7 @@ func (d DrillResult) check(r DrillReport) error {
 	if d.Time.Before(r.Began) || d.Time.After(r.Ended) {
 		return fmt.Errorf("the result of %s is from outside of the run", d.Row)
 	}
-	if len(d.Detail) > maxSentence || len(d.Application) > 63 {
+	if d.long() {
 		return fmt.Errorf("the result of %s is too long", d.Row)
 	}
 	for _, p := range []Proof{d.Blocked, d.Audited, d.Honest, d.Control, d.Closed} {
@@ -137,4 +195,17 @@ func (d DrillResult) check(r DrillReport) error {
 		}
 	}
 	return nil
+}
+
+// long reports whether the result says more than a report has room for.
+func (d DrillResult) long() bool {
+	if len(d.Detail) > maxSentence || len(d.Application) > 63 || len(d.Tries) > maxTries || len(d.Entries) > maxEntries || len(d.Log) > maxLines {
+		return true
+	}
+	for _, t := range d.Tries {
+		if len(t.Door)+len(t.Sent)+len(t.Answer)+len(t.Error) > maxSentence {
+			return true
+		}
+	}
+	return slices.ContainsFunc(d.Log, func(line string) bool { return len(line) > maxSentence })
 }

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -143,14 +144,15 @@ type proof struct {
 	notes         []string
 }
 
-// proof asks for a passed drill of every application that the row is about, or
-// of the whole installation, none older than [Fresh].
+// proof asks for a passed drill of every application that the row is about, none older
+// than [Fresh], at every door of it, and that nothing it depends on was changed since.
 func (in *Input) proof(r Row, tied []Application) proof {
 	p := proof{proven: true}
-	whole, anyWhole := in.latest(r.ID, "")
+	whole, failed := in.latest(r.ID, "")
+	failed = failed && !whole.Passed
 	for _, a := range tied {
 		d, ok := in.latest(r.ID, a.Name)
-		if anyWhole && (!ok || whole.Time.After(d.Time)) {
+		if failed && (!ok || whole.Time.After(d.Time)) {
 			d, ok = whole, true
 		}
 		in.judge(&p, r, a, d, ok)
@@ -161,22 +163,24 @@ func (in *Input) proof(r Row, tied []Application) proof {
 	return p
 }
 
-func (in *Input) judge(p *proof, r Row, a Application, d Drill, ok bool) {
-	note := func(format string, args ...any) {
-		p.proven = false
-		if s := fmt.Sprintf(format, args...); !slices.Contains(p.notes, s) {
-			p.notes = append(p.notes, s)
-		}
+// doubt notes, once, why the row is not proven.
+func (p *proof) doubt(format string, args ...any) {
+	p.proven = false
+	if s := fmt.Sprintf(format, args...); !slices.Contains(p.notes, s) {
+		p.notes = append(p.notes, s)
 	}
+}
+
+func (in *Input) judge(p *proof, r Row, a Application, d Drill, ok bool) {
 	where := "the installation"
 	if d.Application != "" {
 		where = d.Application
 	}
 	switch {
 	case !ok && r.Drill == "":
-		note("There is no drill for this row yet.")
+		p.doubt("There is no drill for this row yet.")
 	case !ok:
-		note("No drill has attacked %s yet; run countersign drill.", a.Name)
+		p.doubt("No drill has attacked %s yet; run countersign drill.", a.Name)
 	case !d.Passed:
 		p.proven = false
 		g := Gap{Kind: DrillFailed, Application: d.Application, Sentence: fmt.Sprintf("The drill of %s failed on %s%s.", where, day(d.Time), detail(d))}
@@ -184,15 +188,48 @@ func (in *Input) judge(p *proof, r Row, a Application, d Drill, ok bool) {
 			p.gaps = append(p.gaps, g)
 		}
 	case d.Time.After(in.Now.Add(time.Minute)):
-		note("The drill of %s is dated %s, which is not yet; it does not count.", where, day(d.Time))
+		p.doubt("The drill of %s is dated %s, which is not yet; it does not count.", where, day(d.Time))
 	case in.Now.Sub(d.Time) > Fresh:
 		p.see(d.Time)
-		note("The drill of %s last passed on %s, more than %d days ago.", where, day(d.Time), int(Fresh.Hours()/24))
+		p.doubt("The drill of %s last passed on %s, more than %d days ago.", where, day(d.Time), int(Fresh.Hours()/24))
 	default:
 		if until := d.Time.Add(Fresh); p.until.IsZero() || until.Before(p.until) {
 			p.until = until
 		}
 		p.see(d.Time)
+		p.overtaken(a, d)
+		p.beyond(a, d)
+	}
+}
+
+// overtaken notes what was changed since a drill that passed.
+func (p *proof) overtaken(a Application, d Drill) {
+	for _, what := range slices.Sorted(maps.Keys(a.Depends)) {
+		if d.Found.Depends[what] != a.Depends[what] {
+			p.doubt("The drill of %s passed on %s, and the %s changed since; drill it again.", a.Name, day(d.Time), what)
+		}
+	}
+}
+
+// beyond notes the doors that a drill that passed did not attack.
+func (p *proof) beyond(a Application, d Drill) {
+	why := map[string]string{}
+	for _, l := range d.Found.Left {
+		why[l.Door] = l.Why
+	}
+	doors := slices.Clone(a.Doors)
+	for _, l := range d.Found.Left {
+		if !slices.Contains(doors, l.Door) {
+			doors = append(doors, l.Door)
+		}
+	}
+	for _, door := range doors {
+		switch {
+		case why[door] != "":
+			p.doubt("The drill of %s on %s did not attack %s: %s.", a.Name, day(d.Time), door, why[door])
+		case !slices.Contains(d.Doors, door):
+			p.doubt("The drill of %s on %s did not attack %s.", a.Name, day(d.Time), door)
+		}
 	}
 }
 

@@ -47,6 +47,11 @@ type Application struct {
 	// Caveats are weaknesses that leave the second factor in place: "the
 	// equipment checks the password itself".
 	Caveats []string
+	// Doors are its entrances, as a drill calls them: each must have been attacked before a
+	// row is proven here. Depends is what a drill's outcome depends on, by its word, and
+	// which version of it is in force.
+	Doors   []string
+	Depends map[string]string
 	// Unruled says that no rule of the policy is about signing in here, so that
 	// nobody gets in: safe, and not what anybody meant.
 	Unruled bool
@@ -113,14 +118,17 @@ type Key struct {
 
 // Drill is what one attack met.
 type Drill struct {
-	// Row is the technique's ID. Application is what was attacked; empty for a
-	// drill of the whole installation.
+	// Row is the technique's ID. Application is what was attacked. One without counts
+	// for all of them if it failed, and for none if it passed.
 	Row, Application string
 	// Passed says that the attack failed and the honest person got in.
 	Passed bool
 	Time   time.Time
 	// Detail is one sentence about what happened.
 	Detail string
+	// Doors are those that it attacked, and Found is the application as it was then.
+	Doors []string
+	Found Attacked
 }
 
 // Fresh is how long a passed drill proves its row.

@@ -62,16 +62,22 @@ func TestMissingUntilAttacked(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		drill Drill
+		at    []string
 		want  State
 	}{
-		{"attacked everywhere", Drill{Row: "T1556", Passed: true, Time: now.Add(-time.Hour)}, Proven},
-		{"attacked at one of three", Drill{Row: "T1556", Application: "vpn", Passed: true, Time: now.Add(-time.Hour)}, Open},
-		{"long ago", Drill{Row: "T1556", Passed: true, Time: now.Add(-Fresh - time.Hour)}, Open},
-		{"another row", Drill{Row: "T1556.006", Passed: true, Time: now.Add(-time.Hour)}, Open},
-		{"and it got in", Drill{Row: "T1556", Time: now.Add(-time.Hour)}, Open},
+		{"attacked everywhere", Drill{Row: "T1556", Passed: true, Time: now.Add(-time.Hour)}, []string{"vpn", "wiki", "countersign"}, Proven},
+		{"attacked at one of three", Drill{Row: "T1556", Passed: true, Time: now.Add(-time.Hour)}, []string{"vpn"}, Open},
+		{"attacked nowhere in particular", Drill{Row: "T1556", Passed: true, Time: now.Add(-time.Hour)}, []string{""}, Open},
+		{"long ago", Drill{Row: "T1556", Passed: true, Time: now.Add(-Fresh - time.Hour)}, []string{"vpn", "wiki", "countersign"}, Open},
+		{"another row", Drill{Row: "T1556.006", Passed: true, Time: now.Add(-time.Hour)}, []string{"vpn", "wiki", "countersign"}, Open},
+		{"and it got in", Drill{Row: "T1556", Time: now.Add(-time.Hour)}, []string{"vpn"}, Open},
 	} {
 		in := sound()
-		in.Drills = []Drill{tt.drill}
+		for _, at := range tt.at {
+			d := tt.drill
+			d.Application = at
+			in.Drills = append(in.Drills, d)
+		}
 		if s := state(t, in, "T1556"); s.State != tt.want {
 			t.Errorf("%s: %s, not %s: %+v", tt.name, s.State, tt.want, s.Gaps)
 		}

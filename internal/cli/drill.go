@@ -49,7 +49,7 @@ func (d *drillRun) Run(ctx context.Context, conn *connection) error {
 	}
 	report := attack.DrillReport{Began: time.Now().UTC(), By: "countersign " + version}
 	bar, done := newProgress(os.Stderr), int64(0)
-	plan.Tell = func(drill.Result) { done++; bar.show("drilling", done, int64(len(attack.Rows()))) }
+	plan.Tell = func([]drill.Result) { done++; bar.show("drilling", done, int64(len(attack.Rows()))) }
 	results, err := drill.Run(ctx, plan)
 	bar.clear()
 	if err != nil {
@@ -110,10 +110,10 @@ func (d *drillRun) plan(ctx context.Context, c *client) (drill.Plan, error) {
 func (d *drillRun) components(server web.Server, secret string) []drill.Component {
 	all := []drill.Component{server.Portal()}
 	if d.Page != "" {
-		all = append(all, server.Page(web.Site{URL: d.Page}))
+		all = append(all, server.Page(web.Site{Application: "wiki", URL: d.Page}))
 	}
 	if d.Radius != "" {
-		all = append(all, wire.Radius{Address: d.Radius, Secret: secret, Owners: server}.Component())
+		all = append(all, wire.Radius{Application: "vpn", Address: d.Radius, Secret: secret, Owners: server}.Component())
 	}
 	return append(all, server.Administration())
 }

@@ -11,11 +11,13 @@ import (
 
 // entry is what a drill reads of the log.
 type entry struct {
-	Time    time.Time         `json:"time"`
-	Reason  string            `json:"reason"`
-	Account string            `json:"account_name"`
-	Source  string            `json:"source"`
-	Detail  map[string]string `json:"detail"`
+	Number      int64             `json:"seq"`
+	Time        time.Time         `json:"time"`
+	Reason      string            `json:"reason"`
+	Account     string            `json:"account_name"`
+	Application string            `json:"application"`
+	Source      string            `json:"source"`
+	Detail      map[string]string `json:"detail"`
 }
 
 // mark returns when the newest entry was written. Numbers would not do: where
@@ -63,31 +65,77 @@ func (p *Play) since(ctx context.Context, mark time.Time, in map[string]any) ([]
 	return all, nil
 }
 
-// audited looks for what the log says of the attack since a mark.
-func (p *Play) audited(ctx context.Context, mark time.Time, of row) Proof {
+// trail is what the log says of an attack: for each event that a row demands, the entries
+// about it.
+type trail struct {
+	// events must be about the application, after about any.
+	events, after []string
+	found         map[string][]entry
+	err           error
+}
+
+// entries looks for what the log says of the attack since a mark.
+func (p *Play) entries(ctx context.Context, mark time.Time, of row) trail {
+	t := trail{events: of.events, after: of.after, found: map[string][]entry{}}
+	if len(t.events) == 0 {
+		t.events = []string{""}
+	}
 	mine, err := p.sources(ctx)
 	if err != nil {
-		return Proof{Failed, err.Error()}
+		return trail{err: err}
 	}
-	events := slices.Concat(of.events, of.after)
-	if len(events) == 0 {
-		events = []string{""}
-	}
-	var all []string
-	for _, event := range events {
+	for _, event := range slices.Concat(t.events, t.after) {
 		what := map[string]any{"event": event}
 		if event == "" {
 			what = map[string]any{"outcome": "refused"}
 		}
 		found, err := p.since(ctx, mark, what)
-		found = slices.DeleteFunc(found, func(e entry) bool { return !p.about(e, mine) })
-		proof := told(found, event, err)
-		if proof.State != Passed {
-			return proof
+		if err != nil {
+			return trail{err: err}
 		}
-		all = append(all, proof.Detail)
+		t.found[event] = slices.DeleteFunc(found, func(e entry) bool { return !p.about(e, mine) })
 	}
-	return Proof{Passed, strings.Join(all, "; ")}
+	return t
+}
+
+// at is the proof for one application. It returns the numbers of the entries.
+func (t trail) at(application string) (Proof, []int64) {
+	if t.err != nil {
+		return Proof{Failed, t.err.Error()}, nil
+	}
+	var words []string
+	var numbers []int64
+	for i, event := range slices.Concat(t.events, t.after) {
+		var reasons []string
+		for _, e := range t.found[event] {
+			if e.Application == application || i >= len(t.events) {
+				reasons, numbers = append(reasons, e.Reason), append(numbers, e.Number)
+			}
+		}
+		if len(reasons) == 0 {
+			return Proof{Failed, strings.TrimSpace("the log does not tell of it: no entry "+event) + at(application)}, nil
+		}
+		words = append(words, count(reasons, event))
+	}
+	slices.Sort(numbers)
+	return Proof{Passed, strings.Join(words, "; ")}, slices.Compact(numbers)
+}
+
+func at(application string) string {
+	if application == "" {
+		return ""
+	}
+	return " at " + application
+}
+
+// count says how many entries there are of an event, and why they were written.
+func count(reasons []string, event string) string {
+	n := len(reasons)
+	slices.Sort(reasons)
+	if event != "" {
+		event = " " + event
+	}
+	return fmt.Sprintf("%d entries%s: %s", n, event, strings.Join(slices.Compact(reasons), ", "))
 }
 
 // about reports whether an entry tells of this attack. Nobody else knows the name of a
@@ -118,22 +166,4 @@ func (p *Play) sources(ctx context.Context) ([]netip.Addr, error) {
 		}
 	}
 	return mine, err
-}
-
-func told(found []entry, event string, err error) Proof {
-	if err != nil {
-		return Proof{Failed, err.Error()}
-	}
-	if len(found) == 0 {
-		return Proof{Failed, "the log does not tell of it: no entry " + event}
-	}
-	var words []string
-	for _, e := range found {
-		words = append(words, e.Reason)
-	}
-	slices.Sort(words)
-	if event != "" {
-		event = " " + event
-	}
-	return Proof{Passed, fmt.Sprintf("%d entries%s: %s", len(found), event, strings.Join(slices.Compact(words), ", "))}
 }

@@ -39,7 +39,7 @@ func (o *office) search(in map[string]any, out any) error {
 
 // write writes an entry, a second after the one before.
 func (o *office) write(event, outcome, account, source string) map[string]any {
-	e := map[string]any{"event": event, "outcome": outcome, "reason": "wrong", "account_name": account, "source": source,
+	e := map[string]any{"seq": len(o.log), "event": event, "outcome": outcome, "reason": "wrong", "application": o.at, "account_name": account, "source": source,
 		"time": time.Date(2026, 12, 1, 9, 0, len(o.log), 5000, time.UTC).Format(time.RFC3339Nano)}
 	o.log = append([]map[string]any{e}, o.log...)
 	return e
@@ -92,7 +92,8 @@ func TestAuditedIsAboutThisAttack(t *testing.T) {
 			}
 		}, drill.Passed},
 	} {
-		o := &office{}
+		app := map[string]string{"T1098.005": "countersign", "T1078.001": "countersign", "T1213": "wiki", "T1078.003": "login"}[c.row]
+		o := &office{at: app}
 		stage := drill.Stage{Components: hollow(func(string) {}), From: netip.MustParseAddr(here)}
 		stage.Components[0].Enroll = func(_ context.Context, p *drill.Play, c *drill.Canary) error {
 			if p.Admin == drill.Administrator(o) {
@@ -112,18 +113,24 @@ func TestAuditedIsAboutThisAttack(t *testing.T) {
 			}
 		}
 		results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Bed: yard{stage: stage}, Rows: []string{c.row}})
-		if err != nil || len(results) != 1 {
-			t.Fatal(results, err)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if got := results[0].Audited; got.State != c.want {
-			t.Errorf("%s, %s: %s, %s", what, c.row, got.State, got.Detail)
+		for _, r := range results {
+			want := c.want
+			if r.Application != app {
+				want = drill.Failed // what is told of one application is told of no other
+			}
+			if got := r.Audited; got.State != want || (got.State == drill.Passed) != (len(r.Entries) > 0) {
+				t.Errorf("%s, %s at %s: %s, %s, %v", what, c.row, r.Application, got.State, got.Detail, r.Entries)
+			}
 		}
 	}
 }
 
 // Every canary of an attack counts, the first and those that come to it.
 func TestAuditedOfAnyCanary(t *testing.T) {
-	o := &office{}
+	o := &office{at: "vpn"}
 	stage := drill.Stage{Components: hollow(func(string) {})}
 	for _, comp := range stage.Components {
 		if comp.Moves[drill.Replay] != nil {
@@ -138,7 +145,12 @@ func TestAuditedOfAnyCanary(t *testing.T) {
 		}
 	}
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1040"}})
-	if err != nil || results[0].Audited.State != drill.Passed || results[0].Audited.Detail != "6 entries: wrong" {
-		t.Error(results, err)
+	if err != nil || len(results) != 3 {
+		t.Fatal(results, err)
+	}
+	for _, r := range results {
+		if a := r.Audited; (a.State == drill.Passed) != (r.Application == "vpn") || a.State == drill.Passed && (a.Detail != "6 entries: wrong" || len(r.Entries) != 6) {
+			t.Errorf("%+v", r)
+		}
 	}
 }

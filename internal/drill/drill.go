@@ -12,6 +12,7 @@ package drill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -27,13 +28,14 @@ type Plan struct {
 	Bed Bed
 	// Rows are the rows to drill; none means all.
 	Rows []string
-	// Tell is called with each row when it is done, or nil.
-	Tell func(Result)
+	// Tell is called with the results of each row when it is done, or nil.
+	Tell func([]Result)
 	Now  func() time.Time
 }
 
-// Run runs the plan. It returns an error only if the run could not begin; everything
-// else is in the results, one for each requested row.
+// Run runs the plan. It returns an error only if the run could not begin, or was cut off;
+// everything else is in the results: one for each requested row and application that it
+// attacked, and one without an application for a row that attacked none.
 func Run(ctx context.Context, p Plan) ([]Result, error) {
 	for _, id := range p.Rows {
 		if _, known := attack.ByID(id); !known {
@@ -42,6 +44,9 @@ func Run(ctx context.Context, p Plan) ([]Result, error) {
 	}
 	if p.Stage.Patience == 0 {
 		p.Stage.Patience = 3 * time.Second
+	}
+	if err := p.Stage.Check(ctx); err != nil {
+		return nil, err
 	}
 	if p.Now == nil {
 		p.Now = time.Now
@@ -52,19 +57,37 @@ func Run(ctx context.Context, p Plan) ([]Result, error) {
 		if len(p.Rows) > 0 && !slices.Contains(p.Rows, of.ID) {
 			continue
 		}
-		r := Result{Row: of.ID, Name: of.Name, Time: p.Now().UTC().Truncate(time.Second), Skipped: "there is no drill for this row yet"}
+		blank := Result{Row: of.ID, Name: of.Name, Time: p.Now().UTC().Truncate(time.Second), Skipped: "there is no drill for this row yet"}
+		made := []Result{blank}
 		if i := slices.IndexFunc(drills, func(d row) bool { return d.id == of.ID }); i >= 0 {
-			if r.Skipped = drills[i].lacks(p); r.Skipped == "" {
-				p.prove(ctx, drills[i], &r)
+			if blank.Skipped = drills[i].lacks(p); blank.Skipped == "" {
+				made = p.prove(ctx, drills[i], blank)
+			} else {
+				made[0].Skipped = blank.Skipped
 			}
 		}
-		results = append(results, r)
+		results = append(results, made...)
 		if p.Tell != nil {
-			p.Tell(r)
+			p.Tell(made)
 		}
 		if ctx.Err() != nil {
 			return results, ctx.Err()
 		}
 	}
 	return results, nil
+}
+
+// Check says why components of the stage cannot be attacked from here: all of them, so that
+// they are mended before the first attack.
+func (s Stage) Check(ctx context.Context) error {
+	var all []error
+	for _, c := range s.Components {
+		if c.Check == nil {
+			continue
+		}
+		if err := c.Check(ctx); err != nil {
+			all = append(all, fmt.Errorf("%s: %w", c.Name, err))
+		}
+	}
+	return errors.Join(all...)
 }

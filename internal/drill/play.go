@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -70,6 +71,11 @@ func (p *Play) Account(ctx context.Context) (*Canary, error) {
 	}
 	p.canaries = append(p.canaries, c.Name)
 	p.Remove(c.Name)
+	for _, group := range p.Groups {
+		if err := p.Admin.Do(ctx, "group.member.add", map[string]string{"group": group, "account": c.Name}, nil); err != nil {
+			return nil, fmt.Errorf("the canary cannot join %s: %w", group, err)
+		}
+	}
 	var pass struct {
 		Link string `json:"link"`
 	}
@@ -103,7 +109,7 @@ func (p *Play) Guess(ctx context.Context, name, password string) []Try {
 	for _, c := range p.Components {
 		for _, d := range c.Doors {
 			for _, t := range d.Guess(ctx, p, g) {
-				t.Component, t.Door = c.Name, d.Name
+				t.Application, t.Component, t.Door = c.Application, c.Name, d.Name
 				tries = append(tries, t)
 			}
 		}
@@ -120,21 +126,22 @@ func (p *Play) Tried(name string, open bool, err error) Try {
 	return Tried(name, open, err)
 }
 
-// Move plays a move at every component that it can be done at.
-func (p *Play) Move(ctx context.Context, m Move, victim *Canary) ([]Try, error) {
+// Move plays a move at every component that it can be done at. What could not be played at
+// one is an error there, and says nothing of the others.
+func (p *Play) Move(ctx context.Context, m Move, victim *Canary) []Try {
 	var tries []Try
 	for _, c := range p.Components {
 		if c.Moves[m] == nil {
 			continue
 		}
 		made, err := c.Moves[m](ctx, p, victim)
+		if err != nil {
+			made = append(made, Try{Name: string(m), Error: "the attack could not be played: " + err.Error()})
+		}
 		for _, t := range made {
-			t.Component = c.Name
+			t.Application, t.Component = c.Application, c.Name
 			tries = append(tries, t)
 		}
-		if err != nil {
-			return tries, err
-		}
 	}
-	return tries, nil
+	return tries
 }

@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,10 +24,12 @@ type Proof struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// Result is the result of one row.
+// Result is the result of one row at one application.
 type Result struct {
 	Row  string `json:"row"`
 	Name string `json:"name"`
+	// Application is empty where the row was not drilled, or nothing was tried.
+	Application string `json:"application,omitempty"`
 	// Skipped is why the row was not drilled, or empty.
 	Skipped string    `json:"skipped,omitempty"`
 	Time    time.Time `json:"time"`
@@ -39,7 +42,11 @@ type Result struct {
 	Audited Proof `json:"audited"`
 	Honest  Proof `json:"honest"`
 	Closed  Proof `json:"closed"`
-	Doors   []Try `json:"doors,omitempty"`
+	Tries   []Try `json:"tries,omitempty"`
+	// Entries are the numbers of the entries of the audit log that tell of it.
+	Entries []int64 `json:"entries,omitempty"`
+	// Log is what the components' own logs have of it, where they can be read.
+	Log []string `json:"log,omitempty"`
 }
 
 // Proofs returns the five proofs with their names, in the order of the report.
@@ -62,44 +69,117 @@ func (r Result) Passed() bool {
 	return r.Control.State != Failed && r.Closed.State != Failed
 }
 
-// prove shows the five proofs of one row.
-func (p Plan) prove(ctx context.Context, of row, r *Result) {
+// prove shows the five proofs of one row, at each application that was attacked.
+func (p Plan) prove(ctx context.Context, of row, blank Result) []Result {
+	var control arm
 	if p.Bed != nil {
-		r.Control = p.control(ctx, of)
+		control = p.control(ctx, of)
 	}
 	s, err := newPlay(ctx, p.Stage, p.Admin)
 	if err != nil {
-		r.Blocked = Proof{Failed, "the canary could not be set up: " + err.Error()}
-		return
+		return p.everywhere(blank, "the canary could not be set up: "+err.Error())
 	}
 	defer s.close(ctx)
 	s.Bed = p.Bed
 	since, err := s.mark(ctx)
 	if err != nil {
-		r.Audited = Proof{Failed, err.Error()}
+		return p.everywhere(blank, "the log cannot be read: "+err.Error())
 	}
-	r.Doors, err = of.play(ctx, s)
-	r.Blocked = blocked(r.Doors, err)
-	if r.Audited.State == NotTried {
-		r.Audited = s.audited(ctx, since, of)
-	}
-	r.Honest = s.honest(ctx)
+	s.lines(ctx) // those of before
+	attack := played(of.play(ctx, s))
+	lines := s.lines(ctx)
+	audit := s.entries(ctx, since, of)
+	honest := s.honest(ctx)
+	var closed arm
 	if p.Bed != nil {
-		r.Closed = p.closed(ctx, of, s)
+		closed = p.closed(ctx, of, s)
 	}
+	var results []Result
+	for _, app := range attack.applications(p.Stage) {
+		r := blank
+		at := attack.at(app)
+		r.Application, r.Tries, r.Log = app, at.tries, lines[app]
+		r.Blocked, r.Honest = at.blocked(), honest[app]
+		r.Audited, r.Entries = audit.at(app)
+		if p.Bed != nil {
+			r.Control, r.Closed = control.at(app).control(), closed.at(app).closed()
+		}
+		results = append(results, r)
+	}
+	return results
 }
 
-func blocked(doors []Try, err error) Proof {
-	if err != nil {
-		return Proof{Failed, "the attack could not be played: " + err.Error()}
+// everywhere is a failure that no application is to blame for.
+func (p Plan) everywhere(blank Result, why string) []Result {
+	var results []Result
+	for _, app := range p.Stage.applications() {
+		r := blank
+		r.Application, r.Blocked = app, Proof{Failed, why}
+		results = append(results, r)
 	}
-	if open := opened(doors); len(open) > 0 {
+	return results
+}
+
+// arm is what came of an attack with the guard, without it, or with Countersign stopped.
+// An error is one that no component is to blame for.
+type arm struct {
+	tries []Try
+	err   error
+}
+
+func played(tries []Try, err error) arm { return arm{tries, err} }
+
+// at is what came of it at one application.
+func (a arm) at(application string) arm {
+	var here []Try
+	for _, t := range a.tries {
+		if t.Application == application {
+			here = append(here, t)
+		}
+	}
+	return arm{here, a.err}
+}
+
+// applications are those that were attacked; all of the stage where the attack broke off,
+// and one without a name where nothing was tried at all.
+func (a arm) applications(s Stage) []string {
+	if a.err != nil {
+		return s.applications()
+	}
+	var all []string
+	for _, t := range a.tries {
+		if !slices.Contains(all, t.Application) {
+			all = append(all, t.Application)
+		}
+	}
+	if len(all) == 0 {
+		return []string{""}
+	}
+	return all
+}
+
+// applications are those that the stage's components belong to, in its order.
+func (s Stage) applications() []string {
+	var all []string
+	for _, c := range s.Components {
+		if !slices.Contains(all, c.Application) {
+			all = append(all, c.Application)
+		}
+	}
+	return all
+}
+
+func (a arm) blocked() Proof {
+	if open := opened(a.tries); len(open) > 0 {
 		return Proof{Failed, "got through: " + strings.Join(open, "; ")}
 	}
-	if p := untried(doors); p.Detail != "" {
+	if a.err != nil {
+		return Proof{Failed, "the attack could not be played: " + a.err.Error()}
+	}
+	if p := untried(a.tries); p.Detail != "" {
 		return p
 	}
-	return Proof{Passed, fmt.Sprintf("%d doors tried, none opened", len(doors))}
+	return Proof{Passed, fmt.Sprintf("%d ways tried, none opened", len(a.tries))}
 }
 
 // untried is the proof of tries that show nothing: an error is an error, and where nothing
@@ -120,75 +200,108 @@ func untried(tries []Try) Proof {
 	return Proof{}
 }
 
-func opened(doors []Try) []string {
+func opened(tries []Try) []string {
 	var out []string
-	for _, d := range doors {
-		if d.Open {
-			out = append(out, d.Name)
+	for _, t := range tries {
+		if t.Open {
+			out = append(out, t.Name)
 		}
 	}
 	return out
 }
 
-// control plays the attack where the guard is out. One that does not get through
-// there shows nothing here.
-func (p Plan) control(ctx context.Context, of row) Proof {
+// control plays the attack where the guard is out.
+func (p Plan) control(ctx context.Context, of row) arm {
 	stage, admin := p.Bed.Unguarded()
 	s, err := newPlay(ctx, stage, admin)
 	if err != nil {
-		return Proof{Failed, "the canary could not be set up: " + err.Error()}
+		return arm{err: err}
 	}
 	defer s.close(ctx)
 	s.Bed, s.Unguarded = p.Bed, true
-	doors, err := of.play(ctx, s)
-	if err != nil {
-		return Proof{Failed, "the attack could not be played: " + err.Error()}
-	}
-	if open := opened(doors); len(open) > 0 {
+	return played(of.play(ctx, s))
+}
+
+// control is the proof of an attack without the guard. One that does not get through
+// there shows nothing here.
+func (a arm) control() Proof {
+	if open := opened(a.tries); len(open) > 0 {
 		return Proof{Passed, "without the guard it gets through: " + strings.Join(open, "; ")}
 	}
-	if p := untried(doors); p.Detail != "" {
+	if a.err != nil {
+		return Proof{Failed, "the attack could not be played: " + a.err.Error()}
+	}
+	if p := untried(a.tries); p.Detail != "" {
 		return p
 	}
 	return Proof{Failed, "even without the guard it does not get through, so its failure shows nothing"}
 }
 
 // closed plays the attack with Countersign stopped.
-func (p Plan) closed(ctx context.Context, of row, s *Play) Proof {
+func (p Plan) closed(ctx context.Context, of row, s *Play) arm {
 	undo, err := p.Bed.Trick(ctx, "stopped")
 	if err != nil {
-		return Proof{Failed, err.Error()}
+		return arm{err: err}
 	}
 	defer undo()
 	s.Down = true
 	defer func() { s.Down = false }()
-	doors, err := of.play(ctx, s)
-	if open := opened(doors); len(open) > 0 {
-		return Proof{Failed, "with Countersign stopped it gets through: " + strings.Join(open, "; ")}
-	}
-	if err != nil {
-		return Proof{Failed, "with Countersign stopped the attack could not be played: " + err.Error()}
-	}
-	if p := untried(doors); p.Detail != "" {
-		return p
-	}
-	return Proof{Passed, fmt.Sprintf("with Countersign stopped none of %d doors opened", len(doors))}
+	return played(of.play(ctx, s))
 }
 
-// honest has the canary's owner enter every component.
-func (p *Play) honest(ctx context.Context) Proof {
-	var ways []string
+func (a arm) closed() Proof {
+	if open := opened(a.tries); len(open) > 0 {
+		return Proof{Failed, "with Countersign stopped it gets through: " + strings.Join(open, "; ")}
+	}
+	if a.err != nil {
+		return Proof{Failed, "with Countersign stopped the attack could not be played: " + a.err.Error()}
+	}
+	if p := untried(a.tries); p.Detail != "" {
+		return p
+	}
+	return Proof{Passed, fmt.Sprintf("with Countersign stopped none of %d ways opened", len(a.tries))}
+}
+
+// honest has the canary's owner enter every component, and says for each application how
+// that went.
+func (p *Play) honest(ctx context.Context) map[string]Proof {
+	out := map[string]Proof{}
+	for _, app := range p.applications() {
+		out[app] = Proof{Detail: "no component says how its owner enters"}
+	}
 	for _, c := range p.Components {
-		if c.Enter == nil {
+		if c.Enter == nil || out[c.Application].State == Failed {
 			continue
 		}
-		if err := c.Enter(ctx, p, p.Canary); err != nil {
-			return Proof{Failed, err.Error()}
+		proof := Proof{Passed, "got in to " + c.Name}
+		if before := out[c.Application]; before.State == Passed {
+			proof.Detail = before.Detail + ", " + c.Name
 		}
-		ways = append(ways, c.Name)
+		if err := c.Enter(ctx, p, p.Canary); err != nil {
+			proof = Proof{Failed, c.Name + ": " + err.Error()}
+		}
+		out[c.Application] = proof
 	}
-	if len(ways) == 0 {
-		return Proof{Detail: "no component says how its owner enters"}
+	return out
+}
+
+// mostLines is how many lines of a component's own log are kept.
+const mostLines = 40
+
+// lines are the new ones in the components' own logs, by application. A log that cannot be
+// read is a line that says so.
+func (p *Play) lines(ctx context.Context) map[string][]string {
+	out := map[string][]string{}
+	for _, c := range p.Components {
+		if c.Log == nil {
+			continue
+		}
+		lines, err := c.Log(ctx)
+		if err != nil {
+			lines = append(lines, "the log cannot be read: "+err.Error())
+		}
+		all := append(out[c.Application], lines...)
+		out[c.Application] = all[max(0, len(all)-mostLines):]
 	}
-	return Proof{Passed, "got in to " + strings.Join(ways, ", ")}
+	return out
 }

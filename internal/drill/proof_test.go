@@ -38,7 +38,7 @@ func TestNothingTriedShowsNothing(t *testing.T) {
 		"an error beside":     {tries: []drill.Try{shut, broken}, blocked: drill.Failed, closed: drill.Failed, control: drill.Failed, said: "broken: no route to host"},
 		"an error and a hole": {tries: []drill.Try{broken, open}, blocked: drill.Failed, closed: drill.Failed, control: drill.Passed, said: "got through: open"},
 		"an unplayable one":   {err: errors.New("no canary"), blocked: drill.Failed, closed: drill.Failed, control: drill.Failed, said: "could not be played: no canary"},
-		"a shut door":         {tries: []drill.Try{shut}, blocked: drill.Passed, closed: drill.Passed, control: drill.Failed, said: "1 doors tried, none opened"},
+		"a shut door":         {tries: []drill.Try{shut}, blocked: drill.Passed, closed: drill.Passed, control: drill.Failed, said: "1 ways tried, none opened"},
 	} {
 		stage := replaced(c.tries, c.err)
 		results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: &office{}, Bed: yard{stage: stage}, Rows: []string{"T1133"}})

@@ -17,10 +17,10 @@ type row struct {
 	// unguarded and down are played in the control arm and while Countersign is stopped,
 	// where the attack itself makes no sense there; nil for the same.
 	unguarded, down []step
-	// events are what the log must tell of the attacked account; refused is
-	// enough when there are none.
+	// events are what the log must tell of the attacked account at every application
+	// that was attacked; refused is enough when there are none.
 	events []string
-	// after are what it must tell besides, of whoever looked into it afterwards.
+	// after are what it must tell besides of that account, wherever it happened.
 	after []string
 }
 
@@ -43,7 +43,7 @@ func rows() []row {
 	known := []step{password}
 	return []row{
 		{id: "T1040", attack: []step{overhear}},
-		{id: "T1078", attack: known, events: []string{"alarm.factor-missing"}},
+		{id: "T1078", attack: known, after: []string{"alarm.factor-missing"}},
 		{id: "T1078.001", attack: []step{shipped, move(ShippedSecrets)},
 			// There is nothing of ours that ships with a password, so the control is an
 			// account that somebody made that way.
@@ -51,11 +51,11 @@ func rows() []row {
 		{id: "T1078.003", attack: []step{move(LocalAccount)}, needs: []Kind{bed, Console}, events: []string{"signin.refused"}, after: []string{"offline.used", "alarm.offline"}},
 		{id: "T1098", attack: []step{move(StaleSession)}, needs: []Kind{bed}, events: []string{"action.refused"}},
 		{id: "T1098.005", attack: []step{move(RegisterDevice)}},
-		{id: "T1110", attack: []step{password, move(RaceCodes)}, events: []string{"signin.refused"}},
-		{id: "T1110.001", attack: []step{move(GuessPasswords), password, move(GuessCodes)}, events: []string{"signin.refused"}},
-		{id: "T1110.002", attack: known, events: []string{"alarm.factor-missing"}},
+		{id: "T1110", attack: []step{password, move(RaceCodes)}, after: []string{"signin.refused"}},
+		{id: "T1110.001", attack: []step{move(GuessPasswords), password, move(GuessCodes)}, after: []string{"signin.refused"}},
+		{id: "T1110.002", attack: known, after: []string{"alarm.factor-missing"}},
 		{id: "T1110.003", attack: []step{move(Spray), password}},
-		{id: "T1110.004", attack: []step{move(Stuff), password, move(ChangePassword)}, events: []string{"alarm.factor-missing"}},
+		{id: "T1110.004", attack: []step{move(Stuff), password, move(ChangePassword)}, after: []string{"alarm.factor-missing"}},
 		{id: "T1133", attack: []step{move(MadeUp)}, needs: []Kind{Radius}, events: []string{"signin.refused"}},
 		{id: "T1136", attack: []step{move(CreateAccount)}, events: []string{"action.refused"}},
 		{id: "T1213", attack: []step{move(ReadPages)}, needs: []Kind{Page}, events: []string{"answer.refused"}},
@@ -65,7 +65,7 @@ func rows() []row {
 			// Ours have no such setting: the control is one that has, and the doors
 			// without their guard.
 			unguarded: []step{password, move(FailOpen)}, down: known},
-		{id: "T1621", attack: []step{move(Bombard)}, needs: []Kind{Radius, bed}, unguarded: known, down: known, events: []string{"approval.wrong-number"}},
+		{id: "T1621", attack: []step{move(Bombard)}, needs: []Kind{Radius, bed}, unguarded: known, down: known, after: []string{"approval.wrong-number"}},
 	}
 }
 
@@ -105,7 +105,7 @@ func (r row) play(ctx context.Context, p *Play) ([]Try, error) {
 
 // move plays a move on the canary.
 func move(m Move) step {
-	return func(ctx context.Context, p *Play) ([]Try, error) { return p.Move(ctx, m, p.Canary) }
+	return func(ctx context.Context, p *Play) ([]Try, error) { return p.Move(ctx, m, p.Canary), nil }
 }
 
 // password is an attacker who has the right password, by cracking or by buying it, and
@@ -117,7 +117,12 @@ func password(ctx context.Context, p *Play) ([]Try, error) {
 // shipped tries names and passwords that products ship with.
 func shipped(ctx context.Context, p *Play) ([]Try, error) {
 	var tries []Try
-	for _, pair := range [][2]string{{"admin", "admin"}, {"root", "root"}, {"administrator", "password"}, {"test", "test1234"}, {"countersign", "countersign"}} {
+	pairs := [][2]string{{"admin", "admin"}, {"administrator", "password"}, {"countersign", "countersign"}}
+	if !p.Unguarded { // whose log nobody asks
+		// By the canary's name every log shows who tried; the others are anybody's.
+		pairs = append(pairs, [2]string{p.Canary.Name, "changeme"})
+	}
+	for _, pair := range pairs {
 		for _, t := range p.Guess(ctx, pair[0], pair[1]) {
 			t.Name = pair[0] + " at " + t.Name
 			tries = append(tries, t)
@@ -136,7 +141,7 @@ func overhear(ctx context.Context, p *Play) ([]Try, error) {
 			return nil, err
 		}
 	}
-	return p.Move(ctx, Replay, victim)
+	return p.Move(ctx, Replay, victim), nil
 }
 
 // asleep is longer than an account may go unused by default.
@@ -153,8 +158,7 @@ func dormant(ctx context.Context, p *Play) ([]Try, error) {
 	p.Bed.Later(asleep)
 	defer p.Bed.Later(-asleep)
 	tries := p.Guess(ctx, forgotten.Name, forgotten.Password)
-	back, err := p.Move(ctx, ComeBack, forgotten)
-	return under("dormant", append(tries, back...)), err
+	return under("dormant", append(tries, p.Move(ctx, ComeBack, forgotten)...)), nil
 }
 
 // outage is an intruder with the right password who cannot answer the second
@@ -169,13 +173,10 @@ func outage(ctx context.Context, p *Play) ([]Try, error) {
 		}
 		p.Down = true
 		tried, _ := password(ctx, p)
-		kept, err := p.Move(ctx, KeptSession, p.Canary)
+		tried = append(tried, p.Move(ctx, KeptSession, p.Canary)...)
 		p.Down = false
 		undo()
-		tries = append(tries, under(trick, append(tried, kept...))...)
-		if err != nil {
-			return tries, fmt.Errorf("%s: %w", trick, err)
-		}
+		tries = append(tries, under(trick, tried)...)
 	}
 	return tries, nil
 }

@@ -12,6 +12,8 @@ type Stage struct {
 	// Components are attacked in this order. The cookies that somebody gets at one they
 	// have at those after it.
 	Components []Component
+	// Groups are those that a canary must be in for policy to let it in everywhere.
+	Groups []string
 	// From is the address that attackers come from, where this machine has
 	// several; honest people come from the usual one.
 	From netip.Addr
@@ -41,11 +43,12 @@ const (
 // done there.
 type Component struct {
 	Kind Kind
-	// Name is what a report calls it.
-	Name string
-	// Application is the application that it belongs to, by its name in the installation:
-	// countersign for Countersign's own.
+	// Application is the name of the application that it is a part of: results are of
+	// applications. Countersign's own pages and API are one.
 	Application string
+	// Name is what a report calls it: the host of a site, as the application's settings
+	// have it.
+	Name string
 	// Doors are its entrances for a name and a password.
 	Doors []Door
 	// Moves are what attackers can do here besides.
@@ -80,14 +83,17 @@ type Guess struct {
 
 // Try is what an attacker tried at a component.
 type Try struct {
-	// Component and Door are where; a try that is no guess has no door of its own.
-	Component string `json:"-"`
-	Door      string `json:"-"`
-	Name      string `json:"name"`
-	// Open is set if the attacker got through.
-	Open bool `json:"open"`
-	// Answer is what came back, in the words of the protocol: "302 to /sign-in".
+	// Application, Component and Door are where; a try that is no guess has no door of
+	// its own.
+	Application string `json:"application"`
+	Component   string `json:"component"`
+	Door        string `json:"door,omitempty"`
+	// Name says what was sent, and Answer what came back, in the protocol's words: "302 to
+	// /sign-in".
+	Name   string `json:"name"`
 	Answer string `json:"answer,omitempty"`
+	// Open is set if the attacker got through.
+	Open   bool   `json:"open"`
 	Detail string `json:"detail,omitempty"`
 	// Error is why nothing is known: the try could not be made, or an answer that was
 	// owed did not come. A try with an error says neither that a door is open nor that

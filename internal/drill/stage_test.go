@@ -22,6 +22,7 @@ import (
 type office struct {
 	asked []string
 	log   []map[string]any // the newest first
+	at    string           // where what is written happened
 }
 
 func (o *office) Do(ctx context.Context, action string, in, out any) error {
@@ -69,7 +70,7 @@ func (y yard) Later(time.Duration)                                    {}
 // theirs are the components that there are.
 func theirs() []drill.Component {
 	server := web.Server("http://server.example")
-	return []drill.Component{server.Portal(), server.Page(web.Site{URL: "http://page.example"}), wire.Radius{Owners: server}.Component(), server.Administration(), host.Component(nil)}
+	return []drill.Component{server.Portal(), server.Page(web.Site{Application: "wiki", URL: "http://page.example"}), wire.Radius{Application: "vpn", Owners: server}.Component(), server.Administration(), host.Component("login", nil)}
 }
 
 // hollow are the same components with nothing behind them, which note what is played.
@@ -88,6 +89,7 @@ func hollow(note func(what string)) []drill.Component {
 				return []drill.Try{{Name: d.Name}}
 			}
 		}
+		all[i].Check = nil
 		if all[i].Enroll != nil {
 			all[i].Enroll = func(context.Context, *drill.Play, *drill.Canary) error { return nil }
 		}
@@ -108,17 +110,17 @@ func TestRowsUseWhatComponentsBring(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	drilled := 0
+	drilled := map[string]bool{}
 	for _, r := range results {
 		if r.Skipped == "" {
-			drilled++
-			if len(r.Doors) == 0 {
+			drilled[r.Row] = true
+			if len(r.Tries) == 0 {
 				t.Errorf("%s tries nothing", r.Row)
 			}
 		}
 	}
-	if drilled < 17 {
-		t.Errorf("only %d rows are drilled", drilled)
+	if len(drilled) < 17 {
+		t.Errorf("only %d rows are drilled", len(drilled))
 	}
 	for _, c := range theirs() {
 		for m := range c.Moves {
@@ -137,7 +139,7 @@ func TestRowsUseWhatComponentsBring(t *testing.T) {
 	}
 	// Whoever is stopped is bombarded with nothing, and no trick is played on them; both are
 	// for the guarded arm.
-	if played["RADIUS: bombard"] != 1 || played["the page: kept session"] != len(drill.Tricks) || played["RADIUS: fail open"] != 1 {
+	if played["RADIUS for vpn: bombard"] != 1 || played["page.example: kept session"] != len(drill.Tricks) || played["RADIUS for vpn: fail open"] != 1 {
 		t.Errorf("arms play what is not theirs: %v", played)
 	}
 	if left := o.made(); len(left) > 0 || len(o.asked) < 100 {
@@ -148,22 +150,29 @@ func TestRowsUseWhatComponentsBring(t *testing.T) {
 // What was tried says at which component and door; a component that does not bring a
 // move is not asked for it.
 func TestTriesSayWhere(t *testing.T) {
-	result := func(row string) []drill.Try {
+	tries := func(row string) map[string][]drill.Try {
 		t.Helper()
 		results, err := drill.Run(t.Context(), drill.Plan{Stage: drill.Stage{Components: hollow(func(string) {})}, Admin: &office{}, Rows: []string{row}})
-		if err != nil || len(results) != 1 {
+		if err != nil {
 			t.Fatal(results, err)
 		}
-		return results[0].Doors
+		out := map[string][]drill.Try{}
+		for _, r := range results {
+			out[r.Application] = r.Tries
+		}
+		return out
 	}
-	want := []drill.Try{
-		{Component: "the portal", Door: "the portal", Name: "the portal"}, {Component: "the page", Door: "the page", Name: "the page"},
-		{Component: "RADIUS", Door: "RADIUS", Name: "RADIUS"}, {Component: "administration", Door: "the API on a terminal", Name: "the API on a terminal"},
+	at := func(application, component, door, name string) drill.Try {
+		return drill.Try{Application: application, Component: component, Door: door, Name: name}
 	}
-	if got := result("T1078"); !slices.Equal(got, want) {
+	want := map[string][]drill.Try{
+		"countersign": {at("countersign", "the portal", "the portal", "the portal"), at("countersign", "administration", "the API on a terminal", "the API on a terminal")},
+		"wiki":        {at("wiki", "page.example", "the page of wiki", "the page of wiki")}, "vpn": {at("vpn", "RADIUS for vpn", "RADIUS for vpn", "RADIUS for vpn")},
+	}
+	if got := tries("T1078"); !maps.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("%+v", got)
 	}
-	if got := result("T1213"); !slices.Equal(got, []drill.Try{{Component: "the page", Name: string(drill.ReadPages)}}) {
+	if got := tries("T1213"); !maps.EqualFunc(got, map[string][]drill.Try{"wiki": {at("wiki", "page.example", "", string(drill.ReadPages))}}, slices.Equal) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -234,15 +243,20 @@ func TestCanariesAreTakenAway(t *testing.T) {
 	stage.Components[0].Enroll = func(context.Context, *drill.Play, *drill.Canary) error { return errors.New("the disk is full") }
 	o := &office{}
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1078"}})
-	if err != nil || len(results) != 1 || results[0].Blocked.State != drill.Failed || !strings.Contains(results[0].Blocked.Detail, "the disk is full") {
+	if err != nil || len(results) != 4 {
 		t.Error(results, err)
+	}
+	for _, r := range results {
+		if r.Blocked.State != drill.Failed || !strings.Contains(r.Blocked.Detail, "the disk is full") || r.Passed() {
+			t.Errorf("%+v", r)
+		}
 	}
 	if left := slices.Collect(maps.Keys(o.made())); len(left) > 0 || !slices.ContainsFunc(o.asked, func(a string) bool { return strings.HasPrefix(a, "account.create canary-") }) {
 		t.Errorf("left over: %q", left)
 	}
 	stage.Components = stage.Components[1:]
 	results, err = drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1078"}})
-	if err != nil || len(results) != 1 || results[0].Blocked.State != drill.Failed || results[0].Passed() {
+	if err != nil || len(results) != 4 || results[0].Blocked.State != drill.Failed || results[0].Passed() {
 		t.Error("nobody can enroll:", results, err)
 	}
 }
@@ -264,6 +278,23 @@ func TestCutOff(t *testing.T) {
 	}
 	if left := o.made(); len(left) > 0 || !slices.ContainsFunc(o.asked, func(a string) bool { return strings.HasPrefix(a, "account.remove canary-") }) {
 		t.Errorf("left over: %v", left)
+	}
+}
+
+// What cannot be attacked from here is told before the first attack, of all components at
+// once, and nothing is begun.
+func TestChecksComeFirst(t *testing.T) {
+	stage, o := drill.Stage{Components: hollow(func(string) {})}, &office{}
+	for i, why := range []string{"it does not answer", "its secret is another"} {
+		stage.Components[i].Check = func(context.Context) error { return errors.New(why) }
+	}
+	stage.Components[2].Check = func(context.Context) error { return nil }
+	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o})
+	if err == nil || err.Error() != "the portal: it does not answer\npage.example: its secret is another" {
+		t.Error(err)
+	}
+	if len(results) > 0 || len(o.asked) > 0 {
+		t.Errorf("it began: %v, %q", results, o.asked)
 	}
 }
 

@@ -167,8 +167,8 @@ func (b *Bed) consoles() {
 	with.asks(with.radius, PamSecret)
 	without.Stack(Unguarded(DocumentedStack(b.T)))
 	b.Host = with
-	b.Stage.Components = append(b.Stage.Components, host.Component(with))
-	b.Open.Components = append(b.Open.Components, host.Component(without))
+	b.Stage.Components = append(b.Stage.Components, host.Component("login", with))
+	b.Open.Components = append(b.Open.Components, host.Component("login", without))
 }
 
 func (w *World) SetPolicy(body string) {

@@ -30,28 +30,30 @@ func TestDrill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	played := 0
+	played := map[string]bool{}
 	for _, r := range results {
 		if r.Skipped != "" {
 			continue
 		}
-		played++
+		played[r.Row] = true
 		for _, p := range r.Proofs() {
-			t.Logf("%-10s %-12s %-7s %s", r.Row, p.Name, p.State, p.Detail)
-			if p.State != drill.Passed {
-				t.Errorf("%s: %s %s: %s", r.Row, p.Name, p.State, p.Detail)
+			t.Logf("%-10s %-12s %-12s %-7s %s", r.Row, r.Application, p.Name, p.State, p.Detail)
+			// The host's owner is among those who tried, and was let in; a control is
+			// played where its guard is.
+			if p.State == drill.Failed || p.State != drill.Passed && (p.Name != "honest" || r.Application != "login") && p.Name != "control" {
+				t.Errorf("%s at %s: %s %s: %s", r.Row, r.Application, p.Name, p.State, p.Detail)
 			}
 		}
-		for _, d := range r.Doors {
-			t.Logf("%-10s   door %s: open %t %s", r.Row, d.Name, d.Open, d.Detail)
+		for _, d := range r.Tries {
+			t.Logf("%-10s   %s, %s: open %t %s%s", r.Row, d.Component, d.Name, d.Open, d.Answer, d.Detail)
 		}
 	}
 	want := 17
 	if b.Host == nil {
 		want = 16
 	}
-	if played < want {
-		t.Errorf("only %d of %d rows were drilled", played, want)
+	if len(played) < want {
+		t.Errorf("only %d of %d rows were drilled", len(played), want)
 	}
 }
 
@@ -64,15 +66,19 @@ func TestDrillFails(t *testing.T) {
 	b.Naked.SetPolicy(servertest.OneFactor)
 	rows := []string{"T1040", "T1078", "T1110", "T1110.001", "T1110.002", "T1110.003", "T1110.004", "T1133", "T1213"}
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: b.Open, Admin: b.Naive, Rows: rows})
-	if err != nil || len(results) != len(rows) {
-		t.Fatal(len(results), err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	fell := map[string]bool{}
 	for _, r := range results {
-		if r.Blocked.State != drill.Failed || r.Passed() {
-			t.Errorf("%s is said to hold without its guard: %+v", r.Row, r.Blocked)
-		}
+		fell[r.Row] = fell[r.Row] || r.Blocked.State == drill.Failed && !r.Passed()
 		if r.Control.State != drill.NotTried || r.Closed.State != drill.NotTried {
 			t.Errorf("%s claims proofs that a deployment cannot give", r.Row)
+		}
+	}
+	for _, row := range rows {
+		if !fell[row] {
+			t.Errorf("%s is said to hold without its guard", row)
 		}
 	}
 }
@@ -82,13 +88,17 @@ func TestDrillFailsWithoutItsOwnGuard(t *testing.T) {
 	failed := func(t *testing.T, p drill.Plan) {
 		t.Helper()
 		results, err := drill.Run(t.Context(), p)
-		if err != nil || len(results) != len(p.Rows) {
-			t.Fatal(len(results), err)
+		if err != nil {
+			t.Fatal(err)
 		}
+		fell := map[string]bool{}
 		for _, r := range results {
-			t.Logf("%s: %s", r.Row, r.Blocked.Detail)
-			if r.Blocked.State != drill.Failed || r.Passed() || !strings.HasPrefix(r.Blocked.Detail, "got through: ") {
-				t.Errorf("%s is said to hold without its guard: %+v", r.Row, r.Blocked)
+			t.Logf("%s at %s: %s", r.Row, r.Application, r.Blocked.Detail)
+			fell[r.Row] = fell[r.Row] || r.Blocked.State == drill.Failed && !r.Passed() && strings.HasPrefix(r.Blocked.Detail, "got through: ")
+		}
+		for _, row := range p.Rows {
+			if !fell[row] {
+				t.Errorf("%s is said to hold without its guard", row)
 			}
 		}
 	}
@@ -172,7 +182,7 @@ func TestDrillCommand(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "report")
 	out, complaint, ok := sh.Run("", "drill", "run", "--data", w.Folder, "--page", "http://"+host+"/notes", "--radius", w.Radius, "--radius-secret-file", secret,
 		"--row", "T1078", "--row", "T1133", "--row", "T1213", "--row", "T1621", "--out", report)
-	if !ok || strings.Count(out, "yes") != 9 || !strings.Contains(out, "Open, because") {
+	if !ok || strings.Count(out, "yes") != 15 || !strings.Contains(out, "Open, because") {
 		t.Fatalf("%s%s", out, complaint)
 	}
 	if w.Events("drill.recorded") != 1 {

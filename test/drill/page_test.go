@@ -29,19 +29,20 @@ func TestDrillFindsALenientSite(t *testing.T) {
 	stage := (&servertest.Bed{T: t}).StageOf(w, w.Radius)
 	w.SetPolicy(lenientSite("wiki"))
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: admin, Rows: []string{"T1078", "T1110.002", "T1213"}})
-	if err != nil || len(results) != 3 {
-		t.Fatal(len(results), err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	fell := 0
 	for _, r := range results {
-		t.Logf("%s: %s", r.Row, r.Blocked.Detail)
-		if r.Passed() || !strings.HasPrefix(r.Blocked.Detail, "got through: the page of wiki") {
-			t.Errorf("%s is said to hold: %+v", r.Row, r.Blocked)
+		t.Logf("%s at %s: %s", r.Row, r.Application, r.Blocked.Detail)
+		if open := strings.HasPrefix(r.Blocked.Detail, "got through: the page of wiki"); open != (r.Application == "wiki") || open && r.Passed() {
+			t.Errorf("%s at %s: %+v", r.Row, r.Application, r.Blocked)
+		} else if open {
+			fell++
 		}
-		for _, try := range r.Doors {
-			if try.Open && try.Component != "the page of wiki" {
-				t.Errorf("%s: more than the site is open: %+v", r.Row, try)
-			}
-		}
+	}
+	if fell != 3 {
+		t.Errorf("the site fell in %d of 3 rows", fell)
 	}
 }
 
@@ -56,14 +57,17 @@ func TestDrillOfSites(t *testing.T) {
 	}
 	for _, r := range results {
 		for _, p := range r.Proofs() {
-			t.Logf("%-10s %-12s %-7s %s", r.Row, p.Name, p.State, p.Detail)
+			t.Logf("%-10s %-12s %-12s %-7s %s", r.Row, r.Application, p.Name, p.State, p.Detail)
 			if p.State != drill.Passed {
-				t.Errorf("%s: %s %s: %s", r.Row, p.Name, p.State, p.Detail)
+				t.Errorf("%s at %s: %s %s: %s", r.Row, r.Application, p.Name, p.State, p.Detail)
 			}
 		}
-		for _, d := range r.Doors {
+		if r.Application == "wiki" && len(r.Log) == 0 {
+			t.Errorf("%s: nothing of nginx's own log", r.Row)
+		}
+		for _, d := range r.Tries {
 			t.Logf("%-10s   %s: open %t, %s; %s %s", r.Row, d.Name, d.Open, d.Answer, d.Detail, d.Error)
-			if strings.HasPrefix(d.Component, "the page") && d.Answer == "" {
+			if strings.HasPrefix(d.Name, "the page") && d.Answer == "" {
 				t.Errorf("%s: %s does not say what came back", r.Row, d.Name)
 			}
 		}
@@ -76,7 +80,7 @@ func TestDrillOfSites(t *testing.T) {
 		}
 		if c.Log != nil {
 			lines, err := c.Log(t.Context())
-			if err != nil || len(lines) < 20 || strings.Contains(strings.Join(lines, ""), "code=") {
+			if err != nil || len(lines) < 1 || strings.Contains(strings.Join(lines, ""), "code=") {
 				t.Errorf("the log of %s: %d lines, %v", c.Name, len(lines), err)
 			}
 		}

@@ -53,10 +53,10 @@ func (h handed) code(number int) string {
 	return ""
 }
 
-// Component is the console as a component of a stage.
-func Component(of Console) drill.Component {
+// Component is the console as a component of a stage. It asks as an application.
+func Component(application string, of Console) drill.Component {
 	h := &machine{console: of, papers: map[string]paper{}}
-	return drill.Component{Kind: drill.Console, Name: "the console", Moves: map[drill.Move]drill.Attack{drill.LocalAccount: h.localAccount}}
+	return drill.Component{Kind: drill.Console, Application: application, Name: "the console", Moves: map[drill.Move]drill.Attack{drill.LocalAccount: h.localAccount}}
 }
 
 type machine struct {

@@ -80,7 +80,7 @@ func (m *machineOf) Login(_ context.Context, _ string, lines ...string) (bool, e
 // running the row.
 func playAt(t *testing.T, m *machineOf, d *desk) drill.Result {
 	t.Helper()
-	c := Component(m)
+	c := Component("login", m)
 	portal := drill.Component{Kind: drill.Portal, Name: "the portal", Enroll: func(_ context.Context, _ *drill.Play, c *drill.Canary) error {
 		c.Password = "the password"
 		return nil
@@ -104,8 +104,8 @@ func (bed) Trick(context.Context, string) (func(), error) { return func() {}, ni
 func TestGuardedHost(t *testing.T) {
 	m, d := &machineOf{}, &desk{}
 	r := playAt(t, m, d)
-	if r.Blocked.State != drill.Passed || len(r.Doors) != 9 || r.Closed.State != drill.Passed {
-		t.Errorf("%+v %+v %+v", r.Blocked, r.Closed, r.Doors)
+	if r.Blocked.State != drill.Passed || len(r.Tries) != 9 || r.Closed.State != drill.Passed {
+		t.Errorf("%+v %+v %+v", r.Blocked, r.Closed, r.Tries)
 	}
 	if m.logins != 9+2+4 {
 		t.Errorf("%d log-ins: nine tries, the owner twice, and four while Countersign is stopped", m.logins)

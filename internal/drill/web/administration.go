@@ -13,7 +13,7 @@ import (
 // Administration is the server's API and console.
 func (s Server) Administration() drill.Component {
 	of := administration{string(s)}
-	return drill.Component{Kind: drill.Administration, Name: "administration",
+	return drill.Component{Kind: drill.Administration, Application: Self, Name: "administration",
 		Doors: []drill.Door{{Name: "the API on a terminal", Guess: of.guess}},
 		Moves: map[drill.Move]drill.Attack{drill.StaleSession: of.staleAdministration, drill.CreateAccount: of.createAccount}}
 }

@@ -183,7 +183,12 @@ func (b *browser) says(text string) bool { return strings.Contains(html.Unescape
 
 // typed begins to sign in with a password and, if asked for one, a code.
 func (b *browser) typed(ctx context.Context, name, password, code string) error {
-	if err := b.get(ctx, b.server+"/sign-in"); err != nil {
+	return b.typedFrom(ctx, b.server+"/sign-in", name, password, code)
+}
+
+// typedFrom is typed where an address sends people to sign in.
+func (b *browser) typedFrom(ctx context.Context, address, name, password, code string) error {
+	if err := b.get(ctx, address); err != nil {
 		return err
 	}
 	return b.types(ctx, name, password, code)

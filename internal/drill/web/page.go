@@ -45,7 +45,7 @@ func (s Server) Page(site Site) drill.Component { return s.Pages(site)[0] }
 func (s Server) Pages(sites ...Site) (all []drill.Component) {
 	for i, site := range sites {
 		of := page{Site: site, server: string(s), others: slices.Concat(sites[:i:i], sites[i+1:])}
-		all = append(all, drill.Component{Kind: drill.Page, Name: of.name(), Application: site.Application,
+		all = append(all, drill.Component{Kind: drill.Page, Name: of.host(), Application: site.Application,
 			Doors: []drill.Door{{Name: of.name(), Guess: of.guess}},
 			Moves: map[drill.Move]drill.Attack{drill.ReadPages: reader{of}.read, drill.KeptSession: of.keptSession,
 				drill.Replay: thief{of}.replay, drill.StolenCookie: thief{of}.stolenCookie},
@@ -61,7 +61,15 @@ type page struct {
 	others []Site
 }
 
-// name is what a report calls it.
+// host is the host of the site, with its port where that is not the scheme's own.
+func (s page) host() string {
+	if u, err := url.Parse(s.URL); err == nil {
+		return u.Host
+	}
+	return s.URL
+}
+
+// name is what people call it.
 func (s page) name() string {
 	if s.Application == "" {
 		return "the page"
@@ -126,7 +134,7 @@ func (s page) enter(ctx context.Context, p *drill.Play, c *drill.Canary) error {
 // guess signs in where the page sends people, and asks for it with what the portal left in
 // the browser.
 func (s page) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.Try {
-	tries := []drill.Try{s.signsIn(ctx, p, s.name()+" by its own sign-in", g.Name, g.Password, "")}
+	tries := []drill.Try{s.signsIn(ctx, p, s.name()+" by its own sign-in", g.Name, g.Password, "000000")}
 	if g.Jar != nil {
 		b := s.attacker(p)
 		b.client.Jar = g.Jar

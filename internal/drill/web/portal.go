@@ -11,10 +11,13 @@ import (
 // Server is a Countersign by its public URL.
 type Server string
 
+// Self is the name of the application that Countersign itself is.
+const Self = "countersign"
+
 // Portal is its pages for people. It enrolls canaries.
 func (s Server) Portal() drill.Component {
 	on := portal{string(s)}
-	return drill.Component{Kind: drill.Portal, Name: "the portal",
+	return drill.Component{Kind: drill.Portal, Application: Self, Name: "the portal",
 		Doors: []drill.Door{{Name: "the portal", Guess: on.guess}},
 		Moves: map[drill.Move]drill.Attack{
 			drill.Replay: on.replay, drill.GuessPasswords: on.guessPasswords, drill.RaceCodes: on.racePasswords, drill.GuessCodes: on.guessCodes, drill.Spray: on.spray, drill.Stuff: on.stuff,

@@ -1,11 +1,14 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"countersign/internal/drill"
@@ -44,14 +47,30 @@ func (s reader) believed(ctx context.Context, p *drill.Play, c *drill.Canary) (d
 	if err == nil && len(found.Entries) == 0 && !p.Unguarded {
 		err = errors.New("the log does not tell of the guessed code")
 	}
-	try, own := drill.Tried(name, false, err), false
+	try := drill.Tried(name, false, err)
 	for _, e := range found.Entries {
 		from, _ := netip.ParseAddr(e.Source)
 		try.Open = try.Open || from.Unmap() == elsewhereFrom
-		own = own || from.IsLoopback()
 		try.Answer = "the log says " + e.Source
 	}
-	return try, p.Bed != nil || !own && !p.From.IsLoopback()
+	return try, p.Bed != nil || !s.besides(p)
+}
+
+// besides reports whether the drill comes to Countersign from a loopback address.
+func (s reader) besides(p *drill.Play) bool {
+	if p.From.IsValid() {
+		return p.From.IsLoopback()
+	}
+	u, err := url.Parse(s.server)
+	if err != nil {
+		return true
+	}
+	c, err := net.Dial("udp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))) // sends nothing
+	if err != nil {
+		return true
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).IP.IsLoopback()
 }
 
 // identityHeaders are the spellings under which an application may be told who somebody is.

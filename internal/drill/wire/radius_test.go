@@ -140,9 +140,9 @@ func TestErrorsAreNotShut(t *testing.T) {
 func TestShippedSecretsAreRefuted(t *testing.T) {
 	for secret, open := range map[string]bool{"shared": false, "testing123": true} {
 		p := play(answering(t, secret))
-		tries, err := p.Move(t.Context(), drill.ShippedSecrets, p.Canary)
-		if try := find(t, tries, "RADIUS with the shared secret testing123"); err != nil || try.Open != open || try.Error != "" {
-			t.Errorf("%s: %+v %v", secret, try, err)
+		tries := p.Move(t.Context(), drill.ShippedSecrets, p.Canary)
+		if try := find(t, tries, "RADIUS with the shared secret testing123"); try.Open != open || try.Error != "" {
+			t.Errorf("%s: %+v", secret, try)
 		}
 	}
 }
