@@ -47,7 +47,7 @@ func rows() []row {
 		{id: "T1078.001", attack: []step{shipped, move(ShippedSecrets)},
 			// There is nothing of ours that ships with a password, so the control is an
 			// account that somebody made that way.
-			unguarded: []step{shipped, move(ShippedSecrets), password}},
+			unguarded: []step{shipped, password}},
 		{id: "T1078.003", attack: []step{move(LocalAccount)}, needs: []Kind{bed, Console}, events: []string{"signin.refused"}, after: []string{"offline.used", "alarm.offline"}},
 		{id: "T1098", attack: []step{move(StaleSession)}, needs: []Kind{bed}, events: []string{"action.refused"}},
 		{id: "T1098.005", attack: []step{move(RegisterDevice)}},

@@ -176,6 +176,10 @@ func (s Radius) shippedSecrets(ctx context.Context, p *drill.Play, c *drill.Cana
 		t.Answer = r.words()
 		tries = append(tries, t)
 	}
+	if s.mode() == CodeOnly { // the log knows nobody of the others
+		r, err := s.says(ctx, p, c.Name, []string{"000000"[:min(s.digits(), 6)]}, true)
+		tries = append(tries, s.tried(p, "RADIUS with a code that generators are shown with", r, err))
+	}
 	return tries, nil
 }
 
