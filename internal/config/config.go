@@ -89,15 +89,27 @@ type Mail struct {
 	CA string `yaml:"ca"`
 }
 
-// SMS is the service that sends codes by SMS. Without a URL there are none.
+// SMS is the service that sends codes by SMS. Without a URL there are none. In Fields,
+// Body and Value, {number} and {text} stand for what they say, and {secret} for the first
+// line of SecretFile.
 type SMS struct {
-	// URL is asked with POST: https, or http on loopback.
+	// URL is asked: https, or http on loopback.
 	URL string `yaml:"url"`
+	// Method is POST, or GET with Fields in the query.
+	Method string `yaml:"method"`
 	// Format is json, an object of strings, or form.
 	Format string `yaml:"format"`
-	// Fields are what is sent; {number} and {text} stand for what they say.
+	// Fields are what is sent.
 	Fields map[string]string `yaml:"fields"`
-	// Header and Value sign in; {secret} stands for the first line of SecretFile.
+	// Body is a JSON document that is sent in place of Fields.
+	Body string `yaml:"body"`
+	// Number is the form of telephone numbers: plus (+4930...), zeros (004930...) or
+	// digits (4930...).
+	Number string `yaml:"number"`
+	// Accepted is a regular expression (RE2) that an answer's body matches when the
+	// message was accepted; empty looks at the status alone.
+	Accepted string `yaml:"accepted"`
+	// Header and Value sign in.
 	Header     string `yaml:"header"`
 	Value      string `yaml:"value"`
 	SecretFile string `yaml:"secret_file"`
@@ -242,7 +254,7 @@ func Default() File {
 	return File{
 		Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", Data: "countersign-data",
 		Log:      Log{Level: "info", Format: "text"},
-		SMS:      SMS{Format: "json", Fields: map[string]string{}},
+		SMS:      SMS{Method: "POST", Format: "json", Fields: map[string]string{}, Number: "plus"},
 		Passkeys: Passkeys{Attestation: "none", BackupEligible: "allow", MetadataSigner: "mds.fidoalliance.org"},
 		Limits: Limits{NextCode: 3, Delay: 5, Disable: 20, PerAccount: 30, PerSource: 100, PerInstallation: 2000, Tries: 8,
 			Attempt: Duration(10 * time.Minute), Dormant: Duration(30 * day), Quarantine: Duration(day),

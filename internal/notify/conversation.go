@@ -71,6 +71,16 @@ func (c *conversation) close() {
 	c.conn.Close() //nolint:errcheck // nothing depends on it
 }
 
+// finish has what ends the conversation leave time for the answer to the message: without
+// it nobody knows whether the server accepted it, and it is sent again.
+func (c *conversation) finish() {
+	c.stop()
+	conn := c.conn
+	c.stop = context.AfterFunc(c.ctx, func() {
+		time.AfterFunc(farewellPatience, func() { conn.Close() }) //nolint:errcheck // whoever waits on it gets the error
+	})
+}
+
 // wait bounds the next step.
 func (c *conversation) wait(d time.Duration) {
 	c.conn.SetDeadline(time.Now().Add(d)) //nolint:errcheck // then the step fails
@@ -156,7 +166,7 @@ func (c *conversation) refused(reason, what string, a answer) error {
 func (c *conversation) greeted() error {
 	a, err := c.read(commandPatience)
 	if err != nil && !c.secure {
-		return c.broken("greeting", "The mail server "+c.server+" did not greet us. If it expects TLS from the start, set mail.tls to implicit.", err)
+		return c.broken("greeting", "The mail server "+c.server+" did not greet us. If it expects TLS from the start, set mail.tls to implicit.", errors.Unwrap(err))
 	}
 	if err != nil {
 		return err
@@ -275,6 +285,7 @@ func (c *conversation) mailFrom(from, to mailbox) (string, error) {
 
 // data sends the message and its final dot, and says goodbye after it was accepted.
 func (c *conversation) data(message []byte) error {
+	c.finish()
 	c.wait(commandPatience)
 	c.note(fmt.Sprintf("C: (the message, %d bytes)", len(message)))
 	w := c.text.DotWriter()

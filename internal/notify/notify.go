@@ -120,7 +120,7 @@ func (s *Sender) Send(ctx context.Context) (int, error) {
 		} else {
 			s.log.Warn("a notice could not be delivered", "notice", r.ID, "try", r.tries+1, "error", cause)
 		}
-		if err := s.settle(ctx, r, cause); err != nil {
+		if err := s.settle(context.WithoutCancel(ctx), r, cause); err != nil { // what was accepted is not sent again
 			return n, err
 		}
 		if failure.ClassOf(cause) == failure.Unavailable {

@@ -1,7 +1,10 @@
 package notify_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -237,5 +240,42 @@ func TestHelloAndMessageID(t *testing.T) {
 		if got := m.Mails()[0]; got.Hello != want || !strings.HasSuffix(got.Header.Get("Message-Id"), "@"+want+">") {
 			t.Errorf("%s: %s, %s", host, got.Hello, got.Header.Get("Message-Id"))
 		}
+	}
+}
+
+// A server that is stopped while a mail is with the mail server learns whether it was
+// accepted: otherwise the mail would be sent again.
+func TestAMailThatIsUnderWayAtTheEnd(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		in := bufio.NewReader(c)
+		for _, says := range []string{"220 sink", "250 sink", "250 ok", "250 ok", "354 go on"} {
+			fmt.Fprintf(c, "%s\r\n", says)
+			if _, err := in.ReadString('\n'); err != nil {
+				return
+			}
+		}
+		for line := ""; line != ".\r\n"; {
+			if line, err = in.ReadString('\n'); err != nil {
+				return
+			}
+		}
+		stop()
+		<-ctx.Done()
+		fmt.Fprint(c, "250 taken\r\n")
+		in.ReadString('\n') //nolint:errcheck // its farewell
+	}()
+	if err := (notify.Mailer{Server: l.Addr().String(), From: "mfa@example.org"}).Deliver(ctx, hello); err != nil {
+		t.Error(err)
 	}
 }

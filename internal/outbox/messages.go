@@ -4,8 +4,8 @@
 // It owns what waits (the table message) and what counts against more (sent), with what each
 // server remembers of that. It makes no code and asks for none: the engine (signin) and
 // enrollment hand it what an authenticator wrote, in the change that asks for it, and whoever
-// runs a server has it carried, in a loop of its own and never in the one that keeps house,
-// because a gateway may take long. Mail to people is notify's, pushes are approval's.
+// runs a server has it carried, by workers of each carrier's own and never in the loop that
+// keeps house, because a gateway may take long. Mail to people is notify's, pushes are approval's.
 //
 // Its one invariant: neither an account nor an address has more codes than the budget, also
 // where somebody removes rows; and a message is sealed for one account until one moment, and
@@ -24,6 +24,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
+	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
 	"countersign/internal/throttle"
@@ -118,20 +119,45 @@ func (m *Messages) Send(ctx context.Context, tx *store.Tx, s Sending, message au
 	return true, tx.Record(en)
 }
 
-// Carry delivers what waits, by whatever carries it. A message is tried three
-// times, ten seconds apart, and is gone when it was taken or is over. One server
-// sends it.
+// Carrier is one way to owners: a gateway, a mail server.
+type Carrier struct {
+	// Takes says which messages go this way; nil is all of them.
+	Takes func(authenticator.Message) bool
+	// Carry hands one over. After Invalid it is given up, because the same answer would
+	// come again. After Unavailable nothing else goes this way now.
+	Carry func(context.Context, authenticator.Message) error
+}
+
+// Carry is [Messages.CarryBy] for one carrier of everything, without the number.
 func (m *Messages) Carry(ctx context.Context, carry func(context.Context, authenticator.Message) error) error {
-	list, err := m.waiting(ctx, `where due <= $1 order by id limit 50`, store.Unix(m.now()))
-	if err != nil {
-		return err
-	}
-	for _, w := range list {
-		if err := m.carryOne(ctx, w, carry); err != nil {
-			return err
+	_, err := m.CarryBy(ctx, Carrier{Carry: carry})
+	return err
+}
+
+// CarryBy delivers what waits for a carrier, and returns how many it took. A message is
+// tried three times, ten seconds apart, and is gone when it was taken or is over. One
+// worker of one server sends it, so that several may call this at a time. It stops at an
+// error of the carrier of class Unavailable, and returns that.
+func (m *Messages) CarryBy(ctx context.Context, c Carrier) (taken int, err error) {
+	for after := int64(-1 << 63); ; {
+		page, err := m.waiting(ctx, `where due <= $1 and id > $2 order by id limit $3`, store.Unix(m.now()), after, carryPage)
+		if err != nil {
+			return taken, err
+		}
+		for _, w := range page {
+			after = w.id
+			did, err := m.carryOne(ctx, w, c)
+			if did {
+				taken++
+			}
+			if err != nil {
+				return taken, err
+			}
+		}
+		if len(page) < carryPage {
+			return taken, nil
 		}
 	}
-	return nil
 }
 
 type waitingMessage struct {
@@ -140,52 +166,110 @@ type waitingMessage struct {
 }
 
 const (
+	carryPage  = 50
 	carryTries = 3
 	carryPause = 10 * time.Second
+	// carryLease is how long one worker has for a try before another may take the
+	// message: longer than a carrier can take.
+	carryLease = 3 * time.Minute
 )
 
-func (m *Messages) carryOne(ctx context.Context, w waitingMessage, carry func(context.Context, authenticator.Message) error) error {
-	now := m.now()
+// peek reports whether a message is for a carrier. One that cannot be read is for whoever
+// comes first, who reports it.
+func (m *Messages) peek(w waitingMessage, c Carrier) bool {
+	if c.Takes == nil {
+		return true
+	}
+	var message authenticator.Message
+	plain, err := m.keys.Open(keyring.Approval, messageAAD(assurance.AccountID(w.account), w.expires), w.payload)
+	return err != nil || json.Unmarshal(plain, &message) != nil || c.Takes(message)
+}
+
+// take reserves a message for this worker; false means that another has it.
+func (m *Messages) take(ctx context.Context, w waitingMessage) (bool, error) {
 	var ours int64
 	err := m.db.Housekeep(ctx, "message.take", func(tx *store.Tx) (err error) {
-		ours, err = tx.Exec(ctx, `update message set tries = tries + 1, due = $3 where id = $1 and tries = $2`, w.id, w.tries, store.Unix(now.Add(carryPause)))
+		ours, err = tx.Exec(ctx, `update message set tries = tries + 1, due = $3 where id = $1 and tries = $2`, w.id, w.tries, store.Unix(m.now().Add(carryLease)))
 		return err
 	})
-	if err != nil || ours == 0 {
-		return err
+	return ours > 0, err
+}
+
+// carryOne hands one message over, and writes down what came of it. The error is of the
+// database, or the carrier's where it takes nothing now.
+func (m *Messages) carryOne(ctx context.Context, w waitingMessage, c Carrier) (did bool, err error) {
+	if !m.peek(w, c) {
+		return false, nil
 	}
-	over := store.Unix(now) >= w.expires
+	if ours, err := m.take(ctx, w); err != nil || !ours {
+		return false, err
+	}
+	over := store.Unix(m.now()) >= w.expires
 	var message authenticator.Message
-	plain, err := m.plain(w)
-	sealed := errors.Is(err, keyring.ErrSealed)
-	if err == nil {
-		err = json.Unmarshal(plain, &message)
+	plain, cause := m.plain(w)
+	if cause == nil {
+		cause = json.Unmarshal(plain, &message)
 	}
-	if err == nil && !over {
-		err = carry(ctx, message)
+	if cause == nil && !over {
+		cause = c.Carry(ctx, message)
 	}
-	if err != nil {
-		m.log.Warn("a code could not be sent", "message", w.id, "try", w.tries+1, "error", err)
+	if cause != nil {
+		m.log.Warn("a code could not be sent", "message", w.id, "try", w.tries+1, "error", cause)
 	}
+	err = m.settle(context.WithoutCancel(ctx), w, cause, over)
+	if err == nil && failure.ClassOf(cause) == failure.Unavailable {
+		err = cause
+	}
+	return cause == nil && !over && err == nil, err
+}
+
+// settle writes down what came of a try.
+func (m *Messages) settle(ctx context.Context, w waitingMessage, cause error, over bool) error {
 	drop := func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `delete from message where id = $1`, w.id)
 		return err
 	}
+	final := errors.Is(cause, keyring.ErrSealed) || failure.ClassOf(cause) == failure.Invalid
 	switch {
-	case errors.Is(err, errCarried):
+	case errors.Is(cause, errCarried):
 		return m.db.Housekeep(ctx, "message.refused", drop)
-	case err == nil && !over:
+	case cause == nil && !over:
 		return m.db.Housekeep(ctx, "message.sent", func(tx *store.Tx) error {
 			tx.End("message", messageName(w.payload), store.Time(w.expires))
 			return drop(tx)
 		})
-	case !sealed && !over && w.tries+1 < carryTries:
-		return nil
+	case !final && !over && w.tries+1 < carryTries:
+		return m.db.Housekeep(ctx, "message.again", func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `update message set due = $3 where id = $1 and tries = $2`, w.id, w.tries+1, store.Unix(m.now().Add(carryPause)))
+			return err
+		})
 	}
 	return m.db.Change(ctx, audit.Actor{Name: "system", Via: "sms"}, func(tx *store.Tx) error {
-		tx.Record(audit.Entry{Event: "code.undelivered", Outcome: audit.Failed, Account: w.account, Application: audit.Self})
+		en := m.undelivered(ctx, tx, w, cause)
+		if over {
+			en.Reason = "late"
+		}
+		if err := tx.Record(en); err != nil {
+			return err
+		}
 		return drop(tx)
 	})
+}
+
+// undelivered is the entry of a code that nothing took, with what the carrier answered.
+func (m *Messages) undelivered(ctx context.Context, tx *store.Tx, w waitingMessage, cause error) audit.Entry {
+	en := audit.Entry{Event: "code.undelivered", Outcome: audit.Failed, Account: w.account, Application: audit.Self, Detail: map[string]string{}}
+	if account, err := m.people.Get(ctx, tx, assurance.AccountID(w.account)); err == nil {
+		en.AccountName = account.Name
+	}
+	switch failure.ClassOf(cause) {
+	case failure.Internal: // what is not the carrier's is in the server's log
+	case failure.Invalid:
+		en.Reason, en.Detail["answer"] = "permanent", failure.Public(cause)
+	default:
+		en.Reason, en.Detail["answer"] = "tries", failure.Public(cause)
+	}
+	return en
 }
 
 const day = 24 * time.Hour

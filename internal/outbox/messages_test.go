@@ -3,11 +3,16 @@ package outbox
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
+	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/keyring/keyringtest"
 	"countersign/internal/store"
@@ -87,4 +92,90 @@ func TestMessagesAreCarriedForgottenAndSwept(t *testing.T) {
 			now = now.Add(2 * time.Second)
 		}
 	})
+}
+
+// What a carrier will never take is tried once, and the log has its answer; one that takes
+// nothing is not asked about the next message; and no carrier is handed another's.
+func TestCarriersOfMessages(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	db, keys := keyringtest.Open(t, store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: clock, Log: log}, keyring.NewRoot())
+	people := directory.NewAccounts(directory.Parts{DB: db, Keys: keys})
+	m, err := New(Parts{DB: db, Keys: keys, Accounts: people, Now: clock, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	queue := func(name, subject string) {
+		t.Helper()
+		storetest.Change(t, db, func(tx *store.Tx) error {
+			a, err := people.Create(t.Context(), tx, directory.NewAccount{Name: name})
+			if err == nil {
+				_, err = m.Send(t.Context(), tx, Sending{Account: a.ID}, authenticator.Message{To: "+4930123", Subject: subject, Text: name})
+			}
+			return err
+		})
+	}
+	mail := func(m authenticator.Message) bool { return m.Subject != "" }
+	answers := map[string]error{}
+	carry := func(takes func(authenticator.Message) bool) (asked []string, taken int, err error) {
+		taken, err = m.CarryBy(t.Context(), Carrier{Takes: takes, Carry: func(_ context.Context, message authenticator.Message) error {
+			asked = append(asked, message.Text)
+			return answers[message.Text]
+		}})
+		return asked, taken, err
+	}
+	for i := range carryPage + 1 { // more than one page of another's before it
+		queue("mail"+strconv.Itoa(i), "A code")
+	}
+	queue("sms", "")
+	answers["sms"] = failure.New(failure.Invalid, "The gateway answered 400: no such number")
+	if asked, taken, err := carry(func(m authenticator.Message) bool { return !mail(m) }); err != nil || taken != 0 || !slices.Equal(asked, []string{"sms"}) {
+		t.Errorf("asked %v, %d taken, %v", asked, taken, err)
+	}
+	said, err := db.AuditLog().Entries(t.Context(), store.Filter{Event: "code.undelivered", Limit: 10})
+	if err != nil || len(said) != 1 || said[0].Reason != "permanent" || said[0].AccountName != "sms" || !strings.Contains(said[0].Detail["answer"], "400: no such number") {
+		t.Errorf("the log says %+v, %v", said, err)
+	}
+	answers["mail0"] = failure.New(failure.Unavailable, "The mail server cannot be reached.")
+	if asked, taken, err := carry(mail); failure.ClassOf(err) != failure.Unavailable || taken != 0 || len(asked) != 1 {
+		t.Errorf("asked %v, %d taken, %v", asked, taken, err)
+	}
+	if asked, taken, err := carry(mail); err != nil || taken != carryPage || len(asked) != carryPage || slices.Contains(asked, "mail0") {
+		t.Errorf("asked %v, %d taken, %v", asked, taken, err)
+	}
+	now = now.Add(carryPause)
+	delete(answers, "mail0")
+	if asked, taken, err := carry(mail); err != nil || taken != 1 || !slices.Equal(asked, []string{"mail0"}) {
+		t.Errorf("asked %v, %d taken, %v", asked, taken, err)
+	}
+}
+
+// A worker that hangs keeps its message to itself for longer than it can hang.
+func TestALongTryIsNotDoubled(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	db, keys := keyringtest.Open(t, store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: clock}, keyring.NewRoot())
+	people := directory.NewAccounts(directory.Parts{DB: db, Keys: keys})
+	m, err := New(Parts{DB: db, Keys: keys, Accounts: people, Now: clock, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Change(t, db, func(tx *store.Tx) error {
+		a, err := people.Create(t.Context(), tx, directory.NewAccount{Name: "ada"})
+		if err == nil {
+			_, err = m.Send(t.Context(), tx, Sending{Account: a.ID}, authenticator.Message{To: "+4930123", Text: "x"})
+		}
+		return err
+	})
+	sent := 0
+	var slow func(context.Context, authenticator.Message) error
+	slow = func(ctx context.Context, _ authenticator.Message) error {
+		sent++
+		now = now.Add(2 * time.Minute)
+		return m.Carry(ctx, slow)
+	}
+	if err := m.Carry(t.Context(), slow); err != nil || sent != 1 {
+		t.Errorf("sent %d times, %v", sent, err)
+	}
 }

@@ -57,6 +57,9 @@ func (d *daemon) reload() (now, restart []string, err error) {
 	next := config.Live(was, is)
 	d.file.Store(&next)
 	d.setLevel(next.Log.Level)
+	if d.in != nil {
+		d.in.carriers.wake()
+	}
 	d.log.Info("the configuration was read again", "changed", now, "needs a restart", restart)
 	return now, restart, nil
 }
@@ -168,9 +171,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	go d.in.keepLooking(ctx, s.Log)
 	go collectSooner(ctx)
 	go d.in.Pusher.run(ctx, s.Log)
-	if s.SMS != nil || s.Mails {
-		go d.in.messenger(ctx, Carriers{SMS: s.SMS, Mail: func() config.Mail { return d.file.Load().Mail }}, s.Log)
-	}
+	d.carry(ctx, s)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
@@ -180,6 +181,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	defer done()
 	err = errors.Join(err, server.Shutdown(grace), local.Shutdown(grace))
 	<-stopped
+	d.in.carriers.wait()
 	if err := d.in.SignIn.Strangers.SumUp(grace); err != nil {
 		s.Log.Warn("what strangers were refused in the last minute is not in the audit log", "error", err)
 	}
@@ -209,8 +211,8 @@ func (in *Installation) compareClocks(ctx context.Context, log *slog.Logger) err
 	return err
 }
 
-// housekeep sends notices, sweeps what is over, and reads the configuration
-// again on SIGHUP.
+// housekeep sweeps what is over, and reads the configuration again on SIGHUP. It asks
+// nothing outside of this installation, so that nothing there holds it up.
 func (d *daemon) housekeep(ctx context.Context, s Settings) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -235,9 +237,6 @@ func (d *daemon) housekeep(ctx context.Context, s Settings) {
 		if now := time.Now(); now.Sub(compared) > time.Minute {
 			compared = now
 			err = errors.Join(err, d.in.compareClocks(ctx, s.Log))
-		}
-		if mail := d.file.Load().Mail; mail.Server != "" {
-			err = errors.Join(err, d.in.Send(ctx, mail, s))
 		}
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("housekeeping", "error", err)

@@ -3,13 +3,13 @@ package server
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
 	"net/url"
 	"os"
 	"strings"
 
 	"countersign/internal/assurance"
 	"countersign/internal/config"
+	"countersign/internal/failure"
 	"countersign/internal/notify"
 	"countersign/internal/store"
 )
@@ -32,11 +32,11 @@ func mailerOf(c config.Mail, host string) (notify.Mailer, error) {
 	if c.CA != "" {
 		text, err := os.ReadFile(c.CA)
 		if err != nil {
-			return m, err
+			return m, failure.Wrap(failure.Unavailable, err, "The file mail.ca cannot be read.")
 		}
 		m.Roots = x509.NewCertPool()
 		if !m.Roots.AppendCertsFromPEM(text) {
-			return m, fmt.Errorf("mail.ca: %s holds no certificate", c.CA)
+			return m, failure.New(failure.Unavailable, "The file mail.ca has no certificate: %s.", c.CA)
 		}
 	}
 	return m, nil
@@ -44,12 +44,17 @@ func mailerOf(c config.Mail, host string) (notify.Mailer, error) {
 
 // Send empties the outbox by way of the configured mail server.
 func (in *Installation) Send(ctx context.Context, c config.Mail, s Settings) error {
+	_, err := in.send(ctx, c, s)
+	return err
+}
+
+// send is Send, and returns how many notices were taken.
+func (in *Installation) send(ctx context.Context, c config.Mail, s Settings) (int, error) {
 	m, err := mailerOf(c, in.publicURL.Hostname())
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = notify.NewSender(in.outbox, m.Deliver, s.Log).Naming(in.nameOf).Send(ctx)
-	return err
+	return notify.NewSender(in.outbox, m.Deliver, s.Log).Naming(in.nameOf).Send(ctx)
 }
 
 // nameOf is an account's name; empty is that of one which went.

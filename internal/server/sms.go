@@ -7,13 +7,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
-	"log/slog"
 	"os"
+	"regexp"
 
 	"countersign/internal/authenticator"
 	"countersign/internal/config"
+	"countersign/internal/failure"
 	"countersign/internal/notify"
+	"countersign/internal/outbox"
 )
 
 // GatewayOf is the configured SMS gateway; nil is none.
@@ -21,7 +22,10 @@ func GatewayOf(c config.SMS) *notify.Gateway {
 	if c.URL == "" {
 		return nil
 	}
-	g := &notify.Gateway{URL: c.URL, Form: c.Format == "form", Fields: c.Fields, Header: c.Header, Value: c.Value}
+	g := &notify.Gateway{URL: c.URL, Method: c.Method, Form: c.Format == "form", Fields: c.Fields, JSON: c.Body, Number: c.Number, Header: c.Header, Value: c.Value}
+	if c.Accepted != "" {
+		g.Accepted = regexp.MustCompile(c.Accepted) // config checked it
+	}
 	if c.SecretFile != "" {
 		g.Secret = func() (string, error) {
 			b, err := os.ReadFile(c.SecretFile)
@@ -48,31 +52,40 @@ type Carriers struct {
 	Host string // of the public address
 }
 
-// Carry hands what waits to who takes it.
+// Carry hands what waits to who takes it, once, by mail and by SMS. A carrier that takes
+// nothing is no error.
 func (in *Installation) Carry(ctx context.Context, c Carriers) error {
 	c.Host = in.publicURL.Hostname()
-	return in.SignIn.Messages.Carry(ctx, c.take)
+	for _, way := range []outbox.Carrier{c.byMail(), c.bySMS()} {
+		if _, err := in.SignIn.Messages.CarryBy(ctx, way); err != nil && failure.ClassOf(err) != failure.Unavailable {
+			return err
+		}
+	}
+	return nil
 }
 
-func (c Carriers) take(ctx context.Context, m authenticator.Message) error {
-	if m.Subject == "" {
+// isMail tells a code by mail from one by SMS.
+func isMail(m authenticator.Message) bool { return m.Subject != "" }
+
+func (c Carriers) bySMS() outbox.Carrier {
+	return outbox.Carrier{Takes: func(m authenticator.Message) bool { return !isMail(m) }, Carry: func(ctx context.Context, m authenticator.Message) error {
 		if c.SMS == nil {
-			return errors.New("there is no SMS gateway any more")
+			return failure.New(failure.Invalid, "There is no SMS gateway any more.")
 		}
 		return c.SMS.Send(ctx, m.To, m.Text)
-	}
-	mailer, err := mailerOf(c.Mail(), c.Host)
-	if err != nil {
-		return err
-	}
-	// The mail's number is in logs on its way, as a hash with the text. A random one
-	// keeps the code from being found out by trying all of them.
-	var number [8]byte
-	rand.Read(number[:])
-	return mailer.Deliver(ctx, notify.Notice{ID: int64(binary.BigEndian.Uint64(number[:])), Address: m.To, Subject: m.Subject, Body: m.Text})
+	}}
 }
 
-// messenger carries what waits, every second.
-func (in *Installation) messenger(ctx context.Context, c Carriers, log *slog.Logger) {
-	everySecond(ctx, log, "sending codes", func() error { return in.Carry(ctx, c) })
+func (c Carriers) byMail() outbox.Carrier {
+	return outbox.Carrier{Takes: isMail, Carry: func(ctx context.Context, m authenticator.Message) error {
+		mailer, err := mailerOf(c.Mail(), c.Host)
+		if err != nil {
+			return err
+		}
+		// The mail's number is in logs on its way, as a hash with the text. A random one
+		// keeps the code from being found out by trying all of them.
+		var number [8]byte
+		rand.Read(number[:])
+		return mailer.Deliver(ctx, notify.Notice{ID: int64(binary.BigEndian.Uint64(number[:])), Address: m.To, Subject: m.Subject, Body: m.Text})
+	}}
 }

@@ -86,6 +86,8 @@ type Parts struct {
 	Approvals *approval.Approvals
 	Pushes    *approval.Pushes
 	Strangers *signin.Strangers
+	// Carriers says what is wrong with each service that takes messages to people.
+	Carriers func() []string
 	// Loosened are the exceptions that the configuration makes at this moment.
 	Loosened  func() []attack.Exception
 	PublicURL *url.URL
@@ -133,7 +135,7 @@ func rules(p Parts) []admin.Desk {
 		policy.Desks(policy.Parts{DB: p.DB, Engine: p.Engine, Rules: p.Rules, Applications: p.Applications, Protocols: p.Protocols, Survey: everybody, Known: p.Known, Now: p.Now}),
 		coverage.Desks(coverage.Parts{DB: p.DB, Kept: p.Coverage, Rules: p.Rules, Survey: everybody, Administrators: p.Administrators, Mails: func() bool { return p.Recoveries.Owners.Mails() }, Reading: Commands().Reading(), Loosened: p.Loosened, PublicURL: p.PublicURL, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
-			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Dormant: p.Dormant, Now: p.Now}),
+			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Carriers: p.Carriers, Dormant: p.Dormant, Now: p.Now}),
 			audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: p.Strangers}),
 		})
 }

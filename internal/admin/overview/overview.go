@@ -33,13 +33,16 @@ type Parts struct {
 	Applications   *application.Catalogue
 	Cases          *recovery.Cases
 	Administrators *administrators.Administrators
-	Dormant        time.Duration
-	Now            func() time.Time
+	// Carriers says what is wrong with each service that takes messages to people; nil
+	// knows of none.
+	Carriers func() []string
+	Dormant  time.Duration
+	Now      func() time.Time
 }
 
 // Desk is where the command is done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{p.DB.View(), p.DB.Condition(), p.DB.Alarms(), p.Accounts, p.Groups, p.Applications, p.Cases, p.Administrators, p.Dormant, p.Now})
+	return admin.At(&desk{p.DB.View(), p.DB.Condition(), p.DB.Alarms(), p.Accounts, p.Groups, p.Applications, p.Cases, p.Administrators, p.Carriers, p.Dormant, p.Now})
 }
 
 type desk struct {
@@ -51,6 +54,7 @@ type desk struct {
 	applications *application.Catalogue
 	cases        *recovery.Cases
 	whoCan       *administrators.Administrators
+	carriers     func() []string
 	dormant      time.Duration
 	now          func() time.Time
 }
@@ -89,6 +93,9 @@ type Overview struct {
 	// nobody has seen yet, and Halted why nothing is changed any more.
 	Alarms int    `json:"alarms"`
 	Halted string `json:"halted,omitempty"`
+	// Carriers says what is wrong with each service that takes messages to people, as the
+	// server that answers finds it: the mail server, the SMS gateway.
+	Carriers []string `json:"carriers,omitempty"`
 	// Clock says what is wrong with this server's clock, or nothing.
 	Clock string `json:"clock,omitempty"`
 }
@@ -128,6 +135,9 @@ func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 		return nil, err
 	}
 	o.Clock, o.Halted = clock.Says(), a.halted()
+	if a.carriers != nil {
+		o.Carriers = a.carriers()
+	}
 	alarms, err := a.alarms.Unseen(ctx)
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func (r tamperedRow) Owner() string { return under(accountsPath, r.Account) }
 
 // Calm reports whether nothing needs attention.
 func (h homeView) Calm() bool {
-	return h.Overview.Alarms == 0 && h.Halted == "" && h.WithoutTwoFactors == 0 && h.Dormant == 0 && h.Suspended == 0 && h.AtRisk == 0 && h.Recoveries == 0
+	return h.Overview.Alarms == 0 && h.Halted == "" && h.WithoutTwoFactors == 0 && h.Dormant == 0 && h.Suspended == 0 && h.AtRisk == 0 && h.Recoveries == 0 && len(h.Carriers) == 0
 }
 
 // mostShown is how much of each list the overview shows.
