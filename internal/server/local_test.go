@@ -80,8 +80,15 @@ func TestLocalSocket(t *testing.T) {
 		t.Error("it is not an alarm in the log")
 	}
 	// Her account had ended: it is one again, and her session from before is none.
+	d, err := w.Accounts.Find(t.Context(), w.DB, "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := w.Sessions.List(t.Context(), d.ID); err != nil || len(all) != 0 {
+		t.Errorf("a session of before the end stands again: %+v, %v", all, err)
+	}
 	if before.Get("/account"); before.Inside() {
-		t.Error("a session of before the end stands again")
+		t.Error("a browser of before the end is signed in")
 	}
 	browser := w.Person()
 	servertest.Follows(browser, pass.Link)

@@ -304,3 +304,43 @@ func TestSoleAdministratorIsTold(t *testing.T) {
 		t.Errorf("with two: %+v", o)
 	}
 }
+
+// The promise: if all who can administer have an end, they are told in time that signing in
+// does not help, once a day each, and the overview says until when.
+func TestEndingAdministratorsAreTold(t *testing.T) {
+	w := servertest.NewWorld(t)
+	ada := servertest.OfficeOf(w, "ada", "bob")[0]
+	w.Address("ada", "ada@example.org")
+	w.Address("bob", "bob@example.org")
+	warned := func() (mails int) {
+		t.Helper()
+		if err := w.Administrators.Warn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.DB.QueryRow(t.Context(), `select count(*) from notice where subject = $1`, "Nobody can administer Countersign once your account has ended").Scan(&mails); err != nil {
+			t.Fatal(err)
+		}
+		return mails
+	}
+	ends := w.Now().Add(5 * 24 * time.Hour)
+	servertest.Edit(w, "ada", func(a *directory.Account) { a.Ends = ends })
+	if n := warned(); n != 0 {
+		t.Errorf("%d are told, and one stays", n)
+	}
+	servertest.Edit(w, "bob", func(a *directory.Account) { a.Ends = ends })
+	if n, again := warned(), warned(); n != 2 || again != 2 || w.Events("alarm.administrator-ending") != 2 || w.Events("alarm.administrator-going-dormant") != 0 {
+		t.Errorf("%d and %d are told", n, again)
+	}
+	w.Later(24 * time.Hour)
+	if n := warned(); n != 4 {
+		t.Errorf("%d a day later", n)
+	}
+	w.Suspend("bob")
+	var o overview.Overview
+	if err := ada.Do(t.Context(), "overview.show", nil, &o); err != nil {
+		t.Fatal(err)
+	}
+	if want := "ada alone can administer Countersign (until " + ends.UTC().Format(time.DateOnly) + ", when their account ends)"; !o.Falling || !strings.HasPrefix(o.Few, want) {
+		t.Errorf("the overview: %+v", o)
+	}
+}

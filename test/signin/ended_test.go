@@ -14,6 +14,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
 	"countersign/internal/servertest"
+	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -29,6 +30,7 @@ type temps struct {
 	vpn     servertest.Equipment
 	browser *servertest.Person
 	session string
+	shell   string // the secret of a command line's session
 	key     string // of robot
 	link    string // of bob's pass
 }
@@ -55,6 +57,10 @@ func newTemps(t *testing.T, dsn string) *temps {
 	m.browser.Comes("ada", m.ada.Secret)
 	w.Later(time.Minute)
 	m.session = w.SignedIn(m.ada)
+	w.Later(time.Minute)
+	if m.shell, err = w.Sessions.StartAt(t.Context(), w.Begin(servertest.Line("ada", servertest.Passphrase, m.ada.Code())).Grant, session.CommandLine, ""); err != nil {
+		t.Fatal(err)
+	}
 	return m
 }
 
@@ -82,6 +88,8 @@ func (m *temps) gets() map[string]bool {
 	m.browser.Get("/account")
 	got["the session"] = strings.Contains(m.browser.Page, "Where you are signed in")
 	got["the key"] = servertest.ByKey(m.World, m.key, servertest.Command(m.t, "account.list", nil)).State == signin.Granted
+	status, _ := servertest.Raw(m.t, strings.TrimPrefix(m.Base, "http://"), "GET", "/api/v1/session", "Authorization: Bearer "+m.shell)
+	got["the command line"] = status == http.StatusOK
 	m.Later(time.Minute)
 	got["RADIUS"] = m.Begin(servertest.Line("ada", servertest.Passphrase, m.ada.Code())).State == signin.Granted
 	got["RADIUS on the wire"] = strings.Contains(m.vpn.Ask("ada", servertest.Passphrase, ""), "Access-Challenge")
