@@ -13,23 +13,23 @@ import (
 // File is the whole configuration. Every part may be left out.
 type File struct {
 	// Listen is the address of the pages and the API, HOST:PORT. Without TLS it
-	// must be on loopback, or plain_http must say so.
+	// must be on loopback, unless plain_http is set.
 	Listen string `yaml:"listen"`
 	// PublicURL is how browsers reach the pages, such as
-	// https://login.example.org. It decides the origin and the relying party of
-	// passkeys: changing the host orphans every enrolled passkey.
+	// https://login.example.org. It sets the origin and the relying party of passkeys:
+	// after a change of the host, no enrolled passkey works any more.
 	PublicURL string `yaml:"public_url"`
-	// PlainHTTP allows an address off loopback without TLS: for a proxy on
-	// another machine that brings TLS itself. Everything between is readable.
+	// PlainHTTP allows an address off loopback without TLS, for a proxy on another
+	// machine that terminates TLS. The traffic between them is not encrypted.
 	PlainHTTP bool `yaml:"plain_http"`
-	// Organisation is the name in the foot of each page.
+	// Organisation is the name in the footer of each page.
 	Organisation string `yaml:"organisation"`
 	// Data is the folder of the database, the root key and the local socket.
 	Data string `yaml:"data"`
 	// Database is a postgres:// URL; empty is SQLite in the data folder. A
-	// password is better kept in a PGPASSFILE than here.
+	// password belongs in a PGPASSFILE and not here.
 	Database string `yaml:"database"`
-	// TrustedProxies are the networks whose forwarded headers are believed.
+	// TrustedProxies are the networks of the proxies whose forwarded headers count.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// Metrics is the address of /metrics for Prometheus, HOST:PORT; empty serves none.
 	Metrics string `yaml:"metrics"`
@@ -56,9 +56,9 @@ type TLS struct {
 	Key         string `yaml:"key"`
 }
 
-// Log is what is written to standard error.
+// Log is the log of the server, on standard error.
 type Log struct {
-	// Level is debug, info, warn or error.
+	// Level is debug, info, warn or error: the lowest level that is written.
 	Level string `yaml:"level"`
 	// Format is text or json.
 	Format string `yaml:"format"`
@@ -71,7 +71,7 @@ type Radius struct {
 	Listen []string `yaml:"listen"`
 }
 
-// Mail is how notices are sent. Without a server they wait.
+// Mail is the server that sends notices. Without one they wait.
 type Mail struct {
 	// Server is HOST:PORT. Off loopback there is always TLS with it.
 	Server string `yaml:"server"`
@@ -81,106 +81,107 @@ type Mail struct {
 	TLS string `yaml:"tls"`
 	// From is the sender: an address, or Name <address>.
 	From string `yaml:"from"`
-	// Username and PasswordFile sign in to the server; both or neither.
+	// Username and PasswordFile are the credentials for the server; both or neither.
 	Username     string `yaml:"username"`
 	PasswordFile string `yaml:"password_file"`
-	// CA is a PEM file of the roots that vouch for the server; the system's when
-	// empty.
+	// CA is a PEM file of the root certificates for the server; empty for those of the
+	// system.
 	CA string `yaml:"ca"`
 }
 
-// SMS is the service that sends codes by SMS. Without a URL there are none. In Fields,
-// Body and Value, {number} and {text} stand for what they say, and {secret} for the first
-// line of SecretFile.
+// SMS is the gateway that sends codes by SMS. Without a URL no codes are sent. In Fields,
+// Body and Value, {number} and {text} are replaced by the telephone number and the message,
+// and {secret} by the first line of SecretFile.
 type SMS struct {
-	// URL is asked: https, or http on loopback.
+	// URL is the gateway's: https, or http on loopback.
 	URL string `yaml:"url"`
 	// Method is POST, or GET with Fields in the query.
 	Method string `yaml:"method"`
-	// Format is json, an object of strings, or form.
+	// Format of the request is json (an object of strings) or form.
 	Format string `yaml:"format"`
-	// Fields are what is sent.
+	// Fields are sent.
 	Fields map[string]string `yaml:"fields"`
-	// Body is a JSON document that is sent in place of Fields.
+	// Body is a JSON document that is sent instead of Fields.
 	Body string `yaml:"body"`
 	// Number is the form of telephone numbers: plus (+4930...), zeros (004930...) or
 	// digits (4930...).
 	Number string `yaml:"number"`
-	// Accepted is a regular expression (RE2) that an answer's body matches when the
-	// message was accepted; empty looks at the status alone.
+	// Accepted is a regular expression (RE2) that matches the body of an answer if the
+	// message was accepted; if it is empty, only the status counts.
 	Accepted string `yaml:"accepted"`
-	// Header and Value sign in.
+	// Header and Value authenticate the request.
 	Header     string `yaml:"header"`
 	Value      string `yaml:"value"`
 	SecretFile string `yaml:"secret_file"`
 }
 
-// Passkeys are the requirements for passkeys and security keys, old and new.
+// Passkeys are the requirements for passkeys and security keys, both enrolled and new.
 type Passkeys struct {
-	// Attestation is none or direct: whether a new key is asked for its make.
+	// Attestation is none or direct: whether a new key must send an attestation of its
+	// model.
 	Attestation string `yaml:"attestation"`
-	// RequireAttested refuses keys whose make is not proven.
+	// RequireAttested refuses keys without a verified attestation.
 	RequireAttested bool `yaml:"require_attested"`
-	// Allow are the only models accepted (AAGUIDs), when there are any; Deny are
-	// models refused.
+	// Allow are the accepted models (AAGUIDs), empty for all; Deny are refused models.
 	Allow []string `yaml:"allow"`
 	Deny  []string `yaml:"deny"`
-	// BackupEligible is allow or deny: keys that can be copied between devices.
+	// BackupEligible is allow or deny, for keys that can be copied between devices.
 	BackupEligible string `yaml:"backup_eligible"`
-	// Metadata is a file of the FIDO Metadata Service (the signed BLOB);
-	// MetadataRoot is the PEM certificate it must hang from. Both or neither.
+	// Metadata is a file of the FIDO Metadata Service (the signed BLOB); MetadataRoot is
+	// the PEM file of the root certificate that its chain must end in. Both or neither.
 	Metadata     string `yaml:"metadata"`
 	MetadataRoot string `yaml:"metadata_root"`
-	// MetadataSigner is the DNS name of who signs it; empty suits a root that
-	// certifies nothing else.
+	// MetadataSigner is the DNS name in the certificate that signs it; empty for any, if the
+	// root certifies nothing else.
 	MetadataSigner string `yaml:"metadata_signer"`
 }
 
-// Certificates are smart cards and other certificates that people sign in with.
-// They are shown on a listener and a name of their own, because a browser asks for
-// one for a whole name. No proxy can stand in front of it but one that passes TLS
-// through.
+// Certificates are smart cards and other client certificates that people sign in with.
+// They have a listener and a host name of their own, because a browser selects a
+// certificate for a whole host name. A proxy in front of it must pass TLS through.
 type Certificates struct {
-	// Listen is HOST:PORT; empty is no certificates at all.
+	// Listen is HOST:PORT; empty for no client certificates.
 	Listen string `yaml:"listen"`
 	// PublicURL is how browsers reach it, such as https://card.example.org:8443.
 	PublicURL string `yaml:"public_url"`
-	// TLS is the certificate of that name.
+	// TLS is the server certificate of that host name.
 	TLS TLS `yaml:"tls"`
-	// Authorities are who certifies people.
+	// Authorities are those that issue people's certificates.
 	Authorities []CertificateAuthority `yaml:"authorities"`
 }
 
-// CertificateAuthority is one that certifies people.
+// CertificateAuthority is one that issues people's certificates.
 type CertificateAuthority struct {
-	// Name stays the same: what was enrolled is bound to it.
+	// Name must stay the same: enrolled certificates are bound to it.
 	Name string `yaml:"name"`
-	// File is its root in PEM, and every authority between it and people.
+	// File is a PEM file of its root certificate and all intermediate certificates.
 	File string `yaml:"file"`
-	// Mapping is what binds a certificate to an account: issuer-serial, upn or email.
+	// Mapping is the field that binds a certificate to an account: issuer-serial, upn or
+	// email.
 	Mapping string `yaml:"mapping"`
-	// Realm is what follows the account's name and an @ in user principal names;
-	// empty where an account's name is a whole one.
+	// Realm is the part of user principal names after the account's name and the @; empty
+	// if account names are whole user principal names.
 	Realm string `yaml:"realm"`
-	// Purpose is what certificates must be made for: client-auth (the default) or
-	// smartcard-logon.
+	// Purpose is the extended key usage that certificates must have: client-auth (the
+	// default) or smartcard-logon.
 	Purpose string `yaml:"purpose"`
-	// Cards says that it certifies only keys that were made on a card and are used
-	// behind its PIN. Nobody checks that: it is for authorities of which it is known.
+	// Cards declares that it certifies only keys that were generated on a card and need
+	// its PIN. This is not checked: set it only if you know it of the authority.
 	Cards bool `yaml:"cards"`
-	// OCSP is a responder's address, CRLs are addresses or files. At least one of
-	// them; all that are set must say that a certificate is good.
+	// OCSP is the URL of a responder, CRLs are URLs or files. Set at least one; all that
+	// are set must report a certificate as good.
 	OCSP string   `yaml:"ocsp"`
 	CRLs []string `yaml:"crls"`
-	// OCSPNonce is required (the default), or any for a responder that signs its
-	// answers in advance.
+	// OCSPNonce is required (the default), or any for a responder that signs its responses
+	// in advance.
 	OCSPNonce string `yaml:"ocsp_nonce"`
-	// Attestation is a PEM file of the roots of makers that attest a card's keys.
+	// Attestation is a PEM file of the root certificates of manufacturers that attest the
+	// keys of cards.
 	Attestation string `yaml:"attestation"`
 }
 
-// Limits are the engine's numbers. What is left out takes its default; each has
-// a ceiling that no setting passes.
+// Limits are those of the engine. A limit that is left out has its default, and each has a
+// maximum: a greater value is refused.
 type Limits struct {
 	NextCode        int      `yaml:"next_code"`
 	Delay           int      `yaml:"delay"`
@@ -196,18 +197,18 @@ type Limits struct {
 	Unanswered int `yaml:"unanswered"`
 	PushSoon   int `yaml:"push_soon"`
 	PushDaily  int `yaml:"push_daily"`
-	// PINDigits is how many digits the PIN of a token must have: 4 unless set, 16
-	// at most. SP 800-63B-4 by the letter is 8.
+	// PINDigits is the least number of digits in the PIN of a token: 4 unless set, 16 at
+	// most. SP 800-63B-4 read literally requires 8.
 	PINDigits int `yaml:"pin_digits"`
 }
 
-// Push is when apps are woken.
+// Push is when push messages are sent to apps.
 type Push struct {
-	// QuietHours are those of everybody who has not set their own, or said none.
+	// QuietHours are those of everybody who has neither set their own nor chosen none.
 	QuietHours QuietHours `yaml:"quiet_hours"`
 }
 
-// QuietHours are hours of each day, twelve at most: all three words or none.
+// QuietHours are hours of each day, twelve at most: all three settings or none.
 type QuietHours struct {
 	// Begins and Ends are times such as 22:00.
 	Begins string `yaml:"begins"`
@@ -216,8 +217,8 @@ type QuietHours struct {
 	Zone string `yaml:"zone"`
 }
 
-// Sessions are how long a session lives, altogether and unused. They can be
-// shortened, never lengthened (SP 800-63B-4 section 2).
+// Sessions are the overall and the inactivity timeouts of sessions. They can be shortened
+// and not lengthened (SP 800-63B-4 section 2).
 type Sessions struct {
 	AAL2     Duration `yaml:"aal2"`
 	AAL2Idle Duration `yaml:"aal2_idle"`
@@ -225,21 +226,20 @@ type Sessions struct {
 	AAL3Idle Duration `yaml:"aal3_idle"`
 }
 
-// Recovery is how people get back in who lost what they sign in with.
+// Recovery is how people recover an account when they lost their authenticators.
 type Recovery struct {
-	// Wait is how long an owner has to object before somebody who was let back in by
-	// the help desk, or by codes, can go on: 24h unless set, 168h at most. With 0s
-	// nobody waits; coverage lists that as an exception.
+	// Wait is how long an owner can object before a recovery by the help desk or by codes
+	// continues: 24h unless set, 168h at most. With 0s nobody waits; coverage lists that as
+	// an exception.
 	Wait Duration `yaml:"wait"`
 }
 
-// LocalRecovery lets whoever holds this machine issue a pass for an
-// administrator without signing in: for when no administrator can. While it is
-// on, coverage lists it as an exception, and every use is told to every
-// administrator.
+// LocalRecovery lets the operator of this machine issue a pass for an administrator without
+// signing in, for when no administrator can sign in. While it is on, coverage lists it as
+// an exception, and every use is notified to every administrator.
 type LocalRecovery struct {
-	// Until ends it by itself, 30 days ahead at most: 2026-12-01 or
-	// 2026-12-01T12:00:00Z. Empty is off.
+	// Until is its end, 31 days ahead at most: 2026-12-01 or 2026-12-01T12:00:00Z. Empty
+	// is off.
 	Until  string `yaml:"until"`
 	Reason string `yaml:"reason"`
 }
@@ -249,7 +249,7 @@ func (c File) Sockets() map[string][]string { return map[string][]string{"radius
 
 const day = 24 * time.Hour
 
-// Default is the configuration of a machine that has only this binary.
+// Default is the configuration of a machine that has only this binary, without a file.
 func Default() File {
 	return File{
 		Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", Data: "countersign-data",
@@ -264,7 +264,7 @@ func Default() File {
 	}
 }
 
-// End is when local recovery ends; zero when it is off.
+// End returns when local recovery ends, in UTC unless written otherwise; zero when it is off.
 func (l LocalRecovery) End() time.Time {
 	for _, form := range []string{time.DateOnly, time.RFC3339} {
 		if t, err := time.Parse(form, l.Until); err == nil {
