@@ -14,8 +14,8 @@ import (
 	"countersign/internal/admin/authenticator"
 	admincertificate "countersign/internal/admin/certificate"
 	"countersign/internal/admin/group"
+	"countersign/internal/admin/hostcodes"
 	"countersign/internal/admin/key"
-	"countersign/internal/admin/offline"
 	"countersign/internal/admin/pass"
 	"countersign/internal/admin/prompts"
 	"countersign/internal/admin/quiet"
@@ -135,11 +135,11 @@ type (
 	promptsCommand struct {
 		Show do[prompts.Show] `cmd:"" default:"withargs"`
 	}
-	offlineCommand struct {
-		List      do[offline.List]      `cmd:"" default:"withargs"`
-		Issue     do[offline.Issue]     `cmd:""`
-		Reconcile do[offline.Reconcile] `cmd:""`
-		Revoke    do[offline.Revoke]    `cmd:""`
+	hostCodesCommand struct {
+		List      do[hostcodes.List]      `cmd:"" default:"withargs"`
+		Issue     do[hostcodes.Issue]     `cmd:""`
+		Reconcile do[hostcodes.Reconcile] `cmd:""`
+		Revoke    do[hostcodes.Revoke]    `cmd:""`
 	}
 	quietCommand struct {
 		Clear do[quiet.Clear] `cmd:""`

@@ -54,7 +54,7 @@ type commands struct {
 	Token         tokenCommand         `cmd:"" group:"admin" help:"Hardware tokens."`
 	Certificate   certificateCommand   `cmd:"" group:"admin" help:"Smart cards."`
 	Prompts       promptsCommand       `cmd:"" group:"admin" help:"Requests to approve."`
-	Offline       offlineCommand       `cmd:"" group:"admin" help:"Codes for local accounts of hosts, for when the network is away."`
+	Offline       hostCodesCommand     `cmd:"" group:"admin" help:"Codes for local accounts of hosts, for when the network is away."`
 	Quiet         quietCommand         `cmd:"" group:"admin" help:"Quiet hours of apps."`
 	Key           keyCommand           `cmd:"" group:"admin" help:"Automation keys."`
 	Group         groupCommand         `cmd:"" group:"admin" help:"Groups."`

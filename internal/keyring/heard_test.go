@@ -79,7 +79,7 @@ func TestAServerThatWasAwayReadsItsKeys(t *testing.T) {
 func TestNewPurposesAtOnce(t *testing.T) {
 	root := NewRoot()
 	dsn := file(filepath.Join(t.TempDir(), "keyring.db"))
-	dsn.before(t, root, Offline)
+	dsn.before(t, root, HostCodes)
 	faults := storetest.NewFaults(t, string(dsn))
 	server := func() *store.DB {
 		db, err := store.Open(t.Context(), store.Options{DSN: string(dsn), Driver: faults.Driver, Log: slog.New(slog.DiscardHandler)})
@@ -103,13 +103,13 @@ func TestNewPurposesAtOnce(t *testing.T) {
 		}
 	})
 	late, err := Open(t.Context(), slow, root)
-	if err != nil || late.MAC(Offline, NewFields()) == nil {
+	if err != nil || late.MAC(HostCodes, NewFields()) == nil {
 		t.Errorf("the slower of two: %v", err)
 	}
 	made := 0
 	all, err := slow.AuditLog().Entries(t.Context(), store.Filter{Event: "keyring.made"})
 	for _, en := range all {
-		if en.Outcome == audit.OK && en.Detail["purposes"] == string(Offline) {
+		if en.Outcome == audit.OK && en.Detail["purposes"] == string(HostCodes) {
 			made++
 		}
 	}

@@ -221,14 +221,14 @@ func TestWrappedKeysAreNotWrittenByOthers(t *testing.T) {
 // entry, and what was there stays.
 func TestNewPurposeGetsItsKey(t *testing.T) {
 	db, root := database(t), NewRoot()
-	k := db.before(t, root, Offline)
+	k := db.before(t, root, HostCodes)
 	place := AAD{Table: "ticket", Column: "payload"}
 	sealed := k.Seal(Ticket, place, []byte("x"))
 	k = open(t, db, root)
 	if _, err := k.Open(Ticket, place, sealed); err != nil {
 		t.Error(err)
 	}
-	if k.MAC(Offline, NewFields()) == nil {
+	if k.MAC(HostCodes, NewFields()) == nil {
 		t.Error("no key for it")
 	}
 	keys, err := k.List(t.Context())

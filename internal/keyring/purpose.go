@@ -26,7 +26,7 @@ const (
 	Membership  Purpose = "membership"
 	Milestone   Purpose = "milestone"
 	Notice      Purpose = "notice"
-	Offline     Purpose = "offline"
+	HostCodes   Purpose = "offline"
 	PIN         Purpose = "pin"
 	Policy      Purpose = "policy"
 	Push        Purpose = "push"
@@ -40,7 +40,7 @@ const (
 // Purposes returns the purposes that [Keyring.Seal] and [Keyring.MAC] accept.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, Cookie, Credential, Declaration, Decoy, Drill, Form,
-		Guess, Membership, Milestone, Notice, Offline, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
+		Guess, Membership, Milestone, Notice, HostCodes, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
 }
 
 // The keys of the audit log. They authenticate all of its entries and are never

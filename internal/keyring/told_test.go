@@ -152,7 +152,7 @@ func TestWhichKeysWereMadeIsToldFromTheWholeLog(t *testing.T) {
 	dsn := database(t)
 	k := open(t, dsn, NewRoot())
 	made, err := k.madeBefore(t.Context())
-	if err != nil || !made[Token] || !made[Offline] {
+	if err != nil || !made[Token] || !made[HostCodes] {
 		t.Fatalf("%v, %v", made, err)
 	}
 	a := storetest.NewAttacker(t, string(dsn))

@@ -24,7 +24,7 @@ var handles = []string{"store.DB", "keyring.Keyring"}
 var known = []string{"directory.Accounts", "directory.Groups", "directory.Credentials", "directory.Milestones", "directory.Survey", "directory.Inspection", "directory.Binding",
 	"token.Stock", "token.Files", "token.Hands", "ticket.Tickets", "session.Sessions", "session.Endings", "session.Handovers", "session.Continuations", "signin.Engine",
 	"recovery.Cases", "recovery.Stops", "recovery.Openings", "recovery.Requests", "recovery.Passes", "enrollment.Enrollments", "enrollment.Changes", "enrollment.PINs",
-	"approval.Approvals", "approval.Pushes", "approval.Apps", "approval.Upkeep", "throttle.Throttle", "outbox.Messages", "incident.Incidents", "offline.Lists", "notify.Outbox",
+	"approval.Approvals", "approval.Pushes", "approval.Apps", "approval.Upkeep", "throttle.Throttle", "outbox.Messages", "incident.Incidents", "hostcodes.Lists", "notify.Outbox",
 	"application.Catalogue", "pushkey.Kept", "admin/coverage.Kept"}
 
 // harmless are the types of which the walk finds that they keep a handle, and which open

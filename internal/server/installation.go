@@ -37,10 +37,10 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
+	"countersign/internal/hostcodes"
 	"countersign/internal/incident"
 	"countersign/internal/keyring"
 	"countersign/internal/notify"
-	"countersign/internal/offline"
 	"countersign/internal/policy"
 	"countersign/internal/protocol"
 	"countersign/internal/pushkey"
@@ -156,7 +156,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 		return vocabulary{in.Groups, catalogue, in.kinds, in.protocols}.names(ctx, r)
 	}
 	rules := signin.NewRules(in.DB, in.Keys, known, s.Log)
-	lists := offline.New(offline.Parts{DB: in.DB, Keys: in.Keys})
+	lists := hostcodes.New(hostcodes.Parts{DB: in.DB, Keys: in.Keys})
 	old, err := unbound(ctx, bound, s.Log)
 	if err != nil {
 		return err
@@ -227,7 +227,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Administrators = administrators.New(administrators.Parts{DB: in.DB, Accounts: in.Accounts, Engine: in.Engine, Outbox: in.outbox, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
 	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Accounts, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
 	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Sessions: in.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
-	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, Offline: lists, Passes: in.Passes, Coverage: in.coverage, Administrators: in.Administrators, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
+	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, Passes: in.Passes, Coverage: in.coverage, Administrators: in.Administrators, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
 		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Engine: in.Engine,
 		Carriers: in.carriers.says, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {

@@ -21,8 +21,8 @@ import (
 	"countersign/internal/admin/certificate"
 	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/group"
+	"countersign/internal/admin/hostcodes"
 	"countersign/internal/admin/key"
-	"countersign/internal/admin/offline"
 	"countersign/internal/admin/overview"
 	"countersign/internal/admin/pass"
 	"countersign/internal/admin/policy"
@@ -38,7 +38,7 @@ import (
 	"countersign/internal/attack"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
-	hosts "countersign/internal/offline"
+	hosts "countersign/internal/hostcodes"
 	policies "countersign/internal/policy"
 	"countersign/internal/protocol"
 	recoveries "countersign/internal/recovery"
@@ -51,7 +51,7 @@ import (
 // Commands lists every command.
 func Commands() admin.List {
 	return slices.Concat(overview.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), session.Commands(),
-		authenticator.Commands(), prompts.Commands(), quiet.Commands(), certificate.Commands(), token.Commands(), offline.Commands(),
+		authenticator.Commands(), prompts.Commands(), quiet.Commands(), certificate.Commands(), token.Commands(), hostcodes.Commands(),
 		group.Commands(), application.Commands(), policy.Commands(), coverage.Commands(), audit.Commands())
 }
 
@@ -68,7 +68,7 @@ type Parts struct {
 	Applications   *applications.Catalogue
 	Enrolled       enrollment.Pieces
 	Recoveries     recoveries.Pieces
-	Offline        *hosts.Lists
+	HostCodes      *hosts.Lists
 	Sessions       *sessions.Sessions
 	SessionEndings *sessions.Endings
 	Rules          *signin.Rules
@@ -122,7 +122,7 @@ func things(p Parts) []admin.Desk {
 		group.Desks(group.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}),
 		application.Desks(application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL}),
 		[]admin.Desk{
-			offline.Desk(offline.Parts{DB: p.DB, Offline: p.Offline}),
+			hostcodes.Desk(hostcodes.Parts{DB: p.DB, HostCodes: p.HostCodes}),
 			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: p.Approvals, Now: p.Now}),
 			quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: p.Pushes, Notices: p.Enrolled.Notices}),
 		})

@@ -1,4 +1,4 @@
-// Package offline makes and keeps lists of one-time codes for local accounts of
+// Package hostcodes makes and keeps lists of one-time codes for local accounts of
 // hosts, for when the network is away: ATT&CK T1078.003.
 //
 // It owns the table offline_list and the form of the file that a host keeps, which
@@ -8,7 +8,7 @@
 // authenticator/otp, which is HOTP (RFC 4226). Its one invariant: a list is handed
 // out once, and what a host says was used is believed only where the code that it
 // names is that list's, and never moves a list back.
-package offline
+package hostcodes
 
 import (
 	"context"
@@ -115,7 +115,7 @@ func (k *Lists) IssueTx(ctx context.Context, tx *store.Tx, host, login string, c
 	if err := numbers.Fresh(k.db.View(), l.ID); err != nil {
 		return Handed{}, err
 	}
-	if err := k.writeTx(ctx, tx, l, k.keys.Seal(keyring.Offline, l.aad(), l.key.Secret)); err != nil {
+	if err := k.writeTx(ctx, tx, l, k.keys.Seal(keyring.HostCodes, l.aad(), l.key.Secret)); err != nil {
 		return Handed{}, err
 	}
 	h := Handed{List: l, Line: fmt.Sprintf("HOTP %s - %s", login, hex.EncodeToString(l.key.Secret))}

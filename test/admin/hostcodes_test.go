@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"countersign/internal/admin/offline"
+	"countersign/internal/admin/hostcodes"
 	"countersign/internal/audit"
 	"countersign/internal/drill/host"
 	"countersign/internal/failure"
@@ -36,7 +36,7 @@ func TestOfflineCodes(t *testing.T) {
 	documented, name := servertest.DocumentedStack(t), "cs"+strings.ToLower(rand.Text()[:8])
 	local := w.EnrollCodes(name)
 
-	var handed offline.Handed
+	var handed hostcodes.Handed
 	issue := map[string]any{"host": "gate1.example.org", "login": name, "codes": 20, "note": "the safe in room 7"}
 	if err := operator.Do(t.Context(), "offline.issue", issue, &handed); err != nil || len(handed.List) != 20 {
 		t.Fatalf("%d codes, %v", len(handed.List), err)
@@ -99,9 +99,9 @@ func TestOfflineCodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reconcile := func(text string) offline.Found {
+	reconcile := func(text string) hostcodes.Found {
 		t.Helper()
-		var found []offline.Found
+		var found []hostcodes.Found
 		if err := operator.Do(t.Context(), "offline.reconcile", map[string]any{"host": "gate1.example.org", "file": text}, &found); err != nil || len(found) != 1 {
 			t.Fatalf("%d findings, %v", len(found), err)
 		}
@@ -138,7 +138,7 @@ func TestOfflineCodes(t *testing.T) {
 			t.Error("a code or the secret is in the log")
 		}
 	}
-	var lists []offline.Codes
+	var lists []hostcodes.Codes
 	if err := operator.Do(t.Context(), "offline.list", nil, &lists); err != nil || len(lists) != 1 || lists[0].Left != 15 || lists[0].Used.IsZero() {
 		t.Errorf("%+v, %v", lists, err)
 	}
@@ -166,13 +166,13 @@ func TestOfflineListsAreKept(t *testing.T) {
 			t.Errorf("%v is answered %v", in, err)
 		}
 	}
-	var first, second offline.Handed
-	for _, into := range []*offline.Handed{&first, &second} {
+	var first, second hostcodes.Handed
+	for _, into := range []*hostcodes.Handed{&first, &second} {
 		if err := operator.Do(t.Context(), "offline.issue", map[string]any{"host": "gate1", "login": "root"}, into); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var found []offline.Found
+	var found []hostcodes.Found
 	if err := operator.Do(t.Context(), "offline.reconcile", map[string]any{"host": "gate1", "file": first.Line}, &found); err != nil || found[0].Wrong != "other-list" {
 		t.Errorf("the list of before is %+v, %v", found, err)
 	}

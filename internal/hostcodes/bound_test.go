@@ -1,4 +1,4 @@
-package offline
+package hostcodes
 
 import (
 	"errors"
@@ -248,10 +248,10 @@ func TestListsOfBeforeAreBound(t *testing.T) {
 		for i, login := range []string{"old", "forged"} { // as though they had been there before there was a version
 			h := Handed{List: List{ID: int64(500 + i), Host: "gate", Login: login, Codes: 20, Issued: time.Now().Truncate(time.Microsecond)}}
 			secret := []byte("12345678901234567890")
-			sealed := d.keys.Seal(keyring.Offline, h.aad(), secret)
+			sealed := d.keys.Seal(keyring.HostCodes, h.aad(), secret)
 			d.line[login] = "HOTP " + login + " - 3132333435363738393031323334353637383930"
 			row := a.Copy("offline_list", "login = 'root'").With("id", h.ID).With("login", login).With("secret", sealed).With("issued", store.Unix(h.Issued)).
-				With("version", int64(0)).With("mac", d.keys.MAC(keyring.Offline, h.fieldsOfBefore(sealed)))
+				With("version", int64(0)).With("mac", d.keys.MAC(keyring.HostCodes, h.fieldsOfBefore(sealed)))
 			if login == "forged" {
 				row = row.With("codes", int64(50))
 			}

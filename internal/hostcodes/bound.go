@@ -1,4 +1,4 @@
-package offline
+package hostcodes
 
 import (
 	"context"
@@ -23,12 +23,12 @@ const (
 // numbers are those of lists.
 var numbers = store.Numbers{Table: rowKind, Highest: "offline_lists"}
 
-var errTampered = errors.New("offline: a row was changed behind our back")
+var errTampered = errors.New("hostcodes: a row was changed behind our back")
 
 // errOvertaken is a list that was changed, or removed, between reading it and looking at what
 // is newest. Nobody did anything: whoever reads again has what it is now. A transaction that
 // comes upon it is run again by the store.
-var errOvertaken = fmt.Errorf("offline: a list was changed while it was read: %w", errTampered)
+var errOvertaken = fmt.Errorf("hostcodes: a list was changed while it was read: %w", errTampered)
 
 // mostReads bounds how often somebody reads again who comes upon errOvertaken. Nobody changes
 // lists so often.
@@ -62,13 +62,13 @@ func (k *Lists) scan(ctx context.Context, row interface{ Scan(...any) error }) (
 	if err != nil {
 		return List{}, nil, err
 	}
-	if !k.keys.VerifyMAC(keyring.Offline, l.fields(sealed), mac) {
+	if !k.keys.VerifyMAC(keyring.HostCodes, l.fields(sealed), mac) {
 		return l, nil, k.tampered(l, store.Altered)
 	}
 	if k.db.View().Older(ctx, rowKind, l.ID, l.version, again) {
 		return l, nil, k.older(ctx, l)
 	}
-	secret, err := k.keys.Open(keyring.Offline, l.aad(), sealed)
+	secret, err := k.keys.Open(keyring.HostCodes, l.aad(), sealed)
 	if err != nil {
 		return l, nil, k.tampered(l, store.Altered)
 	}
@@ -98,7 +98,7 @@ func (k *Lists) older(ctx context.Context, l List) error {
 // writeTx writes what may change of a list.
 func (k *Lists) writeTx(ctx context.Context, tx *store.Tx, l List, sealed []byte) error {
 	_, err := tx.Exec(ctx, `update offline_list set secret = $1, next = $2, at = $3, version = $4, mac = $5 where id = $6`,
-		sealed, l.Next, store.Unix(l.At), l.version, k.keys.MAC(keyring.Offline, l.fields(sealed)), l.ID)
+		sealed, l.Next, store.Unix(l.At), l.version, k.keys.MAC(keyring.HostCodes, l.fields(sealed)), l.ID)
 	l.anchor(tx)
 	return err
 }
@@ -170,7 +170,7 @@ func (k *Lists) unbound(ctx context.Context, tx *store.Tx) (all []List, secrets 
 		if err != nil {
 			return nil, nil, err
 		}
-		if k.keys.VerifyMAC(keyring.Offline, l.fieldsOfBefore(sealed), mac) {
+		if k.keys.VerifyMAC(keyring.HostCodes, l.fieldsOfBefore(sealed), mac) {
 			all, secrets = append(all, l), append(secrets, sealed)
 		}
 	}

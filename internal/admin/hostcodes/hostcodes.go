@@ -1,9 +1,10 @@
-// Package offline is the commands about codes for local accounts of hosts.
+// Package hostcodes is the commands about codes for local accounts of hosts.
 //
-// It owns how such a list is handed out, and what is taken over of a host that could not
-// ask. The lists themselves are countersign/internal/offline's. Its one invariant: the codes
-// of a list are shown once, to who made it.
-package offline
+// It owns how such a list is handed out, and what is taken over from a host that could not
+// ask. The lists themselves belong to countersign/internal/hostcodes. Its commands and events
+// are called offline, because policies, automation keys and existing logs name them. Its one
+// invariant: the codes of a list are shown once, to the person who made it.
+package hostcodes
 
 import (
 	"context"
@@ -14,7 +15,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
-	"countersign/internal/offline"
+	"countersign/internal/hostcodes"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
@@ -38,19 +39,19 @@ func Commands() []admin.Spec {
 
 // Parts are what the commands work on.
 type Parts struct {
-	DB      *store.DB
-	Offline *offline.Lists
+	DB        *store.DB
+	HostCodes *hostcodes.Lists
 }
 
 // Desk is where the commands are done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), p.DB, p.Offline})
+	return admin.At(&desk{admin.NewBook(p.DB), p.DB, p.HostCodes})
 }
 
 type desk struct {
 	admin.Book
-	db      *store.DB
-	offline *offline.Lists
+	db    *store.DB
+	lists *hostcodes.Lists
 }
 
 // Issue makes a list of codes for a local account of a host.
@@ -63,10 +64,10 @@ type Issue struct {
 
 // Handed is a list as it is handed out. Line and List are shown once.
 type Handed struct {
-	Host  string         `json:"host"`
-	Login string         `json:"login"`
-	Line  string         `json:"line"`
-	List  []offline.Code `json:"list"`
+	Host  string           `json:"host"`
+	Login string           `json:"login"`
+	Line  string           `json:"line"`
+	List  []hostcodes.Code `json:"list"`
 }
 
 func (c *Issue) Action() string { return "offline.issue" }
@@ -82,10 +83,10 @@ func (c *Issue) count() int {
 }
 
 func (c *Issue) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
-	var h offline.Handed
+	var h hostcodes.Handed
 	detail := map[string]string{"host": c.Host, "login": c.Login, "codes": strconv.Itoa(c.count()), "note": c.Note}
 	err := a.Change(ctx, g, "offline.issued", detail, nil, func(tx *store.Tx) (err error) {
-		h, err = a.offline.IssueTx(ctx, tx, c.Host, c.Login, c.count())
+		h, err = a.lists.IssueTx(ctx, tx, c.Host, c.Login, c.count())
 		return err
 	})
 	return Handed{h.Host, h.Login, h.Line, h.Numbered}, err
@@ -108,7 +109,7 @@ func (c *List) Action() string { return "offline.list" }
 func (c *List) Object() string { return "" }
 
 func (c *List) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
-	all, err := a.offline.All(ctx)
+	all, err := a.lists.All(ctx)
 	out := make([]Codes, len(all))
 	for i, l := range all {
 		out[i] = Codes{l.Host, l.Login, l.Left(), l.Issued, l.At}
@@ -144,7 +145,7 @@ func (c *Reconcile) Object() string {
 func (c *Reconcile) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	var out []Found
 	err := a.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
-		found, err := a.offline.ReconcileTx(ctx, tx, c.Host, c.File)
+		found, err := a.lists.ReconcileTx(ctx, tx, c.Host, c.File)
 		if err != nil {
 			return err
 		}
@@ -162,7 +163,7 @@ func (c *Reconcile) Do(ctx context.Context, a *desk, g signin.Grant) (any, error
 }
 
 // eventOf is what a finding is in the log.
-func eventOf(f offline.Finding) string {
+func eventOf(f hostcodes.Finding) string {
 	switch {
 	case f.Wrong == "unknown":
 		return "offline.unknown"
@@ -188,6 +189,6 @@ func (c *Revoke) Object() string {
 
 func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	detail := map[string]string{"host": c.Host, "login": c.Login, "reason": c.Reason}
-	err := a.Change(ctx, g, "offline.revoked", detail, nil, func(tx *store.Tx) error { return a.offline.RevokeTx(ctx, tx, c.Host, c.Login) })
+	err := a.Change(ctx, g, "offline.revoked", detail, nil, func(tx *store.Tx) error { return a.lists.RevokeTx(ctx, tx, c.Host, c.Login) })
 	return map[string]string{"revoked": c.Login + " on " + c.Host}, err
 }
