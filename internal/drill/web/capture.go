@@ -138,7 +138,7 @@ func (s thief) replay(ctx context.Context, p *drill.Play, victim *drill.Canary) 
 	}
 	owner := s.honest(p)
 	tape := listen(owner)
-	if err := s.signsInAs(ctx, owner, victim); err != nil {
+	if err := s.comes(ctx, owner, victim); err != nil {
 		return nil, errors.Join(errNotIn, err)
 	}
 	forms := s.formsAgain(ctx, p, owner.sent)

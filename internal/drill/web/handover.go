@@ -241,3 +241,12 @@ func (s page) signsInAs(ctx context.Context, b *browser, c *drill.Canary) error 
 	}
 	return nil
 }
+
+// comes has the page's owner sign in as the site allows it: with password and code, or where
+// policy wants more, with the passkey.
+func (s page) comes(ctx context.Context, b *browser, c *drill.Canary) error {
+	if s.signsInAs(ctx, b, c) == nil {
+		return nil
+	}
+	return s.signedIn(ctx, b, c)
+}

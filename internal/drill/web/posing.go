@@ -17,20 +17,43 @@ import (
 // elsewhereFrom is where nobody is (RFC 5737, TEST-NET-2), and where an attacker says to be.
 var elsewhereFrom = netip.MustParseAddr("198.51.100.66")
 
-// elsewhere signs in with a guessed code, and says in X-Forwarded-For to be at another
-// address. It is open if it gets in, or if the log believes it.
+// elsewhere signs in with a guessed code, and with a passkey's signature for another page, and
+// says in X-Forwarded-For to be at another address. It is open if it gets in, or if the log
+// believes it.
 func (s reader) elsewhere(ctx context.Context, p *drill.Play, c *drill.Canary) []drill.Try {
-	b := s.attacker(p)
+	b, lured := s.attacker(p), s.attacker(p)
 	b.headers = http.Header{"X-Forwarded-For": {elsewhereFrom.String()}}
-	tries := []drill.Try{s.signsInWith(ctx, p, b, s.name()+" with the password and a guessed code", c.Name, c.Password, "000000")}
-	if p.Down || tries[0].Error != "" {
+	lured.headers = b.headers
+	tries := []drill.Try{
+		s.signsInWith(ctx, p, b, s.name()+" with the password and a guessed code", c.Name, c.Password, "000000"),
+		s.asks(ctx, p, s.name()+" with a passkey's signature for another page", lured, s.URL, s.lures(ctx, lured, c)),
+	}
+	if p.Down || tries[0].Error != "" || tries[1].Error != "" {
 		return tries
 	}
-	try, tried := s.believed(ctx, p, c)
-	if tried {
+	if try, tried := s.believed(ctx, p, c); tried {
 		tries = append(tries, try)
 	}
 	return tries
+}
+
+// lures has the owner's passkey sign for a page of the attacker's, in a browser that signs
+// for any page, and brings the signature to the site's sign-in.
+func (s reader) lures(ctx context.Context, b *browser, c *drill.Canary) error {
+	if err := b.get(ctx, s.URL); err != nil {
+		return err
+	}
+	options, err := b.options()
+	if err != nil {
+		return err
+	}
+	careless := c.Key.Clone()
+	careless.Lie.Disobey = true
+	answer, err := careless.Get("https://elsewhere.example", options)
+	if err != nil {
+		return err
+	}
+	return b.post(ctx, "/sign-in", "authenticator", "passkey", "data", string(answer))
 }
 
 // believed looks in the log for where the attacker's answers came from. It shows nothing on a
@@ -45,7 +68,7 @@ func (s reader) believed(ctx context.Context, p *drill.Play, c *drill.Canary) (d
 	}
 	err := p.Admin.Do(ctx, "audit.search", map[string]any{"account": c.Name, "event": "answer.refused", "limit": 100}, &found)
 	if err == nil && len(found.Entries) == 0 && !p.Unguarded {
-		err = errors.New("the log does not tell of the guessed code")
+		err = errors.New("the log does not tell of the wrong answers")
 	}
 	try := drill.Tried(name, false, err)
 	for _, e := range found.Entries {

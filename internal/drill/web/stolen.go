@@ -49,7 +49,7 @@ func (s thief) stolenCookie(ctx context.Context, p *drill.Play, c *drill.Canary)
 	owner := s.honest(p)
 	notes := &noted{RoundTripper: owner.client.Transport}
 	owner.client.Transport = notes
-	if err := s.signsInAs(ctx, owner, c); err != nil {
+	if err := s.comes(ctx, owner, c); err != nil {
 		return nil, err
 	}
 	tries := append(s.copies(notes.given), s.passedOn(owner))
