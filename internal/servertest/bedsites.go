@@ -27,7 +27,8 @@ var bedPolicy = strings.Replace(string(policy.DefaultForCodes()), "rules:\n", `r
 
 // sites puts two sites in front of pages of a world: wiki, which is guarded as a whole and
 // demands more under /admin, and notes, which is guarded under /notes/ alone, by a proxy that
-// lets headers of any name through. Their names do not resolve.
+// lets headers of any name through and adds its peer to what a browser forwards. Their names do
+// not resolve.
 func (b *Bed) sites(w *World) []web.Site {
 	only := netip.MustParseAddr("127.0.0.1") // nginx asks from there
 	if w == b.Naked {
@@ -35,7 +36,8 @@ func (b *Bed) sites(w *World) []web.Site {
 	}
 	wiki, notes := testbed.NewPageFor(b.T, only, "/"), testbed.NewPageFor(b.T, only, "/notes")
 	all := []web.Site{b.site(w, "wiki", wiki), b.site(w, "notes", notes, "location / {", "location / { proxy_pass http://"+notes.Addr+"; }\n    location /notes/ {",
-		"ignore_invalid_headers on", "ignore_invalid_headers off", "underscores_in_headers off", "underscores_in_headers on")}
+		"ignore_invalid_headers on", "ignore_invalid_headers off", "underscores_in_headers off", "underscores_in_headers on",
+		"X-Forwarded-For   $remote_addr", "X-Forwarded-For   $proxy_add_x_forwarded_for")}
 	all[0].URL, all[0].Stronger = all[0].URL+"/notes", all[0].URL+"/admin"
 	all[1].URL += "/notes/"
 	host := func(s web.Site) string { return strings.Split(s.URL, "/")[2] }

@@ -31,6 +31,7 @@ func (s reader) read(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dri
 		return tries, nil // nobody can sign in, and there is nothing to steal
 	}
 	tries = append(tries, s.posing(ctx, p, c)...)
+	tries = append(tries, s.believed(ctx, p, c)...)
 	as := carrier{s.page}
 	tries = append(tries, as.codes(ctx, p, c)...)
 	tries = append(tries, as.foreign(ctx, p, c)...)
