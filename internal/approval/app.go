@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -432,21 +433,32 @@ func (a *Apps) disownAll(ctx context.Context, tx *store.Tx, call AppCall, c appC
 	return a.disown(ctx, tx, waiting[len(waiting)-1], c, source)
 }
 
-// Move keeps where an app can be woken; an empty endpoint is nowhere.
+// Move keeps where an app can be woken; an empty endpoint is nowhere. Where it is known
+// already nothing is written.
 func (a *Apps) Move(ctx context.Context, call AppCall, to authenticator.Address) error {
 	enc := base64.RawURLEncoding.EncodeToString
 	c, err := a.admit(ctx, call, false, "move", to.Endpoint, enc(to.Public), enc(to.Secret))
 	if err != nil {
 		return err
 	}
-	return a.db.Change(ctx, c.actor(), func(tx *store.Tx) error { return c.move(ctx, tx, a.credentials, to) })
+	err = a.db.Change(ctx, c.actor(), func(tx *store.Tx) error { return c.move(ctx, tx, a.credentials, to) })
+	if errors.Is(err, errSameAddress) {
+		return nil
+	}
+	return err
 }
+
+// errSameAddress ends a change that would change nothing: an app says where it is at each start.
+var errSameAddress = errors.New("approval: the app is where it was")
 
 // move keeps the address, and an entry that says only whether there is one.
 func (c appCaller) move(ctx context.Context, tx *store.Tx, all *directory.Credentials, to authenticator.Address) error {
 	credential, err := all.Get(ctx, tx, c.account.ID, c.credential.ID)
 	if err != nil {
 		return err
+	}
+	if is, ok := c.how.Address(Given(credential)); ok && is.Endpoint == to.Endpoint && bytes.Equal(is.Public, to.Public) && bytes.Equal(is.Secret, to.Secret) {
+		return errSameAddress
 	}
 	if credential.State, err = c.how.Move(Given(credential), to); err != nil {
 		return err

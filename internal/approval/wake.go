@@ -183,7 +183,7 @@ func (p *Pushes) send(ctx context.Context, account directory.Account, c director
 	p.log.Warn("an app could not be woken", "account", account.Name, "authenticator", int64(c.ID), "error", cause)
 	err := p.db.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
 		tx.Record(audit.Entry{Event: "push.failed", Outcome: "failed", Reason: failure.ClassOf(cause).String(), Account: int64(account.ID), AccountName: account.Name, Application: audit.Self,
-			Protocol: AppProtocol, Detail: map[string]string{"authenticator": c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10)}})
+			Protocol: AppProtocol, Detail: map[string]string{"authenticator": c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10), "answer": failure.Public(cause)}})
 		if failure.ClassOf(cause) != failure.NotFound {
 			return nil
 		}

@@ -16,7 +16,7 @@ import (
 func (c File) Check() error {
 	return errors.Join(
 		c.checkListen(), c.checkMetrics(), c.checkPublicURL(), c.checkDatabase(), c.checkProxies(),
-		c.checkRadius(), c.checkMail(), c.checkSMS(), c.checkPasskeys(), c.checkCertificates(),
+		c.checkRadius(), c.checkMail(), c.checkSMS(), c.checkPush(), c.checkPasskeys(), c.checkCertificates(),
 		word("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		word("log.format", c.Log.Format, "text", "json"),
 		c.checkRecovery(time.Now()),
@@ -133,6 +133,21 @@ func (c File) checkMail() error {
 	}
 	return errors.Join(word("mail.tls", c.Mail.TLS, "", "starttls", "implicit"), address("mail.server", c.Mail.Server, true), both("mail.server", c.Mail.Server, "mail.from", c.Mail.From),
 		both("mail.username", c.Mail.Username, "mail.password_file", c.Mail.PasswordFile))
+}
+
+func (c File) checkPush() error {
+	s := c.Push.Subject
+	if s == "" {
+		return nil
+	}
+	if to, mailto := strings.CutPrefix(s, "mailto:"); mailto {
+		if a, err := mail.ParseAddress(to); err == nil && a.Address == to {
+			return nil
+		}
+	} else if u, err := url.Parse(s); err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil {
+		return nil
+	}
+	return fmt.Errorf("push.subject must be like mailto:admin@example.org or https://login.example.org, not %q", s)
 }
 
 func (c File) checkPasskeys() error {

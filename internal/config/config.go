@@ -206,6 +206,9 @@ type Limits struct {
 type Push struct {
 	// QuietHours are those of everybody who has neither set their own nor chosen none.
 	QuietHours QuietHours `yaml:"quiet_hours"`
+	// Subject is whom push services turn to, a mailto: or https: address; empty is
+	// public_url. Some services refuse one that is not on the internet.
+	Subject string `yaml:"subject"`
 }
 
 // QuietHours are hours of each day, twelve at most: all three settings or none.

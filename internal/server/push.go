@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,8 +23,11 @@ type Pusher struct {
 
 func newPusher(in *Installation, s Settings, key webpush.Key) (*Pusher, error) {
 	public, err := key.Public()
-	return &Pusher{pushes: in.SignIn.Pushes, sender: webpush.NewSender(key, s.PublicURL.String(), s.Push, s.Now), Public: public}, err
+	return &Pusher{pushes: in.SignIn.Pushes, sender: webpush.NewSender(key, subjectOf(s), s.Push, s.Now), Public: public}, err
 }
+
+// subjectOf is whom push services turn to (RFC 8292 section 2.1).
+func subjectOf(s Settings) string { return cmp.Or(s.PushSubject, s.PublicURL.String()) }
 
 // gestureOptions are how an app makes its credential for gestures.
 func gestureOptions(kinds []authenticator.Authenticator) (json.RawMessage, error) {

@@ -44,8 +44,10 @@ type Settings struct {
 	Recovery func() config.LocalRecovery
 	// Wait is how long owners can object to a recovery; nil is the default.
 	Wait *time.Duration
-	// Push is how push services are reached.
-	Push webpush.Options
+	// Push is how push services are reached, and PushSubject whom they turn to; empty is
+	// the public address.
+	Push        webpush.Options
+	PushSubject string
 	// Driver is the database/sql driver; empty is the usual one.
 	Driver string
 	// Version is the program's, for those who monitor it.
@@ -78,7 +80,7 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 	}
 	wait := d(c.Recovery.Wait)
 	s.Wait = &wait
-	s.PINDigits = l.PINDigits
+	s.PINDigits, s.PushSubject = l.PINDigits, c.Push.Subject
 	if err := pin.CheckLeast(s.PINDigits); err != nil {
 		return Settings{}, fmt.Errorf("limits.pin_digits: %w", err)
 	}

@@ -253,6 +253,14 @@ func Rings(w *World, fail error) int {
 	return n
 }
 
+// RingsAt sends the addresses of the pushes of a Wake.
+func RingsAt(w *World, at chan<- string) {
+	w.T.Helper()
+	if _, err := w.SignIn.Pushes.Wake(context.Background(), func(_ context.Context, to authenticator.Address) error { at <- to.Endpoint; return nil }); err != nil {
+		w.T.Fatal(err)
+	}
+}
+
 // Subscribe tells the server where the app can be woken.
 func (p *Phone) Subscribe(endpoint string, public, secret []byte) (refused string) {
 	enc := base64.RawURLEncoding.EncodeToString

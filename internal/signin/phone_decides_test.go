@@ -307,6 +307,15 @@ func TestWhereAnAppIsWoken(t *testing.T) {
 	if got := strings.Join(woken(), ", "); got != "https://push.test/ada pub sec" {
 		t.Errorf("woken at %s", got)
 	}
+	said, state := len(p.events("app.address")), string(p.stored().State)
+	if err := move(there, there.Endpoint, "cHVi", "c2Vj"); err != nil || len(p.events("app.address")) != said || string(p.stored().State) != state {
+		t.Errorf("where it was already: %v, %d entries", err, len(p.events("app.address"))-said)
+	}
+	there.Secret = []byte("ces")
+	if err := move(there, there.Endpoint, "cHVi", "Y2Vz"); err != nil || len(p.events("app.address")) != said+1 {
+		t.Errorf("there with another secret: %v", err)
+	}
+	there.Secret = []byte("sec")
 	if err := move(authenticator.Address{}, "", "", ""); err != nil || p.last("app.address").Detail["woken"] != "false" {
 		t.Errorf("to nowhere: %v", err)
 	}

@@ -9,10 +9,14 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"countersign/internal/failure"
+	"countersign/internal/text"
 )
 
 // Options configure how a Sender reaches push services. The zero value is for the
@@ -56,9 +60,32 @@ type Message struct {
 	Keep time.Duration
 }
 
+// mostOfAnswer is how many bytes of a push service's answer are read, and longestAnswer how
+// many of them an error has.
+const (
+	mostOfAnswer  = 4 << 10
+	longestAnswer = 300
+)
+
+// shown is a push service's answer on one line, without the address that it answered at:
+// whoever has that can try to send there.
+func shown(said []byte, at *url.URL) string {
+	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(said), "")), " ")
+	for _, secret := range []string{at.String(), at.RequestURI(), path.Base(at.Path)} {
+		if len(secret) > 3 {
+			s = strings.ReplaceAll(s, secret, "***")
+		}
+	}
+	if len(s) > longestAnswer {
+		s = strings.ToValidUTF8(s[:longestAnswer], "") + "…"
+	}
+	return text.Seen(s)
+}
+
 // Send sends one message, once. It returns NotFound if the subscription has ended (RFC
 // 8030 section 7.3), Invalid if the address or the keys can never work, and Unavailable
-// if the service did not accept the message this time.
+// if the service did not accept the message this time. The
+// sentence has the service's answer, and not the address.
 func (s *Sender) Send(ctx context.Context, endpoint string, to Recipient, m Message) error {
 	u, err := CheckEndpoint(endpoint)
 	if err != nil {
@@ -83,15 +110,15 @@ func (s *Sender) Send(ctx context.Context, endpoint string, to Recipient, m Mess
 	r.Header.Set("Urgency", "high")
 	answer, err := s.client.Do(r)
 	if err != nil {
-		return failure.Wrap(failure.Unavailable, err, "The push service cannot be reached.")
+		return failure.Wrap(failure.Unavailable, err, "The push service "+u.Host+" cannot be reached.")
 	}
 	defer answer.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(answer.Body, 4<<10)) //nolint:errcheck // so that the connection can be used again
+	said, _ := io.ReadAll(io.LimitReader(answer.Body, mostOfAnswer)) // what came of it is enough
 	switch {
 	case answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusGone:
-		return failure.New(failure.NotFound, "The browser is no longer subscribed.")
+		return failure.New(failure.NotFound, "The push service %s answered %d: the browser is no longer subscribed.", u.Host, answer.StatusCode)
 	case answer.StatusCode < 200 || answer.StatusCode > 299:
-		return failure.New(failure.Unavailable, "The push service answered with status %d.", answer.StatusCode)
+		return failure.New(failure.Unavailable, "The push service %s answered %d: %s", u.Host, answer.StatusCode, shown(said, u))
 	}
 	return nil
 }

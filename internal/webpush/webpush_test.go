@@ -181,7 +181,7 @@ func service(t *testing.T, answer http.HandlerFunc) (endpoint string, roots *x50
 	t.Cleanup(s.Close)
 	roots = x509.NewCertPool()
 	roots.AddCert(s.Certificate())
-	return s.URL + "/p/x", roots
+	return s.URL + "/p/a-secret", roots
 }
 
 func TestSend(t *testing.T) {
@@ -194,20 +194,21 @@ func TestSend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, inner := http.StatusCreated, 0
+	status, inner, said := http.StatusCreated, 0, ""
 	var got []byte
 	hidden := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { inner++ }))
 	t.Cleanup(hidden.Close)
 	endpoint, roots := service(t, func(w http.ResponseWriter, r *http.Request) {
 		got, _ = io.ReadAll(r.Body)
 		claims, _ := verified(t, r.Header.Get("Authorization"))
-		if claims["aud"] != "https://"+r.Host || r.Header.Get("TTL") != "180" || r.Header.Get("Content-Encoding") != "aes128gcm" || r.Method != "POST" {
+		if claims["aud"] != "https://"+r.Host || claims["sub"] != "https://login.example.org" || r.Header.Get("TTL") != "180" || r.Header.Get("Content-Encoding") != "aes128gcm" || r.Method != "POST" {
 			t.Error(r.Header, claims)
 		}
 		if status/100 == 3 {
 			w.Header().Set("Location", hidden.URL)
 		}
 		w.WriteHeader(status)
+		io.WriteString(w, said)
 	})
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	s := NewSender(key, "https://login.example.org", Options{Inside: loopback, Roots: roots}, time.Now)
@@ -227,6 +228,10 @@ func TestSend(t *testing.T) {
 	}
 	if inner != 0 {
 		t.Error("a redirect was followed")
+	}
+	status, said = http.StatusForbidden, "{\"reason\": \"BadJwtToken\",\n \"at\": \""+endpoint+" /p/a-secret\"}\x1b[2J"
+	if err := send(s, to); !strings.Contains(failure.Public(err), `answered 403: {"reason": "BadJwtToken", "at": "*** ***"}\u{1B}[2J`) || strings.Contains(err.Error(), "a-secret") {
+		t.Errorf("what the service answered: %v", err)
 	}
 	got = nil
 	guarded := NewSender(key, "https://login.example.org", Options{Roots: roots}, time.Now)

@@ -18,7 +18,7 @@ var strictHeaders = []string{"Content-Security-Policy", "X-Frame-Options", "X-Co
 func TestEveryResponseIsStrict(t *testing.T) {
 	w := servertest.NewWorldAt(t, "", "https://localhost", nil)
 	paths := []string{"/", "//", "//account", "/account/", "/account//history", "/account/../account", "/./console", "/console/../../etc/passwd", "/nothing", "/%2e%2e/x", "/sign-in?errand=x",
-		"/api/", "/api//v1/session", "/api/v1/", "/api/v1/nothing", "/api/v1/openapi.json", "/healthz", "/healthz/", "//healthz", "/readyz", "/favicon.ico", "/app", "/app/", "/app/app.js", "/assets/nothing",
+		"/api/", "/api//v1/session", "/api/v1/", "/api/v1/nothing", "/api/v1/openapi.json", "/healthz", "/healthz/", "//healthz", "/readyz", "/favicon.ico", "/app", "/app/", "/app/app.js", "/app/key.js", "/assets/nothing",
 		"/verify/nginx", "/verify/", "//verify/nginx", "/forward/start", "/forward//start", "/.countersign/begin", "/.countersign/../account", "/wsapi/2.0/verify", "/wsapi//2.0/verify", "*"}
 	for _, r := range w.Routes {
 		_, path, _ := strings.Cut(r.Pattern, " ")

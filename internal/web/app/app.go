@@ -80,6 +80,7 @@ func (a *App) Routes() []look.Route {
 		{Pattern: "GET /app", Demand: look.Public(), Handler: func(w http.ResponseWriter, r *http.Request) error { return look.Go(w, r, Path) }},
 		{Pattern: "GET " + Path + "{$}", Demand: look.Public(), Handler: a.page},
 		{Pattern: "GET " + Path + "app.js", Demand: look.Public(), Handler: file("app.js", "text/javascript; charset=utf-8")},
+		{Pattern: "GET " + Path + "key.js", Demand: look.Public(), Handler: file("key.js", "text/javascript; charset=utf-8")},
 		{Pattern: "GET " + Path + "worker.js", Demand: look.Public(), Handler: file("worker.js", "text/javascript; charset=utf-8")},
 		{Pattern: "GET " + Path + "manifest.webmanifest", Demand: look.Public(), Handler: file("manifest.webmanifest", "application/manifest+json")},
 		{Pattern: "GET " + Path + "icon-192.png", Demand: look.Public(), Handler: file("icon-192.png", "image/png")},

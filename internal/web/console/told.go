@@ -124,7 +124,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"installation.restored":             "An older copy of the database was put back, and what was under way ended",
 	"installation.rewinding":            "An older copy of the database is being put right",
 	"key.push-made":                     "The key was made that apps know this server by",
-	"push.failed":                       "The app of {who} could not be woken: {reason}",
+	"push.failed":                       "The app of {who} could not be woken: {detail.answer} ({reason})",
 	"push.sent":                         "The app of {who} was woken",
 	"audit.unreadable":                  "An entry of the log cannot be read: {reason}",
 })

@@ -1,11 +1,9 @@
 // The app keeps one key that no script can read out, and signs with it what its
-// owner decides. It shows nothing about a sign-in before its number was typed.
+// owner decides (key.js has both). It shows nothing about a sign-in before its number was
+// typed.
 
 const worker = "/app/worker.js";
-const bytes = (text) => new TextEncoder().encode(text);
-const base64url = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 const base64 = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
-const unbase64url = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
 const at = (id) => document.getElementById(id);
 
 function show(section) {
@@ -17,59 +15,7 @@ function say(id, text) {
   at(id).hidden = !text;
 }
 
-// The key is in IndexedDB, because only there a key can be kept that cannot be read.
-function store(mode, act) {
-  return new Promise((resolve, reject) => {
-    const open = indexedDB.open("countersign-app", 1);
-    open.onupgradeneeded = () => open.result.createObjectStore("key");
-    open.onerror = () => reject(open.error);
-    open.onsuccess = () => {
-      const request = act(open.result.transaction("key", mode).objectStore("key"));
-      request.onsuccess = () => { open.result.close(); resolve(request.result); };
-      request.onerror = () => reject(request.error);
-    };
-  });
-}
-const read = () => store("readonly", (s) => s.get("app"));
-const write = (value) => store("readwrite", (s) => s.put(value, "app"));
-
-// statement joins fields so that no two lists of fields are the same bytes.
-function statement(...fields) {
-  return bytes(fields.map((f) => `${bytes(f).length}:${f}\n`).join(""));
-}
-const sign = (app, signed) => crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, app.keys.privateKey, signed);
 const hash = (data) => crypto.subtle.digest("SHA-256", data);
-
-async function answered(response) {
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw Object.assign(new Error(body.problem ?? "That did not work. Try again."), { reason: body.reason });
-  return body;
-}
-const moment = async () => answered(await fetch("/app/moment", { cache: "no-store" }));
-const post = async (path, fields) => answered(await fetch(path, { method: "POST", body: new URLSearchParams(fields) }));
-
-// count is how often this app has spoken, this time included. The server refuses a
-// count that it has heard before: then somebody has a copy of this device.
-async function count() {
-  const app = await read();
-  app.count = (app.count ?? 0) + 1;
-  await write(app);
-  return app;
-}
-
-// call signs its fields and sends them under their names, with its owner's gesture
-// for the same bytes where one is wanted. Calls are made one after the other, in
-// every window of the app, so that they arrive in the order of their counts.
-const call = (...what) => navigator.locks.request("countersign-app", () => callNow(...what));
-
-async function callNow(verb, fields, wanted) {
-  const app = await count();
-  const now = await moment();
-  const signed = statement("countersign " + verb, location.host, app.handle, now.moment, app.count, ...Object.values(fields));
-  const gesture = wanted && app.gesture ? await showGesture(app.gesture, signed) : "";
-  const signature = base64url(await sign(app, signed));
-  return post("/app/" + verb, { ...fields, app: app.handle, moment: now.moment, count: app.count, signature, gesture, "form-token": now.token });
-}
 
 // A gesture is a fingerprint, a face or a PIN that the device asks its owner for,
 // with a WebAuthn credential of the app's own: for one statement, by its hash.
@@ -186,7 +132,7 @@ const said = {
 async function decide(decision) {
   const { id, number, text } = waiting;
   const over = () => { waiting = undefined; at("number").value = ""; show("ask"); };
-  await call("answer", { id: String(id), number, text, decision }, decision === "approve").catch((e) => {
+  await call("answer", { id: String(id), number, text, decision }, decision === "approve" && showGesture).catch((e) => {
     if (!e.unshown) over(); // a gesture that was not shown can be tried again
     throw e;
   });
@@ -202,11 +148,9 @@ async function disown() {
 
 async function wake() {
   if (await Notification.requestPermission() !== "granted") throw new Error("This browser was told not to show notices.");
-  const { pushKey } = await moment();
   const registration = await navigator.serviceWorker.ready;
-  const to = (await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: unbase64url(pushKey) })
-    .catch(() => { throw new Error("This browser has no push service. The app works without: open it and type the number."); })).toJSON();
-  await call("move", { endpoint: to.endpoint, p256dh: to.keys.p256dh, auth: to.keys.auth });
+  await moveTo(await subscribed(registration)
+    .catch((e) => { throw e instanceof TypeError || e.reason ? e : new Error("This browser has no push service. The app works without: open it and type the number."); }));
   at("wake").hidden = true;
   say("done", "This device will be woken.");
 }
@@ -261,7 +205,10 @@ async function start() {
   fill(numberIn(opened));
   at("scan").hidden = !await canScan();
   const registration = await navigator.serviceWorker?.ready;
-  if (app && registration?.pushManager) at("wake").hidden = Boolean(await registration.pushManager.getSubscription());
+  if (!app || !registration?.pushManager) return;
+  at("wake").hidden = Boolean(await registration.pushManager.getSubscription());
+  // Without a network it compares at its next start.
+  await compare(registration).catch((e) => { if (e.reason) at("wake").hidden = false; });
 }
 
 if ("serviceWorker" in navigator) {

@@ -1,8 +1,11 @@
 // The worker shows the app's page when there is no network, and rings when the
 // server wakes it. It never answers anything by itself: a notice has no buttons.
 
+const policy = self.trustedTypes?.createPolicy("countersign-app", { createScriptURL: (u) => { if (u !== "/app/key.js") throw new TypeError("another script"); return u; } });
+importScripts(policy ? policy.createScriptURL("/app/key.js") : "/app/key.js");
+
 const shell = "countersign-shell-1";
-const parts = ["/app/", "/app/app.js", "/app/manifest.webmanifest"];
+const parts = ["/app/", "/app/app.js", "/app/key.js", "/app/manifest.webmanifest"];
 
 // fill keeps the page and what it names before it is needed.
 async function fill() {
@@ -36,6 +39,12 @@ addEventListener("push", (e) => e.waitUntil(registration.showNotification("Someb
   body: "If it is you, open the app and type the number that is shown there.",
   tag: "countersign", // one notice, however many pushes
 })));
+
+// The push service gave this browser another address, or took the old one back: the server
+// is told at once, because nobody may open the app for weeks.
+addEventListener("pushsubscriptionchange", (e) => e.waitUntil((async () => {
+  if (await read()) await moveTo(await subscribed(registration));
+})()));
 
 addEventListener("notificationclick", (e) => {
   e.notification.close();
