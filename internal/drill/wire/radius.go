@@ -2,13 +2,16 @@ package wire
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"countersign/internal/drill"
 	"countersign/internal/drill/web"
+	"countersign/internal/failure"
 )
 
 // Radius is an application of the protocol RADIUS, as its equipment meets it.
@@ -178,9 +181,32 @@ func (s Radius) shippedSecrets(ctx context.Context, p *drill.Play, c *drill.Cana
 	}
 	if s.mode() == CodeOnly { // the log knows nobody of the others
 		r, err := s.says(ctx, p, c.Name, []string{"000000"[:min(s.digits(), 6)]}, true)
-		tries = append(tries, s.tried(p, "RADIUS with a code that generators are shown with", r, err))
+		tries = append(tries, s.tried(p, "a code that generators are shown with", r, err))
+	}
+	if p.Bed != nil && !p.Down && !p.Unguarded {
+		tries = append(tries, s.saved(ctx, p, "testing123testing123"))
 	}
 	return tries, nil
+}
+
+// saved has an administrator give an application such a secret, which is refused before
+// anything is saved.
+func (s Radius) saved(ctx context.Context, p *drill.Play, secret string) drill.Try {
+	name := strings.ToLower("drill-" + rand.Text()[:8])
+	err := p.Admin.Do(ctx, "application.set", map[string]any{"name": name, "kind": "vpn", "tier": "standard", "protocol": "radius",
+		"settings": map[string]any{"clients": []any{map[string]any{"name": "drill", "networks": []string{"192.0.2.1/32"}, "secret": secret}}}}, nil)
+	open := err == nil
+	if open {
+		p.Afterwards(func(ctx context.Context) {
+			p.Admin.Do(ctx, "application.remove", map[string]string{"name": name}, nil) //nolint:errcheck // it is the bed's
+		})
+	}
+	if failure.ClassOf(err) == failure.Invalid {
+		err = nil
+	}
+	t := p.Tried("RADIUS, an application with the shared secret "+secret, open, err)
+	t.Answer = map[bool]string{true: "it was saved", false: "it was refused"}[open]
+	return t
 }
 
 var (
