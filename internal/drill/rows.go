@@ -65,7 +65,7 @@ func rows() []row {
 			// Ours have no such setting: the control is one that has, and the doors
 			// without their guard.
 			unguarded: []step{password, move(FailOpen)}, down: known},
-		{id: "T1621", attack: []step{move(Bombard)}, needs: []Kind{Radius, bed}, unguarded: known, down: known, after: []string{"approval.wrong-number"}},
+		{id: "T1621", attack: []step{move(Bombard)}, needs: []Kind{Radius, bed}, unguarded: known, down: known, after: []string{"approval.wrong-number", "alarm.not-me"}},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,10 +50,11 @@ func (s flooder) bombard(ctx context.Context, p *drill.Play, _ *drill.Canary) ([
 	if err != nil {
 		return nil, err
 	}
-	if (onPages == 0 || onScreens == 0) && f.let == 0 {
+	shown := len(pages) + len(f.shown)
+	if (onPages == 0 || onScreens == 0) && f.let == 0 && shown <= leftUnanswered {
 		return nil, errors.New("no approval request is waiting, so nothing was flooded")
 	}
-	shown, taps := len(pages)+len(f.shown), owner.Tap(ctx, f.shown)
+	taps := owner.Tap(ctx, f.shown)
 	let, again, err := s.goOn(ctx, p, c, f.pending)
 	tries := []drill.Try{
 		{Name: "RADIUS, of 50 sign-ins with the right password", Open: f.let > 0, Detail: fmt.Sprintf("%d were let in", f.let)},
@@ -77,20 +79,23 @@ func (s flooder) bombardUnseen(ctx context.Context, p *drill.Play, c *drill.Cana
 		lone.Password = "" // which the equipment has checked
 	}
 	f, err := s.flood(ctx, p, &lone, 10, 10)
-	return []drill.Try{
-		p.Tried("RADIUS, of 20 sign-ins with the password alone", f.let > 0, err),
-		p.Tried("a number where none can be shown", len(f.shown) > 0, err),
-	}, err
-}
-
-// reported has the owner say that it was not them. From then on the password that the
-// intruder knows asks for nothing.
-func (s flooder) reported(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
-	p.Bed.Later(time.Hour + numberLife) // or nothing would be offered anyway
-	owner, err := s.Owners.Owner(ctx, p, c)
 	if err != nil {
 		return nil, err
 	}
+	tries := []drill.Try{
+		{Name: "RADIUS, of 20 sign-ins with the password alone", Open: f.let > 0, Detail: fmt.Sprintf("%d were let in", f.let)},
+		{Name: "a number where none can be shown", Open: len(f.shown) > 0},
+	}
+	if f.let > 0 || s.mode() == Wait {
+		return tries, nil
+	}
+	more, err := s.report(ctx, p, c)
+	return append(tries, more...), err
+}
+
+// reported is report where numbers are shown: from then on none is.
+func (s flooder) reported(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+	p.Bed.Later(time.Hour + numberLife) // or nothing would be offered anyway
 	before, err := s.flood(ctx, p, c, 0, 1)
 	if err != nil {
 		return nil, err
@@ -98,7 +103,8 @@ func (s flooder) reported(ctx context.Context, p *drill.Play, c *drill.Canary) (
 	if len(before.shown) == 0 {
 		return nil, errors.New("no number is shown an hour later, so a report would show nothing")
 	}
-	if err := owner.Report(ctx); err != nil {
+	tries, err := s.report(ctx, p, c)
+	if err != nil {
 		return nil, err
 	}
 	p.Bed.Later(numberLife)
@@ -107,9 +113,35 @@ func (s flooder) reported(ctx context.Context, p *drill.Play, c *drill.Canary) (
 		return nil, err
 	}
 	let, _, err := s.goOn(ctx, p, c, before.pending)
+	return append(tries,
+		drill.Try{Name: "a request for approval after the owner reported one", Open: len(after.shown) > 0, Detail: fmt.Sprintf("%d numbers were shown", len(after.shown))},
+		p.Tried("RADIUS after the report", after.let+let > 0, err)), nil
+}
+
+// report has the owner say that it was not them. From then on what the intruder knows, and
+// a code besides, lets nobody in: the password is off, and where the equipment checks it the
+// account is at risk. Either would do, so that the directory is asked for each.
+func (s flooder) report(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+	owner, err := s.Owners.Owner(ctx, p, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := owner.Report(ctx); err != nil {
+		return nil, err
+	}
+	var account struct {
+		AtRisk   time.Time                 `json:"at_risk"`
+		Enrolled []struct{ Status string } `json:"enrolled"`
+	}
+	if err := p.Admin.Do(ctx, "account.show", map[string]string{"name": c.Name}, &account); err != nil {
+		return nil, err
+	}
+	off := slices.ContainsFunc(account.Enrolled, func(a struct{ Status string }) bool { return a.Status != "active" })
+	r, err := s.says(ctx, p, c.Name, s.lines(c.Password, c.Code()), true)
 	return []drill.Try{
-		{Name: "a request for approval after the owner reported one", Open: len(after.shown) > 0, Detail: fmt.Sprintf("%d numbers were shown", len(after.shown))},
-		p.Tried("RADIUS after the report", after.let+let > 0, err),
+		{Name: "nothing is switched off after the owner reported a sign-in", Open: !off},
+		{Name: "the account is not at risk after the owner reported a sign-in", Open: account.AtRisk.IsZero()},
+		s.tried(p, "all that is right after the owner reported a sign-in", r, err),
 	}, nil
 }
 

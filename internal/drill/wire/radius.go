@@ -197,9 +197,7 @@ func (s Radius) saved(ctx context.Context, p *drill.Play, secret string) drill.T
 		"settings": map[string]any{"clients": []any{map[string]any{"name": "drill", "networks": []string{"192.0.2.1/32"}, "secret": secret}}}}, nil)
 	open := err == nil
 	if open {
-		p.Afterwards(func(ctx context.Context) {
-			p.Admin.Do(ctx, "application.remove", map[string]string{"name": name}, nil) //nolint:errcheck // it is the bed's
-		})
+		p.Admin.Do(ctx, "application.remove", map[string]string{"name": name}, nil) //nolint:errcheck // it is the bed's
 	}
 	if failure.ClassOf(err) == failure.Invalid {
 		err = nil
