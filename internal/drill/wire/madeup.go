@@ -88,11 +88,12 @@ func (s forger) strangers(ctx context.Context, p *drill.Play, c *drill.Canary) [
 
 // repeated sends each datagram of a sign-in several times from one port, as equipment does
 // when it hears nothing: each copy gets the same answer, and one of them is decided. Then
-// the code is used again, in the same step of the generator.
+// the code is used again, in the same step of the generator, and one before it that its owner
+// skipped, which somebody may have read from the device.
 func (s forger) repeated(ctx context.Context, p *drill.Play, other *drill.Canary) (tries []drill.Try, _ error) {
 	var state []byte
 	var last reply
-	code := other.Code()
+	skipped, code := other.Code(), other.Code()
 	for i, typed := range s.lines(other.Password, code) {
 		packet := ask{name: other.Name, password: typed, state: state, secret: s.Secret}.packet()
 		replies, err := s.copies(ctx, p, packet)
@@ -113,6 +114,11 @@ func (s forger) repeated(ctx context.Context, p *drill.Play, other *drill.Canary
 	}
 	r, err := s.says(ctx, p, other.Name, s.lines(other.Password, code), true)
 	tries = append(tries, s.tried(p, "the code of a moment ago", r, err))
+	r, err = s.says(ctx, p, other.Name, s.lines(other.Password, skipped), true)
+	tries = append(tries, s.tried(p, "a code before it that was skipped", r, err))
+	if r, err = s.says(ctx, p, other.Name, s.lines(other.Password, other.Code()), true); err != nil || r.code != accessAccept {
+		return tries, errors.Join(errNotIn, err) // two wrong ones are forgotten by it
+	}
 	more, err := s.wrongOnce(ctx, p)
 	return append(tries, more), err
 }
