@@ -116,12 +116,14 @@ type Bed struct {
 	T              testing.TB
 	Guarded, Naked *World
 	Stage, Open    drill.Stage
-	Admin, Naive   *Clerk
-	Host           *ConsoleOf // of the guarded one, or nil
-	Database       *storetest.Server
-	gone           atomic.Bool // what RADIUS relays drop
-	impostor       atomic.Bool // who else answers RADIUS, without the secret
-	post           *postOffice // of the guarded one, once somebody has an address
+	// Sites are those of the stage that was made last: wiki and notes.
+	Sites        []web.Site
+	Admin, Naive *Clerk
+	Host         *ConsoleOf // of the guarded one, or nil
+	Database     *storetest.Server
+	gone         atomic.Bool // what RADIUS relays drop
+	impostor     atomic.Bool // who else answers RADIUS, without the secret
+	post         *postOffice // of the guarded one, once somebody has an address
 }
 
 func NewBed(t testing.TB, limits throttle.Limits) *Bed {
@@ -186,11 +188,11 @@ func (w *World) SetPolicy(body string) {
 
 func (b *Bed) StageOf(w *World, radius string) drill.Stage {
 	server := web.Server(w.Base)
-	sites := b.sites(w)
+	b.Sites = b.sites(w)
 	w.SetPolicy(bedPolicy)
-	all := append([]drill.Component{server.Portal()}, server.Pages(sites...)...)
+	all := append([]drill.Component{server.Portal()}, server.Pages(b.Sites...)...)
 	all = append(all, b.equipment(w, wire.Radius{Application: "vpn", Address: radius, Secret: DrillSecret, Owners: server})...)
-	return drill.Stage{Components: append(all, server.Administration()), Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
+	return drill.Stage{Components: append(all, server.Administration()), Groups: []string{writers}, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
 }
 
 // relay passes datagrams on to a RADIUS server, from an address of its own where it

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"sync"
 
+	"countersign/internal/audit"
 	"countersign/internal/drill/web"
 	"countersign/internal/policy"
+	"countersign/internal/store"
 	"countersign/internal/testbed"
 )
 
@@ -17,13 +19,19 @@ import (
 // forwarded. An attacker's is none of them.
 var bedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/30")}
 
-// bedPolicy is the policy of a new installation, with what two sites add: a path of the wiki
-// demands more than the rest of it.
+// bedPolicy is the policy of a new installation, with what two sites add: the wiki is for a
+// group, and a path of it demands more than the rest.
 var bedPolicy = strings.Replace(string(policy.DefaultForCodes()), "rules:\n", `rules:
   - name: the wiki's administration
     when: action == "wiki.admin"
     require: phishing-resistant
+  - name: the wiki is for its writers
+    when: application.name == "wiki" && !("writers" in account.groups)
+    deny: not a writer
 `, 1)
+
+// writers are the group that the wiki is for.
+const writers = "writers"
 
 // sites puts two sites in front of pages of a world: wiki, which is guarded as a whole and
 // demands more under /admin, and notes, which is guarded under /notes/ alone, by a proxy that
@@ -46,7 +54,23 @@ func (b *Bed) sites(w *World) []web.Site {
 	}
 	w.Protect("wiki", map[string]any{"hosts": []string{host(all[0])}, "rules": []any{map[string]any{"path": "/admin", "action": "wiki.admin"}}})
 	w.Protect("notes", map[string]any{"hosts": []string{host(all[1])}})
+	w.plantGroup(writers)
 	return all
+}
+
+// plantGroup makes a group without members.
+func (w *World) plantGroup(name string) {
+	w.T.Helper()
+	ctx := context.Background()
+	err := w.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
+		if _, err := w.Groups.Create(ctx, tx, name, name, false); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.group", Outcome: audit.OK})
+	})
+	if err != nil {
+		w.T.Fatal(err)
+	}
 }
 
 // site runs nginx in front of a page, by the example of deploy/examples, in which more is

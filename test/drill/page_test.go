@@ -1,12 +1,18 @@
 package drill
 
 import (
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	"countersign/internal/drill"
+	"countersign/internal/drill/web"
 	"countersign/internal/policy"
 	"countersign/internal/servertest"
+	"countersign/internal/testbed"
 	"countersign/internal/throttle"
 )
 
@@ -46,6 +52,16 @@ func TestDrillFindsALenientSite(t *testing.T) {
 	}
 }
 
+// triedAtSites are words for what must have been tried at each site.
+var triedAtSites = map[string][]string{
+	"T1213": {"without anything", "by the path /%6eotes", "directly", "with the password alone", "guessed code", "signature for another page", "X-Forwarded-For claims",
+		"Remote_User of another", "by the unclear path //", "by a link with a return code", "the return code of another browser", "a return code that was used",
+		"with the return code of the page of", "with the session of the page of", "with the server's own session"},
+	"T1539": {"a script reads", "is sent elsewhere", "is sent the cookie", "the portal with the copied cookie", "its copied cookies, after", "the server's copied cookies, after"},
+	"T1040": {"every form of a sign-in again", "every byte of a sign-in again"},
+	"T1078": {"by its own sign-in", "after the portal"},
+}
+
 // The rows about pages hold at both sites of the bed, of which one is guarded as a whole and
 // one under a path, with all proofs.
 func TestDrillOfSites(t *testing.T) {
@@ -72,6 +88,16 @@ func TestDrillOfSites(t *testing.T) {
 			}
 		}
 	}
+	for _, r := range results {
+		for _, what := range triedAtSites[r.Row] {
+			if r.Application != "wiki" && r.Application != "notes" {
+				continue
+			}
+			if !slices.ContainsFunc(r.Tries, func(d drill.Try) bool { return strings.Contains(d.Name, what) }) {
+				t.Errorf("%s at %s does not try %q", r.Row, r.Application, what)
+			}
+		}
+	}
 	for _, c := range b.Stage.Components {
 		if c.Check != nil {
 			if err := c.Check(t.Context()); err != nil {
@@ -82,6 +108,38 @@ func TestDrillOfSites(t *testing.T) {
 			lines, err := c.Log(t.Context())
 			if err != nil || len(lines) < 1 || strings.Contains(strings.Join(lines, ""), "code=") {
 				t.Errorf("the log of %s: %d lines, %v", c.Name, len(lines), err)
+			}
+		}
+	}
+}
+
+// A site whose guard is unplugged is named, and the other one is not; so is a site that is
+// guarded under a path, and reads another spelling of it as the same.
+func TestDrillNamesTheSiteWithoutItsGuard(t *testing.T) {
+	w := servertest.NewWorld(t)
+	admin, b := w.Clerk(), &servertest.Bed{T: t}
+	stage := b.StageOf(w, w.Radius)
+	guarded, page := b.Sites[1].Connect, testbed.NewPageFor(t, netip.Addr{}, "/notes")
+	sloppy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", guarded, r.In.Host
+		if path := strings.ToLower(r.In.URL.Path); path != r.In.URL.Path {
+			r.Out.URL.Host, r.Out.URL.Path, r.Out.URL.RawPath = page.Addr, path, ""
+		}
+	}})
+	defer sloppy.Close()
+	for connect, want := range map[string]string{page.Addr: "without anything", sloppy.Listener.Addr().String(): "by the path /NOTES/"} {
+		notes := b.Sites[1]
+		notes.Connect = connect
+		stage.Components = append([]drill.Component{web.Server(w.Base).Portal()}, web.Server(w.Base).Pages(b.Sites[0], notes)...)
+		results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: admin, Rows: []string{"T1213"}})
+		if err != nil || len(results) != 2 {
+			t.Fatal(len(results), err)
+		}
+		for _, r := range results {
+			t.Logf("%s: %s %s", r.Application, r.Blocked.State, r.Blocked.Detail)
+			named := r.Application == "notes"
+			if named == (r.Blocked.State == drill.Passed) || named && !strings.Contains(r.Blocked.Detail, "got through: the page of notes "+want) {
+				t.Errorf("%s, %s: %+v", want, r.Application, r.Blocked)
 			}
 		}
 	}

@@ -105,7 +105,7 @@ func (s carrier) codes(ctx context.Context, p *drill.Play, c *drill.Canary) []dr
 	gives(again, s.origin(), cookies(owner, s.origin(), "-way"))
 	tries = append(tries, s.brings(ctx, again, "with a return code that was used", link, err))
 	for _, other := range s.others {
-		tries = append(tries, s.crossed(ctx, p, c, page{Site: other, server: s.server, others: []Site{s.Site}}))
+		tries = append(tries, s.crossed(ctx, p, c, page{Site: other, server: s.server, others: []Site{s.Site}})...)
 	}
 	return tries
 }
@@ -122,19 +122,20 @@ func (s carrier) uses(ctx context.Context, b *browser, link string) error {
 }
 
 // crossed brings the return code of another site, in a browser that both know by the same
-// cookie.
-func (s carrier) crossed(ctx context.Context, p *drill.Play, c *drill.Canary, other page) drill.Try {
+// cookie. A site that gives none says so in its own results.
+func (s carrier) crossed(ctx context.Context, p *drill.Play, c *drill.Canary, other page) []drill.Try {
 	owner, err := s.portalOwner(ctx, p, c)
-	link := ""
-	if err == nil {
-		link, err = other.code(ctx, owner)
+	if err != nil {
+		return []drill.Try{drill.Tried(s.name()+" with the return code of "+other.name(), false, err)}
+	}
+	link, err := other.code(ctx, owner)
+	if err != nil {
+		return nil
 	}
 	b := s.attacker(p)
-	if err == nil {
-		gives(b, s.origin(), cookies(owner, other.origin(), "-way"))
-		link = s.origin() + strings.TrimPrefix(link, other.origin())
-	}
-	return s.brings(ctx, b, "with the return code of "+other.name(), link, err)
+	gives(b, s.origin(), cookies(owner, other.origin(), "-way"))
+	link = s.origin() + strings.TrimPrefix(link, other.origin())
+	return []drill.Try{s.brings(ctx, b, "with the return code of "+other.name(), link, nil)}
 }
 
 // cookies are a browser's cookies for an origin whose names end so.
@@ -169,8 +170,9 @@ func (s carrier) foreign(ctx context.Context, p *drill.Play, c *drill.Canary) (t
 	for _, other := range s.others {
 		at := page{Site: other, server: s.server, others: []Site{s.Site}}
 		owner := s.honest(p)
-		err := at.signedIn(ctx, owner, c)
-		tries = append(tries, s.carries(ctx, p, "with the session of "+at.name(), cookies(owner, at.origin(), "-app"), err))
+		if at.signedIn(ctx, owner, c) == nil { // else it says so in its own results
+			tries = append(tries, s.carries(ctx, p, "with the session of "+at.name(), cookies(owner, at.origin(), "-app"), nil))
+		}
 	}
 	owner, err := s.portalOwner(ctx, p, c)
 	var own []*http.Cookie
