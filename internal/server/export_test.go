@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 
@@ -17,6 +18,11 @@ func (in *Installation) LocalHandler(reread func() (config.File, error), log *sl
 	d := newDaemon(file)
 	d.in, d.log, d.reread = in, log, reread
 	return d.local(), nil
+}
+
+// MailFails has the mail server take nothing.
+func (in *Installation) MailFails(ctx context.Context, why error) error {
+	return in.carriers.mail.came(ctx, 0, why)
 }
 
 // ListenLocal is listenLocal, for tests.

@@ -38,6 +38,7 @@ type Sender struct {
 	subject string
 	now     func() time.Time
 	client  *http.Client
+	rests   rests
 }
 
 // NewSender makes a Sender. The subject is a mailto: or https: URL of whoever
@@ -84,7 +85,7 @@ func shown(said []byte, at *url.URL) string {
 
 // Send sends one message, once. It returns NotFound if the subscription has ended (RFC
 // 8030 section 7.3), Invalid if the address or the keys can never work, and Unavailable
-// if the service did not accept the message this time. The
+// if the service did not accept the message this time, or gave no answer a moment ago. The
 // sentence has the service's answer, and not the address.
 func (s *Sender) Send(ctx context.Context, endpoint string, to Recipient, m Message) error {
 	u, err := CheckEndpoint(endpoint)
@@ -108,11 +109,16 @@ func (s *Sender) Send(ctx context.Context, endpoint string, to Recipient, m Mess
 	r.Header.Set("Content-Type", "application/octet-stream")
 	r.Header.Set("TTL", strconv.Itoa(int(m.Keep/time.Second)))
 	r.Header.Set("Urgency", "high")
+	if !s.rests.over(u.Host, s.now()) {
+		return failure.New(failure.Unavailable, "The push service %s gave no answer a moment ago and is left alone.", u.Host)
+	}
 	answer, err := s.client.Do(r)
 	if err != nil {
+		s.rests.begin(u.Host, s.now())
 		return failure.Wrap(failure.Unavailable, err, "The push service "+u.Host+" cannot be reached.")
 	}
 	defer answer.Body.Close()
+	s.rests.end(u.Host)
 	said, _ := io.ReadAll(io.LimitReader(answer.Body, mostOfAnswer)) // what came of it is enough
 	switch {
 	case answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusGone:
