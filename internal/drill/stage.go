@@ -176,6 +176,9 @@ type Bed interface {
 	Trick(ctx context.Context, name string) (undo func(), err error)
 	// Later moves the clock of the guarded stage and of the unguarded one.
 	Later(d time.Duration)
+	// Smuggle copies an account of the guarded stage, and all that it signs in with, to
+	// another name, in the database and not through the server. What it returns deletes it.
+	Smuggle(account, name string) (undo func())
 	// Mailbox gives an account of the guarded stage a mail address, and returns how its
 	// owner reads the subjects of what came there.
 	Mailbox(ctx context.Context, name string) (read func(context.Context) ([]string, error), err error)

@@ -134,10 +134,18 @@ func NewBed(t testing.TB, limits throttle.Limits) *Bed {
 	b.Admin, b.Naive = b.Guarded.Clerk(), b.Naked.Clerk()
 	b.Stage, b.Open = b.StageOf(b.Guarded, b.relay(b.Guarded.Radius, "")), b.StageOf(b.Naked, b.Naked.Radius)
 	b.Naked.SetPolicy(OneFactor)
-	b.Guarded.SetPolicy(unrepeated(PolicyInForce(b.Guarded)))
+	b.Guarded.SetPolicy(strings.Replace(unrepeated(PolicyInForce(b.Guarded)), "rules:\n", "rules:\n"+canariesAdminister, 1))
 	b.consoles()
 	return b
 }
+
+// canariesAdminister is the rule of a new installation that those of the test bed lack, because
+// their operator has no passkey.
+const canariesAdminister = `  - name: whoever else administers
+    when: account.privileged && account.name != "operator" && action != "sign-in" && !reads
+    require: phishing-resistant
+    within: 5m
+`
 
 // unrepeated is the policy of a new installation without its last two rules, and their tests:
 // they say again what the engine does by itself, that suspended and dormant accounts get
@@ -270,6 +278,18 @@ func (b *Bed) Unguarded() (drill.Stage, drill.Administrator) { return b.Open, b.
 func (b *Bed) Later(d time.Duration) {
 	b.Guarded.Later(d)
 	b.Naked.Later(d)
+}
+
+// Smuggle does what somebody can who writes into the database: an account that nobody made.
+func (b *Bed) Smuggle(account, name string) (undo func()) {
+	where, fresh := fmt.Sprintf("where name = '%s'", account), fmt.Sprintf("(select id from account where name = '%s')", name)
+	b.Database.Do(b.T,
+		`insert into account overriding system value select (jsonb_populate_record(a, jsonb_build_object('id', 1000000 + a.id, 'name', '`+name+`', 'handle', '\\x' || encode(sha256(a.handle), 'hex')))).* from account a `+where,
+		`insert into account_alias select (jsonb_populate_record(s, jsonb_build_object('alias', '`+name+`', 'account', `+fresh+`))).* from account_alias s where alias = '`+account+`'`,
+		`insert into credential overriding system value select (jsonb_populate_record(c, jsonb_build_object('id', 1000000 + c.id, 'account', `+fresh+`, 'handle', null))).* from credential c where account = (select id from account `+where+`)`)
+	return func() {
+		b.Database.Do(b.T, `delete from credential where account = `+fresh, `delete from account_alias where alias = '`+name+`'`, `delete from account where name = '`+name+`'`)
+	}
 }
 
 // Mailbox gives an account an address at which its mails are caught.

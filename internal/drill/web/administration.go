@@ -15,7 +15,7 @@ func (s Server) Administration() drill.Component {
 	of := administration{string(s)}
 	return drill.Component{Kind: drill.Administration, Application: Self, Name: "administration",
 		Doors: []drill.Door{{Name: "the API on a terminal", Guess: of.guess}},
-		Moves: map[drill.Move]drill.Attack{drill.StaleSession: of.staleAdministration, drill.CreateAccount: of.createAccount}}
+		Moves: map[drill.Move]drill.Attack{drill.StaleSession: of.staleAdministration, drill.CreateAccount: of.createAccount, drill.RegisterDevice: of.ownPass}}
 }
 
 type administration struct{ server string }

@@ -113,10 +113,14 @@ func (s portal) stuff(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dr
 		in, err := b.enters(ctx, b.typed(ctx, fmt.Sprintf("leaked-%d@example.org", i), g, ""))
 		tries = append(tries, p.Tried(fmt.Sprintf("the portal with pair %d", i+1), in, err))
 	}
-	if p.Bed == nil || p.Down || p.Unguarded {
+	if p.Down || p.Unguarded {
 		b := attacker(p, s.server)
 		in, err := b.enters(ctx, b.typed(ctx, c.Name, c.Password, ""))
 		return append(tries, p.Tried("the portal with a pair that is right", in, err)), nil
+	}
+	leaked, err := s.leaked(ctx, p)
+	if tries = append(tries, leaked...); err != nil || p.Bed == nil {
+		return tries, err
 	}
 	from := nearby()
 	for i := range stuffed {
