@@ -189,12 +189,12 @@ func answerOf(call AppCall) (prompt.Answer, error) {
 
 var appSentences = map[string]string{
 	"stale":         "That took too long. Try again.",
-	"replayed":      "That was said already. Try again.",
+	"replayed":      "This was already sent. Try again.",
 	"cloned":        "The key of this app is on two devices, so it is switched off. Sign in another way and set it up anew.",
-	"uncounted":     "This page is an older one. Close the app, open it again, and try once more.",
+	"uncounted":     "This page is out of date. Close the app, open it again, and try once more.",
 	"revoked":       "This app was removed from your account. Add it again under Ways to sign in.",
 	"disabled":      "This app is switched off: there were too many wrong numbers, or its key is on two devices. Sign in another way and set it up anew.",
-	"wrong-gesture": "Your device's check of you did not hold. Try again, or use another way.",
+	"wrong-gesture": "Your device did not confirm that it is you. Try again, or use another way.",
 	"no-gesture":    "This app was set up to check that it is you before it approves. Try again, or use another way.",
 	"quarantine":    "This app was added a short while ago and cannot approve yet. Use another way today.",
 }
@@ -274,7 +274,7 @@ func (a *Apps) Waits(ctx context.Context, call AppCall) (bool, error) {
 // takes none.
 func (a *Apps) Answer(ctx context.Context, call AppCall, said AppAnswer) error {
 	if said.Decision != Approved && said.Decision != Denies && said.Decision != Disowns {
-		return failure.New(failure.Invalid, "That is no decision.")
+		return failure.New(failure.Invalid, "Unknown decision.")
 	}
 	c, err := a.admit(ctx, call, said.Decision == Approved, "answer", strconv.FormatInt(said.ID, 10), said.Number, said.Text, said.Decision)
 	if err != nil {
@@ -315,9 +315,9 @@ func (a *Apps) answer(ctx context.Context, tx *store.Tx, call AppCall, said AppA
 	case over != "" || subtle.ConstantTimeCompare([]byte(number), []byte(row.body.Number)) != 1:
 		return a.approvals.wrong(ctx, tx, g)
 	case row.state != "waiting":
-		return c.refused(tx, call, "answered", "That was answered already.")
+		return c.refused(tx, call, "answered", "This request was already answered.")
 	case said.Text != text:
-		return c.refused(tx, call, "other-text", "What waits is something else than what was shown. Type the number again.")
+		return c.refused(tx, call, "other-text", "The request is not the one that was shown. Type the number again.")
 	}
 	en := audit.Entry{AccountName: c.account.Name, Protocol: AppProtocol, Source: audit.AddressText(call.Source),
 		Detail: map[string]string{"authenticator": credential.Kind + "/" + strconv.FormatInt(int64(credential.ID), 10), "traits": c.shown.Traits.String()}}

@@ -60,7 +60,7 @@ func (a *Approvals) Approve(ctx context.Context, g Grant, object string) error {
 				return err
 			}
 			if object != row.body.Waiting.Numbered(number) {
-				return failure.Refuse("other-text", "What waits is something else than what was shown. Type the number again.")
+				return failure.Refuse("other-text", "The request is not the one that was shown. Type the number again.")
 			}
 			shown.Bound = row.body.Waiting.Text()
 			return a.rows.settle(ctx, tx, row, &shown, entryOf(g))

@@ -40,15 +40,15 @@ func ReadQuietHours(begins, ends, zone string) (QuietHours, error) {
 	}{{begins, &q.Begins}, {ends, &q.Ends}} {
 		t, err := time.Parse("15:04", c.text)
 		if err != nil {
-			return QuietHours{}, failure.New(failure.Invalid, "Write a time of the day as 22:00.")
+			return QuietHours{}, failure.New(failure.Invalid, "Write a time of day such as 22:00.")
 		}
 		*c.to = t.Hour()*60 + t.Minute()
 	}
 	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" {
-		return QuietHours{}, failure.New(failure.Invalid, "Write a time zone as Europe/Berlin or America/New_York.")
+		return QuietHours{}, failure.New(failure.Invalid, "Write a time zone such as Europe/Berlin or America/New_York.")
 	}
 	if q.Begins == q.Ends || (q.Ends-q.Begins+day24)%day24 > longestQuiet {
-		return QuietHours{}, failure.New(failure.Invalid, "Quiet hours are twelve at most.")
+		return QuietHours{}, failure.New(failure.Invalid, "Quiet hours can be twelve hours a day at most.")
 	}
 	return q, nil
 }
@@ -193,7 +193,7 @@ func (p *Pushes) ClearQuietTx(ctx context.Context, tx *store.Tx, account assuran
 // would set them to go unnoticed.
 func (p *Pushes) SetQuiet(ctx context.Context, g Grant, q QuietHours) error {
 	if !g.Covers(audit.Self, SetQuiet, q.String()) {
-		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+		return failure.Refuse("other-action", "This needs a separate, recent sign-in.")
 	}
 	return p.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		account, err := p.people.Get(ctx, tx, g.Account())

@@ -235,10 +235,10 @@ func (a *Requests) Open(ctx context.Context, tx *store.Tx, by Asker, told Waitin
 			return "", 0, err
 		}
 	}
-	return "", 0, failure.New(failure.Unavailable, "There are too many sign-ins waiting.")
+	return "", 0, failure.New(failure.Unavailable, "Too many sign-ins are waiting.")
 }
 
-var noApproval = failure.New(failure.NotFound, "Nothing waits under that number. Look at the number again; it is good for three minutes.")
+var noApproval = failure.New(failure.NotFound, "No request has that number. Check the number; it is valid for three minutes.")
 
 // replaced says of a row of approval that another took its place: it waits no longer,
 // whatever the row says.
@@ -268,7 +268,7 @@ func (a *Requests) set(ctx context.Context, tx *store.Tx, row *Request, from, to
 	}
 	n, err := tx.Exec(ctx, `update approval set state = $2, payload = $3, mac = $4 where id = $1 and state = $5`, row.id, row.state, row.sealed, a.mac(row), from)
 	if err == nil && n != 1 {
-		return failure.New(failure.Conflict, "That was answered already.")
+		return failure.New(failure.Conflict, "This request was already answered.")
 	}
 	return err
 }

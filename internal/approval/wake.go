@@ -162,7 +162,7 @@ func (p *Pushes) take(ctx context.Context, due queuedPush) ([]directory.Credenti
 	return apps, account, err
 }
 
-var errPushTaken = &failure.Error{Class: failure.Conflict, Reason: "wake-taken", Public: "Another server woke it."}
+var errPushTaken = &failure.Error{Class: failure.Conflict, Reason: "wake-taken", Public: "Another server sent this push."}
 
 func (p *Pushes) address(c directory.Credential) (authenticator.Address, bool) {
 	how, ok := p.kinds[c.Kind].(authenticator.Approver)
@@ -180,7 +180,7 @@ func (p *Pushes) send(ctx context.Context, account directory.Account, c director
 	if cause == nil {
 		return
 	}
-	p.log.Warn("an app could not be woken", "account", account.Name, "authenticator", int64(c.ID), "error", cause)
+	p.log.Warn("a push message could not be sent", "account", account.Name, "authenticator", int64(c.ID), "error", cause)
 	err := p.db.Change(ctx, audit.Actor{Name: "system", Via: "push"}, func(tx *store.Tx) error {
 		tx.Record(audit.Entry{Event: "push.failed", Outcome: "failed", Reason: failure.ClassOf(cause).String(), Account: int64(account.ID), AccountName: account.Name, Application: audit.Self,
 			Protocol: AppProtocol, Detail: map[string]string{"authenticator": c.Kind + "/" + strconv.FormatInt(int64(c.ID), 10), "answer": failure.Public(cause)}})

@@ -21,7 +21,7 @@ func keptBy(p Parts) kept { return kept{p.DB, p.Keys} }
 
 // ErrTampered is a row that is not as it was left, and must be refused as a whole. It is a
 // breakdown, never a refusal that somebody could get around, and it is an alarm in the log.
-var ErrTampered = errors.New("directory: a row was changed behind our back")
+var ErrTampered = errors.New("directory: a row failed its integrity check (MAC)")
 
 func (k kept) tampered(table string, id int64, of assurance.AccountID) error {
 	k.report(table, strconv.FormatInt(id, 10), store.Altered, of)

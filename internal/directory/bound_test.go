@@ -65,7 +65,7 @@ func TestAForgedMilestoneIsReported(t *testing.T) {
 	storetest.Quiet(t, r.db)
 	r.sabotage(t, `update milestone set account = 99`)
 	if !r.administered(t) {
-		t.Error("changed behind our back")
+		t.Error("failed its integrity check")
 	}
 	r.alarmed(t, "milestone", store.Altered)
 }

@@ -178,9 +178,9 @@ func (d *Accounts) Get(ctx context.Context, r store.Reader, id assurance.Account
 // outside the transaction: it also reports whether they are still, all and in every
 // state, those. Each write of one counts its version up and each new one begins at 1, so
 // that the sum of the versions never comes back to what it was; and whatever makes one
-// powerful counts up the account's version too. What it does not look at is
-// what the rows hold: those that were read had their MACs checked, and whoever writes
-// behind our back cannot make them say more than they said.
+// powerful counts up the account's version too. It does not read the contents of the rows
+// again: the MACs of those that were read were checked, and somebody who writes to the
+// database from outside cannot make them grant more.
 func (d *Accounts) GetUnchanged(ctx context.Context, r store.Reader, id assurance.AccountID, before []Credential) (Account, bool, error) {
 	a, now, err := d.look(ctx, r, sumOfVersions, id)
 	var was int64

@@ -21,7 +21,7 @@ const maxName = 128
 // own. A name that cannot be canonical (empty, too long, with control or
 // invisible characters) is Invalid.
 func Canonical(typed string) (string, error) {
-	bad := failure.New(failure.Invalid, "Write a name of 1 to %d letters, digits and signs, without spaces.", maxName)
+	bad := failure.New(failure.Invalid, "Write a name of 1 to %d letters, digits and other characters, without spaces.", maxName)
 	if len(typed) > 4*maxName || !utf8.ValidString(typed) {
 		return "", bad
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 // Surveyed is one account with its authenticators in every state, or one whose
-// rows were changed behind our back: then only its name is believed to be what
-// the row says, and Tampered is set.
+// rows failed their integrity check (MAC): then only its name is taken from the row, and
+// Tampered is set.
 type Surveyed struct {
 	Account     Account
 	Credentials []Credential

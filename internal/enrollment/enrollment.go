@@ -160,7 +160,7 @@ func (e *Enrollments) Begin(ctx context.Context, g signin.Grant, kind string) (O
 		return Offer{}, failure.New(failure.Invalid, "There is no authenticator of kind %q to set up.", clip(kind, 40))
 	}
 	if !g.Covers(signin.Self, Enroll, kind) {
-		return Offer{}, failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+		return Offer{}, failure.Refuse("other-action", "This needs a separate, recent sign-in.")
 	}
 	person, first, err := e.person(ctx, e.db, g.Account(), kind)
 	if err != nil {

@@ -59,7 +59,7 @@ func newPINs(p Parts) *PINs {
 // within ten minutes. The ticket that it returns is secret.
 func (pn *PINs) Begin(ctx context.Context, g signin.Grant, id assurance.CredentialID) (string, error) {
 	if !g.Covers(signin.Self, SetPIN, strconv.FormatInt(int64(id), 10)) {
-		return "", failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+		return "", failure.Refuse("other-action", "This needs a separate, recent sign-in.")
 	}
 	if _, err := pn.takes(ctx, pn.db, g, id); err != nil {
 		return "", err

@@ -35,7 +35,7 @@ func newChanges(p Parts) *Changes {
 // last way to two factors: another must be added first.
 func (ch *Changes) Remove(ctx context.Context, g signin.Grant, id assurance.CredentialID) error {
 	if !g.Covers(signin.Self, Remove, strconv.FormatInt(int64(id), 10)) {
-		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+		return failure.Refuse("other-action", "This needs a separate, recent sign-in.")
 	}
 	return ch.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		gone, err := ch.removable(ctx, tx, g.Account(), id)
@@ -81,7 +81,7 @@ func (ch *Changes) removable(ctx context.Context, r store.Reader, account assura
 // Rename gives one of the grant's own authenticators another name.
 func (ch *Changes) Rename(ctx context.Context, g signin.Grant, id assurance.CredentialID, label string) error {
 	if !g.Covers(signin.Self, Rename, strconv.FormatInt(int64(id), 10)) {
-		return failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+		return failure.Refuse("other-action", "This needs a separate, recent sign-in.")
 	}
 	return ch.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		c, err := ch.credentials.Get(ctx, tx, g.Account(), id)

@@ -23,7 +23,7 @@ const (
 // numbers are those of lists.
 var numbers = store.Numbers{Table: rowKind, Highest: "offline_lists"}
 
-var errTampered = errors.New("hostcodes: a row was changed behind our back")
+var errTampered = errors.New("hostcodes: a row failed its integrity check (MAC)")
 
 // errOvertaken is a list that was changed, or removed, between reading it and looking at what
 // is newest. Nobody did anything: whoever reads again has what it is now. A transaction that

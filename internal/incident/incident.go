@@ -78,7 +78,7 @@ func New(p Parts) *Incidents {
 // alone is not.
 func (i *Incidents) Report(ctx context.Context, g signin.Grant, entry int64) (passwordOff bool, err error) {
 	if !g.Covers(signin.Self, Report, strconv.FormatInt(entry, 10)) {
-		return false, failure.Refuse("other-action", "That needs a fresh sign-in of its own.")
+		return false, failure.Refuse("other-action", "This needs a separate, recent sign-in.")
 	}
 	err = i.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		account, err := i.people.Get(ctx, tx, g.Account())

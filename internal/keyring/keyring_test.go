@@ -194,7 +194,7 @@ func TestAnotherRootOpensNothing(t *testing.T) {
 	open(t, db, root)
 }
 
-// Each row of the table of keys is changed, copied and removed behind our back.
+// Each row of the table of keys is changed, copied and removed from outside.
 func TestWrappedKeysAreNotWrittenByOthers(t *testing.T) {
 	root := NewRoot()
 	for name, c := range map[string]struct{ query, says string }{

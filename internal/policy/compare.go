@@ -34,7 +34,7 @@ type Budget struct{ Left int }
 
 // ErrTooMuch is a comparison that would take more than its budget. Nothing of it was
 // begun.
-var ErrTooMuch = errors.New("policy: the two documents tell too many requests apart")
+var ErrTooMuch = errors.New("policy: the two documents distinguish too many requests")
 
 func (b *Budget) spend(n int) error {
 	if b == nil {

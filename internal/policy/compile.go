@@ -53,7 +53,7 @@ func (p *Policy) complete(d *draft) {
 func compileRules(r *reader, d *draft, known *vocabulary) {
 	env, err := newEnvironment(d.networks)
 	if err != nil {
-		r.problems = append(r.problems, Problem{Line: 1, Sentence: "the conditions' language cannot be set up: " + err.Error()})
+		r.problems = append(r.problems, Problem{Line: 1, Sentence: "the condition language cannot be initialised: " + err.Error()})
 		return
 	}
 	c := &conditions{env: env, reader: r, known: known, nets: d.networks}

@@ -77,7 +77,7 @@ func (r *reader) networks(n *yaml.Node, d *draft) {
 		case !networkName.MatchString(name) || len(name) > maxName:
 			r.fail(key, "%q cannot be a network's name; use letters, digits and _, as in branch_office", name)
 		case reserved[name]:
-			r.fail(key, "%q is a word of the conditions' language; give the network another name", name)
+			r.fail(key, "%q is a word of the condition language; give the network another name", name)
 		case len(d.networks) == maxNetworks:
 			r.fail(key, "there are more than %d networks", maxNetworks)
 		}

@@ -127,7 +127,7 @@ func (addressVal) ConvertToNative(t reflect.Type) (any, error) { return nil, unc
 func (networkVal) ConvertToNative(t reflect.Type) (any, error) { return nil, unconvertible(t) }
 func (groupsVal) ConvertToNative(t reflect.Type) (any, error)  { return nil, unconvertible(t) }
 
-var incomparable = types.WrapErr(errors.New("addresses, networks and groups are only asked with in"))
+var incomparable = types.WrapErr(errors.New("addresses, networks and groups can only be used with in"))
 
 func unconvertible(t reflect.Type) error { return fmt.Errorf("policy: no %v of an opaque value", t) }
 

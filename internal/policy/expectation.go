@@ -184,7 +184,7 @@ func (r *testReader) given(n *yaml.Node, f *Facts) {
 		field{"time", func(n *yaml.Node) { f.Now = r.time(n) }},
 	)
 	if n.Kind == yaml.MappingNode && valueOf(n, "action") == nil {
-		r.doc.fail(n, "given says no action; add one, as in action: sign-in")
+		r.doc.fail(n, "given has no action; add one, as in action: sign-in")
 	}
 }
 
@@ -235,7 +235,7 @@ func (r *reader) timeless(p *Policy) {
 	}
 	for _, t := range p.tests {
 		if t.facts.Now.IsZero() {
-			r.problems = append(r.problems, Problem{Line: t.line, Sentence: fmt.Sprintf("test %q says no time, and a rule reads it; add time: 2026-11-02T09:00:00Z to given", t.name)})
+			r.problems = append(r.problems, Problem{Line: t.line, Sentence: fmt.Sprintf("test %q has no time, and a rule uses it; add time: 2026-11-02T09:00:00Z to given", t.name)})
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (s *shaper) fact(e ast.Expr) (fact, bool) {
 	case name == "":
 		s.complain(e, "only facts can be used here, such as account.kind or source")
 	case strings.HasPrefix(name, "networks."):
-		s.complain(e, "a network is used as in source in %s", name)
+		s.complain(e, "write a network as in: source in %s", name)
 	default:
 		s.complain(e, "unknown fact %s; %s", name, mend(name, s.names()))
 	}

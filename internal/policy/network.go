@@ -98,7 +98,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	case p.Addr().Is4In6():
 		return netip.Prefix{}, fmt.Errorf("%q is IPv4 inside of IPv6; write the IPv4 range itself", s)
 	case p != p.Masked():
-		return netip.Prefix{}, fmt.Errorf("%q has bits behind its length; write %s", s, p.Masked())
+		return netip.Prefix{}, fmt.Errorf("%q has bits set after its prefix length; write %s", s, p.Masked())
 	}
 	return p, nil
 }

@@ -140,7 +140,7 @@ func (r *reader) word(n *yaml.Node, what string) (string, bool) {
 		r.fail(n, "%s is empty; write its value or remove the line", what)
 		return "", false
 	case tag != "!!str":
-		r.fail(n, "%s must be a text, not %s; put it in quotes if you mean it so", what, kindOf(n))
+		r.fail(n, "%s must be a text, not %s; put it in quotes if you mean a text", what, kindOf(n))
 		return "", false
 	case strings.ContainsRune(n.Value, 0):
 		r.fail(n, "%s holds a NUL character; remove it", what)

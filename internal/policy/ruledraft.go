@@ -82,7 +82,7 @@ func (r *ruleReader) whole(n *yaml.Node, rd *ruleDraft) {
 	case has("deny") && has("require"):
 		r.doc.fail(n, "the rule both requires and denies; keep one, and put the other in a rule of its own")
 	case has("within") && !has("require"):
-		r.doc.fail(rd.withinNode, "within says how fresh a requirement must be; add require")
+		r.doc.fail(rd.withinNode, "within says how recent the proofs of a requirement must be; add require")
 	case !has("deny") && !has("require") && !has("refuse"):
 		r.doc.fail(n, "the rule does nothing; add require, deny or refuse")
 	}

@@ -80,7 +80,7 @@ func (s *shaper) call(e ast.Expr, c ast.CallExpr) *formula {
 }
 
 func (s *shaper) foreign(at ast.Expr, function string) {
-	s.complain(at, "%s is not part of the conditions' language; use == != < <= > >= in && || !, startsWith, endsWith, contains or matches", plainName(function))
+	s.complain(at, "%s is not part of the condition language; use == != < <= > >= in && || !, startsWith, endsWith, contains or matches", plainName(function))
 }
 
 // plainName turns CEL's inner names of operators into what was typed.
@@ -136,10 +136,10 @@ func (s *shaper) compare(e, left, right ast.Expr, op comparison) *atom {
 	a := &atom{fact: f, op: op}
 	switch factTable[f].sort {
 	case address:
-		s.complain(e, "an address is compared by network; write \"source in networks.NAME\"")
+		s.complain(e, "an address is compared with a network; write \"source in networks.NAME\"")
 		return nil
 	case groupSet:
-		s.complain(e, "groups are asked one by one; write \"\\\"NAME\\\" in account.groups\"")
+		s.complain(e, "groups are compared one by one; write \"\\\"NAME\\\" in account.groups\"")
 		return nil
 	case yesNo:
 		s.complain(e, "%v is true or false by itself; write %v or !%v", f, f, f)

@@ -240,7 +240,7 @@ func (q request) name() string { return hex.EncodeToString(q.secret) }
 
 // lostCase says that an account's record is not what it was.
 func lostCase(account directory.Account) error {
-	return failure.New(failure.Conflict, "The record of a recovery of %s was changed or removed behind our back, so nobody knows how far it is. No other is opened until it has run out; an administrator sees the alarm.", account.Name)
+	return failure.New(failure.Conflict, "The record of a recovery of %s is missing or failed its integrity check (MAC), so its state is unknown. No other recovery is opened until it has expired; an administrator sees the alarm.", account.Name)
 }
 
 // bindPage is how many cases are bound in one change.

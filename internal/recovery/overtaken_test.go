@@ -42,7 +42,7 @@ func (b blind) QueryRow(ctx context.Context, query string, _ ...any) store.Row {
 }
 
 // A case that is changed between reading it and looking at it is read again: nobody is
-// told that somebody changed it behind our back, and nobody has what it was.
+// told that somebody changed it from outside, and nobody has what it was.
 func TestACaseThatIsChangedWhileItIsRead(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		r := setUpOn(t, dsn, nil)

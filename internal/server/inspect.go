@@ -16,8 +16,8 @@ type inspector interface {
 	Inspect(ctx context.Context) error
 }
 
-// inspectEvery is how long nothing is looked at between two rounds: what is changed behind
-// our back and used by nobody is found within a minute, where there is not very much.
+// inspectEvery is the pause between two rounds: in a database that is not very large, a row
+// that was changed from outside is found within a minute, even if nobody uses it.
 const inspectEvery = 10 * time.Second
 
 // Inspect looks at every room's rows once. What breaks in one room keeps no other from it.

@@ -72,7 +72,7 @@ func Regrouped(id assurance.AccountID, leaves, joins string) Loss {
 }
 
 // lastOne refuses what would leave nobody.
-var lastOne = failure.Refuse("last-administrator", "Nobody could administer Countersign after that. Make somebody else an administrator first, who can sign in as policy demands it of administrators.")
+var lastOne = failure.Refuse("last-administrator", "After that, nobody could administer Countersign. First make somebody else an administrator who can sign in as the policy requires of administrators.")
 
 // administration says who administers, and keeps the last who can.
 type administration struct {
@@ -163,7 +163,7 @@ func (a *administration) spareBy(ctx context.Context, r store.Reader, next *poli
 	if by(next) >= by(now) {
 		return nil
 	}
-	return failure.Refuse("last-administrator", "By this policy nobody could administer Countersign any more: "+names(all)+" cannot show what it demands for policy.change from anywhere, or it denies them.")
+	return failure.Refuse("last-administrator", "With this policy nobody could administer Countersign any more: "+names(all)+" cannot meet its requirement for policy.change from anywhere, or it denies them.")
 }
 
 // oneAtATime makes changes to who can administer wait for one another, whatever

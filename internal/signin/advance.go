@@ -205,7 +205,7 @@ func (y *road) follow(ctx context.Context, tx *store.Tx, at *attempt, d decision
 			step = at.denied("nothing-to-ask")
 			if slices.Contains(d.kinds, OutOfBand) { // nothing else is set up
 				step = at.denied("approval-not-now")
-				step.Public = "Another sign-in waits to be approved, or too many were left unanswered. Try again in a few minutes."
+				step.Public = "Another sign-in waits for approval, or too many were not answered. Try again in a few minutes."
 			}
 			return step, y.endings.end(ctx, tx, at, step.Reason)
 		}
@@ -238,7 +238,7 @@ func (y *road) keepGoing(ctx context.Context, tx *store.Tx, at *attempt, step St
 		at.Once = once
 		if step.State == Ask && at.Account == 0 && !(at.Carries > 0 && y.strangers.roomFor(at.Partner)) {
 			step = at.denied("too-long")
-			step.Public = "The address that you came from is too long to sign in to. Open the first page of the site instead."
+			step.Public = "The address of the page that you want is too long. Open the first page of the site instead."
 			return step, y.endings.end(ctx, tx, at, step.Reason)
 		}
 	}

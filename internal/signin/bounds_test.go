@@ -38,7 +38,7 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// The policy in force is the newest that nobody changed behind our back.
+// The policy in force is the newest that nobody changed from outside.
 func TestRulesInForce(t *testing.T) {
 	r := newRig(t, anyFactor)
 	first, err := r.Rules.Latest(t.Context(), r.DB)
@@ -63,7 +63,7 @@ func TestRulesInForce(t *testing.T) {
 		return err
 	})
 	if _, err := r.Rules.Latest(t.Context(), r.DB); err == nil {
-		t.Error("a policy that was changed behind our back is believed")
+		t.Error("a policy that was changed in the database from outside is believed")
 	}
 	if all, err := r.Rules.Versions(t.Context(), r.DB, 0, 10); err != nil || len(all) != 1 || all[0].Version != first.Version {
 		t.Errorf("of both one is listed: %+v, %v", all, err)

@@ -57,7 +57,7 @@ func (m *matter) choose(missing []assurance.Missing, usable []directory.Credenti
 	d.reason = "nothing-enrolled"
 	d.public = "You need another way to sign in here, and none is set up. Ask an administrator for a temporary access pass."
 	if m.Action == Recover {
-		d.public = "That takes a code by mail as well, and no address is set up for it, or only since yesterday. Call your help desk."
+		d.public = "This also needs a code by mail, and no address is set up for it, or it is too new. Call your help desk."
 	}
 	if m.Medium&(prompt.Line|prompt.Browser) == 0 {
 		d.reason, d.public = "cannot-ask-here", ""

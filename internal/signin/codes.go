@@ -72,7 +72,7 @@ func (c *sentCodes) ask(ctx context.Context, tx *store.Tx, at *attempt, kind str
 	at.Sending = ""
 	if !did {
 		if s := at.Sent; s != nil && s.Kind == kind {
-			s.Prompt.Hint = "No other code can be sent now. Type the one of before, or use another way."
+			s.Prompt.Hint = "No other code can be sent now. Type the one that was sent, or use another way."
 			return s.Prompt, s.Memo, true, nil
 		}
 		p.Hint = "No code can be sent now. Try again in a while, or use another way."

@@ -102,7 +102,7 @@ func decide(m *matter) decision {
 	refused := m.demand(&d)
 	if why, no := d.requirement.Denied(); no {
 		if d.reason = "policy: " + why; why == NeedsSecond {
-			d.reason, d.public = NeedsSecond, "That takes a recovery which a second person confirms. Call your help desk."
+			d.reason, d.public = NeedsSecond, "This needs a recovery that a second person confirms. Call your help desk."
 		}
 		return d
 	}
@@ -179,9 +179,9 @@ func (m *matter) mayAdminister() bool {
 func (m *matter) unshowable() string {
 	switch {
 	case len(m.Object) > text.Longest:
-		return fmt.Sprintf("That is too long to be shown whole to whoever approves it: %d characters, %d at most. Do it in parts.", len(m.Object), text.Longest)
+		return fmt.Sprintf("This is too long to be shown completely for approval: %d characters, %d at most. Do it in parts.", len(m.Object), text.Longest)
 	case !text.Clean(m.Object):
-		return "That holds characters that are not seen, or turn what is seen; write it without them."
+		return "This contains characters that are invisible or change the direction of text; write it without them."
 	}
 	return ""
 }

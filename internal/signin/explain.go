@@ -105,7 +105,7 @@ func (m *matter) abilities(refused []string) []Ability {
 		case slices.Contains(refused, c.Kind):
 			out[i].Not = "policy refuses it here"
 		case !slices.ContainsFunc(usable, func(u directory.Credential) bool { return u.ID == c.ID }):
-			out[i].Not = "it is new, and counts for this only after " + c.Quarantine.UTC().Format(time.RFC3339)
+			out[i].Not = "it is new, and is accepted for this only after " + c.Quarantine.UTC().Format(time.RFC3339)
 		}
 	}
 	m.elsewhere(out)

@@ -43,7 +43,7 @@ func TestFactsAndRules(t *testing.T) {
 		t.Errorf("who lacks a second factor: fresh %t, %q", d.fresh, d.public)
 	}
 	back := decide(tab.matterOf().has("recoverycode").shows("recoverycode").does(Recover, "r"))
-	if !strings.Contains(back.public, "a code by mail as well") {
+	if !strings.Contains(back.public, "also needs a code by mail") {
 		t.Errorf("without an address: %q", back.public)
 	}
 	if d := decide(tab.matterOf().has("password").shows("password")); !strings.Contains(d.public, "temporary access pass") || strings.Contains(d.public, "by mail") {

@@ -47,7 +47,7 @@ func (m *grants) grant(ctx context.Context, tx *store.Tx, at *attempt, d decisio
 // fill fills a grant in.
 func fill(at *attempt, d decision, now time.Time) (Grant, error) {
 	if d.state != Granted || d.account.ID == 0 {
-		return Grant{}, failure.New(failure.Internal, "a grant was asked for that was not decided")
+		return Grant{}, failure.New(failure.Internal, "a grant was requested without a decision")
 	}
 	g := &grant{
 		account: d.account.ID, name: d.account.Name, display: d.account.Display, mail: d.account.Mail, groups: d.account.Groups,

@@ -77,7 +77,7 @@ func TestNamesAreReadAgainWhenTheyChange(t *testing.T) {
 		n.Applications = []string{"wiki"}
 		r.log.Reset()
 		r.announces(topic)
-		if why := r.lets(); why != "" || (n.read > before) != again || strings.Contains(r.log.String(), "not there any more") != again {
+		if why := r.lets(); why != "" || (n.read > before) != again || strings.Contains(r.log.String(), "no longer exist") != again {
 			t.Errorf("after %q: %q, read %d times, and the log says %q", topic, why, n.read-before, r.log)
 		}
 	}
@@ -103,8 +103,8 @@ func TestTheLastGoodPolicyStaysInForce(t *testing.T) {
 		happens    func(r *rig)
 		first, log string // what is said where there was none, and what the log says where there was one
 	}{
-		"it was changed behind our back": {happens: changed, first: directory.ErrTampered.Error(), log: "the policy was changed behind our back"},
-		"it does not compile":            {happens: func(r *rig) { r.rules("rules: [{name: a, when: 'account.groups', require: two-factors}]") }, first: "line 1", log: "the policy no longer compiles"},
+		"it failed its integrity check (MAC)": {happens: changed, first: directory.ErrTampered.Error(), log: "the policy failed its integrity check (MAC)"},
+		"it does not compile":                 {happens: func(r *rig) { r.rules("rules: [{name: a, when: 'account.groups', require: two-factors}]") }, first: "line 1", log: "the policy no longer compiles"},
 	} {
 		r, _ := withNames(t, anyFactor)
 		c.happens(r)

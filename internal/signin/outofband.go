@@ -103,7 +103,7 @@ func (w *outOfBand) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 		may, err := w.requests.Offered(ctx, tx, at.asker())
 		if err != nil || !may {
 			at.Transfers = false
-			p.Hint = "Not now: another sign-in waits to be approved, or too many were left unanswered. Use another way, or try again in a few minutes."
+			p.Hint = "Not now: another sign-in waits for approval, or too many were not answered. Use another way, or try again in a few minutes."
 			return p, at.browser(), err
 		}
 		told, err := w.told(ctx, tx, at)

@@ -186,7 +186,7 @@ func TestWhatDecidesNothing(t *testing.T) {
 		meanwhile            func(*authenticator.Result)
 	}{
 		{name: "another request", reason: "late", public: nothingWaits, edit: func(a *approval.AppAnswer) { a.ID++ }},
-		{name: "another text", reason: "other-text", public: "something else", edit: func(a *approval.AppAnswer) { a.Text = "sign in to wiki" }},
+		{name: "another text", reason: "other-text", public: "not the one that was shown", edit: func(a *approval.AppAnswer) { a.Text = "sign in to wiki" }},
 		{name: "too late", reason: "late", public: nothingWaits, edit: func(*approval.AppAnswer) { p.clock.Later(approvalLife - time.Minute) }, meanwhile: func(*authenticator.Result) { p.clock.Later(time.Minute) }},
 		{name: "another began", reason: "late", public: nothingWaits, meanwhile: func(*authenticator.Result) { p.waits() }},
 		{name: "revoked meanwhile", reason: "revoked", public: "removed from your account", meanwhile: func(*authenticator.Result) {

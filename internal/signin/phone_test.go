@@ -341,9 +341,9 @@ func TestWhatAnAppIsTold(t *testing.T) {
 		{reason: directory.CredentialDisabled, public: "switched off", put: is(func(c *directory.Credential) { c.Status = directory.CredentialDisabled })},
 		{reason: "quarantine", public: "cannot approve yet", put: is(func(c *directory.Credential) { c.Quarantine = p.Now().Add(time.Second) })},
 		{reason: "suspended", public: unknown, put: func() { p.state(p.ada, directory.Suspended) }},
-		{reason: "wrong-gesture", public: "did not hold", detail: "not bound", edit: func(c *approval.AppCall) { c.Gesture = []byte("{}") }},
-		{reason: "uncounted", public: "an older one", edit: counts(0)},
-		{reason: "uncounted", public: "an older one", edit: counts(-1)},
+		{reason: "wrong-gesture", public: "did not confirm", detail: "not bound", edit: func(c *approval.AppCall) { c.Gesture = []byte("{}") }},
+		{reason: "uncounted", public: "out of date", edit: counts(0)},
+		{reason: "uncounted", public: "out of date", edit: counts(-1)},
 	} {
 		if c.put != nil {
 			c.put()

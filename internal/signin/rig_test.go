@@ -323,9 +323,9 @@ const (
 
 // nothingWaits, stale and replayed are what an owner is told.
 const (
-	nothingWaits = "Nothing waits under that number. Look at the number again; it is good for three minutes."
+	nothingWaits = "No request has that number. Check the number; it is valid for three minutes."
 	stale        = "That took too long. Try again."
-	replayed     = "That was said already. Try again."
+	replayed     = "This was already sent. Try again."
 )
 
 // digitsOf are the digits of a number as it is shown.

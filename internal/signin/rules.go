@@ -21,8 +21,8 @@ import (
 const PolicyTopic = "policy"
 
 // Rules holds the policy in force: the newest document of the store, compiled.
-// A document that was changed behind our back is not believed: the newest stays in
-// force where this server has it in memory, and where it has not nothing is decided.
+// A document that failed its integrity check (MAC) is ignored: the newest stays in force if
+// this server has it in its cache, and otherwise nothing is decided.
 type Rules struct {
 	db    *store.DB
 	keys  *keyring.Keyring
@@ -75,8 +75,8 @@ var ErrNoPolicy = errors.New("signin: there is no policy")
 
 // errPolicyGone is a policy of which the newest document was removed, or changed, by
 // somebody else.
-var errPolicyGone = fmt.Errorf("signin: the newest document of the policy is missing or was changed behind our back, and nothing is decided by an older one: "+
-	"save the policy anew on a server that runs since before, or restore the database from a backup: %w", directory.ErrTampered)
+var errPolicyGone = fmt.Errorf("signin: the newest version of the policy is missing or failed its integrity check (MAC), and no older one is used instead: "+
+	"save the policy again on a server that has been running since before, or restore the database from a backup: %w", directory.ErrTampered)
 
 // Current returns the policy in force.
 func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
@@ -90,7 +90,7 @@ func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
 	doc, err := r.Latest(ctx, r.db)
 	switch {
 	case errors.Is(err, directory.ErrTampered) && last != nil && last.version >= r.newest():
-		r.log.Error("the policy was changed behind our back; the last good one stays in force", "version", last.version)
+		r.log.Error("the policy failed its integrity check (MAC); the last good version stays in force", "version", last.version)
 		return last.policy, nil
 	case err != nil:
 		return nil, err
@@ -103,11 +103,11 @@ func (r *Rules) Current(ctx context.Context) (*policy.Policy, error) {
 	}
 	p, err := policy.Load([]byte(doc.Body), known)
 	if gone := p.Gone(); len(gone) > 0 {
-		r.log.Warn("the policy mentions what is not there any more; its other rules are in force as before: change those that mention it", "version", doc.Version, "gone", gone)
+		r.log.Warn("the policy names things that no longer exist; its other rules stay in force: correct those that name them", "version", doc.Version, "gone", gone)
 	}
 	if err != nil {
 		if last != nil {
-			r.log.Error("the policy no longer compiles; the last good one stays in force", "version", doc.Version, "error", err)
+			r.log.Error("the policy no longer compiles; the last good version stays in force", "version", doc.Version, "error", err)
 			return last.policy, nil
 		}
 		return nil, err
@@ -203,7 +203,7 @@ func (r *Rules) document(row interface{ Scan(...any) error }) (Document, error) 
 	return d, nil
 }
 
-var errNumbers = errors.New("signin: the database gives numbers to policies that were given before: it was changed behind our back; restore it from a backup")
+var errNumbers = errors.New("signin: the database assigned a policy a number that was used before: it was changed from outside; restore it from a backup")
 
 // Save keeps a new version. The caller has compiled it.
 func (r *Rules) Save(ctx context.Context, tx *store.Tx, body, author string) (Document, error) {

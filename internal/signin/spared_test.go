@@ -99,7 +99,7 @@ func TestTheOnlyAuthenticatorOfTheLast(t *testing.T) {
 			if (err != nil) != c.wantRefuse {
 				t.Errorf("%s, %s: %v", c.name, when, err)
 			}
-			if err != nil && (refused(err) != "last-administrator" || !strings.HasPrefix(failure.Public(err), "Nobody could administer Countersign after that.")) {
+			if err != nil && (refused(err) != "last-administrator" || !strings.HasPrefix(failure.Public(err), "After that, nobody could administer Countersign.")) {
 				t.Errorf("%s, %s, is told %q (%v)", c.name, when, failure.Public(err), err)
 			}
 		}
@@ -136,7 +136,7 @@ func TestSuspendingTheLast(t *testing.T) {
 			t.Errorf("not the last: %s: %q", a.Name, says)
 		}
 	}
-	if says := asked(root); says != "Nobody could administer Countersign after that. Make somebody else an administrator first, who can sign in as policy demands it of administrators." {
+	if says := asked(root); says != "After that, nobody could administer Countersign. First make somebody else an administrator who can sign in as the policy requires of administrators." {
 		t.Errorf("the last one: %q", says)
 	}
 	if d, err := r.people.Get(t.Context(), r.DB, root.ID); err != nil || d.State != directory.Active {

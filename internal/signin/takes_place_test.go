@@ -139,12 +139,12 @@ func TestNumbersAreDrawnUntilOneIsFree(t *testing.T) {
 		t.Errorf("the twentieth is free: %+v, %v", s, err)
 	}
 	writeBeneath(p.rig, `update taken set n = 20`)
-	if s, err := asks(); failure.ClassOf(err) != failure.Unavailable || !strings.Contains(failure.Public(err), "too many sign-ins") {
+	if s, err := asks(); failure.ClassOf(err) != failure.Unavailable || !strings.Contains(failure.Public(err), "Too many sign-ins") {
 		t.Errorf("none is free: %+v, %v", s, err)
 	}
 	writeBeneath(p.rig, `drop trigger taken`)
 	writeBeneath(p.rig, `create trigger gone before insert on approval begin select raise(abort, 'the disk is gone'); end`)
-	if s, err := asks(); err == nil || strings.Contains(failure.Public(err), "too many sign-ins") {
+	if s, err := asks(); err == nil || strings.Contains(failure.Public(err), "Too many sign-ins") {
 		t.Errorf("a breakdown: %+v, %v", s, err)
 	}
 	writeBeneath(p.rig, `drop trigger gone`)

@@ -88,7 +88,7 @@ func TestACodeIsSentWhenItIsAskedFor(t *testing.T) {
 	if look(); *codes != 1 || s.Prompts[0].Label != "Type the code" {
 		t.Errorf("looking again: %+v, %d codes", s, *codes)
 	}
-	if s = r.reply(s, kind, ""); *codes != 2 || !strings.Contains(s.Prompts[0].Hint, "Type the one of before") {
+	if s = r.reply(s, kind, ""); *codes != 2 || !strings.Contains(s.Prompts[0].Hint, "Type the one that was sent") {
 		t.Errorf("at once again: %+v", s.Prompts)
 	}
 	if refused := r.events("code.not-sent"); len(refused) != 1 || refused[0].Reason != "too-soon" {

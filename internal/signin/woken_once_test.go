@@ -124,7 +124,7 @@ func TestAPushThatIsNotRecorded(t *testing.T) {
 		t.Errorf("of one that arrived: %s", log)
 	}
 	wake(func(context.Context, authenticator.Address) error { return errors.New("away") })
-	if !strings.Contains(log.String(), "could not be woken") || strings.Contains(log.String(), lost) {
+	if !strings.Contains(log.String(), "could not be sent") || strings.Contains(log.String(), lost) {
 		t.Errorf("of one that failed: %s", log)
 	}
 	wake(func(context.Context, authenticator.Address) error {

@@ -131,7 +131,7 @@ func (l *ledger) fewer(ctx context.Context, memory *tried, s *subject, m run) er
 
 // errUnheard ends a transaction that would refuse an answer only because of what this server
 // remembers.
-var errUnheard = errors.New("throttle: what others ended may not be heard yet")
+var errUnheard = errors.New("throttle: announcements of other servers may not have arrived yet")
 
 // Confirm runs a transaction that reads a budget. Where it would refuse an answer only because
 // of what this server remembers, another server may have ended that a moment ago: then all of

@@ -126,7 +126,7 @@ func (r *Recent) restore(b []byte) error {
 		var key string
 		var one Done
 		if _, err := fmt.Sscanln(line, &key, &one.ID, &one.At, &one.Account); err != nil {
-			return fmt.Errorf("throttle: what this server remembers to have done: %w", err)
+			return fmt.Errorf("throttle: the stored list of recent checks cannot be read: %w", err)
 		}
 		r.Add(key, one)
 	}

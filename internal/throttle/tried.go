@@ -178,7 +178,7 @@ func (t *tried) bytes() []byte {
 // readRun reads a line that bytes wrote.
 func readRun(line string) (subject string, r run, err error) {
 	if _, err := fmt.Sscanln(line, &subject, &r.owner, &r.since, &r.count, &r.retry, &r.until); err != nil {
-		return "", run{}, fmt.Errorf("throttle: what this server remembers of guesses: %w", err)
+		return "", run{}, fmt.Errorf("throttle: the stored guess counts cannot be read: %w", err)
 	}
 	return subject, r, nil
 }

@@ -484,7 +484,7 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 		}
 		o.is("T1556.004", attack.Open, attack.NotAnalysed, "application.command")
 	})
-	t.Run("an account that was changed behind our back", func(t *testing.T) {
+	t.Run("an account that was changed in the database from outside", func(t *testing.T) {
 		o.tamper("update account set kind = 'service' where name = 'grace'")
 		o.is("T1078", attack.Partial, attack.WeakAccount, "grace has rows that were changed")
 	})
@@ -605,7 +605,7 @@ func TestDrillsProveForThirtyDays(t *testing.T) {
 	}
 }
 
-// tamper writes to the database behind our back.
+// tamper writes to the database from outside.
 func (o *office) tamper(statement string) {
 	o.T.Helper()
 	o.change(func(ctx context.Context, tx *store.Tx) error {

@@ -92,7 +92,7 @@ func TestAppInChromium(t *testing.T) {
 	}
 	phone.Fill("#number", number)
 	phone.Click("#look button")
-	phone.WaitText("#problem", "Nothing waits under that number")
+	phone.WaitText("#problem", "No request has that number")
 	w.SetPolicy("networks: {office: [203.0.113.0/24]}\n" + string(policy.Default()))
 	other, _ := servertest.Elsewhere(w.Begin(servertest.Display("ada", servertest.Passphrase)))
 	phone.Visit(w.Base + "/app/")

@@ -78,7 +78,7 @@ func prepared(d *servertest.HelpDesk) (saved []string) {
 	early := d.Person() // whoever has his session for a minute
 	early.Get("/recovery")
 	early.Post("/recovery/codes", "name", "bob", "text", saved[8])
-	early.Sees("no address is set up for it, or only since yesterday")
+	early.Sees("no address is set up for it, or it is too new")
 	d.Later(25 * time.Hour)
 	d.Post.Collect()
 	return saved

@@ -507,7 +507,7 @@ func TestRecoveryOnTwoServers(t *testing.T) {
 	}
 }
 
-// The promise: whoever writes to the database behind our back shortens no waiting
+// The promise: whoever writes to the database from outside shortens no waiting
 // time, binds no browser and confirms nothing.
 func TestRecoveryIsNotWrittenByOthers(t *testing.T) {
 	d := servertest.WithHelpDesk(t, "")

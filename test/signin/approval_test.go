@@ -46,7 +46,7 @@ func TestApproveElsewhereByRADIUS(t *testing.T) {
 	thief.SignIn("eve", eve.Code())
 	thief.Get("/account/approve")
 	thief.Post("/account/approve", "number", number)
-	thief.Sees("Nothing waits under that number")
+	thief.Sees("No request has that number")
 
 	browser.Get("/account/approve")
 	browser.Post("/account/approve", "number", "12345")
@@ -109,7 +109,7 @@ func TestApprovalsCannotBeFlooded(t *testing.T) {
 	}
 	browser.Get("/account/approve")
 	browser.Post("/account/approve", "number", numbers[0])
-	browser.Sees("Nothing waits under that number")
+	browser.Sees("No request has that number")
 }
 
 // The promise: refused is refused, numbers cannot be looked for, and without a

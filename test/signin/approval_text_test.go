@@ -61,7 +61,7 @@ func TestApprovedTextHidesNothing(t *testing.T) {
 	}
 	long := servertest.Prepared(w, "account.suspend", map[string]any{"name": "backup", "reason": strings.Repeat("because ", 400)})
 	step, err := w.Engine.Check(t.Context(), signin.Request{Application: signin.Self, Action: long.Action(), Object: long.Object(), Session: ada.Secret, Protocol: "api"})
-	if err != nil || step.State != signin.Denied || !strings.Contains(step.Public, "shown whole") {
+	if err != nil || step.State != signin.Denied || !strings.Contains(step.Public, "shown completely") {
 		t.Errorf("a text of %d bytes: %v %q (%v)", len(long.Object()), step.State, step.Public, err)
 	}
 	raw, err := w.Engine.Check(t.Context(), signin.Request{Application: signin.Self, Action: long.Action(), Object: "person ada\u202E", Session: ada.Secret, Protocol: "api"})
@@ -114,7 +114,7 @@ func TestApprovedTextIsTheServers(t *testing.T) {
 	browser.Get("/console/commands/account.suspend")
 	browser.Post("/console/commands/account.suspend", "input", `{"name":"grace","reason":"`+strings.Repeat("x", 3000)+`"}`)
 	if browser.Status == http.StatusOK || strings.Contains(browser.Page, "<h1>Approve</h1>") {
-		t.Errorf("a text that is not shown whole is asked for: %d", browser.Status)
+		t.Errorf("a text that is not shown completely is asked for: %d", browser.Status)
 	}
-	browser.Sees("too long to be shown whole")
+	browser.Sees("too long to be shown completely")
 }

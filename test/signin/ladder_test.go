@@ -254,9 +254,9 @@ func TestQuietHoursOfEverybody(t *testing.T) {
 // Quiet hours that are not read refuse to start, with how to mend them.
 func TestQuietHoursAreRead(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"{begins: 07:00, ends: 20:00, zone: UTC}", "push.quiet_hours: Quiet hours are twelve at most."},
-		{"{begins: 22:00, ends: 07:00}", "push.quiet_hours: Write a time zone as Europe/Berlin"},
-		{"{begins: ten, ends: 07:00, zone: UTC}", "push.quiet_hours: Write a time of the day as 22:00."},
+		{"{begins: 07:00, ends: 20:00, zone: UTC}", "push.quiet_hours: Quiet hours can be twelve hours a day at most."},
+		{"{begins: 22:00, ends: 07:00}", "push.quiet_hours: Write a time zone such as Europe/Berlin"},
+		{"{begins: ten, ends: 07:00, zone: UTC}", "push.quiet_hours: Write a time of day such as 22:00."},
 	} {
 		path := filepath.Join(t.TempDir(), "countersign.yaml")
 		if err := os.WriteFile(path, []byte("push:\n  quiet_hours: "+c.text+"\n"), 0o600); err != nil {

@@ -188,7 +188,7 @@ func TestPageOfWhichThePlaceIsTaken(t *testing.T) {
 	}
 	browser.Get("/account/approve")
 	browser.Post("/account/approve", "number", first)
-	browser.Sees("Nothing waits under that number")
+	browser.Sees("No request has that number")
 	browser.Transfer(second, key)
 	two.Get("/sign-in/wait")
 	two.Sees("Where you are signed in")
@@ -197,7 +197,7 @@ func TestPageOfWhichThePlaceIsTaken(t *testing.T) {
 	three := w.Person()
 	three.Client.Transport = farAway("192.0.2.80")
 	three.AsksElsewhere()
-	three.Sees("Not now: another sign-in waits to be approved")
+	three.Sees("Not now: another sign-in waits for approval")
 	if !strings.Contains(three.Page, `name="text"`) {
 		t.Errorf("the code is not asked for:\n%s", three.Page)
 	}

@@ -176,7 +176,7 @@ func TestReplayedTicketRefillsNoBudget(t *testing.T) {
 	}
 }
 
-// The promise: one account that was damaged behind our back keeps nothing else from being
+// The promise: one account that was damaged from outside keeps nothing else from being
 // swept, and is told of once.
 func TestSweepGoesOn(t *testing.T) {
 	w, _ := servertest.WithVPN(t)

@@ -62,7 +62,7 @@ func TestSoleAdministratorKeepsTheToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, cmd := range commands {
-		const says = "Nobody could administer Countersign after that. Make somebody else an administrator first"
+		const says = "After that, nobody could administer Countersign. First make somebody else an administrator"
 		if err := w.Admin.Preflight(t.Context(), cmd); failure.ReasonOf(err) != "last-administrator" || !strings.HasPrefix(failure.Public(err), says) {
 			t.Errorf("%s, before it is approved: %v", cmd.Action(), err)
 		}

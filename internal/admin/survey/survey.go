@@ -88,8 +88,8 @@ func (c *Class) Who() string {
 	return c.Says
 }
 
-// Classes groups every account. The accounts whose rows were changed behind our
-// back are in none: the engine refuses them whatever policy says.
+// Classes groups every account. Accounts whose rows failed their integrity check (MAC) are in
+// no class: the engine refuses them, whatever policy says.
 func (a *Survey) Classes(ctx context.Context, policies ...*policy.Policy) (classes []*Class, tampered []string, err error) {
 	if a.engine == nil {
 		return nil, nil, failure.New(failure.Unavailable, "This server has no engine to ask.")

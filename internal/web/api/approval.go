@@ -290,7 +290,7 @@ func (a *approvals) approved(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if e.Return != donePath || e.Action != p.Action || e.Object != p.Object {
-		return failure.Refuse("other-errand", "That was begun for something else. Begin again.")
+		return failure.Refuse("other-errand", "This was started for another purpose. Start again.")
 	}
 	g, err := a.browser.Claim(w, r, e)
 	if err != nil {

@@ -79,7 +79,7 @@ func (ap *approvals) refuse(w http.ResponseWriter, r *http.Request) error {
 	}
 	id, err := strconv.ParseInt(r.PostForm.Get("id"), 10, 64)
 	if err != nil {
-		return failure.New(failure.Invalid, "That is no request.")
+		return failure.New(failure.Invalid, "Unknown request.")
 	}
 	if err := ap.engine.Refuse(r.Context(), g, id); err != nil {
 		return err

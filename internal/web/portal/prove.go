@@ -67,7 +67,7 @@ func (p *Portal) resume(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if e.Return != continuePath {
-		return failure.Refuse("other-errand", "That was begun for something else. Begin again.")
+		return failure.Refuse("other-errand", "This was started for another purpose. Start again.")
 	}
 	g, err := p.frame.browser.Claim(w, r, e)
 	if err != nil {
@@ -102,5 +102,5 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 	case signin.Approve:
 		return p.approvals.approveIt(w, r, g, e.Object)
 	}
-	return failure.New(failure.NotFound, "There is no such thing to do.")
+	return failure.New(failure.NotFound, "Unknown action.")
 }
