@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -271,13 +272,20 @@ func (s guesses) checked(ctx context.Context, p *drill.Play, name string, sent i
 	}
 }
 
-// refusals are the reasons of the refused sign-ins of an account at this application.
+// most is how many an entry stands for at most: more were never sent.
+const most = 1000
+
+// refusals are the reasons of the refused sign-ins of an account at this application. An
+// entry that sums up stands for as many.
 func (s guesses) refusals(ctx context.Context, p *drill.Play, name string) (reasons []string, err error) {
 	var page struct {
 		Entries []struct {
 			Reason      string `json:"reason"`
 			Account     string `json:"account_name"`
 			Application string `json:"application"`
+			Detail      struct {
+				Count string `json:"count"`
+			} `json:"detail"`
 		} `json:"entries"`
 	}
 	if err := p.Admin.Do(ctx, "audit.search", map[string]any{"account": name, "event": "signin.refused", "limit": 500}, &page); err != nil {
@@ -285,7 +293,11 @@ func (s guesses) refusals(ctx context.Context, p *drill.Play, name string) (reas
 	}
 	for _, e := range page.Entries {
 		if e.Account == name && (s.Application == "" || e.Application == s.Application) {
-			reasons = append(reasons, e.Reason)
+			n, err := strconv.Atoi(e.Detail.Count)
+			if err != nil {
+				n = 1
+			}
+			reasons = append(reasons, slices.Repeat([]string{e.Reason}, min(max(n, 0), most))...)
 		}
 	}
 	return reasons, nil

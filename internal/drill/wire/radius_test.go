@@ -161,3 +161,12 @@ func TestCheck(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What a slow machine may look at besides is what the pauses between wrong codes allow.
+func TestMore(t *testing.T) {
+	for taken, want := range map[time.Duration]int{0: 0, 29 * time.Second: 0, 30 * time.Second: 1, 89 * time.Second: 1, 90 * time.Second: 2, 210 * time.Second: 3} {
+		if got := more(taken); got != want {
+			t.Errorf("%s: %d", taken, got)
+		}
+	}
+}
