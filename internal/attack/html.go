@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -26,18 +25,11 @@ var meanings = map[State]string{
 	NotHere:  "Declared, with a reason and an end.",
 }
 
-var tacticTitles = []struct{ word, Title string }{
-	{"initial-access", "Initial Access"}, {"execution", "Execution"}, {"persistence", "Persistence"},
-	{"privilege-escalation", "Privilege Escalation"}, {"defense-evasion", "Defense Evasion"},
-	{"credential-access", "Credential Access"}, {"discovery", "Discovery"}, {"lateral-movement", "Lateral Movement"},
-	{"collection", "Collection"}, {"impact", "Impact"},
-}
-
 // page is what the template reads.
 type page struct {
 	Report
 	Founding, All tallied
-	Columns       []column
+	Columns       []Column[RowState]
 	Causes        []Cause
 	Limits        []string
 	States        []State
@@ -55,24 +47,11 @@ type part struct {
 	Count, From int
 }
 
-// column is one tactic of the map.
-type column struct {
-	Title    string
-	Families []family
-}
-
-// family is a technique with its sub-techniques. Head is nil where M1032 names
-// only the sub-techniques.
-type family struct {
-	Head *RowState
-	Subs []RowState
-}
-
 // WriteHTML writes the report as one page that needs nothing else: no script, no
 // font, no picture from anywhere. It follows the reader's light or dark setting
 // and prints on paper.
 func (r Report) WriteHTML(w io.Writer) error {
-	p := page{Report: r, Founding: r.bar(true), All: r.bar(false), Columns: r.columns(), Causes: r.Causes(), Limits: Limits(), States: States()}
+	p := page{Report: r, Founding: r.bar(true), All: r.bar(false), Columns: Columns(r.Rows, func(s RowState) Row { return s.Row }, ""), Causes: r.Causes(), Limits: Limits(), States: States()}
 	for _, e := range r.Exceptions {
 		if e.Over(r.Time) {
 			p.Past = append(p.Past, e)
@@ -93,42 +72,4 @@ func (r Report) bar(foundingOnly bool) tallied {
 	}
 	t.Held = counts[Proven] + counts[Enforced]
 	return t
-}
-
-// columns places each technique once, under the first of its tactics.
-func (r Report) columns() []column {
-	var out []column
-	for _, tactic := range tacticTitles {
-		c := column{Title: tactic.Title}
-		for i := range r.Rows {
-			s := &r.Rows[i]
-			if s.Row.Tactics[0] != tactic.word {
-				continue
-			}
-			k := slices.IndexFunc(c.Families, func(f family) bool { return f.id() == s.Row.Parent() })
-			if k < 0 {
-				k = len(c.Families)
-				c.Families = append(c.Families, family{})
-			}
-			if s.Row.ID == s.Row.Parent() {
-				c.Families[k].Head = s
-			} else {
-				c.Families[k].Subs = append(c.Families[k].Subs, *s)
-			}
-		}
-		if len(c.Families) > 0 {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-func (f family) id() string {
-	switch {
-	case f.Head != nil:
-		return f.Head.Row.ID
-	case len(f.Subs) > 0:
-		return f.Subs[0].Row.Parent()
-	}
-	return ""
 }

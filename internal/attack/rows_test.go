@@ -68,7 +68,7 @@ func TestRowsAreWhole(t *testing.T) {
 			t.Errorf("%s: %+v", r.ID, r)
 		}
 		for _, tactic := range r.Tactics {
-			if !slices.ContainsFunc(tacticTitles, func(c struct{ word, Title string }) bool { return c.word == tactic }) {
+			if !slices.ContainsFunc(Tactics(), func(c Tactic) bool { return c.Word == tactic }) {
 				t.Errorf("%s: tactic %q", r.ID, tactic)
 			}
 		}

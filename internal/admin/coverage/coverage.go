@@ -30,6 +30,9 @@ import (
 func Commands() []admin.Spec {
 	return []admin.Spec{
 		admin.Looks[Show]("Show how far each row of ATT&CK's M1032 holds here, and what leaves a gap.", attack.Data{}),
+		admin.Looks[DrillList]("List the runs of drills that were handed in, newest first.", RunPage{}),
+		admin.Looks[DrillShow]("Show what one run of drills met: each attack, what came back, and the five proofs.", RunReport{}),
+		admin.Looks[DrillResults]("Show the newest result of one row at each application, with what was tried.", []RowResult{}),
 		admin.Changes[Declare]("Declare that there is nothing here for a row to be about, until a day.", Declared{}).
 			Telling("coverage.declared", "{by} declared row {detail.row} not here: {detail.reason}"),
 		admin.Changes[Withdraw]("Take such a declaration back.", map[string]string{}).
@@ -61,6 +64,7 @@ type Parts struct {
 func Desks(p Parts) []admin.Desk {
 	return []admin.Desk{
 		admin.At(&showDesk{here{p.Mails, p.Reading, p.Loosened, p.PublicURL, p.Dormant, p.Now}, p.DB, p.Kept, p.Rules, p.Survey, p.Administrators}),
+		admin.At(&runsDesk{p.DB, p.Kept}),
 		admin.At(&keepDesk{admin.NewBook(p.DB), p.Kept, p.Now}),
 	}
 }
