@@ -83,7 +83,7 @@ func (m Mailer) connect(ctx context.Context) (*conversation, error) {
 	c := &conversation{ctx: ctx, server: m.Server, trace: m.Trace}
 	c.note("connecting to " + m.Server)
 	dialer := net.Dialer{Timeout: connectPatience}
-	conn, err := dialer.DialContext(ctx, "tcp", m.Server)
+	conn, err := dialer.DialContext(ctx, "tcp", m.address())
 	if err != nil {
 		return nil, c.broken("unreachable", "The mail server "+m.Server+" cannot be reached. Check mail.server, and that this machine may connect to it.", err)
 	}
@@ -143,7 +143,19 @@ func (m Mailer) host() string {
 	if err != nil {
 		return m.Server
 	}
+	if ascii, err := asciiDomain(host); err == nil {
+		return ascii
+	}
 	return host
+}
+
+// address is where the server is, a name in other letters in punycode.
+func (m Mailer) address() string {
+	_, port, err := net.SplitHostPort(m.Server)
+	if err != nil {
+		return m.Server
+	}
+	return net.JoinHostPort(m.host(), port)
 }
 
 func (m Mailer) tlsConfig() *tls.Config {
