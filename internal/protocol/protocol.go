@@ -10,6 +10,7 @@ package protocol
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -115,6 +116,9 @@ type Parts struct {
 	// PublicURL is where our own pages are.
 	PublicURL *url.URL
 	Now       func() time.Time
+	// Log receives what an administrator can mend; nil is no log. Nothing that anybody typed
+	// is written to it.
+	Log *slog.Logger
 }
 
 // Engine is what protocols ask of signin. An error is a breakdown or a refusal, and never a

@@ -238,7 +238,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 		return err
 	}
 	clients := clientaddr.NewReader(s.Proxies, s.Now, s.Log)
-	if err := in.openProtocols(protocol.Parts{Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Clients: clients, PublicURL: s.PublicURL, Now: s.Now}); err != nil {
+	if err := in.openProtocols(protocol.Parts{Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Clients: clients, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log}); err != nil {
 		return err
 	}
 	in.Handler, err = in.pages(s, clients)

@@ -1,6 +1,8 @@
 package radius
 
 import (
+	"context"
+	"log/slog"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -73,4 +75,19 @@ func (t *teller) notice(n Notice, now time.Time) {
 func (s *Server) drop(counter *atomic.Uint64, n Notice, now time.Time) {
 	counter.Add(1)
 	s.told.notice(n, now)
+}
+
+// logged writes notices to a log: a breakdown of this server as an error, and as a warning
+// what an administrator mends at a client, such as a wrong secret. A nil log hears nothing.
+func logged(log *slog.Logger) func(Notice) {
+	if log == nil {
+		return nil
+	}
+	return func(n Notice) {
+		level := slog.LevelWarn
+		if n.Reason == "breakdown" || n.Reason == "no-applications" {
+			level = slog.LevelError
+		}
+		log.Log(context.Background(), level, "a RADIUS request was not served", "reason", n.Reason, "from", n.From.String(), "client", n.Client, "application", n.Application, "attempt", n.Attempt, "error", n.Err)
+	}
 }
