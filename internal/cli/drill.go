@@ -8,20 +8,22 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"strings"
+	"slices"
 	"time"
 
 	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/nouns"
+	"countersign/internal/application"
 	"countersign/internal/attack"
 	"countersign/internal/drill"
-	"countersign/internal/drill/web"
-	"countersign/internal/drill/wire"
 	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/store"
 )
 
 type drillCommand struct {
 	Run     drillRun                  `cmd:"" default:"withargs" help:"Attack this installation with canary accounts, row by row, and show what was refused. Run it on the server's machine: the report is signed with its key."`
+	Begin   do[coverage.DrillBegin]   `cmd:""`
 	Record  do[coverage.DrillRecord]  `cmd:""`
 	List    do[coverage.DrillList]    `cmd:""`
 	Show    drillShow                 `cmd:""`
@@ -31,26 +33,40 @@ type drillCommand struct {
 // drillRun drills a deployment.
 type drillRun struct {
 	place
-	Page         string   `placeholder:"URL" help:"A page behind forward-auth, to be attacked."`
-	Radius       string   `placeholder:"HOST:PORT" help:"The RADIUS server, to be attacked."`
-	RadiusSecret string   `name:"radius-secret-file" type:"existingfile" help:"File with the secret that a RADIUS client at this address shares."`
-	From         string   `placeholder:"ADDRESS" help:"Another address of this machine for the attacker, so that honest people at the usual one lose no guesses."`
-	Row          []string `help:"Only this row, such as T1110.003; give it again for more."`
-	Out          string   `placeholder:"FILE" help:"Write the signed report to a file."`
-	NoRecord     bool     `name:"no-record" help:"Do not hand in the report: the rows do not count as proven."`
+	Page     []string `placeholder:"URL" help:"A page that is guarded, where the root of its host is not, or the host stands for many; give it again for more."`
+	Resolve  []string `placeholder:"HOST=ADDRESS:PORT" help:"Where to connect to for a host whose name does not resolve here; give it again for more."`
+	Backend  []string `placeholder:"HOST=URL" help:"Where the application behind a host's proxy listens, to be asked directly; give it again for more."`
+	Radius   string   `placeholder:"HOST:PORT" help:"The RADIUS server; that of the configuration when left out."`
+	From     string   `placeholder:"ADDRESS" help:"Another address of this machine for the attacker, so that honest people at the usual one lose no guesses."`
+	Row      []string `help:"Only this row, such as T1110.003; give it again for more."`
+	Out      string   `placeholder:"FILE" help:"Write the signed report to a file."`
+	NoRecord bool     `name:"no-record" help:"Do not hand in the report: the rows do not count as proven."`
 }
 
-// Run drills, prints, signs, and hands in.
+// Run finds the doors, checks that they can be attacked, drills, prints, signs, and hands in.
 func (d *drillRun) Run(ctx context.Context, conn *connection) error {
 	c, err := conn.connect()
 	if err != nil {
 		return err
 	}
-	plan, err := d.plan(ctx, c)
+	here, err := d.stand(ctx)
 	if err != nil {
 		return err
 	}
+	defer here.db.Close()
+	var found coverage.Targets
+	if err := c.Do(ctx, "drill.begin", map[string]string{}, &found); err != nil {
+		return err
+	}
+	if found.Log != here.keys.AuditKeys().Origin {
+		return fmt.Errorf("the folder and database named here are of another installation than %s; name its folder with --data, or its configuration with --config", found.URL)
+	}
 	report := attack.DrillReport{Began: time.Now().UTC(), By: "countersign " + version}
+	plan, err := d.plan(ctx, here, found, &report)
+	if err != nil {
+		return err
+	}
+	plan.Admin = c
 	bar, done := newProgress(os.Stderr), int64(0)
 	plan.Tell = func([]drill.Result) { done++; bar.show("drilling", done, int64(len(attack.Rows()))) }
 	results, err := drill.Run(ctx, plan)
@@ -63,32 +79,50 @@ func (d *drillRun) Run(ctx context.Context, conn *connection) error {
 	if err := d.show(conn, results); err != nil {
 		return err
 	}
+	d.leave(report)
 	if len(report.Results) == 0 {
-		return errors.New("no row could be drilled; name a --page or --radius to be attacked")
+		return errors.New("no row could be drilled")
 	}
-	if err := d.handIn(ctx, c, report); err != nil {
+	if err := d.handIn(ctx, c, here.keys, report); err != nil {
 		return err
 	}
 	for _, r := range results {
-		if r.Skipped == "" && !r.Passed() {
+		if r.Skipped == "" && r.Application != "" && !r.Passed() {
 			return errors.New("at least one row does not hold")
 		}
 	}
 	return nil
 }
 
-func (d *drillRun) plan(ctx context.Context, c *client) (drill.Plan, error) {
-	p, secret := drill.Plan{Admin: c, Rows: d.Row}, ""
-	if (d.Radius == "") != (d.RadiusSecret == "") {
-		return p, errors.New("--radius and --radius-secret-file come together")
+// stood is what a drill reads beside the server: the settings of applications, which hold
+// the secrets of equipment, and the key that signs its report.
+type stood struct {
+	db           *store.DB
+	keys         *keyring.Keyring
+	applications *application.Catalogue
+}
+
+// stand opens the installation on this machine.
+func (d *drillRun) stand(ctx context.Context) (stood, error) {
+	p, err := d.settle()
+	if err != nil {
+		return stood{}, err
 	}
-	if d.RadiusSecret != "" {
-		b, err := os.ReadFile(d.RadiusSecret)
-		if err != nil {
-			return p, err
-		}
-		secret = strings.TrimRight(string(b), "\r\n")
+	db, keys, err := p.open(ctx)
+	if err != nil {
+		return stood{}, fmt.Errorf("a drill runs on the server's machine, which signs its report: %w", err)
 	}
+	all, err := application.Open(ctx, db, keys)
+	if err != nil {
+		return stood{}, errors.Join(err, db.Close())
+	}
+	return stood{db, keys, all}, nil
+}
+
+// plan puts what was found on a stage, and into the report what it depends on and what
+// cannot be attacked.
+func (d *drillRun) plan(ctx context.Context, here stood, found coverage.Targets, report *attack.DrillReport) (drill.Plan, error) {
+	p := drill.Plan{Rows: d.Row}
 	if d.From != "" {
 		from, err := netip.ParseAddr(d.From)
 		if err != nil {
@@ -96,29 +130,29 @@ func (d *drillRun) plan(ctx context.Context, c *client) (drill.Plan, error) {
 		}
 		p.Stage.From = from
 	}
-	var document struct {
-		Servers []struct{ URL string }
-	}
-	if _, err := c.call(ctx, "GET", "/api/v1/openapi.json", nil, &document); err != nil {
+	p.Stage.Ends = "10m"
+	doors, err := d.doors(ctx, here, found)
+	if err != nil {
 		return p, err
 	}
-	if len(document.Servers) != 1 {
-		return p, errors.New("the server does not say what its address is")
+	p.Stage.Components = doors.components
+	for _, t := range found.Applications {
+		if t.Group != "" && !slices.Contains(p.Stage.Groups, t.Group) {
+			p.Stage.Groups = append(p.Stage.Groups, t.Group)
+		}
+		a := attack.Attacked{Name: t.Name, Depends: t.Depends, Left: doors.left[t.Name]}
+		report.Applications = append(report.Applications, a)
 	}
-	p.Stage.Components = d.components(web.Server(document.Servers[0].URL), secret)
 	return p, nil
 }
 
-// components are those that were named, and Countersign's own.
-func (d *drillRun) components(server web.Server, secret string) []drill.Component {
-	all := []drill.Component{server.Portal()}
-	if d.Page != "" {
-		all = append(all, server.Page(web.Site{Application: "wiki", URL: d.Page}))
+// leave prints the doors that were not attacked.
+func (d *drillRun) leave(report attack.DrillReport) {
+	for _, a := range report.Applications {
+		for _, l := range a.Left {
+			fmt.Fprintf(os.Stderr, "Not attacked: %s of %s: %s.\n", l.Door, a.Name, l.Why)
+		}
 	}
-	if d.Radius != "" {
-		all = append(all, wire.Radius{Application: "vpn", Address: d.Radius, Secret: secret, Owners: server}.Component())
-	}
-	return append(all, server.Administration())
 }
 
 // Do does a command for the drill, and has it approved where it must be. What does not
@@ -148,16 +182,7 @@ func (c *client) Do(ctx context.Context, action string, in, out any) error {
 }
 
 // handIn signs the report, keeps it where it was asked for, and records it.
-func (d *drillRun) handIn(ctx context.Context, c *client, report attack.DrillReport) error {
-	p, err := d.settle()
-	if err != nil {
-		return err
-	}
-	db, keys, err := p.open(ctx)
-	if err != nil {
-		return fmt.Errorf("the report cannot be signed: %w", err)
-	}
-	defer db.Close()
+func (d *drillRun) handIn(ctx context.Context, c *client, keys *keyring.Keyring, report attack.DrillReport) error {
 	signed, err := report.Sign(keys.AuditKeys().Signer)
 	if err != nil {
 		return err

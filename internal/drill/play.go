@@ -66,7 +66,11 @@ func (p *Play) Remove(name string) {
 func (p *Play) Account(ctx context.Context) (*Canary, error) {
 	tag := strings.ToLower(rand.Text()[:8])
 	c := &Canary{Name: "canary-" + tag, Password: "canary " + rand.Text(), Key: &virtualauth.Key{}}
-	if err := p.Admin.Do(ctx, "account.create", map[string]any{"name": c.Name, "display": "Drill " + c.Name}, nil); err != nil {
+	made := map[string]any{"name": c.Name, "display": "Drill " + c.Name}
+	if p.Ends != "" {
+		made["ends"] = p.Ends
+	}
+	if err := p.Admin.Do(ctx, "account.create", made, nil); err != nil {
 		return nil, err
 	}
 	p.canaries = append(p.canaries, c.Name)

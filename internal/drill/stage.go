@@ -14,6 +14,9 @@ type Stage struct {
 	Components []Component
 	// Groups are those that a canary must be in for policy to let it in everywhere.
 	Groups []string
+	// Ends is when canaries end by themselves, in the words of account.create: "10m".
+	// Empty is never, for who moves the clock.
+	Ends string
 	// From is the address that attackers come from, where this machine has
 	// several; honest people come from the usual one.
 	From netip.Addr

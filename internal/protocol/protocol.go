@@ -158,6 +158,9 @@ type Exposure struct {
 	Groups []string
 	// Web says that requests carry a method and a path.
 	Web bool
+	// Entrances are where people come in by way of us, as a drill calls them: each must
+	// have been attacked before a row is proven here.
+	Entrances []string
 	// Exceptions are what was loosened, with their ends.
 	Exceptions []attack.Exception
 	// Doors are ways in that do not pass Countersign, and Caveats weaknesses that

@@ -3,7 +3,6 @@ package drill
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -181,12 +180,8 @@ func TestDrillCommand(t *testing.T) {
 	}
 	sh, browser := w.Shell(), w.Person()
 	sh.Login(browser, "ada", ada.Code())
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte(servertest.DrillSecret+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	report := filepath.Join(t.TempDir(), "report")
-	out, complaint, ok := sh.Run("", "drill", "run", "--data", w.Folder, "--page", "http://"+host+"/notes", "--radius", w.Radius, "--radius-secret-file", secret,
+	out, complaint, ok := sh.Run("", "drill", "run", "--data", w.Folder, "--page", "http://"+host+"/notes", "--radius", w.Radius,
 		"--row", "T1078", "--row", "T1133", "--row", "T1213", "--row", "T1621", "--out", report)
 	if !ok || strings.Count(out, "yes") != 15 || !strings.Contains(out, "Open, because") {
 		t.Fatalf("%s%s", out, complaint)

@@ -177,7 +177,7 @@ func (a *Kept) drillResults(ctx context.Context, r store.Reader) ([]attack.Drill
 		return nil, err
 	}
 	defer rows.Close()
-	var out []attack.Drill
+	var all []kept
 	for rows.Next() {
 		k, err := a.scanResult(ctx, rows)
 		if errors.Is(err, directory.ErrTampered) {
@@ -187,13 +187,58 @@ func (a *Kept) drillResults(ctx context.Context, r store.Reader) ([]attack.Drill
 			return nil, err
 		}
 		delete(wanted, k.name())
-		out = append(out, k.Drill)
+		all = append(all, k)
 	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	out, err := a.reported(ctx, r, all)
 	for _, d := range wanted {
 		out = append(out, d)
 	}
 	slices.SortFunc(out, func(a, b attack.Drill) int { return a.Time.Compare(b.Time) })
-	return out, rows.Err()
+	return out, err
+}
+
+// reported adds to results what their reports say of them: the doors, and the application
+// as it was found. A report that is not as it was handed in says nothing.
+func (a *Kept) reported(ctx context.Context, r store.Reader, all []kept) ([]attack.Drill, error) {
+	read := map[int64]attack.DrillReport{}
+	var out []attack.Drill
+	for _, k := range all {
+		report, ok := read[k.report]
+		if !ok {
+			var err error
+			if report, err = a.report(ctx, r, k.report); err != nil {
+				return nil, err
+			}
+			read[k.report] = report
+		}
+		k.Found = report.Found(k.Application)
+		for _, d := range report.Results {
+			if d.Row == k.Row && d.Application == k.Application {
+				k.Doors = d.Doors()
+			}
+		}
+		out = append(out, k.Drill)
+	}
+	return out, nil
+}
+
+// report reads what was handed in. It is empty where that is gone, or not as it was.
+func (a *Kept) report(ctx context.Context, r store.Reader, number int64) (attack.DrillReport, error) {
+	h, mac, err := readReport(r.QueryRow(ctx, `select `+reportColumns+` from drill_report where id = $1`, number))
+	if errors.Is(err, store.ErrNotFound) {
+		return attack.DrillReport{}, nil
+	}
+	if err != nil || !a.keys.VerifyMAC(keyring.Drill, h.fields(), mac) {
+		return attack.DrillReport{}, err
+	}
+	report, err := attack.OpenDrillReport(h.body, a.keys.AuditKeys().Verifier)
+	if err != nil {
+		return attack.DrillReport{}, nil
+	}
+	return report, nil
 }
 
 // wantedResults are the results that must be there, each as though it had failed.

@@ -37,6 +37,8 @@ func Commands() []admin.Spec {
 			Telling("coverage.declared", "{by} declared row {detail.row} not here: {detail.reason}"),
 		admin.Changes[Withdraw]("Take such a declaration back.", map[string]string{}).
 			Telling("coverage.withdrawn", "{by} withdrew the declaration of row {detail.row}"),
+		admin.Changes[DrillBegin]("Begin a drill: say what there is to attack, and leave in the log that the alarms to come are a drill's.", Targets{}).
+			Telling("drill.begun", "{by} began a drill of {detail.applications}"),
 		admin.Changes[DrillRecord]("Hand in the signed report of a drill.", Recorded{}).
 			Telling("drill.recorded", "{by} handed in the report of a drill"),
 	}
@@ -49,6 +51,7 @@ type Parts struct {
 	Rules          *signin.Rules
 	Survey         *survey.Survey
 	Administrators *administrators.Administrators
+	Groups         *directory.Groups
 	// Mails reports whether notices can be sent.
 	Mails func() bool
 	// Reading are the actions that only look.
@@ -62,9 +65,11 @@ type Parts struct {
 
 // Desks are where the commands are done.
 func Desks(p Parts) []admin.Desk {
+	so := here{p.Mails, p.Reading, p.Loosened, p.PublicURL, p.Dormant, p.Now}
 	return []admin.Desk{
-		admin.At(&showDesk{here{p.Mails, p.Reading, p.Loosened, p.PublicURL, p.Dormant, p.Now}, p.DB, p.Kept, p.Rules, p.Survey, p.Administrators}),
+		admin.At(&beginDesk{admin.NewBook(p.DB), p.Kept, p.DB, p.Rules, p.Survey, p.Groups, so}),
 		admin.At(&runsDesk{p.DB, p.Kept}),
+		admin.At(&showDesk{so, p.DB, p.Kept, p.Rules, p.Survey, p.Administrators}),
 		admin.At(&keepDesk{admin.NewBook(p.DB), p.Kept, p.Now}),
 	}
 }
@@ -143,7 +148,11 @@ func (a *showDesk) input(ctx context.Context) (attack.Input, error) {
 	if in.Drills, err = a.kept.drillResults(ctx, a.db); err != nil {
 		return in, err
 	}
-	v := &visitor{survey: a.survey, reading: a.reading, mails: a.mails(), policy: p, classes: classes, known: map[string]policy.Weakness{}, served: map[*survey.Class][]string{}, exceptions: a.loosened()}
+	versions, err := versionsOf(ctx, a.db, a.rules, a.survey, a.loosened())
+	if err != nil {
+		return in, err
+	}
+	v := &visitor{versions: versions, survey: a.survey, reading: a.reading, mails: a.mails(), policy: p, classes: classes, known: map[string]policy.Weakness{}, served: map[*survey.Class][]string{}, exceptions: a.loosened()}
 	for _, pl := range places {
 		v.visit(pl)
 	}
@@ -155,11 +164,12 @@ func (a *showDesk) input(ctx context.Context) (attack.Input, error) {
 
 // visitor goes through every class of accounts at every application.
 type visitor struct {
-	survey  *survey.Survey
-	reading []string // the actions that only look
-	mails   bool     // notices can be sent
-	policy  *policy.Policy
-	classes []*survey.Class
+	versions versions
+	survey   *survey.Survey
+	reading  []string // the actions that only look
+	mails    bool     // notices can be sent
+	policy   *policy.Policy
+	classes  []*survey.Class
 	// known is what an analysis found, by all that it depends on: many
 	// applications are alike to the rules.
 	known map[string]policy.Weakness
@@ -171,7 +181,7 @@ type visitor struct {
 }
 
 func (v *visitor) visit(p survey.Place) {
-	app := attack.Application{Name: p.Name, Kind: p.Kind, Protocol: p.Protocol, OpenDoors: p.Openings.Doors, Caveats: p.Openings.Caveats}
+	app := attack.Application{Name: p.Name, Kind: p.Kind, Protocol: p.Protocol, OpenDoors: p.Openings.Doors, Caveats: p.Openings.Caveats, Doors: p.Openings.Entrances, Depends: v.versions.of(p)}
 	if p.Name == signin.Self {
 		app.Kind = attack.Self
 		if !v.mails {

@@ -73,6 +73,9 @@ type Key struct {
 	signin.HeldKey
 }
 
+// Protocols are the names of the protocols that applications can ask by.
+func (a *Survey) Protocols() []string { return a.protocols.Names() }
+
 // Few is how many accounts are named before they are counted.
 const Few = 5
 

@@ -19,6 +19,9 @@ type Site struct {
 	// Application is the name of its application in the installation; empty if nobody
 	// knows it.
 	Application string
+	// Door is what the application's settings call the site: its host, or *. for many.
+	// It is the host of URL if it is empty.
+	Door string
 	// URL is an address of it that is guarded. Of a site that is guarded under a path
 	// only, it is in that path.
 	URL string
@@ -45,7 +48,7 @@ func (s Server) Page(site Site) drill.Component { return s.Pages(site)[0] }
 func (s Server) Pages(sites ...Site) (all []drill.Component) {
 	for i, site := range sites {
 		of := page{Site: site, server: string(s), others: slices.Concat(sites[:i:i], sites[i+1:])}
-		all = append(all, drill.Component{Kind: drill.Page, Name: of.host(), Application: site.Application,
+		all = append(all, drill.Component{Kind: drill.Page, Name: cmp.Or(site.Door, of.host()), Application: site.Application,
 			Doors: []drill.Door{{Name: of.name(), Guess: of.guess}},
 			Moves: map[drill.Move]drill.Attack{drill.ReadPages: reader{of}.read, drill.KeptSession: of.keptSession,
 				drill.Replay: thief{of}.replay, drill.StolenCookie: thief{of}.stolenCookie},

@@ -55,6 +55,15 @@ func CheckSettings(raw json.RawMessage) error {
 	return nil
 }
 
+// Hosts lists the hosts that an application's settings name.
+func Hosts(raw json.RawMessage) []string {
+	s, err := parse(raw)
+	if err != nil {
+		return nil
+	}
+	return s.Hosts
+}
+
 // Actions lists the actions that an application's rules name, which policy may
 // then mention.
 func Actions(raw json.RawMessage) []string {

@@ -12,8 +12,8 @@ func Description() protocol.Description {
 		Name: Protocol, Way: "by Yubico's protocol", Document: "yubico.md", Plays: prompt.Single,
 		CheckSettings: CheckSettings,
 		Clash:         Clash,
-		Exposure: func(application.Application) (protocol.Exposure, error) {
-			return protocol.Exposure{Medium: prompt.Single}, nil
+		Exposure: func(app application.Application) (protocol.Exposure, error) {
+			return protocol.Exposure{Medium: prompt.Single, Entrances: []string{"the validation protocol for " + app.Name}}, nil
 		},
 		Form: []protocol.Group{
 			{Legend: "Clients", Help: "The programs that may ask.", List: "clients", Row: "client", Abreast: 2, Add: "Add a client", Remove: "Remove this client", Fields: []protocol.Field{

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"countersign/internal/admin/coverage"
+	"countersign/internal/attack"
+	"countersign/internal/config"
+	"countersign/internal/drill"
+	"countersign/internal/drill/web"
+	"countersign/internal/drill/wire"
+)
+
+// doors are the components of a stage, and by application what of it cannot be attacked.
+type doors struct {
+	components []drill.Component
+	left       map[string][]attack.Left
+}
+
+func (d *doors) leave(application string, left map[string]string) {
+	for door, why := range left {
+		d.left[application] = append(d.left[application], attack.Left{Door: door, Why: why})
+	}
+}
+
+// doors finds what can be attacked: Countersign's own pages first, whose cookies the others
+// are tried with.
+func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets) (doors, error) {
+	own := web.Server(found.URL)
+	out := doors{components: []drill.Component{own.Portal()}, left: map[string][]attack.Left{}}
+	apps, err := here.applications.All(ctx)
+	if err != nil {
+		return out, err
+	}
+	var sites []web.Site
+	var equipment []wire.Configured
+	pages := slices.Clone(d.Page)
+	for _, app := range apps {
+		t := slices.IndexFunc(found.Applications, func(t coverage.Target) bool { return t.Name == app.Name })
+		if t < 0 {
+			continue // made since
+		}
+		target := found.Applications[t]
+		if target.Shut {
+			out.leave(app.Name, everyDoor(target, "policy lets nobody in whom a drill can make"))
+			continue
+		}
+		switch kind := drilled[app.Protocol]; kind {
+		case drill.Page:
+			at, left, err := web.SitesOf(app.Name, app.Settings, scheme(found.URL), pages)
+			if err != nil {
+				return out, err
+			}
+			sites = append(sites, at...)
+			out.leave(app.Name, left)
+			pages = slices.DeleteFunc(pages, func(p string) bool {
+				return slices.ContainsFunc(target.Doors, func(host string) bool { return web.Serves(host, p) })
+			})
+		case drill.Radius:
+			equipment = append(equipment, wire.Configured{Application: app.Name, Settings: app.Settings})
+		default:
+			out.leave(app.Name, everyDoor(target, "there is no drill of this protocol yet"))
+		}
+	}
+	if len(pages) > 0 {
+		return out, fmt.Errorf("no application has the host of --page %s; see: countersign application list", pages[0])
+	}
+	if sites, err = d.reached(sites); err != nil {
+		return out, err
+	}
+	out.components = append(out.components, own.Pages(sites...)...)
+	if err := d.equipment(&out, own, equipment); err != nil {
+		return out, err
+	}
+	out.components = append(out.components, own.Administration())
+	return out, nil
+}
+
+// drilled are the protocols whose doors a drill can attack, and as what.
+var drilled = map[string]drill.Kind{"forward-auth": drill.Page, "radius": drill.Radius}
+
+// everyDoor says the same of each door of an application.
+func everyDoor(t coverage.Target, why string) map[string]string {
+	out := map[string]string{}
+	for _, door := range t.Doors {
+		out[door] = why
+	}
+	return out
+}
+
+func scheme(address string) string {
+	s, _, _ := strings.Cut(address, "://")
+	return s
+}
+
+// reached gives sites the addresses that the flags have for them.
+func (d *drillRun) reached(sites []web.Site) ([]web.Site, error) {
+	for _, f := range []struct {
+		name  string
+		pairs []string
+		take  func(s *web.Site, value string)
+	}{
+		{"--resolve", d.Resolve, func(s *web.Site, v string) { s.Connect = v }},
+		{"--backend", d.Backend, func(s *web.Site, v string) { s.Backend = v }},
+	} {
+		for _, pair := range f.pairs {
+			host, value, ok := strings.Cut(pair, "=")
+			if !ok || value == "" {
+				return nil, fmt.Errorf("%s %s: write the host of a site, =, and the address", f.name, pair)
+			}
+			known := false
+			for i := range sites {
+				if u, err := url.Parse(sites[i].URL); err == nil && (u.Host == host || u.Hostname() == host) {
+					f.take(&sites[i], value)
+					known = true
+				}
+			}
+			if !known {
+				return nil, fmt.Errorf("%s %s: no application has the host %s", f.name, pair, host)
+			}
+		}
+	}
+	return sites, nil
+}
+
+// equipment adds the RADIUS applications that this machine can ask.
+func (d *drillRun) equipment(out *doors, own web.Server, all []wire.Configured) error {
+	if len(all) == 0 {
+		return nil
+	}
+	address, err := d.radius()
+	if err != nil {
+		return err
+	}
+	if address == "" {
+		for _, c := range all {
+			out.leave(c.Application, map[string]string{"RADIUS for " + c.Application: "the configuration here names no RADIUS server; name it with --radius"})
+		}
+		return nil
+	}
+	at, left, err := wire.Here(all)
+	if err != nil {
+		return err
+	}
+	for i := range at {
+		at[i].Address, at[i].Owners = address, own
+	}
+	for door, why := range left {
+		out.leave(strings.TrimPrefix(door, "RADIUS for "), map[string]string{door: why})
+	}
+	out.components = append(out.components, wire.Components(at...)...)
+	return nil
+}
+
+// radius is where the server answers RADIUS: what the flag says, or the configuration.
+func (d *drillRun) radius() (string, error) {
+	if d.Radius != "" || d.Config == "" {
+		return d.Radius, nil
+	}
+	file, err := config.Read(d.Config)
+	if err != nil || len(file.Radius.Listen) == 0 {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(file.Radius.Listen[0])
+	if err != nil {
+		return "", err
+	}
+	if host == "" || host == "0.0.0.0" || host == "::" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
