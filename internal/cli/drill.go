@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"countersign/internal/admin/coverage"
@@ -66,7 +67,8 @@ func (d *drillRun) Run(ctx context.Context, conn *connection) error {
 	if err != nil {
 		return err
 	}
-	plan.Admin = c
+	admin := &counting{client: c}
+	plan.Admin = admin
 	bar, done := newProgress(os.Stderr), int64(0)
 	plan.Tell = func([]drill.Result) { done++; bar.show("drilling", done, int64(len(attack.Rows()))) }
 	results, err := drill.Run(ctx, plan)
@@ -80,6 +82,7 @@ func (d *drillRun) Run(ctx context.Context, conn *connection) error {
 		return err
 	}
 	d.leave(report)
+	fmt.Fprintf(os.Stderr, "The drill took %s and %d administrative commands.\n", time.Since(report.Began).Round(time.Second), admin.commands.Load())
 	if len(report.Results) == 0 {
 		return errors.New("no row could be drilled")
 	}
@@ -92,6 +95,17 @@ func (d *drillRun) Run(ctx context.Context, conn *connection) error {
 		}
 	}
 	return nil
+}
+
+// counting counts the commands of a drill.
+type counting struct {
+	*client
+	commands atomic.Int64
+}
+
+func (c *counting) Do(ctx context.Context, action string, in, out any) error {
+	c.commands.Add(1)
+	return c.client.Do(ctx, action, in, out)
 }
 
 // stood is what a drill reads beside the server: the settings of applications, which hold
