@@ -10,6 +10,7 @@ import (
 	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -203,18 +204,18 @@ func (a *Kept) drillResults(ctx context.Context, r store.Reader) ([]attack.Drill
 // reported adds to results what their reports say of them: the doors, and the application
 // as it was found. A report that is not as it was handed in says nothing.
 func (a *Kept) reported(ctx context.Context, r store.Reader, all []kept) ([]attack.Drill, error) {
-	read := map[int64]attack.DrillReport{}
+	read := map[int64]RunReport{}
 	var out []attack.Drill
 	for _, k := range all {
 		report, ok := read[k.report]
 		if !ok {
 			var err error
-			if report, err = a.report(ctx, r, k.report); err != nil {
+			if report, err = a.run(ctx, r, k.report); err != nil && failure.ClassOf(err) != failure.NotFound {
 				return nil, err
 			}
 			read[k.report] = report
 		}
-		k.Found = report.Found(k.Application)
+		k.Found = attack.DrillReport{Applications: report.Applications}.Found(k.Application)
 		for _, d := range report.Results {
 			if d.Row == k.Row && d.Application == k.Application {
 				k.Doors = d.Doors()
@@ -223,22 +224,6 @@ func (a *Kept) reported(ctx context.Context, r store.Reader, all []kept) ([]atta
 		out = append(out, k.Drill)
 	}
 	return out, nil
-}
-
-// report reads what was handed in. It is empty where that is gone, or not as it was.
-func (a *Kept) report(ctx context.Context, r store.Reader, number int64) (attack.DrillReport, error) {
-	h, mac, err := readReport(r.QueryRow(ctx, `select `+reportColumns+` from drill_report where id = $1`, number))
-	if errors.Is(err, store.ErrNotFound) {
-		return attack.DrillReport{}, nil
-	}
-	if err != nil || !a.keys.VerifyMAC(keyring.Drill, h.fields(), mac) {
-		return attack.DrillReport{}, err
-	}
-	report, err := attack.OpenDrillReport(h.body, a.keys.AuditKeys().Verifier)
-	if err != nil {
-		return attack.DrillReport{}, nil
-	}
-	return report, nil
 }
 
 // wantedResults are the results that must be there, each as though it had failed.
