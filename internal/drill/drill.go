@@ -28,6 +28,9 @@ type Plan struct {
 	Bed Bed
 	// Rows are the rows to drill; none means all.
 	Rows []string
+	// Brief leaves the control and the fail-closed arm out, also where there is a bed: they
+	// say nothing of a guard that is missing.
+	Brief bool
 	// Tell is called with the results of each row when it is done, or nil.
 	Tell func([]Result)
 	Now  func() time.Time

@@ -71,8 +71,9 @@ func (r Result) Passed() bool {
 
 // prove shows the five proofs of one row, at each application that was attacked.
 func (p Plan) prove(ctx context.Context, of row, blank Result) []Result {
+	arms := p.Bed != nil && !p.Brief
 	var control arm
-	if p.Bed != nil {
+	if arms {
 		control = p.control(ctx, of)
 	}
 	s, err := newPlay(ctx, p.Stage, p.Admin)
@@ -91,7 +92,7 @@ func (p Plan) prove(ctx context.Context, of row, blank Result) []Result {
 	audit := s.entries(ctx, since, of)
 	honest := s.honest(ctx)
 	var closed arm
-	if p.Bed != nil {
+	if arms {
 		closed = p.closed(ctx, of, s)
 	}
 	var results []Result
@@ -101,7 +102,7 @@ func (p Plan) prove(ctx context.Context, of row, blank Result) []Result {
 		r.Application, r.Tries, r.Log = app, at.tries, lines[app]
 		r.Blocked, r.Honest = at.blocked(), honest[app]
 		r.Audited, r.Entries = audit.at(app)
-		if p.Bed != nil {
+		if arms {
 			r.Control, r.Closed = control.at(app).control(), closed.at(app).closed()
 		}
 		results = append(results, r)

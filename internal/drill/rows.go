@@ -69,6 +69,15 @@ func rows() []row {
 	}
 }
 
+// Drilled returns the rows that have a drill, in the order of ATT&CK.
+func Drilled() []string {
+	var all []string
+	for _, r := range rows() {
+		all = append(all, r.id)
+	}
+	return all
+}
+
 // lacks says why the row cannot be played, or nothing.
 func (r row) lacks(p Plan) string {
 	for _, need := range r.needs {

@@ -127,15 +127,30 @@ type Bed struct {
 }
 
 func NewBed(t testing.TB, limits throttle.Limits) *Bed {
-	b := &Bed{T: t, Database: storetest.StartPostgres(t)}
-	b.Guarded = NewWorldFrom(t, server.Settings{Database: b.Database.DSN, Limits: limits, Proxies: bedProxies}, "http://localhost", nil)
+	b := newBed(t, limits)
 	// As much may be guessed as a server lets anybody set.
 	b.Naked = NewWorldFrom(t, server.Settings{Limits: throttle.Limits{NextCode: 10, Delay: 10}}, "http://localhost", nil)
-	b.Admin, b.Naive = b.Guarded.Clerk(), b.Naked.Clerk()
-	b.Stage, b.Open = b.StageOf(b.Guarded, b.relay(b.Guarded.Radius, "")), b.StageOf(b.Naked, b.Naked.Radius)
+	b.Naive = b.Naked.Clerk()
+	b.Open = b.StageOf(b.Naked, b.Naked.Radius)
 	b.Naked.SetPolicy(OneFactor)
+	if b.Host != nil {
+		without := b.Naked.Console(hostAddress + "/32")
+		without.Stack(Unguarded(DocumentedStack(t)))
+		b.Open.Components = append(b.Open.Components, host.Component("login", without))
+	}
+	return b
+}
+
+// NewGuardedBed is a bed without the unguarded world, for plans that are brief.
+func NewGuardedBed(t testing.TB) *Bed { return newBed(t, throttle.Limits{}) }
+
+func newBed(t testing.TB, limits throttle.Limits) *Bed {
+	b := &Bed{T: t, Database: storetest.StartPostgres(t)}
+	b.Guarded = NewWorldFrom(t, server.Settings{Database: b.Database.DSN, Limits: limits, Proxies: bedProxies}, "http://localhost", nil)
+	b.Admin = b.Guarded.Clerk()
+	b.Stage = b.StageOf(b.Guarded, b.relay(b.Guarded.Radius, ""))
 	b.Guarded.SetPolicy(strings.Replace(unrepeated(PolicyInForce(b.Guarded)), "rules:\n", "rules:\n"+canariesAdminister, 1))
-	b.consoles()
+	b.console()
 	return b
 }
 
@@ -165,20 +180,19 @@ func unrepeated(body string) string {
 // hostAddress is where the host of the console asks from.
 const hostAddress = "127.0.0.77"
 
-// consoles gives each world a host that asks it: the one of the documentation, and
-// one without the line that asks for codes. Only root can add a PAM service.
-func (b *Bed) consoles() {
+// console gives the guarded world a host that asks it, as the documentation has it; the
+// unguarded world has one without the line that asks for codes. Only root can add a PAM
+// service.
+func (b *Bed) console() {
 	if os.Getuid() != 0 {
 		b.T.Log("T1078.003 is not drilled: only root can add a PAM service; run the tests with sudo")
 		return
 	}
-	with, without := b.Guarded.Console(hostAddress+"/32"), b.Naked.Console(hostAddress+"/32")
+	with := b.Guarded.Console(hostAddress + "/32")
 	with.radius = b.relay(b.Guarded.Radius, hostAddress)
 	with.asks(with.radius, PamSecret)
-	without.Stack(Unguarded(DocumentedStack(b.T)))
 	b.Host = with
 	b.Stage.Components = append(b.Stage.Components, host.Component("login", with))
-	b.Open.Components = append(b.Open.Components, host.Component("login", without))
 }
 
 func (w *World) SetPolicy(body string) {
@@ -277,7 +291,9 @@ func (b *Bed) Unguarded() (drill.Stage, drill.Administrator) { return b.Open, b.
 
 func (b *Bed) Later(d time.Duration) {
 	b.Guarded.Later(d)
-	b.Naked.Later(d)
+	if b.Naked != nil {
+		b.Naked.Later(d)
+	}
 }
 
 // Smuggle does what somebody can who writes into the database: an account that nobody made.
