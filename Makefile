@@ -11,6 +11,8 @@
 # make benches  every other benchmark
 # make mutants  inverts each condition of ROOMS: their own tests must notice nine of ten, and every
 #               survivor has its reason in internal/mutants/accepted. MUTANTS='-v -files decide' says more, of less
+# make drill-mutants  takes guards out of the server one by one: exactly the rows of the drill that depend on each must
+#             fail. As root; a minute a guard. DRILLMUTANTS='-only T1133' plays few, -write writes the table of docs/drill.md
 # make fuzz   every fuzz target for FUZZTIME
 # make soak   the long tests
 # make deb      a Debian package in bin/
@@ -27,7 +29,7 @@ BENCH       ?= ./internal/...
 ROOMS       ?= signin session ticket keyring directory enrollment recovery incident
 PACKAGES    ?= ./...
 
-.PHONY: build deb quick story test check race bench bench-attack benches mutants fuzz soak install clean
+.PHONY: build deb quick story test check race bench bench-attack benches mutants drill-mutants fuzz soak install clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -69,6 +71,9 @@ benches:
 
 mutants:
 	$(GO) run ./internal/mutants $(MUTANTS) $(ROOMS)
+
+drill-mutants:
+	$(GO) run ./test/drill/mutants $(DRILLMUTANTS)
 
 # go test -fuzz takes one target of one package at a time.
 fuzz:

@@ -1,0 +1,44 @@
+package main
+
+const (
+	received = "internal/protocol/radius/receive.go"
+	drafts   = "internal/protocol/radius/packet/draft.go"
+)
+
+// radiusGuards are guards of the RADIUS server.
+func radiusGuards() []mutant { return append(messages(), states()...) }
+
+// messages are guards of single requests and replies.
+func messages() []mutant {
+	return []mutant{
+		{Guard: "a RADIUS request's Message-Authenticator is verified", File: received, Rows: "T1078.001 T1133",
+			Old: `if c.secret.VerifyRequest(p) {`, New: `if c.secret.VerifyRequest(p) || p.Authenticated() {`},
+		{Guard: "a RADIUS request without Message-Authenticator is dropped", File: received, Rows: "T1133",
+			Old: `case p.Code() == packet.StatusServer || !c.exception.excepted(now):`, New: `case p.Code() == packet.StatusServer:`},
+		{Guard: "every RADIUS reply has a Message-Authenticator", File: drafts, Rows: "T1133",
+			Old: `	response := s.response(d.buf, request)`,
+			New: "	d.buf = append(d.buf[:HeaderLength], d.buf[HeaderLength+2+authenticatorLength:]...)\n	binary.BigEndian.PutUint16(d.buf[2:], uint16(len(d.buf)))\n	response := s.response(d.buf, request)"},
+		{Guard: "a RADIUS reply's Message-Authenticator is right", File: drafts, Rows: "T1133",
+			Old: `	copy(d.buf[macAt:], mac[:])`, New: "	mac[0] ^= 1\n	copy(d.buf[macAt:], mac[:])"},
+		{Guard: "a RADIUS reply's Message-Authenticator is its first attribute", File: drafts, Rows: "T1133",
+			Old: `const macAt = HeaderLength + 2`, New: `const macAt = HeaderLength + 5`,
+			Also: []edit{{drafts, `	buf = append(buf, byte(MessageAuthenticator), 2+authenticatorLength)`,
+				"	buf = append(buf, byte(NASIdentifier), 2+1, 'x')\n	buf = append(buf, byte(MessageAuthenticator), 2+authenticatorLength)"}}},
+		{Guard: "a RADIUS reply has the Proxy-State of its request", File: "internal/protocol/radius/work.go", Rows: "T1133",
+			Old: `	d.AddAll(j.request, packet.ProxyState)`, New: ``},
+		{Guard: "a retransmission at RADIUS is not decided again", File: "internal/protocol/radius/replycache.go", Rows: "T1133 T1621",
+			Old: "	s.turn(now)\n	if p, ok := s.running[k]; ok {", New: "	s.turn(now)\n	if k.port != 0 {\n		return isNew, dst\n	}\n	if p, ok := s.running[k]; ok {"},
+	}
+}
+
+// states are guards of sign-ins of several messages.
+func states() []mutant {
+	return []mutant{
+		{Guard: "a State is the server's own", File: "internal/protocol/radius/state.go", Rows: "T1133",
+			Old: `subtle.ConstantTimeCompare(want[:], state[1:1+tagLength]) == 1`, New: `subtle.ConstantTimeCompare(want[:], state[1:1+tagLength]) <= 1`},
+		{Guard: "a State is for one User-Name", File: "internal/protocol/radius/exchange.go", Rows: "T1133",
+			Old: `return bearer{key: j.client.key, name: string(j.content.name), partner: j.partner}`, New: `return bearer{key: j.client.key, partner: j.partner}`},
+		{Guard: "a RADIUS sign-in is for one piece of equipment", File: "internal/protocol/radius/request.go", Rows: "T1133",
+			Old: `	partner := of.name + " " + from.Unmap().String()`, New: "	if of != nil {\n		return \"equipment\"\n	}\n	partner := of.name + \" \" + from.Unmap().String()"},
+	}
+}
