@@ -23,12 +23,12 @@ import (
 )
 
 type drillCommand struct {
-	Run     drillRun                  `cmd:"" default:"withargs" help:"Attack this installation with canary accounts, row by row, and show what was refused. Run it on the server's machine: the report is signed with its key."`
-	Begin   do[coverage.DrillBegin]   `cmd:""`
-	Record  do[coverage.DrillRecord]  `cmd:""`
-	List    do[coverage.DrillList]    `cmd:""`
-	Show    drillShow                 `cmd:""`
-	Results do[coverage.DrillResults] `cmd:""`
+	Run     drillRun                 `cmd:"" default:"withargs" help:"Attack this installation with canary accounts, row by row, and show what was refused. Run it on the server's machine: the report is signed with its key."`
+	Begin   do[coverage.DrillBegin]  `cmd:""`
+	Record  do[coverage.DrillRecord] `cmd:""`
+	List    do[coverage.DrillList]   `cmd:""`
+	Show    drillShow                `cmd:""`
+	Results drillResults             `cmd:""`
 }
 
 // drillRun drills a deployment.

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"countersign/internal/admin/coverage"
+	"countersign/internal/attack"
 	words "countersign/internal/text"
 )
 
@@ -38,6 +39,77 @@ func (s *drillShow) Run(ctx context.Context, conn *connection) error {
 	return writeRun(os.Stdout, run, s.Command.Row != "")
 }
 
+// drillResults is drill.results, printed as a table of proofs and all that was tried.
+type drillResults struct {
+	Command coverage.DrillResults `embed:""`
+}
+
+func (s *drillResults) Run(ctx context.Context, conn *connection) error {
+	c, err := conn.connect()
+	if err != nil {
+		return err
+	}
+	answer, err := c.do(ctx, &s.Command)
+	if err != nil {
+		return err
+	}
+	if conn.JSON {
+		return c.print(os.Stdout, answer)
+	}
+	var results []coverage.RowResult
+	if err := json.Unmarshal(answer, &results); err != nil {
+		return err
+	}
+	return writeRow(os.Stdout, s.Command.Row, results)
+}
+
+// writeRow writes the newest results of a row.
+func writeRow(w io.Writer, row string, results []coverage.RowResult) error {
+	if len(results) == 0 {
+		_, err := fmt.Fprintf(w, "No drill has attacked %s yet.\n", words.Seen(row))
+		return err
+	}
+	var all []coverage.RunResult
+	for _, r := range results {
+		where := r.Application
+		if where == "" {
+			where = "every application"
+		}
+		fmt.Fprintf(w, "%s at %s: %s on %s", words.Seen(row), words.Seen(where), outcome(r.Passed), r.Drilled.Local().Format("2006-01-02 15:04:05"))
+		if r.Run != 0 {
+			fmt.Fprintf(w, " in run %d", r.Run)
+		}
+		fmt.Fprintln(w, ". "+words.Seen(r.Doubt))
+		for _, l := range r.Left {
+			writeLeft(w, r.Application, l)
+		}
+		if r.Result != nil {
+			all = append(all, coverage.RunResult{DrillResult: *r.Result, Held: r.Passed})
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	if err := writeProofs(w, all); err != nil {
+		return err
+	}
+	for _, r := range all {
+		writeTries(w, r)
+	}
+	return nil
+}
+
+func outcome(passed bool) string {
+	if passed {
+		return "passed"
+	}
+	return "failed"
+}
+
+func writeLeft(w io.Writer, application string, l attack.Left) {
+	fmt.Fprintf(w, "Not attacked: %s at %s (%s)\n", words.Seen(l.Door), words.Seen(application), words.Seen(l.Why))
+}
+
 // writeRun writes a run, and everything that was tried if it is asked for.
 func writeRun(w io.Writer, run coverage.RunReport, tries bool) error {
 	if run.Doubt != "" {
@@ -48,7 +120,7 @@ func writeRun(w io.Writer, run coverage.RunReport, tries bool) error {
 		run.Passed, run.Failed, run.Began.Local().Format("2006-01-02 15:04:05"), run.Ended.Local().Format("15:04:05"))
 	for _, a := range run.Applications {
 		for _, l := range a.Left {
-			fmt.Fprintf(w, "Not attacked: %s at %s (%s)\n", words.Seen(l.Door), words.Seen(a.Name), words.Seen(l.Why))
+			writeLeft(w, a.Name, l)
 		}
 	}
 	if err := writeProofs(w, run.Results); err != nil || !tries {
