@@ -155,6 +155,22 @@ func TestCoveragePagesAreForAdministrators(t *testing.T) {
 	}
 }
 
+// A policy that shuts the coverage shuts the pages about drills with it.
+func TestCoveragePagesWithoutCoverage(t *testing.T) {
+	w, _ := servertest.WithVPN(t)
+	root := w.Person()
+	root.Comes("root", w.Administrator("root").Secret)
+	handIn(root, time.Hour, metAtVPN(false))
+	root.Get("/console/coverage/runs/1")
+	root.Sees("the password alone opened it")
+	(&office{World: w}).policy("rules:\n  - {name: all, require: two-factors}\n  - {name: shut, when: 'action == \"coverage.show\"', deny: \"not today\"}\n")
+	for _, path := range []string{"", "/rows/T1133", "/runs", "/runs/1", "/runs/1/json", "/export?format=json"} {
+		if root.Get("/console/coverage" + path); root.Status == http.StatusOK || strings.Contains(root.Page, "the password alone") || strings.Contains(root.Page, "Run 1") {
+			t.Errorf("%s is shown: %d", path, root.Status)
+		}
+	}
+}
+
 // The pages are good on a phone, in the dark and by keyboard.
 func TestCoverageInTheBrowser(t *testing.T) {
 	w, _ := servertest.WithVPN(t)
