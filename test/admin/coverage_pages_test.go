@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,47 @@ func TestCoveragePages(t *testing.T) {
 			t.Errorf("%s shows a report that is not as it was kept", path)
 		}
 		root.Sees("not believed")
+	}
+}
+
+// Each choice narrows the map and the list down to exactly the rows that are so.
+func TestCoverageNarrowedDown(t *testing.T) {
+	w, _ := servertest.WithVPN(t)
+	root := w.Person()
+	root.Comes("root", w.Administrator("root").Secret)
+	body, _, _ := download(root, "/console/coverage/export?format=json")
+	var all attack.Data
+	if err := json.Unmarshal(body, &all); err != nil {
+		t.Fatal(err)
+	}
+	tactic := func(word string) func(r attack.RowData) bool {
+		return func(r attack.RowData) bool {
+			row, _ := attack.ByID(r.ID)
+			return slices.Contains(row.Tactics, word)
+		}
+	}
+	for query, so := range map[string]func(r attack.RowData) bool{
+		"state=open":          func(r attack.RowData) bool { return r.State == attack.Open },
+		"state=enforced":      func(r attack.RowData) bool { return r.State == attack.Enforced },
+		"tactic=discovery":    tactic("discovery"),
+		"tactic=persistence":  tactic("persistence"),
+		"application=vpn":     func(r attack.RowData) bool { return slices.Contains(r.Applications, "vpn") },
+		"application=nowhere": func(attack.RowData) bool { return false },
+		"state=open&tactic=collection&application=": func(r attack.RowData) bool {
+			return r.State == attack.Open && tactic("collection")(r)
+		},
+	} {
+		root.Get("/console/coverage?" + query)
+		if strings.Contains(query, "tactic=") && strings.Count(root.Page, `<section class="tactic"`) != 1 {
+			t.Errorf("%s: there are other tactics on the map", query)
+		}
+		for _, r := range all.Rows {
+			tile := strings.Contains(root.Page, `class="tile `+string(r.State)+`" href="/console/coverage/rows/`+r.ID+`"`)
+			line := strings.Contains(root.Page, `<th scope="row"><span class="soft">`+r.ID+`</span>`)
+			if tile != so(r) || line != so(r) {
+				t.Errorf("%s: %s is on the map %t, in the list %t", query, r.ID, tile, line)
+			}
+		}
 	}
 }
 
