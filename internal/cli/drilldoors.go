@@ -70,10 +70,13 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 	if len(pages) > 0 {
 		return out, fmt.Errorf("no application has the host of --page %s; see: countersign application list", pages[0])
 	}
-	if sites, err = d.reached(sites); err != nil {
+	if sites, err = d.reached(sites, found.Cards); err != nil {
 		return out, err
 	}
 	out.components = append(out.components, own.Pages(sites...)...)
+	if found.Cards != "" {
+		out.components = append(out.components, own.Cards(d.cards(found.Cards)))
+	}
 	if err := d.equipment(&out, own, equipment); err != nil {
 		return out, err
 	}
@@ -98,8 +101,9 @@ func scheme(address string) string {
 	return s
 }
 
-// reached gives sites the addresses that the flags have for them.
-func (d *drillRun) reached(sites []web.Site) ([]web.Site, error) {
+// reached gives sites the addresses that the flags have for them. cards is where smart cards
+// are shown, for which one may be too.
+func (d *drillRun) reached(sites []web.Site, cards string) ([]web.Site, error) {
 	for _, f := range []struct {
 		name  string
 		pairs []string
@@ -115,17 +119,34 @@ func (d *drillRun) reached(sites []web.Site) ([]web.Site, error) {
 			}
 			known := false
 			for i := range sites {
-				if u, err := url.Parse(sites[i].URL); err == nil && (u.Host == host || u.Hostname() == host) {
+				if isHost(sites[i].URL, host) {
 					f.take(&sites[i], value)
 					known = true
 				}
 			}
-			if !known {
+			if !known && !isHost(cards, host) {
 				return nil, fmt.Errorf("%s %s: no application has the host %s", f.name, pair, host)
 			}
 		}
 	}
 	return sites, nil
+}
+
+// cards is where smart cards are shown, with the address that a flag has for it.
+func (d *drillRun) cards(address string) web.CardReader {
+	r := web.CardReader{URL: address}
+	for _, pair := range d.Resolve {
+		if host, to, ok := strings.Cut(pair, "="); ok && isHost(address, host) {
+			r.Connect = to
+		}
+	}
+	return r
+}
+
+// isHost reports whether an address has that host, with or without its port.
+func isHost(address, host string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Host == host || u.Hostname() == host)
 }
 
 // equipment adds the RADIUS applications that this machine can ask.

@@ -23,6 +23,14 @@ type Cards struct {
 	Sources     map[string]revocation.Source
 }
 
+// address is where cards are shown; nil for no cards.
+func (c *Cards) address() *url.URL {
+	if c == nil {
+		return nil
+	}
+	return c.URL
+}
+
 // cardsOf reads the files that a checked configuration names.
 func cardsOf(c config.Certificates) (*Cards, error) {
 	if c.Listen == "" {

@@ -38,6 +38,8 @@ type Targets struct {
 	// installation has: the report must be signed with its key.
 	URL string `json:"url"`
 	Log string `json:"log"`
+	// Cards is where smart cards are shown; empty for nowhere.
+	Cards string `json:"cards,omitempty"`
 	// Policy is the version of the policy that is in force.
 	Policy       int64    `json:"policy"`
 	Applications []Target `json:"applications"`
@@ -66,6 +68,7 @@ type beginDesk struct {
 	rules  *signin.Rules
 	survey *survey.Survey
 	groups *directory.Groups
+	cards  *url.URL
 	here   here
 }
 
@@ -89,6 +92,9 @@ func (a *beginDesk) targets(ctx context.Context) (Targets, error) {
 	out := Targets{Log: a.kept.keys.AuditKeys().Origin}
 	if a.here.publicURL != nil {
 		out.URL = (&url.URL{Scheme: a.here.publicURL.Scheme, Host: a.here.publicURL.Host}).String()
+	}
+	if a.cards != nil {
+		out.Cards = a.cards.String()
 	}
 	p, err := a.rules.Current(ctx)
 	if err != nil {

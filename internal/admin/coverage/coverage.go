@@ -59,15 +59,17 @@ type Parts struct {
 	// Loosened are the exceptions that the configuration makes at this moment.
 	Loosened  func() []attack.Exception
 	PublicURL *url.URL
-	Dormant   time.Duration
-	Now       func() time.Time
+	// CardsURL is where smart cards are shown; nil for nowhere.
+	CardsURL *url.URL
+	Dormant  time.Duration
+	Now      func() time.Time
 }
 
 // Desks are where the commands are done.
 func Desks(p Parts) []admin.Desk {
 	so := here{p.Mails, p.Reading, p.Loosened, p.PublicURL, p.Dormant, p.Now}
 	return []admin.Desk{
-		admin.At(&beginDesk{admin.NewBook(p.DB), p.Kept, p.DB, p.Rules, p.Survey, p.Groups, so}),
+		admin.At(&beginDesk{admin.NewBook(p.DB), p.Kept, p.DB, p.Rules, p.Survey, p.Groups, p.CardsURL, so}),
 		admin.At(&runsDesk{p.DB, p.Kept}),
 		admin.At(&showDesk{so, p.DB, p.Kept, p.Rules, p.Survey, p.Administrators}),
 		admin.At(&keepDesk{admin.NewBook(p.DB), p.Kept, p.Now}),

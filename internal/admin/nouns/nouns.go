@@ -91,8 +91,10 @@ type Parts struct {
 	// Loosened are the exceptions that the configuration makes at this moment.
 	Loosened  func() []attack.Exception
 	PublicURL *url.URL
-	Dormant   time.Duration
-	Now       func() time.Time
+	// CardsURL is where smart cards are shown; nil for nowhere.
+	CardsURL *url.URL
+	Dormant  time.Duration
+	Now      func() time.Time
 }
 
 // New makes what does them.
@@ -133,7 +135,7 @@ func rules(p Parts) []admin.Desk {
 	everybody := survey.New(survey.Parts{DB: p.DB, Accounts: p.Survey, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, Commands: Commands(), Dormant: p.Dormant, Now: p.Now})
 	return slices.Concat(
 		policy.Desks(policy.Parts{DB: p.DB, Engine: p.Engine, Rules: p.Rules, Applications: p.Applications, Protocols: p.Protocols, Survey: everybody, Known: p.Known, Now: p.Now}),
-		coverage.Desks(coverage.Parts{DB: p.DB, Kept: p.Coverage, Rules: p.Rules, Survey: everybody, Administrators: p.Administrators, Groups: p.Groups, Mails: func() bool { return p.Recoveries.Owners.Mails() }, Reading: Commands().Reading(), Loosened: p.Loosened, PublicURL: p.PublicURL, Dormant: p.Dormant, Now: p.Now}),
+		coverage.Desks(coverage.Parts{DB: p.DB, Kept: p.Coverage, Rules: p.Rules, Survey: everybody, Administrators: p.Administrators, Groups: p.Groups, Mails: func() bool { return p.Recoveries.Owners.Mails() }, Reading: Commands().Reading(), Loosened: p.Loosened, PublicURL: p.PublicURL, CardsURL: p.CardsURL, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
 			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Carriers: p.Carriers, Dormant: p.Dormant, Now: p.Now}),
 			audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: p.Strangers}),
