@@ -3,6 +3,7 @@ package drill
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +21,12 @@ var staffOnly = strings.Replace(string(policy.DefaultForCodes()), "rules:\n", `r
 `, 1)
 
 // The promise: one command finds the doors of a usual installation by itself - a site for
-// one group, a site that is guarded under a path, RADIUS in three modes - and nothing fails
+// one group, a site that is guarded under a path, RADIUS in three modes, an address for smart cards - and nothing fails
 // there but for a fault. A site whose guard is taken out of its proxy is named.
 func TestDrillFindsItsDoors(t *testing.T) {
-	w := servertest.NewWorld(t)
-	ada := w.Administrator("ada")
+	cards := servertest.NewCardTable(t)
+	w := cards.World
+	grace := w.Administrator("grace")
 	b := &servertest.Bed{T: t}
 	b.StageOf(w, w.Radius)
 	if err := w.Clerk().Do(t.Context(), "group.create", map[string]string{"name": "staff"}, nil); err != nil {
@@ -33,7 +35,7 @@ func TestDrillFindsItsDoors(t *testing.T) {
 	w.SetPolicy(staffOnly)
 	sh, browser := w.Shell(), w.Person()
 	w.Later(time.Minute)
-	sh.Login(browser, "ada", ada.Code())
+	sh.Login(browser, "grace", grace.Code())
 	args := []string{"--json", "drill", "run", "--data", w.Folder, "--radius", w.Radius}
 	host := func(address string) string {
 		u, err := url.Parse(address)
@@ -42,6 +44,7 @@ func TestDrillFindsItsDoors(t *testing.T) {
 		}
 		return u.Host
 	}
+	args = append(args, "--resolve", servertest.CardName+"="+cards.Endpoint)
 	for _, s := range b.Sites {
 		args = append(args, "--page", s.URL, "--resolve", host(s.URL)+"="+s.Connect)
 	}
@@ -54,6 +57,14 @@ func TestDrillFindsItsDoors(t *testing.T) {
 			t.Errorf("%s at %s: %+v", r.Row, r.Application, r.Proofs())
 		}
 		attacked[r.Application]++
+	}
+	tried := func(door string) bool {
+		return slices.ContainsFunc(results, func(r drill.Result) bool {
+			return slices.ContainsFunc(r.Tries, func(try drill.Try) bool { return strings.HasPrefix(try.Component, door) })
+		})
+	}
+	if !tried("smart cards at " + servertest.CardName) {
+		t.Error("nobody showed a card")
 	}
 	for _, app := range []string{"countersign", "wiki", "notes", "vpn", "vpn-codes", "vpn-line"} {
 		if attacked[app] < 3 {

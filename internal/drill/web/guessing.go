@@ -168,12 +168,15 @@ func (s portal) guessCodes(ctx context.Context, p *drill.Play, c *drill.Canary) 
 // nextCode is after how many wrong codes in a row two consecutive ones are demanded.
 const nextCode = 3
 
+// cardChallenge is what a link to where smart cards are shown ends with.
+var cardChallenge = regexp.MustCompile(`/sign-in/[A-Za-z0-9_-]{43}`)
+
 var tokens = regexp.MustCompile(`(name="form-token" value=|nonce=|"challenge":|data-passkey=|value=)"[^"]*"`)
 
 // plain is a page without what is another each time: what must be the same for a name that
 // nobody has and one that somebody has.
 func (b *browser) plain(name string) string {
-	return fmt.Sprint(b.status, b.at.Path, "\n", strings.ReplaceAll(tokens.ReplaceAllString(b.body, "$1"), name, "NAME"))
+	return fmt.Sprint(b.status, b.at.Path, "\n", strings.ReplaceAll(cardChallenge.ReplaceAllString(tokens.ReplaceAllString(b.body, "$1"), "/sign-in/"), name, "NAME"))
 }
 
 // enumerate tells names that somebody has from those that nobody has, by what the pages say.
