@@ -14,9 +14,12 @@ type row struct {
 	needs []Kind
 	// attack is played step by step.
 	attack []step
-	// unguarded and down are played in the control arm and while Countersign is stopped,
-	// where the attack itself makes no sense there; nil for the same.
-	unguarded, down []step
+	// down is played while Countersign is stopped, where the attack itself makes no sense
+	// then; nil for the same.
+	down []step
+	// byMutants says that no setting of the test bed takes a guard of the row out alone: the
+	// same attack gets through where the table of mutants takes it out of the program.
+	byMutants bool
 	// events are what the log must tell of the attacked account at every application
 	// that was attacked; refused is enough when there are none.
 	events []string
@@ -42,16 +45,13 @@ var absent = map[Kind]string{
 func rows() []row {
 	known := []step{password}
 	return []row{
-		{id: "T1040", attack: []step{overhear}},
+		{id: "T1040", attack: []step{overhear}, byMutants: true},
 		{id: "T1078", attack: known, after: []string{"alarm.factor-missing"}},
-		{id: "T1078.001", attack: []step{shipped, move(ShippedSecrets)},
-			// There is nothing of ours that ships with a password, so the control is an
-			// account that somebody made that way.
-			unguarded: []step{shipped, password}},
+		{id: "T1078.001", attack: []step{shipped, move(ShippedSecrets)}, byMutants: true},
 		{id: "T1078.003", attack: []step{move(LocalAccount)}, needs: []Kind{bed, Console}, events: []string{"signin.refused"}, after: []string{"offline.used", "alarm.offline"}},
 		{id: "T1098", attack: []step{move(StaleSession)}, needs: []Kind{bed}, events: []string{"action.refused"}},
 		{id: "T1098.005", attack: []step{move(RegisterDevice)}},
-		{id: "T1110", attack: []step{password, move(RaceCodes)}, after: []string{"signin.refused"}},
+		{id: "T1110", attack: []step{password, move(RaceCodes)}, byMutants: true, after: []string{"signin.refused"}},
 		{id: "T1110.001", attack: []step{move(GuessPasswords), password, move(GuessCodes)}, after: []string{"signin.refused"}},
 		{id: "T1110.002", attack: known, after: []string{"alarm.factor-missing"}},
 		{id: "T1110.003", attack: []step{move(Spray), password}},
@@ -59,13 +59,9 @@ func rows() []row {
 		{id: "T1133", attack: []step{move(MadeUp)}, needs: []Kind{Radius}, events: []string{"signin.refused"}},
 		{id: "T1136", attack: []step{move(CreateAccount)}, events: []string{"action.refused"}},
 		{id: "T1213", attack: []step{move(ReadPages)}, needs: []Kind{Page}, events: []string{"answer.refused"}},
-		{id: "T1539", attack: []step{move(LookAlike), move(StolenCookie)}, needs: []Kind{Page}},
-		{id: "T1556.006", attack: []step{dormant, outage}, needs: []Kind{bed},
-			// What the tricks are for is an agent that opens when its verifier is away.
-			// Ours have no such setting: the control is one that has, and the doors
-			// without their guard.
-			unguarded: []step{password, move(FailOpen)}, down: known},
-		{id: "T1621", attack: []step{move(Bombard)}, needs: []Kind{Radius, bed}, unguarded: known, down: known, after: []string{"approval.wrong-number", "alarm.not-me"}},
+		{id: "T1539", attack: []step{move(LookAlike), move(StolenCookie)}, byMutants: true, needs: []Kind{Page}},
+		{id: "T1556.006", attack: []step{dormant, outage}, byMutants: true, needs: []Kind{bed}, down: known},
+		{id: "T1621", attack: []step{move(Bombard)}, byMutants: true, needs: []Kind{Radius, bed}, down: known, after: []string{"approval.wrong-number", "alarm.not-me"}},
 	}
 }
 
@@ -95,10 +91,7 @@ func (r row) lacks(p Plan) string {
 // play plays the attack of the arm that the play is.
 func (r row) play(ctx context.Context, p *Play) ([]Try, error) {
 	steps := r.attack
-	switch {
-	case p.Unguarded && r.unguarded != nil:
-		steps = r.unguarded
-	case p.Down && r.down != nil:
+	if p.Down && r.down != nil {
 		steps = r.down
 	}
 	var tries []Try

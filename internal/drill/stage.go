@@ -158,8 +158,6 @@ const (
 	StolenCookie Move = "stolen cookie"
 	// KeptSession uses a session from before.
 	KeptSession Move = "kept session"
-	// FailOpen asks a reference that opens when its verifier is away.
-	FailOpen Move = "fail open"
 	// Bombard asks for approvals until somebody gives one.
 	Bombard Move = "bombard"
 )

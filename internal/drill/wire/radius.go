@@ -59,7 +59,7 @@ func (s Radius) Component() drill.Component {
 	c := drill.Component{Kind: drill.Radius, Application: s.Application, Name: s.name(), Check: s.check,
 		Moves: map[drill.Move]drill.Attack{
 			drill.Replay: s.replay, drill.RaceCodes: guesses{s}.race, drill.GuessCodes: guesses{s}.guessCodes, drill.ShippedSecrets: s.shippedSecrets,
-			drill.MadeUp: forger{s}.madeUp, drill.ComeBack: s.comeBack, drill.FailOpen: s.failOpen, drill.Bombard: flooder{s}.bombard,
+			drill.MadeUp: forger{s}.madeUp, drill.ComeBack: s.comeBack, drill.Bombard: flooder{s}.bombard,
 		}}
 	if s.mode() != CodeOnly {
 		c.Doors = []drill.Door{{Name: s.name(), Guess: s.guess}}
@@ -147,19 +147,6 @@ func (s Radius) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []dril
 func (s Radius) comeBack(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
 	r, err := s.says(ctx, p, c.Name, s.lines(c.Password, c.Code()), true)
 	return []drill.Try{s.tried(p, "all that is right", r, err)}, nil
-}
-
-// failOpen is a reference agent, which lets people in when its verifier does not
-// answer: there the tricks work.
-func (s Radius) failOpen(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
-	s.Address = "127.0.0.1:9" // where nothing listens
-	o, err := s.open(ctx, p, true)
-	if err != nil {
-		return nil, err
-	}
-	defer o.close()
-	r, err := o.probe(ctx, ask{name: c.Name, password: c.Password, secret: s.Secret}.packet(), s.Secret)
-	return []drill.Try{{Name: "a reference agent that opens when its verifier is away", Open: err != nil || r.code == silence, Detail: errText(err)}}, nil
 }
 
 // shippedSecrets are what equipment is shipped with.
