@@ -11,7 +11,11 @@ func approvals() []mutant {
 			Old: `exists (select 1 from approval as later where later.account = approval.account and later.id > approval.id)`, New: `1 = 0`},
 		{Guard: "an approval has its number", File: "internal/approval/approve.go", Rows: "T1621",
 			Old: `(over != "" || subtle.ConstantTimeCompare([]byte(number), []byte(row.body.Number)) != 1)`, New: `(over != "" || subtle.ConstantTimeCompare([]byte(number), []byte(row.body.Number)) > 1)`},
-		{Guard: "who reports a sign-in loses the password that was used", File: "internal/incident/incident.go", Rows: "T1621",
-			Old: `if c.Traits.OnlyKnown() && c.Status == directory.CredentialActive {`, New: `if c.Traits.OnlyKnown() && c.Status == directory.CredentialActive && c.ID < 0 {`},
+		{Guard: "a reported account's password is switched off", File: "internal/incident/incident.go", Rows: "T1110.004 T1621",
+			Old: `	passwordOff, err = i.disablePassword(ctx, tx, said.Account.ID)`, New: `	passwordOff, err = true, nil`},
+		{Guard: "a reported account is at risk", File: "internal/incident/incident.go", Rows: "T1621",
+			Old: `	account.Risk = i.now().Truncate(time.Microsecond)`, New: `	account.Risk = time.Time{}`},
+		{Guard: "a report is an alarm", File: "internal/incident/incident.go", Rows: "T1621",
+			Old: `"alarm.not-me", audit.OK`, New: `"report.taken", audit.OK`},
 	}
 }

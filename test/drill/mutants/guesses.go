@@ -29,6 +29,13 @@ func guesses() []mutant {
 			Old: "	en.Detail[\"shown\"] = shown(at.Evidence)\n	tx.Record(en)\n", New: "	en.Detail[\"shown\"] = shown(at.Evidence)\n"},
 		{Guard: "the alarm about a spray", File: answers, Rows: "T1110.003",
 			Old: `if err := x.throttle.Sprayed(ctx, tx, from); err != nil {`, New: `if err := error(nil); err != nil {`},
+		{Guard: "pages do not say whether somebody has a name", File: "internal/signin/advance.go", Rows: "T1110.003",
+			Old: `step.Again, step.Public = true, bland`, New: `step.Again, step.Public = true, bland+map[bool]string{true: " Nobody has this name."}[account.ID == 0]`},
+		{Guard: "owners are told that somebody has their password", File: grants, Rows: "T1110.004",
+			Old: `return n.owners.tell(ctx, tx, account, noticeFactorMissing(at, n.now()))`, New: `return nil`},
+		{Guard: "the policy asks for two factors", File: "internal/policy/default.yaml", Rows: "T1078 T1110 T1110.001 T1110.002 T1110.003 T1110.004",
+			Old: "action != \"account.recover\" && !(account.new && action == \"authenticator.enroll\")\n    require: two-factors\n",
+			New: "action != \"account.recover\" && !(account.new && action == \"authenticator.enroll\")\n    require: one-factor\n"},
 		{Guard: "the alarm about leaked pairs", File: grants, Rows: "T1110.004",
 			Old: `if err := n.throttle.Stuffed(ctx, tx, at.sighting(), account.ID); err != nil {`, New: `if err := error(nil); err != nil {`},
 	}

@@ -48,6 +48,9 @@ func newLab(o options) (*lab, error) {
 	}
 	o.root = root
 	folder, err := os.MkdirTemp("", "dm") // a short name: sockets are made below it
+	if err == nil {
+		err = os.Chmod(folder, 0o711) // PostgreSQL's own user passes through it
+	}
 	l := &lab{options: o, folder: folder, out: os.Stdout}
 	if o.json {
 		l.out = os.Stderr

@@ -15,6 +15,8 @@ func messages() []mutant {
 			Old: `if c.secret.VerifyRequest(p) {`, New: `if c.secret.VerifyRequest(p) || p.Authenticated() {`},
 		{Guard: "a RADIUS request without Message-Authenticator is dropped", File: received, Rows: "T1133",
 			Old: `case p.Code() == packet.StatusServer || !c.exception.excepted(now):`, New: `case p.Code() == packet.StatusServer:`},
+		{Guard: "a shared secret from a manual is refused", File: "internal/protocol/radius/clients.go", Rows: "T1078.001",
+			Old: `	if len(different) < 8 || strings.Contains(strings.ToLower(c.Secret), "testing123") {`, New: `	if len(different) < 0 {`},
 		{Guard: "every RADIUS reply has a Message-Authenticator", File: drafts, Rows: "T1133",
 			Old: `	response := s.response(d.buf, request)`,
 			New: "	d.buf = append(d.buf[:HeaderLength], d.buf[HeaderLength+2+authenticatorLength:]...)\n	binary.BigEndian.PutUint16(d.buf[2:], uint16(len(d.buf)))\n	response := s.response(d.buf, request)"},
@@ -36,6 +38,9 @@ func states() []mutant {
 	return []mutant{
 		{Guard: "a State is the server's own", File: "internal/protocol/radius/state.go", Rows: "T1133",
 			Old: `subtle.ConstantTimeCompare(want[:], state[1:1+tagLength]) == 1`, New: `subtle.ConstantTimeCompare(want[:], state[1:1+tagLength]) <= 1`},
+		{Guard: "a State is used up with its sign-in", File: "internal/signin/attempt.go", Rows: "T1133",
+			Old: "func (a *attempts) forget(ctx context.Context, tx *store.Tx, at *attempt) error {\n",
+			New: "func (a *attempts) forget(ctx context.Context, tx *store.Tx, at *attempt) error {\n	if at.ID != \"\" {\n		return nil\n	}\n"},
 		{Guard: "a State is for one User-Name", File: "internal/protocol/radius/exchange.go", Rows: "T1133",
 			Old: `return bearer{key: j.client.key, name: string(j.content.name), partner: j.partner}`, New: `return bearer{key: j.client.key, partner: j.partner}`},
 		{Guard: "a RADIUS sign-in is for one piece of equipment", File: "internal/protocol/radius/request.go", Rows: "T1133",
