@@ -94,6 +94,45 @@ func TestNotMe(t *testing.T) {
 	}
 }
 
+// The promise: whoever makes the log write about somebody pushes nothing out of what that
+// person sees and can report.
+func TestHistoryIsNotPushedOut(t *testing.T) {
+	w, ada, owner, _ := servertest.WithPasskey(t)
+	w.SetPolicy("rules:\n  - name: all\n    require: two-factors\n")
+	thief := w.Person()
+	thief.Get("/sign-in")
+	thief.SignIn("ada", ada.Code())
+	owner.Get("/account/history")
+	entry := servertest.Last(t, servertest.Disowns, owner.Page)
+	account, err := w.Accounts.Find(t.Context(), w.DB, "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // entries that have no words for her
+		err := w.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+			for range 90 {
+				if err := tx.Record(audit.Entry{Event: "approval.wrong-number", Outcome: audit.Refused, Account: int64(account.ID), AccountName: "ada"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Until("the entries are in the log", func() bool { return w.Events("approval.wrong-number") == 270 })
+	owner.Get("/account/history")
+	if !strings.Contains(owner.Page, `value="`+entry+`"`) {
+		t.Fatal("the thief's sign-in is not to be seen any more")
+	}
+	owner.Does("/account/do", "action", "report.not-me", "object", entry)
+	owner.Sees("Thank you")
+	if s := w.Check(thief.Held(), signin.SignIn, ""); s.State == signin.Granted {
+		t.Error("the thief is still in")
+	}
+}
+
 // The promise: a session ends after an hour without use and after a day in any
 // case, its secret changes when it gains evidence, and the old one is dead.
 func TestSessionLimits(t *testing.T) {

@@ -21,10 +21,11 @@ type Log struct {
 // NewLog makes a Log. The keys say whose it is.
 func NewLog(db *store.DB, keys *keyring.Keyring) *Log { return &Log{db, keys.Origin()} }
 
-// History returns the newest entries about the grant's own account, for its
-// owner. It is the only reading of the log that needs no action of its own.
-func (a *Log) History(ctx context.Context, g signin.Grant, limit int) ([]audit.Entry, error) {
-	return a.db.AuditLog().Entries(ctx, store.Filter{Account: int64(g.Account()), Limit: limit, Newest: true})
+// History returns the newest entries about the grant's own account below a number, for its
+// owner; zero is no bound. It is the only reading of the log that needs no action of its
+// own.
+func (a *Log) History(ctx context.Context, g signin.Grant, before int64, limit int) ([]audit.Entry, error) {
+	return a.db.AuditLog().Entries(ctx, store.Filter{Account: int64(g.Account()), Before: before, Limit: limit, Newest: true})
 }
 
 // Export writes the whole log as JSON lines, in the form that can be verified

@@ -8,6 +8,7 @@ import (
 	logs "countersign/internal/admin/audit"
 	"countersign/internal/audit"
 	"countersign/internal/recovery"
+	"countersign/internal/signin"
 )
 
 type line struct {
@@ -21,8 +22,13 @@ type line struct {
 // refusal and alarm.
 var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "push.quiet-hours", "token.pin-given", "token.pin-cleared", "certificate.assigned", "recovery.opened", "recovery.collected"}
 
-// historyMost is how many entries people see of their own.
-const historyMost = 100
+// historyMost is how many entries people see of their own. The log has entries about them
+// that have no words here, and strangers who know a name can have many written: pages
+// behind them are read until there are so many with words, up to historyPages.
+const (
+	historyMost  = 100
+	historyPages = 50
+)
 
 // history is what happened in a person's name.
 type history struct {
@@ -36,17 +42,38 @@ func (h *history) show(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	entries, err := h.log.History(r.Context(), g, historyMost)
+	lines, err := h.lines(r, g)
 	if err != nil {
 		return err
 	}
-	var lines []line
-	for _, e := range entries {
-		if words := h.tell(e); words != "" {
-			lines = append(lines, line{Entry: e, Words: words, Doubt: strings.HasPrefix(e.Event, "alarm.") || e.Outcome == "refused" || slices.Contains(doubtful, e.Event)})
-		}
-	}
 	return h.frame.render(w, r, g, "history", "History", lines)
+}
+
+// lines are the newest entries that have words.
+func (h *history) lines(r *http.Request, g signin.Grant) ([]line, error) {
+	var lines []line
+	before := int64(0)
+	for range historyPages {
+		entries, err := h.log.History(r.Context(), g, before, historyMost)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			words := h.tell(e)
+			if words == "" {
+				continue
+			}
+			lines = append(lines, line{Entry: e, Words: words, Doubt: strings.HasPrefix(e.Event, "alarm.") || e.Outcome == "refused" || slices.Contains(doubtful, e.Event)})
+			if len(lines) == historyMost {
+				return lines, nil
+			}
+		}
+		if len(entries) < historyMost || entries[len(entries)-1].Seq == 0 {
+			break
+		}
+		before = entries[len(entries)-1].Seq
+	}
+	return lines, nil
 }
 
 // doing are a person's own acts, as what they were proved for.

@@ -58,14 +58,14 @@ func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Continuation) 
 
 // reported says which entry of the person's history they say was not them.
 func (p *Portal) reported(r *http.Request, g signin.Grant, v *pressView) error {
-	entries, err := p.history.log.History(r.Context(), g, historyMost)
+	lines, err := p.history.lines(r, g)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if words := p.history.tell(e); words != "" && strconv.FormatInt(int64(e.Seq), 10) == v.Object {
+	for _, l := range lines {
+		if e := l.Entry; strconv.FormatInt(e.Seq, 10) == v.Object {
 			v.Title, v.Lede, v.Button = "This was not me", "Somebody else did this:", "It was not me"
-			v.Facts = []fact{{"What", words}, {"When", look.Moment(e.At)}}
+			v.Facts = []fact{{"What", l.Words}, {"When", look.Moment(e.At)}}
 			if e.Source != "" {
 				v.Facts = append(v.Facts, fact{"From", e.Source})
 			}
