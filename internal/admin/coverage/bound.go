@@ -241,7 +241,7 @@ func (a *Kept) wantedResults(ctx context.Context) (map[string]attack.Drill, erro
 		for _, name := range names {
 			k := resultName(row.ID, name)
 			if at := a.db.Newest(resultKind, store.NumberOf(k)); at != 0 {
-				out[k] = attack.Drill{Row: row.ID, Application: name, Time: store.Time(at >> 1), Detail: "the result was changed or removed behind our back"}
+				out[k] = attack.Drill{Row: row.ID, Application: name, Time: store.Time(at >> 1), Detail: "the row of the result failed its integrity check (MAC), or is missing"}
 			}
 		}
 	}

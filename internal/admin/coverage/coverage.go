@@ -281,7 +281,7 @@ func unruled(w policy.Weakness) bool {
 // weigh keeps the weakest that any channel gives.
 func (v *visitor) weigh(one *attack.Class, w policy.Weakness, view signin.View, channel string) {
 	for _, way := range w.Ways {
-		need := survey.Besides(way.Decision.Requirement, view)
+		need := survey.WithEngineRequirement(way.Decision.Requirement, view)
 		strength := strengthOf(need)
 		if need.Implies(assurance.AutomationKey()) && strength != attack.Denied && (!view.Delegated || channel != "api") {
 			strength = attack.Denied // nothing takes a key there
@@ -361,7 +361,7 @@ func (a *showDesk) people(classes []*survey.Class, tampered []string) []attack.P
 		}
 	}
 	if len(tampered) > 0 {
-		add("rows that were changed behind our back, and nothing is believed of it", len(tampered), tampered[:min(len(tampered), survey.MostNames)]...)
+		add("a row that failed its integrity check (MAC), and nothing of it counts", len(tampered), tampered[:min(len(tampered), survey.MostNames)]...)
 	}
 	var out []attack.Person
 	for _, lacks := range order {

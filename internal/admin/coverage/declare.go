@@ -101,8 +101,8 @@ func (a *Kept) withdrawTx(ctx context.Context, tx *store.Tx, row string) error {
 	return err
 }
 
-// declarations are those that are believed, in force or not. One that was
-// written behind our back counts for nothing.
+// declarations are those that are believed, in force or not. One
+// whose row fails its integrity check (MAC) counts for nothing.
 func (a *Kept) declarations(ctx context.Context, r store.Reader) ([]attack.Declaration, error) {
 	rows, err := r.Query(ctx, `select `+declarationColumns+` from declaration order by technique`)
 	if err != nil {

@@ -135,7 +135,7 @@ func (d *differ) at(ctx context.Context, c *survey.Class, p survey.Place) error 
 }
 
 func (d *differ) add(c *survey.Class, p survey.Place, action string, change policy.Change, v signin.View) {
-	change.Before.Requirement, change.After.Requirement = survey.Besides(change.Before.Requirement, v), survey.Besides(change.After.Requirement, v)
+	change.Before.Requirement, change.After.Requirement = survey.WithEngineRequirement(change.Before.Requirement, v), survey.WithEngineRequirement(change.After.Requirement, v)
 	effect := effectOf(change)
 	if effect == "" {
 		return // what the engine demands besides makes them one

@@ -278,8 +278,8 @@ func Witness(f policy.Facts, p *policy.Policy) string {
 	return strings.Join(parts, " ")
 }
 
-// Besides is a demand with what the engine adds to it.
-func Besides(r assurance.Requirement, v signin.View) assurance.Requirement {
+// WithEngineRequirement is what policy demands, with what the engine requires in addition.
+func WithEngineRequirement(r assurance.Requirement, v signin.View) assurance.Requirement {
 	if v.EngineRequires != nil {
 		r = assurance.And(r, *v.EngineRequires)
 	}
