@@ -104,6 +104,11 @@ func scheme(address string) string {
 // reached gives sites the addresses that the flags have for them. cards is where smart cards
 // are shown, for which one may be too.
 func (d *drillRun) reached(sites []web.Site, cards string) ([]web.Site, error) {
+	for _, pair := range d.Backend {
+		if err := elsewhere(pair); err != nil {
+			return nil, err
+		}
+	}
 	for _, f := range []struct {
 		name  string
 		pairs []string
@@ -130,6 +135,21 @@ func (d *drillRun) reached(sites []web.Site, cards string) ([]web.Site, error) {
 		}
 	}
 	return sites, nil
+}
+
+// elsewhere refuses an application that only this machine reaches: that it is reached here
+// is no hole.
+func elsewhere(pair string) error {
+	_, value, _ := strings.Cut(pair, "=")
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("--backend %s: write the host of a site, =, and an address such as http://192.0.2.20:3000", pair)
+	}
+	ip := net.ParseIP(u.Hostname())
+	if u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return fmt.Errorf("--backend %s: only this machine reaches an application on a loopback address, which is as it should be; leave it out", pair)
+	}
+	return nil
 }
 
 // cards is where smart cards are shown, with the address that a flag has for it.
