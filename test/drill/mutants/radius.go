@@ -26,6 +26,8 @@ func messages() []mutant {
 			Old: `const macAt = HeaderLength + 2`, New: `const macAt = HeaderLength + 5`,
 			Also: []edit{{drafts, `	buf = append(buf, byte(MessageAuthenticator), 2+authenticatorLength)`,
 				"	buf = append(buf, byte(NASIdentifier), 2+1, 'x')\n	buf = append(buf, byte(MessageAuthenticator), 2+authenticatorLength)"}}},
+		{Guard: "a RADIUS request that cannot be decided is not accepted", File: "internal/protocol/radius/exchange.go", Rows: "T1556.006", Outages: true,
+			Old: `		step, err = s.begin(ctx, j, typed)`, New: "		if step, err = s.begin(ctx, j, typed); err != nil {\n			return 0, signin.Step{State: signin.Granted}, nil\n		}"},
 		{Guard: "a RADIUS reply has the Proxy-State of its request", File: "internal/protocol/radius/work.go", Rows: "T1133",
 			Old: `	d.AddAll(j.request, packet.ProxyState)`, New: ``},
 		{Guard: "a retransmission at RADIUS is not decided again", File: "internal/protocol/radius/replycache.go", Rows: "T1133 T1621",
