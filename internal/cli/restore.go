@@ -239,18 +239,28 @@ func putInPlace(stage, path string, owner fs.FileInfo) error {
 	if _, err := free(path); err != nil {
 		return err
 	}
-	if err := os.Rename(stage, path); err != nil {
+	// rename(2) replaces an empty folder, and refuses one that somebody filled since.
+	// os.Rename refuses each folder that exists.
+	switch err := syscall.Rename(stage, path); {
+	case errors.Is(err, syscall.EBUSY):
+		return fmt.Errorf("%s is a mount point, which cannot be replaced: restore into a new folder inside it, and move the files up", path)
+	case err != nil:
 		return fmt.Errorf("%s cannot be put in place: %w", path, err)
 	}
 	return rootkey.SyncFolder(filepath.Dir(path))
 }
 
+// inherit gives a finished folder the mode, the owner and the group of the empty one,
+// and its files the owner and the group.
 func inherit(stage string, owner fs.FileInfo) error {
 	if owner == nil {
 		return nil
 	}
+	if err := os.Chmod(stage, owner.Mode().Perm()); err != nil {
+		return err
+	}
 	who, ok := owner.Sys().(*syscall.Stat_t)
-	if !ok || int(who.Uid) == os.Getuid() {
+	if !ok || int(who.Uid) == os.Getuid() && int(who.Gid) == os.Getgid() {
 		return nil
 	}
 	return filepath.WalkDir(stage, func(path string, _ fs.DirEntry, err error) error {

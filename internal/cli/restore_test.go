@@ -6,11 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"filippo.io/age"
 
 	"countersign/internal/backup"
+	"countersign/internal/rootkey"
+	"countersign/internal/server"
 	"countersign/internal/servertest"
 	"countersign/internal/store/storetest"
 )
@@ -104,5 +107,61 @@ func TestRestoreOfAForgedBackup(t *testing.T) {
 		if _, err := os.Stat(into); (err == nil) != ok {
 			t.Errorf("%s: in place: %v", what, err)
 		}
+	}
+}
+
+// The promise: a package makes an empty data folder for its own user, and a restore takes
+// that place with the folder's owner, group and mode. A folder that somebody filled in the
+// meantime is never overwritten.
+func TestRestoreIntoAnEmptyFolder(t *testing.T) {
+	w, _ := servertest.WithVPN(t)
+	k := newKeeper(w)
+	file := filepath.Join(t.TempDir(), "b.age")
+	if said, ok := k.backup(file); !ok {
+		t.Fatal(said)
+	}
+	into := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(into, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	uid, gid := os.Getuid(), os.Getgid()
+	if uid == 0 {
+		uid, gid = 4711, 4712
+		if err := os.Chown(into, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if said, ok := k.restore(file, into); !ok {
+		t.Fatal(said)
+	}
+	for _, name := range []string{"", server.DatabaseFile, rootkey.File} {
+		info, err := os.Stat(filepath.Join(into, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if who := info.Sys().(*syscall.Stat_t); int(who.Uid) != uid || int(who.Gid) != gid {
+			t.Errorf("%q belongs to %d:%d, want %d:%d", name, who.Uid, who.Gid, uid, gid)
+		}
+		want := os.FileMode(0o600)
+		if name == "" {
+			want = 0o750
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("%q has mode %v, want %v", name, info.Mode().Perm(), want)
+		}
+	}
+}
+
+// A folder in which somebody put a file while the restore worked is not replaced.
+func TestPutInPlaceOfAFilledFolder(t *testing.T) {
+	stage, into := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(into, "theirs"), []byte("theirs"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := putInPlace(stage, into, nil); err == nil || !strings.Contains(err.Error(), "never overwrites") {
+		t.Errorf("put in place: %v", err)
+	}
+	if b, err := os.ReadFile(filepath.Join(into, "theirs")); err != nil || string(b) != "theirs" {
+		t.Errorf("their file: %q, %v", b, err)
 	}
 }
