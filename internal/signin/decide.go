@@ -70,6 +70,7 @@ type decision struct {
 	requirement assurance.Requirement
 	evidence    []assurance.Evidence // all that counted
 	rules       []string
+	ruled       bool // a rule of the document denies, in its own words
 
 	// kinds to ask for, best first, and what each is asked about.
 	kinds       []string
@@ -101,7 +102,8 @@ func decide(m *matter) decision {
 	}
 	refused := m.demand(&d)
 	if why, no := d.requirement.Denied(); no {
-		if d.reason = "policy: " + why; why == NeedsSecond {
+		d.reason, d.public = "policy: "+why, m.whyDenied(why, d.ruled)
+		if why == NeedsSecond {
 			d.reason, d.public = NeedsSecond, "This needs a recovery that a second person confirms. Call your help desk."
 		}
 		return d
@@ -117,6 +119,22 @@ func decide(m *matter) decision {
 	}
 	m.choose(missing, usable, &d)
 	return d
+}
+
+// whyDenied is what a person reads whom policy denies: the words of the rule, or that no
+// rule lets them in. It is empty for whoever has not proved who they are, who learns
+// nothing. In a browser the right password is enough, because a wrong one is asked for
+// again there and the denial itself has told the two apart already.
+func (m *matter) whyDenied(why string, ruled bool) string {
+	shown := append(slices.Clone(m.held), m.shown...)
+	known := m.browser() && assurance.Need(assurance.Known).Met(shown, m.now)
+	switch {
+	case !known && !assurance.TwoFactors().Met(shown, m.now):
+		return ""
+	case ruled:
+		return "You are known, but the rules refuse this: " + why + ". Signing in again does not change that; ask your administrator."
+	}
+	return "You are known, but no rule lets you do this. Signing in again does not change that; ask your administrator."
 }
 
 // barred says why the account gets nothing, whatever it shows and whatever policy

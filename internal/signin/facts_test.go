@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +106,31 @@ func TestWhatActItIs(t *testing.T) {
 	} {
 		if got := (Request{Application: c.application, Action: c.action, Object: c.object}).act(reads); got != c.want {
 			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
+// Whom policy denies reads the words of the rule once they are known, and nothing before:
+// not after a right password by a medium in which a denial does not tell it from a wrong one.
+func TestWhomPolicyDeniesReadsWhy(t *testing.T) {
+	tab := newTable(t)
+	there := netip.MustParseAddr("203.0.113.7")
+	from := func(m *matter) { m.Source = there }
+	for name, c := range map[string]struct {
+		m    *matter
+		want string
+	}{
+		"with two factors by RADIUS":  {tab.matterOf().has("password", "totp").shows("password", "totp").by(prompt.Line).but(from), "refuse this: not from there."},
+		"with a session":              {tab.matterOf().has("password", "totp").holds("password", "totp").but(from), "refuse this: not from there."},
+		"with the password on a page": {tab.matterOf().has("password", "totp").shows("password").but(from), "refuse this: not from there."},
+		"with the password by RADIUS": {tab.matterOf().has("password", "totp").shows("password").by(prompt.Line).but(from), ""},
+		"with a code on a page":       {tab.matterOf().has("password", "totp").shows("totp").but(from), ""},
+		"with nothing":                {tab.matterOf().has("password", "totp").but(from), ""},
+		"whom no rule is about":       {tab.matterOf().has("password", "totp").shows("password", "totp").but(func(m *matter) { m.account.Kind = "robot" }), "no rule lets you"},
+	} {
+		d := decide(c.m)
+		if d.state != Denied || (c.want == "") != (d.public == "") || !strings.Contains(d.public, c.want) {
+			t.Errorf("%s: %v, %q for %s", name, d.state, d.public, d.reason)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"countersign/internal/application"
@@ -19,6 +20,7 @@ func (m *matter) demand(d *decision) (refused []string) {
 	d.requirement = verdict.Requirement
 	for _, r := range verdict.Reasons {
 		d.rules = append(d.rules, r.Rule)
+		d.ruled = d.ruled || r.Rule != "" && strings.HasPrefix(r.Effect, "deny: ")
 	}
 	if m.Raise != nil {
 		d.requirement = assurance.And(d.requirement, *m.Raise)
