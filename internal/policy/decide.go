@@ -55,6 +55,9 @@ func (p *Policy) decide(f Facts) Decision {
 	if why, ok := p.vet(&f); !ok {
 		return deny(why)
 	}
+	if f.Path == AnyPath && p.looksAtPath(&f) {
+		return deny("the address can be read in several ways, and a rule looks at its path")
+	}
 	if f.Method == AnyMethod && p.reads.facts[requestMethod] {
 		return p.strictest(f)
 	}
@@ -65,6 +68,25 @@ func (p *Policy) decide(f Facts) Decision {
 // any method, because it names a second one. No request has it: the name is
 // reserved (RFC 9110 section 18.2).
 const AnyMethod = "*"
+
+// AnyPath is the path of a request that programs may read in several ways. No path is it:
+// each begins with a slash.
+const AnyPath = "*"
+
+// looksAtPath reports whether a rule applies to these facts for some paths and not for others.
+func (p *Policy) looksAtPath(f *Facts) bool {
+	return slices.ContainsFunc(p.rules, func(r *rule) bool {
+		return r.shape != nil && r.shape.settle(f, p.zone, func(a *atom) bool {
+			return a.fact == requestPath || a.fact == requestMethod && f.Method == AnyMethod
+		}) == unknown && r.shape.looksAt(requestPath)
+	})
+}
+
+// looksAt reports whether a fact occurs in a formula.
+func (m *formula) looksAt(f fact) (found bool) {
+	m.atoms(func(a *atom) { found = found || a.fact == f })
+	return found
+}
 
 // strictest is at least as strict as the Decision for each method that these
 // facts may be taken for.

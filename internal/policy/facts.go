@@ -19,7 +19,8 @@ type Facts struct {
 	Reads bool
 	// Method and Path are an HTTP request's: the method in capitals, the path
 	// decoded and cleaned as the application will see it. Empty otherwise. The
-	// method is AnyMethod where the application may take another one from it.
+	// method is AnyMethod where the application may take another one from it, and the
+	// path is AnyPath where programs may read it in several ways.
 	Method, Path string
 	// Source is where the person is. The zero Addr is unknown, and in no network.
 	Source netip.Addr

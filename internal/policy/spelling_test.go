@@ -76,3 +76,39 @@ func TestAnyMethod(t *testing.T) {
 		}
 	}
 }
+
+// A request whose path may be any is denied where a rule would depend on the path, and
+// otherwise asked for what every path is.
+func TestAnyPath(t *testing.T) {
+	p := compile(t, `rules:
+  - name: all
+    require: two-factors
+  - name: secret
+    when: 'path.startsWith("/secret") && application.name == "wiki"'
+    require: phishing-resistant
+  - name: outside
+    when: '!(path.startsWith("/public")) && account.name == "grace"'
+    deny: only what is public
+  - name: posts
+    when: 'method == "POST" && path == "/x" && application.name == "vpn"'
+    require: phishing-resistant
+`)
+	for _, c := range []struct {
+		name, app, method string
+		denied            bool
+	}{
+		{"ada", "wiki", "GET", true}, {"grace", "mail", "GET", true}, {"ada", "mail", "GET", false},
+		{"ada", "vpn", "GET", false}, {"ada", "vpn", "POST", true}, {"ada", "vpn", AnyMethod, true},
+	} {
+		f := Facts{Account: Account{Name: c.name, Kind: "person"}, Application: Application{Name: c.app, Kind: "wiki", Tier: "standard", Protocol: "forward-auth"}, Protocol: "browser", Action: "sign-in", Method: c.method, Path: AnyPath, Now: time.Now()}
+		any := p.Decide(f)
+		if _, denied := any.Requirement.Denied(); denied != c.denied {
+			t.Errorf("%s at %s with %s: %v", c.name, c.app, c.method, any)
+		}
+		for _, path := range []string{"/", "/secret/x", "/public", "/x"} {
+			if f.Path = path; !any.AtLeast(p.Decide(f)) {
+				t.Errorf("%s at %s with %s: any path is asked for %v, %s for more", c.name, c.app, c.method, any.Requirement, path)
+			}
+		}
+	}
+}

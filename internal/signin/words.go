@@ -49,6 +49,10 @@ const Recover = "account.recover"
 // any method: policy demands what the strictest of them would.
 const AnyMethod = policy.AnyMethod
 
+// AnyPath is the path of a request that programs may read in several ways: policy denies it
+// where a rule would depend on the path.
+const AnyPath = policy.AnyPath
+
 // Request says who wants what, by which protocol, from where. A protocol fills
 // in what it saw and nothing that it concluded.
 type Request struct {
@@ -73,7 +77,8 @@ type Request struct {
 	// Medium is what the protocol can play.
 	Medium prompt.Medium
 	// Method and Path are the HTTP request's, for policy; else empty. The method
-	// is AnyMethod where the request names a second one.
+	// is AnyMethod where the request names a second one, the path AnyPath where it has no
+	// one reading.
 	Method, Path string
 	// Raise is a client's wish that can only raise what policy demands, or nil.
 	Raise *assurance.Requirement

@@ -127,15 +127,19 @@ func (s reader) posing(ctx context.Context, p *drill.Play, c *drill.Canary) (tri
 }
 
 // unclear asks with a whole session for addresses that two programs read differently, which
-// no application is to see. A proxy may clear them up before it asks, so that only the test
-// bed's shows anything.
+// no application is to see; those that are legal only where a rule looks at its paths. A
+// proxy may clear them up before it asks, so that only the test bed's shows anything.
 func (s reader) unclear(ctx context.Context, p *drill.Play, b *browser) (tries []drill.Try) {
 	u, err := url.Parse(s.URL)
 	if err != nil || p.Bed == nil {
 		return nil
 	}
 	path := u.EscapedPath()
-	for _, other := range []string{"/" + path, "/." + path, "/x/.." + path, path + "%2f", path + "%5c", path + "%2e"} {
+	others := []string{"/" + path, "/." + path, "/x/.." + path}
+	if s.Stronger != "" { // something looks at its paths
+		others = append(others, path+"%2f", path+"%5c", path+"%2e")
+	}
+	for _, other := range others {
 		tries = append(tries, s.asks(ctx, p, s.name()+" with a session by the unclear path "+other, b, s.origin()+other, nil))
 	}
 	return tries

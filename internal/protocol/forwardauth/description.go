@@ -22,7 +22,7 @@ func Description() protocol.Description {
 			return protocol.Service{Handle: d.Handle, Around: d.Around}, nil
 		},
 		Exposure: func(app application.Application) (protocol.Exposure, error) {
-			return protocol.Exposure{Web: true, Actions: Actions(app.Settings), Entrances: Hosts(app.Settings)}, nil
+			return protocol.Exposure{Web: true, Actions: Actions(app.Settings), Entrances: Hosts(app.Settings), Caveats: Caveats(app.Settings)}, nil
 		},
 		Form: []protocol.Group{
 			{Fields: []protocol.Field{{Name: "hosts", Label: "Hosts", Kind: protocol.Lines, Rows: 3,
@@ -34,6 +34,9 @@ func Description() protocol.Description {
 					{Name: "methods", Label: "Methods", Kind: protocol.Words, Spelled: strings.ToUpper},
 					{Name: "action", Label: "Action", Missing: needs},
 				}},
+			{Folded: true, Fields: []protocol.Field{{Name: "ambiguous", Label: "Addresses that can be read in several ways",
+				Help:    "Such as /a%2Fb and /a;b. Where neither a guarded path nor the policy looks at the path, they pass in any case.",
+				Choices: []protocol.Choice{{Value: "", Text: "Are refused where a path is looked at"}, {Value: Pass, Text: "Pass, unless a guarded path covers one of the readings"}}}}},
 		},
 	}
 }

@@ -94,14 +94,23 @@ func (d *Guard) understand(ctx context.Context, a asked, overridden bool) (quest
 		return q, errRefused
 	}
 	q.at = at
-	if q.target, ok = readTarget(a.target); !ok {
+	if q.target, ok = at.read(a.target); !ok {
 		return q, errUnclear
 	}
-	q.overridden = overridden || namesMethod(q.query)
+	q.overridden = overridden || namesMethod(q.query) || q.hidesMethod()
 	if q.action, ok = at.rules.action(q.request); !ok {
 		return q, errUnclear
 	}
 	return q, nil
+}
+
+// read reads a target. What programs may read in several ways passes where none of the
+// application's rules looks at it, or its settings say so.
+func (at place) read(raw string) (target, bool) {
+	if t, ok := readTarget(raw); ok || len(at.rules) > 0 && !at.passes {
+		return t, ok
+	}
+	return readOdd(raw)
 }
 
 // verify answers a proxy. Only a Grant is answered with 200.
@@ -126,8 +135,16 @@ func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 	case step.State == signin.Ask:
 		send(w, r, q, a.redirects)
 	default:
-		http.Error(w, step.Public, http.StatusForbidden)
+		http.Error(w, q.refusal(step), http.StatusForbidden)
 	}
+}
+
+// refusal is the sentence for who gets nothing here.
+func (q question) refusal(step signin.Step) string {
+	if q.pathForPolicy() == signin.AnyPath {
+		return failure.Public(errUnclear)
+	}
+	return step.Public
 }
 
 // read understands a proxy's question, and where the browser is. What the door
@@ -154,7 +171,7 @@ func (d *Guard) read(r *http.Request, a asked) (question, netip.Addr, error) {
 // check asks the engine about one request for an application.
 func (d *Guard) check(ctx context.Context, q question, reference string, source netip.Addr) (signin.Step, error) {
 	return d.engine.Check(ctx, signin.Request{Application: q.at.app, Action: q.action, Session: reference,
-		Source: source, Protocol: Protocol, Medium: prompt.Browser, Method: q.forPolicy(), Path: q.path})
+		Source: source, Protocol: Protocol, Medium: prompt.Browser, Method: q.forPolicy(), Path: q.pathForPolicy()})
 }
 
 // forPolicy is the method that policy sees. A request that names a second one
@@ -164,6 +181,15 @@ func (q question) forPolicy() string {
 		return signin.AnyMethod
 	}
 	return q.method
+}
+
+// pathForPolicy is the path that policy sees. One that programs may read in several ways
+// may be any, unless the application's settings let it pass.
+func (q question) pathForPolicy() string {
+	if q.odd && !q.at.passes {
+		return signin.AnyPath
+	}
+	return q.path
 }
 
 // identify tells the application who it is. Values are percent-encoded where

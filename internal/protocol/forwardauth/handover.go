@@ -120,7 +120,7 @@ func (d *Guard) start(w http.ResponseWriter, r *http.Request) {
 	case step.State == signin.Ask:
 		d.askFor(w, r, q)
 	default:
-		http.Error(w, step.Public, http.StatusForbidden)
+		http.Error(w, q.refusal(step), http.StatusForbidden)
 	}
 }
 
@@ -156,7 +156,7 @@ func (d *Guard) way(ctx context.Context, q question, browser string) (string, er
 		}
 		back := d.publicURL.JoinPath("forward/start")
 		back.RawQuery = url.Values{"to": {near.origin() + near.raw}, "browser": {browser}}.Encode()
-		code, err := d.continuations.Send(session.Continuation{Application: near.at.app, Action: near.action, Protocol: Protocol, Method: near.forPolicy(), Path: near.path, Return: back.String()})
+		code, err := d.continuations.Send(session.Continuation{Application: near.at.app, Action: near.action, Protocol: Protocol, Method: near.forPolicy(), Path: near.pathForPolicy(), Return: back.String()})
 		if !errors.Is(err, session.ErrLongWay) {
 			return code, err
 		}

@@ -113,6 +113,17 @@ func namesMethod(query string) bool {
 	return false
 }
 
+// hidesMethod reports whether a path in some reading ends in parameters that name a second
+// method, as /a%3F_method=DELETE does for a program that decodes before it cuts.
+func (t target) hidesMethod() bool {
+	for _, other := range t.others {
+		if _, parameters, found := strings.Cut(strings.ReplaceAll(other, "?", ";"), ";"); found && namesMethod(parameters) {
+			return true
+		}
+	}
+	return false
+}
+
 func parameterOverrides(name string) bool {
 	if strings.ContainsAny(name, "%+") {
 		if decoded, err := url.QueryUnescape(name); err == nil {

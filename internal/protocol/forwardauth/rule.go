@@ -94,11 +94,23 @@ func (rs rules) action(r request) (string, bool) {
 }
 
 func (rule prepared) read(r request, loose string) reading {
-	got := both(rule.readPath(r.path, loose), rule.readMethod(r))
+	got := both(rule.readPaths(r.target, loose), rule.readMethod(r))
 	if got == no || len(rule.Query) == 0 {
 		return got
 	}
 	return both(got, rule.readQuery(r.query))
+}
+
+// readPaths is what a rule makes of all that programs may take a path for: if they do not
+// agree, it is unclear.
+func (rule prepared) readPaths(t target, loose string) reading {
+	got := rule.readPath(t.path, loose)
+	for _, other := range t.others {
+		if rule.readPath(other, pathSkeleton(other)) != got {
+			return unclear
+		}
+	}
+	return got
 }
 
 func (rule prepared) readPath(path, loose string) reading {

@@ -26,7 +26,18 @@ type Settings struct {
 	// Rules name what needs more than signing in: the first that covers a
 	// request.
 	Rules []Rule `json:"rules,omitempty"`
+	// Ambiguous says what is done with legal addresses that programs may read in several
+	// ways, such as /a%2Fb and /a;b: [Refuse] (or empty) refuses them wherever a rule or the
+	// policy reads the path, [Pass] only where a rule covers some of the readings and not all.
+	// Where nothing reads the path they pass under both.
+	Ambiguous string `json:"ambiguous,omitempty"`
 }
+
+// The values of [Settings.Ambiguous].
+const (
+	Refuse = "refuse"
+	Pass   = "pass"
+)
 
 func parse(raw json.RawMessage) (s Settings, err error) {
 	err = application.ReadSettings(raw, &s)
@@ -52,7 +63,19 @@ func CheckSettings(raw json.RawMessage) error {
 			return err
 		}
 	}
+	if s.Ambiguous != "" && s.Ambiguous != Refuse && s.Ambiguous != Pass {
+		return failure.New(failure.Invalid, "%q is not what can be done with ambiguous addresses; use %q or %q.", s.Ambiguous, Refuse, Pass)
+	}
 	return nil
+}
+
+// Caveats says what an application's settings weaken.
+func Caveats(raw json.RawMessage) []string {
+	s, err := parse(raw)
+	if err != nil || s.Ambiguous != Pass {
+		return nil
+	}
+	return []string{"addresses that programs may read in several ways, such as /a%2Fb and /a;b, pass (ambiguous: pass): where the application reads one in a way that Countersign does not know, it is no longer what a rule or the policy says of its path"}
 }
 
 // Hosts lists the hosts that an application's settings name.

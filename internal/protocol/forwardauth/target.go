@@ -18,6 +18,10 @@ type target struct {
 	path string
 	// query is as it was sent.
 	query string
+	// odd says that programs may read the target in several ways: path is then decoded
+	// once, and others are what programs may take it for.
+	odd    bool
+	others []string
 }
 
 // longest is how long a request target may be, in bytes.
