@@ -182,6 +182,22 @@ func TestDrillCommand(t *testing.T) {
 	}
 	sh, browser := w.Shell(), w.Person()
 	sh.Login(browser, "ada", ada.Code())
+	made := w.Events("account.created")
+	// The folder of another installation is found before anything is attacked, and so is an
+	// application that does not answer.
+	other := servertest.NewWorld(t)
+	for says, args := range map[string][]string{
+		"another installation": {"--data", other.Folder, "--page", "http://" + host + "/notes", "--radius", w.Radius},
+		"does not answer":      {"--data", w.Folder, "--page", "http://" + host + "/notes", "--resolve", host + "=127.0.0.1:9", "--radius", w.Radius},
+		"no application has":   {"--data", w.Folder, "--page", "http://elsewhere.example/", "--radius", w.Radius},
+	} {
+		if out, complaint, ok := sh.Run("", append([]string{"drill", "run"}, args...)...); ok || !strings.Contains(complaint, says) {
+			t.Errorf("%s: %s%s", says, out, complaint)
+		}
+	}
+	if n := w.Events("account.created"); n != made {
+		t.Errorf("%d canaries were made before it was found", n-made)
+	}
 	report := filepath.Join(t.TempDir(), "report")
 	out, complaint, ok := sh.Run("", "drill", "run", "--data", w.Folder, "--page", "http://"+host+"/notes", "--radius", w.Radius,
 		"--row", "T1078", "--row", "T1133", "--row", "T1213", "--row", "T1621", "--out", report)
@@ -201,6 +217,9 @@ func TestDrillCommand(t *testing.T) {
 	out, _, _ = sh.Run("", "account", "list", "canary")
 	if strings.Contains(out, "canary") {
 		t.Errorf("canaries are left over:\n%s", out)
+	}
+	if e := servertest.LatestOf(w, "account.created"); e.Detail["ends"] == "" {
+		t.Errorf("a canary does not end by itself: %v", e.Detail)
 	}
 	if w.Events("account.removed") < 3 {
 		t.Error("the removals are not in the log")
