@@ -73,6 +73,37 @@ func (o *Owner) Waiting(ctx context.Context, shown map[string]bool) (n int, err 
 // found is what a page says of a number under which something waits.
 const found = "This waits for you"
 
+var waitingField = regexp.MustCompile(`name="action" value="sign-in.approve"><input type="hidden" name="object" value="([^"]+)"`)
+
+// Led has the owner approve, with the passkey, something that was put together for them: what
+// waits, under a number that they never saw. It reports whether that was taken.
+func (o *Owner) Led(ctx context.Context, shown map[string]bool) (bool, error) {
+	for number := range shown {
+		if err := o.b.get(ctx, o.b.server+"/account/approve"); err != nil {
+			return false, err
+		}
+		if err := o.b.post(ctx, "/account/approve", "number", number); err != nil {
+			return false, err
+		}
+		m := waitingField.FindStringSubmatch(o.b.body)
+		if m == nil {
+			continue // it waits no more
+		}
+		other := map[bool]string{true: "271829", false: "271828"}[number == "271828"]
+		object := strings.Replace(html.UnescapeString(m[1]), "number "+number, "number "+other, 1)
+		if err := o.b.post(ctx, "/account/do", "action", "sign-in.approve", "object", object); err != nil {
+			return false, err
+		}
+		if strings.HasPrefix(o.b.at.Path, "/sign-in") {
+			if err := o.b.passkey(ctx, o.key); err != nil {
+				return false, err
+			}
+		}
+		return o.b.says("Approved."), nil
+	}
+	return false, errors.New("nothing waits that an owner could be led to approve")
+}
+
 // Tap types, [NumbersTried] times, what is no number that was shown, and counts what was
 // found under it.
 func (o *Owner) Tap(ctx context.Context, shown map[string]bool) (n int) {

@@ -54,12 +54,17 @@ func (s flooder) bombard(ctx context.Context, p *drill.Play, _ *drill.Canary) ([
 	if (onPages == 0 || onScreens == 0) && f.let == 0 && shown <= leftUnanswered {
 		return nil, errors.New("no approval request is waiting, so nothing was flooded")
 	}
+	led, err := owner.Led(ctx, f.shown)
+	if err != nil {
+		return nil, err
+	}
 	taps := owner.Tap(ctx, f.shown)
 	let, again, err := s.goOn(ctx, p, c, f.pending)
 	tries := []drill.Try{
 		{Name: "RADIUS, of 50 sign-ins with the right password", Open: f.let > 0, Detail: fmt.Sprintf("%d were let in", f.let)},
 		{Name: "more requests than one waiting at once", Open: onPages > 1 || onScreens > 1, Detail: fmt.Sprintf("%d on pages, %d by RADIUS", onPages, onScreens)},
 		{Name: "more requests than may be left unanswered", Open: shown > leftUnanswered, Detail: fmt.Sprintf("%d numbers were shown", shown)},
+		{Name: "an approval of another number than the one that waits", Open: led},
 		{Name: "an approval without its number", Open: taps > 0, Detail: fmt.Sprintf("%d of %d guesses", taps, web.NumbersTried)},
 		p.Tried("RADIUS after all that", let > 0, err),
 		{Name: "a second number for one sign-in", Open: again+f.again > 0, Detail: fmt.Sprintf("%d", again+f.again)},
