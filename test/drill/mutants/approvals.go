@@ -15,7 +15,7 @@ func approvals() []mutant {
 			Old: `	passwordOff, err = i.disablePassword(ctx, tx, said.Account.ID)`, New: `	passwordOff, err = true, nil`},
 		{Guard: "a reported account is at risk", File: "internal/incident/incident.go", Rows: "T1621",
 			Old: `	account.Risk = i.now().Truncate(time.Microsecond)`, New: `	account.Risk = time.Time{}`},
-		{Guard: "a report is an alarm", File: "internal/incident/incident.go", Rows: "T1621",
+		{Guard: "a report is an alarm", File: "internal/incident/incident.go", Rows: "T1110.004 T1621",
 			Old: `"alarm.not-me", audit.OK`, New: `"report.taken", audit.OK`},
 	}
 }
