@@ -208,5 +208,5 @@ func (d *door) split(typed string) (password, code string) {
 	if at < 0 || strings.ContainsFunc(typed[at:], func(r rune) bool { return r < '0' || r > '9' }) {
 		return typed, ""
 	}
-	return typed[:at], typed[at:]
+	return strings.TrimSuffix(typed[:at], " "), typed[at:] // people type a space between the two
 }

@@ -1,9 +1,15 @@
 package radius
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/unicode/norm"
 
 	"countersign/internal/prompt"
 	"countersign/internal/protocol/radius/packet"
@@ -50,7 +56,23 @@ func (j *job) typed() (string, error) {
 	}
 	var room [packet.MaxPassword]byte
 	plain, err := j.client.secret.Reveal(room[:0], j.content.hidden, j.request.Authenticator())
-	return string(plain), err
+	return asTyped(plain), err
+}
+
+// asTyped is what a person typed of the octets that equipment made of it: what stands before
+// a NUL, as C reads it, without the end of a line, and in UTF-8 (RFC 2865 section 5.2 says no
+// encoding). What is no UTF-8 is Windows-1252, which includes Latin-1's letters.
+func asTyped(octets []byte) string {
+	octets, _, _ = bytes.Cut(octets, []byte{0})
+	octets = bytes.TrimRight(octets, "\r\n")
+	if utf8.Valid(octets) {
+		return string(octets)
+	}
+	decoded, err := charmap.Windows1252.NewDecoder().Bytes(octets)
+	if err != nil {
+		return string(octets)
+	}
+	return string(decoded)
 }
 
 func (s *Server) begin(ctx context.Context, j *job, typed string) (signin.Step, error) {
@@ -86,7 +108,13 @@ func (s *Server) goOn(ctx context.Context, j *job, typed string) (byte, signin.S
 }
 
 func (j *job) bearer() bearer {
-	return bearer{key: j.client.key, name: string(j.content.name), partner: j.partner}
+	return bearer{key: j.client.key, name: oneSpelling(j.content.name), partner: j.partner}
+}
+
+// oneSpelling is a name without what makes no other person of it: equipment may send bob first and
+// BOB with the State. It is how names of accounts are compared, so that no two people share it.
+func oneSpelling(name []byte) string {
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(string(name)))))
 }
 
 // render writes the reply to a step.

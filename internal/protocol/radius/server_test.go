@@ -174,7 +174,7 @@ func TestStateIsBoundToItsBearer(t *testing.T) {
 	wait := "w" + state[1:]
 	for name, req := range map[string]*request{
 		"another name":        newRequest("eve", "1").with(packet.NASIdentifier, "a").with(packet.State, state),
-		"the name otherwise":  newRequest("Ada", "1").with(packet.NASIdentifier, "a").with(packet.State, state),
+		"the name elsewhere":  newRequest(`CORP\ada`, "1").with(packet.NASIdentifier, "a").with(packet.State, state),
 		"another NAS":         newRequest("ada", "1").with(packet.NASIdentifier, "b").with(packet.State, state),
 		"no NAS":              newRequest("ada", "1").with(packet.State, state),
 		"a changed ticket":    newRequest("ada", "1").with(packet.NASIdentifier, "a").with(packet.State, string(changed)),
@@ -190,6 +190,7 @@ func TestStateIsBoundToItsBearer(t *testing.T) {
 		t.Errorf("%d stray States counted", got)
 	}
 	n.want(newRequest("ada", "1").with(packet.NASIdentifier, "a").with(packet.State, state).octets(), packet.AccessAccept)
+	n.want(newRequest("Ada", "1").with(packet.NASIdentifier, "a").with(packet.State, state).octets(), packet.AccessAccept)
 }
 
 func TestBindToClientAlone(t *testing.T) {
