@@ -119,6 +119,8 @@ type Parts struct {
 	// Log receives what an administrator can mend; nil is no log. Nothing that anybody typed
 	// is written to it.
 	Log *slog.Logger
+	// Ears hear when applications ask and what was not served; nil hears nothing.
+	Ears *Ears
 }
 
 // Engine is what protocols ask of signin. An error is a breakdown or a refusal, and never a

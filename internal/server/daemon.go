@@ -185,6 +185,9 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	if err := d.in.SignIn.Strangers.SumUp(grace); err != nil {
 		s.Log.Warn("what strangers were refused in the last minute is not in the audit log", "error", err)
 	}
+	if err := d.in.TellUnserved(grace, true); err != nil {
+		s.Log.Warn("what was not served in the last minutes is not in the audit log", "error", err)
+	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -238,6 +241,7 @@ func (d *daemon) housekeep(ctx context.Context, s Settings) {
 			compared = now
 			err = errors.Join(err, d.in.compareClocks(ctx, s.Log))
 		}
+		err = errors.Join(err, d.in.TellUnserved(ctx, false))
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("housekeeping", "error", err)
 		}

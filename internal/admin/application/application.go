@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"time"
 
 	"countersign/internal/admin"
 	"countersign/internal/application"
@@ -31,7 +32,7 @@ type Application = application.Application
 func Commands() []admin.Spec {
 	return []admin.Spec{
 		admin.Looks[List]("List applications.", []application.Application{}),
-		admin.Looks[Show]("Show an application with its settings; secrets are hidden.", application.Application{}),
+		admin.Looks[Show]("Show an application with its settings, when it was last heard from, and why requests were not served; secrets are hidden.", Shown{}),
 		admin.Changes[Set]("Add or change an application.", map[string]string{}).
 			Telling("application.set", "{by} changed the application {application}"),
 		admin.Changes[Remove]("Remove an application.", map[string]string{}).
@@ -47,13 +48,15 @@ type Parts struct {
 	Applications *application.Catalogue
 	Protocols    protocol.List
 	PublicURL    *url.URL
+	// Ears know what was heard of applications since this server started.
+	Ears *protocol.Ears
 }
 
 // Desks are where the commands are done.
 func Desks(p Parts) []admin.Desk {
 	b := admin.NewBook(p.DB)
 	return []admin.Desk{
-		admin.At(&readDesk{p.Applications, p.Protocols}),
+		admin.At(&readDesk{p.Applications, p.Protocols, p.Ears}),
 		admin.At(&setDesk{b, p.DB, p.Groups, p.Applications, p.Protocols, p.PublicURL}),
 		admin.At(&removeDesk{b, p.Applications, p.Engine}),
 	}
@@ -63,6 +66,7 @@ func Desks(p Parts) []admin.Desk {
 type readDesk struct {
 	applications *application.Catalogue
 	protocols    protocol.List
+	ears         *protocol.Ears
 }
 
 // setDesk is where an application is added or changed.
@@ -96,6 +100,16 @@ func (c *List) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error)
 	return all, err
 }
 
+// Shown is an application, and what the server that answers heard of it since it started.
+type Shown struct {
+	application.Application
+	// Heard is when the last request came that is believed to be the application's own;
+	// zero for never.
+	Heard time.Time `json:"last_heard_from,omitzero"`
+	// Unserved are the causes for which requests were not served, the latest first.
+	Unserved []protocol.Unserved `json:"unserved,omitempty"`
+}
+
 // Show shows an application; what its settings call a secret is
 // hidden.
 type Show struct {
@@ -110,8 +124,10 @@ func (c *Show) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	app.Settings, err = a.hide(app.Settings)
-	return app, err
+	shown := Shown{Application: app}
+	shown.Heard, shown.Unserved = a.ears.Of(app.Name)
+	shown.Settings, err = a.hide(app.Settings)
+	return shown, err
 }
 
 func (a *readDesk) hide(raw json.RawMessage) (json.RawMessage, error) {

@@ -81,6 +81,8 @@ type Parts struct {
 	Known func(ctx context.Context, r store.Reader) (policies.Known, error)
 	// Protocols are those that applications can ask by.
 	Protocols protocol.List
+	// Ears know what was heard of applications.
+	Ears *protocol.Ears
 	// Engine is asked what it would decide; it is never asked for a Grant.
 	Engine    *signin.Engine
 	Approvals *approval.Approvals
@@ -122,7 +124,7 @@ func people(p Parts) []admin.Desk {
 func things(p Parts) []admin.Desk {
 	return slices.Concat(
 		group.Desks(group.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}),
-		application.Desks(application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL}),
+		application.Desks(application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL, Ears: p.Ears}),
 		[]admin.Desk{
 			hostcodes.Desk(hostcodes.Parts{DB: p.DB, HostCodes: p.HostCodes}),
 			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: p.Approvals, Now: p.Now}),

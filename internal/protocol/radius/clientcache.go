@@ -3,6 +3,7 @@ package radius
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -66,6 +67,9 @@ func (s *clientCache) renew(now time.Time) *cachedClients {
 		v.clientTable, v.applications = old.clientTable, old.applications
 	default:
 		v.clientTable, v.applications = build(list), list
+		for _, p := range v.problems {
+			s.told.notice(Notice{Reason: "not-served", Application: p.Application, Err: errors.New(p.Why)}, now)
+		}
 	}
 	s.latest.Store(v)
 	return v

@@ -37,7 +37,7 @@ func Description() protocol.Description {
 }
 
 func open(p protocol.Parts) (protocol.Service, error) {
-	s, err := New(Parts{Engine: p.Engine, Applications: p.Applications, Now: p.Now, Notice: logged(p.Log)})
+	s, err := New(Parts{Engine: p.Engine, Applications: p.Applications, Now: p.Now, Notice: logged(p.Log), Ears: p.Ears})
 	if err != nil {
 		return protocol.Service{}, err
 	}

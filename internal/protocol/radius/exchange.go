@@ -34,7 +34,7 @@ func (s *Server) ask(ctx context.Context, j *job) (letter byte, step signin.Step
 		return 0, signin.Step{}, errTwice
 	}
 	if method := j.content.unsupported(j.request); method != "" {
-		s.drop(&s.Stats.Unsupported, s.about(j, "unsupported-method"), s.now())
+		s.drop(&s.Stats.Unsupported, s.about(j, method), s.now())
 		return 0, signin.Step{Public: unsupportedText, Reason: "unsupported-method"}, nil
 	}
 	typed, err := j.typed()

@@ -112,7 +112,7 @@ func (s *Server) take(l *listener, a arrival, room []byte) {
 		return
 	}
 	if p.Code() != packet.AccessRequest && p.Code() != packet.StatusServer {
-		s.Stats.OtherCode.Add(1)
+		s.drop(&s.Stats.OtherCode, Notice{Reason: "other-code", From: a.from, Client: c.name, Application: c.application}, now)
 		return
 	}
 	if !s.authentic(c, p, a.from, now) {
@@ -122,6 +122,7 @@ func (s *Server) take(l *listener, a arrival, room []byte) {
 		s.status(l, a, c, p, room)
 		return
 	}
+	s.told.ears.Hear(c.application, now)
 	s.once(l, a, c, p, room, now)
 }
 
@@ -139,7 +140,9 @@ func (s *Server) authentic(c *client, p packet.Packet, from netip.AddrPort, now 
 		n.Reason = "wrong-message-authenticator"
 		s.drop(&s.Stats.Forged, n, now)
 	case p.Code() == packet.StatusServer || !c.exception.excepted(now):
-		n.Reason = "no-message-authenticator"
+		if n.Reason = "no-message-authenticator"; c.exception != nil && p.Code() == packet.AccessRequest {
+			n.Reason = "expired-exception"
+		}
 		s.drop(&s.Stats.Unauthenticated, n, now)
 	case p.Count(packet.ProxyState) > 0:
 		n.Reason = "proxy-state"

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"countersign/internal/application"
+	"countersign/internal/protocol"
 	"countersign/internal/signin"
 )
 
@@ -64,6 +65,8 @@ type Parts struct {
 	// Notice is told, at a bounded rate, what was dropped and why; nil for
 	// nobody. It is called while requests wait, so it must not block.
 	Notice func(Notice)
+	// Ears hear when applications ask and how often each cause came; nil for nobody.
+	Ears *protocol.Ears
 }
 
 // Server answers Access-Requests. It is made by [New].
@@ -108,7 +111,7 @@ func New(p Parts) (*Server, error) {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	told := &teller{hears: p.Notice}
+	told := &teller{hears: p.Notice, ears: p.Ears}
 	return &Server{
 		engine: p.Engine, cache: &clientCache{applications: p.Applications, told: told}, told: told, workers: p.Workers, waiting: p.Waiting, grace: p.Grace, now: p.Now,
 		replies: newReplyCache(p.Remember), seed: maphash.MakeSeed(), poll: 500 * time.Millisecond,

@@ -62,7 +62,7 @@ func (s *Server) serve(j *job) {
 	left := j.client.hold(j.received).Sub(now)
 	if left <= 0 {
 		s.replies.forget(j.key)
-		s.Stats.Late.Add(1)
+		s.drop(&s.Stats.Late, s.about(j, "late"), now)
 		s.jobs.Put(j)
 		return
 	}
@@ -160,6 +160,9 @@ func (s *Server) blame(j *job, step signin.Step, err error) {
 	n, counter := s.about(j, "breakdown"), &s.Stats.Silent
 	if errors.Is(err, errTwice) || errors.Is(err, packet.ErrPassword) {
 		n.Reason, counter = "malformed", &s.Stats.Malformed
+	}
+	if errors.Is(err, packet.ErrPassword) {
+		n.Reason = "malformed-password"
 	}
 	n.Err, n.Attempt = err, step.Attempt
 	s.drop(counter, n, s.now())

@@ -86,6 +86,8 @@ type applicationView struct {
 	Called   string
 	New      bool
 	Protocol string
+	// Stored is what is known of it beside the form.
+	Stored application.Shown
 	// Groups are what its protocol asks for, and Protocols all that can be chosen.
 	Groups    []protocol.Group
 	Protocols protocol.List
@@ -178,15 +180,15 @@ func (p *applicationPages) unsaved(v *visit, f *form) error {
 
 // application shows one application: as it is stored, or as it was typed.
 func (p *applicationPages) show(v *visit, f *form) error {
-	app, err := read[application.Application](v, &application.Show{Name: v.r.PathValue("name")})
+	app, err := read[application.Shown](v, &application.Show{Name: v.r.PathValue("name")})
 	if err != nil {
 		return err
 	}
 	if f == nil {
-		f = p.filled(app)
+		f = p.filled(app.Application)
 	}
 	path := under(applicationsPath, app.Name)
-	return p.form(v, applicationView{Form: f, Path: path + "/change", Name: app.Name, Called: applicationRow{app, ""}.Called()})
+	return p.form(v, applicationView{Form: f, Path: path + "/change", Name: app.Name, Called: applicationRow{app.Application, ""}.Called(), Stored: app})
 }
 
 func (p *applicationPages) form(v *visit, a applicationView) error {

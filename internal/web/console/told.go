@@ -93,6 +93,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"code.undelivered":                  "Nothing took a code to {who}: {detail.answer}",
 	"carrier.failing":                   "The {detail.carrier} takes nothing: {detail.answer}",
 	"carrier.works":                     "The {detail.carrier} takes messages again",
+	"request.unserved":                  "A request for {where} was not served: {detail.mend}",
 	"notice.undelivered":                "A mail to {who} could not be delivered: {detail.answer}",
 	"alarm.recovery-not-mine":           "{who} says that a recovery of their account is not theirs",
 	"recovery.refused":                  "The recovery of {who} was stopped: {reason}",
