@@ -36,6 +36,7 @@ type Unserved struct {
 	Last    time.Time `json:"last"`
 	owed    Owed
 	told    time.Time
+	logged  time.Time
 }
 
 // Owed is what of an [Unserved] no audit entry tells yet.
@@ -75,10 +76,14 @@ func (e *Ears) Hear(application string, now time.Time) {
 	e.heard[application] = now
 }
 
-// Miss counts a request that was not served.
-func (e *Ears) Miss(t Trouble, now time.Time) {
+// logEvery is the shortest time between two lines in the server's log about one cause.
+const logEvery = time.Minute
+
+// Miss counts a request that was not served. It reports whether that is worth a line in the
+// server's log: of each cause once a minute.
+func (e *Ears) Miss(t Trouble, now time.Time) (log bool) {
 	if e == nil {
-		return
+		return false
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -86,7 +91,7 @@ func (e *Ears) Miss(t Trouble, now time.Time) {
 	u := e.sums[k]
 	if u == nil {
 		if len(e.sums) >= mostUnserved {
-			return
+			return false
 		}
 		u = &Unserved{First: now}
 		e.sums[k] = u
@@ -98,6 +103,11 @@ func (e *Ears) Miss(t Trouble, now time.Time) {
 	}
 	u.owed.Trouble, u.owed.Last = t, now
 	u.owed.Count++
+	if age := now.Sub(u.logged); age >= 0 && age < logEvery {
+		return false
+	}
+	u.logged = now
+	return true
 }
 
 // Of returns when an application was heard last, zero for never, and what of its requests

@@ -2,6 +2,7 @@ package forwardauth
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -26,13 +27,15 @@ type Guard struct {
 	clients       *clientaddr.Reader
 	publicURL     *url.URL
 	now           func() time.Time
+	log           *slog.Logger
+	ears          *protocol.Ears
 
 	cache atomic.Pointer[hostCache]
 }
 
 // New makes a Guard.
 func New(p protocol.Parts) *Guard {
-	return &Guard{engine: p.Engine, handovers: p.Handovers, continuations: p.Continuations, applications: p.Applications, clients: p.Clients, publicURL: p.PublicURL, now: p.Now}
+	return &Guard{engine: p.Engine, handovers: p.Handovers, continuations: p.Continuations, applications: p.Applications, clients: p.Clients, publicURL: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears}
 }
 
 const (
@@ -118,14 +121,16 @@ func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 	w.Header().Set("Cache-Control", "no-store")
 	q, source, err := d.read(r, a)
 	if err != nil {
-		http.Error(w, failure.Public(err), http.StatusForbidden)
+		d.miss(failure.ReasonOf(err), q, source)
+		refuse(w, r, a.method, failure.Public(err))
 		return
 	}
+	d.ears.Hear(q.at.app, d.now())
 	reference := session.At(q.origin(), oneCookie(r, cookie(q.scheme)))
 	step, err := d.check(r.Context(), q, reference, source)
 	switch {
 	case err != nil:
-		http.Error(w, "The sign-in service is not available. Try again soon.", http.StatusForbidden)
+		refuse(w, r, a.method, "The sign-in service is not available. Try again soon.")
 	case step.State == signin.Granted:
 		identify(w.Header(), step.Grant)
 		if a.cookies {
@@ -135,7 +140,10 @@ func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 	case step.State == signin.Ask:
 		send(w, r, q, a.redirects)
 	default:
-		http.Error(w, q.refusal(step), http.StatusForbidden)
+		if q.pathForPolicy() == signin.AnyPath {
+			d.miss("ambiguous", q, source)
+		}
+		refuse(w, r, a.method, q.refusal(step))
 	}
 }
 

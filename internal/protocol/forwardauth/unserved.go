@@ -1,0 +1,46 @@
+package forwardauth
+
+import (
+	"html"
+	"io"
+	"net/http"
+	"net/netip"
+
+	"countersign/internal/protocol"
+)
+
+// mends says of each refusal that an administrator can mend what is wrong and what to do.
+var mends = map[string]string{
+	"ambiguous":       "The address of a request can be read in two ways (an encoded slash, percent sign or backslash, or a dot segment), so it was refused; have the application use plain addresses.",
+	"scheme":          "A request came by http, or the proxy says so; have the proxy redirect to https, and send X-Forwarded-Proto.",
+	"method":          "A request has a method in small letters; have the client write it in capitals.",
+	"forged-identity": "A request brought headers that begin with Remote-, which only Countersign sends; have the proxy remove them from what browsers send.",
+	"upgrade":         "A request wants to change to another protocol than WebSocket; switch h2c off at the client or the proxy.",
+	"no-address":      "The proxy does not say where the browser is; have it send X-Forwarded-For.",
+}
+
+// miss tells administrators what was refused before the engine was asked. The address that
+// was asked for is not told: it can hold secrets.
+func (d *Guard) miss(cause string, q question, source netip.Addr) {
+	mend, known := mends[cause]
+	if !known {
+		return
+	}
+	if d.ears.Miss(protocol.Trouble{Protocol: Protocol, Cause: cause, Mend: mend, Application: q.at.app, From: source.Unmap()}, d.now()) && d.log != nil {
+		d.log.Warn("a request behind a proxy was refused: "+mend, "reason", cause, "application", q.at.app, "from", source)
+	}
+}
+
+// refuse answers 403: with a page to a person who looks at one, and else with a line.
+func refuse(w http.ResponseWriter, r *http.Request, method, says string) {
+	if !page(r, method) {
+		http.Error(w, says, http.StatusForbidden)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	w.WriteHeader(http.StatusForbidden)
+	_, _ = io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Refused</title>\n<h1>Refused</h1>\n<p>"+html.EscapeString(says)+"</p>\n</html>\n") // the client may be gone
+}
