@@ -261,5 +261,8 @@ func page(r *http.Request, method string) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
 	}
+	if r.Header.Get("X-Requested-With") != "" { // a script, as libraries say it themselves
+		return false
+	}
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
