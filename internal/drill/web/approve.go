@@ -123,8 +123,7 @@ func (o *Owner) Tap(ctx context.Context, shown map[string]bool) (n int) {
 }
 
 var (
-	reportField = regexp.MustCompile(`name="action" value="report.not-me"><input type="hidden" name="object" value="(\d+)"`)
-	textField   = regexp.MustCompile(`name="text" value="([^"]*)"`)
+	textField = regexp.MustCompile(`name="text" value="([^"]*)"`)
 )
 
 // wasReported is what the portal says of a report that switched the password off.
@@ -133,12 +132,9 @@ const wasReported = "your password was switched off"
 // Report says of the newest entry of the history that it was not them, as whoever is asked
 // too often should, and proves it with the passkey where the page wants that.
 func (o *Owner) Report(ctx context.Context) error {
-	if err := o.b.get(ctx, o.b.server+"/account/history"); err != nil {
+	m, err := o.b.history(ctx)
+	if err != nil {
 		return err
-	}
-	m := reportField.FindStringSubmatch(o.b.body)
-	if m == nil {
-		return errors.New("there is nothing in the history that can be reported")
 	}
 	if err := o.b.post(ctx, "/account/do", "action", "report.not-me", "object", m[1]); err != nil {
 		return err

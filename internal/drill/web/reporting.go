@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/internal/drill"
 )
@@ -64,6 +65,30 @@ func (s portal) taken(ctx context.Context, p *drill.Play, name string, c *drill.
 	return p.Tried(name, more || in, err)
 }
 
+// told is how long an entry may take from the moment at which it was written to the page of
+// the history: it is numbered meanwhile.
+const told = 15 * time.Second
+
+// history finds what can be reported on the page of the history, as soon as it is there.
+func (b *browser) history(ctx context.Context) ([]string, error) {
+	for end := time.Now().Add(told); ; {
+		if err := b.get(ctx, b.server+"/account/history"); err != nil {
+			return nil, err
+		}
+		if m := doubtfulEntry.FindStringSubmatch(b.body); m != nil {
+			return m, nil
+		}
+		if time.Now().After(end) {
+			return nil, errors.New("there is nothing in the owner's history that can be reported")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
 // report signs an owner in with the passkey, who says of the newest entry of their history
 // that could have been somebody else that it was not them.
 func report(ctx context.Context, b *browser, c *drill.Canary) error {
@@ -73,12 +98,9 @@ func report(ctx context.Context, b *browser, c *drill.Canary) error {
 	if err := b.passkey(ctx, c.Key); err != nil {
 		return err
 	}
-	if err := b.get(ctx, b.server+"/account/history"); err != nil {
+	m, err := b.history(ctx)
+	if err != nil {
 		return err
-	}
-	m := doubtfulEntry.FindStringSubmatch(b.body)
-	if m == nil {
-		return errors.New("the owner's history has nothing to report")
 	}
 	said := []string{"action", "report.not-me", "object", m[1]}
 	if err := b.post(ctx, "/account/do", said...); err != nil {

@@ -11,7 +11,7 @@ func radiusGuards() []mutant { return append(messages(), states()...) }
 // messages are guards of single requests and replies.
 func messages() []mutant {
 	return []mutant{
-		{Guard: "a RADIUS request's Message-Authenticator is verified", File: received, Rows: "T1078.001 T1133",
+		{Guard: "a RADIUS request's Message-Authenticator is verified", File: received, Rows: "T1133",
 			Old: `if c.secret.VerifyRequest(p) {`, New: `if c.secret.VerifyRequest(p) || p.Authenticated() {`},
 		{Guard: "a RADIUS request without Message-Authenticator is dropped", File: received, Rows: "T1133",
 			Old: `case p.Code() == packet.StatusServer || !c.exception.excepted(now):`, New: `case p.Code() == packet.StatusServer:`},
