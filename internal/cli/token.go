@@ -41,14 +41,15 @@ type tokenCommand struct {
 // the file nor what opens it goes to the server; the tokens do.
 type tokenSource struct {
 	File         string `arg:"" type:"existingfile" help:"The file."`
-	Format       string `required:"" enum:"pskc,oath-csv,yubico-csv,entra-csv,privacyidea,linotp,multiotp,authelia" help:"How it is written: ${enum}."`
+	Format       string `required:"" enum:"pskc,oath-csv,yubico-csv,entra-csv,privacyidea,linotp,multiotp,authelia,privacyidea-csv" help:"How it is written: ${enum}."`
 	KeyFile      string `placeholder:"FILE" type:"existingfile" help:"The key that a PSKC file is encrypted with: hexadecimal, or 16, 24 or 32 bytes."`
 	PasswordFile string `placeholder:"FILE" type:"existingfile" help:"The password that a PSKC file is encrypted with."`
 	Digits       int    `help:"How many digits the codes have where the file does not say: 6 when left out."`
+	Algorithm    string `enum:",SHA1,SHA256,SHA512" default:"" help:"The hash of tokens whose file does not say: SHA1, SHA256 or SHA512."`
 }
 
 func (s *tokenSource) options() (tokenfile.Options, error) {
-	o := tokenfile.Options{Format: s.Format, Digits: s.Digits, Now: time.Now()}
+	o := tokenfile.Options{Format: s.Format, Digits: s.Digits, Algorithm: s.Algorithm, Now: time.Now()}
 	var err error
 	if o.Check, err = importable(); err != nil {
 		return o, err
@@ -111,11 +112,18 @@ func (s *tokenSource) read(what string, each func(tokenfile.Token) error) (token
 	return tokenfile.Read(b, o, each)
 }
 
-// judge reads the whole file, and complains of all that is wrong with it.
+// judge reads the whole file, says what it forgave, and complains of all that is wrong
+// with it.
 func (s *tokenSource) judge(each func(tokenfile.Token) error) (tokenfile.Report, error) {
 	report, err := s.read("Reading", each)
-	if err != nil || report.OK() {
+	if err != nil {
 		return report, err
+	}
+	for _, f := range report.Forgiven {
+		fmt.Fprintln(os.Stderr, "forgiven:", f)
+	}
+	if report.OK() {
+		return report, nil
 	}
 	for _, p := range report.Problems {
 		fmt.Fprintln(os.Stderr, p)

@@ -30,7 +30,7 @@ func (t tokenKinds) named(kind string) (authenticator.Token, error) {
 func (t tokenKinds) Import(s hardware.Seed) (authenticator.Enrolled, error) {
 	a, ok := t[s.Kind]
 	if !ok {
-		return authenticator.Enrolled{}, fmt.Errorf("a token is %s, not %q", strings.Join(slices.Sorted(maps.Keys(t)), ", "), s.Kind)
+		return authenticator.Enrolled{}, fmt.Errorf("a token is one of %s", strings.Join(slices.Sorted(maps.Keys(t)), ", "))
 	}
 	return a.Import(s)
 }

@@ -9,7 +9,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"countersign/internal/assurance"
 	"countersign/internal/failure"
@@ -104,14 +107,15 @@ func (f *Files) Stage(ctx context.Context, owner assurance.AccountID, p Part) (s
 
 // token makes a row what is kept in stock.
 func (f *Files) token(row Row, batch string) (Token, error) {
+	// No complaint quotes what was sent: in a wrong place, any text may be a secret.
 	refuse := func(format string, args ...any) error {
-		return failure.New(failure.Invalid, "Line %d, token %.64q: %s.", row.Line, row.Serial, fmt.Sprintf(format, args...))
+		return failure.New(failure.Invalid, "Line %d: %s.", row.Line, fmt.Sprintf(format, args...))
 	}
 	if !plain(row.Serial, 64) || row.Serial == "" {
 		return Token{}, refuse("a serial number has 1 to 64 printable ASCII characters without spaces at its ends")
 	}
-	if !plain(row.Manufacturer, 64) {
-		return Token{}, refuse("a manufacturer has 64 printable ASCII characters at most")
+	if !printable(row.Manufacturer) {
+		return Token{}, refuse("a manufacturer has 64 printable characters at most, without spaces at its ends")
 	}
 	enrolled, err := f.kinds.Import(Seed{Kind: row.Kind, Suite: row.Suite, Algorithm: row.Algorithm, Digits: row.Digits,
 		Period: row.Period, Counter: row.Counter, Secret: row.Secret, Public: row.Public, Private: row.Private})
@@ -143,6 +147,17 @@ func plain(s string, most int) bool {
 		}
 	}
 	return len(s) <= most && (s == "" || s[0] != ' ' && s[len(s)-1] != ' ')
+}
+
+// printable reports whether a name can be shown on one line: 64 characters at most, none
+// of which is a control or changes the direction of the text, without spaces at its ends.
+func printable(s string) bool {
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return utf8.RuneCountInString(s) <= 64 && strings.TrimSpace(s) == s
 }
 
 // Batch names what was sent. Digest is the SHA-256, in hexadecimal, over the digests of its

@@ -419,12 +419,24 @@ func TestFiles(t *testing.T) {
 	}
 	long, bad := row(strings.Repeat("x", 65)), row("F5")
 	bad.Digits = 3
+	umlaut := row("F6")
+	umlaut.Manufacturer = "Müller GmbH"
+	if _, err := o.files.Stage(t.Context(), o.ada.ID, Part{Upload: ticket.NewSecret(), Rows: []Row{umlaut}}); err != nil {
+		t.Errorf("a manufacturer with an umlaut: %v", err)
+	}
+	turned, shifted := row("F7"), row("0e8e37b0e38b314a56748c030f58d21d")
+	turned.Manufacturer = "M\u202eX"
+	shifted.Digits = 3
+	if _, err := o.files.Stage(t.Context(), o.ada.ID, Part{Upload: upload, Rows: []Row{shifted}}); err == nil || strings.Contains(failure.Public(err), "0e8e") {
+		t.Errorf("a secret in other places: %v", err)
+	}
 	for name, c := range map[string]struct {
 		upload string
 		part   int
 		rows   []Row
 		says   string
 	}{
+		"a turned maker": {upload, 0, []Row{turned}, "a manufacturer has"},
 		"no name":        {"short", 0, []Row{row("F5")}, "24 random bytes"},
 		"a part too far": {upload, mostParts, []Row{row("F5")}, "10000 parts at most"},
 		"nothing":        {upload, 0, nil, "1 to 300 tokens"},
@@ -432,7 +444,7 @@ func TestFiles(t *testing.T) {
 		"no serial":      {upload, 0, []Row{row("")}, "a serial number has"},
 		"a long serial":  {upload, 0, []Row{long}, "a serial number has"},
 		"a blank":        {upload, 0, []Row{row(" F5")}, "a serial number has"},
-		"no token":       {upload, 0, []Row{bad}, "Line 3, token"},
+		"no token":       {upload, 0, []Row{bad}, "Line 3: "},
 	} {
 		_, err := o.files.Stage(t.Context(), o.ada.ID, Part{Upload: c.upload, Number: c.part, Rows: c.rows})
 		refused(t, name, err, c.says)

@@ -67,8 +67,8 @@ func (c *container) newOpener() (*opener, error) {
 
 // derive makes the key of a password (RFC 6030 section 6.2).
 func (c *container) derive(method *node) ([]byte, error) {
-	if a := c.attribute(method, "Algorithm"); !strings.HasSuffix(a, "#pbkdf2") {
-		return nil, fatal(0, "keys derived by %.80q cannot be read, only PBKDF2", a)
+	if !strings.HasSuffix(c.attribute(method, "Algorithm"), "#pbkdf2") {
+		return nil, fatal(0, "the file's key is derived in a way that cannot be read, only PBKDF2 can")
 	}
 	if len(c.Password) == 0 {
 		return nil, fatal(0, "the file is encrypted with a password: give it")
@@ -94,16 +94,24 @@ func (c *container) derive(method *node) ([]byte, error) {
 	return pbkdf2.Key(digest, string(c.Password), salt, int(rounds), size)
 }
 
+// prf is the hash of the derivation. RFC 8018 appendix A.2 makes it HMAC-SHA1 where
+// nothing is said. Some makers write the name as the element's text and not as its
+// attribute.
 func (c *container) prf(n *node) (func() hash.Hash, error) {
-	switch a := c.attribute(n, "Algorithm"); {
-	case a == "", strings.HasSuffix(a, "hmac-sha1"):
+	name := c.attribute(n, "Algorithm")
+	if name == "" && n.value() != "" {
+		name = n.value()
+		c.forgive("the hash of the key's derivation is a text and not an attribute")
+	}
+	switch a := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name)); {
+	case a == "", strings.HasSuffix(a, "hmacsha1"):
 		return sha1.New, nil
-	case strings.HasSuffix(a, "hmac-sha256"):
+	case strings.HasSuffix(a, "hmacsha256"):
 		return sha256.New, nil
-	case strings.HasSuffix(a, "hmac-sha512"):
+	case strings.HasSuffix(a, "hmacsha512"):
 		return sha512.New, nil
 	default:
-		return nil, fatal(0, "the file's key derivation uses %.80q, which is not known", a)
+		return nil, fatal(0, "the file's key derivation uses a hash that is not known; only HMAC with SHA-1, SHA-256 or SHA-512")
 	}
 }
 
@@ -114,7 +122,7 @@ func (c *container) macOf(o *opener) error {
 		return fatal(0, "the file is encrypted and has no MAC, so that anybody may have changed it; such files are refused")
 	}
 	if o.mac = macs[c.attribute(c.mac, "Algorithm")]; o.mac == nil {
-		return fatal(0, "the file's MAC is %.80q, which is not known", c.attribute(c.mac, "Algorithm"))
+		return fatal(0, "the file's MAC is not known; only HMAC with SHA-1, SHA-256 or SHA-512")
 	}
 	sealed := c.child(c.mac, "MACKey")
 	if sealed == nil {
@@ -164,7 +172,7 @@ func (c *container) cbc(key []byte, n *node, line int) (raw, plain []byte, err e
 	size, known := ciphers[method]
 	switch {
 	case !known:
-		return nil, nil, fatal(line, "values encrypted by %.80q cannot be read, only AES in CBC mode", method)
+		return nil, nil, fatal(line, "a value is encrypted in a way that cannot be read, only AES in CBC mode can")
 	case size != len(key):
 		return nil, nil, fatal(line, "the key must have %d bytes for this file, not %d", size, len(key))
 	}

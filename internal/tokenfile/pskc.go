@@ -26,7 +26,7 @@ type container struct {
 
 // pskc reads a key container (RFC 6030 section 4) package by package.
 func (x *reading) pskc(r io.Reader) error {
-	c := &container{reading: x, doc: newDocument(r, x.Format == "privacyidea")}
+	c := &container{reading: x, doc: x.newDocument(r)}
 	if err := c.root(); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (c *container) root() error {
 				return fatal(c.doc.line(), "that is not a PSKC file")
 			}
 			if v := n.attribute("Version") + n.attribute("version"); v != "1.0" {
-				return fatal(c.doc.line(), "PSKC of version %.16q cannot be read, only 1.0", v)
+				return fatal(c.doc.line(), "only PSKC of version 1.0 can be read")
 			}
 			return nil
 		case xml.CharData:
@@ -127,7 +127,7 @@ func (c *container) part(start xml.StartElement) error {
 	case c.doc.spell("Signature"), c.doc.spell("Extensions"):
 		return nil // a signature says who made the file, which our operator knows otherwise
 	}
-	return fatal(line, "the element %.32q is not one of RFC 6030", start.Name.Local)
+	return fatal(line, "an element between the key packages is not one of RFC 6030")
 }
 
 // child is kid, in the spelling of the document.
@@ -143,6 +143,7 @@ func (c *container) attribute(n *node, name string) string { return n.attribute(
 // keyPackage reads one package (RFC 6030 section 4.1). A value that cannot be
 // opened or whose MAC is wrong ends the reading; everything else is noted.
 func (c *container) keyPackage(n *node, line int) error {
+	c.at = line
 	key := c.child(n, "Key")
 	t := Token{Line: line, Serial: c.child(n, "DeviceInfo", "SerialNo").value(), Manufacturer: c.child(n, "DeviceInfo", "Manufacturer").value()}
 	if key == nil {
@@ -168,7 +169,7 @@ func (c *container) keyPackage(n *node, line int) error {
 		t.Kind = OCRA
 	}
 	if t.Kind != HOTP && t.Kind != TOTP && t.Kind != OCRA {
-		c.problem(t, fmt.Errorf("keys of %.80q cannot be used; only hotp, totp and ocra", kind))
+		c.problem(t, fmt.Errorf("keys of %s cannot be used; only hotp, totp and ocra", word(t.Kind, "another algorithm")))
 		return nil
 	}
 	err := c.key(&t, n, key)
@@ -183,12 +184,7 @@ func (c *container) keyPackage(n *node, line int) error {
 	return c.add(t)
 }
 
-func (c *container) problem(t Token, err error) {
-	if !plain(t.Serial) {
-		t.Serial = ""
-	}
-	c.note(Problem{t.Line, t.Serial, err.Error()})
-}
+func (c *container) problem(t Token, err error) { c.note(Problem{t.Line, err.Error()}) }
 
 // key fills in what the Key element says.
 func (c *container) key(t *Token, pack, key *node) error {
@@ -201,7 +197,7 @@ func (c *container) key(t *Token, pack, key *node) error {
 	var err error
 	if t.Kind == OCRA {
 		err = c.ocra(t, name, parameters)
-	} else if t.Algorithm, err = algorithm(name, "SHA1"); err == nil {
+	} else if t.Algorithm, err = algorithm(name, cmp.Or(c.Algorithm, "SHA1")); err == nil {
 		err = c.response(t, c.child(parameters, "ResponseFormat"))
 	}
 	if err != nil {
@@ -218,6 +214,9 @@ func (c *container) key(t *Token, pack, key *node) error {
 	if t.Secret, err = c.secret(secret, t.Line); err != nil {
 		return err
 	}
+	if err := c.unsaid(t, name); err != nil {
+		return err
+	}
 	if t.Kind == TOTP {
 		n, err := c.integer(c.child(data, "TimeInterval"), t.Line, 30)
 		t.Period = int(min(n, 1<<30))
@@ -225,6 +224,19 @@ func (c *container) key(t *Token, pack, key *node) error {
 	}
 	t.Counter, err = c.integer(c.child(data, "Counter"), t.Line, 0)
 	return err
+}
+
+// unsaid judges a key whose hash nobody named. It is SHA1 by the profiles of the
+// algorithms, but old versions of privacyIDEA left the hash out, whatever it was.
+func (c *container) unsaid(t *Token, name string) error {
+	if name != "" || t.Kind == OCRA || c.Algorithm != "" || natural[len(t.Secret)] == "" {
+		return nil
+	}
+	if c.Format == "privacyidea" {
+		return errAmbiguous
+	}
+	c.forgive("no hash is named: SHA1 was taken, although the secret has the length of a longer hash")
+	return nil
 }
 
 // ocra reads the suite, and holds what is said beside it to it (RFC 6030 section
@@ -268,7 +280,7 @@ func (c *container) response(t *Token, n *node) error {
 		return nil
 	}
 	if e := c.attribute(n, "Encoding"); e != "DECIMAL" && e != "" {
-		return fmt.Errorf("codes in %.32q cannot be used, only DECIMAL", e)
+		return fmt.Errorf("codes in %s cannot be used, only DECIMAL", word(e, "another encoding"))
 	}
 	if d := c.attribute(n, "CheckDigits"); d == "true" || d == "1" {
 		return errors.New("codes with a check digit cannot be used")
@@ -283,7 +295,11 @@ func (c *container) response(t *Token, n *node) error {
 func (c *container) usable(pack, key *node, t *Token) error {
 	device := c.child(pack, "DeviceInfo")
 	policy := c.child(key, "Policy")
-	if err := c.dates(c.child(device, "StartDate"), c.child(device, "ExpiryDate"), t); err != nil {
+	switch err := c.dates(c.child(device, "StartDate"), c.child(device, "ExpiryDate"), t); {
+	case errors.Is(err, errExpired):
+		// The device's date is its maker's; the policy's date below binds the key.
+		c.forgive("the date at which the device expires has passed")
+	case err != nil:
 		return err
 	}
 	if policy == nil {
@@ -301,13 +317,13 @@ func (c *container) usable(pack, key *node, t *Token) error {
 				continue // the suite says so too
 			}
 			if mode != "" && mode != "Local" {
-				return fmt.Errorf("its PIN is of the mode %.32q; only a PIN that the device itself asks for can be used", mode)
+				return fmt.Errorf("its PIN is of the mode %s; only a PIN that the device itself asks for can be used", word(mode, "of another name"))
 			}
 		case c.doc.spell("StartDate"), c.doc.spell("ExpiryDate"):
 		case c.doc.spell("NumberOfTransactions"):
 			return errors.New("its number of codes is limited, which is not kept here")
 		default:
-			return fmt.Errorf("its policy says %.32q, which is not known", k.name)
+			return errors.New("its policy has an element that is not known")
 		}
 	}
 	if usages > 0 && !otp {
@@ -315,6 +331,9 @@ func (c *container) usable(pack, key *node, t *Token) error {
 	}
 	return c.dates(c.child(policy, "StartDate"), c.child(policy, "ExpiryDate"), t)
 }
+
+// errExpired is a key or a device after its time.
+var errExpired = errors.New("it expired")
 
 func (c *container) dates(start, expiry *node, t *Token) error {
 	if s := start.value(); s != "" {
@@ -330,15 +349,15 @@ func (c *container) dates(start, expiry *node, t *Token) error {
 			return err
 		}
 		if !c.Now.Before(at) {
-			return fmt.Errorf("it expired on %s", at.Format(time.DateOnly))
+			return fmt.Errorf("%w on %s; take it out of the file", errExpired, at.Format(time.DateOnly))
 		}
 	}
 	return nil
 }
 
-// date reads an xs:dateTime; one without a zone is taken to be UTC.
+// date reads an xs:dateTime, or a day; one without a zone is taken to be UTC.
 func date(text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04:05.999999999"} {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04:05.999999999", time.DateOnly, "2006-01-02Z07:00"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t.UTC(), nil
 		}

@@ -2,10 +2,12 @@
 // PSKC (RFC 6030), the CSV of several makers, and what other servers export.
 //
 // It owns the formats, the decryption of PSKC and the report of what is wrong,
-// line by line. It keeps nothing, knows no account and opens no file: admin puts
-// tokens into stock, the command line opens the file. Its one invariant: a file
-// is read to its end before it counts, and with one fault anywhere, or one MAC
-// that does not fit, all of it is refused.
+// line by line, and of what was forgiven. It keeps nothing, knows no account and
+// opens no file: admin puts tokens into stock, the command line opens the file. Its
+// one invariant: a file is read to its end before it counts, and with one fault
+// anywhere, or one MAC that does not fit, all of it is refused. A report quotes no
+// cell that is not a word of the formats: where columns are shifted, any cell may be
+// a secret.
 package tokenfile
 
 import (
@@ -13,8 +15,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Kinds of tokens.
@@ -51,7 +57,7 @@ type Token struct {
 
 // Formats are the words for what can be read.
 func Formats() []string {
-	return []string{"pskc", "oath-csv", "yubico-csv", "entra-csv", "privacyidea", "linotp", "multiotp", "authelia"}
+	return []string{"pskc", "oath-csv", "yubico-csv", "entra-csv", "privacyidea", "linotp", "multiotp", "authelia", "privacyidea-csv"}
 }
 
 // Options say how a file is read.
@@ -63,6 +69,10 @@ type Options struct {
 	Key, Password []byte
 	// Digits are those of tokens whose format does not say, 6 when 0.
 	Digits int
+	// Algorithm is the hash of tokens whose format does not say: SHA1, SHA256 or
+	// SHA512. When it is empty, such tokens have SHA1, except that a secret of 32 or
+	// 64 bytes is refused or said, by its format.
+	Algorithm string
 	// Now refuses tokens that have expired.
 	Now time.Time
 	// Check says in one sentence what more is wrong with a token; nil for nothing.
@@ -71,19 +81,33 @@ type Options struct {
 
 // Problem is one thing that is wrong with a file.
 type Problem struct {
-	Line   int // from 1; 0 for the whole file
-	Serial string
-	Text   string // one sentence without a full stop, and never a secret
+	Line int    // from 1; 0 for the whole file
+	Text string // one sentence without a full stop; it quotes no cell
 }
 
 func (p Problem) String() string {
-	switch {
-	case p.Line == 0:
+	if p.Line == 0 {
 		return p.Text
-	case p.Serial == "":
-		return fmt.Sprintf("line %d: %s", p.Line, p.Text)
 	}
-	return fmt.Sprintf("line %d, token %.64q: %s", p.Line, p.Serial, p.Text)
+	return fmt.Sprintf("line %d: %s", p.Line, p.Text)
+}
+
+// Forgiven is a decoration that reading passed over, or a gap that it filled, so that a
+// person can judge whether it was meant so.
+type Forgiven struct {
+	Line  int    // the first, from 1; 0 for the whole file
+	Count int    // of lines
+	Text  string // one sentence without a full stop; it quotes no cell
+}
+
+func (f Forgiven) String() string {
+	switch {
+	case f.Line == 0:
+		return f.Text
+	case f.Count == 1:
+		return fmt.Sprintf("line %d: %s", f.Line, f.Text)
+	}
+	return fmt.Sprintf("line %d and %d more: %s", f.Line, f.Count-1, f.Text)
 }
 
 // Report is what reading came to.
@@ -97,6 +121,8 @@ type Report struct {
 	// Left are keys that are no tokens and were passed over on purpose: the PINs
 	// that a file brings for its tokens.
 	Left int
+	// Forgiven has each kind of decoration once, in the order of their first lines.
+	Forgiven []Forgiven
 }
 
 // OK reports whether the file may be used.
@@ -128,8 +154,10 @@ func Read(r io.Reader, o Options, each func(Token) error) (Report, error) {
 	if o.Digits == 0 {
 		x.Digits = 6
 	}
-	counted := &bounded{r: r, left: maxSize}
-	var err error
+	counted, err := x.decoded(&bounded{r: r, left: maxSize})
+	if err != nil {
+		return Report{}, err
+	}
 	switch o.Format {
 	case "pskc", "privacyidea":
 		err = x.pskc(counted)
@@ -157,6 +185,22 @@ type reading struct {
 	each   func(Token) error
 	seen   map[string]int // serial to line
 	report Report
+	at     int  // the line that is being read
+	wide   bool // the file was in UTF-16
+	// version is what the first comment of privacyIDEA's CSV says, 0 for nothing.
+	version int
+	columns map[string]int // of the heading of entra-csv, nil without one
+}
+
+// forgive notes a decoration of the line that is being read.
+func (x *reading) forgive(text string) {
+	for i := range x.report.Forgiven {
+		if f := &x.report.Forgiven[i]; f.Text == text {
+			f.Count++
+			return
+		}
+	}
+	x.report.Forgiven = append(x.report.Forgiven, Forgiven{x.at, 1, text})
 }
 
 func (x *reading) note(p Problem) {
@@ -174,11 +218,11 @@ func (x *reading) add(t Token) error {
 		err = x.Check(t)
 	}
 	if err != nil {
-		x.note(Problem{t.Line, t.Serial, err.Error()})
+		x.note(Problem{t.Line, err.Error()})
 		return nil
 	}
 	if line, twice := x.seen[t.Serial]; twice {
-		x.note(Problem{t.Line, t.Serial, fmt.Sprintf("the serial number is that of line %d", line)})
+		x.note(Problem{t.Line, fmt.Sprintf("the serial number is that of line %d", line)})
 		return nil
 	}
 	if len(x.seen) == maxTokens {
@@ -196,16 +240,16 @@ func (t Token) check() error {
 	switch {
 	case !plain(t.Serial) || t.Serial == "":
 		return errors.New("a serial number must have 1 to 64 printable ASCII characters")
-	case !plain(t.Manufacturer):
-		return errors.New("the manufacturer must have 64 printable ASCII characters at most")
+	case !printable(t.Manufacturer):
+		return errors.New("the manufacturer must have 64 printable characters at most")
 	case t.Algorithm != "SHA1" && t.Algorithm != "SHA256" && t.Algorithm != "SHA512":
 		return errors.New("the algorithm must be SHA1, SHA256 or SHA512")
 	case t.Digits < 6 || t.Digits > 8:
-		return fmt.Errorf("codes must have 6 to 8 digits, not %d", t.Digits)
+		return fmt.Errorf("codes must have 6 to 8 digits%s", but(t.Digits))
 	case len(t.Secret) < 16 || len(t.Secret) > 128:
 		return fmt.Errorf("the secret must have 16 to 128 bytes, not %d", len(t.Secret))
 	case t.Kind == TOTP && t.Period != 30 && t.Period != 60:
-		return fmt.Errorf("the period must be 30 or 60 seconds, not %d", t.Period)
+		return fmt.Errorf("the period must be 30 or 60 seconds%s", but(t.Period))
 	case t.Kind != TOTP && t.Counter > 1<<62:
 		return errors.New("the counter is out of range")
 	case t.Kind != TOTP && t.Kind != HOTP && t.Kind != OCRA:
@@ -251,6 +295,38 @@ func plain(s string) bool {
 		}
 	}
 	return len(s) <= 64
+}
+
+// printable reports whether a name can be shown on one line: 64 characters at most, none
+// of which is a control or changes the direction of the text.
+func printable(s string) bool {
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return utf8.RuneCountInString(s) <= 64
+}
+
+// but says a number that is out of range, unless it is so long that it may be a part of
+// a secret.
+func but(n int) string {
+	if n > 999 {
+		return ""
+	}
+	return fmt.Sprintf(", not %d", n)
+}
+
+// words are what files are known to say where we know better than to believe it.
+var words = []string{"motp", "spass", "pw", "sms", "email", "tan", "yubikey", "daypassword", "u2f", "webauthn", "push", "paper", "radius", "hmac",
+	"hexadecimal", "alphanumeric", "base64", "binary", "append", "prepend", "algorithmic"}
+
+// word quotes a text only if it is a known word.
+func word(text, otherwise string) string {
+	if slices.Contains(words, strings.ToLower(text)) {
+		return strconv.Quote(text)
+	}
+	return otherwise
 }
 
 // bounded refuses a file without end.

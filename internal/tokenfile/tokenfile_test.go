@@ -55,9 +55,9 @@ func TestExamplesOfRFC6030(t *testing.T) {
 		token string
 		says  string
 	}{
-		{"figure2.xml", tokenfile.Options{}, "", `line 5, token "12345678": the secret must have 16 to 128 bytes, not 4`},
+		{"figure2.xml", tokenfile.Options{}, "", `line 5: the secret must have 16 to 128 bytes, not 4`},
 		{"figure3.xml", tokenfile.Options{}, "5 hotp Manufacturer/987654321 SHA1 8 0 0 " + ascii, ""},
-		{"figure4.xml", tokenfile.Options{}, "", `line 5, token "987654321": the file holds no secret for it, only how a device derives one`},
+		{"figure4.xml", tokenfile.Options{}, "", `line 5: the file holds no secret for it, only how a device derives one`},
 		{"figure5.xml", tokenfile.Options{}, "5 hotp Manufacturer/987654321 SHA1 8 0 0 " + ascii, ""},
 		{"figure6.xml", tokenfile.Options{Key: sharedKey}, "20 hotp Manufacturer/987654321 SHA1 8 0 0 " + ascii, ""},
 		{"figure6.xml", tokenfile.Options{}, "", "the file is encrypted with a key that was agreed on beforehand: give it, 16, 24 or 32 bytes"},
@@ -259,7 +259,7 @@ func TestEncryptedChallengeTokens(t *testing.T) {
 		}
 	}
 	o.Check = func(tokenfile.Token) error { return errors.New("not that one") }
-	if _, report := read(t, six, o); report.OK() || report.Problems[0].String() != `line 20, token "987654321": not that one` {
+	if _, report := read(t, six, o); report.OK() || report.Problems[0].String() != `line 20: not that one` {
 		t.Errorf("the caller's own check: %v", report.Problems)
 	}
 }
@@ -275,19 +275,19 @@ func TestTables(t *testing.T) {
 		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-SHA1-6:QN08", "1 ocra OCRA-1:HOTP-SHA1-6:QN08 /O1 SHA1 6 0 0 " + ascii},
 		{"oath-csv", "O2," + seed20 + ",OCRA,OCRA-1:HOTP-SHA256-8:C-QN08-PSHA1,17", "1 ocra OCRA-1:HOTP-SHA256-8:C-QN08-PSHA1 /O2 SHA256 8 0 17 " + ascii},
 		{"linotp", "O1," + seed20 + ",ocra,OCRA-1:HOTP-SHA1-6:QN08", "1 ocra OCRA-1:HOTP-SHA1-6:QN08 /O1 SHA1 6 0 0 " + ascii},
-		{"oath-csv", "O1," + seed20 + ",ocra", `line 1, token "O1": a line for ocra must have 4 or 5 cells: serial, secret, ocra, suite, counter`},
-		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-SHA1-6:QN08,1,sha1", `line 1, token "O1": a line for ocra must have 4 or 5 cells: serial, secret, ocra, suite, counter`},
-		{"oath-csv", "O1,xyz,ocra,OCRA-1:HOTP-SHA1-6:QN08", `line 1, token "O1": the secret is not hexadecimal`},
-		{"oath-csv", "O1," + seed20 + ",ocra,6", `line 1, token "O1": an OCRA suite looks like OCRA-1:HOTP-SHA1-6:QN08`},
-		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-SHA1-4:QN08", `line 1, token "O1": codes must have 6 to 8 digits, not 4`},
-		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-MD5-6:QN08", `line 1, token "O1": the algorithm must be SHA1, SHA256 or SHA512`},
-		{"oath-csv", "O1," + seed20[:20] + ",ocra,OCRA-1:HOTP-SHA1-6:QN08", `line 1, token "O1": the secret must have 16 to 128 bytes, not 10`},
-		{"oath-csv", "O1," + seed20 + ",motp", `line 1, token "O1": "motp" tokens cannot be used; only hotp, totp and ocra`},
-		{"multiotp", "26002;Feitian;OCRA;" + seed20 + ";6;7", `line 1, token "26002": a token of the type ocra, and no other, must have a suite such as OCRA-1:HOTP-SHA1-6:QN08`},
-		{"oath-csv", "T1," + seed20 + ",totp,6,45", `line 1, token "T1": the period must be 30 or 60 seconds, not 45`},
-		{"oath-csv", "T1,xyz", `line 1, token "T1": the secret is not hexadecimal`},
-		{"oath-csv", "T1", `line 1, token "T1": a line must have 2 to 6 cells: serial, secret, type, digits, counter or period, algorithm`},
-		{"oath-csv", "T1," + seed20 + ",totp,six", `line 1, token "T1": a number was expected`},
+		{"oath-csv", "O1," + seed20 + ",ocra", `line 1: a line for ocra must have 4 or 5 cells: serial, secret, ocra, suite, counter`},
+		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-SHA1-6:QN08,1,sha1", `line 1: a line for ocra must have 4 or 5 cells: serial, secret, ocra, suite, counter`},
+		{"oath-csv", "O1,xyz,ocra,OCRA-1:HOTP-SHA1-6:QN08", `line 1: the secret is not hexadecimal`},
+		{"oath-csv", "O1," + seed20 + ",ocra,6", `line 1: an OCRA suite looks like OCRA-1:HOTP-SHA1-6:QN08`},
+		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-SHA1-4:QN08", `line 1: codes must have 6 to 8 digits, not 4`},
+		{"oath-csv", "O1," + seed20 + ",ocra,OCRA-1:HOTP-MD5-6:QN08", `line 1: the algorithm must be SHA1, SHA256 or SHA512`},
+		{"oath-csv", "O1," + seed20[:20] + ",ocra,OCRA-1:HOTP-SHA1-6:QN08", `line 1: the secret must have 16 to 128 bytes, not 10`},
+		{"oath-csv", "O1," + seed20 + ",motp", `line 1: "motp" tokens cannot be used; only hotp, totp and ocra`},
+		{"multiotp", "26002;Feitian;OCRA;" + seed20 + ";6;7", `line 1: a token of the type ocra, and no other, must have a suite such as OCRA-1:HOTP-SHA1-6:QN08`},
+		{"oath-csv", "T1," + seed20 + ",totp,6,45", `line 1: the period must be 30 or 60 seconds, not 45`},
+		{"oath-csv", "T1,xyz", `line 1: the secret is not hexadecimal`},
+		{"oath-csv", "T1", `line 1: a line must have 2 to 6 cells: serial, secret, type, digits, counter or period, algorithm`},
+		{"oath-csv", "T1," + seed20 + ",totp,six", `line 1: a number was expected`},
 		{"oath-csv", "T1,\"" + seed20, "line 1: the line is not comma-separated values"},
 		{"linotp", "T1," + seed32 + ",totp,6,30", "1 totp /T1 SHA256 6 30 0 " + (ascii + ascii)[:32]},
 		{"linotp", "H1," + seed20 + ",hotp,6,30,sha512", "1 hotp /H1 SHA512 6 0 0 " + ascii},
@@ -295,12 +295,12 @@ func TestTables(t *testing.T) {
 		{"yubico-csv", "508326,cccccccccccc,83cebdfb7b93,a47c5bf9c152202f577be6721c0113af,,2013-12-12T08:43:17,",
 			"1 yubico-otp Yubico/508326  0 0 0 \xa4\x7c\x5b\xf9\xc1\x52\x20\x2f\x57\x7b\xe6\x72\x1c\x01\x13\xaf"},
 		{"yubico-csv", "508326,cccccccccccx,83cebdfb7b93,a47c5bf9c152202f577be6721c0113af,,,",
-			`line 1, token "508326": the public id must be 2 to 32 characters of modhex (cbdefghijklnrtuv)`},
+			`line 1: the public id must be 2 to 32 characters of modhex (cbdefghijklnrtuv)`},
 		{"yubico-csv", "508326,,83cebdfb7b93,a47c5bf9c152202f577be6721c0113af,,,",
-			`line 1, token "508326": the public id must be 2 to 32 characters of modhex (cbdefghijklnrtuv)`},
-		{"yubico-csv", "508326,cccccccccccc,83cebdfb7b,a47c5bf9c152202f577be6721c0113af,,,", `line 1, token "508326": the private id must be 12 hexadecimal digits`},
-		{"yubico-csv", "508326,cccccccccccc,static,a47c5bf9c152202f577be6721c0113af,,,", `line 1, token "508326": the private id is not hexadecimal`},
-		{"yubico-csv", "508326,cccccccccccc,83cebdfb7b93," + seed20 + ",,,", `line 1, token "508326": the secret key must be 32 hexadecimal digits`},
+			`line 1: the public id must be 2 to 32 characters of modhex (cbdefghijklnrtuv)`},
+		{"yubico-csv", "508326,cccccccccccc,83cebdfb7b,a47c5bf9c152202f577be6721c0113af,,,", `line 1: the private id must be 12 hexadecimal digits`},
+		{"yubico-csv", "508326,cccccccccccc,static,a47c5bf9c152202f577be6721c0113af,,,", `line 1: the private id is not hexadecimal`},
+		{"yubico-csv", "508326,cccccccccccc,83cebdfb7b93," + seed20 + ",,,", `line 1: the secret key must be 32 hexadecimal digits`},
 		{"yubico-csv", "OATH-HOTP,11.12.13 18:55,1,cccccccccccc,," + seed20 + ",,,0,0,0,6,0,0,0,0,0,0",
 			"line 1: the traditional format has no serial numbers; choose the Yubico format when logging"},
 		{"entra-csv", "upn,serial number,secret key,time interval,manufacturer,model\nada@example.org,2308,GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ,60,Contoso,HardwareKey",
@@ -325,7 +325,7 @@ func TestTables(t *testing.T) {
 func TestReportNamesEachLine(t *testing.T) {
 	text := "# tokens\nA," + seed20 + "\n\nB,nothex\nC," + seed20 + "\nA," + seed20 + "\nD," + seed20[:20] + "\n"
 	tokens, report := read(t, text, tokenfile.Options{Format: "oath-csv"})
-	want := []string{`line 4, token "B": the secret is not hexadecimal`, `line 6, token "A": the serial number is that of line 2`, `line 7, token "D": the secret must have 16 to 128 bytes, not 10`}
+	want := []string{`line 4: the secret is not hexadecimal`, `line 6: the serial number is that of line 2`, `line 7: the secret must have 16 to 128 bytes, not 10`}
 	var got []string
 	for _, p := range report.Problems {
 		got = append(got, p.String())

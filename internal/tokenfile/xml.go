@@ -68,13 +68,11 @@ type document struct {
 	fold    bool // names are compared in lower case
 }
 
-func newDocument(r io.Reader, fold bool) *document {
+func (x *reading) newDocument(r io.Reader) *document {
 	p := &paced{r: r}
 	d := xml.NewDecoder(p)
-	d.CharsetReader = func(charset string, _ io.Reader) (io.Reader, error) {
-		return nil, fatal(1, "the file is in %.32q; only UTF-8 is read", charset)
-	}
-	return &document{decoder: d, pace: p, fold: fold}
+	d.CharsetReader = x.charset
+	return &document{decoder: d, pace: p, fold: x.Format == "privacyidea"}
 }
 
 func (d *document) line() int {

@@ -118,6 +118,36 @@ func nothingOf(w *servertest.World, t *testing.T, fobs ...*servertest.Fob) {
 	}
 }
 
+// The promise: the preview says what was forgiven, and a file whose columns are shifted is
+// refused without a word of its secrets, on the screen and in the log.
+func TestPreviewSaysWhatWasForgiven(t *testing.T) {
+	w := servertest.NewWorld(t)
+	desk := servertest.TokenDesk(w)
+	secret := servertest.SecretOf(32, 1)
+	path := desk.File("T-1," + secret + ",totp,6,30,,,,\n,,,,,,,,\n")
+	out, said, ok := desk.Run("", "token", "import", path, "--format", "privacyidea-csv")
+	for _, want := range []string{"totp SHA256", "1 tokens would be imported"} {
+		if !ok || !strings.Contains(out, want) {
+			t.Errorf("ok %t, want %q:\n%s%s", ok, want, out, said)
+		}
+	}
+	for _, want := range []string{"forgiven: line 1: the line has empty cells", "forgiven: line 1: no hash is named", "forgiven: line 2: the row is empty"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("want %q:\n%s", want, said)
+		}
+	}
+	desk.Refuses("--algorithm", "token", "import", path, "--format", "oath-csv", "--commit")
+	if out := desk.Does("token", "import", path, "--format", "oath-csv", "--algorithm", "SHA1"); !strings.Contains(out, "totp SHA1") {
+		t.Errorf("with its hash:\n%s", out)
+	}
+	for _, line := range []string{secret + ",T-1,totp\n", "T-1,totp," + secret + "\n", "T-1," + servertest.SecretOf(20, 1) + "," + secret + "\n", secret + "," + secret + ",totp,6,30,sha1\n"} {
+		out, said, ok := desk.Run("", "token", "import", desk.File(line), "--format", "oath-csv", "--commit")
+		if ok || strings.Contains(out+said, secret[:10]) {
+			t.Errorf("ok %t, a secret in another column: %s%s", ok, out, said)
+		}
+	}
+}
+
 // The promise: a file with one fault imports nothing, and neither does one that
 // meets a token that is there.
 func TestNothingHalfImported(t *testing.T) {
