@@ -20,11 +20,12 @@ const reasonStale = "stale"
 const staleSteps = 20
 
 // Check compares the typed code with the codes of all the credentials. Two codes
-// in a row, with or without a space between them, are one better answer.
+// in a row, with or without a space between them, are one better answer: for it the
+// steps on both sides of the device's clock are looked at, and the clock is learned
+// anew, so that a device that is one step fast is believed from then on.
 //
 // After [Options.NextCode] failures one code alone is Partial, and only the code
-// of the very next step completes it; then the steps on both sides of the
-// device's clock are looked at, and the clock is learned anew.
+// of the very next step completes it, with the same two sides.
 func (a *Authenticator) Check(_ context.Context, credentials []authenticator.Credential, _ authenticator.Memo, answer prompt.Answer, now time.Time) (authenticator.Result, error) {
 	match := func(s state, digits string, failures int, explain bool) finding {
 		o := a.options
@@ -59,7 +60,7 @@ func (s state) match(o Options, digits string, failures int, now time.Time) find
 		return refused(otp.Wrong, "")
 	}
 	demanded, present := failures >= o.NextCode, s.step(now)
-	low, high := s.window(o.Window, present, demanded)
+	low, high := s.window(o.Window, present, demanded || answer.Second != "")
 	_, last := s.Key.Find(answer, uint64(low), int(high-low+1))
 	if last < 0 {
 		if o.silent {
@@ -89,12 +90,12 @@ func (s state) match(o Options, digits string, failures int, now time.Time) find
 // window returns the first and the last step that are accepted. A device that is
 // one step slow is still believed when its clock was put right: the present step
 // is within one of where its clock was.
-func (s state) window(w Window, present int64, demanded bool) (low, high int64) {
+func (s state) window(w Window, present int64, two bool) (low, high int64) {
 	low, high = present+s.Drift, present+s.Drift
-	if w == Previous || w == Either || demanded {
+	if w == Previous || w == Either || two {
 		low--
 	}
-	if w == Either || demanded {
+	if w == Either || two {
 		high++
 	}
 	if s.Drift == -1 {

@@ -107,3 +107,55 @@ func TestResync(t *testing.T) {
 		t.Error("a state that is not one is read")
 	}
 }
+
+// The promise: a phone whose clock is one step fast is refused with one code and believed
+// with two in a row, in one answer or, after failures, one after the other; from then on
+// one code is enough. A phone that is two steps fast is refused, and no code is good twice.
+func TestPhoneThatIsFast(t *testing.T) {
+	a, err := totp.New(totp.Options{Issuer: "Test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := noon.Unix() / 30
+	for off := int64(1); off <= 2; off++ {
+		key, state := hardware(t, otp.SHA1, 6, 30*time.Second)
+		own := []authenticator.Credential{{ID: 1, Account: 1, Kind: totp.Kind, State: state}}
+		types := func(text string, at time.Time) authenticator.Result {
+			t.Helper()
+			r, err := a.Check(t.Context(), own, nil, prompt.Answer{Text: text}, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Next != nil {
+				own[0].State = r.Next
+			}
+			return r
+		}
+		shown := func(steps int64) string { return key.Code(uint64(step + off + steps)) }
+		if r := types(shown(0), noon); r.OK || r.Reason != "stale" {
+			t.Errorf("%d steps fast: one code: %+v", off, r)
+		}
+		r := types(shown(0)+" "+shown(1), noon.Add(30*time.Second))
+		if r.OK != (off == 1) {
+			t.Errorf("%d steps fast: two codes: %+v", off, r)
+		}
+		if off != 1 {
+			continue
+		}
+		for _, used := range []string{shown(0), shown(1), shown(0) + shown(1), shown(1) + shown(2)} {
+			if r := types(used, noon.Add(40*time.Second)); r.OK {
+				t.Errorf("a used code is good again: %+v", r)
+			}
+		}
+		if r := types(shown(2), noon.Add(time.Minute)); !r.OK {
+			t.Errorf("then one code: %+v", r)
+		}
+		own[0].State, own[0].Failures = state, 3
+		if r := types(shown(0), noon); r.OK || !r.Partial {
+			t.Errorf("after failures, the first code: %+v", r)
+		}
+		if r := types(shown(1), noon.Add(30*time.Second)); !r.OK {
+			t.Errorf("after failures, the second code: %+v", r)
+		}
+	}
+}
