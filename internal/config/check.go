@@ -153,6 +153,8 @@ func (c File) checkPush() error {
 func (c File) checkPasskeys() error {
 	return errors.Join(word("passkeys.attestation", c.Passkeys.Attestation, "none", "direct"),
 		word("passkeys.backup_eligible", c.Passkeys.BackupEligible, "allow", "deny"),
+		word("passkeys.user_verification", c.Passkeys.UserVerification, "required", "preferred"),
+		word("passkeys.signature_counter", c.Passkeys.SignatureCounter, "refuse", "accept"),
 		both("passkeys.metadata", c.Passkeys.Metadata, "passkeys.metadata_root", c.Passkeys.MetadataRoot))
 }
 

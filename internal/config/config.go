@@ -127,6 +127,12 @@ type Passkeys struct {
 	Deny  []string `yaml:"deny"`
 	// BackupEligible is allow or deny, for keys that can be copied between devices.
 	BackupEligible string `yaml:"backup_eligible"`
+	// UserVerification is required, or preferred: then a key without a PIN or biometric is
+	// one factor, held.
+	UserVerification string `yaml:"user_verification"`
+	// SignatureCounter is refuse or accept, for a key whose counter did not advance, which
+	// is a sign of a copy: accept only writes it into the log.
+	SignatureCounter string `yaml:"signature_counter"`
 	// Metadata is a file of the FIDO Metadata Service (the signed BLOB); MetadataRoot is
 	// the PEM file of the root certificate that its chain must end in. Both or neither.
 	Metadata     string `yaml:"metadata"`
@@ -258,7 +264,7 @@ func Default() File {
 		Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", Data: "countersign-data",
 		Log:      Log{Level: "info", Format: "text"},
 		SMS:      SMS{Method: "POST", Format: "json", Fields: map[string]string{}, Number: "plus"},
-		Passkeys: Passkeys{Attestation: "none", BackupEligible: "allow", MetadataSigner: "mds.fidoalliance.org"},
+		Passkeys: Passkeys{Attestation: "none", BackupEligible: "allow", UserVerification: "required", SignatureCounter: "refuse", MetadataSigner: "mds.fidoalliance.org"},
 		Limits: Limits{NextCode: 3, Delay: 5, Disable: 20, PerAccount: 30, PerSource: 100, PerInstallation: 2000, Tries: 8,
 			Attempt: Duration(10 * time.Minute), Dormant: Duration(30 * day), Quarantine: Duration(day),
 			Unanswered: 10, PushSoon: 3, PushDaily: 10},

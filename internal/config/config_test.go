@@ -45,6 +45,8 @@ func TestRefusals(t *testing.T) {
 		{"push: {subject: 'mailto: <admin@example.org>'}\n", "push.subject must be like"},
 		{"push: {subject: 'http://login.example.org'}\n", "push.subject must be like"},
 		{"passkeys: {backup_eligible: maybe}\n", "allow, deny"},
+		{"passkeys: {user_verification: discouraged}\n", "required, preferred"},
+		{"passkeys: {signature_counter: ignore}\n", "refuse, accept"},
 		{"local_recovery: {until: 2999-01-01, reason: why not}\n", "more than 31 days"},
 		{"local_recovery: {until: tomorrow, reason: why not}\n", "must be a day"},
 		{"local_recovery: {until: 2026-12-01}\n", "must say why"},

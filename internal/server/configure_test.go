@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/authenticator/passkey"
 	"countersign/internal/config"
 	"countersign/internal/session"
 	"countersign/internal/throttle"
@@ -34,6 +35,22 @@ func TestPrintedDefaultsAreTheRooms(t *testing.T) {
 	}
 	if _, err := Kinds(s, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// What the file says of passkeys is what their room is given, and nothing is laxer by
+// itself.
+func TestSettingsOfPasskeys(t *testing.T) {
+	file := config.Default()
+	for _, want := range [][2]string{{passkey.Required, passkey.Refuse}, {passkey.Preferred, passkey.Accept}} {
+		s, err := SettingsOf(file, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]string{s.Passkeys.UserVerification, s.Passkeys.CounterRegression}; got != want {
+			t.Errorf("the room is given %q, want %q", got, want)
+		}
+		file.Passkeys.UserVerification, file.Passkeys.SignatureCounter = "preferred", "accept"
 	}
 }
 

@@ -85,7 +85,8 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 		return Settings{}, fmt.Errorf("limits.pin_digits: %w", err)
 	}
 	p := c.Passkeys
-	s.Passkeys = passkey.Options{Attestation: p.Attestation, RequireAttested: p.RequireAttested, AllowAAGUIDs: p.Allow, DenyAAGUIDs: p.Deny, BackupEligible: p.BackupEligible}
+	s.Passkeys = passkey.Options{Attestation: p.Attestation, RequireAttested: p.RequireAttested, AllowAAGUIDs: p.Allow, DenyAAGUIDs: p.Deny, BackupEligible: p.BackupEligible,
+		UserVerification: p.UserVerification, CounterRegression: p.SignatureCounter}
 	if s.Passkeys.MDS, err = metadata(p); err != nil {
 		return s, err
 	}
