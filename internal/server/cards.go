@@ -108,6 +108,7 @@ func (in *Installation) CardServer(s Settings, own *tls.Config) *http.Server {
 		Seals: cardSeals{in.Keys}, URL: s.Cards.URL, Pages: s.PublicURL, Now: s.Now})
 	server := endpoint.Server(own)
 	server.TLSConfig = listen.Heard(server.TLSConfig)
+	server.ErrorLog = cardFailures{s.Log, in.ears, s.Now}.logger()
 	return server
 }
 

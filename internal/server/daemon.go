@@ -155,7 +155,6 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 		go func() { failed <- counts.Serve(l.counts) }()
 	}
 	if l.cards != nil {
-		cards.ErrorLog = server.ErrorLog
 		defer cards.Close()
 		go func() { failed <- cards.ServeTLS(l.cards, "", "") }()
 	}
