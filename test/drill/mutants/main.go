@@ -20,6 +20,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,7 +29,7 @@ import (
 
 // options are the flags, and the folder of the module.
 type options struct {
-	root, only               string
+	root, only, from         string
 	write, json, play, prove bool
 	timeout                  time.Duration
 }
@@ -36,6 +38,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.root, "root", ".", "the folder of the module")
 	flag.StringVar(&o.only, "only", "", "only mutants whose guard, file or rows contain this")
+	flag.StringVar(&o.from, "from", "", "with -write: take what came of each from files that -json wrote, such as 'runs/*.json', and play nothing")
 	flag.BoolVar(&o.write, "write", false, "write the table in docs/drill.md; what is not run keeps its line")
 	flag.BoolVar(&o.json, "json", false, "print what came of each as JSON, and progress to standard error")
 	flag.BoolVar(&o.prove, "prove", true, "first play the rows with nothing changed")
@@ -57,6 +60,13 @@ var errDiffers = errors.New("rows that should fail did not, or others did")
 // run plays all chosen mutants. It returns an error if one could not be played, or any
 // differs.
 func run(ctx context.Context, o options) error {
+	if o.from != "" {
+		outcomes, err := read(o.from)
+		if err != nil {
+			return err
+		}
+		return errors.Join(writeTable(o.root, outcomes), verdict(outcomes))
+	}
 	if !o.play {
 		return writeTable(o.root, nil)
 	}
@@ -91,6 +101,34 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	return verdict(outcomes)
+}
+
+// read returns the outcomes that files hold, of which each is of one mutant or of several:
+// they can be played in parts. Whether one differs is asked anew, of the table as it is.
+func read(pattern string) ([]outcome, error) {
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, err
+	}
+	all := mutants()
+	var outcomes []outcome
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		var found []outcome
+		if err := json.Unmarshal(b, &found); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		for _, o := range found {
+			if i := slices.IndexFunc(all, func(m mutant) bool { return m.Guard == o.Guard }); i >= 0 {
+				o.Wrong = differs(all[i].rows(), o.Fell)
+				outcomes = append(outcomes, o)
+			}
+		}
+	}
+	return outcomes, nil
 }
 
 // choose returns the mutants that contain a word.

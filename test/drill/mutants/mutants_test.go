@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,5 +118,38 @@ func TestLines(t *testing.T) {
 	}
 	if kept := merged([]mutant{m}, nil, lines); kept[0] != want {
 		t.Errorf("what was not played lost its line: %q", kept)
+	}
+}
+
+// What was played in parts is judged by the table as it is, and not by what it was then.
+func TestOutcomesFromFiles(t *testing.T) {
+	m := mutants()[0]
+	folder := t.TempDir()
+	write := func(name string, o outcome) {
+		t.Helper()
+		b, err := json.Marshal([]outcome{o})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var fell []fall
+	for _, row := range m.rows() {
+		fell = append(fell, fall{Row: row, Application: "wiki", Why: "got through"})
+	}
+	write("1.json", outcome{mutant: m, Fell: fell, Wrong: "of before"})
+	write("2.json", outcome{mutant: m})
+	write("3.json", outcome{mutant: mutant{Guard: "one that is not in the table any more"}})
+	all, err := read(filepath.Join(folder, "*.json"))
+	if err != nil || len(all) != 2 || all[0].Wrong != "" || !strings.Contains(all[1].Wrong, "does not notice") {
+		t.Errorf("%+v %v", all, err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "4.json"), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(filepath.Join(folder, "*.json")); err == nil {
+		t.Error("a file that was cut off was read")
 	}
 }

@@ -14,8 +14,6 @@ func pages() []mutant {
 // readers are guards of what is read.
 func readers() []mutant {
 	return []mutant{
-		{Guard: "a page whose sign-in cannot be asked stays shut", File: "internal/protocol/forwardauth/forwardauth.go", Rows: "T1556.006", Outages: true,
-			Old: `		refuse(w, r, a.method, "The sign-in service is not available. Try again soon.")`, New: `		w.WriteHeader(http.StatusOK)`},
 		{Guard: "X-Forwarded-For is believed from proxies alone", File: "internal/clientaddr/clientaddr.go", Rows: "T1213",
 			Old: "	at := peer(r)\n	if !d.listed(at) {\n		return at\n	}\n",
 			New: "	at := peer(r)\n	if !d.listed(at) && len(r.Header[\"X-Forwarded-For\"]) == 0 {\n		return at\n	} else if a, ok := address(r.Header[\"X-Forwarded-For\"][0]); ok {\n		return a\n	}\n"},
