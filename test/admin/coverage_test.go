@@ -486,7 +486,7 @@ func TestCoverageNamesPlantedGaps(t *testing.T) {
 	})
 	t.Run("an account that was changed in the database from outside", func(t *testing.T) {
 		o.tamper("update account set kind = 'service' where name = 'grace'")
-		o.is("T1078", attack.Partial, attack.WeakAccount, "grace has rows that were changed")
+		o.is("T1078", attack.Partial, attack.WeakAccount, "grace has a row that failed its integrity check")
 	})
 	_, secret, _ := strings.Cut("x:a-secret-of-the-equipment", ":")
 	if b, err := json.Marshal(do1[attack.Data](o, &coverage.Show{})); err != nil || strings.Contains(string(b), secret) {
@@ -538,10 +538,19 @@ func TestDeclarations(t *testing.T) {
 func (o *office) report(age time.Duration, results ...attack.DrillResult) string {
 	o.T.Helper()
 	at := o.Now().Add(-age)
-	for i := range results {
-		results[i].Time = at
+	var found []attack.Attacked
+	for _, t := range do1[coverage.Targets](o, &coverage.DrillBegin{}).Applications {
+		found = append(found, attack.Attacked{Name: t.Name, Depends: t.Depends})
+		for i := range results {
+			if results[i].Time = at; results[i].Application == t.Name {
+				results[i].Tries = nil
+				for _, door := range t.Doors {
+					results[i].Tries = append(results[i].Tries, attack.DrillTry{Door: door, Sent: "the password alone", Answer: "Access-Reject"})
+				}
+			}
+		}
 	}
-	signed, err := coverage.SignDrill(o.Keys, attack.DrillReport{Began: at.Add(-time.Hour), Ended: at, By: "a test", Results: results})
+	signed, err := coverage.SignDrill(o.Keys, attack.DrillReport{Began: at.Add(-time.Hour), Ended: at, By: "a test", Applications: found, Results: results})
 	if err != nil {
 		o.T.Fatal(err)
 	}
@@ -565,6 +574,12 @@ func TestDrillsProveForThirtyDays(t *testing.T) {
 	do1[coverage.Recorded](o, &coverage.DrillRecord{Report: fresh})
 	o.is("T1133", attack.Proven, "")
 	o.is("T1110", attack.Enforced, "")
+	o.policy(strict + "\n# the same, and another version\n") // and what is proven is of the one before
+	if o.is("T1133", attack.Enforced, ""); !strings.Contains(strings.Join(o.row("T1133").Notes, " "), "the policy changed since") {
+		t.Error(o.row("T1133").Notes)
+	}
+	do1[coverage.Recorded](o, &coverage.DrillRecord{Report: o.report(29*24*time.Hour-time.Minute, passed)})
+	o.is("T1133", attack.Proven, "")
 	o.again(2 * 24 * time.Hour)
 	o.is("T1133", attack.Enforced, "")
 	if got := do1[coverage.Recorded](o, &coverage.DrillRecord{Report: o.report(time.Hour, failed)}); got.Failed != 1 {

@@ -174,19 +174,20 @@ func (a *beginDesk) lets(p *policy.Policy, pl survey.Place, groups []string) boo
 // versions are those of what the outcome of a drill depends on.
 type versions struct {
 	policy     int64
+	rules      string // a digest: a document that is saved again as it was changes nothing
 	protocols  string
 	exceptions []attack.Exception // beside the applications' own
 }
 
 func versionsOf(ctx context.Context, db store.Reader, rules *signin.Rules, s *survey.Survey, loosened []attack.Exception) (versions, error) {
 	d, err := rules.Latest(ctx, db)
-	return versions{policy: d.Version, protocols: strings.Join(s.Protocols(), " "), exceptions: loosened}, err
+	return versions{policy: d.Version, rules: digest([]string{d.Body}), protocols: strings.Join(s.Protocols(), " "), exceptions: loosened}, err
 }
 
 // of are the versions for one application, each by the word with which coverage says that it
 // was changed.
 func (v versions) of(p survey.Place) map[string]string {
-	out := map[string]string{"policy": strconv.FormatInt(v.policy, 10), "protocols": v.protocols, "exceptions": digest(v.at(p))}
+	out := map[string]string{"policy": v.rules, "protocols": v.protocols, "exceptions": digest(v.at(p))}
 	if p.Version != "" {
 		out["settings"] = p.Version
 	}
