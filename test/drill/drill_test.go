@@ -24,6 +24,7 @@ var _ drill.Bed = (*servertest.Bed)(nil)
 // The promise of the product: every row that has a drill is attacked with real
 // components and holds, with all five proofs.
 func TestDrill(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	b := servertest.NewBed(t, throttle.Limits{})
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: b.Stage, Admin: b.Admin, Bed: b, Now: time.Now})
 	if err != nil {
@@ -92,6 +93,7 @@ func TestDrillFails(t *testing.T) {
 
 // The same for the rows whose guard no policy takes out: each without its own.
 func TestDrillFailsWithoutItsOwnGuard(t *testing.T) {
+	t.Parallel()
 	failed := func(t *testing.T, p drill.Plan) {
 		t.Helper()
 		results, err := drill.Run(t.Context(), p)
