@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"html"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -57,7 +58,7 @@ func NewCardTable(t *testing.T, edit ...func(*server.Settings)) *CardTable {
 	}
 	c.World = NewWorldFrom(t, s, "http://localhost", nil)
 	s.PublicURL, _ = url.Parse(c.Base)
-	s.Now = c.Now
+	s.Now, s.Log = c.Now, slog.New(slog.NewTextHandler(t.Output(), nil))
 	key := testbed.NewKey(t)
 	own := c.Served.Issue(CardName, key.Public(), func(x *x509.Certificate) {
 		x.DNSNames, x.ExtKeyUsage = []string{CardName}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}

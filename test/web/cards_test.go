@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -150,7 +151,7 @@ func anotherEndpoint(c *servertest.CardTable, t *testing.T) string {
 	}
 	_, port, _ := net.SplitHostPort(c.Endpoint)
 	base, _ := url.Parse(c.Base)
-	s := server.Settings{PublicURL: base, Now: c.Now, Cards: &server.Cards{URL: &url.URL{Scheme: "https", Host: servertest.CardName + ":" + port},
+	s := server.Settings{PublicURL: base, Now: c.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Cards: &server.Cards{URL: &url.URL{Scheme: "https", Host: servertest.CardName + ":" + port},
 		Authorities: pki.Authorities{{Name: "staff", Certificates: []*x509.Certificate{c.Staff.Certificate}, Mapping: pki.IssuerSerial, Purpose: pki.ClientAuth, Cards: true}},
 		Sources:     map[string]revocation.Source{"staff": {CRLs: []string{c.Crl}}}}}
 	key := testbed.NewKey(t)

@@ -29,8 +29,8 @@ type DrillBegin struct {
 
 func (c *DrillBegin) Action() string { return "drill.begin" }
 
-// Object is the whole installation.
-func (c *DrillBegin) Object() string { return "every application" }
+// Object is the whole installation, and what the drill is for.
+func (c *DrillBegin) Object() string { return admin.WithReason("every application", c.Note) }
 
 // Targets is what drill.begin answers. It holds no secret.
 type Targets struct {
