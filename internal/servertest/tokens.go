@@ -23,7 +23,6 @@ import (
 
 	"countersign/internal/application"
 	"countersign/internal/audit"
-	"countersign/internal/authenticator/yubicootp"
 	"countersign/internal/store"
 	"countersign/internal/testbed"
 )
@@ -173,12 +172,22 @@ type Yubikey struct {
 	Session, use   int
 }
 
+// modhex is hexadecimal in the letters that are in one place on nearly every keyboard.
+func modhex(b []byte) string {
+	return strings.Map(func(r rune) rune { return rune("cbdefghijklnrtuv"[strings.IndexRune("0123456789abcdef", r)]) }, hex.EncodeToString(b))
+}
+
+// OnDvorak is what a key types where the keyboard's layout is Dvorak.
+func OnDvorak(otp string) string {
+	return strings.Map(func(r rune) rune { return rune("jxe.uidchtnbpygk"[strings.IndexRune("cbdefghijklnrtuv", r)]) }, otp)
+}
+
 func NewYubikey(t testing.TB, serial string) *Yubikey {
 	t.Helper()
 	testbed.Program(t, "ykgenerate")
 	random := make([]byte, 28)
 	rand.Read(random)
-	return &Yubikey{t: t, Serial: serial, Public: yubicootp.Modhex(random[:6]), private: hex.EncodeToString(random[6:12]), key: hex.EncodeToString(random[12:]), Session: 1}
+	return &Yubikey{t: t, Serial: serial, Public: modhex(random[:6]), private: hex.EncodeToString(random[6:12]), key: hex.EncodeToString(random[12:]), Session: 1}
 }
 
 // Row is the key's line in the Yubico format.

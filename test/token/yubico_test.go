@@ -198,6 +198,121 @@ func TestYubicoSignatures(t *testing.T) {
 	}
 }
 
+// curlYubico asks with curl, which programs of version 1 and those that POST are here.
+func curlYubico(v servertest.Validator, path, otp string, post, nonce bool) string {
+	v.W.T.Helper()
+	q := url.Values{"id": {fmt.Sprint(v.Id)}, "otp": {otp}}
+	if nonce {
+		q.Set("nonce", strings.ToLower(rand.Text()))
+	}
+	q.Set("h", v.Sign(q))
+	args := []string{"-sS", "--get"}
+	if post {
+		args = args[:1]
+	}
+	for name := range q {
+		args = append(args, "--data-urlencode", name+"="+q.Get(name))
+	}
+	out, err := exec.Command("curl", append(args, v.Base+path)...).Output()
+	if err != nil {
+		v.W.T.Fatalf("curl: %v", err)
+	}
+	said := map[string][]string{}
+	for line := range strings.SplitSeq(strings.TrimSpace(string(out)), "\r\n") {
+		name, value, _ := strings.Cut(line, "=")
+		said[name] = []string{value}
+	}
+	if said["h"] == nil || said["h"][0] != v.Sign(said) || !nonce && len(said) != 3 {
+		v.W.T.Errorf("the answer is %q", out)
+	}
+	return said["status"][0]
+}
+
+// The promise: programs that POST, that speak version 1 of the protocol, or that sit behind
+// a Dvorak keyboard are answered as others are, and each one-time password counts once.
+func TestYubicoOtherWays(t *testing.T) {
+	w, _, bobs, _ := withYubikeys(t, "")
+	gateway, _ := servertest.Validators(w)
+	const newer, older = "/wsapi/2.0/verify", "/wsapi/verify"
+	for _, c := range []struct {
+		path        string
+		post, nonce bool
+	}{{newer, true, true}, {older, false, false}, {older, true, false}, {older, false, true}} {
+		otp := bobs.Touch()
+		if got := curlYubico(gateway, c.path, otp, c.post, c.nonce); got != "OK" {
+			t.Errorf("%+v: %s", c, got)
+		}
+		if got := curlYubico(gateway, c.path, otp, c.post, c.nonce); got != "REPLAYED_OTP" {
+			t.Errorf("%+v, again: %s", c, got)
+		}
+	}
+	if got := curlYubico(gateway, older, bobs.Touch()[:43]+"a", true, false); got != "BAD_OTP" {
+		t.Error(got)
+	}
+	otp := bobs.Touch()
+	if runYubicoClient(gateway, servertest.OnDvorak(otp)) != 0 {
+		t.Error("a one-time password of a Dvorak keyboard is refused")
+	}
+	for _, again := range []string{otp, servertest.OnDvorak(otp)} {
+		if got := gateway.Otp(again); got != "REPLAYED_OTP" {
+			t.Errorf("used in both layouts: %s", got)
+		}
+	}
+	if err := w.PlantApplications(t.Context(), "wiki.test", servertest.DrillSecret); err != nil {
+		t.Fatal(err)
+	}
+	w.Later(25 * time.Hour) // what was handed over is in quarantine for a day
+	if s := w.Begin(servertest.Line("bob", servertest.Passphrase, servertest.OnDvorak(bobs.Touch()))); s.State != signin.Granted {
+		t.Errorf("%s: %s", s.State, s.Reason)
+	}
+}
+
+// The promise: an administrator learns from application show and from the audit log why a
+// program's requests are not judged, and reads nothing there that anybody typed.
+func TestWhyYubicoIsNotServed(t *testing.T) {
+	w, desk, bobs, _ := withYubikeys(t, "")
+	gateway, _ := servertest.Validators(w)
+	good := bobs.Touch()
+	for range 2 {
+		if runYubicoClient(servertest.Validator{W: w, Base: w.Base, Id: 7, Key: "bm90LXRoZS1rZXktb2YtaXQ="}, good) == 0 {
+			t.Fatal("another key is believed")
+		}
+	}
+	runYubicoClient(servertest.Validator{W: w, Base: w.Base, Id: 9, Key: servertest.GatewayKey}, good)
+	gateway.Ask(func(q url.Values) { q.Set("otp", good); q.Set("h", "") })
+	gateway.Otp("hunter2-hunter2-hunter2-hunter2-hunter2")
+	if got := gateway.Get("id=7&id=8"); got["status"] != "MISSING_PARAMETER" {
+		t.Error(got)
+	}
+	shown := desk.Does("application", "show", "gate", "--json")
+	for _, want := range []string{"type the same key at the program and here", "is not signed", "nothing that a YubiKey types", `"last_heard_from"`} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("application show lacks %q:\n%s", want, shown)
+		}
+	}
+	if err := w.TellUnserved(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := w.DB.AuditLog().Entries(t.Context(), store.Filter{Event: "request.unserved", Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	causes := map[string]string{}
+	for _, en := range entries {
+		causes[en.Reason] = en.Application + " " + en.Detail["client"] + " " + en.Detail["count"]
+	}
+	want := map[string]string{"bad-signature": "gate gateway 2", "no-such-client": "  ", "no-signature": "gate gateway ", "no-one-time-password": "gate gateway ", "unreadable": "  "}
+	if fmt.Sprint(causes) != fmt.Sprint(want) {
+		t.Errorf("the audit log has %v, wanted %v", causes, want)
+	}
+	if all := shown + fmt.Sprint(entries); strings.Contains(all, "hunter2") || strings.Contains(all, good) || strings.Contains(all, servertest.GatewayKey) {
+		t.Errorf("what is told holds what was typed, or a key:\n%s", all)
+	}
+	if got := gateway.Otp(good); got != "OK" {
+		t.Errorf("after all that the one-time password is %s", got)
+	}
+}
+
 // The promise: of any number of requests with one one-time password at once, one
 // is told OK.
 func TestYubicoManyAtOnce(t *testing.T) {

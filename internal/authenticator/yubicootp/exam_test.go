@@ -19,6 +19,21 @@ import (
 	"countersign/internal/prompt"
 )
 
+// modhex writes octets as a key types them.
+func modhex(b []byte) string {
+	var s strings.Builder
+	for _, o := range b {
+		s.WriteByte(alphabet[o>>4])
+		s.WriteByte(alphabet[o&15])
+	}
+	return s.String()
+}
+
+// onDvorak is what a key types that is plugged into a computer with a Dvorak keyboard.
+func onDvorak(s string) string {
+	return strings.Map(func(r rune) rune { return rune(dvorak[strings.IndexRune(alphabet, r)]) }, s)
+}
+
 // key is a YubiKey in software.
 type key struct {
 	public       string
@@ -32,7 +47,7 @@ func newKey() *key {
 	for _, b := range [][]byte{public, k.private, k.aes} {
 		rand.Read(b)
 	}
-	k.public = Modhex(public)
+	k.public = modhex(public)
 	return k
 }
 
@@ -52,7 +67,7 @@ func (k *key) touch() string {
 	if k.use++; k.use > 255 {
 		k.session, k.use = k.session+1, 0
 	}
-	return k.public + Modhex(b[:])
+	return k.public + modhex(b[:])
 }
 
 func (k *key) enrolled(t testing.TB) authenticator.Enrolled {
@@ -175,11 +190,31 @@ func FuzzParse(f *testing.F) {
 		if !ok {
 			return
 		}
-		if whole := p.public + Modhex(p.sealed[:]); whole != lower(s) {
+		if whole := p.public + modhex(p.sealed[:]); whole != lower(s) && onDvorak(whole) != lower(s) {
 			t.Fatalf("%q was read as %q", s, whole)
 		}
-		if again, ok := parse(p.public + Modhex(p.sealed[:])); !ok || again != p {
+		if again, ok := parse(p.public + modhex(p.sealed[:])); !ok || again != p {
 			t.Fatalf("%q is not read the same again", s)
 		}
 	})
+}
+
+// What a key types on a Dvorak keyboard is the same one-time password, and counts once.
+func TestDvorak(t *testing.T) {
+	k := newKey()
+	e := k.enrolled(t)
+	c := authenticator.Credential{ID: 1, State: e.State, Handle: e.Handle}
+	typed := k.touch()
+	for i, text := range []string{onDvorak(typed), strings.ToUpper(onDvorak(k.touch())), typed, onDvorak(typed), onDvorak(typed[:43]) + "a", typed[:43] + "."} {
+		if handle, ok := (Authenticator{}).Discover(prompt.Answer{Text: text}); ok != (i < 4) || ok && handle != e.Handle {
+			t.Errorf("%s is of %q", text, handle)
+		}
+		r, err := Authenticator{}.Check(context.Background(), []authenticator.Credential{c}, nil, prompt.Answer{Text: text}, time.Now())
+		if err != nil || r.OK != (i < 2) {
+			t.Errorf("%d: %s is taken %t, %s: %v", i, text, r.OK, r.Reason, err)
+		}
+		if r.OK {
+			c.State = r.Next
+		}
+	}
 }

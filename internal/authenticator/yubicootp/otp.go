@@ -10,24 +10,17 @@ import (
 // keyboard layout.
 const alphabet = "cbdefghijklnrtuv"
 
-// Modhex writes octets.
-func Modhex(b []byte) string {
-	var s strings.Builder
-	for _, o := range b {
-		s.WriteByte(alphabet[o>>4])
-		s.WriteByte(alphabet[o&15])
-	}
-	return s.String()
-}
+// dvorak is what the keys of alphabet are on a Dvorak keyboard.
+const dvorak = "jxe.uidchtnbpygk"
 
-// FromModhex reads what Modhex writes.
-func FromModhex(s string) ([]byte, bool) {
+// fromModhex reads octets, of which each half is one of sixteen letters.
+func fromModhex(s, letters string) ([]byte, bool) {
 	if len(s)%2 != 0 {
 		return nil, false
 	}
 	out := make([]byte, len(s)/2)
 	for i := range len(s) {
-		v := strings.IndexByte(alphabet, s[i])
+		v := strings.IndexByte(letters, s[i])
 		if v < 0 {
 			return nil, false
 		}
@@ -59,13 +52,22 @@ func parse(text string) (password, bool) {
 	if cut < 2 || cut > maxPublic {
 		return password{}, false
 	}
-	all, ok := FromModhex(s)
+	all, ok := fromModhex(s, alphabet)
 	if !ok {
-		return password{}, false
+		// The few letters of both keyboards are hardly ever all that a key types.
+		if all, ok = fromModhex(s, dvorak); !ok {
+			return password{}, false
+		}
+		s = translated(s)
 	}
 	p := password{public: s[:cut]}
 	copy(p.sealed[:], all[cut/2:])
 	return p, true
+}
+
+// translated is what was typed on a Dvorak keyboard as any other has it.
+func translated(s string) string {
+	return strings.Map(func(r rune) rune { return rune(alphabet[strings.IndexRune(dvorak, r)]) }, s)
 }
 
 // touch is what one touch put into a one-time password, after the private id.

@@ -37,7 +37,7 @@ func decode(b []byte) (state, error) {
 func (s state) encode() ([]byte, error) { return json.Marshal(s) }
 
 func (s state) check() error {
-	switch _, ok := FromModhex(s.Public); {
+	switch _, ok := fromModhex(s.Public, alphabet); {
 	case !ok || len(s.Public) < 2 || len(s.Public) > maxPublic:
 		return errors.New("the public id must be 1 to 16 octets in modhex")
 	case len(s.Private) != 6:

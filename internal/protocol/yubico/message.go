@@ -4,6 +4,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
+	"io"
+	"mime"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -55,10 +58,33 @@ type request struct {
 	all            pairs
 	id, otp, nonce string
 	h              string
+	// first says that it came to the address of version 1 of the protocol.
+	first bool
 }
+
+// old reports whether a request is of version 1 of the protocol, which has no nonce. Its
+// answer says neither nonce nor one-time password.
+func (r request) old() bool { return r.first && r.nonce == "" }
 
 // maxQuery is far more than any client sends.
 const maxQuery = 2048
+
+// read reads a request: the query of a GET, the form of a POST. A POST with a query could be
+// signed as one and read as the other, so it is not read.
+func read(r *http.Request) (q request, ok bool) {
+	text := r.URL.RawQuery
+	if r.Method == http.MethodPost {
+		form, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		body, readErr := io.ReadAll(io.LimitReader(r.Body, maxQuery+1))
+		if err != nil || readErr != nil || form != "application/x-www-form-urlencoded" || text != "" {
+			return request{}, false
+		}
+		text = string(body)
+	}
+	q, ok = parse(text)
+	q.first = r.URL.Path == OldPath
+	return q, ok
+}
 
 // parse reads a query. A name that comes twice could be signed as one and read as
 // the other, so it is not read at all.
@@ -101,10 +127,13 @@ func (r request) nonced() bool {
 	return len(r.nonce) >= 16 && len(r.nonce) <= 40 && strings.Trim(r.nonce, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
+// letters are what a key types: modhex, and what the same keys are on a Dvorak keyboard.
+const letters = "cbdefghijklnrtuv" + "jxe.uidchtnbpygk"
+
 // typed reports whether the otp can be what a key types: 32 characters after a
 // public id of 2 to 32.
 func (r request) typed() bool {
-	return len(r.otp) >= 34 && len(r.otp) <= 64 && strings.Trim(strings.ToLower(r.otp), "cbdefghijklnrtuv") == ""
+	return len(r.otp) >= 34 && len(r.otp) <= 64 && strings.Trim(strings.ToLower(r.otp), letters) == ""
 }
 
 // answer is what is said of a request; signed where the client is known. Every
@@ -113,13 +142,13 @@ func (r request) typed() bool {
 func answer(r request, status string, key []byte, now time.Time) string {
 	now = now.UTC()
 	p := pairs{{"t", now.Format("2006-01-02T15:04:05Z0") + now.Format(".000")[1:]}} // as Yubico's servers write it, with milliseconds
-	if r.otp != "" && r.typed() {
+	if r.otp != "" && r.typed() && !r.old() {
 		p = append(p, [2]string{"otp", r.otp})
 	}
 	if r.nonced() {
 		p = append(p, [2]string{"nonce", r.nonce})
 	}
-	if status == statusOK {
+	if status == statusOK && !r.old() {
 		p = append(p, [2]string{"sl", "100"})
 	}
 	p = append(p, [2]string{"status", status})

@@ -2,6 +2,7 @@ package yubico
 
 import (
 	"encoding/base64"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -50,6 +51,39 @@ func TestAnswer(t *testing.T) {
 	}
 	if text := answer(request{}, statusNoClient, nil, time.Now()); strings.Contains(text, "h=") || !strings.Contains(text, "status=NO_SUCH_CLIENT\r\n") {
 		t.Errorf("%q", text)
+	}
+}
+
+// A POST is read from its form alone, so that nothing is signed as one and read as the other;
+// version 1 has no nonce, and its answers say neither nonce nor one-time password.
+func TestWaysToAsk(t *testing.T) {
+	const form = "application/x-www-form-urlencoded"
+	without := strings.Replace(published, "&nonce=jrFwbaYFhn0HoxZIsd9LQ6w2ceU", "", 1)
+	for name, c := range map[string]struct {
+		method, target, kind, body string
+		ok, old                    bool
+	}{
+		"a query":                       {"GET", Path + "?" + published, "", "", true, false},
+		"a form":                        {"POST", Path, form + "; charset=utf-8", published, true, false},
+		"a form and a query":            {"POST", Path + "?id=2", form, published, false, false},
+		"a form of another kind":        {"POST", Path, "text/plain", published, false, false},
+		"a form that is too long":       {"POST", Path, form, published + strings.Repeat("&", maxQuery), false, false},
+		"a query with a body":           {"GET", Path + "?" + published, form, "id=2", true, false},
+		"version 1":                     {"GET", OldPath + "?" + without, "", "", true, true},
+		"version 1 in a form":           {"POST", OldPath, form, without, true, true},
+		"version 1 with a nonce is 2":   {"GET", OldPath + "?" + published, "", "", true, false},
+		"version 2 without a nonce":     {"GET", Path + "?" + without, "", "", true, false},
+		"something that is there twice": {"POST", Path, form, published + "&id=1", false, false},
+	} {
+		r := httptest.NewRequest(c.method, c.target, strings.NewReader(c.body))
+		r.Header.Set("Content-Type", c.kind)
+		q, ok := read(r)
+		if ok != c.ok || ok && (q.old() != c.old || q.id != "1" || !q.typed()) {
+			t.Errorf("%s: %t, %+v", name, ok, q)
+		}
+		if text := answer(q, statusOK, []byte("key"), time.Unix(0, 0)); c.old && (strings.Contains(text, "otp=") || strings.Contains(text, "sl=") || strings.Count(text, "\n") != 4) {
+			t.Errorf("%s: %q", name, text)
+		}
 	}
 }
 
