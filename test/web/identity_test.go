@@ -136,7 +136,7 @@ func TestProxySpeaksFastCGI(t *testing.T) {
 		t.Fatal(err)
 	}
 	params := string(regexp.MustCompile(`(?m)(^ *fastcgi_param HTTP_.*\n)+`).Find(doc))
-	if strings.Count(params, "fastcgi_param") != 5 {
+	if strings.Count(params, "fastcgi_param") != 5+24 {
 		t.Fatalf("the document shows other parameters: %s", params)
 	}
 	whole := regexp.MustCompile(`(?s)        proxy_set_header Remote-User .*?proxy_set_header Connection \$countersign_connection;`)
@@ -164,6 +164,7 @@ func TestProxySpeaksFastCGI(t *testing.T) {
 			isTold(w, name, addr, servertest.Handed(w, secret, addr), knownAs(w, "ada"), "no groups and no mail")
 			distinguish(w, "ada")
 			isTold(w, name, addr, servertest.Handed(w, secret, addr), knownAs(w, "ada"), "groups and mail")
+			takesNobody(w, name, addr, servertest.Handed(w, secret, addr))
 		})
 	}
 }
@@ -210,4 +211,58 @@ func similar(variable string) bool {
 		return -1
 	}, strings.ToUpper(variable))
 	return strings.HasPrefix(plain, "HTTPREMOTE")
+}
+
+// foreignHeaders are other headers by which applications are told who somebody is.
+func foreignHeaders() []string {
+	out := []string{"X-Forwarded-Preferred-Username", "X-Auth-Request-Preferred-Username", "X-Authenticated-User", "X-Authenticated-Groups", "X-Authentik-Username", "X-Webauth-Fullname", "X-Webauth-Role", "X-Remote-Group"}
+	for _, family := range []string{"X-Forwarded-", "X-Remote-", "X-Auth-Request-", "X-Webauth-"} {
+		for _, word := range []string{"User", "Email", "Groups"} {
+			out = append(out, family+word)
+		}
+	}
+	return out
+}
+
+// The promise: headers of other names by which applications are told who somebody is reach
+// nobody from a browser, however they are spelled: they arrive without, or not at all. What
+// only looks alike goes on.
+func TestForeignIdentityIsDropped(t *testing.T) {
+	t.Parallel()
+	for _, f := range servertest.Fronts {
+		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel()
+			w := servertest.NewWorld(t)
+			own := strings.Replace(strings.TrimPrefix(w.Base, "http://"), "localhost", "127.0.0.1", 1)
+			secret := w.SignedIn(w.EnrollCodes("ada"))
+			addrs, hosts := map[string]string{}, []string{}
+			for _, a := range testbed.Applications {
+				addr := testbed.Addr(t)
+				f.Start(t, addr, own, a.Start(t))
+				addrs[a.Name], hosts = addr, append(hosts, addr)
+			}
+			w.Protect("wiki", map[string]any{"hosts": hosts})
+			for name, addr := range addrs {
+				takesNobody(w, f.Name+", "+name, addr, servertest.Handed(w, secret, addr))
+			}
+		})
+	}
+}
+
+func takesNobody(w *servertest.World, where, addr, cookie string) {
+	w.T.Helper()
+	for _, header := range foreignHeaders() {
+		for _, spelled := range []string{header, strings.ToLower(header), strings.ReplaceAll(header, "-", "_"), strings.ReplaceAll(header, "-", "."), strings.Replace(header, "-", "~", 1), "+" + header} {
+			status, body := servertest.Raw(w.T, addr, "GET", "/notes", spelled+": mallory", cookie)
+			if status == http.StatusOK && strings.Contains(body, "mallory") {
+				w.T.Errorf("%s: with %s it is told mallory", where, spelled)
+			}
+			if spelled == header && status != http.StatusOK {
+				w.T.Errorf("%s: with %s it is answered %d", where, header, status)
+			}
+		}
+	}
+	if status, body := servertest.Raw(w.T, addr, "GET", "/notes", "X-Auth-Token: theirs", "X-Requested-By: theirs", cookie); status != http.StatusOK || testbed.Variables(body)["HTTP_X_AUTH_TOKEN"] != "theirs" {
+		w.T.Errorf("%s: a header of the application's own does not arrive: %d", where, status)
+	}
 }

@@ -28,7 +28,7 @@ func Description() protocol.Description {
 			{Fields: []protocol.Field{{Name: "hosts", Label: "Hosts", Kind: protocol.Lines, Rows: 3,
 				Help: "One a line: wiki.example.org, with its port where it has one.", Missing: "Name at least one host, such as wiki.example.org."}}},
 			{Legend: "Guarded paths", List: "rules", Row: "rule", Add: "Add a path",
-				Help: "They need more than signing in. A path is exact, or a prefix when it ends with /. The policy can demand more for the action. The first that fits counts.",
+				Help: "They need more than signing in. A path covers itself and everything under it, with or without a / at its end. The policy can demand more for the action. The first that fits counts.",
 				Fields: []protocol.Field{
 					{Name: "path", Label: "Path", Missing: needs},
 					{Name: "methods", Label: "Methods", Kind: protocol.Words, Spelled: strings.ToUpper},

@@ -13,6 +13,12 @@ import (
 // begins like it comes from us or from nobody.
 const identity = "remote"
 
+// foreign are how other headers begin, letters alone, by which applications are told who
+// somebody is. Countersign promises nothing about them: proxies drop them, as they are written
+// with hyphens. In another spelling no proxy drops them surely, and some servers make the same
+// variable of it.
+var foreign = []string{"xremote", "xwebauth", "xauthenti", "xauthrequest", "xforwardeduser", "xforwardedemail", "xforwardedgroup", "xforwardedpreferred"}
+
 // overriding are how headers begin by which some applications take a second
 // method from a request, letters alone.
 var overriding = []string{"xhttpmethod", "xmethodoverride", "httpmethodoverride", "methodoverride"}
@@ -34,7 +40,10 @@ func look(h http.Header) (t told) {
 		switch first(name) {
 		case 'r':
 			t.identity = t.identity || begins(name, identity)
-		case 'x', 'h', 'm':
+		case 'x':
+			t.identity = t.identity || odd(name) && beginsAny(name, foreign)
+			fallthrough
+		case 'h', 'm':
 			t.method = t.method || !strings.HasPrefix(name, "X-Forwarded-") && overrides(name)
 		}
 	}
@@ -50,9 +59,21 @@ func changes(h http.Header) bool {
 	return len(h["Http2-Settings"]) > 0 || len(to) > 1 || len(to) == 1 && to[0] != "" && !strings.EqualFold(strings.TrimSpace(to[0]), "websocket")
 }
 
-func overrides(name string) bool {
-	for _, word := range overriding {
+func overrides(name string) bool { return beginsAny(name, overriding) }
+
+func beginsAny(name string, words []string) bool {
+	for _, word := range words {
 		if begins(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// odd reports whether a name has anything but letters, digits and hyphens between them.
+func odd(name string) bool {
+	for i := range len(name) {
+		if b := name[i]; small(b) == 0 && (b != '-' || i == 0) {
 			return true
 		}
 	}

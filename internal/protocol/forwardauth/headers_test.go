@@ -198,3 +198,22 @@ func TestOnlyAWebSocketChangesAConnection(t *testing.T) {
 		}
 	}
 }
+
+// The promise: other headers that tell who somebody is are the proxy's to drop where they are
+// written as such headers are, and are refused in a spelling that a server may fold to the same.
+func TestForeignIdentityInOddSpelling(t *testing.T) {
+	_, h := without(t)
+	for path := range dialects {
+		for name, refused := range map[string]bool{
+			"X_forwarded_user": true, "X.remote.user": true, "X-Remote_user": true, "-X-Remote-User": true, "X-Remote~groups": true, "X.auth-Request-Email": true, "X_webauth_user": true,
+			"X_authentik_username": true, "X.authenticated.user": true, "X!forwarded!email": true, "X_forwarded_groups": true, "X.forwarded.preferred.username": true,
+			"X-Forwarded-User": false, "X-Remote-User": false, "X_auth_token": false, "X.request.id": false, "X_forwarded_port": false,
+		} {
+			r := inDialect(path)
+			r.Header[name] = []string{"root"}
+			if asked, status := decided(h, r); asked == refused || refused && status != http.StatusForbidden {
+				t.Errorf("%s: with %s a question is answered %d, %v", path, name, status, asked)
+			}
+		}
+	}
+}
