@@ -5,19 +5,43 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// entry is what a drill reads of the log.
-type entry struct {
+// Entry is what a drill reads of an entry of the audit log.
+type Entry struct {
 	Number      int64             `json:"seq"`
 	Time        time.Time         `json:"time"`
+	Event       string            `json:"event"`
 	Reason      string            `json:"reason"`
 	Account     string            `json:"account_name"`
 	Application string            `json:"application"`
 	Source      string            `json:"source"`
 	Detail      map[string]string `json:"detail"`
+}
+
+// mostSummed is how many an entry stands for at most: more were never tried.
+const mostSummed = 1000
+
+// Times is how many refusals the entry tells of: one that sums up says it.
+func (e Entry) Times() int {
+	if n, err := strconv.Atoi(e.Detail["count"]); err == nil {
+		return min(max(n, 0), mostSummed)
+	}
+	return 1
+}
+
+// onePage is how many entries are read at once.
+const onePage = 500
+
+// Logged returns the newest entries that a search of the log finds, 500 at most: more than
+// one account or one address leaves in a drill.
+func (p *Play) Logged(ctx context.Context, search map[string]any) ([]Entry, error) {
+	search["limit"] = onePage
+	found, _, err := p.search(ctx, search)
+	return found, err
 }
 
 // mark returns when the newest entry was written. Numbers would not do: where
@@ -31,9 +55,9 @@ func (p *Play) mark(ctx context.Context) (time.Time, error) {
 }
 
 // search returns one page, and the number before which the next one is; zero for none.
-func (p *Play) search(ctx context.Context, in map[string]any) ([]entry, int64, error) {
+func (p *Play) search(ctx context.Context, in map[string]any) ([]Entry, int64, error) {
 	var page struct {
-		Entries []entry `json:"entries"`
+		Entries []Entry `json:"entries"`
 		Next    int64   `json:"next"`
 	}
 	err := p.Admin.Do(ctx, "audit.search", in, &page)
@@ -45,9 +69,9 @@ func (p *Play) search(ctx context.Context, in map[string]any) ([]entry, int64, e
 const pages = 20
 
 // since returns the entries after a mark that a search finds.
-func (p *Play) since(ctx context.Context, mark time.Time, in map[string]any) ([]entry, error) {
-	var all []entry
-	in["limit"] = 500
+func (p *Play) since(ctx context.Context, mark time.Time, in map[string]any) ([]Entry, error) {
+	var all []Entry
+	in["limit"] = onePage
 	if !mark.IsZero() {
 		in["since"] = mark.UTC().Format(time.RFC3339) // a moment earlier: it knows whole seconds
 	}
@@ -56,7 +80,7 @@ func (p *Play) since(ctx context.Context, mark time.Time, in map[string]any) ([]
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, slices.DeleteFunc(page, func(e entry) bool { return !e.Time.After(mark) })...)
+		all = append(all, slices.DeleteFunc(page, func(e Entry) bool { return !e.Time.After(mark) })...)
 		if next == 0 {
 			return all, nil
 		}
@@ -70,13 +94,13 @@ func (p *Play) since(ctx context.Context, mark time.Time, in map[string]any) ([]
 type trail struct {
 	// events must be about the application, after about any.
 	events, after []string
-	found         map[string][]entry
+	found         map[string][]Entry
 	err           error
 }
 
 // entries looks for what the log says of the attack since a mark.
 func (p *Play) entries(ctx context.Context, mark time.Time, of row) trail {
-	t := trail{events: of.events, after: of.after, found: map[string][]entry{}}
+	t := trail{events: of.events, after: of.after, found: map[string][]Entry{}}
 	if len(t.events) == 0 {
 		t.events = []string{""}
 	}
@@ -93,7 +117,7 @@ func (p *Play) entries(ctx context.Context, mark time.Time, of row) trail {
 		if err != nil {
 			return trail{err: err}
 		}
-		t.found[event] = slices.DeleteFunc(found, func(e entry) bool { return !p.about(e, mine) })
+		t.found[event] = slices.DeleteFunc(found, func(e Entry) bool { return !p.about(e, mine) })
 	}
 	return t
 }
@@ -141,7 +165,7 @@ func count(reasons []string, event string) string {
 // about reports whether an entry tells of this attack. Nobody else knows the name of a
 // canary. A name that was guessed is anybody's, so that what is said of it counts only from
 // where this attack came.
-func (p *Play) about(e entry, mine []netip.Addr) bool {
+func (p *Play) about(e Entry, mine []netip.Addr) bool {
 	if slices.Contains(p.canaries, e.Account) || slices.Contains(p.canaries, e.Detail["login"]) {
 		return true
 	}

@@ -122,34 +122,20 @@ func (o *Owner) Tap(ctx context.Context, shown map[string]bool) (n int) {
 	return n
 }
 
-var (
-	textField = regexp.MustCompile(`name="text" value="([^"]*)"`)
-)
-
 // wasReported is what the portal says of a report that switched the password off.
 const wasReported = "your password was switched off"
 
 // Report says of the newest entry of the history that it was not them, as whoever is asked
 // too often should, and proves it with the passkey where the page wants that.
 func (o *Owner) Report(ctx context.Context) error {
-	m, err := o.b.history(ctx)
+	err := o.b.report(ctx, func() error {
+		if !strings.HasPrefix(o.b.at.Path, "/sign-in") {
+			return nil // what was shown to sign in is enough
+		}
+		return o.b.passkey(ctx, o.key)
+	})
 	if err != nil {
 		return err
-	}
-	if err := o.b.post(ctx, "/account/do", "action", "report.not-me", "object", m[1]); err != nil {
-		return err
-	}
-	text := textField.FindStringSubmatch(o.b.body)
-	if text == nil {
-		return errors.New("what is reported is not shown")
-	}
-	if err := o.b.post(ctx, "/account/do", "action", "report.not-me", "object", m[1], "text", html.UnescapeString(text[1])); err != nil {
-		return err
-	}
-	if strings.HasPrefix(o.b.at.Path, "/sign-in") {
-		if err := o.b.passkey(ctx, o.key); err != nil {
-			return err
-		}
 	}
 	if !o.b.says(wasReported) {
 		return fmt.Errorf("the report was not taken (%d, %s)", o.b.status, o.b.title())

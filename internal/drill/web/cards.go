@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,7 +12,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -114,49 +114,42 @@ func challenge() string {
 // show shows a card for a challenge, or none, and returns where the browser is sent then.
 // A handshake that is refused is an answer.
 func (s cards) show(ctx context.Context, p *drill.Play, challenge string, card *tls.Certificate) (to string, _ error) {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return "", err
+	}
 	b := attacker(p, s.server)
+	t := b.client.Transport.(*http.Transport)
 	refused := false
-	t := &http.Transport{DisableKeepAlives: true, DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if s.Connect != "" {
-			addr = s.Connect
-		}
-		d := &net.Dialer{Timeout: 20 * time.Second}
-		if p.From.IsValid() {
-			d.LocalAddr = &net.TCPAddr{IP: p.From.AsSlice()}
-		}
-		raw, err := d.DialContext(ctx, network, addr)
+	t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		raw, err := t.DialContext(ctx, network, cmp.Or(s.Connect, address))
 		if err != nil {
 			return nil, err
 		}
-		u, _ := url.Parse(s.URL)
 		// Whoever attacks does not care whose certificate the server has.
 		c := tls.Client(raw, &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { //nolint:gosec // see above
-			if card == nil {
-				return &tls.Certificate{}, nil
-			}
-			return card, nil
+			return cmp.Or(card, &tls.Certificate{}), nil
 		}})
 		if err := c.HandshakeContext(ctx); err != nil {
-			refused = true
+			refused = card != nil
 			return nil, errors.Join(err, raw.Close())
 		}
 		return c, nil
-	}}
-	client := &http.Client{Transport: t, Timeout: b.client.Timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/sign-in/"+challenge, nil)
 	if err != nil {
 		return "", err
 	}
-	resp, err := client.Do(r)
-	if refused && card != nil {
-		return "", nil
-	}
+	resp, err := b.client.Do(r)
 	if err != nil {
+		if refused {
+			err = nil
+		}
 		return "", err
 	}
 	defer resp.Body.Close()
-	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
-	return resp.Header.Get("Location"), err
+	return resp.Header.Get("Location"), nil
 }
 
 // forgedCard is a certificate that says to be somebody's, and that nobody issued.

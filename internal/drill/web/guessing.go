@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"countersign/internal/drill"
 )
@@ -58,20 +56,11 @@ func (s portal) racePasswords(ctx context.Context, p *drill.Play, c *drill.Canar
 	if err != nil {
 		return nil, err
 	}
-	var wait sync.WaitGroup
-	var open atomic.Bool
-	errs := make([]error, atOnce)
-	for i := range atOnce {
-		wait.Go(func() {
-			b := attacker(p, s.server)
-			in, err := b.enters(ctx, b.typed(ctx, v.Name, fmt.Sprintf("guess number %d", i), ""))
-			if errs[i] = err; in {
-				open.Store(true)
-			}
-		})
-	}
-	wait.Wait()
-	tries := []drill.Try{p.Tried(fmt.Sprintf("the portal with %d wrong passwords at once", atOnce), open.Load(), first(errs))}
+	through, err := drill.AtOnce(atOnce, func(i int) (bool, error) {
+		b := attacker(p, s.server)
+		return b.enters(ctx, b.typed(ctx, v.Name, fmt.Sprintf("guess number %d", i), ""))
+	})
+	tries := []drill.Try{p.Tried(fmt.Sprintf("the portal with %d wrong passwords at once", atOnce), through > 0, err)}
 	if p.Down {
 		return tries, nil
 	}
@@ -81,21 +70,12 @@ func (s portal) racePasswords(ctx context.Context, p *drill.Play, c *drill.Canar
 	return append(append(tries, most), s.closed(ctx, p, v)...), nil
 }
 
-func first(errs []error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // checked is how many wrong passwords of an account were compared with the right one.
 func checked(ctx context.Context, p *drill.Play, c *drill.Canary) (n int, err error) {
-	found, err := entriesOf(ctx, p, map[string]any{"event": "answer.refused", "account": c.Name})
+	found, err := p.Logged(ctx, map[string]any{"event": "answer.refused", "account": c.Name})
 	for _, e := range found {
 		if e.Reason == "wrong" {
-			n += e.times()
+			n += e.Times()
 		}
 	}
 	return n, err

@@ -55,16 +55,10 @@ func (s reader) believed(ctx context.Context, p *drill.Play, c *drill.Canary) []
 	if p.Bed == nil && s.besides(p) {
 		return nil
 	}
-	var found struct {
-		Entries []struct {
-			Event  string `json:"event"`
-			Source string `json:"source"`
-		} `json:"entries"`
-	}
-	err := p.Admin.Do(ctx, "audit.search", map[string]any{"account": c.Name, "limit": 300}, &found)
+	found, err := p.Logged(ctx, map[string]any{"account": c.Name})
 	try := drill.Tried(s.name()+" from an address that X-Forwarded-For claims", false, err)
 	refused := p.Unguarded || err != nil
-	for _, e := range found.Entries {
+	for _, e := range found {
 		from, _ := netip.ParseAddr(e.Source)
 		refused = refused || e.Event == "answer.refused"
 		if from.Unmap() == elsewhereFrom {

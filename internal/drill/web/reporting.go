@@ -40,7 +40,7 @@ func (s portal) leaked(ctx context.Context, p *drill.Play) ([]drill.Try, error) 
 		tries = append(tries, p.Tried("the owner is not told that somebody has the password", err == nil && !told, err))
 	}
 	b := honest(p, s.server)
-	if err := report(ctx, b, owner); err != nil {
+	if err := reported(ctx, b, owner); err != nil {
 		return tries, err
 	}
 	tries = append(tries, alarmed(ctx, p, "alarm.not-me", owner), s.taken(ctx, p, "the password is taken after its owner reported it", owner))
@@ -89,15 +89,9 @@ func (b *browser) history(ctx context.Context) ([]string, error) {
 	}
 }
 
-// report signs an owner in with the passkey, who says of the newest entry of their history
-// that could have been somebody else that it was not them.
-func report(ctx context.Context, b *browser, c *drill.Canary) error {
-	if err := b.get(ctx, b.server+"/sign-in"); err != nil {
-		return err
-	}
-	if err := b.passkey(ctx, c.Key); err != nil {
-		return err
-	}
+// report says of the newest entry of the history that could have been somebody else that it
+// was not its owner, and has that proved where the page asks for it.
+func (b *browser) report(ctx context.Context, prove func() error) error {
 	m, err := b.history(ctx)
 	if err != nil {
 		return err
@@ -106,12 +100,25 @@ func report(ctx context.Context, b *browser, c *drill.Canary) error {
 	if err := b.post(ctx, "/account/do", said...); err != nil {
 		return err
 	}
-	if text := pressedText.FindStringSubmatch(b.body); text != nil {
-		if err := b.post(ctx, "/account/do", append(said, "text", html.UnescapeString(text[1]))...); err != nil {
-			return err
-		}
+	text := pressedText.FindStringSubmatch(b.body)
+	if text == nil {
+		return errors.New("what is reported is not shown")
 	}
-	if err := proveIt(ctx, b, c); err != nil {
+	if err := b.post(ctx, "/account/do", append(said, "text", html.UnescapeString(text[1]))...); err != nil {
+		return err
+	}
+	return prove()
+}
+
+// reported signs an owner in with the passkey, who reports what others did.
+func reported(ctx context.Context, b *browser, c *drill.Canary) error {
+	if err := b.get(ctx, b.server+"/sign-in"); err != nil {
+		return err
+	}
+	if err := b.passkey(ctx, c.Key); err != nil {
+		return err
+	}
+	if err := b.report(ctx, func() error { return proveIt(ctx, b, c) }); err != nil {
 		return err
 	}
 	if !b.says("Thank you.") {

@@ -1,12 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"countersign/internal/drill"
@@ -70,32 +70,22 @@ func (s portal) sprayInBed(ctx context.Context, p *drill.Play, c *drill.Canary) 
 
 // sprayed tries a password on names that nobody has, several at a time.
 func (s portal) sprayed(ctx context.Context, p *drill.Play, from netip.Addr, password string) drill.Try {
-	var wait sync.WaitGroup
-	var open atomic.Bool
-	errs, run := make([]error, namesInBed), strings.ToLower(rand.Text()[:6])
-	line := make(chan int)
-	for range 4 {
-		wait.Go(func() {
-			for i := range line {
-				b := browse(p, s.server, from)
-				in, err := b.enters(ctx, b.typed(ctx, fmt.Sprintf("nobody-%s-%d", run, i), password, ""))
-				if errs[i] = err; in {
-					open.Store(true)
-				}
-			}
-		})
-	}
-	for i := range namesInBed {
-		line <- i
-	}
-	close(line)
-	wait.Wait()
-	return p.Tried(fmt.Sprintf("the portal as %d names that nobody has", namesInBed), open.Load(), first(errs))
+	const browsers = 4
+	run := strings.ToLower(rand.Text()[:6])
+	through, err := drill.AtOnce(browsers, func(of int) (open bool, failed error) {
+		for i := of; i < namesInBed; i += browsers {
+			b := browse(p, s.server, from)
+			in, err := b.enters(ctx, b.typed(ctx, fmt.Sprintf("nobody-%s-%d", run, i), password, ""))
+			open, failed = open || in, cmp.Or(failed, err)
+		}
+		return open, failed
+	})
+	return p.Tried(fmt.Sprintf("the portal as %d names that nobody has", namesInBed), through > 0, err)
 }
 
 // raisedAbout is how many alarms of a kind there are about an address.
 func raisedAbout(ctx context.Context, p *drill.Play, event string, from netip.Addr) (n int, err error) {
-	found, err := entriesOf(ctx, p, map[string]any{"event": event})
+	found, err := p.Logged(ctx, map[string]any{"event": event})
 	for _, e := range found {
 		if e.Source == from.String() {
 			n++

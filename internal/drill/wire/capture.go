@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,16 +52,9 @@ func (s Radius) listen(ctx context.Context) *listener {
 
 // ours reports whether an address is one of this machine's.
 func ours(ip net.IP) bool {
-	if ip.IsLoopback() {
-		return true
-	}
-	all, _ := net.InterfaceAddrs()
-	for _, a := range all {
-		if n, ok := a.(*net.IPNet); ok && n.IP.Equal(ip) {
-			return true
-		}
-	}
-	return false
+	at, _ := netip.AddrFromSlice(ip)
+	all, _ := addressesHere() // what cannot be told is another machine's
+	return ip.IsLoopback() || slices.Contains(all, at.Unmap())
 }
 
 // tcpdump begins to capture, and returns when it does.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"sync"
 	"time"
 
 	"countersign/internal/drill"
@@ -76,7 +74,7 @@ func (s guesses) race(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dr
 		return nil, err
 	}
 	began := time.Now()
-	through, err := atOnce(func(i int) (bool, error) {
+	through, err := drill.AtOnce(many, func(i int) (bool, error) {
 		r, err := s.says(ctx, p, of.Name, s.lines(of.Password, s.guessed(i)), true)
 		return r.code == accessAccept, err
 	})
@@ -90,7 +88,7 @@ func (s guesses) race(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dr
 		return tries, err
 	}
 	code := other.Code()
-	through, err = atOnce(func(int) (bool, error) {
+	through, err = drill.AtOnce(many, func(int) (bool, error) {
 		r, err := s.says(ctx, p, other.Name, s.lines(other.Password, code), true)
 		return r.code == accessAccept, err
 	})
@@ -105,29 +103,6 @@ func (s guesses) race(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dr
 }
 
 const many = 16
-
-// atOnce does something many times at once, and counts what got through. An error is the
-// first that there was.
-func atOnce(do func(i int) (bool, error)) (through int, _ error) {
-	var mu sync.Mutex
-	var failed error
-	var all sync.WaitGroup
-	for i := range many {
-		all.Go(func() {
-			in, err := do(i)
-			mu.Lock()
-			defer mu.Unlock()
-			if in {
-				through++
-			}
-			if failed == nil {
-				failed = err
-			}
-		})
-	}
-	all.Wait()
-	return through, failed
-}
 
 // guessCodes has the password and guesses codes, one after another. Then the right one is
 // not taken either: first not alone, then not with the next behind it. Where the machine was
@@ -280,33 +255,14 @@ func (s guesses) checked(ctx context.Context, p *drill.Play, name string, sent i
 	}
 }
 
-// most is how many an entry stands for at most: more were never sent.
-const most = 1000
-
 // refusals are the reasons of the refused sign-ins of an account at this application. An
 // entry that sums up stands for as many.
 func (s guesses) refusals(ctx context.Context, p *drill.Play, name string) (reasons []string, err error) {
-	var page struct {
-		Entries []struct {
-			Reason      string `json:"reason"`
-			Account     string `json:"account_name"`
-			Application string `json:"application"`
-			Detail      struct {
-				Count string `json:"count"`
-			} `json:"detail"`
-		} `json:"entries"`
-	}
-	if err := p.Admin.Do(ctx, "audit.search", map[string]any{"account": name, "event": "signin.refused", "limit": 500}, &page); err != nil {
-		return nil, err
-	}
-	for _, e := range page.Entries {
+	found, err := p.Logged(ctx, map[string]any{"account": name, "event": "signin.refused"})
+	for _, e := range found {
 		if e.Account == name && (s.Application == "" || e.Application == s.Application) {
-			n, err := strconv.Atoi(e.Detail.Count)
-			if err != nil {
-				n = 1
-			}
-			reasons = append(reasons, slices.Repeat([]string{e.Reason}, min(max(n, 0), most))...)
+			reasons = append(reasons, slices.Repeat([]string{e.Reason}, e.Times())...)
 		}
 	}
-	return reasons, nil
+	return reasons, err
 }
