@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -220,4 +221,25 @@ func FuzzRender(f *testing.F) {
 			_ = Render(io.Discard, answer, format)
 		}
 	})
+}
+
+// A report that is shortened loses no result and no door, and keeps the first of each.
+func TestShortened(t *testing.T) {
+	r := drilled()
+	d := &r.Results[0]
+	d.Entries, d.Log = []int64{1, 2, 3}, []string{"a", "b", "c"}
+	d.Tries = []DrillTry{{Door: "one", Sent: "open", Open: true}, {Door: "one", Sent: "second"}, {Door: "one", Sent: "third"}, {Door: "two", Sent: "first"}, {Door: "two", Sent: "second"}}
+	s := r.Shortened(1)
+	if got := s.Results[0]; len(got.Tries) != 2 || !got.Tries[0].Open || got.Tries[1].Sent != "first" || !slices.Equal(got.Doors(), d.Doors()) || !slices.Equal(got.Entries, []int64{1}) || !slices.Equal(got.Log, []string{"a"}) || got.Passed() != d.Passed() {
+		t.Errorf("%+v", got)
+	}
+	if len(d.Tries) != 5 || len(d.Entries) != 3 || d.Tries[4].Sent != "second" {
+		t.Errorf("what was shortened is changed: %+v", d)
+	}
+	if got := r.Shortened(0).Results[0]; len(got.Tries) != 2 || got.Tries[0].Sent != "open" || got.Tries[1] != (DrillTry{Door: "two"}) || len(got.Entries)+len(got.Log) > 0 || !slices.Equal(got.Doors(), d.Doors()) {
+		t.Errorf("%+v", got)
+	}
+	if got := r.Shortened(10).Results[0]; len(got.Tries) != 5 || len(got.Log) != 3 {
+		t.Errorf("%+v", got)
+	}
 }

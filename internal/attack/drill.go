@@ -115,14 +115,44 @@ const (
 	// drillHead keeps a drill's report apart from everything else that the same
 	// key signs, as the first line of the text.
 	drillHead    = "countersign drill report v1"
-	maxDrill     = 4 << 20
+	maxDrill     = 1 << 20
 	maxResults   = 2000
-	maxTries     = 200
+	maxTries     = 20000
 	maxLines     = 200
 	maxEntries   = 5000
 	maxSentence  = 2000
 	maxDrillTime = 7 * 24 * time.Hour
 )
+
+// Shortened returns the report with so many tries at each door of a result at most, so many
+// numbers of entries and so many lines of a log: the first of each. With none, a door at
+// which nothing got through is only named, and a result that passed has no words. No door is
+// lost, and no proof.
+func (r DrillReport) Shortened(most int) DrillReport {
+	r.Results = slices.Clone(r.Results)
+	for i, d := range r.Results {
+		at := map[string]int{}
+		d.Tries = slices.DeleteFunc(slices.Clone(d.Tries), func(t DrillTry) bool { at[t.Door]++; return at[t.Door] > max(most, 1) })
+		d.Entries, d.Log = d.Entries[:min(len(d.Entries), most)], d.Log[:min(len(d.Log), most)]
+		if most == 0 {
+			d.wordless()
+		}
+		r.Results[i] = d
+	}
+	return r
+}
+
+// wordless takes away what nobody needs who was not harmed.
+func (d *DrillResult) wordless() {
+	for i, t := range d.Tries {
+		if !t.Open && t.Error == "" {
+			d.Tries[i] = DrillTry{Door: t.Door}
+		}
+	}
+	if d.Passed() {
+		d.Detail = ""
+	}
+}
 
 // Sign returns the report as a signed note (https://c2sp.org/signed-note).
 func (r DrillReport) Sign(s note.Signer) (string, error) {
@@ -145,7 +175,7 @@ var ErrUnsigned = errors.New("the report is not signed by this installation, or 
 func OpenDrillReport(signed string, v note.Verifier) (DrillReport, error) {
 	var r DrillReport
 	if len(signed) > maxDrill {
-		return r, errors.New("the report is longer than 4 MiB")
+		return r, errors.New("the report is longer than 1 MiB")
 	}
 	n, err := note.Open([]byte(signed), note.VerifierList(v))
 	if err != nil {

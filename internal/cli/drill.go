@@ -197,7 +197,7 @@ func (c *client) Do(ctx context.Context, action string, in, out any) error {
 
 // handIn signs the report, keeps it where it was asked for, and records it.
 func (d *drillRun) handIn(ctx context.Context, c *client, keys *keyring.Keyring, report attack.DrillReport) error {
-	signed, err := report.Sign(keys.AuditKeys().Signer)
+	signed, err := coverage.SignDrill(keys, report)
 	if err != nil {
 		return err
 	}

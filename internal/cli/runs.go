@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"countersign/internal/admin"
 	"countersign/internal/admin/coverage"
 	"countersign/internal/attack"
 	words "countersign/internal/text"
@@ -21,22 +22,7 @@ type drillShow struct {
 }
 
 func (s *drillShow) Run(ctx context.Context, conn *connection) error {
-	c, err := conn.connect()
-	if err != nil {
-		return err
-	}
-	answer, err := c.do(ctx, &s.Command)
-	if err != nil {
-		return err
-	}
-	if conn.JSON {
-		return c.print(os.Stdout, answer)
-	}
-	var run coverage.RunReport
-	if err := json.Unmarshal(answer, &run); err != nil {
-		return err
-	}
-	return writeRun(os.Stdout, run, s.Command.Row != "")
+	return written(ctx, conn, &s.Command, func(run coverage.RunReport) error { return writeRun(os.Stdout, run, s.Command.Row != "") })
 }
 
 // drillResults is drill.results, printed as a table of proofs and all that was tried.
@@ -45,22 +31,27 @@ type drillResults struct {
 }
 
 func (s *drillResults) Run(ctx context.Context, conn *connection) error {
+	return written(ctx, conn, &s.Command, func(all []coverage.RowResult) error { return writeRow(os.Stdout, s.Command.Row, all) })
+}
+
+// written does a command and writes its answer, or prints it as it is where JSON is wanted.
+func written[T any](ctx context.Context, conn *connection, command admin.Command, write func(T) error) error {
 	c, err := conn.connect()
 	if err != nil {
 		return err
 	}
-	answer, err := c.do(ctx, &s.Command)
+	answer, err := c.do(ctx, command)
 	if err != nil {
 		return err
 	}
 	if conn.JSON {
 		return c.print(os.Stdout, answer)
 	}
-	var results []coverage.RowResult
-	if err := json.Unmarshal(answer, &results); err != nil {
+	var of T
+	if err := json.Unmarshal(answer, &of); err != nil {
 		return err
 	}
-	return writeRow(os.Stdout, s.Command.Row, results)
+	return write(of)
 }
 
 // writeRow writes the newest results of a row.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,48 @@ func TestWriteRunThatIsNotBelieved(t *testing.T) {
 	b.Reset()
 	if err := writeRow(&b, "T1133", nil); err != nil || b.String() != "No drill has attacked T1133 yet.\n" {
 		t.Errorf("%q %v", b.String(), err)
+	}
+}
+
+// However much a drill tried, its report is one that the server takes: it is shortened, and
+// each door is still in it.
+func TestALargeReportIsHandedIn(t *testing.T) {
+	w := servertest.NewWorld(t)
+	ada := w.Administrator("ada")
+	at := w.Now()
+	report := attack.DrillReport{Began: at.Add(-time.Minute), Ended: at, By: "a test"}
+	for _, row := range attack.Rows()[:17] {
+		for site := range 20 {
+			d := tricky()
+			d.Row, d.Application, d.Time, d.Tries = row.ID, fmt.Sprint("site-", site), at, nil
+			for n := range 80 {
+				d.Tries = append(d.Tries, attack.DrillTry{Door: fmt.Sprint("host-", n%2), Sent: strings.Repeat("x", 200), Answer: "403"})
+			}
+			report.Results = append(report.Results, d)
+		}
+	}
+	signed, err := coverage.SignDrill(w.Keys, report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "report")
+	if err := os.WriteFile(file, []byte(signed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sh := w.Shell()
+	sh.Login(w.Person(), "ada", ada.Code())
+	if out, complaint, ok := sh.Run("", "drill", "record", file); !ok {
+		t.Fatalf("%d bytes are not taken: %s%s", len(signed), out, complaint)
+	}
+	out, complaint, ok := sh.Run("", "--json", "drill", "show", "1")
+	var run coverage.RunReport
+	if err := json.Unmarshal([]byte(out), &run); !ok || err != nil || len(run.Results) != 17*20 {
+		t.Fatalf("%d results: %v %s", len(run.Results), err, complaint)
+	}
+	for _, r := range run.Results {
+		if len(r.Doors()) != 2 {
+			t.Errorf("%s at %s lost a door: %q", r.Row, r.Application, r.Doors())
+		}
 	}
 }
 

@@ -43,14 +43,10 @@ func (r Result) said() string {
 	return short(strings.Join(words, "; "))
 }
 
-// mostTries is how many tries of a row at one application a report tells of. Those that
-// got through, or could not be tried, come first.
-const mostTries = 100
-
+// tries are what was tried. Those that got through, or could not be tried, come first.
 func (r Result) tries() []attack.DrillTry {
 	told := slices.Clone(r.Tries)
 	slices.SortStableFunc(told, func(a, b Try) int { return b.weight() - a.weight() })
-	told = told[:min(len(told), mostTries)]
 	return each(told, func(t Try) attack.DrillTry {
 		return attack.DrillTry{Door: t.Component, Sent: clip(t.Name, 300), Answer: clip(cmp.Or(t.Answer, t.Detail), 300), Open: t.Open, Error: clip(t.Error, 300)}
 	})

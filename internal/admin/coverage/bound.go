@@ -169,61 +169,79 @@ func (a *Kept) scanResult(ctx context.Context, row interface{ Scan(...any) error
 // drillResults are the newest results. One that is missing, or not as it was kept, counts as
 // failed: it may have been.
 func (a *Kept) drillResults(ctx context.Context, r store.Reader) ([]attack.Drill, error) {
+	all, missing, err := a.believed(ctx, r, "")
+	if err != nil {
+		return nil, err
+	}
+	var out []attack.Drill
+	behind := map[int64]RunReport{}
+	for _, k := range all {
+		report, err := a.behind(ctx, r, k, behind)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, k.found(report))
+	}
+	out = append(out, missing...)
+	slices.SortFunc(out, func(a, b attack.Drill) int { return a.Time.Compare(b.Time) })
+	return out, nil
+}
+
+// believed reads the results of a row, or of all where row is empty. Missing are those that
+// should be there, or are not as they were kept.
+func (a *Kept) believed(ctx context.Context, r store.Reader, row string) (all []kept, missing []attack.Drill, err error) {
 	wanted, err := a.wantedResults(ctx) // before they are read, so that each is there
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rows, err := r.Query(ctx, `select `+resultColumns+` from drill_result order by technique, application`)
+	rows, err := r.Query(ctx, `select `+resultColumns+` from drill_result where technique = $1 or $1 = '' order by technique, application`, row)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer rows.Close()
-	var all []kept
 	for rows.Next() {
 		k, err := a.scanResult(ctx, rows)
 		if errors.Is(err, directory.ErrTampered) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		delete(wanted, k.name())
 		all = append(all, k)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	out, err := a.reported(ctx, r, all)
 	for _, d := range wanted {
-		out = append(out, d)
+		if row == "" || d.Row == row {
+			missing = append(missing, d)
+		}
 	}
-	slices.SortFunc(out, func(a, b attack.Drill) int { return a.Time.Compare(b.Time) })
-	return out, err
+	return all, missing, rows.Err()
 }
 
-// reported adds to results what their reports say of them: the doors, and the application
-// as it was found. A report that is not as it was handed in says nothing.
-func (a *Kept) reported(ctx context.Context, r store.Reader, all []kept) ([]attack.Drill, error) {
-	read := map[int64]RunReport{}
-	var out []attack.Drill
-	for _, k := range all {
-		report, ok := read[k.report]
-		if !ok {
-			var err error
-			if report, err = a.run(ctx, r, k.report); err != nil && failure.ClassOf(err) != failure.NotFound {
-				return nil, err
-			}
-			read[k.report] = report
-		}
-		k.Found = attack.DrillReport{Applications: report.Applications}.Found(k.Application)
-		for _, d := range report.Results {
-			if d.Row == k.Row && d.Application == k.Application {
-				k.Doors = d.Doors()
-			}
-		}
-		out = append(out, k.Drill)
+// behind returns the report of a result, of those that were read or from the table. It is
+// empty where there is none.
+func (a *Kept) behind(ctx context.Context, r store.Reader, k kept, read map[int64]RunReport) (RunReport, error) {
+	if report, ok := read[k.report]; ok {
+		return report, nil
 	}
-	return out, nil
+	report, err := a.run(ctx, r, k.report)
+	if err != nil && failure.ClassOf(err) != failure.NotFound {
+		return report, err
+	}
+	read[k.report] = report
+	return report, nil
+}
+
+// found is a result with what its report says of it: the doors, and the application as it
+// was found. A report that is not as it was handed in says nothing.
+func (k kept) found(report RunReport) attack.Drill {
+	k.Found = report.found(k.Application)
+	for _, d := range report.Results {
+		if d.Row == k.Row && d.Application == k.Application {
+			k.Doors = d.Doors()
+		}
+	}
+	return k.Drill
 }
 
 // wantedResults are the results that must be there, each as though it had failed.

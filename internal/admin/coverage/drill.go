@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -99,8 +100,22 @@ func (a *Kept) keepResult(ctx context.Context, tx *store.Tx, d attack.DrillResul
 	return err
 }
 
+// mostSent is how long a command that hands in a report may be: what the API takes, and a
+// little less.
+const mostSent = 250 << 10
+
 // SignDrill signs a report with this installation's key, beside which the drill
-// ran. It is for what runs on the machine itself: no command reaches it.
+// ran, shortened until it can be handed in. It is for what runs on the machine itself: no
+// command reaches it.
 func SignDrill(keys *keyring.Keyring, r attack.DrillReport) (string, error) {
-	return r.Sign(keys.AuditKeys().Signer)
+	for _, most := range []int{100, 30, 10, 3, 1, 0} {
+		signed, err := r.Shortened(most).Sign(keys.AuditKeys().Signer)
+		if err != nil {
+			return "", err
+		}
+		if sent, err := json.Marshal(DrillRecord{Report: signed}); err != nil || len(sent) <= mostSent {
+			return signed, err
+		}
+	}
+	return "", errors.New("the report is longer than the server takes; drill some of the rows at a time with --row")
 }

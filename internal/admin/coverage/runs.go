@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"countersign/internal/attack"
-	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/signin"
@@ -81,6 +80,11 @@ type RunReport struct {
 	Run
 	Applications []attack.Attacked `json:"applications,omitempty"`
 	Results      []RunResult       `json:"results,omitempty"`
+}
+
+// found is an application as the run found it.
+func (r RunReport) found(application string) attack.Attacked {
+	return attack.DrillReport{Applications: r.Applications}.Found(application)
 }
 
 // RunResult is one attack at one application, and whether it passed.
@@ -249,55 +253,23 @@ func (a *Kept) run(ctx context.Context, r store.Reader, number int64) (RunReport
 // rowResults are the newest results of one row. One that is missing, or not as it was kept,
 // counts as failed, and says so.
 func (a *Kept) rowResults(ctx context.Context, r store.Reader, row string) ([]RowResult, error) {
-	wanted, err := a.wantedResults(ctx) // before they are read, so that each is there
-	if err != nil {
-		return nil, err
-	}
-	believed, err := a.rowKept(ctx, r, row)
+	all, missing, err := a.believed(ctx, r, row)
 	if err != nil {
 		return nil, err
 	}
 	out, behind := []RowResult{}, map[int64]RunReport{}
-	for _, k := range believed {
-		delete(wanted, k.name())
-		report, ok := behind[k.report]
-		if !ok {
-			if report, err = a.run(ctx, r, k.report); err != nil && failure.ClassOf(err) != failure.NotFound {
-				return nil, err
-			}
-			report.Results = slices.DeleteFunc(report.Results, func(d RunResult) bool { return d.Row != row })
-			behind[k.report] = report
-		}
-		out = append(out, k.told(report))
-	}
-	for _, d := range wanted {
-		if d.Row == row {
-			out = append(out, RowResult{Application: d.Application, Drilled: d.Time, Doubt: "Nothing is believed: " + d.Detail + "."})
-		}
-	}
-	slices.SortFunc(out, func(a, b RowResult) int { return cmp.Compare(a.Application, b.Application) })
-	return out, nil
-}
-
-// rowKept are the results of a row that are believed.
-func (a *Kept) rowKept(ctx context.Context, r store.Reader, row string) ([]kept, error) {
-	rows, err := r.Query(ctx, `select `+resultColumns+` from drill_result where technique = $1 order by application`, row)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []kept
-	for rows.Next() {
-		k, err := a.scanResult(ctx, rows)
-		if errors.Is(err, directory.ErrTampered) {
-			continue
-		}
+	for _, k := range all {
+		report, err := a.behind(ctx, r, k, behind)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, k)
+		out = append(out, k.told(report))
 	}
-	return out, rows.Err()
+	for _, d := range missing {
+		out = append(out, RowResult{Application: d.Application, Drilled: d.Time, Doubt: "Nothing is believed: " + d.Detail + "."})
+	}
+	slices.SortFunc(out, func(a, b RowResult) int { return cmp.Compare(a.Application, b.Application) })
+	return out, nil
 }
 
 // told is a result with what its report says of it.
@@ -307,14 +279,10 @@ func (k kept) told(report RunReport) RowResult {
 		out.Doubt = reportMissing
 	}
 	for _, d := range report.Results {
-		if d.Application == k.Application && d.Held == k.Passed && store.Unix(d.Time) == store.Unix(k.Time) {
+		if d.Row == k.Row && d.Application == k.Application && d.Held == k.Passed && store.Unix(d.Time) == store.Unix(k.Time) {
 			out.Result = &d.DrillResult
 		}
 	}
-	for _, found := range report.Applications {
-		if found.Name == k.Application {
-			out.Left = found.Left
-		}
-	}
+	out.Left = report.found(k.Application).Left
 	return out
 }
