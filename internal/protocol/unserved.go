@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,13 +58,15 @@ const (
 // remember it since this server started, and not what other servers heard. A nil *Ears
 // hears nothing. It is safe for concurrent use.
 type Ears struct {
-	mu    sync.Mutex
-	heard map[string]time.Time
+	// heard are the moments by application, as *atomic.Int64 in nanoseconds: every request
+	// notes its own, and none waits for another.
+	heard sync.Map
+	mu    sync.Mutex // of sums
 	sums  map[subject]*Unserved
 }
 
 // NewEars returns ears that have heard nothing.
-func NewEars() *Ears { return &Ears{heard: map[string]time.Time{}, sums: map[subject]*Unserved{}} }
+func NewEars() *Ears { return &Ears{sums: map[subject]*Unserved{}} }
 
 // Hear notes that an application, which the catalogue has, sent a request that is believed
 // to be its own.
@@ -71,9 +74,11 @@ func (e *Ears) Hear(application string, now time.Time) {
 	if e == nil {
 		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.heard[application] = now
+	last, ok := e.heard.Load(application)
+	if !ok {
+		last, _ = e.heard.LoadOrStore(application, new(atomic.Int64))
+	}
+	last.(*atomic.Int64).Store(now.UnixNano())
 }
 
 // logEvery is the shortest time between two lines in the server's log about one cause.
@@ -116,6 +121,9 @@ func (e *Ears) Of(application string) (heard time.Time, unserved []Unserved) {
 	if e == nil {
 		return time.Time{}, nil
 	}
+	if last, ok := e.heard.Load(application); ok {
+		heard = time.Unix(0, last.(*atomic.Int64).Load()).UTC()
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for k, u := range e.sums {
@@ -126,7 +134,7 @@ func (e *Ears) Of(application string) (heard time.Time, unserved []Unserved) {
 	slices.SortFunc(unserved, func(a, b Unserved) int {
 		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.Client, b.Client))
 	})
-	return e.heard[application], unserved
+	return heard, unserved
 }
 
 // TellOwed hands over what no audit entry tells yet: of each cause at once the first time,

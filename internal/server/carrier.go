@@ -53,25 +53,16 @@ func (c *carrier) run(ctx context.Context, workers int, do job) {
 }
 
 func (c *carrier) work(ctx context.Context, do job) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	everySecond(ctx, c.log.With("carrier", c.name), "the audit log was not told how a carrier is", func() error {
 		if c.rests() {
-			continue
+			return nil
 		}
 		taken, err := do(ctx)
 		if ctx.Err() != nil {
-			return
+			return nil
 		}
-		if err := c.came(ctx, taken, err); err != nil {
-			c.log.Warn("the audit log was not told how a carrier is", "carrier", c.name, "error", err)
-		}
-	}
+		return c.came(ctx, taken, err)
+	})
 }
 
 func (c *carrier) rests() bool {

@@ -22,7 +22,7 @@ type checks struct {
 	now      func() time.Time
 }
 
-// Check decides over a active session: may it do this now? It makes no
+// Check decides over an active session: may it do this now? It makes no
 // attempt and writes nothing but refusals of administration. Granted carries the Grant; Ask means that the
 // person must be sent to the sign-in pages with the same request; the Step of
 // either has no ticket.

@@ -101,23 +101,7 @@ func TestHiddenMethod(t *testing.T) {
 func TestNoOddSpellingPassesARule(t *testing.T) {
 	s := prepare([]Rule{{Path: "/admin", Action: "administer"}})
 	for _, spelling := range spellings {
-		oddUnguarded(t, s, spelling)
-	}
-}
-
-func oddUnguarded(t *testing.T, s rules, raw string) {
-	t.Helper()
-	tg, ok := (place{rules: s, passes: true}).read(raw)
-	if !ok {
-		return
-	}
-	if action, ok := s.action(request{method: "GET", target: tg}); !ok || action != "" {
-		return
-	}
-	for name, read := range readers {
-		if read(raw) == "admin" {
-			t.Errorf("%q passes the rule, and an application that %s takes it for /admin", raw, name)
-		}
+		unguarded(t, s, place{rules: s, passes: true}.read, spelling)
 	}
 }
 
@@ -126,7 +110,7 @@ func FuzzNoOddSpellingPassesARule(f *testing.F) {
 		f.Add(s)
 	}
 	s := prepare([]Rule{{Path: "/admin", Action: "administer"}})
-	f.Fuzz(func(t *testing.T, raw string) { oddUnguarded(t, s, raw) })
+	f.Fuzz(func(t *testing.T, raw string) { unguarded(t, s, place{rules: s, passes: true}.read, raw) })
 }
 
 // The setting is one of two words, and coverage hears of the one that weakens.
