@@ -5,9 +5,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
-
 	"countersign/internal/failure"
 	"countersign/internal/text"
 )
@@ -25,7 +22,7 @@ func Canonical(typed string) (string, error) {
 	if len(typed) > 4*maxName || !utf8.ValidString(typed) {
 		return "", bad
 	}
-	s := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(typed))))
+	s := text.Spelling(typed)
 	if n := utf8.RuneCountInString(s); n == 0 || n > maxName {
 		return "", bad
 	}

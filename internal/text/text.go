@@ -3,8 +3,9 @@
 //
 // It escapes line breaks, changes of direction (Unicode bidirectional controls),
 // joiners and characters without a glyph. It never truncates: callers refuse text
-// that is too long. Invariant: two different texts are never written alike, and a
-// text does not change how its surroundings are shown.
+// that is too long. It also has the one spelling by which names are compared.
+// Invariant: two different texts are never written alike, and a text does not change
+// how its surroundings are shown.
 package text
 
 import (
@@ -13,7 +14,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/bidi"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Longest is the length in bytes of the longest text that is shown for approval.
@@ -198,4 +201,11 @@ func isolated(s string) string {
 		}
 	}
 	return s
+}
+
+// Spelling is a name in the one spelling that all forms of it share: without spaces around it,
+// and without what differs by case or by how Unicode writes a character (NFKC, case folding).
+// Two spellings that are alike mean one account.
+func Spelling(name string) string {
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(name))))
 }

@@ -85,3 +85,17 @@ func FuzzOneLine(f *testing.F) {
 		}
 	})
 }
+
+// What differs by case, by the spaces around it or by how Unicode writes it is one name.
+func TestSpelling(t *testing.T) {
+	for _, alike := range [][]string{{"bob", "BOB", " Bob ", "ｂｏｂ"}, {"straße", "STRASSE"}, {"é", "e\u0301", "É"}} {
+		for _, name := range alike {
+			if got := Spelling(name); got != Spelling(alike[0]) || Spelling(got) != got {
+				t.Errorf("%q is %q, and %q is %q", name, got, alike[0], Spelling(alike[0]))
+			}
+		}
+	}
+	if Spelling("bob") == Spelling(`corp\bob`) || Spelling("bob") == Spelling("b ob") {
+		t.Error("two names are one")
+	}
+}

@@ -7,13 +7,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
 	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/unicode/norm"
 
 	"countersign/internal/prompt"
 	"countersign/internal/protocol/radius/packet"
 	"countersign/internal/signin"
+	"countersign/internal/text"
 )
 
 const (
@@ -108,13 +107,8 @@ func (s *Server) goOn(ctx context.Context, j *job, typed string) (byte, signin.S
 }
 
 func (j *job) bearer() bearer {
-	return bearer{key: j.client.key, name: oneSpelling(j.content.name), partner: j.partner}
-}
-
-// oneSpelling is a name without what makes no other person of it: equipment may send bob first and
-// BOB with the State. It is how names of accounts are compared, so that no two people share it.
-func oneSpelling(name []byte) string {
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(string(name)))))
+	// Equipment may send bob first and BOB with the State.
+	return bearer{key: j.client.key, name: text.Spelling(string(j.content.name)), partner: j.partner}
 }
 
 // render writes the reply to a step.
