@@ -1,6 +1,7 @@
 package config
 
 import (
+	"countersign/internal/text"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,20 +20,12 @@ func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 		*d = -1
 		return nil
 	}
-	v, err := parseDuration(n.Value)
+	v, err := text.Duration(n.Value)
 	if err != nil || v <= 0 {
 		return fmt.Errorf("line %d: %q is not a length of time such as 90s, 15m, 8h or 30d", n.Line, n.Value)
 	}
 	*d = Duration(v)
 	return nil
-}
-
-func parseDuration(s string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * day, err
-	}
-	return time.ParseDuration(s)
 }
 
 // MarshalYAML writes what UnmarshalYAML reads.

@@ -3,7 +3,8 @@
 //
 // It escapes line breaks, changes of direction (Unicode bidirectional controls),
 // joiners and characters without a glyph. It never truncates: callers refuse text
-// that is too long. It also has the one spelling by which names are compared.
+// that is too long. It also has the one spelling by which names are compared, and reads
+// lengths of time.
 // Invariant: two different texts are never written alike, and a text does not change
 // how its surroundings are shown.
 package text
@@ -11,6 +12,7 @@ package text
 import (
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -208,4 +210,14 @@ func isolated(s string) string {
 // Two spellings that are alike mean one account.
 func Spelling(name string) string {
 	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(name))))
+}
+
+// Duration reads a length of time as people write it: 90s, 15m, 8h (as time.ParseDuration
+// does), or whole days, 30d, up to 65535 of them.
+func Duration(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(s)
 }

@@ -2,8 +2,6 @@ package account
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
 	"countersign/internal/admin"
@@ -34,13 +32,7 @@ func (e end) read() (after time.Duration, at time.Time, err error) {
 	if s == "" || s == never {
 		return 0, time.Time{}, nil
 	}
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err == nil {
-			return time.Duration(n) * 24 * time.Hour, time.Time{}, inReach(time.Duration(n) * 24 * time.Hour)
-		}
-	}
-	if after, err = time.ParseDuration(s); err == nil {
+	if after, err = text.Duration(s); err == nil {
 		return after, time.Time{}, inReach(after)
 	}
 	if at, err = time.Parse(time.RFC3339, s); err == nil && !at.IsZero() { // the zero time is a moment long ago, and not never
