@@ -50,7 +50,7 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 			out.leave(app.Name, everyDoor(target, "policy lets nobody in whom a drill can make"))
 			continue
 		}
-		switch kind := drilled[app.Protocol]; kind {
+		switch drill.Kind(target.Drill) {
 		case drill.Page:
 			at, left, err := web.SitesOf(app.Name, app.Settings, scheme(found.URL), pages)
 			if err != nil {
@@ -83,9 +83,6 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 	out.components = append(out.components, own.Administration())
 	return out, nil
 }
-
-// drilled are the protocols whose doors a drill can attack, and as what.
-var drilled = map[string]drill.Kind{"forward-auth": drill.Page, "radius": drill.Radius}
 
 // everyDoor says the same of each door of an application.
 func everyDoor(t coverage.Target, why string) map[string]string {

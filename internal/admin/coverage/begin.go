@@ -50,8 +50,10 @@ type Target struct {
 	Name     string `json:"name"`
 	Title    string `json:"title"`
 	Protocol string `json:"protocol"`
-	// Doors are its entrances, as coverage calls them.
+	// Doors are its entrances, as coverage calls them, and Drill is what a drill attacks
+	// them as: "page" or "radius"; empty where it cannot yet.
 	Doors []string `json:"doors,omitempty"`
+	Drill string   `json:"drill,omitempty"`
 	// Group is one that policy lets in where it does not let everybody in; empty for
 	// none. Shut says that it lets nobody in whom a drill can make.
 	Group string `json:"group,omitempty"`
@@ -114,7 +116,7 @@ func (a *beginDesk) targets(ctx context.Context) (Targets, error) {
 		return out, err
 	}
 	for _, pl := range places {
-		t := Target{Name: pl.Name, Title: pl.Title, Protocol: pl.Protocol, Doors: pl.Openings.Entrances, Depends: v.of(pl)}
+		t := Target{Name: pl.Name, Title: pl.Title, Protocol: pl.Protocol, Doors: pl.Openings.Entrances, Drill: pl.Openings.Drill, Depends: v.of(pl)}
 		t.Group, t.Shut = a.group(p, pl, joins)
 		out.Applications = append(out.Applications, t)
 	}

@@ -22,7 +22,7 @@ func Description() protocol.Description {
 			return protocol.Service{Handle: d.Handle, Around: d.Around}, nil
 		},
 		Exposure: func(app application.Application) (protocol.Exposure, error) {
-			return protocol.Exposure{Web: true, Actions: Actions(app.Settings), Entrances: Hosts(app.Settings), Caveats: Caveats(app.Settings)}, nil
+			return protocol.Exposure{Web: true, Actions: Actions(app.Settings), Entrances: Hosts(app.Settings), Drill: "page", Caveats: Caveats(app.Settings)}, nil
 		},
 		Form: []protocol.Group{
 			{Fields: []protocol.Field{{Name: "hosts", Label: "Hosts", Kind: protocol.Lines, Rows: 3,

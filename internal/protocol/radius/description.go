@@ -62,7 +62,7 @@ func openings(app application.Application) (protocol.Exposure, error) {
 	if err := json.Unmarshal(app.Settings, &s); err != nil {
 		return protocol.Exposure{}, fmt.Errorf("the settings of %s cannot be read", app.Name) // what was written may be a secret
 	}
-	o := protocol.Exposure{Medium: s.Mode.Plays(), Groups: Groups(app.Settings), Entrances: []string{"RADIUS for " + app.Name}}
+	o := protocol.Exposure{Medium: s.Mode.Plays(), Groups: Groups(app.Settings), Entrances: []string{"RADIUS for " + app.Name}, Drill: "radius"}
 	for _, c := range s.Clients {
 		if e := c.Exception; e != nil {
 			o.Exceptions = append(o.Exceptions, attack.Exception{
