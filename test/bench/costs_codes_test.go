@@ -57,7 +57,7 @@ func (c *costs) codes() {
 			}
 			return err
 		}, func(int) error { return hmacs(key.Secret, one.hmacs) })
-		c.dearer(one.path, "one core", a, l, "its HMACs alone", "")
+		c.dearer(one.path, "one core", a, l, "its HMACs alone", "at most 2.00")
 	}
 }
 

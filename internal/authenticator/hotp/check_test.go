@@ -2,6 +2,8 @@ package hotp_test
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -15,8 +17,10 @@ import (
 	"pgregory.net/rapid"
 
 	"countersign/internal/authenticator"
+	"countersign/internal/authenticator/authenticatortest"
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/otp"
+	"countersign/internal/authenticator/pin"
 	"countersign/internal/prompt"
 	"countersign/internal/testbed"
 )
@@ -338,6 +342,59 @@ func TestOffer(t *testing.T) {
 	}
 }
 
+// next is the counter of a stored key, in either form.
+func next(t *testing.T, state []byte) uint64 {
+	t.Helper()
+	if otp.InJSON(state) {
+		var old struct {
+			Next uint64 `json:"n"`
+		}
+		if err := json.Unmarshal(state, &old); err != nil {
+			t.Fatal("accepted over a state that is neither form")
+		}
+		return old.Next
+	}
+	var n [2]uint64
+	if _, _, err := otp.Kept(state, n[:]); err != nil {
+		t.Fatal("accepted over a state that is neither form")
+	}
+	return n[0]
+}
+
+// A key that an earlier release stored, with and without a PIN, is good as it was,
+// and is stored in the new form with its next answer. Both forms are fixed here.
+func TestKeysOfEarlierReleases(t *testing.T) {
+	secret := hex.EncodeToString(rfcKey.Secret)
+	salt, sum := strings.Repeat("ab", 16), "" // of the PIN 481516
+	kept := pin.Kept{Digits: 6, Salt: bytes.Repeat([]byte{0xab}, 16)}
+	kept.Sum = authenticatortest.PINKeys{}.MAC(kept.Salt, myPIN)
+	sum = hex.EncodeToString(kept.Sum)
+	how := open(t, hotp.Options{PINs: authenticatortest.PINKeys{}})
+	for name, c := range map[string]struct{ stored, text, next string }{
+		"bare": {`{"v":1,"k":{"s":"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=","a":"SHA1","d":6},"n":5}`, rfcKey.Code(7),
+			"03010614" + secret + "0000000000000008" + "0000000000000000" + "00"},
+		"half": {`{"v":1,"k":{"s":"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=","a":"SHA1","d":6},"n":5,"w":9}`, rfcKey.Code(9),
+			"03010614" + secret + "000000000000000a" + "0000000000000000" + "00"},
+		"with a PIN": {fmt.Sprintf(`{"v":2,"k":{"s":"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=","a":"SHA1","d":6},"n":5,"pin":{"d":6,"s":%q,"h":%q,"f":true}}`,
+			base64.StdEncoding.EncodeToString(kept.Salt), base64.StdEncoding.EncodeToString(kept.Sum)), myPIN + rfcKey.Code(5),
+			"03010614" + secret + "0000000000000006" + "0000000000000000" + "0610" + salt + "20" + sum + "01"},
+	} {
+		failures := 0
+		if name == "half" {
+			failures = 3
+		}
+		r, err := how.Check(t.Context(), []authenticator.Credential{{ID: 1, State: []byte(c.stored), Failures: failures}}, nil, prompt.Answer{Text: c.text}, time.Time{})
+		if err != nil || !r.OK || hex.EncodeToString(r.Next) != c.next {
+			t.Errorf("%s: ok %t, stored as %x, %v", name, r.OK, r.Next, err)
+			continue
+		}
+		again, err := how.Check(t.Context(), []authenticator.Credential{{ID: 1, State: r.Next}}, nil, prompt.Answer{Text: c.text}, time.Time{})
+		if err != nil || again.OK || again.Reason != otp.Replayed && name != "with a PIN" {
+			t.Errorf("%s: again it is %q, ok %t, %v", name, again.Reason, again.OK, err)
+		}
+	}
+}
+
 // FuzzState: what no release wrote breaks down or refuses; what is read is
 // written again as it was; and whatever was read, the counter does not go back.
 func FuzzState(f *testing.F) {
@@ -357,14 +414,9 @@ func FuzzState(f *testing.F) {
 		if err != nil || r.Next == nil {
 			return
 		}
-		var before, after struct {
-			Next uint64 `json:"n"`
-		}
-		if json.Unmarshal(state, &before) != nil || json.Unmarshal(r.Next, &after) != nil {
-			t.Fatal("accepted over a state that is not JSON")
-		}
-		if after.Next < before.Next || r.OK && after.Next == before.Next {
-			t.Fatalf("the counter went from %d to %d", before.Next, after.Next)
+		before, after := next(t, state), next(t, r.Next)
+		if after < before || r.OK && after == before {
+			t.Fatalf("the counter went from %d to %d", before, after)
 		}
 		c.State = r.Next
 		if again, err := how.Check(t.Context(), []authenticator.Credential{c}, nil, prompt.Answer{Text: text}, time.Time{}); err == nil && again.OK && r.OK {

@@ -54,11 +54,32 @@ func (s state) check() error {
 	return nil
 }
 
-func (s state) encode() ([]byte, error) { return json.Marshal(s) }
+// Encode writes the key for the store.
+func (s state) Encode() ([]byte, error) {
+	return otp.Keep(s.Key, []uint64{s.Next, s.Wanted}, s.PIN)
+}
 
 // decodeState reads a stored key. An error means that the row is not one of
 // ours, which refuses; it never shows the row.
 func decodeState(b []byte) (state, error) {
+	if otp.InJSON(b) {
+		return decodeJSON(b)
+	}
+	var n [2]uint64
+	key, kept, err := otp.Kept(b, n[:])
+	if err != nil {
+		return state{}, fmt.Errorf("hotp: %w", err)
+	}
+	s := state{Version: stateVersion, Key: key, Next: n[0], Wanted: n[1], PIN: kept}
+	if kept != nil {
+		s.Version = pinVersion
+	}
+	return s, s.check()
+}
+
+// decodeJSON reads a key that an earlier release stored. Its next state is written as
+// any other.
+func decodeJSON(b []byte) (state, error) {
 	var s state
 	if json.Unmarshal(b, &s) != nil {
 		return state{}, errors.New("hotp: a stored key cannot be read")
@@ -80,7 +101,7 @@ func (s state) enrolled(label, once string) (authenticator.Enrolled, error) {
 	if err := s.check(); err != nil {
 		return authenticator.Enrolled{}, err
 	}
-	b, err := s.encode()
+	b, err := s.Encode()
 	if err != nil {
 		return authenticator.Enrolled{}, err
 	}
@@ -101,7 +122,7 @@ func (*Authenticator) SetPIN(stored []byte, p *pin.Kept, _ string) (authenticato
 	if s.Version, s.PIN = stateVersion, p; p != nil {
 		s.Version = pinVersion
 	}
-	b, err := s.encode()
+	b, err := s.Encode()
 	return authenticator.Enrolled{State: b, Traits: p.Traits()}, errors.Join(err, s.check())
 }
 

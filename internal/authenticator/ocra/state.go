@@ -76,6 +76,9 @@ func decodeState(b []byte) (state, error) {
 	return s, nil
 }
 
+// Encode writes the key for the store.
+func (s state) Encode() ([]byte, error) { return json.Marshal(s) }
+
 // prefix is the PIN that is typed in front of the response, if any.
 func (s state) prefix() *pin.Kept {
 	if s.suite.PIN != "" {
@@ -92,7 +95,7 @@ func (*Authenticator) Import(seed authenticator.Seed) (authenticator.Enrolled, e
 	if err := s.read(); err != nil {
 		return authenticator.Enrolled{}, err
 	}
-	b, err := json.Marshal(s)
+	b, err := s.Encode()
 	if seed.Label == "" {
 		seed.Label = "Challenge token"
 	}
@@ -113,7 +116,7 @@ func (*Authenticator) SetPIN(stored []byte, p *pin.Kept, digits string) (authent
 	if err := s.read(); err != nil {
 		return authenticator.Enrolled{}, err
 	}
-	b, err := json.Marshal(s)
+	b, err := s.Encode()
 	return authenticator.Enrolled{State: b, Traits: p.Traits()}, err
 }
 

@@ -1,7 +1,6 @@
 package otp
 
 import (
-	"encoding/json"
 	"strings"
 
 	"countersign/internal/assurance"
@@ -18,8 +17,11 @@ const (
 	Replayed  = "replayed"
 )
 
+// Stored is a key of some kind, which writes itself for the store.
+type Stored interface{ Encode() ([]byte, error) }
+
 // Finding is what one key makes of an answer. S is the key as it is kept.
-type Finding[S any] struct {
+type Finding[S Stored] struct {
 	Accepted bool // wholly, or as the first of two
 	Partial  bool
 	Used     bool            // refused and used up: the right code behind a wrong PIN
@@ -31,7 +33,7 @@ type Finding[S any] struct {
 }
 
 // Refused is an answer that is not accepted.
-func Refused[S any](reason, detail string) Finding[S] {
+func Refused[S Stored](reason, detail string) Finding[S] {
 	return Finding[S]{Reason: reason, Detail: detail}
 }
 
@@ -58,7 +60,7 @@ func (f Finding[S]) Result(id assurance.CredentialID) (authenticator.Result, err
 	if !f.Accepted && !f.Used {
 		return authenticator.Result{Reason: f.Reason, Detail: f.Detail}, nil
 	}
-	next, err := json.Marshal(f.Next)
+	next, err := f.Next.Encode()
 	if err != nil {
 		return authenticator.Result{}, err
 	}
@@ -75,7 +77,7 @@ func (f Finding[S]) Result(id assurance.CredentialID) (authenticator.Result, err
 }
 
 // Judge is what differs between the kinds of codes.
-type Judge[S any] struct {
+type Judge[S Stored] struct {
 	Decode func(stored []byte) (S, error)
 	// Match judges digits by one key, which has had so many failures in a row. It
 	// need not say why they are refused unless it is to explain that.

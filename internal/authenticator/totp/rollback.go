@@ -11,6 +11,6 @@ func (a *Authenticator) AfterRollback(kept []byte, now time.Time) (next []byte, 
 		return nil, false, err
 	}
 	s.Last, s.Half = max(s.Last, s.step(now)+2), 0
-	next, err = s.encode()
+	next, err = s.Encode()
 	return next, true, err
 }

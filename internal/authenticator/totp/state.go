@@ -12,15 +12,15 @@ import (
 	"countersign/internal/authenticator/pin"
 )
 
-// stateVersion is raised with any new field, because an older node would drop
-// the field when it writes the next state. A key without a PIN stays at 1, so that
-// an older node still reads it.
+// stateVersion and pinVersion are a key without and with a PIN. What is stored has a
+// version of its own form ([otp.Keep]); JSON with these numbers is what releases
+// before it stored, and is still read, and what a memo holds.
 const (
 	stateVersion = 1
 	pinVersion   = 2
 )
 
-// state is a key as it is kept.
+// state is a key.
 type state struct {
 	Version int     `json:"v"`
 	Key     otp.Key `json:"k"`
@@ -56,11 +56,32 @@ func (s state) check() error {
 	return nil
 }
 
-func (s state) encode() ([]byte, error) { return json.Marshal(s) }
+// Encode writes the key for the store.
+func (s state) Encode() ([]byte, error) {
+	return otp.Keep(s.Key, []uint64{uint64(s.Period), uint64(s.Last), uint64(s.Half), uint64(s.Drift)}, s.PIN)
+}
 
 // decodeState reads a stored key. An error means that the row is not one of
 // ours, which refuses; it never shows the row.
 func decodeState(b []byte) (state, error) {
+	if otp.InJSON(b) {
+		return decodeJSON(b)
+	}
+	var n [4]uint64
+	key, kept, err := otp.Kept(b, n[:])
+	if err != nil {
+		return state{}, fmt.Errorf("totp: %w", err)
+	}
+	s := state{Version: stateVersion, Key: key, Period: int64(n[0]), Last: int64(n[1]), Half: int64(n[2]), Drift: int64(n[3]), PIN: kept}
+	if kept != nil {
+		s.Version = pinVersion
+	}
+	return s, s.check()
+}
+
+// decodeJSON reads a key that an earlier release stored. Its next state is written as
+// any other.
+func decodeJSON(b []byte) (state, error) {
 	var s state
 	if json.Unmarshal(b, &s) != nil {
 		return state{}, errors.New("totp: a stored key cannot be read")
@@ -86,7 +107,7 @@ func (s state) enrolled(label, once string) (authenticator.Enrolled, error) {
 	if err := s.check(); err != nil {
 		return authenticator.Enrolled{}, err
 	}
-	b, err := s.encode()
+	b, err := s.Encode()
 	if err != nil {
 		return authenticator.Enrolled{}, err
 	}
@@ -107,7 +128,7 @@ func (*Authenticator) SetPIN(stored []byte, p *pin.Kept, _ string) (authenticato
 	if s.Version, s.PIN = stateVersion, p; p != nil {
 		s.Version = pinVersion
 	}
-	b, err := s.encode()
+	b, err := s.Encode()
 	return authenticator.Enrolled{State: b, Traits: p.Traits()}, errors.Join(err, s.check())
 }
 
