@@ -8,6 +8,8 @@
 #             as the design says, and COSTS=/passkey measures one part: server, sqlite, postgres, passkey, password, held,
 #             codes, import, growth
 # make bench-attack  how long honest people wait while somebody attacks
+# make bench-peers  the same loads on FreeRADIUS and oauth2-proxy, in the same run; PEERS=/postgres measures one part: file,
+#             sqlite, postgres, forward. What is not installed is named, with how to install it
 # make benches  every other benchmark
 # make mutants  inverts each condition of ROOMS: their own tests must notice nine of ten, and every
 #               survivor has its reason in internal/mutants/accepted. MUTANTS='-v -files decide' says more, of less
@@ -29,7 +31,7 @@ BENCH       ?= ./internal/...
 ROOMS       ?= signin session ticket keyring directory enrollment recovery incident
 PACKAGES    ?= ./...
 
-.PHONY: build deb quick story test check race bench bench-attack benches mutants drill-mutants fuzz soak install clean
+.PHONY: build deb quick story test check race bench bench-attack bench-peers benches mutants drill-mutants fuzz soak install clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -65,6 +67,9 @@ bench:
 
 bench-attack:
 	$(GO) test -run '^$$' -bench '^BenchmarkUnderAttack$$' -benchtime 1x -timeout 30m ./test/bench | grep -v -e level= -e '^ok '
+
+bench-peers:
+	$(GO) test -run '^$$' -bench '^BenchmarkPeers$$$(PEERS)' -benchtime 1x -timeout 30m ./test/bench | grep -v -e level= -e '^ok '
 
 benches:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(BENCH) | grep -v -e 'no test files' -e '^PASS$$' -e '^ok '

@@ -12,6 +12,8 @@ caddy               # forward-auth
 curl                # requests to a local socket
 expect              # conversations on a terminal
 fcgiwrap            # CGI programs behind a proxy
+freeradius          # the peer that make bench-peers measures
+freeradius-postgresql # the same, on PostgreSQL
 freeradius-utils    # radclient: an independent RADIUS client
 gcc                 # pam/, and the race detector
 git                 # version stamps

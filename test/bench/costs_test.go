@@ -385,7 +385,10 @@ func fiftyRules() string {
 	return b.String()
 }
 
-func (c *costs) forwardAuth(name string, w *servertest.World) {
+// session signs a person in to an application behind fifty rules, and returns the headers
+// with which a proxy asks about her.
+func (c *costs) session(w *servertest.World) http.Header {
+	c.b.Helper()
 	ada := w.EnrollCodes("ada")
 	if err := w.PlantApplications(c.b.Context(), "wiki.test", servertest.DrillSecret); err != nil {
 		c.b.Fatal(err)
@@ -400,6 +403,11 @@ func (c *costs) forwardAuth(name string, w *servertest.World) {
 	if err != nil {
 		c.b.Fatal(err)
 	}
+	return http.Header{"X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"wiki.test"}, "X-Forwarded-Uri": {"/notes"}, "X-Forwarded-Method": {"GET"}, "X-Forwarded-For": {"203.0.113.9"}, "Cookie": {"countersign-app=" + child}}
+}
+
+func (c *costs) forwardAuth(name string, w *servertest.World) {
+	headers := c.session(w)
 	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := r.Cookie("countersign-app"); err != nil {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -412,7 +420,7 @@ func (c *costs) forwardAuth(name string, w *servertest.World) {
 	get := func(server string) func(int) error {
 		return func(int) error {
 			r, _ := http.NewRequest("GET", server+"/verify/caddy", nil)
-			r.Header = http.Header{"X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"wiki.test"}, "X-Forwarded-Uri": {"/notes"}, "X-Forwarded-Method": {"GET"}, "X-Forwarded-For": {"203.0.113.9"}, "Cookie": {"countersign-app=" + child}}
+			r.Header = headers
 			resp, err := client.Do(r)
 			if err != nil {
 				return err
