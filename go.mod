@@ -2,6 +2,10 @@ module countersign
 
 go 1.26.0
 
+// Some authorities issue certificates with negative serial numbers, which RFC 5280 section
+// 4.1.2.2 asks users of certificates to handle.
+godebug x509negativeserial=1
+
 require (
 	cel.dev/cel-go v0.33.2
 	filippo.io/age v1.3.2

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 
 	"countersign/internal/config"
@@ -17,18 +18,29 @@ type configCheck struct {
 	File string `arg:"" help:"The configuration file."`
 }
 
-// Run goes as far as a start would without touching the data folder.
+// Run goes as far as a start would without touching the data folder, and prints what the
+// server would warn of.
 func (c *configCheck) Run() error {
 	file, err := config.Read(c.File)
 	if err != nil {
 		return err
 	}
-	err = server.Check(file)
+	err = server.Check(file, warnings())
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	fmt.Printf("%s is good: pages at %s for %s\n", c.File, file.Listen, file.PublicURL)
 	return nil
+}
+
+// warnings is a log on standard error for what a person reads who waits for it.
+func warnings() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
 }
 
 type configPrint struct {

@@ -10,7 +10,7 @@ import (
 func (c File) checkCertificates() error {
 	s := c.Certificates
 	if s.Listen == "" {
-		if s.PublicURL != "" || s.TLS != (TLS{}) || len(s.Authorities) > 0 {
+		if s.PublicURL != "" || s.TLS != (TLS{}) || s.TLSVersion != "" || len(s.Authorities) > 0 {
 			return errors.New("certificates.listen must be HOST:PORT such as 0.0.0.0:8443, or leave all of certificates out")
 		}
 		return nil
@@ -27,6 +27,9 @@ func (c File) checkCertificates() error {
 		return errors.New("certificates.tls.certificate and certificates.tls.key must be set: cards are shown by TLS")
 	case len(s.Authorities) == 0:
 		return errors.New("certificates.authorities must name at least one authority")
+	}
+	if err := word("certificates.tls_version", s.TLSVersion, "", "1.3", "1.2"); err != nil {
+		return err
 	}
 	seen := map[string]bool{}
 	for i, a := range s.Authorities {

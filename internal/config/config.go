@@ -152,6 +152,9 @@ type Certificates struct {
 	PublicURL string `yaml:"public_url"`
 	// TLS is the server certificate of that host name.
 	TLS TLS `yaml:"tls"`
+	// TLSVersion is the one version of TLS that it speaks: "1.3", or "1.2" for cards that
+	// cannot sign by RSA-PSS. Empty is 1.3.
+	TLSVersion string `yaml:"tls_version"`
 	// Authorities are those that issue people's certificates.
 	Authorities []CertificateAuthority `yaml:"authorities"`
 }

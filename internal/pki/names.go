@@ -16,10 +16,16 @@ var (
 	userPrincipalName = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}
 )
 
-var errAltName = errors.New("pki: the subject alternative name cannot be read")
+var (
+	errAltName = errors.New("pki: the subject alternative name cannot be read")
+	// errName is a user principal name in a form that no mapping takes, in a subject
+	// alternative name that is well formed.
+	errName = errors.New("pki: the user principal name is no text")
+)
 
 // UPNs returns the user principal names that a certificate holds: an otherName of
-// type 1.3.6.1.4.1.311.20.2.3 with a UTF8String (RFC 5280 section 4.2.1.6).
+// type 1.3.6.1.4.1.311.20.2.3 (RFC 5280 section 4.2.1.6) with a UTF8String, as Microsoft
+// has it, or with an IA5String or a PrintableString, as some authorities write it.
 func UPNs(c *x509.Certificate) ([]string, error) {
 	for _, e := range c.Extensions {
 		if e.Id.Equal(subjectAltName) {
@@ -36,6 +42,7 @@ func parseUPNs(value []byte) ([]string, error) {
 		return nil, errAltName
 	}
 	var out []string
+	var unread error
 	for !names.Empty() {
 		var one cryptobyte.String
 		var tag der.Tag
@@ -45,13 +52,17 @@ func parseUPNs(value []byte) ([]string, error) {
 		if tag != der.Tag(0).ContextSpecific().Constructed() {
 			continue
 		}
-		name, ok, err := otherName(one)
-		if err != nil {
+		switch name, ok, err := otherName(one); {
+		case errors.Is(err, errName):
+			unread = err
+		case err != nil:
 			return nil, err
-		}
-		if ok {
+		case ok:
 			out = append(out, name)
 		}
+	}
+	if unread != nil {
+		return nil, unread
 	}
 	return out, nil
 }
@@ -66,8 +77,13 @@ func otherName(in cryptobyte.String) (string, bool, error) {
 	if !kind.Equal(userPrincipalName) {
 		return "", false, nil
 	}
-	if !value.ReadASN1(&text, der.UTF8String) || !value.Empty() || !utf8.Valid(text) || len(text) == 0 {
+	var tag der.Tag
+	if !value.ReadAnyASN1(&text, &tag) || !value.Empty() {
 		return "", false, errAltName
+	}
+	ascii := !strings.ContainsFunc(string(text), func(r rune) bool { return r >= utf8.RuneSelf })
+	if len(text) == 0 || !utf8.Valid(text) || tag != der.UTF8String && (!ascii || tag != der.IA5String && tag != der.PrintableString) {
+		return "", false, errName
 	}
 	return string(text), true, nil
 }
@@ -78,7 +94,9 @@ func (a Authority) name(leaf *x509.Certificate) (string, error) {
 	names := leaf.EmailAddresses
 	if a.Mapping == UPN {
 		var err error
-		if names, err = UPNs(leaf); err != nil {
+		if names, err = UPNs(leaf); errors.Is(err, errName) {
+			return "", NoName
+		} else if err != nil {
 			return "", Malformed
 		}
 	}

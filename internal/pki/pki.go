@@ -36,9 +36,6 @@ const (
 	Email        Mapping = "email"
 )
 
-// Mappings are all mappings.
-func Mappings() []Mapping { return []Mapping{IssuerSerial, UPN, Email} }
-
 // Purpose is the extended key usage that a certificate must have.
 type Purpose string
 
@@ -48,9 +45,6 @@ const (
 	ClientAuth     Purpose = "client-auth"
 	SmartcardLogon Purpose = "smartcard-logon"
 )
-
-// Purposes are all purposes.
-func Purposes() []Purpose { return []Purpose{ClientAuth, SmartcardLogon} }
 
 var smartcardLogon = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 2}
 
@@ -89,19 +83,11 @@ const (
 	WrongUsage       Refusal = "wrong-usage"
 	WeakKey          Refusal = "weak-key"
 	NoName           Refusal = "no-name"
+	Unhandled        Refusal = "unhandled-extension"
 )
 
 // Largest is the size in bytes of the largest certificate that is accepted.
 const Largest = 8 << 10
-
-// Named returns the authority of this name.
-func (all Authorities) Named(name string) (Authority, bool) {
-	i := slices.IndexFunc(all, func(a Authority) bool { return a.Name == name })
-	if i < 0 {
-		return Authority{}, false
-	}
-	return all[i], true
-}
 
 // Verify returns the authority that issued a certificate, and the path from the
 // certificate to the authority's root. An error is a [Refusal].
@@ -110,14 +96,14 @@ func (all Authorities) Verify(der []byte, now time.Time) (Authority, []*x509.Cer
 	if err != nil {
 		return Authority{}, nil, err
 	}
-	refusal := UnknownAuthority
+	var refusal error = UnknownAuthority
 	for _, a := range all {
 		path, err := a.path(leaf, now)
 		if err == nil {
 			return a, path, nil
 		}
-		if r := Refusal(""); errors.As(err, &r) && r != UnknownAuthority {
-			refusal = r
+		if !errors.Is(err, UnknownAuthority) {
+			refusal = err
 		}
 	}
 	return Authority{}, nil, refusal
@@ -125,7 +111,7 @@ func (all Authorities) Verify(der []byte, now time.Time) (Authority, []*x509.Cer
 
 // parse reads a person's certificate. A critical subject alternative name that
 // holds only names which crypto/x509 skips is read by this room, and so is not
-// unhandled.
+// unhandled. A name that no mapping could take is refused only where it is wanted.
 func parse(der []byte) (*x509.Certificate, error) {
 	if len(der) > Largest {
 		return nil, Malformed
@@ -134,7 +120,7 @@ func parse(der []byte) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, Malformed
 	}
-	if _, err := UPNs(leaf); err != nil {
+	if _, err := UPNs(leaf); err != nil && !errors.Is(err, errName) {
 		return nil, Malformed
 	}
 	leaf.UnhandledCriticalExtensions = slices.DeleteFunc(leaf.UnhandledCriticalExtensions, subjectAltName.Equal)
@@ -142,14 +128,9 @@ func parse(der []byte) (*x509.Certificate, error) {
 }
 
 func (a Authority) path(leaf *x509.Certificate, now time.Time) ([]*x509.Certificate, error) {
-	roots, between := pools(a.Certificates)
-	usage := x509.ExtKeyUsageClientAuth
-	if a.Purpose == SmartcardLogon {
-		usage = x509.ExtKeyUsageAny // crypto/x509 cannot be asked for it; checked below
-	}
-	chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}})
+	chains, err := a.chains(leaf, now)
 	if err != nil {
-		return nil, refusalOf(err)
+		return nil, a.refusalOf(leaf, now, err)
 	}
 	if !a.Purpose.in(leaf) || leaf.IsCA || leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
 		return nil, WrongUsage
@@ -158,6 +139,16 @@ func (a Authority) path(leaf *x509.Certificate, now time.Time) ([]*x509.Certific
 		return nil, WeakKey
 	}
 	return chains[0], nil
+}
+
+// chains are the paths from a certificate to the roots, as crypto/x509 finds them.
+func (a Authority) chains(leaf *x509.Certificate, now time.Time) ([][]*x509.Certificate, error) {
+	roots, between := pools(a.Certificates)
+	usage := x509.ExtKeyUsageClientAuth
+	if a.Purpose == SmartcardLogon {
+		usage = x509.ExtKeyUsageAny // crypto/x509 cannot be asked for it; path looks for it
+	}
+	return leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}})
 }
 
 // pools splits what is configured: what signed itself is a root. Where nothing did,
@@ -181,7 +172,11 @@ func selfSigned(c *x509.Certificate) bool {
 	return bytes.Equal(c.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(c) == nil
 }
 
-func refusalOf(err error) Refusal {
+// refusalOf says why there is no path.
+func (a Authority) refusalOf(leaf *x509.Certificate, now time.Time, err error) error {
+	if u := a.unhandled(leaf, now); u != nil {
+		return u
+	}
 	var invalid x509.CertificateInvalidError
 	if !errors.As(err, &invalid) {
 		return UnknownAuthority

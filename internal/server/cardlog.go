@@ -13,11 +13,11 @@ import (
 // cardTroubles are the failures of a handshake that an administrator can mend: a part of
 // the error that crypto/tls reports, the cause, and what to do. The first that fits counts.
 var cardTroubles = []struct{ part, cause, mend string }{
-	{"unsupported versions", "card-tls-version", "The browser offers no TLS 1.3, which the address for smart cards demands; update the browser, or switch TLS 1.3 on there."},
+	{"unsupported versions", "card-tls-version", "The browser does not offer the version of TLS that the address for smart cards speaks; update the browser, or switch TLS 1.3 on there (TLS 1.2 where certificates.tls_version says so)."},
 	{"invalid signature", "card-signature", "The card's signature is not right; update the card's middleware, or use another card."},
-	{"signature algorithm", "card-signature", "The card or its middleware cannot sign as TLS 1.3 demands (RSA-PSS or ECDSA); update the middleware, or use another card."},
+	{"signature algorithm", "card-signature", "The card or its middleware cannot sign as TLS 1.3 demands (RSA-PSS or ECDSA); update the middleware, use another card, or set certificates.tls_version to 1.2."},
 	{"parse client certificate", "card-certificate", "The card's certificate is malformed; ask the authority that issued it for another one."},
-	{"remote error: tls: handshake failure", "card-signature", "The browser or the card gave up; look whether its middleware can sign as TLS 1.3 demands (RSA-PSS or ECDSA)."},
+	{"remote error: tls: handshake failure", "card-signature", "The browser or the card gave up; look whether its middleware can sign as TLS 1.3 demands (RSA-PSS or ECDSA), and set certificates.tls_version to 1.2 where it cannot."},
 	{"remote error: tls: unknown certificate", "card-server-certificate", "The browser does not trust the certificate of the address for smart cards; set one that browsers trust in certificates.tls."},
 	{"remote error: tls: bad certificate", "card-server-certificate", "The browser does not take the certificate of the address for smart cards; set one that browsers trust in certificates.tls."},
 	{"remote error: tls: expired certificate", "card-server-certificate", "The certificate of the address for smart cards has expired; renew it."},

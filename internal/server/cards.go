@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,6 +22,8 @@ type Cards struct {
 	URL         *url.URL
 	Authorities pki.Authorities
 	Sources     map[string]revocation.Source
+	// TLS is the one version that the listener speaks; 0 is TLS 1.3.
+	TLS uint16
 }
 
 // address is where cards are shown; nil for no cards.
@@ -32,7 +35,7 @@ func (c *Cards) address() *url.URL {
 }
 
 // cardsOf reads the files that a checked configuration names.
-func cardsOf(c config.Certificates) (*Cards, error) {
+func cardsOf(c config.Certificates, log *slog.Logger) (*Cards, error) {
 	if c.Listen == "" {
 		return nil, nil
 	}
@@ -42,6 +45,9 @@ func cardsOf(c config.Certificates) (*Cards, error) {
 	}
 	u.Path = ""
 	out := &Cards{URL: u, Sources: map[string]revocation.Source{}}
+	if c.TLSVersion == "1.2" {
+		out.TLS = tls.VersionTLS12
+	}
 	for _, a := range c.Authorities {
 		authority := pki.Authority{Name: a.Name, Mapping: pki.Mapping(a.Mapping), Realm: a.Realm, Purpose: pki.Purpose(a.Purpose), Cards: a.Cards}
 		if a.Purpose == "" {
@@ -71,10 +77,21 @@ func cardsOf(c config.Certificates) (*Cards, error) {
 				return nil, err
 			}
 		}
+		warnOfUnhandled(authority, log)
 		out.Authorities = append(out.Authorities, authority)
 		out.Sources[a.Name] = revocation.Source{OCSP: a.OCSP, AnyNonce: a.OCSPNonce == "any", CRLs: a.CRLs}
 	}
 	return out, nil
+}
+
+// warnOfUnhandled says which certificates of an authority make it refuse everybody's card.
+func warnOfUnhandled(a pki.Authority, log *slog.Logger) {
+	for _, c := range a.Certificates {
+		if which := pki.UnhandledIn(c); which != "" {
+			log.Warn("every card below a certificate of certificates.authorities is refused, because its "+which+" cannot be handled here; put only the authorities below it into the file, if you trust them without it",
+				"authority", a.Name, "subject", c.Subject.String())
+		}
+	}
 }
 
 // issuers are everybody whose lists are believed.
@@ -105,7 +122,7 @@ func (k cardSeals) Open(challenge string, sealed []byte) ([]byte, error) {
 // CardServer is what cards are shown to, with the certificate of the server itself.
 func (in *Installation) CardServer(s Settings, own *tls.Config) *http.Server {
 	endpoint := mutualtls.New(mutualtls.Parts{Authorities: s.Cards.Authorities, Sources: s.Cards.Sources, Checker: revocation.New(s.Now, s.Cards.issuers()...),
-		Seals: cardSeals{in.Keys}, URL: s.Cards.URL, Pages: s.PublicURL, Now: s.Now})
+		Seals: cardSeals{in.Keys}, URL: s.Cards.URL, Pages: s.PublicURL, Now: s.Now, Version: s.Cards.TLS})
 	server := endpoint.Server(own)
 	server.TLSConfig = listen.Heard(server.TLSConfig)
 	server.ErrorLog = cardFailures{s.Log, in.ears, s.Now}.logger()

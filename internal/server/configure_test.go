@@ -1,23 +1,29 @@
 package server
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"countersign/internal/authenticator/passkey"
 	"countersign/internal/config"
 	"countersign/internal/session"
+	"countersign/internal/testbed"
 	"countersign/internal/throttle"
+	"countersign/internal/virtualauth"
 )
 
 // What config print shows as defaults is what the rooms take by themselves.
@@ -51,6 +57,48 @@ func TestSettingsOfPasskeys(t *testing.T) {
 			t.Errorf("the room is given %q, want %q", got, want)
 		}
 		file.Passkeys.UserVerification, file.Passkeys.SignatureCounter = "preferred", "accept"
+	}
+}
+
+// A check of the configuration warns of authorities whose cards would all be refused, and of
+// metadata that is out of date, as a start does.
+func TestCheckWarns(t *testing.T) {
+	folder := t.TempDir()
+	in := func(name string) string { return filepath.Join(folder, name) }
+	strange := testbed.NewAuthority(t, "Strange", nil)
+	template := *strange.Certificate
+	template.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}}
+	testbed.PEM(t, in("ca.pem"), testbed.Certify(t, &template, &template, strange.Key.Public(), strange.Key))
+	ca, err := virtualauth.NewCA("metadata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testbed.PEM(t, in("root.pem"), ca.Root())
+	file := config.Default()
+	pair := config.TLS{Certificate: in("own.pem"), Key: in("own.key")}
+	writePair(t, pair, 1)
+	file.Certificates = config.Certificates{Listen: "127.0.0.1:8443", PublicURL: "https://localhost:8443", TLS: pair, TLSVersion: "1.2",
+		Authorities: []config.CertificateAuthority{{Name: "strange", File: in("ca.pem"), Mapping: "issuer-serial", CRLs: []string{"x"}}}}
+	file.Passkeys.Metadata, file.Passkeys.MetadataRoot, file.Passkeys.MetadataSigner = in("blob"), in("root.pem"), "mds.example"
+	for late, days := range map[bool]int{false: 1, true: -2} {
+		blob, err := ca.Blob(virtualauth.Blob{Number: 6, NextUpdate: time.Now().AddDate(0, 0, days), Signer: "mds.example"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(in("blob"), blob, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		if err := Check(file, slog.New(slog.NewTextHandler(&log, nil))); err != nil {
+			t.Fatal(err)
+		}
+		if says := log.String(); strings.Contains(says, "passkeys.metadata is out of date") != late || !strings.Contains(says, "critical extension 1.2.3.4 cannot be handled") || !strings.Contains(says, "authority=strange") {
+			t.Errorf("late %t: the log says %s", late, says)
+		}
+	}
+	s, err := SettingsOf(file, slog.New(slog.DiscardHandler))
+	if err != nil || s.Cards.TLS != tls.VersionTLS12 {
+		t.Errorf("TLS %x, %v", s.Cards.TLS, err)
 	}
 }
 

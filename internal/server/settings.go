@@ -87,11 +87,11 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 	p := c.Passkeys
 	s.Passkeys = passkey.Options{Attestation: p.Attestation, RequireAttested: p.RequireAttested, AllowAAGUIDs: p.Allow, DenyAAGUIDs: p.Deny, BackupEligible: p.BackupEligible,
 		UserVerification: p.UserVerification, CounterRegression: p.SignatureCounter}
-	if s.Passkeys.MDS, err = metadata(p); err != nil {
+	if s.Passkeys.MDS, err = metadata(p, log); err != nil {
 		return s, err
 	}
 	s.SMS = GatewayOf(c.SMS)
-	s.Cards, err = cardsOf(c.Certificates)
+	s.Cards, err = cardsOf(c.Certificates, log)
 	return s, err
 }
 
@@ -108,7 +108,7 @@ func quietOf(c config.QuietHours) (approval.QuietHours, error) {
 }
 
 // metadata reads what the FIDO Metadata Service says; nil when nothing is named.
-func metadata(p config.Passkeys) (*passkey.Metadata, error) {
+func metadata(p config.Passkeys, log *slog.Logger) (*passkey.Metadata, error) {
 	if p.Metadata == "" {
 		return nil, nil
 	}
@@ -132,16 +132,20 @@ func metadata(p config.Passkeys) (*passkey.Metadata, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := m.Load(blob, 0, time.Now()); err != nil {
+	loaded, err := m.Load(blob, 0, time.Now())
+	if err != nil {
 		return nil, fmt.Errorf("passkeys.metadata: %w", err)
+	}
+	if time.Now().After(loaded.NextUpdate) {
+		log.Warn("the file of passkeys.metadata is out of date: it knows nothing of newer models and of newer reports about models; fetch the present one", "number", loaded.Number, "next_update", loaded.NextUpdate)
 	}
 	return m, nil
 }
 
 // Check says why a server would not start with a configuration, as far as that can be
-// said without touching the data folder.
-func Check(file config.File) error {
-	s, err := SettingsOf(file, slog.New(slog.DiscardHandler))
+// said without touching the data folder. The log has what it would warn of.
+func Check(file config.File, log *slog.Logger) error {
+	s, err := SettingsOf(file, log)
 	if err == nil {
 		_, err = s.Limits.Check()
 	}

@@ -134,13 +134,19 @@ func keep(t testing.TB, path string, b []byte) string {
 // certificate without a subject.
 func UPN(t testing.TB, critical bool, names ...string) pkix.Extension {
 	t.Helper()
+	return UPNAs(t, der.UTF8String, critical, names...)
+}
+
+// UPNAs is UPN with names of another type of text.
+func UPNAs(t testing.TB, kind der.Tag, critical bool, names ...string) pkix.Extension {
+	t.Helper()
 	var b cryptobyte.Builder
 	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
 		for _, name := range names {
 			b.AddASN1(der.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
 				b.AddASN1ObjectIdentifier(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3})
 				b.AddASN1(der.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-					b.AddASN1(der.UTF8String, func(b *cryptobyte.Builder) { b.AddBytes([]byte(name)) })
+					b.AddASN1(kind, func(b *cryptobyte.Builder) { b.AddBytes([]byte(name)) })
 				})
 			})
 		}

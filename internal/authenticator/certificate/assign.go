@@ -19,7 +19,11 @@ func (a *Authenticator) Assign(text []byte, now time.Time) (authenticator.Enroll
 	}
 	seen, err := a.sight(found[0].Raw, now)
 	if err != nil {
-		return authenticator.Enrolled{}, refusal(reasonOf(err))
+		refused := refusal(reasonOf(err))
+		if why := pki.Because(err); why != "" {
+			refused.Public = "That certificate cannot be used here: " + why + " is not handled here, and whoever marked it as critical forbids to pass over it."
+		}
+		return authenticator.Enrolled{}, refused
 	}
 	kept := state{Authority: seen.authority.Name, Mapping: seen.authority.Mapping, Name: seen.id.Name, Key: seen.id.Key}
 	encoded, err := kept.encode()

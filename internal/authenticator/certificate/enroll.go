@@ -71,6 +71,7 @@ var sentences = map[string]string{
 	string(pki.WrongUsage):       "The certificate is not made for signing in. Choose another one.",
 	string(pki.WeakKey):          "The certificate's key is too weak. Ask whoever issued it for a new one.",
 	string(pki.NoName):           "The certificate does not say exactly one name. Ask whoever issued it for another one.",
+	string(pki.Unhandled):        "The certificate, or its authority's, demands something that cannot be handled here. Ask your administrator: the log says what.",
 	reasonOwner:                  "The certificate names somebody else. If it is yours, ask your administrator to correct the name on your account.",
 	"revoked":                    "The certificate was revoked. Ask whoever issued it for a new one.",
 	"no-certificate":             "The browser showed no certificate. Put the card in, and choose its certificate when the browser asks.",

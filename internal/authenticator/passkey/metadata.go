@@ -111,14 +111,6 @@ func (m *Metadata) Load(blob []byte, last int, now time.Time) (Loaded, error) {
 	return next.loaded, nil
 }
 
-// Loaded returns which BLOB is in use, if any is.
-func (m *Metadata) Loaded() (Loaded, bool) {
-	if c := m.current.Load(); c != nil {
-		return c.loaded, true
-	}
-	return Loaded{}, false
-}
-
 // model returns what is known of a model. A nil Metadata knows none.
 func (m *Metadata) model(g aaguid) (model, bool) {
 	if m == nil || g == (aaguid{}) {

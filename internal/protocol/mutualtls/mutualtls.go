@@ -5,11 +5,12 @@
 // nothing, asks the engine nothing, and lets nobody in: the statement goes back to
 // the sign-in pages with the browser that made the handshake, sealed, and is worth
 // there what authenticator/certificate says. Its neighbours are pki and revocation.
-// Its one invariant: a statement is about the key that this very connection proved,
-// in a full handshake of TLS 1.3, and never about a header.
+// Its one invariant: a statement is about the key that this very connection proved, in a
+// full handshake of the one version of TLS that is set, and never about a header.
 package mutualtls
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -35,6 +36,9 @@ type Parts struct {
 	URL   *url.URL
 	Pages *url.URL
 	Now   func() time.Time
+	// Version is the one version of TLS: tls.VersionTLS13 unless set, or tls.VersionTLS12
+	// for cards that cannot sign by RSA-PSS.
+	Version uint16
 }
 
 // Endpoint serves the listener. It is safe for concurrent use.
@@ -45,6 +49,7 @@ type Endpoint struct {
 	seals       pki.Seals
 	url, pages  *url.URL
 	now         func() time.Time
+	version     uint16
 	// asking bounds how many wait for somebody else's answer at once.
 	asking chan struct{}
 }
@@ -54,7 +59,7 @@ const most = 64
 
 // New makes an Endpoint.
 func New(p Parts) *Endpoint {
-	return &Endpoint{authorities: p.Authorities, sources: p.Sources, checker: p.Checker, seals: p.Seals, url: p.URL, pages: p.Pages, now: p.Now,
+	return &Endpoint{authorities: p.Authorities, sources: p.Sources, checker: p.Checker, seals: p.Seals, url: p.URL, pages: p.Pages, now: p.Now, version: cmp.Or(p.Version, tls.VersionTLS13),
 		asking: make(chan struct{}, most)}
 }
 
@@ -72,9 +77,15 @@ const (
 // which would prove a key that was held some time ago, and HTTP/1.1, so that a
 // connection is one visit. A client without a certificate gets as far as a sentence
 // that says so.
+//
+// With TLS 1.2 the certificate is readable on the wire. It has ephemeral keys and AEAD
+// only (RFC 9325 section 4.2), and neither resumption nor renegotiation, so that no
+// handshake is continued by somebody else (RFC 7627 section 1).
 func (e *Endpoint) TLS(config *tls.Config) *tls.Config {
 	c := config.Clone()
-	c.MinVersion = tls.VersionTLS13
+	c.MinVersion, c.MaxVersion = e.version, e.version
+	c.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256} // of TLS 1.2
 	c.NextProtos = []string{"http/1.1"}
 	c.SessionTicketsDisabled = true
 	c.ClientAuth = tls.RequestClientCert
@@ -137,8 +148,8 @@ func (e *Endpoint) show(w http.ResponseWriter, r *http.Request) {
 // is empty where it does.
 func (e *Endpoint) misdirected(r *http.Request) string {
 	switch {
-	case r.TLS == nil || !r.TLS.HandshakeComplete || r.TLS.Version < tls.VersionTLS13 || r.TLS.DidResume:
-		return "A card is shown in a new TLS 1.3 connection only. Go back and try again."
+	case r.TLS == nil || !r.TLS.HandshakeComplete || r.TLS.Version != e.version || r.TLS.DidResume:
+		return "A card is shown in a new connection of " + tls.VersionName(e.version) + " only. Go back and try again."
 	case !strings.EqualFold(hostname(r.Host), e.url.Hostname()) || net.ParseIP(e.url.Hostname()) == nil && !strings.EqualFold(r.TLS.ServerName, e.url.Hostname()):
 		return "A card is shown at the name " + e.url.Hostname() + " only. Go back and try again."
 	}
@@ -161,6 +172,9 @@ func (e *Endpoint) state(ctx context.Context, t *tls.ConnectionState) pki.Statem
 		s.Refused = string(pki.Malformed)
 		if r := pki.Refusal(""); errors.As(err, &r) {
 			s.Refused = string(r)
+		}
+		if why := pki.Because(err); why != "" {
+			s.Detail += "; " + why
 		}
 		return s
 	}
