@@ -7,14 +7,16 @@ local base = os.getenv("COUNTERSIGN") or error("set COUNTERSIGN in haproxy.cfg")
 
 -- What Countersign is told of the browser's own headers, and nothing else but
 -- those that name a second method.
-local pass = { "cookie", "accept", "user-agent", "upgrade", "sec-fetch-mode" }
+local pass = { "cookie", "accept", "user-agent", "upgrade", "sec-fetch-mode", "sec-fetch-site",
+  "x-requested-with", "origin", "access-control-request-method" }
 
 -- What the application gets from Countersign's answer, and from nobody else: who
 -- it is, and the browser's cookies without Countersign's own.
 local answered = { "remote-user", "remote-name", "remote-email", "remote-groups", "cookie" }
 
 -- What the browser is told when the answer is no.
-local relay = { "location", "www-authenticate", "content-type", "cache-control" }
+local relay = { "location", "www-authenticate", "content-type", "cache-control",
+  "content-security-policy", "x-content-type-options" }
 
 local function refuse(txn, status, answer)
   local reply = txn:reply({ status = status })

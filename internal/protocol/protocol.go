@@ -130,6 +130,8 @@ type Engine interface {
 	Answer(ctx context.Context, ticket string, reply signin.Reply) (signin.Step, error)
 	Poll(ctx context.Context, ticket string) (signin.Step, error)
 	Check(ctx context.Context, r signin.Request) (signin.Step, error)
+	// Opens reports whether what an application opens to everybody may go on.
+	Opens(ctx context.Context, r signin.Request) (bool, error)
 }
 
 // Applications lists who may ask.

@@ -11,6 +11,8 @@ type place struct {
 	rules rules
 	// passes says that the settings let pass what can be read in several ways.
 	passes bool
+	// openings are what needs no session.
+	openings []opening
 }
 
 // hostCache holds the applications of hosts, as they were read last.
@@ -52,7 +54,7 @@ func (d *Guard) find(ctx context.Context, host string) (place, bool, error) {
 // add enters an application. A host that two applications name belongs to
 // neither: which rules hold there is not ours to guess.
 func (ix *hostCache) add(app string, s Settings) {
-	p := place{app: app, rules: prepare(s.Rules), passes: s.Ambiguous == Pass}
+	p := place{app: app, rules: prepare(s.Rules), passes: s.Ambiguous == Pass, openings: prepareOpenings(s)}
 	for _, h := range s.Hosts {
 		key, err := settingsHost(h)
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 // Description is what the rest of the server asks of this protocol.
 func Description() protocol.Description {
 	return protocol.Description{
-		Name: Protocol, Way: "behind a proxy", Document: "nginx.md", Plays: prompt.Browser,
+		Name: Protocol, Way: "behind a proxy", Document: "forward-auth.md", Plays: prompt.Browser,
 		CheckSettings: CheckSettings,
 		CheckCompatible: func(app application.Application, around protocol.Environment) error {
 			return CheckCompatible(app.Settings, around.Applications, around.Public)
@@ -34,11 +34,25 @@ func Description() protocol.Description {
 					{Name: "methods", Label: "Methods", Kind: protocol.Words, Spelled: strings.ToUpper},
 					{Name: "action", Label: "Action", Missing: needs},
 				}},
+			{Legend: "Public paths", List: "public", Row: "public", Add: "Add a public path", Folded: true,
+				Help: "They need no session, and the application is told nobody there. A path covers itself and everything under it. Guarded paths go before them.",
+				Fields: []protocol.Field{
+					{Name: "path", Label: "Path", Missing: "A public path needs a path; empty all of it to remove it."},
+					{Name: "methods", Label: "Methods", Help: "GET and HEAD where it is empty.", Kind: protocol.Words, Spelled: strings.ToUpper},
+				}},
+			{Legend: "Pages of other origins (CORS)", List: "preflight", Row: "preflight", Add: "Add a path", Folded: true,
+				Help: "Preflights (OPTIONS) from these origins need no session there. A path covers itself and everything under it. Guarded paths go before them.",
+				Fields: []protocol.Field{
+					{Name: "path", Label: "Path", Missing: needsOrigin},
+					{Name: "origins", Label: "Origins", Help: "Such as https://app.example.org.", Kind: protocol.Words, Missing: needsOrigin},
+				}},
 			{Folded: true, Fields: []protocol.Field{{Name: "ambiguous", Label: "Addresses that can be read in several ways",
 				Help:    "Such as /a%2Fb and /a;b. Where neither a guarded path nor the policy looks at the path, they pass in any case.",
 				Choices: []protocol.Choice{{Value: "", Text: "Are refused where a path is looked at"}, {Value: Pass, Text: "Pass, unless a guarded path covers one of the readings"}}}}},
 		},
 	}
 }
+
+const needsOrigin = "Preflights need a path and origins; empty all of it to remove them."
 
 const needs = "A rule needs a path and an action; empty all of it to remove the rule."

@@ -55,6 +55,7 @@ func (d *Guard) Handle(mux *http.ServeMux) {
 	mux.HandleFunc("GET /forward/start", d.start)
 	mux.HandleFunc("GET "+beginPath, d.begin)
 	mux.HandleFunc("GET "+acceptPath, d.accept)
+	mux.HandleFunc("GET "+endedPath, d.ended)
 }
 
 var (
@@ -73,6 +74,8 @@ type question struct {
 	host   string // in its one spelling
 	request
 	action string
+	// open says that the settings open it to everybody, if policy does not deny it.
+	open bool
 }
 
 // origin is how a session names the host that it serves.
@@ -116,7 +119,8 @@ func (at place) read(raw string) (target, bool) {
 	return readOdd(raw)
 }
 
-// verify answers a proxy. Only a Grant is answered with 200.
+// verify answers a proxy. Only a Grant is answered with 200, or the engine's word that the request is
+// open to everybody.
 func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 	w.Header().Set("Cache-Control", "no-store")
 	q, source, err := d.read(r, a)
@@ -128,23 +132,35 @@ func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 	d.ears.Hear(q.at.app, d.now())
 	reference := session.At(q.origin(), oneCookie(r, cookie(q.scheme)))
 	step, err := d.check(r.Context(), q, reference, source)
+	open := false
+	if err == nil && step.State != signin.Granted && q.open {
+		open, err = d.engine.Opens(r.Context(), q.asks(reference, source))
+	}
 	switch {
 	case err != nil:
 		refuse(w, r, a.method, "The sign-in service is not available. Try again soon.")
 	case step.State == signin.Granted:
 		identify(w.Header(), step.Grant)
-		if a.cookies {
-			w.Header().Set("Cookie", withoutOurs(r.Header["Cookie"]))
-		}
-		w.WriteHeader(http.StatusOK)
+		pass(w, r, a)
+	case open:
+		identifyNobody(w.Header())
+		pass(w, r, a)
 	case step.State == signin.Ask:
-		send(w, r, q, a.redirects)
+		send(w, r, q, a.redirects, step)
 	default:
 		if q.pathForPolicy() == signin.AnyPath {
 			d.miss("ambiguous", q, source)
 		}
 		refuse(w, r, a.method, q.refusal(step))
 	}
+}
+
+// pass lets a request go on to the application, without our cookies.
+func pass(w http.ResponseWriter, r *http.Request, a asked) {
+	if a.cookies {
+		w.Header().Set("Cookie", withoutOurs(r.Header["Cookie"]))
+	}
+	w.WriteHeader(http.StatusOK)
 }
 
 // refusal is the sentence for who gets nothing here.
@@ -173,13 +189,19 @@ func (d *Guard) read(r *http.Request, a asked) (question, netip.Addr, error) {
 		return question{}, source, errTunnel
 	}
 	q, err := d.understand(r.Context(), a, told.method)
+	q.open = err == nil && q.action == "" && q.at.opens(q.request, r.Header)
 	return q, source, err
 }
 
 // check asks the engine about one request for an application.
 func (d *Guard) check(ctx context.Context, q question, reference string, source netip.Addr) (signin.Step, error) {
-	return d.engine.Check(ctx, signin.Request{Application: q.at.app, Action: q.action, Session: reference,
-		Source: source, Protocol: Protocol, Medium: prompt.Browser, Method: q.forPolicy(), Path: q.pathForPolicy()})
+	return d.engine.Check(ctx, q.asks(reference, source))
+}
+
+// asks is the question as the engine is asked it.
+func (q question) asks(reference string, source netip.Addr) signin.Request {
+	return signin.Request{Application: q.at.app, Action: q.action, Session: reference,
+		Source: source, Protocol: Protocol, Medium: prompt.Browser, Method: q.forPolicy(), Path: q.pathForPolicy()}
 }
 
 // forPolicy is the method that policy sees. A request that names a second one
@@ -211,6 +233,13 @@ func identify(h http.Header, g signin.Grant) {
 	h.Set("Remote-Groups", plain(strings.Join(g.Groups(), ",")))
 }
 
+// identifyNobody tells the application nobody, and has a proxy take away what a browser sent.
+func identifyNobody(h http.Header) {
+	for _, name := range []string{"Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups"} {
+		h.Set(name, "")
+	}
+}
+
 func plain(s string) string {
 	for _, r := range s {
 		if r < 0x20 || r > 0x7e || r == '%' {
@@ -220,9 +249,13 @@ func plain(s string) string {
 	return s
 }
 
-// send answers who must sign in: a page goes to do so, and comes back; anything
-// else gets 401.
-func send(w http.ResponseWriter, r *http.Request, q question, redirects bool) {
+// send answers who must sign in: a page goes to do so, and comes back; a form gets a page that
+// says that it was not sent; anything else gets 401.
+func send(w http.ResponseWriter, r *http.Request, q question, redirects bool, step signin.Step) {
+	if posted(r, q) {
+		tellEnded(w, q, step)
+		return
+	}
 	if page(r, q.method) {
 		w.Header().Set("Location", q.origin()+beginPath+"?"+url.Values{"to": {comeBack(q.target)}}.Encode())
 		if redirects {
@@ -230,8 +263,13 @@ func send(w http.ResponseWriter, r *http.Request, q question, redirects bool) {
 			return
 		}
 	}
-	w.Header().Set("WWW-Authenticate", `Countersign realm="`+q.at.app+`"`)
+	challenge(w, q.at.app)
 	http.Error(w, "Sign in first.", http.StatusUnauthorized)
+}
+
+// challenge is what a 401 must have (RFC 9110 section 11.6.1), in a scheme that no browser asks for.
+func challenge(w http.ResponseWriter, app string) {
+	w.Header().Set("WWW-Authenticate", `Countersign realm="`+app+`"`)
 }
 
 // longWay is how long an address to come back to may be, percent-encoded: proxies
@@ -258,6 +296,11 @@ func page(r *http.Request, method string) bool {
 	if method != http.MethodGet && method != http.MethodHead || r.Header.Get("Upgrade") != "" {
 		return false
 	}
+	return looks(r)
+}
+
+// looks reports whether a person looks at the answer, whatever the method is.
+func looks(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
 	}

@@ -31,6 +31,10 @@ type Settings struct {
 	// policy reads the path, [Pass] only where a rule covers some of the readings and not all.
 	// Where nothing reads the path they pass under both.
 	Ambiguous string `json:"ambiguous,omitempty"`
+	// Public are the paths that need no session, and Preflight those at which pages of other
+	// origins may ask what they may ask for. Rules go before them.
+	Public    []Public    `json:"public,omitempty"`
+	Preflight []Preflight `json:"preflight,omitempty"`
 }
 
 // The values of [Settings.Ambiguous].
@@ -66,17 +70,23 @@ func CheckSettings(raw json.RawMessage) error {
 	if s.Ambiguous != "" && s.Ambiguous != Refuse && s.Ambiguous != Pass {
 		return failure.New(failure.Invalid, "%q is not what can be done with ambiguous addresses; use %q or %q.", s.Ambiguous, Refuse, Pass)
 	}
-	return nil
+	return s.checkOpenings()
 }
 
 // Caveats says what an application's settings weaken.
 func Caveats(raw json.RawMessage) []string {
 	s, err := parse(raw)
-	if err != nil || s.Ambiguous != Pass {
+	if err != nil {
 		return nil
 	}
-	return []string{"addresses that programs may read in several ways, such as /a%2Fb and /a;b, pass (ambiguous: pass): where the application reads one in a way that Countersign does not know, it is no longer what a rule or the policy says of its path"}
+	out := s.opened()
+	if s.Ambiguous == Pass {
+		out = append(out, passesAmbiguous)
+	}
+	return out
 }
+
+const passesAmbiguous = "addresses that programs may read in several ways, such as /a%2Fb and /a;b, pass (ambiguous: pass): where the application reads one in a way that Countersign does not know, it is no longer what a rule or the policy says of its path"
 
 // Hosts lists the hosts that an application's settings name.
 func Hosts(raw json.RawMessage) []string {

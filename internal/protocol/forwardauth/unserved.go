@@ -37,10 +37,15 @@ func refuse(w http.ResponseWriter, r *http.Request, method, says string) {
 		http.Error(w, says, http.StatusForbidden)
 		return
 	}
+	writePage(w, http.StatusForbidden, "Refused", "<p>"+html.EscapeString(says)+"</p>")
+}
+
+// writePage writes a page without scripts and without anything of ours. The body is HTML.
+func writePage(w http.ResponseWriter, status int, title, body string) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	w.WriteHeader(http.StatusForbidden)
-	_, _ = io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Refused</title>\n<h1>Refused</h1>\n<p>"+html.EscapeString(says)+"</p>\n</html>\n") // the client may be gone
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>"+title+"</title>\n<h1>"+title+"</h1>\n"+body+"\n</html>\n") // the client may be gone
 }
