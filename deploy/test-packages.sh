@@ -37,6 +37,7 @@ openssh-server      # sshd
 opensc              # pkcs11-tool: puts keys on cards
 openssl             # certificates, and a second opinion on signatures
 pamtester           # PAM conversations
+pgbouncer           # a pooler in front of PostgreSQL
 php-cli             # PHP's own server behind a proxy
 php-fpm             # PHP behind a proxy, by FastCGI
 postgresql          # the second store

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -162,14 +163,23 @@ func Main(built string) {
 	}
 	k, err := p.Parse(args)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "countersign: %v\nSee: countersign --help\n", err)
+		fmt.Fprintf(os.Stderr, "countersign: %v\nSee: countersign --help\n", withoutPasswords(err))
 		os.Exit(2)
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	if err := k.Run(&c.connection, p); err != nil {
-		fmt.Fprintln(os.Stderr, "countersign:", err)
+		fmt.Fprintln(os.Stderr, "countersign:", withoutPasswords(err))
 		os.Exit(1)
 	}
+}
+
+// aPassword is one in a URL, or among the words that connect to a database.
+var aPassword = regexp.MustCompile(`(?i)(://)[^\s"/]*:[^\s"]*@|(password\s*=\s*)('[^']*'?|[^\s"]+)`)
+
+// withoutPasswords is what is printed of an error. Those about arguments and settings quote
+// what was written, and a database's URL may stand in the wrong place.
+func withoutPasswords(err error) string {
+	return aPassword.ReplaceAllString(err.Error(), "$1$2...")
 }
 
 type overviewCommand struct {

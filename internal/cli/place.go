@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"strings"
 
 	"countersign/internal/audit"
 	"countersign/internal/config"
@@ -49,8 +48,8 @@ func (p place) settle() (place, error) {
 // not make one.
 func (p place) dsn() (string, error) {
 	if p.Database != "" {
-		if !strings.HasPrefix(p.Database, "postgres://") && !strings.HasPrefix(p.Database, "postgresql://") {
-			return "", errors.New("--database must be a postgres:// URL")
+		if err := store.CheckURL(p.Database); err != nil {
+			return "", fmt.Errorf("--database: %w", err)
 		}
 		return p.Database, nil
 	}

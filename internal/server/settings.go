@@ -18,6 +18,7 @@ import (
 	"countersign/internal/notify"
 	"countersign/internal/protocol"
 	"countersign/internal/session"
+	"countersign/internal/store"
 	"countersign/internal/throttle"
 	"countersign/internal/webpush"
 )
@@ -67,6 +68,11 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 	proxies, err := c.Proxies()
 	if err != nil {
 		return Settings{}, err
+	}
+	if c.Database != "" {
+		if err := store.CheckURL(c.Database); err != nil {
+			return Settings{}, fmt.Errorf("database: %w", err)
+		}
 	}
 	s := Settings{Folder: c.Data, Database: c.Database, PublicURL: u, Organisation: c.Organisation, Proxies: proxies, Now: time.Now, Log: log}
 	l, d := c.Limits, func(d config.Duration) time.Duration { return time.Duration(d) }

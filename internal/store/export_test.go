@@ -97,3 +97,18 @@ func SetHead(db *DB, edge []byte) {
 func Approach(db *DB) error {
 	return db.head.approach(context.Background(), db.keys.Load(), db.reads.runner())
 }
+
+// ReadURL is what is read of a database's URL.
+var ReadURL = readURL
+
+// Setting is one of PostgreSQL, on a connection that reads or one that writes.
+func Setting(ctx context.Context, db *DB, reading bool, name string) (value string) {
+	pool := db.changes.engine.(*postgres).pool
+	if reading {
+		pool = db.reads.often.pool
+	}
+	if err := pool.QueryRowContext(ctx, "show "+name).Scan(&value); err != nil {
+		return err.Error()
+	}
+	return value
+}

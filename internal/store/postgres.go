@@ -5,13 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"runtime"
-	"strconv"
 	"sync"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver named "pgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib" // the driver named "pgx"
 )
 
 const (
@@ -37,17 +36,18 @@ type postgres struct {
 
 // openPostgres opens one pool that writes and one that only reads.
 func openPostgres(ctx context.Context, db *DB, o Options) error {
-	writes, err := openPool(o, false)
+	c, err := readURL(o.DSN)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	writes, err := openPool(o, limited(c, false))
 	if err != nil {
 		return err
 	}
-	if err := durable(ctx, writes); err != nil {
-		return errors.Join(err, writes.Close())
+	if err := ready(ctx, writes, c, db.now()); err != nil {
+		return errors.Join(fmt.Errorf("store: postgres: %w", mend(ctx, writes, c, err)), writes.Close())
 	}
-	if err := migrate(ctx, writes, pgDialect, db.now()); err != nil {
-		return errors.Join(fmt.Errorf("store: postgres: %w", err), writes.Close())
-	}
-	reads, err := openPool(o, true)
+	reads, err := openPool(o, limited(c, true))
 	if err != nil {
 		return errors.Join(err, writes.Close())
 	}
@@ -62,25 +62,10 @@ func openPostgres(ctx context.Context, db *DB, o Options) error {
 	return nil
 }
 
-func openPool(o Options, readOnly bool) (*sql.DB, error) {
-	// Errors do not repeat the URL: it may hold a password.
-	u, err := url.Parse(o.DSN)
+func openPool(o Options, c *pgx.ConnConfig) (*sql.DB, error) {
+	pool, err := sql.Open(o.driver("pgx"), stdlib.RegisterConnConfig(c))
 	if err != nil {
-		return nil, errors.New("store: the database's URL cannot be read")
-	}
-	q := u.Query()
-	if readOnly {
-		q.Set("default_transaction_read_only", "on")
-	}
-	for _, limit := range []string{"statement_timeout", "idle_in_transaction_session_timeout"} {
-		if !readOnly && !q.Has(limit) {
-			q.Set(limit, strconv.FormatInt(txTimeout.Milliseconds(), 10))
-		}
-	}
-	u.RawQuery = q.Encode()
-	pool, err := sql.Open(o.driver("pgx"), u.String())
-	if err != nil {
-		return nil, errors.New("store: the database's URL cannot be read")
+		return nil, fmt.Errorf("store: %w", err)
 	}
 	pool.SetMaxOpenConns(poolSize())
 	pool.SetMaxIdleConns(poolSize())
@@ -90,6 +75,17 @@ func openPool(o Options, readOnly bool) (*sql.DB, error) {
 
 func poolSize() int { return max(16, 8*runtime.GOMAXPROCS(0)) }
 
+// ready refuses a server that would not do, and brings the schema up to date.
+func ready(ctx context.Context, pool *sql.DB, c *pgx.ConnConfig, now time.Time) error {
+	if err := noTransactionPooler(ctx, c); err != nil {
+		return classify(err)
+	}
+	if err := durable(ctx, pool); err != nil {
+		return err
+	}
+	return migrate(ctx, pool, pgDialect, now)
+}
+
 // durable refuses a server that says a transaction is committed before it is on
 // disk.
 func durable(ctx context.Context, pool *sql.DB) error {
@@ -98,7 +94,7 @@ func durable(ctx context.Context, pool *sql.DB) error {
 		return classify(err)
 	}
 	if mode == "off" {
-		return errors.New("store: the server commits without waiting for its disk: set synchronous_commit to on")
+		return errors.New("the server commits without waiting for its disk: set synchronous_commit to on")
 	}
 	return nil
 }
@@ -110,7 +106,7 @@ func (p *postgres) present(ctx context.Context) error {
 		return classify(err)
 	}
 	if standby {
-		return fmt.Errorf("store: the server is a standby and takes no writes: %w", ErrUnavailable)
+		return fmt.Errorf("store: %s: %w", standbyHow, ErrUnavailable)
 	}
 	return nil
 }

@@ -127,7 +127,13 @@ func (s *Server) Restart(tb testing.TB) {
 // Do runs statements as the server's own administrator, on one connection.
 func (s *Server) Do(tb testing.TB, statements ...string) {
 	tb.Helper()
-	conn, err := pgx.Connect(context.Background(), s.DSN)
+	s.DoIn(tb, "postgres", statements...)
+}
+
+// DoIn is Do in another database of the server.
+func (s *Server) DoIn(tb testing.TB, database string, statements ...string) {
+	tb.Helper()
+	conn, err := pgx.Connect(context.Background(), strings.Replace(s.DSN, "@/postgres?", "@/"+database+"?", 1))
 	if err != nil {
 		tb.Fatal(err)
 	}
