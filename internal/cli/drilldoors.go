@@ -14,6 +14,7 @@ import (
 	"countersign/internal/drill"
 	"countersign/internal/drill/web"
 	"countersign/internal/drill/wire"
+	"countersign/internal/drill/yubikey"
 )
 
 // doors are the components of a stage, and by application what of it cannot be attacked.
@@ -39,6 +40,7 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 	}
 	var sites []web.Site
 	var equipment []wire.Configured
+	var programs []yubikey.Configured
 	pages := slices.Clone(d.Page)
 	for _, app := range apps {
 		t := slices.IndexFunc(found.Applications, func(t coverage.Target) bool { return t.Name == app.Name })
@@ -63,6 +65,8 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 			})
 		case drill.Radius:
 			equipment = append(equipment, wire.Configured{Application: app.Name, Settings: app.Settings})
+		case drill.Validation:
+			programs = append(programs, yubikey.Configured{Application: app.Name, Settings: app.Settings})
 		default:
 			out.leave(app.Name, everyDoor(target, "there is no drill of this protocol yet"))
 		}
@@ -80,6 +84,11 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 	if err := d.equipment(&out, own, equipment); err != nil {
 		return out, err
 	}
+	asking, err := yubikey.Here(found.URL, programs)
+	if err != nil {
+		return out, err
+	}
+	out.components = append(out.components, yubikey.Components(asking...)...)
 	out.components = append(out.components, own.Administration())
 	return out, nil
 }

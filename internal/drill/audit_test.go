@@ -145,11 +145,11 @@ func TestAuditedOfAnyCanary(t *testing.T) {
 		}
 	}
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1040"}})
-	if err != nil || len(results) != 3 {
+	if err != nil || len(results) != 4 {
 		t.Fatal(results, err)
 	}
 	for _, r := range results {
-		if a := r.Audited; (a.State == drill.Passed) != (r.Application == "vpn") || a.State == drill.Passed && (a.Detail != "6 entries: wrong" || len(r.Entries) != 6) {
+		if a := r.Audited; (a.State == drill.Passed) != (r.Application == "vpn") || a.State == drill.Passed && (a.Detail != "8 entries: wrong" || len(r.Entries) != 8) {
 			t.Errorf("%+v", r)
 		}
 	}

@@ -13,9 +13,9 @@ import (
 // Canary is an account that nobody needs, and all that its owner has.
 type Canary struct {
 	Name, Password string
-	// Link is the welcome link that it began with.
-	Link string
-	Key  *virtualauth.Key
+	// Link is the welcome link that it began with, and Pass the pass behind it.
+	Link, Pass string
+	Key        *virtualauth.Key
 	// Jar are the cookies of the last sign-in with everything, for attacks with a
 	// stolen session.
 	Jar     http.CookieJar

@@ -62,11 +62,11 @@ func (p *Play) Remove(name string) {
 	})
 }
 
-// Account makes an account with a pass and nothing else.
-func (p *Play) Account(ctx context.Context) (*Canary, error) {
+// make makes an account of a kind, which has nothing to sign in with.
+func (p *Play) make(ctx context.Context, kind string) (*Canary, error) {
 	tag := strings.ToLower(rand.Text()[:8])
 	c := &Canary{Name: "canary-" + tag, Password: "canary " + rand.Text(), Key: &virtualauth.Key{}}
-	made := map[string]any{"name": c.Name, "display": "Drill " + c.Name}
+	made := map[string]any{"name": c.Name, "display": "Drill " + c.Name, "kind": kind}
 	if p.Ends != "" {
 		made["ends"] = p.Ends
 	}
@@ -75,18 +75,45 @@ func (p *Play) Account(ctx context.Context) (*Canary, error) {
 	}
 	p.canaries = append(p.canaries, c.Name)
 	p.Remove(c.Name)
+	return c, nil
+}
+
+// Person makes a person's account that has nothing to sign in with, and no pass.
+func (p *Play) Person(ctx context.Context) (*Canary, error) {
+	c, err := p.make(ctx, "person")
+	if err != nil {
+		return nil, err
+	}
+	return c, p.join(ctx, c)
+}
+
+// join makes an account a member of the groups that policy lets in.
+func (p *Play) join(ctx context.Context, c *Canary) error {
 	for _, group := range p.Groups {
 		if err := p.Admin.Do(ctx, "group.member.add", map[string]string{"group": group, "account": c.Name}, nil); err != nil {
-			return nil, fmt.Errorf("the canary cannot join %s: %w", group, err)
+			return fmt.Errorf("the canary cannot join %s: %w", group, err)
 		}
+	}
+	return nil
+}
+
+// Service makes a service account, which has no automation key yet.
+func (p *Play) Service(ctx context.Context) (*Canary, error) { return p.make(ctx, "service") }
+
+// Account makes a person's account with a pass and nothing else.
+func (p *Play) Account(ctx context.Context) (*Canary, error) {
+	c, err := p.Person(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var pass struct {
 		Link string `json:"link"`
+		Code string `json:"code"`
 	}
 	if err := p.Admin.Do(ctx, "pass.issue", map[string]any{"account": c.Name, "note": "a drill"}, &pass); err != nil {
 		return nil, err
 	}
-	c.Link = pass.Link
+	c.Link, c.Pass = pass.Link, pass.Code
 	return c, nil
 }
 

@@ -90,7 +90,7 @@ func (p Plan) prove(ctx context.Context, of row, blank Result) []Result {
 	attack := played(of.play(ctx, s))
 	lines := s.lines(ctx)
 	audit := s.entries(ctx, since, of)
-	honest := s.honest(ctx)
+	honest := s.honest(ctx, attack.applications(p.Stage))
 	var closed arm
 	if arms {
 		closed = p.closed(ctx, of, s)
@@ -266,15 +266,15 @@ func (a arm) closed() Proof {
 	return Proof{Passed, fmt.Sprintf("with Countersign stopped none of %d ways opened", len(a.tries))}
 }
 
-// honest has the canary's owner enter every component, and says for each application how
-// that went.
-func (p *Play) honest(ctx context.Context) map[string]Proof {
+// honest has the canary's owner enter every component of the applications that were attacked,
+// and says for each how that went.
+func (p *Play) honest(ctx context.Context, attacked []string) map[string]Proof {
 	out := map[string]Proof{}
-	for _, app := range p.applications() {
+	for _, app := range attacked {
 		out[app] = Proof{Detail: "no component says how its owner enters"}
 	}
 	for _, c := range p.Components {
-		if c.Enter == nil || out[c.Application].State == Failed {
+		if c.Enter == nil || !slices.Contains(attacked, c.Application) || out[c.Application].State == Failed {
 			continue
 		}
 		proof := Proof{Passed, "got in to " + c.Name}

@@ -33,11 +33,16 @@ type step func(ctx context.Context, p *Play) ([]Try, error)
 // bed stands among the needs of rows that only a test bed can play.
 const bed Kind = "test bed"
 
+// remote stands among the needs of rows about equipment and programs that people sign in to
+// from afar: any will do.
+const remote Kind = "remote"
+
 // absent says of a need why a row is not drilled.
 var absent = map[Kind]string{
 	bed:     "it can only be played in the test bed",
 	Page:    "no protected page was named",
 	Radius:  "no RADIUS server was named",
+	remote:  "no application of RADIUS or of Yubico's protocol was named",
 	Console: "the test bed has no host",
 }
 
@@ -46,7 +51,7 @@ func rows() []row {
 	known := []step{password}
 	return []row{
 		{id: "T1040", attack: []step{overhear}, byMutants: true},
-		{id: "T1078", attack: known, after: []string{"alarm.factor-missing"}},
+		{id: "T1078", attack: []step{password, move(StolenKey)}, after: []string{"alarm.factor-missing"}},
 		{id: "T1078.001", attack: []step{shipped, move(ShippedSecrets)}, byMutants: true},
 		{id: "T1078.003", attack: []step{move(LocalAccount)}, needs: []Kind{bed, Console}, events: []string{"signin.refused"}, after: []string{"offline.used", "alarm.offline"}},
 		{id: "T1098", attack: []step{move(StaleSession)}, needs: []Kind{bed}, events: []string{"action.refused"}},
@@ -56,7 +61,7 @@ func rows() []row {
 		{id: "T1110.002", attack: known, after: []string{"alarm.factor-missing"}},
 		{id: "T1110.003", attack: []step{move(Spray), password}},
 		{id: "T1110.004", attack: []step{move(Stuff), password, move(ChangePassword)}, after: []string{"alarm.factor-missing"}},
-		{id: "T1133", attack: []step{move(MadeUp)}, needs: []Kind{Radius}, events: []string{"signin.refused"}},
+		{id: "T1133", attack: []step{move(MadeUp)}, needs: []Kind{remote}, events: []string{"signin.refused"}},
 		{id: "T1136", attack: []step{move(CreateAccount)}, events: []string{"action.refused"}},
 		{id: "T1213", attack: []step{move(ReadPages)}, needs: []Kind{Page}, events: []string{"answer.refused"}},
 		{id: "T1539", attack: []step{move(LookAlike), move(StolenCookie)}, byMutants: true, needs: []Kind{Page}},
@@ -77,7 +82,9 @@ func Drilled() []string {
 // lacks says why the row cannot be played, or nothing.
 func (r row) lacks(p Plan) string {
 	for _, need := range r.needs {
-		there := slices.ContainsFunc(p.Stage.Components, func(c Component) bool { return c.Kind == need })
+		there := slices.ContainsFunc(p.Stage.Components, func(c Component) bool {
+			return c.Kind == need || need == remote && (c.Kind == Radius || c.Kind == Validation)
+		})
 		if need == bed {
 			there = p.Bed != nil
 		}

@@ -38,6 +38,8 @@ const (
 	Page Kind = "page"
 	// Radius is a RADIUS server.
 	Radius Kind = "radius"
+	// Validation is where programs ask about one-time passwords of YubiKeys.
+	Validation Kind = "validation"
 	// Console is the log-in of a host, which also works without the network.
 	Console Kind = "console"
 )
@@ -158,6 +160,8 @@ const (
 	StolenCookie Move = "stolen cookie"
 	// KeptSession uses a session from before.
 	KeptSession Move = "kept session"
+	// StolenKey uses automation keys of which not everything is right.
+	StolenKey Move = "stolen key"
 	// Bombard asks for approvals until somebody gives one.
 	Bombard Move = "bombard"
 )
@@ -183,6 +187,9 @@ type Bed interface {
 	// Mailbox gives an account of the guarded stage a mail address, and returns how its
 	// owner reads the subjects of what came there.
 	Mailbox(ctx context.Context, name string) (read func(context.Context) ([]string, error), err error)
+	// Woken counts, from now on, how often the guarded stage has a push service wake a phone,
+	// which is known by its address there.
+	Woken(endpoint string) (rings func() int)
 }
 
 // Tricks are what intruders do to a second factor that they cannot answer (CISA

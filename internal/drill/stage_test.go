@@ -15,6 +15,7 @@ import (
 	"countersign/internal/drill/host"
 	"countersign/internal/drill/web"
 	"countersign/internal/drill/wire"
+	"countersign/internal/drill/yubikey"
 )
 
 // office answers the commands of a drill, and keeps what it was asked. Its log is written
@@ -70,7 +71,8 @@ func (y yard) Later(time.Duration)                                    {}
 // theirs are the components that there are.
 func theirs() []drill.Component {
 	server := web.Server("http://server.example")
-	return []drill.Component{server.Portal(), server.Page(web.Site{Application: "wiki", URL: "http://page.example"}), wire.Radius{Application: "vpn", Owners: server}.Component(), server.Administration(), host.Component("login", nil)}
+	return []drill.Component{server.Portal(), server.Page(web.Site{Application: "wiki", URL: "http://page.example"}), wire.Radius{Application: "vpn", Owners: server}.Component(),
+		yubikey.Validation{Application: "gate", Server: string(server)}.Component(), server.Administration(), host.Component("login", nil)}
 }
 
 // hollow are the same components with nothing behind them, which note what is played.
@@ -169,7 +171,7 @@ func TestTriesSayWhere(t *testing.T) {
 		"countersign": {at("countersign", "the portal", "the portal", "the portal"), at("countersign", "administration", "the API on a terminal", "the API on a terminal")},
 		"wiki":        {at("wiki", "page.example", "the page of wiki", "the page of wiki")}, "vpn": {at("vpn", "RADIUS for vpn", "RADIUS for vpn", "RADIUS for vpn")},
 	}
-	if got := tries("T1078"); !maps.EqualFunc(got, want, slices.Equal) {
+	if got := tries("T1110.002"); !maps.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("%+v", got)
 	}
 	if got := tries("T1213"); !maps.EqualFunc(got, map[string][]drill.Try{"wiki": {at("wiki", "page.example", "", string(drill.ReadPages))}}, slices.Equal) {
@@ -198,11 +200,12 @@ func TestRowsSayWhatTheyLack(t *testing.T) {
 		plan drill.Plan
 		want map[string]string
 	}{
-		"a bare deployment": {drill.Plan{Stage: bare, Admin: &office{}}, map[string]string{"T1213": "no protected page was named", "T1133": "no RADIUS server was named",
+		"a bare deployment": {drill.Plan{Stage: bare, Admin: &office{}}, map[string]string{"T1213": "no protected page was named", "T1133": "no application of RADIUS or of Yubico's protocol was named",
 			"T1621": "no RADIUS server was named", "T1078.003": "it can only be played in the test bed", "T1098": "it can only be played in the test bed", "T1078": "",
 			"T1021": "there is no drill for this row yet"}},
-		"a deployment":            {drill.Plan{Stage: all, Admin: &office{}}, map[string]string{"T1213": "", "T1133": "", "T1621": "it can only be played in the test bed"}},
-		"a test bed with no host": {drill.Plan{Stage: all, Admin: &office{}, Bed: yard{stage: all}}, map[string]string{"T1078.003": "the test bed has no host", "T1621": ""}},
+		"a deployment":                    {drill.Plan{Stage: all, Admin: &office{}}, map[string]string{"T1213": "", "T1133": "", "T1621": "it can only be played in the test bed"}},
+		"a deployment with programs only": {drill.Plan{Stage: of(drill.Portal, drill.Validation), Admin: &office{}}, map[string]string{"T1133": "", "T1621": "no RADIUS server was named"}},
+		"a test bed with no host":         {drill.Plan{Stage: all, Admin: &office{}, Bed: yard{stage: all}}, map[string]string{"T1078.003": "the test bed has no host", "T1621": ""}},
 	} {
 		got := reasons(c.plan)
 		for row, why := range c.want {
@@ -243,7 +246,7 @@ func TestCanariesAreTakenAway(t *testing.T) {
 	stage.Components[0].Enroll = func(context.Context, *drill.Play, *drill.Canary) error { return errors.New("the disk is full") }
 	o := &office{}
 	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1078"}})
-	if err != nil || len(results) != 4 {
+	if err != nil || len(results) != 5 {
 		t.Error(results, err)
 	}
 	for _, r := range results {
@@ -256,7 +259,7 @@ func TestCanariesAreTakenAway(t *testing.T) {
 	}
 	stage.Components = stage.Components[1:]
 	results, err = drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1078"}})
-	if err != nil || len(results) != 4 || results[0].Blocked.State != drill.Failed || results[0].Passed() {
+	if err != nil || len(results) != 5 || results[0].Blocked.State != drill.Failed || results[0].Passed() {
 		t.Error("nobody can enroll:", results, err)
 	}
 }
@@ -273,7 +276,7 @@ func TestCutOff(t *testing.T) {
 	}
 	o := &office{}
 	results, err := drill.Run(ctx, drill.Plan{Stage: stage, Admin: o, Rows: []string{"T1133", "T1136"}})
-	if !errors.Is(err, context.Canceled) || len(results) != 1 || results[0].Passed() {
+	if !errors.Is(err, context.Canceled) || len(results) != 2 || results[0].Passed() {
 		t.Error(results, err)
 	}
 	if left := o.made(); len(left) > 0 || !slices.ContainsFunc(o.asked, func(a string) bool { return strings.HasPrefix(a, "account.remove canary-") }) {
@@ -310,5 +313,18 @@ func TestAfterwards(t *testing.T) {
 	}
 	if _, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: &office{}, Rows: []string{"T1078"}}); err != nil || !slices.Equal(done, []int{2, 1, 0}) {
 		t.Error(done, err)
+	}
+}
+
+// Owners enter what was attacked, and nothing else: what the others say would be of no result.
+func TestOwnersEnterWhatWasAttacked(t *testing.T) {
+	entered := map[string]bool{}
+	stage := drill.Stage{Components: hollow(func(what string) { entered[what] = true })}
+	results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: &office{}, Rows: []string{"T1136"}})
+	if err != nil || len(results) != 1 || results[0].Honest.State != drill.Passed {
+		t.Error(results, err)
+	}
+	if !entered["the portal by its owner"] || entered["page.example by its owner"] || entered["RADIUS for vpn by its owner"] {
+		t.Errorf("%v", entered)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,10 +20,12 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
+	"countersign/internal/authenticator"
 	"countersign/internal/drill"
 	"countersign/internal/drill/host"
 	"countersign/internal/drill/web"
 	"countersign/internal/drill/wire"
+	"countersign/internal/drill/yubikey"
 	"countersign/internal/failure"
 	"countersign/internal/server"
 	"countersign/internal/signin"
@@ -149,6 +152,7 @@ func newBed(t testing.TB, limits throttle.Limits) *Bed {
 	b.Guarded = NewWorldFrom(t, server.Settings{Database: b.Database.DSN, Limits: limits, Proxies: bedProxies}, "http://localhost", nil)
 	b.Admin = b.Guarded.Clerk()
 	b.Stage = b.StageOf(b.Guarded, b.relay(b.Guarded.Radius, ""))
+	b.Stage.Components = append(b.Stage.Components, b.waiting(b.Guarded))
 	b.Guarded.SetPolicy(strings.Replace(unrepeated(PolicyInForce(b.Guarded)), "rules:\n", "rules:\n"+canariesAdminister, 1))
 	b.console()
 	return b
@@ -214,6 +218,7 @@ func (b *Bed) StageOf(w *World, radius string) drill.Stage {
 	w.SetPolicy(bedPolicy)
 	all := append([]drill.Component{server.Portal()}, server.Pages(b.Sites...)...)
 	all = append(all, b.equipment(w, wire.Radius{Application: "vpn", Address: radius, Secret: DrillSecret, Owners: server})...)
+	all = append(all, yubikey.Components(validation(w, "gate", "a-key-of-the-programs", 17), validation(w, "gate-other", "a-key-of-the-others!!", 18))[0])
 	return drill.Stage{Components: append(all, server.Administration()), Groups: []string{writers}, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
 }
 
@@ -324,6 +329,29 @@ func (b *Bed) Mailbox(_ context.Context, name string) (func(context.Context) ([]
 		}
 		return subjects, nil
 	}, nil
+}
+
+// Woken wakes what waits, as a server does every second, until the test ends, and counts it.
+func (b *Bed) Woken(endpoint string) (rings func() int) {
+	var n atomic.Int64
+	ctx, stop := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	b.T.Cleanup(func() { stop(); done.Wait() })
+	done.Go(func() {
+		for ctx.Err() == nil {
+			b.Guarded.SignIn.Pushes.Wake(ctx, func(_ context.Context, to authenticator.Address) error { //nolint:errcheck // the database is taken away at times
+				if to.Endpoint == endpoint {
+					n.Add(1)
+				}
+				return nil
+			})
+			select {
+			case <-ctx.Done():
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+	return func() int { return int(n.Load()) }
 }
 
 // Trick plays what an intruder leaves of Countersign's address, or of what it

@@ -58,6 +58,19 @@ func (b *Bed) sites(w *World) []web.Site {
 	return all
 }
 
+// Rewired puts another wiki in the place of the stage's: behind an nginx in whose configuration
+// more is replaced, and open to everybody's requests where it is said. It returns the sites.
+func (b *Bed) Rewired(w *World, open bool, more ...string) []web.Site {
+	only := netip.MustParseAddr("127.0.0.1")
+	if open {
+		only = netip.Addr{}
+	}
+	wiki := b.site(w, "wiki", testbed.NewPageFor(b.T, only, "/"), more...)
+	w.Protect("wiki", map[string]any{"hosts": []string{strings.Split(wiki.URL, "/")[2]}})
+	wiki.URL += "/notes"
+	return []web.Site{wiki, b.Sites[1]}
+}
+
 // plantGroup makes a group without members.
 func (w *World) plantGroup(name string) {
 	w.T.Helper()

@@ -1,12 +1,15 @@
 package servertest
 
 import (
+	"encoding/base64"
 	"net"
 	"slices"
 
 	"countersign/internal/application"
 	"countersign/internal/drill"
+	"countersign/internal/drill/web"
 	"countersign/internal/drill/wire"
+	"countersign/internal/drill/yubikey"
 )
 
 // gates are RADIUS applications of a bed beside the first, each for one client with an
@@ -42,6 +45,23 @@ func (b *Bed) equipment(w *World, first wire.Radius) []drill.Component {
 		all = append(all, wire.Radius{Application: g.name, Address: address, Secret: g.secret, Mode: mode, Separator: separator, Owners: first.Owners})
 	}
 	return wire.Components(all...)[:len(gates)]
+}
+
+// validation plants an application of Yubico's protocol, whose program checks passwords
+// itself, and returns it.
+func validation(w *World, name, key string, id int) yubikey.Validation {
+	PlantApplication(w, application.Application{Name: name, Kind: "vpn", Tier: application.Standard, Protocol: "yubico", Vouches: application.VouchesPassword}, map[string]any{
+		"clients": []any{map[string]any{"name": name, "id": id, "key": base64.StdEncoding.EncodeToString([]byte(key))}}})
+	return yubikey.Validation{Application: name, Server: w.Base, Client: id, Key: []byte(key)}
+}
+
+// waiting plants an application of mode wait, which lets nobody in, and returns it as a drill
+// plays it. Usual deployments have none.
+func (b *Bed) waiting(w *World) drill.Component {
+	const name, address, secret = "vpn-wait", "127.0.0.65", "a-secret-of-the-waiting-gate"
+	PlantApplication(w, application.Application{Name: name, Kind: "vpn", Tier: application.Standard, Protocol: "radius"}, map[string]any{
+		"mode": "wait", "clients": []any{map[string]any{"name": name, "networks": []string{address + "/32"}, "secret": secret}}})
+	return wire.Radius{Application: name, Address: b.relay(w.Radius, address), Secret: secret, Mode: wire.Wait, Owners: web.Server(w.Base)}.Component()
 }
 
 // credulous is a RADIUS server that lets everybody in.

@@ -21,7 +21,7 @@ var staffOnly = strings.Replace(string(policy.DefaultForCodes()), "rules:\n", `r
 `, 1)
 
 // The promise: one command finds the doors of a usual installation by itself - a site for
-// one group, a site that is guarded under a path, RADIUS in three modes, an address for smart cards - and nothing fails
+// one group, a site that is guarded under a path, RADIUS in three modes, programs of Yubico's protocol, an address for smart cards - and nothing fails
 // there but for a fault. A site whose guard is taken out of its proxy is named.
 func TestDrillFindsItsDoors(t *testing.T) {
 	cards := servertest.NewCardTable(t)
@@ -66,14 +66,15 @@ func TestDrillFindsItsDoors(t *testing.T) {
 	if !tried("smart cards at " + servertest.CardName) {
 		t.Error("nobody showed a card")
 	}
-	for _, app := range []string{"countersign", "wiki", "notes", "vpn", "vpn-codes", "vpn-line"} {
+	for _, app := range []string{"countersign", "wiki", "notes", "vpn", "vpn-codes", "vpn-line", "gate", "gate-other"} {
 		if attacked[app] < 3 {
 			t.Errorf("%s was attacked in %d rows", app, attacked[app])
 		}
 	}
-	out, complaint, ok := sh.Run("", "coverage", "show", "T1213")
-	if !ok || !strings.Contains(out, "proven") {
-		t.Errorf("%s%s", out, complaint)
+	for _, row := range []string{"T1213", "T1133"} {
+		if out, complaint, ok := sh.Run("", "coverage", "show", row); !ok || !strings.Contains(out, "proven") || strings.Contains(out, "did not attack") {
+			t.Errorf("%s%s", out, complaint)
+		}
 	}
 	// Its guard is out: the proxy passes everybody on.
 	for i, a := range args {

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/authenticator/slowhash"
 	"countersign/internal/directory"
 	"countersign/internal/drill"
+	"countersign/internal/drill/web"
 	"countersign/internal/servertest"
 	"countersign/internal/store"
 	"countersign/internal/testbed"
@@ -45,6 +46,9 @@ func TestDrill(t *testing.T) {
 		}
 		for _, d := range r.Tries {
 			t.Logf("%-10s   %s, %s: open %t %s%s", r.Row, d.Component, d.Name, d.Open, d.Answer, d.Detail)
+			if d.Answer == "" && (r.Application == web.Self || d.Detail == "") {
+				t.Errorf("%s: %s at %s does not say what came back", r.Row, d.Name, d.Component)
+			}
 		}
 	}
 	for row := range played {

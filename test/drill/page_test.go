@@ -145,3 +145,38 @@ func TestDrillNamesTheSiteWithoutItsGuard(t *testing.T) {
 		}
 	}
 }
+
+// A site whose proxy lacks one of its own guards is named, and the other one is not. Of the
+// header that says who somebody is two guards hold: nginx sets it, and Countersign, which is
+// not shown it here, refuses a browser's.
+func TestDrillNamesWhatAProxyLacks(t *testing.T) {
+	w := servertest.NewWorld(t)
+	admin, b := w.Clerk(), &servertest.Bed{T: t}
+	stage := b.StageOf(w, w.Radius)
+	for name, c := range map[string]struct {
+		open  bool
+		edits []string
+		says  string
+	}{
+		"it asks nobody": {edits: []string{"auth_request /countersign-verify;", ""}, says: "the page of wiki without anything"},
+		"it passes on who a browser says that somebody is": {edits: []string{"proxy_set_header Remote-User   $countersign_user;", "",
+			`proxy_set_header Content-Length "";`, `proxy_set_header Content-Length ""; proxy_set_header Remote-User "";`}, says: "the page of wiki with a session and Remote-User of another"},
+		"the application is reached past it": {open: true, says: "the application behind the page of wiki, directly"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sites := b.Rewired(w, c.open, c.edits...)
+			stage.Components = append([]drill.Component{web.Server(w.Base).Portal()}, web.Server(w.Base).Pages(sites...)...)
+			results, err := drill.Run(t.Context(), drill.Plan{Stage: stage, Admin: admin, Rows: []string{"T1213"}})
+			if err != nil || len(results) != 2 {
+				t.Fatal(len(results), err)
+			}
+			for _, r := range results {
+				t.Logf("%s: %s %s", r.Application, r.Blocked.State, r.Blocked.Detail)
+				named := r.Application == "wiki"
+				if named == (r.Blocked.State == drill.Passed) || named && !strings.Contains(r.Blocked.Detail, c.says) {
+					t.Errorf("%s: %+v", r.Application, r.Blocked)
+				}
+			}
+		})
+	}
+}

@@ -3,6 +3,7 @@ package drill
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 // line for each row and application: row, application, passed or failed, why. It is how
 // make drill-mutants sees which rows a missing guard fails, so that it judges nothing itself.
 // The outages of T1556.006, which take most of a drill's time, are played if they are asked
-// for.
+// for. DRILL_ROWS="rows T1133" plays that row alone, and prints all that it tried.
 func TestRows(t *testing.T) {
 	mode := os.Getenv("DRILL_ROWS")
 	if mode == "" {
@@ -26,16 +27,26 @@ func TestRows(t *testing.T) {
 		drill.Tricks = nil
 		defer func() { drill.Tricks = tricks }()
 	}
+	rows := slices.DeleteFunc(strings.Fields(mode), func(f string) bool { return !strings.HasPrefix(f, "T") })
+	few := len(rows) > 0
+	if !few {
+		rows = drill.Drilled()
+	}
 	b := servertest.NewGuardedBed(t)
 	tell := func(results []drill.Result) {
 		for _, r := range results {
 			if r.Skipped == "" {
 				state, why := fell(r)
 				fmt.Printf("\ndrilled\t%s\t%s\t%s\t%s\n", r.Row, r.Application, state, strings.Join(strings.Fields(why), " "))
+				for _, d := range r.Tries {
+					if few {
+						fmt.Printf("tried\t%s, %s: open %t, %s; %s %s\n", d.Component, d.Name, d.Open, d.Answer, d.Detail, d.Error)
+					}
+				}
 			}
 		}
 	}
-	if _, err := drill.Run(t.Context(), drill.Plan{Stage: b.Stage, Admin: b.Admin, Bed: b, Brief: true, Rows: drill.Drilled(), Tell: tell, Now: time.Now}); err != nil {
+	if _, err := drill.Run(t.Context(), drill.Plan{Stage: b.Stage, Admin: b.Admin, Bed: b, Brief: true, Rows: rows, Tell: tell, Now: time.Now}); err != nil {
 		t.Fatal(err)
 	}
 }

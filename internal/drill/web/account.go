@@ -35,27 +35,28 @@ func (s administration) createAccount(ctx context.Context, p *drill.Play, c *dri
 		}
 	}
 	var tries []drill.Try
-	try := func(door string, attack func(name string) error) {
+	try := func(door string, attack func(name string) (string, error)) {
 		name := strings.Replace(c.Name, "canary", "foothold", 1) + fmt.Sprint(len(tries))
-		made, err := false, attack(name)
+		answer, err := attack(name)
+		made := false
 		if err == nil && !p.Down {
 			made, err = exists(ctx, p, name)
 		}
 		if made {
 			p.Remove(name)
 		}
-		tries = append(tries, p.Tried(door, made, err))
+		tries = append(tries, reply{words: answer}.tried(p, door, made, err))
 	}
-	byAPI := func(secret string) func(string) error {
-		return func(name string) error {
-			_, err := s.call(ctx, p, "commands/account.create", secret, map[string]string{"name": name}, nil)
-			return err
+	byAPI := func(secret string) func(string) (string, error) {
+		return func(name string) (string, error) {
+			r, err := s.call(ctx, p, "commands/account.create", secret, map[string]string{"name": name}, nil)
+			return r.words, err
 		}
 	}
 	try("the API without a session", byAPI(""))
 	try("the API with somebody's whole session", byAPI(secret))
 	try("the API with a made-up key", byAPI("cskey_abcdefgh_ijklmnop"))
-	try("the console with somebody's whole session", func(name string) error {
+	try("the console with somebody's whole session", func(name string) (string, error) {
 		return s.onConsole(ctx, p, c, "account.create", `{"name":"`+name+`"}`)
 	})
 	if p.Bed == nil || p.Down || p.Unguarded {
@@ -65,8 +66,12 @@ func (s administration) createAccount(ctx context.Context, p *drill.Play, c *dri
 	if tries = append(tries, helped...); err != nil {
 		return tries, err
 	}
+	a, err := s.automation(ctx, p)
+	if err != nil {
+		return tries, err
+	}
 	made, err := s.smuggled(ctx, p)
-	return append(tries, made...), err
+	return append(append(tries, a.foothold(ctx, p)), made...), err
 }
 
 // byHelpDesk has somebody of the help desk, fresh and with the passkey, make an account and an
@@ -87,9 +92,9 @@ func (s administration) byHelpDesk(ctx context.Context, p *drill.Play, c *drill.
 	p.Remove(name)
 	err = approve(ctx, b, helper, command{"account.create", `{"name":"` + name + `"}`})
 	made, broken := exists(ctx, p, name)
-	tries := []drill.Try{p.Tried("the help desk makes an account on the console, fresh and with the passkey", made, errors.Join(err, broken))}
+	tries := []drill.Try{b.tried(p, "the help desk makes an account on the console, fresh and with the passkey", made, errors.Join(err, broken))}
 	err = approve(ctx, b, helper, joining(c))
-	return append(tries, added(ctx, p, "the help desk adds an administrator", c, err)), nil
+	return append(tries, added(ctx, p, "the help desk adds an administrator", c, b.answer, err)), nil
 }
 
 // smuggled is an account that somebody wrote into the database, with a password and a code
@@ -107,7 +112,7 @@ func (s administration) smuggled(ctx context.Context, p *drill.Play) ([]drill.Tr
 	defer p.Bed.Smuggle(source.Name, name)()
 	b := attacker(p, s.server)
 	in, err := b.enters(ctx, b.typed(ctx, name, source.Password, source.Code()))
-	tries := []drill.Try{p.Tried("the portal as an account that was written into the database", in, err)}
+	tries := []drill.Try{b.tried(p, "the portal as an account that was written into the database", in, err)}
 	after, err := alarms(ctx, p)
 	return append(tries, counted(p, "alarm about the database", after-before, 100, err)), nil
 }
@@ -122,13 +127,14 @@ func alarms(ctx context.Context, p *drill.Play) (int, error) {
 	return len(page.Alarms), err
 }
 
-// onConsole sends a command's form with the canary's session.
-func (s administration) onConsole(ctx context.Context, p *drill.Play, c *drill.Canary, action, input string) error {
+// onConsole sends a command's form with the canary's session, and returns what came back.
+func (s administration) onConsole(ctx context.Context, p *drill.Play, c *drill.Canary, action, input string) (string, error) {
 	b := kept(p, s.server, c)
 	if err := b.get(ctx, s.server+"/account"); err != nil {
-		return err
+		return b.answer, err
 	}
-	return b.post(ctx, command{action: action}.path(), "input", input)
+	err := b.post(ctx, command{action: action}.path(), "input", input)
+	return b.answer, err
 }
 
 // promote makes the canary an administrator.
@@ -140,8 +146,8 @@ func promote(ctx context.Context, p *drill.Play, c *drill.Canary) error {
 // after they signed in: it adds a friend to the administrators.
 func (s administration) staleAdministration(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
 	if p.Down {
-		status, err := s.call(ctx, p, "commands/group.member.add", "stolen", map[string]string{}, nil)
-		return []drill.Try{p.Tried("the API", status == http.StatusOK, err)}, nil
+		r, err := s.call(ctx, p, "commands/group.member.add", "stolen", map[string]string{}, nil)
+		return []drill.Try{r.tried(p, "the API", r.status == http.StatusOK, err)}, nil
 	}
 	friend, err := p.Account(ctx)
 	if err != nil {
@@ -154,25 +160,32 @@ func (s administration) staleAdministration(ctx context.Context, p *drill.Play, 
 	if err := promote(ctx, p, c); err != nil {
 		return nil, err
 	}
-	_, err = s.call(ctx, p, "commands/group.member.add", secret, map[string]string{"group": "administrators", "account": friend.Name}, nil)
-	fresh := added(ctx, p, "adding an administrator by the API with password and code shown just now", friend, err)
+	join := map[string]string{"group": "administrators", "account": friend.Name}
+	r, err := s.call(ctx, p, "commands/group.member.add", secret, join, nil)
+	fresh := added(ctx, p, "adding an administrator by the API with password and code shown just now", friend, r.words, err)
 	p.Bed.Later(10 * time.Minute)
-	_, err = s.call(ctx, p, "commands/group.member.add", secret, map[string]string{"group": "administrators", "account": friend.Name}, nil)
-	tries := []drill.Try{fresh, added(ctx, p, "adding an administrator by the API with a session of ten minutes ago", friend, err)}
-	err = s.onConsole(ctx, p, c, "group.member.add", `{"group":"administrators","account":"`+friend.Name+`"}`)
-	tries = append(tries, added(ctx, p, "the same on the console", friend, err))
+	r, err = s.call(ctx, p, "commands/group.member.add", secret, join, nil)
+	tries := []drill.Try{fresh, added(ctx, p, "adding an administrator by the API with a session of ten minutes ago", friend, r.words, err)}
+	answer, err := s.onConsole(ctx, p, c, "group.member.add", joining(friend).input)
+	tries = append(tries, added(ctx, p, "the same on the console", friend, answer, err))
 	if p.Unguarded {
 		return tries, nil
 	}
+	a, err := s.automation(ctx, p)
+	if err != nil {
+		return tries, err
+	}
+	tries = append(tries, a.accomplice(ctx, p, friend))
 	made, err := s.approvals(ctx, p)
 	return append(tries, made...), err
 }
 
-// added is open where somebody became an administrator.
-func added(ctx context.Context, p *drill.Play, name string, friend *drill.Canary, err error) drill.Try {
+// added is open where somebody became an administrator. What came back is the attacker's own
+// answer, and the directory's decides.
+func added(ctx context.Context, p *drill.Play, name string, friend *drill.Canary, answer string, err error) drill.Try {
 	is := false
 	if err == nil {
 		is, err = administers(ctx, p, friend)
 	}
-	return p.Tried(name, is, err)
+	return reply{words: answer}.tried(p, name, is, err)
 }

@@ -106,7 +106,7 @@ func (s administration) approvals(ctx context.Context, p *drill.Play) ([]drill.T
 	var tries []drill.Try
 	joined := func(name string, err error) {
 		is, broken := administers(ctx, p, friend)
-		tries = append(tries, p.Tried(name, is, errors.Join(err, broken)))
+		tries = append(tries, b.tried(p, name, is, errors.Join(err, broken)))
 	}
 	if err = b.requests(ctx, joining(friend)); err == nil {
 		err = b.prove(ctx, owner)
@@ -119,19 +119,25 @@ func (s administration) approvals(ctx context.Context, p *drill.Play) ([]drill.T
 	if err := approveOnly(ctx, b, owner, joining(wanted)); err != nil {
 		return tries, err
 	}
+	ticket := cookies(b, s.server, "-attempt")
 	if err = b.requests(ctx, joining(friend)); err == nil && tokenField.MatchString(b.body) {
+		gives(b, s.server, ticket) // which the thief kept, when the page asked for another
 		err = b.post(ctx, joining(friend).approved())
 	}
 	joined("an approval is used for somebody else before it is for whom it was given", err)
-	if err := approve(ctx, b, owner, joining(wanted)); err != nil {
+	if err := approveOnly(ctx, b, owner, joining(wanted)); err != nil {
+		return tries, err
+	}
+	used := moment{b.body, cookies(b, s.server, "")}
+	if err := b.post(ctx, joining(wanted).approved()); err != nil {
 		return tries, err
 	}
 	if is, err := administers(ctx, p, wanted); err != nil || !is {
 		return tries, errors.Join(errors.New("the owner's own approval is not taken"), err)
 	}
 	joined("an approval is used for somebody else afterwards", b.requests(ctx, joining(friend)))
-	again, err := s.again(ctx, p, b, wanted)
-	return append(tries, again), err
+	again, err := s.again(ctx, p, b, wanted, used)
+	return append(tries, again...), err
 }
 
 // instead does another command with the approval that an owner's browser has just been given.
@@ -141,14 +147,21 @@ func (s administration) instead(ctx context.Context, p *drill.Play, b *browser) 
 	of := command{"account.create", `{"name":"` + name + `"}`}
 	err := b.post(ctx, of.approved(), "input", of.input)
 	made, broken := exists(ctx, p, name)
-	return p.Tried("another command is done with an approval", made, errors.Join(err, broken))
+	return b.tried(p, "another command is done with an approval", made, errors.Join(err, broken))
+}
+
+// moment is a browser before it had something done: its page and its cookies.
+type moment struct {
+	page    string
+	cookies []*http.Cookie
 }
 
 // again has somebody removed from the administrators whom the owner of a browser added just
-// now, and sends the approved form once more.
-func (s administration) again(ctx context.Context, p *drill.Play, b *browser, wanted *drill.Canary) (drill.Try, error) {
+// now, and sends the approved form once more: with what the browser has now, and with what it
+// had when the approval was not used yet, which a thief copied.
+func (s administration) again(ctx context.Context, p *drill.Play, b *browser, wanted *drill.Canary, used moment) ([]drill.Try, error) {
 	if err := p.Admin.Do(ctx, "group.member.remove", map[string]string{"group": "administrators", "account": wanted.Name}, nil); err != nil {
-		return drill.Try{}, err
+		return nil, err
 	}
 	err := b.get(ctx, b.server+"/account")
 	if err == nil {
@@ -158,7 +171,12 @@ func (s administration) again(ctx context.Context, p *drill.Play, b *browser, wa
 		err = b.requests(ctx, joining(wanted))
 	}
 	is, broken := administers(ctx, p, wanted)
-	return p.Tried("an approval is used twice", is, errors.Join(err, broken)), nil
+	tries := []drill.Try{b.tried(p, "an approval is used twice", is, errors.Join(err, broken))}
+	gives(b, s.server, used.cookies)
+	b.body = used.page
+	err = b.post(ctx, joining(wanted).approved())
+	is, broken = administers(ctx, p, wanted)
+	return append(tries, b.tried(p, "an approval is used twice, with the cookies of before", is, errors.Join(err, broken))), nil
 }
 
 // ownPass is an administrator who issues a pass to themselves, fresh and with the passkey.
@@ -189,5 +207,5 @@ func (s administration) ownPass(ctx context.Context, p *drill.Play, _ *drill.Can
 		return nil, errors.Join(fmt.Errorf("an administrator can issue nobody a pass (%d, %s)", b.status, b.title()), err)
 	}
 	given, err := pass(owner)
-	return []drill.Try{p.Tried("an administrator's pass for themselves", given, err)}, nil
+	return []drill.Try{b.tried(p, "an administrator's pass for themselves", given, err)}, nil
 }

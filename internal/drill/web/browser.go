@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,6 +42,8 @@ type browser struct {
 	connect map[string]string
 	// sent are the forms that it sent, for an attacker who listens.
 	sent []form
+	// host is what it writes into Host, where that is not the host that it asks.
+	host string
 	// headers are added to every request.
 	headers http.Header
 }
@@ -98,6 +101,7 @@ func (b *browser) do(ctx context.Context, method, address string, values url.Val
 			return err
 		}
 		r.Header.Set("Accept", "text/html")
+		r.Host = cmp.Or(b.host, r.Host)
 		for k, v := range b.headers {
 			r.Header[k] = v
 		}
@@ -127,6 +131,9 @@ func (b *browser) take(r *http.Response, err error) (next string, _ error) {
 		return "", err
 	}
 	b.at, b.status, b.body = r.Request.URL, r.StatusCode, string(text)
+	if m := problem.FindStringSubmatch(b.body); m != nil {
+		b.answer += ", " + strconv.Quote(html.UnescapeString(m[1]))
+	}
 	if m := refresh.FindStringSubmatch(r.Header.Get("Refresh")); m != nil {
 		to, err := b.at.Parse(m[1])
 		if err != nil {
@@ -135,6 +142,16 @@ func (b *browser) take(r *http.Response, err error) (next string, _ error) {
 		return to.String(), nil
 	}
 	return "", nil
+}
+
+// problem is the sentence with which a page of Countersign's refuses.
+var problem = regexp.MustCompile(`(?s)<p class="said problem" role="alert">.*?<span>([^<]{1,200})`)
+
+// tried is what came of a try in this browser, and what came back last.
+func (b *browser) tried(p *drill.Play, name string, open bool, err error) drill.Try {
+	t := p.Tried(name, open, err)
+	t.Answer = b.answer
+	return t
 }
 
 // said is an answer in the words of the protocol: the status, and where a redirect led. It
@@ -232,9 +249,14 @@ func (b *browser) title() string {
 // origin is what a browser says of the page that it is on.
 func (b *browser) origin() string { return b.at.Scheme + "://" + b.at.Host }
 
-// inside reports whether somebody is signed in to the portal.
+// inside reports whether somebody is signed in to the portal. What came back before is kept
+// in front of what the portal says.
 func (b *browser) inside(ctx context.Context) (bool, error) {
+	before := b.answer
 	err := b.get(ctx, b.server+"/account")
+	if before != "" {
+		b.answer = before + "; then /account: " + b.answer
+	}
 	return err == nil && b.status == http.StatusOK && strings.HasPrefix(b.at.Path, "/account") && b.says("Sign out"), err
 }
 

@@ -77,9 +77,7 @@ func (s cards) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill
 			err = b.get(ctx, to)
 		}
 		in, err := b.enters(ctx, err)
-		t := p.Tried(c.name, in, err)
-		t.Answer = b.answer
-		tries = append(tries, t)
+		tries = append(tries, b.tried(p, c.name, in, err))
 	}
 	b := attacker(p, s.server)
 	err = b.typed(ctx, g.Name, g.Password, "")
@@ -87,9 +85,7 @@ func (s cards) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill
 		err = b.get(ctx, s.server+"/sign-in/card?shown="+rand.Text())
 	}
 	in, err := b.enters(ctx, err)
-	t := p.Tried("a statement that the reader never made", in, err)
-	t.Answer = b.answer
-	return append(tries, t)
+	return append(tries, b.tried(p, "a statement that the reader never made", in, err))
 }
 
 var cardLink = regexp.MustCompile(`href="(https://[^"]+/sign-in/[^"]+)"`)

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ func (s portal) registerDevice(ctx context.Context, p *drill.Play, c *drill.Cana
 	// With the password alone.
 	b := attacker(p, s.server)
 	open, err := b.plantsAs(ctx, c, "")
-	tries := []drill.Try{p.Tried("with the password alone", open, err)}
+	tries := []drill.Try{b.tried(p, "with the password alone", open, err)}
 	if p.Down {
 		return tries, nil
 	}
@@ -25,15 +26,16 @@ func (s portal) registerDevice(ctx context.Context, p *drill.Play, c *drill.Cana
 	if open, err = used.welcome(ctx, c.Link); open {
 		open, err = used.plants(ctx)
 	}
-	tries = append(tries, p.Tried("with a welcome link that was used", open, err))
+	tries = append(tries, used.tried(p, "with a welcome link that was used", open, err))
 	// A session whose proof is long ago.
 	if p.Bed != nil {
 		p.Bed.Later(30 * time.Minute)
-		open, err = kept(p, s.server, c).plants(ctx)
-		tries = append(tries, p.Tried("with a stolen session of half an hour ago", open, err))
+		stolen := kept(p, s.server, c)
+		open, err = stolen.plants(ctx)
+		tries = append(tries, stolen.tried(p, "with a stolen session of half an hour ago", open, err))
 	}
 	if !p.Unguarded {
-		for _, more := range []func(context.Context, *drill.Play) ([]drill.Try, error){s.passwordOnly, s.suspended, s.asleep, s.late, s.registerElsewhere, s.ownerIsTold} {
+		for _, more := range []func(context.Context, *drill.Play) ([]drill.Try, error){s.passwordOnly, s.suspended, s.asleep, s.late, replays{s}.replayed, s.registerElsewhere, s.ownerIsTold} {
 			made, err := more(ctx, p)
 			if tries = append(tries, made...); err != nil {
 				return tries, err
@@ -51,7 +53,7 @@ func (s portal) registerDevice(ctx context.Context, p *drill.Play, c *drill.Cana
 		return tries, err
 	}
 	open, err = fresh.plantsAfter(ctx, c)
-	return append(tries, p.Tried("with both factors just shown, which is the owner", open, err)), nil
+	return append(tries, fresh.tried(p, "with both factors just shown, which is the owner", open, err)), nil
 }
 
 // passwordOnly tries it on an account that has nothing but its password yet: the pass was
@@ -65,11 +67,12 @@ func (s portal) passwordOnly(ctx context.Context, p *drill.Play) ([]drill.Try, e
 	if led, err := owner.welcome(ctx, half.Link); err != nil || !led {
 		return nil, errors.Join(errors.New("a new account's link leads nowhere"), err)
 	}
-	if err := owner.setPassword(ctx, half); err != nil {
+	if err := (setup{owner}).setPassword(ctx, half); err != nil {
 		return nil, err
 	}
-	open, err := attacker(p, s.server).plantsAs(ctx, half, "")
-	return []drill.Try{p.Tried("with the password of an account that has nothing else yet", open, err)}, nil
+	b := attacker(p, s.server)
+	open, err := b.plantsAs(ctx, half, "")
+	return []drill.Try{b.tried(p, "with the password of an account that has nothing else yet", open, err)}, nil
 }
 
 // suspended tries it on accounts that were suspended, with everything that is right, and with
@@ -94,11 +97,12 @@ func (s portal) suspended(ctx context.Context, p *drill.Play) ([]drill.Try, erro
 		err = b.passkey(ctx, asleep.Key)
 	}
 	open, err := b.enters(ctx, err)
-	tries = append(tries, p.Tried("the portal on a suspended account with its passkey", open, err))
-	open, err = kept(p, s.server, asleep).plants(ctx)
-	tries = append(tries, p.Tried("on a suspended account with its session", open, err))
-	open, err = attacker(p, s.server).welcome(ctx, invited.Link)
-	return append(tries, p.Tried("on a suspended account with a link that nobody used", open, err)), nil
+	tries = append(tries, b.tried(p, "the portal on a suspended account with its passkey", open, err))
+	stolen, welcomed := kept(p, s.server, asleep), attacker(p, s.server)
+	open, err = stolen.plants(ctx)
+	tries = append(tries, stolen.tried(p, "on a suspended account with its session", open, err))
+	open, err = welcomed.welcome(ctx, invited.Link)
+	return append(tries, welcomed.tried(p, "on a suspended account with a link that nobody used", open, err)), nil
 }
 
 // unusedFor is longer than an account may go unused by default.
@@ -128,8 +132,9 @@ func (s portal) late(ctx context.Context, p *drill.Play) ([]drill.Try, error) {
 	if led, err := honest(p, s.server).welcome(ctx, invited.Link); err != nil || !led {
 		return nil, errors.Join(errors.New("a new account's link leads nowhere"), err)
 	}
-	open, err := attacker(p, s.server).welcome(ctx, invited.Link)
-	tries := []drill.Try{p.Tried("with a link that its owner used, from another address", open, err)}
+	b := attacker(p, s.server)
+	open, err := b.welcome(ctx, invited.Link)
+	tries := []drill.Try{b.tried(p, "with a link that its owner used, from another address", open, err)}
 	if p.Bed == nil {
 		return tries, nil
 	}
@@ -144,13 +149,14 @@ func (s portal) late(ctx context.Context, p *drill.Play) ([]drill.Try, error) {
 		return nil, err
 	}
 	p.Bed.Later(61 * time.Minute)
-	open, err = attacker(p, s.server).welcome(ctx, pass.Link)
-	tries = append(tries, p.Tried("with a link that was not used in its hour", open, err))
-	b := attacker(p, s.server)
+	b = attacker(p, s.server)
+	open, err = b.welcome(ctx, pass.Link)
+	tries = append(tries, b.tried(p, "with a link that was not used in its hour", open, err))
+	b = attacker(p, s.server)
 	if err = b.get(ctx, s.server+"/sign-in"); err == nil {
 		err = b.post(ctx, "/welcome", "name", invited.Name, "pass", pass.Code)
 	}
-	return append(tries, p.Tried("with a pass that was not used in its hour", err == nil && strings.HasPrefix(b.at.Path, "/account"), err)), nil
+	return append(tries, b.tried(p, "with a pass that was not used in its hour", err == nil && strings.HasPrefix(b.at.Path, "/account"), err)), nil
 }
 
 // registerElsewhere passes a registration on to a page of another name, on which a browser
@@ -181,7 +187,7 @@ func (s portal) registerElsewhere(ctx context.Context, p *drill.Play) ([]drill.T
 		return nil, err
 	}
 	err = b.post(ctx, "/account/setup", "authenticator", "passkey", "data", string(answer))
-	return []drill.Try{p.Tried("a passkey that was made on a page of another name", b.says("Added: "), err)}, nil
+	return []drill.Try{b.tried(p, "a passkey that was made on a page of another name", b.says("Added: "), err)}, nil
 }
 
 // ownerIsTold enrolls something, and reads the owner's mail.
@@ -201,12 +207,19 @@ func (s portal) ownerIsTold(ctx context.Context, p *drill.Play) ([]drill.Try, er
 	if err := b.typed(ctx, owner.Name, owner.Password, owner.Code()); err != nil {
 		return nil, err
 	}
-	if err := b.setPasskey(ctx, &drill.Canary{Name: owner.Name, Key: &virtualauth.Key{}}); err != nil {
+	if err := (setup{b}).setPasskey(ctx, &drill.Canary{Name: owner.Name, Key: &virtualauth.Key{}}); err != nil {
 		return nil, err
 	}
 	mails, err := read(ctx)
 	told := slices.ContainsFunc(mails, func(subject string) bool { return strings.HasPrefix(subject, "A new way to sign in") })
-	return []drill.Try{p.Tried("the owner is not told of a new authenticator", err == nil && !told, err)}, nil
+	return []drill.Try{mailed(p, "the owner is not told of a new authenticator", mails, err == nil && !told, err)}, nil
+}
+
+// mailed is open where the owner's mailbox lacks what should be in it.
+func mailed(p *drill.Play, name string, mails []string, open bool, err error) drill.Try {
+	t := p.Tried(name, open, err)
+	t.Answer = fmt.Sprintf("%d mails: %s", len(mails), strings.Join(mails, "; "))
+	return t
 }
 
 // plantsAs is plants after signing in, as far as that goes.
@@ -222,9 +235,9 @@ func (b *browser) plantsAs(ctx context.Context, c *drill.Canary, code string) (b
 func (s portal) withAll(ctx context.Context, p *drill.Play, what string, c *drill.Canary) []drill.Try {
 	b := attacker(p, s.server)
 	in, err := b.enters(ctx, b.typed(ctx, c.Name, c.Password, c.Code()))
-	tries := []drill.Try{p.Tried("the portal on "+what+" with password and code", in, err)}
+	tries := []drill.Try{b.tried(p, "the portal on "+what+" with password and code", in, err)}
 	open, err := b.plantsAfter(ctx, c)
-	return append(tries, p.Tried("on "+what+" with password and code", open, err))
+	return append(tries, b.tried(p, "on "+what+" with password and code", open, err))
 }
 
 // plants tries to enroll a new generator in a browser, and reports whether that

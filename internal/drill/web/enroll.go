@@ -11,9 +11,12 @@ import (
 	"countersign/internal/drill"
 )
 
+// setup is a browser in which an account gets what it signs in with.
+type setup struct{ *browser }
+
 // enroll gives a new account password, code generator and passkey.
 func (s portal) enroll(ctx context.Context, p *drill.Play, c *drill.Canary) error {
-	b := honest(p, s.server)
+	b := setup{honest(p, s.server)}
 	led, err := b.welcome(ctx, c.Link)
 	if err != nil {
 		return err
@@ -52,7 +55,7 @@ func (b *browser) welcome(ctx context.Context, link string) (bool, error) {
 	return strings.HasPrefix(b.at.Path, "/account"), nil
 }
 
-func (b *browser) setPassword(ctx context.Context, c *drill.Canary) error {
+func (b setup) setPassword(ctx context.Context, c *drill.Canary) error {
 	if err := b.post(ctx, "/account/do", "action", "authenticator.enroll", "object", "password"); err != nil {
 		return err
 	}
@@ -64,26 +67,34 @@ func (b *browser) setPassword(ctx context.Context, c *drill.Canary) error {
 
 var secretField = regexp.MustCompile(`<code class="secret">([A-Z2-7 ]+)</code>`)
 
-func (b *browser) setGenerator(ctx context.Context, c *drill.Canary) error {
+func (b setup) setGenerator(ctx context.Context, c *drill.Canary) error {
 	if err := b.post(ctx, "/account/do", "action", "authenticator.enroll", "object", "hotp"); err != nil {
 		return err
 	}
-	m := secretField.FindStringSubmatch(b.body)
-	if m == nil {
-		return errors.New("no secret is shown for the code generator")
-	}
-	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(m[1], " ", ""))
-	if err != nil {
+	if err := b.seeds(c); err != nil {
 		return err
 	}
-	c.Seed(secret)
 	if err := b.post(ctx, "/account/setup", "authenticator", "hotp", "text", c.Code()); err != nil {
 		return err
 	}
 	return b.added("the code generator")
 }
 
-func (b *browser) setPasskey(ctx context.Context, c *drill.Canary) error {
+// seeds begins a code generator with the secret that the page shows.
+func (b setup) seeds(c *drill.Canary) error {
+	m := secretField.FindStringSubmatch(b.body)
+	if m == nil {
+		return fmt.Errorf("no secret is shown for the code generator (%d, %s)", b.status, b.title())
+	}
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(m[1], " ", ""))
+	if err != nil {
+		return err
+	}
+	c.Seed(secret)
+	return nil
+}
+
+func (b setup) setPasskey(ctx context.Context, c *drill.Canary) error {
 	if err := b.get(ctx, b.server+"/account"); err != nil {
 		return err
 	}

@@ -3,8 +3,11 @@ package web
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 
 	"countersign/internal/drill"
 )
@@ -43,8 +46,9 @@ func (s portal) guessPasswords(ctx context.Context, p *drill.Play, c *drill.Cana
 	wrong := drill.Try{Name: "the portal with a list of wrong passwords"}
 	for _, g := range guesses[:closing(p)] {
 		b := attacker(p, s.server)
-		if in, err := b.enters(ctx, b.typed(ctx, v.Name, g, "")); in || err != nil {
-			return []drill.Try{p.Tried(wrong.Name, in, err)}, nil
+		in, err := b.enters(ctx, b.typed(ctx, v.Name, g, ""))
+		if wrong = b.tried(p, wrong.Name, in, err); in || err != nil {
+			return []drill.Try{wrong}, nil
 		}
 	}
 	return append([]drill.Try{wrong}, s.closed(ctx, p, v)...), nil
@@ -56,18 +60,47 @@ func (s portal) racePasswords(ctx context.Context, p *drill.Play, c *drill.Canar
 	if err != nil {
 		return nil, err
 	}
+	var said tally
 	through, err := drill.AtOnce(atOnce, func(i int) (bool, error) {
 		b := attacker(p, s.server)
-		return b.enters(ctx, b.typed(ctx, v.Name, fmt.Sprintf("guess number %d", i), ""))
+		in, err := b.enters(ctx, b.typed(ctx, v.Name, fmt.Sprintf("guess number %d", i), ""))
+		said.note(b.answer)
+		return in, err
 	})
-	tries := []drill.Try{p.Tried(fmt.Sprintf("the portal with %d wrong passwords at once", atOnce), through > 0, err)}
+	tries := []drill.Try{said.tried(p, fmt.Sprintf("the portal with %d wrong passwords at once", atOnce), through > 0, err)}
 	if p.Down {
 		return tries, nil
 	}
 	n, err := checked(ctx, p, v)
 	most := p.Tried(fmt.Sprintf("more than %d of %d passwords at once are checked", closing(p), atOnce), n > closing(p), err)
-	most.Detail = fmt.Sprintf("%d were checked", n)
+	most.Answer = fmt.Sprintf("the log says that %d were checked", n)
 	return append(append(tries, most), s.closed(ctx, p, v)...), nil
+}
+
+// tally counts the answers to what was tried many times.
+type tally struct {
+	mu  sync.Mutex
+	all map[string]int
+}
+
+func (t *tally) note(answer string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all == nil {
+		t.all = map[string]int{}
+	}
+	t.all[answer]++
+}
+
+// tried is what came of all of them together.
+func (t *tally) tried(p *drill.Play, name string, open bool, err error) drill.Try {
+	try := p.Tried(name, open, err)
+	var words []string
+	for _, answer := range slices.Sorted(maps.Keys(t.all)) {
+		words = append(words, fmt.Sprintf("%d times %s", t.all[answer], answer))
+	}
+	try.Answer = strings.Join(words, "; ")
+	return try
 }
 
 // checked is how many wrong passwords of an account were compared with the right one.
@@ -96,13 +129,13 @@ func (s portal) closed(ctx context.Context, p *drill.Play, c *drill.Canary) []dr
 	}
 	taken := b.asks("hotp")
 	in, err := b.enters(ctx, err)
-	tries := []drill.Try{p.Tried("the portal takes the right password after too many wrong ones", taken || in, err)}
+	tries := []drill.Try{b.tried(p, "the portal takes the right password after too many wrong ones", taken || in, err)}
 	owner := attacker(p, s.server)
 	if err = owner.get(ctx, s.server+"/sign-in"); err == nil {
 		err = owner.passkey(ctx, c.Key)
 	}
 	in, err = owner.enters(ctx, err)
-	return append(tries, p.Tried("the guesses shut the owner's passkey out", err == nil && !in, err))
+	return append(tries, owner.tried(p, "the guesses shut the owner's passkey out", err == nil && !in, err))
 }
 
 // mostTries is how many answers a server lets one sign-in have at most (limits.tries).
@@ -126,12 +159,12 @@ func (s portal) guessCodes(ctx context.Context, p *drill.Play, c *drill.Canary) 
 			code = v.Code()
 		}
 		if err = b.post(ctx, "/sign-in", "authenticator", "hotp", "text", code); err == nil && alone {
-			tries = append(tries, p.Tried("the portal takes one right code after three wrong ones", !b.asks("hotp"), nil))
+			tries = append(tries, b.tried(p, "the portal takes one right code after three wrong ones", !b.asks("hotp"), nil))
 		}
 	}
-	tries = append(tries, p.Tried(fmt.Sprintf("one sign-in takes %d answers", i+1), i == mostTries, err))
+	tries = append(tries, b.tried(p, fmt.Sprintf("one sign-in takes %d answers", i+1), i == mostTries, err))
 	in, err := b.enters(ctx, err)
-	tries = append(tries, p.Tried("the portal with guessed codes", in, err))
+	tries = append(tries, b.tried(p, "the portal with guessed codes", in, err))
 	if in || err != nil || p.Down {
 		return tries, nil
 	}
@@ -141,7 +174,7 @@ func (s portal) guessCodes(ctx context.Context, p *drill.Play, c *drill.Canary) 
 		err = again.post(ctx, "/sign-in", "authenticator", "hotp", "text", v.Code())
 	}
 	in, err = again.enters(ctx, err)
-	tries = append(tries, p.Tried("the portal takes two right codes after too many wrong ones", in, err))
+	tries = append(tries, again.tried(p, "the portal takes two right codes after too many wrong ones", in, err))
 	return append(tries, alarmed(ctx, p, "alarm.factor-missing", v)), nil
 }
 
@@ -170,5 +203,7 @@ func (s portal) enumerate(ctx context.Context, p *drill.Play, c *drill.Canary) d
 		}
 		pages[i] = b.plain(who)
 	}
-	return p.Tried(name, pages[0] != pages[1], nil)
+	try := p.Tried(name, pages[0] != pages[1], nil)
+	try.Answer = map[bool]string{true: "the pages differ", false: "both pages are the same"}[try.Open]
+	return try
 }

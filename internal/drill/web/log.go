@@ -20,6 +20,6 @@ func alarmed(ctx context.Context, p *drill.Play, event string, c *drill.Canary) 
 // counted is open where something that should be there is not, or is too often.
 func counted(p *drill.Play, what string, n, most int, err error) drill.Try {
 	t := p.Tried(fmt.Sprintf("there is no %s, or more than %d", what, most), n < 1 || n > most, err)
-	t.Detail = fmt.Sprintf("%d in the log", n)
+	t.Answer = fmt.Sprintf("%d in the log", n)
 	return t
 }

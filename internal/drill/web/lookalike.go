@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -38,7 +39,7 @@ func (s portal) lookAlike(ctx context.Context, p *drill.Play, c *drill.Canary) (
 		return nil, err
 	}
 	if err = victim.passkey(ctx, c.Key); errors.Is(err, virtualauth.ErrSecurity) {
-		tries = append(tries, drill.Try{Name: "an honest browser's passkey", Detail: err.Error()})
+		tries = append(tries, drill.Try{Name: "an honest browser's passkey", Answer: err.Error()})
 	} else {
 		tries = append(tries, s.stolen(ctx, p, "an honest browser's passkey", kit, err))
 	}
@@ -57,10 +58,12 @@ func (s portal) lookAlike(ctx context.Context, p *drill.Play, c *drill.Canary) (
 // stolen is what came of a victim's sign-in, and of the cookies that the kit heard.
 func (s portal) stolen(ctx context.Context, p *drill.Play, name string, k *kit, signedIn error) drill.Try {
 	open, err := s.steal(ctx, p, k)
-	if open {
-		return p.Tried(name, true, nil)
+	if !open {
+		err = errors.Join(signedIn, err)
 	}
-	return p.Tried(name, false, errors.Join(signedIn, err))
+	t := p.Tried(name, open, err)
+	t.Answer = fmt.Sprintf("%d cookies were heard; let in with one: %t", len(k.heard()), open)
+	return t
 }
 
 // steal uses every cookie that the kit heard.

@@ -48,7 +48,7 @@ func (s portal) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []dril
 	b := attacker(p, s.server)
 	in, err := b.enters(ctx, b.typed(ctx, g.Name, g.Password, ""))
 	g.Jar = b.client.Jar
-	return []drill.Try{p.Tried("the portal", in, err)}
+	return []drill.Try{b.tried(p, "the portal", in, err)}
 }
 
 func (s portal) changePassword(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
@@ -63,18 +63,19 @@ func (s portal) changePassword(ctx context.Context, p *drill.Play, c *drill.Cana
 	if errors.Is(err, errNoForm) && !p.Down {
 		err = nil // there is nothing to change it on
 	}
-	return []drill.Try{p.Tried("changing the password with the password alone", b.says("Added: "), err)}, nil
+	return []drill.Try{b.tried(p, "changing the password with the password alone", b.says("Added: "), err)}, nil
 }
 
 // comeBack enrolls a device with all that is right.
 func (s portal) comeBack(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
 	b := attacker(p, s.server)
 	in, err := b.enters(ctx, b.typed(ctx, c.Name, c.Password, c.Code()))
-	tries := []drill.Try{p.Tried("the portal with password and code", in, err)}
+	tries := []drill.Try{b.tried(p, "the portal with password and code", in, err)}
 	planted, err := b.plants(ctx)
-	tries = append(tries, p.Tried("a new device with password and code", planted, err))
-	planted, err = kept(p, s.server, c).plants(ctx)
-	return append(tries, p.Tried("a new device with the session from before", planted, err)), nil
+	tries = append(tries, b.tried(p, "a new device with password and code", planted, err))
+	old := kept(p, s.server, c)
+	planted, err = old.plants(ctx)
+	return append(tries, old.tried(p, "a new device with the session from before", planted, err)), nil
 }
 
 var errNotIn = errors.New("the honest sign-in that was to be listened to did not succeed")
@@ -97,5 +98,5 @@ func (s portal) replay(ctx context.Context, p *drill.Play, victim *drill.Canary)
 		}
 	}
 	in, err := thief.enters(ctx, err)
-	return []drill.Try{p.Tried("the sign-in pages, every form again", in, err)}, nil
+	return []drill.Try{thief.tried(p, "the sign-in pages, every form again", in, err)}, nil
 }

@@ -32,12 +32,13 @@ func (s portal) leaked(ctx context.Context, p *drill.Play) ([]drill.Try, error) 
 		}
 		p.Bed.Later(matured) // so that the passkey alone sets another password
 	}
-	in, err := s.exhausted(ctx, attacker(p, s.server), owner)
-	tries := []drill.Try{p.Tried("the portal with a password that leaked", in, err), alarmed(ctx, p, "alarm.factor-missing", owner)}
+	thief := attacker(p, s.server)
+	in, err := s.exhausted(ctx, thief, owner)
+	tries := []drill.Try{thief.tried(p, "the portal with a password that leaked", in, err), alarmed(ctx, p, "alarm.factor-missing", owner)}
 	if read != nil {
 		mails, err := read(ctx)
 		told := slices.ContainsFunc(mails, func(subject string) bool { return strings.HasPrefix(subject, "Somebody used your password") })
-		tries = append(tries, p.Tried("the owner is not told that somebody has the password", err == nil && !told, err))
+		tries = append(tries, mailed(p, "the owner is not told that somebody has the password", mails, err == nil && !told, err))
 	}
 	b := honest(p, s.server)
 	if err := reported(ctx, b, owner); err != nil {
@@ -62,7 +63,7 @@ func (s portal) taken(ctx context.Context, p *drill.Play, name string, c *drill.
 	err := b.typed(ctx, c.Name, c.Password, "")
 	more := b.asks("hotp")
 	in, err := b.enters(ctx, err)
-	return p.Tried(name, more || in, err)
+	return b.tried(p, name, more || in, err)
 }
 
 // told is how long an entry may take from the moment at which it was written to the page of

@@ -42,7 +42,7 @@ func (s portal) spray(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dr
 		}
 		b := attacker(p, s.server)
 		in, err := b.enters(ctx, b.typed(ctx, name, c.Password, ""))
-		tries = append(tries, p.Tried("the portal as "+name, in, err))
+		tries = append(tries, b.tried(p, "the portal as "+name, in, err))
 	}
 	if p.Down {
 		return tries, nil
@@ -60,10 +60,10 @@ func (s portal) sprayInBed(ctx context.Context, p *drill.Play, c *drill.Canary) 
 	err := b.typed(ctx, c.Name, c.Password, "")
 	taken := b.asks("hotp")
 	in, err := b.enters(ctx, err)
-	tries = append(tries, p.Tried("the right password is taken from the address that sprayed", taken || in, err))
+	tries = append(tries, b.tried(p, "the right password is taken from the address that sprayed", taken || in, err))
 	b = browse(p, s.server, nearby())
 	err = b.typed(ctx, c.Name, c.Password, "")
-	tries = append(tries, p.Tried("the spray keeps everybody else out", err == nil && !b.asks("hotp"), err))
+	tries = append(tries, b.tried(p, "the spray keeps everybody else out", err == nil && !b.asks("hotp"), err))
 	n, err := raisedAbout(ctx, p, "alarm.spray", from)
 	return append(tries, counted(p, "alarm.spray about the address", n, mostAlarms, err)), nil
 }
@@ -72,15 +72,17 @@ func (s portal) sprayInBed(ctx context.Context, p *drill.Play, c *drill.Canary) 
 func (s portal) sprayed(ctx context.Context, p *drill.Play, from netip.Addr, password string) drill.Try {
 	const browsers = 4
 	run := strings.ToLower(rand.Text()[:6])
+	var said tally
 	through, err := drill.AtOnce(browsers, func(of int) (open bool, failed error) {
 		for i := of; i < namesInBed; i += browsers {
 			b := browse(p, s.server, from)
 			in, err := b.enters(ctx, b.typed(ctx, fmt.Sprintf("nobody-%s-%d", run, i), password, ""))
 			open, failed = open || in, cmp.Or(failed, err)
+			said.note(b.answer)
 		}
 		return open, failed
 	})
-	return p.Tried(fmt.Sprintf("the portal as %d names that nobody has", namesInBed), through > 0, err)
+	return said.tried(p, fmt.Sprintf("the portal as %d names that nobody has", namesInBed), through > 0, err)
 }
 
 // raisedAbout is how many alarms of a kind there are about an address.
@@ -101,12 +103,12 @@ func (s portal) stuff(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dr
 	for i, g := range guesses[:4] {
 		b := attacker(p, s.server)
 		in, err := b.enters(ctx, b.typed(ctx, fmt.Sprintf("leaked-%d@example.org", i), g, ""))
-		tries = append(tries, p.Tried(fmt.Sprintf("the portal with pair %d", i+1), in, err))
+		tries = append(tries, b.tried(p, fmt.Sprintf("the portal with pair %d", i+1), in, err))
 	}
 	if p.Down || p.Unguarded {
 		b := attacker(p, s.server)
 		in, err := b.enters(ctx, b.typed(ctx, c.Name, c.Password, ""))
-		return append(tries, p.Tried("the portal with a pair that is right", in, err)), nil
+		return append(tries, b.tried(p, "the portal with a pair that is right", in, err)), nil
 	}
 	leaked, err := s.leaked(ctx, p)
 	if tries = append(tries, leaked...); err != nil || p.Bed == nil {
@@ -118,8 +120,9 @@ func (s portal) stuff(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dr
 		if err != nil {
 			return nil, err
 		}
-		in, err := s.exhausted(ctx, browse(p, s.server, from), hit)
-		tries = append(tries, p.Tried(fmt.Sprintf("the portal with pair %d that is right", i+1), in, err), alarmed(ctx, p, "alarm.factor-missing", hit))
+		b := browse(p, s.server, from)
+		in, err := s.exhausted(ctx, b, hit)
+		tries = append(tries, b.tried(p, fmt.Sprintf("the portal with pair %d that is right", i+1), in, err), alarmed(ctx, p, "alarm.factor-missing", hit))
 	}
 	n, err := raisedAbout(ctx, p, "alarm.stuffing", from)
 	return append(tries, counted(p, "alarm.stuffing about the address", n, mostAlarms, err)), nil

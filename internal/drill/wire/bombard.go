@@ -25,13 +25,17 @@ func (s flooder) bombard(ctx context.Context, p *drill.Play, _ *drill.Canary) ([
 	if err != nil {
 		return nil, err
 	}
+	rings, err := s.woken(ctx, p, c)
+	if err != nil {
+		return nil, err
+	}
 	p.Bed.Later(quarantine) // what is new approves nothing
 	owner, err := s.Owners.Owner(ctx, p, c)
 	if err != nil {
 		return nil, err
 	}
 	if s.mode() != Challenge {
-		return s.bombardUnseen(ctx, p, c)
+		return s.bombardUnseen(ctx, p, c, rings)
 	}
 	pages, err := s.Owners.Numbers(ctx, p, c)
 	if err != nil {
@@ -59,16 +63,23 @@ func (s flooder) bombard(ctx context.Context, p *drill.Play, _ *drill.Canary) ([
 		return nil, err
 	}
 	taps := owner.Tap(ctx, f.shown)
+	woken := rings()
+	if woken == 0 {
+		return nil, errors.New("the owner's phone was never woken, so its silence would show nothing")
+	}
 	let, again, err := s.goOn(ctx, p, c, f.pending)
 	tries := []drill.Try{
 		{Name: "RADIUS, of 50 sign-ins with the right password", Open: f.let > 0, Detail: fmt.Sprintf("%d were let in", f.let)},
 		{Name: "more requests than one waiting at once", Open: onPages > 1 || onScreens > 1, Detail: fmt.Sprintf("%d on pages, %d by RADIUS", onPages, onScreens)},
 		{Name: "more requests than may be left unanswered", Open: shown > leftUnanswered, Detail: fmt.Sprintf("%d numbers were shown", shown)},
-		{Name: "an approval of another number than the one that waits", Open: led},
+		{Name: fmt.Sprintf("the owner's phone is woken more than %d times", wokenSoon), Open: woken > wokenSoon, Detail: fmt.Sprintf("%d times", woken)},
+		{Name: "an approval of another number than the one that waits", Open: led, Detail: "the owner was led to it, with the passkey"},
 		{Name: "an approval without its number", Open: taps > 0, Detail: fmt.Sprintf("%d of %d guesses", taps, web.NumbersTried)},
 		p.Tried("RADIUS after all that", let > 0, err),
 		{Name: "a second number for one sign-in", Open: again+f.again > 0, Detail: fmt.Sprintf("%d", again+f.again)},
 	}
+	flooded, err := s.alarmed(ctx, p, "alarm.push-flood", c)
+	tries = append(tries, flooded)
 	if err != nil || f.let > 0 { // whom nothing is asked of reports nothing
 		return tries, err
 	}
@@ -76,9 +87,37 @@ func (s flooder) bombard(ctx context.Context, p *drill.Play, _ *drill.Canary) ([
 	return append(tries, more...), err
 }
 
+// woken gives an account a phone, and returns how its owner counts how often it was woken.
+func (s flooder) woken(ctx context.Context, p *drill.Play, c *drill.Canary) (rings func() int, _ error) {
+	phone, err := s.Owners.Phone(ctx, p, c)
+	if err != nil {
+		return nil, err
+	}
+	return p.Bed.Woken(phone.Endpoint), nil
+}
+
+// alarmLate is how long an alarm may take.
+const alarmLate = 15 * time.Second
+
+// alarmed is open where the flood raised no alarm of its own about the account, which a server
+// does within seconds.
+func (s flooder) alarmed(ctx context.Context, p *drill.Play, event string, c *drill.Canary) (drill.Try, error) {
+	for end := time.Now().Add(alarmLate); ; {
+		found, err := p.Logged(ctx, map[string]any{"event": event, "account": c.Name})
+		if err != nil || len(found) > 0 || time.Now().After(end) {
+			return drill.Try{Name: "there is no " + event + " about the account", Open: len(found) == 0, Detail: fmt.Sprintf("%d in the log", len(found))}, err
+		}
+		select {
+		case <-ctx.Done():
+			return drill.Try{}, ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
 // bombardUnseen asks where no number can be shown. An approval that was asked for there
 // would be one without its number.
-func (s flooder) bombardUnseen(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
+func (s flooder) bombardUnseen(ctx context.Context, p *drill.Play, c *drill.Canary, rings func() int) ([]drill.Try, error) {
 	lone := *c
 	if s.mode() == CodeOnly {
 		lone.Password = "" // which the equipment has checked
@@ -89,7 +128,8 @@ func (s flooder) bombardUnseen(ctx context.Context, p *drill.Play, c *drill.Cana
 	}
 	tries := []drill.Try{
 		{Name: "RADIUS, of 20 sign-ins with the password alone", Open: f.let > 0, Detail: fmt.Sprintf("%d were let in", f.let)},
-		{Name: "a number where none can be shown", Open: len(f.shown) > 0},
+		{Name: "a number where none can be shown", Open: len(f.shown) > 0, Detail: fmt.Sprintf("%d numbers were shown", len(f.shown))},
+		{Name: "the owner's phone is woken where no number can be shown", Open: rings() > 0, Detail: fmt.Sprintf("%d times", rings())},
 	}
 	if f.let > 0 || s.mode() == Wait {
 		return tries, nil
@@ -144,8 +184,8 @@ func (s flooder) report(ctx context.Context, p *drill.Play, c *drill.Canary) ([]
 	off := slices.ContainsFunc(account.Enrolled, func(a struct{ Status string }) bool { return a.Status != "active" })
 	r, err := s.says(ctx, p, c.Name, s.lines(c.Password, c.Code()), true)
 	return []drill.Try{
-		{Name: "nothing is switched off after the owner reported a sign-in", Open: !off},
-		{Name: "the account is not at risk after the owner reported a sign-in", Open: account.AtRisk.IsZero()},
+		{Name: "nothing is switched off after the owner reported a sign-in", Open: !off, Detail: "asked of the directory"},
+		{Name: "the account is not at risk after the owner reported a sign-in", Open: account.AtRisk.IsZero(), Detail: "asked of the directory"},
 		s.tried(p, "all that is right after the owner reported a sign-in", r, err),
 	}, nil
 }
@@ -173,6 +213,7 @@ func (s flooder) goOn(ctx context.Context, p *drill.Play, c *drill.Canary, pendi
 
 const (
 	leftUnanswered = 10
+	wokenSoon      = 3               // in ten minutes (limits.push_soon)
 	numberLife     = 4 * time.Minute // and a little more
 	quarantine     = 25 * time.Hour
 )

@@ -13,7 +13,7 @@ func Description() protocol.Description {
 		CheckSettings: CheckSettings,
 		Clash:         Clash,
 		Exposure: func(app application.Application) (protocol.Exposure, error) {
-			return protocol.Exposure{Medium: prompt.Single, Entrances: []string{"the validation protocol for " + app.Name}}, nil
+			return protocol.Exposure{Medium: prompt.Single, Entrances: []string{"the validation protocol for " + app.Name}, Drill: "validation"}, nil
 		},
 		Form: []protocol.Group{
 			{Legend: "Clients", Help: "The programs that may ask.", List: "clients", Row: "client", Abreast: 2, Add: "Add a client", Remove: "Remove this client", Fields: []protocol.Field{

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -139,14 +140,28 @@ func differs(want []string, fell []fall) string {
 	return strings.Join(words, "; ")
 }
 
+// examples are the configurations of proxies, which the test bed reads when it is played.
+const examples = "deploy/examples/"
+
 // overlay writes the changed files, and the file that puts them in the place of the originals.
+// Changed examples go into a folder of their own.
 func (l *lab) overlay(m mutant) (string, error) {
 	changed, err := m.apply(l.source)
 	if err != nil {
 		return "", err
 	}
 	replace := map[string]string{}
+	if err := os.RemoveAll(l.examples()); err != nil {
+		return "", err
+	}
 	for file, source := range changed {
+		if name, ok := strings.CutPrefix(file, examples); ok {
+			err := errors.Join(os.MkdirAll(l.examples(), 0o755), os.WriteFile(filepath.Join(l.examples(), name), []byte(source), 0o644))
+			if err != nil {
+				return "", err
+			}
+			continue
+		}
 		instead := filepath.Join(l.folder, fmt.Sprintf("changed%d.go", len(replace)))
 		if err := os.WriteFile(instead, []byte(source), 0o600); err != nil {
 			return "", err
@@ -167,6 +182,9 @@ func (l *lab) source(file string) (string, error) {
 	return string(b), err
 }
 
+// examples is where changed ones are.
+func (l *lab) examples() string { return filepath.Join(l.folder, "examples") }
+
 func (l *lab) binary() string { return filepath.Join(l.folder, "drill.test") }
 
 func (l *lab) compile(ctx context.Context, overlay string) error {
@@ -185,7 +203,7 @@ func (l *lab) play(ctx context.Context, mode string) (played []string, fell []fa
 	defer stop()
 	cmd := exec.CommandContext(ctx, l.binary(), "-test.run", "^TestRows$", "-test.v", "-test.timeout", "0")
 	cmd.Dir = filepath.Join(l.root, "test", "drill")
-	cmd.Env = append(os.Environ(), "DRILL_ROWS="+mode, "TMPDIR="+l.folder)
+	cmd.Env = append(os.Environ(), "DRILL_ROWS="+mode, "TMPDIR="+l.folder, "TESTBED_EXAMPLES="+l.examples())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second

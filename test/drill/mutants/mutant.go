@@ -17,7 +17,8 @@ type mutant struct {
 	// Rows are the rows that fail without the guard, with spaces between them: these, and no
 	// other.
 	Rows string
-	// Also are changes without which it would be no guard less.
+	// Also are changes without which it would be no guard less, or the second of two guards
+	// that hold the same.
 	Also []edit
 	// Outages has the outages of T1556.006 played, which take most of a drill's time.
 	Outages bool
@@ -58,7 +59,7 @@ func (m mutant) apply(read func(file string) (string, error)) (map[string]string
 
 // mutants are all guards that are taken out, by what they protect.
 func mutants() []mutant {
-	return slices.Concat(guesses(), accounts(), radiusGuards(), pages(), approvals())
+	return slices.Concat(guesses(), accounts(), radiusGuards(), pages(), approvals(), keys(), sites(), programs(), pairs())
 }
 
 // unproved are the rows that have a drill and that no guard can be taken out of, with the
