@@ -14,6 +14,7 @@ expect              # conversations on a terminal
 fcgiwrap            # CGI programs behind a proxy
 freeradius          # the peer that make bench-peers measures
 freeradius-postgresql # the same, on PostgreSQL
+freeradius-common   # the dictionaries of RADIUS attributes
 freeradius-utils    # radclient: an independent RADIUS client
 gcc                 # pam/, and the race detector
 git                 # version stamps

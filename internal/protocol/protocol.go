@@ -129,6 +129,8 @@ type Engine interface {
 	Begin(ctx context.Context, r signin.Request) (signin.Step, error)
 	Answer(ctx context.Context, ticket string, reply signin.Reply) (signin.Step, error)
 	Poll(ctx context.Context, ticket string) (signin.Step, error)
+	// Names is a Refused failure if a name is not of whom the ticket's attempt is about.
+	Names(ctx context.Context, ticket, name string) error
 	Check(ctx context.Context, r signin.Request) (signin.Step, error)
 	// Opens reports whether what an application opens to everybody may go on.
 	Opens(ctx context.Context, r signin.Request) (bool, error)

@@ -213,6 +213,7 @@ func (noStore) Begin(context.Context, signin.Request) (signin.Step, error) {
 func (noStore) Answer(context.Context, string, signin.Reply) (signin.Step, error) {
 	return signin.Step{}, nil
 }
+func (noStore) Names(context.Context, string, string) error       { return nil }
 func (noStore) Poll(context.Context, string) (signin.Step, error) { return signin.Step{}, nil }
 
 // oneApplication is a catalogue of one.

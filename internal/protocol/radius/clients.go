@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"countersign/internal/protocol/radius/packet"
 )
 
 func checkClients(clients []Client) error {
@@ -52,8 +54,8 @@ func (c Client) check() error {
 		if err != nil {
 			return err
 		}
-		if c.Exception != nil && !network.Addr().IsLoopback() {
-			return invalid("The client %q is not on this machine (%s), so it must send Message-Authenticator; the exception is for loopback only.", c.Name, network)
+		if c.Exception != nil && !network.Addr().IsLoopback() && !network.IsSingleIP() {
+			return invalid("The exception of the client %q is for single addresses, and %s is a network; list each device that cannot send Message-Authenticator.", c.Name, network)
 		}
 	}
 	for _, id := range c.NASIdentifiers {
@@ -129,10 +131,34 @@ func (s *Settings) checkExceptions(now time.Time) error {
 		case !e.Expires.After(now):
 			return invalid("The Message-Authenticator exception of the client %q is over; remove it or renew it.", c.Name)
 		case e.Expires.Sub(now) > maxExceptionAge:
-			return invalid("The Message-Authenticator exception of the client %q may last 30 days at most.", c.Name)
+			return invalid("The Message-Authenticator exception of the client %q may last 90 days at most.", c.Name)
+		case e.ProxyStates < 0 || e.ProxyStates > maxProxyStates:
+			return invalid("The exception of the client %q may let in 0 to %d Proxy-States (proxy_states).", c.Name, maxProxyStates)
 		}
 	}
 	return nil
+}
+
+// across reports whether any of a client's networks is beyond this machine.
+func (c Client) across() bool {
+	return slices.ContainsFunc(c.Networks, func(text string) bool {
+		network, err := parseNetwork(text)
+		return err != nil || !network.Addr().IsLoopback()
+	})
+}
+
+// takes reports whether the exception covers the Proxy-States of a request.
+func (e *Exception) takes(p packet.Packet) bool {
+	many := 0
+	for t, value := range p.All() {
+		if t != packet.ProxyState {
+			continue
+		}
+		if many++; many > e.ProxyStates || len(value) > maxProxyState {
+			return false
+		}
+	}
+	return true
 }
 
 // excepted reports whether the exception holds now. One that ends too far in

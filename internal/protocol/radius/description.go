@@ -65,12 +65,26 @@ func openings(app application.Application) (protocol.Exposure, error) {
 	o := protocol.Exposure{Medium: s.Mode.Plays(), Groups: Groups(app.Settings), Entrances: []string{"RADIUS for " + app.Name}, Drill: "radius"}
 	for _, c := range s.Clients {
 		if e := c.Exception; e != nil {
-			o.Exceptions = append(o.Exceptions, attack.Exception{
-				What:   fmt.Sprintf("%s at %s may leave out its Message-Authenticator", c.Name, strings.Join(c.Networks, ", ")),
-				Reason: e.Reason, Application: app.Name, Protocol: app.Protocol, Expires: e.Expires})
+			for _, what := range c.loosened() {
+				o.Exceptions = append(o.Exceptions, attack.Exception{What: what, Reason: e.Reason, Application: app.Name, Protocol: app.Protocol, Expires: e.Expires})
+			}
 		}
 	}
 	return o, nil
+}
+
+// loosened says what a client's exception loosens, a sentence for each.
+func (c Client) loosened() []string {
+	where := c.Name + " at " + strings.Join(c.Networks, ", ")
+	first := where + " may leave out its Message-Authenticator"
+	if c.across() {
+		first += ", across the network: whoever is on the way can change unseen what a request says, but not read the password and not forge a reply"
+	}
+	out := []string{first}
+	if n := c.Exception.ProxyStates; n > 0 {
+		out = append(out, fmt.Sprintf("%s may bring up to %d Proxy-States of %d octets without a Message-Authenticator, which comes back in the reply as the sender wrote it", where, n, maxProxyState))
+	}
+	return out
 }
 
 func form() []protocol.Group {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/text/encoding/charmap"
 
+	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol/radius/packet"
 	"countersign/internal/signin"
@@ -96,6 +97,13 @@ func (s *Server) goOn(ctx context.Context, j *job, typed string) (byte, signin.S
 		s.drop(&s.Stats.StrayState, s.about(j, "stray-state"), s.now())
 		return 0, signin.Step{Public: strayText, Reason: "stray-state"}, nil
 	}
+	switch err := s.engine.Names(ctx, ticket, string(j.content.name)); {
+	case failure.ClassOf(err) == failure.Refused:
+		s.drop(&s.Stats.StrayState, s.about(j, "stray-state"), s.now())
+		return 0, signin.Step{Public: failure.Public(err), Reason: "stray-state"}, nil
+	case err != nil:
+		return 0, signin.Step{}, err
+	}
 	if letter == stateWait {
 		step, err := s.engine.Poll(ctx, ticket)
 		return letter, step, err
@@ -107,8 +115,18 @@ func (s *Server) goOn(ctx context.Context, j *job, typed string) (byte, signin.S
 }
 
 func (j *job) bearer() bearer {
-	// Equipment may send bob first and BOB with the State.
-	return bearer{key: j.client.key, name: text.Spelling(string(j.content.name)), partner: j.partner}
+	return bearer{key: j.client.key, name: bareName(string(j.content.name)), partner: j.partner}
+}
+
+// bareName is a name without its case and its domain: equipment may send bob or CORP\bob first, and
+// BOB or bob@corp.example with the State. Whether both are one person the engine says.
+func bareName(name string) string {
+	s := text.Spelling(name)
+	s = s[strings.LastIndexByte(s, '\\')+1:]
+	if at := strings.IndexByte(s, '@'); at > 0 {
+		s = s[:at]
+	}
+	return s
 }
 
 // render writes the reply to a step.

@@ -2,8 +2,10 @@ package radius_test
 
 import (
 	"bytes"
+	"countersign/internal/application"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,8 +111,56 @@ func TestExceptionIsForOldClientsOnly(t *testing.T) {
 	n.want(newRequest("ada", "pass").with(packet.ProxyState, "x").octets(), packet.AccessAccept)
 }
 
+// The promise: an exception lets in as many Proxy-States as it says, none longer than proxies
+// write them, and gives them back unchanged; and its reply is authenticated as any other.
+func TestExceptionTakesFewProxyStates(t *testing.T) {
+	var seen []signin.Request
+	r := start(t, yes(&seen), strings.Replace(exception(``), `"reason"`, `"proxy_states":2,"reason"`, 1))
+	n := dial(t, r.address)
+	longest := strings.Repeat("x", 16)
+	n.want(newRequest("ada", "pass").bare(), packet.AccessAccept)
+	n.want(newRequest("ada", "pass").with(packet.ProxyState, longest).with(packet.ProxyState, "17").bare(), packet.AccessAccept)
+	n.silence(newRequest("ada", "pass").with(packet.ProxyState, "1").with(packet.ProxyState, "2").with(packet.ProxyState, "3").bare())
+	n.silence(newRequest("ada", "pass").with(packet.ProxyState, longest+"x").bare())
+	counted(r.Stats.ProxyState.Load, 1)
+	if len(seen) != 2 || r.Stats.ProxyState.Load() != 2 {
+		t.Errorf("%d to the engine, %d by Proxy-State", len(seen), r.Stats.ProxyState.Load())
+	}
+}
+
+// The promise: beyond this machine an exception is for single addresses, ends within 90 days, and
+// coverage says what it opens.
+func TestExceptionBeyondLoopback(t *testing.T) {
+	until := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
+	one := func(networks, expires, more string) string {
+		return `{"clients":[{"name":"nas","networks":[` + networks + `],"secret":"` + key + `","message_authenticator_exception":{"reason":"an old client","expires":"` + expires + `"` + more + `}}]}`
+	}
+	for text, says := range map[string]string{
+		one(`"192.0.2.7"`, until(89*24*time.Hour), ``):                       "",
+		one(`"192.0.2.7","2001:db8::7","127.0.0.0/8"`, until(time.Hour), ``): "",
+		one(`"192.0.2.7/32"`, until(time.Hour), `,"proxy_states":3`):         "",
+		one(`"192.0.2.0/30"`, until(time.Hour), ``):                          "for single addresses",
+		one(`"2001:db8::/64"`, until(time.Hour), ``):                         "for single addresses",
+		one(`"192.0.2.7"`, until(91*24*time.Hour), ``):                       "90 days at most",
+		one(`"192.0.2.7"`, until(time.Hour), `,"proxy_states":4`):            "0 to 3 Proxy-States",
+		one(`"192.0.2.7"`, until(time.Hour), `,"proxy_states":-1`):           "0 to 3 Proxy-States",
+	} {
+		if err := radius.CheckSettings([]byte(text)); (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	told, err := radius.Description().Exposure(application.Application{Name: "vpn", Protocol: "radius", Settings: []byte(one(`"192.0.2.7"`, until(time.Hour), `,"proxy_states":2`))})
+	if err != nil || len(told.Exceptions) != 2 || !strings.Contains(told.Exceptions[0].What, "across the network") || !strings.Contains(told.Exceptions[1].What, "up to 2 Proxy-States") {
+		t.Errorf("%+v, %v", told.Exceptions, err)
+	}
+	told, err = radius.Description().Exposure(application.Application{Name: "pam", Protocol: "radius", Settings: []byte(exception(``))})
+	if err != nil || len(told.Exceptions) != 1 || strings.Contains(told.Exceptions[0].What, "across") {
+		t.Errorf("%+v, %v", told.Exceptions, err)
+	}
+}
+
 func TestExceptionExpires(t *testing.T) {
-	for name, later := range map[string]time.Duration{"over": 25 * time.Hour, "too far ahead": -31 * 24 * time.Hour} {
+	for name, later := range map[string]time.Duration{"over": 25 * time.Hour, "too far ahead": -90 * 24 * time.Hour} {
 		var seen []signin.Request
 		now := func() time.Time { return time.Now().Add(later) }
 		r := startAt(t, radius.Parts{Engine: yes(&seen), Now: now}, "127.0.0.1:0", exception(``))

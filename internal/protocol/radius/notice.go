@@ -33,7 +33,7 @@ var mends = map[string]string{
 	"no-message-authenticator":    "The request has no Message-Authenticator; switch it on at the equipment (often called BlastRADIUS protection or require-message-authenticator).",
 	"wrong-message-authenticator": "The Message-Authenticator is wrong, so the shared secret differs; type the same secret at the equipment and here.",
 	"expired-exception":           "The request has no Message-Authenticator, and the client's exception is over; switch Message-Authenticator on at the equipment, or renew the exception.",
-	"proxy-state":                 "The request has Proxy-State and no Message-Authenticator, which an exception does not cover; have the proxy add a Message-Authenticator.",
+	"proxy-state":                 "The request has no Message-Authenticator, and more or longer Proxy-States than the exception covers; have the proxy add a Message-Authenticator, or set proxy_states.",
 	"other-code":                  "Only Access-Request and Status-Server are answered here; send accounting and changes of authorization to another server.",
 	"chap":                        "The equipment asks by CHAP, with which a code cannot be checked; set it to PAP.",
 	"ms-chap":                     "The equipment asks by MS-CHAP, with which a code cannot be checked; set it to PAP.",

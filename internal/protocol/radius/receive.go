@@ -128,8 +128,8 @@ func (s *Server) take(l *listener, a arrival, room []byte) {
 
 // authentic reports whether the client proved that it knows the secret, or need
 // not. The exception does not cover Status-Server, which RFC 5997 section 3
-// never lets out without, nor Proxy-State, by which a forger makes room for a
-// collision (CVE-2024-3596).
+// never lets out without, nor more Proxy-State than it says, by which a forger makes
+// room for a collision (CVE-2024-3596).
 func (s *Server) authentic(c *client, p packet.Packet, from netip.AddrPort, now time.Time) bool {
 	n := Notice{From: from, Client: c.name, Application: c.application}
 	switch {
@@ -144,7 +144,7 @@ func (s *Server) authentic(c *client, p packet.Packet, from netip.AddrPort, now 
 			n.Reason = "expired-exception"
 		}
 		s.drop(&s.Stats.Unauthenticated, n, now)
-	case p.Count(packet.ProxyState) > 0:
+	case !c.exception.takes(p):
 		n.Reason = "proxy-state"
 		s.drop(&s.Stats.ProxyState, n, now)
 	default:

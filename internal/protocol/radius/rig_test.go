@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"unsafe"
 
 	"countersign/internal/application"
+	"countersign/internal/failure"
 	"countersign/internal/protocol/radius"
 	"countersign/internal/protocol/radius/packet"
 	"countersign/internal/signin"
@@ -96,6 +98,14 @@ func (d decider) Answer(_ context.Context, ticket string, r signin.Reply) (signi
 	told.Load()
 	defer told.Add(1)
 	return d.answer(ticket, r)
+}
+
+// Names takes a name with a domain for somebody else's.
+func (d decider) Names(_ context.Context, _, name string) error {
+	if strings.ContainsAny(name, `\@`) {
+		return failure.Refuse("other-name", "That did not work.")
+	}
+	return nil
 }
 
 func (d decider) Poll(_ context.Context, ticket string) (signin.Step, error) {

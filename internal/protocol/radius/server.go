@@ -33,6 +33,8 @@ type Engine interface {
 	Begin(ctx context.Context, r signin.Request) (signin.Step, error)
 	Answer(ctx context.Context, ticket string, reply signin.Reply) (signin.Step, error)
 	Poll(ctx context.Context, ticket string) (signin.Step, error)
+	// Names is a Refused failure if a name is not of whom the ticket's attempt is about.
+	Names(ctx context.Context, ticket, name string) error
 }
 
 // Catalogue lists the applications of this protocol. Changed moves when one of

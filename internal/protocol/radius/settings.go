@@ -67,8 +67,9 @@ type Client struct {
 	// NASIdentifiers, when set, confine the entry to requests with one of these
 	// in NAS-Identifier, so that a network can serve several applications.
 	NASIdentifiers []string `json:"nas_identifiers,omitempty"`
-	// Exception lets requests without Message-Authenticator in, for a while and
-	// from this machine alone. Without it every request must have one.
+	// Exception lets requests without Message-Authenticator in for a while: from this
+	// machine, or from equipment that is listed address by address. Without it every
+	// request must have one.
 	Exception *Exception `json:"message_authenticator_exception,omitempty"`
 }
 
@@ -76,8 +77,13 @@ type Client struct {
 type Exception struct {
 	// Reason is why, for whoever reads the list of exceptions.
 	Reason string `json:"reason"`
-	// Expires is when it ends, 30 days from now at most.
+	// Expires is when it ends, 90 days from now at most.
 	Expires time.Time `json:"expires"`
+	// ProxyStates is how many Proxy-States such a request may bring: 0, unless a proxy is
+	// between, to 3. Each has 16 octets at most, which is what proxies send: all together
+	// are less than the one block of MD5 (64 octets) that a forged reply needs room for at
+	// the very least (CVE-2024-3596 needs more than 400).
+	ProxyStates int `json:"proxy_states,omitempty"`
 }
 
 // Reply is what the Access-Accept for people of some groups carries.
@@ -87,20 +93,29 @@ type Reply struct {
 	Attributes []Attribute `json:"attributes"`
 }
 
-// Attribute is one attribute of an Access-Accept: a standard one by Name, or a
-// vendor's by Vendor and Type.
+// Attribute is one attribute of an Access-Accept: one that has a name here, or any of a vendor
+// by Vendor and Type.
 type Attribute struct {
+	// Name is an RFC's or a vendor's, in any case: Framed-Pool, Mikrotik-Group.
 	Name string `json:"name,omitempty"`
+	// Tag binds attributes of a tunnel or a VLAN together (RFC 2868 section 3): 1 to 31.
+	Tag int `json:"tag,omitempty"`
 	// Vendor is the vendor's enterprise number, Type its own for the attribute,
-	// and Format what Value is: text (unless set), integer, address or hex.
+	// and Format what Value is: text (unless set), integer, address (IPv4), address6,
+	// prefix6, interface-id or hex.
 	Vendor uint32 `json:"vendor,omitempty"`
 	Type   int    `json:"type,omitempty"`
 	Format string `json:"format,omitempty"`
-	Value  string `json:"value"`
+	// Value is in that format. A number may be in hexadecimal after 0x, and those of
+	// Service-Type, Framed-Protocol, Termination-Action, Tunnel-Type and Tunnel-Medium-Type
+	// have names.
+	Value string `json:"value"`
 }
 
 const (
-	maxExceptionAge = 30 * 24 * time.Hour
+	maxExceptionAge = 90 * 24 * time.Hour
+	maxProxyStates  = 3
+	maxProxyState   = 16 // octets of one that an exception lets in
 	minSecret       = 16
 	maxSecret       = 256
 	// maxReply leaves room for the Proxy-States of a request in its reply.

@@ -11,7 +11,7 @@ import (
 // A State attribute is a letter, a tag and the engine's ticket, all printable,
 // because some equipment keeps it as a text. The letter says what comes next;
 // the tag, 96 bits of HMAC-SHA-256 under the client's secret, ties the ticket
-// to the letter, the User-Name and the equipment: whoever saw somebody else's
+// to the letter, the User-Name without its domain, and the equipment: whoever saw somebody else's
 // State cannot use it, and cannot use it up either.
 const (
 	stateAnswer byte = 'a' // the person was asked

@@ -11,13 +11,13 @@ func TestAsTyped(t *testing.T) {
 	}
 }
 
-// Another case of a name is for the same State, and another name, domain or nothing is not.
+// Another case or domain of a name is for the same State, as far as it goes, and another name or nothing is not.
 func TestStateOfAnotherSpelling(t *testing.T) {
 	to := func(name string) bearer {
 		return (&job{client: &client{key: []byte("k")}, content: content{name: []byte(name)}}).bearer()
 	}
 	state := to("bob").write(stateAnswer, "ticket")
-	for name, same := range map[string]bool{"bob": true, "BOB": true, "Bob ": true, "ｂｏｂ": true, "bo": false, "rob": false, `CORP\bob`: false, "bob@corp": false, "": false} {
+	for name, same := range map[string]bool{"bob": true, "BOB": true, "Bob ": true, "ｂｏｂ": true, "bo": false, "rob": false, `CORP\bob`: true, "bob@corp": true, `CORP\rob`: false, "rob@bob": false, `bob\rob`: false, "@bob": false, "": false} {
 		if _, _, ok := to(name).read(state); ok != same {
 			t.Errorf("the State of bob for %q: %v", name, ok)
 		}

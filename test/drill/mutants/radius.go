@@ -44,7 +44,8 @@ func states() []mutant {
 			Old: "func (a *attempts) forget(ctx context.Context, tx *store.Tx, at *attempt) error {\n",
 			New: "func (a *attempts) forget(ctx context.Context, tx *store.Tx, at *attempt) error {\n	if at.ID != \"\" {\n		return nil\n	}\n"},
 		{Guard: "a State is for one User-Name", File: "internal/protocol/radius/exchange.go", Rows: "T1133",
-			Old: `return bearer{key: j.client.key, name: text.Spelling(string(j.content.name)), partner: j.partner}`, New: `return bearer{key: j.client.key, partner: j.partner}`},
+			Old: `return bearer{key: j.client.key, name: bareName(string(j.content.name)), partner: j.partner}`, New: `return bearer{key: j.client.key, partner: j.partner}`,
+			Also: []edit{{"internal/protocol/radius/exchange.go", `switch err := s.engine.Names(ctx, ticket, string(j.content.name)); {`, `switch err := error(nil); {`}}},
 		{Guard: "a RADIUS sign-in is for one piece of equipment", File: "internal/protocol/radius/request.go", Rows: "T1133",
 			Old: `	partner := of.name + " " + from.Unmap().String()`, New: "	if of != nil {\n		return \"equipment\"\n	}\n	partner := of.name + \" \" + from.Unmap().String()"},
 	}
