@@ -127,13 +127,22 @@ func (cs *Credentials) All(ctx context.Context, r store.Reader, account assuranc
 // AllOf is [Credentials.All] for whoever has read the account in the same
 // transaction: the roster is not read a second time, unless the account was changed since.
 func (cs *Credentials) AllOf(ctx context.Context, r store.Reader, a Account) ([]Credential, error) {
-	rows, err := r.Query(ctx, `select a.version, `+ownColumns+` from credential c join account a on a.id = c.account where c.account = $1 order by c.id`, int64(a.ID))
+	query, of := ownByNumber, any(int64(a.ID))
+	if _, inside := r.(*store.Tx); inside && a.spelling != "" {
+		query, of = ownByAlias, a.spelling
+	}
+	rows, err := r.Query(ctx, query, of)
 	all, same, err := cs.unchanged(ctx, rows, a, err)
 	if err != nil || same {
 		return all, err
 	}
 	return cs.All(ctx, r, a.ID)
 }
+
+const (
+	ownByNumber = `select a.version, ` + ownColumns + ` from credential c join account a on a.id = c.account where c.account = $1 order by c.id`
+	ownByAlias  = `select a.version, ` + ownColumns + ` from account_alias n join credential c on c.account = n.account join account a on a.id = n.account where n.alias = $1 order by c.id`
+)
 
 // Get returns one authenticator by account and number, so that a number
 // from another account finds nothing.
@@ -237,7 +246,7 @@ func (cs *Credentials) Answered(ctx context.Context, tx *store.Tx, c Credential)
 		}
 	}
 	sealed := cs.keys.Seal(keyring.Credential, c.aad(), c.State)
-	n, err := tx.Exec(ctx, `update credential set state = $1, status = $2, version = $3, power = $4, used = $5, mac = $6 where id = $7 and version = $8 and power = $9`,
+	n, err := tx.Expect(ctx, 1, `update credential set state = $1, status = $2, version = $3, power = $4, used = $5, mac = $6 where id = $7 and version = $8 and power = $9`,
 		sealed, c.Status, c.Version, c.power, store.Unix(c.Used), cs.keys.MAC(keyring.Credential, c.fields(sealed)), int64(c.ID), old, power)
 	tx.Anchor("credential", int64(c.ID), c.Version)
 	return written(n, err)

@@ -96,7 +96,17 @@ type Account struct {
 	version int64  // how often it or what hangs from it was changed
 	kept    []byte // the roster, as the row has it
 	roster  *roster
+	// spelling is by which it was found in a transaction, or empty: what hangs from it may
+	// have been read ahead by that ([Accounts.Ahead]).
+	spelling string
 }
+
+// Spelling is the name by which the account was found in this transaction, or empty. Within the
+// same transaction [Named] leads to it.
+func (a Account) Spelling() string { return a.spelling }
+
+// Named is the number of the account of a spelling, as an expression; $1 stands for the spelling.
+const Named = `(select n.account from account_alias n where n.alias = $1)`
 
 // Administers reports whether the account administers Countersign.
 func (a Account) Administers() bool { return slices.Contains(a.Groups, Administrators) }
@@ -147,7 +157,7 @@ var unknown = &failure.Error{Class: failure.NotFound, Public: "There is no accou
 func (d *Accounts) called(ctx context.Context, r store.Reader, alias string) (Account, error) {
 	var row accountRow
 	var mac []byte
-	err := r.QueryRow(ctx, `select `+accountColumns+`, n.mac from account_alias n join account a on a.id = n.account where n.alias = $1`, alias).Scan(append(row.columns(), &mac)...)
+	err := r.QueryRow(ctx, byAlias, alias).Scan(append(row.columns(), &mac)...)
 	if errors.Is(err, store.ErrNotFound) {
 		return Account{}, unknown
 	}
@@ -166,7 +176,33 @@ func (d *Accounts) called(ctx context.Context, r store.Reader, alias string) (Ac
 		d.report("account_alias", alias, store.Returned, a.ID)
 		return Account{}, unknown
 	}
+	if _, inside := r.(*store.Tx); inside {
+		a.spelling = alias
+	}
 	return a, nil
+}
+
+const byAlias = `select ` + accountColumns + `, n.mac from account_alias n join account a on a.id = n.account where n.alias = $1`
+
+// Ahead is what [Accounts.Find] and [Credentials.AllOf] ask for a typed name, to be read before
+// they do ([store.DB.ChangeAhead]); nothing for a malformed one. The spelling is that by which
+// the account is found where it is the first of [Candidates].
+func (d *Accounts) Ahead(typed string) (asks []store.Ask, spelling string) {
+	all := Candidates(typed)
+	if len(all) == 0 {
+		return nil, ""
+	}
+	return []store.Ask{{Query: byAlias, Args: []any{all[0]}}, {Query: ownByAlias, Args: []any{all[0]}}}, all[0]
+}
+
+// AheadOf is Ahead for [Accounts.Get] and [Credentials.AllOf] of a number.
+func (d *Accounts) AheadOf(id assurance.AccountID) []store.Ask {
+	return []store.Ask{{Query: byNumber, Args: []any{int64(id)}}, {Query: ownByNumber, Args: []any{int64(id)}}}
+}
+
+// AheadUnchanged is Ahead for [Accounts.GetUnchanged].
+func (d *Accounts) AheadUnchanged(id assurance.AccountID) []store.Ask {
+	return []store.Ask{{Query: byNumberWithVersions, Args: []any{int64(id)}}}
 }
 
 // Get returns the account of this number.
@@ -182,7 +218,7 @@ func (d *Accounts) Get(ctx context.Context, r store.Reader, id assurance.Account
 // again: the MACs of those that were read were checked, and somebody who writes to the
 // database from outside cannot make them grant more.
 func (d *Accounts) GetUnchanged(ctx context.Context, r store.Reader, id assurance.AccountID, before []Credential) (Account, bool, error) {
-	a, now, err := d.look(ctx, r, sumOfVersions, id)
+	a, now, err := d.look(ctx, r, byNumberWithVersions, id)
 	var was int64
 	unmoved := err == nil
 	for _, c := range before {
@@ -192,7 +228,7 @@ func (d *Accounts) GetUnchanged(ctx context.Context, r store.Reader, id assuranc
 	return a, unmoved && now == was, err
 }
 
-const sumOfVersions = `cast((select coalesce(sum(c.version), 0) from credential c where c.account = a.id) as bigint)`
+const byNumberWithVersions = `select ` + accountColumns + `, cast((select coalesce(sum(c.version), 0) from credential c where c.account = a.id) as bigint) from account a where a.id = $1`
 
 // NewAccount is what an account begins with.
 type NewAccount struct {
@@ -306,7 +342,7 @@ func (d *Accounts) Used(ctx context.Context, tx *store.Tx, a Account, now time.T
 
 func (d *Accounts) used(ctx context.Context, tx *store.Tx, a Account, now time.Time) (bool, error) {
 	a.Used = now
-	n, err := tx.Exec(ctx, `update account set used = $1, mac = $2 where id = $3 and version = $4`, store.Unix(now), d.keys.MAC(keyring.Account, a.fields()), int64(a.ID), a.version)
+	n, err := tx.Expect(ctx, 1, `update account set used = $1, mac = $2 where id = $3 and version = $4`, store.Unix(now), d.keys.MAC(keyring.Account, a.fields()), int64(a.ID), a.version)
 	return n == 1, err
 }
 

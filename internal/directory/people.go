@@ -34,15 +34,17 @@ func (r *accountRow) columns() []any {
 
 // get returns the account of this number.
 func (p people) get(ctx context.Context, r store.Reader, id assurance.AccountID) (Account, error) {
-	a, _, err := p.look(ctx, r, `0`, id)
+	a, _, err := p.look(ctx, r, byNumber, id)
 	return a, err
 }
 
+const byNumber = `select ` + accountColumns + `, 0 from account a where a.id = $1`
+
 // look reads an account, and a number with it.
-func (p people) look(ctx context.Context, r store.Reader, extra string, id assurance.AccountID) (Account, int64, error) {
+func (p people) look(ctx context.Context, r store.Reader, query string, id assurance.AccountID) (Account, int64, error) {
 	var row accountRow
 	var n int64
-	err := r.QueryRow(ctx, `select `+accountColumns+`, `+extra+` from account a where a.id = $1`, int64(id)).Scan(append(row.columns(), &n)...)
+	err := r.QueryRow(ctx, query, int64(id)).Scan(append(row.columns(), &n)...)
 	if errors.Is(err, store.ErrNotFound) {
 		return Account{}, 0, unknown
 	}

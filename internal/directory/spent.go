@@ -32,7 +32,7 @@ func (cs *Credentials) Spend(ctx context.Context, tx *store.Tx, o Once, now time
 	if o.Key == "" {
 		return true, nil
 	}
-	n, err := tx.Exec(ctx, `insert into spent (credential, once, at) values ($1,$2,$3) on conflict do nothing`, int64(o.Credential), o.Key, store.Unix(now))
+	n, err := tx.Expect(ctx, 1, `insert into spent (credential, once, at) values ($1,$2,$3) on conflict do nothing`, int64(o.Credential), o.Key, store.Unix(now))
 	if err != nil || n == 0 || !o.Alone {
 		return n == 1, err
 	}

@@ -241,7 +241,7 @@ func (rs *rows) insert(ctx context.Context, tx *store.Tx, r *row) (string, error
 		return "", err
 	}
 	rs.bind(r)
-	_, err := tx.Exec(ctx, `insert into session (id, number, account, parent, host, payload, source, agent, created, seen, expires, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+	_, err := tx.Expect(ctx, 1, `insert into session (id, number, account, parent, host, payload, source, agent, created, seen, expires, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
 		r.id, r.Number, int64(r.Account), r.Parent, r.Host, r.sealed, r.source, r.agent, store.Unix(r.created), store.Unix(r.seen), store.Unix(r.expires), r.mac)
 	tx.AfterCommit(func() { rs.begun.note(r, now) })
 	return secretOf(raw), err

@@ -48,9 +48,10 @@ func (y *road) advance(ctx context.Context, at *attempt, t submission) (Step, er
 		return Step{}, err
 	}
 	var step Step
+	asks := y.examiner.asks(at, t)
 	err = y.throttle.Confirm(ctx, func(heard bool) error {
 		at.heard = at.heard || heard
-		return y.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
+		return y.db.ChangeAhead(ctx, at.actor(), asks, func(tx *store.Tx) error {
 			next := at.clone()
 			var err error
 			step, err = y.book(ctx, tx, next, t)

@@ -94,6 +94,9 @@ func (x *examiner) prepare(ctx context.Context, r store.Reader, at *attempt, kin
 		return q, nil
 	}
 	q.budget, q.refusal, err = x.throttle.Read(ctx, r, at.requester(), q.target())
+	if q.tx != nil && at.seen.tx == q.tx {
+		at.seen.place = q.budget.Place()
+	}
 	return q, err
 }
 
@@ -132,6 +135,7 @@ func (x *examiner) whose(ctx context.Context, r store.Reader, at *attempt, q *ca
 	account, err = x.people.Get(ctx, r, c.Account)
 	if err == nil && q.tx != nil {
 		at.seen = seen{tx: q.tx, name: at.Name, account: account, credentials: all, known: true}
+		err = q.tx.About(int64(account.ID))
 	}
 	return account, err
 }
@@ -174,7 +178,7 @@ func (q *candidate) comparable() []authenticator.Credential {
 
 // target is what a question is compared with.
 func (q *candidate) target() throttle.Target {
-	t := throttle.Target{Account: q.account.ID, Kind: q.kind, Credentials: make([]assurance.CredentialID, len(q.credentials))}
+	t := throttle.Target{Account: q.account.ID, Spelling: q.account.Spelling(), Kind: q.kind, Credentials: make([]assurance.CredentialID, len(q.credentials))}
 	for i, c := range q.credentials {
 		t.Credentials[i] = c.ID
 	}
@@ -216,7 +220,7 @@ func (x *examiner) checkSlow(ctx context.Context, at *attempt, kind string, answ
 	var q *candidate
 	err = x.throttle.Confirm(ctx, func(heard bool) error {
 		at.heard = at.heard || heard
-		return x.db.Housekeep(ctx, "guess.spend", func(tx *store.Tx) error {
+		return x.db.HousekeepAhead(ctx, "guess.spend", x.comparing(at), func(tx *store.Tx) error {
 			var err error
 			q, err = x.prepare(ctx, tx, at, kind, answer)
 			if err != nil || q.refusal != "" {

@@ -154,11 +154,11 @@ func (a *attempts) save(ctx context.Context, tx *store.Tx, at *attempt) error {
 		tx.AfterCommit(func() { a.proved.note(hash, at) })
 	}
 	if first {
-		_, err = tx.Exec(ctx, `insert into attempt (handle, step, account, payload, created, expires) values ($1,$2,$3,$4,$5,$6)`,
+		_, err = tx.Expect(ctx, 1, `insert into attempt (handle, step, account, payload, created, expires) values ($1,$2,$3,$4,$5,$6)`,
 			hash, at.step, int64(at.Account), sealed, store.Unix(at.Created), store.Unix(at.Deadline))
 		return err
 	}
-	n, err := tx.Exec(ctx, `update attempt set step = $1, account = $2, payload = $3 where handle = $4 and step >= $5 and step <= $6`,
+	n, err := tx.Expect(ctx, 1, `update attempt set step = $1, account = $2, payload = $3 where handle = $4 and step >= $5 and step <= $6`,
 		at.step, int64(at.Account), sealed, hash, from.least, from.most)
 	if err == nil && n != 1 {
 		return at.gone()
@@ -254,7 +254,7 @@ func (a *attempts) take(ctx context.Context, ticket string) (*attempt, error) {
 func (a *attempts) useUp(ctx context.Context, tx *store.Tx, at *attempt) error {
 	step := at.step
 	at.step++
-	n, err := tx.Exec(ctx, `update attempt set step = $3 where handle = $1 and step = $2`, hashHandle(at.handle), step, at.step)
+	n, err := tx.Expect(ctx, 1, `update attempt set step = $3 where handle = $1 and step = $2`, hashHandle(at.handle), step, at.step)
 	if err == nil && n != 1 {
 		return errUsedTicket
 	}
@@ -283,7 +283,7 @@ func (a *attempts) drop(ctx context.Context, tx *store.Tx, at *attempt) error {
 		return a.spend(ctx, tx, at)
 	}
 	a.overTx(tx, at)
-	n, err := tx.Exec(ctx, `delete from attempt where handle = $1 and step = $2`, hashHandle(at.handle), at.step)
+	n, err := tx.Expect(ctx, 1, `delete from attempt where handle = $1 and step = $2`, hashHandle(at.handle), at.step)
 	if err == nil && n != 1 {
 		return errUsedTicket
 	}

@@ -316,7 +316,7 @@ func (e *Engine) Claim(ctx context.Context, ticket, applicationName, action, obj
 		return Grant{}, err
 	}
 	var g Grant
-	err = e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
+	err = e.db.ChangeAhead(ctx, at.actor(), e.judge.deciding(at.Account), func(tx *store.Tx) error {
 		g = Grant{}
 		at := at.clone()
 		if err := e.attempts.drop(ctx, tx, at); err != nil {

@@ -35,7 +35,7 @@ func (m *grants) grant(ctx context.Context, tx *store.Tx, at *attempt, d decisio
 	if err := m.people.Used(ctx, tx, d.account, m.now()); err != nil {
 		return Grant{}, err
 	}
-	if err := m.throttle.NotePlace(ctx, tx, at.origin(), d.account.ID); err != nil {
+	if err := m.throttle.NotePlace(ctx, tx, at.origin(), d.account.ID, at.seen.placeIn(tx)); err != nil {
 		return Grant{}, err
 	}
 	if err := m.reopen(ctx, tx, at, d.account); err != nil {

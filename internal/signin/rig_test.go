@@ -303,7 +303,7 @@ func notePlace(r *rig, a directory.Account, address netip.Addr, at time.Time) {
 		r.t.Fatal(err)
 	}
 	r.change(func(tx *store.Tx) error {
-		return other.NotePlace(r.t.Context(), tx, throttle.Origin{Source: address}, a.ID)
+		return other.NotePlace(r.t.Context(), tx, throttle.Origin{Source: address}, a.ID, throttle.Place{})
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
 )
 
 // seen is what one transaction has read of an attempt's account, so that whose
@@ -20,6 +21,15 @@ type seen struct {
 	// credentials are read when known is set; wrote keeps them current.
 	credentials []directory.Credential
 	known       bool
+	place       throttle.Place
+}
+
+// placeIn is what a transaction has found of the place, if this is that transaction.
+func (s *seen) placeIn(tx *store.Tx) throttle.Place {
+	if s.tx != tx {
+		return throttle.Place{}
+	}
+	return s.place
 }
 
 // accounts reads whose an attempt is and what they have, once in a transaction.
@@ -49,6 +59,7 @@ func (a accounts) person(ctx context.Context, r store.Reader, at *attempt) (dire
 	}
 	if err == nil && inside && account.ID != 0 {
 		at.seen = seen{tx: tx, name: at.Name, account: account}
+		err = tx.About(int64(account.ID))
 	}
 	return account, err
 }

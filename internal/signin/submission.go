@@ -113,6 +113,9 @@ func (x *examiner) current(ctx context.Context, tx *store.Tx, at *attempt, q *ca
 	if err != nil {
 		return false, err
 	}
+	if err := tx.About(int64(account.ID)); err != nil {
+		return false, err
+	}
 	q.account = account
 	if !right {
 		return true, nil

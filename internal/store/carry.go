@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -27,7 +26,7 @@ func (p *postgres) dispatch() {
 		}
 		_ = p.lanes.enter(context.Background()) // fails only when its context ends
 		batch = p.collect(nil, p.lanes.share(p.waiting()), batch...)
-		c := &carrier{p, p.commits.taken(batch, time.Now())}
+		c := &carrier{postgres: p, batch: p.commits.taken(batch, time.Now())}
 		p.carriers.Go(c.commit)
 	}
 }
@@ -36,6 +35,8 @@ func (p *postgres) dispatch() {
 type carrier struct {
 	*postgres
 	batch []*request // the requests that are not answered yet
+	// patient waits for each statement, because one did not do what was expected.
+	patient bool
 }
 
 // commit runs the batch in its lane, leaves the lane and answers all requests. After a
@@ -75,9 +76,13 @@ func (c *carrier) apart() error {
 // repeat runs requests in a lane that was entered until they do not collide, and leaves it.
 func (c *carrier) repeat(batch []*request) error {
 	for try := 1; ; try++ {
-		err := c.try(batch)
+		err := c.try(batch, c.patient)
 		c.lanes.leave(errors.Is(err, errRetry))
 		switch {
+		case errors.Is(err, errUnlike) && !c.patient:
+			c.patient = true
+			_ = c.lanes.enter(context.Background())
+			continue
 		case !errors.Is(err, errRetry):
 			return err
 		case try == maxTries:
@@ -102,12 +107,12 @@ func (c *carrier) settle(err error) {
 var errOwn = errors.New("store: a function ended its transaction")
 
 // try runs requests in one transaction, one after the other.
-func (p *postgres) try(batch []*request) error {
+func (p *postgres) try(batch []*request, patient bool) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	start := time.Now()
-	touched, err := p.once(batch)
+	touched, err := p.once(batch, patient)
 	p.commits.counts.batch(len(batch), time.Since(start))
 	switch {
 	case err == nil:
@@ -120,7 +125,7 @@ func (p *postgres) try(batch []*request) error {
 
 // once runs one try. An error means that it was rolled back, or that its answer
 // was lost.
-func (p *postgres) once(batch []*request) (touched bool, err error) {
+func (p *postgres) once(batch []*request, patient bool) (touched bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), txTimeout)
 	defer cancel()
 	conn, err := p.pool.Conn(ctx)
@@ -128,29 +133,39 @@ func (p *postgres) once(batch []*request) (touched bool, err error) {
 		return false, late(ctx, err)
 	}
 	defer conn.Close()
-	tx, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable})
-	if err != nil {
+	t := newTogether(ctx, conn, len(batch) > 1, patient)
+	ended := false
+	defer func() {
+		if !ended {
+			t.rollback()
+		}
+	}()
+	if err := t.readAhead(batch, &p.commits.known); err != nil {
 		return false, late(ctx, err)
-	}
-	defer tx.Rollback()
-	run := runner(tx)
-	if len(batch) > 1 {
-		run = steady{tx, ctx}
 	}
 	var entries []recorded
 	var topics []string
+	var done []*request
 	for _, r := range batch {
-		if err := p.one(ctx, run, r); err != nil {
+		if err := p.one(t, r); err != nil {
 			return false, err
 		}
-		entries, topics = append(entries, r.tx.entries...), append(topics, r.tx.topics...)
+		if r.err != nil {
+			continue
+		}
+		t.wrote.leave(&r.tx)
+		entries, topics, done = append(entries, r.tx.entries...), append(topics, r.tx.topics...), append(done, r)
 		touched = touched || r.tx.touched > 0
 	}
-	n, err := p.seal(ctx, tx, entries, topics)
+	if len(done) == 0 {
+		return false, nil
+	}
+	n, err := p.seal(t, entries, topics)
 	if err != nil {
 		return false, late(ctx, err)
 	}
-	for _, r := range batch {
+	ended = true
+	for _, r := range done {
 		p.commits.learn(r)
 	}
 	p.commits.feed.announced(n)
@@ -159,11 +174,29 @@ func (p *postgres) once(batch []*request) (touched bool, err error) {
 
 // one runs the function of one request. Its result stays in the request; the returned error
 // is why the transaction cannot continue.
-func (p *postgres) one(ctx context.Context, run runner, r *request) error {
+func (p *postgres) one(t *together, r *request) error {
+	from := t.progress()
+	err := p.calls(t, r)
+	if errors.Is(err, errAgain) && t.undo(from) {
+		r.ahead = nil
+		err = p.calls(t, r)
+	}
+	if errors.Is(err, errAgain) {
+		r.err = nil
+		return errRetry
+	}
+	if err == errOwn && r.panicked == nil && t.undo(from) {
+		return nil // it wrote nothing, and the others go on
+	}
+	return err
+}
+
+// calls calls the function of a request.
+func (p *postgres) calls(t *together, r *request) error {
 	r.err, r.answer, r.panicked = nil, nil, nil // of an earlier try
 	doubts := p.doubts.count.Load()
-	p.commits.call(r, run)
-	if p.doubts.count.Load() != doubts && ctx.Err() == nil {
+	p.commits.call(r, t)
+	if p.doubts.count.Load() != doubts && t.ctx.Err() == nil {
 		r.err, r.panicked = nil, nil
 		return errRetry // its snapshot may be older than what this server knows
 	}
@@ -173,10 +206,10 @@ func (p *postgres) one(ctx context.Context, run runner, r *request) error {
 		return nil
 	case err == nil:
 		return errOwn
-	case ctx.Err() != nil:
-		r.err = late(ctx, err)
+	case t.ctx.Err() != nil:
+		r.err = late(t.ctx, err)
 		return r.err
-	case errors.Is(err, errRetry):
+	case errors.Is(err, errRetry), errors.Is(err, errUnlike), errors.Is(err, errAgain):
 		r.err = nil
 		return err
 	case errors.Is(err, ErrUnavailable):
@@ -185,25 +218,31 @@ func (p *postgres) one(ctx context.Context, run runner, r *request) error {
 	return errOwn
 }
 
-// seal adds the entries and announcements, and commits.
-func (p *postgres) seal(ctx context.Context, tx *sql.Tx, entries []recorded, topics []string) (news, error) {
-	if err := p.seq.deposit(ctx, tx, entries); err != nil {
-		return news{}, err
+// seal adds the entries and announcements to what was written, and commits.
+func (p *postgres) seal(t *together, entries []recorded, topics []string) (news, error) {
+	last := make([]Statement, 0, 8)
+	if len(entries) > 0 {
+		last = append(last, p.seq.depositing(entries))
 	}
-	n, err := writeNews(ctx, tx, topics, p.commits.now())
-	if err != nil {
-		return news{}, err
+	n := newsOf(topics)
+	for _, topic := range n.topics {
+		last = append(last, announcing(topic, p.commits.now()))
 	}
 	p.deposits.leave(entries)
-	if err := tx.Commit(); err != nil {
-		err = classify(err)
-		p.deposits.withdraw(entries, !errors.Is(err, errRetry))
-		if !errors.Is(err, errRetry) {
-			err = lost(err)
-		}
-		return news{}, err
+	results, err := t.exchange(t.ctx, append(last, Statement{Query: "commit"})...)
+	if err == nil {
+		err = n.numbered(results[len(results)-1-len(n.topics) : len(results)-1])
 	}
-	return n, nil
+	if err == nil {
+		return n, nil
+	}
+	err = classify(err)
+	undone := errors.Is(err, errRetry) || errors.Is(err, errUnlike)
+	p.deposits.withdraw(entries, !undone)
+	if !undone {
+		err = lost(err)
+	}
+	return news{}, err
 }
 
 // late classifies an error. If the transaction took longer than it may, the database was
@@ -213,20 +252,4 @@ func late(whole context.Context, err error) error {
 		return fmt.Errorf("%w: the transaction took longer than %v: %w", ErrUnavailable, txTimeout, err)
 	}
 	return classify(err)
-}
-
-// steady is a transaction that several requests share. It ignores the contexts of
-// statements: a cancelled statement would close the connection, and all other requests would
-// have to run again.
-type steady struct {
-	tx  *sql.Tx
-	ctx context.Context
-}
-
-func (s steady) ExecContext(_ context.Context, query string, args ...any) (sql.Result, error) {
-	return s.tx.ExecContext(s.ctx, query, args...)
-}
-
-func (s steady) QueryContext(_ context.Context, query string, args ...any) (*sql.Rows, error) {
-	return s.tx.QueryContext(s.ctx, query, args...)
 }

@@ -27,6 +27,14 @@ func (db *DB) Change(ctx context.Context, actor audit.Actor, fn func(tx *Tx) err
 	return db.changes.change(ctx, actor, fn)
 }
 
+// ChangeAhead is Change for a function that is about to ask these. PostgreSQL is then asked
+// when the transaction begins, for all changes that share it, and the function does not wait for
+// the answers. What it asks otherwise, and what somebody else has changed since, it reads as in
+// any other transaction. It calls [Tx.About] for each account that it is about.
+func (db *DB) ChangeAhead(ctx context.Context, actor audit.Actor, ahead []Ask, fn func(tx *Tx) error) error {
+	return db.changes.run(ctx, work{duty: change, actor: actor, ahead: ahead, fn: fn})
+}
+
 // Housekeep runs fn in one transaction without an audit entry. It refuses all
 // statements except those that grant nothing: on attempts, tickets, guesses, known
 // sources and notices, the last-seen time of sessions, and removals of what has
@@ -34,6 +42,11 @@ func (db *DB) Change(ctx context.Context, actor audit.Actor, fn func(tx *Tx) err
 // [DB.Change].
 func (db *DB) Housekeep(ctx context.Context, purpose string, fn func(tx *Tx) error) error {
 	return db.changes.housekeep(ctx, purpose, fn)
+}
+
+// HousekeepAhead is [DB.Housekeep] with what [DB.ChangeAhead] is to [DB.Change].
+func (db *DB) HousekeepAhead(ctx context.Context, purpose string, ahead []Ask, fn func(tx *Tx) error) error {
+	return db.changes.keep(ctx, purpose, work{duty: housekeeping, ahead: ahead, fn: fn})
 }
 
 // changes runs transactions: whatever is given it can write.
@@ -45,21 +58,30 @@ type changes struct {
 
 // change is [DB.Change].
 func (c *changes) change(ctx context.Context, actor audit.Actor, fn func(tx *Tx) error) error {
+	return c.run(ctx, work{duty: change, actor: actor, fn: fn})
+}
+
+// run runs a change.
+func (c *changes) run(ctx context.Context, w work) error {
 	if c.keys.Load() == nil {
 		return errors.New("store: Change before UseAuditKeys")
 	}
 	if err := c.head.refusal(); err != nil {
 		return err
 	}
-	if actor.Name == "" {
+	if w.actor.Name == "" {
 		return errors.New("store: a change without an actor")
 	}
-	return c.engine.run(ctx, work{duty: change, actor: actor, fn: fn})
+	return c.engine.run(ctx, w)
 }
 
 // housekeep is [DB.Housekeep].
 func (c *changes) housekeep(ctx context.Context, purpose string, fn func(tx *Tx) error) error {
-	err := c.engine.run(ctx, work{duty: housekeeping, fn: fn})
+	return c.keep(ctx, purpose, work{duty: housekeeping, fn: fn})
+}
+
+func (c *changes) keep(ctx context.Context, purpose string, w work) error {
+	err := c.engine.run(ctx, w)
 	if err != nil && purpose != "" {
 		return fmt.Errorf("%s: %w", purpose, err)
 	}
@@ -70,6 +92,7 @@ func (c *changes) housekeep(ctx context.Context, purpose string, fn func(tx *Tx)
 type work struct {
 	duty  duty
 	actor audit.Actor
+	ahead []Ask
 	fn    func(*Tx) error
 }
 

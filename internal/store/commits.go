@@ -32,6 +32,9 @@ func (c *commits) taken(batch []*request, now time.Time) []*request {
 // call runs a request's function in a transaction.
 func (c *commits) call(r *request, run runner) {
 	r.tx = Tx{run: run, known: &c.known, duty: r.work.duty, now: c.now(), actor: r.work.actor}
+	if t, ok := run.(*together); ok {
+		r.tx.ahead, r.tx.before = r.ahead, t.wrote
+	}
 	r.call(c.log)
 }
 

@@ -199,6 +199,8 @@ func (d *deposits) leaveAgain(ctx context.Context, body []byte) error {
 	}
 	d.alarms.Report(Finding{Table: "audit_inbox", Row: e.Event + " " + e.At.UTC().Format(time.RFC3339Nano), Wrong: Missing, Account: e.Account})
 	return d.changes.housekeep(ctx, "an entry that was removed", func(tx *Tx) error {
-		return tx.fail(d.seq.deposit(ctx, tx.run, []recorded{{body: body}}))
+		s := d.seq.depositing([]recorded{{body: body}})
+		_, err := tx.run.ExecContext(ctx, s.Query, s.Args...)
+		return tx.fail(err)
 	})
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"runtime"
+
+	"countersign/internal/audit"
 )
 
 // WaitQueued waits until n requests stand in the engine's line.
@@ -112,3 +114,30 @@ func Setting(ctx context.Context, db *DB, reading bool, name string) (value stri
 	}
 	return value
 }
+
+// Shared is a change that is to share a transaction with others.
+type Shared struct {
+	Ahead []Ask
+	Do    func(tx *Tx) error
+}
+
+// Share runs changes in one transaction of PostgreSQL, in their order, and returns what each
+// caller gets.
+func Share(db *DB, all ...Shared) []error {
+	p := db.changes.engine.(*postgres)
+	c := &carrier{postgres: p}
+	for _, one := range all {
+		c.batch = append(c.batch, &request{work: work{duty: change, actor: audit.System("test"), ahead: one.Ahead, fn: one.Do}, done: make(chan struct{})})
+	}
+	batch := append([]*request(nil), c.batch...)
+	_ = p.lanes.enter(context.Background())
+	c.commit()
+	errs := make([]error, len(batch))
+	for i, r := range batch {
+		errs[i] = r.err
+	}
+	return errs
+}
+
+// Expecting is the statement that PostgreSQL runs for [Tx.Expect].
+func Expecting(query string, rows int64) string { return expecting(query, rows) }

@@ -225,33 +225,52 @@ func (f *Feed) announced(n news) {
 	f.deliver(n.topics)
 }
 
+// newsOf are topics without their numbers, each once.
+func newsOf(topics []string) news {
+	slices.Sort(topics)
+	return news{topics: slices.Compact(topics)}
+}
+
+// announcing inserts a topic and returns its number.
+func announcing(topic string, now time.Time) Statement {
+	return Statement{"insert into feed (topic, at) values ($1, $2) returning id", []any{topic, Unix(now)}}
+}
+
+// numbered takes the numbers from what announcing returned, in the order of the topics.
+func (n *news) numbered(results []Result) error {
+	for _, r := range results {
+		if err := n.number(&resultRows{Result: r}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *news) number(rows cursor) error {
+	defer rows.Close()
+	if !rows.Next() {
+		return errors.Join(errors.New("store: an announcement without a number"), rows.Err())
+	}
+	var id int64
+	err := rows.Scan(&id)
+	n.ids = append(n.ids, id)
+	return err
+}
+
 // writeNews inserts each topic once.
 func writeNews(ctx context.Context, run runner, topics []string, now time.Time) (news, error) {
-	if len(topics) == 0 {
-		return news{}, nil
-	}
-	slices.Sort(topics)
-	n := news{topics: slices.Compact(topics)}
+	n := newsOf(topics)
 	for _, topic := range n.topics {
-		id, err := insertTopic(ctx, run, topic, now)
+		s := announcing(topic, now)
+		rows, err := run.QueryContext(ctx, s.Query, s.Args...)
+		if err == nil {
+			err = n.number(rows)
+		}
 		if err != nil {
 			return news{}, err
 		}
-		n.ids = append(n.ids, id)
 	}
 	return n, nil
-}
-
-func insertTopic(ctx context.Context, run runner, topic string, now time.Time) (id int64, err error) {
-	rows, err := run.QueryContext(ctx, "insert into feed (topic, at) values ($1, $2) returning id", topic, Unix(now))
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	if rows.Next() {
-		err = rows.Scan(&id)
-	}
-	return id, errors.Join(err, rows.Err())
 }
 
 // sweep removes announcements that every server has read long ago.

@@ -97,6 +97,7 @@ type request struct {
 	tx    Tx
 	since time.Time
 	turn  atomic.Int32 // waiting, begun, left
+	ahead []read       // the answers to work.ahead
 	done  chan struct{}
 
 	answer    error // what the caller gets if the batch commits

@@ -12,10 +12,20 @@ type Reader interface {
 	QueryRow(ctx context.Context, query string, args ...any) Row
 }
 
+// cursor is where rows come from: the database, or what was read ahead.
+type cursor interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+	Close() error
+}
+
+var _ cursor = (*sql.Rows)(nil)
+
 // Rows is the result of a query. It must be closed; reading it to its end also
 // closes it.
 type Rows struct {
-	rows  *sql.Rows
+	rows  cursor
 	ended bool
 	// fail, in a transaction, is told an error and returns what the caller gets.
 	fail func(error) error

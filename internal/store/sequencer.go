@@ -35,19 +35,15 @@ type sequencer struct {
 	pool *sql.DB
 }
 
-// deposit writes entries to the inbox, in the transaction of their change.
-func (s *sequencer) deposit(ctx context.Context, run runner, entries []recorded) error {
-	if len(entries) == 0 {
-		return nil
-	}
+// depositing writes entries to the inbox, in the transaction of their change.
+func (s *sequencer) depositing(entries []recorded) Statement {
 	auth := audit.NewAuthenticator(s.keys.Load().MAC)
 	bodies, macs := make([][]byte, len(entries)), make([][]byte, len(entries))
 	for i, e := range entries {
 		bodies[i], macs[i] = e.body, auth.Append(nil, audit.Waiting, e.body)
 	}
-	_, err := run.ExecContext(ctx, `insert into audit_inbox (body, mac)
-		select body, mac from unnest($1::bytea[], $2::bytea[]) with ordinality as e (body, mac, n) order by n`, bodies, macs)
-	return err
+	return Statement{`insert into audit_inbox (body, mac)
+		select body, mac from unnest($1::bytea[], $2::bytea[]) with ordinality as e (body, mac, n) order by n`, []any{bodies, macs}}
 }
 
 // follow numbers deposited entries until the database is closed.

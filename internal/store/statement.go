@@ -73,7 +73,32 @@ var tables = sync.OnceValue(func() map[string]bool {
 // statements caches which statements may run. Their texts are constants of the program, so
 // there are few.
 type statements struct {
-	known sync.Map // query -> verdict
+	known  sync.Map // query -> verdict
+	tables sync.Map // query -> touched
+}
+
+// touched are the tables that a statement touches.
+type touched struct {
+	reads  []string // each word that is the name of a table
+	writes string   // empty if it only reads
+}
+
+func (s *statements) touches(query string) touched {
+	if t, ok := s.tables.Load(query); ok {
+		return t.(touched)
+	}
+	st, err := parse(query)
+	if err != nil {
+		return touched{} // it is not run either
+	}
+	t := touched{writes: st.table}
+	for _, w := range st.words {
+		if tables()[w] && !slices.Contains(t.reads, w) {
+			t.reads = append(t.reads, w)
+		}
+	}
+	s.tables.Store(strings.Clone(query), t)
+	return t
 }
 
 // verdict is the error for each duty, nil if the statement may run.

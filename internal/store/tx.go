@@ -38,9 +38,18 @@ type Tx struct {
 	after   []func()
 	current *Rows // what the last query returned
 	touched int64 // rows written
-	chores  bool  // see Unrecorded
-	beyond  bool  // a statement was run that housekeeping may not
-	failed  error // what ended the transaction
+
+	// ahead was read before the function was called, and before are the writes of the same
+	// transaction that it may have missed. used says that something of it was handed out.
+	ahead  []read
+	before footprints
+	used   bool
+	about  int64    // the account that the change is about, or 0
+	wide   bool     // it is about several
+	wrote  []string // the tables that it wrote
+	chores bool     // see Unrecorded
+	beyond bool     // a statement was run that housekeeping may not
+	failed error    // what ended the transaction
 }
 
 // Now returns the time of the transaction, the same for each call.
@@ -52,6 +61,7 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 	if err := tx.admit(ctx, query, args); err != nil {
 		return 0, err
 	}
+	tx.writes(query)
 	res, err := tx.run.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, tx.fail(err)
@@ -69,6 +79,11 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, erro
 	if err := tx.admit(ctx, query, args); err != nil {
 		return nil, err
 	}
+	if rows, ok := tx.answered(query, args); ok {
+		tx.current = &Rows{rows: rows, fail: tx.fail}
+		return tx.current, nil
+	}
+	tx.writes(query)
 	rows, err := tx.run.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, tx.fail(err)

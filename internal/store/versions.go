@@ -34,6 +34,7 @@ func (tx *Tx) Anchor(kind string, number, version int64) {
 		tx.fail(fmt.Errorf("store: the version %d of %q %d", version, kind, number))
 		return
 	}
+	tx.wide = tx.wide || kind == "account" && number != tx.about
 	tx.stamps = append(tx.stamps, stamp{kind: kind, number: number, version: version})
 }
 

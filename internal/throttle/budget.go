@@ -51,10 +51,14 @@ type Budget struct {
 	subjects []subject
 	// others count what was wrong for the same authenticators on other sides.
 	others   []subject
-	besieged bool // so much was wrong everywhere that strangers wait from their first wrong answer on
+	place    Place // what was found of where the answer comes from
+	besieged bool  // so much was wrong everywhere that strangers wait from their first wrong answer on
 	// stake is what was charged before a check, to be given back once; nil where nothing was.
 	stake *sync.Once
 }
+
+// Place is what was found of the place that the answer comes from.
+func (b *Budget) Place() Place { return b.place }
 
 // Side is which side of the account the answer comes from.
 func (b *Budget) Side() Side { return b.side }
@@ -105,8 +109,7 @@ func (g *budgets) subjects(w Requester, t Target, away, home Side) []subject {
 		hour.key = accountKey(t.Account)
 	}
 	out = apart(out, hour, away, home)
-	out = append(out, sourceSubjects(w.Source, g.limits.PerSource)...)
-	return append(out, subject{key: installation, window: 10 * time.Minute, limit: g.limits.PerInstallation})
+	return append(out, g.anybody(w)...)
 }
 
 const installation = "installation"
@@ -134,11 +137,11 @@ func (t *Throttle) Read(ctx context.Context, r store.Reader, w Requester, of Tar
 	g := t.budgets
 	away, home := g.places.sides(w, of.Account)
 	all := g.subjects(w, of, away, home)
-	letIn, err := g.load(ctx, r, all, note{of.Account, w.place()})
+	letIn, place, err := g.load(ctx, r, all, note{of.Account, w.place()}, of.Spelling)
 	if err != nil {
 		return Budget{}, "", err
 	}
-	b := Budget{side: away, subjects: make([]subject, 0, len(all))}
+	b := Budget{side: away, place: place, subjects: make([]subject, 0, len(all))}
 	if letIn {
 		b.side = home
 	}
@@ -229,10 +232,20 @@ func (g *budgets) judge(b *Budget) string {
 }
 
 // load fills in the subjects' counts, and says whether the account was let in from this
-// place within a month.
-func (g *budgets) load(ctx context.Context, r store.Reader, subjects []subject, from note) (letIn bool, err error) {
+// place within a month, and what it found of it.
+func (g *budgets) load(ctx context.Context, r store.Reader, subjects []subject, from note, spelling string) (letIn bool, place Place, err error) {
 	known := from.account != 0 && g.places.noted.within(from, g.now()) // then it is not read again
 	ask := lookup{owner: from.account != 0, place: from.source != "" && !known}
+	var account any = int64(from.account)
+	if _, inside := r.(*store.Tx); inside && spelling != "" { // then it may have been read ahead, when nobody knew whether the place is known
+		ask.named, ask.place, account = true, from.source != "", spelling
+	}
+	seen, err := g.fill(ctx, r, subjects, ask, from, g.args(&ask, subjects, account, from.source))
+	return seen > 0 || known, Place{from, ask.place, seen}, err
+}
+
+// args are the arguments of a lookup, of which it sets for how many subjects it is.
+func (g *budgets) args(ask *lookup, subjects []subject, account any, source string) []any {
 	args := make([]any, 0, 8)
 	for _, s := range subjects {
 		if s.owner == 0 {
@@ -241,13 +254,42 @@ func (g *budgets) load(ctx context.Context, r store.Reader, subjects []subject, 
 		}
 	}
 	if ask.owner {
-		args = append(args, int64(from.account))
+		args = append(args, account)
 	}
 	if ask.place {
-		args = append(args, int64(from.account), from.source, store.Unix(g.now().Add(-placeLife)))
+		args = append(args, account, source, store.Unix(g.now().Add(-placeLife).Truncate(time.Hour))) // the same when it is read ahead
 	}
-	letIn, err = g.fill(ctx, r, subjects, ask, from, args)
-	return letIn || known, err
+	return args
+}
+
+// Ahead is what [Throttle.Read] asks for somebody whose account is known by its number, or
+// found by a spelling, to be read before it does ([store.DB.ChangeAhead]).
+func (t *Throttle) Ahead(w Requester, account assurance.AccountID, spelling string) store.Ask {
+	g := t.budgets
+	var of any = int64(account)
+	ask := lookup{owner: true, place: w.place() != ""}
+	if account == 0 {
+		of, ask.named = spelling, true
+	} else if ask.place {
+		ask.place = !g.places.noted.within(note{account, w.place()}, g.now())
+	}
+	args := g.args(&ask, g.anybody(w), of, w.place())
+	return store.Ask{Query: ask.question(), Args: args}
+}
+
+// AheadOfRefund is what [Throttle.Refund] asks of what was charged before a check.
+func (t *Throttle) AheadOfRefund(b Budget) store.Ask {
+	subjects := append(slices.Clip(b.subjects), b.others...)
+	args := make([]any, len(subjects))
+	for i := range subjects {
+		args[i] = subjects[i].key
+	}
+	return store.Ask{Query: lookup{subjects: len(subjects)}.question(), Args: args}
+}
+
+// anybody lists whom a guess is charged to, whosever the account is.
+func (g *budgets) anybody(w Requester) []subject {
+	return append(sourceSubjects(w.Source, g.limits.PerSource), subject{key: installation, window: 10 * time.Minute, limit: g.limits.PerInstallation})
 }
 
 // loadSubjects fills in the counts of subjects that have no owner.
@@ -260,19 +302,22 @@ func (g *budgets) loadSubjects(ctx context.Context, r store.Reader, subjects []s
 	return err
 }
 
-func (g *budgets) fill(ctx context.Context, r store.Reader, subjects []subject, a lookup, from note, args []any) (letIn bool, err error) {
+// fill fills in the counts, and says when the account was let in from the place, or 0.
+func (g *budgets) fill(ctx context.Context, r store.Reader, subjects []subject, a lookup, from note, args []any) (seen int64, err error) {
 	rows, err := r.Query(ctx, a.question(), args...)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var row guessRow
 		if err := row.scan(rows); err != nil {
-			return false, err
+			return 0, err
 		}
 		if row.subject == thePlace {
-			letIn = letIn || g.places.knows(from, row.since, row.mac)
+			if row.since > store.Unix(g.now().Add(-placeLife)) && g.places.knows(from, row.since, row.mac) {
+				seen = row.since
+			}
 			continue
 		}
 		for i := range subjects {
@@ -282,9 +327,9 @@ func (g *budgets) fill(ctx context.Context, r store.Reader, subjects []subject, 
 		}
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return false, err
+		return 0, err
 	}
-	return letIn, g.ledger.recall(ctx, subjects)
+	return seen, g.ledger.recall(ctx, subjects)
 }
 
 // thePlace is in a row of a question when the account was let in from the place. No
@@ -293,32 +338,37 @@ const thePlace = "place"
 
 // lookup is what one question reads: so many subjects by name, all that an account owns,
 // which is one look and nearly always finds nothing, and whether it was let in from a place.
+// The account is given by its number or, where named is set, by its spelling.
 type lookup struct {
-	subjects     int
-	owner, place bool
+	subjects            int
+	owner, place, named bool
 }
 
 // questions are the first of each form: every sign-in asks one.
-var questions = func() (out [8][2][2]string) {
+var questions = func() (out [8][8]string) {
 	for n := range out {
-		for i, is := range []bool{false, true} {
-			out[n][i] = [2]string{lookup{n, is, false}.written(), lookup{n, is, true}.written()}
+		for form := range out[n] {
+			a := lookup{n, form&1 != 0, form&2 != 0, form&4 != 0}
+			out[n][a.form()] = a.written()
 		}
 	}
 	return out
 }()
 
+func (a lookup) form() (n int) {
+	for i, is := range []bool{a.owner, a.place, a.named} {
+		if is {
+			n |= 1 << i
+		}
+	}
+	return n
+}
+
 func (a lookup) question() string {
 	if a.subjects >= len(questions) {
 		return a.written()
 	}
-	of := func(is bool) int {
-		if is {
-			return 1
-		}
-		return 0
-	}
-	return questions[a.subjects][of(a.owner)][of(a.place)]
+	return questions[a.subjects][a.form()]
 }
 
 // written asks for subjects one by one: a list behind "in" costs SQLite a table of its own
@@ -328,14 +378,20 @@ func (a lookup) written() string {
 	var parts []string
 	next := 0
 	arg := func() string { next++; return "$" + strconv.Itoa(next) }
+	account := func() string {
+		if a.named {
+			return strings.ReplaceAll(directory.Named, "$1", arg())
+		}
+		return arg()
+	}
 	for range a.subjects {
 		parts = append(parts, of+"subject = "+arg())
 	}
 	if a.owner {
-		parts = append(parts, of+"owner <> 0 and owner = "+arg())
+		parts = append(parts, of+"owner <> 0 and owner = "+account())
 	}
 	if a.place {
-		parts = append(parts, "select '"+thePlace+"', account, 0, seen, 0, mac from known_source where account = "+arg()+" and source = "+arg()+" and seen > "+arg())
+		parts = append(parts, "select '"+thePlace+"', account, 0, seen, 0, mac from known_source where account = "+account()+" and source = "+arg()+" and seen > "+arg())
 	}
 	return strings.Join(parts, " union all ")
 }
@@ -472,6 +528,6 @@ func (g *budgets) end(ctx context.Context, tx *store.Tx, s subject, charged bool
 	if !charged || s.count > 1 {
 		tx.End("guess", runName(s.key, store.Unix(s.since)), g.now().Add(runLife+time.Hour))
 	}
-	_, err := tx.Exec(ctx, `delete from guess where subject = $1`, s.key)
+	_, err := tx.Expect(ctx, 1, `delete from guess where subject = $1`, s.key)
 	return err
 }

@@ -185,7 +185,7 @@ func (t *Throttle) ClosedOf(ctx context.Context, r store.Reader, account assuran
 	if len(all) == 0 {
 		return nil, nil
 	}
-	if _, err := t.budgets.load(ctx, r, all, note{account: account}); err != nil {
+	if _, _, err := t.budgets.load(ctx, r, all, note{account: account}, ""); err != nil {
 		return nil, err
 	}
 	for _, s := range all {

@@ -144,7 +144,7 @@ func (k *places) knownSource(ctx context.Context, r store.Reader, account assura
 }
 
 func (k *places) writePlace(ctx context.Context, tx *store.Tx, n note, seen int64) error {
-	_, err := tx.Exec(ctx, `insert into known_source (account, source, seen, mac) values ($1,$2,$3,$4) on conflict (account, source) do update set seen = excluded.seen, mac = excluded.mac`,
+	_, err := tx.Expect(ctx, 1, `insert into known_source (account, source, seen, mac) values ($1,$2,$3,$4) on conflict (account, source) do update set seen = excluded.seen, mac = excluded.mac`,
 		int64(n.account), n.source, seen, k.keys.MAC(keyring.Guess, n.fields(seen)))
 	return err
 }
@@ -169,9 +169,17 @@ func (n note) row() string { return strconv.FormatInt(int64(n.account), 10) + " 
 // placeLife is for how long a place is known after somebody was let in from there.
 const placeLife = 30 * day
 
+// Place is what [Throttle.Read] found of the place that an answer comes from, for
+// [Throttle.NotePlace] in the same transaction. The zero Place is that nothing was read.
+type Place struct {
+	note note
+	read bool
+	seen int64 // when the account was let in from there within a month, or 0
+}
+
 // notePlace remembers from where the account was granted something, at most
 // once a day for each.
-func (k *places) notePlace(ctx context.Context, tx *store.Tx, from Origin, account assurance.AccountID) error {
+func (k *places) notePlace(ctx context.Context, tx *store.Tx, from Origin, account assurance.AccountID, found Place) error {
 	key := from.place()
 	if key == "" {
 		return nil
@@ -180,19 +188,35 @@ func (k *places) notePlace(ctx context.Context, tx *store.Tx, from Origin, accou
 	if k.noted.within(n, now) {
 		return nil
 	}
-	var seen int64
-	var mac []byte
-	err := tx.QueryRow(ctx, `select seen, mac from known_source where account = $1 and source = $2`, int64(n.account), n.source).Scan(&seen, &mac)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
+	if !found.read || found.note != n {
+		var err error
+		if found, err = k.place(ctx, tx, n); err != nil {
+			return err
+		}
 	}
-	last := store.Time(seen)
-	if now.Sub(last) >= day || !k.knows(n, seen, mac) {
+	last := store.Time(found.seen)
+	if now.Sub(last) >= day {
 		last = now
-		err = k.writePlace(ctx, tx, n, store.Unix(now))
+		if err := k.writePlace(ctx, tx, n, store.Unix(now)); err != nil {
+			return err
+		}
 	}
 	tx.AfterCommit(func() { k.noted.keep(n, last) })
-	return err
+	return nil
+}
+
+// place reads when the account was let in from a place; what somebody else wrote is never.
+func (k *places) place(ctx context.Context, tx *store.Tx, n note) (Place, error) {
+	p := Place{note: n, read: true}
+	var mac []byte
+	err := tx.QueryRow(ctx, `select seen, mac from known_source where account = $1 and source = $2`, int64(n.account), n.source).Scan(&p.seen, &mac)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return p, nil
+	case err == nil && !k.knows(n, p.seen, mac):
+		p.seen = 0
+	}
+	return p, err
 }
 
 // Position is where somebody stands in line, by where they come from.

@@ -29,6 +29,7 @@ type Origin struct {
 // that nobody has.
 type Target struct {
 	Account     assurance.AccountID // 0 for nobody
+	Spelling    string              // by which it was found in the same transaction, or empty
 	Kind        string
 	Credentials []assurance.CredentialID
 }

@@ -70,7 +70,7 @@ func (r *rig) counted(key string) (n int64) {
 func (r *rig) note(account assurance.AccountID, from netip.Addr) {
 	r.t.Helper()
 	r.change(func(tx *store.Tx) error {
-		return r.NotePlace(r.t.Context(), tx, Origin{Source: from}, account)
+		return r.NotePlace(r.t.Context(), tx, Origin{Source: from}, account, Place{})
 	})
 }
 

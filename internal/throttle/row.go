@@ -80,7 +80,7 @@ func (l *ledger) write(ctx context.Context, tx *store.Tx, rows []guessRow) error
 		for _, r := range rows[:n] {
 			args = append(args, r.subject, r.owner, r.count, r.since, r.retry, l.keys.MAC(keyring.Guess, r.fields()))
 		}
-		if _, err := tx.Exec(ctx, upserts[n], args...); err != nil {
+		if _, err := tx.Expect(ctx, int64(n), upserts[n], args...); err != nil {
 			return err
 		}
 		rows = rows[n:]

@@ -59,9 +59,9 @@ func (t *Throttle) KnownSource(ctx context.Context, r store.Reader, account assu
 }
 
 // NotePlace remembers from where an account was granted something, at most once a day for
-// each place.
-func (t *Throttle) NotePlace(ctx context.Context, tx *store.Tx, from Origin, account assurance.AccountID) error {
-	return t.places.notePlace(ctx, tx, from, account)
+// each place. What was found of the place in the same transaction is not read again.
+func (t *Throttle) NotePlace(ctx context.Context, tx *store.Tx, from Origin, account assurance.AccountID, found Place) error {
+	return t.places.notePlace(ctx, tx, from, account, found)
 }
 
 // Browser is what a browser is to keep in which an account was let in ([Origin.Browser]). It

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"countersign/internal/store"
+
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
 )
@@ -33,6 +35,7 @@ type Faults struct {
 	pragma string
 	turn   int // which pragma that is
 	around func(query string)
+	waits  func(conn int64, together []string)
 	reads  *Faults // of the connections that only read: never broken, but watched
 }
 
@@ -44,7 +47,7 @@ const (
 	After              // it is run, and its answer is lost
 )
 
-var drivers atomic.Int64
+var drivers, connections atomic.Int64
 
 // NewFaults registers a driver around the one that the DSN is for.
 func NewFaults(tb testing.TB, dsn string) *Faults {
@@ -104,6 +107,27 @@ func (f *Faults) Around(g func(query string)) {
 
 // AroundReads is Around on the connections that only read.
 func (f *Faults) AroundReads(g func(query string)) { f.reads.Around(g) }
+
+// Waits has g called each time that somebody waits for the database: with a number of the
+// connection, and the statements that were sent together. Connections that only read are
+// among them.
+func (f *Faults) Waits(g func(conn int64, together []string)) {
+	for _, f := range []*Faults{f, f.reads} {
+		f.mu.Lock()
+		f.waits = g
+		f.mu.Unlock()
+	}
+}
+
+// waited tells of one wait.
+func (c *faultyConn) waited(together ...string) {
+	c.f.mu.Lock()
+	g := c.f.waits
+	c.f.mu.Unlock()
+	if g != nil {
+		g(c.number, together)
+	}
+}
 
 // pass runs one statement, or breaks it.
 func (f *Faults) pass(query string, c *faultyConn, run func() error) error {
@@ -166,9 +190,9 @@ func (d faultyDriver) wrap(name string, c driver.Conn, err error) (driver.Conn, 
 		return c, err
 	}
 	if strings.Contains(name, "query_only") || strings.Contains(name, "default_transaction_read_only") {
-		return &faultyConn{full: c.(full), f: d.f.reads}, nil
+		return &faultyConn{full: c.(full), f: d.f.reads, number: connections.Add(1)}, nil
 	}
-	return &faultyConn{full: c.(full), f: d.f}, nil
+	return &faultyConn{full: c.(full), f: d.f, number: connections.Add(1)}, nil
 }
 
 type faultyConnector struct {
@@ -199,11 +223,13 @@ type full interface {
 
 type faultyConn struct {
 	full
-	f    *Faults
-	turn int // the last pragma that it ran
+	f      *Faults
+	turn   int // the last pragma that it ran
+	number int64
 }
 
 func (c *faultyConn) BeginTx(ctx context.Context, o driver.TxOptions) (tx driver.Tx, err error) {
+	c.waited("begin")
 	err = c.f.pass("begin", c, func() error {
 		tx, err = c.full.BeginTx(ctx, o)
 		return err
@@ -224,6 +250,7 @@ func (c *faultyConn) PrepareContext(ctx context.Context, query string) (driver.S
 }
 
 func (c *faultyConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (res driver.Result, err error) {
+	c.waited(query)
 	err = c.f.pass(query, c, func() error {
 		res, err = c.full.ExecContext(ctx, query, args)
 		return err
@@ -236,6 +263,7 @@ func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driv
 }
 
 func (c *faultyConn) query(query string, run func() (driver.Rows, error)) (rows driver.Rows, err error) {
+	c.waited(query)
 	err = c.f.pass(query, c, func() error {
 		rows, err = run()
 		return err
@@ -245,6 +273,32 @@ func (c *faultyConn) query(query string, run func() (driver.Rows, error)) (rows 
 		rows = nil
 	}
 	return rows, err
+}
+
+// Exchange passes each statement. What was sent before the one that breaks was run; that one
+// itself where its answer is lost; and nothing behind it.
+func (c *faultyConn) Exchange(ctx context.Context, all []store.Statement) ([]store.Result, error) {
+	n, broken := 0, error(nil)
+	for n < len(all) && broken == nil {
+		ran := false
+		broken = c.f.pass(all[n].Query, c, func() error { ran = true; return nil })
+		if broken == nil || ran {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil, broken
+	}
+	together := make([]string, n)
+	for i, s := range all[:n] {
+		together[i] = s.Query
+	}
+	c.waited(together...)
+	results, err := store.Exchange(ctx, c.full, all[:n])
+	if err == nil && broken != nil {
+		results, err = nil, broken
+	}
+	return results, err
 }
 
 // CheckNamedValue lets the driver below judge arguments, if it wants to.
@@ -260,7 +314,10 @@ type faultyTx struct {
 	c *faultyConn
 }
 
-func (t faultyTx) Commit() error { return t.c.f.pass("commit", t.c, t.Tx.Commit) }
+func (t faultyTx) Commit() error {
+	t.c.waited("commit")
+	return t.c.f.pass("commit", t.c, t.Tx.Commit)
+}
 
 type faultyStmt struct {
 	driver.Stmt
@@ -269,6 +326,7 @@ type faultyStmt struct {
 }
 
 func (s faultyStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res driver.Result, err error) {
+	s.c.waited(s.query)
 	err = s.c.f.pass(s.query, s.c, func() error {
 		res, err = s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 		return err

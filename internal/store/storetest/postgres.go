@@ -333,3 +333,40 @@ func unprivileged() (*syscall.Credential, error) {
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
+
+// CPU returns the CPU time that all processes of the server have used so far.
+func (s *Server) CPU(tb testing.TB) time.Duration {
+	tb.Helper()
+	root := s.s.cmd.Process.Pid
+	ticks := cpuTicks(tb, root, 11, 4) // with its processes that have ended
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", root, root))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for word := range strings.FieldsSeq(string(children)) {
+		if pid, err := strconv.Atoi(word); err == nil {
+			ticks += cpuTicks(tb, pid, 11, 2)
+		}
+	}
+	return time.Duration(ticks) * time.Second / 100
+}
+
+// cpuTicks adds up so many of the numbers behind a process's name in its stat file, in
+// hundredths of a second (proc_pid_stat(5), utime and the three that follow). A process that
+// has just ended has none.
+func cpuTicks(tb testing.TB, pid, from, n int) (sum int64) {
+	tb.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	_, behind, _ := strings.Cut(string(stat), ") ")
+	for _, word := range strings.Fields(behind)[from : from+n] {
+		ticks, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		sum += ticks
+	}
+	return sum
+}
