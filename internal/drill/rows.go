@@ -51,7 +51,7 @@ func rows() []row {
 	known := []step{password}
 	return []row{
 		{id: "T1040", attack: []step{overhear}, byMutants: true},
-		{id: "T1078", attack: []step{password, move(StolenKey)}, after: []string{"alarm.factor-missing"}},
+		{id: "T1078", attack: []step{password, move(StolenKey), move(ShowCards)}, after: []string{"alarm.factor-missing"}},
 		{id: "T1078.001", attack: []step{shipped, move(ShippedSecrets)}, byMutants: true},
 		{id: "T1078.003", attack: []step{move(LocalAccount)}, needs: []Kind{bed, Console}, events: []string{"signin.refused"}, after: []string{"offline.used", "alarm.offline"}},
 		{id: "T1098", attack: []step{move(StaleSession)}, needs: []Kind{bed}, events: []string{"action.refused"}},

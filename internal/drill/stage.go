@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
 	"net/netip"
 	"time"
@@ -162,6 +163,8 @@ const (
 	KeptSession Move = "kept session"
 	// StolenKey uses automation keys of which not everything is right.
 	StolenKey Move = "stolen key"
+	// ShowCards shows cards of which not everything is right.
+	ShowCards Move = "show cards"
 	// Bombard asks for approvals until somebody gives one.
 	Bombard Move = "bombard"
 )
@@ -187,6 +190,9 @@ type Bed interface {
 	// Mailbox gives an account of the guarded stage a mail address, and returns how its
 	// owner reads the subjects of what came there.
 	Mailbox(ctx context.Context, name string) (read func(context.Context) ([]string, error), err error)
+	// Card issues a card of an authority that the guarded stage trusts, and returns how that
+	// revokes it.
+	Card(name string) (card *tls.Certificate, revoke func())
 	// Woken counts, from now on, how often the guarded stage has a push service wake a phone,
 	// which is known by its address there.
 	Woken(endpoint string) (rings func() int)

@@ -127,6 +127,7 @@ type Bed struct {
 	gone         atomic.Bool // what RADIUS relays drop
 	impostor     atomic.Bool // who else answers RADIUS, without the secret
 	post         *postOffice // of the guarded one, once somebody has an address
+	cards        *CardTable  // of the guarded one
 }
 
 func NewBed(t testing.TB, limits throttle.Limits) *Bed {
@@ -149,10 +150,14 @@ func NewGuardedBed(t testing.TB) *Bed { return newBed(t, throttle.Limits{}) }
 
 func newBed(t testing.TB, limits throttle.Limits) *Bed {
 	b := &Bed{T: t, Database: storetest.StartPostgres(t)}
-	b.Guarded = NewWorldFrom(t, server.Settings{Database: b.Database.DSN, Limits: limits, Proxies: bedProxies}, "http://localhost", nil)
+	s := server.Settings{Database: b.Database.DSN, Limits: limits, Proxies: bedProxies}
+	cards, l := cardTable(t, &s)
+	b.Guarded = NewWorldFrom(t, s, "http://localhost", nil)
+	b.cards, cards.World = cards, b.Guarded
+	cards.serve(t, s, l)
 	b.Admin = b.Guarded.Clerk()
 	b.Stage = b.StageOf(b.Guarded, b.relay(b.Guarded.Radius, ""))
-	b.Stage.Components = append(b.Stage.Components, b.waiting(b.Guarded))
+	b.Stage.Components = append(b.Stage.Components, b.waiting(b.Guarded), cards.reader(s.Cards.URL.Host))
 	b.Guarded.SetPolicy(strings.Replace(unrepeated(PolicyInForce(b.Guarded)), "rules:\n", "rules:\n"+canariesAdminister, 1))
 	b.console()
 	return b

@@ -42,6 +42,21 @@ const CardName = "card.test"
 // settings of cards first.
 func NewCardTable(t *testing.T, edit ...func(*server.Settings)) *CardTable {
 	t.Helper()
+	s := server.Settings{}
+	c, l := cardTable(t, &s)
+	for _, f := range edit {
+		f(&s)
+	}
+	c.World = NewWorldFrom(t, s, "http://localhost", nil)
+	c.serve(t, s, l)
+	c.Ada = c.EnrollCodes("ada")
+	return c
+}
+
+// cardTable has settings name a place to show cards and the authority that makes them, before
+// there is an installation, and returns it with its socket.
+func cardTable(t testing.TB, s *server.Settings) (*CardTable, net.Listener) {
+	t.Helper()
 	c := &CardTable{Staff: testbed.NewAuthority(t, "Staff Cards", nil), Crl: filepath.Join(t.TempDir(), "staff.crl"), Served: testbed.NewAuthority(t, "Served", nil)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,13 +65,15 @@ func NewCardTable(t *testing.T, edit ...func(*server.Settings)) *CardTable {
 	c.Endpoint = l.Addr().String()
 	_, port, _ := net.SplitHostPort(c.Endpoint)
 	c.Publish(t)
-	s := server.Settings{Cards: &server.Cards{URL: &url.URL{Scheme: "https", Host: CardName + ":" + port},
+	s.Cards = &server.Cards{URL: &url.URL{Scheme: "https", Host: CardName + ":" + port},
 		Authorities: pki.Authorities{{Name: "staff", Certificates: []*x509.Certificate{c.Staff.Certificate}, Mapping: pki.IssuerSerial, Purpose: pki.ClientAuth, Cards: true}},
-		Sources:     map[string]revocation.Source{"staff": {CRLs: []string{c.Crl}}}}}
-	for _, f := range edit {
-		f(&s)
-	}
-	c.World = NewWorldFrom(t, s, "http://localhost", nil)
+		Sources:     map[string]revocation.Source{"staff": {CRLs: []string{c.Crl}}}}
+	return c, l
+}
+
+// serve serves the place at its socket, for the installation.
+func (c *CardTable) serve(t testing.TB, s server.Settings, l net.Listener) {
+	t.Helper()
 	s.PublicURL, _ = url.Parse(c.Base)
 	s.Now, s.Log = c.Now, slog.New(slog.NewTextHandler(t.Output(), nil))
 	key := testbed.NewKey(t)
@@ -66,8 +83,6 @@ func NewCardTable(t *testing.T, edit ...func(*server.Settings)) *CardTable {
 	shown := c.CardServer(s, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw}, PrivateKey: key}}})
 	go shown.ServeTLS(server.ShareCards(l), "", "") // as serve has it
 	t.Cleanup(func() { shown.Close() })
-	c.Ada = c.EnrollCodes("ada")
-	return c
 }
 
 // Publish writes the authority's list anew.

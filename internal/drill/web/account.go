@@ -175,7 +175,7 @@ func (s administration) staleAdministration(ctx context.Context, p *drill.Play, 
 	if err != nil {
 		return tries, err
 	}
-	tries = append(tries, a.accomplice(ctx, p, friend))
+	tries = append(tries, a.accomplice(ctx, p, friend)...)
 	made, err := s.approvals(ctx, p)
 	return append(tries, made...), err
 }

@@ -9,16 +9,20 @@ import (
 	"countersign/internal/drill"
 )
 
-// automation is a service account with two automation keys: one that may be used from where
-// the attacker is, and one that may not.
+// automation is a service account with automation keys: one that may be used from where the
+// attacker is, one that may not, and one that may add members to groups.
 type automation struct {
 	administration
-	account    *drill.Canary
-	here, away string
+	account             *drill.Canary
+	here, away, members string
 }
 
-// given is what the keys may do: it changes nothing.
-const given = "account.show"
+const (
+	// given is what the first two may do: it changes nothing.
+	given = "account.show"
+	// adding is what the third may.
+	adding = "group.member.add"
+)
 
 // away is a network where nobody is (RFC 5737, TEST-NET-1).
 const away = "192.0.2.0/24"
@@ -35,13 +39,16 @@ func (s administration) automation(ctx context.Context, p *drill.Play) (automati
 	if p.From.IsValid() {
 		here = netip.PrefixFrom(p.From, p.From.BitLen()).String()
 	}
-	for network, key := range map[string]*string{here: &out.here, away: &out.away} {
+	for _, k := range []struct {
+		key             *string
+		action, network string
+	}{{&out.here, given, here}, {&out.away, given, away}, {&out.members, adding, here}} {
 		var issued struct{ Key string }
-		in := map[string]any{"account": out.account.Name, "actions": []string{given}, "networks": []string{network}, "days": 1, "note": "a drill"}
+		in := map[string]any{"account": out.account.Name, "actions": []string{k.action}, "networks": []string{k.network}, "days": 1, "note": "a drill"}
 		if err := p.Admin.Do(ctx, "key.issue", in, &issued); err != nil {
 			return out, err
 		}
-		*key = issued.Key
+		*k.key = issued.Key
 	}
 	if does, r, err := out.shows(ctx, p, out.here); err != nil || !does {
 		return out, errors.Join(errors.New("an automation key does not do what it was given, so its refusals would show nothing: "+r.words), err)
@@ -94,8 +101,12 @@ func (a automation) foothold(ctx context.Context, p *drill.Play) drill.Try {
 	return r.tried(p, "an automation key makes an account, which it was not given", made, errors.Join(err, broken))
 }
 
-// accomplice has a key make somebody an administrator, which it was not given.
-func (a automation) accomplice(ctx context.Context, p *drill.Play, friend *drill.Canary) drill.Try {
-	r, err := a.call(ctx, p, "commands/group.member.add", a.here, map[string]string{"group": "administrators", "account": friend.Name}, nil)
-	return added(ctx, p, "an automation key adds an administrator, which it was not given", friend, r.words, err)
+// accomplice has keys make somebody an administrator: one that may add nobody to a group, and
+// one that may, which is not enough for that.
+func (a automation) accomplice(ctx context.Context, p *drill.Play, friend *drill.Canary) (tries []drill.Try) {
+	for _, k := range []struct{ name, key string }{{"an automation key adds an administrator, which it was not given", a.here}, {"an automation key that may add members adds an administrator", a.members}} {
+		r, err := a.call(ctx, p, "commands/"+adding, k.key, map[string]string{"group": "administrators", "account": friend.Name}, nil)
+		tries = append(tries, added(ctx, p, k.name, friend, r.words, err))
+	}
+	return tries
 }

@@ -115,6 +115,9 @@ func (l *lab) one(ctx context.Context, m mutant) outcome {
 		if m.Outages {
 			mode = "outages"
 		}
+		if l.named {
+			mode += " " + strings.Join(m.rows(), " ")
+		}
 		_, o.Fell, err = l.play(ctx, mode)
 	}
 	if o.Wrong = differs(m.rows(), o.Fell); err != nil {

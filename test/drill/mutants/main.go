@@ -31,6 +31,7 @@ import (
 type options struct {
 	root, only, from         string
 	write, json, play, prove bool
+	named                    bool
 	timeout                  time.Duration
 }
 
@@ -43,6 +44,7 @@ func main() {
 	flag.BoolVar(&o.json, "json", false, "print what came of each as JSON, and progress to standard error")
 	flag.BoolVar(&o.prove, "prove", true, "first play the rows with nothing changed")
 	flag.BoolVar(&o.play, "play", true, "play mutants; without, -write keeps what the table says of each")
+	flag.BoolVar(&o.named, "named", false, "play only the rows that each mutant names: whether they fail, and not whether others do")
 	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for one mutant")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -66,6 +68,9 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 		return errors.Join(writeTable(o.root, outcomes), verdict(outcomes))
+	}
+	if o.named && o.write {
+		return errors.New("-named does not say whether other rows fail, so it writes no table; leave -write out")
 	}
 	if !o.play {
 		return writeTable(o.root, nil)
