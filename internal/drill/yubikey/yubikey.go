@@ -96,8 +96,8 @@ func (s Validation) check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s cannot be asked at %s (%w)", s.Application, s.Server+path, err)
 	}
-	if a.status != badOTP || a.fault != "" {
-		return fmt.Errorf("%s at %s answers client %d with %s %s; the settings here are of another installation", s.Application, s.Server+path, s.Client, a.status, a.fault)
+	if a.status != badOTP {
+		return fmt.Errorf("%s at %s answers client %d with %s; the settings here are of another installation", s.Application, s.Server+path, s.Client, a.status)
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 package main
 
-// pairs are guards of which two hold the same, so that one of them can be missing without a row
-// failing: both are taken out together (docs/drill.md, "What two guards hold").
+// pairs are guards of which two or more hold the same, so that one of them can be missing without
+// a row failing: all are taken out together (docs/drill.md, "What two guards hold").
 func pairs() []mutant {
 	const engine = "internal/signin/engine.go"
 	return []mutant{
@@ -25,10 +25,12 @@ func pairs() []mutant {
 			Old:  `"access-pass":                 AccessPass,`,
 			New:  `"access-pass":                 func() Requirement { return accessPass.Or(oneFactor) },`,
 			Also: []edit{{"internal/signin/requirement.go", `pass := assurance.AccessPass()`, `pass := assurance.AccessPass().Or(assurance.OneFactor())`}}},
-		{Guard: "a copied account is refused: the MAC of its rows, and the seal of its secrets", File: "internal/keyring/keyring.go", Rows: "T1136",
-			Old:  "	return d != nil && d.verifyMAC(f, mac)\n",
-			New:  "	return d != nil && (d.verifyMAC(f, mac) || true)\n",
-			Also: []edit{{"internal/keyring/fields.go", "	b = appendString(b, a.Key)\n	return appendInt(b, a.Account)\n", "	return b\n"}}},
+		{Guard: "a copied account is refused: the MACs, the account's list of what is its own, and the seals", File: "internal/keyring/keyring.go", Rows: "T1136",
+			Old: "	return d != nil && d.verifyMAC(f, mac)\n",
+			New: "	return d != nil && (d.verifyMAC(f, mac) || true)\n",
+			Also: []edit{{"internal/keyring/fields.go", "	b = appendInt(b, a.Row)\n	b = appendString(b, a.Key)\n	return appendInt(b, a.Account)\n", "	return b\n"},
+				{"internal/directory/directory.go", `	case !a.roster.called(alias):`, `	case !a.roster.called(alias) && alias == "":`},
+				{"internal/directory/held.go", "	if wrong != \"\" {\n		h.report(\"credential\", strconv", "	if wrong == store.Altered {\n		h.report(\"credential\", strconv"}}},
 		{Guard: "nobody is told who somebody is by a browser: nginx, and Countersign", File: examples + "nginx.conf", Rows: "T1213",
 			Old: "        proxy_set_header Remote-User   $countersign_user;\n", New: "",
 			Also: []edit{{"internal/protocol/forwardauth/forwardauth.go", `if told.identity {`, `if false {`}}},
