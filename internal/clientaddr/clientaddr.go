@@ -42,6 +42,21 @@ func (d *Reader) FromProxy(r *http.Request) bool {
 	return false
 }
 
+// Behind returns the address of the browser of a request that a trusted proxy sent, as
+// [Reader.Source] does. It reports false if none sent it, as [Reader.FromProxy] does.
+func (d *Reader) Behind(r *http.Request) (netip.Addr, bool) {
+	at := peer(r)
+	if !d.listed(at) {
+		d.warn(r, notListed)
+		return netip.Addr{}, false
+	}
+	a := d.forwarded(r, at)
+	if !a.IsValid() {
+		d.warn(r, noAddress)
+	}
+	return a, true
+}
+
 // Source returns the address of the browser: that of the peer or, if the peer is a trusted
 // proxy, the one that the proxies report. It is the zero address if they report none or one
 // that cannot be read, so that nobody gets the address of the proxy; then the log says so.
@@ -53,16 +68,21 @@ func (d *Reader) Source(r *http.Request) netip.Addr {
 	return a
 }
 
-// claimed reads X-Forwarded-For from its end (the header has no RFC; each proxy appends the
-// address of its own peer). The first address that is not a trusted proxy's is the browser's;
-// anybody may have written what stands before it. It is the zero address when the deciding
-// entry cannot be read, and when the proxies name only themselves: the address of a proxy
-// belongs to none of its visitors.
+// claimed is the address that the request claims to come from.
 func (d *Reader) claimed(r *http.Request) netip.Addr {
 	at := peer(r)
 	if !d.listed(at) {
 		return at
 	}
+	return d.forwarded(r, at)
+}
+
+// forwarded reads X-Forwarded-For from its end (the header has no RFC; each proxy appends the
+// address of its own peer). The first address that is not a trusted proxy's is the browser's;
+// anybody may have written what stands before it. It is the zero address when the deciding
+// entry cannot be read, and when the proxies name only themselves: the address of a proxy
+// belongs to none of its visitors.
+func (d *Reader) forwarded(r *http.Request, at netip.Addr) netip.Addr {
 	lines, named := r.Header["X-Forwarded-For"], false
 	for i := len(lines) - 1; i >= 0; i-- {
 		for rest, more := lines[i], true; more; {

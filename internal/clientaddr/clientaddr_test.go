@@ -56,6 +56,10 @@ func TestSource(t *testing.T) {
 		if got := d.Source(r).String(); got != c.want {
 			t.Errorf("%s saying %q is %s, not %s", c.peer, c.forwarded, got, c.want)
 		}
+		got, listed := d.Behind(r)
+		if listed != d.FromProxy(r) || listed && got.String() != c.want || !listed && got.IsValid() {
+			t.Errorf("%s saying %q, read at once, is %s, listed %t", c.peer, c.forwarded, got, listed)
+		}
 	}
 }
 
@@ -70,6 +74,12 @@ func TestWarnings(t *testing.T) {
 		for range 3 {
 			if d.Source(proxy).IsValid() || d.FromProxy(stranger) || !d.FromProxy(proxy) || d.Source(stranger).String() != "198.51.100.1" {
 				t.Fatal("an address is not read as it should be")
+			}
+			if a, ok := d.Behind(proxy); !ok || a.IsValid() {
+				t.Fatal("a proxy that names nobody is somebody")
+			}
+			if _, ok := d.Behind(stranger); ok {
+				t.Fatal("a stranger passes for a proxy")
 			}
 		}
 		if strings.Count(log.String(), "X-Forwarded-For") != n || strings.Count(log.String(), "trusted_proxies") != n || strings.Count(log.String(), "proxy=192.0.2.1 ") != n {

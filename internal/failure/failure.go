@@ -89,6 +89,9 @@ func Wrap(c Class, cause error, public string) error {
 // ClassOf returns the class of the outermost classified error in the chain, and
 // Internal when there is none.
 func ClassOf(err error) Class {
+	if err == nil {
+		return Internal // as most are asked about: nothing is allocated
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Class

@@ -88,8 +88,16 @@ func (p *Policy) Mentions() Mentions {
 // The key holds what the rules read and nothing else: whether the source is in
 // a network that a rule names, not the address itself.
 func (p *Policy) Key(f Facts) (key string, until time.Time, ok bool) {
-	if _, fine := p.vet(&f); !fine {
+	if key, ok = p.KeyAlone(&f); !ok {
 		return "", time.Time{}, false
+	}
+	return key, p.until(f.Now), true
+}
+
+// KeyAlone is [Policy.Key] for whoever looks for what was remembered.
+func (p *Policy) KeyAlone(f *Facts) (key string, ok bool) {
+	if _, fine := p.vet(f); !fine {
+		return "", false
 	}
 	b := make([]byte, 0, 96)
 	for which, read := range p.reads.facts {
@@ -118,7 +126,7 @@ func (p *Policy) Key(f Facts) (key string, until time.Time, ok bool) {
 			}
 		}
 	}
-	return string(b), p.until(f.Now), true
+	return string(b), true
 }
 
 func bit(b bool) byte {

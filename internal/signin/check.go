@@ -2,13 +2,14 @@ package signin
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"countersign/internal/application"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
@@ -52,26 +53,34 @@ func (c *checks) check(ctx context.Context, r Request) (Step, error) {
 		}
 		return Step{}, err
 	}
-	at := &attempt{Request: r, Created: now, Deadline: now}
-	// A moment that comes is no change, and nobody is told of it: what bars an account is
-	// asked of what is cached as well.
-	if s := c.cache.session(r.Session, now); s != nil && c.judge.setting.bars(s.account, now) == "" {
-		m := c.judge.matter(at, app)
-		key, _, cacheable := p.Key(m.facts(s.account, s.fresh))
-		if cacheable && r.Raise == nil {
-			if g := s.granted(cacheKey(r, key), now); g != nil {
-				return Step{State: Granted, Grant: g.from(r)}, nil
-			}
-		}
+	if g := c.remembered(p, &r, app, now); g != nil {
+		return Step{State: Granted, Grant: g.from(&r)}, nil
 	}
-	return c.checkAnew(ctx, at, place)
+	return c.checkAnew(ctx, &attempt{Request: r, Created: now, Deadline: now}, place)
+}
+
+// remembered is what was granted where the rules read the same facts, or nil. A moment
+// that comes is no change, and nobody is told of it: what bars an account is asked of
+// what is cached as well.
+func (c *checks) remembered(p *policy.Policy, r *Request, app application.Application, now time.Time) *cachedGrant {
+	s := c.cache.session(r.Session, now)
+	if s == nil || r.Raise != nil || c.judge.setting.bars(s.account, now) != "" {
+		return nil
+	}
+	m := matter{setting: c.judge.setting, Request: *r, now: now, application: app}
+	facts := m.facts(s.account, s.fresh)
+	key, cacheable := p.KeyAlone(&facts)
+	if !cacheable {
+		return nil
+	}
+	return s.granted(cacheKey(r, key), now)
 }
 
 // cacheKey says what a cached grant serves: what policy read, and what the
 // engine itself looks at or the grant names whatever policy reads. A request
 // with a wish of its own is not remembered at all.
-func cacheKey(r Request, policyKey string) string {
-	return strings.Join([]string{r.Application, r.Action, r.Object, r.Protocol, policyKey}, "\x00")
+func cacheKey(r *Request, policyKey string) string {
+	return r.Application + "\x00" + r.Action + "\x00" + r.Object + "\x00" + r.Protocol + "\x00" + policyKey
 }
 
 // checkAnew reads what the session holds and decides. Nothing that it rests on was
@@ -116,7 +125,7 @@ func (c *checks) checkAnew(ctx context.Context, at *attempt, place store.Place) 
 }
 
 // from returns the grant as this request sees it.
-func (g *cachedGrant) from(r Request) Grant {
+func (g *cachedGrant) from(r *Request) Grant {
 	if g.grant.g.source == r.Source {
 		return g.grant
 	}
@@ -218,7 +227,7 @@ func (c *checks) keep(ctx context.Context, place store.Place, at *attempt, held 
 	if !still.Unchanged() || s.account.ID != d.account.ID {
 		return
 	}
-	s.keep(cacheKey(at.Request, key), g, until)
+	s.keep(cacheKey(&at.Request, key), g, until)
 	m.keep(at.Session, s)
 }
 

@@ -122,7 +122,7 @@ func (at place) read(raw string) (target, bool) {
 // verify answers a proxy. Only a Grant is answered with 200, or the engine's word that the request is
 // open to everybody.
 func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
-	w.Header().Set("Cache-Control", "no-store")
+	w.Header()["Cache-Control"] = noStore
 	q, source, err := d.read(r, a)
 	if err != nil {
 		d.miss(failure.ReasonOf(err), q, source)
@@ -174,10 +174,10 @@ func (q question) refusal(step signin.Step) string {
 // read understands a proxy's question, and where the browser is. What the door
 // refuses without asking the engine is a Refused failure.
 func (d *Guard) read(r *http.Request, a asked) (question, netip.Addr, error) {
-	if !d.clients.FromProxy(r) {
+	source, listed := d.clients.Behind(r)
+	if !listed {
 		return question{}, netip.Addr{}, errRefused
 	}
-	source := d.clients.Source(r)
 	if !source.IsValid() {
 		return question{}, source, errNowhere
 	}
@@ -227,10 +227,8 @@ func (q question) pathForPolicy() string {
 // are always there, so that a proxy that copies them replaces what a browser
 // sent under these names.
 func identify(h http.Header, g signin.Grant) {
-	h.Set("Remote-User", plain(g.Name()))
-	h.Set("Remote-Name", plain(g.Display()))
-	h.Set("Remote-Email", plain(g.Mail()))
-	h.Set("Remote-Groups", plain(strings.Join(g.Groups(), ",")))
+	v := []string{plain(g.Name()), plain(g.Display()), plain(g.Mail()), plain(strings.Join(g.Groups(), ","))}
+	h["Remote-User"], h["Remote-Name"], h["Remote-Email"], h["Remote-Groups"] = v[0:1:1], v[1:2:2], v[2:3:3], v[3:4:4]
 }
 
 // identifyNobody tells the application nobody, and has a proxy take away what a browser sent.
@@ -239,6 +237,9 @@ func identifyNobody(h http.Header) {
 		h.Set(name, "")
 	}
 }
+
+// noStore is a header's value that all answers share, and that nothing appends to.
+var noStore = []string{"no-store"}[:1:1]
 
 func plain(s string) string {
 	for _, r := range s {

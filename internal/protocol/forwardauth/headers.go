@@ -37,6 +37,10 @@ type told struct {
 func look(h http.Header) (t told) {
 	t.tunnel = changes(h)
 	for name := range h {
+		switch name {
+		case "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Method", "X-Forwarded-Proto", "X-Forwarded-Uri", "X-Original-Method", "X-Original-Url":
+			continue // what proxies ask with, which says none of it
+		}
 		switch first(name) {
 		case 'r':
 			t.identity = t.identity || begins(name, identity)

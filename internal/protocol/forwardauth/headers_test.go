@@ -217,3 +217,14 @@ func TestForeignIdentityInOddSpelling(t *testing.T) {
 		}
 	}
 }
+
+// What look passes over says nothing when it is read, in any dialect.
+func TestProxiesHeadersSayNothing(t *testing.T) {
+	for _, headers := range dialects {
+		for name := range headers {
+			if begins(name, identity) || odd(name) || !strings.HasPrefix(name, "X-Forwarded-") && overrides(name) {
+				t.Errorf("%s says something", name)
+			}
+		}
+	}
+}

@@ -48,9 +48,10 @@ func readTarget(raw string) (target, bool) {
 	if !ok {
 		return target{}, false
 	}
-	segments := strings.Split(decoded[1:], "/")
-	for i, segment := range segments {
-		if segment == "." || segment == ".." || segment == "" && i < len(segments)-1 {
+	for rest, more := decoded[1:], true; more; {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		if segment == "." || segment == ".." || segment == "" && more {
 			return target{}, false
 		}
 	}

@@ -2,7 +2,6 @@ package look
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -54,15 +53,24 @@ func (l *Look) Strict(next http.Handler, proxies, foreign []string) http.Handler
 			next.ServeHTTP(w, r)
 			return
 		}
-		under := func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) }
-		secure := l.Options.Secure && !slices.ContainsFunc(foreign, under)
-		if slices.ContainsFunc(proxies, under) {
+		secure := l.Options.Secure && !under(r.URL.Path, foreign)
+		if under(r.URL.Path, proxies) {
 			w = &unlessYes{w, secure}
 		} else {
 			guard(w.Header(), secure)
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// under reports whether a path begins with one of the prefixes.
+func under(path string, prefixes []string) bool {
+	for _, prefix := range prefixes {
+		if strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // unlessYes sets the strict headers on every response but 200.

@@ -31,7 +31,7 @@ func readers() []mutant {
 		{Guard: "a path has no parameters", File: target, Rows: "T1213",
 			Old: `if strings.ContainsRune(sent, ';') {`, New: `if false {`},
 		{Guard: "a path has one reading", File: target, Rows: "T1213",
-			Old: `if segment == "." || segment == ".." || segment == "" && i < len(segments)-1 {`, New: `if i > len(segments) || segment == "\x00" {`},
+			Old: `if segment == "." || segment == ".." || segment == "" && more {`, New: `if segment == "\x00" {`},
 		{Guard: "an escaped delimiter in a path is refused", File: target, Rows: "T1213",
 			Old: "|| b[0] == 0x7f || strings.Contains(`/\\.%;?#`, b) {", New: `|| b[0] == 0x7f {`},
 	}
