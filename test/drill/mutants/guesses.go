@@ -20,7 +20,7 @@ func guesses() []mutant {
 			Old: `sourceSubjects(w.Source, g.limits.PerSource)`, New: `sourceSubjects(w.Source, 1<<30)`},
 		{Guard: "after wrong codes two in a row are demanded", File: "internal/authenticator/hotp/check.go", Rows: "T1110.001",
 			Old: `case failures >= o.NextCode:`, New: `case failures >= 1000:`},
-		{Guard: "a sign-in takes only so many answers", File: "internal/signin/engine.go", Rows: "T1110.001",
+		{Guard: "a sign-in takes only so many answers", File: "internal/signin/engine.go", Rows: "T1110.001 T1110.004",
 			Old: `at.Tries > e.limits.Tries {`, New: `at.Tries > 1000 {`,
 			Also: []edit{{"internal/signin/advance.go", `at.Tries >= y.limits.Tries {`, `at.Tries > 1000 {`}}},
 		{Guard: "a code is good once", File: "internal/authenticator/hotp/check.go", Rows: "T1040 T1110 T1133",

@@ -28,7 +28,7 @@ func messages() []mutant {
 				"	buf = append(buf, byte(NASIdentifier), 2+1, 'x')\n	buf = append(buf, byte(MessageAuthenticator), 2+authenticatorLength)"}}},
 		{Guard: "a RADIUS request that cannot be decided is not accepted", File: "internal/protocol/radius/work.go", Rows: "T1556.006", Outages: true,
 			Old: "	if err != nil {\n		reply = nil\n		s.blame(j, step, err)",
-			New: "	if err != nil {\n		d := j.draft(packet.AccessAccept)\n		reply, _ = j.finish(&d, &s.Stats.Accepted)\n		s.blame(j, step, err)"},
+			New: "	if err != nil && !errors.Is(err, context.DeadlineExceeded) {\n		d := j.draft(packet.AccessAccept)\n		reply, _ = j.finish(&d, &s.Stats.Accepted)\n	} else if err != nil {\n		reply = nil\n		s.blame(j, step, err)"},
 		{Guard: "a RADIUS reply has the Proxy-State of its request", File: "internal/protocol/radius/work.go", Rows: "T1133",
 			Old: `	d.AddAll(j.request, packet.ProxyState)`, New: ``},
 		{Guard: "a retransmission at RADIUS is not decided again", File: "internal/protocol/radius/replycache.go", Rows: "T1133 T1621",
