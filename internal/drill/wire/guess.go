@@ -191,13 +191,13 @@ const pause = 2 * time.Hour
 // patiently guesses on as slowly as it must, until the generator should be closed: then
 // what is right is not taken either, however long it waited.
 func (g *guesser) patiently(ctx context.Context) drill.Try {
-	for g.sent < closed+nextCode && g.err == nil {
+	for g.sent < closed+nextCode && g.err == nil && g.last.code != accessAccept {
 		g.p.Bed.Later(pause)
 		g.wrong(ctx, 1)
 	}
 	g.p.Bed.Later(pause)
 	name := fmt.Sprintf("all that is right after %d wrong codes, with a pause before each", g.sent)
-	if g.err != nil {
+	if g.err != nil || g.last.code == accessAccept {
 		return g.try(name, g.last, g.err)
 	}
 	code := g.of.Code()

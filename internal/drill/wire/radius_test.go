@@ -15,7 +15,10 @@ import (
 
 // answering is a RADIUS server that rejects everything, under a secret, whatever the
 // request was written with.
-func answering(t *testing.T, secret string) Radius {
+func answering(t *testing.T, secret string) Radius { return always(t, secret, accessReject) }
+
+// always is a RADIUS server that has one answer to everything.
+func always(t *testing.T, secret string, code byte) Radius {
 	t.Helper()
 	l, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -32,7 +35,7 @@ func answering(t *testing.T, secret string) Radius {
 			if n < 20 {
 				continue
 			}
-			reply := append([]byte{accessReject, b[1], 0, 20}, b[4:20]...)
+			reply := append([]byte{code, b[1], 0, 20}, b[4:20]...)
 			sum := md5.Sum(append(slices.Clone(reply), secret...))
 			l.WriteTo(append(reply[:4], sum[:]...), from)
 		}
@@ -168,5 +171,22 @@ func TestMore(t *testing.T) {
 		if got := more(taken); got != want {
 			t.Errorf("%s: %d", taken, got)
 		}
+	}
+}
+
+// patient is a bed whose clock can be moved, and nothing else.
+type patient struct{ drill.Bed }
+
+func (patient) Later(time.Duration) {}
+
+// Where a wrong code is accepted there is nothing left to guess: the attack ends, and got through.
+func TestGuessingEndsWithWhatIsAccepted(t *testing.T) {
+	s := always(t, "shared", accessAccept)
+	p := play(s)
+	p.Bed = patient{}
+	p.Canary.Seed([]byte("12345678901234567890"))
+	try := (&guesser{s: guesses{s}, p: p, of: p.Canary}).patiently(t.Context())
+	if !try.Open || !strings.Contains(try.Name, "after 1 wrong codes") {
+		t.Errorf("a server that accepts every code: %+v", try)
 	}
 }
