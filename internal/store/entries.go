@@ -228,12 +228,19 @@ func (log *AuditLog) scanNumbered(ctx context.Context, f *picker, end int64, yie
 	if err != nil {
 		return yield(audit.Entry{}, err)
 	}
-	query := "select seq, body, mac from audit_entry where seq >= $1 and seq < $2"
-	args := []any{from, before, page}
 	if f.Account != 0 {
-		query, args = query+" and account = $4", append(args, f.Account)
+		return log.scanAccount(ctx, f, from, before, yield)
 	}
-	query += map[bool]string{false: " order by seq", true: " order by seq desc"}[f.Newest] + " limit $3"
+	query := "select seq, body, mac from audit_entry where seq >= $1 and seq < $2 order by seq"
+	if f.Newest {
+		query += " desc"
+	}
+	return log.scanPages(ctx, f, query+" limit $3", []any{from, before, page}, yield)
+}
+
+// scanPages streams what a query finds from its first argument to before its second, and
+// reports whether to continue.
+func (log *AuditLog) scanPages(ctx context.Context, f *picker, query string, args []any, yield func(audit.Entry, error) bool) bool {
 	for {
 		p := log.scanPage(ctx, f, query, args, yield)
 		if p.ended || p.rows < page {

@@ -141,3 +141,9 @@ func Share(db *DB, all ...Shared) []error {
 
 // Expecting is the statement that PostgreSQL runs for [Tx.Expect].
 func Expecting(query string, rows int64) string { return expecting(query, rows) }
+
+// ByAccount is the question for an account's entries, and IndexPages in how many pages.
+var (
+	ByAccount  = byAccount
+	IndexPages = indexPages
+)
