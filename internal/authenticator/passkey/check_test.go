@@ -315,7 +315,7 @@ func TestBackupStateIsKept(t *testing.T) {
 	c := enroll(t, a, k, ada)
 	k.Lie.SetFlags = 16
 	got := signIn(t, a, k, c)
-	if !got.OK || !bytes.Contains(got.Next, []byte(`"bs":true`)) {
+	if !got.OK || !passkey.BackedUp(t, got.Next) {
 		t.Fatalf("%+v", got)
 	}
 	k.Lie = virtualauth.Lie{ClearFlags: 8}

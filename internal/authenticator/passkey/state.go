@@ -2,14 +2,22 @@ package passkey
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
+
+	"countersign/internal/packed"
 )
 
 // stateVersion is raised with any new field, because an older node would drop
 // the field when it writes the next state.
 const stateVersion = 1
 
-// state is a credential record (WebAuthn Level 3 section 4) as it is kept.
+// stateForm is the first octet of what is stored. Releases before stored JSON, which
+// begins with a brace and is still read.
+const stateForm = 2
+
+// state is a credential record (WebAuthn Level 3 section 4).
 type state struct {
 	Version int `json:"v"`
 	// ID is the credential id, 1 to 1023 bytes.
@@ -35,11 +43,46 @@ type state struct {
 	User octets `json:"user"`
 }
 
-func (s state) encode() ([]byte, error) { return json.Marshal(s) }
+func (s state) encode() ([]byte, error) {
+	b := make([]byte, 0, 96+len(s.ID)+len(s.Key)+len(s.User))
+	b = packed.Text(append(b, stateForm), string(s.ID))
+	b = packed.Number(packed.Text(b, string(s.Key)), int64(s.Counter))
+	for _, flag := range []bool{s.BackupEligible, s.BackupState, s.Verified, s.Attested} {
+		b = packed.Flag(b, flag)
+	}
+	b = packed.Text(packed.Text(packed.Text(b, string(s.AAGUID[:])), s.Attestation), string(s.User))
+	b = packed.Count(b, len(s.Transports))
+	for _, t := range s.Transports {
+		b = packed.Text(b, t)
+	}
+	return b, nil
+}
+
+var errState = errors.New("passkey: a stored credential cannot be read")
 
 // decodeState reads a stored credential. An error means that the row is not one
 // of ours, which refuses.
 func decodeState(b []byte) (state, error) {
+	var s state
+	var err error
+	switch {
+	case len(b) > 0 && b[0] == '{':
+		s, err = decodeJSON(b)
+	case len(b) > 0 && b[0] == stateForm:
+		s, err = unpackState(b[1:])
+	default:
+		err = errState
+	}
+	if err == nil && (len(s.ID) == 0 || len(s.ID) > maxCredentialID) {
+		err = fmt.Errorf("passkey: stored credential has an id of %d bytes", len(s.ID))
+	}
+	if err != nil {
+		return state{}, err
+	}
+	return s, nil
+}
+
+func decodeJSON(b []byte) (state, error) {
 	var s state
 	if err := json.Unmarshal(b, &s); err != nil {
 		return state{}, fmt.Errorf("passkey: stored credential: %w", err)
@@ -47,8 +90,23 @@ func decodeState(b []byte) (state, error) {
 	if s.Version != stateVersion {
 		return state{}, fmt.Errorf("passkey: stored credential has version %d; this release reads %d", s.Version, stateVersion)
 	}
-	if len(s.ID) == 0 || len(s.ID) > maxCredentialID {
-		return state{}, fmt.Errorf("passkey: stored credential has an id of %d bytes", len(s.ID))
+	return s, nil
+}
+
+func unpackState(b []byte) (state, error) {
+	r := packed.Read(b)
+	s := state{Version: stateVersion, ID: octets(r.Text()), Key: octets(r.Text())}
+	counter := r.Number()
+	s.BackupEligible, s.BackupState, s.Verified, s.Attested = r.Flag(), r.Flag(), r.Flag(), r.Flag()
+	aaguid := r.Text()
+	s.Attestation, s.User = r.Text(), octets(r.Text())
+	for n := r.Count(); n > 0; n-- {
+		s.Transports = append(s.Transports, r.Text())
 	}
+	if !r.Whole() || counter < 0 || counter > math.MaxUint32 || len(aaguid) != len(s.AAGUID) {
+		return state{}, errState
+	}
+	copy(s.AAGUID[:], aaguid)
+	s.Counter = uint32(counter)
 	return s, nil
 }
