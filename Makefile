@@ -16,6 +16,8 @@
 # make drill-mutants  takes guards out of the server one by one: exactly the rows of the drill that depend on each must
 #             fail. As root; a minute a guard. DRILLMUTANTS='-only T1133' plays few, -write writes the table of docs/drill.md
 # make fuzz   every fuzz target for FUZZTIME
+# make ha     three servers on PostgreSQL with Patroni and etcd, the primary killed under load; minutes, and
+#             apt install patroni etcd-server
 # make soak   the long tests
 # make deb      a Debian package in bin/
 # make install PREFIX=/usr/local DESTDIR=
@@ -31,7 +33,7 @@ BENCH       ?= ./internal/...
 ROOMS       ?= signin session ticket keyring directory enrollment recovery incident
 PACKAGES    ?= ./...
 
-.PHONY: build deb quick story test check race bench bench-attack bench-peers benches mutants drill-mutants fuzz soak install clean
+.PHONY: build deb quick story test check race bench bench-attack bench-peers benches mutants drill-mutants fuzz soak ha install clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -89,6 +91,9 @@ fuzz:
 
 soak:
 	$(GO) test -tags soak -run '^TestSoak' -count 1 -v -timeout $(SOAKTIME) $(PACKAGES)
+
+ha:
+	$(GO) test -tags ha -run '^(TestPrimaryKilledUnderLoad|TestAsynchronousFailoverIsNoticed)$$' -count 1 -v -timeout 20m ./test/fault
 
 deb:
 	deploy/debian/build.sh bin

@@ -21,10 +21,14 @@ import (
 	"countersign/internal/store"
 )
 
-// size is how much the grown database holds; BENCHSIZE=full is the design's.
+// size is how much the grown database holds; BENCHSIZE=full is the design's, and a number is
+// that of accounts, with ten entries each.
 func size() (accounts, entries int) {
 	if os.Getenv("BENCHSIZE") == "full" {
 		return 1_000_000, 10_000_000
+	}
+	if n, err := strconv.Atoi(os.Getenv("BENCHSIZE")); err == nil && n >= 1000 {
+		return n, 10 * n
 	}
 	return 50_000, 500_000
 }
