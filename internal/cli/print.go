@@ -156,6 +156,9 @@ func columns(rows []any) []string {
 				out = append(out, x.name)
 			}
 		}
+		if explained(f) != "" && !slices.Contains(out, "reason") {
+			out = append(out, "reason")
+		}
 	}
 	for _, b := range brief {
 		if len(out) > len(b) && slices.Contains(out, b[0]) && slices.Contains(out, b[2]) {
@@ -194,6 +197,9 @@ func table(w io.Writer, rows []any) error {
 // besides, where that has no column of its own: who has ended or is dormant is not just active.
 func cell(f fields, name string, columns []string) string {
 	s := text(f.get(name))
+	if why := explained(f); name == "reason" && why != "" {
+		return strings.TrimPrefix(s+": "+why, ": ")
+	}
 	if name != "state" {
 		return s
 	}
@@ -203,6 +209,21 @@ func cell(f fields, name string, columns []string) string {
 		}
 	}
 	return s
+}
+
+// explained is what an entry of the log says beyond its word of why: what is wrong and how to
+// mend it, what a server answered, which card it was.
+func explained(f fields) string {
+	detail, ok := f.get("detail").(fields)
+	if !ok || f.get("event") == nil {
+		return ""
+	}
+	for _, name := range []string{"mend", "answer", "detail"} {
+		if s := text(detail.get(name)); s != "" {
+			return s
+		}
+	}
+	return ""
 }
 
 func headings(names []string) string {

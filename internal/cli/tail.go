@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	logs "countersign/internal/admin/audit"
@@ -61,6 +62,13 @@ func (t *auditTail) line(conn *connection, e audit.Entry) error {
 	if conn.JSON {
 		return json.NewEncoder(os.Stdout).Encode(e)
 	}
-	_, err := fmt.Printf("%s  %-24s %-8s %s: %s %s %s %s\n", e.At.Local().Format("15:04:05"), words.Seen(e.Event), words.Seen(e.Outcome), words.Seen(e.Actor.Name), words.Seen(e.AccountName), words.Seen(e.Application), words.Seen(e.Source), words.Seen(e.Reason))
+	why := e.Reason
+	for _, more := range []string{e.Detail["mend"], e.Detail["answer"], e.Detail["detail"]} {
+		if more != "" {
+			why = strings.TrimPrefix(why+": "+more, ": ")
+			break
+		}
+	}
+	_, err := fmt.Printf("%s  %-24s %-8s %s: %s %s %s %s\n", e.At.Local().Format("15:04:05"), words.Seen(e.Event), words.Seen(e.Outcome), words.Seen(e.Actor.Name), words.Seen(e.AccountName), words.Seen(e.Application), words.Seen(e.Source), words.Seen(why))
 	return err
 }

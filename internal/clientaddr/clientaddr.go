@@ -35,7 +35,7 @@ func NewReader(proxies []netip.Prefix, now func() time.Time, log *slog.Logger) *
 
 // FromProxy reports whether a trusted proxy sent the request. If not, the log says so.
 func (d *Reader) FromProxy(r *http.Request) bool {
-	if d.listed(peer(r)) {
+	if d.listed(Peer(r)) {
 		return true
 	}
 	d.warn(r, notListed)
@@ -45,7 +45,7 @@ func (d *Reader) FromProxy(r *http.Request) bool {
 // Behind returns the address of the browser of a request that a trusted proxy sent, as
 // [Reader.Source] does. It reports false if none sent it, as [Reader.FromProxy] does.
 func (d *Reader) Behind(r *http.Request) (netip.Addr, bool) {
-	at := peer(r)
+	at := Peer(r)
 	if !d.listed(at) {
 		d.warn(r, notListed)
 		return netip.Addr{}, false
@@ -70,7 +70,7 @@ func (d *Reader) Source(r *http.Request) netip.Addr {
 
 // claimed is the address that the request claims to come from.
 func (d *Reader) claimed(r *http.Request) netip.Addr {
-	at := peer(r)
+	at := Peer(r)
 	if !d.listed(at) {
 		return at
 	}
@@ -115,7 +115,9 @@ func (d *Reader) isProxy(a netip.Addr) bool {
 	return slices.ContainsFunc(d.proxies, func(p netip.Prefix) bool { return p.IsSingleIP() && p.Addr() == a })
 }
 
-func peer(r *http.Request) netip.Addr {
+// Peer returns the address that a request's connection comes from, of a proxy or a browser;
+// the zero address if there is none.
+func Peer(r *http.Request) netip.Addr {
 	p, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
@@ -152,7 +154,7 @@ const WarnAgain = time.Minute
 // warn writes to the log, once in [WarnAgain] for each kind.
 func (d *Reader) warn(r *http.Request, why warning) {
 	if d.log != nil && d.due(why) {
-		d.log.Warn(string(why), "proxy", peer(r), "asked", r.URL.Path)
+		d.log.Warn(string(why), "proxy", Peer(r), "asked", r.URL.Path)
 	}
 }
 

@@ -124,17 +124,31 @@ func (e *Ears) Of(application string) (heard time.Time, unserved []Unserved) {
 	if last, ok := e.heard.Load(application); ok {
 		heard = time.Unix(0, last.(*atomic.Int64).Load()).UTC()
 	}
+	return heard, e.those(func(s subject) bool { return s.application == application })
+}
+
+// Strays returns what was not served of a protocol's requests that no application is known
+// of, the latest first: where a client has another address, or a host is not listed.
+func (e *Ears) Strays(protocol string) []Unserved {
+	if e == nil {
+		return nil
+	}
+	return e.those(func(s subject) bool { return s.application == "" && s.protocol == protocol })
+}
+
+// those are the sums of some subjects, the latest first.
+func (e *Ears) those(of func(subject) bool) (unserved []Unserved) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for k, u := range e.sums {
-		if k.application == application {
+		if of(k) {
 			unserved = append(unserved, *u)
 		}
 	}
 	slices.SortFunc(unserved, func(a, b Unserved) int {
 		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.Client, b.Client))
 	})
-	return heard, unserved
+	return unserved
 }
 
 // TellOwed hands over what no audit entry tells yet: of each cause at once the first time,

@@ -50,7 +50,18 @@ func TestWhatIsNotServedIsSummedUp(t *testing.T) {
 	if heard, u := e.Of("wiki"); !heard.Equal(now) || u != nil {
 		t.Errorf("of the wiki %v %+v", heard, u)
 	}
+	e.Miss(protocol.Trouble{Protocol: "radius", Cause: "unknown-client", Mend: "Add it."}, now)
+	e.Miss(protocol.Trouble{Protocol: "yubico", Cause: "no-such-client", Mend: "Type it."}, now)
+	if u := e.Strays("radius"); len(u) != 1 || u[0].Cause != "unknown-client" || u[0].Count != 1 {
+		t.Errorf("of nobody's requests by RADIUS %+v", u)
+	}
+	if _, u := e.Of("vpn"); len(u) != 1 {
+		t.Errorf("of the VPN %+v", u)
+	}
 	var none *protocol.Ears
+	if none.Strays("radius") != nil {
+		t.Error("deaf ears heard something")
+	}
 	none.Hear("vpn", now)
 	none.Miss(protocol.Trouble{}, now)
 }

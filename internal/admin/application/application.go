@@ -108,6 +108,9 @@ type Shown struct {
 	Heard time.Time `json:"last_heard_from,omitzero"`
 	// Unserved are the causes for which requests were not served, the latest first.
 	Unserved []protocol.Unserved `json:"unserved,omitempty"`
+	// Strays are those of requests by the same protocol that no application is known of. This
+	// application's can be among them, where a client has another address or another host.
+	Strays []protocol.Unserved `json:"unserved_of_nobody,omitempty"`
 }
 
 // Show shows an application; what its settings call a secret is
@@ -126,6 +129,7 @@ func (c *Show) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error)
 	}
 	shown := Shown{Application: app}
 	shown.Heard, shown.Unserved = a.ears.Of(app.Name)
+	shown.Strays = a.ears.Strays(app.Protocol)
 	shown.Settings, err = a.hide(app.Settings)
 	return shown, err
 }

@@ -59,6 +59,10 @@ func (d *Guard) Handle(mux *http.ServeMux) {
 }
 
 var (
+	errNoURL   = failure.Refuse("no-url", "Refused.")
+	errNoHost  = failure.Refuse("unknown-host", "Refused.")
+	errNoProxy = failure.Refuse("not-listed", "Refused.")
+	errNoWord  = failure.Refuse("no-method", "Refused.")
 	errRefused = failure.Refuse("forward-auth", "Refused.")
 	errUnclear = failure.Refuse("ambiguous", "This address can be read in two ways, so it is refused.")
 	errMethod  = failure.Refuse("method", "The method of a request is written in capital letters: GET, POST, DELETE.")
@@ -86,18 +90,27 @@ func (q question) origin() string { return q.scheme + "://" + q.host }
 func (d *Guard) understand(ctx context.Context, a asked, overridden bool) (question, error) {
 	q := question{scheme: a.scheme, request: request{method: a.method}}
 	var ok bool
+	if a.host == "" {
+		return q, errNoURL
+	}
 	if a.scheme != "https" && (a.scheme != "http" || d.publicURL.Scheme == "https") {
 		return q, failure.Refuse("scheme", "This site is reached by https only.")
 	}
-	if q.host, ok = plainHost(a.scheme, a.host); !ok || !method(a.method) {
-		return q, errRefused
+	if q.host, ok = plainHost(a.scheme, a.host); !ok {
+		return q, errNoURL
+	}
+	if !method(a.method) {
+		return q, errNoWord
 	}
 	if !capital(a.method) {
 		return q, errMethod
 	}
 	at, known, err := d.find(ctx, q.host)
-	if err != nil || !known {
+	if err != nil {
 		return q, errRefused
+	}
+	if !known {
+		return q, errNoHost
 	}
 	q.at = at
 	if q.target, ok = at.read(a.target); !ok {
@@ -176,7 +189,7 @@ func (q question) refusal(step signin.Step) string {
 func (d *Guard) read(r *http.Request, a asked) (question, netip.Addr, error) {
 	source, listed := d.clients.Behind(r)
 	if !listed {
-		return question{}, netip.Addr{}, errRefused
+		return question{}, clientaddr.Peer(r), errNoProxy
 	}
 	if !source.IsValid() {
 		return question{}, source, errNowhere

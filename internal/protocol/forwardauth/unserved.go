@@ -16,6 +16,10 @@ var mends = map[string]string{
 	"method":          "A request has a method in small letters; have the client write it in capitals.",
 	"forged-identity": "A request brought headers that begin with Remote-, which only Countersign sends; have the proxy remove them from what browsers send.",
 	"upgrade":         "A request wants to change to another protocol than WebSocket; switch h2c off at the client or the proxy.",
+	"no-url":          "The proxy does not say which address was asked for, or what it says is no address; have it send X-Original-URL (nginx), or X-Forwarded-Host and X-Forwarded-Uri.",
+	"no-method":       "The proxy does not say the method of a request; have it send X-Original-Method (nginx) or X-Forwarded-Method.",
+	"unknown-host":    "No application has the host that was asked for; add it to the hosts of an application, with its port, or have the proxy pass on the host as browsers send it ($http_host in nginx).",
+	"not-listed":      "A check came from an address that is not among the trusted proxies; add it to trusted_proxies if it is your proxy.",
 	"no-address":      "The proxy does not say where the browser is; have it send X-Forwarded-For.",
 }
 
@@ -26,7 +30,8 @@ func (d *Guard) miss(cause string, q question, source netip.Addr) {
 	if !known {
 		return
 	}
-	if d.ears.Miss(protocol.Trouble{Protocol: Protocol, Cause: cause, Mend: mend, Application: q.at.app, From: source.Unmap()}, d.now()) && d.log != nil {
+	worth := d.ears.Miss(protocol.Trouble{Protocol: Protocol, Cause: cause, Mend: mend, Application: q.at.app, From: source.Unmap()}, d.now())
+	if worth && d.log != nil && cause != "not-listed" { // clientaddr has said that
 		d.log.Warn("a request behind a proxy was refused: "+mend, "reason", cause, "application", q.at.app, "from", source)
 	}
 }

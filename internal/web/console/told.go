@@ -53,6 +53,10 @@ var reasons = map[string]string{
 	"not-administrator": "only administrators may", "nothing-enrolled": "nothing is set up that is enough there", "suspended": "the account is suspended", "ended": "the account has ended",
 	"dormant": "the account is dormant", "unknown-name": "there is no such account", "step-up": "it must be proved again", "not-enough": "not enough was shown",
 	"signed-in-since": "they signed in as usual meanwhile", "set-up-since": "they have set up a way to sign in meanwhile",
+	"no-certificate": "the browser showed no card", "unknown-certificate": "nobody added that card", "unknown-authority": "the card is of no authority that is trusted here", "expired": "it has expired, or begins later",
+	"revoked": "it was revoked", "wrong-usage": "the card is not made for signing in", "weak-key": "the card's key is too weak", "no-name": "the card has not exactly one name", "other-key": "the card has another key than the one that was added",
+	"other-name": "the card names somebody else", "wrong-challenge": "it was shown for another sign-in", "unhandled-extension": "the card or its authority has a critical extension that is not handled here",
+	"revocation-unreachable": "whether it was revoked cannot be asked", "revocation-stale": "what says which are revoked has expired", "revocation-missing": "nothing says which of its authority are revoked",
 	"opener-no-longer-may": "whoever vouched is not at the help desk any more", "too-many-passes": "three passes were taken",
 }
 

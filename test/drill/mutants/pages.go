@@ -15,8 +15,8 @@ func pages() []mutant {
 func readers() []mutant {
 	return []mutant{
 		{Guard: "X-Forwarded-For is believed from proxies alone", File: "internal/clientaddr/clientaddr.go", Rows: "T1213",
-			Old: "	at := peer(r)\n	if !d.listed(at) {\n		return at\n	}\n",
-			New: "	at := peer(r)\n	if !d.listed(at) && len(r.Header[\"X-Forwarded-For\"]) == 0 {\n		return at\n	} else if a, ok := address(r.Header[\"X-Forwarded-For\"][0]); ok {\n		return a\n	}\n"},
+			Old: "	at := Peer(r)\n	if !d.listed(at) {\n		return at\n	}\n",
+			New: "	at := Peer(r)\n	if !d.listed(at) && len(r.Header[\"X-Forwarded-For\"]) == 0 {\n		return at\n	} else if a, ok := address(r.Header[\"X-Forwarded-For\"][0]); ok {\n		return a\n	}\n"},
 		{Guard: "of X-Forwarded-For the last address counts that is no proxy's", File: "internal/clientaddr/clientaddr.go", Rows: "T1213",
 			Old: "			if !d.listed(at) {\n				return at\n			}\n			var entry string\n", New: "			var entry string\n"},
 		{Guard: "a forged identity header is refused", File: "internal/protocol/forwardauth/forwardauth.go", Rows: "T1213",
