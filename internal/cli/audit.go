@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/mod/sumdb/note"
+
 	logs "countersign/internal/admin/audit"
 	"countersign/internal/audit"
 )
@@ -24,6 +26,8 @@ type auditCommand struct {
 
 type auditVerify struct {
 	place
+	Export  string   `help:"A file that audit export or the console wrote, in place of an installation: no database and no secret key is needed. With --log-key." type:"existingfile" placeholder:"FILE"`
+	LogKey  string   `help:"The audit log's public key, as keys show prints it: whose log the export must be." placeholder:"KEY"`
 	Witness []string `help:"A file with checkpoints that were sent elsewhere before; may be given more than once." type:"existingfile"`
 }
 
@@ -36,12 +40,10 @@ func (c *auditVerify) Run(ctx context.Context, conn *connection) error {
 		}
 		witnessed = append(witnessed, string(b))
 	}
-	db, _, err := c.openBroken(ctx)
+	report, err := c.verify(ctx, witnessed)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	report, err := db.AuditLog().Verify(ctx, witnessed...)
 	if conn.JSON {
 		if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
 			return err
@@ -52,10 +54,50 @@ func (c *auditVerify) Run(ctx context.Context, conn *connection) error {
 		}
 		fmt.Printf("%d entries, %d checkpoints agree, the largest covers %d; root %s\n", report.Entries, report.Checkpoints, report.Signed, report.Root)
 	}
-	if err == nil && !report.OK() {
+	switch {
+	case !report.OK():
 		return errors.New("the audit log is not as it was written")
+	case c.Export != "" && report.Signed < report.Entries:
+		return fmt.Errorf("nothing vouches for the last %d entries: they are newer than the newest checkpoint in the file; export again after countersign audit checkpoint, or give a newer one with --witness", report.Entries-report.Signed)
 	}
-	return err
+	return nil
+}
+
+// verify checks the log of an installation, or an export.
+func (c *auditVerify) verify(ctx context.Context, witnessed []string) (audit.Report, error) {
+	if (c.Export == "") != (c.LogKey == "") {
+		return audit.Report{}, errors.New("--export and --log-key go together: an export is verified with the public key that keys show prints")
+	}
+	if c.Export != "" {
+		return verifyExport(c.Export, c.LogKey, witnessed)
+	}
+	db, _, err := c.openBroken(ctx)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	defer db.Close()
+	return db.AuditLog().Verify(ctx, witnessed...)
+}
+
+// verifyExport checks a file with nothing but the public key.
+func verifyExport(path, key string, witnessed []string) (audit.Report, error) {
+	verifier, err := note.NewVerifier(key)
+	if err != nil {
+		return audit.Report{}, errors.New("--log-key is no key: take the one that keys show prints")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	defer f.Close()
+	log, err := audit.ReadLog(f)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	if log.Origin != verifier.Name() {
+		return audit.Report{}, fmt.Errorf("the file is of another log than the key: it says %q, and the key %q", log.Origin, verifier.Name())
+	}
+	return audit.Verify(log.Entries(), audit.Check{Origin: verifier.Name(), Verifier: verifier, Checkpoints: append(log.Checkpoints, witnessed...)})
 }
 
 type auditExport struct {

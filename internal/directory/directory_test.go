@@ -129,7 +129,7 @@ func TestGroups(t *testing.T) {
 		for _, read := range []func() (Account, error){
 			func() (Account, error) { return r.people.Find(t.Context(), r.db, name) },
 			func() (Account, error) {
-				all, err := r.people.List(t.Context(), r.db, name, "", 1)
+				all, err := r.people.ListOf(t.Context(), r.db, Which{Query: name}, "", 1)
 				if err != nil || len(all) != 1 {
 					return Account{}, err
 				}
@@ -221,7 +221,7 @@ func TestAccountsChangedBehindOurBack(t *testing.T) {
 			if a, err := r.people.Get(t.Context(), r.db, bob.ID); !errors.Is(err, ErrTampered) || failure.ClassOf(err) != failure.Internal {
 				t.Errorf("believed: %+v, %v", a, err)
 			}
-			if all, err := r.people.List(t.Context(), r.db, "", "", 10); err != nil || len(all) != 2 || all[0].State != Active || all[1].State != Tampered {
+			if all, err := r.people.ListOf(t.Context(), r.db, Which{}, "", 10); err != nil || len(all) != 2 || all[0].State != Active || all[1].State != Tampered {
 				t.Errorf("listed: %+v, %v", all, err)
 			}
 			var tampered []assurance.AccountID

@@ -56,13 +56,8 @@ func (w Which) condition() (string, error) {
 	return c, nil
 }
 
-// List returns accounts by name: those whose name or display name contains
-// query, after the name of that page token, at most limit.
-func (d *Accounts) List(ctx context.Context, r store.Reader, query, after string, limit int) ([]Account, error) {
-	return d.ListOf(ctx, r, Which{Query: query}, after, limit)
-}
-
-// ListOf is List for those that are chosen.
+// ListOf returns accounts by name: those that are chosen, after the name of that page token,
+// at most limit. A query chooses those whose name or display name contains it.
 func (d *Accounts) ListOf(ctx context.Context, r store.Reader, w Which, after string, limit int) ([]Account, error) {
 	condition, err := w.condition()
 	if err != nil {

@@ -128,12 +128,6 @@ type Carrier struct {
 	Carry func(context.Context, authenticator.Message) error
 }
 
-// Carry is [Messages.CarryBy] for one carrier of everything, without the number.
-func (m *Messages) Carry(ctx context.Context, carry func(context.Context, authenticator.Message) error) error {
-	_, err := m.CarryBy(ctx, Carrier{Carry: carry})
-	return err
-}
-
 // CarryBy delivers what waits for a carrier, and returns how many it took. A message is
 // tried three times, ten seconds apart, and is gone when it was taken or is over. One
 // worker of one server sends it, so that several may call this at a time. It stops at an

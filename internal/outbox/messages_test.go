@@ -179,3 +179,9 @@ func TestALongTryIsNotDoubled(t *testing.T) {
 		t.Errorf("sent %d times, %v", sent, err)
 	}
 }
+
+// Carry is CarryBy for one carrier of everything, without the number.
+func (m *Messages) Carry(ctx context.Context, carry func(context.Context, authenticator.Message) error) error {
+	_, err := m.CarryBy(ctx, Carrier{Carry: carry})
+	return err
+}

@@ -19,15 +19,6 @@ type Comparison struct {
 	Blurred []string
 }
 
-// Compare says which requests of a class two documents decide differently. It
-// does not sample: it divides what is free into cells within which no rule of
-// either document can tell two requests apart, and decides one of each by both.
-// Facts that one of them was not made for it denies, as it would.
-func Compare(before, after *Policy, c Class) Comparison {
-	out, _ := CompareWithin(context.Background(), before, after, c, nil) // neither ends nor is bounded
-	return out
-}
-
 // Budget bounds how much is looked at, over several comparisons: one unit is one rule,
 // or one comparison in a rule, looked at once. A nil Budget bounds nothing.
 type Budget struct{ Left int }
@@ -50,8 +41,11 @@ func (b *Budget) spend(n int) error {
 // mostChanges is how many are told of one class.
 const mostChanges = 200
 
-// CompareWithin is Compare that ends with its context, and where its budget does not
-// reach.
+// CompareWithin says which requests of a class two documents decide differently. It
+// does not sample: it divides what is free into cells within which no rule of
+// either document can tell two requests apart, and decides one of each by both.
+// Facts that one of them was not made for it denies, as it would. It ends with its
+// context, and where its budget does not reach.
 func CompareWithin(ctx context.Context, before, after *Policy, c Class, b *Budget) (Comparison, error) {
 	var parts []*analysis
 	for _, p := range []*Policy{before, after} {

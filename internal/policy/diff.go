@@ -29,18 +29,6 @@ func denies(d Decision) bool {
 	return no
 }
 
-// Diff decides each of these requests by both documents, and returns those that
-// come out differently. Another reason for the same demand is no difference.
-func Diff(before, after *Policy, population []Facts) []Change {
-	var out []Change
-	for _, f := range population {
-		if c, differs := changed(f, before.Decide(f), after.Decide(f)); differs {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
 // changed compares two Decisions about one request.
 func changed(f Facts, before, after Decision) (Change, bool) {
 	c := Change{Facts: f, Before: before, After: after, Direction: Mixed}

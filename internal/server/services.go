@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"countersign/internal/metrics"
@@ -90,7 +91,7 @@ func (in *Installation) Listen(addresses map[string][]string) (map[string]protoc
 		}
 		i := slices.IndexFunc(in.services, func(s service) bool { return s.of.Name == name && s.Listen != nil })
 		if i < 0 {
-			return nil, fmt.Errorf("no protocol %q listens on addresses: remove them from the configuration", name)
+			return nil, fmt.Errorf("no protocol %q listens on addresses, only %s: remove its addresses from the configuration", name, strings.Join(in.Listening(), ", "))
 		}
 		sockets, err := in.services[i].Listen(at)
 		if err != nil {

@@ -324,7 +324,7 @@ func TestAMessageOfAnothersMaking(t *testing.T) {
 			b.inspect()
 			sent := 0
 			for range 3 {
-				err := b.Messages.Carry(t.Context(), func(context.Context, authenticator.Message) error { sent++; return nil })
+				err := carryAll(b.Messages, t.Context(), func(context.Context, authenticator.Message) error { sent++; return nil })
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -32,9 +32,6 @@ const Kind = "apikey"
 // Prefix begins every key, so that people and scanners know one by sight.
 const Prefix = "cskey_"
 
-// Longest is the longest life of a key.
-const Longest = 365 * 24 * time.Hour
-
 // Terms are what a key is good for.
 type Terms struct {
 	// Actions are the exact actions; Networks are where it may be used from.

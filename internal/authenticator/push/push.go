@@ -133,15 +133,6 @@ type reply struct {
 	Gesture   []byte `json:"gesture"` // the browser's reply; empty is none
 }
 
-// Answer is the reply that bears a signature.
-func Answer(handle string, signature []byte) prompt.Answer {
-	b, err := json.Marshal(reply{App: handle, Signature: signature})
-	if err != nil {
-		return prompt.Answer{Authenticator: Kind}
-	}
-	return prompt.Answer{Authenticator: Kind, Data: b}
-}
-
 // Check verifies a signature over the memo, and a gesture for it where one came:
 // without it Held is all that is shown. A statement signs once. A wrong gesture
 // beside a right signature names the credential in its refusal.

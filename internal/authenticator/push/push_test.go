@@ -190,3 +190,12 @@ func FuzzPropose(f *testing.F) {
 		}
 	})
 }
+
+// Answer is the reply that bears a signature.
+func Answer(handle string, signature []byte) prompt.Answer {
+	b, err := json.Marshal(reply{App: handle, Signature: signature})
+	if err != nil {
+		return prompt.Answer{Authenticator: Kind}
+	}
+	return prompt.Answer{Authenticator: Kind, Data: b}
+}

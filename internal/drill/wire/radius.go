@@ -198,10 +198,3 @@ var (
 	errNotIn    = errors.New("the honest sign-in that was to be listened to did not succeed")
 	errNotAsked = errors.New("the right password leads to no challenge")
 )
-
-func errText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}

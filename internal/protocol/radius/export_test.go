@@ -32,3 +32,11 @@ func Values(name string) map[string]uint32 { return values[name] }
 
 // Encode writes attributes as they go into a packet.
 var Encode = encode
+
+// Problems lists the applications and clients that are not served.
+func (s *Server) Problems() []Problem {
+	if h := s.cache.clients(s.now()); h != nil {
+		return h.problems
+	}
+	return []Problem{{Why: "The applications cannot be read; every RADIUS request is dropped."}}
+}

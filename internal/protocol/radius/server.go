@@ -190,11 +190,3 @@ func (s *Server) finish(working *sync.WaitGroup, stop context.CancelCauseFunc) {
 	working.Wait()
 	s.holding.Wait()
 }
-
-// Problems lists the applications and clients that are not served.
-func (s *Server) Problems() []Problem {
-	if h := s.cache.clients(s.now()); h != nil {
-		return h.problems
-	}
-	return []Problem{{Why: "The applications cannot be read; every RADIUS request is dropped."}}
-}

@@ -129,17 +129,6 @@ func (s *Secret) VerifyRequest(p Packet) bool {
 	return s.verifyMAC(p, p.Authenticator())
 }
 
-// VerifyReply reports whether a reply answers the request with this
-// authenticator: its Response Authenticator is right, and its
-// Message-Authenticator too, which must be there.
-func (s *Secret) VerifyReply(p Packet, request [16]byte) bool {
-	if !s.usable() || p.mac == 0 {
-		return false
-	}
-	want, got := s.response(p.raw, request), p.Authenticator()
-	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && s.verifyMAC(p, request)
-}
-
 func (s *Secret) verifyMAC(p Packet, authenticator [16]byte) bool {
 	want := s.mac(p.raw, authenticator, p.mac)
 	return subtle.ConstantTimeCompare(want[:], p.raw[p.mac:p.mac+authenticatorLength]) == 1
