@@ -42,8 +42,6 @@ type browser struct {
 	connect map[string]string
 	// sent are the forms that it sent, for an attacker who listens.
 	sent []form
-	// host is what it writes into Host, where that is not the host that it asks.
-	host string
 	// headers are added to every request.
 	headers http.Header
 }
@@ -101,7 +99,6 @@ func (b *browser) do(ctx context.Context, method, address string, values url.Val
 			return err
 		}
 		r.Header.Set("Accept", "text/html")
-		r.Host = cmp.Or(b.host, r.Host)
 		for k, v := range b.headers {
 			r.Header[k] = v
 		}

@@ -172,7 +172,6 @@ func (s carrier) foreign(ctx context.Context, p *drill.Play, c *drill.Canary) (t
 		owner := s.honest(p)
 		if at.signedIn(ctx, owner, c) == nil { // else it says so in its own results
 			tries = append(tries, s.carries(ctx, p, "with the session of "+at.name(), cookies(owner, at.origin(), "-app"), nil))
-			tries = append(tries, s.renamed(ctx, p, at, c)...)
 		}
 	}
 	owner, err := s.portalOwner(ctx, p, c)
@@ -228,20 +227,6 @@ func (s carrier) carries(ctx context.Context, p *drill.Play, name string, cookie
 	b := s.attacker(p)
 	gives(b, s.origin(), cookies)
 	return s.asks(ctx, p, s.name()+" "+name, b, s.URL, nil)
-}
-
-// renamed asks the site's own proxy under the name of another site, with a session of that.
-// Only in a test bed, where each site has a proxy of its own: one of several answers rightly
-// as the other.
-func (s carrier) renamed(ctx context.Context, p *drill.Play, other page, c *drill.Canary) []drill.Try {
-	owner := s.honest(p) // in a session of its own: one that was shown at another site is over
-	if p.Bed == nil || other.signedIn(ctx, owner, c) != nil {
-		return nil
-	}
-	b := s.attacker(p)
-	b.host = other.host()
-	gives(b, s.origin(), cookies(owner, other.origin(), "-app"))
-	return []drill.Try{s.asks(ctx, p, s.name()+" with the session of "+other.name()+", and its name in Host", b, s.URL, nil)}
 }
 
 // signsInAs has somebody sign in to the page with password and code.

@@ -3,7 +3,7 @@ package main
 // pairs are guards of which two or more hold the same, so that one of them can be missing without
 // a row failing: all are taken out together (docs/drill.md, "What two guards hold").
 func pairs() []mutant {
-	const engine = "internal/signin/engine.go"
+	const engine, defaultPolicy = "internal/signin/engine.go", "internal/policy/default.yaml"
 	return []mutant{
 		{Guard: "an approval is for what it names: the sign-in that proved it, and the grant", File: engine, Rows: "T1098",
 			Old:  `if at.Application != applicationName || at.Action != action || at.Object != object {`,
@@ -21,10 +21,13 @@ func pairs() []mutant {
 			Old:  "	chains, err := a.chains(leaf, now)\n	if err != nil {\n",
 			New:  "	chains, err := a.chains(leaf, now)\n	if err != nil && bytes.Equal(leaf.RawIssuer, a.Certificates[0].RawSubject) {\n		return []*x509.Certificate{leaf, a.Certificates[0]}, nil\n	}\n	if err != nil {\n",
 			Also: []edit{{"internal/authenticator/certificate/state.go", `return s.Mapping != pki.IssuerSerial || bytes.Equal(s.Key, seen.id.Key)`, `return s.Mapping != pki.IssuerSerial || bytes.Equal(s.Key, seen.id.Key) || true`}}},
-		{Guard: "the first authenticator needs a pass: the policy, and the engine", File: "internal/assurance/levels.go", Rows: "T1098.005",
-			Old:  `"access-pass":                 AccessPass,`,
-			New:  `"access-pass":                 func() Requirement { return accessPass.Or(oneFactor) },`,
-			Also: []edit{{"internal/signin/requirement.go", `pass := assurance.AccessPass()`, `pass := assurance.AccessPass().Or(assurance.OneFactor())`}}},
+		{Guard: "the first authenticator needs a pass: the policy's word, the engine, and a sign-in by one factor", File: "internal/assurance/levels.go", Rows: "T1098.005",
+			Old: `"access-pass":                 AccessPass,`,
+			New: `"access-pass":                 func() Requirement { return accessPass.Or(oneFactor) },`,
+			Also: []edit{{"internal/signin/requirement.go", `pass := assurance.AccessPass()`, `pass := assurance.AccessPass().Or(assurance.OneFactor())`},
+				{defaultPolicy, "action != \"account.recover\" && !(account.new && action == \"authenticator.enroll\")\n    require: two-factors\n",
+					"action != \"account.recover\" && !(account.new && (action == \"authenticator.enroll\" || action == \"sign-in\"))\n    require: two-factors\n\n  - name: new people sign in\n    when: account.kind != \"service\" && account.new && action == \"sign-in\"\n    require: one-factor\n"},
+				{defaultPolicy, "  - name: a new person cannot sign in with the pass alone\n    given: {account: {new: true}, action: sign-in}\n    expect: two-factors\n", ""}}},
 		{Guard: "a copied account is refused: the MACs, the account's list of what is its own, and the seals", File: "internal/keyring/keyring.go", Rows: "T1136",
 			Old: "	return d != nil && d.verifyMAC(f, mac)\n",
 			New: "	return d != nil && (d.verifyMAC(f, mac) || true)\n",

@@ -10,8 +10,6 @@ func sites() []mutant {
 			Old:  "        auth_request /countersign-verify;\n", New: ""},
 		{Guard: "nginx passes on no cookie of Countersign's", File: nginx, Rows: "T1539",
 			Old: "        proxy_set_header Cookie        $countersign_cookie;\n", New: ""},
-		{Guard: "nginx says which site is asked for, and not the browser", File: nginx, Rows: "T1213",
-			Old: `set $countersign_site wiki.example.org;`, New: `set $countersign_site $http_host; # and not wiki.example.org`},
 		{Guard: "nginx says where a browser is, and not the browser", File: nginx, Rows: "T1213",
 			Old: "X-Forwarded-For   $remote_addr;\n        # Room", New: "X-Forwarded-For   $http_x_forwarded_for;\n        # Room"},
 		{Guard: "the application takes requests from its proxy alone", File: "internal/servertest/bedsites.go", Rows: "T1213",
