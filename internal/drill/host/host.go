@@ -155,7 +155,7 @@ func (h *machine) typed(ctx context.Context, name, when string, all []try) ([]dr
 	for i, t := range all {
 		wait.Go(func() {
 			in, err := h.console.Login(ctx, name, t.lines...)
-			tries[i], errs[i] = drill.Try{Name: "console " + when + ", " + t.what, Open: in}, err
+			tries[i], errs[i] = drill.Try{Name: "console " + when + ", " + t.what, Answer: map[bool]string{true: "let in", false: "refused"}[in], Open: in}, err
 		})
 	}
 	wait.Wait()

@@ -79,6 +79,7 @@ func (s guesses) race(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dr
 		return r.code == accessAccept, err
 	})
 	tries := []drill.Try{p.Tried(fmt.Sprintf("RADIUS, %d guessed codes at once", many), through > 0, err)}
+	tries[0].Answer = fmt.Sprintf("%d were accepted", through)
 	if p.Down || p.Unguarded {
 		return tries, nil
 	}
