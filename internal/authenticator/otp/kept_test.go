@@ -57,6 +57,9 @@ func TestKept(t *testing.T) {
 		if _, err := again(t, append([]byte{b[0], 4}, b[2:]...)); err == nil {
 			t.Error("a fourth algorithm is read")
 		}
+		if _, err := again(t, append(bytes.Clone(b[:len(b)-1]), 2)); err == nil {
+			t.Error("a last octet of 2 is read: a PIN is given or it is not, or there is none")
+		}
 		for form := range byte(10) {
 			if _, err := again(t, append([]byte{form}, b[1:]...)); (err == nil) != (form == b[0]) {
 				t.Errorf("form %d: %v", form, err)

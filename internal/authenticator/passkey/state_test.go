@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"reflect"
 	"testing"
+
+	"countersign/internal/packed"
 )
 
 // BackedUp reports whether a stored credential was backed up when it was seen last.
@@ -55,6 +57,30 @@ func TestStateIsWhole(t *testing.T) {
 			if _, err := decodeState(append([]byte{form}, b[1:]...)); err == nil {
 				t.Errorf("%s: form %d is read", name, form)
 			}
+		}
+	}
+}
+
+// A model has sixteen octets; a counter has four, and no sign.
+func TestStateInBounds(t *testing.T) {
+	b, err := allOfIt().encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := allOfIt().AAGUID
+	model := packed.Text(nil, string(id[:]))
+	counter := packed.Number(nil, 1<<32-1)
+	for what, c := range map[string]struct{ was, is []byte }{
+		"a short model":      {model, packed.Text(nil, string(id[:15]))},
+		"a long model":       {model, packed.Text(nil, string(id[:])+"x")},
+		"a counter too high": {counter, packed.Number(nil, 1<<32)},
+		"a counter below 0":  {counter, packed.Number(nil, -1)},
+	} {
+		if bytes.Count(b, c.was) != 1 {
+			t.Fatalf("%s: %x is not once in %x", what, c.was, b)
+		}
+		if got, err := decodeState(bytes.Replace(b, c.was, c.is, 1)); err == nil {
+			t.Errorf("%s is read: %+v", what, got)
 		}
 	}
 }
