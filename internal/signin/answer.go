@@ -377,6 +377,9 @@ func (x *examiner) miss(ctx context.Context, tx *store.Tx, at *attempt, q *candi
 	}
 	if q.charged {
 		tx.AfterCommit(func() { x.throttle.Decide(q.budget) })
+		if err := x.throttle.Book(ctx, tx, &q.budget); err != nil {
+			return err
+		}
 	} else if err := x.throttle.Charge(ctx, tx, &q.budget); err != nil {
 		return err
 	}

@@ -13,8 +13,11 @@ func (x *examiner) asks(at *attempt, t submission) []store.Ask {
 			return nil
 		}
 		asks := x.people.AheadUnchanged(q.account.ID)
-		if q.charged && (q.result.OK || q.result.Partial) {
+		switch {
+		case q.charged && (q.result.OK || q.result.Partial):
 			asks = append(asks, x.throttle.AheadOfRefund(q.budget))
+		case q.charged:
+			asks = append(asks, x.throttle.AheadOfBook())
 		}
 		return asks
 	}

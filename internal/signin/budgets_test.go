@@ -146,3 +146,33 @@ func TestARightAnswerIsForAllSides(t *testing.T) {
 		t.Errorf("after the right one: wrong on %d sides; %d of the app", of(), g.charged(g.app.Credential))
 	}
 }
+
+// A right password does not touch what all servers count together, not even for a moment, so that
+// people who sign in do not wait for each other; a wrong one counts once.
+func TestARightPasswordLeavesTheInstallationAlone(t *testing.T) {
+	g := withGuesses(t, anyFactor)
+	count := func() (n int64) {
+		t.Helper()
+		if err := g.DB.QueryRow(t.Context(), `select coalesce(max(count), 0) from guess where subject = 'installation'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for i := range int64(3) {
+		if s := g.begin(g.by(home, secret)); s.State != Granted {
+			t.Fatalf("%+v", s)
+		}
+		if n := count(); n != i {
+			t.Errorf("%d after %d wrong passwords", n, i)
+		}
+		var rows int64
+		if err := g.DB.QueryRow(t.Context(), `select count(*) from guess where subject = 'installation'`).Scan(&rows); err != nil || i == 0 && rows > 0 {
+			t.Errorf("a right password left %d rows, %v", rows, err)
+		}
+		g.tries("ada", outside)
+		g.clock.Later(time.Minute)
+	}
+	if n := count(); n != 3 {
+		t.Errorf("%d after 3 wrong passwords", n)
+	}
+}

@@ -52,7 +52,7 @@ func openPostgres(ctx context.Context, db *DB, o Options) error {
 		return errors.Join(err, writes.Close())
 	}
 	db.reads.often = &readers{pool: reads}
-	p := &postgres{line: newLine(), commits: db.commits, doubts: &db.doubts, pool: writes, lanes: newLanes(poolSize() - 2)} // the sequencer and health need a connection too
+	p := &postgres{line: newLine(), commits: db.commits, doubts: &db.doubts, pool: writes, lanes: newLanes(manyLanes())}
 	p.seq = &sequencer{log: db.log, now: db.now, rows: &db.reads, keys: &db.keys, head: db.head, life: db.life, pool: writes}
 	p.deposits = &deposits{rows: &db.reads, changes: &db.changes, alarms: db.alarms, seq: p.seq}
 	db.deposits = p.deposits
@@ -72,6 +72,11 @@ func openPool(o Options, c *pgx.ConnConfig) (*sql.DB, error) {
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	return pool, nil
 }
+
+// manyLanes is how many transactions a server runs at once. Each waits twice, and whoever waits
+// for a lane shares it with others: more lanes would mean more begins and commits, and more
+// collisions, and not more sign-ins.
+func manyLanes() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 
 func poolSize() int { return max(16, 8*runtime.GOMAXPROCS(0)) }
 

@@ -191,3 +191,48 @@ func TestSlowest(t *testing.T) {
 		}
 	}
 }
+
+// The counts of the whole installation are exact where few answers are wrong, and beyond that
+// right on average, with one row written for many; every other count is exact.
+func TestCountsOfTheInstallationByChance(t *testing.T) {
+	for _, key := range []string{installation, "spray/" + installation, "stuffing/" + installation} {
+		s := subject{key: key}
+		for s.count < exactly {
+			if n := s.worth(); n != 1 {
+				t.Fatalf("%s at %d: a wrong answer counts for %d", key, s.count, n)
+			}
+			s.count++
+		}
+		const answers = 100_000
+		written := 0
+		for range answers {
+			if n := s.worth(); n > 0 {
+				written++
+				s.count += n
+			}
+		}
+		if n := s.count - exactly; n < answers*9/10 || n > answers*11/10 || written > answers/10 {
+			t.Errorf("%s: %d wrong answers counted for %d, in %d rows", key, answers, n, written)
+		}
+	}
+	for _, key := range []string{"credential/1", "account/1", "source/192.0.2.1", "spray/source/192.0.2.1"} {
+		for range 100 {
+			if s := (subject{key: key, count: 5000}); s.worth() != 1 {
+				t.Fatalf("%s is not exact", key)
+			}
+		}
+	}
+}
+
+// An alarm is raised once by a count that leaps over its step, and not where nothing was charged.
+func TestAStepThatIsLeaptOver(t *testing.T) {
+	for _, c := range []struct {
+		count, step int
+		want        bool
+	}{{1007, 16, true}, {1000, 16, true}, {1015, 16, true}, {1016, 16, false}, {999, 16, false}, {1000, 0, false}} {
+		s := subject{count: c.count, step: c.step}
+		if s.passed(alarming[:]) != c.want {
+			t.Errorf("%d, by %d: %t", c.count, c.step, !c.want)
+		}
+	}
+}

@@ -34,7 +34,7 @@ var (
 // source, and in the whole installation, which a spray cannot avoid.
 func (b *Budget) Detect(tx *store.Tx, from Sighting) {
 	for _, s := range b.subjects {
-		if s.window == 0 || !alarming(s.count) || strings.HasPrefix(s.key, "name/") {
+		if s.window == 0 || !s.passed(alarming[:]) || strings.HasPrefix(s.key, "name/") {
 			continue
 		}
 		name, _, _ := strings.Cut(s.key, "/")
@@ -45,9 +45,7 @@ func (b *Budget) Detect(tx *store.Tx, from Sighting) {
 	}
 }
 
-func alarming(count int) bool {
-	return count == 20 || count == 100 || count == 1000 || count == 10_000 || count == 100_000
-}
+var alarming = [...]int{20, 100, 1000, 10_000, 100_000}
 
 // FirstOfName reports whether a wrong answer that was charged is the first for its name
 // within the hour.
@@ -87,7 +85,7 @@ func (g *budgets) tally(ctx context.Context, tx *store.Tx, from Sighting, what s
 		return err
 	}
 	for i, c := range counted {
-		if !slices.Contains(limits[i], c.count) {
+		if !c.passed(limits[i]) {
 			continue
 		}
 		en := from.Entry

@@ -139,9 +139,9 @@ func populate(b *testing.B, w *servertest.World, accounts, holders int) []*holde
 	b.Helper()
 	var out []*holder
 	ctx := context.Background()
-	for at := 0; at < accounts; at += 500 {
+	for at := 0; at < accounts; at += 100 {
 		err := w.DB.Change(ctx, audit.System("bench"), func(tx *store.Tx) error {
-			for i := at; i < min(at+500, accounts); i++ {
+			for i := at; i < min(at+100, accounts); i++ {
 				name := "person-" + strconv.Itoa(i)
 				d, err := w.Accounts.Create(ctx, tx, directory.NewAccount{Name: name})
 				if err != nil {
