@@ -8,11 +8,11 @@ local base = os.getenv("COUNTERSIGN") or error("set COUNTERSIGN in haproxy.cfg")
 -- What Countersign is told of the browser's own headers, and nothing else but
 -- those that name a second method.
 local pass = { "cookie", "accept", "user-agent", "upgrade", "sec-fetch-mode", "sec-fetch-site",
-  "x-requested-with", "origin", "access-control-request-method" }
+  "x-requested-with", "origin", "access-control-request-method", "authorization" }
 
 -- What the application gets from Countersign's answer, and from nobody else: who
--- it is, and the browser's cookies without Countersign's own.
-local answered = { "remote-user", "remote-name", "remote-email", "remote-groups", "cookie" }
+-- it is, and the browser's cookies and Authorization without Countersign's own.
+local answered = { "remote-user", "remote-name", "remote-email", "remote-groups", "cookie", "authorization" }
 
 -- What the browser is told when the answer is no.
 local relay = { "location", "www-authenticate", "content-type", "cache-control",

@@ -79,6 +79,7 @@ type Engine struct {
 	attempts       *attempts
 	sessions       *sessions
 	checks         *checks
+	keys           *keys
 	endings        *endings
 	grants         *grants
 	messages       *outbox.Messages
@@ -144,6 +145,7 @@ func (e *Engine) lead(p Parts) {
 	e.grants = &grants{people: p.Accounts, throttle: e.throttle, now: p.Now}
 	e.road = &road{db: p.DB, limits: p.Limits, now: p.Now, kinds: e.kinds, judge: e.judge, examiner: e.examiner, throttle: e.throttle, attempts: e.attempts, sessions: e.sessions,
 		elsewhere: e.elsewhere, codes: e.codes, strangers: e.strangers, endings: e.endings, grants: e.grants}
+	e.keys = &keys{db: p.DB, examiner: e.examiner, judge: e.judge, endings: e.endings, road: e.road, now: p.Now}
 }
 
 // makePieces makes what is done on another device, and adds it to what was made.

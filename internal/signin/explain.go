@@ -193,13 +193,14 @@ func (e *Engine) View(s Standpoint) View {
 }
 
 // delegated reports whether an automation key of the account was issued for the
-// action and has not ended. Keys serve services alone, and in Countersign itself alone.
+// action and has not ended. Keys serve services alone. Whether an application takes any is for
+// its settings to say.
 func (j *judge) delegated(m *matter) bool {
-	if m.application.Name != Self || m.account.Kind != directory.Service {
+	if m.account.Kind != directory.Service {
 		return false
 	}
 	for _, c := range active(m.credentials) {
-		if _, ok := j.serves(c, m.Action, m.now); ok {
+		if _, ok := j.serves(c, Served(m.application.Name, m.Action), m.now); ok {
 			return true
 		}
 	}

@@ -18,10 +18,20 @@ import (
 // for.
 type Server interface {
 	// Serves says, as a word for the audit log, why this credential does not
-	// serve an action from a source; empty when it does.
+	// serve an action from a source; empty when it does. An action at an application
+	// is written as [Served] writes it.
 	Serves(c authenticator.Credential, action string, source netip.Addr) (string, error)
 	// Until says when this credential ends by itself.
 	Until(c authenticator.Credential) (time.Time, error)
+}
+
+// Served is how an automation key names what it was issued for: the action itself in Countersign
+// itself, and "wiki/sign-in" at the application wiki.
+func Served(application, action string) string {
+	if application == Self {
+		return action
+	}
+	return application + "/" + action
 }
 
 // HeldKey is an automation key that serves something at this moment.
@@ -33,8 +43,8 @@ type HeldKey struct {
 	Actions []string
 }
 
-// HeldKeys lists the automation keys of an account that serve any of the actions,
-// wherever they may be used from. It is empty for a person.
+// HeldKeys lists the automation keys of an account that serve any of the actions, as [Served]
+// writes them, wherever they may be used from. It is empty for a person.
 func (e *Engine) HeldKeys(account directory.Account, credentials []directory.Credential, actions []string) []HeldKey {
 	if account.Kind != directory.Service {
 		return nil
@@ -76,36 +86,70 @@ func (j *judge) serves(c directory.Credential, action string, now time.Time) (ti
 //
 // It grants to service accounts alone, only what the key was issued for, and
 // only if policy accepts a key there.
+//
+// What was granted at an application, where a key comes with each of many requests, is
+// remembered as [Engine.Check] remembers it: for half a minute at most, for the same facts from
+// the same source, until anything changes that it rests on, and not while this server cannot
+// confirm that it hears of changes. So a key that is used there all the time leaves two entries
+// a minute. What is refused, and what is done in Countersign itself, is never remembered.
 func (e *Engine) CheckKey(ctx context.Context, r Request, kind, key string) (Step, error) {
 	r.Session, r.Opening, r.Medium = "", nil, prompt.API
-	at := &attempt{ID: newID(), Request: r, Created: e.now(), Deadline: e.now()}
-	var step Step
-	err := e.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
+	if r.Action == "" {
+		r.Action = SignIn
+	}
+	if r.Application == Self {
+		step, _, err := e.keys.check(ctx, r, kind, key)
+		return step, err
+	}
+	c, now, place := e.checks, e.now(), e.checks.db.Feed().Place() // before anything is read
+	id := keyID(kind, key)
+	if g := c.rememberedKey(ctx, r, id, now); g != nil {
+		return Step{State: Granted, Grant: g.grant}, nil
+	}
+	step, d, err := e.keys.check(ctx, r, kind, key)
+	if err == nil && step.State == Granted {
+		c.keepKey(ctx, r, id, place, d, step.Grant)
+	}
+	return step, err
+}
+
+// keys decide over automation keys.
+type keys struct {
+	db       *store.DB
+	examiner *examiner
+	judge    *judge
+	endings  *endings
+	road     *road
+	now      func() time.Time
+}
+
+func (k *keys) check(ctx context.Context, r Request, kind, key string) (step Step, d decision, err error) {
+	at := &attempt{ID: newID(), Request: r, Created: k.now(), Deadline: k.now()}
+	err = k.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		next := at.clone()
-		reason, err := e.examiner.showKey(ctx, tx, next, kind, prompt.Answer{Authenticator: kind, Text: key})
+		reason, err := k.examiner.showKey(ctx, tx, next, kind, prompt.Answer{Authenticator: kind, Text: key})
 		if err != nil {
 			return err
 		}
 		if reason != "" {
 			step = next.denied(reason)
-			return e.endings.end(ctx, tx, next, reason)
+			return k.endings.end(ctx, tx, next, reason)
 		}
-		app, err := e.judge.application(ctx, r.Application)
+		app, err := k.judge.application(ctx, r.Application)
 		if err != nil {
 			return err
 		}
-		d, err := e.judge.decide(ctx, tx, next, app, nil)
-		if err != nil {
+		if d, err = k.judge.decide(ctx, tx, next, app, nil); err != nil {
 			return err
 		}
 		if d.state != Granted {
 			step = next.denied(d.reason)
-			return e.endings.end(ctx, tx, next, d.reason)
+			return k.endings.end(ctx, tx, next, d.reason)
 		}
-		step, err = e.road.follow(ctx, tx, next, d)
+		step, err = k.road.follow(ctx, tx, next, d)
 		return err
 	})
-	return step, err
+	return step, d, err
 }
 
 // showKey finds whose key it is, checks it, and appends its evidence. It returns
@@ -141,7 +185,7 @@ func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind 
 	if c.Status != directory.CredentialActive {
 		return c.Status, nil
 	}
-	reason, err := server.Serves(approval.Given(c), at.Action, at.Source)
+	reason, err := server.Serves(approval.Given(c), Served(at.Application, at.Action), at.Source)
 	if err != nil || reason != "" {
 		return reason, err
 	}

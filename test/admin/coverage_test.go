@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base32"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/netip"
 	"slices"
@@ -750,4 +751,37 @@ func TestCoverageNamesAutomationKeys(t *testing.T) {
 	if r := o.coverage(); len(r.Keys) != 0 {
 		t.Errorf("it ended, and %+v", r.Keys)
 	}
+}
+
+// A key for an application can be issued where its settings take keys, and for its own actions; then
+// coverage counts what comes in by it, and no other service.
+func TestCoverageOfKeysAtApplications(t *testing.T) {
+	o := newOffice(t)
+	o.policy(strings.Replace(strict, `{name: all, when: '`, `{name: all, when: 'account.kind != "service" && `, 1) + `  - {name: keys, when: 'account.kind == "service" && application.name == "wiki"', require: automation-key}
+`)
+	do1[account.Account](o, &account.Create{Name: "robot", Kind: directory.Service})
+	do1[account.Account](o, &account.Create{Name: "idle", Kind: directory.Service})
+	issue := &key.Issue{Account: "robot", Actions: []string{"wiki/sign-in"}, Networks: []string{"192.0.2.1/32"}, Days: 1, Note: "backup"}
+	o.is("T1213", attack.Enforced, "")
+	if _, err := o.try(issue); err == nil || !strings.Contains(err.Error(), "takes no automation keys") {
+		t.Errorf("a key for an application that takes none: %v", err)
+	}
+	set := &application.Set{Name: "wiki", Kind: "wiki", Protocol: "forward-auth", Settings: json.RawMessage(`{"hosts":["wiki.test"],"programs":["automation-key"]}`)}
+	do1[map[string]string](o, set)
+	o.is("T1213", attack.Enforced, "")
+	for action, says := range map[string]string{"wiki/wiki.admin": "has no action", "nowhere/sign-in": "no application", "sign-in": "no action"} {
+		if _, err := o.try(&key.Issue{Account: "robot", Actions: []string{action}, Networks: []string{"192.0.2.1/32"}, Days: 1}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("a key for %s: %v", action, err)
+		}
+	}
+	do1[key.Key](o, issue)
+	s := o.row("T1213")
+	if said := fmt.Sprint(s.Gaps); s.State == attack.Enforced || !strings.Contains(said, "robot") || strings.Contains(said, "idle") {
+		t.Errorf("%v %s", s.State, said)
+	}
+	if said := strings.Join(o.coverage().Caveats, "\n"); !strings.Contains(said, "wiki: programs may come with an automation key") {
+		t.Errorf("caveats: %s", said)
+	}
+	o.again(25 * time.Hour)
+	o.is("T1213", attack.Enforced, "")
 }

@@ -136,7 +136,7 @@ func TestProxySpeaksFastCGI(t *testing.T) {
 		t.Fatal(err)
 	}
 	params := string(regexp.MustCompile(`(?m)(^ *fastcgi_param HTTP_.*\n)+`).Find(doc))
-	if strings.Count(params, "fastcgi_param") != 5+24 {
+	if strings.Count(params, "fastcgi_param") != 6+24 {
 		t.Fatalf("the document shows other parameters: %s", params)
 	}
 	whole := regexp.MustCompile(`(?s)        proxy_set_header Remote-User .*?proxy_set_header Connection \$countersign_connection;`)

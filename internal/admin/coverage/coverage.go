@@ -213,16 +213,17 @@ func (v *visitor) weakest(p survey.Place, action string) (out []attack.Class, ru
 		for _, channel := range p.Channels {
 			cl, view := v.survey.Asks(c, p, action, channel)
 			one.Denial = cmp.Or(view.Refuses, one.Denial)
+			keyed := view.Delegated && (channel == "api" || p.Openings.Keys)
 			if view.Refuses != "" || channel == "api" && c.One.Account.Kind == directory.Service && !view.Delegated {
 				continue
 			}
 			w := v.analysed(cl, action)
 			asked = true
 			ruled = ruled || !unruled(w)
-			v.weigh(&one, w, view, channel)
-			one.Privileged = one.Privileged || view.Delegated
-			if view.Delegated && channel == "api" && one.Strength <= attack.OneFactor {
-				v.served[c] = append(v.served[c], action)
+			v.weigh(&one, w, view, keyed)
+			one.Privileged = one.Privileged || keyed && p.Name == signin.Self
+			if keyed && one.Strength <= attack.OneFactor {
+				v.served[c] = append(v.served[c], signin.Served(p.Name, action))
 			}
 		}
 		if one.Strength != attack.Denied {
@@ -278,12 +279,12 @@ func unruled(w policy.Weakness) bool {
 	return true
 }
 
-// weigh keeps the weakest that any channel gives.
-func (v *visitor) weigh(one *attack.Class, w policy.Weakness, view signin.View, channel string) {
+// weigh keeps the weakest that any channel gives. Keyed says that a key of the class is taken there.
+func (v *visitor) weigh(one *attack.Class, w policy.Weakness, view signin.View, keyed bool) {
 	for _, way := range w.Ways {
 		need := survey.WithEngineRequirement(way.Decision.Requirement, view)
 		strength := strengthOf(need)
-		if need.Implies(assurance.AutomationKey()) && strength != attack.Denied && (!view.Delegated || channel != "api") {
+		if need.Implies(assurance.AutomationKey()) && strength != attack.Denied && !keyed {
 			strength = attack.Denied // nothing takes a key there
 		}
 		within := time.Duration(0)

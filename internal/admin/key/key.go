@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/application"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/protocol"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
@@ -36,27 +38,32 @@ type Parts struct {
 	Keys     *enrollment.Keys
 	// Commands are all that a key could be for.
 	Commands func() admin.List
-	Now      func() time.Time
+	// Applications and Protocols say which applications take keys.
+	Applications *application.Catalogue
+	Protocols    protocol.List
+	Now          func() time.Time
 }
 
 // Desk is where the commands are done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{admin.NewBook(p.DB), p.Accounts, p.Keys, p.Commands, p.Now})
+	return admin.At(&desk{admin.NewBook(p.DB), p.Accounts, p.Keys, p.Commands, p.Applications, p.Protocols, p.Now})
 }
 
 type desk struct {
 	admin.Book
-	people   *directory.Accounts
-	keys     *enrollment.Keys
-	commands func() admin.List
-	now      func() time.Time
+	people       *directory.Accounts
+	keys         *enrollment.Keys
+	commands     func() admin.List
+	applications *application.Catalogue
+	protocols    protocol.List
+	now          func() time.Time
 }
 
 // Issue issues an automation key to a service account. What it may do is in
 // the approved text, word for word.
 type Issue struct {
 	Account         string   `json:"account" arg:"" help:"The service account."`
-	Actions         []string `json:"actions" required:"" name:"action" help:"What it may do, such as account.list; give it again for each."`
+	Actions         []string `json:"actions" required:"" name:"action" help:"What it may do, such as account.list, or wiki/sign-in at the application wiki; give it again for each."`
 	Networks        []string `json:"networks" required:"" name:"network" help:"Where it may be used from, such as 10.0.0.0/8; give it again for each."`
 	Days            int      `json:"days,omitempty" help:"How many days it lives: 90 when left out, 365 at most."`
 	Note            string   `json:"note,omitempty" help:"What it is for."`
@@ -96,7 +103,8 @@ var personal = []string{"key.issue", "recovery.open", "recovery.confirm"}
 
 // check reads the networks and refuses what a key may not have: a key that
 // issues keys would never end.
-func (c *Issue) check(known admin.List) ([]netip.Prefix, error) {
+func (c *Issue) check(ctx context.Context, a *desk) ([]netip.Prefix, error) {
+	known := a.commands()
 	if d := c.days(); d < 1 || d > longestDays {
 		return nil, failure.New(failure.Invalid, "A key lives 1 to %d days.", longestDays)
 	}
@@ -104,6 +112,12 @@ func (c *Issue) check(known admin.List) ([]netip.Prefix, error) {
 		return nil, failure.New(failure.Invalid, "A key needs the actions it may do and the networks it may be used from.")
 	}
 	for _, action := range c.Actions {
+		if app, there, ok := strings.Cut(action, "/"); ok {
+			if err := a.checkAt(ctx, app, there); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if _, ok := known.Find(action); !ok {
 			return nil, failure.New(failure.Invalid, "There is no action %q.", action)
 		}
@@ -122,8 +136,28 @@ func (c *Issue) check(known admin.List) ([]netip.Prefix, error) {
 	return networks, nil
 }
 
+// checkAt refuses what a key cannot do at an application: one that is not there or takes no keys,
+// and an action that it has not.
+func (a *desk) checkAt(ctx context.Context, name, action string) error {
+	app, err := a.applications.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	open, err := a.protocols.Exposure(app)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !open.Keys:
+		return failure.New(failure.Invalid, "The application %s takes no automation keys; allow it in its settings first (docs/forward-auth.md).", name)
+	case action != signin.SignIn && !slices.Contains(open.Actions, action):
+		return failure.New(failure.Invalid, "The application %s has no action %q; use %s/%s.", name, action, name, signin.SignIn)
+	}
+	return nil
+}
+
 func (c *Issue) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
-	networks, err := c.check(a.commands())
+	networks, err := c.check(ctx, a)
 	if err != nil {
 		return nil, err
 	}

@@ -113,7 +113,7 @@ func people(p Parts) []admin.Desk {
 			Cases: p.Recoveries.Cases, Openings: p.Recoveries.Openings, Confirmations: p.Recoveries.Confirmations, Stops: p.Recoveries.Stops, Owners: p.Recoveries.Owners, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
 			pass.Desk(pass.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Notices: p.Enrolled.Notices, Stops: p.Recoveries.Stops, Passes: p.Passes, Dormant: p.Dormant, Now: p.Now}),
-			key.Desk(key.Parts{DB: p.DB, Accounts: p.Accounts, Keys: p.Enrolled.Keys, Commands: Commands, Now: p.Now}),
+			key.Desk(key.Parts{DB: p.DB, Accounts: p.Accounts, Keys: p.Enrolled.Keys, Commands: Commands, Applications: p.Applications, Protocols: p.Protocols, Now: p.Now}),
 			session.Desk(session.Parts{DB: p.DB, Accounts: p.Accounts, Endings: p.SessionEndings, Stops: p.Recoveries.Stops}),
 			authenticator.Desk(authenticator.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Listing: p.Enrolled.Listing, Endings: p.Enrolled.Endings, Notices: p.Enrolled.Notices}),
 			certificate.Desk(certificate.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Enrollments: p.Enrolled.Enrollments, Listing: p.Enrolled.Listing, Dormant: p.Dormant, Now: p.Now}),

@@ -9,6 +9,7 @@ package survey
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -103,13 +104,17 @@ func (a *Survey) Classes(ctx context.Context, policies ...*policy.Policy) (class
 			mentioned[g] = true
 		}
 	}
+	servable, err := a.servable(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	byKey := map[string]*Class{}
 	err = a.survey.Each(ctx, a.db, func(s directory.Surveyed) error {
 		if s.Tampered {
 			tampered = append(tampered, s.Account.Name)
 			return nil
 		}
-		key := a.classKey(s, policies)
+		key := a.classKey(s, policies, servable)
 		c := byKey[key]
 		if c == nil {
 			c = &Class{One: s, Says: a.describe(s, mentioned)}
@@ -119,7 +124,7 @@ func (a *Survey) Classes(ctx context.Context, policies ...*policy.Policy) (class
 		if c.Count++; c.Count <= MostNames {
 			c.Names = append(c.Names, s.Account.Name)
 		}
-		for _, k := range a.engine.HeldKeys(s.Account, s.Credentials, a.commands.Actions()) {
+		for _, k := range a.engine.HeldKeys(s.Account, s.Credentials, servable) {
 			c.Keys = append(c.Keys, Key{s.Account.Name, k})
 		}
 		return nil
@@ -129,7 +134,7 @@ func (a *Survey) Classes(ctx context.Context, policies ...*policy.Policy) (class
 
 // classKey holds everything about an account that a decision can depend on,
 // other than who it is.
-func (a *Survey) classKey(s directory.Surveyed, policies []*policy.Policy) string {
+func (a *Survey) classKey(s directory.Surveyed, policies []*policy.Policy, servable []string) string {
 	var b strings.Builder
 	v := a.engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: signin.SignIn})
 	for _, p := range policies {
@@ -139,14 +144,32 @@ func (a *Survey) classKey(s directory.Surveyed, policies []*policy.Policy) strin
 	for _, c := range s.Credentials {
 		fmt.Fprint(&b, c.Status == directory.CredentialActive && a.now().Before(c.Quarantine))
 	}
-	if s.Account.Kind == directory.Service {
-		for _, action := range a.commands.Actions() {
-			if a.engine.View(signin.Standpoint{Account: s.Account, Credentials: s.Credentials, Application: signin.Own(), Action: action}).Delegated {
-				fmt.Fprint(&b, action)
+	served := map[string]bool{}
+	for _, k := range a.engine.HeldKeys(s.Account, s.Credentials, servable) {
+		for _, action := range k.Actions {
+			served[action] = true
+		}
+	}
+	fmt.Fprint(&b, slices.Sorted(maps.Keys(served)))
+	return b.String()
+}
+
+// servable is what automation keys can be for: the commands, and signing in and the other actions
+// at the applications that take keys, as [signin.Served] writes them.
+func (a *Survey) servable(ctx context.Context) ([]string, error) {
+	out := slices.Clone(a.commands.Actions())
+	places, err := a.Places(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range places[1:] {
+		for _, action := range p.Actions {
+			if p.Openings.Keys {
+				out = append(out, signin.Served(p.Name, action))
 			}
 		}
 	}
-	return b.String()
+	return out, nil
 }
 
 // kinds are the kinds of the active authenticators, with what each shows.

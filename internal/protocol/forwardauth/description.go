@@ -22,7 +22,7 @@ func Description() protocol.Description {
 			return protocol.Service{Handle: d.Handle, Around: d.Around}, nil
 		},
 		Exposure: func(app application.Application) (protocol.Exposure, error) {
-			return protocol.Exposure{Web: true, Actions: Actions(app.Settings), Entrances: Hosts(app.Settings), Drill: "page", Caveats: Caveats(app.Settings)}, nil
+			return protocol.Exposure{Web: true, Actions: Actions(app.Settings), Entrances: Hosts(app.Settings), Drill: "page", Caveats: Caveats(app.Settings), Keys: TakesKeys(app.Settings)}, nil
 		},
 		Form: []protocol.Group{
 			{Fields: []protocol.Field{{Name: "hosts", Label: "Hosts", Kind: protocol.Lines, Rows: 3,
@@ -46,6 +46,8 @@ func Description() protocol.Description {
 					{Name: "path", Label: "Path", Missing: needsOrigin},
 					{Name: "origins", Label: "Origins", Help: "Such as https://app.example.org.", Kind: protocol.Words, Missing: needsOrigin},
 				}},
+			{Folded: true, Fields: []protocol.Field{{Name: "programs", Label: "Programs without a session", Kind: protocol.Words,
+				Help: "automation-key, password-and-code, or both. Empty: every request needs a session."}}},
 			{Folded: true, Fields: []protocol.Field{{Name: "ambiguous", Label: "Addresses that can be read in several ways",
 				Help:    "Such as /a%2Fb and /a;b. Where neither a guarded path nor the policy looks at the path, they pass in any case.",
 				Choices: []protocol.Choice{{Value: "", Text: "Are refused where a path is looked at"}, {Value: Pass, Text: "Pass, unless a guarded path covers one of the readings"}}}}},

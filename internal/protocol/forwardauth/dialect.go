@@ -79,8 +79,10 @@ func proto(r *http.Request) string {
 }
 
 // one returns a header, by its canonical name, that was sent exactly once.
-func one(r *http.Request, name string) string {
-	if v := r.Header[name]; len(v) == 1 {
+func one(r *http.Request, name string) string { return single(r.Header, name) }
+
+func single(h http.Header, name string) string {
+	if v := h[name]; len(v) == 1 {
 		return v[0]
 	}
 	return ""

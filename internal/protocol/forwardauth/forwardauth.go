@@ -1,6 +1,7 @@
 package forwardauth
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -145,7 +146,10 @@ func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 	d.ears.Hear(q.at.app, d.now())
 	reference := session.At(q.origin(), oneCookie(r, cookie(q.scheme)))
 	step, err := d.check(r.Context(), q, reference, source)
-	open := false
+	brought, open := q.at.readCredentials(r.Header), false
+	if err == nil && step.State != signin.Granted && brought.ours() {
+		step, err = d.serveProgram(r.Context(), q, brought, source)
+	}
 	if err == nil && step.State != signin.Granted && q.open {
 		open, err = d.engine.Opens(r.Context(), q.asks(reference, source))
 	}
@@ -154,10 +158,13 @@ func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 		refuse(w, r, a.method, "The sign-in service is not available. Try again soon.")
 	case step.State == signin.Granted:
 		identify(w.Header(), step.Grant)
-		pass(w, r, a)
+		pass(w, r, a, brought)
 	case open:
 		identifyNobody(w.Header())
-		pass(w, r, a)
+		pass(w, r, a, brought)
+	case brought.ours():
+		challengeProgram(w, r, q.at)
+		http.Error(w, cmp.Or(step.Public, "That was not enough."), http.StatusUnauthorized)
 	case step.State == signin.Ask:
 		send(w, r, q, a.redirects, step)
 	default:
@@ -168,10 +175,19 @@ func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 	}
 }
 
-// pass lets a request go on to the application, without our cookies.
-func pass(w http.ResponseWriter, r *http.Request, a asked) {
+// pass lets a request go on to the application, without our cookies and without what it brought
+// for us: the proxy takes both from the answer, or is told what to take away.
+func pass(w http.ResponseWriter, r *http.Request, a asked, brought credentials) {
+	if brought.ours() {
+		w.Header().Set(spentHeader, "authorization")
+	}
 	if a.cookies {
 		w.Header().Set("Cookie", withoutOurs(r.Header["Cookie"]))
+		if !brought.ours() {
+			w.Header().Set("Authorization", one(r, "Authorization"))
+		} else {
+			w.Header().Set("Authorization", "")
+		}
 	}
 	w.WriteHeader(http.StatusOK)
 }
@@ -277,9 +293,21 @@ func send(w http.ResponseWriter, r *http.Request, q question, redirects bool, st
 			return
 		}
 	}
-	challenge(w, q.at.app)
+	challengeProgram(w, r, q.at)
 	http.Error(w, "Sign in first.", http.StatusUnauthorized)
 }
+
+// challengeProgram is challenge, and says to a program that it may use Basic where it may. No
+// browser is told, because it would ask people for it by itself.
+func challengeProgram(w http.ResponseWriter, r *http.Request, at place) {
+	challenge(w, at.app)
+	if len(at.programs) > 0 && program(r) {
+		w.Header().Add("WWW-Authenticate", `Basic realm="`+at.app+`", charset="UTF-8"`)
+	}
+}
+
+// spentHeader tells a proxy that cannot replace a header by nothing which one is ours.
+const spentHeader = "Countersign-Spent"
 
 // challenge is what a 401 must have (RFC 9110 section 11.6.1), in a scheme that no browser asks for.
 func challenge(w http.ResponseWriter, app string) {

@@ -9,6 +9,7 @@ package forwardauth
 
 import (
 	"encoding/json"
+	"slices"
 
 	"countersign/internal/application"
 	"countersign/internal/failure"
@@ -35,6 +36,9 @@ type Settings struct {
 	// origins may ask what they may ask for. Rules go before them.
 	Public    []Public    `json:"public,omitempty"`
 	Preflight []Preflight `json:"preflight,omitempty"`
+	// Programs are what a request may bring in its Authorization in the place of a session:
+	// [AutomationKey], [PasswordAndCode], or nothing.
+	Programs []string `json:"programs,omitempty"`
 }
 
 // The values of [Settings.Ambiguous].
@@ -70,6 +74,9 @@ func CheckSettings(raw json.RawMessage) error {
 	if s.Ambiguous != "" && s.Ambiguous != Refuse && s.Ambiguous != Pass {
 		return failure.New(failure.Invalid, "%q is not what can be done with ambiguous addresses; use %q or %q.", s.Ambiguous, Refuse, Pass)
 	}
+	if err := s.checkPrograms(); err != nil {
+		return err
+	}
 	return s.checkOpenings()
 }
 
@@ -79,7 +86,7 @@ func Caveats(raw json.RawMessage) []string {
 	if err != nil {
 		return nil
 	}
-	out := s.opened()
+	out := append(s.opened(), s.served()...)
 	if s.Ambiguous == Pass {
 		out = append(out, passesAmbiguous)
 	}
@@ -87,6 +94,12 @@ func Caveats(raw json.RawMessage) []string {
 }
 
 const passesAmbiguous = "addresses that programs may read in several ways, such as /a%2Fb and /a;b, pass (ambiguous: pass): where the application reads one in a way that Countersign does not know, it is no longer what a rule or the policy says of its path"
+
+// TakesKeys reports whether requests may come with automation keys.
+func TakesKeys(raw json.RawMessage) bool {
+	s, err := parse(raw)
+	return err == nil && slices.Contains(s.Programs, AutomationKey)
+}
 
 // Hosts lists the hosts that an application's settings name.
 func Hosts(raw json.RawMessage) []string {

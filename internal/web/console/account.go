@@ -133,7 +133,7 @@ func (p *accountPages) forms() []change {
 			if err != nil {
 				f.wrong("days", "Write a number of days.")
 			}
-			return &key.Issue{Account: name, Actions: f.values["actions"], Networks: f.lines("networks"), Days: days, Note: f.must("note", "Say what the key is for.")}
+			return &key.Issue{Account: name, Actions: append(slices.Clone(f.values["actions"]), f.lines("at")...), Networks: f.lines("networks"), Days: days, Note: f.must("note", "Say what the key is for.")}
 		}, func(v *visit, _ *form, answer any) error { return p.key(v, answer.(key.Key)) }),
 		p.on("end-session", "session.end", func(name string, f *form) admin.Command {
 			return &sessions.End{Account: name, Number: f.must("number", "Choose a session."), Reason: f.text("reason")}
