@@ -28,7 +28,7 @@ var named = []servertest.Front{
 		testbed.HAProxy(t, addr, testbed.Example(t, "haproxy.cfg", "127.0.0.1:8081", addr, "wiki.example.org wiki.example.org.", local(addr)+" "+strings.Replace(local(addr), ":", ".:", 1), "127.0.0.1:8080", own, "127.0.0.1:3000", page, "/etc/haproxy/haproxy.lua", script))
 	}},
 	{Name: "traefik", Start: func(t testing.TB, addr, own, page string) {
-		testbed.Traefik(t, addr, testbed.Example(t, "traefik.yml", "127.0.0.1:8081", addr, "/etc/traefik/", ""),
+		testbed.Traefik(t, local(addr), testbed.Example(t, "traefik.yml", "127.0.0.1:8081", addr, "/etc/traefik/", ""),
 			testbed.Example(t, "traefik-sites.yml", "wiki.example.org", "localhost", "127.0.0.1:8080", own, "127.0.0.1:3000", page))
 	}},
 }

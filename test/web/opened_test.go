@@ -89,8 +89,11 @@ func TestPublicPaths(t *testing.T) {
 			}
 			o.passes("", "POST", "/hooks/push")
 			for _, target := range []string{"/", "/asset", "/assetsx", "/ASSETS/a", "/assets./a", "/notes", "/hooks", "/assets/admin", "/assets/admin/x", "/assets/ADMIN", "/assets/shut", "/assets/shut/x",
-				"/assets/../notes", "/assets/%2e%2e/notes", "/assets/..%2fnotes", "/assets/..;/notes", "/assets;/../notes", "/assets%2f..%2fnotes", "//assets/a", "/assets\\..\\notes", "/notes?/assets", "/notes#/assets"} {
+				"/assets/../notes", "/assets/%2e%2e/notes", "/assets/..%2fnotes", "/assets/..;/notes", "/assets;/../notes", "/assets%2f..%2fnotes", "/assets\\..\\notes", "/notes?/assets", "/notes#/assets"} {
 				o.stops("GET", target)
+			}
+			if _, seen := o.asked("GET", "//assets/a"); seen != nil && seen.Target != "/assets/a" { // Traefik tidies before it asks
+				t.Errorf("//assets/a reached the page as %s", seen.Target)
 			}
 			o.stops("POST", "/assets/a.css")
 			o.stops("OPTIONS", "/assets/a.css")
